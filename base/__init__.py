@@ -1,0 +1,18 @@
+"""What every room stands on: atomic files, the record store, tool errors, versions."""
+
+from halfbyte.base.errors import ToolError, UserError
+from halfbyte.base.files import build_dir, write_atomically
+from halfbyte.base.fingerprint import content_key, source_fingerprint
+from halfbyte.base.store import RecordStore
+from halfbyte.base.versions import versions_of
+
+__all__ = [
+    "RecordStore",
+    "ToolError",
+    "UserError",
+    "build_dir",
+    "content_key",
+    "source_fingerprint",
+    "versions_of",
+    "write_atomically",
+]

@@ -1,0 +1,35 @@
+"""Keys that say what a result was computed from."""
+
+import hashlib
+import importlib.util
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+__all__ = ["content_key", "source_fingerprint"]
+
+
+def content_key(inputs: Any) -> str:
+    """SHA-256 (hex) of JSON-like ``inputs``, independent of the order of mapping keys."""
+    text = json.dumps(inputs, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@cache
+def source_fingerprint(*modules: str) -> str:
+    """SHA-256 (hex) of the source of ``modules``: packages with all their Python files, or modules.
+
+    A result whose key holds this is computed again after any edit of the code that made it.
+    """
+    digest = hashlib.sha256()
+    for module in modules:
+        spec = importlib.util.find_spec(module)
+        if spec is None or spec.origin is None:
+            raise ValueError(f"Module {module} has no source file")
+        origin = Path(spec.origin)
+        is_package = spec.submodule_search_locations is not None
+        for path in sorted(origin.parent.rglob("*.py")) if is_package else [origin]:
+            digest.update(f"{module}:{path.name}\0".encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()

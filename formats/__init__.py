@@ -1,0 +1,35 @@
+"""Number formats: sixteen (or 2 to 256) exact values, where they come from, and how wide they are.
+
+The ground floor of halfbyte: everything else imports this package, and it imports nothing of ours.
+"""
+
+from halfbyte.formats.catalogue import bundled, load, names
+from halfbyte.formats.errors import FormatError
+from halfbyte.formats.model import Format, Ties
+from halfbyte.formats.widths import (
+    MAX_ACC_WIDTH,
+    MAX_TERMS,
+    Overflow,
+    check_acc_width,
+    check_terms,
+    lossless_acc_width,
+    product_extremes,
+    signed_width,
+)
+
+__all__ = [
+    "MAX_ACC_WIDTH",
+    "MAX_TERMS",
+    "Format",
+    "FormatError",
+    "Overflow",
+    "Ties",
+    "bundled",
+    "check_acc_width",
+    "check_terms",
+    "load",
+    "lossless_acc_width",
+    "names",
+    "product_extremes",
+    "signed_width",
+]

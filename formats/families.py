@@ -1,0 +1,61 @@
+"""Families of formats: the values that a few parameters stand for, in code order."""
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+from halfbyte.formats.errors import FormatError
+
+__all__ = ["apot", "integer", "minifloat", "with_supernormal"]
+
+
+def integer(bits: int) -> list[Fraction]:
+    """Two's complement integers: codes 0 to 2^(bits-1)-1, then the negative half."""
+    half = 2 ** (bits - 1)
+    return [Fraction(code if code < half else code - 2 * half) for code in range(2 * half)]
+
+
+def _with_sign(magnitudes: Sequence[Fraction]) -> list[Fraction]:
+    """Prefix a sign bit: the second half of the codes negates the first."""
+    return [*magnitudes, *(-magnitude for magnitude in magnitudes)]
+
+
+def minifloat(exponent_bits: int, mantissa_bits: int, bias: int) -> list[Fraction]:
+    """``S E M`` with subnormals and neither infinities nor NaN (OCP MX 1.0, section 5.3).
+
+    Without mantissa bits, the exponent code 0 stands for zero.
+    """
+    magnitudes = []
+    for exponent in range(2**exponent_bits):
+        for mantissa in range(2**mantissa_bits):
+            hidden = 1 if exponent > 0 else 0
+            significand = hidden + Fraction(mantissa, 2**mantissa_bits)
+            magnitudes.append(significand * Fraction(2) ** (max(exponent, 1) - bias))
+    return _with_sign(magnitudes)
+
+
+def apot(terms: Sequence[Sequence[Fraction]]) -> list[Fraction]:
+    """Sums of additive powers of two, divided by the largest (Li, Dong, Wang, ICLR 2020).
+
+    ``terms`` lists the choices of each term, the most significant code field first; each list has
+    a power of two of entries. A sign bit stands in front.
+    """
+    sums = [Fraction(0)]
+    for choices in terms:
+        if len(choices) < 2 or len(choices) & (len(choices) - 1):
+            raise FormatError(
+                f"Each list under 'terms' needs a power of two of choices, not {len(choices)}"
+            )
+        sums = [partial + choice for partial in sums for choice in choices]
+    if max(sums) <= 0:
+        raise FormatError("The terms of an apot format must have a positive sum")
+    return _with_sign([total / max(sums) for total in sums])
+
+
+def with_supernormal(values: Sequence[Fraction], supernormal: Fraction) -> list[Fraction]:
+    """Give the code of negative zero, ``1 0...0``, to one more value (Dotzel et al., 2024)."""
+    negative_zero = len(values) // 2
+    if values[negative_zero] != 0 or values[0] != 0:
+        raise FormatError("A supernormal value needs a format with a code for negative zero")
+    if supernormal in values:
+        raise FormatError(f"Supernormal value {supernormal} is a value of the format already")
+    return [*values[:negative_zero], supernormal, *values[negative_zero + 1 :]]

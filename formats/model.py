@@ -1,0 +1,161 @@
+"""``Format``: the codes and exact values of one number format."""
+
+import enum
+import keyword
+import math
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+
+from halfbyte.formats.errors import FormatError
+from halfbyte.formats.widths import signed_width
+
+__all__ = ["MAX_INTEGER_BITS", "Format", "Ties", "check_name"]
+
+MIN_BITS, MAX_BITS = 2, 8
+# 2^20 products of two magnitudes of 20 bits fit an int64, in which the golden model sums.
+MAX_INTEGER_BITS = 20
+MAX_NAME_LENGTH = 40
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+class Ties(enum.Enum):
+    """Where the encoder sends an input that lies exactly between two values."""
+
+    DOWN = "down"
+    """To the lower value (the rule of Dotzel et al., 2024)."""
+
+    EVEN = "even"
+    """To the code whose last bit is 0 (OCP MX, ``ml_dtypes``, two's complement integers)."""
+
+
+def check_name(name: object) -> str:
+    """Return ``name`` if it can name a format; raise :class:`FormatError` otherwise.
+
+    Names reach file names, Verilog modules and Yosys scripts, so only lower-case Python
+    identifiers that start with a letter pass.
+    """
+    if not isinstance(name, str):
+        raise FormatError(f"Format name must be text, not {type(name).__name__}")
+    if len(name) > MAX_NAME_LENGTH:
+        raise FormatError(f"Format name must have at most {MAX_NAME_LENGTH} letters, not {len(name)}")
+    if not _NAME.fullmatch(name) or keyword.iskeyword(name):
+        raise FormatError(
+            "Format name must be a lower-case Python identifier that starts with a letter, "
+            f"not {name!r}"
+        )
+    return name
+
+
+@dataclass(frozen=True)
+class Format:
+    """A number format: 2 to 8 bits, and one exact rational value per code.
+
+    Parameters
+    ----------
+    name : str
+        Lower-case Python identifier.
+    title : str
+        The name that people read.
+    bits : int
+        Bits of a code, sign included.
+    values : tuple of Fraction
+        ``2 ** bits`` values in code order (code bit 0 is the least significant).
+    ties : Ties
+        Rule for inputs on the midpoint of two neighbouring values.
+    source : str
+        Where the values come from.
+    family : str
+        ``values``, ``integer``, ``minifloat``, ``apot`` or ``quantile``.
+    nan_codes : tuple of int
+        Codes that the format's standard calls NaN. Integer hardware has no NaN, so here they carry
+        the largest value of their sign, and the encoder never gives them.
+
+    Raises
+    ------
+    FormatError
+        On construction, with one line that says what is wanted and what came.
+    """
+
+    name: str
+    title: str
+    bits: int
+    values: tuple[Fraction, ...]
+    ties: Ties = Ties.DOWN
+    source: str = ""
+    family: str = "values"
+    nan_codes: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_name(self.name)
+        if type(self.bits) is not int:
+            raise FormatError(f"{self.name}: bits must be an integer, not {self.bits!r}")
+        if not MIN_BITS <= self.bits <= MAX_BITS:
+            raise FormatError(f"{self.name}: bits must be {MIN_BITS} to {MAX_BITS}, not {self.bits}")
+        if len(self.values) != 2**self.bits:
+            raise FormatError(
+                f"{self.name}: {self.bits} bits need {2**self.bits} values, not {len(self.values)}"
+            )
+        if not all(isinstance(value, Fraction) for value in self.values):
+            raise FormatError(f"{self.name}: values must be exact fractions")
+        if max(self.values) <= 0:
+            raise FormatError(f"{self.name}: at least one value must be positive")
+        needed = max(abs(integer) for integer in self.integers).bit_length()
+        if needed > MAX_INTEGER_BITS:
+            raise FormatError(
+                f"{self.name}: as integers times their quantum {self.quantum} the values need "
+                f"{needed} bits of magnitude; at most {MAX_INTEGER_BITS} are supported"
+            )
+        if self.ties is Ties.EVEN:
+            self._check_even_ties()
+
+    def _check_even_ties(self) -> None:
+        """Ties to even need exactly one even code in every pair of neighbouring values."""
+        codes = self.sorted_codes
+        for lower, upper in zip(codes, codes[1:], strict=False):
+            if (lower ^ upper) & 1 == 0:
+                raise FormatError(
+                    f"{self.name}: 'ties: even' needs one even code in each pair of neighbours, but "
+                    f"{self.values[lower]} and {self.values[upper]} have codes {lower} and {upper}"
+                )
+
+    @cached_property
+    def quantum(self) -> Fraction:
+        """The largest rational that divides every value."""
+        denominator = math.lcm(*(value.denominator for value in self.values))
+        numerator = math.gcd(*(int(value * denominator) for value in self.values))
+        return Fraction(numerator, denominator)
+
+    @cached_property
+    def integers(self) -> tuple[int, ...]:
+        """The values in units of the quantum, in code order."""
+        return tuple(int(value / self.quantum) for value in self.values)
+
+    @cached_property
+    def sorted_codes(self) -> tuple[int, ...]:
+        """One code per distinct value (the smallest), in ascending order of value."""
+        first: dict[Fraction, int] = {}
+        for code, value in enumerate(self.values):
+            first.setdefault(value, code)
+        return tuple(first[value] for value in sorted(first))
+
+    @property
+    def min_value(self) -> Fraction:
+        """The lowest value."""
+        return min(self.values)
+
+    @property
+    def max_value(self) -> Fraction:
+        """The highest value; a block's absolute maximum is scaled to it."""
+        return max(self.values)
+
+    @property
+    def integer_width(self) -> int:
+        """Bits of the smallest two's complement word that holds every integer."""
+        return signed_width(min(self.integers), max(self.integers))
+
+    @property
+    def magnitude_width(self) -> int:
+        """Bits of the largest absolute integer, without a sign."""
+        return max(abs(integer) for integer in self.integers).bit_length()

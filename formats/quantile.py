@@ -1,0 +1,62 @@
+"""Formats derived from a distribution: NF4 and SF4 as equally likely quantiles, then a grid.
+
+Source: Dotzel et al., "Learning from Students", ICML 2024 (arXiv 2405.03103v2), Algorithm 1; NF4
+is the normal case (Dettmers et al., QLoRA, NeurIPS 2023).
+"""
+
+from fractions import Fraction
+
+import numpy as np
+from scipy import stats
+
+from halfbyte.formats.errors import FormatError
+
+__all__ = ["DISTRIBUTIONS", "MAX_LUT_BITS", "MIN_LUT_BITS", "quantile_levels", "round_to_grid"]
+
+DISTRIBUTIONS = ("normal", "student_t")
+MIN_LUT_BITS, MAX_LUT_BITS = 4, 16
+MAX_NU = 1e6
+
+
+def quantile_levels(distribution: str, bits: int = 4, nu: float | None = None) -> np.ndarray:
+    """The unrounded levels, ascending, scaled so that the largest magnitude is 1; float64.
+
+    Parameters
+    ----------
+    distribution : str
+        ``normal`` or ``student_t``.
+    bits : int
+        Bits of a code: ``2 ** bits`` levels, one of them 0, one more above it than below.
+    nu : float, optional
+        Degrees of freedom; needed for ``student_t`` and refused otherwise.
+
+    Raises
+    ------
+    FormatError
+        Unknown distribution, missing or superfluous ``nu``.
+    """
+    if distribution not in DISTRIBUTIONS:
+        raise FormatError(f"Distribution must be {' or '.join(DISTRIBUTIONS)}, not {distribution!r}")
+    if (distribution == "student_t") != (nu is not None):
+        raise FormatError("'nu' belongs to the student_t distribution, and to no other")
+    if nu is not None and not 0.5 <= nu <= MAX_NU:
+        raise FormatError(f"nu must be 0.5 to {MAX_NU:g}, not {nu}")
+    count = 2**bits
+    # The paper's outermost probability: half way between two usual choices, 1/2n and 1/2(n-1).
+    delta = (1 / (2 * count) + 1 / (2 * (count - 1))) / 2
+    below = np.linspace(delta, 0.5, count // 2)
+    above = np.linspace(0.5, 1 - delta, count // 2 + 1)[1:]
+    family = stats.norm if nu is None else stats.t(nu)
+    levels = family.ppf(np.concatenate([below, above]))
+    levels[count // 2 - 1] = 0.0  # the quantile at 1/2, free of rounding
+    return levels / np.abs(levels).max()
+
+
+def round_to_grid(levels: np.ndarray, lut_bits: int) -> list[Fraction]:
+    """Round levels in [-1, 1] to the signed grid k / (2^(lut_bits-1) - 1), as hardware stores them."""
+    if type(lut_bits) is not int or not MIN_LUT_BITS <= lut_bits <= MAX_LUT_BITS:
+        raise FormatError(
+            f"lut_bits must be an integer from {MIN_LUT_BITS} to {MAX_LUT_BITS}, not {lut_bits!r}"
+        )
+    steps = 2 ** (lut_bits - 1) - 1
+    return [Fraction(round(float(level) * steps), steps) for level in levels]

@@ -1,0 +1,75 @@
+"""Word widths that follow from value sets: shared by the golden model, the RTL and the GPU code."""
+
+import enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from halfbyte.formats.model import Format
+
+__all__ = [
+    "MAX_ACC_WIDTH",
+    "MAX_TERMS",
+    "Overflow",
+    "check_acc_width",
+    "check_terms",
+    "lossless_acc_width",
+    "product_extremes",
+    "signed_width",
+]
+
+MAX_TERMS = 2**20
+# The golden model accumulates in int64.
+MAX_ACC_WIDTH = 64
+
+
+class Overflow(enum.Enum):
+    """What an accumulator does with a sum outside its range."""
+
+    WRAP = "wrap"
+    """Keep the low bits (two's complement)."""
+
+    SATURATE = "saturate"
+    """Clamp to the nearest end of the range, after every addition."""
+
+
+def signed_width(low: int, high: int) -> int:
+    """Bits of the smallest two's complement word that holds ``low`` to ``high``; at least 1."""
+    if low > high:
+        raise ValueError(f"Low end must not exceed the high end, not {low} > {high}")
+    return max(high.bit_length() if high >= 0 else 0, (~low).bit_length() if low < 0 else 0) + 1
+
+
+def product_extremes(weight: "Format", activation: "Format") -> tuple[int, int]:
+    """Lowest and highest product, in units of ``weight.quantum * activation.quantum``."""
+    w_ends = (min(weight.integers), max(weight.integers))
+    a_ends = (min(activation.integers), max(activation.integers))
+    products = [w * a for w in w_ends for a in a_ends]
+    return min(products), max(products)
+
+
+def check_terms(terms: object) -> int:
+    """Return ``terms`` if an accumulator can be sized for so many products."""
+    if type(terms) is not int:
+        raise TypeError(f"Number of terms must be an integer, not {terms!r}")
+    if not 1 <= terms <= MAX_TERMS:
+        raise ValueError(f"Number of terms must be 1 to {MAX_TERMS}, not {terms}")
+    return terms
+
+
+def check_acc_width(acc_width: object) -> int:
+    """Return ``acc_width`` if an accumulator can have so many bits."""
+    if type(acc_width) is not int:
+        raise TypeError(f"Accumulator width must be an integer, not {acc_width!r}")
+    if not 2 <= acc_width <= MAX_ACC_WIDTH:
+        raise ValueError(f"Accumulator width must be 2 to {MAX_ACC_WIDTH}, not {acc_width}")
+    return acc_width
+
+
+def lossless_acc_width(weight: "Format", activation: "Format", terms: int = 256) -> int:
+    """Bits of the smallest accumulator that holds every sum of ``terms`` products.
+
+    From the real extremes of the two value sets: E2M1+SP needs 17 bits for 256 products, one
+    fewer than its largest magnitudes on both sides would (12 * 12 and -12 * 12).
+    """
+    low, high = product_extremes(weight, activation)
+    return signed_width(min(0, low * check_terms(terms)), max(0, high * terms))
