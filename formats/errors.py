@@ -1,7 +1,9 @@
 """The error that every check on a format raises."""
 
+from halfbyte.base.errors import UserError
+
 __all__ = ["FormatError"]
 
 
-class FormatError(ValueError):
+class FormatError(UserError):
     """A format is unknown or its description is wrong; the message is one line for the user."""
