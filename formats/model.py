@@ -39,7 +39,9 @@ def check_name(name: object) -> str:
     if not isinstance(name, str):
         raise FormatError(f"Format name must be text, not {type(name).__name__}")
     if len(name) > MAX_NAME_LENGTH:
-        raise FormatError(f"Format name must have at most {MAX_NAME_LENGTH} letters, not {len(name)}")
+        raise FormatError(
+            f"Format name must have at most {MAX_NAME_LENGTH} letters, not {len(name)}"
+        )
     if not _NAME.fullmatch(name) or keyword.iskeyword(name):
         raise FormatError(
             "Format name must be a lower-case Python identifier that starts with a letter, "
@@ -92,7 +94,9 @@ class Format:
         if type(self.bits) is not int:
             raise FormatError(f"{self.name}: bits must be an integer, not {self.bits!r}")
         if not MIN_BITS <= self.bits <= MAX_BITS:
-            raise FormatError(f"{self.name}: bits must be {MIN_BITS} to {MAX_BITS}, not {self.bits}")
+            raise FormatError(
+                f"{self.name}: bits must be {MIN_BITS} to {MAX_BITS}, not {self.bits}"
+            )
         if len(self.values) != 2**self.bits:
             raise FormatError(
                 f"{self.name}: {self.bits} bits need {2**self.bits} values, not {len(self.values)}"

@@ -36,7 +36,9 @@ class _Loader(yaml.SafeLoader):
         for key_node, _ in node.value:
             key = str(key_node.value)
             if key in seen:
-                raise FormatError(f"Key {key!r} stands twice, again in line {key_node.start_mark.line + 1}")
+                raise FormatError(
+                    f"Key {key!r} stands twice, again in line {key_node.start_mark.line + 1}"
+                )
             seen.add(key)
         return super().construct_mapping(node, deep=deep)
 
@@ -58,7 +60,9 @@ def _numbers(key: str, value: object) -> list[Fraction]:
     return [_number(f"{key}[{index}]", entry) for index, entry in enumerate(value)]
 
 
-def _integer(data: Mapping[str, Any], key: str, low: int, high: int, default: int | None = None) -> int:
+def _integer(
+    data: Mapping[str, Any], key: str, low: int, high: int, default: int | None = None
+) -> int:
     value = data.get(key, default)
     if value is None:
         raise FormatError(f"Key {key!r} is missing")
@@ -139,12 +143,16 @@ def _build(data: Mapping[str, Any], nan_codes: object) -> Format:
     name = check_name(data.get("name"))
     family = _family(data)
     own_keys, make_values = _FAMILIES[family]
-    unknown = sorted(str(key) for key in set(data) - own_keys - _COMMON_KEYS - {"family", "nan_codes"})
+    unknown = sorted(
+        str(key) for key in set(data) - own_keys - _COMMON_KEYS - {"family", "nan_codes"}
+    )
     if unknown:
         allowed = ", ".join(sorted(own_keys | _COMMON_KEYS))
         raise FormatError(f"Unknown key {unknown[0]!r:.60}; a {family} format takes {allowed}")
     values = make_values(data)
-    bits = _integer(data, "bits", MIN_BITS, MAX_BITS, default=max(1, (len(values) - 1).bit_length()))
+    bits = _integer(
+        data, "bits", MIN_BITS, MAX_BITS, default=max(1, (len(values) - 1).bit_length())
+    )
     if len(values) != 2**bits:
         raise FormatError(f"{bits} bits need {2**bits} values, not {len(values)}")
     codes = _nan_codes(nan_codes, len(values))
@@ -167,7 +175,9 @@ def _nan_codes(codes: object, count: int) -> tuple[int, ...]:
     if not isinstance(codes, list) or not all(
         type(code) is int and 0 <= code < count for code in codes
     ):
-        raise FormatError(f"nan_codes must be a list of codes from 0 to {count - 1}, not {codes!r:.60}")
+        raise FormatError(
+            f"nan_codes must be a list of codes from 0 to {count - 1}, not {codes!r:.60}"
+        )
     if len(set(codes)) != len(codes) or len(codes) >= count:
         raise FormatError("nan_codes must name different codes, and not all of them")
     return tuple(sorted(codes))

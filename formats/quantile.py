@@ -36,7 +36,9 @@ def quantile_levels(distribution: str, bits: int = 4, nu: float | None = None) -
         Unknown distribution, missing or superfluous ``nu``.
     """
     if distribution not in DISTRIBUTIONS:
-        raise FormatError(f"Distribution must be {' or '.join(DISTRIBUTIONS)}, not {distribution!r}")
+        raise FormatError(
+            f"Distribution must be {' or '.join(DISTRIBUTIONS)}, not {distribution!r}"
+        )
     if (distribution == "student_t") != (nu is not None):
         raise FormatError("'nu' belongs to the student_t distribution, and to no other")
     if nu is not None and not 0.5 <= nu <= MAX_NU:

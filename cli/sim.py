@@ -1,0 +1,105 @@
+"""``halfbyte sim``: the cocotb regression of MAC units against the golden model."""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import typer
+
+from halfbyte.base import UserError
+from halfbyte.cli.designs import resolve_architectures
+from halfbyte.cli.options import (
+    Activation,
+    Architecture,
+    FormatNames,
+    Jobs,
+    Json,
+    TechnologyName,
+    Terms,
+    load_formats,
+    load_optional,
+)
+from halfbyte.cli.output import number, print_json, progress, table
+
+__all__ = ["sim"]
+
+Simulator = Annotated[str, typer.Option(envvar="SIM", help="verilator, or icarus if you have it.")]
+Waves = Annotated[bool, typer.Option("--waves", help="Write a waveform file.")]
+Seed = Annotated[
+    int | None, typer.Option(min=0, help="Seed of the random stimulus.", show_default=False)
+]
+Cycles = Annotated[int, typer.Option(min=1, help="Random cycles with random clears.")]
+
+
+def _show(records: Sequence[Mapping[str, Any]], seconds: float) -> None:
+    columns = [
+        "format",
+        "activation",
+        "architecture",
+        ">acc",
+        ">products",
+        ">products/s",
+        ">s",
+        "seed",
+    ]
+    rows = [
+        [
+            record["format"],
+            record["activation"],
+            record["architecture"],
+            str(record["acc_width"]),
+            number(record["products"]),
+            number(record["products_per_second"]),
+            number(record["seconds"], 1),
+            str(record["seed"]),
+        ]
+        for record in records
+    ]
+    total = sum(record["products"] for record in records)
+    caption = (
+        f"{records[0]['simulator']}: {total:,} products agree with the golden model, none differs; "
+        f"{seconds:.0f} s in all, {total / seconds:,.0f} products per second"
+    )
+    table("Simulation", columns, rows, caption)
+    for record in records:
+        if record["waves"]:
+            typer.echo(f"waveform of {record['format']}: {record['waves']}")
+
+
+def sim(
+    names: FormatNames = None,
+    arch: Architecture = "auto",
+    activation: Activation = None,
+    terms: Terms = 256,
+    tech: TechnologyName = "sky130hd",
+    simulator: Simulator = "verilator",
+    waves: Waves = False,
+    seed: Seed = None,
+    cycles: Cycles = 100_000,
+    jobs: Jobs = None,
+    json: Json = False,
+) -> None:
+    """Simulate MACs against the golden model; without a format, all of 4 and 5 bits.
+
+    --arch all runs every architecture that fits; auto runs the one that synthesis found smallest.
+    """
+    import time
+
+    from halfbyte.sim import run_many
+
+    chosen = [fmt for fmt in load_formats(names) if names or fmt.bits in (4, 5)]
+    if waves and len(chosen) > 1:
+        raise UserError("Waveforms are written for one format at a time: name one format")
+    start = time.monotonic()
+    designs = resolve_architectures(chosen, load_optional(activation), arch, terms, tech, jobs)
+    with progress("Simulation") as update:
+        records = run_many(
+            designs,
+            simulator=simulator,
+            waves=waves,
+            seed=seed,
+            cycles=cycles,
+            jobs=jobs or os.cpu_count() or 1,
+            on_progress=update,
+        )
+    print_json(records) if json else _show(records, time.monotonic() - start)
