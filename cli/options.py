@@ -33,7 +33,7 @@ FormatNames = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[FORMAT]...",
-        help="Shipped names, names with a table width (sf4@6), or .yaml files; all formats if none.",
+        help="Shipped names, sf4@6 for another table width, or .yaml files; all formats if none.",
         show_default=False,
     ),
 ]

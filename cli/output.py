@@ -1,4 +1,4 @@
-"""What commands print: tables for people on standard output, or JSON; progress on standard error."""
+"""What commands print: tables or JSON on standard output, progress on standard error."""
 
 import json
 import sys
@@ -12,7 +12,8 @@ from rich.table import Table
 
 __all__ = ["console", "number", "print_json", "progress", "table"]
 
-console = Console()
+# Without a terminal (a pipe, a log) there is no width to fit: let tables keep their lines.
+console = Console(width=None if sys.stdout.isatty() else 140)
 _status = Console(stderr=True)
 
 
@@ -24,7 +25,7 @@ def print_json(records: Sequence[Mapping[str, Any]]) -> None:
 
 def number(value: float | None, digits: int = 0) -> str:
     """A figure for a table; a dash for what is not known."""
-    return "–" if value is None else f"{value:,.{digits}f}"
+    return "-" if value is None else f"{value:,.{digits}f}"
 
 
 def table(

@@ -46,8 +46,14 @@ def list_cards(json: Json = False) -> None:
         )
         return
     rows = [
-        [card.name, card.title, card.corner, str(len(card.cells)), number(card.nand2_area, 4)]
-        + [card.licence]
+        [
+            card.name,
+            card.title,
+            card.corner,
+            str(len(card.cells)),
+            number(card.nand2_area, 4),
+            card.licence,
+        ]
         for card in cards
     ]
     columns = ["name", "title", "corner", ">cells", ">NAND2 um²", "licence"]

@@ -1,4 +1,4 @@
-"""Finding a format: by the name of a shipped one, by ``name@lut_bits``, or by the path of a file."""
+"""Finding a format: by the name of a shipped one, ``name@lut_bits``, or the path of a file."""
 
 import difflib
 import re

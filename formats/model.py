@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from itertools import pairwise
 
 from halfbyte.formats.errors import FormatError
 from halfbyte.formats.widths import signed_width
@@ -117,10 +118,10 @@ class Format:
     def _check_even_ties(self) -> None:
         """Ties to even need exactly one even code in every pair of neighbouring values."""
         codes = self.sorted_codes
-        for lower, upper in zip(codes, codes[1:], strict=False):
+        for lower, upper in pairwise(codes):
             if (lower ^ upper) & 1 == 0:
                 raise FormatError(
-                    f"{self.name}: 'ties: even' needs one even code in each pair of neighbours, but "
+                    f"{self.name}: 'ties: even' needs one even code in each pair of neighbours; "
                     f"{self.values[lower]} and {self.values[upper]} have codes {lower} and {upper}"
                 )
 

@@ -199,7 +199,7 @@ def parse_text(text: str, *, lut_bits: int | None = None) -> Format:
         With one line that says what is wanted and what came.
     """
     try:
-        data = yaml.load(text, Loader=_Loader)  # a SafeLoader, with more checks
+        data = yaml.load(text, Loader=_Loader)  # noqa: S506 (a SafeLoader with more checks)
     except yaml.YAMLError as error:
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
         mark = getattr(error, "problem_mark", None)

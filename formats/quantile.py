@@ -55,7 +55,7 @@ def quantile_levels(distribution: str, bits: int = 4, nu: float | None = None) -
 
 
 def round_to_grid(levels: np.ndarray, lut_bits: int) -> list[Fraction]:
-    """Round levels in [-1, 1] to the signed grid k / (2^(lut_bits-1) - 1), as hardware stores them."""
+    """Round levels in [-1, 1] to the grid k / (2^(lut_bits-1) - 1) that the hardware stores."""
     if type(lut_bits) is not int or not MIN_LUT_BITS <= lut_bits <= MAX_LUT_BITS:
         raise FormatError(
             f"lut_bits must be an integer from {MIN_LUT_BITS} to {MAX_LUT_BITS}, not {lut_bits!r}"
