@@ -1,0 +1,46 @@
+"""Checks on arguments that the public functions of the golden model share."""
+
+import torch
+from torch import Tensor
+
+from halfbyte.formats import Format
+
+__all__ = ["check_codes", "check_float", "check_format", "check_integer"]
+
+
+def _kind(value: object) -> str:
+    return str(value.dtype) if isinstance(value, Tensor) else type(value).__name__
+
+
+def check_format(fmt: object) -> Format:
+    """Return ``fmt`` if it is a :class:`Format`, and not its name for instance."""
+    if not isinstance(fmt, Format):
+        raise TypeError(f"A format must be a halfbyte.formats.Format, not {fmt!r:.60}")
+    return fmt
+
+
+def check_codes(codes: object, fmt: Format) -> Tensor:
+    """Return ``codes`` if it is a uint8 tensor, of any shape, that ``fmt`` has values for."""
+    check_format(fmt)
+    if not isinstance(codes, Tensor) or codes.dtype != torch.uint8:
+        raise TypeError(f"Codes must be a uint8 tensor, not {_kind(codes)}")
+    # Every uint8 is a code of an 8-bit format.
+    if fmt.bits < 8 and codes.numel() and (largest := int(codes.max())) >= 2**fmt.bits:
+        raise ValueError(f"Codes of {fmt.name} must be below {2**fmt.bits}, not {largest}")
+    return codes
+
+
+def check_float(x: object, what: str) -> Tensor:
+    """Return ``x`` if it is a floating-point tensor."""
+    if not isinstance(x, Tensor) or not x.is_floating_point():
+        raise TypeError(f"{what} must be a floating-point tensor, not {_kind(x)}")
+    return x
+
+
+def check_integer(name: str, value: object, low: int, high: int) -> int:
+    """Return ``value`` if it is an integer from ``low`` to ``high``."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be an integer, not {value!r:.60}")
+    if not low <= value <= high:
+        raise ValueError(f"{name} must be {low} to {high}, not {value}")
+    return value

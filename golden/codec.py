@@ -1,0 +1,132 @@
+"""Encode values to codes and decode codes to values, exactly, on tensors of any shape.
+
+The encoder compares with one threshold per pair of neighbouring values. A threshold is a float, so
+chosen that ``x > threshold`` is the exact rule for every float ``x`` although the midpoint itself
+may be no float: nothing is rounded on the way.
+"""
+
+from fractions import Fraction
+from functools import cache
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from halfbyte.base import UserError
+from halfbyte.formats import Format, Ties
+from halfbyte.golden.checks import check_codes, check_float, check_format
+
+__all__ = [
+    "check_fp32_range",
+    "decode",
+    "decode_integers",
+    "encode",
+    "integer_table",
+    "nearest_fp32",
+]
+
+# With these bounds neither a value, nor a quotient of an input and a subnormal block scale (at most
+# twice the largest value), nor the quantum leaves the normal range of FP32.
+MIN_QUANTUM = Fraction(2) ** -126
+MAX_MAGNITUDE = Fraction(2) ** 126
+
+
+def _largest_float_up_to(value: Fraction, kind: type[np.floating]) -> np.floating:
+    """The largest float of the kind that does not exceed ``value``."""
+    result = kind(float(value))
+    while Fraction(float(result)) > value:
+        result = np.nextafter(result, kind(-np.inf))
+    while Fraction(float(above := np.nextafter(result, kind(np.inf)))) <= value:
+        result = above
+    return result
+
+
+def nearest_fp32(value: Fraction) -> float:
+    """FP32 nearest to ``value``, ties to even; a double in between could round twice."""
+    below = np.float32(_largest_float_up_to(value, np.float32))
+    above = np.nextafter(below, np.float32(np.inf))
+    gap_below = value - Fraction(float(below))
+    gap_above = Fraction(float(above)) - value
+    if gap_below == gap_above:
+        return float(above if int(below.view(np.int32)) & 1 else below)
+    return float(below if gap_below < gap_above else above)
+
+
+@cache
+def check_fp32_range(fmt: Format) -> None:
+    """Raise :class:`UserError` if FP32 cannot hold the format's values."""
+    largest = max(abs(value) for value in check_format(fmt).values)
+    if fmt.quantum < MIN_QUANTUM or largest > MAX_MAGNITUDE:
+        raise UserError(
+            f"{fmt.name}: in FP32 the quantum must be at least 2^-126 and no value beyond 2^126, "
+            f"not {float(fmt.quantum):.3g} and {float(largest):.3g}; rescale the values"
+        )
+
+
+@cache
+def integer_table(fmt: Format) -> Tensor:
+    """Values in units of the quantum by code; (2^bits,) int64. Not to be written to."""
+    return torch.tensor(fmt.integers, dtype=torch.int64)
+
+
+@cache
+def _value_table(fmt: Format) -> Tensor:
+    check_fp32_range(fmt)
+    return torch.tensor([nearest_fp32(value) for value in fmt.values], dtype=torch.float32)
+
+
+def _threshold(midpoint: Fraction, tie_goes_up: bool, kind: type[np.floating]) -> float:
+    """The float ``t`` for which ``x > t`` sends exactly the right floats to the upper value."""
+    threshold = _largest_float_up_to(midpoint, kind)
+    if tie_goes_up and Fraction(float(threshold)) == midpoint:
+        threshold = np.nextafter(threshold, kind(-np.inf))
+    return float(threshold)
+
+
+@cache
+def _encoder(fmt: Format, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Ascending thresholds, and the codes of the intervals between them, as tensors."""
+    check_fp32_range(fmt)
+    kind: type[np.floating] = np.float64 if dtype == torch.float64 else np.float32
+    codes = fmt.sorted_codes
+    thresholds = [
+        _threshold(
+            (fmt.values[lower] + fmt.values[upper]) / 2,
+            tie_goes_up=fmt.ties is Ties.EVEN and upper % 2 == 0,
+            kind=kind,
+        )
+        for lower, upper in pairwise(codes)
+    ]
+    return torch.tensor(thresholds, dtype=dtype), torch.tensor(codes, dtype=torch.uint8)
+
+
+def encode(x: Tensor, fmt: Format) -> Tensor:
+    """Codes of the nearest values, ties by ``fmt.ties``, saturating.
+
+    x: any shape, floating point, in the units of ``fmt.values``; infinities saturate, -0 is 0.
+    Returns uint8 of the same shape. Of two codes with one value, the smaller is given.
+
+    Raises TypeError if ``x`` is not floating point, ValueError if it holds a NaN.
+    """
+    check_float(x, "What is encoded")
+    # Half precision widens exactly.
+    wide = x if x.dtype == torch.float64 else x.to(torch.float32)
+    if bool(wide.isnan().any()):
+        raise ValueError(
+            f"encode wants numbers, but {int(wide.isnan().sum())} of {wide.numel()} are NaN"
+        )
+    thresholds, codes = (table.to(x.device) for table in _encoder(fmt, wide.dtype))
+    return codes[torch.bucketize(wide.contiguous(), thresholds, out_int32=True)]
+
+
+def decode(codes: Tensor, fmt: Format) -> Tensor:
+    """Values of ``codes`` (uint8, any shape), rounded to float32."""
+    table = _value_table(fmt).to(check_codes(codes, fmt).device)
+    return table[codes.to(torch.int32)]
+
+
+def decode_integers(codes: Tensor, fmt: Format) -> Tensor:
+    """Values of ``codes`` (uint8, any shape) in units of ``fmt.quantum``; int64."""
+    table = integer_table(fmt).to(check_codes(codes, fmt).device)
+    return table[codes.to(torch.int32)]

@@ -1,0 +1,109 @@
+"""Exact products, dot products and the MAC unit's stream of accumulator values, in integers."""
+
+import torch
+from torch import Tensor
+
+from halfbyte.formats import MAX_TERMS, Format, Overflow, check_acc_width
+from halfbyte.golden.codec import decode_integers
+
+__all__ = ["dot", "mac_stream", "product"]
+
+INT64_BITS = 64
+
+
+def product(w_codes: Tensor, a_codes: Tensor, weight: Format, activation: Format) -> Tensor:
+    """Exact products in units of ``weight.quantum * activation.quantum``.
+
+    w_codes, a_codes: uint8, shapes that broadcast. Returns int64 of the broadcast shape.
+    """
+    return decode_integers(w_codes, weight) * decode_integers(a_codes, activation)
+
+
+def dot(w_codes: Tensor, a_codes: Tensor, weight: Format, activation: Format) -> Tensor:
+    """Exact dot products over the last dimension, in units of the product of the quanta.
+
+    w_codes, a_codes: (..., K) uint8, leading shapes that broadcast, K up to 2^20.
+    Returns (...) int64.
+    """
+    products = product(w_codes, a_codes, weight, activation)
+    lengths = {codes.shape[-1] if codes.ndim else None for codes in (w_codes, a_codes)}
+    if len(lengths) != 1 or None in lengths:
+        raise ValueError(
+            "dot wants two last dimensions of the same length, "
+            f"not {tuple(w_codes.shape)} and {tuple(a_codes.shape)}"
+        )
+    # A product has at most 40 bits of magnitude, so 2^20 of them stay below 2^60.
+    if products.shape[-1] > MAX_TERMS:
+        raise ValueError(f"dot sums at most {MAX_TERMS} products, not {products.shape[-1]}")
+    return products.sum(dim=-1)
+
+
+def mac_stream(
+    w_codes: Tensor,
+    a_codes: Tensor,
+    clear: Tensor,
+    *,
+    weight: Format,
+    activation: Format,
+    acc_width: int,
+    overflow: Overflow = Overflow.WRAP,
+    initial: int = 0,
+) -> Tensor:
+    """The accumulator after each cycle of ``acc <= (clear ? 0 : acc) + w * a``.
+
+    w_codes, a_codes: (T,) uint8. clear: (T,) bool. Returns (T,) int64, in units of
+    ``weight.quantum * activation.quantum``, each within ``acc_width`` bits. ``initial`` is the
+    register before the first cycle. A lossless width makes both overflow rules the plain sum.
+    """
+    check_acc_width(acc_width)
+    _check_stream(w_codes, a_codes, clear)
+    if not isinstance(overflow, Overflow):
+        raise TypeError(f"overflow must be an Overflow, not {overflow!r}")
+    half = 1 << acc_width - 1
+    low, high = -half, half - 1
+    if isinstance(initial, bool) or not isinstance(initial, int):
+        raise TypeError(f"initial must be an integer, not {initial!r}")
+    if not low <= initial <= high:
+        raise ValueError(f"initial must fit {acc_width} bits ({low} to {high}), not {initial}")
+    products = product(w_codes, a_codes, weight, activation)
+    if overflow is Overflow.SATURATE:
+        return _saturating_sums(products, clear, initial, low, high)
+    return _wrap(_sums_since_clear(products, clear, initial), acc_width)
+
+
+def _check_stream(w_codes: Tensor, a_codes: Tensor, clear: Tensor) -> None:
+    if not all(isinstance(tensor, Tensor) for tensor in (w_codes, a_codes, clear)):
+        raise TypeError("mac_stream wants tensors of codes and of clear")
+    if clear.dtype != torch.bool:
+        raise TypeError(f"clear must be a bool tensor, not {clear.dtype}")
+    shapes = [tuple(tensor.shape) for tensor in (w_codes, a_codes, clear)]
+    if len(set(shapes)) != 1 or len(shapes[0]) != 1:
+        raise ValueError(f"mac_stream wants three vectors of one length, not {shapes}")
+
+
+def _sums_since_clear(products: Tensor, clear: Tensor, initial: int) -> Tensor:
+    """Running sums that start anew at each clear, modulo 2^64; (T,) int64."""
+    if len(products) == 0:
+        return products
+    # totals[t] is the sum before cycle t, had nothing been cleared.
+    totals = torch.cat((products.new_tensor([initial]), products)).cumsum(0)  # (T + 1,)
+    cycles = torch.arange(len(products), device=products.device)
+    last_clear = torch.where(clear, cycles, -1).cummax(0).values  # (T,), -1 before the first
+    forgotten = torch.where(last_clear >= 0, totals[last_clear.clamp(min=0)], 0)
+    return totals[1:] - forgotten
+
+
+def _wrap(sums: Tensor, width: int) -> Tensor:
+    """Keep the low ``width`` bits as two's complement."""
+    spare = INT64_BITS - width
+    return (sums << spare) >> spare
+
+
+def _saturating_sums(products: Tensor, clear: Tensor, initial: int, low: int, high: int) -> Tensor:
+    """A loop, for a saturated sum forgets what would be needed to compute it in parallel."""
+    acc, seen = initial, []
+    for addend, start in zip(products.tolist(), clear.tolist(), strict=True):
+        total = addend if start else acc + addend
+        acc = low if total < low else high if total > high else total
+        seen.append(acc)
+    return torch.tensor(seen, dtype=torch.int64, device=products.device)
