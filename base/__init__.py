@@ -5,6 +5,7 @@ from halfbyte.base.files import build_dir, write_atomically
 from halfbyte.base.fingerprint import content_key, source_fingerprint
 from halfbyte.base.store import RecordStore
 from halfbyte.base.versions import versions_of
+from halfbyte.base.yosys import run_yosys
 
 __all__ = [
     "RecordStore",
@@ -12,6 +13,7 @@ __all__ = [
     "UserError",
     "build_dir",
     "content_key",
+    "run_yosys",
     "source_fingerprint",
     "versions_of",
     "write_atomically",

@@ -1,1 +1,22 @@
-"""Placeholder."""
+"""Amaranth components for MAC units of any two formats, and their export to RTLIL and Verilog."""
+
+from halfbyte.rtl.architecture import ArchitectureError
+from halfbyte.rtl.export import to_rtlil, to_verilog
+from halfbyte.rtl.mac import Mac
+from halfbyte.rtl.multiplier import (
+    ARCHITECTURES,
+    applicable_architectures,
+    check_architecture,
+    multiplier,
+)
+
+__all__ = [
+    "ARCHITECTURES",
+    "ArchitectureError",
+    "Mac",
+    "applicable_architectures",
+    "check_architecture",
+    "multiplier",
+    "to_rtlil",
+    "to_verilog",
+]

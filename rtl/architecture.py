@@ -1,0 +1,101 @@
+"""What every multiplier architecture has in common: its ports, and how it is refused."""
+
+from abc import abstractmethod
+from typing import ClassVar
+
+from amaranth.hdl import Module, Shape, signed, unsigned
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from halfbyte.base import UserError
+from halfbyte.formats import Format, product_extremes, signed_width
+
+__all__ = ["MAX_TABLE_ROWS", "ArchitectureError", "MultiplierArchitecture", "check_table_rows"]
+
+# Beyond this, a table is no longer a multiplier that anybody would build.
+MAX_TABLE_ROWS = 2**10
+
+
+class ArchitectureError(UserError):
+    """A multiplier architecture is unknown, or does not fit the two formats."""
+
+
+def check_table_rows(select_bits: int) -> str | None:
+    """Why a table with ``select_bits`` address bits is refused, or None."""
+    rows = 2**select_bits
+    if rows <= MAX_TABLE_ROWS:
+        return None
+    return f"it would need a table of {rows} rows, more than {MAX_TABLE_ROWS}"
+
+
+class MultiplierArchitecture(wiring.Component):
+    """An exact, combinational multiplier of two codes.
+
+    The product is given as a term and whether to negate it, so that the negation can be left to
+    the adder that follows: ``product = -term if negate else term``, in units of
+    ``weight.quantum * activation.quantum``.
+
+    Parameters
+    ----------
+    weight, activation : :class:`Format`
+        Operand formats.
+
+    Members
+    -------
+    w, a : ``In(weight.bits)``, ``In(activation.bits)``
+        Operand codes.
+    term : ``Out(signed or unsigned)``
+        The product, or its magnitude.
+    negate : ``Out(1)``
+        High if the product is ``-term``.
+
+    Raises
+    ------
+    ArchitectureError
+        The architecture does not fit the formats; the message gives the reason.
+    """
+
+    name: ClassVar[str]
+    description: ClassVar[str]
+
+    def __init__(self, *, weight: Format, activation: Format) -> None:
+        reason = self.refusal(weight, activation)
+        if reason is not None:
+            raise ArchitectureError(
+                f"Architecture {self.name} does not fit {weight.name} x {activation.name}: {reason}"
+            )
+        self.weight = weight
+        self.activation = activation
+        super().__init__(
+            {
+                "w": In(weight.bits),
+                "a": In(activation.bits),
+                "term": Out(self.term_shape(weight, activation)),
+                "negate": Out(1),
+            }
+        )
+
+    @classmethod
+    def refusal(cls, weight: Format, activation: Format) -> str | None:
+        """Why the architecture does not fit the two formats, or None if it does."""
+        return None
+
+    @classmethod
+    @abstractmethod
+    def term_shape(cls, weight: Format, activation: Format) -> Shape:
+        """Shape of ``term``."""
+
+    @abstractmethod
+    def elaborate(self, platform: object) -> Module:
+        """The circuit."""
+
+
+def signed_product_shape(weight: Format, activation: Format) -> Shape:
+    """Smallest shape of a signed product."""
+    return signed(signed_width(*product_extremes(weight, activation)))
+
+
+def magnitude_product_shape(weight: Format, activation: Format) -> Shape:
+    """Smallest shape of a product's magnitude."""
+    low, high = product_extremes(weight, activation)
+    return unsigned(max(-low, high).bit_length())

@@ -1,0 +1,107 @@
+"""Decoders: from the code of a format to its integer, whole or as sign and magnitude."""
+
+from collections.abc import Sequence
+
+from amaranth.hdl import Cat, Module, Value, signed
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from halfbyte.formats import Format
+
+__all__ = ["Decoder", "SignMagnitudeDecoder", "essential_bits", "lookup"]
+
+
+def essential_bits(table: Sequence[int]) -> list[int]:
+    """The address bits that ``table`` (of 2^n entries) really depends on, ascending."""
+    return [
+        bit
+        for bit in range((len(table) - 1).bit_length())
+        if any(table[index] != table[index ^ (1 << bit)] for index in range(len(table)))
+    ]
+
+
+def lookup(m: Module, address: Value, table: Sequence[int], output: Value) -> None:
+    """Drive ``output`` with ``table[address]``, addressed by the essential bits only.
+
+    ``table`` holds one integer per value of ``address``.
+    """
+    bits = essential_bits(table)
+    if not bits:
+        m.d.comb += output.eq(table[0])
+        return
+    with m.Switch(Cat(*(address[bit] for bit in bits))):
+        for row in range(2 ** len(bits)):
+            index = sum((row >> place & 1) << bit for place, bit in enumerate(bits))
+            with m.Case(row):
+                m.d.comb += output.eq(table[index])
+
+
+class Decoder(wiring.Component):
+    """Code to integer, in units of the quantum; combinational.
+
+    Parameters
+    ----------
+    fmt : :class:`Format`
+        Format to decode.
+
+    Members
+    -------
+    code : ``In(fmt.bits)``
+        The code.
+    integer : ``Out(signed(fmt.integer_width))``
+        Value of the code in units of ``fmt.quantum``.
+    """
+
+    def __init__(self, *, fmt: Format) -> None:
+        self.fmt = fmt
+        super().__init__({"code": In(fmt.bits), "integer": Out(signed(fmt.integer_width))})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        lookup(m, self.code, self.fmt.integers, self.integer)
+        return m
+
+
+class SignMagnitudeDecoder(wiring.Component):
+    """Code to sign and magnitude, in units of the quantum; combinational.
+
+    A supernormal value takes the code of negative zero, so the sign is not simply a bit of the
+    code; zero may come with either sign.
+
+    Parameters
+    ----------
+    fmt : :class:`Format`
+        Format to decode.
+
+    Members
+    -------
+    code : ``In(fmt.bits)``
+        The code.
+    negative : ``Out(1)``
+        High for values below zero; low for values above.
+    magnitude : ``Out(fmt.magnitude_width)``
+        Absolute value of the code in units of ``fmt.quantum``.
+    """
+
+    def __init__(self, *, fmt: Format) -> None:
+        self.fmt = fmt
+        super().__init__(
+            {"code": In(fmt.bits), "negative": Out(1), "magnitude": Out(fmt.magnitude_width)}
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        lookup(m, self.code, sign_table(self.fmt), self.negative)
+        lookup(m, self.code, [abs(integer) for integer in self.fmt.integers], self.magnitude)
+        return m
+
+
+def sign_table(fmt: Format) -> list[int]:
+    """The sign of each code; zeros take the sign that makes the table depend on fewest bits."""
+    top = 1 << (fmt.bits - 1)
+    by_top_bit = [1 if code & top else 0 for code in range(2**fmt.bits)]
+    agrees = all(
+        integer == 0 or (integer < 0) == bool(bit)
+        for integer, bit in zip(fmt.integers, by_top_bit, strict=True)
+    )
+    return by_top_bit if agrees else [int(integer < 0) for integer in fmt.integers]

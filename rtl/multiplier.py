@@ -1,0 +1,56 @@
+"""The multiplier architectures by name."""
+
+import difflib
+
+from halfbyte.formats import Format
+from halfbyte.rtl.architecture import ArchitectureError, MultiplierArchitecture
+from halfbyte.rtl.exponent_shift import ExponentShift
+from halfbyte.rtl.product_table import ProductTable, SignedProductTable
+from halfbyte.rtl.shift_add import ShiftAdd
+from halfbyte.rtl.sign_magnitude import SignMagnitude, SignMagnitudeEarly
+from halfbyte.rtl.twos_complement import TwosComplement
+
+__all__ = ["ARCHITECTURES", "applicable_architectures", "check_architecture", "multiplier"]
+
+ARCHITECTURES: dict[str, type[MultiplierArchitecture]] = {
+    architecture.name: architecture
+    for architecture in (
+        TwosComplement,
+        SignMagnitude,
+        SignMagnitudeEarly,
+        ProductTable,
+        SignedProductTable,
+        ShiftAdd,
+        ExponentShift,
+    )
+}
+
+
+def applicable_architectures(weight: Format, activation: Format) -> list[str]:
+    """Names of the architectures that fit the two formats."""
+    return [
+        name
+        for name, architecture in ARCHITECTURES.items()
+        if architecture.refusal(weight, activation) is None
+    ]
+
+
+def check_architecture(name: str, weight: Format, activation: Format) -> None:
+    """Raise :class:`ArchitectureError` if ``name`` is unknown or does not fit the formats."""
+    if name not in ARCHITECTURES:
+        nearest = difflib.get_close_matches(name, ARCHITECTURES, n=1, cutoff=0.4)
+        hint = f"; did you mean {nearest[0]}?" if nearest else ""
+        raise ArchitectureError(
+            f"Unknown architecture {name[:60]!r}{hint} Known: auto, {', '.join(ARCHITECTURES)}"
+        )
+    reason = ARCHITECTURES[name].refusal(weight, activation)
+    if reason is not None:
+        raise ArchitectureError(
+            f"Architecture {name} does not fit {weight.name} x {activation.name}: {reason}"
+        )
+
+
+def multiplier(name: str, *, weight: Format, activation: Format) -> MultiplierArchitecture:
+    """The multiplier component of architecture ``name``; raises as :func:`check_architecture`."""
+    check_architecture(name, weight, activation)
+    return ARCHITECTURES[name](weight=weight, activation=activation)

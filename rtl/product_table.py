@@ -1,0 +1,71 @@
+"""Multipliers that are tables of all products."""
+
+from amaranth.hdl import Cat, Module, Shape
+
+from halfbyte.formats import Format
+from halfbyte.rtl.architecture import (
+    MultiplierArchitecture,
+    check_table_rows,
+    magnitude_product_shape,
+    signed_product_shape,
+)
+from halfbyte.rtl.decoder import essential_bits, lookup, sign_table
+
+__all__ = ["ProductTable", "SignedProductTable"]
+
+
+class ProductTable(MultiplierArchitecture):
+    """A table of the magnitudes of all products; the sign goes to the accumulator."""
+
+    name = "product_table"
+    description = "table of product magnitudes, sign applied in the accumulator's adder"
+
+    @classmethod
+    def refusal(cls, weight: Format, activation: Format) -> str | None:
+        """Rows count the code bits on which the magnitudes depend."""
+        tables = [[abs(integer) for integer in fmt.integers] for fmt in (weight, activation)]
+        return check_table_rows(sum(len(essential_bits(table)) for table in tables))
+
+    @classmethod
+    def term_shape(cls, weight: Format, activation: Format) -> Shape:
+        return magnitude_product_shape(weight, activation)
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        products = [abs(w * a) for a in self.activation.integers for w in self.weight.integers]
+        lookup(m, Cat(self.w, self.a), products, self.term)
+        weight_sign, activation_sign = self.w[-1], self.a[-1]
+        signs = [
+            weight_bit ^ activation_bit
+            for activation_bit in sign_table(self.activation)
+            for weight_bit in sign_table(self.weight)
+        ]
+        if essential_bits(signs) == [
+            self.weight.bits - 1,
+            self.weight.bits + self.activation.bits - 1,
+        ]:
+            m.d.comb += self.negate.eq(weight_sign ^ activation_sign)
+        else:
+            lookup(m, Cat(self.w, self.a), signs, self.negate)
+        return m
+
+
+class SignedProductTable(MultiplierArchitecture):
+    """A table of all signed products, addressed by both codes."""
+
+    name = "signed_product_table"
+    description = "table of signed products"
+
+    @classmethod
+    def refusal(cls, weight: Format, activation: Format) -> str | None:
+        return check_table_rows(weight.bits + activation.bits)
+
+    @classmethod
+    def term_shape(cls, weight: Format, activation: Format) -> Shape:
+        return signed_product_shape(weight, activation)
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        products = [w * a for a in self.activation.integers for w in self.weight.integers]
+        lookup(m, Cat(self.w, self.a), products, self.term)
+        return m
