@@ -139,10 +139,11 @@ class Format:
 
     @cached_property
     def sorted_codes(self) -> tuple[int, ...]:
-        """One code per distinct value (the smallest), in ascending order of value."""
+        """One code per distinct value (the smallest), in ascending order; no NaN codes."""
         first: dict[Fraction, int] = {}
         for code, value in enumerate(self.values):
-            first.setdefault(value, code)
+            if code not in self.nan_codes:
+                first.setdefault(value, code)
         return tuple(first[value] for value in sorted(first))
 
     @property
