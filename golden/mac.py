@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from halfbyte.formats import MAX_TERMS, Format, Overflow, check_acc_width
+from halfbyte.golden.checks import check_integer
 from halfbyte.golden.codec import decode_integers
 
 __all__ = ["dot", "mac_stream", "product"]
@@ -61,10 +62,7 @@ def mac_stream(
         raise TypeError(f"overflow must be an Overflow, not {overflow!r}")
     half = 1 << acc_width - 1
     low, high = -half, half - 1
-    if isinstance(initial, bool) or not isinstance(initial, int):
-        raise TypeError(f"initial must be an integer, not {initial!r}")
-    if not low <= initial <= high:
-        raise ValueError(f"initial must fit {acc_width} bits ({low} to {high}), not {initial}")
+    check_integer("initial", initial, low, high)
     products = product(w_codes, a_codes, weight, activation)
     if overflow is Overflow.SATURATE:
         return _saturating_sums(products, clear, initial, low, high)
