@@ -2,7 +2,7 @@
 
 from contextlib import nullcontext
 
-from amaranth.hdl import Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -98,25 +98,26 @@ class Mac(wiring.Component):
         )
         m.d.comb += [product.w.eq(self.w), product.a.eq(self.a)]
 
-        # Add: the negation of the term is an XOR with its sign, and a carry into the adder
+        # Add: the negation of the term is an XOR with its sign, and a carry into the adder. One
+        # addition, with a bit in front that makes the carry, so that synthesis sees one adder.
         width = self._sum_width(len(product.term))
         accumulator = Signal(signed(self.acc_width), reset_less=True)
         keep = Signal()
         base = Signal(signed(self.acc_width))
         extended = Signal(signed(width))
         addend = Signal(signed(width))
-        total = Signal(signed(width))
+        carried = Signal(signed(width + 1))
         m.d.comb += [
             keep.eq(~self.clear),
             base.eq(accumulator & keep.replicate(self.acc_width)),
             extended.eq(product.term),
             addend.eq(extended ^ product.negate.replicate(width)),
-            total.eq(base + addend + product.negate),
+            carried.eq(Cat(1, base).as_signed() + Cat(product.negate, addend).as_signed()),
         ]
 
         # Keep
         with m.If(self.enable) if self.has_enable else nullcontext():
-            m.d.sync += accumulator.eq(self._limited(total))
+            m.d.sync += accumulator.eq(self._limited(carried[1:].as_signed()))
         m.d.comb += self.acc.eq(accumulator)
         return m
 

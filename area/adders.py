@@ -1,0 +1,100 @@
+"""The technology's adder: a Yosys techmap that turns additions into ripple-carry chains."""
+
+from halfbyte.area.cells import AdderCell
+from halfbyte.area.recipes import Adders
+from halfbyte.area.technology import Technology
+
+__all__ = ["adder_techmap"]
+
+# A chain over the bits of Yosys' $alu cell. Bit 0 of an addition with a constant carry needs no
+# full adder; nor does the last bit, whose carry nobody reads.
+_CHAIN = """\
+(* techmap_celltype = "$alu" *)
+module _halfbyte_alu (A, B, CI, BI, X, Y, CO);
+  parameter A_SIGNED = 0;
+  parameter B_SIGNED = 0;
+  parameter A_WIDTH = 1;
+  parameter B_WIDTH = 1;
+  parameter Y_WIDTH = 1;
+  parameter _TECHMAP_CONSTMSK_A_ = 0;
+  parameter _TECHMAP_CONSTMSK_CI_ = 0;
+  parameter _TECHMAP_CONSTVAL_CI_ = 0;
+  input [A_WIDTH-1:0] A;
+  input [B_WIDTH-1:0] B;
+  input CI, BI;
+  output [Y_WIDTH-1:0] X, Y, CO;
+  wire [Y_WIDTH-1:0] a, b, plain_b;
+  \\$pos #(.A_SIGNED(A_SIGNED), .A_WIDTH(A_WIDTH), .Y_WIDTH(Y_WIDTH)) wide_a (.A(A), .Y(a));
+  \\$pos #(.A_SIGNED(B_SIGNED), .A_WIDTH(B_WIDTH), .Y_WIDTH(Y_WIDTH)) wide_b (.A(B), .Y(plain_b));
+  assign b = plain_b ^ {Y_WIDTH{BI}};
+  assign X = a ^ b;
+  wire [Y_WIDTH:0] carry;
+  assign carry[0] = CI;
+  assign CO = carry[Y_WIDTH:1];
+  localparam constant_carry = _TECHMAP_CONSTMSK_CI_[0];
+  localparam constant_start = constant_carry && _TECHMAP_CONSTMSK_A_[0];
+  localparam no_carry = constant_carry && !_TECHMAP_CONSTVAL_CI_[0];
+  genvar i;
+  generate
+    for (i = 0; i < Y_WIDTH; i = i + 1) begin : bits
+      if (i == Y_WIDTH - 1 || (i == 0 && constant_start)) begin
+        assign Y[i] = a[i] ^ b[i] ^ carry[i];
+        assign carry[i+1] = (a[i] & b[i]) | (carry[i] & (a[i] | b[i]));
+      end else if (i == 0 && no_carry) begin
+        HALF
+      end else begin
+        FULL
+      end
+    end
+  endgenerate
+endmodule
+"""
+# Compressors of three rows to two, as multiplications have them.
+_COMPRESSOR = """\
+(* techmap_celltype = "$fa" *)
+module _halfbyte_fa (A, B, C, X, Y);
+  parameter WIDTH = 1;
+  input [WIDTH-1:0] A, B, C;
+  output [WIDTH-1:0] X, Y;
+  genvar i;
+  generate
+    for (i = 0; i < WIDTH; i = i + 1) begin : bits
+      FULL
+    end
+  endgenerate
+endmodule
+"""
+
+
+def adder_techmap(technology: Technology, adders: Adders) -> str:
+    """Verilog for ``techmap -map``: ripple-carry adders in the way that ``adders`` names.
+
+    Where the technology has no full-adder cell the bits are left to ABC as gates.
+    """
+    full, half = technology.full_adder, technology.half_adder
+    bit = ("a[i]", "b[i]")
+    text = _CHAIN.replace("HALF", _bit(half, bit, "Y[i]", "carry[i+1]")).replace(
+        "FULL", _bit(full, (*bit, "carry[i]"), "Y[i]", "carry[i+1]")
+    )
+    if adders is Adders.ALL:
+        text += _COMPRESSOR.replace("FULL", _bit(full, ("A[i]", "B[i]", "C[i]"), "Y[i]", "X[i]"))
+    return text
+
+
+def _bit(adder: AdderCell | None, inputs: tuple[str, ...], total: str, carry: str) -> str:
+    """One bit as a cell, with inverters where its outputs are inverted, or as logic."""
+    if adder is None:
+        pairs = [
+            f"({left} & {right})"
+            for position, left in enumerate(inputs)
+            for right in inputs[position + 1 :]
+        ]
+        return f"assign {total} = {' ^ '.join(inputs)}; assign {carry} = {' | '.join(pairs)};"
+    pins = [f".{pin}({net})" for pin, net in zip(adder.inputs, inputs, strict=True)]
+    pins += [f".{adder.total}(cell_total)", f".{adder.carry}(cell_carry)"]
+    total_mark = "~" if adder.total_inverted else ""
+    carry_mark = "~" if adder.carry_inverted else ""
+    return (
+        f"wire cell_total, cell_carry; {adder.cell} cell ({', '.join(pins)}); "
+        f"assign {total} = {total_mark}cell_total; assign {carry} = {carry_mark}cell_carry;"
+    )
