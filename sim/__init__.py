@@ -1,1 +1,38 @@
-"""Placeholder."""
+"""Simulation of MAC units against the golden model, and vectors for other people's benches.
+
+Names are imported on first use: inside the simulator, cocotb imports this package for its test
+bench alone, and must not wait for PyTorch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from halfbyte.sim.errors import SimulationError
+    from halfbyte.sim.export import export_mac
+    from halfbyte.sim.runner import run_many, run_regression
+    from halfbyte.sim.vectors import write_bench, write_vectors
+
+__all__ = [
+    "SimulationError",
+    "export_mac",
+    "run_many",
+    "run_regression",
+    "write_bench",
+    "write_vectors",
+]
+
+_HOMES = {
+    "SimulationError": "errors",
+    "export_mac": "export",
+    "run_many": "runner",
+    "run_regression": "runner",
+    "write_bench": "vectors",
+    "write_vectors": "vectors",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

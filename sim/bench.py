@@ -1,0 +1,79 @@
+"""The test bench around the MACs: clock, driver, monitor and scoreboard."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import cocotb
+from cocotb.clock import Clock
+from cocotb.triggers import FallingEdge, RisingEdge
+
+from halfbyte.sim.plan import Plan
+from halfbyte.sim.scoreboard import MismatchError, Scoreboard
+
+__all__ = ["Testbench"]
+
+CLOCK_PERIOD_NS = 10
+
+
+class Testbench:
+    """Drives one scenario into the module ``bench`` and compares every accumulator every cycle.
+
+    Inputs change after the rising edge; registered outputs are read on the falling edge. There
+    is no reset: every scenario begins with a clear.
+
+    Parameters
+    ----------
+    dut : cocotb handle
+        Module ``bench`` with ports clk, stimulus, acc (see :class:`halfbyte.sim.plan.Layout`).
+    folder : Path
+        Holds the plan, and takes the report.
+    scenario : str
+        Name of the plan in ``folder``.
+    """
+
+    # Else pytest takes it for a class of tests.
+    __test__ = False
+
+    def __init__(self, dut: Any, folder: Path, scenario: str) -> None:
+        self._dut = dut
+        self._plan = Plan.load(folder, scenario)
+        self._report = folder / f"{scenario}.report.json"
+        self.scoreboard = Scoreboard(self._plan, scenario)
+        self._clock = Clock(dut.clk, CLOCK_PERIOD_NS, unit="ns")
+
+    async def run(self) -> None:
+        """Drive the whole stream and check it; the report says how far it came."""
+        mismatch = None
+        try:
+            self._clock.start(start_high=False)
+            await RisingEdge(self._dut.clk)
+            driver = cocotb.start_soon(self._drive())
+            await self._monitor()
+            await driver
+        except MismatchError as error:
+            mismatch = str(error)
+            raise
+        finally:
+            report = {"products": self.scoreboard.products, "mismatch": mismatch}
+            self._report.write_text(json.dumps(report))
+
+    async def _drive(self) -> None:
+        """Apply one word of stimulus after each rising edge."""
+        rising, stimulus = RisingEdge(self._dut.clk), self._dut.stimulus
+        for word in self._plan.stimulus.tolist():
+            stimulus.value = word
+            await rising
+
+    async def _monitor(self) -> None:
+        """Read the accumulators on each falling edge, from the second on: then they are valid."""
+        falling, acc, scoreboard = FallingEdge(self._dut.clk), self._dut.acc, self.scoreboard
+        await falling
+        while scoreboard.left:
+            await falling
+            value = acc.value
+            try:
+                word = value.to_unsigned()
+            except ValueError:  # X or Z, which only some simulators have
+                raise MismatchError(scoreboard.report(str(value))) from None
+            scoreboard.check(word)

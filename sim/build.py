@@ -1,0 +1,147 @@
+"""From Verilog text to something that runs, once per content; compiled objects are shared."""
+
+import fcntl
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from halfbyte.base import ToolError, build_dir, content_key
+from halfbyte.sim.process import Processes
+from halfbyte.sim.simulator import (
+    clean_environment,
+    cocotb_libraries,
+    cocotb_main,
+    program,
+    simulator_version,
+    verilator_root,
+)
+from halfbyte.sim.wrapper import TOP
+
+__all__ = ["build"]
+
+# Verilated code runs a few million instructions here, so it is compiled quickly, and the shared
+# runtime, through which cocotb reads and writes, is compiled well.
+_OPTIMISATION = ("OPT_FAST=-O1", "OPT_SLOW=-O0", "OPT_GLOBAL=-O2")
+# Lint is for people; the generated Verilog has harmless widths that differ.
+_VERILATOR_OPTIONS = ("-Wno-fatal", "-Wno-lint", "--no-timing", "--vpi", "--prefix", "Vtop")
+
+_ICARUS_WAVES = """\
+module waves;
+  initial begin
+    $dumpfile("{top}.fst");
+    $dumpvars(0, {top});
+  end
+endmodule
+"""
+
+
+def build(verilog: str, *, simulator: str, waves: bool, processes: Processes) -> Path:
+    """The folder with the simulation of module ``bench`` in ``verilog``, built if need be.
+
+    It is named after the content of ``verilog`` and the versions of all tools, appears only when
+    complete, and holds what cocotb's runner starts. Raises ToolError if a tool fails.
+    """
+    key = content_key([verilog, simulator, waves, simulator_version(simulator), _OPTIMISATION])
+    name = TOP if simulator == "verilator" else "sim.vvp"
+    target = _cache() / "builds" / key[:24] / name
+    if not target.is_file():
+        with tempfile.TemporaryDirectory(prefix="halfbyte-sim-") as temporary:
+            folder = Path(temporary)
+            if any(character.isspace() for character in temporary):
+                raise ToolError(f"make cannot work in {folder}: set TMPDIR to a path without space")
+            (folder / "bench.v").write_text(verilog)
+            compile_with = _verilator if simulator == "verilator" else _icarus
+            compile_with(folder, waves, processes)
+            _publish(folder / name, target)
+    return target.parent
+
+
+def _cache() -> Path:
+    return build_dir().resolve() / "sim"
+
+
+def _publish(source: Path, target: Path) -> None:
+    """Copy ``source`` to ``target`` so that other processes see it whole or not at all."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".part-") as temporary:
+        part = Path(temporary) / target.name
+        shutil.copy(source, part)
+        part.replace(target)
+
+
+def _run(what: str, command: list[str], folder: Path, processes: Processes, **env: str) -> None:
+    log = folder / "build.log"
+    done = processes.run(command, folder=folder, environment=clean_environment(**env), log=log)
+    if done != 0:
+        raise ToolError(f"{what} failed", command, log.read_text(errors="replace"))
+
+
+def _icarus(folder: Path, waves: bool, processes: Processes) -> None:
+    command = [program("iverilog"), "-g2012", "-o", "sim.vvp", "-s", TOP, "bench.v"]
+    if waves:
+        (folder / "waves.v").write_text(_ICARUS_WAVES.format(top=TOP))
+        command += ["-s", "waves", "waves.v"]
+    _run("Compiling with Icarus Verilog", command, folder, processes)
+
+
+def _verilator(folder: Path, waves: bool, processes: Processes) -> None:
+    """Verilate, then compile what no earlier build has compiled.
+
+    Links without spaces stand for the installed packages, whose paths make could not handle.
+    The real binary is started, not the Perl script around it, so Perl is not needed.
+    """
+    (folder / "package").symlink_to(verilator_root())
+    (folder / "libraries").symlink_to(cocotb_libraries())
+    shutil.copy(cocotb_main(), folder / "verilator.cpp")
+    root = str(folder / "package")
+    command = [str(verilator_root() / "bin" / "verilator_bin"), "-cc", "--exe", "-Mdir", "."]
+    command += [*_VERILATOR_OPTIONS, "--top-module", TOP, "-o", TOP]
+    command += ["-LDFLAGS", "-Llibraries -lcocotbvpi_verilator", *(["--trace"] if waves else [])]
+    command += ["verilator.cpp", "bench.v"]
+    _run("Verilating", command, folder, processes, VERILATOR_ROOT=root)
+
+    make = [program("make"), f"-j{os.cpu_count() or 1}", "-f", "Vtop.mk", f"VM_TRACE={int(waves)}"]
+    make += [f"CXX={program('g++')}", f"PYTHON3={sys.executable}", *_OPTIMISATION, TOP]
+    objects = _shared_objects(folder, waves)
+    with _first_build(objects):
+        for name, stored in objects.items():
+            if stored.is_file():
+                shutil.copy(stored, folder / name)
+        _run("Compiling the simulation", make, folder, processes, VERILATOR_ROOT=root)
+        for name, stored in objects.items():
+            if not stored.is_file() and (folder / name).is_file():
+                _publish(folder / name, stored)
+
+
+@contextmanager
+def _first_build(objects: dict[str, Path]) -> Iterator[None]:
+    """Lets one build compile Verilator's runtime while the others wait for it."""
+    if objects["verilated.o"].is_file():
+        yield
+        return
+    lock = _cache() / "objects" / "lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _shared_objects(folder: Path, waves: bool) -> dict[str, Path]:
+    """Where compiled files that several designs have in common are kept, by their name.
+
+    Verilator's runtime is the same for all. cocotb's main program is the same wherever the
+    model's header is, which depends on the widths of the ports alone.
+    """
+    common = [simulator_version("verilator"), waves, _OPTIMISATION]
+    header = (folder / "Vtop.h").read_text()
+    keys = {
+        f"{source.stem}.o": common
+        for source in (verilator_root() / "include").glob("verilated*.cpp")
+    }
+    keys["verilator.o"] = [*common, header]
+    objects = _cache() / "objects"
+    return {name: objects / content_key([name, key])[:24] / name for name, key in keys.items()}

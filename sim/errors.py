@@ -1,0 +1,9 @@
+"""The error of a simulation that did not confirm the design."""
+
+from halfbyte.base import ToolError
+
+__all__ = ["SimulationError"]
+
+
+class SimulationError(ToolError):
+    """Simulated RTL and golden model differ, or fewer products were checked than planned."""

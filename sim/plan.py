@@ -1,0 +1,137 @@
+"""The plan of one simulation, as files: made by the runner, read inside the simulator.
+
+No PyTorch here: the simulator starts in a fraction of a second because it only reads arrays.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["FOLDER_VARIABLE", "SCENARIOS", "STIMULUS_BITS", "Field", "Layout", "Plan"]
+
+# Environment variable that tells the simulator the folder of plans and reports.
+FOLDER_VARIABLE = "HALFBYTE_SIM_FOLDER"
+SCENARIOS = ("pairs", "extremes", "clears", "random")
+# Width of the bench's stimulus port: two codes of at most 8 bits, clear and enable fit.
+STIMULUS_BITS = 32
+# Verilator keeps wide ports in words of this size; whole words give most formats one header.
+WORD_BITS = 32
+
+
+@dataclass(frozen=True)
+class Field:
+    """One accumulator on the bench's result port; ``enable`` says that it has an enable port."""
+
+    name: str
+    width: int
+    enable: bool
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The design, and where its inputs and accumulators lie on the two ports of the bench.
+
+    stimulus: ``w`` from bit 0, then ``a``, ``clear``, ``enable``. acc: the fields, first lowest.
+
+    Parameters
+    ----------
+    title : str
+        What is simulated, for messages.
+    seed : int
+        Of the random scenarios.
+    w_values, a_values : tuple of str
+        The value of every code, in code order.
+    unit : str
+        What ``acc`` counts.
+    fields : tuple of Field
+        The accumulators.
+    """
+
+    title: str
+    seed: int
+    w_values: tuple[str, ...]
+    a_values: tuple[str, ...]
+    unit: str
+    fields: tuple[Field, ...]
+
+    @property
+    def w_bits(self) -> int:
+        """Bits of a weight's code."""
+        return (len(self.w_values) - 1).bit_length()
+
+    @property
+    def a_bits(self) -> int:
+        """Bits of an activation's code."""
+        return (len(self.a_values) - 1).bit_length()
+
+    @property
+    def offsets(self) -> tuple[int, ...]:
+        """The lowest bit of each field of acc."""
+        ends = np.cumsum([field.width for field in self.fields]).tolist()
+        return (0, *ends[:-1])
+
+    @property
+    def acc_bits(self) -> int:
+        """Width of the result port: the fields, rounded up to whole words."""
+        used = sum(field.width for field in self.fields)
+        return -(-used // WORD_BITS) * WORD_BITS
+
+    @classmethod
+    def from_json(cls, text: str) -> "Layout":
+        """The layout that :meth:`to_json` wrote."""
+        entries = json.loads(text)
+        entries["fields"] = tuple(Field(**field) for field in entries["fields"])
+        return cls(**{
+            name: tuple(entry) if isinstance(entry, list) else entry
+            for name, entry in entries.items()
+        })  # fmt: skip
+
+    def to_json(self) -> str:
+        """The layout as text."""
+        return json.dumps(asdict(self))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Stimulus and expectation of one scenario.
+
+    Parameters
+    ----------
+    stimulus : array
+        (T,) uint32, one word per clock cycle, packed as :class:`Layout` says.
+    expected : array
+        (fields, T) int64: what each accumulator holds after that cycle.
+    """
+
+    layout: Layout
+    stimulus: NDArray[np.uint32]
+    expected: NDArray[np.int64]
+
+    @property
+    def products(self) -> int:
+        """Products that are checked when the scenario runs to its end."""
+        return self.products_until(len(self.stimulus))
+
+    def products_until(self, cycles: int) -> int:
+        """Products among the first ``cycles``; without enable, an accumulator takes none."""
+        enable_bit = self.layout.w_bits + self.layout.a_bits + 1
+        enabled = int((self.stimulus[:cycles] >> enable_bit & 1).sum())
+        return sum(enabled if field.enable else cycles for field in self.layout.fields)
+
+    def save(self, folder: Path, scenario: str) -> None:
+        """Write the plan for ``scenario`` into ``folder``."""
+        (folder / "layout.json").write_text(self.layout.to_json())
+        np.save(folder / f"{scenario}.stimulus.npy", self.stimulus)
+        np.save(folder / f"{scenario}.expected.npy", self.expected)
+
+    @classmethod
+    def load(cls, folder: Path, scenario: str) -> "Plan":
+        """The plan that :meth:`save` wrote."""
+        return cls(
+            layout=Layout.from_json((folder / "layout.json").read_text()),
+            stimulus=np.load(folder / f"{scenario}.stimulus.npy"),
+            expected=np.load(folder / f"{scenario}.expected.npy"),
+        )

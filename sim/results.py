@@ -1,0 +1,58 @@
+"""What a simulation left behind, and whether it confirms the design."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from cocotb_tools.check_results import get_results
+
+from halfbyte.base import ToolError
+from halfbyte.sim.errors import SimulationError
+from halfbyte.sim.plan import Plan
+
+__all__ = ["RESULTS", "confirmed"]
+
+RESULTS = "results.xml"
+
+
+def confirmed(folder: Path, plans: Mapping[str, Plan], *, log: Path) -> dict[str, int]:
+    """Products checked per scenario, if every planned product was checked and none differs.
+
+    cocotb counts a run in which no test matched as passed, so its verdict alone proves nothing:
+    the reports of the bench are compared with the plans.
+
+    Raises
+    ------
+    SimulationError
+        A mismatch, with its cycle and codes; a failed test; or fewer checks than planned.
+    ToolError
+        The simulator ended without results.
+    """
+    reports = {
+        scenario: json.loads(path.read_text())
+        for scenario in plans
+        if (path := folder / f"{scenario}.report.json").is_file()
+    }
+    mismatches = [report["mismatch"] for report in reports.values() if report["mismatch"]]
+    if mismatches:
+        raise SimulationError("\n".join([*mismatches, f"log: {log}"]))
+    try:
+        tests, failed = get_results(folder / RESULTS)
+    except (RuntimeError, OSError):
+        raise ToolError(
+            f"The simulator ended without results; log: {log}", (), _text(log)
+        ) from None
+    if failed:
+        raise SimulationError(f"{failed} of {tests} tests failed; log: {log}", (), _text(log))
+    checked = {scenario: report["products"] for scenario, report in reports.items()}
+    planned = {scenario: plan.products for scenario, plan in plans.items()}
+    if tests != len(plans) or checked != planned or not sum(checked.values()):
+        raise SimulationError(
+            f"The simulation ran {tests} tests of {len(plans)} and checked {sum(checked.values())} "
+            f"products of {sum(planned.values())}; log: {log}"
+        )
+    return checked
+
+
+def _text(log: Path) -> str:
+    return log.read_text(errors="replace") if log.is_file() else ""

@@ -1,0 +1,153 @@
+"""What the bench drives, and what the golden model says the accumulators then hold."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from halfbyte.formats import Format
+from halfbyte.golden import mac_stream, product
+from halfbyte.sim.variants import Variant
+
+__all__ = ["Stream", "all_pairs", "clears", "expectation", "extremes", "random_cycles", "streams"]
+
+Codes = NDArray[np.uint8]
+Flags = NDArray[np.bool_]
+
+# Products in the short sums of the scenario "clears".
+SHORT_SUM = 8
+# Random cycles with one probability of clear, and the probabilities in turn.
+SEGMENT = 500
+CLEAR_PROBABILITIES = (1 / 2, 1 / 8, 1 / 64, 0)
+ENABLE_PROBABILITY = 3 / 4
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One value per clock cycle for each input of the MAC: four arrays of one length T.
+
+    w, a: uint8 codes. clear, enable: bool. The first cycle clears and is enabled, so that nothing
+    depends on what the register held before.
+    """
+
+    w: Codes
+    a: Codes
+    clear: Flags
+    enable: Flags
+
+    def __post_init__(self) -> None:
+        lengths = {len(column) for column in (self.w, self.a, self.clear, self.enable)}
+        if len(lengths) != 1 or 0 in lengths:
+            raise ValueError(f"A stream wants four columns of one length, not {sorted(lengths)}")
+        if not (self.clear[0] and self.enable[0]):
+            raise ValueError("A stream must begin with a clear and with enable")
+
+    def __len__(self) -> int:
+        return len(self.w)
+
+
+def _pairs(weight: Format, activation: Format) -> tuple[Codes, Codes]:
+    """Every pair of codes once, the activation running fastest."""
+    w, a = np.indices((2**weight.bits, 2**activation.bits), dtype=np.uint8)
+    return w.ravel(), a.ravel()
+
+
+def _worst_pairs(weight: Format, activation: Format) -> list[tuple[Codes, Codes]]:
+    """All pairs of codes with the highest product, then all with the lowest."""
+    w, a = _pairs(weight, activation)
+    products = product(torch.from_numpy(w), torch.from_numpy(a), weight, activation).numpy()
+    chosen = [products == extreme for extreme in (products.max(), products.min())]
+    return [(w[mask], a[mask]) for mask in chosen]
+
+
+def _always(count: int) -> Flags:
+    return np.ones(count, dtype=bool)
+
+
+def all_pairs(weight: Format, activation: Format) -> Stream:
+    """Every pair of codes, each as a sum of its own."""
+    w, a = _pairs(weight, activation)
+    return Stream(w, a, clear=_always(len(w)), enable=_always(len(w)))
+
+
+def extremes(weight: Format, activation: Format, terms: int) -> Stream:
+    """``terms`` worst products of either sign, up to the two ends of the lossless accumulator.
+
+    Where several pairs of codes have the worst product, they take turns.
+    """
+    sums = [(np.resize(w, terms), np.resize(a, terms)) for w, a in _worst_pairs(weight, activation)]
+    w, a = (np.concatenate(columns) for columns in zip(*sums, strict=True))
+    clear = np.arange(len(w)) % terms == 0
+    return Stream(w, a, clear, enable=_always(len(w)))
+
+
+def clears(weight: Format, activation: Format, generator: np.random.Generator) -> Stream:
+    """Short sums with a clear at every position, with and without an enabled clear.
+
+    Products of zero are avoided as far as the formats allow: after them a clear cannot be seen.
+    """
+    sums = 2 * SHORT_SUM
+    position = np.arange(SHORT_SUM)
+    middle = np.arange(sums) % SHORT_SUM
+    clear = (position == 0) | (position == middle[:, None])  # (sums, SHORT_SUM)
+    # The second half ignores the clear in the middle: there, enable is low.
+    ignored = (np.arange(sums) >= SHORT_SUM)[:, None] & (position > 0) & clear
+    visible_w, visible_a = (np.flatnonzero(fmt.integers) for fmt in (weight, activation))
+    w, a = (
+        generator.choice(codes, clear.size).astype(np.uint8) for codes in (visible_w, visible_a)
+    )
+    return Stream(w, a, clear.ravel(), enable=~ignored.ravel())
+
+
+def random_cycles(
+    weight: Format, activation: Format, cycles: int, generator: np.random.Generator
+) -> Stream:
+    """Uniform codes with random clears, now frequent, now rare, and random pauses of enable."""
+    segments = np.arange(cycles) // SEGMENT % len(CLEAR_PROBABILITIES)
+    clear = generator.random(cycles) < np.array(CLEAR_PROBABILITIES)[segments]
+    enable = generator.random(cycles) < ENABLE_PROBABILITY
+    clear[0] = enable[0] = True
+    return Stream(
+        w=generator.integers(2**weight.bits, size=cycles, dtype=np.uint8),
+        a=generator.integers(2**activation.bits, size=cycles, dtype=np.uint8),
+        clear=clear,
+        enable=enable,
+    )
+
+
+def streams(
+    weight: Format, activation: Format, *, terms: int, cycles: int, seed: int
+) -> dict[str, Stream]:
+    """The stream of every scenario; the same arguments give the same streams."""
+    for_clears, for_cycles = np.random.default_rng(seed).spawn(2)
+    return {
+        "pairs": all_pairs(weight, activation),
+        "extremes": extremes(weight, activation, terms),
+        "clears": clears(weight, activation, for_clears),
+        "random": random_cycles(weight, activation, cycles, for_cycles),
+    }
+
+
+def expectation(
+    stream: Stream, variant: Variant, weight: Format, activation: Format
+) -> NDArray[np.int64]:
+    """What the golden model says ``acc`` of ``variant`` holds after each cycle; (T,) int64.
+
+    A cycle without enable leaves the register as it was: the sum of the last enabled cycle.
+    """
+    enabled = stream.enable if variant.enable else _always(len(stream))
+    w, a, clear = (
+        torch.from_numpy(column[enabled]) for column in (stream.w, stream.a, stream.clear)
+    )
+    sums = mac_stream(
+        w,
+        a,
+        clear,
+        weight=weight,
+        activation=activation,
+        acc_width=variant.acc_width,
+        overflow=variant.overflow,
+    )
+    held: NDArray[np.int64] = sums.numpy()[np.cumsum(enabled) - 1]
+    return held

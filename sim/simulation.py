@@ -1,0 +1,100 @@
+"""One simulation of given Verilog against given plans, in a folder of its own."""
+
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import rmtree
+
+from halfbyte.base import build_dir
+from halfbyte.sim.build import build
+from halfbyte.sim.plan import FOLDER_VARIABLE, Plan
+from halfbyte.sim.process import Processes
+from halfbyte.sim.results import RESULTS, confirmed
+from halfbyte.sim.simulator import clean_environment, cocotb_libraries
+from halfbyte.sim.worker import Job
+from halfbyte.sim.wrapper import TOP
+
+__all__ = ["Outcome", "simulate"]
+
+TEST_MODULE = "halfbyte.sim.tb_mac"
+# What cocotb's runner makes the simulators write.
+_WAVES = {"verilator": "dump.vcd", "icarus": f"{TOP}.fst"}
+# Folders of failed or killed runs are kept for so long.
+KEPT_SECONDS = 24 * 3600
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Products checked per scenario, the waveform file if asked for, seconds spent on building."""
+
+    checked: dict[str, int]
+    waves: Path | None
+    build_seconds: float
+
+
+def simulate(
+    verilog: str,
+    plans: Mapping[str, Plan],
+    *,
+    name: str,
+    simulator: str = "verilator",
+    waves: bool = False,
+    processes: Processes | None = None,
+    test_filter: str | None = None,
+) -> Outcome:
+    """Simulate module ``bench`` in ``verilog``; the result is of this run or there is none.
+
+    ``name`` names the design's folder under ``build_dir()/sim``. Every run has a new folder in
+    it, which stays behind, with its log, only if the run fails. ``test_filter`` is a regular
+    expression for the names of cocotb's tests.
+
+    Raises SimulationError and ToolError as :func:`confirmed` and :func:`build` do.
+    """
+    processes = processes or Processes()
+    start = time.monotonic()
+    built = build(verilog, simulator=simulator, waves=waves, processes=processes)
+    build_seconds = time.monotonic() - start
+    with _run_folder(build_dir().resolve() / "sim" / name) as folder:
+        for scenario, plan in plans.items():
+            plan.save(folder, scenario)
+        job = Job(
+            simulator=simulator,
+            build_folder=str(built),
+            run_folder=str(folder),
+            results=str(folder / RESULTS),
+            top=TOP,
+            test_module=TEST_MODULE,
+            waves=waves,
+            test_filter=test_filter,
+        )
+        environment = clean_environment(
+            LD_LIBRARY_PATH=str(cocotb_libraries()), **{FOLDER_VARIABLE: str(folder)}
+        )
+        log = folder / "simulation.log"
+        command = [sys.executable, "-m", "halfbyte.sim.worker", job.to_json()]
+        processes.run(command, folder=folder, environment=environment, log=log)
+        checked = confirmed(folder, plans, log=log)
+        kept = _keep_waves(folder, simulator) if waves else None
+    return Outcome(checked, kept, build_seconds)
+
+
+def _keep_waves(folder: Path, simulator: str) -> Path:
+    written = folder / _WAVES[simulator]
+    return written.replace(folder.parent / f"waves{written.suffix}")
+
+
+@contextmanager
+def _run_folder(parent: Path) -> Iterator[Path]:
+    """A new folder in ``parent``, removed if all goes well."""
+    parent.mkdir(parents=True, exist_ok=True)
+    for old in parent.glob("run-*"):
+        with suppress(OSError):  # another process may be removing it, too
+            if time.time() - old.stat().st_mtime > KEPT_SECONDS:
+                rmtree(old)
+    folder = Path(tempfile.mkdtemp(dir=parent, prefix="run-"))
+    yield folder
+    rmtree(folder)

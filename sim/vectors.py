@@ -1,0 +1,195 @@
+"""Test vectors that a plain Verilog bench can read, and such a bench."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from halfbyte.base import write_atomically
+from halfbyte.formats import Format, Overflow, lossless_acc_width
+from halfbyte.sim.scenarios import (
+    Stream,
+    all_pairs,
+    clears,
+    expectation,
+    extremes,
+    random_cycles,
+)
+from halfbyte.sim.variants import Variant
+
+__all__ = ["write_bench", "write_vectors"]
+
+RANDOM_CYCLES = 10_000
+# Longer sums of worst products would make files of many megabytes.
+MAX_WORST_PRODUCTS = 4096
+
+_VECTORS_HEAD = """\
+// Test vectors for {module}: $readmemh reads this file as words of {word_bits} bits.
+// w: {w_title}; a: {a_title}; acc: {acc_width} bits, two's complement, overflow {overflow}.
+// First word: the number of vectors that follow. Then one vector a line, one clock cycle each:
+//   {columns}
+// acc is what the register holds after the clock edge that takes the other columns.
+// Scenarios: all code pairs; {worst} worst products of either sign; clears; {cycles} random
+// cycles (seed {seed}). The first vector clears. Expected values: halfbyte's golden model.
+"""
+
+_BENCH = """\
+// Self-checking bench for {module}, in plain Verilog. Reads {vectors} from the
+// working directory, or from +vectors=PATH, and prints PASS or FAIL with the number of vectors.
+//   iverilog -g2005 -o bench {module}.v {bench}.v && vvp bench
+//   verilator --binary --timing -Wno-lint {module}.v {bench}.v && ./obj_dir/V{module}
+`timescale 1ns / 1ps
+module {bench};
+  localparam COUNT = {count};
+  localparam COLUMNS = {columns};
+  localparam SHOWN = 10;
+
+  reg [{word}:0] memory [0:COLUMNS * COUNT];
+  reg [8 * 1024 - 1:0] path;
+  reg clk;
+  reg [{w}:0] w;
+  reg [{a}:0] a;
+  reg clear;{enable_reg}
+  wire signed [{acc}:0] acc;
+  reg signed [{acc}:0] expected;
+  integer vector;
+  integer failures;
+
+  {module} dut (.clk(clk), .w(w), .a(a), .clear(clear), {enable_port}.acc(acc));
+
+  initial begin
+    failures = 0;
+    clk = 0;
+    memory[0] = 0;
+    if (!$value$plusargs("vectors=%s", path)) path = "{vectors}";
+    $readmemh(path, memory);
+    if (memory[0] !== COUNT) begin
+      $display("FAIL: %0s does not hold %0d vectors", path, COUNT);
+      $finish;
+    end else begin
+      for (vector = 0; vector < COUNT; vector = vector + 1) begin
+        w = memory[COLUMNS * vector + 1];
+        a = memory[COLUMNS * vector + 2];
+        clear = memory[COLUMNS * vector + 3];{enable_read}
+        expected = memory[COLUMNS * vector + COLUMNS];
+        #5 clk = 1;
+        #5 clk = 0;
+        if (acc !== expected) begin
+          failures = failures + 1;
+          if (failures <= SHOWN)
+            $display("vector %0d: w %h, a %h, clear %b: expected %0d, seen %0d",
+                     vector, w, a, clear, expected, acc);
+        end
+      end
+      if (failures == 0) $display("PASS: %0d vectors", COUNT);
+      else $display("FAIL: %0d of %0d vectors", failures, COUNT);
+      $finish;
+    end
+  end
+endmodule
+"""
+
+
+def _stream(weight: Format, activation: Format, terms: int, seed: int) -> Stream:
+    """All scenarios, one after the other."""
+    for_clears, for_cycles = np.random.default_rng(seed).spawn(2)
+    parts = (
+        all_pairs(weight, activation),
+        extremes(weight, activation, min(terms, MAX_WORST_PRODUCTS)),
+        clears(weight, activation, for_clears),
+        random_cycles(weight, activation, RANDOM_CYCLES, for_cycles),
+    )
+    return Stream(*(
+        np.concatenate([getattr(part, column) for part in parts])
+        for column in ("w", "a", "clear", "enable")
+    ))  # fmt: skip
+
+
+def _hex(words: Sequence[int], bits: int) -> list[str]:
+    """Words of ``bits`` bits, in two's complement if negative, as hexadecimal of one length."""
+    mask, digits = (1 << bits) - 1, -(-bits // 4)
+    return [f"{word & mask:0{digits}x}" for word in words]
+
+
+def write_vectors(
+    weight: Format,
+    activation: Format,
+    *,
+    module: str,
+    terms: int,
+    acc_width: int | None = None,
+    overflow: Overflow = Overflow.WRAP,
+    enable: bool = False,
+    path: Path,
+    seed: int = 0,
+) -> int:
+    """Write the vectors of a MAC to ``path``; return how many.
+
+    A text file for ``$readmemh``: comments, the number of vectors, then one line per clock cycle
+    with w, a, clear, enable (if there is such a port) and the expected acc, in hexadecimal. The
+    same arguments give the same file.
+    """
+    width = lossless_acc_width(weight, activation, terms) if acc_width is None else acc_width
+    stream = _stream(weight, activation, terms, seed)
+    expected = expectation(
+        stream, Variant(module, width, overflow, enable), weight, activation
+    ).tolist()
+    columns = {
+        "w": _hex(stream.w.tolist(), weight.bits),
+        "a": _hex(stream.a.tolist(), activation.bits),
+        "clear": _hex(stream.clear.tolist(), 1),
+        **({"enable": _hex(stream.enable.tolist(), 1)} if enable else {}),
+        "acc": _hex(expected, width),
+    }
+    head = _VECTORS_HEAD.format(
+        module=module,
+        word_bits=_word_bits(width, len(stream)),
+        w_title=f"{weight.name}, {weight.bits} bits",
+        a_title=f"{activation.name}, {activation.bits} bits",
+        acc_width=width,
+        overflow=overflow.value,
+        columns=" ".join(columns),
+        worst=min(terms, MAX_WORST_PRODUCTS),
+        cycles=RANDOM_CYCLES,
+        seed=seed,
+    )
+    lines = map(" ".join, zip(*columns.values(), strict=True))
+    write_atomically(path, head + f"{len(stream):x}\n" + "\n".join(lines) + "\n")
+    return len(stream)
+
+
+def _word_bits(acc_width: int, count: int) -> int:
+    """Bits of a memory word that holds a code, an accumulator and the number of vectors."""
+    return max(8, acc_width, count.bit_length())
+
+
+def write_bench(
+    weight: Format,
+    activation: Format,
+    *,
+    module: str,
+    acc_width: int,
+    enable: bool = False,
+    vectors: str,
+    count: int,
+    path: Path,
+) -> None:
+    """Write a self-checking Verilog bench for ``module``; its own module is ``path``'s stem.
+
+    ``vectors`` is the name of the file of ``count`` vectors that :func:`write_vectors` wrote.
+    """
+    text = _BENCH.format(
+        module=module,
+        bench=path.stem,
+        vectors=vectors,
+        count=count,
+        columns=5 if enable else 4,
+        word=_word_bits(acc_width, count) - 1,
+        w=weight.bits - 1,
+        a=activation.bits - 1,
+        acc=acc_width - 1,
+        enable_reg="\n  reg enable;" if enable else "",
+        enable_port=".enable(enable), " if enable else "",
+        enable_read="\n        enable = memory[COLUMNS * vector + 4];" if enable else "",
+    )
+    write_atomically(path, text)

@@ -1,0 +1,102 @@
+"""The Verilog that is simulated: the MACs as they are exported, side by side in one module."""
+
+from collections.abc import Sequence
+
+from halfbyte.formats import Format
+from halfbyte.rtl import Mac, to_verilog
+from halfbyte.sim.plan import STIMULUS_BITS, Field, Layout
+from halfbyte.sim.variants import Variant
+
+__all__ = ["TOP", "bench_verilog", "layout_of"]
+
+TOP = "bench"
+
+# Verilator shows cocotb only what is public; making all of a MAC public would cost build time.
+_HEAD = """\
+`timescale 1ns / 1ps
+module {top} (clk, stimulus, acc);
+  input clk /* verilator public_flat_rw */;
+  input [{stimulus}:0] stimulus /* verilator public_flat_rw */;
+  output [{acc}:0] acc /* verilator public_flat_rd */;
+  wire [{w}:0] w = stimulus[{w}:0];
+  wire [{a}:0] a = stimulus[{a_top}:{a_bottom}];
+  wire clear = stimulus[{clear}];
+  wire enable = stimulus[{enable}];
+"""
+
+
+def layout_of(
+    weight: Format,
+    activation: Format,
+    variants: Sequence[Variant],
+    *,
+    title: str,
+    seed: int,
+) -> Layout:
+    """The ports of the bench for these accumulators."""
+    return Layout(
+        title=title,
+        seed=seed,
+        w_values=tuple(map(str, weight.values)),
+        a_values=tuple(map(str, activation.values)),
+        unit=str(weight.quantum * activation.quantum),
+        fields=tuple(
+            Field(f"mac_{variant.name}", variant.acc_width, variant.enable) for variant in variants
+        ),
+    )
+
+
+def bench_verilog(
+    weight: Format,
+    activation: Format,
+    variants: Sequence[Variant],
+    layout: Layout,
+    *,
+    architecture: str,
+    terms: int,
+) -> str:
+    """Verilog text of the module ``bench`` and of every MAC in it."""
+    macs = [
+        to_verilog(
+            Mac(
+                weight=weight,
+                activation=activation,
+                terms=terms,
+                architecture=architecture,
+                acc_width=variant.acc_width,
+                overflow=variant.overflow,
+                enable=variant.enable,
+            ),
+            name=field.name,
+        )
+        for variant, field in zip(variants, layout.fields, strict=True)
+    ]
+    return "\n".join([*macs, _top(layout)])
+
+
+def _top(layout: Layout) -> str:
+    """The module that spreads the stimulus over the MACs and collects their accumulators."""
+    w, a = layout.w_bits, layout.a_bits
+    lines = [
+        _HEAD.format(
+            top=TOP,
+            stimulus=STIMULUS_BITS - 1,
+            acc=layout.acc_bits - 1,
+            w=w - 1,
+            a=a - 1,
+            a_top=w + a - 1,
+            a_bottom=w,
+            clear=w + a,
+            enable=w + a + 1,
+        )
+    ]
+    for field, offset in zip(layout.fields, layout.offsets, strict=True):
+        enable = ".enable(enable), " if field.enable else ""
+        lines.append(
+            f"  {field.name} {field.name}_i (.clk(clk), .w(w), .a(a), .clear(clear), {enable}"
+            f".acc(acc[{offset + field.width - 1}:{offset}]));\n"
+        )
+    used = sum(field.width for field in layout.fields)
+    if used < layout.acc_bits:
+        lines.append(f"  assign acc[{layout.acc_bits - 1}:{used}] = 0;\n")
+    return "".join([*lines, "endmodule\n"])
