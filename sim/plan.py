@@ -6,6 +6,7 @@ No PyTorch here: the simulator starts in a fraction of a second because it only 
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,12 +83,10 @@ class Layout:
     @classmethod
     def from_json(cls, text: str) -> "Layout":
         """The layout that :meth:`to_json` wrote."""
-        entries = json.loads(text)
-        entries["fields"] = tuple(Field(**field) for field in entries["fields"])
-        return cls(**{
-            name: tuple(entry) if isinstance(entry, list) else entry
-            for name, entry in entries.items()
-        })  # fmt: skip
+        entries: dict[str, Any] = json.loads(text)
+        fields = tuple(Field(**field) for field in entries.pop("fields"))
+        values = {name: tuple(entries.pop(name)) for name in ("w_values", "a_values")}
+        return cls(**entries, **values, fields=fields)
 
     def to_json(self) -> str:
         """The layout as text."""

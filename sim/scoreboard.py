@@ -51,7 +51,7 @@ class Scoreboard:
         return self._plan.products_until(self.cycles)
 
     def check(self, acc: int) -> None:
-        """Compare the result port after the next cycle; raise :class:`MismatchError` if it differs."""
+        """Compare the result port after the next cycle; raise MismatchError if it differs."""
         if acc != self._expected[self.cycles]:
             raise MismatchError(self.report(acc))
         self.cycles += 1

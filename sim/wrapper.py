@@ -7,7 +7,7 @@ from halfbyte.rtl import Mac, to_verilog
 from halfbyte.sim.plan import STIMULUS_BITS, Field, Layout
 from halfbyte.sim.variants import Variant
 
-__all__ = ["TOP", "bench_verilog", "layout_of"]
+__all__ = ["TOP", "bench_verilog", "layout_of", "top_verilog"]
 
 TOP = "bench"
 
@@ -71,10 +71,10 @@ def bench_verilog(
         )
         for variant, field in zip(variants, layout.fields, strict=True)
     ]
-    return "\n".join([*macs, _top(layout)])
+    return "\n".join([*macs, top_verilog(layout)])
 
 
-def _top(layout: Layout) -> str:
+def top_verilog(layout: Layout) -> str:
     """The module that spreads the stimulus over the MACs and collects their accumulators."""
     w, a = layout.w_bits, layout.a_bits
     lines = [

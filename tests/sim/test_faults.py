@@ -1,0 +1,235 @@
+"""The bench passes a right MAC and catches every wrong one.
+
+Most faults are put into a MAC for E2M1 in hand-written Verilog, which owes nothing to
+``halfbyte.rtl``.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import pytest
+
+from halfbyte.formats import Format, Overflow, load
+from halfbyte.sim import SimulationError
+from halfbyte.sim.plan import Layout
+from halfbyte.sim.runner import make_plans
+from halfbyte.sim.simulation import Outcome, simulate
+from halfbyte.sim.variants import Variant, variants
+from halfbyte.sim.wrapper import bench_verilog, layout_of, top_verilog
+
+pytestmark = [pytest.mark.simulator, pytest.mark.xdist_group("simulator")]
+
+SEED = 7
+CYCLES = 2000
+TERMS = 256
+
+_CORE = """\
+module core #(parameter WIDTH = 17, SATURATE = 0, HAS_ENABLE = 0) (
+    input clk, input [3:0] w, input [3:0] a, input clear, input enable,
+    output reg signed [WIDTH - 1:0] acc);
+  function [3:0] magnitude(input [2:0] code);
+    case (code)
+      3'd0: magnitude = 0;
+      3'd1: magnitude = 1;
+      3'd2: magnitude = 2;
+      3'd3: magnitude = 3;
+      3'd4: magnitude = 4;
+      3'd5: magnitude = 6;
+      3'd6: magnitude = 8;
+      3'd7: magnitude = 12;
+    endcase
+  endfunction
+  localparam signed [31:0] HIGH = (1 <<< (WIDTH - 1)) - 1;
+  wire [31:0] w_magnitude = magnitude(w[2:0]);
+  wire [31:0] a_magnitude = magnitude(a[2:0]);
+  wire negative = w[3] ^ a[3];
+  wire signed [31:0] product = (w_magnitude * a_magnitude) ^ {32{negative}};
+  wire signed [31:0] carry = {31'b0, negative};
+  wire signed [31:0] base = clear ? 0 : acc;
+  wire signed [31:0] total = base + product + carry;
+  wire signed [31:0] limited = total > HIGH ? HIGH : total < ~HIGH ? ~HIGH : total;
+  always @(posedge clk)
+    if (enable | !HAS_ENABLE) acc <= SATURATE ? limited : total;
+endmodule
+"""
+
+_SHELL = """\
+module {name} (input clk, input [3:0] w, input [3:0] a, input clear, input enable,
+    output signed [{high}:0] acc);
+  wire signed [{width} - 1:0] sum;
+  core #(.WIDTH({width}), .SATURATE({saturate}), .HAS_ENABLE({enable}))
+    core_i (.clk(clk), .w(w), .a(a), .clear(clear), .enable(enable), .acc(sum));
+  assign acc = sum;
+endmodule
+"""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A change of the Verilog, and the first mismatch that it must cause."""
+
+    name: str
+    right: str
+    wrong: str
+    scenario: str
+    cycle: int
+    mismatch: str
+
+
+FAULTS = (
+    Fault(
+        "table entry off by one",
+        "3'd5: magnitude = 6;",
+        "3'd5: magnitude = 7;",
+        "pairs",
+        0x15,
+        "mac_lossless (17 bits): expected 6, seen 7",
+    ),
+    Fault(
+        "missing clear",
+        "clear ? 0 : acc",
+        "acc",
+        "pairs",
+        0x12,
+        "mac_lossless (17 bits): expected 2, seen 3",
+    ),
+    Fault(
+        "dropped carry",
+        "product + carry",
+        "product",
+        "pairs",
+        0x08,
+        "mac_lossless (17 bits): expected 0, seen -1",
+    ),
+    Fault(
+        "swapped operand",
+        "magnitude(a[2:0])",
+        "magnitude(w[2:0])",
+        "pairs",
+        0x10,
+        "mac_lossless (17 bits): expected 0, seen 1",
+    ),
+    Fault(
+        "saturate replaced by wrap",
+        "SATURATE ? limited : total",
+        "total",
+        "pairs",
+        0x57,
+        "mac_tight (7 bits): expected 63, seen -56",
+    ),
+    Fault(
+        "lost top bit",
+        "wire signed [17 - 1:0] sum;",
+        "wire signed [16 - 1:0] sum;",
+        "extremes",
+        227,
+        "mac_lossless (17 bits): expected 32832, seen -32704",
+    ),
+    Fault(
+        "clear that ignores enable",
+        "if (enable |",
+        "if (clear | enable |",
+        "clears",
+        # The second half of the short sums ignores clears, from its second sum on.
+        9 * 8 + 1,
+        "mac_enabled (17 bits): expected",
+    ),
+)
+
+
+def _reference_verilog(
+    chosen: Sequence[Variant], layout: Layout, right: str = "", wrong: str = ""
+) -> str:
+    """The bench around the hand-written MAC, with ``right`` replaced by ``wrong``."""
+    shells = [
+        _SHELL.format(
+            name=field.name,
+            high=variant.acc_width - 1,
+            width=variant.acc_width,
+            saturate=int(variant.overflow is Overflow.SATURATE),
+            enable=int(variant.enable),
+        )
+        for variant, field in zip(chosen, layout.fields, strict=True)
+    ]
+    text = "\n".join([_CORE, *shells])
+    if right and right not in text:
+        raise ValueError(f"{right!r} is not in the Verilog text")
+    return text.replace(right, wrong) + top_verilog(layout)
+
+
+def _simulate_reference(right: str = "", wrong: str = "", **options: str) -> Outcome:
+    fmt = load("e2m1")
+    chosen = variants(fmt, fmt, TERMS)
+    layout = layout_of(fmt, fmt, chosen, title="reference", seed=SEED)
+    return simulate(
+        _reference_verilog(chosen, layout, right, wrong),
+        make_plans(fmt, fmt, chosen, layout, terms=TERMS, cycles=CYCLES),
+        name="reference",
+        **options,
+    )
+
+
+def test_passes_an_independent_mac() -> None:
+    assert _simulate_reference().checked["pairs"] == 5 * 256
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name.replace(" ", "-"))
+def test_catches(fault: Fault) -> None:
+    with pytest.raises(SimulationError) as caught:
+        _simulate_reference(fault.right, fault.wrong)
+    head, codes, first, *_ = str(caught.value).splitlines()
+    assert head == (
+        f"reference: mismatch in scenario {fault.scenario}, cycle {fault.cycle} (seed {SEED})"
+    )
+    if fault.scenario == "pairs":
+        w, a = divmod(fault.cycle, 16)
+        values = load("e2m1").values
+        assert f"w = code {w:04b} ({values[w]}), a = code {a:04b} ({values[a]})" in codes
+    assert fault.mismatch in str(caught.value)
+    assert "in units of 1/4" in first
+
+
+def test_a_filter_that_matches_no_test_fails() -> None:
+    with pytest.raises(SimulationError, match=r"ran 0 tests of 4 and checked 0 products of \d+"):
+        _simulate_reference(test_filter="nothing_is_called_this")
+
+
+def test_a_filter_that_leaves_tests_out_fails() -> None:
+    with pytest.raises(SimulationError, match=r"ran 1 tests of 4 and checked 1280 products"):
+        _simulate_reference(test_filter="pairs")
+
+
+def _simulate_rtl(
+    weight: Format, activation: Format, built: Format, build_variants: tuple[Variant, ...]
+) -> None:
+    """Check RTL that was built for another format or accumulator than the plan is for."""
+    chosen = variants(weight, activation, TERMS)
+    layout = layout_of(weight, activation, chosen, title="rtl", seed=SEED)
+    verilog = bench_verilog(
+        built, activation, build_variants, layout, architecture="product_table", terms=TERMS
+    )
+    plans = make_plans(weight, activation, chosen, layout, terms=TERMS, cycles=CYCLES)
+    simulate(verilog, plans, name="rtl")
+
+
+def test_catches_one_wrong_value_in_exported_rtl() -> None:
+    weight, activation = load("sf4"), load("int4")
+    # One step of the table's grid: the least that can be wrong.
+    wrong = replace(
+        weight,
+        values=tuple(
+            value + weight.quantum * (code == 11) for code, value in enumerate(weight.values)
+        ),
+    )
+    assert wrong.quantum == weight.quantum
+    with pytest.raises(SimulationError, match=r"scenario pairs, cycle 177 .*\n  w = code 1011"):
+        _simulate_rtl(weight, activation, wrong, variants(weight, activation, TERMS))
+
+
+def test_catches_wrap_in_place_of_saturate_in_exported_rtl() -> None:
+    fmt = load("int4")
+    wrapping = tuple(
+        replace(variant, overflow=Overflow.WRAP) for variant in variants(fmt, fmt, TERMS)
+    )
+    with pytest.raises(SimulationError, match=r"mac_tight \(6 bits\): expected 31, seen"):
+        _simulate_rtl(fmt, fmt, fmt, wrapping)
