@@ -1,7 +1,6 @@
 """The technology's adder: a Yosys techmap that turns additions into ripple-carry chains."""
 
 from halfbyte.area.cells import AdderCell
-from halfbyte.area.recipes import Adders
 from halfbyte.area.technology import Technology
 
 __all__ = ["adder_techmap"]
@@ -49,36 +48,17 @@ module _halfbyte_alu (A, B, CI, BI, X, Y, CO);
   endgenerate
 endmodule
 """
-# Compressors of three rows to two, as multiplications have them.
-_COMPRESSOR = """\
-(* techmap_celltype = "$fa" *)
-module _halfbyte_fa (A, B, C, X, Y);
-  parameter WIDTH = 1;
-  input [WIDTH-1:0] A, B, C;
-  output [WIDTH-1:0] X, Y;
-  genvar i;
-  generate
-    for (i = 0; i < WIDTH; i = i + 1) begin : bits
-      FULL
-    end
-  endgenerate
-endmodule
-"""
 
 
-def adder_techmap(technology: Technology, adders: Adders) -> str:
-    """Verilog for ``techmap -map``: ripple-carry adders in the way that ``adders`` names.
+def adder_techmap(technology: Technology) -> str:
+    """Verilog for ``techmap -map``: ripple-carry adders of the technology's adder cells.
 
     Where the technology has no full-adder cell the bits are left to ABC as gates.
     """
-    full, half = technology.full_adder, technology.half_adder
     bit = ("a[i]", "b[i]")
-    text = _CHAIN.replace("HALF", _bit(half, bit, "Y[i]", "carry[i+1]")).replace(
-        "FULL", _bit(full, (*bit, "carry[i]"), "Y[i]", "carry[i+1]")
-    )
-    if adders is Adders.ALL:
-        text += _COMPRESSOR.replace("FULL", _bit(full, ("A[i]", "B[i]", "C[i]"), "Y[i]", "X[i]"))
-    return text
+    half = _bit(technology.half_adder, bit, "Y[i]", "carry[i+1]")
+    full = _bit(technology.full_adder, (*bit, "carry[i]"), "Y[i]", "carry[i+1]")
+    return _CHAIN.replace("HALF", half).replace("FULL", full)
 
 
 def _bit(adder: AdderCell | None, inputs: tuple[str, ...], total: str, carry: str) -> str:

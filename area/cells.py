@@ -1,31 +1,45 @@
 """Library cells as synthesis needs them: combinational gates, flip-flops and adder cells."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-__all__ = ["AdderCell", "Arc", "Cell", "FlipFlop"]
+from halfbyte.area.function import literal
+
+__all__ = ["AdderCell", "Arc", "Cell", "FlipFlop", "Plane"]
 
 
-@dataclass(frozen=True)
-class Arc:
-    """Delay and transition of an output as planes over the input's slew and the output's load.
+class Plane(NamedTuple):
+    """A time in ps as a plane over the input's slew in ps and the output's load in fF."""
 
-    ``value = intrinsic + per_slew * slew + per_load * load``, in ps, with slew in ps and load in
-    fF: the least-squares plane through the library's tables, over all arcs to the output, rise
-    and fall.
+    intrinsic: float
+    per_slew: float
+    per_load: float
+
+    def at(self, slew: float, load: float) -> float:
+        """The time at one point."""
+        return self.intrinsic + self.per_slew * slew + self.per_load * load
+
+
+class Arc(NamedTuple):
+    """From one input to one output: delay and transition where the output rises, and falls.
+
+    How a library's tables become planes is told in :mod:`halfbyte.area.timing_tables`.
     """
 
-    delay: tuple[float, float, float]
-    transition: tuple[float, float, float]
+    rise: Plane
+    fall: Plane
+    rise_transition: Plane
+    fall_transition: Plane
 
 
 @dataclass(frozen=True)
 class FlipFlop:
     """What makes a cell a rising-edge D flip-flop.
 
-    ``inverted`` says that its output is QN. Pins that must be tied for it to be plain (an
-    asynchronous reset, inactive) stand in ``tied``; its area counts in full.
+    ``inverted`` says that its output is QN. ``clear`` and ``preset`` are the pins, with ``!`` if
+    low is active, that set the output's state to 0 and 1 at once (empty: there is none): tied
+    inactive they leave a plain flip-flop. The cell's area counts in full.
     """
 
     data: str
@@ -33,19 +47,29 @@ class FlipFlop:
     output: str
     inverted: bool
     setup_ps: float
-    tied: tuple[str, ...] = ()
+    clear: str = ""
+    preset: str = ""
+
+    @property
+    def tied(self) -> dict[str, int]:
+        """The level that each asynchronous pin is tied to."""
+        pins = (literal(expression) for expression in (self.clear, self.preset) if expression)
+        return {pin: int(inverted) for pin, inverted in filter(None, pins)}
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell: area in um^2, leakage in nW, input capacitances in fF, functions by output."""
+    """One cell: area in um^2, leakage in nW, input capacitances in fF, functions by output.
+
+    ``arcs[output][input]`` is the timing. A flip-flop's output has the function ``IQ`` or ``IQN``.
+    """
 
     name: str
     area: float
     leakage: float
     inputs: Mapping[str, float]
     outputs: Mapping[str, str]
-    arcs: Mapping[str, Arc]
+    arcs: Mapping[str, Mapping[str, Arc]]
     flip_flop: FlipFlop | None = None
 
     def to_card(self) -> dict[str, Any]:
@@ -54,36 +78,23 @@ class Cell:
             "area": self.area,
             "leakage": self.leakage,
             "inputs": dict(self.inputs),
-            "outputs": {
-                pin: {
-                    "function": function,
-                    **(
-                        {
-                            "delay": list(self.arcs[pin].delay),
-                            "transition": list(self.arcs[pin].transition),
-                        }
-                        if pin in self.arcs
-                        else {}
-                    ),
-                }
-                for pin, function in self.outputs.items()
-            },
+            "outputs": {pin: self._output_to_card(pin) for pin in self.outputs},
         }
         if self.flip_flop:
-            flip_flop = self.flip_flop
-            card["flip_flop"] = {
-                "data": flip_flop.data,
-                "clock": flip_flop.clock,
-                "output": flip_flop.output,
-                "inverted": flip_flop.inverted,
-                "setup_ps": flip_flop.setup_ps,
-                "tied": list(flip_flop.tied),
+            card["flip_flop"] = dict(vars(self.flip_flop))
+        return card
+
+    def _output_to_card(self, pin: str) -> dict[str, Any]:
+        card: dict[str, Any] = {"function": self.outputs[pin]}
+        if self.arcs.get(pin):
+            card["timing"] = {
+                source: [list(plane) for plane in arc] for source, arc in self.arcs[pin].items()
             }
         return card
 
     @classmethod
     def from_card(cls, name: str, card: Mapping[str, Any]) -> "Cell":
-        """The cell of a card; raises KeyError or TypeError for a card that is none."""
+        """The cell of a card; raises KeyError, TypeError or ValueError for a card that is none."""
         flip_flop = card.get("flip_flop")
         return cls(
             name=name,
@@ -92,19 +103,16 @@ class Cell:
             inputs={str(pin): float(value) for pin, value in card["inputs"].items()},
             outputs={str(pin): str(out["function"]) for pin, out in card["outputs"].items()},
             arcs={
-                str(pin): Arc(_plane(out["delay"]), _plane(out["transition"]))
+                str(pin): {str(source): _arc(arc) for source, arc in out["timing"].items()}
                 for pin, out in card["outputs"].items()
-                if "delay" in out
+                if "timing" in out
             },
-            flip_flop=FlipFlop(**{**flip_flop, "tied": tuple(flip_flop["tied"])})
-            if flip_flop
-            else None,
+            flip_flop=FlipFlop(**flip_flop) if flip_flop else None,
         )
 
 
-def _plane(values: Iterable[float]) -> tuple[float, float, float]:
-    intrinsic, per_slew, per_load = (float(value) for value in values)
-    return intrinsic, per_slew, per_load
+def _arc(planes: Sequence[Sequence[float]]) -> Arc:
+    return Arc(*(Plane(*(float(value) for value in plane)) for plane in planes))
 
 
 @dataclass(frozen=True)

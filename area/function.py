@@ -2,101 +2,122 @@
 
 import re
 from collections.abc import Sequence
+from functools import cache
 from itertools import permutations
+from typing import NamedTuple
 
 from halfbyte.base import UserError
 
-__all__ = ["canonical_table", "normalised", "truth_table"]
+__all__ = ["Sense", "canonical_table", "literal", "normalised", "sense", "truth_table"]
 
+MAX_LENGTH = 4000
+MAX_DEPTH = 50
 _TOKEN = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_\[\]]*|[01]|[!'()&*|+^])")
+_OPERATORS = {"|": "|", "+": "|", "&": "&", "*": "&", "^": "^", "!": "!", "'": "'"}
+# From weak to strong; juxtaposition is an AND (Liberty User Guide, attribute "function").
+_LEVELS = ("|", "&", "^")
+
+
+class _Node(NamedTuple):
+    """``kind`` is ``|``, ``&`` or ``^`` with operands, ``!`` with one, or a pin or constant."""
+
+    kind: str
+    operands: tuple["_Node", ...] = ()
 
 
 def _tokens(expression: str) -> list[str]:
-    tokens, position = [], 0
     text = expression.strip().strip('"').strip()
+    if len(text) > MAX_LENGTH:
+        raise UserError(f"Liberty function is longer than {MAX_LENGTH} letters: {text[:40]!r}...")
+    tokens, position = [], 0
     while position < len(text):
         match = _TOKEN.match(text, position)
         if match is None:
-            raise UserError(f"Not a Liberty function: {expression[:80]!r}")
+            raise UserError(f"Not a Liberty function: {text[:80]!r}")
         tokens.append(match[1])
         position = match.end()
     return tokens
 
 
 class _Parser:
-    """Recursive descent; each level gives an integer that holds one bit per input row.
+    """Recursive descent, one method per kind of operand and one for the binary levels."""
 
-    Precedence from strong to weak: ``!`` and ``'``, ``^``, ``&`` (also ``*`` and juxtaposition),
-    ``|`` (also ``+``): Liberty User Guide, "function" attribute.
-    """
-
-    def __init__(self, expression: str, inputs: Sequence[str]) -> None:
+    def __init__(self, expression: str) -> None:
         self.expression = expression
-        self.tokens = _tokens(expression)
-        rows = 2 ** len(inputs)
-        self.ones = (1 << rows) - 1
-        self.columns = {
-            name: sum(1 << row for row in range(rows) if row >> place & 1)
-            for place, name in enumerate(inputs)
-        }
+        self.tokens = _tokens(expression)[::-1]  # the next one last
 
-    def parse(self) -> int:
-        table = self._or()
+    def parse(self) -> _Node:
+        node = self._binary(0, MAX_DEPTH)
         if self.tokens:
-            self._fail()
-        return table
+            raise self._error()
+        return node
 
-    def _fail(self) -> None:
-        raise UserError(f"Not a Liberty function: {self.expression[:80]!r}")
+    def _error(self) -> UserError:
+        return UserError(f"Not a Liberty function: {self.expression[:80]!r}")
 
     def _next(self) -> str:
-        return self.tokens[0] if self.tokens else ""
+        """The operator that comes next: ``&`` also where an operand follows directly."""
+        if not self.tokens or self.tokens[-1] == ")":
+            return ""
+        return _OPERATORS.get(self.tokens[-1], "&").replace("!", "&")
 
-    def _or(self) -> int:
-        table = self._and()
-        while self._next() in ("|", "+"):
-            self.tokens.pop(0)
-            table |= self._and()
-        return table
+    def _binary(self, level: int, depth: int) -> _Node:
+        if level == len(_LEVELS):
+            return self._unary(depth)
+        operands = [self._binary(level + 1, depth)]
+        while self._next() == _LEVELS[level]:
+            if _OPERATORS.get(self.tokens[-1]) == _LEVELS[level]:
+                self.tokens.pop()
+            operands.append(self._binary(level + 1, depth))
+        return operands[0] if len(operands) == 1 else _Node(_LEVELS[level], tuple(operands))
 
-    def _and(self) -> int:
-        table = self._xor()
-        while self._next() not in ("", ")", "|", "+"):
-            if self._next() in ("&", "*"):
-                self.tokens.pop(0)
-            table &= self._xor()
-        return table
+    def _unary(self, depth: int) -> _Node:
+        inversions = 0
+        while self.tokens and self.tokens[-1] == "!":
+            self.tokens.pop()
+            inversions += 1
+        node = self._atom(depth)
+        while self.tokens and self.tokens[-1] == "'":
+            self.tokens.pop()
+            inversions += 1
+        return _Node("!", (node,)) if inversions % 2 else node
 
-    def _xor(self) -> int:
-        table = self._unary()
-        while self._next() == "^":
-            self.tokens.pop(0)
-            table ^= self._unary()
-        return table
+    def _atom(self, depth: int) -> _Node:
+        token = self.tokens.pop() if self.tokens else ""
+        if token == "(" and depth:
+            node = self._binary(0, depth - 1)
+            if not self.tokens or self.tokens.pop() != ")":
+                raise self._error()
+            return node
+        if token in _OPERATORS or token in ("", "(", ")"):
+            raise self._error()
+        return _Node(token)
 
-    def _unary(self) -> int:
-        if self._next() == "!":
-            self.tokens.pop(0)
-            return self.ones ^ self._unary()
-        table = self._atom()
-        while self._next() == "'":
-            self.tokens.pop(0)
-            table ^= self.ones
-        return table
 
-    def _atom(self) -> int:
-        token = self.tokens.pop(0) if self.tokens else ""
-        if token == "(":
-            table = self._or()
-            if self._next() != ")":
-                self._fail()
-            self.tokens.pop(0)
-            return table
-        if token in ("0", "1"):
-            return self.ones if token == "1" else 0
-        if token not in self.columns:
-            self._fail()
-        return self.columns[token]
+def _evaluate(node: _Node, columns: dict[str, int], ones: int) -> int:
+    """All rows at a time: one bit per row."""
+    if not node.operands:
+        if node.kind in ("0", "1"):
+            return ones * int(node.kind)
+        if node.kind not in columns:
+            raise UserError(f"Liberty function names {node.kind!r}, which is not among the inputs")
+        return columns[node.kind]
+    first, *others = (_evaluate(operand, columns, ones) for operand in node.operands)
+    if node.kind == "!":
+        return first ^ ones
+    for other in others:
+        first = {"|": first | other, "&": first & other, "^": first ^ other}[node.kind]
+    return first
+
+
+def _write(node: _Node) -> str:
+    if not node.operands:
+        return node.kind
+    inner = [
+        f"({_write(operand)})" if operand.kind in _LEVELS else _write(operand)
+        for operand in node.operands
+    ]
+    return f"!{inner[0]}" if node.kind == "!" else f" {node.kind} ".join(inner)
 
 
 def truth_table(expression: str, inputs: Sequence[str]) -> int:
@@ -104,12 +125,52 @@ def truth_table(expression: str, inputs: Sequence[str]) -> int:
 
     Raises UserError if ``expression`` is no function of ``inputs``.
     """
-    return _Parser(expression, inputs).parse()
+    return _truth_table(expression, tuple(inputs))
+
+
+@cache
+def _truth_table(expression: str, inputs: tuple[str, ...]) -> int:
+    rows = 2 ** len(inputs)
+    columns = {
+        name: sum(1 << row for row in range(rows) if row >> place & 1)
+        for place, name in enumerate(inputs)
+    }
+    return _evaluate(_Parser(expression).parse(), columns, (1 << rows) - 1)
 
 
 def normalised(expression: str) -> str:
-    """The expression with one spelling of the operators and single spaces."""
-    return " ".join(_tokens(expression))
+    """The same expression in one spelling: ``! & | ^``, and brackets round every inner operation.
+
+    Readers disagree on the precedence of ``^``, so nothing is left to it. Raises UserError.
+    """
+    return _write(_Parser(expression).parse())
+
+
+def literal(expression: str) -> tuple[str, bool] | None:
+    """``(pin, whether it is inverted)`` for one pin with or without inversions; None for more."""
+    try:
+        node = _Parser(expression).parse()
+    except UserError:
+        return None
+    inverted = False
+    while node.kind == "!":
+        (node,) = node.operands
+        inverted = not inverted
+    return None if node.operands or node.kind in ("0", "1") else (node.kind, inverted)
+
+
+class Sense(NamedTuple):
+    """Whether a rising input can make the output rise, and whether it can make it fall."""
+
+    rising: bool
+    falling: bool
+
+
+def sense(table: int, inputs: int, place: int) -> Sense:
+    """How the function ``table`` of so many inputs follows the input at ``place``."""
+    rows = [row for row in range(2**inputs) if not row >> place & 1]
+    steps = {(table >> (row | 1 << place) & 1) - (table >> row & 1) for row in rows}
+    return Sense(1 in steps, -1 in steps)
 
 
 def canonical_table(table: int, inputs: int) -> tuple[int, int]:

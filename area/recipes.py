@@ -1,25 +1,15 @@
-"""The synthesis recipes: a fixed set that is tried for every format and architecture alike.
+"""The synthesis recipes: a fixed set that is tried for every format alike.
 
-A recipe turns RTL into gates in two steps: Yosys passes that decide how additions are built, and
-an ABC script that minimises the logic around them and maps it onto the cells of a technology.
+A recipe is an ABC script that minimises logic and maps it onto the cells of a technology. What
+comes before it is common to all: the accumulator's and other plain additions become ripple-carry
+chains of the library's full adders (the smallest adder, with no clock to meet), and tables and
+multiplications become gates. Full adders inside the multiplications were tried and lost in every
+format.
 """
 
-import enum
 from dataclasses import dataclass
 
-__all__ = ["DEEP_CANDIDATES", "RECIPES", "Adders", "Recipe", "deep_recipe", "quick_recipes"]
-
-
-class Adders(enum.Enum):
-    """Which additions get the library's full adders. All additions are ripple-carry: the smallest,
-    with no clock to meet. Where a library has no full adder, both leave the bits to ABC.
-    """
-
-    ACCUMULATOR = "accumulator"
-    """The accumulator's and other plain additions; multiplications become gates."""
-
-    ALL = "all"
-    """Those inside multiplications as well."""
+__all__ = ["QUICK", "RECIPES", "SECOND_ARCHITECTURES", "Recipe", "recipes_for"]
 
 
 @dataclass(frozen=True)
@@ -32,19 +22,13 @@ class Recipe:
         Goes into the record.
     description : str
         One line for people.
-    adders : Adders
-        Which additions get full-adder cells.
     abc : tuple of str
         Lines of the ABC script.
-    deep : bool
-        Whether the recipe is a slow one, tried on the best candidates of its quick twin only.
     """
 
     name: str
     description: str
-    adders: Adders
     abc: tuple[str, ...]
-    deep: bool = False
 
 
 # Merge equivalent nodes first; what follows starts from a clean AIG.
@@ -59,34 +43,36 @@ _RESUBSTITUTE = (
 )
 # Many restarts of rewriting through lookup tables; bounded by counts, never by time, so that the
 # same input gives the same netlist on any machine.
-_DEEP = ("&get -n", "&deepsyn -I 2 -J 20", "&put")
+_DEEP = ("&get -n", "&deepsyn -I 2 -J 10", "&put")
 # Area-oriented mapping with structural choices.
 _MAP = ("dch", "amap -m", "topo")
 
-RECIPES: tuple[Recipe, ...] = tuple(
-    Recipe(
-        name=f"{effort}_{adders.value}",
-        description=f"{what}; full adders: {adders.value}",
-        adders=adders,
-        abc=(*_CLEAN, *steps, *_RESUBSTITUTE, *_MAP),
-        deep=effort == "deep",
-    )
-    for effort, what, steps in (
-        ("resub", "resubstitution and rewriting, area mapping", ()),
-        ("deep", "the same after a search over restructurings", _DEEP),
-    )
-    for adders in Adders
+# Into lookup tables, minimised with don't-cares, and back.
+_DONT_CARES = ("if -K 4 -a", "mfs2 -a", "strash")
+
+QUICK = Recipe(
+    "resub", "resubstitution and rewriting, then area mapping", (*_CLEAN, *_RESUBSTITUTE, *_MAP)
 )
-# The slow recipes run on so many of the best pairs of architecture and adders, for every format.
-DEEP_CANDIDATES = 3
+DONT_CARE = Recipe(
+    "dontcare",
+    "three rounds through lookup tables with don't-cares and resubstitution",
+    (*_CLEAN, *((*_DONT_CARES, *_RESUBSTITUTE) * 3), *_MAP),
+)
+DEEP = Recipe(
+    "deep",
+    "a search over restructurings, then resubstitution",
+    (*_CLEAN, *_DEEP, *_RESUBSTITUTE, *_MAP),
+)
+RECIPES = (QUICK, DONT_CARE, DEEP)
+
+# Every architecture is synthesised with the quick recipe, and of every format the best two then
+# with the others.
+SECOND_STAGE = (DONT_CARE, DEEP)
+SECOND_ARCHITECTURES = 2
+# A deep search takes 1 s on a MAC of 120 cells and over 10 s beyond this many.
+MAX_DEEP_CELLS = 200
 
 
-def quick_recipes() -> tuple[Recipe, ...]:
-    """The recipes that are tried with every architecture."""
-    return tuple(recipe for recipe in RECIPES if not recipe.deep)
-
-
-def deep_recipe(quick: Recipe) -> Recipe:
-    """The slow twin of a quick recipe."""
-    (twin,) = (recipe for recipe in RECIPES if recipe.deep and recipe.adders is quick.adders)
-    return twin
+def recipes_for(cells: int) -> tuple[Recipe, ...]:
+    """The second-stage recipes for a netlist that has ``cells`` cells after the first."""
+    return tuple(recipe for recipe in SECOND_STAGE if recipe is not DEEP or cells <= MAX_DEEP_CELLS)

@@ -3,15 +3,15 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from halfbyte.area.recipes import DEEP_CANDIDATES, Recipe, deep_recipe, quick_recipes
-from halfbyte.area.synthesis import synthesise_rtlil
+from halfbyte.area.recipes import QUICK, SECOND_ARCHITECTURES, Recipe, recipes_for
+from halfbyte.area.synthesis import MAC, MULTIPLIER, synthesise_rtlil
 from halfbyte.area.technology import Technology
 from halfbyte.base import RecordStore, build_dir, content_key, source_fingerprint, versions_of
 from halfbyte.formats import (
@@ -95,9 +95,12 @@ class Design:
 
 @dataclass(frozen=True)
 class _Job:
+    """A synthesis of the MAC, or of its multiplier alone; the architecture is a named one."""
+
     design: Design
     recipe: Recipe
     technology: Technology
+    module: str = MAC
 
     @cached_property
     def key(self) -> str:
@@ -105,34 +108,47 @@ class _Job:
         design = self.design
         return content_key(
             {
-                "weight": [design.weight.name, design.weight.bits, design.weight.integers],
-                "quanta": [design.weight.quantum, design.activation.quantum],
-                "activation": [design.activation.name, design.activation.integers],
+                "formats": [
+                    [fmt.name, fmt.bits, str(fmt.quantum), fmt.integers]
+                    for fmt in (design.weight, design.activation)
+                ],
                 "architecture": design.architecture,
                 "terms": design.terms,
                 "acc_width": design.width,
                 "overflow": design.overflow.value,
                 "technology": self.technology.content_hash,
                 "recipe": [self.recipe.name, self.recipe.abc],
+                "module": self.module,
                 "code": source_fingerprint("halfbyte.rtl", "halfbyte.area"),
                 "versions": versions_of(*_VERSIONED),
             }
         )
 
     def run(self) -> dict[str, Any]:
-        """Synthesise in a temporary folder, which is kept under ``build`` if this fails."""
+        """Synthesise in a temporary folder; if this fails it is kept under ``build/failed``."""
         folder = Path(tempfile.mkdtemp(prefix="halfbyte-synth-"))
         try:
-            result = synthesise_rtlil(self.design.rtlil, self.technology, self.recipe, folder)
-        except Exception:
-            failed = build_dir() / "failed" / folder.name
-            shutil.move(folder, failed)
+            result = synthesise_rtlil(
+                self.design.rtlil, self.technology, self.recipe, folder, self.module
+            )
+        except BaseException:
+            (build_dir() / "failed").mkdir(parents=True, exist_ok=True)
+            shutil.move(folder, build_dir() / "failed" / folder.name)
             raise
         netlist = build_dir() / "netlists" / f"{self.key[:16]}.v"
         netlist.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(folder / "mac.v", netlist)
+        shutil.move(folder / "netlist.v", netlist)
         shutil.rmtree(folder)
+        return {**asdict(result), "netlist": netlist.name}
+
+    def record(self, whole: Mapping[str, Any], multiplier: Mapping[str, Any]) -> dict[str, Any]:
+        """The result record (``design.md``) from the figures of the MAC and its multiplier.
+
+        The accumulator's area is what multiplier and registers leave of the whole: adder, clear
+        and sign logic. Synthesis optimises across the border, so the parts are no exact sum.
+        """
         design, technology = self.design, self.technology
+        area, register = whole["area_um2"], whole["register_um2"]
         return {
             "format": design.weight.name,
             "activation": design.activation.name,
@@ -145,55 +161,58 @@ class _Job:
             "technology": technology.name,
             "corner": technology.corner,
             "clock_ps": None,
-            "area_um2": result.area_um2,
-            "area_ge": round(result.area_um2 / technology.nand2_area, 2),
-            "multiplier_um2": result.multiplier_um2,
-            "accumulator_um2": result.accumulator_um2,
-            "register_um2": result.register_um2,
-            "cells": result.cells,
+            "area_um2": area,
+            "area_ge": round(area / technology.nand2_area, 2),
+            "multiplier_um2": multiplier["area_um2"],
+            "accumulator_um2": round(area - multiplier["area_um2"] - register, 4),
+            "register_um2": register,
+            "cells": whole["cells"],
             "delay_ps": None,
             "proof": None,
-            "netlist": netlist.name,
+            "netlist": whole["netlist"],
             "versions": {
                 **versions_of("halfbyte", *_VERSIONED),
                 "card": technology.content_hash[:12],
             },
-            "seconds": result.seconds,
+            "seconds": whole["seconds"],
         }
 
 
 class _Runner:
-    """Runs jobs on several processes, each result looked up in the store first."""
+    """Runs jobs on several processes; each result is looked up in the store first."""
 
-    def __init__(self, jobs: int, on_progress: Progress | None) -> None:
+    def __init__(self, processes: int, on_progress: Progress | None) -> None:
         self.store = RecordStore(build_dir() / "records" / "synth.jsonl")
-        self.pool = ThreadPoolExecutor(jobs)
+        self.pool = ThreadPoolExecutor(processes)  # each thread waits for a Yosys process
         self.on_progress = on_progress
         self.done = self.total = 0
 
-    def run(self, jobs: Sequence[_Job]) -> dict[str, dict[str, Any]]:
-        """Records by key of the job; the first failure is raised once running jobs have ended."""
+    def run(self, jobs: Sequence[_Job]) -> list[dict[str, Any]]:
+        """Results in the order of ``jobs``; the first failure is raised."""
         self.total += len(jobs)
-        records = {}
+        results: dict[str, dict[str, Any]] = {}
         waiting: dict[Future[dict[str, Any]], _Job] = {}
         for job in jobs:
             known = self.store.get(job.key)
             if known is None:
                 waiting[self.pool.submit(job.run)] = job
             else:
-                records[job.key] = known
+                results[job.key] = known
                 self._step(job)
         for future in as_completed(waiting):
             job = waiting[future]
-            records[job.key] = future.result()
-            self.store.append(job.key, records[job.key])
+            results[job.key] = future.result()
+            self.store.append(job.key, results[job.key])
             self._step(job)
-        return records
+        return [results[job.key] for job in jobs]
 
     def _step(self, job: _Job) -> None:
         self.done += 1
         if self.on_progress:
             self.on_progress(self.done, self.total, f"{job.design.weight.name} {job.recipe.name}")
+
+
+_Scored = tuple[_Job, dict[str, Any]]
 
 
 def synthesise(
@@ -206,8 +225,8 @@ def synthesise(
 ) -> list[dict[str, Any]]:
     """Records (``design.md``, "Result record") of the smallest netlist of each design, in order.
 
-    Every architecture that fits is tried with the quick recipes, then the best few of each design
-    with the deep one: the same rule for every format. Results are stored as they come, and what is
+    Every architecture that fits is tried with the quick recipe, then the best two of each design
+    with the others: the same rule for every format. Results are stored as they come, and what is
     in the store is not computed again.
 
     Parameters
@@ -217,7 +236,7 @@ def synthesise(
     technology : Technology
         The cells to use.
     every : bool
-        Return the records of all candidates, not only the smallest.
+        Return the records of all that was tried, the smallest first, not only the smallest.
     jobs : int, optional
         Processes at a time; all cores by default.
     on_progress : callable, optional
@@ -230,30 +249,47 @@ def synthesise(
     """
     runner = _Runner(jobs or os.cpu_count() or 1, on_progress)
     try:
-        quick = {
-            design: [
-                _Job(candidate, recipe, technology)
-                for candidate in design.candidates()
-                for recipe in quick_recipes()
-            ]
+        firsts = [
+            _Job(candidate, QUICK, technology)
             for design in designs
-        }
-        records = runner.run([job for group in quick.values() for job in group])
-        deep = {design: list(_deep_jobs(group, records)) for design, group in quick.items()}
-        records |= runner.run([job for group in deep.values() for job in group])
+            for candidate in design.candidates()
+        ]
+        scored = list(zip(firsts, runner.run(firsts), strict=True))
+        seconds = [job for group in _by_design(designs, scored) for job in _second_stage(group)]
+        scored += zip(seconds, runner.run(seconds), strict=True)
+        chosen = [
+            entry
+            for group in _by_design(designs, scored)
+            for entry in (group if every else group[:1])
+        ]
+        multipliers = runner.run([replace(job, module=MULTIPLIER) for job, _ in chosen])
     finally:
         runner.pool.shutdown(cancel_futures=True)
-    found = []
+    return [
+        job.record(whole, multiplier)
+        for (job, whole), multiplier in zip(chosen, multipliers, strict=True)
+    ]
+
+
+def _by_design(designs: Sequence[Design], scored: Sequence[_Scored]) -> list[list[_Scored]]:
+    """What was tried for each design, the smallest first; equals in a fixed order."""
+
+    def rank(entry: _Scored) -> tuple[float, str, str]:
+        job, result = entry
+        return result["area_um2"], job.design.architecture, job.recipe.name
+
+    groups = []
     for design in designs:
-        group = sorted((records[job.key] for job in quick[design] + deep[design]), key=_rank)
-        found += group if every else group[:1]
-    return found
+        candidates = design.candidates()
+        groups.append(
+            sorted((entry for entry in scored if entry[0].design in candidates), key=rank)
+        )
+    return groups
 
 
-def _rank(record: dict[str, Any]) -> tuple[float, str, str]:
-    return record["area_um2"], record["architecture"], record["recipe"]
-
-
-def _deep_jobs(group: Sequence[_Job], records: dict[str, dict[str, Any]]) -> Iterator[_Job]:
-    best = sorted(group, key=lambda job: _rank(records[job.key]))[:DEEP_CANDIDATES]
-    return (replace(job, recipe=deep_recipe(job.recipe)) for job in best)
+def _second_stage(group: Sequence[_Scored]) -> list[_Job]:
+    return [
+        replace(job, recipe=recipe)
+        for job, result in group[:SECOND_ARCHITECTURES]
+        for recipe in recipes_for(result["cells"])
+    ]

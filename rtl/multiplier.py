@@ -5,7 +5,7 @@ import difflib
 from halfbyte.formats import Format
 from halfbyte.rtl.architecture import ArchitectureError, MultiplierArchitecture
 from halfbyte.rtl.exponent_shift import ExponentShift
-from halfbyte.rtl.product_table import ProductTable, SignedProductTable
+from halfbyte.rtl.product_table import ProductTable
 from halfbyte.rtl.shift_add import ShiftAdd
 from halfbyte.rtl.sign_magnitude import SignMagnitude, SignMagnitudeEarly
 from halfbyte.rtl.twos_complement import TwosComplement
@@ -19,7 +19,6 @@ ARCHITECTURES: dict[str, type[MultiplierArchitecture]] = {
         SignMagnitude,
         SignMagnitudeEarly,
         ProductTable,
-        SignedProductTable,
         ShiftAdd,
         ExponentShift,
     )

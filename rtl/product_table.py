@@ -1,4 +1,4 @@
-"""Multipliers that are tables of all products."""
+"""A multiplier that is a table of all products."""
 
 from amaranth.hdl import Cat, Module, Shape
 
@@ -7,11 +7,10 @@ from halfbyte.rtl.architecture import (
     MultiplierArchitecture,
     check_table_rows,
     magnitude_product_shape,
-    signed_product_shape,
 )
 from halfbyte.rtl.decoder import essential_bits, lookup, sign_table
 
-__all__ = ["ProductTable", "SignedProductTable"]
+__all__ = ["ProductTable"]
 
 
 class ProductTable(MultiplierArchitecture):
@@ -47,25 +46,4 @@ class ProductTable(MultiplierArchitecture):
             m.d.comb += self.negate.eq(weight_sign ^ activation_sign)
         else:
             lookup(m, Cat(self.w, self.a), signs, self.negate)
-        return m
-
-
-class SignedProductTable(MultiplierArchitecture):
-    """A table of all signed products, addressed by both codes."""
-
-    name = "signed_product_table"
-    description = "table of signed products"
-
-    @classmethod
-    def refusal(cls, weight: Format, activation: Format) -> str | None:
-        return check_table_rows(weight.bits + activation.bits)
-
-    @classmethod
-    def term_shape(cls, weight: Format, activation: Format) -> Shape:
-        return signed_product_shape(weight, activation)
-
-    def elaborate(self, platform: object) -> Module:
-        m = Module()
-        products = [w * a for a in self.activation.integers for w in self.weight.integers]
-        lookup(m, Cat(self.w, self.a), products, self.term)
         return m
