@@ -12,8 +12,8 @@ from halfbyte.formats.parse import parse_file
 __all__ = ["bundled", "load", "names"]
 
 LIBRARY = Path(__file__).parent / "library"
-_REFERENCE = re.compile(r"([a-z][a-z0-9_]*)(?:@(\d{1,2}))?")
-_DERIVED_NAME = re.compile(r"([a-z][a-z0-9_]*)_lut(\d{1,2})")
+_REFERENCE = re.compile(r"([a-z][a-z0-9_]*)(?:@([0-9]{1,2}))?")
+_DERIVED_NAME = re.compile(r"([a-z][a-z0-9_]*)_lut([0-9]{1,2})")
 
 
 @cache
@@ -52,9 +52,9 @@ def load(reference: str | Path) -> Format:
     match = _DERIVED_NAME.fullmatch(text) or _REFERENCE.fullmatch(text)
     if match and match[1] in names():
         return _load_shipped(match[1], int(match[2]) if match[2] else None)
-    nearest = difflib.get_close_matches(text, names(), n=1, cutoff=0.4)
-    hint = f"; did you mean {nearest[0]}?" if nearest else ""
+    nearest = difflib.get_close_matches(text[:60].lower(), names(), n=1, cutoff=0.4)
+    hint = f"did you mean {nearest[0]}? " if nearest else ""
     raise FormatError(
-        f"Unknown format {text[:60]!r}{hint} Known: {', '.join(names())}; "
+        f"Unknown format {text[:60]!r}; {hint}known: {', '.join(names())}; "
         "sf4@6 for another table width; or the path of a .yaml file"
     )

@@ -7,6 +7,9 @@ from halfbyte.formats.errors import FormatError
 
 __all__ = ["apot", "integer", "minifloat", "with_supernormal"]
 
+# Beside the sign, so that a code has at most 8 bits.
+MAX_APOT_SUMS = 2**7
+
 
 def integer(bits: int) -> list[Fraction]:
     """Two's complement integers: codes 0 to 2^(bits-1)-1, then the negative half."""
@@ -45,10 +48,13 @@ def apot(terms: Sequence[Sequence[Fraction]]) -> list[Fraction]:
             raise FormatError(
                 f"Each list under 'terms' needs a power of two of choices, not {len(choices)}"
             )
+        if len(sums) * len(choices) > MAX_APOT_SUMS:
+            raise FormatError(f"The terms of an apot format have at most {MAX_APOT_SUMS} sums")
         sums = [partial + choice for partial in sums for choice in choices]
-    if max(sums) <= 0:
+    largest = max(sums)
+    if largest <= 0:
         raise FormatError("The terms of an apot format must have a positive sum")
-    return _with_sign([total / max(sums) for total in sums])
+    return _with_sign([total / largest for total in sums])
 
 
 def with_supernormal(values: Sequence[Fraction], supernormal: Fraction) -> list[Fraction]:

@@ -18,13 +18,13 @@ __all__ = ["DEFAULT_LUT_BITS", "parse_file", "parse_text"]
 MAX_FILE_BYTES = 64 * 1024
 DEFAULT_LUT_BITS = 8
 # No more digits than any sensible table has: "1e999999999" must not become a number.
-_NUMBER = re.compile(r"[+-]?(\d{1,20}(\.\d{0,20})?|\.\d{1,20})([eE][+-]?\d{1,2})?")
-_RATIO = re.compile(r"[+-]?\d{1,20}/\d{1,20}")
+_NUMBER = re.compile(r"[+-]?(\d{1,20}(\.\d{0,20})?|\.\d{1,20})([eE][+-]?\d{1,2})?", re.ASCII)
+_RATIO = re.compile(r"[+-]?\d{1,20}/\d{1,20}", re.ASCII)
 _COMMON_KEYS = {"name", "title", "bits", "ties", "source"}
 
 
 class _Loader(yaml.SafeLoader):
-    """``SafeLoader`` that refuses duplicate keys and aliases."""
+    """``SafeLoader`` that refuses duplicate keys, merged mappings and aliases."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
@@ -35,6 +35,8 @@ class _Loader(yaml.SafeLoader):
         seen: set[str] = set()
         for key_node, _ in node.value:
             key = str(key_node.value)
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                raise FormatError("YAML merge keys are not allowed in a format file")
             if key in seen:
                 raise FormatError(
                     f"Key {key!r} stands twice, again in line {key_node.start_mark.line + 1}"
@@ -132,11 +134,17 @@ _FAMILIES: dict[str, tuple[set[str], Callable[[Mapping[str, Any]], list[Fraction
 def _family(data: Mapping[str, Any]) -> str:
     if ("values" in data) == ("family" in data):
         raise FormatError("A format states either 'values' or a 'family'")
-    family = data.get("family", "values")
-    if family not in _FAMILIES or ("values" in data) != (family == "values"):
-        known = ", ".join(sorted(set(_FAMILIES) - {"values"}))
-        raise FormatError(f"family must be one of {known}, not {family!r:.60}")
-    return str(family)
+    if "values" in data:
+        return "values"
+    known = sorted(set(_FAMILIES) - {"values"})
+    if data["family"] not in known:
+        raise FormatError(f"family must be one of {', '.join(known)}, not {data['family']!r:.60}")
+    return str(data["family"])
+
+
+def _bits_for(count: int) -> int:
+    """Bits of a format that states none, from the number of its values."""
+    return min(MAX_BITS, max(MIN_BITS, (count - 1).bit_length()))
 
 
 def _build(data: Mapping[str, Any], nan_codes: object) -> Format:
@@ -150,9 +158,7 @@ def _build(data: Mapping[str, Any], nan_codes: object) -> Format:
         allowed = ", ".join(sorted(own_keys | _COMMON_KEYS))
         raise FormatError(f"Unknown key {unknown[0]!r:.60}; a {family} format takes {allowed}")
     values = make_values(data)
-    bits = _integer(
-        data, "bits", MIN_BITS, MAX_BITS, default=max(1, (len(values) - 1).bit_length())
-    )
+    bits = _integer(data, "bits", MIN_BITS, MAX_BITS, default=_bits_for(len(values)))
     if len(values) != 2**bits:
         raise FormatError(f"{bits} bits need {2**bits} values, not {len(values)}")
     codes = _nan_codes(nan_codes, len(values))
