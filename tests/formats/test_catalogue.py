@@ -1,0 +1,42 @@
+"""Finding formats by name and by path."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from halfbyte.formats import FormatError, bundled, catalogue, load, names
+
+
+def test_every_name_loads() -> None:
+    assert tuple(fmt.name for fmt in bundled()) == names()
+    assert len(names()) == 17
+    assert list(names()) == sorted(names())
+
+
+def test_a_users_file_loads_by_path(tmp_path: Path) -> None:
+    copy = tmp_path / "copy.yml"
+    shutil.copy(catalogue.LIBRARY / "e2m1_sp.yaml", copy)
+    assert load(copy) == load(str(copy)) == load("e2m1_sp")
+
+
+@pytest.mark.parametrize(
+    ("reference", "nearest"),
+    [("e2m1sp", "e2m1_sp"), ("int44", "int4"), ("E2M1", "e2m1"), ("SF-4", "sf4"), ("xyz", "")],
+)
+def test_an_unknown_name_gets_the_list_and_the_nearest(reference: str, nearest: str) -> None:
+    with pytest.raises(FormatError) as caught:
+        load(reference)
+    message = str(caught.value)
+    assert f"Unknown format {reference!r}" in message
+    assert ", ".join(names()) in message
+    hint = f"; did you mean {nearest}? known: " if nearest else "; known: "
+    assert hint in message
+
+
+@pytest.mark.parametrize(
+    "reference", ["", "../int4", "int4\n", "int4@", "a" * 10_000, "*", "sf4@٦"]
+)
+def test_odd_references_are_unknown_formats(reference: str) -> None:
+    with pytest.raises(FormatError, match="Unknown format"):
+        load(reference)
