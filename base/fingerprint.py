@@ -25,11 +25,11 @@ def source_fingerprint(*modules: str) -> str:
     digest = hashlib.sha256()
     for module in modules:
         spec = importlib.util.find_spec(module)
-        if spec is None or spec.origin is None:
+        if spec is None or spec.origin is None or not spec.has_location:
             raise ValueError(f"Module {module} has no source file")
         origin = Path(spec.origin)
         is_package = spec.submodule_search_locations is not None
         for path in sorted(origin.parent.rglob("*.py")) if is_package else [origin]:
-            digest.update(f"{module}:{path.name}\0".encode())
+            digest.update(f"{module}:{path.relative_to(origin.parent)}\0".encode())
             digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -25,16 +25,22 @@ class RecordStore:
         self.path = path
         self._records: dict[str, dict[str, Any]] = {}
         self._offset = 0
+        self._file: tuple[int, int] | None = None  # device and inode of the file that was read
+
+    def _forget(self, file: tuple[int, int] | None) -> None:
+        self._records, self._offset, self._file = {}, 0, file
 
     def _refresh(self) -> None:
         """Read what was appended since the last look, by this process or another."""
         try:
-            size = self.path.stat().st_size
+            status = self.path.stat()
         except FileNotFoundError:
-            size = 0
-        if size < self._offset:  # the file was deleted or replaced
-            self._records, self._offset = {}, 0
-        if size == self._offset:
+            self._forget(None)
+            return
+        file_now = (status.st_dev, status.st_ino)
+        if file_now != self._file or status.st_size < self._offset:  # new, replaced or cut
+            self._forget(file_now)
+        if status.st_size == self._offset:
             return
         with self.path.open("rb") as file:
             file.seek(self._offset)
@@ -50,8 +56,7 @@ class RecordStore:
 
     def get(self, key: str) -> dict[str, Any] | None:
         """The newest record under ``key``, or None."""
-        if key not in self._records:
-            self._refresh()
+        self._refresh()
         return self._records.get(key)
 
     def append(self, key: str, record: dict[str, Any]) -> None:
@@ -66,4 +71,3 @@ class RecordStore:
                 if file.read(1) != b"\n":
                     line = b"\n" + line
             file.write(line)
-        self._records[key] = record
