@@ -51,7 +51,8 @@ def quantile_levels(distribution: str, bits: int = 4, nu: float | None = None) -
     family = stats.norm if nu is None else stats.t(nu)
     levels = family.ppf(np.concatenate([below, above]))
     levels[count // 2 - 1] = 0.0  # the quantile at 1/2, free of rounding
-    return levels / np.abs(levels).max()
+    scaled: np.ndarray = levels / np.abs(levels).max()
+    return scaled
 
 
 def round_to_grid(levels: np.ndarray, lut_bits: int) -> list[Fraction]:
