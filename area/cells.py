@@ -103,9 +103,8 @@ class Cell:
             inputs={str(pin): float(value) for pin, value in card["inputs"].items()},
             outputs={str(pin): str(out["function"]) for pin, out in card["outputs"].items()},
             arcs={
-                str(pin): {str(source): _arc(arc) for source, arc in out["timing"].items()}
+                str(pin): {str(source): _arc(arc) for source, arc in out.get("timing", {}).items()}
                 for pin, out in card["outputs"].items()
-                if "timing" in out
             },
             flip_flop=FlipFlop(**flip_flop) if flip_flop else None,
         )

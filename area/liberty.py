@@ -1,5 +1,6 @@
 """Reading Liberty, the format of standard-cell libraries: any file as a tree of groups."""
 
+import math
 import re
 import zlib
 from collections.abc import Iterator
@@ -11,11 +12,12 @@ from halfbyte.base import UserError
 __all__ = ["Group", "parse_liberty", "read_liberty"]
 
 MAX_BYTES = 512 * 2**20
+MAX_DEPTH = 100
 _TOKEN = re.compile(
-    r"""(?P<skip>[\s\\]+|/\*.*?\*/|//[^\n]*)
-      |"(?P<quoted>[^"]*)"
+    r"""(?P<skip>(?:[\s\\]+|/\*.*?\*/|//[^\n]*)+)
+      |"(?P<quoted>(?:[^"\\]|\\.)*)"
       |(?P<mark>[{}();:,])
-      |(?P<word>[^\s"{}();:,\\]+)""",
+      |(?P<word>(?:[^\s"{}();:,\\/]|/(?![*/]))+)""",
     re.VERBOSE | re.DOTALL,
 )
 
@@ -43,37 +45,52 @@ class Group:
         return value if isinstance(value, str) else " ".join(value)
 
     def number(self, name: str, default: float | None = None) -> float | None:
-        """A simple attribute as a number, or ``default`` where it is missing or none."""
-        try:
-            return float(self.text(name))
-        except ValueError:
+        """A simple attribute as a number, or ``default`` where it is missing.
+
+        Raises UserError if it is no finite number.
+        """
+        if name not in self.attributes:
             return default
+        try:
+            value = float(self.text(name))
+        except ValueError:
+            value = math.nan
+        if not math.isfinite(value):
+            raise UserError(f"{name} must be a finite number, not {self.text(name)[:40]!r}")
+        return value
 
 
 class _Reader:
+    """One token ahead; groups that are open stand on a stack."""
+
     def __init__(self, text: str, origin: str) -> None:
-        self.text, self.origin, self.position = text, origin, 0
+        self.text, self.origin = text, origin
+        self.start = self.end = 0
         self.kind, self.token = "", ""
         self.new_line = False  # whether the token begins a line
         self.advance()
 
-    def fail(self, wanted: str) -> UserError:
-        line = self.text.count("\n", 0, self.position) + 1
+    def error(self, wanted: str) -> UserError:
+        line = self.text.count("\n", 0, self.start) + 1
         came = repr(self.token[:40]) if self.kind else "the end of the file"
-        return UserError(f"{self.origin}, line {line}: not Liberty: {wanted} expected, not {came}")
+        return UserError(
+            f"{self.origin}, line {line}: {wanted} expected, not {came}: "
+            "not a Liberty library, or not a whole one"
+        )
 
     def advance(self) -> None:
         """Move to the next token; ``kind`` is empty at the end."""
         self.new_line = False
         while True:
-            match = _TOKEN.match(self.text, self.position)
+            self.start = self.end
+            match = _TOKEN.match(self.text, self.start)
             if match is None:
-                self.kind = ""
-                if self.position < len(self.text):
-                    self.kind, self.token = "mark", self.text[self.position]
-                    raise self.fail("a name, a value or a bracket")
+                self.kind, self.token = "", ""
+                if self.start < len(self.text):
+                    self.kind, self.token = "mark", self.text[self.start]
+                    raise self.error("a name, a value or a bracket")
                 return
-            self.position = match.end()
+            self.end = match.end()
             if match.lastgroup != "skip":
                 self.kind = str(match.lastgroup)
                 self.token = match[self.kind]
@@ -85,12 +102,12 @@ class _Reader:
 
     def expect(self, mark: str) -> None:
         if not self.is_mark(mark):
-            raise self.fail(f"'{mark}'")
+            raise self.error(f"'{mark}'")
         self.advance()
 
     def take_value(self) -> str:
         if self.kind not in ("word", "quoted"):
-            raise self.fail("a value")
+            raise self.error("a name or a value")
         value = self.token
         self.advance()
         return value
@@ -106,19 +123,49 @@ class _Reader:
         self.advance()
         return values
 
-    def body(self, group: Group) -> None:
-        """Statements up to the closing brace."""
-        while not self.is_mark("}"):
-            if self.is_mark(";"):
-                self.advance()
-                continue
-            name = self.take_value()
-            if self.is_mark(":"):
-                self.advance()
-                group.attributes[name] = self.simple_value()
-            else:
-                self.statement(group, name)
+    def library(self) -> Group:
+        """The one group that a Liberty file consists of."""
+        if self.kind != "word" or self.token != "library":
+            raise self.error("'library (NAME) {'")
         self.advance()
+        root = Group("library", self.arguments())
+        self.expect("{")
+        self.body(root)
+        if self.kind:
+            raise self.error("the end of the file")
+        return root
+
+    def body(self, root: Group) -> None:
+        """Statements up to the closing brace of ``root``."""
+        stack = [root]
+        while stack:
+            if self.is_mark("}"):
+                self.advance()
+                stack.pop()
+            elif self.is_mark(";"):
+                self.advance()
+            else:
+                child = self.statement(stack[-1])
+                if child is not None:
+                    stack.append(child)
+            if len(stack) > MAX_DEPTH:
+                raise self.error(f"at most {MAX_DEPTH} nested groups")
+
+    def statement(self, group: Group) -> Group | None:
+        """An attribute of ``group``, or the head of a group in it, which is returned."""
+        name = self.take_value()
+        if self.is_mark(":"):
+            self.advance()
+            group.attributes[name] = self.simple_value()
+            return None
+        arguments = self.arguments()
+        if not self.is_mark("{"):
+            group.attributes[name] = arguments
+            return None
+        self.advance()
+        child = Group(name, arguments)
+        group.groups.append(child)
+        return child
 
     def simple_value(self) -> str:
         """One value, or an expression of several words such as ``VDD + 0.5``."""
@@ -127,36 +174,13 @@ class _Reader:
             parts.append(self.take_value())
         return " ".join(parts)
 
-    def statement(self, group: Group, name: str) -> None:
-        """A complex attribute or a group."""
-        arguments = self.arguments()
-        if self.is_mark("{"):
-            self.advance()
-            child = Group(name, arguments)
-            self.body(child)
-            group.groups.append(child)
-        else:
-            group.attributes[name] = arguments
-
 
 def parse_liberty(text: str, origin: str = "text") -> Group:
     """The ``library`` group of Liberty ``text``; errors name ``origin`` and the line.
 
     Raises UserError for anything that is not one whole library.
     """
-    reader = _Reader(text, origin)
-    if reader.kind != "word" or reader.token != "library":
-        raise reader.fail("'library (NAME) {'")
-    reader.advance()
-    library = Group("library", reader.arguments())
-    reader.expect("{")
-    try:
-        reader.body(library)
-    except RecursionError:
-        raise UserError(f"{origin}: not Liberty: groups are nested too deeply") from None
-    if reader.kind:
-        raise reader.fail("the end of the file")
-    return library
+    return _Reader(text, origin).library()
 
 
 def _unzip(raw: bytes) -> bytes:
@@ -171,6 +195,8 @@ def _unzip(raw: bytes) -> bytes:
 def read_liberty(path: Path) -> Group:
     """Read a Liberty file, plain or gzip; raises UserError with the remedy."""
     try:
+        if path.stat().st_size > MAX_BYTES:
+            raise UserError(f"Liberty file {path} has more than {MAX_BYTES} bytes")
         raw = path.read_bytes()
         if raw[:2] == b"\x1f\x8b":
             raw = _unzip(raw)

@@ -2,16 +2,19 @@
 
 from typing import TYPE_CHECKING
 
-from halfbyte.area.cells import Arc, Cell
+from halfbyte.area.cells import Arc, Cell, FlipFlop, Plane
+from halfbyte.area.function import Sense, sense, truth_table
 
 if TYPE_CHECKING:
     from halfbyte.area.technology import Technology
 
 __all__ = ["liberty_text"]
 
-# The corners of the plane that stands for an output's delay: slews in ps and loads in fF.
+# The points at which a plane becomes a table: slews in ps and loads in fF.
 _SLEWS = (1.0, 100.0)
 _LOADS = (0.1, 50.0)
+# ABC wants positive delays; a plane can fall below where its library's tables do not reach.
+_LEAST_PS = 0.01
 _HEADER = """\
 library ({name}) {{
   delay_model : table_lookup;
@@ -30,10 +33,10 @@ library ({name}) {{
 
 
 def liberty_text(technology: "Technology") -> str:
-    """The library's text: all gates, and one flip-flop, as plain logic.
+    """The library's text: all gates and one flip-flop.
 
-    Of the flip-flops only the technology's smallest is written, so that Yosys takes that one; pins
-    that have to be tied are left out.
+    Of the flip-flops only the technology's smallest is written, so that Yosys takes that one. An
+    asynchronous clear or preset stands in it as it is: ``dfflibmap`` ties it inactive.
     """
     keep = technology.flip_flop.name
     cells = [cell for cell in technology.cells.values() if not cell.flip_flop or cell.name == keep]
@@ -52,47 +55,56 @@ def _cell(cell: Cell) -> str:
         f"    cell_leakage_power : {cell.leakage};",
     ]
     if cell.flip_flop:
-        flip_flop = cell.flip_flop
-        lines.append(
-            f'    ff (IQ, IQN) {{ next_state : "{flip_flop.data}"; '
-            f'clocked_on : "{flip_flop.clock}"; }}'
-        )
+        lines.append(_state(cell.flip_flop))
     for pin, capacitance in cell.inputs.items():
         clock = " clock : true;" if cell.flip_flop and pin == cell.flip_flop.clock else ""
         lines.append(
             f"    pin ({pin}) {{ direction : input; capacitance : {capacitance};{clock} }}"
         )
     for pin, function in cell.outputs.items():
-        state = function
-        if cell.flip_flop:
-            state = "IQN" if cell.flip_flop.inverted else "IQ"
         lines.append(f"    pin ({pin}) {{")
-        lines.append(f'      direction : output; function : "{state}";')
-        if pin in cell.arcs:
-            lines += _timing(cell, cell.arcs[pin])
+        lines.append(f'      direction : output; function : "{function}";')
+        lines += [_timing(cell, pin, source, arc) for source, arc in cell.arcs[pin].items()]
         lines.append("    }")
     return "\n".join([*lines, "  }"]) + "\n"
 
 
-def _timing(cell: Cell, arc: Arc) -> list[str]:
-    """One arc from every input, all alike: a card keeps the plane through all of them."""
-    sources = [cell.flip_flop.clock] if cell.flip_flop else list(cell.inputs)
-    kind = " timing_type : rising_edge;" if cell.flip_flop else ""
-    delay, transition = _table(arc.delay), _table(arc.transition)
-    return [
-        f'      timing () {{ related_pin : "{source}";{kind} timing_sense : non_unate;\n'
-        f"        cell_rise (plane) {{ {delay} }} cell_fall (plane) {{ {delay} }}\n"
-        f"        rise_transition (plane) {{ {transition} }}\n"
-        f"        fall_transition (plane) {{ {transition} }}\n"
+def _state(flip_flop: FlipFlop) -> str:
+    parts = [f'next_state : "{flip_flop.data}";', f'clocked_on : "{flip_flop.clock}";']
+    if flip_flop.clear:
+        parts.append(f'clear : "{flip_flop.clear}";')
+    if flip_flop.preset:
+        parts.append(f'preset : "{flip_flop.preset}";')
+    if flip_flop.clear and flip_flop.preset:
+        parts.append("clear_preset_var1 : L; clear_preset_var2 : L;")
+    return f"    ff (IQ, IQN) {{ {' '.join(parts)} }}"
+
+
+def _timing(cell: Cell, pin: str, source: str, arc: Arc) -> str:
+    kind = "timing_type : rising_edge; " if cell.flip_flop else ""
+    return (
+        f'      timing () {{ related_pin : "{source}"; {kind}'
+        f"timing_sense : {_unateness(cell, pin, source)};\n"
+        f"        cell_rise (plane) {{ {_table(arc.rise)} }}\n"
+        f"        cell_fall (plane) {{ {_table(arc.fall)} }}\n"
+        f"        rise_transition (plane) {{ {_table(arc.rise_transition)} }}\n"
+        f"        fall_transition (plane) {{ {_table(arc.fall_transition)} }}\n"
         "      }"
-        for source in sources
-    ]
+    )
 
 
-def _table(plane: tuple[float, float, float]) -> str:
-    intrinsic, per_slew, per_load = plane
+def _unateness(cell: Cell, pin: str, source: str) -> str:
+    if cell.flip_flop:
+        return "non_unate"
+    inputs = list(cell.inputs)
+    table = truth_table(cell.outputs[pin], inputs)
+    names = {Sense(True, False): "positive_unate", Sense(False, True): "negative_unate"}
+    return names.get(sense(table, len(inputs), inputs.index(source)), "non_unate")
+
+
+def _table(plane: Plane) -> str:
     rows = (
-        ", ".join(f"{intrinsic + per_slew * slew + per_load * load:.6g}" for load in _LOADS)
+        ", ".join(f"{max(plane.at(slew, load), _LEAST_PS):.6g}" for load in _LOADS)
         for slew in _SLEWS
     )
     return "values (" + ", ".join(f'"{row}"' for row in rows) + ");"

@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,7 +60,9 @@ class _Table:
         basis = np.column_stack([np.ones(len(points)), points[:, sloped]])
         solution, *_ = np.linalg.lstsq(basis, self.values.ravel(), rcond=None)
         slopes = dict(zip(sloped, solution[1:], strict=True))
-        return Plane(*(rounded(float(v)) for v in (solution[0], slopes.get(0, 0), slopes.get(1, 0))))
+        return Plane(
+            *(rounded(float(v)) for v in (solution[0], slopes.get(0, 0), slopes.get(1, 0)))
+        )
 
 
 def rounded(value: float) -> float:
@@ -112,19 +115,27 @@ def _read_table(table: Group, templates: Mapping[str, Group], units: Units) -> _
     )
 
 
+class _Edge(NamedTuple):
+    """One edge of an output, from one input."""
+
+    delays: _Table
+    transitions: _Table
+
+    @property
+    def mean(self) -> float:
+        return float(self.delays.values.mean())
+
+
 def _edges(
     timing: Group, templates: Mapping[str, Group], units: Units
-) -> Iterator[tuple[str, _Table, _Table]]:
-    """``(edge, delays, transitions)`` for each edge of the output that the arc makes."""
+) -> Iterator[tuple[str, _Edge]]:
+    """``("rise" or "fall", edge)`` for each edge of the output that the arc makes."""
     tables = {group.name: group for group in timing.groups}
-    for edge in ("rise", "fall"):
-        delay, transition = tables.get(f"cell_{edge}"), tables.get(f"{edge}_transition")
-        if delay and transition:
-            yield (
-                edge,
-                _read_table(delay, templates, units).corner(),
-                _read_table(transition, templates, units).corner(),
-            )
+    for direction in ("rise", "fall"):
+        pair = [tables.get(f"cell_{direction}"), tables.get(f"{direction}_transition")]
+        read = [_read_table(table, templates, units).corner() for table in pair if table]
+        if len(read) == 2:
+            yield direction, _Edge(*read)
 
 
 def read_arcs(
@@ -134,30 +145,25 @@ def read_arcs(
 
     Inputs without tables for both edges are left out. Raises UserError for a malformed table.
     """
-    slowest: dict[tuple[str, str], tuple[float, _Table, _Table]] = {}
+    slowest: dict[str, dict[str, _Edge]] = {}
     for timing in output.all("timing"):
         if timing.text("timing_type", "combinational") not in kinds:
             continue
-        for edge, delays, transitions in _edges(timing, templates, units):
-            mean = float(delays.values.mean())
+        for direction, edge in _edges(timing, templates, units):
             for source in timing.text("related_pin").split():
-                known = slowest.get((source, edge))
-                if known is None or mean > known[0]:
-                    slowest[source, edge] = (mean, delays, transitions)
-    sources = dict.fromkeys(source for source, _ in slowest)
+                known = slowest.setdefault(source, {})
+                if direction not in known or edge.mean > known[direction].mean:
+                    known[direction] = edge
     return {
-        source: Arc(*(table.plane() for part in (1, 2) for table in _pair(slowest, source, part)))
-        for source in sources
-        if (source, "rise") in slowest and (source, "fall") in slowest
+        source: Arc(
+            edges["rise"].delays.plane(),
+            edges["fall"].delays.plane(),
+            edges["rise"].transitions.plane(),
+            edges["fall"].transitions.plane(),
+        )
+        for source, edges in slowest.items()
+        if len(edges) == 2
     }
-
-
-def _pair(
-    slowest: Mapping[tuple[str, str], tuple[float, _Table, _Table]], source: str, part: int
-) -> tuple[_Table, _Table]:
-    rise, fall = slowest[source, "rise"][part], slowest[source, "fall"][part]
-    assert isinstance(rise, _Table) and isinstance(fall, _Table)
-    return rise, fall
 
 
 def setup_time(data: Group, units: Units) -> float:
