@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from xml.etree.ElementTree import ParseError
 
 from cocotb_tools.check_results import get_results
 
@@ -38,7 +39,7 @@ def confirmed(folder: Path, plans: Mapping[str, Plan], *, log: Path) -> dict[str
         raise SimulationError("\n".join([*mismatches, f"log: {log}"]))
     try:
         tests, failed = get_results(folder / RESULTS)
-    except (RuntimeError, OSError):
+    except (RuntimeError, OSError, ParseError):
         raise ToolError(
             f"The simulator ended without results; log: {log}", (), _text(log)
         ) from None

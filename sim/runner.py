@@ -10,6 +10,7 @@ import numpy as np
 
 from halfbyte.base import versions_of
 from halfbyte.formats import Format, lossless_acc_width
+from halfbyte.rtl import check_architecture
 from halfbyte.sim.errors import SimulationError
 from halfbyte.sim.plan import Layout, Plan
 from halfbyte.sim.process import Processes
@@ -101,6 +102,7 @@ def run_regression(
     start = time.monotonic()
     check_simulator(simulator)
     activation = activation or weight
+    check_architecture(architecture, weight, activation)
     seed = secrets.randbits(SEED_BITS) if seed is None else seed
     chosen = variants(weight, activation, terms)
     name = f"{weight.name}-{activation.name}-{architecture}-{terms}"

@@ -36,8 +36,9 @@ _VECTORS_HEAD = """\
 _BENCH = """\
 // Self-checking bench for {module}, in plain Verilog. Reads {vectors} from the
 // working directory, or from +vectors=PATH, and prints PASS or FAIL with the number of vectors.
-//   iverilog -g2005 -o bench {module}.v {bench}.v && vvp bench
-//   verilator --binary --timing -Wno-lint {module}.v {bench}.v && ./obj_dir/V{module}
+//   $ iverilog -g2005 -o bench {module}.v {bench}.v && vvp bench
+//   $ verilator --binary --timing -Wno-lint --top {bench} {bench}.v {module}.v
+//   $ obj_dir/V{bench}
 `timescale 1ns / 1ps
 module {bench};
   localparam COUNT = {count};

@@ -1,0 +1,113 @@
+"""The whole way: RTL, build, simulation, record."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from halfbyte.base import UserError
+from halfbyte.formats import Format, load
+from halfbyte.sim import SimulationError, run_many, run_regression, runner
+
+pytestmark = [pytest.mark.simulator, pytest.mark.xdist_group("simulator")]
+
+CYCLES = 5000
+
+
+@dataclass(frozen=True)
+class Design:
+    weight: Format
+    activation: Format
+    architecture: str
+    terms: int = 256
+
+
+def test_a_default_regression_checks_everything(sim_build: Path) -> None:
+    record = run_regression(load("e2m1_sp"), architecture="sign_magnitude", seed=11)
+    assert record["passed"]
+    assert (record["format"], record["activation"]) == ("e2m1_sp", "e2m1_sp")
+    assert (record["acc_width"], record["terms"], record["seed"]) == (17, 256, 11)
+    scenarios = record["scenarios"]
+    assert scenarios["pairs"] == 5 * 2**8
+    assert scenarios["extremes"] == 5 * 2 * 256
+    # Four accumulators take every product, the one with enable about three of four.
+    assert scenarios["random"] == pytest.approx(4.75 * 100_000, rel=0.01)
+    assert record["products"] == sum(scenarios.values())
+    assert record["products_per_second"] > 0
+    assert record["waves"] is None
+    assert record["versions"]["verilator"]
+    assert not list((sim_build / "sim" / "e2m1_sp-e2m1_sp-sign_magnitude-256").iterdir())
+
+
+def test_many_designs_give_records_in_their_order() -> None:
+    designs = [
+        Design(load("int5"), load("int5"), "sign_magnitude"),
+        Design(load("sf4"), load("int8"), "sign_magnitude", terms=10),
+        Design(load("e3m0"), load("e3m0"), "exponent_shift", terms=1),
+    ]
+    seen: list[tuple[int, int]] = []
+    records = run_many(
+        designs,
+        cycles=CYCLES,
+        jobs=2,
+        on_progress=lambda done, total, _label: seen.append((done, total)),
+    )
+    assert [record["format"] for record in records] == ["int5", "sf4", "e3m0"]
+    assert [record["scenarios"]["pairs"] for record in records] == [5 * 2**10, 5 * 2**12, 5 * 2**8]
+    assert seen == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_an_unchanged_design_is_not_built_again_but_simulated(
+    monkeypatch: pytest.MonkeyPatch, sim_build: Path
+) -> None:
+    options = {"architecture": "product_table", "cycles": CYCLES}
+    first = run_regression(load("e3m0"), load("e3m0"), **options)
+    built = set((sim_build / "sim" / "builds").iterdir())
+    monkeypatch.setattr("halfbyte.sim.build._verilator", None)
+    second = run_regression(load("e3m0"), load("e3m0"), **options)
+    assert set((sim_build / "sim" / "builds").iterdir()) == built
+    assert second["seed"] != first["seed"]
+    assert second["scenarios"]["pairs"] == first["scenarios"]["pairs"] == 5 * 2**8
+
+
+def test_waves_are_written_and_named(sim_build: Path) -> None:
+    options = {"architecture": "product_table", "cycles": 10, "waves": True}
+    path = Path(run_regression(load("e3m0"), **options)["waves"])
+    assert path.parent.parent == sim_build / "sim"
+    text = path.read_text()
+    assert "$enddefinitions" in text
+    assert "mac_saturate" in text
+
+
+def test_a_failing_design_does_not_hide_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    right, checked = runner.run_regression, []
+
+    def regression(weight: Format, *args: object, **options: object) -> dict[str, object]:
+        checked.append(weight.name)
+        if weight.name == "int5":
+            raise SimulationError("int5 differs")
+        return right(weight, *args, **{**options, "cycles": 10})
+
+    monkeypatch.setattr(runner, "run_regression", regression)
+    designs = [Design(load(name), load(name), "product_table") for name in ("int5", "e3m0")]
+    with pytest.raises(SimulationError, match=r"^1 of 2 designs fail\nint5 differs"):
+        run_many(designs)
+    assert checked == ["int5", "e3m0"]
+
+
+def test_an_architecture_that_does_not_fit_is_refused() -> None:
+    with pytest.raises(UserError, match="exponent_shift"):
+        run_regression(load("sf4"), architecture="exponent_shift")
+
+
+@pytest.mark.skipif(
+    shutil.which("iverilog") is None, reason="Icarus Verilog is optional and not on PATH"
+)
+def test_icarus_agrees() -> None:
+    record = run_regression(
+        load("e2m1_sp"), architecture="product_table", simulator="icarus", cycles=CYCLES, waves=True
+    )
+    assert record["passed"]
+    assert record["versions"]["icarus"]
+    assert Path(record["waves"]).suffix == ".fst"

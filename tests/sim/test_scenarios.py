@@ -1,0 +1,118 @@
+"""What is driven: complete, exact at the extremes, repeatable."""
+
+import numpy as np
+import pytest
+
+from halfbyte.formats import Format, bundled, load, lossless_acc_width, product_extremes
+from halfbyte.golden import scalar
+from halfbyte.sim.runner import make_plans
+from halfbyte.sim.scenarios import (
+    SHORT_SUM,
+    Stream,
+    all_pairs,
+    clears,
+    expectation,
+    extremes,
+    random_cycles,
+    streams,
+)
+from halfbyte.sim.variants import Variant, variants
+from halfbyte.sim.wrapper import layout_of
+
+TERMS = 256
+
+
+def _lossless(weight: Format, activation: Format) -> Variant:
+    return Variant("lossless", lossless_acc_width(weight, activation, TERMS))
+
+
+def test_pairs_has_every_pair_once() -> None:
+    stream = all_pairs(load("int8"), load("int8"))
+    assert len(set(zip(stream.w.tolist(), stream.a.tolist(), strict=True))) == len(stream) == 65536
+    assert stream.clear.all()
+
+
+@pytest.mark.parametrize("fmt", bundled(), ids=lambda fmt: fmt.name)
+def test_extremes_end_on_the_ends_of_the_lossless_range(fmt: Format) -> None:
+    stream = extremes(fmt, fmt, TERMS)
+    sums = expectation(stream, _lossless(fmt, fmt), fmt, fmt)
+    low, high = product_extremes(fmt, fmt)
+    assert sums[TERMS - 1] == sums.max() == TERMS * high
+    assert sums[2 * TERMS - 1] == sums.min() == TERMS * low
+    # One bit less would not hold them.
+    width = lossless_acc_width(fmt, fmt, TERMS)
+    assert max(sums.max(), ~sums.min()) >= 2 ** (width - 2)
+
+
+def test_extremes_take_turns_between_pairs_of_the_same_product() -> None:
+    fmt = load("e2m1")
+    stream = extremes(fmt, fmt, TERMS)
+    pairs = set(zip(stream.w.tolist(), stream.a.tolist(), strict=True))
+    assert pairs == {(7, 7), (15, 15), (7, 15), (15, 7)}
+
+
+def test_clears_at_every_position_and_ignores_each_once() -> None:
+    fmt = load("e2m1_sp")
+    stream = clears(fmt, fmt, np.random.default_rng(0))
+    position = np.arange(len(stream)) % SHORT_SUM
+    assert set(position[stream.clear & stream.enable]) == set(range(SHORT_SUM))
+    assert set(position[stream.clear & ~stream.enable]) == set(range(1, SHORT_SUM))
+    assert (np.array(fmt.integers)[stream.w] * np.array(fmt.integers)[stream.a]).all()
+
+
+def test_random_streams_repeat_with_their_seed_and_only_then() -> None:
+    fmt = load("int5")
+    first, again, other = (
+        streams(fmt, fmt, terms=TERMS, cycles=5000, seed=seed)["random"] for seed in (1, 1, 2)
+    )
+    assert (first.w == again.w).all()
+    assert (first.clear == again.clear).all()
+    assert (first.w != other.w).any()
+
+
+def test_random_cycles_have_long_and_short_sums() -> None:
+    fmt = load("int4")
+    stream = random_cycles(fmt, fmt, 100_000, np.random.default_rng(0))
+    lengths = np.diff(np.flatnonzero(stream.clear))
+    assert lengths.min() == 1
+    assert lengths.max() > 400
+    assert set(stream.w) == set(stream.a) == set(range(16))
+
+
+@pytest.mark.parametrize("weight, activation", [("e2m1_sp", "e2m1_sp"), ("sf4", "int8")])
+def test_expectation_is_the_scalar_definition(weight: str, activation: str) -> None:
+    w_format, a_format = load(weight), load(activation)
+    stream = random_cycles(w_format, a_format, 600, np.random.default_rng(3))
+    for variant in variants(w_format, a_format, TERMS):
+        seen, acc = expectation(stream, variant, w_format, a_format).tolist(), 0
+        for cycle, sum_seen in enumerate(seen):
+            if stream.enable[cycle] or not variant.enable:
+                codes = int(stream.w[cycle]), int(stream.a[cycle])
+                acc = scalar.mac(
+                    acc,
+                    scalar.product(*codes, w_format, a_format),
+                    clear=bool(stream.clear[cycle]),
+                    acc_width=variant.acc_width,
+                    overflow=variant.overflow,
+                )
+            assert sum_seen == acc
+
+
+def test_narrow_accumulators_overflow_in_the_random_stream() -> None:
+    fmt = load("e2m1_sp")
+    chosen = variants(fmt, fmt, TERMS)
+    layout = layout_of(fmt, fmt, chosen, title="t", seed=0)
+    plan = make_plans(fmt, fmt, chosen, layout, terms=TERMS, cycles=2000)["random"]
+    lossless, enabled, wrap, saturate, tight = plan.expected
+    for narrow in (enabled, wrap, saturate, tight):
+        assert (narrow != lossless).mean() > 0.05
+    assert {saturate.min(), saturate.max()} == {-256, 255}
+    assert {tight.min(), tight.max()} == {-64, 63}
+
+
+def test_a_stream_begins_with_a_clear() -> None:
+    zeros, flags = np.zeros(2, dtype=np.uint8), np.array([False, True])
+    with pytest.raises(ValueError, match="must begin with a clear"):
+        Stream(zeros, zeros, clear=flags, enable=~flags)
+    with pytest.raises(ValueError, match="columns of one length, not"):
+        Stream(zeros[:0], zeros[:0], clear=flags[:0], enable=flags[:0])
