@@ -1,6 +1,5 @@
 """From the groups of a Liberty library to cells in one set of units: um^2, ps, fF, nW."""
 
-import os.path
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -69,16 +68,16 @@ def read_library(paths: Sequence[Path]) -> Library:
             raise UserError(f"{path}: {error}") from None
     if len(corners) > 1:
         raise UserError(
-            f"Liberty files of one library must share their corner, not {'; '.join(sorted(corners))}"
+            f"Liberty files of one library must share a corner, not {'; '.join(sorted(corners))}"
         )
     return Library(_common_name(names), corners.pop(), cells)
 
 
 def _common_name(names: Sequence[str]) -> str:
-    """``asap7`` for ``asap7_AO_tt`` and ``asap7_OA_tt``: the words that all begin with."""
-    if len(set(names)) == 1:
-        return names[0]
-    return os.path.commonprefix([f"{name}_" for name in names]).rpartition("_")[0] or names[0]
+    """``asap7_tt`` for ``asap7_AO_tt`` and ``asap7_OA_tt``: the words that all share."""
+    words = zip(*(name.split("_") for name in names), strict=False)
+    common = [first for first, *others in words if all(other == first for other in others)]
+    return "_".join(common) or names[0]
 
 
 def _corner(library: Group, name: str) -> str:
@@ -172,6 +171,7 @@ def _read_cell(
         outputs, kinds = {flip_flop.output: outputs[flip_flop.output]}, ("rising_edge",)
     elif not _is_plain_logic(name, inputs, outputs):
         return None
+    timing = {pin: read_arcs(body, kinds, templates, units) for pin, body in outputs.items()}
     return Cell(
         name=name,
         area=group.number("area") or 0.0,
@@ -184,7 +184,11 @@ def _read_cell(
             pin: _state(flip_flop) if flip_flop else normalised(body.text("function"))
             for pin, body in outputs.items()
         },
-        arcs={pin: read_arcs(body, kinds, templates, units) for pin, body in outputs.items()},
+        arcs={
+            # Some adders state the arc from one output to the other, which no function follows.
+            pin: {source: arc for source, arc in arcs.items() if source in inputs}
+            for pin, arcs in timing.items()
+        },
         flip_flop=flip_flop,
     )
 
