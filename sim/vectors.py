@@ -37,9 +37,8 @@ _BENCH = """\
 // Self-checking bench for {module}, in plain Verilog. Reads {vectors} from the
 // working directory, or from +vectors=PATH, and prints PASS or FAIL with the number of vectors.
 //   $ iverilog -g2005 -o bench {module}.v {bench}.v && vvp bench
-//   $ verilator --binary --timing -Wno-lint --top {bench} {bench}.v {module}.v
+//   $ verilator --binary --timing -CFLAGS -std=c++20 -Wno-lint {bench}.v {module}.v
 //   $ obj_dir/V{bench}
-`timescale 1ns / 1ps
 module {bench};
   localparam COUNT = {count};
   localparam COLUMNS = {columns};

