@@ -50,9 +50,8 @@ def distill(
     cells = {cell: whole.cells[cell] for cell in sorted(kept)}
     card = Technology(name, whole.title, whole.corner, source, licence, cells).to_card()
     # No line is folded: an input's timing is one row.
-    return _HEADER + yaml.dump(
-        card, Dumper=_Dumper, sort_keys=False, default_flow_style=None, width=1000
-    )
+    text = yaml.dump(card, Dumper=_Dumper, sort_keys=False, default_flow_style=None, width=1000)
+    return f"{_HEADER}{text}"
 
 
 def _logic(cell: Cell) -> tuple[int, tuple[int, ...]] | None:

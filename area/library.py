@@ -28,6 +28,9 @@ _EXCLUDING_ATTRIBUTES = (
 _EXCLUDING_GROUPS = ("latch", "latch_bank", "ff_bank", "statetable", "test_cell", "bus", "bundle")
 # Buffers and inverters for clock trees, delays and probing: no attribute tells them from others.
 _SPECIAL_DRIVERS = re.compile(r"clk|dly|delay|probe", re.IGNORECASE)
+# Values of "timing_type".
+_COMBINATIONAL = frozenset({"combinational", "combinational_rise", "combinational_fall"})
+_CLOCKED = frozenset({"rising_edge"})
 # Names reach Yosys scripts and Verilog.
 _CELL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,79}")
 _PIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}")
@@ -163,12 +166,12 @@ def _read_cell(
         return None
     if not all(_PIN_NAME.fullmatch(pin) for pin in (*inputs, *outputs)):
         return None
-    flip_flop, kinds = None, ("combinational", "combinational_rise", "combinational_fall")
+    flip_flop, kinds = None, _COMBINATIONAL
     if any(child.name == "ff" for child in group.groups):
         flip_flop = _read_flip_flop(group, inputs, outputs, units)
         if flip_flop is None:
             return None
-        outputs, kinds = {flip_flop.output: outputs[flip_flop.output]}, ("rising_edge",)
+        outputs, kinds = {flip_flop.output: outputs[flip_flop.output]}, _CLOCKED
     elif not _is_plain_logic(name, inputs, outputs):
         return None
     timing = {pin: read_arcs(body, kinds, templates, units) for pin, body in outputs.items()}
@@ -216,7 +219,8 @@ def _leakage(group: Group) -> float:
     for leakage in group.all("leakage_power"):
         condition = leakage.text("when")
         states[condition] = states.get(condition, 0.0) + (leakage.number("value") or 0.0)
-    return states.get("", sum(states.values()) / max(len(states), 1))
+    mean = sum(states.values()) / max(len(states), 1)
+    return states.get("", mean)
 
 
 def _state(flip_flop: FlipFlop) -> str:

@@ -84,23 +84,25 @@ def _numbers(values: str | list[str]) -> NDArray[np.float64]:
 def _axis(table: Group, template: Group | None, number: int) -> tuple[str, NDArray[np.float64]]:
     """Name and entries of an axis; a missing one is empty."""
     key = f"index_{number}"
-    default = (_SLEW, _LOAD)[number - 1]
+    default = (_SLEW, _LOAD, "")[number - 1]
     variable = template.text(f"variable_{number}", default) if template else default
     index = table.attributes.get(key) or (template.attributes.get(key) if template else None)
     return _SYNONYMS.get(variable, variable), _numbers(index) if index else np.array([])
 
 
-def _read_table(table: Group, templates: Mapping[str, Group], units: Units) -> _Table:
-    """Raises UserError for a table that does not fit its axes, or has others than slew and load."""
+def _read_table(table: Group, templates: Mapping[str, Group], units: Units) -> _Table | None:
+    """The table, or None if it has other axes than slew and load; UserError if it is malformed."""
     values = _numbers(table.attributes.get("values", ""))
     template = templates.get(table.arguments[0]) if table.arguments else None
-    axes = [axis for axis in (_axis(table, template, number) for number in (1, 2)) if len(axis[1])]
+    axes = [
+        axis for axis in (_axis(table, template, number) for number in (1, 2, 3)) if len(axis[1])
+    ]
     sizes = [len(index) for _, index in axes]
     if math.prod(sizes) != len(values):
         raise UserError(f"a table has {len(values)} values where its axes need {math.prod(sizes)}")
     names = [name for name, _ in axes]
     if len(set(names)) < len(names) or not set(names) <= {_SLEW, _LOAD}:
-        raise UserError(f"a delay table has the axes {', '.join(names)}, not slew and load")
+        return None
     if any(np.any(np.diff(index) <= 0) for _, index in axes):
         raise UserError("an axis of a table does not ascend")
     block = values.reshape(sizes)
@@ -132,14 +134,15 @@ def _edges(
     """``("rise" or "fall", edge)`` for each edge of the output that the arc makes."""
     tables = {group.name: group for group in timing.groups}
     for direction in ("rise", "fall"):
-        pair = [tables.get(f"cell_{direction}"), tables.get(f"{direction}_transition")]
-        read = [_read_table(table, templates, units).corner() for table in pair if table]
-        if len(read) == 2:
-            yield direction, _Edge(*read)
+        groups = [tables.get(f"cell_{direction}"), tables.get(f"{direction}_transition")]
+        read = [_read_table(group, templates, units) for group in groups if group]
+        usable = [table.corner() for table in read if table]
+        if len(usable) == 2:
+            yield direction, _Edge(*usable)
 
 
 def read_arcs(
-    output: Group, kinds: tuple[str, ...], templates: Mapping[str, Group], units: Units
+    output: Group, kinds: frozenset[str], templates: Mapping[str, Group], units: Units
 ) -> dict[str, Arc]:
     """The arcs of an output by input: those whose ``timing_type`` is among ``kinds``.
 
