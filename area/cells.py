@@ -1,5 +1,7 @@
 """Library cells as synthesis needs them: combinational gates, flip-flops and adder cells."""
 
+import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -7,6 +9,8 @@ from typing import Any, NamedTuple
 from halfbyte.area.function import literal
 
 __all__ = ["AdderCell", "Arc", "Cell", "FlipFlop", "Plane"]
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,79}")
 
 
 class Plane(NamedTuple):
@@ -62,6 +66,7 @@ class Cell:
     """One cell: area in um^2, leakage in nW, input capacitances in fF, functions by output.
 
     ``arcs[output][input]`` is the timing. A flip-flop's output has the function ``IQ`` or ``IQN``.
+    Raises ValueError for a name that Verilog would not take, or no positive area.
     """
 
     name: str
@@ -71,6 +76,13 @@ class Cell:
     outputs: Mapping[str, str]
     arcs: Mapping[str, Mapping[str, Arc]]
     flip_flop: FlipFlop | None = None
+
+    def __post_init__(self) -> None:
+        for name in (self.name, *self.inputs, *self.outputs):
+            if not _NAME.fullmatch(name):
+                raise ValueError(f"Cell and pin names must be identifiers, not {name[:60]!r}")
+        if not 0 < self.area < math.inf:
+            raise ValueError(f"Area of {self.name} must be positive, not {self.area}")
 
     def to_card(self) -> dict[str, Any]:
         """The cell as plain data for a card."""

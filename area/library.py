@@ -32,8 +32,7 @@ _SPECIAL_DRIVERS = re.compile(r"clk|dly|delay|probe", re.IGNORECASE)
 _COMBINATIONAL = frozenset({"combinational", "combinational_rise", "combinational_fall"})
 _CLOCKED = frozenset({"rising_edge"})
 # Names reach Yosys scripts and Verilog.
-_CELL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,79}")
-_PIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,79}")
 _SCALE = {"f": 1e-15, "p": 1e-12, "n": 1e-9, "u": 1e-6, "m": 1e-3, "": 1.0}
 _UNIT = re.compile(r"(\d{1,9}(?:\.\d{0,12})?)\s*([fpnum]?)([a-z])")
 # What libraries call their process corners.
@@ -138,7 +137,7 @@ def _cells(library: Group) -> Iterator[Cell]:
 def _is_excluded(name: str, group: Group) -> bool:
     flags = (group.text(key, "false").lower() for key in _EXCLUDING_ATTRIBUTES)
     return (
-        not _CELL_NAME.fullmatch(name)
+        not _NAME.fullmatch(name)
         or any(flag not in ("false", "") for flag in flags)
         or any(child.name in _EXCLUDING_GROUPS for child in group.groups)
         or (group.number("area") or 0.0) <= 0.0
@@ -164,7 +163,7 @@ def _read_cell(
     others = _pins(group, "inout")
     if not outputs or others or any("three_state" in pin.attributes for pin in outputs.values()):
         return None
-    if not all(_PIN_NAME.fullmatch(pin) for pin in (*inputs, *outputs)):
+    if not all(_NAME.fullmatch(pin) for pin in (*inputs, *outputs)):
         return None
     flip_flop, kinds = None, _COMBINATIONAL
     if any(child.name == "ff" for child in group.groups):

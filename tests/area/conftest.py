@@ -1,0 +1,40 @@
+"""The full libraries, which lie beside the repository and are no part of it."""
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from halfbyte.area.library import Library, read_library
+
+SHARED = Path(__file__).parents[2].parent / "shared" / "lib"
+PATTERNS = {
+    "sky130hd": "sky130_fd_sc_hd__*.lib.gz",
+    "sg13g2": "sg13g2_*.lib.gz",
+    "asap7": "asap7sc7p5t_*.lib.gz",
+}
+
+
+def find_files(technology: str) -> list[Path]:
+    paths = sorted(SHARED.glob(PATTERNS[technology]))
+    if not paths:
+        pytest.skip(f"needs the full library of {technology} in {SHARED}, which is not there")
+    return paths
+
+
+@cache
+def read_once(technology: str) -> Library:
+    return read_library(find_files(technology))
+
+
+@pytest.fixture
+def library_files() -> Callable[[str], list[Path]]:
+    """The Liberty files of a technology's full library; skips where they are missing."""
+    return find_files
+
+
+@pytest.fixture
+def full_library() -> Callable[[str], Library]:
+    """The full library of a technology, parsed once; skips where it is missing."""
+    return read_once
