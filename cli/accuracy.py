@@ -1,13 +1,14 @@
 """``halfbyte accuracy``: what a format does to the weights of a pretrained model."""
 
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 
 import typer
 
 from halfbyte.cli.options import FormatNames, Json, load_formats
 from halfbyte.cli.output import number, print_json, progress, table
 
-__all__ = ["accuracy"]
+__all__ = ["accuracy", "show_accuracies"]
 
 Block = Annotated[int, typer.Option(min=1, help="Weights that share a scale.")]
 
@@ -18,9 +19,11 @@ def accuracy(names: FormatNames = None, block: Block = 128, json: Json = False) 
 
     with progress("Accuracy") as update:
         records = measure(load_formats(names), block=block, on_progress=update)
-    if json:
-        print_json(records)
-        return
+    print_json(records) if json else show_accuracies(records)
+
+
+def show_accuracies(records: Sequence[Mapping[str, Any]]) -> None:
+    """Print accuracy records as a table."""
     columns = ["format", ">bits/weight", ">SQNR dB", ">fidelity"]
     rows = [
         [

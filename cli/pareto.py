@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from halfbyte.base import build_dir
+from halfbyte.cli.accuracy import show_accuracies
 from halfbyte.cli.options import (
     FormatNames,
     Jobs,
@@ -16,7 +17,8 @@ from halfbyte.cli.options import (
     load_formats,
     pick_technology,
 )
-from halfbyte.cli.output import console, print_json, progress
+from halfbyte.cli.output import console, print_json, progress, table
+from halfbyte.cli.synth import show_areas
 from halfbyte.formats import load
 
 __all__ = ["pareto"]
@@ -43,7 +45,7 @@ def pareto(
     """All formats to RTL, area, and accuracy on real weights; then the plots and the tables."""
     from halfbyte.accuracy import measure
     from halfbyte.area import Design, synthesise
-    from halfbyte.pareto import render_claims, write_report
+    from halfbyte.pareto import write_report
 
     chosen = load_formats(names)
     if not names:
@@ -55,9 +57,13 @@ def pareto(
     with progress("Accuracy, all-MiniLM-L6-v2") as update:
         accuracies = measure(chosen, on_progress=update)
     folder = output or build_dir() / "pareto"
-    written = write_report(areas, accuracies, folder)
+    claims, written = write_report(chosen, areas, accuracies, folder)
     if json:
         print_json([*areas, *accuracies])
         return
-    render_claims(areas, accuracies, console)
+    show_areas(areas)
+    show_accuracies(accuracies)
+    columns = ["question", "paper", "here", "verdict", "why"]
+    rows = [[claim.question, claim.paper, claim.ours, claim.verdict, claim.why] for claim in claims]
+    table("The paper's claims", columns, rows, "paper: Dotzel et al., ICML 2024")
     console.print(f"wrote {', '.join(path.name for path in written)} in {folder}")

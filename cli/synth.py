@@ -23,14 +23,15 @@ from halfbyte.cli.options import (
 )
 from halfbyte.cli.output import number, print_json, progress, table
 
-__all__ = ["synth"]
+__all__ = ["show_areas", "synth"]
 
 Every = Annotated[
     bool, typer.Option("--every", help="Show every architecture and recipe, not only the smallest.")
 ]
 
 
-def _show(records: Sequence[Mapping[str, Any]]) -> None:
+def show_areas(records: Sequence[Mapping[str, Any]]) -> None:
+    """Print synthesis records as a table."""
     columns = ["format", "activation", "architecture", "recipe", ">acc", ">area um²", ">GE"]
     columns += [">multiplier", ">accumulator", ">register", ">cells"]
     rows = [
@@ -82,4 +83,4 @@ def synth(
     technology = pick_technology(tech, liberty)
     with progress(f"Synthesis, {technology.name}") as update:
         records = synthesise(designs, technology, every=every, jobs=jobs, on_progress=update)
-    print_json(records) if json else _show(records)
+    print_json(records) if json else show_areas(records)

@@ -1,0 +1,97 @@
+"""Labels beside the points of a plot, so that none covers another or a marker."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes
+from matplotlib.text import Annotation
+from matplotlib.transforms import Bbox
+
+__all__ = ["Label", "place_labels"]
+
+_SIZE = 10
+_MARKER_POINTS = 9
+# Where a label may stand, in points from its marker: near places first.
+_PLACES = [
+    (dx * distance, dy * distance)
+    for distance in (8, 13, 20, 29, 40)
+    for dx, dy in ((1, 0.6), (1, -0.6), (-1, 0.6), (-1, -0.6), (0, 1.1), (0, -1.1), (1, 0), (-1, 0))
+]
+
+
+@dataclass(frozen=True)
+class Label:
+    """A text for the point ``(x, y)`` in data coordinates; prominent ones choose first."""
+
+    text: str
+    x: float
+    y: float
+    colour: str
+    prominent: bool
+
+
+def place_labels(axes: Axes, labels: Sequence[Label]) -> None:
+    """Write each label at the first place that is free, or at the one with least overlap.
+
+    The limits of ``axes`` and its legend must be final. The result depends on the labels only.
+    """
+    figure = axes.get_figure(root=True)
+    if figure is None:
+        raise ValueError("Axes must belong to a figure")
+    figure.canvas.draw()
+    taken = [_marker_box(axes, label, figure.dpi / 72) for label in labels]
+    legend = axes.get_legend()
+    if legend is not None:
+        taken.append(legend.get_window_extent())
+    frame = axes.get_window_extent()
+    for label in sorted(labels, key=lambda each: (not each.prominent, each.x, each.text)):
+        text = _write(axes, label)
+        costs = []
+        for place in _PLACES:
+            costs.append(_cost(_move(text, place), taken, frame))
+            if costs[-1] == 0:
+                break
+        taken.append(_move(text, _PLACES[costs.index(min(costs))]))
+
+
+def _marker_box(axes: Axes, label: Label, pixels_per_point: float) -> Bbox:
+    x, y = axes.transData.transform((label.x, label.y))
+    side = _MARKER_POINTS * pixels_per_point
+    return Bbox.from_bounds(x - side / 2, y - side / 2, side, side)
+
+
+def _write(axes: Axes, label: Label) -> Annotation:
+    return axes.annotate(
+        label.text,
+        (label.x, label.y),
+        textcoords="offset points",
+        xytext=(0, 0),
+        fontsize=_SIZE if label.prominent else _SIZE - 1,
+        fontweight="bold" if label.prominent else "normal",
+        color=label.colour,
+        alpha=1.0 if label.prominent else 0.75,
+        arrowprops={"arrowstyle": "-", "color": "#999999", "linewidth": 0.5, "shrinkB": 4},
+        zorder=4,
+    )
+
+
+def _move(text: Annotation, place: tuple[float, float]) -> Bbox:
+    """Put the text at ``place`` and return the box of its letters, in pixels."""
+    dx, dy = place
+    text.set_position(place)
+    text.set_horizontalalignment("left" if dx > 0 else "right" if dx < 0 else "center")
+    text.set_verticalalignment("bottom" if dy > 0 else "top" if dy < 0 else "center")
+    text.update_positions(text.get_figure(root=True).canvas.get_renderer())
+    return Bbox(super(Annotation, text).get_window_extent().get_points())
+
+
+def _cost(box: Bbox, taken: Sequence[Bbox], frame: Bbox) -> float:
+    """Pixels that the box shares with what is taken, and those outside the frame."""
+    shared = [Bbox.intersection(box, other) for other in taken]
+    inside = Bbox.intersection(box, frame)
+    outside = _pixels(box) - (_pixels(inside) if inside else 0.0)
+    return sum(_pixels(each) for each in shared if each) + outside
+
+
+def _pixels(box: Bbox) -> float:
+    return float(box.width * box.height)

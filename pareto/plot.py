@@ -1,0 +1,97 @@
+"""Drawing accuracy against area: a function of points and an ``Axes``."""
+
+from collections.abc import Mapping, Sequence
+
+from matplotlib.axes import Axes
+
+from halfbyte.pareto.frontier import Point, frontier
+from halfbyte.pareto.labels import Label, place_labels
+
+__all__ = ["draw_frontier"]
+
+# Okabe and Ito's colours, which colour-blind readers can tell apart, by family of formats.
+_COLOURS = {
+    "integer": "#000000",
+    "minifloat": "#0072B2",
+    "apot": "#009E73",
+    "quantile": "#D55E00",
+    "values": "#CC79A7",
+}
+_FAMILY_NAMES = {
+    "integer": "integer",
+    "minifloat": "minifloat",
+    "apot": "additive powers of two",
+    "quantile": "table of quantiles",
+    "values": "other value lists",
+}
+_QUIET = 0.45
+
+
+def draw_frontier(
+    axes: Axes,
+    points: Sequence[Point],
+    *,
+    titles: Mapping[str, str],
+    families: Mapping[str, str],
+    quality_label: str,
+) -> None:
+    """Draw ``points`` with the frontier as a staircase; every point gets its title.
+
+    Parameters
+    ----------
+    axes : Axes
+        Where to draw; area in um^2 goes to the right, quality upwards.
+    points : sequence of Point
+        What to draw.
+    titles, families : mapping of str
+        Title and family of each format; the family gives the colour.
+    quality_label : str
+        Label of the vertical axis, with its unit.
+    """
+    best = frontier(points)
+    for point in points:
+        on_frontier = point in best
+        axes.scatter(
+            point.area_um2,
+            point.quality,
+            s=64 if on_frontier else 42,
+            color=_COLOURS[families[point.format]],
+            alpha=1.0 if on_frontier else _QUIET,
+            edgecolors="none",
+            zorder=3,
+        )
+    axes.set_xlabel("MAC area, µm² (less is better)")
+    axes.set_ylabel(f"{quality_label} (more is better)")
+    axes.margins(x=0.1, y=0.1)
+    _draw_steps(axes, best)
+    _draw_legend(axes, {families[point.format] for point in points})
+    axes.grid(visible=True, color="#e6e6e6", linewidth=0.6, zorder=0)
+    axes.spines[["top", "right"]].set_visible(False)
+    labels = [
+        Label(
+            text=titles[point.format],
+            x=point.area_um2,
+            y=point.quality,
+            colour=_COLOURS[families[point.format]],
+            prominent=point in best,
+        )
+        for point in points
+    ]
+    place_labels(axes, labels)
+
+
+def _draw_steps(axes: Axes, best: Sequence[Point]) -> None:
+    """What can be had for an area: flat until the next better point, then on to the right edge."""
+    right = axes.get_xlim()[1]
+    areas = [*(point.area_um2 for point in best), right]
+    qualities = [*(point.quality for point in best), best[-1].quality]
+    axes.step(areas, qualities, where="post", color="#555555", linewidth=1.3, zorder=2)
+    axes.set_xlim(right=right)
+
+
+def _draw_legend(axes: Axes, shown: set[str]) -> None:
+    for family, colour in _COLOURS.items():
+        if family in shown:
+            axes.scatter([], [], s=50, color=colour, label=_FAMILY_NAMES[family])
+    axes.plot([], [], color="#555555", linewidth=1.3, label="frontier")
+    axes.legend(loc="lower right", frameon=False, fontsize=9)

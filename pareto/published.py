@@ -1,0 +1,72 @@
+"""Figures that others published, as data with their source."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import yaml
+
+__all__ = ["PublishedAccuracy", "SystemModel", "published", "w4a4_accuracy"]
+
+_FILE = Path(__file__).parent / "published" / "dotzel2024.yaml"
+
+
+@cache
+def published() -> Mapping[str, Any]:
+    """The figures of Dotzel et al., 2024, that this project compares with."""
+    data: Mapping[str, Any] = yaml.safe_load(_FILE.read_text(encoding="utf-8"))
+    return data
+
+
+@dataclass(frozen=True)
+class PublishedAccuracy:
+    """Mean relative accuracy change in % by format, over the models that have every cell."""
+
+    models: tuple[str, ...]
+    by_format: Mapping[str, float]
+    source: str
+
+
+def w4a4_accuracy(formats: Collection[str], recipe: str = "plain") -> PublishedAccuracy:
+    """The published W4A4 figures of those ``formats`` that the paper has.
+
+    Averages run only over models with a readable cell for every one of these formats, so that all
+    formats are compared on the same models. Raises ValueError if no model is left.
+    """
+    table = published()["w4a4_delta_percent"]
+    rows = {name: row for name, row in table[recipe].items() if name in formats}
+    columns = [
+        column
+        for column in range(len(table["models"]))
+        if rows and all(row[column] is not None for row in rows.values())
+    ]
+    if not columns:
+        raise ValueError(
+            f"No published model has a figure for each of {', '.join(sorted(formats))}"
+        )
+    return PublishedAccuracy(
+        models=tuple(table["models"][column] for column in columns),
+        by_format={name: fmean(row[column] for column in columns) for name, row in rows.items()},
+        source=str(published()["source"]),
+    )
+
+
+@dataclass(frozen=True)
+class SystemModel:
+    """The paper's estimate of a chip: shares of its area for MAC units and for memory."""
+
+    mac_share: float
+    memory_share: float
+
+    @classmethod
+    def of_paper(cls) -> "SystemModel":
+        """The shares that the paper states."""
+        model = published()["system_model"]
+        return cls(model["mac_share"], model["memory_share"])
+
+    def overhead_percent(self, mac_ratio: float, bits: int = 4) -> float:
+        """Chip area over the baseline's in %, for a MAC ``mac_ratio`` times as large."""
+        return 100 * (self.mac_share * (mac_ratio - 1) + self.memory_share * (bits / 4 - 1))

@@ -1,0 +1,184 @@
+"""The report: two plots with their data, and the table of claims, as files."""
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib import rc_context
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from halfbyte.base import UserError, write_atomically
+from halfbyte.formats import Format
+from halfbyte.pareto.claims import Claim, claims, points_of
+from halfbyte.pareto.frontier import Point, frontier
+from halfbyte.pareto.plot import draw_frontier
+from halfbyte.pareto.published import published, w4a4_accuracy
+
+__all__ = ["write_report"]
+
+SIZE_INCHES, DPI = (9.0, 6.2), 160
+# Wider formats stay in the tables: their areas would squeeze the 4-bit ones into a corner.
+MAX_PLOTTED_BITS = 5
+
+
+def write_report(
+    formats: Sequence[Format],
+    area_records: Sequence[Mapping[str, Any]],
+    accuracy_records: Sequence[Mapping[str, Any]],
+    folder: Path,
+) -> tuple[list[Claim], list[Path]]:
+    """Write plots (PNG, SVG), their data (CSV, JSON) and the claims (Markdown, JSON) to ``folder``.
+
+    Parameters
+    ----------
+    formats : sequence of Format
+        The formats of the records.
+    area_records, accuracy_records : sequence of record
+        As ``area.synthesise`` and ``accuracy.measure`` return them, one of each per format.
+    folder : Path
+        Made if need be; files are replaced whole.
+
+    Returns the claims and the files.
+    """
+    if not area_records:
+        raise UserError("A Pareto plot needs at least one format")
+    areas = {record["format"]: record for record in area_records}
+    accuracies = {record["format"]: record for record in accuracy_records}
+    plotted = [fmt for fmt in formats if fmt.bits <= MAX_PLOTTED_BITS]
+    written = []
+    for name, title, label, qualities, note in _plots(plotted, accuracies):
+        points = points_of(areas, qualities)
+        if points:
+            caption = f"{_area_caption(areas, points)}\n{note}"
+            written += _write_plot(folder / name, plotted, points, title, label, caption)
+            written += _write_data(folder / name, areas, accuracies, points)
+    answered = claims(areas, accuracies)
+    written += _write_claims(folder / "claims", answered)
+    return answered, written
+
+
+_Plot = tuple[str, str, str, Mapping[str, float], str]
+
+
+def _plots(plotted: Sequence[Format], accuracies: Mapping[str, Any]) -> list[_Plot]:
+    """Name, title, axis label, quality by format, and note of each plot."""
+    names = {fmt.name for fmt in plotted}
+    plots: list[_Plot] = []
+    if names & set(published()["w4a4_delta_percent"]["plain"]):
+        paper = w4a4_accuracy(names)
+        plots.append(
+            (
+                "published_accuracy",
+                "Area of this project against published W4A4 accuracy",
+                "mean relative accuracy change, %",
+                paper.by_format,
+                f"accuracy: {paper.source}, Table 8, W4A4, block 128, mean over the models with a "
+                f"figure for every format shown: {', '.join(paper.models)}",
+            )
+        )
+    measured = {name: record for name, record in accuracies.items() if name in names}
+    if measured:
+        first = next(iter(measured.values()))
+        plots.append(
+            (
+                "measured_fidelity",
+                "Area of this project against measured fidelity",
+                "fidelity of sentence embeddings, correlation",
+                {name: record["fidelity"] for name, record in measured.items()},
+                f"fidelity: {first['model']}, {first['recipe']}, block {first['block']}, "
+                f"{first['texts']} texts; torch {first['versions']['torch']}",
+            )
+        )
+    return plots
+
+
+def _area_caption(areas: Mapping[str, Mapping[str, Any]], points: Sequence[Point]) -> str:
+    shown = [areas[point.format] for point in points]
+    first = shown[0]
+    recipes = sorted({record["recipe"] for record in shown})
+    versions = ", ".join(f"{tool} {version}" for tool, version in first["versions"].items())
+    return (
+        f"area: {first['technology']}, {first['corner']}, lossless for {first['terms']} terms, no "
+        f"timing constraint, best of recipes {', '.join(recipes)}; {versions}"
+    )
+
+
+def _write_plot(
+    path: Path,
+    formats: Sequence[Format],
+    points: Sequence[Point],
+    title: str,
+    label: str,
+    caption: str,
+) -> list[Path]:
+    figure = Figure(figsize=SIZE_INCHES, dpi=DPI)
+    FigureCanvasAgg(figure)
+    axes = figure.add_axes((0.09, 0.185, 0.88, 0.745))
+    axes.set_title(title, loc="left", fontsize=12, fontweight="bold")
+    draw_frontier(
+        axes,
+        points,
+        titles={fmt.name: fmt.title for fmt in formats},
+        families={fmt.name: fmt.family for fmt in formats},
+        quality_label=label,
+    )
+    figure.text(0.09, 0.015, caption, fontsize=7, color="#555555", va="bottom", wrap=True)
+    written = []
+    # Without a salt of its own and a date, the same figure gives the same SVG.
+    with rc_context({"svg.hashsalt": "halfbyte"}):
+        for suffix, metadata in ((".png", {}), (".svg", {"Date": None})):
+            buffer = io.BytesIO()
+            figure.savefig(buffer, format=suffix[1:], metadata=metadata)
+            written.append(path.with_suffix(suffix))
+            write_atomically(written[-1], buffer.getvalue())
+    return written
+
+
+def _write_data(
+    path: Path,
+    areas: Mapping[str, Mapping[str, Any]],
+    accuracies: Mapping[str, Mapping[str, Any]],
+    points: Sequence[Point],
+) -> list[Path]:
+    best = frontier(points)
+    rows = [
+        {
+            "format": point.format,
+            "area_um2": point.area_um2,
+            "area_ge": areas[point.format]["area_ge"],
+            "quality": point.quality,
+            "on_frontier": point in best,
+            "architecture": areas[point.format]["architecture"],
+            "recipe": areas[point.format]["recipe"],
+            "acc_width": areas[point.format]["acc_width"],
+            "sqnr_db": accuracies.get(point.format, {}).get("sqnr_db"),
+            "fidelity": accuracies.get(point.format, {}).get("fidelity"),
+            "technology": areas[point.format]["technology"],
+            "corner": areas[point.format]["corner"],
+            "terms": areas[point.format]["terms"],
+        }
+        for point in sorted(points, key=lambda each: each.area_um2)
+    ]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_atomically(path.with_suffix(".csv"), text.getvalue())
+    write_atomically(path.with_suffix(".json"), json.dumps(rows, indent=2) + "\n")
+    return [path.with_suffix(".csv"), path.with_suffix(".json")]
+
+
+def _write_claims(path: Path, answered: Sequence[Claim]) -> list[Path]:
+    lines = ["| question | paper | here | verdict | why |", "|---|---|---|---|---|"]
+    lines += [
+        f"| {claim.question} | {claim.paper} | {claim.ours} | {claim.verdict} | {claim.why} |"
+        for claim in answered
+    ]
+    write_atomically(path.with_suffix(".md"), "\n".join(lines) + "\n")
+    data = [claim.as_dict() for claim in answered]
+    write_atomically(path.with_suffix(".json"), json.dumps(data, indent=2) + "\n")
+    return [path.with_suffix(".md"), path.with_suffix(".json")]
