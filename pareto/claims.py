@@ -11,6 +11,8 @@ __all__ = ["PAPER_FRONTIER", "Claim", "claims", "points_of"]
 
 # Dotzel et al., 2024: the frontier of MAC area against W4A4 accuracy.
 PAPER_FRONTIER = ("int4", "e2m1", "e2m1_sr", "e2m1_sp")
+# Two technologies and tools agree on the ratio of two MACs if they differ by no more than this.
+_AGREEMENT = 0.03
 Records = Mapping[str, Mapping[str, Any]]
 
 
@@ -113,12 +115,8 @@ def _supernormal_cost(areas: Records, name: str, title: str) -> Claim:
     theirs = published()["mac_area_28nm"]
     model = SystemModel.of_paper()
 
-    def costs(mac: Mapping[str, float]) -> tuple[float, float]:
-        chip = [model.overhead_percent(mac[each] / mac["int4"]) for each in (name, "e2m1")]
-        return _percent(mac[name] / mac["e2m1"]), chip[0] - chip[1]
-
-    paper_mac, paper_chip = costs({each: row["mac"] for each, row in theirs.items()})
-    our_mac, our_chip = costs({each: areas[each]["area_um2"] for each in (name, "e2m1", "int4")})
+    paper_ratio = theirs[name]["mac"] / theirs["e2m1"]["mac"]
+    our_ratio = areas[name]["area_um2"] / areas["e2m1"]["area_um2"]
     paper_width, our_width = theirs[name]["acc_bits"], areas[name]["acc_width"]
     why = [f"multiplier architecture: ours is {areas[name]['architecture']}, theirs is not stated"]
     if paper_width != our_width:
@@ -128,11 +126,16 @@ def _supernormal_cost(areas: Records, name: str, title: str) -> Claim:
         )
     return Claim(
         question=f"What does {title} cost over E2M1?",
-        paper=f"{paper_mac:+.1f} % of the MAC, {paper_chip:+.1f} % of the chip",
-        ours=f"{our_mac:+.1f} % of the MAC, {our_chip:+.1f} % of the chip",
-        # Within a tenth of the MAC, two technologies and tools can be said to agree.
-        verdict="holds" if abs(our_mac - paper_mac) <= 0.1 * paper_mac else "differs",
+        paper=_cost(model, paper_ratio),
+        ours=_cost(model, our_ratio),
+        verdict="holds" if abs(our_ratio - paper_ratio) <= _AGREEMENT else "differs",
         why="; ".join(why),
+    )
+
+
+def _cost(model: SystemModel, ratio: float) -> str:
+    return (
+        f"{_percent(ratio):+.1f} % of the MAC, {model.overhead_percent(ratio):+.1f} % of the chip"
     )
 
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from math import hypot
 
 from matplotlib.axes import Axes
 from matplotlib.text import Annotation
@@ -11,6 +13,9 @@ __all__ = ["Label", "place_labels"]
 
 _SIZE = 10
 _MARKER_POINTS = 9
+_LINE_POINTS = 2
+# Beyond this distance in points a thin line leads from the label to its marker.
+_LEADER = 16
 # Where a label may stand, in points from its marker: near places first.
 _PLACES = [
     (dx * distance, dy * distance)
@@ -30,16 +35,21 @@ class Label:
     prominent: bool
 
 
-def place_labels(axes: Axes, labels: Sequence[Label]) -> None:
+def place_labels(
+    axes: Axes, labels: Sequence[Label], corners: Sequence[tuple[float, float]] = ()
+) -> None:
     """Write each label at the first place that is free, or at the one with least overlap.
 
-    The limits of ``axes`` and its legend must be final. The result depends on the labels only.
+    ``corners`` are those of a staircase, in data coordinates, that labels keep off. The limits of
+    ``axes`` and its legend must be final.
     """
     figure = axes.get_figure(root=True)
     if figure is None:
         raise ValueError("Axes must belong to a figure")
     figure.canvas.draw()
-    taken = [_marker_box(axes, label, figure.dpi / 72) for label in labels]
+    pixels_per_point = figure.dpi / 72
+    taken = [_marker_box(axes, label, pixels_per_point) for label in labels]
+    taken += _line_boxes(axes, corners, pixels_per_point)
     legend = axes.get_legend()
     if legend is not None:
         taken.append(legend.get_window_extent())
@@ -51,13 +61,28 @@ def place_labels(axes: Axes, labels: Sequence[Label]) -> None:
             costs.append(_cost(_move(text, place), taken, frame))
             if costs[-1] == 0:
                 break
-        taken.append(_move(text, _PLACES[costs.index(min(costs))]))
+        place = _PLACES[costs.index(min(costs))]
+        taken.append(_move(text, place))
+        if text.arrow_patch is not None:
+            text.arrow_patch.set_visible(hypot(*place) > _LEADER)
 
 
 def _marker_box(axes: Axes, label: Label, pixels_per_point: float) -> Bbox:
     x, y = axes.transData.transform((label.x, label.y))
     side = _MARKER_POINTS * pixels_per_point
     return Bbox.from_bounds(x - side / 2, y - side / 2, side, side)
+
+
+def _line_boxes(
+    axes: Axes, corners: Sequence[tuple[float, float]], pixels_per_point: float
+) -> list[Bbox]:
+    """A thin box around each horizontal or vertical piece."""
+    pad = _LINE_POINTS * pixels_per_point
+    pixels = [axes.transData.transform(corner) for corner in corners]
+    return [
+        Bbox([[min(x0, x1) - pad, min(y0, y1) - pad], [max(x0, x1) + pad, max(y0, y1) + pad]])
+        for (x0, y0), (x1, y1) in pairwise(pixels)
+    ]
 
 
 def _write(axes: Axes, label: Label) -> Annotation:

@@ -24,6 +24,7 @@ _FAMILY_NAMES = {
     "quantile": "table of quantiles",
     "values": "other value lists",
 }
+_LINE = "#555555"
 _QUIET = 0.45
 
 
@@ -63,7 +64,10 @@ def draw_frontier(
     axes.set_xlabel("MAC area, µm² (less is better)")
     axes.set_ylabel(f"{quality_label} (more is better)")
     axes.margins(x=0.1, y=0.1)
-    _draw_steps(axes, best)
+    right = axes.get_xlim()[1]
+    corners = _steps(best, right)
+    axes.plot(*zip(*corners, strict=True), color=_LINE, linewidth=1.3, zorder=2)
+    axes.set_xlim(right=right)
     _draw_legend(axes, {families[point.format] for point in points})
     axes.grid(visible=True, color="#e6e6e6", linewidth=0.6, zorder=0)
     axes.spines[["top", "right"]].set_visible(False)
@@ -77,21 +81,20 @@ def draw_frontier(
         )
         for point in points
     ]
-    place_labels(axes, labels)
+    place_labels(axes, labels, corners)
 
 
-def _draw_steps(axes: Axes, best: Sequence[Point]) -> None:
-    """What can be had for an area: flat until the next better point, then on to the right edge."""
-    right = axes.get_xlim()[1]
-    areas = [*(point.area_um2 for point in best), right]
-    qualities = [*(point.quality for point in best), best[-1].quality]
-    axes.step(areas, qualities, where="post", color="#555555", linewidth=1.3, zorder=2)
-    axes.set_xlim(right=right)
+def _steps(best: Sequence[Point], right: float) -> list[tuple[float, float]]:
+    """Corners of what can be had for an area: flat until the next better point, then on."""
+    corners = [(best[0].area_um2, best[0].quality)]
+    for point in best[1:]:
+        corners += [(point.area_um2, corners[-1][1]), (point.area_um2, point.quality)]
+    return [*corners, (right, corners[-1][1])]
 
 
 def _draw_legend(axes: Axes, shown: set[str]) -> None:
     for family, colour in _COLOURS.items():
         if family in shown:
             axes.scatter([], [], s=50, color=colour, label=_FAMILY_NAMES[family])
-    axes.plot([], [], color="#555555", linewidth=1.3, label="frontier")
+    axes.plot([], [], color=_LINE, linewidth=1.3, label="frontier")
     axes.legend(loc="lower right", frameon=False, fontsize=9)

@@ -5,6 +5,7 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 from matplotlib import rc_context
@@ -21,6 +22,7 @@ from halfbyte.pareto.published import published, w4a4_accuracy
 __all__ = ["write_report"]
 
 SIZE_INCHES, DPI = (9.0, 6.2), 160
+CAPTION_WIDTH = 150  # letters in a line
 # Wider formats stay in the tables: their areas would squeeze the 4-bit ones into a corner.
 MAX_PLOTTED_BITS = 5
 
@@ -117,7 +119,7 @@ def _write_plot(
 ) -> list[Path]:
     figure = Figure(figsize=SIZE_INCHES, dpi=DPI)
     FigureCanvasAgg(figure)
-    axes = figure.add_axes((0.09, 0.185, 0.88, 0.745))
+    axes = figure.add_axes((0.09, 0.17, 0.88, 0.765))
     axes.set_title(title, loc="left", fontsize=12, fontweight="bold")
     draw_frontier(
         axes,
@@ -126,7 +128,8 @@ def _write_plot(
         families={fmt.name: fmt.family for fmt in formats},
         quality_label=label,
     )
-    figure.text(0.09, 0.015, caption, fontsize=7, color="#555555", va="bottom", wrap=True)
+    lines = [line for part in caption.splitlines() for line in wrap(part, CAPTION_WIDTH)]
+    figure.text(0.09, 0.015, "\n".join(lines), fontsize=7, color="#555555", va="bottom")
     written = []
     # Without a salt of its own and a date, the same figure gives the same SVG.
     with rc_context({"svg.hashsalt": "halfbyte"}):
