@@ -91,21 +91,22 @@ def _icarus(folder: Path, waves: bool, processes: Processes) -> None:
 def _verilator(folder: Path, waves: bool, processes: Processes) -> None:
     """Verilate, then compile what no earlier build has compiled.
 
-    Links without spaces stand for the installed packages, whose paths make could not handle.
-    The real binary is started, not the Perl script around it, so Perl is not needed.
+    Links stand for what is installed where make could not find it: in paths with spaces. The
+    real binary is started, not the Perl script around it, so Perl is not needed.
     """
     (folder / "package").symlink_to(verilator_root())
     (folder / "libraries").symlink_to(cocotb_libraries())
+    (folder / "python3").symlink_to(sys.executable)
     shutil.copy(cocotb_main(), folder / "verilator.cpp")
     root = str(folder / "package")
-    command = [str(verilator_root() / "bin" / "verilator_bin"), "-cc", "--exe", "-Mdir", "."]
+    command = [f"{root}/bin/verilator_bin", "-cc", "--exe", "-Mdir", "."]
     command += [*_VERILATOR_OPTIONS, "--top-module", TOP, "-o", TOP]
     command += ["-LDFLAGS", "-Llibraries -lcocotbvpi_verilator", *(["--trace"] if waves else [])]
     command += ["verilator.cpp", "bench.v"]
     _run("Verilating", command, folder, processes, VERILATOR_ROOT=root)
 
     make = [program("make"), f"-j{os.cpu_count() or 1}", "-f", "Vtop.mk", f"VM_TRACE={int(waves)}"]
-    make += [f"CXX={program('g++')}", f"PYTHON3={sys.executable}", *_OPTIMISATION, TOP]
+    make += [f"CXX={program('g++')}", "PYTHON3=./python3", *_OPTIMISATION, TOP]
     objects = _shared_objects(folder, waves)
     with _first_build(objects):
         for name, stored in objects.items():

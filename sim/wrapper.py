@@ -7,13 +7,14 @@ from halfbyte.rtl import Mac, to_verilog
 from halfbyte.sim.plan import STIMULUS_BITS, Field, Layout
 from halfbyte.sim.variants import Variant
 
-__all__ = ["TOP", "bench_verilog", "layout_of", "top_verilog"]
+__all__ = ["TIMESCALE", "TOP", "bench_verilog", "layout_of", "top_verilog"]
 
 TOP = "bench"
+# The clock of the test bench counts nanoseconds.
+TIMESCALE = "`timescale 1ns / 1ps\n"
 
 # Verilator shows cocotb only what is public; making all of a MAC public would cost build time.
 _HEAD = """\
-`timescale 1ns / 1ps
 module {top} (clk, stimulus, acc);
   input clk /* verilator public_flat_rw */;
   input [{stimulus}:0] stimulus /* verilator public_flat_rw */;
@@ -71,7 +72,7 @@ def bench_verilog(
         )
         for variant, field in zip(variants, layout.fields, strict=True)
     ]
-    return "\n".join([*macs, top_verilog(layout)])
+    return "\n".join([TIMESCALE, *macs, top_verilog(layout)])
 
 
 def top_verilog(layout: Layout) -> str:

@@ -15,7 +15,7 @@ from halfbyte.sim.plan import Layout
 from halfbyte.sim.runner import make_plans
 from halfbyte.sim.simulation import Outcome, simulate
 from halfbyte.sim.variants import Variant, variants
-from halfbyte.sim.wrapper import bench_verilog, layout_of, top_verilog
+from halfbyte.sim.wrapper import TIMESCALE, bench_verilog, layout_of, top_verilog
 
 pytestmark = [pytest.mark.simulator, pytest.mark.xdist_group("simulator")]
 
@@ -151,7 +151,7 @@ def _reference_verilog(
         )
         for variant, field in zip(chosen, layout.fields, strict=True)
     ]
-    text = "\n".join([_CORE, *shells])
+    text = "\n".join([TIMESCALE, _CORE, *shells])
     if right and right not in text:
         raise ValueError(f"{right!r} is not in the Verilog text")
     return text.replace(right, wrong) + top_verilog(layout)

@@ -1,6 +1,9 @@
 """The whole way: RTL, build, simulation, record."""
 
 import shutil
+import signal
+import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +12,7 @@ import pytest
 from halfbyte.base import UserError
 from halfbyte.formats import Format, load
 from halfbyte.sim import SimulationError, run_many, run_regression, runner
+from halfbyte.sim.process import Processes
 
 pytestmark = [pytest.mark.simulator, pytest.mark.xdist_group("simulator")]
 
@@ -94,6 +98,31 @@ def test_a_failing_design_does_not_hide_the_others(monkeypatch: pytest.MonkeyPat
     with pytest.raises(SimulationError, match=r"^1 of 2 designs fail\nint5 differs"):
         run_many(designs)
     assert checked == ["int5", "e3m0"]
+
+
+def test_an_interrupt_ends_what_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    statuses = []
+
+    def regression(
+        weight: Format, *_args: object, processes: Processes, **_options: object
+    ) -> None:
+        if weight.name == "int5":
+            time.sleep(0.5)
+            return
+        command = [sys.executable, "-c", "import time; time.sleep(60)"]
+        log = tmp_path / "log"
+        statuses.append(processes.run(command, folder=tmp_path, environment={}, log=log))
+
+    def interrupt(*_progress: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runner, "run_regression", regression)
+    designs = [Design(load(name), load(name), "product_table") for name in ("int5", "e3m0")]
+    start = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        run_many(designs, jobs=2, on_progress=interrupt)
+    assert time.monotonic() - start < 30
+    assert statuses == [-signal.SIGKILL]
 
 
 def test_an_architecture_that_does_not_fit_is_refused() -> None:
