@@ -21,9 +21,10 @@ from halfbyte.golden.quantizer import Quantized
 
 __all__ = ["Arithmetic", "exact_arithmetic", "gemm"]
 
-# Tiles of the result, so that the float32 buffers of one (2 MiB each) stay in the cache between the
-# blocks; the fastest of those tried for 1024 x 4096 x 4096 on 2 cores.
-TILE_ROWS, TILE_COLUMNS = 1024, 512
+# Tiles of the result, so that the float32 buffers of one (4 MiB each) stay in the cache between the
+# blocks. Smaller ones are a little faster on an idle machine and much slower on a busy one, where
+# every operation ends with threads that wait for each other.
+TILE_ROWS, TILE_COLUMNS = 1024, 1024
 # float32 products of integers up to 256 stay exact even if PyTorch is told to multiply in bfloat16
 # (``torch.set_float32_matmul_precision("medium")``), which has 8 significant bits.
 MAX_BFLOAT16_INTEGER = 256
