@@ -1,0 +1,102 @@
+"""The MAC against the definition: ``acc <= (clear ? 0 : acc) + w * a``."""
+
+import random
+
+import pytest
+
+from halfbyte.formats import Overflow, load, lossless_acc_width
+from halfbyte.rtl import ArchitectureError, Mac, applicable_architectures
+
+
+def expected(weight, activation, cycles, acc_width, overflow):
+    """The definition on Python integers, one line of thought per step."""
+    half = 2 ** (acc_width - 1)
+    acc, sums = 0, []
+    for w, a, clear, *enable in cycles:
+        if enable and not enable[0]:
+            sums.append(acc)
+            continue
+        total = (0 if clear else acc) + weight.integers[w] * activation.integers[a]
+        if overflow is Overflow.SATURATE:
+            acc = max(-half, min(half - 1, total))
+        else:
+            acc = (total + half) % (2 * half) - half
+        sums.append(acc)
+    return sums
+
+
+def random_cycles(weight, activation, count, seed, enable=False):
+    generator = random.Random(seed)
+    cycles = [
+        (
+            generator.randrange(2**weight.bits),
+            generator.randrange(2**activation.bits),
+            int(generator.random() < 0.05),
+            *([int(generator.random() < 0.7)] if enable else []),
+        )
+        for _ in range(count)
+    ]
+    first = (0, 0, 1, 1) if enable else (0, 0, 1)
+    return [first, *cycles]
+
+
+@pytest.mark.parametrize("name", ["int4", "e2m1", "e2m1_sp", "e2m1_sr", "e3m0", "sf4"])
+def test_accumulates_losslessly(accumulate, name):
+    fmt = load(name)
+    cycles = random_cycles(fmt, fmt, 300, seed=7)
+    for architecture in applicable_architectures(fmt, fmt):
+        mac = Mac(weight=fmt, activation=fmt, architecture=architecture)
+        assert mac.acc_width == lossless_acc_width(fmt, fmt, 256)
+        sums = expected(fmt, fmt, cycles, mac.acc_width, Overflow.WRAP)
+        assert accumulate(mac, cycles) == sums, architecture
+
+
+@pytest.mark.parametrize("overflow", list(Overflow))
+@pytest.mark.parametrize("acc_width", [2, 5, 9, 12])
+@pytest.mark.parametrize("architecture", ["sign_magnitude", "twos_complement"])
+def test_narrow_accumulators_wrap_or_saturate(accumulate, overflow, acc_width, architecture):
+    fmt = load("e2m1_sr")
+    mac = Mac(
+        weight=fmt,
+        activation=fmt,
+        architecture=architecture,
+        acc_width=acc_width,
+        overflow=overflow,
+    )
+    cycles = random_cycles(fmt, fmt, 400, seed=acc_width)
+    assert accumulate(mac, cycles) == expected(fmt, fmt, cycles, acc_width, overflow)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("name", ["int4", "e2m1_sp", "apot4_sp"])
+def test_worst_sums_land_on_the_extremes(accumulate, name, sign):
+    fmt, terms = load(name), 16
+    codes = range(2**fmt.bits)
+    worst = max(
+        ((w, a) for w in codes for a in codes),
+        key=lambda pair: sign * fmt.integers[pair[0]] * fmt.integers[pair[1]],
+    )
+    mac = Mac(weight=fmt, activation=fmt, terms=terms, architecture="sign_magnitude")
+    cycles = [(*worst, int(index == 0)) for index in range(terms)]
+    product = fmt.integers[worst[0]] * fmt.integers[worst[1]]
+    assert accumulate(mac, cycles)[-1] == terms * product
+
+
+def test_enable_holds_the_sum(accumulate):
+    fmt = load("e2m1")
+    mac = Mac(weight=fmt, activation=fmt, architecture="exponent_shift", enable=True)
+    cycles = random_cycles(fmt, fmt, 300, seed=3, enable=True)
+    assert accumulate(mac, cycles) == expected(fmt, fmt, cycles, mac.acc_width, Overflow.WRAP)
+
+
+def test_parameters_are_checked_on_construction():
+    fmt = load("e2m1")
+    good = {"weight": fmt, "activation": fmt, "architecture": "sign_magnitude"}
+    with pytest.raises(ArchitectureError, match="Unknown architecture 'magic'"):
+        Mac(**{**good, "architecture": "magic"})
+    with pytest.raises(ValueError, match="Number of terms must be 1 to 1048576, not 0"):
+        Mac(**good, terms=0)
+    with pytest.raises(ValueError, match="Accumulator width must be 2 to 64, not 65"):
+        Mac(**good, acc_width=65)
+    with pytest.raises(TypeError, match="Overflow must be an Overflow, not 'wrap'"):
+        Mac(**good, overflow="wrap")

@@ -1,0 +1,106 @@
+"""Every architecture against the products of the formats' integers."""
+
+import random
+from fractions import Fraction
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from halfbyte.formats import Format, bundled, load
+from halfbyte.rtl import (
+    ARCHITECTURES,
+    ArchitectureError,
+    applicable_architectures,
+    check_architecture,
+    multiplier,
+)
+from halfbyte.rtl.exponent_shift import split_magnitude
+
+EXHAUSTIVE_PAIRS = 2**12
+CASES = [
+    pytest.param(fmt, name, id=f"{fmt.name}-{name}")
+    for fmt in bundled()
+    for name in applicable_architectures(fmt, fmt)
+]
+
+
+def code_pairs(weight, activation):
+    pairs = [(w, a) for w in range(2**weight.bits) for a in range(2**activation.bits)]
+    if len(pairs) <= EXHAUSTIVE_PAIRS:
+        return pairs
+    corners = [
+        (w, a)
+        for w in (0, 1, 2 ** (weight.bits - 1), 2**weight.bits - 1)
+        for a in range(2**activation.bits)
+    ]
+    return corners + random.Random(1).sample(pairs, 1000)
+
+
+@pytest.mark.parametrize(("fmt", "architecture"), CASES)
+def test_product_is_exact(products, fmt, architecture):
+    pairs = code_pairs(fmt, fmt)
+    expected = [fmt.integers[w] * fmt.integers[a] for w, a in pairs]
+    assert products(architecture, fmt, fmt, pairs) == expected
+
+
+@pytest.mark.parametrize(
+    ("weight", "activation"), [("e2m1_sp", "int8"), ("int4", "e2m1_sr"), ("sf4", "e3m0")]
+)
+def test_formats_may_differ(products, weight, activation):
+    weight, activation = load(weight), load(activation)
+    pairs = code_pairs(weight, activation)
+    expected = [weight.integers[w] * activation.integers[a] for w, a in pairs]
+    names = applicable_architectures(weight, activation)
+    assert len(names) >= 3
+    for name in names:
+        assert products(name, weight, activation, pairs) == expected, name
+
+
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(integers=st.lists(st.integers(-300, 300), min_size=8, max_size=8))
+def test_any_value_list_multiplies_exactly(products, integers):
+    integers[0] = 1
+    fmt = Format("mine", "mine", 3, tuple(Fraction(integer) for integer in integers))
+    pairs = code_pairs(fmt, fmt)
+    expected = [fmt.integers[w] * fmt.integers[a] for w, a in pairs]
+    for name in applicable_architectures(fmt, fmt):
+        assert products(name, fmt, fmt, pairs) == expected, name
+
+
+def test_every_architecture_is_used_by_some_format():
+    used = {name for fmt in bundled() for name in applicable_architectures(fmt, fmt)}
+    assert used == set(ARCHITECTURES)
+    assert all(architecture.description for architecture in ARCHITECTURES.values())
+
+
+@pytest.mark.parametrize(
+    ("architecture", "fmt", "reason"),
+    [
+        ("product_table", "int8", "a table of 65536 rows, more than 1024"),
+        ("shift_add", "int4", "the weight value 7 .in quanta. is a sum of 3 powers of two"),
+        ("exponent_shift", "int4", "neither format has an exponent"),
+        ("sign_magnitde", "int4", "did you mean sign_magnitude"),
+    ],
+)
+def test_refusals_give_their_reason(architecture, fmt, reason):
+    fmt = load(fmt)
+    with pytest.raises(ArchitectureError, match=reason):
+        check_architecture(architecture, fmt, fmt)
+    with pytest.raises(ArchitectureError, match=reason):
+        multiplier(architecture, weight=fmt, activation=fmt)
+    assert architecture not in applicable_architectures(fmt, fmt)
+
+
+def test_table_rows_count_only_bits_that_magnitudes_depend_on():
+    e2m3 = load("e2m3")  # 6 bits, of which the sign does not matter: 2^10 rows
+    assert "product_table" in applicable_architectures(e2m3, e2m3)
+    int8 = load("int8")
+    assert "product_table" not in applicable_architectures(load("int4"), int8)
+
+
+def test_magnitudes_split_as_minifloats_do():
+    splits = [split_magnitude(magnitude, 2) for magnitude in (0, 1, 2, 3, 4, 6, 8, 12)]
+    assert splits == [(0, 0), (1, 0), (2, 0), (3, 0), (2, 1), (3, 1), (2, 2), (3, 2)]
