@@ -1,6 +1,7 @@
 """Distilling a full library into a technology card of a few dozen cells."""
 
-from collections.abc import Iterable, Sequence
+import statistics
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import yaml
@@ -45,7 +46,9 @@ def distill(
     """
     library = read_library(paths)
     whole = Technology(name, title or library.name, library.corner, source, licence, library.cells)
-    kept = _smallest_gates(whole.cells.values()) | _drivers(whole) | {whole.flip_flop.name}
+    preference = _preference(whole.cells.values())
+    kept = _smallest_gates(whole.cells.values(), preference) | _drivers(whole, preference)
+    kept |= {whole.flip_flop.name}
     kept |= {adder.cell for adder in (whole.full_adder, whole.half_adder) if adder}
     cells = {cell: whole.cells[cell] for cell in sorted(kept)}
     card = Technology(name, whole.title, whole.corner, source, licence, cells).to_card()
@@ -66,25 +69,38 @@ def _logic(cell: Cell) -> tuple[int, tuple[int, ...]] | None:
     return count, tuple(sorted(canonical_table(table, count)[1] for table in tables))
 
 
-def _preference(cell: Cell) -> tuple[float, float, str]:
-    """The smallest first; of equal ones that which loads its inputs least."""
-    return cell.area, sum(cell.inputs.values()), cell.name
+Preference = Callable[[Cell], tuple[float, float, str]]
 
 
-def _smallest_gates(cells: Iterable[Cell]) -> set[str]:
+def _preference(cells: Iterable[Cell]) -> Preference:
+    """The smallest first; of equal ones that whose inputs load most like the library's median.
+
+    Libraries have gates of several strengths in one area. Alike in strength, they drive each other
+    well without being sized.
+    """
+    median = statistics.median(load for cell in cells for load in cell.inputs.values())
+
+    def key(cell: Cell) -> tuple[float, float, str]:
+        load = statistics.fmean(cell.inputs.values()) if cell.inputs else median
+        return cell.area, abs(load - median), cell.name
+
+    return key
+
+
+def _smallest_gates(cells: Iterable[Cell], preference: Preference) -> set[str]:
     smallest: dict[tuple[int, tuple[int, ...]], Cell] = {}
     for cell in cells:
         logic = _logic(cell)
         if logic is not None:
-            smallest[logic] = min(smallest.get(logic, cell), cell, key=_preference)
+            smallest[logic] = min(smallest.get(logic, cell), cell, key=preference)
     return {cell.name for cell in smallest.values()}
 
 
-def _drivers(technology: Technology) -> set[str]:
+def _drivers(technology: Technology, preference: Preference) -> set[str]:
     """A few strengths of inverter and buffer, the smallest first, each of another area."""
     kept: set[str] = set()
     for pattern in (technology.inverter, technology.buffer):
         same = [cell for cell in technology.cells.values() if _logic(cell) == _logic(pattern)]
-        by_area = {cell.area: cell.name for cell in sorted(same, key=_preference, reverse=True)}
+        by_area = {cell.area: cell.name for cell in sorted(same, key=preference, reverse=True)}
         kept |= {by_area[area] for area in sorted(by_area)[:STRENGTHS]}
     return kept
