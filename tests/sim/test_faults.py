@@ -17,7 +17,7 @@ from halfbyte.sim.simulation import Outcome, simulate
 from halfbyte.sim.variants import Variant, variants
 from halfbyte.sim.wrapper import TIMESCALE, bench_verilog, layout_of, top_verilog
 
-pytestmark = [pytest.mark.simulator, pytest.mark.xdist_group("simulator")]
+pytestmark = pytest.mark.simulator
 
 SEED = 7
 CYCLES = 2000

@@ -14,7 +14,7 @@ from halfbyte.formats import Format, load
 from halfbyte.sim import SimulationError, run_many, run_regression, runner
 from halfbyte.sim.process import Processes
 
-pytestmark = [pytest.mark.simulator, pytest.mark.xdist_group("simulator")]
+pytestmark = pytest.mark.simulator
 
 CYCLES = 5000
 
@@ -63,18 +63,17 @@ def test_many_designs_give_records_in_their_order() -> None:
 
 
 def test_an_unchanged_design_is_not_built_again_but_simulated(
-    monkeypatch: pytest.MonkeyPatch, sim_build: Path
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     options = {"architecture": "product_table", "cycles": CYCLES}
     first = run_regression(load("e3m0"), load("e3m0"), **options)
-    built = set((sim_build / "sim" / "builds").iterdir())
     monkeypatch.setattr("halfbyte.sim.build._verilator", None)
     second = run_regression(load("e3m0"), load("e3m0"), **options)
-    assert set((sim_build / "sim" / "builds").iterdir()) == built
     assert second["seed"] != first["seed"]
     assert second["scenarios"]["pairs"] == first["scenarios"]["pairs"] == 5 * 2**8
 
 
+@pytest.mark.slow
 def test_waves_are_written_and_named(sim_build: Path) -> None:
     options = {"architecture": "product_table", "cycles": 10, "waves": True}
     path = Path(run_regression(load("e3m0"), **options)["waves"])

@@ -35,7 +35,7 @@ def _simulate(folder: Path) -> str:
 
 
 @pytest.mark.simulator
-@pytest.mark.xdist_group("simulator")
+@pytest.mark.slow
 def test_a_plain_verilog_bench_passes_and_can_fail(tmp_path: Path) -> None:
     record = export_mac(
         load("e2m1_sp"),
