@@ -1,5 +1,5 @@
 """What formats do to the weights of real models."""
 
-from halfbyte.accuracy.measure import measure
+from halfbyte.accuracy.measurement import measure
 
 __all__ = ["measure"]

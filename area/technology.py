@@ -237,9 +237,9 @@ def load_technology(name: str = DEFAULT) -> Technology:
     known = technology_names()
     if name not in known:
         nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
-        hint = f"; did you mean {nearest[0]}?" if nearest else ""
+        hint = f"; did you mean {nearest[0]}?" if nearest else ";"
         raise UserError(
-            f"Unknown technology {name[:60]!r}{hint} Known: {', '.join(known)}; "
+            f"Unknown technology {name[:60]!r}{hint} known: {', '.join(known)}; "
             "or give a full library with --liberty"
         )
     return from_card(CARDS / f"{name}.yaml")

@@ -156,7 +156,7 @@ def _build(data: Mapping[str, Any], nan_codes: object) -> Format:
     )
     if unknown:
         allowed = ", ".join(sorted(own_keys | _COMMON_KEYS))
-        raise FormatError(f"Unknown key {unknown[0]!r:.60}; a {family} format takes {allowed}")
+        raise FormatError(f"Unknown key {unknown[0]!r:.60}; the {family} family takes {allowed}")
     values = make_values(data)
     bits = _integer(data, "bits", MIN_BITS, MAX_BITS, default=_bits_for(len(values)))
     if len(values) != 2**bits:

@@ -38,9 +38,9 @@ def check_architecture(name: str, weight: Format, activation: Format) -> None:
     """Raise :class:`ArchitectureError` if ``name`` is unknown or does not fit the formats."""
     if name not in ARCHITECTURES:
         nearest = difflib.get_close_matches(name, ARCHITECTURES, n=1, cutoff=0.4)
-        hint = f"; did you mean {nearest[0]}?" if nearest else ""
+        hint = f"; did you mean {nearest[0]}?" if nearest else ";"
         raise ArchitectureError(
-            f"Unknown architecture {name[:60]!r}{hint} Known: auto, {', '.join(ARCHITECTURES)}"
+            f"Unknown architecture {name[:60]!r}{hint} known: auto, {', '.join(ARCHITECTURES)}"
         )
     reason = ARCHITECTURES[name].refusal(weight, activation)
     if reason is not None:

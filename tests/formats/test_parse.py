@@ -87,7 +87,7 @@ def test_nan_codes_carry_the_largest_value_of_their_sign() -> None:
         (f"name: a\n{SIXTEEN}\n{SIXTEEN}", "Key 'values' stands twice"),
         ("name: a\nvalues: &x [0, 1]\ntitle: *x", "aliases are not allowed"),
         ("name: a\n<<: {values: [0, 1, 2, 3]}", "merge keys are not allowed"),
-        (f"name: a\ncolour: red\n{SIXTEEN}", "Unknown key 'colour'; a values format takes"),
+        (f"name: a\ncolour: red\n{SIXTEEN}", "Unknown key 'colour'; the values family takes"),
         (f"name: a\nlut_bits: 6\n{SIXTEEN}", "Unknown key 'lut_bits'"),
         (f"name: a\n1: 2\n{SIXTEEN}", "Unknown key '1'"),
         (f"name: a\n? [1, 2]\n: 3\n{SIXTEEN}", "Not valid YAML"),
@@ -156,7 +156,7 @@ def test_hostile_names_are_refused(name: str) -> None:
     [
         ("integer", "Key 'bits' is missing"),
         ("integer\nbits: 9", "bits must be an integer from 2 to 8, not 9"),
-        ("integer\nbits: 4\nbias: 1", "Unknown key 'bias'; a integer format takes"),
+        ("integer\nbits: 4\nbias: 1", "Unknown key 'bias'; the integer family takes"),
         ("minifloat\nmantissa_bits: 1", "Key 'exponent_bits' is missing"),
         ("minifloat\nexponent_bits: 5\nmantissa_bits: 2", "exponent_bits must be an integer"),
         ("minifloat\nexponent_bits: 4\nmantissa_bits: 4", "at most 8 bits, not 1 + 4 + 4"),

@@ -1,0 +1,32 @@
+"""The frontier against its definition."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from halfbyte.pareto.frontier import Point, frontier
+
+figures = st.integers(0, 6).map(float)
+points = st.lists(st.tuples(figures, figures), min_size=1, max_size=12).map(
+    lambda pairs: [Point(f"p{index}", *pair) for index, pair in enumerate(pairs)]
+)
+
+
+def dominates(one, other):
+    no_worse = one.area_um2 <= other.area_um2 and one.quality >= other.quality
+    return no_worse and (one.area_um2, one.quality) != (other.area_um2, other.quality)
+
+
+@given(points)
+def test_keeps_exactly_the_points_that_none_dominates(points):
+    expected = {p.format for p in points if not any(dominates(other, p) for other in points)}
+    assert {p.format for p in frontier(points)} == expected
+
+
+@given(points)
+def test_rises_with_area(points):
+    kept = frontier(points)
+    assert kept == sorted(kept, key=lambda p: (p.area_um2, p.quality, p.format))
+
+
+def test_empty_has_no_frontier():
+    assert frontier([]) == []

@@ -1,0 +1,50 @@
+"""The published figures: carried over exactly, averaged over comparable models."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from halfbyte.formats import names
+from halfbyte.pareto.published import SystemModel, published, w4a4_accuracy
+
+FACTS = Path(__file__).resolve().parents[3] / "shared" / "facts" / "dotzel2024.yaml"
+
+
+@pytest.mark.skipif(
+    not FACTS.is_file(), reason="the project's shared facts are not on this machine"
+)
+def test_figures_are_those_of_the_facts():
+    facts, ours = yaml.safe_load(FACTS.read_text()), published()
+    table = facts["w4a4_delta_percent"]
+    assert {key: ours["w4a4_delta_percent"][key] for key in ("models", "plain", "smoothquant")} == {
+        key: table[key] for key in ("models", "plain", "smoothquant")
+    }
+    for name, row in facts["mac_area_28nm"].items():
+        assert ours["mac_area_28nm"][name] == {key: row[key] for key in ("acc_bits", "mac")}
+    assert ours["system_model"] == facts["system_model"]
+
+
+def test_average_runs_over_models_that_every_format_has():
+    both = w4a4_accuracy({"int4", "e2m1"})
+    assert "mistral-7b" not in both.models  # e2m1's cell cannot be read
+    assert len(both.models) == 6
+    assert both.by_format["int4"] == pytest.approx(
+        (-20.72 - 9.44 - 6.27 - 16.19 - 17.94 - 24.37) / 6
+    )
+    all_formats = w4a4_accuracy(names())
+    assert all_formats.models == ("opt-1b", "phi-2", "yi-6b")
+    assert all_formats.by_format["e2m1"] == pytest.approx((-11.09 - 8.41 - 11.52) / 3)
+    assert "sf4_lut6" not in all_formats.by_format
+
+
+def test_formats_without_figures_are_an_error():
+    with pytest.raises(ValueError, match="No published model has a figure for each of e2m3"):
+        w4a4_accuracy({"e2m3"})
+
+
+def test_system_model_reproduces_the_papers_column():
+    model, table = SystemModel.of_paper(), published()["mac_area_28nm"]
+    ratio = {name: row["mac"] / table["int4"]["mac"] for name, row in table.items()}
+    assert model.overhead_percent(ratio["e2m1_sr"]) == pytest.approx(1.9, abs=0.05)
+    assert model.overhead_percent(ratio["int5"], bits=5) == pytest.approx(17.7, abs=0.05)

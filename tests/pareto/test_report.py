@@ -1,0 +1,123 @@
+"""The report from records: its files, and claims that follow the figures."""
+
+import csv
+import json
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+
+from halfbyte.base import UserError
+from halfbyte.formats import load
+from halfbyte.pareto import write_report
+from halfbyte.pareto.claims import claims
+
+AREAS = {
+    "int4": 1000.0, "apot4": 1110.0, "e2m1": 1100.0, "e2m1_sp": 1150.0, "e2m1_sr": 1240.0,
+    "e3m0": 1400.0, "sf4": 2600.0, "sf4_lut6": 1700.0, "int8": 3000.0,
+}  # fmt: skip
+FIDELITIES = {
+    "int4": 0.95, "apot4": 0.94, "e2m1": 0.96, "e2m1_sp": 0.97, "e2m1_sr": 0.98, "e3m0": 0.93,
+    "sf4": 0.975, "sf4_lut6": 0.974, "int8": 0.9999,
+}  # fmt: skip
+
+
+def formats():
+    return [load("sf4@6" if name == "sf4_lut6" else name) for name in AREAS]
+
+
+def area_records(areas=AREAS):
+    return [
+        {
+            "format": name,
+            "architecture": "sign_magnitude",
+            "recipe": "resub",
+            "terms": 256,
+            "acc_width": 17,
+            "technology": "sky130hd",
+            "corner": "tt",
+            "area_um2": area,
+            "area_ge": area / 3.75,
+            "multiplier_um2": 300.0,
+            "versions": {"pyosys": "0.70"},
+        }
+        for name, area in areas.items()
+    ]
+
+
+def accuracy_records(fidelities=FIDELITIES):
+    return [
+        {
+            "format": name,
+            "fidelity": value,
+            "sqnr_db": 19.0,
+            "model": "m",
+            "recipe": "weight-only",
+            "block": 128,
+            "texts": 3,
+            "versions": {"torch": "2"},
+        }
+        for name, value in fidelities.items()
+    ]
+
+
+def by_format(records):
+    return {record["format"]: record for record in records}
+
+
+def test_writes_plots_with_their_data(tmp_path):
+    _, written = write_report(formats(), area_records(), accuracy_records(), tmp_path)
+    plots = ("published_accuracy", "measured_fidelity")
+    expected = {f"{plot}.{kind}" for plot in plots for kind in ("png", "svg", "csv", "json")}
+    assert {path.name for path in written} == expected | {"claims.md", "claims.json"}
+    for plot in plots:
+        assert (tmp_path / f"{plot}.png").read_bytes().startswith(b"\x89PNG")
+        svg = ElementTree.fromstring((tmp_path / f"{plot}.svg").read_text())  # noqa: S314 (our own)
+        assert svg.tag.endswith("svg")
+        rows = list(csv.DictReader((tmp_path / f"{plot}.csv").read_text().splitlines()))
+        data = json.loads((tmp_path / f"{plot}.json").read_text())
+        assert [row["format"] for row in rows] == [row["format"] for row in data]
+        assert [float(row["area_um2"]) for row in rows] == [row["area_um2"] for row in data]
+        assert "int8" not in {row["format"] for row in rows}  # too wide for the plot
+    best = {row["format"] for row in data if row["on_frontier"]}
+    assert best == {"int4", "e2m1", "e2m1_sp", "e2m1_sr"}
+
+
+def test_same_records_give_the_same_files(tmp_path):
+    for folder in ("one", "two"):
+        write_report(formats(), area_records(), accuracy_records(), tmp_path / folder)
+    for path in (tmp_path / "one").iterdir():
+        assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes(), path.name
+
+
+def test_claims_follow_the_figures():
+    found = claims(by_format(area_records()), by_format(accuracy_records()))
+    by_question = {claim.question: claim for claim in found}
+    measured = next(claim for question, claim in by_question.items() if "fidelity" in question)
+    assert (measured.verdict, measured.why) == ("holds", "")
+    sr = by_question["What does SR (+8) cost over E2M1?"]
+    assert (sr.verdict, sr.paper) == ("holds", "+12.3 % of the MAC, +1.2 % of the chip")
+    assert sr.ours == "+12.7 % of the MAC, +1.3 % of the chip"
+    sp = by_question["What does SP (+5) cost over E2M1?"]
+    assert (sp.verdict, sp.paper) == ("differs", "+27.9 % of the MAC, +2.8 % of the chip")
+    assert "19 bits, the value set needs 17" in sp.why
+
+
+def test_claims_change_with_the_figures():
+    areas = by_format(area_records({**AREAS, "apot4": 900.0, "e2m1_sp": 1400.0}))
+    fidelities = by_format(accuracy_records({**FIDELITIES, "apot4": 0.965}))
+    found = claims(areas, fidelities)
+    measured = next(claim for claim in found if "fidelity" in claim.question)
+    assert measured.verdict == "differs"
+    assert "int4 is dominated by apot4" in measured.why
+    assert "apot4 joins it (10.0 % smaller than int4)" in measured.why
+    (sp,) = (claim for claim in found if "SP (+5)" in claim.question)
+    assert sp.verdict == "holds"
+
+
+def test_one_format_is_enough_and_none_is_an_error(tmp_path):
+    records = area_records({"e2m3": 1700.0}), accuracy_records({"e2m3": 0.99})
+    answered, written = write_report([load("e2m3")], *records, tmp_path)
+    assert answered == []
+    assert {path.name for path in written} == {"claims.md", "claims.json"}
+    with pytest.raises(UserError, match="needs at least one format"):
+        write_report([], [], [], tmp_path)
