@@ -85,8 +85,9 @@ class Layout:
         """The layout that :meth:`to_json` wrote."""
         entries: dict[str, Any] = json.loads(text)
         fields = tuple(Field(**field) for field in entries.pop("fields"))
-        values = {name: tuple(entries.pop(name)) for name in ("w_values", "a_values")}
-        return cls(**entries, **values, fields=fields)
+        for name in ("w_values", "a_values"):
+            entries[name] = tuple(entries[name])
+        return cls(**entries, fields=fields)
 
     def to_json(self) -> str:
         """The layout as text."""
