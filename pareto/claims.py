@@ -1,11 +1,11 @@
 """What the paper claims of its formats, beside this project's figures; decided by the figures."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from halfbyte.pareto.frontier import Point, frontier
-from halfbyte.pareto.published import SystemModel, published, w4a4_accuracy
+from halfbyte.pareto.frontier import Point, dominator, frontier
+from halfbyte.pareto.paper import PAPER_TERMS, SystemModel, published, w4a4_accuracy
 
 __all__ = ["PAPER_FRONTIER", "Claim", "claims", "points_of"]
 
@@ -31,56 +31,75 @@ class Claim:
         return asdict(self)
 
 
-def points_of(areas: Records, qualities: Mapping[str, float]) -> list[Point]:
+@dataclass(frozen=True)
+class _Axis:
+    """A quality with the points that have it."""
+
+    name: str
+    points: list[Point]
+
+
+def points_of(areas: Records, qualities: Mapping[str, float | None]) -> list[Point]:
     """Points of the formats that have both an area and a quality."""
     return [
         Point(name, areas[name]["area_um2"], quality)
         for name, quality in qualities.items()
-        if name in areas
+        if name in areas and quality is not None
     ]
 
 
 def claims(areas: Records, accuracies: Records) -> list[Claim]:
-    """The claims that these records can answer.
+    """The claims that these records can answer; none without the baselines INT4 and E2M1.
 
     Parameters
     ----------
     areas, accuracies : mapping of format name to record
         Synthesis and accuracy records of the same formats.
     """
-    found = []
-    if {"int4", "e2m1"} <= set(areas):
-        found += _frontiers(areas, accuracies)
-        found += [
-            _supernormal_cost(areas, name, title)
-            for name, title in (("e2m1_sr", "SR (+8)"), ("e2m1_sp", "SP (+5)"))
-            if name in areas
-        ]
-        found += [_table_format(areas, name) for name in ("sf4", "sf4_lut6") if name in areas]
-    return found
+    if not {"int4", "e2m1"} <= set(areas):
+        return []
+    axes = _axes(areas, accuracies)
+    supernormals = (("e2m1_sr", "SR (+8)"), ("e2m1_sp", "SP (+5)"))
+    return [
+        *(_frontier_claim(areas, axis) for axis in axes if axis.points),
+        *(_supernormal_cost(areas, name, title) for name, title in supernormals if name in areas),
+        *(_table_format(areas, axes, name) for name in areas if _is_sf4(name)),
+    ]
 
 
-def _frontiers(areas: Records, accuracies: Records) -> list[Claim]:
+def _is_sf4(name: str) -> bool:
+    return name == "sf4" or name.startswith("sf4_lut")
+
+
+def _axes(areas: Records, accuracies: Records) -> list[_Axis]:
+    """Both qualities, for the paper's formats and SF4 with other tables."""
     shown = [name for name in areas if name in published()["w4a4_delta_percent"]["plain"]]
     paper = w4a4_accuracy(shown)
-    measured = {name: record["fidelity"] for name, record in accuracies.items() if name in shown}
-    axes = (
-        (f"published W4A4 accuracy ({', '.join(paper.models)})", paper.by_format),
-        ("measured embedding fidelity, weight-only", measured),
-    )
-    return [_frontier_claim(areas, what, qualities) for what, qualities in axes if qualities]
+    measured = {
+        name: accuracies[name]["fidelity"]
+        for name in areas
+        if name in accuracies and (name in shown or _is_sf4(name))
+    }
+    models = ", ".join(paper.models)
+    return [
+        _Axis(f"published W4A4 accuracy ({models})", points_of(areas, paper.by_format)),
+        _Axis("measured embedding fidelity, weight-only", points_of(areas, measured)),
+    ]
 
 
-def _frontier_claim(areas: Records, what: str, qualities: Mapping[str, float]) -> Claim:
-    points = points_of(areas, qualities)
-    names = [point.format for point in frontier(points)]
-    expected = [name for name in PAPER_FRONTIER if name in areas]
+def _frontier_claim(areas: Records, axis: _Axis) -> Claim:
+    names = _names(frontier(axis.points))
+    expected = [name for name in PAPER_FRONTIER if name in _names(axis.points)]
     missing = [name for name in expected if name not in names]
     added = [name for name in names if name not in expected]
-    reasons = [_dominated_by(name, points) for name in missing]
-    reasons += [f"{name} joins it ({_difference(areas, name, 'int4')} than int4)" for name in added]
+    reasons = [_standing(name, axis.points) for name in missing]
+    reasons += [
+        f"{name} joins it, its MAC {_difference(areas, name, 'int4')} than int4's" for name in added
+    ]
+    if missing or added:
+        reasons.append(f"with the paper's own areas it would be {_with_paper_areas(axis.points)}")
     return Claim(
-        question=f"Is the frontier INT4, E2M1, E2M1+SR/SP? Our area, {what}",
+        question=f"Is the frontier INT4, E2M1, E2M1+SR/SP? Our area, {axis.name}",
         paper=", ".join(PAPER_FRONTIER),
         ours=", ".join(names),
         verdict="differs" if missing or added else "holds",
@@ -88,17 +107,27 @@ def _frontier_claim(areas: Records, what: str, qualities: Mapping[str, float]) -
     )
 
 
-def _dominated_by(name: str, points: Sequence[Point]) -> str:
+def _with_paper_areas(points: Sequence[Point]) -> str:
+    """The frontier of the same qualities, over the formats that the paper synthesised."""
+    areas = published()["mac_area_28nm"]
+    theirs = [
+        Point(point.format, areas[point.format]["mac"], point.quality)
+        for point in points
+        if point.format in areas
+    ]
+    return ", ".join(_names(frontier(theirs)))
+
+
+def _names(points: Iterable[Point]) -> list[str]:
+    return [point.format for point in points]
+
+
+def _standing(name: str, points: Sequence[Point]) -> str:
     (point,) = (each for each in points if each.format == name)
-    better = min(
-        (
-            each
-            for each in points
-            if each.area_um2 <= point.area_um2 and each.quality >= point.quality and each != point
-        ),
-        key=lambda each: each.area_um2,
-    )
-    return f"{name} is dominated by {better.format}, which is smaller and at least as accurate"
+    better = dominator(point, points)
+    if better is None:
+        return f"{name} is on the frontier"
+    return f"{name} is dominated by {better.format}, no larger and no less accurate"
 
 
 def _percent(ratio: float) -> float:
@@ -113,41 +142,78 @@ def _difference(areas: Records, name: str, other: str) -> str:
 def _supernormal_cost(areas: Records, name: str, title: str) -> Claim:
     """Cost over E2M1 of the MAC and of the chip, in the paper's 28 nm and here."""
     theirs = published()["mac_area_28nm"]
-    model = SystemModel.of_paper()
-
     paper_ratio = theirs[name]["mac"] / theirs["e2m1"]["mac"]
     our_ratio = areas[name]["area_um2"] / areas["e2m1"]["area_um2"]
-    paper_width, our_width = theirs[name]["acc_bits"], areas[name]["acc_width"]
-    why = [f"multiplier architecture: ours is {areas[name]['architecture']}, theirs is not stated"]
-    if paper_width != our_width:
-        why.insert(
-            0,
-            f"accumulator: the paper's has {paper_width} bits, the value set needs {our_width}",
-        )
     return Claim(
         question=f"What does {title} cost over E2M1?",
-        paper=_cost(model, paper_ratio),
-        ours=_cost(model, our_ratio),
+        paper=_cost(paper_ratio),
+        ours=_cost(our_ratio),
         verdict="holds" if abs(our_ratio - paper_ratio) <= _AGREEMENT else "differs",
-        why="; ".join(why),
+        why="; ".join(_causes(areas, name)),
     )
 
 
-def _cost(model: SystemModel, ratio: float) -> str:
-    return (
-        f"{_percent(ratio):+.1f} % of the MAC, {model.overhead_percent(ratio):+.1f} % of the chip"
+def _cost(ratio: float) -> str:
+    chip = SystemModel.of_paper().overhead_percent(ratio)
+    return f"{_percent(ratio):+.1f} % of the MAC, {chip:+.1f} % of the chip"
+
+
+def _causes(areas: Records, name: str) -> list[str]:
+    """Where the paper's and our figures put the cost over E2M1, and what is known to differ."""
+    theirs = published()["mac_area_28nm"]
+    record, baseline = areas[name], areas["e2m1"]
+    paper_parts = {
+        part: (theirs[name][part], theirs["e2m1"][part]) for part in ("multiplier", "accumulator")
+    }
+    our_parts = {
+        part: (record[f"{part}_um2"], baseline[f"{part}_um2"])
+        for part in ("multiplier", "accumulator", "register")
+    }
+    causes = [
+        f"the paper's cost: {_shares(paper_parts, theirs['e2m1']['mac'])}",
+        f"ours: {_shares(our_parts, baseline['area_um2'])}",
+    ]
+    if record["terms"] != PAPER_TERMS:
+        causes.append(f"ours is for {record['terms']} terms, the paper's for {PAPER_TERMS}")
+    elif theirs[name]["acc_bits"] != record["acc_width"]:
+        causes.append(
+            f"the paper's accumulator has {theirs[name]['acc_bits']} bits, ours "
+            f"{record['acc_width']}, lossless for {record['terms']} terms"
+        )
+    causes.append(
+        f"our smallest architecture is {record['architecture']} (E2M1: "
+        f"{baseline['architecture']}), the paper states none"
+    )
+    return causes
+
+
+def _shares(parts: Mapping[str, tuple[float, float]], whole: float) -> str:
+    """What each part adds over the baseline, in % of the baseline's MAC."""
+    return ", ".join(
+        f"{part} {100 * (area - baseline) / whole:+.1f} %"
+        for part, (area, baseline) in parts.items()
     )
 
 
-def _table_format(areas: Records, name: str) -> Claim:
-    model = SystemModel.of_paper()
-    ratio = areas[name]["area_um2"] / areas["int4"]["area_um2"]
+def _table_format(areas: Records, axes: Sequence[_Axis], name: str) -> Claim:
+    record = areas[name]
+    ratio = record["area_um2"] / areas["int4"]["area_um2"]
+    chip = SystemModel.of_paper().overhead_percent(ratio)
+    standings = [
+        f"{axis.name}: {_standing(name, axis.points)}"
+        for axis in axes
+        if name in _names(axis.points)
+    ]
+    parts = (
+        f"accumulator of {record['acc_width']} bits (INT4: {areas['int4']['acc_width']}), "
+        f"multiplier {record['multiplier_um2']:,.0f} µm² (INT4: "
+        f"{areas['int4']['multiplier_um2']:,.0f})"
+    )
     return Claim(
         question=f"Where does {name} stand?",
         paper="not synthesised",
         ours=f"{ratio:.2f} times INT4's MAC, {_difference(areas, name, 'e2m1')} than E2M1; "
-        f"{model.overhead_percent(ratio):+.1f} % of the chip",
+        f"{chip:+.1f} % of the chip over INT4",
         verdict="new",
-        why=f"accumulator of {areas[name]['acc_width']} bits, "
-        f"multiplier {areas[name]['multiplier_um2']:,.0f} µm²",
+        why="; ".join([*standings, parts]),
     )

@@ -6,7 +6,9 @@ from itertools import pairwise
 from math import hypot
 
 from matplotlib.axes import Axes
-from matplotlib.text import Annotation
+from matplotlib.backend_bases import RendererBase
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.text import Annotation, Text
 from matplotlib.transforms import Bbox
 
 __all__ = ["Label", "place_labels"]
@@ -41,28 +43,26 @@ def place_labels(
     """Write each label at the first place that is free, or at the one with least overlap.
 
     ``corners`` are those of a staircase, in data coordinates, that labels keep off. The limits of
-    ``axes`` and its legend must be final.
+    ``axes`` must be final. Raises TypeError unless its figure is drawn by Agg, which measures text.
     """
-    figure = axes.get_figure(root=True)
-    if figure is None:
-        raise ValueError("Axes must belong to a figure")
-    figure.canvas.draw()
-    pixels_per_point = figure.dpi / 72
+    canvas = axes.figure.canvas
+    canvas.draw()
+    if not isinstance(canvas, FigureCanvasAgg):
+        raise TypeError(f"Labels need a FigureCanvasAgg, not {type(canvas).__name__}")
+    renderer = canvas.get_renderer()  # type: ignore[no-untyped-call]
+    pixels_per_point = axes.figure.dpi / 72
     taken = [_marker_box(axes, label, pixels_per_point) for label in labels]
     taken += _line_boxes(axes, corners, pixels_per_point)
-    legend = axes.get_legend()
-    if legend is not None:
-        taken.append(legend.get_window_extent())
     frame = axes.get_window_extent()
     for label in sorted(labels, key=lambda each: (not each.prominent, each.x, each.text)):
         text = _write(axes, label)
         costs = []
         for place in _PLACES:
-            costs.append(_cost(_move(text, place), taken, frame))
+            costs.append(_cost(_move(text, place, renderer), taken, frame))
             if costs[-1] == 0:
                 break
         place = _PLACES[costs.index(min(costs))]
-        taken.append(_move(text, place))
+        taken.append(_move(text, place, renderer))
         if text.arrow_patch is not None:
             text.arrow_patch.set_visible(hypot(*place) > _LEADER)
 
@@ -94,20 +94,21 @@ def _write(axes: Axes, label: Label) -> Annotation:
         fontsize=_SIZE if label.prominent else _SIZE - 1,
         fontweight="bold" if label.prominent else "normal",
         color=label.colour,
-        alpha=1.0 if label.prominent else 0.75,
+        alpha=1.0 if label.prominent else 0.85,
         arrowprops={"arrowstyle": "-", "color": "#999999", "linewidth": 0.5, "shrinkB": 4},
         zorder=4,
     )
 
 
-def _move(text: Annotation, place: tuple[float, float]) -> Bbox:
+def _move(text: Annotation, place: tuple[float, float], renderer: RendererBase) -> Bbox:
     """Put the text at ``place`` and return the box of its letters, in pixels."""
     dx, dy = place
     text.set_position(place)
     text.set_horizontalalignment("left" if dx > 0 else "right" if dx < 0 else "center")
     text.set_verticalalignment("bottom" if dy > 0 else "top" if dy < 0 else "center")
-    text.update_positions(text.get_figure(root=True).canvas.get_renderer())
-    return Bbox(super(Annotation, text).get_window_extent().get_points())
+    text.update_positions(renderer)
+    # Of the text alone: an annotation's own extent includes its arrow.
+    return Bbox(Text.get_window_extent(text).get_points())
 
 
 def _cost(box: Bbox, taken: Sequence[Bbox], frame: Bbox) -> float:

@@ -97,4 +97,14 @@ def _draw_legend(axes: Axes, shown: set[str]) -> None:
         if family in shown:
             axes.scatter([], [], s=50, color=colour, label=_FAMILY_NAMES[family])
     axes.plot([], [], color=_LINE, linewidth=1.3, label="frontier")
-    axes.legend(loc="lower right", frameon=False, fontsize=9)
+    # Above the frame, where no point can be.
+    axes.legend(
+        loc="lower left",
+        bbox_to_anchor=(-0.01, 1.0),
+        ncols=len(_COLOURS) + 1,
+        frameon=False,
+        fontsize=9,
+        borderpad=0,
+        columnspacing=1.6,
+        handletextpad=0.4,
+    )

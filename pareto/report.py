@@ -6,9 +6,9 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from textwrap import wrap
-from typing import Any
+from typing import Any, NamedTuple
 
-from matplotlib import rc_context
+from matplotlib import style
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -16,12 +16,15 @@ from halfbyte.base import UserError, write_atomically
 from halfbyte.formats import Format
 from halfbyte.pareto.claims import Claim, claims, points_of
 from halfbyte.pareto.frontier import Point, frontier
+from halfbyte.pareto.paper import published, w4a4_accuracy
 from halfbyte.pareto.plot import draw_frontier
-from halfbyte.pareto.published import published, w4a4_accuracy
 
 __all__ = ["write_report"]
 
 SIZE_INCHES, DPI = (9.0, 6.2), 160
+# The user's own settings of matplotlib must not change the plots; with a salt of its own the same
+# figure gives the same SVG.
+STYLE: list[str | Path | dict[str, Any]] = ["default", {"svg.hashsalt": "halfbyte"}]
 CAPTION_WIDTH = 150  # letters in a line
 # Wider formats stay in the tables: their areas would squeeze the 4-bit ones into a corner.
 MAX_PLOTTED_BITS = 5
@@ -50,45 +53,54 @@ def write_report(
         raise UserError("A Pareto plot needs at least one format")
     areas = {record["format"]: record for record in area_records}
     accuracies = {record["format"]: record for record in accuracy_records}
-    plotted = [fmt for fmt in formats if fmt.bits <= MAX_PLOTTED_BITS]
+    # If there are only wide ones, they are not in the way of others.
+    plotted = [fmt for fmt in formats if fmt.bits <= MAX_PLOTTED_BITS] or formats
     written = []
-    for name, title, label, qualities, note in _plots(plotted, accuracies):
-        points = points_of(areas, qualities)
+    for plot in _plots(plotted, accuracies):
+        points = points_of(areas, plot.qualities)
         if points:
-            caption = f"{_area_caption(areas, points)}\n{note}"
-            written += _write_plot(folder / name, plotted, points, title, label, caption)
-            written += _write_data(folder / name, areas, accuracies, points)
+            written += _write_plot(folder / plot.name, plot, plotted, areas, points)
+            written += _write_data(folder / plot.name, plot, areas, accuracies, points)
     answered = claims(areas, accuracies)
     written += _write_claims(folder / "claims", answered)
     return answered, written
 
 
-_Plot = tuple[str, str, str, Mapping[str, float], str]
+class _Plot(NamedTuple):
+    name: str
+    title: str
+    key: str
+    """Column of the quality in the data beside the plot."""
+    label: str
+    qualities: Mapping[str, float | None]
+    note: str
 
 
 def _plots(plotted: Sequence[Format], accuracies: Mapping[str, Any]) -> list[_Plot]:
-    """Name, title, axis label, quality by format, and note of each plot."""
     names = {fmt.name for fmt in plotted}
     plots: list[_Plot] = []
     if names & set(published()["w4a4_delta_percent"]["plain"]):
         paper = w4a4_accuracy(names)
         plots.append(
-            (
+            _Plot(
                 "published_accuracy",
                 "Area of this project against published W4A4 accuracy",
+                "published_w4a4_change_percent",
                 "mean relative accuracy change, %",
                 paper.by_format,
                 f"accuracy: {paper.source}, Table 8, W4A4, block 128, mean over the models with a "
-                f"figure for every format shown: {', '.join(paper.models)}",
+                f"figure for every format shown: {', '.join(paper.models)}"
+                + _table_note([fmt for fmt in plotted if fmt.name in paper.by_format]),
             )
         )
     measured = {name: record for name, record in accuracies.items() if name in names}
     if measured:
         first = next(iter(measured.values()))
         plots.append(
-            (
+            _Plot(
                 "measured_fidelity",
                 "Area of this project against measured fidelity",
+                "fidelity",
                 "fidelity of sentence embeddings, correlation",
                 {name: record["fidelity"] for name, record in measured.items()},
                 f"fidelity: {first['model']}, {first['recipe']}, block {first['block']}, "
@@ -96,6 +108,14 @@ def _plots(plotted: Sequence[Format], accuracies: Mapping[str, Any]) -> list[_Pl
             )
         )
     return plots
+
+
+def _table_note(shown: Sequence[Format]) -> str:
+    """How the hardware's quantile formats differ from those whose accuracy was published."""
+    tables = [
+        f"{fmt.title} ({fmt.integer_width} bits)" for fmt in shown if fmt.family == "quantile"
+    ]
+    return f"; real values there, tables here: {', '.join(tables)}" if tables else ""
 
 
 def _area_caption(areas: Mapping[str, Mapping[str, Any]], points: Sequence[Point]) -> str:
@@ -109,30 +129,33 @@ def _area_caption(areas: Mapping[str, Mapping[str, Any]], points: Sequence[Point
     )
 
 
+def _title(fmt: Format) -> str:
+    return fmt.title if fmt.bits == 4 else f"{fmt.title}, {fmt.bits} bits"
+
+
 def _write_plot(
     path: Path,
+    plot: _Plot,
     formats: Sequence[Format],
+    areas: Mapping[str, Mapping[str, Any]],
     points: Sequence[Point],
-    title: str,
-    label: str,
-    caption: str,
 ) -> list[Path]:
-    figure = Figure(figsize=SIZE_INCHES, dpi=DPI)
-    FigureCanvasAgg(figure)
-    axes = figure.add_axes((0.09, 0.17, 0.88, 0.765))
-    axes.set_title(title, loc="left", fontsize=12, fontweight="bold")
-    draw_frontier(
-        axes,
-        points,
-        titles={fmt.name: fmt.title for fmt in formats},
-        families={fmt.name: fmt.family for fmt in formats},
-        quality_label=label,
-    )
-    lines = [line for part in caption.splitlines() for line in wrap(part, CAPTION_WIDTH)]
-    figure.text(0.09, 0.015, "\n".join(lines), fontsize=7, color="#555555", va="bottom")
     written = []
-    # Without a salt of its own and a date, the same figure gives the same SVG.
-    with rc_context({"svg.hashsalt": "halfbyte"}):
+    with style.context(STYLE):
+        figure = Figure(figsize=SIZE_INCHES, dpi=DPI)
+        FigureCanvasAgg(figure)
+        axes = figure.add_axes((0.09, 0.17, 0.88, 0.73))
+        axes.set_title(plot.title, loc="left", fontsize=12, fontweight="bold", pad=24)
+        draw_frontier(
+            axes,
+            points,
+            titles={fmt.name: _title(fmt) for fmt in formats},
+            families={fmt.name: fmt.family for fmt in formats},
+            quality_label=plot.label,
+        )
+        notes = (_area_caption(areas, points), plot.note)
+        lines = [line for note in notes for line in wrap(note, CAPTION_WIDTH)]
+        figure.text(0.09, 0.015, "\n".join(lines), fontsize=7, color="#555555", va="bottom")
         for suffix, metadata in ((".png", {}), (".svg", {"Date": None})):
             buffer = io.BytesIO()
             figure.savefig(buffer, format=suffix[1:], metadata=metadata)
@@ -143,6 +166,7 @@ def _write_plot(
 
 def _write_data(
     path: Path,
+    plot: _Plot,
     areas: Mapping[str, Mapping[str, Any]],
     accuracies: Mapping[str, Mapping[str, Any]],
     points: Sequence[Point],
@@ -153,13 +177,12 @@ def _write_data(
             "format": point.format,
             "area_um2": point.area_um2,
             "area_ge": areas[point.format]["area_ge"],
-            "quality": point.quality,
+            plot.key: point.quality,
             "on_frontier": point in best,
             "architecture": areas[point.format]["architecture"],
             "recipe": areas[point.format]["recipe"],
             "acc_width": areas[point.format]["acc_width"],
-            "sqnr_db": accuracies.get(point.format, {}).get("sqnr_db"),
-            "fidelity": accuracies.get(point.format, {}).get("fidelity"),
+            **{key: accuracies.get(point.format, {}).get(key) for key in ("sqnr_db", "fidelity")},
             "technology": areas[point.format]["technology"],
             "corner": areas[point.format]["corner"],
             "terms": areas[point.format]["terms"],

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from halfbyte.pareto.frontier import Point, frontier
+from halfbyte.pareto.frontier import Point, dominator, frontier
 
 figures = st.integers(0, 6).map(float)
 points = st.lists(st.tuples(figures, figures), min_size=1, max_size=12).map(
@@ -20,6 +20,17 @@ def dominates(one, other):
 def test_keeps_exactly_the_points_that_none_dominates(points):
     expected = {p.format for p in points if not any(dominates(other, p) for other in points)}
     assert {p.format for p in frontier(points)} == expected
+
+
+@given(points)
+def test_dominator_is_the_smallest_that_dominates(points):
+    for point in points:
+        better = [other for other in points if dominates(other, point)]
+        found = dominator(point, points)
+        assert (found is None) == (not better)
+        if found is not None:
+            assert found in better
+            assert found.area_um2 == min(other.area_um2 for other in better)
 
 
 @given(points)

@@ -1,5 +1,7 @@
 """Labels keep off each other, off markers and off the frontier."""
 
+import pytest
+from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
@@ -23,3 +25,10 @@ def test_labels_of_close_points_do_not_overlap():
     assert not [pair for pair in pairs if pair[0].overlaps(pair[1])]
     _, line = axes.transData.transform((0, 5))
     assert not [box for box in boxes if box.y0 < line < box.y1]
+
+
+def test_a_figure_that_cannot_measure_text_is_refused():
+    figure = Figure()
+    FigureCanvasBase(figure)
+    with pytest.raises(TypeError, match="need a FigureCanvasAgg, not FigureCanvasBase"):
+        place_labels(figure.add_subplot(), [])

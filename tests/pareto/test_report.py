@@ -5,6 +5,7 @@ import json
 import xml.etree.ElementTree as ElementTree
 
 import pytest
+from matplotlib import rc_context
 
 from halfbyte.base import UserError
 from halfbyte.formats import load
@@ -37,7 +38,9 @@ def area_records(areas=AREAS):
             "corner": "tt",
             "area_um2": area,
             "area_ge": area / 3.75,
-            "multiplier_um2": 300.0,
+            "multiplier_um2": 0.3 * area,
+            "accumulator_um2": 0.3 * area,
+            "register_um2": 0.4 * area,
             "versions": {"pyosys": "0.70"},
         }
         for name, area in areas.items()
@@ -99,7 +102,17 @@ def test_claims_follow_the_figures():
     assert sr.ours == "+12.7 % of the MAC, +1.3 % of the chip"
     sp = by_question["What does SP (+5) cost over E2M1?"]
     assert (sp.verdict, sp.paper) == ("differs", "+27.9 % of the MAC, +2.8 % of the chip")
-    assert "19 bits, the value set needs 17" in sp.why
+    assert "the paper's accumulator has 19 bits, ours 17, lossless for 256 terms" in sp.why
+    # Table 10: 121.5 - 79.7 and 96.5 - 90.7 of 170.4 um^2.
+    assert "the paper's cost: multiplier +24.5 %, accumulator +3.4 %" in sp.why
+    assert "ours: multiplier +1.4 %, accumulator +1.4 %, register +1.8 %" in sp.why
+    sf4 = by_question["Where does sf4 stand?"]
+    assert sf4.ours.startswith("2.60 times INT4's MAC, 136.4 % larger than E2M1; +16.0 % of the ")
+    assert "sf4 is on the frontier" in sf4.why  # of the published accuracy
+    assert "sf4 is dominated by e2m1_sr" in sf4.why  # in the measured fidelity
+    smaller = by_question["Where does sf4_lut6 stand?"]
+    assert "published" not in smaller.why
+    assert "sf4_lut6 is dominated by e2m1_sr" in smaller.why
 
 
 def test_claims_change_with_the_figures():
@@ -109,15 +122,52 @@ def test_claims_change_with_the_figures():
     measured = next(claim for claim in found if "fidelity" in claim.question)
     assert measured.verdict == "differs"
     assert "int4 is dominated by apot4" in measured.why
-    assert "apot4 joins it (10.0 % smaller than int4)" in measured.why
+    assert "apot4 joins it, its MAC 10.0 % smaller than int4's" in measured.why
+    # There APoT4 is larger than E2M1 (181.6 and 170.4 um^2), but more accurate in these records.
+    own = "with the paper's own areas it would be int4, e2m1, apot4, e2m1_sr"
+    assert own in measured.why
     (sp,) = (claim for claim in found if "SP (+5)" in claim.question)
     assert sp.verdict == "holds"
+
+
+def test_other_terms_are_named_instead_of_widths():
+    records = [{**record, "terms": 1024, "acc_width": 19} for record in area_records()]
+    found = claims(by_format(records), by_format(accuracy_records()))
+    (sp,) = (claim for claim in found if "SP (+5)" in claim.question)
+    assert "ours is for 1024 terms, the paper's for 256" in sp.why
+    assert "bits" not in sp.why
+
+
+def test_formats_without_a_quality_are_left_out(tmp_path):
+    fidelities = {**FIDELITIES, "e2m1_sr": None}
+    answered, _ = write_report(formats(), area_records(), accuracy_records(fidelities), tmp_path)
+    measured = next(claim for claim in answered if "fidelity" in claim.question)
+    assert measured.ours == "int4, e2m1, e2m1_sp, sf4_lut6, sf4"
+    data = json.loads((tmp_path / "measured_fidelity.json").read_text())
+    assert "e2m1_sr" not in {row["format"] for row in data}
+
+
+def test_wide_formats_are_drawn_when_there_are_no_others(tmp_path):
+    records = area_records({"int8": 3000.0}), accuracy_records({"int8": 0.9999})
+    _, written = write_report([load("int8")], *records, tmp_path)
+    assert tmp_path / "measured_fidelity.svg" in written
+
+
+def test_settings_of_the_user_do_not_change_the_plots(tmp_path):
+    records = area_records(), accuracy_records()
+    write_report(formats(), *records, tmp_path / "plain")
+    with rc_context({"lines.linewidth": 9, "font.size": 20, "savefig.dpi": 30}):
+        write_report(formats(), *records, tmp_path / "set")
+    for path in (tmp_path / "plain").iterdir():
+        assert path.read_bytes() == (tmp_path / "set" / path.name).read_bytes(), path.name
 
 
 def test_one_format_is_enough_and_none_is_an_error(tmp_path):
     records = area_records({"e2m3": 1700.0}), accuracy_records({"e2m3": 0.99})
     answered, written = write_report([load("e2m3")], *records, tmp_path)
     assert answered == []
-    assert {path.name for path in written} == {"claims.md", "claims.json"}
+    names = {path.name for path in written}
+    assert {"measured_fidelity.png", "claims.md", "claims.json"} <= names
+    assert not any(name.startswith("published") for name in names)
     with pytest.raises(UserError, match="needs at least one format"):
         write_report([], [], [], tmp_path)

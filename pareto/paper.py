@@ -9,8 +9,10 @@ from typing import Any
 
 import yaml
 
-__all__ = ["PublishedAccuracy", "SystemModel", "published", "w4a4_accuracy"]
+__all__ = ["PAPER_TERMS", "PublishedAccuracy", "SystemModel", "published", "w4a4_accuracy"]
 
+# Products that every accumulator of the paper's Table 10 sums without loss.
+PAPER_TERMS = 256
 _FILE = Path(__file__).parent / "published" / "dotzel2024.yaml"
 
 

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from halfbyte.formats import names
-from halfbyte.pareto.published import SystemModel, published, w4a4_accuracy
+from halfbyte.pareto.paper import SystemModel, published, w4a4_accuracy
 
 FACTS = Path(__file__).resolve().parents[3] / "shared" / "facts" / "dotzel2024.yaml"
 
@@ -21,7 +21,8 @@ def test_figures_are_those_of_the_facts():
         key: table[key] for key in ("models", "plain", "smoothquant")
     }
     for name, row in facts["mac_area_28nm"].items():
-        assert ours["mac_area_28nm"][name] == {key: row[key] for key in ("acc_bits", "mac")}
+        parts = ("acc_bits", "multiplier", "accumulator", "mac")
+        assert ours["mac_area_28nm"][name] == {key: row[key] for key in parts}
     assert ours["system_model"] == facts["system_model"]
 
 
@@ -48,3 +49,9 @@ def test_system_model_reproduces_the_papers_column():
     ratio = {name: row["mac"] / table["int4"]["mac"] for name, row in table.items()}
     assert model.overhead_percent(ratio["e2m1_sr"]) == pytest.approx(1.9, abs=0.05)
     assert model.overhead_percent(ratio["int5"], bits=5) == pytest.approx(17.7, abs=0.05)
+
+
+def test_parts_of_the_published_macs_add_up():
+    for name, row in published()["mac_area_28nm"].items():
+        parts = row["multiplier"] + row["accumulator"]
+        assert parts == pytest.approx(row["mac"], abs=0.15), name  # three rounded figures
