@@ -1,7 +1,9 @@
 """Yosys in a process of its own: an error in Yosys ends the process that runs it."""
 
+import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from halfbyte.base.errors import ToolError
@@ -24,10 +26,20 @@ def run_yosys(script: str, folder: Path, what: str, timeout: float = 600) -> Non
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "script.ys").write_text(script)
     command = [sys.executable, "-c", _PROGRAM]
-    with (folder / "log.txt").open("wb") as log:
+    # Yosys keeps libraries that it has read under the temporary folder, by path, for good: one of
+    # its own keeps runs apart and goes with them.
+    with (
+        tempfile.TemporaryDirectory(dir=folder) as temporary,
+        (folder / "log.txt").open("wb") as log,
+    ):
         try:
             done = subprocess.run(
-                command, cwd=folder, stdout=log, stderr=subprocess.STDOUT, timeout=timeout
+                command,
+                cwd=folder,
+                env={**os.environ, "TMPDIR": str(Path(temporary).resolve())},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                timeout=timeout,
             )
         except subprocess.TimeoutExpired:
             raise ToolError(f"{what}: Yosys took more than {timeout:.0f} s", ["yosys"]) from None

@@ -1,0 +1,165 @@
+"""The search for the smallest MAC, with real Yosys and ABC."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from halfbyte.area import Design, load_technology, synthesise
+from halfbyte.area.recipes import RECIPES
+from halfbyte.base import RecordStore, ToolError
+from halfbyte.formats import Overflow, load
+from halfbyte.rtl import ArchitectureError, applicable_architectures
+
+# What a first experiment reached on sky130hd: whole MAC, 256 terms, no timing constraint, um^2.
+FIRST_EXPERIMENT = {
+    "int4": 1144,
+    "apot4": 1101,
+    "apot4_sp": 1150,
+    "e2m1": 1219,
+    "e2m1_sp": 1280,
+    "e2m1_sr": 1337,
+    "int5": 1501,
+    "e3m0": 1545,
+    "sf4": 2694,
+    "sf4@6": 1831,
+}
+
+
+@pytest.fixture(autouse=True)
+def build(monkeypatch, tmp_path):
+    monkeypatch.setenv("HALFBYTE_BUILD", str(tmp_path / "build"))
+    return tmp_path / "build"
+
+
+@pytest.fixture(scope="module")
+def sky130hd():
+    return load_technology("sky130hd")
+
+
+def design(name, **options):
+    fmt = load(name)
+    return Design(fmt, fmt, **options)
+
+
+@pytest.mark.yosys
+@pytest.mark.slow
+def test_areas_beat_the_first_experiment(sky130hd):
+    records = synthesise([design(name) for name in FIRST_EXPERIMENT], sky130hd)
+    areas = [record["area_um2"] for record in records]
+    assert [record["format"] for record in records] == [
+        load(name).name for name in FIRST_EXPERIMENT
+    ]
+    too_large = {
+        name: (area, limit)
+        for (name, limit), area in zip(FIRST_EXPERIMENT.items(), areas, strict=True)
+        if area > limit
+    }
+    assert not too_large
+
+
+@pytest.mark.yosys
+def test_record_adds_up_and_says_what_was_done(sky130hd, build):
+    (record,) = synthesise([design("e2m1", architecture="exponent_shift")], sky130hd)
+    parts = [record[f"{part}_um2"] for part in ("multiplier", "accumulator", "register")]
+    assert sum(parts) == pytest.approx(record["area_um2"])
+    assert min(parts) > 0
+    assert record["register_um2"] == pytest.approx(17 * sky130hd.flip_flop.area)
+    assert record["area_ge"] == pytest.approx(record["area_um2"] / sky130hd.nand2_area, abs=0.01)
+    assert (record["architecture"], record["acc_width"]) == ("exponent_shift", 17)
+    assert record["recipe"] in {recipe.name for recipe in RECIPES}
+    assert {"delay_ps", "proof", "clock_ps"} <= {
+        key for key, value in record.items() if value is None
+    }
+    assert record["versions"]["pyosys"]
+    netlist = (build / "netlists" / record["netlist"]).read_text()
+    assert "sky130_fd_sc_hd__dfxtp_1" in netlist
+
+
+@pytest.mark.yosys
+def test_every_architecture_is_tried_and_the_smallest_is_first(sky130hd):
+    fmt = load("e1m2")
+    records = synthesise([design("e1m2")], sky130hd, every=True)
+    assert {record["architecture"] for record in records} == set(applicable_architectures(fmt, fmt))
+    areas = [record["area_um2"] for record in records]
+    assert areas == sorted(areas)
+    (best,) = synthesise([design("e1m2")], sky130hd)
+    assert best == records[0]
+
+
+@pytest.mark.yosys
+def test_results_are_reused_and_repeat_exactly(sky130hd, tmp_path, monkeypatch):
+    task = [design("e1m2", architecture="sign_magnitude", terms=16)]
+    first = synthesise(task, sky130hd)
+    start = time.monotonic()
+    assert synthesise(task, sky130hd) == first  # the same record, seconds and all: not run again
+    assert time.monotonic() - start < 1
+    monkeypatch.setenv("HALFBYTE_BUILD", str(tmp_path / "elsewhere"))
+    again = synthesise(task, sky130hd)
+    for record in (*first, *again):
+        record.pop("seconds")
+    assert again == first
+
+
+@pytest.mark.yosys
+@pytest.mark.parametrize("technology", ["sg13g2", "asap7"])
+def test_other_technologies_work(technology):
+    card = load_technology(technology)
+    (record,) = synthesise([design("int4", architecture="sign_magnitude")], card)
+    assert record["technology"] == technology
+    assert 150 < record["area_ge"] < 400
+
+
+@pytest.mark.yosys
+def test_narrow_saturating_accumulators_and_other_activations(sky130hd):
+    narrow = design("e2m1", architecture="sign_magnitude", acc_width=10, overflow=Overflow.SATURATE)
+    mixed = Design(load("e2m1_sp"), load("int8"), "twos_complement")
+    records = synthesise([narrow, mixed], sky130hd)
+    assert [record["acc_width"] for record in records] == [10, 20]
+    assert [record["activation"] for record in records] == ["e2m1", "int8"]
+
+
+def test_bad_designs_are_refused_before_any_work(build):
+    with pytest.raises(ArchitectureError, match="a table of 65536 rows"):
+        design("int8", architecture="product_table")
+    with pytest.raises(ValueError, match="Number of terms must be 1 to 1048576, not 0"):
+        design("e2m1", terms=0)
+    assert not build.exists()
+
+
+@pytest.mark.yosys
+def test_failure_shows_the_log_and_keeps_the_run(sky130hd, build, monkeypatch):
+    monkeypatch.setattr(
+        "halfbyte.area.search.QUICK", RECIPES[0].__class__("broken", "", ("nonsense",))
+    )
+    with pytest.raises(ToolError, match=r"recipe broken: Yosys failed(?s:.*)nonsense"):
+        synthesise([design("e1m2", architecture="sign_magnitude")], sky130hd)
+    (folder,) = (build / "failed").iterdir()
+    assert (folder / "log.txt").is_file()
+    assert (folder / "script.ys").is_file()
+
+
+@pytest.mark.yosys
+def test_interrupted_run_keeps_whole_records_and_continues(build, tmp_path):
+    command = [Path(sys.executable).parent / "halfbyte", "synth", "int4", "e2m1", "--json"]
+    process = subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    store = build / "records" / "synth.jsonl"
+    while not store.exists() or store.read_text().count("\n") < 3:
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert "Traceback" not in errors
+    kept = store.read_text().splitlines()
+    keys = [json.loads(line)["key"] for line in kept]
+    assert len(keys) >= 3
+    before = {key: RecordStore(store).get(key) for key in keys}
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    assert {key: RecordStore(store).get(key) for key in keys} == before
