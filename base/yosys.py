@@ -11,7 +11,6 @@ from halfbyte.base.errors import ToolError
 __all__ = ["run_yosys"]
 
 _PROGRAM = """\
-import sys
 from pyosys import libyosys
 libyosys.run_pass("script script.ys", libyosys.Design())
 """

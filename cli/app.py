@@ -1,5 +1,6 @@
 """The command with its subcommands, and what the user sees when something goes wrong."""
 
+import os
 import sys
 
 import typer
@@ -30,6 +31,8 @@ app.add_typer(tech.app, name="tech")
 
 def main() -> None:
     """Run the command; errors that the user can mend end in one line and exit status 1."""
+    # Threads of OpenMP that spin while they wait slow each other down when other work runs beside.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
         app()
     except (UserError, ToolError) as error:
