@@ -53,7 +53,7 @@ bench: $(VENV)/installed
 	@$(HALFBYTE) bench $(OUTPUT)
 
 test: $(VENV)/installed
-	@$(VENV)/bin/python -m pytest -n $(TEST_JOBS) --dist loadgroup
+	@$(VENV)/bin/python -m pytest -n $(TEST_JOBS) --dist loadfile
 
 # The folders are rooms of one namespace package; mypy wants to see them as such.
 lint: $(VENV)/installed
