@@ -1,10 +1,10 @@
 """The synthesis recipes: a fixed set that is tried for every format alike.
 
-A recipe is an ABC script that minimises logic and maps it onto the cells of a technology. What
-comes before it is common to all: the accumulator's and other plain additions become ripple-carry
-chains of the library's full adders (the smallest adder, with no clock to meet), and tables and
-multiplications become gates. Full adders inside the multiplications were tried and lost in every
-format.
+A recipe is an ABC script that minimises the logic of the addend (multiplier and sign) and maps it
+onto the cells of a technology. What goes around it is common to all: the accumulator's addition
+becomes a ripple-carry chain of the library's full adders (the smallest adder, with no clock to
+meet), and what else there is gets the quick recipe. Full adders inside the multiplications were
+tried and lost in every format.
 """
 
 from dataclasses import dataclass
@@ -41,38 +41,46 @@ _RESUBSTITUTE = (
     "rewrite -z -l; resub -K 10 -N 2 -l; balance -l; resub -K 12 -l; refactor -z -l",
     "resub -K 12 -N 2 -l; rewrite -z -l; balance -l",
 )
-# Many restarts of rewriting through lookup tables; bounded by counts, never by time, so that the
-# same input gives the same netlist on any machine.
-_DEEP = ("&get -n", "&deepsyn -I 2 -J 10", "&put")
 # Area-oriented mapping with structural choices.
 _MAP = ("dch", "amap -m", "topo")
-
-# Into lookup tables, minimised with don't-cares, and back.
-_DONT_CARES = ("if -K 4 -a", "mfs2 -a", "strash")
 
 QUICK = Recipe(
     "resub", "resubstitution and rewriting, then area mapping", (*_CLEAN, *_RESUBSTITUTE, *_MAP)
 )
-DONT_CARE = Recipe(
-    "dontcare",
-    "three rounds through lookup tables with don't-cares and resubstitution",
-    (*_CLEAN, *((*_DONT_CARES, *_RESUBSTITUTE) * 3), *_MAP),
+# Every search is bounded by counts and has a fixed seed, never a time limit: the same input gives
+# the same netlist on any machine.
+_RESTRUCTURE = ("&get -n", "&deepsyn -I 2 -J 10", "&put")
+_REWIRINGS = 25
+
+
+def _rewire(seed: int) -> tuple[str, ...]:
+    """Random rewirings that keep the function, accepted if they lower the *mapped* area."""
+    return ("&get -n", f"&rewire -M 2 -I {_REWIRINGS} -S {seed} -V 0", "&put", "strash")
+
+
+REWIRE_RECIPES = tuple(
+    Recipe(
+        f"rewire{seed}",
+        f"resubstitution, then random rewiring (seed {seed}) for mapped area",
+        (*_CLEAN, *_RESUBSTITUTE, *_rewire(seed), *_MAP),
+    )
+    for seed in (1, 3)
 )
 DEEP = Recipe(
     "deep",
-    "a search over restructurings, then resubstitution",
-    (*_CLEAN, *_DEEP, *_RESUBSTITUTE, *_MAP),
+    "a search over restructurings, then resubstitution and rewiring",
+    (*_CLEAN, *_RESTRUCTURE, *_RESUBSTITUTE, *_rewire(1), *_MAP),
 )
-RECIPES = (QUICK, DONT_CARE, DEEP)
+RECIPES = (QUICK, *REWIRE_RECIPES, DEEP)
 
 # Every architecture is synthesised with the quick recipe, and of every format the best two then
 # with the others.
-SECOND_STAGE = (DONT_CARE, DEEP)
 SECOND_ARCHITECTURES = 2
-# A deep search takes 1 s on a MAC of 120 cells and over 10 s beyond this many.
-MAX_DEEP_CELLS = 200
+SECOND_STAGE = RECIPES[1:]
+# Beyond this many cells a rewiring takes seconds and the deep search over 10: one has to do.
+MAX_SEARCHED_CELLS = 200
 
 
 def recipes_for(cells: int) -> tuple[Recipe, ...]:
     """The second-stage recipes for a netlist that has ``cells`` cells after the first."""
-    return tuple(recipe for recipe in SECOND_STAGE if recipe is not DEEP or cells <= MAX_DEEP_CELLS)
+    return SECOND_STAGE if cells <= MAX_SEARCHED_CELLS else SECOND_STAGE[:1]

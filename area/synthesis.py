@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from halfbyte.area.adders import adder_techmap
-from halfbyte.area.recipes import Recipe
+from halfbyte.area.recipes import QUICK, Recipe
 from halfbyte.area.technology import Technology
 from halfbyte.base import run_yosys
 
@@ -14,7 +14,8 @@ __all__ = ["MAC", "MULTIPLIER", "SynthesisResult", "synthesise_rtlil"]
 
 # What `rtl.to_rtlil` calls the modules.
 MAC = "mac"
-MULTIPLIER = "mac.multiplier"
+ADDEND = "mac.addend"
+MULTIPLIER = "mac.addend.multiplier"
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,8 @@ def synthesise_rtlil(
     (folder / "design.il").write_text(rtlil)
     (folder / "cells.lib").write_text(technology.liberty_text())
     (folder / "adders.v").write_text(adder_techmap(technology))
-    (folder / "abc.script").write_text("\n".join(recipe.abc) + "\n")
+    (folder / "search.abc").write_text("\n".join(recipe.abc) + "\n")
+    (folder / "rest.abc").write_text("\n".join(QUICK.abc) + "\n")
     run_yosys(_script(top), folder, f"Synthesis with recipe {recipe.name}")
     counts = _cell_counts(folder / "statistics.json", technology)
     areas = {cell: technology.cells[cell].area * count for cell, count in counts.items()}
@@ -53,8 +55,9 @@ def synthesise_rtlil(
 
 
 def _script(top: str) -> str:
-    # Additions are gathered before modules are dissolved, or the multiplication would swallow the
-    # accumulator's; and get their cells before multiplications become gates.
+    # The addend depends on nothing but the two codes. Alone it is small enough for the searches of
+    # the recipes, which grow with the number of inputs; in a MAC the rest is mapped around it.
+    searched = ADDEND if top == MAC else top
     lines = [
         "read_rtlil design.il",
         f"hierarchy -check -top {top}",
@@ -62,14 +65,15 @@ def _script(top: str) -> str:
         "proc -norom",  # or a table becomes a memory
         "opt -full",
         "wreduce",
+        f"flatten {searched}",
         "alumacc",
         "opt",
-        "techmap -map adders.v",
+        *([f"techmap -map adders.v {MAC}"] if top == MAC else []),
         "techmap",
-        "flatten",
         "opt -full",
         "dfflibmap -liberty cells.lib",
-        "abc -liberty cells.lib -script abc.script",
+        f"abc -liberty cells.lib -script search.abc {searched}",
+        *([f"abc -liberty cells.lib -script rest.abc {MAC}", "flatten"] if top == MAC else []),
         "opt_clean -purge",
         "tee -q -o statistics.json stat -json -liberty cells.lib",
         "write_verilog -noattr netlist.v",

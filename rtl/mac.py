@@ -13,7 +13,8 @@ from halfbyte.formats import (
     check_terms,
     lossless_acc_width,
 )
-from halfbyte.rtl.multiplier import check_architecture, multiplier
+from halfbyte.rtl.addend import Addend
+from halfbyte.rtl.multiplier import check_architecture
 
 __all__ = ["Mac"]
 
@@ -93,31 +94,31 @@ class Mac(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         # Multiply
-        m.submodules.multiplier = product = multiplier(
-            self.architecture, weight=self.weight, activation=self.activation
+        m.submodules.addend = addend = Addend(
+            weight=self.weight, activation=self.activation, architecture=self.architecture
         )
-        m.d.comb += [product.w.eq(self.w), product.a.eq(self.a)]
+        m.d.comb += [addend.w.eq(self.w), addend.a.eq(self.a)]
 
-        # Add: the negation of the term is an XOR with its sign, and a carry into the adder. One
-        # addition, with a bit in front that makes the carry, so that synthesis sees one adder.
-        width = self._sum_width(len(product.term))
+        # Add: bit 0 by itself, the rest in one addition with a bit in front that makes the carry,
+        # so that synthesis sees one adder
         accumulator = Signal(signed(self.acc_width), reset_less=True)
         keep = Signal()
         base = Signal(signed(self.acc_width))
-        extended = Signal(signed(width))
-        addend = Signal(signed(width))
-        carried = Signal(signed(width + 1))
+        carry = Signal()
+        upper = Signal(signed(self._sum_width(addend.term_width) - 1))
+        carried = Signal(signed(len(upper) + 1))
         m.d.comb += [
             keep.eq(~self.clear),
             base.eq(accumulator & keep.replicate(self.acc_width)),
-            extended.eq(product.term),
-            addend.eq(extended ^ product.negate.replicate(width)),
-            carried.eq(Cat(1, base).as_signed() + Cat(product.negate, addend).as_signed()),
+            carry.eq(Mux(addend.odd, base[0], addend.negate)),
+            upper.eq(addend.rest),
+            carried.eq(Cat(1, base[1:]).as_signed() + Cat(carry, upper).as_signed()),
         ]
+        total = Cat(addend.odd ^ base[0], carried[1:]).as_signed()
 
         # Keep
         with m.If(self.enable) if self.has_enable else nullcontext():
-            m.d.sync += accumulator.eq(self._limited(carried[1:].as_signed()))
+            m.d.sync += accumulator.eq(self._limited(total))
         m.d.comb += self.acc.eq(accumulator)
         return m
 

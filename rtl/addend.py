@@ -1,0 +1,74 @@
+"""A product, made ready for the accumulator's adder."""
+
+from amaranth.hdl import Module, Signal, signed
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from halfbyte.formats import Format
+from halfbyte.rtl.multiplier import multiplier
+
+__all__ = ["Addend"]
+
+
+class Addend(wiring.Component):
+    """The product of two codes as its lowest bit and a rest that is still to be incremented.
+
+    Negating a term is inverting its bits and adding 1. The 1 goes into the carry of the adder that
+    follows; and as it never changes the lowest bit, that bit need not be inverted first::
+
+        product = odd + 2 * (rest + (negate if not odd else 0))
+
+    which in an adder with ``base`` is a carry of ``base[0] if odd else negate`` out of bit 0.
+
+    Combinational. A component of its own so that synthesis can work on it alone: it depends on
+    the few bits of the codes only.
+
+    Parameters
+    ----------
+    weight, activation : :class:`Format`
+        Operand formats.
+    architecture : :class:`str`
+        Multiplier architecture.
+
+    Members
+    -------
+    w, a : ``In(weight.bits)``, ``In(activation.bits)``
+        Operand codes.
+    odd : ``Out(1)``
+        Bit 0 of the product, in units of ``weight.quantum * activation.quantum``.
+    rest : ``Out(signed)``
+        The term without its bit 0, inverted if the product is the term negated.
+    negate : ``Out(1)``
+        High if the product is the term negated.
+    """
+
+    def __init__(self, *, weight: Format, activation: Format, architecture: str) -> None:
+        self.weight = weight
+        self.activation = activation
+        self.architecture = architecture
+        self.multiplier = multiplier(architecture, weight=weight, activation=activation)
+        term = self.multiplier.term
+        self.term_width = len(term) + (not term.shape().signed)
+        super().__init__(
+            {
+                "w": In(weight.bits),
+                "a": In(activation.bits),
+                "odd": Out(1),
+                "rest": Out(signed(max(1, self.term_width - 1))),
+                "negate": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.multiplier = product = self.multiplier
+        term = Signal(signed(self.term_width))
+        m.d.comb += [
+            product.w.eq(self.w),
+            product.a.eq(self.a),
+            term.eq(product.term),
+            self.odd.eq(term[0]),
+            self.rest.eq((term >> 1) ^ product.negate.replicate(len(self.rest))),
+            self.negate.eq(product.negate),
+        ]
+        return m
