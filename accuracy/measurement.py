@@ -1,5 +1,6 @@
 """The measurement: formats on the weights of all-MiniLM-L6-v2, as records."""
 
+import platform
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -44,8 +45,9 @@ def measure(
     """Records of weight-only round-to-nearest quantisation of every linear layer, in order.
 
     ``sqnr_db`` compares the weights; ``fidelity`` is the correlation of pairwise cosine
-    similarities of sentence embeddings with the unquantised model's. Results are stored by
-    content; what is in the store is not computed again.
+    similarities of sentence embeddings with the unquantised model's, ``fidelity_error`` its
+    standard error over the choice of texts. Results are stored by content; what is in the store
+    is not computed again.
 
     Parameters
     ----------
@@ -68,23 +70,28 @@ def measure(
     texts_sha256 = digest(texts)
     store = RecordStore(build_dir() / "records" / "accuracy.jsonl")
     keys = [_key(fmt, block, texts_sha256) for fmt in formats]
-    missing = {key: fmt for key, fmt in zip(keys, formats, strict=True) if store.get(key) is None}
-    total = len(formats)
+    known = {key: record for key in keys if (record := store.get(key)) is not None}
+    missing = {key: fmt for key, fmt in zip(keys, formats, strict=True) if key not in known}
     if missing:
         measurement = _Measurement(texts, texts_sha256, block)
-        for done, (key, fmt) in enumerate(missing.items(), start=total - len(missing)):
-            if on_progress:
-                on_progress(done, total, fmt.name)
-            store.append(key, measurement.run(fmt))
-    records = [store.get(key) for key in keys]
-    return [record for record in records if record is not None]
+    for key, fmt in missing.items():
+        if on_progress:
+            on_progress(len(known), len(set(keys)), fmt.name)
+        known[key] = measurement.run(fmt)
+        store.append(key, known[key])
+    return [known[key] for key in keys]
 
 
 class _Measurement:
-    """The unquantised model with its embeddings, against which formats are measured."""
+    """The unquantised model with its embeddings, against which formats are measured.
+
+    PyTorch and transformers take seconds to import: only when there is something to measure.
+    """
 
     def __init__(self, texts: Sequence[str], texts_sha256: str, block: int) -> None:
-        self.encoder = minilm.Encoder(minilm.locate())
+        from halfbyte.accuracy.encoder import Encoder
+
+        self.encoder = Encoder(minilm.locate())
         self.texts, self.texts_sha256, self.block = texts, texts_sha256, block
         self.reference = self.encoder.embed(texts)
 
@@ -93,7 +100,7 @@ class _Measurement:
         from halfbyte.accuracy.weights import RECIPE, quantized_weights
 
         start = time.monotonic()
-        with quantized_weights(self.encoder.linear_layers(), fmt, self.block) as ratios:
+        with quantized_weights(self.encoder.linear_layers(), fmt, self.block) as noise:
             agreement = fidelity(self.encoder.embed(self.texts), self.reference)
         return {
             "format": fmt.name,
@@ -105,9 +112,13 @@ class _Measurement:
             "bits_per_weight": fmt.bits + SCALE_BITS / self.block,
             "texts": len(self.texts),
             "texts_sha256": self.texts_sha256,
-            "sqnr_db": round(ratios.pop(""), 4),
-            "fidelity": round(agreement, 6),
-            "layers": {name: round(ratio, 3) for name, ratio in ratios.items()},
-            "versions": versions_of("halfbyte", *_VERSIONED),
+            "sqnr_db": round(noise.sqnr_db, 4),
+            "fidelity": round(agreement.value, 6),
+            "fidelity_error": round(agreement.error, 6),
+            "layers": {name: round(ratio, 3) for name, ratio in noise.layers.items()},
+            "versions": {
+                "python": platform.python_version(),
+                **versions_of("halfbyte", *_VERSIONED),
+            },
             "seconds": round(time.monotonic() - start, 3),
         }

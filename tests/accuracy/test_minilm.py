@@ -2,8 +2,11 @@
 
 import re
 import shutil
+import subprocess
+import sys
 
 import pytest
+import torch
 
 from halfbyte.accuracy import measure, minilm
 from halfbyte.accuracy.texts import digest, docstrings
@@ -13,9 +16,9 @@ from halfbyte.formats import load
 
 def test_texts_are_plenty_and_repeatable():
     texts = docstrings()
-    assert len(texts) >= 100
+    assert len(texts) >= 300
     assert len(set(texts)) == len(texts)
-    assert all(60 <= len(text) <= 300 for text in texts)
+    assert all(40 <= len(text) <= 160 for text in texts)
     docstrings.cache_clear()
     assert digest(docstrings()) == digest(texts)
 
@@ -39,6 +42,32 @@ def test_missing_package_names_the_remedy(monkeypatch):
         minilm.locate()
 
 
+@pytest.mark.model
+def test_embeddings_are_those_of_the_release():
+    from halfbyte.accuracy.encoder import Encoder
+
+    # Texts and figures of the release's model card at sbert.net, four decimals.
+    texts = ["The weather is lovely today.", "It's so sunny outside!", "He drove to the stadium."]
+    embeddings = Encoder(minilm.verify(minilm.locate())).embed(texts)
+    expected = [[1, 0.6660, 0.1046], [0.6660, 1, 0.1411], [0.1046, 0.1411, 1]]
+    assert torch.allclose(embeddings @ embeddings.T, torch.tensor(expected), atol=1e-4)
+
+
+def test_stored_results_need_neither_torch_nor_transformers():
+    code = (
+        "import sys; import halfbyte.accuracy; from halfbyte.accuracy import minilm, texts; "
+        "texts.docstrings(); assert not {'torch', 'transformers'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_texts_do_not_depend_on_docstrings_at_run_time():
+    code = "from halfbyte.accuracy.texts import digest, docstrings; print(digest(docstrings()))"
+    command = [sys.executable, "-OO", "-c", code]
+    seen = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert seen.strip() == digest(docstrings())
+
+
 def test_block_of_zero_is_refused():
     with pytest.raises(UserError, match="Block size must be at least 1, not 0"):
         measure([load("int4")], block=0)
@@ -60,6 +89,7 @@ def test_measures_real_weights_once(monkeypatch, tmp_path):
     assert int4["fidelity"] < e2m1["fidelity"] < int8["fidelity"] < 1
     assert int8["fidelity"] > 0.999
     assert int4["bits_per_weight"] == 4.25
+    assert 0 < int4["fidelity_error"] < 0.05
     assert len(int4["layers"]) == 36  # six layers: Q, K, V, attention output, two feed-forward
     assert measure(formats) == records
     assert measure(formats, on_progress=lambda *_: pytest.fail("computed again")) == records
