@@ -3,6 +3,8 @@
 import enum
 from typing import TYPE_CHECKING
 
+from halfbyte.base.errors import UserError
+
 if TYPE_CHECKING:
     from halfbyte.formats.model import Format
 
@@ -52,7 +54,7 @@ def check_terms(terms: object) -> int:
     if type(terms) is not int:
         raise TypeError(f"Number of terms must be an integer, not {terms!r}")
     if not 1 <= terms <= MAX_TERMS:
-        raise ValueError(f"Number of terms must be 1 to {MAX_TERMS}, not {terms}")
+        raise UserError(f"Number of terms must be 1 to {MAX_TERMS}, not {terms}")
     return terms
 
 
@@ -61,7 +63,7 @@ def check_acc_width(acc_width: object) -> int:
     if type(acc_width) is not int:
         raise TypeError(f"Accumulator width must be an integer, not {acc_width!r}")
     if not 2 <= acc_width <= MAX_ACC_WIDTH:
-        raise ValueError(f"Accumulator width must be 2 to {MAX_ACC_WIDTH}, not {acc_width}")
+        raise UserError(f"Accumulator width must be 2 to {MAX_ACC_WIDTH}, not {acc_width}")
     return acc_width
 
 
