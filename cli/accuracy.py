@@ -24,19 +24,21 @@ def accuracy(names: FormatNames = None, block: Block = 128, json: Json = False) 
 
 def show_accuracies(records: Sequence[Mapping[str, Any]]) -> None:
     """Print accuracy records as a table."""
-    columns = ["format", ">bits/weight", ">SQNR dB", ">fidelity"]
+    columns = ["format", ">bits/weight", ">SQNR dB", ">fidelity", ">± error"]
     rows = [
         [
             record["format"],
             number(record["bits_per_weight"], 2),
             number(record["sqnr_db"], 2),
             number(record["fidelity"], 4),
+            number(record["fidelity_error"], 4),
         ]
         for record in records
     ]
     first = records[0]
     caption = (
         f"{first['model']}, {first['recipe']}, block {first['block']}; fidelity: correlation of "
-        f"pairwise cosine similarities with the unquantised model on {first['texts']} texts"
+        f"pairwise cosine similarities with the unquantised model on {first['texts']} texts, with its "
+        "standard error over the choice of texts"
     )
     table("Accuracy", columns, rows, caption)
