@@ -38,7 +38,7 @@ def show_accuracies(records: Sequence[Mapping[str, Any]]) -> None:
     first = records[0]
     caption = (
         f"{first['model']}, {first['recipe']}, block {first['block']}; fidelity: correlation of "
-        f"pairwise cosine similarities with the unquantised model on {first['texts']} texts, with its "
-        "standard error over the choice of texts"
+        f"pairwise cosine similarities with the unquantised model on {first['texts']} texts, with "
+        "its standard error over the choice of texts"
     )
     table("Accuracy", columns, rows, caption)
