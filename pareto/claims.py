@@ -37,6 +37,7 @@ class _Axis:
 
     name: str
     points: list[Point]
+    certainty: str = ""
 
 
 def points_of(areas: Records, qualities: Mapping[str, float | None]) -> list[Point]:
@@ -80,10 +81,15 @@ def _axes(areas: Records, accuracies: Records) -> list[_Axis]:
         for name in areas
         if name in accuracies and (name in shown or _is_sf4(name))
     }
+    errors = [accuracies[name]["fidelity_error"] for name in measured]
     models = ", ".join(paper.models)
     return [
         _Axis(f"published W4A4 accuracy ({models})", points_of(areas, paper.by_format)),
-        _Axis("measured embedding fidelity, weight-only", points_of(areas, measured)),
+        _Axis(
+            "measured embedding fidelity, weight-only",
+            points_of(areas, measured),
+            f"a fidelity's standard error is at most {max(errors, default=0):.4f}",
+        ),
     ]
 
 
@@ -97,7 +103,11 @@ def _frontier_claim(areas: Records, axis: _Axis) -> Claim:
         f"{name} joins it, its MAC {_difference(areas, name, 'int4')} than int4's" for name in added
     ]
     if missing or added:
-        reasons.append(f"with the paper's own areas it would be {_with_paper_areas(axis.points)}")
+        reasons.append(
+            "with the paper's own areas, of the formats that it synthesised, it would be "
+            f"{_with_paper_areas(axis.points)}"
+        )
+        reasons += [axis.certainty] if axis.certainty else []
     return Claim(
         question=f"Is the frontier INT4, E2M1, E2M1+SR/SP? Our area, {axis.name}",
         paper=", ".join(PAPER_FRONTIER),

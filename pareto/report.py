@@ -104,7 +104,9 @@ def _plots(plotted: Sequence[Format], accuracies: Mapping[str, Any]) -> list[_Pl
                 "fidelity of sentence embeddings, correlation",
                 {name: record["fidelity"] for name, record in measured.items()},
                 f"fidelity: {first['model']}, {first['recipe']}, block {first['block']}, "
-                f"{first['texts']} texts; torch {first['versions']['torch']}",
+                f"{first['texts']} texts, standard error at most "
+                f"{max(record['fidelity_error'] for record in measured.values()):.4f}; "
+                f"torch {first['versions']['torch']}",
             )
         )
     return plots
@@ -182,7 +184,10 @@ def _write_data(
             "architecture": areas[point.format]["architecture"],
             "recipe": areas[point.format]["recipe"],
             "acc_width": areas[point.format]["acc_width"],
-            **{key: accuracies.get(point.format, {}).get(key) for key in ("sqnr_db", "fidelity")},
+            **{
+                key: accuracies.get(point.format, {}).get(key)
+                for key in ("sqnr_db", "fidelity", "fidelity_error")
+            },
             "technology": areas[point.format]["technology"],
             "corner": areas[point.format]["corner"],
             "terms": areas[point.format]["terms"],
