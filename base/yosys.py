@@ -28,7 +28,7 @@ def run_yosys(script: str, folder: Path, what: str, timeout: float = 600) -> Non
     # Yosys keeps libraries that it has read under the temporary folder, by path, for good: one of
     # its own keeps runs apart and goes with them.
     with (
-        tempfile.TemporaryDirectory(dir=folder) as temporary,
+        tempfile.TemporaryDirectory(prefix="halfbyte-yosys-") as temporary,
         (folder / "log.txt").open("wb") as log,
     ):
         try:
