@@ -9,7 +9,7 @@ tried and lost in every format.
 
 from dataclasses import dataclass
 
-__all__ = ["QUICK", "RECIPES", "SECOND_ARCHITECTURES", "Recipe", "recipes_for"]
+__all__ = ["HOPELESS_RATIO", "QUICK", "RECIPES", "SECOND_ARCHITECTURES", "Recipe", "recipes_for"]
 
 
 @dataclass(frozen=True)
@@ -77,9 +77,10 @@ BRIEF = Recipe(
 )
 RECIPES = (QUICK, REWIRE, DEEP, BRIEF)
 
-# Every architecture is synthesised with the quick recipe, and of every format the best two then
-# with the others.
+# Every architecture is synthesised with the quick recipe; of every format the best two then with
+# the others, the second only if it is not hopeless: at most so many times as large as the first.
 SECOND_ARCHITECTURES = 2
+HOPELESS_RATIO = 2.0
 # Beyond this many cells 25 rewirings take seconds and the deep search over 10.
 MAX_SEARCHED_CELLS = 200
 

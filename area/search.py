@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from halfbyte.area.recipes import QUICK, SECOND_ARCHITECTURES, Recipe, recipes_for
+from halfbyte.area.recipes import HOPELESS_RATIO, QUICK, SECOND_ARCHITECTURES, Recipe, recipes_for
 from halfbyte.area.synthesis import MAC, MULTIPLIER, synthesise_rtlil
 from halfbyte.area.technology import Technology
 from halfbyte.base import RecordStore, build_dir, content_key, source_fingerprint, versions_of
@@ -291,5 +291,6 @@ def _second_stage(group: Sequence[_Scored]) -> list[_Job]:
     return [
         replace(job, recipe=recipe)
         for job, result in group[:SECOND_ARCHITECTURES]
+        if result["area_um2"] <= HOPELESS_RATIO * group[0][1]["area_um2"]
         for recipe in recipes_for(result["cells"])
     ]

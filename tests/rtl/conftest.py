@@ -1,13 +1,14 @@
-"""Running components in Amaranth's own simulator."""
+"""Running components: in Amaranth's own simulator, or as a graph of AND gates from Yosys."""
 
+import re
 from collections.abc import Iterable
 
+import numpy as np
 import pytest
 from amaranth.sim import Simulator
 
-from halfbyte.rtl import Mac, multiplier
-
-Cycle = tuple[int, int, int]
+from halfbyte.base import run_yosys
+from halfbyte.rtl import Mac, multiplier, to_rtlil
 
 
 @pytest.fixture
@@ -58,3 +59,77 @@ def accumulate():
         return seen
 
     return run
+
+
+YOSYS_TO_AIGER = """\
+read_rtlil design.il
+hierarchy -check -top unit
+setattr -unset init w:*
+proc -norom
+flatten
+opt -full
+techmap
+dffunmap
+opt_clean
+aigmap
+opt_clean
+write_aiger -ascii -symbols design.aag
+"""
+
+
+class AndGraph:
+    """A circuit of AND gates and inverters in ASCII AIGER, evaluated for many inputs at once.
+
+    Registers are inputs and outputs of the same name: ``acc`` in, the next ``acc`` out.
+    """
+
+    def __init__(self, text: str) -> None:
+        lines = text.splitlines()
+        _, inputs, latches, outputs, gates = map(int, lines[0].split()[1:])
+        rows = [tuple(map(int, line.split())) for line in lines[1 : 1 + inputs + latches]]
+        self.gates = [
+            tuple(map(int, line.split()))
+            for line in lines[1 + inputs + latches + outputs :][:gates]
+        ]
+        names = re.findall(r"^([il])(\d+) (\w+)(?:\[(\d+)\])?", text, re.MULTILINE)
+        names += re.findall(r"^(o)(\d+) (\w+)(?:\[(\d+)\])?", text, re.MULTILINE)
+        start = {"i": 0, "l": inputs, "o": inputs + latches}
+        literals = [*rows, *((int(line),) for line in lines[1 + inputs + latches :][:outputs])]
+        self.sources, self.sinks = {}, {}
+        for kind, index, name, bit in names:
+            row = literals[start[kind] + int(index)]
+            if kind != "o":
+                self.sources[name, int(bit or 0)] = row[0]
+            if kind != "i":
+                # A register's own output comes last in ``names`` and must not hide its next state
+                self.sinks.setdefault((name, int(bit or 0)), row[1] if kind == "l" else row[0])
+
+    def __call__(self, **inputs: np.ndarray) -> dict[str, np.ndarray]:
+        """Outputs as unsigned int64 (N,) from inputs as integers (N,)."""
+        count = len(next(iter(inputs.values())))
+        planes = {0: np.zeros(-(-count // 8), np.uint8)}
+        for (name, bit), literal in self.sources.items():
+            planes[literal] = np.packbits(inputs[name] >> bit & 1) if name in inputs else planes[0]
+
+        def plane(literal: int) -> np.ndarray:
+            return planes[literal] if literal % 2 == 0 else ~planes[literal - 1]
+
+        for output, left, right in self.gates:
+            planes[output] = plane(left) & plane(right)
+        results: dict[str, np.ndarray] = {}
+        for (name, bit), literal in self.sinks.items():
+            word = np.unpackbits(plane(literal), count=count).astype(np.int64) << bit
+            results[name] = results.get(name, 0) + word
+        return results
+
+
+@pytest.fixture
+def and_graph(tmp_path):
+    """``and_graph(component)``: the component's RTLIL as an :class:`AndGraph`."""
+
+    def build(component) -> AndGraph:
+        (tmp_path / "design.il").write_text(to_rtlil(component, "unit"))
+        run_yosys(YOSYS_TO_AIGER, tmp_path, "AIGER")
+        return AndGraph((tmp_path / "design.aag").read_text())
+
+    return build
