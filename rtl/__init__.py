@@ -1,6 +1,7 @@
 """Amaranth components for MAC units of any two formats, and their export to RTLIL and Verilog."""
 
 from halfbyte.rtl.architecture import ArchitectureError
+from halfbyte.rtl.decoder import Decoder, SignMagnitudeDecoder
 from halfbyte.rtl.export import to_rtlil, to_verilog
 from halfbyte.rtl.mac import Mac
 from halfbyte.rtl.multiplier import (
@@ -13,7 +14,9 @@ from halfbyte.rtl.multiplier import (
 __all__ = [
     "ARCHITECTURES",
     "ArchitectureError",
+    "Decoder",
     "Mac",
+    "SignMagnitudeDecoder",
     "applicable_architectures",
     "check_architecture",
     "multiplier",

@@ -52,14 +52,27 @@ def to_rtlil(component: wiring.Component, name: str = "mac") -> str:
 
 
 def to_verilog(component: wiring.Component, name: str = "mac") -> str:
-    """Verilog text: one flat module ``name``, under a comment that says what it is."""
+    """Verilog text: one flat module ``name``, under a comment that says what it is.
+
+    A :class:`Mac` has the ports clk, w, a, clear, enable (if it has one) and acc, in this order.
+    """
     with tempfile.TemporaryDirectory(prefix="halfbyte-") as temporary:
         folder = Path(temporary)
-        (folder / "design.il").write_text(to_rtlil(component, name))
+        (folder / "design.il").write_text(_count_ports_from_one(to_rtlil(component, name)))
         run_yosys(_VERILOG_SCRIPT, folder, f"Verilog export of {name}")
         text = (folder / "design.v").read_text()
     body = text[text.index("module ") :]
     return _header(component) + body
+
+
+def _count_ports_from_one(text: str) -> str:
+    """RTLIL with Amaranth's port numbers plus one: Yosys takes a port 0 for the last one."""
+    return re.sub(
+        r"^(  wire width \d+ (?:input|output|inout)) (\d+) ",
+        lambda match: f"{match[1]} {int(match[2]) + 1} ",
+        text,
+        flags=re.MULTILINE,
+    )
 
 
 def _header(component: wiring.Component) -> str:

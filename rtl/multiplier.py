@@ -35,7 +35,20 @@ def applicable_architectures(weight: Format, activation: Format) -> list[str]:
 
 
 def check_architecture(name: str, weight: Format, activation: Format) -> None:
-    """Raise :class:`ArchitectureError` if ``name`` is unknown or does not fit the formats."""
+    """Raise :class:`ArchitectureError` if ``name`` is unknown or does not fit the formats.
+
+    Raises TypeError for what is no name or no :class:`Format`.
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"Architecture must be a name, not {name!r}")
+    for side, fmt in (("Weight", weight), ("Activation", activation)):
+        if not isinstance(fmt, Format):
+            raise TypeError(f"{side} must be a Format, not {fmt!r}")
+    if name == "auto":
+        raise ArchitectureError(
+            "Architecture auto is found by synthesis (halfbyte.area.synthesise); here name one of: "
+            f"{', '.join(applicable_architectures(weight, activation))}"
+        )
     if name not in ARCHITECTURES:
         nearest = difflib.get_close_matches(name, ARCHITECTURES, n=1, cutoff=0.4)
         hint = f"; did you mean {nearest[0]}?" if nearest else ";"

@@ -1,5 +1,7 @@
 """A multiplier that is a table of all products."""
 
+from collections.abc import Sequence
+
 from amaranth.hdl import Cat, Module, Shape
 
 from halfbyte.formats import Format
@@ -13,6 +15,11 @@ from halfbyte.rtl.decoder import essential_bits, lookup, sign_table
 __all__ = ["ProductTable"]
 
 
+def _address_bits(tables: Sequence[Sequence[int]]) -> int:
+    """Address bits of a table that is looked up by all that ``tables`` are looked up by."""
+    return sum(len(essential_bits(table)) for table in tables)
+
+
 class ProductTable(MultiplierArchitecture):
     """A table of the magnitudes of all products; the sign goes to the accumulator."""
 
@@ -21,9 +28,10 @@ class ProductTable(MultiplierArchitecture):
 
     @classmethod
     def refusal(cls, weight: Format, activation: Format) -> str | None:
-        """Rows count the code bits on which the magnitudes depend."""
-        tables = [[abs(integer) for integer in fmt.integers] for fmt in (weight, activation)]
-        return check_table_rows(sum(len(essential_bits(table)) for table in tables))
+        """Rows count the code bits on which the magnitudes depend; or the signs, if on more."""
+        magnitudes = [[abs(integer) for integer in fmt.integers] for fmt in (weight, activation)]
+        signs = [sign_table(fmt) for fmt in (weight, activation)]
+        return check_table_rows(max(_address_bits(magnitudes), _address_bits(signs)))
 
     @classmethod
     def term_shape(cls, weight: Format, activation: Format) -> Shape:

@@ -57,5 +57,6 @@ class SignMagnitudeEarly(MultiplierArchitecture):
             inner.a.eq(self.a),
             flipped.eq(inner.term ^ inner.negate.replicate(len(self.term))),
             self.term.eq(flipped + inner.negate),
+            self.negate.eq(0),  # undriven, it would be exported as an input
         ]
         return m

@@ -36,10 +36,8 @@ def test_every_pair_of_wide_codes_multiplies_exactly(and_graph, weight, activati
 
 
 @pytest.mark.parametrize("overflow", list(Overflow))
-@pytest.mark.parametrize("acc_width", [2, 8, 17, 24])
-@pytest.mark.parametrize(
-    ("weight", "activation"), [("e2m1_sp", "e2m1_sp"), ("int4", "e3m0"), ("sf4", "int8")]
-)
+@pytest.mark.parametrize("acc_width", [2, 17])
+@pytest.mark.parametrize(("weight", "activation"), [("e2m1_sp", "e2m1_sp"), ("int4", "e3m0")])
 def test_one_step_from_any_sum(and_graph, weight, activation, acc_width, overflow):
     """All code pairs, from random sums and from those around both ends of the range."""
     weight, activation = load(weight), load(activation)

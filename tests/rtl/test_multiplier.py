@@ -57,17 +57,23 @@ def test_formats_may_differ(products, weight, activation):
         assert products(name, weight, activation, pairs) == expected, name
 
 
-@settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(integers=st.lists(st.integers(-300, 300), min_size=8, max_size=8))
-def test_any_value_list_multiplies_exactly(products, integers):
-    integers[0] = 1
-    fmt = Format("mine", "mine", 3, tuple(Fraction(integer) for integer in integers))
-    pairs = code_pairs(fmt, fmt)
-    expected = [fmt.integers[w] * fmt.integers[a] for w, a in pairs]
-    for name in applicable_architectures(fmt, fmt):
-        assert products(name, fmt, fmt, pairs) == expected, name
+@st.composite
+def formats(draw):
+    """Any format of 2 to 8 bits; few distinct values, so that structure appears by chance."""
+    bits = draw(st.integers(2, 8))
+    palette = draw(st.lists(st.integers(-3000, 3000), min_size=1, max_size=12))
+    integers = draw(st.lists(st.sampled_from(palette), min_size=2**bits, max_size=2**bits))
+    return Format("mine", "mine", bits, (Fraction(1), *map(Fraction, integers[1:])))
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(weight=formats(), activation=formats())
+def test_any_two_formats_multiply_exactly(products, weight, activation):
+    pairs = code_pairs(weight, activation)
+    pairs = random.Random(2).sample(pairs, min(len(pairs), 100))
+    expected = [weight.integers[w] * activation.integers[a] for w, a in pairs]
+    for name in applicable_architectures(weight, activation):
+        assert products(name, weight, activation, pairs) == expected, name
 
 
 def test_every_architecture_is_used_by_some_format():
@@ -83,6 +89,7 @@ def test_every_architecture_is_used_by_some_format():
         ("shift_add", "int4", "the weight value 7 .in quanta. is a sum of 3 powers of two"),
         ("exponent_shift", "int4", "neither format has an exponent"),
         ("sign_magnitde", "int4", "did you mean sign_magnitude"),
+        ("auto", "int4", "found by synthesis .* here name one of: twos_complement, sign_magnitude"),
     ],
 )
 def test_refusals_give_their_reason(architecture, fmt, reason):
@@ -99,6 +106,30 @@ def test_table_rows_count_only_bits_that_magnitudes_depend_on():
     assert "product_table" in applicable_architectures(e2m3, e2m3)
     int8 = load("int8")
     assert "product_table" not in applicable_architectures(load("int4"), int8)
+
+
+def test_tables_of_signs_are_bounded_like_tables_of_magnitudes():
+    """All magnitudes are 1, but the sign depends on every bit of the code."""
+    values = tuple(Fraction(random.Random(code).choice((-1, 1))) for code in range(2**8))
+    signs = Format("signs", "signs", 8, values)
+    with pytest.raises(ArchitectureError, match="a table of 65536 rows, more than 1024"):
+        check_architecture("product_table", signs, signs)
+    check_architecture("product_table", load("e2m1"), load("e2m1_sr"))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"weight": "e2m1"}, "Weight must be a Format, not 'e2m1'"),
+        ({"activation": None}, "Activation must be a Format, not None"),
+        ({"name": 5}, "Architecture must be a name, not 5"),
+    ],
+)
+def test_arguments_of_the_wrong_kind_are_refused(change, message):
+    fmt = load("e2m1")
+    arguments = {"name": "sign_magnitude", "weight": fmt, "activation": fmt, **change}
+    with pytest.raises(TypeError, match=message):
+        multiplier(**arguments)
 
 
 def test_magnitudes_split_as_minifloats_do():
