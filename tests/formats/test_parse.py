@@ -235,7 +235,7 @@ def test_unreadable_files_are_refused(tmp_path: Path) -> None:
         load(tmp_path)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.text(max_size=200))
 def test_any_text_is_a_format_or_a_format_error(text: str) -> None:
     try:
@@ -259,7 +259,7 @@ keys = ["title", "bits", "ties", "source", "values", "family", "exponent_bits", 
 keys += ["bias", "supernormal", "terms", "distribution", "nu", "lut_bits", "nan_codes"]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.dictionaries(st.sampled_from(keys), trees, max_size=6))
 def test_any_content_of_known_keys_is_a_format_or_a_format_error(
     content: dict[str, object],

@@ -8,7 +8,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from halfbyte.base import UserError
@@ -70,7 +70,6 @@ def test_encoding_agrees_with_the_definition_around_every_decision(
     assert encode(torch.from_numpy(points), fmt).tolist() == expected
 
 
-@settings(deadline=None)
 @given(
     st.sampled_from([fmt for fmt in FORMATS if fmt.bits < 8]),
     st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=1, max_size=20),
@@ -193,7 +192,6 @@ def test_values_that_fp32_cannot_hold_are_refused(factor: Fraction) -> None:
     assert decode_integers(all_codes(fmt), fmt).tolist() == list(fmt.integers)
 
 
-@settings(deadline=None)
 @given(st.fractions(min_value=-(10**9), max_value=10**9))
 def test_both_roundings_to_fp32_agree(value: Fraction) -> None:
     assert Fraction(nearest_fp32(value)) == scalar.round_to_fp32(value)

@@ -45,7 +45,6 @@ def test_every_pair_of_codes_has_its_exact_product(weight: Format, activation: F
     assert int(table[1, 2]) == scalar.product(1, 2, weight, activation)
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_dot_products_are_the_defined_sums(data: st.DataObject) -> None:
     length = data.draw(st.integers(0, 50))
@@ -80,7 +79,7 @@ streams = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(streams, st.sampled_from(FOUR_BIT), st.sampled_from(Overflow), st.integers(2, 64), st.data())
 def test_streams_are_as_defined(
     cycles: list[tuple[int, int, bool]],

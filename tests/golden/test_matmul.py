@@ -76,7 +76,7 @@ def test_every_shape_is_multiplied_as_defined(m: int, n: int, k: int, block: int
     assert_as_defined(a, w)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_any_codes_and_scales_are_multiplied_as_defined(data: st.DataObject) -> None:
     m, n, k, block = (data.draw(st.integers(1, top)) for top in (3, 3, 12, 5))

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from halfbyte.golden import pack, scalar, unpack
@@ -13,7 +13,6 @@ def test_the_even_index_takes_the_low_nibble() -> None:
     assert pack(codes).tolist() == [0x21, 0x03]
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 15), max_size=40))
 def test_packing_agrees_with_the_definition_and_is_undone(codes: list[int]) -> None:
     packed = pack(torch.tensor(codes, dtype=torch.uint8))

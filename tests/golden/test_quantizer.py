@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from halfbyte.base import UserError
@@ -42,7 +42,6 @@ def test_rows_are_quantised_as_defined(fmt: Format, length: int, block: int) -> 
     assert_as_defined(torch.randn(3, length, generator=generator), fmt, block)
 
 
-@settings(deadline=None)
 @given(st.sampled_from(NARROW), st.lists(finite_floats, min_size=1, max_size=9), st.integers(1, 10))
 def test_any_finite_row_is_quantised_as_defined(
     fmt: Format, numbers: list[float], block: int

@@ -66,7 +66,7 @@ def formats(draw):
     return Format("mine", "mine", bits, (Fraction(1), *map(Fraction, integers[1:])))
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 @given(weight=formats(), activation=formats())
 def test_any_two_formats_multiply_exactly(products, weight, activation):
     pairs = code_pairs(weight, activation)
