@@ -63,7 +63,8 @@ def pareto(
         return
     show_areas(areas)
     show_accuracies(accuracies)
-    columns = ["question", "paper", "here", "verdict"]
-    rows = [[claim.question, claim.paper, claim.ours, claim.verdict] for claim in claims]
-    table("The paper's claims", columns, rows, "paper: Dotzel et al., ICML 2024; why: claims.md")
+    if claims:
+        columns = ["question", "paper", "here", "verdict"]
+        rows = [[claim.question, claim.paper, claim.ours, claim.verdict] for claim in claims]
+        table("The paper's claims", columns, rows, "paper: Dotzel et al., 2024; why: claims.md")
     console.print(f"wrote {', '.join(path.name for path in written)} in {folder}")
