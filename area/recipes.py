@@ -73,7 +73,7 @@ DEEP = Recipe(
 BRIEF = Recipe(
     "brief",
     "resubstitution, then a few random rewirings, for large netlists",
-    (*_CLEAN, *_RESUBSTITUTE, *_rewire(10, 3), *_MAP),
+    (*_CLEAN, *_RESUBSTITUTE, *_rewire(6, 3), *_MAP),
 )
 RECIPES = (QUICK, REWIRE, DEEP, BRIEF)
 
