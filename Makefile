@@ -37,11 +37,11 @@ synth: $(VENV)/installed
 	@$(HALFBYTE) synth $(FORMATS) $(DESIGN) $(TECHNOLOGY) $(OUTPUT)
 
 sim: $(VENV)/installed
-	@$(HALFBYTE) sim $(FORMATS) $(DESIGN) $(call option,--simulator,$(SIM)) \
+	@$(HALFBYTE) sim $(FORMATS) $(DESIGN) $(call option,--tech,$(TECH)) $(call option,--simulator,$(SIM)) \
 		$(call option,--seed,$(SEED)) $(if $(filter-out 0,$(WAVES)),--waves) $(OUTPUT)
 
 rtl: $(VENV)/installed
-	@$(HALFBYTE) rtl $(FORMATS) $(DESIGN) $(TECHNOLOGY) $(OUTPUT)
+	@$(HALFBYTE) rtl $(FORMATS) $(DESIGN) $(call option,--tech,$(TECH)) $(OUTPUT)
 
 formats: $(VENV)/installed
 	@$(HALFBYTE) formats $(FORMATS) $(OUTPUT)

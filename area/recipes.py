@@ -3,8 +3,7 @@
 A recipe is an ABC script that minimises the logic of the addend (multiplier and sign) and maps it
 onto the cells of a technology. What goes around it is common to all: the accumulator's addition
 becomes a ripple-carry chain of the library's full adders (the smallest adder, with no clock to
-meet), and what else there is gets the quick recipe. Full adders inside the multiplications were
-tried and lost in every format.
+meet), and what else there is gets the quick recipe.
 """
 
 from dataclasses import dataclass

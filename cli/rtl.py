@@ -49,7 +49,8 @@ def rtl(
 ) -> None:
     """Write Verilog, test vectors and a self-checking plain Verilog bench for MACs.
 
-    With --arch auto the architecture is the one that synthesis finds smallest in --tech.
+    With --arch auto the architecture is the one that synthesis finds smallest in --tech, with the
+    lossless accumulator.
     """
     from halfbyte.sim import export_mac
 
