@@ -1,4 +1,4 @@
-"""Texts to embed: docstrings of the Python standard library, read from its source."""
+"""Texts to read: docstrings of the Python standard library, WikiText-2, or a file."""
 
 import ast
 import hashlib
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from halfbyte.base import UserError
 
-__all__ = ["digest", "docstrings"]
+__all__ = ["digest", "docstrings", "longer_docstrings", "read_text"]
 
 # Long-lived modules from every corner of the library. Their docstrings vary a little between
 # versions of Python, so results name the version and the digest of the texts.
@@ -26,6 +26,7 @@ xml/dom/minidom zipfile
 # correlation over pairs of texts with the number of texts.
 SHORTEST, LONGEST = 40, 160
 PER_MODULE = 10
+LARGEST_FILE = 64 << 20  # bytes
 
 
 def _module_file(module: str) -> Path:
@@ -52,22 +53,73 @@ def _docstrings_of(path: Path) -> Iterator[str]:
                 yield text
 
 
+def _collect(shortest: int, longest: int, per_module: int) -> tuple[str, ...]:
+    texts: dict[str, None] = {}
+    for module in MODULES:
+        fitting = (
+            text
+            for text in _docstrings_of(_module_file(module))
+            if shortest <= len(text) <= longest
+        )
+        for text, _ in zip(fitting, range(per_module), strict=False):
+            texts[text] = None
+    return tuple(texts)
+
+
 @cache
 def docstrings() -> tuple[str, ...]:
     """The texts: at most ten a module, of 40 to 160 characters, each once.
 
     Raises UserError if the standard library is installed without its source.
     """
-    texts: dict[str, None] = {}
-    for module in MODULES:
-        fitting = (
-            text
-            for text in _docstrings_of(_module_file(module))
-            if SHORTEST <= len(text) <= LONGEST
-        )
-        for text, _ in zip(fitting, range(PER_MODULE), strict=False):
-            texts[text] = None
-    return tuple(texts)
+    return _collect(SHORTEST, LONGEST, PER_MODULE)
+
+
+@cache
+def longer_docstrings() -> tuple[str, ...]:
+    """Other texts, for calibration: at most two a module, of 161 to 640 characters.
+
+    Raises UserError if the standard library is installed without its source.
+    """
+    return _collect(LONGEST + 1, 4 * LONGEST, 2)
+
+
+@cache
+def read_text(source: str) -> str:
+    """The text that ``source`` names: ``docstrings``, ``wikitext2`` (by ``datasets``), or a file.
+
+    Raises UserError if it cannot be had, is empty, no UTF-8, or larger than 64 MiB.
+    """
+    if source == "docstrings":
+        return "\n\n".join(docstrings())
+    if source == "wikitext2":
+        return _wikitext2()
+    path = Path(source)
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise UserError(f"{path} is larger than {LARGEST_FILE >> 20} MiB; give a part of it")
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"The text {source[:200]!r} cannot be read (docstrings and wikitext2 are built in): "
+            f"{error}"
+        ) from error
+    if not text.strip():
+        raise UserError(f"{path} holds no text")
+    return text
+
+
+def _wikitext2() -> str:
+    """The raw test split of WikiText-2 (Merity et al., 2016), lines joined as is usual."""
+    try:
+        from datasets import load_dataset
+    except ImportError:
+        raise UserError("WikiText-2 needs the package 'datasets': pip install datasets") from None
+    try:
+        lines = load_dataset("wikitext", "wikitext-2-raw-v1", split="test")["text"]
+    except Exception as error:  # the many errors of a network and its caches
+        raise UserError(f"WikiText-2 cannot be loaded: {str(error)[:200]}") from error
+    return "\n\n".join(lines)
 
 
 def digest(texts: Sequence[str]) -> str:

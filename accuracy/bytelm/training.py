@@ -1,0 +1,184 @@
+"""Training of bytelm: Muon on the matrices, AdamW on the rest; deterministic from its seed.
+
+Muon: Jordan et al. (2024), "Muon: an optimizer for hidden layers in neural networks", with the
+step size of Liu et al. (2025, arXiv 2502.16982), which lets both optimisers share a rate. The rate
+warms up, stays, and falls to zero over the last part (Hu et al., 2024, arXiv 2404.06395): a run
+that is continued with more steps before the fall begins is the run that had them from the start.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from halfbyte.accuracy.bytelm.corpus import Corpus
+from halfbyte.base import UserError, write_atomically
+
+__all__ = ["CONTEXT", "Plan", "bits_per_byte", "build_model", "train"]
+
+CONTEXT = 256  # bytes that the model is trained on at a time
+SAVE_EVERY = 100  # steps
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a training run depends on, beside its corpus.
+
+    Parameters
+    ----------
+    steps, batch : int
+        Updates of the weights, and windows of 256 bytes in each.
+    seed : int
+        Of the initial weights and of the choice of windows.
+    rate : float
+        Highest step size.
+    """
+
+    steps: int = 4000
+    batch: int = 32
+    seed: int = 1
+    rate: float = 4e-3
+    warm_up: int = 100
+    fall: float = 0.3  # part of the steps over which the rate falls to zero
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.batch < 1:
+            raise UserError(
+                f"Steps and batch must be at least 1, not {self.steps} and {self.batch}"
+            )
+
+    def rate_at(self, step: int) -> float:
+        """Step size of update ``step`` (from 0)."""
+        rise = min(1.0, (step + 1) / self.warm_up)
+        fall = min(1.0, (self.steps - step) / max(1, round(self.fall * self.steps)))
+        return self.rate * min(rise, fall)
+
+
+def build_model(seed: int = 0) -> LlamaForCausalLM:
+    """An untrained bytelm: four layers, 256 wide, a vocabulary of the 256 bytes, FP32."""
+    torch.manual_seed(seed)
+    config = LlamaConfig(
+        vocab_size=256,
+        hidden_size=256,
+        intermediate_size=640,
+        num_hidden_layers=4,
+        num_attention_heads=4,
+        num_key_value_heads=4,
+        max_position_embeddings=512,
+        bos_token_id=0,
+        eos_token_id=0,
+        pad_token_id=None,
+        tie_word_embeddings=False,
+        use_cache=False,
+    )
+    return LlamaForCausalLM(config)
+
+
+def _optimizers(model: nn.Module, plan: Plan) -> list[torch.optim.Optimizer]:
+    inner = [(n, p) for n, p in model.named_parameters() if p.ndim == 2 and "layers." in n]
+    outer = [(n, p) for n, p in model.named_parameters() if p.ndim < 2 or "layers." not in n]
+    return [
+        torch.optim.Muon(inner, lr=plan.rate, weight_decay=0.05, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.AdamW(outer, lr=plan.rate, betas=(0.9, 0.95), weight_decay=0.0),
+    ]
+
+
+def _windows(data: Tensor, plan: Plan, step: int) -> Tensor:
+    """The batch of one step, which depends on nothing but seed and step; (batch, CONTEXT + 1)."""
+    source = torch.Generator().manual_seed(plan.seed * 1_000_003 + step)
+    starts = torch.randint(len(data) - CONTEXT, (plan.batch, 1), generator=source)
+    return data[starts + torch.arange(CONTEXT + 1)].long()
+
+
+def _loss(model: nn.Module, windows: Tensor, reduction: str = "mean") -> Tensor:
+    logits = model(input_ids=windows[:, :-1]).logits.float()
+    return nn.functional.cross_entropy(
+        logits.flatten(0, 1), windows[:, 1:].flatten(), reduction=reduction
+    )
+
+
+@torch.inference_mode()
+def bits_per_byte(model: nn.Module, corpus: Corpus) -> float:
+    """Cross-entropy on a text in windows of CONTEXT bytes, each led by the byte before it."""
+    data = torch.frombuffer(bytearray(corpus.data), dtype=torch.uint8)
+    count = (len(data) - 1) // CONTEXT
+    windows = data[torch.arange(count)[:, None] * CONTEXT + torch.arange(CONTEXT + 1)].long()
+    total = sum(float(_loss(model, part, "sum")) for part in windows.split(64))
+    return total / (count * CONTEXT) / math.log(2)
+
+
+def _states(
+    model: nn.Module, optimizers: list[torch.optim.Optimizer]
+) -> Iterator[tuple[str, dict[str, Tensor], nn.Parameter]]:
+    names = {parameter: name for name, parameter in model.named_parameters()}
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                yield names[parameter], optimizer.state[parameter], parameter
+
+
+def _save(path: Path, step: int, model: nn.Module, optimizers: list[torch.optim.Optimizer]) -> None:
+    tensors = {f"model/{name}": tensor for name, tensor in model.state_dict().items()}
+    for name, state, _ in _states(model, optimizers):
+        tensors |= {f"state/{name}/{key}": torch.as_tensor(each) for key, each in state.items()}
+    tensors["step"] = torch.tensor(step)
+    write_atomically(path, save({name: each.contiguous() for name, each in tensors.items()}))
+
+
+def _load(path: Path, model: nn.Module, optimizers: list[torch.optim.Optimizer]) -> int:
+    """Continue from ``path``; returns the number of steps done."""
+    try:
+        tensors = load_file(path)
+        model.load_state_dict({name: tensors[f"model/{name}"] for name in model.state_dict()})
+        step = int(tensors["step"])
+    except (SafetensorError, KeyError, RuntimeError) as error:
+        raise UserError(f"{path} holds no training state of bytelm; delete it: {error}") from error
+    for name, state, _ in _states(model, optimizers):
+        prefix = f"state/{name}/"
+        state.update(
+            {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+        )
+    return step
+
+
+def train(
+    corpus: Corpus, plan: Plan, state_file: Path, on_progress: Progress | None = None
+) -> LlamaForCausalLM:
+    """A trained model. Saves its state every hundred steps, and continues from it if it is there.
+
+    The same plan, corpus, PyTorch and number of threads give the same weights on one machine.
+
+    Raises UserError if the state file is of another kind or beyond the plan's steps.
+    """
+    if len(corpus.data) <= CONTEXT:
+        raise UserError(f"A text to train on must be longer than {CONTEXT} bytes")
+    torch.use_deterministic_algorithms(True)
+    data = torch.frombuffer(bytearray(corpus.data), dtype=torch.uint8)
+    model = build_model(plan.seed).train()
+    optimizers = _optimizers(model, plan)
+    done = _load(state_file, model, optimizers) if state_file.exists() else 0
+    if done > plan.steps:
+        raise UserError(f"{state_file} is already at step {done}, beyond {plan.steps}; delete it")
+    for step in range(done, plan.steps):
+        with torch.autocast("cpu", torch.bfloat16):
+            loss = _loss(model, _windows(data, plan, step))
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        for optimizer in optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = plan.rate_at(step)
+            optimizer.step()
+            optimizer.zero_grad()
+        if on_progress:
+            bits = float(loss.detach()) / math.log(2)
+            on_progress(step + 1, plan.steps, f"{bits:.3f} bits per byte")
+        if (step + 1) % SAVE_EVERY == 0 or step + 1 == plan.steps:
+            _save(state_file, step + 1, model, optimizers)
+    return model.eval()

@@ -1,0 +1,120 @@
+"""Causal language models: how well is the next token predicted, over sliding windows of a text?"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from halfbyte.accuracy.models.subject import Measure, Outputs, Subject
+from halfbyte.accuracy.statistics import RatioOfSums, Statistic
+from halfbyte.base import UserError
+
+__all__ = ["CausalSubject", "sliding_windows"]
+
+BATCH_TOKENS = 4096
+CALIBRATION_WINDOWS = 32
+
+BYTE_MEASURES = (
+    Measure("bits_per_byte", "bits per byte", "bit", False),
+    Measure("next_byte_accuracy", "next byte right", "share", True),
+)
+TOKEN_MEASURES = (
+    Measure("perplexity", "perplexity per token", "1", False),
+    Measure("next_token_accuracy", "next token right", "share", True),
+)
+
+
+def sliding_windows(tokens: Tensor, context: int, stride: int) -> tuple[Tensor, Tensor]:
+    """Windows of ``context + 1`` tokens, and from which of its targets on each one is scored.
+
+    tokens: (T,) int64. Returns (N, context + 1) and (N,) int64. Every token but the first is scored
+    once: the first time that a window covers it. The last window ends with the text; a text
+    shorter than a window is one window.
+
+    Raises UserError for a text of fewer than two tokens, ValueError for a stride beyond the
+    context.
+    """
+    if not 1 <= stride <= context:
+        raise ValueError(f"Stride must be 1 to {context}, not {stride}")
+    if len(tokens) < 2:
+        raise UserError(f"A text to evaluate on needs at least two tokens, not {len(tokens)}")
+    length = min(context + 1, len(tokens))
+    last = len(tokens) - length
+    starts = torch.tensor([*range(0, last, stride), last])
+    ends = starts + length
+    scored_before = torch.cat([starts[:1] + 1, ends[:-1]])
+    return tokens[starts[:, None] + torch.arange(length)], scored_before - starts - 1
+
+
+class CausalSubject(Subject):
+    """A causal language model on windows of a text; the output head stays as it is.
+
+    Parameters
+    ----------
+    name : str
+        As it stands in records.
+    module : nn.Module
+        A causal language model of transformers.
+    windows, first_scored : Tensor
+        As :func:`sliding_windows` gives them.
+    calibration : Tensor
+        (N, length) int64: windows of another text.
+    bytes_as_tokens : bool
+        Whether a token is a byte: decides the measures.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        module: nn.Module,
+        windows: Tensor,
+        first_scored: Tensor,
+        calibration: Tensor,
+        *,
+        bytes_as_tokens: bool = False,
+    ) -> None:
+        head = module.get_output_embeddings() if hasattr(module, "get_output_embeddings") else None
+        super().__init__(name, module, [head] if isinstance(head, nn.Module) else [])
+        self.windows, self.first_scored = windows, first_scored
+        self.calibration = calibration[:CALIBRATION_WINDOWS]
+        self.measures = BYTE_MEASURES if bytes_as_tokens else TOKEN_MEASURES
+        unit = "bytes" if bytes_as_tokens else "tokens"
+        self.items = f"windows of {windows.shape[1] - 1} {unit}"
+
+    def statistics(self, outputs: Outputs, reference: Outputs) -> dict[str, Statistic]:
+        """Cross-entropy (or its power of two) and accuracy; no reference is needed."""
+        loss, accuracy = self.measures
+        bits, hits, counts = (outputs[key] for key in ("bits", "hits", "counts"))
+        return {
+            loss.name: RatioOfSums(bits, counts, power_of_two=loss.name == "perplexity"),
+            accuracy.name: RatioOfSums(hits, counts),
+        }
+
+    def _batches(self, windows: Tensor) -> tuple[Tensor, ...]:
+        return windows.split(max(1, BATCH_TOKENS // windows.shape[1]))
+
+    def _run_calibration(self) -> None:
+        for batch in self._batches(self.calibration):
+            self.module(input_ids=batch)
+
+    def _run_evaluation(self) -> Outputs:
+        parts = [
+            self._score(batch, first)
+            for batch, first in zip(
+                self._batches(self.windows),
+                self.first_scored.split(len(self._batches(self.windows)[0])),
+                strict=True,
+            )
+        ]
+        bits, hits, counts = (torch.cat(each) for each in zip(*parts, strict=True))
+        return {"bits": bits, "hits": hits, "counts": counts}
+
+    def _score(self, windows: Tensor, first: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Bits, right guesses and scored targets of each window; three times (batch,) float64."""
+        logits = self.module(input_ids=windows[:, :-1]).logits.float()
+        targets = windows[:, 1:]
+        scored = torch.arange(targets.shape[1]) >= first[:, None]
+        losses = nn.functional.cross_entropy(logits.transpose(1, 2), targets, reduction="none")
+        hits = (logits.argmax(-1) == targets) & scored
+        bits = (losses.double() * scored).sum(1) / math.log(2)
+        return bits, hits.sum(1).double(), scored.sum(1).double()

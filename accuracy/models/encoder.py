@@ -1,0 +1,81 @@
+"""Sentence encoders: do embeddings of texts keep their similarities and their neighbours?"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from halfbyte.accuracy.models.subject import Measure, Outputs, Subject
+from halfbyte.accuracy.statistics import PairCorrelation, RatioOfSums, Statistic
+from halfbyte.accuracy.texts import docstrings, longer_docstrings
+
+__all__ = ["EncoderSubject"]
+
+# Beyond this many tokens the MiniLM release cuts texts off (its sentence_bert_config.json).
+MAX_TOKENS = 256
+BATCH = 64
+
+
+class EncoderSubject(Subject):
+    """An encoder whose embedding is the mean over its last hidden states.
+
+    Fidelity is the correlation of all pairwise cosine similarities with the unquantised model's;
+    agreement, the share of texts whose nearest neighbour stays the same.
+    """
+
+    measures = (
+        Measure("fidelity", "fidelity of sentence embeddings", "correlation", True),
+        Measure("neighbour_agreement", "nearest neighbours kept", "share", True),
+    )
+    items = "texts"
+
+    def __init__(
+        self, name: str, module: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
+    ) -> None:
+        pooler = getattr(module, "pooler", None)  # embeddings do not go through it
+        super().__init__(name, module, [pooler] if isinstance(pooler, nn.Module) else [])
+        self.tokenizer = tokenizer
+
+    @torch.inference_mode()
+    def embed(self, texts: Sequence[str]) -> Tensor:
+        """Mean over tokens, then unit length; (len(texts), D) float32."""
+        # Texts of like length share a batch: less padding.
+        order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
+        embeddings: list[Tensor] = [torch.empty(0)] * len(texts)
+        for start in range(0, len(order), BATCH):
+            chosen = order[start : start + BATCH]
+            tokens = self.tokenizer(
+                [texts[index] for index in chosen],
+                padding=True,
+                truncation=True,
+                max_length=MAX_TOKENS,
+                return_tensors="pt",
+            )
+            hidden = self.module(**tokens).last_hidden_state  # (batch, tokens, D)
+            mask = tokens["attention_mask"].unsqueeze(-1).float()
+            mean = (hidden * mask).sum(1) / mask.sum(1)
+            for index, row in zip(chosen, nn.functional.normalize(mean, dim=1), strict=True):
+                embeddings[index] = row
+        return torch.stack(embeddings)
+
+    def statistics(self, outputs: Outputs, reference: Outputs) -> dict[str, Statistic]:
+        """Fidelity and agreement of the embeddings."""
+        ours, theirs = outputs["embeddings"], reference["embeddings"]
+        kept = (_neighbours(ours) == _neighbours(theirs)).double()
+        return {
+            "fidelity": PairCorrelation(ours, theirs),
+            "neighbour_agreement": RatioOfSums(kept, torch.ones_like(kept)),
+        }
+
+    def _run_calibration(self) -> None:
+        self.embed(longer_docstrings())
+
+    def _run_evaluation(self) -> Outputs:
+        return {"embeddings": self.embed(docstrings())}
+
+
+def _neighbours(embeddings: Tensor) -> Tensor:
+    """Index of each row's nearest other row; (N,) int64."""
+    rows = embeddings.double()
+    return (rows @ rows.T).fill_diagonal_(-torch.inf).argmax(1)

@@ -1,0 +1,168 @@
+"""Which model is meant: a built-in one, a directory in Hugging Face layout, or a hub name.
+
+Nothing here imports PyTorch: whether a result is known already is told from digests alone.
+"""
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from halfbyte.accuracy import minilm
+from halfbyte.accuracy.bytelm import CHECKPOINT, held_out_text
+from halfbyte.accuracy.texts import digest, docstrings, read_text
+from halfbyte.base import UserError
+
+if TYPE_CHECKING:
+    from halfbyte.accuracy.models.subject import Subject
+
+__all__ = ["BUILT_IN", "DEFAULT_CONTEXT", "ModelReference", "find_model", "open_model"]
+
+BUILT_IN = ("minilm", "bytelm")
+DEFAULT_CONTEXT = 512  # tokens
+_HUB_NAME = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}")
+_TOKENIZERS = (
+    "tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model"
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ModelReference:
+    """A model that was found, and the text to judge it on.
+
+    Parameters
+    ----------
+    name : str
+        For records: a built-in name, the directory's name, or the hub's.
+    folder : Path
+        Directory in Hugging Face layout.
+    kind : str
+        ``causal``, ``bytes`` (causal, on bytes) or ``encoder``.
+    text : str
+        What causal models read: ``docstrings``, ``wikitext2``, ``held-out``, or a file.
+    context : int
+        Tokens that a causal model sees at a time.
+    """
+
+    name: str
+    folder: Path
+    kind: str
+    text: str
+    context: int = DEFAULT_CONTEXT
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Digests of weights and text: what results depend on, for keys and records."""
+        return {
+            "model_sha256": _digest_of(self.folder),
+            "text": "docstrings" if self.kind == "encoder" else self.text,
+            "text_sha256": self._text_digest(),
+            "context": None if self.kind == "encoder" else self.context,
+        }
+
+    def open(self) -> "Subject":
+        """The model in memory with its texts. Takes seconds, and imports PyTorch."""
+        from halfbyte.accuracy.models.loading import open_subject
+
+        return open_subject(self)
+
+    def _text_digest(self) -> str:
+        if self.kind == "bytes":
+            return held_out_text().sha256
+        return digest(docstrings() if self.kind == "encoder" else [read_text(self.text)])
+
+
+def find_model(
+    reference: str, *, text: str | None = None, context: int | None = None
+) -> ModelReference:
+    """The model that ``reference`` names: ``minilm``, ``bytelm``, a directory or a hub name.
+
+    ``text`` (``docstrings``, ``wikitext2`` or a file) and ``context`` are for causal models of
+    Hugging Face.
+
+    Raises
+    ------
+    UserError
+        There is no such model, it lacks a part, or the option does not fit it.
+    """
+    if context is not None and not 2 <= context <= 131072:
+        raise UserError(f"Context must be 2 to 131072 tokens, not {context}")
+    if reference in BUILT_IN:
+        if text is not None or context is not None:
+            raise UserError(f"{reference} has a text and context of its own")
+        if reference == "minilm":
+            folder = minilm.verify(minilm.locate())
+            return ModelReference(minilm.NAME, folder, "encoder", "docstrings")
+        return ModelReference("bytelm", CHECKPOINT, "bytes", "held-out", 256)
+    folder = _folder_of(reference)
+    kind = _kind_of(folder)
+    if kind == "encoder" and (text is not None or context is not None):
+        raise UserError(f"{reference} is an encoder: text and context are for causal models")
+    name = folder.name if Path(reference).exists() else reference
+    return ModelReference(name, folder, kind, text or "docstrings", context or DEFAULT_CONTEXT)
+
+
+def open_model(reference: str) -> "Subject":
+    """The model in memory: :func:`find_model` and :meth:`ModelReference.open`."""
+    return find_model(reference).open()
+
+
+def _folder_of(reference: str) -> Path:
+    path = Path(reference).expanduser()
+    if path.is_dir():
+        return path.resolve()
+    if path.exists() or not _HUB_NAME.fullmatch(reference):
+        raise UserError(
+            f"{reference[:200]!r} is no model: give {', '.join(BUILT_IN)}, a directory with "
+            "config.json and model.safetensors, or a hub name such as facebook/opt-125m"
+        )
+    return _from_hub(reference)
+
+
+def _from_hub(name: str) -> Path:
+    from huggingface_hub import snapshot_download
+
+    wanted = ["*.json", "*.safetensors", "*.model", "*.txt"]
+    try:
+        return Path(snapshot_download(name, allow_patterns=wanted))
+    except Exception as error:  # the hub's many errors: network, access, no such repository
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(
+            f"{name} is neither a directory here nor to be had from the hub: {reason[:200]}"
+        ) from error
+
+
+def _kind_of(folder: Path) -> str:
+    """Checks that all parts are there, and tells causal models from encoders."""
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{folder} is no model directory: config.json is missing") from None
+    except (ValueError, OSError) as error:
+        raise UserError(f"{folder / 'config.json'} cannot be read: {error}") from error
+    if not isinstance(config, dict):
+        raise UserError(f"{folder / 'config.json'} must hold a mapping")
+    if not list(folder.glob("*.safetensors")):
+        raise UserError(
+            f"{folder} has no *.safetensors weights; other kinds are not read, for pickled weights "
+            "can run code: convert them with transformers' save_pretrained"
+        )
+    if not any((folder / name).is_file() for name in _TOKENIZERS):
+        raise UserError(f"{folder} has no tokenizer: {', '.join(_TOKENIZERS)} are all missing")
+    names = config.get("architectures") or []
+    return (
+        "causal"
+        if any(str(name).endswith(("CausalLM", "LMHeadModel")) for name in names)
+        else ("encoder")
+    )
+
+
+def _digest_of(folder: Path) -> str:
+    """SHA-256 (hex) of everything in the folder that decides what the model computes."""
+    total = hashlib.sha256()
+    for path in sorted([*folder.glob("*.json"), *folder.glob("*.safetensors")]):
+        total.update(f"{path.name}\0".encode())
+        with path.open("rb") as file:
+            total.update(hashlib.file_digest(file, "sha256").digest())
+    return total.hexdigest()

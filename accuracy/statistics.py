@@ -1,0 +1,148 @@
+"""Certainty of figures of merit: the paired bootstrap over the items of an evaluation text.
+
+All formats are resampled with the same seeded draws of items (texts, windows), so what items have
+in common cancels in a difference (Efron and Tibshirani, "An Introduction to the Bootstrap", 1993).
+"""
+
+import math
+from dataclasses import dataclass
+from functools import cache
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+__all__ = [
+    "LEVEL",
+    "REPLICATES",
+    "Estimate",
+    "PairCorrelation",
+    "RatioOfSums",
+    "Statistic",
+    "estimate",
+    "interval",
+    "is_resolved",
+    "worsening",
+]
+
+REPLICATES = 2000
+SEED = 20240501
+LEVEL = 0.95  # of every interval
+
+
+class Statistic(Protocol):
+    """A figure of merit as a function of how often each item is drawn."""
+
+    @property
+    def count(self) -> int:
+        """Number of items."""
+        ...
+
+    def at(self, multiplicities: Tensor) -> Tensor:
+        """multiplicities: (B, count) float64. Returns (B,) float64."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class RatioOfSums:
+    """Sum of ``numerators`` over sum of ``denominators``, or 2 to that power, both (N,) float64."""
+
+    numerators: Tensor
+    denominators: Tensor
+    power_of_two: bool = False
+
+    @property
+    def count(self) -> int:
+        """Number of items."""
+        return len(self.numerators)
+
+    def at(self, multiplicities: Tensor) -> Tensor:
+        """multiplicities: (B, N) float64. Returns (B,) float64."""
+        ratio = (multiplicities @ self.numerators) / (multiplicities @ self.denominators)
+        return ratio.exp2() if self.power_of_two else ratio
+
+
+class PairCorrelation:
+    """Pearson correlation of all pairwise cosine similarities of two sets of embeddings.
+
+    Parameters
+    ----------
+    ours, theirs : Tensor
+        (N, D) with rows of unit length, N at least 4.
+
+    A pair of two draws of one item is no pair: its similarity is 1 whatever the format.
+    """
+
+    def __init__(self, ours: Tensor, theirs: Tensor) -> None:
+        if ours.shape != theirs.shape or ours.ndim != 2 or len(ours) < 4:
+            raise ValueError(
+                f"Embeddings must be two (N, D) sets, N >= 4, not {tuple(ours.shape)} and "
+                f"{tuple(theirs.shape)}"
+            )
+        x, y = (_similarities(each) for each in (ours, theirs))  # (N, N), diagonal 0
+        self._sums = (x, y, x * x, y * y, x * y)
+
+    @property
+    def count(self) -> int:
+        """Number of items."""
+        return len(self._sums[0])
+
+    def at(self, multiplicities: Tensor) -> Tensor:
+        """multiplicities: (B, N) float64. Returns (B,) float64."""
+        drawn = multiplicities
+        pairs = drawn.sum(1).square() - drawn.square().sum(1)
+        x, y, xx, yy, xy = (((drawn @ each) * drawn).sum(1) / pairs for each in self._sums)
+        return (xy - x * y) / ((xx - x * x) * (yy - y * y)).sqrt()
+
+
+def _similarities(embeddings: Tensor) -> Tensor:
+    rows = embeddings.double()
+    return (rows @ rows.T).fill_diagonal_(0)
+
+
+@cache
+def _draws(count: int) -> Tensor:
+    """(REPLICATES, count) float64: the draws that all formats share."""
+    source = np.random.default_rng(SEED)
+    return torch.from_numpy(
+        source.multinomial(count, np.full(count, 1 / count), REPLICATES).astype(np.float64)
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """A figure on all items, and on each of the seeded resamples of them."""
+
+    value: float
+    replicates: np.ndarray
+    """(REPLICATES,) float64."""
+
+
+def estimate(statistic: Statistic) -> Estimate:
+    """The statistic with its bootstrap replicates."""
+    value = statistic.at(torch.ones(1, statistic.count, dtype=torch.float64))
+    return Estimate(float(value), statistic.at(_draws(statistic.count)).numpy())
+
+
+def interval(replicates: np.ndarray) -> tuple[float, float]:
+    """The central 95 % of the replicates."""
+    low, high = np.quantile(replicates, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
+
+
+def worsening(quantized: Estimate, baseline: Estimate, *, higher_is_better: bool) -> Estimate:
+    """Relative loss against the baseline, item for item the same; positive is worse."""
+    sign = -1.0 if higher_is_better else 1.0
+    if baseline.value == 0 or not math.isfinite(baseline.value):
+        raise ValueError(f"A relative loss needs a finite baseline, not {baseline.value}")
+    return Estimate(
+        sign * (quantized.value / baseline.value - 1),
+        sign * (quantized.replicates / baseline.replicates - 1),
+    )
+
+
+def is_resolved(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether the 95 % interval of the paired difference of two sets of replicates excludes 0."""
+    low, high = interval(one - other)
+    return low > 0 or high < 0
