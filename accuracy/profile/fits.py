@@ -98,17 +98,18 @@ class _Bins:
 
     @cached_property
     def weights(self) -> _Array:
-        return self.counts / self.counts.sum()
+        return np.asarray(self.counts / self.counts.sum())
 
     @cached_property
     def below(self) -> _Array:
         """Share of the values up to each bin's upper edge."""
-        return np.cumsum(self.weights)
+        return np.asarray(np.cumsum(self.weights))
 
     def quantiles(self) -> NDArray[np.float32]:
         probabilities = (np.arange(_QUANTILES) + 0.5) / _QUANTILES
         standard = self.means[np.searchsorted(self.below[:-1], probabilities)]
-        return (self.median + self.unit * standard).astype(np.float32)
+        values: NDArray[np.float32] = (self.median + self.unit * standard).astype(np.float32)
+        return values
 
     def distance(self, frozen: Any) -> float:
         """Kolmogorov-Smirnov distance to a distribution of the standardised values."""

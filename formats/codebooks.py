@@ -1,0 +1,317 @@
+"""How well a set of levels quantises blocks of a distribution, and the best sets there are.
+
+Blocks of ``n`` independent values are divided by their largest magnitude m, as the block quantiser
+does. One value of each block is then exactly +1 or -1; the others follow the parent below m. This
+mixture is computed by quadrature, not sampled: over m, whose distribution is F(m)^n, and over
+[-1, 1] in narrow cells.
+
+Errors are counted as they occur in the tensor, where a block weighs by m^2. This relative mean
+square error is what Dotzel et al. (2024) report, and minus its decibels are the SQNR.
+
+Sources: Lloyd, "Least squares quantization in PCM", 1982; Max, "Quantizing for minimum
+distortion", 1960; Chou, Lookabaugh and Gray, "Entropy-constrained vector quantization", 1989.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from halfbyte.formats.errors import FormatError
+from halfbyte.formats.model import Format
+from halfbyte.formats.quantile import DISTRIBUTIONS, MAX_NU
+
+__all__ = [
+    "MAX_BLOCK",
+    "MIN_NU",
+    "Blocks",
+    "EntropyCodebook",
+    "block_distribution",
+    "distance_to_optimum_db",
+    "entropy_constrained",
+    "levels_of",
+    "lloyd_max",
+    "relative_mse",
+]
+
+MIN_BLOCK, MAX_BLOCK = 2, 2**20
+# Student's t has no variance up to nu = 2, and so near it the quadrature no accuracy.
+MIN_NU = 2.01
+_CELLS = 1024  # a side; their width adds less than 0.001 dB to the error of 16 levels
+_JOINED = 4  # cells in one of those on which the optimum is searched
+_NODES = 128  # of the quadrature over m; four times as many change no error by 0.01 %
+_FAR_TAIL = 1e-12
+_MAX_ITERATIONS = 20_000
+_SETTLED = 1e-9  # greatest move of a level in the last iteration
+
+_Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Blocks:
+    """Values of blocks divided by their largest magnitude, as points with two weights.
+
+    Parameters
+    ----------
+    points : numpy array
+        (N,) float64, ascending, -1 to 1; both ends stand for the blocks' largest magnitudes.
+    share : numpy array
+        (N,) share of the values that lie there; sums to 1.
+    energy : numpy array
+        (N,) the same with each block weighted by its largest magnitude squared; sums to 1.
+    """
+
+    points: _Array
+    share: _Array
+    energy: _Array
+
+
+@dataclass(frozen=True, eq=False)
+class EntropyCodebook:
+    """Levels for codes that are stored entropy-coded.
+
+    Parameters
+    ----------
+    levels : numpy array
+        Ascending; the encoder trades a level's distance for the length of its code word.
+    entropy : float
+        Bits a code, by that encoder.
+    relative_mse : float
+        By that encoder, as :func:`relative_mse` counts it.
+    """
+
+    levels: _Array
+    entropy: float
+    relative_mse: float
+
+
+@lru_cache(maxsize=32)
+def block_distribution(distribution: str, nu: float | None = None, block: int = 128) -> Blocks:
+    """What a block quantiser's levels have to represent.
+
+    Parameters
+    ----------
+    distribution : str
+        ``normal`` or ``student_t``.
+    nu : float, optional
+        Degrees of freedom, for ``student_t`` only; at least :data:`MIN_NU`.
+    block : int
+        Values that share a scale, 2 to 2^20.
+
+    Raises
+    ------
+    FormatError
+        A parameter is out of range.
+    """
+    parent = _parent(distribution, nu)
+    if type(block) is not int or not MIN_BLOCK <= block <= MAX_BLOCK:
+        raise FormatError(f"block must be {MIN_BLOCK} to {MAX_BLOCK}, not {block!r:.60}")
+    edges = np.linspace(0.0, 1.0, _CELLS + 1)
+    maxima, probabilities, energies = _largest_magnitudes(parent, nu, block)
+    # (nodes, cells + 1): how many of a block's other magnitudes lie below an edge, given m.
+    below = 2 * parent.cdf(np.outer(maxima, edges)) - 1
+    mass = np.diff(below, axis=1) / below[:, -1:]
+    middles = (edges[1:] + edges[:-1]) / 2
+    points = np.concatenate([[-1.0], -middles[::-1], middles, [1.0]])
+    return Blocks(
+        points, _both_sides(probabilities @ mass, block), _both_sides(energies @ mass, block)
+    )
+
+
+def _parent(distribution: str, nu: float | None) -> Any:
+    if distribution not in DISTRIBUTIONS:
+        raise FormatError(
+            f"Distribution must be {' or '.join(DISTRIBUTIONS)}, not {distribution!r:.60}"
+        )
+    if (distribution == "student_t") != (nu is not None):
+        raise FormatError("'nu' belongs to the student_t distribution, and to no other")
+    if nu is None:
+        return stats.norm()
+    if not MIN_NU <= nu <= MAX_NU:
+        raise FormatError(
+            f"nu must be {MIN_NU} to {MAX_NU:g}, not {nu}: up to 2, Student's t has no variance "
+            "and no codebook a least error"
+        )
+    return stats.t(nu)
+
+
+def _largest_magnitudes(parent: Any, nu: float | None, block: int) -> tuple[_Array, _Array, _Array]:
+    """Nodes m of the quadrature, their probabilities, and these times m^2; both sum to 1.
+
+    F(m)^n is uniform on (0, 1). Its distance s^k from 1, with k = nu / (nu - 2), keeps m^2 times
+    the density of s finite where s goes to 0.
+    """
+    nodes, weights = np.polynomial.legendre.leggauss(_NODES)
+    power = 1.0 if nu is None else nu / (nu - 2)
+    s = (nodes + 1) / 2
+    upper_tail = -np.expm1(np.log1p(-(s**power)) / block) / 2
+    maxima = parent.isf(np.maximum(upper_tail, _FAR_TAIL))
+    if nu is not None:  # the tail is a power law where scipy's quantile gives out
+        maxima *= (np.clip(upper_tail, 1e-290, _FAR_TAIL) / _FAR_TAIL) ** (-1 / nu)
+    probabilities = weights * s ** (power - 1)
+    # Divided by the greatest first, so that squares stay finite for the heaviest tails.
+    logs = np.log(weights) + (power - 1) * np.log(s) + 2 * np.log(maxima)
+    energies = np.exp(logs - logs.max())
+    return maxima, probabilities / probabilities.sum(), energies / energies.sum()
+
+
+def _both_sides(mass: _Array, block: int) -> _Array:
+    """(cells,) for magnitudes of the others to (2 cells + 2,) with signs and the largest."""
+    half = mass * (block - 1) / block / 2
+    return np.concatenate([[0.5 / block], half[::-1], half, [0.5 / block]])
+
+
+def levels_of(fmt: Format) -> _Array:
+    """The distinct values as the block quantiser uses them, ascending: the highest one is 1."""
+    return np.unique([float(value / fmt.max_value) for value in fmt.values])
+
+
+def _nearest(levels: _Array, points: _Array) -> NDArray[np.intp]:
+    return np.searchsorted((levels[1:] + levels[:-1]) / 2, points)
+
+
+def relative_mse(levels: Sequence[float] | _Array, blocks: Blocks) -> float:
+    """Mean square error over mean square, each value going to the nearest of ``levels``."""
+    ascending = np.unique(np.asarray(levels, dtype=np.float64))
+    errors = blocks.points - ascending[_nearest(ascending, blocks.points)]
+    return float(blocks.energy @ errors**2) / _mean_square(blocks)
+
+
+def _mean_square(blocks: Blocks) -> float:
+    return float(blocks.energy @ blocks.points**2)
+
+
+def distance_to_optimum_db(
+    fmt: Format, distribution: str, nu: float | None = None, block: int = 128
+) -> float:
+    """SQNR that ``fmt`` loses to the best codebook of as many levels, in dB; at least 0.
+
+    The best one is :func:`lloyd_max` with all levels free. Parameters and errors are those of
+    :func:`block_distribution`.
+    """
+    blocks = block_distribution(distribution, nu, block)
+    best = relative_mse(_optimum(distribution, nu, block, 2**fmt.bits), blocks)
+    return 10 * math.log10(relative_mse(levels_of(fmt), blocks) / best)
+
+
+@lru_cache(maxsize=32)
+def _optimum(distribution: str, nu: float | None, block: int, count: int) -> _Array:
+    return lloyd_max(block_distribution(distribution, nu, block), count)
+
+
+def lloyd_max(blocks: Blocks, count: int = 16, *, pinned: bool = False) -> _Array:
+    """The ``count`` levels of least mean square error, ascending.
+
+    Exact on cells four times as wide, by dynamic programming, and refined from there by Lloyd's
+    iteration. ``pinned`` holds the highest level at 1: a quantiser that scales by
+    ``absmax / max(values)`` cannot do otherwise.
+    """
+    return _settle(_best_on_wide_cells(blocks, count, pinned), blocks, pinned)
+
+
+def _best_on_wide_cells(blocks: Blocks, count: int, pinned: bool) -> _Array:
+    """Optimal levels where neighbouring points stay together; their cells are intervals.
+
+    The two ends, where the largest magnitudes lie, stay points of their own.
+    """
+    starts = np.concatenate([[0], np.arange(1, len(blocks.points) - 1, _JOINED)])
+    starts = np.append(starts, len(blocks.points) - 1)
+    mass, moment, square = (
+        np.concatenate([[0.0], np.cumsum(np.add.reduceat(blocks.energy * power, starts))])
+        for power in (np.ones_like(blocks.points), blocks.points, blocks.points**2)
+    )
+    m, p, q = (each[None, :] - each[:, None] for each in (mass, moment, square))
+    is_cell = np.triu(np.ones_like(m, dtype=bool), k=1)
+    means = p / np.where(m > 0, m, 1.0)
+    errors = np.where(is_cell, q - means * p, np.inf)  # [first, end) with its mean as level
+    last = np.where(is_cell, q - 2 * p + m, np.inf) if pinned else errors  # with 1 as level
+    least, origins = errors[0], []
+    for step in range(1, count):
+        total = least[:, None] + (last if step == count - 1 else errors)
+        origins.append(total.argmin(axis=0))
+        least = total.min(axis=0)
+    cuts = [len(starts)]
+    for origin in reversed(origins):
+        cuts.append(int(origin[cuts[-1]]))
+    cuts = [0, *reversed(cuts)]
+    levels = means[cuts[:-1], cuts[1:]]
+    return np.append(levels[:-1], 1.0) if pinned else levels
+
+
+def _settle(levels: _Array, blocks: Blocks, pinned: bool) -> _Array:
+    """Lloyd's iteration: every level to the mean of the points nearest to it, until none moves."""
+    mass = np.concatenate([[0.0], np.cumsum(blocks.energy)])
+    moment = np.concatenate([[0.0], np.cumsum(blocks.energy * blocks.points)])
+    for _ in range(_MAX_ITERATIONS):
+        inner = np.searchsorted(blocks.points, (levels[1:] + levels[:-1]) / 2)
+        cuts = np.concatenate([[0], inner, [len(blocks.points)]])
+        shares = np.diff(mass[cuts])
+        means = np.diff(moment[cuts]) / np.where(shares > 0, shares, 1.0)
+        moved = np.where(shares > 0, means, levels)
+        if pinned:
+            moved[-1] = 1.0
+        settled = np.abs(moved - levels).max() < _SETTLED
+        levels = moved
+        if settled:
+            break
+    return levels
+
+
+def entropy_constrained(
+    blocks: Blocks, count: int = 16, *, entropy: float = 3.5, pinned: bool = False
+) -> EntropyCodebook:
+    """At most ``count`` levels of least mean square error whose codes have ``entropy`` bits.
+
+    Levels that the trade leaves without values are dropped. ``pinned`` is as in
+    :func:`lloyd_max`, whose levels come back if they need no more than ``entropy`` bits.
+
+    Raises
+    ------
+    FormatError
+        ``entropy`` is not from 1 to log2(count).
+    """
+    if not 1 <= entropy <= math.log2(count):
+        raise FormatError(f"entropy must be 1 to {math.log2(count):g} bits, not {entropy}")
+    start = lloyd_max(blocks, count, pinned=pinned)
+    best = _trade(start, blocks, 0.0, pinned)
+    if best.entropy <= entropy:
+        return best
+    # The price of a bit, in mean square error: between next to nothing and all of it.
+    low, high = math.log(1e-9), math.log(_mean_square(blocks))
+    for _ in range(24):
+        middle = (low + high) / 2
+        best = _trade(start, blocks, math.exp(middle), pinned)
+        low, high = (low, middle) if best.entropy <= entropy else (middle, high)
+    return _trade(start, blocks, math.exp(high), pinned)
+
+
+def _trade(levels: _Array, blocks: Blocks, price: float, pinned: bool) -> EntropyCodebook:
+    """Alternate encoder, code lengths and levels for error plus ``price`` times bits."""
+    lengths = np.full(len(levels), math.log2(len(levels)))
+    rates = price * blocks.share / np.maximum(blocks.energy, 1e-300)
+    previous = math.inf
+    for _ in range(_MAX_ITERATIONS):
+        costs = (blocks.points[:, None] - levels) ** 2 + rates[:, None] * lengths  # (N, levels)
+        choice = costs.argmin(axis=1)
+        used = np.bincount(choice, blocks.share, len(levels)) > 0
+        used[-1] |= pinned
+        names = np.cumsum(used) - 1
+        choice, levels = names[choice], levels[used]
+        shares = np.bincount(choice, blocks.share, len(levels))
+        energies = np.bincount(choice, blocks.energy, len(levels))
+        means = np.bincount(choice, blocks.energy * blocks.points, len(levels))
+        levels = np.where(energies > 0, means / np.maximum(energies, 1e-300), levels)
+        if pinned:
+            levels[-1] = 1.0
+        lengths = -np.log2(np.maximum(shares, 1e-300))
+        entropy = float(shares @ lengths)
+        error = float(blocks.energy @ (blocks.points - levels[choice]) ** 2)
+        if previous - (error + price * entropy) < 1e-9 * error:
+            break
+        previous = error + price * entropy
+    return EntropyCodebook(levels, entropy, error / _mean_square(blocks))
