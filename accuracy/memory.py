@@ -1,0 +1,94 @@
+"""How much memory there is to work with, so that too little is said before, not found out.
+
+Linux tells: ``MemAvailable`` in ``/proc/meminfo`` (proc(5)), and the limits of the control groups
+that the process is in, version 2 (``memory.max``) and version 1 (``memory.limit_in_bytes``). What a
+group has cached of files counts as used there but can be had back, so it is added.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from halfbyte.base import UserError
+
+__all__ = ["available_memory", "check_memory", "readable_size"]
+
+_UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
+# Version: mount below /sys/fs/cgroup, limit, usage, and the reclaimable part in memory.stat.
+_GROUP_FILES = {
+    2: ("memory.max", "memory.current", "inactive_file"),
+    1: ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+}
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _integer(path: Path) -> int | None:
+    text = _text(path).strip()
+    return int(text) if text.isdecimal() else None  # "max" where there is no limit
+
+
+def _field(path: Path, pattern: str) -> int | None:
+    match = re.search(pattern, _text(path), re.MULTILINE)
+    return int(match[1]) if match else None
+
+
+def _groups(root: Path) -> Iterator[tuple[int, Path]]:
+    """Version and folder of every group that limits this process, from its own up to the root.
+
+    In a container the path may be that of the host, where only its last folders or none exist.
+    """
+    for line in _text(root / "proc/self/cgroup").splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controllers not in ("", "memory") and "memory" not in controllers.split(","):
+            continue
+        mount = root / "sys/fs/cgroup"
+        version = 1 if controllers else 2
+        top = mount / "memory" if version == 1 else mount
+        group = top / path.lstrip("/")
+        yield version, top
+        while group != top and top in group.parents:
+            yield version, group
+            group = group.parent
+
+
+def _group_room(version: int, folder: Path) -> int | None:
+    limit_name, usage_name, cached_name = _GROUP_FILES[version]
+    limit, usage = _integer(folder / limit_name), _integer(folder / usage_name)
+    if limit is None or usage is None:
+        return None
+    cached = _field(folder / "memory.stat", rf"^{cached_name} (\d+)$") or 0
+    return max(0, limit - usage + cached)
+
+
+def available_memory(root: Path = Path("/")) -> int | None:
+    """Bytes that this process can still take without swapping; None where the system does not say.
+
+    ``root`` is where ``proc`` and ``sys`` are found.
+    """
+    kilobytes = _field(root / "proc/meminfo", r"^MemAvailable:\s+(\d+) kB$")
+    rooms = [_group_room(version, folder) for version, folder in _groups(root)]
+    rooms.append(None if kilobytes is None else 1024 * kilobytes)
+    return min((room for room in rooms if room is not None), default=None)
+
+
+def readable_size(count: int) -> str:
+    """``1536`` as ``1.5 KiB``."""
+    power = min(max(0, (count.bit_length() - 1) // 10), len(_UNITS) - 1)
+    return f"{count / 1024**power:.{1 if power else 0}f} {_UNITS[power]}"
+
+
+def check_memory(needed_bytes: int, what: str) -> None:
+    """Raise UserError if ``what``, as a sentence begins, needs more memory than is available."""
+    available = available_memory()
+    if available is not None and needed_bytes > available:
+        raise UserError(
+            f"{what} needs about {readable_size(needed_bytes)} of memory, but only "
+            f"{readable_size(available)} is available; close other programs, raise the limit, "
+            "or take a smaller model"
+        )
