@@ -1,0 +1,313 @@
+"""safetensors files, read and written piece by piece.
+
+A file is eight bytes with the header's length, the header in JSON (name, dtype, shape and place of
+each tensor), and the data (https://github.com/huggingface/safetensors, "Format"). The data is read
+with plain reads, not mapped into memory as the safetensors package does: mapped pages count as
+resident while they are used, and a file that shrinks under a mapping ends the process. Pieces are
+written in place, so that neither side needs room for a tensor, let alone a file.
+"""
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Self, TypeGuard
+
+import torch
+from torch import Tensor
+
+from halfbyte.base import UserError
+
+__all__ = ["FLOATING", "StoredTensor", "TensorFile", "TensorFileWriter"]
+
+MAX_HEADER = 100_000_000  # bytes; the limit of the safetensors package
+METADATA = "__metadata__"
+_LENGTH_BYTES = 8
+_COPY_BYTES = 1 << 24
+
+FLOATING = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+}
+"""Types that hold plain numbers; an FP8 tensor means nothing without its scales."""
+
+_TORCH = FLOATING | {
+    "BOOL": torch.bool,
+    "U8": torch.uint8,
+    "I8": torch.int8,
+    "I16": torch.int16,
+    "I32": torch.int32,
+    "I64": torch.int64,
+}
+_BITS = {name: 8 * dtype.itemsize for name, dtype in _TORCH.items()} | {
+    "F4": 4,
+    "F6_E2M3": 6,
+    "F6_E3M2": 6,
+    "F8_E4M3": 8,
+    "F8_E4M3FNUZ": 8,
+    "F8_E5M2": 8,
+    "F8_E5M2FNUZ": 8,
+    "F8_E8M0": 8,
+    "U16": 16,
+    "U32": 32,
+    "U64": 64,
+    "C64": 64,
+}
+
+
+def _corrupt(file: Path, what: str) -> UserError:
+    return UserError(f"{file} is no valid safetensors file: {what}; fetch or save it again")
+
+
+@dataclass(frozen=True)
+class StoredTensor:
+    """A tensor in a file: everything but its data.
+
+    Parameters
+    ----------
+    name : str
+        As in the model's state dictionary.
+    file : Path
+        Where it is.
+    dtype : str
+        In the words of safetensors: ``BF16``, ``F32``, ``U8`` and so on.
+    shape : tuple of int
+    start : int
+        Byte of the file at which its data begins.
+    """
+
+    name: str
+    file: Path
+    dtype: str
+    shape: tuple[int, ...]
+    start: int
+
+    @property
+    def elements(self) -> int:
+        """Number of elements."""
+        return math.prod(self.shape)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of the data in the file."""
+        return self.elements * _BITS[self.dtype] // 8
+
+    @property
+    def torch_dtype(self) -> torch.dtype:
+        """The type in PyTorch; UserError where there is none here."""
+        if self.dtype not in _TORCH:
+            raise UserError(f"Tensor {self.name} in {self.file} has type {self.dtype}, not read")
+        return _TORCH[self.dtype]
+
+    def read(self, first: int = 0, last: int | None = None) -> Tensor:
+        """Rows ``first`` up to ``last`` (excluded) of the first dimension; all if not given.
+
+        A tensor without dimensions is read whole. Raises UserError if the file was cut off.
+        """
+        dtype = self.torch_dtype
+        if not self.shape:
+            return self._read_bytes(0, self.bytes).view(dtype).reshape(())
+        rows, *rest = self.shape
+        last = rows if last is None else last
+        stride = self.bytes // rows if rows else 0
+        data = self._read_bytes(first * stride, (last - first) * stride)
+        return data.view(dtype).reshape(last - first, *rest)
+
+    def _read_bytes(self, offset: int, count: int) -> Tensor:
+        data = torch.empty(count, dtype=torch.uint8)
+        with self.file.open("rb", buffering=0) as file:
+            file.seek(self.start + offset)
+            _fill(file, _view(data), self.file)
+        return data
+
+    def copy_to(self, writer: "TensorFileWriter") -> None:
+        """Append the data, whatever its type, to the tensor of this name in another file."""
+        for offset in range(0, self.bytes, _COPY_BYTES):
+            count = min(_COPY_BYTES, self.bytes - offset)
+            writer.append(self.name, self._read_bytes(offset, count))
+
+
+def _view(data: Tensor) -> memoryview:
+    """The memory of a uint8 tensor, to read from or into."""
+    array: Any = data.numpy()
+    return memoryview(array)
+
+
+def _fill(file: Any, view: memoryview, path: Path) -> None:
+    """Read until ``view`` is full: one call may give less, at most 2 GiB on Linux."""
+    while len(view):
+        count = file.readinto(view)
+        if not count:
+            raise _corrupt(path, "it ends before its data does")
+        view = view[count:]
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name occurs twice")
+    return found
+
+
+def _read_header(path: Path) -> tuple[dict[str, Any], int]:
+    """The header, and the byte at which the data begins."""
+    with path.open("rb") as file:
+        prefix = file.read(_LENGTH_BYTES)
+        length = int.from_bytes(prefix, "little")
+        room = path.stat().st_size - _LENGTH_BYTES
+        if len(prefix) < _LENGTH_BYTES or not 2 <= length <= min(room, MAX_HEADER):
+            raise _corrupt(path, "its header is cut off, or its first 8 bytes are no length")
+        raw = file.read(length)
+    try:
+        header = json.loads(raw.decode("utf-8"), object_pairs_hook=_unique)
+    except (ValueError, RecursionError) as error:
+        raise _corrupt(path, f"its header cannot be read ({error})") from None
+    if not isinstance(header, dict):
+        raise _corrupt(path, "its header is no mapping")
+    return header, _LENGTH_BYTES + length
+
+
+def _are_sizes(value: object) -> TypeGuard[list[int]]:
+    return isinstance(value, list) and all(type(each) is int and each >= 0 for each in value)
+
+
+def _stored(path: Path, name: str, entry: Any, data_start: int) -> tuple[StoredTensor, int]:
+    """A tensor by its entry in the header, and the byte at which it ends."""
+    what = f"tensor {name[:200]!r}"
+    if not isinstance(entry, dict):
+        raise _corrupt(path, f"{what} has no description")
+    dtype, shape, offsets = (entry.get(key) for key in ("dtype", "shape", "data_offsets"))
+    if not isinstance(dtype, str) or dtype not in _BITS:
+        raise _corrupt(path, f"{what} has the unknown type {dtype!r:.40}")
+    if not _are_sizes(shape) or not _are_sizes(offsets) or len(offsets) != 2:
+        raise _corrupt(path, f"{what} needs a shape and two offsets")
+    begin, end = offsets
+    if math.prod(shape) * _BITS[dtype] != 8 * (end - begin):
+        raise _corrupt(path, f"{what} has {end - begin} bytes, which its shape and type do not fit")
+    return StoredTensor(name, path, dtype, tuple(shape), data_start + begin), data_start + end
+
+
+@dataclass(frozen=True)
+class TensorFile:
+    """A safetensors file whose header was read and found consistent with the file's size.
+
+    Parameters
+    ----------
+    path : Path
+    tensors : dict
+        Name to :class:`StoredTensor`, in the order of the data.
+    metadata : dict
+        Text to text.
+    """
+
+    path: Path
+    tensors: dict[str, StoredTensor]
+    metadata: dict[str, str]
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Read the header, and no data.
+
+        Raises UserError for a file that is truncated or otherwise corrupt.
+        """
+        header, data_start = _read_header(path)
+        metadata = header.pop(METADATA, None) or {}
+        if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
+            raise _corrupt(path, "its metadata is not text")
+        found = [_stored(path, name, entry, data_start) for name, entry in header.items()]
+        found.sort(key=lambda each: (each[0].start, each[1]))
+        expected = data_start
+        for tensor, end in found:
+            if tensor.start != expected:
+                raise _corrupt(
+                    path, f"tensor {tensor.name[:200]!r} overlaps another or leaves a gap"
+                )
+            expected = end
+        if (size := path.stat().st_size) != expected:
+            raise _corrupt(path, f"it should have {expected} bytes, not {size}")
+        return cls(path, {tensor.name: tensor for tensor, _ in found}, metadata)
+
+
+class TensorFileWriter:
+    """Writes a safetensors file in pieces; the file appears under its name when it is complete.
+
+    A context manager. The pieces go to a hidden ``.NAME.partial`` beside it, which an error removes
+    and which the next attempt overwrites if the process was killed. One writer at a time.
+
+    Parameters
+    ----------
+    path : Path
+    layout : mapping
+        Tensor name to dtype (in the words of safetensors) and shape.
+    metadata : mapping
+        Text to text.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        layout: Mapping[str, tuple[str, tuple[int, ...]]],
+        metadata: Mapping[str, str],
+    ) -> None:
+        self.path = path
+        self._partial = path.with_name(f".{path.name}.partial")
+        self._next: dict[str, int] = {}
+        self._end: dict[str, int] = {}
+        self._header = self._lay_out(layout, metadata)
+
+    def _lay_out(
+        self, layout: Mapping[str, tuple[str, tuple[int, ...]]], metadata: Mapping[str, str]
+    ) -> bytes:
+        """Places every tensor, the widest types first: then each is aligned to its type."""
+        header: dict[str, Any] = {METADATA: dict(metadata)} if metadata else {}
+        places: dict[str, tuple[int, int]] = {}
+        position = 0
+        for name in sorted(layout, key=lambda name: -_BITS[layout[name][0]]):
+            dtype, shape = layout[name]
+            end = position + math.prod(shape) * _BITS[dtype] // 8
+            header[name] = {"dtype": dtype, "shape": shape, "data_offsets": (position, end)}
+            places[name] = (position, end)
+            position = end
+        raw = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+        raw += b" " * (-len(raw) % 8)
+        start = _LENGTH_BYTES + len(raw)
+        for name, (begin, end) in places.items():
+            self._next[name], self._end[name] = start + begin, start + end
+        return len(raw).to_bytes(_LENGTH_BYTES, "little") + raw
+
+    def __enter__(self) -> Self:
+        self._file: BinaryIO = self._partial.open("wb")
+        self._file.write(self._header)
+        return self
+
+    def append(self, name: str, data: Tensor) -> None:
+        """Write the next bytes of tensor ``name``: those of ``data``, in row-major order."""
+        raw = _view(data.contiguous().flatten().view(torch.uint8))
+        position = self._next[name]
+        assert position + len(raw) <= self._end[name], f"more data than {name} has room for"  # noqa: S101
+        self._file.seek(position)
+        self._file.write(raw)
+        self._next[name] = position + len(raw)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            if kind is None:
+                assert self._next == self._end, "a tensor was not written to its end"  # noqa: S101
+                self._file.flush()
+                # A later run takes the name as proof of the content, even after a power cut.
+                os.fsync(self._file.fileno())
+                self._file.close()
+                self._partial.replace(self.path)
+        finally:
+            self._file.close()
+            self._partial.unlink(missing_ok=True)
