@@ -1,27 +1,42 @@
-"""Block quantiser: codes, and one FP32 scale per block of the last dimension."""
+"""Block quantiser: codes, one scale per block of the last dimension, and optionally its sign.
 
+A format with a supernormal value is not symmetric. A mirrored block is negated before it is encoded
+and after it is decoded, so that the supernormal +8 of E2M1+SR serves as -8: to the hardware, its
+scale is negative.
+"""
+
+import enum
 from dataclasses import dataclass
-from fractions import Fraction
 
 import torch
 from torch import Tensor
 
-from halfbyte.base import UserError
 from halfbyte.formats import MAX_TERMS, Format
 from halfbyte.golden.checks import check_codes, check_float, check_integer
-from halfbyte.golden.codec import check_fp32_range, decode_integers, encode, nearest_fp32
+from halfbyte.golden.codec import check_fp32_range, decode, decode_integers, encode
+from halfbyte.golden.scales import ScaleFormat, block_scales, exact_tensor
 
-__all__ = ["DEFAULT_BLOCK", "Quantized", "quantize"]
+__all__ = [
+    "DEFAULT_BLOCK",
+    "Quantized",
+    "SupernormalSign",
+    "check_clip",
+    "prefer_mirrored",
+    "quantize",
+    "to_blocks",
+]
 
 DEFAULT_BLOCK = 128
 
 
-def _fp32_tensor(value: Fraction, device: torch.device) -> Tensor:
-    """A tensor without dimensions.
+class SupernormalSign(enum.Enum):
+    """Whether blocks may be mirrored."""
 
-    Not a Python number: PyTorch may turn a division by a number into a multiplication.
-    """
-    return torch.tensor(nearest_fp32(value), dtype=torch.float32, device=device)
+    FIXED = "fixed"
+    """None is: the format's values are used as they stand."""
+
+    BLOCK = "block"
+    """Those are whose squared error is smaller that way; a stored bit of each block says so."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,12 +53,15 @@ class Quantized:
         What the codes mean.
     block : int
         Elements that share a scale, 1 to 2^20.
+    mirrored : Tensor, optional
+        Shape of ``scales``, bool: blocks whose values are the negated values of their codes.
     """
 
     codes: Tensor
     scales: Tensor
     format: Format
     block: int = DEFAULT_BLOCK
+    mirrored: Tensor | None = None
 
     def __post_init__(self) -> None:
         check_fp32_range(self.format)
@@ -62,6 +80,13 @@ class Quantized:
             )
         if not bool(((self.scales > 0) & self.scales.isfinite()).all()):
             raise ValueError("Block scales must be positive and finite")
+        if self.mirrored is not None and (
+            self.mirrored.dtype != torch.bool or self.mirrored.shape != wanted
+        ):
+            raise ValueError(
+                f"Mirrored blocks must be a bool tensor of shape {wanted}, not "
+                f"{self.mirrored.dtype} of shape {tuple(self.mirrored.shape)}"
+            )
 
     @property
     def shape(self) -> torch.Size:
@@ -70,8 +95,12 @@ class Quantized:
 
     @property
     def steps(self) -> Tensor:
-        """What one unit of the integers is worth: scales times the quantum, rounded to FP32."""
-        return self.scales * _fp32_tensor(self.format.quantum, self.scales.device)
+        """What one unit of the integers is worth: scales times the quantum, rounded to FP32.
+
+        Negative for mirrored blocks.
+        """
+        steps = self.scales * exact_tensor(self.format.quantum, self.scales.device)
+        return steps if self.mirrored is None else torch.where(self.mirrored, -steps, steps)
 
     def dequantize(self) -> Tensor:
         """Integers times steps, rounded to FP32; (..., K) float32."""
@@ -94,25 +123,57 @@ def _check_input(x: Tensor) -> Tensor:
     return single
 
 
-def _block_scales(blocks: Tensor, fmt: Format) -> Tensor:
-    """blocks: (..., blocks, block) float32. Returns (..., blocks) float32."""
-    scales = blocks.abs().amax(dim=-1) / _fp32_tensor(fmt.max_value, blocks.device)
-    if bool(scales.isinf().any()):
-        raise UserError(
-            f"{fmt.name}: a block scale exceeds FP32, for the format's largest value is only "
-            f"{float(fmt.max_value):.3g}; rescale the values"
-        )
-    # Zero stands for an all-zero block, or for one so small that its scale underflows.
-    return torch.where(scales > 0, scales, torch.ones_like(scales))
+def check_clip(clip: float | Tensor) -> float | Tensor:
+    """``clip`` if it is a number, or a float32 tensor of numbers, above 0 and at most 1."""
+    if isinstance(clip, Tensor):
+        if clip.dtype != torch.float32:
+            raise TypeError(f"clip must be a float32 tensor, not {clip.dtype}")
+        if not bool(((clip > 0) & (clip <= 1)).all()):
+            raise ValueError("clip must be above 0 and at most 1 in every block")
+    elif not 0 < clip <= 1:
+        raise ValueError(f"clip must be above 0 and at most 1, not {clip}")
+    return clip
 
 
-def quantize(x: Tensor, fmt: Format, *, block: int | None = DEFAULT_BLOCK) -> Quantized:
+def to_blocks(x: Tensor, block: int) -> Tensor:
+    """Blocks of the last dimension, the tail filled with zeros.
+
+    x: (..., K). Returns (..., ceil(K / block), block); a view where nothing is filled in.
+    """
+    length = x.shape[-1]
+    count = -(-length // block)
+    if length % block:
+        x = torch.nn.functional.pad(x, (0, count * block - length))
+    return x.reshape(*x.shape[:-1], count, block)
+
+
+def prefer_mirrored(ratios: Tensor, plain: Tensor, negated: Tensor) -> Tensor:
+    """Which blocks have the smaller squared error mirrored; (..., blocks) bool.
+
+    ratios: (..., blocks, block) float32, values over their block's scale. ``plain`` and ``negated``
+    are the format's values for ``ratios`` and for ``-ratios``. In units of the scale nothing
+    underflows. Equal errors are for the plain block.
+    """
+    return (ratios + negated).square().sum(-1) < (ratios - plain).square().sum(-1)
+
+
+def quantize(
+    x: Tensor,
+    fmt: Format,
+    *,
+    block: int | None = DEFAULT_BLOCK,
+    scale_format: ScaleFormat = ScaleFormat.FP32,
+    clip: float | Tensor = 1.0,
+    supernormal_sign: SupernormalSign = SupernormalSign.FIXED,
+) -> Quantized:
     """Quantise blocks of the last dimension, each scaled by its absolute maximum.
 
     x: (..., K) floating point; float64 is rounded to float32 first. ``block`` elements share the
-    scale ``absmax / fmt.max_value`` (FP32); None makes one block of the whole last dimension. A
-    tail is a shorter block; a block of zeros has scale 1. The codes are those of ``x / scale``
-    (FP32).
+    scale ``absmax / fmt.max_value``; None makes one block of the whole last dimension. A tail is a
+    shorter block. The scale is a value of ``scale_format`` (:func:`block_scales` has the rules);
+    ``clip``, above 0 and at most 1, shrinks absmax first: one number, or float32 broadcastable to
+    the (..., blocks) scales. The codes are those of ``x / scale`` (FP32), in mirrored blocks those
+    of ``-x / scale``.
 
     Raises TypeError if ``x`` is not floating point, ValueError on NaN or infinities.
     """
@@ -120,10 +181,14 @@ def quantize(x: Tensor, fmt: Format, *, block: int | None = DEFAULT_BLOCK) -> Qu
     check_fp32_range(fmt)
     length = single.shape[-1]
     size = max(length, 1) if block is None else check_integer("block", block, 1, MAX_TERMS)
-    count = -(-length // size)
-    padded = torch.nn.functional.pad(single, (0, count * size - length))
-    blocks = padded.reshape(*single.shape[:-1], count, size)  # (..., count, size)
-    scales = _block_scales(blocks, fmt)  # (..., count)
-    codes = encode(blocks / scales.unsqueeze(-1), fmt)
-    codes = codes.reshape(*single.shape[:-1], count * size)[..., :length]
-    return Quantized(codes.contiguous(), scales, fmt, size)
+    blocks = to_blocks(single, size)  # (..., count, size)
+    absmax = blocks.abs().amax(dim=-1)  # (..., count)
+    scales = block_scales(absmax, fmt, scale_format, check_clip(clip))
+    ratios = blocks / scales.unsqueeze(-1)
+    codes, mirrored = encode(ratios, fmt), None
+    if supernormal_sign is SupernormalSign.BLOCK:
+        negated = encode(-ratios, fmt)
+        mirrored = prefer_mirrored(ratios, decode(codes, fmt), decode(negated, fmt))
+        codes = torch.where(mirrored.unsqueeze(-1), negated, codes)
+    codes = codes.flatten(-2)[..., :length]
+    return Quantized(codes.contiguous(), scales, fmt, size, mirrored)

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from halfbyte.base import UserError
 from halfbyte.formats import Format, bundled, load
-from halfbyte.golden import Quantized, encode, quantize, scalar
+from halfbyte.golden import Quantized, encode, gemm, quantize, scalar
+from halfbyte.golden.quantizer import SupernormalSign
+from halfbyte.golden.scales import ScaleFormat
 
 SMALLEST_SUBNORMAL = 2.0**-149
 LARGEST_FLOAT = (2 - 2.0**-23) * 2.0**127
@@ -168,3 +170,85 @@ def test_a_quantised_tensor_checks_its_parts() -> None:
         Quantized(codes + 16, scales, fmt, 4)
     with pytest.raises(ValueError, match="at least one dimension"):
         Quantized(torch.tensor(1, dtype=torch.uint8), torch.tensor(1.0), fmt, 4)
+
+
+@pytest.mark.parametrize("fmt", NARROW, ids=lambda fmt: fmt.name)
+@pytest.mark.parametrize("scale_format", list(ScaleFormat))
+def test_values_are_codes_times_the_stored_scale(fmt: Format, scale_format: ScaleFormat) -> None:
+    x = torch.randn(3, 70, generator=torch.Generator().manual_seed(3))
+    quantized = quantize(x, fmt, block=32, scale_format=scale_format, clip=0.9)
+    scales = quantized.scales.repeat_interleave(32, dim=-1)[:, :70]
+    assert torch.equal(quantized.codes, encode(x / scales, fmt))
+    assert quantized.mirrored is None
+
+
+def test_a_clip_per_block_is_as_good_as_one_by_one() -> None:
+    x, clip = torch.randn(2, 12), torch.tensor([[0.9, 0.8, 0.7], [1.0, 0.6, 0.5]])
+    together = quantize(x, load("sf4"), block=4, clip=clip).dequantize()
+    for row in range(2):
+        for b in range(3):
+            part = x[row, 4 * b : 4 * b + 4]
+            alone = quantize(part, load("sf4"), block=4, clip=clip[row, b].item()).dequantize()
+            assert torch.equal(together[row, 4 * b : 4 * b + 4], alone)
+
+
+@pytest.mark.parametrize("clip", [0.0, -1.0, 1.01, math.nan, torch.tensor([0.5, 0.0])])
+def test_a_clip_outside_its_range_is_refused(clip: float | torch.Tensor) -> None:
+    with pytest.raises(ValueError, match="clip must be above 0 and at most 1"):
+        quantize(torch.ones(4), load("int4"), block=2, clip=clip)
+    with pytest.raises(TypeError, match=r"not torch.float64"):
+        quantize(torch.ones(4), load("int4"), clip=torch.tensor(0.5, dtype=torch.float64))
+
+
+def test_a_mirrored_block_gives_the_supernormal_the_other_sign() -> None:
+    x = torch.tensor([[-8.0, 4.0, 8.0, 4.0, 0.0, 0.0]])
+    quantized = quantize(x, load("e2m1_sr"), block=2, supernormal_sign=SupernormalSign.BLOCK)
+    assert quantized.mirrored is not None
+    assert quantized.mirrored.tolist() == [[True, False, False]]
+    assert torch.equal(quantized.dequantize(), x)
+    assert quantized.steps.tolist() == [[-0.5, 0.5, 0.5]]
+
+
+@given(st.sampled_from(NARROW), st.lists(finite_floats, min_size=1, max_size=9), st.integers(1, 10))
+def test_mirroring_never_makes_a_block_worse(fmt: Format, numbers: list[float], block: int) -> None:
+    x = torch.tensor([numbers], dtype=torch.float32)
+    plain = quantize(x, fmt, block=block)
+    signed = quantize(x, fmt, block=block, supernormal_sign=SupernormalSign.BLOCK)
+    negated = quantize(-x, fmt, block=block)
+    assert torch.equal(signed.scales, plain.scales)
+    assert signed.mirrored is not None
+    chosen = signed.mirrored.repeat_interleave(block, dim=-1)[:, : x.shape[1]]
+    assert torch.equal(signed.codes, torch.where(chosen, negated.codes, plain.codes))
+    # In double precision, of values in units of their scale; FP32 decides ties to 1e-5.
+    scales = plain.scales.double().repeat_interleave(block, dim=-1)[:, : x.shape[1]]
+    errors = [
+        ((each.dequantize().double() - x.double()) / scales).square().sum().item()
+        for each in (signed, plain)
+    ]
+    assert errors[0] <= errors[1] * (1 + 1e-5) + 1e-5
+
+
+def test_symmetric_formats_have_no_mirrored_blocks() -> None:
+    quantized = quantize(torch.randn(8, 256), load("e2m1"), supernormal_sign=SupernormalSign.BLOCK)
+    assert quantized.mirrored is not None
+    assert not bool(quantized.mirrored.any())
+
+
+def test_the_matrix_product_follows_mirrored_blocks() -> None:
+    generator = torch.Generator().manual_seed(4)
+    a, w = torch.randn(5, 48, generator=generator), torch.randn(7, 48, generator=generator)
+    a_codes, w_codes = (
+        quantize(each, load("e2m1_sr"), block=16, supernormal_sign=SupernormalSign.BLOCK)
+        for each in (a, w)
+    )
+    assert w_codes.mirrored is not None
+    assert bool(w_codes.mirrored.any())
+    exact_product = a_codes.dequantize().double() @ w_codes.dequantize().double().T
+    # The product rounds each block's term and sum to FP32.
+    assert torch.allclose(gemm(a_codes, w_codes).double(), exact_product, rtol=1e-5, atol=1e-5)
+
+
+def test_mirrored_blocks_need_a_bool_for_each_scale() -> None:
+    codes, scales, fmt = torch.zeros(2, 5, dtype=torch.uint8), torch.ones(2, 2), load("int4")
+    with pytest.raises(ValueError, match=r"bool tensor of shape \(2, 2\), not torch.uint8"):
+        Quantized(codes, scales, fmt, 4, torch.zeros(2, 2, dtype=torch.uint8))
