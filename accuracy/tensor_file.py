@@ -26,7 +26,7 @@ __all__ = ["FLOATING", "StoredTensor", "TensorFile", "TensorFileWriter"]
 MAX_HEADER = 100_000_000  # bytes; the limit of the safetensors package
 METADATA = "__metadata__"
 _LENGTH_BYTES = 8
-_COPY_BYTES = 1 << 24
+_COPY_BYTES = 1 << 22
 
 FLOATING = {
     "F64": torch.float64,

@@ -31,12 +31,13 @@ def write_raw(path, header, data=b""):
 class TestCorruptFile:
     ENTRY: dict = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}  # noqa: RUF012
 
-    @pytest.mark.parametrize("size", range(0, 400, 13))
-    def test_every_truncation(self, tmp_path, size):
+    def test_every_truncation(self, tmp_path):
         path = write_good(tmp_path / "model.safetensors")
-        path.write_bytes(path.read_bytes()[:size])
-        with pytest.raises(UserError, match="is no valid safetensors file"):
-            TensorFile.open(path)
+        good = path.read_bytes()
+        for size in range(len(good)):
+            path.write_bytes(good[:size])
+            with pytest.raises(UserError, match="is no valid safetensors file"):
+                TensorFile.open(path)
 
     def test_every_byte_of_the_header_flipped(self, tmp_path):
         path = write_good(tmp_path / "model.safetensors")
