@@ -1,5 +1,18 @@
 """What distributions a model's weights and activations follow."""
 
 from halfbyte.accuracy.profile.fits import Fit, Fits, fit_distributions
+from halfbyte.accuracy.profile.model import profile_model, typical_nu
+from halfbyte.accuracy.profile.source import Source, open_source
+from halfbyte.accuracy.profile.tensors import TensorProfile, profile_matrix
 
-__all__ = ["Fit", "Fits", "fit_distributions"]
+__all__ = [
+    "Fit",
+    "Fits",
+    "Source",
+    "TensorProfile",
+    "fit_distributions",
+    "open_source",
+    "profile_matrix",
+    "profile_model",
+    "typical_nu",
+]

@@ -1,0 +1,120 @@
+"""A sample of what each layer is fed while a model runs."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from halfbyte.accuracy.layers import rows_of
+from halfbyte.accuracy.models.subject import Subject
+from halfbyte.base import UserError
+
+__all__ = ["RowSample", "collect_activations"]
+
+# Of a recurrent layer only the first weight sees the layer's input.
+_FED = ("weight", "weight_ih_l0")
+
+
+class RowSample:
+    """A uniform sample of the rows that pass by, whose number need not be known.
+
+    Every row draws a random key, and the rows with the greatest keys stay.
+
+    Parameters
+    ----------
+    limit : int
+        Values to keep at most; one row at least.
+    generator : torch.Generator
+        Source of the keys.
+    """
+
+    def __init__(self, limit: int, generator: torch.Generator) -> None:
+        self.limit = limit
+        self._generator = generator
+        self._rows: Tensor | None = None
+        self._keys = torch.empty(0)
+
+    def add(self, rows: Tensor) -> None:
+        """rows: (N, inputs) floating point."""
+        keys = torch.cat([self._keys, torch.rand(len(rows), generator=self._generator)])
+        room = max(1, self.limit // max(1, rows.shape[1]))
+        kept = keys.topk(min(room, len(keys))).indices.sort().values
+        before = self._rows if self._rows is not None else rows[:0]
+        old, fresh = kept[kept < len(before)], kept[kept >= len(before)] - len(before)
+        self._rows = torch.cat([before[old], rows[fresh].float()])
+        self._keys = keys[kept]
+
+    @property
+    def rows(self) -> Tensor:
+        """(M, inputs) float32, in the order in which they came."""
+        return torch.empty(0, 1) if self._rows is None else self._rows
+
+
+def collect_activations(
+    subject: Subject, *, limit: int, seed: int = 0, random_inputs: bool = False
+) -> dict[str, Tensor]:
+    """Rows that each layer multiplies while the model reads its calibration text.
+
+    Parameters
+    ----------
+    subject : Subject
+        The model.
+    limit : int
+        Values to keep of each layer; whole rows are drawn uniformly.
+    seed : int
+        Of the sample, and of random inputs.
+    random_inputs : bool
+        Put values of N(0, 1) in the place of the token embeddings: an option of Dotzel et al.,
+        2024.
+
+    Returns
+    -------
+    dict
+        Layer name to (rows, inputs) float32; layers that did not run are missing.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    samples = {}
+    handles = []
+    for name, matrix in subject.matrices().items():
+        if matrix.parameter in _FED:
+            samples[name] = RowSample(limit, generator)
+            handles.append(matrix.layer.register_forward_pre_hook(_recorder(samples[name])))
+    try:
+        with _random_embeddings(subject.module, generator, random_inputs):
+            subject.calibrate()
+    finally:
+        for handle in handles:
+            handle.remove()
+    return {name: sample.rows for name, sample in samples.items() if sample.rows.numel()}
+
+
+def _recorder(sample: RowSample) -> Any:
+    def record(layer: nn.Module, inputs: tuple[Any, ...]) -> None:
+        if inputs and isinstance(inputs[0], Tensor):
+            sample.add(rows_of(inputs[0].detach(), layer))
+
+    return record
+
+
+@contextmanager
+def _random_embeddings(
+    module: nn.Module, generator: torch.Generator, wanted: bool
+) -> Iterator[None]:
+    """Within, the embedding of tokens gives N(0, 1)."""
+    if not wanted:
+        yield
+        return
+    table = getattr(module, "get_input_embeddings", lambda: None)()
+    if not isinstance(table, nn.Module):
+        raise UserError("Random inputs need a model with an embedding of tokens")
+
+    def replace(layer: nn.Module, inputs: Any, output: Tensor) -> Tensor:
+        return torch.randn(output.shape, generator=generator).to(output)
+
+    handle = table.register_forward_hook(replace)
+    try:
+        yield
+    finally:
+        handle.remove()

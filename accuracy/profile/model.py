@@ -1,0 +1,80 @@
+"""The profile of a whole model, layer by layer."""
+
+from collections.abc import Callable, Sequence
+from statistics import median
+
+from halfbyte.accuracy.profile.activations import collect_activations
+from halfbyte.accuracy.profile.source import Source
+from halfbyte.accuracy.profile.tensors import MAX_SAMPLES, TensorProfile, profile_matrix
+from halfbyte.base import UserError, versions_of
+
+__all__ = ["profile_model", "typical_nu"]
+
+Progress = Callable[[int, int, str], None]
+
+
+def profile_model(
+    source: Source,
+    *,
+    block: int = 128,
+    activations: bool = False,
+    random_inputs: bool = False,
+    seed: int = 0,
+    on_progress: Progress = lambda done, total, label: None,
+) -> list[TensorProfile]:
+    """Profiles of every weight, and of every layer's input if ``activations``.
+
+    Records carry ``model``, ``seed``, ``inputs`` (``text``, ``random`` or null) and ``versions``
+    beside the fields of :class:`TensorProfile`.
+
+    Raises
+    ------
+    UserError
+        NaN in a tensor; activations of a bare file.
+    """
+    if activations and source.subject is None:
+        raise UserError(f"{source.name} is a file of weights: there is nothing to run on a text")
+    found: list[TensorProfile] = []
+    total = len(source.weights) * (2 if activations else 1)
+    for index, (layer, read) in enumerate(source.weights.items()):
+        on_progress(index, total, layer)
+        found += profile_matrix(layer, "weight", read(), block=block, seed=seed)
+    if activations and source.subject is not None:
+        on_progress(len(source.weights), total, "running the model")
+        inputs = collect_activations(
+            source.subject, limit=MAX_SAMPLES, seed=seed, random_inputs=random_inputs
+        )
+        for index, (layer, rows) in enumerate(inputs.items(), start=len(source.weights)):
+            on_progress(index, total, layer)
+            found += profile_matrix(layer, "activation", rows, block=block, seed=seed)
+    on_progress(total, total, "")
+    common = {"model": source.name, "seed": seed, "versions": versions_of("torch", "scipy")}
+    fed = "random" if random_inputs else "text"
+    return [
+        TensorProfile(
+            {
+                **common,
+                "inputs": fed if each.record["what"] == "activation" else None,
+                **each.record,
+            },
+            each.fits,
+        )
+        for each in found
+    ]
+
+
+def typical_nu(profiles: Sequence[TensorProfile]) -> float:
+    """Median over the layers of the nu of their weights as they are.
+
+    Raises UserError if no layer has a fit.
+    """
+    found = [
+        each.record["nu"]
+        for each in profiles
+        if each.record["what"] == "weight"
+        and not each.record["normalised"]
+        and each.record["nu"] is not None
+    ]
+    if not found:
+        raise UserError("No layer's weights follow a distribution: all are constant or too few")
+    return float(median(found))
