@@ -179,6 +179,8 @@ def _are_sizes(value: object) -> TypeGuard[list[int]]:
 def _stored(path: Path, name: str, entry: Any, data_start: int) -> tuple[StoredTensor, int]:
     """A tensor by its entry in the header, and the byte at which it ends."""
     what = f"tensor {name[:200]!r}"
+    if not name.isprintable():  # nor could half a surrogate pair be written again
+        raise _corrupt(path, f"{what} has a name that cannot be printed")
     if not isinstance(entry, dict):
         raise _corrupt(path, f"{what} has no description")
     dtype, shape, offsets = (entry.get(key) for key in ("dtype", "shape", "data_offsets"))
@@ -273,7 +275,7 @@ class TensorFileWriter:
             header[name] = {"dtype": dtype, "shape": shape, "data_offsets": (position, end)}
             places[name] = (position, end)
             position = end
-        raw = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+        raw = json.dumps(header, separators=(",", ":")).encode()
         raw += b" " * (-len(raw) % 8)
         start = _LENGTH_BYTES + len(raw)
         for name, (begin, end) in places.items():

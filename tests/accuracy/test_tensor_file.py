@@ -64,6 +64,8 @@ class TestCorruptFile:
             ({"a": ENTRY}, 7, "should have"),
             ({"a": ENTRY}, 9, "should have"),
             ({"a": 1}, 0, "no description"),
+            ({"\ud800": ENTRY}, 8, "cannot be printed"),
+            ({"\x1b[31m": ENTRY}, 8, "cannot be printed"),
             ({"a": ENTRY, "__metadata__": {"x": 1}}, 8, "metadata is not text"),
             (b'{"a":1,"a":1}', 0, "occurs twice"),
             (b"[]", 0, "no mapping"),
