@@ -6,7 +6,7 @@ import sys
 import typer
 
 from halfbyte.base import ToolError, UserError
-from halfbyte.cli import accuracy, bench, formats, pareto, rtl, sim, synth, tech
+from halfbyte.cli import accuracy, bench, formats, pareto, quantize, rtl, sim, synth, tech
 
 __all__ = ["app", "main"]
 
@@ -24,6 +24,7 @@ app.command("synth")(synth.synth)
 app.command("sim")(sim.sim)
 app.command("rtl")(rtl.rtl)
 app.command("accuracy")(accuracy.accuracy)
+app.command("quantize")(quantize.quantize)
 app.command("pareto")(pareto.pareto)
 app.command("bench")(bench.bench)
 app.add_typer(tech.app, name="tech")
