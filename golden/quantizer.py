@@ -13,7 +13,7 @@ from torch import Tensor
 
 from halfbyte.formats import MAX_TERMS, Format
 from halfbyte.golden.checks import check_codes, check_float, check_integer
-from halfbyte.golden.codec import check_fp32_range, decode, decode_integers, encode
+from halfbyte.golden.codec import check_fp32_range, decode_integers, encode
 from halfbyte.golden.scales import ScaleFormat, block_scales, exact_tensor
 
 __all__ = [
@@ -147,14 +147,16 @@ def to_blocks(x: Tensor, block: int) -> Tensor:
     return x.reshape(*x.shape[:-1], count, block)
 
 
-def prefer_mirrored(ratios: Tensor, plain: Tensor, negated: Tensor) -> Tensor:
+def prefer_mirrored(ratios: Tensor, plain: Tensor, negated: Tensor, fmt: Format) -> Tensor:
     """Which blocks have the smaller squared error mirrored; (..., blocks) bool.
 
     ratios: (..., blocks, block) float32, values over their block's scale. ``plain`` and ``negated``
-    are the format's values for ``ratios`` and for ``-ratios``. In units of the scale nothing
-    underflows. Equal errors are for the plain block.
+    are the format's integers for ``ratios`` and for ``-ratios``, as float32. In units of the scale
+    nothing underflows. Equal errors are for the plain block.
     """
-    return (ratios + negated).square().sum(-1) < (ratios - plain).square().sum(-1)
+    quantum = exact_tensor(fmt.quantum, ratios.device)
+    mirrored_error = (ratios + negated * quantum).square().sum(-1)
+    return mirrored_error < (ratios - plain * quantum).square().sum(-1)
 
 
 def quantize(
@@ -188,7 +190,10 @@ def quantize(
     codes, mirrored = encode(ratios, fmt), None
     if supernormal_sign is SupernormalSign.BLOCK:
         negated = encode(-ratios, fmt)
-        mirrored = prefer_mirrored(ratios, decode(codes, fmt), decode(negated, fmt))
+        plain = decode_integers(codes, fmt).to(torch.float32)
+        mirrored = prefer_mirrored(
+            ratios, plain, decode_integers(negated, fmt).to(torch.float32), fmt
+        )
         codes = torch.where(mirrored.unsqueeze(-1), negated, codes)
     codes = codes.flatten(-2)[..., :length]
     return Quantized(codes.contiguous(), scales, fmt, size, mirrored)

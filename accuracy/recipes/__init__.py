@@ -1,0 +1,19 @@
+"""Recipes: how a model's weights and activations become 4-bit numbers.
+
+One pipeline of small pieces (smoothing, clipping, GPTQ, rounding), each on or off by the recipe.
+"""
+
+from halfbyte.accuracy.recipes.catalogue import load_recipe, recipe_names
+from halfbyte.accuracy.recipes.pipeline import QuantizationNoise, quantized
+from halfbyte.accuracy.recipes.recipe import Clipping, Operand, Recipe, TieRule
+
+__all__ = [
+    "Clipping",
+    "Operand",
+    "QuantizationNoise",
+    "Recipe",
+    "TieRule",
+    "load_recipe",
+    "quantized",
+    "recipe_names",
+]

@@ -1,0 +1,38 @@
+"""Clipping: shrink absmax if that makes the squared error smaller."""
+
+import torch
+from torch import Tensor
+
+from halfbyte.accuracy.recipes.recipe import Clipping
+from halfbyte.accuracy.recipes.rounding import BlockRounding
+
+__all__ = ["RATIOS", "clip_ratios"]
+
+# 1.000, 0.995 ... 0.805 (Dotzel et al., 2024).
+RATIOS = tuple(1 - index / 200 for index in range(40))
+
+
+def clip_ratios(rounding: BlockRounding, weight: Tensor) -> float | Tensor:
+    """By what absmax is best multiplied, as the rounding's operand wants it.
+
+    weight: (..., K) float32. Returns 1, one ratio for all, or (..., blocks) float32: of those with
+    the smallest squared error, the largest.
+    """
+    clip = rounding.operand.clip
+    if clip is Clipping.NONE or weight.numel() == 0:
+        return 1.0
+    best_ratio = torch.ones(())
+    best_error = torch.full((), torch.inf, dtype=torch.float64)
+    for ratio in RATIOS:
+        error = _block_errors(rounding, weight, ratio)  # (..., blocks)
+        if clip is Clipping.MSE_LAYER:
+            error = error.sum()
+        is_better = error < best_error
+        best_ratio = torch.where(is_better, torch.tensor(ratio), best_ratio)
+        best_error = torch.where(is_better, error, best_error)
+    return best_ratio
+
+
+def _block_errors(rounding: BlockRounding, weight: Tensor, ratio: float) -> Tensor:
+    """Squared error of each block; (..., blocks) float64."""
+    return rounding.blocks(rounding(weight, ratio) - weight).square().sum(-1).double()

@@ -1,0 +1,185 @@
+"""Round trip through a format, at the speed of a forward pass.
+
+Gives what ``golden.quantize(...).dequantize()`` gives, to the last bit, without codes. The nearest
+value is found in a table that is indexed by the leading bits of the float: sign, exponent and as
+many mantissa bits as it takes for each cell to hold at most one point where the nearest value
+changes. The table is made by asking the golden encoder, which settles ties.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from halfbyte.accuracy.recipes.recipe import Operand
+from halfbyte.base import UserError
+from halfbyte.formats import Format
+from halfbyte.golden import decode_integers, encode
+from halfbyte.golden.quantizer import SupernormalSign, prefer_mirrored, to_blocks
+from halfbyte.golden.scales import block_scales, exact_tensor
+
+__all__ = ["BlockGrid", "BlockRounding"]
+
+FP32_MANTISSA_BITS = 23
+FP32_INFINITY_BITS = 0x7F800000
+# Formats whose values lie closer together than this resolves are rounded by the golden encoder.
+MAX_CELL_MANTISSA_BITS = 8
+
+
+@dataclass(frozen=True, eq=False)
+class _Cells:
+    """Nearest values in units of the quantum, by the leading bits of a float.
+
+    In cell ``c`` the nearest value is ``upper[c]`` above ``turn[c]``, else ``lower[c]``; three
+    (2^(9 + mantissa bits),) float32.
+    """
+
+    shift: int
+    turn: Tensor
+    lower: Tensor
+    upper: Tensor
+
+    def nearest(self, x: Tensor) -> Tensor:
+        """x: any shape, float32, contiguous. Returns float32 integers of the same shape."""
+        flat = x.reshape(-1)
+        cells = flat.view(torch.int32) >> self.shift
+        cells &= len(self.turn) - 1
+        is_above = flat > self.turn.index_select(0, cells)
+        lower, upper = self.lower.index_select(0, cells), self.upper.index_select(0, cells)
+        return torch.where(is_above, upper, lower).view(x.shape)
+
+
+def _floats(bits: Tensor, sign: int) -> Tensor:
+    """float32 from int32 bits of the magnitude (any beyond infinity are infinity) and a sign."""
+    return bits.clamp(max=FP32_INFINITY_BITS).to(torch.int32).view(torch.float32) * sign
+
+
+def _half_cells(fmt: Format, shift: int, sign: int) -> tuple[Tensor, Tensor, Tensor] | None:
+    """Turn, nearest value before it and after it, away from zero, of one sign's cells.
+
+    None if the value changes more than once in a cell.
+    """
+    count = 2 ** (31 - shift)
+    first = torch.arange(count) << shift  # int64 bits of each cell's smallest magnitude
+    last = first + 2**shift - 1
+    near, far = (encode(_floats(bits, sign), fmt) for bits in (first, last))
+    rank = torch.empty(2**fmt.bits, dtype=torch.int64)
+    rank[list(fmt.sorted_codes)] = torch.arange(len(fmt.sorted_codes))
+    steps = (rank[near.int()] - rank[far.int()]).abs()
+    if int(steps.max()) > 1:
+        return None
+    below, above = first.clone(), last.clone()  # by bisection: the last magnitude that is near
+    for _ in range(shift):
+        middle = (below + above + 1) // 2
+        is_near = encode(_floats(middle, sign), fmt) == near
+        below, above = torch.where(is_near, middle, below), torch.where(is_near, above, middle - 1)
+    near_values, far_values = (decode_integers(each, fmt).to(torch.float32) for each in (near, far))
+    return below, near_values, far_values
+
+
+@lru_cache(maxsize=64)
+def _cells(fmt: Format) -> _Cells | None:
+    """The format's table; None if it would be too large."""
+    for mantissa_bits in range(MAX_CELL_MANTISSA_BITS + 1):
+        shift = FP32_MANTISSA_BITS - mantissa_bits
+        positive = _half_cells(fmt, shift, 1)
+        negative = _half_cells(fmt, shift, -1)
+        if positive and negative:
+            turn, near, far = positive
+            negative_turn, negative_near, negative_far = negative
+            # Among negative floats, above means nearer to zero: the turn is the first far one.
+            return _Cells(
+                shift,
+                torch.cat([_floats(turn, 1), _floats(negative_turn + 1, -1)]),
+                torch.cat([near, negative_far]),
+                torch.cat([far, negative_near]),
+            )
+    return None
+
+
+@dataclass(frozen=True, eq=False)
+class BlockGrid:
+    """What the values of each block are rounded to.
+
+    Parameters
+    ----------
+    scales : Tensor
+        (..., blocks) float32; negative where a block is mirrored.
+    steps : Tensor
+        (..., blocks) float32: what one unit of the format's integers is worth.
+    """
+
+    scales: Tensor
+    steps: Tensor
+
+
+class BlockRounding:
+    """Rounding of blocks of the last dimension to a format and back.
+
+    Parameters
+    ----------
+    fmt : Format
+        The format that is evaluated.
+    operand : Operand
+        Which format instead, and blocks, scales, signs and ties. Its clipping is the caller's.
+    """
+
+    def __init__(self, fmt: Format, operand: Operand) -> None:
+        self.format = operand.format_of(fmt)
+        self.operand = operand
+        self._cells = _cells(self.format)
+
+    def nearest(self, ratios: Tensor) -> Tensor:
+        """Nearest integers in units of the quantum of values over their scale; float32."""
+        if self._cells is not None:
+            return self._cells.nearest(ratios)
+        return decode_integers(encode(ratios, self.format), self.format).to(torch.float32)
+
+    def blocks(self, x: Tensor) -> Tensor:
+        """x: (..., K). Returns (..., blocks, block), the tail filled with zeros."""
+        return to_blocks(x, self.operand.block or max(1, x.shape[-1]))
+
+    def grid(self, x: Tensor, clip: float | Tensor = 1.0) -> BlockGrid:
+        """The grid that each block of ``x`` gets; x: (..., K) float32.
+
+        Raises UserError if values are not finite.
+        """
+        blocks = self.blocks(x)
+        scales = self._scales(blocks, clip)
+        if self.operand.supernormal_sign is SupernormalSign.BLOCK:
+            _, mirrored = self._signed(blocks / scales.unsqueeze(-1))
+            scales = torch.where(mirrored, -scales, scales)
+        return BlockGrid(scales, self._steps(scales))
+
+    def __call__(self, x: Tensor, clip: float | Tensor = 1.0) -> Tensor:
+        """Values of the format times their scale; x: (..., K) float32, and so is the result.
+
+        Raises UserError if values are not finite.
+        """
+        blocks = self.blocks(x)
+        scales = self._scales(blocks, clip)
+        ratios = blocks / scales.unsqueeze(-1)
+        steps = self._steps(scales)
+        if self.operand.supernormal_sign is SupernormalSign.BLOCK:
+            integers, mirrored = self._signed(ratios)
+            steps = torch.where(mirrored, -steps, steps)
+        else:
+            integers = self.nearest(ratios)
+        rounded = integers.mul_(steps.unsqueeze(-1)).flatten(-2)
+        return rounded[..., : x.shape[-1]]
+
+    def _scales(self, blocks: Tensor, clip: float | Tensor) -> Tensor:
+        absmax = blocks.abs().amax(-1)
+        if not bool(absmax.isfinite().all()):
+            raise UserError("values to quantise must be finite, but there are NaN or infinities")
+        return block_scales(absmax, self.format, self.operand.scale_format, clip)
+
+    def _steps(self, scales: Tensor) -> Tensor:
+        return scales * exact_tensor(self.format.quantum, scales.device)
+
+    def _signed(self, ratios: Tensor) -> tuple[Tensor, Tensor]:
+        """Integers of the better sign of each block, and which blocks are mirrored."""
+        plain, negated = self.nearest(ratios), self.nearest(-ratios)
+        mirrored = prefer_mirrored(ratios, plain, negated, self.format)
+        return torch.where(mirrored.unsqueeze(-1), negated, plain), mirrored
