@@ -32,6 +32,7 @@ __all__ = [
     "Blocks",
     "EntropyCodebook",
     "block_distribution",
+    "code_entropy",
     "distance_to_optimum_db",
     "entropy_constrained",
     "levels_of",
@@ -186,6 +187,14 @@ def _mean_square(blocks: Blocks) -> float:
     return float(blocks.energy @ blocks.points**2)
 
 
+def code_entropy(levels: Sequence[float] | _Array, blocks: Blocks) -> float:
+    """Bits that a code needs on average if codes are entropy-coded, values going to the nearest."""
+    ascending = np.unique(np.asarray(levels, dtype=np.float64))
+    shares = np.bincount(_nearest(ascending, blocks.points), blocks.share)
+    used = shares[shares > 0]
+    return float(-used @ np.log2(used))
+
+
 def distance_to_optimum_db(
     fmt: Format, distribution: str, nu: float | None = None, block: int = 128
 ) -> float:
@@ -277,17 +286,27 @@ def entropy_constrained(
     """
     if not 1 <= entropy <= math.log2(count):
         raise FormatError(f"entropy must be 1 to {math.log2(count):g} bits, not {entropy}")
-    start = lloyd_max(blocks, count, pinned=pinned)
-    best = _trade(start, blocks, 0.0, pinned)
+    best = _trade(lloyd_max(blocks, count, pinned=pinned), blocks, 0.0, pinned)
     if best.entropy <= entropy:
         return best
-    # The price of a bit, in mean square error: between next to nothing and all of it.
+    # High rates want the levels even: searches begin with those, too.
+    starts = (best.levels, np.linspace(-1.0, 1.0, count), np.linspace(-1.0, 1.0, count - 1))
+    found = [_at_entropy(start, blocks, entropy, pinned) for start in starts]
+    return min(found, key=lambda book: book.relative_mse)
+
+
+def _at_entropy(levels: _Array, blocks: Blocks, entropy: float, pinned: bool) -> EntropyCodebook:
+    """The least price of a bit, in mean square error, at which codes need ``entropy`` bits."""
     low, high = math.log(1e-9), math.log(_mean_square(blocks))
-    for _ in range(24):
+    best = _trade(levels, blocks, math.exp(high), pinned)
+    for _ in range(20):
         middle = (low + high) / 2
-        best = _trade(start, blocks, math.exp(middle), pinned)
-        low, high = (low, middle) if best.entropy <= entropy else (middle, high)
-    return _trade(start, blocks, math.exp(high), pinned)
+        book = _trade(levels, blocks, math.exp(middle), pinned)
+        if book.entropy <= entropy:
+            best, high = book, middle
+        else:
+            low = middle
+    return best
 
 
 def _trade(levels: _Array, blocks: Blocks, price: float, pinned: bool) -> EntropyCodebook:

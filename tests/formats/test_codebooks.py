@@ -7,7 +7,9 @@ import pytest
 
 from halfbyte.formats import FormatError, load
 from halfbyte.formats.codebooks import (
+    Blocks,
     block_distribution,
+    code_entropy,
     distance_to_optimum_db,
     entropy_constrained,
     levels_of,
@@ -125,6 +127,21 @@ def test_entropy_coding_beats_fewer_levels_of_the_same_entropy():
     entropy = float(-shares @ np.log2(shares))
     book = entropy_constrained(blocks, 16, entropy=entropy)
     assert book.relative_mse < relative_mse(eight, blocks)
+
+
+@pytest.mark.parametrize("name", ["int4", "nf4", "e2m1_sp"])
+@pytest.mark.parametrize(("distribution", "nu"), [("normal", None), ("student_t", 5.0)])
+def test_no_format_errs_less_at_its_entropy(name, distribution, nu):
+    blocks = block_distribution(distribution, nu, 128)
+    levels = levels_of(load(name))
+    book = entropy_constrained(blocks, entropy=code_entropy(levels, blocks))
+    assert book.relative_mse < relative_mse(levels, blocks)
+
+
+def test_equal_shares_need_all_bits():
+    blocks = Blocks(np.linspace(-1, 1, 8), np.full(8, 1 / 8), np.full(8, 1 / 8))
+    assert code_entropy(blocks.points, blocks) == pytest.approx(3)
+    assert code_entropy([0.0], blocks) == 0
 
 
 def test_enough_bits_give_the_optimum():
