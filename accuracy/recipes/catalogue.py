@@ -68,7 +68,7 @@ def _operand(key: str, value: object) -> Operand | None:
         return None
     data = _mapping(value, key, _OPERAND_KEYS)
     try:
-        chosen = {
+        chosen: dict[str, enum.Enum] = {
             name: _choice(name, data[name], choices)
             for name, choices in _CHOICES.items()
             if name in data
@@ -92,10 +92,9 @@ def parse_recipe(text: str) -> Recipe:
     for key in ("name", "title"):
         if key not in known:
             raise UserError(f"Key {key!r} is missing")
-    operands = {
-        key: _operand(key, known[key]) for key in ("weights", "activations") if key in known
-    }
-    return Recipe(**{**known, **operands})
+    for key in ("weights", "activations"):
+        known[key] = _operand(key, known.get(key))
+    return Recipe(**known)
 
 
 def _parse_file(path: Path) -> Recipe:

@@ -10,7 +10,9 @@ from torch import Tensor, nn
 
 from halfbyte.accuracy.layers import WeightMatrix
 from halfbyte.accuracy.metrics import sqnr_db
+from halfbyte.accuracy.recipes.calibration import LayerInputs, observed_inputs
 from halfbyte.accuracy.recipes.clipping import clip_ratios
+from halfbyte.accuracy.recipes.gptq import gptq
 from halfbyte.accuracy.recipes.inputs import (
     blaming,
     from_vectors,
@@ -20,10 +22,11 @@ from halfbyte.accuracy.recipes.inputs import (
 )
 from halfbyte.accuracy.recipes.recipe import Recipe
 from halfbyte.accuracy.recipes.rounding import BlockRounding
+from halfbyte.accuracy.recipes.smoothing import smoothing_divisors
 from halfbyte.base import UserError
 from halfbyte.formats import Format
 
-__all__ = ["QuantizationNoise", "quantized", "rounded_weight"]
+__all__ = ["QuantizationNoise", "quantized"]
 
 
 @dataclass(frozen=True)
@@ -65,49 +68,128 @@ def quantized(
     Yields the noise that this adds to the weights. Raises UserError where weights or activations
     are not finite, naming the layer.
     """
-    _check_calibration(recipe, calibrate)
     originals = {name: matrix.tensor for name, matrix in matrices.items()}
     layers = layers_of(matrices)
+    run = _Run(fmt, recipe, matrices, layers, _observed(recipe, layers, calibrate))
     try:
-        noise = _quantize_weights(fmt, recipe, matrices)
-        with on_inputs(layers, _activation_roundings(fmt, recipe, layers)):
+        noise = run.quantize_weights()
+        with on_inputs(layers, run.transforms()):
             yield noise
     finally:
         for name, matrix in matrices.items():
             matrix.restore(originals[name])
 
 
-def rounded_weight(fmt: Format, recipe: Recipe, weight: Tensor) -> Tensor:
-    """A weight rounded to nearest as the recipe says; both (outputs, inputs), float32 comes back.
+def _observed(
+    recipe: Recipe, layers: Mapping[str, nn.Module], calibrate: Callable[[], None] | None
+) -> dict[str, LayerInputs]:
+    """What reaches each layer, if the recipe needs it."""
+    if not recipe.needs_calibration:
+        return {}
+    if calibrate is None:
+        raise UserError(f"Recipe {recipe.name} needs calibration text, but there is none")
+    return observed_inputs(layers, calibrate)
 
-    Raises UserError if it is not finite.
-    """
-    single = weight.detach().to(torch.float32)
-    if recipe.weights is None:
-        return single
-    rounding = BlockRounding(fmt, recipe.weights)
-    return rounding(single, clip_ratios(rounding, single))
 
+class _Run:
+    """One format under one recipe on one model."""
 
-def _quantize_weights(
-    fmt: Format, recipe: Recipe, matrices: Mapping[str, WeightMatrix]
-) -> QuantizationNoise:
-    if recipe.weights is None:
-        return QuantizationNoise(math.inf, {})
-    energies: dict[str, tuple[float, float]] = {}
-    done: dict[int, str] = {}  # a weight that layers share is quantised once
-    for name, matrix in matrices.items():
-        key = id(getattr(matrix.layer, matrix.parameter))
-        if key in done:
-            energies[name] = energies[done[key]]
-            continue
-        done[key] = name
+    def __init__(
+        self,
+        fmt: Format,
+        recipe: Recipe,
+        matrices: Mapping[str, WeightMatrix],
+        layers: Mapping[str, nn.Module],
+        observed: Mapping[str, LayerInputs],
+    ) -> None:
+        self.recipe, self.matrices, self.layers, self.observed = recipe, matrices, layers, observed
+        self.weights = BlockRounding(fmt, recipe.weights) if recipe.weights else None
+        self.activations = BlockRounding(fmt, recipe.activations) if recipe.activations else None
+        self.divisors = self._divisors()
+
+    def _divisors(self) -> dict[str, Tensor]:
+        """By layer: what smoothing divides its inputs by. Layers with one weight share them."""
+        if self.recipe.smooth is None:
+            return {}
+        found: dict[str, Tensor] = {}
+        by_weight: dict[int, Tensor] = {}
+        for name, inputs in self.observed.items():
+            matrix = self.matrices[name]
+            key = _identity(matrix)
+            if key not in by_weight:
+                with blaming(name):
+                    by_weight[key] = smoothing_divisors(
+                        inputs,
+                        matrix.read().to(torch.float32),
+                        self.recipe.smooth,
+                        self.weights or _unchanged,
+                        self.activations or _unchanged,
+                    )
+            found[name] = by_weight[key]
+        return found
+
+    def quantize_weights(self) -> QuantizationNoise:
+        """Replace every weight, one that layers share once; returns the noise."""
+        energies: dict[str, tuple[float, float]] = {}
+        done: dict[int, str] = {}
+        if self.weights is None and not self.divisors:
+            return QuantizationNoise(math.inf, {})
+        for name, matrix in self.matrices.items():
+            first = done.setdefault(_identity(matrix), name)
+            if first == name:
+                with blaming(name):
+                    energies[name] = self._quantize(name, matrix)
+            else:
+                energies[name] = energies[first]
+        if self.weights is None:
+            return QuantizationNoise(math.inf, {})
+        return _noise(energies, [energies[name] for name in done.values()])
+
+    def _quantize(self, name: str, matrix: WeightMatrix) -> tuple[float, float]:
+        """Replace one weight; energies of the weight and of the noise, smoothing taken back."""
         before = matrix.read().to(torch.float32)
-        with blaming(name):
-            after = rounded_weight(fmt, recipe, before)
-        energies[name] = _energy(before), _energy(after - before)
-        matrix.write(after)
-    return _noise(energies, [energies[name] for name in done.values()])
+        divisor = self.divisors.get(name)
+        weight = before if divisor is None else before * divisor
+        if self.weights is not None:
+            clip = clip_ratios(self.weights, weight)
+            if self.recipe.gptq and name in self.observed:
+                gram = self.observed[name].gram
+                if divisor is not None:
+                    gram = gram / divisor.double().outer(divisor.double())
+                weight = gptq(weight, gram, self.weights, clip)
+            else:
+                weight = self.weights(weight, clip)
+        matrix.write(weight)
+        after = weight if divisor is None else weight / divisor
+        return _energy(before), _energy(after - before)
+
+    def transforms(self) -> dict[str, Callable[[Tensor], Tensor]]:
+        """By layer: what its input goes through; none where it stays as it is."""
+        return {
+            name: self._transform(name, layer)
+            for name, layer in self.layers.items()
+            if self.activations or name in self.divisors
+        }
+
+    def _transform(self, name: str, layer: nn.Module) -> Callable[[Tensor], Tensor]:
+        rounding, divisor = self.activations or _unchanged, self.divisors.get(name)
+
+        def transform(inputs: Tensor) -> Tensor:
+            vectors = to_vectors(inputs.detach().to(torch.float32), layer)
+            if divisor is not None:
+                vectors = vectors / divisor
+            return from_vectors(rounding(vectors), layer).to(inputs.dtype)
+
+        return transform
+
+
+def _identity(matrix: WeightMatrix) -> int:
+    """The same for layers that share a weight."""
+    return id(getattr(matrix.layer, matrix.parameter))
+
+
+def _unchanged(values: Tensor) -> Tensor:
+    return values
 
 
 def _noise(
@@ -125,28 +207,3 @@ def _ratio(signal: float, noise: float) -> float:
 
 def _energy(values: Tensor) -> float:
     return float(values.double().square().sum())
-
-
-def _activation_roundings(
-    fmt: Format, recipe: Recipe, layers: Mapping[str, nn.Module]
-) -> dict[str, Callable[[Tensor], Tensor]]:
-    """By layer: what its input goes through."""
-    if recipe.activations is None:
-        return {}
-    rounding = BlockRounding(fmt, recipe.activations)
-    return {name: _on_vectors(layer, rounding) for name, layer in layers.items()}
-
-
-def _on_vectors(layer: nn.Module, rounding: BlockRounding) -> Callable[[Tensor], Tensor]:
-    def transform(inputs: Tensor) -> Tensor:
-        vectors = to_vectors(inputs.detach().to(torch.float32), layer)
-        return from_vectors(rounding(vectors), layer).to(inputs.dtype)
-
-    return transform
-
-
-def _check_calibration(recipe: Recipe, calibrate: Callable[[], None] | None) -> None:
-    if recipe.needs_calibration and calibrate is None:
-        raise UserError(
-            f"Recipe {recipe.name} needs calibration text, which this model has none of"
-        )

@@ -1,0 +1,85 @@
+"""What layers see while a model runs on calibration text."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from halfbyte.accuracy.recipes.inputs import on_inputs, to_vectors
+from halfbyte.base import UserError
+
+__all__ = ["LayerInputs", "observed_inputs"]
+
+# Rows kept of each layer, to try smoothing on: at most so many of a call, and in all.
+ROWS_PER_CALL, MAX_ROWS = 64, 512
+
+
+@dataclass(eq=False)
+class LayerInputs:
+    """Statistics of the vectors that a layer's weight matrix multiplies.
+
+    All kernel positions and groups of a convolution share them.
+
+    Parameters
+    ----------
+    absmax : Tensor
+        (width,) float32: largest magnitude of each input.
+    gram : Tensor
+        (width, width) float64: sum of the outer products of the vectors.
+    rows : Tensor
+        (N, width) float32: some of the vectors.
+    """
+
+    absmax: Tensor
+    gram: Tensor
+    rows: Tensor
+
+    @classmethod
+    def none_yet(cls, width: int) -> "LayerInputs":
+        """Before the first vector."""
+        gram = torch.zeros(width, width, dtype=torch.float64)
+        return cls(torch.zeros(width), gram, torch.zeros(0, width))
+
+    def add(self, vectors: Tensor) -> None:
+        """Take in more vectors; (N, width) float32."""
+        if vectors.shape[0] == 0:
+            return
+        if not bool(vectors.isfinite().all()):
+            raise UserError("calibration inputs must be finite, but there are NaN or infinities")
+        self.absmax = torch.maximum(self.absmax, vectors.abs().amax(0))
+        self.gram += (vectors.T @ vectors).double()
+        wanted = min(ROWS_PER_CALL, MAX_ROWS - len(self.rows))
+        if wanted > 0:
+            some = vectors[:: -(-len(vectors) // wanted)]
+            self.rows = torch.cat([self.rows, some])
+
+
+def observed_inputs(
+    layers: Mapping[str, nn.Module], calibrate: Callable[[], None]
+) -> dict[str, LayerInputs]:
+    """Run the model once, as it is, and see what reaches each layer.
+
+    Recurrent layers are left out: most of what their weights multiply is made inside them.
+
+    Raises UserError naming a layer that nothing reaches, or that something not finite does.
+    """
+    watched = {name: each for name, each in layers.items() if not isinstance(each, nn.RNNBase)}
+    seen: dict[str, LayerInputs] = {}
+
+    def watch(name: str, layer: nn.Module) -> Callable[[Tensor], Tensor]:
+        def look(inputs: Tensor) -> Tensor:
+            vectors = to_vectors(inputs.detach().to(torch.float32), layer)
+            vectors = vectors.reshape(-1, vectors.shape[-1])
+            seen.setdefault(name, LayerInputs.none_yet(vectors.shape[-1])).add(vectors)
+            return inputs
+
+        return look
+
+    transforms = {name: watch(name, layer) for name, layer in watched.items()}
+    with on_inputs(watched, transforms), torch.no_grad():
+        calibrate()
+    for name in watched:
+        if name not in seen or not len(seen[name].rows):
+            raise UserError(f"Layer {name}: calibration text does not reach it")
+    return seen

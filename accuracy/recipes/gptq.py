@@ -1,0 +1,57 @@
+"""GPTQ (Frantar et al., 2022): columns are rounded in order, later ones make up for the errors.
+
+The Hessian of a layer's squared output error is the Gram matrix of its inputs, here those of the
+unquantised model for all layers. Every block's scale, clipping and sign are set beforehand, from
+the original weights, so that they are what the recipe says for any scale format. Columns keep
+their order. Each kernel position of a convolution makes up for its own errors only.
+"""
+
+import torch
+from torch import Tensor
+
+from halfbyte.accuracy.recipes.rounding import BlockRounding
+
+__all__ = ["gptq"]
+
+DAMPING = 0.01  # of the mean of the Hessian's diagonal (Frantar et al., 2022, section 4)
+CHUNK = 128  # columns between updates of all the later ones
+
+
+def gptq(
+    weight: Tensor, gram: Tensor, rounding: BlockRounding, clip: float | Tensor = 1.0
+) -> Tensor:
+    """The rounded weight; (outputs, width) float32, like ``weight``.
+
+    gram: (width, width) float64, sum of the outer products of the layer's inputs.
+
+    Raises UserError if the weight is not finite.
+    """
+    grid = rounding.grid(weight, clip)
+    size = rounding.operand.block or max(1, weight.shape[1])
+    scales, steps = grid.scales.T.contiguous(), grid.steps.T.contiguous()  # (blocks, outputs)
+    spread = _error_spread(gram)
+    columns: Tensor = weight.T.clone(memory_format=torch.contiguous_format)  # (width, outputs)
+    width = len(columns)
+    for begin in range(0, width, CHUNK):
+        end = min(begin + CHUNK, width)
+        errors = torch.empty_like(columns[begin:end])
+        for index in range(begin, end):
+            block = index // size
+            rounded = rounding.nearest(columns[index] / scales[block]) * steps[block]
+            error = (columns[index] - rounded) / spread[index, index]
+            columns[index + 1 : end].addr_(spread[index, index + 1 : end], error, alpha=-1)
+            columns[index], errors[index - begin] = rounded, error
+        columns[end:].addmm_(spread[begin:end, end:].T, errors, alpha=-1)
+    return columns.t()
+
+
+def _error_spread(gram: Tensor) -> Tensor:
+    """How a column's error is spread over later ones: upper Cholesky factor of the inverse.
+
+    (width, width) float32. Inputs that are always zero neither give nor take.
+    """
+    diagonal = gram.diagonal()
+    added = DAMPING * diagonal.mean() + (diagonal == 0)
+    factor = torch.linalg.cholesky(gram + torch.diag(added))
+    inverse = torch.cholesky_inverse(factor)
+    return torch.linalg.cholesky(inverse, upper=True).to(torch.float32)

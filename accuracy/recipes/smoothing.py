@@ -1,0 +1,56 @@
+"""SmoothQuant (Xiao et al., 2022): outliers move from activations into weights.
+
+Input ``j`` of a layer is divided by ``s_j = max|X_j|^alpha / max|W_j|^(1 - alpha)``, and column
+``j`` of its weight multiplied by it. The paper folds the division into the layer before; here it
+happens on each layer's own input, so that any module can be smoothed. Hardware would fold it too,
+or pay for one multiplication per input.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from halfbyte.accuracy.recipes.calibration import LayerInputs
+from halfbyte.accuracy.recipes.recipe import SEARCH
+
+__all__ = ["ALPHAS", "divisors", "smoothing_divisors"]
+
+ALPHAS = tuple(step / 10 for step in range(11))
+Rounding = Callable[[Tensor], Tensor]
+
+
+def divisors(inputs: LayerInputs, weight: Tensor, alpha: float) -> Tensor:
+    """What each input is divided by; (width,) float32, 1 where input or weights are all zero.
+
+    weight: (outputs, width) float32.
+    """
+    largest = weight.abs().amax(0)
+    ratio = inputs.absmax.double().pow(alpha) / largest.double().pow(1 - alpha)
+    is_dead = (inputs.absmax == 0) | (largest == 0)
+    return torch.where(is_dead, torch.ones_like(ratio), ratio).to(torch.float32)
+
+
+def smoothing_divisors(
+    inputs: LayerInputs,
+    weight: Tensor,
+    smooth: float | str,
+    round_weight: Rounding,
+    round_inputs: Rounding,
+) -> Tensor:
+    """The divisors of a layer for an alpha, or for the best one; (width,) float32.
+
+    Searching tries 0, 0.1 ... 1 and no smoothing on the rows that calibration kept, and takes the
+    first with the smallest squared error of the layer's output.
+    """
+    if smooth != SEARCH:
+        return divisors(inputs, weight, float(smooth))
+    expected = inputs.rows @ weight.T
+    candidates = [torch.ones_like(inputs.absmax)]
+    candidates += [divisors(inputs, weight, alpha) for alpha in ALPHAS]
+
+    def error(candidate: Tensor) -> float:
+        outputs = round_inputs(inputs.rows / candidate) @ round_weight(weight * candidate).T
+        return float((outputs - expected).double().square().sum())
+
+    return min(candidates, key=error)
