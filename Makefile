@@ -1,9 +1,11 @@
 # Every target sets up .venv first and is then a thin call of the `halfbyte` command.
 #
-#   make pareto                      all formats: RTL, area, accuracy, the plots
+#   make pareto                      all formats: RTL, area, accuracy, the plots [MODEL=bytelm RECIPE= BLOCK=]
 #   make synth  [FORMAT=e2m1_sp]     area      [TECH= LIBERTY= TERMS= ARCH= ACTIVATION=]
 #   make sim    [FORMAT=e2m1_sp]     cocotb    [ARCH= ACTIVATION= TERMS= SIM=icarus WAVES=1 SEED=]
 #   make rtl     FORMAT=e2m1_sp      Verilog   [ARCH= ACTIVATION= TERMS=], into build/rtl
+#   make evaluate MODEL=bytelm       accuracy  [FORMAT= RECIPE=w4a4 BLOCK=128 TEXT=]
+#   make findings                    docs/findings.md
 #   make formats                     the list of formats
 #   make test                        every test
 #   make lint                        ruff and mypy
@@ -28,10 +30,12 @@ DESIGN = $(call option,--arch,$(ARCH)) $(call option,--activation,$(ACTIVATION))
 TECHNOLOGY = $(call option,--tech,$(TECH)) $(call each,--liberty,$(LIBERTY))
 OUTPUT = $(if $(JSON),--json)
 
-.PHONY: pareto synth sim rtl formats accuracy bench test lint clean
+ACCURACY = $(call option,--recipe,$(RECIPE)) $(call option,--block,$(BLOCK)) $(call option,--text,$(TEXT))
+
+.PHONY: pareto synth sim rtl formats evaluate findings bench test lint clean
 
 pareto: $(VENV)/installed
-	@$(HALFBYTE) pareto $(FORMATS) $(TECHNOLOGY) $(call option,--terms,$(TERMS)) $(OUTPUT)
+	@$(HALFBYTE) pareto $(FORMATS) $(call option,--model,$(MODEL)) $(ACCURACY) $(TECHNOLOGY) $(call option,--terms,$(TERMS)) $(OUTPUT)
 
 synth: $(VENV)/installed
 	@$(HALFBYTE) synth $(FORMATS) $(DESIGN) $(TECHNOLOGY) $(OUTPUT)
@@ -46,8 +50,14 @@ rtl: $(VENV)/installed
 formats: $(VENV)/installed
 	@$(HALFBYTE) formats $(FORMATS) $(OUTPUT)
 
-accuracy: $(VENV)/installed
-	@$(HALFBYTE) accuracy $(FORMATS) $(OUTPUT)
+comma := ,
+space := $(subst ,, )
+evaluate: $(VENV)/installed
+	@$(HALFBYTE) evaluate $(call option,,$(or $(MODEL),minilm)) $(ACCURACY) $(OUTPUT) \
+		$(call option,--formats,$(subst $(space),$(comma),$(strip $(FORMAT))))
+
+findings: $(VENV)/installed
+	@$(HALFBYTE) findings -o docs/findings.md
 
 bench: $(VENV)/installed
 	@$(HALFBYTE) bench $(OUTPUT)

@@ -1,5 +1,9 @@
-"""What formats do to the weights of real models."""
+"""What formats do to real models: profiles, recipes, evaluation with intervals.
 
-from halfbyte.accuracy.measurement import measure
+PyTorch is imported only when something is computed.
+"""
 
-__all__ = ["measure"]
+from halfbyte.accuracy.evaluation import Evaluation, evaluate
+from halfbyte.accuracy.models.reference import ModelReference, find_model
+
+__all__ = ["Evaluation", "ModelReference", "evaluate", "find_model"]

@@ -6,7 +6,22 @@ import sys
 import typer
 
 from halfbyte.base import ToolError, UserError
-from halfbyte.cli import accuracy, bench, formats, pareto, quantize, rtl, sim, synth, tech
+from halfbyte.cli import (
+    bench,
+    derive,
+    evaluate,
+    findings,
+    formats,
+    pareto,
+    profile,
+    quantize,
+    recommend,
+    rtl,
+    sim,
+    synth,
+    tech,
+    train_bytelm,
+)
 
 __all__ = ["app", "main"]
 
@@ -23,8 +38,13 @@ app.command("formats")(formats.formats)
 app.command("synth")(synth.synth)
 app.command("sim")(sim.sim)
 app.command("rtl")(rtl.rtl)
-app.command("accuracy")(accuracy.accuracy)
+app.command("profile")(profile.profile)
+app.command("derive")(derive.derive)
+app.command("evaluate")(evaluate.evaluate)
 app.command("quantize")(quantize.quantize)
+app.command("recommend")(recommend.recommend)
+app.command("train-bytelm")(train_bytelm.train_bytelm)
+app.command("findings")(findings.findings)
 app.command("pareto")(pareto.pareto)
 app.command("bench")(bench.bench)
 app.add_typer(tech.app, name="tech")

@@ -6,7 +6,14 @@ from typing import Annotated
 import typer
 
 from halfbyte.base import build_dir
-from halfbyte.cli.accuracy import show_accuracies
+from halfbyte.cli.evaluate import (
+    Block,
+    Context,
+    RecipeName,
+    TextSource,
+    pick_recipe,
+    show_evaluations,
+)
 from halfbyte.cli.options import (
     FormatNames,
     Jobs,
@@ -29,12 +36,20 @@ Output = Annotated[
         "--output", "-o", help="Folder to write to; build/pareto if not given.", show_default=False
     ),
 ]
+Model = Annotated[
+    str, typer.Option("--model", help="As for `halfbyte evaluate`: whose accuracy is plotted.")
+]
 # Beside the shipped formats: SF4 with a smaller table, since the table's width sets its area.
 EXTRA = ("sf4@6",)
 
 
 def pareto(
     names: FormatNames = None,
+    model: Model = "minilm",
+    recipe: RecipeName = "w4",
+    block: Block = None,
+    text: TextSource = None,
+    context: Context = None,
     tech: TechnologyName = "sky130hd",
     liberty: LibertyFiles = None,
     terms: Terms = 256,
@@ -43,7 +58,7 @@ def pareto(
     json: Json = False,
 ) -> None:
     """All formats to RTL, area, and accuracy on real weights; then the plots and the tables."""
-    from halfbyte.accuracy import measure
+    from halfbyte.accuracy import evaluate, find_model
     from halfbyte.area import Design, synthesise
     from halfbyte.pareto import write_report
 
@@ -51,18 +66,20 @@ def pareto(
     if not names:
         chosen += [load(reference) for reference in EXTRA]
     technology = pick_technology(tech, liberty)
+    reference, quantiser = find_model(model, text=text, context=context), pick_recipe(recipe, block)
     designs = [Design(fmt, fmt, "auto", terms) for fmt in chosen]
     with progress(f"Area, {technology.name}") as update:
         areas = synthesise(designs, technology, jobs=jobs, on_progress=update)
-    with progress("Accuracy, all-MiniLM-L6-v2") as update:
-        accuracies = measure(chosen, on_progress=update)
+    with progress(f"Accuracy, {reference.name}") as update:
+        evaluations = evaluate(reference, chosen, quantiser, on_progress=update)
+    accuracies = [each.record for each in evaluations]
     folder = output or build_dir() / "pareto"
     claims, written = write_report(chosen, areas, accuracies, folder)
     if json:
         print_json([*areas, *accuracies])
         return
     show_areas(areas)
-    show_accuracies(accuracies)
+    show_evaluations(evaluations)
     if claims:
         columns = ["question", "paper", "here", "verdict"]
         rows = [[claim.question, claim.paper, claim.ours, claim.verdict] for claim in claims]

@@ -6,6 +6,7 @@ from typing import Any
 
 from halfbyte.pareto.frontier import Point, dominator, frontier
 from halfbyte.pareto.paper import PAPER_TERMS, SystemModel, published, w4a4_accuracy
+from halfbyte.pareto.quality import Quality
 
 __all__ = ["PAPER_FRONTIER", "Claim", "claims", "points_of"]
 
@@ -49,17 +50,19 @@ def points_of(areas: Records, qualities: Mapping[str, float | None]) -> list[Poi
     ]
 
 
-def claims(areas: Records, accuracies: Records) -> list[Claim]:
+def claims(areas: Records, quality: Quality | None) -> list[Claim]:
     """The claims that these records can answer; none without the baselines INT4 and E2M1.
 
     Parameters
     ----------
-    areas, accuracies : mapping of format name to record
-        Synthesis and accuracy records of the same formats.
+    areas : mapping of format name to record
+        Synthesis records.
+    quality : Quality or None
+        What was measured on a model.
     """
     if not {"int4", "e2m1"} <= set(areas):
         return []
-    axes = _axes(areas, accuracies)
+    axes = _axes(areas, quality)
     supernormals = (("e2m1_sr", "SR (+8)"), ("e2m1_sp", "SP (+5)"))
     return [
         *(_frontier_claim(areas, axis) for axis in axes if axis.points),
@@ -72,25 +75,19 @@ def _is_sf4(name: str) -> bool:
     return name == "sf4" or name.startswith("sf4_lut")
 
 
-def _axes(areas: Records, accuracies: Records) -> list[_Axis]:
+def _axes(areas: Records, quality: Quality | None) -> list[_Axis]:
     """Both qualities, for the paper's formats and SF4 with other tables."""
     shown = [name for name in areas if name in published()["w4a4_delta_percent"]["plain"]]
     paper = w4a4_accuracy(shown)
-    measured = {
-        name: accuracies[name]["fidelity"]
-        for name in areas
-        if name in accuracies and (name in shown or _is_sf4(name))
-    }
-    errors = [accuracies[name]["fidelity_error"] for name in measured]
     models = ", ".join(paper.models)
-    return [
-        _Axis(f"published W4A4 accuracy ({models})", points_of(areas, paper.by_format)),
-        _Axis(
-            "measured embedding fidelity, weight-only",
-            points_of(areas, measured),
-            f"a fidelity's standard error is at most {max(errors, default=0):.4f}",
-        ),
-    ]
+    axes = [_Axis(f"published W4A4 accuracy ({models})", points_of(areas, paper.by_format))]
+    if quality:
+        measured = {
+            name: value for name, value in quality.values.items() if name in shown or _is_sf4(name)
+        }
+        certainty = f"a 95 % interval reaches at most {quality.widest:.2g} to either side"
+        axes.append(_Axis(quality.title, points_of(areas, measured), certainty))
+    return axes
 
 
 def _frontier_claim(areas: Records, axis: _Axis) -> Claim:

@@ -35,6 +35,7 @@ def draw_frontier(
     titles: Mapping[str, str],
     families: Mapping[str, str],
     quality_label: str,
+    intervals: Mapping[str, tuple[float, float]],
 ) -> None:
     """Draw ``points`` with the frontier as a staircase; every point gets its title.
 
@@ -48,6 +49,8 @@ def draw_frontier(
         Title and family of each format; the family gives the colour.
     quality_label : str
         Label of the vertical axis, with its unit.
+    intervals : mapping of str to pair of float
+        The 95 % interval of a format's quality, drawn as a bar; a format may have none.
     """
     best = frontier(points)
     for point in points:
@@ -61,6 +64,10 @@ def draw_frontier(
             edgecolors="none",
             zorder=3,
         )
+        if point.format in intervals:
+            axes.vlines(
+                point.area_um2, *intervals[point.format], color=_LINE, alpha=_QUIET, linewidth=1
+            )
     axes.set_xlabel("MAC area, µm² (less is better)")
     axes.set_ylabel(f"{quality_label} (more is better)")
     axes.margins(x=0.1, y=0.1)

@@ -18,6 +18,7 @@ from halfbyte.pareto.claims import Claim, claims, points_of
 from halfbyte.pareto.frontier import Point, frontier
 from halfbyte.pareto.paper import published, w4a4_accuracy
 from halfbyte.pareto.plot import draw_frontier
+from halfbyte.pareto.quality import Quality, measured_quality
 
 __all__ = ["write_report"]
 
@@ -43,7 +44,7 @@ def write_report(
     formats : sequence of Format
         The formats of the records.
     area_records, accuracy_records : sequence of record
-        As ``area.synthesise`` and ``accuracy.measure`` return them, one of each per format.
+        As ``area.synthesise`` and ``accuracy.evaluate`` give them, one of each per format.
     folder : Path
         Made if need be; files are replaced whole.
 
@@ -53,15 +54,16 @@ def write_report(
         raise UserError("A Pareto plot needs at least one format")
     areas = {record["format"]: record for record in area_records}
     accuracies = {record["format"]: record for record in accuracy_records}
+    quality = measured_quality(accuracy_records)
     # If there are only wide ones, they are not in the way of others.
     plotted = [fmt for fmt in formats if fmt.bits <= MAX_PLOTTED_BITS] or formats
     written = []
-    for plot in _plots(plotted, accuracies):
+    for plot in _plots(plotted, quality):
         points = points_of(areas, plot.qualities)
         if points:
             written += _write_plot(folder / plot.name, plot, plotted, areas, points)
             written += _write_data(folder / plot.name, plot, areas, accuracies, points)
-    answered = claims(areas, accuracies)
+    answered = claims(areas, quality)
     written += _write_claims(folder / "claims", answered)
     return answered, written
 
@@ -74,9 +76,10 @@ class _Plot(NamedTuple):
     label: str
     qualities: Mapping[str, float | None]
     note: str
+    intervals: Mapping[str, tuple[float, float]]
 
 
-def _plots(plotted: Sequence[Format], accuracies: Mapping[str, Any]) -> list[_Plot]:
+def _plots(plotted: Sequence[Format], quality: Quality | None) -> list[_Plot]:
     names = {fmt.name for fmt in plotted}
     plots: list[_Plot] = []
     if names & set(published()["w4a4_delta_percent"]["plain"]):
@@ -91,22 +94,22 @@ def _plots(plotted: Sequence[Format], accuracies: Mapping[str, Any]) -> list[_Pl
                 f"accuracy: {paper.source}, Table 8, W4A4, block 128, mean over the models with a "
                 f"figure for every format shown: {', '.join(paper.models)}"
                 + _table_note([fmt for fmt in plotted if fmt.name in paper.by_format]),
+                {},
             )
         )
-    measured = {name: record for name, record in accuracies.items() if name in names}
-    if measured:
-        first = next(iter(measured.values()))
+    values = (
+        {name: each for name, each in quality.values.items() if name in names} if quality else {}
+    )
+    if quality and values:
         plots.append(
             _Plot(
-                "measured_fidelity",
-                "Area of this project against measured fidelity",
-                "fidelity",
-                "fidelity of sentence embeddings, correlation",
-                {name: record["fidelity"] for name, record in measured.items()},
-                f"fidelity: {first['model']}, {first['recipe']}, block {first['block']}, "
-                f"{first['texts']} texts, standard error at most "
-                f"{max(record['fidelity_error'] for record in measured.values()):.4f}; "
-                f"torch {first['versions']['torch']}",
+                f"measured_{quality.key}",
+                f"Area of this project against {quality.title}",
+                quality.key,
+                quality.label,
+                values,
+                quality.note,
+                quality.intervals,
             )
         )
     return plots
@@ -154,6 +157,7 @@ def _write_plot(
             titles={fmt.name: _title(fmt) for fmt in formats},
             families={fmt.name: fmt.family for fmt in formats},
             quality_label=plot.label,
+            intervals=plot.intervals,
         )
         notes = (_area_caption(areas, points), plot.note)
         lines = [line for note in notes for line in wrap(note, CAPTION_WIDTH)]
@@ -184,10 +188,7 @@ def _write_data(
             "architecture": areas[point.format]["architecture"],
             "recipe": areas[point.format]["recipe"],
             "acc_width": areas[point.format]["acc_width"],
-            **{
-                key: accuracies.get(point.format, {}).get(key)
-                for key in ("sqnr_db", "fidelity", "fidelity_error")
-            },
+            **_measured(accuracies.get(point.format)),
             "technology": areas[point.format]["technology"],
             "corner": areas[point.format]["corner"],
             "terms": areas[point.format]["terms"],
@@ -195,12 +196,27 @@ def _write_data(
         for point in sorted(points, key=lambda each: each.area_um2)
     ]
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    columns = dict.fromkeys(column for row in rows for column in row)
+    writer = csv.DictWriter(text, list(columns), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     write_atomically(path.with_suffix(".csv"), text.getvalue())
     write_atomically(path.with_suffix(".json"), json.dumps(rows, indent=2) + "\n")
     return [path.with_suffix(".csv"), path.with_suffix(".json")]
+
+
+def _measured(record: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The figures of an evaluation in flat columns."""
+    if record is None:
+        return {}
+    return {
+        "sqnr_db": record["sqnr_db"],
+        **{
+            f"{name}_{key}": measure[key]
+            for name, measure in record["measures"].items()
+            for key in ("value", "low", "high", "loss", "loss_low", "loss_high")
+        },
+    }
 
 
 def _write_claims(path: Path, answered: Sequence[Claim]) -> list[Path]:

@@ -110,7 +110,7 @@ def bits_per_byte(model: nn.Module, corpus: Corpus) -> float:
     data = torch.frombuffer(bytearray(corpus.data), dtype=torch.uint8)
     count = (len(data) - 1) // CONTEXT
     windows = data[torch.arange(count)[:, None] * CONTEXT + torch.arange(CONTEXT + 1)].long()
-    total = sum(float(_loss(model, part, "sum")) for part in windows.split(64))
+    total = math.fsum(float(_loss(model, part, "sum")) for part in torch.split(windows, 64))
     return total / (count * CONTEXT) / math.log(2)
 
 
@@ -159,7 +159,17 @@ def train(
     """
     if len(corpus.data) <= CONTEXT:
         raise UserError(f"A text to train on must be longer than {CONTEXT} bytes")
+    was_deterministic = torch.are_deterministic_algorithms_enabled()
     torch.use_deterministic_algorithms(True)
+    try:
+        return _train(corpus, plan, state_file, on_progress)
+    finally:
+        torch.use_deterministic_algorithms(was_deterministic)
+
+
+def _train(
+    corpus: Corpus, plan: Plan, state_file: Path, on_progress: Progress | None
+) -> LlamaForCausalLM:
     data = torch.frombuffer(bytearray(corpus.data), dtype=torch.uint8)
     model = build_model(plan.seed).train()
     optimizers = _optimizers(model, plan)

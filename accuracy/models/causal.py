@@ -9,7 +9,7 @@ from halfbyte.accuracy.models.subject import Measure, Outputs, Subject
 from halfbyte.accuracy.statistics import RatioOfSums, Statistic
 from halfbyte.base import UserError
 
-__all__ = ["CausalSubject", "sliding_windows"]
+__all__ = ["CALIBRATION_WINDOWS", "CausalSubject", "sliding_windows"]
 
 BATCH_TOKENS = 4096
 CALIBRATION_WINDOWS = 32
@@ -73,7 +73,8 @@ class CausalSubject(Subject):
         *,
         bytes_as_tokens: bool = False,
     ) -> None:
-        head = module.get_output_embeddings() if hasattr(module, "get_output_embeddings") else None
+        find_head = getattr(module, "get_output_embeddings", lambda: None)
+        head = find_head()
         super().__init__(name, module, [head] if isinstance(head, nn.Module) else [])
         self.windows, self.first_scored = windows, first_scored
         self.calibration = calibration[:CALIBRATION_WINDOWS]
@@ -91,7 +92,10 @@ class CausalSubject(Subject):
         }
 
     def _batches(self, windows: Tensor) -> tuple[Tensor, ...]:
-        return windows.split(max(1, BATCH_TOKENS // windows.shape[1]))
+        batches: tuple[Tensor, ...] = torch.split(
+            windows, max(1, BATCH_TOKENS // windows.shape[1])
+        )
+        return batches
 
     def _run_calibration(self) -> None:
         for batch in self._batches(self.calibration):
@@ -102,7 +106,7 @@ class CausalSubject(Subject):
             self._score(batch, first)
             for batch, first in zip(
                 self._batches(self.windows),
-                self.first_scored.split(len(self._batches(self.windows)[0])),
+                torch.split(self.first_scored, len(self._batches(self.windows)[0])),
                 strict=True,
             )
         ]

@@ -43,10 +43,12 @@ def open_subject(reference: ModelReference) -> Subject:
         return _on_bytes(reference, module)
     tokenizer = _tokenizer(reference.folder)
     context = min(reference.context, _longest(module))
-    tokens = _tokens(tokenizer, read_text(reference.text))
-    windows, first = sliding_windows(tokens, context, max(1, context // 2))
     other = _tokens(tokenizer, "\n\n".join(longer_docstrings()))
     calibration, _ = sliding_windows(other, min(context, 256), min(context, 256))
+    if reference.tasks:
+        return _on_tasks(reference, module, tokenizer, calibration)
+    tokens = _tokens(tokenizer, read_text(reference.text))
+    windows, first = sliding_windows(tokens, context, max(1, context // 2))
     return CausalSubject(reference.name, module, windows, first, calibration)
 
 
@@ -70,6 +72,22 @@ def _on_bytes(reference: ModelReference, module: Any) -> Subject:
         for text in (held_out_text().data, calibration_text().data)
     )
     return CausalSubject(reference.name, module, *evaluation, calibration[0], bytes_as_tokens=True)
+
+
+def _on_tasks(
+    reference: ModelReference, module: Any, tokenizer: PreTrainedTokenizerBase, calibration: Tensor
+) -> Subject:
+    from halfbyte.accuracy.models.tasks import TaskSubject
+
+    return TaskSubject(
+        reference.name,
+        module,
+        tokenizer,
+        reference.tasks,
+        calibration,
+        folder=reference.task_folder,
+        limit=reference.task_limit,
+    )
 
 
 def _bytes(data: bytes) -> Tensor:

@@ -5,6 +5,7 @@ Nothing here imports PyTorch: whether a result is known already is told from dig
 
 import hashlib
 import json
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +45,9 @@ class ModelReference:
         What causal models read: ``docstrings``, ``wikitext2``, ``held-out``, or a file.
     context : int
         Tokens that a causal model sees at a time.
+    tasks, task_folder, task_limit
+        Zero-shot tasks of lm-eval instead of a text: names, a folder with further ones, and at most
+        how many documents of each.
     """
 
     name: str
@@ -51,9 +55,14 @@ class ModelReference:
     kind: str
     text: str
     context: int = DEFAULT_CONTEXT
+    tasks: tuple[str, ...] = ()
+    task_folder: Path | None = None
+    task_limit: int | None = None
 
     def fingerprint(self) -> dict[str, Any]:
         """Digests of weights and text: what results depend on, for keys and records."""
+        if self.tasks:
+            return {"model_sha256": _digest_of(self.folder), **self._task_fingerprint()}
         return {
             "model_sha256": _digest_of(self.folder),
             "text": "docstrings" if self.kind == "encoder" else self.text,
@@ -67,6 +76,15 @@ class ModelReference:
 
         return open_subject(self)
 
+    def _task_fingerprint(self) -> dict[str, Any]:
+        own = sorted(self.task_folder.rglob("*")) if self.task_folder else []
+        texts = [path.read_text("utf-8", "replace") for path in own if path.is_file()]
+        return {
+            "text": ",".join(self.tasks),
+            "text_sha256": digest([*self.tasks, str(self.task_limit), *texts]),
+            "context": None,
+        }
+
     def _text_digest(self) -> str:
         if self.kind == "bytes":
             return held_out_text().sha256
@@ -74,12 +92,18 @@ class ModelReference:
 
 
 def find_model(
-    reference: str, *, text: str | None = None, context: int | None = None
+    reference: str,
+    *,
+    text: str | None = None,
+    context: int | None = None,
+    tasks: tuple[str, ...] = (),
+    task_folder: Path | None = None,
+    task_limit: int | None = None,
 ) -> ModelReference:
     """The model that ``reference`` names: ``minilm``, ``bytelm``, a directory or a hub name.
 
-    ``text`` (``docstrings``, ``wikitext2`` or a file) and ``context`` are for causal models of
-    Hugging Face.
+    ``text`` (``docstrings``, ``wikitext2`` or a file), ``context`` and ``tasks`` (of lm-eval, with
+    a folder of further ones and a limit of documents) are for causal models of Hugging Face.
 
     Raises
     ------
@@ -89,7 +113,7 @@ def find_model(
     if context is not None and not 2 <= context <= 131072:
         raise UserError(f"Context must be 2 to 131072 tokens, not {context}")
     if reference in BUILT_IN:
-        if text is not None or context is not None:
+        if text is not None or context is not None or tasks:
             raise UserError(f"{reference} has a text and context of its own")
         if reference == "minilm":
             folder = minilm.verify(minilm.locate())
@@ -97,10 +121,25 @@ def find_model(
         return ModelReference("bytelm", CHECKPOINT, "bytes", "held-out", 256)
     folder = _folder_of(reference)
     kind = _kind_of(folder)
-    if kind == "encoder" and (text is not None or context is not None):
-        raise UserError(f"{reference} is an encoder: text and context are for causal models")
-    name = folder.name if Path(reference).exists() else reference
-    return ModelReference(name, folder, kind, text or "docstrings", context or DEFAULT_CONTEXT)
+    if kind == "encoder" and (text is not None or context is not None or tasks):
+        raise UserError(f"{reference} is an encoder: text, context and tasks are for causal models")
+    if task_folder is not None and not task_folder.is_dir():
+        raise UserError(f"{task_folder} is no folder with tasks")
+    name = (
+        reference
+        if _HUB_NAME.fullmatch(reference) and not Path(reference).exists()
+        else (folder.name)
+    )
+    return ModelReference(
+        name,
+        folder,
+        kind,
+        text or "docstrings",
+        context or DEFAULT_CONTEXT,
+        tasks,
+        task_folder,
+        task_limit,
+    )
 
 
 def open_model(reference: str) -> "Subject":
@@ -109,10 +148,9 @@ def open_model(reference: str) -> "Subject":
 
 
 def _folder_of(reference: str) -> Path:
-    path = Path(reference).expanduser()
-    if path.is_dir():
-        return path.resolve()
-    if path.exists() or not _HUB_NAME.fullmatch(reference):
+    if os.path.isdir(reference):  # noqa: PTH112 (false, not an error, for names beyond limits)
+        return Path(reference).resolve()
+    if os.path.exists(reference) or not _HUB_NAME.fullmatch(reference):  # noqa: PTH110
         raise UserError(
             f"{reference[:200]!r} is no model: give {', '.join(BUILT_IN)}, a directory with "
             "config.json and model.safetensors, or a hub name such as facebook/opt-125m"

@@ -8,8 +8,9 @@ import sys
 import pytest
 import torch
 
-from halfbyte.accuracy import measure, minilm
-from halfbyte.accuracy.texts import digest, docstrings
+from halfbyte.accuracy import evaluate, find_model, minilm
+from halfbyte.accuracy.recipes import load_recipe
+from halfbyte.accuracy.texts import digest, docstrings, longer_docstrings
 from halfbyte.base import UserError
 from halfbyte.formats import load
 
@@ -19,6 +20,7 @@ def test_texts_are_plenty_and_repeatable():
     assert len(texts) >= 300
     assert len(set(texts)) == len(texts)
     assert all(40 <= len(text) <= 160 for text in texts)
+    assert set(texts).isdisjoint(longer_docstrings())  # calibration is on other texts
     docstrings.cache_clear()
     assert digest(docstrings()) == digest(texts)
 
@@ -44,11 +46,9 @@ def test_missing_package_names_the_remedy(monkeypatch):
 
 @pytest.mark.model
 def test_embeddings_are_those_of_the_release():
-    from halfbyte.accuracy.encoder import Encoder
-
     # Texts and figures of the release's model card at sbert.net, four decimals.
     texts = ["The weather is lovely today.", "It's so sunny outside!", "He drove to the stadium."]
-    embeddings = Encoder(minilm.verify(minilm.locate())).embed(texts)
+    embeddings = find_model("minilm").open().embed(texts)
     expected = [[1, 0.6660, 0.1046], [0.6660, 1, 0.1411], [0.1046, 0.1411, 1]]
     assert torch.allclose(embeddings @ embeddings.T, torch.tensor(expected), atol=1e-4)
 
@@ -68,28 +68,30 @@ def test_texts_do_not_depend_on_docstrings_at_run_time():
     assert seen.strip() == digest(docstrings())
 
 
-def test_block_of_zero_is_refused():
-    with pytest.raises(UserError, match="Block size must be at least 1, not 0"):
-        measure([load("int4")], block=0)
-
-
 @pytest.mark.model
 @pytest.mark.slow
 def test_measures_real_weights_once(monkeypatch, tmp_path):
     monkeypatch.setenv("HALFBYTE_BUILD", str(tmp_path))
     # A few texts are enough to see the order, and that results are stored.
-    monkeypatch.setattr("halfbyte.accuracy.measurement.docstrings", lambda: docstrings()[:24])
+    monkeypatch.setattr("halfbyte.accuracy.models.encoder.docstrings", lambda: docstrings()[:40])
     formats = [load(name) for name in ("int4", "e2m1", "int8")]
+    model, recipe = find_model("minilm"), load_recipe("w4")
     seen = []
-    records = measure(formats, on_progress=lambda done, total, label: seen.append(label))
-    assert seen == ["int4", "e2m1", "int8"]
-    int4, e2m1, int8 = records
+    found = evaluate(model, formats, recipe, on_progress=lambda *update: seen.append(update[2]))
+    assert seen == ["the unquantised model", "int4", "e2m1", "int8"]
+    int4, e2m1, int8 = (each.record for each in found)
     assert int4["sqnr_db"] == pytest.approx(17.9, abs=0.2)
     assert int4["sqnr_db"] < e2m1["sqnr_db"] < int8["sqnr_db"]
-    assert int4["fidelity"] < e2m1["fidelity"] < int8["fidelity"] < 1
-    assert int8["fidelity"] > 0.999
+    fidelities = [each.record["measures"]["fidelity"] for each in found]
+    values = [each["value"] for each in fidelities]
+    assert values[0] < values[1] < values[2] < 1
+    assert values[2] > 0.999
+    for each in fidelities:
+        assert each["low"] < each["value"] < each["high"]
+        assert each["loss"] == pytest.approx(1 - each["value"], abs=1e-6)
+        assert each["loss_low"] < each["loss"] < each["loss_high"]
+    assert found[2].record["measures"]["neighbour_agreement"]["value"] > 0.9
     assert int4["bits_per_weight"] == 4.25
-    assert 0 < int4["fidelity_error"] < 0.05
     assert len(int4["layers"]) == 36  # six layers: Q, K, V, attention output, two feed-forward
-    assert measure(formats) == records
-    assert measure(formats, on_progress=lambda *_: pytest.fail("computed again")) == records
+    assert [each.record for each in evaluate(model, formats, recipe)] == [int4, e2m1, int8]
+    evaluate(model, formats, recipe, on_progress=lambda *_: pytest.fail("computed again"))

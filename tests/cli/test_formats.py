@@ -60,7 +60,19 @@ def test_unknown_command_is_a_usage_error(halfbyte):
 
 
 @pytest.mark.parametrize(
-    "command", ["formats", "synth", "sim", "rtl", "accuracy", "pareto", "bench", "tech"]
+    "command",
+    [
+        "formats",
+        "synth",
+        "sim",
+        "rtl",
+        "evaluate",
+        "recommend",
+        "findings",
+        "pareto",
+        "bench",
+        "tech",
+    ],
 )
 def test_help_reads_well(halfbyte, command):
     text = halfbyte(command, "--help").stdout

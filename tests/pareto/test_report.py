@@ -11,6 +11,7 @@ from halfbyte.base import UserError
 from halfbyte.formats import load
 from halfbyte.pareto import write_report
 from halfbyte.pareto.claims import claims
+from halfbyte.pareto.quality import measured_quality
 
 AREAS = {
     "int4": 1000.0, "apot4": 1110.0, "e2m1": 1100.0, "e2m1_sp": 1150.0, "e2m1_sr": 1240.0,
@@ -47,17 +48,32 @@ def area_records(areas=AREAS):
     ]
 
 
+def measure(title, value, *, higher_is_better, baseline=1.0):
+    loss = (1 - value / baseline) * (1 if higher_is_better else -1)
+    return {
+        "title": title,
+        "unit": "1",
+        "higher_is_better": higher_is_better,
+        "value": value,
+        "low": value - 0.002,
+        "high": value + 0.002,
+        "baseline": baseline,
+        "loss": loss,
+        "loss_low": loss - 0.002,
+        "loss_high": loss + 0.002,
+    }
+
+
 def accuracy_records(fidelities=FIDELITIES):
     return [
         {
             "format": name,
-            "fidelity": value,
-            "fidelity_error": 0.001,
+            "measures": {"fidelity": measure("fidelity", value, higher_is_better=True)},
             "sqnr_db": 19.0,
             "model": "m",
-            "recipe": "weight-only",
-            "block": 128,
-            "texts": 3,
+            "recipe": "w4",
+            "items": 3,
+            "item": "texts",
             "versions": {"torch": "2"},
         }
         for name, value in fidelities.items()
@@ -94,7 +110,7 @@ def test_same_records_give_the_same_files(tmp_path):
 
 
 def test_claims_follow_the_figures():
-    found = claims(by_format(area_records()), by_format(accuracy_records()))
+    found = claims(by_format(area_records()), measured_quality(accuracy_records()))
     by_question = {claim.question: claim for claim in found}
     measured = next(claim for question, claim in by_question.items() if "fidelity" in question)
     assert (measured.verdict, measured.why) == ("holds", "")
@@ -110,7 +126,7 @@ def test_claims_follow_the_figures():
     sf4 = by_question["Where does sf4 stand?"]
     assert sf4.ours.startswith("2.60 times INT4's MAC, 136.4 % larger than E2M1; +16.0 % of the ")
     assert "sf4 is on the frontier" in sf4.why  # of the published accuracy
-    assert "sf4 is dominated by e2m1_sr" in sf4.why  # in the measured fidelity
+    assert "sf4 is dominated by e2m1_sr" in sf4.why  # in the measured one
     smaller = by_question["Where does sf4_lut6 stand?"]
     assert "published" not in smaller.why
     assert "sf4_lut6 is dominated by e2m1_sr" in smaller.why
@@ -118,16 +134,14 @@ def test_claims_follow_the_figures():
 
 def test_claims_change_with_the_figures():
     areas = by_format(area_records({**AREAS, "apot4": 900.0, "e2m1_sp": 1400.0}))
-    fidelities = by_format(accuracy_records({**FIDELITIES, "apot4": 0.965}))
+    fidelities = measured_quality(accuracy_records({**FIDELITIES, "apot4": 0.965}))
     found = claims(areas, fidelities)
     measured = next(claim for claim in found if "fidelity" in claim.question)
     assert measured.verdict == "differs"
     assert "int4 is dominated by apot4" in measured.why
     assert "apot4 joins it, its MAC 10.0 % smaller than int4's" in measured.why
     # There APoT4 is larger than E2M1 (181.6 and 170.4 um^2), but more accurate in these records.
-    own = (
-        "of the formats that it synthesised, it would be int4, e2m1, apot4, e2m1_sr; a fidelity's "
-    )
+    own = "of the formats that it synthesised, it would be int4, e2m1, apot4, e2m1_sr; a 95 % "
     assert own in measured.why
     (sp,) = (claim for claim in found if "SP (+5)" in claim.question)
     assert sp.verdict == "holds"
@@ -135,14 +149,14 @@ def test_claims_change_with_the_figures():
 
 def test_other_terms_are_named_instead_of_widths():
     records = [{**record, "terms": 1024, "acc_width": 19} for record in area_records()]
-    found = claims(by_format(records), by_format(accuracy_records()))
+    found = claims(by_format(records), measured_quality(accuracy_records()))
     (sp,) = (claim for claim in found if "SP (+5)" in claim.question)
     assert "ours is for 1024 terms, the paper's for 256" in sp.why
     assert "bits" not in sp.why
 
 
 def test_formats_without_a_quality_are_left_out(tmp_path):
-    fidelities = {**FIDELITIES, "e2m1_sr": None}
+    fidelities = {name: value for name, value in FIDELITIES.items() if name != "e2m1_sr"}
     answered, _ = write_report(formats(), area_records(), accuracy_records(fidelities), tmp_path)
     measured = next(claim for claim in answered if "fidelity" in claim.question)
     assert measured.ours == "int4, e2m1, e2m1_sp, sf4_lut6, sf4"
@@ -174,3 +188,18 @@ def test_one_format_is_enough_and_none_is_an_error(tmp_path):
     assert not any(name.startswith("published") for name in names)
     with pytest.raises(UserError, match="needs at least one format"):
         write_report([], [], [], tmp_path)
+
+
+def test_less_is_better_is_shown_with_the_sign_turned(tmp_path):
+    records = accuracy_records()
+    for record in records:
+        bits = 1.2 + (1 - record["measures"]["fidelity"]["value"])
+        record["measures"] = {
+            "bits_per_byte": measure("bits per byte", bits, higher_is_better=False, baseline=1.2)
+        }
+    quality = measured_quality(records)
+    assert quality.values["int4"] == pytest.approx(-100 * 0.05 / 1.2)
+    low, high = quality.intervals["int4"]
+    assert low < quality.values["int4"] < high
+    _, written = write_report(formats(), area_records(), records, tmp_path)
+    assert tmp_path / "measured_bits_per_byte.png" in written

@@ -1,0 +1,235 @@
+"""Formats on a model: records with intervals, stored by content, and their replicates."""
+
+import io
+import math
+import platform
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from halfbyte.accuracy.models.reference import ModelReference
+from halfbyte.base import (
+    RecordStore,
+    build_dir,
+    content_key,
+    source_fingerprint,
+    versions_of,
+    write_atomically,
+)
+from halfbyte.formats import Format
+
+if TYPE_CHECKING:
+    from halfbyte.accuracy.models.subject import Outputs, Subject
+    from halfbyte.accuracy.recipes import Recipe
+
+__all__ = ["Evaluation", "evaluate"]
+
+_VERSIONED = ("torch", "transformers")
+# What changes results when it is edited.
+_CODE = (
+    "halfbyte.accuracy.evaluation",
+    "halfbyte.accuracy.layers",
+    "halfbyte.accuracy.models",
+    "halfbyte.accuracy.recipes",
+    "halfbyte.accuracy.statistics",
+    "halfbyte.golden",
+)
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """One format on one model.
+
+    Parameters
+    ----------
+    record : mapping
+        JSON-like: inputs, measures with their 95 % intervals, noise, versions.
+    replicates : mapping of str to ndarray
+        By measure: its bootstrap replicates, (REPLICATES,) float64; the same draws for all formats.
+    """
+
+    record: Mapping[str, Any]
+    replicates: Mapping[str, np.ndarray]
+
+    @property
+    def format(self) -> str:
+        """Name of the format."""
+        return str(self.record["format"])
+
+    @property
+    def primary(self) -> str:
+        """Name of the measure that ranks formats."""
+        return str(next(iter(self.record["measures"])))
+
+    def losses(self) -> np.ndarray:
+        """Replicates of the primary measure's relative loss; (REPLICATES,) float64."""
+        return self.replicates[f"{self.primary}_loss"]
+
+
+def evaluate(
+    reference: ModelReference,
+    formats: Sequence[Format],
+    recipe: "Recipe",
+    *,
+    on_progress: Progress | None = None,
+) -> list[Evaluation]:
+    """Quantise the model to each format by the recipe and measure it, in order.
+
+    Results are stored by content (model, text, recipe, format, code): what is in the store is not
+    computed again, and an interrupted run continues. Of every measure a record has ``value`` with
+    its 95 % interval ``low`` to ``high``, the unquantised model's ``baseline``, and ``loss``, the
+    relative worsening against it, with the interval of the paired difference.
+
+    Parameters
+    ----------
+    reference : ModelReference
+        The model and its text.
+    formats : sequence of Format
+        What to quantise to.
+    recipe : Recipe
+        How.
+    on_progress : callable, optional
+        Called with ``(done, total, label)``.
+
+    Raises
+    ------
+    UserError
+        The model or its text cannot be had, or weights are not finite.
+    """
+    fingerprint = reference.fingerprint()
+    store = _Store()
+    keys = [_key(fmt, fingerprint, recipe) for fmt in formats]
+    known = {key: found for key in keys if (found := store.get(key)) is not None}
+    missing = {key: fmt for key, fmt in zip(keys, formats, strict=True) if key not in known}
+    total = len(set(keys))
+    if missing:
+        if on_progress:
+            on_progress(len(known), total, "the unquantised model")
+        run = _Run(reference.open(), recipe, fingerprint)
+    for key, fmt in missing.items():
+        if on_progress:
+            on_progress(len(known), total, fmt.name)
+        known[key] = run.measure(fmt)
+        store.put(key, known[key])
+    return [known[key] for key in keys]
+
+
+def _key(fmt: Format, fingerprint: Mapping[str, Any], recipe: "Recipe") -> str:
+    """What a result depends on."""
+    return content_key(
+        {
+            "format": [fmt.name, fmt.ties.value, [str(value) for value in fmt.values]],
+            "nan_codes": fmt.nan_codes,
+            "recipe": recipe.record(),
+            "model": fingerprint,
+            "code": source_fingerprint(*_CODE),
+            "versions": versions_of(*_VERSIONED),
+        }
+    )
+
+
+class _Store:
+    """Records in a JSON Lines file, the replicates of each in a NumPy file of its own."""
+
+    def __init__(self) -> None:
+        folder = build_dir() / "records"
+        self._records = RecordStore(folder / "evaluation.jsonl")
+        self._folder = folder / "replicates"
+
+    def _path(self, key: str) -> Path:
+        return self._folder / f"{key}.npz"
+
+    def get(self, key: str) -> Evaluation | None:
+        record = self._records.get(key)
+        if record is None:
+            return None
+        try:
+            with np.load(self._path(key), allow_pickle=False) as arrays:
+                return Evaluation(record, dict(arrays))
+        except (OSError, ValueError, EOFError):  # deleted or damaged: to be computed again
+            return None
+
+    def put(self, key: str, evaluation: Evaluation) -> None:
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, allow_pickle=False, **evaluation.replicates)
+        write_atomically(self._path(key), buffer.getvalue())
+        self._records.append(key, dict(evaluation.record))
+
+
+class _Run:
+    """A model in memory with what it gives unquantised, against which formats are measured.
+
+    PyTorch and transformers take seconds to import: only when there is something to measure.
+    """
+
+    def __init__(
+        self, subject: "Subject", recipe: "Recipe", fingerprint: Mapping[str, Any]
+    ) -> None:
+        from halfbyte.accuracy.statistics import estimate
+
+        self.subject, self.recipe, self.fingerprint = subject, recipe, fingerprint
+        self.reference = subject.observe()
+        statistics = subject.statistics(self.reference, self.reference)
+        self.baseline = {name: estimate(each) for name, each in statistics.items()}
+        self.items = next(iter(statistics.values())).count
+
+    def measure(self, fmt: Format) -> Evaluation:
+        from halfbyte.accuracy.recipes import quantized
+
+        start = time.monotonic()
+        subject = self.subject
+        with quantized(fmt, self.recipe, subject.matrices(), subject.calibrate) as noise:
+            outputs = subject.observe()
+        measures, replicates = self._measures(outputs)
+        record = {
+            "format": fmt.name,
+            "model": subject.name,
+            **self.fingerprint,
+            "items": self.items,
+            "item": subject.items,
+            "recipe": self.recipe.name,
+            "recipe_parameters": self.recipe.record(),
+            "bits_per_weight": self.recipe.bits_per_weight(fmt),
+            "measures": measures,
+            "sqnr_db": round(noise.sqnr_db, 4) if math.isfinite(noise.sqnr_db) else None,
+            "layers": {name: round(ratio, 3) for name, ratio in noise.layers.items()},
+            "versions": {
+                "python": platform.python_version(),
+                **versions_of("halfbyte", *_VERSIONED),
+            },
+            "seconds": round(time.monotonic() - start, 3),
+        }
+        return Evaluation(record, replicates)
+
+    def _measures(
+        self, outputs: "Outputs"
+    ) -> tuple[dict[str, dict[str, Any]], dict[str, np.ndarray]]:
+        from halfbyte.accuracy.statistics import estimate, interval, worsening
+
+        statistics = self.subject.statistics(outputs, self.reference)
+        records, replicates = {}, {}
+        for measure in self.subject.measures:
+            baseline, found = self.baseline[measure.name], estimate(statistics[measure.name])
+            loss = worsening(found, baseline, higher_is_better=measure.higher_is_better)
+            low, high = interval(found.replicates)
+            loss_low, loss_high = interval(loss.replicates)
+            records[measure.name] = {
+                "title": measure.title,
+                "unit": measure.unit,
+                "higher_is_better": measure.higher_is_better,
+                "value": round(found.value, 6),
+                "low": round(low, 6),
+                "high": round(high, 6),
+                "baseline": round(baseline.value, 6),
+                "loss": round(loss.value, 6),
+                "loss_low": round(loss_low, 6),
+                "loss_high": round(loss_high, 6),
+            }
+            replicates[measure.name] = found.replicates
+            replicates[f"{measure.name}_loss"] = loss.replicates
+        return records, replicates

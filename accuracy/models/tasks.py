@@ -1,0 +1,118 @@
+"""Zero-shot tasks: the model is handed as an object to lm-eval, EleutherAI's harness.
+
+An optional extra, ``pip install "halfbyte[tasks]"``. Tasks with ``acc`` or ``exact_match`` for each
+document are read, so that the bootstrap can draw documents.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from halfbyte.accuracy.models.causal import CALIBRATION_WINDOWS
+from halfbyte.accuracy.models.subject import Measure, Outputs, Subject
+from halfbyte.accuracy.statistics import RatioOfSums, Statistic
+from halfbyte.base import UserError
+
+__all__ = ["TaskSubject"]
+
+_METRICS = ("acc", "exact_match")
+_SEED = 1234
+_BATCH = 16
+
+
+class TaskSubject(Subject):
+    """A causal model on tasks of lm-eval; each is a measure of its own.
+
+    Parameters
+    ----------
+    name : str
+        As it stands in records.
+    module : PreTrainedModel
+        A causal language model.
+    tokenizer : PreTrainedTokenizerBase
+        Its tokenizer.
+    tasks : sequence of str
+        Names of tasks, the first of which ranks formats.
+    folder : Path, optional
+        Further tasks as YAML files of lm-eval.
+    limit : int, optional
+        At most so many documents of each task.
+    calibration : Tensor
+        (N, length) int64: windows of text.
+
+    Raises
+    ------
+    UserError
+        lm-eval is not installed, or a task is unknown or has no metric by document.
+    """
+
+    items = "documents"
+
+    def __init__(
+        self,
+        name: str,
+        module: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        tasks: Sequence[str],
+        calibration: Tensor,
+        *,
+        folder: Path | None = None,
+        limit: int | None = None,
+    ) -> None:
+        head = module.get_output_embeddings()
+        super().__init__(name, module, [head] if head is not None else [])
+        try:
+            from lm_eval.models.huggingface import HFLM
+            from lm_eval.tasks import TaskManager
+        except ImportError as error:
+            raise UserError(
+                f'Zero-shot tasks need lm-eval: pip install "halfbyte[tasks]" ({error})'
+            ) from error
+        self._harness = HFLM(pretrained=module, tokenizer=tokenizer, batch_size=_BATCH)
+        self._manager = TaskManager(include_path=str(folder) if folder else None)
+        unknown = [task for task in tasks if task not in self._manager.all_tasks]
+        if unknown:
+            raise UserError(f"lm-eval knows no task {unknown[0][:100]!r}")
+        self._limit = limit
+        self._calibration = calibration[:CALIBRATION_WINDOWS]
+        self.measures = tuple(
+            Measure(task, f"{task} accuracy", "share", higher_is_better=True) for task in tasks
+        )
+
+    def statistics(self, outputs: Outputs, reference: Outputs) -> dict[str, Statistic]:
+        """Accuracy of each task over its documents."""
+        return {
+            measure.name: RatioOfSums(outputs[measure.name], torch.ones_like(outputs[measure.name]))
+            for measure in self.measures
+        }
+
+    def _run_calibration(self) -> None:
+        self.module(input_ids=self._calibration)
+
+    def _run_evaluation(self) -> Outputs:
+        import lm_eval
+
+        found = lm_eval.simple_evaluate(
+            model=self._harness,
+            tasks=[measure.name for measure in self.measures],
+            task_manager=self._manager,
+            limit=self._limit,
+            log_samples=True,
+            bootstrap_iters=0,
+            random_seed=_SEED,
+            verbosity="ERROR",
+        )
+        return {task: _hits(task, samples) for task, samples in found["samples"].items()}
+
+
+def _hits(task: str, samples: Sequence[Mapping[str, Any]]) -> Tensor:
+    """Metric of each document in the task's order; (documents,) float64."""
+    for metric in _METRICS:
+        if samples and metric in samples[0]:
+            ordered = sorted(samples, key=lambda sample: int(sample["doc_id"]))
+            return torch.tensor([float(sample[metric]) for sample in ordered], dtype=torch.float64)
+    raise UserError(f"Task {task} has none of the metrics {', '.join(_METRICS)}")

@@ -1,0 +1,56 @@
+"""Which format is better, and how sure that is."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from halfbyte.accuracy.evaluation import Evaluation
+from halfbyte.base import UserError
+
+__all__ = ["Rank", "rank"]
+
+
+@dataclass(frozen=True)
+class Rank:
+    """A place in the order from the most accurate format to the least.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+        The format with its figures.
+    beats_next : float or None
+        Share of bootstrap resamples in which it is better than the next one; None for the last.
+    is_resolved : bool or None
+        Whether the 95 % interval of the paired difference to the next one excludes 0.
+    """
+
+    evaluation: Evaluation
+    beats_next: float | None = None
+    is_resolved: bool | None = None
+
+
+def rank(evaluations: Sequence[Evaluation]) -> list[Rank]:
+    """Order by the loss of the primary measure, least first; equal figures keep their order.
+
+    Raises UserError if the evaluations are of different models, texts or recipes.
+    """
+    from halfbyte.accuracy.statistics import is_resolved
+
+    of_same = {
+        (each.record["model_sha256"], each.record["text_sha256"], each.record["recipe"])
+        for each in evaluations
+    }
+    if len(of_same) > 1:
+        raise UserError("Formats can be ranked on one model, text and recipe only")
+    ordered = sorted(
+        evaluations, key=lambda each: float(each.record["measures"][each.primary]["loss"])
+    )
+    ranks = [
+        Rank(
+            one,
+            float((one.losses() < other.losses()).mean()),
+            is_resolved(one.losses(), other.losses()),
+        )
+        for one, other in pairwise(ordered)
+    ]
+    return [*ranks, *(Rank(each) for each in ordered[-1:])]

@@ -1,0 +1,106 @@
+"""``halfbyte findings``: the paper's findings on the built-in models, as a page."""
+
+from collections import defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from halfbyte.base import build_dir, versions_of, write_atomically
+from halfbyte.cli.evaluate import evaluate_formats, pick_recipe
+from halfbyte.cli.output import console, progress, table
+
+if TYPE_CHECKING:
+    from halfbyte.accuracy import Evaluation
+    from halfbyte.pareto.findings import Case, Finding
+
+__all__ = ["findings"]
+
+MODELS = ("minilm", "bytelm")
+_HEAD = """# The paper's findings, one by one
+
+Dotzel et al., "Learning from Students" (ICML 2024, arXiv 2405.03103v2), beside the two models that
+are built in: `minilm` (all-MiniLM-L6-v2; loss of embedding fidelity on {texts} texts) and `bytelm`
+(relative rise of bits per byte on {windows} windows of held-out source). Both are far smaller than
+the paper's models; what does not hold on them may hold on those. Every interval is 95 %: where it
+excludes 0 a finding holds or does not, elsewhere it is not resolved.
+
+Made by `halfbyte findings` with {versions}.
+"""
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "--output", "-o", help="File; build/findings.md if not given.", show_default=False
+    ),
+]
+
+
+def findings(output: Output = None) -> None:
+    """Evaluate what the paper compares on minilm and bytelm, and write the page of findings."""
+    from halfbyte.pareto.findings import cases
+    from halfbyte.pareto.findings import findings as answer
+
+    by_model = {model: _evaluations(model, cases()) for model in MODELS}
+    answered = answer(
+        MODELS,
+        lambda model, case: by_model[model][case],
+        {model: _ks_deltas(model) for model in MODELS},
+    )
+    counts = {model: next(iter(found.values())).record for model, found in by_model.items()}
+    versions = ", ".join(
+        f"{name} {version}" for name, version in versions_of("torch", "transformers").items()
+    )
+    head = _HEAD.format(
+        texts=counts["minilm"]["items"], windows=counts["bytelm"]["items"], versions=versions
+    )
+    path = output or build_dir() / "findings.md"
+    write_atomically(path, "\n".join([head, *(_section(each) for each in answered)]))
+    for each in answered:
+        rows = [[row.where, row.figure, row.interval, row.verdict] for row in each.rows]
+        table(each.statement, ["", ">ours", ">95 %", "verdict"], rows, f"paper: {each.paper}")
+    console.print(f"wrote {path}")
+
+
+def _evaluations(model: str, wanted: "list[Case]") -> "dict[Case, Evaluation]":
+    """One run for all formats that share recipe and block."""
+    from halfbyte.accuracy import find_model
+
+    reference = find_model(model)
+    groups = defaultdict(list)
+    for case in wanted:
+        groups[case.recipe, case.block].append(case)
+    found: dict[Case, Evaluation] = {}
+    for (recipe, block), group in groups.items():
+        names = [case.format for case in group]
+        evaluated = evaluate_formats(reference, names, pick_recipe(recipe, str(block)))
+        found |= dict(zip(group, evaluated, strict=True))
+    return found
+
+
+def _ks_deltas(model: str) -> dict[str, float]:
+    """KS-delta of each layer's weights as they are."""
+    from halfbyte.accuracy.models import open_model
+    from halfbyte.accuracy.profile import fit_distributions
+
+    matrices = open_model(model).matrices()
+    deltas = {}
+    with progress(f"Profile, {model}") as update:
+        for done, (name, matrix) in enumerate(matrices.items()):
+            update(done, len(matrices), name)
+            deltas[name] = fit_distributions(matrix.read().flatten()).ks_delta
+    return deltas
+
+
+def _section(finding: "Finding") -> str:
+    lines = [
+        f"## {finding.statement}",
+        "",
+        f"Paper: {finding.paper}.",
+        "",
+        f"Ours: {finding.unit}.",
+    ]
+    lines += ["", "| where | ours | 95 % | verdict |", "|---|---|---|---|"]
+    lines += [
+        f"| {row.where} | {row.figure} | {row.interval} | {row.verdict} |" for row in finding.rows
+    ]
+    return "\n".join([*lines, ""])

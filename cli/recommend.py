@@ -1,0 +1,120 @@
+"""``halfbyte recommend``: one format, within a loss of accuracy or within an area."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from halfbyte.base import UserError
+from halfbyte.cli.evaluate import (
+    Block,
+    Context,
+    RecipeName,
+    TextSource,
+    evaluate_formats,
+    pick_recipe,
+)
+from halfbyte.cli.options import (
+    FormatNames,
+    Jobs,
+    Json,
+    LibertyFiles,
+    TechnologyName,
+    Terms,
+    load_formats,
+    pick_technology,
+)
+from halfbyte.cli.output import console, number, print_json, progress, table
+from halfbyte.formats import Format
+
+if TYPE_CHECKING:
+    from halfbyte.pareto.recommend import Recommendation
+
+__all__ = ["recommend"]
+
+MaxLoss = Annotated[
+    str | None,
+    typer.Option(help="Greatest relative loss: 1% or 0.01.", show_default=False),
+]
+MaxArea = Annotated[float | None, typer.Option(help="Largest MAC in um^2.", show_default=False)]
+Model = Annotated[
+    str, typer.Option("--model", help="As for `halfbyte evaluate`: whose accuracy counts.")
+]
+
+
+def recommend(
+    names: FormatNames = None,
+    max_loss: MaxLoss = None,
+    max_area: MaxArea = None,
+    model: Model = "minilm",
+    recipe: RecipeName = "w4",
+    block: Block = None,
+    text: TextSource = None,
+    context: Context = None,
+    tech: TechnologyName = "sky130hd",
+    liberty: LibertyFiles = None,
+    terms: Terms = 256,
+    jobs: Jobs = None,
+    json: Json = False,
+) -> None:
+    """The smallest format within a loss, or the most accurate within an area; and how sure."""
+    from halfbyte.accuracy import find_model
+    from halfbyte.area import Design, synthesise
+    from halfbyte.pareto.recommend import within_area, within_loss
+
+    if (max_loss is None) == (max_area is None):
+        raise UserError("Give one of --max-loss and --max-area")
+    loss_limit = _fraction(max_loss or "0")
+    chosen: Sequence[Format] = load_formats(names)
+    technology = pick_technology(tech, liberty)
+    reference = find_model(model, text=text, context=context)
+    found = evaluate_formats(reference, names, pick_recipe(recipe, block))
+    designs = [Design(fmt, fmt, "auto", terms) for fmt in chosen]
+    with progress(f"Area, {technology.name}") as update:
+        records = synthesise(designs, technology, jobs=jobs, on_progress=update)
+    areas = {str(record["format"]): float(record["area_um2"]) for record in records}
+    if max_area is not None:
+        result = within_area(areas, found, max_area)
+    else:
+        result = within_loss(areas, found, loss_limit)
+    if json:
+        print_json([result.as_dict()])
+        return
+    _show(
+        result, f"{found[0].record['model']}, recipe {found[0].record['recipe']}", technology.name
+    )
+
+
+def _fraction(text: str) -> float:
+    """``1%`` or ``0.01`` as a number from 0 to 1."""
+    try:
+        value = float(text[:-1]) / 100 if text.endswith("%") else float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise UserError(f"--max-loss must be a share such as 1% or 0.01, not {text[:60]!r}")
+    return value
+
+
+def _show(result: "Recommendation", source: str, technology: str) -> None:
+    places = [("recommended", result.choice)]
+    places += [("runner-up", result.runner_up)] if result.runner_up else []
+    rows = [
+        [
+            place,
+            choice.format,
+            number(choice.area_um2, 1),
+            f"{choice.loss:+.2%}",
+            f"{choice.loss_low:+.2%} to {choice.loss_high:+.2%}",
+            f"{choice.certainty:.1%}",
+        ]
+        for place, choice in places
+    ]
+    caption = (
+        f"{result.criterion}; {source}, {technology}; chosen in: share of bootstrap resamples of "
+        "the evaluation text that lead to this choice"
+    )
+    columns = ["", "format", ">area µm²", ">loss", ">95 %", ">chosen in"]
+    table("Recommendation", columns, rows, caption)
+    if not result.runner_up:
+        console.print("no other format fits")

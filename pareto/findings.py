@@ -1,0 +1,227 @@
+"""The findings of Dotzel et al. (2024) one by one: the paper's figures, ours, whether they hold.
+
+A comparison is of two cases (format, recipe, block) on one model: the difference of their relative
+losses, with the interval of the paired bootstrap.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.stats import kendalltau
+
+from halfbyte.pareto.paper import published, w4a4_accuracy
+
+if TYPE_CHECKING:
+    from halfbyte.accuracy import Evaluation
+
+__all__ = ["Case", "Finding", "Row", "cases", "compare", "findings"]
+
+BLOCKS = (16, 32, 64, 128, 256)
+_W4, _W4A4, _SIGN = "dotzel2024", "dotzel2024_w4a4", "w4_sign"
+# Formats of the paper's Table 8 that are ranked.
+_RANKED = ("nf4", "sf4", "int4", "e2m1", "e2m1_sr", "e2m1_sp", "e3m0", "apot4", "apot4_sp")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A format as it is evaluated."""
+
+    format: str
+    recipe: str
+    block: int = 128
+
+    def __str__(self) -> str:
+        return f"{self.format} ({self.recipe}, block {self.block})"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One answer: where it was measured, the figure with its interval, and the verdict."""
+
+    where: str
+    figure: str
+    interval: str
+    verdict: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A statement of the paper with its figures, and ours."""
+
+    statement: str
+    paper: str
+    unit: str
+    rows: tuple[Row, ...]
+
+
+# The evaluation of a case on a model.
+Lookup = Callable[[str, Case], "Evaluation"]
+
+
+def _pairs(better: str, worse: str) -> list[tuple[Case, Case]]:
+    return [(Case(better, recipe), Case(worse, recipe)) for recipe in (_W4, _W4A4)]
+
+
+_SR_PAIRS = [(Case("e2m1", _W4, block), Case("e2m1_sr", _W4, block)) for block in BLOCKS]
+_SIGN_PAIRS = [(Case("e2m1_sr", _SIGN, block), Case("e2m1_sr", _W4, block)) for block in BLOCKS]
+_MENDED_PAIRS = [(Case("e2m1_sr", _SIGN, block), Case("e2m1", _W4, block)) for block in BLOCKS]
+
+
+def cases() -> list[Case]:
+    """Every case that the findings compare, each once."""
+    pairs = [*_pairs("sf4", "nf4"), *_pairs("e2m1_sp", "e2m1"), *_SR_PAIRS, *_SIGN_PAIRS]
+    ranked = [Case(name, _W4A4) for name in _RANKED]
+    return list(dict.fromkeys([*(case for pair in pairs for case in pair), *ranked]))
+
+
+def compare(model: str, better: Case, worse: Case, lookup: Lookup) -> Row:
+    """Whether ``better`` loses less than ``worse`` on ``model``, in percentage points.
+
+    ``holds`` and ``does not hold`` need a 95 % interval that excludes 0.
+    """
+    from halfbyte.accuracy.statistics import interval
+
+    one, other = lookup(model, better), lookup(model, worse)
+    losses = [each.record["measures"][each.primary]["loss"] for each in (one, other)]
+    low, high = interval(other.losses() - one.losses())
+    verdict = "holds" if low > 0 else "does not hold" if high < 0 else "not resolved"
+    return Row(
+        f"{model}: {better} against {worse}",
+        f"{100 * (losses[1] - losses[0]):+.3f}",
+        f"{100 * low:+.3f} to {100 * high:+.3f}",
+        verdict,
+    )
+
+
+def findings(
+    models: Sequence[str], lookup: Lookup, ks_deltas: Mapping[str, Mapping[str, float]]
+) -> list[Finding]:
+    """All findings.
+
+    Parameters
+    ----------
+    models : sequence of str
+        Models that ``lookup`` knows.
+    lookup : callable
+        The evaluation of a case on a model.
+    ks_deltas : mapping of model to mapping of layer to float
+        Kolmogorov-Smirnov distance of the normal fit minus that of Student's t.
+    """
+
+    def rows(pairs: Iterable[tuple[Case, Case]]) -> tuple[Row, ...]:
+        return tuple(compare(model, *pair, lookup) for model in models for pair in pairs)
+
+    points = "percentage points that the second loses more than the first, of the model's figure"
+    return [
+        _weights_are_t(ks_deltas),
+        Finding(
+            "SF4 is more accurate than NF4", _paper_pair("sf4", "nf4"), points,
+            rows(_pairs("sf4", "nf4")),
+        ),
+        Finding(
+            "Super-precision improves on E2M1", _paper_pair("e2m1_sp", "e2m1"), points,
+            rows(_pairs("e2m1_sp", "e2m1")),
+        ),
+        Finding(
+            "Super-range hurts at small blocks", _paper_blocks(), points, rows(_SR_PAIRS)
+        ),
+        Finding(
+            "Choosing the supernormal's sign per block mends super-range (against the fixed sign)",
+            "not measured in the paper", points, rows(_SIGN_PAIRS),
+        ),
+        Finding(
+            "With the sign per block, super-range is better than plain E2M1",
+            "not measured in the paper", points, rows(_MENDED_PAIRS),
+        ),
+        _order(models, lookup),
+    ]  # fmt: skip
+
+
+def _weights_are_t(ks_deltas: Mapping[str, Mapping[str, float]]) -> Finding:
+    theirs = [each["ks_delta"] for each in published()["weight_profile"].values()]
+    source = np.random.default_rng(1)
+    rows = []
+    for model, by_layer in ks_deltas.items():
+        deltas = np.array(list(by_layer.values()))
+        means = source.choice(deltas, (2000, len(deltas))).mean(1)
+        low, high = np.quantile(means, [0.025, 0.975])
+        rows.append(
+            Row(
+                f"{model}: mean over {len(deltas)} layers; t is closer in {(deltas > 0).sum()}",
+                f"{deltas.mean():+.4f}",
+                f"{low:+.4f} to {high:+.4f}",
+                "holds" if low > 0 else "does not hold" if high < 0 else "not resolved",
+            )
+        )
+    return Finding(
+        "Student's t fits weights better than the normal distribution",
+        f"KS-delta positive in {sum(each > 0 for each in theirs)} of {len(theirs)} models, mean "
+        f"{fmean(theirs):+.3f}",
+        "KS-delta: Kolmogorov-Smirnov distance of the normal fit minus that of t; interval: "
+        "bootstrap over layers",
+        tuple(rows),
+    )
+
+
+def _paper_pair(better: str, worse: str) -> str:
+    """Mean differences in the paper's Table 3 (weights) and Table 8 (weights and activations)."""
+    table = published()["wikitext_word_perplexity"]
+    plain = table["no_clipping"]
+    perplexity = fmean(
+        100 * (second - first) / base
+        for first, second, base in zip(plain[better], plain[worse], table["fp32"], strict=True)
+    )
+    accuracy = w4a4_accuracy((better, worse))
+    change = accuracy.by_format[better] - accuracy.by_format[worse]
+    return (
+        f"weight-only, perplexity: {perplexity:+.2f} points (mean of 7 models, Table 3); W4A4, "
+        f"accuracy: {change:+.2f} points (mean of {len(accuracy.models)} models, Table 8)"
+    )
+
+
+def _paper_blocks() -> str:
+    table = published()["phi2_delta_percent_by_block"]
+    figures = ", ".join(
+        f"{block}: {plain - supernormal:+.2f}"
+        for block, plain, supernormal in zip(
+            table["blocks"], table["e2m1"], table["e2m1_sr"], strict=True
+        )
+    )
+    return (
+        f"Phi-2, weight-only, points of accuracy that SR loses more, by block: {figures} (Table 5)"
+    )
+
+
+def _order(models: Sequence[str], lookup: Lookup) -> Finding:
+    """Rank correlation of our losses with the paper's changes."""
+    from halfbyte.accuracy.statistics import interval
+
+    paper = w4a4_accuracy(_RANKED)
+    theirs = [-paper.by_format[name] for name in _RANKED]
+    rows = []
+    for model in models:
+        evaluations = [lookup(model, Case(name, _W4A4)) for name in _RANKED]
+        ours = [each.record["measures"][each.primary]["loss"] for each in evaluations]
+        replicates = np.stack([each.losses() for each in evaluations], axis=1)
+        taus = np.array([kendalltau(theirs, each).statistic for each in replicates])
+        low, high = interval(taus)
+        order = sorted(zip(ours, _RANKED, strict=True))
+        rows.append(
+            Row(
+                f"{model}: {' < '.join(name for _, name in order)} (loss ascending)",
+                f"{kendalltau(theirs, ours).statistic:+.2f}",
+                f"{low:+.2f} to {high:+.2f}",
+                "holds in part" if low > 0 else "not resolved" if high > 0 else "does not hold",
+            )
+        )
+    order = sorted(zip(theirs, _RANKED, strict=True))
+    return Finding(
+        "The order of formats in W4A4",
+        f"{' < '.join(name for _, name in order)} (loss ascending; mean of "
+        f"{', '.join(paper.models)}, Table 8)",
+        "Kendall's tau between the paper's order and ours: 1 for the same, 0 for none",
+        tuple(rows),
+    )

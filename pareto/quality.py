@@ -1,0 +1,70 @@
+"""The measured quality of formats, for the vertical axis: greater is better."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Quality", "measured_quality"]
+
+
+@dataclass(frozen=True)
+class Quality:
+    """One measure of a model, by format.
+
+    Parameters
+    ----------
+    key : str
+        Name of the measure in records, and in file names.
+    label : str
+        With its unit, for an axis.
+    title : str
+        In a sentence: ``measured fidelity``.
+    values : mapping of str to float
+        By format; greater is better.
+    intervals : mapping of str to pair of float
+        The 95 % interval of each value.
+    note : str
+        Model, recipe, text and versions.
+    """
+
+    key: str
+    label: str
+    title: str
+    values: Mapping[str, float]
+    intervals: Mapping[str, tuple[float, float]]
+    note: str
+
+    @property
+    def widest(self) -> float:
+        """The greatest half width of an interval."""
+        return max(((high - low) / 2 for low, high in self.intervals.values()), default=0.0)
+
+
+def measured_quality(records: Sequence[Mapping[str, Any]]) -> Quality | None:
+    """The first measure of evaluation records of one model and recipe; None without records.
+
+    A measure of which less is better is shown as its relative change against the unquantised
+    model, in per cent, with the sign turned.
+    """
+    if not records:
+        return None
+    first = records[0]
+    key, measure = next(iter(first["measures"].items()))
+    found = {str(record["format"]): record["measures"][key] for record in records}
+    note = (
+        f"{measure['title']}: {first['model']}, recipe {first['recipe']}, {first['items']} "
+        f"{first['item']}, bars: 95 % intervals; torch {first['versions']['torch']}"
+    )
+    if measure["higher_is_better"]:
+        label = f"{measure['title']}, {measure['unit']}"
+        values = {name: float(each["value"]) for name, each in found.items()}
+        intervals = {name: (each["low"], each["high"]) for name, each in found.items()}
+    else:
+        label = f"{measure['title']}: minus the change against unquantised, %"
+        values = {name: -100 * each["loss"] for name, each in found.items()}
+        intervals = {
+            name: (-100 * each["loss_high"], -100 * each["loss_low"])
+            for name, each in found.items()
+        }
+    title = f"measured {measure['title']}, {first['model']}, {first['recipe']}"
+    return Quality(str(key), label, title, values, intervals, note)

@@ -1,0 +1,183 @@
+"""One format out of many: the smallest within a loss, or the most accurate within an area.
+
+How sure the choice is, the bootstrap says: in which share of resamples of the evaluation text the
+same format would have been chosen.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from halfbyte.base import UserError
+
+if TYPE_CHECKING:
+    from halfbyte.accuracy import Evaluation
+
+__all__ = ["Choice", "Recommendation", "within_area", "within_loss"]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A format that was chosen.
+
+    Parameters
+    ----------
+    format : str
+        Its name.
+    area_um2 : float
+        Area of its MAC.
+    loss, loss_low, loss_high : float
+        Relative loss of the model's primary measure, with its 95 % interval.
+    certainty : float
+        Share of resamples in which the same format is chosen.
+    """
+
+    format: str
+    area_um2: float
+    loss: float
+    loss_low: float
+    loss_high: float
+    certainty: float
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """The choice, and what would be chosen if it did not exist; None if nothing else fits."""
+
+    criterion: str
+    choice: Choice
+    runner_up: Choice | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class _Table:
+    """Formats by row: areas (F,), losses (F,), and losses in each resample (F, B)."""
+
+    names: list[str]
+    areas: np.ndarray
+    losses: np.ndarray
+    replicates: np.ndarray
+    intervals: list[tuple[float, float]]
+
+    def without(self, row: int) -> "_Table":
+        kept = [each for each in range(len(self.names)) if each != row]
+        return _Table(
+            [self.names[each] for each in kept],
+            self.areas[kept],
+            self.losses[kept],
+            self.replicates[kept],
+            [self.intervals[each] for each in kept],
+        )
+
+
+# Rows chosen by losses (F, B) at areas (F,); (B,) int, -1 where nothing fits.
+_Rule = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+def within_loss(
+    areas: Mapping[str, float], evaluations: Sequence["Evaluation"], max_loss: float
+) -> Recommendation:
+    """The format with the smallest MAC among those that lose at most ``max_loss``.
+
+    Parameters
+    ----------
+    areas : mapping of str to float
+        MAC areas in um^2 by format.
+    evaluations : sequence of Evaluation
+        Of one model and recipe; formats without an area are left out.
+    max_loss : float
+        Greatest relative loss of the primary measure, 0.01 for 1 %.
+
+    Raises
+    ------
+    UserError
+        No format fits; the message names the nearest.
+    """
+    table = _table(areas, evaluations)
+    if not (table.losses <= max_loss).any():
+        best = int(table.losses.argmin())
+        raise UserError(
+            f"No format loses at most {max_loss:.3g} of the unquantised model's figure: the most "
+            f"accurate, {table.names[best]}, loses {table.losses[best]:.3g}"
+        )
+
+    def smallest(losses: np.ndarray, areas: np.ndarray) -> np.ndarray:
+        return _least(np.where(losses <= max_loss, areas[:, None], np.inf))
+
+    return _recommend(table, smallest, f"smallest MAC with a loss of at most {max_loss:.2%}")
+
+
+def within_area(
+    areas: Mapping[str, float], evaluations: Sequence["Evaluation"], max_area: float
+) -> Recommendation:
+    """The most accurate format among those with a MAC of at most ``max_area`` um^2.
+
+    Parameters and errors as of :func:`within_loss`.
+    """
+    table = _table(areas, evaluations)
+    if not (table.areas <= max_area).any():
+        best = int(table.areas.argmin())
+        raise UserError(
+            f"No MAC is at most {max_area:,.1f} µm²: the smallest, {table.names[best]}, has "
+            f"{table.areas[best]:,.1f}"
+        )
+
+    def most_accurate(losses: np.ndarray, areas: np.ndarray) -> np.ndarray:
+        return _least(np.where(areas[:, None] <= max_area, losses, np.inf))
+
+    return _recommend(table, most_accurate, f"least loss with a MAC of at most {max_area:,.1f} µm²")
+
+
+def _table(areas: Mapping[str, float], evaluations: Sequence["Evaluation"]) -> _Table:
+    """Smaller formats first, so that of equal losses the smaller one is chosen."""
+    joined = sorted(
+        (each for each in evaluations if each.format in areas), key=lambda each: areas[each.format]
+    )
+    if not joined:
+        raise UserError("A recommendation needs formats that have both an area and an accuracy")
+    measures = [each.record["measures"][each.primary] for each in joined]
+    return _Table(
+        [each.format for each in joined],
+        np.array([areas[each.format] for each in joined]),
+        np.array([measure["loss"] for measure in measures]),
+        np.stack([each.losses() for each in joined]),
+        [(measure["loss_low"], measure["loss_high"]) for measure in measures],
+    )
+
+
+def _least(costs: np.ndarray) -> np.ndarray:
+    """Row of the least cost in each column, -1 where all are infinite; (F, B) to (B,)."""
+    return np.where(np.isinf(costs).all(0), -1, costs.argmin(0))
+
+
+def _choose(table: _Table, rule: _Rule) -> int:
+    return int(rule(table.losses[:, None], table.areas)[0])
+
+
+def _choice(table: _Table, rule: _Rule, row: int) -> Choice:
+    chosen = rule(table.replicates, table.areas)
+    return Choice(
+        table.names[row],
+        float(table.areas[row]),
+        float(table.losses[row]),
+        *table.intervals[row],
+        certainty=float((chosen == row).mean()),
+    )
+
+
+def _recommend(table: _Table, rule: _Rule, criterion: str) -> Recommendation:
+    row = _choose(table, rule)
+    others = table.without(row)
+    second = _choose(others, rule) if others.names else -1
+    return Recommendation(
+        criterion,
+        _choice(table, rule, row),
+        # Its certainty among all formats: how often it would have been chosen instead.
+        _choice(table, rule, table.names.index(others.names[second])) if second >= 0 else None,
+    )

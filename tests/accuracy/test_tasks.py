@@ -1,0 +1,58 @@
+"""Zero-shot tasks through lm-eval, with a task from a file; only where lm-eval is installed."""
+
+import json
+
+import pytest
+import torch
+
+from halfbyte.accuracy import find_model
+from halfbyte.base import UserError
+
+TASK = """task: {name}
+dataset_path: json
+dataset_kwargs:
+  data_files: {{test: {data}}}
+output_type: multiple_choice
+test_split: test
+doc_to_text: "{{{{question}}}}"
+doc_to_choice: "{{{{choices}}}}"
+doc_to_target: "{{{{answer}}}}"
+metric_list:
+  - metric: acc
+metadata: {{version: 1}}
+"""
+
+
+@pytest.fixture
+def task_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
+    documents = [
+        {"question": f"{first} and", "choices": [" one", " two"], "answer": first % 2}
+        for first in range(12)
+    ]
+    data = tmp_path / "documents.jsonl"
+    data.write_text("\n".join(json.dumps(document) for document in documents))
+    folder = tmp_path / "tasks"
+    folder.mkdir()
+    (folder / "counting.yaml").write_text(TASK.format(name="counting", data=data))
+    return folder
+
+
+def test_tasks_without_the_harness_name_the_extra(small_llama, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "lm_eval.models.huggingface", None)
+    with pytest.raises(UserError, match=r'pip install "halfbyte\[tasks\]"'):
+        find_model(str(small_llama), tasks=("counting",)).open()
+
+
+@pytest.mark.filterwarnings("ignore")  # of the harness and its many dependencies
+def test_a_local_task_is_measured_by_document(small_llama, task_folder):
+    pytest.importorskip("lm_eval", reason="lm-eval is an optional extra")
+    reference = find_model(str(small_llama), tasks=("counting",), task_folder=task_folder)
+    subject = reference.open()
+    outputs = subject.observe()
+    assert outputs["counting"].shape == (12,)
+    assert set(outputs["counting"].tolist()) <= {0.0, 1.0}
+    for matrix in subject.matrices().values():  # the module that the harness runs is this one
+        matrix.write(torch.zeros_like(matrix.read()))
+    with pytest.raises(UserError, match="knows no task 'no_such_task'"):
+        find_model(str(small_llama), tasks=("no_such_task",)).open()

@@ -1,0 +1,43 @@
+"""``halfbyte evaluate`` and ``recommend`` as a user types them, mistakes included."""
+
+import json
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["evaluate", "no-such-model"], "is no model: give minilm, bytelm, a directory"),
+        (["evaluate", "bytelm", "--recipe", "w5"], "w4a4"),
+        (["evaluate", "bytelm", "--formats", "int4,e9m9"], "e9m9"),
+        (["evaluate", "bytelm", "--text", "x.txt"], "bytelm has a text and context of its own"),
+        (["recommend"], "Give one of --max-loss and --max-area"),
+        (["recommend", "--max-loss", "1%", "--max-area", "5"], "Give one of --max-loss"),
+        (["recommend", "--max-loss", "lots"], "must be a share such as 1% or 0.01, not 'lots'"),
+    ],
+)
+def test_mistakes_are_answered_in_one_line(halfbyte, arguments, message):
+    done = halfbyte(*arguments, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_evaluates_and_recommends_on_bytelm(halfbyte, tmp_path):
+    done = halfbyte("evaluate", "bytelm", "--formats", "int4,e2m1", "--recipe", "w4a4", "--json")
+    records = json.loads(done.stdout)
+    assert [record["format"] for record in records] == ["int4", "e2m1"]
+    for record in records:
+        bits = record["measures"]["bits_per_byte"]
+        assert 0.8 < bits["baseline"] < 2
+        assert bits["baseline"] < bits["value"]
+        assert bits["loss_low"] < bits["loss"] < bits["loss_high"]
+    assert (tmp_path / "build" / "evaluate" / "bytelm" / "w4a4.png").exists()
+    choice = ["recommend", "int4", "e2m1", "--max-loss", "100%", "--model", "bytelm"]
+    (found,) = json.loads(halfbyte(*choice, "--recipe", "w4a4", "--json").stdout)
+    assert {found["choice"]["format"], found["runner_up"]["format"]} == {"int4", "e2m1"}
+    assert found["choice"]["area_um2"] < found["runner_up"]["area_um2"]
+    assert found["choice"]["certainty"] == 1

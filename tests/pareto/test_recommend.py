@@ -1,0 +1,73 @@
+"""The choice within a loss or an area, with the runner-up and how sure it is."""
+
+import numpy as np
+import pytest
+
+from halfbyte.accuracy import Evaluation
+from halfbyte.base import UserError
+from halfbyte.pareto.recommend import within_area, within_loss
+
+AREAS = {"small": 900.0, "middle": 1000.0, "large": 2000.0}
+LOSSES = {"small": 0.03, "middle": 0.012, "large": 0.005}
+SPREAD = 0.004
+
+
+def evaluations(losses=LOSSES, spread=SPREAD):
+    """Replicates spread evenly around each loss, in an order of their own for each format."""
+    source = np.random.default_rng(3)
+    return [
+        Evaluation(
+            {
+                "format": name,
+                "measures": {
+                    "m": {"loss": loss, "loss_low": loss - spread, "loss_high": loss + spread}
+                },
+            },
+            {"m_loss": source.permutation(loss + np.linspace(-spread, spread, 2001))},
+        )
+        for name, loss in losses.items()
+    ]
+
+
+def test_smallest_within_a_loss():
+    found = within_loss(AREAS, evaluations(), 0.014)
+    assert (found.choice.format, found.choice.area_um2) == ("middle", 1000.0)
+    # Uniform on 0.008 to 0.016: three quarters are within the loss.
+    assert found.choice.certainty == pytest.approx(0.75, abs=0.01)
+    assert found.runner_up.format == "large"
+    assert found.runner_up.certainty == pytest.approx(0.25, abs=0.01)
+    assert "1.40%" in found.criterion
+
+
+def test_most_accurate_within_an_area():
+    found = within_area(AREAS, evaluations(), 1200)
+    assert (found.choice.format, found.runner_up.format) == ("middle", "small")
+    assert found.choice.certainty == 1
+    assert found.runner_up.certainty == 0
+
+
+def test_certainty_falls_where_formats_are_close():
+    found = within_area(AREAS, evaluations({**LOSSES, "small": 0.0121}), 1200)
+    assert found.choice.format == "middle"
+    assert 0.4 < found.choice.certainty < 0.6
+    assert found.choice.certainty + found.runner_up.certainty == pytest.approx(1)
+
+
+def test_of_equal_losses_the_smaller_is_chosen():
+    same = [Evaluation(each.record, {"m_loss": np.zeros(9)}) for each in evaluations()]
+    for each in same:
+        each.record["measures"]["m"]["loss"] = 0.0
+    assert within_area(AREAS, same, 5000).choice.format == "small"
+
+
+def test_only_one_that_fits_has_no_runner_up():
+    assert within_area(AREAS, evaluations(), 950).runner_up is None
+
+
+def test_what_cannot_be_had_names_the_nearest():
+    with pytest.raises(UserError, match=r"the most accurate, large, loses 0\.005"):
+        within_loss(AREAS, evaluations(), 0.001)
+    with pytest.raises(UserError, match="the smallest, small, has 900"):
+        within_area(AREAS, evaluations(), 10)
+    with pytest.raises(UserError, match="both an area and an accuracy"):
+        within_area({}, evaluations(), 1000)
