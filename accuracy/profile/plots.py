@@ -1,0 +1,154 @@
+"""Drawing profiles: each function takes records or fits, and an ``Axes``."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from halfbyte.accuracy.profile.fits import Fit, Fits
+
+__all__ = ["draw_histogram", "draw_nu", "draw_quantiles"]
+
+# Okabe and Ito's colours, which colour-blind readers can tell apart.
+_COLOURS = {"student_t": "#D55E00", "normal": "#0072B2", "laplace": "#009E73"}
+_TITLES = {"student_t": "Student's t", "normal": "normal", "laplace": "Laplace"}
+_KINDS = {  # (what, normalised): colour, marker
+    ("weight", False): ("#000000", "o"),
+    ("weight", True): ("#0072B2", "s"),
+    ("activation", False): ("#D55E00", "^"),
+    ("activation", True): ("#E69F00", "D"),
+}
+_BINS = 120
+_SHOWN = 8.0  # scales of the t to either side
+_NU_TICKS = (0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+
+
+def draw_histogram(axes: Axes, fits: Fits, *, unit: str) -> None:
+    """Density of the values on a logarithmic axis, with the three fits.
+
+    Parameters
+    ----------
+    axes : Axes
+        Where to draw; values go to the right, over eight scales of the t to either side.
+    fits : Fits
+        What was fitted.
+    unit : str
+        What the values are, for the axis: ``weight``, or ``value / largest in its block``.
+    """
+    t = fits.student_t
+    low = max(t.loc - _SHOWN * t.scale, float(fits.quantiles[0]))
+    high = min(t.loc + _SHOWN * t.scale, float(fits.quantiles[-1]))
+    counts, edges = np.histogram(fits.quantiles, bins=_BINS, range=(low, high))
+    density = counts / len(fits.quantiles) / np.diff(edges)
+    axes.stairs(density, edges, fill=True, color="#cccccc", label="values")
+    x = np.linspace(low, high, 400)
+    for fit in (fits.laplace, fits.normal, fits.student_t):
+        axes.plot(
+            x, fit.frozen.pdf(x), color=_COLOURS[fit.distribution], label=_label(fit), linewidth=1.4
+        )
+    axes.set_yscale("log")
+    peak = max(float(density.max()), float(t.frozen.pdf(t.loc)))
+    # Room above for the legend; below, down to a single quantile in a bin.
+    axes.set_ylim(0.5 * float(density[density > 0].min()), 100 * peak)
+    axes.set_xlabel(unit)
+    axes.set_ylabel("density")
+    axes.legend(frameon=False, fontsize=8, loc="upper center", ncols=2)
+    _tidy(axes)
+
+
+def draw_quantiles(axes: Axes, fits: Fits, *, unit: str) -> None:
+    """Quantiles of the values over those of the fitted t and normal; a good fit is on the line.
+
+    Parameters
+    ----------
+    axes : Axes
+        Where to draw; both axes in units of the values' standard deviation.
+    fits : Fits
+        What was fitted.
+    unit : str
+        What the values are, for the axes.
+    """
+    count = len(fits.quantiles)
+    # Dense in the tails, where quantiles are few and matter.
+    from_end = np.unique(np.geomspace(1, count // 2, 150).astype(int)) - 1
+    chosen = np.concatenate([from_end, count - 1 - from_end[::-1]])
+    probabilities = (chosen + 0.5) / count
+    loc, scale = fits.normal.loc, fits.normal.scale
+    observed = (fits.quantiles[chosen] - loc) / scale
+    reach = 1.05 * float(np.abs(observed).max())
+    axes.plot([-reach, reach], [-reach, reach], color="#555555", linewidth=0.8, zorder=1)
+    for fit in (fits.normal, fits.student_t):
+        expected = (fit.frozen.ppf(probabilities) - loc) / scale
+        axes.scatter(
+            expected,
+            observed,
+            s=9,
+            color=_COLOURS[fit.distribution],
+            edgecolors="none",
+            label=f"{_TITLES[fit.distribution]}: KS {fit.ks:.4f}",
+            zorder=2,
+        )
+    axes.set_xlim(-1.3 * reach, 1.3 * reach)
+    axes.set_ylim(-reach, reach)
+    axes.set_xlabel("quantile of the fit, standard deviations")
+    axes.set_ylabel(f"quantile of {unit}")
+    axes.legend(frameon=False, fontsize=8, loc="upper left")
+    _tidy(axes)
+
+
+def draw_nu(axes: Axes, records: Sequence[Mapping[str, Any]]) -> None:
+    """Degrees of freedom by layer, on a logarithmic axis; layers without a fit have no point.
+
+    Parameters
+    ----------
+    axes : Axes
+        Where to draw; layers go downwards in the order of the records, nu to the right.
+    records : sequence of mapping
+        Records of :func:`halfbyte.accuracy.profile.profile_model`.
+    """
+    layers = list(dict.fromkeys(str(record["layer"]) for record in records))
+    for (what, normalised), (colour, marker) in _KINDS.items():
+        shown = [
+            record
+            for record in records
+            if (record["what"], record["normalised"]) == (what, normalised)
+            and record["nu"] is not None
+        ]
+        if shown:
+            axes.scatter(
+                [record["nu"] for record in shown],
+                [layers.index(str(record["layer"])) for record in shown],
+                s=26,
+                color=colour,
+                marker=marker,
+                alpha=0.8,
+                edgecolors="none",
+                label=f"{what}s, {'by block' if normalised else 'as they are'}",
+            )
+    axes.set_xscale("log")
+    axes.set_xticks(_NU_TICKS, [f"{tick:g}" for tick in _NU_TICKS])
+    axes.minorticks_off()
+    axes.set_yticks(range(len(layers)), [_shortened(layer) for layer in layers], fontsize=7)
+    axes.set_ylim(len(layers) - 0.4, -0.6)
+    axes.set_xlabel("degrees of freedom nu of Student's t (1000: normal or lighter tails)")
+    axes.grid(visible=True, axis="y", color="#eeeeee", linewidth=0.6)
+    axes.legend(
+        loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2, frameon=False, fontsize=8, borderpad=0
+    )
+    _tidy(axes)
+
+
+def _label(fit: Fit) -> str:
+    nu = f", nu {fit.nu:.3g}" if fit.nu is not None else ""
+    return f"{_TITLES[fit.distribution]}{nu}"
+
+
+def _shortened(name: str, length: int = 44) -> str:
+    return name if len(name) <= length else "…" + name[-length + 1 :]
+
+
+def _tidy(axes: Axes) -> None:
+    axes.grid(visible=True, axis="x", color="#e6e6e6", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)

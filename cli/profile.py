@@ -1,0 +1,136 @@
+"""``halfbyte profile``: what distributions a model's weights and activations follow."""
+
+from collections.abc import Sequence
+from statistics import median
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+from halfbyte.base import UserError, build_dir
+from halfbyte.cli.options import Json
+from halfbyte.cli.output import console, number, print_json, progress, table
+
+if TYPE_CHECKING:
+    from halfbyte.accuracy.profile import TensorProfile
+
+__all__ = ["profile"]
+
+Model = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help="minilm, bytelm, a directory in Hugging Face layout, a hub name, or a .safetensors "
+        "file (weights only).",
+    ),
+]
+Block = Annotated[int, typer.Option(min=2, help="Elements that share a scale.")]
+Activations = Annotated[
+    bool, typer.Option("--activations", help="Also what each layer is fed, on real text.")
+]
+RandomInputs = Annotated[
+    bool,
+    typer.Option(
+        "--random-inputs", help="Activations from N(0, 1) in the place of token embeddings."
+    ),
+]
+Layers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--layer",
+        help="Layer to draw; those with the least, the median and the greatest nu if not given.",
+        show_default=False,
+    ),
+]
+Seed = Annotated[int, typer.Option(min=0, help="Of the sample where a tensor is large.")]
+
+
+def profile(
+    model: Model,
+    block: Block = 128,
+    activations: Activations = False,
+    random_inputs: RandomInputs = False,
+    layer: Layers = None,
+    seed: Seed = 0,
+    json: Json = False,
+) -> None:
+    """Fit Student's t, normal and Laplace distributions to every layer; table, plots, CSV, JSON."""
+    if random_inputs and not activations:
+        raise UserError("--random-inputs is about activations: give --activations too")
+    from halfbyte.accuracy.profile import open_source, profile_model
+    from halfbyte.accuracy.profile.report import check_layers, write_profiles
+
+    source = open_source(model)
+    check_layers(source.weights, layer or [])
+    with progress(f"profile {source.name}") as update:
+        found = profile_model(
+            source,
+            block=block,
+            activations=activations,
+            random_inputs=random_inputs,
+            seed=seed,
+            on_progress=update,
+        )
+    folder = build_dir() / "profile" / source.name.replace("/", "--")
+    files = write_profiles(found, folder, layers=layer or [])
+    if json:
+        print_json([each.record for each in found])
+        return
+    _show(found)
+    if source.left_out:
+        console.print(f"left out: {escape(', '.join(source.left_out))}", highlight=False)
+    console.print(f"wrote {', '.join(path.name for path in files)} in {folder}")
+
+
+def _show(profiles: Sequence["TensorProfile"]) -> None:
+    records = [each.record for each in profiles]
+    rows = [
+        [
+            escape(record["layer"]),
+            record["what"],
+            "by block" if record["normalised"] else "as is",
+            f"{record['count']:,}",
+            number(record["nu"], 2),
+            number(record["ks_t"], 4),
+            number(record["ks_normal"], 4),
+            number(record["ks_laplace"], 4),
+            number(record["ks_delta"], 4),
+            escape(record["note"] or ""),
+        ]
+        for record in records
+    ]
+    columns = [
+        *("layer", "what", "values", ">count", ">nu"),
+        *(">KS t", ">KS normal", ">KS Laplace", ">KS delta"),
+    ]
+    if any(record["note"] for record in records):
+        columns.append("note")
+    else:
+        rows = [row[:-1] for row in rows]
+    caption = (
+        "KS: Kolmogorov-Smirnov distance of the best fit; delta: normal minus t, positive where t "
+        "is nearer; nu 1000: normal or lighter tails"
+    )
+    table(f"{escape(records[0]['model'])}, blocks of {records[0]['block']}", columns, rows, caption)
+    for line in _summary(profiles):
+        console.print(line, highlight=False)
+
+
+def _summary(profiles: Sequence["TensorProfile"]) -> list[str]:
+    """A line for each kind of tensor: the range of nu, and how often t is nearer than normal."""
+    groups: dict[tuple[str, bool], list[tuple[float, float]]] = {}
+    for each in profiles:
+        record = each.record
+        if record["nu"] is not None:
+            group = groups.setdefault((record["what"], record["normalised"]), [])
+            group.append((record["nu"], record["ks_delta"]))
+    lines = []
+    for (what, normalised), found in groups.items():
+        nus = [nu for nu, _ in found]
+        nearer = sum(delta > 0 for _, delta in found)
+        lines.append(
+            f"{what}s {'by block' if normalised else 'as they are'}: nu {min(nus):.2f} to "
+            f"{max(nus):.2f}, median {median(nus):.2f}; t is nearer than normal in {nearer} of "
+            f"{len(found)} layers"
+        )
+    return lines
