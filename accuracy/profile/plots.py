@@ -140,7 +140,7 @@ def draw_nu(axes: Axes, records: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _label(fit: Fit) -> str:
-    nu = f", nu {fit.nu:.3g}" if fit.nu is not None else ""
+    nu = f", nu {fit.nu:.4g}" if fit.nu is not None else ""
     return f"{_TITLES[fit.distribution]}{nu}"
 
 
