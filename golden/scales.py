@@ -2,6 +2,7 @@
 
 import enum
 from fractions import Fraction
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -59,12 +60,14 @@ _BITS = {
 }
 
 
+@lru_cache(maxsize=256)
 def exact_tensor(value: Fraction, device: torch.device) -> Tensor:
-    """``value`` rounded once to FP32, as a tensor without dimensions.
+    """``value`` rounded once to FP32, as a tensor without dimensions. Not to be written to.
 
     Not a Python number: PyTorch may turn a division by a number into a multiplication.
     """
-    return torch.tensor(nearest_fp32(value), dtype=torch.float32, device=device)
+    with torch.inference_mode(False):  # the tensor outlives the caller's mode
+        return torch.tensor(nearest_fp32(value), dtype=torch.float32, device=device)
 
 
 def block_scales(

@@ -92,9 +92,7 @@ class CausalSubject(Subject):
         }
 
     def _batches(self, windows: Tensor) -> tuple[Tensor, ...]:
-        batches: tuple[Tensor, ...] = torch.split(
-            windows, max(1, BATCH_TOKENS // windows.shape[1])
-        )
+        batches: tuple[Tensor, ...] = torch.split(windows, max(1, BATCH_TOKENS // windows.shape[1]))
         return batches
 
     def _run_calibration(self) -> None:

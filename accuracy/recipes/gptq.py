@@ -42,7 +42,8 @@ def gptq(
             columns[index + 1 : end].addr_(spread[index, index + 1 : end], error, alpha=-1)
             columns[index], errors[index - begin] = rounded, error
         columns[end:].addmm_(spread[begin:end, end:].T, errors, alpha=-1)
-    return columns.t()
+    transposed: Tensor = columns.t()
+    return transposed
 
 
 def _error_spread(gram: Tensor) -> Tensor:
@@ -54,4 +55,5 @@ def _error_spread(gram: Tensor) -> Tensor:
     added = DAMPING * diagonal.mean() + (diagonal == 0)
     factor = torch.linalg.cholesky(gram + torch.diag(added))
     inverse = torch.cholesky_inverse(factor)
-    return torch.linalg.cholesky(inverse, upper=True).to(torch.float32)
+    spread: Tensor = torch.linalg.cholesky(inverse, upper=True)
+    return spread.float()

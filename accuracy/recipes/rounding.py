@@ -25,29 +25,35 @@ FP32_MANTISSA_BITS = 23
 FP32_INFINITY_BITS = 0x7F800000
 # Formats whose values lie closer together than this resolves are rounded by the golden encoder.
 MAX_CELL_MANTISSA_BITS = 8
+# Elements that are looked up at a time, so that what lies in between stays in the cache.
+CHUNK = 1 << 17
 
 
 @dataclass(frozen=True, eq=False)
 class _Cells:
     """Nearest values in units of the quantum, by the leading bits of a float.
 
-    In cell ``c`` the nearest value is ``upper[c]`` above ``turn[c]``, else ``lower[c]``; three
-    (2^(9 + mantissa bits),) float32.
+    In cell ``c`` the nearest value is ``values[2 * c + 1]`` above ``turn[c]``, else
+    ``values[2 * c]``. turn: (2^(9 + mantissa bits),) float32; values: twice as many.
     """
 
     shift: int
     turn: Tensor
-    lower: Tensor
-    upper: Tensor
+    values: Tensor
 
     def nearest(self, x: Tensor) -> Tensor:
         """x: any shape, float32, contiguous. Returns float32 integers of the same shape."""
-        flat = x.reshape(-1)
-        cells = flat.view(torch.int32) >> self.shift
-        cells &= len(self.turn) - 1
-        is_above = flat > self.turn.index_select(0, cells)
-        lower, upper = self.lower.index_select(0, cells), self.upper.index_select(0, cells)
-        return torch.where(is_above, upper, lower).view(x.shape)
+        nearest = torch.empty_like(x, memory_format=torch.contiguous_format)
+        parts = zip(
+            torch.split(x.reshape(-1), CHUNK), torch.split(nearest.view(-1), CHUNK), strict=True
+        )
+        for part, result in parts:
+            index = part.view(torch.int32) >> self.shift
+            index &= len(self.turn) - 1
+            is_above = part > self.turn.index_select(0, index)
+            index.mul_(2).add_(is_above)
+            torch.index_select(self.values, 0, index, out=result)
+        return nearest
 
 
 def _floats(bits: Tensor, sign: int) -> Tensor:
@@ -92,8 +98,9 @@ def _cells(fmt: Format) -> _Cells | None:
             return _Cells(
                 shift,
                 torch.cat([_floats(turn, 1), _floats(negative_turn + 1, -1)]),
-                torch.cat([near, negative_far]),
-                torch.cat([far, negative_near]),
+                torch.stack(
+                    [torch.cat([near, negative_far]), torch.cat([far, negative_near])], dim=1
+                ).flatten(),
             )
     return None
 
