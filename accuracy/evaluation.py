@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Evaluation", "evaluate"]
 
+DEFAULT_BLOCK = 128  # where a recipe has whole rows
 _VERSIONED = ("torch", "transformers")
 # What changes results when it is edited.
 _CODE = (
@@ -36,6 +37,7 @@ _CODE = (
     "halfbyte.accuracy.models",
     "halfbyte.accuracy.recipes",
     "halfbyte.accuracy.statistics",
+    "halfbyte.formats.codebooks",
     "halfbyte.golden",
 )
 Progress = Callable[[int, int, str], None]
@@ -133,6 +135,17 @@ def _key(fmt: Format, fingerprint: Mapping[str, Any], recipe: "Recipe") -> str:
     )
 
 
+def _optimum_gaps(fmt: Format, recipe: "Recipe") -> dict[str, float]:
+    """What the format loses to the best levels there are, in dB, by distribution of the weights."""
+    from halfbyte.formats.codebooks import distance_to_optimum_db
+
+    block = (recipe.weights.block if recipe.weights else None) or DEFAULT_BLOCK
+    return {
+        "normal": round(distance_to_optimum_db(fmt, "normal", None, block), 3),
+        "student_t_5": round(distance_to_optimum_db(fmt, "student_t", 5, block), 3),
+    }
+
+
 class _Store:
     """Records in a JSON Lines file, the replicates of each in a NumPy file of its own."""
 
@@ -197,6 +210,7 @@ class _Run:
             "bits_per_weight": self.recipe.bits_per_weight(fmt),
             "measures": measures,
             "sqnr_db": round(noise.sqnr_db, 4) if math.isfinite(noise.sqnr_db) else None,
+            "optimum_gap_db": _optimum_gaps(fmt, self.recipe),
             "layers": {name: round(ratio, 3) for name, ratio in noise.layers.items()},
             "versions": {
                 "python": platform.python_version(),

@@ -110,8 +110,9 @@ def evaluate_formats(
     """The evaluations that the command line asks for, with a progress bar."""
     from halfbyte.accuracy import evaluate
 
+    chosen = load_formats(formats)
     with progress(f"{reference.name}, {recipe.name}") as update:
-        return evaluate(reference, load_formats(formats), recipe, on_progress=update)
+        return evaluate(reference, chosen, recipe, on_progress=update)
 
 
 def evaluate(
@@ -161,7 +162,7 @@ def show_evaluations(evaluations: Sequence["Evaluation"]) -> None:
 
     first = evaluations[0].record
     measures = first["measures"]
-    columns = ["format", ">bits/weight", ">SQNR dB"]
+    columns = ["format", ">bits/weight", ">SQNR dB", ">dB to optimum"]
     for measure in measures.values():
         columns += [f">{measure['title']}", ">loss %", ">95 %"]
     rows = []
@@ -169,6 +170,7 @@ def show_evaluations(evaluations: Sequence["Evaluation"]) -> None:
         record = place.evaluation.record
         row = [str(record["format"]), number(record["bits_per_weight"], 2)]
         row.append(number(record["sqnr_db"], 2))
+        row.append(number(record["optimum_gap_db"]["student_t_5"], 2))
         for each in record["measures"].values():
             low, high = 100 * each["loss_low"], 100 * each["loss_high"]
             row.append(number(each["value"], 4))
@@ -177,10 +179,13 @@ def show_evaluations(evaluations: Sequence["Evaluation"]) -> None:
         rows.append([*row, _certainty(place.beats_next, place.is_resolved)])
     baselines = ", ".join(f"{each['title']} {each['baseline']:.4f}" for each in measures.values())
     caption = (
-        f"{first['model']}, recipe {first['recipe']}; unquantised: {baselines}; loss: relative to "
-        f"the unquantised model, by {next(iter(measures))}; intervals: 95 %, paired bootstrap over "
-        f"{first['items']} {first['item']}; last column: share of resamples in which the format "
-        "is better than the next one, * where the interval of their difference excludes 0"
+        f"{first['model']}, recipe {first['recipe']}; dB to optimum: what the format loses to the "
+        "best levels for blocks of Student's t with nu 5; "
+        f"unquantised: {baselines}; "
+        f"loss: relative to the unquantised model, by {next(iter(measures))}; "
+        f"intervals: 95 %, paired bootstrap over {first['items']} {first['item']}; "
+        "last column: share of resamples in which the format is better than the next one, * where "
+        "the interval of their difference excludes 0"
     )
     table("Accuracy", [*columns, ">beats next"], rows, caption)
 

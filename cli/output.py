@@ -46,7 +46,7 @@ def table(
 
 @contextmanager
 def progress(what: str) -> Iterator[Callable[[int, int, str], None]]:
-    """A progress bar on standard error, gone when the work is done.
+    """A progress bar on standard error, gone when the work is done; none without a terminal.
 
     Yields ``update(done, total, label)``.
     """
@@ -57,7 +57,9 @@ def progress(what: str) -> Iterator[Callable[[int, int, str], None]]:
         TimeElapsedColumn(),
         TextColumn("{task.fields[label]}"),
     )
-    with Progress(*columns, console=_status, transient=True) as bar:
+    with Progress(
+        *columns, console=_status, transient=True, disable=not _status.is_terminal
+    ) as bar:
         task = bar.add_task(what, total=None, label="")
 
         def update(done: int, total: int, label: str = "") -> None:
