@@ -3,6 +3,7 @@
 #   make pareto                      all formats: RTL, area, accuracy, the plots [MODEL=bytelm RECIPE= BLOCK=]
 #   make synth  [FORMAT=e2m1_sp]     area      [TECH= LIBERTY= TERMS= ARCH= ACTIVATION=]
 #   make sim    [FORMAT=e2m1_sp]     cocotb    [ARCH= ACTIVATION= TERMS= SIM=icarus WAVES=1 SEED=]
+#   make prove  [FORMAT=e2m1_sp]     proofs    [TECH= LIBERTY= TERMS= ARCH= ACTIVATION=]
 #   make rtl     FORMAT=e2m1_sp      Verilog   [ARCH= ACTIVATION= TERMS=], into build/rtl
 #   make evaluate MODEL=bytelm       accuracy  [FORMAT= RECIPE=w4a4 BLOCK=128 TEXT=]
 #   make findings                    docs/findings.md
@@ -32,13 +33,16 @@ OUTPUT = $(if $(JSON),--json)
 
 ACCURACY = $(call option,--recipe,$(RECIPE)) $(call option,--block,$(BLOCK)) $(call option,--text,$(TEXT))
 
-.PHONY: pareto synth sim rtl formats evaluate findings bench test lint clean
+.PHONY: pareto synth prove sim rtl formats evaluate findings bench test lint clean
 
 pareto: $(VENV)/installed
 	@$(HALFBYTE) pareto $(FORMATS) $(call option,--model,$(MODEL)) $(ACCURACY) $(TECHNOLOGY) $(call option,--terms,$(TERMS)) $(OUTPUT)
 
 synth: $(VENV)/installed
 	@$(HALFBYTE) synth $(FORMATS) $(DESIGN) $(TECHNOLOGY) $(OUTPUT)
+
+prove: $(VENV)/installed
+	@$(HALFBYTE) prove $(FORMATS) $(DESIGN) $(TECHNOLOGY) $(OUTPUT)
 
 sim: $(VENV)/installed
 	@$(HALFBYTE) sim $(FORMATS) $(DESIGN) $(call option,--tech,$(TECH)) $(call option,--simulator,$(SIM)) \

@@ -14,6 +14,7 @@ from halfbyte.cli import (
     formats,
     pareto,
     profile,
+    prove,
     quantize,
     recommend,
     rtl,
@@ -37,6 +38,7 @@ app = typer.Typer(
 app.command("formats")(formats.formats)
 app.command("synth")(synth.synth)
 app.command("sim")(sim.sim)
+app.command("prove")(prove.prove)
 app.command("rtl")(rtl.rtl)
 app.command("profile")(profile.profile)
 app.command("derive")(derive.derive)
