@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, NamedTuple
 
@@ -61,7 +60,10 @@ class Register(NamedTuple):
 
 @dataclass(frozen=True)
 class Circuit:
-    """One module: ports and wires by name (nets, least significant first), gates in any order."""
+    """One module: ports and wires by name, as nets from the least significant bit on.
+
+    Of the gates, each comes after those that drive it.
+    """
 
     inputs: Mapping[str, Sequence[Net]]
     outputs: Mapping[str, Sequence[Net]]
@@ -69,25 +71,13 @@ class Circuit:
     gates: Sequence[Gate]
     registers: Sequence[Register]
 
-    @cached_property
-    def sorted_gates(self) -> list[Gate]:
-        """The gates, each after those that drive it; raises CircuitError for a loop."""
-        drivers = {gate.output: gate for gate in self.gates}
-        if len(drivers) < len(self.gates):
-            raise CircuitError("A net is driven by two gates")
-        sorter = TopologicalSorter({net: gate.inputs for net, gate in drivers.items()})
-        try:
-            return [drivers[net] for net in sorter.static_order() if net in drivers]
-        except CycleError:
-            raise CircuitError("The logic has a loop without a register") from None
-
     def evaluate(self, aig: Aig, known: Mapping[Net, int]) -> dict[Net, int]:
         """The literals of all nets that follow from the ``known`` ones.
 
         An undefined value may be anything: wherever one is read it becomes a variable.
         """
         literals: dict[Net, int] = {**_CONSTANTS, **known}
-        for gate in self.sorted_gates:
+        for gate in self.gates:
             if gate.output not in literals and all(
                 net in literals or net == _UNDEFINED for net in gate.inputs
             ):
@@ -110,7 +100,10 @@ class Circuit:
         return self.rewired(dict.fromkeys(self.wires[wire], "0"))
 
     def rewired(self, sources: Mapping[Net, Net]) -> "Circuit":
-        """The circuit in which whatever read a net of ``sources`` reads another net instead."""
+        """The circuit in which whatever read a net of ``sources`` reads another net instead.
+
+        The other nets must be constants or inputs, so that the gates stay in order.
+        """
 
         def source(net: Net) -> Net:
             return sources.get(net, net)
@@ -155,7 +148,19 @@ def _circuit(module: Mapping[str, Any], cells: Mapping[str, Cell]) -> Circuit:
         else:
             gates += _gates(cell["type"], pins, cells)
     wires = {name: wire["bits"] for name, wire in module["netnames"].items()}
-    return Circuit(ports["input"], ports["output"], wires, gates, registers)
+    return Circuit(ports["input"], ports["output"], wires, _sorted(gates), registers)
+
+
+def _sorted(gates: Sequence[Gate]) -> list[Gate]:
+    """The gates, each after those that drive it; raises CircuitError for a loop."""
+    drivers = {gate.output: gate for gate in gates}
+    if len(drivers) < len(gates):
+        raise CircuitError("A net is driven by two gates")
+    sorter = TopologicalSorter({net: gate.inputs for net, gate in drivers.items()})
+    try:
+        return [drivers[net] for net in sorter.static_order() if net in drivers]
+    except CycleError:
+        raise CircuitError("The logic has a loop without a register") from None
 
 
 def _gates(kind: str, pins: Mapping[str, Net], cells: Mapping[str, Cell]) -> Iterable[Gate]:

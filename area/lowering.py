@@ -31,14 +31,21 @@ module _halfbyte_lcu (P, G, CI, CO);
   endgenerate
 endmodule
 """
-# From modules with processes and word-level cells to flat ones of two-input gates; no step of
-# Yosys' optimisation is among them. Without `top`, flattening keeps every module.
+# From modules with processes and word-level cells to flat ones of two-input gates. Tables become
+# trees of multiplexers, by way of memories; with their constants folded and equal cells merged
+# these have a tenth of the gates of a comparison for each row. Without `top`, flattening keeps
+# every module.
 GATES = """\
 setattr -mod -unset top
-proc -norom
+proc
 flatten -noscopeinfo
+memory_map
+opt_expr
+opt_merge
 techmap -map ripple.v -map +/techmap.v
 dffunmap
+opt_expr
+opt_merge
 clean
 """
 

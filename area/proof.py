@@ -23,7 +23,7 @@ from halfbyte.area.machine import (
 )
 from halfbyte.area.specification import product, step
 from halfbyte.base import ToolError
-from halfbyte.formats import Format, product_extremes, signed_width
+from halfbyte.formats import Format, Overflow, product_extremes, signed_width
 from halfbyte.rtl import Mac
 from halfbyte.rtl.architecture import MultiplierArchitecture
 
@@ -121,7 +121,8 @@ def prove_mac(rtl: Circuit, mac: Mac) -> Proof:
     aig = inputs.aig
     acc = aig.word(mac.acc_width)
     seen = accumulator(aig, rtl, after_clock(rtl, inputs, state_of(rtl, acc)))
-    term = product(aig, mac.weight, mac.activation)
+    needed = mac.acc_width if mac.overflow is Overflow.WRAP else None
+    term = product(aig, mac.weight, mac.activation, needed)
     expected = step(aig, term, acc, inputs.clear, overflow=mac.overflow, enable=inputs.enable)
     return _proof(RTL_CLAIM, mac, inputs, acc, expected, seen)
 

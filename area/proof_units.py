@@ -52,8 +52,8 @@ class ProofTask:
 
     The RTL of the multiplier and of MACs with a lossless accumulator (for ``terms`` products and
     for one, with and without enable) and with narrow ones that wrap and saturate; the netlists,
-    which have the lossless accumulator. Each is also compared with a unit that has a fault, which
-    must be refuted.
+    which have the lossless accumulator. Multiplier, lossless MAC and netlists are also compared
+    with units that have a fault, which must be refuted.
     """
 
     weight: Format
@@ -176,14 +176,12 @@ class ProofTask:
 
     def _macs(self, circuits: Mapping[str, Circuit]) -> Iterator[dict[str, Any]]:
         """The RTL of every kind of accumulator."""
+        altered = circuits.get("altered_mac")
         for name, mac in self._variants.items():
-            start = time.monotonic()
-            proof = prove_mac(circuits[name], mac)
-            altered = circuits.get("altered_mac") if name == _LOSSLESS else None
-            faults = {
-                fault: prove_mac(circuit, mac)
-                for fault, circuit in faulty_macs(circuits[name], altered).items()
-            }
+            rtl, start = circuits[name], time.monotonic()
+            proof = prove_mac(rtl, mac)
+            faulty = faulty_macs(rtl, altered) if name == _LOSSLESS else {}
+            faults = {fault: prove_mac(circuit, mac) for fault, circuit in faulty.items()}
             yield self._record(MAC, proof, faults, start, mac=mac)
 
     def _mapped(self, circuits: Mapping[str, Circuit]) -> Iterator[dict[str, Any]]:

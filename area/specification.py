@@ -5,29 +5,40 @@ integers; the rest is one addition and, where asked for, a saturation.
 """
 
 from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
 
 from halfbyte.area.aig import FALSE, TRUE, Aig
-from halfbyte.formats import Format, Overflow, product_extremes, signed_width
+from halfbyte.formats import Format, Overflow, signed_width
 
 __all__ = ["product", "product_tables", "step"]
 
 
-def product_tables(weight: Format, activation: Format) -> list[int]:
+@cache
+def _tables(weight: tuple[int, ...], activation: tuple[int, ...]) -> tuple[int, ...]:
+    products = np.multiply.outer(np.array(activation), np.array(weight)).ravel()
+    width = signed_width(int(products.min()), int(products.max()))
+    return tuple(
+        int.from_bytes(np.packbits(products >> place & 1, bitorder="little").tobytes(), "little")
+        for place in range(width)
+    )
+
+
+def product_tables(weight: Format, activation: Format) -> tuple[int, ...]:
     """Bits of the signed product, least significant first, each as a table over both codes.
 
     Bit ``w | a << weight.bits`` of an entry is the product's bit for the codes ``w`` and ``a``.
     """
-    width = signed_width(*product_extremes(weight, activation))
-    products = [w * a for a in activation.integers for w in weight.integers]
-    return [
-        int("".join("1" if value >> place & 1 else "0" for value in reversed(products)), 2)
-        for place in range(width)
-    ]
+    return _tables(weight.integers, activation.integers)
 
 
-def product(aig: Aig, weight: Format, activation: Format) -> list[int]:
-    """The product of the codes, two's complement, in units of the quanta's product."""
-    return [aig.table(table) for table in product_tables(weight, activation)]
+def product(aig: Aig, weight: Format, activation: Format, width: int | None = None) -> list[int]:
+    """The product of the codes, two's complement, in units of the quanta's product.
+
+    Of more than ``width`` bits, the upper ones are left out.
+    """
+    return [aig.table(table) for table in product_tables(weight, activation)[:width]]
 
 
 def _extended(word: Sequence[int], width: int) -> list[int]:
