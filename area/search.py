@@ -11,7 +11,14 @@ from typing import Any
 
 from halfbyte.area.jobs import JobRunner, Progress
 from halfbyte.area.proof_record import prove_chosen
-from halfbyte.area.recipes import HOPELESS_RATIO, QUICK, SECOND_ARCHITECTURES, Recipe, recipes_for
+from halfbyte.area.recipes import (
+    HOPELESS_RATIO,
+    QUICK,
+    RECIPES,
+    SECOND_ARCHITECTURES,
+    Recipe,
+    recipes_for,
+)
 from halfbyte.area.synthesis import MAC, MULTIPLIER, synthesise_rtlil
 from halfbyte.area.technology import Technology
 from halfbyte.base import build_dir, content_key, source_fingerprint, versions_of
@@ -31,7 +38,7 @@ from halfbyte.rtl import (
 )
 from halfbyte.rtl.architecture import MultiplierArchitecture
 
-__all__ = ["Design", "netlist_path", "synthesise"]
+__all__ = ["Design", "map_designs", "netlist_path", "synthesise"]
 
 AUTO = "auto"
 _VERSIONED = ("amaranth", "pyosys")
@@ -54,6 +61,8 @@ class Design:
         Accumulator bits, instead of the lossless width.
     overflow : Overflow
         What a narrow accumulator does.
+    enable : bool
+        Whether there is an enable port; areas are of MACs without.
 
     Raises
     ------
@@ -67,6 +76,7 @@ class Design:
     terms: int = 256
     acc_width: int | None = None
     overflow: Overflow = Overflow.WRAP
+    enable: bool = False
 
     def __post_init__(self) -> None:
         check_terms(self.terms)
@@ -97,6 +107,7 @@ class Design:
             architecture=self.architecture,
             acc_width=self.acc_width,
             overflow=self.overflow,
+            enable=self.enable,
         )
 
     @property
@@ -132,6 +143,7 @@ class _Job:
                 "terms": design.terms,
                 "acc_width": design.width,
                 "overflow": design.overflow.value,
+                "enable": design.enable,
                 "technology": self.technology.content_hash,
                 "recipe": [self.recipe.name, self.recipe.abc],
                 "module": self.module,
@@ -355,3 +367,21 @@ def _second_stage(group: Sequence[_Scored]) -> list[_Job]:
         if result["area_um2"] <= HOPELESS_RATIO * group[0][1]["area_um2"]
         for recipe in recipes_for(result["cells"])
     ]
+
+
+def map_designs(
+    designs: Sequence[Design],
+    recipe: str,
+    technology: Technology,
+    *,
+    jobs: int | None = None,
+    on_progress: Progress | None = None,
+) -> list[Path]:
+    """The netlists (Verilog) of designs with a named architecture, all by one recipe."""
+    (chosen,) = (each for each in RECIPES if each.name == recipe)
+    runner = JobRunner("synth", jobs or os.cpu_count() or 1, on_progress)
+    try:
+        results = runner.run([_Job(design, chosen, technology) for design in designs])
+    finally:
+        runner.end()
+    return [netlist_path(result["netlist"]) for result in results]

@@ -12,6 +12,7 @@ from halfbyte.cli import (
     evaluate,
     findings,
     formats,
+    gatesim,
     pareto,
     profile,
     prove,
@@ -39,6 +40,7 @@ app.command("formats")(formats.formats)
 app.command("synth")(synth.synth)
 app.command("sim")(sim.sim)
 app.command("prove")(prove.prove)
+app.command("gatesim")(gatesim.gatesim)
 app.command("rtl")(rtl.rtl)
 app.command("profile")(profile.profile)
 app.command("derive")(derive.derive)
