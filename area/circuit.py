@@ -99,6 +99,12 @@ class Circuit:
 
         return self.rewired(dict.fromkeys(self.wires[wire], "0"))
 
+    def fixed(self, name: str, value: int) -> "Circuit":
+        """The circuit with ``value`` at the input ``name``, which it then no longer has."""
+        bits = {net: str(value >> place & 1) for place, net in enumerate(self.inputs[name])}
+        others = {other: nets for other, nets in self.inputs.items() if other != name}
+        return replace(self.rewired(bits), inputs=others)
+
     def rewired(self, sources: Mapping[Net, Net]) -> "Circuit":
         """The circuit in which whatever read a net of ``sources`` reads another net instead.
 

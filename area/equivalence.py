@@ -97,7 +97,11 @@ class _Simulation:
     def _spread(
         self, values: dict[int, int], word: Sequence[int], generator: random.Random
     ) -> None:
-        """In half of the patterns, set the upper bits of ``word`` alike but for the sign."""
+        """In half of the patterns, set the upper bits of ``word`` alike but for the sign.
+
+        What is no variable in it follows from others, and is left alone.
+        """
+        word = [literal for literal in word if literal // 2 in self.aig.variables]
         if not word:
             return
         near, sign = generator.getrandbits(self.count), values[word[-1] // 2]

@@ -13,6 +13,7 @@ from halfbyte.cli import (
     findings,
     formats,
     gatesim,
+    mutants,
     pareto,
     profile,
     prove,
@@ -41,6 +42,7 @@ app.command("synth")(synth.synth)
 app.command("sim")(sim.sim)
 app.command("prove")(prove.prove)
 app.command("gatesim")(gatesim.gatesim)
+app.command("mutants")(mutants.mutants)
 app.command("rtl")(rtl.rtl)
 app.command("profile")(profile.profile)
 app.command("derive")(derive.derive)
