@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from halfbyte.area.aig import FALSE, TRUE, Aig
 from halfbyte.area.cells import Cell
 from halfbyte.area.function import truth_table
+from halfbyte.base import ToolError
 
 __all__ = ["Circuit", "CircuitError", "Net", "read_circuits"]
 
@@ -34,7 +35,7 @@ _GATES = {
 _REGISTER = "$_DFF_P_"
 
 
-class CircuitError(ValueError):
+class CircuitError(ToolError):
     """A circuit that is no synchronous one of known gates; the message says why."""
 
 

@@ -64,12 +64,14 @@ def compare(
         differing = simulation.of(left) ^ simulation.of(right)
         if differing:
             return Verdict(False, 2 ** len(codes), 0, simulation.pattern(differing))
-    sweep = _Sweep(aig, codes, simulation)
-    for left, right in pairs:
-        equal = sweep.equal(left, right)
-        if not equal:
-            return Verdict(equal, 2 ** len(codes), sweep.queries, sweep.model)
-    return Verdict(True, 2 ** len(codes), sweep.queries)
+    with Solver(name=SOLVER) as solver:
+        sweep = _Sweep(aig, codes, simulation, solver)
+        for left, right in pairs:
+            equal = sweep.equal(left, right)
+            if not equal:
+                model = None if equal is None else sweep.model
+                return Verdict(equal, 2 ** len(codes), sweep.queries, model)
+        return Verdict(True, 2 ** len(codes), sweep.queries)
 
 
 class _Simulation:
@@ -125,14 +127,16 @@ class _Sweep:
     ``_merged[node]`` is the literal that stands for a node: its own, or that of an earlier node.
     """
 
-    def __init__(self, aig: Aig, codes: Sequence[int], simulation: _Simulation) -> None:
+    def __init__(
+        self, aig: Aig, codes: Sequence[int], simulation: _Simulation, solver: Solver
+    ) -> None:
         self._aig = aig
         self._codes = codes
         self._simulation = simulation
-        self._solver = Solver(name=SOLVER, incr=False)
+        self._solver = solver
         self._solver.add_clause([-1])  # node 0, the constant; the solver counts from 1
         self.queries = 0
-        self.model: dict[int, int] | None = None
+        self.model: dict[int, int] | None = None  # of the last two that were found to differ
         self._merged = [FALSE] * len(aig)
         self._of_codes = [False] * len(aig)
         self._by_values = {0: 0}

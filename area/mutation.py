@@ -58,7 +58,8 @@ def mutate(macs: Mapping[str, Mac], *, count: int, seed: int) -> Mutated:
         for name, mac in macs.items():
             (folder / f"{name}.il").write_text(to_rtlil(mac, name))
         run_yosys(_list_script(list(macs), count, seed), folder, "Listing mutants")
-        mutants, commands = [], []
+        mutants: list[Mutant] = []
+        commands = []
         for name in macs:
             for line in _chosen(folder / f"{name}.mutants", count):
                 number = len(mutants) + 1
@@ -82,8 +83,9 @@ def is_equivalent(mutated: Mutated, mutant: Mutant, mac: Mac) -> bool:
 def _list_script(names: Sequence[str], count: int, seed: int) -> str:
     lines = [f"read_rtlil {name}.il" for name in names]
     lines += ["setattr -unset init w:*", PREPARE, "delete *.*"]
-    # Less of what no fault could change.
-    lines += ["opt_expr", "opt_merge", "opt_clean -purge"]
+    # Undefined values, which a fault can bring to light, must be the same to proof and simulator;
+    # and there should be little that no fault could change.
+    lines += ["setundef -zero", "opt_expr", "opt_merge", "opt_clean -purge"]
     lines += [
         f"mutate -list {count + _SPARE} -seed {seed} -module {name} -o {name}.mutants"
         for name in names

@@ -154,7 +154,10 @@ def mutants(
     Mutants that are proved equivalent are set aside. Without a format, all of 4 and 5 bits. Exit
     status 1 if a mutant survives.
     """
+    from halfbyte.sim.simulator import check_simulator
+
     start = time.monotonic()
+    check_simulator("verilator")
     chosen = [fmt for fmt in load_formats(names) if names or fmt.bits in (4, 5)]
     designs = resolve_architectures(chosen, load_optional(activation), arch, terms, tech, jobs)
     seed = secrets.randbits(SEED_BITS) if seed is None else seed

@@ -17,6 +17,7 @@ _SCRIPT = """\
 read_verilog cells.v
 proc
 simplemap
+opt_clean
 write_json cells.json
 """
 

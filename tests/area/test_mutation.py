@@ -1,7 +1,5 @@
 """Mutants of MACs, and which of them are no faults: the proof against enumeration."""
 
-import itertools
-
 import pytest
 
 from halfbyte.area.aig import Aig
@@ -48,10 +46,14 @@ def behaviour(circuit, mac):
         accumulator(aig, circuit, after_clock(circuit, inputs, state)),
     ]
     variables = [*w, *a, clear, enable, *state.values()]
-    return [
-        aig.evaluate(words, dict(zip(variables, row, strict=True)), inputs.codes)
-        for row in itertools.product((0, 1), repeat=len(variables))
-    ]
+    rows = 2 ** len(variables)
+    values = {
+        literal // 2: sum(1 << row for row in range(rows) if row >> place & 1)
+        for place, literal in enumerate(variables)
+    }
+    nodes = aig.simulate(values, rows)
+    ones = (1 << rows) - 1
+    return [[nodes[bit >> 1] ^ (ones if bit & 1 else 0) for bit in word] for word in words]
 
 
 def test_as_many_as_asked_for(macs, mutated):
