@@ -12,10 +12,10 @@ from halfbyte.base import run_yosys
 
 __all__ = ["MAC", "MULTIPLIER", "SynthesisResult", "synthesise_rtlil"]
 
-# What `rtl.to_rtlil` calls the modules.
+# The modules that are synthesised, and the part of a MAC that is searched by itself.
 MAC = "mac"
 ADDEND = "mac.addend"
-MULTIPLIER = "mac.addend.multiplier"
+MULTIPLIER = "multiplier"
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,8 @@ def _script(top: str) -> str:
         "opt -full",
         "dfflibmap -liberty cells.lib",
         f"abc -liberty cells.lib -script search.abc {searched}",
-        *([f"abc -liberty cells.lib -script rest.abc {MAC}", "flatten"] if top == MAC else []),
+        *([f"abc -liberty cells.lib -script rest.abc {MAC}"] if top == MAC else []),
+        "flatten",  # also drops the modules that are parts of others by now
         "opt_clean -purge",
         "tee -q -o statistics.json stat -json -liberty cells.lib",
         "write_verilog -noattr netlist.v",

@@ -12,8 +12,11 @@ from halfbyte.cli import (
     evaluate,
     findings,
     formats,
+    gatesim,
+    mutants,
     pareto,
     profile,
+    prove,
     quantize,
     recommend,
     rtl,
@@ -37,6 +40,9 @@ app = typer.Typer(
 app.command("formats")(formats.formats)
 app.command("synth")(synth.synth)
 app.command("sim")(sim.sim)
+app.command("prove")(prove.prove)
+app.command("gatesim")(gatesim.gatesim)
+app.command("mutants")(mutants.mutants)
 app.command("rtl")(rtl.rtl)
 app.command("profile")(profile.profile)
 app.command("derive")(derive.derive)

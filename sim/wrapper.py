@@ -1,13 +1,23 @@
 """The Verilog that is simulated: the MACs as they are exported, side by side in one module."""
 
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from halfbyte.formats import Format
 from halfbyte.rtl import Mac, to_verilog
 from halfbyte.sim.plan import STIMULUS_BITS, Field, Layout
 from halfbyte.sim.variants import Variant
 
-__all__ = ["TIMESCALE", "TOP", "bench_verilog", "layout_of", "top_verilog"]
+__all__ = [
+    "TIMESCALE",
+    "TOP",
+    "Netlists",
+    "bench_verilog",
+    "layout_of",
+    "netlist_bench_verilog",
+    "top_verilog",
+]
 
 TOP = "bench"
 # The clock of the test bench counts nanoseconds.
@@ -15,7 +25,7 @@ TIMESCALE = "`timescale 1ns / 1ps\n"
 
 # Verilator shows cocotb only what is public; making all of a MAC public would cost build time.
 _HEAD = """\
-module {top} (clk, stimulus, acc);
+module {top} (clk, stimulus, acc{mutant_port});
   input clk /* verilator public_flat_rw */;
   input [{stimulus}:0] stimulus /* verilator public_flat_rw */;
   output [{acc}:0] acc /* verilator public_flat_rd */;
@@ -24,6 +34,22 @@ module {top} (clk, stimulus, acc);
   wire clear = stimulus[{clear}];
   wire enable = stimulus[{enable}];
 """
+
+
+@dataclass(frozen=True)
+class Netlists:
+    """What is simulated in place of the RTL.
+
+    Parameters
+    ----------
+    cells : str
+        Verilog models of the library's cells.
+    macs : tuple of str
+        The module ``mac`` of each accumulator of :func:`variants`, in their order.
+    """
+
+    cells: str
+    macs: tuple[str, ...]
 
 
 def layout_of(
@@ -56,7 +82,7 @@ def bench_verilog(
     architecture: str,
     terms: int,
 ) -> str:
-    """Verilog text of the module ``bench`` and of every MAC in it."""
+    """Verilog text of the module ``bench`` and of every MAC in it, as they are exported."""
     macs = [
         to_verilog(
             Mac(
@@ -75,8 +101,20 @@ def bench_verilog(
     return "\n".join([TIMESCALE, *macs, top_verilog(layout)])
 
 
-def top_verilog(layout: Layout) -> str:
-    """The module that spreads the stimulus over the MACs and collects their accumulators."""
+def netlist_bench_verilog(netlists: Netlists, layout: Layout) -> str:
+    """Verilog text of the module ``bench`` around netlists, with the models of their cells."""
+    macs = [
+        re.sub(r"^module mac\b", f"module {field.name}", text, count=1, flags=re.MULTILINE)
+        for text, field in zip(netlists.macs, layout.fields, strict=True)
+    ]
+    return "\n".join([TIMESCALE, netlists.cells, *macs, top_verilog(layout)])
+
+
+def top_verilog(layout: Layout, *, mutant_bits: int = 0) -> str:
+    """The module that spreads the stimulus over the MACs and collects their accumulators.
+
+    With ``mutant_bits`` it has one more input of so many bits, ``mutant``, and so have the MACs.
+    """
     w, a = layout.w_bits, layout.a_bits
     lines = [
         _HEAD.format(
@@ -89,13 +127,17 @@ def top_verilog(layout: Layout) -> str:
             a_bottom=w,
             clear=w + a,
             enable=w + a + 1,
+            mutant_port=", mutant" if mutant_bits else "",
         )
     ]
+    if mutant_bits:
+        lines.append(f"  input [{mutant_bits - 1}:0] mutant /* verilator public_flat_rw */;\n")
+    mutant = ".mutant(mutant), " if mutant_bits else ""
     for field, offset in zip(layout.fields, layout.offsets, strict=True):
         enable = ".enable(enable), " if field.enable else ""
         lines.append(
             f"  {field.name} {field.name}_i (.clk(clk), .w(w), .a(a), .clear(clear), {enable}"
-            f".acc(acc[{offset + field.width - 1}:{offset}]));\n"
+            f"{mutant}.acc(acc[{offset + field.width - 1}:{offset}]));\n"
         )
     used = sum(field.width for field in layout.fields)
     if used < layout.acc_bits:
