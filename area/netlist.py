@@ -84,6 +84,11 @@ class Netlist:
             for net, sinks in self.sinks.items()
         }
 
+    @property
+    def leakage(self) -> float:
+        """Leakage of all cells in nW."""
+        return sum(instance.cell.leakage for instance in (*self.gates, *self.registers))
+
     def name(self, net: Net) -> str:
         """What people call a net: the port it belongs to, or the pin that drives it."""
         return self._names.get(net, str(net))

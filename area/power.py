@@ -23,7 +23,7 @@ CLOCK_EDGES = 2
 
 @dataclass(frozen=True)
 class Energy:
-    """Energies in fJ per cycle, and leakage in nW.
+    """Energies in fJ per cycle.
 
     ``internal`` and ``switching`` are those of data: inside the cells, and of the pins that they
     drive. ``clock`` is what the clock's pins cost, inside and as load.
@@ -32,7 +32,6 @@ class Energy:
     internal: float
     switching: float
     clock: float
-    leakage_nw: float
 
     @property
     def total(self) -> float:
@@ -66,7 +65,6 @@ def analyse_energy(
         internal=internal,
         switching=per_load * sum(toggles[net] * netlist.loads.get(net, 0.0) for net in toggles),
         clock=clock,
-        leakage_nw=sum(instance.cell.leakage for instance in instances),
     )
 
 

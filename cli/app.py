@@ -12,6 +12,7 @@ from halfbyte.cli import (
     evaluate,
     findings,
     formats,
+    operands,
     pareto,
     profile,
     quantize,
@@ -45,6 +46,7 @@ app.command("quantize")(quantize.quantize)
 app.command("recommend")(recommend.recommend)
 app.command("train-bytelm")(train_bytelm.train_bytelm)
 app.command("findings")(findings.findings)
+app.command("operands")(operands.operands)
 app.command("pareto")(pareto.pareto)
 app.command("bench")(bench.bench)
 app.add_typer(tech.app, name="tech")
