@@ -3,6 +3,8 @@
 #   make pareto                      all formats: RTL, area, accuracy, the plots [MODEL=bytelm RECIPE= BLOCK=]
 #   make synth  [FORMAT=e2m1_sp]     area      [TECH= LIBERTY= TERMS= ARCH= ACTIVATION=]
 #   make sim    [FORMAT=e2m1_sp]     cocotb    [ARCH= ACTIVATION= TERMS= SIM=icarus WAVES=1 SEED=]
+#   make prove  [FORMAT=e2m1_sp]     proofs    [TECH= LIBERTY= TERMS= ARCH= ACTIVATION=]
+#   make gatesim FORMAT=e2m1_sp      cocotb on the netlist  [ARCH= ACTIVATION= TERMS= TECH= LIBERTY= SIM= SEED=]
 #   make rtl     FORMAT=e2m1_sp      Verilog   [ARCH= ACTIVATION= TERMS=], into build/rtl
 #   make evaluate MODEL=bytelm       accuracy  [FORMAT= RECIPE=w4a4 BLOCK=128 TEXT=]
 #   make findings                    docs/findings.md
@@ -32,7 +34,7 @@ OUTPUT = $(if $(JSON),--json)
 
 ACCURACY = $(call option,--recipe,$(RECIPE)) $(call option,--block,$(BLOCK)) $(call option,--text,$(TEXT))
 
-.PHONY: pareto synth sim rtl formats evaluate findings bench test lint clean
+.PHONY: pareto synth prove sim gatesim rtl formats evaluate findings bench test lint clean
 
 pareto: $(VENV)/installed
 	@$(HALFBYTE) pareto $(FORMATS) $(call option,--model,$(MODEL)) $(ACCURACY) $(TECHNOLOGY) $(call option,--terms,$(TERMS)) $(OUTPUT)
@@ -40,9 +42,16 @@ pareto: $(VENV)/installed
 synth: $(VENV)/installed
 	@$(HALFBYTE) synth $(FORMATS) $(DESIGN) $(TECHNOLOGY) $(OUTPUT)
 
+prove: $(VENV)/installed
+	@$(HALFBYTE) prove $(FORMATS) $(DESIGN) $(TECHNOLOGY) $(OUTPUT)
+
 sim: $(VENV)/installed
 	@$(HALFBYTE) sim $(FORMATS) $(DESIGN) $(call option,--tech,$(TECH)) $(call option,--simulator,$(SIM)) \
 		$(call option,--seed,$(SEED)) $(if $(filter-out 0,$(WAVES)),--waves) $(OUTPUT)
+
+gatesim: $(VENV)/installed
+	@$(HALFBYTE) gatesim $(FORMATS) $(DESIGN) $(TECHNOLOGY) $(call option,--simulator,$(SIM)) \
+		$(call option,--seed,$(SEED)) $(OUTPUT)
 
 rtl: $(VENV)/installed
 	@$(HALFBYTE) rtl $(FORMATS) $(DESIGN) $(call option,--tech,$(TECH)) $(OUTPUT)

@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from halfbyte.area.activity import simulate
 from halfbyte.area.netlist import Netlist, read_netlist
 from halfbyte.area.operands import Operands, operand_streams
@@ -44,8 +47,10 @@ def measure_netlist(
         result["delay_ps"] = timing.delay_ps
         result["critical_path"] = _summary(timing)
         found = [
-            _energy(netlist, technology, timing, operand_streams(each, weight, activation, terms))
-            for each in (operands, None)
+            _energy(netlist, technology, timing, _streams(netlist, streams))
+            for streams in (
+                operand_streams(each, weight, activation, terms) for each in (operands, None)
+            )
         ]
     except UserError as error:
         result["not_measured"] = str(error)
@@ -57,6 +62,12 @@ def measure_netlist(
         "uniform_energy_fj": round(uniform.total, 3),
         "clock_energy_fj": round(real.clock, 3),
     }
+
+
+def _streams(netlist: Netlist, streams: Mapping[str, NDArray[np.uint8]]) -> dict[str, Any]:
+    """With every other input, such as an enable, high."""
+    ones = np.ones_like(streams["clear"])
+    return {**dict.fromkeys(netlist.inputs, ones), **streams}
 
 
 def measured_fields(measured: Mapping[str, Any], clock_ps: float | None) -> dict[str, Any]:

@@ -3,21 +3,29 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from halfbyte.area import clocked
+from halfbyte.area.jobs import JobRunner, Progress
 from halfbyte.area.measure import measure_netlist, measured_fields
 from halfbyte.area.operands import Operands, load_operands, shipped_operands
-from halfbyte.area.recipes import HOPELESS_RATIO, QUICK, SECOND_ARCHITECTURES, Recipe, recipes_for
+from halfbyte.area.proof_record import prove_chosen
+from halfbyte.area.recipes import (
+    HOPELESS_RATIO,
+    QUICK,
+    RECIPES,
+    SECOND_ARCHITECTURES,
+    Recipe,
+    recipes_for,
+)
 from halfbyte.area.synthesis import MAC, MULTIPLIER, synthesise_rtlil
 from halfbyte.area.technology import Technology
 from halfbyte.area.timing import typical_slew
-from halfbyte.base import RecordStore, build_dir, content_key, source_fingerprint, versions_of
+from halfbyte.base import build_dir, content_key, source_fingerprint, versions_of
 from halfbyte.formats import (
     Format,
     Overflow,
@@ -25,13 +33,20 @@ from halfbyte.formats import (
     check_terms,
     lossless_acc_width,
 )
-from halfbyte.rtl import Mac, applicable_architectures, check_architecture, to_rtlil
+from halfbyte.rtl import (
+    Mac,
+    applicable_architectures,
+    check_architecture,
+    multiplier,
+    to_rtlil,
+)
+from halfbyte.rtl.architecture import MultiplierArchitecture
 
-__all__ = ["Design", "synthesise"]
+__all__ = ["Design", "map_designs", "netlist_path", "synthesise"]
 
 AUTO = "auto"
-Progress = Callable[[int, int, str], None]
 _VERSIONED = ("amaranth", "pyosys")
+_PROVERS = ("python-sat",)
 
 
 @dataclass(frozen=True)
@@ -50,6 +65,8 @@ class Design:
         Accumulator bits, instead of the lossless width.
     overflow : Overflow
         What a narrow accumulator does.
+    enable : bool
+        Whether there is an enable port; areas are of MACs without.
 
     Raises
     ------
@@ -63,6 +80,7 @@ class Design:
     terms: int = 256
     acc_width: int | None = None
     overflow: Overflow = Overflow.WRAP
+    enable: bool = False
 
     def __post_init__(self) -> None:
         check_terms(self.terms)
@@ -83,18 +101,27 @@ class Design:
         names = applicable_architectures(self.weight, self.activation)
         return [replace(self, architecture=name) for name in names]
 
-    @cached_property
-    def rtlil(self) -> str:
-        """The MAC as RTLIL; the architecture must be a named one."""
-        mac = Mac(
+    @property
+    def mac(self) -> Mac:
+        """The MAC as a component; the architecture must be a named one."""
+        return Mac(
             weight=self.weight,
             activation=self.activation,
             terms=self.terms,
             architecture=self.architecture,
             acc_width=self.acc_width,
             overflow=self.overflow,
+            enable=self.enable,
         )
-        return to_rtlil(mac)
+
+    @property
+    def multiplier(self) -> MultiplierArchitecture:
+        """The multiplier alone; the architecture must be a named one."""
+        return multiplier(self.architecture, weight=self.weight, activation=self.activation)
+
+    def rtlil(self, module: str = MAC) -> str:
+        """The MAC or its multiplier as RTLIL; the architecture must be a named one."""
+        return to_rtlil(self.mac if module == MAC else self.multiplier, module)
 
 
 @dataclass(frozen=True)
@@ -122,6 +149,7 @@ class _Job:
                 "terms": design.terms,
                 "acc_width": design.width,
                 "overflow": design.overflow.value,
+                "enable": design.enable,
                 "technology": self.technology.content_hash,
                 "recipe": list(astuple(self.recipe)),
                 "module": self.module,
@@ -132,12 +160,22 @@ class _Job:
             }
         )
 
+    @property
+    def label(self) -> str:
+        """For the progress line."""
+        return f"{self.design.weight.name} {self.recipe.name}"
+
+    @property
+    def cost(self) -> float:
+        """How long it takes, roughly: wide designs longest."""
+        return self.design.width
+
     def run(self) -> dict[str, Any]:
         """Synthesise in a temporary folder; if this fails it is kept under ``build/failed``."""
         folder = Path(tempfile.mkdtemp(prefix="halfbyte-synth-"))
         try:
             result = synthesise_rtlil(
-                self.design.rtlil,
+                self.design.rtlil(self.module),
                 self.technology,
                 self.recipe,
                 folder,
@@ -149,7 +187,7 @@ class _Job:
             (build_dir() / "failed").mkdir(parents=True, exist_ok=True)
             shutil.move(folder, build_dir() / "failed" / folder.name)
             raise
-        netlist = build_dir() / "netlists" / f"{self.key[:16]}.v"
+        netlist = netlist_path(f"{self.key[:16]}.v")
         netlist.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(folder / "netlist.v", netlist)
         shutil.rmtree(folder)
@@ -175,7 +213,16 @@ class _Job:
             operands=self.operands,
         )
 
-    def record(self, whole: Mapping[str, Any], multiplier: Mapping[str, Any]) -> dict[str, Any]:
+    def is_complete(self, result: Mapping[str, Any]) -> bool:
+        """Whether all that a stored result names is still there."""
+        return netlist_path(result["netlist"]).is_file()
+
+    def record(
+        self,
+        whole: Mapping[str, Any],
+        multiplier: Mapping[str, Any],
+        proof: Mapping[str, Any] | None,
+    ) -> dict[str, Any]:
         """The result record (``design.md``) from the figures of the MAC and its multiplier.
 
         The accumulator's area is what multiplier and registers leave of the whole: adder, clear
@@ -203,8 +250,9 @@ class _Job:
             "cells": whole["cells"],
             **measured_fields(whole, self.clock_ps),
             "operands": self.operands.name if self.operands else None,
-            "proof": None,
+            "proof": proof,
             "netlist": whole["netlist"],
+            "multiplier_netlist": multiplier["netlist"],
             "versions": {
                 **versions_of("halfbyte", *_VERSIONED),
                 "card": technology.content_hash[:12],
@@ -213,39 +261,49 @@ class _Job:
         }
 
 
-class _Runner:
-    """Runs jobs on several processes; each result is looked up in the store first."""
+def netlist_path(name: str) -> Path:
+    """Where the netlist that a record names is kept."""
+    return build_dir() / "netlists" / name
 
-    def __init__(self, processes: int, on_progress: Progress | None) -> None:
-        self.store = RecordStore(build_dir() / "records" / "synth.jsonl")
-        self.pool = ThreadPoolExecutor(processes)  # each thread waits for a Yosys process
-        self.on_progress = on_progress
-        self.done = self.total = 0
 
-    def run(self, jobs: Sequence[_Job]) -> list[dict[str, Any]]:
-        """Results in the order of ``jobs``; the first failure is raised."""
-        self.total += len(jobs)
-        results: dict[str, dict[str, Any]] = {}
-        waiting: dict[Future[dict[str, Any]], _Job] = {}
-        # Wide designs take longest: first, so that no core is idle while one ends last.
-        for job in sorted(jobs, key=lambda job: job.design.width, reverse=True):
-            known = self.store.get(job.key)
-            if known is None:
-                waiting[self.pool.submit(job.run)] = job
-            else:
-                results[job.key] = known
-                self._step(job)
-        for future in as_completed(waiting):
-            job = waiting[future]
-            results[job.key] = future.result()
-            self.store.append(job.key, results[job.key])
-            self._step(job)
-        return [results[job.key] for job in jobs]
+@dataclass(frozen=True)
+class _ProofJob:
+    """The proof of a job's two netlists: that of the MAC, and that of its multiplier alone."""
 
-    def _step(self, job: _Job) -> None:
-        self.done += 1
-        if self.on_progress:
-            self.on_progress(self.done, self.total, f"{job.design.weight.name} {job.recipe.name}")
+    job: _Job
+    netlist: Path
+    multiplier: Path
+
+    @property
+    def design(self) -> Design:
+        return self.job.design
+
+    @property
+    def label(self) -> str:
+        """For the progress line."""
+        return f"{self.design.weight.name} proof"
+
+    @property
+    def cost(self) -> float:
+        """How long it takes, roughly: wide designs longest."""
+        return self.design.width
+
+    @cached_property
+    def key(self) -> str:
+        """What the proof depends on; the netlists by their content."""
+        texts = [path.read_text() for path in (self.netlist, self.multiplier)]
+        return content_key(["proof", self.job.key, texts, versions_of(*_PROVERS)])
+
+    def run(self) -> dict[str, Any]:
+        """Prove both netlists."""
+        design = self.design
+        return prove_chosen(
+            design.mac, design.multiplier, self.job.technology, self.netlist, self.multiplier
+        )
+
+    def is_complete(self, result: Mapping[str, Any]) -> bool:
+        """A stored proof lacks nothing."""
+        return True
 
 
 _Scored = tuple[_Job, dict[str, Any]]
@@ -258,6 +316,7 @@ def synthesise(
     clock_ps: float | None = None,
     operands: Operands | None = None,
     every: bool = False,
+    prove: bool = True,
     jobs: int | None = None,
     on_progress: Progress | None = None,
 ) -> list[dict[str, Any]]:
@@ -280,6 +339,8 @@ def synthesise(
         What the energies are measured on; the shipped set of the default model if not given.
     every : bool
         Return the records of all that was tried, the best first, not only the best.
+    prove : bool
+        Prove every netlist that is returned; otherwise ``proof`` is None.
     jobs : int, optional
         Processes at a time; all cores by default.
     on_progress : callable, optional
@@ -287,6 +348,8 @@ def synthesise(
 
     Raises
     ------
+    ProofError
+        A netlist or its RTL was refuted; the message has the counterexample.
     ToolError
         Yosys or ABC failed; script and log stand in ``build/failed``.
     UserError
@@ -295,7 +358,7 @@ def synthesise(
     if clock_ps is not None:
         typical_slew(technology)  # raises if there are no tables
     operands = operands or load_operands(shipped_operands()[0])
-    runner = _Runner(jobs or os.cpu_count() or 1, on_progress)
+    runner = JobRunner("synth", jobs or os.cpu_count() or 1, on_progress)
     try:
         firsts = [
             _Job(candidate, QUICK, technology, operands=operands)
@@ -310,11 +373,20 @@ def synthesise(
             groups = _for_clock(designs, groups, clock_ps, runner)
         chosen = [entry for group in groups for entry in (group if every else group[:1])]
         multipliers = runner.run([job.of_multiplier() for job, _ in chosen])
+        proofs = runner.run(
+            [
+                _ProofJob(job, netlist_path(whole["netlist"]), netlist_path(multiplier["netlist"]))
+                for (job, whole), multiplier in zip(chosen, multipliers, strict=True)
+                if prove
+            ]
+        )
     finally:
-        runner.pool.shutdown(cancel_futures=True)
+        runner.end()
     return [
-        job.record(whole, multiplier)
-        for (job, whole), multiplier in zip(chosen, multipliers, strict=True)
+        job.record(whole, multiplier, proof)
+        for (job, whole), multiplier, proof in zip(
+            chosen, multipliers, proofs if prove else [None] * len(chosen), strict=True
+        )
     ]
 
 
@@ -338,7 +410,7 @@ def _by_design(designs: Sequence[Design], scored: Sequence[_Scored]) -> list[lis
 
 
 def _for_clock(
-    designs: Sequence[Design], groups: Sequence[list[_Scored]], clock_ps: float, runner: _Runner
+    designs: Sequence[Design], groups: Sequence[list[_Scored]], clock_ps: float, runner: JobRunner
 ) -> list[list[_Scored]]:
     """What was tried for each design at a clock, the best first: see :mod:`.clocked`.
 
@@ -401,3 +473,21 @@ def _second_stage(group: Sequence[_Scored]) -> list[_Job]:
         if result["area_um2"] <= HOPELESS_RATIO * group[0][1]["area_um2"]
         for recipe in recipes_for(result["cells"])
     ]
+
+
+def map_designs(
+    designs: Sequence[Design],
+    recipe: str,
+    technology: Technology,
+    *,
+    jobs: int | None = None,
+    on_progress: Progress | None = None,
+) -> list[Path]:
+    """The netlists (Verilog) of designs with a named architecture, all by one recipe."""
+    (chosen,) = (each for each in RECIPES if each.name == recipe)
+    runner = JobRunner("synth", jobs or os.cpu_count() or 1, on_progress)
+    try:
+        results = runner.run([_Job(design, chosen, technology) for design in designs])
+    finally:
+        runner.end()
+    return [netlist_path(result["netlist"]) for result in results]

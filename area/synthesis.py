@@ -17,10 +17,10 @@ from halfbyte.base import run_yosys
 
 __all__ = ["MAC", "MULTIPLIER", "SynthesisResult", "synthesise_rtlil"]
 
-# What `rtl.to_rtlil` calls the modules.
+# The modules that are synthesised, and the part of a MAC that is searched by itself.
 MAC = "mac"
 ADDEND = "mac.addend"
-MULTIPLIER = "mac.addend.multiplier"
+MULTIPLIER = "multiplier"
 _WRITE = (
     "opt_clean -purge",
     "tee -q -o statistics.json stat -json",
@@ -94,7 +94,8 @@ def _script(top: str) -> str:
         "opt -full",
         "dfflibmap -liberty cells.lib",
         f"abc -liberty cells.lib -script search.abc {searched}",
-        *([f"abc -liberty cells.lib -script rest.abc {MAC}", "flatten"] if top == MAC else []),
+        *([f"abc -liberty cells.lib -script rest.abc {MAC}"] if top == MAC else []),
+        "flatten",  # also drops the modules that are parts of others by now
         *_WRITE,
     ]
     return "\n".join(lines) + "\n"

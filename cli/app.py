@@ -12,9 +12,11 @@ from halfbyte.cli import (
     evaluate,
     findings,
     formats,
+    gatesim,
     operands,
     pareto,
     profile,
+    prove,
     quantize,
     recommend,
     rtl,
@@ -38,6 +40,8 @@ app = typer.Typer(
 app.command("formats")(formats.formats)
 app.command("synth")(synth.synth)
 app.command("sim")(sim.sim)
+app.command("prove")(prove.prove)
+app.command("gatesim")(gatesim.gatesim)
 app.command("rtl")(rtl.rtl)
 app.command("profile")(profile.profile)
 app.command("derive")(derive.derive)

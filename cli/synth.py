@@ -33,7 +33,7 @@ Every = Annotated[
 def show_areas(records: Sequence[Mapping[str, Any]]) -> None:
     """Print synthesis records as a table."""
     columns = ["format", "activation", "architecture", "recipe", ">acc", ">area um²", ">GE"]
-    columns += [">multiplier", ">accumulator", ">register", ">cells"]
+    columns += [">multiplier", ">accumulator", ">register", ">cells", "proof"]
     rows = [
         [
             record["format"],
@@ -47,6 +47,7 @@ def show_areas(records: Sequence[Mapping[str, Any]]) -> None:
             number(record["accumulator_um2"], 1),
             number(record["register_um2"], 1),
             number(record["cells"]),
+            record["proof"]["status"] if record["proof"] else "-",
         ]
         for record in records
     ]
@@ -54,7 +55,8 @@ def show_areas(records: Sequence[Mapping[str, Any]]) -> None:
     versions = ", ".join(f"{name} {version}" for name, version in first["versions"].items())
     caption = (
         f"{first['technology']}, {first['corner']}, {first['terms']} terms, no timing constraint; "
-        f"{versions}. Multiplier alone, register cells, and the rest: the accumulator's logic."
+        f"{versions}. Multiplier alone, register cells, and the rest: the accumulator's logic. "
+        "Proof: the netlist equals its RTL, and that its specification, for all codes and states."
     )
     table("MAC area", columns, rows, caption)
 
