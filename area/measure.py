@@ -93,5 +93,5 @@ def _energy(
 
 def _summary(timing: Timing) -> str:
     """``w[1] to acc[16], 27 cells``."""
-    first, last = timing.path[0], timing.path[-1]
-    return f"{first.net} to {last.net}, {len(timing.path) - (not first.cell)} cells"
+    first = timing.path[0]
+    return f"{first.net} to {timing.end}, {len(timing.path) - (not first.cell)} cells"

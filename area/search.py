@@ -42,10 +42,18 @@ from halfbyte.rtl import (
 )
 from halfbyte.rtl.architecture import MultiplierArchitecture
 
-__all__ = ["Design", "map_designs", "netlist_path", "synthesise"]
+__all__ = ["Design", "empty_record", "map_designs", "netlist_path", "synthesise"]
 
 AUTO = "auto"
 _VERSIONED = ("amaranth", "pyosys")
+# What a record holds beside the design and the recipe; an FPGA has no area, a cell library no LUTs.
+_MEASURED = (
+    *("technology", "corner", "clock_ps", "area_um2", "area_ge", "multiplier_um2"),
+    *("accumulator_um2", "register_um2", "cells", "luts", "carry_cells", "flip_flops"),
+    *("delay_ps", "slack_ps", "wns_ps", "critical_path", "energy_fj", "uniform_energy_fj"),
+    *("clock_energy_fj", "leakage_nw", "not_measured", "operands", "proof", "netlist"),
+    *("multiplier_netlist", "versions", "seconds"),
+)
 _PROVERS = ("python-sat",)
 
 
@@ -231,14 +239,8 @@ class _Job:
         design, technology = self.design, self.technology
         area, register = whole["area_um2"], whole["register_um2"]
         return {
-            "format": design.weight.name,
-            "activation": design.activation.name,
-            "unit": "mac",
-            "architecture": design.architecture,
+            **empty_record(design),
             "recipe": self.recipe.name,
-            "terms": design.terms,
-            "acc_width": design.width,
-            "overflow": design.overflow.value,
             "technology": technology.name,
             "corner": technology.corner,
             "clock_ps": self.clock_ps,
@@ -248,6 +250,7 @@ class _Job:
             "accumulator_um2": round(area - multiplier["area_um2"] - register, 4),
             "register_um2": register,
             "cells": whole["cells"],
+            "flip_flops": whole["flip_flops"],
             **measured_fields(whole, self.clock_ps),
             "operands": self.operands.name if self.operands else None,
             "proof": proof,
@@ -259,6 +262,21 @@ class _Job:
             },
             "seconds": whole["seconds"],
         }
+
+
+def empty_record(design: Design) -> dict[str, Any]:
+    """A record of which only the design is known; the others' fields in their order."""
+    return {
+        "format": design.weight.name,
+        "activation": design.activation.name,
+        "unit": "mac",
+        "architecture": design.architecture,
+        "recipe": None,
+        "terms": design.terms,
+        "acc_width": design.width,
+        "overflow": design.overflow.value,
+        **dict.fromkeys(_MEASURED),
+    }
 
 
 def netlist_path(name: str) -> Path:

@@ -31,11 +31,12 @@ _WRITE = (
 
 @dataclass(frozen=True)
 class SynthesisResult:
-    """A netlist's area and that of its flip-flops, in um^2, and its cells."""
+    """A netlist's area and that of its flip-flops, in um^2, and how many cells it has of each."""
 
     area_um2: float
     register_um2: float
     cells: int
+    flip_flops: int
     seconds: float
 
 
@@ -70,12 +71,12 @@ def synthesise_rtlil(
     run_yosys(script, folder, f"Synthesis with recipe {recipe.name}")
     counts = _cell_counts(folder / "statistics.json", technology)
     areas = {cell: technology.cells[cell].area * count for cell, count in counts.items()}
+    registers = [cell for cell in counts if technology.cells[cell].flip_flop]
     return SynthesisResult(
         area_um2=round(sum(areas.values()), 4),
-        register_um2=round(
-            sum(area for cell, area in areas.items() if technology.cells[cell].flip_flop), 4
-        ),
+        register_um2=round(sum(areas[cell] for cell in registers), 4),
         cells=sum(counts.values()),
+        flip_flops=sum(counts[cell] for cell in registers),
         seconds=round(time.monotonic() - start, 3),
     )
 

@@ -35,13 +35,14 @@ class Step(NamedTuple):
 class Timing:
     """What the analysis found.
 
-    ``delay_ps`` is the least clock period, ``path`` the critical path from its start to the data
-    input that it ends at, ``slews`` the transition of each net in ps, mean of both edges, and
-    ``slew_ps`` that of the clock and the inputs.
+    ``delay_ps`` is the least clock period. ``path`` is the critical path, from its start to the
+    data input of the register whose output is called ``end``. ``slews`` are the transitions of the
+    nets in ps, mean of both edges, and ``slew_ps`` that of the clock and the inputs.
     """
 
     delay_ps: float
     path: tuple[Step, ...]
+    end: str
     slews: Mapping[Net, float]
     slew_ps: float
 
@@ -150,11 +151,13 @@ class _Analysis:
             for edge, setup in zip((RISE, FALL), register.state.setup, strict=True):
                 if (net, edge) in self.events:
                     needed = setup.at(self.slews[net, edge], self.slew)
-                    ends.append((self.events[net, edge].arrival + needed, (net, edge)))
-        delay, point = max(ends, default=(0.0, None))
+                    output = self.netlist.name(register.pins[register.state.output])
+                    ends.append((self.events[net, edge].arrival + needed, (net, edge), output))
+        delay, point, end = max(ends, default=(0.0, None, ""))
         return Timing(
             delay_ps=round(delay, 2),
             path=tuple(self._path(point))[::-1],
+            end=end,
             slews={
                 net: (self.slews[net, RISE] + self.slews[net, FALL]) / 2
                 for net, edge in self.slews

@@ -8,6 +8,7 @@ import typer
 from halfbyte.base import ToolError, UserError
 from halfbyte.cli import (
     bench,
+    curve,
     derive,
     evaluate,
     findings,
@@ -39,6 +40,7 @@ app = typer.Typer(
 )
 app.command("formats")(formats.formats)
 app.command("synth")(synth.synth)
+app.command("curve")(curve.curve)
 app.command("sim")(sim.sim)
 app.command("prove")(prove.prove)
 app.command("gatesim")(gatesim.gatesim)
