@@ -16,7 +16,7 @@ from halfbyte.area.netlist import Instance, Net, Netlist, Register
 from halfbyte.area.technology import Technology
 from halfbyte.base import UserError
 
-__all__ = ["Step", "Timing", "analyse_timing", "typical_slew"]
+__all__ = ["Step", "Timing", "analyse_timing", "inverter_delay", "typical_slew"]
 
 RISE, FALL = 0, 1
 _SLEW_ROUNDS = 20
@@ -71,6 +71,19 @@ def typical_slew(technology: Technology) -> float:
         edges = [edge.transition.at(slew, 4 * capacitance) for edge in (arc.rise, arc.fall)]
         slew = sum(edges) / 2
     return round(slew, 3)
+
+
+def inverter_delay(technology: Technology) -> float:
+    """FO4: the delay in ps of the smallest inverter that drives four like it, mean of both edges.
+
+    Raises UserError if the inverter has no timing tables.
+    """
+    cell = technology.inverter
+    ((source, capacitance),) = cell.inputs.items()
+    arc = _arcs(cell, next(iter(cell.outputs)), source)[0]
+    slew = typical_slew(technology)
+    delays = [edge.delay.at(slew, 4 * capacitance) for edge in (arc.rise, arc.fall)]
+    return round(sum(delays) / 2, 3)
 
 
 def analyse_timing(netlist: Netlist, technology: Technology) -> Timing:

@@ -19,6 +19,7 @@ from halfbyte.cli import (
     profile,
     prove,
     quantize,
+    rank,
     recommend,
     rtl,
     sim,
@@ -44,6 +45,7 @@ app.command("curve")(curve.curve)
 app.command("sim")(sim.sim)
 app.command("prove")(prove.prove)
 app.command("gatesim")(gatesim.gatesim)
+app.command("rank")(rank.rank)
 app.command("rtl")(rtl.rtl)
 app.command("profile")(profile.profile)
 app.command("derive")(derive.derive)

@@ -15,7 +15,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from halfbyte.base import write_atomically
+from halfbyte.area.proof_record import is_proved
+from halfbyte.base import UserError, write_atomically
 from halfbyte.pareto.report import STYLE
 
 __all__ = ["draw_area", "draw_slack", "write_curve"]
@@ -139,10 +140,10 @@ def _caption(records: Sequence[Record]) -> str:
     first = records[0]
     versions = ", ".join(f"{tool} {version}" for tool, version in first["versions"].items())
     return (
-        f"{first['technology']}, {first['corner']}, lossless for {first['terms']} terms. Steps: the "
-        "smallest netlist found that meets a clock; rings: the fastest found. Delay: register to "
-        "register and from inputs that change with the clock, with setup, from the library's "
-        f"tables, without wires. Every netlist is proved equal to its RTL. {versions}"
+        f"{first['technology']}, {first['corner']}, lossless for {first['terms']} terms. Steps: "
+        "the smallest netlist found that meets a clock; rings: the fastest found. Delay: register "
+        "to register and from inputs that change with the clock, with setup, from the library's "
+        f"tables, without wires. Netlists without a proof are left out. {versions}"
     )
 
 
@@ -159,6 +160,9 @@ def write_curve(records: Sequence[Record], titles: Mapping[str, str], folder: Pa
         Made if need be; files are replaced whole.
     """
     path = folder / f"area_clock_{records[0]['technology']}"
+    proved = [record for record in records if is_proved(record)]
+    if not proved:
+        raise UserError("No netlist of the curve is proved: there is nothing to plot")
     written = []
     with style.context(STYLE):
         figure = Figure(figsize=SIZE_INCHES, dpi=DPI)
@@ -173,12 +177,12 @@ def write_curve(records: Sequence[Record], titles: Mapping[str, str], folder: Pa
             fontsize=12,
             fontweight="bold",
         )
-        draw_area(upper, records, titles)
-        draw_slack(lower, records)
-        periods = [each[key] / 1e3 for each in records for key in ("clock_ps", "delay_ps")]
+        draw_area(upper, proved, titles)
+        draw_slack(lower, proved)
+        periods = [each[key] / 1e3 for each in proved for key in ("clock_ps", "delay_ps")]
         for axes in (upper, lower):
             _tidy(axes, periods)
-        caption = "\n".join(wrap(_caption(records), CAPTION_WIDTH))
+        caption = "\n".join(wrap(_caption(proved), CAPTION_WIDTH))
         figure.text(0.09, 0.015, caption, fontsize=7, color="#555555", va="bottom")
         for suffix, metadata in ((".png", {}), (".svg", {"Date": None})):
             buffer = io.BytesIO()
