@@ -100,14 +100,15 @@ def load_operands(reference: str) -> Operands:
     is_name = reference in shipped_operands()
     path = FOLDER / f"{reference}.npz" if is_name else Path(reference)
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        # From memory: NumPy leaves a file open that it cannot read.
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
             return Operands(path.stem, stored["weights"], stored["activations"])
     except FileNotFoundError:
         raise UserError(
             f"Operands must be {', '.join(shipped_operands())} or a file that `halfbyte operands` "
             f"wrote, not {reference[:60]!r}"
         ) from None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(f"{path} holds no operands ({error})") from error
 
 
