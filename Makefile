@@ -1,7 +1,8 @@
 # Every target sets up .venv first and is then a thin call of the `halfbyte` command.
 #
 #   make pareto                      all formats: RTL, area, accuracy, the plots [MODEL=bytelm RECIPE= BLOCK=]
-#   make synth  [FORMAT=e2m1_sp]     area      [TECH= LIBERTY= TERMS= ARCH= ACTIVATION=]
+#   make synth  [FORMAT=e2m1_sp]     area, delay, energy [CLOCK=2ns TECH= LIBERTY= TERMS= ARCH= ACTIVATION=]
+#                                    or FPGA resources   [TARGET=ice40]
 #   make sim    [FORMAT=e2m1_sp]     cocotb    [ARCH= ACTIVATION= TERMS= SIM=icarus WAVES=1 SEED=]
 #   make prove  [FORMAT=e2m1_sp]     proofs    [TECH= LIBERTY= TERMS= ARCH= ACTIVATION=]
 #   make gatesim FORMAT=e2m1_sp      cocotb on the netlist  [ARCH= ACTIVATION= TERMS= TECH= LIBERTY= SIM= SEED=]
@@ -41,7 +42,8 @@ pareto: $(VENV)/installed
 	@$(HALFBYTE) pareto $(FORMATS) $(call option,--model,$(MODEL)) $(ACCURACY) $(TECHNOLOGY) $(call option,--terms,$(TERMS)) $(OUTPUT)
 
 synth: $(VENV)/installed
-	@$(HALFBYTE) synth $(FORMATS) $(DESIGN) $(TECHNOLOGY) $(OUTPUT)
+	@$(HALFBYTE) synth $(FORMATS) $(DESIGN) $(TECHNOLOGY) $(call option,--clock,$(CLOCK)) \
+		$(call option,--target,$(TARGET)) $(OUTPUT)
 
 prove: $(VENV)/installed
 	@$(HALFBYTE) prove $(FORMATS) $(DESIGN) $(TECHNOLOGY) $(OUTPUT)

@@ -3,13 +3,16 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, astuple, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from halfbyte.area import clocked
 from halfbyte.area.jobs import JobRunner, Progress
+from halfbyte.area.measure import measure_netlist, measured_fields
+from halfbyte.area.operands import Operands, load_operands, shipped_operands
 from halfbyte.area.proof_record import prove_chosen
 from halfbyte.area.recipes import (
     HOPELESS_RATIO,
@@ -21,6 +24,7 @@ from halfbyte.area.recipes import (
 )
 from halfbyte.area.synthesis import MAC, MULTIPLIER, synthesise_rtlil
 from halfbyte.area.technology import Technology
+from halfbyte.area.timing import typical_slew
 from halfbyte.base import build_dir, content_key, source_fingerprint, versions_of
 from halfbyte.formats import (
     Format,
@@ -38,10 +42,18 @@ from halfbyte.rtl import (
 )
 from halfbyte.rtl.architecture import MultiplierArchitecture
 
-__all__ = ["Design", "map_designs", "netlist_path", "synthesise"]
+__all__ = ["Design", "empty_record", "map_designs", "netlist_path", "synthesise"]
 
 AUTO = "auto"
 _VERSIONED = ("amaranth", "pyosys")
+# What a record holds beside the design and the recipe; an FPGA has no area, a cell library no LUTs.
+_MEASURED = (
+    *("technology", "corner", "clock_ps", "area_um2", "area_ge", "multiplier_um2"),
+    *("accumulator_um2", "register_um2", "cells", "luts", "carry_cells", "flip_flops"),
+    *("delay_ps", "slack_ps", "wns_ps", "critical_path", "energy_fj", "uniform_energy_fj"),
+    *("clock_energy_fj", "leakage_nw", "not_measured", "operands", "proof", "netlist"),
+    *("multiplier_netlist", "versions", "seconds"),
+)
 _PROVERS = ("python-sat",)
 
 
@@ -128,6 +140,8 @@ class _Job:
     recipe: Recipe
     technology: Technology
     module: str = MAC
+    clock_ps: float | None = None
+    operands: Operands | None = None
 
     @cached_property
     def key(self) -> str:
@@ -145,8 +159,10 @@ class _Job:
                 "overflow": design.overflow.value,
                 "enable": design.enable,
                 "technology": self.technology.content_hash,
-                "recipe": [self.recipe.name, self.recipe.abc],
+                "recipe": list(astuple(self.recipe)),
                 "module": self.module,
+                "clock_ps": self.clock_ps,
+                "operands": self.operands and self.operands.content_hash,
                 "code": source_fingerprint("halfbyte.rtl", "halfbyte.area"),
                 "versions": versions_of(*_VERSIONED),
             }
@@ -167,8 +183,14 @@ class _Job:
         folder = Path(tempfile.mkdtemp(prefix="halfbyte-synth-"))
         try:
             result = synthesise_rtlil(
-                self.design.rtlil(self.module), self.technology, self.recipe, folder, self.module
+                self.design.rtlil(self.module),
+                self.technology,
+                self.recipe,
+                folder,
+                self.module,
+                self.clock_ps,
             )
+            measured = self._measure(folder / "netlist.json")
         except BaseException:
             (build_dir() / "failed").mkdir(parents=True, exist_ok=True)
             shutil.move(folder, build_dir() / "failed" / folder.name)
@@ -177,7 +199,27 @@ class _Job:
         netlist.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(folder / "netlist.v", netlist)
         shutil.rmtree(folder)
-        return {**asdict(result), "netlist": netlist.name}
+        return {**asdict(result), **measured, "netlist": netlist.name}
+
+    def of_multiplier(self) -> "_Job":
+        """The same for the multiplier alone."""
+        clock = self.clock_ps if self.recipe.clocked else None
+        return replace(self, module=MULTIPLIER, clock_ps=clock, operands=None)
+
+    def _measure(self, netlist: Path) -> dict[str, Any]:
+        """Delay and energies of a MAC; nothing of a multiplier alone."""
+        if self.operands is None:
+            return {}
+        design = self.design
+        return measure_netlist(
+            netlist,
+            self.module,
+            self.technology,
+            weight=design.weight,
+            activation=design.activation,
+            terms=design.terms,
+            operands=self.operands,
+        )
 
     def is_complete(self, result: Mapping[str, Any]) -> bool:
         """Whether all that a stored result names is still there."""
@@ -197,24 +239,20 @@ class _Job:
         design, technology = self.design, self.technology
         area, register = whole["area_um2"], whole["register_um2"]
         return {
-            "format": design.weight.name,
-            "activation": design.activation.name,
-            "unit": "mac",
-            "architecture": design.architecture,
+            **empty_record(design),
             "recipe": self.recipe.name,
-            "terms": design.terms,
-            "acc_width": design.width,
-            "overflow": design.overflow.value,
             "technology": technology.name,
             "corner": technology.corner,
-            "clock_ps": None,
+            "clock_ps": self.clock_ps,
             "area_um2": area,
             "area_ge": round(area / technology.nand2_area, 2),
             "multiplier_um2": multiplier["area_um2"],
             "accumulator_um2": round(area - multiplier["area_um2"] - register, 4),
             "register_um2": register,
             "cells": whole["cells"],
-            "delay_ps": None,
+            "flip_flops": whole["flip_flops"],
+            **measured_fields(whole, self.clock_ps),
+            "operands": self.operands.name if self.operands else None,
             "proof": proof,
             "netlist": whole["netlist"],
             "multiplier_netlist": multiplier["netlist"],
@@ -224,6 +262,21 @@ class _Job:
             },
             "seconds": whole["seconds"],
         }
+
+
+def empty_record(design: Design) -> dict[str, Any]:
+    """A record of which only the design is known; the others' fields in their order."""
+    return {
+        "format": design.weight.name,
+        "activation": design.activation.name,
+        "unit": "mac",
+        "architecture": design.architecture,
+        "recipe": None,
+        "terms": design.terms,
+        "acc_width": design.width,
+        "overflow": design.overflow.value,
+        **dict.fromkeys(_MEASURED),
+    }
 
 
 def netlist_path(name: str) -> Path:
@@ -278,6 +331,8 @@ def synthesise(
     designs: Sequence[Design],
     technology: Technology,
     *,
+    clock_ps: float | None = None,
+    operands: Operands | None = None,
     every: bool = False,
     prove: bool = True,
     jobs: int | None = None,
@@ -295,8 +350,13 @@ def synthesise(
         What to synthesise.
     technology : Technology
         The cells to use.
+    clock_ps : float, optional
+        A clock period to meet. The record is then that of the smallest netlist that meets it, or,
+        if none does, of the fastest (its ``wns_ps`` is negative).
+    operands : Operands, optional
+        What the energies are measured on; the shipped set of the default model if not given.
     every : bool
-        Return the records of all that was tried, the smallest first, not only the smallest.
+        Return the records of all that was tried, the best first, not only the best.
     prove : bool
         Prove every netlist that is returned; otherwise ``proof`` is None.
     jobs : int, optional
@@ -310,23 +370,27 @@ def synthesise(
         A netlist or its RTL was refuted; the message has the counterexample.
     ToolError
         Yosys or ABC failed; script and log stand in ``build/failed``.
+    UserError
+        There is a clock, and the technology has no timing tables.
     """
+    if clock_ps is not None:
+        typical_slew(technology)  # raises if there are no tables
+    operands = operands or load_operands(shipped_operands()[0])
     runner = JobRunner("synth", jobs or os.cpu_count() or 1, on_progress)
     try:
         firsts = [
-            _Job(candidate, QUICK, technology)
+            _Job(candidate, QUICK, technology, operands=operands)
             for design in designs
             for candidate in design.candidates()
         ]
         scored = list(zip(firsts, runner.run(firsts), strict=True))
         seconds = [job for group in _by_design(designs, scored) for job in _second_stage(group)]
         scored += zip(seconds, runner.run(seconds), strict=True)
-        chosen = [
-            entry
-            for group in _by_design(designs, scored)
-            for entry in (group if every else group[:1])
-        ]
-        multipliers = runner.run([replace(job, module=MULTIPLIER) for job, _ in chosen])
+        groups = _by_design(designs, scored)
+        if clock_ps is not None:
+            groups = _for_clock(designs, groups, clock_ps, runner)
+        chosen = [entry for group in groups for entry in (group if every else group[:1])]
+        multipliers = runner.run([job.of_multiplier() for job, _ in chosen])
         proofs = runner.run(
             [
                 _ProofJob(job, netlist_path(whole["netlist"]), netlist_path(multiplier["netlist"]))
@@ -344,12 +408,15 @@ def synthesise(
     ]
 
 
+def _label(job: _Job) -> tuple[str, str]:
+    return job.design.architecture, job.recipe.name
+
+
 def _by_design(designs: Sequence[Design], scored: Sequence[_Scored]) -> list[list[_Scored]]:
     """What was tried for each design, the smallest first; equals in a fixed order."""
 
     def rank(entry: _Scored) -> tuple[float, str, str]:
-        job, result = entry
-        return result["area_um2"], job.design.architecture, job.recipe.name
+        return entry[1]["area_um2"], *_label(entry[0])
 
     groups = []
     for design in designs:
@@ -358,6 +425,63 @@ def _by_design(designs: Sequence[Design], scored: Sequence[_Scored]) -> list[lis
             sorted((entry for entry in scored if entry[0].design in candidates), key=rank)
         )
     return groups
+
+
+def _for_clock(
+    designs: Sequence[Design], groups: Sequence[list[_Scored]], clock_ps: float, runner: JobRunner
+) -> list[list[_Scored]]:
+    """What was tried for each design at a clock, the best first: see :mod:`.clocked`.
+
+    ``groups`` are the results without a clock; where the smallest meets it, nothing else is tried.
+    """
+
+    def best_first(entries: Iterable[_Scored]) -> list[_Scored]:
+        return sorted(
+            entries,
+            key=lambda entry: (*clocked.rank(entry[1], clock_ps), *_label(entry[0])),
+        )
+
+    groups = [
+        [(replace(job, clock_ps=clock_ps), result) for job, result in group] for group in groups
+    ]
+    open_ = [
+        place for place, group in enumerate(groups) if not clocked.meets(group[0][1], clock_ps)
+    ]
+    for stage in (_every_structure, _every_recipe, _other_targets):
+        jobs = {place: stage(designs[place], best_first(groups[place])) for place in open_}
+        results = iter(runner.run([job for each in jobs.values() for job in each]))
+        for place, each in jobs.items():
+            groups[place] += [(job, next(results)) for job in each]
+    return [best_first(group) if place in open_ else group for place, group in enumerate(groups)]
+
+
+def _every_structure(design: Design, group: Sequence[_Scored]) -> list[_Job]:
+    pattern = group[0][0]
+    return [
+        replace(pattern, design=candidate, recipe=recipe)
+        for candidate in design.candidates()
+        for recipe in clocked.FIRST
+    ]
+
+
+def _every_recipe(design: Design, group: Sequence[_Scored]) -> list[_Job]:
+    timed = [job for job, _ in group if job.recipe.clocked]
+    structures = list(dict.fromkeys(job.design.architecture for job in timed))
+    return [
+        replace(timed[0], design=replace(design, architecture=architecture), recipe=recipe)
+        for architecture in structures[: clocked.STRUCTURES]
+        for recipe in clocked.SECOND
+        if recipe not in clocked.FIRST
+    ]
+
+
+def _other_targets(design: Design, group: Sequence[_Scored]) -> list[_Job]:
+    timed = [job for job, _ in group if job.recipe.clocked]
+    return [
+        replace(job, recipe=recipe)
+        for job in timed[: clocked.FINALISTS]
+        for recipe in clocked.retargeted(job.recipe)
+    ]
 
 
 def _second_stage(group: Sequence[_Scored]) -> list[_Job]:
