@@ -23,11 +23,13 @@ from halfbyte.formats import (
 )
 from halfbyte.rtl import Mac, applicable_architectures, check_architecture, to_rtlil
 
-__all__ = ["Design", "synthesise"]
+__all__ = ["Design", "design_key", "synthesise", "synthesise_named"]
 
 AUTO = "auto"
 Progress = Callable[[int, int, str], None]
 _VERSIONED = ("amaranth", "pyosys")
+# Reads and runs designs, or reckons with their records, but has no influence on them.
+_NO_INFLUENCE = ("halfbyte.area.exploration", "halfbyte.area.system")
 
 
 @dataclass(frozen=True)
@@ -108,10 +110,7 @@ class _Job:
         design = self.design
         return content_key(
             {
-                "formats": [
-                    [fmt.name, fmt.bits, str(fmt.quantum), fmt.integers]
-                    for fmt in (design.weight, design.activation)
-                ],
+                "formats": [[fmt.bits, fmt.integers] for fmt in (design.weight, design.activation)],
                 "architecture": design.architecture,
                 "terms": design.terms,
                 "acc_width": design.width,
@@ -119,7 +118,7 @@ class _Job:
                 "technology": self.technology.content_hash,
                 "recipe": [self.recipe.name, self.recipe.abc],
                 "module": self.module,
-                "code": source_fingerprint("halfbyte.rtl", "halfbyte.area"),
+                "code": source_fingerprint("halfbyte.rtl", "halfbyte.area", without=_NO_INFLUENCE),
                 "versions": versions_of(*_VERSIONED),
             }
         )
@@ -128,9 +127,7 @@ class _Job:
         """Synthesise in a temporary folder; if this fails it is kept under ``build/failed``."""
         folder = Path(tempfile.mkdtemp(prefix="halfbyte-synth-"))
         try:
-            result = synthesise_rtlil(
-                self.design.rtlil, self.technology, self.recipe, folder, self.module
-            )
+            result = self.measure(folder)
         except BaseException:
             (build_dir() / "failed").mkdir(parents=True, exist_ok=True)
             shutil.move(folder, build_dir() / "failed" / folder.name)
@@ -139,16 +136,27 @@ class _Job:
         netlist.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(folder / "netlist.v", netlist)
         shutil.rmtree(folder)
-        return {**asdict(result), "netlist": netlist.name}
+        return {**result, "netlist": netlist.name}
 
-    def record(self, whole: Mapping[str, Any], multiplier: Mapping[str, Any]) -> dict[str, Any]:
+    def measure(self, folder: Path) -> dict[str, Any]:
+        """The figures of the netlist, which is left in ``folder``."""
+        result = synthesise_rtlil(
+            self.design.rtlil, self.technology, self.recipe, folder, self.module
+        )
+        return {**asdict(result), "netlist": None}
+
+    def record(
+        self, whole: Mapping[str, Any], multiplier: Mapping[str, Any] | None
+    ) -> dict[str, Any]:
         """The result record (``design.md``) from the figures of the MAC and its multiplier.
 
         The accumulator's area is what multiplier and registers leave of the whole: adder, clear
         and sign logic. Synthesis optimises across the border, so the parts are no exact sum.
+        Both are null if the multiplier was not synthesised alone.
         """
         design, technology = self.design, self.technology
         area, register = whole["area_um2"], whole["register_um2"]
+        product = multiplier["area_um2"] if multiplier else None
         return {
             "format": design.weight.name,
             "activation": design.activation.name,
@@ -163,8 +171,8 @@ class _Job:
             "clock_ps": None,
             "area_um2": area,
             "area_ge": round(area / technology.nand2_area, 2),
-            "multiplier_um2": multiplier["area_um2"],
-            "accumulator_um2": round(area - multiplier["area_um2"] - register, 4),
+            "multiplier_um2": product,
+            "accumulator_um2": None if product is None else round(area - product - register, 4),
             "register_um2": register,
             "cells": whole["cells"],
             "delay_ps": None,
@@ -270,6 +278,26 @@ def synthesise(
         job.record(whole, multiplier)
         for (job, whole), multiplier in zip(chosen, multipliers, strict=True)
     ]
+
+
+def design_key(design: Design, recipe: Recipe, technology: Technology) -> str:
+    """What the record of a design in a named architecture depends on, as a hash."""
+    return _Job(design, recipe, technology).key
+
+
+def synthesise_named(
+    design: Design, recipe: Recipe, technology: Technology, *, multiplier: bool = False
+) -> dict[str, Any]:
+    """The record of one design in a named architecture, computed here and now, without the store.
+
+    The figures of its parts are null unless ``multiplier`` asks for its multiplier alone, which
+    takes half as long again. No netlist is kept. Raises ToolError if Yosys or ABC fails.
+    """
+    job = _Job(design, recipe, technology)
+    with tempfile.TemporaryDirectory(prefix="halfbyte-synth-") as temporary:
+        whole = job.measure(Path(temporary))
+        part = replace(job, module=MULTIPLIER).measure(Path(temporary)) if multiplier else None
+    return job.record(whole, part)
 
 
 def _by_design(designs: Sequence[Design], scored: Sequence[_Scored]) -> list[list[_Scored]]:

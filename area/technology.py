@@ -166,10 +166,14 @@ class Technology:
     @cached_property
     def content_hash(self) -> str:
         """SHA-256 (hex) of everything that synthesis sees."""
-        return content_key([self.name, self.corner, liberty_text(self)])
+        return content_key([self.name, self.corner, self.liberty_text()])
 
     def liberty_text(self) -> str:
         """A Liberty library with the cells, for Yosys and ABC; one flip-flop, the smallest."""
+        return self._liberty_text
+
+    @cached_property
+    def _liberty_text(self) -> str:
         return liberty_text(self)
 
     def to_card(self) -> dict[str, Any]:
