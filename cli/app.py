@@ -10,6 +10,7 @@ from halfbyte.cli import (
     bench,
     derive,
     evaluate,
+    explore,
     findings,
     formats,
     pareto,
@@ -44,6 +45,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("quantize")(quantize.quantize)
 app.command("recommend")(recommend.recommend)
 app.command("train-bytelm")(train_bytelm.train_bytelm)
+app.command("explore")(explore.explore)
 app.command("findings")(findings.findings)
 app.command("pareto")(pareto.pareto)
 app.command("bench")(bench.bench)
