@@ -1,4 +1,4 @@
-"""Drawing accuracy against area: a function of points and an ``Axes``."""
+"""Drawing accuracy against cost: a function of points and an ``Axes``."""
 
 from collections.abc import Mapping, Sequence
 
@@ -34,6 +34,7 @@ def draw_frontier(
     *,
     titles: Mapping[str, str],
     families: Mapping[str, str],
+    cost_label: str,
     quality_label: str,
     intervals: Mapping[str, tuple[float, float]],
 ) -> None:
@@ -42,13 +43,13 @@ def draw_frontier(
     Parameters
     ----------
     axes : Axes
-        Where to draw; area in um^2 goes to the right, quality upwards.
+        Where to draw; the cost goes to the right, quality upwards.
     points : sequence of Point
         What to draw.
     titles, families : mapping of str
         Title and family of each format; the family gives the colour.
-    quality_label : str
-        Label of the vertical axis, with its unit.
+    cost_label, quality_label : str
+        Labels of the axes, with their units.
     intervals : mapping of str to pair of float
         The 95 % interval of a format's quality, drawn as a bar; a format may have none.
     """
@@ -56,7 +57,7 @@ def draw_frontier(
     for point in points:
         on_frontier = point in best
         axes.scatter(
-            point.area_um2,
+            point.cost,
             point.quality,
             s=64 if on_frontier else 42,
             color=_COLOURS[families[point.format]],
@@ -66,9 +67,9 @@ def draw_frontier(
         )
         if point.format in intervals:
             axes.vlines(
-                point.area_um2, *intervals[point.format], color=_LINE, alpha=_QUIET, linewidth=1
+                point.cost, *intervals[point.format], color=_LINE, alpha=_QUIET, linewidth=1
             )
-    axes.set_xlabel("MAC area, µm² (less is better)")
+    axes.set_xlabel(f"{cost_label} (less is better)")
     axes.set_ylabel(f"{quality_label} (more is better)")
     axes.margins(x=0.1, y=0.1)
     right = axes.get_xlim()[1]
@@ -81,7 +82,7 @@ def draw_frontier(
     labels = [
         Label(
             text=titles[point.format],
-            x=point.area_um2,
+            x=point.cost,
             y=point.quality,
             colour=_COLOURS[families[point.format]],
             prominent=point in best,
@@ -92,10 +93,10 @@ def draw_frontier(
 
 
 def _steps(best: Sequence[Point], right: float) -> list[tuple[float, float]]:
-    """Corners of what can be had for an area: flat until the next better point, then on."""
-    corners = [(best[0].area_um2, best[0].quality)]
+    """Corners of what can be had for a cost: flat until the next better point, then on."""
+    corners = [(best[0].cost, best[0].quality)]
     for point in best[1:]:
-        corners += [(point.area_um2, corners[-1][1]), (point.area_um2, point.quality)]
+        corners += [(point.cost, corners[-1][1]), (point.cost, point.quality)]
     return [*corners, (right, corners[-1][1])]
 
 
