@@ -1,5 +1,6 @@
 """``halfbyte explore``: spaces of many designs, in parallel, resumable, and what they say."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -7,15 +8,15 @@ import typer
 
 from halfbyte.base import UserError, build_dir
 from halfbyte.cli.options import Jobs, Json
-from halfbyte.cli.output import console, print_json, rate_progress
+from halfbyte.cli.output import console, print_json, progress, rate_progress, table
 
 if TYPE_CHECKING:
-    from halfbyte.area.exploration.run import Exploration
+    from halfbyte.area.exploration import Exploration, Space
 
 __all__ = ["explore"]
 
-MAX_ROWS = 20
 MAX_FAILURES = 5
+PARENTS = ("minilm", "t5", "normal")
 
 SpaceName = Annotated[
     str,
@@ -87,12 +88,44 @@ def explore(
             found = run_space(chosen, results, jobs=jobs, scheduler=scheduler, on_progress=update)
     finally:
         results.close()
+    if report:
+        folder = output or build_dir() / "explore" / chosen.name
+        _report(chosen, found, accuracy or list(PARENTS), block, folder, quiet=json)
     if json:
         print_json(found.records)
     else:
         _show(found)
     if found.failures:
         raise UserError(_failures(found))
+
+
+def _report(
+    space: "Space",
+    found: "Exploration",
+    accuracy: Sequence[str],
+    block: int,
+    folder: Path,
+    quiet: bool,
+) -> None:
+    from halfbyte.pareto.exploration import find
+    from halfbyte.pareto.exploration_report import summary_rows, write_exploration
+    from halfbyte.pareto.parents import find_parent
+
+    with progress("What the formats represent") as update:
+        parents = [find_parent(name, update) for name in dict.fromkeys(accuracy)]
+    with progress("Accuracy") as update:
+        findings = find(space.formats, found.records, parents, block, update)
+    written = write_exploration(space.title, findings, found.records, folder)
+    if quiet:
+        return
+    columns, rows = summary_rows(findings)
+    caption = (
+        "The frontier, and the shipped formats. dB: SQNR lost to the best levels there are, in "
+        f"blocks of {block}, for " + "; ".join(f"{each.name}: {each.title}" for each in parents)
+    )
+    table(space.title, columns, rows, caption)
+    names = ", ".join(path.name for path in written if path.parent == folder)
+    console.print(f"wrote {names}, and formats/ in {folder}")
 
 
 def _show(found: "Exploration") -> None:

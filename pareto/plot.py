@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from halfbyte.pareto.frontier import Point, frontier
 from halfbyte.pareto.labels import Label, place_labels
 
-__all__ = ["draw_frontier"]
+__all__ = ["LINE", "draw_frontier", "steps"]
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart, by family of formats.
 _COLOURS = {
@@ -24,7 +24,7 @@ _FAMILY_NAMES = {
     "quantile": "table of quantiles",
     "values": "other value lists",
 }
-_LINE = "#555555"
+LINE = "#555555"
 _QUIET = 0.45
 
 
@@ -66,15 +66,13 @@ def draw_frontier(
             zorder=3,
         )
         if point.format in intervals:
-            axes.vlines(
-                point.cost, *intervals[point.format], color=_LINE, alpha=_QUIET, linewidth=1
-            )
+            axes.vlines(point.cost, *intervals[point.format], color=LINE, alpha=_QUIET, linewidth=1)
     axes.set_xlabel(f"{cost_label} (less is better)")
     axes.set_ylabel(f"{quality_label} (more is better)")
     axes.margins(x=0.1, y=0.1)
     right = axes.get_xlim()[1]
-    corners = _steps(best, right)
-    axes.plot(*zip(*corners, strict=True), color=_LINE, linewidth=1.3, zorder=2)
+    corners = steps(best, right)
+    axes.plot(*zip(*corners, strict=True), color=LINE, linewidth=1.3, zorder=2)
     axes.set_xlim(right=right)
     _draw_legend(axes, {families[point.format] for point in points})
     axes.grid(visible=True, color="#e6e6e6", linewidth=0.6, zorder=0)
@@ -92,7 +90,7 @@ def draw_frontier(
     place_labels(axes, labels, corners)
 
 
-def _steps(best: Sequence[Point], right: float) -> list[tuple[float, float]]:
+def steps(best: Sequence[Point], right: float) -> list[tuple[float, float]]:
     """Corners of what can be had for a cost: flat until the next better point, then on."""
     corners = [(best[0].cost, best[0].quality)]
     for point in best[1:]:
@@ -104,7 +102,7 @@ def _draw_legend(axes: Axes, shown: set[str]) -> None:
     for family, colour in _COLOURS.items():
         if family in shown:
             axes.scatter([], [], s=50, color=colour, label=_FAMILY_NAMES[family])
-    axes.plot([], [], color=_LINE, linewidth=1.3, label="frontier")
+    axes.plot([], [], color=LINE, linewidth=1.3, label="frontier")
     # Above the frame, where no point can be.
     axes.legend(
         loc="lower left",
