@@ -210,7 +210,7 @@ class _Run:
                 chosen = [(key, self.points[key]) for key in keys if key in mine]
                 if chosen:
                     at_work.update(mine)
-                    yield delayed(compute)(chosen)
+                    yield delayed(compute)(chosen, os.getpid())
 
         with warnings.catch_warnings():
             # joblib's, when a run is interrupted or a worker dies.

@@ -1,8 +1,11 @@
 """What a worker does: a few designs at a time, each for itself."""
 
+import os
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from halfbyte.area.exploration.space import Point
@@ -10,6 +13,7 @@ from halfbyte.base import ToolError
 
 __all__ = ["OtherVersionError", "Outcome", "compute"]
 
+_POLL_SECONDS = 0.5
 # Amaranth numbers its signals with a counter that threads would share; a Dask worker has several.
 _generating = threading.Lock()
 
@@ -27,11 +31,14 @@ class Outcome:
     error: str | None = None
 
 
-def compute(tasks: Sequence[tuple[str, Point]]) -> list[Outcome]:
+def compute(tasks: Sequence[tuple[str, Point]], sender: int) -> list[Outcome]:
     """Outcomes of points with their keys, in order; a design that fails does not stop the others.
 
-    Raises :class:`OtherVersionError` if the keys differ here: the records would be others.
+    ``sender`` is the process that sent them: where it is the parent of this one, this one ends with
+    it. Raises :class:`OtherVersionError` if the keys differ here: the records would be others.
     """
+    if os.getppid() == sender:
+        _end_with(sender)
     outcomes = []
     for key, point in tasks:
         if point.key() != key:
@@ -41,6 +48,18 @@ def compute(tasks: Sequence[tuple[str, Point]]) -> list[Outcome]:
             )
         outcomes.append(_outcome(key, point))
     return outcomes
+
+
+@cache
+def _end_with(parent: int) -> None:
+    """Let this process end when its parent does; joblib's would wait for a killed one for ever."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_POLL_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="halfbyte-parent", daemon=True).start()
 
 
 def _outcome(key: str, point: Point) -> Outcome:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from cloudpickle import register_pickle_by_value
@@ -46,7 +47,7 @@ class FakeWorkers:
 
     def __call__(self, tasks):
         pair = []
-        for _, (chosen,), _ in tasks:
+        for _, (chosen, _), _ in tasks:
             self.started.update(key for key, _ in chosen)
             pair.append(chosen)
             if len(pair) == 2:
@@ -118,7 +119,7 @@ def test_designs_of_another_run_are_waited_for_or_taken_over(store, tmp_path, mo
 def test_a_worker_with_another_version_refuses():
     point = next(SPACE.points())
     with pytest.raises(RuntimeError, match="another version of halfbyte, Amaranth or Yosys"):
-        compute([("0" * 64, point)])
+        compute([("0" * 64, point)], os.getpid())
 
 
 @pytest.mark.yosys
@@ -209,9 +210,15 @@ def test_killed_run_keeps_whole_records_and_the_next_one_goes_on(store, tmp_path
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
     while int(process.stdout.readline().split()[0]) == 0:
         pass
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    assert len(children) >= 2
     process.kill()
     process.wait()
     process.stdout.close()
+    deadline = time.monotonic() + 60
+    while any(Path(f"/proc/{child}").exists() for child in children):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
     keys = [point.key() for point in parse_space(TEXT).points()]
     kept = store.get(keys)
     assert 0 < len(kept) < len(keys)
