@@ -12,6 +12,7 @@ from halfbyte.cli.output import console, print_json, progress, rate_progress, ta
 
 if TYPE_CHECKING:
     from halfbyte.area.exploration import Exploration, Space
+    from halfbyte.pareto.parents import Parent
 
 __all__ = ["explore"]
 
@@ -82,6 +83,7 @@ def explore(
     if jobs is not None and scheduler is not None:
         raise UserError("--jobs is about this machine and --scheduler about a cluster: give one")
     chosen = load_space(space)
+    parents = _parents(accuracy or list(PARENTS)) if report else []
     results = ResultStore(store or build_dir() / "records" / "explore.sqlite")
     try:
         with rate_progress(f"Exploring {chosen.name}", "designs") as update:
@@ -90,7 +92,7 @@ def explore(
         results.close()
     if report:
         folder = output or build_dir() / "explore" / chosen.name
-        _report(chosen, found, accuracy or list(PARENTS), block, folder, quiet=json)
+        _report(chosen, found, parents, block, folder, quiet=json)
     if json:
         print_json(found.records)
     else:
@@ -99,20 +101,25 @@ def explore(
         raise UserError(_failures(found))
 
 
+def _parents(names: Sequence[str]) -> "list[Parent]":
+    """Before the work: a name may be wrong."""
+    from halfbyte.pareto.parents import find_parent
+
+    with progress("What the formats represent") as update:
+        return [find_parent(name, update) for name in dict.fromkeys(names)]
+
+
 def _report(
     space: "Space",
     found: "Exploration",
-    accuracy: Sequence[str],
+    parents: "Sequence[Parent]",
     block: int,
     folder: Path,
     quiet: bool,
 ) -> None:
     from halfbyte.pareto.exploration import find
     from halfbyte.pareto.exploration_report import summary_rows, write_exploration
-    from halfbyte.pareto.parents import find_parent
 
-    with progress("What the formats represent") as update:
-        parents = [find_parent(name, update) for name in dict.fromkeys(accuracy)]
     with progress("Accuracy") as update:
         findings = find(space.formats, found.records, parents, block, update)
     written = write_exploration(space.title, findings, found.records, folder)

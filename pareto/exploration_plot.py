@@ -17,8 +17,10 @@ __all__ = ["draw_area_by_value", "draw_cloud", "draw_gain_by_value"]
 _COLOURS = ("#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _NO_BASE = "#777777"
 _NAMED = "#000000"
-# Beyond the frontier and the named formats, so much of their span is shown.
-_MARGIN = 0.08
+# Beyond the frontier and the named formats, so much of their span is shown: more where it gets
+# larger and worse.
+_BETTER_MARGIN, _WORSE_MARGIN = 0.08, 0.3
+_HEADROOM = 0.2  # for a legend
 _SHOWN_LOSS_DB = 1.0
 
 
@@ -66,7 +68,7 @@ def draw_cloud(axes: Axes, findings: Findings, named: Mapping[str, str]) -> int:
         [], [], marker="D", s=40, color="white", edgecolors=_NAMED, label="shipped formats"
     )
     axes.set_xlabel("MAC area, µm² (less is better)")
-    axes.set_ylabel("SQNR lost to the best 16 levels, dB (upwards is better)")
+    axes.set_ylabel("SQNR lost to the best levels, dB (upwards is better)")
     _finish(axes)
     axes.legend(
         loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=6, frameon=False, fontsize=9,
@@ -122,10 +124,16 @@ def _group_title(candidate: Candidate) -> str:
 def _set_limits(axes: Axes, shown: Sequence[Candidate], parent: str) -> None:
     areas = [each.area_um2 for each in shown]
     distances = [each.distances[parent] for each in shown]
-    for values, setter in ((areas, axes.set_xlim), (distances, axes.set_ylim)):
-        pad = _MARGIN * (max(values) - min(values)) or 1.0
-        low, high = min(values) - pad, max(values) + pad
-        setter((low, high) if setter == axes.set_xlim else (high, low))
+    left, right = _with_margins(areas)
+    top, bottom = _with_margins(distances)
+    axes.set_xlim(left, right)
+    axes.set_ylim(bottom, top)
+
+
+def _with_margins(values: Sequence[float]) -> tuple[float, float]:
+    """From below the least to above the greatest; less is better."""
+    span = max(values) - min(values) or 1.0
+    return min(values) - _BETTER_MARGIN * span, max(values) + _WORSE_MARGIN * span
 
 
 def _finish(axes: Axes) -> None:
@@ -141,12 +149,16 @@ def draw_gain_by_value(
     ``group`` holds the base and its variants.
     """
     base, variants = _split(group)
-    values = [float(each.supernormal or 0) for each in variants]
     styles = ("-", "--", ":", "-.")
     for index, parent in enumerate(findings.parents):
-        gains = [base.distances[parent.name] - each.distances[parent.name] for each in variants]
+        gains = {
+            float(each.supernormal or 0): base.distances[parent.name] - each.distances[parent.name]
+            for each in variants
+        }
+        # A value that the base has already gains nothing.
+        gains |= {float(value): 0.0 for value in base.format.values}
         axes.plot(
-            values, gains, styles[index % len(styles)],
+            *zip(*sorted(gains.items()), strict=True), styles[index % len(styles)],
             color=_COLOURS[0] if index == 0 else LINE, linewidth=1.8 if index == 0 else 1.1,
             label=parent.title, zorder=3,
         )  # fmt: skip
@@ -183,6 +195,8 @@ def draw_area_by_value(axes: Axes, group: Sequence[Candidate], named: Mapping[st
     axes.set_ylabel("MAC area, µm²")
     _finish(axes)
     _mark_named(axes, variants, dict.fromkeys(named, ""))
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, high + _HEADROOM * (high - low))
     axes.legend(loc="upper center", ncols=3, fontsize=7.5, frameon=True, framealpha=0.9,
                 edgecolor="none", handletextpad=0.1, columnspacing=0.8)  # fmt: skip
 

@@ -14,6 +14,7 @@ from halfbyte.formats.families import with_supernormal
 __all__ = ["MAX_FORMATS", "Family", "SupernormalGrid", "ValueSets"]
 
 MAX_FORMATS = 100_000
+MINUS = "\N{MINUS SIGN}"
 # Beside the sign: 2^(bits - 1) magnitudes.
 SET_BITS = (2, 5)
 MAX_MAGNITUDE = 64
@@ -64,19 +65,23 @@ class SupernormalGrid:
             )
 
     def formats(self) -> Iterator[Format]:
-        """Named by the value: ``e2m1_p5``, ``e2m1_m39_16`` for -39/16."""
-        for index in range(int((self.stop - self.start) / self.step) + 1):
-            value = self.start + index * self.step
-            if value not in self.base.values:
-                yield self._with(value)
+        """Named by the value: ``e2m1_p5``, ``e2m1_m39_16`` for -39/16.
+
+        Those with the largest quantum come first, so that a part of them is a coarser grid.
+        """
+        count = int((self.stop - self.start) / self.step) + 1
+        values = (self.start + index * self.step for index in range(count))
+        found = [self._with(value) for value in values if value not in self.base.values]
+        yield from sorted(found, key=lambda fmt: fmt.quantum, reverse=True)
 
     def _with(self, value: Fraction) -> Format:
         sign = "m" if value < 0 else "p"
+        shown = f"{MINUS if value < 0 else '+'}{float(abs(value)):g}"
         digits = str(abs(value)).replace("/", "_")
         return replace(
             self.base,
             name=f"{self.base.name}_{sign}{digits}",
-            title=f"{self.base.title}{float(value):+g}",
+            title=f"{self.base.title}{shown}",
             values=tuple(with_supernormal(self.base.values, value)),
             ties=Ties.DOWN,
             source=f"{self.base.name} with {value} on the code of negative zero",
