@@ -1,8 +1,11 @@
 # Every target sets up .venv first and is then a thin call of the `halfbyte` command.
 #
 #   make pareto                      all formats: RTL, area, accuracy, the plots [MODEL=bytelm RECIPE= BLOCK= AXIS=]
-#   make synth  [FORMAT=e2m1_sp]     area      [TECH= LIBERTY= TERMS= ARCH= ACTIVATION=]
+#   make synth  [FORMAT=e2m1_sp]     area, delay, energy [CLOCK=2ns TECH= LIBERTY= TERMS= ARCH= ACTIVATION=]
+#                                    or FPGA resources   [TARGET=ice40]
 #   make sim    [FORMAT=e2m1_sp]     cocotb    [ARCH= ACTIVATION= TERMS= SIM=icarus WAVES=1 SEED=]
+#   make prove  [FORMAT=e2m1_sp]     proofs    [TECH= LIBERTY= TERMS= ARCH= ACTIVATION=]
+#   make gatesim FORMAT=e2m1_sp      cocotb on the netlist  [ARCH= ACTIVATION= TERMS= TECH= LIBERTY= SIM= SEED=]
 #   make rtl     FORMAT=e2m1_sp      Verilog   [ARCH= ACTIVATION= TERMS=], into build/rtl
 #   make evaluate MODEL=bytelm       accuracy  [FORMAT= RECIPE=w4a4 BLOCK=128 TEXT=]
 #   make findings                    docs/findings.md
@@ -32,17 +35,25 @@ OUTPUT = $(if $(JSON),--json)
 
 ACCURACY = $(call option,--recipe,$(RECIPE)) $(call option,--block,$(BLOCK)) $(call option,--text,$(TEXT))
 
-.PHONY: pareto synth sim rtl formats evaluate findings bench test lint clean
+.PHONY: pareto synth prove sim gatesim rtl formats evaluate findings bench test lint clean
 
 pareto: $(VENV)/installed
 	@$(HALFBYTE) pareto $(FORMATS) $(call option,--model,$(MODEL)) $(ACCURACY) $(call option,--axis,$(AXIS)) $(TECHNOLOGY) $(call option,--terms,$(TERMS)) $(OUTPUT)
 
 synth: $(VENV)/installed
-	@$(HALFBYTE) synth $(FORMATS) $(DESIGN) $(TECHNOLOGY) $(OUTPUT)
+	@$(HALFBYTE) synth $(FORMATS) $(DESIGN) $(TECHNOLOGY) $(call option,--clock,$(CLOCK)) \
+		$(call option,--target,$(TARGET)) $(OUTPUT)
+
+prove: $(VENV)/installed
+	@$(HALFBYTE) prove $(FORMATS) $(DESIGN) $(TECHNOLOGY) $(OUTPUT)
 
 sim: $(VENV)/installed
 	@$(HALFBYTE) sim $(FORMATS) $(DESIGN) $(call option,--tech,$(TECH)) $(call option,--simulator,$(SIM)) \
 		$(call option,--seed,$(SEED)) $(if $(filter-out 0,$(WAVES)),--waves) $(OUTPUT)
+
+gatesim: $(VENV)/installed
+	@$(HALFBYTE) gatesim $(FORMATS) $(DESIGN) $(TECHNOLOGY) $(call option,--simulator,$(SIM)) \
+		$(call option,--seed,$(SEED)) $(OUTPUT)
 
 rtl: $(VENV)/installed
 	@$(HALFBYTE) rtl $(FORMATS) $(DESIGN) $(call option,--tech,$(TECH)) $(OUTPUT)

@@ -1,9 +1,22 @@
-"""The technology's adder: a Yosys techmap that turns additions into ripple-carry chains."""
+"""Adders: Yosys techmaps that turn an addition into a chain of cells, or of gates, or a tree.
+
+The chain of the library's full-adder cells is the smallest; ABC does not look into it. A chain of
+gates is left to ABC, which rearranges it for speed. The trees are Yosys' own.
+"""
 
 from halfbyte.area.cells import AdderCell
 from halfbyte.area.technology import Technology
 
-__all__ = ["adder_techmap"]
+__all__ = ["CELLS", "GATES", "TREES", "adder_options", "adder_techmap"]
+
+CELLS, GATES = "cells", "gates"
+# Parallel prefix adders by name, and the file of Yosys that has them; without one, its default.
+TREES = {
+    "brent_kung": None,
+    "sklansky": "sklansky.v",
+    "kogge_stone": "kogge-stone.v",
+    "han_carlson": "han-carlson.v",
+}
 
 # A chain over the bits of Yosys' $alu cell. Bit 0 of an addition with a constant carry needs no
 # full adder; nor does the last bit, whose carry nobody reads.
@@ -50,14 +63,24 @@ endmodule
 """
 
 
-def adder_techmap(technology: Technology) -> str:
+def adder_options(adder: str) -> str:
+    """Options of ``techmap`` for an adder, the chain being in ``adders.v``."""
+    if adder in (CELLS, GATES):
+        return "-map adders.v"
+    tree = TREES[adder]
+    return "-map +/techmap.v" + (f" -map +/choices/{tree}" if tree else "")
+
+
+def adder_techmap(technology: Technology, adder: str = CELLS) -> str:
     """Verilog for ``techmap -map``: ripple-carry adders of the technology's adder cells.
 
-    Where the technology has no full-adder cell the bits are left to ABC as gates.
+    Where the technology has no full-adder cell, or ``adder`` says so, the bits are left to ABC as
+    gates.
     """
     bit = ("a[i]", "b[i]")
-    half = _bit(technology.half_adder, bit, "Y[i]", "carry[i+1]")
-    full = _bit(technology.full_adder, (*bit, "carry[i]"), "Y[i]", "carry[i+1]")
+    cells = (technology.half_adder, technology.full_adder) if adder == CELLS else (None, None)
+    half = _bit(cells[0], bit, "Y[i]", "carry[i+1]")
+    full = _bit(cells[1], (*bit, "carry[i]"), "Y[i]", "carry[i+1]")
     return _CHAIN.replace("HALF", half).replace("FULL", full)
 
 

@@ -2,55 +2,52 @@
 
 import math
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from halfbyte.area.function import literal
+from halfbyte.area.nldm import Table
 
-__all__ = ["AdderCell", "Arc", "Cell", "FlipFlop", "Plane"]
+__all__ = ["AdderCell", "Arc", "Cell", "Edge", "FlipFlop"]
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,79}")
 
 
-class Plane(NamedTuple):
-    """A time in ps as a plane over the input's slew in ps and the output's load in fF."""
+class Edge(NamedTuple):
+    """One edge of an output: delay and transition in ps over the input's slew and the load."""
 
-    intrinsic: float
-    per_slew: float
-    per_load: float
-
-    def at(self, slew: float, load: float) -> float:
-        """The time at one point."""
-        return self.intrinsic + self.per_slew * slew + self.per_load * load
+    delay: Table
+    transition: Table
 
 
 class Arc(NamedTuple):
-    """From one input to one output: delay and transition where the output rises, and falls.
+    """From one input to one output: the output's rising and falling edge.
 
-    How a library's tables become planes is told in :mod:`halfbyte.area.timing_tables`.
+    ``sense`` says which edge of the input they follow: ``positive`` the same, ``negative`` the
+    opposite, ``both`` either. An XOR may have a positive and a negative arc.
     """
 
-    rise: Plane
-    fall: Plane
-    rise_transition: Plane
-    fall_transition: Plane
+    sense: str
+    rise: Edge
+    fall: Edge
 
 
 @dataclass(frozen=True)
 class FlipFlop:
     """What makes a cell a rising-edge D flip-flop.
 
-    ``inverted`` says that its output is QN. ``clear`` and ``preset`` are the pins, with ``!`` if
-    low is active, that set the output's state to 0 and 1 at once (empty: there is none): tied
-    inactive they leave a plain flip-flop. The cell's area counts in full.
+    ``inverted`` says that its output is QN. ``setup`` holds the setup times of a rising and a
+    falling data input in ps, over its slew and the clock's. ``clear`` and ``preset`` are the pins,
+    with ``!`` if low is active, that set the output's state to 0 and 1 at once (empty: there is
+    none): tied inactive they leave a plain flip-flop. The cell's area counts in full.
     """
 
     data: str
     clock: str
     output: str
     inverted: bool
-    setup_ps: float
+    setup: tuple[Table, Table]
     clear: str = ""
     preset: str = ""
 
@@ -65,8 +62,12 @@ class FlipFlop:
 class Cell:
     """One cell: area in um^2, leakage in nW, input capacitances in fF, functions by output.
 
-    ``arcs[output][input]`` is the timing. A flip-flop's output has the function ``IQ`` or ``IQN``.
-    Raises ValueError for a name that Verilog would not take, or no positive area.
+    ``arcs[output][input]`` is the timing, ``energies[output][input]`` the internal energy in fJ of
+    a transition of the output that follows from the input, ``input_energies[input]`` that of a
+    transition of the input by itself. ``late_inputs`` are capacitances for the latest arrival: what
+    the library states as their upper end, where it gives a range. A flip-flop's output has the
+    function ``IQ`` or ``IQN``. Raises ValueError for a name that Verilog would not take, or no
+    positive area.
     """
 
     name: str
@@ -74,8 +75,11 @@ class Cell:
     leakage: float
     inputs: Mapping[str, float]
     outputs: Mapping[str, str]
-    arcs: Mapping[str, Mapping[str, Arc]]
+    arcs: Mapping[str, Mapping[str, tuple[Arc, ...]]]
     flip_flop: FlipFlop | None = None
+    energies: Mapping[str, Mapping[str, Table]] = field(default_factory=dict)
+    input_energies: Mapping[str, Table] = field(default_factory=dict)
+    late_inputs: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in (self.name, *self.inputs, *self.outputs):
@@ -84,46 +88,9 @@ class Cell:
         if not 0 < self.area < math.inf:
             raise ValueError(f"Area of {self.name} must be positive, not {self.area}")
 
-    def to_card(self) -> dict[str, Any]:
-        """The cell as plain data for a card."""
-        card: dict[str, Any] = {
-            "area": self.area,
-            "leakage": self.leakage,
-            "inputs": dict(self.inputs),
-            "outputs": {pin: self._output_to_card(pin) for pin in self.outputs},
-        }
-        if self.flip_flop:
-            card["flip_flop"] = dict(vars(self.flip_flop))
-        return card
-
-    def _output_to_card(self, pin: str) -> dict[str, Any]:
-        card: dict[str, Any] = {"function": self.outputs[pin]}
-        if self.arcs.get(pin):
-            card["timing"] = {
-                source: [list(plane) for plane in arc] for source, arc in self.arcs[pin].items()
-            }
-        return card
-
-    @classmethod
-    def from_card(cls, name: str, card: Mapping[str, Any]) -> "Cell":
-        """The cell of a card; raises KeyError, TypeError or ValueError for a card that is none."""
-        flip_flop = card.get("flip_flop")
-        return cls(
-            name=name,
-            area=float(card["area"]),
-            leakage=float(card["leakage"]),
-            inputs={str(pin): float(value) for pin, value in card["inputs"].items()},
-            outputs={str(pin): str(out["function"]) for pin, out in card["outputs"].items()},
-            arcs={
-                str(pin): {str(source): _arc(arc) for source, arc in out.get("timing", {}).items()}
-                for pin, out in card["outputs"].items()
-            },
-            flip_flop=FlipFlop(**flip_flop) if flip_flop else None,
-        )
-
-
-def _arc(planes: Sequence[Sequence[float]]) -> Arc:
-    return Arc(*(Plane(*(float(value) for value in plane)) for plane in planes))
+    def late_capacitance(self, pin: str) -> float:
+        """Capacitance of an input in fF for the latest arrival."""
+        return self.late_inputs.get(pin, self.inputs[pin])
 
 
 @dataclass(frozen=True)

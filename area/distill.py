@@ -2,6 +2,7 @@
 
 import statistics
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import yaml
@@ -9,7 +10,9 @@ import yaml
 from halfbyte.area.cells import Cell
 from halfbyte.area.function import canonical_table, truth_table
 from halfbyte.area.library import read_library
+from halfbyte.area.reduction import reduced
 from halfbyte.area.technology import Technology
+from halfbyte.area.timing import typical_slew
 
 __all__ = ["distill"]
 
@@ -18,11 +21,16 @@ __all__ = ["distill"]
 MAX_INPUTS = 5
 # Inverters and buffers of the smallest areas are kept for driving loads.
 STRENGTHS = 4
+# Of other small cells come those that drive a load so many times as fast as the smallest, for
+# netlists that have a clock to meet.
+SPEEDS = (1.7, 3.4)
+MAX_SIZED_INPUTS = 3
 _HEADER = """\
 # Technology card, written by `halfbyte tech distill`. Areas and functions are the library's.
-# timing: for each input four planes (rise, fall, rise transition, fall transition), each
-# [intrinsic, per slew, per load]: least squares over the library's tables up to an eighth of their
-# largest slew and load, of the slowest arc. setup_ps: for the fastest edges in the library.
+# timing: for each input and sense four tables (delay and transition of a rising output, then of a
+# falling one), a row for each slew, fitted to the library's. setup: times of a rising and a falling
+# input. energies: of one transition, of an input by itself, or of an output by the input that it
+# follows. late_inputs: capacitances for the latest arrival. strengths: cells for clocks only.
 """
 
 
@@ -41,17 +49,23 @@ def distill(
     """The text of a card (YAML) for a library in one Liberty file or several.
 
     Keeps, for every function of up to five inputs (inputs may swap), the smallest cell; a few
-    inverters and buffers; the smallest flip-flop, full and half adder, and tie cells. Raises
-    UserError for libraries that cannot be read or lack a needed cell.
+    inverters and buffers; the smallest flip-flop, full and half adder, and tie cells; and two more
+    strengths of what has up to three inputs. Raises UserError for libraries that cannot be read or
+    lack a needed cell.
     """
     library = read_library(paths)
-    whole = Technology(name, title or library.name, library.corner, source, licence, library.cells)
+    whole = Technology(
+        name, title or library.name, library.corner, source, licence, library.cells, library.voltage
+    )
     preference = _preference(whole.cells.values())
     kept = _smallest_gates(whole.cells.values(), preference) | _drivers(whole, preference)
     kept |= {whole.flip_flop.name}
     kept |= {adder.cell for adder in (whole.full_adder, whole.half_adder) if adder}
-    cells = {cell: whole.cells[cell] for cell in sorted(kept)}
-    card = Technology(name, whole.title, whole.corner, source, licence, cells).to_card()
+    has_tables = any(whole.inverter.arcs.values())
+    slew = typical_slew(whole) if has_tables else 0.0
+    strengths = _strengths(whole, kept, slew) if has_tables else frozenset()
+    cells = {cell: reduced(whole.cells[cell], slew) for cell in sorted(kept | strengths)}
+    card = replace(whole, cells=cells, strengths=strengths).to_card()
     # No line is folded: an input's timing is one row.
     text = yaml.dump(card, Dumper=_Dumper, sort_keys=False, default_flow_style=None, width=1000)
     return f"{_HEADER}{text}"
@@ -104,3 +118,41 @@ def _drivers(technology: Technology, preference: Preference) -> set[str]:
         by_area = {cell.area: cell.name for cell in sorted(same, key=preference, reverse=True)}
         kept |= {by_area[area] for area in sorted(by_area)[:STRENGTHS]}
     return kept
+
+
+def _family(cell: Cell) -> object:
+    """Alike for cells that can stand for each other; None for those that come in one strength."""
+    if cell.flip_flop:
+        return "flip-flop", cell.flip_flop.inverted, sorted(cell.flip_flop.tied.items())
+    if not 1 < len(cell.inputs) <= MAX_SIZED_INPUTS:
+        return None
+    inputs = list(cell.inputs)
+    return sorted(
+        canonical_table(truth_table(function, inputs), len(inputs))
+        for function in cell.outputs.values()
+    )
+
+
+def _strengths(technology: Technology, kept: set[str], slew: float) -> frozenset[str]:
+    """Stronger cells of the families of those that are kept."""
+    load = 10 * next(iter(technology.inverter.inputs.values()))
+
+    def resistance(cell: Cell) -> float:
+        """How much slower a cell gets with load, mean over its edges."""
+        return statistics.fmean(
+            edge.delay.at(slew, load) - edge.delay.at(slew, 0.0)
+            for by_source in cell.arcs.values()
+            for arcs in by_source.values()
+            for arc in arcs
+            for edge in (arc.rise, arc.fall)
+        )
+
+    found = set()
+    timed = [cell for cell in technology.cells.values() if any(cell.arcs.values())]
+    for smallest in (cell for cell in timed if cell.name in kept and _family(cell)):
+        alike = [cell for cell in timed if _family(cell) == _family(smallest)]
+        for speed in SPEEDS:
+            strong = [c for c in alike if resistance(c) * speed <= resistance(smallest)]
+            if strong:
+                found.add(min(strong, key=lambda cell: (cell.area, cell.name)).name)
+    return frozenset(found - kept)

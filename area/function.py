@@ -1,14 +1,23 @@
 """Boolean functions of library cells: Liberty's expressions and their truth tables."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from itertools import permutations
-from typing import NamedTuple
+from operator import and_, itemgetter, or_, xor
+from typing import Any, NamedTuple
 
 from halfbyte.base import UserError
 
-__all__ = ["Sense", "canonical_table", "literal", "normalised", "sense", "truth_table"]
+__all__ = [
+    "Sense",
+    "canonical_table",
+    "compiled",
+    "literal",
+    "normalised",
+    "sense",
+    "truth_table",
+]
 
 MAX_LENGTH = 4000
 MAX_DEPTH = 50
@@ -136,6 +145,42 @@ def _truth_table(expression: str, inputs: tuple[str, ...]) -> int:
         for place, name in enumerate(inputs)
     }
     return _evaluate(_Parser(expression).parse(), columns, (1 << rows) - 1)
+
+
+def compiled(
+    expression: str, places: Mapping[str, int], ones: int
+) -> Callable[[Sequence[Any]], Any]:
+    """The function of words: ``f(values)``, where input ``name`` is ``values[places[name]]``.
+
+    Words are integers or arrays of unsigned integers, ``ones`` one with every bit set. Raises
+    UserError if ``expression`` is no function of the names.
+    """
+    return _compiled(_Parser(expression).parse(), places, ones)
+
+
+def _compiled(node: _Node, places: Mapping[str, int], ones: int) -> Callable[[Sequence[Any]], Any]:
+    if not node.operands:
+        if node.kind in ("0", "1"):
+            constant = ones * int(node.kind)
+            return lambda values: constant
+        if node.kind not in places:
+            raise UserError(f"Liberty function names {node.kind!r}, which is not among the inputs")
+        return itemgetter(places[node.kind])
+    first, *others = (_compiled(operand, places, ones) for operand in node.operands)
+    if node.kind == "!":
+        return lambda values: first(values) ^ ones
+    combine = {"|": or_, "&": and_, "^": xor}[node.kind]
+    for other in others:
+        first = _binary(combine, first, other)
+    return first
+
+
+def _binary(
+    combine: Callable[[Any, Any], Any],
+    left: Callable[[Sequence[Any]], Any],
+    right: Callable[[Sequence[Any]], Any],
+) -> Callable[[Sequence[Any]], Any]:
+    return lambda values: combine(left(values), right(values))
 
 
 def normalised(expression: str) -> str:

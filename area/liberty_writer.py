@@ -1,19 +1,15 @@
 """Writing a technology as a small Liberty library that Yosys and ABC read."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
 
-from halfbyte.area.cells import Arc, Cell, FlipFlop, Plane
-from halfbyte.area.function import Sense, sense, truth_table
-
-if TYPE_CHECKING:
-    from halfbyte.area.technology import Technology
+from halfbyte.area.cells import Arc, Cell, Edge, FlipFlop
+from halfbyte.area.nldm import Table
 
 __all__ = ["liberty_text"]
 
-# The points at which a plane becomes a table: slews in ps and loads in fF.
-_SLEWS = (1.0, 100.0)
-_LOADS = (0.1, 50.0)
-# ABC wants positive delays; a plane can fall below where its library's tables do not reach.
+_SENSES = {"positive": "positive_unate", "negative": "negative_unate", "both": "non_unate"}
+# For a table that depends on nothing.
+_NO_AXIS = (1.0, 100.0)
 _LEAST_PS = 0.01
 _HEADER = """\
 library ({name}) {{
@@ -23,29 +19,52 @@ library ({name}) {{
   leakage_power_unit : "1nW";
   voltage_unit : "1V";
   current_unit : "1uA";
-  lu_table_template (plane) {{
+"""
+_TEMPLATE = """\
+  lu_table_template ({name}) {{
     variable_1 : input_net_transition;
     variable_2 : total_output_net_capacitance;
-    index_1 ("{slews}");
-    index_2 ("{loads}");
+    index_1 ("{rows}");
+    index_2 ("{columns}");
   }}
 """
 
 
-def liberty_text(technology: "Technology") -> str:
-    """The library's text: all gates and one flip-flop.
+def liberty_text(name: str, cells: Sequence[Cell]) -> str:
+    """The text of a library with these cells.
 
-    Of the flip-flops only the technology's smallest is written, so that Yosys takes that one. An
-    asynchronous clear or preset stands in it as it is: ``dfflibmap`` ties it inactive.
+    With one flip-flop among them Yosys takes that one. An asynchronous clear or preset stands in it
+    as it is: ``dfflibmap`` ties it inactive.
     """
-    keep = technology.flip_flop.name
-    cells = [cell for cell in technology.cells.values() if not cell.flip_flop or cell.name == keep]
-    header = _HEADER.format(
-        name=technology.name,
-        slews=", ".join(map(str, _SLEWS)),
-        loads=", ".join(map(str, _LOADS)),
+    templates = {table.shape: _template(table) for cell in cells for table in _tables(cell)}
+    parts = [*templates.values(), *map(_cell, cells)]
+    return _HEADER.format(name=name) + "".join(parts) + "}\n"
+
+
+def _tables(cell: Cell) -> Iterator[Table]:
+    for by_source in cell.arcs.values():
+        for arcs in by_source.values():
+            for arc in arcs:
+                for edge in (arc.rise, arc.fall):
+                    yield from (_usable(edge.delay), _usable(edge.transition))
+
+
+def _usable(table: Table) -> Table:
+    """The table as ABC wants it: at least two rows and columns, delays positive."""
+    rows, columns = (axis if len(axis) > 1 else _NO_AXIS for axis in (table.rows, table.columns))
+    values = [[max(table.at(row, column), _LEAST_PS) for column in columns] for row in rows]
+    return Table(rows, columns, tuple(map(tuple, values)))
+
+
+def _template(table: Table) -> str:
+    """ABC wants the template of a table to have its size."""
+    return _TEMPLATE.format(
+        name=_template_name(table), rows=_list(table.rows), columns=_list(table.columns)
     )
-    return header + "".join(_cell(cell) for cell in cells) + "}\n"
+
+
+def _template_name(table: Table) -> str:
+    return "delays_{}x{}".format(*table.shape)
 
 
 def _cell(cell: Cell) -> str:
@@ -64,7 +83,9 @@ def _cell(cell: Cell) -> str:
     for pin, function in cell.outputs.items():
         lines.append(f"    pin ({pin}) {{")
         lines.append(f'      direction : output; function : "{function}";')
-        lines += [_timing(cell, pin, source, arc) for source, arc in cell.arcs[pin].items()]
+        lines += [
+            _timing(cell, source, arc) for source, arcs in cell.arcs[pin].items() for arc in arcs
+        ]
         lines.append("    }")
     return "\n".join([*lines, "  }"]) + "\n"
 
@@ -80,31 +101,28 @@ def _state(flip_flop: FlipFlop) -> str:
     return f"    ff (IQ, IQN) {{ {' '.join(parts)} }}"
 
 
-def _timing(cell: Cell, pin: str, source: str, arc: Arc) -> str:
+def _timing(cell: Cell, source: str, arc: Arc) -> str:
     kind = "timing_type : rising_edge; " if cell.flip_flop else ""
     return (
-        f'      timing () {{ related_pin : "{source}"; {kind}'
-        f"timing_sense : {_unateness(cell, pin, source)};\n"
-        f"        cell_rise (plane) {{ {_table(arc.rise)} }}\n"
-        f"        cell_fall (plane) {{ {_table(arc.fall)} }}\n"
-        f"        rise_transition (plane) {{ {_table(arc.rise_transition)} }}\n"
-        f"        fall_transition (plane) {{ {_table(arc.fall_transition)} }}\n"
-        "      }"
+        f'      timing () {{ related_pin : "{source}"; {kind}timing_sense : {_SENSES[arc.sense]};\n'
+        f"{_edge('rise', arc.rise)}{_edge('fall', arc.fall)}      }}"
     )
 
 
-def _unateness(cell: Cell, pin: str, source: str) -> str:
-    if cell.flip_flop:
-        return "non_unate"
-    inputs = list(cell.inputs)
-    table = truth_table(cell.outputs[pin], inputs)
-    names = {Sense(True, False): "positive_unate", Sense(False, True): "negative_unate"}
-    return names.get(sense(table, len(inputs), inputs.index(source)), "non_unate")
-
-
-def _table(plane: Plane) -> str:
-    rows = (
-        ", ".join(f"{max(plane.at(slew, load), _LEAST_PS):.6g}" for load in _LOADS)
-        for slew in _SLEWS
+def _edge(direction: str, edge: Edge) -> str:
+    return (
+        f"        {_table(f'cell_{direction}', _usable(edge.delay))}\n"
+        f"        {_table(f'{direction}_transition', _usable(edge.transition))}\n"
     )
-    return "values (" + ", ".join(f'"{row}"' for row in rows) + ");"
+
+
+def _table(kind: str, table: Table) -> str:
+    values = ", ".join(f'"{_list(row)}"' for row in table.values)
+    return (
+        f'{kind} ({_template_name(table)}) {{ index_1 ("{_list(table.rows)}"); '
+        f'index_2 ("{_list(table.columns)}"); values ({values}); }}'
+    )
+
+
+def _list(numbers: Sequence[float]) -> str:
+    return ", ".join(f"{number:.6g}" for number in numbers)

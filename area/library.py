@@ -1,14 +1,17 @@
 """From the groups of a Liberty library to cells in one set of units: um^2, ps, fF, nW."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+import statistics
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from halfbyte.area.cells import Cell, FlipFlop
+from halfbyte.area.energy_tables import States, read_energies
 from halfbyte.area.function import literal, normalised, truth_table
 from halfbyte.area.liberty import Group, read_liberty
-from halfbyte.area.timing_tables import Units, read_arcs, rounded, setup_time
+from halfbyte.area.timing_tables import Units, read_arcs, read_setup, rounded
 from halfbyte.base import UserError
 
 __all__ = ["Library", "read_library"]
@@ -42,10 +45,11 @@ _PROCESS = re.compile(r"(?<![a-z])(tt|ff|ss|sf|fs|typ|typical|nom|fast|slow)(?![
 
 @dataclass(frozen=True)
 class Library:
-    """The usable cells of one library, with its name and corner."""
+    """The usable cells of one library, with its name, corner and supply voltage, if stated."""
 
     name: str
     corner: str
+    voltage: float | None
     cells: Mapping[str, Cell]
 
 
@@ -58,12 +62,13 @@ def read_library(paths: Sequence[Path]) -> Library:
     if not paths:
         raise UserError("A library needs at least one Liberty file")
     cells: dict[str, Cell] = {}
-    names, corners = [], set()
+    names, corners, voltages = [], set(), set()
     for path in paths:
         group = read_liberty(path)
         names.append(group.arguments[0] if group.arguments else path.name.split(".")[0])
         try:
             corners.add(_corner(group, names[-1]))
+            voltages.add(_conditions(group)[1])
             for cell in _cells(group):
                 cells.setdefault(cell.name, cell)
         except UserError as error:
@@ -72,7 +77,7 @@ def read_library(paths: Sequence[Path]) -> Library:
         raise UserError(
             f"Liberty files of one library must share a corner, not {'; '.join(sorted(corners))}"
         )
-    return Library(_common_name(names), corners.pop(), cells)
+    return Library(_common_name(names), corners.pop(), voltages.pop(), cells)
 
 
 def _common_name(names: Sequence[str]) -> str:
@@ -82,16 +87,22 @@ def _common_name(names: Sequence[str]) -> str:
     return "_".join(common) or names[0]
 
 
+def _conditions(library: Group) -> tuple[float | None, float | None]:
+    """Temperature in degrees Celsius and voltage in V: of the default conditions, or nominal."""
+    temperature, voltage = library.number("nom_temperature"), library.number("nom_voltage")
+    for stated in library.all("operating_conditions"):
+        if stated.arguments == [library.text("default_operating_conditions")]:
+            temperature = stated.number("temperature", temperature)
+            voltage = stated.number("voltage", voltage)
+    return temperature, voltage
+
+
 def _corner(library: Group, name: str) -> str:
     """Process, temperature and voltage, as far as the library states them."""
     conditions = library.text("default_operating_conditions")
     match = _PROCESS.search(f"{conditions} {name}".lower())
     process = _PROCESSES.get(match[1], match[1]) if match else conditions or "process unknown"
-    temperature, voltage = library.number("nom_temperature"), library.number("nom_voltage")
-    for stated in library.all("operating_conditions"):
-        if stated.arguments == [conditions]:
-            temperature = stated.number("temperature", temperature)
-            voltage = stated.number("voltage", voltage)
+    temperature, voltage = _conditions(library)
     text = process
     if temperature is not None:
         text += f" {temperature:g} C"
@@ -109,10 +120,14 @@ def _factor(text: str, kind: str, target: float) -> float:
 
 
 def _units(library: Group) -> Units:
+    load = _factor(library.text("capacitive_load_unit", "1 pf").replace(" ", ""), "f", 1e-15)
+    volt = _factor(library.text("voltage_unit", "1V"), "v", 1.0)
     return Units(
         time=_factor(library.text("time_unit", "1ns"), "s", 1e-12),
-        load=_factor(library.text("capacitive_load_unit", "1 pf").replace(" ", ""), "f", 1e-15),
+        load=load,
         power=_factor(library.text("leakage_power_unit", "1nW"), "w", 1e-9),
+        # Liberty derives the unit of internal energies from those of load and voltage.
+        energy=load * volt**2,
     )
 
 
@@ -121,7 +136,8 @@ def _cells(library: Group) -> Iterator[Cell]:
     units = _units(library)
     templates = {
         template.arguments[0]: template
-        for template in library.all("lu_table_template")
+        for kind in ("lu_table_template", "power_lut_template")
+        for template in library.all(kind)
         if template.arguments
     }
     for group in library.all("cell"):
@@ -167,13 +183,22 @@ def _read_cell(
         return None
     flip_flop, kinds = None, _COMBINATIONAL
     if any(child.name == "ff" for child in group.groups):
-        flip_flop = _read_flip_flop(group, inputs, outputs, units)
+        flip_flop = _read_flip_flop(group, inputs, outputs, templates, units)
         if flip_flop is None:
             return None
         outputs, kinds = {flip_flop.output: outputs[flip_flop.output]}, _CLOCKED
     elif not _is_plain_logic(name, inputs, outputs):
         return None
-    timing = {pin: read_arcs(body, kinds, templates, units) for pin, body in outputs.items()}
+    states = _states(group, inputs, flip_flop)
+    arcs = {
+        pin: _from_inputs(read_arcs(body, kinds, templates, units), inputs)
+        for pin, body in outputs.items()
+    }
+    energies = {
+        pin: _from_inputs(read_energies(body, states, templates, units), inputs)
+        for pin, body in outputs.items()
+    }
+    passive = {pin: read_energies(body, states, templates, units) for pin, body in inputs.items()}
     return Cell(
         name=name,
         area=group.number("area") or 0.0,
@@ -186,13 +211,45 @@ def _read_cell(
             pin: _state(flip_flop) if flip_flop else normalised(body.text("function"))
             for pin, body in outputs.items()
         },
-        arcs={
-            # Some adders state the arc from one output to the other, which no function follows.
-            pin: {source: arc for source, arc in arcs.items() if source in inputs}
-            for pin, arcs in timing.items()
+        arcs=arcs,
+        energies=energies,
+        late_inputs={
+            pin: rounded(late * units.load)
+            for pin, body in inputs.items()
+            if (late := _late_capacitance(body)) is not None
         },
+        input_energies={pin: found[""] for pin, found in passive.items() if "" in found},
         flip_flop=flip_flop,
     )
+
+
+_T = TypeVar("_T")
+
+
+def _from_inputs(by_source: Mapping[str, _T], inputs: Mapping[str, Group]) -> dict[str, _T]:
+    """Some adders state the arc from one output to the other, which no function follows."""
+    return {source: each for source, each in by_source.items() if source in inputs}
+
+
+def _states(group: Group, inputs: Iterable[str], flip_flop: FlipFlop | None) -> States:
+    """The states that the cell can be in, of which a condition takes a part."""
+    functions = {pin: body.text("function") for pin, body in _pins(group, "output").items()}
+    for state in group.all("ff") if flip_flop else ():
+        # The state itself is free; the second variable is its inverse.
+        inputs, (variable, inverse) = [*inputs, state.arguments[0]], [*state.arguments, ""][:2]
+        functions |= {inverse: f"!{variable}"} if inverse else {}
+    return States(tuple(inputs), functions, flip_flop.tied if flip_flop else {})
+
+
+def _late_capacitance(pin: Group) -> float | None:
+    """The upper ends of the ranges for rising and falling edges, averaged; None without ranges."""
+    ranges = [pin.attributes.get(f"{edge}_capacitance_range") for edge in ("rise", "fall")]
+    if not all(isinstance(each, list) and len(each) == 2 for each in ranges):
+        return None
+    try:
+        return statistics.fmean(float(each[1]) for each in ranges if each)
+    except ValueError:
+        raise UserError(f"a range of capacitances must be two numbers, not {ranges}") from None
 
 
 def _is_plain_logic(name: str, inputs: Mapping[str, Group], outputs: Mapping[str, Group]) -> bool:
@@ -227,7 +284,11 @@ def _state(flip_flop: FlipFlop) -> str:
 
 
 def _read_flip_flop(
-    group: Group, inputs: Mapping[str, Group], outputs: Mapping[str, Group], units: Units
+    group: Group,
+    inputs: Mapping[str, Group],
+    outputs: Mapping[str, Group],
+    templates: Mapping[str, Group],
+    units: Units,
 ) -> FlipFlop | None:
     """A rising-edge D flip-flop, plain or with a clear and a preset that can be tied; else None.
 
@@ -256,7 +317,7 @@ def _read_flip_flop(
         clock=clock[0],
         output=output,
         inverted=bool(odd ^ data[1]),
-        setup_ps=setup_time(inputs[data[0]], units),
+        setup=read_setup(inputs[data[0]], templates, units),
         clear=normalised(clear) if clear else "",
         preset=normalised(preset) if preset else "",
     )

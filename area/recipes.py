@@ -8,7 +8,18 @@ meet), and what else there is gets the quick recipe.
 
 from dataclasses import dataclass
 
-__all__ = ["HOPELESS_RATIO", "QUICK", "RECIPES", "SECOND_ARCHITECTURES", "Recipe", "recipes_for"]
+from halfbyte.area.adders import CELLS
+
+__all__ = [
+    "CLEAN",
+    "HOPELESS_RATIO",
+    "QUICK",
+    "RECIPES",
+    "RESUBSTITUTE",
+    "SECOND_ARCHITECTURES",
+    "Recipe",
+    "recipes_for",
+]
 
 
 @dataclass(frozen=True)
@@ -22,19 +33,39 @@ class Recipe:
     description : str
         One line for people.
     abc : tuple of str
-        Lines of the ABC script.
+        Lines of the ABC script; ``{clock}`` stands for the delay to reach.
+    adder : str
+        What the accumulator's addition becomes (:mod:`halfbyte.area.adders`).
+    share : float, optional
+        For recipes that have a clock to meet: the delay that ABC is to reach, as a part of it.
     """
 
     name: str
     description: str
     abc: tuple[str, ...]
+    adder: str = CELLS
+    share: float | None = None
+
+    @property
+    def clocked(self) -> bool:
+        """Whether there is a clock to meet."""
+        return self.share is not None
+
+    def script(self, clock_ps: float | None) -> str:
+        """The ABC script; raises ValueError if it lacks the clock that it needs."""
+        if self.share is None:
+            return "\n".join(self.abc) + "\n"
+        if clock_ps is None:
+            raise ValueError(f"Recipe {self.name} needs a clock")
+        target = f"-D {self.share * clock_ps:.1f}"
+        return "\n".join(self.abc).replace("{clock}", target) + "\n"
 
 
 # Merge equivalent nodes first; what follows starts from a clean AIG.
-_CLEAN = ("strash", "ifraig", "scorr", "dc2", "strash")
+CLEAN = ("strash", "ifraig", "scorr", "dc2", "strash")
 # The area-oriented script known as compress2rs: balance, resubstitute with growing cuts, rewrite,
 # refactor.
-_RESUBSTITUTE = (
+RESUBSTITUTE = (
     "balance -l; resub -K 6 -l; rewrite -l; resub -K 6 -N 2 -l; refactor -l",
     "resub -K 8 -l; balance -l; resub -K 8 -N 2 -l; rewrite -l; resub -K 10 -l",
     "rewrite -z -l; resub -K 10 -N 2 -l; balance -l; resub -K 12 -l; refactor -z -l",
@@ -44,7 +75,7 @@ _RESUBSTITUTE = (
 _MAP = ("dch", "amap -m", "topo")
 
 QUICK = Recipe(
-    "resub", "resubstitution and rewriting, then area mapping", (*_CLEAN, *_RESUBSTITUTE, *_MAP)
+    "resub", "resubstitution and rewriting, then area mapping", (*CLEAN, *RESUBSTITUTE, *_MAP)
 )
 # Every search is bounded by counts and has a fixed seed, never a time limit: the same input gives
 # the same netlist on any machine.
@@ -62,17 +93,17 @@ def _rewire(iterations: int, seed: int) -> tuple[str, ...]:
 REWIRE = Recipe(
     "rewire",
     "resubstitution, then random rewiring for mapped area",
-    (*_CLEAN, *_RESUBSTITUTE, *_rewire(25, 3), *_MAP),
+    (*CLEAN, *RESUBSTITUTE, *_rewire(25, 3), *_MAP),
 )
 DEEP = Recipe(
     "deep",
     "a search over restructurings, then resubstitution and random rewiring",
-    (*_CLEAN, *_RESTRUCTURE, *_RESUBSTITUTE, *_rewire(25, 1), *_MAP),
+    (*CLEAN, *_RESTRUCTURE, *RESUBSTITUTE, *_rewire(25, 1), *_MAP),
 )
 BRIEF = Recipe(
     "brief",
     "resubstitution, then a few random rewirings, for large netlists",
-    (*_CLEAN, *_RESUBSTITUTE, *_rewire(6, 3), *_MAP),
+    (*CLEAN, *RESUBSTITUTE, *_rewire(6, 3), *_MAP),
 )
 RECIPES = (QUICK, REWIRE, DEEP, BRIEF)
 

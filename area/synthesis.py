@@ -1,38 +1,57 @@
-"""One synthesis: RTLIL to a netlist of library cells, and its area."""
+"""One synthesis: RTLIL to a netlist of library cells, and its area.
+
+Without a clock the addend is minimised by itself and the rest mapped around it. With one the whole
+unit is flattened and mapped as one piece, with every strength of the cells, and ABC buffers and
+sizes it for the clock.
+"""
 
 import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from halfbyte.area.adders import adder_techmap
+from halfbyte.area.adders import adder_options, adder_techmap
 from halfbyte.area.recipes import QUICK, Recipe
 from halfbyte.area.technology import Technology
 from halfbyte.base import run_yosys
 
 __all__ = ["MAC", "MULTIPLIER", "SynthesisResult", "synthesise_rtlil"]
 
-# What `rtl.to_rtlil` calls the modules.
+# The modules that are synthesised, and the part of a MAC that is searched by itself.
 MAC = "mac"
 ADDEND = "mac.addend"
-MULTIPLIER = "mac.addend.multiplier"
+MULTIPLIER = "multiplier"
+_WRITE = (
+    "opt_clean -purge",
+    "tee -q -o statistics.json stat -json",
+    "write_json netlist.json",
+    "write_verilog -noattr netlist.v",
+)
 
 
 @dataclass(frozen=True)
 class SynthesisResult:
-    """A netlist's area and that of its flip-flops, in um^2, and its cells."""
+    """A netlist's area and that of its flip-flops, in um^2, and how many cells it has of each."""
 
     area_um2: float
     register_um2: float
     cells: int
+    flip_flops: int
     seconds: float
 
 
 def synthesise_rtlil(
-    rtlil: str, technology: Technology, recipe: Recipe, folder: Path, top: str = MAC
+    rtlil: str,
+    technology: Technology,
+    recipe: Recipe,
+    folder: Path,
+    top: str = MAC,
+    clock_ps: float | None = None,
 ) -> SynthesisResult:
-    """Synthesise module ``top`` of ``rtlil``; script, log, statistics and ``netlist.v`` stay in
-    ``folder``.
+    """Synthesise module ``top`` of ``rtlil``; script, log, statistics, ``netlist.v`` and
+    ``netlist.json`` stay in ``folder``.
+
+    A recipe for clocks needs the clock's period.
 
     Raises ToolError if Yosys or ABC fails.
     """
@@ -40,16 +59,24 @@ def synthesise_rtlil(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "design.il").write_text(rtlil)
     (folder / "cells.lib").write_text(technology.liberty_text())
-    (folder / "adders.v").write_text(adder_techmap(technology))
-    (folder / "search.abc").write_text("\n".join(recipe.abc) + "\n")
-    (folder / "rest.abc").write_text("\n".join(QUICK.abc) + "\n")
-    run_yosys(_script(top), folder, f"Synthesis with recipe {recipe.name}")
+    (folder / "adders.v").write_text(adder_techmap(technology, recipe.adder))
+    (folder / "search.abc").write_text(recipe.script(clock_ps))
+    if recipe.clocked:
+        (folder / "strengths.lib").write_text(technology.liberty_text(clocked=True))
+        (folder / "clock.constr").write_text(_constraints(technology))
+        script = _clocked_script(top, recipe)
+    else:
+        (folder / "rest.abc").write_text(QUICK.script(None))
+        script = _script(top)
+    run_yosys(script, folder, f"Synthesis with recipe {recipe.name}")
     counts = _cell_counts(folder / "statistics.json", technology)
     areas = {cell: technology.cells[cell].area * count for cell, count in counts.items()}
+    registers = [cell for cell in counts if technology.cells[cell].flip_flop]
     return SynthesisResult(
         area_um2=round(sum(areas.values()), 4),
-        register_um2=round(areas.get(technology.flip_flop.name, 0.0), 4),
+        register_um2=round(sum(areas[cell] for cell in registers), 4),
         cells=sum(counts.values()),
+        flip_flops=sum(counts[cell] for cell in registers),
         seconds=round(time.monotonic() - start, 3),
     )
 
@@ -59,12 +86,7 @@ def _script(top: str) -> str:
     # the recipes, which grow with the number of inputs; in a MAC the rest is mapped around it.
     searched = ADDEND if top == MAC else top
     lines = [
-        "read_rtlil design.il",
-        f"hierarchy -check -top {top}",
-        "setattr -unset init w:*",
-        "proc -norom",  # or a table becomes a memory
-        "opt -full",
-        "wreduce",
+        *_read(top),
         f"flatten {searched}",
         "alumacc",
         "opt",
@@ -73,12 +95,45 @@ def _script(top: str) -> str:
         "opt -full",
         "dfflibmap -liberty cells.lib",
         f"abc -liberty cells.lib -script search.abc {searched}",
-        *([f"abc -liberty cells.lib -script rest.abc {MAC}", "flatten"] if top == MAC else []),
-        "opt_clean -purge",
-        "tee -q -o statistics.json stat -json -liberty cells.lib",
-        "write_verilog -noattr netlist.v",
+        *([f"abc -liberty cells.lib -script rest.abc {MAC}"] if top == MAC else []),
+        "flatten",  # also drops the modules that are parts of others by now
+        *_WRITE,
     ]
     return "\n".join(lines) + "\n"
+
+
+def _clocked_script(top: str, recipe: Recipe) -> str:
+    lines = [
+        *_read(top),
+        "flatten",
+        "alumacc",
+        "opt",
+        f"techmap {adder_options(recipe.adder)}",
+        "techmap",
+        "opt -full",
+        "dfflibmap -liberty cells.lib",
+        "abc -liberty strengths.lib -constr clock.constr -script search.abc",
+        *_WRITE,
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _read(top: str) -> list[str]:
+    return [
+        "read_rtlil design.il",
+        f"hierarchy -check -top {top}",
+        "setattr -unset init w:*",
+        "proc -norom",  # or a table becomes a memory
+        "opt -full",
+        "wreduce",
+    ]
+
+
+def _constraints(technology: Technology) -> str:
+    """What ABC takes for the surroundings: inputs driven by a buffer, a flip-flop as load."""
+    state = technology.flip_flop.flip_flop
+    load = technology.flip_flop.inputs[state.data] if state else 0.0
+    return f"set_driving_cell {technology.buffer.name}\nset_load {load} [all_outputs]\n"
 
 
 def _cell_counts(path: Path, technology: Technology) -> dict[str, int]:

@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from halfbyte.area.card import cell_from_card, cell_to_card
 from halfbyte.area.cells import AdderCell, Cell
 from halfbyte.area.function import truth_table
 from halfbyte.area.liberty_writer import liberty_text
@@ -24,6 +25,7 @@ __all__ = ["Technology", "from_card", "from_liberty", "load_technology", "techno
 
 CARDS = Path(__file__).parent / "technologies"
 DEFAULT = "sky130hd"
+UNITS = {"area": "um^2", "time": "ps", "capacitance": "fF", "leakage": "nW", "energy": "fJ"}
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 # The C loader where PyYAML has it: a card takes a tenth of the time.
 _SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -54,7 +56,11 @@ class Technology:
     source, licence : str
         Where the library comes from.
     cells : mapping of str to Cell
-        Areas in um^2, times in ps, capacitances in fF, leakage in nW.
+        Areas in um^2, times in ps, capacitances in fF, leakage in nW, energies in fJ.
+    voltage : float, optional
+        Of the supply, in V; without it there are no energies.
+    strengths : frozenset of str
+        Cells that only a clock needs: stronger ones of functions for which there are others.
 
     Raises
     ------
@@ -68,6 +74,8 @@ class Technology:
     source: str
     licence: str
     cells: Mapping[str, Cell]
+    voltage: float | None = None
+    strengths: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -89,9 +97,14 @@ class Technology:
                     "cells: give the whole library, with every file it consists of"
                 ) from None
 
+    @cached_property
+    def plain_cells(self) -> tuple[Cell, ...]:
+        """The cells for synthesis without a clock."""
+        return tuple(cell for cell in self.cells.values() if cell.name not in self.strengths)
+
     def _smallest(self, *functions: tuple[int, int]) -> Cell:
         """The smallest single-output gate with one of the functions; LookupError if none."""
-        found = [cell for cell in self.cells.values() if _gate_function(cell) in functions]
+        found = [cell for cell in self.plain_cells if _gate_function(cell) in functions]
         if not found:
             raise LookupError(functions)
         return min(found, key=lambda cell: (cell.area, cell.name))
@@ -119,7 +132,7 @@ class Technology:
     @cached_property
     def flip_flop(self) -> Cell:
         """The D flip-flop that takes the least area, with the inverter that a QN output needs."""
-        found = [cell for cell in self.cells.values() if cell.flip_flop]
+        found = [cell for cell in self.plain_cells if cell.flip_flop]
         if not found:
             raise LookupError("flip-flop")
 
@@ -143,7 +156,7 @@ class Technology:
         self, inputs: int, total: tuple[int, int], carry: tuple[int, int]
     ) -> AdderCell | None:
         found = []
-        for cell in self.cells.values():
+        for cell in self.plain_cells:
             if cell.flip_flop or len(cell.inputs) != inputs or len(cell.outputs) != 2:
                 continue
             by_function = {_function(cell, pin): pin for pin in cell.outputs}
@@ -166,15 +179,28 @@ class Technology:
     @cached_property
     def content_hash(self) -> str:
         """SHA-256 (hex) of everything that synthesis sees."""
-        return content_key([self.name, self.corner, self.liberty_text()])
+        return content_key(self.to_card())
 
-    def liberty_text(self) -> str:
-        """A Liberty library with the cells, for Yosys and ABC; one flip-flop, the smallest."""
-        return self._liberty_text
+    def liberty_text(self, *, clocked: bool = False) -> str:
+        """A Liberty library with the cells, for Yosys and ABC; one flip-flop, the smallest.
+
+        ``clocked`` says that there is a clock to meet: with every strength of the cells.
+        """
+        return self._clocked_liberty if clocked else self._plain_liberty
 
     @cached_property
-    def _liberty_text(self) -> str:
-        return liberty_text(self)
+    def _plain_liberty(self) -> str:
+        return self._liberty_of(self.plain_cells)
+
+    @cached_property
+    def _clocked_liberty(self) -> str:
+        return self._liberty_of(list(self.cells.values()))
+
+    def _liberty_of(self, cells: Sequence[Cell]) -> str:
+        keep = self.flip_flop.name
+        return liberty_text(
+            self.name, [cell for cell in cells if not cell.flip_flop or cell.name == keep]
+        )
 
     def to_card(self) -> dict[str, Any]:
         """The technology as plain data."""
@@ -184,8 +210,10 @@ class Technology:
             "corner": self.corner,
             "source": self.source,
             "licence": self.licence,
-            "units": {"area": "um^2", "time": "ps", "capacitance": "fF", "leakage": "nW"},
-            "cells": {name: cell.to_card() for name, cell in self.cells.items()},
+            "units": UNITS,
+            "voltage": self.voltage,
+            "strengths": sorted(self.strengths),
+            "cells": {name: cell_to_card(cell) for name, cell in self.cells.items()},
         }
 
 
@@ -217,7 +245,9 @@ def from_card(path: Path) -> Technology:
             corner=str(card["corner"]),
             source=str(card["source"]),
             licence=str(card["licence"]),
-            cells={str(name): Cell.from_card(name, cell) for name, cell in card["cells"].items()},
+            cells={str(name): cell_from_card(name, cell) for name, cell in card["cells"].items()},
+            voltage=None if card["voltage"] is None else float(card["voltage"]),
+            strengths=frozenset(map(str, card["strengths"])),
         )
     except OSError as error:
         raise UserError(f"Technology card {path} cannot be read ({error.strerror})") from error
@@ -260,4 +290,5 @@ def from_liberty(paths: Sequence[Path]) -> Technology:
         source=", ".join(path.name for path in paths),
         licence="",
         cells=library.cells,
+        voltage=library.voltage,
     )

@@ -1,69 +1,39 @@
-"""A library's delay tables, reduced to planes: what a card keeps of the timing.
-
-The reduction: for every input of a cell and every edge of the output, the slowest of the library's
-arcs (they may be given for several states of the other inputs); of its table the corner that logic
-without a clock target lives in, slews and loads up to an eighth of the table's largest; through
-delay and transition there, the least-squares planes ``intrinsic + per_slew * slew + per_load *
-load``. On the three shipped libraries the planes miss the tables there by 1.5 % of the largest
-entry in the median, by less than 10 % in 99 of 100, and by 14 % at worst.
-"""
+"""A Liberty library's tables: delays, transitions and setup times."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
-from typing import NamedTuple
+from itertools import pairwise
 
-import numpy as np
-from numpy.typing import NDArray
-
-from halfbyte.area.cells import Arc, Plane
+from halfbyte.area.cells import Arc, Edge
 from halfbyte.area.liberty import Group
+from halfbyte.area.nldm import Table, greatest
 from halfbyte.base import UserError
 
-__all__ = ["Units", "read_arcs", "rounded", "setup_time"]
+__all__ = ["DELAY_AXES", "DIRECTIONS", "TableReader", "Units", "read_arcs", "read_setup", "rounded"]
 
-CORNER = 1 / 8
-_SLEW, _LOAD = "input_net_transition", "total_output_net_capacitance"
-# Liberty's other names for the same axes.
-_SYNONYMS = {"input_transition_time": _SLEW, "related_pin_transition": _SLEW}
+_ROW, _COLUMN = "row", "column"
+# What Liberty calls the axes of delays and energies, and those of setup times.
+DELAY_AXES = {
+    "input_net_transition": _ROW,
+    "input_transition_time": _ROW,
+    "related_pin_transition": _ROW,
+    "total_output_net_capacitance": _COLUMN,
+}
+_SETUP_AXES = {"constrained_pin_transition": _ROW, "related_pin_transition": _COLUMN}
+_SENSES = {"positive_unate": "positive", "negative_unate": "negative", "non_unate": "both"}
+DIRECTIONS = ("rise", "fall")
 
 
 @dataclass(frozen=True)
 class Units:
-    """Factors from a library's units to ps, fF and nW."""
+    """Factors from a library's units to ps, fF, nW and fJ."""
 
     time: float
     load: float
     power: float
-
-
-@dataclass(frozen=True)
-class _Table:
-    """``values[slew, load]`` in ps over ``slews`` in ps and ``loads`` in fF."""
-
-    slews: NDArray[np.float64]
-    loads: NDArray[np.float64]
-    values: NDArray[np.float64]
-
-    def corner(self) -> "_Table":
-        """The part of small slews and loads: at least two of each where there are as many."""
-        slews, loads = (
-            max(2, int(np.searchsorted(axis, axis[-1] * CORNER, side="right")))
-            for axis in (self.slews, self.loads)
-        )
-        return _Table(self.slews[:slews], self.loads[:loads], self.values[:slews, :loads])
-
-    def plane(self) -> Plane:
-        """The least-squares plane; an axis with one entry gets no slope."""
-        points = np.array(list(product(self.slews, self.loads)))
-        sloped = [axis for axis in (0, 1) if np.ptp(points[:, axis]) > 0]
-        basis = np.column_stack([np.ones(len(points)), points[:, sloped]])
-        solution, *_ = np.linalg.lstsq(basis, self.values.ravel(), rcond=None)
-        slopes = dict(zip(sloped, solution[1:], strict=True))
-        return Plane(
-            *(rounded(float(v)) for v in (solution[0], slopes.get(0, 0), slopes.get(1, 0)))
-        )
+    energy: float
 
 
 def rounded(value: float) -> float:
@@ -71,7 +41,7 @@ def rounded(value: float) -> float:
     return float(f"{value:.4g}")
 
 
-def _numbers(values: str | list[str]) -> NDArray[np.float64]:
+def _numbers(values: str | list[str]) -> list[float]:
     text = " ".join(values) if isinstance(values, list) else values
     try:
         numbers = [float(word) for word in text.replace(",", " ").split()]
@@ -79,108 +49,106 @@ def _numbers(values: str | list[str]) -> NDArray[np.float64]:
         numbers = []
     if not numbers or not all(map(math.isfinite, numbers)):
         raise UserError(f"a table must hold finite numbers, not {text[:60]!r}")
-    return np.array(numbers)
+    return numbers
 
 
-def _axis(table: Group, template: Group | None, number: int) -> tuple[str, NDArray[np.float64]]:
-    """Name and entries of an axis; a missing one is empty."""
-    key = f"index_{number}"
-    default = (_SLEW, _LOAD, "")[number - 1]
-    variable = template.text(f"variable_{number}", default) if template else default
-    index = table.attributes.get(key) or (template.attributes.get(key) if template else None)
-    return _SYNONYMS.get(variable, variable), _numbers(index) if index else np.array([])
+@dataclass(frozen=True)
+class TableReader:
+    """Tables of one kind: what their axes are called, and factors to our units."""
 
+    templates: Mapping[str, Group]
+    axes: Mapping[str, str]
+    row: float
+    column: float
+    value: float
 
-def _read_table(table: Group, templates: Mapping[str, Group], units: Units) -> _Table | None:
-    """The table, or None if it has other axes than slew and load; UserError if it is malformed."""
-    values = _numbers(table.attributes.get("values", ""))
-    template = templates.get(table.arguments[0]) if table.arguments else None
-    axes = [
-        axis for axis in (_axis(table, template, number) for number in (1, 2, 3)) if len(axis[1])
-    ]
-    sizes = [len(index) for _, index in axes]
-    if math.prod(sizes) != len(values):
-        raise UserError(f"a table has {len(values)} values where its axes need {math.prod(sizes)}")
-    names = [name for name, _ in axes]
-    if len(set(names)) < len(names) or not set(names) <= {_SLEW, _LOAD}:
-        return None
-    if any(np.any(np.diff(index) <= 0) for _, index in axes):
-        raise UserError("an axis of a table does not ascend")
-    block = values.reshape(sizes)
-    if names == [_LOAD, _SLEW]:
-        block = block.T
-    entries = dict(axes)
-    slews, loads = (entries.get(name, np.zeros(1)) for name in (_SLEW, _LOAD))
-    return _Table(
-        slews * units.time,
-        loads * units.load,
-        block.reshape(len(slews), len(loads)) * units.time,
-    )
+    def read(self, table: Group) -> Table | None:
+        """The table, or None if it has other axes; raises UserError if it is malformed."""
+        values = _numbers(table.attributes.get("values", ""))
+        axes = [axis for axis in (self._axis(table, number) for number in (1, 2, 3)) if axis[1]]
+        sizes = [len(index) for _, index in axes]
+        if math.prod(sizes) != len(values):
+            raise UserError(
+                f"a table has {len(values)} values where its axes need {math.prod(sizes)}"
+            )
+        names = [name for name, _ in axes]
+        if len(set(names)) < len(names) or not set(names) <= {_ROW, _COLUMN}:
+            return None
+        if any(left >= right for _, index in axes for left, right in pairwise(index)):
+            raise UserError("an axis of a table does not ascend")
+        rows, columns = (dict(axes).get(name, [0.0]) for name in (_ROW, _COLUMN))
+        width, height = len(columns), len(rows)
+        if names == [_COLUMN, _ROW]:
+            values = [values[j * height + i] for i in range(height) for j in range(width)]
+        values = [rounded(value * self.value) for value in values]
+        return Table(
+            tuple(rounded(row * self.row) for row in rows),
+            tuple(rounded(column * self.column) for column in columns),
+            tuple(tuple(values[i * width : (i + 1) * width]) for i in range(height)),
+        )
 
+    def _axis(self, table: Group, number: int) -> tuple[str, list[float]]:
+        """Kind and entries of an axis; a missing one is empty."""
+        template = self.templates.get(table.arguments[0]) if table.arguments else None
+        key, variable = f"index_{number}", template.text(f"variable_{number}") if template else ""
+        kind = self.axes.get(variable, variable) if variable else (_ROW, _COLUMN, "")[number - 1]
+        index = table.attributes.get(key) or (template.attributes.get(key) if template else None)
+        return kind, _numbers(index) if index else []
 
-class _Edge(NamedTuple):
-    """One edge of an output, from one input."""
-
-    delays: _Table
-    transitions: _Table
-
-    @property
-    def mean(self) -> float:
-        return float(self.delays.values.mean())
-
-
-def _edges(
-    timing: Group, templates: Mapping[str, Group], units: Units
-) -> Iterator[tuple[str, _Edge]]:
-    """``("rise" or "fall", edge)`` for each edge of the output that the arc makes."""
-    tables = {group.name: group for group in timing.groups}
-    for direction in ("rise", "fall"):
+    def edge(self, tables: Mapping[str, Group], direction: str) -> Edge | None:
+        """Delay and transition of one direction of an output, if both are there."""
         groups = [tables.get(f"cell_{direction}"), tables.get(f"{direction}_transition")]
-        read = [_read_table(group, templates, units) for group in groups if group]
-        usable = [table.corner() for table in read if table]
-        if len(usable) == 2:
-            yield direction, _Edge(*usable)
+        read = [self.read(group) for group in groups if group]
+        usable = [table for table in read if table]
+        return Edge(*usable) if len(usable) == 2 else None
 
 
 def read_arcs(
     output: Group, kinds: frozenset[str], templates: Mapping[str, Group], units: Units
-) -> dict[str, Arc]:
+) -> dict[str, tuple[Arc, ...]]:
     """The arcs of an output by input: those whose ``timing_type`` is among ``kinds``.
 
-    Inputs without tables for both edges are left out. Raises UserError for a malformed table.
+    Arcs of one sense, which a library may give for several states of the other inputs, become one:
+    the slowest at each point. Inputs without tables for both edges are left out. Raises UserError
+    for a malformed table.
     """
-    slowest: dict[str, dict[str, _Edge]] = {}
+    reader = TableReader(templates, DELAY_AXES, units.time, units.load, units.time)
+    found: dict[tuple[str, str, str], list[Edge]] = defaultdict(list)
     for timing in output.all("timing"):
         if timing.text("timing_type", "combinational") not in kinds:
             continue
-        for direction, edge in _edges(timing, templates, units):
-            for source in timing.text("related_pin").split():
-                known = slowest.setdefault(source, {})
-                if direction not in known or edge.mean > known[direction].mean:
-                    known[direction] = edge
-    return {
-        source: Arc(
-            edges["rise"].delays.plane(),
-            edges["fall"].delays.plane(),
-            edges["rise"].transitions.plane(),
-            edges["fall"].transitions.plane(),
-        )
-        for source, edges in slowest.items()
-        if len(edges) == 2
-    }
+        tables = {group.name: group for group in timing.groups}
+        sense = _SENSES.get(timing.text("timing_sense"), "both")
+        for direction in DIRECTIONS:
+            edge = reader.edge(tables, direction)
+            if edge:
+                for source in timing.text("related_pin").split():
+                    found[source, sense, direction].append(edge)
+    arcs: dict[str, tuple[Arc, ...]] = {}
+    for source, sense in dict.fromkeys((source, sense) for source, sense, _ in found):
+        rise, fall = (found.get((source, sense, direction), []) for direction in DIRECTIONS)
+        if rise and fall:
+            arcs[source] = (*arcs.get(source, ()), Arc(sense, _slowest(rise), _slowest(fall)))
+    return arcs
 
 
-def setup_time(data: Group, units: Units) -> float:
-    """Setup time in ps for the fastest edges in the tables, of a rising or a falling input."""
-    return rounded(
-        units.time
-        * max(
-            (
-                float(_numbers(table.attributes.get("values", ""))[0])
-                for timing in data.all("timing")
-                if timing.text("timing_type") == "setup_rising"
-                for table in timing.groups
-            ),
-            default=0.0,
-        )
-    )
+def _slowest(edges: Sequence[Edge]) -> Edge:
+    return Edge(*(greatest(tables) for tables in zip(*edges, strict=True)))
+
+
+def read_setup(data: Group, templates: Mapping[str, Group], units: Units) -> tuple[Table, Table]:
+    """Setup times in ps of a rising and a falling data input, over its slew and the clock's.
+
+    A library that states none gets zeros. Raises UserError for a malformed table.
+    """
+    reader = TableReader(templates, _SETUP_AXES, units.time, units.time, units.time)
+    found: dict[str, list[Table]] = defaultdict(list)
+    for timing in data.all("timing"):
+        if timing.text("timing_type") == "setup_rising":
+            for group in timing.groups:
+                table = reader.read(group)
+                if table:
+                    found[group.name].append(table)
+    none = [Table.constant(0.0)]
+    rise, fall = (greatest(found.get(f"{direction}_constraint", none)) for direction in DIRECTIONS)
+    return rise, fall

@@ -8,14 +8,19 @@ import typer
 from halfbyte.base import ToolError, UserError
 from halfbyte.cli import (
     bench,
+    curve,
     derive,
     evaluate,
     explore,
     findings,
     formats,
+    gatesim,
+    operands,
     pareto,
     profile,
+    prove,
     quantize,
+    rank,
     recommend,
     rtl,
     sim,
@@ -37,7 +42,11 @@ app = typer.Typer(
 )
 app.command("formats")(formats.formats)
 app.command("synth")(synth.synth)
+app.command("curve")(curve.curve)
 app.command("sim")(sim.sim)
+app.command("prove")(prove.prove)
+app.command("gatesim")(gatesim.gatesim)
+app.command("rank")(rank.rank)
 app.command("rtl")(rtl.rtl)
 app.command("profile")(profile.profile)
 app.command("derive")(derive.derive)
@@ -47,6 +56,7 @@ app.command("recommend")(recommend.recommend)
 app.command("train-bytelm")(train_bytelm.train_bytelm)
 app.command("explore")(explore.explore)
 app.command("findings")(findings.findings)
+app.command("operands")(operands.operands)
 app.command("pareto")(pareto.pareto)
 app.command("bench")(bench.bench)
 app.add_typer(tech.app, name="tech")

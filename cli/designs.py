@@ -38,7 +38,9 @@ def resolve_architectures(
         return [Design(weight, other, arch, terms) for weight, other in pairs]
     designs = [Design(weight, other, "auto", terms) for weight, other in pairs]
     with progress("Choosing architectures") as update:
-        records = synthesise(designs, load_technology(tech), jobs=jobs, on_progress=update)
+        records = synthesise(
+            designs, load_technology(tech), prove=False, jobs=jobs, on_progress=update
+        )
     return [
         Design(weight, other, record["architecture"], terms)
         for (weight, other), record in zip(pairs, records, strict=True)

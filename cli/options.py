@@ -10,6 +10,7 @@ from halfbyte.base import UserError
 from halfbyte.formats import MAX_TERMS, Format, Overflow, bundled, load
 
 if TYPE_CHECKING:
+    from halfbyte.area.operands import Operands
     from halfbyte.area.technology import Technology
 
 __all__ = [
@@ -20,12 +21,14 @@ __all__ = [
     "Jobs",
     "Json",
     "LibertyFiles",
+    "OperandSet",
     "OverflowRule",
     "TechnologyName",
     "Terms",
     "load_formats",
     "load_optional",
     "overflow_rule",
+    "pick_operands",
     "pick_technology",
 ]
 
@@ -66,6 +69,14 @@ LibertyFiles = Annotated[
         show_default=False,
     ),
 ]
+OperandSet = Annotated[
+    str | None,
+    typer.Option(
+        "--operands",
+        help="What energies are measured on: minilm, or a file of `halfbyte operands`.",
+        show_default="minilm",
+    ),
+]
 Jobs = Annotated[
     int | None, typer.Option(min=1, help="Processes at a time; all cores if not given.")
 ]
@@ -88,6 +99,13 @@ def pick_technology(name: str, liberty: Sequence[Path] | None) -> "Technology":
     from halfbyte.area.technology import from_liberty, load_technology
 
     return from_liberty(list(liberty)) if liberty else load_technology(name)
+
+
+def pick_operands(reference: str | None) -> "Operands | None":
+    """The operand set of an option that may be missing."""
+    from halfbyte.area.operands import load_operands
+
+    return load_operands(reference) if reference else None
 
 
 def overflow_rule(name: str) -> Overflow:

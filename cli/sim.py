@@ -21,7 +21,7 @@ from halfbyte.cli.options import (
 )
 from halfbyte.cli.output import number, print_json, progress, table
 
-__all__ = ["sim"]
+__all__ = ["Cycles", "Seed", "Simulator", "Waves", "show_simulations", "sim"]
 
 Simulator = Annotated[str, typer.Option(envvar="SIM", help="verilator, or icarus if you have it.")]
 Waves = Annotated[bool, typer.Option("--waves", help="Write a waveform file.")]
@@ -31,7 +31,8 @@ Seed = Annotated[
 Cycles = Annotated[int, typer.Option(min=1, help="Random cycles with random clears.")]
 
 
-def _show(records: Sequence[Mapping[str, Any]], seconds: float) -> None:
+def show_simulations(records: Sequence[Mapping[str, Any]], seconds: float) -> None:
+    """Print the records of simulations as a table."""
     columns = [
         "format",
         "activation",
@@ -57,7 +58,8 @@ def _show(records: Sequence[Mapping[str, Any]], seconds: float) -> None:
     ]
     total = sum(record["products"] for record in records)
     caption = (
-        f"{records[0]['simulator']}: {total:,} products agree with the golden model, none differs; "
+        f"{records[0]['simulator']}, {records[0]['level']}: {total:,} products agree with the "
+        f"golden model, none differs; "
         f"{seconds:.0f} s in all, {total / seconds:,.0f} products per second"
     )
     table("Simulation", columns, rows, caption)
@@ -102,4 +104,4 @@ def sim(
             jobs=jobs or os.cpu_count() or 1,
             on_progress=update,
         )
-    print_json(records) if json else _show(records, time.monotonic() - start)
+    print_json(records) if json else show_simulations(records, time.monotonic() - start)

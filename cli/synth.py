@@ -1,10 +1,12 @@
-"""``halfbyte synth``: the synthesised area of MAC units."""
+"""``halfbyte synth``: area, delay and energy of MAC units, on cell libraries and on FPGAs."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
 
+from halfbyte.area.clocks import parse_clock
+from halfbyte.base import UserError
 from halfbyte.cli.options import (
     AccWidth,
     Activation,
@@ -13,74 +15,168 @@ from halfbyte.cli.options import (
     Jobs,
     Json,
     LibertyFiles,
+    OperandSet,
     OverflowRule,
     TechnologyName,
     Terms,
     load_formats,
     load_optional,
     overflow_rule,
+    pick_operands,
     pick_technology,
 )
-from halfbyte.cli.output import number, print_json, progress, table
+from halfbyte.cli.output import console, number, print_json, progress, table
 
-__all__ = ["show_areas", "synth"]
+__all__ = ["CLOCK_MISSED", "show_areas", "synth"]
 
+# Exit status where a clock is not met.
+CLOCK_MISSED = 2
 Every = Annotated[
-    bool, typer.Option("--every", help="Show every architecture and recipe, not only the smallest.")
+    bool, typer.Option("--every", help="Show every architecture and recipe, not only the best.")
 ]
+Clock = Annotated[
+    str | None,
+    typer.Option(
+        "--clock",
+        help="A clock to meet, such as 2ns, 500ps or 1.2GHz: the smallest MAC that meets it; "
+        "if none does, the fastest, and exit status 2.",
+        show_default=False,
+    ),
+]
+Target = Annotated[
+    str | None,
+    typer.Option("--target", help="An FPGA instead of a cell library: ice40, ecp5 or xc7."),
+]
+
+
+def _name(record: Mapping[str, Any]) -> str:
+    weight, activation = record["format"], record["activation"]
+    return weight if weight == activation else f"{weight} x {activation}"
+
+
+def _versions(record: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {version}" for name, version in record["versions"].items())
 
 
 def show_areas(records: Sequence[Mapping[str, Any]]) -> None:
     """Print synthesis records as a table."""
-    columns = ["format", "activation", "architecture", "recipe", ">acc", ">area um²", ">GE"]
-    columns += [">multiplier", ">accumulator", ">register", ">cells"]
+    first = records[0]
+    clock = first["clock_ps"]
+    # A column's title, its figure's field and digits; some make room for others.
+    figures = [("area um²", "area_um2", 1)]
+    if clock is None:
+        figures += [("GE", "area_ge", 1), ("mult.", "multiplier_um2", 1), ("cells", "cells", 0)]
+    figures.append(("delay ps", "delay_ps", 0))
+    if clock is not None:
+        figures.append(("slack", "slack_ps", 0))
+    figures += [("fJ/MAC", "energy_fj", 1), ("leak nW", "leakage_nw", 2)]
+    columns = ["format", "architecture", "recipe", ">acc", *(f">{title}" for title, *_ in figures)]
     rows = [
         [
-            record["format"],
-            record["activation"],
+            _name(record),
             record["architecture"],
             record["recipe"],
             str(record["acc_width"]),
-            number(record["area_um2"], 1),
-            number(record["area_ge"], 1),
-            number(record["multiplier_um2"], 1),
-            number(record["accumulator_um2"], 1),
-            number(record["register_um2"], 1),
-            number(record["cells"]),
+            *(number(record[field], digits) for _, field, digits in figures),
+            record["proof"]["status"] if record["proof"] else "-",
+        ]
+        for record in records
+    ]
+    constraint = "no timing constraint" if clock is None else f"clock {clock:,g} ps"
+    table(
+        f"MAC: area, delay, energy; {first['technology']}, {constraint}",
+        [*columns, "proof"],
+        rows,
+        f"{first['corner']}, {first['terms']} terms; {_versions(first)}. Delay: the least "
+        "clock period, from inputs that change with the clock or from registers, with setup, "
+        f"without wires. Energy: on operands of {first['operands']}, with the clock's pins, "
+        "without wires, clock tree, glitches and leakage. Proof: the netlist equals its RTL, and "
+        "that its specification, for all codes and states.",
+    )
+    reasons = dict.fromkeys(record["not_measured"] for record in records)
+    for reason in filter(None, reasons):
+        console.print(f"not measured: {reason}", highlight=False)
+
+
+def _show_resources(records: Sequence[Mapping[str, Any]], title: str) -> None:
+    columns = ["format", "architecture", ">acc", ">LUTs", ">carry cells", ">flip-flops"]
+    rows = [
+        [
+            _name(record),
+            record["architecture"],
+            str(record["acc_width"]),
+            number(record["luts"]),
+            number(record["carry_cells"]),
+            number(record["flip_flops"]),
         ]
         for record in records
     ]
     first = records[0]
-    versions = ", ".join(f"{name} {version}" for name, version in first["versions"].items())
-    caption = (
-        f"{first['technology']}, {first['corner']}, {first['terms']} terms, no timing constraint; "
-        f"{versions}. Multiplier alone, register cells, and the rest: the accumulator's logic."
-    )
-    table("MAC area", columns, rows, caption)
+    caption = f"{first['terms']} terms, no DSP blocks, not placed; {_versions(first)}"
+    table(f"MAC on {title}, {first['recipe']}", columns, rows, caption)
+
+
+def _check_clock(records: Sequence[Mapping[str, Any]]) -> None:
+    """Say by how much a clock is missed, and end with a status of its own."""
+    missed: dict[str, float] = {}
+    for record in records:
+        if record["wns_ps"] is not None:
+            missed.setdefault(_name(record), record["wns_ps"])
+    missed = {name: wns for name, wns in missed.items() if wns < 0}
+    for name, wns in missed.items():
+        typer.echo(
+            f"clock not met: {name} misses {records[0]['clock_ps']:,g} ps, WNS {wns:,.1f} ps; "
+            "this is the fastest that was found",
+            err=True,
+        )
+    if missed:
+        raise typer.Exit(CLOCK_MISSED)
 
 
 def synth(
     names: FormatNames = None,
     tech: TechnologyName = "sky130hd",
     liberty: LibertyFiles = None,
+    clock: Clock = None,
+    target: Target = None,
     arch: Architecture = "auto",
     activation: Activation = None,
     terms: Terms = 256,
     acc_width: AccWidth = None,
     overflow: OverflowRule = "wrap",
+    operands: OperandSet = None,
     every: Every = False,
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:
-    """Synthesise MACs and print their areas: the smallest of every architecture and recipe."""
+    """Synthesise MACs: the smallest of every architecture and recipe, with delay and energy."""
     from halfbyte.area import Design, synthesise
+    from halfbyte.area.fpga import pick_target, synthesise_fpga
 
     rule = overflow_rule(overflow)
     other = load_optional(activation)
     designs = [
         Design(fmt, other or fmt, arch, terms, acc_width, rule) for fmt in load_formats(names)
     ]
+    period = parse_clock(clock) if clock else None
+    if target:
+        if clock or liberty:
+            raise UserError("--target goes without --clock and --liberty: Yosys does not time it")
+        family = pick_target(target)
+        with progress(f"Synthesis, {family.title}") as update:
+            records = synthesise_fpga(designs, family, every=every, jobs=jobs, on_progress=update)
+        print_json(records) if json else _show_resources(records, family.title)
+        return
     technology = pick_technology(tech, liberty)
     with progress(f"Synthesis, {technology.name}") as update:
-        records = synthesise(designs, technology, every=every, jobs=jobs, on_progress=update)
+        records = synthesise(
+            designs,
+            technology,
+            clock_ps=period,
+            operands=pick_operands(operands),
+            every=every,
+            jobs=jobs,
+            on_progress=update,
+        )
     print_json(records) if json else show_areas(records)
+    _check_clock(records)

@@ -12,6 +12,7 @@ from matplotlib import style
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from halfbyte.area import is_proved
 from halfbyte.base import UserError, write_atomically
 from halfbyte.formats import Format
 from halfbyte.pareto.axes import MAC_AREA, Axis
@@ -54,10 +55,16 @@ def write_report(
     axis : Axis
         What is drawn to the right. The claims are about MAC areas, whatever is drawn.
 
-    Returns the claims and the files.
+    Returns the claims and the files. Raises UserError if a netlist has no proof.
     """
     if not area_records:
         raise UserError("A Pareto plot needs at least one format")
+    unproved = [str(record["format"]) for record in area_records if not is_proved(record)]
+    if unproved:
+        raise UserError(
+            f"Only proved netlists are plotted; not proved: {', '.join(unproved)} "
+            "(halfbyte prove FORMAT tells more)"
+        )
     areas = {record["format"]: record for record in area_records}
     accuracies = {record["format"]: record for record in accuracy_records}
     quality = measured_quality(accuracy_records)

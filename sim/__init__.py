@@ -12,8 +12,10 @@ if TYPE_CHECKING:
     from halfbyte.sim.export import export_mac
     from halfbyte.sim.runner import run_many, run_regression
     from halfbyte.sim.vectors import write_bench, write_vectors
+    from halfbyte.sim.wrapper import Netlists
 
 __all__ = [
+    "Netlists",
     "SimulationError",
     "export_mac",
     "run_many",
@@ -23,6 +25,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Netlists": "wrapper",
     "SimulationError": "errors",
     "export_mac": "export",
     "run_many": "runner",

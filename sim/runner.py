@@ -18,7 +18,7 @@ from halfbyte.sim.scenarios import Stream, expectation, streams
 from halfbyte.sim.simulation import simulate
 from halfbyte.sim.simulator import check_simulator, simulator_version
 from halfbyte.sim.variants import Variant, variants
-from halfbyte.sim.wrapper import bench_verilog, layout_of
+from halfbyte.sim.wrapper import Netlists, bench_verilog, layout_of, netlist_bench_verilog
 
 __all__ = ["DesignLike", "make_plans", "run_many", "run_regression"]
 
@@ -82,6 +82,7 @@ def run_regression(
     seed: int | None = None,
     cycles: int = CYCLES,
     processes: Processes | None = None,
+    netlists: Netlists | None = None,
 ) -> dict[str, Any]:
     """Simulate the MAC of two formats against the golden model; return the record.
 
@@ -89,6 +90,7 @@ def run_regression(
     enable port, and narrow ones that wrap and saturate. A product counts as checked when one of
     them was compared with the golden model in the cycle after it took that product. ``seconds``
     is everything: export, build (part of it in ``build_seconds``), expectations, simulation.
+    With ``netlists`` these stand in for the RTL, and nothing else changes.
 
     Raises
     ------
@@ -107,10 +109,15 @@ def run_regression(
     chosen = variants(weight, activation, terms)
     name = f"{weight.name}-{activation.name}-{architecture}-{terms}"
     title = f"{weight.name} x {activation.name}, {architecture}, {terms} terms"
+    if netlists:
+        name, title = f"{name}-netlist", f"{title}, netlist"
     layout = layout_of(weight, activation, chosen, title=title, seed=seed)
-    verilog = bench_verilog(
-        weight, activation, chosen, layout, architecture=architecture, terms=terms
-    )
+    if netlists:
+        verilog = netlist_bench_verilog(netlists, layout)
+    else:
+        verilog = bench_verilog(
+            weight, activation, chosen, layout, architecture=architecture, terms=terms
+        )
     plans = make_plans(weight, activation, chosen, layout, terms=terms, cycles=cycles)
     outcome = simulate(
         verilog, plans, name=name, simulator=simulator, waves=waves, processes=processes
@@ -121,6 +128,7 @@ def run_regression(
         "format": weight.name,
         "activation": activation.name,
         "unit": "mac",
+        "level": "netlist" if netlists else "rtl",
         "architecture": architecture,
         "terms": terms,
         "acc_width": lossless_acc_width(weight, activation, terms),
@@ -147,8 +155,11 @@ def run_many(
     cycles: int = CYCLES,
     jobs: int = 1,
     on_progress: Callable[[int, int, str], None] | None = None,
+    netlists: Sequence[Netlists] | None = None,
 ) -> list[dict[str, Any]]:
     """:func:`run_regression` of every design, ``jobs`` at a time; records in order of designs.
+
+    ``netlists``, one for each design, are simulated in place of the RTL.
 
     ``on_progress`` gets the number of finished designs, of all, and the name of the last. A
     design that differs from the golden model does not keep the others from being simulated: one
@@ -172,6 +183,7 @@ def run_many(
                     seed=seed,
                     cycles=cycles,
                     processes=processes,
+                    netlists=netlists[index] if netlists else None,
                 ): index
                 for index, design in enumerate(designs)
             }

@@ -1,13 +1,23 @@
 """The Verilog that is simulated: the MACs as they are exported, side by side in one module."""
 
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from halfbyte.formats import Format
 from halfbyte.rtl import Mac, to_verilog
 from halfbyte.sim.plan import STIMULUS_BITS, Field, Layout
 from halfbyte.sim.variants import Variant
 
-__all__ = ["TIMESCALE", "TOP", "bench_verilog", "layout_of", "top_verilog"]
+__all__ = [
+    "TIMESCALE",
+    "TOP",
+    "Netlists",
+    "bench_verilog",
+    "layout_of",
+    "netlist_bench_verilog",
+    "top_verilog",
+]
 
 TOP = "bench"
 # The clock of the test bench counts nanoseconds.
@@ -24,6 +34,22 @@ module {top} (clk, stimulus, acc);
   wire clear = stimulus[{clear}];
   wire enable = stimulus[{enable}];
 """
+
+
+@dataclass(frozen=True)
+class Netlists:
+    """What is simulated in place of the RTL.
+
+    Parameters
+    ----------
+    cells : str
+        Verilog models of the library's cells.
+    macs : tuple of str
+        The module ``mac`` of each accumulator of :func:`variants`, in their order.
+    """
+
+    cells: str
+    macs: tuple[str, ...]
 
 
 def layout_of(
@@ -56,7 +82,7 @@ def bench_verilog(
     architecture: str,
     terms: int,
 ) -> str:
-    """Verilog text of the module ``bench`` and of every MAC in it."""
+    """Verilog text of the module ``bench`` and of every MAC in it, as they are exported."""
     macs = [
         to_verilog(
             Mac(
@@ -73,6 +99,15 @@ def bench_verilog(
         for variant, field in zip(variants, layout.fields, strict=True)
     ]
     return "\n".join([TIMESCALE, *macs, top_verilog(layout)])
+
+
+def netlist_bench_verilog(netlists: Netlists, layout: Layout) -> str:
+    """Verilog text of the module ``bench`` around netlists, with the models of their cells."""
+    macs = [
+        re.sub(r"^module mac\b", f"module {field.name}", text, count=1, flags=re.MULTILINE)
+        for text, field in zip(netlists.macs, layout.fields, strict=True)
+    ]
+    return "\n".join([TIMESCALE, netlists.cells, *macs, top_verilog(layout)])
 
 
 def top_verilog(layout: Layout) -> str:

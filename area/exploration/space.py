@@ -6,7 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from halfbyte.area import clocked
+from halfbyte.area.clocks import parse_clock
 from halfbyte.area.exploration.families import Family, SupernormalGrid, ValueSets
+from halfbyte.area.operands import Operands, load_operands, shipped_operands
 from halfbyte.area.recipes import RECIPES, Recipe
 from halfbyte.area.search import Design, design_key, synthesise_named
 from halfbyte.area.technology import Technology, from_liberty, load_technology
@@ -19,12 +22,14 @@ from halfbyte.rtl import ARCHITECTURES, applicable_architectures
 
 __all__ = ["Point", "Space", "load_space", "parse_space", "space_names"]
 
+# The recipes that meet a clock.
+CLOCKED = (*clocked.FIRST, *clocked.SECOND)
 SPACES = Path(__file__).parent / "spaces"
 SAME, ALL, NONE = "same", "all", "none"
 MAX_ENTRIES = 10_000
 _KEYS = (
     "name", "title", "formats", "families", "activations", "architectures", "recipes", "terms",
-    "clocks", "technologies", "multipliers",
+    "clocks", "technologies", "multipliers", "measure",
 )  # fmt: skip
 _T = TypeVar("_T")
 
@@ -41,6 +46,10 @@ class Point:
         The only one that is tried.
     technology : Technology
         The cells.
+    clock_ps : float, optional
+        The clock to meet, for recipes that meet one.
+    operands : Operands, optional
+        What energies are measured on; without them neither energy nor delay is.
     multiplier : bool
         Whether the multiplier is also synthesised alone.
     """
@@ -48,11 +57,13 @@ class Point:
     design: Design
     recipe: Recipe
     technology: Technology
+    clock_ps: float | None = None
+    operands: Operands | None = None
     multiplier: bool = False
 
     def key(self) -> str:
         """Hash of inputs, code and tool versions; names of formats are no part of it."""
-        key = design_key(self.design, self.recipe, self.technology)
+        key = design_key(self.design, self.recipe, self.technology, self.clock_ps, self.operands)
         return f"{key}-multiplier" if self.multiplier else key
 
     @property
@@ -60,13 +71,19 @@ class Point:
         """For people."""
         weight, activation = self.design.weight.name, self.design.activation.name
         formats = weight if weight == activation else f"{weight} x {activation}"
-        parts = (formats, self.design.architecture, self.recipe.name, self.technology.name)
+        parts = [formats, self.design.architecture, self.recipe.name, self.technology.name]
+        parts += [] if self.clock_ps is None else [f"{self.clock_ps:g} ps"]
         return ", ".join(parts)
 
     def compute(self) -> dict[str, Any]:
         """The record; raises ToolError if synthesis fails."""
         return synthesise_named(
-            self.design, self.recipe, self.technology, multiplier=self.multiplier
+            self.design,
+            self.recipe,
+            self.technology,
+            self.clock_ps,
+            self.operands,
+            multiplier=self.multiplier,
         )
 
     def named(self, record: Mapping[str, Any]) -> dict[str, Any]:
@@ -96,13 +113,22 @@ class Space:
     architectures : tuple of str
         Those that do not fit a pair of formats are left out for that pair.
     recipes : tuple of Recipe
-        Each is a design of its own.
+        Each is a design of its own; those that meet a clock one for each clock.
     terms : tuple of int
         Products that the accumulator holds without loss.
+    clocks : tuple of float or None
+        Periods in ps for the recipes that meet one; None lets the others in.
     technologies : tuple of Technology
         The cells.
     multipliers : bool
         Whether records state the areas of the parts, which takes half as long again.
+    operands : Operands, optional
+        What energies are measured on; without them neither energy nor delay is.
+
+    Raises
+    ------
+    UserError
+        On construction, if clocks and recipes do not fit each other.
     """
 
     name: str
@@ -112,8 +138,21 @@ class Space:
     architectures: tuple[str, ...]
     recipes: tuple[Recipe, ...]
     terms: tuple[int, ...]
+    clocks: tuple[float | None, ...]
     technologies: tuple[Technology, ...]
     multipliers: bool = False
+    operands: Operands | None = None
+
+    def __post_init__(self) -> None:
+        periods = [clock for clock in self.clocks if clock is not None]
+        for recipe in self.recipes:
+            if recipe.clocked and not periods:
+                raise UserError(f"Recipe {recipe.name} meets a clock: give clocks, such as [2ns]")
+            if not recipe.clocked and None not in self.clocks:
+                raise UserError(f"Recipe {recipe.name} meets no clock: let {NONE} be one of clocks")
+        if periods and not any(recipe.clocked for recipe in self.recipes):
+            names = ", ".join(recipe.name for recipe in CLOCKED)
+            raise UserError(f"Clocks need recipes that meet one: {names}")
 
     def points(self) -> Iterator[Point]:
         """Every design, formats outermost, so that a part of a run is a part of the formats."""
@@ -124,9 +163,17 @@ class Space:
                 for architecture in (name for name in self.architectures if name in fitting):
                     for terms in self.terms:
                         design = Design(weight, activation, architecture, terms)
-                        for technology in self.technologies:
-                            for recipe in self.recipes:
-                                yield Point(design, recipe, technology, self.multipliers)
+                        yield from self._mapped(design)
+
+    def _mapped(self, design: Design) -> Iterator[Point]:
+        """A design in every technology, with every recipe, at every clock."""
+        for technology in self.technologies:
+            for recipe in self.recipes:
+                for clock in self.clocks:
+                    if recipe.clocked == (clock is not None):
+                        yield Point(
+                            design, recipe, technology, clock, self.operands, self.multipliers
+                        )
 
     def restricted(self, formats: Collection[Format]) -> "Space":
         """The same space with other weight formats."""
@@ -176,23 +223,31 @@ def _build(data: Mapping[Any, Any], folder: Path) -> Space:
     _check_names(formats)
     if not formats:
         raise UserError("A space needs formats or families")
-    _check_clocks(_entries(data, "clocks", [NONE]))
-    multipliers = data.get("multipliers", False)
-    if not isinstance(multipliers, bool):
-        raise UserError(f"multipliers must be true or false, not {multipliers!r:.60}")
+    # A clock is met or not: that takes a delay.
+    clocks = _axis(data, "clocks", [NONE], _clock)
+    measure = _flag(data, "measure") or clocks != (None,)
     return Space(
         name=name,
         title=_text(data, "title", name),
         formats=tuple(formats),
         activations=_axis(data, "activations", [SAME], lambda entry: _activation(entry, folder)),
         architectures=_choices(data, "architectures", list(ARCHITECTURES)),
-        recipes=_recipes(data),
+        recipes=_recipes(data, clocks),
         terms=_axis(data, "terms", [256], _terms),
         technologies=_axis(
             data, "technologies", ["sky130hd"], lambda entry: _technology(entry, folder)
         ),
-        multipliers=multipliers,
+        clocks=clocks,
+        multipliers=_flag(data, "multipliers"),
+        operands=load_operands(shipped_operands()[0]) if measure else None,
     )
+
+
+def _flag(data: Mapping[Any, Any], key: str) -> bool:
+    value = data.get(key, False)
+    if not isinstance(value, bool):
+        raise UserError(f"{key} must be true or false, not {value!r:.60}")
+    return value
 
 
 def _text(data: Mapping[Any, Any], key: str, default: str) -> str:
@@ -232,11 +287,14 @@ def _choices(data: Mapping[Any, Any], key: str, known: list[str]) -> tuple[str, 
     return tuple(dict.fromkeys(chosen))
 
 
-def _recipes(data: Mapping[Any, Any]) -> tuple[Recipe, ...]:
-    """The quick one if none is given."""
-    by_name = {recipe.name: recipe for recipe in RECIPES}
+def _recipes(data: Mapping[Any, Any], clocks: tuple[float | None, ...]) -> tuple[Recipe, ...]:
+    """The quick one if none is given; all is all that the clocks let in."""
+    by_name = {recipe.name: recipe for recipe in (*RECIPES, *CLOCKED)}
     if "recipes" not in data:
         return RECIPES[:1]
+    if data["recipes"] == ALL:
+        kinds = {clock is not None for clock in clocks}
+        return tuple(recipe for recipe in by_name.values() if recipe.clocked in kinds)
     return tuple(by_name[name] for name in _choices(data, "recipes", list(by_name)))
 
 
@@ -276,13 +334,14 @@ def _technology(entry: object, folder: Path) -> Technology:
     return from_liberty([folder / each for each in files])
 
 
-def _check_clocks(entries: list[Any]) -> None:
-    for entry in entries:
-        if entry not in (NONE, None):
-            raise UserError(
-                f"clocks: designs of a space are synthesised without a clock, so {NONE} is the "
-                f"only entry, not {entry!r:.60}"
-            )
+def _clock(entry: object) -> float | None:
+    if entry in (NONE, None):
+        return None
+    if not isinstance(entry, str):
+        raise UserError(
+            f"clocks: a clock reads like 2ns, 500ps, 1.2GHz or {NONE}, not {entry!r:.60}"
+        )
+    return parse_clock(entry)
 
 
 def _family(entry: object, what: str, folder: Path) -> Family:

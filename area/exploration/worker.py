@@ -14,8 +14,6 @@ from halfbyte.base import ToolError
 __all__ = ["OtherVersionError", "Outcome", "compute"]
 
 _POLL_SECONDS = 0.5
-# Amaranth numbers its signals with a counter that threads would share; a Dask worker has several.
-_generating = threading.Lock()
 
 
 class OtherVersionError(RuntimeError):
@@ -64,8 +62,6 @@ def _end_with(parent: int) -> None:
 
 def _outcome(key: str, point: Point) -> Outcome:
     try:
-        with _generating:
-            _ = point.design.rtlil  # kept for the synthesis that follows
         return Outcome(key, point.compute())
     except ToolError as error:
         return Outcome(key, None, str(error))

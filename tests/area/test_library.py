@@ -1,7 +1,7 @@
 import pytest
 
-from halfbyte.area.cells import Plane
 from halfbyte.area.library import read_library
+from halfbyte.area.nldm import Table
 from halfbyte.base import UserError
 
 HEADER = """
@@ -161,10 +161,13 @@ def test_leakage_adds_supplies_and_averages_states(read):
     assert only(read(library(gate("A", inside=states)))).leakage == 2.5
 
 
-def test_plane_fits_the_lower_corner_of_a_table(read):
-    cell = only(read(library(gate("A", timing=arc()))))
-    assert cell.arcs["Y"]["A"].rise == pytest.approx(Plane(10, 0.5, 2))
-    assert cell.arcs["Y"]["A"].fall_transition.at(20, 3) == pytest.approx(26)
+def test_reads_a_table_in_ps_over_ps_and_ff(read):
+    (found,) = only(read(library(gate("A", timing=arc())))).arcs["Y"]["A"]
+    assert found.sense == "both"
+    assert found.rise.delay == Table(
+        (10, 20, 800), (1, 3, 80), ((17, 21, 175), (22, 26, 180), (412, 416, 900))
+    )
+    assert found.fall.transition.at(20, 3) == 26
 
 
 def test_axes_may_come_in_either_order(read):
@@ -172,21 +175,31 @@ def test_axes_may_come_in_either_order(read):
         '(swapped) { index_1 ("0.001, 0.003"); index_2 ("0.01, 0.02"); '
         'values ("0.017, 0.022", "0.021, 0.026"); }'
     )
-    arcs = only(read(library(gate("A", timing=arc(table))))).arcs["Y"]
-    assert arcs["A"].rise == pytest.approx(Plane(10, 0.5, 2))
+    (found,) = only(read(library(gate("A", timing=arc(table))))).arcs["Y"]["A"]
+    assert found.rise.delay == Table((10, 20), (1, 3), ((17, 21), (22, 26)))
 
 
-def test_scalar_delay_has_no_slopes(read):
-    arcs = only(read(library(gate("A", timing=arc('(scalar) { values ("0.03"); }'))))).arcs["Y"]
-    assert arcs["A"].rise == pytest.approx(Plane(30, 0, 0))
+def test_scalar_delay_depends_on_nothing(read):
+    timing = arc('(scalar) { values ("0.03"); }')
+    (found,) = only(read(library(gate("A", timing=timing)))).arcs["Y"]["A"]
+    assert found.rise.delay == Table.constant(30)
 
 
-def test_slowest_of_several_arcs_counts(read):
-    slow = arc('(scalar) { values ("0.9"); }', more="when : B;")
+def test_slowest_of_several_states_counts_at_each_point(read):
+    slow = arc('(scalar) { values ("0.2"); }', more="when : B;")
     timing = arc() + slow + arc('(scalar) { values ("0.02"); }', source="B")
     arcs = only(read(library(gate("A & B", ("A", "B"), timing=timing)))).arcs["Y"]
-    assert arcs["A"].rise.intrinsic == 900
-    assert arcs["B"].fall.intrinsic == 20
+    assert arcs["A"][0].rise.delay.values == ((200, 200, 200), (200, 200, 200), (412, 416, 900))
+    assert arcs["B"][0].fall.delay == Table.constant(20)
+
+
+def test_senses_stay_apart(read):
+    timing = arc(more="timing_sense : positive_unate;") + arc(
+        '(scalar) { values ("0.02"); }', more="timing_sense : negative_unate;"
+    )
+    arcs = only(read(library(gate("A ^ B", ("A", "B"), timing=timing)))).arcs["Y"]["A"]
+    assert [each.sense for each in arcs] == ["positive", "negative"]
+    assert arcs[1].rise.delay == Table.constant(20)
 
 
 def test_other_axes_are_no_delay_over_slew_and_load(read):

@@ -7,6 +7,7 @@ import yaml
 
 from halfbyte.area import technology as technology_module
 from halfbyte.area.cells import Cell, FlipFlop
+from halfbyte.area.nldm import Table
 from halfbyte.area.technology import (
     from_card,
     from_liberty,
@@ -16,11 +17,16 @@ from halfbyte.area.technology import (
 from halfbyte.base import UserError, run_yosys
 
 NAMES = ("sky130hd", "asap7", "sg13g2")
+NO_SETUP = Table.constant(0.0)
 
 
 @pytest.fixture(params=NAMES)
 def card(request):
     return load_technology(request.param)
+
+
+def positive(table):
+    return table._replace(values=tuple(tuple(max(v, 0.01) for v in row) for row in table.values))
 
 
 def without(technology, *cells):
@@ -86,12 +92,13 @@ def test_units_are_ps_ff_and_nw(name, delay_ps, input_ff, leakage_nw):
     inverter = load_technology(name).inverter
     ((source, capacitance),) = inverter.inputs.items()
     (arcs,) = inverter.arcs.values()
+    (arc,) = arcs[source]
     assert input_ff[0] < capacitance < input_ff[1]
     assert leakage_nw[0] < inverter.leakage < leakage_nw[1]
     # Four like it as load, and the slews that they make of each other: a fan-out of four.
-    load, arc = 4 * capacitance, arcs[source]
-    rise = arc.rise.at(arc.fall_transition.at(0, load), load)
-    fall = arc.fall.at(arc.rise_transition.at(0, load), load)
+    load = 4 * capacitance
+    rise = arc.rise.delay.at(arc.fall.transition.at(0, load), load)
+    fall = arc.fall.delay.at(arc.rise.transition.at(0, load), load)
     assert delay_ps[0] < (rise + fall) / 2 < delay_ps[1]
 
 
@@ -126,17 +133,34 @@ def test_missing_part_is_named_with_the_remedy(part, message):
 
 def test_liberty_round_trip_keeps_the_technology(card, tmp_path):
     path = tmp_path / "card.lib"
-    path.write_text(card.liberty_text())
+    path.write_text(card.liberty_text(clocked=True))
     again = from_liberty([path])
     assert again.name == card.name
     assert again.flip_flop.flip_flop.tied == card.flip_flop.flip_flop.tied
-    assert (again.full_adder, again.half_adder) == (card.full_adder, card.half_adder)
     for name, cell in again.cells.items():
         assert (cell.area, cell.inputs, cell.outputs) == (
             card.cells[name].area,
             card.cells[name].inputs,
             card.cells[name].outputs,
         )
+        assert cell.arcs.keys() == card.cells[name].arcs.keys()
+        for pin, by_source in cell.arcs.items():
+            for source, arcs in by_source.items():
+                for mine, other in zip(arcs, card.cells[name].arcs[pin][source], strict=True):
+                    assert mine.sense == other.sense
+                    # ABC takes positive delays only.
+                    assert mine.rise.delay == positive(other.rise.delay), name
+                    assert mine.fall.transition == positive(other.fall.transition), name
+
+
+def test_strengths_are_for_clocks_only(card):
+    plain, clocked = card.liberty_text(), card.liberty_text(clocked=True)
+    combinational = [name for name in card.strengths if not card.cells[name].flip_flop]
+    assert combinational
+    for name in combinational:
+        assert f"cell ({name})" in clocked
+        assert f"cell ({name})" not in plain
+    assert card.nand2.name not in card.strengths
 
 
 def test_name_of_a_library_becomes_an_identifier(tmp_path):
@@ -230,7 +254,7 @@ def test_yosys_maps_onto_the_liberty_of_every_card(card, tmp_path):
 )
 def test_yosys_ties_every_kind_of_flip_flop(tmp_path, clear, preset, inverted):
     card = load_technology("sg13g2")
-    flip_flop = FlipFlop("D", "CLK", "Q", inverted, 0.0, clear, preset)
+    flip_flop = FlipFlop("D", "CLK", "Q", inverted, (NO_SETUP, NO_SETUP), clear, preset)
     pins = {"D": 1.0, "CLK": 1.0} | dict.fromkeys(flip_flop.tied, 1.0)
     outputs = {"Q": "IQN" if inverted else "IQ"}
     cell = Cell("DFF", 30.0, 1.0, pins, outputs, {"Q": {}}, flip_flop)

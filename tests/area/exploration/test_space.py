@@ -42,6 +42,29 @@ def test_designs_are_the_product_of_the_axes():
     assert {point.design.activation.name for point in points} == {"e2m1", "e2m1_sp", "int8"}
 
 
+def test_recipes_that_meet_a_clock_go_with_each_clock_and_others_with_none():
+    text = f"{MINIMAL}architectures: [sign_magnitude]\nclocks: [none, 2ns, 1GHz]\n"
+    space = parse_space(f"{text}recipes: [resub, swift_kogge_stone]\n")
+    found = [(point.recipe.name, point.clock_ps) for point in space.points()]
+    assert found == [
+        ("resub", None), ("swift_kogge_stone", 2000.0), ("swift_kogge_stone", 1000.0),
+    ]  # fmt: skip
+    assert len({point.key() for point in space.points()}) == 3
+    assert all(point.operands for point in space.points())  # whether it is met takes a delay
+    every = parse_space(f"{text}recipes: all\n")
+    assert {point.clock_ps is not None for point in every.points()} == {True, False}
+    plain = parse_space(f"{MINIMAL}recipes: all\n")
+    assert not any(recipe.clocked for recipe in plain.recipes)
+
+
+def test_measured_designs_have_keys_of_their_own():
+    plain = next(parse_space(MINIMAL).points())
+    measured = next(parse_space(f"{MINIMAL}measure: true\n").points())
+    assert plain.operands is None
+    assert measured.operands is not None
+    assert plain.key() != measured.key()
+
+
 def test_architectures_that_do_not_fit_are_left_out_by_pair():
     space = parse_space(
         "name: mine\nformats: [int4, e2m1]\narchitectures: [exponent_shift, sign_magnitude]\n"
@@ -137,9 +160,14 @@ def test_supernormal_space_holds_the_papers_formats_and_enough_designs():
         (f"{MINIMAL}recipes: [best]", "known: all, resub"),
         (f"{MINIMAL}terms: [0]", "Number of terms must be 1 to"),
         (f"{MINIMAL}terms: [many]", "Number of terms must be an integer, not 'many'"),
-        (f"{MINIMAL}clocks: [2ns]", "without a clock"),
+        (f"{MINIMAL}clocks: [2]", "a clock reads like 2ns, 500ps, 1.2GHz or none, not 2"),
+        (f"{MINIMAL}clocks: [2 feet]", "must read like 2ns, 500ps or 1.2GHz, not '2 feet'"),
+        (f"{MINIMAL}clocks: [2ns]", "Recipe resub meets no clock: let none be one of clocks"),
+        (f"{MINIMAL}clocks: [none, 2ns]", "Clocks need recipes that meet one: sized_brent_kung"),
+        (f"{MINIMAL}recipes: [swift_kogge_stone]", r"swift_kogge_stone meets a clock: give clocks"),
         (f"{MINIMAL}technologies: [sky]", "Unknown technology 'sky'; did you mean sky130hd"),
         (f"{MINIMAL}multipliers: maybe", "multipliers must be true or false"),
+        (f"{MINIMAL}measure: 1", "measure must be true or false, not 1"),
         (f"{MINIMAL}families: [supernormals]", r"families\[0\] must be one of supernormal, value"),
         (f"{MINIMAL}families: [value_sets: 3]", r"families\[0\].value_sets must be a mapping"),
         (f"{MINIMAL}families: [value_sets: {{max: 3}}]", "max of sets of 4 bits must be 7 to 64"),

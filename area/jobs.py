@@ -1,0 +1,73 @@
+"""Jobs on several processes, each looked up in the record store first."""
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from typing import Any, Protocol
+
+from halfbyte.base import RecordStore, build_dir
+
+__all__ = ["Job", "JobRunner", "Progress"]
+
+Progress = Callable[[int, int, str], None]
+
+
+class Job(Protocol):
+    """Something to be computed once: ``key`` says what the result depends on."""
+
+    @property
+    def key(self) -> str: ...
+    @property
+    def label(self) -> str: ...
+    @property
+    def cost(self) -> float: ...
+    def run(self) -> dict[str, Any]: ...
+    def is_complete(self, result: Mapping[str, Any]) -> bool: ...
+
+
+class JobRunner:
+    """Runs jobs that wait for tools, so many at a time, and keeps their results.
+
+    Parameters
+    ----------
+    store : str
+        Name of the record store under ``build/records``.
+    processes : int
+        Jobs at a time.
+    on_progress : callable, optional
+        Called with ``(done, total, label)``.
+    """
+
+    def __init__(self, store: str, processes: int, on_progress: Progress | None) -> None:
+        self.store = RecordStore(build_dir() / "records" / f"{store}.jsonl")
+        self.pool = ThreadPoolExecutor(processes)  # each thread waits for a Yosys process
+        self.on_progress = on_progress
+        self.done = self.total = 0
+
+    def run(self, jobs: Sequence[Job]) -> list[dict[str, Any]]:
+        """Results in the order of ``jobs``; the first failure is raised."""
+        self.total += len(jobs)
+        results: dict[str, dict[str, Any]] = {}
+        waiting: dict[Future[dict[str, Any]], Job] = {}
+        # The longest first, so that no core is idle while one ends last.
+        for job in sorted(jobs, key=lambda job: job.cost, reverse=True):
+            known = self.store.get(job.key)
+            if known is None or not job.is_complete(known):
+                waiting[self.pool.submit(job.run)] = job
+            else:
+                results[job.key] = known
+                self._step(job)
+        for future in as_completed(waiting):
+            job = waiting[future]
+            results[job.key] = future.result()
+            self.store.append(job.key, results[job.key])
+            self._step(job)
+        return [results[job.key] for job in jobs]
+
+    def end(self) -> None:
+        """Start nothing more, and wait for what runs."""
+        self.pool.shutdown(cancel_futures=True)
+
+    def _step(self, job: Job) -> None:
+        self.done += 1
+        if self.on_progress:
+            self.on_progress(self.done, self.total, job.label)

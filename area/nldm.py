@@ -1,0 +1,112 @@
+"""Look-up in a library's tables (NLDM, the non-linear delay model): bilinear, as timers do it."""
+
+import math
+import statistics
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+__all__ = ["Table", "greatest", "mean", "total"]
+
+_NO_AXIS = (0.0,)
+
+
+class Table(NamedTuple):
+    """``values[row][column]`` over two ascending axes.
+
+    For delays, transitions and energies ``rows`` are slews of the input in ps and ``columns`` loads
+    of the output in fF; for setup times slews of the data and of the clock. An axis of one entry is
+    none: the table does not depend on it.
+    """
+
+    rows: tuple[float, ...]
+    columns: tuple[float, ...]
+    values: tuple[tuple[float, ...], ...]
+
+    def at(self, row: float, column: float) -> float:
+        """The value at a point, interpolated; beyond the axes the outermost cells go on."""
+        i, y = _place(self.rows, row)
+        j, x = _place(self.columns, column)
+        low = self.values[i]
+        if x:
+            first = low[j] + x * (low[j + 1] - low[j])
+            if not y:
+                return first
+            high = self.values[i + 1]
+            return first + y * (high[j] + x * (high[j + 1] - high[j]) - first)
+        return low[j] + y * (self.values[i + 1][j] - low[j]) if y else low[j]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of rows and of columns."""
+        return len(self.rows), len(self.columns)
+
+    @property
+    def average(self) -> float:
+        """The mean of all entries."""
+        return sum(map(sum, self.values)) / (len(self.rows) * len(self.columns))
+
+    def scaled(self, factor: float) -> "Table":
+        """Every entry times ``factor``."""
+        return self._replace(
+            values=tuple(tuple(factor * value for value in row) for row in self.values)
+        )
+
+    @classmethod
+    def of(
+        cls,
+        rows: Sequence[float],
+        columns: Sequence[float],
+        values: Sequence[Sequence[float | str]],
+    ) -> "Table":
+        """A table from numbers or their text; raises TypeError or ValueError if they make none."""
+        table = cls(
+            tuple(map(float, rows)),
+            tuple(map(float, columns)),
+            tuple(tuple(map(float, row)) for row in values),
+        )
+        if [len(row) for row in table.values] != [len(columns)] * len(rows):
+            raise ValueError(f"A table needs {len(rows)} rows of {len(columns)} values")
+        if any(left >= right for axis in table[:2] for left, right in pairwise(axis)):
+            raise ValueError("An axis of a table must ascend")
+        return table
+
+    @classmethod
+    def constant(cls, value: float) -> "Table":
+        """A table that depends on nothing."""
+        return cls(_NO_AXIS, _NO_AXIS, ((value,),))
+
+
+def _place(axis: Sequence[float], point: float) -> tuple[int, float]:
+    """The axis cell that ``point`` belongs to, and how far into it."""
+    if len(axis) == 1:
+        return 0, 0.0
+    index = min(max(bisect_right(axis, point) - 1, 0), len(axis) - 2)
+    return index, (point - axis[index]) / (axis[index + 1] - axis[index])
+
+
+def greatest(tables: Sequence[Table]) -> Table:
+    """Entry by entry the largest, on the axes of the largest table."""
+    return _combined(tables, max)
+
+
+def mean(tables: Sequence[Table]) -> Table:
+    """Entry by entry the mean, on the axes of the largest table."""
+    return _combined(tables, statistics.fmean)
+
+
+def total(tables: Sequence[Table]) -> Table:
+    """Entry by entry the sum, on the axes of the largest table."""
+    return _combined(tables, sum)
+
+
+def _combined(tables: Sequence[Table], combine: Callable[[list[float]], float]) -> Table:
+    pattern = max(tables, key=lambda table: math.prod(table.shape))
+    if len(tables) == 1:
+        return pattern
+    values = tuple(
+        tuple(combine([table.at(row, column) for table in tables]) for column in pattern.columns)
+        for row in pattern.rows
+    )
+    return pattern._replace(values=values)

@@ -1,0 +1,109 @@
+"""``halfbyte curve``: area against clock, from relaxed to impossible, as a plot and a table."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from halfbyte.area.clocks import parse_clock
+from halfbyte.base import build_dir
+from halfbyte.cli.options import (
+    Activation,
+    Architecture,
+    Jobs,
+    Json,
+    LibertyFiles,
+    OperandSet,
+    TechnologyName,
+    Terms,
+    load_formats,
+    load_optional,
+    pick_operands,
+    pick_technology,
+)
+from halfbyte.cli.output import console, number, print_json, progress, table
+
+__all__ = ["curve"]
+
+Formats = Annotated[
+    str, typer.Option("--formats", help="Formats, separated by commas: names or .yaml files.")
+]
+Clocks = Annotated[
+    str | None,
+    typer.Option(
+        "--clocks",
+        help="Clocks, separated by commas, such as 4ns,2ns,1ns; ten to a decade if not given.",
+        show_default=False,
+    ),
+]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "--output", "-o", help="Folder to write to; build/curve if not given.", show_default=False
+    ),
+]
+
+
+def curve(
+    formats: Formats = "int4,e2m1_sp",
+    clocks: Clocks = None,
+    tech: TechnologyName = "sky130hd",
+    liberty: LibertyFiles = None,
+    arch: Architecture = "auto",
+    activation: Activation = None,
+    terms: Terms = 256,
+    operands: OperandSet = None,
+    output: Output = None,
+    jobs: Jobs = None,
+    json: Json = False,
+) -> None:
+    """Sweep the clock: area, slack and WNS of the best MAC at each, plotted."""
+    from halfbyte.area import Design
+    from halfbyte.area.curve import sweep_clocks
+    from halfbyte.pareto.curve import write_curve
+
+    chosen = load_formats([name.strip() for name in formats.split(",") if name.strip()])
+    other = load_optional(activation)
+    periods = sorted({parse_clock(each) for each in clocks.split(",")}) if clocks else None
+    designs = [Design(fmt, other or fmt, arch, terms) for fmt in chosen]
+    technology = pick_technology(tech, liberty)
+    with progress(f"Clocks, {technology.name}") as update:
+        records = sweep_clocks(
+            designs,
+            technology,
+            clocks=periods[::-1] if periods else None,
+            operands=pick_operands(operands),
+            jobs=jobs,
+            on_progress=update,
+        )
+    titles = {fmt.name: fmt.title for fmt in chosen}
+    folder = output or build_dir() / "curve"
+    written = write_curve(records, titles, folder)
+    if json:
+        print_json(records)
+        return
+    _show(records)
+    console.print(f"wrote {', '.join(path.name for path in written)} in {folder}")
+
+
+def _show(records: Sequence[Mapping[str, Any]]) -> None:
+    columns = ["format", ">clock ps", ">area um²", ">delay ps", ">slack ps", ">WNS ps", ">fJ/MAC"]
+    columns += ["architecture", "recipe"]
+    rows = [
+        [
+            record["format"],
+            number(record["clock_ps"]),
+            number(record["area_um2"], 1),
+            number(record["delay_ps"]),
+            number(record["slack_ps"]),
+            number(record["wns_ps"]),
+            number(record["energy_fj"], 1),
+            record["architecture"],
+            record["recipe"],
+        ]
+        for record in records
+    ]
+    first = records[0]
+    caption = f"{first['technology']}, {first['corner']}, {first['terms']} terms"
+    table("Area against clock", columns, rows, caption)

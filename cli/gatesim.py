@@ -1,0 +1,116 @@
+"""``halfbyte gatesim``: the cocotb regression on synthesised netlists."""
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from halfbyte.cli.options import (
+    Activation,
+    Architecture,
+    FormatNames,
+    Jobs,
+    Json,
+    LibertyFiles,
+    TechnologyName,
+    Terms,
+    load_formats,
+    load_optional,
+    pick_technology,
+)
+from halfbyte.cli.output import print_json, progress
+from halfbyte.cli.sim import Cycles, Seed, Simulator, show_simulations
+
+if TYPE_CHECKING:
+    from halfbyte.area import Design, Technology
+    from halfbyte.sim import Netlists
+
+__all__ = ["gatesim", "map_variants"]
+
+
+def map_variants(
+    design: "Design", recipe: str, technology: "Technology", jobs: int | None
+) -> "Netlists":
+    """Every accumulator of the regression as a netlist, by the recipe that was chosen."""
+    from halfbyte.area.cell_models import cell_models
+    from halfbyte.area.search import map_designs
+    from halfbyte.sim import Netlists
+    from halfbyte.sim.variants import variants
+
+    designs = [
+        replace(
+            design,
+            acc_width=variant.acc_width,
+            overflow=variant.overflow,
+            enable=variant.enable,
+        )
+        for variant in variants(design.weight, design.activation, design.terms)
+    ]
+    paths = map_designs(designs, recipe, technology, jobs=jobs)
+    texts = tuple(path.read_text() for path in paths)
+    words = {word for text in texts for word in text.split()}
+    used = technology.cells.keys() & words
+    return Netlists(cell_models(technology, used), texts)
+
+
+def gatesim(
+    names: FormatNames = None,
+    tech: TechnologyName = "sky130hd",
+    liberty: LibertyFiles = None,
+    arch: Architecture = "auto",
+    activation: Activation = None,
+    terms: Terms = 256,
+    simulator: Simulator = "verilator",
+    seed: Seed = None,
+    cycles: Cycles = 100_000,
+    jobs: Jobs = None,
+    json: Json = False,
+) -> None:
+    """Simulate netlists against the golden model; without a format, all of 4 and 5 bits.
+
+    The regression is that of `halfbyte sim`. Its accumulators are synthesised with the
+    architecture and recipe of the smallest MAC; cells do what the library's functions say.
+    """
+    from halfbyte.area import Design, synthesise
+    from halfbyte.sim import run_many
+
+    start = time.monotonic()
+    other = load_optional(activation)
+    chosen = [fmt for fmt in load_formats(names) if names or fmt.bits in (4, 5)]
+    technology = pick_technology(tech, liberty)
+    with progress(f"Synthesis, {technology.name}") as update:
+        found = synthesise(
+            [Design(fmt, other or fmt, arch, terms) for fmt in chosen],
+            technology,
+            prove=False,
+            jobs=jobs,
+            on_progress=update,
+        )
+    designs = [
+        Design(fmt, other or fmt, record["architecture"], terms)
+        for fmt, record in zip(chosen, found, strict=True)
+    ]
+    netlists = []
+    with progress(f"Netlists of the regression, {technology.name}") as update:
+        for design, record in zip(designs, found, strict=True):
+            netlists.append(map_variants(design, record["recipe"], technology, jobs))
+            update(len(netlists), len(designs), design.weight.name)
+    with progress("Simulation of netlists") as update:
+        records = run_many(
+            designs,
+            simulator=simulator,
+            seed=seed,
+            cycles=cycles,
+            jobs=jobs or os.cpu_count() or 1,
+            on_progress=update,
+            netlists=netlists,
+        )
+    records = [_named(record, each) for record, each in zip(records, found, strict=True)]
+    print_json(records) if json else show_simulations(records, time.monotonic() - start)
+
+
+def _named(record: Mapping[str, Any], synthesis: Mapping[str, Any]) -> dict[str, Any]:
+    """The simulation's record with what the netlist was made with."""
+    keys: Sequence[str] = ("technology", "corner", "recipe", "netlist")
+    return {**record, **{key: synthesis[key] for key in keys}}

@@ -1,0 +1,123 @@
+"""``halfbyte prove``: RTL equal to its specification, netlists equal to their RTL."""
+
+import time
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import Annotated, Any
+
+import typer
+
+from halfbyte.base import ToolError
+from halfbyte.cli.options import (
+    Activation,
+    Architecture,
+    FormatNames,
+    Jobs,
+    Json,
+    LibertyFiles,
+    TechnologyName,
+    Terms,
+    load_formats,
+    load_optional,
+    pick_technology,
+)
+from halfbyte.cli.output import console, number, print_json, progress, table
+
+__all__ = ["prove"]
+
+Counterexamples = Annotated[
+    bool,
+    typer.Option("--counterexamples", help="Show the inputs on which each injected fault is seen."),
+]
+
+
+def _group(record: Mapping[str, Any]) -> tuple[str, str, str]:
+    return record["format"], record["activation"], record["architecture"]
+
+
+def _count(records: Sequence[Mapping[str, Any]], unit: str, mapped: bool) -> str:
+    """``proved of all``, of one kind of proof."""
+    chosen = [
+        record["proof"]["status"] == "proved"
+        for record in records
+        if record["unit"] == unit and bool(record["recipe"]) == mapped
+    ]
+    return f"{sum(chosen)} of {len(chosen)}"
+
+
+def _show(records: Sequence[Mapping[str, Any]], technology: str, seconds: float) -> None:
+    columns = ["format", "activation", "architecture", ">multiplier = table", ">MACs = table"]
+    columns += [
+        ">netlists = RTL",
+        ">multipliers = RTL",
+        ">faults refuted",
+        ">code pairs",
+        ">SAT",
+        ">s",
+    ]
+    rows = []
+    for group, members in groupby(records, key=_group):
+        of_one = list(members)
+        faults = [fault["status"] for record in of_one for fault in record["faults"].values()]
+        rows.append(
+            [
+                *group,
+                _count(of_one, "multiplier", mapped=False),
+                _count(of_one, "mac", mapped=False),
+                _count(of_one, "mac", mapped=True),
+                _count(of_one, "multiplier", mapped=True),
+                f"{faults.count('refuted')} of {len(faults)}",
+                number(of_one[0]["proof"]["code_pairs"]),
+                number(sum(record["proof"]["queries"] for record in of_one)),
+                number(sum(record["seconds"] for record in of_one), 2),
+            ]
+        )
+    caption = (
+        f"{len(records):,} proofs, {technology}, {seconds:.0f} s in all. All pairs of codes are "
+        "simulated, the accumulator's states are left to SAT (number of queries). MACs: lossless "
+        "with and without enable and for one term, narrow ones that wrap and saturate."
+    )
+    table("Proofs", columns, rows, caption)
+
+
+def _show_counterexamples(records: Sequence[Mapping[str, Any]]) -> None:
+    for record in records:
+        where = f"{record['recipe']} netlist" if record["recipe"] else "RTL"
+        width = f", {record['acc_width']} bits" if record["acc_width"] else ""
+        head = f"{' '.join(_group(record))} {record['unit']} {where}{width}"
+        for name, fault in record["faults"].items():
+            console.print(f"{head}, {name}: {fault['counterexample']}", soft_wrap=True)
+
+
+def prove(
+    names: FormatNames = None,
+    tech: TechnologyName = "sky130hd",
+    liberty: LibertyFiles = None,
+    arch: Architecture = "auto",
+    activation: Activation = None,
+    terms: Terms = 256,
+    counterexamples: Counterexamples = False,
+    jobs: Jobs = None,
+    json: Json = False,
+) -> None:
+    """Prove RTL and netlists of every architecture, for all codes and accumulator states.
+
+    In every unit faults are injected, each of which must be refuted. Exit status 1 if a proof
+    fails or a fault is not seen.
+    """
+    from halfbyte.area import Design
+    from halfbyte.area.proof_units import failures, prove_designs
+
+    start = time.monotonic()
+    other = load_optional(activation)
+    designs = [Design(fmt, other or fmt, arch, terms) for fmt in load_formats(names)]
+    technology = pick_technology(tech, liberty)
+    with progress(f"Proofs, {technology.name}") as update:
+        records = prove_designs(designs, technology, jobs=jobs, on_progress=update)
+    seconds = time.monotonic() - start
+    print_json(records) if json else _show(records, technology.name, seconds)
+    if counterexamples and not json:
+        _show_counterexamples(records)
+    wrong = [line for record in records for line in failures(record)]
+    if wrong:
+        raise ToolError("\n".join([f"{len(wrong)} proofs failed", *wrong]))

@@ -1,0 +1,156 @@
+"""``halfbyte rank``: formats by area, delay and energy in several technologies side by side."""
+
+import json as json_module
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Annotated, Any
+
+import typer
+
+from halfbyte.base import build_dir, write_atomically
+from halfbyte.cli.options import (
+    Activation,
+    FormatNames,
+    Jobs,
+    Json,
+    OperandSet,
+    Terms,
+    load_formats,
+    load_optional,
+    pick_operands,
+)
+from halfbyte.cli.output import console, number, print_json, progress, table
+
+__all__ = ["rank"]
+
+Technologies = Annotated[
+    str | None,
+    typer.Option(
+        "--techs",
+        help="Technology cards, separated by commas; all if not given.",
+        show_default=False,
+    ),
+]
+FanOutsOfFour = Annotated[
+    float | None,
+    typer.Option(
+        "--fo4",
+        min=1,
+        help="Also rank areas at a clock of so many delays of an inverter that drives four: a unit "
+        "that means the same in every technology.",
+        show_default=False,
+    ),
+]
+Columns = Mapping[str, Sequence[Mapping[str, Any]]]
+
+
+def rank(
+    names: FormatNames = None,
+    techs: Technologies = None,
+    fo4: FanOutsOfFour = None,
+    activation: Activation = None,
+    terms: Terms = 256,
+    operands: OperandSet = None,
+    jobs: Jobs = None,
+    json: Json = False,
+) -> None:
+    """Rank formats by area, by delay at the least area, and by energy, in every technology."""
+    from halfbyte.area import Design, load_technology, synthesise, technology_names
+    from halfbyte.area.timing import inverter_delay
+
+    other = load_optional(activation)
+    designs = [Design(fmt, other or fmt, "auto", terms) for fmt in load_formats(names)]
+    chosen = [name.strip() for name in techs.split(",")] if techs else technology_names()
+    relaxed, clocked = {}, {}
+    for technology in map(load_technology, chosen):
+        with progress(f"Synthesis, {technology.name}") as update:
+            run = partial(
+                synthesise,
+                designs,
+                technology,
+                operands=pick_operands(operands),
+                jobs=jobs,
+                on_progress=update,
+            )
+            relaxed[technology.name] = run()
+            if fo4:
+                clock = round(fo4 * inverter_delay(technology), 1)
+                clocked[technology.name] = run(clock_ps=clock)
+    records = [record for of in (relaxed, clocked) for each in of.values() for record in each]
+    path = build_dir() / "rank" / "rank.json"
+    write_atomically(path, json_module.dumps(records, indent=2) + "\n")
+    if json:
+        print_json(records)
+        return
+    _show(relaxed, "no timing constraint", ("area_um2", "delay_ps", "energy_fj"))
+    if fo4:
+        _show(clocked, f"clock of {fo4:g} FO4 delays", ("area_um2", "slack_ps", "energy_fj"))
+    for line in _changes(relaxed, clocked, fo4):
+        console.print(line, highlight=False)
+    console.print(f"wrote {path}")
+
+
+def _show(columns: Columns, constraint: str, fields: Sequence[str]) -> None:
+    """A row for each format, three figures with their ranks for each technology."""
+    from halfbyte.area.ranking import CRITERIA, rank_by
+
+    titles = {"area_um2": "µm²", "delay_ps": "ps", "energy_fj": "fJ", "slack_ps": "slack ps"}
+    digits = {"area_um2": 1, "delay_ps": 0, "energy_fj": 1, "slack_ps": 0}
+    ranks = {
+        (name, field): rank_by(records, field)
+        for name, records in columns.items()
+        for field in fields
+        if field in CRITERIA
+    }
+
+    def entry(name: str, record: Mapping[str, Any], field: str) -> str:
+        place = ranks.get((name, field), {}).get(record["format"])
+        figure = number(record[field], digits[field])
+        return figure if place is None else f"{figure} ({place})"
+
+    head = ["format", *(f">{name} {titles[field]}" for name in columns for field in fields)]
+    rows = [
+        [
+            of_format[0]["format"],
+            *(
+                entry(name, record, field)
+                for name, record in zip(columns, of_format, strict=True)
+                for field in fields
+            ),
+        ]
+        for of_format in zip(*columns.values(), strict=True)
+    ]
+    first = next(iter(columns.values()))[0]
+    clocks = ", ".join(
+        f"{name} {records[0]['clock_ps']:,g} ps"
+        for name, records in columns.items()
+        if records[0]["clock_ps"] is not None
+    )
+    caption = (
+        f"{first['terms']} terms{f'; {clocks}' if clocks else ''}. In brackets: the rank, the "
+        f"least first. Energy per MAC on operands of {first['operands']}."
+    )
+    table(f"Formats by technology, {constraint}", head, rows, caption)
+
+
+def _changes(relaxed: Columns, clocked: Columns, fo4: float | None) -> list[str]:
+    """Where the order of two formats depends on technology or clock, by more than 1 %."""
+    from halfbyte.area.ranking import CRITERIA, order_changes
+
+    lines = []
+    for field, criterion in CRITERIA.items():
+        columns = dict(relaxed)
+        if field != "delay_ps":
+            columns |= {f"{name} at {fo4:g} FO4": records for name, records in clocked.items()}
+        changes = order_changes(columns, field)
+        lines.append(
+            f"order by {criterion}: the same in all, within 1 %"
+            if not changes
+            else f"order by {criterion} changes for {len(changes)} pairs:"
+        )
+        lines += [
+            f"  {change.first} before {change.second} in {', '.join(change.first_better)}; "
+            f"after it in {', '.join(change.second_better)}"
+            for change in changes
+        ]
+    return lines

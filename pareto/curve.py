@@ -1,0 +1,199 @@
+"""Drawing and writing area against clock: the staircase of each format, and its slack."""
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from textwrap import wrap
+from typing import Any
+
+from matplotlib import style
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from halfbyte.area.proof_record import is_proved
+from halfbyte.base import UserError, write_atomically
+from halfbyte.pareto.report import STYLE
+
+__all__ = ["draw_area", "draw_slack", "write_curve"]
+
+SIZE_INCHES, DPI = (9.0, 6.8), 160
+CAPTION_WIDTH = 150  # letters in a line
+# Okabe and Ito's colours, which colour-blind readers can tell apart; then again, dashed.
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9")
+_DASHES = ("-", "--", ":")
+_TICKS_NS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 1, 1.5, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50)
+_COLUMNS = (
+    *("format", "activation", "clock_ps", "area_um2", "delay_ps", "slack_ps", "wns_ps"),
+    *("energy_fj", "leakage_nw", "architecture", "recipe", "technology", "corner", "terms"),
+)
+Record = Mapping[str, Any]
+
+
+def _by_format(records: Sequence[Record]) -> list[tuple[str, list[Record]]]:
+    return [
+        (name, list(group)) for name, group in groupby(records, key=lambda each: each["format"])
+    ]
+
+
+def _line(place: int) -> dict[str, Any]:
+    return {
+        "color": _COLOURS[place % len(_COLOURS)],
+        "linestyle": _DASHES[place // len(_COLOURS) % len(_DASHES)],
+        "linewidth": 1.8,
+    }
+
+
+def draw_area(axes: Axes, records: Sequence[Record], titles: Mapping[str, str]) -> None:
+    """The least area that meets each clock, as steps; rings mark the fastest netlist found.
+
+    Parameters
+    ----------
+    axes : Axes
+        Where to draw; the clock period in ns goes to the right on a logarithmic axis.
+    records : sequence of record
+        As ``area.sweep_clocks`` gives them.
+    titles : mapping of str
+        What each format is called.
+    """
+    for place, (name, group) in enumerate(_by_format(records)):
+        points = sorted(
+            {(each["delay_ps"] / 1e3, each["area_um2"]) for each in group}, reverse=True
+        )
+        front = [points[0]]
+        for delay, area in points[1:]:
+            if delay < front[-1][0]:
+                front.append((delay, area))
+        right = max(each["clock_ps"] for each in group) / 1e3
+        delays, areas = zip(*front, strict=True)
+        axes.step(
+            (max(right, delays[0]), *delays),
+            (areas[0], *areas),
+            where="pre",
+            label=titles.get(name, name),
+            **_line(place),
+        )
+        axes.plot(delays, areas, "o", markersize=4.5, color=_line(place)["color"])
+        axes.plot(
+            delays[-1],
+            areas[-1],
+            "o",
+            markersize=11,
+            markerfacecolor="none",
+            color=_line(place)["color"],
+        )
+        axes.annotate(
+            f"{delays[-1]:.2f} ns",
+            (delays[-1], areas[-1]),
+            xytext=(9, 4),
+            textcoords="offset points",
+            fontsize=8.5,
+            color=_line(place)["color"],
+        )
+    axes.set_ylabel("MAC area, µm²")
+    axes.legend(frameon=False, loc="upper right", fontsize=10)
+    axes.margins(y=0.12)
+
+
+def draw_slack(axes: Axes, records: Sequence[Record]) -> None:
+    """Slack of the best netlist at each clock, as a part of the clock; below zero it is missed."""
+    for place, (_, group) in enumerate(_by_format(records)):
+        clocks = [each["clock_ps"] / 1e3 for each in group]
+        slacks = [100 * each["slack_ps"] / each["clock_ps"] for each in group]
+        axes.plot(clocks, slacks, marker="o", markersize=4.5, **_line(place))
+        for clock, slack, each in zip(clocks, slacks, group, strict=True):
+            if slack < 0:
+                axes.annotate(
+                    f"WNS {each['wns_ps']:,.0f} ps",
+                    (clock, slack),
+                    xytext=(7, -3),
+                    textcoords="offset points",
+                    fontsize=8,
+                    color=_line(place)["color"],
+                )
+    axes.axhline(0, color="#555555", linewidth=0.9)
+    low, high = axes.get_ylim()
+    axes.axhspan(min(low, -1), 0, color="#D55E00", alpha=0.07, linewidth=0)
+    axes.set_ylim(min(low, -1) * 1.15, high)
+    axes.set_ylabel("slack, % of the clock")
+    axes.set_xlabel("clock period, ns (less is faster)")
+
+
+def _tidy(axes: Axes, periods: Sequence[float]) -> None:
+    axes.set_xscale("log")
+    low, high = min(periods), max(periods)
+    axes.set_xlim(low / 1.12, high * 1.12)
+    ticks = [tick for tick in _TICKS_NS if low / 1.12 <= tick <= high * 1.12]
+    axes.xaxis.set_major_locator(FixedLocator(ticks))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.grid(visible=True, color="#e6e6e6", linewidth=0.6, zorder=0)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _caption(records: Sequence[Record]) -> str:
+    first = records[0]
+    versions = ", ".join(f"{tool} {version}" for tool, version in first["versions"].items())
+    return (
+        f"{first['technology']}, {first['corner']}, lossless for {first['terms']} terms. Steps: "
+        "the smallest netlist found that meets a clock; rings: the fastest found. Delay: register "
+        "to register and from inputs that change with the clock, with setup, from the library's "
+        f"tables, without wires. Netlists without a proof are left out. {versions}"
+    )
+
+
+def write_curve(records: Sequence[Record], titles: Mapping[str, str], folder: Path) -> list[Path]:
+    """Write the plot (PNG, SVG) and its data (CSV, JSON) to ``folder``; returns the files.
+
+    Parameters
+    ----------
+    records : sequence of record
+        As ``area.sweep_clocks`` gives them, by format.
+    titles : mapping of str
+        What each format is called.
+    folder : Path
+        Made if need be; files are replaced whole.
+    """
+    path = folder / f"area_clock_{records[0]['technology']}"
+    proved = [record for record in records if is_proved(record)]
+    if not proved:
+        raise UserError("No netlist of the curve is proved: there is nothing to plot")
+    written = []
+    with style.context(STYLE):
+        figure = Figure(figsize=SIZE_INCHES, dpi=DPI)
+        FigureCanvasAgg(figure)
+        upper, lower = figure.subplots(
+            2, 1, sharex=True, height_ratios=(2.3, 1), gridspec_kw={"hspace": 0.08}
+        )
+        figure.subplots_adjust(left=0.09, right=0.975, top=0.93, bottom=0.17)
+        upper.set_title(
+            f"Area against clock, {records[0]['technology']}",
+            loc="left",
+            fontsize=12,
+            fontweight="bold",
+        )
+        draw_area(upper, proved, titles)
+        draw_slack(lower, proved)
+        periods = [each[key] / 1e3 for each in proved for key in ("clock_ps", "delay_ps")]
+        for axes in (upper, lower):
+            _tidy(axes, periods)
+        caption = "\n".join(wrap(_caption(proved), CAPTION_WIDTH))
+        figure.text(0.09, 0.015, caption, fontsize=7, color="#555555", va="bottom")
+        for suffix, metadata in ((".png", {}), (".svg", {"Date": None})):
+            buffer = io.BytesIO()
+            figure.savefig(buffer, format=suffix[1:], metadata=metadata)
+            written.append(path.with_suffix(suffix))
+            write_atomically(written[-1], buffer.getvalue())
+    rows = [{column: record[column] for column in _COLUMNS} for record in records]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_atomically(path.with_suffix(".csv"), text.getvalue())
+    write_atomically(path.with_suffix(".json"), json.dumps(rows, indent=2) + "\n")
+    return [*written, path.with_suffix(".csv"), path.with_suffix(".json")]

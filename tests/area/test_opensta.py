@@ -1,0 +1,190 @@
+"""Delays and energies against OpenSTA, on the full libraries, where it is installed.
+
+OpenSTA sees a netlist that is written here, so that nets can be named. Wire loads that a library
+prescribes are taken out of its copy: there are no wires here.
+"""
+
+import gzip
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+from halfbyte.area import load_technology
+from halfbyte.area.activity import Activity
+from halfbyte.area.netlist import Netlist, read_netlist
+from halfbyte.area.power import analyse_energy
+from halfbyte.area.recipes import QUICK
+from halfbyte.area.synthesis import MAC, synthesise_rtlil
+from halfbyte.area.technology import Technology
+from halfbyte.area.timing import analyse_timing
+from halfbyte.formats import load
+from halfbyte.rtl import Mac, to_rtlil
+
+pytestmark = [
+    pytest.mark.yosys,
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        shutil.which("sta") is None,
+        reason="OpenSTA is not installed (Debian package opensta; the command `sta`)",
+    ),
+]
+
+PERIOD_PS = 100_000.0
+# Time in a library's own unit.
+PS = {"sky130hd": 1e-3, "sg13g2": 1e-3, "asap7": 1.0}
+UNITS = [
+    (technology, name, architecture)
+    for technology in PS
+    for name, architecture in (
+        ("int4", "sign_magnitude"),
+        ("e2m1_sp", "exponent_shift"),
+        ("apot4", "shift_add"),
+    )
+]
+_WIRE_LOADS = re.compile(
+    r"default_wire_load\w*\s*:[^;]*;|wire_load_selection\s*\([^)]*\)\s*\{[^}]*\}"
+)
+
+
+class Case(NamedTuple):
+    technology: Technology
+    netlist: Netlist
+    folder: Path
+    libraries: list[Path]
+
+
+@cache
+def libraries(technology: str, files: tuple[Path, ...], folder: Path) -> list[Path]:
+    """The full library without wire loads, as OpenSTA reads it."""
+    written = []
+    for path in files:
+        text = gzip.decompress(path.read_bytes()).decode()
+        written.append(folder / path.stem)
+        written[-1].write_text(_WIRE_LOADS.sub("", text))
+    return written
+
+
+@pytest.fixture(params=UNITS, ids=lambda unit: "-".join(unit[:2]))
+def case(request, full_library, library_files, tmp_path, tmp_path_factory):
+    name, fmt, architecture = request.param
+    library = full_library(name)
+    card = load_technology(name)
+    whole = replace(card, cells=library.cells, strengths=frozenset())
+    unit = load(fmt)
+    rtlil = to_rtlil(Mac(weight=unit, activation=unit, architecture=architecture))
+    synthesise_rtlil(rtlil, card, QUICK, tmp_path)
+    netlist = read_netlist(tmp_path / "netlist.json", whole.cells, MAC)
+    shared = tmp_path_factory.getbasetemp()
+    return Case(whole, netlist, tmp_path, libraries(name, tuple(library_files(name)), shared))
+
+
+def verilog(netlist):
+    """The netlist with gates g0, g1, ... and nets n2, n3, ...; ports keep their names."""
+    names = {"0": "1'b0", "1": "1'b1", netlist.clock: "clk"}
+    for port, nets in netlist.inputs.items():
+        for bit, net in enumerate(nets):
+            names[net] = f"{port}[{bit}]" if len(nets) > 1 else port
+
+    def net(number):
+        return names.get(number, f"n{number}")
+
+    def declared(direction, ports):
+        for port, nets in ports.items():
+            yield (
+                f"{direction} [{len(nets) - 1}:0] {port};"
+                if len(nets) > 1
+                else (f"{direction} {port};")
+            )
+
+    lines = [f"module mac(clk, {', '.join((*netlist.inputs, *netlist.outputs))});", "input clk;"]
+    lines += [*declared("input", netlist.inputs), *declared("output", netlist.outputs)]
+    for place, instance in enumerate((*netlist.gates, *netlist.registers)):
+        pins = ", ".join(f".{pin}({net(number)})" for pin, number in instance.pins.items())
+        lines.append(f"{instance.cell.name} g{place} ({pins});")
+    for port, nets in netlist.outputs.items():
+        lines += [f"assign {port}[{bit}] = {net(number)};" for bit, number in enumerate(nets)]
+    return "\n".join([*lines, "endmodule"]) + "\n"
+
+
+def run_sta(case, slew_ps, *commands):
+    (case.folder / "flat.v").write_text(verilog(case.netlist))
+    unit = PS[case.technology.name]
+    inputs = "[list " + " ".join(f"[get_ports {port}*]" for port in case.netlist.inputs) + "]"
+    script = [
+        *(f"read_liberty {path}" for path in case.libraries),
+        f"read_verilog {case.folder / 'flat.v'}",
+        "link_design mac",
+        f"create_clock -name clk -period {PERIOD_PS * unit} clk",
+        f"set_clock_transition {slew_ps * unit} [get_clocks clk]",
+        f"foreach port {inputs} {{ set_input_delay 0 -clock clk $port }}",
+        f"foreach port {inputs} {{ set_input_transition {slew_ps * unit} $port }}",
+        *commands,
+        "exit",
+    ]
+    path = case.folder / "check.tcl"
+    path.write_text("\n".join(script) + "\n")
+    done = subprocess.run(
+        [shutil.which("sta") or "sta", "-no_splash", "-exit", str(path)],
+        cwd=case.folder,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert "Error" not in done.stdout, done.stdout[-2000:]
+    return done.stdout
+
+
+def test_delay_is_within_three_percent(case):
+    timing = analyse_timing(case.netlist, case.technology)
+    output = run_sta(case, timing.slew_ps, "report_checks -path_delay max -digits 5")
+    slack = float(re.search(r"([-\d.]+)\s+slack", output)[1]) / PS[case.technology.name]
+    assert timing.delay_ps == pytest.approx(PERIOD_PS - slack, rel=0.03)
+
+
+RATE = 0.1
+
+
+def test_energy_is_within_ten_percent(case):
+    """At the same activity everywhere, which is what this OpenSTA can be given.
+
+    Debian's OpenSTA (2.0.17) reads no internal energies of sky130's file, and adds SG13G2's figures
+    for all states to those for each state: internal energies are compared for ASAP7, and there the
+    flip-flops', since of a gate with several inputs it adds the figures of all inputs where only
+    one of them makes the output change.
+    """
+    netlist, technology = case.netlist, case.technology
+    timing = analyse_timing(netlist, technology)
+    output = run_sta(
+        case,
+        timing.slew_ps,
+        f"set_power_activity -global -activity {RATE}",
+        "report_power -digits 8",
+    )
+    rows = {
+        line.split()[0]: [float(figure) for figure in line.split()[1:4]]
+        for line in output.splitlines()
+        if line.startswith(("Sequential", "Combinational", "Total"))
+    }
+    to_fj = PERIOD_PS * 1e-12 * 1e15
+    # What a cell drives: the nets of ports count for nothing there.
+    words = np.zeros(round(2 / RATE), np.uint64)
+    words[0] = 2**64 - 1  # two transitions in so many cycles
+    driven = [net for each in (*netlist.gates, *netlist.registers) for net in each.outputs.values()]
+    activity = Activity(dict.fromkeys(driven, words), len(words))
+    energy = analyse_energy(netlist, technology, timing, activity)
+    assert energy.switching == pytest.approx(rows["Total"][1] * to_fj, rel=0.1)
+    if technology.name == "asap7":
+        registers = replace(netlist, gates=[])
+        inside = analyse_energy(registers, technology, timing, activity)
+        pins = sum(each.cell.inputs[each.state.clock] for each in netlist.registers)
+        clock_inside = inside.clock - technology.voltage**2 * pins
+        assert inside.internal + clock_inside == pytest.approx(
+            rows["Sequential"][0] * to_fj, rel=0.1
+        )
