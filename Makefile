@@ -1,6 +1,6 @@
 # Every target sets up .venv first and is then a thin call of the `halfbyte` command.
 #
-#   make pareto                      all formats: RTL, area, accuracy, the plots [MODEL=bytelm RECIPE= BLOCK=]
+#   make pareto                      all formats: RTL, area, accuracy, the plots [MODEL=bytelm RECIPE= BLOCK= AXIS=]
 #   make synth  [FORMAT=e2m1_sp]     area, delay, energy [CLOCK=2ns TECH= LIBERTY= TERMS= ARCH= ACTIVATION=]
 #                                    or FPGA resources   [TARGET=ice40]
 #   make sim    [FORMAT=e2m1_sp]     cocotb    [ARCH= ACTIVATION= TERMS= SIM=icarus WAVES=1 SEED=]
@@ -39,7 +39,7 @@ ACCURACY = $(call option,--recipe,$(RECIPE)) $(call option,--block,$(BLOCK)) $(c
 .PHONY: pareto synth prove sim gatesim mutants rtl formats evaluate findings bench test lint clean
 
 pareto: $(VENV)/installed
-	@$(HALFBYTE) pareto $(FORMATS) $(call option,--model,$(MODEL)) $(ACCURACY) $(TECHNOLOGY) $(call option,--terms,$(TERMS)) $(OUTPUT)
+	@$(HALFBYTE) pareto $(FORMATS) $(call option,--model,$(MODEL)) $(ACCURACY) $(call option,--axis,$(AXIS)) $(TECHNOLOGY) $(call option,--terms,$(TERMS)) $(OUTPUT)
 
 synth: $(VENV)/installed
 	@$(HALFBYTE) synth $(FORMATS) $(DESIGN) $(TECHNOLOGY) $(call option,--clock,$(CLOCK)) \

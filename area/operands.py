@@ -9,6 +9,7 @@ import io
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +56,7 @@ class Operands:
         stored = (np.rint(np.clip(each, -1, 1) * _SCALE) for each in (weights, activations))
         return cls(name, *(each.astype(np.int16) for each in stored))
 
-    @property
+    @cached_property
     def content_hash(self) -> str:
         """SHA-256 (hex) of the values."""
         return content_key([self.weights.tolist(), self.activations.tolist()])

@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass, replace
 from functools import cached_property
@@ -42,10 +43,22 @@ from halfbyte.rtl import (
 )
 from halfbyte.rtl.architecture import MultiplierArchitecture
 
-__all__ = ["Design", "empty_record", "map_designs", "netlist_path", "synthesise"]
+__all__ = [
+    "Design",
+    "design_key",
+    "empty_record",
+    "map_designs",
+    "netlist_path",
+    "synthesise",
+    "synthesise_named",
+]
 
 AUTO = "auto"
+# Amaranth numbers its signals with a counter that threads share.
+_elaborating = threading.Lock()
 _VERSIONED = ("amaranth", "pyosys")
+# Reads and runs designs, or reckons with their records, but has no influence on them.
+_NO_INFLUENCE = ("halfbyte.area.exploration", "halfbyte.area.system")
 # What a record holds beside the design and the recipe; an FPGA has no area, a cell library no LUTs.
 _MEASURED = (
     *("technology", "corner", "clock_ps", "area_um2", "area_ge", "multiplier_um2"),
@@ -129,7 +142,8 @@ class Design:
 
     def rtlil(self, module: str = MAC) -> str:
         """The MAC or its multiplier as RTLIL; the architecture must be a named one."""
-        return to_rtlil(self.mac if module == MAC else self.multiplier, module)
+        with _elaborating:
+            return to_rtlil(self.mac if module == MAC else self.multiplier, module)
 
 
 @dataclass(frozen=True)
@@ -150,7 +164,7 @@ class _Job:
         return content_key(
             {
                 "formats": [
-                    [fmt.name, fmt.bits, str(fmt.quantum), fmt.integers]
+                    [fmt.bits, fmt.integers, fmt.nan_codes]
                     for fmt in (design.weight, design.activation)
                 ],
                 "architecture": design.architecture,
@@ -163,7 +177,7 @@ class _Job:
                 "module": self.module,
                 "clock_ps": self.clock_ps,
                 "operands": self.operands and self.operands.content_hash,
-                "code": source_fingerprint("halfbyte.rtl", "halfbyte.area"),
+                "code": source_fingerprint("halfbyte.rtl", "halfbyte.area", without=_NO_INFLUENCE),
                 "versions": versions_of(*_VERSIONED),
             }
         )
@@ -182,15 +196,7 @@ class _Job:
         """Synthesise in a temporary folder; if this fails it is kept under ``build/failed``."""
         folder = Path(tempfile.mkdtemp(prefix="halfbyte-synth-"))
         try:
-            result = synthesise_rtlil(
-                self.design.rtlil(self.module),
-                self.technology,
-                self.recipe,
-                folder,
-                self.module,
-                self.clock_ps,
-            )
-            measured = self._measure(folder / "netlist.json")
+            result = self.measure(folder)
         except BaseException:
             (build_dir() / "failed").mkdir(parents=True, exist_ok=True)
             shutil.move(folder, build_dir() / "failed" / folder.name)
@@ -199,7 +205,19 @@ class _Job:
         netlist.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(folder / "netlist.v", netlist)
         shutil.rmtree(folder)
-        return {**asdict(result), **measured, "netlist": netlist.name}
+        return {**result, "netlist": netlist.name}
+
+    def measure(self, folder: Path) -> dict[str, Any]:
+        """The figures of the netlist, which is left in ``folder``."""
+        result = synthesise_rtlil(
+            self.design.rtlil(self.module),
+            self.technology,
+            self.recipe,
+            folder,
+            self.module,
+            self.clock_ps,
+        )
+        return {**asdict(result), **self._measure(folder / "netlist.json"), "netlist": None}
 
     def of_multiplier(self) -> "_Job":
         """The same for the multiplier alone."""
@@ -228,16 +246,18 @@ class _Job:
     def record(
         self,
         whole: Mapping[str, Any],
-        multiplier: Mapping[str, Any],
+        multiplier: Mapping[str, Any] | None,
         proof: Mapping[str, Any] | None,
     ) -> dict[str, Any]:
         """The result record (``design.md``) from the figures of the MAC and its multiplier.
 
         The accumulator's area is what multiplier and registers leave of the whole: adder, clear
         and sign logic. Synthesis optimises across the border, so the parts are no exact sum.
+        Both are null if the multiplier was not synthesised alone.
         """
         design, technology = self.design, self.technology
         area, register = whole["area_um2"], whole["register_um2"]
+        product = multiplier["area_um2"] if multiplier else None
         return {
             **empty_record(design),
             "recipe": self.recipe.name,
@@ -246,8 +266,8 @@ class _Job:
             "clock_ps": self.clock_ps,
             "area_um2": area,
             "area_ge": round(area / technology.nand2_area, 2),
-            "multiplier_um2": multiplier["area_um2"],
-            "accumulator_um2": round(area - multiplier["area_um2"] - register, 4),
+            "multiplier_um2": product,
+            "accumulator_um2": None if product is None else round(area - product - register, 4),
             "register_um2": register,
             "cells": whole["cells"],
             "flip_flops": whole["flip_flops"],
@@ -255,7 +275,7 @@ class _Job:
             "operands": self.operands.name if self.operands else None,
             "proof": proof,
             "netlist": whole["netlist"],
-            "multiplier_netlist": multiplier["netlist"],
+            "multiplier_netlist": multiplier["netlist"] if multiplier else None,
             "versions": {
                 **versions_of("halfbyte", *_VERSIONED),
                 "card": technology.content_hash[:12],
@@ -406,6 +426,39 @@ def synthesise(
             chosen, multipliers, proofs if prove else [None] * len(chosen), strict=True
         )
     ]
+
+
+def design_key(
+    design: Design,
+    recipe: Recipe,
+    technology: Technology,
+    clock_ps: float | None = None,
+    operands: Operands | None = None,
+) -> str:
+    """What the record of a design in a named architecture depends on, as a hash."""
+    return _Job(design, recipe, technology, clock_ps=clock_ps, operands=operands).key
+
+
+def synthesise_named(
+    design: Design,
+    recipe: Recipe,
+    technology: Technology,
+    clock_ps: float | None = None,
+    operands: Operands | None = None,
+    *,
+    multiplier: bool = False,
+) -> dict[str, Any]:
+    """The record of one design in a named architecture, computed here and now, without the store.
+
+    Delay and energies are null without ``operands``; the figures of its parts are null unless
+    ``multiplier`` asks for its multiplier alone, which takes half as long again. Nothing is proved,
+    and no netlist is kept. Raises ToolError if Yosys or ABC fails.
+    """
+    job = _Job(design, recipe, technology, clock_ps=clock_ps, operands=operands)
+    with tempfile.TemporaryDirectory(prefix="halfbyte-synth-") as temporary:
+        whole = {**dict.fromkeys(_MEASURED), **job.measure(Path(temporary))}
+        part = job.of_multiplier().measure(Path(temporary)) if multiplier else None
+    return job.record(whole, part, None)
 
 
 def _label(job: _Job) -> tuple[str, str]:

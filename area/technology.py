@@ -186,7 +186,17 @@ class Technology:
 
         ``clocked`` says that there is a clock to meet: with every strength of the cells.
         """
-        cells = list(self.cells.values()) if clocked else self.plain_cells
+        return self._clocked_liberty if clocked else self._plain_liberty
+
+    @cached_property
+    def _plain_liberty(self) -> str:
+        return self._liberty_of(self.plain_cells)
+
+    @cached_property
+    def _clocked_liberty(self) -> str:
+        return self._liberty_of(list(self.cells.values()))
+
+    def _liberty_of(self, cells: Sequence[Cell]) -> str:
         keep = self.flip_flop.name
         return liberty_text(
             self.name, [cell for cell in cells if not cell.flip_flop or cell.name == keep]

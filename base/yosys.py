@@ -1,19 +1,115 @@
-"""Yosys in a process of its own: an error in Yosys ends the process that runs it."""
+"""Yosys in processes of its own: an error in Yosys ends the process that runs it.
 
+A server process loads Yosys once and forks for every run: a run starts at once, from the same
+state, and takes nothing with it if it fails. Servers are kept for the next run, one for each run
+that goes on at the same time, and end with the process that started them, even if it is killed.
+"""
+
+import atexit
+import contextlib
+import json
 import os
+import select
+import shutil
+import signal
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 from halfbyte.base.errors import ToolError
 
 __all__ = ["run_yosys"]
 
-_PROGRAM = """\
+# Says where its temporary folder is; then reads a folder a line and answers each with a line, the
+# exit status of the run in it. It has a single thread, or forking would not be safe. Yosys keeps
+# libraries that it has read under $TMPDIR, by path, for good: every run has one of its own. What C
+# has buffered is written before a run ends; os._exit, which spares it the end of Python, would drop
+# it.
+_SERVER = """\
+import ctypes, json, os, shutil, sys, tempfile
 from pyosys import libyosys
-libyosys.run_pass("script script.ys", libyosys.Design())
+with tempfile.TemporaryDirectory(prefix="halfbyte-yosys-", ignore_cleanup_errors=True) as temporary:
+    print(temporary, flush=True)
+    for line in sys.stdin:
+        own = tempfile.mkdtemp(dir=temporary)
+        child = os.fork()
+        if child == 0:
+            os.environ["TMPDIR"] = own
+            os.chdir(json.loads(line))
+            log = os.open("log.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+            os.dup2(log, 1)
+            os.dup2(log, 2)
+            libyosys.run_pass("script script.ys", libyosys.Design())
+            ctypes.CDLL(None).fflush(None)
+            os._exit(0)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        shutil.rmtree(own, ignore_errors=True)
+        print(status, flush=True)
 """
+
+
+class _Server:
+    """A process that waits for runs; raises ChildProcessError if there is no Yosys to load."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", _SERVER],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # so that it can be killed together with its run
+        )
+        if self._process.stdin is None or self._process.stdout is None:
+            raise AssertionError("A process that was given pipes has them")
+        self._requests, self._answers = self._process.stdin, self._process.stdout
+        self._temporary = Path(os.fsdecode(self._answer()))
+
+    def run(self, folder: Path, timeout: float) -> int:
+        """Exit status of a run, negative for a signal.
+
+        Raises TimeoutError, or ChildProcessError if the server itself was ended.
+        """
+        try:
+            self._requests.write(json.dumps(str(folder.resolve())).encode() + b"\n")
+            self._requests.flush()
+        except BrokenPipeError:
+            raise ChildProcessError("Yosys was ended") from None
+        if not select.select([self._answers], [], [], timeout)[0]:
+            raise TimeoutError
+        return int(self._answer())
+
+    def _answer(self) -> bytes:
+        answer = self._answers.readline().rstrip(b"\n")
+        if not answer:
+            self.kill()
+            raise ChildProcessError("Yosys was ended, or cannot be loaded")
+        return answer
+
+    def close(self) -> None:
+        """Let it end by itself; it removes its temporary folder."""
+        self._requests.close()
+        self._process.wait()
+        self._answers.close()
+
+    def kill(self) -> None:
+        """End it with all that it runs."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self.close()
+        shutil.rmtree(self._temporary, ignore_errors=True)
+
+
+_idle: list[_Server] = []
+
+
+@atexit.register
+def _close_all() -> None:
+    while _idle:
+        _idle.pop().close()
+
+
+# A fork of this process shares its pipes to the servers, but must not use them.
+os.register_at_fork(after_in_child=_idle.clear)
 
 
 def run_yosys(script: str, folder: Path, what: str, timeout: float = 600) -> None:
@@ -24,24 +120,27 @@ def run_yosys(script: str, folder: Path, what: str, timeout: float = 600) -> Non
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "script.ys").write_text(script)
-    command = [sys.executable, "-c", _PROGRAM]
-    # Yosys keeps libraries that it has read under the temporary folder, by path, for good: one of
-    # its own keeps runs apart and goes with them.
-    with (
-        tempfile.TemporaryDirectory(prefix="halfbyte-yosys-") as temporary,
-        (folder / "log.txt").open("wb") as log,
-    ):
-        try:
-            done = subprocess.run(
-                command,
-                cwd=folder,
-                env={**os.environ, "TMPDIR": str(Path(temporary).resolve())},
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                timeout=timeout,
-            )
-        except subprocess.TimeoutExpired:
-            raise ToolError(f"{what}: Yosys took more than {timeout:.0f} s", ["yosys"]) from None
-    if done.returncode != 0:
+    command = ["yosys", "script.ys", f"(in {folder})"]
+    try:
+        status = _run(folder, timeout)
+    except TimeoutError:
+        raise ToolError(f"{what}: Yosys took more than {timeout:.0f} s", command) from None
+    except ChildProcessError as error:
+        raise ToolError(f"{what}: {error}", command) from None
+    if status != 0:
         output = (folder / "log.txt").read_text(errors="replace")
-        raise ToolError(f"{what}: Yosys failed", ["yosys", "script.ys", f"(in {folder})"], output)
+        raise ToolError(f"{what}: Yosys failed", command, output)
+
+
+def _run(folder: Path, timeout: float) -> int:
+    try:
+        server = _idle.pop()  # another thread may be faster
+    except IndexError:
+        server = _Server()
+    try:
+        status = server.run(folder, timeout)
+    except BaseException:
+        server.kill()
+        raise
+    _idle.append(server)
+    return status

@@ -11,6 +11,7 @@ from halfbyte.cli import (
     curve,
     derive,
     evaluate,
+    explore,
     findings,
     formats,
     gatesim,
@@ -55,6 +56,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("quantize")(quantize.quantize)
 app.command("recommend")(recommend.recommend)
 app.command("train-bytelm")(train_bytelm.train_bytelm)
+app.command("explore")(explore.explore)
 app.command("findings")(findings.findings)
 app.command("operands")(operands.operands)
 app.command("pareto")(pareto.pareto)

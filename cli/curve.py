@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
+from halfbyte.area.clocks import parse_clock
 from halfbyte.base import build_dir
-from halfbyte.cli.clocks import parse_clock
 from halfbyte.cli.options import (
     Activation,
     Architecture,

@@ -1,7 +1,7 @@
 """``halfbyte pareto``: the main job, from formats to the accuracy-versus-area plots."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -28,6 +28,10 @@ from halfbyte.cli.output import console, print_json, progress, table
 from halfbyte.cli.synth import show_areas
 from halfbyte.formats import load
 
+if TYPE_CHECKING:
+    from halfbyte.accuracy.recipes import Recipe
+    from halfbyte.area.system import ArrayModel, ChipModel
+
 __all__ = ["pareto"]
 
 Output = Annotated[
@@ -38,6 +42,34 @@ Output = Annotated[
 ]
 Model = Annotated[
     str, typer.Option("--model", help="As for `halfbyte evaluate`: whose accuracy is plotted.")
+]
+AxisName = Annotated[
+    str,
+    typer.Option(
+        "--axis",
+        help="What is drawn to the right: mac_area, array_area (per MAC, bottom up), chip_overhead "
+        "(by shares), energy or delay.",
+    ),
+]
+MacShare = Annotated[
+    float | None,
+    typer.Option(
+        help="Share of MACs in the area of the chip, for --axis chip_overhead; the paper's 0.1 if "
+        "not given.",
+        show_default=False,
+    ),
+]
+MemoryShare = Annotated[
+    float | None,
+    typer.Option(help="Share of memory; the paper's 0.6 if not given.", show_default=False),
+]
+Array = Annotated[
+    Path | None,
+    typer.Option(
+        help="A .yaml file with the array and the layer of --axis array_area; 64 x 64 MACs for a "
+        "layer of 4096 x 4096 in the recipe's blocks if not given.",
+        show_default=False,
+    ),
 ]
 # Beside the shipped formats: SF4 with a smaller table, since the table's width sets its area.
 EXTRA = ("sf4@6",)
@@ -53,6 +85,10 @@ def pareto(
     tech: TechnologyName = "sky130hd",
     liberty: LibertyFiles = None,
     terms: Terms = 256,
+    axis: AxisName = "mac_area",
+    mac_share: MacShare = None,
+    memory_share: MemoryShare = None,
+    array: Array = None,
     output: Output = None,
     jobs: Jobs = None,
     json: Json = False,
@@ -60,21 +96,26 @@ def pareto(
     """All formats to RTL, area, and accuracy on real weights; then the plots and the tables."""
     from halfbyte.accuracy import evaluate, find_model
     from halfbyte.area import Design, synthesise
-    from halfbyte.pareto import write_report
+    from halfbyte.area.system import load_array
+    from halfbyte.pareto import check_axis, make_axis, write_report
 
+    check_axis(axis)
+    chip = _chip(mac_share, memory_share)
     chosen = load_formats(names)
     if not names:
         chosen += [load(reference) for reference in EXTRA]
     technology = pick_technology(tech, liberty)
     reference, quantiser = find_model(model, text=text, context=context), pick_recipe(recipe, block)
+    system = load_array(array) if array else _array_of(quantiser)
     designs = [Design(fmt, fmt, "auto", terms) for fmt in chosen]
     with progress(f"Area, {technology.name}") as update:
         areas = synthesise(designs, technology, jobs=jobs, on_progress=update)
+    cost = make_axis(axis, chosen, areas, technology=technology, chip=chip, array=system)
     with progress(f"Accuracy, {reference.name}") as update:
         evaluations = evaluate(reference, chosen, quantiser, on_progress=update)
     accuracies = [each.record for each in evaluations]
     folder = output or build_dir() / "pareto"
-    claims, written = write_report(chosen, areas, accuracies, folder)
+    claims, written = write_report(chosen, areas, accuracies, folder, cost)
     if json:
         print_json([*areas, *accuracies])
         return
@@ -85,3 +126,23 @@ def pareto(
         rows = [[claim.question, claim.paper, claim.ours, claim.verdict] for claim in claims]
         table("The paper's claims", columns, rows, "paper: Dotzel et al., 2024; why: claims.md")
     console.print(f"wrote {', '.join(path.name for path in written)} in {folder}")
+
+
+def _array_of(recipe: "Recipe") -> "ArrayModel":
+    """The array by default, with the blocks and scales of the recipe's weights."""
+    from halfbyte.area.system import ArrayModel
+
+    if recipe.weights is None or recipe.weights.block is None:
+        return ArrayModel(block=None)
+    return ArrayModel(block=recipe.weights.block, scale_bits=recipe.weights.scale_format.bits)
+
+
+def _chip(mac_share: float | None, memory_share: float | None) -> "ChipModel":
+    from halfbyte.area.system import ChipModel
+    from halfbyte.pareto.paper import paper_chip
+
+    paper = paper_chip()
+    return ChipModel(
+        paper.mac_share if mac_share is None else mac_share,
+        paper.memory_share if memory_share is None else memory_share,
+    )

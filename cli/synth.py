@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
+from halfbyte.area.clocks import parse_clock
 from halfbyte.base import UserError
-from halfbyte.cli.clocks import parse_clock
 from halfbyte.cli.options import (
     AccWidth,
     Activation,

@@ -13,7 +13,7 @@ from halfbyte.formats.errors import FormatError
 from halfbyte.formats.model import MAX_BITS, MIN_BITS, Format, Ties, check_name
 from halfbyte.formats.quantile import quantile_levels, round_to_grid
 
-__all__ = ["DEFAULT_LUT_BITS", "parse_file", "parse_text"]
+__all__ = ["DEFAULT_LUT_BITS", "exact_number", "parse_file", "parse_text"]
 
 MAX_FILE_BYTES = 64 * 1024
 DEFAULT_LUT_BITS = 8
@@ -45,7 +45,7 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep=deep)
 
 
-def _number(key: str, value: object) -> Fraction:
+def exact_number(key: str, value: object) -> Fraction:
     """An exact number: an integer, a decimal as written, or text like ``1/10``."""
     text = str(value).strip()
     if not isinstance(value, bool) and isinstance(value, int | float | str):
@@ -59,7 +59,7 @@ def _number(key: str, value: object) -> Fraction:
 def _numbers(key: str, value: object) -> list[Fraction]:
     if not isinstance(value, list):
         raise FormatError(f"{key} must be a list of numbers, not {value!r:.60}")
-    return [_number(f"{key}[{index}]", entry) for index, entry in enumerate(value)]
+    return [exact_number(f"{key}[{index}]", entry) for index, entry in enumerate(value)]
 
 
 def _integer(
@@ -91,7 +91,7 @@ def _integer_family(data: Mapping[str, Any]) -> list[Fraction]:
 def _with_optional_supernormal(data: Mapping[str, Any], values: list[Fraction]) -> list[Fraction]:
     if "supernormal" not in data:
         return values
-    return families.with_supernormal(values, _number("supernormal", data["supernormal"]))
+    return families.with_supernormal(values, exact_number("supernormal", data["supernormal"]))
 
 
 def _minifloat_family(data: Mapping[str, Any]) -> list[Fraction]:
@@ -116,7 +116,7 @@ def _apot_family(data: Mapping[str, Any]) -> list[Fraction]:
 
 def _quantile_family(data: Mapping[str, Any]) -> list[Fraction]:
     bits = _integer(data, "bits", MIN_BITS, MAX_BITS, default=4)
-    nu = float(_number("nu", data["nu"])) if "nu" in data else None
+    nu = float(exact_number("nu", data["nu"])) if "nu" in data else None
     levels = quantile_levels(_text(data, "distribution", ""), bits, nu)
     return round_to_grid(levels, data.get("lut_bits", DEFAULT_LUT_BITS))
 

@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from halfbyte.pareto.axes import MAC_AREA, Axis
 from halfbyte.pareto.frontier import Point, dominator, frontier
-from halfbyte.pareto.paper import PAPER_TERMS, SystemModel, published, w4a4_accuracy
+from halfbyte.pareto.paper import PAPER_TERMS, paper_chip, published, w4a4_accuracy
 from halfbyte.pareto.quality import Quality
 
 __all__ = ["PAPER_FRONTIER", "Claim", "claims", "points_of"]
@@ -33,7 +34,7 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class _Axis:
+class _Quality:
     """A quality with the points that have it."""
 
     name: str
@@ -41,12 +42,15 @@ class _Axis:
     certainty: str = ""
 
 
-def points_of(areas: Records, qualities: Mapping[str, float | None]) -> list[Point]:
-    """Points of the formats that have both an area and a quality."""
+def points_of(
+    areas: Records, qualities: Mapping[str, float | None], axis: Axis = MAC_AREA
+) -> list[Point]:
+    """Points of the formats that have both a cost and a quality."""
+    costs = {name: axis.cost(areas[name]) for name in qualities if name in areas}
     return [
-        Point(name, areas[name]["area_um2"], quality)
+        Point(name, cost, quality)
         for name, quality in qualities.items()
-        if name in areas and quality is not None
+        if (cost := costs.get(name)) is not None and quality is not None
     ]
 
 
@@ -75,22 +79,22 @@ def _is_sf4(name: str) -> bool:
     return name == "sf4" or name.startswith("sf4_lut")
 
 
-def _axes(areas: Records, quality: Quality | None) -> list[_Axis]:
+def _axes(areas: Records, quality: Quality | None) -> list[_Quality]:
     """Both qualities, for the paper's formats and SF4 with other tables."""
     shown = [name for name in areas if name in published()["w4a4_delta_percent"]["plain"]]
     paper = w4a4_accuracy(shown)
     models = ", ".join(paper.models)
-    axes = [_Axis(f"published W4A4 accuracy ({models})", points_of(areas, paper.by_format))]
+    axes = [_Quality(f"published W4A4 accuracy ({models})", points_of(areas, paper.by_format))]
     if quality:
         measured = {
             name: value for name, value in quality.values.items() if name in shown or _is_sf4(name)
         }
         certainty = f"a 95 % interval reaches at most {quality.widest:.2g} to either side"
-        axes.append(_Axis(quality.title, points_of(areas, measured), certainty))
+        axes.append(_Quality(quality.title, points_of(areas, measured), certainty))
     return axes
 
 
-def _frontier_claim(areas: Records, axis: _Axis) -> Claim:
+def _frontier_claim(areas: Records, axis: _Quality) -> Claim:
     names = _names(frontier(axis.points))
     expected = [name for name in PAPER_FRONTIER if name in _names(axis.points)]
     missing = [name for name in expected if name not in names]
@@ -161,7 +165,7 @@ def _supernormal_cost(areas: Records, name: str, title: str) -> Claim:
 
 
 def _cost(ratio: float) -> str:
-    chip = SystemModel.of_paper().overhead_percent(ratio)
+    chip = paper_chip().overhead_percent(ratio)
     return f"{_percent(ratio):+.1f} % of the MAC, {chip:+.1f} % of the chip"
 
 
@@ -202,10 +206,10 @@ def _shares(parts: Mapping[str, tuple[float, float]], whole: float) -> str:
     )
 
 
-def _table_format(areas: Records, axes: Sequence[_Axis], name: str) -> Claim:
+def _table_format(areas: Records, axes: Sequence[_Quality], name: str) -> Claim:
     record = areas[name]
     ratio = record["area_um2"] / areas["int4"]["area_um2"]
-    chip = SystemModel.of_paper().overhead_percent(ratio)
+    chip = paper_chip().overhead_percent(ratio)
     standings = [
         f"{axis.name}: {_standing(name, axis.points)}"
         for axis in axes

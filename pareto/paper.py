@@ -9,7 +9,9 @@ from typing import Any
 
 import yaml
 
-__all__ = ["PAPER_TERMS", "PublishedAccuracy", "SystemModel", "published", "w4a4_accuracy"]
+from halfbyte.area.system import ChipModel
+
+__all__ = ["PAPER_TERMS", "PublishedAccuracy", "paper_chip", "published", "w4a4_accuracy"]
 
 # Products that every accumulator of the paper's Table 10 sums without loss.
 PAPER_TERMS = 256
@@ -56,19 +58,7 @@ def w4a4_accuracy(formats: Collection[str], recipe: str = "plain") -> PublishedA
     )
 
 
-@dataclass(frozen=True)
-class SystemModel:
-    """The paper's estimate of a chip: shares of its area for MAC units and for memory."""
-
-    mac_share: float
-    memory_share: float
-
-    @classmethod
-    def of_paper(cls) -> "SystemModel":
-        """The shares that the paper states."""
-        model = published()["system_model"]
-        return cls(model["mac_share"], model["memory_share"])
-
-    def overhead_percent(self, mac_ratio: float, bits: int = 4) -> float:
-        """Chip area over the baseline's in %, for a MAC ``mac_ratio`` times as large."""
-        return 100 * (self.mac_share * (mac_ratio - 1) + self.memory_share * (bits / 4 - 1))
+def paper_chip() -> ChipModel:
+    """The paper's estimate of a chip, with the shares that it states."""
+    model = published()["system_model"]
+    return ChipModel(model["mac_share"], model["memory_share"])

@@ -1,4 +1,4 @@
-"""Drawing accuracy against area: a function of points and an ``Axes``."""
+"""Drawing accuracy against cost: a function of points and an ``Axes``."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from halfbyte.pareto.frontier import Point, frontier
 from halfbyte.pareto.labels import Label, place_labels
 
-__all__ = ["draw_frontier"]
+__all__ = ["LINE", "draw_frontier", "steps"]
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart, by family of formats.
 _COLOURS = {
@@ -24,7 +24,7 @@ _FAMILY_NAMES = {
     "quantile": "table of quantiles",
     "values": "other value lists",
 }
-_LINE = "#555555"
+LINE = "#555555"
 _QUIET = 0.45
 
 
@@ -34,6 +34,7 @@ def draw_frontier(
     *,
     titles: Mapping[str, str],
     families: Mapping[str, str],
+    cost_label: str,
     quality_label: str,
     intervals: Mapping[str, tuple[float, float]],
 ) -> None:
@@ -42,13 +43,13 @@ def draw_frontier(
     Parameters
     ----------
     axes : Axes
-        Where to draw; area in um^2 goes to the right, quality upwards.
+        Where to draw; the cost goes to the right, quality upwards.
     points : sequence of Point
         What to draw.
     titles, families : mapping of str
         Title and family of each format; the family gives the colour.
-    quality_label : str
-        Label of the vertical axis, with its unit.
+    cost_label, quality_label : str
+        Labels of the axes, with their units.
     intervals : mapping of str to pair of float
         The 95 % interval of a format's quality, drawn as a bar; a format may have none.
     """
@@ -56,7 +57,7 @@ def draw_frontier(
     for point in points:
         on_frontier = point in best
         axes.scatter(
-            point.area_um2,
+            point.cost,
             point.quality,
             s=64 if on_frontier else 42,
             color=_COLOURS[families[point.format]],
@@ -65,15 +66,13 @@ def draw_frontier(
             zorder=3,
         )
         if point.format in intervals:
-            axes.vlines(
-                point.area_um2, *intervals[point.format], color=_LINE, alpha=_QUIET, linewidth=1
-            )
-    axes.set_xlabel("MAC area, µm² (less is better)")
+            axes.vlines(point.cost, *intervals[point.format], color=LINE, alpha=_QUIET, linewidth=1)
+    axes.set_xlabel(f"{cost_label} (less is better)")
     axes.set_ylabel(f"{quality_label} (more is better)")
     axes.margins(x=0.1, y=0.1)
     right = axes.get_xlim()[1]
-    corners = _steps(best, right)
-    axes.plot(*zip(*corners, strict=True), color=_LINE, linewidth=1.3, zorder=2)
+    corners = steps(best, right)
+    axes.plot(*zip(*corners, strict=True), color=LINE, linewidth=1.3, zorder=2)
     axes.set_xlim(right=right)
     _draw_legend(axes, {families[point.format] for point in points})
     axes.grid(visible=True, color="#e6e6e6", linewidth=0.6, zorder=0)
@@ -81,7 +80,7 @@ def draw_frontier(
     labels = [
         Label(
             text=titles[point.format],
-            x=point.area_um2,
+            x=point.cost,
             y=point.quality,
             colour=_COLOURS[families[point.format]],
             prominent=point in best,
@@ -91,11 +90,11 @@ def draw_frontier(
     place_labels(axes, labels, corners)
 
 
-def _steps(best: Sequence[Point], right: float) -> list[tuple[float, float]]:
-    """Corners of what can be had for an area: flat until the next better point, then on."""
-    corners = [(best[0].area_um2, best[0].quality)]
+def steps(best: Sequence[Point], right: float) -> list[tuple[float, float]]:
+    """Corners of what can be had for a cost: flat until the next better point, then on."""
+    corners = [(best[0].cost, best[0].quality)]
     for point in best[1:]:
-        corners += [(point.area_um2, corners[-1][1]), (point.area_um2, point.quality)]
+        corners += [(point.cost, corners[-1][1]), (point.cost, point.quality)]
     return [*corners, (right, corners[-1][1])]
 
 
@@ -103,7 +102,7 @@ def _draw_legend(axes: Axes, shown: set[str]) -> None:
     for family, colour in _COLOURS.items():
         if family in shown:
             axes.scatter([], [], s=50, color=colour, label=_FAMILY_NAMES[family])
-    axes.plot([], [], color=_LINE, linewidth=1.3, label="frontier")
+    axes.plot([], [], color=LINE, linewidth=1.3, label="frontier")
     # Above the frame, where no point can be.
     axes.legend(
         loc="lower left",

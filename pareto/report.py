@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from halfbyte.area import is_proved
 from halfbyte.base import UserError, write_atomically
 from halfbyte.formats import Format
+from halfbyte.pareto.axes import MAC_AREA, Axis
 from halfbyte.pareto.claims import Claim, claims, points_of
 from halfbyte.pareto.frontier import Point, frontier
 from halfbyte.pareto.paper import published, w4a4_accuracy
@@ -28,6 +29,8 @@ SIZE_INCHES, DPI = (9.0, 6.2), 160
 # figure gives the same SVG.
 STYLE: list[str | Path | dict[str, Any]] = ["default", {"svg.hashsalt": "halfbyte"}]
 CAPTION_WIDTH = 150  # letters in a line
+CAPTION_LINE = 0.019  # of the figure's height
+TITLE_WIDTH = 78  # letters at full size
 # Wider formats stay in the tables: their areas would squeeze the 4-bit ones into a corner.
 MAX_PLOTTED_BITS = 5
 
@@ -37,6 +40,7 @@ def write_report(
     area_records: Sequence[Mapping[str, Any]],
     accuracy_records: Sequence[Mapping[str, Any]],
     folder: Path,
+    axis: Axis = MAC_AREA,
 ) -> tuple[list[Claim], list[Path]]:
     """Write plots (PNG, SVG), their data (CSV, JSON) and the claims (Markdown, JSON) to ``folder``.
 
@@ -48,6 +52,8 @@ def write_report(
         As ``area.synthesise`` and ``accuracy.evaluate`` give them, one of each per format.
     folder : Path
         Made if need be; files are replaced whole.
+    axis : Axis
+        What is drawn to the right. The claims are about MAC areas, whatever is drawn.
 
     Returns the claims and the files. Raises UserError if a netlist has no proof.
     """
@@ -66,10 +72,12 @@ def write_report(
     plotted = [fmt for fmt in formats if fmt.bits <= MAX_PLOTTED_BITS] or formats
     written = []
     for plot in _plots(plotted, quality):
-        points = points_of(areas, plot.qualities)
+        points = points_of(areas, plot.qualities, axis)
         if points:
-            written += _write_plot(folder / plot.name, plot, plotted, areas, points)
-            written += _write_data(folder / plot.name, plot, areas, accuracies, points)
+            suffix = "" if axis is MAC_AREA else f"_by_{axis.name}"
+            path = folder / f"{plot.name}{suffix}"
+            written += _write_plot(path, plot, axis, plotted, areas, points)
+            written += _write_data(path, plot, axis, areas, accuracies, points)
     answered = claims(areas, quality)
     written += _write_claims(folder / "claims", answered)
     return answered, written
@@ -78,6 +86,7 @@ def write_report(
 class _Plot(NamedTuple):
     name: str
     title: str
+    """What the cost is drawn against."""
     key: str
     """Column of the quality in the data beside the plot."""
     label: str
@@ -94,7 +103,7 @@ def _plots(plotted: Sequence[Format], quality: Quality | None) -> list[_Plot]:
         plots.append(
             _Plot(
                 "published_accuracy",
-                "Area of this project against published W4A4 accuracy",
+                "published W4A4 accuracy",
                 "published_w4a4_change_percent",
                 "mean relative accuracy change, %",
                 paper.by_format,
@@ -111,7 +120,7 @@ def _plots(plotted: Sequence[Format], quality: Quality | None) -> list[_Plot]:
         plots.append(
             _Plot(
                 f"measured_{quality.key}",
-                f"Area of this project against {quality.title}",
+                quality.title,
                 quality.key,
                 quality.label,
                 values,
@@ -148,6 +157,7 @@ def _title(fmt: Format) -> str:
 def _write_plot(
     path: Path,
     plot: _Plot,
+    axis: Axis,
     formats: Sequence[Format],
     areas: Mapping[str, Mapping[str, Any]],
     points: Sequence[Point],
@@ -156,18 +166,22 @@ def _write_plot(
     with style.context(STYLE):
         figure = Figure(figsize=SIZE_INCHES, dpi=DPI)
         FigureCanvasAgg(figure)
-        axes = figure.add_axes((0.09, 0.17, 0.88, 0.73))
-        axes.set_title(plot.title, loc="left", fontsize=12, fontweight="bold", pad=24)
+        notes = filter(None, (_area_caption(areas, points), axis.note, plot.note))
+        lines = [line for note in notes for line in wrap(note, CAPTION_WIDTH)]
+        bottom = max(0.17, 0.105 + CAPTION_LINE * len(lines))
+        axes = figure.add_axes((0.09, bottom, 0.88, 0.9 - bottom))
+        title = f"{axis.title} against {plot.title}"
+        size = min(12.0, 12.0 * TITLE_WIDTH / len(title))
+        axes.set_title(title, loc="left", fontsize=size, fontweight="bold", pad=24)
         draw_frontier(
             axes,
             points,
             titles={fmt.name: _title(fmt) for fmt in formats},
             families={fmt.name: fmt.family for fmt in formats},
+            cost_label=axis.label,
             quality_label=plot.label,
             intervals=plot.intervals,
         )
-        notes = (_area_caption(areas, points), plot.note)
-        lines = [line for note in notes for line in wrap(note, CAPTION_WIDTH)]
         figure.text(0.09, 0.015, "\n".join(lines), fontsize=7, color="#555555", va="bottom")
         for suffix, metadata in ((".png", {}), (".svg", {"Date": None})):
             buffer = io.BytesIO()
@@ -180,6 +194,7 @@ def _write_plot(
 def _write_data(
     path: Path,
     plot: _Plot,
+    axis: Axis,
     areas: Mapping[str, Mapping[str, Any]],
     accuracies: Mapping[str, Mapping[str, Any]],
     points: Sequence[Point],
@@ -188,8 +203,9 @@ def _write_data(
     rows = [
         {
             "format": point.format,
-            "area_um2": point.area_um2,
+            "area_um2": areas[point.format]["area_um2"],
             "area_ge": areas[point.format]["area_ge"],
+            axis.column: point.cost,
             plot.key: point.quality,
             "on_frontier": point in best,
             "architecture": areas[point.format]["architecture"],
@@ -200,7 +216,7 @@ def _write_data(
             "corner": areas[point.format]["corner"],
             "terms": areas[point.format]["terms"],
         }
-        for point in sorted(points, key=lambda each: each.area_um2)
+        for point in sorted(points, key=lambda each: each.cost)
     ]
     text = io.StringIO()
     columns = dict.fromkeys(column for row in rows for column in row)

@@ -82,3 +82,12 @@ def test_a_module_without_source_is_refused(module: str) -> None:
 def test_versions_are_those_installed() -> None:
     versions = versions_of("pytest", "no-such-distribution")
     assert versions == {"pytest": pytest.__version__, "no-such-distribution": None}
+
+
+def test_modules_without_influence_are_left_out():
+    whole = source_fingerprint("halfbyte.area")
+    part = source_fingerprint("halfbyte.area", without=("halfbyte.area.exploration",))
+    assert part != whole
+    assert part != source_fingerprint("halfbyte.area", without=("halfbyte.area.system",))
+    # A name is no prefix: leaving out ``exploration`` leaves out nothing that begins like it.
+    assert whole == source_fingerprint("halfbyte.area", without=("halfbyte.area.explo",))

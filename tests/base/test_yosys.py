@@ -1,5 +1,10 @@
 """Yosys in a process of its own."""
 
+import os
+import subprocess
+import sys
+import time
+
 import pytest
 
 from halfbyte.area import load_technology
@@ -25,3 +30,44 @@ def test_a_library_at_the_same_path_is_read_again(tmp_path):
         (tmp_path / "cells.lib").write_text(library.replace("sg13g2_nand2_1", name))
         run_yosys(script.replace("; ", "\n"), tmp_path, "Mapping")
         assert name in (tmp_path / "out.v").read_text()
+
+
+@pytest.mark.yosys
+def test_a_run_that_takes_too_long_is_ended_and_the_next_one_works(tmp_path):
+    with pytest.raises(ToolError, match="Waiting: Yosys took more than 1 s"):
+        run_yosys("exec -- sleep 60", tmp_path, "Waiting", timeout=1)
+    (tmp_path / "design.v").write_text(DESIGN)
+    run_yosys("read_verilog design.v", tmp_path, "Reading")
+
+
+@pytest.mark.yosys
+def test_a_killed_server_is_reported_and_replaced(tmp_path):
+    run_yosys("exec -- true", tmp_path, "Starting")
+    with pytest.raises(ToolError, match="Dying: Yosys was ended"):
+        run_yosys("exec -- kill -9 $(ps -o ppid= -p $PPID)", tmp_path, "Dying")
+    run_yosys("exec -- true", tmp_path, "Starting again")
+
+
+@pytest.mark.yosys
+def test_servers_end_with_their_process_and_leave_nothing(tmp_path):
+    program = (
+        "import sys, os\nfrom pathlib import Path\nfrom halfbyte.base import run_yosys\n"
+        "run_yosys('exec -- true', Path('run'), 'Starting')\nprint('ready', flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    process = subprocess.Popen(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdout.readline() == b"ready\n"
+    assert len(list(tmp_path.glob("halfbyte-yosys-*"))) == 1
+    process.kill()  # it has no time for any farewell
+    process.communicate()
+    deadline = time.monotonic() + 60
+    while list(tmp_path.glob("halfbyte-yosys-*")):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

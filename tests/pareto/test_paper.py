@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from halfbyte.formats import names
-from halfbyte.pareto.paper import SystemModel, published, w4a4_accuracy
+from halfbyte.pareto.paper import paper_chip, published, w4a4_accuracy
 
 FACTS = Path(__file__).resolve().parents[3] / "shared" / "facts" / "dotzel2024.yaml"
 
@@ -45,7 +45,7 @@ def test_formats_without_figures_are_an_error():
 
 
 def test_system_model_reproduces_the_papers_column():
-    model, table = SystemModel.of_paper(), published()["mac_area_28nm"]
+    model, table = paper_chip(), published()["mac_area_28nm"]
     ratio = {name: row["mac"] / table["int4"]["mac"] for name, row in table.items()}
     assert model.overhead_percent(ratio["e2m1_sr"]) == pytest.approx(1.9, abs=0.05)
     assert model.overhead_percent(ratio["int5"], bits=5) == pytest.approx(17.7, abs=0.05)

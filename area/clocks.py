@@ -1,4 +1,4 @@
-"""Clocks on the command line: a period such as ``2ns`` or a frequency such as ``1.2GHz``."""
+"""Clocks as people write them: a period such as ``2ns`` or a frequency such as ``1.2GHz``."""
 
 import re
 

@@ -1,0 +1,17 @@
+"""Exploration: spaces of many designs, run in parallel, with results that are kept."""
+
+from halfbyte.area.exploration.run import Exploration, Failure, explore
+from halfbyte.area.exploration.space import Point, Space, load_space, parse_space, space_names
+from halfbyte.area.exploration.store import ResultStore
+
+__all__ = [
+    "Exploration",
+    "Failure",
+    "Point",
+    "ResultStore",
+    "Space",
+    "explore",
+    "load_space",
+    "parse_space",
+    "space_names",
+]

@@ -1,0 +1,150 @@
+"""A Dask cluster as joblib's workers."""
+
+import logging
+import re
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import Any
+
+from joblib import Parallel, parallel_config
+
+from halfbyte.base import ToolError, UserError
+
+__all__ = ["cluster_workers"]
+
+_ADDRESS = re.compile(r"(?:tcp|tls)://(?:\[([0-9a-fA-F:]+)\]|([A-Za-z0-9_.-]+)):([0-9]{1,5})")
+_CONNECT_SECONDS = 10.0
+# Without a single result for so long tasks count as lost; the slowest take a minute or two.
+_PATIENCE_SECONDS = 900.0
+# A cluster without workers may be about to get new ones.
+_EMPTY_SECONDS = 30.0
+_POLL_SECONDS = 2.0
+
+
+@contextmanager
+def cluster_workers(
+    address: str, empty_seconds: float = _EMPTY_SECONDS, poll_seconds: float = _POLL_SECONDS
+) -> Iterator[Any]:
+    """A function that runs joblib's delayed calls on the cluster and yields results as they come.
+
+    Dask itself gives the tasks of a dead worker to others, as long as there are others. If there
+    are none for ``empty_seconds``, the function raises ToolError; what else it raises concerns some
+    of the tasks that were at work.
+
+    Parameters
+    ----------
+    address : str
+        Of the scheduler, ``tcp://host:port``.
+
+    Raises
+    ------
+    UserError
+        Dask is not installed; no scheduler answers; it has no workers.
+    """
+    try:
+        from distributed import Client
+    except ImportError:
+        raise UserError(
+            '--scheduler needs Dask: pip install "halfbyte[dask]", here and on the workers'
+        ) from None
+    _check_address(address)
+    with _quiet():
+        try:
+            client: Any = Client(  # type: ignore[no-untyped-call]
+                address, timeout=_CONNECT_SECONDS, set_as_default=False
+            )
+        except (OSError, ValueError) as error:
+            raise UserError(f"What answers at {address} is no Dask scheduler ({error})") from None
+        with closing(client):
+            if not client.ncores():
+                raise UserError(
+                    f"The Dask scheduler at {address} has no workers: start some with "
+                    f"`dask worker {address}`"
+                )
+            yield lambda calls: _run(client, address, empty_seconds, poll_seconds, calls)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without Dask's own log, which has tracebacks of what is said here in a line."""
+    loggers = [logging.getLogger(name) for name in ("distributed", "tornado")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def _check_address(address: str) -> None:
+    """Whether anything answers; Dask's client takes long to say so, and says it with tracebacks."""
+    match = _ADDRESS.fullmatch(address)
+    if match is None:
+        raise UserError(f"A scheduler's address is like tcp://host:8786, not {address[:100]!r}")
+    try:
+        host, port = match[1] or match[2], int(match[3])
+        socket.create_connection((host, port), timeout=_CONNECT_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise UserError(
+            f"No Dask scheduler answers at {address} ({error}): start one with `dask scheduler`, "
+            "and workers with `dask worker ADDRESS`"
+        ) from None
+
+
+def _run(
+    client: Any, address: str, empty_seconds: float, poll_seconds: float, calls: Iterator[Any]
+) -> Iterator[Any]:
+    # No public name, but the only way to say that a cluster of one thread is a cluster, too.
+    from joblib._dask import DaskDistributedBackend
+
+    class Backend(DaskDistributedBackend):  # type: ignore[misc]
+        def effective_n_jobs(self, n_jobs: int) -> int:
+            """joblib takes one job for an order to work right here."""
+            return max(2, int(super().effective_n_jobs(n_jobs)))
+
+        def give_up(self) -> None:
+            """Cancel what is at work: joblib then raises an error."""
+            self.client.cancel(list(self._results), force=True)
+
+    backend = Backend(client=client)
+    done = threading.Event()
+    empty = threading.Event()
+
+    def watch() -> None:
+        """joblib would wait for ever for a cluster that has lost its last worker."""
+        without = 0.0
+        while not done.wait(poll_seconds):
+            without = 0.0 if _has_workers(client) else without + poll_seconds
+            if without >= empty_seconds:
+                empty.set()
+                backend.give_up()
+                return
+
+    watcher = threading.Thread(target=watch, name="halfbyte-cluster", daemon=True)
+    watcher.start()
+    try:
+        with parallel_config(backend=backend):
+            yield from Parallel(
+                n_jobs=-1, return_as="generator_unordered", batch_size=1, timeout=_PATIENCE_SECONDS
+            )(calls)
+    except Exception:
+        if empty.is_set() or not _has_workers(client):
+            raise ToolError(
+                f"The cluster at {address} has lost its scheduler or its last worker; what is done "
+                "is in the store, and the next run continues from there"
+            ) from None
+        raise
+    finally:
+        done.set()
+        watcher.join()
+
+
+def _has_workers(client: Any) -> bool:
+    try:
+        return bool(client.ncores())
+    except Exception:  # the scheduler is gone: Dask raises one of many errors
+        return False

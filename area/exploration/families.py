@@ -1,0 +1,152 @@
+"""Families of formats for a space: what a few parameters stand for, as formats with names."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import reduce
+from itertools import combinations
+from math import comb, gcd
+
+from halfbyte.base import UserError
+from halfbyte.formats import Format, Ties
+from halfbyte.formats.families import with_supernormal
+
+__all__ = ["MAX_FORMATS", "Family", "SupernormalGrid", "ValueSets"]
+
+MAX_FORMATS = 100_000
+MINUS = "\N{MINUS SIGN}"
+# Beside the sign: 2^(bits - 1) magnitudes.
+SET_BITS = (2, 5)
+MAX_MAGNITUDE = 64
+
+
+@dataclass(frozen=True)
+class SupernormalGrid:
+    """A format with each value of a grid on its code of negative zero.
+
+    Values that the format has already are left out. Midpoints go to the lower value, as those of
+    Dotzel et al. (2024) do: no code order suits every value on the grid.
+
+    Parameters
+    ----------
+    base : Format
+        Its codes 0 and ``2^(bits-1)`` are both zero.
+    start, stop : Fraction
+        Ends of the grid, both included, in the units of the format's values.
+    step : Fraction
+        Distance of neighbours, positive.
+
+    Raises
+    ------
+    UserError
+        On construction.
+    """
+
+    base: Format
+    start: Fraction
+    stop: Fraction
+    step: Fraction
+
+    def __post_init__(self) -> None:
+        if self.step <= 0 or self.stop < self.start:
+            raise UserError(
+                f"A grid of supernormal values needs from <= to and a positive step, not from "
+                f"{self.start} to {self.stop} by {self.step}"
+            )
+        steps = (self.stop - self.start) / self.step
+        if steps.denominator != 1:
+            raise UserError(f"The step {self.step} does not lead from {self.start} to {self.stop}")
+        if steps >= MAX_FORMATS:
+            raise UserError(f"A grid has at most {MAX_FORMATS} values, not {steps + 1}")
+        half = len(self.base.values) // 2
+        if self.base.values[half] != 0 or self.base.values[0] != 0:
+            raise UserError(
+                f"{self.base.name} has no code for negative zero that a supernormal could take"
+            )
+
+    def formats(self) -> Iterator[Format]:
+        """Named by the value: ``e2m1_p5``, ``e2m1_m39_16`` for -39/16.
+
+        Those with the largest quantum come first, so that a part of them is a coarser grid.
+        """
+        count = int((self.stop - self.start) / self.step) + 1
+        values = (self.start + index * self.step for index in range(count))
+        found = [self._with(value) for value in values if value not in self.base.values]
+        yield from sorted(found, key=lambda fmt: fmt.quantum, reverse=True)
+
+    def _with(self, value: Fraction) -> Format:
+        sign = "m" if value < 0 else "p"
+        shown = f"{MINUS if value < 0 else '+'}{float(abs(value)):g}"
+        digits = str(abs(value)).replace("/", "_")
+        return replace(
+            self.base,
+            name=f"{self.base.name}_{sign}{digits}",
+            title=f"{self.base.title}{shown}",
+            values=tuple(with_supernormal(self.base.values, value)),
+            ties=Ties.DOWN,
+            source=f"{self.base.name} with {value} on the code of negative zero",
+        )
+
+
+@dataclass(frozen=True)
+class ValueSets:
+    """Every set {0 .. m} of magnitudes with a sign: m, and all choices of what lies between.
+
+    The magnitudes are integers; sets whose members have a common divisor are those of a smaller m
+    and are left out. Code bit ``bits - 1`` is the sign, so that there are two zeros.
+
+    Parameters
+    ----------
+    bits : int
+        2 to 5, sign included.
+    greatest : int
+        The magnitude m, at least 2^(bits-1) - 1 and at most 64.
+
+    Raises
+    ------
+    UserError
+        On construction.
+    """
+
+    bits: int
+    greatest: int
+
+    def __post_init__(self) -> None:
+        low, high = SET_BITS
+        if type(self.bits) is not int or not low <= self.bits <= high:
+            raise UserError(f"bits of value sets must be {low} to {high}, not {self.bits!r:.60}")
+        least = self._free + 1
+        if type(self.greatest) is not int or not least <= self.greatest <= MAX_MAGNITUDE:
+            raise UserError(
+                f"max of sets of {self.bits} bits must be {least} to {MAX_MAGNITUDE}, "
+                f"not {self.greatest!r:.60}"
+            )
+        count = comb(self.greatest - 1, self._free)
+        if count > MAX_FORMATS:
+            raise UserError(
+                f"There are {count:,} sets of {self.bits} bits up to {self.greatest}, more than "
+                f"{MAX_FORMATS:,}"
+            )
+
+    @property
+    def _free(self) -> int:
+        """Magnitudes beside 0 and m."""
+        return (1 << (self.bits - 1)) - 2
+
+    def formats(self) -> Iterator[Format]:
+        """Named by the magnitudes: ``set_0_1_2_3_4_6_8_12``."""
+        for inner in combinations(range(1, self.greatest), self._free):
+            magnitudes = (0, *inner, self.greatest)
+            if reduce(gcd, magnitudes) > 1:
+                continue
+            listed = ", ".join(map(str, magnitudes))
+            yield Format(
+                name="set_" + "_".join(map(str, magnitudes)),
+                title=f"{{{listed}}}",
+                bits=self.bits,
+                values=tuple(Fraction(sign * each) for sign in (1, -1) for each in magnitudes),
+                source=f"a sign and the magnitudes {listed}",
+            )
+
+
+Family = SupernormalGrid | ValueSets

@@ -1,0 +1,254 @@
+"""Running a space: in processes of this machine or on a Dask cluster, resumable, shared."""
+
+import os
+import time
+import warnings
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from joblib import Parallel, delayed, parallel_config
+from joblib.externals.loky import get_reusable_executor
+
+from halfbyte.area.exploration.cluster import cluster_workers
+from halfbyte.area.exploration.space import Point, Space
+from halfbyte.area.exploration.store import ResultStore
+from halfbyte.area.exploration.worker import Outcome, compute
+from halfbyte.base import ToolError
+
+__all__ = ["Exploration", "Failure", "explore"]
+
+Progress = Callable[[int, int, str], None]
+# A task of so many designs takes a few seconds: sending it costs nothing beside that, and little is
+# lost with a worker.
+DESIGNS_PER_TASK = 8
+LEAST_TASKS = 32
+# How often a design may take its worker with it when it runs alone.
+MAX_DEATHS = 2
+# After so many failures of the workers with no record in between it is not the designs' fault.
+MAX_FAILURES_IN_A_ROW = 6
+_OTHERS_POLL_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A design without a record, and why."""
+
+    label: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Exploration:
+    """What a run came to.
+
+    Parameters
+    ----------
+    points : list of Point
+        The space's designs, each once: of those with the same contents the first.
+    records : list of dict
+        Of the points that have one, in their order.
+    failures : list of Failure
+        The others.
+    computed : int
+        How many records this run computed; the rest was in the store, or came from other runs.
+    seconds : float
+        How long this run took.
+    """
+
+    points: list[Point]
+    records: list[dict[str, Any]]
+    failures: list[Failure]
+    computed: int
+    seconds: float
+
+
+def explore(
+    space: Space,
+    store: ResultStore,
+    *,
+    jobs: int | None = None,
+    scheduler: str | None = None,
+    on_progress: Progress = lambda done, total, label: None,
+) -> Exploration:
+    """Compute what the store lacks of ``space``.
+
+    Parameters
+    ----------
+    space : Space
+        The designs.
+    store : ResultStore
+        Where records are looked up and added, a task at a time: a run that is killed loses at most
+        the tasks that its workers were at.
+    jobs : int, optional
+        Processes at a time; all cores by default. A cluster uses what it has.
+    scheduler : str, optional
+        Address of a Dask scheduler, ``tcp://host:port``. Its workers need the same halfbyte.
+    on_progress : callable, optional
+        Called with ``(done, total, label)``, first with what the store has.
+
+    Raises
+    ------
+    UserError
+        No scheduler at that address, or no workers.
+    ToolError
+        Workers keep failing, or a cluster lost its last one; what is done is in the store.
+    """
+    start = time.monotonic()
+    points = {point.key(): point for point in reversed(list(space.points()))}
+    points = dict(reversed(points.items()))  # the first of equal ones, in order
+    run = _Run(points, store, on_progress)
+    with _workers(jobs, scheduler) as workers:
+        run.work(workers)
+    records = store.get(points)
+    return Exploration(
+        points=list(points.values()),
+        records=[points[key].named(records[key]) for key in points if key in records],
+        failures=[Failure(points[key].label, reason) for key, reason in run.failed.items()],
+        computed=run.computed,
+        seconds=time.monotonic() - start,
+    )
+
+
+# Runs tasks, whatever it is that runs them, and gives their outcomes as they come.
+_Workers = Callable[[Iterator[Any]], Iterator[list[Outcome]]]
+
+
+@contextmanager
+def _workers(jobs: int | None, scheduler: str | None) -> Iterator[_Workers]:
+    if scheduler is not None:
+        with cluster_workers(scheduler) as run_on_cluster:
+            yield run_on_cluster
+        return
+
+    def run(tasks: Iterator[Any]) -> Iterator[list[Outcome]]:
+        count = jobs or os.cpu_count() or 1
+        with parallel_config("loky", n_jobs=count):
+            yield from Parallel(return_as="generator_unordered", batch_size=1)(tasks)
+
+    try:
+        yield run
+    finally:
+        get_reusable_executor().shutdown(wait=True, kill_workers=True)
+
+
+@dataclass
+class _Run:
+    """One run over a space; keys stand for points."""
+
+    points: dict[str, Point]
+    store: ResultStore
+    on_progress: Progress
+    failed: dict[str, str] = field(default_factory=dict)
+    computed: int = 0
+    _done: int = 0
+    _deaths: Counter[str] = field(default_factory=Counter)
+    _failures_in_a_row: int = 0
+
+    def work(self, workers: _Workers) -> None:
+        """Compute everything that is missing, or find out why it cannot be."""
+        known = self.store.get(self.points)
+        self._done = len(known)
+        self.on_progress(self._done, len(self.points), "")
+        missing = [key for key in self.points if key not in known]
+        # What others compute is looked at again once there is nothing else to do.
+        elsewhere = self._round(workers, _portions(missing))
+        while elsewhere:
+            known = self.store.get(elsewhere)
+            free = self.store.claim([key for key in elsewhere if key not in known])
+            self._step(len(known), "by another run")
+            elsewhere = [key for key in elsewhere if key not in known and key not in free]
+            elsewhere += self._round(workers, _portions(sorted(free)))
+            if elsewhere:
+                time.sleep(_OTHERS_POLL_SECONDS)
+
+    def _round(self, workers: _Workers, tasks: list[list[str]]) -> list[str]:
+        """Run ``tasks``, again if workers die; returns the keys that belong to other runs.
+
+        Nobody can tell which of the designs at work took a worker with it. So each of them is
+        tried again alone, and who does it alone is to blame.
+        """
+        elsewhere: list[str] = []
+        queue = deque([tasks] if tasks else [])
+        while queue:
+            waiting = deque(queue.popleft())
+            at_work: set[str] = set()
+            try:
+                self._finish(workers, waiting, at_work, elsewhere)
+                continue
+            except ToolError:
+                raise
+            except Exception as error:  # whatever a library says when a process is gone
+                reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            self._count_failure(reason)
+            if waiting:
+                queue.append(list(waiting))
+            for key in sorted(at_work):
+                self._deaths[key] += 1
+                if self._deaths[key] > MAX_DEATHS:
+                    self._fail(key, f"its worker died {self._deaths[key]} times ({reason})")
+                else:
+                    queue.append([[key]])
+        return elsewhere
+
+    def _finish(
+        self,
+        workers: _Workers,
+        waiting: deque[list[str]],
+        at_work: set[str],
+        elsewhere: list[str],
+    ) -> None:
+        """Run tasks until none is ``waiting``; on an exception ``at_work`` holds what is open."""
+
+        def tasks() -> Iterator[Any]:
+            while waiting:
+                keys = waiting.popleft()
+                mine = self.store.claim(keys)
+                elsewhere.extend(key for key in keys if key not in mine)
+                chosen = [(key, self.points[key]) for key in keys if key in mine]
+                if chosen:
+                    at_work.update(mine)
+                    yield delayed(compute)(chosen, os.getpid())
+
+        with warnings.catch_warnings():
+            # joblib's, when a run is interrupted or a worker dies.
+            warnings.filterwarnings("ignore", message=".*tasks which were still being processed")
+            for outcomes in workers(tasks()):
+                self._keep(outcomes)
+                at_work.difference_update(outcome.key for outcome in outcomes)
+
+    def _keep(self, outcomes: Sequence[Outcome]) -> None:
+        found = {each.key: each.record for each in outcomes if each.record is not None}
+        self.store.add(found)
+        for each in outcomes:
+            if each.error is not None:
+                self._fail(each.key, each.error)
+        self.computed += len(found)
+        self._failures_in_a_row = 0
+        self._step(len(found), self.points[outcomes[-1].key].label)
+
+    def _fail(self, key: str, reason: str) -> None:
+        self.failed[key] = reason
+        self.store.release([key])
+        self._step(1, "failed")
+
+    def _step(self, count: int, label: str) -> None:
+        self._done += count
+        self.on_progress(self._done, len(self.points), label)
+
+    def _count_failure(self, reason: str) -> None:
+        self._failures_in_a_row += 1
+        if self._failures_in_a_row > MAX_FAILURES_IN_A_ROW:
+            raise ToolError(
+                f"The workers failed {self._failures_in_a_row} times in a row, the last time with "
+                f"{reason}; {self._done} of {len(self.points)} designs are in the store, and the "
+                "next run continues from there"
+            )
+
+
+def _portions(keys: Sequence[str]) -> list[list[str]]:
+    """Tasks, smaller ones where there is little to do and many may want a part of it."""
+    size = min(DESIGNS_PER_TASK, max(1, len(keys) // LEAST_TASKS))
+    return [list(keys[start : start + size]) for start in range(0, len(keys), size)]

@@ -1,0 +1,372 @@
+"""A space of designs: the product of its axes, from a YAML file."""
+
+import difflib
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from halfbyte.area import clocked
+from halfbyte.area.clocks import parse_clock
+from halfbyte.area.exploration.families import Family, SupernormalGrid, ValueSets
+from halfbyte.area.operands import Operands, load_operands, shipped_operands
+from halfbyte.area.recipes import RECIPES, Recipe
+from halfbyte.area.search import Design, design_key, synthesise_named
+from halfbyte.area.technology import Technology, from_liberty, load_technology
+from halfbyte.base import UserError
+from halfbyte.base.strict_yaml import check_keys, parse_mapping, read_mapping
+from halfbyte.formats import Format, check_terms, load
+from halfbyte.formats.model import check_name
+from halfbyte.formats.parse import exact_number
+from halfbyte.rtl import ARCHITECTURES, applicable_architectures
+
+__all__ = ["Point", "Space", "load_space", "parse_space", "space_names"]
+
+# The recipes that meet a clock.
+CLOCKED = (*clocked.FIRST, *clocked.SECOND)
+SPACES = Path(__file__).parent / "spaces"
+SAME, ALL, NONE = "same", "all", "none"
+MAX_ENTRIES = 10_000
+_KEYS = (
+    "name", "title", "formats", "families", "activations", "architectures", "recipes", "terms",
+    "clocks", "technologies", "multipliers", "measure",
+)  # fmt: skip
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Point:
+    """One design of a space, with all that its record depends on.
+
+    Parameters
+    ----------
+    design : Design
+        In a named architecture.
+    recipe : Recipe
+        The only one that is tried.
+    technology : Technology
+        The cells.
+    clock_ps : float, optional
+        The clock to meet, for recipes that meet one.
+    operands : Operands, optional
+        What energies are measured on; without them neither energy nor delay is.
+    multiplier : bool
+        Whether the multiplier is also synthesised alone.
+    """
+
+    design: Design
+    recipe: Recipe
+    technology: Technology
+    clock_ps: float | None = None
+    operands: Operands | None = None
+    multiplier: bool = False
+
+    def key(self) -> str:
+        """Hash of inputs, code and tool versions; names of formats are no part of it."""
+        key = design_key(self.design, self.recipe, self.technology, self.clock_ps, self.operands)
+        return f"{key}-multiplier" if self.multiplier else key
+
+    @property
+    def label(self) -> str:
+        """For people."""
+        weight, activation = self.design.weight.name, self.design.activation.name
+        formats = weight if weight == activation else f"{weight} x {activation}"
+        parts = [formats, self.design.architecture, self.recipe.name, self.technology.name]
+        parts += [] if self.clock_ps is None else [f"{self.clock_ps:g} ps"]
+        return ", ".join(parts)
+
+    def compute(self) -> dict[str, Any]:
+        """The record; raises ToolError if synthesis fails."""
+        return synthesise_named(
+            self.design,
+            self.recipe,
+            self.technology,
+            self.clock_ps,
+            self.operands,
+            multiplier=self.multiplier,
+        )
+
+    def named(self, record: Mapping[str, Any]) -> dict[str, Any]:
+        """A record of the same contents with this point's names, which may be others."""
+        return {
+            **record,
+            "format": self.design.weight.name,
+            "activation": self.design.activation.name,
+            "technology": self.technology.name,
+        }
+
+
+@dataclass(frozen=True)
+class Space:
+    """The axes of a space; its designs are their product.
+
+    Parameters
+    ----------
+    name : str
+        Lower-case identifier; names the folder of its results.
+    title : str
+        For people.
+    formats : tuple of Format
+        Weight formats: those that are named, then those of the families.
+    activations : tuple of Format or None
+        None is the weight's own format.
+    architectures : tuple of str
+        Those that do not fit a pair of formats are left out for that pair.
+    recipes : tuple of Recipe
+        Each is a design of its own; those that meet a clock one for each clock.
+    terms : tuple of int
+        Products that the accumulator holds without loss.
+    clocks : tuple of float or None
+        Periods in ps for the recipes that meet one; None lets the others in.
+    technologies : tuple of Technology
+        The cells.
+    multipliers : bool
+        Whether records state the areas of the parts, which takes half as long again.
+    operands : Operands, optional
+        What energies are measured on; without them neither energy nor delay is.
+
+    Raises
+    ------
+    UserError
+        On construction, if clocks and recipes do not fit each other.
+    """
+
+    name: str
+    title: str
+    formats: tuple[Format, ...]
+    activations: tuple[Format | None, ...]
+    architectures: tuple[str, ...]
+    recipes: tuple[Recipe, ...]
+    terms: tuple[int, ...]
+    clocks: tuple[float | None, ...]
+    technologies: tuple[Technology, ...]
+    multipliers: bool = False
+    operands: Operands | None = None
+
+    def __post_init__(self) -> None:
+        periods = [clock for clock in self.clocks if clock is not None]
+        for recipe in self.recipes:
+            if recipe.clocked and not periods:
+                raise UserError(f"Recipe {recipe.name} meets a clock: give clocks, such as [2ns]")
+            if not recipe.clocked and None not in self.clocks:
+                raise UserError(f"Recipe {recipe.name} meets no clock: let {NONE} be one of clocks")
+        if periods and not any(recipe.clocked for recipe in self.recipes):
+            names = ", ".join(recipe.name for recipe in CLOCKED)
+            raise UserError(f"Clocks need recipes that meet one: {names}")
+
+    def points(self) -> Iterator[Point]:
+        """Every design, formats outermost, so that a part of a run is a part of the formats."""
+        for weight in self.formats:
+            for other in self.activations:
+                activation = other or weight
+                fitting = applicable_architectures(weight, activation)
+                for architecture in (name for name in self.architectures if name in fitting):
+                    for terms in self.terms:
+                        design = Design(weight, activation, architecture, terms)
+                        yield from self._mapped(design)
+
+    def _mapped(self, design: Design) -> Iterator[Point]:
+        """A design in every technology, with every recipe, at every clock."""
+        for technology in self.technologies:
+            for recipe in self.recipes:
+                for clock in self.clocks:
+                    if recipe.clocked == (clock is not None):
+                        yield Point(
+                            design, recipe, technology, clock, self.operands, self.multipliers
+                        )
+
+    def restricted(self, formats: Collection[Format]) -> "Space":
+        """The same space with other weight formats."""
+        return replace(self, formats=tuple(formats))
+
+
+def space_names() -> tuple[str, ...]:
+    """Names of the shipped spaces, in alphabetical order."""
+    return tuple(sorted(path.stem for path in SPACES.glob("*.yaml")))
+
+
+def load_space(reference: str | Path) -> Space:
+    """The space that ``reference`` names: a shipped name, or a path that ends in ``.yaml``.
+
+    Raises UserError: an unknown name (with the list and the nearest), or a file that is no space.
+    """
+    text = str(reference)
+    if isinstance(reference, Path) or text.endswith((".yaml", ".yml")):
+        path = Path(reference)
+    elif text in space_names():
+        path = SPACES / f"{text}.yaml"
+    else:
+        nearest = difflib.get_close_matches(text[:60].lower(), space_names(), n=1, cutoff=0.4)
+        hint = f"did you mean {nearest[0]}? " if nearest else ""
+        raise UserError(
+            f"Unknown space {text[:60]!r}; {hint}known: {', '.join(space_names())}; "
+            "or the path of a .yaml file"
+        )
+    data = read_mapping(path, "a space")
+    try:
+        return _build(data, path.parent)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+
+
+def parse_space(text: str, folder: Path = Path()) -> Space:
+    """A space from YAML text; paths in it are relative to ``folder``. Raises UserError."""
+    return _build(parse_mapping(text, "a space"), folder)
+
+
+def _build(data: Mapping[Any, Any], folder: Path) -> Space:
+    check_keys(data, "a space", _KEYS, required=("name",))
+    name = check_name(data["name"])
+    formats = [_format(entry, folder) for entry in _entries(data, "formats", [])]
+    for index, entry in enumerate(_entries(data, "families", [])):
+        formats += _family(entry, f"families[{index}]", folder).formats()
+    _check_names(formats)
+    if not formats:
+        raise UserError("A space needs formats or families")
+    # A clock is met or not: that takes a delay.
+    clocks = _axis(data, "clocks", [NONE], _clock)
+    measure = _flag(data, "measure") or clocks != (None,)
+    return Space(
+        name=name,
+        title=_text(data, "title", name),
+        formats=tuple(formats),
+        activations=_axis(data, "activations", [SAME], lambda entry: _activation(entry, folder)),
+        architectures=_choices(data, "architectures", list(ARCHITECTURES)),
+        recipes=_recipes(data, clocks),
+        terms=_axis(data, "terms", [256], _terms),
+        technologies=_axis(
+            data, "technologies", ["sky130hd"], lambda entry: _technology(entry, folder)
+        ),
+        clocks=clocks,
+        multipliers=_flag(data, "multipliers"),
+        operands=load_operands(shipped_operands()[0]) if measure else None,
+    )
+
+
+def _flag(data: Mapping[Any, Any], key: str) -> bool:
+    value = data.get(key, False)
+    if not isinstance(value, bool):
+        raise UserError(f"{key} must be true or false, not {value!r:.60}")
+    return value
+
+
+def _text(data: Mapping[Any, Any], key: str, default: str) -> str:
+    value = data.get(key, default)
+    if not isinstance(value, str):
+        raise UserError(f"{key} must be text, not {value!r:.60}")
+    return value
+
+
+def _entries(data: Mapping[Any, Any], key: str, default: list[Any]) -> list[Any]:
+    entries = data.get(key, default)
+    if not isinstance(entries, list) or not (entries or key in ("formats", "families")):
+        raise UserError(f"{key} must be a list with at least one entry, not {entries!r:.60}")
+    if len(entries) > MAX_ENTRIES:
+        raise UserError(f"{key} has at most {MAX_ENTRIES} entries, not {len(entries)}")
+    return entries
+
+
+def _axis(
+    data: Mapping[Any, Any], key: str, default: list[Any], read: Callable[[Any], _T]
+) -> tuple[_T, ...]:
+    """The entries of an axis, each once."""
+    once = {repr(entry): entry for entry in _entries(data, key, default)}
+    return tuple(read(entry) for entry in once.values())
+
+
+def _choices(data: Mapping[Any, Any], key: str, known: list[str]) -> tuple[str, ...]:
+    """Names among the ``known`` ones; ``all`` of them if not given."""
+    if data.get(key, ALL) == ALL:
+        return tuple(known)
+    chosen = _entries(data, key, [])
+    for entry in chosen:
+        if entry not in known:
+            nearest = difflib.get_close_matches(str(entry)[:60], known, n=1, cutoff=0.4)
+            hint = f"did you mean {nearest[0]}? " if nearest else ""
+            raise UserError(f"{key}: {hint}known: all, {', '.join(known)}; not {entry!r:.60}")
+    return tuple(dict.fromkeys(chosen))
+
+
+def _recipes(data: Mapping[Any, Any], clocks: tuple[float | None, ...]) -> tuple[Recipe, ...]:
+    """The quick one if none is given; all is all that the clocks let in."""
+    by_name = {recipe.name: recipe for recipe in (*RECIPES, *CLOCKED)}
+    if "recipes" not in data:
+        return RECIPES[:1]
+    if data["recipes"] == ALL:
+        kinds = {clock is not None for clock in clocks}
+        return tuple(recipe for recipe in by_name.values() if recipe.clocked in kinds)
+    return tuple(by_name[name] for name in _choices(data, "recipes", list(by_name)))
+
+
+def _format(entry: object, folder: Path) -> Format:
+    if not isinstance(entry, str):
+        raise UserError(f"A format is named by text, not {entry!r:.60}")
+    is_file = entry.endswith((".yaml", ".yml"))
+    return load(folder / entry if is_file else entry)
+
+
+def _activation(entry: object, folder: Path) -> Format | None:
+    return None if entry == SAME else _format(entry, folder)
+
+
+def _check_names(formats: list[Format]) -> None:
+    """A name must stand for one format: records know no more of it."""
+    seen: dict[str, Format] = {}
+    for fmt in formats:
+        if seen.setdefault(fmt.name, fmt).values != fmt.values:
+            raise UserError(f"Two formats of the space have the name {fmt.name}")
+
+
+def _terms(entry: object) -> int:
+    try:
+        return check_terms(entry)
+    except TypeError as error:
+        raise UserError(str(error)) from None
+
+
+def _technology(entry: object, folder: Path) -> Technology:
+    """A card by name, or a library: a Liberty file, or a list of those that make one library."""
+    files: list[Any] = entry if isinstance(entry, list) else [entry]
+    if not files or not all(isinstance(each, str) for each in files):
+        raise UserError(f"A technology is a name or Liberty files, not {entry!r:.60}")
+    if isinstance(entry, str) and not entry.endswith((".lib", ".lib.gz")):
+        return load_technology(entry)
+    return from_liberty([folder / each for each in files])
+
+
+def _clock(entry: object) -> float | None:
+    if entry in (NONE, None):
+        return None
+    if not isinstance(entry, str):
+        raise UserError(
+            f"clocks: a clock reads like 2ns, 500ps, 1.2GHz or {NONE}, not {entry!r:.60}"
+        )
+    return parse_clock(entry)
+
+
+def _family(entry: object, what: str, folder: Path) -> Family:
+    kinds: dict[str, Callable[[Mapping[Any, Any], str], Family]] = {
+        "supernormal": lambda data, place: _supernormal(data, place, folder),
+        "value_sets": _value_sets,
+    }
+    if not isinstance(entry, dict) or len(entry) != 1 or next(iter(entry)) not in kinds:
+        raise UserError(
+            f"{what} must be one of {', '.join(kinds)} with its keys, not {entry!r:.60}"
+        )
+    ((kind, data),) = entry.items()
+    place = f"{what}.{kind}"
+    if not isinstance(data, dict):
+        raise UserError(f"{place} must be a mapping of keys, not {data!r:.60}")
+    return kinds[kind](data, place)
+
+
+def _supernormal(data: Mapping[Any, Any], what: str, folder: Path) -> SupernormalGrid:
+    keys = ("base", "from", "to", "step")
+    check_keys(data, what, keys, required=keys)
+    start, stop, step = (exact_number(f"{what}.{key}", data[key]) for key in keys[1:])
+    return SupernormalGrid(_format(data["base"], folder), start, stop, step)
+
+
+def _value_sets(data: Mapping[Any, Any], what: str) -> ValueSets:
+    check_keys(data, what, ("bits", "max"), required=("max",))
+    return ValueSets(data.get("bits", 4), data["max"])

@@ -1,0 +1,207 @@
+"""The store of an exploration: records by content in SQLite, shared by any number of runs."""
+
+import fcntl
+import json
+import os
+import sqlite3
+import threading
+import uuid
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from halfbyte.base import UserError
+
+__all__ = ["ResultStore"]
+
+# Marks the file as ours; raised when the tables change.
+_VERSION = 1
+_TABLES = """\
+CREATE TABLE IF NOT EXISTS results (key TEXT PRIMARY KEY, record TEXT NOT NULL);
+CREATE TRIGGER IF NOT EXISTS keep BEFORE UPDATE ON results
+  BEGIN SELECT RAISE(ABORT, 'results are only ever added'); END;
+CREATE TABLE IF NOT EXISTS claims (key TEXT PRIMARY KEY, run TEXT NOT NULL);
+CREATE VIEW IF NOT EXISTS designs AS SELECT
+  json_extract(record, '$.format') AS format,
+  json_extract(record, '$.activation') AS activation,
+  json_extract(record, '$.architecture') AS architecture,
+  json_extract(record, '$.recipe') AS recipe,
+  json_extract(record, '$.technology') AS technology,
+  json_extract(record, '$.terms') AS terms,
+  json_extract(record, '$.area_um2') AS area_um2,
+  record FROM results;
+"""
+# SQLite takes at most 32766 parameters in a statement, older ones 999.
+_MANY = 900
+_PATIENCE_SECONDS = 60.0  # for another run's transaction, which takes milliseconds
+
+
+class ResultStore:
+    """Records under keys that say what they were computed from; they are only ever added.
+
+    Any number of processes of one machine may use the same file at the same time, and each may be
+    killed at any moment: what was added is whole or not there. Before a run computes something it
+    claims it, so that no other does the same. A run holds a lock on a file of its own; the system
+    drops it with the process, and the claims of runs without a lock are void.
+
+    The view ``designs`` shows the records to SQL. Threads may share a store.
+
+    Parameters
+    ----------
+    path : Path
+        The file; it, its folder, and beside it a folder of locks are made if need be.
+
+    Raises
+    ------
+    UserError
+        The file is no store of this version, or cannot be opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.RLock()
+        self._locks = path.with_name(f"{path.name}.runs")
+        self._locks.mkdir(parents=True, exist_ok=True)
+        self._database = self._open()
+        self._run = uuid.uuid4().hex
+        self._run_file = self._hold_lock()
+        for path in self._locks.iterdir():
+            self._is_alive(path.name)  # removes what killed runs have left
+
+    def _open(self) -> sqlite3.Connection:
+        try:
+            database = sqlite3.connect(
+                self.path,
+                timeout=_PATIENCE_SECONDS,
+                isolation_level=None,
+                check_same_thread=False,
+            )
+            (version,) = database.execute("PRAGMA user_version").fetchone()
+            if version not in (0, _VERSION):
+                raise UserError(
+                    f"{self.path} is a store of version {version}, and this is {_VERSION}: "
+                    "name another with --store"
+                )
+            # Readers and a writer do not wait for each other, and a killed writer leaves a log that
+            # the next one finishes or drops.
+            database.execute("PRAGMA journal_mode = WAL")
+            database.execute("PRAGMA synchronous = NORMAL")
+            if version == 0:
+                database.executescript(
+                    f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {_VERSION}; COMMIT;"
+                )
+        except sqlite3.Error as error:
+            raise UserError(
+                f"{self.path} cannot be used as a store ({error}): name another with --store, or "
+                "move it away"
+            ) from error
+        return database
+
+    def _hold_lock(self) -> int:
+        """Make this run's file, which no other may see before it is locked."""
+        hidden = self.path.with_name(f".{self._run}")
+        file = os.open(hidden, os.O_CREAT | os.O_RDWR, 0o666)
+        fcntl.flock(file, fcntl.LOCK_EX)
+        hidden.rename(self._locks / self._run)
+        return file
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            self._database.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._database
+            except BaseException:
+                self._database.execute("ROLLBACK")
+                raise
+            self._database.execute("COMMIT")
+
+    def __len__(self) -> int:
+        with self._lock:
+            (count,) = self._database.execute("SELECT count(*) FROM results").fetchone()
+        return int(count)
+
+    def get(self, keys: Collection[str]) -> dict[str, dict[str, Any]]:
+        """The records under those of ``keys`` that have one."""
+        found: dict[str, dict[str, Any]] = {}
+        with self._lock:
+            for some in _portions(keys):
+                rows = self._database.execute(
+                    f"SELECT key, record FROM results WHERE key IN ({_marks(some)})",  # noqa: S608
+                    some,
+                )
+                found.update((key, json.loads(record)) for key, record in rows)
+        return found
+
+    def add(self, records: Mapping[str, Mapping[str, Any]]) -> None:
+        """Add records and drop the claims on them; what is there already stays as it is."""
+        rows = [(key, json.dumps(record)) for key, record in records.items()]
+        with self._transaction() as database:
+            database.executemany("INSERT OR IGNORE INTO results VALUES (?, ?)", rows)
+            database.executemany("DELETE FROM claims WHERE key = ?", [row[:1] for row in rows])
+
+    def claim(self, keys: Collection[str]) -> set[str]:
+        """Those of ``keys`` that this run is to compute: not stored, and no other live run's."""
+        with self._transaction() as database:
+            self._drop_claims_of_the_dead(database)
+            rows = [(key, self._run, key) for key in keys]
+            database.executemany(
+                "INSERT OR IGNORE INTO claims SELECT ?, ? "
+                "WHERE NOT EXISTS (SELECT 1 FROM results WHERE key = ?)",
+                rows,
+            )
+            mine: set[str] = set()
+            for some in _portions(keys):
+                found = database.execute(
+                    f"SELECT key FROM claims WHERE run = ? AND key IN ({_marks(some)})",  # noqa: S608
+                    [self._run, *some],
+                )
+                mine.update(key for (key,) in found)
+        return mine
+
+    def release(self, keys: Collection[str]) -> None:
+        """Drop this run's claims on ``keys``, which it could not compute."""
+        with self._transaction() as database:
+            rows = [(key, self._run) for key in keys]
+            database.executemany("DELETE FROM claims WHERE key = ? AND run = ?", rows)
+
+    def _drop_claims_of_the_dead(self, database: sqlite3.Connection) -> None:
+        runs = database.execute("SELECT DISTINCT run FROM claims").fetchall()
+        dead = [run for (run,) in runs if run != self._run and not self._is_alive(run)]
+        database.executemany("DELETE FROM claims WHERE run = ?", [(run,) for run in dead])
+
+    def _is_alive(self, run: str) -> bool:
+        """Whether the run still holds its lock; the file of one that does not is removed."""
+        path = self._locks / run
+        try:
+            file = os.open(path, os.O_RDWR)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(file)
+        path.unlink(missing_ok=True)
+        return False
+
+    def close(self) -> None:
+        """Give up all claims; the store can be opened again."""
+        with self._lock:
+            with self._transaction() as database:
+                database.execute("DELETE FROM claims WHERE run = ?", (self._run,))
+            self._database.close()
+            (self._locks / self._run).unlink(missing_ok=True)
+            os.close(self._run_file)
+
+
+def _portions(keys: Collection[str]) -> Iterator[list[str]]:
+    listed = list(keys)
+    for start in range(0, len(listed), _MANY):
+        yield listed[start : start + _MANY]
+
+
+def _marks(values: Collection[str]) -> str:
+    return ", ".join("?" * len(values))

@@ -1,0 +1,69 @@
+"""What a worker does: a few designs at a time, each for itself."""
+
+import os
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from halfbyte.area.exploration.space import Point
+from halfbyte.base import ToolError
+
+__all__ = ["OtherVersionError", "Outcome", "compute"]
+
+_POLL_SECONDS = 0.5
+
+
+class OtherVersionError(RuntimeError):
+    """A worker has other code or tools than the process that sent it the work."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A design's record, or why there is none."""
+
+    key: str
+    record: dict[str, Any] | None
+    error: str | None = None
+
+
+def compute(tasks: Sequence[tuple[str, Point]], sender: int) -> list[Outcome]:
+    """Outcomes of points with their keys, in order; a design that fails does not stop the others.
+
+    ``sender`` is the process that sent them: where it is the parent of this one, this one ends with
+    it. Raises :class:`OtherVersionError` if the keys differ here: the records would be others.
+    """
+    if os.getppid() == sender:
+        _end_with(sender)
+    outcomes = []
+    for key, point in tasks:
+        if point.key() != key:
+            raise OtherVersionError(
+                "a worker has another version of halfbyte, Amaranth or Yosys: install the same "
+                "everywhere"
+            )
+        outcomes.append(_outcome(key, point))
+    return outcomes
+
+
+@cache
+def _end_with(parent: int) -> None:
+    """Let this process end when its parent does; joblib's would wait for a killed one for ever."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_POLL_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="halfbyte-parent", daemon=True).start()
+
+
+def _outcome(key: str, point: Point) -> Outcome:
+    try:
+        return Outcome(key, point.compute())
+    except ToolError as error:
+        return Outcome(key, None, str(error))
+    except Exception as error:  # a defect of ours in one design, which must not end the run
+        return Outcome(key, None, f"{type(error).__name__}: {error}")

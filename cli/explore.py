@@ -1,0 +1,153 @@
+"""``halfbyte explore``: spaces of many designs, in parallel, resumable, and what they say."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from halfbyte.base import UserError, build_dir
+from halfbyte.cli.options import Jobs, Json
+from halfbyte.cli.output import console, print_json, progress, rate_progress, table
+
+if TYPE_CHECKING:
+    from halfbyte.area.exploration import Exploration, Space
+    from halfbyte.pareto.parents import Parent
+
+__all__ = ["explore"]
+
+MAX_FAILURES = 5
+PARENTS = ("minilm", "t5", "normal")
+
+SpaceName = Annotated[
+    str,
+    typer.Argument(
+        metavar="SPACE", help="A .yaml file, or a shipped space: supernormal.", show_default=False
+    ),
+]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(
+        metavar="tcp://HOST:PORT",
+        help="Run on the Dask cluster of this scheduler; here if not given.",
+        show_default=False,
+    ),
+]
+Store = Annotated[
+    Path | None,
+    typer.Option(
+        help="SQLite file with all results; build/records/explore.sqlite if not given.",
+        show_default=False,
+    ),
+]
+Report = Annotated[
+    bool,
+    typer.Option(
+        "--report", help="Also area against accuracy: plots, tables, CSV, JSON. See --accuracy."
+    ),
+]
+Accuracy = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="What the formats of the report represent: normal, t5 (Student's t with nu 5), or a "
+        "model, by the profile of its weights; minilm, t5 and normal if not given. The first is "
+        "plotted.",
+        show_default=False,
+    ),
+]
+Block = Annotated[int, typer.Option(help="Elements that share a scale, for the report.")]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "--output", "-o", help="Folder of the report; build/explore/NAME if not given.",
+        show_default=False,
+    ),
+]  # fmt: skip
+
+
+def explore(
+    space: SpaceName,
+    jobs: Jobs = None,
+    scheduler: Scheduler = None,
+    store: Store = None,
+    report: Report = False,
+    accuracy: Accuracy = None,
+    block: Block = 128,
+    output: Output = None,
+    json: Json = False,
+) -> None:
+    """Synthesise every design of a space; what was computed before is not computed again."""
+    from halfbyte.area.exploration import ResultStore, load_space
+    from halfbyte.area.exploration import explore as run_space
+
+    if jobs is not None and scheduler is not None:
+        raise UserError("--jobs is about this machine and --scheduler about a cluster: give one")
+    chosen = load_space(space)
+    parents = _parents(accuracy or list(PARENTS)) if report else []
+    results = ResultStore(store or build_dir() / "records" / "explore.sqlite")
+    try:
+        with rate_progress(f"Exploring {chosen.name}", "designs") as update:
+            found = run_space(chosen, results, jobs=jobs, scheduler=scheduler, on_progress=update)
+    finally:
+        results.close()
+    if report:
+        folder = output or build_dir() / "explore" / chosen.name
+        _report(chosen, found, parents, block, folder, quiet=json)
+    if json:
+        print_json(found.records)
+    else:
+        _show(found)
+    if found.failures:
+        raise UserError(_failures(found))
+
+
+def _parents(names: Sequence[str]) -> "list[Parent]":
+    """Before the work: a name may be wrong."""
+    from halfbyte.pareto.parents import find_parent
+
+    with progress("What the formats represent") as update:
+        return [find_parent(name, update) for name in dict.fromkeys(names)]
+
+
+def _report(
+    space: "Space",
+    found: "Exploration",
+    parents: "Sequence[Parent]",
+    block: int,
+    folder: Path,
+    quiet: bool,
+) -> None:
+    from halfbyte.pareto.exploration import find
+    from halfbyte.pareto.exploration_report import summary_rows, write_exploration
+
+    with progress("Accuracy") as update:
+        findings = find(space.formats, found.records, parents, block, update)
+    written = write_exploration(space.title, findings, found.records, folder)
+    if quiet:
+        return
+    columns, rows = summary_rows(findings)
+    caption = (
+        "The frontier, and the shipped formats. dB: SQNR lost to the best levels there are, in "
+        f"blocks of {block}, for " + "; ".join(f"{each.name}: {each.title}" for each in parents)
+    )
+    table(space.title, columns, rows, caption)
+    names = ", ".join(path.name for path in written if path.parent == folder)
+    console.print(f"wrote {names}, and formats/ in {folder}")
+
+
+def _show(found: "Exploration") -> None:
+    rate = f", {found.computed / found.seconds:.2f} a second" if found.computed else ""
+    console.print(
+        f"{len(found.points):,} designs: {found.computed:,} synthesised in {found.seconds:,.0f} s"
+        f"{rate}; {len(found.records) - found.computed:,} were known",
+        highlight=False,
+    )
+
+
+def _failures(found: "Exploration") -> str:
+    shown = [f"{each.label}: {each.reason}" for each in found.failures[:MAX_FAILURES]]
+    more = len(found.failures) - len(shown)
+    rest = [f"and {more} more"] if more else []
+    return "\n".join(
+        [f"{len(found.failures)} designs failed; the next run tries them again", *shown, *rest]
+    )

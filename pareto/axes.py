@@ -1,0 +1,159 @@
+"""What a format costs: the horizontal axis of the plots."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from halfbyte.area import Technology
+from halfbyte.area.system import ArrayModel, ChipModel
+from halfbyte.base import UserError
+from halfbyte.formats import Format
+
+__all__ = ["AXES", "MAC_AREA", "Axis", "check_axis", "make_axis"]
+
+Record = Mapping[str, Any]
+# The chip whose shares are known has MACs of this format.
+_BASELINE = "int4"
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A cost, of which less is better.
+
+    Parameters
+    ----------
+    name : str
+        As ``--axis`` takes it.
+    column : str
+        Its name in data.
+    label : str
+        With its unit.
+    title : str
+        Begins the title of a plot.
+    note : str
+        What it rests on, for the caption; may be empty.
+    cost : function
+        Of a synthesis record; None where the record does not know it.
+    """
+
+    name: str
+    column: str
+    label: str
+    title: str
+    note: str
+    cost: Callable[[Record], float | None]
+
+
+MAC_AREA = Axis(
+    "mac_area",
+    "area_um2",
+    "MAC area, µm²",
+    "Area of this project",
+    "",
+    lambda record: float(record["area_um2"]),
+)
+AXES = ("mac_area", "array_area", "chip_overhead", "energy", "delay")
+
+
+def check_axis(name: str) -> None:
+    """Raise UserError if there is no such axis."""
+    if name not in AXES:
+        raise UserError(f"Axis must be one of {', '.join(AXES)}, not {name[:60]!r}")
+
+
+def make_axis(
+    name: str,
+    formats: Sequence[Format],
+    areas: Sequence[Record],
+    *,
+    technology: Technology,
+    chip: ChipModel,
+    array: ArrayModel,
+) -> Axis:
+    """The axis ``name`` for MACs whose operands both have one of ``formats``.
+
+    Parameters
+    ----------
+    name : str
+        One of :data:`AXES`.
+    formats : sequence of Format
+        Those of the records.
+    areas : sequence of record
+        As ``area.synthesise`` gives them.
+    technology : Technology
+        Its flip-flop and SRAM make the array.
+    chip, array : ChipModel, ArrayModel
+        For the axes ``chip_overhead`` and ``array_area``.
+
+    Raises
+    ------
+    UserError
+        No such axis, or no record knows it.
+    """
+    check_axis(name)
+    by_name = {fmt.name: fmt for fmt in formats}
+    if name == "mac_area":
+        return MAC_AREA
+    if name == "array_area":
+        return _array_axis(by_name, technology, array)
+    if name == "chip_overhead":
+        return _chip_axis(by_name, areas, chip)
+    if name == "energy":
+        return _measured(areas, "energy", "energy_fj", "Energy per MAC, fJ", "Energy per MAC")
+    return _measured(areas, "delay", "delay_ps", "Delay, ps", "Delay of the MAC")
+
+
+def _array_axis(formats: Mapping[str, Format], technology: Technology, array: ArrayModel) -> Axis:
+    sram, layer = array.sram(technology), array.layer
+
+    def cost(record: Record) -> float:
+        fmt = formats[record["format"]]
+        return array.area(record, fmt, fmt, technology).total
+
+    block = f"blocks of {array.block} with {array.scale_bits}-bit scales" if array.block else "rows"
+    note = (
+        f"array: {array.rows} x {array.columns} MACs with operand registers, sums of "
+        f"{array.sum_bits} bits and buffers for a layer of {layer.inputs} inputs, {layer.outputs} "
+        f"outputs and {layer.tokens} tokens, {block}; SRAM: {sram.um2_per_bit:.4g} µm² a bit "
+        f"({sram.source})"
+    )
+    return Axis(
+        "array_area",
+        "array_um2_per_mac",
+        "Array area per MAC, µm²",
+        "Array area per MAC",
+        note,
+        cost,
+    )
+
+
+def _chip_axis(formats: Mapping[str, Format], areas: Sequence[Record], chip: ChipModel) -> Axis:
+    baseline = {record["format"]: record["area_um2"] for record in areas}.get(_BASELINE)
+    if baseline is None:
+        raise UserError(f"The chip overhead is counted from {_BASELINE}: add it to the formats")
+
+    def cost(record: Record) -> float:
+        bits = formats[record["format"]].bits
+        return chip.overhead_percent(record["area_um2"] / baseline, bits)
+
+    note = (
+        f"chip: {100 * chip.mac_share:g} % MACs, {100 * chip.memory_share:g} % memory with INT4 "
+        "(model of Dotzel et al., 2024, Table 10)"
+    )
+    label = "Chip overhead over INT4, %"
+    return Axis("chip_overhead", "chip_overhead_percent", label, "Chip overhead", note, cost)
+
+
+def _measured(areas: Sequence[Record], name: str, column: str, label: str, title: str) -> Axis:
+    missing = [record["format"] for record in areas if record.get(column) is None]
+    if len(missing) == len(areas):
+        raise UserError(
+            f"There is nothing to draw against {name}: {column} is null in every record"
+        )
+    note = f"{column} is null, and so left out: {', '.join(missing)}" if missing else ""
+
+    def cost(record: Record) -> float | None:
+        value = record.get(column)
+        return None if value is None else float(value)
+
+    return Axis(name, column, label, title, note, cost)

@@ -1,0 +1,219 @@
+"""Drawing an exploration: all formats with their frontier, and what a supernormal value does."""
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+
+from halfbyte.pareto.exploration import Candidate, Findings
+from halfbyte.pareto.frontier import Point
+from halfbyte.pareto.labels import Label, place_labels
+from halfbyte.pareto.plot import LINE, steps
+
+__all__ = ["draw_area_by_value", "draw_cloud", "draw_gain_by_value"]
+
+# Okabe and Ito's, which colour-blind readers can tell apart, by base in order of appearance.
+_COLOURS = ("#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+_NO_BASE = "#777777"
+_NAMED = "#000000"
+# Beyond the frontier and the named formats, so much of their span is shown: more where it gets
+# larger and worse.
+_BETTER_MARGIN, _WORSE_MARGIN = 0.08, 0.3
+_HEADROOM = 0.2  # for a legend
+_SHOWN_LOSS_DB = 1.0
+
+
+def _base_colours(findings: Findings) -> dict[str | None, str]:
+    colours: dict[str | None, str] = {}
+    for each in findings.candidates:
+        if each.base is not None:
+            colours.setdefault(each.base.name, _COLOURS[len(colours) % len(_COLOURS)])
+    return {**colours, None: _NO_BASE}
+
+
+def draw_cloud(axes: Axes, findings: Findings, named: Mapping[str, str]) -> int:
+    """Draw every candidate, the frontier as a staircase, and labels; returns how many lie outside.
+
+    Parameters
+    ----------
+    axes : Axes
+        Its figure must be drawn by Agg.
+    findings : Findings
+        What to draw.
+    named : mapping of str to str
+        Titles of the candidates that have a name of their own, by format.
+    """
+    colours = _base_colours(findings)
+    parent = findings.parents[0].name
+    best = findings.frontier
+    for base, colour in colours.items():
+        group = [each for each in findings.candidates if _base_name(each) == base]
+        if group:
+            axes.scatter(
+                [each.area_um2 for each in group],
+                [each.distances[parent] for each in group],
+                s=13, color=colour, alpha=0.4, edgecolors="none", zorder=2,
+                label=_group_title(group[0]),
+            )  # fmt: skip
+    known = [each for each in findings.candidates if each.format.name in named]
+    _mark(axes, [each for each in best if each not in known], parent, colours, "o", 46)
+    _mark(axes, known, parent, colours, "D", 44)
+    shown = [*best, *known]
+    _set_limits(axes, shown, parent)
+    right = axes.get_xlim()[1]
+    corners = steps([Point(e.format.name, e.area_um2, e.distances[parent]) for e in best], right)
+    axes.plot(*zip(*corners, strict=True), color=LINE, linewidth=1.3, zorder=3, label="frontier")
+    axes.scatter(
+        [], [], marker="D", s=40, color="white", edgecolors=_NAMED, label="shipped formats"
+    )
+    axes.set_xlabel("MAC area, µm² (less is better)")
+    axes.set_ylabel("SQNR lost to the best levels, dB (upwards is better)")
+    _finish(axes)
+    axes.legend(
+        loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=6, frameon=False, fontsize=9,
+        borderpad=0, columnspacing=1.4, handletextpad=0.3,
+    )  # fmt: skip
+    labels = [
+        Label(
+            named.get(each.format.name, each.format.title),
+            each.area_um2,
+            each.distances[parent],
+            _NAMED if each.format.name in named else colours[_base_name(each)],
+            each in best,
+        )
+        for each in dict.fromkeys(shown)
+    ]
+    place_labels(axes, labels, corners)
+    (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
+    inside = [
+        left <= each.area_um2 <= right and high <= each.distances[parent] <= low
+        for each in findings.candidates
+    ]
+    return inside.count(False)
+
+
+def _mark(
+    axes: Axes,
+    candidates: Sequence[Candidate],
+    parent: str,
+    colours: Mapping[str | None, str],
+    marker: str,
+    size: float,
+) -> None:
+    axes.scatter(
+        [each.area_um2 for each in candidates],
+        [each.distances[parent] for each in candidates],
+        s=size,
+        marker=marker,
+        color=[colours[_base_name(each)] for each in candidates],
+        edgecolors=_NAMED if marker == "D" else "white",
+        linewidths=0.9,
+        zorder=4,
+    )
+
+
+def _base_name(candidate: Candidate) -> str | None:
+    return candidate.base.name if candidate.base else None
+
+
+def _group_title(candidate: Candidate) -> str:
+    return f"{candidate.base.title} and a value" if candidate.base else "others"
+
+
+def _set_limits(axes: Axes, shown: Sequence[Candidate], parent: str) -> None:
+    areas = [each.area_um2 for each in shown]
+    distances = [each.distances[parent] for each in shown]
+    left, right = _with_margins(areas)
+    top, bottom = _with_margins(distances)
+    axes.set_xlim(left, right)
+    axes.set_ylim(bottom, top)
+
+
+def _with_margins(values: Sequence[float]) -> tuple[float, float]:
+    """From below the least to above the greatest; less is better."""
+    span = max(values) - min(values) or 1.0
+    return min(values) - _BETTER_MARGIN * span, max(values) + _WORSE_MARGIN * span
+
+
+def _finish(axes: Axes) -> None:
+    axes.grid(visible=True, color="#e6e6e6", linewidth=0.6, zorder=0)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def draw_gain_by_value(
+    axes: Axes, group: Sequence[Candidate], findings: Findings, named: Mapping[str, str]
+) -> None:
+    """Draw what each supernormal value of one base gains over it, in dB, for every parent.
+
+    ``group`` holds the base and its variants.
+    """
+    base, variants = _split(group)
+    styles = ("-", "--", ":", "-.")
+    for index, parent in enumerate(findings.parents):
+        gains = {
+            float(each.supernormal or 0): base.distances[parent.name] - each.distances[parent.name]
+            for each in variants
+        }
+        # A value that the base has already gains nothing.
+        gains |= {float(value): 0.0 for value in base.format.values}
+        axes.plot(
+            *zip(*sorted(gains.items()), strict=True), styles[index % len(styles)],
+            color=_COLOURS[0] if index == 0 else LINE, linewidth=1.8 if index == 0 else 1.1,
+            label=parent.title, zorder=3,
+        )  # fmt: skip
+    axes.axhline(0, color=_NAMED, linewidth=0.8)
+    axes.set_ylim(bottom=max(-_SHOWN_LOSS_DB, axes.get_ylim()[0]))
+    axes.set_title(f"{base.format.title} and one more value", loc="left", fontweight="bold")
+    axes.set_ylabel("gain in SQNR, dB")
+    _finish(axes)
+    _mark_named(axes, variants, named)
+
+
+def draw_area_by_value(axes: Axes, group: Sequence[Candidate], named: Mapping[str, str]) -> None:
+    """Draw the MAC area for each supernormal value of one base, coloured by how fine it is."""
+    base, variants = _split(group)
+    finest = max(each.refinement for each in variants)
+    colours = colormaps["viridis"]
+    for refinement in sorted({each.refinement for each in variants}):
+        some = [each for each in variants if each.refinement == refinement]
+        place = float(
+            Fraction(
+                refinement.numerator.bit_length() - 1, max(1, finest.numerator.bit_length() - 1)
+            )
+        )
+        axes.scatter(
+            [float(each.supernormal or 0) for each in some],
+            [each.area_um2 for each in some],
+            s=11, color=colours(0.92 * place), edgecolors="none", zorder=3,
+            label=f"quantum {some[0].format.quantum}",
+        )  # fmt: skip
+    axes.axhline(base.area_um2, color=_NAMED, linewidth=0.8, label=f"{base.format.title} itself")
+    axes.set_xlabel(
+        f"supernormal value ({base.format.title} goes to ±{float(base.format.max_value):g})"
+    )
+    axes.set_ylabel("MAC area, µm²")
+    _finish(axes)
+    _mark_named(axes, variants, dict.fromkeys(named, ""))
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, high + _HEADROOM * (high - low))
+    axes.legend(loc="upper center", ncols=3, fontsize=7.5, frameon=True, framealpha=0.9,
+                edgecolor="none", handletextpad=0.1, columnspacing=0.8)  # fmt: skip
+
+
+def _split(group: Sequence[Candidate]) -> tuple[Candidate, list[Candidate]]:
+    (base,) = (each for each in group if each.supernormal is None)
+    variants = [each for each in group if each.supernormal is not None]
+    return base, sorted(variants, key=lambda each: each.supernormal or 0)
+
+
+def _mark_named(axes: Axes, variants: Sequence[Candidate], named: Mapping[str, str]) -> None:
+    """A line at each value that a shipped format has, with the format's title on top."""
+    for each in variants:
+        if each.format.name in named:
+            value = float(each.supernormal or 0)
+            axes.axvline(value, color="#D55E00", linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
+            axes.annotate(
+                named[each.format.name], (value, 1), xycoords=("data", "axes fraction"),
+                xytext=(3, -2), textcoords="offset points", fontsize=8, color="#D55E00", va="top",
+            )  # fmt: skip

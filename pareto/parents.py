@@ -1,0 +1,71 @@
+"""The distributions that formats are judged on: named ones, and those of a model's layers."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from halfbyte.base import UserError
+from halfbyte.formats.codebooks import MIN_NU
+from halfbyte.formats.quantile import MAX_NU
+
+__all__ = ["Parent", "find_parent"]
+
+_STUDENT_T = re.compile(r"t([0-9]{1,4}(?:\.[0-9]{1,4})?)")
+
+
+@dataclass(frozen=True)
+class Parent:
+    """One or more distributions; figures are means over them.
+
+    Parameters
+    ----------
+    name : str
+        As it was asked for; names columns.
+    title : str
+        For people.
+    distributions : tuple
+        Pairs as ``formats.codebooks`` takes them: ``("normal", None)``, ``("student_t", nu)``.
+    """
+
+    name: str
+    title: str
+    distributions: tuple[tuple[str, float | None], ...]
+
+
+def find_parent(
+    name: str, on_progress: Callable[[int, int, str], None] = lambda done, total, label: None
+) -> Parent:
+    """``normal``, ``tNU`` for Student's t, or a model: Student's t fitted to its layers' weights.
+
+    Layers whose nu is too low for a finite variance are taken at the lowest nu that has one.
+
+    Raises UserError: no such model, or a nu out of range.
+    """
+    if name == "normal":
+        return Parent(name, "normal", (("normal", None),))
+    match = _STUDENT_T.fullmatch(name)
+    if match:
+        nu = float(match[1])
+        if not MIN_NU <= nu <= MAX_NU:
+            raise UserError(f"nu must be {MIN_NU} to {MAX_NU:g}, not {nu:g}")
+        return Parent(name, f"Student's t, nu {nu:g}", (("student_t", nu),))
+    return _of_model(name, on_progress)
+
+
+def _of_model(name: str, on_progress: Callable[[int, int, str], None]) -> Parent:
+    from halfbyte.accuracy.profile import open_source, profile_model
+
+    source = open_source(name)
+    fitted = [
+        profile.record["nu"]
+        for profile in profile_model(source, on_progress=on_progress)
+        if profile.record["what"] == "weight"
+        and not profile.record["normalised"]
+        and profile.record["nu"] is not None
+    ]
+    if not fitted:
+        raise UserError(f"No layer of {source.name} has weights that follow a distribution")
+    # Three digits: the optimum is found for each nu, and layers differ by far more.
+    nus = [min(MAX_NU, max(MIN_NU, float(f"{nu:.3g}"))) for nu in fitted]
+    title = f"{source.name}, Student's t of its {len(nus)} layers"
+    return Parent(name, title, tuple(("student_t", nu) for nu in nus))

@@ -1,0 +1,120 @@
+"""Alternative axes: the same frontier machinery on other costs."""
+
+import csv
+import json
+
+import pytest
+
+from halfbyte.area import load_technology
+from halfbyte.area.system import ArrayModel, ChipModel
+from halfbyte.base import UserError
+from halfbyte.formats import load
+from halfbyte.pareto import make_axis, write_report
+
+NAMES = ("int4", "e2m1", "int5")
+AREAS = {"int4": 1000.0, "e2m1": 1100.0, "int5": 1500.0}
+
+
+def record(name, **figures):
+    return {
+        "format": name, "architecture": "sign_magnitude", "recipe": "resub", "terms": 256,
+        "acc_width": 17, "technology": "sky130hd", "corner": "tt", "area_um2": AREAS[name],
+        "area_ge": AREAS[name] / 3.75, "multiplier_um2": 0.3 * AREAS[name],
+        "accumulator_um2": 0.3 * AREAS[name], "register_um2": 340.0,
+        "versions": {"pyosys": "0.70"}, "delay_ps": None, **figures,
+    }  # fmt: skip
+
+
+def accuracies():
+    value = {"int4": 0.95, "e2m1": 0.97, "int5": 0.99}
+    return [
+        {
+            "format": name,
+            "measures": {
+                "fidelity": {
+                    "title": "fidelity", "unit": "1", "higher_is_better": True,
+                    "value": value[name], "low": value[name], "high": value[name], "baseline": 1.0,
+                    "loss": 1 - value[name], "loss_low": 0.0, "loss_high": 0.1,
+                }
+            },
+            "sqnr_db": 19.0, "model": "m", "recipe": "w4", "items": 3, "item": "texts",
+            "versions": {"torch": "2"},
+        }
+        for name in NAMES
+    ]  # fmt: skip
+
+
+def axis(name, records, **options):
+    options = {"chip": ChipModel(0.1, 0.6), "array": ArrayModel(), **options}
+    formats = [load(each) for each in NAMES]
+    return make_axis(name, formats, records, technology=load_technology("sky130hd"), **options)
+
+
+RECORDS = [record(name) for name in NAMES]
+
+
+def test_mac_area_is_the_records_own():
+    assert [axis("mac_area", RECORDS).cost(each) for each in RECORDS] == list(AREAS.values())
+
+
+def test_chip_overhead_counts_macs_and_memory_from_int4():
+    costs = [axis("chip_overhead", RECORDS).cost(each) for each in RECORDS]
+    assert costs == pytest.approx([0, 1.0, 100 * (0.1 * 0.5 + 0.6 * 0.25)])
+    other = axis("chip_overhead", RECORDS, chip=ChipModel(0.5, 0.0))
+    assert [other.cost(each) for each in RECORDS] == pytest.approx([0, 5.0, 25.0])
+    assert "50 % MACs, 0 % memory" in other.note
+    with pytest.raises(UserError, match="counted from int4: add it to the formats"):
+        axis("chip_overhead", RECORDS[1:])
+
+
+def test_array_area_is_the_models():
+    model = ArrayModel(rows=8, columns=8)
+    found = axis("array_area", RECORDS, array=model)
+    for each in RECORDS:
+        fmt = load(each["format"])
+        expected = model.area(each, fmt, fmt, load_technology("sky130hd")).total
+        assert found.cost(each) == expected > each["area_um2"]
+    for part in ("8 x 8 MACs", "4096 inputs", "9.631 µm² a bit", "sky130_sram_2kbyte_1rw_32x512_8"):
+        assert part in found.note
+
+
+def test_measured_figures_are_read_where_they_are_known(tmp_path):
+    records = [record("int4", delay_ps=2000.0), record("e2m1"), record("int5", delay_ps=2500)]
+    found = axis("delay", records)
+    assert [found.cost(each) for each in records] == [2000.0, None, 2500.0]
+    assert found.note == "delay_ps is null, and so left out: e2m1"
+    formats = [load(name) for name in NAMES]
+    write_report(formats, records, accuracies(), tmp_path, found)
+    data = json.loads((tmp_path / "measured_fidelity_by_delay.json").read_text())
+    assert [(row["format"], row["delay_ps"]) for row in data] == [("int4", 2000), ("int5", 2500)]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("delay", "delay_ps is null in every"), ("energy", "energy_fj is null in every")],
+)
+def test_what_no_record_knows_cannot_be_drawn(name, message):
+    with pytest.raises(UserError, match=message):
+        axis(name, RECORDS)
+
+
+def test_unknown_axes_are_refused():
+    with pytest.raises(UserError, match=r"Axis must be one of mac_area, array_area, .*not 'area'"):
+        axis("area", RECORDS)
+
+
+def test_plots_and_data_follow_the_axis(tmp_path):
+    formats = [load(name) for name in NAMES]
+    found = axis("array_area", RECORDS)
+    claims, written = write_report(formats, RECORDS, accuracies(), tmp_path, found)
+    assert tmp_path / "measured_fidelity_by_array_area.png" in written
+    written_csv = (tmp_path / "measured_fidelity_by_array_area.csv").read_text()
+    rows = list(csv.DictReader(written_csv.splitlines()))
+    costs = {each["format"]: found.cost(each) for each in RECORDS}
+    assert {row["format"]: float(row["array_um2_per_mac"]) for row in rows} == costs
+    assert [float(row["area_um2"]) for row in rows] == [AREAS[row["format"]] for row in rows]
+    svg = (tmp_path / "measured_fidelity_by_array_area.svg").read_text()
+    assert "Array area per MAC" in svg
+    # The claims are about MACs, whatever is drawn.
+    plain, _ = write_report(formats, RECORDS, accuracies(), tmp_path)
+    assert claims == plain

@@ -1,0 +1,192 @@
+"""Explorations: joined with accuracies, the frontier found, and written as files."""
+
+import csv
+import json
+from statistics import fmean
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from halfbyte.area.exploration import parse_space
+from halfbyte.base import UserError
+from halfbyte.formats import load
+from halfbyte.formats.codebooks import distance_to_optimum_db
+from halfbyte.pareto.exploration import find
+from halfbyte.pareto.exploration_report import summary_rows, write_exploration
+from halfbyte.pareto.parents import Parent, find_parent
+
+SPACE = parse_space(
+    "name: small\n"
+    "formats: [int4, e2m1]\n"
+    "families: [supernormal: {base: e2m1, from: -8, to: 8, step: 1/2}]\n"
+)
+TWO = Parent("two", "two distributions", (("normal", None), ("student_t", 5.0)))
+NORMAL = find_parent("normal")
+
+
+def record(fmt, area, architecture="sign_magnitude", **figures):
+    return {
+        "format": fmt.name, "activation": fmt.name, "architecture": architecture,
+        "recipe": "resub", "terms": 256, "acc_width": 17, "technology": "sky130hd",
+        "corner": "tt", "area_um2": area, "area_ge": area / 3.75, "delay_ps": None, "proof": None,
+        "versions": {"pyosys": "0.70"}, **figures,
+    }  # fmt: skip
+
+
+def area_of(fmt):
+    """Larger numbers need more area."""
+    return 900.0 + 3 * sum(abs(integer) for integer in fmt.integers)
+
+
+@pytest.fixture(scope="module")
+def records():
+    return [
+        made
+        for fmt in SPACE.formats
+        for made in (record(fmt, area_of(fmt) + 50, "slow"), record(fmt, area_of(fmt)))
+    ]
+
+
+@pytest.fixture(scope="module")
+def findings(records):
+    return find(SPACE.formats, records, [TWO, NORMAL])
+
+
+def test_candidates_are_smallest_designs_with_mean_distances(findings):
+    assert [each.format for each in findings.candidates] == list(SPACE.formats)
+    for each in findings.candidates:
+        assert each.area_um2 == area_of(each.format)
+        assert each.record["architecture"] == "sign_magnitude"
+        parts = [distance_to_optimum_db(each.format, *pair) for pair in TWO.distributions]
+        assert each.distances == {"two": pytest.approx(fmean(parts)), "normal": parts[0]}
+
+
+def test_bases_are_found_by_their_values(findings):
+    by_name = {each.format.name: each for each in findings.candidates}
+    base = by_name["e2m1"]
+    assert base.base is base.format
+    assert base.supernormal is None
+    assert by_name["e2m1_p5"].base is base.format
+    assert by_name["e2m1_p5"].supernormal == 5
+    assert by_name["e2m1_p5"].refinement == 1
+    assert by_name["int4"].base is None
+    finer = parse_space(
+        "name: s\nformats: [e2m1]\n"
+        "families: [supernormal: {base: e2m1, from: 5.125, to: 5.125, step: 1}]"
+    )
+    found = find(finer.formats, [record(fmt, 1.0) for fmt in finer.formats], [NORMAL])
+    assert found.candidates[1].refinement == 4
+
+
+def test_frontier_is_what_none_beats_in_area_and_in_the_first_parent(findings):
+    def beats(one, other):
+        mine, theirs = ((e.area_um2, e.distances["two"]) for e in (one, other))
+        return mine != theirs and mine[0] <= theirs[0] and mine[1] <= theirs[1]
+
+    expected = {
+        each.format.name
+        for each in findings.candidates
+        if not any(beats(other, each) for other in findings.candidates)
+    }
+    assert {each.format.name for each in findings.frontier} <= expected
+    figures = {(each.area_um2, each.distances["two"]) for each in findings.frontier}
+    assert figures == {
+        (each.area_um2, each.distances["two"])
+        for each in findings.candidates
+        if each.format.name in expected
+    }
+    for each in findings.candidates:
+        better = findings.dominator(each)
+        assert (better is None) == (each.format.name in expected)
+        assert better is None or beats(better, each)
+
+
+def test_everything_is_written_and_says_the_same(findings, records, tmp_path):
+    written = write_exploration("A title", findings, records, tmp_path)
+    names = {path.name for path in written if path.parent == tmp_path}
+    assert names == {
+        "frontier.png", "frontier.svg", "frontier.md", "supernormal.png", "supernormal.svg",
+        "candidates.csv", "candidates.json", "designs.csv", "designs.json",
+    }  # fmt: skip
+    rows = json.loads((tmp_path / "candidates.json").read_text())
+    table = list(csv.DictReader((tmp_path / "candidates.csv").read_text().splitlines()))
+    assert [row["format"] for row in rows] == [fmt.name for fmt in SPACE.formats]
+    assert [float(row["area_um2"]) for row in table] == [row["area_um2"] for row in rows]
+    assert len(json.loads((tmp_path / "designs.json").read_text())) == len(records)
+    best = {each.format.name for each in findings.frontier}
+    assert {row["format"] for row in rows if row["on_frontier"]} == best
+    for path in written:
+        if path.suffix == ".yaml":
+            (same,) = (each.format for each in findings.frontier if each.format.name == path.stem)
+            assert load(path).values == same.values
+    shipped = {
+        fmt.values for fmt in (load(name) for name in ("int4", "e2m1", "e2m1_sp", "e2m1_sr"))
+    }
+    files = {path.stem for path in written if path.suffix == ".yaml"}
+    assert files == {
+        each.format.name for each in findings.frontier if each.format.values not in shipped
+    }
+    again = write_exploration("A title", findings, records, tmp_path / "again")
+    assert [path.read_bytes() for path in again] == [path.read_bytes() for path in written]
+
+
+def test_the_table_names_shipped_formats_and_what_beats_them(findings):
+    columns, rows = summary_rows(findings)
+    by_title = {row[0]: dict(zip(columns, row, strict=True)) for row in rows}
+    assert {"INT4", "E2M1", "E2M1+SP", "E2M1+SR"} <= set(by_title)
+    areas = [float(row[3].replace(",", "")) for row in rows]
+    assert areas == sorted(areas)
+    sr = by_title["E2M1+SR"]
+    (candidate,) = (each for each in findings.candidates if each.format.name == "e2m1_p8")
+    better = findings.dominator(candidate)
+    assert sr["no larger and no less accurate"] == (better.format.title if better else "frontier")
+    base = area_of(load("e2m1"))
+    assert sr[">over base"] == f"{100 * (candidate.area_um2 / base - 1):+.1f} %"
+    assert by_title["INT4"][">over base"] == by_title["E2M1"][">over base"] == "-"
+
+
+def test_spaces_without_supernormals_have_no_picture_of_them(tmp_path):
+    formats = [load("int4"), load("apot4")]
+    records = [record(fmt, area_of(fmt)) for fmt in formats]
+    written = write_exploration("A title", find(formats, records, [NORMAL]), records, tmp_path)
+    assert "supernormal.png" not in {path.name for path in written}
+    assert "frontier.png" in {path.name for path in written}
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"technology": "asap7"}, "in one technology"),
+        ({"terms": 128}, "in one number of terms"),
+        ({"activation": "int8"}, "for both operands"),
+    ],
+)
+def test_records_that_cannot_be_compared_are_refused(records, changed, message):
+    mixed = [records[0], {**records[1], **changed}]
+    with pytest.raises(UserError, match=message):
+        find(SPACE.formats, mixed, [NORMAL])
+
+
+def test_no_records_are_an_error():
+    with pytest.raises(UserError, match="at least one design"):
+        find(SPACE.formats, [], [NORMAL])
+
+
+def test_parents_by_name():
+    assert NORMAL.distributions == (("normal", None),)
+    assert find_parent("t7.5").distributions == (("student_t", 7.5),)
+    with pytest.raises(UserError, match=r"nu must be 2\.01 to 1e"):
+        find_parent("t2")
+    with pytest.raises(UserError, match="nosuchmodel"):
+        find_parent("nosuchmodel")
+
+
+def test_a_models_layers_are_the_parents(tmp_path):
+    values = np.random.default_rng(3).standard_t(6, (2, 64, 256)).astype(np.float32)
+    path = tmp_path / "mine.safetensors"
+    save_file({"a.weight": values[0], "b.weight": values[1], "b.bias": values[1, 0]}, path)
+    parent = find_parent(str(path))
+    assert len(parent.distributions) == 2
+    assert all(name == "student_t" and 4 < nu < 10 for name, nu in parent.distributions)
+    assert parent.title == "mine, Student's t of its 2 layers"
