@@ -70,7 +70,7 @@ lint: $(VENV)/installed
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@rm -rf build/mypy && mkdir -p build/mypy/halfbyte
-	@for room in accuracy area base cli formats golden pareto rtl sim; do \
+	@for room in accuracy area base cli formats golden gpu_ref pareto rtl sim; do \
 		ln -s ../../../$$room build/mypy/halfbyte/$$room; done
 	@MYPYPATH=build/mypy $(VENV)/bin/mypy
 
