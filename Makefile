@@ -10,6 +10,9 @@
 #   make test                        every test
 #   make lint                        ruff and mypy
 #   make bench                       benchmarks
+#   make gpu-check                   kernels against the golden model; GPU if there is one [FORMAT=]
+#   make gpu-bench                   throughput of the kernels beside PyTorch's [FORMAT=]
+#   make triple [FORMAT=e2m1_sp]     RTL, golden model, CUDA reference on one stream [ARCH= ACTIVATION=]
 #
 # JSON=1 prints records on standard output instead of tables.
 
@@ -32,7 +35,7 @@ OUTPUT = $(if $(JSON),--json)
 
 ACCURACY = $(call option,--recipe,$(RECIPE)) $(call option,--block,$(BLOCK)) $(call option,--text,$(TEXT))
 
-.PHONY: pareto synth sim rtl formats evaluate findings bench test lint clean
+.PHONY: pareto synth sim rtl formats evaluate findings bench gpu-check gpu-bench triple test lint clean
 
 pareto: $(VENV)/installed
 	@$(HALFBYTE) pareto $(FORMATS) $(call option,--model,$(MODEL)) $(ACCURACY) $(TECHNOLOGY) $(call option,--terms,$(TERMS)) $(OUTPUT)
@@ -61,6 +64,15 @@ findings: $(VENV)/installed
 
 bench: $(VENV)/installed
 	@$(HALFBYTE) bench $(OUTPUT)
+
+gpu-check: $(VENV)/installed
+	@$(HALFBYTE) gpu-check $(FORMATS) $(call option,--activation,$(ACTIVATION)) $(OUTPUT)
+
+gpu-bench: $(VENV)/installed
+	@$(HALFBYTE) gpu-bench $(FORMATS) $(OUTPUT)
+
+triple: $(VENV)/installed
+	@$(HALFBYTE) triple $(FORMATS) $(DESIGN) $(call option,--tech,$(TECH)) $(call option,--seed,$(SEED)) $(OUTPUT)
 
 test: $(VENV)/installed
 	@$(VENV)/bin/python -m pytest -n $(TEST_JOBS) --dist loadfile

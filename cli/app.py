@@ -12,6 +12,7 @@ from halfbyte.cli import (
     evaluate,
     findings,
     formats,
+    gpu,
     pareto,
     profile,
     quantize,
@@ -21,6 +22,7 @@ from halfbyte.cli import (
     synth,
     tech,
     train_bytelm,
+    triple,
 )
 
 __all__ = ["app", "main"]
@@ -47,6 +49,9 @@ app.command("train-bytelm")(train_bytelm.train_bytelm)
 app.command("findings")(findings.findings)
 app.command("pareto")(pareto.pareto)
 app.command("bench")(bench.bench)
+app.command("gpu-check")(gpu.gpu_check)
+app.command("gpu-bench")(gpu.gpu_bench)
+app.command("triple")(triple.triple)
 app.add_typer(tech.app, name="tech")
 
 

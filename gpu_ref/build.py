@@ -70,6 +70,7 @@ def _tables(formats: tuple[Format, ...]) -> dict[Format, FormatTable]:
     return {fmt: tables()[index] for index, fmt in enumerate(formats)}
 
 
+@cache
 def format_table(fmt: Format) -> FormatTable:
     """The compiled table of ``fmt``; the shipped formats are compiled together, others alone."""
     shipped = bundled()

@@ -17,7 +17,7 @@ __all__ = ["GEMM_KERNELS", "applicable_kernels", "choose_kernel", "matmul", "ref
 
 # Below this, partial sums of a block can be converted to FP32 by one subtraction; see gemm_mma.h.
 SMALL = 2**22
-# Blocks are padded to 32 for dp4a and mma; where that more than quadruples the work, auto avoids it.
+# dp4a and mma pad blocks to 32; where that more than quadruples the work, auto avoids mma.
 MAX_PADDING = 4
 BLOCK_PADDING = 32
 
