@@ -9,7 +9,6 @@ __all__ = [
     "Context",
     "Dequantise",
     "Expand",
-    "Expansion",
     "FormatTable",
     "Layout",
     "MacStream",
@@ -29,7 +28,7 @@ class Encoder(ctypes.Structure):
 
     _fields_ = (
         ("bits", c_int32),
-        ("thresholds", c_int32 * MAX_CODES),
+        ("thresholds", c_float * MAX_CODES),
         ("codes", c_uint8 * MAX_CODES),
     )
 
@@ -133,7 +132,15 @@ class MacStream(ctypes.Structure):
 class Layout(ctypes.Structure):
     """``Layout`` in expand.h."""
 
-    _fields_ = (("rows", c_int64), ("length", c_int64), ("block", c_int64))
+    _fields_ = (
+        ("rows", c_int64),
+        ("length", c_int64),
+        ("block", c_int64),
+        ("blocks", c_int64),
+        ("padded_rows", c_int64),
+        ("block_bytes", c_int64),
+        ("row_length", c_int64),
+    )
 
 
 class Expand(ctypes.Structure):
@@ -177,12 +184,6 @@ class PlainProduct(ctypes.Structure):
     )
 
 
-class Expansion(ctypes.Structure):
-    """``Expansion`` in api.h."""
-
-    _fields_ = (("padded_rows", c_int64), ("row_length", c_int64), ("blocks", c_int64))
-
-
 # In the order of hb_sizes().
 STRUCTURES: tuple[type[ctypes.Structure], ...] = (
     FormatTable,
@@ -195,7 +196,6 @@ STRUCTURES: tuple[type[ctypes.Structure], ...] = (
     Expand,
     Product,
     PlainProduct,
-    Expansion,
 )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from halfbyte.base import ToolError, UserError
-from halfbyte.gpu_ref.abi import STRUCTURES, Context, Expansion, FormatTable, Layout, prototypes
+from halfbyte.gpu_ref.abi import STRUCTURES, Context, FormatTable, Layout, prototypes
 from halfbyte.gpu_ref.build import build_cuda, build_host, loaded
 
 __all__ = ["Library", "cuda_library", "host_library", "library_for"]
@@ -74,11 +74,11 @@ class Library:
         """Whether the quantiser that reads whole spans takes this call."""
         return bool(self._handle.hb_in_spans(ctypes.byref(call)))
 
-    def expansion(self, layout: Layout) -> Expansion:
-        """Sizes of an expanded operand."""
-        expansion = Expansion()
-        self._handle.hb_expansion(ctypes.byref(layout), ctypes.byref(expansion))
-        return expansion
+    def layout(self, rows: int, length: int, block: int) -> Layout:
+        """Where the elements of an operand lie after expansion."""
+        layout = Layout(rows=rows, length=length, block=block)
+        self._handle.hb_complete(ctypes.byref(layout))
+        return layout
 
     @property
     def simd(self) -> str | None:

@@ -123,12 +123,10 @@ class _Expanded:
 
 
 def _expand(library: Library, packed: Packed, rows: int) -> _Expanded:
-    layout = Layout(rows=rows, length=packed.length, block=packed.kernel_block)
-    sizes = library.expansion(layout)
-    integers = torch.empty(
-        sizes.padded_rows, sizes.row_length, dtype=torch.int8, device=packed.device
-    )
-    steps = torch.empty(sizes.blocks, sizes.padded_rows, device=packed.device)
+    layout = library.layout(rows, packed.length, packed.kernel_block)
+    shape = layout.padded_rows, layout.row_length
+    integers = torch.empty(shape, dtype=torch.int8, device=packed.device)
+    steps = torch.empty(layout.blocks, layout.padded_rows, device=packed.device)
     operand, keep = packed.operand()
     call = Expand(
         operand=operand, layout=layout, integers=integers.data_ptr(), steps=steps.data_ptr()

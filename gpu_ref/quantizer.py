@@ -93,7 +93,7 @@ def quantize(
 
     x: (..., K) floating point, on the CPU or a CUDA device. ``fmt`` is a format, its name or its
     file. ``clip`` is a number, or float32 broadcastable to the (..., blocks) scales. ``kernel`` is
-    ``spans`` (whole lines, blocks of 16 to 128), ``units`` (any shape) or ``auto``.
+    ``spans`` (whole lines, blocks of 16 to 256), ``units`` (any shape) or ``auto``.
 
     Raises TypeError if ``x`` is not floating point, ValueError on NaN or infinities, UserError
     where a scale exceeds FP32 or a kernel does not take the shape, ToolError if a build fails.
@@ -140,8 +140,8 @@ def _pick(kernel: str, library: Library, call: Quantise) -> str:
         raise UserError(f"Kernel must be auto, units or spans, not {str(kernel)[:60]!r}")
     if kernel == "spans" and not spans:
         raise UserError(
-            "Kernel spans wants blocks of 16, 32, 64 or 128 that fill the rows, and a multiple of "
-            f"128 elements, not {call.rows} rows of {call.length} in blocks of {call.block}; "
+            "Kernel spans wants blocks of 16, 32, 64, 128 or 256 that fill the rows, and a multiple "
+            f"of 256 elements, not {call.rows} rows of {call.length} in blocks of {call.block}; "
             "use units"
         )
     return kernel

@@ -16,8 +16,9 @@ from halfbyte.golden.codec import check_fp32_range
 __all__ = ["format_header", "tables_source"]
 
 MAX_CODES = 256
-NEVER = 2**31 - 1  # a threshold that no float reaches
-# Keys of the largest finite floats; see order_key() in arithmetic.h.
+NEVER = '__builtin_nanf("")'  # a threshold that no float reaches
+# The bits of the largest finite float. Positive floats are in the order of their bits; here a key
+# is those bits, negative for negative floats.
 LAST_KEY = 0x7F7FFFFF
 SIGNIFICAND_BITS = 24
 SMALLEST_EXPONENT = -149
@@ -31,8 +32,8 @@ namespace halfbyte {{
 constexpr Format format_{name} = {{
     {{{bits}, {{{thresholds}}},
      {{{codes}}}}},
-    {{{bits}, {magnitude}, {quantum_hex}f, {{{integers}}}}},
-    {{{largest_hex}f, {exponent}, {significand}}}}};
+    {{{bits}, {magnitude}, {quantum_literal}, {{{integers}}}}},
+    {{{largest_literal}, {exponent}, {significand}}}}};
 static_assert(well_formed(format_{name}), "format table");
 }}  // namespace halfbyte
 """
@@ -49,17 +50,17 @@ extern "C" __attribute__((visibility("default"))) const halfbyte::Format *{symbo
 SYMBOL = "hb_formats"
 
 
-def _float_of_key(key: int) -> Fraction:
-    """The float that ``key`` stands for, exactly; negative keys are those of negative floats."""
-    magnitude = Fraction(struct.unpack("<f", struct.pack("<I", abs(key)))[0])
+def _float_of_key(key: int) -> float:
+    """The float that ``key`` stands for."""
+    magnitude: float = struct.unpack("<f", struct.pack("<I", abs(key)))[0]
     return magnitude if key >= 0 else -magnitude
 
 
-def _first_key_above(lower: Fraction, upper: Fraction, *, tie_goes_up: bool) -> int:
-    """Key of the smallest float whose nearest value is ``upper`` and not ``lower``."""
+def _first_float_above(lower: Fraction, upper: Fraction, *, tie_goes_up: bool) -> float:
+    """The smallest float whose nearest value is ``upper`` and not ``lower``."""
 
     def belongs(key: int) -> bool:
-        x = _float_of_key(key)
+        x = Fraction(_float_of_key(key))
         below, above = x - lower, upper - x
         return below > above or (below == above and tie_goes_up)
 
@@ -68,7 +69,7 @@ def _first_key_above(lower: Fraction, upper: Fraction, *, tie_goes_up: bool) -> 
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if belongs(middle) else (middle, high)
-    return high
+    return _float_of_key(high)
 
 
 def _ascending_codes(fmt: Format) -> list[int]:
@@ -80,9 +81,9 @@ def _ascending_codes(fmt: Format) -> list[int]:
     return [chosen[value] for value in sorted(chosen)]
 
 
-def _thresholds(fmt: Format, codes: Sequence[int]) -> list[int]:
+def _thresholds(fmt: Format, codes: Sequence[int]) -> list[float]:
     return [
-        _first_key_above(
+        _first_float_above(
             fmt.values[lower],
             fmt.values[upper],
             tie_goes_up=fmt.ties is Ties.EVEN and upper % 2 == 0,
@@ -102,8 +103,12 @@ def _rounded_to_fp32(value: Fraction) -> float:
     return float(round(value / Fraction(2) ** place) * Fraction(2) ** place)
 
 
-def _listed(numbers: Sequence[int]) -> str:
+def _listed(numbers: Sequence[int | str]) -> str:
     return ", ".join(map(str, numbers))
+
+
+def _literal(x: float) -> str:
+    return f"{x.hex()}f"
 
 
 @cache
@@ -120,12 +125,12 @@ def format_header(fmt: Format) -> str:
         name=fmt.name,
         bits=fmt.bits,
         quantum=fmt.quantum,
-        thresholds=_listed([*thresholds, *[NEVER] * (MAX_CODES - len(thresholds))]),
+        thresholds=_listed([*map(_literal, thresholds), *[NEVER] * (MAX_CODES - len(thresholds))]),
         codes=_listed(codes),
         magnitude=max(map(abs, fmt.integers)),
-        quantum_hex=_rounded_to_fp32(fmt.quantum).hex(),
+        quantum_literal=_literal(_rounded_to_fp32(fmt.quantum)),
         integers=_listed(fmt.integers),
-        largest_hex=_rounded_to_fp32(fmt.max_value).hex(),
+        largest_literal=_literal(_rounded_to_fp32(fmt.max_value)),
         exponent=exponent,
         significand=int(fmt.max_value / Fraction(2) ** (exponent - SIGNIFICAND_BITS + 1)),
     )

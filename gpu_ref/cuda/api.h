@@ -27,11 +27,6 @@ struct PlainProduct {
 
 enum QuantiseKernel : int32_t { QUANTISE_UNITS = 0, QUANTISE_SPANS = 1 };
 
-// Device memory that expand() fills and gemm_*() read, for sizes in Python.
-struct Expansion {
-  int64_t padded_rows, row_length, blocks;
-};
-
 }  // namespace halfbyte
 
 #define HB_API extern "C" __attribute__((visibility("default")))
@@ -40,7 +35,7 @@ HB_API const char *hb_kind();   // "cuda" or "host"
 HB_API const char *hb_error();  // of this thread's last failed call
 // Sizes in bytes of the structures that both sides declare, in order of declaration.
 HB_API void hb_sizes(int64_t *sizes, int32_t count);
-HB_API void hb_expansion(const halfbyte::Layout *layout, halfbyte::Expansion *expansion);
+HB_API void hb_complete(halfbyte::Layout *layout);
 HB_API int32_t hb_in_spans(const halfbyte::Quantise *call);
 HB_API float hb_tensor_scale(float absmax, const halfbyte::Format *format);
 

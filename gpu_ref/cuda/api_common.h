@@ -37,14 +37,12 @@ void hb_sizes(int64_t *sizes, int32_t count) {
   using namespace halfbyte;
   const int64_t all[] = {sizeof(Format),     sizeof(Context), sizeof(Refusals), sizeof(Quantise),
                          sizeof(Dequantise), sizeof(MacStream), sizeof(Layout), sizeof(Expand),
-                         sizeof(Product),    sizeof(PlainProduct), sizeof(Expansion)};
+                         sizeof(Product),    sizeof(PlainProduct)};
   for (int32_t i = 0; i < count; ++i)
     sizes[i] = i < static_cast<int32_t>(sizeof all / sizeof *all) ? all[i] : 0;
 }
 
-void hb_expansion(const halfbyte::Layout *layout, halfbyte::Expansion *expansion) {
-  *expansion = {layout->padded_rows(), layout->row_length(), layout->blocks()};
-}
+void hb_complete(halfbyte::Layout *layout) { halfbyte::complete(*layout); }
 
 int32_t hb_in_spans(const halfbyte::Quantise *call) { return halfbyte::in_spans(*call); }
 

@@ -25,11 +25,12 @@ namespace halfbyte {
 
 constexpr int MAX_CODES = 256;  // formats have 2 to 8 bits
 
-// From numbers to codes. Floats are compared as integers that are in the same order, see order_key.
+// From numbers to codes.
 struct Encoder {
   int32_t bits;
-  // The first float that belongs to the next higher value, ascending; INT_MAX beyond the last.
-  int32_t thresholds[MAX_CODES];
+  // The first float that belongs to the next higher value, ascending; NaN, which nothing reaches,
+  // beyond the last.
+  float thresholds[MAX_CODES];
   uint8_t codes[MAX_CODES];       // by position in ascending order of the values
 };
 
@@ -135,20 +136,14 @@ constexpr int32_t MAGNITUDE_MASK = 0x7fffffff;
 // |x| as bits: in the order of the magnitudes; at least INFINITY_BITS for infinities and NaN.
 HB_HD int32_t magnitude_bits(float x) { return bits_of(x) & MAGNITUDE_MASK; }
 
-// An integer that orders floats as their values do; -0 and +0 are both 0.
-HB_HD int32_t order_key(float x) {
-  const int32_t bits = bits_of(x);
-  return bits >= 0 ? bits : INT_MIN - bits;
-}
-
 // ---------------------------------------------------------------- codes
 
-// How many of 2^BITS - 1 thresholds a key has reached.
+// How many of 2^BITS - 1 thresholds x has reached.
 template <int BITS>
-HB_HD int count_thresholds(const Encoder &encoder, int32_t key) {
+HB_HD int count_thresholds(const Encoder &encoder, float x) {
   int position = 0;
   for (int bit = BITS - 1; bit >= 0; --bit)
-    if (key >= encoder.thresholds[position + (1 << bit) - 1]) position += 1 << bit;
+    if (x >= encoder.thresholds[position + (1 << bit) - 1]) position += 1 << bit;
   return position;
 }
 
@@ -157,9 +152,8 @@ HB_HD bool packs_pairs(int bits) { return bits <= 4; }
 
 // Code of the value nearest to x, a number or an infinity.
 HB_HD uint8_t encode(const Encoder &encoder, float x) {
-  const int32_t key = order_key(x);
-  return encoder.codes[packs_pairs(encoder.bits) ? count_thresholds<4>(encoder, key)
-                                                 : count_thresholds<8>(encoder, key)];
+  return encoder.codes[packs_pairs(encoder.bits) ? count_thresholds<4>(encoder, x)
+                                                 : count_thresholds<8>(encoder, x)];
 }
 
 // Value of a code in units of the quantum.

@@ -284,7 +284,7 @@ int hb_gemm_dp4a(const Context *context, const Product *p) {
 
 int hb_gemm_mma(const Context *context, const Product *p, int32_t small) {
   return launched(context, [&](cudaStream_t stream) {
-    const bool whole = p->a_layout.block_bytes() == CHUNK;
+    const bool whole = p->a_layout.block_bytes == CHUNK;
     if (whole && small) launch_mma<Mma::STEPS, true>(*p, stream);
     else if (whole) launch_mma<Mma::STEPS, false>(*p, stream);
     else if (small) launch_mma<0, true>(*p, stream);

@@ -21,12 +21,19 @@ HB_HD int64_t round_up(int64_t value, int64_t multiple) {
 // Where the elements of a (rows, length) operand lie after expansion; what is padded is zero.
 struct Layout {
   int64_t rows, length, block;
-
-  HB_HD int64_t blocks() const { return (length + block - 1) / block; }
-  HB_HD int64_t padded_rows() const { return round_up(rows, TILE); }
-  HB_HD int64_t block_bytes() const { return round_up(block, BLOCK_PADDING); }
-  HB_HD int64_t row_length() const { return round_up(blocks() * block_bytes(), CHUNK); }
+  // What follows from these, see complete(); computed once, for 64-bit division is slow on a GPU.
+  int64_t blocks;       // of a row
+  int64_t padded_rows;
+  int64_t block_bytes;  // of an expanded block
+  int64_t row_length;   // bytes of an expanded row
 };
+
+inline void complete(Layout &l) {
+  l.blocks = (l.length + l.block - 1) / l.block;
+  l.padded_rows = round_up(l.rows, TILE);
+  l.block_bytes = round_up(l.block, BLOCK_PADDING);
+  l.row_length = round_up(l.blocks * l.block_bytes, CHUNK);
+}
 
 struct Expand {
   Operand from;
@@ -37,7 +44,7 @@ struct Expand {
 
 // Number of threads that expand_piece() wants.
 HB_HD int64_t pieces(const Layout &layout) {
-  return layout.padded_rows() * (layout.row_length() / PIECE);
+  return layout.padded_rows * (layout.row_length / PIECE);
 }
 
 // Sixteen codes of 4 bits that lie in eight aligned bytes.
@@ -52,12 +59,12 @@ HB_HD void expand_pairs(const uint8_t *codes, const Decoder &decoder, int8_t *by
 HB_HD void expand_piece(const Expand &e, const Decoder &decoder, int64_t piece) {
   const Layout &l = e.layout;
   // Rows are shorter than 2^31; division of 32 bits is much cheaper on a GPU.
-  const uint32_t row_pieces = static_cast<uint32_t>(l.row_length() / PIECE);
+  const uint32_t row_pieces = static_cast<uint32_t>(l.row_length / PIECE);
   const int64_t row = piece / row_pieces;
   const uint32_t at = static_cast<uint32_t>(piece - row * row_pieces) * PIECE;
-  const uint32_t block = at / static_cast<uint32_t>(l.block_bytes());
-  const int64_t within = at - block * l.block_bytes(), begin = block * l.block + within;
-  const bool real = row < l.rows && block < l.blocks();
+  const uint32_t block = at / static_cast<uint32_t>(l.block_bytes);
+  const int64_t within = at - block * l.block_bytes, begin = block * l.block + within;
+  const bool real = row < l.rows && block < l.blocks;
   const uint8_t *codes = e.from.codes + row * row_bytes(decoder.bits, l.length);
   alignas(PIECE) int8_t bytes[PIECE] = {};
   const bool full = real && within + PIECE <= l.block && begin + PIECE <= l.length;
@@ -70,10 +77,10 @@ HB_HD void expand_piece(const Expand &e, const Decoder &decoder, int64_t piece) 
       if (within + i < l.block && begin + i < l.length)
         bytes[i] = static_cast<int8_t>(decode(decoder, load_code(codes, decoder.bits, begin + i)));
   }
-  std::memcpy(e.integers + row * l.row_length() + at, bytes, PIECE);
-  if (within == 0 && block < l.blocks())
-    e.steps[block * l.padded_rows() + row] =
-        real ? block_step(e.from.scales[row * l.blocks() + block], decoder) : 0;
+  std::memcpy(e.integers + row * l.row_length + at, bytes, PIECE);
+  if (within == 0 && block < l.blocks)
+    e.steps[block * l.padded_rows + row] =
+        real ? block_step(e.from.scales[row * l.blocks + block], decoder) : 0;
 }
 
 // A block-scaled product of two expanded operands.

@@ -45,9 +45,9 @@ HB_BODY void finish_block(Dp4a::State &state, const Product &p, int64_t row0, in
                         int thread, int64_t b) {
   using D = Dp4a;
   const float *a_steps =
-      p.a_steps + b * p.a_layout.padded_rows() + row0 + thread / D::GRID;
+      p.a_steps + b * p.a_layout.padded_rows + row0 + thread / D::GRID;
   const float *w_steps =
-      p.w_steps + b * p.w_layout.padded_rows() + column0 + thread % D::GRID;
+      p.w_steps + b * p.w_layout.padded_rows + column0 + thread % D::GRID;
   HB_UNROLL
   for (int i = 0; i < D::EACH; ++i) {
     HB_UNROLL
@@ -64,8 +64,8 @@ template <class M>
 HB_BODY void gemm_dp4a(M &machine, const Product &p, int64_t row0, int64_t column0,
                        Dp4a::Shared &shared) {
   using D = Dp4a;
-  const int64_t length = p.a_layout.row_length(), blocks = p.a_layout.blocks();
-  const int64_t block_steps = p.a_layout.block_bytes() / BLOCK_PADDING;
+  const int64_t length = p.a_layout.row_length, blocks = p.a_layout.blocks;
+  const int64_t block_steps = p.a_layout.block_bytes / BLOCK_PADDING;
   typename M::template PerThread<D::State> states;
   machine.threads([&](int thread) {
     HB_UNROLL

@@ -47,7 +47,7 @@ template <class M>
 HB_BODY void fetch(M &machine, const Product &p, int64_t row0, int64_t column0, int64_t chunk,
                    int8_t *a) {
   constexpr int ROWS = Mma::THREADS / Mma::PARTS;  // that all threads together copy at once
-  const int64_t length = p.a_layout.row_length();
+  const int64_t length = p.a_layout.row_length;
   int8_t *w = a + Mma::OPERAND_BYTES;
   if (chunk < length / CHUNK)
     machine.threads([&](int thread) {
@@ -95,9 +95,9 @@ template <class M, class State>
 HB_BODY void load_steps(M &machine, State state, const Product &p, int64_t row0, int64_t column0,
                         int warp, int64_t b) {
   machine.lanes([&](int lane) {
-    const float *a = p.a_steps + b * p.a_layout.padded_rows() + row0 +
+    const float *a = p.a_steps + b * p.a_layout.padded_rows + row0 +
                      warp / Mma::WARPS_ACROSS * Mma::WARP_ROWS + lane / 4;
-    const float *w = p.w_steps + b * p.w_layout.padded_rows() + column0 +
+    const float *w = p.w_steps + b * p.w_layout.padded_rows + column0 +
                      warp % Mma::WARPS_ACROSS * Mma::WARP_COLUMNS + lane % 4 * 2;
     HB_UNROLL
     for (int half = 0; half < 2; ++half) {
@@ -135,9 +135,9 @@ HB_BODY void finish_block(M &machine, State state) {
 template <int BLOCK_STEPS, bool SMALL, class M>
 HB_BODY void gemm_mma(M &machine, const Product &p, int64_t row0, int64_t column0,
                       int8_t *shared) {
-  const int64_t chunks = p.a_layout.row_length() / CHUNK, blocks = p.a_layout.blocks();
+  const int64_t chunks = p.a_layout.row_length / CHUNK, blocks = p.a_layout.blocks;
   const int64_t block_steps =
-      BLOCK_STEPS ? BLOCK_STEPS : p.a_layout.block_bytes() / BLOCK_PADDING;
+      BLOCK_STEPS ? BLOCK_STEPS : p.a_layout.block_bytes / BLOCK_PADDING;
   typename M::template PerThread<Mma::State> states;
   machine.threads([&](int thread) {
     HB_UNROLL

@@ -139,7 +139,7 @@ int hb_gemm_dp4a(const Context *context, const Product *p) {
 
 int hb_gemm_mma(const Context *context, const Product *p, int32_t small) {
   return guarded([&] {
-    const bool whole = p->a_layout.block_bytes() == CHUNK;
+    const bool whole = p->a_layout.block_bytes == CHUNK;
     if (whole && small) run_mma<Mma::STEPS, true>(*context, *p);
     else if (whole) run_mma<Mma::STEPS, false>(*context, *p);
     else if (small) run_mma<0, true>(*context, *p);

@@ -134,35 +134,69 @@ HB_BODY void quantise_unit(M &machine, const Quantise &q, const Encoder &encoder
   });
 }
 
-// Four elements, read at once.
+// Consecutive elements that a lane reads at once.
+constexpr int EACH = 8;
 template <class T>
-struct alignas(4 * sizeof(T)) Four {
-  T at[4];
+struct alignas(16) Several {
+  T at[EACH];
 };
 
-constexpr int SPAN = 4 * LANES;       // elements that a warp reads at once
-constexpr int SPANS_PER_WARP = 4;     // spans whose reads are under way together
+constexpr int SPAN = EACH * LANES;  // elements that a warp reads at once
+constexpr int SPANS_PER_WARP = 2;   // spans whose reads are under way together
 
-// Whether quantise_spans() applies: blocks of 16, 32, 64 or 128 that fill whole rows, and spans
-// that fill the tensor.
+// Whether quantise_spans() applies: blocks of 16 to 256, powers of two, that fill whole rows, and
+// spans that fill the tensor.
 HB_HD bool in_spans(const Quantise &q) {
-  const bool size = q.block == 16 || q.block == 32 || q.block == 64 || q.block == 128;
-  const int64_t alignment = q.element == ELEMENT_FP32 ? 16 : 8;
+  const bool size = q.block >= 16 && q.block <= 256 && (q.block & (q.block - 1)) == 0;
   return size && q.length % q.block == 0 && q.rows * q.length % SPAN == 0 &&
-         reinterpret_cast<uintptr_t>(q.x) % alignment == 0 &&
-         reinterpret_cast<uintptr_t>(q.codes) % 4 == 0;
+         reinterpret_cast<uintptr_t>(q.x) % 16 == 0 &&
+         reinterpret_cast<uintptr_t>(q.codes) % 8 == 0;
 }
 
-// One warp quantises up to SPANS_PER_WARP spans, each read once: a lane has four elements of a
-// block, whose lanes are an aligned group.
+// The largest magnitude, as bits, of what one lane has read; it counts what it refuses.
+template <class M, class T>
+HB_BODY int32_t largest_magnitude(M &machine, const Several<T> &read, Refusals *refusals) {
+  int32_t largest = 0;
+  HB_UNROLL
+  for (int i = 0; i < EACH; ++i) {
+    const int32_t magnitude = magnitude_bits(widen(read.at[i]));
+    if (magnitude > largest) largest = magnitude;
+  }
+  if (largest >= INFINITY_BITS) {
+    int64_t nans = 0, infinities = 0;
+    for (int i = 0; i < EACH; ++i) count_refusals(widen(read.at[i]), nans, infinities);
+    if (nans) machine.count(&refusals->nans, nans);
+    if (infinities) machine.count(&refusals->infinities, infinities);
+  }
+  return largest;
+}
+
+// The codes of what one lane has read, to their place.
+template <class T>
+HB_BODY void store_codes(const Quantise &q, const Encoder &encoder, const Several<T> &read,
+                         float scale, int64_t place) {
+  alignas(EACH) uint8_t codes[EACH];
+  HB_UNROLL
+  for (int i = 0; i < EACH; ++i) codes[i] = encode(encoder, divide(widen(read.at[i]), scale));
+  if (!packs_pairs(encoder.bits)) {
+    std::memcpy(q.codes + place * EACH, codes, EACH);
+    return;
+  }
+  uint32_t pairs = 0;
+  HB_UNROLL
+  for (int i = 0; i < EACH; ++i) pairs |= uint32_t{codes[i]} << 4 * i;
+  reinterpret_cast<uint32_t *>(q.codes)[place] = pairs;
+}
+
+// One warp quantises up to SPANS_PER_WARP spans, each read once; the lanes that share a block are
+// an aligned group.
 template <class M, class T>
 HB_BODY void quantise_spans(M &machine, const Quantise &q, const Encoder &encoder,
                             const Largest &largest, int64_t first) {
   const int64_t spans = q.rows * q.length / SPAN;
-  const int group = static_cast<int>(q.block / 4);
-  const int group_shift = group == 4 ? 2 : group == 8 ? 3 : group == 16 ? 4 : 5;
-  const Four<T> *x = static_cast<const Four<T> *>(q.x);
-  typename M::template PerLane<Four<T>> read[SPANS_PER_WARP];
+  const int group = static_cast<int>(q.block) / EACH;
+  const Several<T> *x = static_cast<const Several<T> *>(q.x);
+  typename M::template PerLane<Several<T>> read[SPANS_PER_WARP];
   HB_UNROLL
   for (int s = 0; s < SPANS_PER_WARP; ++s)
     if (first + s < spans)
@@ -172,38 +206,17 @@ HB_BODY void quantise_spans(M &machine, const Quantise &q, const Encoder &encode
     if (first + s >= spans) break;
     typename M::template PerLane<int32_t> magnitudes;
     machine.lanes([&](int lane) {
-      int32_t most = 0;
-      HB_UNROLL
-      for (int i = 0; i < 4; ++i) {
-        const int32_t magnitude = magnitude_bits(widen(read[s][lane].at[i]));
-        if (magnitude > most) most = magnitude;
-      }
-      if (most >= INFINITY_BITS) {
-        int64_t nans = 0, infinities = 0;
-        for (int i = 0; i < 4; ++i) count_refusals(widen(read[s][lane].at[i]), nans, infinities);
-        if (nans) machine.count(&q.refusals->nans, nans);
-        if (infinities) machine.count(&q.refusals->infinities, infinities);
-      }
-      magnitudes[lane] = most;
+      magnitudes[lane] = largest_magnitude(machine, read[s][lane], q.refusals);
     });
     machine.max_of_groups(magnitudes, group);
     machine.lanes([&](int lane) {
-      const int64_t quad = (first + s) * LANES + lane, block = quad >> group_shift;
+      const int64_t block = (first + s) * (LANES / group) + lane / group;
       const float scale = scale_of(q, largest, magnitudes[lane], block);
       if (lane % group == 0) {
         q.scales[block] = scale;
         if (scale_exceeds_fp32(largest, magnitudes[lane])) machine.count(&q.refusals->scales, 1);
       }
-      uint32_t codes[4];
-      HB_UNROLL
-      for (int i = 0; i < 4; ++i)
-        codes[i] = encode(encoder, divide(widen(read[s][lane].at[i]), scale));
-      if (packs_pairs(encoder.bits))
-        reinterpret_cast<uint16_t *>(q.codes)[quad] = static_cast<uint16_t>(
-            codes[0] | codes[1] << 4 | codes[2] << 8 | codes[3] << 12);
-      else
-        reinterpret_cast<uint32_t *>(q.codes)[quad] =
-            codes[0] | codes[1] << 8 | codes[2] << 16 | codes[3] << 24;
+      store_codes(q, encoder, read[s][lane], scale, (first + s) * LANES + lane);
     });
   }
 }
