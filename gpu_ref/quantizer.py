@@ -140,8 +140,8 @@ def _pick(kernel: str, library: Library, call: Quantise) -> str:
         raise UserError(f"Kernel must be auto, units or spans, not {str(kernel)[:60]!r}")
     if kernel == "spans" and not spans:
         raise UserError(
-            "Kernel spans wants blocks of 16, 32, 64, 128 or 256 that fill the rows, and a multiple "
-            f"of 256 elements, not {call.rows} rows of {call.length} in blocks of {call.block}; "
+            "Kernel spans wants blocks of 16, 32, 64, 128 or 256 that fill the rows, and a "
+            f"multiple of 256 elements, not {call.rows} rows of {call.length} in blocks of {call.block}; "
             "use units"
         )
     return kernel

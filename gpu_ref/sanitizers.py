@@ -9,7 +9,12 @@ from halfbyte.base import ToolError
 from halfbyte.gpu_ref.compilers import host_compiler
 from halfbyte.gpu_ref.library import SANITIZE_VARIABLE
 
-__all__ = ["find_compute_sanitizer", "run_compute_sanitizer", "run_host_sanitizers"]
+__all__ = [
+    "find_compute_sanitizer",
+    "run_compute_sanitizer",
+    "run_host_sanitizers",
+    "sanitized",
+]
 
 SECONDS = 1800
 # compute-sanitizer's own exit status, apart from the one of a differing number.
@@ -26,11 +31,12 @@ def find_compute_sanitizer() -> str | None:
 
 
 def _smoke(what: str, device: str, prefix: list[str], environment: dict[str, str]) -> str:
+    """Run the smoke test under ``prefix``; its output, or ToolError with its last lines."""
     command = [*prefix, sys.executable, "-m", "halfbyte.gpu_ref.smoke", device]
     try:
         done = subprocess.run(
             command,
-            env={**os.environ, **environment},
+            env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -51,8 +57,28 @@ def run_compute_sanitizer(path: str) -> tuple[str, ...]:
     """
     for tool in COMPUTE_TOOLS:
         prefix = [path, "--tool", tool, "--error-exitcode", str(FOUND)]
-        _smoke(f"compute-sanitizer ({tool})", "cuda", prefix, {})
+        _smoke(f"compute-sanitizer ({tool})", "cuda", prefix, dict(os.environ))
     return COMPUTE_TOOLS
+
+
+def sanitized() -> dict[str, str]:
+    """The environment of a Python whose host build has the sanitizers.
+
+    Raises ToolError if the compiler has none.
+    """
+    compiler = host_compiler(sanitize=True)
+    asked = [*compiler.command, "-print-file-name=libasan.so"]
+    runtime = subprocess.run(asked, capture_output=True, text=True).stdout.strip()
+    if "/" not in runtime:
+        raise ToolError("The compiler has no address sanitizer: apt install libasan, or use g++")
+    return {
+        **os.environ,
+        SANITIZE_VARIABLE: "1",
+        "LD_PRELOAD": runtime,
+        # Python and PyTorch leave memory to the end of the process.
+        "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=0:halt_on_error=1",
+        "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
+    }
 
 
 def run_host_sanitizers() -> str:
@@ -60,16 +86,4 @@ def run_host_sanitizers() -> str:
 
     Raises ToolError with the last lines if they found something.
     """
-    compiler = host_compiler(sanitize=True)
-    asked = [*compiler.command, "-print-file-name=libasan.so"]
-    runtime = subprocess.run(asked, capture_output=True, text=True).stdout.strip()
-    if "/" not in runtime:
-        raise ToolError("The compiler has no address sanitizer: apt install libasan, or use g++")
-    environment = {
-        SANITIZE_VARIABLE: "1",
-        "LD_PRELOAD": runtime,
-        # Python and PyTorch leave memory to the end of the process.
-        "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=0:halt_on_error=1",
-        "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
-    }
-    return _smoke("The sanitizers", "cpu", [], environment)
+    return _smoke("The sanitizers", "cpu", [], sanitized())

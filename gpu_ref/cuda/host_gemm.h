@@ -14,15 +14,22 @@
 #include "api.h"
 #include "host_parallel.h"
 
-#if defined(__SSE2__)
+#if defined(__SSE2__) && !defined(HB_NO_INTRINSICS)  // for tests: what other processors get
+#define HB_SSE2
 #include <immintrin.h>
+#endif
+#if defined(HB_SSE2) && defined(__AVX2__)
+#define HB_AVX2
+#endif
+#if defined(HB_SSE2) && defined(__AVX512BW__)
+#define HB_AVX512
 #endif
 
 namespace halfbyte {
 
-#if defined(__AVX512BW__)
+#if defined(HB_AVX512)
 constexpr int VECTOR_BYTES = 64, PAIR_ROWS = 6, PAIR_VECTORS = 4;
-#elif defined(__AVX2__)
+#elif defined(HB_AVX2)
 constexpr int VECTOR_BYTES = 32, PAIR_ROWS = 6, PAIR_VECTORS = 2;
 #else
 constexpr int VECTOR_BYTES = 16, PAIR_ROWS = 4, PAIR_VECTORS = 2;
@@ -36,13 +43,13 @@ typedef float HalfFloats __attribute__((vector_size(VECTOR_BYTES / 2)));
 
 // sums + a * b for the even and for the odd halves of each 32-bit lane.
 inline Ints dot_pairs(Ints sums, Shorts a, Shorts b) {
-#if defined(__AVX512VNNI__) && defined(__AVX512BW__)
+#if defined(HB_AVX512) && defined(__AVX512VNNI__)
   return (Ints)_mm512_dpwssd_epi32((__m512i)sums, (__m512i)a, (__m512i)b);
-#elif defined(__AVX512BW__)
+#elif defined(HB_AVX512)
   return sums + (Ints)_mm512_madd_epi16((__m512i)a, (__m512i)b);
-#elif defined(__AVX2__)
+#elif defined(HB_AVX2)
   return sums + (Ints)_mm256_madd_epi16((__m256i)a, (__m256i)b);
-#elif defined(__SSE2__)
+#elif defined(HB_SSE2)
   return sums + (Ints)_mm_madd_epi16((__m128i)a, (__m128i)b);
 #else
   const Ints x = (Ints)a, y = (Ints)b;
@@ -51,13 +58,13 @@ inline Ints dot_pairs(Ints sums, Shorts a, Shorts b) {
 }
 
 inline const char *simd_name() {
-#if defined(__AVX512VNNI__) && defined(__AVX512BW__)
+#if defined(HB_AVX512) && defined(__AVX512VNNI__)
   return "AVX-512 VNNI";
-#elif defined(__AVX512BW__)
+#elif defined(HB_AVX512)
   return "AVX-512";
-#elif defined(__AVX2__)
+#elif defined(HB_AVX2)
   return "AVX2";
-#elif defined(__SSE2__)
+#elif defined(HB_SSE2)
   return "SSE2";
 #else
   return "128-bit vectors";
