@@ -4,6 +4,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -41,13 +42,17 @@ class Sizes:
         return cls(m=1024, n=4096, k=4096, rows=2048, length=8192, repeats=7)
 
 
+def _event() -> Any:
+    return torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+
+
 def _seconds(function: Callable[[], object], device: torch.device) -> float:
     """One call; on a GPU between two events of its stream."""
     if device.type != "cuda":
         begin = time.perf_counter()
         function()
         return time.perf_counter() - begin
-    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    start, end = (_event() for _ in range(2))
     start.record()
     function()
     end.record()
@@ -79,8 +84,8 @@ def _memory_records(fmt: Format, sizes: Sizes, device: torch.device) -> Iterator
         x = _random(sizes.rows, sizes.length, device, dtype)
         target, packed = torch.empty_like(x), quantize(x, fmt, block=sizes.block)
         functions: dict[str, Callable[[], object]] = {
-            "copy": lambda target=target, x=x: target.copy_(x),
-            "quantise": lambda x=x: quantize(x, fmt, block=sizes.block),
+            "copy": partial(target.copy_, x),
+            "quantise": partial(quantize, x, fmt, block=sizes.block),
         }
         small = packed.codes.nbytes + packed.scales.nbytes
         moved = {"copy": 2 * x.nbytes, "quantise": x.nbytes + small}
@@ -107,9 +112,9 @@ def _product_records(fmt: Format, sizes: Sizes, device: torch.device) -> Iterato
     operands = [quantize(x, fmt, block=sizes.block) for x in (a, w)]
     kernels = _timed_kernels(fmt, sizes, device)
     _check_agreement(operands, kernels)
-    functions: dict[str, Callable[[], object]] = {"torch.matmul": lambda: a @ w.T}
+    functions: dict[str, Callable[[], object]] = {"torch.matmul": partial(torch.matmul, a, w.T)}
     for kernel in kernels:
-        functions[kernel] = lambda kernel=kernel: matmul(*operands, kernel=kernel)
+        functions[kernel] = partial(matmul, *operands, kernel=kernel)
     slow = {name: functions.pop(name) for name in ("plain",) if name in functions}
     seconds = _in_turn(functions, sizes.repeats, device)
     seconds |= _in_turn(slow, 1, device)

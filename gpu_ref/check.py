@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -150,7 +151,7 @@ def _absmax_of(
     comparison: Comparison, x: Tensor, block: int, device: torch.device, what: str
 ) -> None:
     seen = absmax(x.to(device), block=block)
-    blocks = x.float().abs().split(block, dim=-1)
+    blocks = torch.split(x.float().abs(), block, dim=-1)
     expected = [part.amax(dim=-1, keepdim=True) for part in blocks if part.shape[-1]]
     if expected:
         comparison.add(seen, torch.cat(expected, dim=-1), what)
@@ -214,8 +215,8 @@ def _refusals(fmt: Format, device: torch.device) -> Iterator[Comparison]:
         for block in (3, 32):
             x = torch.ones(4, 64)
             x[1, 5] = poison
-            seen = _message(lambda x=x, block=block: quantize(x.to(device), fmt, block=block))
-            expected = _message(lambda x=x, block=block: golden_quantize(x, fmt, block=block))
+            seen = _message(partial(quantize, x.to(device), fmt, block=block))
+            expected = _message(partial(golden_quantize, x, fmt, block=block))
             same = torch.tensor([seen == expected and seen != ""])
             comparison.add(same, torch.tensor([True]), f"{poison}: {seen!r} for {expected!r}")
     huge = Quantized(
@@ -225,7 +226,7 @@ def _refusals(fmt: Format, device: torch.device) -> Iterator[Comparison]:
         2,
     )
     packed = Packed.from_golden(huge).to(device)
-    seen, expected = _message(lambda: matmul(packed, packed)), _message(lambda: gemm(huge, huge))
+    seen, expected = _message(partial(matmul, packed, packed)), _message(partial(gemm, huge, huge))
     same = torch.tensor([seen == expected and seen != ""])
     comparison.add(same, torch.tensor([True]), f"overflow: {seen!r} for {expected!r}")
     yield comparison

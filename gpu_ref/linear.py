@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -107,7 +108,9 @@ class Linear(nn.Module):
         """Quantise an ``nn.Linear`` or the ``Conv1D`` of transformers."""
         if not _is_linear(layer):
             raise TypeError(f"A layer must be nn.Linear or Conv1D, not {type(layer).__name__}")
-        weight: Tensor = layer.weight.data if isinstance(layer, nn.Linear) else layer.weight.data.T
+        weight: Any = layer.weight.data
+        if not isinstance(layer, nn.Linear):
+            weight = weight.T
         bias = layer.bias.data if isinstance(layer.bias, Tensor) else None
         packed = quantize(weight, fmt, block=block, scale_format=scale_format)
         return cls(packed, bias, activation=activation, scale_format=scale_format, kernel=kernel)

@@ -141,8 +141,8 @@ def _pick(kernel: str, library: Library, call: Quantise) -> str:
     if kernel == "spans" and not spans:
         raise UserError(
             "Kernel spans wants blocks of 16, 32, 64, 128 or 256 that fill the rows, and a "
-            f"multiple of 256 elements, not {call.rows} rows of {call.length} in blocks of {call.block}; "
-            "use units"
+            f"multiple of 256 elements, not {call.rows} rows of {call.length} in blocks of "
+            f"{call.block}; use units"
         )
     return kernel
 

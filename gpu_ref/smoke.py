@@ -13,14 +13,14 @@ from halfbyte.gpu_ref.check import check_format, merged
 
 __all__ = ["main"]
 
-FORMATS = ("e2m1_sp", "e2m3", "e2m1_b")  # pairs in a byte, one in a byte, beyond int8
+FORMATS = ("e2m1_sp", "e2m3")  # two codes in a byte, and one
 
 
 def main(device: str) -> int:
     """Run the kernels on ``device``; the exit status."""
     comparisons = [
         comparison
-        for fmt in (*map(load, FORMATS), cases.random_formats()[1])
+        for fmt in map(load, FORMATS)
         for comparison in check_format(fmt, torch.device(device), shapes=cases.SHAPES)
     ]
     totals = merged(comparisons)
