@@ -51,6 +51,7 @@ SHAPES = (
     Shape(129, 9, 192, 32),
     Shape(4, 4, 288, 96),  # blocks that straddle the chunks of a kernel
     Shape(3, 2, 600, 256),
+    Shape(70, 2200, 33, 33),  # more tiles across than are computed together
     Shape(0, 3, 5, 4),
     Shape(3, 0, 5, 4),
     Shape(3, 2, 0, 4),

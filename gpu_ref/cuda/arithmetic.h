@@ -138,22 +138,21 @@ HB_HD int32_t magnitude_bits(float x) { return bits_of(x) & MAGNITUDE_MASK; }
 
 // ---------------------------------------------------------------- codes
 
-// How many of 2^BITS - 1 thresholds x has reached.
+// Code of the value nearest to x, a number or an infinity, for formats of at most BITS bits: by how
+// many thresholds x has reached.
 template <int BITS>
-HB_HD int count_thresholds(const Encoder &encoder, float x) {
+HB_HD uint8_t encode_within(const Encoder &encoder, float x) {
   int position = 0;
   for (int bit = BITS - 1; bit >= 0; --bit)
     if (x >= encoder.thresholds[position + (1 << bit) - 1]) position += 1 << bit;
-  return position;
+  return encoder.codes[position];
 }
 
 // Codes of at most 4 bits lie two in a byte, the even index in the low half; others one in a byte.
 HB_HD bool packs_pairs(int bits) { return bits <= 4; }
 
-// Code of the value nearest to x, a number or an infinity.
 HB_HD uint8_t encode(const Encoder &encoder, float x) {
-  return encoder.codes[packs_pairs(encoder.bits) ? count_thresholds<4>(encoder, x)
-                                                 : count_thresholds<8>(encoder, x)];
+  return packs_pairs(encoder.bits) ? encode_within<4>(encoder, x) : encode_within<8>(encoder, x);
 }
 
 // Value of a code in units of the quantum.

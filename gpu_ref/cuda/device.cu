@@ -14,8 +14,6 @@ namespace {
 constexpr int THREADS = 256;
 constexpr int WARPS = THREADS / LANES;
 constexpr int64_t MAX_BLOCKS = 1 << 16;  // more work than that is taken in turns
-// Tiles of W that are computed for the same rows of A before the next ones: operands stay in L2.
-constexpr int64_t GROUPED_TILES = 16;
 
 #define CUDA_CHECK(call) check(call, #call)
 
@@ -152,25 +150,11 @@ __global__ void gemm_plain_kernel(const __grid_constant__ PlainProduct p,
   }
 }
 
-// The first row and column of the tile that this block computes.
-struct Corner {
-  int64_t row, column;
-};
-
-__device__ Corner corner(const Product &p, int64_t side) {
-  const int64_t down = (p.a_layout.rows + side - 1) / side;
-  const int64_t across = (p.w_layout.rows + side - 1) / side;
-  const int64_t group = blockIdx.x / (GROUPED_TILES * down), first = group * GROUPED_TILES;
-  const int64_t width = across - first < GROUPED_TILES ? across - first : GROUPED_TILES;
-  const int64_t within = blockIdx.x - first * down;
-  return {within / width * side, (first + within % width) * side};
-}
-
 __global__ void __launch_bounds__(Dp4a::THREADS)
     gemm_dp4a_kernel(const __grid_constant__ Product p) {
   __shared__ Dp4a::Shared shared;
   Machine<Dp4a::THREADS> machine;
-  const Corner at = corner(p, Dp4a::SIDE);
+  const Corner at = Tiling(p, Dp4a::SIDE).corner(blockIdx.x);
   gemm_dp4a(machine, p, at.row, at.column, shared);
 }
 
@@ -179,15 +163,14 @@ __global__ void __launch_bounds__(Mma::THREADS, 1)
     gemm_mma_kernel(const __grid_constant__ Product p) {
   extern __shared__ __align__(128) int8_t shared_bytes[];
   Machine<Mma::THREADS> machine;
-  const Corner at = corner(p, TILE);
+  const Corner at = Tiling(p, TILE).corner(blockIdx.x);
   gemm_mma<BLOCK_STEPS, SMALL>(machine, p, at.row, at.column, shared_bytes);
 }
 
 unsigned tiles(const Product &p, int64_t side) {
-  const int64_t down = (p.a_layout.rows + side - 1) / side;
-  const int64_t across = (p.w_layout.rows + side - 1) / side;
-  if (down * across > INT_MAX) throw std::runtime_error("the result has too many tiles");
-  return static_cast<unsigned>(down * across);
+  const int64_t count = Tiling(p, side).count();
+  if (count > INT_MAX) throw std::runtime_error("the result has too many tiles");
+  return static_cast<unsigned>(count);
 }
 
 template <int BLOCK_STEPS, bool SMALL>

@@ -92,6 +92,32 @@ struct Product {
   int64_t *overflows;            // results beyond FP32 are counted here
 };
 
+// The first row and column of a tile of the result.
+struct Corner {
+  int64_t row, column;
+};
+
+// The order in which square tiles of the result are computed: GROUP tiles across, for all rows,
+// before the next ones, so that what they share of the operands stays in a GPU's L2 cache.
+struct Tiling {
+  static constexpr int64_t GROUP = 16;
+  int64_t side, down, across;
+
+  HB_HD Tiling(const Product &p, int64_t side)
+      : side(side),
+        down((p.a_layout.rows + side - 1) / side),
+        across((p.w_layout.rows + side - 1) / side) {}
+
+  HB_HD int64_t count() const { return down * across; }
+
+  HB_HD Corner corner(int64_t index) const {
+    const int64_t first = index / (GROUP * down) * GROUP;
+    const int64_t width = across - first < GROUP ? across - first : GROUP;
+    const int64_t within = index - first * down;
+    return {within / width * side, (first + within % width) * side};
+  }
+};
+
 HB_HD bool exceeds_fp32(float x) { return magnitude_bits(x) >= INFINITY_BITS; }
 
 }  // namespace halfbyte

@@ -73,7 +73,8 @@ HB_BODY void load_fragments(M &machine, State state, const int8_t *a, const int8
   for (int i = 0; i < Mma::ROW_TILES; ++i) {
     machine.lanes([&](int lane) {  // matrices: rows 0-7 and 8-15, then the same 16 bytes on
       const int matrix = lane / 8;
-      const int row = warp / Mma::WARPS_ACROSS * Mma::WARP_ROWS + i * 16 + matrix % 2 * 8 + lane % 8;
+      const int row =
+          warp / Mma::WARPS_ACROSS * Mma::WARP_ROWS + i * 16 + matrix % 2 * 8 + lane % 8;
       from[lane] = a + part_offset(row, step * 2 + matrix / 2);
     });
     machine.load_matrices(from, [&](int lane) { return state(lane).a[i]; });

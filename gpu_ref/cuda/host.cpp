@@ -44,10 +44,11 @@ void run_absmax(const Context &context, const Quantise &q) {
 // Every tile of the result of a GEMM that is emulated block by block.
 template <class Tile>
 void over_tiles(const Context &context, const Product &p, int64_t side, Tile tile) {
-  const int64_t down = (p.a_layout.rows + side - 1) / side;
-  const int64_t across = (p.w_layout.rows + side - 1) / side;
-  parallel(context.threads, down * across, 1,
-           [&](int64_t i) { tile(i / across * side, i % across * side); });
+  const Tiling tiling(p, side);
+  parallel(context.threads, tiling.count(), 1, [&](int64_t i) {
+    const Corner corner = tiling.corner(i);
+    tile(corner.row, corner.column);
+  });
 }
 
 template <int BLOCK_STEPS, bool SMALL>

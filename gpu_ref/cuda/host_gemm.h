@@ -193,7 +193,8 @@ void compute_tile(const Panels<Kind, Kind::ROWS> &a, const Panels<Kind, COLUMNS<
 #pragma GCC unroll 8
       for (int c = 0; c < VECTORS; ++c) {
         float *to = &y[r][c * LANES_EACH];
-        const Rounded scale = broadcast<Rounded>(a_steps[r]) * load<Rounded>(w_steps + c * LANES_EACH);
+        const Rounded scale =
+            broadcast<Rounded>(a_steps[r]) * load<Rounded>(w_steps + c * LANES_EACH);
         const Rounded sum =
             load<Rounded>(to) + __builtin_convertvector(exact[r][c], Rounded) * scale;
         std::memcpy(to, &sum, sizeof sum);

@@ -171,14 +171,15 @@ HB_BODY int32_t largest_magnitude(M &machine, const Several<T> &read, Refusals *
   return largest;
 }
 
-// The codes of what one lane has read, to their place.
-template <class T>
+// The codes of what one lane has read, of 4 or of 8 bits, to their place.
+template <int BITS, class T>
 HB_BODY void store_codes(const Quantise &q, const Encoder &encoder, const Several<T> &read,
                          float scale, int64_t place) {
   alignas(EACH) uint8_t codes[EACH];
   HB_UNROLL
-  for (int i = 0; i < EACH; ++i) codes[i] = encode(encoder, divide(widen(read.at[i]), scale));
-  if (!packs_pairs(encoder.bits)) {
+  for (int i = 0; i < EACH; ++i)
+    codes[i] = encode_within<BITS>(encoder, divide(widen(read.at[i]), scale));
+  if (!packs_pairs(BITS)) {
     std::memcpy(q.codes + place * EACH, codes, EACH);
     return;
   }
@@ -194,7 +195,9 @@ template <class M, class T>
 HB_BODY void quantise_spans(M &machine, const Quantise &q, const Encoder &encoder,
                             const Largest &largest, int64_t first) {
   const int64_t spans = q.rows * q.length / SPAN;
-  const int group = static_cast<int>(q.block) / EACH;
+  const int group = static_cast<int>(q.block) / EACH;  // a power of two
+  int group_shift = 0;
+  while (1 << group_shift < group) ++group_shift;
   const Several<T> *x = static_cast<const Several<T> *>(q.x);
   typename M::template PerLane<Several<T>> read[SPANS_PER_WARP];
   HB_UNROLL
@@ -210,13 +213,17 @@ HB_BODY void quantise_spans(M &machine, const Quantise &q, const Encoder &encode
     });
     machine.max_of_groups(magnitudes, group);
     machine.lanes([&](int lane) {
-      const int64_t block = (first + s) * (LANES / group) + lane / group;
+      const int64_t block = (first + s) * (LANES >> group_shift) + (lane >> group_shift);
       const float scale = scale_of(q, largest, magnitudes[lane], block);
-      if (lane % group == 0) {
+      if ((lane & (group - 1)) == 0) {
         q.scales[block] = scale;
         if (scale_exceeds_fp32(largest, magnitudes[lane])) machine.count(&q.refusals->scales, 1);
       }
-      store_codes(q, encoder, read[s][lane], scale, (first + s) * LANES + lane);
+      const int64_t place = (first + s) * LANES + lane;
+      if (packs_pairs(encoder.bits))
+        store_codes<4>(q, encoder, read[s][lane], scale, place);
+      else
+        store_codes<8>(q, encoder, read[s][lane], scale, place);
     });
   }
 }

@@ -118,7 +118,7 @@ FAULTS = [
     [
         ("gemm_mma.h", "matrix % 2 * 8 + lane % 8", "matrix / 2 * 8 + lane % 8", "gemm mma"),
         ("gemm_dp4a.h", "column + j * D::GRID][word]", "column + j][word]", "gemm dp4a"),
-        ("quantise.h", "if (lane % group == 0)", "if (lane == 0)", "quantise spans"),
+        ("quantise.h", "if ((lane & (group - 1)) == 0)", "if (lane == 0)", "quantise spans"),
         ("host_gemm.h", "(a_steps[r])", "(a_steps[0])", "gemm pairs"),
         ("arithmetic.h", "int spare = 64 - acc_width", "int spare = 63 - acc_width", "mac_stream"),
     ],
