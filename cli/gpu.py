@@ -21,7 +21,11 @@ Device = Annotated[
 ]
 Sanitize = Annotated[
     bool,
-    typer.Option("--sanitize", help="Also under compute-sanitizer; on the CPU, under g++'s."),
+    typer.Option(
+        "--sanitize",
+        help="On the CPU, also under g++'s sanitizers; on a GPU, compute-sanitizer always runs "
+        "where it is installed.",
+    ),
 ]
 
 
@@ -88,7 +92,7 @@ def gpu_check(
     record = {
         **describe(where),
         "cuda_build": _cuda_build(),
-        "sanitizers": _sanitizers(where) if sanitize else None,
+        "sanitizers": _sanitizers(where) if sanitize or where.type == "cuda" else None,
         "formats": [fmt.name for fmt in chosen],
         "compared": sum(total.compared for total in totals),
         "different": sum(total.different for total in totals),

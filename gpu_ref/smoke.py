@@ -14,6 +14,8 @@ from halfbyte.gpu_ref.check import check_format, merged
 __all__ = ["main"]
 
 FORMATS = ("e2m1_sp", "e2m3")  # two codes in a byte, and one
+# Emulated under a sanitizer, many tiles would take minutes.
+SHAPES = [shape for shape in cases.SHAPES if shape.n < 1000]
 
 
 def main(device: str) -> int:
@@ -21,7 +23,7 @@ def main(device: str) -> int:
     comparisons = [
         comparison
         for fmt in map(load, FORMATS)
-        for comparison in check_format(fmt, torch.device(device), shapes=cases.SHAPES)
+        for comparison in check_format(fmt, torch.device(device), shapes=SHAPES)
     ]
     totals = merged(comparisons)
     for total in totals:
