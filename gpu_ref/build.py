@@ -10,7 +10,7 @@ from halfbyte.base import ToolError, build_dir, content_key
 from halfbyte.formats import Format, bundled
 from halfbyte.gpu_ref.abi import FormatTable
 from halfbyte.gpu_ref.compilers import Compiler, cuda_compiler, host_compiler
-from halfbyte.gpu_ref.tables import SYMBOL, format_header, tables_source
+from halfbyte.gpu_ref.tables import SYMBOL, format_header, header_name, tables_source
 
 __all__ = ["SOURCES", "build_cuda", "build_host", "format_table"]
 
@@ -61,7 +61,7 @@ def loaded(path: Path) -> ctypes.CDLL:
 
 @cache
 def _tables(formats: tuple[Format, ...]) -> dict[Format, FormatTable]:
-    files = {f"{fmt.name}.h": format_header(fmt) for fmt in formats}
+    files = {header_name(fmt): format_header(fmt) for fmt in formats}
     files["arithmetic.h"] = (SOURCES / "arithmetic.h").read_text()
     files["formats.cpp"] = tables_source(formats)
     function = getattr(loaded(_library(host_compiler(), "formats.cpp", files)), SYMBOL)

@@ -13,7 +13,7 @@ from itertools import pairwise
 from halfbyte.formats import Format, Ties
 from halfbyte.golden.codec import check_fp32_range
 
-__all__ = ["format_header", "tables_source"]
+__all__ = ["format_header", "header_name", "tables_source"]
 
 MAX_CODES = 256
 NEVER = '__builtin_nanf("")'  # a threshold that no float reaches
@@ -136,13 +136,18 @@ def format_header(fmt: Format) -> str:
     )
 
 
+def header_name(fmt: Format) -> str:
+    """The file that holds the header of ``fmt``."""
+    return f"format_{fmt.name}.h"  # a format may be named as another header is
+
+
 def tables_source(formats: Sequence[Format]) -> str:
     """A C++ source whose function ``hb_formats`` returns the tables of ``formats``, in order.
 
-    It includes the headers ``NAME.h`` of :func:`format_header`.
+    It includes the headers of :func:`format_header` by :func:`header_name`.
     """
     return _SOURCE.format(
-        includes="\n".join(f'#include "{fmt.name}.h"' for fmt in formats),
+        includes="\n".join(f'#include "{header_name(fmt)}"' for fmt in formats),
         symbol=SYMBOL,
         tables=", ".join(f"halfbyte::format_{fmt.name}" for fmt in formats),
     )

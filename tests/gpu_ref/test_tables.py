@@ -72,6 +72,12 @@ def test_a_header_is_plain_text_for_any_format():
     assert format_table(fmt).decoder.magnitude == 5
 
 
+def test_a_format_may_be_named_as_a_header_is():
+    values = tuple(Fraction(value) for value in (0, 1, -1, 3))
+    table = format_table(Format(name="arithmetic", title="Arithmetic", bits=2, values=values))
+    assert table.decoder.integers[:4] == [0, 1, -1, 3]
+
+
 def test_a_format_beyond_fp32_is_refused():
     values = tuple(Fraction(value) * Fraction(2) ** 130 for value in (0, 1, 2, 3))
     with pytest.raises(UserError, match="rescale the values"):
