@@ -14,6 +14,9 @@
 #   make test                        every test
 #   make lint                        ruff and mypy
 #   make bench                       benchmarks
+#   make gpu-check                   kernels against the golden model; GPU if there is one [FORMAT=]
+#   make gpu-bench                   throughput of the kernels beside PyTorch's [FORMAT=]
+#   make triple [FORMAT=e2m1_sp]     RTL, golden model, CUDA reference on one stream [ARCH= ACTIVATION=]
 #
 # JSON=1 prints records on standard output instead of tables.
 
@@ -36,7 +39,8 @@ OUTPUT = $(if $(JSON),--json)
 
 ACCURACY = $(call option,--recipe,$(RECIPE)) $(call option,--block,$(BLOCK)) $(call option,--text,$(TEXT))
 
-.PHONY: pareto synth prove sim gatesim mutants rtl formats evaluate findings bench test lint clean
+.PHONY: pareto synth prove sim gatesim mutants rtl formats evaluate findings bench fuzz \
+	gpu-check gpu-bench triple test lint clean
 
 pareto: $(VENV)/installed
 	@$(HALFBYTE) pareto $(FORMATS) $(call option,--model,$(MODEL)) $(ACCURACY) $(call option,--axis,$(AXIS)) $(TECHNOLOGY) $(call option,--terms,$(TERMS)) $(OUTPUT)
@@ -78,6 +82,15 @@ findings: $(VENV)/installed
 bench: $(VENV)/installed
 	@$(HALFBYTE) bench $(OUTPUT)
 
+gpu-check: $(VENV)/installed
+	@$(HALFBYTE) gpu-check $(FORMATS) $(call option,--activation,$(ACTIVATION)) $(OUTPUT)
+
+gpu-bench: $(VENV)/installed
+	@$(HALFBYTE) gpu-bench $(FORMATS) $(OUTPUT)
+
+triple: $(VENV)/installed
+	@$(HALFBYTE) triple $(FORMATS) $(DESIGN) $(call option,--tech,$(TECH)) $(call option,--seed,$(SEED)) $(OUTPUT)
+
 test: $(VENV)/installed
 	@$(VENV)/bin/python -m pytest -n $(TEST_JOBS) --dist loadfile
 
@@ -86,7 +99,7 @@ lint: $(VENV)/installed
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@rm -rf build/mypy && mkdir -p build/mypy/halfbyte
-	@for room in accuracy area base cli formats golden pareto rtl sim; do \
+	@for room in accuracy area base cli formats golden gpu_ref pareto rtl sim; do \
 		ln -s ../../../$$room build/mypy/halfbyte/$$room; done
 	@MYPYPATH=build/mypy $(VENV)/bin/mypy
 

@@ -17,6 +17,7 @@ from halfbyte.cli import (
     gatesim,
     mutants,
     operands,
+    gpu,
     pareto,
     profile,
     prove,
@@ -28,6 +29,7 @@ from halfbyte.cli import (
     synth,
     tech,
     train_bytelm,
+    triple,
 )
 
 __all__ = ["app", "main"]
@@ -61,6 +63,9 @@ app.command("findings")(findings.findings)
 app.command("operands")(operands.operands)
 app.command("pareto")(pareto.pareto)
 app.command("bench")(bench.bench)
+app.command("gpu-check")(gpu.gpu_check)
+app.command("gpu-bench")(gpu.gpu_bench)
+app.command("triple")(triple.triple)
 app.add_typer(tech.app, name="tech")
 
 
