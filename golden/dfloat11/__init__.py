@@ -5,10 +5,10 @@ The own layout (:func:`compress`, :func:`decompress`) and that of the ``dfloat11
 """
 
 from halfbyte.golden.dfloat11.codec import Measured, compress, decompress, measure, symbol_counts
-from halfbyte.golden.dfloat11.layout import CorruptData, TensorHeader, read_header
+from halfbyte.golden.dfloat11.layout import CorruptError, TensorHeader, read_header
 
 __all__ = [
-    "CorruptData",
+    "CorruptError",
     "Measured",
     "TensorHeader",
     "compress",

@@ -7,7 +7,6 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from halfbyte.base import UserError
 from halfbyte.golden.dfloat11.package_merge import canonical_codes, code_lengths
 
 __all__ = ["ESCAPE", "ESCAPED_BITS", "LENGTH_LIMIT", "SYMBOLS", "CodeTable"]

@@ -25,7 +25,7 @@ from halfbyte.golden.dfloat11.kernels import (
     measure_chunks,
 )
 from halfbyte.golden.dfloat11.layout import (
-    CorruptData,
+    CorruptError,
     TensorHeader,
     chunk_starts,
     read_header,
@@ -67,7 +67,8 @@ def symbol_counts(tensor: Tensor) -> NDArray[np.int64]:
     def count(first: int, last: int) -> NDArray[np.int64]:
         found = np.zeros((COUNTERS, SYMBOLS), dtype=np.int64)
         count_symbols(words, kind.shift, first, last, found)
-        return found.sum(axis=0)
+        total: NDArray[np.int64] = found.sum(axis=0)
+        return total
 
     total: NDArray[np.int64] = np.sum(over_ranges(count, max(1, len(words))), axis=0)
     return total
@@ -174,7 +175,7 @@ def compress(tensor: Tensor, measured: Measured | None = None) -> Tensor:
 def decompress(data: Tensor, *, verify: bool = True) -> Tensor:
     """The tensor whose compressed form ``data`` is: the same bits, type and shape.
 
-    data: (bytes,) uint8. Raises :class:`CorruptData`, which names the chunk, for anything that
+    data: (bytes,) uint8. Raises :class:`CorruptError`, which names the chunk, for anything that
     :func:`compress` did not write. ``verify`` the chunks' CRCs and the whole tensor's digest:
     without it, damage may go unseen, but nothing worse happens.
     """
@@ -182,7 +183,7 @@ def decompress(data: Tensor, *, verify: bool = True) -> Tensor:
     header = read_header(raw)
     parts = split(raw, header)
     if header.stream_words * 32 < header.elements:  # bounds what is allocated by what was read
-        raise CorruptData("the stream is too short for the elements: each takes a bit or more")
+        raise CorruptError("the stream is too short for the elements: each takes a bit or more")
     starts = chunk_starts(header, parts)
     kind, table = header.kind, header.table
     out = np.empty(header.elements, dtype=np.uint16 if kind.bytes == 2 else np.uint8)
@@ -197,7 +198,7 @@ def decompress(data: Tensor, *, verify: bool = True) -> Tensor:
     over_ranges(decode, header.chunks)
     bad = np.flatnonzero(results != GOOD)
     if len(bad):
-        raise CorruptData(f"chunk {bad[0]} of {header.chunks}: {_REASONS[int(results[bad[0]])]}")
+        raise CorruptError(f"chunk {bad[0]} of {header.chunks}: {_REASONS[int(results[bad[0]])]}")
     if verify and hashlib.sha256(out.data).digest() != header.sha256:
-        raise CorruptData("the SHA-256 of the whole tensor is wrong, though every chunk's CRC fits")
+        raise CorruptError("the whole tensor's SHA-256 is wrong, though the CRCs are right")
     return torch.from_numpy(out).view(kind.torch_dtype).reshape(header.shape)

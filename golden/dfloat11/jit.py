@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from os import sched_getaffinity
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numba
 
@@ -19,12 +19,10 @@ def jit(function: _Function) -> _Function:
     read-only. A cached function is not compiled again when a function it calls in another file
     changes: functions that call each other stand in one file.
     """
-    compiled: _Function
     try:
-        compiled = numba.njit(nogil=True, cache=True)(function)
+        return cast(_Function, numba.njit(nogil=True, cache=True)(function))
     except RuntimeError:  # no folder at all that can be written: compile in every process
-        compiled = numba.njit(nogil=True)(function)
-    return compiled
+        return cast(_Function, numba.njit(nogil=True)(function))
 
 
 def over_ranges(function: Callable[[int, int], Any], count: int) -> list[Any]:

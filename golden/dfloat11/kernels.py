@@ -67,9 +67,9 @@ _CRC = _crc_tables()
 
 
 @jit
-def crc32c(data: _Array, first: int, last: int) -> int:
+def crc32c(data: _Array, first: int, last: int) -> Any:
     """CRC-32C of bytes ``first`` up to ``last`` of ``data`` (uint8); 0 of none."""
-    crc = 0xFFFFFFFF
+    crc: Any = 0xFFFFFFFF
     while last - first >= _AT_ONCE:
         low = np.int64(data[first]) | np.int64(data[first + 1]) << 8
         low |= np.int64(data[first + 2]) << 16 | np.int64(data[first + 3]) << 24
@@ -118,7 +118,7 @@ def measure_chunks(
 @jit
 def _chunk_crc(
     lengths: _Array, stream: _Array, raw: _Array, chunk: int, start: int, end: int
-) -> int:
+) -> Any:
     """Of segment lengths, stream and raw bytes: three CRCs that can be computed side by side."""
     crc = crc32c(lengths, chunk * 2 * LANES, (chunk + 1) * 2 * LANES)
     crc ^= crc32c(stream, start * WORD // 8, end * WORD // 8)
@@ -180,8 +180,9 @@ def _decode_segment(
     """
     word = position // WORD
     end_word = (end + WORD - 1) // WORD
-    held = 0
-    buffer = 0
+    held: Any = 0
+    buffer: Any = 0
+    symbol: Any
     if position % WORD:
         held = WORD - position % WORD
         buffer = np.int64(stream[word]) & ((1 << held) - 1)

@@ -8,7 +8,6 @@ import math
 import struct
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +17,7 @@ from halfbyte.golden.dfloat11.code_table import CodeTable
 from halfbyte.golden.dfloat11.elements import ELEMENT_TYPES, ElementType
 from halfbyte.golden.dfloat11.kernels import CHUNK, LANES, WORD, crc32c
 
-__all__ = ["CorruptData", "Parts", "TensorHeader", "chunk_starts", "read_header", "split"]
+__all__ = ["CorruptError", "Parts", "TensorHeader", "chunk_starts", "read_header", "split"]
 
 MAGIC = b"hbdf11"
 VERSION = 1
@@ -29,7 +28,7 @@ _FIXED = struct.Struct("<6sHIIBB6xQQ32s")
 _CRC_AT = 12
 
 
-class CorruptData(UserError):
+class CorruptError(UserError):
     """Compressed data that is damaged or was never valid; says what is wrong with it."""
 
 
@@ -102,9 +101,8 @@ class TensorHeader:
         raw = bytearray(fixed + struct.pack(f"<{len(self.shape)}Q", *self.shape))
         raw += self.table.to_bytes()
         raw += bytes(self.size - len(raw))
-        raw[_CRC_AT : _CRC_AT + 4] = crc32c(np.frombuffer(raw, np.uint8), 0, len(raw)).to_bytes(
-            4, "little"
-        )
+        crc = int(crc32c(np.frombuffer(raw, np.uint8), 0, len(raw)))
+        raw[_CRC_AT : _CRC_AT + 4] = crc.to_bytes(4, "little")
         return bytes(raw)
 
 
@@ -122,41 +120,41 @@ class Parts:
 def read_header(data: NDArray[np.uint8]) -> TensorHeader:
     """The header of a compressed tensor, of which ``data`` are all bytes or only the first.
 
-    Raises CorruptData for whatever is not a header that this version writes.
+    Raises CorruptError for whatever is not a header that this version writes.
     """
     if len(data) < _FIXED.size or data[: len(MAGIC)].tobytes() != MAGIC:
-        raise CorruptData("this is no compressed tensor: it does not begin with 'hbdf11'")
+        raise CorruptError("this is no compressed tensor: it does not begin with 'hbdf11'")
     fixed = _FIXED.unpack(data[: _FIXED.size].tobytes())
     _, version, size, crc, code, dimensions, elements, stream_words, sha256 = fixed
     if version != VERSION:
-        raise CorruptData(f"the layout's version is {version}; this release reads {VERSION}")
+        raise CorruptError(f"the layout's version is {version}; this release reads {VERSION}")
     if size % _ALIGNMENT or not _FIXED.size <= size <= len(data):
-        raise CorruptData("the header is cut off, or its length is wrong")
+        raise CorruptError("the header is cut off, or its length is wrong")
     raw = data[:size].copy()
     raw[_CRC_AT : _CRC_AT + 4] = 0
     if crc32c(raw, 0, size) != crc:
-        raise CorruptData("the header's CRC is wrong")
+        raise CorruptError("the header's CRC is wrong")
     kind = next((each for each in ELEMENT_TYPES.values() if each.code == code), None)
     table_at = _FIXED.size + 8 * dimensions
     if kind is None or table_at > size:
-        raise CorruptData(f"the header names an unknown element type, {code}, or no shape")
+        raise CorruptError(f"the header names an unknown element type, {code}, or no shape")
     shape = struct.unpack(f"<{dimensions}Q", raw[_FIXED.size : table_at].tobytes())
     try:
         table, table_bytes = CodeTable.from_bytes(raw[table_at:].tobytes())
     except ValueError as error:
-        raise CorruptData(str(error)) from None
+        raise CorruptError(str(error)) from None
     header = TensorHeader(kind, shape, table, stream_words, sha256)
     if header.elements != elements or elements == 0 or header.size != size:
-        raise CorruptData("the header's counts contradict its shape or code table")
+        raise CorruptError("the header's counts contradict its shape or code table")
     if raw[table_at + table_bytes :].any():
-        raise CorruptData("the header's padding is not zero")
+        raise CorruptError("the header's padding is not zero")
     return header
 
 
 def split(data: NDArray[np.uint8], header: TensorHeader) -> Parts:
-    """The parts of ``data``, which must be as long as the header says; CorruptData if not."""
+    """The parts of ``data``, which must be as long as the header says; CorruptError if not."""
     if len(data) != header.total_size:
-        raise CorruptData(f"it should have {header.total_size} bytes, not {len(data)}")
+        raise CorruptError(f"it should have {header.total_size} bytes, not {len(data)}")
     views = []
     position = header.size
     for size in header.part_sizes():
@@ -169,15 +167,15 @@ def split(data: NDArray[np.uint8], header: TensorHeader) -> Parts:
 def chunk_starts(header: TensorHeader, parts: Parts) -> NDArray[np.int64]:
     """First words of the chunks, and the end of the last, as the segment lengths imply them.
 
-    Raises CorruptData if the starts that are stored, or the stream's length, are others.
+    Raises CorruptError if the starts that are stored, or the stream's length, are others.
     """
     bits = parts.lengths.view("<u2").reshape(-1, LANES).sum(axis=1, dtype=np.int64)
     starts = starts_of(bits)
     wrong = np.flatnonzero(starts[:-1] != parts.starts)
     if len(wrong):
-        raise CorruptData(f"the start of chunk {wrong[0]} contradicts the lengths before it")
+        raise CorruptError(f"the start of chunk {wrong[0]} contradicts the lengths before it")
     if starts[-1] != header.stream_words:
-        raise CorruptData("the stream's length contradicts those of its chunks")
+        raise CorruptError("the stream's length contradicts those of its chunks")
     return starts
 
 

@@ -17,7 +17,7 @@ from halfbyte.base import UserError
 from halfbyte.golden.dfloat11.codec import symbol_counts
 from halfbyte.golden.dfloat11.huffman import END, LENGTH_LIMIT, Code, bounded_huffman
 from halfbyte.golden.dfloat11.jit import over_ranges
-from halfbyte.golden.dfloat11.layout import CorruptData
+from halfbyte.golden.dfloat11.layout import CorruptError
 from halfbyte.golden.dfloat11.published_kernels import (
     BLOCK_BITS,
     GOOD,
@@ -30,7 +30,14 @@ from halfbyte.golden.dfloat11.published_kernels import (
     encode_stream,
 )
 
-__all__ = ["BYTES_PER_THREAD", "THREADS_PER_BLOCK", "Module", "Unrepresentable", "decode", "encode"]
+__all__ = [
+    "BYTES_PER_THREAD",
+    "THREADS_PER_BLOCK",
+    "Module",
+    "UnrepresentableError",
+    "decode",
+    "encode",
+]
 
 BYTES_PER_THREAD = PIECE_BITS // 8
 THREADS_PER_BLOCK = BLOCK_BITS // PIECE_BITS
@@ -45,7 +52,7 @@ _REASONS = {
 }
 
 
-class Unrepresentable(UserError):
+class UnrepresentableError(UserError):
     """Weights that the published layout cannot hold, though they are valid."""
 
 
@@ -88,7 +95,7 @@ def _tables(codes: Mapping[int, Code]) -> NDArray[np.uint8]:
     """Look-up tables and lengths. Each table is for one prefix of whole bytes that codes go beyond;
     the shorter prefixes come first, those of a length in the order of the codes.
 
-    Raises Unrepresentable if there are more tables than an entry can point to.
+    Raises UnrepresentableError if there are more tables than an entry can point to.
     """
     symbols = [(symbol, code) for symbol, code in codes.items() if symbol != END]
     prefixes = [Code(0, 0)]
@@ -96,7 +103,7 @@ def _tables(codes: Mapping[int, Code]) -> NDArray[np.uint8]:
         longer = [code for _, code in symbols if code.bits > 8 * level]
         prefixes += dict.fromkeys(Code(8 * level, c.value >> (c.bits - 8 * level)) for c in longer)
     if len(prefixes) > _MAX_TABLES:
-        raise Unrepresentable(
+        raise UnrepresentableError(
             f"its exponents need {len(prefixes)} look-up tables, and the published layout has "
             f"at most {_MAX_TABLES}"
         )
@@ -130,7 +137,8 @@ def _pack_gaps(gaps: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def _unpack_gaps(packed: NDArray[np.uint8]) -> NDArray[np.uint8]:
     bits = np.unpackbits(packed).reshape(-1, _GAP_BITS)
-    gaps: NDArray[np.uint8] = np.packbits(bits, axis=1)[:, 0] >> (8 - _GAP_BITS)
+    gaps: NDArray[np.uint8] = np.packbits(bits, axis=1)[:, 0]
+    gaps >>= 8 - _GAP_BITS
     return gaps
 
 
@@ -141,10 +149,12 @@ def _check_weights(weights: Sequence[Tensor], counts: NDArray[np.int64]) -> None
     if elements == 0:
         raise ValueError("A module without elements cannot be compressed")
     if elements > _MAX_COUNT:
-        raise Unrepresentable(f"it has {elements} elements, and the published kernel counts 2^31")
+        raise UnrepresentableError(
+            f"it has {elements} elements, and the published kernel counts 2^31"
+        )
     if counts[POINTER:].any():
         highest = int(np.flatnonzero(counts)[-1])
-        raise Unrepresentable(
+        raise UnrepresentableError(
             f"an exponent is {highest} ({'infinity or NaN' if highest == 255 else 'huge'}), and "
             f"the published layout has {POINTER - 1} at most"
         )
@@ -155,7 +165,7 @@ def encode(weights: Sequence[Tensor]) -> Module:
 
     Where the package's encoder fails (constant weights, a few elements), the result is still what
     its kernel decodes rightly. Raises TypeError or ValueError for other types and for no elements,
-    :class:`Unrepresentable` where the layout has no room.
+    :class:`UnrepresentableError` where the layout has no room.
     """
     counts = np.sum([symbol_counts(weight) for weight in weights], axis=0)
     _check_weights(weights, counts)
@@ -168,7 +178,7 @@ def encode(weights: Sequence[Tensor]) -> Module:
     total = int(counts[:POINTER] @ bits)  # bits of the stream
     blocks = -(-total // BLOCK_BITS)
     if total > 8 * _MAX_COUNT:
-        raise Unrepresentable("its stream is longer than the published kernel's 2^31 bytes")
+        raise UnrepresentableError("its stream is longer than the published kernel's 2^31 bytes")
     combined = torch.cat([weight.detach().flatten() for weight in weights]).cpu()
     words = combined.view(torch.uint16).numpy()
     stream = np.zeros(-(-total // 8), dtype=np.uint8)
@@ -181,54 +191,60 @@ def encode(weights: Sequence[Tensor]) -> Module:
     return Module(luts, stream, other, positions, _pack_gaps(gaps[:-1]), tuple(splits.tolist()))
 
 
-def _check_module(module: Module) -> int:
-    """The number of blocks; CorruptData if the parts do not fit each other."""
+def _checked_positions(module: Module) -> NDArray[np.uint32]:
+    """Output positions, (blocks + 1,); CorruptError if the module's parts do not fit each other."""
     luts, positions = module.luts, module.output_positions
     elements = len(module.sign_mantissa)
     if luts.ndim != 2 or luts.shape[1] != _SIDE or not 2 <= len(luts) <= _MAX_TABLES + 1:
-        raise CorruptData(f"luts must be 2 to {_MAX_TABLES + 1} rows of {_SIDE}, not {luts.shape}")
+        raise CorruptError(f"luts must be 2 to {_MAX_TABLES + 1} rows of {_SIDE}, not {luts.shape}")
     if luts[-1].max() > LENGTH_LIMIT:
-        raise CorruptData(f"luts say a code has {luts[-1].max()} bits; {LENGTH_LIMIT} is the limit")
+        raise CorruptError(
+            f"luts say a code has {luts[-1].max()} bits; {LENGTH_LIMIT} is the limit"
+        )
     if luts[-1, POINTER:].any():
-        raise CorruptData(
+        raise CorruptError(
             f"it was made of weights with exponents from {POINTER} on (infinities or NaN), which "
             "the published layout cannot hold: they are lost"
         )
     blocks = -(-8 * len(module.encoded_exponent) // BLOCK_BITS)
+    if len(positions) == blocks and blocks > 1:
+        # The package leaves out a last block in which no code starts, if the stream ends on a byte.
+        positions = np.append(positions, positions[-1])
     if not blocks or len(positions) != blocks + 1:
-        raise CorruptData(f"{blocks} blocks need {blocks + 1} output positions")
+        raise CorruptError(f"{blocks} blocks need {blocks + 1} output positions")
     if 8 * len(module.gaps) != blocks * THREADS_PER_BLOCK * _GAP_BITS:
-        raise CorruptData(f"{blocks} blocks do not have {len(module.gaps)} bytes of gaps")
+        raise CorruptError(f"{blocks} blocks do not have {len(module.gaps)} bytes of gaps")
     steps = np.diff(positions.astype(np.int64))
     if positions[0] or (steps < 0).any() or positions[-1] != elements:
-        raise CorruptData("output positions must ascend from 0 to the number of elements")
+        raise CorruptError("output positions must ascend from 0 to the number of elements")
     splits = [0, *module.split_positions, elements]
     if splits != sorted(splits):
-        raise CorruptData("split positions must ascend to the number of elements")
-    return blocks
+        raise CorruptError("split positions must ascend to the number of elements")
+    return positions
 
 
 def decode(module: Module) -> list[Tensor]:
     """The weights of a module, BF16, one dimension each.
 
-    Raises :class:`CorruptData` for parts that do not fit each other or a stream that does not fit
-    its index. The layout has no checksum: a wrong bit of sign or mantissa cannot be seen, nor all
-    of the others.
+    Raises :class:`CorruptError` for parts that do not fit each other, or a stream that does not fit
+    its index. The layout has no checksum: a wrong bit of sign or mantissa cannot be seen, nor can
+    every wrong bit of the stream.
     """
-    blocks = _check_module(module)
+    positions = _checked_positions(module)
+    blocks = len(positions) - 1
     gaps = _unpack_gaps(module.gaps)
     out = np.empty(len(module.sign_mantissa), dtype=np.uint16)
     results = np.empty(blocks, dtype=np.uint8)
 
     def decode_range(first: int, last: int) -> None:
         decode_blocks(
-            module.encoded_exponent, module.luts, gaps, module.output_positions,
+            module.encoded_exponent, module.luts, gaps, positions,
             module.sign_mantissa, first, last, out, results,
         )  # fmt: skip
 
     over_ranges(decode_range, blocks)
     bad = np.flatnonzero(results != GOOD)
     if len(bad):
-        raise CorruptData(f"block {bad[0]} of {blocks}: {_REASONS[int(results[bad[0]])]}")
+        raise CorruptError(f"block {bad[0]} of {blocks}: {_REASONS[int(results[bad[0]])]}")
     combined = torch.from_numpy(out).view(torch.bfloat16)
     return list(torch.tensor_split(combined, module.split_positions))

@@ -75,8 +75,8 @@ def encode_stream(
 
 @jit
 def _decode_block(
-    stream: _Array, luts: _Array, gaps: _Array, position: int,
-    other: _Array, out: _Array, first: int, last: int,
+    stream: _Array, luts: _Array, gaps: _Array, position: Any,
+    other: _Array, out: _Array, first: Any, last: Any,
 ) -> tuple[int, int]:  # fmt: skip
     """Elements ``first`` up to ``last`` from bit ``position``; the result and the bit after them.
 
@@ -84,8 +84,8 @@ def _decode_block(
     """
     tables = len(luts) - 1
     place = position // 8
-    held = 0
-    buffer = 0
+    held: Any = 0
+    buffer: Any = 0
     piece = position // PIECE_BITS
     for i in range(first, last):
         while held < 8 * _LEVELS + 8:
