@@ -5,14 +5,17 @@ The own layout (:func:`compress`, :func:`decompress`) and that of the ``dfloat11
 """
 
 from halfbyte.golden.dfloat11.codec import Measured, compress, decompress, measure, symbol_counts
+from halfbyte.golden.dfloat11.elements import ElementType, element_type
 from halfbyte.golden.dfloat11.layout import CorruptError, TensorHeader, read_header
 
 __all__ = [
     "CorruptError",
+    "ElementType",
     "Measured",
     "TensorHeader",
     "compress",
     "decompress",
+    "element_type",
     "measure",
     "read_header",
     "symbol_counts",
