@@ -2,5 +2,18 @@
 
 from halfbyte.accuracy.dfloat11.folder import compress_path, decompress_path
 from halfbyte.accuracy.dfloat11.loading import CompressedLinear, load
+from halfbyte.accuracy.dfloat11.published_folder import (
+    compress_published,
+    decompress_published,
+    is_published,
+)
 
-__all__ = ["CompressedLinear", "compress_path", "decompress_path", "load"]
+__all__ = [
+    "CompressedLinear",
+    "compress_path",
+    "compress_published",
+    "decompress_path",
+    "decompress_published",
+    "is_published",
+    "load",
+]

@@ -337,9 +337,7 @@ def decompress_file(
                 writer.append(name, piece)
                 corrected += words
         if description and copied.hexdigest() != description.get("copied_sha256"):
-            raise CorruptError(
-                f"{source.path}: the SHA-256 of the copied tensors is wrong"
-            )
+            raise CorruptError(f"{source.path}: the SHA-256 of the copied tensors is wrong")
     return corrected
 
 

@@ -66,7 +66,9 @@ def _shards(folder: Path, suffix: str) -> list[TensorFile]:
     if suffix == PLAIN:
         wanted = [path for path in wanted if not path.name.endswith(SUFFIX)]
     if not wanted:
-        raise UserError(f"{folder} has no *{suffix} files")
+        is_done = suffix == PLAIN and any(folder.glob(f"*{SUFFIX}"))
+        remedy = ": it is compressed already" if is_done else ""
+        raise UserError(f"{folder} has no *{suffix} files{remedy}")
     return [TensorFile.open(path) for path in wanted]
 
 
