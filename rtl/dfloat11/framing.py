@@ -3,8 +3,8 @@
 A *packet* is what stands between two beats with ``last``. Every chunk of a compressed tensor is two
 packets for one lane, and gives weights and one verdict:
 
-- ``words``, 32 bits each: the number of elements minus 1 (12 bits, zeros above), the chunk's CRC,
-  its 16 segment lengths (8 words as they lie in memory, little-endian), its stream.
+- ``words``, 32 bits each: the number of elements minus 1 (12 bits, zeros above), the chunk's 16
+  segment lengths (8 words as they lie in memory, little-endian), its CRC, its stream.
 - ``raw``: the chunk's raw bytes, one for each element.
 
 The table is one packet of 16-bit numbers: those of the layout's code table, one after the other

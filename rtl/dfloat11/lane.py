@@ -4,7 +4,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from halfbyte.rtl.dfloat11.crc import START, crc_of
+from halfbyte.rtl.dfloat11.crc import START, Crc
 from halfbyte.rtl.dfloat11.framing import (
     CHUNK,
     LENGTH_WORDS,
@@ -24,8 +24,8 @@ _ESCAPED_BITS = 8
 
 class _State(enum.Enum, shape=3):
     COUNT = 0  # expects the number of elements
-    CHECKSUM = 1  # expects the CRC
-    LENGTHS = 2  # expects the segment lengths
+    LENGTHS = 1  # expects the segment lengths
+    CHECKSUM = 2  # expects the CRC
     DECODE = 3
     FINISH = 4  # waits for the CRC of the last word
     DRAIN = 5  # skips the rest of both packets
@@ -96,7 +96,7 @@ class Lane(wiring.Component):
         position = Signal(range(WORD + 1), reset_less=True)  # bits of the word that are used up
         escaped = Signal(reset_less=True)  # the next symbol stands in the stream itself
         unchecked = Signal(range(_BYTES + 1), reset_less=True)  # bytes of the word for the CRC
-        lengths_left = Signal(range(LENGTH_WORDS + 1), reset_less=True)
+        lengths_left = Signal(range(LENGTH_WORDS), reset_less=True)  # after the next one
         length_sum = Signal(range(WORD), reset_less=True)  # of segment lengths, modulo 32
         stream_crc = Signal(WORD, reset_less=True)
         raw_crc = Signal(WORD, reset_less=True)
@@ -124,14 +124,18 @@ class Lane(wiring.Component):
             m.d.sync += raw_done.eq(raw.last)
 
         # Check the word that is kept, byte by byte as they lie in memory
+        m.submodules.stream_crc = of_stream = Crc()
+        m.d.comb += [
+            of_stream.state.eq(stream_crc),
+            of_stream.byte.eq(word.word_select((-unchecked)[:2], 8)),
+        ]
         with m.If(unchecked != 0):
-            byte = word.word_select((-unchecked)[:2], 8)
-            m.d.sync += [
-                stream_crc.eq(crc_of(stream_crc, byte)),
-                unchecked.eq(unchecked - 1),
-            ]
+            m.d.sync += [stream_crc.eq(of_stream.following), unchecked.eq(unchecked - 1)]
         with m.If(load):
             m.d.sync += [word.eq(words.data), unchecked.eq(_BYTES)]
+
+        m.submodules.raw_crc = of_raw = Crc()
+        m.d.comb += [of_raw.state.eq(raw_crc), of_raw.byte.eq(raw.data)]
 
         # Find the next code; without a next word, zeros stand behind this one
         m.submodules.matcher = matcher = Matcher(rows=self.rows, max_length=self.max_length)
@@ -163,39 +167,35 @@ class Lane(wiring.Component):
                     left.eq(words.data),
                     unchecked.eq(0),
                     stream_crc.eq(START),
-                    lengths_left.eq(LENGTH_WORDS),
+                    lengths_left.eq(LENGTH_WORDS - 1),
                     length_sum.eq(0),
                 ]
                 with m.If(word_comes):
-                    m.d.sync += state.eq(_State.CHECKSUM)
+                    m.d.sync += state.eq(_State.LENGTHS)
                     with m.If(words.last | words.data[len(left) :].any()):
                         self._refuse(m, state, verdict, Verdict.WRONG_LENGTH)
-            with m.Case(_State.CHECKSUM):
-                m.d.comb += self.words.ready.eq(1)
-                m.d.sync += expected_crc.eq(words.data)
-                with m.If(word_comes):
-                    m.d.sync += state.eq(_State.LENGTHS)
-                    with m.If(words.last):
-                        self._refuse(m, state, verdict, Verdict.WRONG_LENGTH)
             with m.Case(_State.LENGTHS):
-                m.d.comb += [
-                    self.words.ready.eq(can_load & (lengths_left != 0)),
-                    load.eq(word_comes),
-                ]
+                m.d.comb += [self.words.ready.eq(can_load), load.eq(word_comes)]
                 with m.If(word_comes):
                     m.d.sync += [
                         lengths_left.eq(lengths_left - 1),
                         length_sum.eq(length_sum + words.data[:5] + words.data[16:21]),
                     ]
+                    with m.If(lengths_left == 0):
+                        m.d.sync += state.eq(_State.CHECKSUM)
                     with m.If(words.last):
                         self._refuse(m, state, verdict, Verdict.WRONG_LENGTH)
+            with m.Case(_State.CHECKSUM):
+                m.d.comb += self.words.ready.eq(unchecked == 0)
                 m.d.sync += [position.eq(WORD), escaped.eq(0), raw_crc.eq(START)]
-                with m.If((lengths_left == 0) & (unchecked == 0)):
+                with m.If(word_comes):
                     m.d.sync += [
-                        expected_crc.eq(expected_crc ^ stream_crc),
+                        expected_crc.eq(words.data ^ stream_crc),
                         stream_crc.eq(START),
                         state.eq(_State.DECODE),
                     ]
+                    with m.If(words.last):
+                        self._refuse(m, state, verdict, Verdict.WRONG_LENGTH)
             with m.Case(_State.DECODE):
                 is_whole = Signal()  # all bits of the code are here
                 goes_on = Signal()  # the code is taken
@@ -225,7 +225,7 @@ class Lane(wiring.Component):
                         m.d.sync += [
                             held.eq(1),
                             weight.eq(Cat(raw.data[:7], symbol, raw.data[7])),
-                            raw_crc.eq(crc_of(raw_crc, raw.data)),
+                            raw_crc.eq(of_raw.following),
                             left.eq(left - 1),
                             escaped.eq(0),
                         ]
