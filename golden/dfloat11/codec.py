@@ -15,7 +15,7 @@ from halfbyte.golden.dfloat11.jit import over_ranges
 from halfbyte.golden.dfloat11.kernels import (
     COUNTERS,
     GOOD,
-    LANES,
+    SEGMENTS,
     NOT_A_CODE,
     WRONG_CRC,
     WRONG_LENGTH,
@@ -85,7 +85,7 @@ class Measured:
     counts : array
         (256,) int64, as :func:`symbol_counts` gives them.
     lengths : array
-        (chunks, LANES) uint16: bits of every segment.
+        (chunks, SEGMENTS) uint16: bits of every segment.
     starts : array
         (chunks + 1,) int64: first word of every chunk.
     """
@@ -136,7 +136,7 @@ def measure(
     table = CodeTable.from_counts(counts.tolist(), max_rows=rows, max_length=limit)
     header = TensorHeader(kind, tuple(tensor.shape), table, 0, _NO_DIGEST)
     words, (_, bits) = _words(tensor, kind), table.encoder
-    lengths = np.zeros((header.chunks, LANES), dtype=np.uint16)
+    lengths = np.zeros((header.chunks, SEGMENTS), dtype=np.uint16)
     over_ranges(
         lambda first, last: measure_chunks(words, kind.shift, bits, first, last, lengths),
         header.chunks,
