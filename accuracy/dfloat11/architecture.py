@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import torch
 from torch import nn
@@ -23,16 +24,13 @@ def _parameters_without_data() -> Iterator[None]:
     """
     register = nn.Module.register_parameter
 
-    def register_empty(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
-        if parameter is not None and parameter.device.type != "meta":
-            parameter = nn.Parameter(parameter.data.to("meta"), requires_grad=False)
-        register(module, name, parameter)
+    def register_empty(module: nn.Module, name: str, param: nn.Parameter | None) -> None:
+        if param is not None and param.device.type != "meta":
+            param = nn.Parameter(param.data.to("meta"), requires_grad=False)
+        register(module, name, param)
 
-    nn.Module.register_parameter = register_empty  # type: ignore[method-assign]
-    try:
+    with mock.patch.object(nn.Module, "register_parameter", register_empty):
         yield
-    finally:
-        nn.Module.register_parameter = register  # type: ignore[method-assign]
 
 
 def empty_model(folder: Path) -> Any:

@@ -5,6 +5,7 @@ import importlib.util
 import io
 import statistics
 import time
+import warnings
 from collections.abc import Callable
 from os import sched_getaffinity
 from pathlib import Path
@@ -42,7 +43,11 @@ def encode_with_package(weights: list[Tensor], encoder: ModuleType) -> published
     """What the package makes of BF16 weights of one dimension, by the steps of its own
     ``compress_model``; what it prints is dropped.
     """
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+    with (
+        warnings.catch_warnings(action="ignore"),
+        contextlib.redirect_stdout(io.StringIO()),
+        contextlib.redirect_stderr(io.StringIO()),
+    ):
         _, counter = encoder.get_codec(torch.cat(weights))
         codec, _, table = encoder.get_32bit_codec(counter)
         luts = encoder.get_luts(table)
@@ -102,7 +107,7 @@ def benchmark_codec(
             lambda: published.decode(module), elements, module.size, repeats,
         ),
     }  # fmt: skip
-    records = []
+    records: list[dict[str, Any]] = []
     for name, (function, count, size, times) in runs.items():
         on_progress(len(records), len(runs) + 1, name)
         records.append(_record(name, count, size, _median(function, times), times))

@@ -15,8 +15,8 @@ from halfbyte.golden.dfloat11.jit import over_ranges
 from halfbyte.golden.dfloat11.kernels import (
     COUNTERS,
     GOOD,
-    SEGMENTS,
     NOT_A_CODE,
+    SEGMENTS,
     WRONG_CRC,
     WRONG_LENGTH,
     count_symbols,
@@ -70,7 +70,9 @@ def symbol_counts(tensor: Tensor) -> NDArray[np.int64]:
         total: NDArray[np.int64] = found.sum(axis=0)
         return total
 
-    total: NDArray[np.int64] = np.sum(over_ranges(count, max(1, len(words))), axis=0)
+    if not len(words):
+        return np.zeros(SYMBOLS, dtype=np.int64)
+    total: NDArray[np.int64] = np.sum(over_ranges(count, len(words)), axis=0)
     return total
 
 

@@ -10,6 +10,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -73,8 +74,8 @@ def _own(data: NDArray[np.uint8], dice: random.Random) -> None:
 
 def _published(module: published.Module, dice: random.Random) -> None:
     name = dice.choice(("luts", "encoded_exponent", "output_positions", "gaps", "sign_mantissa"))
-    array = getattr(module, name)
-    damaged = _damage(np.ascontiguousarray(array).reshape(-1).view(np.uint8), dice)
+    array: Any = getattr(module, name)
+    damaged: Any = _damage(np.ascontiguousarray(array).reshape(-1).view(np.uint8), dice)
     damaged = damaged[: len(damaged) // array.itemsize * array.itemsize].view(array.dtype)
     if name == "luts":
         damaged = damaged[: len(damaged) // 256 * 256].reshape(-1, 256)

@@ -19,9 +19,9 @@ __all__ = [
     "CHUNK",
     "COUNTERS",
     "GOOD",
-    "SEGMENTS",
     "NOT_A_CODE",
     "SEGMENT",
+    "SEGMENTS",
     "WRONG_CRC",
     "WRONG_LENGTH",
     "count_symbols",
@@ -103,9 +103,9 @@ def count_symbols(words: _Array, shift: int, first: int, last: int, counts: _Arr
 def measure_chunks(
     words: _Array, shift: int, bits: _Array, first: int, last: int, lengths: _Array
 ) -> None:
-    """Bits of every segment of chunks ``first`` up to ``last``, into ``lengths`` ((chunks, SEGMENTS)).
+    """Bits of every segment of chunks ``first`` up to ``last``.
 
-    bits: by symbol. A segment without elements has none.
+    bits: by symbol; lengths: (chunks, SEGMENTS), what is found. A segment without elements has 0.
     """
     for chunk in range(first, last):
         for segment in range(SEGMENTS):
