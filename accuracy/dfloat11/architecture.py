@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import torch
 from torch import nn
@@ -29,8 +28,11 @@ def _parameters_without_data() -> Iterator[None]:
             param = nn.Parameter(param.data.to("meta"), requires_grad=False)
         register(module, name, param)
 
-    with mock.patch.object(nn.Module, "register_parameter", register_empty):
+    nn.Module.register_parameter = register_empty  # type: ignore[method-assign, assignment]
+    try:
         yield
+    finally:
+        nn.Module.register_parameter = register  # type: ignore[method-assign]
 
 
 def empty_model(folder: Path) -> Any:
