@@ -245,10 +245,13 @@ def _read_description(file: TensorFile) -> dict[str, Any]:
     if KEY not in file.metadata:
         return {}
     try:
-        found = json.loads(file.metadata[KEY])
-        if found["version"] == _VERSION and isinstance(found["header"], str):
-            return dict(found)
+        found = dict(json.loads(file.metadata[KEY]))
+        if found["version"] == _VERSION:
+            found["header"].encode()
+            return found
         what = f"its layout has version {found['version']!r:.20}, and this release reads {_VERSION}"
+    except AttributeError:
+        what = f"the header in its metadata {KEY} is no text"
     except (ValueError, TypeError, KeyError, RecursionError):
         what = f"its metadata {KEY} cannot be read"
     raise CorruptError(f"{file.path}: {what}")
@@ -271,7 +274,7 @@ def _writer_for(
     if not description:
         metadata = {key: text for key, text in file.metadata.items() if key != KEY}
         return TensorFileWriter(target, layout, metadata)
-    raw = description["header"].encode("utf-8", "surrogatepass")
+    raw = description["header"].encode()
     try:
         header = json.loads(raw)
         header.pop("__metadata__", None)

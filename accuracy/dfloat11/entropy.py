@@ -108,7 +108,7 @@ def code_entropies(
     checkpoint = Checkpoint(path)
     if not checkpoint.weights:
         raise UserError(f"{path} has no weights of layers to quantise")
-    records = []
+    records: list[dict[str, Any]] = []
     total_count = len(checkpoint.weights) * len(formats)
     for weight in checkpoint.weights:
         values = weight.read()

@@ -64,11 +64,15 @@ def _read(tensors: Mapping[str, StoredTensor], name: str) -> published.Module:
             raise CorruptError(f"Module {name}: {part} is missing, or of another type")
     arrays = [tensor.read().numpy() for tensor in found if tensor is not None]
     luts, stream, other, positions, gaps, splits = arrays
-    if len(positions) % 4:
+    if positions.size % 4:
         raise CorruptError(f"Module {name}: output_positions are no whole numbers of 32 bits")
-    flat = (array.reshape(-1) for array in (stream, other))
     return published.Module(
-        luts, *flat, positions.reshape(-1).view("<u4"), gaps.reshape(-1), tuple(splits.tolist())
+        luts,
+        stream.reshape(-1),
+        other.reshape(-1),
+        positions.reshape(-1).view("<u4"),
+        gaps.reshape(-1),
+        tuple(splits.reshape(-1).tolist()),
     )
 
 

@@ -15,8 +15,8 @@ from halfbyte.golden.dfloat11.jit import over_ranges
 from halfbyte.golden.dfloat11.kernels import (
     COUNTERS,
     GOOD,
-    LANES,
     NOT_A_CODE,
+    SEGMENTS,
     WRONG_CRC,
     WRONG_LENGTH,
     count_symbols,
@@ -70,7 +70,9 @@ def symbol_counts(tensor: Tensor) -> NDArray[np.int64]:
         total: NDArray[np.int64] = found.sum(axis=0)
         return total
 
-    total: NDArray[np.int64] = np.sum(over_ranges(count, max(1, len(words))), axis=0)
+    if not len(words):
+        return np.zeros(SYMBOLS, dtype=np.int64)
+    total: NDArray[np.int64] = np.sum(over_ranges(count, len(words)), axis=0)
     return total
 
 
@@ -85,7 +87,7 @@ class Measured:
     counts : array
         (256,) int64, as :func:`symbol_counts` gives them.
     lengths : array
-        (chunks, LANES) uint16: bits of every segment.
+        (chunks, SEGMENTS) uint16: bits of every segment.
     starts : array
         (chunks + 1,) int64: first word of every chunk.
     """
@@ -136,7 +138,7 @@ def measure(
     table = CodeTable.from_counts(counts.tolist(), max_rows=rows, max_length=limit)
     header = TensorHeader(kind, tuple(tensor.shape), table, 0, _NO_DIGEST)
     words, (_, bits) = _words(tensor, kind), table.encoder
-    lengths = np.zeros((header.chunks, LANES), dtype=np.uint16)
+    lengths = np.zeros((header.chunks, SEGMENTS), dtype=np.uint16)
     over_ranges(
         lambda first, last: measure_chunks(words, kind.shift, bits, first, last, lengths),
         header.chunks,

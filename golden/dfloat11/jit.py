@@ -26,7 +26,7 @@ def jit(function: _Function) -> _Function:
 
 
 def over_ranges(function: Callable[[int, int], Any], count: int) -> list[Any]:
-    """Call ``function(first, last)`` for ranges that cover ``count``, on all cores of the process.
+    """Call ``function(first, last)`` for ranges that cover ``count``, 1 or more, on all cores.
 
     Plain threads, since the functions run without the lock: numba's own may not be started from
     two threads at a time, nor before a fork. Returns the results in the order of the ranges.

@@ -19,9 +19,9 @@ __all__ = [
     "CHUNK",
     "COUNTERS",
     "GOOD",
-    "LANES",
     "NOT_A_CODE",
     "SEGMENT",
+    "SEGMENTS",
     "WRONG_CRC",
     "WRONG_LENGTH",
     "count_symbols",
@@ -31,11 +31,12 @@ __all__ = [
     "measure_chunks",
 ]
 
-CHUNK = 4096
+CHUNK = 16384
 """Elements that are coded, checked and decoded on their own."""
-SEGMENT = 256
+SEGMENT = 512
 """Elements whose length in bits is recorded, so that decoding can begin at each."""
-LANES = CHUNK // SEGMENT
+SEGMENTS = CHUNK // SEGMENT
+"""In a chunk: as many as threads in a warp of a GPU."""
 WORD = 32  # bits; the unit of the stream, first bit most significant
 
 GOOD, WRONG_CRC, NOT_A_CODE, WRONG_LENGTH = range(4)
@@ -102,17 +103,17 @@ def count_symbols(words: _Array, shift: int, first: int, last: int, counts: _Arr
 def measure_chunks(
     words: _Array, shift: int, bits: _Array, first: int, last: int, lengths: _Array
 ) -> None:
-    """Bits of every segment of chunks ``first`` up to ``last``, into ``lengths`` ((chunks, LANES)).
+    """Bits of every segment of chunks ``first`` up to ``last``.
 
-    bits: by symbol. A segment without elements has none.
+    bits: by symbol; lengths: (chunks, SEGMENTS), what is found. A segment without elements has 0.
     """
     for chunk in range(first, last):
-        for lane in range(LANES):
-            begin = chunk * CHUNK + lane * SEGMENT
+        for segment in range(SEGMENTS):
+            begin = chunk * CHUNK + segment * SEGMENT
             total = 0
             for i in range(begin, min(begin + SEGMENT, len(words))):
                 total += bits[(words[i] >> shift) & 0xFF]
-            lengths[chunk, lane] = total
+            lengths[chunk, segment] = total
 
 
 @jit
@@ -120,7 +121,7 @@ def _chunk_crc(
     lengths: _Array, stream: _Array, raw: _Array, chunk: int, start: int, end: int
 ) -> Any:
     """Of segment lengths, stream and raw bytes: three CRCs that can be computed side by side."""
-    crc = crc32c(lengths, chunk * 2 * LANES, (chunk + 1) * 2 * LANES)
+    crc = crc32c(lengths, chunk * 2 * SEGMENTS, (chunk + 1) * 2 * SEGMENTS)
     crc ^= crc32c(stream, start * WORD // 8, end * WORD // 8)
     if len(raw):
         crc ^= crc32c(raw, chunk * CHUNK, min((chunk + 1) * CHUNK, len(raw)))
@@ -243,10 +244,10 @@ def decode_chunks(
                 results[chunk] = WRONG_CRC
                 continue
         position = starts[chunk] * WORD
-        for lane in range(LANES):
-            begin = min(chunk * CHUNK + lane * SEGMENT, len(out))
+        for segment in range(SEGMENTS):
+            begin = min(chunk * CHUNK + segment * SEGMENT, len(out))
             done = min(begin + SEGMENT, len(out))
-            end = position + np.int64(bits[chunk * LANES + lane])
+            end = position + np.int64(bits[chunk * SEGMENTS + segment])
             result = _decode_segment(
                 words, position, end, lookup, max_length, raw, shift, out, begin, done
             )

@@ -15,9 +15,17 @@ from numpy.typing import NDArray
 from halfbyte.base import UserError
 from halfbyte.golden.dfloat11.code_table import CodeTable
 from halfbyte.golden.dfloat11.elements import ELEMENT_TYPES, ElementType
-from halfbyte.golden.dfloat11.kernels import CHUNK, LANES, WORD, crc32c
+from halfbyte.golden.dfloat11.kernels import CHUNK, SEGMENTS, WORD, crc32c
 
-__all__ = ["CorruptError", "Parts", "TensorHeader", "chunk_starts", "read_header", "split"]
+__all__ = [
+    "CRC_AT",
+    "CorruptError",
+    "Parts",
+    "TensorHeader",
+    "chunk_starts",
+    "read_header",
+    "split",
+]
 
 MAGIC = b"hbdf11"
 VERSION = 1
@@ -25,7 +33,7 @@ _ALIGNMENT = 8  # bytes, of every part
 # Magic, version, bytes of the header, its CRC-32C, element type, dimensions, zeros, elements,
 # words of the stream, SHA-256.
 _FIXED = struct.Struct("<6sHIIBB6xQQ32s")
-_CRC_AT = 12
+CRC_AT = 12
 
 
 class CorruptError(UserError):
@@ -80,7 +88,13 @@ class TensorHeader:
     def part_sizes(self) -> tuple[int, ...]:
         """Bytes of the parts without padding: CRCs, starts, lengths, stream, raw bytes."""
         raw = self.elements * self.kind.raw_bytes
-        return (4 * self.chunks, 4 * self.chunks, 2 * LANES * self.chunks, self.stream_bytes, raw)
+        return (
+            4 * self.chunks,
+            4 * self.chunks,
+            2 * SEGMENTS * self.chunks,
+            self.stream_bytes,
+            raw,
+        )
 
     @property
     def stream_bytes(self) -> int:
@@ -102,7 +116,7 @@ class TensorHeader:
         raw += self.table.to_bytes()
         raw += bytes(self.size - len(raw))
         crc = int(crc32c(np.frombuffer(raw, np.uint8), 0, len(raw)))
-        raw[_CRC_AT : _CRC_AT + 4] = crc.to_bytes(4, "little")
+        raw[CRC_AT : CRC_AT + 4] = crc.to_bytes(4, "little")
         return bytes(raw)
 
 
@@ -131,7 +145,7 @@ def read_header(data: NDArray[np.uint8]) -> TensorHeader:
     if size % _ALIGNMENT or not _FIXED.size <= size <= len(data):
         raise CorruptError("the header is cut off, or its length is wrong")
     raw = data[:size].copy()
-    raw[_CRC_AT : _CRC_AT + 4] = 0
+    raw[CRC_AT : CRC_AT + 4] = 0
     if crc32c(raw, 0, size) != crc:
         raise CorruptError("the header's CRC is wrong")
     kind = next((each for each in ELEMENT_TYPES.values() if each.code == code), None)
@@ -169,7 +183,7 @@ def chunk_starts(header: TensorHeader, parts: Parts) -> NDArray[np.int64]:
 
     Raises CorruptError if the starts that are stored, or the stream's length, are others.
     """
-    bits = parts.lengths.view("<u2").reshape(-1, LANES).sum(axis=1, dtype=np.int64)
+    bits = parts.lengths.view("<u2").reshape(-1, SEGMENTS).sum(axis=1, dtype=np.int64)
     starts = starts_of(bits)
     wrong = np.flatnonzero(starts[:-1] != parts.starts)
     if len(wrong):

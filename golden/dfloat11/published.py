@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from halfbyte.base import UserError
+from halfbyte.golden.dfloat11.code_table import SYMBOLS
 from halfbyte.golden.dfloat11.codec import symbol_counts
 from halfbyte.golden.dfloat11.huffman import END, LENGTH_LIMIT, Code, bounded_huffman
 from halfbyte.golden.dfloat11.jit import over_ranges
@@ -142,9 +143,7 @@ def _unpack_gaps(packed: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return gaps
 
 
-def _check_weights(weights: Sequence[Tensor], counts: NDArray[np.int64]) -> None:
-    if any(weight.dtype != torch.bfloat16 for weight in weights):
-        raise TypeError("The published layout holds BF16 tensors and no others")
+def _check_counts(counts: NDArray[np.int64]) -> None:
     elements = int(counts.sum())
     if elements == 0:
         raise ValueError("A module without elements cannot be compressed")
@@ -167,8 +166,10 @@ def encode(weights: Sequence[Tensor]) -> Module:
     its kernel decodes rightly. Raises TypeError or ValueError for other types and for no elements,
     :class:`UnrepresentableError` where the layout has no room.
     """
-    counts = np.sum([symbol_counts(weight) for weight in weights], axis=0)
-    _check_weights(weights, counts)
+    if any(weight.dtype != torch.bfloat16 for weight in weights):
+        raise TypeError("The published layout holds BF16 tensors and no others")
+    counts = sum((symbol_counts(weight) for weight in weights), np.zeros(SYMBOLS, dtype=np.int64))
+    _check_counts(counts)
     codes = bounded_huffman({int(e): int(counts[e]) for e in np.flatnonzero(counts)})
     luts = _tables(codes)
     values, bits = np.zeros(POINTER, dtype=np.int64), np.zeros(POINTER, dtype=np.int64)
