@@ -12,7 +12,7 @@ from halfbyte.base import run_yosys, versions_of
 from halfbyte.rtl.dfloat11 import Decoder, Lane, Loader
 from halfbyte.rtl.mac import Mac
 
-__all__ = ["check_module_name", "to_rtlil", "to_verilog"]
+__all__ = ["check_module_name", "port_widths", "to_rtlil", "to_verilog"]
 
 # What has registers; only control needs a reset.
 _WITHOUT_RESET = (Mac,)
@@ -48,6 +48,16 @@ def _with_clock(component: wiring.Component) -> tuple[Fragment, list[Value]]:
     clock = [domain.clk] if isinstance(component, (*_WITHOUT_RESET, *_WITH_RESET)) else []
     reset = [domain.rst] if needs_reset else []
     return fragment, [*clock, *reset, *members]
+
+
+def port_widths(component: wiring.Component) -> tuple[dict[str, int], dict[str, int]]:
+    """Inputs and outputs of the exported module with their widths in bits, without the clock."""
+    inputs = {"rst": 1} if isinstance(component, _WITH_RESET) else {}
+    outputs: dict[str, int] = {}
+    for path, member, value in component.signature.flatten(component):
+        ports = inputs if member.flow == wiring.In else outputs
+        ports["__".join(map(str, path))] = len(Value.cast(value))
+    return inputs, outputs
 
 
 def to_rtlil(component: wiring.Component, name: str = "mac") -> str:

@@ -8,10 +8,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import rmtree
+from typing import Any
 
 from halfbyte.base import build_dir
 from halfbyte.sim.build import build
-from halfbyte.sim.plan import FOLDER_VARIABLE, Plan
+from halfbyte.sim.plan import FOLDER_VARIABLE, PlanLike
 from halfbyte.sim.process import Processes
 from halfbyte.sim.results import RESULTS, confirmed
 from halfbyte.sim.simulator import clean_environment, cocotb_libraries
@@ -29,18 +30,24 @@ KEPT_SECONDS = 24 * 3600
 
 @dataclass(frozen=True)
 class Outcome:
-    """Products checked per scenario, the waveform file if asked for, seconds spent on building."""
+    """Reports of the bench by scenario, the waveform file if asked for, seconds of building."""
 
-    checked: dict[str, int]
+    reports: dict[str, dict[str, Any]]
     waves: Path | None
     build_seconds: float
+
+    @property
+    def checked(self) -> dict[str, int]:
+        """Products checked per scenario."""
+        return {scenario: report["products"] for scenario, report in self.reports.items()}
 
 
 def simulate(
     verilog: str,
-    plans: Mapping[str, Plan],
+    plans: Mapping[str, PlanLike],
     *,
     name: str,
+    test_module: str = TEST_MODULE,
     simulator: str = "verilator",
     waves: bool = False,
     processes: Processes | None = None,
@@ -49,8 +56,8 @@ def simulate(
     """Simulate module ``bench`` in ``verilog``; the result is of this run or there is none.
 
     ``name`` names the design's folder under ``build_dir()/sim``. Every run has a new folder in
-    it, which stays behind, with its log, only if the run fails. ``test_filter`` is a regular
-    expression for the names of cocotb's tests.
+    it, which stays behind, with its log, only if the run fails. ``test_module`` has
+    the tests, ``test_filter`` is a regular expression for the names of those to run.
 
     Raises SimulationError and ToolError as :func:`confirmed` and :func:`build` do.
     """
@@ -67,7 +74,7 @@ def simulate(
             run_folder=str(folder),
             results=str(folder / RESULTS),
             top=TOP,
-            test_module=TEST_MODULE,
+            test_module=test_module,
             waves=waves,
             test_filter=test_filter,
         )
@@ -77,9 +84,9 @@ def simulate(
         log = folder / "simulation.log"
         command = [sys.executable, "-m", "halfbyte.sim.worker", job.to_json()]
         processes.run(command, folder=folder, environment=environment, log=log)
-        checked = confirmed(folder, plans, log=log)
+        reports = confirmed(folder, plans, log=log)
         kept = _keep_waves(folder, simulator) if waves else None
-    return Outcome(checked, kept, build_seconds)
+    return Outcome(reports, kept, build_seconds)
 
 
 def _keep_waves(folder: Path, simulator: str) -> Path:

@@ -3,8 +3,8 @@
 A *packet* is what stands between two beats with ``last``. Every chunk of a compressed tensor is two
 packets for one lane, and gives weights and one verdict:
 
-- ``words``, 32 bits each: the number of elements minus 1 (12 bits, zeros above), the chunk's 16
-  segment lengths (8 words as they lie in memory, little-endian), its CRC, its stream.
+- ``words``, 32 bits each: the number of elements minus 1 (14 bits, zeros above), the chunk's 32
+  segment lengths (16 words as they lie in memory, little-endian), its CRC, its stream.
 - ``raw``: the chunk's raw bytes, one for each element.
 
 The table is one packet of 16-bit numbers: those of the layout's code table, one after the other
@@ -26,9 +26,9 @@ __all__ = [
     "table_layout",
 ]
 
-CHUNK = 4096  # elements at most
+CHUNK = 16384  # elements at most
 WORD = 32  # bits, the first of the stream most significant
-LENGTH_WORDS = 8  # sixteen segment lengths of 16 bits
+LENGTH_WORDS = 16  # thirty-two segment lengths of 16 bits
 LENGTH_LIMIT = 12  # bits of the longest code that the layout knows
 NO_ESCAPE = 0xFFFF
 

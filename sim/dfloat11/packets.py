@@ -9,7 +9,7 @@ from torch import Tensor
 
 from halfbyte.golden.dfloat11 import compress, decompress, measure, read_header
 from halfbyte.golden.dfloat11.code_table import CodeTable
-from halfbyte.golden.dfloat11.kernels import CHUNK, LANES, SEGMENT
+from halfbyte.golden.dfloat11.kernels import CHUNK, SEGMENT, SEGMENTS
 from halfbyte.golden.dfloat11.layout import split
 from halfbyte.sim.dfloat11.plan import Packet
 from halfbyte.sim.dfloat11.reference import ESCAPE, GOOD, Code, as_bytes, crc32c
@@ -56,7 +56,7 @@ def _chunks(data: Tensor) -> Iterator[tuple[int, list[int], list[int]]]:
     header = read_header(data.numpy())
     parts = split(data.numpy(), header)
     stream = parts.stream.view("<u4")
-    lengths = parts.lengths.view("<u4").reshape(-1, LANES // 2)
+    lengths = parts.lengths.view("<u4").reshape(-1, SEGMENTS // 2)
     ends = [*parts.starts[1:].tolist(), header.stream_words]
     for index, (start, end) in enumerate(zip(parts.starts.tolist(), ends, strict=True)):
         first = index * CHUNK
@@ -67,12 +67,12 @@ def _chunks(data: Tensor) -> Iterator[tuple[int, list[int], list[int]]]:
 
 
 def encode(code: Code, weights: Sequence[int], what: str) -> Packet:
-    """The packets of up to 4096 weights in any code that has them, made from text.
+    """The packets of up to 16384 weights in any code that has them, made from text.
 
     For codes that the codec would not choose. A code without a symbol must have an escape.
     """
     words_of = {symbol: bits for bits, symbol in code.items()}
-    segments = [""] * LANES
+    segments = [""] * SEGMENTS
     for index, weight in enumerate(weights):
         symbol = weight >> 7 & 0xFF
         bits = words_of.get(symbol) or f"{words_of[ESCAPE]}{symbol:08b}"

@@ -19,8 +19,8 @@ __all__ = [
 
 GOOD, WRONG_CRC, NOT_A_CODE, WRONG_LENGTH = range(4)
 ESCAPE = 256
-_COUNT_BITS = 12
-_HEAD_WORDS = 10  # count, eight words of lengths, CRC
+_COUNT_BITS = 14
+_HEAD_WORDS = 18  # count, sixteen words of lengths, CRC
 _POLYNOMIAL = 0x82F63B78
 
 Code = Mapping[str, int]
@@ -54,7 +54,7 @@ def _next_symbol(code: Code, bits: str, position: int) -> tuple[int, int]:
 
 def as_bytes(words: Sequence[int]) -> bytes:
     """Words of 32 bits as they lie in memory."""
-    return b"".join(word.toas_bytes(4, "little") for word in words)
+    return b"".join(word.to_bytes(4, "little") for word in words)
 
 
 def decode(code: Code, words: Sequence[int], raw: Sequence[int]) -> tuple[list[int], int]:

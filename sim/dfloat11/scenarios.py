@@ -1,6 +1,6 @@
 """What the decoder's bench drives: tensors, stalls, code tables, damage, resets."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,6 +17,9 @@ __all__ = ["Shape", "sessions"]
 
 _SCALE = 0.02  # of trained weights
 _MAX_NUMBER = 0xFFFF
+
+_Damaged = Iterator[tuple[str, list[int], list[int]]]
+_Damage = Callable[[Packet], _Damaged]
 
 
 @dataclass(frozen=True)
@@ -136,7 +139,7 @@ def _with_code(shape: Shape, table: CodeTable, generator: np.random.Generator) -
     return Session(numbers_of(table), refused=False, lanes=_dealt([packet], shape.lanes))
 
 
-def _damaged(shape: Shape, damage: "_Damage", generator: np.random.Generator) -> Session:
+def _damaged(shape: Shape, damage: _Damage, generator: np.random.Generator) -> Session:
     """Every damage to a small chunk, with a sound one after every fourth."""
     table = CodeTable((120, ESCAPE, 121, 122), (1, 2, 3, 3))
     code = code_of(table)
@@ -153,3 +156,41 @@ def _damaged(shape: Shape, damage: "_Damage", generator: np.random.Generator) ->
             packets.append(sound)
     lanes = _dealt([*packets, *[sound] * shape.lanes], shape.lanes)
     return Session(numbers_of(table), refused=False, lanes=lanes)
+
+
+
+def _flips(sound: Packet) -> _Damaged:
+    """Every single bit of both packets."""
+    for stream, width in (("words", 32), ("raw", 8)):
+        for index in range(len(getattr(sound, stream))):
+            for bit in range(width):
+                damaged = {"words": list(sound.words), "raw": list(sound.raw)}
+                damaged[stream][index] ^= 1 << bit
+                yield f"bit {bit} of {stream} beat {index} flipped", *damaged.values()
+
+
+def _cuts(sound: Packet) -> _Damaged:
+    """Every length of both packets that is too short, some that are too long, and both."""
+    words, raw = list(sound.words), list(sound.raw)
+    for end in range(1, len(words)):
+        yield f"words cut after {end}", words[:end], raw
+    for end in range(1, len(raw)):
+        yield f"raw bytes cut after {end}", words, raw[:end]
+    for extra in (1, 2, 40):
+        yield f"{extra} words more", [*words, *[0] * extra], raw
+        yield f"{extra} raw bytes more", words, [*raw, *[0] * extra]
+    yield "one beat of each", words[:1], raw[:1]
+    yield "one word, raw bytes more", words[:1], [*raw, *raw]
+    yield "ones", [(1 << 32) - 1] * len(words), [255] * len(raw)
+    yield "no elements but the count", [5, *[0] * (len(words) - 1)], [0] * 3
+
+
+def _resets(shape: Shape, generator: np.random.Generator) -> Iterator[Session]:
+    """Resets at all stages of a chunk; afterwards everything works."""
+    tensor = torch.from_numpy(generator.normal(0, _SCALE, 200)).to(torch.bfloat16)
+    whole = Compressed.of(tensor, "200 weights", rows=shape.rows, max_length=shape.max_length)
+    session = _session(shape, whole)
+    lanes = [list(whole.packets)] * shape.lanes
+    for cycles in (1, 3, 40, 70, 75, 76, 77, 120, 200):
+        yield replace(session, lanes=lanes, reset_after=cycles, flow=1.0)
+        yield session
