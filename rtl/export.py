@@ -14,8 +14,7 @@ from halfbyte.rtl.mac import Mac
 
 __all__ = ["check_module_name", "port_widths", "to_rtlil", "to_verilog"]
 
-# What has registers; only control needs a reset.
-_WITHOUT_RESET = (Mac,)
+# Whose control needs a reset; other registers start with any value.
 _WITH_RESET = (Decoder, Lane, Loader)
 _MODULE_NAME = re.compile(r"[a-z][a-z0-9_]{0,99}")
 
@@ -36,16 +35,20 @@ def check_module_name(name: str) -> str:
     return name
 
 
+def _uses_clock(fragment: Fragment) -> bool:
+    return "sync" in fragment.statements or any(
+        _uses_clock(part) for part, *_ in fragment.subfragments
+    )
+
+
 def _with_clock(component: wiring.Component) -> tuple[Fragment, list[Value]]:
     """The elaborated component with its clock, and its ports; a reset only where one is needed."""
     needs_reset = isinstance(component, _WITH_RESET)
     domain = ClockDomain("sync", reset_less=not needs_reset)
     fragment = Fragment.get(component, None)
     fragment.add_domains(domain)
-    members = [
-        Value.cast(value) for _, _, value in component.signature.flatten(component)
-    ]
-    clock = [domain.clk] if isinstance(component, (*_WITHOUT_RESET, *_WITH_RESET)) else []
+    members = [Value.cast(value) for _, _, value in component.signature.flatten(component)]
+    clock = [domain.clk] if _uses_clock(fragment) else []
     reset = [domain.rst] if needs_reset else []
     return fragment, [*clock, *reset, *members]
 
