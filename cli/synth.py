@@ -22,6 +22,7 @@ from halfbyte.cli.options import (
     pick_technology,
 )
 from halfbyte.cli.output import number, print_json, progress, table
+from halfbyte.cli.units import MAC, Lanes, UnitName, check_unit, synth_unit
 
 __all__ = ["show_areas", "synth"]
 
@@ -69,10 +70,15 @@ def synth(
     acc_width: AccWidth = None,
     overflow: OverflowRule = "wrap",
     every: Every = False,
+    unit: UnitName = MAC,
+    lanes: Lanes = 8,
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:
     """Synthesise MACs and print their areas: the smallest of every architecture and recipe."""
+    if check_unit(unit, names):
+        synth_unit(unit, pick_technology(tech, liberty), lanes, json)
+        return
     from halfbyte.area import Design, synthesise
 
     rule = overflow_rule(overflow)

@@ -7,6 +7,7 @@ from typing import Any
 from halfbyte.base import versions_of
 from halfbyte.rtl import port_widths, to_verilog
 from halfbyte.rtl.dfloat11 import MAX_LENGTH, ROWS, Decoder
+from halfbyte.rtl.dfloat11.framing import CHUNK
 from halfbyte.sim.dfloat11.plan import DecoderPlan
 from halfbyte.sim.dfloat11.scenarios import Shape, sessions
 from halfbyte.sim.ports import PortMap
@@ -18,7 +19,6 @@ from halfbyte.sim.wrapper import TIMESCALE
 __all__ = ["run_decoder_regression"]
 
 TEST_MODULE = "halfbyte.sim.tb_dfloat11"
-WEIGHTS = 40_000
 _MODULE = "decoder"
 
 
@@ -27,14 +27,14 @@ def run_decoder_regression(
     lanes: int = 2,
     rows: int = ROWS,
     max_length: int = MAX_LENGTH,
-    weights: int = WEIGHTS,
+    weights: int | None = None,
     simulator: str = "verilator",
     waves: bool = False,
     seed: int | None = None,
 ) -> dict[str, Any]:
     """Simulate the decoder against codec and scalar reference; return the record.
 
-    weights: elements of the longest tensor. ``symbols_per_cycle`` is what was measured on it, of
+    weights: elements of the longest tensor; one whole chunk for each lane if not given. ``symbols_per_cycle`` is what was measured on it, of
     all lanes together, with streams that never pause, from its first word to its last verdict.
 
     Raises
@@ -46,6 +46,7 @@ def run_decoder_regression(
     """
     start = time.monotonic()
     check_simulator(simulator)
+    weights = lanes * CHUNK if weights is None else weights
     seed = secrets.randbits(SEED_BITS) if seed is None else seed
     decoder = Decoder(lanes=lanes, rows=rows, max_length=max_length)
     ports = PortMap(*port_widths(decoder))
