@@ -20,13 +20,13 @@ from halfbyte.area.technology import Technology
 from halfbyte.base import RecordStore, build_dir, content_key, source_fingerprint, versions_of
 from halfbyte.rtl import to_rtlil
 from halfbyte.rtl.bf16 import Bf16Mac
-from halfbyte.rtl.bf16.accumulate import Accumulate
 from halfbyte.rtl.bf16.product import Product
-from halfbyte.rtl.dfloat11 import MAX_LENGTH, ROWS, Decoder, Lane, Loader
+from halfbyte.rtl.dfloat11 import MAX_LENGTH, ROWS, Lane, Loader, check_decoder
 
 __all__ = ["WEIGHT_BITS", "synthesise_bf16_mac", "synthesise_decoder"]
 
 WEIGHT_BITS = 16  # of a decoded weight
+_FP32_BITS = 32
 _TOP = "unit"
 _VERSIONED = ("amaranth", "pyosys")
 
@@ -58,7 +58,9 @@ def _synthesised(component: wiring.Component, technology: Technology) -> dict[st
 
     versions = versions_of(*_VERSIONED)
     code = source_fingerprint("halfbyte.area")
-    return _stored(content_key([rtlil, technology.content_hash, QUICK.abc, code, versions]), compute)
+    return _stored(
+        content_key([rtlil, technology.content_hash, QUICK.abc, code, versions]), compute
+    )
 
 
 def _record(unit: str, technology: Technology, **fields: Any) -> dict[str, Any]:
@@ -108,7 +110,7 @@ def synthesise_decoder(
     Raises UserError for no such decoder, ToolError if Yosys or ABC fails, ProgressError if a lane
     can hang.
     """
-    Decoder(lanes=lanes, rows=rows, max_length=max_length)  # checks them
+    check_decoder(lanes, rows, max_length)
     component = Lane(rows=rows, max_length=max_length)
     lane = _synthesised(component, technology)
     table = _synthesised(Loader(rows=rows, max_length=max_length), technology)
@@ -149,12 +151,10 @@ def synthesise_bf16_mac(technology: Technology) -> dict[str, Any]:
         technology,
         architecture="fused",
         activation="bf16",
-        acc_width=len(Accumulate().total),
+        acc_width=_FP32_BITS,
         area_um2=whole["area_um2"],
         multiplier_um2=product["area_um2"],
-        accumulator_um2=round(
-            whole["area_um2"] - product["area_um2"] - whole["register_um2"], 4
-        ),
+        accumulator_um2=round(whole["area_um2"] - product["area_um2"] - whole["register_um2"], 4),
         register_um2=whole["register_um2"],
         cells=whole["cells"],
         delay_ps=_slowest(whole),

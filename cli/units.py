@@ -93,9 +93,7 @@ def sim_unit(
     else:
         from halfbyte.sim.dfloat11.regression import run_decoder_regression
 
-        record = run_decoder_regression(
-            lanes=lanes, simulator=simulator, waves=waves, seed=seed
-        )
+        record = run_decoder_regression(lanes=lanes, simulator=simulator, waves=waves, seed=seed)
     if json:
         print_json([record])
         return
@@ -118,8 +116,9 @@ def rtl_unit(unit: str, lanes: int, folder: Path, json: bool) -> None:
     """Write the unit as Verilog."""
     from halfbyte.rtl import to_verilog
     from halfbyte.rtl.bf16 import Bf16Mac
-    from halfbyte.rtl.dfloat11 import Decoder
+    from halfbyte.rtl.dfloat11 import MAX_LENGTH, ROWS, Decoder, check_decoder
 
+    check_decoder(lanes, ROWS, MAX_LENGTH)
     component: wiring.Component
     if unit == "bf16_mac":
         component, module = Bf16Mac(), unit

@@ -30,13 +30,18 @@ class Accumulate(wiring.Component):
         The sum.
     """
 
-    negative: In(1)
-    exponent: In(signed(10))
-    significand: In(16)
-    is_nan: In(1)
-    is_infinite: In(1)
-    augend: In(32)
-    total: Out(32)
+    def __init__(self) -> None:
+        super().__init__(
+            {
+                "negative": In(1),
+                "exponent": In(signed(10)),
+                "significand": In(16),
+                "is_nan": In(1),
+                "is_infinite": In(1),
+                "augend": In(32),
+                "total": Out(32),
+            }
+        )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -141,9 +146,7 @@ class Accumulate(wiring.Component):
         for place, step in enumerate((1, 2, 4, 8, 16)):
             following = Signal(len(shifted), name=f"aligned_by_{step}")
             lost = shifted[: step + 1].any()
-            m.d.comb += following.eq(
-                Mux(distance[place], Cat(lost, shifted[step + 1 :]), shifted)
-            )
+            m.d.comb += following.eq(Mux(distance[place], Cat(lost, shifted[step + 1 :]), shifted))
             shifted = following
         result = Signal(len(shifted))
         m.d.comb += result.eq(Mux(distance[5:].any(), word.any(), shifted))
@@ -153,7 +156,7 @@ class Accumulate(wiring.Component):
     def _leading_zeros(m: Module, word: Value) -> Value:
         """How many bits above the highest 1; 31 if there is none."""
         rest: Value = Cat(Const(15, 32 - len(word)), word)  # ones below end the zeros
-        bits = []
+        bits: list[Value] = []
         for step in (16, 8, 4, 2, 1):
             is_clear = Signal(name=f"zeros_{step}")
             following = Signal(step, name=f"rest_{step}")

@@ -28,10 +28,8 @@ class Bf16Mac(wiring.Component):
         clock edge.
     """
 
-    w: In(16)
-    a: In(16)
-    clear: In(1)
-    acc: Out(32)
+    def __init__(self) -> None:
+        super().__init__({"w": In(16), "a": In(16), "clear": In(1), "acc": Out(32)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

@@ -33,13 +33,18 @@ class Product(wiring.Component):
         High if an operand is infinite, and the product not NaN.
     """
 
-    w: In(16)
-    a: In(16)
-    negative: Out(1)
-    exponent: Out(signed(10))
-    significand: Out(_SIGNIFICAND)
-    is_nan: Out(1)
-    is_infinite: Out(1)
+    def __init__(self) -> None:
+        super().__init__(
+            {
+                "w": In(16),
+                "a": In(16),
+                "negative": Out(1),
+                "exponent": Out(signed(10)),
+                "significand": Out(_SIGNIFICAND),
+                "is_nan": Out(1),
+                "is_infinite": Out(1),
+            }
+        )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

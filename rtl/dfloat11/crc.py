@@ -27,9 +27,8 @@ class Crc(wiring.Component):
         The state after it.
     """
 
-    state: In(32)
-    byte: In(8)
-    following: Out(32)
+    def __init__(self) -> None:
+        super().__init__({"state": In(32), "byte": In(8), "following": Out(32)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

@@ -18,12 +18,23 @@ from halfbyte.rtl.dfloat11.framing import (
 from halfbyte.rtl.dfloat11.lane import Lane
 from halfbyte.rtl.dfloat11.loader import Loader
 
-__all__ = ["MAX_LANES", "MAX_LENGTH", "ROWS", "Decoder"]
+__all__ = ["MAX_LANES", "MAX_LENGTH", "ROWS", "Decoder", "check_decoder"]
 
 # What the codec uses for BF16: fifteen exponents and an escape.
 ROWS = 16
 MAX_LENGTH = 10
 MAX_LANES = 64
+MAX_ROWS = 256
+
+
+def check_decoder(lanes: int, rows: int, max_length: int) -> None:
+    """Raise UserError if there is no decoder with these parameters."""
+    if not 1 <= lanes <= MAX_LANES:
+        raise UserError(f"A decoder has 1 to {MAX_LANES} lanes, not {lanes}")
+    if not 2 <= rows <= MAX_ROWS or rows & (rows - 1):
+        raise UserError(f"Rows of a code table must be 2, 4, 8 ... or {MAX_ROWS}, not {rows}")
+    if not 8 <= max_length <= LENGTH_LIMIT:
+        raise UserError(f"Bits of a code must be 8 to {LENGTH_LIMIT}, not {max_length}")
 
 
 class Decoder(wiring.Component):
@@ -59,15 +70,8 @@ class Decoder(wiring.Component):
         No such number of lanes, rows or bits.
     """
 
-    def __init__(
-        self, *, lanes: int = 1, rows: int = ROWS, max_length: int = MAX_LENGTH
-    ) -> None:
-        if not 1 <= lanes <= MAX_LANES:
-            raise UserError(f"A decoder has 1 to {MAX_LANES} lanes, not {lanes}")
-        if not 2 <= rows <= 256 or rows & (rows - 1):
-            raise UserError(f"Rows of a code table must be 2, 4, 8 ... or 256, not {rows}")
-        if not 8 <= max_length <= LENGTH_LIMIT:
-            raise UserError(f"Bits of a code must be 8 to {LENGTH_LIMIT}, not {max_length}")
+    def __init__(self, *, lanes: int = 1, rows: int = ROWS, max_length: int = MAX_LENGTH) -> None:
+        check_decoder(lanes, rows, max_length)
         self.lanes = lanes
         self.rows = rows
         self.max_length = max_length

@@ -33,7 +33,7 @@ LENGTH_LIMIT = 12  # bits of the longest code that the layout knows
 NO_ESCAPE = 0xFFFF
 
 
-class Verdict(enum.Enum, shape=2):
+class Verdict(enum.Enum):
     """What became of a chunk; the codec knows the same four."""
 
     GOOD = 0
@@ -42,25 +42,14 @@ class Verdict(enum.Enum, shape=2):
     WRONG_LENGTH = 3
 
 
-class WordBeat(data.Struct):
-    """A word of a chunk."""
+WordBeat = data.StructLayout({"data": WORD, "last": 1})
+"""A word of a chunk."""
 
-    data: WORD
-    last: 1
+ByteBeat = data.StructLayout({"data": 8, "last": 1})
+"""A raw byte: ``[7] sign, [6:0] mantissa``."""
 
-
-class ByteBeat(data.Struct):
-    """A raw byte: ``[7] sign, [6:0] mantissa``."""
-
-    data: 8
-    last: 1
-
-
-class NumberBeat(data.Struct):
-    """A number of the code table."""
-
-    data: 16
-    last: 1
+NumberBeat = data.StructLayout({"data": 16, "last": 1})
+"""A number of the code table."""
 
 
 def table_layout(rows: int, max_length: int) -> data.StructLayout:
@@ -68,8 +57,8 @@ def table_layout(rows: int, max_length: int) -> data.StructLayout:
 
     Codes ascend with their lengths, so that a complete code can be told by what it leaves over:
     ``room[n - 1]`` of the words of n bits begin longer codes, and these are the greatest. No more
-    than half the rows can: each leads to two symbols or more. A code of n bits, less ``2 ** n``, plus
-    ``base[n - 1]`` is its row, modulo the number of rows (a power of two).
+    than half the rows can: each leads to two symbols or more. A code of n bits, less ``2 ** n``,
+    plus ``base[n - 1]`` is its row, modulo the number of rows (a power of two).
 
     ``escape`` is the row of the escape, if ``has_escape``. ``lone`` says that there is one row,
     with the code 0: the only code that may be incomplete.

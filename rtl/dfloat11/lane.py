@@ -1,6 +1,6 @@
 """One lane: chunks of a compressed tensor to weights, a symbol per cycle."""
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -22,7 +22,7 @@ _BYTES = WORD // 8
 _ESCAPED_BITS = 8
 
 
-class _State(enum.Enum, shape=3):
+class _State(enum.Enum):
     COUNT = 0  # expects the number of elements
     LENGTHS = 1  # expects the segment lengths
     CHECKSUM = 2  # expects the CRC
@@ -36,8 +36,8 @@ class Lane(wiring.Component):
     """Decodes chunks of BF16 weights, one after the other.
 
     One weight per cycle while all streams flow, but: an escaped symbol takes another cycle; a word
-    is kept for four cycles at least, in which its CRC is computed; a chunk takes 44 cycles more
-    than its weights.
+    is kept for four cycles at least, in which its CRC is computed; a chunk takes about 75 cycles
+    more than its weights.
 
     Whatever comes in, each pair of packets gives one verdict, after its weights, and the next pair
     is not touched before. A verdict other than ``GOOD`` says that the weights since the last one
@@ -257,5 +257,5 @@ class Lane(wiring.Component):
         return (both[1:] >> ~position[:5])[: self.max_length]
 
     @staticmethod
-    def _refuse(m: Module, state: Signal, verdict: Signal, reason: Verdict) -> None:
+    def _refuse(m: Module, state: Signal, verdict: Signal, reason: object) -> None:
         m.d.sync += [verdict.eq(reason), state.eq(_State.DRAIN)]

@@ -9,7 +9,7 @@ from halfbyte.rtl.dfloat11.framing import LENGTH_LIMIT, NO_ESCAPE, NumberBeat, t
 __all__ = ["Loader"]
 
 
-class _State(enum.Enum, shape=3):
+class _State(enum.Enum):
     ROWS = 0
     ESCAPE = 1
     COUNTS = 2
@@ -145,9 +145,8 @@ class Loader(wiring.Component):
                             m.d.sync += table.symbols[n].eq(number)
                     with m.If(ends):
                         m.d.sync += [loaded.eq(1), error.eq(0), state.eq(_State.ROWS)]
-                with m.Default():  # DRAIN, and codes that no state has
-                    with m.If(last):
-                        m.d.sync += state.eq(_State.ROWS)
+                with m.Default(), m.If(last):  # DRAIN, and codes that no state has
+                    m.d.sync += state.eq(_State.ROWS)
             with m.If(wrong):
                 m.d.sync += [loaded.eq(0), error.eq(1)]
                 m.d.sync += state.eq(Mux(last, _State.ROWS, _State.DRAIN))

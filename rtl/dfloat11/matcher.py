@@ -74,7 +74,10 @@ class Matcher(wiring.Component):
             code.eq(
                 reduce(
                     or_,
-                    (here[n].replicate(index_width) & self._from_top(n, index_width) for n in lengths),
+                    (
+                        here[n].replicate(index_width) & self._from_top(n, index_width)
+                        for n in lengths
+                    ),
                 )
             ),
             base.eq(

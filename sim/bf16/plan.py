@@ -46,4 +46,5 @@ class Bf16Plan:
     def load(cls, folder: Path, scenario: str) -> "Bf16Plan":
         """The plan that :meth:`save` wrote."""
         ports = PortMap.from_json((folder / "ports.json").read_text())
-        return cls(int((folder / "seed").read_text()), ports, np.load(folder / f"{scenario}.rows.npy"))
+        rows = np.load(folder / f"{scenario}.rows.npy")
+        return cls(int((folder / "seed").read_text()), ports, rows)

@@ -48,11 +48,12 @@ def _special(generator: random.Random, acc: int) -> _Operands:
 
 def _near_one(generator: random.Random, acc: int) -> _Operands:
     """Like weights and activations: a few exponents."""
-    w, a = (
-        generator.getrandbits(1) << 15 | generator.randrange(118, 130) << 7 | generator.getrandbits(7)
-        for _ in range(2)
-    )
-    return w, a
+
+    def number() -> int:
+        sign, fraction = generator.getrandbits(1), generator.getrandbits(7)
+        return sign << 15 | generator.randrange(118, 130) << 7 | fraction
+
+    return number(), number()
 
 
 def _cancelling(generator: random.Random, acc: int) -> _Operands:

@@ -155,9 +155,8 @@ class Testbench:
     def _offered(self, stream: str, source: _Source) -> int:
         if not source.valid or source.beat is None:
             return 0
-        return (
-            source.beat << self._inputs[f"{stream}__payload"] | 1 << self._inputs[f"{stream}__valid"]
-        )
+        payload = source.beat << self._inputs[f"{stream}__payload"]
+        return payload | 1 << self._inputs[f"{stream}__valid"]
 
     async def _step(self, stimulus: int) -> int:
         """One clock cycle with these inputs; the outputs before its end."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from halfbyte.base import versions_of
 from halfbyte.rtl import port_widths, to_verilog
-from halfbyte.rtl.dfloat11 import MAX_LENGTH, ROWS, Decoder
+from halfbyte.rtl.dfloat11 import MAX_LENGTH, ROWS, Decoder, check_decoder
 from halfbyte.rtl.dfloat11.framing import CHUNK
 from halfbyte.sim.dfloat11.plan import DecoderPlan
 from halfbyte.sim.dfloat11.scenarios import Shape, sessions
@@ -34,7 +34,8 @@ def run_decoder_regression(
 ) -> dict[str, Any]:
     """Simulate the decoder against codec and scalar reference; return the record.
 
-    weights: elements of the longest tensor; one whole chunk for each lane if not given. ``symbols_per_cycle`` is what was measured on it, of
+    weights: elements of the longest tensor; if not given, a whole chunk for each lane.
+    ``symbols_per_cycle`` is what was measured on it, of
     all lanes together, with streams that never pause, from its first word to its last verdict.
 
     Raises
@@ -48,13 +49,12 @@ def run_decoder_regression(
     check_simulator(simulator)
     weights = lanes * CHUNK if weights is None else weights
     seed = secrets.randbits(SEED_BITS) if seed is None else seed
+    check_decoder(lanes, rows, max_length)
     decoder = Decoder(lanes=lanes, rows=rows, max_length=max_length)
     ports = PortMap(*port_widths(decoder))
     title = f"DFloat11 decoder, {lanes} lanes, {rows} rows, codes of {max_length} bits"
     planned = sessions(Shape(lanes, rows, max_length), weights=weights, seed=seed)
-    plans = {
-        scenario: DecoderPlan(title, seed, ports, each) for scenario, each in planned.items()
-    }
+    plans = {scenario: DecoderPlan(title, seed, ports, each) for scenario, each in planned.items()}
     outcome = simulate(
         "\n".join([TIMESCALE, to_verilog(decoder, _MODULE), ports.verilog(_MODULE)]),
         plans,

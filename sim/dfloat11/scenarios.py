@@ -11,7 +11,7 @@ from torch import Tensor
 from halfbyte.golden.dfloat11.code_table import ESCAPE, LENGTH_LIMIT, CodeTable
 from halfbyte.sim.dfloat11.packets import Compressed, code_of, encode, numbers_of
 from halfbyte.sim.dfloat11.plan import Packet, Session
-from halfbyte.sim.dfloat11.reference import GOOD, Code, decode
+from halfbyte.sim.dfloat11.reference import GOOD, decode
 
 __all__ = ["Shape", "sessions"]
 
@@ -45,8 +45,8 @@ def sessions(shape: Shape, *, weights: int, seed: int) -> dict[str, list[Session
             )
         ],
         "tables": list(_tables(shape, generators[2])),
-        "flips": [_damaged(shape, _flips, generators[3])],
-        "cuts": [_damaged(shape, _cuts, generators[3])],
+        "flips": list(_damaged(shape, _flips, generators[3])),
+        "cuts": list(_damaged(shape, _cuts, generators[3])),
         "resets": list(_resets(shape, generators[4])),
     }
 
@@ -64,9 +64,7 @@ def _bf16(bits: NDArray[np.integer]) -> Tensor:
     return torch.from_numpy(bits.astype(np.uint16)).view(torch.bfloat16)
 
 
-def _tensors(
-    shape: Shape, weights: int, generator: np.random.Generator
-) -> Iterator[Compressed]:
+def _tensors(shape: Shape, weights: int, generator: np.random.Generator) -> Iterator[Compressed]:
     """Like trained weights; then the corners of codes and of BF16."""
     trained = torch.from_numpy(generator.normal(0, _SCALE, weights)).to(torch.bfloat16)
     any_low = generator.integers(0, 1 << 16, 2048) & 0x807F
@@ -139,24 +137,28 @@ def _with_code(shape: Shape, table: CodeTable, generator: np.random.Generator) -
     return Session(numbers_of(table), refused=False, lanes=_dealt([packet], shape.lanes))
 
 
-def _damaged(shape: Shape, damage: _Damage, generator: np.random.Generator) -> Session:
-    """Every damage to a small chunk, with a sound one after every fourth."""
-    table = CodeTable((120, ESCAPE, 121, 122), (1, 2, 3, 3))
-    code = code_of(table)
-    exponents = np.array([120, 255, 122, 121, 0])
-    bits = generator.integers(0, 1 << 16, len(exponents)) & 0x807F | exponents << 7
-    sound = encode(code, bits.tolist(), "sound chunk")
-    packets = []
-    for what, words, raw in damage(sound):
-        weights, verdict = decode(code, words, raw)
-        if verdict == GOOD:
-            raise AssertionError(f"{what} is no damage")
-        packets.append(Packet(what, words, raw, weights, verdict))
-        if len(packets) % 5 == 4:
-            packets.append(sound)
-    lanes = _dealt([*packets, *[sound] * shape.lanes], shape.lanes)
-    return Session(numbers_of(table), refused=False, lanes=lanes)
+def _damaged(shape: Shape, damage: _Damage, generator: np.random.Generator) -> Iterator[Session]:
+    """Every damage to small chunks, with a sound one after every fourth.
 
+    One chunk has an escape and no bits that are no code; the other, of one exponent, has such.
+    """
+    for table, chosen in (
+        (CodeTable((120, ESCAPE, 121, 122), (1, 2, 3, 3)), [120, 255, 122, 121, 0]),
+        (CodeTable((120,), (1,)), [120, 120]),
+    ):
+        exponents = np.array(chosen)
+        bits = generator.integers(0, 1 << 16, len(exponents)) & 0x807F | exponents << 7
+        sound = encode(code_of(table), bits.tolist(), "sound chunk")
+        packets = []
+        for what, words, raw in damage(sound):
+            weights, verdict = decode(code_of(table), words, raw)
+            if verdict == GOOD:
+                raise AssertionError(f"{what} is no damage")
+            packets.append(Packet(what, words, raw, weights, verdict))
+            if len(packets) % 5 == 4:
+                packets.append(sound)
+        lanes = _dealt([*packets, *[sound] * shape.lanes], shape.lanes)
+        yield Session(numbers_of(table), refused=False, lanes=lanes)
 
 
 def _flips(sound: Packet) -> _Damaged:
@@ -166,7 +168,8 @@ def _flips(sound: Packet) -> _Damaged:
             for bit in range(width):
                 damaged = {"words": list(sound.words), "raw": list(sound.raw)}
                 damaged[stream][index] ^= 1 << bit
-                yield f"bit {bit} of {stream} beat {index} flipped", *damaged.values()
+                what = f"bit {bit} of {stream} beat {index} flipped"
+                yield what, damaged["words"], damaged["raw"]
 
 
 def _cuts(sound: Packet) -> _Damaged:
