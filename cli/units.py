@@ -41,13 +41,15 @@ def check_unit(unit: str, names: Sequence[str] | None) -> bool:
 def synth_unit(unit: str, technology: "Technology", lanes: int, json: bool) -> None:
     """Synthesise the unit and print its areas."""
     from halfbyte.area.units import synthesise_bf16_mac, synthesise_decoder
+    from halfbyte.pareto.lossless import lossless_record
 
     mac = synthesise_bf16_mac(technology)
     if unit == "bf16_mac":
         print_json([mac]) if json else _show_mac(mac)
         return
     decoder = synthesise_decoder(technology, lanes=lanes)
-    print_json([decoder, mac]) if json else _show_decoder(decoder, mac)
+    both = lossless_record(mac, decoder)
+    print_json([decoder, mac, both]) if json else _show_decoder(decoder, mac, both)
 
 
 def _caption(record: Mapping[str, Any]) -> str:
@@ -62,7 +64,9 @@ def _show_mac(record: Mapping[str, Any]) -> None:
     table("BF16 MAC, FP32 accumulation", columns, [row], _caption(record))
 
 
-def _show_decoder(record: Mapping[str, Any], mac: Mapping[str, Any]) -> None:
+def _show_decoder(
+    record: Mapping[str, Any], mac: Mapping[str, Any], both: Mapping[str, Any]
+) -> None:
     columns = [">lanes", ">area µm²", ">GE", ">table", ">lane", ">per lane", ">per bit"]
     columns += [">delay ps", ">symbols/cycle", ">cells"]
     keys = ["area_um2", "area_ge", "table_um2", "lane_um2", "um2_per_lane", "um2_per_bit"]
@@ -76,8 +80,9 @@ def _show_decoder(record: Mapping[str, Any], mac: Mapping[str, Any]) -> None:
     share = record["um2_per_lane"] / mac["area_um2"]
     caption = (
         f"{_caption(record)} The table is shared; per bit: of decoded weights, per cycle. A lane "
-        f"with its share is {share:.2f} BF16 MACs ({number(mac['area_um2'], 1)} µm²). Progress "
-        f"{record['proof']['status']}: {record['proof']['claim']}."
+        f"with its share is {share:.2f} BF16 MACs ({number(mac['area_um2'], 1)} µm²); MAC and a "
+        f"lane for {both['macs_per_lane']} of them: {number(both['area_um2'], 1)} µm² each. "
+        f"Progress {record['proof']['status']}: {record['proof']['claim']}."
     )
     table("DFloat11 decoder", columns, [row], caption)
 

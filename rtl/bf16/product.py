@@ -72,7 +72,7 @@ class Product(wiring.Component):
 
         # Normalise
         shifted: Value = whole
-        zeros_above = []
+        zeros_above: list[Value] = []
         for step in (8, 4, 2, 1):
             has_room = Signal(name=f"room_for_{step}")
             following = Signal(_SIGNIFICAND, name=f"after_{step}")
