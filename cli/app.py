@@ -9,7 +9,9 @@ from halfbyte.base import ToolError, UserError
 from halfbyte.cli import (
     bench,
     curve,
+    compress,
     derive,
+    entropy,
     evaluate,
     explore,
     findings,
@@ -56,6 +58,9 @@ app.command("profile")(profile.profile)
 app.command("derive")(derive.derive)
 app.command("evaluate")(evaluate.evaluate)
 app.command("quantize")(quantize.quantize)
+app.command("compress")(compress.compress)
+app.command("decompress")(compress.decompress)
+app.command("entropy")(entropy.entropy)
 app.command("recommend")(recommend.recommend)
 app.command("train-bytelm")(train_bytelm.train_bytelm)
 app.command("explore")(explore.explore)

@@ -6,7 +6,7 @@ No PyTorch here: the simulator starts in a fraction of a second because it only 
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ __all__ = [
     "Field",
     "Layout",
     "Plan",
+    "PlanLike",
 ]
 
 # Environment variable that tells the simulator the folder of plans and reports.
@@ -31,6 +32,17 @@ SCENARIOS = ("pairs", "extremes", "clears", "random")
 STIMULUS_BITS = 32
 # Verilator keeps wide ports in words of this size; whole words give most formats one header.
 WORD_BITS = 32
+
+
+class PlanLike(Protocol):
+    """The plan of one scenario, for any unit."""
+
+    @property
+    def products(self) -> int:
+        """Results that are compared when the scenario runs to its end."""
+
+    def save(self, folder: Path, scenario: str) -> None:
+        """Write the plan for ``scenario`` into ``folder``."""
 
 
 @dataclass(frozen=True)

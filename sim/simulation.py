@@ -8,10 +8,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import rmtree
+from typing import Any
 
 from halfbyte.base import build_dir
 from halfbyte.sim.build import build
-from halfbyte.sim.plan import FOLDER_VARIABLE, Plan
+from halfbyte.sim.plan import FOLDER_VARIABLE, PlanLike
 from halfbyte.sim.process import Processes
 from halfbyte.sim.results import RESULTS, confirmed
 from halfbyte.sim.simulator import clean_environment, cocotb_libraries
@@ -29,11 +30,16 @@ KEPT_SECONDS = 24 * 3600
 
 @dataclass(frozen=True)
 class Outcome:
-    """Products checked per scenario, the waveform file if asked for, seconds spent on building."""
+    """Reports of the bench by scenario, the waveform file if asked for, seconds of building."""
 
-    checked: dict[str, int]
+    reports: dict[str, dict[str, Any]]
     waves: Path | None
     build_seconds: float
+
+    @property
+    def checked(self) -> dict[str, int]:
+        """Products checked per scenario."""
+        return {scenario: report["products"] for scenario, report in self.reports.items()}
 
 
 @dataclass(frozen=True)
@@ -48,7 +54,7 @@ class Run:
 @contextmanager
 def simulated(
     verilog: str,
-    plans: Mapping[str, Plan],
+    plans: Mapping[str, PlanLike],
     *,
     name: str,
     test_module: str,
@@ -95,9 +101,10 @@ def simulated(
 
 def simulate(
     verilog: str,
-    plans: Mapping[str, Plan],
+    plans: Mapping[str, PlanLike],
     *,
     name: str,
+    test_module: str = TEST_MODULE,
     simulator: str = "verilator",
     waves: bool = False,
     processes: Processes | None = None,
@@ -105,23 +112,23 @@ def simulate(
 ) -> Outcome:
     """Simulate module ``bench`` in ``verilog`` against the plans.
 
-    ``name`` names the design's folder. ``test_filter`` is a regular expression for the names of
-    cocotb's tests. Raises SimulationError and ToolError as :func:`confirmed` and :func:`simulated`
-    do.
+    ``name`` names the design's folder; ``test_module`` has the tests, ``test_filter`` is a regular
+    expression for the names of those to run. Raises SimulationError and ToolError as
+    :func:`confirmed` and :func:`simulated` do.
     """
     with simulated(
         verilog,
         plans,
         name=name,
-        test_module=TEST_MODULE,
+        test_module=test_module,
         simulator=simulator,
         waves=waves,
         processes=processes,
         test_filter=test_filter,
     ) as run:
-        checked = confirmed(run.folder, plans, log=run.log)
+        reports = confirmed(run.folder, plans, log=run.log)
         kept = _keep_waves(run.folder, simulator) if waves else None
-    return Outcome(checked, kept, run.build_seconds)
+    return Outcome(reports, kept, run.build_seconds)
 
 
 def _keep_waves(folder: Path, simulator: str) -> Path:
