@@ -8,8 +8,8 @@ import typer
 from halfbyte.base import ToolError, UserError
 from halfbyte.cli import (
     bench,
-    curve,
     compress,
+    curve,
     derive,
     entropy,
     evaluate,
@@ -17,9 +17,9 @@ from halfbyte.cli import (
     findings,
     formats,
     gatesim,
+    gpu,
     mutants,
     operands,
-    gpu,
     pareto,
     profile,
     prove,
