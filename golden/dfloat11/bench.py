@@ -7,7 +7,6 @@ import statistics
 import time
 import warnings
 from collections.abc import Callable
-from os import sched_getaffinity
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,6 +16,7 @@ from torch import Tensor
 
 from halfbyte.base import UserError, versions_of
 from halfbyte.golden.dfloat11 import compress, decompress, published
+from halfbyte.golden.dfloat11.jit import cores
 
 __all__ = ["benchmark_codec", "encode_with_package", "package_encoder"]
 
@@ -132,6 +132,6 @@ def _record(
         "weights_per_second": elements / seconds,
         "bits_per_weight": 8 * size / elements,
         "repeats": repeats,
-        "cores": len(sched_getaffinity(0)),
+        "cores": cores(),
         "versions": versions_of("halfbyte", "numba", "dfloat11"),
     }

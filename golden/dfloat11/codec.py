@@ -17,6 +17,7 @@ from halfbyte.golden.dfloat11.kernels import (
     GOOD,
     NOT_A_CODE,
     SEGMENTS,
+    WORD,
     WRONG_CRC,
     WRONG_LENGTH,
     count_symbols,
@@ -177,14 +178,16 @@ def compress(tensor: Tensor, measured: Measured | None = None) -> Tensor:
 def decompress(data: Tensor, *, verify: bool = True) -> Tensor:
     """The tensor whose compressed form ``data`` is: the same bits, type and shape.
 
-    data: (bytes,) uint8. Raises :class:`CorruptError`, which names the chunk, for anything that
-    :func:`compress` did not write. ``verify`` the chunks' CRCs and the whole tensor's digest:
-    without it, damage may go unseen, but nothing worse happens.
+    data: (bytes,) uint8, on the CPU. Raises :class:`CorruptError`, which names the chunk, for
+    anything that :func:`compress` did not write. ``verify`` the chunks' CRCs and the whole tensor's
+    digest: without it, damage may go unseen, but nothing worse happens.
     """
-    raw = data.numpy()
+    if data.dtype != torch.uint8 or data.ndim != 1:
+        raise TypeError(f"Compressed data must be bytes in one dimension, not {data.dtype}")
+    raw = data.contiguous().numpy()
     header = read_header(raw)
     parts = split(raw, header)
-    if header.stream_words * 32 < header.elements:  # bounds what is allocated by what was read
+    if header.stream_words * WORD < header.elements:  # bounds what is allocated by what was read
         raise CorruptError("the stream is too short for the elements: each takes a bit or more")
     starts = chunk_starts(header, parts)
     kind, table = header.kind, header.table
