@@ -24,7 +24,7 @@ from halfbyte.golden.dfloat11 import (
     read_header,
     symbol_counts,
 )
-from halfbyte.golden.dfloat11.kernels import crc32c
+from halfbyte.golden.dfloat11.kernels import CHUNK, crc32c
 from halfbyte.golden.dfloat11.layout import split
 
 TYPES = [
@@ -182,6 +182,23 @@ def test_crc32c(data):
 def test_crc32c_is_the_standard_one():
     """The check value of RFC 3720 and of the catalogue of CRCs."""
     assert crc32c(np.frombuffer(b"123456789", np.uint8), 0, 9) == 0xE3069283
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.int8])
+def test_any_chunks_decode_on_their_own(dtype):
+    x = normal(70_000, scale=20).to(dtype)
+    data = compress(x)
+    for first in range(6):
+        for last in range(first, 6):
+            wanted = x[first * CHUNK : last * CHUNK]
+            assert_same(decompress_chunks(data, first, last), wanted)
+    damaged = data.clone()
+    damaged[-8] ^= 1  # in the last chunk
+    with pytest.raises(CorruptError, match="chunk 4 of 5: its CRC is wrong"):
+        decompress_chunks(damaged, 3, 5)
+    assert_same(decompress_chunks(damaged, 0, 4), x[: 4 * CHUNK])
+    with pytest.raises(ValueError, match="last must be 2 to 5, not 6"):
+        decompress_chunks(data, 2, 6)
 
 
 class TestSize:
