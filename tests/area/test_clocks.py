@@ -4,7 +4,7 @@ import json
 import pytest
 
 from halfbyte.base import UserError
-from halfbyte.cli.clocks import parse_clock
+from halfbyte.area.clocks import parse_clock
 
 
 @pytest.mark.parametrize(
