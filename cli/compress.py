@@ -1,5 +1,7 @@
 """``halfbyte compress`` and ``halfbyte decompress``: weights without loss in about eleven bits."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -34,6 +36,14 @@ Verify = Annotated[
 ]
 
 
+@contextmanager
+def _all_or_nothing() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise SystemExit("interrupted: nothing was written") from None
+
+
 def compress(
     source: Source,
     output: Output,
@@ -49,7 +59,7 @@ def compress(
         raise UserError("--secded needs the layout halfbyte: dfloat11 has no place for it")
     from halfbyte.accuracy.dfloat11 import compress_path, compress_published
 
-    with progress("Compressing") as update:
+    with _all_or_nothing(), progress("Compressing") as update:
 
         def on_progress(done: int, total: int, name: str) -> None:
             update(done, total, escape(name))
@@ -68,7 +78,7 @@ def decompress(source: Source, output: Output, json: Json = False) -> None:
     from halfbyte.accuracy.dfloat11 import decompress_path, decompress_published, is_published
 
     undo = decompress_published if is_published(source) else decompress_path
-    with progress("Decompressing") as update:
+    with _all_or_nothing(), progress("Decompressing") as update:
         record = undo(
             source,
             output,

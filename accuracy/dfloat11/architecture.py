@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
 
 from halfbyte.base import UserError
 
@@ -40,6 +39,9 @@ def empty_model(folder: Path) -> Any:
 
     Raises UserError if there is none, or of an architecture that transformers does not know.
     """
+    # Takes a second, which only those who want a model should wait.
+    from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
+
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True)
         names = [str(name) for name in getattr(config, "architectures", None) or []]

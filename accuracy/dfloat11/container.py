@@ -38,6 +38,7 @@ __all__ = [
     "KEY",
     "TensorRecord",
     "compress_file",
+    "decode",
     "decompress_file",
     "is_compressed",
     "read_data",
@@ -109,13 +110,18 @@ def read_data(tensor: StoredTensor, checks: StoredTensor | None = None) -> tuple
         raise _located(tensor, error) from None
 
 
+def decode(tensor: StoredTensor, data: Tensor) -> Tensor:
+    """What the bytes of a compressed tensor hold, verified."""
+    try:
+        return decompress(data)
+    except CorruptError as error:
+        raise _located(tensor, error) from None
+
+
 def read_tensor(tensor: StoredTensor, checks: StoredTensor | None = None) -> tuple[Tensor, int]:
     """What a compressed tensor ``NAME.df11`` holds, verified; and how many words were corrected."""
     data, corrected = read_data(tensor, checks)
-    try:
-        return decompress(data), corrected
-    except CorruptError as error:
-        raise _located(tensor, error) from None
+    return decode(tensor, data), corrected
 
 
 def _located(tensor: StoredTensor, error: CorruptError) -> CorruptError:

@@ -22,7 +22,7 @@ from halfbyte.golden.dfloat11 import element_type, measure
 from halfbyte.golden.dfloat11.elements import ELEMENT_TYPES
 from halfbyte.golden.scales import ScaleFormat
 
-__all__ = ["code_entropies", "order_0", "tensor_entropies", "total"]
+__all__ = ["code_entropies", "effective_bits", "order_0", "tensor_entropies", "total"]
 
 Progress = Callable[[int, int, str], None]
 
@@ -144,3 +144,21 @@ def total(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
     keys = [key for key in records[0] if key.endswith("_bits")]
     means = {key: sum(r["elements"] * r[key] for r in records) / elements for key in keys}
     return {"tensors": len(records), "elements": elements, **means}
+
+
+def effective_bits(
+    path: Path,
+    formats: Sequence[Format],
+    *,
+    block: int = 128,
+    scale_format: ScaleFormat = ScaleFormat.FP32,
+) -> dict[str, float]:
+    """Bits per weight of a model in each format, by its name: codes as small as they get, scales.
+
+    The mean of :func:`code_entropies` over all weights, for an axis of a plot.
+    """
+    records = code_entropies(path, formats, block=block, scale_format=scale_format)
+    by_format: dict[str, list[dict[str, Any]]] = {}
+    for record in records:
+        by_format.setdefault(record["format"], []).append(record)
+    return {name: total(each)["effective_bits"] for name, each in by_format.items()}

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from halfbyte.accuracy.dfloat11.architecture import empty_model, stored_names
-from halfbyte.accuracy.dfloat11.container import CHECKS, CODED, read_data, read_tensor
+from halfbyte.accuracy.dfloat11.container import CHECKS, CODED, decode, read_data, read_tensor
 from halfbyte.accuracy.dfloat11.folder import SUFFIX
 from halfbyte.accuracy.tensor_file import StoredTensor, TensorFile
 from halfbyte.base import UserError
@@ -69,8 +69,9 @@ def _stored(folder: Path) -> Iterator[tuple[str, StoredTensor, StoredTensor | No
 def _compressed(tensor: StoredTensor, checks: StoredTensor | None) -> Tensor | None:
     """A weight in compressed form, verified; None if it is of a type, or data, that is not."""
     if tensor.name.endswith(CODED):
-        read_tensor(tensor, checks)
-        return read_data(tensor, checks)[0]
+        data, _ = read_data(tensor, checks)
+        decode(tensor, data)
+        return data
     weight = tensor.read()
     if element_type(weight.dtype) is None or not weight.numel():
         return None

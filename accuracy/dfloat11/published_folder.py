@@ -35,7 +35,7 @@ __all__ = ["compress_published", "decompress_published", "is_published"]
 PACKAGE_VERSION = "0.5.0"
 _CONFIG_KEY = "dfloat11_config"
 _SHAPES_KEY = "halfbyte.shapes"
-_MARK = ".encoded_exponent"
+_MARKS = ("encoded_exponent", "sign_mantissa")  # of compressed modules
 _PARTS = ("luts", "encoded_exponent", "sign_mantissa", "output_positions", "gaps")
 _SPLITS = "split_positions"
 _SINGLE = "model.safetensors"
@@ -45,7 +45,7 @@ def is_published(path: Path) -> bool:
     """Whether a file or folder is in the published layout."""
     if path.is_dir():
         return any(is_published(file) for file in sorted(path.glob(f"*{PLAIN}")))
-    return path.is_file() and any(name.endswith(_MARK) for name in TensorFile.open(path).tensors)
+    return path.is_file() and any(name.endswith(_MARKS) for name in TensorFile.open(path).tensors)
 
 
 def _stored(module: published.Module) -> dict[str, Tensor]:
@@ -263,7 +263,8 @@ def decompress_published(
     if not source.is_dir():
         raise UserError(f"{source} is one file of the published layout: give its folder")
     tensors, metadata, config = _files(source)
-    modules = [name.removesuffix(_MARK) for name in tensors if name.endswith(_MARK)]
+    marked = (name.rpartition(".") for name in tensors)
+    modules = list(dict.fromkeys(name for name, _, part in marked if part in _MARKS))
     plans = attributes_of(modules, config.pop(_CONFIG_KEY).get("pattern_dict"))
     shapes = _shapes_of(source, metadata, plans)
     parts = {f"{name}.{part}" for name in modules for part in (*_PARTS, _SPLITS)}

@@ -4,7 +4,14 @@ The own layout (:func:`compress`, :func:`decompress`) and that of the ``dfloat11
 (:mod:`halfbyte.golden.dfloat11.published`). ``docs/dfloat11.md`` describes both.
 """
 
-from halfbyte.golden.dfloat11.codec import Measured, compress, decompress, measure, symbol_counts
+from halfbyte.golden.dfloat11.codec import (
+    Measured,
+    compress,
+    decompress,
+    decompress_chunks,
+    measure,
+    symbol_counts,
+)
 from halfbyte.golden.dfloat11.elements import ElementType, element_type
 from halfbyte.golden.dfloat11.layout import CorruptError, TensorHeader, read_header
 
@@ -15,6 +22,7 @@ __all__ = [
     "TensorHeader",
     "compress",
     "decompress",
+    "decompress_chunks",
     "element_type",
     "measure",
     "read_header",

@@ -13,10 +13,12 @@ from halfbyte.golden.dfloat11.code_table import LENGTH_LIMIT, SYMBOLS, CodeTable
 from halfbyte.golden.dfloat11.elements import ELEMENT_TYPES, ElementType, element_type
 from halfbyte.golden.dfloat11.jit import over_ranges
 from halfbyte.golden.dfloat11.kernels import (
+    CHUNK,
     COUNTERS,
     GOOD,
     NOT_A_CODE,
     SEGMENTS,
+    WORD,
     WRONG_CRC,
     WRONG_LENGTH,
     count_symbols,
@@ -26,6 +28,7 @@ from halfbyte.golden.dfloat11.kernels import (
 )
 from halfbyte.golden.dfloat11.layout import (
     CorruptError,
+    Parts,
     TensorHeader,
     chunk_starts,
     read_header,
@@ -33,7 +36,14 @@ from halfbyte.golden.dfloat11.layout import (
     starts_of,
 )
 
-__all__ = ["Measured", "compress", "decompress", "measure", "symbol_counts"]
+__all__ = [
+    "Measured",
+    "compress",
+    "decompress",
+    "decompress_chunks",
+    "measure",
+    "symbol_counts",
+]
 
 _NO_DIGEST = bytes(32)
 _REASONS = {
@@ -104,8 +114,8 @@ class Measured:
 
     @property
     def pays(self) -> bool:
-        """Whether it is smaller than the tensor as it is."""
-        return self.size < self.header.raw_size
+        """Whether it is smaller than the tensor as it is, and its stream can be indexed."""
+        return self.size < self.header.raw_size and self.header.stream_words < 1 << 32
 
 
 def measure(
@@ -174,33 +184,74 @@ def compress(tensor: Tensor, measured: Measured | None = None) -> Tensor:
     return torch.from_numpy(data)
 
 
+def _open(data: Tensor) -> tuple[TensorHeader, Parts, NDArray[np.int64]]:
+    """Header, parts, and first words of the chunks, all checked against each other."""
+    if data.dtype != torch.uint8 or data.ndim != 1:
+        raise TypeError(f"Compressed data must be bytes in one dimension, not {data.dtype}")
+    raw = data.contiguous().numpy()
+    header = read_header(raw)
+    parts = split(raw, header)
+    if header.stream_words * WORD < header.elements:  # bounds what is allocated by what was read
+        raise CorruptError("the stream is too short for the elements: each takes a bit or more")
+    return header, parts, chunk_starts(header, parts)
+
+
+def _decode(
+    header: TensorHeader,
+    parts: Parts,
+    starts: NDArray[np.int64],
+    first: int,
+    last: int,
+    verify: bool,
+) -> Tensor:
+    """Elements of chunks ``first`` up to ``last``; nothing outside of them is looked at."""
+    kind, table, count = header.kind, header.table, last - first
+    elements = min(last * CHUNK, header.elements) - min(first * CHUNK, header.elements)
+    out = np.empty(elements, dtype=np.uint16 if kind.bytes == 2 else np.uint8)
+    results = np.full(count, GOOD, dtype=np.uint8)
+    # All views of this range: what is outside of it cannot be read.
+    begins = starts[first : last + 1] - starts[first]
+    stream = parts.stream[starts[first] * WORD // 8 : starts[last] * WORD // 8]
+    lengths = parts.lengths[first * 2 * SEGMENTS : last * 2 * SEGMENTS]
+    raw, crcs = parts.raw[first * CHUNK : last * CHUNK], parts.crcs[first:last]
+
+    def decode(begin: int, end: int) -> None:
+        decode_chunks(
+            stream, raw, table.lookup, table.max_length, kind.shift, begins, lengths, crcs,
+            begin, end, verify, out, results,
+        )  # fmt: skip
+
+    if count:
+        over_ranges(decode, count)
+    bad = np.flatnonzero(results != GOOD)
+    if len(bad):
+        chunk, reason = first + int(bad[0]), _REASONS[int(results[bad[0]])]
+        raise CorruptError(f"chunk {chunk} of {header.chunks}: {reason}")
+    return torch.from_numpy(out).view(kind.torch_dtype)
+
+
+def decompress_chunks(data: Tensor, first: int, last: int, *, verify: bool = True) -> Tensor:
+    """The elements of chunks ``first`` up to ``last`` (excluded), (elements,), from those alone.
+
+    Every chunk has 16384 elements, but for the last one. Raises as :func:`decompress`, and
+    ValueError for chunks that are not there; ``verify`` their CRCs.
+    """
+    header, parts, starts = _open(data)
+    check_integer("first", first, 0, header.chunks)
+    check_integer("last", last, first, header.chunks)
+    return _decode(header, parts, starts, first, last, verify)
+
+
 def decompress(data: Tensor, *, verify: bool = True) -> Tensor:
     """The tensor whose compressed form ``data`` is: the same bits, type and shape.
 
-    data: (bytes,) uint8. Raises :class:`CorruptError`, which names the chunk, for anything that
-    :func:`compress` did not write. ``verify`` the chunks' CRCs and the whole tensor's digest:
-    without it, damage may go unseen, but nothing worse happens.
+    data: (bytes,) uint8, on the CPU. Raises :class:`CorruptError`, which names the chunk, for
+    anything that :func:`compress` did not write. ``verify`` the chunks' CRCs and the whole tensor's
+    digest: without it, damage may go unseen, but nothing worse happens.
     """
-    raw = data.numpy()
-    header = read_header(raw)
-    parts = split(raw, header)
-    if header.stream_words * 32 < header.elements:  # bounds what is allocated by what was read
-        raise CorruptError("the stream is too short for the elements: each takes a bit or more")
-    starts = chunk_starts(header, parts)
-    kind, table = header.kind, header.table
-    out = np.empty(header.elements, dtype=np.uint16 if kind.bytes == 2 else np.uint8)
-    results = np.empty(header.chunks, dtype=np.uint8)
-
-    def decode(first: int, last: int) -> None:
-        decode_chunks(
-            parts.stream, parts.raw, table.lookup, table.max_length, kind.shift, starts,
-            parts.lengths, parts.crcs, first, last, verify, out, results,
-        )  # fmt: skip
-
-    over_ranges(decode, header.chunks)
-    bad = np.flatnonzero(results != GOOD)
-    if len(bad):
-        raise CorruptError(f"chunk {bad[0]} of {header.chunks}: {_REASONS[int(results[bad[0]])]}")
-    if verify and hashlib.sha256(out.data).digest() != header.sha256:
+    opened = _open(data)
+    header = opened[0]
+    tensor = _decode(*opened, 0, header.chunks, verify)
+    if verify and hashlib.sha256(_words(tensor, header.kind).data).digest() != header.sha256:
         raise CorruptError("the whole tensor's SHA-256 is wrong, though the CRCs are right")
-    return torch.from_numpy(out).view(kind.torch_dtype).reshape(header.shape)
+    return tensor.reshape(header.shape)

@@ -1,13 +1,13 @@
 """Compiled loops: Huffman streams have no vectorised form that is nearly as fast."""
 
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from os import sched_getaffinity
 from typing import Any, TypeVar, cast
 
 import numba
 
-__all__ = ["jit", "over_ranges"]
+__all__ = ["cores", "jit", "over_ranges"]
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -25,13 +25,20 @@ def jit(function: _Function) -> _Function:
         return cast(_Function, numba.njit(nogil=True)(function))
 
 
+def cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # Linux
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def over_ranges(function: Callable[[int, int], Any], count: int) -> list[Any]:
     """Call ``function(first, last)`` for ranges that cover ``count``, 1 or more, on all cores.
 
     Plain threads, since the functions run without the lock: numba's own may not be started from
     two threads at a time, nor before a fork. Returns the results in the order of the ranges.
     """
-    threads = min(len(sched_getaffinity(0)), count)
+    threads = min(cores(), count)
     if threads <= 1:
         return [function(0, count)]
     # More ranges than threads, so that a core that is slow for a while holds up little.

@@ -22,6 +22,7 @@ __all__ = [
     "NOT_A_CODE",
     "SEGMENT",
     "SEGMENTS",
+    "WORD",
     "WRONG_CRC",
     "WRONG_LENGTH",
     "count_symbols",

@@ -19,11 +19,13 @@ from halfbyte.golden.dfloat11 import (
     CorruptError,
     compress,
     decompress,
+    decompress_chunks,
+    jit,
     measure,
     read_header,
     symbol_counts,
 )
-from halfbyte.golden.dfloat11.kernels import crc32c
+from halfbyte.golden.dfloat11.kernels import CHUNK, crc32c
 from halfbyte.golden.dfloat11.layout import split
 
 TYPES = [
@@ -159,7 +161,7 @@ class TestRoundTrip:
     def test_same_input_same_bytes_on_any_number_of_cores(self, monkeypatch):
         x = normal(100_000).bfloat16()
         first = compress(x)
-        monkeypatch.setattr("halfbyte.golden.dfloat11.jit.sched_getaffinity", lambda _: {0})
+        monkeypatch.setattr(jit, "cores", lambda: 1)
         assert torch.equal(compress(x.clone()), first)
 
 
@@ -181,6 +183,24 @@ def test_crc32c(data):
 def test_crc32c_is_the_standard_one():
     """The check value of RFC 3720 and of the catalogue of CRCs."""
     assert crc32c(np.frombuffer(b"123456789", np.uint8), 0, 9) == 0xE3069283
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.int8])
+def test_any_chunks_decode_on_their_own(dtype):
+    x = normal(70_000, scale=20).to(dtype)
+    data = compress(x)
+    assert decompress_chunks(data, 2, 2).shape == (0,)
+    for first in range(5):
+        for last in range(first + 1, 6):
+            wanted = x[first * CHUNK : last * CHUNK]
+            assert_same(decompress_chunks(data, first, last), wanted)
+    damaged = data.clone()
+    damaged[-8] ^= 1  # in the last chunk
+    with pytest.raises(CorruptError, match="chunk 4 of 5: its CRC is wrong"):
+        decompress_chunks(damaged, 3, 5)
+    assert_same(decompress_chunks(damaged, 0, 4), x[: 4 * CHUNK])
+    with pytest.raises(ValueError, match="last must be 2 to 5, not 6"):
+        decompress_chunks(data, 2, 6)
 
 
 class TestSize:
@@ -211,6 +231,10 @@ class TestSize:
 
 
 class TestWrongArguments:
+    def test_compressed_data_is_bytes(self):
+        with pytest.raises(TypeError, match=r"must be bytes in one dimension, not torch\.float32"):
+            decompress(torch.ones(200))
+
     def test_types_without_a_codec(self):
         with pytest.raises(TypeError, match=r"takes tensors of BF16.*, not torch\.float32"):
             compress(torch.ones(3))
