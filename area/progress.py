@@ -21,7 +21,7 @@ from halfbyte.rtl import to_rtlil
 
 __all__ = ["MAX_IDLE", "ProgressError", "prove_progress"]
 
-MAX_IDLE = 9
+MAX_IDLE = 7
 """Cycles in which nothing crosses a stream, at most: a word's CRC, and steps between states."""
 _TIMEOUT = 600  # seconds; on an idle core it takes about ten
 

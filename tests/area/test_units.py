@@ -1,5 +1,6 @@
 """Records of the DFloat11 decoder and the BF16 MAC."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,10 +16,12 @@ from halfbyte.rtl.dfloat11 import Decoder
 pytestmark = pytest.mark.yosys
 
 
-@pytest.fixture(autouse=True)
-def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("HALFBYTE_BUILD", str(tmp_path))
-    return tmp_path
+@pytest.fixture(scope="module", autouse=True)
+def build(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """One store for all: no unit is synthesised twice."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HALFBYTE_BUILD", str(tmp_path_factory.mktemp("units")))
+        yield
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 from amaranth.hdl import Module
+from amaranth.lib.wiring import In
 
 from halfbyte.base import UserError
 from halfbyte.golden.dfloat11.kernels import WRONG_CRC as CODEC_WRONG_CRC
@@ -30,19 +31,19 @@ def test_agrees_with_the_codec() -> None:
     assert 0.9 < record["symbols_per_cycle"] * 16_384 / WEIGHTS <= 1
 
 
-def _hides_wrong_crc(m: Module, lane: Lane) -> None:
-    with m.If(lane.verdict.payload == Verdict.WRONG_CRC):
-        m.d.comb += lane.verdict.payload.eq(Verdict.GOOD)
+def _hides_wrong_crc(m: Module, outer: Lane, inner: Lane) -> None:
+    with m.If(inner.verdict.payload == Verdict.WRONG_CRC):
+        m.d.comb += outer.verdict.payload.eq(Verdict.GOOD)
 
 
-def _hangs_after_no_code(m: Module, lane: Lane) -> None:
-    with m.If(lane.verdict.payload == Verdict.NOT_A_CODE):
-        m.d.comb += lane.verdict.valid.eq(0)
+def _hangs_after_no_code(m: Module, outer: Lane, inner: Lane) -> None:
+    with m.If(inner.verdict.payload == Verdict.NOT_A_CODE):
+        m.d.comb += [outer.verdict.valid.eq(0), inner.verdict.ready.eq(0)]
 
 
-def _loses_a_sign(m: Module, lane: Lane) -> None:
-    with m.If(lane.weights.payload == 0xFFFF):  # one NaN
-        m.d.comb += lane.weights.payload.eq(0x7FFF)
+def _loses_a_sign(m: Module, outer: Lane, inner: Lane) -> None:
+    with m.If(inner.weights.payload == 0xFFFF):  # one NaN
+        m.d.comb += outer.weights.payload.eq(0x7FFF)
 
 
 @pytest.mark.simulator
@@ -57,12 +58,17 @@ def _loses_a_sign(m: Module, lane: Lane) -> None:
     ids=["wrong CRC hidden", "hang", "sign lost"],
 )
 def test_catches(
-    fault: Callable[[Module, Lane], None], message: str, monkeypatch: pytest.MonkeyPatch
+    fault: Callable[[Module, Lane, Lane], None], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Faulty(Lane):
         def elaborate(self, platform: object) -> Module:
-            m = super().elaborate(platform)
-            fault(m, self)
+            m = Module()
+            m.submodules.inner = inner = Lane(rows=self.rows, max_length=self.max_length)
+            for (_, member, mine), (_, _, its) in zip(
+                self.signature.flatten(self), inner.signature.flatten(inner), strict=True
+            ):
+                m.d.comb += its.eq(mine) if member.flow == In else mine.eq(its)
+            fault(m, self, inner)
             return m
 
     monkeypatch.setattr(decoder, "Lane", Faulty)
