@@ -57,7 +57,7 @@ def compare(
         Literals, the ones to be proved first in front.
     extremes : sequence of int
         Literals of a word that half of the patterns set near the ends of its range: random
-        values alone hardly ever saturate an adder.
+        values alone hardly ever saturate an adder. What is no variable in it is left alone.
     """
     simulation = _Simulation(aig, codes, extremes)
     for left, right in pairs:
@@ -90,26 +90,22 @@ class _Simulation:
         for place, literal in enumerate(codes):
             block = ((1 << (1 << place)) - 1) << (1 << place)
             values[literal // 2] = self.ones // ((1 << (2 << place)) - 1) * block
-        others = [node for node in aig.variables if 2 * node not in set(codes)]
+        others = [node for node in aig.variables if node not in values]
         for node in others:
             values[node] = generator.getrandbits(self.count)
-        self._spread(values, extremes, generator)
+        self._spread(values, [each // 2 for each in extremes if each // 2 in others], generator)
         self.of_node = aig.simulate(values, self.count)
 
     def _spread(
-        self, values: dict[int, int], word: Sequence[int], generator: random.Random
+        self, values: dict[int, int], nodes: Sequence[int], generator: random.Random
     ) -> None:
-        """In half of the patterns, set the upper bits of ``word`` alike but for the sign.
-
-        What is no variable in it follows from others, and is left alone.
-        """
-        word = [literal for literal in word if literal // 2 in self.aig.variables]
-        if not word:
+        """In half of the patterns, set the upper bits of a word alike but for the sign."""
+        if not nodes:
             return
-        near, sign = generator.getrandbits(self.count), values[word[-1] // 2]
+        near, sign = generator.getrandbits(self.count), values[nodes[-1]]
         rest = sign ^ generator.getrandbits(self.count)
-        for literal in word[len(word) // 3 : -1]:
-            values[literal // 2] = values[literal // 2] & ~near | rest & near
+        for node in nodes[len(nodes) // 3 : -1]:
+            values[node] = values[node] & ~near | rest & near
 
     def of(self, literal: int) -> int:
         """The values of a literal."""
