@@ -6,6 +6,7 @@
 #   make sim    [FORMAT=e2m1_sp]     cocotb    [ARCH= ACTIVATION= TERMS= SIM=icarus WAVES=1 SEED=]
 #   make prove  [FORMAT=e2m1_sp]     proofs    [TECH= LIBERTY= TERMS= ARCH= ACTIVATION=]
 #   make gatesim FORMAT=e2m1_sp      cocotb on the netlist  [ARCH= ACTIVATION= TERMS= TECH= LIBERTY= SIM= SEED=]
+#   make mutants FORMAT=e2m1_sp      faults that the regression must catch  [ARCH= ACTIVATION= TERMS= SEED=]
 #   make rtl     FORMAT=e2m1_sp      Verilog   [ARCH= ACTIVATION= TERMS=], into build/rtl
 #   make evaluate MODEL=bytelm       accuracy  [FORMAT= RECIPE=w4a4 BLOCK=128 TEXT=]
 #   make findings                    docs/findings.md
@@ -35,7 +36,7 @@ OUTPUT = $(if $(JSON),--json)
 
 ACCURACY = $(call option,--recipe,$(RECIPE)) $(call option,--block,$(BLOCK)) $(call option,--text,$(TEXT))
 
-.PHONY: pareto synth prove sim gatesim rtl formats evaluate findings bench test lint clean
+.PHONY: pareto synth prove sim gatesim mutants rtl formats evaluate findings bench test lint clean
 
 pareto: $(VENV)/installed
 	@$(HALFBYTE) pareto $(FORMATS) $(call option,--model,$(MODEL)) $(ACCURACY) $(TECHNOLOGY) $(call option,--terms,$(TERMS)) $(OUTPUT)
@@ -54,6 +55,10 @@ sim: $(VENV)/installed
 gatesim: $(VENV)/installed
 	@$(HALFBYTE) gatesim $(FORMATS) $(DESIGN) $(TECHNOLOGY) $(call option,--simulator,$(SIM)) \
 		$(call option,--seed,$(SEED)) $(OUTPUT)
+
+mutants: $(VENV)/installed
+	@$(HALFBYTE) mutants $(FORMATS) $(DESIGN) $(call option,--tech,$(TECH)) $(call option,--seed,$(SEED)) \
+		$(OUTPUT)
 
 rtl: $(VENV)/installed
 	@$(HALFBYTE) rtl $(FORMATS) $(DESIGN) $(call option,--tech,$(TECH)) $(OUTPUT)

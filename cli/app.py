@@ -14,6 +14,7 @@ from halfbyte.cli import (
     findings,
     formats,
     gatesim,
+    mutants,
     operands,
     pareto,
     profile,
@@ -45,6 +46,7 @@ app.command("curve")(curve.curve)
 app.command("sim")(sim.sim)
 app.command("prove")(prove.prove)
 app.command("gatesim")(gatesim.gatesim)
+app.command("mutants")(mutants.mutants)
 app.command("rank")(rank.rank)
 app.command("rtl")(rtl.rtl)
 app.command("profile")(profile.profile)

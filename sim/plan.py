@@ -11,10 +11,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FOLDER_VARIABLE", "SCENARIOS", "STIMULUS_BITS", "Field", "Layout", "Plan"]
+__all__ = [
+    "CAUGHT",
+    "FOLDER_VARIABLE",
+    "MUTANTS",
+    "SCENARIOS",
+    "STIMULUS_BITS",
+    "Field",
+    "Layout",
+    "Plan",
+]
 
 # Environment variable that tells the simulator the folder of plans and reports.
 FOLDER_VARIABLE = "HALFBYTE_SIM_FOLDER"
+# Files in it: the mutants to be run, and what caught each.
+MUTANTS, CAUGHT = "mutants.json", "caught.json"
 SCENARIOS = ("pairs", "extremes", "clears", "random")
 # Width of the bench's stimulus port: two codes of at most 8 bits, clear and enable fit.
 STIMULUS_BITS = 32

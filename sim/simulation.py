@@ -18,7 +18,7 @@ from halfbyte.sim.simulator import clean_environment, cocotb_libraries
 from halfbyte.sim.worker import Job
 from halfbyte.sim.wrapper import TOP
 
-__all__ = ["Outcome", "simulate"]
+__all__ = ["Outcome", "Run", "simulate", "simulated"]
 
 TEST_MODULE = "halfbyte.sim.tb_mac"
 # What cocotb's runner makes the simulators write.
@@ -36,6 +36,63 @@ class Outcome:
     build_seconds: float
 
 
+@dataclass(frozen=True)
+class Run:
+    """What a simulation left behind: its folder, its log, and the seconds spent on building."""
+
+    folder: Path
+    log: Path
+    build_seconds: float
+
+
+@contextmanager
+def simulated(
+    verilog: str,
+    plans: Mapping[str, Plan],
+    *,
+    name: str,
+    test_module: str,
+    simulator: str = "verilator",
+    waves: bool = False,
+    processes: Processes | None = None,
+    test_filter: str | None = None,
+    files: Mapping[str, str] | None = None,
+) -> Iterator[Run]:
+    """Build and run the tests of ``test_module``; the results are of this run or there are none.
+
+    Plans and ``files`` (text by name) lie in the run's folder, a new one in the design's folder
+    ``name`` under ``build_dir()/sim``. It stays behind, with its log, only if the caller fails.
+
+    Raises ToolError as :func:`build` does.
+    """
+    processes = processes or Processes()
+    start = time.monotonic()
+    built = build(verilog, simulator=simulator, waves=waves, processes=processes)
+    build_seconds = time.monotonic() - start
+    with _run_folder(build_dir().resolve() / "sim" / name) as folder:
+        for scenario, plan in plans.items():
+            plan.save(folder, scenario)
+        for file, text in (files or {}).items():
+            (folder / file).write_text(text)
+        job = Job(
+            simulator=simulator,
+            build_folder=str(built),
+            run_folder=str(folder),
+            results=str(folder / RESULTS),
+            top=TOP,
+            test_module=test_module,
+            waves=waves,
+            test_filter=test_filter,
+        )
+        environment = clean_environment(
+            LD_LIBRARY_PATH=str(cocotb_libraries()), **{FOLDER_VARIABLE: str(folder)}
+        )
+        log = folder / "simulation.log"
+        command = [sys.executable, "-m", "halfbyte.sim.worker", job.to_json()]
+        processes.run(command, folder=folder, environment=environment, log=log)
+        yield Run(folder, log, build_seconds)
+
+
 def simulate(
     verilog: str,
     plans: Mapping[str, Plan],
@@ -46,40 +103,25 @@ def simulate(
     processes: Processes | None = None,
     test_filter: str | None = None,
 ) -> Outcome:
-    """Simulate module ``bench`` in ``verilog``; the result is of this run or there is none.
+    """Simulate module ``bench`` in ``verilog`` against the plans.
 
-    ``name`` names the design's folder under ``build_dir()/sim``. Every run has a new folder in
-    it, which stays behind, with its log, only if the run fails. ``test_filter`` is a regular
-    expression for the names of cocotb's tests.
-
-    Raises SimulationError and ToolError as :func:`confirmed` and :func:`build` do.
+    ``name`` names the design's folder. ``test_filter`` is a regular expression for the names of
+    cocotb's tests. Raises SimulationError and ToolError as :func:`confirmed` and :func:`simulated`
+    do.
     """
-    processes = processes or Processes()
-    start = time.monotonic()
-    built = build(verilog, simulator=simulator, waves=waves, processes=processes)
-    build_seconds = time.monotonic() - start
-    with _run_folder(build_dir().resolve() / "sim" / name) as folder:
-        for scenario, plan in plans.items():
-            plan.save(folder, scenario)
-        job = Job(
-            simulator=simulator,
-            build_folder=str(built),
-            run_folder=str(folder),
-            results=str(folder / RESULTS),
-            top=TOP,
-            test_module=TEST_MODULE,
-            waves=waves,
-            test_filter=test_filter,
-        )
-        environment = clean_environment(
-            LD_LIBRARY_PATH=str(cocotb_libraries()), **{FOLDER_VARIABLE: str(folder)}
-        )
-        log = folder / "simulation.log"
-        command = [sys.executable, "-m", "halfbyte.sim.worker", job.to_json()]
-        processes.run(command, folder=folder, environment=environment, log=log)
-        checked = confirmed(folder, plans, log=log)
-        kept = _keep_waves(folder, simulator) if waves else None
-    return Outcome(checked, kept, build_seconds)
+    with simulated(
+        verilog,
+        plans,
+        name=name,
+        test_module=TEST_MODULE,
+        simulator=simulator,
+        waves=waves,
+        processes=processes,
+        test_filter=test_filter,
+    ) as run:
+        checked = confirmed(run.folder, plans, log=run.log)
+        kept = _keep_waves(run.folder, simulator) if waves else None
+    return Outcome(checked, kept, run.build_seconds)
 
 
 def _keep_waves(folder: Path, simulator: str) -> Path:
