@@ -13,11 +13,20 @@ from typing import Any
 
 from amaranth.lib import wiring
 
+from halfbyte.area.netlist import read_netlist
 from halfbyte.area.progress import prove_progress
 from halfbyte.area.recipes import QUICK
 from halfbyte.area.synthesis import synthesise_rtlil
 from halfbyte.area.technology import Technology
-from halfbyte.base import RecordStore, build_dir, content_key, source_fingerprint, versions_of
+from halfbyte.area.timing import analyse_timing
+from halfbyte.base import (
+    RecordStore,
+    UserError,
+    build_dir,
+    content_key,
+    source_fingerprint,
+    versions_of,
+)
 from halfbyte.rtl import to_rtlil
 from halfbyte.rtl.bf16 import Bf16Mac
 from halfbyte.rtl.bf16.product import Product
@@ -49,18 +58,27 @@ def _synthesised(component: wiring.Component, technology: Technology) -> dict[st
         folder = Path(tempfile.mkdtemp(prefix="halfbyte-synth-"))
         try:
             result = synthesise_rtlil(rtlil, technology, QUICK, folder, _TOP)
+            delay = _delay(folder / "netlist.json", technology)
         except BaseException:
             (build_dir() / "failed").mkdir(parents=True, exist_ok=True)
             shutil.move(folder, build_dir() / "failed" / folder.name)
             raise
         shutil.rmtree(folder)
-        return asdict(result)
+        return {**asdict(result), "delay_ps": delay}
 
     versions = versions_of(*_VERSIONED)
     code = source_fingerprint("halfbyte.area")
     return _stored(
         content_key([rtlil, technology.content_hash, QUICK.abc, code, versions]), compute
     )
+
+
+def _delay(netlist: Path, technology: Technology) -> float | None:
+    """The least clock period in ps; None if the technology has no timing tables."""
+    try:
+        return analyse_timing(read_netlist(netlist, technology.cells, _TOP), technology).delay_ps
+    except UserError:
+        return None
 
 
 def _record(unit: str, technology: Technology, **fields: Any) -> dict[str, Any]:

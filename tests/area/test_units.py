@@ -8,6 +8,7 @@ import pytest
 from halfbyte.area.recipes import QUICK
 from halfbyte.area.synthesis import synthesise_rtlil
 from halfbyte.area.technology import load_technology
+from halfbyte.area.timing import inverter_delay
 from halfbyte.area.units import synthesise_bf16_mac, synthesise_decoder
 from halfbyte.base import UserError
 from halfbyte.rtl import to_rtlil
@@ -33,6 +34,7 @@ def test_a_decoder_is_the_sum_of_its_parts(tmp_path: Path) -> None:
     assert record["um2_per_lane"] == pytest.approx(record["area_um2"] / 2)
     assert record["proof"]["status"] == "proved"
     assert record["seconds"] > 0
+    assert record["delay_ps"] > 0
     # In one piece, with the little that synthesis finds across the borders.
     whole = synthesise_rtlil(
         to_rtlil(Decoder(lanes=2), "unit"), technology, QUICK, tmp_path / "whole", "unit"
@@ -48,6 +50,8 @@ def test_a_bf16_mac_is_many_times_an_int4_mac(name: str) -> None:
     assert 1500 < record["area_ge"] < 3000  # INT4: 279
     parts = record["multiplier_um2"] + record["accumulator_um2"] + record["register_um2"]
     assert parts == pytest.approx(record["area_um2"])
+    # A multiplication, a shift, an addition, a count and a rounding in one cycle.
+    assert 40 < record["delay_ps"] / inverter_delay(load_technology(name)) < 1000
 
 
 def test_results_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,8 +3,8 @@ import json
 
 import pytest
 
-from halfbyte.base import UserError
 from halfbyte.area.clocks import parse_clock
+from halfbyte.base import UserError
 
 
 @pytest.mark.parametrize(
