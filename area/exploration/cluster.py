@@ -15,7 +15,7 @@ from halfbyte.base import ToolError, UserError
 __all__ = ["cluster_workers"]
 
 _ADDRESS = re.compile(r"(?:tcp|tls)://(?:\[([0-9a-fA-F:]+)\]|([A-Za-z0-9_.-]+)):([0-9]{1,5})")
-_CONNECT_SECONDS = 10.0
+_CONNECT_SECONDS = 30.0
 # Without a single result for so long tasks count as lost; the slowest take a minute or two.
 _PATIENCE_SECONDS = 900.0
 # A cluster without workers may be about to get new ones.
