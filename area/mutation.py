@@ -1,5 +1,6 @@
 """Mutants of MACs: small changes of the RTL, all in one design, one of them active at a time."""
 
+import random
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -18,8 +19,6 @@ __all__ = ["SELECT", "SELECT_BITS", "Mutant", "Mutated", "is_equivalent", "mutat
 SELECT, SELECT_BITS = "mutant", 16
 # A mutated clock is no synchronous circuit any more, and no question to a proof.
 _CLOCK_PORT = "-port CLK "
-# So many more are asked for than are used, since those of the clock are left out.
-_SPARE = 20
 _CHANGES = {
     "inv": "inverted",
     "const0": "stuck at 0",
@@ -49,19 +48,21 @@ class Mutated:
 
 
 def mutate(macs: Mapping[str, Mac], *, count: int, seed: int) -> Mutated:
-    """``count`` mutants of each MAC, spread by Yosys over all cells, ports and modes.
+    """``count`` mutants of each MAC, a random choice of all that Yosys can make.
 
+    They change one bit of one port of a cell; there are fewer if a MAC has no more to change.
     Raises ToolError if Yosys fails.
     """
     with tempfile.TemporaryDirectory(prefix="halfbyte-mutants-") as temporary:
         folder = Path(temporary)
         for name, mac in macs.items():
             (folder / f"{name}.il").write_text(to_rtlil(mac, name))
-        run_yosys(_list_script(list(macs), count, seed), folder, "Listing mutants")
+        run_yosys(_list_script(list(macs)), folder, "Listing mutants")
+        generator = random.Random(seed)  # noqa: S311
         mutants: list[Mutant] = []
         commands = []
         for name in macs:
-            for line in _chosen(folder / f"{name}.mutants", count):
+            for line in _chosen(folder / f"{name}.mutants", count, generator):
                 number = len(mutants) + 1
                 commands.append(f"{line} -ctrl {SELECT} {SELECT_BITS} {number}")
                 mutants.append(Mutant(number, name, _change(line)))
@@ -80,16 +81,14 @@ def is_equivalent(mutated: Mutated, mutant: Mutant, mac: Mac) -> bool:
     return prove_netlist(circuit, mutated.originals[mutant.unit], mac).status == PROVED
 
 
-def _list_script(names: Sequence[str], count: int, seed: int) -> str:
+def _list_script(names: Sequence[str]) -> str:
     lines = [f"read_rtlil {name}.il" for name in names]
     lines += ["setattr -unset init w:*", PREPARE, "delete *.*"]
     # Undefined values, which a fault can bring to light, must be the same to proof and simulator;
     # and there should be little that no fault could change.
     lines += ["setundef -zero", "opt_expr", "opt_merge", "opt_clean -purge"]
-    lines += [
-        f"mutate -list {count + _SPARE} -seed {seed} -module {name} -o {name}.mutants"
-        for name in names
-    ]
+    # All that there are: Yosys' own choice does not end if a small module cannot give as many.
+    lines += [f"mutate -list 0 -module {name} -o {name}.mutants" for name in names]
     return "\n".join([*lines, "write_rtlil prepared.il", ""])
 
 
@@ -98,9 +97,9 @@ def _apply_script(commands: Sequence[str]) -> str:
     return "\n".join([*lines, LOGIC, "write_json circuits.json", ""])
 
 
-def _chosen(path: Path, count: int) -> list[str]:
-    lines = path.read_text().splitlines()
-    return [line for line in lines if _CLOCK_PORT not in line][:count]
+def _chosen(path: Path, count: int, generator: random.Random) -> list[str]:
+    lines = [line for line in path.read_text().splitlines() if _CLOCK_PORT not in line]
+    return generator.sample(lines, min(count, len(lines)))
 
 
 def _change(line: str) -> str:
