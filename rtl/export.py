@@ -117,9 +117,10 @@ def _header(component: wiring.Component) -> str:
         lines += [
             f"DFloat11 decoder, {component.lanes} lanes: codes of at most {component.max_length} "
             f"bits, {component.rows} rows; rst is synchronous",
-            "Streams: a payload crosses at the rising clk edge if valid and ready are high. Payloads:",
-            "table [16] last, [15:0] number; words [32] last, [31:0] word; raw [8] last, [7:0] byte;",
-            "weights BF16; verdict 0 good, 1 wrong CRC, 2 not a code, 3 wrong length",
+            "A payload crosses at a rising clk edge if valid and ready are high. Payloads:",
+            "table [16] last, [15:0] number; words [32] last, [31:0] word;",
+            "raw [8] last, [7:0] byte; weights BF16;",
+            "verdict 0 good, 1 wrong CRC, 2 not a code, 3 wrong length",
         ]
     return "".join(f"// {_printable(line)}\n" for line in lines)
 
