@@ -9,6 +9,7 @@ from amaranth.hdl import ClockDomain, Fragment, Value
 from amaranth.lib import wiring
 
 from halfbyte.base import run_yosys, versions_of
+from halfbyte.rtl.bf16 import Bf16Mac
 from halfbyte.rtl.dfloat11 import Decoder, Lane, Loader
 from halfbyte.rtl.mac import Mac
 
@@ -109,6 +110,17 @@ def _header(component: wiring.Component) -> str:
             f"acc: {component.acc_width} bits, two's complement, in units of "
             f"{weight.quantum * activation.quantum}; overflow: {component.overflow.value}",
             f"multiplier: {component.architecture}",
+        ]
+    if isinstance(component, Bf16Mac):
+        lines.append("BF16 MAC: every rising clk edge, acc <= (clear ? 0 : acc) + w * a, in FP32")
+    if isinstance(component, Decoder):
+        lines += [
+            f"DFloat11 decoder, {component.lanes} lanes: codes of at most {component.max_length} "
+            f"bits, {component.rows} rows; rst is synchronous",
+            "A payload crosses at a rising clk edge if valid and ready are high. Payloads:",
+            "table [16] last, [15:0] number; words [32] last, [31:0] word;",
+            "raw [8] last, [7:0] byte; weights BF16;",
+            "verdict 0 good, 1 wrong CRC, 2 not a code, 3 wrong length",
         ]
     return "".join(f"// {_printable(line)}\n" for line in lines)
 

@@ -67,7 +67,7 @@ def _bf16(bits: NDArray[np.integer]) -> Tensor:
 def _tensors(shape: Shape, weights: int, generator: np.random.Generator) -> Iterator[Compressed]:
     """Like trained weights; then the corners of codes and of BF16."""
     trained = torch.from_numpy(generator.normal(0, _SCALE, weights)).to(torch.bfloat16)
-    any_low = generator.integers(0, 1 << 16, 2048) & 0x807F
+    any_low = generator.integers(0, 1 << 16, 2 << LENGTH_LIMIT) & 0x807F
     # Twice as many of each exponent as of the next: codes of every length up to the longest.
     steep = np.repeat(np.arange(100, 101 + shape.max_length), 2 ** np.arange(shape.max_length + 1))
     # All NaN payloads, both infinities, zeros and subnormals, among some other exponents.

@@ -51,7 +51,7 @@ def _loses_a_sign(m: Module, outer: Lane, inner: Lane) -> None:
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
-        (_hides_wrong_crc, "expected wrong CRC after .* seen good"),
+        (_hides_wrong_crc, r"expected wrong CRC after .* seen good"),
         (_hangs_after_no_code, "nothing has moved for"),
         (_loses_a_sign, r"expected ffff \(sign 1.*seen 7fff"),
     ],
