@@ -112,8 +112,8 @@ def _markdown(findings: Findings) -> str:
     columns, rows = summary_rows(findings)
     titles = [column.removeprefix(">") for column in columns]
     marks = ["--:" if column.startswith(">") else "---" for column in columns]
-    lines = [titles, marks, *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines).replace("| --", "|--")
+    text = [f"| {' | '.join(line)} |\n" for line in (titles, *rows)]
+    return "".join([text[0], f"|{'|'.join(marks)}|\n", *text[1:]])
 
 
 def _caption(findings: Findings, note: str) -> str:
