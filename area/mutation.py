@@ -84,9 +84,10 @@ def is_equivalent(mutated: Mutated, mutant: Mutant, mac: Mac) -> bool:
 def _list_script(names: Sequence[str]) -> str:
     lines = [f"read_rtlil {name}.il" for name in names]
     lines += ["setattr -unset init w:*", PREPARE, "delete *.*"]
-    # Undefined values, which a fault can bring to light, must be the same to proof and simulator;
-    # and there should be little that no fault could change.
-    lines += ["setundef -zero", "opt_expr", "opt_merge", "opt_clean -purge"]
+    # A fault can bring undefined values to light, and select two inputs of one multiplexer: that
+    # must mean the same to proof and simulator. And there should be little that no fault could
+    # change.
+    lines += ["pmuxtree", "setundef -zero", "opt_expr", "opt_merge", "opt_clean -purge"]
     # All that there are: Yosys' own choice does not end if a small module cannot give as many.
     lines += [f"mutate -list 0 -module {name} -o {name}.mutants" for name in names]
     return "\n".join([*lines, "write_rtlil prepared.il", ""])

@@ -64,6 +64,14 @@ def test_as_many_as_asked_for(macs, mutated):
         assert len(changes) == COUNT
         assert len(set(changes)) == COUNT
     assert mutated.verilog.count("endmodule") == len(macs)
+    # Two selected inputs of one multiplexer: an error to Verilator, an OR to the proof.
+    assert "parallel_case" not in mutated.verilog
+
+
+def test_no_more_than_there_are(macs):
+    (name, mac), *_ = macs.items()
+    changes = [mutant.change for mutant in mutate({name: mac}, count=10_000, seed=1).mutants]
+    assert COUNT < len(changes) < 10_000
 
 
 def test_number_0_is_the_unchanged_design(macs, mutated):
