@@ -4,10 +4,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from halfbyte.area.design import Design
 from halfbyte.area.jobs import Progress
 from halfbyte.area.measure import measured_fields
 from halfbyte.area.operands import Operands
-from halfbyte.area.search import Design, synthesise
+from halfbyte.area.search import synthesise
 from halfbyte.area.technology import Technology
 from halfbyte.base import UserError
 

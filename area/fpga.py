@@ -10,8 +10,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from halfbyte.area.design import Design
 from halfbyte.area.jobs import JobRunner, Progress
-from halfbyte.area.search import Design, empty_record
+from halfbyte.area.synthesis_jobs import empty_record
 from halfbyte.base import UserError, content_key, run_yosys, source_fingerprint, versions_of
 
 __all__ = ["TARGETS", "FpgaTarget", "pick_target", "synthesise_fpga"]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from halfbyte.area.circuit import Circuit
+from halfbyte.area.design import Design
 from halfbyte.area.faults import altered_table, faulty_macs, faulty_multipliers
 from halfbyte.area.jobs import JobRunner, Progress
 from halfbyte.area.lowering import lower
@@ -21,8 +22,9 @@ from halfbyte.area.proof import (
     prove_multiplier_netlist,
     prove_netlist,
 )
-from halfbyte.area.search import Design, netlist_path, synthesise
+from halfbyte.area.search import synthesise
 from halfbyte.area.synthesis import MAC, MULTIPLIER
+from halfbyte.area.synthesis_jobs import netlist_path
 from halfbyte.area.technology import Technology
 from halfbyte.base import content_key, source_fingerprint, versions_of
 from halfbyte.formats import Format, Overflow, lossless_acc_width

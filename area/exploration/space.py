@@ -8,10 +8,11 @@ from typing import Any, TypeVar
 
 from halfbyte.area import clocked
 from halfbyte.area.clocks import parse_clock
+from halfbyte.area.design import Design
 from halfbyte.area.exploration.families import Family, SupernormalGrid, ValueSets
 from halfbyte.area.operands import Operands, load_operands, shipped_operands
 from halfbyte.area.recipes import RECIPES, Recipe
-from halfbyte.area.search import Design, design_key, synthesise_named
+from halfbyte.area.synthesis_jobs import design_key, synthesise_named
 from halfbyte.area.technology import Technology, from_liberty, load_technology
 from halfbyte.base import UserError
 from halfbyte.base.strict_yaml import check_keys, parse_mapping, read_mapping

@@ -19,7 +19,7 @@ from halfbyte.area.exploration import Point, ResultStore, explore, parse_space
 from halfbyte.area.exploration.worker import compute
 from halfbyte.area.operands import load_operands
 from halfbyte.area.recipes import QUICK, Recipe
-from halfbyte.area.search import synthesise_named
+from halfbyte.area.synthesis_jobs import synthesise_named
 from halfbyte.base import ToolError
 from halfbyte.formats import load
 
