@@ -8,10 +8,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
-
 from halfbyte.accuracy.recipes.recipe import Clipping, Operand, Recipe, TieRule, shown
 from halfbyte.base import UserError
+from halfbyte.base.strict_yaml import check_keys, parse_mapping, read_mapping
 from halfbyte.golden.quantizer import SupernormalSign
 from halfbyte.golden.scales import ScaleFormat
 
@@ -30,32 +29,6 @@ _CHOICES: dict[str, type[enum.Enum]] = {
 }
 
 
-class _Loader(yaml.SafeLoader):
-    """``SafeLoader`` that refuses aliases and keys that stand twice."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            raise UserError("YAML aliases are not allowed in a recipe")
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        keys = [str(key.value) for key, _ in node.value]
-        twice = next((key for key in keys if keys.count(key) > 1), None)
-        if twice is not None:
-            raise UserError(f"Key {twice!r:.60} stands twice")
-        return super().construct_mapping(node, deep=deep)
-
-
-def _mapping(value: object, what: str, known: tuple[str, ...]) -> dict[str, Any]:
-    """``value`` as a mapping with known keys only."""
-    if not isinstance(value, Mapping):
-        raise UserError(f"{what} must be a mapping of keys, not {shown(value)}")
-    for key in value:
-        if key not in known:
-            raise UserError(f"Unknown key {shown(key)} in {what}; allowed: {', '.join(known)}")
-    return dict(value)
-
-
 def _choice(key: str, value: object, choices: type[_Choice]) -> _Choice:
     allowed = {str(choice.value): choice for choice in choices}
     if not isinstance(value, str) or value not in allowed:
@@ -66,7 +39,10 @@ def _choice(key: str, value: object, choices: type[_Choice]) -> _Choice:
 def _operand(key: str, value: object) -> Operand | None:
     if value is None:
         return None
-    data = _mapping(value, key, _OPERAND_KEYS)
+    if not isinstance(value, Mapping):
+        raise UserError(f"{key} must be a mapping of keys, not {shown(value)}")
+    data = dict(value)
+    check_keys(data, key, _OPERAND_KEYS)
     try:
         chosen: dict[str, enum.Enum] = {
             name: _choice(name, data[name], choices)
@@ -81,33 +57,19 @@ def _operand(key: str, value: object) -> Operand | None:
 
 def parse_recipe(text: str) -> Recipe:
     """Build a recipe from YAML text; UserError names the key that is wrong, and what is allowed."""
-    try:
-        data = yaml.load(text, Loader=_Loader)  # noqa: S506 (a SafeLoader with more checks)
-    except UserError:
-        raise
-    except (yaml.YAMLError, RecursionError, ValueError, TypeError) as error:
-        first = str(getattr(error, "problem", None) or type(error).__name__)
-        raise UserError(f"Not valid YAML: {first}") from error
-    known = _mapping(data, "a recipe", _RECIPE_KEYS)
-    for key in ("name", "title"):
-        if key not in known:
-            raise UserError(f"Key {key!r} is missing")
-    for key in ("weights", "activations"):
-        known[key] = _operand(key, known.get(key))
-    return Recipe(**known)
+    return _recipe(parse_mapping(text, "a recipe"))
+
+
+def _recipe(data: dict[Any, Any]) -> Recipe:
+    check_keys(data, "a recipe", _RECIPE_KEYS, ("name", "title"))
+    operands = {key: _operand(key, data.get(key)) for key in ("weights", "activations")}
+    return Recipe(**{**data, **operands})
 
 
 def _parse_file(path: Path) -> Recipe:
+    data = read_mapping(path, "a recipe", MAX_FILE_BYTES)
     try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_FILE_BYTES + 1)
-        if len(raw) > MAX_FILE_BYTES:
-            raise UserError(f"A recipe has at most {MAX_FILE_BYTES} bytes")
-        return parse_recipe(raw.decode("utf-8"))
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not a UTF-8 text file") from error
+        return _recipe(data)
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
 

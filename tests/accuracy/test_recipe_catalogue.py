@@ -163,7 +163,7 @@ START = "name: a\ntitle: b\n"
         ("- 1", "a recipe must be a mapping of keys"),
         ("", "a recipe must be a mapping of keys, not None"),
         ("a: [", "Not valid YAML"),
-        ("#" * 20000, "A recipe has at most 16384 bytes"),
+        ("#" * 20000, "a recipe has at most 16384 bytes"),
     ],
     ids=lambda value: value[:40] if isinstance(value, str) else None,
 )
