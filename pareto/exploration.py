@@ -15,6 +15,7 @@ from halfbyte.pareto.parents import Parent
 
 __all__ = ["Candidate", "Findings", "find"]
 
+_DIGITS = 9  # of a distance in dB
 Progress = Callable[[int, int, str], None]
 
 
@@ -158,7 +159,8 @@ def _distances(formats: Sequence[Format], parent: Parent, block: int) -> list[fl
         [distance_to_optimum_db(fmt, distribution, nu, block) for fmt in formats]
         for distribution, nu in parent.distributions
     ]
-    return [fmean(values) for values in zip(*columns, strict=True)]
+    # Mirrored formats differ in the last digits of their sums: that must make none the better one.
+    return [round(fmean(values), _DIGITS) for values in zip(*columns, strict=True)]
 
 
 def _bases(formats: Sequence[Format]) -> dict[str, Format | None]:

@@ -59,7 +59,15 @@ def test_candidates_are_smallest_designs_with_mean_distances(findings):
         assert each.area_um2 == area_of(each.format)
         assert each.record["architecture"] == "sign_magnitude"
         parts = [distance_to_optimum_db(each.format, *pair) for pair in TWO.distributions]
-        assert each.distances == {"two": pytest.approx(fmean(parts)), "normal": parts[0]}
+        expected = {"two": fmean(parts), "normal": parts[0]}
+        assert each.distances == pytest.approx(expected, abs=1e-8)
+
+
+def test_mirrored_values_are_equally_accurate(findings):
+    by_name = {each.format.name: each for each in findings.candidates}
+    for value in ("5", "5_2", "7_2", "9_2", "11_2"):
+        pair = by_name[f"e2m1_p{value}"], by_name[f"e2m1_m{value}"]
+        assert pair[0].distances == pair[1].distances
 
 
 def test_bases_are_found_by_their_values(findings):
