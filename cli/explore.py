@@ -117,11 +117,19 @@ def _report(
     folder: Path,
     quiet: bool,
 ) -> None:
+    from halfbyte.area.exploration import prove_point
     from halfbyte.pareto.exploration import find
     from halfbyte.pareto.exploration_report import summary_rows, write_exploration
 
     with progress("Accuracy") as update:
         findings = find(space.formats, found.records, parents, block, update)
+    proved = {}
+    with progress("Proofs") as update:
+        for index, each in enumerate(findings.shown):
+            update(index, len(findings.shown), each.format.name)
+            point = found.point_of(each.record)
+            proved[each.format.name] = {**each.record, "proof": prove_point(point)}
+    findings = findings.with_records(proved)
     written = write_exploration(space.title, findings, found.records, folder)
     if quiet:
         return

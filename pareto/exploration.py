@@ -1,14 +1,14 @@
 """What an exploration says: for each format its smallest design, beside how well it quantises."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from statistics import fmean
 from typing import Any
 
 from halfbyte.base import UserError
-from halfbyte.formats import Format
+from halfbyte.formats import Format, bundled
 from halfbyte.formats.codebooks import distance_to_optimum_db
 from halfbyte.pareto.frontier import Point, dominator, frontier
 from halfbyte.pareto.parents import Parent
@@ -87,6 +87,25 @@ class Findings:
         for point in frontier(list(self._points.values())):
             best.setdefault((point.cost, point.quality), self._by_name[point.format])
         return tuple(best.values())
+
+    @property
+    def shown(self) -> tuple[Candidate, ...]:
+        """The frontier, and what has the values of a shipped format, by ascending area."""
+        shipped = {fmt.values for fmt in bundled()}
+        chosen = [
+            each
+            for each in self.candidates
+            if each in self.frontier or each.format.values in shipped
+        ]
+        return tuple(sorted(chosen, key=lambda each: (each.area_um2, each.format.name)))
+
+    def with_records(self, records: Mapping[str, Mapping[str, Any]]) -> "Findings":
+        """The same with other records of some formats, for what else is known of their designs."""
+        candidates = tuple(
+            replace(each, record=records.get(each.format.name, each.record))
+            for each in self.candidates
+        )
+        return replace(self, candidates=candidates)
 
     def dominator(self, candidate: Candidate) -> Candidate | None:
         """The smallest candidate that is no larger and no less accurate; None if none is."""

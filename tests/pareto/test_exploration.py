@@ -29,7 +29,8 @@ def record(fmt, area, architecture="sign_magnitude", **figures):
     return {
         "format": fmt.name, "activation": fmt.name, "architecture": architecture,
         "recipe": "resub", "terms": 256, "acc_width": 17, "technology": "sky130hd",
-        "corner": "tt", "area_um2": area, "area_ge": area / 3.75, "delay_ps": None, "proof": None,
+        "corner": "tt", "area_um2": area, "area_ge": area / 3.75, "delay_ps": None,
+        "proof": {"status": "proved"},
         "versions": {"pyosys": "0.70"}, **figures,
     }  # fmt: skip
 
@@ -160,6 +161,18 @@ def test_spaces_without_supernormals_have_no_picture_of_them(tmp_path):
     written = write_exploration("A title", find(formats, records, [NORMAL]), records, tmp_path)
     assert "supernormal.png" not in {path.name for path in written}
     assert "frontier.png" in {path.name for path in written}
+
+
+def test_formats_are_named_only_with_a_proof(tmp_path):
+    formats = [load("int4"), load("apot4")]
+    records = [record(fmt, area_of(fmt), proof=None) for fmt in formats]
+    findings = find(formats, records, [NORMAL])
+    with pytest.raises(UserError, match="Only proved netlists are shown; not proved: int4, apot4"):
+        write_exploration("A title", findings, records, tmp_path)
+    one = findings.with_records({"int4": {**records[0], "proof": {"status": "proved"}}})
+    assert [each.record["proof"] for each in one.candidates] == [{"status": "proved"}, None]
+    with pytest.raises(UserError, match="not proved: apot4"):
+        write_exploration("A title", one, records, tmp_path)
 
 
 @pytest.mark.parametrize(
