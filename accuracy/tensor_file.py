@@ -10,7 +10,7 @@ written in place, so that neither side needs room for a tensor, let alone a file
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -93,9 +93,14 @@ class StoredTensor:
         return math.prod(self.shape)
 
     @property
+    def element_bits(self) -> int:
+        """Bits of an element in the file."""
+        return _BITS[self.dtype]
+
+    @property
     def bytes(self) -> int:
         """Bytes of the data in the file."""
-        return self.elements * _BITS[self.dtype] // 8
+        return self.elements * self.element_bits // 8
 
     @property
     def torch_dtype(self) -> torch.dtype:
@@ -111,25 +116,30 @@ class StoredTensor:
         """
         dtype = self.torch_dtype
         if not self.shape:
-            return self._read_bytes(0, self.bytes).view(dtype).reshape(())
+            return self.read_bytes().view(dtype).reshape(())
         rows, *rest = self.shape
         last = rows if last is None else last
         stride = self.bytes // rows if rows else 0
-        data = self._read_bytes(first * stride, (last - first) * stride)
+        data = self.read_bytes(first * stride, (last - first) * stride)
         return data.view(dtype).reshape(last - first, *rest)
 
-    def _read_bytes(self, offset: int, count: int) -> Tensor:
-        data = torch.empty(count, dtype=torch.uint8)
+    def read_bytes(self, offset: int = 0, count: int | None = None) -> Tensor:
+        """``count`` bytes of the data from ``offset`` on, uint8; all if not given."""
+        data = torch.empty(self.bytes if count is None else count, dtype=torch.uint8)
         with self.file.open("rb", buffering=0) as file:
             file.seek(self.start + offset)
             _fill(file, _view(data), self.file)
         return data
 
+    def pieces(self) -> Iterator[Tensor]:
+        """The data, whatever its type, as uint8 of a few MiB, a multiple of 8, at a time."""
+        for offset in range(0, self.bytes, _COPY_BYTES):
+            yield self.read_bytes(offset, min(_COPY_BYTES, self.bytes - offset))
+
     def copy_to(self, writer: "TensorFileWriter") -> None:
         """Append the data, whatever its type, to the tensor of this name in another file."""
-        for offset in range(0, self.bytes, _COPY_BYTES):
-            count = min(_COPY_BYTES, self.bytes - offset)
-            writer.append(self.name, self._read_bytes(offset, count))
+        for piece in self.pieces():
+            writer.append(self.name, piece)
 
 
 def _view(data: Tensor) -> memoryview:
@@ -210,6 +220,12 @@ class TensorFile:
     path: Path
     tensors: dict[str, StoredTensor]
     metadata: dict[str, str]
+
+    def header_text(self) -> str:
+        """The header as it stands in the file: JSON, with blanks if any."""
+        with self.path.open("rb") as file:
+            length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
+            return file.read(length).decode()
 
     @classmethod
     def open(cls, path: Path) -> Self:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from halfbyte.area.aig import FALSE, TRUE, Aig
 from halfbyte.area.cells import Cell
 from halfbyte.area.function import truth_table
+from halfbyte.base import ToolError
 
 __all__ = ["Circuit", "CircuitError", "Net", "read_circuits"]
 
@@ -34,7 +35,7 @@ _GATES = {
 _REGISTER = "$_DFF_P_"
 
 
-class CircuitError(ValueError):
+class CircuitError(ToolError):
     """A circuit that is no synchronous one of known gates; the message says why."""
 
 
@@ -98,6 +99,12 @@ class Circuit:
         """The circuit in which 0 is read wherever a named wire was."""
 
         return self.rewired(dict.fromkeys(self.wires[wire], "0"))
+
+    def fixed(self, name: str, value: int) -> "Circuit":
+        """The circuit with ``value`` at the input ``name``, which it then no longer has."""
+        bits = {net: str(value >> place & 1) for place, net in enumerate(self.inputs[name])}
+        others = {other: nets for other, nets in self.inputs.items() if other != name}
+        return replace(self.rewired(bits), inputs=others)
 
     def rewired(self, sources: Mapping[Net, Net]) -> "Circuit":
         """The circuit in which whatever read a net of ``sources`` reads another net instead.

@@ -11,6 +11,7 @@ from typing import Any
 
 from halfbyte.area.adders import CELLS, GATES, TREES
 from halfbyte.area.recipes import CLEAN, RESUBSTITUTE, Recipe
+from halfbyte.base import UserError
 
 __all__ = ["FINALISTS", "FIRST", "SECOND", "STRUCTURES", "meets", "rank", "retargeted"]
 
@@ -78,7 +79,9 @@ def retargeted(recipe: Recipe) -> list[Recipe]:
 
 
 def meets(result: Mapping[str, Any], clock_ps: float) -> bool:
-    """Whether a netlist meets the clock."""
+    """Whether a netlist meets the clock; raises UserError if its delay is not known."""
+    if result["delay_ps"] is None:
+        raise UserError(f"a clock needs delays: {result['not_measured']}")
     return bool(result["delay_ps"] <= clock_ps)
 
 

@@ -57,19 +57,21 @@ def compare(
         Literals, the ones to be proved first in front.
     extremes : sequence of int
         Literals of a word that half of the patterns set near the ends of its range: random
-        values alone hardly ever saturate an adder.
+        values alone hardly ever saturate an adder. What is no variable in it is left alone.
     """
     simulation = _Simulation(aig, codes, extremes)
     for left, right in pairs:
         differing = simulation.of(left) ^ simulation.of(right)
         if differing:
             return Verdict(False, 2 ** len(codes), 0, simulation.pattern(differing))
-    sweep = _Sweep(aig, codes, simulation)
-    for left, right in pairs:
-        equal = sweep.equal(left, right)
-        if not equal:
-            return Verdict(equal, 2 ** len(codes), sweep.queries, sweep.model)
-    return Verdict(True, 2 ** len(codes), sweep.queries)
+    with Solver(name=SOLVER) as solver:
+        sweep = _Sweep(aig, codes, simulation, solver)
+        for left, right in pairs:
+            equal = sweep.equal(left, right)
+            if not equal:
+                model = None if equal is None else sweep.model
+                return Verdict(equal, 2 ** len(codes), sweep.queries, model)
+        return Verdict(True, 2 ** len(codes), sweep.queries)
 
 
 class _Simulation:
@@ -88,22 +90,22 @@ class _Simulation:
         for place, literal in enumerate(codes):
             block = ((1 << (1 << place)) - 1) << (1 << place)
             values[literal // 2] = self.ones // ((1 << (2 << place)) - 1) * block
-        others = [node for node in aig.variables if 2 * node not in set(codes)]
+        others = [node for node in aig.variables if node not in values]
         for node in others:
             values[node] = generator.getrandbits(self.count)
-        self._spread(values, extremes, generator)
+        self._spread(values, [each // 2 for each in extremes if each // 2 in others], generator)
         self.of_node = aig.simulate(values, self.count)
 
     def _spread(
-        self, values: dict[int, int], word: Sequence[int], generator: random.Random
+        self, values: dict[int, int], nodes: Sequence[int], generator: random.Random
     ) -> None:
-        """In half of the patterns, set the upper bits of ``word`` alike but for the sign."""
-        if not word:
+        """In half of the patterns, set the upper bits of a word alike but for the sign."""
+        if not nodes:
             return
-        near, sign = generator.getrandbits(self.count), values[word[-1] // 2]
+        near, sign = generator.getrandbits(self.count), values[nodes[-1]]
         rest = sign ^ generator.getrandbits(self.count)
-        for literal in word[len(word) // 3 : -1]:
-            values[literal // 2] = values[literal // 2] & ~near | rest & near
+        for node in nodes[len(nodes) // 3 : -1]:
+            values[node] = values[node] & ~near | rest & near
 
     def of(self, literal: int) -> int:
         """The values of a literal."""
@@ -121,14 +123,16 @@ class _Sweep:
     ``_merged[node]`` is the literal that stands for a node: its own, or that of an earlier node.
     """
 
-    def __init__(self, aig: Aig, codes: Sequence[int], simulation: _Simulation) -> None:
+    def __init__(
+        self, aig: Aig, codes: Sequence[int], simulation: _Simulation, solver: Solver
+    ) -> None:
         self._aig = aig
         self._codes = codes
         self._simulation = simulation
-        self._solver = Solver(name=SOLVER, incr=False)
+        self._solver = solver
         self._solver.add_clause([-1])  # node 0, the constant; the solver counts from 1
         self.queries = 0
-        self.model: dict[int, int] | None = None
+        self.model: dict[int, int] | None = None  # of the last two that were found to differ
         self._merged = [FALSE] * len(aig)
         self._of_codes = [False] * len(aig)
         self._by_values = {0: 0}

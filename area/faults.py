@@ -1,6 +1,7 @@
 """Bugs of the kind that designers make, put into units to see that a proof refutes them."""
 
 from dataclasses import replace
+from fractions import Fraction
 
 from halfbyte.area.circuit import Circuit
 from halfbyte.formats import Format, Ties
@@ -15,21 +16,31 @@ CLEAR, SIGN = "missing clear", "dropped sign"
 def altered_table(weight: Format, activation: Format, architecture: str) -> Format | None:
     """``weight`` with one value a quantum higher or lower, so that the architecture still fits.
 
-    Its quantum and largest magnitude stay, and with them every width. None if no value can change
-    that way.
+    Where none fits, as in a table that is addressed by magnitudes, one magnitude is. Quantum and
+    largest magnitude stay, and with them every width. None if nothing can change that way.
     """
-    largest = max(map(abs, weight.values))
-    for code, value in enumerate(weight.values):
-        for change in (weight.quantum, -weight.quantum):
-            values = list(weight.values)
-            values[code] = value + change
-            if max(values) <= 0 or max(map(abs, values)) != largest:
-                continue
-            other = replace(weight, values=tuple(values), ties=Ties.DOWN)
-            fits = ARCHITECTURES[architecture].refusal(other, activation) is None
-            if fits and other.quantum == weight.quantum:
-                return other
+    for both_signs in (False, True):
+        for code in range(len(weight.values)):
+            for change in (weight.quantum, -weight.quantum):
+                other = _changed(weight, code, change, both_signs)
+                if other and ARCHITECTURES[architecture].refusal(other, activation) is None:
+                    return other
     return None
+
+
+def _changed(fmt: Format, code: int, change: Fraction, both_signs: bool) -> Format | None:
+    """``fmt`` with ``change`` added to a value, and if asked for taken from its negation's."""
+    values = list(fmt.values)
+    values[code] += change
+    if both_signs:
+        for mirrored, value in enumerate(fmt.values):
+            if mirrored != code and value == -fmt.values[code]:
+                values[mirrored] -= change
+    largest = max(map(abs, fmt.values))
+    if max(values) <= 0 or max(map(abs, values)) != largest:
+        return None
+    other = replace(fmt, values=tuple(values), ties=Ties.DOWN)
+    return other if other.quantum == fmt.quantum else None
 
 
 def _swapped(circuit: Circuit) -> Circuit:

@@ -11,7 +11,7 @@ from halfbyte.area.circuit import Circuit, read_circuits
 from halfbyte.base import run_yosys
 from halfbyte.rtl import to_rtlil
 
-__all__ = ["GATES", "RIPPLE_CARRY", "lower"]
+__all__ = ["LOGIC", "PREPARE", "RIPPLE_CARRY", "lower"]
 
 # The carries of Yosys' adders and comparators as a chain. Its own map builds prefix trees, whose
 # carries no adder of a netlist has, so that fewer points inside would be equal.
@@ -31,15 +31,17 @@ module _halfbyte_lcu (P, G, CI, CO);
   endgenerate
 endmodule
 """
-# From modules with processes and word-level cells to flat ones of two-input gates. Tables become
-# trees of multiplexers, by way of memories; with their constants folded and equal cells merged
-# these have a tenth of the gates of a comparison for each row. Without `top`, flattening keeps
-# every module.
-GATES = """\
+# From modules with processes to flat ones of word-level cells. Tables become trees of multiplexers,
+# by way of memories. Without `top`, flattening keeps every module.
+PREPARE = """\
 setattr -mod -unset top
 proc
 flatten -noscopeinfo
 memory_map
+"""
+# On to two-input gates. With constants folded and equal cells merged a table has a tenth of the
+# gates that it has with a comparison for each row; nothing is restructured.
+LOGIC = """\
 opt_expr
 opt_merge
 techmap -map ripple.v -map +/techmap.v
@@ -77,7 +79,7 @@ def lower(
             lines.append(f"read_rtlil {name}.il")
         if components:
             (folder / "ripple.v").write_text(RIPPLE_CARRY)
-            lines.append(GATES)
+            lines += [PREPARE, LOGIC]
         for name, (path, module) in (netlists or {}).items():
             (folder / f"{name}.v").write_bytes(path.read_bytes())
             lines += [f"read_verilog {name}.v", f"rename {module} {name}"]

@@ -8,13 +8,17 @@ import typer
 from halfbyte.base import ToolError, UserError
 from halfbyte.cli import (
     bench,
+    compress,
     curve,
     derive,
+    entropy,
     evaluate,
     explore,
     findings,
     formats,
     gatesim,
+    gpu,
+    mutants,
     operands,
     pareto,
     profile,
@@ -27,6 +31,7 @@ from halfbyte.cli import (
     synth,
     tech,
     train_bytelm,
+    triple,
 )
 
 __all__ = ["app", "main"]
@@ -46,12 +51,16 @@ app.command("curve")(curve.curve)
 app.command("sim")(sim.sim)
 app.command("prove")(prove.prove)
 app.command("gatesim")(gatesim.gatesim)
+app.command("mutants")(mutants.mutants)
 app.command("rank")(rank.rank)
 app.command("rtl")(rtl.rtl)
 app.command("profile")(profile.profile)
 app.command("derive")(derive.derive)
 app.command("evaluate")(evaluate.evaluate)
 app.command("quantize")(quantize.quantize)
+app.command("compress")(compress.compress)
+app.command("decompress")(compress.decompress)
+app.command("entropy")(entropy.entropy)
 app.command("recommend")(recommend.recommend)
 app.command("train-bytelm")(train_bytelm.train_bytelm)
 app.command("explore")(explore.explore)
@@ -59,6 +68,9 @@ app.command("findings")(findings.findings)
 app.command("operands")(operands.operands)
 app.command("pareto")(pareto.pareto)
 app.command("bench")(bench.bench)
+app.command("gpu-check")(gpu.gpu_check)
+app.command("gpu-bench")(gpu.gpu_bench)
+app.command("triple")(triple.triple)
 app.add_typer(tech.app, name="tech")
 
 

@@ -162,7 +162,7 @@ def show_evaluations(evaluations: Sequence["Evaluation"]) -> None:
 
     first = evaluations[0].record
     measures = first["measures"]
-    columns = ["format", ">bits/weight", ">SQNR dB", ">dB to optimum"]
+    columns = ["format", ">bits per\nweight", ">SQNR\ndB", ">dB to\noptimum"]
     for measure in measures.values():
         columns += [f">{measure['title']}", ">loss %", ">95 %"]
     rows = []

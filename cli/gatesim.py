@@ -74,8 +74,10 @@ def gatesim(
     """
     from halfbyte.area import Design, synthesise
     from halfbyte.sim import run_many
+    from halfbyte.sim.simulator import check_simulator
 
     start = time.monotonic()
+    check_simulator(simulator)
     other = load_optional(activation)
     chosen = [fmt for fmt in load_formats(names) if names or fmt.bits in (4, 5)]
     technology = pick_technology(tech, liberty)

@@ -1,11 +1,12 @@
 """``halfbyte pareto``: the main job, from formats to the accuracy-versus-area plots."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from halfbyte.base import build_dir
+from halfbyte.base import UserError, build_dir
 from halfbyte.cli.evaluate import (
     Block,
     Context,
@@ -26,9 +27,10 @@ from halfbyte.cli.options import (
 )
 from halfbyte.cli.output import console, print_json, progress, table
 from halfbyte.cli.synth import show_areas
-from halfbyte.formats import load
+from halfbyte.formats import Format, load
 
 if TYPE_CHECKING:
+    from halfbyte.accuracy import ModelReference
     from halfbyte.accuracy.recipes import Recipe
     from halfbyte.area.system import ArrayModel, ChipModel
 
@@ -48,7 +50,7 @@ AxisName = Annotated[
     typer.Option(
         "--axis",
         help="What is drawn to the right: mac_area, array_area (per MAC, bottom up), chip_overhead "
-        "(by shares), energy or delay.",
+        "(by shares), energy, delay or bits (per weight, entropy-coded).",
     ),
 ]
 MacShare = Annotated[
@@ -110,7 +112,16 @@ def pareto(
     designs = [Design(fmt, fmt, "auto", terms) for fmt in chosen]
     with progress(f"Area, {technology.name}") as update:
         areas = synthesise(designs, technology, jobs=jobs, on_progress=update)
-    cost = make_axis(axis, chosen, areas, technology=technology, chip=chip, array=system)
+    bits = _effective_bits(reference, quantiser, chosen) if axis == "bits" else None
+    cost = make_axis(
+        axis,
+        chosen,
+        areas,
+        technology=technology,
+        chip=chip,
+        array=system,
+        effective_bits=bits,
+    )
     with progress(f"Accuracy, {reference.name}") as update:
         evaluations = evaluate(reference, chosen, quantiser, on_progress=update)
     accuracies = [each.record for each in evaluations]
@@ -135,6 +146,22 @@ def _array_of(recipe: "Recipe") -> "ArrayModel":
     if recipe.weights is None or recipe.weights.block is None:
         return ArrayModel(block=None)
     return ArrayModel(block=recipe.weights.block, scale_bits=recipe.weights.scale_format.bits)
+
+
+def _effective_bits(
+    reference: "ModelReference", recipe: "Recipe", formats: Sequence[Format]
+) -> dict[str, float]:
+    """Of the model's weights, in the blocks and with the scales of the recipe."""
+    from halfbyte.accuracy.dfloat11.entropy import effective_bits
+
+    if recipe.weights is None or recipe.weights.block is None:
+        raise UserError("--axis bits needs a recipe that quantises weights in blocks")
+    return effective_bits(
+        reference.folder,
+        formats,
+        block=recipe.weights.block,
+        scale_format=recipe.weights.scale_format,
+    )
 
 
 def _chip(mac_share: float | None, memory_share: float | None) -> "ChipModel":

@@ -40,12 +40,14 @@ Dequantize = Annotated[
 ]
 
 
-def _folder_of(model: str) -> Path:
+def _located(model: str) -> tuple[str, Path]:
+    """The model's name, for the output's, and its folder, which need not have a tokenizer."""
     if Path(model).is_dir():
-        return Path(model)
+        return Path(model).resolve().name, Path(model)
     from halfbyte.accuracy import find_model
 
-    return find_model(model).folder
+    reference = find_model(model)
+    return reference.name.replace("/", "--"), reference.folder
 
 
 def quantize(
@@ -64,8 +66,8 @@ def quantize(
     from halfbyte.accuracy.streaming import quantize_checkpoint
 
     fmt = load(format_name)
-    folder = _folder_of(model)
-    target = output or build_dir() / "quantized" / f"{folder.resolve().name}-{fmt.name}"
+    name, folder = _located(model)
+    target = output or build_dir() / "quantized" / f"{name}-{fmt.name}"
     with progress(f"Quantising to {fmt.name}") as update:
         record = quantize_checkpoint(
             Checkpoint(folder),
@@ -73,7 +75,7 @@ def quantize(
             target,
             block=block,
             dequantize=dequantize,
-            on_progress=lambda done, total, name: update(done, total, escape(name)),
+            on_progress=lambda done, total, tensor: update(done, total, escape(tensor)),
         )
     if json:
         print_json([record])

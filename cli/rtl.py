@@ -22,6 +22,7 @@ from halfbyte.cli.options import (
     overflow_rule,
 )
 from halfbyte.cli.output import print_json, progress, table
+from halfbyte.cli.units import MAC, Lanes, UnitName, check_unit, rtl_unit
 
 __all__ = ["rtl"]
 
@@ -44,6 +45,8 @@ def rtl(
     enable: Enable = False,
     tech: TechnologyName = "sky130hd",
     output: Output = None,
+    unit: UnitName = MAC,
+    lanes: Lanes = 8,
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:
@@ -52,10 +55,13 @@ def rtl(
     With --arch auto the architecture is the one that synthesis finds smallest in --tech, with the
     lossless accumulator.
     """
+    folder = output or build_dir() / "rtl"
+    if check_unit(unit, names):
+        rtl_unit(unit, lanes, folder, json)
+        return
     from halfbyte.sim import export_mac
 
     rule = overflow_rule(overflow)
-    folder = output or build_dir() / "rtl"
     chosen = load_formats(names)
     designs = resolve_architectures(chosen, load_optional(activation), arch, terms, tech, jobs)
     records = []

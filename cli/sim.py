@@ -20,6 +20,7 @@ from halfbyte.cli.options import (
     load_optional,
 )
 from halfbyte.cli.output import number, print_json, progress, table
+from halfbyte.cli.units import MAC, UnitName, check_unit, sim_unit
 
 __all__ = ["Cycles", "Seed", "Simulator", "Waves", "show_simulations", "sim"]
 
@@ -29,6 +30,8 @@ Seed = Annotated[
     int | None, typer.Option(min=0, help="Seed of the random stimulus.", show_default=False)
 ]
 Cycles = Annotated[int, typer.Option(min=1, help="Random cycles with random clears.")]
+
+SimulatedLanes = Annotated[int, typer.Option("--lanes", help="Lanes of the DFloat11 decoder.")]
 
 
 def show_simulations(records: Sequence[Mapping[str, Any]], seconds: float) -> None:
@@ -78,6 +81,8 @@ def sim(
     waves: Waves = False,
     seed: Seed = None,
     cycles: Cycles = 100_000,
+    unit: UnitName = MAC,
+    lanes: SimulatedLanes = 2,
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:
@@ -85,6 +90,9 @@ def sim(
 
     --arch all runs every architecture that fits; auto runs the one that synthesis found smallest.
     """
+    if check_unit(unit, names):
+        sim_unit(unit, lanes, simulator, waves, seed, json)
+        return
     import time
 
     from halfbyte.sim import run_many

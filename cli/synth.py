@@ -26,6 +26,7 @@ from halfbyte.cli.options import (
     pick_technology,
 )
 from halfbyte.cli.output import console, number, print_json, progress, table
+from halfbyte.cli.units import MAC, Lanes, UnitName, check_unit, synth_unit
 
 __all__ = ["CLOCK_MISSED", "show_areas", "synth"]
 
@@ -146,10 +147,15 @@ def synth(
     overflow: OverflowRule = "wrap",
     operands: OperandSet = None,
     every: Every = False,
+    unit: UnitName = MAC,
+    lanes: Lanes = 8,
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:
     """Synthesise MACs: the smallest of every architecture and recipe, with delay and energy."""
+    if check_unit(unit, names):
+        synth_unit(unit, pick_technology(tech, liberty), lanes, json)
+        return
     from halfbyte.area import Design, synthesise
     from halfbyte.area.fpga import pick_target, synthesise_fpga
 

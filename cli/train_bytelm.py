@@ -23,7 +23,7 @@ Seed = Annotated[int, typer.Option(min=0, help="Of the initial weights and of th
 
 
 def train_bytelm(
-    steps: Steps = 4000,
+    steps: Steps = 2400,
     batch: Batch = 32,
     seed: Seed = 1,
     output: Output = None,

@@ -137,6 +137,7 @@ def _powers_of_two(absmax: Tensor, fmt: Format, *, up: bool) -> Tensor:
     exponent = exponent - emax
     if up:
         exponent = exponent + (fraction > limit)
+    exponent = exponent.where(absmax > 0, E8M0_EXPONENTS[0])  # clipped to nothing: the smallest
     return torch.ldexp(torch.ones_like(absmax), exponent.clamp(*E8M0_EXPONENTS))
 
 

@@ -52,7 +52,7 @@ MAC_AREA = Axis(
     "",
     lambda record: float(record["area_um2"]),
 )
-AXES = ("mac_area", "array_area", "chip_overhead", "energy", "delay")
+AXES = ("mac_area", "array_area", "chip_overhead", "energy", "delay", "bits")
 
 
 def check_axis(name: str) -> None:
@@ -69,6 +69,7 @@ def make_axis(
     technology: Technology,
     chip: ChipModel,
     array: ArrayModel,
+    effective_bits: Mapping[str, float] | None = None,
 ) -> Axis:
     """The axis ``name`` for MACs whose operands both have one of ``formats``.
 
@@ -84,6 +85,8 @@ def make_axis(
         Its flip-flop and SRAM make the array.
     chip, array : ChipModel, ArrayModel
         For the axes ``chip_overhead`` and ``array_area``.
+    effective_bits : mapping of str to float, optional
+        For the axis ``bits``: by format, bits per weight with entropy-coded codes and scales.
 
     Raises
     ------
@@ -98,6 +101,8 @@ def make_axis(
         return _array_axis(by_name, technology, array)
     if name == "chip_overhead":
         return _chip_axis(by_name, areas, chip)
+    if name == "bits":
+        return _bits_axis(effective_bits or {})
     if name == "energy":
         return _measured(areas, "energy", "energy_fj", "Energy per MAC, fJ", "Energy per MAC")
     return _measured(areas, "delay", "delay_ps", "Delay, ps", "Delay of the MAC")
@@ -142,6 +147,19 @@ def _chip_axis(formats: Mapping[str, Format], areas: Sequence[Record], chip: Chi
     )
     label = "Chip overhead over INT4, %"
     return Axis("chip_overhead", "chip_overhead_percent", label, "Chip overhead", note, cost)
+
+
+def _bits_axis(bits: Mapping[str, float]) -> Axis:
+    if not bits:
+        raise UserError("The effective bits of no format are known")
+    return Axis(
+        "bits",
+        "effective_bits",
+        "Effective bits per weight",
+        "Effective bits per weight",
+        "bits: codes of the model's weights, entropy-coded where that pays, and their scales",
+        lambda record: bits.get(str(record["format"])),
+    )
 
 
 def _measured(areas: Sequence[Record], name: str, column: str, label: str, title: str) -> Axis:

@@ -2,7 +2,7 @@
 
 from halfbyte.rtl.architecture import ArchitectureError
 from halfbyte.rtl.decoder import Decoder, SignMagnitudeDecoder
-from halfbyte.rtl.export import to_rtlil, to_verilog
+from halfbyte.rtl.export import port_widths, to_rtlil, to_verilog
 from halfbyte.rtl.mac import Mac
 from halfbyte.rtl.multiplier import (
     ARCHITECTURES,
@@ -20,6 +20,7 @@ __all__ = [
     "applicable_architectures",
     "check_architecture",
     "multiplier",
+    "port_widths",
     "to_rtlil",
     "to_verilog",
 ]

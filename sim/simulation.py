@@ -8,17 +8,18 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import rmtree
+from typing import Any
 
 from halfbyte.base import build_dir
 from halfbyte.sim.build import build
-from halfbyte.sim.plan import FOLDER_VARIABLE, Plan
+from halfbyte.sim.plan import FOLDER_VARIABLE, PlanLike
 from halfbyte.sim.process import Processes
 from halfbyte.sim.results import RESULTS, confirmed
 from halfbyte.sim.simulator import clean_environment, cocotb_libraries
 from halfbyte.sim.worker import Job
 from halfbyte.sim.wrapper import TOP
 
-__all__ = ["Outcome", "simulate"]
+__all__ = ["Outcome", "Run", "simulate", "simulated"]
 
 TEST_MODULE = "halfbyte.sim.tb_mac"
 # What cocotb's runner makes the simulators write.
@@ -29,30 +30,46 @@ KEPT_SECONDS = 24 * 3600
 
 @dataclass(frozen=True)
 class Outcome:
-    """Products checked per scenario, the waveform file if asked for, seconds spent on building."""
+    """Reports of the bench by scenario, the waveform file if asked for, seconds of building."""
 
-    checked: dict[str, int]
+    reports: dict[str, dict[str, Any]]
     waves: Path | None
     build_seconds: float
 
+    @property
+    def checked(self) -> dict[str, int]:
+        """Products checked per scenario."""
+        return {scenario: report["products"] for scenario, report in self.reports.items()}
 
-def simulate(
+
+@dataclass(frozen=True)
+class Run:
+    """What a simulation left behind: its folder, its log, and the seconds spent on building."""
+
+    folder: Path
+    log: Path
+    build_seconds: float
+
+
+@contextmanager
+def simulated(
     verilog: str,
-    plans: Mapping[str, Plan],
+    plans: Mapping[str, PlanLike],
     *,
     name: str,
+    test_module: str,
     simulator: str = "verilator",
     waves: bool = False,
     processes: Processes | None = None,
     test_filter: str | None = None,
-) -> Outcome:
-    """Simulate module ``bench`` in ``verilog``; the result is of this run or there is none.
+    files: Mapping[str, str] | None = None,
+) -> Iterator[Run]:
+    """Build and run the tests of ``test_module``; the results are of this run or there are none.
 
-    ``name`` names the design's folder under ``build_dir()/sim``. Every run has a new folder in
-    it, which stays behind, with its log, only if the run fails. ``test_filter`` is a regular
-    expression for the names of cocotb's tests.
+    Plans and ``files`` (text by name) lie in the run's folder, a new one in the design's folder
+    ``name`` under ``build_dir()/sim``. It stays behind, with its log, only if the caller fails.
 
-    Raises SimulationError and ToolError as :func:`confirmed` and :func:`build` do.
+    Raises ToolError as :func:`build` does.
     """
     processes = processes or Processes()
     start = time.monotonic()
@@ -61,13 +78,15 @@ def simulate(
     with _run_folder(build_dir().resolve() / "sim" / name) as folder:
         for scenario, plan in plans.items():
             plan.save(folder, scenario)
+        for file, text in (files or {}).items():
+            (folder / file).write_text(text)
         job = Job(
             simulator=simulator,
             build_folder=str(built),
             run_folder=str(folder),
             results=str(folder / RESULTS),
             top=TOP,
-            test_module=TEST_MODULE,
+            test_module=test_module,
             waves=waves,
             test_filter=test_filter,
         )
@@ -77,9 +96,39 @@ def simulate(
         log = folder / "simulation.log"
         command = [sys.executable, "-m", "halfbyte.sim.worker", job.to_json()]
         processes.run(command, folder=folder, environment=environment, log=log)
-        checked = confirmed(folder, plans, log=log)
-        kept = _keep_waves(folder, simulator) if waves else None
-    return Outcome(checked, kept, build_seconds)
+        yield Run(folder, log, build_seconds)
+
+
+def simulate(
+    verilog: str,
+    plans: Mapping[str, PlanLike],
+    *,
+    name: str,
+    test_module: str = TEST_MODULE,
+    simulator: str = "verilator",
+    waves: bool = False,
+    processes: Processes | None = None,
+    test_filter: str | None = None,
+) -> Outcome:
+    """Simulate module ``bench`` in ``verilog`` against the plans.
+
+    ``name`` names the design's folder; ``test_module`` has the tests, ``test_filter`` is a regular
+    expression for the names of those to run. Raises SimulationError and ToolError as
+    :func:`confirmed` and :func:`simulated` do.
+    """
+    with simulated(
+        verilog,
+        plans,
+        name=name,
+        test_module=test_module,
+        simulator=simulator,
+        waves=waves,
+        processes=processes,
+        test_filter=test_filter,
+    ) as run:
+        reports = confirmed(run.folder, plans, log=run.log)
+        kept = _keep_waves(run.folder, simulator) if waves else None
+    return Outcome(reports, kept, run.build_seconds)
 
 
 def _keep_waves(folder: Path, simulator: str) -> Path:

@@ -25,7 +25,7 @@ TIMESCALE = "`timescale 1ns / 1ps\n"
 
 # Verilator shows cocotb only what is public; making all of a MAC public would cost build time.
 _HEAD = """\
-module {top} (clk, stimulus, acc);
+module {top} (clk, stimulus, acc{mutant_port});
   input clk /* verilator public_flat_rw */;
   input [{stimulus}:0] stimulus /* verilator public_flat_rw */;
   output [{acc}:0] acc /* verilator public_flat_rd */;
@@ -110,8 +110,11 @@ def netlist_bench_verilog(netlists: Netlists, layout: Layout) -> str:
     return "\n".join([TIMESCALE, netlists.cells, *macs, top_verilog(layout)])
 
 
-def top_verilog(layout: Layout) -> str:
-    """The module that spreads the stimulus over the MACs and collects their accumulators."""
+def top_verilog(layout: Layout, *, mutant_bits: int = 0) -> str:
+    """The module that spreads the stimulus over the MACs and collects their accumulators.
+
+    With ``mutant_bits`` it has one more input of so many bits, ``mutant``, and so have the MACs.
+    """
     w, a = layout.w_bits, layout.a_bits
     lines = [
         _HEAD.format(
@@ -124,13 +127,17 @@ def top_verilog(layout: Layout) -> str:
             a_bottom=w,
             clear=w + a,
             enable=w + a + 1,
+            mutant_port=", mutant" if mutant_bits else "",
         )
     ]
+    if mutant_bits:
+        lines.append(f"  input [{mutant_bits - 1}:0] mutant /* verilator public_flat_rw */;\n")
+    mutant = ".mutant(mutant), " if mutant_bits else ""
     for field, offset in zip(layout.fields, layout.offsets, strict=True):
         enable = ".enable(enable), " if field.enable else ""
         lines.append(
             f"  {field.name} {field.name}_i (.clk(clk), .w(w), .a(a), .clear(clear), {enable}"
-            f".acc(acc[{offset + field.width - 1}:{offset}]));\n"
+            f"{mutant}.acc(acc[{offset + field.width - 1}:{offset}]));\n"
         )
     used = sum(field.width for field in layout.fields)
     if used < layout.acc_bits:

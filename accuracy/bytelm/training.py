@@ -41,7 +41,7 @@ class Plan:
         Highest step size.
     """
 
-    steps: int = 4000
+    steps: int = 2400
     batch: int = 32
     seed: int = 1
     rate: float = 4e-3

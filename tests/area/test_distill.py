@@ -1,5 +1,6 @@
 import gzip
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -7,6 +8,10 @@ from halfbyte.area import distill as distill_module
 from halfbyte.area.adders import adder_techmap
 from halfbyte.area.distill import MAX_INPUTS, distill
 from halfbyte.area.function import canonical_table, truth_table
+from halfbyte.area.measure import measure_netlist
+from halfbyte.area.operands import load_operands
+from halfbyte.area.recipes import QUICK
+from halfbyte.area.synthesis import MAC, synthesise_rtlil
 from halfbyte.area.technology import CARDS, Technology, load_technology
 from halfbyte.base import UserError, run_yosys
 from halfbyte.formats import load, lossless_acc_width
@@ -137,3 +142,27 @@ def test_mac_area_is_that_of_the_full_library(
     assert small == pytest.approx(whole, rel=0.03)
     # The flip-flops alone cannot make them alike.
     assert whole > 1.5 * card.flip_flop.area * lossless_acc_width(fmt, fmt, 256)
+
+
+@pytest.mark.yosys
+@pytest.mark.parametrize("name", NAMES)
+def test_delay_and_energy_are_those_of_the_full_library(name, full_library, tmp_path):
+    card, fmt = load_technology(name), load("int4")
+    whole = replace(card, cells=full_library(name).cells, strengths=frozenset())
+    rtlil = to_rtlil(Mac(weight=fmt, activation=fmt, architecture="sign_magnitude"))
+    synthesise_rtlil(rtlil, card, QUICK, tmp_path)
+    small, full = (
+        measure_netlist(
+            tmp_path / "netlist.json",
+            MAC,
+            technology,
+            weight=fmt,
+            activation=fmt,
+            terms=256,
+            operands=load_operands("minilm"),
+        )
+        for technology in (card, whole)
+    )
+    for figure in ("delay_ps", "energy_fj", "uniform_energy_fj", "clock_energy_fj"):
+        assert small[figure] == pytest.approx(full[figure], rel=0.03), figure
+    assert small["leakage_nw"] == full["leakage_nw"]

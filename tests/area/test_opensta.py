@@ -157,9 +157,17 @@ def test_energy_is_within_ten_percent(case):
     Debian's OpenSTA (2.0.17) reads no internal energies of sky130's file, and adds SG13G2's figures
     for all states to those for each state: internal energies are compared for ASAP7, and there the
     flip-flops', since of a gate with several inputs it adds the figures of all inputs where only
-    one of them makes the output change.
+    one of them makes the output change. As for delays it takes the upper end of a range of
+    capacitances, and so do we here.
     """
-    netlist, technology = case.netlist, case.technology
+    technology = replace(
+        case.technology,
+        cells={
+            name: replace(cell, inputs={pin: cell.late_capacitance(pin) for pin in cell.inputs})
+            for name, cell in case.technology.cells.items()
+        },
+    )
+    netlist = read_netlist(case.folder / "netlist.json", technology.cells, MAC)
     timing = analyse_timing(netlist, technology)
     output = run_sta(
         case,

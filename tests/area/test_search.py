@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from halfbyte.area import Design, load_technology, synthesise
+from halfbyte.area import Design, ProofError, load_technology, synthesise
 from halfbyte.area.recipes import RECIPES
 from halfbyte.base import RecordStore, ToolError
 from halfbyte.formats import Overflow, load
@@ -95,9 +95,9 @@ def test_record_adds_up_and_says_what_was_done(sky130hd, build):
     assert record["area_ge"] == pytest.approx(record["area_um2"] / sky130hd.nand2_area, abs=0.01)
     assert (record["architecture"], record["acc_width"]) == ("exponent_shift", 17)
     assert record["recipe"] in {recipe.name for recipe in RECIPES}
-    assert {"delay_ps", "proof", "clock_ps"} <= {
-        key for key, value in record.items() if value is None
-    }
+    assert record["proof"]["status"] == record["proof"]["netlist"] == "proved"
+    assert "all 256 pairs of codes" in record["proof"]["method"]
+    assert record["clock_ps"] is record["luts"] is None
     assert record["versions"]["pyosys"]
     netlist = (build / "netlists" / record["netlist"]).read_text()
     assert "sky130_fd_sc_hd__dfxtp_1" in netlist
@@ -125,7 +125,34 @@ def test_results_are_reused_and_repeat_exactly(sky130hd, tmp_path, monkeypatch):
     again = synthesise(task, sky130hd)
     for record in (*first, *again):
         record.pop("seconds")
+        record["proof"].pop("seconds")
     assert again == first
+
+
+@pytest.mark.yosys
+def test_a_netlist_that_is_gone_is_made_again(sky130hd, build):
+    task = [design("e1m2", architecture="sign_magnitude", terms=16)]
+    (first,) = synthesise(task, sky130hd, prove=False)
+    assert first["proof"] is None
+    netlist = build / "netlists" / first["netlist"]
+    text = netlist.read_text()
+    netlist.unlink()
+    (again,) = synthesise(task, sky130hd)
+    assert netlist.read_text() == text
+    assert again["proof"]["status"] == "proved"
+
+
+@pytest.mark.yosys
+def test_a_netlist_that_is_wrong_is_refuted(sky130hd, build):
+    task = [design("e1m2", architecture="sign_magnitude", terms=16)]
+    (record,) = synthesise(task, sky130hd, prove=False)
+    netlist = build / "netlists" / record["netlist"]
+    text = netlist.read_text()
+    wrong = text.replace("sky130_fd_sc_hd__nand2_1", "sky130_fd_sc_hd__nor2_1")
+    assert wrong != text
+    netlist.write_text(wrong)
+    with pytest.raises(ProofError, match=r"netlist = rtl is refuted: w = code \d{4} \("):
+        synthesise(task, sky130hd)
 
 
 @pytest.mark.yosys

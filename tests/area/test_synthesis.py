@@ -10,7 +10,7 @@ from halfbyte.area.synthesis import MULTIPLIER, SynthesisResult, synthesise_rtli
 from halfbyte.area.technology import Technology
 from halfbyte.base import ToolError, run_yosys
 from halfbyte.formats import load
-from halfbyte.rtl import Mac, to_rtlil
+from halfbyte.rtl import Mac, multiplier, to_rtlil
 
 pytestmark = pytest.mark.yosys
 
@@ -117,8 +117,9 @@ def test_same_input_gives_the_same_netlist(sky130hd: Technology, tmp_path: Path)
 
 def test_multiplier_alone_has_no_register(sky130hd: Technology, tmp_path: Path) -> None:
     fmt = load("int4")
-    mac = Mac(weight=fmt, activation=fmt, architecture="sign_magnitude")
-    alone = synthesise_rtlil(to_rtlil(mac), sky130hd, QUICK, tmp_path, top=MULTIPLIER)
+    rtlil = to_rtlil(multiplier("sign_magnitude", weight=fmt, activation=fmt), MULTIPLIER)
+    alone = synthesise_rtlil(rtlil, sky130hd, QUICK, tmp_path, top=MULTIPLIER)
+    assert (tmp_path / "netlist.v").read_text().count("endmodule") == 1
     assert alone.register_um2 == 0
     assert 0 < alone.area_um2 < 400
 

@@ -63,3 +63,10 @@ def test_errors_are_one_line(halfbyte, model, tmp_path, arguments, message):
     assert done.stdout == ""
     assert message in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.model
+def test_output_of_a_built_in_model_bears_the_model_s_name(halfbyte, tmp_path):
+    done = halfbyte("quantize", "minilm", "--format", "int4")
+    assert "wrote build/quantized/all-MiniLM-L6-v2-int4" in done.stdout
+    assert (tmp_path / "build/quantized/all-MiniLM-L6-v2-int4/model.safetensors").is_file()

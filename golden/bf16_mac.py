@@ -1,0 +1,58 @@
+"""The golden BF16 MAC: exact products, sums in FP32 rounded once to nearest even.
+
+In Python's floats, of 53 bits: a product of two BF16 numbers is exact in them, its sum with an FP32
+number is not always. Rounding that sum twice, to 53 bits and then to 24, could go wrong where the
+first result lies half-way; so the first rounding is made *to odd*, after which the second is
+right (Boldo and Melquiond, "Emulation of a FMA and correctly rounded sums", IEEE Transactions on
+Computers 57(4), 2008).
+"""
+
+import ctypes
+import math
+import struct
+from collections.abc import Iterable
+
+__all__ = ["bf16_mac_stream", "bf16_multiply_accumulate"]
+
+QUIET_NAN = 0x7FC0_0000
+
+
+def _from_bits(bits: int) -> float:
+    value: float = struct.unpack("<f", bits.to_bytes(4, "little"))[0]
+    return value
+
+
+def _to_bits(value: float) -> int:
+    """The FP32 number nearest to ``value``, ties to even; one NaN for all."""
+    if math.isnan(value):
+        return QUIET_NAN
+    return int.from_bytes(bytes(ctypes.c_float(value)), "little")
+
+
+def _sum_to_odd(one: float, other: float) -> float:
+    """The sum, rounded to odd: of two neighbours around an inexact sum, the one with last bit 1."""
+    total = one + other
+    if not math.isfinite(total):
+        return total
+    # The exact error of the sum (Knuth's TwoSum).
+    back = total - one
+    error = (one - (total - back)) + (other - back)
+    is_even = not struct.pack("<d", total)[0] & 1
+    if error and is_even:
+        return math.nextafter(total, math.copysign(math.inf, error))
+    return total
+
+
+def bf16_multiply_accumulate(w: int, a: int, acc: int) -> int:
+    """``acc + w * a``: ``w`` and ``a`` as bits of BF16, ``acc`` and the result of FP32."""
+    product = _from_bits(w << 16) * _from_bits(a << 16)
+    return _to_bits(_sum_to_odd(product, _from_bits(acc)))
+
+
+def bf16_mac_stream(w: Iterable[int], a: Iterable[int], clear: Iterable[bool]) -> list[int]:
+    """What the accumulator holds after each cycle, as bits of FP32; the first must clear."""
+    acc, held = 0, []
+    for weight, activation, clears in zip(w, a, clear, strict=True):
+        acc = bf16_multiply_accumulate(weight, activation, 0 if clears else acc)
+        held.append(acc)
+    return held

@@ -1,0 +1,137 @@
+"""How fast the codec is, beside the encoder of the ``dfloat11`` package."""
+
+import contextlib
+import importlib.util
+import io
+import statistics
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from halfbyte.base import UserError, versions_of
+from halfbyte.golden.dfloat11 import compress, decompress, published
+from halfbyte.golden.dfloat11.jit import cores
+
+__all__ = ["benchmark_codec", "encode_with_package", "package_encoder"]
+
+INSTALL = "pip install --no-deps dfloat11==0.5.0 dahuffman==0.4.2"
+PACKAGE_ELEMENTS = 1 << 20  # that its encoder gets; it takes about a second for as many
+
+
+def package_encoder() -> ModuleType:
+    """The encoder of the ``dfloat11`` package, without the package, which wants a GPU to be
+    imported. UserError if it is not installed.
+    """
+    spec = importlib.util.find_spec("dfloat11")
+    if spec is None or spec.origin is None or importlib.util.find_spec("dahuffman") is None:
+        raise UserError(f"The published encoder is not installed: {INSTALL}")
+    path = Path(spec.origin).with_name("dfloat11_utils.py")
+    utils = importlib.util.spec_from_file_location("dfloat11_utils", path)
+    assert utils is not None and utils.loader is not None  # noqa: S101 (a plain file)
+    module = importlib.util.module_from_spec(utils)
+    utils.loader.exec_module(module)
+    return module
+
+
+def encode_with_package(weights: list[Tensor], encoder: ModuleType) -> published.Module:
+    """What the package makes of BF16 weights of one dimension, by the steps of its own
+    ``compress_model``; what it prints is dropped.
+    """
+    with (
+        warnings.catch_warnings(action="ignore"),
+        contextlib.redirect_stdout(io.StringIO()),
+        contextlib.redirect_stderr(io.StringIO()),
+    ):
+        _, counter = encoder.get_codec(torch.cat(weights))
+        codec, _, table = encoder.get_32bit_codec(counter)
+        luts = encoder.get_luts(table)
+        stream, other, positions, gaps, splits = encoder.encode_weights(
+            weights, codec, published.BYTES_PER_THREAD, published.THREADS_PER_BLOCK
+        )
+    return published.Module(
+        luts.numpy(),
+        stream.numpy(),
+        other.numpy(),
+        positions.view(torch.uint32).numpy(),
+        gaps.numpy(),
+        tuple(splits.tolist()),
+    )
+
+
+def _medians(function: Callable[[], object], repeats: int) -> tuple[float, float]:
+    """Seconds by the clock and of all cores, after a first call that compiles and fills caches."""
+    if repeats > 1:
+        function()
+    times = []
+    for _ in range(repeats):
+        begin = time.perf_counter(), time.process_time()
+        function()
+        times.append((time.perf_counter() - begin[0], time.process_time() - begin[1]))
+    clock, cores = (statistics.median(each) for each in zip(*times, strict=True))
+    return clock, cores
+
+
+def benchmark_codec(
+    *,
+    elements: int = 1 << 25,
+    repeats: int = 5,
+    seed: int = 0,
+    on_progress: Callable[[int, int, str], None] = lambda done, total, name: None,
+) -> list[dict[str, Any]]:
+    """A record for each direction and layout, of normal weights in BF16: medians, in turn.
+
+    The package's encoder, one thread of Python, gets fewer weights, and once.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    weights = (torch.randn(elements, generator=generator) * 0.02).bfloat16()
+    few = weights[:PACKAGE_ELEMENTS].clone()
+    data, module = compress(weights), published.encode([weights])
+    encoder = package_encoder()
+    # What: function, elements, bytes of the compressed form, repeats.
+    runs: dict[str, tuple[Callable[[], object], int, int, int]] = {
+        "own layout, encode": (lambda: compress(weights), elements, len(data), repeats),
+        "own layout, decode, verified": (
+            lambda: decompress(data), elements, len(data), repeats,
+        ),
+        "own layout, decode": (
+            lambda: decompress(data, verify=False), elements, len(data), repeats,
+        ),
+        "published layout, encode": (
+            lambda: published.encode([weights]), elements, module.size, repeats,
+        ),
+        "published layout, decode": (
+            lambda: published.decode(module), elements, module.size, repeats,
+        ),
+        "dfloat11 0.5.0, encode": (
+            lambda: encode_with_package([few], encoder), len(few), published.encode([few]).size, 1,
+        ),
+    }  # fmt: skip
+    records: list[dict[str, Any]] = []
+    for name, (function, count, size, times) in runs.items():
+        on_progress(len(records), len(runs), name)
+        records.append(_record(name, function, count, size, times))
+    return records
+
+
+def _record(
+    name: str, function: Callable[[], object], elements: int, size: int, repeats: int
+) -> dict[str, Any]:
+    seconds, core_seconds = _medians(function, repeats)
+    return {
+        "benchmark": "dfloat11",
+        "what": name,
+        "elements": elements,
+        "seconds": seconds,
+        "core_seconds": core_seconds,
+        "weights_per_second": elements / seconds,
+        "bits_per_weight": 8 * size / elements,
+        "repeats": repeats,
+        "cores": cores(),
+        "versions": versions_of("halfbyte", "numba", "dfloat11"),
+    }

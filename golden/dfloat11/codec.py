@@ -1,0 +1,257 @@
+"""A tensor to its compressed form in the own layout, and back, bit for bit."""
+
+import hashlib
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from halfbyte.golden.checks import check_integer
+from halfbyte.golden.dfloat11.code_table import LENGTH_LIMIT, SYMBOLS, CodeTable
+from halfbyte.golden.dfloat11.elements import ELEMENT_TYPES, ElementType, element_type
+from halfbyte.golden.dfloat11.jit import over_ranges
+from halfbyte.golden.dfloat11.kernels import (
+    CHUNK,
+    COUNTERS,
+    GOOD,
+    NOT_A_CODE,
+    SEGMENTS,
+    WORD,
+    WRONG_CRC,
+    WRONG_LENGTH,
+    count_symbols,
+    decode_chunks,
+    encode_chunks,
+    measure_chunks,
+)
+from halfbyte.golden.dfloat11.layout import (
+    CorruptError,
+    Parts,
+    TensorHeader,
+    chunk_starts,
+    read_header,
+    split,
+    starts_of,
+)
+
+__all__ = [
+    "Measured",
+    "compress",
+    "decompress",
+    "decompress_chunks",
+    "measure",
+    "symbol_counts",
+]
+
+_NO_DIGEST = bytes(32)
+_REASONS = {
+    WRONG_CRC: "its CRC is wrong",
+    NOT_A_CODE: "its stream holds bits that are no code",
+    WRONG_LENGTH: "its codes do not end where its lengths say",
+}
+
+
+def _kind_of(tensor: object) -> ElementType:
+    kind = element_type(tensor.dtype) if isinstance(tensor, Tensor) else None
+    if kind is None:
+        what = tensor.dtype if isinstance(tensor, Tensor) else type(tensor).__name__
+        raise TypeError(f"The codec takes tensors of {', '.join(ELEMENT_TYPES)}, not {what}")
+    return kind
+
+
+def _words(tensor: Tensor, kind: ElementType) -> NDArray[np.uint16] | NDArray[np.uint8]:
+    """(elements,): the bits of a tensor, without copying a contiguous one on the CPU."""
+    flat = tensor.detach().cpu().contiguous().flatten()
+    words: NDArray[np.uint16] | NDArray[np.uint8]
+    words = flat.view(torch.uint16 if kind.bytes == 2 else torch.uint8).numpy()
+    return words
+
+
+def symbol_counts(tensor: Tensor) -> NDArray[np.int64]:
+    """(256,): how often each symbol occurs: an exponent of BF16, see :class:`ElementType`."""
+    kind = _kind_of(tensor)
+    words = _words(tensor, kind)
+
+    def count(first: int, last: int) -> NDArray[np.int64]:
+        found = np.zeros((COUNTERS, SYMBOLS), dtype=np.int64)
+        count_symbols(words, kind.shift, first, last, found)
+        total: NDArray[np.int64] = found.sum(axis=0)
+        return total
+
+    if not len(words):
+        return np.zeros(SYMBOLS, dtype=np.int64)
+    total: NDArray[np.int64] = np.sum(over_ranges(count, len(words)), axis=0)
+    return total
+
+
+@dataclass(frozen=True)
+class Measured:
+    """How a tensor would be compressed: all but the streams themselves.
+
+    Parameters
+    ----------
+    header : TensorHeader
+        Without the digest.
+    counts : array
+        (256,) int64, as :func:`symbol_counts` gives them.
+    lengths : array
+        (chunks, SEGMENTS) uint16: bits of every segment.
+    starts : array
+        (chunks + 1,) int64: first word of every chunk.
+    """
+
+    header: TensorHeader
+    counts: NDArray[np.int64]
+    lengths: NDArray[np.uint16]
+    starts: NDArray[np.int64]
+
+    @property
+    def size(self) -> int:
+        """Bytes of the compressed tensor, everything included."""
+        return self.header.total_size
+
+    @property
+    def pays(self) -> bool:
+        """Whether it is smaller than the tensor as it is, and its stream can be indexed."""
+        return self.size < self.header.raw_size and self.header.stream_words < 1 << 32
+
+
+def measure(
+    tensor: Tensor, *, max_rows: int | None = None, max_length: int | None = None
+) -> Measured:
+    """The code for a tensor, and the exact size that :func:`compress` will give.
+
+    Parameters
+    ----------
+    tensor : Tensor
+        BF16, FP16, FP8 (E4M3, E5M2), INT8, or codes as uint8; any shape, at least one element.
+    max_rows : int, optional
+        Rows of the code table, 2 to 256, escape included: 16 for BF16 and 256 for the others.
+    max_length : int, optional
+        Bits of the longest code, 1 to 12: 10 for BF16 and 12 for the others.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Of another type; empty; no such limits.
+    UserError
+        ``max_length`` bits are too few for ``max_rows`` codes.
+    """
+    kind = _kind_of(tensor)
+    rows = check_integer("max_rows", max_rows or kind.rows, 2, SYMBOLS)
+    limit = check_integer("max_length", max_length or kind.max_length, 1, LENGTH_LIMIT)
+    if not tensor.numel():
+        raise ValueError("A tensor without elements cannot be compressed")
+    counts = symbol_counts(tensor)
+    table = CodeTable.from_counts(counts.tolist(), max_rows=rows, max_length=limit)
+    header = TensorHeader(kind, tuple(tensor.shape), table, 0, _NO_DIGEST)
+    words, (_, bits) = _words(tensor, kind), table.encoder
+    lengths = np.zeros((header.chunks, SEGMENTS), dtype=np.uint16)
+    over_ranges(
+        lambda first, last: measure_chunks(words, kind.shift, bits, first, last, lengths),
+        header.chunks,
+    )
+    starts = starts_of(lengths.sum(axis=1, dtype=np.int64))
+    return Measured(replace(header, stream_words=int(starts[-1])), counts, lengths, starts)
+
+
+def compress(tensor: Tensor, measured: Measured | None = None) -> Tensor:
+    """The compressed form of a tensor: (bytes,) uint8, the same for the same input.
+
+    measured: what :func:`measure` gave for this very tensor, if other limits are wanted or it is
+    known already. Raises as :func:`measure` does. For data without structure the result is larger
+    than the tensor: :attr:`Measured.pays` tells before.
+    """
+    measured = measured or measure(tensor)
+    words = _words(tensor, measured.header.kind)
+    header = replace(measured.header, sha256=hashlib.sha256(words.data).digest())
+    data = np.zeros(header.total_size, dtype=np.uint8)
+    data[: header.size] = np.frombuffer(header.to_bytes(), dtype=np.uint8)
+    parts = split(data, header)
+    parts.starts[:] = measured.starts[:-1]
+    parts.lengths[:] = measured.lengths.reshape(-1).view(np.uint8)
+    values, bits = header.table.encoder
+
+    def encode(first: int, last: int) -> None:
+        encode_chunks(
+            words, header.kind.shift, values, bits, first, last, measured.starts,
+            parts.lengths, parts.stream, parts.raw, parts.crcs,
+        )  # fmt: skip
+
+    over_ranges(encode, header.chunks)
+    return torch.from_numpy(data)
+
+
+def _open(data: Tensor) -> tuple[TensorHeader, Parts, NDArray[np.int64]]:
+    """Header, parts, and first words of the chunks, all checked against each other."""
+    if data.dtype != torch.uint8 or data.ndim != 1:
+        raise TypeError(f"Compressed data must be bytes in one dimension, not {data.dtype}")
+    raw = data.contiguous().numpy()
+    header = read_header(raw)
+    parts = split(raw, header)
+    if header.stream_words * WORD < header.elements:  # bounds what is allocated by what was read
+        raise CorruptError("the stream is too short for the elements: each takes a bit or more")
+    return header, parts, chunk_starts(header, parts)
+
+
+def _decode(
+    header: TensorHeader,
+    parts: Parts,
+    starts: NDArray[np.int64],
+    first: int,
+    last: int,
+    verify: bool,
+) -> Tensor:
+    """Elements of chunks ``first`` up to ``last``; nothing outside of them is looked at."""
+    kind, table, count = header.kind, header.table, last - first
+    elements = min(last * CHUNK, header.elements) - min(first * CHUNK, header.elements)
+    out = np.empty(elements, dtype=np.uint16 if kind.bytes == 2 else np.uint8)
+    results = np.full(count, GOOD, dtype=np.uint8)
+    # All views of this range: what is outside of it cannot be read.
+    begins = starts[first : last + 1] - starts[first]
+    stream = parts.stream[starts[first] * WORD // 8 : starts[last] * WORD // 8]
+    lengths = parts.lengths[first * 2 * SEGMENTS : last * 2 * SEGMENTS]
+    raw, crcs = parts.raw[first * CHUNK : last * CHUNK], parts.crcs[first:last]
+
+    def decode(begin: int, end: int) -> None:
+        decode_chunks(
+            stream, raw, table.lookup, table.max_length, kind.shift, begins, lengths, crcs,
+            begin, end, verify, out, results,
+        )  # fmt: skip
+
+    if count:
+        over_ranges(decode, count)
+    bad = np.flatnonzero(results != GOOD)
+    if len(bad):
+        chunk, reason = first + int(bad[0]), _REASONS[int(results[bad[0]])]
+        raise CorruptError(f"chunk {chunk} of {header.chunks}: {reason}")
+    return torch.from_numpy(out).view(kind.torch_dtype)
+
+
+def decompress_chunks(data: Tensor, first: int, last: int, *, verify: bool = True) -> Tensor:
+    """The elements of chunks ``first`` up to ``last`` (excluded), (elements,), from those alone.
+
+    Every chunk has 16384 elements, but for the last one. Raises as :func:`decompress`, and
+    ValueError for chunks that are not there; ``verify`` their CRCs.
+    """
+    header, parts, starts = _open(data)
+    check_integer("first", first, 0, header.chunks)
+    check_integer("last", last, first, header.chunks)
+    return _decode(header, parts, starts, first, last, verify)
+
+
+def decompress(data: Tensor, *, verify: bool = True) -> Tensor:
+    """The tensor whose compressed form ``data`` is: the same bits, type and shape.
+
+    data: (bytes,) uint8, on the CPU. Raises :class:`CorruptError`, which names the chunk, for
+    anything that :func:`compress` did not write. ``verify`` the chunks' CRCs and the whole tensor's
+    digest: without it, damage may go unseen, but nothing worse happens.
+    """
+    opened = _open(data)
+    header = opened[0]
+    tensor = _decode(*opened, 0, header.chunks, verify)
+    if verify and hashlib.sha256(_words(tensor, header.kind).data).digest() != header.sha256:
+        raise CorruptError("the whole tensor's SHA-256 is wrong, though the CRCs are right")
+    return tensor.reshape(header.shape)

@@ -1,0 +1,68 @@
+"""Element types that are coded, and how an element splits into a symbol and raw bits."""
+
+from dataclasses import dataclass
+
+import torch
+
+__all__ = ["ELEMENT_TYPES", "ElementType", "element_type"]
+
+
+@dataclass(frozen=True)
+class ElementType:
+    """One type of elements.
+
+    Parameters
+    ----------
+    name : str
+        In the words of safetensors.
+    code : int
+        Its number in the layout.
+    torch_dtype : torch.dtype
+    rows, max_length : int
+        Rows of the code table and bits of a code at most, unless told otherwise. The exponents of
+        trained weights take few values: fifteen of them and an escape, in codes of at most ten
+        bits, cost less than 0.01 bits per weight and are small in hardware. The symbols of the
+        other types, which hold mantissa bits too, take nearly all values.
+    """
+
+    name: str
+    code: int
+    torch_dtype: torch.dtype
+    rows: int
+    max_length: int
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of an element."""
+        return self.torch_dtype.itemsize
+
+    @property
+    def shift(self) -> int:
+        """Of 16 bits, bits 14 to 7 are the symbol: BF16's exponent; FP16's exponent and the three
+        upper bits of its mantissa. Sign and the lower seven bits stay raw. Of 8 bits, all are.
+        """
+        return 7 if self.bytes == 2 else 0
+
+    @property
+    def raw_bytes(self) -> int:
+        """Bytes of an element that are not coded."""
+        return self.bytes - 1
+
+
+ELEMENT_TYPES = {
+    each.name: each
+    for each in (
+        ElementType("BF16", 1, torch.bfloat16, 16, 10),
+        ElementType("F16", 2, torch.float16, 256, 12),
+        ElementType("F8_E4M3", 3, torch.float8_e4m3fn, 256, 12),
+        ElementType("F8_E5M2", 4, torch.float8_e5m2, 256, 12),
+        ElementType("I8", 5, torch.int8, 256, 12),
+        ElementType("U8", 6, torch.uint8, 256, 12),
+    )
+}
+"""By name. ``U8`` is for codes of quantised weights, one a byte."""
+
+
+def element_type(dtype: torch.dtype) -> ElementType | None:
+    """The type of a tensor's elements; None if the codec has none for it."""
+    return next((each for each in ELEMENT_TYPES.values() if each.torch_dtype == dtype), None)

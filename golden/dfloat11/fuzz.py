@@ -1,0 +1,123 @@
+"""Damaged data for the decoders: whatever they get, they return, or say what is wrong.
+
+``python -m halfbyte.golden.dfloat11.fuzz 1000000`` runs as many damaged inputs. With
+``NUMBA_BOUNDSCHECK=1`` in the environment, and a cache folder of its own in ``NUMBA_CACHE_DIR``,
+every access of the compiled loops is checked against the array's bounds.
+"""
+
+import random
+import sys
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from halfbyte.golden.dfloat11 import compress, decompress, published
+from halfbyte.golden.dfloat11.kernels import crc32c
+from halfbyte.golden.dfloat11.layout import CRC_AT, CorruptError
+from halfbyte.golden.dfloat11.secded import check_bytes, correct
+
+__all__ = ["fuzz"]
+
+_LENGTHS = (1, 511, 512, 513, 1400, 20_000)  # elements: at the edges of segments; two chunks
+_HOSTILE = (0, 1, 0x7F, 0x80, 0xFF)
+
+
+def _samples(seed: int) -> list[torch.Tensor]:
+    """Tensors of every element type and of codes that are short, long, escaped and lone."""
+    generator = torch.Generator().manual_seed(seed)
+    normal = [torch.randn(n, generator=generator) for n in _LENGTHS]
+    spread = torch.randn(3000, generator=generator) * torch.logspace(-30, 30, 3000)
+    eights = (torch.float8_e4m3fn, torch.float8_e5m2)
+    return [
+        *(x.bfloat16() for x in (*normal, spread, torch.zeros(300))),
+        normal[4].half(),
+        *(normal[4].to(dtype) for dtype in eights),
+        (normal[4] * 20).to(torch.int8),
+    ]
+
+
+def _damage(data: NDArray[np.uint8], dice: random.Random) -> NDArray[np.uint8]:
+    """A copy with a few bytes changed, a part cut out, or another cut off."""
+    made = data.copy()
+    for _ in range(dice.choice((1, 1, 2, 8))):
+        # The first bytes decide most: half of all changes go there.
+        reach = len(made) if dice.random() < 0.5 else min(len(made), 160)
+        place = dice.randrange(reach)
+        flipped = made[place] ^ (1 << dice.randrange(8))
+        made[place] = flipped if dice.random() < 0.6 else dice.choice(_HOSTILE)
+    if dice.random() < 0.1:
+        made = made[: dice.randrange(len(made) + 1)]
+    return made
+
+
+def _mend_header(data: NDArray[np.uint8]) -> None:
+    """Give the header a CRC that fits, so that what it says is looked at."""
+    size = int.from_bytes(data[8:12].tobytes(), "little")
+    if CRC_AT + 4 <= size <= len(data):
+        data[CRC_AT : CRC_AT + 4] = 0
+        crc = int(crc32c(data[:size].copy(), 0, size))
+        data[CRC_AT : CRC_AT + 4] = np.frombuffer(crc.to_bytes(4, "little"), dtype=np.uint8)
+
+
+def _own(data: NDArray[np.uint8], dice: random.Random) -> None:
+    damaged = _damage(data, dice)
+    if dice.random() < 0.7:
+        _mend_header(damaged)
+    # Without the checks, damage reaches the inner loops.
+    decompress(torch.from_numpy(damaged), verify=dice.random() < 0.3)
+
+
+def _published(module: published.Module, dice: random.Random) -> None:
+    name = dice.choice(("luts", "encoded_exponent", "output_positions", "gaps", "sign_mantissa"))
+    array: Any = getattr(module, name)
+    damaged: Any = _damage(np.ascontiguousarray(array).reshape(-1).view(np.uint8), dice)
+    damaged = damaged[: len(damaged) // array.itemsize * array.itemsize].view(array.dtype)
+    if name == "luts":
+        damaged = damaged[: len(damaged) // 256 * 256].reshape(-1, 256)
+    published.decode(replace(module, **{name: damaged}))
+
+
+def _secded(data: NDArray[np.uint8], dice: random.Random) -> None:
+    checks = check_bytes(torch.from_numpy(data))
+    correct(torch.from_numpy(_damage(data, dice)), checks)
+
+
+def fuzz(
+    count: int, seed: int = 0, on_progress: Callable[[int], None] = lambda done: None
+) -> Counter[str]:
+    """Decode ``count`` damaged inputs, the same for the same seed.
+
+    Returns how many were decoded (damage may hit what is not checked) and how many refused, by
+    decoder. Any error but :class:`CorruptError` is raised: it is a fault of the decoder's.
+    """
+    dice = random.Random(seed)  # noqa: S311 (no secret)
+    samples = _samples(seed)
+    coded = [compress(sample).numpy() for sample in samples]
+    modules = [published.encode([s]) for s in samples[:6] if s.dtype == torch.bfloat16]
+    results: Counter[str] = Counter()
+    for done in range(count):
+        if done % 10_000 == 0:
+            on_progress(done)
+        kind = dice.choice(("own", "own", "published", "published", "secded"))
+        try:
+            if kind == "own":
+                _own(dice.choice(coded), dice)
+            elif kind == "published":
+                _published(dice.choice(modules), dice)
+            else:
+                _secded(dice.choice(coded[:4]), dice)
+            results[f"{kind} decoded"] += 1
+        except CorruptError:
+            results[f"{kind} refused"] += 1
+    return results
+
+
+if __name__ == "__main__":
+    found = fuzz(int(sys.argv[1]) if len(sys.argv) > 1 else 100_000)
+    for what, times in sorted(found.items()):
+        print(f"{what}: {times}")

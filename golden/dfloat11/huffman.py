@@ -1,0 +1,74 @@
+"""The Huffman code of the published layout: that of ``dahuffman`` 0.4.2, which decides its bits.
+
+Not canonical. An end-of-file symbol of weight 1 takes part, as the least of all symbols. The two
+lightest nodes are joined, the lighter one under bit 0; of two equal weights, the node with the
+smaller first symbol is the lighter. No two nodes have the same first symbol, so that the tree
+depends on the counts alone.
+"""
+
+import heapq
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+__all__ = ["END", "LENGTH_LIMIT", "Code", "bounded_huffman", "huffman"]
+
+END = -1
+"""The end-of-file symbol; less than every exponent."""
+
+LENGTH_LIMIT = 32
+"""Bits; so that five bits say where in a piece of 64 bits the first code starts."""
+
+
+class Code(NamedTuple):
+    """A code word: its bits, and its value with the first bit most significant."""
+
+    bits: int
+    value: int
+
+
+class _Node(NamedTuple):
+    weight: int
+    first_symbol: int
+    children: tuple["_Node", "_Node"] | None
+
+
+def huffman(counts: Mapping[int, int]) -> dict[int, Code]:
+    """Code by symbol, :data:`END` included, in ascending order of the codes."""
+    heap = [_Node(weight, symbol, None) for symbol, weight in counts.items()]
+    heap.append(_Node(1, END, None))
+    heapq.heapify(heap)
+    while len(heap) > 1:
+        zero, one = heapq.heappop(heap), heapq.heappop(heap)
+        joined = _Node(zero.weight + one.weight, zero.first_symbol, (zero, one))
+        heapq.heappush(heap, joined)
+    codes: dict[int, Code] = {}
+    waiting = [(heap[0], Code(0, 0))]
+    while waiting:
+        node, code = waiting.pop()
+        if node.children is None:
+            codes[node.first_symbol] = code
+            continue
+        for bit in (1, 0):
+            waiting.append((node.children[bit], Code(code.bits + 1, 2 * code.value + bit)))
+    return codes
+
+
+def bounded_huffman(counts: Mapping[int, int]) -> dict[int, Code]:
+    """As :func:`huffman`, with no code longer than 32 bits.
+
+    As the ``dfloat11`` package does it: the two rarest counts become 1, then the three rarest and
+    so on, until the tree is shallow enough. Its ``argpartition`` decides between equal counts.
+    """
+    codes = huffman(counts)
+    weights = np.array(list(counts.values()))
+    symbols = list(counts)
+    rarest = 2
+    while max(code.bits for code in codes.values()) > LENGTH_LIMIT:
+        flattened = dict(counts)
+        for index in np.argpartition(weights, rarest)[:rarest]:
+            flattened[symbols[index]] = 1
+        codes = huffman(flattened)
+        rarest += 1
+    return codes

@@ -1,0 +1,48 @@
+"""Compiled loops: Huffman streams have no vectorised form that is nearly as fast."""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar, cast
+
+import numba
+
+__all__ = ["cores", "jit", "over_ranges"]
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def jit(function: _Function) -> _Function:
+    """Compile ``function`` on its first call, to run without the interpreter's lock.
+
+    The machine code is kept beside the source, or in the user's cache folder where that is
+    read-only. A cached function is not compiled again when a function it calls in another file
+    changes: functions that call each other stand in one file.
+    """
+    try:
+        return cast(_Function, numba.njit(nogil=True, cache=True)(function))
+    except RuntimeError:  # no folder at all that can be written: compile in every process
+        return cast(_Function, numba.njit(nogil=True)(function))
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # Linux
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def over_ranges(function: Callable[[int, int], Any], count: int) -> list[Any]:
+    """Call ``function(first, last)`` for ranges that cover ``count``, 1 or more, on all cores.
+
+    Plain threads, since the functions run without the lock: numba's own may not be started from
+    two threads at a time, nor before a fork. Returns the results in the order of the ranges.
+    """
+    threads = min(cores(), count)
+    if threads <= 1:
+        return [function(0, count)]
+    # More ranges than threads, so that a core that is slow for a while holds up little.
+    pieces = min(count, 8 * threads)
+    bounds = [count * piece // pieces for piece in range(pieces + 1)]
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(function, bounds[:-1], bounds[1:]))

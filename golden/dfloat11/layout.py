@@ -1,0 +1,200 @@
+"""The own layout: header, code table, and where the other parts are. ``docs/dfloat11.md`` has it.
+
+Everything that a reader takes from a file is checked here, before memory is allocated by it or an
+address computed from it.
+"""
+
+import math
+import struct
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from halfbyte.base import UserError
+from halfbyte.golden.dfloat11.code_table import CodeTable
+from halfbyte.golden.dfloat11.elements import ELEMENT_TYPES, ElementType
+from halfbyte.golden.dfloat11.kernels import CHUNK, SEGMENTS, WORD, crc32c
+
+__all__ = [
+    "CRC_AT",
+    "CorruptError",
+    "Parts",
+    "TensorHeader",
+    "chunk_starts",
+    "read_header",
+    "split",
+]
+
+MAGIC = b"hbdf11"
+VERSION = 1
+_ALIGNMENT = 8  # bytes, of every part
+# Magic, version, bytes of the header, its CRC-32C, element type, dimensions, zeros, elements,
+# words of the stream, SHA-256.
+_FIXED = struct.Struct("<6sHIIBB6xQQ32s")
+CRC_AT = 12
+
+
+class CorruptError(UserError):
+    """Compressed data that is damaged or was never valid; says what is wrong with it."""
+
+
+def _aligned(count: int) -> int:
+    return -(-count // _ALIGNMENT) * _ALIGNMENT
+
+
+@dataclass(frozen=True)
+class TensorHeader:
+    """What stands at the head of a compressed tensor.
+
+    Parameters
+    ----------
+    kind : ElementType
+    shape : tuple of int
+    table : CodeTable
+    stream_words : int
+        Words of 32 bits, of all chunks together.
+    sha256 : bytes
+        Of the tensor's elements, little-endian, in row-major order.
+    """
+
+    kind: ElementType
+    shape: tuple[int, ...]
+    table: CodeTable
+    stream_words: int
+    sha256: bytes
+
+    @property
+    def elements(self) -> int:
+        """Number of elements."""
+        return math.prod(self.shape)
+
+    @property
+    def chunks(self) -> int:
+        """Number of chunks; the last may be shorter than the others."""
+        return -(-self.elements // CHUNK)
+
+    @property
+    def raw_size(self) -> int:
+        """Bytes of the tensor when it is not compressed."""
+        return self.elements * self.kind.bytes
+
+    @cached_property
+    def size(self) -> int:
+        """Bytes of the header with its padding: where the parts begin."""
+        return _aligned(_FIXED.size + 8 * len(self.shape) + len(self.table.to_bytes()))
+
+    def part_sizes(self) -> tuple[int, ...]:
+        """Bytes of the parts without padding: CRCs, starts, lengths, stream, raw bytes."""
+        raw = self.elements * self.kind.raw_bytes
+        return (
+            4 * self.chunks,
+            4 * self.chunks,
+            2 * SEGMENTS * self.chunks,
+            self.stream_bytes,
+            raw,
+        )
+
+    @property
+    def stream_bytes(self) -> int:
+        """Bytes of all chunks' streams."""
+        return self.stream_words * (WORD // 8)
+
+    @property
+    def total_size(self) -> int:
+        """Bytes of the whole compressed tensor, a multiple of 8."""
+        return self.size + sum(map(_aligned, self.part_sizes()))
+
+    def to_bytes(self) -> bytes:
+        """The header, with CRC and padding."""
+        fixed = _FIXED.pack(
+            MAGIC, VERSION, self.size, 0, self.kind.code, len(self.shape), self.elements,
+            self.stream_words, self.sha256,
+        )  # fmt: skip
+        raw = bytearray(fixed + struct.pack(f"<{len(self.shape)}Q", *self.shape))
+        raw += self.table.to_bytes()
+        raw += bytes(self.size - len(raw))
+        crc = int(crc32c(np.frombuffer(raw, np.uint8), 0, len(raw)))
+        raw[CRC_AT : CRC_AT + 4] = crc.to_bytes(4, "little")
+        return bytes(raw)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Views of a compressed tensor's parts, all but ``crcs`` and ``starts`` as bytes."""
+
+    crcs: NDArray[np.uint32]
+    starts: NDArray[np.uint32]
+    lengths: NDArray[np.uint8]
+    stream: NDArray[np.uint8]
+    raw: NDArray[np.uint8]
+
+
+def read_header(data: NDArray[np.uint8]) -> TensorHeader:
+    """The header of a compressed tensor, of which ``data`` are all bytes or only the first.
+
+    Raises CorruptError for whatever is not a header that this version writes.
+    """
+    if len(data) < _FIXED.size or data[: len(MAGIC)].tobytes() != MAGIC:
+        raise CorruptError("this is no compressed tensor: it does not begin with 'hbdf11'")
+    fixed = _FIXED.unpack(data[: _FIXED.size].tobytes())
+    _, version, size, crc, code, dimensions, elements, stream_words, sha256 = fixed
+    if version != VERSION:
+        raise CorruptError(f"the layout's version is {version}; this release reads {VERSION}")
+    if size % _ALIGNMENT or not _FIXED.size <= size <= len(data):
+        raise CorruptError("the header is cut off, or its length is wrong")
+    raw = data[:size].copy()
+    raw[CRC_AT : CRC_AT + 4] = 0
+    if crc32c(raw, 0, size) != crc:
+        raise CorruptError("the header's CRC is wrong")
+    kind = next((each for each in ELEMENT_TYPES.values() if each.code == code), None)
+    table_at = _FIXED.size + 8 * dimensions
+    if kind is None or table_at > size:
+        raise CorruptError(f"the header names an unknown element type, {code}, or no shape")
+    shape = struct.unpack(f"<{dimensions}Q", raw[_FIXED.size : table_at].tobytes())
+    try:
+        table, table_bytes = CodeTable.from_bytes(raw[table_at:].tobytes())
+    except ValueError as error:
+        raise CorruptError(str(error)) from None
+    header = TensorHeader(kind, shape, table, stream_words, sha256)
+    if header.elements != elements or elements == 0 or header.size != size:
+        raise CorruptError("the header's counts contradict its shape or code table")
+    if raw[table_at + table_bytes :].any():
+        raise CorruptError("the header's padding is not zero")
+    return header
+
+
+def split(data: NDArray[np.uint8], header: TensorHeader) -> Parts:
+    """The parts of ``data``, which must be as long as the header says; CorruptError if not."""
+    if len(data) != header.total_size:
+        raise CorruptError(f"it should have {header.total_size} bytes, not {len(data)}")
+    views = []
+    position = header.size
+    for size in header.part_sizes():
+        views.append(data[position : position + size])
+        position += _aligned(size)
+    crcs, starts, *rest = views
+    return Parts(crcs.view("<u4"), starts.view("<u4"), *rest)
+
+
+def chunk_starts(header: TensorHeader, parts: Parts) -> NDArray[np.int64]:
+    """First words of the chunks, and the end of the last, as the segment lengths imply them.
+
+    Raises CorruptError if the starts that are stored, or the stream's length, are others.
+    """
+    bits = parts.lengths.view("<u2").reshape(-1, SEGMENTS).sum(axis=1, dtype=np.int64)
+    starts = starts_of(bits)
+    wrong = np.flatnonzero(starts[:-1] != parts.starts)
+    if len(wrong):
+        raise CorruptError(f"the start of chunk {wrong[0]} contradicts the lengths before it")
+    if starts[-1] != header.stream_words:
+        raise CorruptError("the stream's length contradicts those of its chunks")
+    return starts
+
+
+def starts_of(bits: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(chunks + 1,): first words of chunks of ``bits`` bits each, padded to whole words."""
+    starts = np.zeros(len(bits) + 1, dtype=np.int64)
+    np.cumsum(-(-bits // WORD), out=starts[1:])
+    return starts

@@ -1,0 +1,144 @@
+"""The inner loops of the published layout. As in :mod:`halfbyte.golden.dfloat11.kernels`, streams
+are never trusted, and numbers are int64 below 2^63.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from halfbyte.golden.dfloat11.jit import jit
+
+__all__ = [
+    "BLOCK_BITS",
+    "PIECE_BITS",
+    "POINTER",
+    "decode_blocks",
+    "encode_stream",
+]
+
+_Array = NDArray[Any]
+
+PIECE_BITS = 64
+"""Of the stream, for a thread of the GPU; each piece has a gap."""
+BLOCK_BITS = 512 * PIECE_BITS
+"""Of the stream, for a block of threads; each has an output position."""
+POINTER = 240
+"""Entries of a look-up table from here on lead to table 256 - entry."""
+_LEVELS = 4  # bytes of the longest code
+
+GOOD, NOT_A_CODE, WRONG_GAP, WRONG_END = range(4)
+
+
+@jit
+def encode_stream(
+    words: _Array, values: _Array, bits: _Array, end_value: int, end_bits: int,
+    stream: _Array, gaps: _Array, positions: _Array,
+) -> None:  # fmt: skip
+    """Write exponents of ``words`` (uint16) to ``stream`` (uint8), and the index arrays.
+
+    values, bits: code by exponent; end_value, end_bits: that of the end-of-file symbol, whose first
+    bits fill the last byte; gaps: by piece; positions: by block, and one more. All arrays are
+    zeros, and as long as needed.
+    """
+    buffer = 0
+    held = 0  # below 8 + 32
+    place = 0
+    position = 0
+    piece = 0
+    block = 0
+    for i in range(len(words)):
+        if position >= piece * PIECE_BITS:
+            gaps[piece] = position - piece * PIECE_BITS
+            piece += 1
+        if position >= block * BLOCK_BITS:
+            positions[block] = i
+            block += 1
+        exponent = (words[i] >> 7) & 0xFF
+        buffer = (buffer << bits[exponent]) | values[exponent]
+        held += bits[exponent]
+        position += bits[exponent]
+        while held >= 8:
+            held -= 8
+            stream[place] = buffer >> held
+            buffer &= (1 << held) - 1
+            place += 1
+    # No code starts in the last block if the last one reaches just into it.
+    positions[block:] = len(words)
+    if held:
+        if position >= piece * PIECE_BITS:
+            gaps[piece] = position - piece * PIECE_BITS
+        buffer = (buffer << end_bits) | end_value
+        held += end_bits
+        stream[place] = buffer >> (held - 8) if held >= 8 else buffer << (8 - held)
+
+
+@jit
+def _decode_block(
+    stream: _Array, luts: _Array, gaps: _Array, position: Any,
+    other: _Array, out: _Array, first: Any, last: Any,
+) -> tuple[int, int]:  # fmt: skip
+    """Elements ``first`` up to ``last`` from bit ``position``; the result and the bit after them.
+
+    Bits beyond the stream read as zeros.
+    """
+    tables = len(luts) - 1
+    place = position // 8
+    held: Any = 0
+    buffer: Any = 0
+    piece = position // PIECE_BITS
+    for i in range(first, last):
+        while held < 8 * _LEVELS + 8:
+            buffer = (buffer & ((1 << held) - 1)) << 8
+            if place < len(stream):
+                buffer |= np.int64(stream[place])
+            place += 1
+            held += 8
+            if place * 8 - held < position:  # the first byte, from its middle
+                held = place * 8 - position
+        start = place * 8 - held
+        if start >= piece * PIECE_BITS:
+            if piece < len(gaps) and start - piece * PIECE_BITS != gaps[piece]:
+                return WRONG_GAP, start
+            piece += 1
+        level = 0
+        entry = np.int64(luts[0, (buffer >> (held - 8)) & 0xFF])
+        while entry >= POINTER:
+            level += 1
+            if 256 - entry >= tables or level == _LEVELS:
+                return NOT_A_CODE, start
+            entry = np.int64(luts[256 - entry, (buffer >> (held - 8 * level - 8)) & 0xFF])
+        length = np.int64(luts[tables, entry])
+        if length < 8 * level + 1 or length > 8 * level + 8:
+            return NOT_A_CODE, start
+        held -= length
+        low = np.int64(other[i])
+        out[i] = (low & 0x80) << 8 | entry << 7 | (low & 0x7F)
+    return GOOD, place * 8 - held
+
+
+@jit
+def decode_blocks(
+    stream: _Array, luts: _Array, gaps: _Array, positions: _Array, other: _Array,
+    first: int, last: int, out: _Array, results: _Array,
+) -> None:  # fmt: skip
+    """Decode blocks ``first`` up to ``last`` into ``out``; what became of each into ``results``.
+
+    luts: (tables + 1, 256), the last row being lengths; gaps: by piece of the whole blocks;
+    positions: (blocks + 1,), ascending, from 0 to the number of elements.
+    """
+    pieces = BLOCK_BITS // PIECE_BITS
+    for block in range(first, last):
+        begin = block * BLOCK_BITS + np.int64(gaps[block * pieces])
+        first_element, last_element = np.int64(positions[block]), np.int64(positions[block + 1])
+        result, end = _decode_block(
+            stream, luts, gaps, begin, other, out, first_element, last_element
+        )
+        if result == GOOD and first_element < last_element:
+            if block + 2 == len(positions):
+                is_end = end <= 8 * len(stream) < end + 8
+            else:
+                following = (block + 1) * BLOCK_BITS + np.int64(gaps[(block + 1) * pieces])
+                is_end = end == following or end > 8 * len(stream) - 8
+            result = GOOD if is_end else WRONG_END
+        results[block] = result

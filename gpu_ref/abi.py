@@ -1,0 +1,224 @@
+"""The structures of the C interface, as ``api.h`` and the headers below it declare them."""
+
+import ctypes
+from ctypes import POINTER, c_float, c_int32, c_int64, c_uint8, c_void_p
+from typing import Any
+
+__all__ = [
+    "STRUCTURES",
+    "Context",
+    "Dequantise",
+    "Expand",
+    "FormatTable",
+    "Layout",
+    "MacStream",
+    "Operand",
+    "PlainProduct",
+    "Product",
+    "Quantise",
+    "Refusals",
+    "prototypes",
+]
+
+MAX_CODES = 256
+
+
+class Encoder(ctypes.Structure):
+    """``Encoder`` in arithmetic.h."""
+
+    _fields_ = (
+        ("bits", c_int32),
+        ("thresholds", c_float * MAX_CODES),
+        ("codes", c_uint8 * MAX_CODES),
+    )
+
+
+class Decoder(ctypes.Structure):
+    """``Decoder`` in arithmetic.h."""
+
+    _fields_ = (
+        ("bits", c_int32),
+        ("magnitude", c_int32),
+        ("quantum", c_float),
+        ("integers", c_int32 * MAX_CODES),
+    )
+
+
+class Largest(ctypes.Structure):
+    """``Largest`` in arithmetic.h."""
+
+    _fields_ = (("value", c_float), ("exponent", c_int32), ("significand", c_int32))
+
+
+class FormatTable(ctypes.Structure):
+    """``Format`` in arithmetic.h."""
+
+    _fields_ = (("encoder", Encoder), ("decoder", Decoder), ("largest", Largest))
+
+
+class Context(ctypes.Structure):
+    """Where a call runs."""
+
+    _fields_ = (("device", c_int32), ("threads", c_int32), ("stream", c_void_p))
+
+
+class Refusals(ctypes.Structure):
+    """Counters of what was refused."""
+
+    _fields_ = (
+        ("nans", c_int64),
+        ("infinities", c_int64),
+        ("scales", c_int64),
+        ("results", c_int64),
+    )
+
+
+class Quantise(ctypes.Structure):
+    """``Quantise`` in quantise.h."""
+
+    _fields_ = (
+        ("x", c_void_p),
+        ("element", c_int32),
+        ("rule", c_int32),
+        ("rows", c_int64),
+        ("length", c_int64),
+        ("block", c_int64),
+        ("clips", c_void_p),
+        ("clip", c_float),
+        ("whole", c_float),
+        ("codes", c_void_p),
+        ("scales", c_void_p),
+        ("refusals", c_void_p),
+    )
+
+
+class Operand(ctypes.Structure):
+    """Packed codes and their scales."""
+
+    _fields_ = (("codes", c_void_p), ("scales", c_void_p))
+
+
+class Dequantise(ctypes.Structure):
+    """``Dequantise`` in quantise.h."""
+
+    _fields_ = (
+        ("operand", Operand),
+        ("rows", c_int64),
+        ("length", c_int64),
+        ("block", c_int64),
+        ("x", c_void_p),
+    )
+
+
+class MacStream(ctypes.Structure):
+    """``MacStream`` in mac_stream.h."""
+
+    _fields_ = (
+        ("w", c_void_p),
+        ("a", c_void_p),
+        ("clear", c_void_p),
+        ("enable", c_void_p),
+        ("initial", c_void_p),
+        ("acc", c_void_p),
+        ("streams", c_int64),
+        ("cycles", c_int64),
+        ("stream_stride", c_int64),
+        ("cycle_stride", c_int64),
+        ("acc_width", c_int32),
+        ("overflow", c_int32),
+    )
+
+
+class Layout(ctypes.Structure):
+    """``Layout`` in expand.h."""
+
+    _fields_ = (
+        ("rows", c_int64),
+        ("length", c_int64),
+        ("block", c_int64),
+        ("blocks", c_int64),
+        ("padded_rows", c_int64),
+        ("block_bytes", c_int64),
+        ("row_length", c_int64),
+    )
+
+
+class Expand(ctypes.Structure):
+    """``Expand`` in expand.h."""
+
+    _fields_ = (
+        ("operand", Operand),
+        ("layout", Layout),
+        ("integers", c_void_p),
+        ("steps", c_void_p),
+    )
+
+
+class Product(ctypes.Structure):
+    """``Product`` in expand.h."""
+
+    _fields_ = (
+        ("a", c_void_p),
+        ("w", c_void_p),
+        ("a_steps", c_void_p),
+        ("w_steps", c_void_p),
+        ("a_layout", Layout),
+        ("w_layout", Layout),
+        ("y", c_void_p),
+        ("overflows", c_void_p),
+    )
+
+
+class PlainProduct(ctypes.Structure):
+    """``PlainProduct`` in api.h."""
+
+    _fields_ = (
+        ("a", Operand),
+        ("w", Operand),
+        ("m", c_int64),
+        ("n", c_int64),
+        ("length", c_int64),
+        ("block", c_int64),
+        ("y", c_void_p),
+        ("overflows", c_void_p),
+    )
+
+
+# In the order of hb_sizes().
+STRUCTURES: tuple[type[ctypes.Structure], ...] = (
+    FormatTable,
+    Context,
+    Refusals,
+    Quantise,
+    Dequantise,
+    MacStream,
+    Layout,
+    Expand,
+    Product,
+    PlainProduct,
+)
+
+
+def prototypes(kind: str) -> dict[str, tuple[Any, ...]]:
+    """Argument types of the functions that the build ``cuda`` or ``host`` has, by name."""
+    context, table = POINTER(Context), POINTER(FormatTable)
+    plain, product = POINTER(PlainProduct), POINTER(Product)
+    shared: dict[str, tuple[Any, ...]] = {
+        "hb_absmax": (context, POINTER(Quantise)),
+        "hb_scales": (context, table, POINTER(Quantise)),
+        "hb_encode": (context, table, POINTER(Quantise)),
+        "hb_quantise": (context, table, POINTER(Quantise), c_int32),
+        "hb_dequantise": (context, table, POINTER(Dequantise)),
+        "hb_mac_stream": (context, table, table, POINTER(MacStream)),
+        "hb_expand": (context, table, POINTER(Expand)),
+        "hb_gemm_plain": (context, table, table, plain),
+        "hb_gemm_dp4a": (context, product),
+        "hb_gemm_mma": (context, product, c_int32),
+    }
+    if kind == "cuda":
+        return shared
+    return {
+        **shared,
+        "hb_gemm_pairs": (context, table, table, plain),
+        "hb_gemm_doubles": (context, table, table, plain),
+    }

@@ -1,0 +1,167 @@
+"""Throughput of every kernel beside PyTorch's own, in one run on one device."""
+
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from halfbyte.base import ToolError
+from halfbyte.formats import Format
+from halfbyte.golden.quantizer import DEFAULT_BLOCK
+from halfbyte.gpu_ref.library import library_for
+from halfbyte.gpu_ref.machine import describe
+from halfbyte.gpu_ref.multiply import applicable_kernels, matmul
+from halfbyte.gpu_ref.packed import Packed
+from halfbyte.gpu_ref.quantizer import quantize
+
+__all__ = ["Sizes", "benchmark"]
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What is timed: a GEMM of m x n x k, and a tensor of rows x length."""
+
+    m: int
+    n: int
+    k: int
+    rows: int
+    length: int
+    repeats: int
+    block: int = DEFAULT_BLOCK
+
+    @classmethod
+    def of(cls, device: torch.device) -> "Sizes":
+        """Large enough to fill the device."""
+        if device.type == "cuda":
+            return cls(m=8192, n=8192, k=8192, rows=16384, length=16384, repeats=9)
+        return cls(m=1024, n=4096, k=4096, rows=2048, length=8192, repeats=7)
+
+
+def _event() -> Any:
+    return torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+
+
+def _seconds(function: Callable[[], object], device: torch.device) -> float:
+    """One call; on a GPU between two events of its stream."""
+    if device.type != "cuda":
+        begin = time.perf_counter()
+        function()
+        return time.perf_counter() - begin
+    start, end = (_event() for _ in range(2))
+    start.record()
+    function()
+    end.record()
+    end.synchronize()
+    return float(start.elapsed_time(end)) / 1000
+
+
+def _in_turn(
+    functions: dict[str, Callable[[], object]], repeats: int, device: torch.device
+) -> dict[str, float]:
+    """Median seconds of each; they take turns, so that what disturbs one disturbs all."""
+    for function in functions.values():
+        function()  # caches, threads, lazily loaded kernels
+    times: dict[str, list[float]] = {name: [] for name in functions}
+    for _ in range(repeats):
+        for name, function in functions.items():
+            times[name].append(_seconds(function, device))
+    return {name: statistics.median(seconds) for name, seconds in times.items()}
+
+
+def _random(rows: int, length: int, device: torch.device, dtype: torch.dtype) -> Tensor:
+    generator = torch.Generator(device).manual_seed(0)
+    return torch.randn(rows, length, generator=generator, device=device).to(dtype)
+
+
+def _memory_records(fmt: Format, sizes: Sizes, device: torch.device) -> Iterator[dict[str, Any]]:
+    """Quantise and dequantise: bytes read and written per second, beside a copy."""
+    for dtype in (torch.float32, torch.bfloat16):
+        x = _random(sizes.rows, sizes.length, device, dtype)
+        target, packed = torch.empty_like(x), quantize(x, fmt, block=sizes.block)
+        functions: dict[str, Callable[[], object]] = {
+            "copy": partial(target.copy_, x),
+            "quantise": partial(quantize, x, fmt, block=sizes.block),
+        }
+        small = packed.codes.nbytes + packed.scales.nbytes
+        moved = {"copy": 2 * x.nbytes, "quantise": x.nbytes + small}
+        if dtype == torch.float32:  # what dequantize gives
+            functions["dequantise"] = packed.dequantize
+            moved["dequantise"] = x.nbytes + small
+        seconds = _in_turn(functions, sizes.repeats, device)
+        copied = moved["copy"] / seconds["copy"]
+        for name, taken in seconds.items():
+            yield {
+                "kernel": name,
+                "shape": [sizes.rows, sizes.length],
+                "type": str(dtype).removeprefix("torch."),
+                "seconds": taken,
+                "gigabytes_per_second": moved[name] / taken / 1e9,
+                "share_of_copy": moved[name] / taken / copied,
+            }
+
+
+def _product_records(fmt: Format, sizes: Sizes, device: torch.device) -> Iterator[dict[str, Any]]:
+    """Every GEMM kernel beside torch.matmul: BF16 on a GPU, FP32 on a CPU."""
+    dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+    a, w = (_random(rows, sizes.k, device, dtype) for rows in (sizes.m, sizes.n))
+    operands = [quantize(x, fmt, block=sizes.block) for x in (a, w)]
+    kernels = _timed_kernels(fmt, sizes, device)
+    _check_agreement(operands, kernels)
+    functions: dict[str, Callable[[], object]] = {"torch.matmul": partial(torch.matmul, a, w.T)}
+    for kernel in kernels:
+        functions[kernel] = partial(matmul, *operands, kernel=kernel)
+    slow = {name: functions.pop(name) for name in ("plain",) if name in functions}
+    seconds = _in_turn(functions, sizes.repeats, device)
+    seconds |= _in_turn(slow, 1, device)
+    for name, taken in seconds.items():
+        yield {
+            "kernel": name if name == "torch.matmul" else f"gemm {name}",
+            "shape": [sizes.m, sizes.n, sizes.k],
+            "type": str(dtype).removeprefix("torch.") if name == "torch.matmul" else fmt.name,
+            "seconds": taken,
+            "tera_operations_per_second": 2 * sizes.m * sizes.n * sizes.k / taken / 1e12,
+            "share_of_torch": seconds["torch.matmul"] / taken,
+            "times_plain": seconds["plain"] / taken if "plain" in seconds else None,
+        }
+
+
+def _timed_kernels(fmt: Format, sizes: Sizes, device: torch.device) -> list[str]:
+    """On the host without the emulated kernels, and without plain, which takes minutes."""
+    kind = library_for(device).kind
+    skipped = () if kind == "cuda" else ("dp4a", "mma", "plain")
+    return [
+        kernel
+        for kernel in applicable_kernels(kind, fmt, fmt, min(sizes.block, sizes.k))
+        if kernel not in skipped
+    ]
+
+
+def _check_agreement(operands: list[Packed], kernels: list[str]) -> None:
+    """Every kernel gives the bits of the plain one on a corner of the problem."""
+    corner = [
+        Packed(x.codes[:300], x.scales[:300], x.format, x.length, x.block, trusted=True)
+        for x in operands
+    ]
+    expected = matmul(*corner, kernel="plain")
+    for kernel in kernels:
+        if not torch.equal(matmul(*corner, kernel=kernel), expected):
+            raise ToolError(f"Kernel {kernel} differs from the plain one: nothing is timed")
+
+
+def benchmark(
+    fmt: Format, device: torch.device, sizes: Sizes | None = None
+) -> list[dict[str, Any]]:
+    """Records of every kernel on ``device``: medians, and shares of what PyTorch achieves.
+
+    Raises ToolError if a kernel differs from the plain one.
+    """
+    chosen = sizes or Sizes.of(device)
+    common = {"format": fmt.name, "block": chosen.block, "repeats": chosen.repeats}
+    where = describe(device)
+    records = [*_memory_records(fmt, chosen, device), *_product_records(fmt, chosen, device)]
+    return [{**record, **common, **where} for record in records]

@@ -1,0 +1,164 @@
+"""What the check feeds to the kernels: formats, shapes, and numbers where rounding is delicate."""
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from halfbyte.formats import Format, Ties, lossless_acc_width
+from halfbyte.golden.scales import ScaleFormat
+
+__all__ = [
+    "LARGE_SHAPE",
+    "SHAPES",
+    "Shape",
+    "absmax_near_thresholds",
+    "mac_columns",
+    "mac_widths",
+    "matrix",
+    "near_thresholds",
+    "random_formats",
+]
+
+SEED = 4
+# Random formats of users: bits, largest integer, denominator of the quantum.
+_RANDOM = ((4, 24, 3), (3, 7, 8), (6, 2**19, 1024))
+RANDOM_CYCLES = 3000
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A product of (m, k) and (n, k) in blocks."""
+
+    m: int
+    n: int
+    k: int
+    block: int
+
+
+SHAPES = (
+    Shape(1, 1, 1, 1),
+    Shape(1, 1, 128, 128),
+    Shape(2, 3, 131, 128),  # a tail
+    Shape(7, 5, 97, 13),  # primes; blocks of odd length share bytes
+    Shape(3, 2, 64, 1),
+    Shape(5, 4, 40, 1000),  # a block longer than the row
+    Shape(8, 131, 256, 16),
+    Shape(129, 9, 192, 32),
+    Shape(4, 4, 288, 96),  # blocks that straddle the chunks of a kernel
+    Shape(3, 2, 600, 256),
+    Shape(70, 2200, 33, 33),  # more tiles across than are computed together
+    Shape(0, 3, 5, 4),
+    Shape(3, 0, 5, 4),
+    Shape(3, 2, 0, 4),
+)
+LARGE_SHAPE = Shape(307, 269, 1100, 128)
+
+
+def random_formats(seed: int = SEED) -> list[Format]:
+    """Three formats such as users write down; the same seed gives the same ones."""
+    source = random.Random(seed)  # noqa: S311 - values of a test, nothing secret
+    formats = []
+    for index, (bits, top, denominator) in enumerate(_RANDOM):
+        integers = [source.randint(-top, top) for _ in range(2**bits - 2)]
+        values = tuple(Fraction(integer, denominator) for integer in [0, top, *integers])
+        formats.append(
+            Format(
+                name=f"user{index}_{seed}",
+                title="A user's",
+                bits=bits,
+                values=values,
+                ties=Ties.DOWN,
+            )
+        )
+    return formats
+
+
+def matrix(rows: int, length: int, block: int, *, seed: int, spread: float = 1.0) -> Tensor:
+    """Normal numbers with what is rare in them: zeros of either sign, blocks of zeros, outliers."""
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(rows, length, generator=generator) * spread
+    if x.numel():
+        flat = x.view(-1)
+        flat[::7] *= 2.0**-20
+        flat[::11] = 0.0
+        flat[5::13] = -0.0
+        x[rows // 2, : min(block, length)] = 0.0  # a block of zeros
+        x[-1, -1] = spread * 9
+    return x
+
+
+def _neighbours(x: Tensor, steps: int = 2) -> Tensor:
+    """``x`` (float32) and the floats up to ``steps`` below and above."""
+    around = [x]
+    below = above = x
+    for _ in range(steps):
+        below = torch.nextafter(below, torch.tensor(-torch.inf))
+        above = torch.nextafter(above, torch.tensor(torch.inf))
+        around += [below, above]
+    return torch.cat(around)
+
+
+def near_thresholds(fmt: Format) -> Tensor:
+    """Every midpoint of neighbouring values, every value, and the floats around; float32.
+
+    Also zeros of either sign, subnormal, largest and infinite numbers, and random ones.
+    """
+    values = sorted(set(fmt.values))
+    middles = [(low + high) / 2 for low, high in pairwise(values)]
+    points = torch.tensor([float(value) for value in [*values, *middles]], dtype=torch.float32)
+    tiny, huge = 2.0**-149, torch.finfo(torch.float32).max
+    special = torch.tensor([0.0, -0.0, tiny, -tiny, huge, -huge, torch.inf, -torch.inf])
+    generator = torch.Generator().manual_seed(SEED)
+    noise = torch.randn(1000, generator=generator) * float(fmt.max_value)
+    return torch.cat((_neighbours(points), special, noise))
+
+
+def absmax_near_thresholds(fmt: Format, rule: ScaleFormat) -> Tensor:
+    """Absolute maxima whose scales are delicate in ``rule``: ties, ends of the range, subnormals.
+
+    float32, positive and finite.
+    """
+    largest = float(fmt.max_value)
+    powers = torch.tensor([2.0**exponent for exponent in range(-149, 120)])
+    scales = [powers]
+    significand = {ScaleFormat.FP16: 11, ScaleFormat.BF16: 8, ScaleFormat.E4M3: 4}.get(rule)
+    if significand:
+        steps = 2**significand
+        fractions = torch.arange(steps, 2 * steps, max(1, steps // 64)) + 0.5  # ties
+        for exponent in (-140, -134, -126, -30, -24, -15, -9, -3, 0, 8, 15, 30):
+            scales.append(fractions * (2.0**exponent / steps))
+    points = torch.cat(scales).to(torch.float64) * largest
+    around = _neighbours(points.to(torch.float32))
+    # Beyond that, absmax over a small largest value would exceed FP32.
+    return around[(around > 0) & (around < 2.0**120 * min(1.0, largest))]
+
+
+def mac_widths(weight: Format, activation: Format) -> Sequence[int]:
+    """Accumulators that hold all sums, one product, and less than that; at most 64 bits."""
+    one = max(2, lossless_acc_width(weight, activation, 1))
+    return (lossless_acc_width(weight, activation, 256), one, max(2, one - 2), 64)
+
+
+def mac_columns(
+    weight: Format, activation: Format, *, streams: int = 3, seed: int = SEED
+) -> Iterator[Tensor]:
+    """Codes of the weights and activations, clear and enable; (streams, T) each.
+
+    All pairs of codes, then random ones. The first cycle of every stream clears and is enabled.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    pairs = torch.cartesian_prod(torch.arange(2**weight.bits), torch.arange(2**activation.bits))
+    shape = (streams, RANDOM_CYCLES)
+    for column, bits in enumerate((weight.bits, activation.bits)):
+        noise = torch.randint(2**bits, shape, generator=generator)
+        yield torch.cat((pairs[:, column].expand(streams, -1), noise), dim=1).to(torch.uint8)
+    length = len(pairs) + RANDOM_CYCLES
+    for probability in (1 / 16, 3 / 4):
+        flags = torch.rand(streams, length, generator=generator) < probability
+        flags[:, 0] = True
+        yield flags

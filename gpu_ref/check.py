@@ -1,0 +1,258 @@
+"""The check: every kernel against the golden model, number by number and as bits."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from halfbyte.base import UserError
+from halfbyte.formats import Format, Overflow
+from halfbyte.golden import Quantized, gemm
+from halfbyte.golden import encode as golden_encode
+from halfbyte.golden import mac_stream as golden_mac_stream
+from halfbyte.golden import quantize as golden_quantize
+from halfbyte.golden.scales import ScaleFormat, block_scales
+from halfbyte.gpu_ref import cases
+from halfbyte.gpu_ref.cases import Shape
+from halfbyte.gpu_ref.library import library_for
+from halfbyte.gpu_ref.mac import mac_stream
+from halfbyte.gpu_ref.multiply import applicable_kernels, matmul
+from halfbyte.gpu_ref.packed import Packed
+from halfbyte.gpu_ref.quantizer import absmax, encode, quantize, scales_of
+
+__all__ = ["Comparison", "check_format", "merged"]
+
+DTYPES = (torch.float32, torch.float16, torch.bfloat16)
+# Scales that make steps subnormal or huge, and sums with them still finite.
+SPREADS = (1.0, 2.0**-70, 2.0**50)
+
+
+@dataclass
+class Comparison:
+    """What one kernel gave for one pair of formats.
+
+    Parameters
+    ----------
+    kernel : str
+        Its name; ``emulated`` kernels run thread by thread on the CPU.
+    compared, different : int
+        Numbers that were compared with the golden model, and those whose bits differ.
+    first : str
+        The first difference.
+    """
+
+    kernel: str
+    format: str
+    activation: str
+    compared: int = 0
+    different: int = 0
+    first: str = field(default="")
+
+    def add(self, seen: Tensor, expected: Tensor, what: str) -> None:
+        """Count the numbers of two tensors of one type and shape; floats are compared as bits."""
+        seen, expected = seen.cpu().contiguous(), expected.cpu().contiguous()
+        if seen.shape != expected.shape or seen.dtype != expected.dtype:
+            self.compared, self.different = self.compared + 1, self.different + 1
+            self.first = self.first or (
+                f"{what}: {seen.dtype} of shape {tuple(seen.shape)} for {expected.dtype} of shape "
+                f"{tuple(expected.shape)}"
+            )
+            return
+        if seen.dtype == torch.float32:
+            wrong = seen.view(torch.int32) != expected.view(torch.int32)
+        else:
+            wrong = seen != expected
+        self.compared += seen.numel()
+        count = int(wrong.sum())
+        if count and not self.first:
+            at = tuple(wrong.nonzero()[0].tolist())
+            self.first = f"{what} at {at}: {seen[at].item()} for {expected[at].item()}"
+        self.different += count
+
+    def record(self) -> dict[str, Any]:
+        """For the JSON record."""
+        return asdict(self)
+
+
+def merged(comparisons: Iterable[Comparison]) -> list[Comparison]:
+    """One comparison per kernel, over all formats, in order of appearance."""
+    totals: dict[str, Comparison] = {}
+    for each in comparisons:
+        total = totals.setdefault(each.kernel, Comparison(each.kernel, "all", "all"))
+        total.compared += each.compared
+        total.different += each.different
+        if each.first and not total.first:
+            total.first = f"{each.format} x {each.activation}, {each.first}"
+    return list(totals.values())
+
+
+def _elementwise(fmt: Format, device: torch.device) -> Iterator[Comparison]:
+    """encode, scales of every rule, dequantise."""
+    codec = Comparison("encode", fmt.name, fmt.name)
+    x = cases.near_thresholds(fmt)
+    codec.add(encode(x.to(device), fmt), golden_encode(x, fmt), "codes")
+    yield codec
+
+    scales = Comparison("scales", fmt.name, fmt.name)
+    for rule in ScaleFormat:
+        maxima = cases.absmax_near_thresholds(fmt, rule)
+        for clip in (1.0, 0.7):
+            seen = scales_of(maxima.to(device), fmt, rule, clip=clip)
+            scales.add(seen, block_scales(maxima, fmt, rule, clip), f"{rule.value}, clip {clip}")
+    yield scales
+
+    values = Comparison("dequantise", fmt.name, fmt.name)
+    codes = torch.arange(2**fmt.bits, dtype=torch.uint8).expand(8, -1).contiguous()
+    tiny = 2.0**-149
+    steps = torch.tensor([1.0, 0.3, tiny, 3e-45, 1e-38, 1e-20, 1e20, 1e30]).unsqueeze(1)
+    mirrored = torch.tensor([False, True] * 4).unsqueeze(1)
+    golden = Quantized(codes, steps, fmt, 2**fmt.bits, mirrored)
+    packed = Packed.from_golden(golden).to(device)
+    values.add(packed.dequantize(), golden.dequantize(), "values")
+    values.add(packed.unpacked(), codes, "codes")
+    yield values
+
+
+def _quantisers(fmt: Format, shapes: Sequence[Shape], device: torch.device) -> Iterator[Comparison]:
+    """Block absmax, and either quantiser with every rule and element type."""
+    largest = Comparison("absmax", fmt.name, fmt.name)
+    kernels = {name: Comparison(f"quantise {name}", fmt.name, fmt.name) for name in _QUANTISERS}
+    for number, shape in enumerate(shapes):
+        rule = list(ScaleFormat)[number % len(ScaleFormat)]
+        for dtype, spread in zip(DTYPES, (SPREADS[number % 3], 1.0, 1.0), strict=True):
+            x = cases.matrix(shape.m, shape.k, shape.block, seed=number, spread=spread).to(dtype)
+            what = f"{tuple(x.shape)} {dtype} in blocks of {shape.block}, {rule.value}"
+            _absmax_of(largest, x, shape.block, device, what)
+            expected = golden_quantize(x, fmt, block=shape.block, scale_format=rule, clip=0.9)
+            for name, comparison in kernels.items():
+                try:
+                    seen = quantize(
+                        x.to(device),
+                        fmt,
+                        block=shape.block,
+                        scale_format=rule,
+                        clip=0.9,
+                        kernel=name,
+                    )
+                except UserError:
+                    continue  # only spans refuses, and only shapes; units takes all
+                comparison.add(seen.unpacked(), expected.codes, f"codes of {what}")
+                comparison.add(seen.scales, expected.scales, f"scales of {what}")
+    yield from (largest, *kernels.values())
+
+
+_QUANTISERS = ("units", "spans")
+
+
+def _absmax_of(
+    comparison: Comparison, x: Tensor, block: int, device: torch.device, what: str
+) -> None:
+    seen = absmax(x.to(device), block=block)
+    blocks = torch.split(x.float().abs(), block, dim=-1)
+    expected = [part.amax(dim=-1, keepdim=True) for part in blocks if part.shape[-1]]
+    if expected:
+        comparison.add(seen, torch.cat(expected, dim=-1), what)
+
+
+def _streams(weight: Format, activation: Format, device: torch.device) -> Iterator[Comparison]:
+    """Accumulators that wrap and saturate, with and without enable, all code pairs."""
+    comparison = Comparison("mac_stream", weight.name, activation.name)
+    w, a, clear, enable = cases.mac_columns(weight, activation)
+    columns = [column.to(device) for column in (w, a, clear)]
+    options = {"weight": weight, "activation": activation}
+    for width in cases.mac_widths(weight, activation):
+        for overflow in Overflow:
+            rule: dict[str, Any] = {**options, "acc_width": width, "overflow": overflow}
+            free = mac_stream(*columns, **rule)
+            paused = mac_stream(*columns, enable=enable.to(device), **rule)
+            for stream in range(len(w)):
+                what = f"{width} bits, {overflow.value}, stream {stream}"
+                row = (w[stream], a[stream], clear[stream])
+                comparison.add(free[stream], golden_mac_stream(*row, **rule), what)
+                on = enable[stream]
+                taken = golden_mac_stream(*(column[on] for column in row), **rule)
+                held = taken[on.cumsum(0) - 1]
+                comparison.add(paused[stream], held, f"{what}, with enable")
+    yield comparison
+
+
+def _products(
+    weight: Format, activation: Format, shapes: Sequence[Shape], device: torch.device
+) -> Iterator[Comparison]:
+    """Every GEMM kernel that is exact for a shape."""
+    kind = library_for(device).kind
+    found: dict[str, Comparison] = {}
+    for number, shape in enumerate(shapes):
+        spread = SPREADS[number % 3]
+        a = _operand(shape.m, shape, activation, seed=number, spread=spread)
+        # The other way round, so that products of steps stay within FP32.
+        w = _operand(shape.n, shape, weight, seed=number + 100, spread=1 / spread)
+        expected = gemm(a, w)
+        packed = [Packed.from_golden(operand).to(device) for operand in (a, w)]
+        for name in applicable_kernels(kind, activation, weight, packed[0].kernel_block):
+            emulated = kind == "host" and name in ("dp4a", "mma")
+            label = f"gemm {name}{' (emulated)' if emulated else ''}"
+            comparison = found.setdefault(label, Comparison(label, weight.name, activation.name))
+            comparison.add(matmul(*packed, kernel=name), expected, str(shape))
+    yield from found.values()
+
+
+def _operand(rows: int, shape: Shape, fmt: Format, *, seed: int, spread: float) -> Quantized:
+    x = cases.matrix(rows, shape.k, shape.block, seed=seed, spread=spread)
+    operand = golden_quantize(x, fmt, block=shape.block)
+    mirrored = torch.zeros_like(operand.scales, dtype=torch.bool)
+    mirrored[..., ::2] = True  # every other block, as if its supernormal's sign were flipped
+    return Quantized(operand.codes, operand.scales, fmt, operand.block, mirrored)
+
+
+def _refusals(fmt: Format, device: torch.device) -> Iterator[Comparison]:
+    """Inputs that the golden model refuses are refused with the same words."""
+    comparison = Comparison("errors", fmt.name, fmt.name)
+    for poison in (torch.nan, torch.inf, -torch.inf):
+        for block in (3, 32):
+            x = torch.ones(4, 64)
+            x[1, 5] = poison
+            seen = _message(partial(quantize, x.to(device), fmt, block=block))
+            expected = _message(partial(golden_quantize, x, fmt, block=block))
+            same = torch.tensor([seen == expected and seen != ""])
+            comparison.add(same, torch.tensor([True]), f"{poison}: {seen!r} for {expected!r}")
+    huge = Quantized(
+        torch.full((2, 2), fmt.sorted_codes[-1], dtype=torch.uint8),
+        torch.full((2, 1), 3e38),
+        fmt,
+        2,
+    )
+    packed = Packed.from_golden(huge).to(device)
+    seen, expected = _message(partial(matmul, packed, packed)), _message(partial(gemm, huge, huge))
+    same = torch.tensor([seen == expected and seen != ""])
+    comparison.add(same, torch.tensor([True]), f"overflow: {seen!r} for {expected!r}")
+    yield comparison
+
+
+def _message(function: Callable[[], object]) -> str:
+    try:
+        function()
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def check_format(
+    weight: Format,
+    device: torch.device,
+    *,
+    activation: Format | None = None,
+    shapes: Sequence[Shape] = (*cases.SHAPES, cases.LARGE_SHAPE),
+) -> list[Comparison]:
+    """Every kernel on ``device`` against the golden model on the CPU, for one pair of formats."""
+    other = activation or weight
+    return [
+        *_elementwise(weight, device),
+        *_quantisers(weight, shapes, device),
+        *_streams(weight, other, device),
+        *_products(weight, other, shapes, device),
+        *_refusals(weight, device),
+    ]

@@ -1,0 +1,67 @@
+// The C interface, the same for the CUDA build and the host build.
+//
+// Pointers are to memory of the context's device; tables and argument structures are always on the
+// host. Every function returns 0, or 1 with a message in hb_error(). Nothing is checked here that
+// the Python side checks: shapes, sizes, element types.
+#pragma once
+
+#include "expand.h"
+#include "mac_stream.h"
+#include "quantise.h"
+
+namespace halfbyte {
+
+struct Context {
+  int32_t device;   // CUDA: ordinal
+  int32_t threads;  // host: how many to use
+  void *stream;     // CUDA: cudaStream_t
+};
+
+// A block-scaled product of packed operands.
+struct PlainProduct {
+  Operand a, w;
+  int64_t m, n, length, block;
+  float *y;            // (m, n)
+  int64_t *overflows;  // results beyond FP32 are counted here
+};
+
+enum QuantiseKernel : int32_t { QUANTISE_UNITS = 0, QUANTISE_SPANS = 1 };
+
+}  // namespace halfbyte
+
+#define HB_API extern "C" __attribute__((visibility("default")))
+
+HB_API const char *hb_kind();   // "cuda" or "host"
+HB_API const char *hb_error();  // of this thread's last failed call
+// Sizes in bytes of the structures that both sides declare, in order of declaration.
+HB_API void hb_sizes(int64_t *sizes, int32_t count);
+HB_API void hb_complete(halfbyte::Layout *layout);
+HB_API int32_t hb_in_spans(const halfbyte::Quantise *call);
+HB_API float hb_tensor_scale(float absmax, const halfbyte::Format *format);
+
+HB_API int hb_absmax(const halfbyte::Context *, const halfbyte::Quantise *);
+HB_API int hb_scales(const halfbyte::Context *, const halfbyte::Format *,
+                     const halfbyte::Quantise *);
+HB_API int hb_encode(const halfbyte::Context *, const halfbyte::Format *,
+                     const halfbyte::Quantise *);
+HB_API int hb_quantise(const halfbyte::Context *, const halfbyte::Format *,
+                       const halfbyte::Quantise *, int32_t kernel);
+HB_API int hb_dequantise(const halfbyte::Context *, const halfbyte::Format *,
+                         const halfbyte::Dequantise *);
+HB_API int hb_mac_stream(const halfbyte::Context *, const halfbyte::Format *w,
+                         const halfbyte::Format *a, const halfbyte::MacStream *);
+HB_API int hb_expand(const halfbyte::Context *, const halfbyte::Format *,
+                     const halfbyte::Expand *);
+HB_API int hb_gemm_plain(const halfbyte::Context *, const halfbyte::Format *a,
+                         const halfbyte::Format *w, const halfbyte::PlainProduct *);
+HB_API int hb_gemm_dp4a(const halfbyte::Context *, const halfbyte::Product *);
+// `small`: every partial sum of a block is below 2^22 in magnitude.
+HB_API int hb_gemm_mma(const halfbyte::Context *, const halfbyte::Product *, int32_t small);
+
+// Host build only. hb_gemm_pairs: integers fit an int16 and a block's partial sums an int32;
+// hb_gemm_doubles: partial sums are at most 2^53; hb_simd: what the vectors are made of.
+HB_API int hb_gemm_pairs(const halfbyte::Context *, const halfbyte::Format *a,
+                         const halfbyte::Format *w, const halfbyte::PlainProduct *);
+HB_API int hb_gemm_doubles(const halfbyte::Context *, const halfbyte::Format *a,
+                           const halfbyte::Format *w, const halfbyte::PlainProduct *);
+HB_API const char *hb_simd();

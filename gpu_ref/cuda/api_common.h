@@ -1,0 +1,52 @@
+// The part of the C interface that both builds implement alike; included once by each.
+#pragma once
+
+#include <exception>
+#include <new>
+#include <string>
+
+#include "api.h"
+#include "host_parallel.h"
+
+namespace halfbyte {
+
+inline std::string &last_error() {
+  thread_local std::string message;
+  return message;
+}
+
+// Runs `body`; what it throws becomes the last error.
+template <class Body>
+int guarded(Body body) {
+  try {
+    body();
+    return 0;
+  } catch (const std::bad_alloc &) {
+    last_error() = "out of memory";
+  } catch (const std::exception &error) {
+    last_error() = error.what();
+  }
+  return 1;
+}
+
+}  // namespace halfbyte
+
+const char *hb_error() { return halfbyte::last_error().c_str(); }
+
+void hb_sizes(int64_t *sizes, int32_t count) {
+  using namespace halfbyte;
+  const int64_t all[] = {sizeof(Format),     sizeof(Context), sizeof(Refusals), sizeof(Quantise),
+                         sizeof(Dequantise), sizeof(MacStream), sizeof(Layout), sizeof(Expand),
+                         sizeof(Product),    sizeof(PlainProduct)};
+  for (int32_t i = 0; i < count; ++i)
+    sizes[i] = i < static_cast<int32_t>(sizeof all / sizeof *all) ? all[i] : 0;
+}
+
+void hb_complete(halfbyte::Layout *layout) { halfbyte::complete(*layout); }
+
+int32_t hb_in_spans(const halfbyte::Quantise *call) { return halfbyte::in_spans(*call); }
+
+float hb_tensor_scale(float absmax, const halfbyte::Format *format) {
+  const halfbyte::DefaultFloatingPoint environment;
+  return halfbyte::tensor_scale(absmax, format->largest);
+}

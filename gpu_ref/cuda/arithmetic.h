@@ -1,0 +1,309 @@
+// The arithmetic of 4-bit formats: codes, values, products, the MAC's step, block scales and sums.
+//
+// One header for the device (nvcc) and the host (any C++17 compiler). It is written from the
+// definitions and shares nothing with the golden model or the RTL but the format tables, which are
+// generated as headers beside this one. Each FP32 operation rounds once, to nearest, ties to even.
+#pragma once
+
+#include <cfloat>
+#include <climits>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+
+#if defined(__CUDACC__)
+#define HB_HD __host__ __device__ __forceinline__
+#else
+#define HB_HD inline
+#endif
+
+#if defined(__FAST_MATH__) || (FLT_EVAL_METHOD != 0 && !defined(__CUDA_ARCH__))
+#error "FP32 operations must round once each: no fast math, no x87"
+#endif
+
+namespace halfbyte {
+
+constexpr int MAX_CODES = 256;  // formats have 2 to 8 bits
+
+// From numbers to codes.
+struct Encoder {
+  int32_t bits;
+  // The first float that belongs to the next higher value, ascending; NaN, which nothing reaches,
+  // beyond the last.
+  float thresholds[MAX_CODES];
+  uint8_t codes[MAX_CODES];       // by position in ascending order of the values
+};
+
+// From codes to values: an integer times the quantum.
+struct Decoder {
+  int32_t bits;
+  int32_t magnitude;  // the largest absolute integer
+  float quantum;
+  int32_t integers[MAX_CODES];  // by code
+};
+
+// The highest value: as FP32, and rounded down to `significand` * 2^(exponent - 23).
+struct Largest {
+  float value;
+  int32_t exponent;
+  int32_t significand;  // 2^23 to 2^24 - 1
+};
+
+struct Format {
+  Encoder encoder;
+  Decoder decoder;
+  Largest largest;
+};
+
+// Whether the generated table is one that encode() can search.
+constexpr bool well_formed(const Format &format) {
+  const Encoder &encoder = format.encoder;
+  if (encoder.bits < 2 || encoder.bits > 8 || encoder.bits != format.decoder.bits) return false;
+  for (int i = 1; i < MAX_CODES; ++i)
+    if (encoder.thresholds[i] < encoder.thresholds[i - 1]) return false;
+  for (int code = 0; code < 1 << encoder.bits; ++code) {
+    const int32_t integer = format.decoder.integers[code];
+    if (integer > format.decoder.magnitude || -integer > format.decoder.magnitude) return false;
+  }
+  return format.largest.significand >= 1 << 23 && format.largest.significand < 1 << 24;
+}
+
+// ---------------------------------------------------------------- FP32, nothing contracted
+
+HB_HD float multiply(float a, float b) {
+#if defined(__CUDA_ARCH__)
+  return __fmul_rn(a, b);
+#else
+  return a * b;  // compiled with -ffp-contract=off
+#endif
+}
+
+HB_HD float add(float a, float b) {
+#if defined(__CUDA_ARCH__)
+  return __fadd_rn(a, b);
+#else
+  return a + b;
+#endif
+}
+
+HB_HD float divide(float a, float b) {
+#if defined(__CUDA_ARCH__)
+  return __fdiv_rn(a, b);
+#else
+  return a / b;
+#endif
+}
+
+HB_HD float to_fp32(int64_t integer) {
+#if defined(__CUDA_ARCH__)
+  return __ll2float_rn(integer);
+#else
+  return static_cast<float>(integer);
+#endif
+}
+
+HB_HD float to_fp32(int32_t integer) {
+#if defined(__CUDA_ARCH__)
+  return __int2float_rn(integer);
+#else
+  return static_cast<float>(integer);
+#endif
+}
+
+HB_HD int32_t bits_of(float x) {
+#if defined(__CUDA_ARCH__)
+  return __float_as_int(x);
+#else
+  int32_t bits;
+  std::memcpy(&bits, &x, sizeof bits);
+  return bits;
+#endif
+}
+
+HB_HD float float_of(int32_t bits) {
+#if defined(__CUDA_ARCH__)
+  return __int_as_float(bits);
+#else
+  float x;
+  std::memcpy(&x, &bits, sizeof x);
+  return x;
+#endif
+}
+
+constexpr int32_t INFINITY_BITS = 0x7f800000;
+constexpr int32_t MAGNITUDE_MASK = 0x7fffffff;
+
+// |x| as bits: in the order of the magnitudes; at least INFINITY_BITS for infinities and NaN.
+HB_HD int32_t magnitude_bits(float x) { return bits_of(x) & MAGNITUDE_MASK; }
+
+// ---------------------------------------------------------------- codes
+
+// Code of the value nearest to x, a number or an infinity, for formats of at most BITS bits: by how
+// many thresholds x has reached.
+template <int BITS>
+HB_HD uint8_t encode_within(const Encoder &encoder, float x) {
+  int position = 0;
+  for (int bit = BITS - 1; bit >= 0; --bit)
+    if (x >= encoder.thresholds[position + (1 << bit) - 1]) position += 1 << bit;
+  return encoder.codes[position];
+}
+
+// Codes of at most 4 bits lie two in a byte, the even index in the low half; others one in a byte.
+HB_HD bool packs_pairs(int bits) { return bits <= 4; }
+
+HB_HD uint8_t encode(const Encoder &encoder, float x) {
+  return packs_pairs(encoder.bits) ? encode_within<4>(encoder, x) : encode_within<8>(encoder, x);
+}
+
+// Value of a code in units of the quantum.
+HB_HD int32_t decode(const Decoder &decoder, uint8_t code) { return decoder.integers[code]; }
+
+// Bytes of a row of codes.
+HB_HD int64_t row_bytes(int bits, int64_t length) {
+  return packs_pairs(bits) ? (length + 1) / 2 : length;
+}
+
+HB_HD uint8_t load_code(const uint8_t *row, int bits, int64_t index) {
+  if (!packs_pairs(bits)) return row[index];
+  return (row[index / 2] >> (index % 2 * 4)) & 15;
+}
+
+// ---------------------------------------------------------------- the MAC
+
+enum Overflow : int32_t { WRAP = 0, SATURATE = 1 };
+
+// One clock cycle of acc <= (clear ? 0 : acc) + product, in acc_width bits (2 to 64).
+// The product has at most 40 bits of magnitude.
+HB_HD int64_t mac_step(int64_t acc, int64_t product, bool clear, int acc_width, int overflow) {
+  const int64_t base = clear ? 0 : acc;
+  const int64_t high = INT64_MAX >> (64 - acc_width);
+  const int64_t low = -high - 1;
+  if (overflow == SATURATE) {
+    if (product > 0 && base > high - product) return high;  // a product above high saturates, too
+    if (product < 0 && base < low - product) return low;
+    return base + product;
+  }
+  const int spare = 64 - acc_width;
+  const uint64_t sum = static_cast<uint64_t>(base) + static_cast<uint64_t>(product);
+  return static_cast<int64_t>(sum << spare) >> spare;
+}
+
+// ---------------------------------------------------------------- block scales
+
+enum ScaleRule : int32_t { FP32 = 0, FP16 = 1, BF16 = 2, E8M0_FLOOR = 3, E8M0_UP = 4, E4M3 = 5 };
+
+constexpr float FP16_SMALLEST = 0x1p-24f, FP16_LARGEST = 65504.0f;
+constexpr float BF16_SMALLEST = 0x1p-133f, BF16_LARGEST = 0x1.fep127f;
+constexpr float E4M3_SMALLEST = 0x1p-9f, E4M3_LARGEST = 448.0f;
+constexpr float FP32_SMALLEST = 0x1p-149f;
+constexpr int E8M0_LOWEST = -127, E8M0_HIGHEST = 127;
+
+HB_HD float clamp(float x, float low, float high) { return x < low ? low : x > high ? high : x; }
+
+// floor(log2 x) of a positive finite x.
+HB_HD int exponent_of(float x) {
+  int exponent;
+  std::frexp(x, &exponent);  // x = f * 2^exponent, 1/2 <= f < 1
+  return exponent - 1;
+}
+
+// x >= 0 rounded to so many significant bits, ties to even; its last place is at least 2^lowest.
+HB_HD float round_significand(float x, int significant_bits, int lowest) {
+  if (x == 0 || bits_of(x) >= INFINITY_BITS) return x;
+  const int place = exponent_of(x) - significant_bits + 1;
+  const int last = place > lowest ? place : lowest;
+  return std::ldexp(std::rint(std::ldexp(x, -last)), last);
+}
+
+HB_HD float round_to_fp16(float x) {
+  return clamp(round_significand(x, 11, -24), FP16_SMALLEST, FP16_LARGEST);
+}
+
+HB_HD float round_to_bf16(float x) {
+  return clamp(round_significand(x, 8, -133), BF16_SMALLEST, BF16_LARGEST);
+}
+
+// OCP OFP8 E4M3: 4 significant bits down to steps of 2^-9, the largest value 448.
+HB_HD float round_to_e4m3(float x) {
+  return clamp(round_significand(x, 4, -9), E4M3_SMALLEST, E4M3_LARGEST);
+}
+
+// A power of two for absmax > 0: floor(log2 absmax) - floor(log2 largest), or with `up` the
+// smallest one that times the format's largest value is at least absmax.
+HB_HD float power_of_two_scale(float absmax, const Largest &largest, bool up) {
+  const int exponent = exponent_of(absmax);
+  const int32_t significand = static_cast<int32_t>(std::ldexp(absmax, 23 - exponent));  // exact
+  int scale = exponent - largest.exponent;
+  if (up && significand > largest.significand) ++scale;
+  scale = scale < E8M0_LOWEST ? E8M0_LOWEST : scale > E8M0_HIGHEST ? E8M0_HIGHEST : scale;
+  return std::ldexp(1.0f, scale);
+}
+
+// With E4M3 scales, the scale of the whole tensor: its absmax is then stored as the scale 448.
+HB_HD float tensor_scale(float absmax, const Largest &largest) {
+  if (absmax == 0) return 1;
+  const float scale = divide(divide(absmax, largest.value), E4M3_LARGEST);
+  return scale < FP32_SMALLEST ? FP32_SMALLEST : scale;
+}
+
+// The scale of a block: absmax, first shrunk by `clip`, becomes the format's largest value.
+// `whole` is tensor_scale() for E4M3. Where absmax / largest is infinite there is none.
+HB_HD float block_scale(float absmax, float clip, float whole, const Largest &largest, int rule) {
+  const float clipped = multiply(absmax, clip);
+  const float scale = divide(clipped, largest.value);
+  if (rule == FP32) return scale == 0 ? 1 : scale;
+  if (rule == E4M3) {
+    const float stored = absmax == 0 ? 1 : round_to_e4m3(divide(scale, whole));
+    return clamp(multiply(stored, whole), FP32_SMALLEST, FLT_MAX);
+  }
+  if (absmax == 0) return 1;
+  if (rule == FP16) return round_to_fp16(scale);
+  if (rule == BF16) return round_to_bf16(scale);
+  if (clipped == 0) return std::ldexp(1.0f, E8M0_LOWEST);
+  return power_of_two_scale(clipped, largest, rule == E8M0_UP);
+}
+
+// What one unit of a block's integers is worth; negative where the block is mirrored.
+HB_HD float block_step(float scale, const Decoder &decoder) {
+  return multiply(scale, decoder.quantum);
+}
+
+HB_HD float dequantise(const Decoder &decoder, uint8_t code, float scale) {
+  return multiply(to_fp32(decode(decoder, code)), block_step(scale, decoder));
+}
+
+// ---------------------------------------------------------------- block-scaled sums
+
+// y + P * (step_a * step_w), each operation rounded; `exact` is P rounded to FP32.
+HB_HD float accumulate_block(float y, float exact, float step_a, float step_w) {
+  return add(y, multiply(exact, multiply(step_a, step_w)));
+}
+
+// A (rows, length) matrix of packed codes with one scale per block of a row.
+struct Operand {
+  const uint8_t *codes;  // (rows, row_bytes)
+  const float *scales;   // (rows, ceil(length / block))
+};
+
+// One cell of the block-scaled product A W^T: row m of A with row n of W.
+HB_HD float gemm_cell(const Operand &a, const Operand &w, const Decoder &a_decoder,
+                      const Decoder &w_decoder, int64_t m, int64_t n, int64_t length,
+                      int64_t block) {
+  const uint8_t *a_row = a.codes + m * row_bytes(a_decoder.bits, length);
+  const uint8_t *w_row = w.codes + n * row_bytes(w_decoder.bits, length);
+  const int64_t blocks = (length + block - 1) / block;
+  float y = 0;
+  for (int64_t b = 0; b < blocks; ++b) {
+    const int64_t end = (b + 1) * block < length ? (b + 1) * block : length;
+    int64_t exact = 0;
+    for (int64_t k = b * block; k < end; ++k) {
+      const int64_t a_integer = decode(a_decoder, load_code(a_row, a_decoder.bits, k));
+      exact += a_integer * decode(w_decoder, load_code(w_row, w_decoder.bits, k));
+    }
+    y = accumulate_block(y, to_fp32(exact), block_step(a.scales[m * blocks + b], a_decoder),
+                         block_step(w.scales[n * blocks + b], w_decoder));
+  }
+  return y;
+}
+
+}  // namespace halfbyte

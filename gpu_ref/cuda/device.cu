@@ -1,0 +1,276 @@
+// The CUDA build: launches the kernel bodies on a GPU of compute capability 8.0 or newer.
+//   nvcc -std=c++17 -O3 -fmad=false -gencode arch=compute_80,code=sm_80
+//     -gencode arch=compute_90,code=[sm_90,compute_90] -Xcompiler -fPIC -shared device.cu
+#include <stdexcept>
+
+#include "api_common.h"
+#include "gemm_dp4a.h"
+#include "gemm_mma.h"
+
+using namespace halfbyte;
+
+namespace {
+
+constexpr int THREADS = 256;
+constexpr int WARPS = THREADS / LANES;
+constexpr int64_t MAX_BLOCKS = 1 << 16;  // more work than that is taken in turns
+
+#define CUDA_CHECK(call) check(call, #call)
+
+void check(cudaError_t status, const char *call) {
+  if (status == cudaSuccess) return;
+  cudaGetLastError();  // so that it is not reported again
+  throw std::runtime_error(std::string(call) + ": " + cudaGetErrorString(status));
+}
+
+// Makes the context's device current, and afterwards the one that was.
+class DeviceGuard {
+ public:
+  explicit DeviceGuard(int device) {
+    CUDA_CHECK(cudaGetDevice(&before_));
+    CUDA_CHECK(cudaSetDevice(device));
+  }
+  ~DeviceGuard() { cudaSetDevice(before_); }
+  DeviceGuard(const DeviceGuard &) = delete;
+  DeviceGuard &operator=(const DeviceGuard &) = delete;
+
+ private:
+  int before_ = 0;
+};
+
+// Runs `launch(stream)` on the context's device and reports what failed.
+template <class Launch>
+int launched(const Context *context, Launch launch) {
+  return guarded([&] {
+    const DeviceGuard device(context->device);
+    launch(static_cast<cudaStream_t>(context->stream));
+    CUDA_CHECK(cudaGetLastError());
+  });
+}
+
+unsigned blocks_for(int64_t work, int64_t per_block) {
+  const int64_t blocks = (work + per_block - 1) / per_block;
+  return static_cast<unsigned>(blocks < MAX_BLOCKS ? blocks : MAX_BLOCKS);
+}
+
+// A table from the kernel's arguments, where threads can index it apart, to shared memory.
+template <class Table>
+__device__ void share(Table &to, const Table &from) {
+  static_assert(sizeof(Table) % 4 == 0);
+  const uint32_t *words = reinterpret_cast<const uint32_t *>(&from);
+  for (int i = threadIdx.x; i < static_cast<int>(sizeof(Table) / 4); i += blockDim.x)
+    reinterpret_cast<uint32_t *>(&to)[i] = words[i];
+  __syncthreads();
+}
+
+__device__ int64_t global_thread() { return int64_t{blockIdx.x} * blockDim.x + threadIdx.x; }
+__device__ int64_t all_threads() { return int64_t{gridDim.x} * blockDim.x; }
+
+template <class T>
+__global__ void __launch_bounds__(THREADS)
+    quantise_units_kernel(const __grid_constant__ Quantise q,
+                          const __grid_constant__ Encoder encoder, const Largest largest) {
+  __shared__ Encoder table;
+  share(table, encoder);
+  Machine<THREADS> machine;
+  const int64_t units = q.rows * q.units_per_row(encoder.bits);
+  for (int64_t unit = global_thread() / LANES; unit < units; unit += all_threads() / LANES)
+    quantise_unit<Machine<THREADS>, T>(machine, q, table, largest, unit);
+}
+
+template <class T>
+__global__ void __launch_bounds__(THREADS)
+    quantise_spans_kernel(const __grid_constant__ Quantise q,
+                          const __grid_constant__ Encoder encoder, const Largest largest) {
+  __shared__ Encoder table;
+  share(table, encoder);
+  Machine<THREADS> machine;
+  const int64_t spans = q.rows * q.length / SPAN;
+  for (int64_t span = global_thread() / LANES * SPANS_PER_WARP; span < spans;
+       span += all_threads() / LANES * SPANS_PER_WARP)
+    quantise_spans<Machine<THREADS>, T>(machine, q, table, largest, span);
+}
+
+template <class T>
+__global__ void absmax_kernel(const __grid_constant__ Quantise q) {
+  Machine<THREADS> machine;
+  for (int64_t block = global_thread() / LANES; block < q.rows * q.blocks();
+       block += all_threads() / LANES)
+    absmax_of_block<Machine<THREADS>, T>(machine, q, block);
+}
+
+__global__ void scales_kernel(const __grid_constant__ Quantise q, const Largest largest) {
+  for (int64_t i = global_thread(); i < q.rows; i += all_threads()) scale_element(q, largest, i);
+}
+
+__global__ void encode_kernel(const __grid_constant__ Quantise q,
+                              const __grid_constant__ Encoder encoder) {
+  __shared__ Encoder table;
+  share(table, encoder);
+  for (int64_t i = global_thread(); i < q.rows; i += all_threads()) encode_element(q, table, i);
+}
+
+__global__ void dequantise_kernel(const __grid_constant__ Dequantise d,
+                                  const __grid_constant__ Decoder decoder) {
+  __shared__ Decoder table;
+  share(table, decoder);
+  for (int64_t i = global_thread(); i < d.rows * d.length; i += all_threads())
+    dequantise_element(d, table, i);
+}
+
+__global__ void mac_stream_kernel(const __grid_constant__ MacStream m,
+                                  const __grid_constant__ Decoder w,
+                                  const __grid_constant__ Decoder a) {
+  __shared__ Decoder w_table, a_table;
+  share(w_table, w);
+  share(a_table, a);
+  for (int64_t i = global_thread(); i < m.streams; i += all_threads())
+    run_stream(m, w_table, a_table, i);
+}
+
+__global__ void expand_kernel(const __grid_constant__ Expand e,
+                              const __grid_constant__ Decoder decoder) {
+  __shared__ Decoder table;
+  share(table, decoder);
+  for (int64_t i = global_thread(); i < pieces(e.layout); i += all_threads())
+    expand_piece(e, table, i);
+}
+
+__global__ void gemm_plain_kernel(const __grid_constant__ PlainProduct p,
+                                  const __grid_constant__ Decoder a,
+                                  const __grid_constant__ Decoder w) {
+  __shared__ Decoder a_table, w_table;
+  share(a_table, a);
+  share(w_table, w);
+  for (int64_t cell = global_thread(); cell < p.m * p.n; cell += all_threads()) {
+    const float y =
+        gemm_cell(p.a, p.w, a_table, w_table, cell / p.n, cell % p.n, p.length, p.block);
+    p.y[cell] = y;
+    if (exceeds_fp32(y)) Machine<THREADS>().count(p.overflows, 1);
+  }
+}
+
+__global__ void __launch_bounds__(Dp4a::THREADS)
+    gemm_dp4a_kernel(const __grid_constant__ Product p) {
+  __shared__ Dp4a::Shared shared;
+  Machine<Dp4a::THREADS> machine;
+  const Corner at = Tiling(p, Dp4a::SIDE).corner(blockIdx.x);
+  gemm_dp4a(machine, p, at.row, at.column, shared);
+}
+
+template <int BLOCK_STEPS, bool SMALL>
+__global__ void __launch_bounds__(Mma::THREADS, 1)
+    gemm_mma_kernel(const __grid_constant__ Product p) {
+  extern __shared__ __align__(128) int8_t shared_bytes[];
+  Machine<Mma::THREADS> machine;
+  const Corner at = Tiling(p, TILE).corner(blockIdx.x);
+  gemm_mma<BLOCK_STEPS, SMALL>(machine, p, at.row, at.column, shared_bytes);
+}
+
+unsigned tiles(const Product &p, int64_t side) {
+  const int64_t count = Tiling(p, side).count();
+  if (count > INT_MAX) throw std::runtime_error("the result has too many tiles");
+  return static_cast<unsigned>(count);
+}
+
+template <int BLOCK_STEPS, bool SMALL>
+void launch_mma(const Product &p, cudaStream_t stream) {
+  const auto kernel = gemm_mma_kernel<BLOCK_STEPS, SMALL>;
+  CUDA_CHECK(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                  Mma::SHARED_BYTES));
+  kernel<<<tiles(p, TILE), Mma::THREADS, Mma::SHARED_BYTES, stream>>>(p);
+}
+
+template <class T>
+void launch_quantise(const Format &format, const Quantise &q, int32_t kernel,
+                     cudaStream_t stream) {
+  if (kernel == QUANTISE_SPANS) {
+    const unsigned blocks = blocks_for(q.rows * q.length / SPAN, SPANS_PER_WARP * WARPS);
+    quantise_spans_kernel<T><<<blocks, THREADS, 0, stream>>>(q, format.encoder, format.largest);
+  } else {
+    const unsigned blocks = blocks_for(q.rows * q.units_per_row(format.encoder.bits), WARPS);
+    quantise_units_kernel<T><<<blocks, THREADS, 0, stream>>>(q, format.encoder, format.largest);
+  }
+}
+
+template <class T>
+void launch_absmax(const Quantise &q, cudaStream_t stream) {
+  absmax_kernel<T><<<blocks_for(q.rows * q.blocks(), WARPS), THREADS, 0, stream>>>(q);
+}
+
+}  // namespace
+
+const char *hb_kind() { return "cuda"; }
+
+int hb_absmax(const Context *context, const Quantise *q) {
+  return launched(context, [&](cudaStream_t stream) {
+    if (q->element == ELEMENT_FP32) launch_absmax<float>(*q, stream);
+    else if (q->element == ELEMENT_FP16) launch_absmax<Half>(*q, stream);
+    else launch_absmax<Bfloat>(*q, stream);
+  });
+}
+
+int hb_scales(const Context *context, const Format *format, const Quantise *q) {
+  return launched(context, [&](cudaStream_t stream) {
+    scales_kernel<<<blocks_for(q->rows, THREADS), THREADS, 0, stream>>>(*q, format->largest);
+  });
+}
+
+int hb_encode(const Context *context, const Format *format, const Quantise *q) {
+  return launched(context, [&](cudaStream_t stream) {
+    encode_kernel<<<blocks_for(q->rows, THREADS), THREADS, 0, stream>>>(*q, format->encoder);
+  });
+}
+
+int hb_quantise(const Context *context, const Format *format, const Quantise *q, int32_t kernel) {
+  return launched(context, [&](cudaStream_t stream) {
+    if (q->element == ELEMENT_FP32) launch_quantise<float>(*format, *q, kernel, stream);
+    else if (q->element == ELEMENT_FP16) launch_quantise<Half>(*format, *q, kernel, stream);
+    else launch_quantise<Bfloat>(*format, *q, kernel, stream);
+  });
+}
+
+int hb_dequantise(const Context *context, const Format *format, const Dequantise *d) {
+  return launched(context, [&](cudaStream_t stream) {
+    const unsigned blocks = blocks_for(d->rows * d->length, THREADS);
+    dequantise_kernel<<<blocks, THREADS, 0, stream>>>(*d, format->decoder);
+  });
+}
+
+int hb_mac_stream(const Context *context, const Format *w, const Format *a, const MacStream *m) {
+  return launched(context, [&](cudaStream_t stream) {
+    const unsigned blocks = blocks_for(m->streams, THREADS);
+    mac_stream_kernel<<<blocks, THREADS, 0, stream>>>(*m, w->decoder, a->decoder);
+  });
+}
+
+int hb_expand(const Context *context, const Format *format, const Expand *e) {
+  return launched(context, [&](cudaStream_t stream) {
+    const unsigned blocks = blocks_for(pieces(e->layout), THREADS);
+    expand_kernel<<<blocks, THREADS, 0, stream>>>(*e, format->decoder);
+  });
+}
+
+int hb_gemm_plain(const Context *context, const Format *a, const Format *w,
+                  const PlainProduct *p) {
+  return launched(context, [&](cudaStream_t stream) {
+    const unsigned blocks = blocks_for(p->m * p->n, THREADS);
+    gemm_plain_kernel<<<blocks, THREADS, 0, stream>>>(*p, a->decoder, w->decoder);
+  });
+}
+
+int hb_gemm_dp4a(const Context *context, const Product *p) {
+  return launched(context, [&](cudaStream_t stream) {
+    gemm_dp4a_kernel<<<tiles(*p, Dp4a::SIDE), Dp4a::THREADS, 0, stream>>>(*p);
+  });
+}
+
+int hb_gemm_mma(const Context *context, const Product *p, int32_t small) {
+  return launched(context, [&](cudaStream_t stream) {
+    const bool whole = p->a_layout.block_bytes == CHUNK;
+    if (whole && small) launch_mma<Mma::STEPS, true>(*p, stream);
+    else if (whole) launch_mma<Mma::STEPS, false>(*p, stream);
+    else if (small) launch_mma<0, true>(*p, stream);
+    else launch_mma<0, false>(*p, stream);
+  });
+}

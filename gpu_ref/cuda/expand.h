@@ -1,0 +1,123 @@
+// Kernel body: packed codes to the int8 operands that dp4a and the tensor cores multiply.
+//
+// A GEMM reads every element of an operand once per tile of the result that it takes part in.
+// Decoded once beforehand, that is (M + N) K table look-ups instead of M N K / 128 of them, and the
+// inner loop only copies and multiplies.
+#pragma once
+
+#include "arithmetic.h"
+
+namespace halfbyte {
+
+constexpr int TILE = 128;         // rows are padded to whole tiles of the tensor-core kernel
+constexpr int CHUNK = 128;        // bytes of a row that kernels fetch at once
+constexpr int BLOCK_PADDING = 32; // blocks are padded to whole steps of a matrix instruction
+constexpr int PIECE = 16;         // bytes that a thread expands
+
+HB_HD int64_t round_up(int64_t value, int64_t multiple) {
+  return (value + multiple - 1) / multiple * multiple;
+}
+
+// Where the elements of a (rows, length) operand lie after expansion; what is padded is zero.
+struct Layout {
+  int64_t rows, length, block;
+  // What follows from these, see complete(); computed once, for 64-bit division is slow on a GPU.
+  int64_t blocks;       // of a row
+  int64_t padded_rows;
+  int64_t block_bytes;  // of an expanded block
+  int64_t row_length;   // bytes of an expanded row
+};
+
+inline void complete(Layout &l) {
+  l.blocks = (l.length + l.block - 1) / l.block;
+  l.padded_rows = round_up(l.rows, TILE);
+  l.block_bytes = round_up(l.block, BLOCK_PADDING);
+  l.row_length = round_up(l.blocks * l.block_bytes, CHUNK);
+}
+
+struct Expand {
+  Operand from;
+  Layout layout;
+  int8_t *integers;  // (padded_rows, row_length)
+  float *steps;      // (blocks, padded_rows): one unit's worth, by block
+};
+
+// Number of threads that expand_piece() wants.
+HB_HD int64_t pieces(const Layout &layout) {
+  return layout.padded_rows * (layout.row_length / PIECE);
+}
+
+// Sixteen codes of 4 bits that lie in eight aligned bytes.
+HB_HD void expand_pairs(const uint8_t *codes, const Decoder &decoder, int8_t *bytes) {
+  uint64_t word;
+  std::memcpy(&word, codes, sizeof word);
+  for (int i = 0; i < PIECE; ++i)
+    bytes[i] = static_cast<int8_t>(decode(decoder, word >> 4 * i & 15));
+}
+
+// One thread expands PIECE bytes of a row; the first of a block's threads also writes its step.
+HB_HD void expand_piece(const Expand &e, const Decoder &decoder, int64_t piece) {
+  const Layout &l = e.layout;
+  // Rows are shorter than 2^31; division of 32 bits is much cheaper on a GPU.
+  const uint32_t row_pieces = static_cast<uint32_t>(l.row_length / PIECE);
+  const int64_t row = piece / row_pieces;
+  const uint32_t at = static_cast<uint32_t>(piece - row * row_pieces) * PIECE;
+  const uint32_t block = at / static_cast<uint32_t>(l.block_bytes);
+  const int64_t within = at - block * l.block_bytes, begin = block * l.block + within;
+  const bool real = row < l.rows && block < l.blocks;
+  const uint8_t *codes = e.from.codes + row * row_bytes(decoder.bits, l.length);
+  alignas(PIECE) int8_t bytes[PIECE] = {};
+  const bool full = real && within + PIECE <= l.block && begin + PIECE <= l.length;
+  const uint8_t *first = codes + begin / 2;
+  if (full && packs_pairs(decoder.bits) && begin % 2 == 0 &&
+      reinterpret_cast<uintptr_t>(first) % sizeof(uint64_t) == 0) {
+    expand_pairs(first, decoder, bytes);
+  } else if (real) {
+    for (int i = 0; i < PIECE; ++i)
+      if (within + i < l.block && begin + i < l.length)
+        bytes[i] = static_cast<int8_t>(decode(decoder, load_code(codes, decoder.bits, begin + i)));
+  }
+  std::memcpy(e.integers + row * l.row_length + at, bytes, PIECE);
+  if (within == 0 && block < l.blocks)
+    e.steps[block * l.padded_rows + row] =
+        real ? block_step(e.from.scales[row * l.blocks + block], decoder) : 0;
+}
+
+// A block-scaled product of two expanded operands.
+struct Product {
+  const int8_t *a, *w;           // as Expand writes them
+  const float *a_steps, *w_steps;
+  Layout a_layout, w_layout;     // of equal length and block
+  float *y;                      // (a rows, w rows)
+  int64_t *overflows;            // results beyond FP32 are counted here
+};
+
+// The first row and column of a tile of the result.
+struct Corner {
+  int64_t row, column;
+};
+
+// The order in which square tiles of the result are computed: GROUP tiles across, for all rows,
+// before the next ones, so that what they share of the operands stays in a GPU's L2 cache.
+struct Tiling {
+  static constexpr int64_t GROUP = 16;
+  int64_t side, down, across;
+
+  HB_HD Tiling(const Product &p, int64_t side)
+      : side(side),
+        down((p.a_layout.rows + side - 1) / side),
+        across((p.w_layout.rows + side - 1) / side) {}
+
+  HB_HD int64_t count() const { return down * across; }
+
+  HB_HD Corner corner(int64_t index) const {
+    const int64_t first = index / (GROUP * down) * GROUP;
+    const int64_t width = across - first < GROUP ? across - first : GROUP;
+    const int64_t within = index - first * down;
+    return {within / width * side, (first + within % width) * side};
+  }
+};
+
+HB_HD bool exceeds_fp32(float x) { return magnitude_bits(x) >= INFINITY_BITS; }
+
+}  // namespace halfbyte

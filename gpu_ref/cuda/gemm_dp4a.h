@@ -1,0 +1,120 @@
+// Kernel body: block-scaled GEMM by dp4a, four products of int8 and a sum in int32 at a time.
+#pragma once
+
+#include "expand.h"
+#include "machine.h"
+
+namespace halfbyte {
+
+struct Dp4a {
+  static constexpr int THREADS = 256, SIDE = 64;      // a block computes SIDE x SIDE results,
+  static constexpr int GRID = 16, EACH = SIDE / GRID;  // a thread EACH x EACH, GRID apart
+  static constexpr int WORDS = CHUNK / 4;
+  static constexpr int STEPS = CHUNK / BLOCK_PADDING, STEP_WORDS = BLOCK_PADDING / 4;
+  static constexpr int PITCH = WORDS + 1;  // words of a row in shared memory, to spread the banks
+
+  struct Shared {
+    uint32_t a[SIDE][PITCH], w[SIDE][PITCH];
+  };
+  struct State {
+    int32_t exact[EACH][EACH];
+    float y[EACH][EACH];
+  };
+};
+
+// The products of one step of a chunk, onto one thread's sums.
+template <class M>
+HB_BODY void sum_step(M &machine, Dp4a::State &state, int thread, int step,
+                      const Dp4a::Shared &shared) {
+  using D = Dp4a;
+  const int row = thread / D::GRID, column = thread % D::GRID;
+  HB_UNROLL
+  for (int word = step * D::STEP_WORDS; word < (step + 1) * D::STEP_WORDS; ++word) {
+    HB_UNROLL
+    for (int i = 0; i < D::EACH; ++i) {
+      HB_UNROLL
+      for (int j = 0; j < D::EACH; ++j)
+        state.exact[i][j] = machine.dot4(state.exact[i][j], shared.a[row + i * D::GRID][word],
+                                         shared.w[column + j * D::GRID][word]);
+    }
+  }
+}
+
+// The float stage of block b for one thread's results.
+HB_BODY void finish_block(Dp4a::State &state, const Product &p, int64_t row0, int64_t column0,
+                        int thread, int64_t b) {
+  using D = Dp4a;
+  const float *a_steps =
+      p.a_steps + b * p.a_layout.padded_rows + row0 + thread / D::GRID;
+  const float *w_steps =
+      p.w_steps + b * p.w_layout.padded_rows + column0 + thread % D::GRID;
+  HB_UNROLL
+  for (int i = 0; i < D::EACH; ++i) {
+    HB_UNROLL
+    for (int j = 0; j < D::EACH; ++j) {
+      state.y[i][j] = accumulate_block(state.y[i][j], to_fp32(state.exact[i][j]),
+                                       a_steps[i * D::GRID], w_steps[j * D::GRID]);
+      state.exact[i][j] = 0;
+    }
+  }
+}
+
+// Every partial sum of a block must fit an int32.
+template <class M>
+HB_BODY void gemm_dp4a(M &machine, const Product &p, int64_t row0, int64_t column0,
+                       Dp4a::Shared &shared) {
+  using D = Dp4a;
+  const int64_t length = p.a_layout.row_length, blocks = p.a_layout.blocks;
+  const int64_t block_steps = p.a_layout.block_bytes / BLOCK_PADDING;
+  typename M::template PerThread<D::State> states;
+  machine.threads([&](int thread) {
+    HB_UNROLL
+    for (int i = 0; i < D::EACH; ++i) {
+      HB_UNROLL
+      for (int j = 0; j < D::EACH; ++j) {
+        states[thread].exact[i][j] = 0;
+        states[thread].y[i][j] = 0;
+      }
+    }
+  });
+  int64_t b = 0, step_in_block = 0;
+  for (int64_t chunk = 0; chunk < length / CHUNK; ++chunk) {
+    machine.threads([&](int thread) {
+      for (int i = thread; i < D::SIDE * D::WORDS; i += D::THREADS) {
+        const int row = i / D::WORDS, word = i % D::WORDS;
+        const int64_t at = chunk * CHUNK + word * 4;
+        std::memcpy(&shared.a[row][word], p.a + (row0 + row) * length + at, 4);
+        std::memcpy(&shared.w[row][word], p.w + (column0 + row) * length + at, 4);
+      }
+    });
+    machine.barrier();
+    for (int step = 0; step < D::STEPS && b < blocks; ++step) {  // the rest is padding
+      const bool last = step_in_block == block_steps - 1;
+      machine.threads([&](int thread) {
+        sum_step(machine, states[thread], thread, step, shared);
+        if (last) finish_block(states[thread], p, row0, column0, thread, b);
+      });
+      step_in_block = last ? 0 : step_in_block + 1;
+      b += last;
+    }
+    machine.barrier();
+  }
+  machine.threads([&](int thread) {
+    const int64_t row = row0 + thread / D::GRID, column = column0 + thread % D::GRID;
+    int64_t overflows = 0;
+    HB_UNROLL
+    for (int i = 0; i < D::EACH; ++i) {
+      HB_UNROLL
+      for (int j = 0; j < D::EACH; ++j) {
+        const int64_t m = row + i * D::GRID, n = column + j * D::GRID;
+        if (m >= p.a_layout.rows || n >= p.w_layout.rows) continue;
+        const float y = states[thread].y[i][j];
+        overflows += exceeds_fp32(y);
+        p.y[m * p.w_layout.rows + n] = y;
+      }
+    }
+    if (overflows) machine.count(p.overflows, overflows);
+  });
+}
+
+}  // namespace halfbyte

@@ -1,0 +1,159 @@
+// The host build: the same bodies without a GPU, threaded; nothing it gives is a GPU result.
+//   g++ -std=c++17 -O3 -march=native -ffp-contract=off -fPIC -shared -pthread host.cpp
+#include "api_common.h"
+#include "gemm_dp4a.h"
+#include "gemm_mma.h"
+#include "host_gemm.h"
+#include "host_parallel.h"
+
+using namespace halfbyte;
+
+namespace {
+
+constexpr int WARP = 32;
+constexpr int64_t GRAIN = 64;          // blocks of a tensor, or rows, that a thread takes at once
+constexpr int64_t ELEMENT_GRAIN = 4096;
+
+template <class T>
+void run_quantise(const Context &context, const Format &format, const Quantise &q, int32_t kernel) {
+  if (kernel == QUANTISE_SPANS) {
+    const int64_t spans = q.rows * q.length / SPAN;
+    const int64_t warps = (spans + SPANS_PER_WARP - 1) / SPANS_PER_WARP;
+    parallel(context.threads, warps, GRAIN, [&](int64_t warp) {
+      Machine<WARP> machine;
+      quantise_spans<Machine<WARP>, T>(machine, q, format.encoder, format.largest,
+                                       warp * SPANS_PER_WARP);
+    });
+    return;
+  }
+  const int64_t units = q.rows * q.units_per_row(format.encoder.bits);
+  parallel(context.threads, units, GRAIN, [&](int64_t unit) {
+    Machine<WARP> machine;
+    quantise_unit<Machine<WARP>, T>(machine, q, format.encoder, format.largest, unit);
+  });
+}
+
+template <class T>
+void run_absmax(const Context &context, const Quantise &q) {
+  parallel(context.threads, q.rows * q.blocks(), GRAIN, [&](int64_t block) {
+    Machine<WARP> machine;
+    absmax_of_block<Machine<WARP>, T>(machine, q, block);
+  });
+}
+
+// Every tile of the result of a GEMM that is emulated block by block.
+template <class Tile>
+void over_tiles(const Context &context, const Product &p, int64_t side, Tile tile) {
+  const Tiling tiling(p, side);
+  parallel(context.threads, tiling.count(), 1, [&](int64_t i) {
+    const Corner corner = tiling.corner(i);
+    tile(corner.row, corner.column);
+  });
+}
+
+template <int BLOCK_STEPS, bool SMALL>
+void run_mma(const Context &context, const Product &p) {
+  over_tiles(context, p, TILE, [&](int64_t row, int64_t column) {
+    const Buffer<int8_t> shared = zeros<int8_t>(Mma::SHARED_BYTES);
+    Machine<Mma::THREADS> machine;
+    gemm_mma<BLOCK_STEPS, SMALL>(machine, p, row, column, shared.get());
+  });
+}
+
+}  // namespace
+
+const char *hb_kind() { return "host"; }
+const char *hb_simd() { return simd_name(); }
+
+int hb_absmax(const Context *context, const Quantise *q) {
+  return guarded([&] {
+    if (q->element == ELEMENT_FP32) run_absmax<float>(*context, *q);
+    else if (q->element == ELEMENT_FP16) run_absmax<Half>(*context, *q);
+    else run_absmax<Bfloat>(*context, *q);
+  });
+}
+
+int hb_scales(const Context *context, const Format *format, const Quantise *q) {
+  return guarded([&] {
+    parallel(context->threads, q->rows, ELEMENT_GRAIN,
+             [&](int64_t i) { scale_element(*q, format->largest, i); });
+  });
+}
+
+int hb_encode(const Context *context, const Format *format, const Quantise *q) {
+  return guarded([&] {
+    parallel(context->threads, q->rows, ELEMENT_GRAIN,
+             [&](int64_t i) { encode_element(*q, format->encoder, i); });
+  });
+}
+
+int hb_quantise(const Context *context, const Format *format, const Quantise *q, int32_t kernel) {
+  return guarded([&] {
+    if (q->element == ELEMENT_FP32) run_quantise<float>(*context, *format, *q, kernel);
+    else if (q->element == ELEMENT_FP16) run_quantise<Half>(*context, *format, *q, kernel);
+    else run_quantise<Bfloat>(*context, *format, *q, kernel);
+  });
+}
+
+int hb_dequantise(const Context *context, const Format *format, const Dequantise *d) {
+  return guarded([&] {
+    parallel(context->threads, d->rows * d->length, ELEMENT_GRAIN,
+             [&](int64_t i) { dequantise_element(*d, format->decoder, i); });
+  });
+}
+
+int hb_mac_stream(const Context *context, const Format *w, const Format *a, const MacStream *m) {
+  return guarded([&] {
+    parallel(context->threads, m->streams, 1,
+             [&](int64_t stream) { run_stream(*m, w->decoder, a->decoder, stream); });
+  });
+}
+
+int hb_expand(const Context *context, const Format *format, const Expand *e) {
+  return guarded([&] {
+    parallel(context->threads, pieces(e->layout), ELEMENT_GRAIN,
+             [&](int64_t piece) { expand_piece(*e, format->decoder, piece); });
+  });
+}
+
+int hb_gemm_plain(const Context *context, const Format *a, const Format *w,
+                  const PlainProduct *p) {
+  return guarded([&] {
+    parallel(context->threads, p->m * p->n, GRAIN, [&](int64_t cell) {
+      const float y = gemm_cell(p->a, p->w, a->decoder, w->decoder, cell / p->n, cell % p->n,
+                                p->length, p->block);
+      p->y[cell] = y;
+      if (exceeds_fp32(y)) __atomic_fetch_add(p->overflows, 1, __ATOMIC_RELAXED);
+    });
+  });
+}
+
+int hb_gemm_dp4a(const Context *context, const Product *p) {
+  return guarded([&] {
+    over_tiles(*context, *p, Dp4a::SIDE, [&](int64_t row, int64_t column) {
+      const std::unique_ptr<Dp4a::Shared> shared(new Dp4a::Shared());
+      Machine<Dp4a::THREADS> machine;
+      gemm_dp4a(machine, *p, row, column, *shared);
+    });
+  });
+}
+
+int hb_gemm_mma(const Context *context, const Product *p, int32_t small) {
+  return guarded([&] {
+    const bool whole = p->a_layout.block_bytes == CHUNK;
+    if (whole && small) run_mma<Mma::STEPS, true>(*context, *p);
+    else if (whole) run_mma<Mma::STEPS, false>(*context, *p);
+    else if (small) run_mma<0, true>(*context, *p);
+    else run_mma<0, false>(*context, *p);
+  });
+}
+
+int hb_gemm_pairs(const Context *context, const Format *a, const Format *w,
+                  const PlainProduct *p) {
+  return guarded([&] { gemm_in_panels<Pairs>(*context, a->decoder, w->decoder, *p); });
+}
+
+int hb_gemm_doubles(const Context *context, const Format *a, const Format *w,
+                    const PlainProduct *p) {
+  return guarded([&] { gemm_in_panels<Wide>(*context, a->decoder, w->decoder, *p); });
+}

@@ -1,0 +1,223 @@
+// What kernels need of a thread block, on the device and emulated on the host.
+//
+// A kernel's body is written once, as steps that every thread, lane or warp takes between barriers.
+// On the device a step is taken by the calling thread. On the host a loop takes it for all threads
+// in turn, so that the very index arithmetic that runs on a GPU is tested without one: fragments of
+// matrices are spread over 32 lanes as the instructions spread them, and asynchronous copies
+// arrive only when they are waited for.
+#pragma once
+
+#include "arithmetic.h"
+
+#if defined(__CUDACC__)
+#define HB_BODY __device__ __forceinline__
+#define HB_UNROLL _Pragma("unroll")
+#else
+#include <array>
+#include <deque>
+#include <memory>
+#include <vector>
+#define HB_BODY inline
+#define HB_UNROLL
+#endif
+
+namespace halfbyte {
+
+constexpr int LANES = 32;
+constexpr int COPY_BYTES = 16;  // of one asynchronous copy
+
+#if defined(__CUDACC__)
+
+// One thread's view of its block of THREADS threads.
+template <int THREADS>
+class Machine {
+ public:
+  // A T of every thread of the block: each sees only its own.
+  template <class T>
+  struct PerThread {
+    T own;
+    HB_BODY T &operator[](int) { return own; }
+  };
+  // A T of every lane of the warp that takes a step.
+  template <class T>
+  using PerLane = PerThread<T>;
+
+  template <class Step>
+  HB_BODY void threads(Step step) {
+    step(static_cast<int>(threadIdx.x));
+  }
+  template <class Step>
+  HB_BODY void warps(Step step) {
+    step(static_cast<int>(threadIdx.x) / LANES);
+  }
+  template <class Step>
+  HB_BODY void lanes(Step step) {
+    step(static_cast<int>(threadIdx.x) % LANES);
+  }
+  HB_BODY void barrier() { __syncthreads(); }
+
+  // Copy 16 bytes from global to shared memory, some time before wait() says so.
+  HB_BODY void copy(void *to, const void *from) {
+    const unsigned address = static_cast<unsigned>(__cvta_generic_to_shared(to));
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(address), "l"(from) : "memory");
+  }
+  // Close a group of copies.
+  HB_BODY void commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
+  // Wait until at most PENDING groups, the latest, are under way; other threads see the copies
+  // after a barrier.
+  template <int PENDING>
+  HB_BODY void wait() {
+    asm volatile("cp.async.wait_group %0;" ::"n"(PENDING) : "memory");
+  }
+
+  // Load four matrices of 8 rows of 16 bytes: lane 8 i + r has the address of row r of matrix i.
+  // Word i of lane 4 r + c becomes word c of row r of matrix i (PTX ISA, ldmatrix).
+  template <class To>
+  HB_BODY void load_matrices(PerLane<const void *> &from, To to) {
+    uint32_t *words = to(0);
+    const unsigned address = static_cast<unsigned>(__cvta_generic_to_shared(from[0]));
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(words[0]), "=r"(words[1]), "=r"(words[2]), "=r"(words[3])
+                 : "r"(address)
+                 : "memory");
+  }
+
+  // sums = start + A (16 x 32) B^T (8 x 32), of int8 (PTX ISA, mma.m16n8k32): with lane 4 r + c,
+  // A's words hold rows r, r + 8, r, r + 8 at bytes 4 c, 4 c, 16 + 4 c, 16 + 4 c; B's words row r
+  // at bytes 4 c and 16 + 4 c; the sums are at rows r, r, r + 8, r + 8, columns 2 c, 2 c + 1 twice.
+  template <class Sums, class Start, class A, class B>
+  HB_BODY void multiply_matrices(Sums sums, Start start, A a, B b) {
+    int32_t *d = sums(0);
+    const uint32_t *x = a(0), *y = b(0);
+    const int32_t c0 = start(0, 0), c1 = start(0, 1), c2 = start(0, 2), c3 = start(0, 3);
+    asm volatile(
+        "mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 "
+        "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%10, %11, %12, %13};"
+        : "=r"(d[0]), "=r"(d[1]), "=r"(d[2]), "=r"(d[3])
+        : "r"(x[0]), "r"(x[1]), "r"(x[2]), "r"(x[3]), "r"(y[0]), "r"(y[1]), "r"(c0), "r"(c1),
+          "r"(c2), "r"(c3));
+  }
+
+  // sum + the dot product of four int8 each.
+  HB_BODY int32_t dot4(int32_t sum, uint32_t a, uint32_t b) {
+    return __dp4a(static_cast<int32_t>(a), static_cast<int32_t>(b), sum);
+  }
+
+  // The largest of each aligned group of `size` lanes (a power of two), in all of its lanes.
+  HB_BODY void max_of_groups(PerLane<int32_t> &values, int size) {
+    for (int distance = size / 2; distance > 0; distance /= 2) {
+      const int32_t other = __shfl_xor_sync(~0u, values[0], distance);
+      if (other > values[0]) values[0] = other;
+    }
+  }
+
+  HB_BODY void count(int64_t *counter, int64_t amount) {
+    atomicAdd(reinterpret_cast<unsigned long long *>(counter),
+              static_cast<unsigned long long>(amount));
+  }
+};
+
+#else
+
+// A whole block of THREADS threads, whose steps are taken one after the other.
+template <int THREADS>
+class Machine {
+ public:
+  template <class T>
+  class PerThread {
+   public:
+    PerThread() : all_(new T[THREADS]) {}
+    T &operator[](int thread) { return all_[thread]; }
+
+   private:
+    std::unique_ptr<T[]> all_;
+  };
+  template <class T>
+  using PerLane = std::array<T, LANES>;
+
+  template <class Step>
+  void threads(Step step) {
+    for (int thread = 0; thread < THREADS; ++thread) step(thread);
+  }
+  template <class Step>
+  void warps(Step step) {
+    for (int warp = 0; warp < THREADS / LANES; ++warp) step(warp);
+  }
+  template <class Step>
+  void lanes(Step step) {
+    for (int lane = 0; lane < LANES; ++lane) step(lane);
+  }
+  void barrier() {}
+
+  void copy(void *to, const void *from) {
+    std::memset(to, 0xA5, COPY_BYTES);  // whoever reads too early gets this
+    open_.push_back({to, from});
+  }
+  void commit() {
+    groups_.push_back(open_);
+    open_.clear();
+  }
+  template <int PENDING>
+  void wait() {
+    for (; groups_.size() > PENDING; groups_.pop_front())
+      for (const Copy &copy : groups_.front()) std::memcpy(copy.to, copy.from, COPY_BYTES);
+  }
+
+  template <class To>
+  void load_matrices(PerLane<const void *> &from, To to) {
+    for (int lane = 0; lane < LANES; ++lane)
+      for (int i = 0; i < 4; ++i) {
+        const char *row = static_cast<const char *>(from[8 * i + lane / 4]);
+        std::memcpy(&to(lane)[i], row + lane % 4 * 4, sizeof(uint32_t));
+      }
+  }
+
+  template <class Sums, class Start, class A, class B>
+  void multiply_matrices(Sums sums, Start start, A a, B b) {
+    int8_t a_rows[16][32], b_rows[8][32];
+    for (int lane = 0; lane < LANES; ++lane) {
+      const int row = lane / 4, byte = lane % 4 * 4;
+      for (int i = 0; i < 4; ++i)
+        std::memcpy(&a_rows[row + i % 2 * 8][byte + i / 2 * 16], &a(lane)[i], sizeof(uint32_t));
+      for (int i = 0; i < 2; ++i)
+        std::memcpy(&b_rows[row][byte + i * 16], &b(lane)[i], sizeof(uint32_t));
+    }
+    for (int lane = 0; lane < LANES; ++lane)
+      for (int i = 0; i < 4; ++i) {
+        const int8_t *x = a_rows[lane / 4 + i / 2 * 8], *y = b_rows[lane % 4 * 2 + i % 2];
+        int32_t sum = start(lane, i);
+        for (int k = 0; k < 32; ++k) sum += x[k] * y[k];
+        sums(lane)[i] = sum;
+      }
+  }
+
+  int32_t dot4(int32_t sum, uint32_t a, uint32_t b) {
+    for (int i = 0; i < 4; ++i)
+      sum += static_cast<int8_t>(a >> 8 * i) * static_cast<int8_t>(b >> 8 * i);
+    return sum;
+  }
+
+  void max_of_groups(PerLane<int32_t> &values, int size) {
+    for (int begin = 0; begin < LANES; begin += size) {
+      int32_t largest = values[begin];
+      for (int i = 1; i < size; ++i) largest = std::max(largest, values[begin + i]);
+      for (int i = 0; i < size; ++i) values[begin + i] = largest;
+    }
+  }
+
+  void count(int64_t *counter, int64_t amount) {
+    __atomic_fetch_add(counter, amount, __ATOMIC_RELAXED);
+  }
+
+ private:
+  struct Copy {
+    void *to;
+    const void *from;
+  };
+  std::vector<Copy> open_;
+  std::deque<std::vector<Copy>> groups_;
+};
+
+#endif
+
+}  // namespace halfbyte

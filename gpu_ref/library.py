@@ -1,0 +1,121 @@
+"""The two builds as loaded libraries: which one serves a tensor, and calls that raise errors."""
+
+import ctypes
+import os
+from functools import cache
+from typing import Any
+
+import torch
+
+from halfbyte.base import ToolError, UserError
+from halfbyte.gpu_ref.abi import STRUCTURES, Context, FormatTable, Layout, prototypes
+from halfbyte.gpu_ref.build import build_cuda, build_host, loaded
+
+__all__ = ["Library", "cuda_library", "host_library", "library_for"]
+
+# mma.m16n8k32 on int8 and asynchronous copies.
+OLDEST_CAPABILITY = (8, 0)
+# Set to 1, the host build has the address and undefined-behaviour sanitizers; their runtime must
+# then be loaded before Python (LD_PRELOAD).
+SANITIZE_VARIABLE = "HALFBYTE_GPU_REF_SANITIZE"
+
+
+class Library:
+    """A loaded build of the kernels.
+
+    Parameters
+    ----------
+    handle : ctypes.CDLL
+        The library; its structures must have the sizes that :mod:`.abi` declares.
+    """
+
+    def __init__(self, handle: ctypes.CDLL) -> None:
+        self._handle = handle
+        handle.hb_kind.restype = handle.hb_error.restype = ctypes.c_char_p
+        self.kind: str = handle.hb_kind().decode()
+        self._check_sizes()
+        for name, types in prototypes(self.kind).items():
+            getattr(handle, name).argtypes = types
+        handle.hb_tensor_scale.argtypes = (ctypes.c_float, ctypes.POINTER(FormatTable))
+        handle.hb_tensor_scale.restype = ctypes.c_float
+
+    def _check_sizes(self) -> None:
+        sizes = (ctypes.c_int64 * len(STRUCTURES))()
+        self._handle.hb_sizes(sizes, len(STRUCTURES))
+        wanted = [ctypes.sizeof(structure) for structure in STRUCTURES]
+        if list(sizes) != wanted:
+            raise ToolError(f"Structures of the library have sizes {list(sizes)}, not {wanted}")
+
+    def call(self, name: str, device: torch.device, *arguments: Any) -> None:
+        """Run a kernel on ``device``; structures are passed by reference.
+
+        Raises ToolError with what CUDA or the host said.
+        """
+        if self.kind == "cuda":
+            index = torch.cuda.current_device() if device.index is None else device.index
+            stream = torch.cuda.current_stream(index).cuda_stream
+            context = Context(device=index, stream=stream)
+        else:
+            context = Context(threads=torch.get_num_threads())
+        passed = [
+            ctypes.byref(argument) if isinstance(argument, ctypes.Structure) else argument
+            for argument in arguments
+        ]
+        if getattr(self._handle, name)(ctypes.byref(context), *passed):
+            text = self._handle.hb_error().decode(errors="replace")
+            raise ToolError(f"{name.removeprefix('hb_')} failed on {device}: {text}")
+
+    def tensor_scale(self, absmax: float, table: FormatTable) -> float:
+        """The scale of a whole tensor with E4M3 block scales."""
+        scale: float = self._handle.hb_tensor_scale(absmax, ctypes.byref(table))
+        return scale
+
+    def in_spans(self, call: ctypes.Structure) -> bool:
+        """Whether the quantiser that reads whole spans takes this call."""
+        return bool(self._handle.hb_in_spans(ctypes.byref(call)))
+
+    def layout(self, rows: int, length: int, block: int) -> Layout:
+        """Where the elements of an operand lie after expansion."""
+        layout = Layout(rows=rows, length=length, block=block)
+        self._handle.hb_complete(ctypes.byref(layout))
+        return layout
+
+    @property
+    def simd(self) -> str | None:
+        """What the host build's vectors are made of; None for the CUDA build."""
+        if self.kind == "cuda":
+            return None
+        self._handle.hb_simd.restype = ctypes.c_char_p
+        name: str = self._handle.hb_simd().decode()
+        return name
+
+
+@cache
+def host_library() -> Library:
+    """The host build, compiled if need be."""
+    return Library(loaded(build_host(sanitize=os.environ.get(SANITIZE_VARIABLE) == "1")))
+
+
+@cache
+def cuda_library() -> Library:
+    """The CUDA build, compiled if need be; raises ToolError without nvcc."""
+    return Library(loaded(build_cuda()))
+
+
+def library_for(device: torch.device) -> Library:
+    """The build that works on tensors of ``device``.
+
+    Raises UserError for devices other than the CPU and GPUs of capability 8.0 and above.
+    """
+    if device.type == "cpu":
+        return host_library()
+    if device.type != "cuda" or torch.version.hip is not None:
+        raise UserError(f"Tensors must be on the CPU or a CUDA device, not on {device}")
+    capability = torch.cuda.get_device_capability(device)
+    if capability < OLDEST_CAPABILITY:
+        raise UserError(
+            f"{torch.cuda.get_device_name(device)} has compute capability {capability[0]}."
+            f"{capability[1]}: the kernels need {OLDEST_CAPABILITY[0]}.{OLDEST_CAPABILITY[1]} or "
+            "newer; move the tensors to the CPU"
+        )
+    return cuda_library()

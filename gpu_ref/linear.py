@@ -1,0 +1,161 @@
+"""Linear layers in the hardware's arithmetic, and models whose layers are replaced by them."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from halfbyte.base import UserError
+from halfbyte.formats import Format
+from halfbyte.golden.quantizer import DEFAULT_BLOCK
+from halfbyte.golden.scales import ScaleFormat
+from halfbyte.gpu_ref.multiply import choose_kernel, matmul
+from halfbyte.gpu_ref.packed import Packed
+from halfbyte.gpu_ref.quantizer import quantize, resolve_format
+
+__all__ = ["Linear", "convert"]
+
+
+class Linear(nn.Module):
+    """``y = A W^T + bias`` as block-scaled hardware computes it.
+
+    Inputs are quantised on the way in, block by block along the features. The bias is added in
+    FP32 and the result is cast to the input's type. There is no gradient.
+
+    Parameters
+    ----------
+    weight : Packed
+        (outputs, inputs).
+    bias : Tensor, optional
+        (outputs).
+    activation : Format, str or Path, optional
+        Of the inputs; by default the weight's format.
+    scale_format : ScaleFormat
+        Of the inputs' block scales.
+    kernel : str
+        See :func:`matmul`.
+    """
+
+    codes: Tensor
+    scales: Tensor
+    bias: Tensor | None
+
+    def __init__(
+        self,
+        weight: Packed,
+        bias: Tensor | None = None,
+        *,
+        activation: Format | str | Path | None = None,
+        scale_format: ScaleFormat = ScaleFormat.FP32,
+        kernel: str = "auto",
+    ) -> None:
+        super().__init__()
+        if len(weight.shape) != 2:
+            raise ValueError(
+                f"A layer's weight must be (outputs, inputs), not {tuple(weight.shape)}"
+            )
+        self.out_features, self.in_features = weight.shape
+        if bias is not None and bias.shape != (self.out_features,):
+            raise ValueError(
+                f"A bias of {self.out_features} outputs must have that shape, not "
+                f"{tuple(bias.shape)}"
+            )
+        self.format, self.block = weight.format, weight.block
+        self.activation = self.format if activation is None else resolve_format(activation)
+        self.scale_format, self.kernel = scale_format, kernel
+        # Buffers, so that they move with the module and are saved with it.
+        self.register_buffer("codes", weight.codes)
+        self.register_buffer("scales", weight.scales)
+        self.register_buffer("bias", None if bias is None else bias.detach().float())
+
+    @property
+    def weight(self) -> Packed:
+        """The quantised weight."""
+        # A module that is cast to another type casts its scales, too: undo what can be undone.
+        if self.scales.dtype != torch.float32:
+            raise UserError("Block scales were cast away from FP32: do not cast a converted model")
+        return Packed(
+            self.codes, self.scales, self.format, self.in_features, self.block, trusted=True
+        )
+
+    @torch.no_grad()
+    def forward(self, x: Tensor) -> Tensor:
+        """x: (..., inputs). Returns (..., outputs) of the same type."""
+        quantised = quantize(x, self.activation, block=self.block, scale_format=self.scale_format)
+        y = matmul(quantised, self.weight, kernel=self.kernel)
+        return (y if self.bias is None else y + self.bias).to(x.dtype)
+
+    def extra_repr(self) -> str:
+        """Sizes and formats, for print(model)."""
+        return (
+            f"in_features={self.in_features}, out_features={self.out_features}, "
+            f"weight={self.format.name}, activation={self.activation.name}, block={self.block}"
+        )
+
+    @classmethod
+    def from_float(
+        cls,
+        layer: nn.Module,
+        fmt: Format | str | Path,
+        *,
+        activation: Format | str | Path | None = None,
+        block: int = DEFAULT_BLOCK,
+        scale_format: ScaleFormat = ScaleFormat.FP32,
+        kernel: str = "auto",
+    ) -> "Linear":
+        """Quantise an ``nn.Linear`` or the ``Conv1D`` of transformers."""
+        if not _is_linear(layer):
+            raise TypeError(f"A layer must be nn.Linear or Conv1D, not {type(layer).__name__}")
+        weight: Any = layer.weight.data
+        if not isinstance(layer, nn.Linear):
+            weight = weight.T
+        bias = layer.bias.data if isinstance(layer.bias, Tensor) else None
+        packed = quantize(weight, fmt, block=block, scale_format=scale_format)
+        return cls(packed, bias, activation=activation, scale_format=scale_format, kernel=kernel)
+
+
+def _is_linear(layer: nn.Module) -> bool:
+    # transformers is not imported for its one class, whose weight is (inputs, outputs).
+    return isinstance(layer, nn.Linear) or (
+        type(layer).__name__ == "Conv1D" and hasattr(layer, "nf") and hasattr(layer, "weight")
+    )
+
+
+def convert(
+    model: nn.Module,
+    fmt: Format | str | Path,
+    *,
+    activation: Format | str | Path | None = None,
+    block: int = DEFAULT_BLOCK,
+    scale_format: ScaleFormat = ScaleFormat.FP32,
+    kernel: str = "auto",
+    skip: Callable[[str], bool] | None = None,
+) -> list[str]:
+    """Replace the linear layers of ``model``, in place, by :class:`Linear`; their names.
+
+    ``skip`` gets a layer's name and says whether it stays as it is; by default all but ``lm_head``
+    are replaced. A kernel that cannot be exact for the formats raises UserError before anything
+    is changed.
+    """
+    weight = resolve_format(fmt)
+    other = weight if activation is None else resolve_format(activation)
+    keep = skip or (lambda name: name.rpartition(".")[2] == "lm_head")
+    found = {name: layer for name, layer in model.named_modules() if _is_linear(layer)}
+    chosen = {name: layer for name, layer in found.items() if name and not keep(name)}
+    for layer in chosen.values():
+        kind = "host" if layer.weight.device.type == "cpu" else "cuda"
+        choose_kernel(kernel, kind, other, weight, block)
+    for name, layer in chosen.items():
+        parent, _, child = name.rpartition(".")
+        replacement = Linear.from_float(
+            layer,
+            weight,
+            activation=other,
+            block=block,
+            scale_format=scale_format,
+            kernel=kernel,
+        )
+        setattr(model.get_submodule(parent), child, replacement)
+    return list(chosen)

@@ -1,0 +1,69 @@
+"""What a result was made on: device, driver, compiler, versions, date."""
+
+import platform
+import shutil
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from halfbyte.base import versions_of
+from halfbyte.gpu_ref.compilers import cuda_compiler, host_compiler
+from halfbyte.gpu_ref.library import library_for
+
+__all__ = ["describe", "pick_device"]
+
+
+def pick_device() -> torch.device:
+    """A GPU if PyTorch sees one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _processor() -> str:
+    """The processor's name, as Linux tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def _driver() -> str | None:
+    """The version of NVIDIA's driver, if its tool is there."""
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return None
+    command = [tool, "--query-gpu=driver_version", "--format=csv,noheader"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.partition("\n")[0].strip() or None
+
+
+def describe(device: torch.device) -> dict[str, Any]:
+    """Fields of a record: ``build`` is ``cuda`` or ``host``, never one for the other."""
+    library = library_for(device)
+    on_gpu = library.kind == "cuda"
+    capability = torch.cuda.get_device_capability(device) if on_gpu else None
+    compiler = cuda_compiler() if on_gpu else host_compiler()
+    return {
+        "build": library.kind,
+        "device": torch.cuda.get_device_name(device) if on_gpu else _processor(),
+        "compute_capability": ".".join(map(str, capability)) if capability else None,
+        "driver": _driver() if on_gpu else None,
+        "simd": library.simd,
+        "threads": None if on_gpu else torch.get_num_threads(),
+        "compiler": compiler.version,
+        "flags": list(compiler.flags),
+        "versions": {
+            **versions_of("halfbyte", "torch", "numpy"),
+            "cuda": torch.version.cuda,
+            "python": platform.python_version(),
+        },
+        "system": platform.platform(),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+    }

@@ -1,0 +1,219 @@
+"""Block-scaled matrix multiplication by the kernels, and which kernel fits which formats."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from halfbyte.base import UserError
+from halfbyte.formats import Format
+from halfbyte.gpu_ref.abi import Expand, Layout, PlainProduct, Product
+from halfbyte.gpu_ref.build import format_table
+from halfbyte.gpu_ref.library import Library, library_for
+from halfbyte.gpu_ref.packed import Packed
+
+__all__ = ["GEMM_KERNELS", "applicable_kernels", "choose_kernel", "matmul", "refusal"]
+
+# Below this, partial sums of a block can be converted to FP32 by one subtraction; see gemm_mma.h.
+SMALL = 2**22
+# dp4a and mma pad blocks to 32; where that more than quadruples the work, auto avoids mma.
+MAX_PADDING = 4
+BLOCK_PADDING = 32
+
+
+@dataclass(frozen=True)
+class _Sizes:
+    """What decides whether a kernel is exact: integers of both formats, sums of a block."""
+
+    formats: tuple[Format, Format]
+    terms: int
+
+    @property
+    def bound(self) -> int:
+        """No partial sum of a block exceeds it in magnitude."""
+        a, w = (max(map(abs, fmt.integers)) for fmt in self.formats)
+        return a * w * self.terms
+
+    def outside(self, low: int, high: int) -> Format | None:
+        """The first format that has integers beyond these."""
+        for fmt in self.formats:
+            if min(fmt.integers) < low or max(fmt.integers) > high:
+                return fmt
+        return None
+
+
+def _bytes_refusal(sizes: _Sizes) -> str | None:
+    wide = sizes.outside(-128, 127)
+    if wide:
+        return f"it multiplies int8, and {wide.name} has integers up to {max(wide.integers)}"
+    return "sums of a block may exceed int32" if sizes.bound >= 2**31 else None
+
+
+def _pairs_refusal(sizes: _Sizes) -> str | None:
+    wide = sizes.outside(-(2**15) + 1, 2**15 - 1)
+    if wide:
+        return f"it multiplies int16, and {wide.name} has integers up to {max(wide.integers)}"
+    return "sums of a block may exceed int32" if sizes.bound >= 2**31 else None
+
+
+def _doubles_refusal(sizes: _Sizes) -> str | None:
+    return "sums of a block may exceed 2^53" if sizes.bound > 2**53 else None
+
+
+def _no_refusal(sizes: _Sizes) -> str | None:
+    return None
+
+
+# By name, why it cannot take given sizes; and the builds that have it.
+_REFUSALS: dict[str, Callable[[_Sizes], str | None]] = {
+    "plain": _no_refusal,
+    "dp4a": _bytes_refusal,
+    "mma": _bytes_refusal,
+    "pairs": _pairs_refusal,
+    "doubles": _doubles_refusal,
+}
+GEMM_KERNELS = {
+    "cuda": ("plain", "dp4a", "mma"),
+    "host": ("plain", "dp4a", "mma", "pairs", "doubles"),
+}
+# In order of preference; on the host, dp4a and mma are emulated thread by thread.
+_PREFERENCE = {"cuda": ("mma", "plain"), "host": ("pairs", "doubles", "plain")}
+
+
+def refusal(kernel: str, activation: Format, weight: Format, terms: int) -> str | None:
+    """Why ``kernel`` cannot multiply blocks of ``terms`` products exactly; None if it can."""
+    return _REFUSALS[kernel](_Sizes((activation, weight), terms))
+
+
+def applicable_kernels(kind: str, activation: Format, weight: Format, terms: int) -> list[str]:
+    """The kernels of the build ``cuda`` or ``host`` that are exact for these sizes."""
+    return [name for name in GEMM_KERNELS[kind] if not refusal(name, activation, weight, terms)]
+
+
+def choose_kernel(kernel: str, kind: str, activation: Format, weight: Format, terms: int) -> str:
+    """``kernel`` if the build has it and it is exact, or the fastest such one for ``auto``.
+
+    Raises UserError with the reason.
+    """
+    if kernel == "auto":
+        padded = -(-terms // BLOCK_PADDING) * BLOCK_PADDING > MAX_PADDING * terms
+        fitting = applicable_kernels(kind, activation, weight, terms)
+        return next(
+            name for name in _PREFERENCE[kind] if name in fitting and not (name == "mma" and padded)
+        )
+    if kernel not in GEMM_KERNELS[kind]:
+        names = ", ".join(GEMM_KERNELS[kind])
+        raise UserError(
+            f"Kernel of the {kind} build must be auto, {names}, not {str(kernel)[:60]!r}"
+        )
+    reason = refusal(kernel, activation, weight, terms)
+    if reason:
+        raise UserError(f"Kernel {kernel} cannot be exact here: {reason}; use plain or auto")
+    return kernel
+
+
+@dataclass
+class _Expanded:
+    """An operand as dp4a and mma read it: int8 elements and steps by block, both padded."""
+
+    integers: Tensor
+    steps: Tensor
+    layout: Layout
+
+
+def _expand(library: Library, packed: Packed, rows: int) -> _Expanded:
+    layout = library.layout(rows, packed.length, packed.kernel_block)
+    shape = layout.padded_rows, layout.row_length
+    integers = torch.empty(shape, dtype=torch.int8, device=packed.device)
+    steps = torch.empty(layout.blocks, layout.padded_rows, device=packed.device)
+    operand, keep = packed.operand()
+    call = Expand(
+        operand=operand, layout=layout, integers=integers.data_ptr(), steps=steps.data_ptr()
+    )
+    library.call("hb_expand", packed.device, format_table(packed.format), call)
+    del keep
+    return _Expanded(integers, steps, layout)
+
+
+def matmul(a: Packed, w: Packed, *, kernel: str = "auto") -> Tensor:
+    """``A W^T``, bit for bit as :func:`halfbyte.golden.gemm` defines it; (..., N) float32.
+
+    a: (..., K). w: (N, K), with the same block size, on the same device. Kernels: ``plain`` reads
+    like the definition and takes everything; ``dp4a`` and ``mma`` (tensor cores) multiply int8;
+    ``pairs`` and ``doubles`` are the host build's SIMD. ``auto`` is the fastest that is exact.
+
+    Raises ValueError on shapes, blocks or devices that differ and where a result exceeds FP32,
+    UserError if the kernel cannot be exact for these formats, ToolError if it fails.
+    """
+    _check_operands(a, w)
+    rows, length, columns = a.shape[:-1].numel(), a.length, w.shape[0]
+    y = torch.zeros(*a.shape[:-1], columns, dtype=torch.float32, device=a.device)
+    library = library_for(a.device)
+    chosen = choose_kernel(kernel, library.kind, a.format, w.format, a.kernel_block)
+    if y.numel() == 0 or length == 0:
+        return y
+    overflows = torch.zeros(1, dtype=torch.int64, device=a.device)
+    run = _multiply_expanded if chosen in ("dp4a", "mma") else _multiply_packed
+    try:
+        run(library, chosen, a, w, rows, y, overflows)
+    except torch.OutOfMemoryError:
+        raise UserError(
+            f"Not enough memory on {a.device} for a product of {rows} x {length} x {columns}: "
+            "multiply fewer rows at a time"
+        ) from None
+    if int(overflows):
+        raise ValueError("The result exceeds the range of FP32; scale the operands down")
+    return y
+
+
+def _check_operands(a: Packed, w: Packed) -> None:
+    for operand in (a, w):
+        if not isinstance(operand, Packed):
+            raise TypeError(f"matmul wants Packed operands, not {type(operand).__name__}")
+    if len(w.shape) != 2 or a.length != w.length:
+        raise ValueError(
+            f"matmul wants (..., K) and (N, K), not {tuple(a.shape)} and {tuple(w.shape)}"
+        )
+    if a.kernel_block != w.kernel_block:
+        raise ValueError(f"matmul wants equal block sizes, not {a.block} and {w.block}")
+    if a.device != w.device:
+        raise ValueError(f"matmul wants one device, not {a.device} and {w.device}")
+
+
+def _multiply_packed(
+    library: Library, kernel: str, a: Packed, w: Packed, rows: int, y: Tensor, overflows: Tensor
+) -> None:
+    (a_operand, a_keep), (w_operand, w_keep) = a.operand(), w.operand()
+    call = PlainProduct(
+        a=a_operand,
+        w=w_operand,
+        m=rows,
+        n=w.shape[0],
+        length=a.length,
+        block=a.kernel_block,
+        y=y.data_ptr(),
+        overflows=overflows.data_ptr(),
+    )
+    tables = format_table(a.format), format_table(w.format)
+    library.call(f"hb_gemm_{kernel}", a.device, *tables, call)
+    del a_keep, w_keep
+
+
+def _multiply_expanded(
+    library: Library, kernel: str, a: Packed, w: Packed, rows: int, y: Tensor, overflows: Tensor
+) -> None:
+    a_wide, w_wide = _expand(library, a, rows), _expand(library, w, w.shape[0])
+    call = Product(
+        a=a_wide.integers.data_ptr(),
+        w=w_wide.integers.data_ptr(),
+        a_steps=a_wide.steps.data_ptr(),
+        w_steps=w_wide.steps.data_ptr(),
+        a_layout=a_wide.layout,
+        w_layout=w_wide.layout,
+        y=y.data_ptr(),
+        overflows=overflows.data_ptr(),
+    )
+    small = _Sizes((a.format, w.format), a.kernel_block).bound < SMALL
+    extra = (int(small),) if kernel == "mma" else ()
+    library.call(f"hb_gemm_{kernel}", a.device, call, *extra)

@@ -1,0 +1,155 @@
+"""Quantised tensors as the kernels read them: packed codes and one scale per block."""
+
+from dataclasses import InitVar, dataclass
+
+import torch
+from torch import Tensor
+
+from halfbyte.formats import MAX_TERMS, Format
+from halfbyte.golden import Quantized, pack, unpack
+from halfbyte.golden.checks import check_codes, check_format, check_integer
+from halfbyte.gpu_ref.abi import Dequantise, Operand
+from halfbyte.gpu_ref.build import format_table
+from halfbyte.gpu_ref.library import library_for
+
+__all__ = ["Packed", "row_bytes"]
+
+PAIR_BITS = 4  # codes of at most so many bits lie two in a byte
+
+
+def row_bytes(fmt: Format, length: int) -> int:
+    """Bytes of ``length`` packed codes."""
+    return -(-length // 2) if fmt.bits <= PAIR_BITS else length
+
+
+@dataclass(frozen=True, eq=False)
+class Packed:
+    """A quantised tensor on the CPU or a GPU.
+
+    Parameters
+    ----------
+    codes : Tensor
+        (..., bytes) uint8: codes of at most 4 bits two in a byte, the even index in the low half;
+        wider ones one in a byte.
+    scales : Tensor
+        (..., ceil(length / block)) float32, finite and not 0; negative for mirrored blocks.
+    format : Format
+        What the codes mean.
+    length : int
+        Elements of the last dimension.
+    block : int
+        Elements that share a scale, 1 to 2^20.
+    """
+
+    codes: Tensor
+    scales: Tensor
+    format: Format
+    length: int
+    block: int
+    trusted: InitVar[bool] = False  # made by the kernels: values need no check
+
+    def __post_init__(self, trusted: bool) -> None:
+        check_format(self.format)
+        check_integer("length", self.length, 0, 2**31 - 1)
+        check_integer("block", self.block, 1, MAX_TERMS)
+        for name, tensor, dtype in (
+            ("Packed codes", self.codes, torch.uint8),
+            ("Block scales", self.scales, torch.float32),
+        ):
+            if not isinstance(tensor, Tensor) or tensor.dtype != dtype:
+                raise TypeError(f"{name} must be a {dtype} tensor")
+            if tensor.ndim == 0:
+                raise ValueError(f"{name} must have at least one dimension, not 0")
+        if self.codes.device != self.scales.device:
+            raise ValueError(
+                "Codes and scales must be on one device, not on "
+                f"{self.codes.device} and {self.scales.device}"
+            )
+        rows = self.codes.shape[:-1]
+        shapes = (*rows, row_bytes(self.format, self.length)), (*rows, self.blocks)
+        if self.codes.shape != shapes[0] or self.scales.shape != shapes[1]:
+            raise ValueError(
+                f"{self.length} codes of {self.format.bits} bits in blocks of {self.block} must "
+                f"have shapes {shapes[0]} and {shapes[1]} of bytes and scales, not "
+                f"{tuple(self.codes.shape)} and {tuple(self.scales.shape)}"
+            )
+        if not trusted:
+            self._check_values()
+
+    def _check_values(self) -> None:
+        if not bool(((self.scales != 0) & self.scales.isfinite()).all()):
+            raise ValueError("Block scales must be finite and not 0")
+        check_codes(self.unpacked(), self.format)
+
+    @property
+    def blocks(self) -> int:
+        """Blocks of a row."""
+        return -(-self.length // self.block)
+
+    @property
+    def shape(self) -> torch.Size:
+        """Shape of the tensor that was quantised."""
+        return torch.Size((*self.codes.shape[:-1], self.length))
+
+    @property
+    def device(self) -> torch.device:
+        """Where the codes and scales are."""
+        return self.codes.device
+
+    @property
+    def kernel_block(self) -> int:
+        """The block size, no larger than a row."""
+        return max(1, min(self.block, self.length))
+
+    def to(self, device: torch.device | str) -> "Packed":
+        """The same on another device."""
+        codes, scales = self.codes.to(device), self.scales.to(device)
+        return Packed(codes, scales, self.format, self.length, self.block, trusted=True)
+
+    def unpacked(self) -> Tensor:
+        """One code per element; (..., length) uint8."""
+        if self.format.bits > PAIR_BITS:
+            return self.codes
+        return unpack(self.codes, self.length)
+
+    def dequantize(self) -> Tensor:
+        """The values that the codes stand for, computed by the kernel; (..., length) float32."""
+        x = torch.empty(self.shape, dtype=torch.float32, device=self.device)
+        if x.numel():
+            operand, keep = self.operand()
+            call = Dequantise(
+                operand=operand,
+                rows=x.numel() // self.length,
+                length=self.length,
+                block=self.kernel_block,
+                x=x.data_ptr(),
+            )
+            library = library_for(self.device)
+            library.call("hb_dequantise", self.device, format_table(self.format), call)
+            del keep
+        return x
+
+    def operand(self) -> tuple[Operand, tuple[Tensor, Tensor]]:
+        """What kernels take, and the contiguous tensors that must live until they are done."""
+        codes, scales = self.codes.contiguous(), self.scales.contiguous()
+        return Operand(codes=codes.data_ptr(), scales=scales.data_ptr()), (codes, scales)
+
+    @classmethod
+    def from_golden(cls, tensor: Quantized) -> "Packed":
+        """The golden model's tensor, packed; mirrored blocks get negative scales."""
+        codes = tensor.codes if tensor.format.bits > PAIR_BITS else pack(tensor.codes)
+        scales = tensor.scales
+        if tensor.mirrored is not None:
+            scales = torch.where(tensor.mirrored, -scales, scales)
+        return cls(codes, scales, tensor.format, tensor.codes.shape[-1], tensor.block)
+
+    def to_golden(self) -> Quantized:
+        """The same for the golden model."""
+        mirrored = self.scales < 0
+        return Quantized(
+            self.unpacked(),
+            self.scales.abs(),
+            self.format,
+            self.block,
+            mirrored if bool(mirrored.any()) else None,
+        )

@@ -1,0 +1,205 @@
+"""Block quantisation by the kernels, on CPU and CUDA tensors."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from halfbyte.base import UserError
+from halfbyte.formats import MAX_TERMS, Format, load
+from halfbyte.golden.checks import check_float, check_format, check_integer
+from halfbyte.golden.quantizer import DEFAULT_BLOCK, check_clip
+from halfbyte.golden.scales import ScaleFormat
+from halfbyte.gpu_ref.abi import Quantise
+from halfbyte.gpu_ref.build import format_table
+from halfbyte.gpu_ref.library import Library, library_for
+from halfbyte.gpu_ref.packed import Packed, row_bytes
+
+__all__ = ["QUANTISE_KERNELS", "absmax", "encode", "quantize", "scales_of"]
+
+# Numbers of the enumerations in quantise.h, arithmetic.h and api.h.
+_ELEMENTS = {torch.float32: 0, torch.float16: 1, torch.bfloat16: 2}
+_RULES = {
+    ScaleFormat.FP32: 0,
+    ScaleFormat.FP16: 1,
+    ScaleFormat.BF16: 2,
+    ScaleFormat.E8M0_FLOOR: 3,
+    ScaleFormat.E8M0_UP: 4,
+    ScaleFormat.E4M3: 5,
+}
+QUANTISE_KERNELS = {"units": 0, "spans": 1}
+
+
+def resolve_format(fmt: Format | str | Path) -> Format:
+    """A format as it is, or the one that a name or file stands for."""
+    return load(fmt) if isinstance(fmt, (str, Path)) else check_format(fmt)
+
+
+def _element(x: Tensor) -> Tensor:
+    """``x`` contiguous, in a type that the kernels read; FP64 is rounded to FP32."""
+    return (x if x.dtype in _ELEMENTS else x.to(torch.float32)).detach().contiguous()
+
+
+@dataclass
+class _Refusals:
+    """Counters on the device, in the order of ``Refusals`` in quantise.h."""
+
+    counters: Tensor
+
+    def check(self, fmt: Format, count: int) -> None:
+        """Raise what the golden model raises."""
+        nans, infinities, scales, _ = self.counters.tolist()
+        if nans or infinities:
+            raise ValueError(
+                f"quantize wants finite FP32 numbers, but of {count} there are "
+                f"{nans} NaN and {infinities} infinite"
+            )
+        if scales:
+            raise UserError(
+                f"{fmt.name}: a block scale exceeds FP32, for the format's largest value is only "
+                f"{float(fmt.max_value):.3g}; rescale the values"
+            )
+
+
+def _new_refusals(device: torch.device) -> _Refusals:
+    return _Refusals(torch.zeros(4, dtype=torch.int64, device=device))
+
+
+def _call(x: Tensor, block: int) -> Quantise:
+    """A call for the blocks of the last dimension of ``x``, which has elements."""
+    length = x.shape[-1]
+    return Quantise(
+        x=x.data_ptr(),
+        element=_ELEMENTS[x.dtype],
+        rows=x.numel() // length,
+        length=length,
+        block=min(block, length),
+        clip=1.0,
+        whole=1.0,
+    )
+
+
+def quantize(
+    x: Tensor,
+    fmt: Format | str | Path,
+    *,
+    block: int | None = DEFAULT_BLOCK,
+    scale_format: ScaleFormat = ScaleFormat.FP32,
+    clip: float | Tensor = 1.0,
+    kernel: str = "auto",
+) -> Packed:
+    """Quantise blocks of the last dimension, as :func:`halfbyte.golden.quantize` defines it.
+
+    x: (..., K) floating point, on the CPU or a CUDA device. ``fmt`` is a format, its name or its
+    file. ``clip`` is a number, or float32 broadcastable to the (..., blocks) scales. ``kernel`` is
+    ``spans`` (whole lines, blocks of 16 to 256), ``units`` (any shape) or ``auto``.
+
+    Raises TypeError if ``x`` is not floating point, ValueError on NaN or infinities, UserError
+    where a scale exceeds FP32 or a kernel does not take the shape, ToolError if a build fails.
+    """
+    fmt = resolve_format(fmt)
+    if check_float(x, "What is quantised").ndim == 0:
+        raise ValueError("quantize wants at least one dimension, not 0")
+    library, table = library_for(x.device), format_table(fmt)
+    x = _element(x)
+    *rows, length = x.shape
+    size = max(length, 1) if block is None else check_integer("block", block, 1, MAX_TERMS)
+    codes = torch.empty(*rows, row_bytes(fmt, length), dtype=torch.uint8, device=x.device)
+    scales = torch.empty(*rows, -(-length // size), dtype=torch.float32, device=x.device)
+    clips = _clips(check_clip(clip), scales)
+    if x.numel():
+        refusals = _new_refusals(x.device)
+        call = _call(x, size)
+        call.rule, call.refusals = _RULES[scale_format], refusals.counters.data_ptr()
+        call.codes, call.scales = codes.data_ptr(), scales.data_ptr()
+        if clips is not None:
+            call.clips = clips.data_ptr()
+        elif not isinstance(clip, Tensor):
+            call.clip = clip
+        if scale_format is ScaleFormat.E4M3:
+            largest = float(absmax(x, block=size).amax())
+            call.whole = library.tensor_scale(largest, table)
+        number = QUANTISE_KERNELS[_pick(kernel, library, call)]
+        library.call("hb_quantise", x.device, table, call, number)
+        refusals.check(fmt, x.numel())
+    return Packed(codes, scales, fmt, length, size, trusted=True)
+
+
+def _clips(clip: float | Tensor, scales: Tensor) -> Tensor | None:
+    if not isinstance(clip, Tensor):
+        return None
+    return clip.to(scales.device).expand(scales.shape).contiguous()
+
+
+def _pick(kernel: str, library: Library, call: Quantise) -> str:
+    spans = library.in_spans(call)
+    if kernel == "auto":
+        return "spans" if spans else "units"
+    if kernel not in QUANTISE_KERNELS:
+        raise UserError(f"Kernel must be auto, units or spans, not {str(kernel)[:60]!r}")
+    if kernel == "spans" and not spans:
+        raise UserError(
+            "Kernel spans wants blocks of 16, 32, 64, 128 or 256 that fill the rows, and a "
+            f"multiple of 256 elements, not {call.rows} rows of {call.length} in blocks of "
+            f"{call.block}; use units"
+        )
+    return kernel
+
+
+def absmax(x: Tensor, *, block: int) -> Tensor:
+    """The absolute maximum of each block of the last dimension; (..., blocks) float32.
+
+    Raises ValueError on NaN or infinities.
+    """
+    x = _element(check_float(x, "A tensor"))
+    *rows, length = x.shape
+    largest = torch.empty(*rows, -(-length // block), dtype=torch.float32, device=x.device)
+    if x.numel():
+        refusals = _new_refusals(x.device)
+        call = _call(x, block)
+        call.scales, call.refusals = largest.data_ptr(), refusals.counters.data_ptr()
+        library_for(x.device).call("hb_absmax", x.device, call)
+        nans, infinities, *_ = refusals.counters.tolist()
+        if nans or infinities:
+            raise ValueError(
+                f"quantize wants finite FP32 numbers, but of {x.numel()} there are "
+                f"{nans} NaN and {infinities} infinite"
+            )
+    return largest
+
+
+def scales_of(
+    absmax: Tensor,
+    fmt: Format,
+    scale_format: ScaleFormat,
+    *,
+    clip: float = 1.0,
+    tensor_absmax: float | None = None,
+) -> Tensor:
+    """The scales that the quantiser gives blocks of these absolute maxima; any shape, float32.
+
+    absmax: float32, finite. ``tensor_absmax`` is for E4M3: of the tensor, by default the largest.
+    """
+    library, table = library_for(absmax.device), format_table(fmt)
+    flat = absmax.contiguous().reshape(-1, 1)
+    scales = torch.empty_like(absmax, memory_format=torch.contiguous_format)
+    if flat.numel():
+        call = _call(flat, 1)
+        call.clip, call.rule, call.scales = clip, _RULES[scale_format], scales.data_ptr()
+        if scale_format is ScaleFormat.E4M3:
+            largest = float(absmax.amax()) if tensor_absmax is None else tensor_absmax
+            call.whole = library.tensor_scale(largest, table)
+        library.call("hb_scales", absmax.device, table, call)
+    return scales
+
+
+def encode(x: Tensor, fmt: Format) -> Tensor:
+    """Codes of the values nearest to ``x`` (float32, any shape, no NaN); uint8, not packed."""
+    flat = x.contiguous().reshape(-1, 1)
+    codes = torch.empty(x.shape, dtype=torch.uint8, device=x.device)
+    if flat.numel():
+        call = _call(flat, 1)
+        call.codes = codes.data_ptr()
+        library_for(x.device).call("hb_encode", x.device, format_table(fmt), call)
+    return codes

@@ -1,0 +1,89 @@
+"""The kernels under a sanitizer, in a process of their own."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+from halfbyte.base import ToolError
+from halfbyte.gpu_ref.compilers import host_compiler
+from halfbyte.gpu_ref.library import SANITIZE_VARIABLE
+
+__all__ = [
+    "find_compute_sanitizer",
+    "run_compute_sanitizer",
+    "run_host_sanitizers",
+    "sanitized",
+]
+
+SECONDS = 1800
+# compute-sanitizer's own exit status, apart from the one of a differing number.
+FOUND = 86
+COMPUTE_TOOLS = ("memcheck", "racecheck", "synccheck")
+
+
+def find_compute_sanitizer() -> str | None:
+    """The program, where the CUDA toolkit is installed with it."""
+    for name in ("compute-sanitizer", "/usr/local/cuda/bin/compute-sanitizer"):
+        if path := shutil.which(name):
+            return path
+    return None
+
+
+def _smoke(what: str, device: str, prefix: list[str], environment: dict[str, str]) -> str:
+    """Run the smoke test under ``prefix``; its output, or ToolError with its last lines."""
+    command = [*prefix, sys.executable, "-m", "halfbyte.gpu_ref.smoke", device]
+    try:
+        done = subprocess.run(
+            command,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            timeout=SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        raise ToolError(f"{what} took more than {SECONDS} s", command) from None
+    if done.returncode:
+        raise ToolError(f"{what} found an error", command, done.stdout)
+    return done.stdout
+
+
+def run_compute_sanitizer(path: str) -> tuple[str, ...]:
+    """Run the kernels on the GPU under each tool of compute-sanitizer; the tools.
+
+    Raises ToolError with the last lines of the tool that found something.
+    """
+    for tool in COMPUTE_TOOLS:
+        prefix = [path, "--tool", tool, "--error-exitcode", str(FOUND)]
+        _smoke(f"compute-sanitizer ({tool})", "cuda", prefix, dict(os.environ))
+    return COMPUTE_TOOLS
+
+
+def sanitized() -> dict[str, str]:
+    """The environment of a Python whose host build has the sanitizers.
+
+    Raises ToolError if the compiler has none.
+    """
+    compiler = host_compiler(sanitize=True)
+    asked = [*compiler.command, "-print-file-name=libasan.so"]
+    runtime = subprocess.run(asked, capture_output=True, text=True).stdout.strip()
+    if "/" not in runtime:
+        raise ToolError("The compiler has no address sanitizer: apt install libasan, or use g++")
+    return {
+        **os.environ,
+        SANITIZE_VARIABLE: "1",
+        "LD_PRELOAD": runtime,
+        # Python and PyTorch leave memory to the end of the process.
+        "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=0:halt_on_error=1",
+        "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
+    }
+
+
+def run_host_sanitizers() -> str:
+    """Run the host build under the address and undefined-behaviour sanitizers; its output.
+
+    Raises ToolError with the last lines if they found something.
+    """
+    return _smoke("The sanitizers", "cpu", [], sanitized())

@@ -1,0 +1,35 @@
+"""A short run of every kernel for a sanitizer: ``python -m halfbyte.gpu_ref.smoke cpu|cuda``.
+
+Exits with status 1 if a number differs from the golden model; a sanitizer ends it with its own.
+"""
+
+import sys
+
+import torch
+
+from halfbyte.formats import load
+from halfbyte.gpu_ref import cases
+from halfbyte.gpu_ref.check import check_format, merged
+
+__all__ = ["main"]
+
+FORMATS = ("e2m1_sp", "e2m3")  # two codes in a byte, and one
+# Emulated under a sanitizer, many tiles would take minutes.
+SHAPES = [shape for shape in cases.SHAPES if shape.n < 1000]
+
+
+def main(device: str) -> int:
+    """Run the kernels on ``device``; the exit status."""
+    comparisons = [
+        comparison
+        for fmt in map(load, FORMATS)
+        for comparison in check_format(fmt, torch.device(device), shapes=SHAPES)
+    ]
+    totals = merged(comparisons)
+    for total in totals:
+        print(f"{total.kernel}: {total.compared} compared, {total.different} different")
+    return int(any(total.different or not total.compared for total in totals))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

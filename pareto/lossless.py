@@ -1,0 +1,69 @@
+"""BF16 weights without loss, DFloat11-coded, as a point beside the 4-bit formats."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from halfbyte.base import UserError
+from halfbyte.pareto.frontier import Point
+
+__all__ = ["MACS_PER_LANE", "lossless_point", "lossless_record"]
+
+NAME = "bf16_dfloat11"
+MACS_PER_LANE = 16
+"""MACs that use each weight that a lane decodes, as in an array that 16 activations share a weight
+in: a lane's area is divided among them."""
+
+
+def lossless_record(
+    mac: Mapping[str, Any],
+    decoder: Mapping[str, Any],
+    *,
+    macs_per_lane: int = MACS_PER_LANE,
+    bits_per_weight: float | None = None,
+) -> dict[str, Any]:
+    """What BF16 with DFloat11 costs for each MAC, as a record like those of synthesis.
+
+    Parameters
+    ----------
+    mac, decoder : record
+        As ``area.units.synthesise_bf16_mac`` and ``synthesise_decoder`` give them.
+    macs_per_lane : int
+        MACs that share a lane; the lane's share of the code table is in its area.
+    bits_per_weight : float, optional
+        Measured by the codec on the weights in question.
+
+    ``loss`` is 0: against the model in BF16, every weight is the same. Raises UserError for records
+    of different technologies or units, or if fewer than one MAC uses a lane.
+    """
+    units = (mac["unit"], decoder["unit"])
+    if units != ("bf16_mac", "dfloat11"):
+        raise UserError(f"Wanted records of bf16_mac and dfloat11, not of {' and '.join(units)}")
+    if mac["versions"]["card"] != decoder["versions"]["card"]:
+        raise UserError(
+            f"The MAC is in {mac['technology']}, the decoder in {decoder['technology']}: "
+            "synthesise both in one technology"
+        )
+    if macs_per_lane < 1:
+        raise UserError(f"A lane feeds at least 1 MAC, not {macs_per_lane}")
+    share = decoder["um2_per_lane"] / macs_per_lane
+    area = mac["area_um2"] + share
+    delays = (mac["delay_ps"], decoder["delay_ps"])
+    return {
+        **mac,
+        "format": NAME,
+        "unit": "bf16_mac+dfloat11",
+        "area_um2": round(area, 4),
+        "area_ge": round(area * mac["area_ge"] / mac["area_um2"], 2),
+        "decoder_um2": round(share, 4),
+        "macs_per_lane": macs_per_lane,
+        "lanes": decoder["lanes"],
+        "bits_per_weight": bits_per_weight,
+        "loss": 0.0,
+        "delay_ps": None if None in delays else max(delays),
+        "proof": decoder["proof"],
+    }
+
+
+def lossless_point(record: Mapping[str, Any], quality: float) -> Point:
+    """The point of a plot: ``quality`` is that of the unquantised model in BF16."""
+    return Point(record["format"], record["area_um2"], quality)

@@ -1,0 +1,55 @@
+"""The BF16 multiply-accumulate unit."""
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from halfbyte.rtl.bf16.accumulate import Accumulate
+from halfbyte.rtl.bf16.product import Product
+
+__all__ = ["Bf16Mac"]
+
+
+class Bf16Mac(wiring.Component):
+    """``acc <= (clear ? +0 : acc) + w * a`` in FP32 every cycle, rounded once.
+
+    The product is exact; the sum is rounded to nearest even, with subnormals, infinities and NaN
+    as in IEEE 754 (see :class:`Accumulate`). Latency 1 cycle, one product per cycle, as
+    :class:`halfbyte.rtl.Mac` has them; no reset.
+
+    Members
+    -------
+    w, a : ``In(16)``
+        Operands in BF16, sampled at every rising clock edge.
+    clear : ``In(1)``
+        High to start a new sum with this cycle's product.
+    acc : ``Out(32)``
+        Sum of the products since the last clear, this one included, in FP32; valid after the
+        clock edge.
+    """
+
+    def __init__(self) -> None:
+        super().__init__({"w": In(16), "a": In(16), "clear": In(1), "acc": Out(32)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        # Multiply
+        m.submodules.product = product = Product()
+        m.d.comb += [product.w.eq(self.w), product.a.eq(self.a)]
+
+        # Add
+        m.submodules.accumulate = accumulate = Accumulate()
+        register = Signal(32, reset_less=True)
+        m.d.comb += [
+            accumulate.augend.eq(register & (~self.clear).replicate(32)),
+            accumulate.negative.eq(product.negative),
+            accumulate.exponent.eq(product.exponent),
+            accumulate.significand.eq(product.significand),
+            accumulate.is_nan.eq(product.is_nan),
+            accumulate.is_infinite.eq(product.is_infinite),
+        ]
+
+        # Keep
+        m.d.sync += register.eq(accumulate.total)
+        m.d.comb += self.acc.eq(register)
+        return m

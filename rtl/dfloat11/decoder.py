@@ -1,0 +1,103 @@
+"""The decoder: one code table, and lanes that decode chunks of their own."""
+
+from functools import reduce
+from operator import or_
+
+from amaranth.hdl import Module
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from halfbyte.base import UserError
+from halfbyte.rtl.dfloat11.framing import (
+    LENGTH_LIMIT,
+    ByteBeat,
+    NumberBeat,
+    Verdict,
+    WordBeat,
+)
+from halfbyte.rtl.dfloat11.lane import Lane
+from halfbyte.rtl.dfloat11.loader import Loader
+
+__all__ = ["MAX_LANES", "MAX_LENGTH", "ROWS", "Decoder", "check_decoder"]
+
+# What the codec uses for BF16: fifteen exponents and an escape.
+ROWS = 16
+MAX_LENGTH = 10
+MAX_LANES = 64
+MAX_ROWS = 256
+
+
+def check_decoder(lanes: int, rows: int, max_length: int) -> None:
+    """Raise UserError if there is no decoder with these parameters."""
+    if not 1 <= lanes <= MAX_LANES:
+        raise UserError(f"A decoder has 1 to {MAX_LANES} lanes, not {lanes}")
+    if not 2 <= rows <= MAX_ROWS or rows & (rows - 1):
+        raise UserError(f"Rows of a code table must be 2, 4, 8 ... or {MAX_ROWS}, not {rows}")
+    if not 8 <= max_length <= LENGTH_LIMIT:
+        raise UserError(f"Bits of a code must be 8 to {LENGTH_LIMIT}, not {max_length}")
+
+
+class Decoder(wiring.Component):
+    """Decodes BF16 tensors in DFloat11's own layout, ``lanes`` chunks at a time.
+
+    There is nothing in it but :class:`Loader` and ``lanes`` times :class:`Lane`, whose docstrings
+    say what goes over the streams, and when. Load a table first; chunks may go to any lane.
+    Needs a synchronous reset.
+
+    Parameters
+    ----------
+    lanes : :class:`int`
+        Lanes, 1 to 64.
+    rows : :class:`int`
+        Symbols of a code table at most, escape included: a power of two, 2 to 256.
+    max_length : :class:`int`
+        Bits of a code at most, 8 to 12.
+
+    Members
+    -------
+    table : ``In(stream.Signature(NumberBeat))``
+        Code tables; each is taken when all lanes are idle.
+    table_error : ``Out(1)``
+        High if the last table was refused.
+    words, raw : arrays of ``In(stream.Signature(...))``
+        The packets of each lane.
+    weights, verdict : arrays of ``Out(stream.Signature(...))``
+        What each lane gives.
+
+    Raises
+    ------
+    UserError
+        No such number of lanes, rows or bits.
+    """
+
+    def __init__(self, *, lanes: int = 1, rows: int = ROWS, max_length: int = MAX_LENGTH) -> None:
+        check_decoder(lanes, rows, max_length)
+        self.lanes = lanes
+        self.rows = rows
+        self.max_length = max_length
+        super().__init__(
+            {
+                "table": In(stream.Signature(NumberBeat)),
+                "table_error": Out(1),
+                "words": In(stream.Signature(WordBeat)).array(lanes),
+                "raw": In(stream.Signature(ByteBeat)).array(lanes),
+                "weights": Out(stream.Signature(16)).array(lanes),
+                "verdict": Out(stream.Signature(Verdict)).array(lanes),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.loader = loader = Loader(rows=self.rows, max_length=self.max_length)
+        wiring.connect(m, wiring.flipped(self.table), loader.numbers)
+        m.d.comb += self.table_error.eq(loader.error)
+        lanes = [Lane(rows=self.rows, max_length=self.max_length) for _ in range(self.lanes)]
+        for index, lane in enumerate(lanes):
+            m.submodules[f"lane{index}"] = lane
+            m.d.comb += [lane.table.eq(loader.table), lane.usable.eq(loader.usable)]
+            wiring.connect(m, wiring.flipped(self.words[index]), lane.words)
+            wiring.connect(m, wiring.flipped(self.raw[index]), lane.raw)
+            wiring.connect(m, lane.weights, wiring.flipped(self.weights[index]))
+            wiring.connect(m, lane.verdict, wiring.flipped(self.verdict[index]))
+        m.d.comb += loader.busy.eq(reduce(or_, (lane.busy for lane in lanes)))
+        return m

@@ -1,0 +1,153 @@
+"""Takes a code table from a stream, and checks it."""
+
+from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.lib import enum, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from halfbyte.rtl.dfloat11.framing import LENGTH_LIMIT, NO_ESCAPE, NumberBeat, table_layout
+
+__all__ = ["Loader"]
+
+
+class _State(enum.Enum):
+    ROWS = 0
+    ESCAPE = 1
+    COUNTS = 2
+    SYMBOLS = 3
+    DRAIN = 4
+
+
+class Loader(wiring.Component):
+    """Loads the code table that all lanes share; one number per cycle.
+
+    A packet with a table that has more rows or longer codes than the decoder, is not prefix-free,
+    not complete, or of another length than it says, is refused: ``error`` rises, and stays until
+    the next table. That no symbol occurs twice is left to software. A new table waits until no
+    lane is busy.
+
+    Parameters
+    ----------
+    rows, max_length : :class:`int`
+        As :func:`table_layout`.
+
+    Members
+    -------
+    numbers : ``In(stream.Signature(NumberBeat))``
+        The table, as :mod:`halfbyte.rtl.dfloat11.framing` says.
+    busy : ``In(1)``
+        High while a lane uses the table.
+    table : ``Out(table_layout(rows, max_length))``
+        The code, for :class:`Matcher`.
+    usable : ``Out(1)``
+        High if the table is whole, checked, and not about to be replaced.
+    error : ``Out(1)``
+        High if the last packet was no such table.
+    """
+
+    def __init__(self, *, rows: int, max_length: int) -> None:
+        self.rows = rows
+        self.max_length = max_length
+        super().__init__(
+            {
+                "numbers": In(stream.Signature(NumberBeat)),
+                "busy": In(1),
+                "table": Out(table_layout(rows, max_length)),
+                "usable": Out(1),
+                "error": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        table = Signal(table_layout(self.rows, self.max_length), reset_less=True)
+        state = Signal(_State)
+        loaded = Signal()
+        error = Signal()
+        # A lone row, of code 0, counts as two: as if the code 1 had one, too.
+        slots = Signal(range(self.rows + 1), reset_less=True)
+        row = Signal(range(self.rows + 1), reset_less=True)  # of the next code, or symbol
+        length = Signal(range(LENGTH_LIMIT + 1), reset_less=True)
+        room = Signal(range(self.rows // 2 + 1), reset_less=True)
+        number = self.numbers.payload.data
+        last = self.numbers.payload.last
+        m.d.comb += [
+            self.table.eq(table),
+            self.error.eq(error),
+            self.usable.eq(loaded & ~self.numbers.valid),
+            self.numbers.ready.eq(~self.busy),
+        ]
+
+        # One length: what its codes leave over, and the row after its last
+        is_coded = Signal()
+        codes = Signal(len(number) + 1)
+        left = Signal(signed(len(number) + 2))
+        next_room = Signal.like(room)
+        next_row = Signal.like(row)
+        fits = Signal()
+        m.d.comb += [
+            is_coded.eq(length <= self.max_length),
+            codes.eq(number + (table.lone & (length == 1))),
+            left.eq((room << 1) - codes),
+            next_room.eq(Mux(is_coded, left, room)),
+            next_row.eq(row + codes),
+            fits.eq(
+                Mux(
+                    is_coded,
+                    (left >= 0) & (left <= self.rows // 2) & (codes <= slots - row),
+                    codes == 0,
+                )
+            ),
+        ]
+
+        # One number after the other
+        wrong = Signal()
+        with m.If(self.numbers.valid & self.numbers.ready):
+            with m.Switch(state):
+                with m.Case(_State.ROWS):
+                    is_lone = number == 1
+                    m.d.comb += wrong.eq((number == 0) | (number > self.rows) | last)
+                    m.d.sync += [
+                        loaded.eq(0),
+                        table.lone.eq(is_lone),
+                        slots.eq(number + is_lone),
+                        state.eq(_State.ESCAPE),
+                    ]
+                with m.Case(_State.ESCAPE):
+                    has_escape = number != NO_ESCAPE
+                    m.d.comb += wrong.eq((has_escape & (number + table.lone >= slots)) | last)
+                    m.d.sync += [
+                        table.has_escape.eq(has_escape),
+                        table.escape.eq(number),
+                        length.eq(1),
+                        room.eq(1),
+                        row.eq(0),
+                        state.eq(_State.COUNTS),
+                    ]
+                with m.Case(_State.COUNTS):
+                    m.d.comb += wrong.eq(~fits | last)
+                    m.d.sync += [length.eq(length + 1), room.eq(next_room), row.eq(next_row)]
+                    for n in range(1, self.max_length + 1):
+                        with m.If(length == n):
+                            m.d.sync += [
+                                table.room[n - 1].eq(next_room),
+                                table.base[n - 1].eq(next_row + next_room),
+                            ]
+                    with m.If(length == LENGTH_LIMIT):
+                        m.d.sync += [row.eq(0), state.eq(_State.SYMBOLS)]
+                        with m.If((next_room != 0) | (next_row != slots)):
+                            m.d.comb += wrong.eq(1)
+                with m.Case(_State.SYMBOLS):
+                    ends = row + table.lone + 1 == slots
+                    m.d.comb += wrong.eq(number[8:].any() | (ends != last))
+                    m.d.sync += row.eq(row + 1)
+                    for n in range(self.rows):
+                        with m.If(row == n):
+                            m.d.sync += table.symbols[n].eq(number)
+                    with m.If(ends):
+                        m.d.sync += [loaded.eq(1), error.eq(0), state.eq(_State.ROWS)]
+                with m.Default(), m.If(last):  # DRAIN, and codes that no state has
+                    m.d.sync += state.eq(_State.ROWS)
+            with m.If(wrong):
+                m.d.sync += [loaded.eq(0), error.eq(1)]
+                m.d.sync += state.eq(Mux(last, _State.ROWS, _State.DRAIN))
+        return m

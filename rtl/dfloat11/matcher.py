@@ -1,0 +1,108 @@
+"""From the next bits of a stream to a code's length and symbol."""
+
+from functools import reduce
+from operator import or_
+
+from amaranth.hdl import Cat, Const, Module, Signal, Value
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from halfbyte.rtl.dfloat11.framing import table_layout
+
+__all__ = ["Matcher"]
+
+
+class Matcher(wiring.Component):
+    """Finds the code that a window of bits begins with; combinational.
+
+    One comparator for each length tells whether the window begins a longer code; the shortest
+    length at which it does not is the code's. Row and symbol follow by an addition and a choice.
+
+    Parameters
+    ----------
+    rows, max_length : :class:`int`
+        As :func:`table_layout`.
+
+    Members
+    -------
+    table : ``In(table_layout(rows, max_length))``
+        The code.
+    window : ``In(max_length)``
+        The next bits, the first most significant.
+    length : ``Out``
+        Bits of the code, 1 to ``max_length`` for any table that the loader accepts.
+    symbol : ``Out(8)``
+        Its symbol.
+    is_escape : ``Out(1)``
+        High if the symbol follows the code.
+    is_known : ``Out(1)``
+        Low if no code begins the window.
+    """
+
+    def __init__(self, *, rows: int, max_length: int) -> None:
+        self.rows = rows
+        self.max_length = max_length
+        super().__init__(
+            {
+                "table": In(table_layout(rows, max_length)),
+                "window": In(max_length),
+                "length": Out(range(max_length + 1)),
+                "symbol": Out(8),
+                "is_escape": Out(1),
+                "is_known": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        # Compare: in `short[n]`, the code has at most n bits
+        lengths = range(1, self.max_length + 1)
+        short = Signal(self.max_length + 1)
+        for length in lengths[:-1]:
+            m.d.comb += short[length].eq(~self._bits(length) >= self.table.room[length - 1])
+        m.d.comb += short[self.max_length].eq(1)
+        here = Signal(self.max_length + 1)
+        m.d.comb += here.eq(short & ~(short << 1))
+
+        # Choose
+        index_width = (self.rows - 1).bit_length()
+        code = Signal(index_width)
+        base = Signal(index_width)
+        row = Signal(index_width)
+        m.d.comb += [
+            self.length.eq(reduce(or_, (_if(here[n], n, len(self.length)) for n in lengths))),
+            code.eq(
+                reduce(
+                    or_,
+                    (
+                        here[n].replicate(index_width) & self._from_top(n, index_width)
+                        for n in lengths
+                    ),
+                )
+            ),
+            base.eq(
+                reduce(
+                    or_,
+                    (here[n].replicate(index_width) & self.table.base[n - 1] for n in lengths),
+                )
+            ),
+            row.eq(code + base),
+            self.symbol.eq(self.table.symbols[row]),
+            self.is_escape.eq(self.table.has_escape & (row == self.table.escape)),
+            self.is_known.eq(~(self.table.lone & self.window[-1])),
+        ]
+        return m
+
+    def _bits(self, length: int) -> Value:
+        """The first ``length`` bits of the window, as a number."""
+        return self.window[self.max_length - length :]
+
+    def _from_top(self, length: int, width: int) -> Value:
+        """The first ``length`` bits less ``2 ** length``, as ``width`` bits."""
+        bits = self._bits(length)[:width]
+        spare = width - len(bits)
+        return Cat(bits, Const((1 << spare) - 1, spare))
+
+
+def _if(condition: Value, number: int, width: int) -> Value:
+    return condition.replicate(width) & number

@@ -1,0 +1,1 @@
+"""Simulation of the BF16 MAC against the golden model."""

@@ -1,0 +1,50 @@
+"""The plan of one simulation of the BF16 MAC; no PyTorch here, as in :mod:`halfbyte.sim.plan`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from halfbyte.sim.ports import PortMap
+
+__all__ = ["SCENARIOS", "Bf16Plan"]
+
+SCENARIOS = ("special", "random", "cancelling", "ties", "sums")
+
+
+@dataclass(frozen=True)
+class Bf16Plan:
+    """Operands and accumulators of one scenario, a row per clock cycle.
+
+    Parameters
+    ----------
+    seed : int
+        Of the scenario.
+    ports : PortMap
+        Of the module under test.
+    rows : array
+        (T, 4) uint32: w, a, clear, and what acc holds after that cycle.
+    """
+
+    seed: int
+    ports: PortMap
+    rows: NDArray[np.uint32]
+
+    @property
+    def products(self) -> int:
+        """Sums that are compared when the scenario runs to its end."""
+        return len(self.rows)
+
+    def save(self, folder: Path, scenario: str) -> None:
+        """Write the plan for ``scenario`` into ``folder``."""
+        (folder / "ports.json").write_text(self.ports.to_json())
+        (folder / "seed").write_text(str(self.seed))
+        np.save(folder / f"{scenario}.rows.npy", self.rows)
+
+    @classmethod
+    def load(cls, folder: Path, scenario: str) -> "Bf16Plan":
+        """The plan that :meth:`save` wrote."""
+        ports = PortMap.from_json((folder / "ports.json").read_text())
+        rows = np.load(folder / f"{scenario}.rows.npy")
+        return cls(int((folder / "seed").read_text()), ports, rows)

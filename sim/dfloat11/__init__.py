@@ -1,0 +1,1 @@
+"""Simulation of the DFloat11 decoder: compressed tensors, whole and damaged, through the RTL."""

@@ -1,0 +1,244 @@
+"""The bench around the decoder: drivers and monitors of all streams, one pass per cycle."""
+
+import json
+import random
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from cocotb.clock import Clock
+from cocotb.triggers import FallingEdge, RisingEdge
+
+from halfbyte.sim.dfloat11.plan import DecoderPlan, Packet, Session
+from halfbyte.sim.scoreboard import MismatchError
+
+__all__ = ["Testbench"]
+
+CLOCK_PERIOD_NS = 10
+# No unit works for so many cycles on its own: then it hangs. Random pauses come on top.
+_PATIENCE = 40
+# Cycles after the last verdict in which nothing more may come.
+_QUIET = 30
+_VERDICTS = ("good", "wrong CRC", "not a code", "wrong length")
+
+
+class _Source:
+    """Drives one stream with beats; once offered, a beat stays until it is taken."""
+
+    def __init__(self, beats: Iterable[int]) -> None:
+        self._beats = iter(beats)
+        self.beat = next(self._beats, None)
+        self.valid = False
+
+    def offer(self, now: bool) -> None:
+        self.valid = self.beat is not None and (self.valid or now)
+
+    def take(self) -> None:
+        self.beat = next(self._beats, None)
+        self.valid = False
+
+
+class _Lane:
+    """What one lane takes, and what it still has to give."""
+
+    def __init__(self, packets: Sequence[Packet]) -> None:
+        self.words = _Source(_beats((packet.words for packet in packets), 32))
+        self.raw = _Source(_beats((packet.raw for packet in packets), 8))
+        self.packets = packets
+        self.packet = 0
+        self.weights = 0  # of this packet that came
+
+    @property
+    def is_done(self) -> bool:
+        return self.packet == len(self.packets) and self.words.beat is None is self.raw.beat
+
+
+def _beats(packets: Iterable[Sequence[int]], last_bit: int) -> Iterable[int]:
+    for packet in packets:
+        for index, beat in enumerate(packet):
+            yield beat | (index == len(packet) - 1) << last_bit
+
+
+class Testbench:
+    """Drives the sessions of one scenario into the module ``bench`` and checks all that comes.
+
+    Inputs change after the rising edge; what crosses a stream is read on the falling edge, when
+    everything has settled, and happens at the next rising edge.
+
+    Parameters
+    ----------
+    dut : cocotb handle
+        Module ``bench``, with the ports that the plan maps.
+    folder : Path
+        Holds the plan, and takes the report.
+    scenario : str
+        Name of the plan in ``folder``.
+    """
+
+    # Else pytest takes it for a class of tests.
+    __test__ = False
+
+    def __init__(self, dut: Any, folder: Path, scenario: str) -> None:
+        self._dut = dut
+        self._scenario = scenario
+        self.plan = DecoderPlan.load(folder, scenario)
+        self._report = folder / f"{scenario}.report.json"
+        self._inputs = self.plan.ports.input_offsets
+        self._outputs = self.plan.ports.output_offsets
+        self._random = random.Random(self.plan.seed)  # noqa: S311
+        self._clock = Clock(dut.clk, CLOCK_PERIOD_NS, unit="ns")
+        self.checks = 0
+        self._cycles: list[int] = []
+
+    async def run(self) -> None:
+        """Drive and check everything; the report says how far it came, and took how long."""
+        mismatch = None
+        try:
+            self._clock.start(start_high=False)
+            await self._reset()
+            for index, session in enumerate(self.plan.sessions):
+                self._session = index
+                await self._run(session)
+        except MismatchError as error:
+            mismatch = str(error)
+            raise
+        finally:
+            report = {"products": self.checks, "mismatch": mismatch, "cycles": self._cycles}
+            self._report.write_text(json.dumps(report))
+
+    async def _reset(self) -> None:
+        await RisingEdge(self._dut.clk)
+        self._dut.stimulus.value = 1 << self._inputs["rst"]
+        await RisingEdge(self._dut.clk)
+        self._dut.stimulus.value = 0
+
+    async def _run(self, session: Session) -> None:
+        if session.table:
+            await self._load(session)
+        lanes = [_Lane(packets) for packets in session.lanes]
+        patience = _PATIENCE + int(_PATIENCE / session.flow)
+        idle = cycles = 0
+        while not all(lane.is_done for lane in lanes):
+            moved = await self._cycle(lanes, session.flow)
+            idle = 0 if moved else idle + 1
+            cycles += 1
+            if idle > patience:
+                self._fail(f"nothing has moved for {idle} cycles", lanes)
+            if session.reset_after == cycles:
+                await self._reset()
+                self.checks -= sum(
+                    lane.weights
+                    + sum(len(packet.weights) + 1 for packet in lane.packets[: lane.packet])
+                    for lane in lanes
+                )
+                return
+        self._cycles.append(cycles)
+        for _ in range(_QUIET):
+            await self._cycle(lanes, 1.0)
+
+    async def _load(self, session: Session) -> None:
+        """Drive the table; afterwards it must be refused, or not, and a refused one be useless."""
+        table = _Source(_beats([session.table], 16))
+        while table.beat is not None:
+            table.offer(self._random.random() < session.flow)
+            result = await self._step(self._offered("table", table))
+            if table.valid and result >> self._outputs["table__ready"] & 1:
+                table.take()
+        offered = 1 << self._inputs["words__0__valid"] if session.refused else 0
+        result = await self._step(offered)
+        if (result >> self._outputs["table_error"] & 1) != session.refused:
+            self._fail(f"table_error should be {int(session.refused)}", [])
+        if session.refused and result >> self._outputs["words__0__ready"] & 1:
+            self._fail("a lane takes words for a table that was refused", [])
+        self.checks += 1
+
+    def _offered(self, stream: str, source: _Source) -> int:
+        if not source.valid or source.beat is None:
+            return 0
+        payload = source.beat << self._inputs[f"{stream}__payload"]
+        return payload | 1 << self._inputs[f"{stream}__valid"]
+
+    async def _step(self, stimulus: int) -> int:
+        """One clock cycle with these inputs; the outputs before its end."""
+        self._dut.stimulus.value = stimulus
+        await FallingEdge(self._dut.clk)
+        result: int = self._dut.result.value.to_unsigned()
+        await RisingEdge(self._dut.clk)
+        return result
+
+    async def _cycle(self, lanes: Sequence[_Lane], flow: float) -> bool:
+        """One cycle of all lanes; whether anything moved."""
+        chance = self._random.random
+        stimulus, takes = 0, []
+        for index, lane in enumerate(lanes):
+            lane.words.offer(chance() < flow)
+            lane.raw.offer(chance() < flow)
+            stimulus |= self._offered(f"words__{index}", lane.words)
+            stimulus |= self._offered(f"raw__{index}", lane.raw)
+            takes.append((chance() < flow, chance() < flow))
+            for stream, taken in zip(("weights", "verdict"), takes[-1], strict=True):
+                stimulus |= taken << self._inputs[f"{stream}__{index}__ready"]
+        result = await self._step(stimulus)
+        moved = False
+        for index, (lane, (takes_weight, takes_verdict)) in enumerate(
+            zip(lanes, takes, strict=True)
+        ):
+            for stream, source in (("words", lane.words), ("raw", lane.raw)):
+                if source.valid and result >> self._outputs[f"{stream}__{index}__ready"] & 1:
+                    source.take()
+                    moved = True
+            if takes_weight and result >> self._outputs[f"weights__{index}__valid"] & 1:
+                seen = result >> self._outputs[f"weights__{index}__payload"] & 0xFFFF
+                self._check_weight(index, lane, seen)
+                moved = True
+            if takes_verdict and result >> self._outputs[f"verdict__{index}__valid"] & 1:
+                seen = result >> self._outputs[f"verdict__{index}__payload"] & 3
+                self._check_verdict(index, lane, seen)
+                moved = True
+        return moved
+
+    def _check_weight(self, index: int, lane: _Lane, seen: int) -> None:
+        if lane.packet == len(lane.packets):
+            self._fail(f"lane {index} gives weight {seen:04x} after all packets", [lane])
+        packet = lane.packets[lane.packet]
+        if lane.weights == len(packet.weights):
+            self._fail(f"lane {index} gives weight {seen:04x} beyond {lane.weights}", [lane])
+        expected = packet.weights[lane.weights]
+        if seen != expected:
+            self._fail(
+                f"lane {index}, weight {lane.weights}: expected {_bf16(expected)}, "
+                f"seen {_bf16(seen)}",
+                [lane],
+            )
+        lane.weights += 1
+        self.checks += 1
+
+    def _check_verdict(self, index: int, lane: _Lane, seen: int) -> None:
+        if lane.packet == len(lane.packets):
+            self._fail(f"lane {index} gives a verdict after all packets", [lane])
+        packet = lane.packets[lane.packet]
+        if seen != packet.verdict or lane.weights != len(packet.weights):
+            self._fail(
+                f"lane {index}: expected {_VERDICTS[packet.verdict]} after {len(packet.weights)} "
+                f"weights, seen {_VERDICTS[seen]} after {lane.weights}",
+                [lane],
+            )
+        lane.packet += 1
+        lane.weights = 0
+        self.checks += 1
+
+    def _fail(self, problem: str, lanes: Sequence[_Lane]) -> None:
+        where = [
+            f"  packet {lane.packet}: {lane.packets[lane.packet].what}"
+            for lane in lanes
+            if lane.packet < len(lane.packets)
+        ]
+        head = (
+            f"{self.plan.title}: mismatch in scenario {self._scenario}, session {self._session} "
+            f"(seed {self.plan.seed})"
+        )
+        raise MismatchError("\n".join([head, f"  {problem}", *where]))
+
+
+def _bf16(word: int) -> str:
+    return f"{word:04x} (sign {word >> 15}, exponent {word >> 7 & 0xFF}, mantissa {word & 0x7F})"

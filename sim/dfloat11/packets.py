@@ -1,0 +1,88 @@
+"""From a tensor that the codec compressed to the packets that the decoder takes."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from halfbyte.golden.dfloat11 import compress, decompress, measure, read_header
+from halfbyte.golden.dfloat11.code_table import CodeTable
+from halfbyte.golden.dfloat11.kernels import CHUNK, SEGMENT, SEGMENTS
+from halfbyte.golden.dfloat11.layout import split
+from halfbyte.sim.dfloat11.plan import Packet
+from halfbyte.sim.dfloat11.reference import ESCAPE, GOOD, Code, as_bytes, crc32c
+
+__all__ = ["Compressed", "code_of", "encode", "numbers_of"]
+
+
+def numbers_of(table: CodeTable) -> list[int]:
+    """A code table as the decoder's loader takes it: the numbers of the layout."""
+    data = table.to_bytes()
+    head = len(data) - len(table.rows)
+    return [*np.frombuffer(data[:head], dtype="<u2").tolist(), *data[head:]]
+
+
+def code_of(table: CodeTable) -> Code:
+    """A code table for the scalar reference."""
+    return {
+        f"{code:0{length}b}": symbol
+        for symbol, code, length in zip(table.rows, table.codes, table.lengths, strict=True)
+    }
+
+
+@dataclass(frozen=True)
+class Compressed:
+    """A BF16 tensor, compressed by the codec, and what the codec makes of it again."""
+
+    table: CodeTable
+    packets: tuple[Packet, ...]
+
+    @classmethod
+    def of(cls, tensor: Tensor, what: str, *, rows: int, max_length: int) -> "Compressed":
+        """Compress ``tensor``; what the packets must give is what decompression gives."""
+        data = compress(tensor, measure(tensor, max_rows=rows, max_length=max_length))
+        weights = decompress(data).flatten().view(torch.uint16).tolist()
+        packets = tuple(
+            Packet(f"{what}, chunk {index}", words, raw, weights[first : first + len(raw)], GOOD)
+            for index, (first, words, raw) in enumerate(_chunks(data))
+        )
+        return cls(read_header(data.numpy()).table, packets)
+
+
+def _chunks(data: Tensor) -> Iterator[tuple[int, list[int], list[int]]]:
+    """By chunk: its first element, its words, its raw bytes."""
+    header = read_header(data.numpy())
+    parts = split(data.numpy(), header)
+    stream = parts.stream.view("<u4")
+    lengths = parts.lengths.view("<u4").reshape(-1, SEGMENTS // 2)
+    ends = [*parts.starts[1:].tolist(), header.stream_words]
+    for index, (start, end) in enumerate(zip(parts.starts.tolist(), ends, strict=True)):
+        first = index * CHUNK
+        raw = parts.raw[first : first + CHUNK].tolist()
+        crc = int(parts.crcs[index])
+        words = [len(raw) - 1, *lengths[index].tolist(), crc, *stream[start:end].tolist()]
+        yield first, words, raw
+
+
+def encode(code: Code, weights: Sequence[int], what: str) -> Packet:
+    """The packets of up to 16384 weights in any code that has them, made from text.
+
+    For codes that the codec would not choose. A code without a symbol must have an escape.
+    """
+    words_of = {symbol: bits for bits, symbol in code.items()}
+    segments = [""] * SEGMENTS
+    for index, weight in enumerate(weights):
+        symbol = weight >> 7 & 0xFF
+        bits = words_of.get(symbol) or f"{words_of[ESCAPE]}{symbol:08b}"
+        segments[index // SEGMENT] += bits
+    bits = "".join(segments)
+    bits += "0" * (-len(bits) % 32)
+    stream = [int(bits[at : at + 32], 2) for at in range(0, len(bits), 32)]
+    ends = [len(segment) for segment in segments]
+    lengths = [low | high << 16 for low, high in zip(ends[::2], ends[1::2], strict=True)]
+    raw = [weight >> 8 & 0x80 | weight & 0x7F for weight in weights]
+    crc = crc32c(as_bytes(lengths)) ^ crc32c(as_bytes(stream)) ^ crc32c(bytes(raw))
+    words = [len(weights) - 1, *lengths, crc, *stream]
+    return Packet(what, words, raw, list(weights), GOOD)

@@ -1,0 +1,103 @@
+"""The plan of one simulation of the decoder: what its streams take, and what they must give.
+
+No PyTorch here, as in :mod:`halfbyte.sim.plan`.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from halfbyte.sim.ports import PortMap
+
+__all__ = ["SCENARIOS", "DecoderPlan", "Packet", "Session"]
+
+SCENARIOS = ("tensors", "stalls", "tables", "flips", "cuts", "resets")
+
+
+@dataclass(frozen=True)
+class Packet:
+    """One chunk for one lane, and what comes of it.
+
+    ``words`` and ``raw`` are the beats, of which the last has ``last``; ``weights`` what the lane
+    gives before its ``verdict``. ``what`` says in messages what this is.
+    """
+
+    what: str
+    words: Sequence[int]
+    raw: Sequence[int]
+    weights: Sequence[int]
+    verdict: int
+
+
+@dataclass(frozen=True)
+class Session:
+    """A code table, then packets for each lane.
+
+    Parameters
+    ----------
+    table : sequence of int
+        Numbers; empty to keep the table of the session before.
+    refused : bool
+        Whether the table must be refused; then lanes must take nothing.
+    lanes : sequence of sequence of Packet
+        For each lane, in order.
+    flow : float
+        Probability, per cycle, that a stream offers or takes a beat.
+    reset_after : int
+        Cycles after which a reset cuts the session off; 0 for never.
+    """
+
+    table: Sequence[int]
+    refused: bool
+    lanes: Sequence[Sequence[Packet]]
+    flow: float = 1.0
+    reset_after: int = 0
+
+    @property
+    def checks(self) -> int:
+        """Weights, verdicts and tables that are compared; those before a reset do not count."""
+        packets = [] if self.reset_after else [packet for lane in self.lanes for packet in lane]
+        return bool(self.table) + sum(len(packet.weights) + 1 for packet in packets)
+
+
+@dataclass(frozen=True)
+class DecoderPlan:
+    """All sessions of one scenario, for a decoder with ``ports``."""
+
+    title: str
+    seed: int
+    ports: PortMap
+    sessions: Sequence[Session]
+
+    @property
+    def products(self) -> int:
+        """What is compared when the scenario runs to its end."""
+        return sum(session.checks for session in self.sessions)
+
+    def save(self, folder: Path, scenario: str) -> None:
+        """Write the plan for ``scenario`` into ``folder``."""
+        entries = {
+            "title": self.title,
+            "seed": self.seed,
+            "ports": self.ports.to_json(),
+            "sessions": [asdict(session) for session in self.sessions],
+        }
+        (folder / f"{scenario}.plan.json").write_text(json.dumps(entries))
+
+    @classmethod
+    def load(cls, folder: Path, scenario: str) -> "DecoderPlan":
+        """The plan that :meth:`save` wrote."""
+        entries: dict[str, Any] = json.loads((folder / f"{scenario}.plan.json").read_text())
+        sessions = [
+            Session(
+                **{
+                    **session,
+                    "lanes": [[Packet(**packet) for packet in lane] for lane in session["lanes"]],
+                }
+            )
+            for session in entries["sessions"]
+        ]
+        ports = PortMap.from_json(entries["ports"])
+        return cls(entries["title"], entries["seed"], ports, sessions)

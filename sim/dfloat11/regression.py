@@ -1,0 +1,83 @@
+"""The regression of the decoder: all scenarios, one record."""
+
+import secrets
+import time
+from typing import Any
+
+from halfbyte.base import versions_of
+from halfbyte.rtl import port_widths, to_verilog
+from halfbyte.rtl.dfloat11 import MAX_LENGTH, ROWS, Decoder, check_decoder
+from halfbyte.rtl.dfloat11.framing import CHUNK
+from halfbyte.sim.dfloat11.plan import DecoderPlan
+from halfbyte.sim.dfloat11.scenarios import Shape, sessions
+from halfbyte.sim.ports import PortMap
+from halfbyte.sim.runner import SEED_BITS
+from halfbyte.sim.simulation import simulate
+from halfbyte.sim.simulator import check_simulator, simulator_version
+from halfbyte.sim.wrapper import TIMESCALE
+
+__all__ = ["run_decoder_regression"]
+
+TEST_MODULE = "halfbyte.sim.tb_dfloat11"
+_MODULE = "decoder"
+
+
+def run_decoder_regression(
+    *,
+    lanes: int = 2,
+    rows: int = ROWS,
+    max_length: int = MAX_LENGTH,
+    weights: int | None = None,
+    simulator: str = "verilator",
+    waves: bool = False,
+    seed: int | None = None,
+) -> dict[str, Any]:
+    """Simulate the decoder against codec and scalar reference; return the record.
+
+    weights: elements of the longest tensor; if not given, a whole chunk for each lane.
+    ``symbols_per_cycle`` is what was measured on it, of
+    all lanes together, with streams that never pause, from its first word to its last verdict.
+
+    Raises
+    ------
+    SimulationError
+        RTL and reference differ, something hangs, or not everything was checked.
+    ToolError, UserError
+        A tool is missing or fails; unknown simulator, no such decoder.
+    """
+    start = time.monotonic()
+    check_simulator(simulator)
+    weights = lanes * CHUNK if weights is None else weights
+    seed = secrets.randbits(SEED_BITS) if seed is None else seed
+    check_decoder(lanes, rows, max_length)
+    decoder = Decoder(lanes=lanes, rows=rows, max_length=max_length)
+    ports = PortMap(*port_widths(decoder))
+    title = f"DFloat11 decoder, {lanes} lanes, {rows} rows, codes of {max_length} bits"
+    planned = sessions(Shape(lanes, rows, max_length), weights=weights, seed=seed)
+    plans = {scenario: DecoderPlan(title, seed, ports, each) for scenario, each in planned.items()}
+    outcome = simulate(
+        "\n".join([TIMESCALE, to_verilog(decoder, _MODULE), ports.verilog(_MODULE)]),
+        plans,
+        name=f"dfloat11-{lanes}-{rows}-{max_length}",
+        test_module=TEST_MODULE,
+        simulator=simulator,
+        waves=waves,
+    )
+    seconds = time.monotonic() - start
+    return {
+        "unit": "dfloat11",
+        "lanes": lanes,
+        "rows": rows,
+        "max_length": max_length,
+        "simulator": simulator,
+        "seed": seed,
+        "scenarios": outcome.checked,
+        "checks": sum(outcome.checked.values()),
+        "weights": weights,
+        "symbols_per_cycle": round(weights / outcome.reports["tensors"]["cycles"][0], 4),
+        "passed": True,
+        "waves": str(outcome.waves) if outcome.waves else None,
+        "versions": {**versions_of("amaranth", "pyosys"), **simulator_version(simulator)},
+        "build_seconds": round(outcome.build_seconds, 3),
+        "seconds": round(seconds, 3),
+    }

@@ -1,0 +1,137 @@
+"""Models with compressed layers give the outputs of the model as it is, to the last bit."""
+
+import json
+import shutil
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+from transformers import AutoModel, AutoModelForCausalLM
+
+from halfbyte.accuracy import dfloat11, minilm
+from halfbyte.base import UserError
+from halfbyte.golden.dfloat11 import CorruptError, decompress
+
+IDS = torch.tensor([[1, 5, 2, 250, 9, 4, 4, 17]])
+
+
+@pytest.fixture(scope="module")
+def packed(llama, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("packed") / "m"
+    dfloat11.compress_path(llama, folder)
+    return folder
+
+
+def logits(model):
+    with torch.inference_mode():
+        return model(input_ids=IDS).logits
+
+
+def same_bits(a, b):
+    return a.dtype == b.dtype and torch.equal(a.view(torch.int16), b.view(torch.int16))
+
+
+def test_a_compressed_folder(llama, packed):
+    model = dfloat11.load(packed)
+    wanted = AutoModelForCausalLM.from_pretrained(llama, dtype="auto").eval()
+    assert same_bits(logits(model), logits(wanted))
+    compressed = {n for n, m in model.named_modules() if isinstance(m, dfloat11.CompressedLinear)}
+    linear = {n for n, m in wanted.named_modules() if isinstance(m, nn.Linear)}
+    assert compressed == linear
+    generated = model.generate(IDS, max_new_tokens=6, do_sample=False)
+    assert torch.equal(generated, wanted.generate(IDS, max_new_tokens=6, do_sample=False))
+
+
+def test_any_folder_is_compressed_as_it_is_read(llama, packed):
+    plain, before = dfloat11.load(llama), dfloat11.load(packed)
+    assert same_bits(logits(plain), logits(before))
+    a, b = (m.model.layers[1].mlp.up_proj.compressed for m in (plain, before))
+    assert torch.equal(a, b)
+
+
+def test_tied_embeddings(tied_llama, tmp_path):
+    dfloat11.compress_path(tied_llama, tmp_path / "p")
+    model = dfloat11.load(tmp_path / "p")
+    wanted = AutoModelForCausalLM.from_pretrained(tied_llama, dtype="auto").eval()
+    assert same_bits(logits(model), logits(wanted))
+    assert model.lm_head.weight is model.model.embed_tokens.weight
+
+
+@pytest.mark.model
+def test_minilm_in_bf16(tmp_path):
+    AutoModel.from_pretrained(minilm.locate(), dtype=torch.bfloat16).save_pretrained(tmp_path / "m")
+    dfloat11.compress_path(tmp_path / "m", tmp_path / "p")
+    model = dfloat11.load(tmp_path / "p")
+    wanted = AutoModel.from_pretrained(tmp_path / "m", dtype="auto").eval()
+    with torch.inference_mode():
+        found, expected = (m(input_ids=IDS).last_hidden_state for m in (model, wanted))
+    assert same_bits(found, expected)
+    query = model.encoder.layer[0].attention.self.query
+    assert len(query.compressed) < 0.69 * 2 * 384 * 384
+
+
+def test_weights_are_compressed_in_memory(llama, packed):
+    model = dfloat11.load(packed)
+    held = sum(b.nbytes for n, b in model.named_buffers() if n.endswith("compressed"))
+    linear = [m for m in model.modules() if isinstance(m, dfloat11.CompressedLinear)]
+    assert held < 0.71 * sum(2 * m.in_features * m.out_features for m in linear)
+    assert not any(p.ndim == 2 for n, p in model.named_parameters() if "embed" not in n)
+    layer = linear[0]
+    assert torch.equal(layer.weight, decompress(layer.compressed))
+    assert "in_features=96, out_features=96, bias=False" in repr(layer)
+
+
+def test_gradients_pass_through_to_the_input(packed):
+    layer = dfloat11.load(packed).model.layers[0].mlp.gate_proj
+    x = torch.randn(3, 96, dtype=torch.bfloat16, requires_grad=True)
+    layer(x).sum().backward()
+    plain = x.detach().requires_grad_()
+    nn.functional.linear(plain, layer.weight).sum().backward()
+    assert torch.equal(x.grad, plain.grad)
+
+
+def test_a_checkpoint_of_the_body_alone(llama, tmp_path):
+    """Names without the prefix ``model.``, as a headless checkpoint has them."""
+    shutil.copytree(llama, tmp_path / "m", ignore=shutil.ignore_patterns("*.safetensors*"))
+    tensors = {}
+    for path in llama.glob("*.safetensors"):
+        tensors |= load_file(path)
+    save_file(
+        {n.removeprefix("model."): t for n, t in tensors.items()}, tmp_path / "m/model.safetensors"
+    )
+    assert same_bits(logits(dfloat11.load(tmp_path / "m")), logits(dfloat11.load(llama)))
+
+
+class TestErrors:
+    def test_damage_is_found_when_loading(self, packed, tmp_path):
+        shutil.copytree(packed, tmp_path / "m")
+        shard = sorted((tmp_path / "m").glob("*.safetensors"))[0]
+        raw = bytearray(shard.read_bytes())
+        raw[-100] ^= 1
+        shard.write_bytes(raw)
+        with pytest.raises(CorruptError, match="is damaged"):
+            dfloat11.load(tmp_path / "m")
+
+    def test_a_shard_is_missing(self, packed, tmp_path):
+        shutil.copytree(packed, tmp_path / "m")
+        sorted((tmp_path / "m").glob("*.safetensors"))[0].unlink()
+        with pytest.raises(UserError, match=r"m lacks .* and \d+ more"):
+            dfloat11.load(tmp_path / "m")
+
+    def test_another_architecture(self, packed, tmp_path):
+        shutil.copytree(packed, tmp_path / "m")
+        config = json.loads((packed / "config.json").read_text())
+        config["intermediate_size"] = 168
+        (tmp_path / "m/config.json").write_text(json.dumps(config))
+        with pytest.raises(UserError, match=r"\.weight should be \((168, 96|96, 168)\), not"):
+            dfloat11.load(tmp_path / "m")
+
+    def test_no_model(self, packed, tmp_path):
+        with pytest.raises(UserError, match="is no folder"):
+            dfloat11.load(tmp_path / "nowhere")
+        with pytest.raises(UserError, match="cannot be made"):
+            dfloat11.load(tmp_path)
+        shutil.copy(packed / "config.json", tmp_path)
+        with pytest.raises(UserError, match=r"has no \*\.safetensors files"):
+            dfloat11.load(tmp_path)

@@ -1,0 +1,83 @@
+import csv
+import json
+
+import pytest
+
+from halfbyte.area.clocks import parse_clock
+from halfbyte.base import UserError
+
+
+@pytest.mark.parametrize(
+    ("text", "period_ps"),
+    [
+        ("2ns", 2000),
+        ("500ps", 500),
+        ("500 PS", 500),
+        (".5ns", 500),
+        ("1.25us", 1_250_000),
+        ("1GHz", 1000),
+        ("1.2GHz", 833.333),
+        ("250MHz", 4000),
+        ("1fs", None),
+        ("0ns", None),
+        ("0Hz", None),
+        ("-2ns", None),
+        ("2", None),
+        ("ns", None),
+        ("2 parsecs", None),
+        ("1e3ns", None),
+        ("", None),
+        ("10000us", None),
+    ],
+)
+def test_a_clock_is_a_period_or_a_frequency(text, period_ps):
+    if period_ps is None:
+        with pytest.raises(UserError, match="A clock"):
+            parse_clock(text)
+    else:
+        assert parse_clock(text) == period_ps
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("synth", "e1m2", "--clock", "fast"), "must read like 2ns, 500ps or 1.2GHz, not 'fast'"),
+        (("synth", "e1m2", "--target", "asic"), "one of ice40, ecp5, xc7, not 'asic'"),
+        (("synth", "e1m2", "--target", "ice40", "--clock", "2ns"), "goes without --clock"),
+        (("synth", "e1m2", "--operands", "gpt"), "must be minilm or a file"),
+        (("curve", "--formats", "int4,nope"), "nope"),
+        (("curve", "--clocks", "2ns,soon"), "not 'soon'"),
+        (("rank", "e1m2", "--techs", "tsmc5"), "Unknown technology 'tsmc5'"),
+    ],
+)
+def test_bad_input_is_one_line(halfbyte, arguments, message):
+    done = halfbyte(*arguments, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ") and message in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+UNIT = ("--arch", "sign_magnitude", "--terms", "4")
+
+
+@pytest.mark.yosys
+def test_curve_shows_writes_and_plots_what_was_found(halfbyte, tmp_path):
+    done = halfbyte("curve", "--formats", "e1m2", "--clocks", "20ns,100ps", *UNIT)
+    assert "Area against clock" in done.stdout
+    folder = tmp_path / "build" / "curve"
+    with (folder / "area_clock_sky130hd.csv").open(newline="") as file:
+        relaxed, impossible = csv.DictReader(file)
+    assert (relaxed["clock_ps"], relaxed["wns_ps"]) == ("20000.0", "0.0")
+    assert float(impossible["wns_ps"]) < -1000
+    assert float(impossible["area_um2"]) > float(relaxed["area_um2"])
+    data = json.loads((folder / "area_clock_sky130hd.json").read_text())
+    assert [row["format"] for row in data] == ["e1m2", "e1m2"]
+    for suffix, start in ((".png", b"\x89PNG"), (".svg", b"<?xml")):
+        content = (folder / f"area_clock_sky130hd{suffix}").read_bytes()
+        assert content.startswith(start) and len(content) > 20_000
+
+    # An impossible clock ends with a status of its own; what was found is shown all the same.
+    missed = halfbyte("synth", "e1m2", "--clock", "100ps", *UNIT, check=False)
+    assert missed.returncode == 2
+    assert "clock not met: e1m2 misses 100 ps, WNS -" in missed.stderr
+    assert "MAC: area, delay, energy" in missed.stdout

@@ -1,0 +1,88 @@
+"""``halfbyte compress``, ``decompress`` and ``entropy`` as a user meets them."""
+
+import json
+import re
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+
+@pytest.fixture
+def model(tmp_path):
+    torch.manual_seed(3)
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    (folder / "config.json").write_text('{"model_type": "llama"}')
+    tensors = {
+        "h.0.up.weight": (torch.randn(100, 256) * 0.02).bfloat16(),
+        "h.1.up.weight": (torch.randn(100, 256) * 0.02).bfloat16(),
+        "norm.weight": torch.ones(100),
+    }
+    save_file(tensors, folder / "model.safetensors")
+    return folder
+
+
+def test_a_file_and_back(halfbyte, model, tmp_path):
+    done = halfbyte("compress", "tiny/model.safetensors", "-o", "m.df11.safetensors")
+    assert "wrote m.df11.safetensors" in done.stdout
+    assert re.search(r"6[67]\.\d %", done.stdout)
+    halfbyte("decompress", "m.df11.safetensors", "-o", "back.safetensors")
+    original = (model / "model.safetensors").read_bytes()
+    assert (tmp_path / "back.safetensors").read_bytes() == original
+
+
+def test_a_folder_in_the_published_layout(halfbyte, model, tmp_path):
+    arguments = ("compress", "tiny", "-o", "packed", "--layout", "dfloat11", "--json")
+    (record,) = json.loads(halfbyte(*arguments).stdout)
+    assert (record["layout"], record["modules"]) == ("dfloat11", 2)
+    (record,) = json.loads(halfbyte("decompress", "packed", "-o", "back", "--json").stdout)
+    assert record["tensors"] == 3
+    assert (tmp_path / "back/config.json").exists()
+
+
+def test_entropy_of_tensors(halfbyte, model):
+    done = halfbyte("entropy", "tiny")
+    assert "h.0.up.weight" in done.stdout
+    records = json.loads(halfbyte("entropy", "tiny/model.safetensors", "--json").stdout)
+    by_name = {record["tensor"]: record for record in records}
+    weight, norm = by_name["h.1.up.weight"], by_name["norm.weight"]
+    assert (weight["dtype"], weight["raw_bits"], weight["elements"]) == ("BF16", 16, 25600)
+    assert 10.4 < weight["entropy_bits"] < weight["coded_bits"] < 11.2
+    assert (norm["dtype"], norm["entropy_bits"]) == ("F32 as BF16", 8)
+
+
+def test_entropy_of_codes(halfbyte, model):
+    arguments = ("entropy", "tiny", "--formats", "int4,e2m1", "--block", "64", "--scale", "e4m3")
+    records = json.loads(halfbyte(*arguments, "--json").stdout)
+    assert [record["format"] for record in records] == ["int4", "e2m1"] * 2
+    for record in records:
+        assert record["scale_bits"] == 8 / 64
+        assert record["effective_bits"] == record["coded_bits"] + record["scale_bits"]
+        assert record["entropy_bits"] < record["coded_bits"] <= record["raw_bits"] == 4
+    assert "effective" in halfbyte(*arguments).stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["compress", "nowhere", "-o", "x"], "There is no nowhere"),
+        (["compress", "tiny", "-o", "tiny"], "tiny exists already"),
+        (["compress", "tiny", "-o", "x", "--layout", "zip"], "must be halfbyte or dfloat11"),
+        (
+            ["compress", "tiny", "-o", "x", "--layout", "dfloat11", "--secded"],
+            "dfloat11 has no place for it",
+        ),
+        (["decompress", "tiny", "-o", "x"], "has no *.df11.safetensors files"),
+        (["entropy", "nowhere"], "'nowhere' is no model"),
+        (["entropy", "tiny", "--scale", "fp7"], "--scale must be one of fp32"),
+        (["bench", "int4", "--codec"], "has no formats"),
+    ],
+)
+def test_errors_are_one_line(halfbyte, model, tmp_path, arguments, message):
+    done = halfbyte(*arguments, check=False)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert message in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "x").exists()

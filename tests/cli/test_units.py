@@ -1,0 +1,32 @@
+"""``--unit``: units beside the MACs."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from halfbyte.base import UserError
+from halfbyte.cli.app import app
+from halfbyte.cli.units import check_unit
+
+
+def test_units_are_checked() -> None:
+    assert not check_unit("mac", ["int4"])
+    assert check_unit("dfloat11", None)
+    with pytest.raises(UserError, match="must be mac, dfloat11, bf16_mac, not 'dfloat12'"):
+        check_unit("dfloat12", None)
+    with pytest.raises(UserError, match="takes no format: leave out 'int4'"):
+        check_unit("dfloat11", ["int4"])
+
+
+@pytest.mark.yosys
+@pytest.mark.parametrize(
+    ("unit", "module"), [("dfloat11", "dfloat11_3_lanes"), ("bf16_mac", "bf16_mac")]
+)
+def test_verilog_is_written(unit: str, module: str, tmp_path: Path) -> None:
+    arguments = ["rtl", "--unit", unit, "--lanes", "3", "-o", str(tmp_path), "--json"]
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 0
+    (record,) = json.loads(done.stdout)
+    assert f"module {module}(" in Path(record["verilog"]).read_text()

@@ -1,0 +1,48 @@
+"""Damaged inputs, with every access of the compiled loops checked: see the module's docstring for
+how to run a million.
+"""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from halfbyte.golden.dfloat11.fuzz import fuzz
+
+COUNT = 12_000
+
+# An access out of bounds must end in an error, or the run below would show nothing.
+CONTROL = """\
+import numpy as np
+from halfbyte.golden.dfloat11.kernels import crc32c
+try:
+    crc32c(np.zeros(8, np.uint8), 0, 9)
+except IndexError:
+    print("checked")
+"""
+
+
+@pytest.mark.slow
+def test_no_access_is_out_of_bounds(tmp_path):
+    environment = {**os.environ, "NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(tmp_path)}
+    for arguments, wanted in (
+        (["-c", CONTROL], "checked"),
+        (["-m", "halfbyte.golden.dfloat11.fuzz", str(COUNT)], "refused"),
+    ):
+        done = subprocess.run(
+            [sys.executable, *arguments],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=600,
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+        assert wanted in done.stdout
+
+
+def test_is_the_same_for_the_same_seed():
+    first, second = fuzz(300, seed=5), fuzz(300, seed=5)
+    assert first == second
+    assert sum(first.values()) == 300
+    assert first != fuzz(300, seed=6)

@@ -1,0 +1,200 @@
+"""The two builds: compilers found or missed, libraries cached, faults in kernels seen."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from halfbyte.base import ToolError
+from halfbyte.formats import load
+from halfbyte.gpu_ref import build, cases, compilers, library
+from halfbyte.gpu_ref.abi import Quantise
+from halfbyte.gpu_ref.check import check_format, merged
+from halfbyte.gpu_ref.compilers import Compiler, cuda_compiler, find_nvcc, host_compiler
+from halfbyte.gpu_ref.library import Library
+from halfbyte.gpu_ref.sanitizers import run_host_sanitizers, sanitized
+
+needs_nvcc = pytest.mark.skipif(find_nvcc() is None, reason="nvcc is not installed")
+
+
+@pytest.fixture(autouse=True)
+def fresh_compilers():
+    """What is found depends on the environment that a test sets."""
+    compilers._host_compiler.cache_clear()
+    compilers._cuda_compiler.cache_clear()
+    yield
+    compilers._host_compiler.cache_clear()
+    compilers._cuda_compiler.cache_clear()
+
+
+def program(path: Path, script: str) -> Path:
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return path
+
+
+def test_no_compiler_is_an_error_with_the_remedy(monkeypatch, tmp_path):
+    monkeypatch.delenv("CXX", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ToolError, match=r"No C\+\+ compiler found: .*apt install g\+\+"):
+        host_compiler()
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(ToolError, match="CXX='no-such-compiler' is no program"):
+        host_compiler()
+
+
+def test_an_old_compiler_is_an_error(monkeypatch, tmp_path):
+    old = program(tmp_path / "oldcc", 'case "$1" in --version) echo "oldcc 4.8";; *) exit 1;; esac')
+    monkeypatch.setenv("CXX", str(old))
+    with pytest.raises(ToolError, match=r"too old \(oldcc 4.8\): the host build needs C\+\+17"):
+        host_compiler()
+
+
+def test_a_missing_or_old_nvcc_is_an_error(monkeypatch, tmp_path):
+    monkeypatch.setenv("NVCC", str(tmp_path / "nvcc"))
+    with pytest.raises(ToolError, match=r"nvcc not found, .* host build computes the same bits"):
+        cuda_compiler()
+    program(tmp_path / "nvcc", 'echo "Cuda compilation tools, release 10.2, V10.2.89"')
+    with pytest.raises(ToolError, match=r"nvcc 10.2 is too old: .* needs 11.8"):
+        cuda_compiler()
+    program(tmp_path / "nvcc", 'echo "hello"')
+    with pytest.raises(ToolError, match="is it nvcc"):
+        cuda_compiler()
+
+
+def test_a_failed_compilation_shows_command_and_last_lines(tmp_path):
+    (tmp_path / "broken.cpp").write_text("#error nothing works\n")
+    with pytest.raises(ToolError, match=r"(?s)Compiling broken.cpp failed.*nothing works"):
+        host_compiler().compile(["broken.cpp"], tmp_path / "out.so", tmp_path)
+
+
+def test_libraries_are_compiled_once_per_content(monkeypatch):
+    first = build.build_host()
+    written = first.stat().st_mtime_ns
+    compiled = []
+    monkeypatch.setattr(Compiler, "compile", lambda *arguments: compiled.append(arguments))
+    assert build.build_host() == first
+    assert first.stat().st_mtime_ns == written
+    assert not compiled
+    assert not list(first.parent.glob(".part-*"))
+
+
+def test_a_damaged_library_is_an_error(tmp_path):
+    path = tmp_path / "host.so"
+    path.write_bytes(b"no library")
+    with pytest.raises(ToolError, match=r"cannot be loaded .* delete it to build it anew"):
+        build.loaded(path)
+
+
+def flags_of(compiler: Compiler, *extra: str, without: tuple[str, ...] = ()) -> Compiler:
+    kept = tuple(flag for flag in compiler.flags if flag not in without)
+    return Compiler(compiler.command, compiler.version, (*kept, *extra), compiler.target)
+
+
+def check_with(monkeypatch, path: Path, name: str = "e2m1_sp") -> dict[str, int]:
+    """Numbers that differ, by kernel, when the host build is the library at ``path``."""
+    changed = Library(build.loaded(path))
+    monkeypatch.setattr(library, "host_library", lambda: changed)
+    shapes = [cases.Shape(5, 9, 900, 128), cases.Shape(3, 70, 96, 32), cases.Shape(8, 3, 96, 32)]
+    totals = merged(check_format(load(name), torch.device("cpu"), shapes=shapes))
+    return {total.kernel: total.different for total in totals}
+
+
+@pytest.mark.slow
+def test_a_processor_without_vectors_computes_the_same(monkeypatch):
+    baseline = flags_of(host_compiler(), "-DHB_NO_INTRINSICS", without=("-march=native",))
+    path = build._library(baseline, "host.cpp", build._sources())
+    assert Library(build.loaded(path)).simd == "128-bit vectors"
+    assert not any(check_with(monkeypatch, path).values())
+    assert not any(check_with(monkeypatch, path, "e3m2").values())
+
+
+# Faults that are injected together: source, right, wrong, and the kernel that must differ.
+FAULTS = [
+    [
+        ("gemm_mma.h", "matrix % 2 * 8 + lane % 8", "matrix / 2 * 8 + lane % 8", "gemm mma"),
+        ("gemm_dp4a.h", "column + j * D::GRID][word]", "column + j][word]", "gemm dp4a"),
+        ("quantise.h", "if ((lane & (group - 1)) == 0)", "if (lane == 0)", "quantise spans"),
+        ("host_gemm.h", "(a_steps[r])", "(a_steps[0])", "gemm pairs"),
+        ("arithmetic.h", "int spare = 64 - acc_width", "int spare = 63 - acc_width", "mac_stream"),
+    ],
+    [("gemm_mma.h", "wait<Mma::STAGES - 2>", "wait<Mma::STAGES - 1>", "gemm mma")],
+    [("gemm_mma.h", "write = read;", "write = 0;", "gemm mma")],
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("faults", FAULTS, ids=["arithmetic", "early read", "early write"])
+def test_injected_faults_are_seen(monkeypatch, faults):
+    sources = build._sources()
+    for name, right, wrong, _ in faults:
+        assert sources[name].count(right) == 1
+        sources[name] = sources[name].replace(right, wrong)
+    quick = flags_of(host_compiler(), "-O1")
+    different = check_with(monkeypatch, build._library(quick, "host.cpp", sources))
+    for *_, kernel in faults:
+        assert sum(count for name, count in different.items() if name.startswith(kernel)) > 0
+    assert different["gemm plain"] == 0
+
+
+@pytest.mark.slow
+def test_sanitizers_find_nothing_in_the_host_build():
+    output = run_host_sanitizers()
+    assert re.search(r"gemm mma \(emulated\): [1-9]\d* compared, 0 different", output)
+
+
+OVERRUN = """
+import torch
+from halfbyte.gpu_ref import abi, build, library
+from halfbyte.formats import load
+x, device = torch.zeros(64), torch.device("cpu")
+call = abi.Quantise(x=x.data_ptr(), rows=65, length=1, block=1, clip=1, scales=x.data_ptr())
+library.host_library().call("hb_scales", device, build.format_table(load("int4")), call)
+"""
+
+
+@pytest.mark.slow
+def test_sanitizers_see_a_write_past_a_tensor():
+    done = subprocess.run(
+        [sys.executable, "-c", OVERRUN], env=sanitized(), capture_output=True, text=True
+    )
+    assert done.returncode != 0
+    assert "heap-buffer-overflow" in done.stderr
+
+
+@needs_nvcc
+@pytest.mark.slow
+def test_the_cuda_build_is_what_the_definition_asks_for(tmp_path, monkeypatch):
+    compiler = flags_of(cuda_compiler(), "--keep", "--keep-dir=kept", "-Xptxas=-v")
+    for name, text in build._sources().items():
+        (tmp_path / name).write_text(text)
+    (tmp_path / "kept").mkdir()
+    command = [*compiler.command, *compiler.flags, "device.cu", "-o", "device.so"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    (ptx,) = [path.read_text() for path in (tmp_path / "kept").glob("*compute_90*.ptx")]
+    # Nothing is contracted, by the compiler or later: every operation states its rounding.
+    assert not re.search(r"\bfma\.[a-z.]*f32", ptx)
+    assert not re.search(r"\b(add|sub|mul)(\.ftz)?\.f32", ptx)
+    assert ".ftz" not in ptx
+    for needed in ("mul.rn.f32", "add.rn.f32", "div.rn.f32", "dp4a.s32.s32", "cp.async.cg.shared"):
+        assert needed in ptx
+    assert "mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32" in ptx
+    assert "ldmatrix.sync.aligned.m8n8.x4.shared.b16" in ptx
+    reports = re.findall(r"gemm_mma_kernel\S+\n\s+(.*spill stores.*)", done.stderr)
+    assert len(reports) == 8  # four kernels for two architectures
+    assert all(line.startswith("0 bytes stack frame, 0 bytes spill") for line in reports)
+
+    built = Library(build.loaded(tmp_path / "device.so"))
+    assert built.kind == "cuda"
+    assert built.simd is None
+    if not torch.cuda.is_available():
+        context = torch.device("cuda", 0)
+        stream = SimpleNamespace(cuda_stream=None)
+        monkeypatch.setattr(torch.cuda, "current_stream", lambda index: stream)
+        with pytest.raises(ToolError, match=r"absmax failed on cuda:0: cudaGetDevice"):
+            built.call("hb_absmax", context, Quantise())

@@ -1,0 +1,135 @@
+"""``halfbyte gpu-check``, ``gpu-bench`` and ``triple``, as a user meets them."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+import halfbyte.gpu_ref
+from halfbyte.base import ToolError, UserError
+from halfbyte.cli.app import app
+from halfbyte.formats import load
+from halfbyte.gpu_ref import bench, check
+from halfbyte.gpu_ref.bench import Sizes, benchmark
+from halfbyte.gpu_ref.cases import Shape
+
+SMALL = Sizes(m=6, n=10, k=256, rows=4, length=256, repeats=3)
+TRIPLE = ["triple", "e2m1_sp", "--arch", "exponent_shift", "--cycles", "2000", "--device", "cpu"]
+
+
+@pytest.fixture(autouse=True)
+def without_nvcc(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The CUDA build has its own tests; here it would only take time."""
+    monkeypatch.setenv("NVCC", str(tmp_path / "nvcc"))
+
+
+def run(*arguments: str) -> str:
+    """Standard output of a command that must succeed."""
+    done = CliRunner().invoke(app, list(arguments), catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+@pytest.fixture
+def few_shapes(monkeypatch):
+    original = check.check_format
+
+    def shorter(fmt, device, **options):
+        return original(fmt, device, shapes=[Shape(3, 2, 40, 16), Shape(8, 2, 96, 32)], **options)
+
+    monkeypatch.setattr(check, "check_format", shorter)
+
+
+def test_gpu_check_writes_a_record_of_what_it_ran_on(few_shapes, gpu_ref_build):
+    (record,) = json.loads(run("gpu-check", "int4", "--device", "cpu", "--json"))
+    assert record["build"] == "host"
+    assert record["driver"] is None
+    assert record["formats"] == ["int4"]
+    assert record["compared"] > 10_000
+    assert record["different"] == 0
+    assert record["cuda_build"] == "not compiled: no nvcc"
+    assert record["compiler"]
+    assert record["versions"]["torch"] == torch.__version__
+    assert record["date"].startswith("20")
+    kernels = {kernel["kernel"]: kernel["compared"] for kernel in record["kernels"]}
+    assert all(kernels.values())
+    assert json.loads((gpu_ref_build / "gpu_ref" / "check.json").read_text()) == record
+
+
+def test_the_host_build_is_never_called_a_gpu_result(few_shapes):
+    table = run("gpu-check", "int4", "--activation", "e2m1", "--device", "cpu")
+    assert "HOST BUILD, not a GPU result" in table
+    assert "gemm mma (emulated)" in table
+
+
+def test_gpu_check_fails_where_a_number_differs(few_shapes, monkeypatch):
+    right = check.encode
+    monkeypatch.setattr(check, "encode", lambda x, fmt: right(x, fmt) ^ 1)
+    with pytest.raises(ToolError, match="numbers differ from the golden model; see"):
+        run("gpu-check", "int4", "--device", "cpu")
+
+
+def test_devices_that_are_not_there_are_errors(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(UserError, match=r"PyTorch sees no CUDA GPU: .* --device cpu"):
+        run("gpu-check", "int4", "--device", "cuda")
+    with pytest.raises(UserError, match="Device must be auto, cuda or cpu, not 'tpu'"):
+        run("gpu-bench", "--device", "tpu")
+
+
+def test_the_benchmark_measures_both_sides():
+    records = {
+        record["kernel"]: record for record in benchmark(load("int4"), torch.device("cpu"), SMALL)
+    }
+    assert {"copy", "quantise", "dequantise", "torch.matmul", "gemm pairs"} <= set(records)
+    assert "gemm mma" not in records  # emulated on the host: its time means nothing
+    pairs = records["gemm pairs"]
+    ratio = records["torch.matmul"]["seconds"] / pairs["seconds"]
+    assert pairs["share_of_torch"] == pytest.approx(ratio)
+    assert pairs["build"] == "host"
+    assert pairs["shape"] == [6, 10, 256]
+
+
+def test_gpu_bench_shows_a_table(monkeypatch):
+    monkeypatch.setattr(Sizes, "of", classmethod(lambda cls, device: SMALL))
+    table = run("gpu-bench", "int4", "--device", "cpu")
+    assert "HOST BUILD, not a GPU result" in table
+    assert "torch.matmul" in table
+
+
+def test_nothing_is_timed_where_kernels_differ(monkeypatch):
+    right = bench.matmul
+
+    def wrong(a, w, *, kernel="auto"):
+        return right(a, w, kernel=kernel) + (kernel == "pairs")
+
+    monkeypatch.setattr(bench, "matmul", wrong)
+    with pytest.raises(ToolError, match="Kernel pairs differs from the plain one"):
+        benchmark(load("int4"), torch.device("cpu"), SMALL)
+
+
+@pytest.mark.simulator
+@pytest.mark.slow
+def test_rtl_golden_model_and_kernel_agree_on_one_stream(monkeypatch):
+    (record,) = json.loads(run(*TRIPLE, "--seed", "5", "--json"))
+    assert record["build"] == "host"
+    assert record["different"] == 0
+    # Five accumulators: all pairs, two sums of 256 worst products, clears, random cycles.
+    assert record["cycles"] == 256 + 512 + 128 + 2000
+    assert record["compared"] == 5 * record["cycles"]
+    assert record["simulator"]["verilator"]
+
+    right = halfbyte.gpu_ref.mac_stream
+
+    def wrong(*columns, **rule):
+        acc = right(*columns, **rule)
+        acc[-1] += rule["acc_width"] == 17
+        return acc
+
+    monkeypatch.setattr(halfbyte.gpu_ref, "mac_stream", wrong)
+    with pytest.raises(
+        ToolError, match="accumulators of the host build differ from RTL and golden"
+    ):
+        run(*TRIPLE, "--seed", "5")

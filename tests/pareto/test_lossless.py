@@ -1,0 +1,55 @@
+"""BF16 with DFloat11 as a point."""
+
+from typing import Any
+
+import pytest
+
+from halfbyte.base import UserError
+from halfbyte.pareto.frontier import Point, frontier
+from halfbyte.pareto.lossless import lossless_point, lossless_record
+
+
+def record(unit: str, **fields: Any) -> dict[str, Any]:
+    return {
+        "unit": unit,
+        "format": "bf16",
+        "technology": "sky130hd",
+        "area_um2": 8000.0,
+        "area_ge": 2000.0,
+        "delay_ps": None,
+        "proof": None,
+        "versions": {"card": "abc"},
+        **fields,
+    }
+
+
+MAC = record("bf16_mac", delay_ps=9000.0)
+DECODER = record("dfloat11", um2_per_lane=16_000.0, lanes=8, delay_ps=5000.0)
+
+
+def test_the_lane_is_divided_among_its_macs() -> None:
+    shared = lossless_record(MAC, DECODER, macs_per_lane=16, bits_per_weight=10.9)
+    assert shared["area_um2"] == 8000 + 1000
+    assert shared["area_ge"] == 2250
+    assert shared["decoder_um2"] == 1000
+    assert (shared["loss"], shared["bits_per_weight"]) == (0, 10.9)
+    assert shared["delay_ps"] == 9000
+    assert lossless_record(MAC, DECODER, macs_per_lane=1)["area_um2"] == 24_000
+
+
+def test_a_delay_that_is_unknown_stays_so() -> None:
+    assert lossless_record(MAC, {**DECODER, "delay_ps": None})["delay_ps"] is None
+
+
+def test_the_point_is_the_lossless_end_of_a_frontier() -> None:
+    point = lossless_point(lossless_record(MAC, DECODER), 1.0)
+    assert frontier([Point("int4", 1000, 0.95), point])[-1] == point
+
+
+def test_records_must_fit() -> None:
+    with pytest.raises(UserError, match="not of dfloat11 and bf16_mac"):
+        lossless_record(DECODER, MAC)
+    with pytest.raises(UserError, match="both in one technology"):
+        lossless_record(MAC, {**DECODER, "versions": {"card": "other"}, "technology": "asap7"})
+    with pytest.raises(UserError, match="at least 1 MAC, not 0"):
+        lossless_record(MAC, DECODER, macs_per_lane=0)
