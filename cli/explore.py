@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["explore"]
 
 MAX_FAILURES = 5
-PARENTS = ("minilm", "t5", "normal")
+PARENTS = ("minilm", "bytelm", "t5", "normal")
 
 SpaceName = Annotated[
     str,
@@ -50,7 +50,7 @@ Accuracy = Annotated[
     list[str] | None,
     typer.Option(
         help="What the formats of the report represent: normal, t5 (Student's t with nu 5), or a "
-        "model, by the profile of its weights; minilm, t5 and normal if not given. The first is "
+        "model, by the profile of its weights; minilm, bytelm, t5 and normal if not given. The first is "
         "plotted.",
         show_default=False,
     ),
