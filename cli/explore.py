@@ -50,8 +50,8 @@ Accuracy = Annotated[
     list[str] | None,
     typer.Option(
         help="What the formats of the report represent: normal, t5 (Student's t with nu 5), or a "
-        "model, by the profile of its weights; minilm, bytelm, t5 and normal if not given. The first is "
-        "plotted.",
+        "model, by the profile of its weights; minilm, bytelm, t5 and normal if not given. The "
+        "first is plotted.",
         show_default=False,
     ),
 ]
