@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["explore"]
 
 MAX_FAILURES = 5
-PARENTS = ("minilm", "t5", "normal")
+PARENTS = ("minilm", "bytelm", "t5", "normal")
 
 SpaceName = Annotated[
     str,
@@ -50,8 +50,8 @@ Accuracy = Annotated[
     list[str] | None,
     typer.Option(
         help="What the formats of the report represent: normal, t5 (Student's t with nu 5), or a "
-        "model, by the profile of its weights; minilm, t5 and normal if not given. The first is "
-        "plotted.",
+        "model, by the profile of its weights; minilm, bytelm, t5 and normal if not given. The "
+        "first is plotted.",
         show_default=False,
     ),
 ]
@@ -117,11 +117,19 @@ def _report(
     folder: Path,
     quiet: bool,
 ) -> None:
+    from halfbyte.area.exploration import prove_point
     from halfbyte.pareto.exploration import find
     from halfbyte.pareto.exploration_report import summary_rows, write_exploration
 
     with progress("Accuracy") as update:
         findings = find(space.formats, found.records, parents, block, update)
+    proved = {}
+    with progress("Proofs") as update:
+        for index, each in enumerate(findings.shown):
+            update(index, len(findings.shown), each.format.name)
+            point = found.point_of(each.record)
+            proved[each.format.name] = {**each.record, "proof": prove_point(point)}
+    findings = findings.with_records(proved)
     written = write_exploration(space.title, findings, found.records, folder)
     if quiet:
         return

@@ -1,20 +1,21 @@
 """What an exploration says: for each format its smallest design, beside how well it quantises."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from statistics import fmean
 from typing import Any
 
 from halfbyte.base import UserError
-from halfbyte.formats import Format
+from halfbyte.formats import Format, bundled
 from halfbyte.formats.codebooks import distance_to_optimum_db
 from halfbyte.pareto.frontier import Point, dominator, frontier
 from halfbyte.pareto.parents import Parent
 
 __all__ = ["Candidate", "Findings", "find"]
 
+_DIGITS = 9  # of a distance in dB
 Progress = Callable[[int, int, str], None]
 
 
@@ -87,6 +88,25 @@ class Findings:
             best.setdefault((point.cost, point.quality), self._by_name[point.format])
         return tuple(best.values())
 
+    @property
+    def shown(self) -> tuple[Candidate, ...]:
+        """The frontier, and what has the values of a shipped format, by ascending area."""
+        shipped = {fmt.values for fmt in bundled()}
+        chosen = [
+            each
+            for each in self.candidates
+            if each in self.frontier or each.format.values in shipped
+        ]
+        return tuple(sorted(chosen, key=lambda each: (each.area_um2, each.format.name)))
+
+    def with_records(self, records: Mapping[str, Mapping[str, Any]]) -> "Findings":
+        """The same with other records of some formats, for what else is known of their designs."""
+        candidates = tuple(
+            replace(each, record=records.get(each.format.name, each.record))
+            for each in self.candidates
+        )
+        return replace(self, candidates=candidates)
+
     def dominator(self, candidate: Candidate) -> Candidate | None:
         """The smallest candidate that is no larger and no less accurate; None if none is."""
         found = dominator(self._points[candidate.format.name], self._points.values())
@@ -158,7 +178,8 @@ def _distances(formats: Sequence[Format], parent: Parent, block: int) -> list[fl
         [distance_to_optimum_db(fmt, distribution, nu, block) for fmt in formats]
         for distribution, nu in parent.distributions
     ]
-    return [fmean(values) for values in zip(*columns, strict=True)]
+    # Mirrored formats differ in the last digits of their sums: that must make none the better one.
+    return [round(fmean(values), _DIGITS) for values in zip(*columns, strict=True)]
 
 
 def _bases(formats: Sequence[Format]) -> dict[str, Format | None]:

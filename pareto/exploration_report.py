@@ -12,7 +12,8 @@ from matplotlib import style
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from halfbyte.base import write_atomically
+from halfbyte.area.proof_record import is_proved
+from halfbyte.base import UserError, write_atomically
 from halfbyte.formats import Format, bundled
 from halfbyte.pareto.exploration import Candidate, Findings
 from halfbyte.pareto.exploration_plot import draw_area_by_value, draw_cloud, draw_gain_by_value
@@ -35,7 +36,13 @@ def write_exploration(
     and JSON: ``candidates`` with a row for each format, ``designs`` with one for each record. The
     frontier and the shipped formats as a table in ``frontier.md``; and the formats of the frontier
     as files under ``formats``, for the other commands.
+
+    Raises UserError if a netlist that is shown by name has no proof; the other formats are a
+    background without names.
     """
+    unproved = [each.format.name for each in findings.shown if not is_proved(each.record)]
+    if unproved:
+        raise UserError(f"Only proved netlists are shown; not proved: {', '.join(unproved)}")
     named = _shipped_titles(findings)
     with style.context(STYLE):
         written = _save(_frontier_figure(title, findings, named), folder / "frontier")
@@ -78,13 +85,12 @@ def summary_rows(findings: Findings) -> tuple[list[str], list[list[str]]]:
 
     Columns that start with ``>`` are right-aligned.
     """
-    named, best = _shipped_titles(findings), findings.frontier
-    shown = [each for each in findings.candidates if each.format.name in named or each in best]
+    named = _shipped_titles(findings)
     columns = ["format", ">quantum", ">acc", ">area µm²", ">over base", "architecture"]
     columns += [f">dB, {parent.name}" for parent in findings.parents]
-    columns += ["no larger and no less accurate"]
+    columns += ["no larger and no less accurate", "proof"]
     rows = []
-    for each in sorted(shown, key=lambda each: (each.area_um2, each.format.name)):
+    for each in findings.shown:
         better = findings.dominator(each)
         rows.append(
             [
@@ -96,6 +102,7 @@ def summary_rows(findings: Findings) -> tuple[list[str], list[list[str]]]:
                 str(each.record["architecture"]),
                 *(f"{each.distances[parent.name]:.3f}" for parent in findings.parents),
                 named.get(better.format.name, better.format.title) if better else "frontier",
+                str(each.record["proof"]["status"]),
             ]
         )
     return columns, rows
@@ -124,7 +131,8 @@ def _caption(findings: Findings, note: str) -> str:
         f"Area: {record['technology']}, {record['corner']}, both operands in the format, lossless "
         f"for {record['terms']} terms, no timing constraint, the smallest architecture with recipe "
         f"{recipes}; {versions}. SQNR: blocks of {findings.block}, scaled to the highest value, "
-        f"beside the best levels there are for {findings.parents[0].title}.{note}"
+        f"beside the best levels there are for {findings.parents[0].title}. Netlists of the named "
+        f"formats are proved, those of the small dots are not.{note}"
     )
 
 

@@ -1,5 +1,6 @@
 """Exploration: spaces of many designs, run in parallel, with results that are kept."""
 
+from halfbyte.area.exploration.proof import prove_point
 from halfbyte.area.exploration.run import Exploration, Failure, explore
 from halfbyte.area.exploration.space import Point, Space, load_space, parse_space, space_names
 from halfbyte.area.exploration.store import ResultStore
@@ -13,5 +14,6 @@ __all__ = [
     "explore",
     "load_space",
     "parse_space",
+    "prove_point",
     "space_names",
 ]

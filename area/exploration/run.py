@@ -4,7 +4,7 @@ import os
 import time
 import warnings
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -63,6 +63,23 @@ class Exploration:
     failures: list[Failure]
     computed: int
     seconds: float
+
+    def point_of(self, record: Mapping[str, Any]) -> Point:
+        """The design of one of the records; raises LookupError for another."""
+
+        def named(point: Point) -> tuple[object, ...]:
+            design = point.design
+            return (
+                *(design.weight.name, design.activation.name, design.architecture, design.terms),
+                *(point.recipe.name, point.technology.name, point.clock_ps),
+            )
+
+        keys = ("format", "activation", "architecture", "terms", "recipe", "technology", "clock_ps")
+        wanted = tuple(record[key] for key in keys)
+        for point in self.points:
+            if named(point) == wanted:
+                return point
+        raise LookupError(wanted)
 
 
 def explore(

@@ -23,6 +23,7 @@ def test_explores_resumes_and_reports(halfbyte, tmp_path):
     again = halfbyte("explore", "mine.yaml", "--report", "--accuracy", "normal", "--jobs", "1")
     assert "2 designs: 0 synthesised" in again.stdout
     assert "E2M1+SP" in again.stdout
+    assert again.stdout.count("proved") == 2
     folder = tmp_path / "build" / "explore" / "mine"
     rows = json.loads((folder / "candidates.json").read_text())
     assert [row["area_um2"] for row in rows] == [record["area_um2"] for record in records]

@@ -29,7 +29,8 @@ def record(fmt, area, architecture="sign_magnitude", **figures):
     return {
         "format": fmt.name, "activation": fmt.name, "architecture": architecture,
         "recipe": "resub", "terms": 256, "acc_width": 17, "technology": "sky130hd",
-        "corner": "tt", "area_um2": area, "area_ge": area / 3.75, "delay_ps": None, "proof": None,
+        "corner": "tt", "area_um2": area, "area_ge": area / 3.75, "delay_ps": None,
+        "proof": {"status": "proved"},
         "versions": {"pyosys": "0.70"}, **figures,
     }  # fmt: skip
 
@@ -59,7 +60,15 @@ def test_candidates_are_smallest_designs_with_mean_distances(findings):
         assert each.area_um2 == area_of(each.format)
         assert each.record["architecture"] == "sign_magnitude"
         parts = [distance_to_optimum_db(each.format, *pair) for pair in TWO.distributions]
-        assert each.distances == {"two": pytest.approx(fmean(parts)), "normal": parts[0]}
+        expected = {"two": fmean(parts), "normal": parts[0]}
+        assert each.distances == pytest.approx(expected, abs=1e-8)
+
+
+def test_mirrored_values_are_equally_accurate(findings):
+    by_name = {each.format.name: each for each in findings.candidates}
+    for value in ("5", "5_2", "7_2", "9_2", "11_2"):
+        pair = by_name[f"e2m1_p{value}"], by_name[f"e2m1_m{value}"]
+        assert pair[0].distances == pair[1].distances
 
 
 def test_bases_are_found_by_their_values(findings):
@@ -152,6 +161,18 @@ def test_spaces_without_supernormals_have_no_picture_of_them(tmp_path):
     written = write_exploration("A title", find(formats, records, [NORMAL]), records, tmp_path)
     assert "supernormal.png" not in {path.name for path in written}
     assert "frontier.png" in {path.name for path in written}
+
+
+def test_formats_are_named_only_with_a_proof(tmp_path):
+    formats = [load("int4"), load("apot4")]
+    records = [record(fmt, area_of(fmt), proof=None) for fmt in formats]
+    findings = find(formats, records, [NORMAL])
+    with pytest.raises(UserError, match="Only proved netlists are shown; not proved: int4, apot4"):
+        write_exploration("A title", findings, records, tmp_path)
+    one = findings.with_records({"int4": {**records[0], "proof": {"status": "proved"}}})
+    assert [each.record["proof"] for each in one.candidates] == [{"status": "proved"}, None]
+    with pytest.raises(UserError, match="not proved: apot4"):
+        write_exploration("A title", one, records, tmp_path)
 
 
 @pytest.mark.parametrize(

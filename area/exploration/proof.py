@@ -1,0 +1,28 @@
+"""Proofs of chosen designs of a space: a run itself proves nothing, for its rate."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from halfbyte.area.exploration.space import Point
+from halfbyte.area.proof_record import prove_chosen
+from halfbyte.area.synthesis import MAC, MULTIPLIER, synthesise_rtlil
+
+__all__ = ["prove_point"]
+
+
+def prove_point(point: Point) -> dict[str, Any]:
+    """The record's ``proof`` of a design: synthesised again, which gives the same netlist.
+
+    Raises ProofError with a counterexample if it is refuted, ToolError if synthesis fails.
+    """
+    design, clock = point.design, point.clock_ps
+    with tempfile.TemporaryDirectory(prefix="halfbyte-prove-") as temporary:
+        netlists = []
+        for module in (MAC, MULTIPLIER):
+            folder = Path(temporary) / module
+            synthesise_rtlil(
+                design.rtlil(module), point.technology, point.recipe, folder, module, clock
+            )
+            netlists.append(folder / "netlist.v")
+        return prove_chosen(design.mac, design.multiplier, point.technology, *netlists)
