@@ -197,7 +197,13 @@ def test_failure_shows_the_log_and_keeps_the_run(sky130hd, build, monkeypatch):
 def test_interrupted_run_keeps_whole_records_and_continues(build, tmp_path):
     command = [Path(sys.executable).parent / "halfbyte", "synth", "int4", "e2m1", "--json"]
     process = subprocess.Popen(
-        command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        command,
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        # Shells start what they put in the background with the interrupt ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     store = build / "records" / "synth.jsonl"
     while not store.exists() or store.read_text().count("\n") < 3:
