@@ -1,9 +1,9 @@
 """The synthesis recipes: a fixed set that is tried for every format alike.
 
-A recipe is an ABC script that minimises the logic of the addend (multiplier and sign) and maps it
-onto the cells of a technology. What goes around it is common to all: the accumulator's addition
-becomes a ripple-carry chain of the library's full adders (the smallest adder, with no clock to
-meet), and what else there is gets the quick recipe.
+A recipe minimises the logic of the addend (multiplier and sign) and maps it onto the cells of a
+technology: by an ABC script, or by annealing what one leaves. What goes around it is common to all:
+the accumulator's addition becomes a ripple-carry chain of the library's full adders (the smallest
+adder, with no clock to meet), and what else there is gets the quick recipe.
 """
 
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from halfbyte.area.adders import CELLS
 
 __all__ = [
+    "ANNEAL",
     "CLEAN",
     "HOPELESS_RATIO",
     "QUICK",
@@ -38,6 +39,8 @@ class Recipe:
         What the accumulator's addition becomes (:mod:`halfbyte.area.adders`).
     share : float, optional
         For recipes that have a clock to meet: the delay that ABC is to reach, as a part of it.
+    moves : int
+        Moves of the annealing (:mod:`halfbyte.area.annealing`) that follows the script; 0 for none.
     """
 
     name: str
@@ -45,6 +48,7 @@ class Recipe:
     abc: tuple[str, ...]
     adder: str = CELLS
     share: float | None = None
+    moves: int = 0
 
     @property
     def clocked(self) -> bool:
@@ -79,42 +83,32 @@ QUICK = Recipe(
 )
 # Every search is bounded by counts and has a fixed seed, never a time limit: the same input gives
 # the same netlist on any machine.
-_RESTRUCTURE = ("&get -n", "&deepsyn -I 2 -J 10", "&put")
-
-
-def _rewire(iterations: int, seed: int) -> tuple[str, ...]:
-    """Random rewirings that keep the function, accepted if they lower the *mapped* area.
-
-    They work on truth tables over all inputs, which only a small block such as the addend has.
-    """
-    return ("&get -n", f"&rewire -M 2 -I {iterations} -S {seed} -V 0", "&put", "strash")
-
-
-REWIRE = Recipe(
-    "rewire",
-    "resubstitution, then random rewiring for mapped area",
-    (*CLEAN, *RESUBSTITUTE, *_rewire(25, 3), *_MAP),
-)
-DEEP = Recipe(
-    "deep",
-    "a search over restructurings, then resubstitution and random rewiring",
-    (*CLEAN, *_RESTRUCTURE, *RESUBSTITUTE, *_rewire(25, 1), *_MAP),
+ANNEAL = Recipe(
+    "anneal",
+    "resubstitution, then annealing of the cells",
+    QUICK.abc,
+    moves=150_000,
 )
 BRIEF = Recipe(
     "brief",
     "resubstitution, then a few random rewirings, for large netlists",
-    (*CLEAN, *RESUBSTITUTE, *_rewire(6, 3), *_MAP),
+    (
+        *(*CLEAN, *RESUBSTITUTE),
+        # Random changes that keep the function, accepted if they lower the mapped area.
+        *("&get -n", "&rewire -M 2 -I 6 -S 3 -V 0", "&put", "strash"),
+        *_MAP,
+    ),
 )
-RECIPES = (QUICK, REWIRE, DEEP, BRIEF)
+RECIPES = (QUICK, ANNEAL, BRIEF)
 
 # Every architecture is synthesised with the quick recipe; of every format the best two then with
 # the others, the second only if it is not hopeless: at most so many times as large as the first.
 SECOND_ARCHITECTURES = 2
 HOPELESS_RATIO = 2.0
-# Beyond this many cells 25 rewirings take seconds and the deep search over 10.
+# Beyond this many cells an annealing would take minutes.
 MAX_SEARCHED_CELLS = 200
 
 
 def recipes_for(cells: int) -> tuple[Recipe, ...]:
     """The second-stage recipes for a netlist that has ``cells`` cells after the first."""
-    return (REWIRE, DEEP) if cells <= MAX_SEARCHED_CELLS else (BRIEF,)
+    return (ANNEAL,) if cells <= MAX_SEARCHED_CELLS else (BRIEF,)

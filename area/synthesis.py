@@ -1,6 +1,7 @@
 """One synthesis: RTLIL to a netlist of library cells, and its area.
 
-Without a clock the addend is minimised by itself and the rest mapped around it. With one the whole
+Without a clock the addend is minimised by itself, by ABC or by annealing, and the rest mapped
+around it. With one the whole
 unit is flattened and mapped as one piece, with every strength of the cells, and ABC buffers and
 sizes it for the clock.
 """
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from halfbyte.area.adders import adder_options, adder_techmap
+from halfbyte.area.annealed import ANNEALED, anneal_module
 from halfbyte.area.recipes import QUICK, Recipe
 from halfbyte.area.technology import Technology
 from halfbyte.base import run_yosys
@@ -67,7 +69,9 @@ def synthesise_rtlil(
         script = _clocked_script(top, recipe)
     else:
         (folder / "rest.abc").write_text(QUICK.script(None))
-        script = _script(top)
+        if recipe.moves:
+            anneal_module(_searched(top), _read(top), technology, recipe.moves, folder)
+        script = _script(top, annealed=bool(recipe.moves))
     run_yosys(script, folder, f"Synthesis with recipe {recipe.name}")
     counts = _cell_counts(folder / "statistics.json", technology)
     areas = {cell: technology.cells[cell].area * count for cell, count in counts.items()}
@@ -81,21 +85,28 @@ def synthesise_rtlil(
     )
 
 
-def _script(top: str) -> str:
+def _searched(top: str) -> str:
     # The addend depends on nothing but the two codes. Alone it is small enough for the searches of
     # the recipes, which grow with the number of inputs; in a MAC the rest is mapped around it.
-    searched = ADDEND if top == MAC else top
+    return ADDEND if top == MAC else top
+
+
+def _script(top: str, annealed: bool) -> str:
+    searched = _searched(top)
     lines = [
         *_read(top),
         f"flatten {searched}",
+        # In its place what the annealing has made of it.
+        *([f"delete {searched}"] if annealed else []),
         "alumacc",
         "opt",
         *([f"techmap -map adders.v {MAC}"] if top == MAC else []),
         "techmap",
         "opt -full",
         "dfflibmap -liberty cells.lib",
-        f"abc -liberty cells.lib -script search.abc {searched}",
+        *([] if annealed else [f"abc -liberty cells.lib -script search.abc {searched}"]),
         *([f"abc -liberty cells.lib -script rest.abc {MAC}"] if top == MAC else []),
+        *([f"read_verilog {ANNEALED}", f"hierarchy -top {top}"] if annealed else []),
         "flatten",  # also drops the modules that are parts of others by now
         *_WRITE,
     ]

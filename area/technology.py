@@ -190,13 +190,14 @@ class Technology:
 
     @cached_property
     def _plain_liberty(self) -> str:
-        return self._liberty_of(self.plain_cells)
+        return self.liberty_of(self.plain_cells)
 
     @cached_property
     def _clocked_liberty(self) -> str:
-        return self._liberty_of(list(self.cells.values()))
+        return self.liberty_of(list(self.cells.values()))
 
-    def _liberty_of(self, cells: Sequence[Cell]) -> str:
+    def liberty_of(self, cells: Sequence[Cell]) -> str:
+        """A Liberty file of these cells, of flip-flops only :attr:`flip_flop`."""
         keep = self.flip_flop.name
         return liberty_text(
             self.name, [cell for cell in cells if not cell.flip_flop or cell.name == keep]

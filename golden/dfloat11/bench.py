@@ -16,7 +16,7 @@ from torch import Tensor
 
 from halfbyte.base import UserError, versions_of
 from halfbyte.golden.dfloat11 import compress, decompress, published
-from halfbyte.golden.dfloat11.jit import cores
+from halfbyte.golden.dfloat11.threads import cores
 
 __all__ = ["benchmark_codec", "encode_with_package", "package_encoder"]
 

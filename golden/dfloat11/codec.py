@@ -11,7 +11,6 @@ from torch import Tensor
 from halfbyte.golden.checks import check_integer
 from halfbyte.golden.dfloat11.code_table import LENGTH_LIMIT, SYMBOLS, CodeTable
 from halfbyte.golden.dfloat11.elements import ELEMENT_TYPES, ElementType, element_type
-from halfbyte.golden.dfloat11.jit import over_ranges
 from halfbyte.golden.dfloat11.kernels import (
     CHUNK,
     COUNTERS,
@@ -35,6 +34,7 @@ from halfbyte.golden.dfloat11.layout import (
     split,
     starts_of,
 )
+from halfbyte.golden.dfloat11.threads import over_ranges
 
 __all__ = [
     "Measured",

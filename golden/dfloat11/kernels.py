@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from halfbyte.golden.dfloat11.jit import jit
+from halfbyte.base.compiled import jit
 
 __all__ = [
     "CHUNK",

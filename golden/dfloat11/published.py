@@ -17,7 +17,6 @@ from halfbyte.base import UserError
 from halfbyte.golden.dfloat11.code_table import SYMBOLS
 from halfbyte.golden.dfloat11.codec import symbol_counts
 from halfbyte.golden.dfloat11.huffman import END, LENGTH_LIMIT, Code, bounded_huffman
-from halfbyte.golden.dfloat11.jit import over_ranges
 from halfbyte.golden.dfloat11.layout import CorruptError
 from halfbyte.golden.dfloat11.published_kernels import (
     BLOCK_BITS,
@@ -30,6 +29,7 @@ from halfbyte.golden.dfloat11.published_kernels import (
     decode_blocks,
     encode_stream,
 )
+from halfbyte.golden.dfloat11.threads import over_ranges
 
 __all__ = [
     "BYTES_PER_THREAD",

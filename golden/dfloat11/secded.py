@@ -13,8 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from halfbyte.golden.dfloat11.jit import jit, over_ranges
+from halfbyte.base.compiled import jit
 from halfbyte.golden.dfloat11.layout import CorruptError
+from halfbyte.golden.dfloat11.threads import over_ranges
 
 __all__ = ["COLUMNS", "WORD_BYTES", "check_bytes", "correct"]
 

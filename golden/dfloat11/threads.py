@@ -1,28 +1,11 @@
-"""Compiled loops: Huffman streams have no vectorised form that is nearly as fast."""
+"""Work on all cores: threads around compiled loops, which run without the interpreter's lock."""
 
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar, cast
+from typing import Any
 
-import numba
-
-__all__ = ["cores", "jit", "over_ranges"]
-
-_Function = TypeVar("_Function", bound=Callable[..., Any])
-
-
-def jit(function: _Function) -> _Function:
-    """Compile ``function`` on its first call, to run without the interpreter's lock.
-
-    The machine code is kept beside the source, or in the user's cache folder where that is
-    read-only. A cached function is not compiled again when a function it calls in another file
-    changes: functions that call each other stand in one file.
-    """
-    try:
-        return cast(_Function, numba.njit(nogil=True, cache=True)(function))
-    except RuntimeError:  # no folder at all that can be written: compile in every process
-        return cast(_Function, numba.njit(nogil=True)(function))
+__all__ = ["cores", "over_ranges"]
 
 
 def cores() -> int:
