@@ -2,11 +2,12 @@
 
 Without a clock the addend is minimised by itself and the rest mapped around it. With one the whole
 unit is flattened and mapped as one piece, with every strength of the cells, and ABC buffers and
-sizes it for the clock.
+sizes it for the clock; all but the final addition of saved carries, which has none to meet.
 """
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,8 @@ __all__ = ["MAC", "MULTIPLIER", "SynthesisResult", "synthesise_rtlil"]
 # The modules that are synthesised, and the part of a MAC that is searched by itself.
 MAC = "mac"
 ADDEND = "mac.addend"
+# The final addition of saved carries, which has no clock to meet.
+RESOLVE = "mac.resolve"
 MULTIPLIER = "multiplier"
 _WRITE = (
     "opt_clean -purge",
@@ -61,13 +64,16 @@ def synthesise_rtlil(
     (folder / "cells.lib").write_text(technology.liberty_text())
     (folder / "adders.v").write_text(adder_techmap(technology, recipe.adder))
     (folder / "search.abc").write_text(recipe.script(clock_ps))
+    (folder / "rest.abc").write_text(QUICK.script(None))
+    around = [MAC] if top == MAC else []
+    around += [RESOLVE] if RESOLVE in rtlil else []
     if recipe.clocked:
+        (folder / "chain.v").write_text(adder_techmap(technology))
         (folder / "strengths.lib").write_text(technology.liberty_text(clocked=True))
         (folder / "clock.constr").write_text(_constraints(technology))
-        script = _clocked_script(top, recipe)
+        script = _clocked_script(top, recipe, around[1:])
     else:
-        (folder / "rest.abc").write_text(QUICK.script(None))
-        script = _script(top)
+        script = _script(top, around)
     run_yosys(script, folder, f"Synthesis with recipe {recipe.name}")
     counts = _cell_counts(folder / "statistics.json", technology)
     areas = {cell: technology.cells[cell].area * count for cell, count in counts.items()}
@@ -81,7 +87,7 @@ def synthesise_rtlil(
     )
 
 
-def _script(top: str) -> str:
+def _script(top: str, around: Sequence[str]) -> str:
     # The addend depends on nothing but the two codes. Alone it is small enough for the searches of
     # the recipes, which grow with the number of inputs; in a MAC the rest is mapped around it.
     searched = ADDEND if top == MAC else top
@@ -90,29 +96,34 @@ def _script(top: str) -> str:
         f"flatten {searched}",
         "alumacc",
         "opt",
-        *([f"techmap -map adders.v {MAC}"] if top == MAC else []),
+        *(f"techmap -map adders.v {module}" for module in around),
         "techmap",
         "opt -full",
         "dfflibmap -liberty cells.lib",
         f"abc -liberty cells.lib -script search.abc {searched}",
-        *([f"abc -liberty cells.lib -script rest.abc {MAC}"] if top == MAC else []),
+        *(f"abc -liberty cells.lib -script rest.abc {module}" for module in around),
         "flatten",  # also drops the modules that are parts of others by now
         *_WRITE,
     ]
     return "\n".join(lines) + "\n"
 
 
-def _clocked_script(top: str, recipe: Recipe) -> str:
+def _clocked_script(top: str, recipe: Recipe, apart: Sequence[str]) -> str:
     lines = [
         *_read(top),
+        *(f"setattr -mod -set keep_hierarchy 1 {module}" for module in apart),
         "flatten",
         "alumacc",
         "opt",
+        *(f"techmap -map chain.v {module}" for module in apart),
         f"techmap {adder_options(recipe.adder)}",
         "techmap",
         "opt -full",
         "dfflibmap -liberty cells.lib",
-        "abc -liberty strengths.lib -constr clock.constr -script search.abc",
+        f"abc -liberty strengths.lib -constr clock.constr -script search.abc {top}",
+        *(f"abc -liberty cells.lib -script rest.abc {module}" for module in apart),
+        *(f"setattr -mod -unset keep_hierarchy {module}" for module in apart),
+        *(["flatten"] if apart else []),
         *_WRITE,
     ]
     return "\n".join(lines) + "\n"
