@@ -6,6 +6,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from halfbyte.base import UserError
 from halfbyte.formats import (
     Format,
     Overflow,
@@ -21,18 +22,21 @@ __all__ = ["Mac", "check_segment"]
 
 
 def check_segment(segment: int | None, acc_width: int, overflow: Overflow) -> int | None:
-    """Return ``segment`` if the carries of an accumulator can be saved so; raise otherwise."""
+    """Return ``segment`` if the carries of an accumulator can be saved so.
+
+    Raises TypeError for what is no int, UserError (a ValueError) otherwise.
+    """
     if segment is None:
         return None
     if isinstance(segment, bool) or not isinstance(segment, int):
         raise TypeError(f"Segment must be an int, not {segment!r}")
     if not 1 <= segment < acc_width:
-        raise ValueError(
+        raise UserError(
             f"Segment must be at least 1 and less than the accumulator's {acc_width} bits, "
             f"not {segment}"
         )
     if overflow is not Overflow.WRAP:
-        raise ValueError(
+        raise UserError(
             f"An accumulator with saved carries must wrap, not {overflow.value}: whether a sum "
             "leaves the range is not known before the final addition"
         )
