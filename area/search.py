@@ -185,21 +185,29 @@ def _saved_carries(design: Design, group: Sequence[_Scored]) -> list[SynthesisJo
     ]
 
 
-def _every_recipe(design: Design, group: Sequence[_Scored]) -> list[SynthesisJob]:
+def _timed(group: Sequence[_Scored]) -> list[list[SynthesisJob]]:
+    """What was mapped for the clock, the best first: with a register as ``acc``, with saved
+    carries. Each kind goes on by itself, so that the choice of both is never worse than one."""
     timed = [job for job, _ in group if job.recipe.clocked]
-    structures = list(dict.fromkeys(job.design for job in timed))
+    registered = [job for job in timed if job.design.segment is None]
+    saved = [job for job in timed if job.design.segment is not None]
+    return [jobs for jobs in (registered, saved) if jobs]
+
+
+def _every_recipe(design: Design, group: Sequence[_Scored]) -> list[SynthesisJob]:
     return [
         replace(timed[0], design=structure, recipe=recipe)
-        for structure in structures[: clocked.STRUCTURES]
+        for timed in _timed(group)
+        for structure in list(dict.fromkeys(job.design for job in timed))[: clocked.STRUCTURES]
         for recipe in clocked.SECOND
         if recipe not in clocked.FIRST
     ]
 
 
 def _other_targets(design: Design, group: Sequence[_Scored]) -> list[SynthesisJob]:
-    timed = [job for job, _ in group if job.recipe.clocked]
     return [
         replace(job, recipe=recipe)
+        for timed in _timed(group)
         for job in timed[: clocked.FINALISTS]
         for recipe in clocked.retargeted(job.recipe)
     ]
