@@ -1,19 +1,30 @@
 """Meeting a clock: recipes that trade area for speed, and the order in which they are tried.
 
-First every multiplier architecture is mapped in a few ways. The best goes on: all scripts with all
-adders; then the best two of these again with other targets for ABC, whose own timing is not quite
-ours. What counts is our own analysis: of the netlists that meet the clock the smallest
-is the best, and if none does, the fastest.
+First every multiplier architecture is mapped in a few ways, and the best of them again with
+carries that are saved after every few bits (:class:`halfbyte.rtl.Mac`). The best of either kind
+goes on: all scripts with all adders; then the best two of these again with other targets for ABC,
+whose own timing is not quite ours. What counts is our own analysis: of the netlists that meet the
+clock the smallest is the best, and if none does, the fastest.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
 from halfbyte.area.adders import CELLS, GATES, TREES
-from halfbyte.area.recipes import CLEAN, RESUBSTITUTE, Recipe
+from halfbyte.area.recipes import CLEAN, QUICK, RESUBSTITUTE, Recipe
 from halfbyte.base import UserError
 
-__all__ = ["FINALISTS", "FIRST", "SECOND", "STRUCTURES", "meets", "rank", "retargeted"]
+__all__ = [
+    "FINALISTS",
+    "FIRST",
+    "SAVED",
+    "SECOND",
+    "SEGMENTS",
+    "STRUCTURES",
+    "meets",
+    "rank",
+    "retargeted",
+]
 
 # Buffers for high fan-outs, then stronger cells where the clock needs them and weaker elsewhere.
 _SIZE = ("topo", "buffer -c", "upsize {clock}", "dnsize {clock}")
@@ -54,6 +65,9 @@ FIRST = (
     _recipe("level", "sklansky"),
     _recipe("swift", "kogge_stone"),
 )
+# Where carries are saved, adders are short, and area mapping alone may be quick enough.
+SEGMENTS = (1, 2, 4, 8)
+SAVED = (QUICK, *FIRST)
 SECOND = (
     _recipe("sized", CELLS),
     *(_recipe("sized", adder) for adder in (GATES, *TREES)),

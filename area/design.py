@@ -15,6 +15,7 @@ from halfbyte.rtl import (
     Mac,
     applicable_architectures,
     check_architecture,
+    check_segment,
     multiplier,
     to_rtlil,
 )
@@ -45,6 +46,8 @@ class Design:
         What a narrow accumulator does.
     enable : bool
         Whether there is an enable port; areas are of MACs without.
+    segment : int, optional
+        Bits of the accumulator after which a carry is saved (:class:`halfbyte.rtl.Mac`).
 
     Raises
     ------
@@ -59,6 +62,7 @@ class Design:
     acc_width: int | None = None
     overflow: Overflow = Overflow.WRAP
     enable: bool = False
+    segment: int | None = None
 
     def __post_init__(self) -> None:
         check_terms(self.terms)
@@ -66,6 +70,7 @@ class Design:
             check_acc_width(self.acc_width)
         if self.architecture != AUTO:
             check_architecture(self.architecture, self.weight, self.activation)
+        check_segment(self.segment, self.width, self.overflow)
 
     @property
     def width(self) -> int:
@@ -90,6 +95,7 @@ class Design:
             acc_width=self.acc_width,
             overflow=self.overflow,
             enable=self.enable,
+            segment=self.segment,
         )
 
     @property

@@ -10,7 +10,7 @@ from halfbyte.rtl import ARCHITECTURES
 __all__ = ["altered_table", "faulty_macs", "faulty_multipliers"]
 
 TABLE, CARRY, OPERAND = "table entry off by one", "dropped carry", "swapped operand"
-CLEAR, SIGN = "missing clear", "dropped sign"
+CLEAR, SIGN, SAVED = "missing clear", "dropped sign", "dropped saved carries"
 
 
 def altered_table(weight: Format, activation: Format, architecture: str) -> Format | None:
@@ -50,15 +50,17 @@ def _swapped(circuit: Circuit) -> Circuit:
 
 
 def faulty_macs(mac: Circuit, altered: Circuit | None) -> dict[str, Circuit]:
-    """The MAC with each of the four faults; ``altered`` is one made from another table.
+    """The MAC with each of its faults; ``altered`` is one made from another table.
 
-    The carry that is dropped is the one into the accumulator's adder.
+    The carry that is dropped is the one into the accumulator's adder; where carries are saved,
+    those are a fault of their own.
     """
     return {
         **({TABLE: altered} if altered else {}),
         CARRY: mac.tied("carry"),
         OPERAND: _swapped(mac),
         CLEAR: mac.tied("clear"),
+        **({SAVED: mac.tied("saved")} if "saved" in mac.wires else {}),
     }
 
 

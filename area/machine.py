@@ -60,8 +60,9 @@ def accumulator(aig: Aig, circuit: Circuit, state: State) -> list[int]:
 
 
 def state_of(circuit: Circuit, acc: Sequence[int]) -> dict[Net, int]:
-    """The state in which the accumulator is ``acc``, of a circuit whose state is nothing else."""
-    state = dict(zip(circuit.outputs["acc"], acc, strict=True))
+    """The state of ``rtl.Mac`` in which the accumulator is ``acc``, and no carry is saved."""
+    state = dict(zip(circuit.wires["accumulator"], acc, strict=True))
+    state |= dict.fromkeys(circuit.wires.get("saved", ()), FALSE)
     if state.keys() != {register.output for register in circuit.registers}:
         raise CircuitError("The accumulator is not the state of the circuit")
     return state

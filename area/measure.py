@@ -1,5 +1,6 @@
 """What is measured of a mapped MAC beside its area: delay, energy and leakage, for the record."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,10 @@ from halfbyte.formats import Format
 
 __all__ = ["measure_netlist", "measured_fields"]
 
-_FIELDS = ("delay_ps", "critical_path", "energy_fj", "uniform_energy_fj", "clock_energy_fj")
+_FIELDS = (
+    *("delay_ps", "critical_path", "acc_delay_ps"),
+    *("energy_fj", "uniform_energy_fj", "clock_energy_fj"),
+)
 
 
 def measure_netlist(
@@ -46,6 +50,7 @@ def measure_netlist(
         timing = analyse_timing(netlist, technology)
         result["delay_ps"] = timing.delay_ps
         result["critical_path"] = _summary(timing)
+        result["acc_delay_ps"] = timing.output_ps
         found = [
             _energy(netlist, technology, timing, _streams(netlist, streams))
             for streams in (
@@ -73,14 +78,17 @@ def _streams(netlist: Netlist, streams: Mapping[str, NDArray[np.uint8]]) -> dict
 def measured_fields(measured: Mapping[str, Any], clock_ps: float | None) -> dict[str, Any]:
     """The record's fields: what was measured, and the slack at a clock.
 
-    ``wns_ps`` is the worst negative slack, 0 where the clock is met.
+    ``wns_ps`` is the worst negative slack, 0 where the clock is met. ``acc_cycles`` is how many
+    cycles after its edge ``acc`` has settled: 1, unless it comes from a final addition that takes
+    longer (``acc_delay_ps``).
     """
-    delay = measured["delay_ps"]
+    delay, settled = measured["delay_ps"], measured["acc_delay_ps"]
     slack = None if clock_ps is None or delay is None else round(clock_ps - delay, 2)
     return {
         "delay_ps": delay,
         "slack_ps": slack,
         "wns_ps": None if slack is None else min(slack, 0.0),
+        "acc_cycles": None if None in (clock_ps, settled) else math.ceil(settled / clock_ps),
         **{name: measured[name] for name in (*_FIELDS[1:], "leakage_nw", "not_measured")},
     }
 

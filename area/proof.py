@@ -3,7 +3,9 @@
 A MAC is proved over one clock edge. From *any* state of its registers, with any codes and any
 ``clear`` and ``enable``, the accumulator that follows must be what the other side makes of the
 accumulator before: as both start alike after the first clear, they then never differ. It does not
-matter how a netlist encodes its state, as long as ``acc`` follows from it.
+matter how a netlist encodes its state, as long as ``acc`` follows from it. Nor does it matter in
+which of several states with one ``acc`` the RTL starts: that its next ``acc`` depends on no more is
+part of what is proved of it.
 """
 
 from collections.abc import Sequence
@@ -119,8 +121,9 @@ def prove_mac(rtl: Circuit, mac: Mac) -> Proof:
     """Whether ``rtl``, lowered from ``mac``, computes what the formats' tables say."""
     inputs = _inputs(mac)
     aig = inputs.aig
-    acc = aig.word(mac.acc_width)
-    seen = accumulator(aig, rtl, after_clock(rtl, inputs, state_of(rtl, acc)))
+    state = initial_state(aig, rtl)
+    acc = accumulator(aig, rtl, state)
+    seen = accumulator(aig, rtl, after_clock(rtl, inputs, state))
     needed = mac.acc_width if mac.overflow is Overflow.WRAP else None
     term = product(aig, mac.weight, mac.activation, needed)
     expected = step(aig, term, acc, inputs.clear, overflow=mac.overflow, enable=inputs.enable)

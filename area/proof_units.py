@@ -36,7 +36,9 @@ __all__ = ["Netlist", "ProofTask", "failures", "prove_designs"]
 _NARROWEST = 2
 _TOOLS = ("amaranth", "pyosys", "python-sat")
 # The names that the circuits of a task have.
-_LOSSLESS, _ALONE = "lossless", "alone"
+_LOSSLESS, _ALONE, _SAVED = "lossless", "alone", "saved"
+# Carries saved after so many bits.
+_SEGMENT = 3
 
 
 @dataclass(frozen=True)
@@ -53,9 +55,9 @@ class ProofTask:
     """What is proved of two formats in one architecture.
 
     The RTL of the multiplier and of MACs with a lossless accumulator (for ``terms`` products and
-    for one, with and without enable) and with narrow ones that wrap and saturate; the netlists,
-    which have the lossless accumulator. Multiplier, lossless MAC and netlists are also compared
-    with units that have a fault, which must be refuted.
+    for one, with and without enable, with saved carries) and with narrow ones that wrap and
+    saturate; the netlists, which have the lossless accumulator. Multiplier, lossless MACs and
+    netlists are also compared with units that have a fault, which must be refuted.
     """
 
     weight: Format
@@ -121,12 +123,15 @@ class ProofTask:
     def _variants(self) -> dict[str, Mac]:
         one_product = max(_NARROWEST, lossless_acc_width(self.weight, self.activation, 1))
         tight = max(_NARROWEST, one_product - 2)
+        lossless = lossless_acc_width(self.weight, self.activation, self.terms)
         saturate = Overflow.SATURATE
         return {
             _LOSSLESS: self._mac(),
             "enabled": self._mac(enable=True),
             "one_product": self._mac(terms=1),
             "wrap": self._mac(acc_width=tight),
+            _SAVED: self._mac(segment=min(_SEGMENT, lossless - 1), enable=True),
+            "wrap_saved": self._mac(acc_width=tight, segment=1),
             "saturate": self._mac(acc_width=one_product, overflow=saturate, enable=True),
             "tight": self._mac(acc_width=tight, overflow=saturate),
         }
@@ -182,7 +187,8 @@ class ProofTask:
         for name, mac in self._variants.items():
             rtl, start = circuits[name], time.monotonic()
             proof = prove_mac(rtl, mac)
-            faulty = faulty_macs(rtl, altered) if name == _LOSSLESS else {}
+            table = altered if name == _LOSSLESS else None
+            faulty = faulty_macs(rtl, table) if name in (_LOSSLESS, _SAVED) else {}
             faults = {fault: prove_mac(circuit, mac) for fault, circuit in faulty.items()}
             yield self._record(MAC, proof, faults, start, mac=mac)
 
@@ -215,6 +221,7 @@ class ProofTask:
             "acc_width": mac.acc_width if mac else None,
             "overflow": mac.overflow.value if mac else None,
             "enable": mac.has_enable if mac else None,
+            "segment": mac.segment if mac else None,
             "technology": self.technology.name if recipe else None,
             "recipe": recipe,
             "proof": proof.as_dict(),
@@ -243,6 +250,8 @@ def _title(record: Mapping[str, Any]) -> str:
     words = [f"{record['format']} x {record['activation']}", record["architecture"], record["unit"]]
     if record["acc_width"]:
         words.append(f"{record['acc_width']} bits {record['overflow']}")
+    if record["segment"]:
+        words.append(f"carries saved every {record['segment']} bits")
     if record["recipe"]:
         words.append(f"netlist {record['technology']} {record['recipe']}")
     return ", ".join(words)

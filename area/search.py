@@ -20,6 +20,7 @@ from halfbyte.area.recipes import (
 from halfbyte.area.synthesis_jobs import ProofJob, SynthesisJob, netlist_path
 from halfbyte.area.technology import Technology
 from halfbyte.area.timing import typical_slew
+from halfbyte.formats import Overflow
 
 __all__ = ["map_designs", "synthesise"]
 
@@ -31,6 +32,7 @@ def synthesise(
     technology: Technology,
     *,
     clock_ps: float | None = None,
+    saved_carries: bool = True,
     operands: Operands | None = None,
     every: bool = False,
     prove: bool = True,
@@ -52,6 +54,9 @@ def synthesise(
     clock_ps : float, optional
         A clock period to meet. The record is then that of the smallest netlist that meets it, or,
         if none does, of the fastest (its ``wns_ps`` is negative).
+    saved_carries : bool
+        At a clock, try accumulators whose carries are saved as well. Their ``acc`` comes from a
+        final addition and not from a register (:class:`halfbyte.rtl.Mac`).
     operands : Operands, optional
         What the energies are measured on; the shipped set of the default model if not given.
     every : bool
@@ -87,7 +92,7 @@ def synthesise(
         scored += zip(seconds, runner.run(seconds), strict=True)
         groups = _by_design(designs, scored)
         if clock_ps is not None:
-            groups = _for_clock(designs, groups, clock_ps, runner)
+            groups = _for_clock(designs, groups, clock_ps, runner, saved_carries)
         chosen = [entry for group in groups for entry in (group if every else group[:1])]
         multipliers = runner.run([job.of_multiplier() for job, _ in chosen])
         proofs = runner.run(
@@ -107,14 +112,14 @@ def synthesise(
     ]
 
 
-def _label(job: SynthesisJob) -> tuple[str, str]:
-    return job.design.architecture, job.recipe.name
+def _label(job: SynthesisJob) -> tuple[str, int, str]:
+    return job.design.architecture, job.design.segment or 0, job.recipe.name
 
 
 def _by_design(designs: Sequence[Design], scored: Sequence[_Scored]) -> list[list[_Scored]]:
     """What was tried for each design, the smallest first; equals in a fixed order."""
 
-    def rank(entry: _Scored) -> tuple[float, str, str]:
+    def rank(entry: _Scored) -> tuple[float, str, int, str]:
         return entry[1]["area_um2"], *_label(entry[0])
 
     groups = []
@@ -127,7 +132,11 @@ def _by_design(designs: Sequence[Design], scored: Sequence[_Scored]) -> list[lis
 
 
 def _for_clock(
-    designs: Sequence[Design], groups: Sequence[list[_Scored]], clock_ps: float, runner: JobRunner
+    designs: Sequence[Design],
+    groups: Sequence[list[_Scored]],
+    clock_ps: float,
+    runner: JobRunner,
+    saved_carries: bool,
 ) -> list[list[_Scored]]:
     """What was tried for each design at a clock, the best first: see :mod:`.clocked`.
 
@@ -146,7 +155,8 @@ def _for_clock(
     open_ = [
         place for place, group in enumerate(groups) if not clocked.meets(group[0][1], clock_ps)
     ]
-    for stage in (_every_structure, _every_recipe, _other_targets):
+    saved = (_saved_carries,) if saved_carries else ()
+    for stage in (_every_structure, *saved, _every_recipe, _other_targets):
         jobs = {place: stage(designs[place], best_first(groups[place])) for place in open_}
         results = iter(runner.run([job for each in jobs.values() for job in each]))
         for place, each in jobs.items():
@@ -163,21 +173,41 @@ def _every_structure(design: Design, group: Sequence[_Scored]) -> list[Synthesis
     ]
 
 
-def _every_recipe(design: Design, group: Sequence[_Scored]) -> list[SynthesisJob]:
-    timed = [job for job, _ in group if job.recipe.clocked]
-    structures = list(dict.fromkeys(job.design.architecture for job in timed))
+def _saved_carries(design: Design, group: Sequence[_Scored]) -> list[SynthesisJob]:
+    if design.overflow is not Overflow.WRAP:
+        return []
+    timed = next(job for job, _ in group if job.recipe.clocked)
     return [
-        replace(timed[0], design=replace(design, architecture=architecture), recipe=recipe)
-        for architecture in structures[: clocked.STRUCTURES]
+        replace(timed, design=replace(timed.design, segment=segment), recipe=recipe)
+        for segment in clocked.SEGMENTS
+        if segment < design.width
+        for recipe in clocked.SAVED
+    ]
+
+
+def _timed(group: Sequence[_Scored]) -> list[list[SynthesisJob]]:
+    """What was mapped for the clock, the best first: with a register as ``acc``, with saved
+    carries. Each kind goes on by itself, so that the choice of both is never worse than one."""
+    timed = [job for job, _ in group if job.recipe.clocked]
+    registered = [job for job in timed if job.design.segment is None]
+    saved = [job for job in timed if job.design.segment is not None]
+    return [jobs for jobs in (registered, saved) if jobs]
+
+
+def _every_recipe(design: Design, group: Sequence[_Scored]) -> list[SynthesisJob]:
+    return [
+        replace(timed[0], design=structure, recipe=recipe)
+        for timed in _timed(group)
+        for structure in list(dict.fromkeys(job.design for job in timed))[: clocked.STRUCTURES]
         for recipe in clocked.SECOND
         if recipe not in clocked.FIRST
     ]
 
 
 def _other_targets(design: Design, group: Sequence[_Scored]) -> list[SynthesisJob]:
-    timed = [job for job, _ in group if job.recipe.clocked]
     return [
         replace(job, recipe=recipe)
+        for timed in _timed(group)
         for job in timed[: clocked.FINALISTS]
         for recipe in clocked.retargeted(job.recipe)
     ]

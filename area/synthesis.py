@@ -1,13 +1,13 @@
 """One synthesis: RTLIL to a netlist of library cells, and its area.
 
 Without a clock the addend is minimised by itself, by ABC or by annealing, and the rest mapped
-around it. With one the whole
-unit is flattened and mapped as one piece, with every strength of the cells, and ABC buffers and
-sizes it for the clock.
+around it. With one the whole unit is flattened and mapped as one piece, with every strength of the
+cells, and ABC buffers and sizes it for the clock; all but the final addition of saved carries, which has none to meet.
 """
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,8 @@ __all__ = ["MAC", "MULTIPLIER", "SynthesisResult", "synthesise_rtlil"]
 # The modules that are synthesised, and the part of a MAC that is searched by itself.
 MAC = "mac"
 ADDEND = "mac.addend"
+# The final addition of saved carries, which has no clock to meet.
+RESOLVE = "mac.resolve"
 MULTIPLIER = "multiplier"
 _WRITE = (
     "opt_clean -purge",
@@ -63,15 +65,18 @@ def synthesise_rtlil(
     (folder / "cells.lib").write_text(technology.liberty_text())
     (folder / "adders.v").write_text(adder_techmap(technology, recipe.adder))
     (folder / "search.abc").write_text(recipe.script(clock_ps))
+    (folder / "rest.abc").write_text(QUICK.script(None))
+    around = [MAC] if top == MAC else []
+    around += [RESOLVE] if RESOLVE in rtlil else []
     if recipe.clocked:
+        (folder / "chain.v").write_text(adder_techmap(technology))
         (folder / "strengths.lib").write_text(technology.liberty_text(clocked=True))
         (folder / "clock.constr").write_text(_constraints(technology))
-        script = _clocked_script(top, recipe)
+        script = _clocked_script(top, recipe, around[1:])
     else:
-        (folder / "rest.abc").write_text(QUICK.script(None))
         if recipe.moves:
             anneal_module(_searched(top), _read(top), technology, recipe.moves, folder)
-        script = _script(top, annealed=bool(recipe.moves))
+        script = _script(top, around, annealed=bool(recipe.moves))
     run_yosys(script, folder, f"Synthesis with recipe {recipe.name}")
     counts = _cell_counts(folder / "statistics.json", technology)
     areas = {cell: technology.cells[cell].area * count for cell, count in counts.items()}
@@ -91,7 +96,7 @@ def _searched(top: str) -> str:
     return ADDEND if top == MAC else top
 
 
-def _script(top: str, annealed: bool) -> str:
+def _script(top: str, around: Sequence[str], annealed: bool) -> str:
     searched = _searched(top)
     lines = [
         *_read(top),
@@ -100,12 +105,12 @@ def _script(top: str, annealed: bool) -> str:
         *([f"delete {searched}"] if annealed else []),
         "alumacc",
         "opt",
-        *([f"techmap -map adders.v {MAC}"] if top == MAC else []),
+        *(f"techmap -map adders.v {module}" for module in around),
         "techmap",
         "opt -full",
         "dfflibmap -liberty cells.lib",
         *([] if annealed else [f"abc -liberty cells.lib -script search.abc {searched}"]),
-        *([f"abc -liberty cells.lib -script rest.abc {MAC}"] if top == MAC else []),
+        *(f"abc -liberty cells.lib -script rest.abc {module}" for module in around),
         *([f"read_verilog {ANNEALED}", f"hierarchy -top {top}"] if annealed else []),
         "flatten",  # also drops the modules that are parts of others by now
         *_WRITE,
@@ -113,17 +118,22 @@ def _script(top: str, annealed: bool) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _clocked_script(top: str, recipe: Recipe) -> str:
+def _clocked_script(top: str, recipe: Recipe, apart: Sequence[str]) -> str:
     lines = [
         *_read(top),
+        *(f"setattr -mod -set keep_hierarchy 1 {module}" for module in apart),
         "flatten",
         "alumacc",
         "opt",
+        *(f"techmap -map chain.v {module}" for module in apart),
         f"techmap {adder_options(recipe.adder)}",
         "techmap",
         "opt -full",
         "dfflibmap -liberty cells.lib",
-        "abc -liberty strengths.lib -constr clock.constr -script search.abc",
+        f"abc -liberty strengths.lib -constr clock.constr -script search.abc {top}",
+        *(f"abc -liberty cells.lib -script rest.abc {module}" for module in apart),
+        *(f"setattr -mod -unset keep_hierarchy {module}" for module in apart),
+        *(["flatten"] if apart else []),
         *_WRITE,
     ]
     return "\n".join(lines) + "\n"

@@ -33,8 +33,17 @@ _NO_INFLUENCE = ("halfbyte.area.exploration", "halfbyte.area.system")
 _MEASURED = (
     *("technology", "corner", "clock_ps", "area_um2", "area_ge", "multiplier_um2"),
     *("accumulator_um2", "register_um2", "cells", "luts", "carry_cells", "flip_flops"),
-    *("delay_ps", "slack_ps", "wns_ps", "critical_path", "energy_fj", "uniform_energy_fj"),
-    *("clock_energy_fj", "leakage_nw", "not_measured", "operands", "proof", "netlist"),
+    *("delay_ps", "slack_ps", "wns_ps", "critical_path", "acc_delay_ps", "acc_cycles"),
+    *(
+        "energy_fj",
+        "uniform_energy_fj",
+        "clock_energy_fj",
+        "leakage_nw",
+        "not_measured",
+        "operands",
+        "proof",
+        "netlist",
+    ),
     *("multiplier_netlist", "versions", "seconds"),
 )
 _PROVERS = ("python-sat",)
@@ -66,6 +75,7 @@ class SynthesisJob:
                 "acc_width": design.width,
                 "overflow": design.overflow.value,
                 "enable": design.enable,
+                "segment": design.segment,
                 "technology": self.technology.content_hash,
                 "recipe": list(astuple(self.recipe)),
                 "module": self.module,
@@ -189,6 +199,7 @@ def empty_record(design: Design) -> dict[str, Any]:
         "terms": design.terms,
         "acc_width": design.width,
         "overflow": design.overflow.value,
+        "segment": design.segment,
         **dict.fromkeys(_MEASURED),
     }
 

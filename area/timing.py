@@ -35,12 +35,14 @@ class Step(NamedTuple):
 class Timing:
     """What the analysis found.
 
-    ``delay_ps`` is the least clock period. ``path`` is the critical path, from its start to the
-    data input of the register whose output is called ``end``. ``slews`` are the transitions of the
-    nets in ps, mean of both edges, and ``slew_ps`` that of the clock and the inputs.
+    ``delay_ps`` is the least clock period, and ``output_ps`` the latest arrival at an output port.
+    ``path`` is the critical path, from its start to the data input of the register whose output is
+    called ``end``. ``slews`` are the transitions of the nets in ps, mean of both edges, and
+    ``slew_ps`` that of the clock and the inputs.
     """
 
     delay_ps: float
+    output_ps: float
     path: tuple[Step, ...]
     end: str
     slews: Mapping[Net, float]
@@ -169,6 +171,7 @@ class _Analysis:
         delay, point, end = max(ends, default=(0.0, None, ""))
         return Timing(
             delay_ps=round(delay, 2),
+            output_ps=round(self._latest_output(), 2),
             path=tuple(self._path(point))[::-1],
             end=end,
             slews={
@@ -178,6 +181,11 @@ class _Analysis:
             },
             slew_ps=self.slew,
         )
+
+    def _latest_output(self) -> float:
+        nets = (net for nets in self.netlist.outputs.values() for net in nets)
+        points = ((net, edge) for net in nets for edge in (RISE, FALL))
+        return max((self.events[each].arrival for each in points if each in self.events), default=0)
 
     def _path(self, point: _Point | None) -> Iterator[Step]:
         while point:

@@ -44,6 +44,7 @@ def map_variants(
             acc_width=variant.acc_width,
             overflow=variant.overflow,
             enable=variant.enable,
+            segment=variant.segment,
         )
         for variant in variants(design.weight, design.activation, design.terms)
     ]

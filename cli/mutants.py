@@ -57,6 +57,7 @@ def _test(design: "Design", count: int, seed: int, cycles: int) -> list[dict[str
             acc_width=variant.acc_width,
             overflow=variant.overflow,
             enable=variant.enable,
+            segment=variant.segment,
         )
         for variant, field in zip(chosen, layout.fields, strict=True)
     }

@@ -75,7 +75,8 @@ def _show(records: Sequence[Mapping[str, Any]], technology: str, seconds: float)
     caption = (
         f"{len(records):,} proofs, {technology}, {seconds:.0f} s in all. All pairs of codes are "
         "simulated, the accumulator's states are left to SAT (number of queries). MACs: lossless "
-        "with and without enable and for one term, narrow ones that wrap and saturate."
+        "with and without enable and for one term, narrow ones that wrap and saturate, and two "
+        "that save carries."
     )
     table("Proofs", columns, rows, caption)
 

@@ -33,6 +33,15 @@ Output = Annotated[
     ),
 ]
 Enable = Annotated[bool, typer.Option("--enable", help="Add an enable port.")]
+Segment = Annotated[
+    int | None,
+    typer.Option(
+        "--segment",
+        help="Save the accumulator's carry after every so many bits; acc is then the sum of "
+        "registers.",
+        show_default=False,
+    ),
+]
 
 
 def rtl(
@@ -43,6 +52,7 @@ def rtl(
     acc_width: AccWidth = None,
     overflow: OverflowRule = "wrap",
     enable: Enable = False,
+    segment: Segment = None,
     tech: TechnologyName = "sky130hd",
     output: Output = None,
     unit: UnitName = MAC,
@@ -77,6 +87,7 @@ def rtl(
                     acc_width=acc_width,
                     overflow=rule,
                     enable=enable,
+                    segment=segment,
                     folder=folder,
                 )
             )

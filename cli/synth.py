@@ -35,6 +35,14 @@ CLOCK_MISSED = 2
 Every = Annotated[
     bool, typer.Option("--every", help="Show every architecture and recipe, not only the best.")
 ]
+SavedCarries = Annotated[
+    bool,
+    typer.Option(
+        "--saved-carries/--registered",
+        help="At a clock, also try accumulators that save carries, whose acc comes from a final "
+        "addition; or only those whose acc is a register.",
+    ),
+]
 Clock = Annotated[
     str | None,
     typer.Option(
@@ -48,6 +56,12 @@ Target = Annotated[
     str | None,
     typer.Option("--target", help="An FPGA instead of a cell library: ice40, ecp5 or xc7."),
 ]
+
+
+_CARRIES = (
+    "Carries every: bits of the accumulator after which a carry is saved, if any; acc cycles: "
+    "after so many cycles the final addition of saved carries has settled. "
+)
 
 
 def _name(record: Mapping[str, Any]) -> str:
@@ -70,6 +84,7 @@ def show_areas(records: Sequence[Mapping[str, Any]]) -> None:
     figures.append(("delay ps", "delay_ps", 0))
     if clock is not None:
         figures.append(("slack", "slack_ps", 0))
+        figures += [("carries every", "segment", 0), ("acc cycles", "acc_cycles", 0)]
     figures += [("fJ/MAC", "energy_fj", 1), ("leak nW", "leakage_nw", 2)]
     columns = ["format", "architecture", "recipe", ">acc", *(f">{title}" for title, *_ in figures)]
     rows = [
@@ -91,7 +106,8 @@ def show_areas(records: Sequence[Mapping[str, Any]]) -> None:
         f"{first['corner']}, {first['terms']} terms; {_versions(first)}. Delay: the least "
         "clock period, from inputs that change with the clock or from registers, with setup, "
         f"without wires. Energy: on operands of {first['operands']}, with the clock's pins, "
-        "without wires, clock tree, glitches and leakage. Proof: the netlist equals its RTL, and "
+        "without wires, clock tree, glitches and leakage. "
+        f"{_CARRIES if clock is not None else ''}Proof: the netlist equals its RTL, and "
         "that its specification, for all codes and states.",
     )
     reasons = dict.fromkeys(record["not_measured"] for record in records)
@@ -147,6 +163,7 @@ def synth(
     overflow: OverflowRule = "wrap",
     operands: OperandSet = None,
     every: Every = False,
+    saved_carries: SavedCarries = True,
     unit: UnitName = MAC,
     lanes: Lanes = 8,
     jobs: Jobs = None,
@@ -181,6 +198,7 @@ def synth(
             clock_ps=period,
             operands=pick_operands(operands),
             every=every,
+            saved_carries=saved_carries,
             jobs=jobs,
             on_progress=update,
         )

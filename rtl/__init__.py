@@ -3,7 +3,7 @@
 from halfbyte.rtl.architecture import ArchitectureError
 from halfbyte.rtl.decoder import Decoder, SignMagnitudeDecoder
 from halfbyte.rtl.export import port_widths, to_rtlil, to_verilog
-from halfbyte.rtl.mac import Mac
+from halfbyte.rtl.mac import Mac, check_segment
 from halfbyte.rtl.multiplier import (
     ARCHITECTURES,
     applicable_architectures,
@@ -19,6 +19,7 @@ __all__ = [
     "SignMagnitudeDecoder",
     "applicable_architectures",
     "check_architecture",
+    "check_segment",
     "multiplier",
     "port_widths",
     "to_rtlil",

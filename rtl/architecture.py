@@ -10,7 +10,15 @@ from amaranth.lib.wiring import In, Out
 from halfbyte.base import UserError
 from halfbyte.formats import Format, product_extremes, signed_width
 
-__all__ = ["MAX_TABLE_ROWS", "ArchitectureError", "MultiplierArchitecture", "check_table_rows"]
+__all__ = [
+    "MAX_TABLE_ROWS",
+    "ArchitectureError",
+    "MultiplierArchitecture",
+    "check_table_rows",
+    "magnitude_product_shape",
+    "plain_integers_refusal",
+    "signed_product_shape",
+]
 
 # Beyond this, a table is no longer a multiplier that anybody would build.
 MAX_TABLE_ROWS = 2**10
@@ -26,6 +34,20 @@ def check_table_rows(select_bits: int) -> str | None:
     if rows <= MAX_TABLE_ROWS:
         return None
     return f"it would need a table of {rows} rows, more than {MAX_TABLE_ROWS}"
+
+
+def plain_integers_refusal(weight: Format, activation: Format) -> str | None:
+    """Why the codes cannot be multiplied as they are, or None if both are two's complement."""
+    for fmt in (weight, activation):
+        half = 1 << (fmt.bits - 1)
+        for code, integer in enumerate(fmt.integers):
+            plain = (code ^ half) - half
+            if integer != plain:
+                return (
+                    f"the codes of {fmt.name} are no two's complement integers: code "
+                    f"{code:0{fmt.bits}b} stands for {integer} (in quanta), not {plain}"
+                )
+    return None
 
 
 class MultiplierArchitecture(wiring.Component):

@@ -111,6 +111,11 @@ def _header(component: wiring.Component) -> str:
             f"{weight.quantum * activation.quantum}; overflow: {component.overflow.value}",
             f"multiplier: {component.architecture}",
         ]
+        if component.segment is not None:
+            lines.append(
+                f"carries are saved every {component.segment} bits: acc is the sum of registers, "
+                "not one"
+            )
     if isinstance(component, Bf16Mac):
         lines.append("BF16 MAC: every rising clk edge, acc <= (clear ? 0 : acc) + w * a, in FP32")
     if isinstance(component, Decoder):

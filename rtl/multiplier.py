@@ -4,6 +4,8 @@ import difflib
 
 from halfbyte.formats import Format
 from halfbyte.rtl.architecture import ArchitectureError, MultiplierArchitecture
+from halfbyte.rtl.baugh_wooley import BaughWooley
+from halfbyte.rtl.booth import Booth
 from halfbyte.rtl.exponent_shift import ExponentShift
 from halfbyte.rtl.product_table import ProductTable
 from halfbyte.rtl.shift_add import ShiftAdd
@@ -21,6 +23,8 @@ ARCHITECTURES: dict[str, type[MultiplierArchitecture]] = {
         ProductTable,
         ShiftAdd,
         ExponentShift,
+        BaughWooley,
+        Booth,
     )
 }
 

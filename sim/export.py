@@ -23,6 +23,7 @@ def export_mac(
     acc_width: int | None = None,
     overflow: Overflow = Overflow.WRAP,
     enable: bool = False,
+    segment: int | None = None,
     folder: Path,
     seed: int = 0,
 ) -> dict[str, Any]:
@@ -40,6 +41,7 @@ def export_mac(
         acc_width=acc_width,
         overflow=overflow,
         enable=enable,
+        segment=segment,
     )
     formats = dict.fromkeys((weight.name, activation.name))
     module = "_".join(["mac", *formats, architecture])[:MAX_MODULE_NAME]
@@ -79,6 +81,7 @@ def export_mac(
         "acc_width": mac.acc_width,
         "overflow": overflow.value,
         "enable": enable,
+        "segment": segment,
         "module": module,
         "count": count,
         "seed": seed,

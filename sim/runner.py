@@ -86,10 +86,11 @@ def run_regression(
 ) -> dict[str, Any]:
     """Simulate the MAC of two formats against the golden model; return the record.
 
-    Five accumulators run side by side on the same stream: the lossless one, with and without an
-    enable port, and narrow ones that wrap and saturate. A product counts as checked when one of
-    them was compared with the golden model in the cycle after it took that product. ``seconds``
-    is everything: export, build (part of it in ``build_seconds``), expectations, simulation.
+    Seven accumulators run side by side on the same stream: the lossless one, with and without an
+    enable port, narrow ones that wrap and saturate, and two whose carries are saved. A product
+    counts as checked when one of them was compared with the golden model in the cycle after it
+    took that product. ``seconds`` is everything: export, build (part of it in ``build_seconds``),
+    expectations, simulation.
     With ``netlists`` these stand in for the RTL, and nothing else changes.
 
     Raises

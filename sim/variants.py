@@ -8,6 +8,8 @@ __all__ = ["Variant", "variants"]
 
 # The narrowest accumulator that a MAC can have.
 NARROWEST = 2
+# Carries saved after so many bits.
+SEGMENT = 3
 
 
 @dataclass(frozen=True)
@@ -18,10 +20,12 @@ class Variant:
     acc_width: int
     overflow: Overflow = Overflow.WRAP
     enable: bool = False
+    segment: int | None = None
 
 
 def variants(weight: Format, activation: Format, terms: int) -> tuple[Variant, ...]:
-    """The lossless MAC, the same with an enable port, and narrow ones that overflow all the time.
+    """The lossless MAC, the same with an enable port, and narrow ones that overflow all the time;
+    and two that save their carries.
 
     ``wrap`` and ``saturate`` are as wide as one product, so nearly every sum leaves their range;
     ``tight`` is narrower still, so that single products saturate.
@@ -36,4 +40,6 @@ def variants(weight: Format, activation: Format, terms: int) -> tuple[Variant, .
         Variant("wrap", narrow, Overflow.WRAP),
         Variant("saturate", narrow, Overflow.SATURATE),
         Variant("tight", tight, Overflow.SATURATE),
+        Variant("saved", lossless, enable=True, segment=min(SEGMENT, lossless - 1)),
+        Variant("wrap_saved", narrow, Overflow.WRAP, segment=1),
     )

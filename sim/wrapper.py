@@ -93,6 +93,7 @@ def bench_verilog(
                 acc_width=variant.acc_width,
                 overflow=variant.overflow,
                 enable=variant.enable,
+                segment=variant.segment,
             ),
             name=field.name,
         )

@@ -11,7 +11,7 @@ from halfbyte.area.curve import sweep_clocks
 from halfbyte.area.measure import measured_fields
 from halfbyte.area.recipes import QUICK
 from halfbyte.base import UserError
-from halfbyte.formats import load
+from halfbyte.formats import Overflow, load
 
 TERMS = 4
 
@@ -74,6 +74,28 @@ def test_clock_is_met_by_a_larger_mac(design, card, relaxed):
 
 
 @pytest.mark.yosys
+def test_saved_carries_meet_a_clock_that_registers_miss(design, card):
+    (registered,) = synthesise([design], card, clock_ps=50, saved_carries=False, prove=False)
+    assert registered["segment"] is None
+    assert registered["acc_delay_ps"] < registered["delay_ps"]
+    clock = registered["delay_ps"] - 1
+    (record,) = synthesise([design], card, clock_ps=clock)
+    assert record["segment"] in clocked_module.SEGMENTS
+    assert record["wns_ps"] == 0
+    assert record["flip_flops"] > record["acc_width"]
+    assert record["acc_delay_ps"] > registered["acc_delay_ps"]
+    assert record["acc_cycles"] == -(-record["acc_delay_ps"] // clock)
+    assert record["proof"]["status"] == "proved"
+
+
+@pytest.mark.yosys
+def test_saturating_accumulators_save_no_carries(design, card):
+    saturating = replace(design, acc_width=6, overflow=Overflow.SATURATE)
+    records = synthesise([saturating], card, clock_ps=50, every=True, prove=False)
+    assert {record["segment"] for record in records} == {None}
+
+
+@pytest.mark.yosys
 def test_impossible_clock_gives_the_fastest_and_by_how_much_it_misses(design, card):
     records = synthesise([design], card, clock_ps=50, every=True, prove=False)
     delays = [record["delay_ps"] for record in records]
@@ -118,12 +140,16 @@ def test_without_timing_tables_there_is_area_and_a_reason(design, card, relaxed)
 def test_slack_is_what_is_left_of_the_clock():
     measured = dict.fromkeys(
         (
-            *("critical_path", "energy_fj", "uniform_energy_fj"),
+            *("critical_path", "acc_delay_ps", "energy_fj", "uniform_energy_fj"),
             *("clock_energy_fj", "leakage_nw", "not_measured"),
         )
     )
     late = measured_fields({**measured, "delay_ps": 120.0}, 100.0)
     assert (late["slack_ps"], late["wns_ps"]) == (-20, -20)
+    assert late["acc_cycles"] is None
+    settling = {**measured, "delay_ps": 70.0, "acc_delay_ps": 201.0}
+    assert measured_fields(settling, 100.0)["acc_cycles"] == 3
+    assert measured_fields(settling, None)["acc_cycles"] is None
     early = measured_fields({**measured, "delay_ps": 70.0}, 100.0)
     assert (early["slack_ps"], early["wns_ps"]) == (30, 0)
 

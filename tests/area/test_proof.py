@@ -93,6 +93,21 @@ def test_faults_are_refuted(architecture, small):
         assert prove_multiplier(circuit, alone).status == REFUTED, fault
 
 
+@pytest.mark.parametrize("segment", [1, 4])
+def test_saved_carries_are_proved_and_faults_refuted(segment):
+    mac = make_mac("e2m1_sp", "exponent_shift", segment=segment, enable=True)
+    rtl = lower({"mac": mac})["mac"]
+    assert prove_mac(rtl, mac).status == PROVED
+    assert prove_netlist(rtl, rtl, mac).status == PROVED
+    faults = faulty_macs(rtl, None)
+    assert "dropped saved carries" in faults
+    for fault, circuit in faults.items():
+        proof = prove_mac(circuit, mac)
+        assert proof.status == REFUTED, fault
+        assert proof.counterexample.expected != proof.counterexample.seen
+        assert prove_netlist(circuit, rtl, mac).status == REFUTED, fault
+
+
 def test_counterexamples_are_true(small):
     """What the message says of expected and seen is what table and fault say."""
     parts, circuits = small

@@ -29,12 +29,13 @@ def test_every_unit_is_proved_and_every_fault_refuted(build):
     assert kinds == {
         ("multiplier", False): 1,
         ("multiplier", True): netlists,
-        ("mac", False): 6,
+        ("mac", False): 8,
         ("mac", True): netlists,
     }
     assert netlists == 3
     faults = Counter(fault for record in records for fault in record["faults"])
-    assert faults["missing clear"] == faults["dropped carry"] == 1 + netlists
+    assert faults["missing clear"] == faults["dropped carry"] == 2 + netlists
+    assert faults["dropped saved carries"] == 1
     assert faults["table entry off by one"] == 2 * (1 + netlists)
     assert all(record["proof"]["counterexample"] is None for record in records)
     overflows = {(record["overflow"], record["enable"]) for record in records}

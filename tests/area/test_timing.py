@@ -108,6 +108,14 @@ def test_inputs_arrive_with_the_clock(tmp_path):
     assert (found.path[0].net, found.end) == ("w[1]", "acc")
 
 
+def test_outputs_have_an_arrival_but_no_part_in_the_clock(tmp_path):
+    # From the register's falling Q through an inverter without a load.
+    cells = [flip_flop(5, 2), ("INV", {"A": 2, "Y": 3})]
+    found = analyse_timing(netlist(tmp_path, cells, {"d": [5]}, {"acc": [3]}), TECHNOLOGY)
+    assert found.output_ps == 90 + 3.5 + 2 + 10 + 0.1 * 10
+    assert found.delay_ps < found.output_ps
+
+
 def test_edges_follow_the_sense_of_an_arc(tmp_path):
     # A rises first (70 + 3.5 + 2), and falls late: the slow negative arc counts after both.
     cells = [flip_flop(9, 2), ("XOR", {"A": 2, "B": "1", "Y": 9})]

@@ -89,6 +89,48 @@ def test_enable_holds_the_sum(accumulate):
     assert accumulate(mac, cycles) == expected(fmt, fmt, cycles, mac.acc_width, Overflow.WRAP)
 
 
+@pytest.mark.parametrize("segment", [1, 2, 5, 15])
+@pytest.mark.parametrize("architecture", ["sign_magnitude", "baugh_wooley", "booth"])
+def test_saved_carries_change_no_sum(accumulate, architecture, segment):
+    fmt = load("int4")
+    cycles = random_cycles(fmt, fmt, 400, seed=segment, enable=True)
+    mac = Mac(weight=fmt, activation=fmt, architecture=architecture, segment=segment, enable=True)
+    assert mac.acc_width == 16
+    assert accumulate(mac, cycles) == expected(fmt, fmt, cycles, 16, Overflow.WRAP)
+
+
+@pytest.mark.parametrize(("acc_width", "segment"), [(2, 1), (5, 1), (9, 4), (12, 11)])
+def test_narrow_accumulators_with_saved_carries_wrap(accumulate, acc_width, segment):
+    fmt = load("e2m1_sr")
+    options = {"acc_width": acc_width, "segment": segment}
+    mac = Mac(weight=fmt, activation=fmt, architecture="sign_magnitude", **options)
+    cycles = random_cycles(fmt, fmt, 400, seed=acc_width)
+    assert accumulate(mac, cycles) == expected(fmt, fmt, cycles, acc_width, Overflow.WRAP)
+
+
+@pytest.mark.parametrize("pattern", [[7, 7], [8, 8], [7, 8], [0, 0]])
+def test_carries_run_through_all_segments(accumulate, pattern):
+    """From -1 to 0 and back a carry passes every bit; then the sum is read without products."""
+    fmt = load("int4")
+    mac = Mac(weight=fmt, activation=fmt, architecture="twos_complement", segment=1)
+    minus_one, one = (15, 1), (1, 1)
+    cycles = [(*minus_one, 1), (*one, 0), (*minus_one, 0), (*pattern, 0), (0, 0, 0), (0, 0, 0)]
+    assert accumulate(mac, cycles) == expected(fmt, fmt, cycles, 16, Overflow.WRAP)
+
+
+def test_segments_are_checked_on_construction():
+    fmt = load("int4")
+    good = {"weight": fmt, "activation": fmt, "architecture": "sign_magnitude"}
+    for segment in (0, 16):
+        with pytest.raises(ValueError, match=f"less than the accumulator's 16 bits, not {segment}"):
+            Mac(**good, segment=segment)
+    for segment in ("4", True, 2.0):
+        with pytest.raises(TypeError, match="Segment must be an int"):
+            Mac(**good, segment=segment)
+    with pytest.raises(ValueError, match="saved carries must wrap, not saturate"):
+        Mac(**good, segment=4, acc_width=9, overflow=Overflow.SATURATE)
+
+
 def test_parameters_are_checked_on_construction():
     fmt = load("e2m1")
     good = {"weight": fmt, "activation": fmt, "architecture": "sign_magnitude"}

@@ -45,7 +45,8 @@ def test_product_is_exact(products, fmt, architecture):
 
 
 @pytest.mark.parametrize(
-    ("weight", "activation"), [("e2m1_sp", "int8"), ("int4", "e2m1_sr"), ("sf4", "e3m0")]
+    ("weight", "activation"),
+    [("e2m1_sp", "int8"), ("int4", "e2m1_sr"), ("sf4", "e3m0"), ("int4", "int8"), ("int8", "int5")],
 )
 def test_formats_may_differ(products, weight, activation):
     weight, activation = load(weight), load(activation)
@@ -88,6 +89,12 @@ def test_every_architecture_is_used_by_some_format():
         ("product_table", "int8", "a table of 65536 rows, more than 1024"),
         ("shift_add", "int4", "the weight value 7 .in quanta. is a sum of 3 powers of two"),
         ("exponent_shift", "int4", "neither format has an exponent"),
+        (
+            "baugh_wooley",
+            "e2m1",
+            "of e2m1 are no two's complement integers: code 0101 .* 6 .*not 5",
+        ),
+        ("booth", "e3m0", "the codes of e3m0 are no two's complement integers"),
         ("sign_magnitde", "int4", "did you mean sign_magnitude"),
         ("auto", "int4", "found by synthesis .* here name one of: twos_complement, sign_magnitude"),
     ],
@@ -99,6 +106,21 @@ def test_refusals_give_their_reason(architecture, fmt, reason):
     with pytest.raises(ArchitectureError, match=reason):
         multiplier(architecture, weight=fmt, activation=fmt)
     assert architecture not in applicable_architectures(fmt, fmt)
+
+
+@pytest.mark.parametrize("architecture", ["baugh_wooley", "booth"])
+@pytest.mark.parametrize("widths", [(2, 2), (2, 7), (3, 2), (3, 3), (6, 3), (7, 4)])
+def test_integers_of_any_two_widths_multiply_exactly(products, architecture, widths):
+    weight, activation = (integers(bits) for bits in widths)
+    pairs = code_pairs(weight, activation)
+    expected = [weight.integers[w] * activation.integers[a] for w, a in pairs]
+    assert products(architecture, weight, activation, pairs) == expected
+
+
+def integers(bits):
+    half = 1 << (bits - 1)
+    values = tuple(Fraction((code ^ half) - half) for code in range(2**bits))
+    return Format(f"int{bits}", f"INT{bits}", bits, values)
 
 
 def test_table_rows_count_only_bits_that_magnitudes_depend_on():

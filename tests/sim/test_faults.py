@@ -170,7 +170,7 @@ def _simulate_reference(right: str = "", wrong: str = "", **options: str) -> Out
 
 
 def test_passes_an_independent_mac() -> None:
-    assert _simulate_reference().checked["pairs"] == 5 * 256
+    assert _simulate_reference().checked["pairs"] == 7 * 256
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name.replace(" ", "-"))
@@ -195,7 +195,7 @@ def test_a_filter_that_matches_no_test_fails() -> None:
 
 
 def test_a_filter_that_leaves_tests_out_fails() -> None:
-    with pytest.raises(SimulationError, match=r"ran 1 tests of 4 and checked 1280 products"):
+    with pytest.raises(SimulationError, match=r"ran 1 tests of 4 and checked 1792 products"):
         _simulate_reference(test_filter="pairs")
 
 

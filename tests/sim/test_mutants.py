@@ -23,10 +23,10 @@ TERMS = 16
 
 @pytest.fixture(scope="module")
 def bench():
-    """Mutants of the lossless and of a saturating MAC: Verilog, plans, and the real faults."""
+    """Mutants of a lossless MAC, one that saturates, one that saves carries; the real faults."""
     fmt = load("e1m2")
-    lossless, _, _, saturate, _ = variants(fmt, fmt, TERMS)
-    chosen = (lossless, saturate)
+    lossless, _, _, saturate, _, _, saved = variants(fmt, fmt, TERMS)
+    chosen = (lossless, saturate, saved)
     layout = layout_of(fmt, fmt, chosen, title="mutants", seed=1)
     macs = {
         field.name: Mac(
@@ -36,6 +36,7 @@ def bench():
             terms=TERMS,
             acc_width=variant.acc_width,
             overflow=variant.overflow,
+            segment=variant.segment,
         )
         for variant, field in zip(chosen, layout.fields, strict=True)
     }

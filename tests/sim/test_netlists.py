@@ -30,7 +30,7 @@ def test_netlists_agree_with_the_golden_model(name, technology):
     record = regression(netlists, fmt)
     assert record["passed"]
     assert record["level"] == "netlist"
-    assert record["scenarios"]["pairs"] == 5 * 256
+    assert record["scenarios"]["pairs"] == 7 * 256
 
 
 def test_a_wrong_cell_is_caught():

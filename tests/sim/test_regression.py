@@ -33,10 +33,10 @@ def test_a_default_regression_checks_everything(sim_build: Path) -> None:
     assert (record["format"], record["activation"]) == ("e2m1_sp", "e2m1_sp")
     assert (record["acc_width"], record["terms"], record["seed"]) == (17, 256, 11)
     scenarios = record["scenarios"]
-    assert scenarios["pairs"] == 5 * 2**8
-    assert scenarios["extremes"] == 5 * 2 * 256
-    # Four accumulators take every product, the one with enable about three of four.
-    assert scenarios["random"] == pytest.approx(4.75 * 100_000, rel=0.01)
+    assert scenarios["pairs"] == 7 * 2**8
+    assert scenarios["extremes"] == 7 * 2 * 256
+    # Five accumulators take every product, the two with enable about three of four.
+    assert scenarios["random"] == pytest.approx(6.5 * 100_000, rel=0.01)
     assert record["products"] == sum(scenarios.values())
     assert record["products_per_second"] > 0
     assert record["waves"] is None
@@ -58,7 +58,7 @@ def test_many_designs_give_records_in_their_order() -> None:
         on_progress=lambda done, total, _label: seen.append((done, total)),
     )
     assert [record["format"] for record in records] == ["int5", "sf4", "e3m0"]
-    assert [record["scenarios"]["pairs"] for record in records] == [5 * 2**10, 5 * 2**12, 5 * 2**8]
+    assert [record["scenarios"]["pairs"] for record in records] == [7 * 2**10, 7 * 2**12, 7 * 2**8]
     assert seen == [(1, 3), (2, 3), (3, 3)]
 
 
@@ -70,7 +70,7 @@ def test_an_unchanged_design_is_not_built_again_but_simulated(
     monkeypatch.setattr("halfbyte.sim.build._verilator", None)
     second = run_regression(load("e3m0"), load("e3m0"), **options)
     assert second["seed"] != first["seed"]
-    assert second["scenarios"]["pairs"] == first["scenarios"]["pairs"] == 5 * 2**8
+    assert second["scenarios"]["pairs"] == first["scenarios"]["pairs"] == 7 * 2**8
 
 
 @pytest.mark.slow

@@ -1,0 +1,49 @@
+"""Array multipliers of two's complement codes, after Baugh and Wooley."""
+
+from amaranth.hdl import Module, Shape
+
+from halfbyte.formats import Format
+from halfbyte.rtl.architecture import (
+    MultiplierArchitecture,
+    plain_integers_refusal,
+    signed_product_shape,
+)
+from halfbyte.rtl.columns import Columns
+
+__all__ = ["BaughWooley"]
+
+
+class BaughWooley(MultiplierArchitecture):
+    """Add the products of all pairs of bits; those with one sign bit count negative.
+
+    These are inverted, and constants make up for it, so that all are added alike (Baugh and
+    Wooley, IEEE Transactions on Computers, 1973, in the form with inverted products)::
+
+        -x * 2**k = (1 - x) * 2**k - 2**k
+    """
+
+    name = "baugh_wooley"
+    description = "products of all pairs of bits, those with one sign bit inverted"
+
+    @classmethod
+    def refusal(cls, weight: Format, activation: Format) -> str | None:
+        return plain_integers_refusal(weight, activation)
+
+    @classmethod
+    def term_shape(cls, weight: Format, activation: Format) -> Shape:
+        return signed_product_shape(weight, activation)
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        columns = Columns(len(self.term))
+        for i, w in enumerate(self.w):
+            for j, a in enumerate(self.a):
+                negative = (i == len(self.w) - 1) != (j == len(self.a) - 1)
+                columns.add(i + j, [~(w & a) if negative else w & a])
+                if negative:
+                    columns.add_integer(-1 << (i + j))
+        m.d.comb += [
+            self.term.eq(columns.total(m)),
+            self.negate.eq(0),  # undriven, it would be exported as an input
+        ]
+        return m

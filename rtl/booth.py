@@ -1,0 +1,68 @@
+"""Multipliers of two's complement codes that recode one operand, after Booth."""
+
+from amaranth.hdl import Cat, Const, Module, Shape, Signal, Value
+
+from halfbyte.formats import Format
+from halfbyte.rtl.architecture import (
+    MultiplierArchitecture,
+    plain_integers_refusal,
+    signed_product_shape,
+)
+from halfbyte.rtl.columns import Columns
+
+__all__ = ["Booth"]
+
+
+class Booth(MultiplierArchitecture):
+    """Recode the narrower operand in digits -2 to 2 of radix 4; add the other's multiples.
+
+    Half as many rows as an array has, each a choice of 0, the operand and its double, inverted
+    for negative digits (MacSorley, Proceedings of the IRE, 1961). The 1 that completes the
+    negation is added at the row's lowest place. Sign bits are inverted, and constants make up for
+    it, so that no row is extended.
+    """
+
+    name = "booth"
+    description = "one operand recoded in digits -2 to 2 of radix 4 (Booth)"
+
+    @classmethod
+    def refusal(cls, weight: Format, activation: Format) -> str | None:
+        return plain_integers_refusal(weight, activation)
+
+    @classmethod
+    def term_shape(cls, weight: Format, activation: Format) -> Shape:
+        return signed_product_shape(weight, activation)
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        recoded, other = sorted((self.w, self.a), key=len)
+        # One bit below, and the sign repeated to an even number of bits
+        bits = Cat(Const(0, 1), recoded, *([recoded[-1]] if len(recoded) % 2 else []))
+        columns = Columns(len(self.term))
+        for place in range(0, len(bits) - 1, 2):
+            *magnitude, sign_bit = self._row(m, place, bits[place : place + 3], other)
+            columns.add(place, [*magnitude, ~sign_bit])
+            columns.add_integer(-1 << (place + len(other)))
+            columns.add(place, [bits[place + 2]])
+        m.d.comb += [
+            self.term.eq(columns.total(m)),
+            self.negate.eq(0),  # undriven, it would be exported as an input
+        ]
+        return m
+
+    @staticmethod
+    def _row(m: Module, place: int, bits: Value, other: Value) -> list[Value]:
+        """The multiple of ``other`` by the digit ``bits[0] + bits[1] - 2 * bits[2]``, inverted
+        and 1 too low if the digit has its sign bit set; one bit wider than ``other``."""
+        below, low, negative = bits[0], bits[1], bits[2]
+        once = Signal(name=f"once{place}")
+        twice = Signal(name=f"twice{place}")
+        m.d.comb += [
+            once.eq(low ^ below),
+            twice.eq((negative ^ low) & ~once),
+        ]
+        single = Cat(other, other[-1])
+        double = Cat(Const(0, 1), other)
+        return [
+            ((once & single[bit]) | (twice & double[bit])) ^ negative for bit in range(len(single))
+        ]

@@ -1,0 +1,56 @@
+"""Partial products added bit by bit, by place."""
+
+from collections import deque
+from collections.abc import Iterable
+
+from amaranth.hdl import Cat, Const, Module, Signal, Value
+
+__all__ = ["Columns"]
+
+
+class Columns:
+    """Bits to be added, by place; the sum is taken modulo ``2**width``.
+
+    Full adders take three bits of a place, half adders the last two, those that came first ahead
+    of sums and carries (Wallace, IEEE Transactions on Electronic Computers, 1964).
+    """
+
+    def __init__(self, width: int) -> None:
+        self._bits: list[deque[Value]] = [deque() for _ in range(width)]
+        self._integer = 0
+
+    def add(self, place: int, bits: Iterable[Value]) -> None:
+        """Add bits, the first at ``place``, each other one place higher."""
+        for offset, bit in enumerate(bits, start=place):
+            if offset < len(self._bits):
+                self._bits[offset].append(bit)
+
+    def add_integer(self, integer: int) -> None:
+        """Add a constant, which may be negative."""
+        self._integer += integer
+
+    def total(self, m: Module) -> Value:
+        """The sum, of ``width`` bits; its adders become part of ``m``."""
+        totals: list[Value] = []
+        for place, bits in enumerate(self._bits):
+            if self._integer >> place & 1:
+                bits.appendleft(Const(1))
+            while len(bits) > 1:
+                taken = [bits.popleft() for _ in range(min(3, len(bits)))]
+                number = len(bits)
+                total = Signal(name=f"sum{place}_{number}")
+                carry = Signal(name=f"carry{place}_{number}")
+                m.d.comb += Cat(total, carry).eq(_count(taken))
+                bits.append(total)
+                self.add(place + 1, [carry])
+            totals.append(bits.popleft() if bits else Const(0))
+        return Cat(*totals)
+
+
+def _count(bits: list[Value]) -> Value:
+    """How many of two or three bits are set, as gates: ``+`` would become an adder of two bits."""
+    if len(bits) == 2:
+        one, other = bits
+        return Cat(one ^ other, one & other)
+    one, other, third = bits
+    return Cat(one ^ other ^ third, (one & other) | (third & (one ^ other)))

@@ -1,0 +1,48 @@
+"""The final addition of an accumulator whose carries are saved."""
+
+from collections.abc import Sequence
+
+from amaranth.hdl import Cat, Const, Module, Value
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+__all__ = ["Resolve"]
+
+
+class Resolve(wiring.Component):
+    """Add saved carries to the sum that they belong to, modulo ``2**width``; combinational.
+
+    A component of its own so that synthesis can keep it apart: it has no clock to meet.
+
+    Parameters
+    ----------
+    width : :class:`int`
+        Bits of the sum.
+    places : sequence of :class:`int`
+        The place of each carry in the sum, ascending, from 1 on.
+
+    Members
+    -------
+    sum : ``In(width)``
+        Sum without the carries.
+    carries : ``In(len(places))``
+        The carries.
+    total : ``Out(width)``
+        The sum with its carries.
+    """
+
+    def __init__(self, *, width: int, places: Sequence[int]) -> None:
+        self.width = width
+        self.places = tuple(places)
+        super().__init__({"sum": In(width), "carries": In(len(self.places)), "total": Out(width)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        word: list[Value] = [Const(0, 1)] * self.width
+        for number, place in enumerate(self.places):
+            word[place] = self.carries[number]
+        # Below the first carry there is nothing to add
+        first = self.places[0]
+        upper = self.sum[first:] + Cat(*word[first:])
+        m.d.comb += self.total.eq(Cat(self.sum[:first], upper))
+        return m
