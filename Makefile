@@ -1,7 +1,7 @@
 # Every target sets up .venv first and is then a thin call of the `halfbyte` command.
 #
 #   make pareto                      all formats: RTL, area, accuracy, the plots [MODEL=bytelm RECIPE= BLOCK= AXIS=]
-#   make synth  [FORMAT=e2m1_sp]     area, delay, energy [CLOCK=2ns TECH= LIBERTY= TERMS= ARCH= ACTIVATION=]
+#   make synth  [FORMAT=e2m1_sp]     area, delay, energy [CLOCK=2ns TECH= LIBERTY= TERMS= ARCH= ACTIVATION= EFFORT=]
 #                                    or FPGA resources   [TARGET=ice40]
 #   make sim    [FORMAT=e2m1_sp]     cocotb    [ARCH= ACTIVATION= TERMS= SIM=icarus WAVES=1 SEED=]
 #   make prove  [FORMAT=e2m1_sp]     proofs    [TECH= LIBERTY= TERMS= ARCH= ACTIVATION=]
@@ -50,7 +50,7 @@ pareto: $(VENV)/installed
 
 synth: $(VENV)/installed
 	@$(HALFBYTE) synth $(FORMATS) $(UNITS) $(DESIGN) $(TECHNOLOGY) $(call option,--clock,$(CLOCK)) \
-		$(call option,--target,$(TARGET)) $(OUTPUT)
+		$(call option,--target,$(TARGET)) $(call option,--effort,$(EFFORT)) $(OUTPUT)
 
 prove: $(VENV)/installed
 	@$(HALFBYTE) prove $(FORMATS) $(DESIGN) $(TECHNOLOGY) $(OUTPUT)

@@ -77,6 +77,11 @@ class Design:
         """Bits of the accumulator."""
         return self.acc_width or lossless_acc_width(self.weight, self.activation, self.terms)
 
+    @property
+    def code_bits(self) -> int:
+        """Bits of both codes together."""
+        return self.weight.bits + self.activation.bits
+
     def candidates(self) -> list["Design"]:
         """The design in each architecture that fits, or itself if it names one."""
         if self.architecture != AUTO:

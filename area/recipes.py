@@ -6,19 +6,21 @@ the accumulator's addition becomes a ripple-carry chain of the library's full ad
 adder, with no clock to meet), and what else there is gets the quick recipe.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from halfbyte.area.adders import CELLS
 
 __all__ = [
     "ANNEAL",
     "CLEAN",
+    "DEEP",
     "HOPELESS_RATIO",
     "QUICK",
     "RECIPES",
     "RESUBSTITUTE",
     "SECOND_ARCHITECTURES",
     "Recipe",
+    "annealing",
     "recipes_for",
 ]
 
@@ -83,32 +85,51 @@ QUICK = Recipe(
 )
 # Every search is bounded by counts and has a fixed seed, never a time limit: the same input gives
 # the same netlist on any machine.
-ANNEAL = Recipe(
-    "anneal",
-    "resubstitution, then annealing of the cells",
-    QUICK.abc,
-    moves=150_000,
+_RESTRUCTURE = ("&get -n", "&deepsyn -I 2 -J 10", "&put")
+
+
+def _rewire(iterations: int, seed: int) -> tuple[str, ...]:
+    """Random rewirings that keep the function, accepted if they lower the *mapped* area.
+
+    They work on truth tables over all inputs, which only a small block such as the addend has.
+    """
+    return ("&get -n", f"&rewire -M 2 -I {iterations} -S {seed} -V 0", "&put", "strash")
+
+
+DEEP = Recipe(
+    "deep",
+    "a search over restructurings, then resubstitution and random rewiring",
+    (*CLEAN, *_RESTRUCTURE, *RESUBSTITUTE, *_rewire(25, 1), *_MAP),
 )
 BRIEF = Recipe(
     "brief",
     "resubstitution, then a few random rewirings, for large netlists",
-    (
-        *(*CLEAN, *RESUBSTITUTE),
-        # Random changes that keep the function, accepted if they lower the mapped area.
-        *("&get -n", "&rewire -M 2 -I 6 -S 3 -V 0", "&put", "strash"),
-        *_MAP,
-    ),
+    (*CLEAN, *RESUBSTITUTE, *_rewire(6, 3), *_MAP),
 )
-RECIPES = (QUICK, ANNEAL, BRIEF)
+ANNEAL = Recipe("anneal", "resubstitution, then annealing of the cells", QUICK.abc, moves=100_000)
+RECIPES = (QUICK, DEEP, BRIEF, ANNEAL)
 
 # Every architecture is synthesised with the quick recipe; of every format the best two then with
 # the others, the second only if it is not hopeless: at most so many times as large as the first.
 SECOND_ARCHITECTURES = 2
 HOPELESS_RATIO = 2.0
-# Beyond this many cells an annealing would take minutes.
+# Beyond this many cells the deep search takes over 10 seconds.
 MAX_SEARCHED_CELLS = 200
+# Beyond this many bits of both codes annealing does: twice the bits, a hundred times the rows.
+MAX_ANNEALED_BITS = 8
 
 
-def recipes_for(cells: int) -> tuple[Recipe, ...]:
-    """The second-stage recipes for a netlist that has ``cells`` cells after the first."""
-    return (ANNEAL,) if cells <= MAX_SEARCHED_CELLS else (BRIEF,)
+def recipes_for(cells: int, code_bits: int, effort: int = 1) -> tuple[Recipe, ...]:
+    """The second-stage recipes for a netlist that has ``cells`` cells after the first.
+
+    ``effort`` is by how much the annealing is longer.
+    """
+    searched = (DEEP,) if cells <= MAX_SEARCHED_CELLS else (BRIEF,)
+    return (*searched, annealing(effort)) if code_bits <= MAX_ANNEALED_BITS else searched
+
+
+def annealing(effort: int) -> Recipe:
+    """The annealing with ``effort`` times as many moves."""
+    if effort == 1:
+        return ANNEAL
+    return replace(ANNEAL, name=f"{ANNEAL.name}_{effort}", moves=ANNEAL.moves * effort)

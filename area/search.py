@@ -35,6 +35,7 @@ def synthesise(
     saved_carries: bool = True,
     operands: Operands | None = None,
     every: bool = False,
+    effort: int = 1,
     prove: bool = True,
     jobs: int | None = None,
     on_progress: Progress | None = None,
@@ -61,6 +62,8 @@ def synthesise(
         What the energies are measured on; the shipped set of the default model if not given.
     every : bool
         Return the records of all that was tried, the best first, not only the best.
+    effort : int
+        By how much the annealing is longer than by default.
     prove : bool
         Prove every netlist that is returned; otherwise ``proof`` is None.
     jobs : int, optional
@@ -88,7 +91,9 @@ def synthesise(
             for candidate in design.candidates()
         ]
         scored = list(zip(firsts, runner.run(firsts), strict=True))
-        seconds = [job for group in _by_design(designs, scored) for job in _second_stage(group)]
+        seconds = [
+            job for group in _by_design(designs, scored) for job in _second_stage(group, effort)
+        ]
         scored += zip(seconds, runner.run(seconds), strict=True)
         groups = _by_design(designs, scored)
         if clock_ps is not None:
@@ -213,12 +218,12 @@ def _other_targets(design: Design, group: Sequence[_Scored]) -> list[SynthesisJo
     ]
 
 
-def _second_stage(group: Sequence[_Scored]) -> list[SynthesisJob]:
+def _second_stage(group: Sequence[_Scored], effort: int) -> list[SynthesisJob]:
     return [
         replace(job, recipe=recipe)
         for job, result in group[:SECOND_ARCHITECTURES]
         if result["area_um2"] <= HOPELESS_RATIO * group[0][1]["area_um2"]
-        for recipe in recipes_for(result["cells"])
+        for recipe in recipes_for(result["cells"], job.design.code_bits, effort)
     ]
 
 

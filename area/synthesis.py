@@ -2,7 +2,8 @@
 
 Without a clock the addend is minimised by itself, by ABC or by annealing, and the rest mapped
 around it. With one the whole unit is flattened and mapped as one piece, with every strength of the
-cells, and ABC buffers and sizes it for the clock; all but the final addition of saved carries, which has none to meet.
+cells, and ABC buffers and sizes it for the clock; all but the final addition of saved carries,
+which has none to meet.
 """
 
 import json

@@ -7,6 +7,7 @@ import typer
 
 from halfbyte.base import ToolError, UserError
 from halfbyte.cli import (
+    assign,
     bench,
     compress,
     curve,
@@ -16,6 +17,7 @@ from halfbyte.cli import (
     explore,
     findings,
     formats,
+    gates,
     gatesim,
     gpu,
     mutants,
@@ -53,6 +55,8 @@ app.command("prove")(prove.prove)
 app.command("gatesim")(gatesim.gatesim)
 app.command("mutants")(mutants.mutants)
 app.command("rank")(rank.rank)
+app.command("gates")(gates.gates)
+app.command("assign")(assign.assign)
 app.command("rtl")(rtl.rtl)
 app.command("profile")(profile.profile)
 app.command("derive")(derive.derive)

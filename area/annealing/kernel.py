@@ -504,7 +504,8 @@ def use(work: Any, cost: Any, place: int, step: int) -> float:
     kind, polarity = work.extras[-1 - node, 0], work.extras[-1 - node, 1]
     for source in range(fan_in_count(kind)):
         work.uses[work.extras[-1 - node, 2 + source]] += step
-    return cost[kind, polarity]
+    added: float = cost[kind, polarity]
+    return added
 
 
 @jit

@@ -1,0 +1,120 @@
+"""``halfbyte assign``: an order of the weight's codes that makes a smaller MAC."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from halfbyte.base import UserError, build_dir, versions_of, write_atomically
+from halfbyte.cli.options import (
+    Activation,
+    Jobs,
+    Json,
+    LibertyFiles,
+    TechnologyName,
+    Terms,
+    load_optional,
+    pick_technology,
+)
+from halfbyte.cli.output import console, print_json, progress, table
+from halfbyte.formats import load, names
+from halfbyte.formats.model import check_name
+
+__all__ = ["assign"]
+
+FormatName = Annotated[str, typer.Argument(metavar="FORMAT", help="A format's name or .yaml file.")]
+NewName = Annotated[
+    str | None,
+    typer.Option("--name", help="Name of the permuted format.", show_default="FORMAT_stored"),
+]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        help="The .yaml file to write; build/formats/NAME.yaml if not given.",
+        show_default=False,
+    ),
+]
+Seed = Annotated[int, typer.Option(min=0, help="Of the random orders.")]
+MAX_BITS = 8
+
+
+def assign(
+    fmt: FormatName,
+    activation: Activation = None,
+    name: NewName = None,
+    output: Output = None,
+    tech: TechnologyName = "sky130hd",
+    liberty: LibertyFiles = None,
+    terms: Terms = 256,
+    seed: Seed = 1,
+    jobs: Jobs = None,
+    json: Json = False,
+) -> None:
+    """Permute the weight's codes, which costs nothing, for a smaller MAC; writes a format file.
+
+    Activations keep the order that the format has.
+    """
+    from halfbyte.area.assignment import assign_codes
+    from halfbyte.formats.writing import format_text
+
+    weight = load(fmt)
+    other = load_optional(activation) or weight
+    if weight.bits + other.bits > MAX_BITS:
+        raise UserError(
+            f"Codes must have at most {MAX_BITS} bits together, not {weight.bits + other.bits}"
+        )
+    chosen = check_name(name or f"{weight.name}_stored")
+    if chosen in names():
+        raise UserError(f"{chosen} is the name of a shipped format; choose another")
+    if output is not None and output.suffix not in (".yaml", ".yml"):
+        raise UserError(f"The output must be a .yaml file, not {str(output)[:200]!r}")
+    path = output or build_dir() / "formats" / f"{chosen}.yaml"
+    technology = pick_technology(tech, liberty)
+    with progress(f"Codes of {weight.name}") as update:
+        found = assign_codes(
+            weight,
+            other,
+            technology,
+            name=chosen,
+            terms=terms,
+            seed=seed,
+            jobs=jobs,
+            on_progress=update,
+        )
+    write_atomically(path, format_text(found.fmt))
+    change = 100 * (found.area_um2 / found.given_um2 - 1)
+    record = {
+        "format": weight.name,
+        "activation": other.name,
+        "permuted": chosen,
+        "values": [str(value) for value in found.fmt.values],
+        "technology": technology.name,
+        "corner": technology.corner,
+        "terms": terms,
+        "area_um2": found.area_um2,
+        "architecture": found.architecture,
+        "given_um2": found.given_um2,
+        "given_architecture": found.given_architecture,
+        "moves": found.moves,
+        "orders": found.orders,
+        "seed": seed,
+        "output": str(path),
+        "versions": versions_of("halfbyte", "amaranth", "pyosys"),
+    }
+    if json:
+        print_json([record])
+        return
+    table(
+        f"MAC of {weight.name} x {other.name}; {technology.name}, no timing constraint",
+        ["weight's codes", ">area µm²", "multiplier architecture"],
+        [
+            ["as given", f"{found.given_um2:,.1f}", found.given_architecture],
+            ["permuted", f"{found.area_um2:,.1f}", found.architecture],
+        ],
+        f"{change:+.1f} %; best of {found.orders} orders whose top bit is the sign, in code order: "
+        f"{', '.join(str(value) for value in found.fmt.values)}. Both annealed with "
+        f"{found.moves:,} moves.",
+    )
+    console.print(f"wrote {path}; halfbyte synth {path} --activation {other.name}", highlight=False)

@@ -1,0 +1,87 @@
+"""``halfbyte gates``: a multiplier in as few AND, OR, XOR and NOT as are found."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from halfbyte.base import UserError, versions_of, write_atomically
+from halfbyte.cli.options import Activation, Jobs, Json, load_optional
+from halfbyte.cli.output import console, print_json, progress, table
+from halfbyte.formats import load
+
+__all__ = ["gates"]
+
+MAX_BITS = 10
+Name = Annotated[str, typer.Argument(metavar="FORMAT", help="A format's name or .yaml file.")]
+Moves = Annotated[int, typer.Option(min=1, max=10**9, help="Moves of each annealing.")]
+Seeds = Annotated[int, typer.Option(min=1, max=10_000, help="Annealings from each architecture.")]
+Output = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", help="A Verilog file for the gates.", show_default=False),
+]
+
+
+def gates(
+    name: Name,
+    activation: Activation = None,
+    moves: Moves = 2_000_000,
+    seeds: Seeds = 2,
+    output: Output = None,
+    jobs: Jobs = None,
+    json: Json = False,
+) -> None:
+    """Search for the fewest AND, OR, XOR and NOT gates of a multiplier in two's complement."""
+    from halfbyte.area.unit_gates import search_unit_gates
+
+    weight = load(name)
+    other = load_optional(activation) or weight
+    if weight.bits + other.bits > MAX_BITS:
+        raise UserError(
+            f"Codes must have at most {MAX_BITS} bits together, not {weight.bits + other.bits}"
+        )
+    if output is not None and output.suffix != ".v":
+        raise UserError(f"The output must be a .v file, not {str(output)[:200]!r}")
+    with progress(f"Gates of {weight.name}") as update:
+        found = search_unit_gates(
+            weight,
+            other,
+            moves=moves,
+            seeds=range(1, seeds + 1),
+            jobs=jobs or os.cpu_count() or 1,
+            on_progress=update,
+        )
+    if output is not None:
+        write_atomically(output, found.verilog())
+    record = {
+        "format": weight.name,
+        "activation": other.name,
+        "unit": "signed_product",
+        "gates": found.gates,
+        **{name.lower(): count for name, count in found.counts.items()},
+        "architecture": found.architecture,
+        "moves": moves,
+        "seed": found.seed,
+        "versions": versions_of("halfbyte", "amaranth", "pyosys"),
+        "output": str(output) if output else None,
+    }
+    if json:
+        print_json([record])
+        return
+    table(
+        f"{weight.name} x {other.name}: product in two's complement",
+        [">gates", *(f">{name}" for name in found.counts), "started from", ">seed"],
+        [
+            [
+                str(found.gates),
+                *map(str, found.counts.values()),
+                found.architecture,
+                str(found.seed),
+            ]
+        ],
+        "Each gate costs one and has two inputs, NOT one. All pairs of codes were compared with "
+        "the products of the format's values.",
+    )
+    if output is not None:
+        console.print(f"wrote {output}", highlight=False)

@@ -1,0 +1,16 @@
+"""A format as YAML text."""
+
+import json
+
+from halfbyte.formats.model import Format
+
+__all__ = ["format_text"]
+
+
+def format_text(fmt: Format) -> str:
+    """YAML that :func:`halfbyte.formats.parse.parse_text` reads as the same codes and values."""
+    values = ", ".join(str(value) for value in fmt.values)
+    lines = [f"name: {fmt.name}", f"title: {json.dumps(fmt.title)}", f"ties: {fmt.ties.value}"]
+    if fmt.source:
+        lines.append(f"source: {json.dumps(fmt.source)}")
+    return "\n".join([*lines, f"values: [{values}]"]) + "\n"

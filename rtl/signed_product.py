@@ -1,0 +1,56 @@
+"""A product in two's complement."""
+
+from amaranth.hdl import Module
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from halfbyte.formats import Format
+from halfbyte.rtl.architecture import signed_product_shape
+from halfbyte.rtl.multiplier import multiplier
+
+__all__ = ["SignedProduct"]
+
+
+class SignedProduct(wiring.Component):
+    """The product of two codes as one number; combinational.
+
+    In a MAC nobody needs it, since the accumulator's adder does the negation.
+
+    Parameters
+    ----------
+    weight, activation : :class:`Format`
+        Operand formats.
+    architecture : :class:`str`
+        Multiplier architecture.
+
+    Members
+    -------
+    w, a : ``In(weight.bits)``, ``In(activation.bits)``
+        Operand codes.
+    product : ``Out(signed)``
+        The product in units of ``weight.quantum * activation.quantum``, in the smallest width.
+    """
+
+    def __init__(self, *, weight: Format, activation: Format, architecture: str) -> None:
+        self.weight = weight
+        self.activation = activation
+        self.architecture = architecture
+        super().__init__(
+            {
+                "w": In(weight.bits),
+                "a": In(activation.bits),
+                "product": Out(signed_product_shape(weight, activation)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.multiplier = unit = multiplier(
+            self.architecture, weight=self.weight, activation=self.activation
+        )
+        m.d.comb += [
+            unit.w.eq(self.w),
+            unit.a.eq(self.a),
+            self.product.eq((unit.term ^ unit.negate.replicate(len(self.product))) + unit.negate),
+        ]
+        return m
