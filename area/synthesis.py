@@ -49,7 +49,8 @@ def synthesise_rtlil(
     clock_ps: float | None = None,
 ) -> SynthesisResult:
     """Synthesise module ``top`` of ``rtlil``; script, log, statistics, ``netlist.v`` and
-    ``netlist.json`` stay in ``folder``.
+    ``netlist.json`` stay in ``folder``; without a clock also ``registers.json``, which is the unit
+    before its registers are mapped.
 
     A recipe for clocks needs the clock's period.
 
@@ -93,6 +94,7 @@ def _script(top: str) -> str:
         *([f"techmap -map adders.v {MAC}"] if top == MAC else []),
         "techmap",
         "opt -full",
+        "write_json registers.json",  # the last that knows which signal a register holds
         "dfflibmap -liberty cells.lib",
         f"abc -liberty cells.lib -script search.abc {searched}",
         *([f"abc -liberty cells.lib -script rest.abc {MAC}"] if top == MAC else []),

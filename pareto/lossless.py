@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from halfbyte.area.proof import PROVED
 from halfbyte.base import UserError
 from halfbyte.pareto.frontier import Point
 
@@ -48,6 +49,13 @@ def lossless_record(
     share = decoder["um2_per_lane"] / macs_per_lane
     area = mac["area_um2"] + share
     delays = (mac["delay_ps"], decoder["delay_ps"])
+    energies = {
+        key: _with_share(mac[key], decoder[key], macs_per_lane)
+        for key in ("energy_fj", "clock_energy_fj")
+    }
+    leakage = _with_share(
+        mac["leakage_nw"], decoder["leakage_nw"], decoder["lanes"] * macs_per_lane
+    )
     return {
         **mac,
         "format": NAME,
@@ -60,7 +68,27 @@ def lossless_record(
         "bits_per_weight": bits_per_weight,
         "loss": 0.0,
         "delay_ps": None if None in delays else max(delays),
-        "proof": decoder["proof"],
+        **energies,
+        "leakage_nw": leakage,
+        "not_measured": mac["not_measured"] or decoder["not_measured"],
+        "proof": _joined(mac["proof"], decoder["proof"]),
+        "seconds": round(mac["seconds"] + decoder["seconds"], 3),
+    }
+
+
+def _with_share(one: float | None, shared: float | None, sharers: int) -> float | None:
+    return None if one is None or shared is None else round(one + shared / sharers, 4)
+
+
+def _joined(mac: Mapping[str, Any], decoder: Mapping[str, Any]) -> dict[str, Any]:
+    """Proved only if both are."""
+    statuses = {"mac": mac["status"], "decoder": decoder["status"]}
+    others = [status for status in statuses.values() if status != PROVED]
+    return {
+        "status": others[0] if others else PROVED,
+        **statuses,
+        "method": f"mac: {mac['method']}; decoder: {decoder['method']}",
+        "seconds": round(mac["seconds"] + decoder["seconds"], 3),
     }
 
 
