@@ -144,13 +144,13 @@ class _Sides:
             seen = self._netlist.word(self._seen, self._netlist.outputs[name])
             for place, (one, other) in enumerate(zip(expected, seen, strict=True)):
                 yield f"output {name}[{place}]", one, other
-        for (name, place), one, other in self._pairs:
-            (expected_data,) = self._rtl.word(self._expected, [one.data])
-            (seen_data,) = self._netlist.word(self._seen, [other.data])
-            yield f"next {name}[{place}]", expected_data ^ one.inverted, seen_data
+        for (name, place), holder, mapped in self._pairs:
+            (expected_data,) = self._rtl.word(self._expected, [holder.data])
+            (seen_data,) = self._netlist.word(self._seen, [mapped.data])
+            yield f"next {name}[{place}]", expected_data ^ holder.inverted, seen_data
         for register in self._netlist.registers:
-            for net, level in register.tied:
-                (literal,) = self._netlist.word(self._seen, [net])
+            for tied, level in register.tied:
+                (literal,) = self._netlist.word(self._seen, [tied])
                 yield "an inactive clear or preset", level, literal
 
 

@@ -175,8 +175,8 @@ def synthesise_decoder(
     def measure(folder: Path) -> dict[str, Any]:
         if (rows, max_length) != (ROWS, MAX_LENGTH):
             return {}
-        netlists = (folder / name / "netlist.json" for name in ("lane", "table"))
-        return measure_decoder(*netlists, _TOP, technology, packets)
+        netlists = [folder / name / "netlist.json" for name in ("lane", "table")]
+        return measure_decoder(netlists[0], netlists[1], _TOP, technology, packets)
 
     found = _synthesised(
         {"lane": component, "table": loader}, technology, measure, packets.content_hash

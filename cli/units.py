@@ -14,7 +14,16 @@ if TYPE_CHECKING:
 
     from halfbyte.area.technology import Technology
 
-__all__ = ["MAC", "Lanes", "UnitName", "check_unit", "rtl_unit", "sim_unit", "synth_unit"]
+__all__ = [
+    "MAC",
+    "Lanes",
+    "UnitName",
+    "check_unit",
+    "rtl_unit",
+    "show_lossless",
+    "sim_unit",
+    "synth_unit",
+]
 
 MAC = "mac"
 _ENERGY_COLUMNS = (">energy fJ", ">of it clock", ">leakage nW")
@@ -110,6 +119,32 @@ def _show_decoder(
         f"{_netlists(record)} Progress {record['proof']['progress']}: {record['proof']['claim']}."
     )
     table("DFloat11 decoder", columns, [row], caption)
+
+
+def show_lossless(record: Mapping[str, Any]) -> None:
+    """Print the record of BF16 with DFloat11, as it stands beside the formats."""
+    columns = [">area µm²", ">GE", ">of it decoder", ">delay ps", *_ENERGY_COLUMNS]
+    columns += [">bits per weight", ">loss", "proof"]
+    keys = ["area_um2", "area_ge", "decoder_um2", "delay_ps"]
+    row = [
+        *(number(record[key], 1) for key in keys),
+        *_energies(record),
+        number(record["bits_per_weight"], 2),
+        f"{record['loss']:g}",
+        record["proof"]["status"],
+    ]
+    caption = (
+        f"{_caption(record)} For each MAC: a BF16 MAC with FP32 accumulation and 1/"
+        f"{record['macs_per_lane']} of a decoder lane. Loss: against the model in BF16. Proof: "
+        "netlists equal to their RTL, and that the decoder never hangs; the RTL is simulated."
+    )
+    missing = record["not_measured"]
+    table(
+        "BF16 with DFloat11: no loss",
+        columns,
+        [row],
+        f"{caption} Not measured: {missing}." if missing else caption,
+    )
 
 
 def sim_unit(

@@ -5,11 +5,13 @@ from typing import Any
 
 from halfbyte.area.proof import PROVED
 from halfbyte.base import UserError
+from halfbyte.pareto.axes import MAC_AREA, Axis
 from halfbyte.pareto.frontier import Point
 
-__all__ = ["MACS_PER_LANE", "lossless_point", "lossless_record"]
+__all__ = ["MACS_PER_LANE", "TITLE", "lossless_note", "lossless_point", "lossless_record"]
 
 NAME = "bf16_dfloat11"
+TITLE = "BF16 with DFloat11"
 MACS_PER_LANE = 16
 """MACs that use each weight that a lane decodes, as in an array that 16 activations share a weight
 in: a lane's area is divided among them."""
@@ -92,6 +94,20 @@ def _joined(mac: Mapping[str, Any], decoder: Mapping[str, Any]) -> dict[str, Any
     }
 
 
-def lossless_point(record: Mapping[str, Any], quality: float) -> Point:
-    """The point of a plot: ``quality`` is that of the unquantised model in BF16."""
-    return Point(record["format"], record["area_um2"], quality)
+def lossless_point(
+    record: Mapping[str, Any], quality: float, axis: Axis = MAC_AREA
+) -> Point | None:
+    """The point of a plot, if its cost is known: ``quality`` is that of the unquantised model."""
+    cost = axis.lossless_cost(record)
+    return None if cost is None else Point(record["format"], cost, quality)
+
+
+def lossless_note(record: Mapping[str, Any]) -> str:
+    """What the point rests on, for the caption."""
+    bits = record["bits_per_weight"]
+    weights = "" if bits is None else f", {bits:.2f} bits per weight"
+    return (
+        f"{TITLE}: no loss, by definition, against the model in BF16{weights}; BF16 MAC with FP32 "
+        f"accumulation and a decoder lane for {record['macs_per_lane']} MACs, recipe "
+        f"{record['recipe']}"
+    )
