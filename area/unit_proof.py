@@ -158,8 +158,9 @@ def _partners(rtl: Circuit, unit: MappedUnit) -> Iterator[tuple[Bit, Register, R
     """Registers of both sides that hold the same bit."""
     mapped = {register.output: register for register in unit.circuit.registers}
     holders = {register.output: register for register in rtl.registers}
-    for name, nets in rtl.wires.items():
-        for place, net in enumerate(nets):
+    # Amaranth numbers what is named twice; of a register's names, those without come first.
+    for name in sorted(rtl.wires, key=lambda name: ("$" in name or "." in name, name)):
+        for place, net in enumerate(rtl.wires[name]):
             other = unit.registers.get((name, place))
             if net in holders and other in mapped:
                 yield (name, place), holders.pop(net), mapped.pop(other)
