@@ -39,6 +39,9 @@ proc
 flatten -noscopeinfo
 memory_map
 """
+# As synthesis maps products to carry-save adders: a multiplier of another structure has no points
+# inside that would be equal.
+FUSED = "alumacc\n"
 # On to two-input gates. With constants folded and equal cells merged a table has a tenth of the
 # gates that it has with a comparison for each row; nothing is restructured.
 LOGIC = """\
@@ -56,6 +59,8 @@ def lower(
     components: Mapping[str, wiring.Component],
     netlists: Mapping[str, tuple[Path, str]] | None = None,
     cells: Mapping[str, Cell] | None = None,
+    *,
+    fused: bool = False,
 ) -> dict[str, Circuit]:
     """The circuits of RTL components and of mapped netlists, by the same names.
 
@@ -68,6 +73,9 @@ def lower(
         Verilog file, and the name of the module in it.
     cells : mapping of str to Cell, optional
         The library that the netlists are mapped to.
+    fused : bool
+        Whether products are built as synthesis builds them: for units whose operands are too wide
+        to be simulated exhaustively.
 
     Raises ToolError if Yosys fails, and CircuitError for a circuit that is no synchronous one.
     """
@@ -79,7 +87,7 @@ def lower(
             lines.append(f"read_rtlil {name}.il")
         if components:
             (folder / "ripple.v").write_text(RIPPLE_CARRY)
-            lines += [PREPARE, LOGIC]
+            lines += [PREPARE, *([FUSED] if fused else []), LOGIC]
         for name, (path, module) in (netlists or {}).items():
             (folder / f"{name}.v").write_bytes(path.read_bytes())
             lines += [f"read_verilog {name}.v", f"rename {module} {name}"]

@@ -37,7 +37,7 @@ class ChipModel:
                 f"together, not {self.mac_share} and {self.memory_share}"
             )
 
-    def overhead_percent(self, mac_ratio: float, bits: int = 4) -> float:
+    def overhead_percent(self, mac_ratio: float, bits: float = 4) -> float:
         """Chip area over the baseline's in %, for a MAC ``mac_ratio`` times as large.
 
         ``bits`` are those of a value; the baseline has 4.
@@ -208,6 +208,33 @@ class ArrayModel:
             sums=self.sum_bits * flip_flop if self.block else 0.0,
             weight_buffer=weights * bit / macs,
             activation_buffer=activations * bit / macs,
+        )
+
+    def area_of_bits(
+        self,
+        mac_um2: float,
+        *,
+        weight_bits: float,
+        activation_bits: float,
+        operand_bits: int,
+        technology: Technology,
+    ) -> ArrayArea:
+        """The array's parts per MAC, for one that accumulates in floating point, without blocks.
+
+        A MAC has registers for ``operand_bits``; the buffers store values of the other bits.
+        """
+        bit, macs = self.sram(technology).um2_per_bit, self.rows * self.columns
+        held = self.copies * self.layer.inputs
+        return ArrayArea(
+            mac=mac_um2,
+            operands=operand_bits * technology.flip_flop.area,
+            sums=0.0,
+            weight_buffer=min(self.columns, self.layer.outputs) * held * weight_bits * bit / macs,
+            activation_buffer=min(self.rows, self.layer.tokens)
+            * held
+            * activation_bits
+            * bit
+            / macs,
         )
 
     def _accumulator_change(

@@ -6,7 +6,7 @@ record, with fields of their own after it.
 
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,16 @@ from typing import Any
 from amaranth.lib import wiring
 
 from halfbyte.area.netlist import read_netlist
+from halfbyte.area.operands import load_operands, shipped_operands
+from halfbyte.area.packets import load_packets
 from halfbyte.area.progress import prove_progress
+from halfbyte.area.proof import PROVED, UNDECIDED
 from halfbyte.area.recipes import QUICK
 from halfbyte.area.synthesis import synthesise_rtlil
 from halfbyte.area.technology import Technology
 from halfbyte.area.timing import analyse_timing
+from halfbyte.area.unit_energy import measure_decoder, measure_mac
+from halfbyte.area.unit_proof import prove_unit
 from halfbyte.base import (
     RecordStore,
     UserError,
@@ -37,7 +42,8 @@ __all__ = ["WEIGHT_BITS", "synthesise_bf16_mac", "synthesise_decoder"]
 WEIGHT_BITS = 16  # of a decoded weight
 _FP32_BITS = 32
 _TOP = "unit"
-_VERSIONED = ("amaranth", "pyosys")
+_VERSIONED = ("amaranth", "pyosys", "python-sat")
+_NO_PACKETS = f"the packets to measure on are for {ROWS} rows and codes of {MAX_LENGTH} bits"
 
 
 def _stored(key: str, compute: Any) -> dict[str, Any]:
@@ -50,26 +56,42 @@ def _stored(key: str, compute: Any) -> dict[str, Any]:
     return known
 
 
-def _synthesised(component: wiring.Component, technology: Technology) -> dict[str, Any]:
-    """Figures of one component; a failed run is kept under ``build/failed``."""
-    rtlil = to_rtlil(component, _TOP)
+def _synthesised(
+    components: Mapping[str, wiring.Component],
+    technology: Technology,
+    measure: Callable[[Path], dict[str, Any]],
+    inputs: str,
+) -> dict[str, Any]:
+    """Figures of each component, by name: synthesised, timed and proved; and what was measured.
+
+    ``measure`` is given the folder with the netlists, ``NAME/netlist.json``, and ``inputs`` is a
+    key of what it measures on. A failed run is kept under ``build/failed``.
+    """
+    rtlil = {name: to_rtlil(component, _TOP) for name, component in components.items()}
 
     def compute() -> dict[str, Any]:
         folder = Path(tempfile.mkdtemp(prefix="halfbyte-synth-"))
         try:
-            result = synthesise_rtlil(rtlil, technology, QUICK, folder, _TOP)
-            delay = _delay(folder / "netlist.json", technology)
+            found = {
+                name: {
+                    **asdict(synthesise_rtlil(rtlil[name], technology, QUICK, folder / name, _TOP)),
+                    "delay_ps": _delay(folder / name / "netlist.json", technology),
+                    "proof": prove_unit(component, folder / name, _TOP, technology.cells),
+                }
+                for name, component in components.items()
+            }
+            measured = measure(folder)
         except BaseException:
             (build_dir() / "failed").mkdir(parents=True, exist_ok=True)
             shutil.move(folder, build_dir() / "failed" / folder.name)
             raise
         shutil.rmtree(folder)
-        return {**asdict(result), "delay_ps": delay}
+        return {**found, "measured": measured}
 
     versions = versions_of(*_VERSIONED)
     code = source_fingerprint("halfbyte.area")
     return _stored(
-        content_key([rtlil, technology.content_hash, QUICK.abc, code, versions]), compute
+        content_key([rtlil, technology.content_hash, QUICK.abc, code, versions, inputs]), compute
     )
 
 
@@ -79,6 +101,17 @@ def _delay(netlist: Path, technology: Technology) -> float | None:
         return analyse_timing(read_netlist(netlist, technology.cells, _TOP), technology).delay_ps
     except UserError:
         return None
+
+
+def _proof(**parts: Mapping[str, Any]) -> dict[str, Any]:
+    """The record's ``proof`` of several parts: of what status each is, how, and for how long."""
+    decided = all(part["status"] == PROVED for part in parts.values())
+    return {
+        "status": PROVED if decided else UNDECIDED,
+        **{name: part["status"] for name, part in parts.items()},
+        "method": "; ".join(f"{name}: {part['method']}" for name, part in parts.items()),
+        "seconds": round(sum(part.get("seconds", 0.0) for part in parts.values()), 3),
+    }
 
 
 def _record(unit: str, technology: Technology, **fields: Any) -> dict[str, Any]:
@@ -100,6 +133,11 @@ def _record(unit: str, technology: Technology, **fields: Any) -> dict[str, Any]:
         "multiplier_um2": None,
         "accumulator_um2": None,
         "delay_ps": None,
+        "energy_fj": None,
+        "uniform_energy_fj": None,
+        "clock_energy_fj": None,
+        "leakage_nw": None,
+        "not_measured": None,
         "proof": None,
         **fields,
         "versions": {
@@ -123,17 +161,29 @@ def synthesise_decoder(
     Its parts are synthesised by themselves, and there is no logic between them but the ``or`` of
     the lanes' ``busy``: the area is that of the table's loader and ``lanes`` times a lane.
     ``um2_per_lane`` has the lane's share of the table, ``um2_per_bit`` is that per bit of decoded
-    weight and cycle; ``symbols_per_cycle`` is the peak, which simulation measures.
+    weight and cycle; ``symbols_per_cycle`` is the peak, which simulation measures. ``energy_fj`` is
+    that of a decoded weight, with its share of the table's.
 
-    Raises UserError for no such decoder, ToolError if Yosys or ABC fails, ProgressError if a lane
-    can hang.
+    Raises UserError for no such decoder, ToolError if Yosys or ABC fails, ProofError if a netlist
+    differs from its RTL, ProgressError if a lane can hang.
     """
     check_decoder(lanes, rows, max_length)
     component = Lane(rows=rows, max_length=max_length)
-    lane = _synthesised(component, technology)
-    table = _synthesised(Loader(rows=rows, max_length=max_length), technology)
+    loader = Loader(rows=rows, max_length=max_length)
+    packets = load_packets()
+
+    def measure(folder: Path) -> dict[str, Any]:
+        if (rows, max_length) != (ROWS, MAX_LENGTH):
+            return {}
+        netlists = [folder / name / "netlist.json" for name in ("lane", "table")]
+        return measure_decoder(netlists[0], netlists[1], _TOP, technology, packets)
+
+    found = _synthesised(
+        {"lane": component, "table": loader}, technology, measure, packets.content_hash
+    )
+    lane, table = found["lane"], found["table"]
     key = content_key([to_rtlil(component, _TOP), source_fingerprint("halfbyte.area.progress")])
-    proof = _stored(key, lambda: prove_progress(component))
+    progress = _stored(key, lambda: prove_progress(component))
     area = table["area_um2"] + lanes * lane["area_um2"]
     return _record(
         "dfloat11",
@@ -143,7 +193,11 @@ def synthesise_decoder(
         register_um2=round(table["register_um2"] + lanes * lane["register_um2"], 4),
         cells=table["cells"] + lanes * lane["cells"],
         delay_ps=_slowest(lane, table),
-        proof=proof,
+        **_decoder_energy(found["measured"], lanes),
+        proof={
+            **_proof(lane_netlist=lane["proof"], table_netlist=table["proof"], progress=progress),
+            "claim": progress["claim"],
+        },
         lanes=lanes,
         rows=rows,
         max_length=max_length,
@@ -156,14 +210,39 @@ def synthesise_decoder(
     )
 
 
+def _decoder_energy(measured: Mapping[str, Any], lanes: int) -> dict[str, Any]:
+    """Energies in fJ per weight, with a lane's share of the table, and the leakage of all in nW."""
+    energies = (measured.get(f"{name}_fj") for name in ("lane_energy", "lane_clock"))
+    share = None if measured.get("table_energy_fj") is None else measured["table_energy_fj"] / lanes
+    whole, clock = (
+        None if energy is None or share is None else round(energy + share, 3) for energy in energies
+    )
+    leakage = None
+    if measured:
+        leakage = round(measured["table_leakage_nw"] + lanes * measured["lane_leakage_nw"], 4)
+    return {
+        "energy_fj": whole,
+        "clock_energy_fj": clock,
+        "leakage_nw": leakage,
+        "not_measured": measured.get("not_measured", _NO_PACKETS),
+    }
+
+
 def synthesise_bf16_mac(technology: Technology) -> dict[str, Any]:
     """The record of the BF16 MAC with FP32 accumulation, in one cycle.
 
     ``multiplier_um2`` is the exact product by itself, ``accumulator_um2`` what product and
-    registers leave of the whole, as for the other MACs. Raises ToolError as above.
+    registers leave of the whole, as for the other MACs; ``energy_fj`` is that of a MAC on the
+    operands that the others are measured on. Raises ToolError as above.
     """
-    whole = _synthesised(Bf16Mac(), technology)
-    product = _synthesised(Product(), technology)
+    operands = load_operands(shipped_operands()[0])
+    found = _synthesised(
+        {"mac": Bf16Mac(), "product": Product()},
+        technology,
+        lambda folder: measure_mac(folder / "mac" / "netlist.json", _TOP, technology, operands),
+        operands.content_hash,
+    )
+    whole, product = found["mac"], found["product"]
     return _record(
         "bf16_mac",
         technology,
@@ -176,5 +255,7 @@ def synthesise_bf16_mac(technology: Technology) -> dict[str, Any]:
         register_um2=whole["register_um2"],
         cells=whole["cells"],
         delay_ps=_slowest(whole),
+        **found["measured"],
+        proof=_proof(netlist=whole["proof"], multiplier_netlist=product["proof"]),
         seconds=whole["seconds"],
     )

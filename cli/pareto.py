@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -27,12 +27,14 @@ from halfbyte.cli.options import (
 )
 from halfbyte.cli.output import console, print_json, progress, table
 from halfbyte.cli.synth import show_areas
+from halfbyte.cli.units import show_lossless
 from halfbyte.formats import Format, load
 
 if TYPE_CHECKING:
     from halfbyte.accuracy import ModelReference
     from halfbyte.accuracy.recipes import Recipe
     from halfbyte.area.system import ArrayModel, ChipModel
+    from halfbyte.area.technology import Technology
 
 __all__ = ["pareto"]
 
@@ -126,17 +128,37 @@ def pareto(
         evaluations = evaluate(reference, chosen, quantiser, on_progress=update)
     accuracies = [each.record for each in evaluations]
     folder = output or build_dir() / "pareto"
-    claims, written = write_report(chosen, areas, accuracies, folder, cost)
+    lossless = _lossless(reference, technology)
+    claims, written = write_report(chosen, areas, accuracies, folder, cost, lossless)
     if json:
-        print_json([*areas, *accuracies])
+        print_json([*areas, lossless, *accuracies])
         return
     show_areas(areas)
+    show_lossless(lossless)
     show_evaluations(evaluations)
     if claims:
         columns = ["question", "paper", "here", "verdict"]
         rows = [[claim.question, claim.paper, claim.ours, claim.verdict] for claim in claims]
         table("The paper's claims", columns, rows, "paper: Dotzel et al., 2024; why: claims.md")
     console.print(f"wrote {', '.join(path.name for path in written)} in {folder}")
+
+
+def _lossless(reference: "ModelReference", technology: "Technology") -> dict[str, Any]:
+    """BF16 with DFloat11, with the bits that the codec needs for the model's weights."""
+    from halfbyte.accuracy.dfloat11.entropy import tensor_entropies, total
+    from halfbyte.area.units import synthesise_bf16_mac, synthesise_decoder
+    from halfbyte.pareto.lossless import lossless_record
+
+    steps = 3
+    with progress(f"BF16 with DFloat11, {technology.name}") as update:
+        update(0, steps, "BF16 MAC")
+        mac = synthesise_bf16_mac(technology)
+        update(1, steps, "decoder")
+        decoder = synthesise_decoder(technology)
+        update(2, steps, "bits per weight")
+        bits = total(tensor_entropies(reference.folder))["coded_bits"]
+        update(steps, steps, "")
+    return lossless_record(mac, decoder, bits_per_weight=round(bits, 4))
 
 
 def _array_of(recipe: "Recipe") -> "ArrayModel":

@@ -183,6 +183,12 @@ def synth(
 ) -> None:
     """Synthesise MACs: the smallest of every architecture and recipe, with delay and energy."""
     if check_unit(unit, names):
+        if clock or target:
+            given = "--clock" if clock else "--target"
+            raise UserError(
+                f"{given} is for MACs of formats; {unit} is synthesised without a clock, on cell "
+                "libraries: leave it out (its delay is in the table)"
+            )
         synth_unit(unit, pick_technology(tech, liberty), lanes, json)
         return
     from halfbyte.area import Design, synthesise

@@ -14,9 +14,19 @@ if TYPE_CHECKING:
 
     from halfbyte.area.technology import Technology
 
-__all__ = ["MAC", "Lanes", "UnitName", "check_unit", "rtl_unit", "sim_unit", "synth_unit"]
+__all__ = [
+    "MAC",
+    "Lanes",
+    "UnitName",
+    "check_unit",
+    "rtl_unit",
+    "show_lossless",
+    "sim_unit",
+    "synth_unit",
+]
 
 MAC = "mac"
+_ENERGY_COLUMNS = (">energy fJ", ">of it clock", ">leakage nW")
 _UNITS = (MAC, "dfloat11", "bf16_mac")
 
 UnitName = Annotated[
@@ -59,21 +69,44 @@ def _caption(record: Mapping[str, Any]) -> str:
 
 def _show_mac(record: Mapping[str, Any]) -> None:
     keys = ["area_um2", "area_ge", "multiplier_um2", "accumulator_um2", "register_um2", "delay_ps"]
-    columns = [">area µm²", ">GE", ">product", ">accumulator", ">register", ">delay ps", ">cells"]
-    row = [*(number(record[key], 1) for key in keys), number(record["cells"])]
-    table("BF16 MAC, FP32 accumulation", columns, [row], _caption(record))
+    columns = [">area µm²", ">GE", ">product", ">accumulator", ">register", ">delay ps"]
+    columns += [*_ENERGY_COLUMNS, ">cells"]
+    row = [*(number(record[key], 1) for key in keys), *_energies(record), number(record["cells"])]
+    caption = (
+        f"{_caption(record)} Energy: fJ per MAC without leakage, on BF16 values of minilm. "
+        f"{_netlists(record)}"
+    )
+    table("BF16 MAC, FP32 accumulation", columns, [row], caption)
+
+
+def _energies(record: Mapping[str, Any]) -> list[str]:
+    return [number(record[key], 1) for key in ("energy_fj", "clock_energy_fj", "leakage_nw")]
+
+
+def _netlists(record: Mapping[str, Any]) -> str:
+    """What became of the proof, and why something was not measured."""
+    proof = record["proof"]
+    parts = [
+        f"{name.replace('_', ' ')} {status}"
+        for name, status in proof.items()
+        if name.endswith("netlist")
+    ]
+    missing = record["not_measured"]
+    text = f"Equal to its RTL: {', '.join(parts)}."
+    return f"{text} Not measured: {missing}." if missing else text
 
 
 def _show_decoder(
     record: Mapping[str, Any], mac: Mapping[str, Any], both: Mapping[str, Any]
 ) -> None:
     columns = [">lanes", ">area µm²", ">GE", ">table", ">lane", ">per lane", ">per bit"]
-    columns += [">delay ps", ">symbols/cycle", ">cells"]
+    columns += [">delay ps", *_ENERGY_COLUMNS, ">symbols/cycle", ">cells"]
     keys = ["area_um2", "area_ge", "table_um2", "lane_um2", "um2_per_lane", "um2_per_bit"]
     row = [
         str(record["lanes"]),
         *(number(record[key], 1) for key in keys),
         number(record["delay_ps"], 1),
+        *_energies(record),
         f"up to {record['symbols_per_cycle']}",
         number(record["cells"]),
     ]
@@ -82,9 +115,36 @@ def _show_decoder(
         f"{_caption(record)} The table is shared; per bit: of decoded weights, per cycle. A lane "
         f"with its share is {share:.2f} BF16 MACs ({number(mac['area_um2'], 1)} µm²); MAC and a "
         f"lane for {both['macs_per_lane']} of them: {number(both['area_um2'], 1)} µm² each. "
-        f"Progress {record['proof']['status']}: {record['proof']['claim']}."
+        f"Energy: fJ per weight of minilm without leakage, while a lane decodes. "
+        f"{_netlists(record)} Progress {record['proof']['progress']}: {record['proof']['claim']}."
     )
     table("DFloat11 decoder", columns, [row], caption)
+
+
+def show_lossless(record: Mapping[str, Any]) -> None:
+    """Print the record of BF16 with DFloat11, as it stands beside the formats."""
+    columns = [">area µm²", ">GE", ">of it decoder", ">delay ps", *_ENERGY_COLUMNS]
+    columns += [">bits per weight", ">loss", "proof"]
+    keys = ["area_um2", "area_ge", "decoder_um2", "delay_ps"]
+    row = [
+        *(number(record[key], 1) for key in keys),
+        *_energies(record),
+        number(record["bits_per_weight"], 2),
+        f"{record['loss']:g}",
+        record["proof"]["status"],
+    ]
+    caption = (
+        f"{_caption(record)} For each MAC: a BF16 MAC with FP32 accumulation and 1/"
+        f"{record['macs_per_lane']} of a decoder lane. Loss: against the model in BF16. Proof: "
+        "netlists equal to their RTL, and that the decoder never hangs; the RTL is simulated."
+    )
+    missing = record["not_measured"]
+    table(
+        "BF16 with DFloat11: no loss",
+        columns,
+        [row],
+        f"{caption} Not measured: {missing}." if missing else caption,
+    )
 
 
 def sim_unit(

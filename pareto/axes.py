@@ -12,6 +12,7 @@ from halfbyte.formats import Format
 __all__ = ["AXES", "MAC_AREA", "Axis", "check_axis", "make_axis"]
 
 Record = Mapping[str, Any]
+BF16_BITS = 16
 # The chip whose shares are known has MACs of this format.
 _BASELINE = "int4"
 
@@ -34,6 +35,8 @@ class Axis:
         What it rests on, for the caption; may be empty.
     cost : function
         Of a synthesis record; None where the record does not know it.
+    lossless : function, optional
+        The same of a record of ``pareto.lossless``, if it is another.
     """
 
     name: str
@@ -42,6 +45,11 @@ class Axis:
     title: str
     note: str
     cost: Callable[[Record], float | None]
+    lossless: Callable[[Record], float | None] | None = None
+
+    def lossless_cost(self, record: Record) -> float | None:
+        """The cost of BF16 with DFloat11; None where it is not known."""
+        return (self.lossless or self.cost)(record)
 
 
 MAC_AREA = Axis(
@@ -115,6 +123,17 @@ def _array_axis(formats: Mapping[str, Format], technology: Technology, array: Ar
         fmt = formats[record["format"]]
         return array.area(record, fmt, fmt, technology).total
 
+    def lossless(record: Record) -> float | None:
+        if record["bits_per_weight"] is None:
+            return None
+        return array.area_of_bits(
+            record["area_um2"],
+            weight_bits=record["bits_per_weight"],
+            activation_bits=BF16_BITS,
+            operand_bits=2 * BF16_BITS,
+            technology=technology,
+        ).total
+
     block = f"blocks of {array.block} with {array.scale_bits}-bit scales" if array.block else "rows"
     note = (
         f"array: {array.rows} x {array.columns} MACs with operand registers, sums of "
@@ -129,6 +148,7 @@ def _array_axis(formats: Mapping[str, Format], technology: Technology, array: Ar
         "Array area per MAC",
         note,
         cost,
+        lossless,
     )
 
 
@@ -141,12 +161,19 @@ def _chip_axis(formats: Mapping[str, Format], areas: Sequence[Record], chip: Chi
         bits = formats[record["format"]].bits
         return chip.overhead_percent(record["area_um2"] / baseline, bits)
 
+    def lossless(record: Record) -> float | None:
+        bits = record["bits_per_weight"]
+        ratio = record["area_um2"] / baseline
+        return None if bits is None else chip.overhead_percent(ratio, bits)
+
     note = (
         f"chip: {100 * chip.mac_share:g} % MACs, {100 * chip.memory_share:g} % memory with INT4 "
         "(model of Dotzel et al., 2024, Table 10)"
     )
     label = "Chip overhead over INT4, %"
-    return Axis("chip_overhead", "chip_overhead_percent", label, "Chip overhead", note, cost)
+    return Axis(
+        "chip_overhead", "chip_overhead_percent", label, "Chip overhead", note, cost, lossless
+    )
 
 
 def _bits_axis(bits: Mapping[str, float]) -> Axis:
@@ -159,6 +186,7 @@ def _bits_axis(bits: Mapping[str, float]) -> Axis:
         "Effective bits per weight",
         "bits: codes of the model's weights, entropy-coded where that pays, and their scales",
         lambda record: bits.get(str(record["format"])),
+        lambda record: record["bits_per_weight"],
     )
 
 

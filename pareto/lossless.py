@@ -3,12 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
+from halfbyte.area.proof import PROVED
 from halfbyte.base import UserError
+from halfbyte.pareto.axes import MAC_AREA, Axis
 from halfbyte.pareto.frontier import Point
 
-__all__ = ["MACS_PER_LANE", "lossless_point", "lossless_record"]
+__all__ = ["MACS_PER_LANE", "TITLE", "lossless_note", "lossless_point", "lossless_record"]
 
 NAME = "bf16_dfloat11"
+TITLE = "BF16 with DFloat11"
 MACS_PER_LANE = 16
 """MACs that use each weight that a lane decodes, as in an array that 16 activations share a weight
 in: a lane's area is divided among them."""
@@ -48,6 +51,13 @@ def lossless_record(
     share = decoder["um2_per_lane"] / macs_per_lane
     area = mac["area_um2"] + share
     delays = (mac["delay_ps"], decoder["delay_ps"])
+    energies = {
+        key: _with_share(mac[key], decoder[key], macs_per_lane)
+        for key in ("energy_fj", "clock_energy_fj")
+    }
+    leakage = _with_share(
+        mac["leakage_nw"], decoder["leakage_nw"], decoder["lanes"] * macs_per_lane
+    )
     return {
         **mac,
         "format": NAME,
@@ -60,10 +70,44 @@ def lossless_record(
         "bits_per_weight": bits_per_weight,
         "loss": 0.0,
         "delay_ps": None if None in delays else max(delays),
-        "proof": decoder["proof"],
+        **energies,
+        "leakage_nw": leakage,
+        "not_measured": mac["not_measured"] or decoder["not_measured"],
+        "proof": _joined(mac["proof"], decoder["proof"]),
+        "seconds": round(mac["seconds"] + decoder["seconds"], 3),
     }
 
 
-def lossless_point(record: Mapping[str, Any], quality: float) -> Point:
-    """The point of a plot: ``quality`` is that of the unquantised model in BF16."""
-    return Point(record["format"], record["area_um2"], quality)
+def _with_share(one: float | None, shared: float | None, sharers: int) -> float | None:
+    return None if one is None or shared is None else round(one + shared / sharers, 4)
+
+
+def _joined(mac: Mapping[str, Any], decoder: Mapping[str, Any]) -> dict[str, Any]:
+    """Proved only if both are."""
+    statuses = {"mac": mac["status"], "decoder": decoder["status"]}
+    others = [status for status in statuses.values() if status != PROVED]
+    return {
+        "status": others[0] if others else PROVED,
+        **statuses,
+        "method": f"mac: {mac['method']}; decoder: {decoder['method']}",
+        "seconds": round(mac["seconds"] + decoder["seconds"], 3),
+    }
+
+
+def lossless_point(
+    record: Mapping[str, Any], quality: float, axis: Axis = MAC_AREA
+) -> Point | None:
+    """The point of a plot, if its cost is known: ``quality`` is that of the unquantised model."""
+    cost = axis.lossless_cost(record)
+    return None if cost is None else Point(record["format"], cost, quality)
+
+
+def lossless_note(record: Mapping[str, Any]) -> str:
+    """What the point rests on, for the caption."""
+    bits = record["bits_per_weight"]
+    weights = "" if bits is None else f", {bits:.2f} bits per weight"
+    return (
+        f"{TITLE}: no loss, by definition, against the model in BF16{weights}; BF16 MAC with FP32 "
+        f"accumulation and a decoder lane for {record['macs_per_lane']} MACs, recipe "
+        f"{record['recipe']}"
+    )

@@ -26,6 +26,10 @@ _FAMILY_NAMES = {
 }
 LINE = "#555555"
 _QUIET = 0.45
+_LOSSLESS = "#7A4F9A"
+# Beyond so many times the greatest of the other costs the lossless point is drawn at the edge, from
+# which its hollow marker keeps away by this share of the width.
+_FAR, _EDGE = 1.5, 0.06
 
 
 def draw_frontier(
@@ -37,6 +41,7 @@ def draw_frontier(
     cost_label: str,
     quality_label: str,
     intervals: Mapping[str, tuple[float, float]],
+    lossless: Point | None = None,
 ) -> None:
     """Draw ``points`` with the frontier as a staircase; every point gets its title.
 
@@ -52,6 +57,9 @@ def draw_frontier(
         Labels of the axes, with their units.
     intervals : mapping of str to pair of float
         The 95 % interval of a format's quality, drawn as a bar; a format may have none.
+    lossless : Point, optional
+        What loses nothing. Where it costs far more than all others, it stands at the right edge
+        with an arrow and its cost, so that it does not squeeze them; its title is in ``titles``.
     """
     best = frontier(points)
     for point in points:
@@ -69,6 +77,10 @@ def draw_frontier(
             axes.vlines(point.cost, *intervals[point.format], color=LINE, alpha=_QUIET, linewidth=1)
     axes.set_xlabel(f"{cost_label} (less is better)")
     axes.set_ylabel(f"{quality_label} (more is better)")
+    is_far = lossless is not None and lossless.cost > _FAR * max(each.cost for each in points)
+    if lossless is not None:
+        place = min(each.cost for each in points) if is_far else lossless.cost
+        axes.scatter(place, lossless.quality, s=0)  # makes room
     axes.margins(x=0.1, y=0.1)
     right = axes.get_xlim()[1]
     corners = steps(best, right)
@@ -87,7 +99,35 @@ def draw_frontier(
         )
         for point in points
     ]
+    if lossless is not None:
+        labels.append(_draw_lossless(axes, lossless, titles[lossless.format], is_far, right))
     place_labels(axes, labels, corners)
+
+
+def _draw_lossless(axes: Axes, point: Point, title: str, is_far: bool, right: float) -> Label:
+    """The marker of the lossless point, at the edge if it lies far beyond; returns its label."""
+    left = axes.get_xlim()[0]
+    place = right - _EDGE * (right - left) if is_far else point.cost
+    axes.scatter(
+        place,
+        point.quality,
+        s=56,
+        marker="D",
+        facecolors="white" if is_far else _LOSSLESS,
+        edgecolors=_LOSSLESS,
+        linewidths=1.3,
+        zorder=3,
+    )
+    if is_far:
+        axes.annotate(
+            "",
+            (right, point.quality),
+            (place, point.quality),
+            arrowprops={"arrowstyle": "-|>", "color": _LOSSLESS, "linewidth": 1.3},
+            annotation_clip=False,
+        )
+        title = f"{title}, beyond the edge: {point.cost:,.4g}"
+    return Label(text=title, x=place, y=point.quality, colour=_LOSSLESS, prominent=True)
 
 
 def steps(best: Sequence[Point], right: float) -> list[tuple[float, float]]:

@@ -25,6 +25,8 @@ class Quality:
         The 95 % interval of each value.
     note : str
         Model, recipe, text and versions.
+    lossless : float
+        Of the unquantised model.
     """
 
     key: str
@@ -33,6 +35,7 @@ class Quality:
     values: Mapping[str, float]
     intervals: Mapping[str, tuple[float, float]]
     note: str
+    lossless: float
 
     @property
     def widest(self) -> float:
@@ -56,15 +59,16 @@ def measured_quality(records: Sequence[Mapping[str, Any]]) -> Quality | None:
         f"{first['item']}, bars: 95 % intervals; torch {first['versions']['torch']}"
     )
     if measure["higher_is_better"]:
-        label = f"{measure['title']}, {measure['unit']}"
+        label, lossless = f"{measure['title']}, {measure['unit']}", float(measure["baseline"])
         values = {name: float(each["value"]) for name, each in found.items()}
         intervals = {name: (each["low"], each["high"]) for name, each in found.items()}
     else:
         label = f"{measure['title']}: minus the change against unquantised, %"
+        lossless = 0.0
         values = {name: -100 * each["loss"] for name, each in found.items()}
         intervals = {
             name: (-100 * each["loss_high"], -100 * each["loss_low"])
             for name, each in found.items()
         }
     title = f"measured {measure['title']}, {first['model']}, {first['recipe']}"
-    return Quality(str(key), label, title, values, intervals, note)
+    return Quality(str(key), label, title, values, intervals, note, lossless)

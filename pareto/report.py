@@ -18,6 +18,7 @@ from halfbyte.formats import Format
 from halfbyte.pareto.axes import MAC_AREA, Axis
 from halfbyte.pareto.claims import Claim, claims, points_of
 from halfbyte.pareto.frontier import Point, frontier
+from halfbyte.pareto.lossless import TITLE, lossless_note, lossless_point
 from halfbyte.pareto.paper import published, w4a4_accuracy
 from halfbyte.pareto.plot import draw_frontier
 from halfbyte.pareto.quality import Quality, measured_quality
@@ -41,6 +42,7 @@ def write_report(
     accuracy_records: Sequence[Mapping[str, Any]],
     folder: Path,
     axis: Axis = MAC_AREA,
+    lossless: Mapping[str, Any] | None = None,
 ) -> tuple[list[Claim], list[Path]]:
     """Write plots (PNG, SVG), their data (CSV, JSON) and the claims (Markdown, JSON) to ``folder``.
 
@@ -55,11 +57,15 @@ def write_report(
     axis : Axis
         What is drawn to the right. The claims are about MAC areas, whatever is drawn.
 
+    lossless : record, optional
+        As ``pareto.lossless.lossless_record`` gives it: a point beside those of the formats.
+
     Returns the claims and the files. Raises UserError if a netlist has no proof.
     """
     if not area_records:
         raise UserError("A Pareto plot needs at least one format")
-    unproved = [str(record["format"]) for record in area_records if not is_proved(record)]
+    shown = [*area_records, *([lossless] if lossless else [])]
+    unproved = [str(record["format"]) for record in shown if not is_proved(record)]
     if unproved:
         raise UserError(
             f"Only proved netlists are plotted; not proved: {', '.join(unproved)} "
@@ -73,11 +79,14 @@ def write_report(
     written = []
     for plot in _plots(plotted, quality):
         points = points_of(areas, plot.qualities, axis)
+        beyond = lossless_point(lossless, plot.lossless, axis) if lossless else None
         if points:
             suffix = "" if axis is MAC_AREA else f"_by_{axis.name}"
             path = folder / f"{plot.name}{suffix}"
-            written += _write_plot(path, plot, axis, plotted, areas, points)
-            written += _write_data(path, plot, axis, areas, accuracies, points)
+            written += _write_plot(path, plot, axis, plotted, areas, points, lossless, beyond)
+            known = {**areas, beyond.format: lossless} if lossless and beyond else areas
+            both = [*points, *([beyond] if beyond else [])]
+            written += _write_data(path, plot, axis, known, accuracies, both)
     answered = claims(areas, quality)
     written += _write_claims(folder / "claims", answered)
     return answered, written
@@ -93,6 +102,8 @@ class _Plot(NamedTuple):
     qualities: Mapping[str, float | None]
     note: str
     intervals: Mapping[str, tuple[float, float]]
+    lossless: float
+    """The quality of what loses nothing."""
 
 
 def _plots(plotted: Sequence[Format], quality: Quality | None) -> list[_Plot]:
@@ -111,6 +122,7 @@ def _plots(plotted: Sequence[Format], quality: Quality | None) -> list[_Plot]:
                 f"figure for every format shown: {', '.join(paper.models)}"
                 + _table_note([fmt for fmt in plotted if fmt.name in paper.by_format]),
                 {},
+                0.0,
             )
         )
     values = (
@@ -126,6 +138,7 @@ def _plots(plotted: Sequence[Format], quality: Quality | None) -> list[_Plot]:
                 values,
                 quality.note,
                 quality.intervals,
+                quality.lossless,
             )
         )
     return plots
@@ -161,12 +174,15 @@ def _write_plot(
     formats: Sequence[Format],
     areas: Mapping[str, Mapping[str, Any]],
     points: Sequence[Point],
+    lossless: Mapping[str, Any] | None,
+    beyond: Point | None,
 ) -> list[Path]:
     written = []
     with style.context(STYLE):
         figure = Figure(figsize=SIZE_INCHES, dpi=DPI)
         FigureCanvasAgg(figure)
-        notes = filter(None, (_area_caption(areas, points), axis.note, plot.note))
+        ours = lossless_note(lossless) if lossless and beyond else ""
+        notes = filter(None, (_area_caption(areas, points), axis.note, plot.note, ours))
         lines = [line for note in notes for line in wrap(note, CAPTION_WIDTH)]
         bottom = max(0.17, 0.105 + CAPTION_LINE * len(lines))
         axes = figure.add_axes((0.09, bottom, 0.88, 0.9 - bottom))
@@ -176,11 +192,15 @@ def _write_plot(
         draw_frontier(
             axes,
             points,
-            titles={fmt.name: _title(fmt) for fmt in formats},
+            titles={
+                **{fmt.name: _title(fmt) for fmt in formats},
+                **({beyond.format: TITLE} if beyond else {}),
+            },
             families={fmt.name: fmt.family for fmt in formats},
             cost_label=axis.label,
             quality_label=plot.label,
             intervals=plot.intervals,
+            lossless=beyond,
         )
         figure.text(0.09, 0.015, "\n".join(lines), fontsize=7, color="#555555", va="bottom")
         for suffix, metadata in ((".png", {}), (".svg", {"Date": None})):

@@ -33,6 +33,10 @@ def test_a_decoder_is_the_sum_of_its_parts(tmp_path: Path) -> None:
     assert record["area_um2"] == pytest.approx(record["table_um2"] + 2 * record["lane_um2"])
     assert record["um2_per_lane"] == pytest.approx(record["area_um2"] / 2)
     assert record["proof"]["status"] == "proved"
+    parts = ("lane_netlist", "table_netlist", "progress")
+    assert {record["proof"][part] for part in parts} == {"proved"}
+    assert 0 < record["clock_energy_fj"] < record["energy_fj"]
+    assert record["leakage_nw"] > 0
     assert record["seconds"] > 0
     assert record["delay_ps"] > 0
     # In one piece, with the little that synthesis finds across the borders.
@@ -48,6 +52,8 @@ def test_a_bf16_mac_is_many_times_an_int4_mac(name: str) -> None:
     record = synthesise_bf16_mac(load_technology(name))
     assert record["unit"] == "bf16_mac"
     assert 1500 < record["area_ge"] < 3000  # INT4: 279
+    assert record["proof"]["status"] == record["proof"]["netlist"] == "proved"
+    assert 0 < record["clock_energy_fj"] < record["energy_fj"]
     parts = record["multiplier_um2"] + record["accumulator_um2"] + record["register_um2"]
     assert parts == pytest.approx(record["area_um2"])
     # A multiplication, a shift, an addition, a count and a rounding in one cycle.
@@ -58,6 +64,7 @@ def test_results_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     technology = load_technology("sky130hd")
     first = synthesise_bf16_mac(technology)
     monkeypatch.setattr("halfbyte.area.units.synthesise_rtlil", None)
+    monkeypatch.setattr("halfbyte.area.units.prove_unit", None)
     assert synthesise_bf16_mac(technology) == first
 
 

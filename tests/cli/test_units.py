@@ -20,6 +20,13 @@ def test_units_are_checked() -> None:
         check_unit("dfloat11", ["int4"])
 
 
+@pytest.mark.parametrize(("option", "value"), [("--clock", "2ns"), ("--target", "ice40")])
+def test_what_units_do_not_take_is_refused(option: str, value: str) -> None:
+    done = CliRunner().invoke(app, ["synth", "--unit", "dfloat11", option, value])
+    assert isinstance(done.exception, UserError)
+    assert str(done.exception).startswith(f"{option} is for MACs of formats; dfloat11 is")
+
+
 @pytest.mark.yosys
 @pytest.mark.parametrize(
     ("unit", "module"), [("dfloat11", "dfloat11_3_lanes"), ("bf16_mac", "bf16_mac")]

@@ -126,3 +126,59 @@ def test_plots_and_data_follow_the_axis(tmp_path):
     # The claims are about MACs, whatever is drawn.
     plain, _ = write_report(formats, RECORDS, accuracies(), tmp_path)
     assert claims == plain
+
+
+def lossless(**figures):
+    return {
+        **record("int4"), "format": "bf16_dfloat11", "area_um2": 9000.0, "macs_per_lane": 16,
+        "bits_per_weight": 10.7, "energy_fj": 9900.0, "delay_ps": 30000.0, "terms": None, **figures,
+    }  # fmt: skip
+
+
+def test_what_loses_nothing_has_a_cost_on_every_axis():
+    measured = [record(name, energy_fj=1000.0, delay_ps=8000.0) for name in NAMES]
+    bits = dict.fromkeys(NAMES, 4.0)
+    found = {
+        name: axis(name, measured, effective_bits=bits).lossless_cost(lossless())
+        for name in ("mac_area", "chip_overhead", "energy", "delay", "bits")
+    }
+    assert found == pytest.approx(
+        {
+            "mac_area": 9000,
+            "chip_overhead": 100 * (0.1 * 8 + 0.6 * (10.7 / 4 - 1)),
+            "energy": 9900,
+            "delay": 30000,
+            "bits": 10.7,
+        }
+    )
+    array, technology = ArrayModel(rows=8, columns=4, copies=1), load_technology("sky130hd")
+    bit, layer = array.sram(technology).um2_per_bit, array.layer
+    buffers = layer.inputs * (4 * 10.7 + 8 * 16) * bit / 32
+    cost = axis("array_area", measured, array=array).lossless_cost(lossless())
+    assert cost == pytest.approx(9000 + 32 * technology.flip_flop.area + buffers)
+
+
+def test_bits_that_are_not_known_are_not_drawn():
+    unknown = lossless(bits_per_weight=None)
+    for name in ("chip_overhead", "array_area"):
+        assert axis(name, RECORDS).lossless_cost(unknown) is None
+
+
+@pytest.mark.parametrize(("area", "edge"), [(9000.0, True), (2000.0, False)])
+def test_what_loses_nothing_is_drawn_at_its_place_or_at_the_edge(area, edge, tmp_path):
+    formats = [load(name) for name in NAMES]
+    point = lossless(area_um2=area)
+    write_report(formats, RECORDS, accuracies(), tmp_path, lossless=point)
+    rows = json.loads((tmp_path / "measured_fidelity.json").read_text())
+    assert rows[-1]["format"] == "bf16_dfloat11"
+    assert (rows[-1]["area_um2"], rows[-1]["fidelity"]) == (area, 1.0)
+    assert rows[-1]["on_frontier"]
+    svg = (tmp_path / "measured_fidelity.svg").read_text()
+    assert "BF16 with DFloat11: no loss" in svg
+    assert ("beyond the edge: 9,000" in svg) == edge
+
+
+def test_what_loses_nothing_must_be_proved_too(tmp_path):
+    point = lossless(proof={"status": "undecided"})
+    with pytest.raises(UserError, match="not proved: bf16_dfloat11"):
+        write_report([load("int4")], RECORDS[:1], accuracies()[:1], tmp_path, lossless=point)

@@ -17,14 +17,28 @@ def record(unit: str, **fields: Any) -> dict[str, Any]:
         "area_um2": 8000.0,
         "area_ge": 2000.0,
         "delay_ps": None,
-        "proof": None,
+        "energy_fj": None,
+        "clock_energy_fj": None,
+        "leakage_nw": None,
+        "not_measured": None,
+        "recipe": "resub",
+        "seconds": 1.0,
+        "proof": {"status": "proved", "method": "SAT", "seconds": 1.0},
         "versions": {"card": "abc"},
         **fields,
     }
 
 
-MAC = record("bf16_mac", delay_ps=9000.0)
-DECODER = record("dfloat11", um2_per_lane=16_000.0, lanes=8, delay_ps=5000.0)
+MAC = record("bf16_mac", delay_ps=9000.0, energy_fj=9000.0, clock_energy_fj=1000.0, leakage_nw=4.0)
+DECODER = record(
+    "dfloat11",
+    um2_per_lane=16_000.0,
+    lanes=8,
+    delay_ps=5000.0,
+    energy_fj=16_000.0,
+    clock_energy_fj=8000.0,
+    leakage_nw=128.0,
+)
 
 
 def test_the_lane_is_divided_among_its_macs() -> None:
@@ -37,12 +51,29 @@ def test_the_lane_is_divided_among_its_macs() -> None:
     assert lossless_record(MAC, DECODER, macs_per_lane=1)["area_um2"] == 24_000
 
 
+def test_so_are_its_energy_and_its_leakage() -> None:
+    shared = lossless_record(MAC, DECODER, macs_per_lane=16)
+    assert (shared["energy_fj"], shared["clock_energy_fj"]) == (10_000, 1500)
+    assert shared["leakage_nw"] == 4 + 128 / (8 * 16)
+    unknown = {**DECODER, "energy_fj": None, "not_measured": "no tables"}
+    shared = lossless_record(MAC, unknown)
+    assert (shared["energy_fj"], shared["not_measured"]) == (None, "no tables")
+
+
+def test_proved_are_both_or_none() -> None:
+    assert lossless_record(MAC, DECODER)["proof"]["status"] == "proved"
+    undecided = {**DECODER, "proof": {**DECODER["proof"], "status": "undecided"}}
+    proof = lossless_record(MAC, undecided)["proof"]
+    assert (proof["status"], proof["mac"], proof["decoder"]) == ("undecided", "proved", "undecided")
+
+
 def test_a_delay_that_is_unknown_stays_so() -> None:
     assert lossless_record(MAC, {**DECODER, "delay_ps": None})["delay_ps"] is None
 
 
 def test_the_point_is_the_lossless_end_of_a_frontier() -> None:
     point = lossless_point(lossless_record(MAC, DECODER), 1.0)
+    assert point == Point("bf16_dfloat11", 9000, 1.0)
     assert frontier([Point("int4", 1000, 0.95), point])[-1] == point
 
 
