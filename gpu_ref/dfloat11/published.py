@@ -110,8 +110,6 @@ _FLAT = ("encoded_exponent", "sign_mantissa", "output_positions", "gaps")
 _BLOCK_BYTES = published.BYTES_PER_THREAD * published.THREADS_PER_BLOCK
 
 
-def decode_published(
-    module: published.Module, device: torch.device | str = "cpu"
-) -> list[Tensor]:
+def decode_published(module: published.Module, device: torch.device | str = "cpu") -> list[Tensor]:
     """The weights of a module, decoded on ``device``. Raises CorruptError for damaged parts."""
     return PublishedModule.from_golden(module, device).decode()
