@@ -20,7 +20,7 @@ def _bytes(x: Tensor) -> Tensor:
 
 
 def cases(seed: int = 11) -> dict[str, Tensor]:
-    """Tensors of every element type and kind of code: short, long, escaped, lone; all 2^16 words."""
+    """Tensors of every element type and kind of code: short, long, escaped, lone; all words."""
     generator = torch.Generator().manual_seed(seed)
     normal = {n: torch.randn(n, generator=generator) * 0.02 for n in _LENGTHS}
     words = torch.arange(-(2**15), 2**15, dtype=torch.int16)
