@@ -108,6 +108,6 @@ def main(count: int, seed: int) -> None:
 if __name__ == "__main__":
     numbers = [int(argument) for argument in sys.argv[1:]]
     try:
-        main(*(numbers or [100_000])[:1], (numbers[1:] or [time.time_ns() % 2**31])[0])
+        main((numbers[:1] or [100_000])[0], (numbers[1:] or [time.time_ns() % 2**31])[0])
     except ToolError as error:
         sys.exit(f"error: {error}")

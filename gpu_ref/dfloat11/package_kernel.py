@@ -69,8 +69,7 @@ class PackageKernel:
     """The kernel, loaded in PyTorch's context of the current GPU."""
 
     def __init__(self) -> None:
-        torch.cuda.init()
-        torch.zeros(1, device="cuda")  # makes the context current
+        torch.zeros(1, device="cuda")  # makes PyTorch's context current
         try:
             self._driver = ctypes.CDLL("libcuda.so.1")
         except OSError as error:

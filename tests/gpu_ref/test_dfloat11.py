@@ -70,7 +70,7 @@ def test_damage_of_the_published_layout_is_named():
     gaps[10] ^= 0xFF
     positions[1] = 2**32 - 1
     for change, message in [
-        ({"gaps": gaps}, "block 0 of 5: a gap contradicts"),
+        ({"gaps": gaps}, "block 0 of 5: (a gap contradicts|it holds another number)"),
         ({"output_positions": positions}, "block 0 of 5: output positions must ascend"),
         ({"gaps": gaps[:-1]}, "do not fit each other"),
         ({"luts": np.full_like(module.luts, 255)}, "infinities or NaN"),
@@ -91,12 +91,12 @@ def test_sanitizers_find_nothing_in_damaged_data():
 # Checks without which damaged data is read or written past its end.
 MISSING = [
     ("dfloat11_own.h", "return word < end ? d.stream[word] : 0;", "return d.stream[word];"),
-    ("dfloat11_published.h", "if (table >= tables || level", "if (level"),
+    ("dfloat11_published.h", "(byte + i < d.bytes ? d.stream[byte + i] : 0)", "d.stream[byte + i]"),
 ]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "right", "wrong"), MISSING, ids=["stream", "tables"])
+@pytest.mark.parametrize(("name", "right", "wrong"), MISSING, ids=["own", "published"])
 def test_a_missing_check_is_found(name, right, wrong):
     files = {path.name: path.read_text() for path in build.SOURCES.glob("*.h")}
     files[build.FUZZ] = (build.SOURCES / build.FUZZ).read_text()
