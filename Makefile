@@ -18,7 +18,7 @@
 #   make gpu-check                   kernels against the golden model; GPU if there is one [FORMAT=]
 #   make gpu-bench                   throughput of the kernels beside PyTorch's [FORMAT=]
 #   make triple [FORMAT=e2m1_sp]     RTL, golden model, CUDA reference on one stream [ARCH= ACTIVATION=]
-#   make fuzz                        damaged data for the DFloat11 decoders [COUNT=1000000]
+#   make fuzz                        damaged data for the DFloat11 decoders [COUNT=1000000 SEED=]
 #
 # JSON=1 prints records on standard output instead of tables.
 
@@ -86,8 +86,10 @@ bench: $(VENV)/installed
 	@$(HALFBYTE) bench $(OUTPUT)
 	@$(HALFBYTE) bench --codec $(OUTPUT)
 
-# Every access of the compiled decoders is checked against the array's bounds.
+# Every access of the compiled decoders is checked against the array's bounds; those of gpu_ref run
+# under the address and undefined-behaviour sanitizers.
 fuzz: $(VENV)/installed
+	@$(VENV)/bin/python -m halfbyte.gpu_ref.dfloat11.fuzz $(or $(COUNT),1000000) $(SEED)
 	@NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=build/fuzz $(VENV)/bin/python -m halfbyte.golden.dfloat11.fuzz \
 		$(or $(COUNT),1000000)
 

@@ -79,6 +79,7 @@ def gpu_check(
     """
     from halfbyte.gpu_ref.cases import random_formats
     from halfbyte.gpu_ref.check import Comparison, check_format, merged
+    from halfbyte.gpu_ref.dfloat11.check import check_dfloat11
     from halfbyte.gpu_ref.machine import describe
 
     chosen = [*load_formats(names), *([] if names else random_formats())]
@@ -88,6 +89,7 @@ def gpu_check(
         for done, fmt in enumerate(chosen):
             update(done, len(chosen), fmt.name)
             comparisons += check_format(fmt, where, activation=other)
+        comparisons += check_dfloat11(where)
     totals = merged(comparisons)
     record = {
         **describe(where),
@@ -146,6 +148,7 @@ def _show_check(totals: Sequence[Any], record: Mapping[str, Any], path: Path) ->
 def gpu_bench(names: FormatNames = None, device: Device = "auto", json: Json = False) -> None:
     """Time every kernel beside PyTorch's own, in one run; without a format, e2m1_sp."""
     from halfbyte.gpu_ref.bench import benchmark
+    from halfbyte.gpu_ref.dfloat11.bench import benchmark_dfloat11
 
     chosen, where = load_formats(names or ["e2m1_sp"]), resolve_device(device)
     records: list[dict[str, Any]] = []
@@ -153,6 +156,7 @@ def gpu_bench(names: FormatNames = None, device: Device = "auto", json: Json = F
         for done, fmt in enumerate(chosen):
             update(done, len(chosen), fmt.name)
             records += benchmark(fmt, where)
+        records += benchmark_dfloat11(where)
     path = _store("bench.json", records)
     print_json(records) if json else _show_bench(records, path)
 

@@ -1,12 +1,15 @@
 """The structures of the C interface, as ``api.h`` and the headers below it declare them."""
 
 import ctypes
-from ctypes import POINTER, c_float, c_int32, c_int64, c_uint8, c_void_p
+from ctypes import POINTER, c_float, c_int32, c_int64, c_uint8, c_uint16, c_uint64, c_void_p
 from typing import Any
 
 __all__ = [
     "STRUCTURES",
+    "Container",
     "Context",
+    "Decode",
+    "DecodePublished",
     "Dequantise",
     "Expand",
     "FormatTable",
@@ -184,6 +187,68 @@ class PlainProduct(ctypes.Structure):
     )
 
 
+class Container(ctypes.Structure):
+    """``dfloat11::Container`` in dfloat11_container.h."""
+
+    _fields_ = (
+        ("elements", c_int64),
+        ("chunks", c_int64),
+        ("stream_words", c_int64),
+        ("crcs", c_int64),
+        ("starts", c_int64),
+        ("lengths", c_int64),
+        ("stream", c_int64),
+        ("raw", c_int64),
+        ("size", c_int64),
+        ("type", c_int32),
+        ("dimensions", c_int32),
+        ("max_length", c_int32),
+        ("wide", c_int32),
+        ("shape", c_uint64 * 256),
+        ("lookup", c_uint16 * 4096),
+    )
+
+
+class Decode(ctypes.Structure):
+    """``dfloat11::Decode`` in dfloat11_own.h."""
+
+    _fields_ = (
+        ("crcs", c_void_p),
+        ("starts", c_void_p),
+        ("lengths", c_void_p),
+        ("stream", c_void_p),
+        ("raw", c_void_p),
+        ("lookup", c_void_p),
+        ("out", c_void_p),
+        ("failure", c_void_p),
+        ("elements", c_int64),
+        ("chunks", c_int64),
+        ("stream_words", c_int64),
+        ("max_length", c_int32),
+        ("wide", c_int32),
+        ("verify", c_int32),
+    )
+
+
+class DecodePublished(ctypes.Structure):
+    """``dfloat11::DecodePublished`` in dfloat11_published.h."""
+
+    _fields_ = (
+        ("luts", c_void_p),
+        ("stream", c_void_p),
+        ("other", c_void_p),
+        ("gaps", c_void_p),
+        ("positions", c_void_p),
+        ("out", c_void_p),
+        ("failure", c_void_p),
+        ("rows", c_int64),
+        ("bytes", c_int64),
+        ("elements", c_int64),
+        ("gap_bytes", c_int64),
+        ("position_count", c_int64),
+    )
+
+
 # In the order of hb_sizes().
 STRUCTURES: tuple[type[ctypes.Structure], ...] = (
     FormatTable,
@@ -196,6 +261,9 @@ STRUCTURES: tuple[type[ctypes.Structure], ...] = (
     Expand,
     Product,
     PlainProduct,
+    Container,
+    Decode,
+    DecodePublished,
 )
 
 
@@ -214,6 +282,10 @@ def prototypes(kind: str) -> dict[str, tuple[Any, ...]]:
         "hb_gemm_plain": (context, table, table, plain),
         "hb_gemm_dp4a": (context, product),
         "hb_gemm_mma": (context, product, c_int32),
+        "hb_dfloat11_decode": (context, POINTER(Decode)),
+        "hb_dfloat11_published": (context, POINTER(DecodePublished)),
+        "hb_dfloat11_read": (c_void_p, c_int64, c_int64, POINTER(Container)),
+        "hb_dfloat11_check": (POINTER(DecodePublished),),
     }
     if kind == "cuda":
         return shared

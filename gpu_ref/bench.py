@@ -19,7 +19,7 @@ from halfbyte.gpu_ref.multiply import applicable_kernels, matmul
 from halfbyte.gpu_ref.packed import Packed
 from halfbyte.gpu_ref.quantizer import quantize
 
-__all__ = ["Sizes", "benchmark"]
+__all__ = ["Sizes", "benchmark", "in_turn"]
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def _seconds(function: Callable[[], object], device: torch.device) -> float:
     return float(start.elapsed_time(end)) / 1000
 
 
-def _in_turn(
+def in_turn(
     functions: dict[str, Callable[[], object]], repeats: int, device: torch.device
 ) -> dict[str, float]:
     """Median seconds of each; they take turns, so that what disturbs one disturbs all."""
@@ -92,7 +92,7 @@ def _memory_records(fmt: Format, sizes: Sizes, device: torch.device) -> Iterator
         if dtype == torch.float32:  # what dequantize gives
             functions["dequantise"] = packed.dequantize
             moved["dequantise"] = x.nbytes + small
-        seconds = _in_turn(functions, sizes.repeats, device)
+        seconds = in_turn(functions, sizes.repeats, device)
         copied = moved["copy"] / seconds["copy"]
         for name, taken in seconds.items():
             yield {
@@ -116,8 +116,8 @@ def _product_records(fmt: Format, sizes: Sizes, device: torch.device) -> Iterato
     for kernel in kernels:
         functions[kernel] = partial(matmul, *operands, kernel=kernel)
     slow = {name: functions.pop(name) for name in ("plain",) if name in functions}
-    seconds = _in_turn(functions, sizes.repeats, device)
-    seconds |= _in_turn(slow, 1, device)
+    seconds = in_turn(functions, sizes.repeats, device)
+    seconds |= in_turn(slow, 1, device)
     for name, taken in seconds.items():
         yield {
             "kernel": name if name == "torch.matmul" else f"gemm {name}",

@@ -12,14 +12,15 @@ from halfbyte.gpu_ref.abi import FormatTable
 from halfbyte.gpu_ref.compilers import Compiler, cuda_compiler, host_compiler
 from halfbyte.gpu_ref.tables import SYMBOL, format_header, header_name, tables_source
 
-__all__ = ["SOURCES", "build_cuda", "build_host", "format_table"]
+__all__ = ["SOURCES", "build_cuda", "build_fuzz", "build_host", "format_table"]
 
 SOURCES = Path(__file__).parent / "cuda"
+FUZZ = "dfloat11_fuzz.cpp"
 
 
 def _sources() -> dict[str, str]:
     names = sorted([*SOURCES.glob("*.h"), *SOURCES.glob("*.cpp"), *SOURCES.glob("*.cu")])
-    return {path.name: path.read_text() for path in names}
+    return {path.name: path.read_text() for path in names if path.name != FUZZ}
 
 
 def _library(compiler: Compiler, main: str, files: Mapping[str, str]) -> Path:
@@ -49,6 +50,13 @@ def build_cuda() -> Path:
     """The library of the CUDA build: sm_80, sm_90, and PTX for what comes later."""
     files = {name: text for name, text in _sources().items() if name != "host.cpp"}
     return _library(cuda_compiler(), "device.cu", files)
+
+
+def build_fuzz() -> Path:
+    """The driver that feeds damaged data to the DFloat11 decoders, with the sanitizers."""
+    files = {name: text for name, text in _sources().items() if name.endswith(".h")}
+    files[FUZZ] = (SOURCES / FUZZ).read_text()
+    return _library(host_compiler(sanitize=True), FUZZ, files)
 
 
 def loaded(path: Path) -> ctypes.CDLL:

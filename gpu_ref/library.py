@@ -8,7 +8,15 @@ from typing import Any
 import torch
 
 from halfbyte.base import ToolError, UserError
-from halfbyte.gpu_ref.abi import STRUCTURES, Context, FormatTable, Layout, prototypes
+from halfbyte.gpu_ref.abi import (
+    STRUCTURES,
+    Container,
+    Context,
+    DecodePublished,
+    FormatTable,
+    Layout,
+    prototypes,
+)
 from halfbyte.gpu_ref.build import build_cuda, build_host, loaded
 
 __all__ = ["Library", "cuda_library", "host_library", "library_for"]
@@ -79,6 +87,21 @@ class Library:
         layout = Layout(rows=rows, length=length, block=block)
         self._handle.hb_complete(ctypes.byref(layout))
         return layout
+
+    def read_container(self, head: torch.Tensor, size: int) -> tuple[int, Container]:
+        """What is wrong with a compressed tensor's header, 0 if nothing, and what it says.
+
+        head: the first bytes, on the CPU; size: of the whole.
+        """
+        found = Container()
+        address, held = head.data_ptr(), head.numel()
+        damage: int = self._handle.hb_dfloat11_read(address, held, size, ctypes.byref(found))
+        return damage, found
+
+    def check_published(self, call: DecodePublished) -> int:
+        """What is wrong with the sizes of a module's parts; 0 if nothing."""
+        damage: int = self._handle.hb_dfloat11_check(ctypes.byref(call))
+        return damage
 
     @property
     def simd(self) -> str | None:

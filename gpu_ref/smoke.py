@@ -10,6 +10,7 @@ import torch
 from halfbyte.formats import load
 from halfbyte.gpu_ref import cases
 from halfbyte.gpu_ref.check import check_format, merged
+from halfbyte.gpu_ref.dfloat11.check import check_dfloat11
 
 __all__ = ["main"]
 
@@ -25,7 +26,7 @@ def main(device: str) -> int:
         for fmt in map(load, FORMATS)
         for comparison in check_format(fmt, torch.device(device), shapes=SHAPES)
     ]
-    totals = merged(comparisons)
+    totals = merged([*comparisons, *check_dfloat11(torch.device(device))])
     for total in totals:
         print(f"{total.kernel}: {total.compared} compared, {total.different} different")
     return int(any(total.different or not total.compared for total in totals))

@@ -10,6 +10,7 @@ import math
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from halfbyte.accuracy.tensor_file import StoredTensor, TensorFile, TensorFileWr
 from halfbyte.base import UserError, versions_of, write_atomically
 from halfbyte.golden.dfloat11 import CorruptError, published
 
-__all__ = ["compress_published", "decompress_published", "is_published"]
+__all__ = ["compress_published", "decompress_published", "is_published", "read_published"]
 
 PACKAGE_VERSION = "0.5.0"
 _CONFIG_KEY = "dfloat11_config"
@@ -251,6 +252,55 @@ def _shapes_of(
     return {name: found[name] for name in wanted}
 
 
+@dataclass(frozen=True)
+class _PublishedModel:
+    """A folder in the published layout, opened: what is where, checked against each other.
+
+    Parameters
+    ----------
+    tensors, others : dict
+        All stored tensors; those that are no part of a compressed module.
+    plans : list of ModulePlan
+    shapes : dict
+        Of the compressed weights.
+    config : dict
+        Without what it says of the compression.
+    """
+
+    tensors: dict[str, StoredTensor]
+    others: dict[str, StoredTensor]
+    plans: list[ModulePlan]
+    shapes: dict[str, tuple[int, ...]]
+    config: dict[str, Any]
+
+    @classmethod
+    def open(cls, source: Path) -> "_PublishedModel":
+        if not source.is_dir():
+            raise UserError(f"{source} is one file of the published layout: give its folder")
+        tensors, metadata, config = _files(source)
+        marked = (name.rpartition(".") for name in tensors)
+        modules = list(dict.fromkeys(name for name, _, part in marked if part in _MARKS))
+        plans = attributes_of(modules, config.pop(_CONFIG_KEY).get("pattern_dict"))
+        shapes = _shapes_of(source, metadata, plans)
+        parts = {f"{name}.{part}" for name in modules for part in (*_PARTS, _SPLITS)}
+        others = {name: tensor for name, tensor in tensors.items() if name not in parts}
+        _check_sizes(tensors, plans, shapes, set(others))
+        return cls(tensors, others, plans, shapes, config)
+
+
+def read_published(source: Path) -> Iterator[tuple[str, Tensor]]:
+    """The tensors of a folder in the published layout as they were, by name, a module at a time.
+
+    Raises as :func:`decompress_published`.
+    """
+    model = _PublishedModel.open(source)
+    for plan in model.plans:
+        for name, weight in _decode(model.tensors, plan, model.shapes):
+            yield name, weight.reshape(model.shapes[name])
+    for name, tensor in model.others.items():
+        yield name, tensor.read()
+
+
 def decompress_published(
     source: Path, target: Path, *, on_progress: Progress | None = None
 ) -> dict[str, Any]:
@@ -260,30 +310,21 @@ def decompress_published(
     Raises UserError for bad input, :class:`CorruptError` for damaged data.
     """
     begin = time.perf_counter()
-    if not source.is_dir():
-        raise UserError(f"{source} is one file of the published layout: give its folder")
-    tensors, metadata, config = _files(source)
-    marked = (name.rpartition(".") for name in tensors)
-    modules = list(dict.fromkeys(name for name, _, part in marked if part in _MARKS))
-    plans = attributes_of(modules, config.pop(_CONFIG_KEY).get("pattern_dict"))
-    shapes = _shapes_of(source, metadata, plans)
-    parts = {f"{name}.{part}" for name in modules for part in (*_PARTS, _SPLITS)}
-    others = {name: tensor for name, tensor in tensors.items() if name not in parts}
-    layout = {name: (tensor.dtype, tensor.shape) for name, tensor in others.items()}
-    layout |= {name: ("BF16", shape) for name, shape in shapes.items()}
-    _check_sizes(tensors, plans, shapes, set(others))
+    model = _PublishedModel.open(source)
+    layout = {name: (tensor.dtype, tensor.shape) for name, tensor in model.others.items()}
+    layout |= {name: ("BF16", shape) for name, shape in model.shapes.items()}
     with fresh_folder(target) as folder:
         with TensorFileWriter(folder / _SINGLE, layout, {"format": "pt"}) as writer:
-            for index, plan in enumerate(plans):
+            for index, plan in enumerate(model.plans):
                 if on_progress is not None:
-                    on_progress(index, len(plans), plan.name)
-                for name, weight in _decode(tensors, plan, shapes):
+                    on_progress(index, len(model.plans), plan.name)
+                for name, weight in _decode(model.tensors, plan, model.shapes):
                     writer.append(name, weight)
-            for tensor in others.values():
+            for tensor in model.others.values():
                 tensor.copy_to(writer)
         _copy_others(source, folder)
-        if config:
-            _write_config(folder, config)
+        if model.config:
+            _write_config(folder, model.config)
     return {
         "source": str(source),
         "output": str(target),

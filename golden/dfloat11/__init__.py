@@ -12,6 +12,7 @@ from halfbyte.golden.dfloat11.codec import (
     measure,
     symbol_counts,
 )
+from halfbyte.golden.dfloat11.devices import prepare
 from halfbyte.golden.dfloat11.elements import ElementType, element_type
 from halfbyte.golden.dfloat11.layout import CorruptError, TensorHeader, read_header
 
@@ -25,6 +26,7 @@ __all__ = [
     "decompress_chunks",
     "element_type",
     "measure",
+    "prepare",
     "read_header",
     "symbol_counts",
 ]

@@ -21,7 +21,7 @@ from halfbyte.golden.dfloat11.kernels import crc32c
 from halfbyte.golden.dfloat11.layout import CRC_AT, CorruptError
 from halfbyte.golden.dfloat11.secded import check_bytes, correct
 
-__all__ = ["fuzz"]
+__all__ = ["corpus", "fuzz"]
 
 _LENGTHS = (1, 511, 512, 513, 1400, 20_000)  # elements: at the edges of segments; two chunks
 _HOSTILE = (0, 1, 0x7F, 0x80, 0xFF)
@@ -39,6 +39,13 @@ def _samples(seed: int) -> list[torch.Tensor]:
         *(normal[4].to(dtype) for dtype in eights),
         (normal[4] * 20).to(torch.int8),
     ]
+
+
+def corpus(seed: int) -> tuple[list[NDArray[np.uint8]], list[published.Module]]:
+    """What is damaged: compressed tensors of the own layout, and modules of the published one."""
+    samples = _samples(seed)
+    modules = [published.encode([s]) for s in samples[:6] if s.dtype == torch.bfloat16]
+    return [compress(sample).numpy() for sample in samples], modules
 
 
 def _damage(data: NDArray[np.uint8], dice: random.Random) -> NDArray[np.uint8]:
@@ -96,9 +103,7 @@ def fuzz(
     decoder. Any error but :class:`CorruptError` is raised: it is a fault of the decoder's.
     """
     dice = random.Random(seed)  # noqa: S311 (no secret)
-    samples = _samples(seed)
-    coded = [compress(sample).numpy() for sample in samples]
-    modules = [published.encode([s]) for s in samples[:6] if s.dtype == torch.bfloat16]
+    coded, modules = corpus(seed)
     results: Counter[str] = Counter()
     for done in range(count):
         if done % 10_000 == 0:

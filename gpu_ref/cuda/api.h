@@ -5,6 +5,7 @@
 // the Python side checks: shapes, sizes, element types.
 #pragma once
 
+#include "dfloat11_published.h"
 #include "expand.h"
 #include "mac_stream.h"
 #include "quantise.h"
@@ -57,6 +58,16 @@ HB_API int hb_gemm_plain(const halfbyte::Context *, const halfbyte::Format *a,
 HB_API int hb_gemm_dp4a(const halfbyte::Context *, const halfbyte::Product *);
 // `small`: every partial sum of a block is below 2^22 in magnitude.
 HB_API int hb_gemm_mma(const halfbyte::Context *, const halfbyte::Product *, int32_t small);
+
+// Reads the header of a compressed tensor of `size` bytes, of which `data`, on the host, are the
+// first `available`; gives a dfloat11::Damage.
+HB_API int32_t hb_dfloat11_read(const uint8_t *data, int64_t available, int64_t size,
+                                halfbyte::dfloat11::Container *);
+HB_API int32_t hb_dfloat11_check(const halfbyte::dfloat11::DecodePublished *);
+HB_API int hb_dfloat11_decode(const halfbyte::Context *, const halfbyte::dfloat11::Decode *);
+// What hb_dfloat11_check() accepts, and nothing else.
+HB_API int hb_dfloat11_published(const halfbyte::Context *,
+                                 const halfbyte::dfloat11::DecodePublished *);
 
 // Host build only. hb_gemm_pairs: integers fit an int16 and a block's partial sums an int32;
 // hb_gemm_doubles: partial sums are at most 2^53; hb_simd: what the vectors are made of.

@@ -37,7 +37,9 @@ void hb_sizes(int64_t *sizes, int32_t count) {
   using namespace halfbyte;
   const int64_t all[] = {sizeof(Format),     sizeof(Context), sizeof(Refusals), sizeof(Quantise),
                          sizeof(Dequantise), sizeof(MacStream), sizeof(Layout), sizeof(Expand),
-                         sizeof(Product),    sizeof(PlainProduct)};
+                         sizeof(Product),    sizeof(PlainProduct),
+                         sizeof(dfloat11::Container), sizeof(dfloat11::Decode),
+                         sizeof(dfloat11::DecodePublished)};
   for (int32_t i = 0; i < count; ++i)
     sizes[i] = i < static_cast<int32_t>(sizeof all / sizeof *all) ? all[i] : 0;
 }
@@ -49,4 +51,13 @@ int32_t hb_in_spans(const halfbyte::Quantise *call) { return halfbyte::in_spans(
 float hb_tensor_scale(float absmax, const halfbyte::Format *format) {
   const halfbyte::DefaultFloatingPoint environment;
   return halfbyte::tensor_scale(absmax, format->largest);
+}
+
+int32_t hb_dfloat11_read(const uint8_t *data, int64_t available, int64_t size,
+                         halfbyte::dfloat11::Container *container) {
+  return halfbyte::dfloat11::read_container(data, available, size, *container);
+}
+
+int32_t hb_dfloat11_check(const halfbyte::dfloat11::DecodePublished *call) {
+  return halfbyte::dfloat11::check_sizes(*call);
 }

@@ -167,6 +167,32 @@ __global__ void __launch_bounds__(Mma::THREADS, 1)
   gemm_mma<BLOCK_STEPS, SMALL>(machine, p, at.row, at.column, shared_bytes);
 }
 
+constexpr int CHUNK_WARPS = 4;  // small blocks, so that small tensors also fill the GPU
+
+__global__ void __launch_bounds__(CHUNK_WARPS *LANES)
+    dfloat11_kernel(const __grid_constant__ dfloat11::Decode d) {
+  __shared__ uint16_t lookup[1 << dfloat11::LENGTH_LIMIT];
+  __shared__ uint32_t crc_table[dfloat11::BYTES];
+  __shared__ uint32_t symbols[CHUNK_WARPS][dfloat11::STAGED];
+  for (int i = threadIdx.x; i < 1 << d.max_length; i += blockDim.x) lookup[i] = d.lookup[i];
+  for (int i = threadIdx.x; i < dfloat11::BYTES; i += blockDim.x)
+    crc_table[i] = dfloat11::crc_entry(i);
+  __syncthreads();
+  const int warp = static_cast<int>(threadIdx.x) / LANES;
+  Machine<CHUNK_WARPS * LANES> machine;
+  for (int64_t chunk = global_thread() / LANES; chunk < d.chunks; chunk += all_threads() / LANES)
+    dfloat11::decode_chunk(machine, d, lookup, crc_table, symbols[warp], chunk);
+}
+
+__global__ void __launch_bounds__(dfloat11::THREADS)
+    dfloat11_published_kernel(const __grid_constant__ dfloat11::DecodePublished d) {
+  extern __shared__ __align__(16) uint8_t published_bytes[];
+  Machine<dfloat11::THREADS> machine;
+  dfloat11::decode_published(machine, d,
+                             *reinterpret_cast<dfloat11::PublishedShared *>(published_bytes),
+                             blockIdx.x);
+}
+
 unsigned tiles(const Product &p, int64_t side) {
   const int64_t count = Tiling(p, side).count();
   if (count > INT_MAX) throw std::runtime_error("the result has too many tiles");
@@ -272,5 +298,23 @@ int hb_gemm_mma(const Context *context, const Product *p, int32_t small) {
     else if (whole) launch_mma<Mma::STEPS, false>(*p, stream);
     else if (small) launch_mma<0, true>(*p, stream);
     else launch_mma<0, false>(*p, stream);
+  });
+}
+
+int hb_dfloat11_decode(const Context *context, const dfloat11::Decode *call) {
+  return launched(context, [&](cudaStream_t stream) {
+    const unsigned blocks = blocks_for(call->chunks, CHUNK_WARPS);
+    dfloat11_kernel<<<blocks, CHUNK_WARPS * LANES, 0, stream>>>(*call);
+  });
+}
+
+int hb_dfloat11_published(const Context *context, const dfloat11::DecodePublished *call) {
+  return launched(context, [&](cudaStream_t stream) {
+    constexpr int shared = sizeof(dfloat11::PublishedShared);
+    CUDA_CHECK(cudaFuncSetAttribute(dfloat11_published_kernel,
+                                    cudaFuncAttributeMaxDynamicSharedMemorySize, shared));
+    // 2^31 bytes of stream at most: their blocks fit a grid.
+    const unsigned blocks = static_cast<unsigned>(call->blocks());
+    dfloat11_published_kernel<<<blocks, dfloat11::THREADS, shared, stream>>>(*call);
   });
 }

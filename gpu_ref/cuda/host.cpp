@@ -1,6 +1,7 @@
 // The host build: the same bodies without a GPU, threaded; nothing it gives is a GPU result.
 //   g++ -std=c++17 -O3 -march=native -ffp-contract=off -fPIC -shared -pthread host.cpp
 #include "api_common.h"
+#include "dfloat11_host.h"
 #include "gemm_dp4a.h"
 #include "gemm_mma.h"
 #include "host_gemm.h"
@@ -156,4 +157,12 @@ int hb_gemm_pairs(const Context *context, const Format *a, const Format *w,
 int hb_gemm_doubles(const Context *context, const Format *a, const Format *w,
                     const PlainProduct *p) {
   return guarded([&] { gemm_in_panels<Wide>(*context, a->decoder, w->decoder, *p); });
+}
+
+int hb_dfloat11_decode(const Context *context, const dfloat11::Decode *call) {
+  return guarded([&] { dfloat11::decode_on_host(context->threads, *call); });
+}
+
+int hb_dfloat11_published(const Context *context, const dfloat11::DecodePublished *call) {
+  return guarded([&] { dfloat11::decode_published_on_host(context->threads, *call); });
 }

@@ -111,6 +111,49 @@ class Machine {
     }
   }
 
+  // Turns a number of every lane into the sum of those of the lanes before it; the sum of all.
+  HB_BODY uint32_t sums_before(PerLane<uint32_t> &values) {
+    const int lane = static_cast<int>(threadIdx.x) % LANES;
+    uint32_t sum = values[0];
+    for (int distance = 1; distance < LANES; distance *= 2) {
+      const uint32_t other = __shfl_up_sync(~0u, sum, distance);
+      if (lane >= distance) sum += other;
+    }
+    values[0] = sum - values[0];
+    return __shfl_sync(~0u, sum, LANES - 1);
+  }
+
+  // The same over all threads of the block; `scratch`, a number for each warp, is in shared memory.
+  HB_BODY uint32_t block_sums_before(PerThread<uint32_t> &values, uint32_t *scratch) {
+    const int warp = static_cast<int>(threadIdx.x) / LANES;
+    scratch[warp] = sums_before(values);
+    __syncthreads();
+    uint32_t total = 0;
+    for (int i = 0; i < THREADS / LANES; ++i) {
+      if (i == warp) values[0] += total;
+      total += scratch[i];
+    }
+    __syncthreads();
+    return total;
+  }
+
+  // The exclusive or of a number of every lane.
+  HB_BODY uint32_t xor_of_lanes(PerLane<uint32_t> &values) {
+    uint32_t all = values[0];
+    for (int distance = LANES / 2; distance > 0; distance /= 2)
+      all ^= __shfl_xor_sync(~0u, all, distance);
+    return all;
+  }
+
+  // As barrier(), of the lanes of a warp.
+  HB_BODY void warp_barrier() { __syncwarp(); }
+
+  // *place = min(*place, value), of numbers that are not negative.
+  HB_BODY void least(int64_t *place, int64_t value) {
+    atomicMin(reinterpret_cast<unsigned long long *>(place),
+              static_cast<unsigned long long>(value));
+  }
+
   HB_BODY void count(int64_t *counter, int64_t amount) {
     atomicAdd(reinterpret_cast<unsigned long long *>(counter),
               static_cast<unsigned long long>(amount));
@@ -202,6 +245,36 @@ class Machine {
       int32_t largest = values[begin];
       for (int i = 1; i < size; ++i) largest = std::max(largest, values[begin + i]);
       for (int i = 0; i < size; ++i) values[begin + i] = largest;
+    }
+  }
+
+  template <class Values>
+  static uint32_t sums(Values &values, int count) {
+    uint32_t sum = 0;
+    for (int i = 0; i < count; ++i) {
+      const uint32_t value = values[i];
+      values[i] = sum;
+      sum += value;
+    }
+    return sum;
+  }
+  uint32_t sums_before(PerLane<uint32_t> &values) { return sums(values, LANES); }
+  uint32_t block_sums_before(PerThread<uint32_t> &values, uint32_t *) {
+    return sums(values, THREADS);
+  }
+
+  uint32_t xor_of_lanes(PerLane<uint32_t> &values) {
+    uint32_t all = 0;
+    for (int lane = 0; lane < LANES; ++lane) all ^= values[lane];
+    return all;
+  }
+
+  void warp_barrier() {}
+
+  void least(int64_t *place, int64_t value) {
+    int64_t seen = __atomic_load_n(place, __ATOMIC_RELAXED);
+    while (value < seen && !__atomic_compare_exchange_n(place, &seen, value, true,
+                                                        __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
     }
   }
 

@@ -1,7 +1,9 @@
 """Models with compressed layers give the outputs of the model as it is, to the last bit."""
 
+import copy
 import json
 import shutil
+import types
 
 import pytest
 import torch
@@ -11,7 +13,7 @@ from transformers import AutoModel, AutoModelForCausalLM
 
 from halfbyte.accuracy import dfloat11, minilm
 from halfbyte.base import UserError
-from halfbyte.golden.dfloat11 import CorruptError, decompress
+from halfbyte.golden.dfloat11 import CorruptError, compress, decompress, devices
 
 IDS = torch.tensor([[1, 5, 2, 250, 9, 4, 4, 17]])
 
@@ -135,3 +137,71 @@ class TestErrors:
         shutil.copy(packed / "config.json", tmp_path)
         with pytest.raises(UserError, match=r"has no \*\.safetensors files"):
             dfloat11.load(tmp_path)
+
+
+class TestPublishedFolders:
+    def test_give_the_same_outputs(self, llama, tmp_path):
+        dfloat11.compress_published(llama, tmp_path / "p")
+        model = dfloat11.load(tmp_path / "p")
+        wanted = AutoModelForCausalLM.from_pretrained(llama, dtype="auto").eval()
+        assert same_bits(logits(model), logits(wanted))
+        compressed = {
+            n for n, m in model.named_modules() if isinstance(m, dfloat11.CompressedLinear)
+        }
+        assert compressed == {n for n, m in wanted.named_modules() if isinstance(m, nn.Linear)}
+
+    def test_damage_is_found(self, llama, tmp_path):
+        dfloat11.compress_published(llama, tmp_path / "p")
+        path = tmp_path / "p/model.safetensors"
+        tensors = load_file(path)
+        tensors["lm_head.gaps"] ^= 0xFF
+        save_file(tensors, path)
+        with pytest.raises(CorruptError, match="Module lm_head is damaged: block 0"):
+            dfloat11.load(tmp_path / "p")
+
+
+class TestDevices:
+    def test_a_copy_decodes_its_own_weight(self, packed):
+        layer = dfloat11.load(packed).model.layers[0].mlp.gate_proj
+        twin = copy.deepcopy(layer)
+        twin.compressed = compress(torch.zeros_like(layer.weight))
+        assert not twin.weight.any()
+        assert layer.weight.any()
+
+    def test_the_decoder_of_the_device_is_called(self, packed, monkeypatch):
+        """As on a GPU; the meta device stands for one, and a decoder for it is registered."""
+        calls = []
+
+        def decoder(data):
+            calls.append(data.device.type)
+            return lambda: torch.empty(160, 96, dtype=torch.bfloat16, device="meta")
+
+        entry = types.SimpleNamespace(load=lambda: decoder)
+        monkeypatch.setattr(devices, "entry_points", lambda group, name: [entry])
+        devices._registered.cache_clear()
+        layer = dfloat11.load(packed).model.layers[0].mlp.gate_proj.to("meta")
+        assert layer(torch.empty(3, 96, dtype=torch.bfloat16, device="meta")).shape == (3, 160)
+        assert layer.weight.device.type == "meta"
+        assert calls == ["meta"]  # the header is read once
+        devices._registered.cache_clear()
+
+    def test_cuda_is_served_by_the_gpu_reference(self):
+        from halfbyte.gpu_ref.dfloat11.own import prepare
+
+        devices._registered.cache_clear()
+        assert devices._registered("cuda") is prepare
+
+    def test_a_device_without_decoder_is_named(self, packed):
+        layer = dfloat11.load(packed).model.layers[0].mlp.gate_proj.to("meta")
+        with pytest.raises(UserError, match="No decoder of DFloat11 is installed for meta devices"):
+            _ = layer.weight
+
+    @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+    def test_a_gpu_gives_the_same_bits_as_the_model_there(self, llama, packed):
+        ids = IDS.cuda()
+        wanted = AutoModelForCausalLM.from_pretrained(llama, dtype="auto").eval().cuda()
+        with torch.inference_mode():
+            expected = wanted(input_ids=ids).logits
+            for decode_on in (None, "cpu"):
+                model = dfloat11.load(packed, device="cuda", decode_on=decode_on)
+                assert same_bits(model(input_ids=ids).logits, expected)

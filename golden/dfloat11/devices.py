@@ -1,0 +1,44 @@
+"""Which decoder serves a device: the codec's own on the CPU, and what is registered for others.
+
+A package offers a decoder through an entry point of the group ``halfbyte.dfloat11.decoders``, named
+as the device type in PyTorch's words: so this room needs to know nothing of those above it.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from importlib.metadata import entry_points
+
+import torch
+from torch import Tensor
+
+from halfbyte.base import UserError
+from halfbyte.golden.dfloat11.codec import decompress
+
+__all__ = ["GROUP", "Prepared", "prepare"]
+
+GROUP = "halfbyte.dfloat11.decoders"
+
+Prepared = Callable[[], Tensor]
+"""Gives the tensor, on the device of its compressed form, without looking at CRCs or digest."""
+
+
+@cache
+def _registered(device_type: str) -> Callable[[Tensor], Prepared]:
+    found = entry_points(group=GROUP, name=device_type)
+    if not found:
+        raise UserError(f"No decoder of DFloat11 is installed for {device_type} devices")
+    loaded: Callable[[Tensor], Prepared] = next(iter(found)).load()
+    return loaded
+
+
+def prepare(data: Tensor, *, device: torch.device | str | None = None) -> Prepared:
+    """A function that decodes ``data`` ((bytes,) uint8, verified before) as often as it is called.
+
+    device: where it decodes: by default where ``data`` is. The CPU serves data from anywhere, by
+    copying it there and the tensor back.
+
+    Raises UserError if there is no decoder for the device, ToolError if it cannot be built.
+    """
+    if torch.device(device or data.device).type == "cpu":
+        return lambda: decompress(data.cpu(), verify=False).to(data.device)
+    return _registered(data.device.type)(data)

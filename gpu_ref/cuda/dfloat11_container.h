@@ -1,0 +1,163 @@
+// The own layout of DFloat11: its header, read and checked, on the host. docs/dfloat11.md has it.
+#pragma once
+
+#include "dfloat11_crc.h"
+
+namespace halfbyte {
+namespace dfloat11 {
+
+constexpr int64_t CHUNK = 16384;   // elements that are decoded on their own
+constexpr int64_t SEGMENT = 512;   // elements whose length in bits is stored
+constexpr int SEGMENTS = 32;       // in a chunk
+constexpr int WORD = 32;           // bits
+constexpr int LENGTH_LIMIT = 12;   // bits of a code
+constexpr int ROWS_LIMIT = 257;    // symbols, and the escape
+constexpr int ESCAPE = 256;        // as a symbol: the next eight bits are it
+constexpr int MAX_DIMENSIONS = 255;
+constexpr int64_t ALIGNMENT = 8;   // bytes, of every part
+constexpr int FIXED = 72;          // bytes of the header before the shape
+constexpr int TYPES = 6;
+
+// What can be wrong, in the order in which it is looked for; python has the words.
+enum Damage : int32_t {
+  GOOD,
+  NO_TENSOR,      // the first bytes are others
+  VERSION,
+  HEADER_SIZE,
+  HEADER_CRC,
+  TYPE,
+  CODE_TABLE,     // not a complete prefix code
+  COUNTS,         // elements, shape and size of the header contradict each other
+  TOTAL_SIZE,
+  SHORT_STREAM,   // less than a bit for each element
+  WRONG_INDEX,    // of a chunk: starts contradict lengths
+  WRONG_CRC,
+  NOT_A_CODE,
+  WRONG_LENGTH,   // of a chunk: a segment ends elsewhere than its length says
+  PUBLISHED_PARTS,      // sizes of the parts do not fit each other
+  PUBLISHED_LOST,       // made of exponents that the layout cannot hold
+  PUBLISHED_POSITIONS,  // of a block: output positions do not ascend to the number of elements
+  PUBLISHED_CODE,
+  PUBLISHED_GAP,
+  PUBLISHED_END,        // of a block: it holds another number of codes
+  DAMAGES
+};
+// Chunk or block, times this, plus what is wrong with it: the least is the first.
+constexpr int64_t PLACE = 32;
+static_assert(DAMAGES <= PLACE, "a place has room for what is wrong there");
+
+// What a header says, once it has been checked. Parts are where they are, in bytes.
+struct Container {
+  int64_t elements, chunks, stream_words;
+  int64_t crcs, starts, lengths, stream, raw, size;
+  int32_t type;        // as the layout numbers them
+  int32_t dimensions;
+  int32_t max_length;  // of a code
+  int32_t wide;        // 1: elements have 16 bits, 0: they have 8
+  uint64_t shape[MAX_DIMENSIONS + 1];
+  // By the next max_length bits: length of the code << 9 | symbol; 0 where none begins.
+  uint16_t lookup[1 << LENGTH_LIMIT];
+};
+
+inline uint64_t little_endian(const uint8_t *bytes, int count) {
+  uint64_t value = 0;
+  while (count--) value = value << 8 | bytes[count];
+  return value;
+}
+
+// CRC-32C of a header, its own place taken as zeros.
+inline uint32_t header_crc(const uint8_t *data, int64_t size) {
+  uint32_t table[BYTES];
+  for (int byte = 0; byte < BYTES; ++byte) table[byte] = crc_entry(byte);
+  const uint8_t zeros[4] = {};
+  uint32_t crc = crc_register(table, ~0u, data, 12);
+  crc = crc_register(table, crc, zeros, 4);
+  return ~crc_register(table, crc, data + 16, size - 16);
+}
+
+// The canonical code of rows in order: `counts` rows have each length. False if it is no complete
+// prefix code, but for a lone row.
+inline bool fill_lookup(Container &c, const uint8_t *counts, const uint8_t *symbols, int rows,
+                        int escape) {
+  bool seen[BYTES] = {};
+  int room = 1 << LENGTH_LIMIT, row = 0;
+  c.max_length = 0;
+  for (int length = 1; length <= LENGTH_LIMIT; ++length) {
+    const int count = static_cast<int>(little_endian(counts + 2 * (length - 1), 2));
+    if (count) c.max_length = length;
+    room -= count << (LENGTH_LIMIT - length);
+    row += count;
+    if (room < 0 || row > rows) return false;
+  }
+  const bool lone = rows == 1 && c.max_length == 1;
+  if (row != rows || (room && !lone)) return false;
+  int entry = 0;
+  row = 0;
+  std::memset(c.lookup, 0, sizeof c.lookup);
+  for (int length = 1; length <= c.max_length; ++length)
+    for (int count = static_cast<int>(little_endian(counts + 2 * (length - 1), 2)); count; --count) {
+      const int symbol = row == escape ? ESCAPE : symbols[row];
+      if (row == escape ? symbols[row] != 0 : seen[symbol]) return false;
+      if (symbol != ESCAPE) seen[symbol] = true;
+      for (int end = entry + (1 << (c.max_length - length)); entry < end; ++entry)
+        c.lookup[entry] = static_cast<uint16_t>(length << 9 | symbol);
+      ++row;
+    }
+  return true;
+}
+
+// Where the parts are; the total is below 2^63, since each is bounded by `size`, what is there.
+inline Damage place_parts(Container &c, uint64_t elements, uint64_t words, int64_t header,
+                          int64_t size) {
+  if (words > static_cast<uint64_t>(size) / 4) return TOTAL_SIZE;
+  if (elements > words * WORD) return SHORT_STREAM;
+  c.elements = static_cast<int64_t>(elements);
+  c.stream_words = static_cast<int64_t>(words);
+  c.chunks = (c.elements + CHUNK - 1) / CHUNK;
+  const auto aligned = [](int64_t count) {
+    return (count + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+  };
+  c.crcs = header;
+  c.starts = c.crcs + aligned(4 * c.chunks);
+  c.lengths = c.starts + aligned(4 * c.chunks);
+  c.stream = c.lengths + 2 * SEGMENTS * c.chunks;
+  c.raw = c.stream + aligned(4 * c.stream_words);
+  c.size = c.raw + (c.wide ? aligned(c.elements) : 0);
+  return c.size == size ? GOOD : TOTAL_SIZE;
+}
+
+// Reads the header of a tensor of `size` bytes, of which `data` are the first `available`.
+inline Damage read_container(const uint8_t *data, int64_t available, int64_t size, Container &c) {
+  static const char magic[] = "hbdf11";
+  if (available < FIXED || std::memcmp(data, magic, 6)) return NO_TENSOR;
+  if (little_endian(data + 6, 2) != 1) return VERSION;
+  const int64_t header = static_cast<int64_t>(little_endian(data + 8, 4));
+  if (header % ALIGNMENT || header < FIXED || header > available) return HEADER_SIZE;
+  if (header_crc(data, header) != little_endian(data + 12, 4)) return HEADER_CRC;
+  c.type = data[16];
+  c.dimensions = data[17];
+  if (c.type < 1 || c.type > TYPES) return TYPE;
+  c.wide = c.type <= 2;
+  const uint64_t elements = little_endian(data + 24, 8), words = little_endian(data + 32, 8);
+  const int64_t table = FIXED + 8 * c.dimensions, symbols = table + 4 + 2 * LENGTH_LIMIT;
+  if (symbols > header) return HEADER_SIZE;
+  uint64_t product = 1;
+  for (int i = 0; i < c.dimensions; ++i) {
+    c.shape[i] = little_endian(data + FIXED + 8 * i, 8);
+    if (c.shape[i] == 0 || product > elements / c.shape[i]) return COUNTS;
+    product *= c.shape[i];
+  }
+  if (elements == 0 || product != elements) return COUNTS;
+  const int rows = static_cast<int>(little_endian(data + table, 2));
+  const int escape = static_cast<int>(little_endian(data + table + 2, 2));
+  if (rows < 1 || rows > ROWS_LIMIT || symbols + rows > header) return CODE_TABLE;
+  if (escape != 0xFFFF && escape >= rows) return CODE_TABLE;
+  if (!fill_lookup(c, data + table + 4, data + symbols, rows, escape)) return CODE_TABLE;
+  if (header - symbols - rows >= ALIGNMENT) return COUNTS;
+  for (int64_t i = symbols + rows; i < header; ++i)
+    if (data[i]) return COUNTS;
+  return place_parts(c, elements, words, header, size);
+}
+
+}  // namespace dfloat11
+}  // namespace halfbyte

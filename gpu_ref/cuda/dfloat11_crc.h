@@ -1,0 +1,61 @@
+// CRC-32C (RFC 3720) by a warp: every lane takes a piece, and the pieces are shifted together.
+//
+// A CRC is linear: that of a whole is the exclusive or of its parts', each multiplied by x^(8 n) for
+// the n bytes that follow it. Polynomials are reflected: bit 31 is the coefficient of x^0.
+#pragma once
+
+#include "machine.h"
+
+namespace halfbyte {
+namespace dfloat11 {
+
+constexpr uint32_t POLYNOMIAL = 0x82F63B78;
+constexpr int BYTES = 256;  // entries of the table
+
+// What a byte that leaves the register puts into it.
+HB_HD uint32_t crc_entry(uint32_t byte) {
+  for (int bit = 0; bit < 8; ++bit) byte = byte >> 1 ^ (byte & 1 ? POLYNOMIAL : 0);
+  return byte;
+}
+
+// The register after some bytes, from `crc` on, without what is done first and last.
+HB_HD uint32_t crc_register(const uint32_t *table, uint32_t crc, const uint8_t *data, int64_t size) {
+  for (int64_t i = 0; i < size; ++i) crc = table[(crc ^ data[i]) & 0xFF] ^ crc >> 8;
+  return crc;
+}
+
+// a b modulo the polynomial.
+HB_HD uint32_t multiply_modulo(uint32_t a, uint32_t b) {
+  uint32_t product = 0;
+  for (; a; a <<= 1) {
+    if (a >> 31) product ^= b;
+    b = b >> 1 ^ (b & 1 ? POLYNOMIAL : 0);
+  }
+  return product;
+}
+
+// The register after `size` zeros more.
+HB_HD uint32_t crc_shift(uint32_t crc, int64_t size) {
+  uint32_t power = 1u << 23;  // x^8
+  for (; size; size >>= 1) {
+    if (size & 1) crc = multiply_modulo(crc, power);
+    power = multiply_modulo(power, power);
+  }
+  return crc;
+}
+
+// CRC-32C of `size` bytes, in every lane; 0 of none.
+template <class M>
+HB_BODY uint32_t crc_of(M &machine, const uint32_t *table, const uint8_t *data, int64_t size) {
+  const int64_t piece = (size + LANES - 1) / LANES;
+  typename M::template PerLane<uint32_t> parts;
+  machine.lanes([&](int lane) {
+    const int64_t begin = lane * piece < size ? lane * piece : size;
+    const int64_t end = begin + piece < size ? begin + piece : size;
+    parts[lane] = crc_shift(crc_register(table, 0, data + begin, end - begin), size - end);
+  });
+  return ~(crc_shift(~0u, size) ^ machine.xor_of_lanes(parts));
+}
+
+}  // namespace dfloat11
+}  // namespace halfbyte

@@ -1,0 +1,217 @@
+// Kernel body: the layout of the dfloat11 package, decoded by a block of threads per 4096 bytes.
+//
+// As in the published kernel a thread decodes the codes that start in its eight bytes, from the gap
+// that the index has for it, and sums over the block say where they go. Unlike there, codes are
+// decoded once: symbols wait in shared memory until their places are known. Neither the stream nor
+// the tables nor the index are trusted.
+#pragma once
+
+#include "dfloat11_own.h"
+
+namespace halfbyte {
+namespace dfloat11 {
+
+constexpr int PIECE_BITS = 64;                // of the stream, for a thread
+constexpr int THREADS = 512;
+constexpr int POINTER = 240;                  // entries from here on lead to table 256 - entry
+constexpr int SIDE = 256;                     // entries of a table
+constexpr int MAX_TABLES = SIDE - POINTER + 1;
+constexpr int LEVELS = 4;                     // bytes of the longest code
+constexpr int GAP_BITS = 5;
+constexpr int THREAD_ROW = PIECE_BITS / 4 + 1;  // words of a thread's symbols; odd
+constexpr int64_t BLOCK_BYTES = THREADS * PIECE_BITS / 8;
+
+// A compressed module, its parts in the memory of the device.
+struct DecodePublished {
+  const uint8_t *luts;          // (rows, 256): tables, and lengths as the last row
+  const uint8_t *stream, *other, *gaps;
+  const uint32_t *positions;
+  uint16_t *out;                // (elements), aligned to 16 bytes
+  int64_t *failure;             // the first block that is damaged, see PLACE
+  int64_t rows, bytes, elements, gap_bytes, position_count;
+
+  HB_HD int64_t blocks() const { return (bytes + BLOCK_BYTES - 1) / BLOCK_BYTES; }
+  HB_HD int64_t tables() const { return rows - 1; }
+  // The package leaves out the last position where no code starts in the last block.
+  HB_HD int64_t position(int64_t block) const {
+    return positions[block < position_count ? block : position_count - 1];
+  }
+};
+
+// Whether the parts have the sizes that the kernel relies on.
+inline Damage check_sizes(const DecodePublished &d) {
+  const int64_t blocks = d.blocks();
+  const bool tables = d.rows >= 2 && d.rows <= MAX_TABLES + 1;
+  const bool counts = d.bytes >= 1 && d.bytes <= INT32_MAX && d.elements >= 1 &&
+                      d.elements <= INT32_MAX;
+  const bool index = d.position_count == blocks + 1 || (d.position_count == blocks && blocks > 1);
+  const bool gaps = d.gap_bytes == blocks * THREADS * GAP_BITS / 8;
+  return tables && counts && index && gaps ? GOOD : PUBLISHED_PARTS;
+}
+
+struct PublishedShared {
+  uint8_t luts[(MAX_TABLES + 1) * SIDE];
+  uint32_t staged[THREADS * THREAD_ROW];                       // by thread
+  alignas(8) uint8_t symbols[THREADS * PIECE_BITS + 2 * PIECE];  // in the order of the elements
+  uint32_t sums[THREADS / LANES];
+};
+
+// Where in its 64 bits the first code of a piece starts.
+HB_HD int gap_of(const DecodePublished &d, int64_t piece) {
+  const int64_t bit = piece * GAP_BITS, byte = bit / 8;
+  const int shift = 16 - GAP_BITS - static_cast<int>(bit % 8);
+  const uint32_t next = byte + 1 < d.gap_bytes ? d.gaps[byte + 1] : 0;
+  return static_cast<int>((uint32_t{d.gaps[byte]} << 8 | next) >> shift & 31);
+}
+
+// Four bytes of the stream, the first most significant; zeros beyond its end.
+HB_HD uint32_t four_bytes(const DecodePublished &d, int64_t byte) {
+  uint32_t word = 0;
+  for (int i = 0; i < 4; ++i) word = word << 8 | (byte + i < d.bytes ? d.stream[byte + i] : 0);
+  return word;
+}
+
+// The symbol at the head of `window` and the bits of its code; 0 bits if it is none.
+HB_HD uint32_t look_up(const uint8_t *luts, int tables, uint32_t window, int &bits) {
+  int level = 0;
+  uint32_t entry = luts[window >> 24];
+  for (; entry >= POINTER; ++level) {
+    const int table = SIDE - static_cast<int>(entry);
+    if (table >= tables || level == LEVELS - 1) {
+      bits = 0;
+      return 0;
+    }
+    entry = luts[table * SIDE + (window >> (16 - 8 * level) & 0xFF)];
+  }
+  bits = luts[tables * SIDE + entry];
+  if (bits <= 8 * level || bits > 8 * level + 8) bits = 0;
+  return entry;
+}
+
+// What a thread found in its piece.
+struct Found {
+  int32_t count;   // codes
+  int32_t end;     // the bit after the last, from the piece's first
+  int32_t failed;  // at `end` there is no code
+};
+
+// The codes that start in a piece, and before the stream's end, as symbols to `staged`.
+HB_HD Found decode_piece(const DecodePublished &d, const uint8_t *luts, int64_t piece,
+                         uint32_t *staged) {
+  const int64_t byte = piece * (PIECE_BITS / 8), left = 8 * (d.bytes - byte);
+  const int limit = clamp(left, PIECE_BITS), tables = static_cast<int>(d.tables());
+  Found found = {0, gap_of(d, piece), 0};
+  if (limit == 0) return found;
+  const uint32_t words[3] = {four_bytes(d, byte), four_bytes(d, byte + 4), four_bytes(d, byte + 8)};
+  uint32_t four = 0;
+  while (found.end < limit) {
+    const bool second = found.end >= 32;
+    const uint64_t two = uint64_t{second ? words[1] : words[0]} << 32 | (second ? words[2] : words[1]);
+    int bits;
+    const uint32_t symbol = look_up(luts, tables, static_cast<uint32_t>(two << found.end % 32 >> 32), bits);
+    if (bits == 0) {
+      found.failed = 1;
+      break;
+    }
+    four |= symbol << 8 * (found.count % 4);
+    ++found.count;
+    found.end += bits;
+    if (found.count % 4 == 0) {
+      staged[found.count / 4 - 1] = four;
+      four = 0;
+    }
+  }
+  if (found.count % 4) staged[found.count / 4] = four;
+  return found;
+}
+
+HB_HD uint32_t staged_symbol(const uint32_t *staged, int index) {
+  return staged[index / 4] >> 8 * (index % 4) & 0xFF;
+}
+
+// What a thread's find says of the index, given that `left` elements of the module remain for it
+// and those after it.
+HB_HD int32_t check_found(const DecodePublished &d, const uint8_t *luts, const uint32_t *staged,
+                          const Found &found, int64_t piece, int64_t left) {
+  if (left <= 0) return GOOD;
+  if (found.count < left) {
+    if (found.failed) return PUBLISHED_CODE;
+    // The next code starts where its piece says.
+    const bool within = piece + 1 < d.blocks() * THREADS;
+    return within && found.end == PIECE_BITS + gap_of(d, piece + 1) ? GOOD : PUBLISHED_GAP;
+  }
+  // The last element: after it, less than a byte is filled up.
+  int64_t end = piece * PIECE_BITS + gap_of(d, piece);
+  for (int i = 0; i < left; ++i) end += luts[d.tables() * SIDE + staged_symbol(staged, i)];
+  return end <= 8 * d.bytes && 8 * d.bytes < end + 8 ? GOOD : PUBLISHED_END;
+}
+
+// One block of threads decodes one block of the stream. Elements of a block that is reported mean
+// nothing.
+template <class M>
+HB_BODY void decode_published(M &machine, const DecodePublished &d, PublishedShared &shared,
+                              int64_t block) {
+  const int64_t first = d.position(block), last = d.position(block + 1);
+  const bool is_last = block + 1 == d.blocks();
+  const bool ascend = first <= last && last <= d.elements && (block > 0 || first == 0) &&
+                      (!is_last || last == d.elements);
+  if (!ascend) {
+    machine.threads([&](int thread) {
+      if (thread == 0) report(machine, d.failure, block, PUBLISHED_POSITIONS);
+    });
+    return;
+  }
+  machine.threads([&](int thread) {
+    for (int i = thread; i < d.rows * SIDE; i += THREADS) shared.luts[i] = d.luts[i];
+    if (block == 0 && thread >= POINTER && thread < SIDE && d.luts[d.tables() * SIDE + thread])
+      report(machine, d.failure, block, PUBLISHED_LOST);
+  });
+  machine.barrier();
+
+  typename M::template PerThread<Found> found;
+  typename M::template PerThread<uint32_t> before;
+  machine.threads([&](int thread) {
+    uint32_t *staged = shared.staged + thread * THREAD_ROW;
+    found[thread] = decode_piece(d, shared.luts, block * THREADS + thread, staged);
+    before[thread] = static_cast<uint32_t>(found[thread].count);
+  });
+  const int64_t total = machine.block_sums_before(before, shared.sums);
+  const int64_t expected = last - first;
+  if (total < expected || (total > expected && !is_last)) {
+    machine.threads([&](int thread) {
+      if (thread == 0) report(machine, d.failure, block, PUBLISHED_END);
+    });
+    return;
+  }
+
+  const int shift = static_cast<int>(first % PIECE);  // so that pieces of elements are aligned
+  machine.threads([&](int thread) {
+    const uint32_t *staged = shared.staged + thread * THREAD_ROW;
+    const int64_t left = d.elements - first - before[thread];
+    const int32_t damage = check_found(d, shared.luts, staged, found[thread],
+                                       block * THREADS + thread, left);
+    if (damage != GOOD) report(machine, d.failure, block, damage);
+    const int kept = clamp(expected - before[thread], found[thread].count);
+    for (int i = 0; i < kept; ++i)
+      shared.symbols[shift + before[thread] + i] =
+          static_cast<uint8_t>(staged_symbol(staged, i));
+  });
+  machine.barrier();
+  machine.threads([&](int thread) {
+    for (int64_t place = int64_t{thread} * PIECE; place < shift + expected;
+         place += THREADS * PIECE) {
+      const int64_t element = first - shift + place;
+      if (element >= first && element + PIECE <= last) {
+        const uint32_t *four = reinterpret_cast<const uint32_t *>(shared.symbols + place);
+        join_piece(d.other, d.out, element, PIECE, four[0], four[1]);
+        continue;
+      }
+      for (int i = 0; i < PIECE; ++i)
+        if (element + i >= first && element + i < last)
+          join_piece(d.other, d.out, element + i, 1, shared.symbols[place + i], 0);
+    }
+  });
+}
+
+}  // namespace dfloat11
+}  // namespace halfbyte

@@ -1,0 +1,77 @@
+"""Throughput of the DFloat11 decoders beside the package's kernel and a copy, in one run."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+
+from halfbyte.base import ToolError
+from halfbyte.golden.dfloat11 import compress, published
+from halfbyte.gpu_ref.bench import in_turn
+from halfbyte.gpu_ref.dfloat11.damage import no_failure, raise_failure
+from halfbyte.gpu_ref.dfloat11.own import CompressedTensor
+from halfbyte.gpu_ref.dfloat11.package_kernel import PackageKernel, launch_of
+from halfbyte.gpu_ref.dfloat11.published import PublishedModule
+from halfbyte.gpu_ref.machine import describe
+
+__all__ = ["benchmark_dfloat11"]
+
+ELEMENTS = {"cuda": 1 << 28, "cpu": 1 << 22}
+
+
+def benchmark_dfloat11(
+    device: torch.device, *, elements: int | None = None, repeats: int = 9
+) -> list[dict[str, Any]]:
+    """A record for each decoder, of normal weights in BF16: medians, in turn.
+
+    Bytes are those of the compressed form and of the BF16 weights, against a copy that reads and
+    writes the weights. The package's kernel runs on GPUs only. Raises ToolError if a decoder does
+    not give the weights' bits.
+    """
+    count = elements or ELEMENTS[device.type]
+    generator = torch.Generator().manual_seed(0)
+    weights = (torch.randn(count, generator=generator) * 0.02).bfloat16()
+    tensor = CompressedTensor.open(compress(weights).to(device))
+    golden = published.encode([weights])
+    module = PublishedModule.from_golden(golden, device)
+    x, out, failure = (
+        weights.to(device),
+        torch.empty_like(weights, device=device),
+        no_failure(device),
+    )
+    functions: dict[str, Callable[[], object]] = {
+        "copy": partial(out.copy_, x),
+        "dfloat11 own layout": partial(tensor.launch, out, failure, verify=False),
+        "dfloat11 own layout, CRCs": partial(tensor.launch, out, failure, verify=True),
+        "dfloat11 published layout": partial(module.launch, out, failure),
+    }
+    if device.type == "cuda":
+        functions["dfloat11 package's kernel"] = partial(
+            PackageKernel().run, launch_of(module, out)
+        )
+    for name, function in functions.items():
+        out.zero_()
+        function()
+        raise_failure(failure, "chunk", tensor.container.chunks)
+        if not torch.equal(out.view(torch.int16), x.view(torch.int16)):
+            raise ToolError(f"{name} does not give the weights: nothing is timed")
+    seconds = in_turn(functions, repeats, device)
+    sizes = dict.fromkeys(functions, golden.size + x.nbytes)
+    sizes |= {name: len(tensor.data) + x.nbytes for name in functions if "own" in name}
+    sizes["copy"] = 2 * x.nbytes
+    copied = sizes["copy"] / seconds["copy"]
+    return [
+        {
+            "kernel": name,
+            "shape": [count],
+            "type": "bfloat16",
+            "seconds": taken,
+            "gigabytes_per_second": sizes[name] / taken / 1e9,
+            "weights_gigabytes_per_second": x.nbytes / taken / 1e9,
+            "share_of_copy": sizes[name] / taken / copied,
+            "repeats": repeats,
+            **describe(device),
+        }
+        for name, taken in seconds.items()
+    ]

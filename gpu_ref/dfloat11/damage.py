@@ -1,0 +1,54 @@
+"""What the kernels say of damaged data, in words: ``Damage`` in ``dfloat11_container.h``."""
+
+import torch
+from torch import Tensor
+
+from halfbyte.golden.dfloat11 import CorruptError
+
+__all__ = ["NAMES", "check", "no_failure", "raise_failure"]
+
+# By number; beside the words, a name for counts.
+_DAMAGES = (
+    ("good", ""),
+    ("magic", "this is no compressed tensor: it does not begin with 'hbdf11'"),
+    ("version", "the layout's version is not 1, which this release reads"),
+    ("header size", "the header is cut off, or its length is wrong"),
+    ("header CRC", "the header's CRC is wrong"),
+    ("type", "the header names an unknown element type"),
+    ("code table", "the code table is no complete prefix code"),
+    ("counts", "the header's counts contradict its shape or code table"),
+    ("total size", "its size is not what the header says"),
+    ("short stream", "the stream is too short for the elements: each takes a bit or more"),
+    ("index", "its start contradicts the lengths"),
+    ("CRC", "its CRC is wrong"),
+    ("no code", "its stream holds bits that are no code"),
+    ("length", "its codes do not end where its lengths say"),
+    ("parts", "the parts of the module do not fit each other"),
+    ("lost", "it was made of exponents (infinities or NaN) that the published layout cannot hold"),
+    ("positions", "output positions must ascend from 0 to the number of elements"),
+    ("published no code", "its stream holds bits that are no code"),
+    ("gap", "a gap contradicts the stream"),
+    ("end", "it holds another number of codes than its output positions say"),
+)
+NAMES = tuple(name for name, _ in _DAMAGES)
+_PLACE = 32
+_NONE = 2**63 - 1
+
+
+def check(damage: int) -> None:
+    """Raise CorruptError for what is wrong with a whole, if anything is."""
+    if damage:
+        raise CorruptError(_DAMAGES[damage][1])
+
+
+def no_failure(device: torch.device) -> Tensor:
+    """(1,) int64: where the kernels leave the first damage that they find."""
+    return torch.full((1,), _NONE, dtype=torch.int64, device=device)
+
+
+def raise_failure(failure: Tensor, unit: str, count: int) -> None:
+    """Raise CorruptError if a kernel left damage of one of ``count`` units."""
+    found = int(failure)
+    if found != _NONE:
+        index, damage = divmod(found, _PLACE)
+        raise CorruptError(f"{unit} {index} of {count}: {_DAMAGES[damage][1]}")

@@ -1,0 +1,113 @@
+"""Damaged data for the DFloat11 decoders of the host build, under the sanitizers.
+
+``python -m halfbyte.gpu_ref.dfloat11.fuzz 1000000 [SEED]`` runs as many damaged inputs, natively: a
+process of its own, in which the address and undefined-behaviour sanitizers end the first execution
+that reads or writes a byte too far. A finding names seed and execution.
+"""
+
+import ctypes
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from halfbyte.base import ToolError
+from halfbyte.golden.dfloat11 import published
+from halfbyte.golden.dfloat11.fuzz import corpus
+from halfbyte.gpu_ref.build import build_fuzz, loaded
+from halfbyte.gpu_ref.dfloat11.damage import NAMES
+from halfbyte.gpu_ref.sanitizers import sanitized
+
+__all__ = ["fuzz", "fuzz_library"]
+
+SECONDS_EACH = 0.05  # at most, far from what one takes
+_WITHIN = "HALFBYTE_FUZZ_LIBRARY"
+
+
+def _parts(module: published.Module) -> list[NDArray[np.uint8]]:
+    """In the order of the driver."""
+    parts: list[NDArray[Any]] = [
+        module.luts,
+        module.encoded_exponent,
+        module.sign_mantissa,
+        module.gaps,
+        module.output_positions,
+    ]
+    return [np.ascontiguousarray(part).reshape(-1).view(np.uint8) for part in parts]
+
+
+def _run(
+    library: ctypes.CDLL, name: str, inputs: Sequence[NDArray[np.uint8]], count: int,
+    seed: int, first: int, last: int,
+) -> Counter[str]:  # fmt: skip
+    data = np.concatenate(inputs)
+    ends = np.concatenate([[0], np.cumsum([len(part) for part in inputs])]).astype(np.int64)
+    outcomes = np.zeros(len(NAMES), dtype=np.int64)
+    address = [array.ctypes.data_as(ctypes.c_void_p) for array in (data, ends, outcomes)]
+    library.hb_fuzz(
+        ctypes.c_int32(name == "published"), address[0], address[1], ctypes.c_int64(count),
+        ctypes.c_uint64(seed), ctypes.c_int64(first), ctypes.c_int64(last), address[2],
+    )  # fmt: skip
+    return Counter({f"{name} {NAMES[i]}": int(n) for i, n in enumerate(outcomes) if n})
+
+
+def fuzz_library(library: ctypes.CDLL, count: int, seed: int) -> Counter[str]:
+    """Half of ``count`` executions on each layout; how many had which outcome."""
+    coded, modules = corpus(0)
+    half = count // 2
+    found = _run(library, "own", coded, len(coded), seed, 0, half)
+    parts = [part for module in modules for part in _parts(module)]
+    return found + _run(library, "published", parts, len(modules), seed, half, count)
+
+
+def fuzz(count: int, seed: int = 0, *, library: Path | None = None) -> str:
+    """Run the driver in a process of its own; what it prints.
+
+    library: another build than :func:`.build_fuzz`. Raises ToolError with the last lines if the
+    sanitizers find something.
+    """
+    command = [sys.executable, "-m", "halfbyte.gpu_ref.dfloat11.fuzz", str(count), str(seed)]
+    environment = {**sanitized(), _WITHIN: str(library or build_fuzz())}
+    try:
+        done = subprocess.run(
+            command,
+            env=environment,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=600 + SECONDS_EACH * count,
+        )
+    except subprocess.TimeoutExpired:
+        raise ToolError(f"{count} damaged inputs of seed {seed} came to no end", command) from None
+    if done.returncode:
+        raise ToolError(f"Damaged inputs of seed {seed}: a fault", command, done.stderr)
+    return done.stdout
+
+
+def main(count: int, seed: int) -> None:
+    """Start the process with the sanitizers, or, in it, the driver."""
+    within = os.environ.get(_WITHIN)
+    if within is None:
+        print(fuzz(count, seed), end="")
+        return
+    begin = time.perf_counter()
+    found = fuzz_library(loaded(Path(within)), count, seed)
+    for what, times in sorted(found.items()):
+        print(f"{what}: {times}")
+    seconds = time.perf_counter() - begin
+    print(f"seed {seed}: {found.total()} damaged inputs in {seconds:.0f} s, no fault")
+
+
+if __name__ == "__main__":
+    numbers = [int(argument) for argument in sys.argv[1:]]
+    try:
+        main((numbers[:1] or [100_000])[0], (numbers[1:] or [time.time_ns() % 2**31])[0])
+    except ToolError as error:
+        sys.exit(f"error: {error}")

@@ -1,0 +1,100 @@
+"""The kernel that the ``dfloat11`` package ships as PTX, through CUDA's driver interface.
+
+For the benchmark, which runs it beside ours on the same data. The package itself loads it with
+CuPy, and only where there is a GPU.
+"""
+
+import ctypes
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from halfbyte.base import ToolError, UserError
+from halfbyte.golden.dfloat11 import published
+from halfbyte.gpu_ref.dfloat11.published import PublishedModule
+
+__all__ = ["Launch", "PackageKernel", "find_ptx", "launch_of"]
+
+# Without asking for more, a kernel gets this much dynamic shared memory.
+_DEFAULT_SHARED = 48 << 10
+_MAX_DYNAMIC_SHARED = 8  # CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+
+
+def find_ptx() -> Path:
+    """``decode.ptx`` of the installed package; UserError if it is not there."""
+    spec = importlib.util.find_spec("dfloat11")
+    path = Path(spec.origin).with_name("decode.ptx") if spec and spec.origin else None
+    if path is None or not path.is_file():
+        raise UserError("The published kernel is not installed: pip install --no-deps dfloat11")
+    return path
+
+
+@dataclass(frozen=True)
+class Launch:
+    """Geometry and arguments of one call, as the package computes them."""
+
+    blocks: int
+    threads: int
+    shared_bytes: int
+    arguments: tuple[ctypes.c_uint64 | ctypes.c_int32, ...]
+
+
+def launch_of(module: PublishedModule, out: Tensor) -> Launch:
+    """The call that decodes ``module`` into ``out`` ((elements,) BF16)."""
+    positions = module.output_positions.cpu().view(torch.int32).to(torch.int64)
+    block_bytes = published.BYTES_PER_THREAD * published.THREADS_PER_BLOCK
+    largest = int(positions.diff().max())
+    parts = (
+        module.luts, module.encoded_exponent, module.sign_mantissa, module.output_positions,
+        module.gaps, out,
+    )  # fmt: skip
+    counts = len(module.luts), len(module.encoded_exponent), module.elements
+    return Launch(
+        blocks=-(-len(module.encoded_exponent) // block_bytes),
+        threads=published.THREADS_PER_BLOCK,
+        # A sum for each thread and one more, and the elements of the largest block.
+        shared_bytes=4 * published.THREADS_PER_BLOCK + 4 + 2 * largest,
+        arguments=(
+            *(ctypes.c_uint64(part.data_ptr()) for part in parts),
+            *(ctypes.c_int32(count) for count in counts),
+        ),
+    )
+
+
+class PackageKernel:
+    """The kernel, loaded in PyTorch's context of the current GPU."""
+
+    def __init__(self) -> None:
+        torch.zeros(1, device="cuda")  # makes PyTorch's context current
+        try:
+            self._driver = ctypes.CDLL("libcuda.so.1")
+        except OSError as error:
+            raise ToolError(f"CUDA's driver cannot be loaded: {error}") from None
+        self._function, module = ctypes.c_void_p(), ctypes.c_void_p()
+        text = find_ptx().read_bytes() + b"\0"
+        self._call("cuModuleLoadData", ctypes.byref(module), text)
+        self._call("cuModuleGetFunction", ctypes.byref(self._function), module, b"decode")
+
+    def _call(self, name: str, *arguments: Any) -> None:
+        status = getattr(self._driver, name)(*arguments)
+        if status:
+            raise ToolError(f"{name} of CUDA's driver failed with error {status}")
+
+    def run(self, launch: Launch) -> None:
+        """Start one call on PyTorch's current stream."""
+        if launch.shared_bytes > _DEFAULT_SHARED:
+            self._call(
+                "cuFuncSetAttribute", self._function, _MAX_DYNAMIC_SHARED, launch.shared_bytes
+            )
+        pointers = (ctypes.c_void_p * len(launch.arguments))(
+            *(ctypes.addressof(argument) for argument in launch.arguments)
+        )
+        stream = ctypes.c_void_p(torch.cuda.current_stream().cuda_stream)
+        self._call(
+            "cuLaunchKernel", self._function, launch.blocks, 1, 1, launch.threads, 1, 1,
+            launch.shared_bytes, stream, pointers, None,
+        )  # fmt: skip

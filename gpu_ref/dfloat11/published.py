@@ -1,0 +1,115 @@
+"""The layout of the ``dfloat11`` package, decoded where its parts are."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from halfbyte.golden.dfloat11 import CorruptError, published
+from halfbyte.gpu_ref.abi import DecodePublished
+from halfbyte.gpu_ref.dfloat11.damage import check, no_failure, raise_failure
+from halfbyte.gpu_ref.dfloat11.own import aligned
+from halfbyte.gpu_ref.library import library_for
+
+__all__ = ["PublishedModule", "decode_published"]
+
+
+@dataclass(frozen=True)
+class PublishedModule:
+    """The parts of a compressed module on one device, as the package stores them; all uint8.
+
+    Parameters
+    ----------
+    luts : Tensor
+        (tables + 1, 256).
+    encoded_exponent, sign_mantissa, gaps : Tensor
+        One dimension.
+    output_positions : Tensor
+        Bytes of uint32, one dimension.
+    split_positions : tuple of int
+        Where the elements of the second weight begin, of the third and so on.
+    """
+
+    luts: Tensor
+    encoded_exponent: Tensor
+    sign_mantissa: Tensor
+    output_positions: Tensor
+    gaps: Tensor
+    split_positions: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        for part, ndim in (("luts", 2), *((name, 1) for name in _FLAT)):
+            tensor = getattr(self, part)
+            if tensor.dtype != torch.uint8 or tensor.ndim != ndim:
+                raise TypeError(f"{part} must be uint8 of {ndim} dimensions, not {tensor.dtype}")
+            if tensor.device != self.luts.device:
+                raise ValueError(f"{part} is on {tensor.device}, luts on {self.luts.device}")
+            object.__setattr__(self, part, aligned(tensor))
+        if self.luts.shape[1] != 256 or len(self.output_positions) % 4:
+            raise CorruptError("luts must have 256 columns, and output positions 4 bytes each")
+        splits = [0, *self.split_positions, self.elements]
+        if splits != sorted(splits):
+            raise CorruptError("split positions must ascend to the number of elements")
+
+    @classmethod
+    def from_golden(
+        cls, module: published.Module, device: torch.device | str = "cpu"
+    ) -> "PublishedModule":
+        """A module of the golden codec, on ``device``."""
+        arrays = {part: getattr(module, part) for part in ("luts", *_FLAT)}
+        arrays["output_positions"] = module.output_positions.astype("<u4").view("u1")
+        tensors = {part: torch.tensor(array).to(device) for part, array in arrays.items()}
+        return cls(**tensors, split_positions=module.split_positions)
+
+    @property
+    def elements(self) -> int:
+        """Of all weights together."""
+        return len(self.sign_mantissa)
+
+    def _call(self, out: Tensor, failure: Tensor) -> DecodePublished:
+        return DecodePublished(
+            luts=self.luts.data_ptr(),
+            stream=self.encoded_exponent.data_ptr(),
+            other=self.sign_mantissa.data_ptr(),
+            gaps=self.gaps.data_ptr(),
+            positions=self.output_positions.data_ptr(),
+            out=out.data_ptr(),
+            failure=failure.data_ptr(),
+            rows=len(self.luts),
+            bytes=len(self.encoded_exponent),
+            elements=self.elements,
+            gap_bytes=len(self.gaps),
+            position_count=len(self.output_positions) // 4,
+        )
+
+    def launch(self, out: Tensor, failure: Tensor) -> None:
+        """Decode into ``out``, (elements,) BF16, without waiting for the GPU.
+
+        Raises CorruptError if the sizes of the parts do not fit each other. ``failure``: as
+        :func:`.damage.no_failure` makes it; damage that is found is left there.
+        """
+        device, call = self.luts.device, self._call(out, failure)
+        library = library_for(device)
+        check(library.check_published(call))
+        library.call("hb_dfloat11_published", device, call)
+
+    def decode(self) -> list[Tensor]:
+        """The weights, BF16, one dimension each. Raises CorruptError, which names the block.
+
+        The layout has no checksum: not every wrong bit can be seen.
+        """
+        device = self.luts.device
+        out = torch.empty(self.elements, dtype=torch.bfloat16, device=device)
+        failure = no_failure(device)
+        self.launch(out, failure)
+        raise_failure(failure, "block", -(-len(self.encoded_exponent) // _BLOCK_BYTES))
+        return list(torch.tensor_split(out, self.split_positions))
+
+
+_FLAT = ("encoded_exponent", "sign_mantissa", "output_positions", "gaps")
+_BLOCK_BYTES = published.BYTES_PER_THREAD * published.THREADS_PER_BLOCK
+
+
+def decode_published(module: published.Module, device: torch.device | str = "cpu") -> list[Tensor]:
+    """The weights of a module, decoded on ``device``. Raises CorruptError for damaged parts."""
+    return PublishedModule.from_golden(module, device).decode()

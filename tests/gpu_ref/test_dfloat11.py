@@ -1,0 +1,134 @@
+"""The DFloat11 decoders against the golden codec, on damaged data, and what the benchmark calls."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from halfbyte.base import ToolError
+from halfbyte.golden.dfloat11 import CorruptError, compress, published
+from halfbyte.gpu_ref import build, dfloat11
+from halfbyte.gpu_ref.compilers import host_compiler
+from halfbyte.gpu_ref.dfloat11.bench import benchmark_dfloat11
+from halfbyte.gpu_ref.dfloat11.check import check_dfloat11
+from halfbyte.gpu_ref.dfloat11.fuzz import fuzz
+from halfbyte.gpu_ref.dfloat11.package_kernel import find_ptx, launch_of
+
+DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+
+
+def normal(count=60_000):
+    return (torch.randn(count, generator=torch.Generator().manual_seed(2)) * 0.02).bfloat16()
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_every_tensor_comes_back_as_the_golden_codec_has_it(device):
+    own, other = check_dfloat11(torch.device(device))
+    assert (own.different, other.different) == (0, 0)
+    assert own.compared > 1_000_000
+    assert other.compared > 300_000
+
+
+def test_shape_and_type_come_back():
+    x = torch.randn(3, 5, 7).half()
+    seen = dfloat11.decode(compress(x))
+    assert (seen.shape, seen.dtype) == (x.shape, x.dtype)
+
+
+def test_an_unaligned_view_is_decoded():
+    data = compress(normal())
+    shifted = torch.cat([torch.zeros(3, dtype=torch.uint8), data])[3:]
+    assert torch.equal(dfloat11.decode(shifted), normal())
+
+
+def test_damage_is_named():
+    data = compress(normal())
+    with pytest.raises(CorruptError, match="does not begin with 'hbdf11'"):
+        dfloat11.decode(data[8:])
+    with pytest.raises(CorruptError, match="size is not what the header says"):
+        dfloat11.decode(data[:-8])
+    with pytest.raises(TypeError, match="must be bytes in one dimension"):
+        dfloat11.decode(data.int())
+    header = data.clone()
+    header[30] ^= 1
+    with pytest.raises(CorruptError, match="header's CRC is wrong"):
+        dfloat11.decode(header)
+    last = data.clone()
+    last[-16] ^= 1  # a raw byte of the last chunk
+    with pytest.raises(CorruptError, match="chunk 3 of 4: its CRC is wrong"):
+        dfloat11.decode(last)
+    index = data.clone()
+    index[dfloat11.CompressedTensor.open(data).container.starts + 4] ^= 1
+    with pytest.raises(CorruptError, match="chunk 0 of 4: its start contradicts the lengths"):
+        dfloat11.decode(index, verify=False)
+
+
+def test_damage_of_the_published_layout_is_named():
+    module = published.encode([normal()])
+    gaps, positions = module.gaps.copy(), module.output_positions.copy()
+    gaps[10] ^= 0xFF
+    positions[1] = 2**32 - 1
+    for change, message in [
+        ({"gaps": gaps}, "block 0 of 5: (a gap contradicts|it holds another number)"),
+        ({"output_positions": positions}, "block 0 of 5: output positions must ascend"),
+        ({"gaps": gaps[:-1]}, "do not fit each other"),
+        ({"luts": np.full_like(module.luts, 255)}, "infinities or NaN"),
+        ({"split_positions": (5, 3)}, "split positions must ascend"),
+    ]:
+        with pytest.raises(CorruptError, match=message):
+            dfloat11.decode_published(replace(module, **change))
+
+
+@pytest.mark.slow
+def test_sanitizers_find_nothing_in_damaged_data():
+    output = fuzz(20_000, seed=5)
+    assert "seed 5: 20000 damaged inputs" in output
+    for outcome in ("own good", "own index", "own code table", "published end", "own no code"):
+        assert f"{outcome}: " in output
+
+
+# Checks without which damaged data is read or written past its end.
+MISSING = [
+    ("dfloat11_own.h", "return word < end ? d.stream[word] : 0;", "return d.stream[word];"),
+    ("dfloat11_published.h", "(byte + i < d.bytes ? d.stream[byte + i] : 0)", "d.stream[byte + i]"),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "right", "wrong"), MISSING, ids=["own", "published"])
+def test_a_missing_check_is_found(name, right, wrong):
+    files = {path.name: path.read_text() for path in build.SOURCES.glob("*.h")}
+    files[build.FUZZ] = (build.SOURCES / build.FUZZ).read_text()
+    assert files[name].count(right) == 1
+    files[name] = files[name].replace(right, wrong)
+    path = build._library(host_compiler(sanitize=True), build.FUZZ, files)
+    with pytest.raises(ToolError, match=r"(?s)seed 5: a fault.*execution \d+"):
+        fuzz(20_000, seed=5, library=path)
+
+
+def test_the_published_kernel_is_called_as_its_package_does():
+    text = find_ptx().read_text()
+    assert text.count(".param .u64 decode_param_") == 6
+    assert text.count(".param .u32 decode_param_") == 3
+    module = published.encode([normal()])
+    parts, out = dfloat11.PublishedModule.from_golden(module), torch.empty(60_000).bfloat16()
+    launch = launch_of(parts, out)
+    assert (launch.blocks, launch.threads) == (5, 512)
+    largest = int(np.diff(module.output_positions.astype(np.int64)).max())
+    assert launch.shared_bytes == 4 * 513 + 2 * largest
+    assert launch.arguments[5].value == out.data_ptr()
+    counts = [argument.value for argument in launch.arguments[6:]]
+    assert counts == [len(module.luts), len(module.encoded_exponent), 60_000]
+
+
+def test_the_benchmark_counts_both_directions():
+    records = {
+        record["kernel"]: record
+        for record in benchmark_dfloat11(torch.device("cpu"), elements=40_000, repeats=1)
+    }
+    copy, own = records["copy"], records["dfloat11 own layout"]
+    assert copy["share_of_copy"] == pytest.approx(1)
+    size = len(compress(normal(40_000))) + 80_000
+    assert own["gigabytes_per_second"] * own["seconds"] * 1e9 == pytest.approx(size, rel=0.01)
+    assert own["build"] == "host"
