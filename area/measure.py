@@ -80,7 +80,7 @@ def measured_fields(measured: Mapping[str, Any], clock_ps: float | None) -> dict
 
     ``wns_ps`` is the worst negative slack, 0 where the clock is met. ``acc_cycles`` is how many
     cycles after its edge ``acc`` has settled: 1, unless it comes from a final addition that takes
-    longer (``acc_delay_ps``).
+    longer (``acc_delay_ps``); counted from the edge after which the registers stand still.
     """
     delay, settled = measured["delay_ps"], measured["acc_delay_ps"]
     slack = None if clock_ps is None or delay is None else round(clock_ps - delay, 2)

@@ -71,7 +71,8 @@ Target = Annotated[
 
 _CARRIES = (
     "Carries every: bits of the accumulator after which a carry is saved, if any; acc cycles: "
-    "after so many cycles the final addition of saved carries has settled. "
+    "after so many cycles the final addition of saved carries has settled, if the registers stand "
+    "still. "
 )
 
 

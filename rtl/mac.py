@@ -54,7 +54,10 @@ class Mac(wiring.Component):
     next cycle (carry-save, for ``segment=1`` of every bit). ``acc`` is then the sum of these
     registers, from a final addition outside of the recurrence. It has the same value in the same
     cycle as without, but comes from logic, not from a register: it settles later after the clock
-    edge, and who samples it must wait so long, for several cycles of a short clock if need be.
+    edge. If that takes more than a cycle, the registers must stand still meanwhile: ``enable`` low
+    keeps them. Without that port, products of zero without ``clear`` keep the sum, but the
+    registers change until its carries have run on, for at most as many cycles as there are saved
+    carries; only then does ``acc`` begin to settle.
 
     Parameters
     ----------
@@ -85,7 +88,7 @@ class Mac(wiring.Component):
     acc : ``Out(signed(acc_width))``
         Sum of the products since the last clear, this one included, in units of
         ``weight.quantum * activation.quantum``; valid after the clock edge, with ``segment`` once
-        the final addition has settled.
+        the final addition has settled, from registers that stand still.
 
     Raises
     ------

@@ -3,6 +3,7 @@
 import random
 
 import pytest
+from amaranth.sim import Simulator
 
 from halfbyte.formats import Overflow, load, lossless_acc_width
 from halfbyte.rtl import ArchitectureError, Mac, applicable_architectures
@@ -116,6 +117,38 @@ def test_carries_run_through_all_segments(accumulate, pattern):
     minus_one, one = (15, 1), (1, 1)
     cycles = [(*minus_one, 1), (*one, 0), (*minus_one, 0), (*pattern, 0), (0, 0, 0), (0, 0, 0)]
     assert accumulate(mac, cycles) == expected(fmt, fmt, cycles, 16, Overflow.WRAP)
+
+
+@pytest.mark.parametrize(("segment", "moving"), [(1, 15), (4, 3), (8, 1)])
+@pytest.mark.parametrize("enable", [False, True])
+def test_registers_stand_still_for_the_final_addition(segment, moving, enable):
+    """At once with enable low; with products of zero, after a cycle for each saved carry."""
+    fmt = load("int4")
+    options = {"architecture": "sign_magnitude", "segment": segment, "enable": enable}
+    mac = Mac(weight=fmt, activation=fmt, **options)
+    module = mac.elaborate(None)
+    resolve = module.submodules.resolve
+    states = []
+
+    async def bench(ctx):
+        # From -1 to 0, so that a carry has to pass every bit
+        for codes, clear, running in [((15, 1), 1, 1), ((1, 1), 0, 1), *[((0, 0), 0, 0)] * 20]:
+            ctx.set(mac.w, codes[0])
+            ctx.set(mac.a, codes[1])
+            ctx.set(mac.clear, clear)
+            if enable:
+                ctx.set(mac.enable, running)
+            await ctx.tick()
+            states.append((ctx.get(resolve.sum), ctx.get(resolve.carries)))
+            assert ctx.get(mac.acc) == (-1 if clear else 0)
+
+    simulator = Simulator(module)
+    simulator.add_clock(1e-9)
+    simulator.add_testbench(bench)
+    simulator.run()
+    held = states[1:]
+    changes = [cycle for cycle in range(1, len(held)) if held[cycle] != held[cycle - 1]]
+    assert max(changes, default=0) == (0 if enable else moving)
 
 
 def test_segments_are_checked_on_construction():
