@@ -14,6 +14,8 @@ from halfbyte.base import run_yosys
 
 __all__ = ["ANNEALED", "anneal_module", "other_sign", "starting_network"]
 
+# A move takes time in proportion to the gates: beyond so many there are fewer moves.
+LARGE = 100
 # The file with the result.
 ANNEALED = "annealed.v"
 
@@ -23,6 +25,7 @@ def anneal_module(
 ) -> None:
     """Leave ``annealed.v`` in ``folder``: the module in cells, after so many moves.
 
+    Of large modules there are fewer, so that the time stays about the same.
     ``read`` are the Yosys commands that load the design, and ``search.abc`` is the script that
     minimises the logic before. Raises ToolError if Yosys or ABC fails.
     """
@@ -33,7 +36,8 @@ def anneal_module(
     # Of an addend that is never negated, or never odd, RTL has no port that says so.
     is_addend = {"odd", "rest", "negate"} == set(network.outputs)
     alternative = other_sign(network) if is_addend else None
-    best = anneal(network, gates, moves, alternative=alternative)
+    shorter = min(1.0, LARGE / max(1, len(network.gates)))
+    best = anneal(network, gates, round(shorter * moves), alternative=alternative)
     netlist = merged(best, gates, technology)
     (folder / ANNEALED).write_text(netlist.verilog(f"\\{module} "))
 

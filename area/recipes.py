@@ -15,6 +15,7 @@ __all__ = [
     "CLEAN",
     "DEEP",
     "HOPELESS_RATIO",
+    "MAX_ANNEALED_BITS",
     "QUICK",
     "RECIPES",
     "RESUBSTITUTE",
@@ -110,22 +111,19 @@ ANNEAL = Recipe("anneal", "resubstitution, then annealing of the cells", QUICK.a
 RECIPES = (QUICK, DEEP, BRIEF, ANNEAL)
 
 # Every architecture is synthesised with the quick recipe; of every format the best two then with
-# the others, the second only if it is not hopeless: at most so many times as large as the first.
+# a longer one, the second only if it is not hopeless: at most so many times as large as the first.
 SECOND_ARCHITECTURES = 2
 HOPELESS_RATIO = 2.0
 # Beyond this many cells the deep search takes over 10 seconds.
 MAX_SEARCHED_CELLS = 200
-# Beyond this many bits of both codes annealing does: twice the bits, a hundred times the rows.
+# The best of all is annealed, with so many bits of both codes or fewer: two bits more are four
+# times as many rows.
 MAX_ANNEALED_BITS = 8
 
 
-def recipes_for(cells: int, code_bits: int, effort: int = 1) -> tuple[Recipe, ...]:
-    """The second-stage recipes for a netlist that has ``cells`` cells after the first.
-
-    ``effort`` is by how much the annealing is longer.
-    """
-    searched = (DEEP,) if cells <= MAX_SEARCHED_CELLS else (BRIEF,)
-    return (*searched, annealing(effort)) if code_bits <= MAX_ANNEALED_BITS else searched
+def recipes_for(cells: int) -> tuple[Recipe, ...]:
+    """The second-stage recipes for a netlist that has ``cells`` cells after the first."""
+    return (DEEP,) if cells <= MAX_SEARCHED_CELLS else (BRIEF,)
 
 
 def annealing(effort: int) -> Recipe:

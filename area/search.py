@@ -12,9 +12,11 @@ from halfbyte.area.jobs import JobRunner, Progress
 from halfbyte.area.operands import Operands, load_operands, shipped_operands
 from halfbyte.area.recipes import (
     HOPELESS_RATIO,
+    MAX_ANNEALED_BITS,
     QUICK,
     RECIPES,
     SECOND_ARCHITECTURES,
+    annealing,
     recipes_for,
 )
 from halfbyte.area.synthesis_jobs import ProofJob, SynthesisJob, netlist_path
@@ -43,8 +45,8 @@ def synthesise(
     """Records (``design.md``, "Result record") of the smallest netlist of each design, in order.
 
     Every architecture that fits is tried with the quick recipe, then the best two of each design
-    with the others: the same rule for every format. Results are stored as they come, and what is
-    in the store is not computed again.
+    with a longer one, then the best is annealed: the same rule for every format. Results are stored
+    as they come, and what is in the store is not computed again.
 
     Parameters
     ----------
@@ -91,10 +93,12 @@ def synthesise(
             for candidate in design.candidates()
         ]
         scored = list(zip(firsts, runner.run(firsts), strict=True))
-        seconds = [
-            job for group in _by_design(designs, scored) for job in _second_stage(group, effort)
-        ]
+        seconds = [job for group in _by_design(designs, scored) for job in _second_stage(group)]
         scored += zip(seconds, runner.run(seconds), strict=True)
+        thirds = [
+            job for group in _by_design(designs, scored) for job in _third_stage(group, effort)
+        ]
+        scored += zip(thirds, runner.run(thirds), strict=True)
         groups = _by_design(designs, scored)
         if clock_ps is not None:
             groups = _for_clock(designs, groups, clock_ps, runner, saved_carries)
@@ -218,13 +222,20 @@ def _other_targets(design: Design, group: Sequence[_Scored]) -> list[SynthesisJo
     ]
 
 
-def _second_stage(group: Sequence[_Scored], effort: int) -> list[SynthesisJob]:
+def _second_stage(group: Sequence[_Scored]) -> list[SynthesisJob]:
     return [
         replace(job, recipe=recipe)
         for job, result in group[:SECOND_ARCHITECTURES]
         if result["area_um2"] <= HOPELESS_RATIO * group[0][1]["area_um2"]
-        for recipe in recipes_for(result["cells"], job.design.code_bits, effort)
+        for recipe in recipes_for(result["cells"])
     ]
+
+
+def _third_stage(group: Sequence[_Scored], effort: int) -> list[SynthesisJob]:
+    best = group[0][0]
+    if best.design.code_bits > MAX_ANNEALED_BITS:
+        return []
+    return [replace(best, recipe=annealing(effort))]
 
 
 def map_designs(

@@ -24,8 +24,9 @@ OUTPUT = 8
 WIRE = -1
 # Costs from here on mean that there is no such gate.
 IMPOSSIBLE = 1e9
-# A move sees this many random gates that do not exist yet, and weighs this many candidates.
-EXTRAS, KEPT = 4, 8
+# A move sees this many random gates that do not exist yet, looks for XORs with this many of the
+# nodes, and weighs this many candidates.
+EXTRAS, XORED, KEPT = 4, 8, 8
 # How often an extra gate is an inverter.
 INVERTERS = 0.15
 ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
@@ -410,10 +411,11 @@ def offer_possible(work: Any, cost: Any, kind: int, output: int, a: int, b: int,
 
 @jit
 def offer_xors(work: Any, cost: Any, values: Any) -> None:
-    """XOR and XNOR of two nodes."""
+    """XOR and XNOR of two nodes, of which one is chosen at random, a few times."""
     care = work.care
-    for i in range(work.counts[POOLED]):
-        for j in range(i):
+    for _ in range(XORED):
+        i = np.random.randint(work.counts[POOLED])
+        for j in range(work.counts[POOLED]):
             same, opposite = cost[XOR2, 0] < IMPOSSIBLE, cost[XOR2, OUTPUT] < IMPOSSIBLE
             for word in range(care.shape[0]):
                 differs = work.pool_values[i, word] ^ work.pool_values[j, word] ^ values[word]
@@ -518,7 +520,7 @@ def rise(inputs: int, net: Any, work: Any, cost: Any, node: int, candidate: int)
         same = same and work.pool[work.candidates[candidate, 2 + place]] == net.fan_ins[node, place]
     if same:
         return IMPOSSIBLE
-    change = 0.0 if kind == WIRE else cost[kind, polarity]
+    change: float = 0.0 if kind == WIRE else cost[kind, polarity]
     for place in range(count):
         change += use(work, cost, work.candidates[candidate, 2 + place], 1)
     change -= cost[net.kind[node], net.polarity[node]]
@@ -534,7 +536,7 @@ def rise(inputs: int, net: Any, work: Any, cost: Any, node: int, candidate: int)
 @jit
 def built(inputs: int, net: Any, work: Any, place: int, node: int) -> int:
     """The node at a place of the pool; an extra gate gets a free one. -1 if none is left."""
-    found = work.pool[place]
+    found: int = work.pool[place]
     if found >= 0:
         return found
     for free in range(inputs, net.kind.shape[0]):

@@ -85,7 +85,8 @@ class Network:
         """Truth tables of the outputs, (outputs, words) uint64; bit i of word j is row 64 j + i."""
         for node in self.gates:
             evaluate(self.nodes, node)
-        return self.nodes.values[self.nodes.outputs].copy()
+        values: np.ndarray = self.nodes.values[self.nodes.outputs]
+        return values
 
 
 def read_network(circuit: Circuit, inputs: Sequence[str], outputs: Sequence[str]) -> Network:
