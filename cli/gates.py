@@ -17,6 +17,9 @@ MAX_BITS = 10
 Name = Annotated[str, typer.Argument(metavar="FORMAT", help="A format's name or .yaml file.")]
 Moves = Annotated[int, typer.Option(min=1, max=10**9, help="Moves of each annealing.")]
 Seeds = Annotated[int, typer.Option(min=1, max=10_000, help="Annealings from each architecture.")]
+Architecture = Annotated[
+    str, typer.Option("--arch", help="Where to start: a multiplier architecture, or 'all'.")
+]
 Output = Annotated[
     Path | None,
     typer.Option("--output", "-o", help="A Verilog file for the gates.", show_default=False),
@@ -26,6 +29,7 @@ Output = Annotated[
 def gates(
     name: Name,
     activation: Activation = None,
+    arch: Architecture = "all",
     moves: Moves = 2_000_000,
     seeds: Seeds = 2,
     output: Output = None,
@@ -34,6 +38,7 @@ def gates(
 ) -> None:
     """Search for the fewest AND, OR, XOR and NOT gates of a multiplier in two's complement."""
     from halfbyte.area.unit_gates import search_unit_gates
+    from halfbyte.rtl import applicable_architectures, check_architecture
 
     weight = load(name)
     other = load_optional(activation) or weight
@@ -43,10 +48,13 @@ def gates(
         )
     if output is not None and output.suffix != ".v":
         raise UserError(f"The output must be a .v file, not {str(output)[:200]!r}")
+    if arch != "all":
+        check_architecture(arch, weight, other)
     with progress(f"Gates of {weight.name}") as update:
         found = search_unit_gates(
             weight,
             other,
+            architectures=applicable_architectures(weight, other) if arch == "all" else [arch],
             moves=moves,
             seeds=range(1, seeds + 1),
             jobs=jobs or os.cpu_count() or 1,

@@ -22,6 +22,8 @@ def anneal(
     *,
     alternative: np.ndarray | None = None,
     seed: int = 1,
+    hot: float = HOT,
+    cold: float = COLD,
 ) -> Network:
     """A network that costs at most as much, after so many moves; the same for the same input.
 
@@ -38,12 +40,14 @@ def anneal(
         all outputs are those of ``network`` or all are these.
     seed : int
         Of the random numbers.
+    hot, cold : float
+        First and last temperature, in typical gates.
     """
     tables = network.tables()
     allowed = np.stack([tables, tables if alternative is None else alternative])
     current, best = _copy(network.nodes), _copy(network.nodes)
-    hot, cold = HOT * gates.typical, COLD * gates.typical
-    run(network.sources, current, best, gates.cost, allowed, moves, hot, cold, seed)
+    unit = gates.typical
+    run(network.sources, current, best, gates.cost, allowed, moves, hot * unit, cold * unit, seed)
     result = replace(network, nodes=best)
     found = result.tables()
     differs = np.bitwise_or.reduce(found ^ allowed[0]) & np.bitwise_or.reduce(found ^ allowed[1])

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from halfbyte.area import load_technology
-from halfbyte.area.recipes import DEEP, QUICK, RECIPES, REWIRE, Recipe, recipes_for
+from halfbyte.area.recipes import ANNEAL, DEEP, QUICK, RECIPES, Recipe, annealing, recipes_for
 from halfbyte.area.synthesis import MULTIPLIER, SynthesisResult, synthesise_rtlil
 from halfbyte.area.technology import Technology
 from halfbyte.base import ToolError, run_yosys
@@ -104,13 +104,16 @@ def test_proof_rejects_another_netlist(sky130hd: Technology, tmp_path: Path) -> 
 def test_reaches_the_first_experiment(
     name: str, architecture: str, target: float, sky130hd: Technology, tmp_path: Path
 ) -> None:
-    assert synthesise(name, architecture, sky130hd, REWIRE, tmp_path).area_um2 <= target
+    assert synthesise(name, architecture, sky130hd, DEEP, tmp_path).area_um2 <= target
 
 
-def test_same_input_gives_the_same_netlist(sky130hd: Technology, tmp_path: Path) -> None:
+@pytest.mark.parametrize("recipe", [DEEP, ANNEAL], ids=lambda recipe: recipe.name)
+def test_same_input_gives_the_same_netlist(
+    recipe: Recipe, sky130hd: Technology, tmp_path: Path
+) -> None:
     texts = []
     for folder in (tmp_path / "first", tmp_path / "second"):
-        synthesise("e2m1", "exponent_shift", sky130hd, DEEP, folder)
+        synthesise("e2m1", "exponent_shift", sky130hd, recipe, folder)
         texts.append((folder / "netlist.v").read_text())
     assert texts[0] == texts[1]
 
@@ -134,3 +137,17 @@ def test_failure_is_reported_with_the_log(sky130hd: Technology, tmp_path: Path) 
 def test_second_stage_is_lighter_for_large_netlists() -> None:
     assert DEEP in recipes_for(150)
     assert DEEP not in recipes_for(400)
+
+
+def test_annealing_makes_macs_smaller(sky130hd: Technology, tmp_path: Path) -> None:
+    areas = [
+        synthesise("e2m1_sr", "exponent_shift", sky130hd, recipe, tmp_path / recipe.name).area_um2
+        for recipe in (DEEP, ANNEAL)
+    ]
+    assert areas[1] < areas[0]
+
+
+def test_effort_is_the_length_of_the_annealing() -> None:
+    assert annealing(1) is ANNEAL
+    assert annealing(3).moves == 3 * ANNEAL.moves
+    assert annealing(3).name != ANNEAL.name

@@ -1,0 +1,33 @@
+"""``halfbyte gates`` and ``halfbyte assign`` as a user meets them."""
+
+import json
+
+import pytest
+
+
+def test_gates_are_counted_and_written(halfbyte, tmp_path):
+    run = halfbyte(
+        "gates", "e3m0", "--moves", "20000", "--seeds", "1", "-o", "some/e3m0.v", "--json"
+    )
+    (record,) = json.loads(run.stdout)
+    assert record["gates"] == record["and"] + record["or"] + record["xor"] + record["not"] > 20
+    assert f"// e3m0 x e3m0: {record['gates']} gates" in (tmp_path / "some/e3m0.v").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["gates", "int8"], "error: Codes must have at most 10 bits together, not 16"),
+        (["gates", "e2m1", "-o", "gates.txt"], "error: The output must be a .v file"),
+        (["gates", "e2m"], "did you mean"),
+        (["gates", "int4", "--arch", "exponent_shift"], "does not fit int4 x int4"),
+        (["assign", "int5"], "error: Codes must have at most 8 bits together, not 10"),
+        (["assign", "e2m1", "--name", "int4"], "int4 is the name of a shipped format"),
+        (["assign", "e2m1", "--name", "a b"], "must be a lower-case Python identifier"),
+        (["assign", "e2m1", "-o", "mine.txt"], "error: The output must be a .yaml file"),
+    ],
+)
+def test_mistakes_are_named_at_once(halfbyte, arguments, message):
+    run = halfbyte(*arguments, check=False)
+    assert run.returncode == 1
+    assert message in run.stderr
