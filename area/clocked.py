@@ -1,10 +1,10 @@
 """Meeting a clock: recipes that trade area for speed, and the order in which they are tried.
 
-First every multiplier architecture is mapped in a few ways, and the best of them again with
-carries that are saved after every few bits (:class:`halfbyte.rtl.Mac`). The best of either kind
-goes on: all scripts with all adders; then the best two of these again with other targets for ABC,
-whose own timing is not quite ours. What counts is our own analysis: of the netlists that meet the
-clock the smallest is the best, and if none does, the fastest.
+First every multiplier architecture is mapped in a few ways; the best goes on with all scripts and
+all adders; then the best two of these again with other targets for ABC, whose own timing is not
+quite ours. If none of them meets the clock, the same is done with carries that are saved after
+every few bits (:class:`halfbyte.rtl.Mac`). What counts is our own analysis: of the netlists that
+meet the clock the smallest is the best, and if none does, the fastest.
 """
 
 from collections.abc import Mapping

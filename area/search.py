@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -58,8 +59,8 @@ def synthesise(
         A clock period to meet. The record is then that of the smallest netlist that meets it, or,
         if none does, of the fastest (its ``wns_ps`` is negative).
     saved_carries : bool
-        At a clock, try accumulators whose carries are saved as well. Their ``acc`` comes from a
-        final addition and not from a register (:class:`halfbyte.rtl.Mac`).
+        At a clock that nothing else meets, try accumulators whose carries are saved. Their ``acc``
+        comes from a final addition and not from a register (:class:`halfbyte.rtl.Mac`).
     operands : Operands, optional
         What the energies are measured on; the shipped set of the default model if not given.
     every : bool
@@ -150,6 +151,7 @@ def _for_clock(
     """What was tried for each design at a clock, the best first: see :mod:`.clocked`.
 
     ``groups`` are the results without a clock; where the smallest meets it, nothing else is tried.
+    Saved carries, whose sum comes later, are tried where nothing else meets the clock.
     """
 
     def best_first(entries: Iterable[_Scored]) -> list[_Scored]:
@@ -164,13 +166,18 @@ def _for_clock(
     open_ = [
         place for place, group in enumerate(groups) if not clocked.meets(group[0][1], clock_ps)
     ]
-    saved = (_saved_carries,) if saved_carries else ()
-    for stage in (_every_structure, *saved, _every_recipe, _other_targets):
-        jobs = {place: stage(designs[place], best_first(groups[place])) for place in open_}
-        results = iter(runner.run([job for each in jobs.values() for job in each]))
-        for place, each in jobs.items():
-            groups[place] += [(job, next(results)) for job in each]
-    return [best_first(group) if place in open_ else group for place, group in enumerate(groups)]
+    searched = list(open_)
+    kinds = [(_every_structure, False), (_saved_carries, True)]
+    for first, saved in kinds if saved_carries else kinds[:1]:
+        for stage in (first, partial(_every_recipe, saved), partial(_other_targets, saved)):
+            jobs = {place: stage(designs[place], best_first(groups[place])) for place in open_}
+            results = iter(runner.run([job for each in jobs.values() for job in each]))
+            for place, each in jobs.items():
+                groups[place] += [(job, next(results)) for job in each]
+        open_ = [
+            place for place in open_ if not clocked.meets(best_first(groups[place])[0][1], clock_ps)
+        ]
+    return [best_first(group) if place in searched else group for place, group in enumerate(groups)]
 
 
 def _every_structure(design: Design, group: Sequence[_Scored]) -> list[SynthesisJob]:
@@ -194,30 +201,27 @@ def _saved_carries(design: Design, group: Sequence[_Scored]) -> list[SynthesisJo
     ]
 
 
-def _timed(group: Sequence[_Scored]) -> list[list[SynthesisJob]]:
-    """What was mapped for the clock, the best first: with a register as ``acc``, with saved
-    carries. Each kind goes on by itself, so that the choice of both is never worse than one."""
-    timed = [job for job, _ in group if job.recipe.clocked]
-    registered = [job for job in timed if job.design.segment is None]
-    saved = [job for job in timed if job.design.segment is not None]
-    return [jobs for jobs in (registered, saved) if jobs]
+def _timed(group: Sequence[_Scored], saved: bool) -> list[SynthesisJob]:
+    """What was mapped for the clock, with saved carries or without, the best first."""
+    return [
+        job for job, _ in group if job.recipe.clocked and (job.design.segment is not None) == saved
+    ]
 
 
-def _every_recipe(design: Design, group: Sequence[_Scored]) -> list[SynthesisJob]:
+def _every_recipe(saved: bool, design: Design, group: Sequence[_Scored]) -> list[SynthesisJob]:
+    timed = _timed(group, saved)
     return [
         replace(timed[0], design=structure, recipe=recipe)
-        for timed in _timed(group)
         for structure in list(dict.fromkeys(job.design for job in timed))[: clocked.STRUCTURES]
         for recipe in clocked.SECOND
         if recipe not in clocked.FIRST
     ]
 
 
-def _other_targets(design: Design, group: Sequence[_Scored]) -> list[SynthesisJob]:
+def _other_targets(saved: bool, design: Design, group: Sequence[_Scored]) -> list[SynthesisJob]:
     return [
         replace(job, recipe=recipe)
-        for timed in _timed(group)
-        for job in timed[: clocked.FINALISTS]
+        for job in _timed(group, saved)[: clocked.FINALISTS]
         for recipe in clocked.retargeted(job.recipe)
     ]
 

@@ -73,7 +73,7 @@ OperandSet = Annotated[
     str | None,
     typer.Option(
         "--operands",
-        help="What energies are measured on: minilm, or a file of `halfbyte operands`.",
+        help="What energies are measured on: minilm, bytelm, or a file of `halfbyte operands`.",
         show_default="minilm",
     ),
 ]

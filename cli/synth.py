@@ -40,8 +40,8 @@ SavedCarries = Annotated[
     bool,
     typer.Option(
         "--saved-carries/--registered",
-        help="At a clock, also try accumulators that save carries, whose acc comes from a final "
-        "addition; or only those whose acc is a register.",
+        help="At a clock that nothing else meets, try accumulators that save carries, whose acc "
+        "comes from a final addition; or only those whose acc is a register.",
     ),
 ]
 Clock = Annotated[

@@ -61,7 +61,9 @@ def draw_frontier(
         What loses nothing. Where it costs far more than all others, it stands at the right edge
         with an arrow and its cost, so that it does not squeeze them; its title is in ``titles``.
     """
-    best = frontier(points)
+    is_far = lossless is not None and lossless.cost > _FAR * max(each.cost for each in points)
+    drawn_at_cost = [lossless] if lossless is not None and not is_far else []
+    best = frontier([*points, *drawn_at_cost])
     for point in points:
         on_frontier = point in best
         axes.scatter(
@@ -77,7 +79,6 @@ def draw_frontier(
             axes.vlines(point.cost, *intervals[point.format], color=LINE, alpha=_QUIET, linewidth=1)
     axes.set_xlabel(f"{cost_label} (less is better)")
     axes.set_ylabel(f"{quality_label} (more is better)")
-    is_far = lossless is not None and lossless.cost > _FAR * max(each.cost for each in points)
     if lossless is not None:
         place = min(each.cost for each in points) if is_far else lossless.cost
         axes.scatter(place, lossless.quality, s=0)  # makes room

@@ -188,16 +188,17 @@ def test_what_holds_no_operands_is_a_user_error(tmp_path, content):
         path.write_bytes(content)
     with pytest.raises(UserError, match="holds no operands"):
         load_operands(str(path))
-    with pytest.raises(UserError, match=r"must be minilm or a file .*, not 'nope'"):
+    with pytest.raises(UserError, match=r"must be minilm, bytelm or a file .*, not 'nope'"):
         load_operands("nope")
 
 
 @pytest.mark.model
-def test_shipped_operands_are_what_the_command_writes():
+@pytest.mark.parametrize("name", ["minilm", "bytelm"])
+def test_shipped_operands_are_what_the_command_writes(name):
     from halfbyte.cli.operands import collect_operands
 
-    assert shipped_operands() == ["minilm"]
-    shipped, fresh = load_operands("minilm"), collect_operands("minilm")
+    assert shipped_operands() == ["minilm", "bytelm"]
+    shipped, fresh = load_operands(name), collect_operands(name)
     assert np.array_equal(shipped.weights, fresh.weights)
     # Activations are sums in floating point, which differ a little between machines.
     difference = np.abs(shipped.activations.astype(int) - fresh.activations)
