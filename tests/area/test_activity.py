@@ -130,7 +130,7 @@ def test_energy_of_two_cells_by_hand():
     activity = Activity(dict.fromkeys((2, 3, 4), words), 4)
     assert activity.toggles(3) == 2 / 4
     technology = replace(load_technology("sg13g2"), voltage=2.0)
-    timing = Timing(0.0, (), "", {2: 50.0, 3: 20.0, 4: 0.0}, 30.0)
+    timing = Timing(0.0, 0.0, (), "", {2: 50.0, 3: 20.0, 4: 0.0}, 30.0)
     energy = analyse_energy(netlist, technology, timing, activity)
     inside_inverter = 1.0 + (2 + 0.4)  # A by itself at 50 ps; Y at 50 ps and 4 fF
     inside_register = 0.25 + 10
@@ -142,7 +142,7 @@ def test_energy_of_two_cells_by_hand():
 
 def test_energies_need_a_voltage_and_tables():
     card = load_technology("sg13g2")
-    timing, activity = Timing(0.0, (), "", {}, 30.0), Activity({}, 1)
+    timing, activity = Timing(0.0, 0.0, (), "", {}, 30.0), Activity({}, 1)
     empty = Netlist({}, {}, None, [], [])
     with pytest.raises(UserError, match="does not state its supply voltage"):
         analyse_energy(empty, replace(card, voltage=None), timing, activity)

@@ -22,6 +22,7 @@ def module(*cells, inputs=None, outputs=None):
         for name, bits in group.items()
     }
     names = {name: {"bits": port["bits"]} for name, port in ports.items()}
+    names["accumulator"] = names.get("acc", {"bits": []})
     body = {"ports": ports, "cells": dict(enumerate(cells)), "netnames": names}
     return json.dumps({"modules": {"top": body}})
 

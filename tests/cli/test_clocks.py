@@ -44,7 +44,7 @@ def test_a_clock_is_a_period_or_a_frequency(text, period_ps):
         (("synth", "e1m2", "--clock", "fast"), "must read like 2ns, 500ps or 1.2GHz, not 'fast'"),
         (("synth", "e1m2", "--target", "asic"), "one of ice40, ecp5, xc7, not 'asic'"),
         (("synth", "e1m2", "--target", "ice40", "--clock", "2ns"), "goes without --clock"),
-        (("synth", "e1m2", "--operands", "gpt"), "must be minilm or a file"),
+        (("synth", "e1m2", "--operands", "gpt"), "must be minilm, bytelm or a file"),
         (("curve", "--formats", "int4,nope"), "nope"),
         (("curve", "--clocks", "2ns,soon"), "not 'soon'"),
         (("rank", "e1m2", "--techs", "tsmc5"), "Unknown technology 'tsmc5'"),
@@ -68,7 +68,7 @@ def test_curve_shows_writes_and_plots_what_was_found(halfbyte, tmp_path):
     with (folder / "area_clock_sky130hd.csv").open(newline="") as file:
         relaxed, impossible = csv.DictReader(file)
     assert (relaxed["clock_ps"], relaxed["wns_ps"]) == ("20000.0", "0.0")
-    assert float(impossible["wns_ps"]) < -1000
+    assert float(impossible["wns_ps"]) < -500
     assert float(impossible["area_um2"]) > float(relaxed["area_um2"])
     data = json.loads((folder / "area_clock_sky130hd.json").read_text())
     assert [row["format"] for row in data] == ["e1m2", "e1m2"]
