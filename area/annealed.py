@@ -9,6 +9,7 @@ import numpy as np
 from halfbyte.area.annealing import Network, anneal, library_gates, merged, read_network
 from halfbyte.area.cells import Cell
 from halfbyte.area.circuit import read_circuits
+from halfbyte.area.recipes import Recipe
 from halfbyte.area.technology import Technology
 from halfbyte.base import run_yosys
 
@@ -21,11 +22,11 @@ ANNEALED = "annealed.v"
 
 
 def anneal_module(
-    module: str, read: Sequence[str], technology: Technology, moves: int, folder: Path
+    module: str, read: Sequence[str], technology: Technology, recipe: Recipe, folder: Path
 ) -> None:
-    """Leave ``annealed.v`` in ``folder``: the module in cells, after so many moves.
+    """Leave ``annealed.v`` in ``folder``: the module in cells, annealed as a recipe says.
 
-    Of large modules there are fewer, so that the time stays about the same.
+    Of large modules there are fewer moves, so that the time stays about the same.
     ``read`` are the Yosys commands that load the design, and ``search.abc`` is the script that
     minimises the logic before. Raises ToolError if Yosys or ABC fails.
     """
@@ -37,9 +38,13 @@ def anneal_module(
     is_addend = {"odd", "rest", "negate"} == set(network.outputs)
     alternative = other_sign(network) if is_addend else None
     shorter = min(1.0, LARGE / max(1, len(network.gates)))
-    best = anneal(network, gates, round(shorter * moves), alternative=alternative)
-    netlist = merged(best, gates, technology)
-    (folder / ANNEALED).write_text(netlist.verilog(f"\\{module} "))
+    moves = round(shorter * recipe.moves)
+    netlists = [
+        merged(anneal(network, gates, moves, alternative=alternative, seed=seed), gates, technology)
+        for seed in range(1, recipe.seeds + 1)
+    ]
+    smallest = min(netlists, key=lambda netlist: netlist.area)
+    (folder / ANNEALED).write_text(smallest.verilog(f"\\{module} "))
 
 
 def starting_network(

@@ -6,6 +6,7 @@ the accumulator's addition becomes a ripple-carry chain of the library's full ad
 adder, with no clock to meet), and what else there is gets the quick recipe.
 """
 
+import math
 from dataclasses import dataclass, replace
 
 from halfbyte.area.adders import CELLS
@@ -44,6 +45,8 @@ class Recipe:
         For recipes that have a clock to meet: the delay that ABC is to reach, as a part of it.
     moves : int
         Moves of the annealing (:mod:`halfbyte.area.annealing`) that follows the script; 0 for none.
+    seeds : int
+        Annealings, each of so many moves, of which the best is taken.
     """
 
     name: str
@@ -52,6 +55,7 @@ class Recipe:
     adder: str = CELLS
     share: float | None = None
     moves: int = 0
+    seeds: int = 1
 
     @property
     def clocked(self) -> bool:
@@ -127,7 +131,13 @@ def recipes_for(cells: int) -> tuple[Recipe, ...]:
 
 
 def annealing(effort: int) -> Recipe:
-    """The annealing with ``effort`` times as many moves."""
+    """Annealings with ``effort`` times as many moves together.
+
+    One that is longer finds more, but with the square root of the effort at most; and some that
+    start from other seeds find more than the longest one.
+    """
     if effort == 1:
         return ANNEAL
-    return replace(ANNEAL, name=f"{ANNEAL.name}_{effort}", moves=ANNEAL.moves * effort)
+    seeds = math.isqrt(effort)
+    moves = ANNEAL.moves * effort // seeds
+    return replace(ANNEAL, name=f"{ANNEAL.name}_{effort}", moves=moves, seeds=seeds)

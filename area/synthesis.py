@@ -77,7 +77,7 @@ def synthesise_rtlil(
         script = _clocked_script(top, recipe, around[1:])
     else:
         if recipe.moves:
-            anneal_module(_searched(top), _read(top), technology, recipe.moves, folder)
+            anneal_module(_searched(top), _read(top), technology, recipe, folder)
         script = _script(top, around, annealed=bool(recipe.moves))
     run_yosys(script, folder, f"Synthesis with recipe {recipe.name}")
     counts = _cell_counts(folder / "statistics.json", technology)

@@ -59,8 +59,8 @@ Effort = Annotated[
         "--effort",
         min=1,
         max=MAX_EFFORT,
-        help="By how much the annealing of the multiplier is longer: 10 takes half a minute for a "
-        "4-bit format and makes its MAC a few percent smaller.",
+        help="By how much longer the multiplier is annealed: 20 takes about a minute for a 4-bit "
+        "format and makes its MAC a percent or two smaller.",
     ),
 ]
 Target = Annotated[

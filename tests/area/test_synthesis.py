@@ -149,5 +149,6 @@ def test_annealing_makes_macs_smaller(sky130hd: Technology, tmp_path: Path) -> N
 
 def test_effort_is_the_length_of_the_annealing() -> None:
     assert annealing(1) is ANNEAL
-    assert annealing(3).moves == 3 * ANNEAL.moves
-    assert annealing(3).name != ANNEAL.name
+    assert (annealing(3).moves, annealing(3).seeds) == (3 * ANNEAL.moves, 1)
+    assert (annealing(20).moves, annealing(20).seeds) == (5 * ANNEAL.moves, 4)
+    assert annealing(3).name != annealing(20).name != ANNEAL.name
