@@ -1,7 +1,7 @@
 """Multipliers in AND, OR, XOR and NOT at a cost of one each, as published searches count them."""
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,27 +76,14 @@ class UnitMultiplier:
 
     def verilog(self) -> str:
         """The gates as a Verilog module of continuous assignments."""
-        network = self.network
-        names = {network.sources - 2: "1'b0", network.sources - 1: "1'b1"}
-        bits = [f"{port}[{bit}]" for port, width in network.inputs.items() for bit in range(width)]
-        names |= dict(enumerate(bits))
-        width = network.outputs[_TOP]
-        lines = [
-            f"// {self.weight.name} x {self.activation.name}: {self.gates} gates, "
-            + ", ".join(f"{count} {name}" for name, count in self.counts.items()),
-            f"module {_TOP}({', '.join(network.inputs)}, {_TOP});",
-            *(f"  input [{bits - 1}:0] {port};" for port, bits in network.inputs.items()),
-            f"  output signed [{width - 1}:0] {_TOP};",
-        ]
-        for number, node in enumerate(network.gates):
-            names[node] = f"n{number}"
-            sources = [names[source] for source in network.reads(node)]
-            lines.append(f"  wire n{number} = {GATES[network.function(node)][1].format(*sources)};")
-        lines += [
-            f"  assign {_TOP}[{bit}] = {names[int(node)]};"
-            for bit, node in enumerate(network.nodes.outputs)
-        ]
-        return "\n".join([*lines, "endmodule"]) + "\n"
+        counts = ", ".join(f"{count} {name}" for name, count in self.counts.items())
+        title = f"// {self.weight.name} x {self.activation.name}: {self.gates} gates, {counts}\n"
+        return title + self.network.verilog(_TOP, self.network.gates, self._assignment, signed=True)
+
+    def _assignment(self, node: int, names: Mapping[int, str]) -> str:
+        expression = GATES[self.network.function(node)][1]
+        sources = [names[source] for source in self.network.reads(node)]
+        return f"assign {names[node]} = {expression.format(*sources)}"
 
 
 def search_unit_gates(

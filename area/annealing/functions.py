@@ -22,7 +22,15 @@ from halfbyte.area.cells import Cell
 from halfbyte.area.function import truth_table
 from halfbyte.area.technology import Technology
 
-__all__ = ["GateFunction", "GateSet", "PlacedCell", "gate_functions", "library_gates", "unit_gates"]
+__all__ = [
+    "GateFunction",
+    "GateSet",
+    "PlacedCell",
+    "gate_functions",
+    "library_gates",
+    "smallest_cells",
+    "unit_gates",
+]
 
 # Kind and polarity of a gate.
 GateFunction = tuple[int, int]
@@ -30,7 +38,7 @@ GateFunction = tuple[int, int]
 
 @dataclass(frozen=True)
 class PlacedCell:
-    """A cell that computes a gate: ``pins`` in the order of the fan-ins, and its ``output``."""
+    """A cell that computes a function: ``pins`` in the order of its inputs, and its ``output``."""
 
     cell: Cell
     pins: tuple[str, ...]
@@ -96,19 +104,31 @@ def unit_gates() -> GateSet:
     return GateSet(cost)
 
 
-def library_gates(technology: Technology) -> GateSet:
-    """The smallest cell of a technology for each gate that it has a cell for."""
-    gates: dict[tuple[int, int], list[GateFunction]] = {}
-    for gate, table in gate_functions().items():
-        gates.setdefault((FAN_INS[gate[0]], table), []).append(gate)
-    chosen: dict[GateFunction, PlacedCell] = {}
+def smallest_cells(technology: Technology, max_pins: int) -> dict[tuple[int, int], PlacedCell]:
+    """The smallest cell by number of inputs, at most ``max_pins``, and truth table over them.
+
+    Bit ``i`` of a truth table is the value where the inputs, the first least significant, read
+    ``i``. Cells with several outputs are none of them.
+    """
+    cells: dict[tuple[int, int], PlacedCell] = {}
     for cell in sorted(technology.plain_cells, key=lambda cell: (cell.area, cell.name)):
-        if cell.flip_flop or len(cell.outputs) != 1 or not 1 <= len(cell.inputs) <= 3:
+        if cell.flip_flop or len(cell.outputs) != 1 or not 1 <= len(cell.inputs) <= max_pins:
             continue
         ((output, function),) = cell.outputs.items()
         for pins in permutations(cell.inputs):
-            for gate in gates.get((len(pins), truth_table(function, pins)), ()):
-                chosen.setdefault(gate, PlacedCell(cell, pins, output))
+            key = (len(pins), truth_table(function, pins))
+            cells.setdefault(key, PlacedCell(cell, pins, output))
+    return cells
+
+
+def library_gates(technology: Technology) -> GateSet:
+    """The smallest cell of a technology for each gate that it has a cell for."""
+    smallest = smallest_cells(technology, max(FAN_INS))
+    chosen = {
+        gate: smallest[FAN_INS[gate[0]], table]
+        for gate, table in gate_functions().items()
+        if (FAN_INS[gate[0]], table) in smallest
+    }
     cost = np.full((KINDS, 16), IMPOSSIBLE)
     for gate, placed in chosen.items():
         cost[gate] = placed.cell.area

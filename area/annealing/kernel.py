@@ -5,6 +5,8 @@ A *network* is a list of nodes: the inputs first, then gates, each of a kind and
 inputs is known, as words of 64 rows. Truth tables say all there is to know: a gate may become
 whatever agrees with it on the rows where its value matters, which is less than all rows where
 other gates mask it, or where several outputs are allowed.
+
+All of it stands in one file, since machine code that is kept would not notice a change in another.
 """
 
 from typing import Any, NamedTuple

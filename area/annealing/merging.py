@@ -1,14 +1,12 @@
 """From the gates of the annealing to cells, and to cells of more inputs where they are smaller."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import permutations
 
-from halfbyte.area.annealing.functions import GateSet
+from halfbyte.area.annealing.functions import GateSet, PlacedCell, smallest_cells
 from halfbyte.area.annealing.network import Network
-from halfbyte.area.cells import Cell
 from halfbyte.area.function import truth_table
 from halfbyte.area.technology import Technology
 
@@ -20,17 +18,20 @@ MAX_PINS = 4
 
 @dataclass(frozen=True)
 class _Instance:
-    """A cell with what its pins are connected to, in the order of ``pins``."""
+    """A cell with what it reads, in the order of its pins."""
 
-    cell: Cell
-    pins: tuple[str, ...]
-    output: str
+    placed: PlacedCell
     reads: tuple[int, ...]
+
+    @property
+    def area(self) -> float:
+        return self.placed.cell.area
 
     @cached_property
     def table(self) -> int:
         """Truth table over ``reads``, the first least significant."""
-        return truth_table(self.cell.outputs[self.output], self.pins)
+        placed = self.placed
+        return truth_table(placed.cell.outputs[placed.output], placed.pins)
 
 
 @dataclass(frozen=True)
@@ -43,36 +44,21 @@ class CellNetlist:
     @property
     def area(self) -> float:
         """Sum of the cells' areas in um^2."""
-        return sum(instance.cell.area for instance in self.instances.values())
+        return sum(instance.area for instance in self.instances.values())
 
     def verilog(self, name: str) -> str:
         """The netlist as a Verilog module."""
-        network = self.network
-        names = {network.sources - 2: "1'b0", network.sources - 1: "1'b1"}
-        names |= dict(enumerate(_bits(network.inputs.items())))
-        names |= {node: f"n{number}" for number, node in enumerate(self.instances)}
-        lines = [f"module {name}({', '.join([*network.inputs, *network.outputs])});"]
-        lines += [f"  input [{width - 1}:0] {port};" for port, width in network.inputs.items()]
-        lines += [f"  output [{width - 1}:0] {port};" for port, width in network.outputs.items()]
-        for node, instance in self.instances.items():
-            pins = [
-                f".{pin}({names[source]})"
-                for pin, source in zip(instance.pins, instance.reads, strict=True)
-            ]
-            pins.append(f".{instance.output}({names[node]})")
-            lines += [
-                f"  wire {names[node]};",
-                f"  {instance.cell.name} cell_{names[node]} ({', '.join(pins)});",
-            ]
-        lines += [
-            f"  assign {bit} = {names[int(node)]};"
-            for bit, node in zip(_bits(network.outputs.items()), network.nodes.outputs, strict=True)
+        return self.network.verilog(name, self.instances, self._instance)
+
+    def _instance(self, node: int, names: Mapping[int, str]) -> str:
+        instance = self.instances[node]
+        placed = instance.placed
+        pins = [
+            f".{pin}({names[source]})"
+            for pin, source in zip(placed.pins, instance.reads, strict=True)
         ]
-        return "\n".join([*lines, "endmodule"]) + "\n"
-
-
-def _bits(ports: Iterable[tuple[str, int]]) -> list[str]:
-    return [f"{port}[{bit}]" for port, width in ports for bit in range(width)]
+        pins.append(f".{placed.output}({names[node]})")
+        return f"{placed.cell.name} cell_{names[node]} ({', '.join(pins)})"
 
 
 def merged(network: Network, gates: GateSet, technology: Technology) -> CellNetlist:
@@ -80,9 +66,8 @@ def merged(network: Network, gates: GateSet, technology: Technology) -> CellNetl
     instances = {}
     for node in network.gates:
         placed = gates.cells[network.function(node)]
-        reads = tuple(network.reads(node))
-        instances[node] = _Instance(placed.cell, placed.pins, placed.output, reads)
-    library = _by_function(technology)
+        instances[node] = _Instance(placed, tuple(network.reads(node)))
+    library = smallest_cells(technology, MAX_PINS)
     uses = Counter(source for instance in instances.values() for source in instance.reads)
     uses.update(int(output) for output in network.nodes.outputs)
     open_ = list(instances)
@@ -104,7 +89,7 @@ def _merger(
     node: int,
     instances: dict[int, _Instance],
     uses: Counter[int],
-    library: dict[tuple[int, int], tuple[Cell, tuple[str, ...], str]],
+    library: Mapping[tuple[int, int], PlacedCell],
 ) -> tuple[int, _Instance] | None:
     """The cell that gains most over ``node`` and one that only it reads, and that one's node."""
     outer = instances[node]
@@ -116,8 +101,8 @@ def _merger(
         rest = [source for source in outer.reads if source != inner_node]
         reads = tuple(dict.fromkeys([*rest, *inner.reads]))
         known = library.get((len(reads), _composed(outer, inner_node, inner, reads)))
-        if known is not None and (gain := outer.cell.area + inner.cell.area - known[0].area) > best:
-            best, found = gain, (inner_node, _Instance(*known, reads))
+        if known is not None and (gain := outer.area + inner.area - known.cell.area) > best:
+            best, found = gain, (inner_node, _Instance(known, reads))
     return found
 
 
@@ -134,18 +119,3 @@ def _composed(outer: _Instance, inner_node: int, inner: _Instance, reads: Sequen
 def _looked_up(instance: _Instance, value: dict[int, int]) -> int:
     row = sum(value[source] << place for place, source in enumerate(instance.reads))
     return instance.table >> row & 1
-
-
-def _by_function(
-    technology: Technology,
-) -> dict[tuple[int, int], tuple[Cell, tuple[str, ...], str]]:
-    """The smallest cell for each number of inputs and truth table, with its pins in that order."""
-    library: dict[tuple[int, int], tuple[Cell, tuple[str, ...], str]] = {}
-    for cell in sorted(technology.plain_cells, key=lambda cell: (cell.area, cell.name)):
-        if cell.flip_flop or len(cell.outputs) != 1 or not 1 <= len(cell.inputs) <= MAX_PINS:
-            continue
-        ((output, function),) = cell.outputs.items()
-        for pins in permutations(cell.inputs):
-            key = (len(pins), truth_table(function, pins))
-            library.setdefault(key, (cell, pins, output))
-    return library

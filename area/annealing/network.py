@@ -1,7 +1,7 @@
 """``Network``: a combinational netlist as arrays, with the truth tables of its nodes."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import permutations
@@ -87,6 +87,46 @@ class Network:
             evaluate(self.nodes, node)
         values: np.ndarray = self.nodes.values[self.nodes.outputs]
         return values
+
+    def verilog(
+        self,
+        name: str,
+        nodes: Iterable[int],
+        statement: Callable[[int, Mapping[int, str]], str],
+        *,
+        signed: bool = False,
+    ) -> str:
+        """A Verilog module with these ports.
+
+        Parameters
+        ----------
+        name : str
+            Of the module.
+        nodes : iterable of int
+            What has a wire; outputs must be among these, or inputs or constants.
+        statement : callable
+            Given a node and the names of all, what drives its wire.
+        signed : bool
+            Whether the outputs are signed numbers.
+        """
+        bits = [f"{port}[{bit}]" for port, width in self.inputs.items() for bit in range(width)]
+        names = dict(enumerate([*bits, "1'b0", "1'b1"]))
+        nodes = list(nodes)
+        names |= {node: f"n{number}" for number, node in enumerate(nodes)}
+        kind = "output signed" if signed else "output"
+        driven = [f"{port}[{bit}]" for port, width in self.outputs.items() for bit in range(width)]
+        lines = [
+            f"module {name}({', '.join([*self.inputs, *self.outputs])});",
+            *(f"  input [{width - 1}:0] {port};" for port, width in self.inputs.items()),
+            *(f"  {kind} [{width - 1}:0] {port};" for port, width in self.outputs.items()),
+        ]
+        for node in nodes:
+            lines += [f"  wire {names[node]};", f"  {statement(node, names)};"]
+        lines += [
+            f"  assign {bit} = {names[int(node)]};"
+            for bit, node in zip(driven, self.nodes.outputs, strict=True)
+        ]
+        return "\n".join([*lines, "endmodule"]) + "\n"
 
 
 def read_network(circuit: Circuit, inputs: Sequence[str], outputs: Sequence[str]) -> Network:
