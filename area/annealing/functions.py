@@ -123,11 +123,12 @@ def smallest_cells(technology: Technology, max_pins: int) -> dict[tuple[int, int
 
 def library_gates(technology: Technology) -> GateSet:
     """The smallest cell of a technology for each gate that it has a cell for."""
-    smallest = smallest_cells(technology, max(FAN_INS))
+    gates = {(FAN_INS[gate[0]], table): gate for gate, table in gate_functions().items()}
+    # From small cells to large: ABC, which is given these cells, decides ties by their order.
     chosen = {
-        gate: smallest[FAN_INS[gate[0]], table]
-        for gate, table in gate_functions().items()
-        if (FAN_INS[gate[0]], table) in smallest
+        gates[function]: placed
+        for function, placed in smallest_cells(technology, max(FAN_INS)).items()
+        if function in gates
     }
     cost = np.full((KINDS, 16), IMPOSSIBLE)
     for gate, placed in chosen.items():
