@@ -80,11 +80,11 @@ def evaluate(
     *,
     on_progress: Progress | None = None,
 ) -> list[Evaluation]:
-    """Quantise the model to each format by the recipe and measure it, in order.
+    """Quantize the model to each format by the recipe and measure it, in order.
 
     Results are stored by content (model, text, recipe, format, code): what is in the store is not
     computed again, and an interrupted run continues. Of every measure a record has ``value`` with
-    its 95 % interval ``low`` to ``high``, the unquantised model's ``baseline``, and ``loss``, the
+    its 95 % interval ``low`` to ``high``, the unquantized model's ``baseline``, and ``loss``, the
     relative worsening against it, with the interval of the paired difference.
 
     Parameters
@@ -92,7 +92,7 @@ def evaluate(
     reference : ModelReference
         The model and its text.
     formats : sequence of Format
-        What to quantise to.
+        What to quantize to.
     recipe : Recipe
         How.
     on_progress : callable, optional
@@ -111,7 +111,7 @@ def evaluate(
     total = len(set(keys))
     if missing:
         if on_progress:
-            on_progress(len(known), total, "the unquantised model")
+            on_progress(len(known), total, "the unquantized model")
         run = _Run(reference.open(), recipe, fingerprint)
     for key, fmt in missing.items():
         if on_progress:
@@ -175,7 +175,7 @@ class _Store:
 
 
 class _Run:
-    """A model in memory with what it gives unquantised, against which formats are measured.
+    """A model in memory with what it gives unquantized, against which formats are measured.
 
     PyTorch and transformers take seconds to import: only when there is something to measure.
     """

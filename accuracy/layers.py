@@ -1,4 +1,4 @@
-"""Layers whose weights can be quantised, each weight seen as an (outputs, inputs) matrix.
+"""Layers whose weights can be quantized, each weight seen as an (outputs, inputs) matrix.
 
 Blocks run along the inputs, which are what a MAC sums over: for a convolution, the input channels
 at one kernel position.
@@ -82,7 +82,7 @@ def _found(module: nn.Module) -> Iterator[tuple[str, WeightMatrix]]:
 
 
 def weight_matrices(module: nn.Module) -> dict[str, WeightMatrix]:
-    """Every weight that can be quantised, by layer name, in the module's order.
+    """Every weight that can be quantized, by layer name, in the module's order.
 
     The weights of a recurrent layer are told apart by their parameter's name.
     """

@@ -1,10 +1,22 @@
-"""Technologies, synthesis, and the search for the smallest MAC."""
+"""Technologies, synthesis, proofs, and the search for the smallest MAC.
 
-from halfbyte.area.design import Design
-from halfbyte.area.proof import ProofError
-from halfbyte.area.proof_record import is_proved
-from halfbyte.area.search import synthesise
-from halfbyte.area.technology import Technology, from_liberty, load_technology, technology_names
+Names are imported on first use, so that a part of this package does not load the others.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from halfbyte.area.cells.technology import (
+        Technology,
+        from_liberty,
+        load_technology,
+        technology_names,
+    )
+    from halfbyte.area.proofs.mac import ProofError
+    from halfbyte.area.proofs.record import is_proved
+    from halfbyte.area.search.design import Design
+    from halfbyte.area.search.smallest import synthesize
 
 __all__ = [
     "Design",
@@ -13,6 +25,23 @@ __all__ = [
     "from_liberty",
     "is_proved",
     "load_technology",
-    "synthesise",
+    "synthesize",
     "technology_names",
 ]
+
+_HOMES = {
+    "Design": "search.design",
+    "ProofError": "proofs.mac",
+    "Technology": "cells.technology",
+    "from_liberty": "cells.technology",
+    "is_proved": "proofs.record",
+    "load_technology": "cells.technology",
+    "synthesize": "search.smallest",
+    "technology_names": "cells.technology",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,4 +1,4 @@
-"""Compiled loops, for what has no vectorised form that is nearly as fast."""
+"""Compiled loops, for what has no vectorized form that is nearly as fast."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar, cast

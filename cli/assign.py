@@ -56,7 +56,7 @@ def assign(
 
     Activations keep the order that the format has.
     """
-    from halfbyte.area.assignment import assign_codes
+    from halfbyte.area.search.assignment import assign_codes
     from halfbyte.formats.writing import format_text
 
     weight = load(fmt)

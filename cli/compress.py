@@ -57,7 +57,7 @@ def compress(
         raise UserError(f"The layout must be {' or '.join(LAYOUTS)}, not {layout[:60]!r}")
     if layout == "dfloat11" and secded:
         raise UserError("--secded needs the layout halfbyte: dfloat11 has no place for it")
-    from halfbyte.accuracy.dfloat11 import compress_path, compress_published
+    from halfbyte.checkpoints.dfloat11 import compress_path, compress_published
 
     with _all_or_nothing(), progress("Compressing") as update:
 
@@ -75,7 +75,7 @@ def compress(
 
 def decompress(source: Source, output: Output, json: Json = False) -> None:
     """Undo `halfbyte compress`, to the last byte and verified; also reads the dfloat11 layout."""
-    from halfbyte.accuracy.dfloat11 import decompress_path, decompress_published, is_published
+    from halfbyte.checkpoints.dfloat11 import decompress_path, decompress_published, is_published
 
     undo = decompress_published if is_published(source) else decompress_path
     with _all_or_nothing(), progress("Decompressing") as update:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from halfbyte.area.clocks import parse_clock
+from halfbyte.area.timing.clocks import parse_clock
 from halfbyte.base import build_dir
 from halfbyte.cli.options import (
     Activation,
@@ -60,7 +60,7 @@ def curve(
 ) -> None:
     """Sweep the clock: area, slack and WNS of the best MAC at each, plotted."""
     from halfbyte.area import Design
-    from halfbyte.area.curve import sweep_clocks
+    from halfbyte.area.search.curve import sweep_clocks
     from halfbyte.pareto.curve import write_curve
 
     chosen = load_formats([name.strip() for name in formats.split(",") if name.strip()])

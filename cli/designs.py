@@ -21,8 +21,8 @@ def resolve_architectures(
     jobs: int | None,
 ) -> "list[Design]":
     """Designs with a named architecture: ``auto`` asks synthesis, ``all`` takes all that fit."""
-    from halfbyte.area import Design, synthesise
-    from halfbyte.area.technology import load_technology
+    from halfbyte.area import Design, synthesize
+    from halfbyte.area.cells.technology import load_technology
     from halfbyte.rtl import applicable_architectures, check_architecture
 
     pairs = [(fmt, activation or fmt) for fmt in chosen]
@@ -38,7 +38,7 @@ def resolve_architectures(
         return [Design(weight, other, arch, terms) for weight, other in pairs]
     designs = [Design(weight, other, "auto", terms) for weight, other in pairs]
     with progress("Choosing architectures") as update:
-        records = synthesise(
+        records = synthesize(
             designs, load_technology(tech), prove=False, jobs=jobs, on_progress=update
         )
     return [

@@ -1,4 +1,4 @@
-"""``halfbyte entropy``: bits per weight, raw, by entropy, and coded; also of quantised codes."""
+"""``halfbyte entropy``: bits per weight, raw, by entropy, and coded; also of quantized codes."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -53,7 +53,7 @@ def entropy(
     json: Json = False,
 ) -> None:
     """Bits per weight: raw, the order-0 entropy, and ours; per tensor, or per format's codes."""
-    from halfbyte.accuracy.dfloat11.entropy import code_entropies, tensor_entropies
+    from halfbyte.checkpoints.dfloat11.entropy import code_entropies, tensor_entropies
     from halfbyte.golden.scales import ScaleFormat
 
     try:
@@ -87,7 +87,7 @@ def entropy(
 
 
 def _show_tensors(model: str, records: Sequence[dict[str, Any]]) -> None:
-    from halfbyte.accuracy.dfloat11.entropy import total
+    from halfbyte.checkpoints.dfloat11.entropy import total
 
     lines = [*records, {"tensor": "all", "dtype": "", **total(records)}]
     rows = [
@@ -115,7 +115,7 @@ def _show_tensors(model: str, records: Sequence[dict[str, Any]]) -> None:
 
 
 def _show_formats(model: str, records: Sequence[dict[str, Any]]) -> None:
-    from halfbyte.accuracy.dfloat11.entropy import total
+    from halfbyte.checkpoints.dfloat11.entropy import total
 
     rows = []
     for name in dict.fromkeys(record["format"] for record in records):

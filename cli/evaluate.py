@@ -128,7 +128,7 @@ def evaluate(
     output: Output = None,
     json: Json = False,
 ) -> None:
-    """Quantise a model to each format and measure it, with 95 % intervals from the bootstrap."""
+    """Quantize a model to each format and measure it, with 95 % intervals from the bootstrap."""
     from halfbyte.accuracy import find_model
     from halfbyte.accuracy.chart import write_evaluations
 
@@ -181,8 +181,8 @@ def show_evaluations(evaluations: Sequence["Evaluation"]) -> None:
     caption = (
         f"{first['model']}, recipe {first['recipe']}; dB to optimum: what the format loses to the "
         "best levels for blocks of Student's t with nu 5; "
-        f"unquantised: {baselines}; "
-        f"loss: relative to the unquantised model, by {next(iter(measures))}; "
+        f"unquantized: {baselines}; "
+        f"loss: relative to the unquantized model, by {next(iter(measures))}; "
         f"intervals: 95 %, paired bootstrap over {first['items']} {first['item']}; "
         "last column: share of resamples in which the format is better than the next one, * where "
         "the interval of their difference excludes 0"

@@ -76,7 +76,7 @@ def explore(
     output: Output = None,
     json: Json = False,
 ) -> None:
-    """Synthesise every design of a space; what was computed before is not computed again."""
+    """Synthesize every design of a space; what was computed before is not computed again."""
     from halfbyte.area.exploration import ResultStore, load_space
     from halfbyte.area.exploration import explore as run_space
 
@@ -146,7 +146,7 @@ def _report(
 def _show(found: "Exploration") -> None:
     rate = f", {found.computed / found.seconds:.2f} a second" if found.computed else ""
     console.print(
-        f"{len(found.points):,} designs: {found.computed:,} synthesised in {found.seconds:,.0f} s"
+        f"{len(found.points):,} designs: {found.computed:,} synthesized in {found.seconds:,.0f} s"
         f"{rate}; {len(found.records) - found.computed:,} were known",
         highlight=False,
     )

@@ -37,7 +37,7 @@ def gates(
     json: Json = False,
 ) -> None:
     """Search for the fewest AND, OR, XOR and NOT gates of a multiplier in two's complement."""
-    from halfbyte.area.unit_gates import search_unit_gates
+    from halfbyte.area.synthesis.primitive_gates import search_unit_gates
     from halfbyte.rtl import applicable_architectures, check_architecture
 
     weight = load(name)

@@ -1,4 +1,4 @@
-"""``halfbyte gatesim``: the cocotb regression on synthesised netlists."""
+"""``halfbyte gatesim``: the cocotb regression on synthesized netlists."""
 
 import os
 import time
@@ -33,8 +33,8 @@ def map_variants(
     design: "Design", recipe: str, technology: "Technology", jobs: int | None
 ) -> "Netlists":
     """Every accumulator of the regression as a netlist, by the recipe that was chosen."""
-    from halfbyte.area.cell_models import cell_models
-    from halfbyte.area.search import map_designs
+    from halfbyte.area.cells.cell_models import cell_models
+    from halfbyte.area.search.smallest import map_designs
     from halfbyte.sim import Netlists
     from halfbyte.sim.variants import variants
 
@@ -70,10 +70,10 @@ def gatesim(
 ) -> None:
     """Simulate netlists against the golden model; without a format, all of 4 and 5 bits.
 
-    The regression is that of `halfbyte sim`. Its accumulators are synthesised with the
+    The regression is that of `halfbyte sim`. Its accumulators are synthesized with the
     architecture and recipe of the smallest MAC; cells do what the library's functions say.
     """
-    from halfbyte.area import Design, synthesise
+    from halfbyte.area import Design, synthesize
     from halfbyte.sim import run_many
     from halfbyte.sim.simulator import check_simulator
 
@@ -83,7 +83,7 @@ def gatesim(
     chosen = [fmt for fmt in load_formats(names) if names or fmt.bits in (4, 5)]
     technology = pick_technology(tech, liberty)
     with progress(f"Synthesis, {technology.name}") as update:
-        found = synthesise(
+        found = synthesize(
             [Design(fmt, other or fmt, arch, terms) for fmt in chosen],
             technology,
             prove=False,

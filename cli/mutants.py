@@ -35,7 +35,7 @@ Count = Annotated[int, typer.Option(min=1, max=MAX_COUNT, help="Mutants of every
 
 def _test(design: "Design", count: int, seed: int, cycles: int) -> list[dict[str, Any]]:
     """Records of one design: one for each accumulator of the regression."""
-    from halfbyte.area.mutation import SELECT_BITS, is_equivalent, mutate
+    from halfbyte.area.proofs.mutation import SELECT_BITS, is_equivalent, mutate
     from halfbyte.base import versions_of
     from halfbyte.rtl import Mac
     from halfbyte.sim.mutants import run_mutants

@@ -11,8 +11,8 @@ from halfbyte.cli.output import console, progress
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from halfbyte.area.operands import Operands
-    from halfbyte.area.packets import Packets
+    from halfbyte.area.timing.operands import Operands
+    from halfbyte.area.timing.packets import Packets
 
 __all__ = ["collect_operands", "collect_packets", "operands"]
 
@@ -51,7 +51,7 @@ def collect_operands(model: str) -> "Operands":
     from halfbyte.accuracy import find_model
     from halfbyte.accuracy.models.loading import open_subject
     from halfbyte.accuracy.profile.activations import collect_activations
-    from halfbyte.area.operands import CYCLES, LAYERS, ROWS, Operands
+    from halfbyte.area.timing.operands import CYCLES, LAYERS, ROWS, Operands
 
     reference = find_model(model)
     subject = open_subject(reference)
@@ -93,9 +93,9 @@ def collect_packets(model: str) -> "Packets":
 
     from halfbyte.accuracy import find_model
     from halfbyte.accuracy.models.loading import open_subject
-    from halfbyte.area.activity import LANES
-    from halfbyte.area.operands import LAYERS
-    from halfbyte.area.packets import ELEMENTS, Packets
+    from halfbyte.area.timing.activity import LANES
+    from halfbyte.area.timing.operands import LAYERS
+    from halfbyte.area.timing.packets import ELEMENTS, Packets
     from halfbyte.rtl.dfloat11 import MAX_LENGTH, ROWS
     from halfbyte.sim.dfloat11.packets import Compressed, code_of, encode, numbers_of
 

@@ -10,8 +10,8 @@ from halfbyte.base import UserError
 from halfbyte.formats import MAX_TERMS, Format, Overflow, bundled, load
 
 if TYPE_CHECKING:
-    from halfbyte.area.operands import Operands
-    from halfbyte.area.technology import Technology
+    from halfbyte.area.cells.technology import Technology
+    from halfbyte.area.timing.operands import Operands
 
 __all__ = [
     "AccWidth",
@@ -96,14 +96,14 @@ def load_optional(reference: str | None) -> Format | None:
 
 def pick_technology(name: str, liberty: Sequence[Path] | None) -> "Technology":
     """A full library where one is given, else the card ``name``."""
-    from halfbyte.area.technology import from_liberty, load_technology
+    from halfbyte.area.cells.technology import from_liberty, load_technology
 
     return from_liberty(list(liberty)) if liberty else load_technology(name)
 
 
 def pick_operands(reference: str | None) -> "Operands | None":
     """The operand set of an option that may be missing."""
-    from halfbyte.area.operands import load_operands
+    from halfbyte.area.timing.operands import load_operands
 
     return load_operands(reference) if reference else None
 

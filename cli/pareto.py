@@ -33,8 +33,8 @@ from halfbyte.formats import Format, load
 if TYPE_CHECKING:
     from halfbyte.accuracy import ModelReference
     from halfbyte.accuracy.recipes import Recipe
-    from halfbyte.area.system import ArrayModel, ChipModel
-    from halfbyte.area.technology import Technology
+    from halfbyte.area.cells.technology import Technology
+    from halfbyte.pareto.system import ArrayModel, ChipModel
 
 __all__ = ["pareto"]
 
@@ -99,9 +99,9 @@ def pareto(
 ) -> None:
     """All formats to RTL, area, and accuracy on real weights; then the plots and the tables."""
     from halfbyte.accuracy import evaluate, find_model
-    from halfbyte.area import Design, synthesise
-    from halfbyte.area.system import load_array
+    from halfbyte.area import Design, synthesize
     from halfbyte.pareto import check_axis, make_axis, write_report
+    from halfbyte.pareto.system import load_array
 
     check_axis(axis)
     chip = _chip(mac_share, memory_share)
@@ -109,12 +109,12 @@ def pareto(
     if not names:
         chosen += [load(reference) for reference in EXTRA]
     technology = pick_technology(tech, liberty)
-    reference, quantiser = find_model(model, text=text, context=context), pick_recipe(recipe, block)
-    system = load_array(array) if array else _array_of(quantiser)
+    reference, quantizer = find_model(model, text=text, context=context), pick_recipe(recipe, block)
+    system = load_array(array) if array else _array_of(quantizer)
     designs = [Design(fmt, fmt, "auto", terms) for fmt in chosen]
     with progress(f"Area, {technology.name}") as update:
-        areas = synthesise(designs, technology, jobs=jobs, on_progress=update)
-    bits = _effective_bits(reference, quantiser, chosen) if axis == "bits" else None
+        areas = synthesize(designs, technology, jobs=jobs, on_progress=update)
+    bits = _effective_bits(reference, quantizer, chosen) if axis == "bits" else None
     cost = make_axis(
         axis,
         chosen,
@@ -125,7 +125,7 @@ def pareto(
         effective_bits=bits,
     )
     with progress(f"Accuracy, {reference.name}") as update:
-        evaluations = evaluate(reference, chosen, quantiser, on_progress=update)
+        evaluations = evaluate(reference, chosen, quantizer, on_progress=update)
     accuracies = [each.record for each in evaluations]
     folder = output or build_dir() / "pareto"
     lossless = _lossless(reference, technology)
@@ -145,16 +145,16 @@ def pareto(
 
 def _lossless(reference: "ModelReference", technology: "Technology") -> dict[str, Any]:
     """BF16 with DFloat11, with the bits that the codec needs for the model's weights."""
-    from halfbyte.accuracy.dfloat11.entropy import tensor_entropies, total
-    from halfbyte.area.units import synthesise_bf16_mac, synthesise_decoder
+    from halfbyte.area.search.units import synthesize_bf16_mac, synthesize_decoder
+    from halfbyte.checkpoints.dfloat11.entropy import tensor_entropies, total
     from halfbyte.pareto.lossless import lossless_record
 
     steps = 3
     with progress(f"BF16 with DFloat11, {technology.name}") as update:
         update(0, steps, "BF16 MAC")
-        mac = synthesise_bf16_mac(technology)
+        mac = synthesize_bf16_mac(technology)
         update(1, steps, "decoder")
-        decoder = synthesise_decoder(technology)
+        decoder = synthesize_decoder(technology)
         update(2, steps, "bits per weight")
         bits = total(tensor_entropies(reference.folder))["coded_bits"]
         update(steps, steps, "")
@@ -163,7 +163,7 @@ def _lossless(reference: "ModelReference", technology: "Technology") -> dict[str
 
 def _array_of(recipe: "Recipe") -> "ArrayModel":
     """The array by default, with the blocks and scales of the recipe's weights."""
-    from halfbyte.area.system import ArrayModel
+    from halfbyte.pareto.system import ArrayModel
 
     if recipe.weights is None or recipe.weights.block is None:
         return ArrayModel(block=None)
@@ -174,10 +174,10 @@ def _effective_bits(
     reference: "ModelReference", recipe: "Recipe", formats: Sequence[Format]
 ) -> dict[str, float]:
     """Of the model's weights, in the blocks and with the scales of the recipe."""
-    from halfbyte.accuracy.dfloat11.entropy import effective_bits
+    from halfbyte.checkpoints.dfloat11.entropy import effective_bits
 
     if recipe.weights is None or recipe.weights.block is None:
-        raise UserError("--axis bits needs a recipe that quantises weights in blocks")
+        raise UserError("--axis bits needs a recipe that quantizes weights in blocks")
     return effective_bits(
         reference.folder,
         formats,
@@ -187,8 +187,8 @@ def _effective_bits(
 
 
 def _chip(mac_share: float | None, memory_share: float | None) -> "ChipModel":
-    from halfbyte.area.system import ChipModel
     from halfbyte.pareto.paper import paper_chip
+    from halfbyte.pareto.system import ChipModel
 
     paper = paper_chip()
     return ChipModel(

@@ -125,11 +125,11 @@ def _summary(profiles: Sequence["TensorProfile"]) -> list[str]:
             group = groups.setdefault((record["what"], record["normalised"]), [])
             group.append((record["nu"], record["ks_delta"]))
     lines = []
-    for (what, normalised), found in groups.items():
+    for (what, normalized), found in groups.items():
         nus = [nu for nu, _ in found]
         nearer = sum(delta > 0 for _, delta in found)
         lines.append(
-            f"{what}s {'by block' if normalised else 'as they are'}: nu {min(nus):.2f} to "
+            f"{what}s {'by block' if normalized else 'as they are'}: nu {min(nus):.2f} to "
             f"{max(nus):.2f}, median {median(nus):.2f}; t is nearer than normal in {nearer} of "
             f"{len(found)} layers"
         )

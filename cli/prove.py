@@ -107,7 +107,7 @@ def prove(
     fails or a fault is not seen.
     """
     from halfbyte.area import Design
-    from halfbyte.area.proof_units import failures, prove_designs
+    from halfbyte.area.search.proof_plan import failures, prove_designs
 
     start = time.monotonic()
     other = load_optional(activation)

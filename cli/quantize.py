@@ -58,17 +58,17 @@ def quantize(
     dequantize: Dequantize = False,
     json: Json = False,
 ) -> None:
-    """Quantise a model's weights from disk to disk; an interrupted run continues.
+    """Quantize a model's weights from disk to disk; an interrupted run continues.
 
-    All matrices of layers are quantised; embeddings, output head and norms are copied.
+    All matrices of layers are quantized; embeddings, output head and norms are copied.
     """
-    from halfbyte.accuracy.checkpoint import Checkpoint
-    from halfbyte.accuracy.streaming import quantize_checkpoint
+    from halfbyte.checkpoints.checkpoint import Checkpoint
+    from halfbyte.checkpoints.streaming import quantize_checkpoint
 
     fmt = load(format_name)
     name, folder = _located(model)
     target = output or build_dir() / "quantized" / f"{name}-{fmt.name}"
-    with progress(f"Quantising to {fmt.name}") as update:
+    with progress(f"Quantizing to {fmt.name}") as update:
         record = quantize_checkpoint(
             Checkpoint(folder),
             fmt,

@@ -55,8 +55,8 @@ def rank(
     json: Json = False,
 ) -> None:
     """Rank formats by area, by delay at the least area, and by energy, in every technology."""
-    from halfbyte.area import Design, load_technology, synthesise, technology_names
-    from halfbyte.area.timing import inverter_delay
+    from halfbyte.area import Design, load_technology, synthesize, technology_names
+    from halfbyte.area.timing.delay import inverter_delay
 
     other = load_optional(activation)
     designs = [Design(fmt, other or fmt, "auto", terms) for fmt in load_formats(names)]
@@ -65,7 +65,7 @@ def rank(
     for technology in map(load_technology, chosen):
         with progress(f"Synthesis, {technology.name}") as update:
             run = partial(
-                synthesise,
+                synthesize,
                 designs,
                 technology,
                 operands=pick_operands(operands),
@@ -92,7 +92,7 @@ def rank(
 
 def _show(columns: Columns, constraint: str, fields: Sequence[str]) -> None:
     """A row for each format, three figures with their ranks for each technology."""
-    from halfbyte.area.ranking import CRITERIA, rank_by
+    from halfbyte.pareto.ranking import CRITERIA, rank_by
 
     titles = {"area_um2": "µm²", "delay_ps": "ps", "energy_fj": "fJ", "slack_ps": "slack ps"}
     digits = {"area_um2": 1, "delay_ps": 0, "energy_fj": 1, "slack_ps": 0}
@@ -135,7 +135,7 @@ def _show(columns: Columns, constraint: str, fields: Sequence[str]) -> None:
 
 def _changes(relaxed: Columns, clocked: Columns, fo4: float | None) -> list[str]:
     """Where the order of two formats depends on technology or clock, by more than 1 %."""
-    from halfbyte.area.ranking import CRITERIA, order_changes
+    from halfbyte.pareto.ranking import CRITERIA, order_changes
 
     lines = []
     for field, criterion in CRITERIA.items():

@@ -59,7 +59,7 @@ def recommend(
 ) -> None:
     """The smallest format within a loss, or the most accurate within an area; and how sure."""
     from halfbyte.accuracy import find_model
-    from halfbyte.area import Design, synthesise
+    from halfbyte.area import Design, synthesize
     from halfbyte.pareto.recommend import within_area, within_loss
 
     if (max_loss is None) == (max_area is None):
@@ -71,7 +71,7 @@ def recommend(
     found = evaluate_formats(reference, names, pick_recipe(recipe, block))
     designs = [Design(fmt, fmt, "auto", terms) for fmt in chosen]
     with progress(f"Area, {technology.name}") as update:
-        records = synthesise(designs, technology, jobs=jobs, on_progress=update)
+        records = synthesize(designs, technology, jobs=jobs, on_progress=update)
     areas = {str(record["format"]): float(record["area_um2"]) for record in records}
     if max_area is not None:
         result = within_area(areas, found, max_area)

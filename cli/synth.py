@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from halfbyte.area.clocks import parse_clock
+from halfbyte.area.timing.clocks import parse_clock
 from halfbyte.base import UserError
 from halfbyte.cli.options import (
     AccWidth,
@@ -182,18 +182,18 @@ def synth(
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:
-    """Synthesise MACs: the smallest of every architecture and recipe, with delay and energy."""
+    """Synthesize MACs: the smallest of every architecture and recipe, with delay and energy."""
     if check_unit(unit, names):
         if clock or target:
             given = "--clock" if clock else "--target"
             raise UserError(
-                f"{given} is for MACs of formats; {unit} is synthesised without a clock, on cell "
+                f"{given} is for MACs of formats; {unit} is synthesized without a clock, on cell "
                 "libraries: leave it out (its delay is in the table)"
             )
         synth_unit(unit, pick_technology(tech, liberty), lanes, json)
         return
-    from halfbyte.area import Design, synthesise
-    from halfbyte.area.fpga import pick_target, synthesise_fpga
+    from halfbyte.area import Design, synthesize
+    from halfbyte.area.search.fpga import pick_target, synthesize_fpga
 
     rule = overflow_rule(overflow)
     other = load_optional(activation)
@@ -206,12 +206,12 @@ def synth(
             raise UserError("--target goes without --clock and --liberty: Yosys does not time it")
         family = pick_target(target)
         with progress(f"Synthesis, {family.title}") as update:
-            records = synthesise_fpga(designs, family, every=every, jobs=jobs, on_progress=update)
+            records = synthesize_fpga(designs, family, every=every, jobs=jobs, on_progress=update)
         print_json(records) if json else _show_resources(records, family.title)
         return
     technology = pick_technology(tech, liberty)
     with progress(f"Synthesis, {technology.name}") as update:
-        records = synthesise(
+        records = synthesize(
             designs,
             technology,
             clock_ps=period,

@@ -26,7 +26,7 @@ Licence = Annotated[str, typer.Option(help="Licence of the library.")]
 @app.command("list")
 def list_cards(json: Json = False) -> None:
     """List the shipped cards."""
-    from halfbyte.area.technology import load_technology, technology_names
+    from halfbyte.area.cells.technology import load_technology, technology_names
 
     cards = [load_technology(name) for name in technology_names()]
     if json:
@@ -70,7 +70,7 @@ def distill_card(
     licence: Licence = "",
 ) -> None:
     """Reduce a full Liberty library to a card of a few dozen cells."""
-    from halfbyte.area.distill import distill
+    from halfbyte.area.timing.distill import distill
 
     with progress("Distilling") as update:
         update(0, 1, libraries[0].name)

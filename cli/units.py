@@ -12,7 +12,7 @@ from halfbyte.cli.output import number, print_json, table
 if TYPE_CHECKING:
     from amaranth.lib import wiring
 
-    from halfbyte.area.technology import Technology
+    from halfbyte.area.cells.technology import Technology
 
 __all__ = [
     "MAC",
@@ -49,15 +49,15 @@ def check_unit(unit: str, names: Sequence[str] | None) -> bool:
 
 
 def synth_unit(unit: str, technology: "Technology", lanes: int, json: bool) -> None:
-    """Synthesise the unit and print its areas."""
-    from halfbyte.area.units import synthesise_bf16_mac, synthesise_decoder
+    """Synthesize the unit and print its areas."""
+    from halfbyte.area.search.units import synthesize_bf16_mac, synthesize_decoder
     from halfbyte.pareto.lossless import lossless_record
 
-    mac = synthesise_bf16_mac(technology)
+    mac = synthesize_bf16_mac(technology)
     if unit == "bf16_mac":
         print_json([mac]) if json else _show_mac(mac)
         return
-    decoder = synthesise_decoder(technology, lanes=lanes)
+    decoder = synthesize_decoder(technology, lanes=lanes)
     both = lossless_record(mac, decoder)
     print_json([decoder, mac, both]) if json else _show_decoder(decoder, mac, both)
 

@@ -1,6 +1,6 @@
-"""How well a set of levels quantises blocks of a distribution, and the best sets there are.
+"""How well a set of levels quantizes blocks of a distribution, and the best sets there are.
 
-Blocks of ``n`` independent values are divided by their largest magnitude m, as the block quantiser
+Blocks of ``n`` independent values are divided by their largest magnitude m, as the block quantizer
 does. One value of each block is then exactly +1 or -1; the others follow the parent below m. This
 mixture is computed by quadrature, not sampled: over m, whose distribution is F(m)^n, and over
 [-1, 1] in narrow cells.
@@ -93,7 +93,7 @@ class EntropyCodebook:
 
 @lru_cache(maxsize=32)
 def block_distribution(distribution: str, nu: float | None = None, block: int = 128) -> Blocks:
-    """What a block quantiser's levels have to represent.
+    """What a block quantizer's levels have to represent.
 
     Parameters
     ----------
@@ -168,7 +168,7 @@ def _both_sides(mass: _Array, block: int) -> _Array:
 
 
 def levels_of(fmt: Format) -> _Array:
-    """The distinct values as the block quantiser uses them, ascending: the highest one is 1."""
+    """The distinct values as the block quantizer uses them, ascending: the highest one is 1."""
     return np.unique([float(value / fmt.max_value) for value in fmt.values])
 
 
@@ -217,7 +217,7 @@ def lloyd_max(blocks: Blocks, count: int = 16, *, pinned: bool = False) -> _Arra
     """The ``count`` levels of least mean square error, ascending.
 
     Exact on cells four times as wide, by dynamic programming, and refined from there by Lloyd's
-    iteration. ``pinned`` holds the highest level at 1: a quantiser that scales by
+    iteration. ``pinned`` holds the highest level at 1: a quantizer that scales by
     ``absmax / max(values)`` cannot do otherwise.
     """
     return _settle(_best_on_wide_cells(blocks, count, pinned), blocks, pinned)

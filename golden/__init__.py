@@ -1,6 +1,6 @@
 """The golden model: what the hardware computes, exactly, on PyTorch tensors.
 
-Codec, packing, block quantiser, products, dot products, the MAC's stream and the block-scaled GEMM.
+Codec, packing, block quantizer, products, dot products, the MAC's stream and the block-scaled GEMM.
 :mod:`halfbyte.golden.scalar` holds the same definitions on Python numbers.
 """
 

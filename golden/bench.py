@@ -34,7 +34,7 @@ def benchmark_gemm(
 ) -> dict[str, Any]:
     """One record: medians of ``repeats`` runs of either side, which take turns on the CPU.
 
-    The time of :func:`gemm` starts from codes and scales; quantising is not in it. On a busy
+    The time of :func:`gemm` starts from codes and scales; quantizing is not in it. On a busy
     machine, set ``OMP_WAIT_POLICY=passive`` before Python starts: threads that spin while they wait
     for each other slow down the many short operations far more than the one long one.
     """

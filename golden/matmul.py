@@ -48,7 +48,7 @@ def exact_arithmetic(activation: Format, weight: Format, block: int) -> Arithmet
 
 
 def gemm(a: Quantized, w: Quantized, *, arithmetic: Arithmetic | None = None) -> Tensor:
-    """``A W^T`` of two block-quantised matrices; (M, N) float32.
+    """``A W^T`` of two block-quantized matrices; (M, N) float32.
 
     a: (M, K). w: (N, K), with the same block size. For each cell, from +0 and over the blocks b in
     ascending order: ``y = fl(y + fl(fl(P_b) * fl(step_a * step_w)))``, where P_b is the exact

@@ -1,4 +1,4 @@
-"""Block quantiser: codes, one scale per block of the last dimension, and optionally its sign.
+"""Block quantizer: codes, one scale per block of the last dimension, and optionally its sign.
 
 A format with a supernormal value is not symmetric. A mirrored block is negated before it is encoded
 and after it is decoded, so that the supernormal +8 of E2M1+SR serves as -8: to the hardware, its
@@ -41,7 +41,7 @@ class SupernormalSign(enum.Enum):
 
 @dataclass(frozen=True, eq=False)
 class Quantized:
-    """A quantised tensor.
+    """A quantized tensor.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ class Quantized:
 
     @property
     def shape(self) -> torch.Size:
-        """Shape of the tensor that was quantised."""
+        """Shape of the tensor that was quantized."""
         return self.codes.shape
 
     @property
@@ -111,7 +111,7 @@ class Quantized:
 
 def _check_input(x: Tensor) -> Tensor:
     """``x`` as finite float32 with at least one dimension."""
-    if check_float(x, "What is quantised").ndim == 0:
+    if check_float(x, "What is quantized").ndim == 0:
         raise ValueError("quantize wants at least one dimension, not 0")
     single = x.detach().to(torch.float32)
     if not bool(single.isfinite().all()):
@@ -168,7 +168,7 @@ def quantize(
     clip: float | Tensor = 1.0,
     supernormal_sign: SupernormalSign = SupernormalSign.FIXED,
 ) -> Quantized:
-    """Quantise blocks of the last dimension, each scaled by its absolute maximum.
+    """Quantize blocks of the last dimension, each scaled by its absolute maximum.
 
     x: (..., K) floating point; float64 is rounded to float32 first. ``block`` elements share the
     scale ``absmax / fmt.max_value``; None makes one block of the whole last dimension. A tail is a

@@ -10,7 +10,7 @@ __all__ = [
     "Context",
     "Decode",
     "DecodePublished",
-    "Dequantise",
+    "Dequantize",
     "Expand",
     "FormatTable",
     "Layout",
@@ -18,7 +18,7 @@ __all__ = [
     "Operand",
     "PlainProduct",
     "Product",
-    "Quantise",
+    "Quantize",
     "Refusals",
     "prototypes",
 ]
@@ -76,8 +76,8 @@ class Refusals(ctypes.Structure):
     )
 
 
-class Quantise(ctypes.Structure):
-    """``Quantise`` in quantise.h."""
+class Quantize(ctypes.Structure):
+    """``Quantize`` in quantize.h."""
 
     _fields_ = (
         ("x", c_void_p),
@@ -101,8 +101,8 @@ class Operand(ctypes.Structure):
     _fields_ = (("codes", c_void_p), ("scales", c_void_p))
 
 
-class Dequantise(ctypes.Structure):
-    """``Dequantise`` in quantise.h."""
+class Dequantize(ctypes.Structure):
+    """``Dequantize`` in quantize.h."""
 
     _fields_ = (
         ("operand", Operand),
@@ -254,8 +254,8 @@ STRUCTURES: tuple[type[ctypes.Structure], ...] = (
     FormatTable,
     Context,
     Refusals,
-    Quantise,
-    Dequantise,
+    Quantize,
+    Dequantize,
     MacStream,
     Layout,
     Expand,
@@ -272,11 +272,11 @@ def prototypes(kind: str) -> dict[str, tuple[Any, ...]]:
     context, table = POINTER(Context), POINTER(FormatTable)
     plain, product = POINTER(PlainProduct), POINTER(Product)
     shared: dict[str, tuple[Any, ...]] = {
-        "hb_absmax": (context, POINTER(Quantise)),
-        "hb_scales": (context, table, POINTER(Quantise)),
-        "hb_encode": (context, table, POINTER(Quantise)),
-        "hb_quantise": (context, table, POINTER(Quantise), c_int32),
-        "hb_dequantise": (context, table, POINTER(Dequantise)),
+        "hb_absmax": (context, POINTER(Quantize)),
+        "hb_scales": (context, table, POINTER(Quantize)),
+        "hb_encode": (context, table, POINTER(Quantize)),
+        "hb_quantize": (context, table, POINTER(Quantize), c_int32),
+        "hb_dequantize": (context, table, POINTER(Dequantize)),
         "hb_mac_stream": (context, table, table, POINTER(MacStream)),
         "hb_expand": (context, table, POINTER(Expand)),
         "hb_gemm_plain": (context, table, table, plain),

@@ -79,19 +79,19 @@ def _random(rows: int, length: int, device: torch.device, dtype: torch.dtype) ->
 
 
 def _memory_records(fmt: Format, sizes: Sizes, device: torch.device) -> Iterator[dict[str, Any]]:
-    """Quantise and dequantise: bytes read and written per second, beside a copy."""
+    """Quantize and dequantize: bytes read and written per second, beside a copy."""
     for dtype in (torch.float32, torch.bfloat16):
         x = _random(sizes.rows, sizes.length, device, dtype)
         target, packed = torch.empty_like(x), quantize(x, fmt, block=sizes.block)
         functions: dict[str, Callable[[], object]] = {
             "copy": partial(target.copy_, x),
-            "quantise": partial(quantize, x, fmt, block=sizes.block),
+            "quantize": partial(quantize, x, fmt, block=sizes.block),
         }
         small = packed.codes.nbytes + packed.scales.nbytes
-        moved = {"copy": 2 * x.nbytes, "quantise": x.nbytes + small}
+        moved = {"copy": 2 * x.nbytes, "quantize": x.nbytes + small}
         if dtype == torch.float32:  # what dequantize gives
-            functions["dequantise"] = packed.dequantize
-            moved["dequantise"] = x.nbytes + small
+            functions["dequantize"] = packed.dequantize
+            moved["dequantize"] = x.nbytes + small
         seconds = in_turn(functions, sizes.repeats, device)
         copied = moved["copy"] / seconds["copy"]
         for name, taken in seconds.items():

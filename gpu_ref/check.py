@@ -90,7 +90,7 @@ def merged(comparisons: Iterable[Comparison]) -> list[Comparison]:
 
 
 def _elementwise(fmt: Format, device: torch.device) -> Iterator[Comparison]:
-    """encode, scales of every rule, dequantise."""
+    """encode, scales of every rule, dequantize."""
     codec = Comparison("encode", fmt.name, fmt.name)
     x = cases.near_thresholds(fmt)
     codec.add(encode(x.to(device), fmt), golden_encode(x, fmt), "codes")
@@ -104,7 +104,7 @@ def _elementwise(fmt: Format, device: torch.device) -> Iterator[Comparison]:
             scales.add(seen, block_scales(maxima, fmt, rule, clip), f"{rule.value}, clip {clip}")
     yield scales
 
-    values = Comparison("dequantise", fmt.name, fmt.name)
+    values = Comparison("dequantize", fmt.name, fmt.name)
     codes = torch.arange(2**fmt.bits, dtype=torch.uint8).expand(8, -1).contiguous()
     tiny = 2.0**-149
     steps = torch.tensor([1.0, 0.3, tiny, 3e-45, 1e-38, 1e-20, 1e20, 1e30]).unsqueeze(1)
@@ -116,10 +116,10 @@ def _elementwise(fmt: Format, device: torch.device) -> Iterator[Comparison]:
     yield values
 
 
-def _quantisers(fmt: Format, shapes: Sequence[Shape], device: torch.device) -> Iterator[Comparison]:
-    """Block absmax, and either quantiser with every rule and element type."""
+def _quantizers(fmt: Format, shapes: Sequence[Shape], device: torch.device) -> Iterator[Comparison]:
+    """Block absmax, and either quantizer with every rule and element type."""
     largest = Comparison("absmax", fmt.name, fmt.name)
-    kernels = {name: Comparison(f"quantise {name}", fmt.name, fmt.name) for name in _QUANTISERS}
+    kernels = {name: Comparison(f"quantize {name}", fmt.name, fmt.name) for name in _QUANTIZERS}
     for number, shape in enumerate(shapes):
         rule = list(ScaleFormat)[number % len(ScaleFormat)]
         for dtype, spread in zip(DTYPES, (SPREADS[number % 3], 1.0, 1.0), strict=True):
@@ -144,7 +144,7 @@ def _quantisers(fmt: Format, shapes: Sequence[Shape], device: torch.device) -> I
     yield from (largest, *kernels.values())
 
 
-_QUANTISERS = ("units", "spans")
+_QUANTIZERS = ("units", "spans")
 
 
 def _absmax_of(
@@ -251,7 +251,7 @@ def check_format(
     other = activation or weight
     return [
         *_elementwise(weight, device),
-        *_quantisers(weight, shapes, device),
+        *_quantizers(weight, shapes, device),
         *_streams(weight, other, device),
         *_products(weight, other, shapes, device),
         *_refusals(weight, device),

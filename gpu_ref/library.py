@@ -79,7 +79,7 @@ class Library:
         return scale
 
     def in_spans(self, call: ctypes.Structure) -> bool:
-        """Whether the quantiser that reads whole spans takes this call."""
+        """Whether the quantizer that reads whole spans takes this call."""
         return bool(self._handle.hb_in_spans(ctypes.byref(call)))
 
     def layout(self, rows: int, length: int, block: int) -> Layout:

@@ -21,7 +21,7 @@ __all__ = ["Linear", "convert"]
 class Linear(nn.Module):
     """``y = A W^T + bias`` as block-scaled hardware computes it.
 
-    Inputs are quantised on the way in, block by block along the features. The bias is added in
+    Inputs are quantized on the way in, block by block along the features. The bias is added in
     FP32 and the result is cast to the input's type. There is no gradient.
 
     Parameters
@@ -72,7 +72,7 @@ class Linear(nn.Module):
 
     @property
     def weight(self) -> Packed:
-        """The quantised weight."""
+        """The quantized weight."""
         # A module that is cast to another type casts its scales, too: undo what can be undone.
         if self.scales.dtype != torch.float32:
             raise UserError("Block scales were cast away from FP32: do not cast a converted model")
@@ -83,8 +83,8 @@ class Linear(nn.Module):
     @torch.no_grad()
     def forward(self, x: Tensor) -> Tensor:
         """x: (..., inputs). Returns (..., outputs) of the same type."""
-        quantised = quantize(x, self.activation, block=self.block, scale_format=self.scale_format)
-        y = matmul(quantised, self.weight, kernel=self.kernel)
+        quantized = quantize(x, self.activation, block=self.block, scale_format=self.scale_format)
+        y = matmul(quantized, self.weight, kernel=self.kernel)
         return (y if self.bias is None else y + self.bias).to(x.dtype)
 
     def extra_repr(self) -> str:
@@ -105,7 +105,7 @@ class Linear(nn.Module):
         scale_format: ScaleFormat = ScaleFormat.FP32,
         kernel: str = "auto",
     ) -> "Linear":
-        """Quantise an ``nn.Linear`` or the ``Conv1D`` of transformers."""
+        """Quantize an ``nn.Linear`` or the ``Conv1D`` of transformers."""
         if not _is_linear(layer):
             raise TypeError(f"A layer must be nn.Linear or Conv1D, not {type(layer).__name__}")
         weight: Any = layer.weight.data

@@ -1,4 +1,4 @@
-"""Quantised tensors as the kernels read them: packed codes and one scale per block."""
+"""Quantized tensors as the kernels read them: packed codes and one scale per block."""
 
 from dataclasses import InitVar, dataclass
 
@@ -8,7 +8,7 @@ from torch import Tensor
 from halfbyte.formats import MAX_TERMS, Format
 from halfbyte.golden import Quantized, pack, unpack
 from halfbyte.golden.checks import check_codes, check_format, check_integer
-from halfbyte.gpu_ref.abi import Dequantise, Operand
+from halfbyte.gpu_ref.abi import Dequantize, Operand
 from halfbyte.gpu_ref.build import format_table
 from halfbyte.gpu_ref.library import library_for
 
@@ -24,7 +24,7 @@ def row_bytes(fmt: Format, length: int) -> int:
 
 @dataclass(frozen=True, eq=False)
 class Packed:
-    """A quantised tensor on the CPU or a GPU.
+    """A quantized tensor on the CPU or a GPU.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ class Packed:
 
     @property
     def shape(self) -> torch.Size:
-        """Shape of the tensor that was quantised."""
+        """Shape of the tensor that was quantized."""
         return torch.Size((*self.codes.shape[:-1], self.length))
 
     @property
@@ -117,7 +117,7 @@ class Packed:
         x = torch.empty(self.shape, dtype=torch.float32, device=self.device)
         if x.numel():
             operand, keep = self.operand()
-            call = Dequantise(
+            call = Dequantize(
                 operand=operand,
                 rows=x.numel() // self.length,
                 length=self.length,
@@ -125,7 +125,7 @@ class Packed:
                 x=x.data_ptr(),
             )
             library = library_for(self.device)
-            library.call("hb_dequantise", self.device, format_table(self.format), call)
+            library.call("hb_dequantize", self.device, format_table(self.format), call)
             del keep
         return x
 

@@ -1,4 +1,4 @@
-"""Block quantisation by the kernels, on CPU and CUDA tensors."""
+"""Block quantization by the kernels, on CPU and CUDA tensors."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,14 +11,14 @@ from halfbyte.formats import MAX_TERMS, Format, load
 from halfbyte.golden.checks import check_float, check_format, check_integer
 from halfbyte.golden.quantizer import DEFAULT_BLOCK, check_clip
 from halfbyte.golden.scales import ScaleFormat
-from halfbyte.gpu_ref.abi import Quantise
+from halfbyte.gpu_ref.abi import Quantize
 from halfbyte.gpu_ref.build import format_table
 from halfbyte.gpu_ref.library import Library, library_for
 from halfbyte.gpu_ref.packed import Packed, row_bytes
 
-__all__ = ["QUANTISE_KERNELS", "absmax", "encode", "quantize", "scales_of"]
+__all__ = ["QUANTIZE_KERNELS", "absmax", "encode", "quantize", "scales_of"]
 
-# Numbers of the enumerations in quantise.h, arithmetic.h and api.h.
+# Numbers of the enumerations in quantize.h, arithmetic.h and api.h.
 _ELEMENTS = {torch.float32: 0, torch.float16: 1, torch.bfloat16: 2}
 _RULES = {
     ScaleFormat.FP32: 0,
@@ -28,7 +28,7 @@ _RULES = {
     ScaleFormat.E8M0_UP: 4,
     ScaleFormat.E4M3: 5,
 }
-QUANTISE_KERNELS = {"units": 0, "spans": 1}
+QUANTIZE_KERNELS = {"units": 0, "spans": 1}
 
 
 def resolve_format(fmt: Format | str | Path) -> Format:
@@ -43,7 +43,7 @@ def _element(x: Tensor) -> Tensor:
 
 @dataclass
 class _Refusals:
-    """Counters on the device, in the order of ``Refusals`` in quantise.h."""
+    """Counters on the device, in the order of ``Refusals`` in quantize.h."""
 
     counters: Tensor
 
@@ -66,10 +66,10 @@ def _new_refusals(device: torch.device) -> _Refusals:
     return _Refusals(torch.zeros(4, dtype=torch.int64, device=device))
 
 
-def _call(x: Tensor, block: int) -> Quantise:
+def _call(x: Tensor, block: int) -> Quantize:
     """A call for the blocks of the last dimension of ``x``, which has elements."""
     length = x.shape[-1]
-    return Quantise(
+    return Quantize(
         x=x.data_ptr(),
         element=_ELEMENTS[x.dtype],
         rows=x.numel() // length,
@@ -89,7 +89,7 @@ def quantize(
     clip: float | Tensor = 1.0,
     kernel: str = "auto",
 ) -> Packed:
-    """Quantise blocks of the last dimension, as :func:`halfbyte.golden.quantize` defines it.
+    """Quantize blocks of the last dimension, as :func:`halfbyte.golden.quantize` defines it.
 
     x: (..., K) floating point, on the CPU or a CUDA device. ``fmt`` is a format, its name or its
     file. ``clip`` is a number, or float32 broadcastable to the (..., blocks) scales. ``kernel`` is
@@ -99,7 +99,7 @@ def quantize(
     where a scale exceeds FP32 or a kernel does not take the shape, ToolError if a build fails.
     """
     fmt = resolve_format(fmt)
-    if check_float(x, "What is quantised").ndim == 0:
+    if check_float(x, "What is quantized").ndim == 0:
         raise ValueError("quantize wants at least one dimension, not 0")
     library, table = library_for(x.device), format_table(fmt)
     x = _element(x)
@@ -120,8 +120,8 @@ def quantize(
         if scale_format is ScaleFormat.E4M3:
             largest = float(absmax(x, block=size).amax())
             call.whole = library.tensor_scale(largest, table)
-        number = QUANTISE_KERNELS[_pick(kernel, library, call)]
-        library.call("hb_quantise", x.device, table, call, number)
+        number = QUANTIZE_KERNELS[_pick(kernel, library, call)]
+        library.call("hb_quantize", x.device, table, call, number)
         refusals.check(fmt, x.numel())
     return Packed(codes, scales, fmt, length, size, trusted=True)
 
@@ -132,11 +132,11 @@ def _clips(clip: float | Tensor, scales: Tensor) -> Tensor | None:
     return clip.to(scales.device).expand(scales.shape).contiguous()
 
 
-def _pick(kernel: str, library: Library, call: Quantise) -> str:
+def _pick(kernel: str, library: Library, call: Quantize) -> str:
     spans = library.in_spans(call)
     if kernel == "auto":
         return "spans" if spans else "units"
-    if kernel not in QUANTISE_KERNELS:
+    if kernel not in QUANTIZE_KERNELS:
         raise UserError(f"Kernel must be auto, units or spans, not {str(kernel)[:60]!r}")
     if kernel == "spans" and not spans:
         raise UserError(
@@ -177,7 +177,7 @@ def scales_of(
     clip: float = 1.0,
     tensor_absmax: float | None = None,
 ) -> Tensor:
-    """The scales that the quantiser gives blocks of these absolute maxima; any shape, float32.
+    """The scales that the quantizer gives blocks of these absolute maxima; any shape, float32.
 
     absmax: float32, finite. ``tensor_absmax`` is for E4M3: of the tensor, by default the largest.
     """

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from halfbyte.area import Technology
-from halfbyte.area.system import ArrayModel, ChipModel
 from halfbyte.base import UserError
 from halfbyte.formats import Format
+from halfbyte.pareto.system import ArrayModel, ChipModel
 
 __all__ = ["AXES", "MAC_AREA", "Axis", "check_axis", "make_axis"]
 
@@ -88,7 +88,7 @@ def make_axis(
     formats : sequence of Format
         Those of the records.
     areas : sequence of record
-        As ``area.synthesise`` gives them.
+        As ``area.synthesize`` gives them.
     technology : Technology
         Its flip-flop and SRAM make the array.
     chip, array : ChipModel, ArrayModel

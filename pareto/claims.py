@@ -105,7 +105,7 @@ def _frontier_claim(areas: Records, axis: _Quality) -> Claim:
     ]
     if missing or added:
         reasons.append(
-            "with the paper's own areas, of the formats that it synthesised, it would be "
+            "with the paper's own areas, of the formats that it synthesized, it would be "
             f"{_with_paper_areas(axis.points)}"
         )
         reasons += [axis.certainty] if axis.certainty else []
@@ -119,7 +119,7 @@ def _frontier_claim(areas: Records, axis: _Quality) -> Claim:
 
 
 def _with_paper_areas(points: Sequence[Point]) -> str:
-    """The frontier of the same qualities, over the formats that the paper synthesised."""
+    """The frontier of the same qualities, over the formats that the paper synthesized."""
     areas = published()["mac_area_28nm"]
     theirs = [
         Point(point.format, areas[point.format]["mac"], point.quality)
@@ -222,7 +222,7 @@ def _table_format(areas: Records, axes: Sequence[_Quality], name: str) -> Claim:
     )
     return Claim(
         question=f"Where does {name} stand?",
-        paper="not synthesised",
+        paper="not synthesized",
         ours=f"{ratio:.2f} times INT4's MAC, {_difference(areas, name, 'e2m1')} than E2M1; "
         f"{chip:+.1f} % of the chip over INT4",
         verdict="new",

@@ -15,7 +15,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from halfbyte.area.proof_record import is_proved
+from halfbyte.area.proofs.record import is_proved
 from halfbyte.base import UserError, write_atomically
 from halfbyte.pareto.report import STYLE
 

@@ -1,4 +1,4 @@
-"""What an exploration says: for each format its smallest design, beside how well it quantises."""
+"""What an exploration says: for each format its smallest design, beside how well it quantizes."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -156,7 +156,7 @@ def find(
 def _smallest(records: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
     """The smallest design of each format; of equal ones the first by architecture and recipe."""
     if not records:
-        raise UserError("A report needs at least one design that was synthesised")
+        raise UserError("A report needs at least one design that was synthesized")
     for key, what in (("technology", "technology"), ("terms", "number of terms")):
         if len({record[key] for record in records}) > 1:
             raise UserError(

@@ -12,7 +12,7 @@ from matplotlib import style
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from halfbyte.area.proof_record import is_proved
+from halfbyte.area.proofs.record import is_proved
 from halfbyte.base import UserError, write_atomically
 from halfbyte.formats import Format, bundled
 from halfbyte.pareto.exploration import Candidate, Findings

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from halfbyte.area.proof import PROVED
+from halfbyte.area.proofs.mac import PROVED
 from halfbyte.base import UserError
 from halfbyte.pareto.axes import MAC_AREA, Axis
 from halfbyte.pareto.frontier import Point
@@ -29,7 +29,7 @@ def lossless_record(
     Parameters
     ----------
     mac, decoder : record
-        As ``area.units.synthesise_bf16_mac`` and ``synthesise_decoder`` give them.
+        As ``area.search.units.synthesize_bf16_mac`` and ``synthesize_decoder`` give them.
     macs_per_lane : int
         MACs that share a lane; the lane's share of the code table is in its area.
     bits_per_weight : float, optional
@@ -44,7 +44,7 @@ def lossless_record(
     if mac["versions"]["card"] != decoder["versions"]["card"]:
         raise UserError(
             f"The MAC is in {mac['technology']}, the decoder in {decoder['technology']}: "
-            "synthesise both in one technology"
+            "synthesize both in one technology"
         )
     if macs_per_lane < 1:
         raise UserError(f"A lane feeds at least 1 MAC, not {macs_per_lane}")
@@ -97,7 +97,7 @@ def _joined(mac: Mapping[str, Any], decoder: Mapping[str, Any]) -> dict[str, Any
 def lossless_point(
     record: Mapping[str, Any], quality: float, axis: Axis = MAC_AREA
 ) -> Point | None:
-    """The point of a plot, if its cost is known: ``quality`` is that of the unquantised model."""
+    """The point of a plot, if its cost is known: ``quality`` is that of the unquantized model."""
     cost = axis.lossless_cost(record)
     return None if cost is None else Point(record["format"], cost, quality)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from halfbyte.area.system import ChipModel
+from halfbyte.pareto.system import ChipModel
 
 __all__ = ["PAPER_TERMS", "PublishedAccuracy", "paper_chip", "published", "w4a4_accuracy"]
 

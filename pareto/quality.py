@@ -26,7 +26,7 @@ class Quality:
     note : str
         Model, recipe, text and versions.
     lossless : float
-        Of the unquantised model.
+        Of the unquantized model.
     """
 
     key: str
@@ -46,7 +46,7 @@ class Quality:
 def measured_quality(records: Sequence[Mapping[str, Any]]) -> Quality | None:
     """The first measure of evaluation records of one model and recipe; None without records.
 
-    A measure of which less is better is shown as its relative change against the unquantised
+    A measure of which less is better is shown as its relative change against the unquantized
     model, in per cent, with the sign turned.
     """
     if not records:
@@ -63,7 +63,7 @@ def measured_quality(records: Sequence[Mapping[str, Any]]) -> Quality | None:
         values = {name: float(each["value"]) for name, each in found.items()}
         intervals = {name: (each["low"], each["high"]) for name, each in found.items()}
     else:
-        label = f"{measure['title']}: minus the change against unquantised, %"
+        label = f"{measure['title']}: minus the change against unquantized, %"
         lossless = 0.0
         values = {name: -100 * each["loss"] for name, each in found.items()}
         intervals = {

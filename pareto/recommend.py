@@ -103,7 +103,7 @@ def within_loss(
     if not (table.losses <= max_loss).any():
         best = int(table.losses.argmin())
         raise UserError(
-            f"No format loses at most {max_loss:.3g} of the unquantised model's figure: the most "
+            f"No format loses at most {max_loss:.3g} of the unquantized model's figure: the most "
             f"accurate, {table.names[best]}, loses {table.losses[best]:.3g}"
         )
 

@@ -51,7 +51,7 @@ def write_report(
     formats : sequence of Format
         The formats of the records.
     area_records, accuracy_records : sequence of record
-        As ``area.synthesise`` and ``accuracy.evaluate`` give them, one of each per format.
+        As ``area.synthesize`` and ``accuracy.evaluate`` give them, one of each per format.
     folder : Path
         Made if need be; files are replaced whole.
     axis : Axis

@@ -17,7 +17,7 @@ def _significand_width(fmt: Format) -> int:
 def split_magnitude(magnitude: int, significand_width: int) -> tuple[int, int]:
     """``(significand, shift)`` with ``significand << shift == magnitude``.
 
-    Normalised to ``significand_width`` bits, with subnormals at shift 0, as a minifloat is.
+    Normalized to ``significand_width`` bits, with subnormals at shift 0, as a minifloat is.
     """
     shift = max(0, magnitude.bit_length() - significand_width)
     return magnitude >> shift, shift

@@ -50,7 +50,7 @@ def check_architecture(name: str, weight: Format, activation: Format) -> None:
             raise TypeError(f"{side} must be a Format, not {fmt!r}")
     if name == "auto":
         raise ArchitectureError(
-            "Architecture auto is found by synthesis (halfbyte.area.synthesise); here name one of: "
+            "Architecture auto is found by synthesis (halfbyte.area.synthesize); here name one of: "
             f"{', '.join(applicable_architectures(weight, activation))}"
         )
     if name not in ARCHITECTURES:

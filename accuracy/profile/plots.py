@@ -13,7 +13,7 @@ __all__ = ["draw_histogram", "draw_nu", "draw_quantiles"]
 # Okabe and Ito's colours, which colour-blind readers can tell apart.
 _COLOURS = {"student_t": "#D55E00", "normal": "#0072B2", "laplace": "#009E73"}
 _TITLES = {"student_t": "Student's t", "normal": "normal", "laplace": "Laplace"}
-_KINDS = {  # (what, normalised): colour, marker
+_KINDS = {  # (what, normalized): colour, marker
     ("weight", False): ("#000000", "o"),
     ("weight", True): ("#0072B2", "s"),
     ("activation", False): ("#D55E00", "^"),
@@ -108,11 +108,11 @@ def draw_nu(axes: Axes, records: Sequence[Mapping[str, Any]]) -> None:
         Records of :func:`halfbyte.accuracy.profile.profile_model`.
     """
     layers = list(dict.fromkeys(str(record["layer"]) for record in records))
-    for (what, normalised), (colour, marker) in _KINDS.items():
+    for (what, normalized), (colour, marker) in _KINDS.items():
         shown = [
             record
             for record in records
-            if (record["what"], record["normalised"]) == (what, normalised)
+            if (record["what"], record["normalised"]) == (what, normalized)
             and record["nu"] is not None
         ]
         if shown:
@@ -124,7 +124,7 @@ def draw_nu(axes: Axes, records: Sequence[Mapping[str, Any]]) -> None:
                 marker=marker,
                 alpha=0.8,
                 edgecolors="none",
-                label=f"{what}s, {'by block' if normalised else 'as they are'}",
+                label=f"{what}s, {'by block' if normalized else 'as they are'}",
             )
     axes.set_xscale("log")
     axes.set_xticks(_NU_TICKS, [f"{tick:g}" for tick in _NU_TICKS])

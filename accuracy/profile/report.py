@@ -79,14 +79,14 @@ def _fits_figure(profiles: Sequence[TensorProfile], what: str, layers: Sequence[
         if each.record["what"] == what
     }
     for row, layer in zip(grid, layers, strict=True):
-        for normalised in (False, True):
-            profile = shown[layer, normalised]
-            left, right = row[2 * normalised : 2 * normalised + 2]
+        for normalized in (False, True):
+            profile = shown[layer, normalized]
+            left, right = row[2 * normalized : 2 * normalized + 2]
             if profile.fits is None:
                 left.set_axis_off()
                 right.set_axis_off()
                 continue
-            unit = _UNITS[normalised].format(what=what)
+            unit = _UNITS[normalized].format(what=what)
             draw_histogram(left, profile.fits, unit=unit)
             draw_quantiles(right, profile.fits, unit=unit)
         row[0].set_title(layer, fontsize=9, loc="left")

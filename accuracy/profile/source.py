@@ -8,8 +8,8 @@ from torch import Tensor
 
 from halfbyte.accuracy.models import open_model
 from halfbyte.accuracy.models.subject import Subject
-from halfbyte.accuracy.tensor_file import FLOATING, StoredTensor, TensorFile
 from halfbyte.base import UserError
+from halfbyte.checkpoints.tensor_file import FLOATING, StoredTensor, TensorFile
 
 __all__ = ["Source", "open_source"]
 
@@ -56,7 +56,7 @@ def open_source(reference: str) -> Source:
     subject = open_model(reference)
     weights = {name: matrix.read for name, matrix in subject.matrices().items()}
     if not weights:
-        raise UserError(f"{subject.name} has no layer whose weights can be quantised")
+        raise UserError(f"{subject.name} has no layer whose weights can be quantized")
     return Source(subject.name, weights, subject=subject)
 
 

@@ -1,4 +1,4 @@
-"""The profile of one tensor: its values as they are, and as the block quantiser sees them."""
+"""The profile of one tensor: its values as they are, and as the block quantizer sees them."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -25,7 +25,7 @@ class TensorProfile:
     Parameters
     ----------
     record : dict
-        ``layer``, ``what`` (``weight`` or ``activation``), ``normalised`` (by block or not),
+        ``layer``, ``what`` (``weight`` or ``activation``), ``normalized`` (by block or not),
         ``block``, ``elements`` of the tensor, ``zeros`` (their share), ``count`` (values fitted),
         ``nu``, ``loc`` and ``scale`` of Student's t, those of the other two with their names in
         front, ``ks_t``, ``ks_normal``, ``ks_laplace``, ``ks_delta``, and ``note``: why there are
@@ -64,8 +64,8 @@ def profile_matrix(
         "zeros": float((matrix == 0).sum()) / max(1, matrix.numel()),
     }
     return [
-        _profile({**inputs, "normalised": normalised}, values[blocks != 0])
-        for normalised, values in ((False, blocks), (True, blocks / maxima))
+        _profile({**inputs, "normalised": normalized}, values[blocks != 0])
+        for normalized, values in ((False, blocks), (True, blocks / maxima))
     ]
 
 

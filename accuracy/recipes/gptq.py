@@ -1,7 +1,7 @@
 """GPTQ (Frantar et al., 2022): columns are rounded in order, later ones make up for the errors.
 
 The Hessian of a layer's squared output error is the Gram matrix of its inputs, here those of the
-unquantised model for all layers. Every block's scale, clipping and sign are set beforehand, from
+unquantized model for all layers. Every block's scale, clipping and sign are set beforehand, from
 the original weights, so that they are what the recipe says for any scale format. Columns keep
 their order. Each kernel position of a convolution makes up for its own errors only.
 """

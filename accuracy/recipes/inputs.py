@@ -1,4 +1,4 @@
-"""What reaches a layer, on its way in: seen for calibration, or replaced by quantised values."""
+"""What reaches a layer, on its way in: seen for calibration, or replaced by quantized values."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager

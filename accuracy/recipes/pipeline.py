@@ -31,7 +31,7 @@ __all__ = ["QuantizationNoise", "quantized"]
 
 @dataclass(frozen=True)
 class QuantizationNoise:
-    """Signal-to-quantisation-noise ratios of the weights, in dB: of all together, and by layer.
+    """Signal-to-quantization-noise ratios of the weights, in dB: of all together, and by layer.
 
     Infinite without noise; no layers where the recipe leaves weights as they are.
     """
@@ -47,21 +47,21 @@ def quantized(
     matrices: Mapping[str, WeightMatrix],
     calibrate: Callable[[], None] | None = None,
 ) -> Iterator[QuantizationNoise]:
-    """Quantise weights in place, and the activations that reach their layers; undone on leaving.
+    """Quantize weights in place, and the activations that reach their layers; undone on leaving.
 
     Blocks run along the layers' inputs. Scales of activations are those of the moment. Of
-    a recurrent layer all weights are quantised, but of its activations only the sequence that
+    a recurrent layer all weights are quantized, but of its activations only the sequence that
     enters it. Activations of attention layers that read their weights directly
     (``nn.MultiheadAttention``) stay as they are.
 
     Parameters
     ----------
     fmt : Format
-        What the recipe's operands are quantised to, unless they name a format.
+        What the recipe's operands are quantized to, unless they name a format.
     recipe : Recipe
         How.
     matrices : mapping of str to WeightMatrix
-        What to quantise, by name.
+        What to quantize, by name.
     calibrate : callable, optional
         Runs the model on calibration text; needed if ``recipe.needs_calibration``.
 

@@ -1,4 +1,4 @@
-"""``Recipe``: what is quantised, and how; a record that says everything."""
+"""``Recipe``: what is quantized, and how; a record that says everything."""
 
 import dataclasses
 import enum
@@ -15,7 +15,7 @@ __all__ = ["SEARCH", "Clipping", "Operand", "Recipe", "TieRule", "shown"]
 
 SEARCH = "search"
 MAX_TITLE_LENGTH = 200
-UNQUANTISED_BITS = 32.0  # FP32
+UNQUANTIZED_BITS = 32.0  # FP32
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _BLOCK_SUFFIX = re.compile(r"_(b[0-9]+|rows)$")
 
@@ -53,7 +53,7 @@ def shown(value: object) -> str:
 
 @dataclass(frozen=True)
 class Operand:
-    """How weights, or activations, are quantised.
+    """How weights, or activations, are quantized.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ class Operand:
 
 @dataclass(frozen=True)
 class Recipe:
-    """What is quantised, and how.
+    """What is quantized, and how.
 
     Parameters
     ----------
@@ -220,7 +220,7 @@ class Recipe:
         A scale for a whole row, or for a whole tensor, is not counted.
         """
         if self.weights is None:
-            return UNQUANTISED_BITS
+            return UNQUANTIZED_BITS
         code = self.weights.format_of(fmt).bits
         if self.weights.block is None:
             return float(code)

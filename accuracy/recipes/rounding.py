@@ -179,7 +179,7 @@ class BlockRounding:
     def _scales(self, blocks: Tensor, clip: float | Tensor) -> Tensor:
         absmax = blocks.abs().amax(-1)
         if not bool(absmax.isfinite().all()):
-            raise UserError("values to quantise must be finite, but there are NaN or infinities")
+            raise UserError("values to quantize must be finite, but there are NaN or infinities")
         return block_scales(absmax, self.format, self.operand.scale_format, clip)
 
     def _steps(self, scales: Tensor) -> Tensor:

@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from halfbyte.area.exploration.space import Point
-from halfbyte.area.proof_record import prove_chosen
-from halfbyte.area.synthesis import MAC, MULTIPLIER, synthesise_rtlil
+from halfbyte.area.proofs.record import prove_chosen
+from halfbyte.area.synthesis.yosys import MAC, MULTIPLIER, synthesize_rtlil
 
 __all__ = ["prove_point"]
 
 
 def prove_point(point: Point) -> dict[str, Any]:
-    """The record's ``proof`` of a design: synthesised again, which gives the same netlist.
+    """The record's ``proof`` of a design: synthesized again, which gives the same netlist.
 
     Raises ProofError with a counterexample if it is refuted, ToolError if synthesis fails.
     """
@@ -21,7 +21,7 @@ def prove_point(point: Point) -> dict[str, Any]:
         netlists = []
         for module in (MAC, MULTIPLIER):
             folder = Path(temporary) / module
-            synthesise_rtlil(
+            synthesize_rtlil(
                 design.rtlil(module), point.technology, point.recipe, folder, module, clock
             )
             netlists.append(folder / "netlist.v")

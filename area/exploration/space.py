@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from halfbyte.area import clocked
-from halfbyte.area.clocks import parse_clock
-from halfbyte.area.design import Design
+from halfbyte.area.cells.technology import Technology, from_liberty, load_technology
 from halfbyte.area.exploration.families import Family, SupernormalGrid, ValueSets
-from halfbyte.area.operands import Operands, load_operands, shipped_operands
-from halfbyte.area.recipes import RECIPES, Recipe
-from halfbyte.area.synthesis_jobs import design_key, synthesise_named
-from halfbyte.area.technology import Technology, from_liberty, load_technology
+from halfbyte.area.search.design import Design
+from halfbyte.area.search.synthesis_jobs import design_key, synthesize_named
+from halfbyte.area.synthesis import clocked
+from halfbyte.area.synthesis.recipes import RECIPES, Recipe
+from halfbyte.area.timing.clocks import parse_clock
+from halfbyte.area.timing.operands import Operands, load_operands, shipped_operands
 from halfbyte.base import UserError
 from halfbyte.base.strict_yaml import check_keys, parse_mapping, read_mapping
 from halfbyte.formats import Format, check_terms, load
@@ -52,7 +52,7 @@ class Point:
     operands : Operands, optional
         What energies are measured on; without them neither energy nor delay is.
     multiplier : bool
-        Whether the multiplier is also synthesised alone.
+        Whether the multiplier is also synthesized alone.
     """
 
     design: Design
@@ -78,7 +78,7 @@ class Point:
 
     def compute(self) -> dict[str, Any]:
         """The record; raises ToolError if synthesis fails."""
-        return synthesise_named(
+        return synthesize_named(
             self.design,
             self.recipe,
             self.technology,

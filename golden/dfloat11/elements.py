@@ -60,7 +60,7 @@ ELEMENT_TYPES = {
         ElementType("U8", 6, torch.uint8, 256, 12),
     )
 }
-"""By name. ``U8`` is for codes of quantised weights, one a byte."""
+"""By name. ``U8`` is for codes of quantized weights, one a byte."""
 
 
 def element_type(dtype: torch.dtype) -> ElementType | None:

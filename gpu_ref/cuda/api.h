@@ -8,7 +8,7 @@
 #include "dfloat11_published.h"
 #include "expand.h"
 #include "mac_stream.h"
-#include "quantise.h"
+#include "quantize.h"
 
 namespace halfbyte {
 
@@ -26,7 +26,7 @@ struct PlainProduct {
   int64_t *overflows;  // results beyond FP32 are counted here
 };
 
-enum QuantiseKernel : int32_t { QUANTISE_UNITS = 0, QUANTISE_SPANS = 1 };
+enum QuantiseKernel : int32_t { QUANTIZE_UNITS = 0, QUANTIZE_SPANS = 1 };
 
 }  // namespace halfbyte
 
@@ -37,18 +37,18 @@ HB_API const char *hb_error();  // of this thread's last failed call
 // Sizes in bytes of the structures that both sides declare, in order of declaration.
 HB_API void hb_sizes(int64_t *sizes, int32_t count);
 HB_API void hb_complete(halfbyte::Layout *layout);
-HB_API int32_t hb_in_spans(const halfbyte::Quantise *call);
+HB_API int32_t hb_in_spans(const halfbyte::Quantize *call);
 HB_API float hb_tensor_scale(float absmax, const halfbyte::Format *format);
 
-HB_API int hb_absmax(const halfbyte::Context *, const halfbyte::Quantise *);
+HB_API int hb_absmax(const halfbyte::Context *, const halfbyte::Quantize *);
 HB_API int hb_scales(const halfbyte::Context *, const halfbyte::Format *,
-                     const halfbyte::Quantise *);
+                     const halfbyte::Quantize *);
 HB_API int hb_encode(const halfbyte::Context *, const halfbyte::Format *,
-                     const halfbyte::Quantise *);
-HB_API int hb_quantise(const halfbyte::Context *, const halfbyte::Format *,
-                       const halfbyte::Quantise *, int32_t kernel);
-HB_API int hb_dequantise(const halfbyte::Context *, const halfbyte::Format *,
-                         const halfbyte::Dequantise *);
+                     const halfbyte::Quantize *);
+HB_API int hb_quantize(const halfbyte::Context *, const halfbyte::Format *,
+                       const halfbyte::Quantize *, int32_t kernel);
+HB_API int hb_dequantize(const halfbyte::Context *, const halfbyte::Format *,
+                         const halfbyte::Dequantize *);
 HB_API int hb_mac_stream(const halfbyte::Context *, const halfbyte::Format *w,
                          const halfbyte::Format *a, const halfbyte::MacStream *);
 HB_API int hb_expand(const halfbyte::Context *, const halfbyte::Format *,

@@ -35,8 +35,8 @@ const char *hb_error() { return halfbyte::last_error().c_str(); }
 
 void hb_sizes(int64_t *sizes, int32_t count) {
   using namespace halfbyte;
-  const int64_t all[] = {sizeof(Format),     sizeof(Context), sizeof(Refusals), sizeof(Quantise),
-                         sizeof(Dequantise), sizeof(MacStream), sizeof(Layout), sizeof(Expand),
+  const int64_t all[] = {sizeof(Format),     sizeof(Context), sizeof(Refusals), sizeof(Quantize),
+                         sizeof(Dequantize), sizeof(MacStream), sizeof(Layout), sizeof(Expand),
                          sizeof(Product),    sizeof(PlainProduct),
                          sizeof(dfloat11::Container), sizeof(dfloat11::Decode),
                          sizeof(dfloat11::DecodePublished)};
@@ -46,7 +46,7 @@ void hb_sizes(int64_t *sizes, int32_t count) {
 
 void hb_complete(halfbyte::Layout *layout) { halfbyte::complete(*layout); }
 
-int32_t hb_in_spans(const halfbyte::Quantise *call) { return halfbyte::in_spans(*call); }
+int32_t hb_in_spans(const halfbyte::Quantize *call) { return halfbyte::in_spans(*call); }
 
 float hb_tensor_scale(float absmax, const halfbyte::Format *format) {
   const halfbyte::DefaultFloatingPoint environment;

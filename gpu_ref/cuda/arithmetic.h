@@ -268,7 +268,7 @@ HB_HD float block_step(float scale, const Decoder &decoder) {
   return multiply(scale, decoder.quantum);
 }
 
-HB_HD float dequantise(const Decoder &decoder, uint8_t code, float scale) {
+HB_HD float dequantize(const Decoder &decoder, uint8_t code, float scale) {
   return multiply(to_fp32(decode(decoder, code)), block_step(scale, decoder));
 }
 

@@ -68,19 +68,19 @@ __device__ int64_t all_threads() { return int64_t{gridDim.x} * blockDim.x; }
 
 template <class T>
 __global__ void __launch_bounds__(THREADS)
-    quantise_units_kernel(const __grid_constant__ Quantise q,
+    quantize_units_kernel(const __grid_constant__ Quantize q,
                           const __grid_constant__ Encoder encoder, const Largest largest) {
   __shared__ Encoder table;
   share(table, encoder);
   Machine<THREADS> machine;
   const int64_t units = q.rows * q.units_per_row(encoder.bits);
   for (int64_t unit = global_thread() / LANES; unit < units; unit += all_threads() / LANES)
-    quantise_unit<Machine<THREADS>, T>(machine, q, table, largest, unit);
+    quantize_unit<Machine<THREADS>, T>(machine, q, table, largest, unit);
 }
 
 template <class T>
 __global__ void __launch_bounds__(THREADS)
-    quantise_spans_kernel(const __grid_constant__ Quantise q,
+    quantize_spans_kernel(const __grid_constant__ Quantize q,
                           const __grid_constant__ Encoder encoder, const Largest largest) {
   __shared__ Encoder table;
   share(table, encoder);
@@ -88,34 +88,34 @@ __global__ void __launch_bounds__(THREADS)
   const int64_t spans = q.rows * q.length / SPAN;
   for (int64_t span = global_thread() / LANES * SPANS_PER_WARP; span < spans;
        span += all_threads() / LANES * SPANS_PER_WARP)
-    quantise_spans<Machine<THREADS>, T>(machine, q, table, largest, span);
+    quantize_spans<Machine<THREADS>, T>(machine, q, table, largest, span);
 }
 
 template <class T>
-__global__ void absmax_kernel(const __grid_constant__ Quantise q) {
+__global__ void absmax_kernel(const __grid_constant__ Quantize q) {
   Machine<THREADS> machine;
   for (int64_t block = global_thread() / LANES; block < q.rows * q.blocks();
        block += all_threads() / LANES)
     absmax_of_block<Machine<THREADS>, T>(machine, q, block);
 }
 
-__global__ void scales_kernel(const __grid_constant__ Quantise q, const Largest largest) {
+__global__ void scales_kernel(const __grid_constant__ Quantize q, const Largest largest) {
   for (int64_t i = global_thread(); i < q.rows; i += all_threads()) scale_element(q, largest, i);
 }
 
-__global__ void encode_kernel(const __grid_constant__ Quantise q,
+__global__ void encode_kernel(const __grid_constant__ Quantize q,
                               const __grid_constant__ Encoder encoder) {
   __shared__ Encoder table;
   share(table, encoder);
   for (int64_t i = global_thread(); i < q.rows; i += all_threads()) encode_element(q, table, i);
 }
 
-__global__ void dequantise_kernel(const __grid_constant__ Dequantise d,
+__global__ void dequantize_kernel(const __grid_constant__ Dequantize d,
                                   const __grid_constant__ Decoder decoder) {
   __shared__ Decoder table;
   share(table, decoder);
   for (int64_t i = global_thread(); i < d.rows * d.length; i += all_threads())
-    dequantise_element(d, table, i);
+    dequantize_element(d, table, i);
 }
 
 __global__ void mac_stream_kernel(const __grid_constant__ MacStream m,
@@ -208,19 +208,19 @@ void launch_mma(const Product &p, cudaStream_t stream) {
 }
 
 template <class T>
-void launch_quantise(const Format &format, const Quantise &q, int32_t kernel,
+void launch_quantize(const Format &format, const Quantize &q, int32_t kernel,
                      cudaStream_t stream) {
-  if (kernel == QUANTISE_SPANS) {
+  if (kernel == QUANTIZE_SPANS) {
     const unsigned blocks = blocks_for(q.rows * q.length / SPAN, SPANS_PER_WARP * WARPS);
-    quantise_spans_kernel<T><<<blocks, THREADS, 0, stream>>>(q, format.encoder, format.largest);
+    quantize_spans_kernel<T><<<blocks, THREADS, 0, stream>>>(q, format.encoder, format.largest);
   } else {
     const unsigned blocks = blocks_for(q.rows * q.units_per_row(format.encoder.bits), WARPS);
-    quantise_units_kernel<T><<<blocks, THREADS, 0, stream>>>(q, format.encoder, format.largest);
+    quantize_units_kernel<T><<<blocks, THREADS, 0, stream>>>(q, format.encoder, format.largest);
   }
 }
 
 template <class T>
-void launch_absmax(const Quantise &q, cudaStream_t stream) {
+void launch_absmax(const Quantize &q, cudaStream_t stream) {
   absmax_kernel<T><<<blocks_for(q.rows * q.blocks(), WARPS), THREADS, 0, stream>>>(q);
 }
 
@@ -228,7 +228,7 @@ void launch_absmax(const Quantise &q, cudaStream_t stream) {
 
 const char *hb_kind() { return "cuda"; }
 
-int hb_absmax(const Context *context, const Quantise *q) {
+int hb_absmax(const Context *context, const Quantize *q) {
   return launched(context, [&](cudaStream_t stream) {
     if (q->element == ELEMENT_FP32) launch_absmax<float>(*q, stream);
     else if (q->element == ELEMENT_FP16) launch_absmax<Half>(*q, stream);
@@ -236,30 +236,30 @@ int hb_absmax(const Context *context, const Quantise *q) {
   });
 }
 
-int hb_scales(const Context *context, const Format *format, const Quantise *q) {
+int hb_scales(const Context *context, const Format *format, const Quantize *q) {
   return launched(context, [&](cudaStream_t stream) {
     scales_kernel<<<blocks_for(q->rows, THREADS), THREADS, 0, stream>>>(*q, format->largest);
   });
 }
 
-int hb_encode(const Context *context, const Format *format, const Quantise *q) {
+int hb_encode(const Context *context, const Format *format, const Quantize *q) {
   return launched(context, [&](cudaStream_t stream) {
     encode_kernel<<<blocks_for(q->rows, THREADS), THREADS, 0, stream>>>(*q, format->encoder);
   });
 }
 
-int hb_quantise(const Context *context, const Format *format, const Quantise *q, int32_t kernel) {
+int hb_quantize(const Context *context, const Format *format, const Quantize *q, int32_t kernel) {
   return launched(context, [&](cudaStream_t stream) {
-    if (q->element == ELEMENT_FP32) launch_quantise<float>(*format, *q, kernel, stream);
-    else if (q->element == ELEMENT_FP16) launch_quantise<Half>(*format, *q, kernel, stream);
-    else launch_quantise<Bfloat>(*format, *q, kernel, stream);
+    if (q->element == ELEMENT_FP32) launch_quantize<float>(*format, *q, kernel, stream);
+    else if (q->element == ELEMENT_FP16) launch_quantize<Half>(*format, *q, kernel, stream);
+    else launch_quantize<Bfloat>(*format, *q, kernel, stream);
   });
 }
 
-int hb_dequantise(const Context *context, const Format *format, const Dequantise *d) {
+int hb_dequantize(const Context *context, const Format *format, const Dequantize *d) {
   return launched(context, [&](cudaStream_t stream) {
     const unsigned blocks = blocks_for(d->rows * d->length, THREADS);
-    dequantise_kernel<<<blocks, THREADS, 0, stream>>>(*d, format->decoder);
+    dequantize_kernel<<<blocks, THREADS, 0, stream>>>(*d, format->decoder);
   });
 }
 

@@ -16,13 +16,13 @@ constexpr int64_t GRAIN = 64;          // blocks of a tensor, or rows, that a th
 constexpr int64_t ELEMENT_GRAIN = 4096;
 
 template <class T>
-void run_quantise(const Context &context, const Format &format, const Quantise &q, int32_t kernel) {
-  if (kernel == QUANTISE_SPANS) {
+void run_quantize(const Context &context, const Format &format, const Quantize &q, int32_t kernel) {
+  if (kernel == QUANTIZE_SPANS) {
     const int64_t spans = q.rows * q.length / SPAN;
     const int64_t warps = (spans + SPANS_PER_WARP - 1) / SPANS_PER_WARP;
     parallel(context.threads, warps, GRAIN, [&](int64_t warp) {
       Machine<WARP> machine;
-      quantise_spans<Machine<WARP>, T>(machine, q, format.encoder, format.largest,
+      quantize_spans<Machine<WARP>, T>(machine, q, format.encoder, format.largest,
                                        warp * SPANS_PER_WARP);
     });
     return;
@@ -30,12 +30,12 @@ void run_quantise(const Context &context, const Format &format, const Quantise &
   const int64_t units = q.rows * q.units_per_row(format.encoder.bits);
   parallel(context.threads, units, GRAIN, [&](int64_t unit) {
     Machine<WARP> machine;
-    quantise_unit<Machine<WARP>, T>(machine, q, format.encoder, format.largest, unit);
+    quantize_unit<Machine<WARP>, T>(machine, q, format.encoder, format.largest, unit);
   });
 }
 
 template <class T>
-void run_absmax(const Context &context, const Quantise &q) {
+void run_absmax(const Context &context, const Quantize &q) {
   parallel(context.threads, q.rows * q.blocks(), GRAIN, [&](int64_t block) {
     Machine<WARP> machine;
     absmax_of_block<Machine<WARP>, T>(machine, q, block);
@@ -66,7 +66,7 @@ void run_mma(const Context &context, const Product &p) {
 const char *hb_kind() { return "host"; }
 const char *hb_simd() { return simd_name(); }
 
-int hb_absmax(const Context *context, const Quantise *q) {
+int hb_absmax(const Context *context, const Quantize *q) {
   return guarded([&] {
     if (q->element == ELEMENT_FP32) run_absmax<float>(*context, *q);
     else if (q->element == ELEMENT_FP16) run_absmax<Half>(*context, *q);
@@ -74,32 +74,32 @@ int hb_absmax(const Context *context, const Quantise *q) {
   });
 }
 
-int hb_scales(const Context *context, const Format *format, const Quantise *q) {
+int hb_scales(const Context *context, const Format *format, const Quantize *q) {
   return guarded([&] {
     parallel(context->threads, q->rows, ELEMENT_GRAIN,
              [&](int64_t i) { scale_element(*q, format->largest, i); });
   });
 }
 
-int hb_encode(const Context *context, const Format *format, const Quantise *q) {
+int hb_encode(const Context *context, const Format *format, const Quantize *q) {
   return guarded([&] {
     parallel(context->threads, q->rows, ELEMENT_GRAIN,
              [&](int64_t i) { encode_element(*q, format->encoder, i); });
   });
 }
 
-int hb_quantise(const Context *context, const Format *format, const Quantise *q, int32_t kernel) {
+int hb_quantize(const Context *context, const Format *format, const Quantize *q, int32_t kernel) {
   return guarded([&] {
-    if (q->element == ELEMENT_FP32) run_quantise<float>(*context, *format, *q, kernel);
-    else if (q->element == ELEMENT_FP16) run_quantise<Half>(*context, *format, *q, kernel);
-    else run_quantise<Bfloat>(*context, *format, *q, kernel);
+    if (q->element == ELEMENT_FP32) run_quantize<float>(*context, *format, *q, kernel);
+    else if (q->element == ELEMENT_FP16) run_quantize<Half>(*context, *format, *q, kernel);
+    else run_quantize<Bfloat>(*context, *format, *q, kernel);
   });
 }
 
-int hb_dequantise(const Context *context, const Format *format, const Dequantise *d) {
+int hb_dequantize(const Context *context, const Format *format, const Dequantize *d) {
   return guarded([&] {
     parallel(context->threads, d->rows * d->length, ELEMENT_GRAIN,
-             [&](int64_t i) { dequantise_element(*d, format->decoder, i); });
+             [&](int64_t i) { dequantize_element(*d, format->decoder, i); });
   });
 }
 

@@ -98,22 +98,22 @@ class Accumulate(wiring.Component):
             ),
         ]
 
-        # Normalise: as far left as zeros and the least exponent allow
+        # Normalize: as far left as zeros and the least exponent allow
         zeros = self._leading_zeros(m, magnitude)
         shift = Signal(5)
-        normalised = Signal(_SUM)
+        normalized = Signal(_SUM)
         result_exponent = Signal(10)
         m.d.comb += [
             shift.eq(Mux(zeros > upper_exponent, upper_exponent, zeros)),
-            normalised.eq(magnitude << shift),
+            normalized.eq(magnitude << shift),
             result_exponent.eq(
-                Mux(normalised[-1], upper_exponent + 1 - shift, 0)  # 0 if subnormal
+                Mux(normalized[-1], upper_exponent + 1 - shift, 0)  # 0 if subnormal
             ),
         ]
 
         # Round to nearest even; a carry out of the significand raises the exponent
-        kept = normalised[_EXTRA + 1 : -1]
-        guard, sticky = normalised[_EXTRA], normalised[:_EXTRA].any()
+        kept = normalized[_EXTRA + 1 : -1]
+        guard, sticky = normalized[_EXTRA], normalized[:_EXTRA].any()
         rounded = Signal(_FRACTION + len(result_exponent))
         overflows = Signal()
         m.d.comb += [

@@ -15,7 +15,7 @@ class Product(wiring.Component):
     """Multiplies two BF16 numbers without rounding; combinational.
 
     The product is ``(-1) ** negative * significand * 2 ** (exponent - 127 - 15)``. A significand
-    other than 0 has its top bit set: subnormal operands are normalised here.
+    other than 0 has its top bit set: subnormal operands are normalized here.
 
     Members
     -------
@@ -70,7 +70,7 @@ class Product(wiring.Component):
         whole = Signal(_SIGNIFICAND)
         m.d.comb += whole.eq(significands[0] * significands[1])
 
-        # Normalise
+        # Normalize
         shifted: Value = whole
         zeros_above: list[Value] = []
         for step in (8, 4, 2, 1):

@@ -78,7 +78,7 @@ def test_measures_real_weights_once(monkeypatch, tmp_path):
     model, recipe = find_model("minilm"), load_recipe("w4")
     seen = []
     found = evaluate(model, formats, recipe, on_progress=lambda *update: seen.append(update[2]))
-    assert seen == ["the unquantised model", "int4", "e2m1", "int8"]
+    assert seen == ["the unquantized model", "int4", "e2m1", "int8"]
     int4, e2m1, int8 = (each.record for each in found)
     assert int4["sqnr_db"] == pytest.approx(17.9, abs=0.2)
     assert int4["sqnr_db"] < e2m1["sqnr_db"] < int8["sqnr_db"]

@@ -57,24 +57,24 @@ def students_t(*shape, nu=4.0, seed=0):
 
 
 def test_a_matrix_is_profiled_as_it_is_and_by_block():
-    plain, normalised = (
+    plain, normalized = (
         each.record for each in profile_matrix("a", "weight", students_t(400, 256))
     )
     assert (plain["layer"], plain["what"], plain["block"]) == ("a", "weight", 128)
-    assert (plain["normalised"], normalised["normalised"]) == (False, True)
+    assert (plain["normalised"], normalized["normalised"]) == (False, True)
     assert plain["nu"] == pytest.approx(4, rel=0.05)
     assert plain["scale"] == pytest.approx(0.02, rel=0.02)
     assert plain["ks_delta"] == plain["ks_normal"] - plain["ks_t"] > 0.03
-    assert plain["count"] == normalised["count"] == plain["elements"] == 400 * 256
-    assert normalised["scale"] > 0.05  # in units of the blocks' largest magnitudes
+    assert plain["count"] == normalized["count"] == plain["elements"] == 400 * 256
+    assert normalized["scale"] > 0.05  # in units of the blocks' largest magnitudes
     assert plain["note"] is None
 
 
-def test_normalised_values_end_at_one_in_every_block_with_a_shorter_tail():
-    (_, normalised) = profile_matrix("a", "weight", students_t(100, 40), block=16)
-    ends = normalised.fits.quantiles
+def test_normalized_values_end_at_one_in_every_block_with_a_shorter_tail():
+    (_, normalized) = profile_matrix("a", "weight", students_t(100, 40), block=16)
+    ends = normalized.fits.quantiles
     assert (ends.min(), ends.max()) == (-1, 1)
-    assert normalised.record["count"] == 4000
+    assert normalized.record["count"] == 4000
     # Blocks of 16, 16 and 8: three of 40 values are the largest.
     assert (abs(ends) > 0.9999).mean() == pytest.approx(3 / 40, abs=2e-3)
 

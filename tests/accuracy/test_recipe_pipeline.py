@@ -95,7 +95,7 @@ def test_weights_are_those_of_the_golden_model(case):
     ids=["linear", "conv1d", "conv2d"],
 )
 @torch.no_grad()
-def test_activations_are_quantised_along_the_input_axis(layer, shape):
+def test_activations_are_quantized_along_the_input_axis(layer, shape):
     x, fmt = torch.randn(shape), load("e2m1")
     axis = {2: -1, 3: -2}[len(shape)] if not isinstance(layer, nn.Conv2d) else -3
     rounded = quantize(x.movedim(axis, -1), fmt, block=16).dequantize().movedim(-1, axis)
@@ -117,7 +117,7 @@ def test_groups_of_a_convolution_have_their_own_blocks():
 
 
 @torch.no_grad()
-def test_packed_sequences_are_quantised_like_padded_ones():
+def test_packed_sequences_are_quantized_like_padded_ones():
     torch.manual_seed(8)
     cells, x = nn.LSTM(20, 6, batch_first=True), torch.randn(2, 5, 20)
     with quantized(load("int4"), W4A4, weight_matrices(cells)):
@@ -149,7 +149,7 @@ def test_a_weight_that_is_not_finite_is_refused_by_its_layer(value):
     model[1].weight.data[3, 2] = value
     before = model[0].weight.detach().clone()
     with (
-        pytest.raises(UserError, match="Layer 1: values to quantise must be finite"),
+        pytest.raises(UserError, match="Layer 1: values to quantize must be finite"),
         quantized(load("int4"), W4, weight_matrices(model)),
     ):
         pass
@@ -161,12 +161,12 @@ def test_an_activation_that_is_not_finite_is_refused_by_its_layer():
     model = nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 8))
     with (
         quantized(load("int4"), A4, weight_matrices(model)),
-        pytest.raises(UserError, match="Layer 0: values to quantise must be finite"),
+        pytest.raises(UserError, match="Layer 0: values to quantize must be finite"),
     ):
         model(torch.full((2, 8), math.nan))
 
 
-def test_a_weight_that_layers_share_is_quantised_once():
+def test_a_weight_that_layers_share_is_quantized_once():
     model = nn.Sequential(nn.Linear(16, 16), nn.Linear(16, 16))
     model[1].weight = model[0].weight
     clipped = Recipe("clipped", "", weights=Operand(block=4, clip=Clipping.MSE_BLOCK))

@@ -1,4 +1,4 @@
-"""The rounding of a forward pass equals the golden quantiser, bit for bit."""
+"""The rounding of a forward pass equals the golden quantizer, bit for bit."""
 
 import itertools
 import math

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from halfbyte.area.library import Library, read_library
+from halfbyte.area.cells.library import Library, read_library
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "lib"
 PATTERNS = {

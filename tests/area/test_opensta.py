@@ -17,13 +17,13 @@ import numpy as np
 import pytest
 
 from halfbyte.area import load_technology
-from halfbyte.area.activity import Activity
-from halfbyte.area.netlist import Netlist, read_netlist
-from halfbyte.area.power import analyse_energy
-from halfbyte.area.recipes import QUICK
-from halfbyte.area.synthesis import MAC, synthesise_rtlil
-from halfbyte.area.technology import Technology
-from halfbyte.area.timing import analyse_timing
+from halfbyte.area.cells.technology import Technology
+from halfbyte.area.netlists.netlist import Netlist, read_netlist
+from halfbyte.area.synthesis.recipes import QUICK
+from halfbyte.area.synthesis.yosys import MAC, synthesize_rtlil
+from halfbyte.area.timing.activity import Activity
+from halfbyte.area.timing.delay import analyse_timing
+from halfbyte.area.timing.energy import analyse_energy
 from halfbyte.formats import load
 from halfbyte.rtl import Mac, to_rtlil
 
@@ -79,7 +79,7 @@ def case(request, full_library, library_files, tmp_path, tmp_path_factory):
     whole = replace(card, cells=library.cells, strengths=frozenset())
     unit = load(fmt)
     rtlil = to_rtlil(Mac(weight=unit, activation=unit, architecture=architecture))
-    synthesise_rtlil(rtlil, card, QUICK, tmp_path)
+    synthesize_rtlil(rtlil, card, QUICK, tmp_path)
     netlist = read_netlist(tmp_path / "netlist.json", whole.cells, MAC)
     shared = tmp_path_factory.getbasetemp()
     return Case(whole, netlist, tmp_path, libraries(name, tuple(library_files(name)), shared))

@@ -88,6 +88,6 @@ def test_modules_without_influence_are_left_out():
     whole = source_fingerprint("halfbyte.area")
     part = source_fingerprint("halfbyte.area", without=("halfbyte.area.exploration",))
     assert part != whole
-    assert part != source_fingerprint("halfbyte.area", without=("halfbyte.area.system",))
+    assert part != source_fingerprint("halfbyte.area", without=("halfbyte.pareto.system",))
     # A name is no prefix: leaving out ``exploration`` leaves out nothing that begins like it.
     assert whole == source_fingerprint("halfbyte.area", without=("halfbyte.area.explo",))

@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from halfbyte.area.clocks import parse_clock
+from halfbyte.area.timing.clocks import parse_clock
 from halfbyte.base import UserError
 
 

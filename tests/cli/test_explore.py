@@ -21,7 +21,7 @@ def test_explores_resumes_and_reports(halfbyte, tmp_path):
     assert [record["format"] for record in records] == ["int4", "e2m1_sp"]
     assert (tmp_path / "build" / "records" / "explore.sqlite").is_file()
     again = halfbyte("explore", "mine.yaml", "--report", "--accuracy", "normal", "--jobs", "1")
-    assert "2 designs: 0 synthesised" in again.stdout
+    assert "2 designs: 0 synthesized" in again.stdout
     assert "E2M1+SP" in again.stdout
     assert again.stdout.count("proved") == 2
     folder = tmp_path / "build" / "explore" / "mine"

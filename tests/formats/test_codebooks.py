@@ -18,7 +18,7 @@ from halfbyte.formats.codebooks import (
 )
 from halfbyte.formats.quantile import quantile_levels
 
-# Relative mean square error x 1e-3 of the paper's quantiser on 40,000 synthetic blocks of 128.
+# Relative mean square error x 1e-3 of the paper's quantizer on 40,000 synthetic blocks of 128.
 PUBLISHED = {
     ("normal", None): {
         "int4": 13.78, "e2m1": 11.85, "e2m1_sr": 13.61, "e2m1_sp": 10.54, "e3m0": 37.02,

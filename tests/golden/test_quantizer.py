@@ -1,4 +1,4 @@
-"""The block quantiser against the scalar definition, and its edges."""
+"""The block quantizer against the scalar definition, and its edges."""
 
 import math
 from fractions import Fraction
@@ -39,13 +39,13 @@ def assert_as_defined(x: torch.Tensor, fmt: Format, block: int) -> None:
 
 @pytest.mark.parametrize("fmt", NARROW, ids=lambda fmt: fmt.name)
 @pytest.mark.parametrize(("length", "block"), [(1, 128), (31, 8), (32, 16), (13, 1), (7, 7)])
-def test_rows_are_quantised_as_defined(fmt: Format, length: int, block: int) -> None:
+def test_rows_are_quantized_as_defined(fmt: Format, length: int, block: int) -> None:
     generator = torch.Generator().manual_seed(length)
     assert_as_defined(torch.randn(3, length, generator=generator), fmt, block)
 
 
 @given(st.sampled_from(NARROW), st.lists(finite_floats, min_size=1, max_size=9), st.integers(1, 10))
-def test_any_finite_row_is_quantised_as_defined(
+def test_any_finite_row_is_quantized_as_defined(
     fmt: Format, numbers: list[float], block: int
 ) -> None:
     assert_as_defined(torch.tensor([numbers], dtype=torch.float32), fmt, block)
@@ -53,13 +53,13 @@ def test_any_finite_row_is_quantised_as_defined(
 
 @pytest.mark.parametrize("fmt", NARROW, ids=lambda fmt: fmt.name)
 @pytest.mark.parametrize("count", [1, 2, 3, 5, 11, 100])
-def test_subnormal_blocks_are_quantised_as_defined(fmt: Format, count: int) -> None:
+def test_subnormal_blocks_are_quantized_as_defined(fmt: Format, count: int) -> None:
     row = torch.arange(-count, count + 1, dtype=torch.float32) * SMALLEST_SUBNORMAL
     assert_as_defined(row[None], fmt, len(row))
 
 
 @pytest.mark.parametrize("fmt", NARROW, ids=lambda fmt: fmt.name)
-def test_the_largest_floats_are_quantised_as_defined(fmt: Format) -> None:
+def test_the_largest_floats_are_quantized_as_defined(fmt: Format) -> None:
     row = torch.tensor([[LARGEST_FLOAT, -LARGEST_FLOAT, 1.0, 0.3 * LARGEST_FLOAT]])
     assert_as_defined(row, fmt, 4)
 
@@ -115,12 +115,12 @@ def test_other_precisions_are_rounded_to_fp32_first() -> None:
         assert torch.equal(quantized.scales, reference.scales)
 
 
-def test_parameters_that_require_gradients_can_be_quantised() -> None:
+def test_parameters_that_require_gradients_can_be_quantized() -> None:
     weight = torch.nn.Parameter(torch.randn(3, 5))
     assert not quantize(weight, load("int4")).scales.requires_grad
 
 
-def test_quantising_values_of_the_format_changes_nothing() -> None:
+def test_quantizing_values_of_the_format_changes_nothing() -> None:
     fmt = load("e2m1_sp")
     x = torch.tensor([float(value) for value in fmt.values]) * 0.25
     assert torch.equal(quantize(x, fmt).dequantize(), x)
@@ -148,14 +148,14 @@ def test_a_block_size_must_be_a_positive_integer(block: int, error: type[Excepti
         quantize(torch.zeros(4), load("int4"), block=block)
 
 
-def test_only_floating_point_tensors_with_a_dimension_are_quantised() -> None:
+def test_only_floating_point_tensors_with_a_dimension_are_quantized() -> None:
     with pytest.raises(TypeError, match=r"floating-point tensor, not torch.int64"):
         quantize(torch.zeros(4, dtype=torch.int64), load("int4"))
     with pytest.raises(ValueError, match="at least one dimension, not 0"):
         quantize(torch.tensor(1.0), load("int4"))
 
 
-def test_a_quantised_tensor_checks_its_parts() -> None:
+def test_a_quantized_tensor_checks_its_parts() -> None:
     codes, scales, fmt = torch.zeros(2, 5, dtype=torch.uint8), torch.ones(2, 2), load("int4")
     assert Quantized(codes, scales, fmt, 4).shape == (2, 5)
     with pytest.raises(ValueError, match=r"must have the shape \(2, 2\), not \(2, 1\)"):

@@ -22,7 +22,7 @@ def test_a_product_is_the_golden_models():
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16])
-def test_every_element_type_is_quantised_as_the_golden_model_does(dtype):
+def test_every_element_type_is_quantized_as_the_golden_model_does(dtype):
     x = (torch.randn(4, 100, dtype=torch.float64) * 3).to(dtype)
     seen, expected = gpu_ref.quantize(x, "nf4"), golden.quantize(x, load("nf4"))
     assert torch.equal(seen.unpacked(), expected.codes)

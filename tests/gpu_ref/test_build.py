@@ -12,7 +12,7 @@ import torch
 from halfbyte.base import ToolError
 from halfbyte.formats import load
 from halfbyte.gpu_ref import build, cases, compilers, library
-from halfbyte.gpu_ref.abi import Quantise
+from halfbyte.gpu_ref.abi import Quantize
 from halfbyte.gpu_ref.check import check_format, merged
 from halfbyte.gpu_ref.compilers import Compiler, cuda_compiler, find_nvcc, host_compiler
 from halfbyte.gpu_ref.library import Library
@@ -118,7 +118,7 @@ FAULTS = [
     [
         ("gemm_mma.h", "matrix % 2 * 8 + lane % 8", "matrix / 2 * 8 + lane % 8", "gemm mma"),
         ("gemm_dp4a.h", "column + j * D::GRID][word]", "column + j][word]", "gemm dp4a"),
-        ("quantise.h", "if ((lane & (group - 1)) == 0)", "if (lane == 0)", "quantise spans"),
+        ("quantize.h", "if ((lane & (group - 1)) == 0)", "if (lane == 0)", "quantize spans"),
         ("host_gemm.h", "(a_steps[r])", "(a_steps[0])", "gemm pairs"),
         ("arithmetic.h", "int spare = 64 - acc_width", "int spare = 63 - acc_width", "mac_stream"),
     ],
@@ -152,7 +152,7 @@ import torch
 from halfbyte.gpu_ref import abi, build, library
 from halfbyte.formats import load
 x, device = torch.zeros(64), torch.device("cpu")
-call = abi.Quantise(x=x.data_ptr(), rows=65, length=1, block=1, clip=1, scales=x.data_ptr())
+call = abi.Quantize(x=x.data_ptr(), rows=65, length=1, block=1, clip=1, scales=x.data_ptr())
 library.host_library().call("hb_scales", device, build.format_table(load("int4")), call)
 """
 
@@ -197,4 +197,4 @@ def test_the_cuda_build_is_what_the_definition_asks_for(tmp_path, monkeypatch):
         stream = SimpleNamespace(cuda_stream=None)
         monkeypatch.setattr(torch.cuda, "current_stream", lambda index: stream)
         with pytest.raises(ToolError, match=r"absmax failed on cuda:0: cudaGetDevice"):
-            built.call("hb_absmax", context, Quantise())
+            built.call("hb_absmax", context, Quantize())

@@ -14,10 +14,10 @@ SHAPES = (*cases.SHAPES, cases.Shape(130, 67, 300, 128))
 EXPECTED = {
     "encode",
     "scales",
-    "dequantise",
+    "dequantize",
     "absmax",
-    "quantise units",
-    "quantise spans",
+    "quantize units",
+    "quantize spans",
     "mac_stream",
     "gemm plain",
     "errors",

@@ -83,7 +83,7 @@ def test_the_benchmark_measures_both_sides():
     records = {
         record["kernel"]: record for record in benchmark(load("int4"), torch.device("cpu"), SMALL)
     }
-    assert {"copy", "quantise", "dequantise", "torch.matmul", "gemm pairs"} <= set(records)
+    assert {"copy", "quantize", "dequantize", "torch.matmul", "gemm pairs"} <= set(records)
     assert "gemm mma" not in records  # emulated on the host: its time means nothing
     pairs = records["gemm pairs"]
     ratio = records["torch.matmul"]["seconds"] / pairs["seconds"]

@@ -34,7 +34,7 @@ def test_wheel_holds_every_data_file(wheel):
     packed = set(zipfile.ZipFile(wheel).namelist())
     for pattern in (
         "formats/library/*.yaml",
-        "area/technologies/*",
+        "area/cells/technologies/*",
         "gpu_ref/cuda/*",
         "pareto/published/*.yaml",
     ):
@@ -46,7 +46,7 @@ def test_wheel_holds_every_data_file(wheel):
 
 @pytest.mark.slow
 @pytest.mark.yosys
-def test_wheel_synthesises_from_an_empty_directory(wheel, tmp_path):
+def test_wheel_synthesizes_from_an_empty_directory(wheel, tmp_path):
     run(sys.executable, "-m", "venv", tmp_path / "venv", cwd=tmp_path)
     python = tmp_path / "venv" / "bin" / "python"
     pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]

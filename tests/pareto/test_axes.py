@@ -6,10 +6,10 @@ import json
 import pytest
 
 from halfbyte.area import load_technology
-from halfbyte.area.system import ArrayModel, ChipModel
 from halfbyte.base import UserError
 from halfbyte.formats import load
 from halfbyte.pareto import make_axis, write_report
+from halfbyte.pareto.system import ArrayModel, ChipModel
 
 NAMES = ("int4", "e2m1", "int5")
 AREAS = {"int4": 1000.0, "e2m1": 1100.0, "int5": 1500.0}

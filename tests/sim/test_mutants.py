@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from halfbyte.area.mutation import SELECT_BITS, is_equivalent, mutate
+from halfbyte.area.proofs.mutation import SELECT_BITS, is_equivalent, mutate
 from halfbyte.formats import load
 from halfbyte.rtl import Mac
 from halfbyte.sim import SimulationError

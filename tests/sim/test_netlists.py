@@ -1,4 +1,4 @@
-"""The regression on synthesised netlists: right ones pass, wrong ones do not."""
+"""The regression on synthesized netlists: right ones pass, wrong ones do not."""
 
 from dataclasses import replace
 

@@ -14,12 +14,12 @@ import pytest
 from cloudpickle import register_pickle_by_value
 
 import halfbyte.area.exploration.run as module
-from halfbyte.area import Design, load_technology, synthesise
+from halfbyte.area import Design, load_technology, synthesize
 from halfbyte.area.exploration import Point, ResultStore, explore, parse_space
 from halfbyte.area.exploration.worker import compute
-from halfbyte.area.operands import load_operands
-from halfbyte.area.recipes import QUICK, Recipe
-from halfbyte.area.synthesis_jobs import synthesise_named
+from halfbyte.area.search.synthesis_jobs import synthesize_named
+from halfbyte.area.synthesis.recipes import QUICK, Recipe
+from halfbyte.area.timing.operands import load_operands
 from halfbyte.base import ToolError
 from halfbyte.formats import load
 
@@ -128,15 +128,15 @@ def test_records_are_those_of_synth(monkeypatch, tmp_path):
     monkeypatch.setenv("HALFBYTE_BUILD", str(tmp_path))
     fmt, technology = load("e2m1"), load_technology("sky130hd")
     design = Design(fmt, fmt, "exponent_shift")
-    every = synthesise([design], technology, every=True, prove=False)
+    every = synthesize([design], technology, every=True, prove=False)
     (expected,) = [record for record in every if record["recipe"] == QUICK.name]
     operands = load_operands("minilm")
-    record = synthesise_named(design, QUICK, technology, operands=operands, multiplier=True)
+    record = synthesize_named(design, QUICK, technology, operands=operands, multiplier=True)
     assert list(record) == list(expected)
     differing = {key for key in record if record[key] != expected[key]}
     assert differing <= {"seconds", "netlist", "multiplier_netlist"}
     assert record["delay_ps"] > 0
-    plain = synthesise_named(design, QUICK, technology)
+    plain = synthesize_named(design, QUICK, technology)
     assert list(plain) == list(expected)
     unknown = {key for key in plain if plain[key] is None and record[key] is not None}
     assert {"multiplier_um2", "accumulator_um2", "delay_ps", "energy_fj"} <= unknown

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from halfbyte.accuracy.dfloat11.entropy import order_0
 from halfbyte.base import UserError
+from halfbyte.checkpoints.dfloat11.entropy import order_0
 from halfbyte.golden.dfloat11 import (
     CorruptError,
     compress,

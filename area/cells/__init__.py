@@ -1,0 +1,1 @@
+"""Library cells: Liberty files, timing and energy tables, technologies and their cards."""

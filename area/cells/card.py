@@ -1,0 +1,110 @@
+"""Cells as plain data: what stands in a technology card.
+
+The tables of a cell's output share their axes, which stand once beside them. A table is text, its
+rows between commas: YAML reads that many times as fast as lists of lists.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from halfbyte.area.cells.cell import Arc, Cell, Edge, FlipFlop
+from halfbyte.area.cells.nldm import Table
+
+__all__ = ["cell_from_card", "cell_to_card"]
+
+
+def cell_to_card(cell: Cell) -> dict[str, Any]:
+    """The cell as plain data."""
+    card: dict[str, Any] = {"area": cell.area, "leakage": cell.leakage, "inputs": dict(cell.inputs)}
+    if cell.late_inputs:
+        card["late_inputs"] = dict(cell.late_inputs)
+    if cell.input_energies:
+        card["energies"] = {pin: table.at(0.0, 0.0) for pin, table in cell.input_energies.items()}
+    card["outputs"] = {pin: _output_to_card(cell, pin) for pin in cell.outputs}
+    if cell.flip_flop:
+        rise, fall = cell.flip_flop.setup
+        card["flip_flop"] = {
+            **vars(cell.flip_flop),
+            "setup": {
+                "slews": list(rise.rows),
+                "clock_slews": list(rise.columns),
+                "times": [_rows(rise), _rows(fall)],
+            },
+        }
+    return card
+
+
+def _output_to_card(cell: Cell, pin: str) -> dict[str, Any]:
+    card: dict[str, Any] = {"function": cell.outputs[pin]}
+    arcs = cell.arcs.get(pin)
+    if arcs:
+        pattern = next(iter(arcs.values()))[0].rise.delay
+        card["slews"], card["loads"] = list(pattern.rows), list(pattern.columns)
+        card["timing"] = {
+            source: {
+                arc.sense: [_rows(table) for edge in (arc.rise, arc.fall) for table in edge]
+                for arc in of_source
+            }
+            for source, of_source in arcs.items()
+        }
+    if cell.energies.get(pin):
+        card["energies"] = {source: _rows(table) for source, table in cell.energies[pin].items()}
+    return card
+
+
+def _rows(table: Table) -> str:
+    return ", ".join(" ".join(f"{value:g}" for value in row) for row in table.values)
+
+
+def _table(rows: Sequence[float], columns: Sequence[float], text: str) -> Table:
+    return Table.of(rows, columns, [row.split() for row in text.split(",")])
+
+
+def cell_from_card(name: str, card: Mapping[str, Any]) -> Cell:
+    """The cell of a card; raises KeyError, TypeError or ValueError for a card that is none."""
+    outputs = {str(pin): out for pin, out in card["outputs"].items()}
+    return Cell(
+        name=name,
+        area=float(card["area"]),
+        leakage=float(card["leakage"]),
+        inputs=_numbers(card["inputs"]),
+        outputs={pin: str(out["function"]) for pin, out in outputs.items()},
+        arcs={pin: _arcs(out) for pin, out in outputs.items()},
+        energies={
+            pin: {
+                str(source): _table([0.0], out["loads"], row)
+                for source, row in out.get("energies", {}).items()
+            }
+            for pin, out in outputs.items()
+        },
+        input_energies={
+            pin: Table.constant(value) for pin, value in _numbers(card.get("energies", {})).items()
+        },
+        late_inputs=_numbers(card.get("late_inputs", {})),
+        flip_flop=_flip_flop(card["flip_flop"]) if "flip_flop" in card else None,
+    )
+
+
+def _numbers(card: Mapping[str, Any]) -> dict[str, float]:
+    return {str(pin): float(value) for pin, value in card.items()}
+
+
+def _arcs(out: Mapping[str, Any]) -> dict[str, tuple[Arc, ...]]:
+    return {
+        str(source): tuple(
+            _arc(str(sense), [_table(out["slews"], out["loads"], text) for text in tables])
+            for sense, tables in by_sense.items()
+        )
+        for source, by_sense in out.get("timing", {}).items()
+    }
+
+
+def _arc(sense: str, tables: Sequence[Table]) -> Arc:
+    rise, rise_transition, fall, fall_transition = tables
+    return Arc(sense, Edge(rise, rise_transition), Edge(fall, fall_transition))
+
+
+def _flip_flop(card: Mapping[str, Any]) -> FlipFlop:
+    setup = card["setup"]
+    rise, fall = (_table(setup["slews"], setup["clock_slews"], text) for text in setup["times"])
+    return FlipFlop(**{**card, "setup": (rise, fall)})

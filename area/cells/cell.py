@@ -1,0 +1,108 @@
+"""Library cells as synthesis needs them: combinational gates, flip-flops and adder cells."""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from halfbyte.area.cells.function import literal
+from halfbyte.area.cells.nldm import Table
+
+__all__ = ["AdderCell", "Arc", "Cell", "Edge", "FlipFlop"]
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,79}")
+
+
+class Edge(NamedTuple):
+    """One edge of an output: delay and transition in ps over the input's slew and the load."""
+
+    delay: Table
+    transition: Table
+
+
+class Arc(NamedTuple):
+    """From one input to one output: the output's rising and falling edge.
+
+    ``sense`` says which edge of the input they follow: ``positive`` the same, ``negative`` the
+    opposite, ``both`` either. An XOR may have a positive and a negative arc.
+    """
+
+    sense: str
+    rise: Edge
+    fall: Edge
+
+
+@dataclass(frozen=True)
+class FlipFlop:
+    """What makes a cell a rising-edge D flip-flop.
+
+    ``inverted`` says that its output is QN. ``setup`` holds the setup times of a rising and a
+    falling data input in ps, over its slew and the clock's. ``clear`` and ``preset`` are the pins,
+    with ``!`` if low is active, that set the output's state to 0 and 1 at once (empty: there is
+    none): tied inactive they leave a plain flip-flop. The cell's area counts in full.
+    """
+
+    data: str
+    clock: str
+    output: str
+    inverted: bool
+    setup: tuple[Table, Table]
+    clear: str = ""
+    preset: str = ""
+
+    @property
+    def tied(self) -> dict[str, int]:
+        """The level that each asynchronous pin is tied to."""
+        pins = (literal(expression) for expression in (self.clear, self.preset) if expression)
+        return {pin: int(inverted) for pin, inverted in filter(None, pins)}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell: area in um^2, leakage in nW, input capacitances in fF, functions by output.
+
+    ``arcs[output][input]`` is the timing, ``energies[output][input]`` the internal energy in fJ of
+    a transition of the output that follows from the input, ``input_energies[input]`` that of a
+    transition of the input by itself. ``late_inputs`` are capacitances for the latest arrival: what
+    the library states as their upper end, where it gives a range. A flip-flop's output has the
+    function ``IQ`` or ``IQN``. Raises ValueError for a name that Verilog would not take, or no
+    positive area.
+    """
+
+    name: str
+    area: float
+    leakage: float
+    inputs: Mapping[str, float]
+    outputs: Mapping[str, str]
+    arcs: Mapping[str, Mapping[str, tuple[Arc, ...]]]
+    flip_flop: FlipFlop | None = None
+    energies: Mapping[str, Mapping[str, Table]] = field(default_factory=dict)
+    input_energies: Mapping[str, Table] = field(default_factory=dict)
+    late_inputs: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in (self.name, *self.inputs, *self.outputs):
+            if not _NAME.fullmatch(name):
+                raise ValueError(f"Cell and pin names must be identifiers, not {name[:60]!r}")
+        if not 0 < self.area < math.inf:
+            raise ValueError(f"Area of {self.name} must be positive, not {self.area}")
+
+    def late_capacitance(self, pin: str) -> float:
+        """Capacitance of an input in fF for the latest arrival."""
+        return self.late_inputs.get(pin, self.inputs[pin])
+
+
+@dataclass(frozen=True)
+class AdderCell:
+    """A full or half adder: its cell, its pins, and which outputs are inverted.
+
+    ``inputs`` are interchangeable.
+    """
+
+    cell: str
+    inputs: tuple[str, ...]
+    total: str
+    carry: str
+    total_inverted: bool
+    carry_inverted: bool

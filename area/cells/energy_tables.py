@@ -1,0 +1,86 @@
+"""A Liberty library's tables of internal energies, which may depend on the state of a cell."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from halfbyte.area.cells.function import truth_table
+from halfbyte.area.cells.liberty import Group
+from halfbyte.area.cells.nldm import Table, mean, total
+from halfbyte.area.cells.timing_tables import DELAY_AXES, DIRECTIONS, TableReader, Units
+
+__all__ = ["States", "read_energies"]
+
+_WORD = re.compile(r"[A-Za-z_]\w*")
+
+
+@dataclass(frozen=True)
+class States:
+    """What the pins of a cell can be.
+
+    ``inputs`` are free, ``functions`` follow, ``tied`` are fixed. A flip-flop's state counts as an
+    input.
+    """
+
+    inputs: tuple[str, ...]
+    functions: Mapping[str, str]
+    tied: Mapping[str, int]
+
+    def share(self, condition: str) -> float:
+        """The part of all states in which a ``when`` condition holds; raises UserError."""
+        expression = condition
+        for _ in range(2):  # an output, then the state that it may name
+            expression = _WORD.sub(self._substitute, expression)
+        held = truth_table(expression, self.inputs).bit_count()
+        return held / float(1 << len(self.inputs))
+
+    def _substitute(self, word: re.Match[str]) -> str:
+        name = word[0]
+        if name in self.tied:
+            return str(self.tied[name])
+        return f"({self.functions[name]})" if name in self.functions else name
+
+
+def read_energies(
+    pin: Group, states: States, templates: Mapping[str, Group], units: Units
+) -> dict[str, Table]:
+    """Internal energy of one transition of a pin in fJ, by the input that it follows from.
+
+    Of an input pin there is one table, under the empty name: what its own transition costs. Rising
+    and falling are averaged, as they alternate, and so are states, all being as likely; a figure
+    without a condition is for the states that have none of their own. Figures for several supplies
+    are added. An output's figures hold for its transitions only: there their states are averaged
+    over those that have one. Raises UserError for a malformed table.
+    """
+    reader = TableReader(templates, DELAY_AXES, units.time, units.load, units.energy)
+    found: dict[str, dict[tuple[str, str], list[tuple[str, Table]]]] = defaultdict(
+        lambda: defaultdict(list)
+    )
+    for power in pin.all("internal_power"):
+        supply, condition = power.text("related_pg_pin"), power.text("when")
+        for group in power.groups:
+            table = reader.read(group)
+            named = group.name.removesuffix("_power")
+            for direction in DIRECTIONS if named == "power" else (named,):
+                for source in power.text("related_pin").split() or [""]:
+                    if table:
+                        found[source][supply, direction].append((condition, table))
+    return {
+        source: total([_over_states(entries, states, source) for entries in by.values()]).scaled(
+            1 / len(DIRECTIONS)
+        )
+        for source, by in found.items()
+    }
+
+
+def _over_states(entries: Iterable[tuple[str, Table]], states: States, source: str) -> Table:
+    """The mean over the states of one supply's figures for one direction."""
+    conditional = [(states.share(when), table) for when, table in entries if when]
+    rest = [table for when, table in entries if not when]
+    covered = sum(share for share, _ in conditional)
+    parts = [table.scaled(share) for share, table in conditional]
+    if rest:
+        parts.append(mean(rest).scaled(max(0.0, 1 - covered)))
+    weight = covered if source and not rest else 1.0
+    return total(parts).scaled(1 / weight if weight else 0.0)

@@ -1,0 +1,128 @@
+"""Writing a technology as a small Liberty library that Yosys and ABC read."""
+
+from collections.abc import Iterator, Sequence
+
+from halfbyte.area.cells.cell import Arc, Cell, Edge, FlipFlop
+from halfbyte.area.cells.nldm import Table
+
+__all__ = ["liberty_text"]
+
+_SENSES = {"positive": "positive_unate", "negative": "negative_unate", "both": "non_unate"}
+# For a table that depends on nothing.
+_NO_AXIS = (1.0, 100.0)
+_LEAST_PS = 0.01
+_HEADER = """\
+library ({name}) {{
+  delay_model : table_lookup;
+  time_unit : "1ps";
+  capacitive_load_unit (1, ff);
+  leakage_power_unit : "1nW";
+  voltage_unit : "1V";
+  current_unit : "1uA";
+"""
+_TEMPLATE = """\
+  lu_table_template ({name}) {{
+    variable_1 : input_net_transition;
+    variable_2 : total_output_net_capacitance;
+    index_1 ("{rows}");
+    index_2 ("{columns}");
+  }}
+"""
+
+
+def liberty_text(name: str, cells: Sequence[Cell]) -> str:
+    """The text of a library with these cells.
+
+    With one flip-flop among them Yosys takes that one. An asynchronous clear or preset stands in it
+    as it is: ``dfflibmap`` ties it inactive.
+    """
+    templates = {table.shape: _template(table) for cell in cells for table in _tables(cell)}
+    parts = [*templates.values(), *map(_cell, cells)]
+    return _HEADER.format(name=name) + "".join(parts) + "}\n"
+
+
+def _tables(cell: Cell) -> Iterator[Table]:
+    for by_source in cell.arcs.values():
+        for arcs in by_source.values():
+            for arc in arcs:
+                for edge in (arc.rise, arc.fall):
+                    yield from (_usable(edge.delay), _usable(edge.transition))
+
+
+def _usable(table: Table) -> Table:
+    """The table as ABC wants it: at least two rows and columns, delays positive."""
+    rows, columns = (axis if len(axis) > 1 else _NO_AXIS for axis in (table.rows, table.columns))
+    values = [[max(table.at(row, column), _LEAST_PS) for column in columns] for row in rows]
+    return Table(rows, columns, tuple(map(tuple, values)))
+
+
+def _template(table: Table) -> str:
+    """ABC wants the template of a table to have its size."""
+    return _TEMPLATE.format(
+        name=_template_name(table), rows=_list(table.rows), columns=_list(table.columns)
+    )
+
+
+def _template_name(table: Table) -> str:
+    return "delays_{}x{}".format(*table.shape)
+
+
+def _cell(cell: Cell) -> str:
+    lines = [
+        f"  cell ({cell.name}) {{",
+        f"    area : {cell.area};",
+        f"    cell_leakage_power : {cell.leakage};",
+    ]
+    if cell.flip_flop:
+        lines.append(_state(cell.flip_flop))
+    for pin, capacitance in cell.inputs.items():
+        clock = " clock : true;" if cell.flip_flop and pin == cell.flip_flop.clock else ""
+        lines.append(
+            f"    pin ({pin}) {{ direction : input; capacitance : {capacitance};{clock} }}"
+        )
+    for pin, function in cell.outputs.items():
+        lines.append(f"    pin ({pin}) {{")
+        lines.append(f'      direction : output; function : "{function}";')
+        lines += [
+            _timing(cell, source, arc) for source, arcs in cell.arcs[pin].items() for arc in arcs
+        ]
+        lines.append("    }")
+    return "\n".join([*lines, "  }"]) + "\n"
+
+
+def _state(flip_flop: FlipFlop) -> str:
+    parts = [f'next_state : "{flip_flop.data}";', f'clocked_on : "{flip_flop.clock}";']
+    if flip_flop.clear:
+        parts.append(f'clear : "{flip_flop.clear}";')
+    if flip_flop.preset:
+        parts.append(f'preset : "{flip_flop.preset}";')
+    if flip_flop.clear and flip_flop.preset:
+        parts.append("clear_preset_var1 : L; clear_preset_var2 : L;")
+    return f"    ff (IQ, IQN) {{ {' '.join(parts)} }}"
+
+
+def _timing(cell: Cell, source: str, arc: Arc) -> str:
+    kind = "timing_type : rising_edge; " if cell.flip_flop else ""
+    return (
+        f'      timing () {{ related_pin : "{source}"; {kind}timing_sense : {_SENSES[arc.sense]};\n'
+        f"{_edge('rise', arc.rise)}{_edge('fall', arc.fall)}      }}"
+    )
+
+
+def _edge(direction: str, edge: Edge) -> str:
+    return (
+        f"        {_table(f'cell_{direction}', _usable(edge.delay))}\n"
+        f"        {_table(f'{direction}_transition', _usable(edge.transition))}\n"
+    )
+
+
+def _table(kind: str, table: Table) -> str:
+    values = ", ".join(f'"{_list(row)}"' for row in table.values)
+    return (
+        f'{kind} ({_template_name(table)}) {{ index_1 ("{_list(table.rows)}"); '
+        f'index_2 ("{_list(table.columns)}"); values ({values}); }}'
+    )
+
+
+def _list(numbers: Sequence[float]) -> str:
+    return ", ".join(f"{number:.6g}" for number in numbers)

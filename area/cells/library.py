@@ -1,0 +1,323 @@
+"""From the groups of a Liberty library to cells in one set of units: um^2, ps, fF, nW."""
+
+import re
+import statistics
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from halfbyte.area.cells.cell import Cell, FlipFlop
+from halfbyte.area.cells.energy_tables import States, read_energies
+from halfbyte.area.cells.function import literal, normalized, truth_table
+from halfbyte.area.cells.liberty import Group, read_liberty
+from halfbyte.area.cells.timing_tables import Units, read_arcs, read_setup, rounded
+from halfbyte.base import UserError
+
+__all__ = ["Library", "read_library"]
+
+MAX_INPUTS = 6
+# Cells that no synthesis of plain logic should take.
+_EXCLUDING_ATTRIBUTES = (
+    "dont_use",
+    "is_isolation_cell",
+    "is_level_shifter",
+    "is_macro_cell",
+    "always_on",
+    "clock_gating_integrated_cell",
+    "switch_cell_type",
+    "retention_cell",
+)
+_EXCLUDING_GROUPS = ("latch", "latch_bank", "ff_bank", "statetable", "test_cell", "bus", "bundle")
+# Buffers and inverters for clock trees, delays and probing: no attribute tells them from others.
+_SPECIAL_DRIVERS = re.compile(r"clk|dly|delay|probe", re.IGNORECASE)
+# Values of "timing_type".
+_COMBINATIONAL = frozenset({"combinational", "combinational_rise", "combinational_fall"})
+_CLOCKED = frozenset({"rising_edge"})
+# Names reach Yosys scripts and Verilog.
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,79}")
+_SCALE = {"f": 1e-15, "p": 1e-12, "n": 1e-9, "u": 1e-6, "m": 1e-3, "": 1.0}
+_UNIT = re.compile(r"(\d{1,9}(?:\.\d{0,12})?)\s*([fpnum]?)([a-z])")
+# What libraries call their process corners.
+_PROCESSES = {"typ": "tt", "typical": "tt", "nom": "tt", "fast": "ff", "slow": "ss"}
+_PROCESS = re.compile(r"(?<![a-z])(tt|ff|ss|sf|fs|typ|typical|nom|fast|slow)(?![a-z])")
+
+
+@dataclass(frozen=True)
+class Library:
+    """The usable cells of one library, with its name, corner and supply voltage, if stated."""
+
+    name: str
+    corner: str
+    voltage: float | None
+    cells: Mapping[str, Cell]
+
+
+def read_library(paths: Sequence[Path]) -> Library:
+    """Read one library from one or several Liberty files, which may differ in their units.
+
+    Of two cells with one name the first counts. Raises UserError for a file that cannot be read,
+    is no Liberty, holds a malformed table, or belongs to another corner than the rest.
+    """
+    if not paths:
+        raise UserError("A library needs at least one Liberty file")
+    cells: dict[str, Cell] = {}
+    names, corners, voltages = [], set(), set()
+    for path in paths:
+        group = read_liberty(path)
+        names.append(group.arguments[0] if group.arguments else path.name.split(".")[0])
+        try:
+            corners.add(_corner(group, names[-1]))
+            voltages.add(_conditions(group)[1])
+            for cell in _cells(group):
+                cells.setdefault(cell.name, cell)
+        except UserError as error:
+            raise UserError(f"{path}: {error}") from None
+    if len(corners) > 1:
+        raise UserError(
+            f"Liberty files of one library must share a corner, not {'; '.join(sorted(corners))}"
+        )
+    return Library(_common_name(names), corners.pop(), voltages.pop(), cells)
+
+
+def _common_name(names: Sequence[str]) -> str:
+    """``asap7_tt`` for ``asap7_AO_tt`` and ``asap7_OA_tt``: the words that all share."""
+    words = zip(*(name.split("_") for name in names), strict=False)
+    common = [first for first, *others in words if all(other == first for other in others)]
+    return "_".join(common) or names[0]
+
+
+def _conditions(library: Group) -> tuple[float | None, float | None]:
+    """Temperature in degrees Celsius and voltage in V: of the default conditions, or nominal."""
+    temperature, voltage = library.number("nom_temperature"), library.number("nom_voltage")
+    for stated in library.all("operating_conditions"):
+        if stated.arguments == [library.text("default_operating_conditions")]:
+            temperature = stated.number("temperature", temperature)
+            voltage = stated.number("voltage", voltage)
+    return temperature, voltage
+
+
+def _corner(library: Group, name: str) -> str:
+    """Process, temperature and voltage, as far as the library states them."""
+    conditions = library.text("default_operating_conditions")
+    match = _PROCESS.search(f"{conditions} {name}".lower())
+    process = _PROCESSES.get(match[1], match[1]) if match else conditions or "process unknown"
+    temperature, voltage = _conditions(library)
+    text = process
+    if temperature is not None:
+        text += f" {temperature:g} C"
+    if voltage is not None:
+        text += f" {voltage:.2f} V"
+    return text
+
+
+def _factor(text: str, kind: str, target: float) -> float:
+    """Factor from a unit such as ``1ns`` to ``target`` in SI units; ``kind`` is its last letter."""
+    match = _UNIT.fullmatch(text.strip().lower())
+    if match is None or match[3] != kind or float(match[1]) == 0:
+        raise UserError(f"a unit must read like 1n{kind}, not {text[:40]!r}")
+    return float(match[1]) * _SCALE[match[2]] / target
+
+
+def _units(library: Group) -> Units:
+    load = _factor(library.text("capacitive_load_unit", "1 pf").replace(" ", ""), "f", 1e-15)
+    volt = _factor(library.text("voltage_unit", "1V"), "v", 1.0)
+    return Units(
+        time=_factor(library.text("time_unit", "1ns"), "s", 1e-12),
+        load=load,
+        power=_factor(library.text("leakage_power_unit", "1nW"), "w", 1e-9),
+        # Liberty derives the unit of internal energies from those of load and voltage.
+        energy=load * volt**2,
+    )
+
+
+def _cells(library: Group) -> Iterator[Cell]:
+    """The usable cells of one file; an error names the cell."""
+    units = _units(library)
+    templates = {
+        template.arguments[0]: template
+        for kind in ("lu_table_template", "power_lut_template")
+        for template in library.all(kind)
+        if template.arguments
+    }
+    for group in library.all("cell"):
+        name = group.arguments[0] if group.arguments else ""
+        try:
+            cell = _read_cell(name, group, units, templates)
+        except UserError as error:
+            raise UserError(f"cell {name}: {error}") from None
+        if cell is not None:
+            yield cell
+
+
+def _is_excluded(name: str, group: Group) -> bool:
+    flags = (group.text(key, "false").lower() for key in _EXCLUDING_ATTRIBUTES)
+    return (
+        not _NAME.fullmatch(name)
+        or any(flag not in ("false", "") for flag in flags)
+        or any(child.name in _EXCLUDING_GROUPS for child in group.groups)
+        or (group.number("area") or 0.0) <= 0.0
+    )
+
+
+def _pins(group: Group, direction: str) -> dict[str, Group]:
+    return {
+        name: pin
+        for pin in group.all("pin")
+        if pin.text("direction") == direction
+        for name in pin.arguments
+    }
+
+
+def _read_cell(
+    name: str, group: Group, units: Units, templates: Mapping[str, Group]
+) -> Cell | None:
+    """The cell, or None if it is of no use here."""
+    if _is_excluded(name, group):
+        return None
+    inputs, outputs = _pins(group, "input"), _pins(group, "output")
+    others = _pins(group, "inout")
+    if not outputs or others or any("three_state" in pin.attributes for pin in outputs.values()):
+        return None
+    if not all(_NAME.fullmatch(pin) for pin in (*inputs, *outputs)):
+        return None
+    flip_flop, kinds = None, _COMBINATIONAL
+    if any(child.name == "ff" for child in group.groups):
+        flip_flop = _read_flip_flop(group, inputs, outputs, templates, units)
+        if flip_flop is None:
+            return None
+        outputs, kinds = {flip_flop.output: outputs[flip_flop.output]}, _CLOCKED
+    elif not _is_plain_logic(name, inputs, outputs):
+        return None
+    states = _states(group, inputs, flip_flop)
+    arcs = {
+        pin: _from_inputs(read_arcs(body, kinds, templates, units), inputs)
+        for pin, body in outputs.items()
+    }
+    energies = {
+        pin: _from_inputs(read_energies(body, states, templates, units), inputs)
+        for pin, body in outputs.items()
+    }
+    passive = {pin: read_energies(body, states, templates, units) for pin, body in inputs.items()}
+    return Cell(
+        name=name,
+        area=group.number("area") or 0.0,
+        leakage=rounded(_leakage(group) * units.power),
+        inputs={
+            pin: rounded((body.number("capacitance") or 0.0) * units.load)
+            for pin, body in inputs.items()
+        },
+        outputs={
+            pin: _state(flip_flop) if flip_flop else normalized(body.text("function"))
+            for pin, body in outputs.items()
+        },
+        arcs=arcs,
+        energies=energies,
+        late_inputs={
+            pin: rounded(late * units.load)
+            for pin, body in inputs.items()
+            if (late := _late_capacitance(body)) is not None
+        },
+        input_energies={pin: found[""] for pin, found in passive.items() if "" in found},
+        flip_flop=flip_flop,
+    )
+
+
+_T = TypeVar("_T")
+
+
+def _from_inputs(by_source: Mapping[str, _T], inputs: Mapping[str, Group]) -> dict[str, _T]:
+    """Some adders state the arc from one output to the other, which no function follows."""
+    return {source: each for source, each in by_source.items() if source in inputs}
+
+
+def _states(group: Group, inputs: Iterable[str], flip_flop: FlipFlop | None) -> States:
+    """The states that the cell can be in, of which a condition takes a part."""
+    functions = {pin: body.text("function") for pin, body in _pins(group, "output").items()}
+    for state in group.all("ff") if flip_flop else ():
+        # The state itself is free; the second variable is its inverse.
+        inputs, (variable, inverse) = [*inputs, state.arguments[0]], [*state.arguments, ""][:2]
+        functions |= {inverse: f"!{variable}"} if inverse else {}
+    return States(tuple(inputs), functions, flip_flop.tied if flip_flop else {})
+
+
+def _late_capacitance(pin: Group) -> float | None:
+    """The upper ends of the ranges for rising and falling edges, averaged; None without ranges."""
+    ranges = [pin.attributes.get(f"{edge}_capacitance_range") for edge in ("rise", "fall")]
+    if not all(isinstance(each, list) and len(each) == 2 for each in ranges):
+        return None
+    try:
+        return statistics.fmean(float(each[1]) for each in ranges if each)
+    except ValueError:
+        raise UserError(f"a range of capacitances must be two numbers, not {ranges}") from None
+
+
+def _is_plain_logic(name: str, inputs: Mapping[str, Group], outputs: Mapping[str, Group]) -> bool:
+    """Whether every output is a function of few inputs, and constant only without inputs."""
+    if len(inputs) > MAX_INPUTS or (len(inputs) == 1 and _SPECIAL_DRIVERS.search(name)):
+        return False
+    try:
+        tables = [truth_table(pin.text("function"), list(inputs)) for pin in outputs.values()]
+    except UserError:
+        return False
+    return not inputs or not {0, (1 << 2 ** len(inputs)) - 1} & set(tables)
+
+
+def _leakage(group: Group) -> float:
+    """The cell's figure: what it states, or its unconditional groups, or the mean of its states.
+
+    A state may have a group for each supply: these are added.
+    """
+    stated = group.number("cell_leakage_power")
+    if stated is not None:
+        return stated
+    states: dict[str, float] = {}
+    for leakage in group.all("leakage_power"):
+        condition = leakage.text("when")
+        states[condition] = states.get(condition, 0.0) + (leakage.number("value") or 0.0)
+    mean = sum(states.values()) / max(len(states), 1)
+    return states.get("", mean)
+
+
+def _state(flip_flop: FlipFlop) -> str:
+    return "IQN" if flip_flop.inverted else "IQ"
+
+
+def _read_flip_flop(
+    group: Group,
+    inputs: Mapping[str, Group],
+    outputs: Mapping[str, Group],
+    templates: Mapping[str, Group],
+    units: Units,
+) -> FlipFlop | None:
+    """A rising-edge D flip-flop, plain or with a clear and a preset that can be tied; else None.
+
+    State variable and next state may both be inverted (as in ASAP7): what counts is the output.
+    """
+    state, *more = group.all("ff")
+    clock, data = literal(state.text("clocked_on")), literal(state.text("next_state"))
+    variables = [*state.arguments, "", ""][:2]
+    found = [
+        (pin, variables.index(driven[0]) ^ driven[1])
+        for pin, body in outputs.items()
+        if (driven := literal(body.text("function"))) and driven[0] in variables
+    ]
+    if more or not clock or clock[1] or not data or not found:
+        return None
+    output, odd = min(found, key=lambda entry: entry[1] ^ data[1])
+    clear, preset = (state.text(key) for key in ("clear", "preset"))
+    if data[1]:
+        clear, preset = preset, clear
+    tied = [literal(expression) for expression in (clear, preset) if expression]
+    pins = [clock[0], data[0], *(pin[0] for pin in tied if pin)]
+    if sorted(pins) != sorted(inputs) or None in tied:
+        return None
+    return FlipFlop(
+        data=data[0],
+        clock=clock[0],
+        output=output,
+        inverted=bool(odd ^ data[1]),
+        setup=read_setup(inputs[data[0]], templates, units),
+        clear=normalized(clear) if clear else "",
+        preset=normalized(preset) if preset else "",
+    )

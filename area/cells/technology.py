@@ -1,0 +1,295 @@
+"""A technology: the cells that synthesis may use, and the parts they play.
+
+It comes from a shipped card (a few dozen cells) or from a full Liberty library; either way it is
+written out as a small Liberty file for Yosys and ABC.
+"""
+
+import difflib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from halfbyte.area.cells.card import cell_from_card, cell_to_card
+from halfbyte.area.cells.cell import AdderCell, Cell
+from halfbyte.area.cells.function import truth_table
+from halfbyte.area.cells.liberty_writer import liberty_text
+from halfbyte.area.cells.library import read_library
+from halfbyte.base import UserError, content_key
+
+__all__ = ["Technology", "from_card", "from_liberty", "load_technology", "technology_names"]
+
+CARDS = Path(__file__).parent / "technologies"
+DEFAULT = "sky130hd"
+UNITS = {"area": "um^2", "time": "ps", "capacitance": "fF", "leakage": "nW", "energy": "fJ"}
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+# The C loader where PyYAML has it: a card takes a tenth of the time.
+_SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+# Truth tables: bit `row` is the value for inputs `row`, first input least significant.
+_BUFFER, _INVERTER = (1, 0b10), (1, 0b01)
+_NAND2, _AND2, _XOR2 = (2, 0b0111), (2, 0b1000), (2, 0b0110)
+_XOR3, _MAJORITY3 = (3, 0b10010110), (3, 0b11101000)
+
+
+def _inverted(function: tuple[int, int]) -> tuple[int, int]:
+    inputs, table = function
+    return inputs, table ^ ((1 << 2**inputs) - 1)
+
+
+@dataclass(frozen=True)
+class Technology:
+    """A cell library, cut to what synthesis uses.
+
+    Parameters
+    ----------
+    name : str
+        Lower-case identifier.
+    title : str
+        The name that people read.
+    corner : str
+        Process, temperature and voltage.
+    source, licence : str
+        Where the library comes from.
+    cells : mapping of str to Cell
+        Areas in um^2, times in ps, capacitances in fF, leakage in nW, energies in fJ.
+    voltage : float, optional
+        Of the supply, in V; without it there are no energies.
+    strengths : frozenset of str
+        Cells that only a clock needs: stronger ones of functions for which there are others.
+
+    Raises
+    ------
+    UserError
+        There is no two-input NAND, inverter, buffer or D flip-flop among the cells.
+    """
+
+    name: str
+    title: str
+    corner: str
+    source: str
+    licence: str
+    cells: Mapping[str, Cell]
+    voltage: float | None = None
+    strengths: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise UserError(
+                f"Technology name must be a lower-case identifier, not {self.name[:60]!r}"
+            )
+        needed: dict[str, Callable[[], object]] = {
+            "two-input NAND": lambda: self.nand2,
+            "inverter": lambda: self.inverter,
+            "buffer": lambda: self.buffer,
+            "rising-edge D flip-flop": lambda: self.flip_flop,
+        }
+        for what, find in needed.items():
+            try:
+                find()
+            except LookupError:
+                raise UserError(
+                    f"Technology {self.name} has no {what} among its {len(self.cells)} usable "
+                    "cells: give the whole library, with every file it consists of"
+                ) from None
+
+    @cached_property
+    def plain_cells(self) -> tuple[Cell, ...]:
+        """The cells for synthesis without a clock."""
+        return tuple(cell for cell in self.cells.values() if cell.name not in self.strengths)
+
+    def _smallest(self, *functions: tuple[int, int]) -> Cell:
+        """The smallest single-output gate with one of the functions; LookupError if none."""
+        found = [cell for cell in self.plain_cells if _gate_function(cell) in functions]
+        if not found:
+            raise LookupError(functions)
+        return min(found, key=lambda cell: (cell.area, cell.name))
+
+    @cached_property
+    def nand2(self) -> Cell:
+        """The smallest two-input NAND: its area is one gate equivalent (GE)."""
+        return self._smallest(_NAND2)
+
+    @property
+    def nand2_area(self) -> float:
+        """One gate equivalent in um^2."""
+        return self.nand2.area
+
+    @cached_property
+    def inverter(self) -> Cell:
+        """The smallest inverter."""
+        return self._smallest(_INVERTER)
+
+    @cached_property
+    def buffer(self) -> Cell:
+        """The smallest buffer."""
+        return self._smallest(_BUFFER)
+
+    @cached_property
+    def flip_flop(self) -> Cell:
+        """The D flip-flop that takes the least area, with the inverter that a QN output needs."""
+        found = [cell for cell in self.plain_cells if cell.flip_flop]
+        if not found:
+            raise LookupError("flip-flop")
+
+        def cost(cell: Cell) -> tuple[float, str]:
+            inverted = cell.flip_flop is not None and cell.flip_flop.inverted
+            return cell.area + (self.inverter.area if inverted else 0.0), cell.name
+
+        return min(found, key=cost)
+
+    @cached_property
+    def full_adder(self) -> AdderCell | None:
+        """The smallest full adder, whatever the polarity of its outputs; None if there is none."""
+        return self._adder(3, _XOR3, _MAJORITY3)
+
+    @cached_property
+    def half_adder(self) -> AdderCell | None:
+        """The smallest half adder; None if there is none."""
+        return self._adder(2, _XOR2, _AND2)
+
+    def _adder(
+        self, inputs: int, total: tuple[int, int], carry: tuple[int, int]
+    ) -> AdderCell | None:
+        found = []
+        for cell in self.plain_cells:
+            if cell.flip_flop or len(cell.inputs) != inputs or len(cell.outputs) != 2:
+                continue
+            by_function = {_function(cell, pin): pin for pin in cell.outputs}
+            totals = [function for function in (total, _inverted(total)) if function in by_function]
+            carries = [
+                function for function in (carry, _inverted(carry)) if function in by_function
+            ]
+            if totals and carries:
+                adder = AdderCell(
+                    cell=cell.name,
+                    inputs=tuple(cell.inputs),
+                    total=by_function[totals[0]],
+                    carry=by_function[carries[0]],
+                    total_inverted=totals[0] != total,
+                    carry_inverted=carries[0] != carry,
+                )
+                found.append((cell.area, cell.name, adder))
+        return min(found, key=lambda entry: entry[:2])[2] if found else None
+
+    @cached_property
+    def content_hash(self) -> str:
+        """SHA-256 (hex) of everything that synthesis sees."""
+        return content_key(self.to_card())
+
+    def liberty_text(self, *, clocked: bool = False) -> str:
+        """A Liberty library with the cells, for Yosys and ABC; one flip-flop, the smallest.
+
+        ``clocked`` says that there is a clock to meet: with every strength of the cells.
+        """
+        return self._clocked_liberty if clocked else self._plain_liberty
+
+    @cached_property
+    def _plain_liberty(self) -> str:
+        return self.liberty_of(self.plain_cells)
+
+    @cached_property
+    def _clocked_liberty(self) -> str:
+        return self.liberty_of(list(self.cells.values()))
+
+    def liberty_of(self, cells: Sequence[Cell]) -> str:
+        """A Liberty file of these cells, of flip-flops only :attr:`flip_flop`."""
+        keep = self.flip_flop.name
+        return liberty_text(
+            self.name, [cell for cell in cells if not cell.flip_flop or cell.name == keep]
+        )
+
+    def to_card(self) -> dict[str, Any]:
+        """The technology as plain data."""
+        return {
+            "name": self.name,
+            "title": self.title,
+            "corner": self.corner,
+            "source": self.source,
+            "licence": self.licence,
+            "units": UNITS,
+            "voltage": self.voltage,
+            "strengths": sorted(self.strengths),
+            "cells": {name: cell_to_card(cell) for name, cell in self.cells.items()},
+        }
+
+
+def _function(cell: Cell, pin: str) -> tuple[int, int]:
+    return len(cell.inputs), truth_table(cell.outputs[pin], list(cell.inputs))
+
+
+def _gate_function(cell: Cell) -> tuple[int, int] | None:
+    """The function of a gate with one output; None for other cells."""
+    if cell.flip_flop or len(cell.outputs) != 1:
+        return None
+    (pin,) = cell.outputs
+    return _function(cell, pin)
+
+
+def technology_names() -> list[str]:
+    """Names of the shipped cards, the default first."""
+    names = sorted(path.stem for path in CARDS.glob("*.yaml"))
+    return sorted(names, key=lambda name: name != DEFAULT)
+
+
+def from_card(path: Path) -> Technology:
+    """Read a card; raises UserError if it cannot be read or is none."""
+    try:
+        card = yaml.load(path.read_text(encoding="utf-8"), Loader=_SAFE_LOADER)  # noqa: S506
+        return Technology(
+            name=str(card["name"]),
+            title=str(card["title"]),
+            corner=str(card["corner"]),
+            source=str(card["source"]),
+            licence=str(card["licence"]),
+            cells={str(name): cell_from_card(name, cell) for name, cell in card["cells"].items()},
+            voltage=None if card["voltage"] is None else float(card["voltage"]),
+            strengths=frozenset(map(str, card["strengths"])),
+        )
+    except OSError as error:
+        raise UserError(f"Technology card {path} cannot be read ({error.strerror})") from error
+    except (
+        yaml.YAMLError,
+        UnicodeDecodeError,
+        KeyError,
+        TypeError,
+        ValueError,
+        AttributeError,
+    ) as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError(
+            f"{path} is no technology card ({type(error).__name__}: {error})"
+        ) from error
+
+
+def load_technology(name: str = DEFAULT) -> Technology:
+    """A shipped technology by name; raises UserError with the list and the nearest name."""
+    known = technology_names()
+    if name not in known:
+        nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+        hint = f"; did you mean {nearest[0]}?" if nearest else ";"
+        raise UserError(
+            f"Unknown technology {name[:60]!r}{hint} known: {', '.join(known)}; "
+            "or give a full library with --liberty"
+        )
+    return from_card(CARDS / f"{name}.yaml")
+
+
+def from_liberty(paths: Sequence[Path]) -> Technology:
+    """A technology with every usable cell of a full library, in one Liberty file or several."""
+    library = read_library(paths)
+    name = re.sub(r"[^a-z0-9]+", "_", library.name.lower()).strip("_")[:40]
+    return Technology(
+        name=name if _NAME.fullmatch(name) else "library",
+        title=library.name,
+        corner=library.corner,
+        source=", ".join(path.name for path in paths),
+        licence="",
+        cells=library.cells,
+        voltage=library.voltage,
+    )

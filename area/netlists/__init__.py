@@ -1,0 +1,1 @@
+"""Netlists as data: circuits, and-inverter graphs, and how Yosys hands them over."""

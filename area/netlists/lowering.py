@@ -1,0 +1,97 @@
+"""From RTL and netlists to circuits, in one Yosys process for many of them."""
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from amaranth.lib import wiring
+
+from halfbyte.area.cells.cell import Cell
+from halfbyte.area.netlists.circuit import Circuit, read_circuits
+from halfbyte.base import run_yosys
+from halfbyte.rtl import to_rtlil
+
+__all__ = ["LOGIC", "PREPARE", "RIPPLE_CARRY", "lower"]
+
+# The carries of Yosys' adders and comparators as a chain. Its own map builds prefix trees, whose
+# carries no adder of a netlist has, so that fewer points inside would be equal.
+RIPPLE_CARRY = """\
+(* techmap_celltype = "$lcu" *)
+module _halfbyte_lcu (P, G, CI, CO);
+  parameter WIDTH = 1;
+  input [WIDTH-1:0] P, G;
+  input CI;
+  output [WIDTH-1:0] CO;
+  genvar i;
+  generate
+    for (i = 0; i < WIDTH; i = i + 1) begin : bits
+      if (i == 0) assign CO[i] = G[i] | (P[i] & CI);
+      else assign CO[i] = G[i] | (P[i] & CO[i-1]);
+    end
+  endgenerate
+endmodule
+"""
+# From modules with processes to flat ones of word-level cells. Tables become trees of multiplexers,
+# by way of memories. Without `top`, flattening keeps every module.
+PREPARE = """\
+setattr -mod -unset top
+proc
+flatten -noscopeinfo
+memory_map
+"""
+# As synthesis maps products to carry-save adders: a multiplier of another structure has no points
+# inside that would be equal.
+FUSED = "alumacc\n"
+# On to two-input gates. With constants folded and equal cells merged a table has a tenth of the
+# gates that it has with a comparison for each row; nothing is restructured.
+LOGIC = """\
+opt_expr
+opt_merge
+techmap -map ripple.v -map +/techmap.v
+dffunmap
+opt_expr
+opt_merge
+clean
+"""
+
+
+def lower(
+    components: Mapping[str, wiring.Component],
+    netlists: Mapping[str, tuple[Path, str]] | None = None,
+    cells: Mapping[str, Cell] | None = None,
+    *,
+    fused: bool = False,
+) -> dict[str, Circuit]:
+    """The circuits of RTL components and of mapped netlists, by the same names.
+
+    Parameters
+    ----------
+    components : mapping of str to component
+        Names must be lower-case identifiers, also those of ``netlists``, and none that a module of
+        a netlist has.
+    netlists : mapping of str to (Path, str), optional
+        Verilog file, and the name of the module in it.
+    cells : mapping of str to Cell, optional
+        The library that the netlists are mapped to.
+    fused : bool
+        Whether products are built as synthesis builds them: for units whose operands are too wide
+        to be simulated exhaustively.
+
+    Raises ToolError if Yosys fails, and CircuitError for a circuit that is no synchronous one.
+    """
+    lines = []
+    with tempfile.TemporaryDirectory(prefix="halfbyte-proof-") as temporary:
+        folder = Path(temporary)
+        for name, component in components.items():
+            (folder / f"{name}.il").write_text(to_rtlil(component, name))
+            lines.append(f"read_rtlil {name}.il")
+        if components:
+            (folder / "ripple.v").write_text(RIPPLE_CARRY)
+            lines += [PREPARE, *([FUSED] if fused else []), LOGIC]
+        for name, (path, module) in (netlists or {}).items():
+            (folder / f"{name}.v").write_bytes(path.read_bytes())
+            lines += [f"read_verilog {name}.v", f"rename {module} {name}"]
+        # What was flattened stays behind; submodules have a dot in their names.
+        lines += ["delete *.*", "write_json circuits.json"]
+        run_yosys("\n".join(lines) + "\n", folder, "Reading circuits for a proof")
+        return read_circuits((folder / "circuits.json").read_text(), cells)

@@ -1,0 +1,154 @@
+"""A mapped netlist as Yosys writes it in JSON: gates in order, flip-flops, nets and their loads."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from halfbyte.area.cells.cell import Cell, FlipFlop
+
+__all__ = ["Instance", "Net", "Netlist", "Register", "Sink", "read_netlist"]
+
+# A number, or "0" or "1" for a constant.
+Net = int | str
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One cell in the netlist: its name, and the net at each of its connected pins."""
+
+    name: str
+    cell: Cell
+    pins: Mapping[str, Net]
+
+    @property
+    def outputs(self) -> dict[str, Net]:
+        """The nets that it drives, by pin."""
+        return {pin: self.pins[pin] for pin in self.cell.outputs if pin in self.pins}
+
+
+@dataclass(frozen=True)
+class Register(Instance):
+    """A flip-flop in the netlist."""
+
+    state: FlipFlop
+
+
+class Sink(NamedTuple):
+    """An input pin that a net drives."""
+
+    instance: Instance
+    pin: str
+
+
+@dataclass(frozen=True)
+class Netlist:
+    """A flat netlist with one clock.
+
+    ``inputs`` and ``outputs`` are the ports, bit 0 first, without the clock; ``gates`` stand in an
+    order in which every gate comes after those that drive it.
+    """
+
+    inputs: Mapping[str, tuple[Net, ...]]
+    outputs: Mapping[str, tuple[Net, ...]]
+    clock: Net | None
+    gates: Sequence[Instance]
+    registers: Sequence[Register]
+
+    @cached_property
+    def sinks(self) -> Mapping[Net, Sequence[Sink]]:
+        """The input pins on each net."""
+        found: dict[Net, list[Sink]] = defaultdict(list)
+        for instance in (*self.gates, *self.registers):
+            for pin in instance.cell.inputs:
+                found[instance.pins[pin]].append(Sink(instance, pin))
+        return found
+
+    @cached_property
+    def loads(self) -> Mapping[Net, float]:
+        """Capacitance of the pins on each net in fF; there are no wires."""
+        return {
+            net: sum(sink.instance.cell.inputs[sink.pin] for sink in sinks)
+            for net, sinks in self.sinks.items()
+        }
+
+    @cached_property
+    def late_loads(self) -> Mapping[Net, float]:
+        """The same for the latest arrival, where the library gives ranges."""
+        return {
+            net: sum(sink.instance.cell.late_capacitance(sink.pin) for sink in sinks)
+            for net, sinks in self.sinks.items()
+        }
+
+    @property
+    def leakage(self) -> float:
+        """Leakage of all cells in nW."""
+        return sum(instance.cell.leakage for instance in (*self.gates, *self.registers))
+
+    def name(self, net: Net) -> str:
+        """What people call a net: the port it belongs to, or the pin that drives it."""
+        return self._names.get(net, str(net))
+
+    @cached_property
+    def _names(self) -> Mapping[Net, str]:
+        names = {
+            net: f"{instance.name}/{pin}"
+            for instance in (*self.gates, *self.registers)
+            for pin, net in instance.outputs.items()
+        }
+        for port, nets in (*self.outputs.items(), *self.inputs.items()):
+            suffixes = [f"[{bit}]" for bit in range(len(nets))] if len(nets) > 1 else [""]
+            names |= {net: port + suffix for net, suffix in zip(nets, suffixes, strict=True)}
+        return names
+
+
+def read_netlist(path: Path, cells: Mapping[str, Cell], top: str) -> Netlist:
+    """Read module ``top`` of a JSON file that Yosys' ``write_json`` wrote.
+
+    Raises AssertionError for a netlist with other cells, or with a combinational loop.
+    """
+    module = json.loads(path.read_text())["modules"][top]
+    instances = [_instance(name, body, cells) for name, body in module["cells"].items()]
+    registers = [instance for instance in instances if isinstance(instance, Register)]
+    clocks = {register.pins[register.state.clock] for register in registers}
+    if len(clocks) > 1:
+        raise AssertionError(f"A netlist must have one clock, not {len(clocks)}")
+    clock = clocks.pop() if clocks else None
+    ports = {
+        direction: {
+            name: tuple(port["bits"])
+            for name, port in module["ports"].items()
+            if port["direction"] == direction and port["bits"] != [clock]
+        }
+        for direction in ("input", "output")
+    }
+    gates = _in_order([each for each in instances if not isinstance(each, Register)])
+    return Netlist(ports["input"], ports["output"], clock, gates, registers)
+
+
+def _instance(name: str, body: Mapping[str, Any], cells: Mapping[str, Cell]) -> Instance:
+    if body["type"] not in cells:
+        raise AssertionError(f"Netlist holds an unmapped cell: {body['type']}")
+    pins = {pin: bits[0] for pin, bits in body["connections"].items() if bits}
+    cell = cells[body["type"]]
+    return (
+        Register(name, cell, pins, cell.flip_flop) if cell.flip_flop else Instance(name, cell, pins)
+    )
+
+
+def _in_order(gates: Iterable[Instance]) -> list[Instance]:
+    """The gates in topological order; equals in the order in which they came."""
+    by_name = {gate.name: gate for gate in gates}
+    driver = {net: gate.name for gate in by_name.values() for net in gate.outputs.values()}
+    before = {
+        gate.name: [driver[gate.pins[pin]] for pin in gate.cell.inputs if gate.pins[pin] in driver]
+        for gate in by_name.values()
+    }
+    try:
+        return [by_name[name] for name in TopologicalSorter(before).static_order()]
+    except CycleError as error:
+        raise AssertionError(f"Netlist has a combinational loop: {error.args[1]}") from None

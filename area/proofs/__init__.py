@@ -1,0 +1,1 @@
+"""Proofs that a netlist equals its RTL, and the RTL its specification."""

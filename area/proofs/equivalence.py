@@ -1,0 +1,225 @@
+"""Whether two words are equal for all values of their variables: simulation, then SAT.
+
+Every node of the graph is simulated for *all* codes at once, with random values of the other
+variables. What depends on the codes alone is thereby known completely: two such nodes that agree
+in simulation are equal, and no solver is asked. Of the others, nodes that agree are candidates;
+going from the inputs to the outputs, a SAT solver proves them equal one by one, and each then
+stands for the other (SAT sweeping: Kuehlmann and Krohm, DAC 1997). So the solver never meets a
+multiplier, and an adder only bit by bit.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pysat.solvers import Solver
+
+from halfbyte.area.netlists.aig import FALSE, TRUE, Aig
+
+__all__ = ["Verdict", "compare"]
+
+# Enough random patterns that few nodes which differ look alike.
+MIN_PATTERNS = 2**12
+SEED = 1
+# Conflicts that the solver may spend on a candidate within, and on an output.
+INNER_CONFLICTS, OUTPUT_CONFLICTS = 2_000, 500_000
+SOLVER = "glucose4"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """``equal`` is True (proved), False (refuted) or None (the solver gave up).
+
+    ``codes`` is the number of values of the codes, all of which were simulated, and ``queries``
+    the number of proofs left to the solver. ``model`` gives the value of every variable, by
+    literal, where the words differ.
+    """
+
+    equal: bool | None
+    codes: int
+    queries: int
+    model: dict[int, int] | None = None
+
+
+def compare(
+    aig: Aig, codes: Sequence[int], pairs: Sequence[tuple[int, int]], extremes: Sequence[int] = ()
+) -> Verdict:
+    """Compare the two literals of every pair, for all values of the variables.
+
+    Parameters
+    ----------
+    aig : Aig
+        The graph.
+    codes : sequence of int
+        Literals of the variables that all combinations are simulated of, at most 16 or so; the
+        first runs fastest. Tables of ``aig`` are functions of these.
+    pairs : sequence of (int, int)
+        Literals, the ones to be proved first in front.
+    extremes : sequence of int
+        Literals of a word that half of the patterns set near the ends of its range: random
+        values alone hardly ever saturate an adder. What is no variable in it is left alone.
+    """
+    simulation = _Simulation(aig, codes, extremes)
+    for left, right in pairs:
+        differing = simulation.of(left) ^ simulation.of(right)
+        if differing:
+            return Verdict(False, 2 ** len(codes), 0, simulation.pattern(differing))
+    with Solver(name=SOLVER) as solver:
+        sweep = _Sweep(aig, codes, simulation, solver)
+        for left, right in pairs:
+            equal = sweep.equal(left, right)
+            if not equal:
+                model = None if equal is None else sweep.model
+                return Verdict(equal, 2 ** len(codes), sweep.queries, model)
+        return Verdict(True, 2 ** len(codes), sweep.queries)
+
+
+class _Simulation:
+    """The value of every node for many patterns at once: bit ``i`` of an integer for pattern i."""
+
+    def __init__(self, aig: Aig, codes: Sequence[int], extremes: Sequence[int]) -> None:
+        self.aig = aig
+        rows = 2 ** len(codes)
+        repeats = max(1, MIN_PATTERNS // rows)
+        self.count = rows * repeats
+        self.ones = (1 << self.count) - 1
+        generator = random.Random(SEED)  # noqa: S311
+        # Repeating the rows: one block of bits, times 1 in front of every block.
+        repeat = self.ones // ((1 << rows) - 1)
+        values = {node: table * repeat for node, table in aig.tables.items()}
+        for place, literal in enumerate(codes):
+            block = ((1 << (1 << place)) - 1) << (1 << place)
+            values[literal // 2] = self.ones // ((1 << (2 << place)) - 1) * block
+        others = [node for node in aig.variables if node not in values]
+        for node in others:
+            values[node] = generator.getrandbits(self.count)
+        self._spread(values, [each // 2 for each in extremes if each // 2 in others], generator)
+        self.of_node = aig.simulate(values, self.count)
+
+    def _spread(
+        self, values: dict[int, int], nodes: Sequence[int], generator: random.Random
+    ) -> None:
+        """In half of the patterns, set the upper bits of a word alike but for the sign."""
+        if not nodes:
+            return
+        near, sign = generator.getrandbits(self.count), values[nodes[-1]]
+        rest = sign ^ generator.getrandbits(self.count)
+        for node in nodes[len(nodes) // 3 : -1]:
+            values[node] = values[node] & ~near | rest & near
+
+    def of(self, literal: int) -> int:
+        """The values of a literal."""
+        return self.of_node[literal >> 1] ^ (self.ones if literal & 1 else 0)
+
+    def pattern(self, chosen: int) -> dict[int, int]:
+        """The variables in the first pattern whose bit is set in ``chosen``."""
+        index = (chosen & -chosen).bit_length() - 1
+        return {2 * node: self.of_node[node] >> index & 1 for node in self.aig.variables}
+
+
+class _Sweep:
+    """Nodes replaced by equal ones, from the inputs to the outputs, and the solver's clauses.
+
+    ``_merged[node]`` is the literal that stands for a node: its own, or that of an earlier node.
+    """
+
+    def __init__(
+        self, aig: Aig, codes: Sequence[int], simulation: _Simulation, solver: Solver
+    ) -> None:
+        self._aig = aig
+        self._codes = codes
+        self._simulation = simulation
+        self._solver = solver
+        self._solver.add_clause([-1])  # node 0, the constant; the solver counts from 1
+        self.queries = 0
+        self.model: dict[int, int] | None = None  # of the last two that were found to differ
+        self._merged = [FALSE] * len(aig)
+        self._of_codes = [False] * len(aig)
+        self._by_values = {0: 0}
+        self._by_fanins: dict[tuple[int, int], int] = {}
+        self._of_codes[0] = True
+        code_nodes = {literal // 2 for literal in codes}
+        for node in range(1, len(aig)):
+            self._add(node, code_nodes)
+
+    def _add(self, node: int, code_nodes: set[int]) -> None:
+        fanins = self._aig.ands[node]
+        own = 2 * node
+        if fanins is not None:
+            left, right = sorted(self.merged(literal) for literal in fanins)
+            own = self._simplified(left, right, own)
+            self._of_codes[node] = self._of_codes[left >> 1] and self._of_codes[right >> 1]
+        else:
+            left = right = FALSE
+            self._of_codes[node] = node in code_nodes or node in self._aig.tables
+        self._merged[node] = own
+        if own != 2 * node:
+            return
+        values, inverted = self._simulation.of_node[node], 0
+        if values & 1:
+            values, inverted = values ^ self._simulation.ones, 1
+        candidate = self._by_values.setdefault(values, own ^ inverted) ^ inverted
+        exact = self._of_codes[node] and self._of_codes[candidate >> 1]
+        if candidate != own and exact:
+            self._merged[node] = candidate
+            return
+        if fanins is not None:
+            self._by_fanins[left, right] = own
+            self._clauses(own, left, right)
+        elif node in self._aig.tables:
+            self._tabulate(node)
+        if candidate != own and self._proved(own, candidate, INNER_CONFLICTS):
+            self._merged[node] = candidate
+
+    def _simplified(self, left: int, right: int, own: int) -> int:
+        """The literal that ``left & right`` is known by, or ``own``."""
+        if left == FALSE or left == right ^ 1:
+            return FALSE
+        if left in (TRUE, right):
+            return right
+        return self._by_fanins.get((left, right), own)
+
+    def merged(self, literal: int) -> int:
+        """The literal that stands for ``literal``."""
+        return self._merged[literal >> 1] ^ literal & 1
+
+    @staticmethod
+    def _signed(literal: int) -> int:
+        """The solver's name of a literal."""
+        return -(literal // 2 + 1) if literal & 1 else literal // 2 + 1
+
+    def _clauses(self, own: int, left: int, right: int) -> None:
+        node, one, other = map(self._signed, (own, left, right))
+        for clause in ([-node, one], [-node, other], [node, -one, -other]):
+            self._solver.add_clause(clause)
+
+    def _tabulate(self, node: int) -> None:
+        """Clauses for a table that no logic was found to compute: one for each row."""
+        values, own = self._aig.tables[node], self._signed(2 * node)
+        for row in range(2 ** len(self._codes)):
+            here = [
+                self._signed(literal ^ (row >> place & 1))
+                for place, literal in enumerate(self._codes)
+            ]
+            self._solver.add_clause([*here, own if values >> row & 1 else -own])
+
+    def _proved(self, left: int, right: int, conflicts: int) -> bool | None:
+        """Whether two literals are always equal; None if the solver gave up."""
+        one, other = self._signed(left), self._signed(right)
+        for assumptions in ((one, -other), (-one, other)):
+            self.queries += 1
+            self._solver.conf_budget(conflicts)
+            found = self._solver.solve_limited(assumptions=assumptions)
+            if found is None:
+                return None
+            if found:
+                model = set(self._solver.get_model())
+                self.model = {2 * n: int(n + 1 in model) for n in self._aig.variables}
+                return False
+            self._solver.add_clause([-literal for literal in assumptions])
+        return True
+
+    def equal(self, left: int, right: int) -> bool | None:
+        """Whether the two literals are always equal; None if the solver gave up."""
+        left, right = self.merged(left), self.merged(right)
+        return left == right or self._proved(left, right, OUTPUT_CONFLICTS)

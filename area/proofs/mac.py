@@ -1,0 +1,214 @@
+"""Proofs: RTL equals its specification, a netlist equals its RTL, for all codes and all states.
+
+A MAC is proved over one clock edge. From *any* state of its registers, with any codes and any
+``clear`` and ``enable``, the accumulator that follows must be what the other side makes of the
+accumulator before: as both start alike after the first clear, they then never differ. It does not
+matter how a netlist encodes its state, as long as ``acc`` follows from it. Nor does it matter in
+which of several states with one ``acc`` the RTL starts: that its next ``acc`` depends on no more is
+part of what is proved of it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from halfbyte.area.netlists.aig import FALSE, TRUE, Aig
+from halfbyte.area.netlists.circuit import Circuit, CircuitError
+from halfbyte.area.proofs.equivalence import compare
+from halfbyte.area.proofs.machine import (
+    Inputs,
+    accumulator,
+    after_clock,
+    initial_state,
+    product_of_multiplier,
+    state_of,
+)
+from halfbyte.area.proofs.specification import product, step
+from halfbyte.base import ToolError
+from halfbyte.formats import Format, Overflow, product_extremes, signed_width
+from halfbyte.rtl import Mac
+from halfbyte.rtl.architecture import MultiplierArchitecture
+
+__all__ = [
+    "PROVED",
+    "REFUTED",
+    "UNDECIDED",
+    "Counterexample",
+    "Proof",
+    "ProofError",
+    "prove_mac",
+    "prove_multiplier",
+    "prove_multiplier_netlist",
+    "prove_netlist",
+]
+
+PROVED, REFUTED, UNDECIDED = "proved", "refuted", "undecided"
+_STATUS = {True: PROVED, False: REFUTED, None: UNDECIDED}
+RTL_CLAIM, NETLIST_CLAIM = "rtl = specification", "netlist = rtl"
+
+
+class ProofError(ToolError):
+    """A circuit was refuted; the message has the counterexample."""
+
+
+@dataclass(frozen=True)
+class Counterexample:
+    """Inputs and state for which the two sides differ, all as integers.
+
+    ``before``, ``expected`` and ``seen`` count units of both quanta's product; ``before`` is None
+    for a multiplier, which has no state.
+    """
+
+    weight: Format
+    activation: Format
+    w: int
+    a: int
+    clear: int
+    enable: int
+    before: int | None
+    expected: int
+    seen: int
+
+    def __str__(self) -> str:
+        unit = self.weight.quantum * self.activation.quantum
+        inputs = ", ".join(
+            f"{name} = code {code:0{fmt.bits}b} ({fmt.values[code]})"
+            for name, code, fmt in (("w", self.w, self.weight), ("a", self.a, self.activation))
+        )
+        if self.before is None:
+            what = "product"
+        else:
+            what = "acc"
+            inputs += f", clear {self.clear}, enable {self.enable}"
+            inputs += f", acc before {self.before} ({self.before * unit})"
+        return (
+            f"{inputs}: {what} should be {self.expected} ({self.expected * unit}), "
+            f"is {self.seen} ({self.seen * unit})"
+        )
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What came of a proof: ``proved``, ``refuted`` or ``undecided`` (the solver gave up).
+
+    ``code_pairs`` pairs of codes were simulated: all that there are. ``queries`` questions were
+    left to the SAT solver.
+    """
+
+    claim: str
+    status: str
+    code_pairs: int
+    queries: int
+    counterexample: Counterexample | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The proof as plain data; the counterexample as text."""
+        return {
+            "status": self.status,
+            "claim": self.claim,
+            "code_pairs": self.code_pairs,
+            "queries": self.queries,
+            "counterexample": str(self.counterexample) if self.counterexample else None,
+        }
+
+    def check_not_refuted(self, what: str) -> None:
+        """Raise ProofError with the counterexample if the claim is refuted."""
+        if self.counterexample:
+            raise ProofError(f"{what}: {self.claim} is refuted: {self.counterexample}")
+
+
+def prove_mac(rtl: Circuit, mac: Mac) -> Proof:
+    """Whether ``rtl``, lowered from ``mac``, computes what the formats' tables say."""
+    inputs = _inputs(mac)
+    aig = inputs.aig
+    state = initial_state(aig, rtl)
+    acc = accumulator(aig, rtl, state)
+    seen = accumulator(aig, rtl, after_clock(rtl, inputs, state))
+    needed = mac.acc_width if mac.overflow is Overflow.WRAP else None
+    term = product(aig, mac.weight, mac.activation, needed)
+    expected = step(aig, term, acc, inputs.clear, overflow=mac.overflow, enable=inputs.enable)
+    return _proof(RTL_CLAIM, mac, inputs, acc, expected, seen)
+
+
+def prove_netlist(netlist: Circuit, rtl: Circuit, mac: Mac) -> Proof:
+    """Whether ``netlist`` does what ``rtl`` does; ``mac`` has the formats and widths of both."""
+    inputs = _inputs(mac)
+    aig = inputs.aig
+    state = initial_state(aig, netlist)
+    acc = accumulator(aig, netlist, state)
+    expected = accumulator(aig, rtl, after_clock(rtl, inputs, state_of(rtl, acc)))
+    seen = accumulator(aig, netlist, after_clock(netlist, inputs, state))
+    return _proof(NETLIST_CLAIM, mac, inputs, acc, expected, seen)
+
+
+def prove_multiplier(rtl: Circuit, multiplier: MultiplierArchitecture) -> Proof:
+    """Whether ``rtl``, lowered from ``multiplier``, gives the products of the formats' tables."""
+    inputs = _inputs(multiplier)
+    # Logic first: a table that some logic was found to compute need not go to the solver.
+    width = signed_width(*product_extremes(multiplier.weight, multiplier.activation))
+    seen = _product(rtl, inputs, multiplier, width)
+    expected = product(inputs.aig, multiplier.weight, multiplier.activation)
+    return _proof(RTL_CLAIM, multiplier, inputs, None, expected, seen)
+
+
+def prove_multiplier_netlist(
+    netlist: Circuit, rtl: Circuit, multiplier: MultiplierArchitecture
+) -> Proof:
+    """Whether the netlist of a multiplier alone gives the products of its RTL."""
+    inputs = _inputs(multiplier)
+    width = signed_width(*product_extremes(multiplier.weight, multiplier.activation))
+    expected, seen = (_product(each, inputs, multiplier, width) for each in (rtl, netlist))
+    return _proof(NETLIST_CLAIM, multiplier, inputs, None, expected, seen)
+
+
+def _product(
+    circuit: Circuit, inputs: Inputs, multiplier: MultiplierArchitecture, width: int
+) -> list[int]:
+    signed = bool(multiplier.term.shape().signed)
+    return product_of_multiplier(circuit, inputs, signed=signed, width=width)
+
+
+def _inputs(unit: Mac | MultiplierArchitecture) -> Inputs:
+    aig = Aig()
+    is_mac = isinstance(unit, Mac)
+    return Inputs(
+        aig,
+        w=aig.word(unit.weight.bits),
+        a=aig.word(unit.activation.bits),
+        clear=aig.variable() if is_mac else FALSE,
+        enable=aig.variable() if is_mac and unit.has_enable else TRUE,
+    )
+
+
+def _proof(
+    claim: str,
+    unit: Mac | MultiplierArchitecture,
+    inputs: Inputs,
+    acc: Sequence[int] | None,
+    expected: Sequence[int],
+    seen: Sequence[int],
+) -> Proof:
+    if len(expected) != len(seen):
+        raise CircuitError(f"{len(seen)} bits come out of a circuit of {len(expected)}")
+    verdict = compare(inputs.aig, inputs.codes, list(zip(expected, seen, strict=True)), acc or ())
+    counterexample = None
+    if verdict.model is not None:
+        words = (inputs.w, inputs.a, [inputs.clear], [inputs.enable], acc or (), expected, seen)
+        w, a, clear, enable, *numbers = inputs.aig.evaluate(words, verdict.model, inputs.codes)
+        before, *after = (_signed(number, len(expected)) for number in numbers)
+        counterexample = Counterexample(
+            unit.weight,
+            unit.activation,
+            w,
+            a,
+            clear,
+            enable,
+            None if acc is None else before,
+            *after,
+        )
+    return Proof(claim, _STATUS[verdict.equal], verdict.codes, verdict.queries, counterexample)
+
+
+def _signed(number: int, width: int) -> int:
+    """``number`` of ``width`` bits as two's complement."""
+    return number - (1 << width) if number >> (width - 1) & 1 else number

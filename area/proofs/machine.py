@@ -1,0 +1,110 @@
+"""MACs and multipliers as functions in an and-inverter graph."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from halfbyte.area.netlists.aig import FALSE, TRUE, Aig
+from halfbyte.area.netlists.circuit import Circuit, CircuitError, Net
+
+__all__ = [
+    "Inputs",
+    "accumulator",
+    "after_clock",
+    "initial_state",
+    "product_of_multiplier",
+    "state_of",
+]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The variables of a proof: codes, ``clear`` and ``enable``; the same for both sides."""
+
+    aig: Aig
+    w: Sequence[int]
+    a: Sequence[int]
+    clear: int = FALSE
+    enable: int = TRUE
+    words: Mapping[str, Sequence[int]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        words = {"w": self.w, "a": self.a, "clear": [self.clear], "enable": [self.enable]}
+        object.__setattr__(self, "words", words)
+
+    @property
+    def codes(self) -> list[int]:
+        """The variables of both codes, the weight's first."""
+        return [*self.w, *self.a]
+
+    def of(self, circuit: Circuit) -> dict[Net, int]:
+        """The literals of a circuit's input nets."""
+        known: dict[Net, int] = {}
+        for name, nets in circuit.inputs.items():
+            if len(nets) != len(self.words.get(name, ())):
+                raise CircuitError(f"Input {name} of {len(nets)} bits is none of a MAC")
+            known |= dict(zip(nets, self.words[name], strict=True))
+        return known
+
+
+State = Mapping[Net, int]
+
+
+def initial_state(aig: Aig, circuit: Circuit) -> dict[Net, int]:
+    """Any state: a variable for each register."""
+    return {register.output: aig.variable() for register in circuit.registers}
+
+
+def accumulator(aig: Aig, circuit: Circuit, state: State) -> list[int]:
+    """Output ``acc``, which must follow from the state alone."""
+    return circuit.word(circuit.evaluate(aig, state), circuit.outputs["acc"])
+
+
+def state_of(circuit: Circuit, acc: Sequence[int]) -> dict[Net, int]:
+    """The state of ``rtl.Mac`` in which the accumulator is ``acc``, and no carry is saved."""
+    state = dict(zip(circuit.wires["accumulator"], acc, strict=True))
+    state |= dict.fromkeys(circuit.wires.get("saved", ()), FALSE)
+    if state.keys() != {register.output for register in circuit.registers}:
+        raise CircuitError("The accumulator is not the state of the circuit")
+    return state
+
+
+def after_clock(circuit: Circuit, inputs: Inputs, state: State) -> dict[Net, int]:
+    """The state after the clock edge; pins that clear or preset must be tied inactive."""
+    literals = circuit.evaluate(inputs.aig, {**inputs.of(circuit), **state})
+    for register in circuit.registers:
+        for net, level in register.tied:
+            if literals.get(net) != level:
+                raise CircuitError("A pin that clears or presets a register is not tied inactive")
+    data = circuit.word(literals, [register.data for register in circuit.registers])
+    _hint(inputs.aig, circuit, literals)
+    return {
+        register.output: literal ^ register.inverted
+        for register, literal in zip(circuit.registers, data, strict=True)
+    }
+
+
+def _hint(aig: Aig, circuit: Circuit, literals: Mapping[Net, int]) -> None:
+    """Build the product behind ``rtl.Addend`` from its outputs, which nothing else computes.
+
+    No proof rests on it: the nodes are there to be found equal to the specification's product,
+    which otherwise enters the solver as a table.
+    """
+    odd, rest, negate = (
+        [literals[net] for net in circuit.wires.get(f"addend.{name}", ()) if net in literals]
+        for name in ("odd", "rest", "negate")
+    )
+    if odd and negate:
+        carry = [aig.conjunction(negate[0], odd[0] ^ 1), *[FALSE] * len(rest)]
+        aig.add(rest, carry[: len(rest)])
+
+
+def product_of_multiplier(
+    circuit: Circuit, inputs: Inputs, *, signed: bool, width: int
+) -> list[int]:
+    """``-term if negate else term``, extended or cut to ``width`` bits; ``signed`` as the term."""
+    aig = inputs.aig
+    literals = circuit.evaluate(aig, inputs.of(circuit))
+    term, (negate,) = (circuit.word(literals, circuit.outputs[name]) for name in ("term", "negate"))
+    wide = [*term, *[term[-1] if signed else FALSE] * (width - len(term))][:width]
+    flipped = [aig.exclusive(literal, negate) for literal in wide]
+    return aig.add(flipped, [negate, *[FALSE] * (width - 1)])

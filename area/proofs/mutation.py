@@ -1,0 +1,111 @@
+"""Mutants of MACs: small changes of the RTL, all in one design, one of them active at a time."""
+
+import random
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from halfbyte.area.netlists.circuit import Circuit, read_circuits
+from halfbyte.area.netlists.lowering import LOGIC, PREPARE, RIPPLE_CARRY, lower
+from halfbyte.area.proofs.mac import PROVED, prove_netlist
+from halfbyte.base import run_yosys
+from halfbyte.rtl import Mac, to_rtlil
+
+__all__ = ["SELECT", "SELECT_BITS", "Mutant", "Mutated", "is_equivalent", "mutate"]
+
+# The port that chooses a mutant by its number, and its width; number 0 is none.
+SELECT, SELECT_BITS = "mutant", 16
+# A mutated clock is no synchronous circuit any more, and no question to a proof.
+_CLOCK_PORT = "-port CLK "
+_CHANGES = {
+    "inv": "inverted",
+    "const0": "stuck at 0",
+    "const1": "stuck at 1",
+    "cnot0": "inverted where its neighbour is 0",
+    "cnot1": "inverted where its neighbour is 1",
+}
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One change: its number on the port ``mutant``, the MAC it is in, and what it changes."""
+
+    number: int
+    unit: str
+    change: str
+
+
+@dataclass(frozen=True)
+class Mutated:
+    """MACs with a port ``mutant``, as one Verilog text and as circuits, and without, by name."""
+
+    verilog: str
+    mutants: tuple[Mutant, ...]
+    circuits: Mapping[str, Circuit]
+    originals: Mapping[str, Circuit]
+
+
+def mutate(macs: Mapping[str, Mac], *, count: int, seed: int) -> Mutated:
+    """``count`` mutants of each MAC, a random choice of all that Yosys can make.
+
+    They change one bit of one port of a cell; there are fewer if a MAC has no more to change.
+    Raises ToolError if Yosys fails.
+    """
+    with tempfile.TemporaryDirectory(prefix="halfbyte-mutants-") as temporary:
+        folder = Path(temporary)
+        for name, mac in macs.items():
+            (folder / f"{name}.il").write_text(to_rtlil(mac, name))
+        run_yosys(_list_script(list(macs)), folder, "Listing mutants")
+        generator = random.Random(seed)  # noqa: S311
+        mutants: list[Mutant] = []
+        commands = []
+        for name in macs:
+            for line in _chosen(folder / f"{name}.mutants", count, generator):
+                number = len(mutants) + 1
+                commands.append(f"{line} -ctrl {SELECT} {SELECT_BITS} {number}")
+                mutants.append(Mutant(number, name, _change(line)))
+        if len(mutants) >= 2**SELECT_BITS:
+            raise ValueError(f"Mutants must be fewer than {2**SELECT_BITS}, not {len(mutants)}")
+        (folder / "ripple.v").write_text(RIPPLE_CARRY)
+        run_yosys(_apply_script(commands), folder, "Making mutants")
+        circuits = read_circuits((folder / "circuits.json").read_text())
+        verilog = (folder / "mutants.v").read_text()
+    return Mutated(verilog, tuple(mutants), circuits, lower(macs))
+
+
+def is_equivalent(mutated: Mutated, mutant: Mutant, mac: Mac) -> bool:
+    """Whether a proof shows that the mutant does what the MAC does."""
+    circuit = mutated.circuits[mutant.unit].fixed(SELECT, mutant.number)
+    return prove_netlist(circuit, mutated.originals[mutant.unit], mac).status == PROVED
+
+
+def _list_script(names: Sequence[str]) -> str:
+    lines = [f"read_rtlil {name}.il" for name in names]
+    lines += ["setattr -unset init w:*", PREPARE, "delete *.*"]
+    # A fault can bring undefined values to light, and select two inputs of one multiplexer: that
+    # must mean the same to proof and simulator. And there should be little that no fault could
+    # change.
+    lines += ["pmuxtree", "setundef -zero", "opt_expr", "opt_merge", "opt_clean -purge"]
+    # All that there are: Yosys' own choice does not end if a small module cannot give as many.
+    lines += [f"mutate -list 0 -module {name} -o {name}.mutants" for name in names]
+    return "\n".join([*lines, "write_rtlil prepared.il", ""])
+
+
+def _apply_script(commands: Sequence[str]) -> str:
+    lines = ["read_rtlil prepared.il", *commands, "opt_clean", "write_verilog -noattr mutants.v"]
+    return "\n".join([*lines, LOGIC, "write_json circuits.json", ""])
+
+
+def _chosen(path: Path, count: int, generator: random.Random) -> list[str]:
+    lines = [line for line in path.read_text().splitlines() if _CLOCK_PORT not in line]
+    return generator.sample(lines, min(count, len(lines)))
+
+
+def _change(line: str) -> str:
+    """A mutation command for people: ``bit 3 of addend.rest stuck at 0, at port B of $7``."""
+    options = dict(re.findall(r"-(\w+) (\S+)", line))
+    wire = options.get("wire")
+    what = f"bit {options.get('wirebit')} of {wire}" if wire else f"bit {options['portbit']}"
+    return f"{what} {_CHANGES[options['mode']]}, at port {options['port']} of {options['cell']}"

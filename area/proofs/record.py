@@ -1,0 +1,70 @@
+"""The proof that goes into a synthesis record: what was proved of one netlist, and how."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from halfbyte.area.cells.technology import Technology
+from halfbyte.area.netlists.lowering import lower
+from halfbyte.area.proofs.mac import (
+    PROVED,
+    UNDECIDED,
+    prove_mac,
+    prove_multiplier,
+    prove_multiplier_netlist,
+    prove_netlist,
+)
+from halfbyte.area.synthesis.yosys import MAC, MULTIPLIER
+from halfbyte.rtl import Mac
+from halfbyte.rtl.architecture import MultiplierArchitecture
+
+__all__ = ["is_proved", "prove_chosen"]
+
+_METHOD = "all {pairs} pairs of codes simulated; all states by SAT, {queries} queries"
+
+
+def prove_chosen(
+    mac: Mac,
+    multiplier: MultiplierArchitecture,
+    technology: Technology,
+    netlist: Path,
+    multiplier_netlist: Path,
+) -> dict[str, Any]:
+    """Prove MAC and multiplier: the RTL equal to its specification, the netlists to their RTL.
+
+    Returns the record's ``proof``: ``status`` (``proved``, or ``undecided`` if the solver gave up
+    on a part), the status of each part, ``method`` and ``seconds``. Raises ProofError with a
+    counterexample if anything is refuted.
+    """
+    start = time.monotonic()
+    circuits = lower(
+        {"rtl": mac, "multiplier_rtl": multiplier},
+        {"netlist": (netlist, MAC), "multiplier_netlist": (multiplier_netlist, MULTIPLIER)},
+        technology.cells,
+    )
+    rtl, multiplier_rtl = circuits["rtl"], circuits["multiplier_rtl"]
+    parts = {
+        "rtl": prove_mac(rtl, mac),
+        "netlist": prove_netlist(circuits["netlist"], rtl, mac),
+        "multiplier_rtl": prove_multiplier(multiplier_rtl, multiplier),
+        "multiplier_netlist": prove_multiplier_netlist(
+            circuits["multiplier_netlist"], multiplier_rtl, multiplier
+        ),
+    }
+    what = f"{mac.weight.name} x {mac.activation.name}, {mac.architecture}"
+    for name, proof in parts.items():
+        proof.check_not_refuted(f"{what}, {name}")
+    decided = all(proof.status == PROVED for proof in parts.values())
+    queries = sum(proof.queries for proof in parts.values())
+    return {
+        "status": PROVED if decided else UNDECIDED,
+        **{name: proof.status for name, proof in parts.items()},
+        "method": _METHOD.format(pairs=parts["rtl"].code_pairs, queries=queries),
+        "seconds": round(time.monotonic() - start, 3),
+    }
+
+
+def is_proved(record: Mapping[str, Any]) -> bool:
+    """Whether a synthesis record carries a proof of its netlist."""
+    return (record.get("proof") or {}).get("status") == PROVED

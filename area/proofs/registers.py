@@ -1,0 +1,185 @@
+"""The netlist of any unit proved equal to its RTL, register by register.
+
+A register of the netlist has the name of the one it was mapped from, and so stands for a bit of a
+signal. From *any* common state of the registers, and for any inputs, every output and what every
+register takes next must be equal: both sides then stay equal once their registers are, which a
+reset (or a loaded table, a cleared sum) makes them. A register without a partner may have any
+value on its side, so that a proof does not depend on which ones synthesis has dropped.
+"""
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from amaranth.lib import wiring
+
+from halfbyte.area.cells.cell import Cell
+from halfbyte.area.netlists.aig import Aig
+from halfbyte.area.netlists.circuit import Circuit, Net, Register, read_circuits
+from halfbyte.area.netlists.lowering import lower
+from halfbyte.area.proofs.equivalence import compare
+from halfbyte.area.proofs.mac import NETLIST_CLAIM, PROVED, REFUTED, UNDECIDED, ProofError
+from halfbyte.base import versions_of
+
+__all__ = ["Bit", "MappedUnit", "prove_circuits", "prove_unit", "read_mapped_unit"]
+
+Bit = tuple[str, int]
+"""A bit of a named signal."""
+_STATUS = {True: PROVED, False: REFUTED, None: UNDECIDED}
+_METHOD = "any state by SAT, {pairs} outputs and registers, {queries} queries"
+_RTL = "rtl"
+
+
+@dataclass(frozen=True)
+class MappedUnit:
+    """A netlist, and the net of the register that holds each bit of the RTL's signals."""
+
+    circuit: Circuit
+    registers: Mapping[Bit, Net]
+
+
+def read_mapped_unit(folder: Path, top: str, cells: Mapping[str, Cell]) -> MappedUnit:
+    """What :func:`synthesis.synthesize_rtlil` left in ``folder``, of module ``top``.
+
+    Raises CircuitError for a netlist that is no synchronous circuit of ``cells``.
+    """
+    text = (folder / "netlist.json").read_text()
+    mapped = json.loads(text)["modules"][top]["cells"]
+    before = json.loads((folder / "registers.json").read_text())["modules"][top]
+    signals = _signals(before["netnames"])
+    registers: dict[Bit, Net] = {}
+    for name, cell in before["cells"].items():
+        flip_flop = cells[mapped[name]["type"]].flip_flop if name in mapped else None
+        if flip_flop and "Q" in cell["connections"]:
+            net = mapped[name]["connections"][flip_flop.output][0]
+            registers |= dict.fromkeys(signals.get(cell["connections"]["Q"][0], ()), net)
+    return MappedUnit(read_circuits(text, cells)[top], registers)
+
+
+def _signals(netnames: Mapping[str, Any]) -> dict[Net, list[Bit]]:
+    """Which bits of the signals that people named each net is."""
+    found: dict[Net, list[Bit]] = {}
+    for name, wire in netnames.items():
+        if not wire.get("hide_name"):
+            for place, net in enumerate(wire["bits"]):
+                found.setdefault(net, []).append((name, place))
+    return found
+
+
+def prove_unit(
+    component: wiring.Component, folder: Path, top: str, cells: Mapping[str, Cell]
+) -> dict[str, Any]:
+    """Prove the netlist in ``folder`` equal to the RTL of ``component``; the record's ``proof``.
+
+    ``status`` is ``proved``, or ``undecided`` if the solver gave up. Raises ProofError with a
+    counterexample if the netlist is refuted.
+    """
+    start = time.monotonic()
+    rtl = lower({_RTL: component}, fused=True)[_RTL]
+    proof = prove_circuits(rtl, read_mapped_unit(folder, top, cells))
+    if proof["status"] == REFUTED:
+        name = type(component).__name__
+        raise ProofError(f"{name}: {NETLIST_CLAIM} is refuted: {proof['counterexample']}")
+    return {
+        **proof,
+        "versions": versions_of("amaranth", "pyosys", "python-sat"),
+        "seconds": round(time.monotonic() - start, 3),
+    }
+
+
+def prove_circuits(rtl: Circuit, unit: MappedUnit) -> dict[str, Any]:
+    """Compare both circuits over one clock edge; ``status``, how, and a ``counterexample``.
+
+    Raises CircuitError if a value on either side does not follow from inputs and registers.
+    """
+    aig = Aig()
+    sides = _Sides(aig, rtl, unit)
+    checked = list(sides.checked())
+    verdict = compare(aig, (), [(expected, seen) for _, expected, seen in checked])
+    counterexample = None
+    if verdict.model is not None:
+        counterexample = _counterexample(aig, sides, checked, verdict.model)
+    return {
+        "status": _STATUS[verdict.equal],
+        "claim": NETLIST_CLAIM,
+        "method": _METHOD.format(pairs=len(checked), queries=verdict.queries),
+        "counterexample": counterexample,
+    }
+
+
+class _Sides:
+    """RTL and netlist over the same variables: one for each bit of an input or register.
+
+    ``words`` are the literals of inputs and registers by name, for people to read.
+    """
+
+    def __init__(self, aig: Aig, rtl: Circuit, unit: MappedUnit) -> None:
+        self._rtl, self._netlist = rtl, unit.circuit
+        self.words: dict[str, list[int]] = {}
+        known: dict[Net, int] = {}
+        mapped: dict[Net, int] = {}
+        for name, nets in rtl.inputs.items():
+            self.words[name] = aig.word(len(nets))
+            known |= zip(nets, self.words[name], strict=True)
+            mapped |= zip(unit.circuit.inputs[name], self.words[name], strict=True)
+        self._pairs = list(_partners(rtl, unit))
+        for bit, one, other in self._pairs:
+            known[one.output] = aig.variable()
+            mapped[other.output] = known[one.output] ^ other.inverted
+            self.words.setdefault(bit[0], []).append(known[one.output])
+        for circuit, literals in ((rtl, known), (unit.circuit, mapped)):
+            for register in circuit.registers:
+                if register.output not in literals:
+                    literals[register.output] = aig.variable()
+        self._expected = rtl.evaluate(aig, known)
+        self._seen = unit.circuit.evaluate(aig, mapped)
+
+    def checked(self) -> Iterator[tuple[str, int, int]]:
+        """What must be equal: what it is, the RTL's literal, the netlist's."""
+        for name, nets in self._rtl.outputs.items():
+            expected = self._rtl.word(self._expected, nets)
+            seen = self._netlist.word(self._seen, self._netlist.outputs[name])
+            for place, (one, other) in enumerate(zip(expected, seen, strict=True)):
+                yield f"output {name}[{place}]", one, other
+        for (name, place), holder, mapped in self._pairs:
+            (expected_data,) = self._rtl.word(self._expected, [holder.data])
+            (seen_data,) = self._netlist.word(self._seen, [mapped.data])
+            yield f"next {name}[{place}]", expected_data ^ holder.inverted, seen_data
+        for register in self._netlist.registers:
+            for tied, level in register.tied:
+                (literal,) = self._netlist.word(self._seen, [tied])
+                yield "an inactive clear or preset", level, literal
+
+
+def _partners(rtl: Circuit, unit: MappedUnit) -> Iterator[tuple[Bit, Register, Register]]:
+    """Registers of both sides that hold the same bit."""
+    mapped = {register.output: register for register in unit.circuit.registers}
+    holders = {register.output: register for register in rtl.registers}
+    # Amaranth numbers what is named twice; of a register's names, those without come first.
+    for name in sorted(rtl.wires, key=lambda name: ("$" in name or "." in name, name)):
+        for place, net in enumerate(rtl.wires[name]):
+            other = unit.registers.get((name, place))
+            if net in holders and other in mapped:
+                yield (name, place), holders.pop(net), mapped.pop(other)
+
+
+def _counterexample(
+    aig: Aig, sides: _Sides, checked: Sequence[tuple[str, int, int]], model: Mapping[int, int]
+) -> str:
+    """What differs first, and the inputs and registers from which it does."""
+    literals = [[literal] for _, one, other in checked for literal in (one, other)]
+    values = aig.evaluate(literals, model, ())
+    differing = [
+        (what, expected, seen)
+        for (what, _, _), expected, seen in zip(checked, values[::2], values[1::2], strict=True)
+        if expected != seen
+    ]
+    what, expected, seen = differing[0]
+    numbers = aig.evaluate(list(sides.words.values()), model, ())
+    named = zip(sides.words, numbers, strict=True)
+    state = ", ".join(f"{name} {number:#x}" for name, number in named if number)
+    others = f" (and {len(differing) - 1} more)" if differing[1:] else ""
+    return f"{what} should be {expected}, is {seen}{others}, where {state}; all else 0"

@@ -1,0 +1,76 @@
+"""What a MAC must compute, straight from its formats' tables: the other side of every proof.
+
+Nothing of the RTL is used here. The product is no multiplier but the table of all products of
+integers; the rest is one addition and, where asked for, a saturation.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+
+from halfbyte.area.netlists.aig import FALSE, TRUE, Aig
+from halfbyte.formats import Format, Overflow, signed_width
+
+__all__ = ["product", "product_tables", "step"]
+
+
+@cache
+def _tables(weight: tuple[int, ...], activation: tuple[int, ...]) -> tuple[int, ...]:
+    products = np.multiply.outer(np.array(activation), np.array(weight)).ravel()
+    width = signed_width(int(products.min()), int(products.max()))
+    return tuple(
+        int.from_bytes(np.packbits(products >> place & 1, bitorder="little").tobytes(), "little")
+        for place in range(width)
+    )
+
+
+def product_tables(weight: Format, activation: Format) -> tuple[int, ...]:
+    """Bits of the signed product, least significant first, each as a table over both codes.
+
+    Bit ``w | a << weight.bits`` of an entry is the product's bit for the codes ``w`` and ``a``.
+    """
+    return _tables(weight.integers, activation.integers)
+
+
+def product(aig: Aig, weight: Format, activation: Format, width: int | None = None) -> list[int]:
+    """The product of the codes, two's complement, in units of the quanta's product.
+
+    Of more than ``width`` bits, the upper ones are left out.
+    """
+    return [aig.table(table) for table in product_tables(weight, activation)[:width]]
+
+
+def _extended(word: Sequence[int], width: int) -> list[int]:
+    return [*word, *[word[-1]] * (width - len(word))][:width]
+
+
+def _saturated(aig: Aig, total: Sequence[int], width: int) -> list[int]:
+    """``total`` clamped to ``width`` bits: in range if all bits from the new sign up are alike."""
+    sign = total[-1]
+    outside = FALSE
+    for literal in total[width - 1 : -1]:
+        outside = aig.disjunction(outside, aig.exclusive(literal, sign))
+    low = [aig.choose(outside, sign ^ 1, literal) for literal in total[: width - 1]]
+    return [*low, sign]
+
+
+def step(
+    aig: Aig,
+    term: Sequence[int],
+    acc: Sequence[int],
+    clear: int,
+    *,
+    overflow: Overflow = Overflow.WRAP,
+    enable: int = TRUE,
+) -> list[int]:
+    """The accumulator after the clock edge: ``enable ? limit((clear ? 0 : acc) + term) : acc``.
+
+    ``term`` and ``acc`` are two's complement, least significant bit first.
+    """
+    width = len(acc)
+    whole = max(width, len(term)) + 1
+    base = [aig.conjunction(literal, clear ^ 1) for literal in acc]
+    total = aig.add(_extended(base, whole), _extended(term, whole))
+    limited = _saturated(aig, total, width) if overflow is Overflow.SATURATE else total[:width]
+    return [aig.choose(enable, after, before) for after, before in zip(limited, acc, strict=True)]

@@ -1,0 +1,1 @@
+"""The search for the smallest design, and the jobs that it runs."""

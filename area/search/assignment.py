@@ -1,0 +1,159 @@
+"""Code assignment: the order of a format's values that makes the smallest MAC.
+
+Codes of weights are permuted offline at no cost, so the order is free. A permuted format is a
+format like any other, with the same values: RTL, golden model, simulation and packing follow it.
+"""
+
+import os
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+from halfbyte.area.cells.technology import Technology
+from halfbyte.area.search.design import Design
+from halfbyte.area.search.jobs import JobRunner, Progress
+from halfbyte.area.search.synthesis_jobs import SynthesisJob
+from halfbyte.area.synthesis.recipes import ANNEAL, QUICK
+from halfbyte.formats import Format, Ties
+from halfbyte.formats.model import check_name
+from halfbyte.rtl import applicable_architectures
+
+__all__ = ["ROUNDS", "Assignment", "assign_codes", "permuted", "signed_orders"]
+
+# Of each round: how many orders enter it, and the moves of the annealing that judges them. Short
+# annealings scatter by a few percent, which is as much as orders differ: the later rounds are for
+# that.
+ROUNDS = ((60, 40_000), (15, 160_000), (5, 640_000))
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """A permuted format, and areas in um^2 of MACs with it and with the given order.
+
+    Both were annealed equally long; ``architecture`` and ``given_architecture`` are what they
+    started from.
+    """
+
+    fmt: Format
+    area_um2: float
+    architecture: str
+    given_um2: float
+    given_architecture: str
+    moves: int
+    orders: int
+
+
+def permuted(fmt: Format, values: Sequence[Fraction], name: str) -> Format:
+    """``fmt`` with its values in another order.
+
+    Ties to even go by codes, whose parity has no meaning any more: they become ties to the lower
+    value. Raises ValueError if the values are not those of the format.
+    """
+    if sorted(values) != sorted(fmt.values):
+        raise ValueError(f"Values must be those of {fmt.name}, in another order")
+    return replace(
+        fmt,
+        name=check_name(name),
+        title=f"{fmt.title}, codes permuted",
+        values=tuple(values),
+        ties=Ties.DOWN,
+        source=f"{fmt.name}, codes permuted by halfbyte assign",
+        family="values",
+        nan_codes=(),
+    )
+
+
+def signed_orders(fmt: Format, seed: int) -> Iterator[tuple[Fraction, ...]]:
+    """Orders whose top bit is the sign, endlessly; the first is by magnitude.
+
+    The lower half of all values has the top bit set, and opposite values differ in it alone. What
+    has no opposite (a supernormal value, a zero) is paired with what is left over. The others are
+    random permutations of these pairs.
+    """
+    ordered = sorted(fmt.values)
+    half = len(ordered) // 2
+    lower, upper = ordered[:half], ordered[half:]
+    pairs = []
+    for value in list(upper):
+        if -value in lower:
+            pairs.append((value, -value))
+            upper.remove(value)
+            lower.remove(-value)
+    pairs += zip(upper, reversed(lower), strict=True)
+    pairs.sort(key=lambda pair: (min(abs(value) for value in pair), pair))
+    shuffle = random.Random(seed).shuffle  # noqa: S311 (no secret)
+    while True:
+        yield (*(pair[0] for pair in pairs), *(pair[1] for pair in pairs))
+        shuffle(pairs)
+
+
+def assign_codes(
+    fmt: Format,
+    activation: Format,
+    technology: Technology,
+    *,
+    name: str,
+    terms: int = 256,
+    seed: int = 1,
+    jobs: int | None = None,
+    on_progress: Progress | None = None,
+) -> Assignment:
+    """The best of some orders of the weight's codes, in rounds of fewer orders and longer search.
+
+    Parameters
+    ----------
+    fmt, activation : Format
+        Formats of weight, whose codes are permuted, and activation.
+    technology : Technology
+        The cells to use.
+    name : str
+        Name of the permuted format.
+    terms : int
+        Products that the accumulator holds without loss.
+    seed : int
+        Of the random orders.
+    jobs : int, optional
+        Processes at a time; all cores by default.
+    on_progress : callable, optional
+        Called with ``(done, total, label)``.
+
+    Raises FormatError for a bad name, and ToolError if Yosys or ABC fails.
+    """
+    orders = signed_orders(fmt, seed)
+    formats = list(dict.fromkeys(permuted(fmt, next(orders), name) for _ in range(ROUNDS[0][0])))
+    runner = JobRunner("synth", jobs or os.cpu_count() or 1, on_progress)
+
+    def smallest_first(designs: Sequence[Design], moves: int) -> list[tuple[float, Design]]:
+        recipe = replace(ANNEAL, moves=moves) if moves else QUICK
+        results = runner.run([SynthesisJob(design, recipe, technology) for design in designs])
+        areas = [result["area_um2"] for result in results]
+        return sorted(zip(areas, designs, strict=True), key=lambda entry: entry[0])
+
+    def quickest(weight: Format) -> str:
+        """The architecture that is smallest with the quick recipe."""
+        names = applicable_architectures(weight, activation)
+        designs = [Design(weight, activation, each, terms) for each in names]
+        return smallest_first(designs, 0)[0][1].architecture
+
+    try:
+        architecture = quickest(formats[0])
+        designs = [Design(each, activation, architecture, terms) for each in formats]
+        ranked: list[tuple[float, Design]] = []
+        for count, moves in ROUNDS:
+            ranked = smallest_first(designs[:count], moves)
+            designs = [design for _, design in ranked]
+        given = Design(fmt, activation, quickest(fmt), terms)
+        ((given_area, _),) = smallest_first([given], ROUNDS[-1][1])
+    finally:
+        runner.end()
+    area, best = ranked[0]
+    return Assignment(
+        best.weight,
+        area,
+        best.architecture,
+        given_area,
+        given.architecture,
+        ROUNDS[-1][1],
+        len(formats),
+    )

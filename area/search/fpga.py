@@ -1,0 +1,185 @@
+"""MACs on FPGAs: Yosys' own flow for three families, and what it uses of each resource."""
+
+import json
+import os
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from halfbyte.area.search.design import Design
+from halfbyte.area.search.jobs import JobRunner, Progress
+from halfbyte.area.search.synthesis_jobs import empty_record
+from halfbyte.base import UserError, content_key, run_yosys, source_fingerprint, versions_of
+
+__all__ = ["TARGETS", "FpgaTarget", "pick_target", "synthesize_fpga"]
+
+_VERSIONED = ("amaranth", "pyosys")
+
+
+@dataclass(frozen=True)
+class FpgaTarget:
+    """A family: Yosys' command for it, and how the names of its cells begin, by resource.
+
+    No DSP blocks are used: they would hide what a format costs. Multiplexers that a slice has
+    beside its LUTs count as neither.
+    """
+
+    name: str
+    title: str
+    command: str
+    luts: str
+    carries: str
+    flip_flops: str
+    others: tuple[str, ...]
+
+
+TARGETS = {
+    target.name: target
+    for target in (
+        FpgaTarget(
+            "ice40", "Lattice iCE40", "synth_ice40 -top mac", "SB_LUT4", "SB_CARRY", "SB_DFF", ()
+        ),
+        FpgaTarget(
+            "ecp5",
+            "Lattice ECP5",
+            "synth_ecp5 -top mac -nodsp",
+            "LUT4",
+            "CCU2C",
+            "TRELLIS_FF",
+            ("PFUMX", "L6MUX21"),
+        ),
+        FpgaTarget(
+            "xc7",
+            "Xilinx 7 series",
+            "synth_xilinx -top mac -family xc7 -flatten -nodsp -noiopad -noclkbuf",
+            "LUT",
+            "CARRY4",
+            "FD",
+            ("MUXF7", "MUXF8", "INV"),
+        ),
+    )
+}
+
+
+def pick_target(name: str) -> FpgaTarget:
+    """A target by name; raises UserError with the list."""
+    if name not in TARGETS:
+        raise UserError(f"Target must be one of {', '.join(TARGETS)}, not {name[:60]!r}")
+    return TARGETS[name]
+
+
+@dataclass(frozen=True)
+class _FpgaJob:
+    """One MAC, in a named architecture, on one family."""
+
+    design: Design
+    target: FpgaTarget
+
+    @cached_property
+    def key(self) -> str:
+        """What the result depends on."""
+        return content_key(
+            {
+                "rtlil": self.design.rtlil(),
+                "command": self.target.command,
+                "code": source_fingerprint("halfbyte.area"),
+                "versions": versions_of(*_VERSIONED),
+            }
+        )
+
+    @property
+    def label(self) -> str:
+        """For the progress line."""
+        return f"{self.design.weight.name} {self.design.architecture}"
+
+    @property
+    def cost(self) -> float:
+        """How long it takes, roughly: wide designs longest."""
+        return self.design.width
+
+    def run(self) -> dict[str, Any]:
+        """Synthesize in a temporary folder."""
+        start = time.monotonic()
+        with tempfile.TemporaryDirectory(prefix="halfbyte-fpga-") as temporary:
+            folder = Path(temporary)
+            (folder / "design.il").write_text(self.design.rtlil())
+            script = [
+                "read_rtlil design.il",
+                "setattr -unset init w:*",
+                self.target.command,
+                "tee -q -o statistics.json stat -json",
+            ]
+            run_yosys("\n".join(script) + "\n", folder, f"Synthesis for {self.target.title}")
+            design = json.loads((folder / "statistics.json").read_text())["design"]
+        counts = {
+            cell: int(count)
+            for cell, count in design["num_cells_by_type"].items()
+            if cell != "$scopeinfo"
+        }
+        return {**_resources(counts, self.target), "seconds": round(time.monotonic() - start, 3)}
+
+    def is_complete(self, result: Mapping[str, Any]) -> bool:
+        """A stored result lacks nothing."""
+        return True
+
+    def record(self, result: Mapping[str, Any]) -> dict[str, Any]:
+        """In the shape of other synthesis records; what does not apply is None."""
+        return {
+            **empty_record(self.design),
+            "recipe": self.target.command.split()[0],
+            "technology": self.target.name,
+            "versions": versions_of("halfbyte", *_VERSIONED),
+            **result,
+        }
+
+
+def _resources(counts: Mapping[str, int], target: FpgaTarget) -> dict[str, Any]:
+    """Cells by resource; AssertionError for a cell that belongs to none."""
+    found = {"luts": 0, "carry_cells": 0, "flip_flops": 0}
+    for cell, count in counts.items():
+        if cell.startswith(target.carries):
+            found["carry_cells"] += count
+        elif cell.startswith(target.flip_flops):
+            found["flip_flops"] += count
+        elif cell.startswith(target.luts):
+            found["luts"] += count
+        elif cell not in target.others:
+            raise AssertionError(f"Netlist for {target.title} holds an unknown cell: {cell}")
+    return {**found, "cells": sum(counts.values())}
+
+
+def synthesize_fpga(
+    designs: Sequence[Design],
+    target: FpgaTarget,
+    *,
+    every: bool = False,
+    jobs: int | None = None,
+    on_progress: Progress | None = None,
+) -> list[dict[str, Any]]:
+    """Records of the MACs on an FPGA: of each design the architecture with the fewest LUTs.
+
+    Parameters are those of :func:`halfbyte.area.synthesize`. Raises ToolError if Yosys fails.
+    """
+    runner = JobRunner("fpga", jobs or os.cpu_count() or 1, on_progress)
+    try:
+        tried = [_FpgaJob(each, target) for design in designs for each in design.candidates()]
+        results = dict(zip(tried, runner.run(tried), strict=True))
+    finally:
+        runner.end()
+    records = []
+    for design in designs:
+        candidates = [_FpgaJob(each, target) for each in design.candidates()]
+        best_first = sorted(
+            candidates,
+            key=lambda job: (
+                results[job]["luts"],
+                results[job]["carry_cells"],
+                job.design.architecture,
+            ),
+        )
+        records += [job.record(results[job]) for job in (best_first if every else best_first[:1])]
+    return records

@@ -1,0 +1,300 @@
+"""Every unit of a design proved: multiplier, MACs of all kinds, netlists; and faults refuted."""
+
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from halfbyte.area.cells.technology import Technology
+from halfbyte.area.netlists.circuit import Circuit
+from halfbyte.area.netlists.lowering import lower
+from halfbyte.area.proofs.faults import altered_table, faulty_macs, faulty_multipliers
+from halfbyte.area.proofs.mac import (
+    PROVED,
+    REFUTED,
+    Proof,
+    prove_mac,
+    prove_multiplier,
+    prove_multiplier_netlist,
+    prove_netlist,
+)
+from halfbyte.area.search.design import Design
+from halfbyte.area.search.jobs import JobRunner, Progress
+from halfbyte.area.search.smallest import synthesize
+from halfbyte.area.search.synthesis_jobs import netlist_path
+from halfbyte.area.synthesis.yosys import MAC, MULTIPLIER
+from halfbyte.base import content_key, source_fingerprint, versions_of
+from halfbyte.formats import Format, Overflow, lossless_acc_width
+from halfbyte.rtl import Mac, multiplier
+from halfbyte.rtl.architecture import MultiplierArchitecture
+
+__all__ = ["Netlist", "ProofTask", "failures", "prove_designs"]
+
+_NARROWEST = 2
+_TOOLS = ("amaranth", "pyosys", "python-sat")
+# The names that the circuits of a task have.
+_LOSSLESS, _ALONE, _SAVED = "lossless", "alone", "saved"
+# Carries saved after so many bits.
+_SEGMENT = 3
+
+
+@dataclass(frozen=True)
+class Netlist:
+    """Two netlists of one recipe: of the MAC, and of its multiplier alone."""
+
+    recipe: str
+    mac: Path
+    multiplier: Path
+
+
+@dataclass(frozen=True)
+class ProofTask:
+    """What is proved of two formats in one architecture.
+
+    The RTL of the multiplier and of MACs with a lossless accumulator (for ``terms`` products and
+    for one, with and without enable, with saved carries) and with narrow ones that wrap and
+    saturate; the netlists, which have the lossless accumulator. Multiplier, lossless MACs and
+    netlists are also compared with units that have a fault, which must be refuted.
+    """
+
+    weight: Format
+    activation: Format
+    architecture: str
+    terms: int
+    technology: Technology
+    netlists: tuple[Netlist, ...]
+
+    @property
+    def label(self) -> str:
+        """For the progress line."""
+        return f"{self.weight.name} {self.architecture} proofs"
+
+    @property
+    def cost(self) -> float:
+        """How long it takes, roughly: decoders grow with the number of codes."""
+        return 2.0 ** max(self.weight.bits, self.activation.bits)
+
+    def is_complete(self, result: Mapping[str, Any]) -> bool:
+        """A stored proof lacks nothing."""
+        return True
+
+    @cached_property
+    def key(self) -> str:
+        """What the result depends on; netlists by their content."""
+        formats = [
+            [fmt.name, fmt.bits, str(fmt.quantum), fmt.integers]
+            for fmt in (self.weight, self.activation)
+        ]
+        netlists = [
+            [each.recipe, each.mac.read_text(), each.multiplier.read_text()]
+            for each in self.netlists
+        ]
+        code = source_fingerprint("halfbyte.rtl", "halfbyte.area")
+        return content_key(
+            {
+                "formats": formats,
+                "design": [self.architecture, self.terms, self.technology.content_hash],
+                "netlists": netlists,
+                "code": code,
+                "versions": versions_of(*_TOOLS),
+            }
+        )
+
+    def run(self) -> dict[str, Any]:
+        """The records of all proofs, under ``records``."""
+        start = time.monotonic()
+        circuits = lower(self._components(), self._netlist_files(), self.technology.cells)
+        reading = time.monotonic() - start
+        records = [*self._multipliers(circuits), *self._macs(circuits), *self._mapped(circuits)]
+        return {"records": records, "reading_seconds": round(reading, 3)}
+
+    def _mac(self, weight: Format | None = None, **options: Any) -> Mac:
+        return Mac(
+            weight=weight or self.weight,
+            activation=self.activation,
+            architecture=self.architecture,
+            **{"terms": self.terms, **options},
+        )
+
+    @cached_property
+    def _variants(self) -> dict[str, Mac]:
+        one_product = max(_NARROWEST, lossless_acc_width(self.weight, self.activation, 1))
+        tight = max(_NARROWEST, one_product - 2)
+        lossless = lossless_acc_width(self.weight, self.activation, self.terms)
+        saturate = Overflow.SATURATE
+        return {
+            _LOSSLESS: self._mac(),
+            "enabled": self._mac(enable=True),
+            "one_product": self._mac(terms=1),
+            "wrap": self._mac(acc_width=tight),
+            _SAVED: self._mac(segment=min(_SEGMENT, lossless - 1), enable=True),
+            "wrap_saved": self._mac(acc_width=tight, segment=1),
+            "saturate": self._mac(acc_width=one_product, overflow=saturate, enable=True),
+            "tight": self._mac(acc_width=tight, overflow=saturate),
+        }
+
+    @cached_property
+    def _multiplier(self) -> MultiplierArchitecture:
+        return multiplier(self.architecture, weight=self.weight, activation=self.activation)
+
+    @cached_property
+    def _altered(self) -> Format | None:
+        return altered_table(self.weight, self.activation, self.architecture)
+
+    def _components(self) -> dict[str, Mac | MultiplierArchitecture]:
+        components: dict[str, Mac | MultiplierArchitecture] = {
+            **self._variants,
+            _ALONE: self._multiplier,
+        }
+        if self._altered:
+            width = self._variants[_LOSSLESS].acc_width
+            components["altered_mac"] = self._mac(self._altered, acc_width=width)
+            components["altered_multiplier"] = multiplier(
+                self.architecture, weight=self._altered, activation=self.activation
+            )
+        return components
+
+    def _netlist_files(self) -> dict[str, tuple[Path, str]]:
+        files = {}
+        for number, netlist in enumerate(self.netlists):
+            files[f"mac_netlist{number}"] = (netlist.mac, MAC)
+            files[f"multiplier_netlist{number}"] = (netlist.multiplier, MULTIPLIER)
+        return files
+
+    def _multipliers(self, circuits: Mapping[str, Circuit]) -> Iterator[dict[str, Any]]:
+        """The multiplier's RTL, and its netlists."""
+        rtl, unit = circuits[_ALONE], self._multiplier
+        faulty = faulty_multipliers(rtl, circuits.get("altered_multiplier"))
+        start = time.monotonic()
+        proof = prove_multiplier(rtl, unit)
+        faults = {name: prove_multiplier(circuit, unit) for name, circuit in faulty.items()}
+        yield self._record(MULTIPLIER, proof, faults, start)
+        for number, netlist in enumerate(self.netlists):
+            mapped, start = circuits[f"multiplier_netlist{number}"], time.monotonic()
+            proof = prove_multiplier_netlist(mapped, rtl, unit)
+            faults = {
+                name: prove_multiplier_netlist(mapped, circuit, unit)
+                for name, circuit in faulty.items()
+            }
+            yield self._record(MULTIPLIER, proof, faults, start, recipe=netlist.recipe)
+
+    def _macs(self, circuits: Mapping[str, Circuit]) -> Iterator[dict[str, Any]]:
+        """The RTL of every kind of accumulator."""
+        altered = circuits.get("altered_mac")
+        for name, mac in self._variants.items():
+            rtl, start = circuits[name], time.monotonic()
+            proof = prove_mac(rtl, mac)
+            table = altered if name == _LOSSLESS else None
+            faulty = faulty_macs(rtl, table) if name in (_LOSSLESS, _SAVED) else {}
+            faults = {fault: prove_mac(circuit, mac) for fault, circuit in faulty.items()}
+            yield self._record(MAC, proof, faults, start, mac=mac)
+
+    def _mapped(self, circuits: Mapping[str, Circuit]) -> Iterator[dict[str, Any]]:
+        """The netlists of the MAC."""
+        mac, rtl = self._variants[_LOSSLESS], circuits[_LOSSLESS]
+        faulty = faulty_macs(rtl, circuits.get("altered_mac"))
+        for number, netlist in enumerate(self.netlists):
+            mapped, start = circuits[f"mac_netlist{number}"], time.monotonic()
+            proof = prove_netlist(mapped, rtl, mac)
+            faults = {name: prove_netlist(mapped, circuit, mac) for name, circuit in faulty.items()}
+            yield self._record(MAC, proof, faults, start, mac=mac, recipe=netlist.recipe)
+
+    def _record(
+        self,
+        unit: str,
+        proof: Proof,
+        faults: Mapping[str, Proof],
+        start: float,
+        *,
+        mac: Mac | None = None,
+        recipe: str | None = None,
+    ) -> dict[str, Any]:
+        return {
+            "format": self.weight.name,
+            "activation": self.activation.name,
+            "unit": unit,
+            "architecture": self.architecture,
+            "terms": mac.terms if mac else None,
+            "acc_width": mac.acc_width if mac else None,
+            "overflow": mac.overflow.value if mac else None,
+            "enable": mac.has_enable if mac else None,
+            "segment": mac.segment if mac else None,
+            "technology": self.technology.name if recipe else None,
+            "recipe": recipe,
+            "proof": proof.as_dict(),
+            "faults": {name: fault.as_dict() for name, fault in faults.items()},
+            "versions": versions_of("halfbyte", *_TOOLS),
+            "seconds": round(time.monotonic() - start, 3),
+        }
+
+
+def failures(record: Mapping[str, Any]) -> list[str]:
+    """One line for a proof that is none, and for each fault that was not refuted."""
+    proof = record["proof"]
+    lines = []
+    if proof["status"] != PROVED:
+        because = f": {proof['counterexample']}" if proof["counterexample"] else ""
+        lines.append(f"{_title(record)}: {proof['claim']} is {proof['status']}{because}")
+    lines += [
+        f"{_title(record)}: the fault {name!r} is {fault['status']}, not refuted"
+        for name, fault in record["faults"].items()
+        if fault["status"] != REFUTED
+    ]
+    return lines
+
+
+def _title(record: Mapping[str, Any]) -> str:
+    words = [f"{record['format']} x {record['activation']}", record["architecture"], record["unit"]]
+    if record["acc_width"]:
+        words.append(f"{record['acc_width']} bits {record['overflow']}")
+    if record["segment"]:
+        words.append(f"carries saved every {record['segment']} bits")
+    if record["recipe"]:
+        words.append(f"netlist {record['technology']} {record['recipe']}")
+    return ", ".join(words)
+
+
+def prove_designs(
+    designs: Sequence[Design],
+    technology: Technology,
+    *,
+    jobs: int | None = None,
+    on_progress: Progress | None = None,
+) -> list[dict[str, Any]]:
+    """Prove every architecture of the designs, and every netlist that synthesis tries for them.
+
+    Returns a record for each proof, with the faults that were tried on it; :func:`failures` says
+    what is wrong. Proofs are stored by the content of what they prove. Raises ToolError if a tool
+    fails.
+    """
+    mapped = synthesize(
+        designs, technology, every=True, prove=False, jobs=jobs, on_progress=on_progress
+    )
+    netlists: dict[tuple[str, str, str], list[Netlist]] = {}
+    for record in mapped:
+        key = (record["format"], record["activation"], record["architecture"])
+        paths = (netlist_path(record[name]) for name in ("netlist", "multiplier_netlist"))
+        netlists.setdefault(key, []).append(Netlist(record["recipe"], *paths))
+    tasks = [
+        ProofTask(
+            weight=candidate.weight,
+            activation=candidate.activation,
+            architecture=candidate.architecture,
+            terms=candidate.terms,
+            technology=technology,
+            netlists=tuple(
+                netlists[candidate.weight.name, candidate.activation.name, candidate.architecture]
+            ),
+        )
+        for design in designs
+        for candidate in design.candidates()
+    ]
+    runner = JobRunner("proofs", jobs or os.cpu_count() or 1, on_progress)
+    try:
+        results = runner.run(tasks)
+    finally:
+        runner.end()
+    return [record for result in results for record in result["records"]]

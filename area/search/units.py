@@ -1,0 +1,263 @@
+"""Units beside the 4-bit MACs: the DFloat11 decoder and the BF16 MAC, synthesized, as records.
+
+The same technologies, the same script and the quick recipe; their other figures stand in the same
+record, with fields of their own after it.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from amaranth.lib import wiring
+
+from halfbyte.area.cells.technology import Technology
+from halfbyte.area.netlists.netlist import read_netlist
+from halfbyte.area.proofs.mac import PROVED, UNDECIDED
+from halfbyte.area.proofs.progress import prove_progress
+from halfbyte.area.proofs.registers import prove_unit
+from halfbyte.area.synthesis.recipes import QUICK
+from halfbyte.area.synthesis.yosys import synthesize_rtlil
+from halfbyte.area.timing.delay import analyse_timing
+from halfbyte.area.timing.operands import load_operands, shipped_operands
+from halfbyte.area.timing.packets import load_packets
+from halfbyte.area.timing.unit_energy import measure_decoder, measure_mac
+from halfbyte.base import (
+    RecordStore,
+    UserError,
+    build_dir,
+    content_key,
+    source_fingerprint,
+    versions_of,
+)
+from halfbyte.rtl import to_rtlil
+from halfbyte.rtl.bf16 import Bf16Mac
+from halfbyte.rtl.bf16.product import Product
+from halfbyte.rtl.dfloat11 import MAX_LENGTH, ROWS, Lane, Loader, check_decoder
+
+__all__ = ["WEIGHT_BITS", "synthesize_bf16_mac", "synthesize_decoder"]
+
+WEIGHT_BITS = 16  # of a decoded weight
+_FP32_BITS = 32
+_TOP = "unit"
+_VERSIONED = ("amaranth", "pyosys", "python-sat")
+_NO_PACKETS = f"the packets to measure on are for {ROWS} rows and codes of {MAX_LENGTH} bits"
+
+
+def _stored(key: str, compute: Any) -> dict[str, Any]:
+    """What the store has under ``key``; computed and stored if it has nothing."""
+    store = RecordStore(build_dir() / "records" / "units.jsonl")
+    known = store.get(key)
+    if known is None:
+        known = compute()
+        store.append(key, known)
+    return known
+
+
+def _synthesized(
+    components: Mapping[str, wiring.Component],
+    technology: Technology,
+    measure: Callable[[Path], dict[str, Any]],
+    inputs: str,
+) -> dict[str, Any]:
+    """Figures of each component, by name: synthesized, timed and proved; and what was measured.
+
+    ``measure`` is given the folder with the netlists, ``NAME/netlist.json``, and ``inputs`` is a
+    key of what it measures on. A failed run is kept under ``build/failed``.
+    """
+    rtlil = {name: to_rtlil(component, _TOP) for name, component in components.items()}
+
+    def compute() -> dict[str, Any]:
+        folder = Path(tempfile.mkdtemp(prefix="halfbyte-synth-"))
+        try:
+            found = {
+                name: {
+                    **asdict(synthesize_rtlil(rtlil[name], technology, QUICK, folder / name, _TOP)),
+                    "delay_ps": _delay(folder / name / "netlist.json", technology),
+                    "proof": prove_unit(component, folder / name, _TOP, technology.cells),
+                }
+                for name, component in components.items()
+            }
+            measured = measure(folder)
+        except BaseException:
+            (build_dir() / "failed").mkdir(parents=True, exist_ok=True)
+            shutil.move(folder, build_dir() / "failed" / folder.name)
+            raise
+        shutil.rmtree(folder)
+        return {**found, "measured": measured}
+
+    versions = versions_of(*_VERSIONED)
+    code = source_fingerprint("halfbyte.area")
+    return _stored(
+        content_key([rtlil, technology.content_hash, QUICK.abc, code, versions, inputs]), compute
+    )
+
+
+def _delay(netlist: Path, technology: Technology) -> float | None:
+    """The least clock period in ps; None if the technology has no timing tables."""
+    try:
+        return analyse_timing(read_netlist(netlist, technology.cells, _TOP), technology).delay_ps
+    except UserError:
+        return None
+
+
+def _proof(**parts: Mapping[str, Any]) -> dict[str, Any]:
+    """The record's ``proof`` of several parts: of what status each is, how, and for how long."""
+    decided = all(part["status"] == PROVED for part in parts.values())
+    return {
+        "status": PROVED if decided else UNDECIDED,
+        **{name: part["status"] for name, part in parts.items()},
+        "method": "; ".join(f"{name}: {part['method']}" for name, part in parts.items()),
+        "seconds": round(sum(part.get("seconds", 0.0) for part in parts.values()), 3),
+    }
+
+
+def _record(unit: str, technology: Technology, **fields: Any) -> dict[str, Any]:
+    """A result record (``design.md``); what the unit does not have is null."""
+    area = round(fields.pop("area_um2"), 4)
+    return {
+        "format": "bf16",
+        "activation": None,
+        "unit": unit,
+        "architecture": None,
+        "recipe": QUICK.name,
+        "terms": None,
+        "acc_width": None,
+        "technology": technology.name,
+        "corner": technology.corner,
+        "clock_ps": None,
+        "area_um2": area,
+        "area_ge": round(area / technology.nand2_area, 2),
+        "multiplier_um2": None,
+        "accumulator_um2": None,
+        "delay_ps": None,
+        "energy_fj": None,
+        "uniform_energy_fj": None,
+        "clock_energy_fj": None,
+        "leakage_nw": None,
+        "not_measured": None,
+        "proof": None,
+        **fields,
+        "versions": {
+            **versions_of("halfbyte", *_VERSIONED),
+            "card": technology.content_hash[:12],
+        },
+    }
+
+
+def _slowest(*parts: Mapping[str, Any]) -> float | None:
+    """The delay of the slowest part, if it is known of all."""
+    delays = [part.get("delay_ps") for part in parts]
+    return None if None in delays else max(delays)  # type: ignore[type-var]
+
+
+def synthesize_decoder(
+    technology: Technology, *, lanes: int = 8, rows: int = ROWS, max_length: int = MAX_LENGTH
+) -> dict[str, Any]:
+    """The record of a DFloat11 decoder of ``lanes`` lanes.
+
+    Its parts are synthesized by themselves, and there is no logic between them but the ``or`` of
+    the lanes' ``busy``: the area is that of the table's loader and ``lanes`` times a lane.
+    ``um2_per_lane`` has the lane's share of the table, ``um2_per_bit`` is that per bit of decoded
+    weight and cycle; ``symbols_per_cycle`` is the peak, which simulation measures. ``energy_fj`` is
+    that of a decoded weight, with its share of the table's.
+
+    Raises UserError for no such decoder, ToolError if Yosys or ABC fails, ProofError if a netlist
+    differs from its RTL, ProgressError if a lane can hang.
+    """
+    check_decoder(lanes, rows, max_length)
+    component = Lane(rows=rows, max_length=max_length)
+    loader = Loader(rows=rows, max_length=max_length)
+    packets = load_packets()
+
+    def measure(folder: Path) -> dict[str, Any]:
+        if (rows, max_length) != (ROWS, MAX_LENGTH):
+            return {}
+        netlists = [folder / name / "netlist.json" for name in ("lane", "table")]
+        return measure_decoder(netlists[0], netlists[1], _TOP, technology, packets)
+
+    found = _synthesized(
+        {"lane": component, "table": loader}, technology, measure, packets.content_hash
+    )
+    lane, table = found["lane"], found["table"]
+    key = content_key(
+        [to_rtlil(component, _TOP), source_fingerprint("halfbyte.area.proofs.progress")]
+    )
+    progress = _stored(key, lambda: prove_progress(component))
+    area = table["area_um2"] + lanes * lane["area_um2"]
+    return _record(
+        "dfloat11",
+        technology,
+        architecture="canonical_comparators",
+        area_um2=area,
+        register_um2=round(table["register_um2"] + lanes * lane["register_um2"], 4),
+        cells=table["cells"] + lanes * lane["cells"],
+        delay_ps=_slowest(lane, table),
+        **_decoder_energy(found["measured"], lanes),
+        proof={
+            **_proof(lane_netlist=lane["proof"], table_netlist=table["proof"], progress=progress),
+            "claim": progress["claim"],
+        },
+        lanes=lanes,
+        rows=rows,
+        max_length=max_length,
+        lane_um2=lane["area_um2"],
+        table_um2=table["area_um2"],
+        um2_per_lane=round(area / lanes, 4),
+        um2_per_bit=round(area / lanes / WEIGHT_BITS, 4),
+        symbols_per_cycle=lanes,
+        seconds=round(lane["seconds"] + table["seconds"], 3),
+    )
+
+
+def _decoder_energy(measured: Mapping[str, Any], lanes: int) -> dict[str, Any]:
+    """Energies in fJ per weight, with a lane's share of the table, and the leakage of all in nW."""
+    energies = (measured.get(f"{name}_fj") for name in ("lane_energy", "lane_clock"))
+    share = None if measured.get("table_energy_fj") is None else measured["table_energy_fj"] / lanes
+    whole, clock = (
+        None if energy is None or share is None else round(energy + share, 3) for energy in energies
+    )
+    leakage = None
+    if measured:
+        leakage = round(measured["table_leakage_nw"] + lanes * measured["lane_leakage_nw"], 4)
+    return {
+        "energy_fj": whole,
+        "clock_energy_fj": clock,
+        "leakage_nw": leakage,
+        "not_measured": measured.get("not_measured", _NO_PACKETS),
+    }
+
+
+def synthesize_bf16_mac(technology: Technology) -> dict[str, Any]:
+    """The record of the BF16 MAC with FP32 accumulation, in one cycle.
+
+    ``multiplier_um2`` is the exact product by itself, ``accumulator_um2`` what product and
+    registers leave of the whole, as for the other MACs; ``energy_fj`` is that of a MAC on the
+    operands that the others are measured on. Raises ToolError as above.
+    """
+    operands = load_operands(shipped_operands()[0])
+    found = _synthesized(
+        {"mac": Bf16Mac(), "product": Product()},
+        technology,
+        lambda folder: measure_mac(folder / "mac" / "netlist.json", _TOP, technology, operands),
+        operands.content_hash,
+    )
+    whole, product = found["mac"], found["product"]
+    return _record(
+        "bf16_mac",
+        technology,
+        architecture="fused",
+        activation="bf16",
+        acc_width=_FP32_BITS,
+        area_um2=whole["area_um2"],
+        multiplier_um2=product["area_um2"],
+        accumulator_um2=round(whole["area_um2"] - product["area_um2"] - whole["register_um2"], 4),
+        register_um2=whole["register_um2"],
+        cells=whole["cells"],
+        delay_ps=_slowest(whole),
+        **found["measured"],
+        proof=_proof(netlist=whole["proof"], multiplier_netlist=product["proof"]),
+        seconds=whole["seconds"],
+    )

@@ -1,0 +1,103 @@
+"""Adders: Yosys techmaps that turn an addition into a chain of cells, or of gates, or a tree.
+
+The chain of the library's full-adder cells is the smallest; ABC does not look into it. A chain of
+gates is left to ABC, which rearranges it for speed. The trees are Yosys' own.
+"""
+
+from halfbyte.area.cells.cell import AdderCell
+from halfbyte.area.cells.technology import Technology
+
+__all__ = ["CELLS", "GATES", "TREES", "adder_options", "adder_techmap"]
+
+CELLS, GATES = "cells", "gates"
+# Parallel prefix adders by name, and the file of Yosys that has them; without one, its default.
+TREES = {
+    "brent_kung": None,
+    "sklansky": "sklansky.v",
+    "kogge_stone": "kogge-stone.v",
+    "han_carlson": "han-carlson.v",
+}
+
+# A chain over the bits of Yosys' $alu cell. Bit 0 of an addition with a constant carry needs no
+# full adder; nor does the last bit, whose carry nobody reads.
+_CHAIN = """\
+(* techmap_celltype = "$alu" *)
+module _halfbyte_alu (A, B, CI, BI, X, Y, CO);
+  parameter A_SIGNED = 0;
+  parameter B_SIGNED = 0;
+  parameter A_WIDTH = 1;
+  parameter B_WIDTH = 1;
+  parameter Y_WIDTH = 1;
+  parameter _TECHMAP_CONSTMSK_A_ = 0;
+  parameter _TECHMAP_CONSTMSK_CI_ = 0;
+  parameter _TECHMAP_CONSTVAL_CI_ = 0;
+  input [A_WIDTH-1:0] A;
+  input [B_WIDTH-1:0] B;
+  input CI, BI;
+  output [Y_WIDTH-1:0] X, Y, CO;
+  wire [Y_WIDTH-1:0] a, b, plain_b;
+  \\$pos #(.A_SIGNED(A_SIGNED), .A_WIDTH(A_WIDTH), .Y_WIDTH(Y_WIDTH)) wide_a (.A(A), .Y(a));
+  \\$pos #(.A_SIGNED(B_SIGNED), .A_WIDTH(B_WIDTH), .Y_WIDTH(Y_WIDTH)) wide_b (.A(B), .Y(plain_b));
+  assign b = plain_b ^ {Y_WIDTH{BI}};
+  assign X = a ^ b;
+  wire [Y_WIDTH:0] carry;
+  assign carry[0] = CI;
+  assign CO = carry[Y_WIDTH:1];
+  localparam constant_carry = _TECHMAP_CONSTMSK_CI_[0];
+  localparam constant_start = constant_carry && _TECHMAP_CONSTMSK_A_[0];
+  localparam no_carry = constant_carry && !_TECHMAP_CONSTVAL_CI_[0];
+  genvar i;
+  generate
+    for (i = 0; i < Y_WIDTH; i = i + 1) begin : bits
+      if (i == Y_WIDTH - 1 || (i == 0 && constant_start)) begin
+        assign Y[i] = a[i] ^ b[i] ^ carry[i];
+        assign carry[i+1] = (a[i] & b[i]) | (carry[i] & (a[i] | b[i]));
+      end else if (i == 0 && no_carry) begin
+        HALF
+      end else begin
+        FULL
+      end
+    end
+  endgenerate
+endmodule
+"""
+
+
+def adder_options(adder: str) -> str:
+    """Options of ``techmap`` for an adder, the chain being in ``adders.v``."""
+    if adder in (CELLS, GATES):
+        return "-map adders.v"
+    tree = TREES[adder]
+    return "-map +/techmap.v" + (f" -map +/choices/{tree}" if tree else "")
+
+
+def adder_techmap(technology: Technology, adder: str = CELLS) -> str:
+    """Verilog for ``techmap -map``: ripple-carry adders of the technology's adder cells.
+
+    Where the technology has no full-adder cell, or ``adder`` says so, the bits are left to ABC as
+    gates.
+    """
+    bit = ("a[i]", "b[i]")
+    cells = (technology.half_adder, technology.full_adder) if adder == CELLS else (None, None)
+    half = _bit(cells[0], bit, "Y[i]", "carry[i+1]")
+    full = _bit(cells[1], (*bit, "carry[i]"), "Y[i]", "carry[i+1]")
+    return _CHAIN.replace("HALF", half).replace("FULL", full)
+
+
+def _bit(adder: AdderCell | None, inputs: tuple[str, ...], total: str, carry: str) -> str:
+    """One bit as a cell, with inverters where its outputs are inverted, or as logic."""
+    if adder is None:
+        pairs = [
+            f"({left} & {right})"
+            for position, left in enumerate(inputs)
+            for right in inputs[position + 1 :]
+        ]
+        return f"assign {total} = {' ^ '.join(inputs)}; assign {carry} = {' | '.join(pairs)};"
+    pins = [f".{pin}({net})" for pin, net in zip(adder.inputs, inputs, strict=True)]
+    pins += [f".{adder.total}(cell_total)", f".{adder.carry}(cell_carry)"]
+    total_mark = "~" if adder.total_inverted else ""
+    carry_mark = "~" if adder.carry_inverted else ""
+    return (
+        f"wire cell_total, cell_carry; {adder.cell} cell ({', '.join(pins)}); "
+        f"assign {total} = {total_mark}cell_total; assign {carry} = {carry_mark}cell_carry;"
+    )

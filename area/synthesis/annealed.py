@@ -1,0 +1,94 @@
+"""A combinational module of a design, annealed: from RTLIL to a netlist of cells."""
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from halfbyte.area.cells.cell import Cell
+from halfbyte.area.cells.technology import Technology
+from halfbyte.area.netlists.circuit import read_circuits
+from halfbyte.area.synthesis.annealing import Network, anneal, library_gates, merged, read_network
+from halfbyte.area.synthesis.recipes import Recipe
+from halfbyte.base import run_yosys
+
+__all__ = ["ANNEALED", "anneal_module", "other_sign", "starting_network"]
+
+# A move takes time in proportion to the gates: beyond so many there are fewer moves.
+LARGE = 100
+# The file with the result.
+ANNEALED = "annealed.v"
+
+
+def anneal_module(
+    module: str, read: Sequence[str], technology: Technology, recipe: Recipe, folder: Path
+) -> None:
+    """Leave ``annealed.v`` in ``folder``: the module in cells, annealed as a recipe says.
+
+    Of large modules there are fewer moves, so that the time stays about the same.
+    ``read`` are the Yosys commands that load the design, and ``search.abc`` is the script that
+    minimizes the logic before. Raises ToolError if Yosys or ABC fails.
+    """
+    gates = library_gates(technology)
+    known = {placed.cell.name: placed.cell for placed in gates.cells.values()}
+    (folder / "gates.lib").write_text(technology.liberty_of(list(known.values())))
+    network = starting_network(module, read, "-liberty gates.lib", technology.cells, folder)
+    # Of an addend that is never negated, or never odd, RTL has no port that says so.
+    is_addend = {"odd", "rest", "negate"} == set(network.outputs)
+    alternative = other_sign(network) if is_addend else None
+    shorter = min(1.0, LARGE / max(1, len(network.gates)))
+    moves = round(shorter * recipe.moves)
+    netlists = [
+        merged(anneal(network, gates, moves, alternative=alternative, seed=seed), gates, technology)
+        for seed in range(1, recipe.seeds + 1)
+    ]
+    smallest = min(netlists, key=lambda netlist: netlist.area)
+    (folder / ANNEALED).write_text(smallest.verilog(f"\\{module} "))
+
+
+def starting_network(
+    module: str, read: Sequence[str], gates: str, cells: Mapping[str, Cell], folder: Path
+) -> Network:
+    """A module as a network of gates of at most three inputs, by ``search.abc`` in ``folder``.
+
+    ``gates`` are the options that tell Yosys' ``abc`` what to map to, and ``cells`` those that it
+    may find there. Raises ToolError if Yosys or ABC fails.
+    """
+    lines = [
+        *read,
+        f"flatten {module}",
+        f"hierarchy -top {module}",
+        "alumacc",
+        "opt",
+        "techmap",
+        "opt -full",
+        f"abc {gates} -script search.abc",
+        "opt_clean -purge",
+        "write_json gates.json",
+    ]
+    run_yosys("\n".join(lines) + "\n", folder, "Synthesis of gates to be annealed")
+    circuit = read_circuits((folder / "gates.json").read_text(), cells)[module]
+    return read_network(circuit, list(circuit.inputs), list(circuit.outputs))
+
+
+def other_sign(network: Network) -> np.ndarray:
+    """The truth tables of an addend in which every product is negated the other way.
+
+    What the accumulator adds (:class:`halfbyte.rtl.addend.Addend`) stays the same: ``rest``, and 1
+    if the product is even and ``negate`` is set. Rows where ``rest`` had to be wider are as they
+    were. Returns (outputs, words) uint64.
+    """
+    tables = network.tables()
+    bits = np.unpackbits(tables.view(np.uint8), axis=1, bitorder="little").astype(np.int64)
+    places = np.cumsum([0, *network.outputs.values()])
+    port = dict(zip(network.outputs, (bits[a:b] for a, b in pairwise(places)), strict=True))
+    odd, negate, width = port["odd"][0], port["negate"][0], network.outputs["rest"]
+    weights = 1 << np.arange(width)
+    weights[-1] = -weights[-1]
+    rest = weights @ port["rest"] + (1 - odd) * (2 * negate - 1)
+    fits = (-(1 << width - 1) <= rest) & (rest < 1 << width - 1)
+    port["rest"] = np.where(fits, rest >> np.arange(width)[:, None] & 1, port["rest"])
+    port["negate"] = np.where(fits, 1 - negate, negate)[None]
+    rows = np.concatenate(list(port.values())).astype(np.uint8)
+    return np.packbits(rows, axis=1, bitorder="little").view(np.uint64)

@@ -1,0 +1,136 @@
+"""Which gates there are, what they cost, and the cells behind them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import permutations, product
+
+import numpy as np
+
+from halfbyte.area.cells.cell import Cell
+from halfbyte.area.cells.function import truth_table
+from halfbyte.area.cells.technology import Technology
+from halfbyte.area.synthesis.annealing.kernel import (
+    AND2,
+    AND3,
+    AO21,
+    FAN_INS,
+    IMPOSSIBLE,
+    KINDS,
+    MUX,
+    NOT,
+    OUTPUT,
+    XOR2,
+)
+
+__all__ = [
+    "GateFunction",
+    "GateSet",
+    "PlacedCell",
+    "gate_functions",
+    "library_gates",
+    "smallest_cells",
+    "unit_gates",
+]
+
+# Kind and polarity of a gate.
+GateFunction = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class PlacedCell:
+    """A cell that computes a function: ``pins`` in the order of its inputs, and its ``output``."""
+
+    cell: Cell
+    pins: tuple[str, ...]
+    output: str
+
+
+@dataclass(frozen=True)
+class GateSet:
+    """The gates that a netlist may have.
+
+    ``cost`` is (KINDS, 16): the cost of each by kind and polarity, IMPOSSIBLE where there is none;
+    ``cells`` are those that compute them, if the costs are areas in um^2 of a library.
+    """
+
+    cost: np.ndarray
+    cells: Mapping[GateFunction, PlacedCell] = field(default_factory=dict)
+
+    @property
+    def typical(self) -> float:
+        """The cost of a typical gate with two inputs: the unit of temperatures."""
+        costs = self.cost[[AND2, XOR2]]
+        return float(np.median(costs[costs < IMPOSSIBLE]))
+
+
+def gate_functions() -> dict[GateFunction, int]:
+    """All gates that the annealing knows, with their truth tables over the fan-ins.
+
+    The inverse of a multiplexer is none of them, and inverting fan-ins of an XOR or the select of
+    a multiplexer gives nothing new.
+    """
+    masks = {NOT: 0, AND2: 3 | OUTPUT, XOR2: OUTPUT, AND3: 7 | OUTPUT, AO21: 7 | OUTPUT, MUX: 0}
+    return {
+        (kind, polarity): _table(kind, polarity)
+        for kind, mask in masks.items()
+        for polarity in range(16)
+        if not polarity & ~mask
+    }
+
+
+def _table(kind: int, polarity: int) -> int:
+    """Bit ``i`` is the value where the fan-ins, the first least significant, read ``i``."""
+    table = 0
+    for row, bits in enumerate(product((0, 1), repeat=FAN_INS[kind])):
+        a, b, c = (*reversed(bits), 0, 0)[:3]
+        a, b, c = a ^ polarity & 1, b ^ polarity >> 1 & 1, c ^ polarity >> 2 & 1
+        value = {
+            NOT: 1 - a,
+            AND2: a & b,
+            XOR2: a ^ b,
+            AND3: a & b & c,
+            AO21: a & b | c,
+            MUX: a if c else b,
+        }[kind]
+        table |= (value ^ polarity >> 3) << row
+    return table
+
+
+def unit_gates() -> GateSet:
+    """AND, OR, XOR and NOT at a cost of one each."""
+    cost = np.full((KINDS, 16), IMPOSSIBLE)
+    for gate in ((NOT, 0), (AND2, 0), (AND2, 3 | OUTPUT), (XOR2, 0)):
+        cost[gate] = 1.0
+    return GateSet(cost)
+
+
+def smallest_cells(technology: Technology, max_pins: int) -> dict[tuple[int, int], PlacedCell]:
+    """The smallest cell by number of inputs, at most ``max_pins``, and truth table over them.
+
+    Bit ``i`` of a truth table is the value where the inputs, the first least significant, read
+    ``i``. Cells with several outputs are none of them.
+    """
+    cells: dict[tuple[int, int], PlacedCell] = {}
+    for cell in sorted(technology.plain_cells, key=lambda cell: (cell.area, cell.name)):
+        if cell.flip_flop or len(cell.outputs) != 1 or not 1 <= len(cell.inputs) <= max_pins:
+            continue
+        ((output, function),) = cell.outputs.items()
+        for pins in permutations(cell.inputs):
+            key = (len(pins), truth_table(function, pins))
+            cells.setdefault(key, PlacedCell(cell, pins, output))
+    return cells
+
+
+def library_gates(technology: Technology) -> GateSet:
+    """The smallest cell of a technology for each gate that it has a cell for."""
+    gates = {(FAN_INS[gate[0]], table): gate for gate, table in gate_functions().items()}
+    # From small cells to large: ABC, which is given these cells, decides ties by their order.
+    chosen = {
+        gates[function]: placed
+        for function, placed in smallest_cells(technology, max(FAN_INS)).items()
+        if function in gates
+    }
+    cost = np.full((KINDS, 16), IMPOSSIBLE)
+    for gate, placed in chosen.items():
+        cost[gate] = placed.cell.area
+    return GateSet(cost, chosen)

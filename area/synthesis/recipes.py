@@ -1,0 +1,144 @@
+"""The synthesis recipes: a fixed set that is tried for every format alike.
+
+A recipe minimizes the logic of the addend (multiplier and sign) and maps it onto the cells of a
+technology: by an ABC script, or by annealing what one leaves. What goes around it is common to all:
+the accumulator's addition becomes a ripple-carry chain of the library's full adders (the smallest
+adder, with no clock to meet), and what else there is gets the quick recipe.
+"""
+
+import math
+from dataclasses import dataclass, replace
+
+from halfbyte.area.synthesis.adders import CELLS
+
+__all__ = [
+    "ANNEAL",
+    "CLEAN",
+    "DEEP",
+    "HOPELESS_RATIO",
+    "MAX_ANNEALED_BITS",
+    "QUICK",
+    "RECIPES",
+    "RESUBSTITUTE",
+    "SECOND_ARCHITECTURES",
+    "Recipe",
+    "annealing",
+    "recipes_for",
+]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A way to synthesize.
+
+    Parameters
+    ----------
+    name : str
+        Goes into the record.
+    description : str
+        One line for people.
+    abc : tuple of str
+        Lines of the ABC script; ``{clock}`` stands for the delay to reach.
+    adder : str
+        What the accumulator's addition becomes (:mod:`halfbyte.area.synthesis.adders`).
+    share : float, optional
+        For recipes that have a clock to meet: the delay that ABC is to reach, as a part of it.
+    moves : int
+        Moves of the annealing (:mod:`halfbyte.area.synthesis.annealing`) that follows the script;
+        0 for none.
+    seeds : int
+        Annealings, each of so many moves, of which the best is taken.
+    """
+
+    name: str
+    description: str
+    abc: tuple[str, ...]
+    adder: str = CELLS
+    share: float | None = None
+    moves: int = 0
+    seeds: int = 1
+
+    @property
+    def clocked(self) -> bool:
+        """Whether there is a clock to meet."""
+        return self.share is not None
+
+    def script(self, clock_ps: float | None) -> str:
+        """The ABC script; raises ValueError if it lacks the clock that it needs."""
+        if self.share is None:
+            return "\n".join(self.abc) + "\n"
+        if clock_ps is None:
+            raise ValueError(f"Recipe {self.name} needs a clock")
+        target = f"-D {self.share * clock_ps:.1f}"
+        return "\n".join(self.abc).replace("{clock}", target) + "\n"
+
+
+# Merge equivalent nodes first; what follows starts from a clean AIG.
+CLEAN = ("strash", "ifraig", "scorr", "dc2", "strash")
+# The area-oriented script known as compress2rs: balance, resubstitute with growing cuts, rewrite,
+# refactor.
+RESUBSTITUTE = (
+    "balance -l; resub -K 6 -l; rewrite -l; resub -K 6 -N 2 -l; refactor -l",
+    "resub -K 8 -l; balance -l; resub -K 8 -N 2 -l; rewrite -l; resub -K 10 -l",
+    "rewrite -z -l; resub -K 10 -N 2 -l; balance -l; resub -K 12 -l; refactor -z -l",
+    "resub -K 12 -N 2 -l; rewrite -z -l; balance -l",
+)
+# Area-oriented mapping with structural choices.
+_MAP = ("dch", "amap -m", "topo")
+
+QUICK = Recipe(
+    "resub", "resubstitution and rewriting, then area mapping", (*CLEAN, *RESUBSTITUTE, *_MAP)
+)
+# Every search is bounded by counts and has a fixed seed, never a time limit: the same input gives
+# the same netlist on any machine.
+_RESTRUCTURE = ("&get -n", "&deepsyn -I 2 -J 10", "&put")
+
+
+def _rewire(iterations: int, seed: int) -> tuple[str, ...]:
+    """Random rewirings that keep the function, accepted if they lower the *mapped* area.
+
+    They work on truth tables over all inputs, which only a small block such as the addend has.
+    """
+    return ("&get -n", f"&rewire -M 2 -I {iterations} -S {seed} -V 0", "&put", "strash")
+
+
+DEEP = Recipe(
+    "deep",
+    "a search over restructurings, then resubstitution and random rewiring",
+    (*CLEAN, *_RESTRUCTURE, *RESUBSTITUTE, *_rewire(25, 1), *_MAP),
+)
+BRIEF = Recipe(
+    "brief",
+    "resubstitution, then a few random rewirings, for large netlists",
+    (*CLEAN, *RESUBSTITUTE, *_rewire(6, 3), *_MAP),
+)
+ANNEAL = Recipe("anneal", "resubstitution, then annealing of the cells", QUICK.abc, moves=100_000)
+RECIPES = (QUICK, DEEP, BRIEF, ANNEAL)
+
+# Every architecture is synthesized with the quick recipe; of every format the best two then with
+# a longer one, the second only if it is not hopeless: at most so many times as large as the first.
+SECOND_ARCHITECTURES = 2
+HOPELESS_RATIO = 2.0
+# Beyond this many cells the deep search takes over 10 seconds.
+MAX_SEARCHED_CELLS = 200
+# The best of all is annealed, with so many bits of both codes or fewer: two bits more are four
+# times as many rows.
+MAX_ANNEALED_BITS = 8
+
+
+def recipes_for(cells: int) -> tuple[Recipe, ...]:
+    """The second-stage recipes for a netlist that has ``cells`` cells after the first."""
+    return (DEEP,) if cells <= MAX_SEARCHED_CELLS else (BRIEF,)
+
+
+def annealing(effort: int) -> Recipe:
+    """Annealings with ``effort`` times as many moves together.
+
+    One that is longer finds more, but with the square root of the effort at most; and some that
+    start from other seeds find more than the longest one.
+    """
+    if effort == 1:
+        return ANNEAL
+    seeds = math.isqrt(effort)
+    moves = ANNEAL.moves * effort // seeds
+    return replace(ANNEAL, name=f"{ANNEAL.name}_{effort}", moves=moves, seeds=seeds)

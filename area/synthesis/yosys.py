@@ -1,0 +1,172 @@
+"""One synthesis: RTLIL to a netlist of library cells, and its area.
+
+Without a clock the addend is minimized by itself, by ABC or by annealing, and the rest mapped
+around it. With one the whole unit is flattened and mapped as one piece, with every strength of the
+cells, and ABC buffers and sizes it for the clock; all but the final addition of saved carries,
+which has none to meet.
+"""
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from halfbyte.area.cells.technology import Technology
+from halfbyte.area.synthesis.adders import adder_options, adder_techmap
+from halfbyte.area.synthesis.annealed import ANNEALED, anneal_module
+from halfbyte.area.synthesis.recipes import QUICK, Recipe
+from halfbyte.base import run_yosys
+
+__all__ = ["MAC", "MULTIPLIER", "SynthesisResult", "synthesize_rtlil"]
+
+# The modules that are synthesized, and the part of a MAC that is searched by itself.
+MAC = "mac"
+ADDEND = "mac.addend"
+# The final addition of saved carries, which has no clock to meet.
+RESOLVE = "mac.resolve"
+MULTIPLIER = "multiplier"
+_WRITE = (
+    "opt_clean -purge",
+    "tee -q -o statistics.json stat -json",
+    "write_json netlist.json",
+    "write_verilog -noattr netlist.v",
+)
+
+
+@dataclass(frozen=True)
+class SynthesisResult:
+    """A netlist's area and that of its flip-flops, in um^2, and how many cells it has of each."""
+
+    area_um2: float
+    register_um2: float
+    cells: int
+    flip_flops: int
+    seconds: float
+
+
+def synthesize_rtlil(
+    rtlil: str,
+    technology: Technology,
+    recipe: Recipe,
+    folder: Path,
+    top: str = MAC,
+    clock_ps: float | None = None,
+) -> SynthesisResult:
+    """Synthesize module ``top`` of ``rtlil``; script, log, statistics, ``netlist.v`` and
+    ``netlist.json`` stay in ``folder``; of units beside the MACs also ``registers.json``,
+    which is the unit before its registers are mapped.
+
+    A recipe for clocks needs the clock's period.
+
+    Raises ToolError if Yosys or ABC fails.
+    """
+    start = time.monotonic()
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "design.il").write_text(rtlil)
+    (folder / "cells.lib").write_text(technology.liberty_text())
+    (folder / "adders.v").write_text(adder_techmap(technology, recipe.adder))
+    (folder / "search.abc").write_text(recipe.script(clock_ps))
+    (folder / "rest.abc").write_text(QUICK.script(None))
+    around = [MAC] if top == MAC else []
+    around += [RESOLVE] if RESOLVE in rtlil else []
+    if recipe.clocked:
+        (folder / "chain.v").write_text(adder_techmap(technology))
+        (folder / "strengths.lib").write_text(technology.liberty_text(clocked=True))
+        (folder / "clock.constr").write_text(_constraints(technology))
+        script = _clocked_script(top, recipe, around[1:])
+    else:
+        if recipe.moves:
+            anneal_module(_searched(top), _read(top), technology, recipe, folder)
+        script = _script(top, around, annealed=bool(recipe.moves))
+    run_yosys(script, folder, f"Synthesis with recipe {recipe.name}")
+    counts = _cell_counts(folder / "statistics.json", technology)
+    areas = {cell: technology.cells[cell].area * count for cell, count in counts.items()}
+    registers = [cell for cell in counts if technology.cells[cell].flip_flop]
+    return SynthesisResult(
+        area_um2=round(sum(areas.values()), 4),
+        register_um2=round(sum(areas[cell] for cell in registers), 4),
+        cells=sum(counts.values()),
+        flip_flops=sum(counts[cell] for cell in registers),
+        seconds=round(time.monotonic() - start, 3),
+    )
+
+
+def _searched(top: str) -> str:
+    # The addend depends on nothing but the two codes. Alone it is small enough for the searches of
+    # the recipes, which grow with the number of inputs; in a MAC the rest is mapped around it.
+    return ADDEND if top == MAC else top
+
+
+def _script(top: str, around: Sequence[str], annealed: bool) -> str:
+    searched = _searched(top)
+    lines = [
+        *_read(top),
+        f"flatten {searched}",
+        # In its place what the annealing has made of it.
+        *([f"delete {searched}"] if annealed else []),
+        "alumacc",
+        "opt",
+        *(f"techmap -map adders.v {module}" for module in around),
+        "techmap",
+        "opt -full",
+        # The last that knows which signal a register holds. Writing sorts the design, and so moves
+        # areas a little: not of MACs, which are proved by their ports.
+        *(["write_json registers.json"] if top not in (MAC, MULTIPLIER) else []),
+        "dfflibmap -liberty cells.lib",
+        *([] if annealed else [f"abc -liberty cells.lib -script search.abc {searched}"]),
+        *(f"abc -liberty cells.lib -script rest.abc {module}" for module in around),
+        *([f"read_verilog {ANNEALED}", f"hierarchy -top {top}"] if annealed else []),
+        "flatten",  # also drops the modules that are parts of others by now
+        *_WRITE,
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _clocked_script(top: str, recipe: Recipe, apart: Sequence[str]) -> str:
+    lines = [
+        *_read(top),
+        *(f"setattr -mod -set keep_hierarchy 1 {module}" for module in apart),
+        "flatten",
+        "alumacc",
+        "opt",
+        *(f"techmap -map chain.v {module}" for module in apart),
+        f"techmap {adder_options(recipe.adder)}",
+        "techmap",
+        "opt -full",
+        "dfflibmap -liberty cells.lib",
+        f"abc -liberty strengths.lib -constr clock.constr -script search.abc {top}",
+        *(f"abc -liberty cells.lib -script rest.abc {module}" for module in apart),
+        *(f"setattr -mod -unset keep_hierarchy {module}" for module in apart),
+        *(["flatten"] if apart else []),
+        *_WRITE,
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _read(top: str) -> list[str]:
+    return [
+        "read_rtlil design.il",
+        f"hierarchy -check -top {top}",
+        "setattr -unset init w:*",
+        "proc -norom",  # or a table becomes a memory
+        "opt -full",
+        "wreduce",
+    ]
+
+
+def _constraints(technology: Technology) -> str:
+    """What ABC takes for the surroundings: inputs driven by a buffer, a flip-flop as load."""
+    state = technology.flip_flop.flip_flop
+    load = technology.flip_flop.inputs[state.data] if state else 0.0
+    return f"set_driving_cell {technology.buffer.name}\nset_load {load} [all_outputs]\n"
+
+
+def _cell_counts(path: Path, technology: Technology) -> dict[str, int]:
+    """How often each cell stands in the netlist; every one must be the technology's."""
+    design = json.loads(path.read_text())["design"]
+    counts = {str(cell): int(count) for cell, count in design["num_cells_by_type"].items()}
+    unknown = sorted(set(counts) - set(technology.cells))
+    if unknown:
+        raise AssertionError(f"Netlist holds unmapped cells: {', '.join(unknown)}")
+    return counts

@@ -1,0 +1,1 @@
+"""Delay and energy of netlists, from the library's tables."""

@@ -1,0 +1,212 @@
+"""Switching activity: a netlist simulated on operand streams, 64 of them at a time.
+
+Zero-delay simulation: every net takes one value per cycle, so that glitches are not seen. A word
+holds one net in 64 independent streams. Where all inputs are known beforehand, what does not
+depend on the registers is evaluated for all cycles at once, the rest cycle by cycle; where
+something stands around the netlist and answers it, as with ready and valid, everything goes cycle
+by cycle.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from halfbyte.area.cells.function import compiled
+from halfbyte.area.netlists.netlist import Net, Netlist, Register
+
+__all__ = ["LANES", "Activity", "Surroundings", "simulate", "simulate_within"]
+
+LANES = 64
+_ONES = (1 << LANES) - 1
+Words = NDArray[np.uint64]
+# The place of its output, and its function of the values of all places.
+_PlacedGate = tuple[int, Callable[[Sequence[Any]], Any]]
+
+
+@dataclass(frozen=True)
+class Activity:
+    """``words[net]`` are its values, (cycles,) uint64, one bit per stream.
+
+    If ``cyclic``, the first cycle follows the last; else there is a change less than cycles.
+    """
+
+    words: Mapping[Net, Words]
+    cycles: int
+    cyclic: bool = True
+
+    def changes(self, net: Net) -> Words:
+        """In which streams the net differs from the cycle before, uint64."""
+        words = self.words[net]
+        return words ^ np.roll(words, 1) if self.cyclic else words[1:] ^ words[:-1]
+
+    def toggles(self, net: Net) -> float:
+        """Transitions of the net per cycle."""
+        return self.rate(self.changes(net)) if net in self.words else 0.0
+
+    def rate(self, events: Words) -> float:
+        """How many of the bits are set per cycle and stream."""
+        return float(np.bitwise_count(events).sum()) / (len(events) * LANES)
+
+
+class Surroundings(Protocol):
+    """What drives a netlist and looks at what it gives; a word for each bit of a port."""
+
+    def drive(self) -> Mapping[str, Sequence[int]]:
+        """The inputs of the next cycle; they must not depend on its outputs."""
+
+    def observe(self, outputs: Mapping[str, Sequence[int]]) -> None:
+        """The outputs of this cycle, before the clock edge that ends it."""
+
+
+def simulate(netlist: Netlist, inputs: Mapping[str, NDArray[np.unsignedinteger]]) -> Activity:
+    """Run a netlist on ``inputs[port]``, (cycles, 64) codes, one stream per column.
+
+    The streams are taken to repeat: the first cycle follows the last, and the registers hold what
+    they hold then. Raises ValueError for ports or shapes that do not fit.
+    """
+    words = _pack(netlist, inputs)
+    cycles = len(next(iter(words.values())))
+    program = _Program(netlist)
+    free: list[Any] = program.values()
+    for net, word in words.items():
+        free[program.place[net]] = word
+    for place, function in program.free:
+        free[place] = function(free)
+    known = {
+        place: word.tolist() for place, word in enumerate(free) if isinstance(word, np.ndarray)
+    }
+    rows = _run(program, known, cycles)
+    result: dict[Net, Words] = {
+        net: free[place] if place in known else np.array([row[place] for row in rows], np.uint64)
+        for net, place in program.nets(netlist)
+    }
+    return Activity(result, cycles)
+
+
+def simulate_within(
+    netlist: Netlist, surroundings: Surroundings, *, warm_up: int, cycles: int
+) -> Activity:
+    """Run a netlist from registers at 0; of its activity, the ``cycles`` after ``warm_up`` ones."""
+    program = _Program(netlist)
+    state = [0] * len(program.registers)
+    rows = []
+    for step in range(warm_up + cycles):
+        driven = surroundings.drive()
+        values = program.with_registers(state)
+        for port, nets in netlist.inputs.items():
+            for net, word in zip(nets, driven[port], strict=True):
+                values[program.place[net]] = word
+        state = program.settle(values, (*program.free, *program.bound))
+        surroundings.observe(
+            {
+                port: [values[program.place[net]] for net in nets]
+                for port, nets in netlist.outputs.items()
+            }
+        )
+        if step >= warm_up:
+            rows.append(values)
+    result: dict[Net, Words] = {
+        net: np.array([row[place] for row in rows], np.uint64)
+        for net, place in program.nets(netlist)
+    }
+    return Activity(result, cycles, cyclic=False)
+
+
+def _pack(netlist: Netlist, inputs: Mapping[str, NDArray[np.unsignedinteger]]) -> dict[Net, Words]:
+    """One word per bit of an input port and cycle."""
+    if set(inputs) != set(netlist.inputs):
+        raise ValueError(f"Streams must be for {sorted(netlist.inputs)}, not {sorted(inputs)}")
+    shapes = {codes.shape for codes in inputs.values()}
+    if len(shapes) != 1 or next(iter(shapes))[1:] != (LANES,):
+        raise ValueError(f"Streams must have the shape (cycles, {LANES}), not {sorted(shapes)}")
+    lanes = np.arange(LANES, dtype=np.uint64)
+    return {
+        net: np.bitwise_or.reduce(((inputs[port] >> bit) & 1).astype(np.uint64) << lanes, axis=1)
+        for port, nets in netlist.inputs.items()
+        for bit, net in enumerate(nets)
+    }
+
+
+class _Program:
+    """A netlist as functions of a list of values, one place per net.
+
+    ``free`` are the gates that no register reaches, ``bound`` the others; both are in order, as
+    ``(place of the output, function)``. ``registers`` are ``(output, data, whether inverted)``.
+    """
+
+    def __init__(self, netlist: Netlist) -> None:
+        self.place: dict[Net, int] = {"0": 0, "1": 1}
+        self.free: list[_PlacedGate] = []
+        self.bound: list[_PlacedGate] = []
+        for net in (each for nets in netlist.inputs.values() for each in nets):
+            self._place(net)
+        self.registers = [self._register(register) for register in netlist.registers]
+        reached = {output for output, _, _ in self.registers}
+        for gate in netlist.gates:
+            pins = {pin: self._place(gate.pins[pin]) for pin in gate.cell.inputs}
+            bound = not reached.isdisjoint(pins.values())
+            for pin, net in gate.outputs.items():
+                place = self._place(net)
+                function = compiled(gate.cell.outputs[pin], pins, _ONES)
+                (self.bound if bound else self.free).append((place, function))
+                if bound:
+                    reached.add(place)
+
+    def _place(self, net: Net) -> int:
+        return self.place.setdefault(net, len(self.place))
+
+    def _register(self, register: Register) -> tuple[int, int, bool]:
+        state = register.state
+        return (
+            self._place(register.pins[state.output]),
+            self._place(register.pins[state.data]),
+            state.inverted,
+        )
+
+    def values(self) -> list[Any]:
+        """A list with a place for every net, the constants set."""
+        return [0, _ONES, *[None] * (len(self.place) - 2)]
+
+    def nets(self, netlist: Netlist) -> list[tuple[Net, int]]:
+        """Nets that can change, but for the clock, with their places."""
+        return [
+            (net, place)
+            for net, place in self.place.items()
+            if isinstance(net, int) and net != netlist.clock
+        ]
+
+    def with_registers(self, state: Sequence[int]) -> list[Any]:
+        """Values with the outputs of the registers set."""
+        values = self.values()
+        for (output, _, inverted), word in zip(self.registers, state, strict=True):
+            values[output] = word ^ _ONES if inverted else word
+        return values
+
+    def settle(self, values: list[Any], gates: Sequence[_PlacedGate]) -> list[Any]:
+        """Evaluate ``gates`` in place; returns what the registers take then."""
+        for place, function in gates:
+            values[place] = function(values)
+        return [values[data] for _, data, _ in self.registers]
+
+
+def _run(program: _Program, known: Mapping[int, list[int]], cycles: int) -> list[list[Any]]:
+    """The values of all places by cycle, from registers at 0 until they repeat."""
+    rows: list[list[Any]] = []
+    state = [0] * len(program.registers)
+    for step in range(2 * cycles):
+        cycle = step % cycles
+        values = program.with_registers(state)
+        for place, words in known.items():
+            values[place] = words[cycle]
+        state = program.settle(values, program.bound)
+        if step < cycles:
+            rows.append(values)
+        else:
+            same = state == [rows[cycle][data] for _, data, _ in program.registers]
+            rows[cycle] = values
+            if same:
+                break
+    return rows

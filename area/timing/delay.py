@@ -1,0 +1,199 @@
+"""Static timing analysis: the least clock period of a netlist, from the library's tables.
+
+Every path that ends at the data input of a flip-flop counts, from a flip-flop (clock to output,
+logic, setup) as from an input port, which is taken to change with the clock edge. The clock is
+ideal; it and the inputs have the slew of an inverter that drives four like it. Loads are those of
+the pins on a net: there are no wires. Delay and slew are carried on by edge, the latest arrival
+and the slowest slew each for itself, as timers with graph-based analysis do.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from halfbyte.area.cells.cell import Arc, Cell, Edge
+from halfbyte.area.cells.technology import Technology
+from halfbyte.area.netlists.netlist import Instance, Net, Netlist, Register
+from halfbyte.base import UserError
+
+__all__ = ["Step", "Timing", "analyse_timing", "inverter_delay", "typical_slew"]
+
+RISE, FALL = 0, 1
+_SLEW_ROUNDS = 20
+
+
+class Step(NamedTuple):
+    """A point of a path: the net, its edge (``rise`` or ``fall``), what drives it, when in ps."""
+
+    net: str
+    edge: str
+    cell: str
+    arrival_ps: float
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What the analysis found.
+
+    ``delay_ps`` is the least clock period, and ``output_ps`` the latest arrival at an output port.
+    ``path`` is the critical path, from its start to the data input of the register whose output is
+    called ``end``. ``slews`` are the transitions of the nets in ps, mean of both edges, and
+    ``slew_ps`` that of the clock and the inputs.
+    """
+
+    delay_ps: float
+    output_ps: float
+    path: tuple[Step, ...]
+    end: str
+    slews: Mapping[Net, float]
+    slew_ps: float
+
+
+class _Event(NamedTuple):
+    """The latest arrival of an edge at a net in ps, the cell that made it, and after which edge."""
+
+    arrival: float
+    cell: str
+    after: "_Point | None"
+
+
+_Point = tuple[Net, int]
+
+
+def typical_slew(technology: Technology) -> float:
+    """The transition in ps of the smallest inverter that drives four like it, driven by such.
+
+    Raises UserError if the inverter has no timing tables.
+    """
+    cell = technology.inverter
+    ((source, capacitance),) = cell.inputs.items()
+    arc = _arcs(cell, next(iter(cell.outputs)), source)[0]
+    slew = 0.0
+    for _ in range(_SLEW_ROUNDS):
+        edges = [edge.transition.at(slew, 4 * capacitance) for edge in (arc.rise, arc.fall)]
+        slew = sum(edges) / 2
+    return round(slew, 3)
+
+
+def inverter_delay(technology: Technology) -> float:
+    """FO4: the delay in ps of the smallest inverter that drives four like it, mean of both edges.
+
+    Raises UserError if the inverter has no timing tables.
+    """
+    cell = technology.inverter
+    ((source, capacitance),) = cell.inputs.items()
+    arc = _arcs(cell, next(iter(cell.outputs)), source)[0]
+    slew = typical_slew(technology)
+    delays = [edge.delay.at(slew, 4 * capacitance) for edge in (arc.rise, arc.fall)]
+    return round(sum(delays) / 2, 3)
+
+
+def analyse_timing(netlist: Netlist, technology: Technology) -> Timing:
+    """Analyse a netlist of the technology's cells; raises UserError if a cell has no tables."""
+    return _Analysis(netlist, typical_slew(technology)).run()
+
+
+def _arcs(cell: Cell, output: str, source: str) -> tuple[Arc, ...]:
+    arcs = cell.arcs.get(output, {}).get(source)
+    if not arcs:
+        raise UserError(f"cell {cell.name} has no timing tables from {source} to {output}")
+    return arcs
+
+
+def _edges(arc: Arc) -> Iterator[tuple[int, int, Edge]]:
+    """``(edge of the input, edge of the output, tables)``."""
+    for after in (RISE, FALL):
+        for edge, tables in ((RISE, arc.rise), (FALL, arc.fall)):
+            if arc.sense == "both" or (arc.sense == "positive") == (after == edge):
+                yield after, edge, tables
+
+
+class _Analysis:
+    """Arrivals and slews, from the inputs and registers forward."""
+
+    def __init__(self, netlist: Netlist, slew: float) -> None:
+        self.netlist = netlist
+        self.slew = slew
+        self.events: dict[_Point, _Event] = {}
+        self.slews: dict[_Point, float] = {}
+
+    def run(self) -> Timing:
+        for nets in self.netlist.inputs.values():
+            for net in nets:
+                for edge in (RISE, FALL):
+                    self.events[net, edge] = _Event(0.0, "", None)
+                    self.slews[net, edge] = self.slew
+        for register in self.netlist.registers:
+            self._launch(register)
+        for gate in self.netlist.gates:
+            for output, net in gate.outputs.items():
+                for source in gate.cell.inputs:
+                    if isinstance(gate.pins[source], int):
+                        for arc in _arcs(gate.cell, output, source):
+                            self._carry(gate, arc, gate.pins[source], net)
+        return self._result()
+
+    def _launch(self, register: Register) -> None:
+        """The edges of a flip-flop's output, at the clock's slew and its own load."""
+        state = register.state
+        net = register.pins[state.output]
+        load = self.netlist.late_loads.get(net, 0.0)
+        for arc in _arcs(register.cell, state.output, state.clock):
+            for after, edge, tables in _edges(arc):
+                if after == RISE:
+                    event = _Event(tables.delay.at(self.slew, load), register.cell.name, None)
+                    self._merge((net, edge), event, tables.transition.at(self.slew, load))
+
+    def _carry(self, gate: Instance, arc: Arc, source: Net, net: Net) -> None:
+        load = self.netlist.late_loads.get(net, 0.0)
+        for after, edge, tables in _edges(arc):
+            point = (source, after)
+            slew = self.slews[point]
+            arrival = self.events[point].arrival + tables.delay.at(slew, load)
+            event = _Event(arrival, gate.cell.name, point)
+            self._merge((net, edge), event, tables.transition.at(slew, load))
+
+    def _merge(self, point: _Point, event: _Event, slew: float) -> None:
+        known = self.events.get(point)
+        if known is None or event.arrival > known.arrival:
+            self.events[point] = event
+        self.slews[point] = max(slew, self.slews.get(point, 0.0))
+
+    def _result(self) -> Timing:
+        ends = []
+        for register in self.netlist.registers:
+            net = register.pins[register.state.data]
+            for edge, setup in zip((RISE, FALL), register.state.setup, strict=True):
+                if (net, edge) in self.events:
+                    needed = setup.at(self.slews[net, edge], self.slew)
+                    output = self.netlist.name(register.pins[register.state.output])
+                    ends.append((self.events[net, edge].arrival + needed, (net, edge), output))
+        delay, point, end = max(ends, default=(0.0, None, ""))
+        return Timing(
+            delay_ps=round(delay, 2),
+            output_ps=round(self._latest_output(), 2),
+            path=tuple(self._path(point))[::-1],
+            end=end,
+            slews={
+                net: (self.slews[net, RISE] + self.slews[net, FALL]) / 2
+                for net, edge in self.slews
+                if edge == RISE
+            },
+            slew_ps=self.slew,
+        )
+
+    def _latest_output(self) -> float:
+        nets = (net for nets in self.netlist.outputs.values() for net in nets)
+        points = ((net, edge) for net in nets for edge in (RISE, FALL))
+        return max((self.events[each].arrival for each in points if each in self.events), default=0)
+
+    def _path(self, point: _Point | None) -> Iterator[Step]:
+        while point:
+            event = self.events[point]
+            yield Step(
+                self.netlist.name(point[0]),
+                ("rise", "fall")[point[1]],
+                event.cell,
+                round(event.arrival, 2),
+            )
+            point = event.after

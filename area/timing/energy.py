@@ -1,0 +1,113 @@
+"""Energy per multiply-accumulate, from switching activity and the library's tables.
+
+Every transition of a net charges or discharges the pins on it (half of C V^2) and costs internal
+energy in the cell that drives it: the library's, at the slew of the input that it follows from and
+the load that the cell drives; where several inputs change in the same cycle, their mean. Inputs
+cost what the library states for them alone. The clock is counted by itself: two transitions per
+cycle at every flip-flop. Left out: wires, the clock tree, glitches.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from halfbyte.area.cells.technology import Technology
+from halfbyte.area.netlists.netlist import Instance, Net, Netlist
+from halfbyte.area.timing.activity import Activity
+from halfbyte.area.timing.delay import Timing
+from halfbyte.base import UserError
+
+__all__ = ["Energy", "analyse_energy"]
+
+CLOCK_EDGES = 2
+
+
+@dataclass(frozen=True)
+class Energy:
+    """Energies in fJ per cycle.
+
+    ``internal`` and ``switching`` are those of data: inside the cells, and of the pins that they
+    drive. ``clock`` is what the clock's pins cost, inside and as load.
+    """
+
+    internal: float
+    switching: float
+    clock: float
+
+    @property
+    def total(self) -> float:
+        """Energy of one multiply-accumulate without leakage."""
+        return self.internal + self.switching + self.clock
+
+
+def analyse_energy(
+    netlist: Netlist, technology: Technology, timing: Timing, activity: Activity
+) -> Energy:
+    """Energies of a netlist of the technology's cells under an activity.
+
+    Raises UserError if the technology does not state its voltage or internal energies.
+    """
+    if technology.voltage is None:
+        raise UserError(f"technology {technology.name} does not state its supply voltage")
+    instances = (*netlist.gates, *netlist.registers)
+    silent = [each.cell.name for each in instances if not each.cell.energies]
+    if silent:
+        raise UserError(f"cell {silent[0]} has no internal energies")
+    per_load = technology.voltage**2 / 2  # fJ per fF and transition
+    toggles = {net: activity.toggles(net) for net in activity.words}
+    clock = internal = 0.0
+    for instance in instances:
+        internal += _internal(instance, netlist, timing, activity, toggles)
+    for register in netlist.registers:
+        pin = register.state.clock
+        inside = _own(register, pin, timing.slew_ps)
+        clock += CLOCK_EDGES * (inside + per_load * register.cell.inputs[pin])
+    return Energy(
+        internal=internal,
+        switching=per_load * sum(toggles[net] * netlist.loads.get(net, 0.0) for net in toggles),
+        clock=clock,
+    )
+
+
+def _internal(
+    instance: Instance,
+    netlist: Netlist,
+    timing: Timing,
+    activity: Activity,
+    toggles: Mapping[Net, float],
+) -> float:
+    """Energy in fJ per cycle inside one cell, without that of a clock pin."""
+    cell, state = instance.cell, instance.cell.flip_flop
+    sources = {
+        pin: net
+        for pin in cell.inputs
+        if (net := instance.pins[pin]) in toggles and not (state and pin == state.clock)
+    }
+    energy = sum(
+        toggles[net] * _own(instance, pin, timing.slews[net]) for pin, net in sources.items()
+    )
+    for pin, net in instance.outputs.items():
+        load = netlist.loads.get(net, 0.0)
+        tables = cell.energies.get(pin, {})
+        if state:
+            if state.clock in tables:
+                energy += toggles[net] * tables[state.clock].at(timing.slew_ps, load)
+            continue
+        changes = activity.changes(net)
+        shares = {
+            source: (activity.rate(changes & activity.changes(other)), tables[source], other)
+            for source, other in sources.items()
+            if source in tables
+        }
+        together = sum(share for share, _, _ in shares.values())
+        energy += sum(
+            toggles[net] * share / together * table.at(timing.slews[other], load)
+            for share, table, other in shares.values()
+            if share
+        )
+    return energy
+
+
+def _own(instance: Instance, pin: str, slew: float) -> float:
+    """Energy in fJ of one transition of an input for itself."""
+    table = instance.cell.input_energies.get(pin)
+    return table.at(slew, 0.0) if table else 0.0

@@ -1,0 +1,134 @@
+"""Operand streams: what the inputs of a MAC see, cycle by cycle, while it computes dot products.
+
+A set of operands holds values of weights and activations from a model, by layer and row, each
+divided by the largest magnitude of its block: what a format's codes are chosen from. Every weight
+row of a layer meets every activation row of it, one dot product per stream.
+"""
+
+import io
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from halfbyte.area.timing.activity import LANES
+from halfbyte.base import UserError, content_key
+from halfbyte.formats import Format
+
+__all__ = ["UNIFORM", "Operands", "load_operands", "operand_streams", "shipped_operands"]
+
+FOLDER = Path(__file__).parent / "samples"
+UNIFORM = "uniform"
+LAYERS, ROWS, CYCLES = 4, 4, 256
+_SHAPE = (LAYERS, ROWS, CYCLES)
+# Values of -1 to 1 are stored as integers: a 32767th is finer than any format's step.
+_SCALE = 32767
+_SEED = 1
+
+
+@dataclass(frozen=True)
+class Operands:
+    """``weights`` and ``activations``: (4, 4, 256) int16, layers by rows by terms; 32767 is 1.
+
+    Raises ValueError for another shape or kind.
+    """
+
+    name: str
+    weights: NDArray[np.int16]
+    activations: NDArray[np.int16]
+
+    def __post_init__(self) -> None:
+        for values in (self.weights, self.activations):
+            if values.shape != _SHAPE or values.dtype != np.int16:
+                raise ValueError(
+                    f"Operands must be {_SHAPE} int16, not {values.shape} {values.dtype}"
+                )
+
+    @classmethod
+    def of(
+        cls, name: str, weights: NDArray[np.floating], activations: NDArray[np.floating]
+    ) -> "Operands":
+        """From values of -1 to 1, (4, 4, 256)."""
+        stored = (np.rint(np.clip(each, -1, 1) * _SCALE) for each in (weights, activations))
+        return cls(name, *(each.astype(np.int16) for each in stored))
+
+    @cached_property
+    def content_hash(self) -> str:
+        """SHA-256 (hex) of the values."""
+        return content_key([self.weights.tolist(), self.activations.tolist()])
+
+    def to_bytes(self) -> bytes:
+        """As a file."""
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, weights=self.weights, activations=self.activations)
+        return buffer.getvalue()
+
+    def codes(self, weight: Format, activation: Format) -> dict[str, NDArray[np.uint8]]:
+        """Codes of both operands by port, (256, 64) each."""
+        rows = (slice(None), slice(None), None), (slice(None), None, slice(None))
+        return {
+            port: np.broadcast_to(_encode(values, fmt)[place], (LAYERS, ROWS, ROWS, CYCLES))
+            .reshape(LANES, CYCLES)
+            .T.copy()
+            for port, values, fmt, place in (
+                ("w", self.weights, weight, rows[0]),
+                ("a", self.activations, activation, rows[1]),
+            )
+        }
+
+
+def _encode(values: NDArray[np.int16], fmt: Format) -> NDArray[np.uint8]:
+    """Codes of the nearest values, a block's largest magnitude going to the format's maximum."""
+    levels = np.array([float(fmt.values[code] / fmt.max_value) for code in fmt.sorted_codes])
+    midpoints = (levels[1:] + levels[:-1]) / 2
+    places = np.searchsorted(midpoints, values / _SCALE)  # a tie goes to the lower one
+    codes = np.array(fmt.sorted_codes, np.uint8)
+    return codes[places]
+
+
+def shipped_operands() -> list[str]:
+    """Names of the sets that come with the package, the default first."""
+    names = sorted(path.stem for path in FOLDER.glob("*.npz"))
+    return sorted(names, key=lambda name: name != "minilm")
+
+
+def load_operands(reference: str) -> Operands:
+    """A shipped set by name, or a file that ``halfbyte operands`` wrote; raises UserError."""
+    is_name = reference in shipped_operands()
+    path = FOLDER / f"{reference}.npz" if is_name else Path(reference)
+    try:
+        # From memory: NumPy leaves a file open that it cannot read.
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
+            return Operands(path.stem, stored["weights"], stored["activations"])
+    except FileNotFoundError:
+        raise UserError(
+            f"Operands must be {', '.join(shipped_operands())} or a file that `halfbyte operands` "
+            f"wrote, not {reference[:60]!r}"
+        ) from None
+    except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path} holds no operands ({error})") from error
+
+
+def operand_streams(
+    operands: Operands | None, weight: Format, activation: Format, terms: int
+) -> Mapping[str, NDArray[np.uint8]]:
+    """Codes by port for 64 MACs over 256 cycles, (256, 64), with a clear before each sum.
+
+    Without ``operands`` all codes are as likely (a fixed seed). Sums have ``terms`` products, or
+    256 if that is less.
+    """
+    if operands:
+        codes = operands.codes(weight, activation)
+    else:
+        rng = np.random.default_rng(_SEED)
+        codes = {
+            port: rng.integers(0, 2**fmt.bits, (CYCLES, LANES), np.uint8)
+            for port, fmt in (("w", weight), ("a", activation))
+        }
+    clear = np.zeros((CYCLES, LANES), np.uint8)
+    clear[:: min(terms, CYCLES)] = 1
+    return {**codes, "clear": clear}

@@ -1,0 +1,235 @@
+"""Energy of the units beside the MACs: per decoded weight of a decoder, per MAC of the BF16 MAC.
+
+A lane is simulated while it decodes: its header, the verdict and the loading of the table are left
+out, which are once in 16384 weights or a tensor; so are waits for a memory: every stream offers.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from halfbyte.area.cells.technology import Technology
+from halfbyte.area.netlists.netlist import Netlist, read_netlist
+from halfbyte.area.timing.activity import LANES, Activity, simulate, simulate_within
+from halfbyte.area.timing.delay import analyse_timing
+from halfbyte.area.timing.energy import Energy, analyse_energy
+from halfbyte.area.timing.operands import Operands
+from halfbyte.area.timing.packets import Packets
+from halfbyte.base import UserError
+
+__all__ = ["LaneSurroundings", "load_table", "measure_decoder", "measure_mac", "operand_words"]
+
+_ALL = (1 << LANES) - 1
+# A lane has taken the header of a chunk, and given its first weights, in so many cycles; it then
+# decodes for so many, in which no chunk of 256 weights ends.
+WARM_UP, CYCLES = 88, 160
+# Cycles in which a loaded table is looked at.
+_REST = 8
+
+
+class _Source:
+    """Offers the beats of one stream: (64, n) payloads, of which ``counts`` are a packet.
+
+    The bit above a payload's ``bits`` marks the last beat.
+    """
+
+    def __init__(self, beats: NDArray[Any], counts: NDArray[Any], bits: int) -> None:
+        self._beats, self._counts, self._bits = beats.astype(np.uint64), counts.astype(int), bits
+        self._next = np.zeros(LANES, int)
+
+    def drive(self, name: str) -> dict[str, list[int]]:
+        """``valid`` and ``payload`` of the stream."""
+        places = np.minimum(self._next, self._beats.shape[1] - 1)
+        last = (self._next == self._counts - 1).astype(np.uint64) << np.uint64(self._bits)
+        payload = self._beats[np.arange(LANES), places] | last
+        return {
+            f"{name}__valid": _words(self._is_valid.astype(np.uint64), 1),
+            f"{name}__payload": _words(payload, self._bits + 1),
+        }
+
+    @property
+    def _is_valid(self) -> NDArray[np.bool_]:
+        return self._next < self._counts
+
+    def take(self, ready: int) -> None:
+        """Go on in the streams that were ready."""
+        self._next += self._is_valid & _lanes(ready)
+
+
+def _words(values: NDArray[np.uint64], bits: int) -> list[int]:
+    """One word for each bit of 64 values."""
+    places = np.arange(LANES, dtype=np.uint64)
+    return [
+        int(np.bitwise_or.reduce((values >> np.uint64(bit) & np.uint64(1)) << places))
+        for bit in range(bits)
+    ]
+
+
+def _lanes(word: int) -> NDArray[np.bool_]:
+    """The bits of a word, (64,)."""
+    return np.array([word >> lane & 1 for lane in range(LANES)], bool)
+
+
+class LaneSurroundings:
+    """What stands around a lane: memory that always offers, and takes every weight.
+
+    ``given`` holds, by cycle, in which streams a weight came, and the words of its bits.
+    """
+
+    def __init__(self, packets: Packets, table: Sequence[int]) -> None:
+        self._table = list(table)
+        self._words = _Source(packets.words, packets.word_counts, 32)
+        counts = np.full(LANES, packets.raw.shape[1])
+        self._raw = _Source(packets.raw, counts, 8)
+        self._resets = True
+        self.given: list[tuple[int, Sequence[int]]] = []
+
+    def drive(self) -> Mapping[str, Sequence[int]]:
+        """A reset, then whatever the streams have."""
+        streams = {**self._words.drive("words"), **self._raw.drive("raw")}
+        if self._resets:
+            streams = {port: [0] * len(words) for port, words in streams.items()}
+        return {
+            "rst": [_ALL if self._resets else 0],
+            "table": self._table,
+            "usable": [_ALL],
+            "weights__ready": [_ALL],
+            "verdict__ready": [_ALL],
+            **streams,
+        }
+
+    def observe(self, outputs: Mapping[str, Sequence[int]]) -> None:
+        """Beats that were taken, weights that came."""
+        self.given.append((outputs["weights__valid"][0], outputs["weights__payload"]))
+        if not self._resets:
+            self._words.take(outputs["words__ready"][0])
+            self._raw.take(outputs["raw__ready"][0])
+        self._resets = False
+
+
+class _LoaderSurroundings:
+    """Loads a table, the same in all streams; lanes are busy with it afterwards."""
+
+    def __init__(self, numbers: NDArray[np.uint16]) -> None:
+        beats = np.broadcast_to(numbers, (LANES, len(numbers)))
+        self._numbers = _Source(beats, np.full(LANES, len(numbers)), 16)
+        self._left = len(numbers) + 1
+        self.outputs: Mapping[str, Sequence[int]] = {}
+
+    def drive(self) -> Mapping[str, Sequence[int]]:
+        resets = not self.outputs
+        streams = self._numbers.drive("numbers")
+        if resets:
+            streams = {port: [0] * len(words) for port, words in streams.items()}
+        return {
+            "rst": [_ALL if resets else 0],
+            "busy": [_ALL if self._left < 0 else 0],
+            **streams,
+        }
+
+    def observe(self, outputs: Mapping[str, Sequence[int]]) -> None:
+        if self.outputs:
+            self._numbers.take(outputs["numbers__ready"][0])
+        self.outputs = outputs
+        self._left -= 1
+
+
+def load_table(loader: Netlist, packets: Packets) -> tuple[list[int], Activity]:
+    """The ``table`` that a loader's netlist gives for the packets, and its activity at rest."""
+    surroundings = _LoaderSurroundings(packets.numbers)
+    activity = simulate_within(loader, surroundings, warm_up=len(packets.numbers) + 3, cycles=_REST)
+    if surroundings.outputs["usable"] != [_ALL]:
+        raise AssertionError("The loader refuses the code table of the packets")
+    return list(surroundings.outputs["table"]), activity
+
+
+def measure_decoder(
+    lane: Path, loader: Path, top: str, technology: Technology, packets: Packets
+) -> dict[str, Any]:
+    """Energies of a lane and of the code table in fJ per weight of a lane, and leakages in nW.
+
+    lane, loader: netlists as Yosys' ``write_json`` wrote them. The table is at rest, which costs
+    its clock; lanes share that. What the technology lacks tables for is None, and ``not_measured``
+    says why.
+    """
+    one, table = (read_netlist(path, technology.cells, top) for path in (lane, loader))
+    result = {
+        "lane_energy_fj": None,
+        "lane_clock_fj": None,
+        "table_energy_fj": None,
+        "lane_leakage_nw": round(one.leakage, 4),
+        "table_leakage_nw": round(table.leakage, 4),
+        "not_measured": None,
+    }
+    try:
+        code, at_rest = load_table(table, packets)
+        surroundings = LaneSurroundings(packets, code)
+        decoding = simulate_within(one, surroundings, warm_up=WARM_UP, cycles=CYCLES)
+        of_lane = _energy(one, technology, decoding)
+        of_table = _energy(table, technology, at_rest)
+    except UserError as error:
+        return {**result, "not_measured": str(error)}
+    given = sum(valid.bit_count() for valid, _ in surroundings.given[WARM_UP:])
+    weights_per_cycle = given / (LANES * CYCLES)
+    return {
+        **result,
+        "lane_energy_fj": round(of_lane.total / weights_per_cycle, 3),
+        "lane_clock_fj": round(of_lane.clock / weights_per_cycle, 3),
+        "table_energy_fj": round(of_table.total / weights_per_cycle, 3),
+    }
+
+
+def measure_mac(path: Path, top: str, technology: Technology, operands: Operands) -> dict[str, Any]:
+    """Energy in fJ per MAC of the BF16 MAC on the same operands as the MACs, and leakage in nW."""
+    netlist = read_netlist(path, technology.cells, top)
+    result = {
+        "energy_fj": None,
+        "clock_energy_fj": None,
+        "leakage_nw": round(netlist.leakage, 4),
+        "not_measured": None,
+    }
+    try:
+        energy = _energy(netlist, technology, simulate(netlist, operand_words(operands)))
+    except UserError as error:
+        return {**result, "not_measured": str(error)}
+    return {
+        **result,
+        "energy_fj": round(energy.total, 3),
+        "clock_energy_fj": round(energy.clock, 3),
+    }
+
+
+def operand_words(operands: Operands) -> dict[str, NDArray[np.unsignedinteger]]:
+    """Operands as BF16 by port, (256, 64), with a clear before each sum of 256 products.
+
+    The values are those of -1 to 1 that the codes of other formats are chosen from.
+    """
+    places = (slice(None), slice(None), None), (slice(None), None, slice(None))
+    layers, rows, cycles = operands.weights.shape
+    words: dict[str, NDArray[np.unsignedinteger]] = {
+        port: np.broadcast_to(_bf16(values)[place], (layers, rows, rows, cycles))
+        .reshape(LANES, cycles)
+        .T.copy()
+        for port, values, place in (
+            ("w", operands.weights, places[0]),
+            ("a", operands.activations, places[1]),
+        )
+    }
+    clear = np.zeros((cycles, LANES), np.uint8)
+    clear[0] = 1
+    return {**words, "clear": clear}
+
+
+def _bf16(values: NDArray[np.int16]) -> NDArray[np.uint16]:
+    """The nearest BF16 numbers, ties to even, of values where 32767 is 1."""
+    bits = (values / np.float32(32767)).astype(np.float32).view(np.uint32).astype(np.uint64)
+    return ((bits + 0x7FFF + (bits >> np.uint64(16) & np.uint64(1))) >> np.uint64(16)).astype(
+        np.uint16
+    )
+
+
+def _energy(netlist: Netlist, technology: Technology, activity: Activity) -> Energy:
+    return analyse_energy(netlist, technology, analyse_timing(netlist, technology), activity)

@@ -1,0 +1,143 @@
+"""A checkpoint in Hugging Face layout: configuration and tensors, without loading them.
+
+``config.json`` beside either ``model.safetensors`` or ``model.safetensors.index.json`` with its
+shards. A lone safetensors file is a checkpoint without configuration.
+"""
+
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from halfbyte.base import UserError
+from halfbyte.checkpoints.tensor_file import FLOATING, StoredTensor, TensorFile
+
+__all__ = ["CONFIG", "INDEX", "Checkpoint"]
+
+CONFIG = "config.json"
+SINGLE = "model.safetensors"
+INDEX = "model.safetensors.index.json"
+
+# Parts of a dotted name that say a matrix is no layer's weight: it is looked up, not multiplied
+# (embed, wte, wpe, shared, relative_attention_bias), or kept precise by custom (lm_head, norm).
+_KEPT_PARTS = ("wte", "wpe", "lm_head", "shared", "relative_attention_bias")
+_KEPT_WORDS = ("embed", "norm")
+
+# Models whose layers are the ``Conv1D`` of transformers, which stores (inputs, outputs), with the
+# names of those layers; other layers of these models are ordinary.
+_CONV1D_MODELS = ("gpt2", "openai-gpt", "imagegpt", "decision_transformer", "clvp", "clvp_decoder")
+_CONV1D_LAYERS = ("c_attn", "q_attn", "c_proj", "c_fc")
+
+
+def _read_mapping(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path.parent} is no model directory: {path.name} is missing") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{path} cannot be read: {str(error)[:200]}") from None
+    if not isinstance(found, dict):
+        raise UserError(f"{path} must hold a mapping, not {type(found).__name__}")
+    return found
+
+
+def _shard_path(folder: Path, name: object) -> Path:
+    """A shard that the index names: a plain file name, so that nothing outside is opened."""
+    index = folder / INDEX
+    if not isinstance(name, str) or name != Path(name).name or "\\" in name or "\0" in name:
+        raise UserError(f"{index} must name shards beside it, not {name!r:.100}")
+    if not name.endswith(".safetensors"):
+        raise UserError(f"{index} must name *.safetensors files, not {name!r:.100}")
+    if not (folder / name).is_file():
+        raise UserError(f"{folder / name} is missing, but {INDEX} names it; fetch it again")
+    return folder / name
+
+
+class Checkpoint:
+    """The tensors of a model on disk. Opening it reads headers only.
+
+    Parameters
+    ----------
+    path : Path
+        A directory in Hugging Face layout, or one safetensors file.
+
+    Attributes
+    ----------
+    path : Path
+    config : dict
+        ``config.json``; empty for a lone file.
+    shards : tuple of TensorFile
+        In the order of their names.
+    tensors : dict
+        Name to :class:`StoredTensor`, over all shards.
+
+    Raises
+    ------
+    UserError
+        A part is missing, corrupt, or points out of the directory.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        if path.is_file():
+            self.config: dict[str, Any] = {}
+            self.shards: tuple[TensorFile, ...] = (TensorFile.open(path),)
+        elif path.is_dir():
+            self.config = _read_mapping(path / CONFIG)
+            self.shards = self._open_shards()
+        else:
+            raise UserError(f"{path} is no model directory: there is nothing of this name")
+        self.tensors: dict[str, StoredTensor] = {}
+        for shard in self.shards:
+            if twice := self.tensors.keys() & shard.tensors.keys():
+                raise UserError(f"Tensor {min(twice)} is in {shard.path} and in another shard too")
+            self.tensors |= shard.tensors
+
+    def _open_shards(self) -> tuple[TensorFile, ...]:
+        if (self.path / SINGLE).is_file():  # transformers prefers it to an index, too
+            return (TensorFile.open(self.path / SINGLE),)
+        if not (self.path / INDEX).exists():
+            raise UserError(
+                f"{self.path} has neither {SINGLE} nor {INDEX}; pickled weights are not read, for "
+                "they can run code: convert them with transformers' save_pretrained"
+            )
+        places = _read_mapping(self.path / INDEX).get("weight_map")
+        if not isinstance(places, dict) or not places:
+            raise UserError(f"{self.path / INDEX} must hold a weight_map of tensor to shard")
+        paths = {name: _shard_path(self.path, name) for name in map(str, places.values())}
+        shards = {name: TensorFile.open(paths[name]) for name in sorted(paths)}
+        for tensor, name in places.items():
+            if tensor not in shards[str(name)].tensors:
+                raise UserError(
+                    f"Tensor {tensor[:200]} is not in {name}, where {INDEX} places it; the files "
+                    "are not of one checkpoint"
+                )
+        return tuple(shards.values())
+
+    @cached_property
+    def weights(self) -> tuple[StoredTensor, ...]:
+        """The tensors that are quantized, in the order of the shards.
+
+        Those are the matrices that multiply activations: two-dimensional, floating, and named
+        ``*.weight``, except where the name says embedding (a part ``embed...``, ``wte``, ``wpe``,
+        ``shared``, ``relative_attention_bias``), output head (``lm_head``) or ``norm``.
+        """
+        return tuple(tensor for tensor in self.tensors.values() if _is_weight(tensor))
+
+    def is_transposed(self, name: str) -> bool:
+        """Whether a weight is stored as (inputs, outputs): the ``Conv1D`` of the GPT-2 family."""
+        layer = name.split(".")[-2:-1]
+        model = self.config.get("model_type")
+        return model in _CONV1D_MODELS and bool(layer) and layer[0] in _CONV1D_LAYERS
+
+    def matrix_shape(self, weight: StoredTensor) -> tuple[int, int]:
+        """(outputs, inputs) of one of :attr:`weights`, however it is stored."""
+        first, second = weight.shape
+        return (second, first) if self.is_transposed(weight.name) else (first, second)
+
+
+def _is_weight(tensor: StoredTensor) -> bool:
+    parts = tensor.name.lower().split(".")
+    is_matrix = len(tensor.shape) == 2 and tensor.elements > 0 and tensor.dtype in FLOATING
+    is_kept = any(part in _KEPT_PARTS or any(w in part for w in _KEPT_WORDS) for part in parts)
+    return is_matrix and parts[-1] == "weight" and not is_kept

@@ -1,0 +1,19 @@
+"""Files and models in DFloat11: compressed without loss, by tensors, files and folders."""
+
+from halfbyte.checkpoints.dfloat11.folder import compress_path, decompress_path
+from halfbyte.checkpoints.dfloat11.loading import CompressedLinear, load
+from halfbyte.checkpoints.dfloat11.published_folder import (
+    compress_published,
+    decompress_published,
+    is_published,
+)
+
+__all__ = [
+    "CompressedLinear",
+    "compress_path",
+    "compress_published",
+    "decompress_path",
+    "decompress_published",
+    "is_published",
+    "load",
+]

@@ -1,0 +1,164 @@
+"""How many bits a model's weights need: as they are, and as codes of a format.
+
+The order-0 entropy is what no code can beat that takes symbols one by one by their frequency in the
+tensor; ours is the whole compressed tensor, index, table and header included.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from halfbyte.base import UserError
+from halfbyte.checkpoints.checkpoint import Checkpoint
+from halfbyte.checkpoints.tensor_file import StoredTensor
+from halfbyte.formats import Format
+from halfbyte.golden import quantize
+from halfbyte.golden.dfloat11 import element_type, measure
+from halfbyte.golden.dfloat11.elements import ELEMENT_TYPES
+from halfbyte.golden.scales import ScaleFormat
+
+__all__ = ["code_entropies", "effective_bits", "order_0", "tensor_entropies", "total"]
+
+Progress = Callable[[int, int, str], None]
+
+_WIDE = ("F32", "F64")
+"""Read as BF16, to which they are rounded: what a model released in BF16 would hold."""
+
+
+def order_0(counts: NDArray[np.int64]) -> float:
+    """Bits per symbol: the entropy of symbols that occur ``counts`` times, independently."""
+    shares = counts[counts > 0] / counts.sum()
+    return float(-(shares * np.log2(shares)).sum()) + 0.0  # no negative zero
+
+
+def _readable(tensor: StoredTensor) -> bool:
+    is_known = tensor.dtype in ELEMENT_TYPES and tensor.dtype != "U8"
+    return tensor.elements > 0 and (is_known or tensor.dtype in _WIDE)
+
+
+def _read(tensor: StoredTensor) -> Tensor:
+    if tensor.dtype in _WIDE:
+        return tensor.read().to(torch.bfloat16)
+    kind = ELEMENT_TYPES[tensor.dtype]
+    return tensor.read_bytes().view(kind.torch_dtype).reshape(tensor.shape)
+
+
+def _bits(tensor: Tensor) -> dict[str, Any]:
+    """Bits per element: raw, entropy with what stays raw, ours; and whether coding pays."""
+    kind = element_type(tensor.dtype)
+    assert kind is not None  # noqa: S101 (callers have checked)
+    measured = measure(tensor)
+    size = min(measured.size, measured.header.raw_size)
+    return {
+        "raw_bits": 8.0 * kind.bytes,
+        "entropy_bits": order_0(measured.counts) + 8 * kind.raw_bytes,
+        "coded_bits": 8 * size / tensor.numel(),
+        "coded": measured.pays,
+    }
+
+
+def _checkpoint(path: Path) -> Checkpoint:
+    checkpoint = Checkpoint(path)
+    if not any(map(_readable, checkpoint.tensors.values())):
+        raise UserError(f"{path} has no tensors of {', '.join((*ELEMENT_TYPES, *_WIDE))}")
+    return checkpoint
+
+
+def tensor_entropies(path: Path, *, on_progress: Progress | None = None) -> list[dict[str, Any]]:
+    """A record for each tensor that can be coded, of a folder or a safetensors file.
+
+    FP32 and FP64 are rounded to BF16 first. Raises UserError if there is none.
+    """
+    tensors = [each for each in _checkpoint(path).tensors.values() if _readable(each)]
+    records = []
+    for done, tensor in enumerate(tensors):
+        if on_progress is not None:
+            on_progress(done, len(tensors), tensor.name)
+        rounded = tensor.dtype in _WIDE
+        records.append(
+            {
+                "tensor": tensor.name,
+                "dtype": f"{tensor.dtype} as BF16" if rounded else tensor.dtype,
+                "elements": tensor.elements,
+                **_bits(_read(tensor)),
+            }
+        )
+    return records
+
+
+def code_entropies(
+    path: Path,
+    formats: Sequence[Format],
+    *,
+    block: int = 128,
+    scale_format: ScaleFormat = ScaleFormat.FP32,
+    on_progress: Progress | None = None,
+) -> list[dict[str, Any]]:
+    """A record for each layer's weight and format: bits of its codes, and with scales.
+
+    The weights are those that ``halfbyte quantize`` takes, quantized in blocks along the inputs.
+    ``effective_bits`` are those of the codes, coded where that pays and packed where it does not,
+    and of the scales. Raises UserError if there are no such weights.
+    """
+    checkpoint = Checkpoint(path)
+    if not checkpoint.weights:
+        raise UserError(f"{path} has no weights of layers to quantize")
+    records: list[dict[str, Any]] = []
+    total_count = len(checkpoint.weights) * len(formats)
+    for weight in checkpoint.weights:
+        values = weight.read()
+        matrix = values.T if checkpoint.is_transposed(weight.name) else values
+        for fmt in formats:
+            if on_progress is not None:
+                on_progress(len(records), total_count, f"{fmt.name} {weight.name}")
+            quantized = quantize(matrix, fmt, block=block, scale_format=scale_format)
+            bits = _bits(quantized.codes)
+            codes = min(float(fmt.bits), bits["coded_bits"])
+            scales = scale_format.bits * quantized.scales.numel() / matrix.numel()
+            records.append(
+                {
+                    "tensor": weight.name,
+                    "format": fmt.name,
+                    "elements": matrix.numel(),
+                    "block": block,
+                    "scale_format": scale_format.value,
+                    "raw_bits": float(fmt.bits),
+                    "entropy_bits": bits["entropy_bits"],
+                    "coded_bits": codes,
+                    "coded": codes < fmt.bits,
+                    "scale_bits": scales,
+                    "effective_bits": codes + scales,
+                }
+            )
+    return records
+
+
+def total(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Means over all elements of the records, of every figure in bits."""
+    elements = sum(record["elements"] for record in records)
+    keys = [key for key in records[0] if key.endswith("_bits")]
+    means = {key: sum(r["elements"] * r[key] for r in records) / elements for key in keys}
+    return {"tensors": len(records), "elements": elements, **means}
+
+
+def effective_bits(
+    path: Path,
+    formats: Sequence[Format],
+    *,
+    block: int = 128,
+    scale_format: ScaleFormat = ScaleFormat.FP32,
+) -> dict[str, float]:
+    """Bits per weight of a model in each format, by its name: codes as small as they get, scales.
+
+    The mean of :func:`code_entropies` over all weights, for an axis of a plot.
+    """
+    records = code_entropies(path, formats, block=block, scale_format=scale_format)
+    by_format: dict[str, list[dict[str, Any]]] = {}
+    for record in records:
+        by_format.setdefault(record["format"], []).append(record)
+    return {name: total(each)["effective_bits"] for name, each in by_format.items()}

@@ -1,0 +1,134 @@
+"""Which weights the published layout compresses together, and the patterns that say so.
+
+A module is a transformer block, whose linear layers share one stream, or a lone embedding or linear
+layer. ``pattern_dict`` in the configuration maps a regular expression for module names to the paths
+of the layers inside; an empty list means the module's own weight.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from halfbyte.base import UserError
+from halfbyte.checkpoints.checkpoint import Checkpoint
+from halfbyte.checkpoints.tensor_file import StoredTensor
+
+__all__ = ["ModulePlan", "attributes_of", "patterns", "plan_modules"]
+
+PatternDict = Mapping[str, Sequence[str]]
+
+_WEIGHT = ".weight"
+# Patterns come from files: without repeated groups, matching takes no exponential time.
+_REPEATED_GROUP = re.compile(r"\)[*+?{]")
+_MAX_PATTERN = 20_000  # letters
+_MAX_PATTERNS = 10_000
+
+
+@dataclass(frozen=True)
+class ModulePlan:
+    """What is compressed together.
+
+    Parameters
+    ----------
+    name : str
+        Of the module, as ``model.layers.3`` or ``lm_head``.
+    attributes : tuple of str
+        Paths of the layers in it, as ``self_attn.q_proj``; none for a lone layer.
+    """
+
+    name: str
+    attributes: tuple[str, ...]
+
+    @property
+    def weights(self) -> tuple[str, ...]:
+        """Names of the tensors, in the order of the stream."""
+        if not self.attributes:
+            return (self.name + _WEIGHT,)
+        return tuple(f"{self.name}.{path}{_WEIGHT}" for path in self.attributes)
+
+
+def _split(name: str) -> tuple[str, str]:
+    """Block and path in the block of a layer; the layer itself and nothing if it is in none."""
+    parts = name.split(".")
+    for place, part in enumerate(parts[:-1]):
+        if part.isdecimal():
+            return ".".join(parts[: place + 1]), ".".join(parts[place + 1 :])
+    return name, ""
+
+
+def _is_lookup(name: str) -> bool:
+    return any(word in name.lower() for word in ("embed", "wte", "wpe", "shared"))
+
+
+def _fits(tensor: StoredTensor, checkpoint: Checkpoint) -> bool:
+    """Whether the package can put this weight back: matrices of linear layers, and embeddings that
+    stand alone.
+    """
+    is_matrix = len(tensor.shape) == 2 and tensor.elements > 0 and tensor.name.endswith(_WEIGHT)
+    if not is_matrix or tensor.dtype != "BF16" or checkpoint.is_transposed(tensor.name):
+        return False
+    _, path = _split(tensor.name.removesuffix(_WEIGHT))
+    return not (path and (_is_lookup(path) or "norm" in path.lower()))
+
+
+def plan_modules(checkpoint: Checkpoint) -> list[ModulePlan]:
+    """The modules of a checkpoint, in the order of its tensors."""
+    found: dict[str, list[str]] = {}
+    for name, tensor in checkpoint.tensors.items():
+        if _fits(tensor, checkpoint):
+            module, path = _split(name.removesuffix(_WEIGHT))
+            found.setdefault(module, []).extend([path] if path else [])
+    # Sorted, since the order of tensors in files may differ from block to block.
+    return [ModulePlan(name, tuple(sorted(paths))) for name, paths in found.items()]
+
+
+def patterns(modules: Sequence[ModulePlan]) -> dict[str, list[str]]:
+    """The ``pattern_dict`` that matches these modules and, of like blocks, no others."""
+    groups: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for module in modules:
+        owner, _, index = module.name.rpartition(".")
+        is_block = bool(module.attributes) and index.isdecimal()
+        key = (owner if is_block else module.name, module.attributes)
+        groups.setdefault(key, []).append(index if is_block else "")
+    result = {}
+    for (owner, attributes), indices in groups.items():
+        pattern = re.escape(owner)
+        if attributes:
+            same_owner = [key for key in groups if key[0] == owner and key[1]]
+            counted = {str(index) for index in range(len(indices))}
+            is_whole = len(same_owner) == 1 and set(indices) == counted
+            number = r"\d+" if is_whole else f"(?:{'|'.join(indices)})"
+            pattern = rf"{pattern}\.{number}" if owner else number
+        result[pattern] = list(attributes)
+    return result
+
+
+def _compiled(pattern_dict: object) -> list[tuple[re.Pattern[str], tuple[str, ...]]]:
+    if not isinstance(pattern_dict, dict) or len(pattern_dict) > _MAX_PATTERNS:
+        raise UserError("dfloat11_config has no pattern_dict of names to lists")
+    found = []
+    for text, paths in pattern_dict.items():
+        if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
+            raise UserError(f"pattern_dict must map {text[:100]!r} to a list of names")
+        try:
+            if len(text) > _MAX_PATTERN or _REPEATED_GROUP.search(text):
+                raise re.error("it is too long, or repeats a group")
+            found.append((re.compile(text), tuple(paths)))
+        except re.error as error:
+            raise UserError(f"pattern_dict has a pattern that is not used: {error}") from None
+    return found
+
+
+def attributes_of(names: Sequence[str], pattern_dict: object) -> list[ModulePlan]:
+    """The plans of compressed modules, by the patterns of a configuration.
+
+    Raises UserError for patterns that are none, or that leave a module out.
+    """
+    compiled = _compiled(pattern_dict)
+    plans = []
+    for name in names:
+        paths = next((paths for pattern, paths in compiled if pattern.fullmatch(name)), None)
+        if paths is None:
+            raise UserError(f"pattern_dict says nothing of the compressed module {name[:200]!r}")
+        plans.append(ModulePlan(name, paths))
+    return plans

@@ -1,0 +1,107 @@
+"""The folder that a quantized checkpoint goes to, in Hugging Face layout.
+
+``halfbyte.json`` comes first and marks the folder as ours; ``config.json`` comes last, and without
+it no tool takes the folder for a model. In between a run can be killed at any time.
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from halfbyte.base import UserError, write_atomically
+from halfbyte.checkpoints.checkpoint import CONFIG, INDEX, Checkpoint
+from halfbyte.checkpoints.packed import DESCRIPTION, Settings
+from halfbyte.checkpoints.tensor_file import TensorFile
+
+__all__ = ["TargetFolder"]
+
+# Besides weights, what a model needs in order to be run and passed on.
+_COMPANIONS = (".json", ".txt", ".model", ".jinja", ".tiktoken", ".py")
+_LEGAL = ("LICENSE", "LICENCE", "NOTICE", "USE_POLICY")
+
+
+def _write_json(path: Path, content: Any) -> None:
+    write_atomically(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def _is_companion(path: Path) -> bool:
+    if path.name in (CONFIG, DESCRIPTION) or path.name.endswith(".index.json"):
+        return False
+    is_wanted = path.suffix in _COMPANIONS or path.name.upper().startswith(_LEGAL)
+    return is_wanted and path.is_file()
+
+
+class TargetFolder:
+    """Where the quantized form of ``source`` is written.
+
+    Parameters
+    ----------
+    path : Path
+        New, empty, or written by an earlier run. Nothing else is ever overwritten.
+    source : Checkpoint
+        What is quantized; shards keep their names.
+
+    Raises
+    ------
+    UserError
+        ``path`` is a file, the source itself, or holds something else.
+    """
+
+    def __init__(self, path: Path, source: Checkpoint) -> None:
+        if path.exists() and not path.is_dir():
+            raise UserError(f"{path} is a file; give a folder to write to")
+        if path.is_dir() and path.samefile(source.path):
+            raise UserError(f"{path} is the model itself; give another folder to write to")
+        if path.is_dir() and any(path.iterdir()) and not (path / DESCRIPTION).is_file():
+            raise UserError(
+                f"{path} holds files that are not of a quantized checkpoint; give an empty folder"
+            )
+        self.path = path
+        self.source = source
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Makes the folder and keeps other runs out of it; UserError if one is in it."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self.path, os.O_RDONLY)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UserError(f"Another run is writing to {self.path}; wait for it") from None
+            yield
+        finally:
+            os.close(descriptor)
+
+    def begin(self, description: dict[str, Any]) -> None:
+        """Write ``halfbyte.json``; remove what makes a model of the rest, and strange shards."""
+        _write_json(self.path / DESCRIPTION, description)
+        names = {shard.path.name for shard in self.source.shards}
+        strange = [path for path in self.path.glob("*.safetensors") if path.name not in names]
+        partial = self.path.glob(".*.safetensors.partial")
+        for path in [*strange, *partial, self.path / CONFIG, self.path / INDEX]:
+            path.unlink(missing_ok=True)
+
+    def finish(self, settings: Settings) -> None:
+        """Write index, tokenizer and the other companions, and at last the configuration."""
+        if (self.source.path / INDEX).is_file():
+            self._write_index()
+        for path in filter(_is_companion, sorted(self.source.path.iterdir())):
+            write_atomically(self.path / path.name, path.read_bytes())
+        config = dict(self.source.config)
+        if not settings.dequantize:  # so that no tool takes codes for missing weights
+            config["quantization_config"] = {"quant_method": "halfbyte", "block": settings.block}
+        _write_json(self.path / CONFIG, config)
+
+    def _write_index(self) -> None:
+        shards = [TensorFile.open(self.path / shard.path.name) for shard in self.source.shards]
+        tensors = [tensor for shard in shards for tensor in shard.tensors.values()]
+        index = {
+            "metadata": {"total_size": sum(tensor.bytes for tensor in tensors)},
+            "weight_map": {tensor.name: tensor.file.name for tensor in tensors},
+        }
+        _write_json(self.path / INDEX, index)

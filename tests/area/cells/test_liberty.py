@@ -1,0 +1,151 @@
+import gzip
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from halfbyte.area.cells import liberty
+from halfbyte.area.cells.liberty import Group, parse_liberty, read_liberty
+from halfbyte.base import UserError
+
+SMALL = "library (demo) { time_unit : 1ns; cell (INV) { area : 2.5; } }"
+
+
+def test_reads_simple_and_complex_attributes():
+    library = parse_liberty('library ("demo") { a : 1ns; b (1, pf); c : "x y"; d : V + 0.5 ; }')
+    assert library.arguments == ["demo"]
+    assert library.attributes == {"a": "1ns", "b": ["1", "pf"], "c": "x y", "d": "V + 0.5"}
+
+
+def test_skips_comments_and_continued_lines():
+    text = 'library (x) { /* a : 1; } */ b : 2; // c : 3;\n values ( \\\n "1, 2", \\\n "3, 4" ); }'
+    assert parse_liberty(text).attributes == {"b": "2", "values": ["1, 2", "3, 4"]}
+
+
+def test_keeps_nested_groups_in_order():
+    library = parse_liberty(
+        "library (x) { cell (A) { pin (P) { } } define (a, b, c); cell (B) {} }"
+    )
+    assert [cell.arguments for cell in library.all("cell")] == [["A"], ["B"]]
+    assert next(library.all("cell")).groups == [Group("pin", ["P"])]
+
+
+def test_quoted_values_may_hold_marks_and_escaped_quotes():
+    text = r'library (x) { function : "(A & !B); {" ; note : "say \"so\"" ; }'
+    assert parse_liberty(text).attributes["function"] == "(A & !B); {"
+    assert parse_liberty(text).attributes["note"] == r"say \"so\""
+
+
+def test_accepts_missing_semicolons_at_the_end_of_a_line():
+    assert parse_liberty("library (x) {\n a : 1\n b : 2\n}").attributes == {"a": "1", "b": "2"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "line 1: 'library .* expected, not the end of the file"),
+        ("module top; endmodule", "line 1: 'library .* expected, not 'module'"),
+        (SMALL[:-1], "line 1: a name or a value expected, not the end of the file"),
+        ("library (x) {\n\n cell (A { }\n}", "line 3: a name or a value expected, not '{'"),
+        (SMALL + "\n}", "line 2: the end of the file expected, not '}'"),
+        ('library (x) {\n a : "open; }', "line 2: "),
+        ("library (x) {" + "a () {" * 200, "line 1: at most 100 nested groups"),
+    ],
+)
+def test_names_file_and_line_of_what_is_no_liberty(text, message):
+    with pytest.raises(UserError, match=rf"^demo\.lib, {message}"):
+        parse_liberty(text, "demo.lib")
+
+
+@given(st.text(alphabet='library(x){}:;,"/*\\\n a1', max_size=80))
+def test_any_text_is_a_library_or_a_user_error(text):
+    for candidate in (text, f"library (x) {{ {text}", f"library (x) {{ {text} }}"):
+        try:
+            assert parse_liberty(candidate).name == "library"
+        except UserError:
+            continue
+
+
+words = st.from_regex(r"[A-Za-z_][A-Za-z0-9_.]{0,8}", fullmatch=True)
+values = st.text(alphabet="ab1 ,&!(){};:*/", max_size=12)
+groups = st.recursive(
+    st.builds(Group, words, st.lists(values, max_size=3), st.dictionaries(words, values)),
+    lambda children: st.builds(
+        Group,
+        words,
+        st.lists(values, max_size=3),
+        st.dictionaries(words, values | st.lists(values, min_size=1, max_size=3)),
+        st.lists(children, max_size=3),
+    ),
+    max_leaves=8,
+)
+
+
+def write(group: Group) -> str:
+    def listed(texts):
+        return ", ".join(f'"{text}"' for text in texts)
+
+    attributes = [
+        f"{name} ({listed(value)});" if isinstance(value, list) else f'{name} : "{value}";'
+        for name, value in group.attributes.items()
+    ]
+    inner = "\n".join([*attributes, *map(write, group.groups)])
+    return f"{group.name} ({listed(group.arguments)}) {{ /* {group.name} */\n{inner}\n}}"
+
+
+@given(groups)
+def test_reads_back_any_tree_of_groups(group):
+    group.name = "library"
+    assert parse_liberty(write(group)) == group
+
+
+def test_reads_gzip_and_plain_files_alike(tmp_path):
+    plain, packed = tmp_path / "a.lib", tmp_path / "b.lib.gz"
+    plain.write_text(SMALL)
+    packed.write_bytes(gzip.compress(SMALL.encode()))
+    assert read_liberty(plain) == read_liberty(packed)
+
+
+def test_missing_file_is_a_user_error():
+    with pytest.raises(UserError, match=r"nowhere\.lib does not exist: give the path"):
+        read_liberty(Path("nowhere.lib"))
+
+
+def test_folder_is_a_user_error(tmp_path):
+    with pytest.raises(UserError, match="cannot be read"):
+        read_liberty(tmp_path)
+
+
+@pytest.mark.parametrize("keep", [20, -12, -4])
+def test_truncated_gzip_is_a_user_error(tmp_path, keep):
+    path = tmp_path / "a.lib.gz"
+    path.write_bytes(gzip.compress(SMALL.encode() * 20)[:keep])
+    with pytest.raises(UserError, match="is a damaged gzip file"):
+        read_liberty(path)
+
+
+def test_corrupt_gzip_is_a_user_error(tmp_path):
+    raw = bytearray(gzip.compress(SMALL.encode()))
+    raw[len(raw) // 2] ^= 0xFF
+    path = tmp_path / "a.lib.gz"
+    path.write_bytes(raw)
+    with pytest.raises(UserError, match="is a damaged gzip file"):
+        read_liberty(path)
+
+
+def test_refuses_files_beyond_the_limit(tmp_path, monkeypatch):
+    monkeypatch.setattr(liberty, "MAX_BYTES", 1000)
+    plain, packed = tmp_path / "a.lib", tmp_path / "b.lib.gz"
+    plain.write_text("/" * 1001)
+    packed.write_bytes(gzip.compress(b"/" * 100_000))
+    for path in (plain, packed):
+        with pytest.raises(UserError, match="more than 1000 bytes"):
+            read_liberty(path)
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "1e999", "two", ""])
+def test_number_must_be_finite(value):
+    group = parse_liberty(f'library (x) {{ area : "{value}"; }}')
+    with pytest.raises(UserError, match="area must be a finite number"):
+        group.number("area")

@@ -1,0 +1,142 @@
+"""Circuits from Yosys' JSON: what is read, and what is refused."""
+
+import json
+
+import pytest
+
+from halfbyte.area import load_technology
+from halfbyte.area.netlists.aig import FALSE, TRUE, Aig
+from halfbyte.area.netlists.circuit import CircuitError, read_circuits
+from halfbyte.area.proofs.machine import Inputs, after_clock, state_of
+
+
+def cell(kind, **pins):
+    return {"type": kind, "connections": {pin: [net] for pin, net in pins.items()}}
+
+
+def module(*cells, inputs=None, outputs=None):
+    """JSON of a module; ports by name, as lists of nets."""
+    ports = {
+        name: {"direction": direction, "bits": bits}
+        for direction, group in (("input", inputs or {}), ("output", outputs or {}))
+        for name, bits in group.items()
+    }
+    names = {name: {"bits": port["bits"]} for name, port in ports.items()}
+    names["accumulator"] = names.get("acc", {"bits": []})
+    body = {"ports": ports, "cells": dict(enumerate(cells)), "netnames": names}
+    return json.dumps({"modules": {"top": body}})
+
+
+def read(*cells, cells_of=None, **ports):
+    return read_circuits(module(*cells, **ports), cells_of)["top"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("$_AND_", 0b1000),
+        ("$_NAND_", 0b0111),
+        ("$_OR_", 0b1110),
+        ("$_NOR_", 0b0001),
+        ("$_XOR_", 0b0110),
+        ("$_XNOR_", 0b1001),
+        ("$_ANDNOT_", 0b0010),
+        ("$_ORNOT_", 0b1011),
+    ],
+)
+def test_gates_of_yosys(kind, expected):
+    """As `yosys -p help $_ANDNOT_` and the others define them."""
+    circuit = read(cell(kind, A=2, B=3, Y=4), inputs={"a": [2], "b": [3]}, outputs={"y": [4]})
+    (gate,) = circuit.gates
+    assert gate.table == expected
+
+
+def test_multiplexer_takes_b_where_s_is_1():
+    circuit = read(cell("$_MUX_", A=2, B=3, S=4, Y=5), inputs={"abs": [2, 3, 4]})
+    aig = Aig()
+    a, b, s = aig.word(3)
+    literals = circuit.evaluate(aig, {2: a, 3: b, 4: s})
+    assert literals[5] == aig.choose(s, b, a)
+
+
+def test_gates_are_sorted_whatever_their_order():
+    circuit = read(
+        cell("$_NOT_", A=3, Y=4), cell("$_NOT_", A=2, Y=3), inputs={"a": [2]}, outputs={"y": [4]}
+    )
+    aig = Aig()
+    a = aig.variable()
+    assert circuit.word(circuit.evaluate(aig, {2: a}), circuit.outputs["y"]) == [a]
+
+
+def test_undefined_values_may_be_anything():
+    circuit = read(cell("$_AND_", A=2, B="x", Y=3), cell("$_OR_", A=3, B="x", Y=4))
+    aig = Aig()
+    a = aig.variable()
+    literals = circuit.evaluate(aig, {2: a})
+    assert literals[3] not in (FALSE, TRUE, a)
+    assert len(aig.variables) == 3
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        ([cell("$_NOT_", A=2, Y=3), cell("$_NOT_", A=3, Y=2)], "loop without a register"),
+        ([cell("$_NOT_", A=2, Y=3), cell("$_NOT_", A=4, Y=3)], "driven by two gates"),
+        ([cell("mystery", A=2, Y=3)], "Cell mystery is neither a gate nor one of the library's"),
+        ([cell("$_DFF_P_", C=7, D=2, Q=3)], "clocked by another net than clk"),
+    ],
+)
+def test_what_is_no_synchronous_circuit_is_refused(cells, message):
+    with pytest.raises(CircuitError, match=message):
+        read(*cells, inputs={"clk": [9]})
+
+
+def test_undriven_nets_have_no_value():
+    circuit = read(cell("$_NOT_", A=5, Y=3), outputs={"y": [3]})
+    with pytest.raises(CircuitError, match="Net 3 has no defined value"):
+        circuit.word(circuit.evaluate(Aig(), {}), circuit.outputs["y"])
+
+
+def test_a_register_that_may_be_cleared_is_refused():
+    """ASAP7's flip-flop has an inverted output; SG13G2's can be cleared, if its pin is not tied."""
+    technology = load_technology("sg13g2")
+    flip_flop = technology.flip_flop
+    ((pin, level),) = flip_flop.flip_flop.tied.items()
+    parts = flip_flop.flip_flop
+
+    def circuit(net):
+        pins = {parts.clock: 9, parts.data: 2, parts.output: 3, pin: net}
+        return read(
+            cell(flip_flop.name, **pins),
+            cells_of=technology.cells,
+            inputs={"clk": [9], "w": [2], "a": [4]},
+            outputs={"acc": [3]},
+        )
+
+    aig = Aig()
+    w, a, state = aig.word(3)
+    inputs = Inputs(aig, [w], [a])
+    tied = circuit(str(level))
+    assert after_clock(tied, inputs, state_of(tied, [state])) == {3: w}
+    for wrong in (str(1 - level), 2):
+        loose = circuit(wrong)
+        with pytest.raises(CircuitError, match="not tied inactive"):
+            after_clock(loose, inputs, state_of(loose, [state]))
+
+
+def test_inverted_flip_flops_keep_the_inverse():
+    technology = load_technology("asap7")
+    flip_flop = technology.flip_flop
+    parts = flip_flop.flip_flop
+    assert parts.inverted
+    pins = {parts.clock: 9, parts.data: 2, parts.output: 3}
+    pins |= {pin: str(level) for pin, level in parts.tied.items()}
+    circuit = read(
+        cell(flip_flop.name, **pins),
+        cells_of=technology.cells,
+        inputs={"clk": [9], "w": [2], "a": [4]},
+        outputs={"acc": [3]},
+    )
+    aig = Aig()
+    w, a, state = aig.word(3)
+    assert after_clock(circuit, Inputs(aig, [w], [a]), state_of(circuit, [state])) == {3: w ^ 1}

@@ -1,0 +1,213 @@
+"""RTL and netlists proved, and what is wrong refuted, with real Yosys."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from halfbyte.area import load_technology
+from halfbyte.area.netlists.lowering import lower
+from halfbyte.area.proofs.faults import altered_table, faulty_macs, faulty_multipliers
+from halfbyte.area.proofs.mac import (
+    PROVED,
+    REFUTED,
+    prove_mac,
+    prove_multiplier,
+    prove_multiplier_netlist,
+    prove_netlist,
+)
+from halfbyte.area.synthesis.recipes import QUICK
+from halfbyte.area.synthesis.yosys import MAC, MULTIPLIER, synthesize_rtlil
+from halfbyte.formats import Overflow, load
+from halfbyte.rtl import Mac, applicable_architectures, multiplier, to_rtlil
+
+pytestmark = pytest.mark.yosys
+
+
+def make_mac(name, architecture, *, activation=None, **options):
+    fmt = load(name)
+    other = load(activation) if activation else fmt
+    return Mac(weight=fmt, activation=other, architecture=architecture, **options)
+
+
+@pytest.fixture(scope="module")
+def small():
+    """Circuits of E2M1+SP in every architecture, with the components they come from."""
+    fmt = load("e2m1_sp")
+    parts = {}
+    for architecture in applicable_architectures(fmt, fmt):
+        altered = altered_table(fmt, fmt, architecture)
+        width = make_mac("e2m1_sp", architecture).acc_width
+        parts |= {
+            f"mac_{architecture}": make_mac("e2m1_sp", architecture),
+            f"narrow_{architecture}": make_mac(
+                "e2m1_sp", architecture, acc_width=7, overflow=Overflow.SATURATE, enable=True
+            ),
+            f"altered_mac_{architecture}": Mac(
+                weight=altered, activation=fmt, architecture=architecture, acc_width=width
+            ),
+            f"alone_{architecture}": multiplier(architecture, weight=fmt, activation=fmt),
+            f"altered_alone_{architecture}": multiplier(
+                architecture, weight=altered, activation=fmt
+            ),
+        }
+    return parts, lower(parts)
+
+
+ARCHITECTURES = applicable_architectures(load("e2m1_sp"), load("e2m1_sp"))
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_rtl_is_its_specification(architecture, small):
+    parts, circuits = small
+    for kind in ("mac", "narrow"):
+        name = f"{kind}_{architecture}"
+        proof = prove_mac(circuits[name], parts[name])
+        assert (proof.status, proof.code_pairs) == (PROVED, 256)
+        assert proof.queries > 0
+    name = f"alone_{architecture}"
+    proof = prove_multiplier(circuits[name], parts[name])
+    assert (proof.status, proof.queries) == (PROVED, 0)  # simulation alone is complete here
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_faults_are_refuted(architecture, small):
+    parts, circuits = small
+    mac, alone = parts[f"mac_{architecture}"], parts[f"alone_{architecture}"]
+    faults = faulty_macs(circuits[f"mac_{architecture}"], circuits[f"altered_mac_{architecture}"])
+    assert set(faults) == {
+        "table entry off by one",
+        "dropped carry",
+        "swapped operand",
+        "missing clear",
+    }
+    for fault, circuit in faults.items():
+        assert prove_mac(circuit, mac).status == REFUTED, fault
+        proof = prove_netlist(circuits[f"mac_{architecture}"], circuit, mac)
+        assert proof.status == REFUTED, fault
+    faults = faulty_multipliers(
+        circuits[f"alone_{architecture}"], circuits[f"altered_alone_{architecture}"]
+    )
+    assert len(faults) == 3
+    for fault, circuit in faults.items():
+        assert prove_multiplier(circuit, alone).status == REFUTED, fault
+
+
+@pytest.mark.parametrize("segment", [1, 4])
+def test_saved_carries_are_proved_and_faults_refuted(segment):
+    mac = make_mac("e2m1_sp", "exponent_shift", segment=segment, enable=True)
+    rtl = lower({"mac": mac})["mac"]
+    assert prove_mac(rtl, mac).status == PROVED
+    assert prove_netlist(rtl, rtl, mac).status == PROVED
+    faults = faulty_macs(rtl, None)
+    assert "dropped saved carries" in faults
+    for fault, circuit in faults.items():
+        proof = prove_mac(circuit, mac)
+        assert proof.status == REFUTED, fault
+        assert proof.counterexample.expected != proof.counterexample.seen
+        assert prove_netlist(circuit, rtl, mac).status == REFUTED, fault
+
+
+def test_counterexamples_are_true(small):
+    """What the message says of expected and seen is what table and fault say."""
+    parts, circuits = small
+    mac = parts["mac_sign_magnitude"]
+    fmt = mac.weight
+    proof = prove_mac(circuits["mac_sign_magnitude"].tied("clear"), mac)
+    found = proof.counterexample
+    product = fmt.integers[found.w] * fmt.integers[found.a]
+    assert (found.clear, found.enable) == (1, 1)
+    assert (found.expected, found.seen) == (product, found.before + product)
+    pattern = (
+        rf"w = code {found.w:04b} \({fmt.values[found.w]}\), a = code {found.a:04b} "
+        rf"\({fmt.values[found.a]}\), clear 1, enable 1, acc before {found.before} "
+        rf"\(\S+\): acc should be {found.expected} \(\S+\), is {found.seen} \(\S+\)"
+    )
+    assert re.fullmatch(pattern, str(found))
+
+
+def test_a_fault_in_one_state_of_many_is_found(small):
+    """A carry between two high bits, which only sums that reach them show."""
+    parts, circuits = small
+    mac, circuit = parts["mac_sign_magnitude"], circuits["mac_sign_magnitude"]
+    top = circuit.outputs["acc"][-1]
+    (data,) = (each.data for each in circuit.registers if each.output == top)
+    (driver,) = (gate for gate in circuit.gates if gate.output == data)
+    for net in driver.inputs:
+        assert prove_mac(circuit.rewired({net: "0"}), mac).status == REFUTED
+
+
+@pytest.mark.parametrize(
+    ("name", "architecture", "width"),
+    [
+        ("int8", "twos_complement", 24),
+        ("e4m3", "exponent_shift", 45),
+        ("nf4", "sign_magnitude", 23),
+    ],
+)
+def test_wide_formats_are_proved(name, architecture, width):
+    mac = make_mac(name, architecture)
+    assert mac.acc_width == width
+    altered = altered_table(mac.weight, mac.weight, architecture)
+    wrong = Mac(weight=altered, activation=mac.weight, architecture=architecture, acc_width=width)
+    circuits = lower({"right": mac, "wrong": wrong})
+    proof = prove_mac(circuits["right"], mac)
+    assert (proof.status, proof.code_pairs) == (PROVED, 4**mac.weight.bits)
+    assert prove_mac(circuits["wrong"], mac).status == REFUTED
+
+
+def test_different_formats_and_unsigned_ones_are_proved():
+    mixed = make_mac("e2m1_sp", "twos_complement", activation="int5", terms=3)
+    circuits = lower({"mixed": mixed})
+    assert prove_mac(circuits["mixed"], mixed).status == PROVED
+    assert prove_mac(circuits["mixed"].tied("carry"), mixed).status == REFUTED
+
+
+def mapped(mac, alone, technology, folder):
+    """The circuits of a MAC and its multiplier, as RTL and as netlists."""
+    files = {}
+    for name, component, module in (("mac", mac, MAC), ("alone", alone, MULTIPLIER)):
+        synthesize_rtlil(to_rtlil(component, module), technology, QUICK, folder / name, top=module)
+        files[f"{name}_netlist"] = (folder / name / "netlist.v", module)
+    return lower({"rtl": mac, "alone": alone}, files, technology.cells)
+
+
+@pytest.mark.parametrize("technology", ["sky130hd", "sg13g2", "asap7"])
+def test_netlists_are_their_rtl_in_every_technology(technology, tmp_path):
+    """And a netlist with one gate's function changed is not, whichever the gate."""
+    technology = load_technology(technology)
+    mac = make_mac("apot4", "sign_magnitude")
+    alone = multiplier("sign_magnitude", weight=mac.weight, activation=mac.weight)
+    circuits = mapped(mac, alone, technology, tmp_path)
+    netlist, rtl = circuits["mac_netlist"], circuits["rtl"]
+    assert len(netlist.registers) == mac.acc_width
+    assert prove_netlist(netlist, rtl, mac).status == PROVED
+    assert (
+        prove_multiplier_netlist(circuits["alone_netlist"], circuits["alone"], alone).status
+        == PROVED
+    )
+    for gate in netlist.gates[:: len(netlist.gates) // 8]:
+        wrong = netlist.rewired({gate.output: "1"})
+        assert prove_netlist(wrong, rtl, mac).status == REFUTED, gate
+
+
+def test_a_full_library_works_as_well(library_files, tmp_path):
+    from halfbyte.area import from_liberty
+
+    technology = from_liberty(library_files("sky130hd"))
+    mac = make_mac("e1m2", "sign_magnitude")
+    alone = multiplier("sign_magnitude", weight=mac.weight, activation=mac.weight)
+    circuits = mapped(mac, alone, technology, tmp_path)
+    assert prove_netlist(circuits["mac_netlist"], circuits["rtl"], mac).status == PROVED
+
+
+def test_netlist_of_another_format_is_refuted(tmp_path):
+    technology = load_technology("sky130hd")
+    mac = make_mac("int4", "sign_magnitude")
+    other = make_mac("e1m2", "sign_magnitude", acc_width=mac.acc_width)
+    synthesize_rtlil(to_rtlil(other), technology, QUICK, tmp_path)
+    files = {"netlist": (Path(tmp_path / "netlist.v"), MAC)}
+    circuits = lower({"rtl": mac}, files, technology.cells)
+    proof = prove_netlist(circuits["netlist"], circuits["rtl"], mac)
+    assert proof.status == REFUTED
+    assert proof.counterexample.w in range(16)

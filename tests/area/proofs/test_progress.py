@@ -1,0 +1,48 @@
+"""The decoder is proved never to hang, and the proof fails for one that can."""
+
+import pytest
+from amaranth.hdl import Module
+
+from halfbyte.area.proofs.progress import ProgressError, prove_progress
+from halfbyte.rtl.dfloat11 import MAX_LENGTH, ROWS, Decoder, Lane, Verdict
+
+pytestmark = [pytest.mark.yosys, pytest.mark.slow]
+
+SHAPE = {"rows": ROWS, "max_length": MAX_LENGTH}
+
+
+class HangsAfterNoCode(Lane):
+    """Gives no verdict if bits were no code."""
+
+    def elaborate(self, platform: object) -> Module:
+        m = super().elaborate(platform)
+        with m.If(self.verdict.payload == Verdict.NOT_A_CODE):
+            m.d.comb += self.verdict.valid.eq(0)
+        return m
+
+
+class HangsOnOneByte(Lane):
+    """Never takes one of the raw bytes."""
+
+    def elaborate(self, platform: object) -> Module:
+        m = super().elaborate(platform)
+        with m.If(self.raw.payload.data == 0xA5):
+            m.d.comb += self.raw.ready.eq(0)
+        return m
+
+
+@pytest.mark.parametrize("unit", [Lane(**SHAPE), Decoder(lanes=1)], ids=["lane", "decoder"])
+def test_progress_is_proved(unit: Lane | Decoder) -> None:
+    record = prove_progress(unit)
+    assert record["status"] == "proved"
+
+
+@pytest.mark.parametrize("faulty", [HangsAfterNoCode, HangsOnOneByte])
+def test_a_lane_that_hangs_is_refuted(faulty: type[Lane]) -> None:
+    with pytest.raises(ProgressError, match="can be idle for more than 7 cycles"):
+        prove_progress(faulty(**SHAPE))
+
+
+def test_the_bound_is_tight() -> None:
+    with pytest.raises(ProgressError, match="more than 6 cycles"):
+        prove_progress(Lane(**SHAPE), max_idle=6)

@@ -1,0 +1,70 @@
+"""`prove_designs`: every unit of a design, and what it says when something is wrong."""
+
+from collections import Counter
+
+import pytest
+
+from halfbyte.area import Design, load_technology
+from halfbyte.area.proofs.faults import altered_table
+from halfbyte.area.search.proof_plan import failures, prove_designs
+from halfbyte.formats import load
+from halfbyte.formats.parse import parse_text
+
+
+@pytest.fixture(autouse=True)
+def build(monkeypatch, tmp_path):
+    monkeypatch.setenv("HALFBYTE_BUILD", str(tmp_path / "build"))
+    return tmp_path / "build"
+
+
+@pytest.mark.yosys
+def test_every_unit_is_proved_and_every_fault_refuted(build):
+    fmt = load("e1m2")
+    technology = load_technology("sky130hd")
+    design = Design(fmt, fmt, "sign_magnitude", terms=16)
+    records = prove_designs([design], technology)
+    assert not [line for record in records for line in failures(record)]
+    kinds = Counter((record["unit"], bool(record["recipe"])) for record in records)
+    netlists = kinds["mac", True]
+    assert kinds == {
+        ("multiplier", False): 1,
+        ("multiplier", True): netlists,
+        ("mac", False): 8,
+        ("mac", True): netlists,
+    }
+    assert netlists == 3
+    faults = Counter(fault for record in records for fault in record["faults"])
+    assert faults["missing clear"] == faults["dropped carry"] == 2 + netlists
+    assert faults["dropped saved carries"] == 1
+    assert faults["table entry off by one"] == 2 * (1 + netlists)
+    assert all(record["proof"]["counterexample"] is None for record in records)
+    overflows = {(record["overflow"], record["enable"]) for record in records}
+    assert {("wrap", True), ("saturate", True), ("saturate", False)} <= overflows
+    assert prove_designs([design], technology) == records  # from the store
+
+    wrong = {**records[0], "proof": {**records[0]["proof"], "status": "refuted"}}
+    wrong["faults"] = {"missing clear": {**records[0]["proof"], "status": "proved"}}
+    assert failures(wrong) == [
+        "e1m2 x e1m2, sign_magnitude, multiplier: rtl = specification is refuted",
+        "e1m2 x e1m2, sign_magnitude, multiplier: the fault 'missing clear' is proved, not refuted",
+    ]
+
+
+@pytest.mark.parametrize("architecture", ["sign_magnitude", "shift_add"])
+def test_an_altered_table_differs_by_one_quantum(architecture):
+    fmt = load("e2m1")
+    other = altered_table(fmt, fmt, architecture)
+    differences = [
+        abs(one - two) for one, two in zip(fmt.values, other.values, strict=True) if one != two
+    ]
+    assert differences == [fmt.quantum]
+    assert other.quantum == fmt.quantum
+    assert max(map(abs, other.values)) == max(map(abs, fmt.values))
+
+
+def test_a_table_that_cannot_change_is_left_alone():
+    """Every value is the largest, and one less would make another quantum or no maximum."""
+    fmt = parse_text("{name: flat, title: Flat, values: [1, 1, 1, 1], source: us}")
+    other = altered_table(fmt, fmt, "sign_magnitude")
+    assert other is not None
+    assert max(other.values) == 1

@@ -1,0 +1,221 @@
+"""The search for the smallest MAC, with real Yosys and ABC."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from halfbyte.area import Design, ProofError, load_technology, synthesize
+from halfbyte.area.synthesis.recipes import RECIPES
+from halfbyte.base import RecordStore, ToolError
+from halfbyte.formats import Overflow, load
+from halfbyte.rtl import ArchitectureError, applicable_architectures
+
+README = Path(__file__).parents[2] / "README.md"
+# What a first experiment reached on sky130hd: whole MAC, 256 terms, no timing constraint, um^2.
+FIRST_EXPERIMENT = {
+    "int4": 1144,
+    "apot4": 1101,
+    "apot4_sp": 1150,
+    "e2m1": 1219,
+    "e2m1_sp": 1280,
+    "e2m1_sr": 1337,
+    "int5": 1501,
+    "e3m0": 1545,
+    "sf4": 2694,
+    "sf4@6": 1831,
+}
+
+
+@pytest.fixture(autouse=True)
+def build(monkeypatch, tmp_path):
+    monkeypatch.setenv("HALFBYTE_BUILD", str(tmp_path / "build"))
+    return tmp_path / "build"
+
+
+@pytest.fixture(scope="module")
+def sky130hd():
+    return load_technology("sky130hd")
+
+
+def design(name, **options):
+    fmt = load(name)
+    return Design(fmt, fmt, **options)
+
+
+@pytest.fixture(scope="module")
+def experiment(sky130hd, tmp_path_factory):
+    """Records of the formats of the first experiment, by reference."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HALFBYTE_BUILD", str(tmp_path_factory.mktemp("build")))
+        records = synthesize([design(name) for name in FIRST_EXPERIMENT], sky130hd)
+    return dict(zip(FIRST_EXPERIMENT, records, strict=True))
+
+
+@pytest.mark.yosys
+@pytest.mark.slow
+def test_areas_beat_the_first_experiment(experiment):
+    assert [record["format"] for record in experiment.values()] == [
+        load(name).name for name in FIRST_EXPERIMENT
+    ]
+    too_large = {
+        name: record["area_um2"]
+        for name, record in experiment.items()
+        if record["area_um2"] > FIRST_EXPERIMENT[name]
+    }
+    assert not too_large
+
+
+@pytest.mark.yosys
+@pytest.mark.slow
+def test_readme_states_the_areas(experiment):
+    rows = re.findall(r"^\| `([a-z0-9_@]+)` \|(.*)\|$", README.read_text(), re.MULTILINE)
+    stated = {name: [cell.strip() for cell in cells.split("|")] for name, cells in rows}
+    assert set(experiment) <= set(stated)
+    for name, record in experiment.items():
+        _, bits, acc_width, area, gates, _, architecture, *_ = stated[name]
+        assert (int(bits), int(acc_width)) == (load(name).bits, record["acc_width"]), name
+        assert float(area.replace(",", "")) == pytest.approx(record["area_um2"], abs=0.05), name
+        assert float(gates) == pytest.approx(record["area_ge"], abs=0.06), name
+        assert architecture == record["architecture"], name
+
+
+@pytest.mark.yosys
+def test_record_adds_up_and_says_what_was_done(sky130hd, build):
+    (record,) = synthesize([design("e2m1", architecture="exponent_shift")], sky130hd)
+    parts = [record[f"{part}_um2"] for part in ("multiplier", "accumulator", "register")]
+    assert sum(parts) == pytest.approx(record["area_um2"])
+    assert min(parts) > 0
+    assert record["register_um2"] == pytest.approx(17 * sky130hd.flip_flop.area)
+    assert record["area_ge"] == pytest.approx(record["area_um2"] / sky130hd.nand2_area, abs=0.01)
+    assert (record["architecture"], record["acc_width"]) == ("exponent_shift", 17)
+    assert record["recipe"] in {recipe.name for recipe in RECIPES}
+    assert record["proof"]["status"] == record["proof"]["netlist"] == "proved"
+    assert "all 256 pairs of codes" in record["proof"]["method"]
+    assert record["clock_ps"] is record["luts"] is None
+    assert record["versions"]["pyosys"]
+    netlist = (build / "netlists" / record["netlist"]).read_text()
+    assert "sky130_fd_sc_hd__dfxtp_1" in netlist
+
+
+@pytest.mark.yosys
+def test_every_architecture_is_tried_and_the_smallest_is_first(sky130hd):
+    fmt = load("e1m2")
+    records = synthesize([design("e1m2")], sky130hd, every=True)
+    assert {record["architecture"] for record in records} == set(applicable_architectures(fmt, fmt))
+    areas = [record["area_um2"] for record in records]
+    assert areas == sorted(areas)
+    (best,) = synthesize([design("e1m2")], sky130hd)
+    assert best == records[0]
+
+
+@pytest.mark.yosys
+def test_results_are_reused_and_repeat_exactly(sky130hd, tmp_path, monkeypatch):
+    task = [design("e1m2", architecture="sign_magnitude", terms=16)]
+    first = synthesize(task, sky130hd)
+    start = time.monotonic()
+    assert synthesize(task, sky130hd) == first  # the same record, seconds and all: not run again
+    assert time.monotonic() - start < 1
+    monkeypatch.setenv("HALFBYTE_BUILD", str(tmp_path / "elsewhere"))
+    again = synthesize(task, sky130hd)
+    for record in (*first, *again):
+        record.pop("seconds")
+        record["proof"].pop("seconds")
+    assert again == first
+
+
+@pytest.mark.yosys
+def test_a_netlist_that_is_gone_is_made_again(sky130hd, build):
+    task = [design("e1m2", architecture="sign_magnitude", terms=16)]
+    (first,) = synthesize(task, sky130hd, prove=False)
+    assert first["proof"] is None
+    netlist = build / "netlists" / first["netlist"]
+    text = netlist.read_text()
+    netlist.unlink()
+    (again,) = synthesize(task, sky130hd)
+    assert netlist.read_text() == text
+    assert again["proof"]["status"] == "proved"
+
+
+@pytest.mark.yosys
+def test_a_netlist_that_is_wrong_is_refuted(sky130hd, build):
+    task = [design("e1m2", architecture="sign_magnitude", terms=16)]
+    (record,) = synthesize(task, sky130hd, prove=False)
+    netlist = build / "netlists" / record["netlist"]
+    text = netlist.read_text()
+    wrong = text.replace("sky130_fd_sc_hd__nand2_1", "sky130_fd_sc_hd__nor2_1")
+    assert wrong != text
+    netlist.write_text(wrong)
+    with pytest.raises(ProofError, match=r"netlist = rtl is refuted: w = code \d{4} \("):
+        synthesize(task, sky130hd)
+
+
+@pytest.mark.yosys
+@pytest.mark.parametrize("technology", ["sg13g2", "asap7"])
+def test_other_technologies_work(technology):
+    card = load_technology(technology)
+    (record,) = synthesize([design("int4", architecture="sign_magnitude")], card)
+    assert record["technology"] == technology
+    assert 150 < record["area_ge"] < 400
+
+
+@pytest.mark.yosys
+def test_narrow_saturating_accumulators_and_other_activations(sky130hd):
+    narrow = design("e2m1", architecture="sign_magnitude", acc_width=10, overflow=Overflow.SATURATE)
+    mixed = Design(load("e2m1_sp"), load("int8"), "twos_complement")
+    records = synthesize([narrow, mixed], sky130hd)
+    assert [record["acc_width"] for record in records] == [10, 20]
+    assert [record["activation"] for record in records] == ["e2m1", "int8"]
+
+
+def test_bad_designs_are_refused_before_any_work(build):
+    with pytest.raises(ArchitectureError, match="a table of 65536 rows"):
+        design("int8", architecture="product_table")
+    with pytest.raises(ValueError, match="Number of terms must be 1 to 1048576, not 0"):
+        design("e2m1", terms=0)
+    assert not build.exists()
+
+
+@pytest.mark.yosys
+def test_failure_shows_the_log_and_keeps_the_run(sky130hd, build, monkeypatch):
+    monkeypatch.setattr(
+        "halfbyte.area.search.smallest.QUICK", RECIPES[0].__class__("broken", "", ("nonsense",))
+    )
+    with pytest.raises(ToolError, match=r"recipe broken: Yosys failed(?s:.*)nonsense"):
+        synthesize([design("e1m2", architecture="sign_magnitude")], sky130hd)
+    (folder,) = (build / "failed").iterdir()
+    assert (folder / "log.txt").is_file()
+    assert (folder / "script.ys").is_file()
+
+
+@pytest.mark.yosys
+def test_interrupted_run_keeps_whole_records_and_continues(build, tmp_path):
+    command = [Path(sys.executable).parent / "halfbyte", "synth", "int4", "e2m1", "--json"]
+    process = subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        # Shells start what they put in the background with the interrupt ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    store = build / "records" / "synth.jsonl"
+    while not store.exists() or store.read_text().count("\n") < 3:
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert "Traceback" not in errors
+    kept = store.read_text().splitlines()
+    keys = [json.loads(line)["key"] for line in kept]
+    assert len(keys) >= 3
+    before = {key: RecordStore(store).get(key) for key in keys}
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    assert {key: RecordStore(store).get(key) for key in keys} == before

@@ -1,0 +1,61 @@
+"""Gates of the annealing against plain Python, and against the cells of the libraries."""
+
+from itertools import permutations, product
+
+import numpy as np
+import pytest
+
+from halfbyte.area.cells.function import truth_table
+from halfbyte.area.cells.technology import load_technology, technology_names
+from halfbyte.area.synthesis.annealing.functions import gate_functions, library_gates, unit_gates
+from halfbyte.area.synthesis.annealing.kernel import (
+    AND2,
+    FAN_INS,
+    IMPOSSIBLE,
+    NOT,
+    OUTPUT,
+    XOR2,
+    gate,
+)
+
+
+def test_compiled_gates_have_the_stated_truth_tables():
+    for (kind, polarity), table in gate_functions().items():
+        for row, bits in enumerate(product((0, 1), repeat=FAN_INS[kind])):
+            a, b, c = (np.uint64(-bit & (2**64 - 1)) for bit in (*reversed(bits), 0, 0)[:3])
+            value = int(gate(kind, polarity, a, b, c))
+            assert value == (2**64 - 1 if table >> row & 1 else 0), (kind, polarity, row)
+
+
+def test_no_two_gates_are_the_same():
+    found = [(FAN_INS[kind], table) for (kind, _), table in gate_functions().items()]
+    assert len(set(found)) == len(found)
+
+
+@pytest.mark.parametrize("name", technology_names())
+def test_cells_compute_their_gates_at_their_area(name):
+    technology = load_technology(name)
+    gates = library_gates(technology)
+    tables = gate_functions()
+    assert {(NOT, 0), (AND2, OUTPUT), (AND2, 3)} <= set(gates.cells)  # inverter, NAND, NOR
+    for function, placed in gates.cells.items():
+        assert truth_table(placed.cell.outputs[placed.output], placed.pins) == tables[function]
+        assert gates.cost[function] == placed.cell.area
+        smaller = [
+            cell
+            for cell in technology.plain_cells
+            if not cell.flip_flop and len(cell.outputs) == 1 and cell.area < placed.cell.area
+            for pins in permutations(cell.inputs)
+            if len(pins) == FAN_INS[function[0]]
+            if truth_table(next(iter(cell.outputs.values())), pins) == tables[function]
+        ]
+        assert not smaller
+    assert (gates.cost < IMPOSSIBLE).sum() == len(gates.cells)
+
+
+def test_unit_gates_are_and_or_xor_not():
+    gates = unit_gates()
+    assert gates.typical == 1
+    tables = {gate_functions()[kind, polarity] for kind, polarity in np.argwhere(gates.cost == 1)}
+    assert tables == {0b01, 0b1000, 0b1110, 0b0110}
+    assert gates.cost[XOR2, OUTPUT] == IMPOSSIBLE

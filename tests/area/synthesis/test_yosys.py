@@ -1,0 +1,162 @@
+"""Netlists: equal to their RTL, reproducible, and as small as they have been."""
+
+from pathlib import Path
+
+import pytest
+
+from halfbyte.area import load_technology
+from halfbyte.area.cells.technology import Technology
+from halfbyte.area.synthesis.recipes import (
+    ANNEAL,
+    DEEP,
+    QUICK,
+    RECIPES,
+    Recipe,
+    annealing,
+    recipes_for,
+)
+from halfbyte.area.synthesis.yosys import MULTIPLIER, SynthesisResult, synthesize_rtlil
+from halfbyte.base import ToolError, run_yosys
+from halfbyte.formats import load
+from halfbyte.rtl import Mac, multiplier, to_rtlil
+
+pytestmark = pytest.mark.yosys
+
+# The register is `acc` on both sides: the proof that all its next states agree, from any state,
+# is one step of induction over it.
+_PROOF = """\
+read_rtlil design.il
+hierarchy -top mac
+proc -norom
+flatten
+setattr -unset init w:*
+opt_clean -purge
+rename -top gold
+write_rtlil gold.il
+design -reset
+read_liberty -ignore_miss_func cells.lib
+read_verilog netlist.v
+hierarchy -top mac
+proc
+flatten
+async2sync
+opt -purge
+rename -top gate
+write_rtlil gate.il
+design -reset
+read_rtlil gold.il
+read_rtlil gate.il
+equiv_make gold gate equal
+hierarchy -top equal
+opt_clean
+equiv_simple
+equiv_induct
+equiv_status -assert
+"""
+
+# First experiment, um^2 on sky130hd with 256 terms, and the better of it with full-adder cells.
+TARGETS = [
+    ("int4", "sign_magnitude", 1052),
+    ("apot4", "sign_magnitude", 1010),
+    ("apot4_sp", "sign_magnitude", 1150),
+    ("e2m1", "exponent_shift", 1150),
+    ("e2m1_sp", "exponent_shift", 1197),
+    ("e2m1_sr", "exponent_shift", 1337),
+    ("int5", "sign_magnitude", 1501),
+    ("e3m0", "exponent_shift", 1545),
+    ("sf4", "sign_magnitude", 2694),
+    ("sf4@6", "sign_magnitude", 1831),
+]
+
+
+@pytest.fixture(scope="module")
+def sky130hd() -> Technology:
+    return load_technology("sky130hd")
+
+
+def synthesize(
+    name: str, architecture: str, technology: Technology, recipe: Recipe, folder: Path
+) -> SynthesisResult:
+    fmt = load(name)
+    mac = Mac(weight=fmt, activation=fmt, architecture=architecture)
+    return synthesize_rtlil(to_rtlil(mac), technology, recipe, folder)
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
+@pytest.mark.parametrize(
+    ("name", "architecture"), [("int4", "sign_magnitude"), ("e2m1_sp", "exponent_shift")]
+)
+def test_netlist_equals_rtl(
+    name: str, architecture: str, recipe: Recipe, sky130hd: Technology, tmp_path: Path
+) -> None:
+    synthesize(name, architecture, sky130hd, recipe, tmp_path)
+    run_yosys(_PROOF, tmp_path, "Proof")
+
+
+@pytest.mark.parametrize("technology", ["sg13g2", "asap7"])
+def test_netlist_equals_rtl_in_other_technologies(technology: str, tmp_path: Path) -> None:
+    """SG13G2 has no adder cells, ASAP7 adders and a flip-flop with inverted outputs."""
+    synthesize("apot4", "shift_add", load_technology(technology), QUICK, tmp_path)
+    run_yosys(_PROOF, tmp_path, "Proof")
+
+
+def test_proof_rejects_another_netlist(sky130hd: Technology, tmp_path: Path) -> None:
+    synthesize("int4", "sign_magnitude", sky130hd, QUICK, tmp_path)
+    other = Mac(weight=load("e1m2"), activation=load("int4"), architecture="sign_magnitude")
+    (tmp_path / "design.il").write_text(to_rtlil(other))
+    with pytest.raises(ToolError, match="Proof"):
+        run_yosys(_PROOF, tmp_path, "Proof")
+
+
+@pytest.mark.parametrize(("name", "architecture", "target"), TARGETS)
+def test_reaches_the_first_experiment(
+    name: str, architecture: str, target: float, sky130hd: Technology, tmp_path: Path
+) -> None:
+    assert synthesize(name, architecture, sky130hd, DEEP, tmp_path).area_um2 <= target
+
+
+@pytest.mark.parametrize("recipe", [DEEP, ANNEAL], ids=lambda recipe: recipe.name)
+def test_same_input_gives_the_same_netlist(
+    recipe: Recipe, sky130hd: Technology, tmp_path: Path
+) -> None:
+    texts = []
+    for folder in (tmp_path / "first", tmp_path / "second"):
+        synthesize("e2m1", "exponent_shift", sky130hd, recipe, folder)
+        texts.append((folder / "netlist.v").read_text())
+    assert texts[0] == texts[1]
+
+
+def test_multiplier_alone_has_no_register(sky130hd: Technology, tmp_path: Path) -> None:
+    fmt = load("int4")
+    rtlil = to_rtlil(multiplier("sign_magnitude", weight=fmt, activation=fmt), MULTIPLIER)
+    alone = synthesize_rtlil(rtlil, sky130hd, QUICK, tmp_path, top=MULTIPLIER)
+    assert (tmp_path / "netlist.v").read_text().count("endmodule") == 1
+    assert alone.register_um2 == 0
+    assert 0 < alone.area_um2 < 400
+
+
+def test_failure_is_reported_with_the_log(sky130hd: Technology, tmp_path: Path) -> None:
+    broken = Recipe("broken", "not ABC", ("no_such_command",))
+    with pytest.raises(ToolError, match="recipe broken"):
+        synthesize("int4", "sign_magnitude", sky130hd, broken, tmp_path)
+    assert "no_such_command" in (tmp_path / "log.txt").read_text()
+
+
+def test_second_stage_is_lighter_for_large_netlists() -> None:
+    assert DEEP in recipes_for(150)
+    assert DEEP not in recipes_for(400)
+
+
+def test_annealing_makes_macs_smaller(sky130hd: Technology, tmp_path: Path) -> None:
+    areas = [
+        synthesize("e2m1_sr", "exponent_shift", sky130hd, recipe, tmp_path / recipe.name).area_um2
+        for recipe in (DEEP, ANNEAL)
+    ]
+    assert areas[1] < areas[0]
+
+
+def test_effort_is_the_length_of_the_annealing() -> None:
+    assert annealing(1) is ANNEAL
+    assert (annealing(3).moves, annealing(3).seeds) == (3 * ANNEAL.moves, 1)
+    assert (annealing(20).moves, annealing(20).seeds) == (5 * ANNEAL.moves, 4)
+    assert annealing(3).name != annealing(20).name != ANNEAL.name

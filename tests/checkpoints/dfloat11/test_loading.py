@@ -1,0 +1,208 @@
+"""Models with compressed layers give the outputs of the model as it is, to the last bit."""
+
+import copy
+import json
+import shutil
+import types
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+from transformers import AutoModel, AutoModelForCausalLM
+
+from halfbyte.accuracy import minilm
+from halfbyte.base import UserError
+from halfbyte.checkpoints import dfloat11
+from halfbyte.golden.dfloat11 import CorruptError, compress, decompress, devices
+
+IDS = torch.tensor([[1, 5, 2, 250, 9, 4, 4, 17]])
+
+
+@pytest.fixture(scope="module")
+def packed(llama, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("packed") / "m"
+    dfloat11.compress_path(llama, folder)
+    return folder
+
+
+def logits(model):
+    with torch.inference_mode():
+        return model(input_ids=IDS).logits
+
+
+def same_bits(a, b):
+    return a.dtype == b.dtype and torch.equal(a.view(torch.int16), b.view(torch.int16))
+
+
+def test_a_compressed_folder(llama, packed):
+    model = dfloat11.load(packed)
+    wanted = AutoModelForCausalLM.from_pretrained(llama, dtype="auto").eval()
+    assert same_bits(logits(model), logits(wanted))
+    compressed = {n for n, m in model.named_modules() if isinstance(m, dfloat11.CompressedLinear)}
+    linear = {n for n, m in wanted.named_modules() if isinstance(m, nn.Linear)}
+    assert compressed == linear
+    generated = model.generate(IDS, max_new_tokens=6, do_sample=False)
+    assert torch.equal(generated, wanted.generate(IDS, max_new_tokens=6, do_sample=False))
+
+
+def test_any_folder_is_compressed_as_it_is_read(llama, packed):
+    plain, before = dfloat11.load(llama), dfloat11.load(packed)
+    assert same_bits(logits(plain), logits(before))
+    a, b = (m.model.layers[1].mlp.up_proj.compressed for m in (plain, before))
+    assert torch.equal(a, b)
+
+
+def test_tied_embeddings(tied_llama, tmp_path):
+    dfloat11.compress_path(tied_llama, tmp_path / "p")
+    model = dfloat11.load(tmp_path / "p")
+    wanted = AutoModelForCausalLM.from_pretrained(tied_llama, dtype="auto").eval()
+    assert same_bits(logits(model), logits(wanted))
+    assert model.lm_head.weight is model.model.embed_tokens.weight
+
+
+@pytest.mark.model
+def test_minilm_in_bf16(tmp_path):
+    AutoModel.from_pretrained(minilm.locate(), dtype=torch.bfloat16).save_pretrained(tmp_path / "m")
+    dfloat11.compress_path(tmp_path / "m", tmp_path / "p")
+    model = dfloat11.load(tmp_path / "p")
+    wanted = AutoModel.from_pretrained(tmp_path / "m", dtype="auto").eval()
+    with torch.inference_mode():
+        found, expected = (m(input_ids=IDS).last_hidden_state for m in (model, wanted))
+    assert same_bits(found, expected)
+    query = model.encoder.layer[0].attention.self.query
+    assert len(query.compressed) < 0.69 * 2 * 384 * 384
+
+
+def test_weights_are_compressed_in_memory(llama, packed):
+    model = dfloat11.load(packed)
+    held = sum(b.nbytes for n, b in model.named_buffers() if n.endswith("compressed"))
+    linear = [m for m in model.modules() if isinstance(m, dfloat11.CompressedLinear)]
+    assert held < 0.71 * sum(2 * m.in_features * m.out_features for m in linear)
+    assert not any(p.ndim == 2 for n, p in model.named_parameters() if "embed" not in n)
+    layer = linear[0]
+    assert torch.equal(layer.weight, decompress(layer.compressed))
+    assert "in_features=96, out_features=96, bias=False" in repr(layer)
+
+
+def test_gradients_pass_through_to_the_input(packed):
+    layer = dfloat11.load(packed).model.layers[0].mlp.gate_proj
+    x = torch.randn(3, 96, dtype=torch.bfloat16, requires_grad=True)
+    layer(x).sum().backward()
+    plain = x.detach().requires_grad_()
+    nn.functional.linear(plain, layer.weight).sum().backward()
+    assert torch.equal(x.grad, plain.grad)
+
+
+def test_a_checkpoint_of_the_body_alone(llama, tmp_path):
+    """Names without the prefix ``model.``, as a headless checkpoint has them."""
+    shutil.copytree(llama, tmp_path / "m", ignore=shutil.ignore_patterns("*.safetensors*"))
+    tensors = {}
+    for path in llama.glob("*.safetensors"):
+        tensors |= load_file(path)
+    save_file(
+        {n.removeprefix("model."): t for n, t in tensors.items()}, tmp_path / "m/model.safetensors"
+    )
+    assert same_bits(logits(dfloat11.load(tmp_path / "m")), logits(dfloat11.load(llama)))
+
+
+class TestErrors:
+    def test_damage_is_found_when_loading(self, packed, tmp_path):
+        shutil.copytree(packed, tmp_path / "m")
+        shard = sorted((tmp_path / "m").glob("*.safetensors"))[0]
+        raw = bytearray(shard.read_bytes())
+        raw[-100] ^= 1
+        shard.write_bytes(raw)
+        with pytest.raises(CorruptError, match="is damaged"):
+            dfloat11.load(tmp_path / "m")
+
+    def test_a_shard_is_missing(self, packed, tmp_path):
+        shutil.copytree(packed, tmp_path / "m")
+        sorted((tmp_path / "m").glob("*.safetensors"))[0].unlink()
+        with pytest.raises(UserError, match=r"m lacks .* and \d+ more"):
+            dfloat11.load(tmp_path / "m")
+
+    def test_another_architecture(self, packed, tmp_path):
+        shutil.copytree(packed, tmp_path / "m")
+        config = json.loads((packed / "config.json").read_text())
+        config["intermediate_size"] = 168
+        (tmp_path / "m/config.json").write_text(json.dumps(config))
+        with pytest.raises(UserError, match=r"\.weight should be \((168, 96|96, 168)\), not"):
+            dfloat11.load(tmp_path / "m")
+
+    def test_no_model(self, packed, tmp_path):
+        with pytest.raises(UserError, match="is no folder"):
+            dfloat11.load(tmp_path / "nowhere")
+        with pytest.raises(UserError, match="cannot be made"):
+            dfloat11.load(tmp_path)
+        shutil.copy(packed / "config.json", tmp_path)
+        with pytest.raises(UserError, match=r"has no \*\.safetensors files"):
+            dfloat11.load(tmp_path)
+
+
+class TestPublishedFolders:
+    def test_give_the_same_outputs(self, llama, tmp_path):
+        dfloat11.compress_published(llama, tmp_path / "p")
+        model = dfloat11.load(tmp_path / "p")
+        wanted = AutoModelForCausalLM.from_pretrained(llama, dtype="auto").eval()
+        assert same_bits(logits(model), logits(wanted))
+        compressed = {
+            n for n, m in model.named_modules() if isinstance(m, dfloat11.CompressedLinear)
+        }
+        assert compressed == {n for n, m in wanted.named_modules() if isinstance(m, nn.Linear)}
+
+    def test_damage_is_found(self, llama, tmp_path):
+        dfloat11.compress_published(llama, tmp_path / "p")
+        path = tmp_path / "p/model.safetensors"
+        tensors = load_file(path)
+        tensors["lm_head.gaps"] ^= 0xFF
+        save_file(tensors, path)
+        with pytest.raises(CorruptError, match="Module lm_head is damaged: block 0"):
+            dfloat11.load(tmp_path / "p")
+
+
+class TestDevices:
+    def test_a_copy_decodes_its_own_weight(self, packed):
+        layer = dfloat11.load(packed).model.layers[0].mlp.gate_proj
+        twin = copy.deepcopy(layer)
+        twin.compressed = compress(torch.zeros_like(layer.weight))
+        assert not twin.weight.any()
+        assert layer.weight.any()
+
+    def test_the_decoder_of_the_device_is_called(self, packed, monkeypatch):
+        """As on a GPU; the meta device stands for one, and a decoder for it is registered."""
+        calls = []
+
+        def decoder(data):
+            calls.append(data.device.type)
+            return lambda: torch.empty(160, 96, dtype=torch.bfloat16, device="meta")
+
+        entry = types.SimpleNamespace(load=lambda: decoder)
+        monkeypatch.setattr(devices, "entry_points", lambda group, name: [entry])
+        devices._registered.cache_clear()
+        layer = dfloat11.load(packed).model.layers[0].mlp.gate_proj.to("meta")
+        assert layer(torch.empty(3, 96, dtype=torch.bfloat16, device="meta")).shape == (3, 160)
+        assert layer.weight.device.type == "meta"
+        assert calls == ["meta"]  # the header is read once
+        devices._registered.cache_clear()
+
+    def test_cuda_is_served_by_the_gpu_reference(self):
+        from halfbyte.gpu_ref.dfloat11.own import prepare
+
+        devices._registered.cache_clear()
+        assert devices._registered("cuda") is prepare
+
+    def test_a_device_without_decoder_is_named(self, packed):
+        layer = dfloat11.load(packed).model.layers[0].mlp.gate_proj.to("meta")
+        with pytest.raises(UserError, match="No decoder of DFloat11 is installed for meta devices"):
+            _ = layer.weight
+
+    @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+    def test_a_gpu_gives_the_same_bits_as_the_model_there(self, llama, packed):
+        ids = IDS.cuda()
+        wanted = AutoModelForCausalLM.from_pretrained(llama, dtype="auto").eval().cuda()
+        with torch.inference_mode():
+            expected = wanted(input_ids=ids).logits
+            for decode_on in (None, "cpu"):
+                model = dfloat11.load(packed, device="cuda", decode_on=decode_on)
+                assert same_bits(model(input_ids=ids).logits, expected)

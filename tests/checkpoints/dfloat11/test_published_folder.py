@@ -1,0 +1,268 @@
+"""Folders in the published layout, against the ``dfloat11`` package itself.
+
+Its encoder and its loader run as they are. It decodes on a GPU only: ``emulated_kernel``, written
+from its ``decode.cu``, stands in for that, and for the packages that it imports at the start.
+"""
+
+import ctypes
+import json
+import shutil
+import sys
+import types
+from contextlib import nullcontext
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import AutoConfig, AutoModelForCausalLM
+
+from halfbyte.base import UserError
+from halfbyte.checkpoints.dfloat11 import compress_published, decompress_published, is_published
+from halfbyte.checkpoints.dfloat11.published_plan import ModulePlan, attributes_of, patterns
+from halfbyte.golden.dfloat11 import CorruptError
+
+IDS = torch.tensor([[1, 5, 2, 250, 9, 4, 4, 17]])
+NAMES = ("luts", "encoded_exponent", "sign_mantissa", "output_positions", "gaps", "split_positions")
+IN_BLOCK = [
+    *("mlp.down_proj", "mlp.gate_proj", "mlp.up_proj"),
+    *("self_attn.k_proj", "self_attn.o_proj", "self_attn.q_proj", "self_attn.v_proj"),
+]
+PATTERNS = {r"model\.embed_tokens": [], r"model\.layers\.\d+": IN_BLOCK, "lm_head": []}
+
+
+def array_at(address, count, kind):
+    size = count * np.dtype(kind).itemsize
+    return np.frombuffer((ctypes.c_uint8 * size).from_address(address), kind)
+
+
+def emulated_kernel(grid, block, shared_mem, args):
+    """Each thread decodes the codes that start in its eight bytes; sums say where they go."""
+    luts_at, stream_at, other_at, positions_at, gaps_at, out_at, n_luts, n_bytes, n_elements = args
+    luts = array_at(luts_at, 256 * n_luts, np.uint8).reshape(n_luts, 256)
+    threads = grid[0] * block[0]
+    stream = np.zeros(8 * threads + 8, np.uint8)
+    stream[:n_bytes] = array_at(stream_at, n_bytes, np.uint8)
+    bits = "".join(f"{byte:08b}" for byte in stream)
+    gap_bits = "".join(f"{byte:08b}" for byte in array_at(gaps_at, threads * 5 // 8, np.uint8))
+    positions = array_at(positions_at, grid[0] + 1, np.uint32)
+    other = array_at(other_at, n_elements, np.uint8)
+    out = array_at(out_at, n_elements, np.uint16)
+    for thread in range(-(-n_bytes // 8)):
+        if thread % block[0] == 0:
+            index = int(positions[thread // block[0]])
+        place = 64 * thread + int(gap_bits[5 * thread : 5 * thread + 5], 2)
+        while place < 64 * (thread + 1) and index < n_elements:
+            entry, level = luts[0, int(bits[place : place + 8], 2)], 0
+            while entry >= 240:
+                level += 8
+                byte = int(bits[place + level : place + level + 8], 2)
+                entry = luts[256 - int(entry), byte]
+            low = int(other[index])
+            out[index] = (low & 0x80) << 8 | int(entry) << 7 | low & 0x7F
+            index, place = index + 1, place + int(luts[n_luts - 1, entry])
+
+
+@pytest.fixture(scope="module")
+def package():
+    """The module ``dfloat11.dfloat11``, on a machine without a GPU."""
+    cupy = types.ModuleType("cupy")
+    cupy.RawModule = lambda path: types.SimpleNamespace(get_function=lambda name: emulated_kernel)
+    cupy.cuda = types.SimpleNamespace(Device=lambda index: nullcontext())
+    resources = types.ModuleType("pkg_resources")
+    resources.resource_filename = lambda package, name: name
+    accelerate, utils = types.ModuleType("accelerate"), types.ModuleType("accelerate.utils")
+    accelerate.infer_auto_device_map = accelerate.dispatch_model = None
+    utils.get_balanced_memory = None
+    stand_ins = {
+        "cupy": cupy,
+        "pkg_resources": resources,
+        "accelerate": accelerate,
+        "accelerate.utils": utils,
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name, module in stand_ins.items():
+            patch.setitem(sys.modules, name, module)
+        import dfloat11.dfloat11 as found
+
+        yield found
+
+
+def load(folder):
+    return AutoModelForCausalLM.from_pretrained(folder, dtype="auto").eval()
+
+
+def state(folder):
+    found = {}
+    for path in folder.glob("*.safetensors"):
+        found |= load_file(path)
+    return found
+
+
+def assert_same_state(found, wanted):
+    assert found.keys() == wanted.keys()
+    for name, tensor in wanted.items():
+        assert (found[name].dtype, found[name].shape) == (tensor.dtype, tensor.shape), name
+        assert torch.equal(found[name].view(torch.uint8), tensor.view(torch.uint8)), name
+
+
+@pytest.fixture(scope="module")
+def theirs(package, llama, tmp_path_factory):
+    """The model as the package compresses it, with a complete configuration."""
+    folder = tmp_path_factory.mktemp("theirs")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("builtins.print", lambda *_, **__: None)
+        package.compress_model(load(llama), PATTERNS, str(folder), check_correctness=False)
+    config = json.loads((folder / "config.json").read_text())
+    whole = json.loads((llama / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(whole | config))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def ours(llama, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("ours") / "m"
+    compress_published(llama, folder)
+    return folder
+
+
+@pytest.mark.filterwarnings("ignore:The given NumPy array is not writable:UserWarning")
+class TestAgainstThePackage:
+    def test_the_same_tensors(self, theirs, ours):
+        assert_same_state(state(ours), state(theirs))
+
+    def test_the_same_configuration(self, theirs, ours):
+        found, wanted = (json.loads((f / "config.json").read_text()) for f in (ours, theirs))
+        assert found["dfloat11_config"] == wanted["dfloat11_config"]
+        assert found == wanted
+
+    def test_its_files_are_read(self, theirs, llama, tmp_path):
+        """It stores no shapes: they come from the architecture."""
+        assert is_published(theirs)
+        decompress_published(theirs, tmp_path / "plain")
+        assert_same_state(state(tmp_path / "plain"), state(llama))
+
+    def test_it_loads_ours_and_gives_the_same_outputs(self, package, ours, llama, capsys):
+        config = AutoConfig.from_pretrained(ours)
+        torch.manual_seed(99)
+        model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16).eval()
+        package.load_and_replace_tensors(model, str(ours), config.dfloat11_config)
+        with torch.inference_mode():
+            found, wanted = model(input_ids=IDS).logits, load(llama)(input_ids=IDS).logits
+        assert torch.equal(found.view(torch.int16), wanted.view(torch.int16))
+        assert "Cannot find" not in capsys.readouterr().err
+
+
+class TestRoundTrip:
+    def test_every_tensor_comes_back(self, ours, llama, tmp_path):
+        decompress_published(ours, tmp_path / "plain")
+        assert_same_state(state(tmp_path / "plain"), state(llama))
+        plain, before = (
+            json.loads((folder / "config.json").read_text())
+            for folder in (tmp_path / "plain", llama)
+        )
+        assert plain == before
+        assert (tmp_path / "plain/LICENSE").read_text() == "free"
+
+    def test_modules_without_room_stay_as_they_are(self, llama, tmp_path):
+        shutil.copytree(llama, tmp_path / "m", ignore=shutil.ignore_patterns("*.safetensors*"))
+        tensors = state(llama)
+        tensors["model.layers.1.mlp.up_proj.weight"][3, 3] = float("inf")
+        save_file(tensors, tmp_path / "m/model.safetensors")
+        record = compress_published(tmp_path / "m", tmp_path / "p")
+        assert list(record["kept"]) == ["model.layers.1"]
+        assert "an exponent is 255 (infinity or NaN)" in record["kept"]["model.layers.1"]
+        decompress_published(tmp_path / "p", tmp_path / "plain")
+        assert_same_state(state(tmp_path / "plain"), tensors)
+
+    def test_a_lone_file(self, tmp_path):
+        tensors = {f"up.{i}.weight": (torch.randn(40, 30) * 0.1).bfloat16() for i in range(3)}
+        tensors["norm.weight"] = torch.ones(30)
+        save_file(tensors, tmp_path / "m.safetensors")
+        compress_published(tmp_path / "m.safetensors", tmp_path / "p")
+        decompress_published(tmp_path / "p", tmp_path / "plain")
+        assert_same_state(state(tmp_path / "plain"), tensors)
+
+
+class TestBadInput:
+    @pytest.fixture
+    def copy(self, ours, tmp_path):
+        return shutil.copytree(ours, tmp_path / "m")
+
+    def change(self, folder, name, tensor):
+        tensors = state(folder)
+        if tensor is None:
+            del tensors[name]
+        else:
+            tensors[name] = tensor
+        save_file(tensors, folder / "model.safetensors")
+
+    @pytest.mark.parametrize("name", NAMES)
+    def test_a_part_is_missing(self, copy, tmp_path, name):
+        self.change(copy, f"model.layers.1.{name}", None)
+        with pytest.raises(CorruptError, match=r"Module model\.layers\.1"):
+            decompress_published(copy, tmp_path / "plain")
+        assert not (tmp_path / "plain").exists()
+
+    @pytest.mark.parametrize("name", NAMES[:5])
+    @pytest.mark.parametrize("tensor", [torch.ones(3), torch.zeros(7, dtype=torch.uint8)])
+    def test_a_part_is_another(self, copy, tmp_path, name, tensor):
+        self.change(copy, f"lm_head.{name}", tensor)
+        with pytest.raises(CorruptError, match="lm_head"):
+            decompress_published(copy, tmp_path / "plain")
+
+    def test_splits_that_are_not_those_of_the_weights(self, copy, tmp_path):
+        self.change(copy, "model.layers.0.split_positions", torch.arange(6))
+        with pytest.raises(CorruptError, match="splits at other places"):
+            decompress_published(copy, tmp_path / "plain")
+
+    @pytest.mark.parametrize(
+        ("pattern_dict", "message"),
+        [
+            (None, "has no pattern_dict"),
+            ([], "has no pattern_dict"),
+            ({"lm_head": 3}, "to a list of names"),
+            ({"lm_head": []}, "says nothing of the compressed module"),
+            ({"(((": []}, "a pattern that is not used"),
+            ({"(a+)+": []}, "repeats a group"),
+            ({".*": []}, "does not say which shape"),
+        ],
+    )
+    def test_hostile_patterns(self, copy, tmp_path, pattern_dict, message):
+        config = json.loads((copy / "config.json").read_text())
+        config["dfloat11_config"]["pattern_dict"] = pattern_dict
+        (copy / "config.json").write_text(json.dumps(config))
+        with pytest.raises(UserError, match=message):
+            decompress_published(copy, tmp_path / "plain")
+
+    def test_no_configuration(self, copy, tmp_path):
+        (copy / "config.json").unlink()
+        with pytest.raises(UserError, match="has no dfloat11_config"):
+            decompress_published(copy, tmp_path / "plain")
+        with pytest.raises(UserError, match="give its folder"):
+            decompress_published(copy / "model.safetensors", tmp_path / "plain")
+
+    def test_nothing_to_compress(self, ours, tmp_path):
+        with pytest.raises(UserError, match="has no BF16 weights"):
+            compress_published(ours, tmp_path / "p")
+
+
+class TestPatterns:
+    def test_equal_blocks_share_one(self):
+        plans = [ModulePlan(f"a.layers.{i}", ("up", "down")) for i in (0, 1, 10, 2, *range(3, 10))]
+        assert patterns(plans) == {r"a\.layers\.\d+": ["up", "down"]}
+
+    def test_others_are_told_apart(self):
+        plans = [
+            ModulePlan("h.0", ("up",)),
+            ModulePlan("h.1", ("up", "experts.0.up")),
+            ModulePlan("h.3", ("up",)),
+            ModulePlan("head", ()),
+        ]
+        found = patterns(plans)
+        assert found == {r"h\.(?:0|3)": ["up"], r"h\.(?:1)": ["up", "experts.0.up"], "head": []}
+        assert attributes_of([plan.name for plan in plans], found) == plans
+
+    def test_names_of_weights(self):
+        assert ModulePlan("h.1", ("a.b",)).weights == ("h.1.a.b.weight",)
+        assert ModulePlan("head", ()).weights == ("head.weight",)

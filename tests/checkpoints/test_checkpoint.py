@@ -1,0 +1,131 @@
+"""Checkpoints: what is found without loading, and what is refused."""
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from halfbyte.base import UserError
+from halfbyte.checkpoints.checkpoint import Checkpoint
+
+TENSORS = {
+    "model.embed_tokens.weight": torch.randn(8, 4),
+    "model.layers.0.mlp.up_proj.weight": torch.randn(6, 4).bfloat16(),
+    "model.layers.0.mlp.up_proj.bias": torch.randn(6).half(),
+    "model.layers.0.input_layernorm.weight": torch.ones(4),
+    "lm_head.weight": torch.randn(8, 4),
+    "steps": torch.tensor(7),
+}
+
+
+def write_model(folder, tensors=None, shards=1, **config):
+    """A checkpoint in one file, or in shards of every so-manieth tensor."""
+    tensors = TENSORS if tensors is None else tensors
+    folder.mkdir(exist_ok=True)
+    (folder / "config.json").write_text(json.dumps({"model_type": "llama", **config}))
+    if shards == 1:
+        save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+        return folder
+    places = {name: f"model-{i % shards + 1}.safetensors" for i, name in enumerate(tensors)}
+    for shard in set(places.values()):
+        save_file({n: t for n, t in tensors.items() if places[n] == shard}, folder / shard)
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": places}))
+    return folder
+
+
+@pytest.mark.parametrize("shards", [1, 3])
+def test_finds_every_tensor_without_loading(tmp_path, shards):
+    checkpoint = Checkpoint(write_model(tmp_path / "m", shards=shards))
+    assert len(checkpoint.shards) == shards
+    assert checkpoint.tensors.keys() == TENSORS.keys()
+    for name, tensor in TENSORS.items():
+        stored = checkpoint.tensors[name]
+        assert (stored.shape, stored.torch_dtype) == (tuple(tensor.shape), tensor.dtype)
+        assert (stored.elements, stored.bytes) == (tensor.numel(), tensor.nbytes)
+        assert torch.equal(stored.read(), tensor)
+
+
+def test_reads_rows(tmp_path):
+    stored = Checkpoint(write_model(tmp_path / "m")).tensors["model.layers.0.mlp.up_proj.weight"]
+    assert torch.equal(stored.read(2, 5), TENSORS[stored.name][2:5])
+    assert stored.read(3, 3).shape == (0, 4)
+
+
+def test_opens_a_lone_file(tmp_path):
+    write_model(tmp_path / "m")
+    assert Checkpoint(tmp_path / "m/model.safetensors").tensors.keys() == TENSORS.keys()
+
+
+def test_weights_are_the_matrices_of_layers(tmp_path):
+    more = {
+        "transformer.wte.weight": torch.ones(4, 4),
+        "shared.weight": torch.ones(4, 4),
+        "block.0.layer.0.relative_attention_bias.weight": torch.ones(4, 4),
+        "conv.weight": torch.ones(2, 2, 3),
+        "ids.weight": torch.ones(4, 4, dtype=torch.int64),
+        "none.weight": torch.ones(0, 4),
+        "score.weight": torch.ones(2, 4, dtype=torch.float64),
+    }
+    checkpoint = Checkpoint(write_model(tmp_path / "m", TENSORS | more))
+    names = {weight.name for weight in checkpoint.weights}
+    assert names == {"model.layers.0.mlp.up_proj.weight", "score.weight"}
+
+
+def test_knows_the_transposed_layers_of_gpt2(tmp_path):
+    tensors = {"h.0.attn.c_attn.weight": torch.ones(4, 12), "score.weight": torch.ones(2, 4)}
+    checkpoint = Checkpoint(write_model(tmp_path / "a", tensors, model_type="gpt2"))
+    shapes = {each.name: checkpoint.matrix_shape(each) for each in checkpoint.weights}
+    assert shapes == {"h.0.attn.c_attn.weight": (12, 4), "score.weight": (2, 4)}
+    other = Checkpoint(write_model(tmp_path / "b", tensors, model_type="llama"))
+    assert not other.is_transposed("h.0.attn.c_attn.weight")
+
+
+class TestBadDirectory:
+    def test_nothing_there(self, tmp_path):
+        with pytest.raises(UserError, match="is no model directory: there is nothing"):
+            Checkpoint(tmp_path / "missing")
+
+    def test_no_config(self, tmp_path):
+        with pytest.raises(UserError, match=r"no model directory: config\.json is missing"):
+            Checkpoint(tmp_path)
+
+    @pytest.mark.parametrize("text", ["{", "[]", "[" * 100_000, "\x00"])
+    def test_bad_config(self, tmp_path, text):
+        write_model(tmp_path / "m")
+        (tmp_path / "m/config.json").write_text(text)
+        with pytest.raises(UserError, match=r"config\.json (cannot be read|must hold a mapping)"):
+            Checkpoint(tmp_path / "m")
+
+    def test_no_weights(self, tmp_path):
+        (tmp_path / "config.json").write_text("{}")
+        with pytest.raises(UserError, match=r"neither model\.safetensors nor .*pickled"):
+            Checkpoint(tmp_path)
+
+    @pytest.mark.parametrize(
+        ("weight_map", "message"),
+        [
+            ({"a": "../secret.safetensors"}, "must name shards beside it"),
+            ({"a": "/etc/passwd"}, "must name shards beside it"),
+            ({"a": "..\\x.safetensors"}, "must name shards beside it"),
+            ({"a": ".."}, "must name"),
+            ({"a": 3}, "must name"),
+            ({"a": "pytorch_model.bin"}, r"must name \*\.safetensors"),
+            ({"a": "model-9.safetensors"}, r"model-9\.safetensors is missing"),
+            ({}, "must hold a weight_map"),
+            ([], "must hold a weight_map"),
+            ({"absent": "model-1.safetensors"}, "Tensor absent is not in model-1"),
+        ],
+    )
+    def test_hostile_index(self, tmp_path, weight_map, message):
+        folder = write_model(tmp_path / "m", shards=2)
+        index = json.dumps({"weight_map": weight_map})
+        (folder / "model.safetensors.index.json").write_text(index)
+        with pytest.raises(UserError, match=message):
+            Checkpoint(folder)
+
+    def test_one_tensor_in_two_shards(self, tmp_path):
+        folder = write_model(tmp_path / "m", shards=2)
+        save_file(TENSORS, folder / "model-1.safetensors")
+        with pytest.raises(UserError, match=r"is in .* and in another shard"):
+            Checkpoint(folder)

@@ -1,0 +1,341 @@
+"""Quantizing from disk to disk: exact, in little memory, and safe to interrupt."""
+
+import fcntl
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import (
+    AutoModelForCausalLM,
+    GPT2Config,
+    GPT2LMHeadModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+)
+
+from halfbyte.base import UserError
+from halfbyte.checkpoints import memory, streaming
+from halfbyte.checkpoints.checkpoint import Checkpoint
+from halfbyte.checkpoints.packed import format_from, read_quantized
+from halfbyte.checkpoints.streaming import needed_memory, quantize_checkpoint
+from halfbyte.formats import load
+from halfbyte.golden import quantize
+
+BLOCK = 32
+
+
+@pytest.fixture(scope="module")
+def llama(tmp_path_factory):
+    """A small Llama in BF16, in several shards; rows of 36 and 52 leave a short last block."""
+    torch.manual_seed(1)
+    config = LlamaConfig(
+        hidden_size=36,
+        intermediate_size=52,
+        num_hidden_layers=3,
+        num_attention_heads=3,
+        num_key_value_heads=1,
+        vocab_size=64,
+        tie_word_embeddings=False,
+    )
+    folder = tmp_path_factory.mktemp("models") / "llama"
+    LlamaForCausalLM(config).bfloat16().save_pretrained(folder, max_shard_size="30KB")
+    (folder / "tokenizer.json").write_text('{"made": "up"}')
+    (folder / "LICENSE").write_text("terms")
+    (folder / "pytorch_model.bin").write_text("left out")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def gpt2(tmp_path_factory):
+    torch.manual_seed(2)
+    config = GPT2Config(n_embd=24, n_layer=2, n_head=2, vocab_size=50, n_positions=16)
+    folder = tmp_path_factory.mktemp("models") / "gpt2"
+    GPT2LMHeadModel(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def small_pieces(monkeypatch):
+    """Pieces of a few rows, so that small tensors come in several."""
+    monkeypatch.setattr(streaming, "PIECE_ELEMENTS", 200)
+
+
+def run(source, output, name="e2m1_sp", **options):
+    return quantize_checkpoint(Checkpoint(source), load(name), output, block=BLOCK, **options)
+
+
+def state(folder):
+    return {name: tensor.read() for name, tensor in Checkpoint(folder).tensors.items()}
+
+
+@pytest.mark.usefixtures("small_pieces")
+@pytest.mark.parametrize("name", ["e2m1_sp", "e4m3"])  # two codes to a byte, and one
+def test_codes_and_scales_are_the_golden_models(llama, tmp_path, name):
+    record = run(llama, tmp_path / "q", name)
+    original = state(llama)
+    assert (record["weights"], record["shards"]) == (21, len(Checkpoint(llama).shards))
+    assert record["shards"] > 2
+    for weight in Checkpoint(llama).weights:
+        found = read_quantized(tmp_path / "q", weight.name)
+        wanted = quantize(original[weight.name], load(name), block=BLOCK)
+        assert torch.equal(found.codes, wanted.codes)
+        assert torch.equal(found.scales, wanted.scales)
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_everything_else_is_copied(llama, tmp_path):
+    run(llama, tmp_path / "q")
+    original, written = state(llama), state(tmp_path / "q")
+    kept = original.keys() - {weight.name for weight in Checkpoint(llama).weights}
+    assert {"lm_head.weight", "model.embed_tokens.weight", "model.norm.weight"} <= kept
+    assert all(torch.equal(original[name], written[name]) for name in kept)
+    assert (tmp_path / "q/tokenizer.json").read_text() == '{"made": "up"}'
+    assert (tmp_path / "q/LICENSE").is_file()
+    assert not (tmp_path / "q/pytorch_model.bin").exists()
+    assert not list((tmp_path / "q").glob(".*"))
+
+
+def test_the_description_says_all_that_decoding_needs(llama, tmp_path):
+    run(llama, tmp_path / "q")
+    record = json.loads((tmp_path / "q/halfbyte.json").read_text())
+    fmt = load("e2m1_sp")
+    assert record["format"]["values"][:4] == ["0", "1/2", "1", "3/2"]
+    assert format_from(record["format"]).values == fmt.values
+    assert (record["block"], record["content"], record["codes_per_byte"]) == (BLOCK, "codes", 2)
+    weight = record["weights"]["model.layers.0.mlp.down_proj.weight"]
+    assert (weight["outputs"], weight["inputs"], weight["dtype"]) == (36, 52, "BF16")
+    config = json.loads((tmp_path / "q/config.json").read_text())
+    assert config["quantization_config"]["quant_method"] == "halfbyte"
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_transformers_runs_the_dequantized_model(llama, tmp_path):
+    run(llama, tmp_path / "q", dequantize=True)
+    before = AutoModelForCausalLM.from_pretrained(llama, dtype="auto")
+    after = AutoModelForCausalLM.from_pretrained(tmp_path / "q", dtype="auto")
+    assert after.dtype == torch.bfloat16
+    wanted = before.state_dict()
+    for weight in Checkpoint(llama).weights:
+        values = quantize(wanted[weight.name], load("e2m1_sp"), block=BLOCK).dequantize()
+        wanted[weight.name] = values.bfloat16()
+    found = after.state_dict()
+    assert found.keys() == wanted.keys()
+    assert all(torch.equal(found[name], wanted[name]) for name in wanted)
+    assert after(input_ids=torch.arange(5)[None]).logits.isfinite().all()
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_blocks_run_along_the_inputs_of_a_conv1d(gpt2, tmp_path):
+    run(gpt2, tmp_path / "codes")
+    run(gpt2, tmp_path / "values", dequantize=True)
+    original = state(gpt2)
+    name = "transformer.h.0.attn.c_attn.weight"  # (24 inputs, 72 outputs)
+    wanted = quantize(original[name].T.contiguous(), load("e2m1_sp"), block=BLOCK)
+    assert torch.equal(read_quantized(tmp_path / "codes", name).codes, wanted.codes)
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "values")
+    assert torch.equal(model.state_dict()[name], wanted.dequantize().T)
+    assert torch.equal(
+        model.state_dict()["transformer.wte.weight"], original["transformer.wte.weight"]
+    )
+
+
+class TestResuming:
+    def test_finished_shards_are_kept(self, llama, tmp_path, monkeypatch):
+        def stop_after_a_shard(rows, fmt, *, block):
+            if list((tmp_path / "q").glob("*.safetensors")):
+                raise KeyboardInterrupt
+            return quantize(rows, fmt, block=block)
+
+        monkeypatch.setattr(streaming, "quantize", stop_after_a_shard)
+        with pytest.raises(KeyboardInterrupt):
+            run(llama, tmp_path / "q")
+        assert not (tmp_path / "q/config.json").exists()  # no tool takes it for a model
+        monkeypatch.undo()
+        record = run(llama, tmp_path / "q")
+        assert record["shards_kept"] == 1
+        run(llama, tmp_path / "whole")
+        resumed, whole = state(tmp_path / "q"), state(tmp_path / "whole")
+        assert resumed.keys() == whole.keys()
+        assert all(torch.equal(resumed[name], whole[name]) for name in whole)
+
+    def test_other_settings_keep_nothing(self, llama, tmp_path):
+        run(llama, tmp_path / "q")
+        assert run(llama, tmp_path / "q", "int4")["shards_kept"] == 0
+        assert run(llama, tmp_path / "q", "int4", dequantize=True)["shards_kept"] == 0
+        again = run(llama, tmp_path / "q", "int4", dequantize=True)
+        assert again["shards_kept"] == again["shards"]
+
+    def test_a_damaged_shard_is_written_again(self, llama, tmp_path):
+        run(llama, tmp_path / "q")
+        shard = next(iter(sorted((tmp_path / "q").glob("*.safetensors"))))
+        shard.write_bytes(shard.read_bytes()[:-1])
+        record = run(llama, tmp_path / "q")
+        assert record["shards"] - record["shards_kept"] == 1
+
+    def test_another_model_replaces_all_shards(self, llama, gpt2, tmp_path):
+        run(llama, tmp_path / "q")
+        run(gpt2, tmp_path / "q")
+        assert [path.name for path in (tmp_path / "q").glob("*.safetensors*")] == [
+            "model.safetensors"
+        ]
+
+
+def test_progress_ends_at_the_number_of_tensors(llama, tmp_path):
+    seen = []
+    run(llama, tmp_path / "q", on_progress=lambda *update: seen.append(update))
+    total = len(Checkpoint(llama).tensors)
+    assert seen[-1][:2] == (total, total)
+    assert [done for done, _, _ in seen] == sorted(done for done, _, _ in seen)
+
+
+def make_model(folder, tensors, **config):
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps(config))
+    save_file(tensors, folder / "model.safetensors")
+    return folder
+
+
+class TestBadInput:
+    @pytest.mark.usefixtures("small_pieces")
+    @pytest.mark.parametrize(
+        ("value", "kind"),
+        [(float("nan"), "NaN"), (float("-inf"), "values that are infinite in FP32")],
+    )
+    def test_nan_is_named_with_its_layer(self, tmp_path, value, kind):
+        weight = torch.ones(50, 30, dtype=torch.float16)
+        weight[33, 7] = value
+        source = make_model(tmp_path / "m", {"layers.3.up.weight": weight})
+        message = (
+            rf"Layer layers\.3\.up: tensor layers\.3\.up\.weight in .*model\.safetensors holds "
+            rf"{kind}, first in the row of output 33"
+        )
+        with pytest.raises(UserError, match=message):
+            run(source, tmp_path / "q")
+        assert not list((tmp_path / "q").glob("*.safetensors"))
+
+    def test_too_little_memory_is_said_before(self, llama, tmp_path, monkeypatch):
+        monkeypatch.setattr(memory, "available_memory", lambda: 1000)
+        with pytest.raises(UserError, match=r"needs about .* MiB of memory, but only 1000 bytes"):
+            run(llama, tmp_path / "q")
+        assert not (tmp_path / "q").exists()
+
+    def test_nothing_to_quantize(self, tmp_path):
+        source = make_model(tmp_path / "m", {"wte.weight": torch.ones(4, 4)})
+        with pytest.raises(UserError, match="has nothing to quantize"):
+            run(source, tmp_path / "q")
+
+    def test_a_name_that_the_codes_need(self, tmp_path):
+        tensors = {"up.weight": torch.ones(4, 4), "up.weight.codes": torch.ones(2)}
+        with pytest.raises(UserError, match=r"has a tensor up\.weight\.codes, a name that is"):
+            run(make_model(tmp_path / "m", tensors), tmp_path / "q")
+
+    def test_quantized_already(self, llama, tmp_path):
+        run(llama, tmp_path / "q")
+        with pytest.raises(UserError, match="is quantized already"):
+            run(tmp_path / "q", tmp_path / "again")
+
+    def test_a_lone_file(self, llama, tmp_path):
+        file = next(llama.glob("*.safetensors"))
+        with pytest.raises(UserError, match="is one file: give its directory"):
+            run(file, tmp_path / "q")
+
+    def test_never_overwrites_what_is_not_its_own(self, llama, tmp_path):
+        (tmp_path / "mine.txt").write_text("precious")
+        with pytest.raises(UserError, match="holds files that are not of a quantized checkpoint"):
+            run(llama, tmp_path)
+        with pytest.raises(UserError, match="is a file"):
+            run(llama, tmp_path / "mine.txt")
+        with pytest.raises(UserError, match="is the model itself"):
+            run(llama, llama)
+
+    def test_two_runs_in_one_folder(self, llama, tmp_path):
+        descriptor = os.open(tmp_path, os.O_RDONLY)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with pytest.raises(UserError, match="Another run is writing"):
+            run(llama, tmp_path)
+        os.close(descriptor)
+
+    def test_no_such_weight_to_read_back(self, llama, tmp_path):
+        run(llama, tmp_path / "q")
+        with pytest.raises(UserError, match=r"no codes and scales of 'model\.norm\.weight'"):
+            read_quantized(tmp_path / "q", "model.norm.weight")
+        with pytest.raises(UserError, match="is no quantized checkpoint"):
+            read_quantized(llama, "model.norm.weight")
+
+
+MEASURE = """\
+import sys
+from pathlib import Path
+import torch
+from halfbyte.checkpoints.checkpoint import Checkpoint
+from halfbyte.checkpoints.streaming import needed_memory, quantize_checkpoint
+from halfbyte.formats import load
+from halfbyte.golden import quantize
+
+def resident(field):
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(field + ":")) * 1024
+
+quantize(torch.randn(64, 64), load("e2m1_sp")).dequantize()  # first use loads libraries
+baseline = resident("VmRSS")
+checkpoint = Checkpoint(Path(sys.argv[1]))
+dequantize = sys.argv[3] == "values"
+quantize_checkpoint(checkpoint, load("e2m1_sp"), Path(sys.argv[2]), dequantize=dequantize)
+print(resident("VmHWM") - baseline, needed_memory(checkpoint, dequantize=dequantize))
+"""
+
+
+def write_big_model(folder, layers, shape):
+    """Random BF16 layers, a shard each, written one by one; returns their bytes."""
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    places = {}
+    for layer in range(layers):
+        shard, name = f"model-{layer}.safetensors", f"layers.{layer}.mlp.up_proj.weight"
+        save_file({name: torch.randn(shape, dtype=torch.bfloat16)}, folder / shard)
+        places[name] = shard
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": places}))
+    return sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+
+
+@pytest.mark.slow
+def test_memory_stays_below_a_few_fp32_layers(tmp_path):
+    layers, shape = 16, (2048, 4096)
+    fp32_layer = 4 * 2048 * 4096  # 32 MiB
+    total = write_big_model(tmp_path / "m", layers, shape)
+    assert total > 250 * 2**20
+    for content in ("codes", "values"):
+        done = subprocess.run(
+            [sys.executable, "-c", MEASURE, tmp_path / "m", tmp_path / content, content],
+            env={**os.environ, "OMP_WAIT_POLICY": "passive"},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        growth, promised = map(int, done.stdout.split())
+        assert growth < 2 * fp32_layer < total / 4, (growth, promised)
+        assert growth < promised + 2**23  # pages of libraries that are used for the first time
+
+
+def test_a_7b_llama_needs_less_than_one_layer_in_fp32(tmp_path):
+    """Headers are enough: the file of the largest layer is sparse."""
+    folder = tmp_path / "m"
+    folder.mkdir()
+    (folder / "config.json").write_text('{"model_type": "llama"}')
+    rows, columns = 11008, 4096
+    entry = {"dtype": "BF16", "shape": [rows, columns], "data_offsets": [0, 2 * rows * columns]}
+    header = json.dumps({"model.layers.0.mlp.up_proj.weight": entry}).encode()
+    with (folder / "model.safetensors").open("wb") as file:
+        file.write(len(header).to_bytes(8, "little") + header)
+        file.truncate(8 + len(header) + 2 * rows * columns)
+    assert needed_memory(Checkpoint(folder)) < 4 * rows * columns / 4
+
+
+def test_the_package_reads_the_shards(llama, tmp_path):
+    run(llama, tmp_path / "q")
+    for path in (tmp_path / "q").glob("*.safetensors"):
+        assert load_file(path)

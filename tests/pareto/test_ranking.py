@@ -1,0 +1,32 @@
+from halfbyte.pareto.ranking import order_changes, rank_by
+
+
+def records(**areas):
+    return [{"format": name, "area_um2": area} for name, area in areas.items()]
+
+
+def test_ranks_count_from_the_least_and_share_a_place():
+    assert rank_by(records(a=3.0, b=1.0, c=3.0), "area_um2") == {"a": 2, "b": 1, "c": 2}
+
+
+def test_what_is_not_known_has_no_rank():
+    assert rank_by(records(a=3.0, b=None), "area_um2") == {"a": 1, "b": None}
+    columns = {"x": records(a=1.0, b=None), "y": records(a=2.0, b=1.0)}
+    assert order_changes(columns, "area_um2") == []
+
+
+def test_a_change_names_who_is_better_where():
+    columns = {
+        "sky130hd": records(a=100.0, b=110.0, c=300.0),
+        "asap7": records(a=2.0, b=1.0, c=9.0),
+        "sg13g2": records(a=10.0, b=20.0, c=30.0),
+    }
+    (change,) = order_changes(columns, "area_um2")
+    assert (change.criterion, change.first, change.second) == ("area", "a", "b")
+    assert change.first_better == ("sky130hd", "sg13g2")
+    assert change.second_better == ("asap7",)
+
+
+def test_differences_within_a_percent_are_no_order():
+    columns = {"x": records(a=100.0, b=100.9), "y": records(a=2.0, b=1.0)}
+    assert order_changes(columns, "area_um2") == []
