@@ -55,9 +55,21 @@ class ScaleCode:
         return self.has_subnormals - self.bias - self.mantissa_bits
 
     @property
-    def significand_bits(self) -> int:
-        """Bits of a significand, with the hidden one."""
-        return self.mantissa_bits + 1
+    def largest_significand(self) -> int:
+        """The largest significand as an integer, with the hidden bit."""
+        return 2 ** (self.mantissa_bits + 1) - 1
+
+    @property
+    def highest_shift(self) -> int:
+        """By how much the highest exponent of a number exceeds that of the quantum."""
+        # The highest field less that of subnormals, or less that of NaN, which has it for itself.
+        return 2**self.exponent_bits - 2
+
+    @property
+    def largest_integer(self) -> int:
+        """The largest value in units of two to :attr:`quantum_exponent`."""
+        largest = max(value for value in self.values if value is not None)
+        return int(largest / Fraction(2) ** self.quantum_exponent)
 
     @cached_property
     def values(self) -> tuple[Fraction | None, ...]:

@@ -17,6 +17,7 @@ __all__ = ["check_module_name", "port_widths", "to_rtlil", "to_verilog"]
 
 # Whose control needs a reset; other registers start with any value.
 _WITH_RESET = (Decoder, Lane, Loader)
+_TOP_MARK = "attribute \\top 1\n"
 _MODULE_NAME = re.compile(r"[a-z][a-z0-9_]{0,99}")
 
 _VERILOG_SCRIPT = """\
@@ -71,7 +72,10 @@ def to_rtlil(component: wiring.Component, name: str = "mac") -> str:
     or streams has its path as its name: ``words__0__valid``.
     """
     fragment, ports = _with_clock(component)
-    return str(rtlil.convert(fragment, name=check_module_name(name), ports=ports, emit_src=False))
+    text = str(rtlil.convert(fragment, name=check_module_name(name), ports=ports, emit_src=False))
+    modules = getattr(component, "modules", {})
+    parts = [to_rtlil(part, part_name).replace(_TOP_MARK, "") for part_name, part in modules.items()]
+    return "".join([text, *parts])
 
 
 def to_verilog(component: wiring.Component, name: str = "mac") -> str:

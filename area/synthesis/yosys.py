@@ -18,7 +18,14 @@ from halfbyte.area.synthesis.annealed import ANNEALED, anneal_module
 from halfbyte.area.synthesis.recipes import QUICK, Recipe
 from halfbyte.base import run_yosys
 
-__all__ = ["MAC", "MULTIPLIER", "SynthesisResult", "synthesize_rtlil"]
+__all__ = [
+    "MAC",
+    "MULTIPLIER",
+    "WRITE",
+    "SynthesisResult",
+    "read_result",
+    "synthesize_rtlil",
+]
 
 # The modules that are synthesized, and the part of a MAC that is searched by itself.
 MAC = "mac"
@@ -26,7 +33,8 @@ ADDEND = "mac.addend"
 # The final addition of saved carries, which has no clock to meet.
 RESOLVE = "mac.resolve"
 MULTIPLIER = "multiplier"
-_WRITE = (
+# Leaves netlist and statistics.
+WRITE = (
     "opt_clean -purge",
     "tee -q -o statistics.json stat -json",
     "write_json netlist.json",
@@ -80,6 +88,11 @@ def synthesize_rtlil(
             anneal_module(_searched(top), _read(top), technology, recipe, folder)
         script = _script(top, around, annealed=bool(recipe.moves))
     run_yosys(script, folder, f"Synthesis with recipe {recipe.name}")
+    return read_result(folder, technology, start)
+
+
+def read_result(folder: Path, technology: Technology, start: float) -> SynthesisResult:
+    """What :data:`WRITE` has left in a folder; ``start`` is when it began (``time.monotonic``)."""
     counts = _cell_counts(folder / "statistics.json", technology)
     areas = {cell: technology.cells[cell].area * count for cell, count in counts.items()}
     registers = [cell for cell in counts if technology.cells[cell].flip_flop]
@@ -118,7 +131,7 @@ def _script(top: str, around: Sequence[str], annealed: bool) -> str:
         *(f"abc -liberty cells.lib -script rest.abc {module}" for module in around),
         *([f"read_verilog {ANNEALED}", f"hierarchy -top {top}"] if annealed else []),
         "flatten",  # also drops the modules that are parts of others by now
-        *_WRITE,
+        *WRITE,
     ]
     return "\n".join(lines) + "\n"
 
@@ -139,7 +152,7 @@ def _clocked_script(top: str, recipe: Recipe, apart: Sequence[str]) -> str:
         *(f"abc -liberty cells.lib -script rest.abc {module}" for module in apart),
         *(f"setattr -mod -unset keep_hierarchy {module}" for module in apart),
         *(["flatten"] if apart else []),
-        *_WRITE,
+        *WRITE,
     ]
     return "\n".join(lines) + "\n"
 

@@ -8,9 +8,14 @@ from amaranth.lib.wiring import In, Out
 
 from halfbyte.formats import Format
 from halfbyte.rtl.architecture import ArchitectureError, plain_integers_refusal
-from halfbyte.rtl.multiplier import applicable_architectures, check_architecture, multiplier
+from halfbyte.rtl.multiplier import (
+    ARCHITECTURES,
+    applicable_architectures,
+    check_architecture,
+    multiplier,
+)
 
-__all__ = ["PARTIAL_PRODUCTS", "Lane", "LaneBits", "lane_architectures"]
+__all__ = ["PARTIAL_PRODUCTS", "Lane", "LaneBits", "lane_architectures", "lane_bits"]
 
 PARTIAL_PRODUCTS = "partial_products"
 
@@ -57,6 +62,18 @@ def lane_architectures(weight: Format, activation: Format) -> list[str]:
     return [*plain, *applicable_architectures(weight, activation)]
 
 
+def lane_bits(weight: Format, activation: Format, architecture: str) -> LaneBits:
+    """What the bits of a lane count; raises ArchitectureError for one that does not fit."""
+    if architecture != PARTIAL_PRODUCTS:
+        check_architecture(architecture, weight, activation)
+        shape = ARCHITECTURES[architecture].term_shape(weight, activation)
+        return _term_bits(shape.width, shape.signed)
+    reason = plain_integers_refusal(weight, activation)
+    if reason is not None:
+        raise ArchitectureError(f"Architecture {architecture} does not fit: {reason}")
+    return _nand_bits(weight.bits, activation.bits)
+
+
 class Lane(wiring.Component):
     """The product of two codes, as bits for the tree; combinational.
 
@@ -87,15 +104,7 @@ class Lane(wiring.Component):
 
     def __init__(self, *, weight: Format, activation: Format, architecture: str) -> None:
         self.weight, self.activation, self.architecture = weight, activation, architecture
-        if architecture == PARTIAL_PRODUCTS:
-            reason = plain_integers_refusal(weight, activation)
-            if reason is not None:
-                raise ArchitectureError(f"Architecture {architecture} does not fit: {reason}")
-            self.meaning = _nand_bits(weight.bits, activation.bits)
-        else:
-            check_architecture(architecture, weight, activation)
-            term = multiplier(architecture, weight=weight, activation=activation).term
-            self.meaning = _term_bits(len(term), bool(term.shape().signed))
+        self.meaning = lane_bits(weight, activation, architecture)
         super().__init__(
             {
                 "w": In(weight.bits),
