@@ -9,7 +9,7 @@ from halfbyte.base import UserError
 
 __all__ = ["SCALE_CODES", "ScaleCode", "find_scale_code"]
 
-_ALIASES = {"ue4m3": "e4m3", "ue5m3": "e5m3"}
+_ALIASES = {"ue4m3": "e4m3", "e5m3": "ue5m3", "ue8m0": "e8m0"}
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ SCALE_CODES = {
     for code in (
         ScaleCode("e8m0", "E8M0", 8, 0, 127, _MX),
         ScaleCode("e4m3", "UE4M3", 4, 3, 7, "PTX ISA 8.7, ue4m3; NVFP4's block scale"),
-        ScaleCode("e5m3", "UE5M3", 5, 3, 15, "E5M3 without a sign, as UE4M3 with a wider exponent"),
+        ScaleCode("ue5m3", "UE5M3", 5, 3, 15, "E5M3 without a sign; all ones is NaN"),
     )
 }
 
