@@ -74,7 +74,7 @@ def to_rtlil(component: wiring.Component, name: str = "mac") -> str:
     fragment, ports = _with_clock(component)
     text = str(rtlil.convert(fragment, name=check_module_name(name), ports=ports, emit_src=False))
     modules = getattr(component, "modules", {})
-    parts = [to_rtlil(part, part_name).replace(_TOP_MARK, "") for part_name, part in modules.items()]
+    parts = [to_rtlil(make(), module).replace(_TOP_MARK, "") for module, make in modules.items()]
     return "".join([text, *parts])
 
 

@@ -93,6 +93,8 @@ def _script(has_lane: bool) -> str:
         "techmap -map adders.v",
         "techmap",
         "opt -full",
+        # The last that knows which signal a register holds.
+        "write_json registers.json",
         "dfflibmap -liberty cells.lib",
         f"abc -liberty cells.lib -script rest.abc {TOP}",
         *WRITE,

@@ -1,7 +1,6 @@
 """A lane of a dot-product unit, searched alone: the same effort for every format."""
 
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,19 +10,17 @@ from halfbyte.area.cells.technology import Technology
 from halfbyte.area.synthesis.annealed import starting_network
 from halfbyte.area.synthesis.annealing import (
     CellNetlist,
-    GateSet,
     Network,
     anneal,
     library_gates,
     merged,
 )
 from halfbyte.area.synthesis.recipes import CLEAN, RESUBSTITUTE
-from halfbyte.base import content_key
 from halfbyte.formats import Format
 from halfbyte.rtl import to_rtlil
 from halfbyte.rtl.dot import Lane, LaneBits
 
-__all__ = ["LANE_SCRIPT", "LaneStart", "anneal_lane", "cost_of_bits", "lane_value", "start_lane"]
+__all__ = ["LANE_SCRIPT", "LaneStart", "anneal_lane", "start_lane"]
 
 _MODULE = "lane"
 # A search over restructurings first: what it leaves, annealing improves most.
@@ -63,3 +60,26 @@ def start_lane(
         (folder / "gates.lib").write_text(technology.liberty_of(list(known.values())))
         network = starting_network(_MODULE, read, "-liberty gates.lib", technology.cells, folder)
     return LaneStart(architecture, lane.meaning, network)
+
+
+def anneal_lane(start: LaneStart, technology: Technology, moves: int, seed: int) -> CellNetlist:
+    """The lane in cells after so many moves."""
+    gates = library_gates(technology)
+    found = anneal(
+        start.network, gates, moves, alternative=_alternative(start.network, start.meaning), seed=seed
+    )
+    return merged(found, gates, technology)
+
+
+def _alternative(network: Network, meaning: LaneBits) -> np.ndarray:
+    """The other bits that a product may be written as: all inverted, where they count the same.
+
+    So a product of 0 may have either sign. Returns (outputs, words) uint64.
+    """
+    tables = network.tables()
+    bits = np.unpackbits(tables.view(np.uint8), axis=1, bitorder="little").astype(np.int64)
+    weights = np.array(meaning.weights)
+    same = weights @ bits == weights @ (1 - bits)
+    rows = np.where(same, 1 - bits, bits).astype(np.uint8)
+    return np.packbits(rows, axis=1, bitorder="little").view(np.uint64)
+

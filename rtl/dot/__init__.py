@@ -1,7 +1,7 @@
 """Dot-product units: many products a cycle, added in one tree."""
 
 from halfbyte.rtl.dot.adders import AdderStyle
-from halfbyte.rtl.dot.lane import Lane, LaneBits, lane_architectures
+from halfbyte.rtl.dot.lane import Lane, LaneBits, lane_architectures, lane_bits
 from halfbyte.rtl.dot.spec import Accumulator, DotSpec, FinalAdder
 from halfbyte.rtl.dot.unit import DotUnit
 
@@ -14,4 +14,5 @@ __all__ = [
     "Lane",
     "LaneBits",
     "lane_architectures",
+    "lane_bits",
 ]

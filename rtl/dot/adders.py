@@ -4,7 +4,9 @@ ABC neither makes full-adder cells nor looks through them. So the generator plac
 itself, as an instance of one of these modules; synthesis puts the library's cell in its place.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 from amaranth.hdl import Instance, Module, Signal, Value
@@ -94,13 +96,13 @@ class LastAdder(wiring.Component):
         return m
 
 
-def adder_modules(style: AdderStyle) -> dict[str, wiring.Component]:
-    """The modules that :func:`place_adder` instantiates, by name."""
+def adder_modules(style: AdderStyle) -> dict[str, Callable[[], wiring.Component]]:
+    """What makes the modules that :func:`place_adder` instantiates, by name."""
     return {
-        style.module: BitAdder(inputs=3, style=style),
-        HALF: BitAdder(inputs=2),
-        HALF_PLUS_ONE: BitAdder(inputs=2, one=True),
-        LAST: LastAdder(),
+        style.module: partial(BitAdder, inputs=3, style=style),
+        HALF: partial(BitAdder, inputs=2),
+        HALF_PLUS_ONE: partial(BitAdder, inputs=2, one=True),
+        LAST: LastAdder,
     }
 
 

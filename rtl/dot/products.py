@@ -1,10 +1,13 @@
 """The products of all lanes as signed bits in one tree."""
 
+from typing import TYPE_CHECKING
+
 from amaranth.hdl import Cat, Instance, Module, Signal, Value
 
-from halfbyte.rtl.dot.adders import AdderStyle
-from halfbyte.rtl.dot.lane import Lane
 from halfbyte.rtl.dot.tree import Bit, SignedColumns
+
+if TYPE_CHECKING:
+    from halfbyte.rtl.dot.spec import DotSpec
 
 __all__ = ["LANE", "add_products", "signed_digits"]
 
@@ -31,25 +34,25 @@ def signed_digits(weight: int) -> list[tuple[int, bool]]:
 
 
 def add_products(
-    m: Module, columns: SignedColumns, lane: Lane, w: Value, a: Value, lanes: int
+    m: Module, columns: SignedColumns, spec: "DotSpec", w: Value, a: Value
 ) -> None:
     """Add the products of all lanes to ``columns``; ``w`` and ``a`` have lane 0's codes lowest."""
-    meaning = lane.meaning
+    meaning = spec.lane_bits
     ready = _LANE_DELAY if meaning.counted else _GATE_DELAY
     outputs = []
-    for number in range(lanes):
+    for number in range(spec.lanes):
         bits = Signal(len(meaning.weights), name=f"lane{number}_bits")
         m.submodules[f"lane{number}"] = Instance(
             LANE,
-            i_w=w.word_select(number, len(lane.w)),
-            i_a=a.word_select(number, len(lane.a)),
+            i_w=w.word_select(number, spec.weight.bits),
+            i_a=a.word_select(number, spec.activation.bits),
             o_bits=bits,
         )
         outputs.append(bits)
         for place in meaning.single:
             weight = meaning.weights[place]
             columns.add(abs(weight).bit_length() - 1, Bit(bits[place], weight < 0, ready))
-    columns.add_integer(lanes * meaning.constant)
+    columns.add_integer(spec.lanes * meaning.constant)
     for place in meaning.counted:
         _add_counted(m, columns, [bits[place] for bits in outputs], meaning.weights[place], ready)
 
@@ -65,7 +68,7 @@ def _add_counted(
         width = (len(bits) + 1).bit_length() - 1
         size = (1 << width) - 1
         group, bits = bits[:size], bits[size:]
-        counter = SignedColumns(width, style=AdderStyle())
+        counter = SignedColumns(width, style=columns.style)
         for bit in group:
             counter.add(0, Bit(bit, ready=ready))
         count = counter.total(m) if width > 1 else Cat(group[0])

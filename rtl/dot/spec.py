@@ -22,7 +22,7 @@ from halfbyte.formats import (
     signed_width,
 )
 from halfbyte.rtl.dot.adders import PLAIN, AdderStyle
-from halfbyte.rtl.dot.lane import Lane, lane_architectures, lane_bits
+from halfbyte.rtl.dot.lane import Lane, LaneBits, lane_architectures, lane_bits
 from halfbyte.rtl.dot.unit import DotUnit
 from halfbyte.rtl.export import to_rtlil
 
@@ -197,6 +197,16 @@ class DotSpec:
     def ripples(self) -> bool:
         """Whether the carries of the last adder ripple."""
         return self.final_adder is FinalAdder.RIPPLE
+
+    @property
+    def adds_base(self) -> bool:
+        """Whether the tree adds what a register holds, beside the products."""
+        return self.gathers or self.accumulator is Accumulator.INTEGER
+
+    @property
+    def lane_bits(self) -> LaneBits:
+        """What the bits of a lane count."""
+        return lane_bits(self.weight, self.activation, self.architecture)
 
     @property
     def cycles_per_block(self) -> int:

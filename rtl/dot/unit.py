@@ -1,6 +1,6 @@
 """The dot-product unit."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, signed
@@ -61,7 +61,6 @@ class DotUnit(wiring.Component):
 
     def __init__(self, spec: "DotSpec") -> None:
         self.spec = spec
-        self.lane = spec.lane()
         members: dict[str, In | Out] = {
             "w": In(spec.lanes * spec.weight.bits),
             "a": In(spec.lanes * spec.activation.bits),
@@ -77,9 +76,9 @@ class DotUnit(wiring.Component):
         super().__init__(members)
 
     @property
-    def modules(self) -> Mapping[str, wiring.Component]:
-        """The modules that the unit instantiates by name: a lane, and the adders of the tree."""
-        return {LANE: self.lane, **adder_modules(self.spec.adders)}
+    def modules(self) -> Mapping[str, Callable[[], wiring.Component]]:
+        """What makes the modules that the unit instantiates: a lane, and the tree's adders."""
+        return {LANE: self.spec.lane, **adder_modules(self.spec.adders)}
 
     def header(self) -> Sequence[str]:
         """Lines for the comment above the Verilog module."""
@@ -130,8 +129,8 @@ class DotUnit(wiring.Component):
     def _sum(self, m: Module, columns: SignedColumns) -> Value:
         """The sum of what is in ``columns`` and of the products; as many bits as there are."""
         spec = self.spec
-        add_products(m, columns, self.lane, self.w, self.a, spec.lanes)
-        total = Signal(columns.width, name="tree_total")
+        add_products(m, columns, spec, self.w, self.a)
+        total = Signal(columns.width, name="tree_total")  # a name that proofs know, like "base"
         if spec.ripples:
             m.d.comb += total.eq(columns.total(m))
         else:
@@ -172,16 +171,16 @@ class DotUnit(wiring.Component):
         if not spec.gathers:
             return self._sum(m, SignedColumns(spec.block_width, style=spec.adders))
         gathered = Signal(signed(spec.block_width), reset_less=True)
-        base = Signal(spec.block_width)
-        m.d.comb += base.eq(gathered & keep.replicate(spec.block_width))
-        total = self._added(m, base, spec.block_width)
+        part = Signal(spec.block_width, name="base")
+        m.d.comb += part.eq(gathered & keep.replicate(spec.block_width))
+        total = self._added(m, part, spec.block_width)
         m.d.sync += gathered.eq(total & (~self.last).replicate(spec.block_width))
         return total
 
     def _fp32(self, m: Module, keep: Value) -> None:
         spec = self.spec
         accumulator = Signal(spec.width, reset_less=True)
-        base = Signal(spec.width)
+        augend = Signal(spec.width)
         m.submodules.block = block = ScaledBlock(
             sum_width=spec.block_width,
             significand_bits=spec.significand_bits,
@@ -194,16 +193,16 @@ class DotUnit(wiring.Component):
         if spec.scale:
             m.d.comb += [block.w_scale.eq(self.w_scale), block.a_scale.eq(self.a_scale)]
         m.d.comb += [
-            base.eq(accumulator & keep.replicate(spec.width)),
+            augend.eq(accumulator & keep.replicate(spec.width)),
             block.total.eq(self._block_sum(m, keep)),
             accumulate.negative.eq(block.negative),
             accumulate.exponent.eq(block.exponent),
             accumulate.significand.eq(block.significand),
             accumulate.is_nan.eq(block.is_nan),
-            accumulate.augend.eq(base),
+            accumulate.augend.eq(augend),
             self.acc.eq(accumulator),
         ]
-        ended = Mux(self.last, accumulate.total, base) if spec.gathers else accumulate.total
+        ended = Mux(self.last, accumulate.total, augend) if spec.gathers else accumulate.total
         m.d.sync += accumulator.eq(ended)
 
     def _exact(self, m: Module, keep: Value) -> None:
@@ -218,9 +217,9 @@ class DotUnit(wiring.Component):
             self.acc.eq(accumulator),
             self.nan.eq(is_nan),
         ]
-        base = Signal(signed(spec.width))
-        m.d.comb += base.eq(accumulator & keep.replicate(spec.width))
+        augend = Signal(signed(spec.width))
+        m.d.comb += augend.eq(accumulator & keep.replicate(spec.width))
         m.d.sync += [
-            accumulator.eq(base + term.scaled),
+            accumulator.eq(augend + term.scaled),
             is_nan.eq((is_nan & keep) | term.is_nan),
         ]
