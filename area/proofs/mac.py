@@ -131,7 +131,11 @@ def prove_mac(rtl: Circuit, spec: MacSpec) -> Proof:
 
 
 def prove_netlist(netlist: Circuit, rtl: Circuit, spec: MacSpec) -> Proof:
-    """Whether ``netlist`` does what ``rtl`` does; both are MACs of ``spec``."""
+    """Whether ``netlist`` does what ``rtl`` does; both are MACs of ``spec``.
+
+    Raises CircuitError if the ports differ.
+    """
+    netlist.check_ports(rtl)
     inputs = _inputs(spec)
     aig = inputs.aig
     state = initial_state(aig, netlist)
@@ -154,7 +158,11 @@ def prove_multiplier(rtl: Circuit, multiplier: MultiplierArchitecture) -> Proof:
 def prove_multiplier_netlist(
     netlist: Circuit, rtl: Circuit, multiplier: MultiplierArchitecture
 ) -> Proof:
-    """Whether the netlist of a multiplier alone gives the products of its RTL."""
+    """Whether the netlist of a multiplier alone gives the products of its RTL.
+
+    Raises CircuitError if the ports differ.
+    """
+    netlist.check_ports(rtl)
     inputs = _inputs(multiplier)
     width = signed_width(*product_extremes(multiplier.weight, multiplier.activation))
     expected, seen = (_product(each, inputs, multiplier, width) for each in (rtl, netlist))
