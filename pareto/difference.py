@@ -88,9 +88,9 @@ def _figure(record: Record, name: str) -> float | None:
 
 
 def _name(record: Record) -> str:
-    keys = ("format", "activation", "unit", "lanes", "technology", "model", "recipe")
-    if "measures" not in record:
-        keys = keys[:-1]
+    keys = ["format", "activation", "unit", "lanes", "technology", "model"]
+    if "measures" in record:  # a circuit's recipe is how it was found, not what it is
+        keys.append("recipe")
     parts = dict.fromkeys(str(record[key]) for key in keys if record.get(key) is not None)
     if record.get("clock_ps"):
         parts[f"{record['clock_ps']:g} ps"] = None
