@@ -16,7 +16,7 @@ from halfbyte.base import RecordStore, ToolError
 from halfbyte.formats import Overflow, load
 from halfbyte.rtl import ArchitectureError, applicable_architectures
 
-README = Path(__file__).parents[2] / "README.md"
+README = Path(__file__).parents[3] / "README.md"
 # What a first experiment reached on sky130hd: whole MAC, 256 terms, no timing constraint, um^2.
 FIRST_EXPERIMENT = {
     "int4": 1144,
