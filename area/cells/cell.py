@@ -9,7 +9,7 @@ from typing import NamedTuple
 from halfbyte.area.cells.function import literal
 from halfbyte.area.cells.nldm import Table
 
-__all__ = ["AdderCell", "Arc", "Cell", "Edge", "FlipFlop"]
+__all__ = ["AdderCell", "Arc", "Cell", "Edge", "FlipFlop", "TieCell"]
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,79}")
 
@@ -19,6 +19,13 @@ class Edge(NamedTuple):
 
     delay: Table
     transition: Table
+
+
+class TieCell(NamedTuple):
+    """A cell without inputs, and its output that gives one constant."""
+
+    cell: str
+    pin: str
 
 
 class Arc(NamedTuple):

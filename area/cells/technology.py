@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from halfbyte.area.cells.card import cell_from_card, cell_to_card
-from halfbyte.area.cells.cell import AdderCell, Cell
+from halfbyte.area.cells.cell import AdderCell, Cell, TieCell
 from halfbyte.area.cells.function import truth_table
 from halfbyte.area.cells.liberty_writer import liberty_text
 from halfbyte.area.cells.library import read_library
@@ -141,6 +141,20 @@ class Technology:
             return cell.area + (self.inverter.area if inverted else 0.0), cell.name
 
         return min(found, key=cost)
+
+    def tie(self, level: int) -> TieCell | None:
+        """The smallest cell that gives the constant ``level`` (0 or 1); None if there is none.
+
+        One cell may give both constants, from two outputs.
+        """
+        found = [
+            (cell.area, cell.name, pin)
+            for cell in self.plain_cells
+            if not cell.inputs
+            for pin in cell.outputs
+            if _function(cell, pin) == (0, level)
+        ]
+        return TieCell(*min(found)[1:]) if found else None
 
     @cached_property
     def full_adder(self) -> AdderCell | None:

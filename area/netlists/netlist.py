@@ -3,13 +3,14 @@
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from halfbyte.area.cells.cell import Cell, FlipFlop
+from halfbyte.area.cells.function import truth_table
 
 __all__ = ["Instance", "Net", "Netlist", "Register", "Sink", "read_netlist"]
 
@@ -50,7 +51,8 @@ class Netlist:
     """A flat netlist with one clock.
 
     ``inputs`` and ``outputs`` are the ports, bit 0 first, without the clock; ``gates`` stand in an
-    order in which every gate comes after those that drive it.
+    order in which every gate comes after those that drive it. ``ties`` are the cells that give
+    constants; pins on their nets read ``"0"`` or ``"1"``.
     """
 
     inputs: Mapping[str, tuple[Net, ...]]
@@ -58,6 +60,7 @@ class Netlist:
     clock: Net | None
     gates: Sequence[Instance]
     registers: Sequence[Register]
+    ties: Sequence[Instance] = ()
 
     @cached_property
     def sinks(self) -> Mapping[Net, Sequence[Sink]]:
@@ -87,7 +90,8 @@ class Netlist:
     @property
     def leakage(self) -> float:
         """Leakage of all cells in nW."""
-        return sum(instance.cell.leakage for instance in (*self.gates, *self.registers))
+        instances = (*self.gates, *self.registers, *self.ties)
+        return sum(instance.cell.leakage for instance in instances)
 
     def name(self, net: Net) -> str:
         """What people call a net: the port it belongs to, or the pin that drives it."""
@@ -112,7 +116,10 @@ def read_netlist(path: Path, cells: Mapping[str, Cell], top: str) -> Netlist:
     Raises AssertionError for a netlist with other cells, or with a combinational loop.
     """
     module = json.loads(path.read_text())["modules"][top]
-    instances = [_instance(name, body, cells) for name, body in module["cells"].items()]
+    placed = [_instance(name, body, cells) for name, body in module["cells"].items()]
+    ties = [each for each in placed if not each.cell.inputs]
+    constants = _constants(ties)
+    instances = [_rewired(each, constants) for each in placed if each.cell.inputs]
     registers = [instance for instance in instances if isinstance(instance, Register)]
     clocks = {register.pins[register.state.clock] for register in registers}
     if len(clocks) > 1:
@@ -120,14 +127,28 @@ def read_netlist(path: Path, cells: Mapping[str, Cell], top: str) -> Netlist:
     clock = clocks.pop() if clocks else None
     ports = {
         direction: {
-            name: tuple(port["bits"])
+            name: tuple(constants.get(net, net) for net in port["bits"])
             for name, port in module["ports"].items()
             if port["direction"] == direction and port["bits"] != [clock]
         }
         for direction in ("input", "output")
     }
     gates = _in_order([each for each in instances if not isinstance(each, Register)])
-    return Netlist(ports["input"], ports["output"], clock, gates, registers)
+    return Netlist(ports["input"], ports["output"], clock, gates, registers, ties)
+
+
+def _constants(ties: Iterable[Instance]) -> dict[Net, Net]:
+    """The constant on each net that a tie cell drives."""
+    return {
+        net: str(truth_table(tie.cell.outputs[pin], ()))
+        for tie in ties
+        for pin, net in tie.outputs.items()
+    }
+
+
+def _rewired(instance: Instance, constants: Mapping[Net, Net]) -> Instance:
+    pins = {pin: constants.get(net, net) for pin, net in instance.pins.items()}
+    return replace(instance, pins=pins)
 
 
 def _instance(name: str, body: Mapping[str, Any], cells: Mapping[str, Cell]) -> Instance:

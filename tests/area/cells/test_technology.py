@@ -264,3 +264,18 @@ def test_yosys_ties_every_kind_of_flip_flop(tmp_path, clear, preset, inverted):
     assert counts["DFF"] == 4
     for pin, level in flip_flop.tied.items():
         assert netlist.count(f".{pin}(1'h{level})") == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "low", "high"),
+    [
+        ("sky130hd", ("sky130_fd_sc_hd__conb_1", "LO"), ("sky130_fd_sc_hd__conb_1", "HI")),
+        ("asap7", ("TIELOx1_ASAP7_75t_R", "L"), ("TIEHIx1_ASAP7_75t_R", "H")),
+        ("sg13g2", ("sg13g2_tielo", "L_LO"), ("sg13g2_tiehi", "L_HI")),
+    ],
+)
+def test_every_card_has_cells_for_both_constants(name, low, high):
+    card = load_technology(name)
+    assert (card.tie(0), card.tie(1)) == (low, high)
+    bare = replace(card, cells={name: cell for name, cell in card.cells.items() if cell.inputs})
+    assert bare.tie(0) is None and bare.tie(1) is None
