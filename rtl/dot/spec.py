@@ -25,10 +25,11 @@ from halfbyte.rtl.dot.adders import PLAIN, AdderStyle
 from halfbyte.rtl.dot.lane import Lane, LaneBits, lane_architectures, lane_bits
 from halfbyte.rtl.dot.unit import DotUnit
 from halfbyte.rtl.export import to_rtlil
+from halfbyte.rtl.spec import AUTO
+from halfbyte.rtl.unit_spec import UnitSpec
 
 __all__ = ["DOT", "LANE_PART", "MAX_LANES", "Accumulator", "DotSpec", "FinalAdder"]
 
-AUTO = "auto"
 DOT, LANE_PART = "dot", "lane"
 MAX_LANES = 1024
 # The golden model adds blocks in FP64, whose significand has so many bits.
@@ -62,7 +63,7 @@ class FinalAdder(enum.Enum):
 
 
 @dataclass(frozen=True)
-class DotSpec:
+class DotSpec(UnitSpec):
     """What a dot-product unit is. See :class:`halfbyte.rtl.dot.DotUnit` for what it does.
 
     Parameters
@@ -354,6 +355,17 @@ class DotSpec:
             "window": list(self.window) if self.window else None,
             "final_adder": self.final_adder.value,
         }
+
+    @property
+    def arithmetic(self) -> dict[str, Any]:
+        """Keyword arguments of the golden model's stream: integer, FP32 or exact."""
+        formats: dict[str, Any] = {"weight": self.weight, "activation": self.activation}
+        if self.is_fp32:
+            return {**formats, "scale": self.scale}
+        if self.is_exact:
+            scales = {"scale": self.scale, "window": self.window}
+            return {**formats, **scales, "acc_width": self.width}
+        return {**formats, "acc_width": self.width, "overflow": self.overflow}
 
     def component(self) -> DotUnit:
         """A new unit. Raises ArchitectureError if the architecture is ``auto``."""

@@ -14,6 +14,7 @@ from halfbyte.rtl.dot.products import LANE, add_products
 from halfbyte.rtl.dot.scaled_block import ScaledBlock
 from halfbyte.rtl.dot.scaled_term import ScaledTerm
 from halfbyte.rtl.dot.tree import Bit, SignedColumns
+from halfbyte.rtl.exported import Exported
 
 if TYPE_CHECKING:
     from halfbyte.rtl.dot.spec import DotSpec
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["DotUnit"]
 
 
-class DotUnit(wiring.Component):
+class DotUnit(Exported):
     """Dot-product unit: the products of all lanes, added up every cycle. Latency 1 cycle.
 
     Let P be the exact sum over the lanes of ``w * a`` and s the product of both scales.
@@ -77,11 +78,9 @@ class DotUnit(wiring.Component):
 
     @property
     def modules(self) -> Mapping[str, Callable[[], wiring.Component]]:
-        """What makes the modules that the unit instantiates: a lane, and the tree's adders."""
         return {LANE: self.spec.lane, **adder_modules(self.spec.adders)}
 
     def header(self) -> Sequence[str]:
-        """Lines for the comment above the Verilog module."""
         spec = self.spec
         lines = [
             f"Dot-product unit, {spec.lanes} lanes; P: the exact sum over the lanes of w * a",
