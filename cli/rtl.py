@@ -57,7 +57,7 @@ def rtl(
     tech: TechnologyName = "sky130hd",
     output: Output = None,
     unit: UnitName = MAC,
-    lanes: Lanes = 8,
+    lanes: Lanes = None,
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:

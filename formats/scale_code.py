@@ -42,7 +42,7 @@ class ScaleCode:
     @property
     def nan_code(self) -> int:
         """The code that stands for no number."""
-        return 2**self.bits - 1
+        return (1 << self.bits) - 1
 
     @property
     def has_subnormals(self) -> bool:
@@ -57,13 +57,13 @@ class ScaleCode:
     @property
     def largest_significand(self) -> int:
         """The largest significand as an integer, with the hidden bit."""
-        return 2 ** (self.mantissa_bits + 1) - 1
+        return (2 << self.mantissa_bits) - 1
 
     @property
     def highest_shift(self) -> int:
         """By how much the highest exponent of a number exceeds that of the quantum."""
         # The highest field less that of subnormals, or less that of NaN, which has it for itself.
-        return 2**self.exponent_bits - 2
+        return (1 << self.exponent_bits) - 2
 
     @property
     def largest_integer(self) -> int:
@@ -74,7 +74,7 @@ class ScaleCode:
     @cached_property
     def values(self) -> tuple[Fraction | None, ...]:
         """The value of each code, in code order; None for NaN."""
-        return tuple(self._value(code) for code in range(2**self.bits))
+        return tuple(self._value(code) for code in range(1 << self.bits))
 
     def _value(self, code: int) -> Fraction | None:
         if code == self.nan_code:

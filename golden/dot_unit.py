@@ -17,8 +17,6 @@ from halfbyte.formats import Format, Overflow, ScaleCode
 from halfbyte.golden.dot_scalar import QUIET_NAN
 from halfbyte.golden.mac import accumulate, dot, sums_since
 
-
-
 __all__ = ["add_rounded_once", "block_values", "exact_stream", "fp32_stream", "integer_stream"]
 
 INT64_BITS = 64

@@ -33,7 +33,7 @@ from halfbyte.area.proofs.specification import saturated
 from halfbyte.base import run_yosys
 from halfbyte.formats import Overflow
 from halfbyte.rtl.dot import DotSpec
-from halfbyte.rtl.dot.adders import adder_modules
+from halfbyte.rtl.dot.adders import FINAL, adder_modules
 
 __all__ = [
     "Tree",
@@ -57,7 +57,9 @@ class Tree:
     cells : sequence of TreeCell
         Adders, and gates between them.
     total, base : sequence of Net
-        The output of the tree, and what it adds beside the products, two's complement; may be empty.
+        The output of the tree, and what it adds beside the products: two's complement or empty.
+    rows : sequence of sequence of Net
+        The numbers whose sum the output is: itself, or the two that a final adder adds.
     lanes : sequence of sequence of Net
         The bits of each lane, in the order of the lanes.
     around : Circuit
@@ -67,6 +69,7 @@ class Tree:
     cells: Sequence[TreeCell]
     total: Sequence[Net]
     base: Sequence[Net]
+    rows: Sequence[Sequence[Net]]
     lanes: Sequence[Sequence[Net]]
     around: Circuit
 
@@ -74,10 +77,11 @@ class Tree:
 def read_tree(spec: DotSpec) -> Tree:
     """The tree of a unit's RTL; raises CircuitError if a lane does not read its own codes."""
     adders = list(adder_modules(spec.adders))
+    kept = [_LANE, *adders, *([] if spec.ripples else [FINAL])]
     lines = [
         "read_rtlil design.il",
         f"hierarchy -top {_DOT}",
-        *(f"setattr -mod -set keep_hierarchy 1 {module}" for module in (_LANE, *adders)),
+        *(f"setattr -mod -set keep_hierarchy 1 {module}" for module in kept),
         PREPARE,
         LOGIC,
         "write_json tree.json",
@@ -89,6 +93,8 @@ def read_tree(spec: DotSpec) -> Tree:
         run_yosys("\n".join(lines) + "\n", folder, "Reading a tree for a proof")
         text = (folder / "tree.json").read_text()
     circuits = read_circuits(text)
+    if not spec.ripples:
+        _check_final_adder(circuits[FINAL])
     tables = {name: _tables(circuits[name]) for name in adders if name in circuits}
     return _tree(json.loads(text)["modules"][_DOT], tables, spec)
 
@@ -99,10 +105,14 @@ def _tree(
     codes = {name: top["ports"][name]["bits"] for name in ("w", "a")}
     cells: list[TreeCell] = []
     lanes: dict[tuple[Net, ...], list[Net]] = {}
+    total = top["netnames"][_TOTAL]["bits"]
+    rows = [total]
     for cell in top["cells"].values():
         pins = cell["connections"]
         if cell["type"] == _LANE:
             lanes[*pins["w"], *pins["a"]] = pins["bits"]
+        elif cell["type"] == FINAL and pins["total"] == total:
+            rows = [pins["a"], pins["b"]]
         elif cell["type"] in tables:
             inputs, outputs = tables[cell["type"]]
             cells.append(
@@ -112,8 +122,8 @@ def _tree(
                 )
             )
         elif cell["type"] in _GATES:
-            inputs, table = _GATES[cell["type"]]
-            reads = tuple(pins[name][0] for name in inputs)
+            names, table = _GATES[cell["type"]]
+            reads = tuple(pins[name][0] for name in names)
             cells.append(TreeCell(reads, {pins["Y"][0]: table}))
     w_bits, a_bits = spec.weight.bits, spec.activation.bits
     ordered = []
@@ -123,11 +133,30 @@ def _tree(
         if (*w, *a) not in lanes:
             raise CircuitError(f"Lane {number} does not read its own codes")
         ordered.append(lanes[*w, *a])
-    names = top["netnames"]
-    base = names[_BASE]["bits"] if spec.adds_base else []
-    rest = {name: cell for name, cell in top["cells"].items() if cell["type"] not in (_LANE, *tables)}
+    wires = top["netnames"]
+    base = wires[_BASE]["bits"] if spec.adds_base else []
+    rest = {
+        name: cell
+        for name, cell in top["cells"].items()
+        if cell["type"] not in (_LANE, FINAL, *tables)
+    }
     around = read_circuits(json.dumps({"modules": {_DOT: {**top, "cells": rest}}}))[_DOT]
-    return Tree(cells, names[_TOTAL]["bits"], base, ordered, around)
+    return Tree(cells, total, base, rows, ordered, around)
+
+
+def _check_final_adder(circuit: Circuit) -> None:
+    """Raise CircuitError if it does not add two numbers modulo their range."""
+    aig = Aig()
+    words = {name: aig.word(len(nets)) for name, nets in circuit.inputs.items()}
+    known = {
+        net: literal
+        for name, nets in circuit.inputs.items()
+        for net, literal in zip(nets, words[name], strict=True)
+    }
+    seen = circuit.word(circuit.evaluate(aig, known), circuit.output("total"))
+    expected = aig.add(words["a"], words["b"])
+    if not compare(aig, (), list(zip(expected, seen, strict=True))).equal:
+        raise CircuitError("The final adder of a tree is not proved to add")
 
 
 # Gates that a tree has beside its adders, as (inputs, truth table).
@@ -166,15 +195,14 @@ def _products(spec: DotSpec) -> NDArray[np.int64]:
 
 
 def wrong_product(circuit: Circuit, spec: DotSpec) -> str | None:
-    """The first pair of codes for which a lane's bits do not add up to the product; None if none."""
+    """The first pair of codes whose product a lane's bits do not add up to; None if none."""
     inputs = [*circuit.inputs["w"], *circuit.inputs["a"]]
     meaning, rows = spec.lane_bits, _rows(circuit, inputs)
     count = 2 ** len(inputs)
     seen = np.full(count, meaning.constant, np.int64)
     for net, weight in zip(circuit.output("bits"), meaning.weights, strict=True):
-        table = (rows[net] if net in rows else 0).to_bytes(max(1, count // 8), "little")
-        bits = np.unpackbits(np.frombuffer(table, np.uint8), bitorder="little")[:count]
-        seen += weight * bits
+        table = np.frombuffer(rows[net].to_bytes(count // 8, "little"), np.uint8)
+        seen += weight * np.unpackbits(table, bitorder="little").astype(np.int64)
     different = np.flatnonzero(seen != _products(spec))
     if not len(different):
         return None
@@ -185,7 +213,7 @@ def wrong_product(circuit: Circuit, spec: DotSpec) -> str | None:
 
 def wrong_sum(tree: Tree, spec: DotSpec) -> tuple[str | None, int]:
     """In what the tree's output differs from the sum, or None; and how many steps it took."""
-    seen = reduce_to_inputs(tree.cells, tree.total)
+    seen = reduce_to_inputs(tree.cells, *tree.rows)
     expected = LinearForm(seen.modulus)
     for place, net in enumerate(tree.base):
         is_sign = place == len(tree.base) - 1
@@ -209,16 +237,20 @@ def wrong_sum(tree: Tree, spec: DotSpec) -> tuple[str | None, int]:
     return None, seen.steps
 
 
-
 def prove_accumulator(tree: Tree, spec: DotSpec) -> Verdict:
     """Whether an integer unit keeps what its tree gives, and gives it ``clear ? 0 : acc``.
 
-    From any state and for any output of the tree, whose bits are variables here.
+    From any state, and for anything that comes out of lanes and adders: variables here.
     """
     aig, around = Aig(), tree.around
-    known = {net: aig.variable() for nets in around.inputs.values() for net in nets}
-    known |= {register.output: aig.variable() for register in around.registers}
-    known |= {net: aig.variable() for net in tree.total if net not in known}
+    driven = {gate.output for gate in around.gates}
+    read = [net for gate in around.gates for net in gate.inputs]
+    read += [*tree.total, *tree.base, *around.output("acc"), *around.inputs["clear"]]
+    known: dict[Net, int] = {
+        net: aig.variable()
+        for net in dict.fromkeys(read)
+        if isinstance(net, int) and net not in driven
+    }
     literals = around.evaluate(aig, known)
     acc = around.word(literals, around.output("acc"))
     total = around.word(literals, tree.total)
@@ -233,7 +265,7 @@ def prove_accumulator(tree: Tree, spec: DotSpec) -> Verdict:
 
 
 def read_rtl(spec: DotSpec, lane: str, technology: Technology) -> Circuit:
-    """The RTL of a unit with the netlist of a lane in it, which is Verilog of a technology's cells."""
+    """The RTL of a unit with the netlist of a lane in it: Verilog of the technology's cells."""
     used = [name for name in technology.cells if re.search(rf"\b{name}\b", lane)]
     lines = [
         "read_rtlil design.il",

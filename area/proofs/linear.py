@@ -69,15 +69,16 @@ class LinearForm:
         return True
 
 
-def reduce_to_inputs(cells: Sequence[TreeCell], word: Sequence[Net]) -> LinearForm:
-    """The number that ``word`` is, as a linear form of bits that no linear cell drives.
+def reduce_to_inputs(cells: Sequence[TreeCell], *words: Sequence[Net]) -> LinearForm:
+    """The sum of ``words`` as a linear form of bits that no linear cell drives, modulo their range.
 
     Cells that are not linear in the weights that they are read with are left alone: what they drive
     stays in the form. Raises CircuitError for a loop.
     """
-    form = LinearForm(1 << len(word))
-    for place, net in enumerate(word):
-        form.add(net, 1 << place)
+    form = LinearForm(1 << len(words[0]))
+    for word in words:
+        for place, net in enumerate(word):
+            form.add(net, 1 << place)
     driver = {net: number for number, cell in enumerate(cells) for net in cell.outputs}
     before = {
         number: {driver[net] for net in cell.inputs if net in driver}

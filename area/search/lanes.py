@@ -6,7 +6,7 @@ of these for longest.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -67,9 +67,7 @@ class LaneJob:
     @cached_property
     def key(self) -> str:
         """What the lane depends on."""
-        lane = Lane(
-            weight=self.weight, activation=self.activation, architecture=self.architecture
-        )
+        lane = Lane(weight=self.weight, activation=self.activation, architecture=self.architecture)
         code = source_fingerprint(
             "halfbyte.area.synthesis.annealing",
             "halfbyte.area.synthesis.annealed",
@@ -79,7 +77,12 @@ class LaneJob:
             {
                 "lane": to_rtlil(lane, _MODULE),
                 "technology": self.technology.content_hash,
-                "annealing": [LANE_SCRIPT, self.moves, self.seed, None if self.moves else QUICK.abc],
+                "annealing": [
+                    LANE_SCRIPT,
+                    self.moves,
+                    self.seed,
+                    None if self.moves else QUICK.abc,
+                ],
                 "code": code,
                 "versions": versions_of("pyosys"),
             }

@@ -29,7 +29,15 @@ __all__ = [
 
 _VERSIONED = ("amaranth", "pyosys")
 # Reads and runs designs, or reckons with their records, but has no influence on them.
-_NO_INFLUENCE = ("halfbyte.area.exploration", "halfbyte.pareto.system")
+_NO_INFLUENCE = (
+    "halfbyte.area.exploration",
+    "halfbyte.pareto.system",
+    "halfbyte.rtl.dot",
+    *(f"halfbyte.area.proofs.{name}" for name in ("dot", "dot_unit", "linear")),
+    *(f"halfbyte.area.search.{name}" for name in ("dot_units", "lanes")),
+    *(f"halfbyte.area.synthesis.{name}" for name in ("dot", "lane")),
+    "halfbyte.area.timing.dot_streams",
+)
 # What a record holds beside the design and the recipe; an FPGA has no area, a cell library no LUTs.
 _MEASURED = (
     *("technology", "corner", "clock_ps", "area_um2", "area_ge", "multiplier_um2"),

@@ -18,8 +18,8 @@ TREES = {
     "han_carlson": "han-carlson.v",
 }
 
-# A chain over the bits of Yosys' $alu cell. An operand may have no bits. Bit 0 of an addition with a constant carry needs no
-# full adder; nor does the last bit, whose carry nobody reads.
+# A chain over the bits of Yosys' $alu cell. An operand may have no bits. Bit 0 of an addition with
+# a constant carry needs no full adder; nor does the last bit, whose carry nobody reads.
 _CHAIN = """\
 (* techmap_celltype = "$alu" *)
 module _halfbyte_alu (A, B, CI, BI, X, Y, CO);

@@ -10,14 +10,21 @@ from pathlib import Path
 
 from halfbyte.area.cells.technology import Technology
 from halfbyte.area.synthesis.adders import adder_techmap
-from halfbyte.area.synthesis.recipes import Recipe
+from halfbyte.area.synthesis.recipes import CLEAN, QUICK, RESUBSTITUTE, Recipe
 from halfbyte.area.synthesis.yosys import WRITE, SynthesisResult, read_result
 from halfbyte.base import run_yosys
 from halfbyte.rtl.dot import AdderStyle
 
-__all__ = ["LANE_NETLIST", "adder_style", "synthesize_dot"]
+__all__ = ["DOT_RECIPES", "LANE_NETLIST", "adder_style", "synthesize_dot"]
 
 TOP, LANE = "dot", "lane"
+# Of what is neither lane nor adder: little in an integer unit, a third of one in FP32.
+RESTRUCTURED = Recipe(
+    "resyn",
+    "resubstitution, restructuring, resubstitution, then area mapping",
+    (*CLEAN, *RESUBSTITUTE, "&get -n", "&syn4", "&put", *RESUBSTITUTE, "dch", "amap -m", "topo"),
+)
+DOT_RECIPES = (QUICK, RESTRUCTURED)
 # The file with the netlist of a lane.
 LANE_NETLIST = "lane.v"
 

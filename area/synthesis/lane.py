@@ -66,7 +66,11 @@ def anneal_lane(start: LaneStart, technology: Technology, moves: int, seed: int)
     """The lane in cells after so many moves."""
     gates = library_gates(technology)
     found = anneal(
-        start.network, gates, moves, alternative=_alternative(start.network, start.meaning), seed=seed
+        start.network,
+        gates,
+        moves,
+        alternative=_alternative(start.network, start.meaning),
+        seed=seed,
     )
     return merged(found, gates, technology)
 
@@ -82,4 +86,3 @@ def _alternative(network: Network, meaning: LaneBits) -> np.ndarray:
     same = weights @ bits == weights @ (1 - bits)
     rows = np.where(same, 1 - bits, bits).astype(np.uint8)
     return np.packbits(rows, axis=1, bitorder="little").view(np.uint64)
-

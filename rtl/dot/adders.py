@@ -13,9 +13,19 @@ from amaranth.hdl import Instance, Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["PLAIN", "AdderStyle", "BitAdder", "Outputs", "adder_modules", "place_adder"]
+__all__ = [
+    "FINAL",
+    "PLAIN",
+    "AdderStyle",
+    "BitAdder",
+    "FinalSum",
+    "Outputs",
+    "adder_modules",
+    "place_adder",
+]
 
 HALF, HALF_PLUS_ONE, LAST = "half_adder", "half_adder_plus_one", "last_adder"
+FINAL = "final_adder"
 
 
 @dataclass(frozen=True)
@@ -85,14 +95,36 @@ class LastAdder(wiring.Component):
         Bit 0 of their sum.
     """
 
-    a: In(1)
-    b: In(1)
-    c: In(1)
-    total: Out(1)
+    def __init__(self) -> None:
+        super().__init__({**dict.fromkeys("abc", In(1)), "total": Out(1)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.d.comb += self.total.eq(self.a ^ self.b ^ self.c)
+        return m
+
+
+class FinalSum(wiring.Component):
+    """Two numbers added, modulo their range; combinational. Synthesis chooses the adder.
+
+    Parameters
+    ----------
+    width : :class:`int`
+        Bits of the numbers.
+
+    Members
+    -------
+    a, b, total : ``In(width)``, ``In(width)``, ``Out(width)``
+        The numbers and their sum.
+    """
+
+    def __init__(self, *, width: int) -> None:
+        self.width = width
+        super().__init__({"a": In(width), "b": In(width), "total": Out(width)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.d.comb += self.total.eq(self.a + self.b)
         return m
 
 

@@ -123,7 +123,9 @@ class Lane(wiring.Component):
         )
         flipped = product.term ^ product.negate.replicate(len(product.term))
         m.d.comb += [product.w.eq(self.w), product.a.eq(self.a)]
-        m.d.comb += self.bits.eq(Cat(flipped[: len(product.term)], product.negate)[: len(self.bits)])
+        m.d.comb += self.bits.eq(
+            Cat(flipped[: len(product.term)], product.negate)[: len(self.bits)]
+        )
         return m
 
 

@@ -33,9 +33,7 @@ def signed_digits(weight: int) -> list[tuple[int, bool]]:
     return digits
 
 
-def add_products(
-    m: Module, columns: SignedColumns, spec: "DotSpec", w: Value, a: Value
-) -> None:
+def add_products(m: Module, columns: SignedColumns, spec: "DotSpec", w: Value, a: Value) -> None:
     """Add the products of all lanes to ``columns``; ``w`` and ``a`` have lane 0's codes lowest."""
     meaning = spec.lane_bits
     ready = _LANE_DELAY if meaning.counted else _GATE_DELAY

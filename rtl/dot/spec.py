@@ -224,6 +224,15 @@ class DotSpec(UnitSpec):
         """Bits of the exact sum of a block."""
         return self._sum_of(self.block_size)
 
+    @property
+    def tree_width(self) -> int:
+        """Bits of the tree's output."""
+        if self.accumulator is not Accumulator.INTEGER:
+            return self.block_width if self.is_fp32 else self.sum_width
+        # One that saturates must see the true sum.
+        whole = max(self.width, self.sum_width) + 1
+        return whole if self.overflow is Overflow.SATURATE else self.width
+
     def _sum_of(self, products: int) -> int:
         low, high = product_extremes(self.weight, self.activation)
         return signed_width(min(products * low, 0), max(products * high, 0))
@@ -373,9 +382,7 @@ class DotSpec(UnitSpec):
 
     def lane(self) -> Lane:
         """A new lane alone. Raises as :meth:`component`."""
-        return Lane(
-            weight=self.weight, activation=self.activation, architecture=self.architecture
-        )
+        return Lane(weight=self.weight, activation=self.activation, architecture=self.architecture)
 
     def part(self, name: str) -> wiring.Component:
         """A new component of one of the :attr:`parts`. Raises as :meth:`component`."""

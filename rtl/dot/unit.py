@@ -1,15 +1,16 @@
 """The dot-product unit."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
-from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, signed
+from amaranth.hdl import Instance, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from halfbyte.formats import Overflow
 from halfbyte.rtl.bf16.accumulate import Accumulate
-from halfbyte.rtl.dot.adders import adder_modules
+from halfbyte.rtl.dot.adders import FINAL, FinalSum, adder_modules
 from halfbyte.rtl.dot.products import LANE, add_products
 from halfbyte.rtl.dot.scaled_block import ScaledBlock
 from halfbyte.rtl.dot.scaled_term import ScaledTerm
@@ -78,7 +79,9 @@ class DotUnit(Exported):
 
     @property
     def modules(self) -> Mapping[str, Callable[[], wiring.Component]]:
-        return {LANE: self.spec.lane, **adder_modules(self.spec.adders)}
+        spec = self.spec
+        final = {} if spec.ripples else {FINAL: partial(FinalSum, width=spec.tree_width)}
+        return {LANE: spec.lane, **adder_modules(spec.adders), **final}
 
     def header(self) -> Sequence[str]:
         spec = self.spec
@@ -100,11 +103,13 @@ class DotUnit(Exported):
         else:
             lines.append("every rising clk edge, acc <= (clear ? 0 : acc) + P")
         if spec.scale:
-            lines.append(f"w_scale, a_scale: {spec.scale.title}; {spec.block_size} products a block")
+            lines.append(
+                f"w_scale, a_scale: {spec.scale.title}; {spec.block_size} products a block"
+            )
         if spec.gathers:
             lines.append(
-                f"last: high in the last of a block's {spec.cycles_per_block} cycles; only then acc "
-                "changes, but for a clear"
+                f"last: high in the last of a block's {spec.cycles_per_block} cycles; only then, "
+                "or with a clear, acc changes"
             )
         if not spec.is_fp32:
             lines.append(
@@ -134,7 +139,7 @@ class DotUnit(Exported):
             m.d.comb += total.eq(columns.total(m))
         else:
             one, other = columns.rows(m)
-            m.d.comb += total.eq(one + other)
+            m.submodules += Instance(FINAL, i_a=one, i_b=other, o_total=total)
         return total
 
     def _added(self, m: Module, base: Value, width: int) -> Value:
@@ -155,10 +160,9 @@ class DotUnit(Exported):
             self.acc.eq(accumulator),
         ]
         if spec.overflow is Overflow.WRAP:
-            m.d.sync += accumulator.eq(self._added(m, base, spec.width))
+            m.d.sync += accumulator.eq(self._added(m, base, spec.tree_width))
             return
-        # The true sum must be seen.
-        width = max(spec.width, spec.sum_width) + 1
+        width = spec.tree_width
         total = Signal(signed(width))
         high = 2 ** (spec.width - 1) - 1
         m.d.comb += total.eq(self._added(m, base, width))
@@ -168,11 +172,11 @@ class DotUnit(Exported):
         """The exact sum of a block, of which this cycle may be the last part."""
         spec = self.spec
         if not spec.gathers:
-            return self._sum(m, SignedColumns(spec.block_width, style=spec.adders))
+            return self._sum(m, SignedColumns(spec.tree_width, style=spec.adders))
         gathered = Signal(signed(spec.block_width), reset_less=True)
         part = Signal(spec.block_width, name="base")
         m.d.comb += part.eq(gathered & keep.replicate(spec.block_width))
-        total = self._added(m, part, spec.block_width)
+        total = self._added(m, part, spec.tree_width)
         m.d.sync += gathered.eq(total & (~self.last).replicate(spec.block_width))
         return total
 
@@ -210,7 +214,7 @@ class DotUnit(Exported):
         is_nan = Signal(reset_less=True)
         m.submodules.term = term = ScaledTerm(spec)
         m.d.comb += [
-            term.total.eq(self._sum(m, SignedColumns(spec.sum_width, style=spec.adders))),
+            term.total.eq(self._sum(m, SignedColumns(spec.tree_width, style=spec.adders))),
             term.w_scale.eq(self.w_scale),
             term.a_scale.eq(self.a_scale),
             self.acc.eq(accumulator),

@@ -119,9 +119,7 @@ def test_sums_are_rounded_once_at_the_ends_of_fp32():
         place = max(exponent, 1) - 150 + generator.randrange(-30, 3)
         values.append(generator.randrange(-(2**13), 2**13) * 2.0**place)
     acc = torch.tensor([bits - (bits >> 31 << 32) for bits in numbers], dtype=torch.int32)
-    seen = add_rounded_once(
-        acc.view(torch.float32), torch.tensor(values, dtype=torch.float64)
-    )
+    seen = add_rounded_once(acc.view(torch.float32), torch.tensor(values, dtype=torch.float64))
     expected = [
         dot_scalar.fp32_step(bits, 1, 0, 0, clear=False, scale=None, quantum=Fraction(value))
         for bits, value in zip(numbers, values, strict=True)
@@ -131,7 +129,8 @@ def test_sums_are_rounded_once_at_the_ends_of_fp32():
 
 
 @pytest.mark.parametrize(
-    ("scale", "window", "acc_width"), [("e4m3", None, 56), ("e8m0", (-6, 9), 40), ("ue5m3", (-20, 0), 24)]
+    ("scale", "window", "acc_width"),
+    [("e4m3", None, 56), ("e8m0", (-6, 9), 40), ("ue5m3", (-20, 0), 24)],
 )
 def test_exact_stream_is_the_definition(scale, window, acc_width):
     generator = random.Random(4)
