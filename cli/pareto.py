@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from halfbyte.base import UserError, build_dir
+from halfbyte.base.results import keep_results
 from halfbyte.cli.evaluate import (
     Block,
     Context,
@@ -101,6 +102,7 @@ def pareto(
     from halfbyte.accuracy import evaluate, find_model
     from halfbyte.area import Design, synthesize
     from halfbyte.pareto import check_axis, make_axis, write_report
+    from halfbyte.pareto.page import write_page
     from halfbyte.pareto.system import load_array
 
     check_axis(axis)
@@ -130,8 +132,11 @@ def pareto(
     folder = output or build_dir() / "pareto"
     lossless = _lossless(reference, technology)
     claims, written = write_report(chosen, areas, accuracies, folder, cost, lossless)
+    results = [*areas, lossless, *accuracies]
+    keep_results("pareto", results)
+    page = write_page(folder / "report.html", results, build_dir() / "netlists")
     if json:
-        print_json([*areas, lossless, *accuracies])
+        print_json(results)
         return
     show_areas(areas)
     show_lossless(lossless)
@@ -141,6 +146,7 @@ def pareto(
         rows = [[claim.question, claim.paper, claim.ours, claim.verdict] for claim in claims]
         table("The paper's claims", columns, rows, "paper: Dotzel et al., 2024; why: claims.md")
     console.print(f"wrote {', '.join(path.name for path in written)} in {folder}")
+    console.print(f"open {page} in a browser: all figures, to sort, filter and compare")
 
 
 def _lossless(reference: "ModelReference", technology: "Technology") -> dict[str, Any]:

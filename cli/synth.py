@@ -7,6 +7,7 @@ import typer
 
 from halfbyte.area.timing.clocks import parse_clock
 from halfbyte.base import UserError
+from halfbyte.base.results import keep_results
 from halfbyte.cli.options import (
     AccWidth,
     Activation,
@@ -222,5 +223,6 @@ def synth(
             jobs=jobs,
             on_progress=update,
         )
+    keep_results("synth", records)
     print_json(records) if json else show_areas(records)
     _check_clock(records)

@@ -131,7 +131,11 @@ def prove_mac(rtl: Circuit, mac: Mac) -> Proof:
 
 
 def prove_netlist(netlist: Circuit, rtl: Circuit, mac: Mac) -> Proof:
-    """Whether ``netlist`` does what ``rtl`` does; ``mac`` has the formats and widths of both."""
+    """Whether ``netlist`` does what ``rtl`` does; ``mac`` has the formats and widths of both.
+
+    Raises CircuitError if the ports differ.
+    """
+    netlist.check_ports(rtl)
     inputs = _inputs(mac)
     aig = inputs.aig
     state = initial_state(aig, netlist)
@@ -154,7 +158,11 @@ def prove_multiplier(rtl: Circuit, multiplier: MultiplierArchitecture) -> Proof:
 def prove_multiplier_netlist(
     netlist: Circuit, rtl: Circuit, multiplier: MultiplierArchitecture
 ) -> Proof:
-    """Whether the netlist of a multiplier alone gives the products of its RTL."""
+    """Whether the netlist of a multiplier alone gives the products of its RTL.
+
+    Raises CircuitError if the ports differ.
+    """
+    netlist.check_ports(rtl)
     inputs = _inputs(multiplier)
     width = signed_width(*product_extremes(multiplier.weight, multiplier.activation))
     expected, seen = (_product(each, inputs, multiplier, width) for each in (rtl, netlist))

@@ -93,8 +93,10 @@ def prove_unit(
 def prove_circuits(rtl: Circuit, unit: MappedUnit) -> dict[str, Any]:
     """Compare both circuits over one clock edge; ``status``, how, and a ``counterexample``.
 
-    Raises CircuitError if a value on either side does not follow from inputs and registers.
+    Raises CircuitError if the ports differ, or if a value on either side does not follow from
+    inputs and registers.
     """
+    unit.circuit.check_ports(rtl)
     aig = Aig()
     sides = _Sides(aig, rtl, unit)
     checked = list(sides.checked())
