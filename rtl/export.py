@@ -11,12 +11,13 @@ from amaranth.lib import wiring
 from halfbyte.base import run_yosys, versions_of
 from halfbyte.rtl.bf16 import Bf16Mac
 from halfbyte.rtl.dfloat11 import Decoder, Lane, Loader
+from halfbyte.rtl.dfloat11.fixed import FixedDecoder, FixedLane
 from halfbyte.rtl.mac import Mac
 
 __all__ = ["check_module_name", "port_widths", "to_rtlil", "to_verilog"]
 
 # Whose control needs a reset; other registers start with any value.
-_WITH_RESET = (Decoder, Lane, Loader)
+_WITH_RESET = (Decoder, Lane, Loader, FixedDecoder, FixedLane)
 _MODULE_NAME = re.compile(r"[a-z][a-z0-9_]{0,99}")
 
 _VERILOG_SCRIPT = """\

@@ -26,7 +26,7 @@ class Header(wiring.Component):
         High if a word is taken in this cycle.
     data, last : ``In``
         The word, and whether its packet ends with it.
-    can_load, is_checked, crc : ``In``
+    can_load, is_checked, stream_crc : ``In``
         The state of :class:`WordBuffer`.
     ready : ``Out(1)``
         High if a word can be taken.
@@ -56,7 +56,7 @@ class Header(wiring.Component):
                 "last": In(1),
                 "can_load": In(1),
                 "is_checked": In(1),
-                "crc": In(WORD),
+                "stream_crc": In(WORD),
                 "ready": Out(1),
                 "load": Out(1),
                 "restart": Out(1),
@@ -95,7 +95,7 @@ class Header(wiring.Component):
         with m.If(self.comes):
             m.d.sync += [
                 place.eq(Mux(self.is_wrong | is_checksum, 0, place + 1)),
-                expected_crc.eq(self.data ^ self.crc),
+                expected_crc.eq(self.data ^ self.stream_crc),
             ]
         with m.If(self.begins):
             m.d.sync += length_sum.eq(0)

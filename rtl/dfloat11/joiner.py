@@ -33,7 +33,7 @@ class Joiner(wiring.Component):
         High after the packet's last beat.
     is_empty : ``Out(1)``
         High if no weight waits in the register.
-    crc : ``Out(32)``
+    raw_crc : ``Out(32)``
         CRC-32C of the bytes that were joined, without the final complement.
     """
 
@@ -49,7 +49,7 @@ class Joiner(wiring.Component):
                 "takes": Out(1),
                 "is_done": Out(1),
                 "is_empty": Out(1),
-                "crc": Out(WORD),
+                "raw_crc": Out(WORD),
             }
         )
 
@@ -58,12 +58,12 @@ class Joiner(wiring.Component):
         held = Signal()  # a weight waits in the register
         weight = Signal(16, reset_less=True)
         done = Signal(reset_less=True)
-        raw_crc = Signal(WORD, reset_less=True)
+        crc = Signal(WORD, reset_less=True)
         can_join = Signal()
         byte = self.raw.payload
         m.submodules.step = step = Crc()
         m.d.comb += [
-            step.state.eq(raw_crc),
+            step.state.eq(crc),
             step.data.eq(byte.data),
             can_join.eq(self.offers & (~held | self.weights.ready)),
             self.raw.ready.eq(can_join | self.drains & ~done),
@@ -72,7 +72,7 @@ class Joiner(wiring.Component):
             self.weights.payload.eq(weight),
             self.is_done.eq(done),
             self.is_empty.eq(~held),
-            self.crc.eq(raw_crc),
+            self.raw_crc.eq(crc),
         ]
         with m.If(self.weights.ready):
             m.d.sync += held.eq(0)
@@ -80,10 +80,10 @@ class Joiner(wiring.Component):
             m.d.sync += [
                 held.eq(1),
                 weight.eq(Cat(byte.data[:7], self.symbol, byte.data[7])),
-                raw_crc.eq(step.following),
+                crc.eq(step.following),
             ]
         with m.If(self.raw.valid & self.raw.ready):
             m.d.sync += done.eq(byte.last)
         with m.If(self.restart):
-            m.d.sync += [done.eq(0), raw_crc.eq(START)]
+            m.d.sync += [done.eq(0), crc.eq(START)]
         return m

@@ -104,7 +104,7 @@ class Lane(wiring.Component):
         with m.If(word_comes):
             m.d.sync += is_last.eq(self.words.payload.last)
 
-        def refuse(reason: Verdict) -> None:
+        def refuse(reason: object) -> None:
             m.d.sync += [verdict.eq(reason), state.eq(_State.DRAIN)]
 
         with m.Switch(state):
@@ -130,7 +130,7 @@ class Lane(wiring.Component):
                     with m.Elif((left == 0) | self.raw.payload.last):
                         refuse(Verdict.WRONG_LENGTH)
             with m.Case(_State.FINISH), m.If(buffer.is_checked):
-                crc = header.expected_crc ^ buffer.crc ^ joiner.crc
+                crc = header.expected_crc ^ buffer.stream_crc ^ joiner.raw_crc
                 m.d.sync += state.eq(_State.DRAIN)
                 with m.If(~is_last | (walker.place != header.length_sum)):
                     m.d.sync += verdict.eq(Verdict.WRONG_LENGTH)
@@ -158,7 +158,7 @@ class Lane(wiring.Component):
             header.last.eq(self.words.payload.last),
             header.can_load.eq(buffer.can_load),
             header.is_checked.eq(buffer.is_checked),
-            header.crc.eq(buffer.crc),
+            header.stream_crc.eq(buffer.stream_crc),
             buffer.data.eq(self.words.payload.data),
             buffer.restart.eq(header.restart),
             walker.table.eq(self.table),

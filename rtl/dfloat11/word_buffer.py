@@ -31,8 +31,8 @@ class WordBuffer(wiring.Component):
     can_load : ``Out(1)``
         High if the CRC of the word that is kept will be complete after this cycle.
     is_checked : ``Out(1)``
-        High if ``crc`` is complete.
-    crc : ``Out(32)``
+        High if ``stream_crc`` is complete.
+    stream_crc : ``Out(32)``
         CRC-32C of the words, without the final complement.
     """
 
@@ -45,28 +45,28 @@ class WordBuffer(wiring.Component):
                 "word": Out(WORD),
                 "can_load": Out(1),
                 "is_checked": Out(1),
-                "crc": Out(WORD),
+                "stream_crc": Out(WORD),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         word = Signal(WORD, reset_less=True)
-        stream_crc = Signal(WORD, reset_less=True)
+        crc = Signal(WORD, reset_less=True)
         unchecked = Signal(range(_BYTES + 1), reset_less=True)  # bytes
         m.submodules.step = step = Crc()
         m.d.comb += [
-            step.state.eq(stream_crc),
+            step.state.eq(crc),
             step.data.eq(word.word_select((-unchecked)[:2], 8)),
             self.word.eq(word),
             self.can_load.eq(unchecked <= 1),
             self.is_checked.eq(unchecked == 0),
-            self.crc.eq(stream_crc),
+            self.stream_crc.eq(crc),
         ]
         with m.If(unchecked != 0):
-            m.d.sync += [stream_crc.eq(step.following), unchecked.eq(unchecked - 1)]
+            m.d.sync += [crc.eq(step.following), unchecked.eq(unchecked - 1)]
         with m.If(self.load):
             m.d.sync += [word.eq(self.data), unchecked.eq(_BYTES)]
         with m.If(self.restart):
-            m.d.sync += [stream_crc.eq(START), unchecked.eq(0)]
+            m.d.sync += [crc.eq(START), unchecked.eq(0)]
         return m

@@ -45,10 +45,15 @@ class FixedLane(wiring.Component):
         What became of the chunk; never ``NOT_A_CODE``, since all bits are codes.
     """
 
-    codes: In(stream.Signature(ByteBeat))
-    raw: In(stream.Signature(ByteBeat))
-    weights: Out(stream.Signature(16))
-    verdict: Out(stream.Signature(Verdict))
+    def __init__(self) -> None:
+        super().__init__(
+            {
+                "codes": In(stream.Signature(ByteBeat)),
+                "raw": In(stream.Signature(ByteBeat)),
+                "weights": Out(stream.Signature(16)),
+                "verdict": Out(stream.Signature(Verdict)),
+            }
+        )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
