@@ -9,6 +9,7 @@ from halfbyte.rtl.dfloat11.header import Header
 from halfbyte.rtl.dfloat11.joiner import Joiner
 from halfbyte.rtl.dfloat11.walker import Walker
 from halfbyte.rtl.dfloat11.word_buffer import WordBuffer
+from halfbyte.rtl.exported import Exported
 
 __all__ = ["Lane"]
 
@@ -21,7 +22,7 @@ class _State(enum.Enum):
     VERDICT = 4  # gives the verdict
 
 
-class Lane(wiring.Component):
+class Lane(Exported):
     """Decodes chunks of BF16 weights, one after the other.
 
     One weight per cycle while all streams flow, but: an escaped symbol takes another cycle; a word
@@ -56,6 +57,8 @@ class Lane(wiring.Component):
     verdict : ``Out(stream.Signature(Verdict))``
         What became of the chunk.
     """
+
+    NEEDS_RESET = True
 
     def __init__(self, *, rows: int, max_length: int) -> None:
         self.rows = rows

@@ -1,12 +1,13 @@
 """One lane of the decoder without a table: chunks in a fixed code to weights."""
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal
-from amaranth.lib import enum, stream, wiring
+from amaranth.lib import enum, stream
 from amaranth.lib.wiring import In, Out
 
 from halfbyte.rtl.dfloat11.crc import Crc
 from halfbyte.rtl.dfloat11.fixed.reader import Reader
 from halfbyte.rtl.dfloat11.framing import CHUNK, ByteBeat, Verdict
+from halfbyte.rtl.exported import Exported
 
 __all__ = ["FixedLane"]
 
@@ -21,7 +22,7 @@ class _State(enum.Enum):
     VERDICT = 4
 
 
-class FixedLane(wiring.Component):
+class FixedLane(Exported):
     """Decodes chunks of BF16 weights in one of eight fixed codes, one chunk after the other.
 
     One weight per cycle while all streams flow. An exponent beyond eight ones takes another cycle,
@@ -44,6 +45,8 @@ class FixedLane(wiring.Component):
     verdict : ``Out(stream.Signature(Verdict))``
         What became of the chunk; never ``NOT_A_CODE``, since all bits are codes.
     """
+
+    NEEDS_RESET = True
 
     def __init__(self) -> None:
         super().__init__(
