@@ -90,7 +90,7 @@ def main() -> None:
     # Threads of OpenMP that spin while they wait slow each other down when other work runs beside.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
-        app()
+        app(prog_name="halfbyte")
     except (UserError, ToolError) as error:
         sys.exit(f"error: {error}")
     except OSError as error:  # a folder that cannot be written, a full disk
