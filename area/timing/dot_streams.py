@@ -84,6 +84,10 @@ def measure_dot(
         return result
     return {
         **result,
-        "energy_fj": round(energy.total / spec.lanes, 3),
-        "clock_energy_fj": round(energy.clock / spec.lanes, 3),
+        "energy_fj": _each(energy.total, spec.lanes),
+        "clock_energy_fj": _each(energy.clock, spec.lanes),
     }
+
+
+def _each(energy: float | None, lanes: int) -> float | None:
+    return None if energy is None else round(energy / lanes, 3)

@@ -15,6 +15,7 @@ from halfbyte.area.proofs.linear import TreeCell, reduce_to_inputs
 from halfbyte.formats import SCALE_CODES, Overflow, Ties, load
 from halfbyte.rtl.dot import Accumulator, AdderStyle, DotSpec, FinalAdder
 
+pytestmark = pytest.mark.yosys
 E2M1, INT4 = load("e2m1"), load("int4")
 INVERTED = AdderStyle(total_inverted=True, carry_inverted=True)
 

@@ -8,6 +8,7 @@ from halfbyte.area.search.synthesis_jobs import netlist_path
 from halfbyte.formats import SCALE_CODES, load
 from halfbyte.rtl.dot import Accumulator, DotSpec
 
+pytestmark = pytest.mark.yosys
 E2M1, INT4 = load("e2m1"), load("int4")
 EFFORT = 0.002
 
