@@ -1,6 +1,5 @@
 """The plan of the house: imports go down only and in no circle, and what texts name exists."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
