@@ -18,7 +18,7 @@ from halfbyte.area.synthesis.dot import DOT_RECIPES, adder_style, synthesize_dot
 from halfbyte.area.synthesis.recipes import Recipe
 from halfbyte.area.timing.dot_streams import measure_dot
 from halfbyte.area.timing.operands import Operands, load_operands, shipped_operands
-from halfbyte.base import build_dir, content_key, source_fingerprint, versions_of
+from halfbyte.base import build_dir, code_fingerprint, content_key, versions_of
 from halfbyte.rtl.dot import DotSpec
 from halfbyte.rtl.spec import AUTO
 
@@ -26,14 +26,7 @@ __all__ = ["DotJob", "synthesize_dots"]
 
 _VERSIONED = ("amaranth", "pyosys")
 _PROVERS = ("python-sat",)
-_CODE = (
-    "halfbyte.area.synthesis.dot",
-    "halfbyte.area.synthesis.yosys",
-    "halfbyte.area.synthesis.adders",
-    "halfbyte.area.timing",
-    "halfbyte.area.cells",
-    "halfbyte.area.netlists",
-)
+_CODE = ("halfbyte.area.synthesis.dot", "halfbyte.area.timing.dot_streams")
 
 
 @dataclass(frozen=True)
@@ -50,7 +43,7 @@ class DotJob:
     @cached_property
     def key(self) -> str:
         """What the result depends on."""
-        prover = source_fingerprint("halfbyte.area.proofs", "halfbyte.area.netlists")
+        prover = code_fingerprint("halfbyte.area.proofs.dot_unit")
         return content_key(
             {
                 "rtlil": self.spec.rtlil(),
@@ -58,7 +51,7 @@ class DotJob:
                 "recipe": list(astuple(self.recipe)),
                 "technology": self.technology.content_hash,
                 "operands": self.operands.content_hash,
-                "code": source_fingerprint(*_CODE),
+                "code": code_fingerprint(*_CODE),
                 "versions": versions_of(*_VERSIONED),
                 "proof": [prover, versions_of(*_PROVERS)] if self.proves else None,
             }

@@ -17,7 +17,7 @@ from halfbyte.area.search.jobs import JobRunner
 from halfbyte.area.synthesis.lane import LANE_SCRIPT, anneal_lane, start_lane
 from halfbyte.area.synthesis.recipes import MAX_ANNEALED_BITS, QUICK
 from halfbyte.area.synthesis.yosys import synthesize_rtlil
-from halfbyte.base import content_key, source_fingerprint, versions_of
+from halfbyte.base import code_fingerprint, content_key, versions_of
 from halfbyte.formats import Format
 from halfbyte.rtl import to_rtlil
 from halfbyte.rtl.dot import Lane, lane_architectures, lane_bits
@@ -36,8 +36,8 @@ class _Stage:
     seeds: int
 
 
-# Moves take about 15 us each: some two minutes in all.
-_STAGES = (_Stage(64, 50_000, 1), _Stage(2, 500_000, 2), _Stage(1, 2_000_000, 2))
+# A move takes about 15 us: some two minutes in all. Late seeds find more than longer annealings.
+_STAGES = (_Stage(64, 50_000, 1), _Stage(2, 500_000, 2), _Stage(1, 1_000_000, 6))
 
 
 @dataclass(frozen=True)
@@ -65,17 +65,17 @@ class LaneJob:
     seed: int
 
     @cached_property
+    def rtlil(self) -> str:
+        """The lane's RTL."""
+        lane = Lane(weight=self.weight, activation=self.activation, architecture=self.architecture)
+        return to_rtlil(lane, _MODULE)
+
+    @cached_property
     def key(self) -> str:
         """What the lane depends on."""
-        lane = Lane(weight=self.weight, activation=self.activation, architecture=self.architecture)
-        code = source_fingerprint(
-            "halfbyte.area.synthesis.annealing",
-            "halfbyte.area.synthesis.annealed",
-            "halfbyte.area.synthesis.lane",
-        )
         return content_key(
             {
-                "lane": to_rtlil(lane, _MODULE),
+                "lane": self.rtlil,
                 "technology": self.technology.content_hash,
                 "annealing": [
                     LANE_SCRIPT,
@@ -83,7 +83,7 @@ class LaneJob:
                     self.seed,
                     None if self.moves else QUICK.abc,
                 ],
-                "code": code,
+                "code": code_fingerprint("halfbyte.area.synthesis.lane"),
                 "versions": versions_of("pyosys"),
             }
         )
@@ -100,16 +100,14 @@ class LaneJob:
 
     def run(self) -> dict[str, Any]:
         """The lane as Verilog, and its area."""
-        pair = (self.weight, self.activation)
         if not self.moves:
-            lane = Lane(weight=pair[0], activation=pair[1], architecture=self.architecture)
             with TemporaryDirectory(prefix="halfbyte-lane-") as temporary:
                 folder = Path(temporary)
-                rtlil = to_rtlil(lane, _MODULE)
-                result = synthesize_rtlil(rtlil, self.technology, QUICK, folder, _MODULE)
+                result = synthesize_rtlil(self.rtlil, self.technology, QUICK, folder, _MODULE)
                 return {"area_um2": result.area_um2, "verilog": (folder / "netlist.v").read_text()}
-        start = start_lane(*pair, self.architecture, self.technology)
-        netlist = anneal_lane(start, self.technology, self.moves, self.seed)
+        meaning = lane_bits(self.weight, self.activation, self.architecture)
+        start = start_lane(self.rtlil, self.technology)
+        netlist = anneal_lane(start, meaning, self.technology, self.moves, self.seed)
         return {"area_um2": round(netlist.area, 4), "verilog": netlist.verilog(_MODULE)}
 
     def is_complete(self, result: Mapping[str, Any]) -> bool:

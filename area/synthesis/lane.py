@@ -1,8 +1,8 @@
 """A lane of a dot-product unit, searched alone: the same effort for every format."""
 
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,11 +16,11 @@ from halfbyte.area.synthesis.annealing import (
     merged,
 )
 from halfbyte.area.synthesis.recipes import CLEAN, RESUBSTITUTE
-from halfbyte.formats import Format
-from halfbyte.rtl import to_rtlil
-from halfbyte.rtl.dot import Lane, LaneBits
 
-__all__ = ["LANE_SCRIPT", "LaneStart", "anneal_lane", "start_lane"]
+if TYPE_CHECKING:
+    from halfbyte.rtl.dot import LaneBits
+
+__all__ = ["LANE_SCRIPT", "anneal_lane", "start_lane"]
 
 _MODULE = "lane"
 # A search over restructurings first: what it leaves, annealing improves most.
@@ -30,20 +30,8 @@ LANE_SCRIPT = (
 )
 
 
-@dataclass(frozen=True)
-class LaneStart:
-    """Where the annealing of a lane starts: an architecture, what its bits count, its gates."""
-
-    architecture: str
-    meaning: LaneBits
-    network: Network
-
-
-def start_lane(
-    weight: Format, activation: Format, architecture: str, technology: Technology
-) -> LaneStart:
-    """The lane of one architecture in gates; raises ToolError if Yosys or ABC fails."""
-    lane = Lane(weight=weight, activation=activation, architecture=architecture)
+def start_lane(rtlil: str, technology: Technology) -> Network:
+    """A lane, module ``lane`` of RTLIL, in gates. Raises ToolError if Yosys or ABC fails."""
     read = [
         "read_rtlil design.il",
         f"hierarchy -check -top {_MODULE}",
@@ -55,27 +43,22 @@ def start_lane(
     known = {placed.cell.name: placed.cell for placed in gates.cells.values()}
     with tempfile.TemporaryDirectory(prefix="halfbyte-lane-") as temporary:
         folder = Path(temporary)
-        (folder / "design.il").write_text(to_rtlil(lane, _MODULE))
+        (folder / "design.il").write_text(rtlil)
         (folder / "search.abc").write_text("\n".join(LANE_SCRIPT) + "\n")
         (folder / "gates.lib").write_text(technology.liberty_of(list(known.values())))
-        network = starting_network(_MODULE, read, "-liberty gates.lib", technology.cells, folder)
-    return LaneStart(architecture, lane.meaning, network)
+        return starting_network(_MODULE, read, "-liberty gates.lib", technology.cells, folder)
 
 
-def anneal_lane(start: LaneStart, technology: Technology, moves: int, seed: int) -> CellNetlist:
-    """The lane in cells after so many moves."""
+def anneal_lane(
+    start: Network, meaning: "LaneBits", technology: Technology, moves: int, seed: int
+) -> CellNetlist:
+    """A lane whose bits have this meaning in cells, after so many moves."""
     gates = library_gates(technology)
-    found = anneal(
-        start.network,
-        gates,
-        moves,
-        alternative=_alternative(start.network, start.meaning),
-        seed=seed,
-    )
+    found = anneal(start, gates, moves, alternative=_alternative(start, meaning), seed=seed)
     return merged(found, gates, technology)
 
 
-def _alternative(network: Network, meaning: LaneBits) -> np.ndarray:
+def _alternative(network: Network, meaning: "LaneBits") -> np.ndarray:
     """The other bits that a product may be written as: all inverted, where they count the same.
 
     So a product of 0 may have either sign. Returns (outputs, words) uint64.
