@@ -113,7 +113,7 @@ def _smallest_gates(cells: Iterable[Cell], preference: Preference) -> set[str]:
 def _drivers(technology: Technology, preference: Preference) -> set[str]:
     """A few strengths of inverter and buffer, the smallest first, each of another area."""
     kept: set[str] = set()
-    for pattern in (technology.inverter, technology.buffer):
+    for pattern in filter(None, (technology.inverter, technology.buffer)):
         same = [cell for cell in technology.cells.values() if _logic(cell) == _logic(pattern)]
         by_area = {cell.area: cell.name for cell in sorted(same, key=preference, reverse=True)}
         kept |= {by_area[area] for area in sorted(by_area)[:STRENGTHS]}
