@@ -12,6 +12,7 @@ from halfbyte.cli.options import (
     AccWidth,
     Activation,
     Architecture,
+    DontUse,
     FormatNames,
     Jobs,
     Json,
@@ -167,6 +168,7 @@ def synth(
     names: FormatNames = None,
     tech: TechnologyName = "sky130hd",
     liberty: LibertyFiles = None,
+    dont_use: DontUse = None,
     clock: Clock = None,
     target: Target = None,
     arch: Architecture = "auto",
@@ -191,7 +193,7 @@ def synth(
                 f"{given} is for MACs of formats; {unit} is synthesized without a clock, on cell "
                 "libraries: leave it out (its delay is in the table)"
             )
-        synth_unit(unit, pick_technology(tech, liberty), lanes, json)
+        synth_unit(unit, pick_technology(tech, liberty, dont_use), lanes, json)
         return
     from halfbyte.area import synthesize
     from halfbyte.area.search.fpga import pick_target, synthesize_fpga
@@ -211,7 +213,7 @@ def synth(
             records = synthesize_fpga(designs, family, every=every, jobs=jobs, on_progress=update)
         print_json(records) if json else _show_resources(records, family.title)
         return
-    technology = pick_technology(tech, liberty)
+    technology = pick_technology(tech, liberty, dont_use)
     with progress(f"Synthesis, {technology.name}") as update:
         records = synthesize(
             designs,

@@ -99,7 +99,7 @@ class Technology:
             except LookupError:
                 raise UserError(
                     f"Technology {self.name} has no {what} among its {len(self.cells)} usable "
-                    f"cells{self._malformed}: give the whole library, with every file it consists of"
+                    f"cells{self._malformed}: give the whole library, with every file of it"
                 ) from None
 
     @property

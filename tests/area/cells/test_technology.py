@@ -206,7 +206,7 @@ def test_malformed_card_is_a_user_error(tmp_path, edit, message):
 def test_what_is_no_card_is_a_user_error(tmp_path, text):
     path = tmp_path / "card.yaml"
     path.write_bytes(text.encode("utf-8", errors="surrogateescape"))
-    with pytest.raises(UserError, match="no technology card"):
+    with pytest.raises(UserError, match="not a technology card"):
         from_card(path)
 
 
