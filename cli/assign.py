@@ -46,7 +46,7 @@ def assign(
     activation: Activation = None,
     name: NewName = None,
     output: Output = None,
-    tech: TechnologyName = "sky130hd",
+    tech: TechnologyName = None,
     liberty: LibertyFiles = None,
     dont_use: DontUse = None,
     terms: Terms = 256,

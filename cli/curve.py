@@ -49,7 +49,7 @@ Output = Annotated[
 def curve(
     formats: Formats = "int4,e2m1_sp",
     clocks: Clocks = None,
-    tech: TechnologyName = "sky130hd",
+    tech: TechnologyName = None,
     liberty: LibertyFiles = None,
     dont_use: DontUse = None,
     arch: Architecture = "auto",

@@ -48,7 +48,7 @@ def map_variants(
 
 def gatesim(
     names: FormatNames = None,
-    tech: TechnologyName = "sky130hd",
+    tech: TechnologyName = None,
     liberty: LibertyFiles = None,
     dont_use: DontUse = None,
     arch: Architecture = "auto",

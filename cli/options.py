@@ -4,9 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import click
 import typer
-from click.core import ParameterSource
 
 from halfbyte.base import UserError
 from halfbyte.formats import MAX_TERMS, Format, Overflow, bundled, load
@@ -64,9 +62,11 @@ OverflowRule = Annotated[
     str, typer.Option("--overflow", help="wrap or saturate: what a narrow accumulator does.")
 ]
 TechnologyName = Annotated[
-    str,
+    str | None,
     typer.Option(
-        "--tech", help="Technology card, by name (`halfbyte tech list` shows them) or by its path."
+        "--tech",
+        help="Technology card, by name (`halfbyte tech list` shows them) or by its path.",
+        show_default="sky130hd",
     ),
 ]
 LibertyFiles = Annotated[
@@ -112,7 +112,7 @@ def load_optional(reference: str | None) -> Format | None:
 
 
 def pick_technology(
-    name: str, liberty: Sequence[Path] | None, dont_use: Sequence[str] | None = None
+    name: str | None, liberty: Sequence[Path] | None, dont_use: Sequence[str] | None = None
 ) -> "Technology":
     """A full library where one is given, else the card ``name``; without the cells not to be used.
 
@@ -120,9 +120,7 @@ def pick_technology(
     """
     from halfbyte.area.cells.technology import from_liberty, load_technology
 
-    context = click.get_current_context(silent=True)
-    given = context and context.get_parameter_source("tech")
-    if liberty and given is ParameterSource.COMMANDLINE:
+    if liberty and name:
         raise UserError("--tech names a card and --liberty a full library: give one of them")
     technology = from_liberty(list(liberty)) if liberty else load_technology(name)
     technology = technology.without(dont_use or ())

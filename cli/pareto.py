@@ -88,7 +88,7 @@ def pareto(
     block: Block = None,
     text: TextSource = None,
     context: Context = None,
-    tech: TechnologyName = "sky130hd",
+    tech: TechnologyName = None,
     liberty: LibertyFiles = None,
     dont_use: DontUse = None,
     terms: Terms = 256,

@@ -93,7 +93,7 @@ def _show_counterexamples(records: Sequence[Mapping[str, Any]]) -> None:
 
 def prove(
     names: FormatNames = None,
-    tech: TechnologyName = "sky130hd",
+    tech: TechnologyName = None,
     liberty: LibertyFiles = None,
     dont_use: DontUse = None,
     arch: Architecture = "auto",

@@ -166,7 +166,7 @@ def _check_clock(records: Sequence[Mapping[str, Any]]) -> None:
 
 def synth(
     names: FormatNames = None,
-    tech: TechnologyName = "sky130hd",
+    tech: TechnologyName = None,
     liberty: LibertyFiles = None,
     dont_use: DontUse = None,
     clock: Clock = None,

@@ -320,13 +320,14 @@ def from_card(path: Path) -> Technology:
         ) from error
 
 
-def load_technology(name: str = DEFAULT) -> Technology:
-    """A technology by the name of its card, or by the card's path.
+def load_technology(name: str | None = None) -> Technology:
+    """A technology by the name of its card, or by the card's path; the default without either.
 
     Cards are shipped, or lie in the user's own folder (:func:`halfbyte.base.user_folder`). Raises
     UserError for an unknown one, with the list and the nearest name, and for a card that has the
     name of a shipped one.
     """
+    name = name or DEFAULT
     if name.endswith((".yaml", ".yml")) or "/" in name:
         return _own_card(Path(name))
     known = _known_cards()

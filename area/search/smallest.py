@@ -10,7 +10,8 @@ from typing import Any
 
 from halfbyte.area.cells.technology import Technology
 from halfbyte.area.search.jobs import JobRunner, Progress
-from halfbyte.area.search.synthesis_jobs import ProofJob, SynthesisJob, netlist_path
+from halfbyte.area.search.proof_jobs import ProofJob
+from halfbyte.area.search.synthesis_jobs import SynthesisJob, netlist_path
 from halfbyte.area.synthesis import clocked
 from halfbyte.area.synthesis.recipes import (
     HOPELESS_RATIO,
