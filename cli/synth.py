@@ -22,6 +22,7 @@ from halfbyte.cli.options import (
     AccWidth,
     Activation,
     Architecture,
+    DontUse,
     FormatNames,
     Jobs,
     Json,
@@ -205,8 +206,9 @@ def _synth_dots(
 
 def synth(
     names: FormatNames = None,
-    tech: TechnologyName = "sky130hd",
+    tech: TechnologyName = None,
     liberty: LibertyFiles = None,
+    dont_use: DontUse = None,
     clock: Clock = None,
     target: Target = None,
     arch: Architecture = "auto",
@@ -240,7 +242,7 @@ def synth(
                 f"{given} is for MACs of formats; {unit} is synthesized without a clock, on cell "
                 "libraries: leave it out (its delay is in the table)"
             )
-        synth_unit(unit, pick_technology(tech, liberty), lanes, json)
+        synth_unit(unit, pick_technology(tech, liberty, dont_use), lanes, json)
         return
     if unit == DOT:
         if clock or target:
@@ -280,7 +282,7 @@ def synth(
             records = synthesize_fpga(designs, family, every=every, jobs=jobs, on_progress=update)
         print_json(records) if json else _show_resources(records, family.title)
         return
-    technology = pick_technology(tech, liberty)
+    technology = pick_technology(tech, liberty, dont_use)
     with progress(f"Synthesis, {technology.name}") as update:
         records = synthesize(
             designs,
