@@ -2,7 +2,7 @@
 
 from halfbyte.base.errors import ToolError, UserError
 from halfbyte.base.files import build_dir, write_atomically
-from halfbyte.base.fingerprint import content_key, source_fingerprint
+from halfbyte.base.fingerprint import code_fingerprint, content_key
 from halfbyte.base.store import RecordStore
 from halfbyte.base.versions import versions_of
 from halfbyte.base.yosys import run_yosys
@@ -12,9 +12,9 @@ __all__ = [
     "ToolError",
     "UserError",
     "build_dir",
+    "code_fingerprint",
     "content_key",
     "run_yosys",
-    "source_fingerprint",
     "versions_of",
     "write_atomically",
 ]

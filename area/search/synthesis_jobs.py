@@ -1,4 +1,4 @@
-"""What is run and stored: the synthesis of a design by a recipe, and the proof of its netlists."""
+"""What is run and stored: the synthesis of a design by a recipe."""
 
 import shutil
 import tempfile
@@ -9,16 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from halfbyte.area.cells.technology import Technology
-from halfbyte.area.proofs.record import prove_chosen
-from halfbyte.area.search.design import Design
+from halfbyte.area.netlists.modules import MAC, MULTIPLIER
 from halfbyte.area.synthesis.recipes import Recipe
-from halfbyte.area.synthesis.yosys import MAC, MULTIPLIER, synthesize_rtlil
+from halfbyte.area.synthesis.yosys import synthesize_rtlil
 from halfbyte.area.timing.measure import measure_netlist, measured_fields
 from halfbyte.area.timing.operands import Operands
-from halfbyte.base import build_dir, content_key, source_fingerprint, versions_of
+from halfbyte.base import build_dir, code_fingerprint, content_key, versions_of
+from halfbyte.rtl import MacSpec
 
 __all__ = [
-    "ProofJob",
     "SynthesisJob",
     "design_key",
     "empty_record",
@@ -27,8 +26,6 @@ __all__ = [
 ]
 
 _VERSIONED = ("amaranth", "pyosys")
-# Reads and runs designs, or reckons with their records, but has no influence on them.
-_NO_INFLUENCE = ("halfbyte.area.exploration", "halfbyte.pareto.system")
 # What a record holds beside the design and the recipe; an FPGA has no area, a cell library no LUTs.
 _MEASURED = (
     *("technology", "corner", "clock_ps", "area_um2", "area_ge", "multiplier_um2"),
@@ -46,14 +43,13 @@ _MEASURED = (
     ),
     *("multiplier_netlist", "versions", "seconds"),
 )
-_PROVERS = ("python-sat",)
 
 
 @dataclass(frozen=True)
 class SynthesisJob:
     """A synthesis of the MAC, or of its multiplier alone; the architecture is a named one."""
 
-    design: Design
+    design: MacSpec
     recipe: Recipe
     technology: Technology
     module: str = MAC
@@ -63,25 +59,15 @@ class SynthesisJob:
     @cached_property
     def key(self) -> str:
         """What the result depends on: inputs, code and tool versions."""
-        design = self.design
         return content_key(
             {
-                "formats": [
-                    [fmt.bits, fmt.integers, fmt.nan_codes]
-                    for fmt in (design.weight, design.activation)
-                ],
-                "architecture": design.architecture,
-                "terms": design.terms,
-                "acc_width": design.width,
-                "overflow": design.overflow.value,
-                "enable": design.enable,
-                "segment": design.segment,
+                **self.design.content,
                 "technology": self.technology.content_hash,
                 "recipe": list(astuple(self.recipe)),
                 "module": self.module,
                 "clock_ps": self.clock_ps,
                 "operands": self.operands and self.operands.content_hash,
-                "code": source_fingerprint("halfbyte.rtl", "halfbyte.area", without=_NO_INFLUENCE),
+                "code": code_fingerprint(__name__),
                 "versions": versions_of(*_VERSIONED),
             }
         )
@@ -188,7 +174,7 @@ class SynthesisJob:
         }
 
 
-def empty_record(design: Design) -> dict[str, Any]:
+def empty_record(design: MacSpec) -> dict[str, Any]:
     """A record of which only the design is known; the others' fields in their order."""
     return {
         "format": design.weight.name,
@@ -209,48 +195,8 @@ def netlist_path(name: str) -> Path:
     return build_dir() / "netlists" / name
 
 
-@dataclass(frozen=True)
-class ProofJob:
-    """The proof of a job's two netlists: that of the MAC, and that of its multiplier alone."""
-
-    job: SynthesisJob
-    netlist: Path
-    multiplier: Path
-
-    @property
-    def design(self) -> Design:
-        return self.job.design
-
-    @property
-    def label(self) -> str:
-        """For the progress line."""
-        return f"{self.design.weight.name} proof"
-
-    @property
-    def cost(self) -> float:
-        """How long it takes, roughly: wide designs longest."""
-        return self.design.width
-
-    @cached_property
-    def key(self) -> str:
-        """What the proof depends on; the netlists by their content."""
-        texts = [path.read_text() for path in (self.netlist, self.multiplier)]
-        return content_key(["proof", self.job.key, texts, versions_of(*_PROVERS)])
-
-    def run(self) -> dict[str, Any]:
-        """Prove both netlists."""
-        design = self.design
-        return prove_chosen(
-            design.mac, design.multiplier, self.job.technology, self.netlist, self.multiplier
-        )
-
-    def is_complete(self, result: Mapping[str, Any]) -> bool:
-        """A stored proof lacks nothing."""
-        return True
-
-
 def design_key(
-    design: Design,
+    design: MacSpec,
     recipe: Recipe,
     technology: Technology,
     clock_ps: float | None = None,
@@ -261,7 +207,7 @@ def design_key(
 
 
 def synthesize_named(
-    design: Design,
+    design: MacSpec,
     recipe: Recipe,
     technology: Technology,
     clock_ps: float | None = None,

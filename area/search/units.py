@@ -28,8 +28,8 @@ from halfbyte.base import (
     RecordStore,
     UserError,
     build_dir,
+    code_fingerprint,
     content_key,
-    source_fingerprint,
     versions_of,
 )
 from halfbyte.rtl import to_rtlil
@@ -89,7 +89,7 @@ def _synthesized(
         return {**found, "measured": measured}
 
     versions = versions_of(*_VERSIONED)
-    code = source_fingerprint("halfbyte.area")
+    code = code_fingerprint(__name__)
     return _stored(
         content_key([rtlil, technology.content_hash, QUICK.abc, code, versions, inputs]), compute
     )
@@ -183,7 +183,7 @@ def synthesize_decoder(
     )
     lane, table = found["lane"], found["table"]
     key = content_key(
-        [to_rtlil(component, _TOP), source_fingerprint("halfbyte.area.proofs.progress")]
+        [to_rtlil(component, _TOP), code_fingerprint("halfbyte.area.proofs.progress")]
     )
     progress = _stored(key, lambda: prove_progress(component))
     area = table["area_um2"] + lanes * lane["area_um2"]
@@ -219,9 +219,8 @@ def _decoder_energy(measured: Mapping[str, Any], lanes: int) -> dict[str, Any]:
     whole, clock = (
         None if energy is None or share is None else round(energy + share, 3) for energy in energies
     )
-    leakage = None
-    if measured:
-        leakage = round(measured["table_leakage_nw"] + lanes * measured["lane_leakage_nw"], 4)
+    table, lane = measured.get("table_leakage_nw"), measured.get("lane_leakage_nw")
+    leakage = None if table is None or lane is None else round(table + lanes * lane, 4)
     return {
         "energy_fj": whole,
         "clock_energy_fj": clock,

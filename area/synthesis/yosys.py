@@ -13,19 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from halfbyte.area.cells.technology import Technology
+from halfbyte.area.netlists.modules import ADDEND, MAC, MULTIPLIER, RESOLVE
 from halfbyte.area.synthesis.adders import adder_options, adder_techmap
 from halfbyte.area.synthesis.annealed import ANNEALED, anneal_module
 from halfbyte.area.synthesis.recipes import QUICK, Recipe
 from halfbyte.base import run_yosys
 
-__all__ = ["MAC", "MULTIPLIER", "SynthesisResult", "synthesize_rtlil"]
+__all__ = ["SynthesisResult", "synthesize_rtlil"]
 
-# The modules that are synthesized, and the part of a MAC that is searched by itself.
-MAC = "mac"
-ADDEND = "mac.addend"
-# The final addition of saved carries, which has no clock to meet.
-RESOLVE = "mac.resolve"
-MULTIPLIER = "multiplier"
 _WRITE = (
     "opt_clean -purge",
     "tee -q -o statistics.json stat -json",
@@ -112,7 +107,8 @@ def _script(top: str, around: Sequence[str], annealed: bool) -> str:
         "opt -full",
         # The last that knows which signal a register holds. Writing sorts the design, and so moves
         # areas a little: not of MACs, which are proved by their ports.
-        *(["write_json registers.json"] if top not in (MAC, MULTIPLIER) else []),
+        # Before that, `opt` may have shared operators behind multiplexers that are no gates yet.
+        *(["simplemap", "write_json registers.json"] if top not in (MAC, MULTIPLIER) else []),
         "dfflibmap -liberty cells.lib",
         *([] if annealed else [f"abc -liberty cells.lib -script search.abc {searched}"]),
         *(f"abc -liberty cells.lib -script rest.abc {module}" for module in around),

@@ -2,10 +2,12 @@
 
 The own layouts (:func:`compress` writes the one that hardware decodes,
 :mod:`halfbyte.golden.dfloat11.joint` the smaller one, :func:`decompress` reads both) and that of
-the ``dfloat11`` package (:mod:`halfbyte.golden.dfloat11.published`). ``docs/dfloat11.md`` describes both.
+the ``dfloat11`` package (:mod:`halfbyte.golden.dfloat11.published`).
+``docs/dfloat11.md`` describes them.
 """
 
 from halfbyte.golden.dfloat11.codec import (
+    CODES,
     Measured,
     compress,
     measure,
@@ -13,6 +15,8 @@ from halfbyte.golden.dfloat11.codec import (
 )
 from halfbyte.golden.dfloat11.devices import prepare
 from halfbyte.golden.dfloat11.elements import ElementType, element_type
+from halfbyte.golden.dfloat11.fixed_codes import FixedCode
+from halfbyte.golden.dfloat11.fixed_packets import fixed_packets
 from halfbyte.golden.dfloat11.layout import CorruptError, TensorHeader
 from halfbyte.golden.dfloat11.layouts import (
     Header,
@@ -24,8 +28,10 @@ from halfbyte.golden.dfloat11.layouts import (
 )
 
 __all__ = [
+    "CODES",
     "CorruptError",
     "ElementType",
+    "FixedCode",
     "Header",
     "Measured",
     "TensorHeader",
@@ -33,6 +39,7 @@ __all__ = [
     "decompress",
     "decompress_chunks",
     "element_type",
+    "fixed_packets",
     "layout_of",
     "measure",
     "opened",

@@ -1,5 +1,6 @@
 """The decoder: one code table, and lanes that decode chunks of their own."""
 
+from collections.abc import Sequence
 from functools import reduce
 from operator import or_
 
@@ -17,8 +18,9 @@ from halfbyte.rtl.dfloat11.framing import (
 )
 from halfbyte.rtl.dfloat11.lane import Lane
 from halfbyte.rtl.dfloat11.loader import Loader
+from halfbyte.rtl.exported import Exported
 
-__all__ = ["MAX_LANES", "MAX_LENGTH", "ROWS", "Decoder", "check_decoder"]
+__all__ = ["MAX_LANES", "MAX_LENGTH", "ROWS", "Decoder", "check_decoder", "check_lanes"]
 
 # What the codec uses for BF16: fifteen exponents and an escape.
 ROWS = 16
@@ -27,22 +29,27 @@ MAX_LANES = 64
 MAX_ROWS = 256
 
 
-def check_decoder(lanes: int, rows: int, max_length: int) -> None:
-    """Raise UserError if there is no decoder with these parameters."""
+def check_lanes(lanes: int) -> None:
+    """Raise UserError if no decoder has so many lanes."""
     if not 1 <= lanes <= MAX_LANES:
         raise UserError(f"A decoder has 1 to {MAX_LANES} lanes, not {lanes}")
+
+
+def check_decoder(lanes: int, rows: int, max_length: int) -> None:
+    """Raise UserError if no decoder has these parameters."""
+    check_lanes(lanes)
     if not 2 <= rows <= MAX_ROWS or rows & (rows - 1):
         raise UserError(f"Rows of a code table must be 2, 4, 8 ... or {MAX_ROWS}, not {rows}")
     if not 8 <= max_length <= LENGTH_LIMIT:
         raise UserError(f"Bits of a code must be 8 to {LENGTH_LIMIT}, not {max_length}")
 
 
-class Decoder(wiring.Component):
+class Decoder(Exported):
     """Decodes BF16 tensors in DFloat11's own layout, ``lanes`` chunks at a time.
 
-    There is nothing in it but :class:`Loader` and ``lanes`` times :class:`Lane`, whose docstrings
-    say what goes over the streams, and when. Load a table first; chunks may go to any lane.
-    Needs a synchronous reset.
+    It holds one :class:`Loader` and ``lanes`` times :class:`Lane`, and nothing else. Their
+    docstrings say what goes over the streams, and when. Load a table first; chunks may go to any
+    lane. Needs a synchronous reset.
 
     Parameters
     ----------
@@ -70,6 +77,8 @@ class Decoder(wiring.Component):
         No such number of lanes, rows or bits.
     """
 
+    NEEDS_RESET = True
+
     def __init__(self, *, lanes: int = 1, rows: int = ROWS, max_length: int = MAX_LENGTH) -> None:
         check_decoder(lanes, rows, max_length)
         self.lanes = lanes
@@ -85,6 +94,16 @@ class Decoder(wiring.Component):
                 "verdict": Out(stream.Signature(Verdict)).array(lanes),
             }
         )
+
+    def header(self) -> Sequence[str]:
+        return [
+            f"DFloat11 decoder, {self.lanes} lanes: codes of at most {self.max_length} bits, "
+            f"{self.rows} rows; rst is synchronous",
+            "A payload crosses at a rising clk edge if valid and ready are high. Payloads:",
+            "table [16] last, [15:0] number; words [32] last, [31:0] word;",
+            "raw [8] last, [7:0] byte; weights BF16;",
+            "verdict 0 good, 1 wrong CRC, 2 not a code, 3 wrong length",
+        ]
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

@@ -4,7 +4,6 @@
 :mod:`halfbyte.golden.dfloat11.kernels` do the same work. ``HALFBYTE_CODEC=numba`` asks for those.
 """
 
-import ctypes
 import os
 from ctypes import c_int, c_int64, c_uint32, c_void_p
 from functools import cache
