@@ -1,8 +1,8 @@
 """Where results go, and how files are written: whole or not at all.
 
-What is being written has a name of its own, ``.NAME.TOKEN.partial``, that no other process uses, and
-is locked as long as its writer lives. So two writers never meet in one file, and what a killed one
-left behind is known by its missing lock, and removed by the next.
+What is being written has a name of its own, ``.NAME.TOKEN.partial``, that no other process uses,
+and is locked as long as its writer lives. So two writers never meet in one file, and what a killed
+one left behind is known by its missing lock, and removed by the next.
 """
 
 import fcntl
@@ -85,17 +85,31 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def _create(path: Path, *, folder: bool) -> tuple[Path, int]:
+    """A new partial file or folder, and a descriptor that holds its lock."""
+    _remove_abandoned(path)
+    while True:
+        partial = _partial_name(path)
+        if folder:
+            partial.mkdir()
+            descriptor = os.open(partial, os.O_RDONLY)
+        else:
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL
+            descriptor = os.open(partial, flags, _default_mode(0o666))
+        # Before it was locked, another run may have taken it for abandoned.
+        if _locked(descriptor) and partial.exists():
+            return partial, descriptor
+        os.close(descriptor)
+
+
 @contextmanager
 def partial_file(path: Path) -> Iterator[Path]:
     """A new, empty file beside ``path``, for :func:`publish`; gone at the end if it is still there.
 
     Raises OSError as usual.
     """
-    _remove_abandoned(path)
-    partial = _partial_name(path)
-    descriptor = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL, _default_mode(0o666))
+    partial, descriptor = _create(path, folder=False)
     try:
-        _locked(descriptor)
         yield partial
     finally:
         partial.unlink(missing_ok=True)
@@ -106,12 +120,8 @@ def partial_file(path: Path) -> Iterator[Path]:
 def partial_folder(path: Path) -> Iterator[Path]:
     """As :func:`partial_file`, a folder. Makes the folder that it stands in, too."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    _remove_abandoned(path)
-    partial = _partial_name(path)
-    partial.mkdir()
-    descriptor = os.open(partial, os.O_RDONLY)
+    partial, descriptor = _create(path, folder=True)
     try:
-        _locked(descriptor)
         yield partial
     finally:
         _remove(partial)

@@ -26,7 +26,7 @@ from halfbyte.golden.dfloat11.joint_layout import (
     read_header,
     split,
 )
-from halfbyte.golden.dfloat11.joint_table import Fields, SymbolTable, choose, widest
+from halfbyte.golden.dfloat11.joint_table import Fields, SymbolTable, choose, entropy, widest
 from halfbyte.golden.dfloat11.layout import CorruptError, aligned_bytes
 from halfbyte.golden.dfloat11.native import address, library
 from halfbyte.golden.dfloat11.threads import cores, over_ranges
@@ -92,6 +92,10 @@ class JointCounts:
         """Fields, table, and bits of the whole but for chunks' overhead."""
         most = widest(self.kind.name, 8 * self.kind.bytes)
         return choose(self.kind.name, most, self.counts, self.zeros)
+
+    def entropy(self) -> float:
+        """About how many bits the symbols take, with their table, whatever is left beside them."""
+        return entropy(self.counts)
 
     def bytes(self) -> int:
         """About how many bytes the compressed form takes."""

@@ -31,7 +31,7 @@ def count(words: _Array, shift: int, width: int, first: int, last: int, counts: 
 
 
 @jit
-def _raw_bits(word: int, width: int, shift: int, zeros: int) -> Any:
+def _raw_bits(word: Any, width: int, shift: int, zeros: int) -> Any:
     """What is left of an element without symbol and zeros."""
     return (word >> (shift + width)) << (shift - zeros) | (word & ((1 << shift) - 1)) >> zeros
 

@@ -12,7 +12,17 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MAX_WIDTH", "SCALE", "SCALE_BITS", "Fields", "SymbolTable", "choose", "widest"]
+__all__ = [
+    "MAX_WIDTH",
+    "SCALE",
+    "SCALE_BITS",
+    "Fields",
+    "SymbolTable",
+    "choose",
+    "entropy",
+    "order_0",
+    "widest",
+]
 
 SCALE_BITS = 12
 SCALE = 1 << SCALE_BITS
@@ -118,7 +128,7 @@ class SymbolTable:
     def from_bytes(
         cls, data: bytes, base: int, rows: int, escape: bool
     ) -> tuple["SymbolTable", int]:
-        """Undo :meth:`to_bytes`: the table, and how many bytes it took. ValueError if it is none."""
+        """Undo :meth:`to_bytes`: the table, and how many bytes it took; ValueError for others."""
         found: list[int] = []
         place = 0
         while len(found) < rows:
@@ -197,7 +207,13 @@ def _candidates(
         yield Fields(most.bits, width, most.bits - 1 - width), counts
 
 
-def _entropy(counts: NDArray[np.int64]) -> float:
+def order_0(counts: NDArray[np.int64]) -> float:
+    """Bits per symbol: the entropy of symbols that occur ``counts`` times, independently."""
+    shares = counts[counts > 0] / counts.sum()
+    return float(-(shares * np.log2(shares)).sum()) + 0.0  # no negative zero
+
+
+def entropy(counts: NDArray[np.int64]) -> float:
     """Bits of all symbols together, with about what their table takes."""
     used = counts[counts > 0]
     return float((used * np.log2(used.sum() / used)).sum()) + 11.0 * len(used)
@@ -222,7 +238,7 @@ def choose(
     total = int(counts.sum())
     options = list(_candidates(kind, most, counts))
     fields, found = min(
-        options, key=lambda each: _entropy(each[1]) + total * max(each[0].shift - zeros, 0)
+        options, key=lambda each: entropy(each[1]) + total * max(each[0].shift - zeros, 0)
     )
     tables = [_table(found, rare) for rare in _RARE]
     best = min(dict.fromkeys(tables), key=lambda table: table.cost(found))

@@ -18,12 +18,14 @@ def cores() -> int:
 def over_ranges(
     function: Callable[[int, int], Any], count: int, *, per_thread: int = 8
 ) -> list[Any]:
-    """Call ``function(first, last)`` for ranges that cover ``count``, 1 or more, on all cores.
+    """Call ``function(first, last)`` for ranges that cover ``count`` on all cores.
 
     ``per_thread`` ranges for each thread, so that a core that is slow for a while holds up little.
     Plain threads, since the functions run without the lock: numba's own may not be started from
     two threads at a time, nor before a fork. Returns the results in the order of the ranges.
     """
+    if not count:
+        return []
     threads = min(cores(), count)
     pieces = min(count, per_thread * threads)
     bounds = [count * piece // pieces for piece in range(pieces + 1)]
