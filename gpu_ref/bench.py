@@ -19,7 +19,7 @@ from halfbyte.gpu_ref.multiply import applicable_kernels, matmul
 from halfbyte.gpu_ref.packed import Packed
 from halfbyte.gpu_ref.quantizer import quantize
 
-__all__ = ["Sizes", "benchmark", "in_turn"]
+__all__ = ["Sizes", "benchmark", "in_turn", "memory_records", "product_records"]
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,11 @@ class Sizes:
     block: int = DEFAULT_BLOCK
 
     @classmethod
-    def of(cls, device: torch.device) -> "Sizes":
+    def of(cls, device: torch.device, *, block: int = DEFAULT_BLOCK) -> "Sizes":
         """Large enough to fill the device."""
         if device.type == "cuda":
-            return cls(m=8192, n=8192, k=8192, rows=16384, length=16384, repeats=9)
-        return cls(m=1024, n=4096, k=4096, rows=2048, length=8192, repeats=7)
+            return cls(8192, 8192, 8192, rows=16384, length=16384, repeats=9, block=block)
+        return cls(1024, 4096, 4096, rows=2048, length=8192, repeats=7, block=block)
 
 
 def _event() -> Any:
@@ -78,7 +78,7 @@ def _random(rows: int, length: int, device: torch.device, dtype: torch.dtype) ->
     return torch.randn(rows, length, generator=generator, device=device).to(dtype)
 
 
-def _memory_records(fmt: Format, sizes: Sizes, device: torch.device) -> Iterator[dict[str, Any]]:
+def memory_records(fmt: Format, sizes: Sizes, device: torch.device) -> Iterator[dict[str, Any]]:
     """Quantize and dequantize: bytes read and written per second, beside a copy."""
     for dtype in (torch.float32, torch.bfloat16):
         x = _random(sizes.rows, sizes.length, device, dtype)
@@ -105,7 +105,7 @@ def _memory_records(fmt: Format, sizes: Sizes, device: torch.device) -> Iterator
             }
 
 
-def _product_records(fmt: Format, sizes: Sizes, device: torch.device) -> Iterator[dict[str, Any]]:
+def product_records(fmt: Format, sizes: Sizes, device: torch.device) -> Iterator[dict[str, Any]]:
     """Every GEMM kernel beside torch.matmul: BF16 on a GPU, FP32 on a CPU."""
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     a, w = (_random(rows, sizes.k, device, dtype) for rows in (sizes.m, sizes.n))
@@ -127,6 +127,7 @@ def _product_records(fmt: Format, sizes: Sizes, device: torch.device) -> Iterato
             "tera_operations_per_second": 2 * sizes.m * sizes.n * sizes.k / taken / 1e12,
             "share_of_torch": seconds["torch.matmul"] / taken,
             "times_plain": seconds["plain"] / taken if "plain" in seconds else None,
+            "block": sizes.block,
         }
 
 
@@ -163,5 +164,5 @@ def benchmark(
     chosen = sizes or Sizes.of(device)
     common = {"format": fmt.name, "block": chosen.block, "repeats": chosen.repeats}
     where = describe(device)
-    records = [*_memory_records(fmt, chosen, device), *_product_records(fmt, chosen, device)]
+    records = [*memory_records(fmt, chosen, device), *product_records(fmt, chosen, device)]
     return [{**record, **common, **where} for record in records]

@@ -219,9 +219,8 @@ def _decoder_energy(measured: Mapping[str, Any], lanes: int) -> dict[str, Any]:
     whole, clock = (
         None if energy is None or share is None else round(energy + share, 3) for energy in energies
     )
-    leakage = None
-    if measured:
-        leakage = round(measured["table_leakage_nw"] + lanes * measured["lane_leakage_nw"], 4)
+    table, lane = measured.get("table_leakage_nw"), measured.get("lane_leakage_nw")
+    leakage = None if table is None or lane is None else round(table + lanes * lane, 4)
     return {
         "energy_fj": whole,
         "clock_energy_fj": clock,

@@ -160,8 +160,8 @@ def measure_decoder(
         "lane_energy_fj": None,
         "lane_clock_fj": None,
         "table_energy_fj": None,
-        "lane_leakage_nw": round(one.leakage, 4),
-        "table_leakage_nw": round(table.leakage, 4),
+        "lane_leakage_nw": one.leakage,
+        "table_leakage_nw": table.leakage,
         "not_measured": None,
     }
     try:
@@ -188,7 +188,7 @@ def measure_mac(path: Path, top: str, technology: Technology, operands: Operands
     result = {
         "energy_fj": None,
         "clock_energy_fj": None,
-        "leakage_nw": round(netlist.leakage, 4),
+        "leakage_nw": netlist.leakage,
         "not_measured": None,
     }
     try:
