@@ -27,7 +27,7 @@ from halfbyte.cli.options import (
     pick_technology,
 )
 from halfbyte.cli.output import console, number, print_json, progress, table
-from halfbyte.cli.units import MAC, Lanes, UnitName, check_unit, synth_unit
+from halfbyte.cli.units import MAC, Codes, Lanes, Symbols, UnitName, check_unit, synth_unit
 
 __all__ = ["CLOCK_MISSED", "show_areas", "synth"]
 
@@ -180,6 +180,8 @@ def synth(
     saved_carries: SavedCarries = True,
     unit: UnitName = MAC,
     lanes: Lanes = 8,
+    codes: Codes = "table",
+    symbols: Symbols = 1,
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:
@@ -191,7 +193,7 @@ def synth(
                 f"{given} is for MACs of formats; {unit} is synthesized without a clock, on cell "
                 "libraries: leave it out (its delay is in the table)"
             )
-        synth_unit(unit, pick_technology(tech, liberty), lanes, json)
+        synth_unit(unit, pick_technology(tech, liberty), lanes, codes, symbols, json)
         return
     from halfbyte.area import synthesize
     from halfbyte.area.search.fpga import pick_target, synthesize_fpga

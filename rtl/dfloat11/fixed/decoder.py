@@ -61,8 +61,8 @@ class FixedDecoder(Exported):
         return [
             f"DFloat11 decoder without a table, {self.lanes} lanes; rst is synchronous",
             "A payload crosses at a rising clk edge if valid and ready are high. Payloads:",
-            f"codes, raw [{8 * self.symbols}] last, then {self.symbols} bytes, the first one lowest; "
-            f"weights {self.symbols} BF16;",
+            f"codes, raw [{8 * self.symbols}] last, then {self.symbols} bytes, the first lowest;",
+            f"weights {self.symbols} BF16, the first lowest;",
             "verdict 0 good, 1 wrong CRC, 3 wrong length",
         ]
 
