@@ -54,7 +54,7 @@ def rtl(
     overflow: OverflowRule = "wrap",
     enable: Enable = False,
     segment: Segment = None,
-    tech: TechnologyName = "sky130hd",
+    tech: TechnologyName = None,
     output: Output = None,
     unit: UnitName = MAC,
     lanes: Lanes = 8,

@@ -76,7 +76,7 @@ def sim(
     arch: Architecture = "auto",
     activation: Activation = None,
     terms: Terms = 256,
-    tech: TechnologyName = "sky130hd",
+    tech: TechnologyName = None,
     simulator: Simulator = "verilator",
     waves: Waves = False,
     seed: Seed = None,

@@ -12,6 +12,7 @@ from halfbyte.cli.options import (
     AccWidth,
     Activation,
     Architecture,
+    DontUse,
     FormatNames,
     Jobs,
     Json,
@@ -165,8 +166,9 @@ def _check_clock(records: Sequence[Mapping[str, Any]]) -> None:
 
 def synth(
     names: FormatNames = None,
-    tech: TechnologyName = "sky130hd",
+    tech: TechnologyName = None,
     liberty: LibertyFiles = None,
+    dont_use: DontUse = None,
     clock: Clock = None,
     target: Target = None,
     arch: Architecture = "auto",
@@ -193,7 +195,7 @@ def synth(
                 f"{given} is for MACs of formats; {unit} is synthesized without a clock, on cell "
                 "libraries: leave it out (its delay is in the table)"
             )
-        synth_unit(unit, pick_technology(tech, liberty), lanes, codes, symbols, json)
+        synth_unit(unit, pick_technology(tech, liberty, dont_use), lanes, codes, symbols, json)
         return
     from halfbyte.area import synthesize
     from halfbyte.area.search.fpga import pick_target, synthesize_fpga
@@ -213,7 +215,7 @@ def synth(
             records = synthesize_fpga(designs, family, every=every, jobs=jobs, on_progress=update)
         print_json(records) if json else _show_resources(records, family.title)
         return
-    technology = pick_technology(tech, liberty)
+    technology = pick_technology(tech, liberty, dont_use)
     with progress(f"Synthesis, {technology.name}") as update:
         records = synthesize(
             designs,

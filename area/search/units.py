@@ -28,8 +28,8 @@ from halfbyte.base import (
     RecordStore,
     UserError,
     build_dir,
+    code_fingerprint,
     content_key,
-    source_fingerprint,
     versions_of,
 )
 from halfbyte.rtl import to_rtlil
@@ -96,7 +96,7 @@ def _synthesized(
         return {**found, "measured": measured}
 
     versions = versions_of(*_VERSIONED)
-    code = source_fingerprint("halfbyte.area")
+    code = code_fingerprint(__name__)
     return _stored(
         content_key([rtlil, technology.content_hash, QUICK.abc, code, versions, inputs]), compute
     )
@@ -243,7 +243,7 @@ def _decoder_record(
     lane, table = found["lane"], found.get("table")
     parts = [part for part in (lane, table) if part is not None]
     key = content_key(
-        [to_rtlil(component, _TOP), source_fingerprint("halfbyte.area.proofs.progress")]
+        [to_rtlil(component, _TOP), code_fingerprint("halfbyte.area.proofs.progress")]
     )
     progress = _stored(key, lambda: prove_progress(component))
     proofs = {"lane_netlist": lane["proof"]}

@@ -152,10 +152,12 @@ def _read(top: str) -> list[str]:
 
 
 def _constraints(technology: Technology) -> str:
-    """What ABC takes for the surroundings: inputs driven by a buffer, a flip-flop as load."""
+    """What ABC takes for the surroundings: inputs driven by a buffer (or else an inverter), a
+    flip-flop as load."""
     state = technology.flip_flop.flip_flop
     load = technology.flip_flop.inputs[state.data] if state else 0.0
-    return f"set_driving_cell {technology.buffer.name}\nset_load {load} [all_outputs]\n"
+    driver = technology.buffer or technology.inverter
+    return f"set_driving_cell {driver.name}\nset_load {load} [all_outputs]\n"
 
 
 def _cell_counts(path: Path, technology: Technology) -> dict[str, int]:
