@@ -17,6 +17,7 @@ from halfbyte.cli.evaluate import (
     show_evaluations,
 )
 from halfbyte.cli.options import (
+    DontUse,
     FormatNames,
     Jobs,
     Json,
@@ -87,8 +88,9 @@ def pareto(
     block: Block = None,
     text: TextSource = None,
     context: Context = None,
-    tech: TechnologyName = "sky130hd",
+    tech: TechnologyName = None,
     liberty: LibertyFiles = None,
+    dont_use: DontUse = None,
     terms: Terms = 256,
     axis: AxisName = "mac_area",
     mac_share: MacShare = None,
@@ -111,7 +113,7 @@ def pareto(
     chosen = load_formats(names)
     if not names:
         chosen += [load(reference) for reference in EXTRA]
-    technology = pick_technology(tech, liberty)
+    technology = pick_technology(tech, liberty, dont_use)
     reference, quantizer = find_model(model, text=text, context=context), pick_recipe(recipe, block)
     system = load_array(array) if array else _array_of(quantizer)
     designs = [MacSpec(fmt, fmt, "auto", terms) for fmt in chosen]

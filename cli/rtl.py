@@ -54,10 +54,10 @@ def rtl(
     overflow: OverflowRule = "wrap",
     enable: Enable = False,
     segment: Segment = None,
-    tech: TechnologyName = "sky130hd",
+    tech: TechnologyName = None,
     output: Output = None,
     unit: UnitName = MAC,
-    lanes: Lanes = 8,
+    lanes: Lanes = None,
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:

@@ -28,8 +28,8 @@ from halfbyte.base import (
     RecordStore,
     UserError,
     build_dir,
+    code_fingerprint,
     content_key,
-    source_fingerprint,
     versions_of,
 )
 from halfbyte.rtl import to_rtlil
@@ -89,7 +89,7 @@ def _synthesized(
         return {**found, "measured": measured}
 
     versions = versions_of(*_VERSIONED)
-    code = source_fingerprint("halfbyte.area")
+    code = code_fingerprint(__name__)
     return _stored(
         content_key([rtlil, technology.content_hash, QUICK.abc, code, versions, inputs]), compute
     )
@@ -183,7 +183,7 @@ def synthesize_decoder(
     )
     lane, table = found["lane"], found["table"]
     key = content_key(
-        [to_rtlil(component, _TOP), source_fingerprint("halfbyte.area.proofs.progress")]
+        [to_rtlil(component, _TOP), code_fingerprint("halfbyte.area.proofs.progress")]
     )
     progress = _stored(key, lambda: prove_progress(component))
     area = table["area_um2"] + lanes * lane["area_um2"]
