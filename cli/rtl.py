@@ -57,7 +57,7 @@ def rtl(
     tech: TechnologyName = None,
     output: Output = None,
     unit: UnitName = MAC,
-    lanes: Lanes = 8,
+    lanes: Lanes = None,
     codes: Codes = "table",
     symbols: Symbols = 1,
     jobs: Jobs = None,

@@ -31,7 +31,13 @@ Seed = Annotated[
 ]
 Cycles = Annotated[int, typer.Option(min=1, help="Random cycles with random clears.")]
 
-SimulatedLanes = Annotated[int, typer.Option("--lanes", help="Lanes of the DFloat11 decoder.")]
+SIMULATED_LANES = 2
+SimulatedLanes = Annotated[
+    int | None,
+    typer.Option(
+        "--lanes", help="Lanes of the DFloat11 decoder.", show_default=str(SIMULATED_LANES)
+    ),
+]
 
 
 def show_simulations(records: Sequence[Mapping[str, Any]], seconds: float) -> None:
@@ -82,7 +88,7 @@ def sim(
     seed: Seed = None,
     cycles: Cycles = 100_000,
     unit: UnitName = MAC,
-    lanes: SimulatedLanes = 2,
+    lanes: SimulatedLanes = None,
     codes: Codes = "table",
     symbols: Symbols = 1,
     jobs: Jobs = None,
@@ -94,7 +100,14 @@ def sim(
     """
     if check_unit(unit, names):
         sim_unit(
-            unit, lanes, codes, symbols, simulator=simulator, waves=waves, seed=seed, json=json
+            unit,
+            SIMULATED_LANES if lanes is None else lanes,
+            codes,
+            symbols,
+            simulator=simulator,
+            waves=waves,
+            seed=seed,
+            json=json,
         )
         return
     import time

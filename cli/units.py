@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from halfbyte.base import UserError, versions_of, write_atomically
+from halfbyte.cli.dot import DOT
 from halfbyte.cli.output import number, print_json, table
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ __all__ = [
 
 MAC = "mac"
 _ENERGY_COLUMNS = (">energy fJ", ">of it clock", ">leakage nW")
-_UNITS = (MAC, "dfloat11", "bf16_mac")
+_UNITS = (MAC, DOT, "dfloat11", "bf16_mac")
 _CODES = ("table", "fixed")
 _TABLES = {"table": "The table is shared.", "fixed": "Fixed codes: no table."}
 
@@ -38,10 +39,18 @@ UnitName = Annotated[
     str,
     typer.Option(
         "--unit",
-        help="mac (of the formats), dfloat11 (decoder of lossless BF16 weights) or bf16_mac.",
+        help="mac or dot (dot-product unit) of the formats, dfloat11 (decoder of lossless BF16 "
+        "weights) or bf16_mac.",
     ),
 ]
-Lanes = Annotated[int, typer.Option(help="Lanes of the DFloat11 decoder.")]
+Lanes = Annotated[
+    int | None,
+    typer.Option(
+        help="Products per cycle of a dot-product unit, or lanes of the DFloat11 decoder.",
+        show_default="32, 8",
+    ),
+]
+DECODER_LANES = 8
 Codes = Annotated[
     str,
     typer.Option(
@@ -70,16 +79,27 @@ def check_codes(codes: str, symbols: int = 1) -> bool:
 
 
 def check_unit(unit: str, names: Sequence[str] | None) -> bool:
-    """Whether ``unit`` is another one than the MAC; raises UserError for an unknown one."""
+    """Whether ``unit`` is one that takes no formats; raises UserError for an unknown one."""
     if unit not in _UNITS:
         raise UserError(f"Unit must be {', '.join(_UNITS)}, not {unit[:60]!r}")
-    if unit != MAC and names:
+    if unit in (MAC, DOT):
+        return False
+    if names:
         raise UserError(f"Unit {unit} is for BF16 and takes no format: leave out {names[0][:60]!r}")
-    return unit != MAC
+    return True
+
+
+def _decoder_lanes(lanes: int | None) -> int:
+    return DECODER_LANES if lanes is None else lanes
 
 
 def synth_unit(
-    unit: str, technology: "Technology", lanes: int, codes: str, symbols: int, json: bool
+    unit: str,
+    technology: "Technology",
+    lanes: int | None,
+    codes: str,
+    symbols: int,
+    json: bool,
 ) -> None:
     """Synthesize the unit and print its areas."""
     from halfbyte.area.search.units import (
@@ -93,10 +113,11 @@ def synth_unit(
     if unit == "bf16_mac":
         print_json([mac]) if json else _show_mac(mac)
         return
+    count = _decoder_lanes(lanes)
     if check_codes(codes, symbols):
-        decoder = synthesize_fixed_decoder(technology, lanes=lanes, symbols=symbols)
+        decoder = synthesize_fixed_decoder(technology, lanes=count, symbols=symbols)
     else:
-        decoder = synthesize_decoder(technology, lanes=lanes)
+        decoder = synthesize_decoder(technology, lanes=count)
     both = lossless_record(mac, decoder)
     print_json([decoder, mac, both]) if json else _show_decoder(decoder, mac, both)
 
@@ -230,13 +251,16 @@ def sim_unit(
         typer.echo(f"waveform: {record['waves']}")
 
 
-def rtl_unit(unit: str, lanes: int, codes: str, symbols: int, folder: Path, json: bool) -> None:
+def rtl_unit(
+    unit: str, lanes: int | None, codes: str, symbols: int, folder: Path, json: bool
+) -> None:
     """Write the unit as Verilog."""
     from halfbyte.rtl import to_verilog
     from halfbyte.rtl.bf16 import Bf16Mac
     from halfbyte.rtl.dfloat11 import MAX_LENGTH, ROWS, Decoder, check_decoder
     from halfbyte.rtl.dfloat11.fixed import FixedDecoder
 
+    lanes = _decoder_lanes(lanes)
     check_decoder(lanes, ROWS, MAX_LENGTH)
     component: wiring.Component
     if unit == "bf16_mac":
