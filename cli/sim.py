@@ -20,7 +20,7 @@ from halfbyte.cli.options import (
     load_optional,
 )
 from halfbyte.cli.output import number, print_json, progress, table
-from halfbyte.cli.units import MAC, UnitName, check_unit, sim_unit
+from halfbyte.cli.units import MAC, Codes, Symbols, UnitName, check_unit, sim_unit
 
 __all__ = ["Cycles", "Seed", "Simulator", "Waves", "show_simulations", "sim"]
 
@@ -89,6 +89,8 @@ def sim(
     cycles: Cycles = 100_000,
     unit: UnitName = MAC,
     lanes: SimulatedLanes = None,
+    codes: Codes = "table",
+    symbols: Symbols = 1,
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:
@@ -97,7 +99,16 @@ def sim(
     --arch all runs every architecture that fits; auto runs the one that synthesis found smallest.
     """
     if check_unit(unit, names):
-        sim_unit(unit, SIMULATED_LANES if lanes is None else lanes, simulator, waves, seed, json)
+        sim_unit(
+            unit,
+            SIMULATED_LANES if lanes is None else lanes,
+            codes,
+            symbols,
+            simulator=simulator,
+            waves=waves,
+            seed=seed,
+            json=json,
+        )
         return
     import time
 
