@@ -1,7 +1,7 @@
 """What every room stands on: atomic files, the record store, tool errors, versions."""
 
 from halfbyte.base.errors import ToolError, UserError
-from halfbyte.base.files import build_dir, write_atomically
+from halfbyte.base.files import build_dir, user_folder, write_atomically
 from halfbyte.base.fingerprint import code_fingerprint, content_key
 from halfbyte.base.store import RecordStore
 from halfbyte.base.versions import versions_of
@@ -15,6 +15,7 @@ __all__ = [
     "code_fingerprint",
     "content_key",
     "run_yosys",
+    "user_folder",
     "versions_of",
     "write_atomically",
 ]

@@ -16,7 +16,14 @@ from pathlib import Path
 
 from halfbyte.base.errors import UserError
 
-__all__ = ["build_dir", "partial_file", "partial_folder", "publish", "write_atomically"]
+__all__ = [
+    "build_dir",
+    "partial_file",
+    "partial_folder",
+    "publish",
+    "user_folder",
+    "write_atomically",
+]
 
 _PARTIAL = ".partial"
 
@@ -30,6 +37,20 @@ def _default_mode(bits: int) -> int:
     umask = os.umask(0)
     os.umask(umask)
     return bits & ~umask
+
+
+def user_folder(kind: str) -> Path | None:
+    """Where a user keeps files of a kind, such as ``technologies``; None without a home.
+
+    ``$HALFBYTE_HOME/KIND``, else ``$XDG_CONFIG_HOME/halfbyte/KIND``, which is in ``~/.config``.
+    """
+    own, config = os.environ.get("HALFBYTE_HOME"), os.environ.get("XDG_CONFIG_HOME")
+    if own:
+        return Path(own) / kind
+    try:
+        return Path(config or Path.home() / ".config") / "halfbyte" / kind
+    except RuntimeError:
+        return None
 
 
 def write_atomically(path: Path, data: str | bytes) -> None:

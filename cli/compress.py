@@ -31,6 +31,12 @@ Layout = Annotated[
         "of that name, BF16 only."
     ),
 ]
+Codes = Annotated[
+    str,
+    typer.Option(
+        help="best, or fixed: codes that hardware decodes without a table (BF16, layout prefix)."
+    ),
+]
 Secded = Annotated[
     bool,
     typer.Option("--secded", help="Add check bytes, 12.5 %: corrects one wrong bit in each 64."),
@@ -66,6 +72,7 @@ def compress(
     source: Source,
     output: Output,
     layout: Layout = "joint",
+    codes: Codes = "best",
     secded: Secded = False,
     verify: Verify = True,
     json: Json = False,
@@ -76,6 +83,14 @@ def compress(
     if layout == "dfloat11" and secded:
         raise UserError("--secded needs another layout: dfloat11 has no place for it")
     from halfbyte.checkpoints.dfloat11 import compress_path, compress_published
+    from halfbyte.golden.dfloat11 import CODES
+
+    if codes not in CODES:
+        raise UserError(f"Codes must be {' or '.join(CODES)}, not {codes[:60]!r}")
+    if layout == "dfloat11" and codes != "best":
+        raise UserError("--codes needs the layout prefix: dfloat11 has a code of its own")
+    if codes != "best":
+        layout = "prefix"
 
     if layout == "dfloat11":
         with _all_or_nothing(), progress("Compressing") as update:
@@ -88,7 +103,13 @@ def compress(
     else:
         with _all_or_nothing(), _megabytes("Compressing") as update:
             record = compress_path(
-                source, output, layout=layout, secded=secded, verify=verify, on_progress=update
+                source,
+                output,
+                layout=layout,
+                codes=codes,
+                secded=secded,
+                verify=verify,
+                on_progress=update,
             )
     _show(record, json)
 

@@ -33,8 +33,16 @@ from halfbyte.golden.dfloat11 import CorruptError, compress, joint, measure
 from halfbyte.golden.dfloat11.elements import ELEMENT_TYPES
 from halfbyte.golden.dfloat11.secded import check_bytes
 
-__all__ = ["CODED", "LAYOUTS", "OnBytes", "TensorRecord", "compress_file", "decompress_file",
-           "verify_file"]  # fmt: skip
+__all__ = [
+    "CODED",
+    "LAYOUTS",
+    "Coding",
+    "OnBytes",
+    "TensorRecord",
+    "compress_file",
+    "decompress_file",
+    "verify_file",
+]
 
 CODED = ".df11"
 LAYOUTS = ("joint", "prefix")
@@ -74,15 +82,42 @@ class TensorRecord:
     coded: bool
 
 
-def _coded(elements: Tensor, part: PlannedPart, layout: str) -> Tensor | None:
+@dataclass(frozen=True)
+class Coding:
+    """How parts are coded.
+
+    Parameters
+    ----------
+    layout : str
+        ``joint``, or ``prefix``, which hardware and GPUs decode.
+    codes : str
+        Of ``prefix``: as :func:`halfbyte.golden.dfloat11.measure` takes them.
+
+    Raises
+    ------
+    ValueError
+        No such layout, or codes for another one.
+    """
+
+    layout: str = "joint"
+    codes: str = "best"
+
+    def __post_init__(self) -> None:
+        if self.layout not in LAYOUTS:
+            raise ValueError(f"The layout must be one of {', '.join(LAYOUTS)}, not {self.layout!r}")
+        if self.layout != "prefix" and self.codes != "best":
+            raise ValueError(f"Codes are chosen for the layout prefix only, not {self.layout}")
+
+
+def _coded(elements: Tensor, part: PlannedPart, coding: Coding) -> Tensor | None:
     """The compressed form; None if it is no smaller."""
-    if layout == "joint":
+    if coding.layout == "joint":
         counts = part.counts or joint.count(elements)
         if counts.bytes() >= 1.02 * elements.nbytes:
             return None
         data = joint.compress(elements, counts)
     else:
-        measured = measure(elements)
+        measured = measure(elements, codes=coding.codes)
         if not measured.pays:
             return None
         data = compress(elements, measured)
@@ -103,11 +138,11 @@ class _Compressor:
     """The state while one file is compressed."""
 
     def __init__(
-        self, source: TensorFile, writer: GrowingTensorFileWriter, *, layout: str, secded: bool
+        self, source: TensorFile, writer: GrowingTensorFileWriter, *, coding: Coding, secded: bool
     ) -> None:
         self._tensors = tuple(source.tensors.values())
         self._writer = writer
-        self._layout = layout
+        self._coding = coding
         self._secded = secded
         self._names = {INDEX_TENSOR, _RAW}
         self.parts: list[Part] = []
@@ -129,7 +164,7 @@ class _Compressor:
         shape = tensors[0].shape
         if len(tensors) == 1 and len(shape) <= 64:  # more dimensions PyTorch has not
             elements = elements.reshape(shape)
-        return _coded(elements, planned, self._layout)
+        return _coded(elements, planned, self._coding)
 
     def copy(self, numbers: Iterable[int]) -> None:
         """Write tensors as they are, one after the other in one part."""
@@ -193,7 +228,7 @@ def compress_file(
     source: TensorFile,
     target: Path,
     *,
-    layout: str = "joint",
+    coding: Coding | None = None,
     secded: bool = False,
     verify: bool = True,
     on_bytes: OnBytes = _nothing,
@@ -209,10 +244,10 @@ def compress_file(
     """
     if is_compressed(source):
         raise UserError(f"{source.path} is compressed already")
-    before = source.path.stat()
+    before, coding = source.path.stat(), coding or Coding()
     plan = plan_parts(
         tuple(source.tensors.values()),
-        takes=lambda kind: layout == "joint" or kind in ELEMENT_TYPES,
+        takes=lambda kind: coding.layout == "joint" or kind in ELEMENT_TYPES,
     )
 
     def check(written: Path) -> None:
@@ -226,7 +261,7 @@ def compress_file(
     listed = [names[part.numbers[0]] for part in plan.parts]
     writer = GrowingTensorFileWriter(target, _room(listed), replace=False, check=check)
     with writer:
-        worker = _Compressor(source, writer, layout=layout, secded=secded)
+        worker = _Compressor(source, writer, coding=coding, secded=secded)
         left: list[int] = []
         for part in plan.parts:
             on_bytes(0, names[part.numbers[0]])

@@ -18,7 +18,7 @@ from typing import Any
 from halfbyte.base import UserError, versions_of
 from halfbyte.base.files import partial_folder, publish
 from halfbyte.checkpoints.dfloat11.container import (
-    LAYOUTS,
+    Coding,
     OnBytes,
     compress_file,
     decompress_file,
@@ -169,19 +169,19 @@ def compress_path(
     target: Path,
     *,
     layout: str = "joint",
+    codes: str = "best",
     secded: bool = False,
     verify: bool = True,
     on_progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Compress a safetensors file to a file, or a model's folder to a folder.
 
-    layout: ``joint``, or ``prefix``, which hardware and GPUs decode. Nothing appears under
+    layout, codes: as :class:`.container.Coding` has them. Nothing appears under
     ``target`` until all is done. Returns a record: sizes, counts, seconds, and what became of each
     part. Raises UserError for bad input, or if ``target`` exists.
     """
     begin = time.perf_counter()
-    if layout not in LAYOUTS:
-        raise ValueError(f"The layout must be one of {', '.join(LAYOUTS)}, not {layout!r:.40}")
+    coding = Coding(layout, codes)
     _check_target(source, target)
     paths = _files(source, PLAIN)
     on_bytes = _counter(paths, on_progress)
@@ -192,7 +192,7 @@ def compress_path(
         to.parent.mkdir(parents=True, exist_ok=True)
         records.extend(
             compress_file(
-                TensorFile.open(path), to, layout=layout, secded=secded, verify=verify,
+                TensorFile.open(path), to, coding=coding, secded=secded, verify=verify,
                 on_bytes=on_bytes,
             )
         )  # fmt: skip
@@ -212,6 +212,7 @@ def compress_path(
         "source": str(source),
         "output": str(target),
         "layout": layout,
+        "codes": codes,
         "secded": secded,
         "verified": verify,
         "tensors": sum(record.tensors for record in records),

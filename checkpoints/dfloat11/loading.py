@@ -14,7 +14,7 @@ from halfbyte.checkpoints.dfloat11.architecture import empty_model, stored_names
 from halfbyte.checkpoints.dfloat11.compressed_file import CompressedFile
 from halfbyte.checkpoints.dfloat11.folder import SUFFIX, check_indices
 from halfbyte.checkpoints.dfloat11.published_folder import is_published, read_published
-from halfbyte.checkpoints.tensor_file import TensorFile
+from halfbyte.checkpoints.tensor_file import StoredTensor, TensorFile
 from halfbyte.golden.dfloat11 import (
     compress,
     decompress,
@@ -103,6 +103,10 @@ def _compress(weight: Tensor) -> Tensor | None:
     return compress(weight, measured) if measured.pays else None
 
 
+def _read_compressed(tensor: StoredTensor) -> Tensor | None:
+    return _compress(tensor.read())
+
+
 def _verified(file: CompressedFile, name: str) -> Tensor | None:
     """A tensor in the compressed form that the file holds, or made anew if it shares one."""
     data = file.compressed(name)
@@ -131,7 +135,7 @@ def _sources(folder: Path) -> Iterator[_Source]:
                 yield _Source(name, partial(opened.read, name), partial(_verified, opened, name))
             continue
         for name, tensor in TensorFile.open(path).tensors.items():
-            yield _Source(name, tensor.read, lambda tensor=tensor: _compress(tensor.read()))
+            yield _Source(name, tensor.read, partial(_read_compressed, tensor))
 
 
 def _place(model: Any, name: str, value: Tensor) -> None:

@@ -86,7 +86,9 @@ class TestRoundTrip:
     @pytest.mark.parametrize("layout", container.LAYOUTS)
     @pytest.mark.parametrize("secded", [False, True])
     def test_gives_the_same_file(self, original, tmp_path, secded, layout):
-        path, records = compressed(original, tmp_path, secded=secded, layout=layout)
+        path, records = compressed(
+            original, tmp_path, secded=secded, coding=container.Coding(layout)
+        )
         assert restored(path, tmp_path) == (original.read_bytes(), 0)
         assert verify_file(TensorFile.open(path)) == 0
         assert sum(record.tensors for record in records) == 15  # one is a copy of another
