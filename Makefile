@@ -8,9 +8,10 @@
 #   make gatesim FORMAT=e2m1_sp      cocotb on the netlist  [ARCH= ACTIVATION= TERMS= TECH= LIBERTY= SIM= SEED=]
 #   make mutants FORMAT=e2m1_sp      faults that the regression must catch  [ARCH= ACTIVATION= TERMS= SEED=]
 #   make rtl     FORMAT=e2m1_sp      Verilog   [ARCH= ACTIVATION= TERMS=], into build/rtl
-#   make synth|sim|rtl UNIT=dfloat11 the decoder of lossless BF16 weights [LANES=8]; or UNIT=bf16_mac
 #   make synth|prove|sim|rtl UNIT=dot FORMAT=e2m1  dot-product units [LANES=32 SCALE=e8m0 ACCUMULATOR= BLOCK=
 #                                    WINDOW= ACC_WIDTH= ACTIVATION= TERMS=]
+#   make synth|sim|prove|rtl UNIT=dfloat11  the decoder of lossless BF16 weights
+#                                    [LANES=8 CODES=fixed SYMBOLS=2]; or UNIT=bf16_mac
 #   make evaluate MODEL=bytelm       accuracy  [FORMAT= RECIPE=w4a4 BLOCK=128 TEXT=]
 #   make findings                    docs/findings.md
 #   make formats                     the list of formats
@@ -45,7 +46,8 @@ TECHNOLOGY = $(call option,--tech,$(TECH)) $(call each,--liberty,$(LIBERTY))
 UNITS = $(call option,--unit,$(UNIT)) $(call option,--lanes,$(LANES)) \
 	$(call option,--scale,$(SCALE)) $(call option,--accumulator,$(ACCUMULATOR)) \
 	$(call option,--window,$(WINDOW)) $(call option,--acc-width,$(ACC_WIDTH)) \
-	$(if $(filter dot,$(UNIT)),$(call option,--block,$(BLOCK)))
+	$(if $(filter dot,$(UNIT)),$(call option,--block,$(BLOCK))) \
+	$(call option,--codes,$(CODES)) $(call option,--symbols,$(SYMBOLS))
 OUTPUT = $(if $(JSON),--json)
 
 ACCURACY = $(call option,--recipe,$(RECIPE)) $(call option,--block,$(BLOCK)) $(call option,--text,$(TEXT))

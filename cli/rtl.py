@@ -34,7 +34,7 @@ from halfbyte.cli.options import (
     overflow_rule,
 )
 from halfbyte.cli.output import print_json, progress, table
-from halfbyte.cli.units import MAC, Lanes, UnitName, check_unit, rtl_unit
+from halfbyte.cli.units import MAC, Codes, Lanes, Symbols, UnitName, check_unit, rtl_unit
 
 if TYPE_CHECKING:
     from halfbyte.rtl.dot import DotSpec
@@ -76,6 +76,8 @@ def rtl(
     block: Block = None,
     accumulator: AccumulatorKind = None,
     window: Window = None,
+    codes: Codes = "table",
+    symbols: Symbols = 1,
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:
@@ -87,7 +89,7 @@ def rtl(
     folder = output or build_dir() / "rtl"
     check_dot_only(unit, scale=scale, block=block, accumulator=accumulator, window=window)
     if check_unit(unit, names):
-        rtl_unit(unit, lanes, folder, json)
+        rtl_unit(unit, lanes, codes, symbols, folder, json)
         return
     if unit == DOT:
         specs = make_dot_specs(

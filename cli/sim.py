@@ -33,7 +33,7 @@ from halfbyte.cli.options import (
     load_optional,
 )
 from halfbyte.cli.output import number, print_json, progress, table
-from halfbyte.cli.units import MAC, UnitName, check_unit, sim_unit
+from halfbyte.cli.units import MAC, Codes, Symbols, UnitName, check_unit, sim_unit
 
 if TYPE_CHECKING:
     from halfbyte.rtl.dot import DotSpec
@@ -144,6 +144,8 @@ def sim(
     window: Window = None,
     acc_width: AccWidth = None,
     overflow: OverflowRule = "wrap",
+    codes: Codes = "table",
+    symbols: Symbols = 1,
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:
@@ -173,7 +175,16 @@ def sim(
         _sim_dots(resolve_lanes(specs, tech), simulator, waves, seed, cycles, json)
         return
     if check_unit(unit, names):
-        sim_unit(unit, SIMULATED_LANES if lanes is None else lanes, simulator, waves, seed, json)
+        sim_unit(
+            unit,
+            SIMULATED_LANES if lanes is None else lanes,
+            codes,
+            symbols,
+            simulator=simulator,
+            waves=waves,
+            seed=seed,
+            json=json,
+        )
         return
     import time
 

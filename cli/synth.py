@@ -38,7 +38,7 @@ from halfbyte.cli.options import (
     pick_technology,
 )
 from halfbyte.cli.output import console, number, print_json, progress, table
-from halfbyte.cli.units import MAC, Lanes, UnitName, check_unit, synth_unit
+from halfbyte.cli.units import MAC, Codes, Lanes, Symbols, UnitName, check_unit, synth_unit
 
 if TYPE_CHECKING:
     from halfbyte.area.cells.technology import Technology
@@ -222,6 +222,8 @@ def synth(
     saved_carries: SavedCarries = True,
     unit: UnitName = MAC,
     lanes: Lanes = None,
+    codes: Codes = "table",
+    symbols: Symbols = 1,
     scale: Scale = None,
     block: Block = None,
     accumulator: AccumulatorKind = None,
@@ -242,7 +244,7 @@ def synth(
                 f"{given} is for MACs of formats; {unit} is synthesized without a clock, on cell "
                 "libraries: leave it out (its delay is in the table)"
             )
-        synth_unit(unit, pick_technology(tech, liberty, dont_use), lanes, json)
+        synth_unit(unit, pick_technology(tech, liberty, dont_use), lanes, codes, symbols, json)
         return
     if unit == DOT:
         if clock or target:
