@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -11,6 +11,15 @@ from rich.markup import escape
 from halfbyte.base import UserError
 from halfbyte.cli.options import Json
 from halfbyte.cli.output import console, number, print_json, progress, table
+
+if TYPE_CHECKING:
+    from halfbyte.checkpoints.records import (
+        CompressionRecord,
+        DecompressionRecord,
+        PublishedCompressionRecord,
+    )
+
+    Records = CompressionRecord | PublishedCompressionRecord | DecompressionRecord
 
 __all__ = ["compress", "decompress"]
 
@@ -64,6 +73,7 @@ def compress(
         def on_progress(done: int, total: int, name: str) -> None:
             update(done, total, escape(name))
 
+        record: Records
         if layout == "dfloat11":
             record = compress_published(source, output, verify=verify, on_progress=on_progress)
         else:
@@ -87,25 +97,31 @@ def decompress(source: Source, output: Output, json: Json = False) -> None:
     _show(record, json)
 
 
-def _show(record: dict[str, Any], json: bool) -> None:
+def _show(record: "Records", json: bool) -> None:
     if json:
         print_json([record])
         return
-    before, after = record["bytes_before"], record["bytes_after"]
     row = [
-        number(before / MIB, 1),
-        number(after / MIB, 1),
-        f"{100 * after / before:.1f} %",
-        number(record.get("coded_bits_per_element"), 2),
-        number(record["seconds"], 1),
+        number(record.bytes_before / MIB, 1),
+        number(record.bytes_after / MIB, 1),
+        f"{100 * record.bytes_after / record.bytes_before:.1f} %",
+        number(getattr(record, "coded_bits_per_element", None), 2),
+        number(record.seconds, 1),
     ]
-    columns = [">MiB before", ">MiB after", ">ratio", ">bits per coded weight", ">seconds"]
-    notes = [f"{name}: {reason}" for name, reason in record.get("kept", {}).items()]
-    if record.get("left_out"):
-        notes.append(f"not copied: {', '.join(record['left_out'])}")
-    if record.get("corrected_words"):
-        notes.append(f"{record['corrected_words']} words had a wrong bit, which was corrected")
-    table("", columns, [row])
-    for note in notes:
+    table("", [">MiB before", ">MiB after", ">ratio", ">bits per coded weight", ">seconds"], [row])
+    for note in _notes(record):
         console.print(escape(note), highlight=False)
-    console.print(f"wrote {escape(record['output'])}", highlight=False)
+    console.print(f"wrote {escape(record.output)}", highlight=False)
+
+
+def _notes(record: "Records") -> list[str]:
+    from halfbyte.checkpoints.records import DecompressionRecord, PublishedCompressionRecord
+
+    if isinstance(record, DecompressionRecord):
+        words = record.corrected_words
+        return [f"{words} words had a wrong bit, which was corrected"] if words else []
+    kept = record.kept if isinstance(record, PublishedCompressionRecord) else {}
+    notes = [f"{name}: {reason}" for name, reason in kept.items()]
+    if record.left_out:
+        notes.append(f"not copied: {', '.join(record.left_out)}")
+    return notes

@@ -141,7 +141,7 @@ def evaluate(
         task_limit=task_limit,
     )
     found = evaluate_formats(reference, _listed(formats), pick_recipe(recipe, block))
-    name = str(found[0].record["model"]).replace("/", "--")
+    name = found[0].record.model.replace("/", "--")
     folder = output or build_dir() / "evaluate" / name
     written = write_evaluations(found, folder)
     if json:
@@ -161,29 +161,29 @@ def show_evaluations(evaluations: Sequence["Evaluation"]) -> None:
     from halfbyte.accuracy.ranking import rank
 
     first = evaluations[0].record
-    measures = first["measures"]
+    measures = first.measures
     columns = ["format", ">bits per\nweight", ">SQNR\ndB", ">dB to\noptimum"]
     for measure in measures.values():
-        columns += [f">{measure['title']}", ">loss %", ">95 %"]
+        columns += [f">{measure.title}", ">loss %", ">95 %"]
     rows = []
     for place in rank(evaluations):
         record = place.evaluation.record
-        row = [str(record["format"]), number(record["bits_per_weight"], 2)]
-        row.append(number(record["sqnr_db"], 2))
-        row.append(number(record["optimum_gap_db"]["student_t_5"], 2))
-        for each in record["measures"].values():
-            low, high = 100 * each["loss_low"], 100 * each["loss_high"]
-            row.append(number(each["value"], 4))
-            row.append(number(100 * each["loss"], 2))
+        row = [record.format, number(record.bits_per_weight, 2)]
+        row.append(number(record.sqnr_db, 2))
+        row.append(number(record.optimum_gap_db["student_t_5"], 2))
+        for each in record.measures.values():
+            low, high = 100 * each.loss_low, 100 * each.loss_high
+            row.append(number(each.value, 4))
+            row.append(number(100 * each.loss, 2))
             row.append(f"{low:.2f} to {high:.2f}")
         rows.append([*row, _certainty(place.beats_next, place.is_resolved)])
-    baselines = ", ".join(f"{each['title']} {each['baseline']:.4f}" for each in measures.values())
+    baselines = ", ".join(f"{each.title} {each.baseline:.4f}" for each in measures.values())
     caption = (
-        f"{first['model']}, recipe {first['recipe']}; dB to optimum: what the format loses to the "
+        f"{first.model}, recipe {first.recipe}; dB to optimum: what the format loses to the "
         "best levels for blocks of Student's t with nu 5; "
         f"unquantized: {baselines}; "
         f"loss: relative to the unquantized model, by {next(iter(measures))}; "
-        f"intervals: 95 %, paired bootstrap over {first['items']} {first['item']}; "
+        f"intervals: 95 %, paired bootstrap over {first.items} {first.item}; "
         "last column: share of resamples in which the format is better than the next one, * where "
         "the interval of their difference excludes 0"
     )

@@ -1,32 +1,36 @@
 """What commands print: tables or JSON on standard output, progress on standard error."""
 
-import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-__all__ = ["console", "number", "print_json", "progress", "rate_progress", "table"]
+from halfbyte.base import Record, json_text
+
+__all__ = ["console", "number", "print_json", "progress", "rate_progress", "table", "versions_text"]
 
 # Without a terminal (a pipe, a log) there is no width to fit: let tables keep their lines.
 console = Console(width=None if sys.stdout.isatty() else 140)
 _status = Console(stderr=True)
 
 
-def print_json(records: Sequence[Mapping[str, Any]]) -> None:
+def print_json(records: Sequence[Record]) -> None:
     """Print a list of records, indented, on standard output."""
-    json.dump(list(records), sys.stdout, indent=2)
-    sys.stdout.write("\n")
+    sys.stdout.write(json_text([each.as_json() for each in records], indent=2) + "\n")
 
 
 def number(value: float | None, digits: int = 0) -> str:
     """A figure for a table; a dash for what is not known."""
     return "-" if value is None else f"{value:,.{digits}f}"
+
+
+def versions_text(versions: Mapping[str, str | None]) -> str:
+    """Names with their versions, for a caption."""
+    return ", ".join(f"{name} {version}" for name, version in versions.items())
 
 
 def table(

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from halfbyte.accuracy import ModelReference
     from halfbyte.accuracy.recipes import Recipe
     from halfbyte.area.cells.technology import Technology
+    from halfbyte.pareto.records import LosslessRecord
     from halfbyte.pareto.system import ArrayModel, ChipModel
 
 __all__ = ["pareto"]
@@ -143,7 +144,7 @@ def pareto(
     console.print(f"wrote {', '.join(path.name for path in written)} in {folder}")
 
 
-def _lossless(reference: "ModelReference", technology: "Technology") -> dict[str, Any]:
+def _lossless(reference: "ModelReference", technology: "Technology") -> "LosslessRecord":
     """BF16 with DFloat11, with the bits that the codec needs for the model's weights."""
     from halfbyte.area.search.units import synthesize_bf16_mac, synthesize_decoder
     from halfbyte.checkpoints.dfloat11.entropy import tensor_entropies, total
@@ -156,7 +157,7 @@ def _lossless(reference: "ModelReference", technology: "Technology") -> dict[str
         update(1, steps, "decoder")
         decoder = synthesize_decoder(technology)
         update(2, steps, "bits per weight")
-        bits = total(tensor_entropies(reference.folder))["coded_bits"]
+        bits = total(tensor_entropies(reference.folder)).coded_bits
         update(steps, steps, "")
     return lossless_record(mac, decoder, bits_per_weight=round(bits, 4))
 

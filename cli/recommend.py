@@ -28,7 +28,7 @@ from halfbyte.cli.output import console, number, print_json, progress, table
 from halfbyte.formats import Format
 
 if TYPE_CHECKING:
-    from halfbyte.pareto.recommend import Recommendation
+    from halfbyte.pareto.records import Recommendation
 
 __all__ = ["recommend"]
 
@@ -72,17 +72,16 @@ def recommend(
     designs = [Design(fmt, fmt, "auto", terms) for fmt in chosen]
     with progress(f"Area, {technology.name}") as update:
         records = synthesize(designs, technology, jobs=jobs, on_progress=update)
-    areas = {str(record["format"]): float(record["area_um2"]) for record in records}
+    areas = {record.format: record.area_um2 for record in records}
     if max_area is not None:
         result = within_area(areas, found, max_area)
     else:
         result = within_loss(areas, found, loss_limit)
     if json:
-        print_json([result.as_dict()])
+        print_json([result])
         return
-    _show(
-        result, f"{found[0].record['model']}, recipe {found[0].record['recipe']}", technology.name
-    )
+    first = found[0].record
+    _show(result, f"{first.model}, recipe {first.recipe}", technology.name)
 
 
 def _fraction(text: str) -> float:

@@ -96,8 +96,8 @@ def rtl(
         return
     columns = ["format", "activation", "architecture", ">acc", "Verilog", "vectors", "bench"]
     rows = [
-        [record["format"], record["activation"], record["architecture"], str(record["acc_width"])]
-        + [Path(record[key]).name for key in ("verilog", "vectors", "bench")]
+        [record.format, record.activation, record.architecture, str(record.acc_width)]
+        + [Path(getattr(record, key)).name for key in ("verilog", "vectors", "bench")]
         for record in records
     ]
     table("RTL", columns, rows, f"in {folder}")

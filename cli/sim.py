@@ -1,8 +1,8 @@
 """``halfbyte sim``: the cocotb regression of MAC units against the golden model."""
 
 import os
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -22,6 +22,9 @@ from halfbyte.cli.options import (
 from halfbyte.cli.output import number, print_json, progress, table
 from halfbyte.cli.units import MAC, UnitName, check_unit, sim_unit
 
+if TYPE_CHECKING:
+    from halfbyte.sim.records import SimulationRecord
+
 __all__ = ["Cycles", "Seed", "Simulator", "Waves", "show_simulations", "sim"]
 
 Simulator = Annotated[str, typer.Option(envvar="SIM", help="verilator, or icarus if you have it.")]
@@ -34,7 +37,7 @@ Cycles = Annotated[int, typer.Option(min=1, help="Random cycles with random clea
 SimulatedLanes = Annotated[int, typer.Option("--lanes", help="Lanes of the DFloat11 decoder.")]
 
 
-def show_simulations(records: Sequence[Mapping[str, Any]], seconds: float) -> None:
+def show_simulations(records: "Sequence[SimulationRecord]", seconds: float) -> None:
     """Print the records of simulations as a table."""
     columns = [
         "format",
@@ -48,27 +51,27 @@ def show_simulations(records: Sequence[Mapping[str, Any]], seconds: float) -> No
     ]
     rows = [
         [
-            record["format"],
-            record["activation"],
-            record["architecture"],
-            str(record["acc_width"]),
-            number(record["products"]),
-            number(record["products_per_second"]),
-            number(record["seconds"], 1),
-            str(record["seed"]),
+            record.format,
+            record.activation,
+            record.architecture,
+            str(record.acc_width),
+            number(record.products),
+            number(record.products_per_second),
+            number(record.seconds, 1),
+            str(record.seed),
         ]
         for record in records
     ]
-    total = sum(record["products"] for record in records)
+    total = sum(record.products for record in records)
     caption = (
-        f"{records[0]['simulator']}, {records[0]['level']}: {total:,} products agree with the "
+        f"{records[0].simulator}, {records[0].level}: {total:,} products agree with the "
         f"golden model, none differs; "
         f"{seconds:.0f} s in all, {total / seconds:,.0f} products per second"
     )
     table("Simulation", columns, rows, caption)
     for record in records:
-        if record["waves"]:
-            typer.echo(f"waveform of {record['format']}: {record['waves']}")
+        if record.waves:
+            typer.echo(f"waveform of {record.format}: {record.waves}")
 
 
 def sim(

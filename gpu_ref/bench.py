@@ -18,6 +18,7 @@ from halfbyte.gpu_ref.machine import describe
 from halfbyte.gpu_ref.multiply import applicable_kernels, matmul
 from halfbyte.gpu_ref.packed import Packed
 from halfbyte.gpu_ref.quantizer import quantize
+from halfbyte.gpu_ref.records import MachineRecord, MemoryTiming, ProductTiming, Timing
 
 __all__ = ["Sizes", "benchmark", "in_turn"]
 
@@ -78,7 +79,9 @@ def _random(rows: int, length: int, device: torch.device, dtype: torch.dtype) ->
     return torch.randn(rows, length, generator=generator, device=device).to(dtype)
 
 
-def _memory_records(fmt: Format, sizes: Sizes, device: torch.device) -> Iterator[dict[str, Any]]:
+def _memory_records(
+    fmt: Format, sizes: Sizes, device: torch.device, where: MachineRecord
+) -> Iterator[MemoryTiming]:
     """Quantize and dequantize: bytes read and written per second, beside a copy."""
     for dtype in (torch.float32, torch.bfloat16):
         x = _random(sizes.rows, sizes.length, device, dtype)
@@ -95,17 +98,23 @@ def _memory_records(fmt: Format, sizes: Sizes, device: torch.device) -> Iterator
         seconds = in_turn(functions, sizes.repeats, device)
         copied = moved["copy"] / seconds["copy"]
         for name, taken in seconds.items():
-            yield {
-                "kernel": name,
-                "shape": [sizes.rows, sizes.length],
-                "type": str(dtype).removeprefix("torch."),
-                "seconds": taken,
-                "gigabytes_per_second": moved[name] / taken / 1e9,
-                "share_of_copy": moved[name] / taken / copied,
-            }
+            yield MemoryTiming(
+                kernel=name,
+                shape=(sizes.rows, sizes.length),
+                type=str(dtype).removeprefix("torch."),
+                seconds=taken,
+                gigabytes_per_second=moved[name] / taken / 1e9,
+                share_of_copy=moved[name] / taken / copied,
+                format=fmt.name,
+                block=sizes.block,
+                repeats=sizes.repeats,
+                **vars(where),
+            )
 
 
-def _product_records(fmt: Format, sizes: Sizes, device: torch.device) -> Iterator[dict[str, Any]]:
+def _product_records(
+    fmt: Format, sizes: Sizes, device: torch.device, where: MachineRecord
+) -> Iterator[ProductTiming]:
     """Every GEMM kernel beside torch.matmul: BF16 on a GPU, FP32 on a CPU."""
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     a, w = (_random(rows, sizes.k, device, dtype) for rows in (sizes.m, sizes.n))
@@ -119,15 +128,19 @@ def _product_records(fmt: Format, sizes: Sizes, device: torch.device) -> Iterato
     seconds = in_turn(functions, sizes.repeats, device)
     seconds |= in_turn(slow, 1, device)
     for name, taken in seconds.items():
-        yield {
-            "kernel": name if name == "torch.matmul" else f"gemm {name}",
-            "shape": [sizes.m, sizes.n, sizes.k],
-            "type": str(dtype).removeprefix("torch.") if name == "torch.matmul" else fmt.name,
-            "seconds": taken,
-            "tera_operations_per_second": 2 * sizes.m * sizes.n * sizes.k / taken / 1e12,
-            "share_of_torch": seconds["torch.matmul"] / taken,
-            "times_plain": seconds["plain"] / taken if "plain" in seconds else None,
-        }
+        yield ProductTiming(
+            kernel=name if name == "torch.matmul" else f"gemm {name}",
+            shape=(sizes.m, sizes.n, sizes.k),
+            type=str(dtype).removeprefix("torch.") if name == "torch.matmul" else fmt.name,
+            seconds=taken,
+            tera_operations_per_second=2 * sizes.m * sizes.n * sizes.k / taken / 1e12,
+            share_of_torch=seconds["torch.matmul"] / taken,
+            times_plain=seconds["plain"] / taken if "plain" in seconds else None,
+            format=fmt.name,
+            block=sizes.block,
+            repeats=sizes.repeats,
+            **vars(where),
+        )
 
 
 def _timed_kernels(fmt: Format, sizes: Sizes, device: torch.device) -> list[str]:
@@ -153,15 +166,14 @@ def _check_agreement(operands: list[Packed], kernels: list[str]) -> None:
             raise ToolError(f"Kernel {kernel} differs from the plain one: nothing is timed")
 
 
-def benchmark(
-    fmt: Format, device: torch.device, sizes: Sizes | None = None
-) -> list[dict[str, Any]]:
+def benchmark(fmt: Format, device: torch.device, sizes: Sizes | None = None) -> list[Timing]:
     """Records of every kernel on ``device``: medians, and shares of what PyTorch achieves.
 
     Raises ToolError if a kernel differs from the plain one.
     """
     chosen = sizes or Sizes.of(device)
-    common = {"format": fmt.name, "block": chosen.block, "repeats": chosen.repeats}
     where = describe(device)
-    records = [*_memory_records(fmt, chosen, device), *_product_records(fmt, chosen, device)]
-    return [{**record, **common, **where} for record in records]
+    return [
+        *_memory_records(fmt, chosen, device, where),
+        *_product_records(fmt, chosen, device, where),
+    ]

@@ -1,11 +1,11 @@
 """A MAC for people who use none of this: Verilog, vectors and a bench."""
 
 from pathlib import Path
-from typing import Any
 
 from halfbyte.base import versions_of, write_atomically
 from halfbyte.formats import Format, Overflow
 from halfbyte.rtl import Mac, to_verilog
+from halfbyte.sim.records import ExportRecord
 from halfbyte.sim.vectors import write_bench, write_vectors
 
 __all__ = ["export_mac"]
@@ -26,7 +26,7 @@ def export_mac(
     segment: int | None = None,
     folder: Path,
     seed: int = 0,
-) -> dict[str, Any]:
+) -> ExportRecord:
     """Write ``mac_<formats>_<architecture>.v``, its vectors and its bench into ``folder``.
 
     Returns a record with the parameters, the three paths and the number of vectors. Raises as
@@ -72,19 +72,19 @@ def export_mac(
         count=count,
         path=files["bench"],
     )
-    return {
-        "format": weight.name,
-        "activation": activation.name,
-        "unit": "mac",
-        "architecture": architecture,
-        "terms": terms,
-        "acc_width": mac.acc_width,
-        "overflow": overflow.value,
-        "enable": enable,
-        "segment": segment,
-        "module": module,
-        "count": count,
-        "seed": seed,
+    return ExportRecord(
+        format=weight.name,
+        activation=activation.name,
+        unit="mac",
+        architecture=architecture,
+        terms=terms,
+        acc_width=mac.acc_width,
+        overflow=overflow.value,
+        enable=enable,
+        segment=segment,
+        module=module,
+        count=count,
+        seed=seed,
         **{kind: str(path) for kind, path in files.items()},
-        "versions": versions_of("halfbyte", "amaranth", "pyosys"),
-    }
+        versions=versions_of("halfbyte", "amaranth", "pyosys"),
+    )

@@ -10,7 +10,6 @@ part of what is proved of it.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from halfbyte.area.netlists.aig import FALSE, TRUE, Aig
 from halfbyte.area.netlists.circuit import Circuit, CircuitError
@@ -24,7 +23,7 @@ from halfbyte.area.proofs.machine import (
     state_of,
 )
 from halfbyte.area.proofs.specification import product, step
-from halfbyte.base import ToolError
+from halfbyte.base import Record, ToolError
 from halfbyte.formats import Format, Overflow, product_extremes, signed_width
 from halfbyte.rtl import Mac
 from halfbyte.rtl.architecture import MultiplierArchitecture
@@ -33,6 +32,7 @@ __all__ = [
     "PROVED",
     "REFUTED",
     "UNDECIDED",
+    "ClaimRecord",
     "Counterexample",
     "Proof",
     "ProofError",
@@ -101,20 +101,36 @@ class Proof:
     queries: int
     counterexample: Counterexample | None = None
 
-    def as_dict(self) -> dict[str, Any]:
-        """The proof as plain data; the counterexample as text."""
-        return {
-            "status": self.status,
-            "claim": self.claim,
-            "code_pairs": self.code_pairs,
-            "queries": self.queries,
-            "counterexample": str(self.counterexample) if self.counterexample else None,
-        }
+    def record(self) -> "ClaimRecord":
+        """The proof with its counterexample as text."""
+        return ClaimRecord(
+            status=self.status,
+            claim=self.claim,
+            code_pairs=self.code_pairs,
+            queries=self.queries,
+            counterexample=str(self.counterexample) if self.counterexample else None,
+        )
 
     def check_not_refuted(self, what: str) -> None:
         """Raise ProofError with the counterexample if the claim is refuted."""
         if self.counterexample:
             raise ProofError(f"{what}: {self.claim} is refuted: {self.counterexample}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClaimRecord(Record):
+    """What came of the proof of one claim."""
+
+    status: str
+    """``proved``, ``refuted``, or ``undecided`` if the solver gave up."""
+    claim: str
+    """What was to be proved."""
+    code_pairs: int
+    """Pairs of codes that were simulated: all that there are."""
+    queries: int
+    """Questions that were left to the SAT solver."""
+    counterexample: str | None
+    """Inputs on which the claim fails, for people; null if it was not refuted."""
 
 
 def prove_mac(rtl: Circuit, mac: Mac) -> Proof:

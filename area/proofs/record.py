@@ -1,9 +1,8 @@
 """The proof that goes into a synthesis record: what was proved of one netlist, and how."""
 
 import time
-from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from halfbyte.area.cells.technology import Technology
 from halfbyte.area.netlists.lowering import lower
@@ -16,12 +15,44 @@ from halfbyte.area.proofs.mac import (
     prove_netlist,
 )
 from halfbyte.area.synthesis.yosys import MAC, MULTIPLIER
+from halfbyte.base import Record
 from halfbyte.rtl import Mac
 from halfbyte.rtl.architecture import MultiplierArchitecture
 
-__all__ = ["is_proved", "prove_chosen"]
+__all__ = ["MacProof", "ProofStatus", "prove_chosen"]
 
 _METHOD = "all {pairs} pairs of codes simulated; all states by SAT, {queries} queries"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProofStatus(Record):
+    """What came of a proof in several parts."""
+
+    status: str
+    """``proved`` if every part is; ``undecided`` if the solver gave up on one."""
+
+    @property
+    def is_proved(self) -> bool:
+        """Whether nothing was left open."""
+        return self.status == PROVED
+
+
+@dataclass(frozen=True, kw_only=True)
+class MacProof(ProofStatus):
+    """What was proved of a MAC's netlist and of its multiplier's: RTL to tables, netlist to RTL."""
+
+    rtl: str
+    """Whether the MAC's RTL computes what the formats' tables say."""
+    netlist: str
+    """Whether the MAC's netlist does what its RTL does."""
+    multiplier_rtl: str
+    """Whether the multiplier's RTL gives the products of the tables."""
+    multiplier_netlist: str
+    """Whether the multiplier's netlist gives the products of its RTL."""
+    method: str
+    """How it was proved."""
+    seconds: float
+    """Time that it took, in s."""
 
 
 def prove_chosen(
@@ -30,12 +61,10 @@ def prove_chosen(
     technology: Technology,
     netlist: Path,
     multiplier_netlist: Path,
-) -> dict[str, Any]:
+) -> MacProof:
     """Prove MAC and multiplier: the RTL equal to its specification, the netlists to their RTL.
 
-    Returns the record's ``proof``: ``status`` (``proved``, or ``undecided`` if the solver gave up
-    on a part), the status of each part, ``method`` and ``seconds``. Raises ProofError with a
-    counterexample if anything is refuted.
+    Raises ProofError with a counterexample if anything is refuted.
     """
     start = time.monotonic()
     circuits = lower(
@@ -57,14 +86,9 @@ def prove_chosen(
         proof.check_not_refuted(f"{what}, {name}")
     decided = all(proof.status == PROVED for proof in parts.values())
     queries = sum(proof.queries for proof in parts.values())
-    return {
-        "status": PROVED if decided else UNDECIDED,
+    return MacProof(
+        status=PROVED if decided else UNDECIDED,
         **{name: proof.status for name, proof in parts.items()},
-        "method": _METHOD.format(pairs=parts["rtl"].code_pairs, queries=queries),
-        "seconds": round(time.monotonic() - start, 3),
-    }
-
-
-def is_proved(record: Mapping[str, Any]) -> bool:
-    """Whether a synthesis record carries a proof of its netlist."""
-    return (record.get("proof") or {}).get("status") == PROVED
+        method=_METHOD.format(pairs=parts["rtl"].code_pairs, queries=queries),
+        seconds=round(time.monotonic() - start, 3),
+    )

@@ -5,11 +5,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from halfbyte.area.cells.technology import Technology
 from halfbyte.area.search.design import Design
-from halfbyte.area.search.jobs import JobRunner, Progress
+from halfbyte.area.search.jobs import JobRunner
+from halfbyte.area.search.records import MappedRecord, SynthesisRecord
 from halfbyte.area.search.synthesis_jobs import ProofJob, SynthesisJob, netlist_path
 from halfbyte.area.synthesis import clocked
 from halfbyte.area.synthesis.recipes import (
@@ -23,11 +23,12 @@ from halfbyte.area.synthesis.recipes import (
 )
 from halfbyte.area.timing.delay import typical_slew
 from halfbyte.area.timing.operands import Operands, load_operands, shipped_operands
+from halfbyte.base import Progress, UserError
 from halfbyte.formats import Overflow
 
 __all__ = ["map_designs", "synthesize"]
 
-_Scored = tuple[SynthesisJob, dict[str, Any]]
+_Scored = tuple[SynthesisJob, MappedRecord]
 
 
 def synthesize(
@@ -42,8 +43,8 @@ def synthesize(
     prove: bool = True,
     jobs: int | None = None,
     on_progress: Progress | None = None,
-) -> list[dict[str, Any]]:
-    """Records (``design.md``, "Result record") of the smallest netlist of each design, in order.
+) -> list[SynthesisRecord]:
+    """Records of the smallest netlist of each design, in order.
 
     Every architecture that fits is tried with the quick recipe, then the best two of each design
     with a longer one, then the best is annealed: the same rule for every format. Results are stored
@@ -107,7 +108,7 @@ def synthesize(
         multipliers = runner.run([job.of_multiplier() for job, _ in chosen])
         proofs = runner.run(
             [
-                ProofJob(job, netlist_path(whole["netlist"]), netlist_path(multiplier["netlist"]))
+                ProofJob(job, _netlist(whole), _netlist(multiplier))
                 for (job, whole), multiplier in zip(chosen, multipliers, strict=True)
                 if prove
             ]
@@ -122,6 +123,10 @@ def synthesize(
     ]
 
 
+def _netlist(result: MappedRecord) -> Path:
+    return netlist_path(result.netlist or "")
+
+
 def _label(job: SynthesisJob) -> tuple[str, int, str]:
     return job.design.architecture, job.design.segment or 0, job.recipe.name
 
@@ -130,7 +135,7 @@ def _by_design(designs: Sequence[Design], scored: Sequence[_Scored]) -> list[lis
     """What was tried for each design, the smallest first; equals in a fixed order."""
 
     def rank(entry: _Scored) -> tuple[float, str, int, str]:
-        return entry[1]["area_um2"], *_label(entry[0])
+        return entry[1].area_um2, *_label(entry[0])
 
     groups = []
     for design in designs:
@@ -157,15 +162,16 @@ def _for_clock(
     def best_first(entries: Iterable[_Scored]) -> list[_Scored]:
         return sorted(
             entries,
-            key=lambda entry: (*clocked.rank(entry[1], clock_ps), *_label(entry[0])),
+            key=lambda entry: (
+                *clocked.rank(entry[1].area_um2, _delay(entry[1]), clock_ps),
+                *_label(entry[0]),
+            ),
         )
 
     groups = [
         [(replace(job, clock_ps=clock_ps), result) for job, result in group] for group in groups
     ]
-    open_ = [
-        place for place, group in enumerate(groups) if not clocked.meets(group[0][1], clock_ps)
-    ]
+    open_ = [place for place, group in enumerate(groups) if _delay(group[0][1]) > clock_ps]
     searched = list(open_)
     kinds = [(_every_structure, False), (_saved_carries, True)]
     for first, saved in kinds if saved_carries else kinds[:1]:
@@ -174,10 +180,16 @@ def _for_clock(
             results = iter(runner.run([job for each in jobs.values() for job in each]))
             for place, each in jobs.items():
                 groups[place] += [(job, next(results)) for job in each]
-        open_ = [
-            place for place in open_ if not clocked.meets(best_first(groups[place])[0][1], clock_ps)
-        ]
+        open_ = [place for place in open_ if _delay(best_first(groups[place])[0][1]) > clock_ps]
     return [best_first(group) if place in searched else group for place, group in enumerate(groups)]
+
+
+def _delay(result: MappedRecord) -> float:
+    """Of a netlist, in ps; raises UserError if it is not known."""
+    measured = result.measured
+    if measured is None or measured.delay_ps is None:
+        raise UserError(f"a clock needs delays: {measured and measured.not_measured}")
+    return measured.delay_ps
 
 
 def _every_structure(design: Design, group: Sequence[_Scored]) -> list[SynthesisJob]:
@@ -230,8 +242,8 @@ def _second_stage(group: Sequence[_Scored]) -> list[SynthesisJob]:
     return [
         replace(job, recipe=recipe)
         for job, result in group[:SECOND_ARCHITECTURES]
-        if result["area_um2"] <= HOPELESS_RATIO * group[0][1]["area_um2"]
-        for recipe in recipes_for(result["cells"])
+        if result.area_um2 <= HOPELESS_RATIO * group[0][1].area_um2
+        for recipe in recipes_for(result.cells)
     ]
 
 
@@ -257,4 +269,4 @@ def map_designs(
         results = runner.run([SynthesisJob(design, chosen, technology) for design in designs])
     finally:
         runner.end()
-    return [netlist_path(result["netlist"]) for result in results]
+    return [_netlist(result) for result in results]

@@ -9,9 +9,7 @@ original, so that decompressing gives the same file, byte for byte.
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,6 +19,7 @@ from halfbyte.checkpoints.dfloat11.growing_file import (
     GrowingTensorFileWriter,
     HeaderTensorFileWriter,
 )
+from halfbyte.checkpoints.records import TensorRecord
 from halfbyte.checkpoints.tensor_file import StoredTensor, TensorFile, TensorFileWriter
 from halfbyte.golden.dfloat11 import (
     CorruptError,
@@ -36,7 +35,6 @@ __all__ = [
     "CHECKS",
     "CODED",
     "KEY",
-    "TensorRecord",
     "compress_file",
     "decode",
     "decompress_file",
@@ -55,27 +53,6 @@ _ELEMENT_TYPES = {name: kind for name, kind in ELEMENT_TYPES.items() if name != 
 
 OnTensor = Callable[[str], None]
 """Called with the name of each tensor as it is begun."""
-
-
-@dataclass(frozen=True)
-class TensorRecord:
-    """What became of one tensor.
-
-    Parameters
-    ----------
-    name, dtype : str
-    elements, raw_bytes, stored_bytes : int
-        Check bytes are not counted.
-    coded : bool
-        False for a copy.
-    """
-
-    name: str
-    dtype: str
-    elements: int
-    raw_bytes: int
-    stored_bytes: int
-    coded: bool
 
 
 def is_compressed(file: TensorFile) -> bool:
@@ -139,7 +116,7 @@ def _checks_of(checks: StoredTensor, size: int) -> Tensor:
 def _room(source: TensorFile, metadata: Mapping[str, str]) -> int:
     """Bytes that the header of the compressed file takes at most."""
     limit = 2 * source.path.stat().st_size  # of an offset
-    header: dict[str, Any] = {"__metadata__": dict(metadata)}
+    header: dict[str, object] = {"__metadata__": dict(metadata)}
     for name, tensor in source.tensors.items():
         for suffix in (CODED, CODED + CHECKS):
             shape = (*tensor.shape, limit)
@@ -246,7 +223,7 @@ def _description(source: TensorFile, copied: str) -> str:
     )
 
 
-def _read_description(file: TensorFile) -> dict[str, Any]:
+def _read_description(file: TensorFile) -> dict[str, str]:
     """What the metadata say; empty if another tool has dropped them."""
     if KEY not in file.metadata:
         return {}
@@ -273,7 +250,7 @@ def _contents(file: TensorFile) -> Iterator[tuple[str, StoredTensor]]:
 def _writer_for(
     file: TensorFile,
     layout: Mapping[str, tuple[str, tuple[int, ...]]],
-    description: Mapping[str, Any],
+    description: Mapping[str, str],
     target: Path,
 ) -> TensorFileWriter:
     """A writer of the original file; of an equal one where its header was lost."""
@@ -294,7 +271,9 @@ def _writer_for(
 
 
 def _are_places(
-    places: Mapping[str, Any], file: TensorFile, layout: Mapping[str, tuple[str, tuple[int, ...]]]
+    places: Mapping[str, tuple[int, ...]],
+    file: TensorFile,
+    layout: Mapping[str, tuple[str, tuple[int, ...]]],
 ) -> bool:
     """Whether the places of tensors lie end to end, and each is as large as its tensor."""
     sizes = {

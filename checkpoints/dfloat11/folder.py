@@ -9,12 +9,11 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from halfbyte.base import UserError, versions_of
 from halfbyte.checkpoints.dfloat11.container import compress_file, decompress_file
+from halfbyte.checkpoints.records import CompressionRecord, DecompressionRecord
 from halfbyte.checkpoints.tensor_file import TensorFile
 
 __all__ = ["SUFFIX", "Progress", "compress_path", "decompress_path", "fresh_folder", "other_files"]
@@ -108,7 +107,7 @@ def compress_path(
     secded: bool = False,
     verify: bool = True,
     on_progress: Progress | None = None,
-) -> dict[str, Any]:
+) -> CompressionRecord:
     """Compress a safetensors file to a file, or a model's folder to a folder.
 
     Nothing appears under ``target`` until all is done. Returns a record: sizes, counts, seconds,
@@ -136,28 +135,28 @@ def compress_path(
         sizes = [target.stat().st_size]
     coded = [record for record in records if record.coded]
     weights, stored = (sum(getattr(r, key) for r in coded) for key in ("elements", "stored_bytes"))
-    return {
-        "source": str(source),
-        "output": str(target),
-        "layout": "halfbyte",
-        "secded": secded,
-        "verified": verify,
-        "tensors": len(records),
-        "coded": len(coded),
-        "coded_elements": weights,
-        "coded_bits_per_element": 8 * stored / weights if weights else None,
-        "bytes_before": sum(file.path.stat().st_size for file in files),
-        "bytes_after": sum(sizes),
-        "left_out": left_out,
-        "details": [asdict(record) for record in records],
-        "seconds": time.perf_counter() - begin,
-        "versions": versions_of("halfbyte", "numba"),
-    }
+    return CompressionRecord(
+        source=str(source),
+        output=str(target),
+        layout="halfbyte",
+        secded=secded,
+        verified=verify,
+        tensors=len(records),
+        coded=len(coded),
+        coded_elements=weights,
+        coded_bits_per_element=8 * stored / weights if weights else None,
+        bytes_before=sum(file.path.stat().st_size for file in files),
+        bytes_after=sum(sizes),
+        left_out=tuple(left_out),
+        details=tuple(records),
+        seconds=time.perf_counter() - begin,
+        versions=versions_of("halfbyte", "numba"),
+    )
 
 
 def decompress_path(
     source: Path, target: Path, *, on_progress: Progress | None = None
-) -> dict[str, Any]:
+) -> DecompressionRecord:
     """Undo :func:`compress_path`, to the last byte, and verify everything.
 
     Nothing appears under ``target`` unless all is well. Returns a record. Raises
@@ -180,13 +179,13 @@ def decompress_path(
     else:
         corrected = decompress_file(files[0], target, on_tensor=on_tensor)
         sizes = [target.stat().st_size]
-    return {
-        "source": str(source),
-        "output": str(target),
-        "tensors": sum(len(file.tensors) for file in files),
-        "corrected_words": corrected,
-        "bytes_before": sum(file.path.stat().st_size for file in files),
-        "bytes_after": sum(sizes),
-        "seconds": time.perf_counter() - begin,
-        "versions": versions_of("halfbyte", "numba"),
-    }
+    return DecompressionRecord(
+        source=str(source),
+        output=str(target),
+        tensors=sum(len(file.tensors) for file in files),
+        corrected_words=corrected,
+        bytes_before=sum(file.path.stat().st_size for file in files),
+        bytes_after=sum(sizes),
+        seconds=time.perf_counter() - begin,
+        versions=versions_of("halfbyte", "numba"),
+    )

@@ -2,7 +2,6 @@
 
 import secrets
 import time
-from typing import Any
 
 from halfbyte.base import versions_of
 from halfbyte.rtl import port_widths, to_verilog
@@ -11,6 +10,7 @@ from halfbyte.rtl.dfloat11.framing import CHUNK
 from halfbyte.sim.dfloat11.plan import DecoderPlan
 from halfbyte.sim.dfloat11.scenarios import Shape, sessions
 from halfbyte.sim.ports import PortMap
+from halfbyte.sim.records import DecoderSimulationRecord
 from halfbyte.sim.runner import SEED_BITS
 from halfbyte.sim.simulation import simulate
 from halfbyte.sim.simulator import check_simulator, simulator_version
@@ -31,7 +31,7 @@ def run_decoder_regression(
     simulator: str = "verilator",
     waves: bool = False,
     seed: int | None = None,
-) -> dict[str, Any]:
+) -> DecoderSimulationRecord:
     """Simulate the decoder against codec and scalar reference; return the record.
 
     weights: elements of the longest tensor; if not given, a whole chunk for each lane.
@@ -64,20 +64,20 @@ def run_decoder_regression(
         waves=waves,
     )
     seconds = time.monotonic() - start
-    return {
-        "unit": "dfloat11",
-        "lanes": lanes,
-        "rows": rows,
-        "max_length": max_length,
-        "simulator": simulator,
-        "seed": seed,
-        "scenarios": outcome.checked,
-        "checks": sum(outcome.checked.values()),
-        "weights": weights,
-        "symbols_per_cycle": round(weights / outcome.reports["tensors"]["cycles"][0], 4),
-        "passed": True,
-        "waves": str(outcome.waves) if outcome.waves else None,
-        "versions": {**versions_of("amaranth", "pyosys"), **simulator_version(simulator)},
-        "build_seconds": round(outcome.build_seconds, 3),
-        "seconds": round(seconds, 3),
-    }
+    return DecoderSimulationRecord(
+        unit="dfloat11",
+        lanes=lanes,
+        rows=rows,
+        max_length=max_length,
+        simulator=simulator,
+        seed=seed,
+        scenarios=outcome.checked,
+        checks=sum(outcome.checked.values()),
+        weights=weights,
+        symbols_per_cycle=round(weights / outcome.reports["tensors"]["cycles"][0], 4),
+        passed=True,
+        waves=str(outcome.waves) if outcome.waves else None,
+        versions={**versions_of("amaranth", "pyosys"), **simulator_version(simulator)},
+        build_seconds=round(outcome.build_seconds, 3),
+        seconds=round(seconds, 3),
+    )
