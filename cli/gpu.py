@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from halfbyte.base import ToolError, UserError, build_dir
+from halfbyte.base.tables import write_json
 from halfbyte.cli.options import Activation, FormatNames, Json, load_formats, load_optional
 from halfbyte.cli.output import number, print_json, progress, table
 
 if TYPE_CHECKING:
     import torch
-from halfbyte.base.tables import write_json
 
-if TYPE_CHECKING:
     from halfbyte.gpu_ref.check import Comparison
     from halfbyte.gpu_ref.records import CheckRecord, MachineRecord, Timing
 
@@ -182,6 +181,8 @@ def _show_bench(records: "Sequence[Timing]", path: Path) -> None:
     columns = ["kernel", "type", "shape", ">ms", ">GB/s", ">of copy", ">TOPS", ">of torch"]
     first = records[0]
     block = getattr(first, "block", None)
-    caption = f"{_where(first)}\nmedians of {first.repeats} runs in turn, blocks of {block}; "
+    caption = (
+        f"{_where(first)}\nmedians of {first.repeats} runs in turn, blocks of {block}; "
         f"record: {path}"
+    )
     table("Throughput", [*columns, ">of plain"], rows, caption)

@@ -17,7 +17,7 @@ from halfbyte.area.exploration.space import Point, Space
 from halfbyte.area.exploration.store import ResultStore
 from halfbyte.area.exploration.worker import Outcome, compute
 from halfbyte.area.search.records import SynthesisRecord
-from halfbyte.base import Progress, ToolError, unheard
+from halfbyte.base import JsonObject, Progress, RecordError, ToolError, UserError, unheard
 
 __all__ = ["Exploration", "Failure", "explore"]
 
@@ -121,7 +121,7 @@ def explore(
     run = _Run(points, store, on_progress)
     with _workers(jobs, scheduler) as workers:
         run.work(workers)
-    records = store.get(points)
+    records = {key: _read(data, store) for key, data in store.get(points).items()}
     return Exploration(
         points=list(points.values()),
         records=[points[key].named(records[key]) for key in points if key in records],
@@ -129,6 +129,17 @@ def explore(
         computed=run.computed,
         seconds=time.monotonic() - start,
     )
+
+
+def _read(data: JsonObject, store: ResultStore) -> SynthesisRecord:
+    """Raises UserError for a record that somebody changed, or that other code wrote."""
+    try:
+        return SynthesisRecord.from_json(data)
+    except RecordError as error:
+        raise UserError(
+            f"{store.path} holds a damaged record ({error}): name another store with --store, or "
+            "move it away"
+        ) from error
 
 
 # Runs tasks, whatever it is that runs them, and gives their outcomes as they come.
@@ -239,7 +250,7 @@ class _Run:
                 at_work.difference_update(outcome.key for outcome in outcomes)
 
     def _keep(self, outcomes: Sequence[Outcome]) -> None:
-        found = {each.key: each.record for each in outcomes if each.record is not None}
+        found = {each.key: each.record.as_json() for each in outcomes if each.record is not None}
         self.store.add(found)
         for each in outcomes:
             if each.error is not None:

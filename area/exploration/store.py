@@ -1,6 +1,7 @@
 """The store of an exploration: records by content in SQLite, shared by any number of runs."""
 
 import fcntl
+import json
 import os
 import sqlite3
 import threading
@@ -9,8 +10,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from halfbyte.area.search.records import SynthesisRecord
-from halfbyte.base import RecordError, UserError, json_text, parse_json
+from halfbyte.base import JsonObject, UserError, json_text
 
 __all__ = ["ResultStore"]
 
@@ -121,36 +121,24 @@ class ResultStore:
             (count,) = self._database.execute("SELECT count(*) FROM results").fetchone()
         return int(count)
 
-    def get(self, keys: Collection[str]) -> dict[str, SynthesisRecord]:
-        """The records under those of ``keys`` that have one.
-
-        Raises UserError for one that somebody changed or cut, or that older code wrote.
-        """
-        found: dict[str, SynthesisRecord] = {}
+    def get(self, keys: Collection[str]) -> dict[str, JsonObject]:
+        """The records under those of ``keys`` that have one."""
+        found: dict[str, JsonObject] = {}
         with self._lock:
             for some in _portions(keys):
                 rows = self._database.execute(
                     f"SELECT key, record FROM results WHERE key IN ({_marks(some)})",  # noqa: S608
                     some,
                 )
-                found.update((key, self._read(text)) for key, text in rows)
+                found.update((key, json.loads(text)) for key, text in rows)
         return found
 
-    def add(self, records: Mapping[str, SynthesisRecord]) -> None:
+    def add(self, records: Mapping[str, JsonObject]) -> None:
         """Add records and drop the claims on them; what is there already stays as it is."""
-        rows = [(key, json_text(record.as_json())) for key, record in records.items()]
+        rows = [(key, json_text(record)) for key, record in records.items()]
         with self._transaction() as database:
             database.executemany("INSERT OR IGNORE INTO results VALUES (?, ?)", rows)
             database.executemany("DELETE FROM claims WHERE key = ?", [row[:1] for row in rows])
-
-    def _read(self, text: str) -> SynthesisRecord:
-        try:
-            return SynthesisRecord.from_json(parse_json(text))
-        except (ValueError, RecordError) as error:
-            raise UserError(
-                f"{self.path} holds a damaged record ({error}): name another store with --store, "
-                "or move it away"
-            ) from error
 
     def claim(self, keys: Collection[str]) -> set[str]:
         """Those of ``keys`` that this run is to compute: not stored, and no other live run's."""

@@ -82,7 +82,7 @@ def test_measures_real_weights_once(monkeypatch, tmp_path):
     int4, e2m1, int8 = (each.record for each in found)
     assert int4["sqnr_db"] == pytest.approx(17.9, abs=0.2)
     assert int4["sqnr_db"] < e2m1["sqnr_db"] < int8["sqnr_db"]
-    fidelities = [each.record["measures"]["fidelity"] for each in found]
+    fidelities = [each.record.measures["fidelity"] for each in found]
     values = [each["value"] for each in fidelities]
     assert values[0] < values[1] < values[2] < 1
     assert values[2] > 0.999

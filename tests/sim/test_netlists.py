@@ -28,9 +28,9 @@ def test_netlists_agree_with_the_golden_model(name, technology):
     netlists = map_variants(design, "resub", card, jobs=2)
     assert f"module {card.flip_flop.name} " in netlists.cells
     record = regression(netlists, fmt)
-    assert record["passed"]
-    assert record["level"] == "netlist"
-    assert record["scenarios"]["pairs"] == 7 * 256
+    assert record.passed
+    assert record.level == "netlist"
+    assert record.scenarios["pairs"] == 7 * 256
 
 
 def test_a_wrong_cell_is_caught():

@@ -29,18 +29,18 @@ class Design:
 
 def test_a_default_regression_checks_everything(sim_build: Path) -> None:
     record = run_regression(load("e2m1_sp"), architecture="sign_magnitude", seed=11)
-    assert record["passed"]
-    assert (record["format"], record["activation"]) == ("e2m1_sp", "e2m1_sp")
-    assert (record["acc_width"], record["terms"], record["seed"]) == (17, 256, 11)
-    scenarios = record["scenarios"]
+    assert record.passed
+    assert (record.format, record.activation) == ("e2m1_sp", "e2m1_sp")
+    assert (record.acc_width, record.terms, record.seed) == (17, 256, 11)
+    scenarios = record.scenarios
     assert scenarios["pairs"] == 7 * 2**8
     assert scenarios["extremes"] == 7 * 2 * 256
     # Five accumulators take every product, the two with enable about three of four.
     assert scenarios["random"] == pytest.approx(6.5 * 100_000, rel=0.01)
-    assert record["products"] == sum(scenarios.values())
-    assert record["products_per_second"] > 0
-    assert record["waves"] is None
-    assert record["versions"]["verilator"]
+    assert record.products == sum(scenarios.values())
+    assert record.products_per_second > 0
+    assert record.waves is None
+    assert record.versions["verilator"]
     assert not list((sim_build / "sim" / "e2m1_sp-e2m1_sp-sign_magnitude-256").iterdir())
 
 
@@ -57,8 +57,8 @@ def test_many_designs_give_records_in_their_order() -> None:
         jobs=2,
         on_progress=lambda done, total, _label: seen.append((done, total)),
     )
-    assert [record["format"] for record in records] == ["int5", "sf4", "e3m0"]
-    assert [record["scenarios"]["pairs"] for record in records] == [7 * 2**10, 7 * 2**12, 7 * 2**8]
+    assert [record.format for record in records] == ["int5", "sf4", "e3m0"]
+    assert [record.scenarios["pairs"] for record in records] == [7 * 2**10, 7 * 2**12, 7 * 2**8]
     assert seen == [(1, 3), (2, 3), (3, 3)]
 
 
@@ -69,8 +69,8 @@ def test_an_unchanged_design_is_not_built_again_but_simulated(
     first = run_regression(load("e3m0"), load("e3m0"), **options)
     monkeypatch.setattr("halfbyte.sim.build._verilator", None)
     second = run_regression(load("e3m0"), load("e3m0"), **options)
-    assert second["seed"] != first["seed"]
-    assert second["scenarios"]["pairs"] == first["scenarios"]["pairs"] == 7 * 2**8
+    assert second["seed"] != first.seed
+    assert second["scenarios"]["pairs"] == first.scenarios["pairs"] == 7 * 2**8
 
 
 @pytest.mark.slow
@@ -136,6 +136,6 @@ def test_icarus_agrees() -> None:
     record = run_regression(
         load("e2m1_sp"), architecture="product_table", simulator="icarus", cycles=CYCLES, waves=True
     )
-    assert record["passed"]
-    assert record["versions"]["icarus"]
-    assert Path(record["waves"]).suffix == ".fst"
+    assert record.passed
+    assert record.versions["icarus"]
+    assert Path(record.waves).suffix == ".fst"

@@ -129,13 +129,13 @@ def test_records_are_those_of_synth(monkeypatch, tmp_path):
     fmt, technology = load("e2m1"), load_technology("sky130hd")
     design = Design(fmt, fmt, "exponent_shift")
     every = synthesize([design], technology, every=True, prove=False)
-    (expected,) = [record for record in every if record["recipe"] == QUICK.name]
+    (expected,) = [record for record in every if record.recipe == QUICK.name]
     operands = load_operands("minilm")
     record = synthesize_named(design, QUICK, technology, operands=operands, multiplier=True)
     assert list(record) == list(expected)
     differing = {key for key in record if record[key] != expected[key]}
     assert differing <= {"seconds", "netlist", "multiplier_netlist"}
-    assert record["delay_ps"] > 0
+    assert record.delay_ps > 0
     plain = synthesize_named(design, QUICK, technology)
     assert list(plain) == list(expected)
     unknown = {key for key in plain if plain[key] is None and record[key] is not None}
@@ -179,7 +179,7 @@ def test_processes_survive_bad_designs_and_resume(store, monkeypatch):
         "nonsense" in reasons["int4, sign_magnitude, broken, sky130hd"]
     )
     assert "its worker died 3 times" in reasons["e1m2, sign_magnitude, resub, sky130hd"]
-    assert [record["format"] for record in found.records] == [
+    assert [record.format for record in found.records] == [
         point.design.weight.name for point in SPACE.points()
     ]
     assert found.computed == len(KEYS)

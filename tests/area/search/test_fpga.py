@@ -21,11 +21,11 @@ def design():
 @pytest.mark.parametrize("name", list(TARGETS))
 def test_a_mac_takes_luts_and_one_flip_flop_for_each_bit(name, design):
     (record,) = synthesize_fpga([design], TARGETS[name])
-    assert record["technology"] == name
-    assert record["flip_flops"] == record["acc_width"] == design.width
-    assert 10 < record["luts"] < 100
-    assert 2 <= record["carry_cells"] < record["luts"]
-    assert record["area_um2"] is record["delay_ps"] is record["energy_fj"] is None
+    assert record.technology == name
+    assert record.flip_flops == record.acc_width == design.width
+    assert 10 < record.luts < 100
+    assert 2 <= record.carry_cells < record.luts
+    assert record.area_um2 is record.delay_ps is record.energy_fj is None
 
 
 @pytest.mark.yosys
@@ -40,9 +40,9 @@ def test_records_have_the_shape_of_others(design):
 def test_the_architecture_with_the_fewest_luts_wins(design):
     fmt = load("e1m2")
     records = synthesize_fpga([Design(fmt, fmt, terms=4)], TARGETS["ice40"], every=True)
-    luts = [record["luts"] for record in records]
+    luts = [record.luts for record in records]
     assert luts == sorted(luts)
-    assert len({record["architecture"] for record in records}) == len(records) > 2
+    assert len({record.architecture for record in records}) == len(records) > 2
 
 
 def test_unknown_target_gives_the_list():

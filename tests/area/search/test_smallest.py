@@ -60,13 +60,13 @@ def experiment(sky130hd, tmp_path_factory):
 @pytest.mark.yosys
 @pytest.mark.slow
 def test_areas_beat_the_first_experiment(experiment):
-    assert [record["format"] for record in experiment.values()] == [
+    assert [record.format for record in experiment.values()] == [
         load(name).name for name in FIRST_EXPERIMENT
     ]
     too_large = {
-        name: record["area_um2"]
+        name: record.area_um2
         for name, record in experiment.items()
-        if record["area_um2"] > FIRST_EXPERIMENT[name]
+        if record.area_um2 > FIRST_EXPERIMENT[name]
     }
     assert not too_large
 
@@ -79,27 +79,27 @@ def test_readme_states_the_areas(experiment):
     assert set(experiment) <= set(stated)
     for name, record in experiment.items():
         _, bits, acc_width, area, gates, _, architecture, *_ = stated[name]
-        assert (int(bits), int(acc_width)) == (load(name).bits, record["acc_width"]), name
-        assert float(area.replace(",", "")) == pytest.approx(record["area_um2"], abs=0.05), name
-        assert float(gates) == pytest.approx(record["area_ge"], abs=0.06), name
-        assert architecture == record["architecture"], name
+        assert (int(bits), int(acc_width)) == (load(name).bits, record.acc_width), name
+        assert float(area.replace(",", "")) == pytest.approx(record.area_um2, abs=0.05), name
+        assert float(gates) == pytest.approx(record.area_ge, abs=0.06), name
+        assert architecture == record.architecture, name
 
 
 @pytest.mark.yosys
 def test_record_adds_up_and_says_what_was_done(sky130hd, build):
     (record,) = synthesize([design("e2m1", architecture="exponent_shift")], sky130hd)
     parts = [record[f"{part}_um2"] for part in ("multiplier", "accumulator", "register")]
-    assert sum(parts) == pytest.approx(record["area_um2"])
+    assert sum(parts) == pytest.approx(record.area_um2)
     assert min(parts) > 0
-    assert record["register_um2"] == pytest.approx(17 * sky130hd.flip_flop.area)
-    assert record["area_ge"] == pytest.approx(record["area_um2"] / sky130hd.nand2_area, abs=0.01)
-    assert (record["architecture"], record["acc_width"]) == ("exponent_shift", 17)
-    assert record["recipe"] in {recipe.name for recipe in RECIPES}
-    assert record["proof"]["status"] == record["proof"]["netlist"] == "proved"
-    assert "all 256 pairs of codes" in record["proof"]["method"]
-    assert record["clock_ps"] is record["luts"] is None
-    assert record["versions"]["pyosys"]
-    netlist = (build / "netlists" / record["netlist"]).read_text()
+    assert record.register_um2 == pytest.approx(17 * sky130hd.flip_flop.area)
+    assert record.area_ge == pytest.approx(record.area_um2 / sky130hd.nand2_area, abs=0.01)
+    assert (record.architecture, record.acc_width) == ("exponent_shift", 17)
+    assert record.recipe in {recipe.name for recipe in RECIPES}
+    assert record.proof.status == record.proof.netlist == "proved"
+    assert "all 256 pairs of codes" in record.proof.method
+    assert record.clock_ps is record.luts is None
+    assert record.versions["pyosys"]
+    netlist = (build / "netlists" / record.netlist).read_text()
     assert "sky130_fd_sc_hd__dfxtp_1" in netlist
 
 
@@ -107,8 +107,8 @@ def test_record_adds_up_and_says_what_was_done(sky130hd, build):
 def test_every_architecture_is_tried_and_the_smallest_is_first(sky130hd):
     fmt = load("e1m2")
     records = synthesize([design("e1m2")], sky130hd, every=True)
-    assert {record["architecture"] for record in records} == set(applicable_architectures(fmt, fmt))
-    areas = [record["area_um2"] for record in records]
+    assert {record.architecture for record in records} == set(applicable_architectures(fmt, fmt))
+    areas = [record.area_um2 for record in records]
     assert areas == sorted(areas)
     (best,) = synthesize([design("e1m2")], sky130hd)
     assert best == records[0]
@@ -125,7 +125,7 @@ def test_results_are_reused_and_repeat_exactly(sky130hd, tmp_path, monkeypatch):
     again = synthesize(task, sky130hd)
     for record in (*first, *again):
         record.pop("seconds")
-        record["proof"].pop("seconds")
+        record.proof.pop("seconds")
     assert again == first
 
 
@@ -133,8 +133,8 @@ def test_results_are_reused_and_repeat_exactly(sky130hd, tmp_path, monkeypatch):
 def test_a_netlist_that_is_gone_is_made_again(sky130hd, build):
     task = [design("e1m2", architecture="sign_magnitude", terms=16)]
     (first,) = synthesize(task, sky130hd, prove=False)
-    assert first["proof"] is None
-    netlist = build / "netlists" / first["netlist"]
+    assert first.proof is None
+    netlist = build / "netlists" / first.netlist
     text = netlist.read_text()
     netlist.unlink()
     (again,) = synthesize(task, sky130hd)
@@ -146,7 +146,7 @@ def test_a_netlist_that_is_gone_is_made_again(sky130hd, build):
 def test_a_netlist_that_is_wrong_is_refuted(sky130hd, build):
     task = [design("e1m2", architecture="sign_magnitude", terms=16)]
     (record,) = synthesize(task, sky130hd, prove=False)
-    netlist = build / "netlists" / record["netlist"]
+    netlist = build / "netlists" / record.netlist
     text = netlist.read_text()
     wrong = text.replace("sky130_fd_sc_hd__nand2_1", "sky130_fd_sc_hd__nor2_1")
     assert wrong != text
@@ -160,8 +160,8 @@ def test_a_netlist_that_is_wrong_is_refuted(sky130hd, build):
 def test_other_technologies_work(technology):
     card = load_technology(technology)
     (record,) = synthesize([design("int4", architecture="sign_magnitude")], card)
-    assert record["technology"] == technology
-    assert 150 < record["area_ge"] < 400
+    assert record.technology == technology
+    assert 150 < record.area_ge < 400
 
 
 @pytest.mark.yosys
@@ -169,8 +169,8 @@ def test_narrow_saturating_accumulators_and_other_activations(sky130hd):
     narrow = design("e2m1", architecture="sign_magnitude", acc_width=10, overflow=Overflow.SATURATE)
     mixed = Design(load("e2m1_sp"), load("int8"), "twos_complement")
     records = synthesize([narrow, mixed], sky130hd)
-    assert [record["acc_width"] for record in records] == [10, 20]
-    assert [record["activation"] for record in records] == ["e2m1", "int8"]
+    assert [record.acc_width for record in records] == [10, 20]
+    assert [record.activation for record in records] == ["e2m1", "int8"]
 
 
 def test_bad_designs_are_refused_before_any_work(build):
