@@ -14,12 +14,10 @@ if TYPE_CHECKING:
         technology_names,
     )
     from halfbyte.area.proofs.mac import ProofError
-    from halfbyte.area.search.design import Design
     from halfbyte.area.search.records import FpgaRecord, SynthesisRecord
     from halfbyte.area.search.smallest import synthesize
 
 __all__ = [
-    "Design",
     "FpgaRecord",
     "ProofError",
     "SynthesisRecord",
@@ -31,7 +29,6 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Design": "search.design",
     "FpgaRecord": "search.records",
     "ProofError": "proofs.mac",
     "SynthesisRecord": "search.records",

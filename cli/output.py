@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from halfbyte.base import Record, json_text
+from halfbyte.base import JsonObject, Record, json_text
 
 __all__ = ["console", "number", "print_json", "progress", "rate_progress", "table", "versions_text"]
 
@@ -18,9 +19,10 @@ console = Console(width=None if sys.stdout.isatty() else 140)
 _status = Console(stderr=True)
 
 
-def print_json(records: Sequence[Record]) -> None:
+def print_json(records: Sequence[Record | JsonObject]) -> None:
     """Print a list of records, indented, on standard output."""
-    sys.stdout.write(json_text([each.as_json() for each in records], indent=2) + "\n")
+    listed = [each.as_json() if isinstance(each, Record) else each for each in records]
+    sys.stdout.write(json_text(listed, indent=2) + "\n")
 
 
 def number(value: float | None, digits: int = 0) -> str:
@@ -45,7 +47,8 @@ def table(
             column.removeprefix(">"), justify="right" if column.startswith(">") else "left"
         )
     for row in rows:
-        drawn.add_row(*row)
+        # A name such as `halfbyte[tasks]` is text, not an instruction to rich.
+        drawn.add_row(*(escape(cell) for cell in row))
     console.print(drawn)
 
 

@@ -67,13 +67,15 @@ def check_fp32_range(fmt: Format) -> None:
 @cache
 def integer_table(fmt: Format) -> Tensor:
     """Values in units of the quantum by code; (2^bits,) int64. Not to be written to."""
-    return torch.tensor(fmt.integers, dtype=torch.int64)
+    with torch.device("cpu"):  # whatever device is the default: the table outlives the caller's
+        return torch.tensor(fmt.integers, dtype=torch.int64)
 
 
 @cache
 def _value_table(fmt: Format) -> Tensor:
     check_fp32_range(fmt)
-    return torch.tensor([nearest_fp32(value) for value in fmt.values], dtype=torch.float32)
+    with torch.device("cpu"):
+        return torch.tensor([nearest_fp32(value) for value in fmt.values], dtype=torch.float32)
 
 
 def _threshold(midpoint: Fraction, tie_goes_up: bool, kind: type[np.floating]) -> float:
@@ -98,7 +100,8 @@ def _encoder(fmt: Format, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         )
         for lower, upper in pairwise(codes)
     ]
-    return torch.tensor(thresholds, dtype=dtype), torch.tensor(codes, dtype=torch.uint8)
+    with torch.device("cpu"):
+        return torch.tensor(thresholds, dtype=dtype), torch.tensor(codes, dtype=torch.uint8)
 
 
 def encode(x: Tensor, fmt: Format) -> Tensor:

@@ -14,7 +14,7 @@ from torch import Tensor
 from halfbyte.formats import MAX_TERMS, Format
 from halfbyte.golden.checks import check_codes, check_float, check_integer
 from halfbyte.golden.codec import check_fp32_range, decode_integers, encode
-from halfbyte.golden.scales import ScaleFormat, block_scales, exact_tensor
+from halfbyte.golden.scales import ScaleFormat, exact_tensor, scale_blocks
 
 __all__ = [
     "DEFAULT_BLOCK",
@@ -55,6 +55,10 @@ class Quantized:
         Elements that share a scale, 1 to 2^20.
     mirrored : Tensor, optional
         Shape of ``scales``, bool: blocks whose values are the negated values of their codes.
+    scale_codes : Tensor, optional
+        Shape of ``scales``, uint8: the bytes that are stored, where the scales' type has 8 bits.
+    tensor_scale : Tensor, optional
+        float32 without dimensions: with E4M3, what the codes' values are multiplied by.
     """
 
     codes: Tensor
@@ -62,6 +66,8 @@ class Quantized:
     format: Format
     block: int = DEFAULT_BLOCK
     mirrored: Tensor | None = None
+    scale_codes: Tensor | None = None
+    tensor_scale: Tensor | None = None
 
     def __post_init__(self) -> None:
         check_fp32_range(self.format)
@@ -87,6 +93,13 @@ class Quantized:
                 f"Mirrored blocks must be a bool tensor of shape {wanted}, not "
                 f"{self.mirrored.dtype} of shape {tuple(self.mirrored.shape)}"
             )
+        if self.scale_codes is not None and (
+            self.scale_codes.dtype != torch.uint8 or self.scale_codes.shape != wanted
+        ):
+            raise ValueError(
+                f"Scale codes must be a uint8 tensor of shape {wanted}, not "
+                f"{self.scale_codes.dtype} of shape {tuple(self.scale_codes.shape)}"
+            )
 
     @property
     def shape(self) -> torch.Size:
@@ -105,8 +118,9 @@ class Quantized:
     def dequantize(self) -> Tensor:
         """Integers times steps, rounded to FP32; (..., K) float32."""
         integers = decode_integers(self.codes, self.format).to(torch.float32)
-        steps = self.steps.repeat_interleave(self.block, dim=-1)
-        return integers * steps[..., : self.codes.shape[-1]]
+        length = self.codes.shape[-1]
+        steps = self.steps.repeat_interleave(min(self.block, max(length, 1)), dim=-1)
+        return integers * steps[..., :length]
 
 
 def _check_input(x: Tensor) -> Tensor:
@@ -167,15 +181,16 @@ def quantize(
     scale_format: ScaleFormat = ScaleFormat.FP32,
     clip: float | Tensor = 1.0,
     supernormal_sign: SupernormalSign = SupernormalSign.FIXED,
+    tensor_absmax: Tensor | None = None,
 ) -> Quantized:
     """Quantize blocks of the last dimension, each scaled by its absolute maximum.
 
     x: (..., K) floating point; float64 is rounded to float32 first. ``block`` elements share the
     scale ``absmax / fmt.max_value``; None makes one block of the whole last dimension. A tail is a
-    shorter block. The scale is a value of ``scale_format`` (:func:`block_scales` has the rules);
+    shorter block. The scale is a value of ``scale_format`` (:func:`scale_blocks` has the rules);
     ``clip``, above 0 and at most 1, shrinks absmax first: one number, or float32 broadcastable to
     the (..., blocks) scales. The codes are those of ``x / scale`` (FP32), in mirrored blocks those
-    of ``-x / scale``.
+    of ``-x / scale``. ``tensor_absmax`` is for a part of a tensor whose scale is E4M3.
 
     Raises TypeError if ``x`` is not floating point, ValueError on NaN or infinities.
     """
@@ -183,10 +198,10 @@ def quantize(
     check_fp32_range(fmt)
     length = single.shape[-1]
     size = max(length, 1) if block is None else check_integer("block", block, 1, MAX_TERMS)
-    blocks = to_blocks(single, size)  # (..., count, size)
+    blocks = to_blocks(single, min(size, max(length, 1)))  # (..., count, size)
     absmax = blocks.abs().amax(dim=-1)  # (..., count)
-    scales = block_scales(absmax, fmt, scale_format, check_clip(clip))
-    ratios = blocks / scales.unsqueeze(-1)
+    scales = scale_blocks(absmax, fmt, scale_format, check_clip(clip), tensor_absmax)
+    ratios = blocks / scales.values.unsqueeze(-1)
     codes, mirrored = encode(ratios, fmt), None
     if supernormal_sign is SupernormalSign.BLOCK:
         negated = encode(-ratios, fmt)
@@ -196,4 +211,6 @@ def quantize(
         )
         codes = torch.where(mirrored.unsqueeze(-1), negated, codes)
     codes = codes.flatten(-2)[..., :length]
-    return Quantized(codes.contiguous(), scales, fmt, size, mirrored)
+    return Quantized(
+        codes.contiguous(), scales.values, fmt, size, mirrored, scales.codes, scales.tensor_scale
+    )

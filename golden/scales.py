@@ -1,6 +1,8 @@
 """Block scales: from a block's absolute maximum to the scale that the hardware stores."""
 
 import enum
+from collections.abc import Callable
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
@@ -11,8 +13,9 @@ from torch import Tensor
 from halfbyte.base import UserError
 from halfbyte.formats import Format
 from halfbyte.golden.codec import nearest_fp32
+from halfbyte.golden.powers import E8M0_RULES, power_of_two_exponents
 
-__all__ = ["ScaleFormat", "block_scales", "exact_tensor"]
+__all__ = ["BlockScales", "ScaleFormat", "block_scales", "exact_tensor", "scale_blocks"]
 
 FP32_LARGEST = float(np.finfo(np.float32).max)
 FP32_SMALLEST = 2.0**-149  # subnormal
@@ -20,11 +23,14 @@ FP16_SMALLEST = 2.0**-24  # subnormal
 BF16_SMALLEST = 2.0**-133  # subnormal
 # FP8 E4M3 "fn" (OCP OFP8 1.0): no infinities, largest 448, smallest subnormal 2^-9.
 E4M3_LARGEST, E4M3_SMALLEST = 448.0, 2.0**-9
-E8M0_EXPONENTS = (-127, 127)
+# Unsigned E5M3: bias 15, all ones is NaN, so the largest is 1.75 * 2^16.
+UE5M3_LARGEST, UE5M3_SMALLEST = 114688.0, 2.0**-17
+UE5M3_MANTISSA_BITS, UE5M3_BIAS = 3, 15
+E8M0_BIAS = 127
 
 
 class ScaleFormat(enum.Enum):
-    """The type in which block scales are stored."""
+    """The type in which block scales are stored, and the rule by which they are chosen."""
 
     FP32 = "fp32"
     """absmax over the format's largest value, in FP32."""
@@ -39,25 +45,63 @@ class ScaleFormat(enum.Enum):
     """2^(floor(log2 absmax) - floor(log2 largest value)): OCP MX 1.0, section 6.3; may saturate."""
 
     E8M0_UP = "e8m0_up"
-    """The smallest power of two with which absmax does not exceed the largest value."""
+    """The smallest power of two with which absmax does not exceed the largest value, exactly."""
 
     E4M3 = "e4m3"
     """FP8 block scales under one FP32 scale for the whole tensor, as NVFP4 has them."""
 
+    E8M0_CEIL = "e8m0_ceil"
+    """2^(ceil(log2 absmax) - floor(log2 largest value)): "CEIL" of torchao's MX formats."""
+
+    E8M0_NEAREST = "e8m0_nearest"
+    """The floor rule, one power higher where absmax is nearer to the next power of two than to the
+    format's largest value, or just as near. For E2M1 that is "EVEN" of torchao and AMD Quark, and
+    what compressed-tensors does."""
+
+    E8M0_RCEIL = "e8m0_rceil"
+    """absmax over the largest value in FP32, rounded up to a power of two: the rule for UE8M0 in
+    NVIDIA's cuBLAS manual, "RCEIL" of torchao. Differs from ``e8m0_up`` where FP32 rounds."""
+
+    E4M3_MODELOPT = "e4m3_modelopt"
+    """As ``e4m3``, in the order of operations of NVIDIA's ModelOpt: the tensor's scale is
+    absmax / (largest * 448), a block's absmax / (largest * tensor's scale)."""
+
+    UE5M3 = "ue5m3"
+    """The FP32 scale rounded to unsigned E5M3, nearest even; no scale for the tensor."""
+
     @property
     def bits(self) -> int:
         """Bits stored for each block; a tensor's own scale is not counted."""
-        return _BITS[self]
+        return _WIDE_BITS.get(self, 8)
+
+    @property
+    def has_tensor_scale(self) -> bool:
+        """Whether one FP32 scale for the whole tensor stands above those of the blocks."""
+        return self in _TENSOR_SCALED
 
 
-_BITS = {
-    ScaleFormat.FP32: 32,
-    ScaleFormat.FP16: 16,
-    ScaleFormat.BF16: 16,
-    ScaleFormat.E8M0_FLOOR: 8,
-    ScaleFormat.E8M0_UP: 8,
-    ScaleFormat.E4M3: 8,
-}
+_WIDE_BITS = {ScaleFormat.FP32: 32, ScaleFormat.FP16: 16, ScaleFormat.BF16: 16}
+_TENSOR_SCALED = (ScaleFormat.E4M3, ScaleFormat.E4M3_MODELOPT)
+
+
+@dataclass(frozen=True, eq=False)
+class BlockScales:
+    """The scales of a tensor's blocks.
+
+    Parameters
+    ----------
+    values : Tensor
+        (..., blocks) float32, positive and finite: what elements are divided by.
+    codes : Tensor or None
+        (..., blocks) uint8: the stored bytes of formats of 8 bits (E8M0: exponent plus 127; E4M3
+        and UE5M3: their bits).
+    tensor_scale : Tensor or None
+        float32 without dimensions: what E4M3 values are multiplied by.
+    """
+
+    values: Tensor
+    codes: Tensor | None = None
+    tensor_scale: Tensor | None = None
 
 
 @lru_cache(maxsize=256)
@@ -76,19 +120,42 @@ def block_scales(
     scale_format: ScaleFormat = ScaleFormat.FP32,
     clip: float | Tensor = 1.0,
 ) -> Tensor:
-    """Scales of the blocks of one tensor.
+    """Scales of the blocks of one tensor; (..., blocks) float32: see :func:`scale_blocks`."""
+    return scale_blocks(absmax, fmt, scale_format, clip).values
 
-    absmax: (..., blocks) float32, the blocks' absolute maxima, finite. ``clip`` shrinks them; a
-    number or broadcastable to ``absmax``. Returns (..., blocks) float32, positive and finite, each
-    a value of ``scale_format``; with E4M3, such a value times the tensor's scale (FP32).
+
+def scale_blocks(
+    absmax: Tensor,
+    fmt: Format,
+    scale_format: ScaleFormat = ScaleFormat.FP32,
+    clip: float | Tensor = 1.0,
+    tensor_absmax: Tensor | None = None,
+) -> BlockScales:
+    """Scales of the blocks of one tensor, with the bytes that are stored.
+
+    Parameters
+    ----------
+    absmax : Tensor
+        (..., blocks) float32: the blocks' absolute maxima, finite.
+    fmt : Format
+        Its largest value is what absmax becomes.
+    scale_format : ScaleFormat
+        Type and rule. Each scale is a value of the type; with E4M3, such a value times the
+        tensor's scale (FP32).
+    clip : float or Tensor
+        Shrinks absmax first; a number or broadcastable to ``absmax``. A tensor's scale is that of
+        the unclipped tensor: its largest absmax is stored as 448.
+    tensor_absmax : Tensor, optional
+        float32 without dimensions: the whole tensor's, where ``absmax`` is of a part of it.
 
     A scale too small or too large for its format is the smallest or largest one that it has. A
     block of zeros has scale 1 (with E4M3, the tensor's scale); so has, in FP32, one whose scale
-    underflows. The E4M3 tensor scale is that of the unclipped tensor: its largest absmax is stored
-    as 448.
+    underflows.
 
-    Raises UserError where absmax over the format's largest value exceeds FP32.
+    Raises UserError where absmax over the format's largest value exceeds FP32, or where PyTorch
+    flushes subnormal numbers to zero.
     """
+    _check_subnormals(absmax)
     largest = exact_tensor(fmt.max_value, absmax.device)
     if bool((absmax / largest).isinf().any()):
         raise UserError(
@@ -98,56 +165,88 @@ def block_scales(
     clipped = absmax * clip
     if scale_format is ScaleFormat.FP32:
         scales = clipped / largest
-        return torch.where(scales == 0, torch.ones_like(scales), scales)
-    if scale_format is ScaleFormat.E4M3:
-        return _e4m3_scales(absmax, clipped, largest)
-    if scale_format is ScaleFormat.FP16:
-        scales = _narrowed(clipped / largest, torch.float16, FP16_SMALLEST)
-    elif scale_format is ScaleFormat.BF16:
-        scales = _narrowed(clipped / largest, torch.bfloat16, BF16_SMALLEST)
-    else:
-        scales = _powers_of_two(clipped, fmt, up=scale_format is ScaleFormat.E8M0_UP)
-    return torch.where(absmax == 0, torch.ones_like(scales), scales)
+        return BlockScales(torch.where(scales == 0, torch.ones_like(scales), scales))
+    if scale_format.has_tensor_scale:
+        whole = _largest_of(absmax) if tensor_absmax is None else tensor_absmax
+        return _e4m3_scales(absmax, clipped, whole, largest, scale_format)
+    if scale_format.value in E8M0_RULES:
+        exponents = power_of_two_exponents(clipped, fmt, largest, scale_format.value)
+        exponents = exponents.where(absmax > 0, 0)
+        scales = torch.ldexp(torch.ones_like(absmax), exponents)
+        return BlockScales(scales, (exponents + E8M0_BIAS).to(torch.uint8))
+    narrowed = _NARROWED[scale_format](clipped / largest)
+    scales = torch.where(absmax == 0, torch.ones_like(narrowed), narrowed)
+    return BlockScales(scales, _ue5m3_codes(scales) if scale_format is ScaleFormat.UE5M3 else None)
 
 
-def _narrowed(scales: Tensor, dtype: torch.dtype, smallest: float) -> Tensor:
-    """Rounded to ``dtype``, nearest even, within its positive finite range; float32."""
-    rounded = scales.to(dtype).to(torch.float32)
-    return rounded.clamp(smallest, torch.finfo(dtype).max)
+def _check_subnormals(absmax: Tensor) -> None:
+    """Scales of tiny blocks are subnormal: without them results would silently be others."""
+    if absmax.device.type == "cpu" and float(torch.full((), FP32_SMALLEST, device="cpu") * 1) == 0:
+        raise UserError(
+            "Quantizing needs subnormal numbers, but PyTorch flushes them to zero here: call "
+            "torch.set_flush_denormal(False)"
+        )
 
 
-def _e4m3_scales(absmax: Tensor, clipped: Tensor, largest: Tensor) -> Tensor:
+def _largest_of(absmax: Tensor) -> Tensor:
+    return absmax.amax() if absmax.numel() else absmax.new_zeros(())
+
+
+def _float_narrowed(dtype: torch.dtype, smallest: float) -> Callable[[Tensor], Tensor]:
+    """Rounding to ``dtype``, nearest even, within its positive finite range; float32."""
+
+    def narrowed(scales: Tensor) -> Tensor:
+        rounded = scales.to(dtype).to(torch.float32)
+        return rounded.clamp(smallest, torch.finfo(dtype).max)
+
+    return narrowed
+
+
+def _ue5m3_narrowed(scales: Tensor) -> Tensor:
+    """Rounded to unsigned E5M3, nearest even, within its positive finite range; float32."""
+    wide = scales.double().clamp(UE5M3_SMALLEST, UE5M3_LARGEST)
+    _, exponent = torch.frexp(wide)  # wide < 2^exponent, at least half of it
+    place = (exponent - 1 - UE5M3_MANTISSA_BITS).clamp_min(1 - UE5M3_BIAS - UE5M3_MANTISSA_BITS)
+    rounded = torch.ldexp(torch.ldexp(wide, -place).round(), place)  # round() takes ties to even
+    return rounded.clamp_max(UE5M3_LARGEST).to(torch.float32)
+
+
+def _ue5m3_codes(scales: Tensor) -> Tensor:
+    """Bits of values of unsigned E5M3: ``[7:3] exponent, [2:0] mantissa``; uint8."""
+    _, exponent = torch.frexp(scales)
+    field = (exponent - 1 + UE5M3_BIAS).clamp_min(0)
+    place = field.clamp_min(1) - UE5M3_BIAS - UE5M3_MANTISSA_BITS
+    significand = torch.ldexp(scales.double(), -place).to(torch.int32)  # hidden bit and all
+    # A subnormal has no hidden bit; a normal one's adds one to the exponent field, as it stands.
+    return (significand + ((field.clamp_min(1) - 1) << UE5M3_MANTISSA_BITS)).to(torch.uint8)
+
+
+_NARROWED: dict[ScaleFormat, Callable[[Tensor], Tensor]] = {
+    ScaleFormat.FP16: _float_narrowed(torch.float16, FP16_SMALLEST),
+    ScaleFormat.BF16: _float_narrowed(torch.bfloat16, BF16_SMALLEST),
+    ScaleFormat.UE5M3: _ue5m3_narrowed,
+}
+
+
+def _e4m3_scales(
+    absmax: Tensor, clipped: Tensor, whole: Tensor, largest: Tensor, rule: ScaleFormat
+) -> BlockScales:
     """E4M3 block scales times the tensor's scale, rounded to FP32."""
-    if absmax.numel() == 0:
-        return torch.ones_like(absmax)
-    tensor_absmax = absmax.amax()
-    tensor_scale = tensor_absmax / largest / torch.full_like(largest, E4M3_LARGEST)
-    tensor_scale = tensor_scale.clamp_min(FP32_SMALLEST)
-    tensor_scale = torch.where(tensor_absmax == 0, torch.ones_like(tensor_scale), tensor_scale)
-    ratios = (clipped / largest / tensor_scale).clamp(E4M3_SMALLEST, E4M3_LARGEST)
-    ratios = ratios.to(torch.float8_e4m3fn).to(torch.float32)
-    ratios = torch.where(absmax == 0, torch.ones_like(ratios), ratios)
-    return (ratios * tensor_scale).clamp(FP32_SMALLEST, FP32_LARGEST)
+    limit = torch.full_like(largest, E4M3_LARGEST)
+    if rule is ScaleFormat.E4M3:
+        tensor_scale = _tensor_scale(whole, whole / largest / limit)
+        ratios = clipped / largest / tensor_scale
+    else:  # the order of operations of NVFP4QTensor in ModelOpt, a zero quotient included
+        tensor_scale = _tensor_scale(whole, whole / (largest * limit))
+        ratios = clipped / (largest * tensor_scale).clamp_min(FP32_SMALLEST)
+        ratios = torch.where(ratios == 0, torch.ones_like(ratios), ratios)
+    stored = ratios.clamp(E4M3_SMALLEST, E4M3_LARGEST).to(torch.float8_e4m3fn)
+    stored = torch.where(absmax == 0, torch.ones_like(ratios), stored.to(torch.float32))
+    codes = stored.to(torch.float8_e4m3fn).view(torch.uint8)
+    values = (stored * tensor_scale).clamp(FP32_SMALLEST, FP32_LARGEST)
+    return BlockScales(values, codes, tensor_scale)
 
 
-def _powers_of_two(absmax: Tensor, fmt: Format, *, up: bool) -> Tensor:
-    """E8M0 scales: by the floor rule, or the smallest that keep absmax from saturating."""
-    fraction, exponent = torch.frexp(absmax)  # absmax = fraction * 2^exponent, 1/2 <= fraction < 1
-    limit, emax = _fraction_and_exponent(fmt.max_value)
-    exponent = exponent - emax
-    if up:
-        exponent = exponent + (fraction > limit)
-    exponent = exponent.where(absmax > 0, E8M0_EXPONENTS[0])  # clipped to nothing: the smallest
-    return torch.ldexp(torch.ones_like(absmax), exponent.clamp(*E8M0_EXPONENTS))
-
-
-def _fraction_and_exponent(value: Fraction) -> tuple[float, int]:
-    """``frexp`` of an exact positive number; the fraction is rounded down to FP32."""
-    exponent = value.numerator.bit_length() - value.denominator.bit_length()
-    if value >= Fraction(2) ** exponent:
-        exponent += 1
-    fraction = value / Fraction(2) ** exponent
-    rounded = np.float32(nearest_fp32(fraction))
-    if Fraction(float(rounded)) > fraction:
-        rounded = np.nextafter(rounded, np.float32(0))
-    return float(rounded), exponent
+def _tensor_scale(whole: Tensor, quotient: Tensor) -> Tensor:
+    """The tensor's scale within FP32; 1 for a tensor of zeros."""
+    return torch.where(whole == 0, torch.ones_like(quotient), quotient.clamp_min(FP32_SMALLEST))

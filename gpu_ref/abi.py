@@ -50,7 +50,12 @@ class Decoder(ctypes.Structure):
 class Largest(ctypes.Structure):
     """``Largest`` in arithmetic.h."""
 
-    _fields_ = (("value", c_float), ("exponent", c_int32), ("significand", c_int32))
+    _fields_ = (
+        ("value", c_float),
+        ("exponent", c_int32),
+        ("significand", c_int32),
+        ("middle", c_int32),
+    )
 
 
 class FormatTable(ctypes.Structure):

@@ -28,6 +28,15 @@ SEED = 4
 # Random formats of users: bits, largest integer, denominator of the quantum.
 _RANDOM = ((4, 24, 3), (3, 7, 8), (6, 2**19, 1024))
 RANDOM_CYCLES = 3000
+# Significant bits of the types of scales that are rounded to nearest.
+_SIGNIFICANDS = {
+    ScaleFormat.FP16: 11,
+    ScaleFormat.BF16: 8,
+    ScaleFormat.E4M3: 4,
+    ScaleFormat.E4M3_MODELOPT: 4,
+    ScaleFormat.UE5M3: 4,
+    ScaleFormat.E8M0_NEAREST: 4,  # where absmax turns to the next power of two
+}
 
 
 @dataclass(frozen=True)
@@ -126,7 +135,7 @@ def absmax_near_thresholds(fmt: Format, rule: ScaleFormat) -> Tensor:
     largest = float(fmt.max_value)
     powers = torch.tensor([2.0**exponent for exponent in range(-149, 120)])
     scales = [powers]
-    significand = {ScaleFormat.FP16: 11, ScaleFormat.BF16: 8, ScaleFormat.E4M3: 4}.get(rule)
+    significand = _SIGNIFICANDS.get(rule)
     if significand:
         steps = 2**significand
         fractions = torch.arange(steps, 2 * steps, max(1, steps // 64)) + 0.5  # ties

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from halfbyte.base import ToolError, UserError
+from halfbyte.base.libraries import loaded
 from halfbyte.gpu_ref.abi import (
     STRUCTURES,
     Container,
@@ -17,7 +18,7 @@ from halfbyte.gpu_ref.abi import (
     Layout,
     prototypes,
 )
-from halfbyte.gpu_ref.build import build_cuda, build_host, loaded
+from halfbyte.gpu_ref.build import build_cuda, build_host
 
 __all__ = ["Library", "cuda_library", "host_library", "library_for"]
 
@@ -44,7 +45,11 @@ class Library:
         self._check_sizes()
         for name, types in prototypes(self.kind).items():
             getattr(handle, name).argtypes = types
-        handle.hb_tensor_scale.argtypes = (ctypes.c_float, ctypes.POINTER(FormatTable))
+        handle.hb_tensor_scale.argtypes = (
+            ctypes.c_float,
+            ctypes.POINTER(FormatTable),
+            ctypes.c_int32,
+        )
         handle.hb_tensor_scale.restype = ctypes.c_float
 
     def _check_sizes(self) -> None:
@@ -73,9 +78,9 @@ class Library:
             text = self._handle.hb_error().decode(errors="replace")
             raise ToolError(f"{name.removeprefix('hb_')} failed on {device}: {text}")
 
-    def tensor_scale(self, absmax: float, table: FormatTable) -> float:
-        """The scale of a whole tensor with E4M3 block scales."""
-        scale: float = self._handle.hb_tensor_scale(absmax, ctypes.byref(table))
+    def tensor_scale(self, absmax: float, table: FormatTable, rule: int) -> float:
+        """The scale of a whole tensor with E4M3 block scales, by the number of their rule."""
+        scale: float = self._handle.hb_tensor_scale(absmax, ctypes.byref(table), rule)
         return scale
 
     def in_spans(self, call: ctypes.Structure) -> bool:

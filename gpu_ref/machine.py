@@ -9,7 +9,8 @@ from pathlib import Path
 import torch
 
 from halfbyte.base import versions_of
-from halfbyte.gpu_ref.compilers import cuda_compiler, host_compiler
+from halfbyte.base.compilers import host_compiler
+from halfbyte.gpu_ref.compilers import cuda_compiler
 from halfbyte.gpu_ref.library import library_for
 from halfbyte.gpu_ref.records import MachineRecord
 

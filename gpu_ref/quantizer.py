@@ -27,6 +27,11 @@ _RULES = {
     ScaleFormat.E8M0_FLOOR: 3,
     ScaleFormat.E8M0_UP: 4,
     ScaleFormat.E4M3: 5,
+    ScaleFormat.E8M0_CEIL: 6,
+    ScaleFormat.E8M0_NEAREST: 7,
+    ScaleFormat.E8M0_RCEIL: 8,
+    ScaleFormat.E4M3_MODELOPT: 9,
+    ScaleFormat.UE5M3: 10,
 }
 QUANTIZE_KERNELS = {"units": 0, "spans": 1}
 
@@ -117,9 +122,9 @@ def quantize(
             call.clips = clips.data_ptr()
         elif not isinstance(clip, Tensor):
             call.clip = clip
-        if scale_format is ScaleFormat.E4M3:
+        if scale_format.has_tensor_scale:
             largest = float(absmax(x, block=size).amax())
-            call.whole = library.tensor_scale(largest, table)
+            call.whole = library.tensor_scale(largest, table, _RULES[scale_format])
         number = QUANTIZE_KERNELS[_pick(kernel, library, call)]
         library.call("hb_quantize", x.device, table, call, number)
         refusals.check(fmt, x.numel())
@@ -187,9 +192,9 @@ def scales_of(
     if flat.numel():
         call = _call(flat, 1)
         call.clip, call.rule, call.scales = clip, _RULES[scale_format], scales.data_ptr()
-        if scale_format is ScaleFormat.E4M3:
+        if scale_format.has_tensor_scale:
             largest = float(absmax.amax()) if tensor_absmax is None else tensor_absmax
-            call.whole = library.tensor_scale(largest, table)
+            call.whole = library.tensor_scale(largest, table, _RULES[scale_format])
         library.call("hb_scales", absmax.device, table, call)
     return scales
 

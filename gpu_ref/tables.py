@@ -4,6 +4,7 @@ Written from the definition of the nearest value, apart from the golden model's 
 float that belongs to the next higher value is found by bisection over all floats.
 """
 
+import math
 import struct
 from collections.abc import Sequence
 from fractions import Fraction
@@ -33,7 +34,7 @@ constexpr Format format_{name} = {{
     {{{bits}, {{{thresholds}}},
      {{{codes}}}}},
     {{{bits}, {magnitude}, {quantum_literal}, {{{integers}}}}},
-    {{{largest_literal}, {exponent}, {significand}}}}};
+    {{{largest_literal}, {exponent}, {significand}, {middle}}}}};
 static_assert(well_formed(format_{name}), "format table");
 }}  // namespace halfbyte
 """
@@ -121,6 +122,7 @@ def format_header(fmt: Format) -> str:
     codes = _ascending_codes(fmt)
     thresholds = _thresholds(fmt, codes)
     exponent = _floor_log2(fmt.max_value)
+    significand = fmt.max_value / Fraction(2) ** (exponent - SIGNIFICAND_BITS + 1)
     return _HEADER.format(
         name=fmt.name,
         bits=fmt.bits,
@@ -132,7 +134,8 @@ def format_header(fmt: Format) -> str:
         integers=_listed(fmt.integers),
         largest_literal=_literal(_rounded_to_fp32(fmt.max_value)),
         exponent=exponent,
-        significand=int(fmt.max_value / Fraction(2) ** (exponent - SIGNIFICAND_BITS + 1)),
+        significand=int(significand),
+        middle=math.ceil((significand + 2**SIGNIFICAND_BITS) / 2),
     )
 
 

@@ -191,6 +191,8 @@ class MutantRecord(Record):
     """What the accumulator does on overflow: wrap or saturate."""
     enable: bool
     """Whether there is an enable port."""
+    segment: int | None
+    """Bits of the accumulator after which a carry is saved; null if none is."""
     seed: int
     """Seed by which mutants and stimulus are drawn."""
     cycles: int

@@ -1,7 +1,7 @@
 """Circuits as Yosys hands them over: gates or library cells, registers, ports and names."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, NamedTuple
@@ -18,25 +18,25 @@ Net = int | str
 _CONSTANTS: dict[Net, int] = {"0": FALSE, "1": TRUE}
 _UNDEFINED = "x"
 CLOCK = "clk"
-# Yosys' gates after `techmap`.
+# Yosys' gates after `techmap`: inputs, and the function of output Y.
 _GATES = {
-    "$_BUF_": "A",
-    "$_NOT_": "!A",
-    "$_AND_": "A & B",
-    "$_NAND_": "!(A & B)",
-    "$_OR_": "A | B",
-    "$_NOR_": "!(A | B)",
-    "$_XOR_": "A ^ B",
-    "$_XNOR_": "!(A ^ B)",
-    "$_ANDNOT_": "A & !B",
-    "$_ORNOT_": "A | !B",
-    "$_MUX_": "(A & !S) | (B & S)",
+    "$_BUF_": ("A", "A"),
+    "$_NOT_": ("A", "!A"),
+    "$_AND_": ("AB", "A & B"),
+    "$_NAND_": ("AB", "!(A & B)"),
+    "$_OR_": ("AB", "A | B"),
+    "$_NOR_": ("AB", "!(A | B)"),
+    "$_XOR_": ("AB", "A ^ B"),
+    "$_XNOR_": ("AB", "!(A ^ B)"),
+    "$_ANDNOT_": ("AB", "A & !B"),
+    "$_ORNOT_": ("AB", "A | !B"),
+    "$_MUX_": ("ABS", "(A & !S) | (B & S)"),
 }
 _REGISTER = "$_DFF_P_"
 
 
 class CircuitError(ToolError):
-    """A circuit that is no synchronous one of known gates; the message says why."""
+    """Not a synchronous circuit of known gates; the message says why."""
 
 
 class Gate(NamedTuple):
@@ -63,7 +63,8 @@ class Register(NamedTuple):
 class Circuit:
     """One module: ports and wires by name, as nets from the least significant bit on.
 
-    Of the gates, each comes after those that drive it.
+    Each gate comes after those that drive it. ``inputs`` are without the ``clock``. No net has two
+    drivers.
     """
 
     inputs: Mapping[str, Sequence[Net]]
@@ -71,6 +72,30 @@ class Circuit:
     wires: Mapping[str, Sequence[Net]]
     gates: Sequence[Gate]
     registers: Sequence[Register]
+    clock: Sequence[Net] = ()
+
+    def check_ports(self, other: "Circuit") -> None:
+        """Raise CircuitError unless the ports and their widths are those of ``other``."""
+        if self._ports != other._ports:
+            raise CircuitError(f"The ports are {self._ports}; they should be {other._ports}")
+
+    @property
+    def _ports(self) -> str:
+        """``input a[4], w[4]; output acc[15]``, in alphabetical order."""
+        groups = {
+            "input": {**self.inputs, **({CLOCK: self.clock} if self.clock else {})},
+            "output": self.outputs,
+        }
+        return "; ".join(
+            f"{direction} {', '.join(f'{name}[{len(group[name])}]' for name in sorted(group))}"
+            for direction, group in groups.items()
+        )
+
+    def output(self, name: str) -> Sequence[Net]:
+        """The nets of an output; raises CircuitError if there is none of that name."""
+        if name not in self.outputs:
+            raise CircuitError(f"There is no output {name}")
+        return self.outputs[name]
 
     def evaluate(self, aig: Aig, known: Mapping[Net, int]) -> dict[Net, int]:
         """The literals of all nets that follow from the ``known`` ones.
@@ -129,8 +154,9 @@ class Circuit:
 def read_circuits(text: str, cells: Mapping[str, Cell] | None = None) -> dict[str, Circuit]:
     """The modules of Yosys' JSON ``text`` by name, made of Yosys' gates and of library ``cells``.
 
-    Modules that instantiate others are left out. Raises CircuitError for a register that is none
-    of the library's or not clocked by ``clk``.
+    Modules that instantiate others are left out. Raises CircuitError for what is not a synchronous
+    circuit of these: another cell, a pin that is missing or unknown, a net with two drivers, a
+    loop, a register that the library lacks or that ``clk`` does not clock.
     """
     modules = json.loads(text)["modules"]
     return {
@@ -141,28 +167,88 @@ def read_circuits(text: str, cells: Mapping[str, Cell] | None = None) -> dict[st
 
 
 def _circuit(module: Mapping[str, Any], cells: Mapping[str, Cell]) -> Circuit:
-    ports: dict[str, dict[str, Sequence[Net]]] = {"input": {}, "output": {}, "inout": {}}
+    ports: dict[str, dict[str, Sequence[Net]]] = {"input": {}, "output": {}}
     for name, port in module["ports"].items():
+        if port["direction"] not in ports:
+            raise CircuitError(f"Port {name} is neither an input nor an output")
         ports[port["direction"]][name] = port["bits"]
-    clocks = ports["input"].pop(CLOCK, [])
+    clock = ports["input"].pop(CLOCK, [])
     gates: list[Gate] = []
     registers: list[Register] = []
-    for cell in module["cells"].values():
-        pins = {pin: nets[0] for pin, nets in cell["connections"].items()}
-        register = _register(cell["type"], pins, cells, clocks)
+    for name, cell in module["cells"].items():
+        pins = _pins(name, cell, cells)
+        register = _register(cell["type"], pins, cells, clock)
         if register:
             registers.append(register)
         else:
             gates += _gates(cell["type"], pins, cells)
     wires = {name: wire["bits"] for name, wire in module["netnames"].items()}
-    return Circuit(ports["input"], ports["output"], wires, _sorted(gates), registers)
+    _check_drivers([clock, *ports["input"].values()], gates, registers, wires)
+    return Circuit(ports["input"], ports["output"], wires, _sorted(gates), registers, clock)
+
+
+def _pins(name: str, cell: Mapping[str, Any], cells: Mapping[str, Cell]) -> dict[str, Net]:
+    """The net at each pin of a cell; only an output may be left open. Raises CircuitError."""
+    kind, connected = cell["type"], cell["connections"]
+    inputs, outputs = _pin_names(kind, cells)
+    for pin, nets in connected.items():
+        if pin not in inputs and pin not in outputs:
+            raise CircuitError(f"Cell {kind} ({name}) has no pin {pin}")
+        if len(nets) > 1:
+            raise CircuitError(f"{len(nets)} nets are at pin {pin} of {kind} ({name})")
+    pins = {pin: nets[0] for pin, nets in connected.items() if nets}
+    for pin in inputs:
+        if pin not in pins:
+            raise CircuitError(f"Pin {pin} of {kind} ({name}) is not connected")
+    return pins
+
+
+def _pin_names(kind: str, cells: Mapping[str, Cell]) -> tuple[Collection[str], Collection[str]]:
+    """Inputs and outputs of a kind of cell; raises CircuitError for an unknown one."""
+    if kind in cells:
+        return cells[kind].inputs, cells[kind].outputs
+    if kind == _REGISTER:
+        return ("C", "D"), ("Q",)
+    if kind in _GATES:
+        return _GATES[kind][0], "Y"
+    raise CircuitError(f"Cell {kind} is neither a gate nor one of the library's")
+
+
+def _check_drivers(
+    inputs: Iterable[Sequence[Net]],
+    gates: Iterable[Gate],
+    registers: Iterable[Register],
+    wires: Mapping[str, Sequence[Net]],
+) -> None:
+    """Raise CircuitError where two of inputs, clock, gates, registers, constants drive one net.
+
+    Yosys has merged nets that an ``assign`` joins, also with a constant.
+    """
+    driven: set[Net] = set()
+    drivers = [net for nets in inputs for net in nets]
+    drivers += [gate.output for gate in gates]
+    drivers += [register.output for register in registers]
+    for net in drivers:
+        if isinstance(net, str):
+            raise CircuitError(f"Something drives a net that is the constant {net}")
+        if net in driven:
+            raise CircuitError(f"Net {_wire_name(net, wires)} has two drivers")
+        driven.add(net)
+
+
+def _wire_name(net: Net, wires: Mapping[str, Sequence[Net]]) -> str:
+    """What people call a net: the shortest name, with its bit."""
+    names = [
+        f"{name}[{nets.index(net)}]" if len(nets) > 1 else name
+        for name, nets in wires.items()
+        if net in nets
+    ]
+    return min(names, key=len, default=str(net))
 
 
 def _sorted(gates: Sequence[Gate]) -> list[Gate]:
     """The gates, each after those that drive it; raises CircuitError for a loop."""
     drivers = {gate.output: gate for gate in gates}
-    if len(drivers) < len(gates):
-        raise CircuitError("A net is driven by two gates")
     sorter = TopologicalSorter({net: gate.inputs for net, gate in drivers.items()})
     try:
         return [drivers[net] for net in sorter.static_order() if net in drivers]
@@ -170,14 +256,9 @@ def _sorted(gates: Sequence[Gate]) -> list[Gate]:
         raise CircuitError("The logic has a loop without a register") from None
 
 
-def _gates(kind: str, pins: Mapping[str, Net], cells: Mapping[str, Cell]) -> Iterable[Gate]:
-    if kind in cells:
-        inputs, functions = tuple(cells[kind].inputs), dict(cells[kind].outputs)
-    elif kind in _GATES:
-        functions = {"Y": _GATES[kind]}
-        inputs = tuple(pin for pin in ("A", "B", "S") if pin in pins)
-    else:
-        raise CircuitError(f"Cell {kind} is neither a gate nor one of the library's")
+def _gates(kind: str, pins: Mapping[str, Net], cells: Mapping[str, Cell]) -> Iterator[Gate]:
+    inputs = tuple(_pin_names(kind, cells)[0])
+    functions = cells[kind].outputs if kind in cells else {"Y": _GATES[kind][1]}
     for output, function in functions.items():
         if output in pins:
             nets = tuple(pins[pin] for pin in inputs)
@@ -188,16 +269,19 @@ def _register(
     kind: str, pins: Mapping[str, Net], cells: Mapping[str, Cell], clocks: Sequence[Net]
 ) -> Register | None:
     flip_flop = cells[kind].flip_flop if kind in cells else None
-    if flip_flop:
-        tied = tuple((pins[pin], level) for pin, level in flip_flop.tied.items())
-        clock, register = (
-            pins[flip_flop.clock],
-            Register(pins[flip_flop.output], pins[flip_flop.data], flip_flop.inverted, tied),
-        )
-    elif kind == _REGISTER:
-        clock, register = pins["C"], Register(pins["Q"], pins["D"], inverted=False)
-    else:
+    if flip_flop is None and kind != _REGISTER:
         return None
-    if clock not in clocks:
+    output, data, clock = (
+        (flip_flop.output, flip_flop.data, flip_flop.clock) if flip_flop else ("Q", "D", "C")
+    )
+    if output not in pins:
+        raise CircuitError(f"Pin {output} of a {kind} is not connected")
+    if pins[clock] not in clocks:
         raise CircuitError(f"A register is clocked by another net than {CLOCK}")
-    return register
+    tied = flip_flop.tied if flip_flop else {}
+    return Register(
+        pins[output],
+        pins[data],
+        inverted=bool(flip_flop and flip_flop.inverted),
+        tied=tuple((pins[pin], level) for pin, level in tied.items()),
+    )

@@ -1,5 +1,6 @@
 """From RTL and netlists to circuits, in one Yosys process for many of them."""
 
+import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,8 +8,8 @@ from pathlib import Path
 from amaranth.lib import wiring
 
 from halfbyte.area.cells.cell import Cell
-from halfbyte.area.netlists.circuit import Circuit, read_circuits
-from halfbyte.base import run_yosys
+from halfbyte.area.netlists.circuit import Circuit, CircuitError, read_circuits
+from halfbyte.base import ToolError, run_yosys
 from halfbyte.rtl import to_rtlil
 
 __all__ = ["LOGIC", "PREPARE", "RIPPLE_CARRY", "lower"]
@@ -31,6 +32,8 @@ module _halfbyte_lcu (P, G, CI, CO);
   endgenerate
 endmodule
 """
+# What Yosys says last in its log.
+_ERROR = re.compile(r"ERROR: ([^\n]*)")
 # From modules with processes to flat ones of word-level cells. Tables become trees of multiplexers,
 # by way of memories. Without `top`, flattening keeps every module.
 PREPARE = """\
@@ -77,7 +80,8 @@ def lower(
         Whether products are built as synthesis builds them: for units whose operands are too wide
         to be simulated exhaustively.
 
-    Raises ToolError if Yosys fails, and CircuitError for a circuit that is no synchronous one.
+    Raises ToolError if Yosys fails, and CircuitError for what is not a synchronous circuit, or not
+    Verilog.
     """
     lines = []
     with tempfile.TemporaryDirectory(prefix="halfbyte-proof-") as temporary:
@@ -93,5 +97,15 @@ def lower(
             lines += [f"read_verilog {name}.v", f"rename {module} {name}"]
         # What was flattened stays behind; submodules have a dot in their names.
         lines += ["delete *.*", "write_json circuits.json"]
-        run_yosys("\n".join(lines) + "\n", folder, "Reading circuits for a proof")
-        return read_circuits((folder / "circuits.json").read_text(), cells)
+        try:
+            run_yosys("\n".join(lines) + "\n", folder, "Reading circuits for a proof")
+        except ToolError as error:
+            complaint = _ERROR.search(error.tail)
+            if netlists and complaint:
+                raise CircuitError(f"A netlist cannot be read: {complaint[1]}") from None
+            raise
+        circuits = read_circuits((folder / "circuits.json").read_text(), cells)
+    for name in netlists or ():
+        if name not in circuits:
+            raise CircuitError(f"Netlist {name} instantiates modules of its own: flatten it first")
+    return circuits

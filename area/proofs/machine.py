@@ -56,12 +56,15 @@ def initial_state(aig: Aig, circuit: Circuit) -> dict[Net, int]:
 
 def accumulator(aig: Aig, circuit: Circuit, state: State) -> list[int]:
     """Output ``acc``, which must follow from the state alone."""
-    return circuit.word(circuit.evaluate(aig, state), circuit.outputs["acc"])
+    return circuit.word(circuit.evaluate(aig, state), circuit.output("acc"))
 
 
 def state_of(circuit: Circuit, acc: Sequence[int]) -> dict[Net, int]:
     """The state of ``rtl.Mac`` in which the accumulator is ``acc``, and no carry is saved."""
-    state = dict(zip(circuit.wires["accumulator"], acc, strict=True))
+    nets = circuit.wires.get("accumulator", ())
+    if len(nets) != len(acc):
+        raise CircuitError(f"The accumulator has {len(nets)} bits, not {len(acc)}")
+    state = dict(zip(nets, acc, strict=True))
     state |= dict.fromkeys(circuit.wires.get("saved", ()), FALSE)
     if state.keys() != {register.output for register in circuit.registers}:
         raise CircuitError("The accumulator is not the state of the circuit")
@@ -101,10 +104,15 @@ def _hint(aig: Aig, circuit: Circuit, literals: Mapping[Net, int]) -> None:
 def product_of_multiplier(
     circuit: Circuit, inputs: Inputs, *, signed: bool, width: int
 ) -> list[int]:
-    """``-term if negate else term``, extended or cut to ``width`` bits; ``signed`` as the term."""
+    """``-term if negate else term``, extended to ``width`` bits; ``signed`` as the term.
+
+    Raises CircuitError for a circuit without these outputs, or with a wider term.
+    """
     aig = inputs.aig
     literals = circuit.evaluate(aig, inputs.of(circuit))
-    term, (negate,) = (circuit.word(literals, circuit.outputs[name]) for name in ("term", "negate"))
-    wide = [*term, *[term[-1] if signed else FALSE] * (width - len(term))][:width]
+    term, (negate,) = (circuit.word(literals, circuit.output(name)) for name in ("term", "negate"))
+    if len(term) > width:
+        raise CircuitError(f"The term has {len(term)} bits where the product has {width}")
+    wide = [*term, *[term[-1] if signed else FALSE] * (width - len(term))]
     flipped = [aig.exclusive(literal, negate) for literal in wide]
     return aig.add(flipped, [negate, *[FALSE] * (width - 1)])

@@ -105,9 +105,11 @@ def prove_unit(
 def prove_circuits(rtl: Circuit, unit: MappedUnit) -> UnitProof:
     """Compare both circuits over one clock edge.
 
-    Raises CircuitError if a value on either side does not follow from inputs and registers.
+    Raises CircuitError if the ports differ, or if a value on either side does not follow from
+    inputs and registers.
     """
     start = time.monotonic()
+    unit.circuit.check_ports(rtl)
     aig = Aig()
     sides = _Sides(aig, rtl, unit)
     checked = list(sides.checked())

@@ -4,6 +4,7 @@ Nothing of the RTL is used here. The product is no multiplier but the table of a
 integers; the rest is one addition and, where asked for, a saturation.
 """
 
+import math
 from collections.abc import Sequence
 from functools import cache
 
@@ -16,8 +17,9 @@ __all__ = ["product", "product_tables", "step"]
 
 
 @cache
-def _tables(weight: tuple[int, ...], activation: tuple[int, ...]) -> tuple[int, ...]:
-    products = np.multiply.outer(np.array(activation), np.array(weight)).ravel()
+def _tables(weight: Format, activation: Format) -> tuple[int, ...]:
+    products = np.multiply.outer(np.array(activation.integers), np.array(weight.integers)).ravel()
+    _check_products(products.tolist(), weight, activation)
     width = signed_width(int(products.min()), int(products.max()))
     return tuple(
         int.from_bytes(np.packbits(products >> place & 1, bitorder="little").tobytes(), "little")
@@ -25,12 +27,29 @@ def _tables(weight: tuple[int, ...], activation: tuple[int, ...]) -> tuple[int, 
     )
 
 
+def _check_products(products: Sequence[int], weight: Format, activation: Format) -> None:
+    """Assert that products times both quanta are the products of the formats' exact values.
+
+    RTL and golden model take a format's integers as they are: only here are they checked.
+    """
+    (w_values, w_unit), (a_values, a_unit) = map(_over_one_denominator, (weight, activation))
+    exact = [one * other for one in a_values for other in w_values]
+    if [product * w_unit * a_unit for product in products] != exact:
+        raise AssertionError(f"Integers of {weight.name} or {activation.name} are not its values")
+
+
+def _over_one_denominator(fmt: Format) -> tuple[list[int], int]:
+    """Values and quantum as integers over one denominator."""
+    common = math.lcm(fmt.quantum.denominator, *(value.denominator for value in fmt.values))
+    return [int(value * common) for value in fmt.values], int(fmt.quantum * common)
+
+
 def product_tables(weight: Format, activation: Format) -> tuple[int, ...]:
     """Bits of the signed product, least significant first, each as a table over both codes.
 
     Bit ``w | a << weight.bits`` of an entry is the product's bit for the codes ``w`` and ``a``.
     """
-    return _tables(weight.integers, activation.integers)
+    return _tables(weight, activation)
 
 
 def product(aig: Aig, weight: Format, activation: Format, width: int | None = None) -> list[int]:

@@ -4,12 +4,12 @@ import math
 from collections.abc import Sequence
 
 from halfbyte.area.cells.technology import Technology
-from halfbyte.area.search.design import Design
 from halfbyte.area.search.records import SynthesisRecord
 from halfbyte.area.search.smallest import synthesize
 from halfbyte.area.synthesis import clocked
 from halfbyte.area.timing.operands import Operands
 from halfbyte.base import Progress, UserError
+from halfbyte.rtl import MacSpec
 
 __all__ = ["sweep_clocks"]
 
@@ -19,7 +19,7 @@ _MOST_CLOCKS = 20
 
 
 def sweep_clocks(
-    designs: Sequence[Design],
+    designs: Sequence[MacSpec],
     technology: Technology,
     *,
     clocks: Sequence[float] | None = None,

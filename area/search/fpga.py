@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
-from halfbyte.area.search.design import Design
 from halfbyte.area.search.jobs import JobRunner
 from halfbyte.area.search.records import FpgaRecord
 from halfbyte.area.search.synthesis_jobs import design_fields
@@ -22,6 +21,7 @@ from halfbyte.base import (
     source_fingerprint,
     versions_of,
 )
+from halfbyte.rtl import MacSpec
 
 __all__ = ["TARGETS", "FpgaTarget", "pick_target", "synthesize_fpga"]
 
@@ -100,7 +100,7 @@ class _Resources(Record):
 class _FpgaJob:
     """One MAC, in a named architecture, on one family."""
 
-    design: Design
+    design: MacSpec
     target: FpgaTarget
     result_type = _Resources
 
@@ -182,7 +182,7 @@ def _by_resource(counts: Mapping[str, int], target: FpgaTarget) -> dict[str, int
 
 
 def synthesize_fpga(
-    designs: Sequence[Design],
+    designs: Sequence[MacSpec],
     target: FpgaTarget,
     *,
     every: bool = False,

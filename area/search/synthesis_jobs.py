@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import TypedDict
 
 from halfbyte.area.cells.technology import Technology
+from halfbyte.area.netlists.modules import MAC, MULTIPLIER
 from halfbyte.area.proofs.record import MacProof, prove_chosen
-from halfbyte.area.search.design import Design
 from halfbyte.area.search.records import MappedRecord, SynthesisRecord
 from halfbyte.area.synthesis.recipes import Recipe
-from halfbyte.area.synthesis.yosys import MAC, MULTIPLIER, synthesize_rtlil
+from halfbyte.area.synthesis.yosys import synthesize_rtlil
 from halfbyte.area.timing.measure import Measured, measure_netlist
 from halfbyte.area.timing.operands import Operands
 from halfbyte.base import build_dir, content_key, source_fingerprint, versions_of
+from halfbyte.rtl import MacSpec
 
 __all__ = [
     "ProofJob",
@@ -37,7 +38,7 @@ _PROVERS = ("python-sat",)
 class SynthesisJob:
     """A synthesis of the MAC, or of its multiplier alone; the architecture is a named one."""
 
-    design: Design
+    design: MacSpec
     recipe: Recipe
     technology: Technology
     module: str = MAC
@@ -48,19 +49,9 @@ class SynthesisJob:
     @cached_property
     def key(self) -> str:
         """What the result depends on: inputs, code and tool versions."""
-        design = self.design
         return content_key(
             {
-                "formats": [
-                    [fmt.bits, fmt.integers, fmt.nan_codes]
-                    for fmt in (design.weight, design.activation)
-                ],
-                "architecture": design.architecture,
-                "terms": design.terms,
-                "acc_width": design.width,
-                "overflow": design.overflow.value,
-                "enable": design.enable,
-                "segment": design.segment,
+                **self.design.content,
                 "technology": self.technology.content_hash,
                 "recipe": list(astuple(self.recipe)),
                 "module": self.module,
@@ -183,7 +174,7 @@ class DesignFields(TypedDict):
     segment: int | None
 
 
-def design_fields(design: Design) -> DesignFields:
+def design_fields(design: MacSpec) -> DesignFields:
     """The fields of a :class:`SynthesisRecord` that say what was synthesized."""
     return {
         "format": design.weight.name,
@@ -215,7 +206,7 @@ class ProofJob:
     result_type = MacProof
 
     @property
-    def design(self) -> Design:
+    def design(self) -> MacSpec:
         return self.job.design
 
     @property
@@ -236,10 +227,7 @@ class ProofJob:
 
     def run(self) -> MacProof:
         """Prove both netlists."""
-        design = self.design
-        return prove_chosen(
-            design.mac, design.multiplier, self.job.technology, self.netlist, self.multiplier
-        )
+        return prove_chosen(self.design, self.job.technology, self.netlist, self.multiplier)
 
     def is_complete(self, result: MacProof) -> bool:
         """A stored proof lacks nothing."""
@@ -247,7 +235,7 @@ class ProofJob:
 
 
 def design_key(
-    design: Design,
+    design: MacSpec,
     recipe: Recipe,
     technology: Technology,
     clock_ps: float | None = None,
@@ -258,7 +246,7 @@ def design_key(
 
 
 def synthesize_named(
-    design: Design,
+    design: MacSpec,
     recipe: Recipe,
     technology: Technology,
     clock_ps: float | None = None,

@@ -38,7 +38,7 @@ HB_API const char *hb_error();  // of this thread's last failed call
 HB_API void hb_sizes(int64_t *sizes, int32_t count);
 HB_API void hb_complete(halfbyte::Layout *layout);
 HB_API int32_t hb_in_spans(const halfbyte::Quantize *call);
-HB_API float hb_tensor_scale(float absmax, const halfbyte::Format *format);
+HB_API float hb_tensor_scale(float absmax, const halfbyte::Format *format, int32_t rule);
 
 HB_API int hb_absmax(const halfbyte::Context *, const halfbyte::Quantize *);
 HB_API int hb_scales(const halfbyte::Context *, const halfbyte::Format *,

@@ -48,9 +48,9 @@ void hb_complete(halfbyte::Layout *layout) { halfbyte::complete(*layout); }
 
 int32_t hb_in_spans(const halfbyte::Quantize *call) { return halfbyte::in_spans(*call); }
 
-float hb_tensor_scale(float absmax, const halfbyte::Format *format) {
+float hb_tensor_scale(float absmax, const halfbyte::Format *format, int32_t rule) {
   const halfbyte::DefaultFloatingPoint environment;
-  return halfbyte::tensor_scale(absmax, format->largest);
+  return halfbyte::tensor_scale(absmax, format->largest, rule);
 }
 
 int32_t hb_dfloat11_read(const uint8_t *data, int64_t available, int64_t size,

@@ -47,6 +47,7 @@ struct Largest {
   float value;
   int32_t exponent;
   int32_t significand;  // 2^23 to 2^24 - 1
+  int32_t middle;       // the first that is not nearer to the value than to the next power of two
 };
 
 struct Format {
@@ -190,11 +191,15 @@ HB_HD int64_t mac_step(int64_t acc, int64_t product, bool clear, int acc_width, 
 
 // ---------------------------------------------------------------- block scales
 
-enum ScaleRule : int32_t { FP32 = 0, FP16 = 1, BF16 = 2, E8M0_FLOOR = 3, E8M0_UP = 4, E4M3 = 5 };
+enum ScaleRule : int32_t {
+  FP32 = 0, FP16 = 1, BF16 = 2, E8M0_FLOOR = 3, E8M0_UP = 4, E4M3 = 5,
+  E8M0_CEIL = 6, E8M0_NEAREST = 7, E8M0_RCEIL = 8, E4M3_MODELOPT = 9, UE5M3 = 10
+};
 
 constexpr float FP16_SMALLEST = 0x1p-24f, FP16_LARGEST = 65504.0f;
 constexpr float BF16_SMALLEST = 0x1p-133f, BF16_LARGEST = 0x1.fep127f;
 constexpr float E4M3_SMALLEST = 0x1p-9f, E4M3_LARGEST = 448.0f;
+constexpr float UE5M3_SMALLEST = 0x1p-17f, UE5M3_LARGEST = 0x1.cp16f;
 constexpr float FP32_SMALLEST = 0x1p-149f;
 constexpr int E8M0_LOWEST = -127, E8M0_HIGHEST = 127;
 
@@ -228,21 +233,41 @@ HB_HD float round_to_e4m3(float x) {
   return clamp(round_significand(x, 4, -9), E4M3_SMALLEST, E4M3_LARGEST);
 }
 
-// A power of two for absmax > 0: floor(log2 absmax) - floor(log2 largest), or with `up` the
-// smallest one that times the format's largest value is at least absmax.
-HB_HD float power_of_two_scale(float absmax, const Largest &largest, bool up) {
+// Unsigned E5M3: 4 significant bits down to steps of 2^-17, the largest value 1.75 * 2^16.
+HB_HD float round_to_ue5m3(float x) {
+  return clamp(round_significand(x, 4, -17), UE5M3_SMALLEST, UE5M3_LARGEST);
+}
+
+HB_HD float power_of_two(int exponent) {
+  const int limited = exponent < E8M0_LOWEST ? E8M0_LOWEST
+                      : exponent > E8M0_HIGHEST ? E8M0_HIGHEST : exponent;
+  return std::ldexp(1.0f, limited);
+}
+
+// Of a positive x: the smallest power of two that is at least x.
+HB_HD float rounded_up(float x) {
+  const int exponent = exponent_of(x);
+  return power_of_two(std::ldexp(1.0f, exponent) == x ? exponent : exponent + 1);
+}
+
+// A power of two for absmax > 0: floor(log2 absmax) - floor(log2 largest), and one more where the
+// rule says so: up, where absmax would exceed the largest value; ceil, where absmax is not a power
+// of two; nearest, where it is not nearer to the largest value than to the next power of two.
+HB_HD float power_of_two_scale(float absmax, const Largest &largest, int rule) {
   const int exponent = exponent_of(absmax);
   const int32_t significand = static_cast<int32_t>(std::ldexp(absmax, 23 - exponent));  // exact
-  int scale = exponent - largest.exponent;
-  if (up && significand > largest.significand) ++scale;
-  scale = scale < E8M0_LOWEST ? E8M0_LOWEST : scale > E8M0_HIGHEST ? E8M0_HIGHEST : scale;
-  return std::ldexp(1.0f, scale);
+  const bool more = (rule == E8M0_UP && significand > largest.significand) ||
+                    (rule == E8M0_CEIL && significand > 1 << 23) ||
+                    (rule == E8M0_NEAREST && significand >= largest.middle);
+  return power_of_two(exponent - largest.exponent + more);
 }
 
 // With E4M3 scales, the scale of the whole tensor: its absmax is then stored as the scale 448.
-HB_HD float tensor_scale(float absmax, const Largest &largest) {
+HB_HD float tensor_scale(float absmax, const Largest &largest, int rule) {
   if (absmax == 0) return 1;
-  const float scale = divide(divide(absmax, largest.value), E4M3_LARGEST);
+  const float scale = rule == E4M3_MODELOPT
+                          ? divide(absmax, multiply(largest.value, E4M3_LARGEST))
+                          : divide(divide(absmax, largest.value), E4M3_LARGEST);
   return scale < FP32_SMALLEST ? FP32_SMALLEST : scale;
 }
 
@@ -256,11 +281,19 @@ HB_HD float block_scale(float absmax, float clip, float whole, const Largest &la
     const float stored = absmax == 0 ? 1 : round_to_e4m3(divide(scale, whole));
     return clamp(multiply(stored, whole), FP32_SMALLEST, FLT_MAX);
   }
+  if (rule == E4M3_MODELOPT) {
+    const float divisor = multiply(largest.value, whole);
+    const float ratio = divide(clipped, divisor < FP32_SMALLEST ? FP32_SMALLEST : divisor);
+    const float stored = absmax == 0 || ratio == 0 ? 1 : round_to_e4m3(ratio);
+    return clamp(multiply(stored, whole), FP32_SMALLEST, FLT_MAX);
+  }
   if (absmax == 0) return 1;
   if (rule == FP16) return round_to_fp16(scale);
   if (rule == BF16) return round_to_bf16(scale);
-  if (clipped == 0) return std::ldexp(1.0f, E8M0_LOWEST);
-  return power_of_two_scale(clipped, largest, rule == E8M0_UP);
+  if (rule == UE5M3) return round_to_ue5m3(scale);
+  if (rule == E8M0_RCEIL) return scale == 0 ? power_of_two(E8M0_LOWEST) : rounded_up(scale);
+  if (clipped == 0) return power_of_two(E8M0_LOWEST);
+  return power_of_two_scale(clipped, largest, rule);
 }
 
 // What one unit of a block's integers is worth; negative where the block is mirrored.

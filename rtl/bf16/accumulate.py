@@ -9,7 +9,6 @@ __all__ = ["Accumulate"]
 _FRACTION = 23  # bits of FP32, without the hidden one
 _SIGNIFICAND = _FRACTION + 1
 _EXTRA = 3  # guard, round and sticky bit
-_SUM = 1 + _SIGNIFICAND + _EXTRA  # with a carry
 _INFINITY = 0xFF
 _QUIET_NAN = 0x7FC0_0000
 
@@ -17,25 +16,47 @@ _QUIET_NAN = 0x7FC0_0000
 class Accumulate(wiring.Component):
     """Adds a product to an FP32 number, rounded once to nearest even; combinational.
 
-    IEEE 754's fused multiply-add: subnormals are kept, overflow gives infinity, exact zeros are
-    +0 unless both summands are -0, and every NaN is 7FC00000.
+    This is IEEE 754's fused multiply-add after the multiplication. Subnormals are kept. Overflow
+    gives infinity. An exact zero is +0 unless both summands are -0. Every NaN is 7FC00000.
+
+    Any exact term will do as the product: that of two BF16 numbers, or of a whole block.
+
+    Parameters
+    ----------
+    significand_bits : :class:`int`
+        Bits of the product's significand, 1 or more.
+    exponent_bits : :class:`int`
+        Bits of the product's exponent, sign included, 10 or more.
 
     Members
     -------
-    negative, exponent, significand, is_nan, is_infinite : ``In``
-        The product, as :class:`Product` gives it.
+    negative : ``In(1)``
+        The product's sign.
+    exponent : ``In(signed(exponent_bits))``
+        Its exponent, biased by 127 as in FP32; without meaning if the significand is 0.
+    significand : ``In(significand_bits)``
+        Its significand, with one bit before the point. The top bit must be 1, or all bits 0.
+    is_nan, is_infinite : ``In(1)``
+        High if the product is NaN, or infinite; not both.
     augend : ``In(32)``
-        The number to add to.
+        The FP32 number to add to.
     total : ``Out(32)``
         The sum.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, significand_bits: int = 16, exponent_bits: int = 10) -> None:
+        if significand_bits < 1 or exponent_bits < 10:
+            raise ValueError(
+                "The product needs 1 bit of significand and 10 of exponent or more, not "
+                f"{significand_bits} and {exponent_bits}"
+            )
+        self.significand_bits = significand_bits
+        self.exponent_bits = exponent_bits
         super().__init__(
             {
                 "negative": In(1),
-                "exponent": In(signed(10)),
-                "significand": In(16),
+                "exponent": In(signed(exponent_bits)),
+                "significand": In(significand_bits),
                 "is_nan": In(1),
                 "is_infinite": In(1),
                 "augend": In(32),
@@ -45,29 +66,32 @@ class Accumulate(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
+        width = max(_SIGNIFICAND, self.significand_bits)  # of both summands
+        sum_width = 1 + width + _EXTRA  # with a carry
+
         # Unpack
         fraction, field = self.augend[:_FRACTION], self.augend[_FRACTION:-1]
         is_normal = Signal()
         is_special = Signal()
         exponent = Signal(8)
-        significand = Signal(_SIGNIFICAND)
+        significand = Signal(width)
         m.d.comb += [
             is_normal.eq(field.any()),
             is_special.eq(field.all()),
             exponent.eq(Cat(field[0] | ~is_normal, field[1:])),  # subnormals have exponent 1
-            significand.eq(Cat(fraction, is_normal)),
+            significand.eq(Cat(Const(0, width - _SIGNIFICAND), fraction, is_normal)),
         ]
 
-        # Align: the summand with the lower exponent moves right. A product of 0 counts as lower; an
-        # augend that is subnormal has the least exponent that there is, so that where it is the
-        # upper one, no bit of the sum lies above its place.
-        difference = Signal(signed(11))
+        # Align: the summand with the lower exponent moves right. A product of 0 counts as lower. A
+        # subnormal augend has the least exponent that there is. So where it is the upper summand,
+        # no bit of the sum lies above its place.
+        difference = Signal(signed(self.exponent_bits + 1))
         product_is_upper = Signal()
-        distance = Signal(11)
-        upper = Signal(_SIGNIFICAND)
-        lower = Signal(_SIGNIFICAND)
-        upper_exponent = Signal(9)
-        product = Cat(Const(0, _SIGNIFICAND - len(self.significand)), self.significand)
+        distance = Signal(self.exponent_bits + 1)
+        upper = Signal(width)
+        lower = Signal(width)
+        upper_exponent = Signal(self.exponent_bits - 1)
+        product = Cat(Const(0, width - self.significand_bits), self.significand)
         m.d.comb += [
             difference.eq(self.exponent - exponent),
             product_is_upper.eq((difference >= 0) & self.significand[-1]),
@@ -78,13 +102,13 @@ class Accumulate(wiring.Component):
         ]
         aligned = self._shifted_right(m, lower, distance)
 
-        # Add; the difference of aligned summands may be negative if neither moved, or the upper is
-        # subnormal. The sticky bit stands for a fraction of its place, with either sign.
+        # Add. The difference of aligned summands may be negative if neither moved, or if the upper
+        # one is subnormal. The sticky bit stands for a fraction of its place, with either sign.
         subtract = Signal()
-        difference_or_sum = Signal(signed(_SUM + 1))
+        difference_or_sum = Signal(signed(sum_width + 1))
         is_negative = Signal()
-        magnitude = Signal(_SUM)
-        operand = Cat(aligned, Const(0, 1)) ^ subtract.replicate(_SUM)
+        magnitude = Signal(sum_width)
+        operand = Cat(aligned, Const(0, 1)) ^ subtract.replicate(sum_width)
         m.d.comb += [
             subtract.eq(self.negative ^ self.augend[-1]),
             difference_or_sum.eq(
@@ -94,15 +118,15 @@ class Accumulate(wiring.Component):
             ),
             is_negative.eq(difference_or_sum[-1]),
             magnitude.eq(
-                (difference_or_sum ^ is_negative.replicate(_SUM + 1))[:_SUM] + is_negative
+                (difference_or_sum ^ is_negative.replicate(sum_width + 1))[:sum_width] + is_negative
             ),
         ]
 
         # Normalize: as far left as zeros and the least exponent allow
         zeros = self._leading_zeros(m, magnitude)
-        shift = Signal(5)
-        normalized = Signal(_SUM)
-        result_exponent = Signal(10)
+        shift = Signal(len(zeros))
+        normalized = Signal(sum_width)
+        result_exponent = Signal(self.exponent_bits)
         m.d.comb += [
             shift.eq(Mux(zeros > upper_exponent, upper_exponent, zeros)),
             normalized.eq(magnitude << shift),
@@ -112,8 +136,8 @@ class Accumulate(wiring.Component):
         ]
 
         # Round to nearest even; a carry out of the significand raises the exponent
-        kept = normalized[_EXTRA + 1 : -1]
-        guard, sticky = normalized[_EXTRA], normalized[:_EXTRA].any()
+        kept, rest = normalized[-_SIGNIFICAND:-1], normalized[:-_SIGNIFICAND]
+        guard, sticky = rest[-1], rest[:-1].any()
         rounded = Signal(_FRACTION + len(result_exponent))
         overflows = Signal()
         m.d.comb += [
@@ -143,21 +167,26 @@ class Accumulate(wiring.Component):
     def _shifted_right(m: Module, word: Value, distance: Value) -> Value:
         """``word`` with extra bits below, shifted; its lowest bit stands for all that is lost."""
         shifted: Value = Cat(Const(0, _EXTRA), word)
-        for place, step in enumerate((1, 2, 4, 8, 16)):
+        steps = (len(shifted) - 1).bit_length()
+        for place in range(steps):
+            step = 1 << place
             following = Signal(len(shifted), name=f"aligned_by_{step}")
             lost = shifted[: step + 1].any()
             m.d.comb += following.eq(Mux(distance[place], Cat(lost, shifted[step + 1 :]), shifted))
             shifted = following
         result = Signal(len(shifted))
-        m.d.comb += result.eq(Mux(distance[5:].any(), word.any(), shifted))
+        m.d.comb += result.eq(Mux(distance[steps:].any(), word.any(), shifted))
         return result
 
     @staticmethod
     def _leading_zeros(m: Module, word: Value) -> Value:
-        """How many bits above the highest 1; 31 if there is none."""
-        rest: Value = Cat(Const(15, 32 - len(word)), word)  # ones below end the zeros
+        """How many bits are above the highest 1; all ones if there is none."""
+        steps = len(word).bit_length()
+        spare = (1 << steps) - len(word)
+        rest: Value = Cat(Const((1 << spare) - 1, spare), word)  # ones below end the zeros
         bits: list[Value] = []
-        for step in (16, 8, 4, 2, 1):
+        for place in reversed(range(steps)):
+            step = 1 << place
             is_clear = Signal(name=f"zeros_{step}")
             following = Signal(step, name=f"rest_{step}")
             m.d.comb += [

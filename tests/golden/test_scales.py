@@ -159,7 +159,7 @@ def test_clipping_shrinks_absmax_before_it_is_rounded() -> None:
 
 
 def test_bits_are_those_that_a_block_stores() -> None:
-    assert [each.bits for each in ScaleFormat] == [32, 16, 16, 8, 8, 8]
+    assert [each.bits for each in ScaleFormat] == [32, 16, 16, *[8] * 8]
 
 
 @pytest.mark.parametrize("scale_format", E8M0)

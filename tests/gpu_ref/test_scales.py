@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from halfbyte.formats import Format, load
-from halfbyte.golden.scales import ScaleFormat
+from halfbyte.golden.scales import ScaleFormat, block_scales
+from halfbyte.gpu_ref.cases import absmax_near_thresholds
 from halfbyte.gpu_ref.quantizer import scales_of
 
 
@@ -99,3 +100,13 @@ def test_scales_too_small_are_the_smallest(unit):
     for rule, expected in smallest.items():
         assert scales_of(tiny, fmt, rule, clip=0.3).item() == expected
     assert scales_of(tiny, fmt, ScaleFormat.FP32, clip=0.3).item() == 1
+
+
+@pytest.mark.parametrize("name", ["e2m1", "int4", "sf4", "e2m1_sp"])
+@pytest.mark.parametrize("rule", list(ScaleFormat), ids=lambda rule: rule.value)
+def test_every_rule_is_the_golden_models(rule, name):
+    fmt = load(name)
+    absmax = absmax_near_thresholds(fmt, rule)
+    for clip in (1.0, 0.7):
+        ours = scales_of(absmax, fmt, rule, clip=clip)
+        assert torch.equal(ours, block_scales(absmax, fmt, rule, clip))

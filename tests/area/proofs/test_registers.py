@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from halfbyte.area.cells.technology import load_technology
+from halfbyte.area.netlists.circuit import CircuitError
 from halfbyte.area.netlists.lowering import lower
 from halfbyte.area.proofs.mac import ProofError
 from halfbyte.area.proofs.registers import MappedUnit, prove_circuits, prove_unit, read_mapped_unit
@@ -107,3 +108,10 @@ def test_a_faulty_netlist_is_an_error_with_a_counterexample(tmp_path: Path):
     path.write_text(text.replace(name, name.replace("nand2", "nor2"), 1))
     with pytest.raises(ProofError, match=r"Product: netlist = rtl is refuted: output .* should be"):
         prove_unit(Product(), tmp_path, "unit", technology.cells)
+
+
+def test_another_port_is_refused(lane):
+    rtl, unit = lane
+    wider = replace(unit.circuit, inputs={**unit.circuit.inputs, "more": [10**6]})
+    with pytest.raises(CircuitError, match=r"The ports are .*more"):
+        prove_circuits(rtl, MappedUnit(wider, unit.registers))

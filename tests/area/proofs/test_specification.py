@@ -1,6 +1,7 @@
 """The specification against plain integer arithmetic."""
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -59,3 +60,13 @@ def test_step_is_the_definition(width, overflow, has_enable):
             expected = before
         (seen,) = aig.evaluate([after], model, codes)
         assert signed(seen, width) == expected
+
+
+@pytest.mark.parametrize("code", [1, 5])
+def test_integers_that_are_not_the_values_are_noticed(code):
+    fmt = replace(load("e2m1_sp"))
+    wrong = list(fmt.integers)
+    wrong[code] += 1
+    vars(fmt)["integers"] = tuple(wrong)  # what is cached there
+    with pytest.raises(AssertionError, match="Integers of e2m1_sp or int4 are not its values"):
+        product_tables(fmt, load("int4"))

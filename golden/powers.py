@@ -1,0 +1,83 @@
+"""Powers of two as block scales (E8M0): the rules by which their exponents are chosen."""
+
+from collections.abc import Callable
+from fractions import Fraction
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from halfbyte.formats import Format
+from halfbyte.golden.codec import nearest_fp32
+
+__all__ = ["E8M0_EXPONENTS", "E8M0_RULES", "power_of_two_exponents"]
+
+E8M0_EXPONENTS = (-127, 127)
+
+
+def power_of_two_exponents(absmax: Tensor, fmt: Format, largest: Tensor, rule: str) -> Tensor:
+    """Exponents of E8M0 scales by one of :data:`E8M0_RULES`; int32, within the type's range.
+
+    absmax: any shape, float32, finite, not negative. largest: the format's largest value in FP32.
+    Zeros, to which a block may be clipped, get the smallest exponent.
+    """
+    exponents = E8M0_RULES[rule](absmax, fmt, largest)
+    return exponents.where(absmax > 0, E8M0_EXPONENTS[0]).clamp(*E8M0_EXPONENTS)
+
+
+def _floor(absmax: Tensor, fmt: Format, _: Tensor) -> Tensor:
+    """floor(log2 absmax) - floor(log2 largest)."""
+    return torch.frexp(absmax).exponent - _fraction_and_exponent(fmt.max_value)[1]
+
+
+def _up(absmax: Tensor, fmt: Format, largest: Tensor) -> Tensor:
+    """One more where absmax would exceed the largest value."""
+    limit, _ = _fraction_and_exponent(fmt.max_value)
+    return _floor(absmax, fmt, largest) + (torch.frexp(absmax).mantissa > limit)
+
+
+def _ceil(absmax: Tensor, fmt: Format, largest: Tensor) -> Tensor:
+    """ceil(log2 absmax) - floor(log2 largest)."""
+    return _floor(absmax, fmt, largest) + (torch.frexp(absmax).mantissa > 1 / 2)
+
+
+def _nearest(absmax: Tensor, fmt: Format, largest: Tensor) -> Tensor:
+    """One more where absmax is not nearer to the largest value than to the next power of two."""
+    fraction = fmt.max_value / Fraction(2) ** _fraction_and_exponent(fmt.max_value)[1]
+    middle = _rounded_up((fraction + 1) / 2)
+    return _floor(absmax, fmt, largest) + (torch.frexp(absmax).mantissa >= middle)
+
+
+def _rceil(absmax: Tensor, _: Format, largest: Tensor) -> Tensor:
+    """The FP32 quotient of absmax and the largest value, rounded up."""
+    fraction, exponent = torch.frexp(absmax / largest)
+    return (exponent - 1 + (fraction > 1 / 2)).where(fraction > 0, E8M0_EXPONENTS[0])
+
+
+E8M0_RULES: dict[str, Callable[[Tensor, Format, Tensor], Tensor]] = {
+    "e8m0_floor": _floor,
+    "e8m0_up": _up,
+    "e8m0_ceil": _ceil,
+    "e8m0_nearest": _nearest,
+    "e8m0_rceil": _rceil,
+}
+
+
+def _rounded_up(fraction: Fraction) -> float:
+    """The smallest FP32 number that is not below ``fraction``, so that ``x >=`` it is exact."""
+    rounded = np.float32(nearest_fp32(fraction))
+    if Fraction(float(rounded)) < fraction:
+        rounded = np.nextafter(rounded, np.float32(np.inf))
+    return float(rounded)
+
+
+def _fraction_and_exponent(value: Fraction) -> tuple[float, int]:
+    """``frexp`` of an exact positive number; the fraction is rounded down to FP32."""
+    exponent = value.numerator.bit_length() - value.denominator.bit_length()
+    if value >= Fraction(2) ** exponent:
+        exponent += 1
+    fraction = value / Fraction(2) ** exponent
+    rounded = np.float32(nearest_fp32(fraction))
+    if Fraction(float(rounded)) > fraction:
+        rounded = np.nextafter(rounded, np.float32(0))
+    return float(rounded), exponent
