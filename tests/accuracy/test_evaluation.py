@@ -13,8 +13,10 @@ from halfbyte.accuracy import Evaluation, evaluate, find_model
 from halfbyte.accuracy.chart import write_evaluations
 from halfbyte.accuracy.ranking import rank
 from halfbyte.accuracy.recipes import load_recipe
+from halfbyte.accuracy.record import EvaluationRecord, MeasureRecord
 from halfbyte.base import UserError
 from halfbyte.formats import load
+from tests.factory import sample
 
 
 @pytest.fixture
@@ -25,8 +27,8 @@ def build(monkeypatch, tmp_path):
 
 def losing(name, losses, **same):
     """An evaluation with these replicates of its loss."""
-    record = {"format": name, "model_sha256": "m", "text_sha256": "t", "recipe": "w4", **same}
-    record.measures = {"bits": {"loss": float(np.mean(losses))}}
+    measures = {"bits": sample(MeasureRecord, loss=float(np.mean(losses)))}
+    record = sample(EvaluationRecord, format=name, measures=measures, **same)
     return Evaluation(record, {"bits_loss": np.asarray(losses)})
 
 
@@ -113,6 +115,6 @@ def test_writes_a_chart_with_its_data(small_llama, build, tmp_path):
     assert ElementTree.fromstring(written[1].read_text()).tag.endswith("svg")  # noqa: S314 (ours)
     rows = list(csv.DictReader(written[2].read_text().splitlines()))
     data = json.loads(written[3].read_text())
-    assert [row.format for row in rows] == [record.format for record in data]
+    assert [row["format"] for row in rows] == [record["format"] for record in data]
     for row, record in zip(rows, data, strict=True):
-        assert float(row.perplexity_loss) == record.measures["perplexity"]["loss"]
+        assert float(row["perplexity_loss"]) == record["measures"]["perplexity"]["loss"]

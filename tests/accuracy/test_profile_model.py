@@ -74,7 +74,7 @@ def test_normalized_values_end_at_one_in_every_block_with_a_shorter_tail():
     (_, normalized) = profile_matrix("a", "weight", students_t(100, 40), block=16)
     ends = normalized.fits.quantiles
     assert (ends.min(), ends.max()) == (-1, 1)
-    assert normalized.record["count"] == 4000
+    assert normalized.record.count == 4000
     # Blocks of 16, 16 and 8: three of 40 values are the largest.
     assert (abs(ends) > 0.9999).mean() == pytest.approx(3 / 40, abs=2e-3)
 
@@ -83,9 +83,9 @@ def test_zeros_are_counted_and_left_out():
     matrix = students_t(300, 100)
     matrix[:, ::2] = 0
     (plain, _) = profile_matrix("a", "weight", matrix)
-    assert plain.record["zeros"] == 0.5
-    assert plain.record["count"] == 15_000
-    assert plain.record["nu"] == pytest.approx(4, rel=0.15)
+    assert plain.record.zeros == 0.5
+    assert plain.record.count == 15_000
+    assert plain.record.nu == pytest.approx(4, rel=0.15)
 
 
 def test_a_large_tensor_is_sampled_by_whole_blocks_and_repeatably():

@@ -103,10 +103,10 @@ def test_the_description_says_all_that_decoding_needs(llama, tmp_path):
     run(llama, tmp_path / "q")
     record = json.loads((tmp_path / "q/halfbyte.json").read_text())
     fmt = load("e2m1_sp")
-    assert record.format["values"][:4] == ["0", "1/2", "1", "3/2"]
-    assert format_from(record.format).values == fmt.values
-    assert (record.block, record.content, record.codes_per_byte) == (BLOCK, "codes", 2)
-    weight = record.weights["model.layers.0.mlp.down_proj.weight"]
+    assert record["format"]["values"][:4] == ["0", "1/2", "1", "3/2"]
+    assert format_from(record["format"]).values == fmt.values
+    assert (record["block"], record["content"], record["codes_per_byte"]) == (BLOCK, "codes", 2)
+    weight = record["weights"]["model.layers.0.mlp.down_proj.weight"]
     assert (weight["outputs"], weight["inputs"], weight["dtype"]) == (36, 52, "BF16")
     config = json.loads((tmp_path / "q/config.json").read_text())
     assert config["quantization_config"]["quant_method"] == "halfbyte"

@@ -82,7 +82,7 @@ def test_the_same_arguments_give_the_same_files(tmp_path: Path) -> None:
     spec = MacSpec(load("sf4"), load("sf4"), "product_table")
     records = [export_mac(spec, tmp_path / folder, seed=SEED) for folder in ("one", "two")]
     for kind in ("verilog", "vectors", "bench"):
-        first, second = (Path(record[kind]) for record in records)
+        first, second = (Path(getattr(record, kind)) for record in records)
         assert first.read_bytes() == second.read_bytes()
 
 

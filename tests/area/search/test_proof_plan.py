@@ -1,6 +1,7 @@
 """`prove_designs`: every unit of a design, and what it says when something is wrong."""
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -43,8 +44,10 @@ def test_every_unit_is_proved_and_every_fault_refuted(build):
     assert {("wrap", True), ("saturate", True), ("saturate", False)} <= overflows
     assert prove_designs([design], technology) == records  # from the store
 
-    wrong = {**records[0], "proof": {**records[0].proof, "status": "refuted"}}
-    wrong["faults"] = {"missing clear": {**records[0].proof, "status": "proved"}}
+    proof = records[0].proof
+    wrong = replace(
+        records[0], proof=replace(proof, status="refuted"), faults={"missing clear": proof}
+    )
     assert failures(wrong) == [
         "e1m2 x e1m2, sign_magnitude, multiplier: rtl = specification is refuted",
         "e1m2 x e1m2, sign_magnitude, multiplier: the fault 'missing clear' is proved, not refuted",

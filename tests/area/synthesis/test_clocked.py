@@ -4,15 +4,15 @@ from dataclasses import replace
 
 import pytest
 
-from halfbyte.area import load_technology, synthesize
+from halfbyte.area import SynthesisRecord, load_technology, synthesize
 from halfbyte.area.search.curve import sweep_clocks
 from halfbyte.area.synthesis import clocked as clocked_module
 from halfbyte.area.synthesis.adders import CELLS, GATES, TREES, adder_options
 from halfbyte.area.synthesis.recipes import QUICK
-from halfbyte.area.timing.measure import measured_fields
 from halfbyte.base import UserError
 from halfbyte.formats import Overflow, load
 from halfbyte.rtl import MacSpec
+from tests.factory import sample
 
 TERMS = 4
 
@@ -59,7 +59,7 @@ def test_record_has_delay_energy_and_leakage(relaxed):
 def test_relaxed_clock_costs_nothing(design, card, relaxed):
     (record,) = synthesize([design], card, clock_ps=relaxed.delay_ps + 1)
     same = ("area_um2", "recipe", "delay_ps", "netlist", "multiplier_um2")
-    assert {key: record[key] for key in same} == {key: relaxed[key] for key in same}
+    assert all(getattr(record, key) == getattr(relaxed, key) for key in same)
     assert (record.slack_ps, record.wns_ps) == (1, 0)
 
 
@@ -138,20 +138,13 @@ def test_without_timing_tables_there_is_area_and_a_reason(design, card, relaxed)
 
 
 def test_slack_is_what_is_left_of_the_clock():
-    measured = dict.fromkeys(
-        (
-            *("critical_path", "acc_delay_ps", "energy_fj", "uniform_energy_fj"),
-            *("clock_energy_fj", "leakage_nw", "not_measured"),
-        )
-    )
-    late = measured_fields({**measured, "delay_ps": 120.0}, 100.0)
+    late = sample(SynthesisRecord, delay_ps=120.0).at_clock(100.0)
     assert (late.slack_ps, late.wns_ps) == (-20, -20)
     assert late.acc_cycles is None
-    settling = {**measured, "delay_ps": 70.0, "acc_delay_ps": 201.0}
-    assert measured_fields(settling, 100.0)["acc_cycles"] == 3
-    assert measured_fields(settling, None)["acc_cycles"] is None
-    early = measured_fields({**measured, "delay_ps": 70.0}, 100.0)
-    assert (early["slack_ps"], early["wns_ps"]) == (30, 0)
+    early = sample(SynthesisRecord, delay_ps=70.0, acc_delay_ps=201.0).at_clock(100.0)
+    assert (early.slack_ps, early.wns_ps, early.acc_cycles) == (30, 0, 3)
+    unknown = sample(SynthesisRecord).at_clock(100.0)
+    assert unknown.slack_ps is unknown.wns_ps is unknown.acc_cycles is None
 
 
 def test_recipes_for_clocks_name_their_target():
