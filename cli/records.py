@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from halfbyte.base import Record
-from halfbyte.gpu_ref.records import MachineRecord
 
 __all__ = [
     "AssignmentRecord",
@@ -12,7 +11,6 @@ __all__ = [
     "DerivationRecord",
     "FormatRecord",
     "GatesRecord",
-    "TripleRecord",
     "UnitFileRecord",
 ]
 
@@ -187,32 +185,3 @@ class UnitFileRecord(Record):
     """The file."""
     versions: Mapping[str, str | None]
     """Versions of the tools."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Triple(Record):
-    format: str
-    """Format of the weights."""
-    activation: str
-    """Format of the other operand."""
-    architecture: str
-    """Architecture of the multiplier."""
-    terms: int
-    """Products that the lossless accumulator holds."""
-    acc_width: int
-    """Width of the lossless accumulator, in bits."""
-    seed: int
-    """Seed of the random stimulus."""
-    cycles: int
-    """Cycles of all scenarios."""
-    compared: int
-    """Accumulators that were compared."""
-    different: int
-    """Accumulators that differ."""
-    simulator: Mapping[str, str | None]
-    """The simulator, and versions of the tools."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class TripleRecord(MachineRecord, _Triple):
-    """RTL, golden model and CUDA reference on one stream."""

@@ -49,7 +49,7 @@ _RECORDS = {
     "synth-target": "area.search.records:FpgaRecord",
     "tech": "cli.records:CardRecord",
     "train-bytelm": "accuracy.bytelm.release:TrainingRecord",
-    "triple": "cli.records:TripleRecord",
+    "triple": "gpu_ref.records:TripleRecord",
 }
 Name = Annotated[
     str | None,

@@ -24,10 +24,10 @@ from halfbyte.cli.output import number, print_json, progress, table
 if TYPE_CHECKING:
     import torch
 
+    from halfbyte.gpu_ref.records import TripleRecord
     from halfbyte.rtl import MacSpec
     from halfbyte.sim.plan import Plan
 
-from halfbyte.cli.records import TripleRecord
 
 __all__ = ["triple"]
 
@@ -61,9 +61,10 @@ def _unequal(plan: "Plan", macs: "Iterable[MacSpec]", device: "torch.device") ->
     return different
 
 
-def _compare(design: "MacSpec", device: "torch.device", seed: int, cycles: int) -> TripleRecord:
+def _compare(design: "MacSpec", device: "torch.device", seed: int, cycles: int) -> "TripleRecord":
     """The record of one design; raises SimulationError or ToolError where two sides differ."""
     from halfbyte.gpu_ref.machine import describe
+    from halfbyte.gpu_ref.records import TripleRecord
     from halfbyte.rtl import variants
     from halfbyte.sim.runner import make_plans, run_regression
     from halfbyte.sim.wrapper import layout_of
@@ -123,7 +124,7 @@ def triple(
     print_json(records) if json else _show(records)
 
 
-def _show(records: Sequence[TripleRecord]) -> None:
+def _show(records: "Sequence[TripleRecord]") -> None:
     rows = [
         [
             record.format,

@@ -7,7 +7,6 @@ is the normal case (Dettmers et al., QLoRA, NeurIPS 2023).
 from fractions import Fraction
 
 import numpy as np
-from scipy import stats
 
 from halfbyte.formats.errors import FormatError
 
@@ -43,13 +42,15 @@ def quantile_levels(distribution: str, bits: int = 4, nu: float | None = None) -
         raise FormatError("'nu' belongs to the student_t distribution, and to no other")
     if nu is not None and not 0.5 <= nu <= MAX_NU:
         raise FormatError(f"nu must be 0.5 to {MAX_NU:g}, not {nu}")
+    from scipy import special  # a quarter of a second, which few commands need
+
     count = 2**bits
     # The paper's outermost probability: half way between two usual choices, 1/2n and 1/2(n-1).
     delta = (1 / (2 * count) + 1 / (2 * (count - 1))) / 2
     below = np.linspace(delta, 0.5, count // 2)
     above = np.linspace(0.5, 1 - delta, count // 2 + 1)[1:]
-    family = stats.norm if nu is None else stats.t(nu)
-    levels = family.ppf(np.concatenate([below, above]))
+    points = np.concatenate([below, above])
+    levels = special.ndtri(points) if nu is None else special.stdtrit(nu, points)
     levels[count // 2 - 1] = 0.0  # the quantile at 1/2, free of rounding
     scaled: np.ndarray = levels / np.abs(levels).max()
     return scaled

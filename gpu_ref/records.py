@@ -13,6 +13,7 @@ __all__ = [
     "MemoryTiming",
     "ProductTiming",
     "Timing",
+    "TripleRecord",
 ]
 
 
@@ -151,6 +152,35 @@ class ProductTiming(MachineRecord, _Product):
 @dataclass(frozen=True, kw_only=True)
 class CodecTiming(MachineRecord, _Codec):
     """Time of a DFloat11 decoder on a machine."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Triple(Record):
+    format: str
+    """Format of the weights."""
+    activation: str
+    """Format of the other operand."""
+    architecture: str
+    """Architecture of the multiplier."""
+    terms: int
+    """Products that the lossless accumulator holds."""
+    acc_width: int
+    """Width of the lossless accumulator, in bits."""
+    seed: int
+    """Seed of the random stimulus."""
+    cycles: int
+    """Cycles of all scenarios."""
+    compared: int
+    """Accumulators that were compared."""
+    different: int
+    """Accumulators that differ."""
+    simulator: Mapping[str, str | None]
+    """The simulator, and versions of the tools."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TripleRecord(MachineRecord, _Triple):
+    """RTL, golden model and CUDA reference on one stream."""
 
 
 Timing = MemoryTiming | ProductTiming | CodecTiming
