@@ -19,6 +19,7 @@
 #   make bench                       benchmarks
 #   make gpu-check                   kernels against the golden model; GPU if there is one [FORMAT=]
 #   make gpu-bench                   throughput of the kernels beside PyTorch's [FORMAT=]
+#   make gpu-record                  everything on a GPU, into docs/records (needs only PyTorch with CUDA, nvcc)
 #   make triple [FORMAT=e2m1_sp]     RTL, golden model, CUDA reference on one stream [ARCH= ACTIVATION=]
 #   make fuzz                        damaged data for the DFloat11 decoders [COUNT=1000000 SEED=]
 #
@@ -45,7 +46,7 @@ OUTPUT = $(if $(JSON),--json)
 ACCURACY = $(call option,--recipe,$(RECIPE)) $(call option,--block,$(BLOCK)) $(call option,--text,$(TEXT))
 
 .PHONY: pareto synth prove sim gatesim mutants rtl formats evaluate findings bench fuzz \
-	gpu-check gpu-bench triple report test lint docs clean
+	gpu-check gpu-bench gpu-record triple report test lint docs clean
 
 pareto: $(VENV)/installed
 	@$(HALFBYTE) pareto $(FORMATS) $(call option,--model,$(MODEL)) $(ACCURACY) $(call option,--axis,$(AXIS)) $(TECHNOLOGY) $(call option,--terms,$(TERMS)) $(OUTPUT)
@@ -103,6 +104,10 @@ gpu-check: $(VENV)/installed
 
 gpu-bench: $(VENV)/installed
 	@$(HALFBYTE) gpu-bench $(FORMATS) $(OUTPUT)
+
+# Without the virtual environment: a machine with a GPU has a PyTorch of its own.
+gpu-record:
+	@$(PYTHON) -m halfbyte.gpu_ref.record
 
 triple: $(VENV)/installed
 	@$(HALFBYTE) triple $(FORMATS) $(DESIGN) $(call option,--tech,$(TECH)) $(call option,--seed,$(SEED)) $(OUTPUT)

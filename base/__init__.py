@@ -2,7 +2,7 @@
 
 from halfbyte.base.errors import ToolError, UserError
 from halfbyte.base.files import build_dir, write_atomically
-from halfbyte.base.fingerprint import content_key, source_fingerprint
+from halfbyte.base.fingerprint import code_fingerprint, content_key
 from halfbyte.base.progress import Progress, unheard
 from halfbyte.base.record import Record, RecordError
 from halfbyte.base.store import RecordStore
@@ -20,11 +20,11 @@ __all__ = [
     "ToolError",
     "UserError",
     "build_dir",
+    "code_fingerprint",
     "content_key",
     "json_text",
     "parse_json",
     "run_yosys",
-    "source_fingerprint",
     "unheard",
     "versions_of",
     "write_atomically",

@@ -18,9 +18,9 @@ from halfbyte.gpu_ref.machine import describe
 from halfbyte.gpu_ref.multiply import applicable_kernels, matmul
 from halfbyte.gpu_ref.packed import Packed
 from halfbyte.gpu_ref.quantizer import quantize
-from halfbyte.gpu_ref.records import MachineRecord, MemoryTiming, ProductTiming, Timing
+from halfbyte.gpu_ref.records import MemoryRun, MemoryTiming, ProductRun, ProductTiming, Timing
 
-__all__ = ["Sizes", "benchmark", "in_turn"]
+__all__ = ["Sizes", "benchmark", "in_turn", "memory_records", "product_records"]
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,11 @@ class Sizes:
     block: int = DEFAULT_BLOCK
 
     @classmethod
-    def of(cls, device: torch.device) -> "Sizes":
+    def of(cls, device: torch.device, *, block: int = DEFAULT_BLOCK) -> "Sizes":
         """Large enough to fill the device."""
         if device.type == "cuda":
-            return cls(m=8192, n=8192, k=8192, rows=16384, length=16384, repeats=9)
-        return cls(m=1024, n=4096, k=4096, rows=2048, length=8192, repeats=7)
+            return cls(8192, 8192, 8192, rows=16384, length=16384, repeats=9, block=block)
+        return cls(1024, 4096, 4096, rows=2048, length=8192, repeats=7, block=block)
 
 
 def _event() -> Any:
@@ -79,9 +79,7 @@ def _random(rows: int, length: int, device: torch.device, dtype: torch.dtype) ->
     return torch.randn(rows, length, generator=generator, device=device).to(dtype)
 
 
-def _memory_records(
-    fmt: Format, sizes: Sizes, device: torch.device, where: MachineRecord
-) -> Iterator[MemoryTiming]:
+def memory_records(fmt: Format, sizes: Sizes, device: torch.device) -> Iterator[MemoryRun]:
     """Quantize and dequantize: bytes read and written per second, beside a copy."""
     for dtype in (torch.float32, torch.bfloat16):
         x = _random(sizes.rows, sizes.length, device, dtype)
@@ -98,7 +96,7 @@ def _memory_records(
         seconds = in_turn(functions, sizes.repeats, device)
         copied = moved["copy"] / seconds["copy"]
         for name, taken in seconds.items():
-            yield MemoryTiming(
+            yield MemoryRun(
                 kernel=name,
                 shape=(sizes.rows, sizes.length),
                 type=str(dtype).removeprefix("torch."),
@@ -108,13 +106,10 @@ def _memory_records(
                 format=fmt.name,
                 block=sizes.block,
                 repeats=sizes.repeats,
-                **vars(where),
             )
 
 
-def _product_records(
-    fmt: Format, sizes: Sizes, device: torch.device, where: MachineRecord
-) -> Iterator[ProductTiming]:
+def product_records(fmt: Format, sizes: Sizes, device: torch.device) -> Iterator[ProductRun]:
     """Every GEMM kernel beside torch.matmul: BF16 on a GPU, FP32 on a CPU."""
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     a, w = (_random(rows, sizes.k, device, dtype) for rows in (sizes.m, sizes.n))
@@ -128,7 +123,7 @@ def _product_records(
     seconds = in_turn(functions, sizes.repeats, device)
     seconds |= in_turn(slow, 1, device)
     for name, taken in seconds.items():
-        yield ProductTiming(
+        yield ProductRun(
             kernel=name if name == "torch.matmul" else f"gemm {name}",
             shape=(sizes.m, sizes.n, sizes.k),
             type=str(dtype).removeprefix("torch.") if name == "torch.matmul" else fmt.name,
@@ -139,7 +134,6 @@ def _product_records(
             format=fmt.name,
             block=sizes.block,
             repeats=sizes.repeats,
-            **vars(where),
         )
 
 
@@ -172,8 +166,9 @@ def benchmark(fmt: Format, device: torch.device, sizes: Sizes | None = None) -> 
     Raises ToolError if a kernel differs from the plain one.
     """
     chosen = sizes or Sizes.of(device)
-    where = describe(device)
+    where = vars(describe(device))
+    memory, products = memory_records(fmt, chosen, device), product_records(fmt, chosen, device)
     return [
-        *_memory_records(fmt, chosen, device, where),
-        *_product_records(fmt, chosen, device, where),
+        *(MemoryTiming(**vars(run), **where) for run in memory),
+        *(ProductTiming(**vars(run), **where) for run in products),
     ]

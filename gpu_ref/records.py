@@ -10,7 +10,9 @@ __all__ = [
     "CodecTiming",
     "ComparisonRecord",
     "MachineRecord",
+    "MemoryRun",
     "MemoryTiming",
+    "ProductRun",
     "ProductTiming",
     "Timing",
     "TripleRecord",
@@ -98,7 +100,9 @@ class _Run(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Memory(_Run):
+class MemoryRun(_Run):
+    """Time of a kernel that quantizes, dequantizes or copies."""
+
     gigabytes_per_second: float
     """Bytes read and written per second, in 10^9."""
     share_of_copy: float
@@ -112,7 +116,9 @@ class _Memory(_Run):
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Product(_Run):
+class ProductRun(_Run):
+    """Time of a matrix product."""
+
     tera_operations_per_second: float
     """Multiplications and additions per second, in 10^12."""
     share_of_torch: float
@@ -140,12 +146,12 @@ class _Codec(_Run):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MemoryTiming(MachineRecord, _Memory):
+class MemoryTiming(MachineRecord, MemoryRun):
     """Time of a kernel that quantizes, dequantizes or copies, on a machine."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class ProductTiming(MachineRecord, _Product):
+class ProductTiming(MachineRecord, ProductRun):
     """Time of a matrix product on a machine."""
 
 

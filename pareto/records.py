@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from halfbyte.area.proofs.record import ProofStatus
+from halfbyte.area.proofs.results import ProofStatus
 from halfbyte.area.search.unit_records import UnitRecord
 from halfbyte.base import Record
 

@@ -77,12 +77,14 @@ class DecoderSimulationRecord(Record):
 
     unit: str
     """What was simulated."""
+    codes: str
+    """``table`` if codes are loaded, ``fixed`` for a decoder without a table."""
     lanes: int
     """Lanes of the decoder."""
-    rows: int
-    """Rows of the code table."""
-    max_length: int
-    """Bits of the longest code."""
+    rows: int | None
+    """Rows of the code table; null without one."""
+    max_length: int | None
+    """Bits of the longest code; null without a table."""
     simulator: str
     """The simulator."""
     seed: int

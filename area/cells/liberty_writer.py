@@ -45,7 +45,7 @@ def _tables(cell: Cell) -> Iterator[Table]:
     for by_source in cell.arcs.values():
         for arcs in by_source.values():
             for arc in arcs:
-                for edge in (arc.rise, arc.fall):
+                for edge in arc.edges:
                     yield from (_usable(edge.delay), _usable(edge.transition))
 
 
@@ -71,8 +71,9 @@ def _cell(cell: Cell) -> str:
     lines = [
         f"  cell ({cell.name}) {{",
         f"    area : {cell.area};",
-        f"    cell_leakage_power : {cell.leakage};",
     ]
+    if cell.leakage is not None:
+        lines.append(f"    cell_leakage_power : {cell.leakage};")
     if cell.flip_flop:
         lines.append(_state(cell.flip_flop))
     for pin, capacitance in cell.inputs.items():
@@ -102,10 +103,12 @@ def _state(flip_flop: FlipFlop) -> str:
 
 
 def _timing(cell: Cell, source: str, arc: Arc) -> str:
+    """A timing group; ABC wants both edges, so that one stands for another that is not there."""
     kind = "timing_type : rising_edge; " if cell.flip_flop else ""
+    rise, fall = arc.rise or arc.edges[0], arc.fall or arc.edges[0]
     return (
         f'      timing () {{ related_pin : "{source}"; {kind}timing_sense : {_SENSES[arc.sense]};\n'
-        f"{_edge('rise', arc.rise)}{_edge('fall', arc.fall)}      }}"
+        f"{_edge('rise', rise)}{_edge('fall', fall)}      }}"
     )
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from halfbyte.area.exploration.space import Point
 from halfbyte.area.netlists.modules import MAC, MULTIPLIER
-from halfbyte.area.proofs.record import MacProof, prove_chosen
+from halfbyte.area.proofs.record import prove_chosen
+from halfbyte.area.proofs.results import MacProof
 from halfbyte.area.synthesis.yosys import synthesize_rtlil
 
 __all__ = ["prove_point"]

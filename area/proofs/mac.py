@@ -22,17 +22,19 @@ from halfbyte.area.proofs.machine import (
     product_of_multiplier,
     state_of,
 )
+from halfbyte.area.proofs.results import PROVED, REFUTED, UNDECIDED, ClaimRecord
 from halfbyte.area.proofs.specification import product, step
-from halfbyte.base import Record, ToolError
+from halfbyte.base import ToolError
 from halfbyte.formats import Format, Overflow, product_extremes, signed_width
 from halfbyte.rtl import MacSpec
 from halfbyte.rtl.architecture import MultiplierArchitecture
 
 __all__ = [
+    "NETLIST_CLAIM",
     "PROVED",
     "REFUTED",
+    "RTL_CLAIM",
     "UNDECIDED",
-    "ClaimRecord",
     "Counterexample",
     "Proof",
     "ProofError",
@@ -42,7 +44,6 @@ __all__ = [
     "prove_netlist",
 ]
 
-PROVED, REFUTED, UNDECIDED = "proved", "refuted", "undecided"
 _STATUS = {True: PROVED, False: REFUTED, None: UNDECIDED}
 RTL_CLAIM, NETLIST_CLAIM = "rtl = specification", "netlist = rtl"
 
@@ -101,7 +102,7 @@ class Proof:
     queries: int
     counterexample: Counterexample | None = None
 
-    def record(self) -> "ClaimRecord":
+    def record(self) -> ClaimRecord:
         """The proof with its counterexample as text."""
         return ClaimRecord(
             status=self.status,
@@ -115,22 +116,6 @@ class Proof:
         """Raise ProofError with the counterexample if the claim is refuted."""
         if self.counterexample:
             raise ProofError(f"{what}: {self.claim} is refuted: {self.counterexample}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClaimRecord(Record):
-    """What came of the proof of one claim."""
-
-    status: str
-    """``proved``, ``refuted``, or ``undecided`` if the solver gave up."""
-    claim: str
-    """What was to be proved."""
-    code_pairs: int
-    """Pairs of codes that were simulated: all that there are."""
-    queries: int
-    """Questions that were left to the SAT solver."""
-    counterexample: str | None
-    """Inputs on which the claim fails, for people; null if it was not refuted."""
 
 
 def prove_mac(rtl: Circuit, spec: MacSpec) -> Proof:

@@ -17,8 +17,7 @@ from amaranth.hdl import Assert, Module, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In
 
-from halfbyte.area.proofs.mac import PROVED
-from halfbyte.area.proofs.registers import UnitProof
+from halfbyte.area.proofs.results import PROVED, UnitProof
 from halfbyte.base import ToolError, run_yosys
 from halfbyte.rtl import to_rtlil
 

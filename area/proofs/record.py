@@ -1,57 +1,23 @@
 """The proof that goes into a synthesis record: what was proved of one netlist, and how."""
 
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 from halfbyte.area.cells.technology import Technology
 from halfbyte.area.netlists.lowering import lower
 from halfbyte.area.netlists.modules import MAC, MULTIPLIER
 from halfbyte.area.proofs.mac import (
-    PROVED,
-    UNDECIDED,
     prove_mac,
     prove_multiplier,
     prove_multiplier_netlist,
     prove_netlist,
 )
-from halfbyte.base import Record
+from halfbyte.area.proofs.results import PROVED, UNDECIDED, MacProof
 from halfbyte.rtl import MacSpec
 
-__all__ = ["MacProof", "ProofStatus", "prove_chosen"]
+__all__ = ["prove_chosen"]
 
 _METHOD = "all {pairs} pairs of codes simulated; all states by SAT, {queries} queries"
-
-
-@dataclass(frozen=True, kw_only=True)
-class ProofStatus(Record):
-    """What came of a proof in several parts."""
-
-    status: str
-    """``proved`` if every part is; ``undecided`` if the solver gave up on one."""
-
-    @property
-    def is_proved(self) -> bool:
-        """Whether nothing was left open."""
-        return self.status == PROVED
-
-
-@dataclass(frozen=True, kw_only=True)
-class MacProof(ProofStatus):
-    """What was proved of a MAC's netlist and of its multiplier's: RTL to tables, netlist to RTL."""
-
-    rtl: str
-    """Whether the MAC's RTL computes what the formats' tables say."""
-    netlist: str
-    """Whether the MAC's netlist does what its RTL does."""
-    multiplier_rtl: str
-    """Whether the multiplier's RTL gives the products of the tables."""
-    multiplier_netlist: str
-    """Whether the multiplier's netlist gives the products of its RTL."""
-    method: str
-    """How it was proved."""
-    seconds: float
-    """Time that it took, in s."""
 
 
 def prove_chosen(

@@ -21,32 +21,16 @@ from halfbyte.area.netlists.aig import Aig
 from halfbyte.area.netlists.circuit import Circuit, Net, Register, read_circuits
 from halfbyte.area.netlists.lowering import lower
 from halfbyte.area.proofs.equivalence import compare
-from halfbyte.area.proofs.mac import NETLIST_CLAIM, PROVED, REFUTED, UNDECIDED, ProofError
-from halfbyte.base import Record
+from halfbyte.area.proofs.mac import NETLIST_CLAIM, ProofError
+from halfbyte.area.proofs.results import PROVED, REFUTED, UNDECIDED, UnitProof
 
-__all__ = ["Bit", "MappedUnit", "UnitProof", "prove_circuits", "prove_unit", "read_mapped_unit"]
+__all__ = ["Bit", "MappedUnit", "prove_circuits", "prove_unit", "read_mapped_unit"]
 
 Bit = tuple[str, int]
 """A bit of a named signal."""
 _STATUS = {True: PROVED, False: REFUTED, None: UNDECIDED}
 _METHOD = "any state by SAT, {pairs} outputs and registers, {queries} queries"
 _RTL = "rtl"
-
-
-@dataclass(frozen=True, kw_only=True)
-class UnitProof(Record):
-    """What came of the proof of one claim about a unit."""
-
-    status: str
-    """``proved``, ``refuted``, or ``undecided`` if the solver gave up."""
-    claim: str
-    """What was to be proved."""
-    method: str
-    """How."""
-    counterexample: str | None
-    """What differs, and where; null if the claim was not refuted."""
-    seconds: float
-    """Time that it took, in s."""
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ from halfbyte.base import (
     Progress,
     Record,
     UserError,
+    code_fingerprint,
     content_key,
     run_yosys,
-    source_fingerprint,
     versions_of,
 )
 from halfbyte.rtl import MacSpec
@@ -111,7 +111,7 @@ class _FpgaJob:
             {
                 "rtlil": self.design.rtlil(),
                 "command": self.target.command,
-                "code": source_fingerprint("halfbyte.area"),
+                "code": code_fingerprint(__name__),
                 "versions": versions_of(*_VERSIONED),
             }
         )

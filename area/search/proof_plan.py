@@ -15,17 +15,17 @@ from halfbyte.area.proofs.faults import altered_table, faulty_macs, faulty_multi
 from halfbyte.area.proofs.mac import (
     PROVED,
     REFUTED,
-    ClaimRecord,
     Proof,
     prove_mac,
     prove_multiplier,
     prove_multiplier_netlist,
     prove_netlist,
 )
+from halfbyte.area.proofs.results import ClaimRecord
 from halfbyte.area.search.jobs import JobRunner
 from halfbyte.area.search.smallest import synthesize
 from halfbyte.area.search.synthesis_jobs import netlist_path
-from halfbyte.base import Progress, Record, content_key, source_fingerprint, versions_of
+from halfbyte.base import Progress, Record, code_fingerprint, content_key, versions_of
 from halfbyte.rtl import Mac, MacSpec, variants
 from halfbyte.rtl.architecture import MultiplierArchitecture
 from halfbyte.rtl.variants import LOSSLESS, SAVED
@@ -131,7 +131,7 @@ class ProofTask:
             [each.recipe, each.mac.read_text(), each.multiplier.read_text()]
             for each in self.netlists
         ]
-        code = source_fingerprint("halfbyte.rtl", "halfbyte.area")
+        code = code_fingerprint(__name__)
         return content_key(
             {
                 "formats": formats,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Self
 
-from halfbyte.area.proofs.record import MacProof
+from halfbyte.area.proofs.results import MacProof
 from halfbyte.area.timing.measure import Measured, acc_cycles, slack
 from halfbyte.base import Record
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from halfbyte.area.cells.technology import Technology
 from halfbyte.area.search.jobs import JobRunner
+from halfbyte.area.search.proof_jobs import ProofJob
 from halfbyte.area.search.records import MappedRecord, SynthesisRecord
-from halfbyte.area.search.synthesis_jobs import ProofJob, SynthesisJob, netlist_path
+from halfbyte.area.search.synthesis_jobs import SynthesisJob, netlist_path
 from halfbyte.area.synthesis import clocked
 from halfbyte.area.synthesis.recipes import (
     HOPELESS_RATIO,

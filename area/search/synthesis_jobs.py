@@ -1,4 +1,4 @@
-"""What is run and stored: the synthesis of a design by a recipe, and the proof of its netlists."""
+"""What is run and stored: the synthesis of a design by a recipe."""
 
 import hashlib
 import shutil
@@ -10,17 +10,16 @@ from typing import TypedDict
 
 from halfbyte.area.cells.technology import Technology
 from halfbyte.area.netlists.modules import MAC, MULTIPLIER
-from halfbyte.area.proofs.record import MacProof, prove_chosen
+from halfbyte.area.proofs.results import MacProof
 from halfbyte.area.search.records import MappedRecord, SynthesisRecord
 from halfbyte.area.synthesis.recipes import Recipe
 from halfbyte.area.synthesis.yosys import synthesize_rtlil
 from halfbyte.area.timing.measure import Measured, measure_netlist
 from halfbyte.area.timing.operands import Operands
-from halfbyte.base import build_dir, content_key, source_fingerprint, versions_of
+from halfbyte.base import build_dir, code_fingerprint, content_key, versions_of
 from halfbyte.rtl import MacSpec
 
 __all__ = [
-    "ProofJob",
     "SynthesisJob",
     "design_fields",
     "design_key",
@@ -29,9 +28,6 @@ __all__ = [
 ]
 
 _VERSIONED = ("amaranth", "pyosys")
-# Reads and runs designs, or reckons with their records, but has no influence on them.
-_NO_INFLUENCE = ("halfbyte.area.exploration", "halfbyte.pareto.system")
-_PROVERS = ("python-sat",)
 
 
 @dataclass(frozen=True)
@@ -57,7 +53,7 @@ class SynthesisJob:
                 "module": self.module,
                 "clock_ps": self.clock_ps,
                 "operands": self.operands and self.operands.content_hash,
-                "code": source_fingerprint("halfbyte.rtl", "halfbyte.area", without=_NO_INFLUENCE),
+                "code": code_fingerprint(__name__),
                 "versions": versions_of(*_VERSIONED),
             }
         )
@@ -194,44 +190,6 @@ def netlist_path(name: str) -> Path:
 
 def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-@dataclass(frozen=True)
-class ProofJob:
-    """The proof of a job's two netlists: that of the MAC, and that of its multiplier alone."""
-
-    job: SynthesisJob
-    netlist: Path
-    multiplier: Path
-    result_type = MacProof
-
-    @property
-    def design(self) -> MacSpec:
-        return self.job.design
-
-    @property
-    def label(self) -> str:
-        """For the progress line."""
-        return f"{self.design.weight.name} proof"
-
-    @property
-    def cost(self) -> float:
-        """How long it takes, roughly: wide designs longest."""
-        return self.design.width
-
-    @cached_property
-    def key(self) -> str:
-        """What the proof depends on; the netlists by their content."""
-        texts = [path.read_text() for path in (self.netlist, self.multiplier)]
-        return content_key(["proof", self.job.key, texts, versions_of(*_PROVERS)])
-
-    def run(self) -> MacProof:
-        """Prove both netlists."""
-        return prove_chosen(self.design, self.job.technology, self.netlist, self.multiplier)
-
-    def is_complete(self, result: MacProof) -> bool:
-        """A stored proof lacks nothing."""
-        return True
 
 
 def design_key(

@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from halfbyte.area.proofs.record import ProofStatus
-from halfbyte.area.proofs.registers import UnitProof
+from halfbyte.area.proofs.results import ProofStatus, UnitProof
 from halfbyte.area.timing.unit_energy import DecoderEnergy, MacEnergy
 from halfbyte.base import Record
 

@@ -17,7 +17,8 @@ from halfbyte.area.cells.technology import Technology
 from halfbyte.area.netlists.netlist import read_netlist
 from halfbyte.area.proofs.mac import PROVED, UNDECIDED
 from halfbyte.area.proofs.progress import prove_progress
-from halfbyte.area.proofs.registers import UnitProof, prove_unit
+from halfbyte.area.proofs.registers import prove_unit
+from halfbyte.area.proofs.results import UnitProof
 from halfbyte.area.search.unit_records import (
     Bf16MacProof,
     Bf16MacRecord,
@@ -43,8 +44,8 @@ from halfbyte.base import (
     RecordStore,
     UserError,
     build_dir,
+    code_fingerprint,
     content_key,
-    source_fingerprint,
     versions_of,
 )
 from halfbyte.rtl import to_rtlil
@@ -107,7 +108,7 @@ def _synthesized(
         return UnitFigures(parts=parts, measured=measured)
 
     versions = versions_of(*_VERSIONED)
-    code = source_fingerprint("halfbyte.area")
+    code = code_fingerprint(__name__)
     key = content_key([rtlil, technology.content_hash, QUICK.abc, code, versions, inputs])
     return _stored(UnitFigures, key, compute)
 
@@ -177,7 +178,7 @@ def synthesize_decoder(
     )
     lane, table = found.parts["lane"], found.parts["table"]
     key = content_key(
-        [to_rtlil(component, _TOP), source_fingerprint("halfbyte.area.proofs.progress")]
+        [to_rtlil(component, _TOP), code_fingerprint("halfbyte.area.proofs.progress")]
     )
     progress = _stored(UnitProof, key, lambda: prove_progress(component))
     area = round(table.area_um2 + lanes * lane.area_um2, 4)
@@ -195,7 +196,7 @@ def synthesize_decoder(
         delay_ps=_slowest(lane, table),
         energy_fj=energy.energy_fj,
         clock_energy_fj=energy.clock_energy_fj,
-        leakage_nw=energy.leakage_nw if measured else None,
+        leakage_nw=energy.leakage_nw,
         not_measured=energy.not_measured,
         proof=DecoderProof(
             lane_netlist=lane.proof.status,
@@ -222,11 +223,11 @@ def synthesize_decoder(
 def _decoder_energy(measured: DecoderEnergy | None, lanes: int) -> MacEnergy:
     """Energies per weight with a lane's share of the table, and the leakage of all."""
     if measured is None:
-        return MacEnergy(leakage_nw=0.0, not_measured=_NO_PACKETS)
-    result = MacEnergy(
-        leakage_nw=round(measured.table_leakage_nw + lanes * measured.lane_leakage_nw, 4),
-        not_measured=measured.not_measured,
-    )
+        return MacEnergy(not_measured=_NO_PACKETS)
+    result = MacEnergy(not_measured=measured.not_measured)
+    if measured.table_leakage_nw is not None and measured.lane_leakage_nw is not None:
+        leakage = measured.table_leakage_nw + lanes * measured.lane_leakage_nw
+        result = replace(result, leakage_nw=round(leakage, 4))
     energy, clock, table = (
         measured.lane_energy_fj,
         measured.lane_clock_fj,

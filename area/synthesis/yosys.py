@@ -107,7 +107,8 @@ def _script(top: str, around: Sequence[str], annealed: bool) -> str:
         "opt -full",
         # The last that knows which signal a register holds. Writing sorts the design, and so moves
         # areas a little: not of MACs, which are proved by their ports.
-        *(["write_json registers.json"] if top not in (MAC, MULTIPLIER) else []),
+        # Before that, `opt` may have shared operators behind multiplexers that are no gates yet.
+        *(["simplemap", "write_json registers.json"] if top not in (MAC, MULTIPLIER) else []),
         "dfflibmap -liberty cells.lib",
         *([] if annealed else [f"abc -liberty cells.lib -script search.abc {searched}"]),
         *(f"abc -liberty cells.lib -script rest.abc {module}" for module in around),

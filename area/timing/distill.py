@@ -144,7 +144,7 @@ def _strengths(technology: Technology, kept: set[str], slew: float) -> frozenset
             for by_source in cell.arcs.values()
             for arcs in by_source.values()
             for arc in arcs
-            for edge in (arc.rise, arc.fall)
+            for edge in arc.edges
         )
 
     found = set()

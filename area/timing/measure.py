@@ -58,7 +58,8 @@ def measure_netlist(
     is None, and ``not_measured`` says why.
     """
     netlist = read_netlist(path, technology.cells, top)
-    result = Measured(leakage_nw=round(netlist.leakage, 4))
+    unknown = None if netlist.leakage is not None else "the library states no leakage, or no unit"
+    result = Measured(leakage_nw=netlist.leakage, not_measured=unknown)
     try:
         timing = analyse_timing(netlist, technology)
         result = replace(
@@ -74,7 +75,8 @@ def measure_netlist(
             )
         )
     except UserError as error:
-        return replace(result, not_measured=str(error))
+        reasons = filter(None, (str(error), unknown))
+        return replace(result, not_measured="; ".join(reasons))
     return replace(
         result,
         energy_fj=round(real.total, 3),

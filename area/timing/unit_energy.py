@@ -165,9 +165,9 @@ class DecoderEnergy(Record):
     """The clock's part of it, in fJ."""
     table_energy_fj: float | None = None
     """Energy of the code table at rest per weight of one lane, in fJ: lanes share it."""
-    lane_leakage_nw: float
+    lane_leakage_nw: float | None
     """Leakage of a lane, in nW."""
-    table_leakage_nw: float
+    table_leakage_nw: float | None
     """Leakage of the code table, in nW."""
     not_measured: str | None = None
     """Why energies are null."""
@@ -181,7 +181,7 @@ class MacEnergy(Record):
     """Energy per MAC, in fJ."""
     clock_energy_fj: float | None = None
     """The clock's part of it, in fJ."""
-    leakage_nw: float
+    leakage_nw: float | None = None
     """Leakage, in nW."""
     not_measured: str | None = None
     """Why energies are null."""
@@ -196,9 +196,7 @@ def measure_decoder(
     its clock. What the technology lacks tables for is None, and ``not_measured`` says why.
     """
     one, table = (read_netlist(path, technology.cells, top) for path in (lane, loader))
-    result = DecoderEnergy(
-        lane_leakage_nw=round(one.leakage, 4), table_leakage_nw=round(table.leakage, 4)
-    )
+    result = DecoderEnergy(lane_leakage_nw=one.leakage, table_leakage_nw=table.leakage)
     try:
         code, at_rest = load_table(table, packets)
         surroundings = LaneSurroundings(packets, code)
@@ -220,7 +218,7 @@ def measure_decoder(
 def measure_mac(path: Path, top: str, technology: Technology, operands: Operands) -> MacEnergy:
     """Energy and leakage of the BF16 MAC, on the same operands as the MACs of formats."""
     netlist = read_netlist(path, technology.cells, top)
-    result = MacEnergy(leakage_nw=round(netlist.leakage, 4))
+    result = MacEnergy(leakage_nw=netlist.leakage)
     try:
         energy = _energy(netlist, technology, simulate(netlist, operand_words(operands)))
     except UserError as error:

@@ -1,4 +1,4 @@
-"""CRC-32C (Castagnoli, reflected, as RFC 3720), a byte at a time."""
+"""CRC-32C (Castagnoli, reflected, as RFC 3720), several bits at a time."""
 
 from amaranth.hdl import Cat, Const, Module, Signal, Value
 from amaranth.lib import wiring
@@ -12,28 +12,34 @@ START = 0xFFFFFFFF
 
 
 class Crc(wiring.Component):
-    """One byte's step; combinational.
+    """The step of some bits; combinational.
 
-    A bit after the other, each with a signal of its own for what it feeds back: synthesis makes
-    half the gates of that, compared with one sum of inputs for each bit of the result.
+    One bit after the other, each with a signal of its own for what it feeds back. Synthesis makes
+    half as many gates of that as of a sum of inputs for each bit of the result.
+
+    Parameters
+    ----------
+    bits : :class:`int`
+        Bits of a step.
 
     Members
     -------
     state : ``In(32)``
-        The state before the byte.
-    byte : ``In(8)``
-        The byte, its bit 0 first.
+        The state before the step.
+    data : ``In(bits)``
+        The bits, the first of them least significant.
     following : ``Out(32)``
         The state after it.
     """
 
-    def __init__(self) -> None:
-        super().__init__({"state": In(32), "byte": In(8), "following": Out(32)})
+    def __init__(self, *, bits: int = 8) -> None:
+        self.bits = bits
+        super().__init__({"state": In(32), "data": In(bits), "following": Out(32)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         state: list[Value] = list(self.state)
-        for place, bit in enumerate(self.byte):
+        for place, bit in enumerate(self.data):
             feedback = Signal(name=f"feedback{place}")
             m.d.comb += feedback.eq(state[0] ^ bit)
             shifted = [*state[1:], Const(0, 1)]

@@ -265,3 +265,15 @@ def test_bad_streams_are_refused():
         gpu_ref.mac_stream(w, w, clear, initial=2**15, **rule)
     with pytest.raises(UserError, match="2 to 64"):
         gpu_ref.mac_stream(w, w, clear, **{**rule, "acc_width": 65})
+
+
+def test_streams_side_by_side_in_memory_give_the_same_accumulators():
+    fmt = load("e2m1_sp")
+    generator = torch.Generator().manual_seed(5)
+    w, a = (torch.randint(16, (40, 7), generator=generator, dtype=torch.uint8) for _ in range(2))
+    clear = torch.rand(40, 7, generator=generator) < 0.1
+    options = {"weight": fmt, "activation": fmt, "acc_width": 12}
+    seen = gpu_ref.mac_stream(w.T, a.T, clear.T, **options)
+    assert seen.T.is_contiguous()
+    rows = [column.T.contiguous() for column in (w, a, clear)]
+    assert torch.equal(seen, gpu_ref.mac_stream(*rows, **options))

@@ -7,7 +7,7 @@ import pytest
 
 from halfbyte.accuracy.record import EvaluationRecord, MeasureRecord
 from halfbyte.area import SynthesisRecord, load_technology
-from halfbyte.area.proofs.record import MacProof
+from halfbyte.area.proofs.results import MacProof
 from halfbyte.base import UserError
 from halfbyte.formats import load
 from halfbyte.pareto import make_axis, write_report

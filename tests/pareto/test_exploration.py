@@ -11,7 +11,7 @@ from safetensors.numpy import save_file
 
 from halfbyte.area import SynthesisRecord
 from halfbyte.area.exploration import parse_space
-from halfbyte.area.proofs.record import MacProof
+from halfbyte.area.proofs.results import MacProof
 from halfbyte.base import UserError
 from halfbyte.formats import load
 from halfbyte.formats.codebooks import distance_to_optimum_db

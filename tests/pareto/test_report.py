@@ -10,7 +10,7 @@ from matplotlib import rc_context
 
 from halfbyte.accuracy.record import EvaluationRecord, MeasureRecord
 from halfbyte.area import SynthesisRecord
-from halfbyte.area.proofs.record import MacProof
+from halfbyte.area.proofs.results import MacProof
 from halfbyte.base import UserError
 from halfbyte.formats import load
 from halfbyte.pareto import write_report
