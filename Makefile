@@ -8,7 +8,8 @@
 #   make gatesim FORMAT=e2m1_sp      cocotb on the netlist  [ARCH= ACTIVATION= TERMS= TECH= LIBERTY= SIM= SEED=]
 #   make mutants FORMAT=e2m1_sp      faults that the regression must catch  [ARCH= ACTIVATION= TERMS= SEED=]
 #   make rtl     FORMAT=e2m1_sp      Verilog   [ARCH= ACTIVATION= TERMS=], into build/rtl
-#   make synth|sim|rtl UNIT=dfloat11 the decoder of lossless BF16 weights [LANES=8]; or UNIT=bf16_mac
+#   make synth|sim|prove|rtl UNIT=dfloat11  the decoder of lossless BF16 weights
+#                                    [LANES=8 CODES=fixed SYMBOLS=2]; or UNIT=bf16_mac
 #   make evaluate MODEL=bytelm       accuracy  [FORMAT= RECIPE=w4a4 BLOCK=128 TEXT=]
 #   make findings                    docs/findings.md
 #   make formats                     the list of formats
@@ -40,7 +41,8 @@ FORMATS = $(call each,,$(FORMAT))
 DESIGN = $(call option,--arch,$(ARCH)) $(call option,--activation,$(ACTIVATION)) \
 	$(call option,--terms,$(TERMS))
 TECHNOLOGY = $(call option,--tech,$(TECH)) $(call each,--liberty,$(LIBERTY))
-UNITS = $(call option,--unit,$(UNIT)) $(call option,--lanes,$(LANES))
+UNITS = $(call option,--unit,$(UNIT)) $(call option,--lanes,$(LANES)) \
+	$(call option,--codes,$(CODES)) $(call option,--symbols,$(SYMBOLS))
 OUTPUT = $(if $(JSON),--json)
 
 ACCURACY = $(call option,--recipe,$(RECIPE)) $(call option,--block,$(BLOCK)) $(call option,--text,$(TEXT))

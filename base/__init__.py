@@ -1,7 +1,7 @@
 """What every room stands on: atomic files, the record store, tool errors, versions."""
 
 from halfbyte.base.errors import ToolError, UserError
-from halfbyte.base.files import build_dir, write_atomically
+from halfbyte.base.files import build_dir, user_folder, write_atomically
 from halfbyte.base.fingerprint import code_fingerprint, content_key
 from halfbyte.base.progress import Progress, unheard
 from halfbyte.base.record import Record, RecordError
@@ -26,6 +26,7 @@ __all__ = [
     "parse_json",
     "run_yosys",
     "unheard",
+    "user_folder",
     "versions_of",
     "write_atomically",
 ]

@@ -42,6 +42,8 @@ class CompressionRecord(Record):
     """File or folder that was written."""
     layout: str
     """``halfbyte``."""
+    codes: str
+    """``table``, ``fixed``, or ``best`` for the smaller of both."""
     secded: bool
     """Whether check bytes were added."""
     verified: bool

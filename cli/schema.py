@@ -46,6 +46,7 @@ _RECORDS = {
     "synth": "area.search.records:SynthesisRecord",
     "synth-bf16_mac": "area.search.unit_records:Bf16MacRecord",
     "synth-dfloat11": "area.search.unit_records:DecoderRecord",
+    "synth-dot": "area.search.dot_records:DotRecord",
     "synth-target": "area.search.records:FpgaRecord",
     "tech": "cli.records:CardRecord",
     "train-bytelm": "accuracy.bytelm.release:TrainingRecord",

@@ -13,14 +13,21 @@ from torch import Tensor
 from halfbyte.base import ToolError
 from halfbyte.formats import Format
 from halfbyte.golden.quantizer import DEFAULT_BLOCK
+from halfbyte.gpu_ref.build import format_table
 from halfbyte.gpu_ref.library import library_for
 from halfbyte.gpu_ref.machine import describe
-from halfbyte.gpu_ref.multiply import applicable_kernels, matmul
+from halfbyte.gpu_ref.multiply import (
+    EMULATED,
+    applicable_kernels,
+    expand,
+    matmul,
+    rows_call,
+)
 from halfbyte.gpu_ref.packed import Packed
 from halfbyte.gpu_ref.quantizer import quantize
 from halfbyte.gpu_ref.records import MemoryRun, MemoryTiming, ProductRun, ProductTiming, Timing
 
-__all__ = ["Sizes", "benchmark", "in_turn", "memory_records", "product_records"]
+__all__ = ["Sizes", "benchmark", "few_rows_records", "in_turn", "memory_records", "product_records"]
 
 
 @dataclass(frozen=True)
@@ -137,10 +144,65 @@ def product_records(fmt: Format, sizes: Sizes, device: torch.device) -> Iterator
         )
 
 
+def few_rows_records(
+    fmt: Format, sizes: Sizes, device: torch.device, *, calls: int = 20
+) -> Iterator[dict[str, Any]]:
+    """Products of 1, 4 and 16 rows, as text generation needs them, beside torch.matmul.
+
+    The kernel alone is timed, ``calls`` times in a row, against the packed weights that it reads.
+    """
+    dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+    w = _random(sizes.n, sizes.k, device, dtype)
+    packed = quantize(w, fmt, block=sizes.block)
+    for rows in (1, 4, 16):
+        x = _random(rows, sizes.k, device, dtype)
+        functions: dict[str, Callable[[], object]] = {
+            "torch.matmul": partial(_repeat, partial(torch.matmul, x, w.T), calls),
+            "gemm rows": partial(_repeat, _rows_kernel(x, packed), calls),
+        }
+        seconds = in_turn(functions, sizes.repeats, device)
+        read = {"torch.matmul": w.nbytes, "gemm rows": packed.codes.nbytes + packed.scales.nbytes}
+        for name, taken in seconds.items():
+            yield {
+                "kernel": name,
+                "shape": [rows, sizes.n, sizes.k],
+                "type": fmt.name if name == "gemm rows" else str(dtype).removeprefix("torch."),
+                "seconds": taken / calls,
+                "gigabytes_per_second": read[name] / (taken / calls) / 1e9,
+                "share_of_torch": seconds["torch.matmul"] / taken,
+                "block": sizes.block,
+            }
+
+
+def _repeat(function: Callable[[], object], calls: int) -> None:
+    for _ in range(calls):
+        function()
+
+
+def _rows_kernel(x: Tensor, w: Packed) -> Callable[[], object]:
+    """The kernel ``rows`` on activations that are quantized and decoded beforehand.
+
+    Raises ToolError if its bits are not those of the plain kernel.
+    """
+    library, a = library_for(x.device), quantize(x, w.format, block=w.block)
+    wide, (operand, keep) = expand(library, a, len(x)), w.operand()
+    y = torch.empty(len(x), w.shape[0], device=x.device)
+    overflows = torch.zeros(1, dtype=torch.int64, device=x.device)
+    call, table = rows_call(wide, operand, w.shape[0], y, overflows), format_table(w.format)
+
+    def run(kept: object = (wide, keep, overflows)) -> None:
+        library.call("hb_gemm_rows", x.device, table, call)
+
+    run()
+    if not torch.equal(y, matmul(a, w, kernel="plain")):
+        raise ToolError("Kernel rows differs from the plain one: nothing is timed")
+    return run
+
+
 def _timed_kernels(fmt: Format, sizes: Sizes, device: torch.device) -> list[str]:
     """On the host without the emulated kernels, and without plain, which takes minutes."""
     kind = library_for(device).kind
-    skipped = () if kind == "cuda" else ("dp4a", "mma", "plain")
+    skipped = () if kind == "cuda" else (*EMULATED, "plain")
     return [
         kernel
         for kernel in applicable_kernels(kind, fmt, fmt, min(sizes.block, sizes.k))

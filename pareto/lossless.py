@@ -7,20 +7,29 @@ from halfbyte.pareto.axes import MAC_AREA, Axis
 from halfbyte.pareto.frontier import Point
 from halfbyte.pareto.records import LosslessProof, LosslessRecord
 
-__all__ = ["MACS_PER_LANE", "TITLE", "lossless_note", "lossless_point", "lossless_record"]
+__all__ = [
+    "MACS_PER_WEIGHT",
+    "SYMBOLS",
+    "TITLE",
+    "lossless_note",
+    "lossless_point",
+    "lossless_record",
+]
 
 NAME = "bf16_dfloat11"
 TITLE = "BF16 with DFloat11"
-MACS_PER_LANE = 16
-"""MACs that use each weight that a lane decodes, as in an array that 16 activations share a weight
-in: a lane's area is divided among them."""
+SYMBOLS = 2
+"""Weights in a cycle of the lanes that are plotted: two take less area each than one."""
+MACS_PER_WEIGHT = 16
+"""MACs that use each weight that a lane decodes, as in an array in which 16 activations share a
+weight: a lane's area is divided among them."""
 
 
 def lossless_record(
     mac: Bf16MacRecord,
     decoder: DecoderRecord,
     *,
-    macs_per_lane: int = MACS_PER_LANE,
+    macs_per_weight: int = MACS_PER_WEIGHT,
     bits_per_weight: float | None = None,
 ) -> LosslessRecord:
     """What BF16 with DFloat11 costs for each MAC, as a record like those of synthesis.
@@ -30,24 +39,26 @@ def lossless_record(
     mac : Bf16MacRecord
         As ``area.search.units.synthesize_bf16_mac`` gives it.
     decoder : DecoderRecord
-        As ``area.search.units.synthesize_decoder`` gives it.
-    macs_per_lane : int
-        MACs that share a lane; the lane's share of the code table is in its area.
+        As ``synthesize_decoder`` or ``synthesize_fixed_decoder`` gives it.
+    macs_per_weight : int
+        MACs that use a weight. So many share a lane, times the weights that it gives in a cycle;
+        its area includes its share of a code table.
     bits_per_weight : float, optional
         Measured by the codec on the weights in question.
 
     Raises
     ------
     UserError
-        The records are of different technologies, or fewer than one MAC uses a lane.
+        The records are of different technologies, or fewer than one MAC uses a weight.
     """
     if mac.versions["card"] != decoder.versions["card"]:
         raise UserError(
             f"The MAC is in {mac.technology}, the decoder in {decoder.technology}: "
             "synthesize both in one technology"
         )
-    if macs_per_lane < 1:
-        raise UserError(f"A lane feeds at least 1 MAC, not {macs_per_lane}")
+    if macs_per_weight < 1:
+        raise UserError(f"A weight is used by at least 1 MAC, not {macs_per_weight}")
+    macs_per_lane = macs_per_weight * decoder.symbols
     share = decoder.um2_per_lane / macs_per_lane
     area = mac.area_um2 + share
     delays = [delay for delay in (mac.delay_ps, decoder.delay_ps) if delay is not None]
@@ -65,8 +76,8 @@ def lossless_record(
         multiplier_um2=mac.multiplier_um2,
         accumulator_um2=mac.accumulator_um2,
         delay_ps=max(delays) if len(delays) == 2 else None,
-        energy_fj=_with_share(mac.energy_fj, decoder.energy_fj, macs_per_lane),
-        clock_energy_fj=_with_share(mac.clock_energy_fj, decoder.clock_energy_fj, macs_per_lane),
+        energy_fj=_with_share(mac.energy_fj, decoder.energy_fj, macs_per_weight),
+        clock_energy_fj=_with_share(mac.clock_energy_fj, decoder.clock_energy_fj, macs_per_weight),
         leakage_nw=_with_share(mac.leakage_nw, decoder.leakage_nw, decoder.lanes * macs_per_lane),
         not_measured=mac.not_measured or decoder.not_measured,
         proof=_joined(mac, decoder),
@@ -77,6 +88,8 @@ def lossless_record(
         decoder_um2=round(share, 4),
         macs_per_lane=macs_per_lane,
         lanes=decoder.lanes,
+        codes=decoder.codes,
+        symbols=decoder.symbols,
         bits_per_weight=bits_per_weight,
     )
 
@@ -104,12 +117,16 @@ def lossless_point(record: LosslessRecord, quality: float, axis: Axis = MAC_AREA
     return None if cost is None else Point(record.format, cost, quality)
 
 
+def _codes(record: LosslessRecord) -> str:
+    return "fixed codes" if record.codes == "fixed" else "a loaded code table"
+
+
 def lossless_note(record: LosslessRecord) -> str:
     """What the point rests on, for the caption."""
     bits = record.bits_per_weight
     weights = "" if bits is None else f", {bits:.2f} bits per weight"
     return (
         f"{TITLE}: no loss, by definition, against the model in BF16{weights}; BF16 MAC with FP32 "
-        f"accumulation and a decoder lane for {record.macs_per_lane} MACs, recipe "
-        f"{record.recipe}"
+        f"accumulation and a lane of the decoder for {_codes(record)}, {record.symbols} a "
+        f"cycle, for {record.macs_per_lane} MACs, recipe {record.recipe}"
     )

@@ -39,7 +39,11 @@ class LosslessRecord(UnitRecord):
     macs_per_lane: int
     """MACs that use each weight that a lane decodes."""
     lanes: int
-    """Lanes that share a code table."""
+    """Lanes of the decoder."""
+    codes: str
+    """``table`` if codes are loaded, ``fixed`` for a decoder without a table."""
+    symbols: int
+    """Weights that a lane gives in a cycle, at most."""
     bits_per_weight: float | None
     """Bits that the codec needs for a weight; null if no model was measured."""
     loss: float = 0.0

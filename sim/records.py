@@ -79,6 +79,8 @@ class DecoderSimulationRecord(Record):
     """What was simulated."""
     codes: str
     """``table`` if codes are loaded, ``fixed`` for a decoder without a table."""
+    symbols: int
+    """Weights that a lane gives in a cycle, at most."""
     lanes: int
     """Lanes of the decoder."""
     rows: int | None

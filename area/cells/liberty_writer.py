@@ -11,6 +11,8 @@ _SENSES = {"positive": "positive_unate", "negative": "negative_unate", "both": "
 # For a table that depends on nothing.
 _NO_AXIS = (1.0, 100.0)
 _LEAST_PS = 0.01
+_LEAST_FUNCTIONS = 3
+_HUGE = 1e6
 _HEADER = """\
 library ({name}) {{
   delay_model : table_lookup;
@@ -37,8 +39,32 @@ def liberty_text(name: str, cells: Sequence[Cell]) -> str:
     as it is: ``dfflibmap`` ties it inactive.
     """
     templates = {table.shape: _template(table) for cell in cells for table in _tables(cell)}
-    parts = [*templates.values(), *map(_cell, cells)]
+    parts = [*templates.values(), *map(_cell, cells), *_fillers(cells)]
     return _HEADER.format(name=name) + "".join(parts) + "}\n"
+
+
+def _fillers(cells: Sequence[Cell]) -> list[str]:
+    """ABC refuses libraries of fewer than three functions: cells that it never has a use for."""
+    functions = {
+        (len(cell.inputs), tuple(cell.outputs.values())) for cell in cells if not cell.flip_flop
+    }
+    if len(functions) >= _LEAST_FUNCTIONS:
+        return []
+    pattern = min(cells, key=lambda cell: (cell.flip_flop is not None, -len(cell.inputs)))
+    (arcs,) = (next(iter(pattern.arcs.get(pin, {}).values()), ()) for pin in pattern.outputs)
+    return [
+        _cell(
+            Cell(
+                name=f"halfbyte_filler_{count}",
+                area=_HUGE,
+                leakage=None,
+                inputs=dict.fromkeys("ABCDE"[:count], 1.0),
+                outputs={"Y": f"!({' & '.join('ABCDE'[:count])})"},
+                arcs={"Y": dict.fromkeys("ABCDE"[:count], arcs)},
+            )
+        )
+        for count in (4, 5)
+    ]
 
 
 def _tables(cell: Cell) -> Iterator[Table]:

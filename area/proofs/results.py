@@ -9,6 +9,7 @@ __all__ = [
     "REFUTED",
     "UNDECIDED",
     "ClaimRecord",
+    "DotProof",
     "MacProof",
     "ProofStatus",
     "UnitProof",
@@ -76,5 +77,27 @@ class MacProof(ProofStatus):
     """Whether the multiplier's netlist gives the products of its RTL."""
     method: str
     """How it was proved."""
+    seconds: float
+    """Time that it took, in s."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DotProof(ProofStatus):
+    """What was proved of a dot-product unit."""
+
+    lane_rtl: str
+    """Whether a lane's RTL gives the products of the tables."""
+    lane_netlist: str
+    """Whether its netlist does, too."""
+    tree: str
+    """Whether the tree gives the sum of the products."""
+    accumulator: str | None
+    """Whether an integer accumulator keeps that sum; null for others."""
+    netlist: str
+    """Whether the unit's netlist does what its RTL does."""
+    method: str
+    """How it was proved."""
+    simulated: str | None
+    """What is compared with the golden model by simulation only."""
     seconds: float
     """Time that it took, in s."""

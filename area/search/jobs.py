@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from halfbyte.base import Progress, Record, RecordError, RecordStore, build_dir
+from halfbyte.base import Progress, Record, RecordError, RecordStore, ToolError, build_dir
 
 __all__ = ["Job", "JobRunner"]
 
@@ -37,6 +37,11 @@ class JobRunner:
         Jobs at a time.
     on_progress : callable, optional
         Called with ``(done, total, label)``.
+
+    Attributes
+    ----------
+    failures : dict of str to (Job, ToolError)
+        What failed, by the jobs' keys.
     """
 
     def __init__(self, store: str, processes: int, on_progress: Progress | None) -> None:
@@ -44,9 +49,18 @@ class JobRunner:
         self.pool = ThreadPoolExecutor(processes)  # each thread waits for a Yosys process
         self.on_progress = on_progress
         self.done = self.total = 0
+        self.failures: dict[str, tuple[Job[Any], ToolError]] = {}
 
     def run(self, jobs: Sequence[Job[_Result]]) -> list[_Result]:
         """Results in the order of ``jobs``; the first failure is raised."""
+        results = self.attempt(jobs)
+        for job in jobs:
+            if job.key not in results:
+                raise self.failures[job.key][1]
+        return [results[job.key] for job in jobs]
+
+    def attempt(self, jobs: Sequence[Job[_Result]]) -> dict[str, _Result]:
+        """Results by key; a job whose tool fails is among the failures instead."""
         self.total += len(jobs)
         results: dict[str, _Result] = {}
         waiting: dict[Future[_Result], Job[_Result]] = {}
@@ -60,10 +74,14 @@ class JobRunner:
                 self._step(job.label)
         for future in as_completed(waiting):
             job = waiting[future]
-            results[job.key] = future.result()
-            self.store.append(job.key, results[job.key].as_json())
+            try:
+                results[job.key] = future.result()
+            except ToolError as error:
+                self.failures[job.key] = job, error
+            else:
+                self.store.append(job.key, results[job.key].as_json())
             self._step(job.label)
-        return [results[job.key] for job in jobs]
+        return results
 
     def end(self) -> None:
         """Start nothing more, and wait for what runs."""

@@ -23,6 +23,8 @@ __all__ = [
     "SynthesisJob",
     "design_fields",
     "design_key",
+    "is_kept",
+    "netlist_digest",
     "netlist_path",
     "synthesize_named",
 ]
@@ -81,7 +83,7 @@ class SynthesisJob:
         netlist.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(folder / "netlist.v", netlist)
         shutil.rmtree(folder)
-        return replace(result, netlist=netlist.name, netlist_sha256=_digest(netlist))
+        return replace(result, netlist=netlist.name, netlist_sha256=netlist_digest(netlist))
 
     def measure(self, folder: Path) -> MappedRecord:
         """The figures of the netlist, which is left in ``folder``."""
@@ -117,8 +119,7 @@ class SynthesisJob:
 
     def is_complete(self, result: MappedRecord) -> bool:
         """Whether the netlist is still there, and still the one that was measured."""
-        path = netlist_path(result.netlist or "")
-        return path.is_file() and _digest(path) == result.netlist_sha256
+        return is_kept(result.netlist, result.netlist_sha256)
 
     def record(
         self, whole: MappedRecord, multiplier: MappedRecord | None, proof: MacProof | None
@@ -188,7 +189,14 @@ def netlist_path(name: str) -> Path:
     return build_dir() / "netlists" / name
 
 
-def _digest(path: Path) -> str:
+def is_kept(name: str | None, digest: str | None) -> bool:
+    """Whether the netlist of that name is there, and what it was when it was made."""
+    path = netlist_path(name or "")
+    return path.is_file() and netlist_digest(path) == digest
+
+
+def netlist_digest(path: Path) -> str:
+    """SHA-256 (hex) of a file."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 

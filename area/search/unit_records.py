@@ -68,8 +68,8 @@ class DecoderProof(ProofStatus):
 
     lane_netlist: str
     """Whether a lane's netlist does what its RTL does."""
-    table_netlist: str
-    """The same of the code table's loader."""
+    table_netlist: str | None
+    """The same of the code table's loader; null without a table."""
     progress: str
     """Whether a lane never hangs."""
     method: str
@@ -154,16 +154,22 @@ class DecoderRecord(UnitRecord):
     """What was proved of the netlists."""
     lanes: int
     """Lanes, each of which decodes a stream of its own."""
-    rows: int
-    """Rows of the code table."""
-    max_length: int
-    """Bits of the longest code."""
+    symbols: int
+    """Weights that a lane gives in a cycle, at most."""
+    codes: str
+    """``table`` if codes are loaded, ``fixed`` for a decoder without a table."""
+    rows: int | None
+    """Rows of the code table; null without one."""
+    max_length: int | None
+    """Bits of the longest code; null without a table."""
     lane_um2: float
     """Area of a lane, in um^2."""
-    table_um2: float
-    """Area of the code table with its loader, in um^2."""
+    table_um2: float | None
+    """Area of the code table with its loader, in um^2; null without one."""
     um2_per_lane: float
     """Area of a lane with its share of the table, in um^2."""
+    um2_per_symbol: float
+    """That area per weight and cycle, in um^2."""
     um2_per_bit: float
     """That area per bit of decoded weight and cycle, in um^2."""
     symbols_per_cycle: int

@@ -1,7 +1,7 @@
-"""Units beside the 4-bit MACs: the DFloat11 decoder and the BF16 MAC, synthesized, as records.
+"""Units beside the 4-bit MACs: the DFloat11 decoders and the BF16 MAC, synthesized, as records.
 
-The same technologies, the same script and the quick recipe; their other figures stand in the same
-record, with fields of their own after it.
+They take the same technologies, the same script and the quick recipe as the MACs. What only they
+have stands in fields of its own, behind those that all records have.
 """
 
 import shutil
@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TypedDict, TypeVar
+from typing import Any, TypedDict, TypeVar
 
 from amaranth.lib import wiring
 
@@ -31,11 +31,12 @@ from halfbyte.area.synthesis.recipes import QUICK
 from halfbyte.area.synthesis.yosys import synthesize_rtlil
 from halfbyte.area.timing.delay import analyse_timing
 from halfbyte.area.timing.operands import load_operands, shipped_operands
-from halfbyte.area.timing.packets import load_packets
+from halfbyte.area.timing.packets import load_fixed_packets, load_packets
 from halfbyte.area.timing.unit_energy import (
     DecoderEnergy,
     MacEnergy,
     measure_decoder,
+    measure_fixed,
     measure_mac,
 )
 from halfbyte.base import (
@@ -52,8 +53,15 @@ from halfbyte.rtl import to_rtlil
 from halfbyte.rtl.bf16 import Bf16Mac
 from halfbyte.rtl.bf16.product import Product
 from halfbyte.rtl.dfloat11 import MAX_LENGTH, ROWS, Lane, Loader, check_decoder
+from halfbyte.rtl.dfloat11.decoder import check_lanes
+from halfbyte.rtl.dfloat11.fixed import FixedLane
 
-__all__ = ["WEIGHT_BITS", "synthesize_bf16_mac", "synthesize_decoder"]
+__all__ = [
+    "WEIGHT_BITS",
+    "synthesize_bf16_mac",
+    "synthesize_decoder",
+    "synthesize_fixed_decoder",
+]
 
 _Stored = TypeVar("_Stored", bound=Record)
 
@@ -151,13 +159,13 @@ def _slowest(*parts: UnitPart) -> float | None:
 def synthesize_decoder(
     technology: Technology, *, lanes: int = 8, rows: int = ROWS, max_length: int = MAX_LENGTH
 ) -> DecoderRecord:
-    """The record of a DFloat11 decoder of ``lanes`` lanes.
+    """The record of a DFloat11 decoder of ``lanes`` lanes with a code table.
 
-    Its parts are synthesized by themselves, and there is no logic between them but the ``or`` of
-    the lanes' ``busy``: the area is that of the table's loader and ``lanes`` times a lane.
-    ``um2_per_lane`` has the lane's share of the table, ``um2_per_bit`` is that per bit of decoded
-    weight and cycle; ``symbols_per_cycle`` is the peak, which simulation measures. ``energy_fj`` is
-    that of a decoded weight, with its share of the table's.
+    Its parts are synthesized by themselves. Between them stands nothing but the ``or`` of the
+    lanes' ``busy``, so the area is that of the table's loader and ``lanes`` times that of a lane.
+    ``um2_per_lane`` includes the lane's share of the table. ``um2_per_symbol`` is that per weight
+    and cycle, ``um2_per_bit`` per bit of it. ``symbols_per_cycle`` is the peak, which simulation
+    measures. ``energy_fj`` is that of a decoded weight, with its share of the table's.
 
     Raises UserError for no such decoder, ToolError if Yosys or ABC fails, ProofError if a netlist
     differs from its RTL, ProgressError if a lane can hang.
@@ -176,46 +184,85 @@ def synthesize_decoder(
     found = _synthesized(
         {"lane": component, "table": loader}, technology, measure, packets.content_hash
     )
-    lane, table = found.parts["lane"], found.parts["table"]
+    shape = {"architecture": "canonical_comparators", "rows": rows, "max_length": max_length}
+    return _decoder_record(technology, component, found, lanes, symbols=1, codes="table", **shape)
+
+
+def synthesize_fixed_decoder(
+    technology: Technology, *, lanes: int = 8, symbols: int = 1
+) -> DecoderRecord:
+    """The record of a DFloat11 decoder of ``lanes`` lanes without a table, ``symbols`` a cycle.
+
+    Its fields are those of :func:`synthesize_decoder`; what belongs to a table is null. Raises as
+    that does.
+    """
+    check_lanes(lanes)
+    component = FixedLane(symbols=symbols)
+    packets = load_fixed_packets()
+
+    def measure(folder: Path) -> DecoderEnergy:
+        return measure_fixed(folder / "lane" / "netlist.json", _TOP, technology, packets, symbols)
+
+    found = _synthesized({"lane": component}, technology, measure, packets.content_hash)
+    shape = {"architecture": "fixed_codes", "rows": None, "max_length": None}
+    return _decoder_record(
+        technology, component, found, lanes, symbols=symbols, codes="fixed", **shape
+    )
+
+
+def _decoder_record(
+    technology: Technology,
+    component: wiring.Component,
+    found: UnitFigures,
+    lanes: int,
+    *,
+    symbols: int,
+    **shape: Any,
+) -> DecoderRecord:
+    """The record of ``lanes`` lanes ``component`` and, if there is one, a table."""
+    lane, table = found.parts["lane"], found.parts.get("table")
+    parts = [part for part in (lane, table) if part is not None]
     key = content_key(
         [to_rtlil(component, _TOP), code_fingerprint("halfbyte.area.proofs.progress")]
     )
     progress = _stored(UnitProof, key, lambda: prove_progress(component))
-    area = round(table.area_um2 + lanes * lane.area_um2, 4)
+    proofs = {"lane_netlist": lane.proof} | ({"table_netlist": table.proof} if table else {})
+    area = round(lanes * lane.area_um2 + (table.area_um2 if table else 0), 4)
+    registers = lanes * lane.register_um2 + (table.register_um2 if table else 0)
     measured = found.measured if isinstance(found.measured, DecoderEnergy) else None
     energy = _decoder_energy(measured, lanes)
     return DecoderRecord(
         activation=None,
         unit="dfloat11",
-        architecture="canonical_comparators",
         recipe=QUICK.name,
         technology=technology.name,
         corner=technology.corner,
         area_um2=area,
         area_ge=round(area / technology.nand2_area, 2),
-        delay_ps=_slowest(lane, table),
+        delay_ps=_slowest(*parts),
         energy_fj=energy.energy_fj,
         clock_energy_fj=energy.clock_energy_fj,
         leakage_nw=energy.leakage_nw,
         not_measured=energy.not_measured,
         proof=DecoderProof(
             lane_netlist=lane.proof.status,
-            table_netlist=table.proof.status,
+            table_netlist=table.proof.status if table else None,
             progress=progress.status,
             claim=progress.claim,
-            **_summary(lane_netlist=lane.proof, table_netlist=table.proof, progress=progress),
+            **_summary(**proofs, progress=progress),
         ),
-        register_um2=round(table.register_um2 + lanes * lane.register_um2, 4),
-        cells=table.cells + lanes * lane.cells,
+        register_um2=round(registers, 4),
+        cells=lanes * lane.cells + (table.cells if table else 0),
         lanes=lanes,
-        rows=rows,
-        max_length=max_length,
+        symbols=symbols,
+        **shape,
         lane_um2=lane.area_um2,
-        table_um2=table.area_um2,
+        table_um2=table.area_um2 if table else None,
         um2_per_lane=round(area / lanes, 4),
-        um2_per_bit=round(area / lanes / WEIGHT_BITS, 4),
-        symbols_per_cycle=lanes,
-        seconds=round(lane.seconds + table.seconds, 3),
+        um2_per_symbol=round(area / lanes / symbols, 4),
+        um2_per_bit=round(area / lanes / symbols / WEIGHT_BITS, 4),
+        symbols_per_cycle=lanes * symbols,
+        seconds=round(sum(part.seconds for part in parts), 3),
         versions=_versions(technology),
     )
 

@@ -129,10 +129,10 @@ def _read(tensor: StoredTensor) -> Tensor:
     return tensor.read_bytes().view(kind.torch_dtype).reshape(tensor.shape)
 
 
-def _bits(tensor: Tensor) -> _Bits:
+def _bits(tensor: Tensor, codes: str = "best") -> _Bits:
     kind = element_type(tensor.dtype)
     assert kind is not None  # noqa: S101 (callers have checked)
-    measured = measure(tensor)
+    measured = measure(tensor, codes=codes)
     size = min(measured.size, measured.header.raw_size)
     return _Bits(
         raw_bits=8.0 * kind.bytes,
@@ -149,10 +149,13 @@ def _checkpoint(path: Path) -> Checkpoint:
     return checkpoint
 
 
-def tensor_entropies(path: Path, *, on_progress: Progress | None = None) -> list[TensorEntropy]:
+def tensor_entropies(
+    path: Path, *, codes: str = "best", on_progress: Progress | None = None
+) -> list[TensorEntropy]:
     """A record for each tensor that can be coded, of a folder or a safetensors file.
 
-    FP32 and FP64 are rounded to BF16 first. Raises UserError if there is none.
+    FP32 and FP64 are rounded to BF16 first. ``codes``: as
+    :func:`halfbyte.golden.dfloat11.measure` takes them. Raises UserError if there is none.
     """
     tensors = [each for each in _checkpoint(path).tensors.values() if _readable(each)]
     records = []
@@ -165,7 +168,7 @@ def tensor_entropies(path: Path, *, on_progress: Progress | None = None) -> list
                 tensor=tensor.name,
                 dtype=f"{tensor.dtype} as BF16" if rounded else tensor.dtype,
                 elements=tensor.elements,
-                **asdict(_bits(_read(tensor))),
+                **asdict(_bits(_read(tensor), codes)),
             )
         )
     return records

@@ -78,6 +78,11 @@ class FixedCode:
         rows = [(self.highest - step) % SYMBOLS for step in self.lengths]
         return CodeTable((*rows, ESCAPE), (*self.lengths.values(), _ONES + _REST_ESCAPE))
 
+    @property
+    def of_zeros(self) -> int:
+        """The exponent whose code is 00."""
+        return self.table.rows[0]
+
     def bits(self, counts: Sequence[int]) -> int:
         """Bits of the stream for exponents that occur ``counts`` times ((256,))."""
         escaped = _ONES + _REST_ESCAPE + ESCAPED_BITS

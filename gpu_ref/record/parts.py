@@ -8,7 +8,7 @@ import torch
 from halfbyte.base import JsonObject
 from halfbyte.formats import bundled, load
 from halfbyte.gpu_ref import cases
-from halfbyte.gpu_ref.bench import Sizes, memory_records, product_records
+from halfbyte.gpu_ref.bench import Sizes, few_rows_records, memory_records, product_records
 from halfbyte.gpu_ref.check import check_format
 from halfbyte.gpu_ref.dfloat11.bench import benchmark_dfloat11
 from halfbyte.gpu_ref.dfloat11.check import check_dfloat11
@@ -86,6 +86,11 @@ def _products(device: torch.device) -> Iterator[Result]:
             yield run.as_json()
 
 
+def _few_rows(device: torch.device) -> Iterator[Result]:
+    for block in (128, 32, 16):
+        yield from few_rows_records(load(_TIMED), Sizes.of(device, block=block), device)
+
+
 def _streams(device: torch.device) -> Iterator[Result]:
     yield from stream_records(load(_TIMED), device)
 
@@ -100,6 +105,7 @@ PARTS = (
     Part("check", "Every kernel against the golden model", 150, _check),
     Part("check_dfloat11", "DFloat11 decoders against the golden codec", 40, _check_dfloat11),
     Part("products", "Block-scaled products beside torch.matmul", 80, _products),
+    Part("few_rows", "Products of few rows from packed weights", 60, _few_rows),
     Part("memory", "Quantizing and dequantizing beside a copy", 30, _memory),
     Part("dfloat11", "DFloat11 decoding beside a copy and the package's kernel", 60, _dfloat11),
     Part("streams", "MAC streams", 20, _streams),

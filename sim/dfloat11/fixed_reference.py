@@ -65,32 +65,50 @@ def _read(words: Code, bits: str, position: int) -> tuple[int, list[int]]:
     return exponent, ends
 
 
-def decode_fixed(codes: Sequence[int], raw: Sequence[int]) -> tuple[list[int], int]:
-    """The weights that come of two packets, and the verdict.
+def _read_all(words: Code, bits: str, position: int, symbols: int) -> tuple[list[int], list[int]]:
+    """As :func:`_read`, for as many exponents as a lane gives in a cycle.
 
-    A lane takes a byte as soon as it has read the one before to its end, unless the chunk's last
-    exponent ends there. When it takes the packet's last byte, it stops; but an exponent that ends
-    in the same step still comes.
+    Two that take one step each, the first from where it is, are read in one.
+    """
+    first, ends = _read(words, bits, position)
+    if symbols == 1:
+        return [first], ends
+    second, more = _read(words, bits, ends[-1])
+    return [first, second], [*(ends[:-1] if len(more) == 1 else ends), *more]
+
+
+def decode_fixed(
+    codes: Sequence[int], raw: Sequence[int], symbols: int = 1
+) -> tuple[list[int], int]:
+    """The weights that come of two packets of bytes, and the verdict.
+
+    A lane takes a beat, of ``symbols`` bytes, as soon as it has read the one before to its end,
+    unless the chunk's last exponents end there. When it takes the packet's last beat, it stops; but
+    exponents that end in the same step still come.
     """
     weights: list[int] = []
     stream = codes[HEADER_BYTES:]
-    if len(stream) < 2 or codes[1] >> _COUNT_BITS - 8 or codes[3] >= _CODES:
+    beats, bits_of_beat = len(stream) // symbols, 8 * symbols
+    if beats < 2 or codes[1] >> _COUNT_BITS - 8 or codes[3] >= _CODES:
         return weights, WRONG_LENGTH
-    last = codes[0] | codes[1] << 8
+    count = (codes[0] | codes[1] << 8) + 1
+    if count % symbols:
+        return weights, WRONG_LENGTH
     words = fixed_code(codes[3], codes[2])
     bits = "".join(f"{byte:08b}" for byte in stream)
     position = 0
-    for index in range(last + 1):
-        exponent, ends = _read(words, bits, position)
-        if any(end // 8 + 1 >= len(stream) for end in ends[:-1]):
+    for first in range(0, count, symbols):
+        exponents, ends = _read_all(words, bits, position, symbols)
+        if any(end // bits_of_beat + 1 >= beats for end in ends[:-1]):
             return weights, WRONG_LENGTH
         position = ends[-1]
-        other = raw[index]
-        weights.append((other & 0x80) << 8 | exponent << 7 | other & 0x7F)
-        taken = -(-position // 8) if index == last else position // 8 + 1
-        if taken >= len(stream) or (index == len(raw) - 1) != (index == last):
+        for other, exponent in zip(raw[first : first + symbols], exponents, strict=True):
+            weights.append((other & 0x80) << 8 | exponent << 7 | other & 0x7F)
+        is_last = first + symbols == count
+        taken = -(-position // bits_of_beat) if is_last else position // bits_of_beat + 1
+        if taken >= beats or (first + symbols == len(raw)) != is_last:
             return weights, WRONG_LENGTH
-    check = stream[-(-position // 8) :]
+    check = stream[-(-position // bits_of_beat) * symbols :]
     if len(check) != _CRC_BYTES:
         return weights, WRONG_LENGTH
     return weights, GOOD if bytes(check) == fixed_crc(weights) else WRONG_CRC

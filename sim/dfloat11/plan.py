@@ -70,7 +70,7 @@ class DecoderPlan:
     """All sessions of one scenario, for a decoder with ``ports``.
 
     ``coded`` is the name of its coded streams, whose beats have ``coded_bits`` bits besides
-    ``last``.
+    ``last``. A beat of raw bytes holds ``symbols`` of them, and one of weights as many.
     """
 
     title: str
@@ -79,6 +79,7 @@ class DecoderPlan:
     sessions: Sequence[Session]
     coded: str = "words"
     coded_bits: int = 32
+    symbols: int = 1
 
     @property
     def products(self) -> int:
@@ -94,6 +95,7 @@ class DecoderPlan:
             "sessions": [asdict(session) for session in self.sessions],
             "coded": self.coded,
             "coded_bits": self.coded_bits,
+            "symbols": self.symbols,
         }
         (folder / f"{scenario}.plan.json").write_text(json.dumps(entries))
 
@@ -111,5 +113,7 @@ class DecoderPlan:
             for session in entries["sessions"]
         ]
         ports = PortMap.from_json(entries["ports"])
-        others = {name: entries[name] for name in ("title", "seed", "coded", "coded_bits")}
+        others = {
+            name: entries[name] for name in ("title", "seed", "coded", "coded_bits", "symbols")
+        }
         return cls(ports=ports, sessions=sessions, **others)

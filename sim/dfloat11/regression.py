@@ -60,8 +60,14 @@ def run_decoder_regression(
         sessions(Shape(lanes, rows, max_length), weights=weights, seed=seed),
         title=f"DFloat11 decoder, {lanes} lanes, {rows} rows, codes of {max_length} bits",
         name=f"dfloat11-{lanes}-{rows}-{max_length}",
-        coded=("words", 32),
-        inputs={"codes": "table", "lanes": lanes, "rows": rows, "max_length": max_length},
+        coded=("words", 32, 1),
+        inputs={
+            "codes": "table",
+            "lanes": lanes,
+            "symbols": 1,
+            "rows": rows,
+            "max_length": max_length,
+        },
         weights=weights,
         simulator=simulator,
         waves=waves,
@@ -72,22 +78,32 @@ def run_decoder_regression(
 def run_fixed_regression(
     *,
     lanes: int = 2,
+    symbols: int = 1,
     weights: int | None = None,
     simulator: str = "verilator",
     waves: bool = False,
     seed: int | None = None,
 ) -> DecoderSimulationRecord:
-    """Simulate the decoder without a table; as :func:`run_decoder_regression`."""
-    decoder = FixedDecoder(lanes=lanes)
+    """Simulate the decoder without a table; as :func:`run_decoder_regression`.
+
+    symbols: weights that a lane gives in a cycle, 1 or 2.
+    """
+    decoder = FixedDecoder(lanes=lanes, symbols=symbols)
     weights = lanes * CHUNK if weights is None else weights
     seed = secrets.randbits(SEED_BITS) if seed is None else seed
     return _simulated(
         decoder,
-        fixed_sessions(lanes, weights=weights, seed=seed),
-        title=f"DFloat11 decoder without a table, {lanes} lanes",
-        name=f"dfloat11-fixed-{lanes}",
-        coded=("codes", 8),
-        inputs={"codes": "fixed", "lanes": lanes, "rows": None, "max_length": None},
+        fixed_sessions(lanes, symbols, weights=weights, seed=seed),
+        title=f"DFloat11 decoder without a table, {lanes} lanes of {symbols} symbols a cycle",
+        name=f"dfloat11-fixed-{lanes}-{symbols}",
+        coded=("codes", 8 * symbols, symbols),
+        inputs={
+            "codes": "fixed",
+            "lanes": lanes,
+            "symbols": symbols,
+            "rows": None,
+            "max_length": None,
+        },
         weights=weights,
         simulator=simulator,
         waves=waves,
@@ -99,6 +115,7 @@ class _Inputs(TypedDict):
     """What a record says of the decoder."""
 
     codes: str
+    symbols: int
     lanes: int
     rows: int | None
     max_length: int | None
@@ -110,7 +127,7 @@ def _simulated(
     *,
     title: str,
     name: str,
-    coded: tuple[str, int],
+    coded: tuple[str, int, int],
     inputs: _Inputs,
     weights: int,
     simulator: str,

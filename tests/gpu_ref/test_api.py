@@ -154,7 +154,9 @@ def test_bad_operands_of_matmul_are_refused():
         gpu_ref.matmul(a, torch.ones(2, 64))
     with pytest.raises(ValueError, match=r"wants \(\.\.\., K\) and \(N, K\)"):
         gpu_ref.matmul(a, gpu_ref.quantize(torch.randn(1, 2, 64), "int4", block=32))
-    with pytest.raises(UserError, match="auto, plain, dp4a, mma, pairs, doubles, not 'cublas'"):
+    with pytest.raises(
+        UserError, match="auto, plain, dp4a, mma, rows, pairs, doubles, not 'cublas'"
+    ):
         gpu_ref.matmul(a, a, kernel="cublas")
 
 

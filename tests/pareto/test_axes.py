@@ -130,7 +130,7 @@ def test_plots_and_data_follow_the_axis(tmp_path):
 
 
 def lossless(**figures):
-    figures = {"area_um2": 9000.0, "bits_per_weight": 10.7, **figures}
+    figures = {"area_um2": 9000.0, "bits_per_weight": 10.7, "codes": "fixed", **figures}
     return sample(
         LosslessRecord, format="bf16_dfloat11", macs_per_lane=16, energy_fj=9900.0,
         delay_ps=30000.0, **figures,

@@ -7,8 +7,9 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from halfbyte.rtl.dfloat11.decoder import check_lanes
+from halfbyte.rtl.dfloat11.fixed.framing import beat_layout, check_symbols
 from halfbyte.rtl.dfloat11.fixed.lane import FixedLane
-from halfbyte.rtl.dfloat11.framing import ByteBeat, Verdict
+from halfbyte.rtl.dfloat11.framing import Verdict
 from halfbyte.rtl.exported import Exported
 
 __all__ = ["FixedDecoder"]
@@ -24,10 +25,12 @@ class FixedDecoder(Exported):
     ----------
     lanes : :class:`int`
         Lanes, 1 to 64.
+    symbols : :class:`int`
+        Weights that a lane gives in a cycle, 1 or 2.
 
     Members
     -------
-    codes, raw : arrays of ``In(stream.Signature(ByteBeat))``
+    codes, raw : arrays of ``In(stream.Signature(beat_layout(symbols)))``
         The packets of each lane.
     weights, verdict : arrays of ``Out(stream.Signature(...))``
         What each lane gives.
@@ -35,19 +38,21 @@ class FixedDecoder(Exported):
     Raises
     ------
     UserError
-        No such number of lanes.
+        No such number of lanes or symbols.
     """
 
     NEEDS_RESET = True
 
-    def __init__(self, *, lanes: int = 1) -> None:
+    def __init__(self, *, lanes: int = 1, symbols: int = 1) -> None:
         check_lanes(lanes)
+        check_symbols(symbols)
         self.lanes = lanes
+        self.symbols = symbols
         super().__init__(
             {
-                "codes": In(stream.Signature(ByteBeat)).array(lanes),
-                "raw": In(stream.Signature(ByteBeat)).array(lanes),
-                "weights": Out(stream.Signature(16)).array(lanes),
+                "codes": In(stream.Signature(beat_layout(symbols))).array(lanes),
+                "raw": In(stream.Signature(beat_layout(symbols))).array(lanes),
+                "weights": Out(stream.Signature(16 * symbols)).array(lanes),
                 "verdict": Out(stream.Signature(Verdict)).array(lanes),
             }
         )
@@ -56,14 +61,15 @@ class FixedDecoder(Exported):
         return [
             f"DFloat11 decoder without a table, {self.lanes} lanes; rst is synchronous",
             "A payload crosses at a rising clk edge if valid and ready are high. Payloads:",
-            "codes, raw [8] last, [7:0] byte; weights BF16;",
+            f"codes, raw [{8 * self.symbols}] last, then {self.symbols} bytes, the first lowest;",
+            f"weights {self.symbols} BF16, the first lowest;",
             "verdict 0 good, 1 wrong CRC, 3 wrong length",
         ]
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         for index in range(self.lanes):
-            m.submodules[f"lane{index}"] = lane = FixedLane()
+            m.submodules[f"lane{index}"] = lane = FixedLane(symbols=self.symbols)
             wiring.connect(m, wiring.flipped(self.codes[index]), lane.codes)
             wiring.connect(m, wiring.flipped(self.raw[index]), lane.raw)
             wiring.connect(m, lane.weights, wiring.flipped(self.weights[index]))

@@ -17,7 +17,9 @@ class Reader(wiring.Component):
     Members
     -------
     sets_highest, sets_code : ``In(1)``
-        High to take the highest exponent, or the code's number, from ``data``.
+        High to take the highest exponent, or the code's number, from the next two members.
+    highest, code : ``In``
+        They themselves.
     walks : ``In(1)``
         High while the stream is read. While it is low, the place goes back to the start.
     data : ``In(8)``
@@ -33,8 +35,8 @@ class Reader(wiring.Component):
     ready : ``Out(1)``
         High to ask for the next byte.
     offers : ``Out(1)``
-        High if ``exponent`` is there.
-    exponent : ``Out(8)``
+        High if ``exponents`` is there.
+    exponents : ``Out(8)``
         The next exponent.
     """
 
@@ -42,7 +44,9 @@ class Reader(wiring.Component):
         super().__init__(
             {
                 "sets_highest": In(1),
+                "highest": In(8),
                 "sets_code": In(1),
+                "code": In(CodeNumber),
                 "walks": In(1),
                 "data": In(_BYTE),
                 "comes": In(1),
@@ -51,7 +55,7 @@ class Reader(wiring.Component):
                 "takes": In(1),
                 "ready": Out(1),
                 "offers": Out(1),
-                "exponent": Out(8),
+                "exponents": Out(8),
             }
         )
 
@@ -72,7 +76,7 @@ class Reader(wiring.Component):
             prefix.code.eq(code),
             prefix.mode.eq(mode),
             prefix.window.eq((both[1:] >> ~position)[:_BYTE]),
-            self.exponent.eq(
+            self.exponents.eq(
                 Mux(mode == Mode.PLAIN, prefix.window, highest - prefix.below.as_signed())
             ),
             end.eq(position + prefix.length),
@@ -99,7 +103,7 @@ class Reader(wiring.Component):
         with m.If(~self.walks):
             m.d.sync += [is_empty.eq(1), position.eq(0), mode.eq(Mode.CODE)]
         with m.If(self.sets_highest):
-            m.d.sync += highest.eq(self.data)
+            m.d.sync += highest.eq(self.highest)
         with m.If(self.sets_code):
-            m.d.sync += code.eq(self.data)
+            m.d.sync += code.eq(self.code)
         return m
