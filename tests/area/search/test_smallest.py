@@ -240,6 +240,6 @@ def test_a_recipe_that_fails_is_left_out_and_named(sky130hd, build, monkeypatch,
     broken = RECIPES[0].__class__("broken", "", ("nonsense",))
     monkeypatch.setattr("halfbyte.area.search.smallest.recipes_for", lambda cells: (broken,))
     (record,) = synthesize(wanted, sky130hd)
-    assert record["recipe"] == "anneal"
+    assert record.recipe == "anneal"
     assert "1 syntheses failed in Yosys or ABC and are left out (e1m2 broken)" in caplog.text
     assert len(list((build / "failed").iterdir())) == 1

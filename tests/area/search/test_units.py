@@ -83,11 +83,11 @@ def test_a_lane_without_a_table_is_smaller_than_the_mac() -> None:
     one, two = (
         synthesize_fixed_decoder(technology, lanes=4, symbols=symbols) for symbols in (1, 2)
     )
-    assert one["area_um2"] == pytest.approx(4 * one["lane_um2"])
-    assert (one["table_um2"], one["rows"]) == (None, None)
-    assert one["lane_um2"] < 0.7 * synthesize_bf16_mac(technology)["area_um2"]
-    assert two["um2_per_symbol"] == pytest.approx(two["lane_um2"] / 2)
-    assert two["um2_per_symbol"] < one["um2_per_symbol"]
+    assert one.area_um2 == pytest.approx(4 * one.lane_um2)
+    assert (one.table_um2, one.rows) == (None, None)
+    assert one.lane_um2 < 0.7 * synthesize_bf16_mac(technology).area_um2
+    assert two.um2_per_symbol == pytest.approx(two.lane_um2 / 2)
+    assert two.um2_per_symbol < one.um2_per_symbol
     for record in (one, two):
-        assert record["proof"]["lane_netlist"] == record["proof"]["progress"] == "proved"
-        assert 0 < record["clock_energy_fj"] < record["energy_fj"]
+        assert record.proof.lane_netlist == record.proof.progress == "proved"
+        assert 0 < record.clock_energy_fj < record.energy_fj
