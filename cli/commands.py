@@ -53,7 +53,7 @@ COMMANDS = {
     "synth": Entry(
         "synth:synth",
         _HARDWARE,
-        "Synthesize MACs: the smallest of every architecture and recipe, with delay and energy.",
+        "Synthesize MACs or other units: the smallest of every architecture and recipe.",
     ),
     "curve": Entry(
         "curve:curve",

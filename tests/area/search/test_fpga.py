@@ -34,7 +34,7 @@ def test_records_have_the_shape_of_others(design):
     (fpga,) = synthesize_fpga([design], TARGETS["ice40"])
     (cells,) = synthesize([design], load_technology("sg13g2"), prove=False)
     assert list(fpga.as_json()) == list(cells.as_json())
-    assert cells["luts"] is cells["carry_cells"] is None
+    assert cells.luts is cells.carry_cells is None
 
 
 @pytest.mark.yosys
