@@ -48,7 +48,7 @@ def synthesize(
     jobs: int | None = None,
     on_progress: Progress | None = None,
 ) -> list[SynthesisRecord]:
-    """Records of the smallest netlist of each design, in order.
+    """The records of the smallest netlist of each design, in order.
 
     Every architecture that fits is tried with the quick recipe, then the best two of each design
     with a longer one, then the best is annealed: the same rule for every format. Results are stored
