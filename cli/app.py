@@ -8,6 +8,7 @@ import typer
 
 from halfbyte.base import ToolError, UserError
 from halfbyte.cli.commands import LazyGroup
+from halfbyte.cli.plain import write_any_text
 
 __all__ = ["app", "main"]
 
@@ -46,6 +47,7 @@ def main() -> None:
     """Run the command; errors that the user can mend end in one line and exit status 1."""
     # Threads of OpenMP that spin while they wait slow each other down when other work runs beside.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    write_any_text()
     try:
         app(prog_name="halfbyte")
     except (UserError, ToolError) as error:

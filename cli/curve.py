@@ -97,7 +97,7 @@ def _show(records: "Sequence[SynthesisRecord]") -> None:
     columns += ["architecture", "recipe"]
     rows = [
         [
-            record.format,
+            record.pair,
             number(record.clock_ps),
             number(record.area_um2, 1),
             number(record.delay_ps),

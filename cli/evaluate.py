@@ -10,6 +10,7 @@ from halfbyte.base import UserError, build_dir
 from halfbyte.base.results import keep_results
 from halfbyte.cli.options import Json, load_formats
 from halfbyte.cli.output import console, number, print_json, progress, table
+from halfbyte.formats import Format, load
 
 if TYPE_CHECKING:
     from halfbyte.accuracy import Evaluation, ModelReference
@@ -23,6 +24,7 @@ __all__ = [
     "TextSource",
     "evaluate",
     "evaluate_formats",
+    "operand_of",
     "pick_recipe",
     "show_evaluations",
 ]
@@ -103,6 +105,25 @@ def pick_recipe(name: str, block: str | None) -> "Recipe":
     if block != "channel" and not block.isdecimal():
         raise UserError(f"--block must be a number or channel, not {block[:60]!r}")
     return recipe.with_block(None if block == "channel" else int(block[:20]))
+
+
+def operand_of(recipe: "Recipe", activation: str | None) -> Format | None:
+    """The format of the activations that a MAC for ``recipe`` has; None for that of the weights.
+
+    It is the one that the recipe quantizes them to; if it leaves that open, what the command line
+    says. Raises UserError if the two contradict each other.
+    """
+    given = load(activation) if activation else None
+    fixed = recipe.activations.format if recipe.activations else None
+    if fixed is None:
+        return given
+    quantized = load(fixed)
+    if given is not None and given.values != quantized.values:
+        raise UserError(
+            f"Recipe {recipe.name} quantizes activations to {quantized.name}: leave out "
+            f"--activation {given.name}, or take another recipe"
+        )
+    return quantized
 
 
 def evaluate_formats(

@@ -12,9 +12,11 @@ from halfbyte.cli.evaluate import (
     RecipeName,
     TextSource,
     evaluate_formats,
+    operand_of,
     pick_recipe,
 )
 from halfbyte.cli.options import (
+    Activation,
     DontUse,
     FormatNames,
     Jobs,
@@ -55,6 +57,7 @@ def recommend(
     tech: TechnologyName = None,
     liberty: LibertyFiles = None,
     dont_use: DontUse = None,
+    activation: Activation = None,
     terms: Terms = 256,
     jobs: Jobs = None,
     json: Json = False,
@@ -71,8 +74,10 @@ def recommend(
     chosen: Sequence[Format] = load_formats(names)
     technology = pick_technology(tech, liberty, dont_use)
     reference = find_model(model, text=text, context=context)
-    found = evaluate_formats(reference, names, pick_recipe(recipe, block))
-    designs = [MacSpec(fmt, fmt, "auto", terms) for fmt in chosen]
+    quantizer = pick_recipe(recipe, block)
+    operand = operand_of(quantizer, activation)
+    found = evaluate_formats(reference, names, quantizer)
+    designs = [MacSpec(fmt, operand or fmt, "auto", terms) for fmt in chosen]
     with progress(f"Area, {technology.name}") as update:
         records = synthesize(designs, technology, jobs=jobs, on_progress=update)
     areas = {record.format: record.area_um2 for record in records}
@@ -84,7 +89,8 @@ def recommend(
         print_json([result])
         return
     first = found[0].record
-    _show(result, f"{first.model}, recipe {first.recipe}", technology.name)
+    operands = f"activations in {operand.name}" if operand else "both operands in the format"
+    _show(result, f"{first.model}, recipe {first.recipe}", f"{technology.name}, {operands}")
 
 
 def _fraction(text: str) -> float:

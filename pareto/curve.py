@@ -30,7 +30,13 @@ _COLUMNS = (
 
 
 def _by_format(records: Sequence[SynthesisRecord]) -> list[tuple[str, list[SynthesisRecord]]]:
-    return [(name, list(group)) for name, group in groupby(records, key=lambda each: each.format)]
+    return [(name, list(group)) for name, group in groupby(records, key=lambda each: each.pair)]
+
+
+def _label(name: str, record: SynthesisRecord, titles: Mapping[str, str]) -> str:
+    """The title of a format, or of both operands where they differ."""
+    title = titles.get(record.format, name)
+    return title if record.activation == record.format else f"{title} x {record.activation}"
 
 
 def _line(place: int) -> dict[str, Any]:
@@ -65,7 +71,7 @@ def draw_area(axes: Axes, records: Sequence[SynthesisRecord], titles: Mapping[st
             (max(right, delays[0]), *delays),
             (areas[0], *areas),
             where="pre",
-            label=titles.get(name, name),
+            label=_label(name, group[0], titles),
             **_line(place),
         )
         axes.plot(delays, areas, "o", markersize=4.5, color=_line(place)["color"])
@@ -164,7 +170,9 @@ def write_curve(
     folder : Path
         Made if need be; files are replaced whole.
     """
-    path = folder / f"area_clock_{records[0].technology}"
+    others = dict.fromkeys(each.activation for each in records if each.activation != each.format)
+    operands = "".join(f"_x_{name}" for name in others)
+    path = folder / f"area_clock_{records[0].technology}{operands}"
     proved = [record for record in records if record.is_proved]
     if not proved:
         raise UserError("No netlist of the curve is proved: there is nothing to plot")

@@ -1,6 +1,6 @@
 """The report: two plots with their data, and the table of claims, as files."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from textwrap import wrap
@@ -73,21 +73,26 @@ def write_report(
     quality = measured_quality(accuracy_records)
     # If there are only wide ones, they are not in the way of others.
     plotted = [fmt for fmt in formats if fmt.bits <= MAX_PLOTTED_BITS] or formats
+    # ``_x_int8`` in names where activations have a format of their own. The paper, whose accuracies
+    # and claims are of one format for both operands, has nothing to say of such MACs.
+    operands = "".join(f"_x_{name}" for name in _other_operands(area_records))
+    plots = [plot for plot in _plots(plotted, quality) if plot.is_measured or not operands]
     written = []
-    for plot in _plots(plotted, quality):
+    for plot in plots:
         points = points_of(areas, plot.qualities, axis)
         beyond = lossless_point(lossless, plot.lossless, axis) if lossless else None
         if points:
             suffix = "" if axis is MAC_AREA else f"_by_{axis.name}"
-            path = folder / f"{plot.name}{suffix}"
+            path = folder / f"{plot.name}{suffix}{operands}"
             written += _write_plot(path, plot, axis, plotted, areas, points, lossless, beyond)
             known: dict[str, SynthesisRecord | LosslessRecord] = {**areas}
             if lossless and beyond:
                 known[beyond.format] = lossless
             both = [*points, *([beyond] if beyond else [])]
             written += _write_data(path, plot, axis, known, accuracies, both)
-    answered = claims(areas, quality)
-    written += _write_claims(folder / "claims", answered)
+    answered = [] if operands else claims(areas, quality)
+    if not operands:
+        written += _write_claims(folder / "claims", answered)
     return answered, written
 
 
@@ -103,6 +108,11 @@ class _Plot(NamedTuple):
     intervals: Mapping[str, tuple[float, float]]
     lossless: float
     """The quality of what loses nothing."""
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether the quality is this project's own figure."""
+        return self.name.startswith("measured_")
 
 
 def _plots(plotted: Sequence[Format], quality: Quality | None) -> list[_Plot]:
@@ -143,6 +153,23 @@ def _plots(plotted: Sequence[Format], quality: Quality | None) -> list[_Plot]:
     return plots
 
 
+def _other_operands(records: Iterable[SynthesisRecord | LosslessRecord]) -> list[str]:
+    """Formats of activations that are not those of the weights; BF16 is always with its like."""
+    return sorted(
+        {
+            each.activation
+            for each in records
+            if isinstance(each, SynthesisRecord) and each.activation != each.format
+        }
+    )
+
+
+def _operands(records: Iterable[SynthesisRecord]) -> str:
+    """Which operands the MACs have, for a caption."""
+    others = _other_operands(records)
+    return f"activations in {', '.join(others)}" if others else "both operands in the format"
+
+
 def _table_note(shown: Sequence[Format]) -> str:
     """How the hardware's quantile formats differ from those whose accuracy was published."""
     tables = [
@@ -157,8 +184,9 @@ def _area_caption(areas: Mapping[str, SynthesisRecord], points: Sequence[Point])
     recipes = sorted({record.recipe for record in shown})
     versions = ", ".join(f"{tool} {version}" for tool, version in first.versions.items())
     return (
-        f"area: {first.technology}, {first.corner}, lossless for {first.terms} terms, no "
-        f"timing constraint, best of recipes {', '.join(recipes)}; {versions}"
+        f"area: {first.technology}, {first.corner}, {_operands(shown)}, lossless for "
+        f"{first.terms} terms, no timing constraint, best of recipes {', '.join(recipes)}; "
+        f"{versions}"
     )
 
 
@@ -212,12 +240,14 @@ def _write_data(
     points: Sequence[Point],
 ) -> list[Path]:
     best = frontier(points)
+    has_operand = bool(_other_operands(records.values()))
     rows: list[dict[str, Json]] = []
     for point in sorted(points, key=lambda each: each.cost):
         record = records[point.format]
         rows.append(
             {
                 "format": point.format,
+                **({"activation": record.activation} if has_operand else {}),
                 "area_um2": record.area_um2,
                 "area_ge": record.area_ge,
                 axis.column: point.cost,
