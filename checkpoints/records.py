@@ -8,28 +8,33 @@ from halfbyte.base import Record
 __all__ = [
     "CompressionRecord",
     "DecompressionRecord",
+    "PartRecord",
     "PublishedCompressionRecord",
+    "PublishedDecompressionRecord",
     "QuantizationRecord",
     "TensorRecord",
+    "VerificationRecord",
 ]
 
 
 @dataclass(frozen=True)
 class TensorRecord(Record):
-    """What became of one tensor; check bytes are not counted."""
+    """What became of one tensor, or of several that are stored together."""
 
     name: str
-    """Name of the tensor."""
+    """Name of the first tensor."""
     dtype: str
     """Its type."""
+    tensors: int
+    """Tensors that are stored together."""
     elements: int
-    """Its elements."""
+    """Their elements."""
     raw_bytes: int
-    """Its bytes as it was."""
+    """Their bytes as they were."""
     stored_bytes: int
-    """Its bytes as it is stored."""
+    """Their bytes as they are stored, without check bytes."""
     coded: bool
-    """Whether it was coded; otherwise it is a copy."""
+    """Whether they were coded; otherwise they are copied."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +46,7 @@ class CompressionRecord(Record):
     output: str
     """File or folder that was written."""
     layout: str
-    """``halfbyte``."""
+    """``joint`` or ``prefix``."""
     codes: str
     """``table``, ``fixed``, or ``best`` for the smaller of both."""
     secded: bool
@@ -110,10 +115,10 @@ class DecompressionRecord(Record):
     """File or folder that was read."""
     output: str
     """File or folder that was written."""
-    tensors: int
-    """Tensors of the files."""
     corrected_words: int
     """Words of 64 bits that had a wrong bit, which was corrected."""
+    lost: tuple[str, ...]
+    """Tensors that could not be saved from damage."""
     bytes_before: int
     """Bytes of the files that were read."""
     bytes_after: int
@@ -122,6 +127,70 @@ class DecompressionRecord(Record):
     """Time that it took, in s."""
     versions: Mapping[str, str | None]
     """Versions of the libraries."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedDecompressionRecord(Record):
+    """A model of the ``dfloat11`` package's layout written as it was."""
+
+    source: str
+    """Folder that was read."""
+    output: str
+    """Folder that was written."""
+    tensors: int
+    """Tensors of the model."""
+    corrected_words: int
+    """Always 0: the layout has no check bytes."""
+    bytes_before: int
+    """Bytes of the files that were read."""
+    bytes_after: int
+    """Bytes of the file that was written."""
+    seconds: float
+    """Time that it took, in s."""
+    versions: Mapping[str, str | None]
+    """Versions of the libraries."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerificationRecord(Record):
+    """Whether a compressed file decodes to what its digests say."""
+
+    file: str
+    """The file."""
+    bytes: int
+    """Its bytes."""
+    corrected_words: int
+    """Words of 64 bits that had a wrong bit, which was corrected."""
+    error: str | None
+    """What is damaged; null if nothing is."""
+    seconds: float
+    """Time that it took, in s."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartRecord(Record):
+    """A part of a compressed file."""
+
+    tensor: str
+    """Name of the first tensor in it."""
+    tensors: int
+    """Tensors in it."""
+    dtype: str
+    """Their types."""
+    shape: tuple[int, ...] | None
+    """Shape of the tensor; null if there are several."""
+    elements: int
+    """Elements of all."""
+    layout: str
+    """How it is coded."""
+    raw_bits: float | None
+    """Bits per element as they were."""
+    entropy_bits: float | None
+    """Entropy of exponent and upper mantissa bits, and all bits beside them; null for a copy."""
+    stored_bits: float | None
+    """Bits per element as they are stored."""
+    bytes: int
+    """Bytes of the part."""
 
 
 @dataclass(frozen=True, kw_only=True)

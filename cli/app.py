@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from halfbyte.base import ToolError, UserError
+from halfbyte.base.errors import printable
 from halfbyte.cli.commands import LazyGroup
 from halfbyte.cli.plain import write_any_text
 
@@ -51,7 +52,7 @@ def main() -> None:
     try:
         app(prog_name="halfbyte")
     except (UserError, ToolError) as error:
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {printable(str(error))}")
     except OSError as error:  # a folder that cannot be written, a full disk
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:

@@ -145,12 +145,22 @@ COMMANDS = {
     "compress": Entry(
         "compress:compress",
         _MODELS,
-        "Compress BF16, FP16, FP8 and INT8 tensors without loss; the others are copied.",
+        "Compress BF16, FP16, FP32, FP8 and 8-bit tensors without loss; the others are copied.",
     ),
     "decompress": Entry(
         "compress:decompress",
         _MODELS,
         "Undo `halfbyte compress`, to the last byte and verified; also reads the dfloat11 layout.",
+    ),
+    "verify": Entry(
+        "compress:verify",
+        _MODELS,
+        "Decode compressed files and compare with the originals' digests; writes nothing.",
+    ),
+    "info": Entry(
+        "compress:info",
+        _MODELS,
+        "What is in a compressed file: of each tensor its layout, its bits, and their entropy.",
     ),
     "entropy": Entry(
         "entropy:entropy",

@@ -21,6 +21,7 @@ _RECORDS = {
     "compress": "checkpoints.records:CompressionRecord",
     "compress-dfloat11": "checkpoints.records:PublishedCompressionRecord",
     "decompress": "checkpoints.records:DecompressionRecord",
+    "decompress-dfloat11": "checkpoints.records:PublishedDecompressionRecord",
     "derive": "cli.records:DerivationRecord",
     "entropy": "checkpoints.dfloat11.entropy:TensorEntropy",
     "entropy-formats": "checkpoints.dfloat11.entropy:CodeEntropy",
@@ -32,6 +33,7 @@ _RECORDS = {
     "gpu-bench-gemm": "gpu_ref.records:ProductTiming",
     "gpu-bench-memory": "gpu_ref.records:MemoryTiming",
     "gpu-check": "gpu_ref.records:CheckRecord",
+    "info": "checkpoints.records:PartRecord",
     "lossless": "pareto.records:LosslessRecord",
     "mutants": "sim.records:MutantRecord",
     "profile": "accuracy.profile.tensors:TensorRecord",
@@ -51,6 +53,7 @@ _RECORDS = {
     "tech": "cli.records:CardRecord",
     "train-bytelm": "accuracy.bytelm.release:TrainingRecord",
     "triple": "gpu_ref.records:TripleRecord",
+    "verify": "checkpoints.records:VerificationRecord",
 }
 Name = Annotated[
     str | None,

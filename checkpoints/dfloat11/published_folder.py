@@ -7,7 +7,6 @@ that are written here have them in the metadata too, which the package does not 
 
 import json
 import math
-import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,13 @@ from torch import Tensor
 
 from halfbyte.base import JsonObject, UserError, versions_of, write_atomically
 from halfbyte.checkpoints.checkpoint import CONFIG, INDEX, Checkpoint
-from halfbyte.checkpoints.dfloat11.folder import PLAIN, Progress, fresh_folder, other_files
+from halfbyte.checkpoints.dfloat11.folder import (
+    PLAIN,
+    Progress,
+    copy_files,
+    fresh_folder,
+    other_files,
+)
 from halfbyte.checkpoints.dfloat11.growing_file import GrowingTensorFileWriter
 from halfbyte.checkpoints.dfloat11.published_plan import (
     ModulePlan,
@@ -28,7 +33,7 @@ from halfbyte.checkpoints.dfloat11.published_plan import (
     patterns,
     plan_modules,
 )
-from halfbyte.checkpoints.records import DecompressionRecord, PublishedCompressionRecord
+from halfbyte.checkpoints.records import PublishedCompressionRecord, PublishedDecompressionRecord
 from halfbyte.checkpoints.tensor_file import StoredTensor, TensorFile, TensorFileWriter
 from halfbyte.golden.dfloat11 import CorruptError, published
 
@@ -210,9 +215,8 @@ def _copy_others(source: Path, folder: Path) -> list[str]:
     if source.is_file():
         return []
     companions, left_out = other_files(source)
-    for path in companions:
-        if path.name not in (CONFIG, INDEX):
-            shutil.copyfile(path, folder / path.name)
+    kept = [path for path in companions if path.as_posix() not in (CONFIG, INDEX)]
+    copy_files(kept, source, folder)
     return left_out
 
 
@@ -304,7 +308,7 @@ def read_published(source: Path) -> Iterator[tuple[str, Tensor]]:
 
 def decompress_published(
     source: Path, target: Path, *, on_progress: Progress | None = None
-) -> DecompressionRecord:
+) -> PublishedDecompressionRecord:
     """Write the plain model of a folder in the published layout, in one file.
 
     Streams are checked against their index; more the layout does not allow. Returns a record.
@@ -326,7 +330,7 @@ def decompress_published(
         _copy_others(source, folder)
         if model.config:
             _write_config(folder, model.config)
-    return DecompressionRecord(
+    return PublishedDecompressionRecord(
         source=str(source),
         output=str(target),
         tensors=len(layout),
