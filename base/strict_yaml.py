@@ -11,6 +11,7 @@ from halfbyte.base.errors import UserError
 __all__ = ["check_keys", "parse_mapping", "read_mapping", "read_text"]
 
 
+MAX_BYTES = 64 * 1024
 # No more digits than any sensible number has: reading a longer one takes long, or fails in Python.
 MAX_DIGITS = 100
 
@@ -61,7 +62,7 @@ def parse_mapping(text: str, what: str) -> dict[Any, Any]:
     return data
 
 
-def read_text(path: Path, what: str, max_bytes: int = 64 * 1024) -> str:
+def read_text(path: Path, what: str, max_bytes: int = MAX_BYTES) -> str:
     """The text of a file; raises UserError, with its name, if it cannot be had."""
     try:
         with path.open("rb") as file:
@@ -76,7 +77,7 @@ def read_text(path: Path, what: str, max_bytes: int = 64 * 1024) -> str:
         raise UserError(f"{path}: not a UTF-8 text file") from error
 
 
-def read_mapping(path: Path, what: str, max_bytes: int = 64 * 1024) -> dict[Any, Any]:
+def read_mapping(path: Path, what: str, max_bytes: int = MAX_BYTES) -> dict[Any, Any]:
     """The mapping in a file; raises UserError if it cannot be read or is not a mapping."""
     text = read_text(path, what, max_bytes)
     try:

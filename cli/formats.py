@@ -5,7 +5,8 @@ from rich.markup import escape
 from halfbyte.cli.options import FormatNames, Json, load_formats
 from halfbyte.cli.output import console, print_json, table
 from halfbyte.cli.records import FormatRecord
-from halfbyte.formats import Format, lossless_acc_width
+from halfbyte.formats import Format, lossless_acc_width, user_names
+from halfbyte.formats import names as shipped_names
 
 __all__ = ["formats"]
 
@@ -72,7 +73,7 @@ def _describe(fmt: Format) -> None:
 
 def formats(names: FormatNames = None, json: Json = False) -> None:
     """List the formats, or print codes, values, integers, quantum, widths and source of some."""
-    chosen = load_formats(names)
+    chosen = load_formats(names or [*shipped_names(), *user_names()])
     if json:
         print_json([_record(fmt) for fmt in chosen])
     elif names:
