@@ -4,10 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from halfbyte.base import Record
+from halfbyte.rtl.dot.record import DotFields
 
 __all__ = [
     "Bf16SimulationRecord",
     "DecoderSimulationRecord",
+    "DotExportRecord",
+    "DotSimulationRecord",
     "ExportRecord",
     "MutantRecord",
     "NetlistSimulationRecord",
@@ -215,3 +218,51 @@ class MutantRecord(Record):
     """Versions of the tools."""
     seconds: float
     """Time that it took, in s: an equal share of the design's."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DotSimulationRecord(DotFields):
+    """A dot-product unit that agreed with the golden model in every cycle."""
+
+    level: str
+    """``rtl`` or ``netlist``."""
+    simulator: str
+    """The simulator."""
+    seed: int
+    """Seed of the random stimulus."""
+    scenarios: Mapping[str, int]
+    """By scenario: products that were compared."""
+    products: int
+    """All products that were compared."""
+    products_per_second: int
+    """Products per second of simulation."""
+    passed: bool
+    """Whether none differed."""
+    waves: str | None
+    """The waveform file, if one was asked for."""
+    versions: Mapping[str, str | None]
+    """Versions of the tools."""
+    build_seconds: float
+    """Time that building took, in s."""
+    seconds: float
+    """Time that everything took, in s."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DotExportRecord(DotFields):
+    """A dot-product unit written as Verilog, with vectors and a bench."""
+
+    module: str
+    """Name of the Verilog module."""
+    count: int
+    """Test vectors."""
+    seed: int
+    """Seed of the random vectors."""
+    verilog: str
+    """File of the module."""
+    vectors: str
+    """File of the vectors."""
+    bench: str
+    """File of the bench."""
+    versions: Mapping[str, str | None]
+    """Versions of the tools."""

@@ -15,6 +15,7 @@ from halfbyte.area.proofs.dot import (
     wrong_product,
     wrong_sum,
 )
+from halfbyte.area.proofs.dot_faults import fault_verdicts
 from halfbyte.area.proofs.mac import ProofError
 from halfbyte.area.proofs.registers import prove_circuits, read_mapped_unit
 from halfbyte.area.proofs.results import PROVED, REFUTED, UNDECIDED, DotProof
@@ -37,11 +38,12 @@ def _lanes(spec: DotSpec, lane: str, technology: Technology) -> dict[str, Circui
 def prove_dot(spec: DotSpec, lane: str, folder: Path, technology: Technology) -> DotProof:
     """Prove the unit in ``folder``, as :func:`synthesis.dot.synthesize_dot` left it.
 
-    Raises ProofError if anything is refuted.
+    Raises ProofError if anything of the unit is refuted.
     """
     start = time.monotonic()
     parts: dict[str, str] = {}
-    for name, circuit in _lanes(spec, lane, technology).items():
+    lanes = _lanes(spec, lane, technology)
+    for name, circuit in lanes.items():
         wrong = wrong_product(circuit, spec)
         _refuse(spec, name, wrong)
         parts[name] = PROVED
@@ -54,9 +56,9 @@ def prove_dot(spec: DotSpec, lane: str, folder: Path, technology: Technology) ->
         if verdict.equal is False:
             _refuse(spec, "accumulator", "it does not keep the tree's sum")
         parts["accumulator"] = _STATUS[verdict.equal]
-    netlist = prove_circuits(
-        read_rtl(spec, lane, technology), read_mapped_unit(folder, _TOP, technology.cells)
-    )
+    rtl = read_rtl(spec, lane, technology)
+    mapped = read_mapped_unit(folder, _TOP, technology.cells)
+    netlist = prove_circuits(rtl, mapped)
     _refuse(spec, "netlist", netlist.counterexample)
     parts["netlist"] = netlist.status
     decided = all(status == PROVED for status in parts.values())
@@ -72,6 +74,7 @@ def prove_dot(spec: DotSpec, lane: str, folder: Path, technology: Technology) ->
             f"netlist: {netlist.method}"
         ),
         simulated=_SIMULATED[spec.accumulator],
+        faults=fault_verdicts(spec, tree, lanes["lane_rtl"], rtl, mapped),
         seconds=round(time.monotonic() - start, 3),
     )
 

@@ -1,5 +1,6 @@
 """What came of proofs, as records."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from halfbyte.base import Record
@@ -99,5 +100,7 @@ class DotProof(ProofStatus):
     """How it was proved."""
     simulated: str | None
     """What is compared with the golden model by simulation only."""
+    faults: Mapping[str, str]
+    """By fault that was injected: what the proof says of it, which must be ``refuted``."""
     seconds: float
     """Time that it took, in s."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from halfbyte.area.proofs.results import DotProof
 from halfbyte.area.timing.dot_streams import DotMeasured
 from halfbyte.base import Record
+from halfbyte.rtl.dot.record import DotFields
 
 __all__ = ["DotRecord", "LaneResult", "MappedDot"]
 
@@ -45,35 +46,9 @@ class MappedDot(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DotRecord(Record):
+class DotRecord(DotFields):
     """What a dot-product unit takes on a cell library."""
 
-    format: str
-    """Format of the weights."""
-    activation: str
-    """Format of the other operand."""
-    unit: str
-    """What was synthesized."""
-    architecture: str
-    """Architecture of a lane."""
-    lanes: int
-    """Products that are added in a cycle."""
-    accumulator: str
-    """integer, fp32 or exact."""
-    scale: str | None
-    """Type of the scales of blocks; null without scales."""
-    block: int | None
-    """Products that share a scale."""
-    terms: int | None
-    """Products that the accumulator holds without loss."""
-    acc_width: int
-    """Width of the accumulator, in bits."""
-    overflow: str | None
-    """What an integer accumulator does on overflow."""
-    window: tuple[int, ...] | None
-    """Exponents of both scales' product that an exact accumulator takes: lowest, highest."""
-    final_adder: str
-    """Adder that ends the tree."""
     recipe: str
     """Recipe of synthesis that gave the netlist."""
     technology: str
