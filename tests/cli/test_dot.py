@@ -2,10 +2,12 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
 
+from halfbyte.area.proofs.results import DotProof
 from halfbyte.base import UserError
 from halfbyte.cli.app import app
 from halfbyte.cli.dot import unseen_faults
@@ -46,25 +48,40 @@ def test_bad_input_ends_in_one_line(arguments, message):
     assert "\n" not in str(done.exception)
 
 
+def record(**changes):
+    """What the tables show of a unit."""
+    proof = {
+        **dict.fromkeys(("lane_rtl", "lane_netlist", "tree", "netlist"), "proved"),
+        "status": "proved",
+        "accumulator": None,
+        "method": "by hand",
+        "simulated": None,
+        "faults": {"dropped carry": "refuted"},
+        "seconds": 1.0,
+    }
+    return SimpleNamespace(
+        **dict.fromkeys(("format", "activation"), "int4"),
+        architecture="lane",
+        recipe="quick",
+        lanes=2,
+        scale=None,
+        accumulator="fp32",
+        proof=DotProof(**{**proof, **changes}),
+    )
+
+
 def test_a_fault_that_is_not_refuted_is_reported():
-    proof = {"status": "undecided", "faults": {"dropped carry": "proved", "other": "refuted"}}
-    lines = unseen_faults([{"format": "e2m1", "lanes": 2, "proof": proof}])
-    assert lines == [
-        "e2m1, 2 lanes: the unit is undecided",
-        "e2m1, 2 lanes: the fault 'dropped carry' is proved",
+    faults = {"dropped carry": "proved", "other": "refuted"}
+    assert unseen_faults([record(status="undecided", faults=faults)]) == [
+        "int4, 2 lanes: the unit is undecided",
+        "int4, 2 lanes: the fault 'dropped carry' is proved",
     ]
 
 
 def test_proofs_are_shown_with_their_faults(monkeypatch):
-    proof = {
-        **dict.fromkeys(("status", "lane_netlist", "tree", "netlist"), "proved"),
-        "faults": {"dropped carry": "refuted"},
-        "method": "by hand",
-        "seconds": 1.0,
-    }
-    fields = {"format": "int4", "activation": "int4", "architecture": "lane", "recipe": "quick"}
-    record = {**fields, "lanes": 2, "scale": None, "accumulator": "fp32", "proof": proof}
-    monkeypatch.setattr("halfbyte.area.search.dot_units.synthesize_dots", lambda *_, **__: [record])
+    monkeypatch.setattr(
+        "halfbyte.area.search.dot_units.synthesize_dots", lambda *_, **__: [record()]
+    )
     done = invoke("prove", "int4", "--unit", "dot")
     assert done.exit_code == 0
     assert "1 of 1" in done.stdout
