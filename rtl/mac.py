@@ -128,7 +128,7 @@ class Mac(Exported):
         ]
         total = Cat(addend.odd ^ base[0], carried[1:]).as_signed()
         if self.spec.overflow is Overflow.SATURATE:
-            total = saturated(total, self.spec.width)
+            total = saturated(m, total, self.spec.width)
         return [(accumulator, total)]
 
     def _segments(
