@@ -15,8 +15,8 @@ from halfbyte.accuracy.models.reference import ModelReference
 from halfbyte.base import (
     RecordStore,
     build_dir,
+    code_fingerprint,
     content_key,
-    source_fingerprint,
     versions_of,
     write_atomically,
 )
@@ -30,16 +30,6 @@ __all__ = ["Evaluation", "evaluate"]
 
 DEFAULT_BLOCK = 128  # where a recipe has whole rows
 _VERSIONED = ("torch", "transformers")
-# What changes results when it is edited.
-_CODE = (
-    "halfbyte.accuracy.evaluation",
-    "halfbyte.accuracy.layers",
-    "halfbyte.accuracy.models",
-    "halfbyte.accuracy.recipes",
-    "halfbyte.accuracy.statistics",
-    "halfbyte.formats.codebooks",
-    "halfbyte.golden",
-)
 Progress = Callable[[int, int, str], None]
 
 
@@ -110,9 +100,11 @@ def evaluate(
     missing = {key: fmt for key, fmt in zip(keys, formats, strict=True) if key not in known}
     total = len(set(keys))
     if missing:
+        from halfbyte.accuracy.models.loading import open_subject  # imports PyTorch
+
         if on_progress:
             on_progress(len(known), total, "the unquantized model")
-        run = _Run(reference.open(), recipe, fingerprint)
+        run = _Run(open_subject(reference), recipe, fingerprint)
     for key, fmt in missing.items():
         if on_progress:
             on_progress(len(known), total, fmt.name)
@@ -129,7 +121,7 @@ def _key(fmt: Format, fingerprint: Mapping[str, Any], recipe: "Recipe") -> str:
             "nan_codes": fmt.nan_codes,
             "recipe": recipe.record(),
             "model": fingerprint,
-            "code": source_fingerprint(*_CODE),
+            "code": code_fingerprint(__name__),
             "versions": versions_of(*_VERSIONED),
         }
     )

@@ -1,8 +1,8 @@
 """What every room stands on: atomic files, the record store, tool errors, versions."""
 
 from halfbyte.base.errors import ToolError, UserError
-from halfbyte.base.files import build_dir, write_atomically
-from halfbyte.base.fingerprint import content_key, source_fingerprint
+from halfbyte.base.files import build_dir, user_folder, write_atomically
+from halfbyte.base.fingerprint import code_fingerprint, content_key
 from halfbyte.base.store import RecordStore
 from halfbyte.base.versions import versions_of
 from halfbyte.base.yosys import run_yosys
@@ -12,9 +12,10 @@ __all__ = [
     "ToolError",
     "UserError",
     "build_dir",
+    "code_fingerprint",
     "content_key",
     "run_yosys",
-    "source_fingerprint",
+    "user_folder",
     "versions_of",
     "write_atomically",
 ]

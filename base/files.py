@@ -4,12 +4,26 @@ import os
 import tempfile
 from pathlib import Path
 
-__all__ = ["build_dir", "write_atomically"]
+__all__ = ["build_dir", "user_folder", "write_atomically"]
 
 
 def build_dir() -> Path:
     """The folder of all results: ``$HALFBYTE_BUILD``, else ``build`` in the working directory."""
     return Path(os.environ.get("HALFBYTE_BUILD") or "build")
+
+
+def user_folder(kind: str) -> Path | None:
+    """Where a user keeps files of a kind, such as ``technologies``; None without a home.
+
+    ``$HALFBYTE_HOME/KIND``, else ``$XDG_CONFIG_HOME/halfbyte/KIND``, which is in ``~/.config``.
+    """
+    own, config = os.environ.get("HALFBYTE_HOME"), os.environ.get("XDG_CONFIG_HOME")
+    if own:
+        return Path(own) / kind
+    try:
+        return Path(config or Path.home() / ".config") / "halfbyte" / kind
+    except RuntimeError:
+        return None
 
 
 def write_atomically(path: Path, data: str | bytes) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from halfbyte.base import UserError, content_key, source_fingerprint, versions_of
+from halfbyte.base import UserError, code_fingerprint, content_key, versions_of
 from halfbyte.checkpoints.checkpoint import CONFIG, Checkpoint
 from halfbyte.checkpoints.memory import check_memory
 from halfbyte.checkpoints.packed import Settings, describe, format_record, is_packed, stored_names
@@ -39,13 +39,6 @@ PIECE_ELEMENTS = 1 << 18
 PIECE_BYTES_PER_ELEMENT = 72
 _COPY_BUFFER = 1 << 24  # bytes, with room for the allocator
 _KEY = "halfbyte"  # in a shard's metadata: what its content depends on
-_CODE = (
-    "halfbyte.golden",
-    "halfbyte.checkpoints.checkpoint",
-    "halfbyte.checkpoints.packed",
-    "halfbyte.checkpoints.streaming",
-    "halfbyte.checkpoints.tensor_file",
-)
 
 
 def _rows_per_piece(inputs: int) -> int:
@@ -148,7 +141,7 @@ def _shard_key(shard: TensorFile, checkpoint: Checkpoint, to: Settings) -> str:
             "dequantize": to.dequantize,
             "model_type": checkpoint.config.get("model_type"),
             "source": [shard.path.name, status.st_size, status.st_mtime_ns, list(shard.tensors)],
-            "code": source_fingerprint(*_CODE),
+            "code": code_fingerprint(__name__),
         }
     )
 

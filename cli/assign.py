@@ -8,6 +8,7 @@ import typer
 from halfbyte.base import UserError, build_dir, versions_of, write_atomically
 from halfbyte.cli.options import (
     Activation,
+    DontUse,
     Jobs,
     Json,
     LibertyFiles,
@@ -45,8 +46,9 @@ def assign(
     activation: Activation = None,
     name: NewName = None,
     output: Output = None,
-    tech: TechnologyName = "sky130hd",
+    tech: TechnologyName = None,
     liberty: LibertyFiles = None,
+    dont_use: DontUse = None,
     terms: Terms = 256,
     seed: Seed = 1,
     jobs: Jobs = None,
@@ -71,7 +73,7 @@ def assign(
     if output is not None and output.suffix not in (".yaml", ".yml"):
         raise UserError(f"The output must be a .yaml file, not {str(output)[:200]!r}")
     path = output or build_dir() / "formats" / f"{chosen}.yaml"
-    technology = pick_technology(tech, liberty)
+    technology = pick_technology(tech, liberty, dont_use)
     with progress(f"Codes of {weight.name}") as update:
         found = assign_codes(
             weight,

@@ -27,6 +27,10 @@ Layout = Annotated[
     str,
     typer.Option(help="halfbyte, or dfloat11: a folder for the package of that name, BF16 only."),
 ]
+Codes = Annotated[
+    str,
+    typer.Option(help="best, or fixed: codes that hardware decodes without a table (BF16)."),
+]
 Secded = Annotated[
     bool,
     typer.Option("--secded", help="Add check bytes, 12.5 %: corrects one wrong bit in each 64."),
@@ -48,6 +52,7 @@ def compress(
     source: Source,
     output: Output,
     layout: Layout = "halfbyte",
+    codes: Codes = "best",
     secded: Secded = False,
     verify: Verify = True,
     json: Json = False,
@@ -58,6 +63,12 @@ def compress(
     if layout == "dfloat11" and secded:
         raise UserError("--secded needs the layout halfbyte: dfloat11 has no place for it")
     from halfbyte.checkpoints.dfloat11 import compress_path, compress_published
+    from halfbyte.golden.dfloat11 import CODES
+
+    if codes not in CODES:
+        raise UserError(f"Codes must be {' or '.join(CODES)}, not {codes[:60]!r}")
+    if layout == "dfloat11" and codes != "best":
+        raise UserError("--codes needs the layout halfbyte: dfloat11 has a code of its own")
 
     with _all_or_nothing(), progress("Compressing") as update:
 
@@ -68,7 +79,12 @@ def compress(
             record = compress_published(source, output, verify=verify, on_progress=on_progress)
         else:
             record = compress_path(
-                source, output, secded=secded, verify=verify, on_progress=on_progress
+                source,
+                output,
+                codes=codes,
+                secded=secded,
+                verify=verify,
+                on_progress=on_progress,
             )
     _show(record, json)
 

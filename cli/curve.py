@@ -11,6 +11,7 @@ from halfbyte.base import build_dir
 from halfbyte.cli.options import (
     Activation,
     Architecture,
+    DontUse,
     Jobs,
     Json,
     LibertyFiles,
@@ -48,8 +49,9 @@ Output = Annotated[
 def curve(
     formats: Formats = "int4,e2m1_sp",
     clocks: Clocks = None,
-    tech: TechnologyName = "sky130hd",
+    tech: TechnologyName = None,
     liberty: LibertyFiles = None,
+    dont_use: DontUse = None,
     arch: Architecture = "auto",
     activation: Activation = None,
     terms: Terms = 256,
@@ -67,7 +69,7 @@ def curve(
     other = load_optional(activation)
     periods = sorted({parse_clock(each) for each in clocks.split(",")}) if clocks else None
     designs = [MacSpec(fmt, other or fmt, arch, terms) for fmt in chosen]
-    technology = pick_technology(tech, liberty)
+    technology = pick_technology(tech, liberty, dont_use)
     with progress(f"Clocks, {technology.name}") as update:
         records = sweep_clocks(
             designs,

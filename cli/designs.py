@@ -17,7 +17,7 @@ def resolve_architectures(
     activation: Format | None,
     arch: str,
     terms: int,
-    tech: str,
+    tech: str | None,
     jobs: int | None,
 ) -> "list[MacSpec]":
     """Designs with a named architecture: ``auto`` asks synthesis, ``all`` takes all that fit."""

@@ -79,7 +79,7 @@ def _evaluations(model: str, wanted: "list[Case]") -> "dict[Case, Evaluation]":
 
 def _ks_deltas(model: str) -> dict[str, float]:
     """KS-delta of each layer's weights as they are."""
-    from halfbyte.accuracy.models import open_model
+    from halfbyte.accuracy.models.loading import open_model
     from halfbyte.accuracy.profile import fit_distributions
 
     matrices = open_model(model).matrices()

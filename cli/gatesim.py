@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from halfbyte.cli.options import (
     Activation,
     Architecture,
+    DontUse,
     FormatNames,
     Jobs,
     Json,
@@ -47,8 +48,9 @@ def map_variants(
 
 def gatesim(
     names: FormatNames = None,
-    tech: TechnologyName = "sky130hd",
+    tech: TechnologyName = None,
     liberty: LibertyFiles = None,
+    dont_use: DontUse = None,
     arch: Architecture = "auto",
     activation: Activation = None,
     terms: Terms = 256,
@@ -72,7 +74,7 @@ def gatesim(
     check_simulator(simulator)
     other = load_optional(activation)
     chosen = [fmt for fmt in load_formats(names) if names or fmt.bits in (4, 5)]
-    technology = pick_technology(tech, liberty)
+    technology = pick_technology(tech, liberty, dont_use)
     with progress(f"Synthesis, {technology.name}") as update:
         found = synthesize(
             [MacSpec(fmt, other or fmt, arch, terms) for fmt in chosen],

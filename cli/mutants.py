@@ -122,7 +122,7 @@ def mutants(
     arch: Architecture = "auto",
     activation: Activation = None,
     terms: Terms = 256,
-    tech: TechnologyName = "sky130hd",
+    tech: TechnologyName = None,
     count: Count = 200,
     seed: Seed = None,
     cycles: Cycles = 100_000,

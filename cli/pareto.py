@@ -17,6 +17,7 @@ from halfbyte.cli.evaluate import (
     show_evaluations,
 )
 from halfbyte.cli.options import (
+    DontUse,
     FormatNames,
     Jobs,
     Json,
@@ -87,8 +88,9 @@ def pareto(
     block: Block = None,
     text: TextSource = None,
     context: Context = None,
-    tech: TechnologyName = "sky130hd",
+    tech: TechnologyName = None,
     liberty: LibertyFiles = None,
+    dont_use: DontUse = None,
     terms: Terms = 256,
     axis: AxisName = "mac_area",
     mac_share: MacShare = None,
@@ -111,7 +113,7 @@ def pareto(
     chosen = load_formats(names)
     if not names:
         chosen += [load(reference) for reference in EXTRA]
-    technology = pick_technology(tech, liberty)
+    technology = pick_technology(tech, liberty, dont_use)
     reference, quantizer = find_model(model, text=text, context=context), pick_recipe(recipe, block)
     system = load_array(array) if array else _array_of(quantizer)
     designs = [MacSpec(fmt, fmt, "auto", terms) for fmt in chosen]
@@ -151,19 +153,19 @@ def pareto(
 
 
 def _lossless(reference: "ModelReference", technology: "Technology") -> dict[str, Any]:
-    """BF16 with DFloat11, with the bits that the codec needs for the model's weights."""
-    from halfbyte.area.search.units import synthesize_bf16_mac, synthesize_decoder
+    """BF16 with DFloat11 in fixed codes, and the bits that they need for the model's weights."""
+    from halfbyte.area.search.units import synthesize_bf16_mac, synthesize_fixed_decoder
     from halfbyte.checkpoints.dfloat11.entropy import tensor_entropies, total
-    from halfbyte.pareto.lossless import lossless_record
+    from halfbyte.pareto.lossless import SYMBOLS, lossless_record
 
     steps = 3
     with progress(f"BF16 with DFloat11, {technology.name}") as update:
         update(0, steps, "BF16 MAC")
         mac = synthesize_bf16_mac(technology)
         update(1, steps, "decoder")
-        decoder = synthesize_decoder(technology)
+        decoder = synthesize_fixed_decoder(technology, symbols=SYMBOLS)
         update(2, steps, "bits per weight")
-        bits = total(tensor_entropies(reference.folder))["coded_bits"]
+        bits = total(tensor_entropies(reference.folder, codes="fixed"))["coded_bits"]
         update(steps, steps, "")
     return lossless_record(mac, decoder, bits_per_weight=round(bits, 4))
 

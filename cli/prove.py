@@ -11,6 +11,7 @@ from halfbyte.base import ToolError
 from halfbyte.cli.options import (
     Activation,
     Architecture,
+    DontUse,
     FormatNames,
     Jobs,
     Json,
@@ -92,8 +93,9 @@ def _show_counterexamples(records: Sequence[Mapping[str, Any]]) -> None:
 
 def prove(
     names: FormatNames = None,
-    tech: TechnologyName = "sky130hd",
+    tech: TechnologyName = None,
     liberty: LibertyFiles = None,
+    dont_use: DontUse = None,
     arch: Architecture = "auto",
     activation: Activation = None,
     terms: Terms = 256,
@@ -112,7 +114,7 @@ def prove(
     start = time.monotonic()
     other = load_optional(activation)
     designs = [MacSpec(fmt, other or fmt, arch, terms) for fmt in load_formats(names)]
-    technology = pick_technology(tech, liberty)
+    technology = pick_technology(tech, liberty, dont_use)
     with progress(f"Proofs, {technology.name}") as update:
         records = prove_designs(designs, technology, jobs=jobs, on_progress=update)
     seconds = time.monotonic() - start

@@ -15,6 +15,7 @@ from halfbyte.cli.evaluate import (
     pick_recipe,
 )
 from halfbyte.cli.options import (
+    DontUse,
     FormatNames,
     Jobs,
     Json,
@@ -51,8 +52,9 @@ def recommend(
     block: Block = None,
     text: TextSource = None,
     context: Context = None,
-    tech: TechnologyName = "sky130hd",
+    tech: TechnologyName = None,
     liberty: LibertyFiles = None,
+    dont_use: DontUse = None,
     terms: Terms = 256,
     jobs: Jobs = None,
     json: Json = False,
@@ -67,7 +69,7 @@ def recommend(
         raise UserError("Give one of --max-loss and --max-area")
     loss_limit = _fraction(max_loss or "0")
     chosen: Sequence[Format] = load_formats(names)
-    technology = pick_technology(tech, liberty)
+    technology = pick_technology(tech, liberty, dont_use)
     reference = find_model(model, text=text, context=context)
     found = evaluate_formats(reference, names, pick_recipe(recipe, block))
     designs = [MacSpec(fmt, fmt, "auto", terms) for fmt in chosen]

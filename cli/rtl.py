@@ -23,7 +23,7 @@ from halfbyte.cli.options import (
     overflow_rule,
 )
 from halfbyte.cli.output import print_json, progress, table
-from halfbyte.cli.units import MAC, Lanes, UnitName, check_unit, rtl_unit
+from halfbyte.cli.units import MAC, Codes, Lanes, Symbols, UnitName, check_unit, rtl_unit
 
 __all__ = ["rtl"]
 
@@ -54,10 +54,12 @@ def rtl(
     overflow: OverflowRule = "wrap",
     enable: Enable = False,
     segment: Segment = None,
-    tech: TechnologyName = "sky130hd",
+    tech: TechnologyName = None,
     output: Output = None,
     unit: UnitName = MAC,
-    lanes: Lanes = 8,
+    lanes: Lanes = None,
+    codes: Codes = "table",
+    symbols: Symbols = 1,
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:
@@ -68,7 +70,7 @@ def rtl(
     """
     folder = output or build_dir() / "rtl"
     if check_unit(unit, names):
-        rtl_unit(unit, lanes, folder, json)
+        rtl_unit(unit, lanes, codes, symbols, folder, json)
         return
     from halfbyte.sim import export_mac
 

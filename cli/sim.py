@@ -20,7 +20,7 @@ from halfbyte.cli.options import (
     load_optional,
 )
 from halfbyte.cli.output import number, print_json, progress, table
-from halfbyte.cli.units import MAC, UnitName, check_unit, sim_unit
+from halfbyte.cli.units import MAC, Codes, Symbols, UnitName, check_unit, sim_unit
 
 __all__ = ["Cycles", "Seed", "Simulator", "Waves", "show_simulations", "sim"]
 
@@ -31,7 +31,13 @@ Seed = Annotated[
 ]
 Cycles = Annotated[int, typer.Option(min=1, help="Random cycles with random clears.")]
 
-SimulatedLanes = Annotated[int, typer.Option("--lanes", help="Lanes of the DFloat11 decoder.")]
+SIMULATED_LANES = 2
+SimulatedLanes = Annotated[
+    int | None,
+    typer.Option(
+        "--lanes", help="Lanes of the DFloat11 decoder.", show_default=str(SIMULATED_LANES)
+    ),
+]
 
 
 def show_simulations(records: Sequence[Mapping[str, Any]], seconds: float) -> None:
@@ -76,13 +82,15 @@ def sim(
     arch: Architecture = "auto",
     activation: Activation = None,
     terms: Terms = 256,
-    tech: TechnologyName = "sky130hd",
+    tech: TechnologyName = None,
     simulator: Simulator = "verilator",
     waves: Waves = False,
     seed: Seed = None,
     cycles: Cycles = 100_000,
     unit: UnitName = MAC,
-    lanes: SimulatedLanes = 2,
+    lanes: SimulatedLanes = None,
+    codes: Codes = "table",
+    symbols: Symbols = 1,
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:
@@ -91,7 +99,16 @@ def sim(
     --arch all runs every architecture that fits; auto runs the one that synthesis found smallest.
     """
     if check_unit(unit, names):
-        sim_unit(unit, lanes, simulator, waves, seed, json)
+        sim_unit(
+            unit,
+            SIMULATED_LANES if lanes is None else lanes,
+            codes,
+            symbols,
+            simulator=simulator,
+            waves=waves,
+            seed=seed,
+            json=json,
+        )
         return
     import time
 

@@ -1,17 +1,28 @@
 """``halfbyte synth``: area, delay and energy of MAC units, on cell libraries and on FPGAs."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from halfbyte.area.timing.clocks import parse_clock
 from halfbyte.base import UserError
 from halfbyte.base.results import keep_results
+from halfbyte.cli.dot import (
+    DOT,
+    AccumulatorKind,
+    Block,
+    Scale,
+    Window,
+    check_dot_only,
+    make_dot_specs,
+    show_dots,
+)
 from halfbyte.cli.options import (
     AccWidth,
     Activation,
     Architecture,
+    DontUse,
     FormatNames,
     Jobs,
     Json,
@@ -27,7 +38,11 @@ from halfbyte.cli.options import (
     pick_technology,
 )
 from halfbyte.cli.output import console, number, print_json, progress, table
-from halfbyte.cli.units import MAC, Lanes, UnitName, check_unit, synth_unit
+from halfbyte.cli.units import MAC, Codes, Lanes, Symbols, UnitName, check_unit, synth_unit
+
+if TYPE_CHECKING:
+    from halfbyte.area.cells.technology import Technology
+    from halfbyte.rtl.dot import DotSpec
 
 __all__ = ["CLOCK_MISSED", "show_areas", "synth"]
 
@@ -163,10 +178,37 @@ def _check_clock(records: Sequence[Mapping[str, Any]]) -> None:
         raise typer.Exit(CLOCK_MISSED)
 
 
+def _synth_dots(
+    specs: "Sequence[DotSpec]",
+    technology: "Technology",
+    operands: str | None,
+    every: bool,
+    effort: int,
+    jobs: int | None,
+    json: bool,
+) -> None:
+    """Synthesize dot-product units and print their records."""
+    from halfbyte.area.search.dot_units import synthesize_dots
+
+    with progress(f"Synthesis, {technology.name}") as update:
+        records = synthesize_dots(
+            specs,
+            technology,
+            operands=pick_operands(operands),
+            every=every,
+            effort=effort,
+            jobs=jobs,
+            on_progress=update,
+        )
+    keep_results("synth", records)
+    print_json(records) if json else show_dots(records)
+
+
 def synth(
     names: FormatNames = None,
-    tech: TechnologyName = "sky130hd",
+    tech: TechnologyName = None,
     liberty: LibertyFiles = None,
+    dont_use: DontUse = None,
     clock: Clock = None,
     target: Target = None,
     arch: Architecture = "auto",
@@ -179,11 +221,22 @@ def synth(
     effort: Effort = 1,
     saved_carries: SavedCarries = True,
     unit: UnitName = MAC,
-    lanes: Lanes = 8,
+    lanes: Lanes = None,
+    codes: Codes = "table",
+    symbols: Symbols = 1,
+    scale: Scale = None,
+    block: Block = None,
+    accumulator: AccumulatorKind = None,
+    window: Window = None,
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:
-    """Synthesize MACs: the smallest of every architecture and recipe, with delay and energy."""
+    """Synthesize MACs or other units: the smallest of every architecture and recipe.
+
+    With delay and energy. A dot-product unit (--unit dot) takes --lanes, --scale, --block,
+    --accumulator and --window.
+    """
+    check_dot_only(unit, scale=scale, block=block, accumulator=accumulator, window=window)
     if check_unit(unit, names):
         if clock or target:
             given = "--clock" if clock else "--target"
@@ -191,8 +244,28 @@ def synth(
                 f"{given} is for MACs of formats; {unit} is synthesized without a clock, on cell "
                 "libraries: leave it out (its delay is in the table)"
             )
-        synth_unit(unit, pick_technology(tech, liberty), lanes, json)
+        synth_unit(unit, pick_technology(tech, liberty, dont_use), lanes, codes, symbols, json)
         return
+    if unit == DOT:
+        if clock or target:
+            raise UserError("A dot-product unit takes neither --clock nor --target yet")
+        specs = make_dot_specs(
+            names,
+            activation=activation,
+            arch=arch,
+            lanes=lanes,
+            scale=scale,
+            block=block,
+            accumulator=accumulator,
+            window=window,
+            terms=terms,
+            acc_width=acc_width,
+            overflow=overflow,
+        )
+        _synth_dots(specs, pick_technology(tech, liberty), operands, every, effort, jobs, json)
+        return
+    if lanes is not None:
+        raise UserError("--lanes is for --unit dot or dfloat11, not for mac: leave it out")
     from halfbyte.area import synthesize
     from halfbyte.area.search.fpga import pick_target, synthesize_fpga
     from halfbyte.rtl import MacSpec
@@ -211,7 +284,7 @@ def synth(
             records = synthesize_fpga(designs, family, every=every, jobs=jobs, on_progress=update)
         print_json(records) if json else _show_resources(records, family.title)
         return
-    technology = pick_technology(tech, liberty)
+    technology = pick_technology(tech, liberty, dont_use)
     with progress(f"Synthesis, {technology.name}") as update:
         records = synthesize(
             designs,

@@ -96,7 +96,7 @@ def triple(
     arch: Architecture = "auto",
     activation: Activation = None,
     terms: Terms = 256,
-    tech: TechnologyName = "sky130hd",
+    tech: TechnologyName = None,
     seed: Seed = None,
     cycles: Cycles = 100_000,
     device: Device = "auto",

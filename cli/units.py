@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from halfbyte.base import UserError, versions_of, write_atomically
+from halfbyte.cli.dot import DOT
 from halfbyte.cli.output import number, print_json, table
 
 if TYPE_CHECKING:
@@ -16,8 +17,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MAC",
+    "Codes",
     "Lanes",
+    "Symbols",
     "UnitName",
+    "check_codes",
     "check_unit",
     "rtl_unit",
     "show_lossless",
@@ -27,37 +31,93 @@ __all__ = [
 
 MAC = "mac"
 _ENERGY_COLUMNS = (">energy fJ", ">of it clock", ">leakage nW")
-_UNITS = (MAC, "dfloat11", "bf16_mac")
+_UNITS = (MAC, DOT, "dfloat11", "bf16_mac")
+_CODES = ("table", "fixed")
+_TABLES = {"table": "The table is shared.", "fixed": "Fixed codes: no table."}
 
 UnitName = Annotated[
     str,
     typer.Option(
         "--unit",
-        help="mac (of the formats), dfloat11 (decoder of lossless BF16 weights) or bf16_mac.",
+        help="mac or dot (dot-product unit) of the formats, dfloat11 (decoder of lossless BF16 "
+        "weights) or bf16_mac.",
     ),
 ]
-Lanes = Annotated[int, typer.Option(help="Lanes of the DFloat11 decoder.")]
+Lanes = Annotated[
+    int | None,
+    typer.Option(
+        help="Products per cycle of a dot-product unit, or lanes of the DFloat11 decoder.",
+        show_default="32, 8",
+    ),
+]
+DECODER_LANES = 8
+Codes = Annotated[
+    str,
+    typer.Option(
+        "--codes",
+        help="The DFloat11 decoder's codes: table (loaded for each tensor), or fixed (eight that "
+        "it knows).",
+    ),
+]
+Symbols = Annotated[
+    int, typer.Option(help="Weights that a lane of the decoder for fixed codes gives in a cycle.")
+]
+
+
+def check_codes(codes: str, symbols: int = 1) -> bool:
+    """Whether the decoder has fixed codes; raises UserError for what no decoder has."""
+    from halfbyte.rtl.dfloat11.fixed.framing import check_symbols
+
+    if codes not in _CODES:
+        raise UserError(f"Codes must be {' or '.join(_CODES)}, not {codes[:60]!r}")
+    check_symbols(symbols)
+    if codes == "table" and symbols != 1:
+        raise UserError(
+            f"A lane with a table decodes 1 symbol a cycle, not {symbols}: add --codes fixed"
+        )
+    return codes == "fixed"
 
 
 def check_unit(unit: str, names: Sequence[str] | None) -> bool:
-    """Whether ``unit`` is another one than the MAC; raises UserError for an unknown one."""
+    """Whether ``unit`` is one that takes no formats; raises UserError for an unknown one."""
     if unit not in _UNITS:
         raise UserError(f"Unit must be {', '.join(_UNITS)}, not {unit[:60]!r}")
-    if unit != MAC and names:
+    if unit in (MAC, DOT):
+        return False
+    if names:
         raise UserError(f"Unit {unit} is for BF16 and takes no format: leave out {names[0][:60]!r}")
-    return unit != MAC
+    return True
 
 
-def synth_unit(unit: str, technology: "Technology", lanes: int, json: bool) -> None:
+def _decoder_lanes(lanes: int | None) -> int:
+    return DECODER_LANES if lanes is None else lanes
+
+
+def synth_unit(
+    unit: str,
+    technology: "Technology",
+    lanes: int | None,
+    codes: str,
+    symbols: int,
+    json: bool,
+) -> None:
     """Synthesize the unit and print its areas."""
-    from halfbyte.area.search.units import synthesize_bf16_mac, synthesize_decoder
+    from halfbyte.area.search.units import (
+        synthesize_bf16_mac,
+        synthesize_decoder,
+        synthesize_fixed_decoder,
+    )
     from halfbyte.pareto.lossless import lossless_record
 
     mac = synthesize_bf16_mac(technology)
     if unit == "bf16_mac":
         print_json([mac]) if json else _show_mac(mac)
         return
-    decoder = synthesize_decoder(technology, lanes=lanes)
+    count = _decoder_lanes(lanes)
+    if check_codes(codes, symbols):
+        decoder = synthesize_fixed_decoder(technology, lanes=count, symbols=symbols)
+    else:
+        decoder = synthesize_decoder(technology, lanes=count)
     both = lossless_record(mac, decoder)
     print_json([decoder, mac, both]) if json else _show_decoder(decoder, mac, both)
 
@@ -99,9 +159,10 @@ def _netlists(record: Mapping[str, Any]) -> str:
 def _show_decoder(
     record: Mapping[str, Any], mac: Mapping[str, Any], both: Mapping[str, Any]
 ) -> None:
-    columns = [">lanes", ">area µm²", ">GE", ">table", ">lane", ">per lane", ">per bit"]
+    columns = [">lanes", ">area µm²", ">GE", ">table", ">lane", ">per symbol", ">per bit"]
     columns += [">delay ps", *_ENERGY_COLUMNS, ">symbols/cycle", ">cells"]
-    keys = ["area_um2", "area_ge", "table_um2", "lane_um2", "um2_per_lane", "um2_per_bit"]
+    keys = ["area_um2", "area_ge", "table_um2", "lane_um2"]
+    keys += ["um2_per_symbol", "um2_per_bit"]
     row = [
         str(record["lanes"]),
         *(number(record[key], 1) for key in keys),
@@ -112,9 +173,10 @@ def _show_decoder(
     ]
     share = record["um2_per_lane"] / mac["area_um2"]
     caption = (
-        f"{_caption(record)} The table is shared; per bit: of decoded weights, per cycle. A lane "
-        f"with its share is {share:.2f} BF16 MACs ({number(mac['area_um2'], 1)} µm²); MAC and a "
-        f"lane for {both['macs_per_lane']} of them: {number(both['area_um2'], 1)} µm² each. "
+        f"{_caption(record)} {_TABLES[record['codes']]} Per symbol: a weight in each cycle; per "
+        f"bit of it. A lane {'with its share ' if record['table_um2'] else ''}is {share:.2f} BF16 "
+        f"MACs ({number(mac['area_um2'], 1)} µm²); MAC and a lane for {both['macs_per_lane']} of "
+        f"them: {number(both['area_um2'], 1)} µm² each. "
         f"Energy: fJ per weight of minilm without leakage, while a lane decodes. "
         f"{_netlists(record)} Progress {record['proof']['progress']}: {record['proof']['claim']}."
     )
@@ -148,7 +210,15 @@ def show_lossless(record: Mapping[str, Any]) -> None:
 
 
 def sim_unit(
-    unit: str, lanes: int, simulator: str, waves: bool, seed: int | None, json: bool
+    unit: str,
+    lanes: int,
+    codes: str,
+    symbols: int,
+    *,
+    simulator: str,
+    waves: bool,
+    seed: int | None,
+    json: bool,
 ) -> None:
     """Simulate the unit and print what was compared."""
     if unit == "bf16_mac":
@@ -156,9 +226,13 @@ def sim_unit(
 
         record = run_bf16_regression(simulator=simulator, waves=waves, seed=seed)
     else:
-        from halfbyte.sim.dfloat11.regression import run_decoder_regression
+        from halfbyte.sim.dfloat11.regression import run_decoder_regression, run_fixed_regression
 
-        record = run_decoder_regression(lanes=lanes, simulator=simulator, waves=waves, seed=seed)
+        options: Any = {"lanes": lanes, "simulator": simulator, "waves": waves, "seed": seed}
+        if check_codes(codes, symbols):
+            record = run_fixed_regression(symbols=symbols, **options)
+        else:
+            record = run_decoder_regression(**options)
     if json:
         print_json([record])
         return
@@ -177,16 +251,23 @@ def sim_unit(
         typer.echo(f"waveform: {record['waves']}")
 
 
-def rtl_unit(unit: str, lanes: int, folder: Path, json: bool) -> None:
+def rtl_unit(
+    unit: str, lanes: int | None, codes: str, symbols: int, folder: Path, json: bool
+) -> None:
     """Write the unit as Verilog."""
     from halfbyte.rtl import to_verilog
     from halfbyte.rtl.bf16 import Bf16Mac
     from halfbyte.rtl.dfloat11 import MAX_LENGTH, ROWS, Decoder, check_decoder
+    from halfbyte.rtl.dfloat11.fixed import FixedDecoder
 
+    lanes = _decoder_lanes(lanes)
     check_decoder(lanes, ROWS, MAX_LENGTH)
     component: wiring.Component
     if unit == "bf16_mac":
         component, module = Bf16Mac(), unit
+    elif check_codes(codes, symbols):
+        component = FixedDecoder(lanes=lanes, symbols=symbols)
+        module = f"dfloat11_fixed_{lanes}_lanes_{symbols}"
     else:
         component, module = Decoder(lanes=lanes), f"dfloat11_{lanes}_lanes"
     path = folder / f"{module}.v"

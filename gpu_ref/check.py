@@ -19,7 +19,7 @@ from halfbyte.gpu_ref import cases
 from halfbyte.gpu_ref.cases import Shape
 from halfbyte.gpu_ref.library import library_for
 from halfbyte.gpu_ref.mac import mac_stream
-from halfbyte.gpu_ref.multiply import applicable_kernels, matmul
+from halfbyte.gpu_ref.multiply import EMULATED, applicable_kernels, matmul
 from halfbyte.gpu_ref.packed import Packed
 from halfbyte.gpu_ref.quantizer import absmax, encode, quantize, scales_of
 
@@ -192,8 +192,9 @@ def _products(
         w = _operand(shape.n, shape, weight, seed=number + 100, spread=1 / spread)
         expected = gemm(a, w)
         packed = [Packed.from_golden(operand).to(device) for operand in (a, w)]
-        for name in applicable_kernels(kind, activation, weight, packed[0].kernel_block):
-            emulated = kind == "host" and name in ("dp4a", "mma")
+        block, sizes = packed[0].kernel_block, {"rows": shape.m, "length": shape.k}
+        for name in applicable_kernels(kind, activation, weight, block, **sizes):
+            emulated = kind == "host" and name in EMULATED
             label = f"gemm {name}{' (emulated)' if emulated else ''}"
             comparison = found.setdefault(label, Comparison(label, weight.name, activation.name))
             comparison.add(matmul(*packed, kernel=name), expected, str(shape))

@@ -8,20 +8,29 @@ from halfbyte.base import UserError
 from halfbyte.pareto.axes import MAC_AREA, Axis
 from halfbyte.pareto.frontier import Point
 
-__all__ = ["MACS_PER_LANE", "TITLE", "lossless_note", "lossless_point", "lossless_record"]
+__all__ = [
+    "MACS_PER_WEIGHT",
+    "SYMBOLS",
+    "TITLE",
+    "lossless_note",
+    "lossless_point",
+    "lossless_record",
+]
 
 NAME = "bf16_dfloat11"
 TITLE = "BF16 with DFloat11"
-MACS_PER_LANE = 16
-"""MACs that use each weight that a lane decodes, as in an array that 16 activations share a weight
-in: a lane's area is divided among them."""
+SYMBOLS = 2
+"""Weights in a cycle of the lanes that are plotted: two take less area each than one."""
+MACS_PER_WEIGHT = 16
+"""MACs that use each weight that a lane decodes, as in an array in which 16 activations share a
+weight: a lane's area is divided among them."""
 
 
 def lossless_record(
     mac: Mapping[str, Any],
     decoder: Mapping[str, Any],
     *,
-    macs_per_lane: int = MACS_PER_LANE,
+    macs_per_weight: int = MACS_PER_WEIGHT,
     bits_per_weight: float | None = None,
 ) -> dict[str, Any]:
     """What BF16 with DFloat11 costs for each MAC, as a record like those of synthesis.
@@ -29,14 +38,16 @@ def lossless_record(
     Parameters
     ----------
     mac, decoder : record
-        As ``area.search.units.synthesize_bf16_mac`` and ``synthesize_decoder`` give them.
-    macs_per_lane : int
-        MACs that share a lane; the lane's share of the code table is in its area.
+        As ``area.search.units.synthesize_bf16_mac`` gives it, and ``synthesize_decoder`` or
+        ``synthesize_fixed_decoder``.
+    macs_per_weight : int
+        MACs that use a weight. So many share a lane, times the weights that it gives in a cycle;
+        its area includes its share of a code table.
     bits_per_weight : float, optional
         Measured by the codec on the weights in question.
 
     ``loss`` is 0: against the model in BF16, every weight is the same. Raises UserError for records
-    of different technologies or units, or if fewer than one MAC uses a lane.
+    of different technologies or units, or if fewer than one MAC uses a weight.
     """
     units = (mac["unit"], decoder["unit"])
     if units != ("bf16_mac", "dfloat11"):
@@ -46,13 +57,14 @@ def lossless_record(
             f"The MAC is in {mac['technology']}, the decoder in {decoder['technology']}: "
             "synthesize both in one technology"
         )
-    if macs_per_lane < 1:
-        raise UserError(f"A lane feeds at least 1 MAC, not {macs_per_lane}")
+    if macs_per_weight < 1:
+        raise UserError(f"A weight is used by at least 1 MAC, not {macs_per_weight}")
+    macs_per_lane = macs_per_weight * decoder["symbols"]
     share = decoder["um2_per_lane"] / macs_per_lane
     area = mac["area_um2"] + share
     delays = (mac["delay_ps"], decoder["delay_ps"])
     energies = {
-        key: _with_share(mac[key], decoder[key], macs_per_lane)
+        key: _with_share(mac[key], decoder[key], macs_per_weight)
         for key in ("energy_fj", "clock_energy_fj")
     }
     leakage = _with_share(
@@ -67,6 +79,8 @@ def lossless_record(
         "decoder_um2": round(share, 4),
         "macs_per_lane": macs_per_lane,
         "lanes": decoder["lanes"],
+        "codes": decoder["codes"],
+        "symbols": decoder["symbols"],
         "bits_per_weight": bits_per_weight,
         "loss": 0.0,
         "delay_ps": None if None in delays else max(delays),
@@ -102,12 +116,17 @@ def lossless_point(
     return None if cost is None else Point(record["format"], cost, quality)
 
 
+def _codes(record: Mapping[str, Any]) -> str:
+    return "fixed codes" if record["codes"] == "fixed" else "a loaded code table"
+
+
 def lossless_note(record: Mapping[str, Any]) -> str:
     """What the point rests on, for the caption."""
     bits = record["bits_per_weight"]
     weights = "" if bits is None else f", {bits:.2f} bits per weight"
     return (
         f"{TITLE}: no loss, by definition, against the model in BF16{weights}; BF16 MAC with FP32 "
-        f"accumulation and a decoder lane for {record['macs_per_lane']} MACs, recipe "
+        f"accumulation and a lane of the decoder for {_codes(record)}, {record['symbols']} a "
+        f"cycle, for {record['macs_per_lane']} MACs, recipe "
         f"{record['recipe']}"
     )

@@ -9,17 +9,14 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from halfbyte.accuracy import minilm
 from halfbyte.accuracy.bytelm import CHECKPOINT, held_out_text
 from halfbyte.accuracy.texts import digest, docstrings, read_text
 from halfbyte.base import UserError
 
-if TYPE_CHECKING:
-    from halfbyte.accuracy.models.subject import Subject
-
-__all__ = ["BUILT_IN", "DEFAULT_CONTEXT", "ModelReference", "find_model", "open_model"]
+__all__ = ["BUILT_IN", "DEFAULT_CONTEXT", "ModelReference", "find_model"]
 
 BUILT_IN = ("minilm", "bytelm")
 DEFAULT_CONTEXT = 512  # tokens
@@ -69,12 +66,6 @@ class ModelReference:
             "text_sha256": self._text_digest(),
             "context": None if self.kind == "encoder" else self.context,
         }
-
-    def open(self) -> "Subject":
-        """The model in memory with its texts. Takes seconds, and imports PyTorch."""
-        from halfbyte.accuracy.models.loading import open_subject
-
-        return open_subject(self)
 
     def _task_fingerprint(self) -> dict[str, Any]:
         own = sorted(self.task_folder.rglob("*")) if self.task_folder else []
@@ -140,11 +131,6 @@ def find_model(
         task_folder,
         task_limit,
     )
-
-
-def open_model(reference: str) -> "Subject":
-    """The model in memory: :func:`find_model` and :meth:`ModelReference.open`."""
-    return find_model(reference).open()
 
 
 def _folder_of(reference: str) -> Path:

@@ -12,7 +12,7 @@ from typing import Any
 
 from halfbyte.area.search.jobs import JobRunner, Progress
 from halfbyte.area.search.synthesis_jobs import empty_record
-from halfbyte.base import UserError, content_key, run_yosys, source_fingerprint, versions_of
+from halfbyte.base import UserError, code_fingerprint, content_key, run_yosys, versions_of
 from halfbyte.rtl import MacSpec
 
 __all__ = ["TARGETS", "FpgaTarget", "pick_target", "synthesize_fpga"]
@@ -86,7 +86,7 @@ class _FpgaJob:
             {
                 "rtlil": self.design.rtlil(),
                 "command": self.target.command,
-                "code": source_fingerprint("halfbyte.area"),
+                "code": code_fingerprint(__name__),
                 "versions": versions_of(*_VERSIONED),
             }
         )

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
-from halfbyte.base import RecordStore, build_dir
+from halfbyte.base import RecordStore, ToolError, build_dir
 
 __all__ = ["Job", "JobRunner", "Progress"]
 
@@ -24,6 +24,9 @@ class Job(Protocol):
     def is_complete(self, result: Mapping[str, Any]) -> bool: ...
 
 
+_J = TypeVar("_J", bound=Job)
+
+
 class JobRunner:
     """Runs jobs that wait for tools, so many at a time, and keeps their results.
 
@@ -35,6 +38,11 @@ class JobRunner:
         Jobs at a time.
     on_progress : callable, optional
         Called with ``(done, total, label)``.
+
+    Attributes
+    ----------
+    failures : dict of str to (Job, ToolError)
+        What failed, by the jobs' keys.
     """
 
     def __init__(self, store: str, processes: int, on_progress: Progress | None) -> None:
@@ -42,9 +50,23 @@ class JobRunner:
         self.pool = ThreadPoolExecutor(processes)  # each thread waits for a Yosys process
         self.on_progress = on_progress
         self.done = self.total = 0
+        self.failures: dict[str, tuple[Job, ToolError]] = {}
 
     def run(self, jobs: Sequence[Job]) -> list[dict[str, Any]]:
         """Results in the order of ``jobs``; the first failure is raised."""
+        results = self._results(jobs)
+        for job in jobs:
+            if job.key not in results:
+                raise self.failures[job.key][1]
+        return [results[job.key] for job in jobs]
+
+    def attempt(self, jobs: Sequence[_J]) -> list[tuple[_J, dict[str, Any]]]:
+        """Jobs with their results, in order, without those whose tool failed."""
+        results = self._results(jobs)
+        return [(job, results[job.key]) for job in jobs if job.key in results]
+
+    def _results(self, jobs: Sequence[Job]) -> dict[str, dict[str, Any]]:
+        """Results by key; a job whose tool fails is among the failures instead."""
         self.total += len(jobs)
         results: dict[str, dict[str, Any]] = {}
         waiting: dict[Future[dict[str, Any]], Job] = {}
@@ -58,10 +80,14 @@ class JobRunner:
                 self._step(job)
         for future in as_completed(waiting):
             job = waiting[future]
-            results[job.key] = future.result()
-            self.store.append(job.key, results[job.key])
+            try:
+                results[job.key] = future.result()
+            except ToolError as error:
+                self.failures[job.key] = job, error
+            else:
+                self.store.append(job.key, results[job.key])
             self._step(job)
-        return [results[job.key] for job in jobs]
+        return results
 
     def end(self) -> None:
         """Start nothing more, and wait for what runs."""

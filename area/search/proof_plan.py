@@ -25,7 +25,7 @@ from halfbyte.area.proofs.mac import (
 from halfbyte.area.search.jobs import JobRunner, Progress
 from halfbyte.area.search.smallest import synthesize
 from halfbyte.area.search.synthesis_jobs import netlist_path
-from halfbyte.base import content_key, source_fingerprint, versions_of
+from halfbyte.base import code_fingerprint, content_key, versions_of
 from halfbyte.rtl import Mac, MacSpec, variants
 from halfbyte.rtl.architecture import MultiplierArchitecture
 from halfbyte.rtl.variants import LOSSLESS, SAVED
@@ -84,7 +84,7 @@ class ProofTask:
             [each.recipe, each.mac.read_text(), each.multiplier.read_text()]
             for each in self.netlists
         ]
-        code = source_fingerprint("halfbyte.rtl", "halfbyte.area")
+        code = code_fingerprint(__name__)
         return content_key(
             {
                 "formats": formats,

@@ -1,7 +1,8 @@
 """The search for the smallest MAC: every architecture, the same recipes for all, records kept."""
 
+import logging
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import Any
 
 from halfbyte.area.cells.technology import Technology
 from halfbyte.area.search.jobs import JobRunner, Progress
-from halfbyte.area.search.synthesis_jobs import ProofJob, SynthesisJob, netlist_path
+from halfbyte.area.search.proof_jobs import ProofJob
+from halfbyte.area.search.synthesis_jobs import SynthesisJob, netlist_path
 from halfbyte.area.synthesis import clocked
 from halfbyte.area.synthesis.recipes import (
     HOPELESS_RATIO,
@@ -22,11 +24,13 @@ from halfbyte.area.synthesis.recipes import (
 )
 from halfbyte.area.timing.delay import typical_slew
 from halfbyte.area.timing.operands import Operands, load_operands, shipped_operands
+from halfbyte.base import ToolError, build_dir
 from halfbyte.formats import Overflow
 from halfbyte.rtl import MacSpec
 
 __all__ = ["map_designs", "synthesize"]
 
+_log = logging.getLogger(__name__)
 _Scored = tuple[SynthesisJob, dict[str, Any]]
 
 
@@ -79,7 +83,8 @@ def synthesize(
     ProofError
         A netlist or its RTL was refuted; the message has the counterexample.
     ToolError
-        Yosys or ABC failed; script and log stand in ``build/failed``.
+        Yosys or ABC failed with every recipe; script and log stand in ``build/failed``. Where only
+        some recipes fail, a warning says which.
     UserError
         There is a clock, and the technology has no timing tables.
     """
@@ -93,18 +98,24 @@ def synthesize(
             for design in designs
             for candidate in design.candidates()
         ]
-        scored = list(zip(firsts, runner.run(firsts), strict=True))
-        seconds = [job for group in _by_design(designs, scored) for job in _second_stage(group)]
-        scored += zip(seconds, runner.run(seconds), strict=True)
-        thirds = [
-            job for group in _by_design(designs, scored) for job in _third_stage(group, effort)
+        scored = runner.attempt(firsts)
+        seconds = [
+            job
+            for group in _by_design(designs, scored, runner.failures)
+            for job in _second_stage(group)
         ]
-        scored += zip(thirds, runner.run(thirds), strict=True)
-        groups = _by_design(designs, scored)
+        scored += runner.attempt(seconds)
+        thirds = [
+            job
+            for group in _by_design(designs, scored, runner.failures)
+            for job in _third_stage(group, effort)
+        ]
+        scored += runner.attempt(thirds)
+        groups = _by_design(designs, scored, runner.failures)
         if clock_ps is not None:
             groups = _for_clock(designs, groups, clock_ps, runner, saved_carries)
         chosen = [entry for group in groups for entry in (group if every else group[:1])]
-        multipliers = runner.run([job.of_multiplier() for job, _ in chosen])
+        multipliers = _multipliers([job for job, _ in chosen], runner)
         proofs = runner.run(
             [
                 ProofJob(job, netlist_path(whole["netlist"]), netlist_path(multiplier["netlist"]))
@@ -114,6 +125,7 @@ def synthesize(
         )
     finally:
         runner.end()
+    _report(runner)
     return [
         job.record(whole, multiplier, proof)
         for (job, whole), multiplier, proof in zip(
@@ -122,12 +134,40 @@ def synthesize(
     ]
 
 
+def _multipliers(jobs: Sequence[SynthesisJob], runner: JobRunner) -> list[dict[str, Any]]:
+    """The multipliers alone, by the recipe of each MAC, or where that fails by the quick one."""
+    alone = [job.of_multiplier() for job in jobs]
+    found = {job.key: result for job, result in runner.attempt(alone)}
+    rest = [replace(job, recipe=QUICK, clock_ps=None) for job in alone if job.key not in found]
+    others = iter(runner.run(rest))
+    return [found[job.key] if job.key in found else next(others) for job in alone]
+
+
+def _report(runner: JobRunner) -> None:
+    """Warn of recipes that failed."""
+    recipes = dict.fromkeys(job.label for job, _ in runner.failures.values())
+    if recipes:
+        _log.warning(
+            "%d syntheses failed in Yosys or ABC and are left out (%s); their logs stand in %s",
+            len(runner.failures),
+            ", ".join(recipes),
+            build_dir() / "failed",
+        )
+
+
 def _label(job: SynthesisJob) -> tuple[str, int, str]:
     return job.design.architecture, job.design.segment or 0, job.recipe.name
 
 
-def _by_design(designs: Sequence[MacSpec], scored: Sequence[_Scored]) -> list[list[_Scored]]:
-    """What was tried for each design, the smallest first; equals in a fixed order."""
+def _by_design(
+    designs: Sequence[MacSpec],
+    scored: Sequence[_Scored],
+    failures: Mapping[str, tuple[Any, ToolError]],
+) -> list[list[_Scored]]:
+    """What was tried for each design, the smallest first; equals in a fixed order.
+
+    Raises ToolError for a design with which everything failed.
+    """
 
     def rank(entry: _Scored) -> tuple[float, str, int, str]:
         return entry[1]["area_um2"], *_label(entry[0])
@@ -135,9 +175,11 @@ def _by_design(designs: Sequence[MacSpec], scored: Sequence[_Scored]) -> list[li
     groups = []
     for design in designs:
         candidates = design.candidates()
-        groups.append(
-            sorted((entry for entry in scored if entry[0].design in candidates), key=rank)
-        )
+        group = sorted((entry for entry in scored if entry[0].design in candidates), key=rank)
+        if not group:
+            failed = (each for each in failures.values() if each[0].design in candidates)
+            raise next(error for _, error in failed)
+        groups.append(group)
     return groups
 
 
@@ -171,9 +213,10 @@ def _for_clock(
     for first, saved in kinds if saved_carries else kinds[:1]:
         for stage in (first, partial(_every_recipe, saved), partial(_other_targets, saved)):
             jobs = {place: stage(designs[place], best_first(groups[place])) for place in open_}
-            results = iter(runner.run([job for each in jobs.values() for job in each]))
+            tried = runner.attempt([job for each in jobs.values() for job in each])
+            found = {job.key: result for job, result in tried}
             for place, each in jobs.items():
-                groups[place] += [(job, next(results)) for job in each]
+                groups[place] += [(job, found[job.key]) for job in each if job.key in found]
         open_ = [
             place for place in open_ if not clocked.meets(best_first(groups[place])[0][1], clock_ps)
         ]
@@ -192,7 +235,9 @@ def _every_structure(design: MacSpec, group: Sequence[_Scored]) -> list[Synthesi
 def _saved_carries(design: MacSpec, group: Sequence[_Scored]) -> list[SynthesisJob]:
     if design.overflow is not Overflow.WRAP:
         return []
-    timed = next(job for job, _ in group if job.recipe.clocked)
+    timed = next((job for job, _ in group if job.recipe.clocked), None)
+    if timed is None:  # every recipe has failed
+        return []
     return [
         replace(timed, design=replace(timed.design, segment=segment), recipe=recipe)
         for segment in clocked.SEGMENTS
@@ -211,7 +256,8 @@ def _timed(group: Sequence[_Scored], saved: bool) -> list[SynthesisJob]:
 def _every_recipe(saved: bool, design: MacSpec, group: Sequence[_Scored]) -> list[SynthesisJob]:
     timed = _timed(group, saved)
     return [
-        replace(timed[0], design=structure, recipe=recipe)
+        replace(job, design=structure, recipe=recipe)
+        for job in timed[:1]
         for structure in list(dict.fromkeys(job.design for job in timed))[: clocked.STRUCTURES]
         for recipe in clocked.SECOND
         if recipe not in clocked.FIRST

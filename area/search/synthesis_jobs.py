@@ -1,4 +1,4 @@
-"""What is run and stored: the synthesis of a design by a recipe, and the proof of its netlists."""
+"""What is run and stored: the synthesis of a design by a recipe."""
 
 import shutil
 import tempfile
@@ -10,16 +10,14 @@ from typing import Any
 
 from halfbyte.area.cells.technology import Technology
 from halfbyte.area.netlists.modules import MAC, MULTIPLIER
-from halfbyte.area.proofs.record import prove_chosen
 from halfbyte.area.synthesis.recipes import Recipe
 from halfbyte.area.synthesis.yosys import synthesize_rtlil
 from halfbyte.area.timing.measure import measure_netlist, measured_fields
 from halfbyte.area.timing.operands import Operands
-from halfbyte.base import build_dir, content_key, source_fingerprint, versions_of
+from halfbyte.base import build_dir, code_fingerprint, content_key, versions_of
 from halfbyte.rtl import MacSpec
 
 __all__ = [
-    "ProofJob",
     "SynthesisJob",
     "design_key",
     "empty_record",
@@ -28,8 +26,6 @@ __all__ = [
 ]
 
 _VERSIONED = ("amaranth", "pyosys")
-# Reads and runs designs, or reckons with their records, but has no influence on them.
-_NO_INFLUENCE = ("halfbyte.area.exploration", "halfbyte.pareto.system")
 # What a record holds beside the design and the recipe; an FPGA has no area, a cell library no LUTs.
 _MEASURED = (
     *("technology", "corner", "clock_ps", "area_um2", "area_ge", "multiplier_um2"),
@@ -47,7 +43,6 @@ _MEASURED = (
     ),
     *("multiplier_netlist", "versions", "seconds"),
 )
-_PROVERS = ("python-sat",)
 
 
 @dataclass(frozen=True)
@@ -72,7 +67,7 @@ class SynthesisJob:
                 "module": self.module,
                 "clock_ps": self.clock_ps,
                 "operands": self.operands and self.operands.content_hash,
-                "code": source_fingerprint("halfbyte.rtl", "halfbyte.area", without=_NO_INFLUENCE),
+                "code": code_fingerprint(__name__),
                 "versions": versions_of(*_VERSIONED),
             }
         )
@@ -198,43 +193,6 @@ def empty_record(design: MacSpec) -> dict[str, Any]:
 def netlist_path(name: str) -> Path:
     """Where the netlist that a record names is kept."""
     return build_dir() / "netlists" / name
-
-
-@dataclass(frozen=True)
-class ProofJob:
-    """The proof of a job's two netlists: that of the MAC, and that of its multiplier alone."""
-
-    job: SynthesisJob
-    netlist: Path
-    multiplier: Path
-
-    @property
-    def design(self) -> MacSpec:
-        return self.job.design
-
-    @property
-    def label(self) -> str:
-        """For the progress line."""
-        return f"{self.design.weight.name} proof"
-
-    @property
-    def cost(self) -> float:
-        """How long it takes, roughly: wide designs longest."""
-        return self.design.width
-
-    @cached_property
-    def key(self) -> str:
-        """What the proof depends on; the netlists by their content."""
-        texts = [path.read_text() for path in (self.netlist, self.multiplier)]
-        return content_key(["proof", self.job.key, texts, versions_of(*_PROVERS)])
-
-    def run(self) -> dict[str, Any]:
-        """Prove both netlists."""
-        return prove_chosen(self.design, self.job.technology, self.netlist, self.multiplier)
-
-    def is_complete(self, result: Mapping[str, Any]) -> bool:
-        """A stored proof lacks nothing."""
-        return True
 
 
 def design_key(

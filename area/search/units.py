@@ -1,7 +1,7 @@
-"""Units beside the 4-bit MACs: the DFloat11 decoder and the BF16 MAC, synthesized, as records.
+"""Units beside the 4-bit MACs: the DFloat11 decoders and the BF16 MAC, synthesized, as records.
 
-The same technologies, the same script and the quick recipe; their other figures stand in the same
-record, with fields of their own after it.
+They take the same technologies, the same script and the quick recipe as the MACs. What only they
+have stands in fields of its own, behind those that all records have.
 """
 
 import shutil
@@ -22,22 +22,29 @@ from halfbyte.area.synthesis.recipes import QUICK
 from halfbyte.area.synthesis.yosys import synthesize_rtlil
 from halfbyte.area.timing.delay import analyse_timing
 from halfbyte.area.timing.operands import load_operands, shipped_operands
-from halfbyte.area.timing.packets import load_packets
-from halfbyte.area.timing.unit_energy import measure_decoder, measure_mac
+from halfbyte.area.timing.packets import load_fixed_packets, load_packets
+from halfbyte.area.timing.unit_energy import measure_decoder, measure_fixed, measure_mac
 from halfbyte.base import (
     RecordStore,
     UserError,
     build_dir,
+    code_fingerprint,
     content_key,
-    source_fingerprint,
     versions_of,
 )
 from halfbyte.rtl import to_rtlil
 from halfbyte.rtl.bf16 import Bf16Mac
 from halfbyte.rtl.bf16.product import Product
 from halfbyte.rtl.dfloat11 import MAX_LENGTH, ROWS, Lane, Loader, check_decoder
+from halfbyte.rtl.dfloat11.decoder import check_lanes
+from halfbyte.rtl.dfloat11.fixed import FixedLane
 
-__all__ = ["WEIGHT_BITS", "synthesize_bf16_mac", "synthesize_decoder"]
+__all__ = [
+    "WEIGHT_BITS",
+    "synthesize_bf16_mac",
+    "synthesize_decoder",
+    "synthesize_fixed_decoder",
+]
 
 WEIGHT_BITS = 16  # of a decoded weight
 _FP32_BITS = 32
@@ -89,7 +96,7 @@ def _synthesized(
         return {**found, "measured": measured}
 
     versions = versions_of(*_VERSIONED)
-    code = source_fingerprint("halfbyte.area")
+    code = code_fingerprint(__name__)
     return _stored(
         content_key([rtlil, technology.content_hash, QUICK.abc, code, versions, inputs]), compute
     )
@@ -104,7 +111,7 @@ def _delay(netlist: Path, technology: Technology) -> float | None:
 
 
 def _proof(**parts: Mapping[str, Any]) -> dict[str, Any]:
-    """The record's ``proof`` of several parts: of what status each is, how, and for how long."""
+    """The record's ``proof`` of several parts: the status of each, how, and for how long."""
     decided = all(part["status"] == PROVED for part in parts.values())
     return {
         "status": PROVED if decided else UNDECIDED,
@@ -156,13 +163,13 @@ def _slowest(*parts: Mapping[str, Any]) -> float | None:
 def synthesize_decoder(
     technology: Technology, *, lanes: int = 8, rows: int = ROWS, max_length: int = MAX_LENGTH
 ) -> dict[str, Any]:
-    """The record of a DFloat11 decoder of ``lanes`` lanes.
+    """The record of a DFloat11 decoder of ``lanes`` lanes with a code table.
 
-    Its parts are synthesized by themselves, and there is no logic between them but the ``or`` of
-    the lanes' ``busy``: the area is that of the table's loader and ``lanes`` times a lane.
-    ``um2_per_lane`` has the lane's share of the table, ``um2_per_bit`` is that per bit of decoded
-    weight and cycle; ``symbols_per_cycle`` is the peak, which simulation measures. ``energy_fj`` is
-    that of a decoded weight, with its share of the table's.
+    Its parts are synthesized by themselves. Between them stands nothing but the ``or`` of the
+    lanes' ``busy``, so the area is that of the table's loader and ``lanes`` times that of a lane.
+    ``um2_per_lane`` includes the lane's share of the table. ``um2_per_symbol`` is that per weight
+    and cycle, ``um2_per_bit`` per bit of it. ``symbols_per_cycle`` is the peak, which simulation
+    measures. ``energy_fj`` is that of a decoded weight, with its share of the table's.
 
     Raises UserError for no such decoder, ToolError if Yosys or ABC fails, ProofError if a netlist
     differs from its RTL, ProgressError if a lane can hang.
@@ -181,52 +188,110 @@ def synthesize_decoder(
     found = _synthesized(
         {"lane": component, "table": loader}, technology, measure, packets.content_hash
     )
-    lane, table = found["lane"], found["table"]
+    return _decoder_record(
+        technology,
+        component,
+        found,
+        lanes,
+        architecture="canonical_comparators",
+        codes="table",
+        symbols=1,
+        rows=rows,
+        max_length=max_length,
+    )
+
+
+def synthesize_fixed_decoder(
+    technology: Technology, *, lanes: int = 8, symbols: int = 1
+) -> dict[str, Any]:
+    """The record of a DFloat11 decoder of ``lanes`` lanes without a table, ``symbols`` a cycle.
+
+    Its fields are those of :func:`synthesize_decoder`; what belongs to a table is null. Raises as
+    that does.
+    """
+    check_lanes(lanes)
+    component = FixedLane(symbols=symbols)
+    packets = load_fixed_packets()
+
+    def measure(folder: Path) -> dict[str, Any]:
+        return measure_fixed(folder / "lane" / "netlist.json", _TOP, technology, packets, symbols)
+
+    found = _synthesized({"lane": component}, technology, measure, packets.content_hash)
+    return _decoder_record(
+        technology,
+        component,
+        found,
+        lanes,
+        architecture="fixed_codes",
+        codes="fixed",
+        symbols=symbols,
+        rows=None,
+        max_length=None,
+    )
+
+
+def _decoder_record(
+    technology: Technology,
+    component: wiring.Component,
+    found: Mapping[str, Any],
+    lanes: int,
+    *,
+    symbols: int,
+    **shape: Any,
+) -> dict[str, Any]:
+    """The record of ``lanes`` lanes ``component`` and, if there is one, a table."""
+    lane, table = found["lane"], found.get("table")
+    parts = [part for part in (lane, table) if part is not None]
     key = content_key(
-        [to_rtlil(component, _TOP), source_fingerprint("halfbyte.area.proofs.progress")]
+        [to_rtlil(component, _TOP), code_fingerprint("halfbyte.area.proofs.progress")]
     )
     progress = _stored(key, lambda: prove_progress(component))
-    area = table["area_um2"] + lanes * lane["area_um2"]
+    proofs = {"lane_netlist": lane["proof"]}
+    if table is not None:
+        proofs["table_netlist"] = table["proof"]
+
+    def whole(field: str) -> Any:
+        return lanes * lane[field] + (table[field] if table is not None else 0)
+
+    area = whole("area_um2")
     return _record(
         "dfloat11",
         technology,
-        architecture="canonical_comparators",
+        architecture=shape.pop("architecture"),
         area_um2=area,
-        register_um2=round(table["register_um2"] + lanes * lane["register_um2"], 4),
-        cells=table["cells"] + lanes * lane["cells"],
-        delay_ps=_slowest(lane, table),
-        **_decoder_energy(found["measured"], lanes),
-        proof={
-            **_proof(lane_netlist=lane["proof"], table_netlist=table["proof"], progress=progress),
-            "claim": progress["claim"],
-        },
+        register_um2=round(whole("register_um2"), 4),
+        cells=whole("cells"),
+        delay_ps=_slowest(*parts),
+        **_decoder_energy(found["measured"], lanes, has_table=table is not None),
+        proof={**_proof(**proofs, progress=progress), "claim": progress["claim"]},
         lanes=lanes,
-        rows=rows,
-        max_length=max_length,
+        symbols=symbols,
+        **shape,
         lane_um2=lane["area_um2"],
-        table_um2=table["area_um2"],
+        table_um2=table["area_um2"] if table is not None else None,
         um2_per_lane=round(area / lanes, 4),
-        um2_per_bit=round(area / lanes / WEIGHT_BITS, 4),
-        symbols_per_cycle=lanes,
-        seconds=round(lane["seconds"] + table["seconds"], 3),
+        um2_per_symbol=round(area / lanes / symbols, 4),
+        um2_per_bit=round(area / lanes / symbols / WEIGHT_BITS, 4),
+        symbols_per_cycle=lanes * symbols,
+        seconds=round(sum(part["seconds"] for part in parts), 3),
     )
 
 
-def _decoder_energy(measured: Mapping[str, Any], lanes: int) -> dict[str, Any]:
+def _decoder_energy(measured: Mapping[str, Any], lanes: int, *, has_table: bool) -> dict[str, Any]:
     """Energies in fJ per weight, with a lane's share of the table, and the leakage of all in nW."""
-    energies = (measured.get(f"{name}_fj") for name in ("lane_energy", "lane_clock"))
-    share = None if measured.get("table_energy_fj") is None else measured["table_energy_fj"] / lanes
-    whole, clock = (
-        None if energy is None or share is None else round(energy + share, 3) for energy in energies
-    )
-    leakage = None
-    if measured:
-        leakage = round(measured["table_leakage_nw"] + lanes * measured["lane_leakage_nw"], 4)
+    missing = {"energy_fj": None, "clock_energy_fj": None, "leakage_nw": None}
+    if not measured:
+        return {**missing, "not_measured": _NO_PACKETS}
+    lane, table = measured["lane_leakage_nw"], measured["table_leakage_nw"] if has_table else 0.0
+    leakage = None if lane is None or table is None else round(table + lanes * lane, 4)
+    result = {**missing, "leakage_nw": leakage, "not_measured": measured["not_measured"]}
+    if measured["not_measured"] is not None:
+        return result
+    share = measured["table_energy_fj"] / lanes if has_table else 0.0
     return {
-        "energy_fj": whole,
-        "clock_energy_fj": clock,
-        "leakage_nw": leakage,
-        "not_measured": measured.get("not_measured", _NO_PACKETS),
+        **result,
+        "energy_fj": round(measured["lane_energy_fj"] + share, 3),
+        "clock_energy_fj": round(measured["lane_clock_fj"] + share, 3),
     }
 
 

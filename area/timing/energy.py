@@ -44,14 +44,15 @@ def analyse_energy(
 ) -> Energy:
     """Energies of a netlist of the technology's cells under an activity.
 
-    Raises UserError if the technology does not state its voltage or internal energies.
+    Where no cell of the technology states internal energies, those of the loads are all. Raises
+    UserError if some cells state them and one of the netlist does not, or without a voltage.
     """
     if technology.voltage is None:
         raise UserError(f"technology {technology.name} does not state its supply voltage")
     instances = (*netlist.gates, *netlist.registers)
-    silent = [each.cell.name for each in instances if not each.cell.energies]
-    if silent:
-        raise UserError(f"cell {silent[0]} has no internal energies")
+    silent = [each.cell.name for each in instances if not each.cell.states_energies]
+    if silent and any(cell.states_energies for cell in technology.cells.values()):
+        raise UserError(f"cell {silent[0]}: the library states no internal energies")
     per_load = technology.voltage**2 / 2  # fJ per fF and transition
     toggles = {net: activity.toggles(net) for net in activity.words}
     clock = internal = 0.0

@@ -41,10 +41,11 @@ def measure_netlist(
     is None, and ``not_measured`` says why.
     """
     netlist = read_netlist(path, technology.cells, top)
+    unknown = None if netlist.leakage is not None else "the library states no leakage, or no unit"
     result = {
         **dict.fromkeys(_FIELDS),
-        "leakage_nw": round(netlist.leakage, 4),
-        "not_measured": None,
+        "leakage_nw": netlist.leakage,
+        "not_measured": unknown,
     }
     try:
         timing = analyse_timing(netlist, technology)
@@ -58,7 +59,7 @@ def measure_netlist(
             )
         ]
     except UserError as error:
-        result["not_measured"] = str(error)
+        result["not_measured"] = "; ".join(filter(None, (str(error), unknown)))
         return result
     real, uniform = found
     return {

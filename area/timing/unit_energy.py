@@ -17,15 +17,24 @@ from halfbyte.area.timing.activity import LANES, Activity, simulate, simulate_wi
 from halfbyte.area.timing.delay import analyse_timing
 from halfbyte.area.timing.energy import Energy, analyse_energy
 from halfbyte.area.timing.operands import Operands
-from halfbyte.area.timing.packets import Packets
+from halfbyte.area.timing.packets import FixedPackets, Packets
 from halfbyte.base import UserError
 
-__all__ = ["LaneSurroundings", "load_table", "measure_decoder", "measure_mac", "operand_words"]
+__all__ = [
+    "FixedSurroundings",
+    "LaneSurroundings",
+    "load_table",
+    "measure_decoder",
+    "measure_fixed",
+    "measure_mac",
+    "operand_words",
+]
 
 _ALL = (1 << LANES) - 1
 # A lane has taken the header of a chunk, and given its first weights, in so many cycles; it then
 # decodes for so many, in which no chunk of 256 weights ends.
 WARM_UP, CYCLES = 88, 160
+FIXED_WARM_UP = 8  # of a lane without a table, whose header is shorter
 # Cycles in which a loaded table is looked at.
 _REST = 8
 
@@ -76,28 +85,31 @@ def _lanes(word: int) -> NDArray[np.bool_]:
 class LaneSurroundings:
     """What stands around a lane: memory that always offers, and takes every weight.
 
-    ``given`` holds, by cycle, in which streams a weight came, and the words of its bits.
+    ``given`` holds, by cycle, in which streams weights came, and the words of their bits.
     """
 
     def __init__(self, packets: Packets, table: Sequence[int]) -> None:
-        self._table = list(table)
-        self._words = _Source(packets.words, packets.word_counts, 32)
         counts = np.full(LANES, packets.raw.shape[1])
-        self._raw = _Source(packets.raw, counts, 8)
+        self._constants = {"table": list(table), "usable": [_ALL]}
+        self._sources = {
+            "words": _Source(packets.words, packets.word_counts, 32),
+            "raw": _Source(packets.raw, counts, 8),
+        }
         self._resets = True
         self.given: list[tuple[int, Sequence[int]]] = []
 
     def drive(self) -> Mapping[str, Sequence[int]]:
         """A reset, then whatever the streams have."""
-        streams = {**self._words.drive("words"), **self._raw.drive("raw")}
-        if self._resets:
-            streams = {port: [0] * len(words) for port, words in streams.items()}
+        streams = {
+            port: [0] * len(words) if self._resets else words
+            for name, source in self._sources.items()
+            for port, words in source.drive(name).items()
+        }
         return {
             "rst": [_ALL if self._resets else 0],
-            "table": self._table,
-            "usable": [_ALL],
             "weights__ready": [_ALL],
             "verdict__ready": [_ALL],
+            **self._constants,
             **streams,
         }
 
@@ -105,9 +117,33 @@ class LaneSurroundings:
         """Beats that were taken, weights that came."""
         self.given.append((outputs["weights__valid"][0], outputs["weights__payload"]))
         if not self._resets:
-            self._words.take(outputs["words__ready"][0])
-            self._raw.take(outputs["raw__ready"][0])
+            for name, source in self._sources.items():
+                source.take(outputs[f"{name}__ready"][0])
         self._resets = False
+
+
+class FixedSurroundings(LaneSurroundings):
+    """The same around a lane without a table, for ``symbols`` weights in a cycle."""
+
+    def __init__(self, packets: FixedPackets, symbols: int) -> None:
+        counts = np.full(LANES, packets.raw.shape[1] // symbols)
+        self._constants = {}
+        self._sources = {
+            "codes": _Source(
+                _in_beats(packets.codes, symbols), packets.code_counts // symbols, 8 * symbols
+            ),
+            "raw": _Source(_in_beats(packets.raw, symbols), counts, 8 * symbols),
+        }
+        self._resets = True
+        self.given = []
+
+
+def _in_beats(data: NDArray[np.uint8], symbols: int) -> NDArray[Any]:
+    """(64, n) bytes as (64, n / symbols) numbers, the first byte lowest."""
+    places = 8 * np.arange(symbols, dtype=np.uint64)
+    whole = data[:, : data.shape[1] // symbols * symbols].astype(np.uint64)
+    beats: NDArray[Any] = (whole.reshape(LANES, -1, symbols) << places).sum(axis=2)
+    return beats
 
 
 class _LoaderSurroundings:
@@ -156,12 +192,12 @@ def measure_decoder(
     says why.
     """
     one, table = (read_netlist(path, technology.cells, top) for path in (lane, loader))
-    result = {
+    result: dict[str, Any] = {
         "lane_energy_fj": None,
         "lane_clock_fj": None,
         "table_energy_fj": None,
-        "lane_leakage_nw": round(one.leakage, 4),
-        "table_leakage_nw": round(table.leakage, 4),
+        "lane_leakage_nw": one.leakage,
+        "table_leakage_nw": table.leakage,
         "not_measured": None,
     }
     try:
@@ -182,13 +218,43 @@ def measure_decoder(
     }
 
 
+def measure_fixed(
+    lane: Path, top: str, technology: Technology, packets: FixedPackets, symbols: int
+) -> dict[str, Any]:
+    """As :func:`measure_decoder`, of a lane that gives ``symbols`` weights in a cycle, without a
+    table.
+    """
+    netlist = read_netlist(lane, technology.cells, top)
+    result: dict[str, Any] = {
+        "lane_energy_fj": None,
+        "lane_clock_fj": None,
+        "lane_leakage_nw": netlist.leakage,
+        "not_measured": None,
+    }
+    try:
+        surroundings = FixedSurroundings(packets, symbols)
+        activity = simulate_within(
+            netlist, surroundings, warm_up=FIXED_WARM_UP, cycles=CYCLES // symbols
+        )
+        energy = _energy(netlist, technology, activity)
+    except UserError as error:
+        return {**result, "not_measured": str(error)}
+    beats = sum(valid.bit_count() for valid, _ in surroundings.given[FIXED_WARM_UP:])
+    weights_per_cycle = beats * symbols / (LANES * (CYCLES // symbols))
+    return {
+        **result,
+        "lane_energy_fj": round(energy.total / weights_per_cycle, 3),
+        "lane_clock_fj": round(energy.clock / weights_per_cycle, 3),
+    }
+
+
 def measure_mac(path: Path, top: str, technology: Technology, operands: Operands) -> dict[str, Any]:
     """Energy in fJ per MAC of the BF16 MAC on the same operands as the MACs, and leakage in nW."""
     netlist = read_netlist(path, technology.cells, top)
     result = {
         "energy_fj": None,
         "clock_energy_fj": None,
-        "leakage_nw": round(netlist.leakage, 4),
+        "leakage_nw": netlist.leakage,
         "not_measured": None,
     }
     try:

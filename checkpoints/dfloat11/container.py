@@ -151,8 +151,11 @@ def _room(source: TensorFile, metadata: Mapping[str, str]) -> int:
 class _Compressor:
     """The state while one file is compressed."""
 
-    def __init__(self, writer: GrowingTensorFileWriter, *, secded: bool, verify: bool) -> None:
+    def __init__(
+        self, writer: GrowingTensorFileWriter, *, codes: str, secded: bool, verify: bool
+    ) -> None:
         self._writer = writer
+        self._codes = codes
         self._secded = secded
         self._verify = verify
         self.copied = hashlib.sha256()
@@ -162,7 +165,7 @@ class _Compressor:
         """Write a tensor compressed; False, and nothing written, if that does not pay."""
         kind = _ELEMENT_TYPES[tensor.dtype]
         elements = tensor.read_bytes().view(kind.torch_dtype).reshape(tensor.shape)
-        measured = measure(elements)
+        measured = measure(elements, codes=self._codes)
         if not measured.pays:
             return False
         data = compress(elements, measured)
@@ -206,6 +209,7 @@ def compress_file(
     source: TensorFile,
     target: Path,
     *,
+    codes: str = "best",
     secded: bool = False,
     verify: bool = True,
     on_tensor: OnTensor = lambda name: None,
@@ -213,6 +217,7 @@ def compress_file(
     """Write the compressed form of ``source`` to ``target``, which appears when it is complete.
 
     Tensors of BF16, FP16, FP8 and INT8 are coded, one at a time, where that makes them smaller.
+    ``codes``: as :func:`halfbyte.golden.dfloat11.measure` takes them.
     ``secded`` adds check bytes, which correct one wrong bit in each 64; ``verify`` decodes what was
     coded, before it is written.
 
@@ -224,7 +229,7 @@ def compress_file(
     metadata = {**source.metadata, KEY: _description(source, "0" * 64)}
     room = _room(source, metadata)
     with GrowingTensorFileWriter(target, room) as writer:
-        worker = _Compressor(writer, secded=secded, verify=verify)
+        worker = _Compressor(writer, codes=codes, secded=secded, verify=verify)
         left = []
         for name, tensor in source.tensors.items():
             on_tensor(name)

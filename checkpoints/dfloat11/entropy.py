@@ -48,11 +48,11 @@ def _read(tensor: StoredTensor) -> Tensor:
     return tensor.read_bytes().view(kind.torch_dtype).reshape(tensor.shape)
 
 
-def _bits(tensor: Tensor) -> dict[str, Any]:
+def _bits(tensor: Tensor, codes: str = "best") -> dict[str, Any]:
     """Bits per element: raw, entropy with what stays raw, ours; and whether coding pays."""
     kind = element_type(tensor.dtype)
     assert kind is not None  # noqa: S101 (callers have checked)
-    measured = measure(tensor)
+    measured = measure(tensor, codes=codes)
     size = min(measured.size, measured.header.raw_size)
     return {
         "raw_bits": 8.0 * kind.bytes,
@@ -69,10 +69,13 @@ def _checkpoint(path: Path) -> Checkpoint:
     return checkpoint
 
 
-def tensor_entropies(path: Path, *, on_progress: Progress | None = None) -> list[dict[str, Any]]:
+def tensor_entropies(
+    path: Path, *, codes: str = "best", on_progress: Progress | None = None
+) -> list[dict[str, Any]]:
     """A record for each tensor that can be coded, of a folder or a safetensors file.
 
-    FP32 and FP64 are rounded to BF16 first. Raises UserError if there is none.
+    FP32 and FP64 are rounded to BF16 first. ``codes``: as
+    :func:`halfbyte.golden.dfloat11.measure` takes them. Raises UserError if there is none.
     """
     tensors = [each for each in _checkpoint(path).tensors.values() if _readable(each)]
     records = []
@@ -85,7 +88,7 @@ def tensor_entropies(path: Path, *, on_progress: Progress | None = None) -> list
                 "tensor": tensor.name,
                 "dtype": f"{tensor.dtype} as BF16" if rounded else tensor.dtype,
                 "elements": tensor.elements,
-                **_bits(_read(tensor)),
+                **_bits(_read(tensor), codes),
             }
         )
     return records

@@ -105,12 +105,14 @@ def compress_path(
     source: Path,
     target: Path,
     *,
+    codes: str = "best",
     secded: bool = False,
     verify: bool = True,
     on_progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Compress a safetensors file to a file, or a model's folder to a folder.
 
+    ``codes``: as :func:`halfbyte.golden.dfloat11.measure` takes them.
     Nothing appears under ``target`` until all is done. Returns a record: sizes, counts, seconds,
     and what became of each tensor. Raises UserError for bad input, or if ``target`` exists.
     """
@@ -126,13 +128,15 @@ def compress_path(
             for file in files:
                 shard = folder / (file.path.name.removesuffix(PLAIN) + SUFFIX)
                 records += compress_file(
-                    file, shard, secded=secded, verify=verify, on_tensor=on_tensor
+                    file, shard, codes=codes, secded=secded, verify=verify, on_tensor=on_tensor
                 )
             for path in companions:
                 shutil.copyfile(path, folder / path.name)
         sizes = [path.stat().st_size for path in target.glob(f"*{SUFFIX}")]
     else:
-        records = compress_file(files[0], target, secded=secded, verify=verify, on_tensor=on_tensor)
+        records = compress_file(
+            files[0], target, codes=codes, secded=secded, verify=verify, on_tensor=on_tensor
+        )
         sizes = [target.stat().st_size]
     coded = [record for record in records if record.coded]
     weights, stored = (sum(getattr(r, key) for r in coded) for key in ("elements", "stored_bytes"))
@@ -140,6 +144,7 @@ def compress_path(
         "source": str(source),
         "output": str(target),
         "layout": "halfbyte",
+        "codes": codes,
         "secded": secded,
         "verified": verify,
         "tensors": len(records),

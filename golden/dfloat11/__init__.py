@@ -5,6 +5,7 @@ The own layout (:func:`compress`, :func:`decompress`) and that of the ``dfloat11
 """
 
 from halfbyte.golden.dfloat11.codec import (
+    CODES,
     Measured,
     compress,
     decompress,
@@ -14,17 +15,22 @@ from halfbyte.golden.dfloat11.codec import (
 )
 from halfbyte.golden.dfloat11.devices import prepare
 from halfbyte.golden.dfloat11.elements import ElementType, element_type
+from halfbyte.golden.dfloat11.fixed_codes import FixedCode
+from halfbyte.golden.dfloat11.fixed_packets import fixed_packets
 from halfbyte.golden.dfloat11.layout import CorruptError, TensorHeader, read_header
 
 __all__ = [
+    "CODES",
     "CorruptError",
     "ElementType",
+    "FixedCode",
     "Measured",
     "TensorHeader",
     "compress",
     "decompress",
     "decompress_chunks",
     "element_type",
+    "fixed_packets",
     "measure",
     "prepare",
     "read_header",

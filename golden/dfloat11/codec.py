@@ -11,6 +11,7 @@ from torch import Tensor
 from halfbyte.golden.checks import check_integer
 from halfbyte.golden.dfloat11.code_table import LENGTH_LIMIT, SYMBOLS, CodeTable
 from halfbyte.golden.dfloat11.elements import ELEMENT_TYPES, ElementType, element_type
+from halfbyte.golden.dfloat11.fixed_codes import FixedCode
 from halfbyte.golden.dfloat11.kernels import (
     CHUNK,
     GOOD,
@@ -39,6 +40,7 @@ from halfbyte.golden.dfloat11.loops import (
 from halfbyte.golden.dfloat11.threads import over_ranges
 
 __all__ = [
+    "CODES",
     "Measured",
     "compress",
     "decompress",
@@ -47,6 +49,8 @@ __all__ = [
     "symbol_counts",
 ]
 
+CODES = ("best", "fixed")
+"""How codes are chosen: the best for each tensor, or one that hardware knows without a table."""
 _NO_DIGEST = bytes(32)
 _REASONS = {
     WRONG_CRC: "its CRC is wrong",
@@ -118,7 +122,11 @@ class Measured:
 
 
 def measure(
-    tensor: Tensor, *, max_rows: int | None = None, max_length: int | None = None
+    tensor: Tensor,
+    *,
+    max_rows: int | None = None,
+    max_length: int | None = None,
+    codes: str = "best",
 ) -> Measured:
     """The code for a tensor, and the exact size that :func:`compress` will give.
 
@@ -130,11 +138,14 @@ def measure(
         Rows of the code table, 2 to 256, escape included: 16 for BF16 and 256 for the others.
     max_length : int, optional
         Bits of the longest code, 1 to 12: 10 for BF16 and 12 for the others.
+    codes : str
+        ``best`` for the shortest code within these limits, ``fixed`` for the best of the eight that
+        hardware knows (:class:`FixedCode`); of types other than BF16 both are the same.
 
     Raises
     ------
     TypeError, ValueError
-        Of another type; empty; no such limits.
+        Of another type; empty; no such limits or codes.
     UserError
         ``max_length`` bits are too few for ``max_rows`` codes.
     """
@@ -143,8 +154,13 @@ def measure(
     limit = check_integer("max_length", max_length or kind.max_length, 1, LENGTH_LIMIT)
     if not tensor.numel():
         raise ValueError("A tensor without elements cannot be compressed")
+    if codes not in CODES:
+        raise ValueError(f"Codes must be {' or '.join(CODES)}, not {codes!r:.60}")
     counts = symbol_counts(tensor)
-    table = CodeTable.from_counts(counts.tolist(), max_rows=rows, max_length=limit)
+    if codes == "fixed" and kind.name == "BF16":
+        table = FixedCode.best(counts.tolist()).table
+    else:
+        table = CodeTable.from_counts(counts.tolist(), max_rows=rows, max_length=limit)
     header = TensorHeader(kind, tuple(tensor.shape), table, 0, _NO_DIGEST)
     words = _words(tensor, kind)
     lengths = np.zeros((header.chunks, SEGMENTS), dtype=np.uint16)

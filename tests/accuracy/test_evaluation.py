@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from halfbyte.accuracy import Evaluation, evaluate, find_model
 from halfbyte.accuracy.chart import write_evaluations
+from halfbyte.accuracy.models.loading import open_subject
 from halfbyte.accuracy.ranking import rank
 from halfbyte.accuracy.recipes import load_recipe
 from halfbyte.base import UserError
@@ -31,7 +32,7 @@ def losing(name, losses, **same):
 
 
 def test_perplexity_is_that_of_transformers(small_llama, build):
-    subject = find_model(str(small_llama), context=64).open()
+    subject = open_subject(find_model(str(small_llama), context=64))
     outputs = subject.observe()
     perplexity = subject.statistics(outputs, outputs)["perplexity"]
     ours = float(perplexity.at(torch.ones(1, perplexity.count, dtype=torch.float64)))

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from halfbyte.accuracy import evaluate, find_model, minilm
+from halfbyte.accuracy.models.loading import open_subject
 from halfbyte.accuracy.recipes import load_recipe
 from halfbyte.accuracy.texts import digest, docstrings, longer_docstrings
 from halfbyte.base import UserError
@@ -48,7 +49,7 @@ def test_missing_package_names_the_remedy(monkeypatch):
 def test_embeddings_are_those_of_the_release():
     # Texts and figures of the release's model card at sbert.net, four decimals.
     texts = ["The weather is lovely today.", "It's so sunny outside!", "He drove to the stadium."]
-    embeddings = find_model("minilm").open().embed(texts)
+    embeddings = open_subject(find_model("minilm")).embed(texts)
     expected = [[1, 0.6660, 0.1046], [0.6660, 1, 0.1411], [0.1046, 0.1411, 1]]
     assert torch.allclose(embeddings @ embeddings.T, torch.tensor(expected), atol=1e-4)
 

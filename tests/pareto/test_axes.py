@@ -131,6 +131,7 @@ def test_plots_and_data_follow_the_axis(tmp_path):
 def lossless(**figures):
     return {
         **record("int4"), "format": "bf16_dfloat11", "area_um2": 9000.0, "macs_per_lane": 16,
+        "codes": "fixed", "symbols": 1,
         "bits_per_weight": 10.7, "energy_fj": 9900.0, "delay_ps": 30000.0, "terms": None, **figures,
     }  # fmt: skip
 

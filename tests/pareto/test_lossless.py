@@ -34,6 +34,8 @@ DECODER = record(
     "dfloat11",
     um2_per_lane=16_000.0,
     lanes=8,
+    codes="table",
+    symbols=1,
     delay_ps=5000.0,
     energy_fj=16_000.0,
     clock_energy_fj=8000.0,
@@ -42,17 +44,24 @@ DECODER = record(
 
 
 def test_the_lane_is_divided_among_its_macs() -> None:
-    shared = lossless_record(MAC, DECODER, macs_per_lane=16, bits_per_weight=10.9)
+    shared = lossless_record(MAC, DECODER, macs_per_weight=16, bits_per_weight=10.9)
     assert shared["area_um2"] == 8000 + 1000
     assert shared["area_ge"] == 2250
     assert shared["decoder_um2"] == 1000
     assert (shared["loss"], shared["bits_per_weight"]) == (0, 10.9)
     assert shared["delay_ps"] == 9000
-    assert lossless_record(MAC, DECODER, macs_per_lane=1)["area_um2"] == 24_000
+    assert lossless_record(MAC, DECODER, macs_per_weight=1)["area_um2"] == 24_000
+
+
+def test_a_lane_of_two_weights_a_cycle_has_twice_as_many_macs() -> None:
+    both = lossless_record(MAC, {**DECODER, "symbols": 2}, macs_per_weight=16)
+    assert (both["decoder_um2"], both["macs_per_lane"]) == (500, 32)
+    assert both["energy_fj"] == 10_000  # that is per weight already
+    assert both["leakage_nw"] == 4 + 128 / (8 * 32)
 
 
 def test_so_are_its_energy_and_its_leakage() -> None:
-    shared = lossless_record(MAC, DECODER, macs_per_lane=16)
+    shared = lossless_record(MAC, DECODER, macs_per_weight=16)
     assert (shared["energy_fj"], shared["clock_energy_fj"]) == (10_000, 1500)
     assert shared["leakage_nw"] == 4 + 128 / (8 * 16)
     unknown = {**DECODER, "energy_fj": None, "not_measured": "no tables"}
@@ -83,4 +92,4 @@ def test_records_must_fit() -> None:
     with pytest.raises(UserError, match="both in one technology"):
         lossless_record(MAC, {**DECODER, "versions": {"card": "other"}, "technology": "asap7"})
     with pytest.raises(UserError, match="at least 1 MAC, not 0"):
-        lossless_record(MAC, DECODER, macs_per_lane=0)
+        lossless_record(MAC, DECODER, macs_per_weight=0)

@@ -94,7 +94,7 @@ def test_swapped_registers_are_refuted(lane):
 
 def test_a_register_without_partner_may_have_any_value(lane):
     rtl, unit = lane
-    held = unit.registers["held", 0]
+    held = unit.registers["joiner.held", 0]
     fewer = {bit: net for bit, net in unit.registers.items() if net != held}
     proof = prove_circuits(rtl, MappedUnit(unit.circuit, fewer))
     assert proof["status"] == "refuted"

@@ -219,3 +219,14 @@ def test_interrupted_run_keeps_whole_records_and_continues(build, tmp_path):
     before = {key: RecordStore(store).get(key) for key in keys}
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
     assert {key: RecordStore(store).get(key) for key in keys} == before
+
+
+@pytest.mark.yosys
+def test_a_recipe_that_fails_is_left_out_and_named(sky130hd, build, monkeypatch, caplog):
+    wanted = [design("e1m2", architecture="sign_magnitude", terms=1)]
+    broken = RECIPES[0].__class__("broken", "", ("nonsense",))
+    monkeypatch.setattr("halfbyte.area.search.smallest.recipes_for", lambda cells: (broken,))
+    (record,) = synthesize(wanted, sky130hd)
+    assert record["recipe"] == "anneal"
+    assert "1 syntheses failed in Yosys or ABC and are left out (e1m2 broken)" in caplog.text
+    assert len(list((build / "failed").iterdir())) == 1

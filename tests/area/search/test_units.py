@@ -6,7 +6,11 @@ from pathlib import Path
 import pytest
 
 from halfbyte.area.cells.technology import load_technology
-from halfbyte.area.search.units import synthesize_bf16_mac, synthesize_decoder
+from halfbyte.area.search.units import (
+    synthesize_bf16_mac,
+    synthesize_decoder,
+    synthesize_fixed_decoder,
+)
 from halfbyte.area.synthesis.recipes import QUICK
 from halfbyte.area.synthesis.yosys import synthesize_rtlil
 from halfbyte.area.timing.delay import inverter_delay
@@ -71,3 +75,19 @@ def test_results_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_no_such_decoder() -> None:
     with pytest.raises(UserError, match="1 to 64 lanes, not 65"):
         synthesize_decoder(load_technology("sky130hd"), lanes=65)
+
+
+@pytest.mark.slow
+def test_a_lane_without_a_table_is_smaller_than_the_mac() -> None:
+    technology = load_technology("sky130hd")
+    one, two = (
+        synthesize_fixed_decoder(technology, lanes=4, symbols=symbols) for symbols in (1, 2)
+    )
+    assert one["area_um2"] == pytest.approx(4 * one["lane_um2"])
+    assert (one["table_um2"], one["rows"]) == (None, None)
+    assert one["lane_um2"] < 0.7 * synthesize_bf16_mac(technology)["area_um2"]
+    assert two["um2_per_symbol"] == pytest.approx(two["lane_um2"] / 2)
+    assert two["um2_per_symbol"] < one["um2_per_symbol"]
+    for record in (one, two):
+        assert record["proof"]["lane_netlist"] == record["proof"]["progress"] == "proved"
+        assert 0 < record["clock_energy_fj"] < record["energy_fj"]

@@ -1,0 +1,93 @@
+"""What a dot-product unit sees, cycle by cycle, while its delay and energy are measured."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from halfbyte.area.cells.technology import Technology
+from halfbyte.area.netlists.netlist import read_netlist
+from halfbyte.area.timing.activity import LANES as STREAMS
+from halfbyte.area.timing.activity import simulate
+from halfbyte.area.timing.delay import analyse_timing
+from halfbyte.area.timing.energy import analyse_energy
+from halfbyte.area.timing.operands import CYCLES as TERMS
+from halfbyte.area.timing.operands import Operands
+from halfbyte.base import UserError
+from halfbyte.rtl.dot import DotSpec
+
+__all__ = ["dot_streams", "measure_dot"]
+
+
+def dot_streams(spec: DotSpec, operands: Operands) -> dict[str, NDArray[Any]]:
+    """Words by port for 64 units, (cycles, 64): each adds up one dot product of 256 terms.
+
+    The codes are those that the MACs are measured on, as many a cycle as there are lanes. Scales
+    are 1 throughout: what they are in a model, the operands do not say.
+    """
+    cycles = max(2, -(-TERMS // spec.lanes))
+    codes = operands.codes(spec.weight, spec.activation)
+    streams = {
+        "w": _words(codes["w"], spec.weight.bits, spec.lanes, cycles),
+        "a": _words(codes["a"], spec.activation.bits, spec.lanes, cycles),
+        "clear": _marks(cycles, [0]),
+    }
+    if spec.scale:
+        one = np.full((cycles, STREAMS), spec.scale.values.index(1), np.uint64)
+        streams |= {"w_scale": one, "a_scale": one}
+    if spec.gathers:
+        last = range(spec.cycles_per_block - 1, cycles, spec.cycles_per_block)
+        streams["last"] = _marks(cycles, last)
+    return streams
+
+
+def _words(codes: NDArray[np.uint8], bits: int, lanes: int, cycles: int) -> NDArray[np.object_]:
+    """The codes of all lanes as one number, lane 0 lowest; they start over after 256 terms."""
+    words = np.zeros((cycles, STREAMS), object)
+    for lane in range(lanes):
+        terms = (np.arange(cycles) * lanes + lane) % TERMS
+        words += codes[terms].astype(object) << lane * bits
+    return words
+
+
+def _marks(cycles: int, places: Any) -> NDArray[np.uint64]:
+    marks = np.zeros((cycles, STREAMS), np.uint64)
+    marks[list(places)] = 1
+    return marks
+
+
+def measure_dot(
+    path: Path, technology: Technology, spec: DotSpec, operands: Operands
+) -> dict[str, Any]:
+    """Delay in ps with its critical path, energy in fJ per product, leakage in nW.
+
+    ``path`` is the netlist as Yosys' ``write_json`` wrote it. What the technology lacks tables for
+    is None, and ``not_measured`` says why.
+    """
+    netlist = read_netlist(path, technology.cells, "dot")
+    result: dict[str, Any] = {
+        **dict.fromkeys(("delay_ps", "critical_path", "energy_fj", "clock_energy_fj")),
+        "leakage_nw": netlist.leakage,
+        "not_measured": None,
+    }
+    streams: Mapping[str, Any] = dot_streams(spec, operands)
+    try:
+        timing = analyse_timing(netlist, technology)
+        result["delay_ps"] = timing.delay_ps
+        result["critical_path"] = f"{timing.path[0].net} to {timing.end}, {len(timing.path)} points"
+        used = {name: streams[name] for name in netlist.inputs}
+        energy = analyse_energy(netlist, technology, timing, simulate(netlist, used))
+    except UserError as error:
+        result["not_measured"] = str(error)
+        return result
+    return {
+        **result,
+        "energy_fj": _each(energy.total, spec.lanes),
+        "clock_energy_fj": _each(energy.clock, spec.lanes),
+    }
+
+
+def _each(energy: float | None, lanes: int) -> float | None:
+    return None if energy is None else round(energy / lanes, 3)
