@@ -6,21 +6,25 @@ from typing import Annotated
 
 import typer
 
+from halfbyte.area.timing.clocks import parse_clock
 from halfbyte.base import build_dir
-from halfbyte.cli.designs import resolve_architectures
+from halfbyte.cli.designs import choose_architectures, mac_specs
 from halfbyte.cli.options import (
     AccWidth,
     Activation,
     Architecture,
+    DontUse,
     FormatNames,
     Jobs,
     Json,
+    LibertyFiles,
     OverflowRule,
     TechnologyName,
     Terms,
     load_formats,
     load_optional,
     overflow_rule,
+    pick_technology,
 )
 from halfbyte.cli.output import print_json, progress, table
 from halfbyte.cli.units import MAC, Codes, Lanes, Symbols, UnitName, check_unit, rtl_unit
@@ -31,6 +35,14 @@ Output = Annotated[
     Path | None,
     typer.Option(
         "--output", "-o", help="Folder to write to; build/rtl if not given.", show_default=False
+    ),
+]
+Clock = Annotated[
+    str | None,
+    typer.Option(
+        "--clock",
+        help="A clock such as 2ns or 1.2GHz that the architecture is chosen for.",
+        show_default=False,
     ),
 ]
 Enable = Annotated[bool, typer.Option("--enable", help="Add an enable port.")]
@@ -55,6 +67,9 @@ def rtl(
     enable: Enable = False,
     segment: Segment = None,
     tech: TechnologyName = None,
+    liberty: LibertyFiles = None,
+    dont_use: DontUse = None,
+    clock: Clock = None,
     output: Output = None,
     unit: UnitName = MAC,
     lanes: Lanes = None,
@@ -65,33 +80,38 @@ def rtl(
 ) -> None:
     """Write Verilog, test vectors and a self-checking plain Verilog bench for MACs.
 
-    With --arch auto the architecture is the one that synthesis finds smallest in --tech, with the
-    lossless accumulator.
+    With --arch auto the architecture is the one that `halfbyte synth` chooses for the same
+    options. At a --clock that needs it, the accumulator saves carries.
     """
     folder = output or build_dir() / "rtl"
     if check_unit(unit, names):
         rtl_unit(unit, lanes, codes, symbols, folder, json)
         return
+    from halfbyte.rtl import AUTO
     from halfbyte.sim import export_mac
 
-    rule = overflow_rule(overflow)
-    chosen = load_formats(names)
-    designs = resolve_architectures(chosen, load_optional(activation), arch, terms, tech, jobs)
+    rule, other = overflow_rule(overflow), load_optional(activation)
+    specs = [
+        replace(spec, acc_width=acc_width, overflow=rule, enable=enable, segment=segment)
+        for spec in mac_specs(load_formats(names), other, arch, terms)
+    ]
+    if any(spec.architecture == AUTO for spec in specs):
+        technology = pick_technology(tech, liberty, dont_use)
+        period = parse_clock(clock) if clock else None
+        specs = choose_architectures(specs, technology, clock_ps=period, jobs=jobs)
     records = []
     with progress("Export") as update:
-        for done, design in enumerate(designs):
-            update(done, len(designs), design.weight.name)
-            spec = replace(
-                design, acc_width=acc_width, overflow=rule, enable=enable, segment=segment
-            )
+        for done, spec in enumerate(specs):
+            update(done, len(specs), spec.weight.name)
             records.append(export_mac(spec, folder))
     if json:
         print_json(records)
         return
-    columns = ["format", "activation", "architecture", ">acc", "Verilog", "vectors", "bench"]
+    columns = ["format", "activation", "architecture", ">acc", "module"]
     rows = [
-        [record["format"], record["activation"], record["architecture"], str(record["acc_width"])]
-        + [Path(record[key]).name for key in ("verilog", "vectors", "bench")]
+        [record[key] for key in ("format", "activation", "architecture")]
+        + [str(record["acc_width"]), record["module"]]
         for record in records
     ]
-    table("RTL", columns, rows, f"in {folder}")
+    caption = f"in {folder}: MODULE.v, its vectors MODULE_vectors.hex, its bench tb_MODULE.v"
+    table("RTL", columns, rows, caption)
