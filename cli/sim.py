@@ -2,22 +2,27 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
 
 from halfbyte.base import UserError
-from halfbyte.cli.designs import resolve_architectures
+from halfbyte.cli.designs import choose_architectures, mac_specs
+from halfbyte.cli.dut import DutFiles, Junit, Latency, Ports, Ties, Top, make_dut, show_dut
 from halfbyte.cli.options import (
+    AccWidth,
     Activation,
     Architecture,
     FormatNames,
     Jobs,
     Json,
+    OverflowRule,
     TechnologyName,
     Terms,
     load_formats,
     load_optional,
+    overflow_rule,
 )
 from halfbyte.cli.output import number, print_json, progress, table
 from halfbyte.cli.units import MAC, Codes, Symbols, UnitName, check_unit, sim_unit
@@ -31,6 +36,7 @@ Seed = Annotated[
 ]
 Cycles = Annotated[int, typer.Option(min=1, help="Random cycles with random clears.")]
 
+Enable = Annotated[bool, typer.Option("--enable", help="The MAC has an enable port.")]
 SIMULATED_LANES = 2
 SimulatedLanes = Annotated[
     int | None,
@@ -82,6 +88,15 @@ def sim(
     arch: Architecture = "auto",
     activation: Activation = None,
     terms: Terms = 256,
+    acc_width: AccWidth = None,
+    overflow: OverflowRule = "wrap",
+    enable: Enable = False,
+    dut: DutFiles = None,
+    top: Top = None,
+    port: Ports = None,
+    tie: Ties = None,
+    latency: Latency = 1,
+    junit: Junit = None,
     tech: TechnologyName = None,
     simulator: Simulator = "verilator",
     waves: Waves = False,
@@ -97,6 +112,7 @@ def sim(
     """Simulate MACs against the golden model; without a format, all of 4 and 5 bits.
 
     --arch all runs every architecture that fits; auto runs the one that synthesis found smallest.
+    --dut simulates your own Verilog of a MAC.
     """
     if check_unit(unit, names):
         sim_unit(
@@ -112,21 +128,32 @@ def sim(
         return
     import time
 
-    from halfbyte.sim import run_many
+    from halfbyte.area.cells.technology import load_technology
+    from halfbyte.rtl import AUTO, MacSpec
+    from halfbyte.sim import run_dut, run_many
 
+    rule, other = overflow_rule(overflow), load_optional(activation)
+    options: dict[str, Any] = {"simulator": simulator, "waves": waves, "seed": seed}
+    options["cycles"] = cycles
+    if dut:
+        if len(names or ()) != 1:
+            raise UserError("--dut simulates one MAC: name the one format of its weights")
+        device = make_dut(dut, top, port, tie, latency)
+        (fmt,) = load_formats(names)
+        spec = MacSpec(fmt, other or fmt, AUTO, terms, acc_width, rule, enable)
+        show_dut(run_dut(spec, device, junit=junit, **options), junit, json)
+        return
+    if top or port or tie or junit or latency != 1:
+        raise UserError("--top, --port, --tie, --latency and --junit belong to --dut FILE")
     chosen = [fmt for fmt in load_formats(names) if names or fmt.bits in (4, 5)]
     if waves and len(chosen) > 1:
         raise UserError("Waveforms are written for one format at a time: name one format")
     start = time.monotonic()
-    designs = resolve_architectures(chosen, load_optional(activation), arch, terms, tech, jobs)
+    specs = [
+        replace(spec, acc_width=acc_width, overflow=rule, enable=enable)
+        for spec in mac_specs(chosen, other, arch, terms)
+    ]
+    designs = choose_architectures(specs, load_technology(tech), jobs=jobs)
     with progress("Simulation") as update:
-        records = run_many(
-            designs,
-            simulator=simulator,
-            waves=waves,
-            seed=seed,
-            cycles=cycles,
-            jobs=jobs or os.cpu_count() or 1,
-            on_progress=update,
-        )
+        records = run_many(designs, jobs=jobs or os.cpu_count() or 1, on_progress=update, **options)
     print_json(records) if json else show_simulations(records, time.monotonic() - start)
