@@ -1,14 +1,25 @@
 """``halfbyte rtl``: MAC units as plain Verilog, with test vectors and a plain bench."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from halfbyte.area.timing.clocks import parse_clock
 from halfbyte.base import build_dir
 from halfbyte.cli.designs import choose_architectures, mac_specs
+from halfbyte.cli.dot import (
+    DOT,
+    AccumulatorKind,
+    Block,
+    Scale,
+    Window,
+    check_dot_only,
+    make_dot_specs,
+    resolve_lanes,
+)
 from halfbyte.cli.options import (
     AccWidth,
     Activation,
@@ -28,6 +39,9 @@ from halfbyte.cli.options import (
 )
 from halfbyte.cli.output import print_json, progress, table
 from halfbyte.cli.units import MAC, Codes, Lanes, Symbols, UnitName, check_unit, rtl_unit
+
+if TYPE_CHECKING:
+    from halfbyte.rtl.dot import DotSpec
 
 __all__ = ["rtl"]
 
@@ -73,21 +87,41 @@ def rtl(
     output: Output = None,
     unit: UnitName = MAC,
     lanes: Lanes = None,
+    scale: Scale = None,
+    block: Block = None,
+    accumulator: AccumulatorKind = None,
+    window: Window = None,
     codes: Codes = "table",
     symbols: Symbols = 1,
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:
-    """Write Verilog, test vectors and a self-checking plain Verilog bench for MACs.
+    """Write Verilog, test vectors and a self-checking plain Verilog bench for MACs or dot units.
 
     With --arch auto the architecture is the one that `halfbyte synth` chooses for the same
     options. At a --clock that needs it, the accumulator saves carries.
     """
     folder = output or build_dir() / "rtl"
+    check_dot_only(unit, scale=scale, block=block, accumulator=accumulator, window=window)
     if check_unit(unit, names):
         rtl_unit(unit, lanes, codes, symbols, folder, json)
         return
-    from halfbyte.rtl import AUTO
+    if unit == DOT:
+        units = make_dot_specs(
+            names,
+            activation=activation,
+            arch=arch,
+            lanes=lanes,
+            scale=scale,
+            block=block,
+            accumulator=accumulator,
+            window=window,
+            terms=terms,
+            acc_width=acc_width,
+            overflow=overflow,
+        )
+        _export_dots(resolve_lanes(units, tech), folder, json)
+        return
     from halfbyte.sim import export_mac
 
     rule, other = overflow_rule(overflow), load_optional(activation)
@@ -95,15 +129,30 @@ def rtl(
         replace(spec, acc_width=acc_width, overflow=rule, enable=enable, segment=segment)
         for spec in mac_specs(load_formats(names), other, arch, terms)
     ]
-    if any(spec.architecture == AUTO for spec in specs):
-        technology = pick_technology(tech, liberty, dont_use)
-        period = parse_clock(clock) if clock else None
-        specs = choose_architectures(specs, technology, clock_ps=period, jobs=jobs)
+    technology = pick_technology(tech, liberty, dont_use)
+    period = parse_clock(clock) if clock else None
+    specs = choose_architectures(specs, technology, clock_ps=period, jobs=jobs)
     records = []
     with progress("Export") as update:
         for done, spec in enumerate(specs):
             update(done, len(specs), spec.weight.name)
             records.append(export_mac(spec, folder))
+    _show(records, folder, json)
+
+
+def _export_dots(specs: "Sequence[DotSpec]", folder: Path, json: bool) -> None:
+    """Write dot-product units with vectors and benches."""
+    from halfbyte.sim.dot.export import export_dot
+
+    records = []
+    with progress("Export") as update:
+        for done, spec in enumerate(specs):
+            update(done, len(specs), spec.weight.name)
+            records.append(export_dot(spec, folder))
+    _show(records, folder, json)
+
+
+def _show(records: Sequence[Mapping[str, Any]], folder: Path, json: bool) -> None:
     if json:
         print_json(records)
         return

@@ -3,12 +3,23 @@
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from halfbyte.base import UserError
 from halfbyte.cli.designs import choose_architectures, mac_specs
+from halfbyte.cli.dot import (
+    DOT,
+    AccumulatorKind,
+    Block,
+    Scale,
+    Window,
+    check_dot_only,
+    make_dot_specs,
+    resolve_lanes,
+    show_dot_simulations,
+)
 from halfbyte.cli.dut import DutFiles, Junit, Latency, Ports, Ties, Top, make_dut, show_dut
 from halfbyte.cli.options import (
     AccWidth,
@@ -27,6 +38,9 @@ from halfbyte.cli.options import (
 from halfbyte.cli.output import number, print_json, progress, table
 from halfbyte.cli.units import MAC, Codes, Symbols, UnitName, check_unit, sim_unit
 
+if TYPE_CHECKING:
+    from halfbyte.rtl.dot import DotSpec
+
 __all__ = ["Cycles", "Seed", "Simulator", "Waves", "show_simulations", "sim"]
 
 Simulator = Annotated[str, typer.Option(envvar="SIM", help="verilator, or icarus if you have it.")]
@@ -38,10 +52,14 @@ Cycles = Annotated[int, typer.Option(min=1, help="Random cycles with random clea
 
 Enable = Annotated[bool, typer.Option("--enable", help="The MAC has an enable port.")]
 SIMULATED_LANES = 2
+# A dot-product unit has many products a cycle.
+DOT_SHARE = 5
 SimulatedLanes = Annotated[
     int | None,
     typer.Option(
-        "--lanes", help="Lanes of the DFloat11 decoder.", show_default=str(SIMULATED_LANES)
+        "--lanes",
+        help="Products per cycle of a dot-product unit, or lanes of the DFloat11 decoder.",
+        show_default="32, 2",
     ),
 ]
 
@@ -83,6 +101,35 @@ def show_simulations(records: Sequence[Mapping[str, Any]], seconds: float) -> No
             typer.echo(f"waveform of {record['format']}: {record['waves']}")
 
 
+def _sim_dots(
+    specs: "Sequence[DotSpec]",
+    simulator: str,
+    waves: bool,
+    seed: int | None,
+    cycles: int,
+    json: bool,
+) -> None:
+    """Simulate dot-product units and print what was compared."""
+    from halfbyte.sim.dot.regression import run_dot_regression
+
+    if waves and len(specs) > 1:
+        raise UserError("Waveforms are written for one format at a time: name one format")
+    records = []
+    with progress("Simulation") as update:
+        for done, spec in enumerate(specs):
+            update(done, len(specs), spec.weight.name)
+            records.append(
+                run_dot_regression(
+                    spec,
+                    cycles=max(1, cycles // DOT_SHARE),
+                    simulator=simulator,
+                    waves=waves,
+                    seed=seed,
+                )
+            )
+    print_json(records) if json else show_dot_simulations(records)
+
+
 def sim(
     names: FormatNames = None,
     arch: Architecture = "auto",
@@ -104,6 +151,10 @@ def sim(
     cycles: Cycles = 100_000,
     unit: UnitName = MAC,
     lanes: SimulatedLanes = None,
+    scale: Scale = None,
+    block: Block = None,
+    accumulator: AccumulatorKind = None,
+    window: Window = None,
     codes: Codes = "table",
     symbols: Symbols = 1,
     jobs: Jobs = None,
@@ -112,8 +163,29 @@ def sim(
     """Simulate MACs against the golden model; without a format, all of 4 and 5 bits.
 
     --arch all runs every architecture that fits; auto runs the one that synthesis found smallest.
-    --dut simulates your own Verilog of a MAC.
+    --dut simulates your own Verilog of a MAC. A dot-product unit (--unit dot) takes --lanes,
+    --scale, --block, --accumulator, --window, --acc-width and --overflow; each of its scenarios has
+    a fifth of --cycles.
     """
+    check_dot_only(unit, scale=scale, block=block, accumulator=accumulator, window=window)
+    if not dut and (top or port or tie or junit or latency != 1):
+        raise UserError("--top, --port, --tie, --latency and --junit belong to --dut FILE")
+    if unit == DOT:
+        units = make_dot_specs(
+            names,
+            activation=activation,
+            arch=arch,
+            lanes=lanes,
+            scale=scale,
+            block=block,
+            accumulator=accumulator,
+            window=window,
+            terms=terms,
+            acc_width=acc_width,
+            overflow=overflow,
+        )
+        _sim_dots(resolve_lanes(units, tech), simulator, waves, seed, cycles, json)
+        return
     if check_unit(unit, names):
         sim_unit(
             unit,
@@ -143,8 +215,6 @@ def sim(
         spec = MacSpec(fmt, other or fmt, AUTO, terms, acc_width, rule, enable)
         show_dut(run_dut(spec, device, junit=junit, **options), junit, json)
         return
-    if top or port or tie or junit or latency != 1:
-        raise UserError("--top, --port, --tie, --latency and --junit belong to --dut FILE")
     chosen = [fmt for fmt in load_formats(names) if names or fmt.bits in (4, 5)]
     if waves and len(chosen) > 1:
         raise UserError("Waveforms are written for one format at a time: name one format")
