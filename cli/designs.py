@@ -55,7 +55,7 @@ def choose_architectures(
     found = {}
     for spec, design, record in zip(open_, designs, records, strict=True):
         found[spec] = replace(synthesized_spec(design, record), enable=spec.enable)
-        if clock_ps is not None and record["wns_ps"] < 0:
+        if clock_ps is not None and (record.wns_ps or 0) < 0:
             typer.echo(f"clock not met: {spec.title}; this is the fastest", err=True)
     return [found.get(spec, spec) for spec in specs]
 

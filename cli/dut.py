@@ -1,8 +1,8 @@
 """``halfbyte sim --dut``: a user's own RTL under the regression of the MACs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,7 @@ from halfbyte.cli.output import number, print_json, table
 
 if TYPE_CHECKING:
     from halfbyte.sim.dut import Dut
+    from halfbyte.sim.records import DutRecord
 
 __all__ = ["DutFiles", "Junit", "Latency", "Ports", "Ties", "Top", "make_dut", "show_dut"]
 
@@ -87,25 +88,25 @@ def _pairs(option: str, texts: Sequence[str] | None) -> dict[str, str]:
     return pairs
 
 
-def show_dut(record: Mapping[str, Any], junit: Path | None, json: bool) -> None:
+def show_dut(record: "DutRecord", junit: Path | None, json: bool) -> None:
     """Print what was checked and covered."""
     if json:
         print_json([record])
         return
-    covered = record["coverage"]
-    rows = [[f"scenario {name}", number(count)] for name, count in record["scenarios"].items()]
-    pairs = f"{covered['code_pairs']:,} of {covered['all_code_pairs']:,}"
+    covered = record.coverage
+    rows = [[f"scenario {name}", number(count)] for name, count in record.scenarios.items()]
+    pairs = f"{covered.code_pairs:,} of {covered.all_code_pairs:,}"
     rows.append(["pairs of codes covered", pairs])
-    rows += [[name.replace("_", " "), number(count)] for name, count in covered["corners"].items()]
-    never = [name.replace("_", " ") for name, count in covered["corners"].items() if not count]
+    rows += [[name.replace("_", " "), number(count)] for name, count in covered.corners.items()]
+    never = [name.replace("_", " ") for name, count in covered.corners.items() if not count]
     caption = (
-        f"{record['simulator']}, seed {record['seed']}: {record['products']:,} products agree with "
-        f"the golden model, none differs; acc {record['acc_width']} bits, {record['overflow']}. "
+        f"{record.simulator}, seed {record.seed}: {record.products:,} products agree with "
+        f"the golden model, none differs; acc {record.acc_width} bits, {record.overflow}. "
         "Below the scenarios: what was covered, and in how many cycles."
     )
     caption += f" Never: {', '.join(never)}." if never else ""
-    title = f"Simulation of {record['module']}: {record['format']} x {record['activation']}"
+    title = f"Simulation of {record.module}: {record.format} x {record.activation}"
     table(title, ["", ">products or cycles"], rows, caption)
-    for what, path in (("waveform", record["waves"]), ("JUnit XML", junit)):
+    for what, path in (("waveform", record.waves), ("JUnit XML", junit)):
         if path:
             typer.echo(f"{what}: {path}")

@@ -1,9 +1,9 @@
 """``halfbyte rtl``: MAC units as plain Verilog, with test vectors and a plain bench."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -42,6 +42,7 @@ from halfbyte.cli.units import MAC, Codes, Lanes, Symbols, UnitName, check_unit,
 
 if TYPE_CHECKING:
     from halfbyte.rtl.dot import DotSpec
+    from halfbyte.sim.records import DotExportRecord, ExportRecord
 
 __all__ = ["rtl"]
 
@@ -152,15 +153,16 @@ def _export_dots(specs: "Sequence[DotSpec]", folder: Path, json: bool) -> None:
     _show(records, folder, json)
 
 
-def _show(records: Sequence[Mapping[str, Any]], folder: Path, json: bool) -> None:
+def _show(
+    records: "Sequence[ExportRecord] | Sequence[DotExportRecord]", folder: Path, json: bool
+) -> None:
     if json:
         print_json(records)
         return
     columns = ["format", "activation", "architecture", ">acc", "module"]
     rows = [
-        [record[key] for key in ("format", "activation", "architecture")]
-        + [str(record["acc_width"]), record["module"]]
-        for record in records
+        [each.format, each.activation, each.architecture, str(each.acc_width), each.module]
+        for each in records
     ]
     caption = f"in {folder}: MODULE.v, its vectors MODULE_vectors.hex, its bench tb_MODULE.v"
     table("RTL", columns, rows, caption)

@@ -1,13 +1,13 @@
 """What a regression has covered of one accumulator: pairs of codes, and its corners."""
 
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from halfbyte.rtl import MacSpec
 from halfbyte.sim.plan import Plan
+from halfbyte.sim.records import Coverage
 
 __all__ = ["CORNERS", "coverage"]
 
@@ -26,11 +26,10 @@ CORNERS = {
 }
 
 
-def coverage(plans: Iterable[Plan], spec: MacSpec, field: int) -> dict[str, Any]:
+def coverage(plans: Iterable[Plan], spec: MacSpec, field: int) -> Coverage:
     """How often each thing happened to the accumulator ``field`` of checked plans.
 
-    Returns ``code_pairs`` (seen), ``all_code_pairs``, and ``corners``: for each of
-    :data:`CORNERS` the number of clock cycles. Corners of enable are left out of a MAC without.
+    The corners are :data:`CORNERS`, without those of enable if the MAC has no such port.
     """
     pairs = np.zeros(1 << spec.code_bits, dtype=bool)
     corners = dict.fromkeys(CORNERS, 0)
@@ -39,11 +38,7 @@ def coverage(plans: Iterable[Plan], spec: MacSpec, field: int) -> dict[str, Any]
             corners[name] += count
     if not spec.enable:
         del corners["clear_ignored"], corners["held"]
-    return {
-        "code_pairs": int(pairs.sum()),
-        "all_code_pairs": len(pairs),
-        "corners": corners,
-    }
+    return Coverage(code_pairs=int(pairs.sum()), all_code_pairs=len(pairs), corners=corners)
 
 
 def _of_plan(plan: Plan, spec: MacSpec, field: int, pairs: NDArray[np.bool_]) -> dict[str, int]:

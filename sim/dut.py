@@ -6,12 +6,12 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from halfbyte.base import ToolError, UserError
 from halfbyte.rtl import MacSpec
 from halfbyte.sim.plan import Layout
 from halfbyte.sim.process import Processes
+from halfbyte.sim.records import DutRecord
 from halfbyte.sim.runner import CYCLES, new_seed, simulate_macs
 from halfbyte.sim.simulator import check_simulator, clean_environment, verilator_root
 from halfbyte.sim.wrapper import TIMESCALE, TOP, layout_of, top_verilog
@@ -95,7 +95,7 @@ def run_dut(
     cycles: int = CYCLES,
     junit: Path | None = None,
     processes: Processes | None = None,
-) -> dict[str, Any]:
+) -> DutRecord:
     """Simulate a user's MAC against the golden model; return the record, with its coverage.
 
     Parameters
@@ -137,7 +137,11 @@ def run_dut(
         processes=processes,
         junit=junit,
     )
-    return {**record, "level": "dut", "architecture": None, "module": dut.top}
+    return DutRecord(
+        **{**vars(record), "level": "dut", "architecture": None},
+        module=dut.top,
+        latency=dut.latency,
+    )
 
 
 def _check_ports(verilog: str, dut: Dut) -> None:

@@ -1,17 +1,15 @@
 """What a MAC is handed over as: netlist, RTL, constraints and report, under readable names."""
 
-import json
 import re
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from halfbyte.area.cells.technology import Technology
 from halfbyte.area.netlists.modules import MAC
+from halfbyte.area.search.records import SynthesisRecord
 from halfbyte.area.search.synthesis_jobs import netlist_path
 from halfbyte.area.timing.delay import typical_slew
-from halfbyte.base import UserError, write_atomically
+from halfbyte.base import UserError, json_text, write_atomically
 from halfbyte.rtl import MacSpec, to_verilog
 
 __all__ = ["deliver", "synthesized_spec"]
@@ -29,13 +27,13 @@ set_output_delay 0 -clock clk [get_ports {{acc[*]}}]
 """
 
 
-def synthesized_spec(design: MacSpec, record: Mapping[str, Any]) -> MacSpec:
+def synthesized_spec(design: MacSpec, record: SynthesisRecord) -> MacSpec:
     """The MAC that a synthesis record of ``design`` is about: what synthesis chose is filled in."""
-    return replace(design, architecture=record["architecture"], segment=record["segment"])
+    return replace(design, architecture=record.architecture, segment=record.segment)
 
 
 def deliver(
-    design: MacSpec, record: Mapping[str, Any], technology: Technology, folder: Path
+    design: MacSpec, record: SynthesisRecord, technology: Technology, folder: Path
 ) -> dict[str, Path]:
     """Write the MAC of a synthesis record into ``folder``; return the files by kind.
 
@@ -44,17 +42,17 @@ def deliver(
     width, technology, clock and recipe. Raises UserError if the record names no netlist.
     """
     spec = synthesized_spec(design, record)
-    if record["netlist"] is None:
+    if record.netlist is None:
         raise UserError(f"There is no netlist of {spec.name} to write")
     words = [spec.name, technology.name]
-    words += [f"{record['clock_ps']:g}ps".replace(".", "p")] if record["clock_ps"] else []
-    name = "_".join([*words, record["recipe"]])
-    netlist = netlist_path(record["netlist"]).read_text()
+    words += [f"{record.clock_ps:g}ps".replace(".", "p")] if record.clock_ps else []
+    name = "_".join([*words, record.recipe])
+    netlist = netlist_path(record.netlist).read_text()
     files = {
         "netlist": (f"{name}.v", _renamed(netlist, spec.name)),
         "rtl": (f"{spec.name}.v", to_verilog(spec.component(), spec.name)),
         "constraints": (f"{name}.sdc", _constraints(spec, record, technology)),
-        "report": (f"{name}.json", json.dumps([record], indent=2) + "\n"),
+        "report": (f"{name}.json", json_text([record.as_json()], indent=2) + "\n"),
     }
     for file, text in files.values():
         write_atomically(folder / file, text)
@@ -65,9 +63,9 @@ def _renamed(netlist: str, name: str) -> str:
     return re.sub(rf"^module {MAC}\b", f"module {name}", netlist, count=1, flags=re.MULTILINE)
 
 
-def _constraints(spec: MacSpec, record: Mapping[str, Any], technology: Technology) -> str:
+def _constraints(spec: MacSpec, record: SynthesisRecord, technology: Technology) -> str:
     """SDC: the clock that was asked for, or else the least that the netlist meets."""
-    clock, delay = record["clock_ps"], record["delay_ps"]
+    clock, delay = record.clock_ps, record.delay_ps
     if clock is not None:
         what, period = f"the clock of {clock:,g} ps that was asked for", clock
     elif delay is not None:

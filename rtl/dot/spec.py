@@ -378,7 +378,7 @@ class DotSpec(UnitSpec):
             "terms": None if self.accumulator is Accumulator.FP32 else self.terms,
             "acc_width": self.width,
             "overflow": self.overflow.value if is_integer else None,
-            "window": list(self.window) if self.window else None,
+            "window": self.window,
             "final_adder": self.final_adder.value,
         }
 

@@ -46,10 +46,10 @@ def dut(folder: Path, text: str = MINE, **changes: object) -> Dut:
 def test_a_right_mac_passes_and_a_wrong_one_does_not(tmp_path: Path) -> None:
     report = tmp_path / "junit.xml"
     record = run_dut(SPEC, dut(tmp_path), cycles=2000, junit=report)
-    assert (record["passed"], record["module"], record["level"]) == (True, "mine", "dut")
-    assert (record["acc_width"], record["overflow"]) == (11, "saturate")
-    assert record["coverage"]["code_pairs"] == 256
-    assert all(record["coverage"]["corners"].values())
+    assert (record.passed, record.module, record.level) == (True, "mine", "dut")
+    assert (record.acc_width, record.overflow) == (11, "saturate")
+    assert record.coverage.code_pairs == 256
+    assert all(record.coverage.corners.values())
     suite = ElementTree.parse(report).getroot().find("testsuite")  # noqa: S314 (our own file)
     assert (suite.get("tests"), suite.get("failures")) == ("5", "0")
 
@@ -109,9 +109,9 @@ def test_coverage_counts_what_happened() -> None:
     macs = {"mac": spec}
     plans = make_plans(macs, layout_of(macs, title="t", seed=1), cycles=500)
     everything = coverage(plans.values(), spec, 0)
-    assert everything["code_pairs"] == 256
-    assert all(everything["corners"].values())
-    pairs = coverage([plans["pairs"]], spec, 0)["corners"]
+    assert everything.code_pairs == 256
+    assert all(everything.corners.values())
+    pairs = coverage([plans["pairs"]], spec, 0).corners
     products = np.multiply.outer(INT4.integers, INT4.integers)
     assert pairs["zero"] == (products == 0).sum()
     assert pairs["minus_one"] == (products == -1).sum()
@@ -119,6 +119,6 @@ def test_coverage_counts_what_happened() -> None:
     plain = MacSpec(INT4, INT4)
     macs = {"mac": plain}
     limits = make_plans(macs, layout_of(macs, title="t", seed=1), cycles=10)["limits"]
-    corners = coverage([limits], plain, 0)["corners"]
+    corners = coverage([limits], plain, 0).corners
     assert "held" not in corners
     assert corners["upper_limit"] == corners["lower_limit"] == 2  # reached, and wrapped back to

