@@ -32,6 +32,7 @@ from halfbyte.cli import (
     recommend,
     report,
     rtl,
+    run,
     sim,
     synth,
     tech,
@@ -61,6 +62,7 @@ app.command("rank")(rank.rank)
 app.command("gates")(gates.gates)
 app.command("assign")(assign.assign)
 app.command("rtl")(rtl.rtl)
+app.command("run")(run.run)
 app.command("profile")(profile.profile)
 app.command("derive")(derive.derive)
 app.command("evaluate")(evaluate.evaluate)

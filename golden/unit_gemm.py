@@ -30,7 +30,9 @@ def unit_gemm(
 
     a_codes: (M, K) uint8, w_codes: (N, K) uint8, K a multiple of ``block``. a_scales:
     (M, K / block) and w_scales: (N, K / block) uint8, codes of ``scale``. The result lacks what is
-    not a power of two in the product of the quanta, as the unit's does. Raises ValueError on shapes that differ.
+    not a power of two in the product of the quanta, as the unit's does.
+
+    Raises ValueError on shapes that differ.
     """
     rows, length = check_codes(a_codes, activation).shape
     columns = check_codes(w_codes, weight).shape[0]
@@ -43,8 +45,8 @@ def unit_gemm(
             f"{tuple(w_scales.shape)}"
         )
     # FP64 holds the sums of a block exactly: that is checked when the unit is specified.
-    a = decode_integers(a_codes, activation).to(torch.float64).unflatten(1, (blocks, block))
-    w = decode_integers(w_codes, weight).to(torch.float64).unflatten(1, (blocks, block))
+    a = decode_integers(a_codes, activation).to(torch.float64).reshape(rows, blocks, block)
+    w = decode_integers(w_codes, weight).to(torch.float64).reshape(columns, blocks, block)
     quantum = weight.quantum * activation.quantum
     y = torch.zeros(rows, columns)
     for index in range(blocks):
