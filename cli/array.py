@@ -1,7 +1,7 @@
 """``--unit array``: systolic arrays on the command line."""
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,6 +9,7 @@ from halfbyte.base import UserError
 from halfbyte.cli.output import number, table
 
 if TYPE_CHECKING:
+    from halfbyte.area.search.array_records import ArrayRecord
     from halfbyte.rtl.array import ArraySpec
     from halfbyte.rtl.dot import DotSpec
 
@@ -50,31 +51,34 @@ def make_arrays(
     return [ArraySpec(unit, *sides) for unit in units]
 
 
-def show_arrays(records: Sequence[Mapping[str, Any]]) -> None:
+def show_arrays(records: "Sequence[ArrayRecord]") -> None:
     """Print synthesis records of arrays as a table."""
     columns = ["format", ">size", ">lanes", "scale", ">area um²", ">per MAC", ">unit"]
     columns += [">registers", ">skew", ">delay ps", ">fJ/product", "proof"]
     rows = [
         [
-            " x ".join(dict.fromkeys((record["format"], record["activation"]))),
-            f"{record['rows']} x {record['columns']}",
-            str(record["lanes"]),
-            record["scale"] or "-",
-            number(record["area_um2"]),
-            number(record["um2_per_mac"], 1),
-            *(number(record[key], 1) for key in ("unit_um2", "element_registers_um2", "skew_um2")),
-            number(record["delay_ps"]),
-            number(record["energy_fj"], 1),
-            record["proof"]["status"] if record["proof"] else "-",
+            " x ".join(dict.fromkeys((record.format, record.activation))),
+            f"{record.rows} x {record.columns}",
+            str(record.lanes),
+            record.scale or "-",
+            number(record.area_um2),
+            number(record.um2_per_mac, 1),
+            *(
+                number(getattr(record, key), 1)
+                for key in ("unit_um2", "element_registers_um2", "skew_um2")
+            ),
+            number(record.delay_ps),
+            number(record.energy_fj, 1),
+            record.proof.status if record.proof else "-",
         ]
         for record in records
     ]
     first = records[0]
     table(
-        f"Output-stationary arrays; {first['technology']}, no timing constraint",
+        f"Output-stationary arrays; {first.technology}, no timing constraint",
         columns,
         rows,
-        f"{first['corner']}. Unit and registers: of one element. Skew: registers that delay rows "
+        f"{first.corner}. Unit and registers: of one element. Skew: registers that delay rows "
         "and columns. Energy: of the unit, with the clock of the element's registers, without "
         "their data, the skew and wires. Proof: of the unit.",
     )

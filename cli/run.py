@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from halfbyte.base import UserError
-from halfbyte.base.results import keep_results
 from halfbyte.cli.dot import Scale
 from halfbyte.cli.options import (
     Activation,
@@ -16,14 +15,16 @@ from halfbyte.cli.options import (
     load_optional,
     pick_technology,
 )
-from halfbyte.cli.output import console, number, print_json, progress, table
+from halfbyte.cli.output import print_json, progress, table
 from halfbyte.formats import find_scale_code, load
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from halfbyte.accuracy.layer_operands import LayerOperands
+    from halfbyte.area.cells.technology import Technology
     from halfbyte.rtl.array import ArraySpec
+    from halfbyte.sim.array.record import LayerRun
 
 __all__ = ["run"]
 
@@ -64,6 +65,7 @@ def run(
     from halfbyte.golden.scales import ScaleFormat
     from halfbyte.rtl.array import ArraySpec
     from halfbyte.sim.array.product import run_product
+    from halfbyte.sim.array.record import LayerRun
 
     start = time.monotonic()
     weight, other = load(fmt), load_optional(activation)
@@ -84,25 +86,31 @@ def run(
         )
         update(1, 2, "simulation")
         product, seen = run_product(spec, _codes(operands, unit.block_size))
-    shape = operands.weight.shape
-    record = {
-        "model": model,
-        "layer": layer,
-        **spec.fields,
-        "tokens": tokens,
-        "outputs": shape[0],
-        "inputs": shape[1],
-        "results": seen.results,
-        "different": 0,
-        "host_build": _host_build(operands, product),
-        "cycles": seen.cycles,
-        "utilization": round(spec.utilization(shape[1], shape[0], tokens), 4),
-        "sqnr_db": _sqnr(operands, product, float(unit.unit)),
-        "energy_nj": _energy(spec, tech, tokens * shape.numel()) if energy else None,
-        "build_seconds": seen.build_seconds,
-        "seconds": round(time.monotonic() - start, 3),
-    }
-    keep_results("run", [record])
+    outputs, inputs = operands.weight.shape
+    technology = pick_technology(tech, None) if energy else None
+    record = LayerRun(
+        model=model,
+        layer=layer,
+        format=weight.name,
+        activation=(other or weight).name,
+        scale=code.name,
+        block=unit.block_size,
+        lanes=lanes,
+        rows=rows,
+        columns=columns,
+        inputs=inputs,
+        outputs=outputs,
+        tokens=tokens,
+        results=seen.results,
+        host_build=_host_build(operands, product),
+        cycles=seen.cycles,
+        utilization=round(spec.utilization(inputs, outputs, tokens), 4),
+        sqnr_db=_sqnr(operands, product, float(unit.unit)),
+        energy_nj=_energy(spec, technology, tokens * inputs * outputs) if technology else None,
+        technology=technology.name if technology else None,
+        build_seconds=seen.build_seconds,
+        seconds=round(time.monotonic() - start, 3),
+    )
     print_json([record]) if json else _show(record)
 
 
@@ -166,30 +174,30 @@ def _host_build(operands: "LayerOperands", product: "Tensor") -> str:
     return "the same bits" if not different else f"{different} results differ"
 
 
-def _energy(spec: "ArraySpec", tech: str | None, products: int) -> float | None:
+def _energy(spec: "ArraySpec", technology: "Technology", products: int) -> float | None:
     """Of all products in the array, in nJ; None where the technology does not know it."""
     from halfbyte.area.search.arrays import synthesize_arrays
 
     with progress("Synthesis") as update:
         (record,) = synthesize_arrays(
-            [spec.with_architecture("auto")], pick_technology(tech, None), on_progress=update
+            [spec.with_architecture("auto")], technology, on_progress=update
         )
-    energy = record["energy_fj"]
+    energy = record.energy_fj
     return None if energy is None else round(energy * products * 1e-6, 3)
 
 
-def _show(record: dict[str, Any]) -> None:
+def _show(record: "LayerRun") -> None:
+    energy = "-" if record.energy_nj is None else f"{record.energy_nj:,.1f} nJ"
+    sqnr = "-" if record.sqnr_db is None else f"{record.sqnr_db:.2f} dB"
     rows = [
-        ["layer", f"{record['layer']}: {record['inputs']} inputs, {record['outputs']} outputs"],
-        ["array", f"{record['rows']} x {record['columns']} units of {record['lanes']} lanes"],
-        ["formats", f"{record['format']} x {record['activation']}, scales {record['scale']}"],
-        ["results compared", f"{number(record['results'])}, none differs from the golden model"],
-        ["host build", record["host_build"]],
-        ["cycles", f"{number(record['cycles'])}, {100 * record['utilization']:.1f} % of it used"],
-        ["SQNR", f"{number(record['sqnr_db'], 2)} dB against the layer in FP32"],
-        ["energy", f"{number(record['energy_nj'], 1)} nJ"],
-        ["time", f"{number(record['seconds'], 1)} s"],
+        ["layer", f"{record.layer}: {record.inputs} inputs, {record.outputs} outputs"],
+        ["array", f"{record.rows} x {record.columns} units of {record.lanes} lanes"],
+        ["formats", f"{record.format} x {record.activation}, scales {record.scale}"],
+        ["results compared", f"{record.results:,}, each equal to the golden model's, as bits"],
+        ["host build", record.host_build],
+        ["cycles", f"{record.cycles:,}; {100 * record.utilization:.1f} % of all products used"],
+        ["SQNR", f"{sqnr} against the layer in FP32"],
+        ["energy", energy if record.technology else "- (--energy synthesizes the array)"],
+        ["time", f"{record.seconds:.1f} s"],
     ]
-    table(f"One layer of {record['model']} through the RTL", ["", ""], rows)
-    if record["energy_nj"] is None:
-        console.print("energy: add --energy to synthesize the array first")
+    table(f"One layer of {record.model} through the RTL", ["", ""], rows)

@@ -225,7 +225,7 @@ def _synth_arrays(
             jobs=jobs,
             on_progress=update,
         )
-    keep_results("synth", records)
+    keep_results("synth", [record.as_json() for record in records])
     print_json(records) if json else show_arrays(records)
 
 

@@ -11,15 +11,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from halfbyte.area.cells.technology import Technology
+from halfbyte.area.search.array_records import ArrayRecord, MappedRegisters
+from halfbyte.area.search.dot_records import DotRecord
 from halfbyte.area.search.dot_units import synthesize_dots
-from halfbyte.area.search.jobs import JobRunner, Progress
+from halfbyte.area.search.jobs import JobRunner
 from halfbyte.area.synthesis.recipes import QUICK
 from halfbyte.area.synthesis.yosys import synthesize_rtlil
 from halfbyte.area.timing.operands import Operands
-from halfbyte.base import code_fingerprint, content_key, versions_of
+from halfbyte.base import Progress, code_fingerprint, content_key, versions_of
 from halfbyte.rtl import to_rtlil
 from halfbyte.rtl.array import ArraySpec, ElementRegisters
 
@@ -34,6 +35,7 @@ class _RegistersJob:
 
     spec: ArraySpec
     technology: Technology
+    result_type = MappedRegisters
 
     @cached_property
     def rtlil(self) -> str:
@@ -61,16 +63,18 @@ class _RegistersJob:
         """How long it takes, roughly."""
         return 1.0
 
-    def is_complete(self, result: Any) -> bool:
+    def is_complete(self, result: MappedRegisters) -> bool:
         """A stored result lacks nothing."""
         return True
 
-    def run(self) -> dict[str, Any]:
+    def run(self) -> MappedRegisters:
         """Area and cells."""
         with TemporaryDirectory(prefix="halfbyte-array-") as temporary:
             folder = Path(temporary)
             found = synthesize_rtlil(self.rtlil, self.technology, QUICK, folder, _REGISTERS)
-        return {"area_um2": found.area_um2, "cells": found.cells, "flip_flops": found.flip_flops}
+        return MappedRegisters(
+            area_um2=found.area_um2, cells=found.cells, flip_flops=found.flip_flops
+        )
 
 
 def synthesize_arrays(
@@ -79,16 +83,17 @@ def synthesize_arrays(
     *,
     operands: Operands | None = None,
     effort: float = 1.0,
+    prove: bool = True,
     jobs: int | None = None,
     on_progress: Progress | None = None,
-) -> list[dict[str, Any]]:
+) -> list[ArrayRecord]:
     """A record of each array, in order; the fields of its unit's record, and those of the array.
 
     Parameters
     ----------
     specs : sequence of ArraySpec
         The arrays.
-    technology, operands, effort, jobs, on_progress
+    technology, operands, effort, prove, jobs, on_progress
         As :func:`halfbyte.area.search.dot_units.synthesize_dots` takes them.
 
     Areas are in um^2: ``area_um2`` of the whole array; ``um2_per_mac``; of these ``unit_um2`` and
@@ -101,6 +106,7 @@ def synthesize_arrays(
         technology,
         operands=operands,
         effort=effort,
+        prove=prove,
         jobs=jobs,
         on_progress=on_progress,
     )
@@ -119,38 +125,40 @@ def synthesize_arrays(
 
 def _record(
     spec: ArraySpec,
-    unit: dict[str, Any],
-    registers: dict[str, Any],
+    unit: DotRecord,
+    registers: MappedRegisters,
     technology: Technology,
     seconds: float,
-) -> dict[str, Any]:
+) -> ArrayRecord:
     skew = spec.skew_bits * technology.flip_flop.area
-    area = spec.elements * (unit["area_um2"] + registers["area_um2"]) + skew
-    flip_flops = spec.elements * (unit["flip_flops"] + registers["flip_flops"]) + spec.skew_bits
-    clock = _clock_energy(unit, registers["flip_flops"])
-    energies = (unit["energy_fj"], unit["clock_energy_fj"])
-    return {
-        **unit,
-        **spec.fields,
-        "architecture": unit["architecture"],
-        "area_um2": round(area, 4),
-        "area_ge": round(area / technology.nand2_area, 2),
-        "um2_per_lane": round(area / spec.macs, 4),
-        "um2_per_mac": round(area / spec.macs, 4),
-        "unit_um2": unit["area_um2"],
-        "element_registers_um2": registers["area_um2"],
-        "skew_um2": round(skew, 4),
-        "register_um2": round(flip_flops * technology.flip_flop.area, 4),
-        "cells": spec.elements * (unit["cells"] + registers["cells"]) + spec.skew_bits,
-        "flip_flops": flip_flops,
-        "energy_fj": None if clock is None else round(energies[0] + clock, 3),
-        "clock_energy_fj": None if clock is None else round(energies[1] + clock, 3),
-        "seconds": round(unit["seconds"] + seconds, 3),
-    }
+    area = spec.elements * (unit.area_um2 + registers.area_um2) + skew
+    flip_flops = spec.elements * (unit.flip_flops + registers.flip_flops) + spec.skew_bits
+    per_mac = round(area / spec.macs, 4)
+    return ArrayRecord.from_json(
+        {
+            **unit.as_json(),
+            **spec.fields,
+            "architecture": unit.architecture,
+            "area_um2": round(area, 4),
+            "area_ge": round(area / technology.nand2_area, 2),
+            "um2_per_lane": per_mac,
+            "um2_per_mac": per_mac,
+            "unit_um2": unit.area_um2,
+            "element_registers_um2": registers.area_um2,
+            "skew_um2": round(skew, 4),
+            "register_um2": round(flip_flops * technology.flip_flop.area, 4),
+            "cells": spec.elements * (unit.cells + registers.cells) + spec.skew_bits,
+            "flip_flops": flip_flops,
+            **_energies(unit, registers.flip_flops),
+            "seconds": round(unit.seconds + seconds, 3),
+        }
+    )
 
 
-def _clock_energy(unit: dict[str, Any], flip_flops: int) -> float | None:
-    """The clock energy of so many more flip-flops, per product; None where it is not known."""
-    if unit["clock_energy_fj"] is None or unit["energy_fj"] is None or not unit["flip_flops"]:
-        return None
-    return float(unit["clock_energy_fj"] / unit["flip_flops"] * flip_flops)
+def _energies(unit: DotRecord, flip_flops: int) -> dict[str, float | None]:
+    """Energies per product with the clock of so many more flip-flops; None where not known."""
+    energy, clock = unit.energy_fj, unit.clock_energy_fj
+    if energy is None or clock is None or not unit.flip_flops:
+        return {"energy_fj": None, "clock_energy_fj": None}
+    more = clock / unit.flip_flops * flip_flops
+    return {"energy_fj": round(energy + more, 3), "clock_energy_fj": round(clock + more, 3)}

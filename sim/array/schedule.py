@@ -79,9 +79,8 @@ def schedule(spec: ArraySpec, operands: Operands, inputs: Mapping[str, int]) -> 
         for column in range(0, len(w), spec.columns)
         for row in range(0, len(a), spec.rows)
     ]
-    flushing = spec.rows + spec.columns + spec.least_steps + 2
     warm_up = 2 * spec.rows + spec.columns + 2
-    cycles = warm_up + len(tiles) * steps + flushing
+    cycles = warm_up + spec.cycles(operands.a.shape[1], len(operands.w), len(operands.a))
     fields = {name: np.zeros((cycles, *_shape(spec, name)), np.uint8) for name in inputs}
     for number, (row, column) in enumerate(tiles):
         first = warm_up + number * steps
