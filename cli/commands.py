@@ -110,6 +110,12 @@ COMMANDS = {
         _CHECKS,
         "Inject faults into the RTL, and see that the cocotb regression catches each.",
     ),
+    "run": Entry(
+        "run:run",
+        _CHECKS,
+        "Run one layer of a model through an array's RTL; every result equal to the golden "
+        "model's.",
+    ),
     "triple": Entry(
         "triple:triple",
         _CHECKS,
