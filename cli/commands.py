@@ -78,7 +78,7 @@ COMMANDS = {
     "rtl": Entry(
         "rtl:rtl",
         _HARDWARE,
-        "Write Verilog, vectors and a self-checking plain Verilog bench for MACs or dot units.",
+        "Write Verilog, test vectors and a self-checking Verilog bench for MACs or dot units.",
     ),
     "tech": Entry(
         "tech:app",

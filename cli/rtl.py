@@ -82,7 +82,7 @@ def rtl(
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:
-    """Write Verilog, test vectors and a self-checking plain Verilog bench for MACs or dot units.
+    """Write Verilog, test vectors and a self-checking Verilog bench for MACs or dot units.
 
     With --arch auto the architecture is the one that synthesis finds smallest in --tech, with the
     lossless accumulator.
