@@ -97,7 +97,7 @@ def rtl(
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:
-    """Write Verilog, test vectors and a self-checking plain Verilog bench for MACs or dot units.
+    """Write Verilog, test vectors and a self-checking Verilog bench for MACs or dot units.
 
     With --arch auto the architecture is the one that `halfbyte synth` chooses for the same
     options. At a --clock that needs it, the accumulator saves carries.

@@ -9,6 +9,14 @@ import typer
 from halfbyte.area.timing.clocks import parse_clock
 from halfbyte.base import UserError
 from halfbyte.base.results import keep_results
+from halfbyte.cli.array import (
+    ARRAY,
+    Columns,
+    Rows,
+    check_array_only,
+    make_arrays,
+    show_arrays,
+)
 from halfbyte.cli.dot import (
     DOT,
     AccumulatorKind,
@@ -45,6 +53,7 @@ if TYPE_CHECKING:
     from halfbyte.area import FpgaRecord, SynthesisRecord
     from halfbyte.area.cells.technology import Technology
     from halfbyte.rtl import MacSpec
+    from halfbyte.rtl.array import ArraySpec
     from halfbyte.rtl.dot import DotSpec
 
 __all__ = ["CLOCK_MISSED", "show_areas", "synth"]
@@ -236,6 +245,30 @@ def _synth_dots(
     print_json(records) if json else show_dots(records)
 
 
+def _synth_arrays(
+    specs: "Sequence[ArraySpec]",
+    technology: "Technology",
+    operands: str | None,
+    effort: int,
+    jobs: int | None,
+    json: bool,
+) -> None:
+    """Synthesize systolic arrays and print their records."""
+    from halfbyte.area.search.arrays import synthesize_arrays
+
+    with progress(f"Synthesis, {technology.name}") as update:
+        records = synthesize_arrays(
+            specs,
+            technology,
+            operands=pick_operands(operands),
+            effort=effort,
+            jobs=jobs,
+            on_progress=update,
+        )
+    keep_results("synth", [record.as_json() for record in records])
+    print_json(records) if json else show_arrays(records)
+
+
 def synth(
     names: FormatNames = None,
     tech: TechnologyName = None,
@@ -261,14 +294,17 @@ def synth(
     block: Block = None,
     accumulator: AccumulatorKind = None,
     window: Window = None,
+    rows: Rows = None,
+    columns: Columns = None,
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:
     """Synthesize MACs or other units: the smallest of every architecture and recipe.
 
     With delay and energy. A dot-product unit (--unit dot) takes --lanes, --scale, --block,
-    --accumulator and --window.
+    --accumulator and --window; an array of them (--unit array) also --rows and --columns.
     """
+    check_array_only(unit, rows, columns)
     check_dot_only(unit, scale=scale, block=block, accumulator=accumulator, window=window)
     if check_unit(unit, names):
         if clock or target:
@@ -279,14 +315,14 @@ def synth(
             )
         synth_unit(unit, pick_technology(tech, liberty, dont_use), lanes, codes, symbols, json)
         return
-    if unit == DOT:
+    if unit in (DOT, ARRAY):
         if clock or target:
-            raise UserError("A dot-product unit takes neither --clock nor --target yet")
+            raise UserError(f"--unit {unit} takes neither --clock nor --target: leave it out")
         specs = make_dot_specs(
             names,
             activation=activation,
             arch=arch,
-            lanes=lanes,
+            lanes=1 if lanes is None and unit == ARRAY else lanes,
             scale=scale,
             block=block,
             accumulator=accumulator,
@@ -295,6 +331,11 @@ def synth(
             acc_width=acc_width,
             overflow=overflow,
         )
+        if unit == ARRAY:
+            arrays = make_arrays(specs, rows, columns)
+            chosen = pick_technology(tech, liberty, dont_use)
+            _synth_arrays(arrays, chosen, operands, effort, jobs, json)
+            return
         _synth_dots(
             specs, pick_technology(tech, liberty, dont_use), operands, every, effort, jobs, json
         )
