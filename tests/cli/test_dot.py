@@ -2,15 +2,16 @@
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
 
 from halfbyte.area.proofs.results import DotProof
+from halfbyte.area.search.dot_records import DotRecord
 from halfbyte.base import UserError
 from halfbyte.cli.app import app
 from halfbyte.cli.dot import unseen_faults
+from tests.factory import sample
 
 
 def invoke(*arguments):
@@ -48,40 +49,20 @@ def test_bad_input_ends_in_one_line(arguments, message):
     assert "\n" not in str(done.exception)
 
 
-def record(**changes):
-    """What the tables show of a unit."""
-    proof = {
-        **dict.fromkeys(("lane_rtl", "lane_netlist", "tree", "netlist"), "proved"),
-        "status": "proved",
-        "accumulator": None,
-        "method": "by hand",
-        "simulated": None,
-        "faults": {"dropped carry": "refuted"},
-        "seconds": 1.0,
-    }
-    return SimpleNamespace(
-        **dict.fromkeys(("format", "activation"), "int4"),
-        architecture="lane",
-        recipe="quick",
-        lanes=2,
-        scale=None,
-        accumulator="fp32",
-        proof=DotProof(**{**proof, **changes}),
-    )
-
-
 def test_a_fault_that_is_not_refuted_is_reported():
     faults = {"dropped carry": "proved", "other": "refuted"}
-    assert unseen_faults([record(status="undecided", faults=faults)]) == [
-        "int4, 2 lanes: the unit is undecided",
-        "int4, 2 lanes: the fault 'dropped carry' is proved",
+    proof = sample(DotProof, status="undecided", faults=faults)
+    lines = unseen_faults([sample(DotRecord, format="e2m1", lanes=2, proof=proof)])
+    assert lines == [
+        "e2m1, 2 lanes: the unit is undecided",
+        "e2m1, 2 lanes: the fault 'dropped carry' is proved",
     ]
 
 
 def test_proofs_are_shown_with_their_faults(monkeypatch):
-    monkeypatch.setattr(
-        "halfbyte.area.search.dot_units.synthesize_dots", lambda *_, **__: [record()]
-    )
+    proof = sample(DotProof, faults={"dropped carry": "refuted"})
+    record = sample(DotRecord, format="int4", activation="int4", lanes=2, proof=proof)
+    monkeypatch.setattr("halfbyte.area.search.dot_units.synthesize_dots", lambda *_, **__: [record])
     done = invoke("prove", "int4", "--unit", "dot")
     assert done.exit_code == 0
     assert "1 of 1" in done.stdout
