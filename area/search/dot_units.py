@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass, replace
 from functools import cached_property
@@ -13,12 +12,13 @@ from halfbyte.area.cells.technology import Technology
 from halfbyte.area.proofs.dot_unit import prove_dot
 from halfbyte.area.search.jobs import JobRunner, Progress
 from halfbyte.area.search.lanes import FoundLane, search_lanes
+from halfbyte.area.search.run_folder import run_folder
 from halfbyte.area.search.synthesis_jobs import netlist_path
 from halfbyte.area.synthesis.dot import DOT_RECIPES, adder_style, synthesize_dot
 from halfbyte.area.synthesis.recipes import Recipe
 from halfbyte.area.timing.dot_streams import measure_dot
 from halfbyte.area.timing.operands import Operands, load_operands, shipped_operands
-from halfbyte.base import build_dir, code_fingerprint, content_key, versions_of
+from halfbyte.base import code_fingerprint, content_key, versions_of
 from halfbyte.rtl.dot import DotSpec
 from halfbyte.rtl.spec import AUTO
 
@@ -74,17 +74,11 @@ class DotJob:
 
     def run(self) -> dict[str, Any]:
         """Synthesize in a temporary folder; if this fails it is kept under ``build/failed``."""
-        folder = Path(tempfile.mkdtemp(prefix="halfbyte-synth-"))
-        try:
+        with run_folder() as folder:
             result = self._run(folder)
-        except BaseException:
-            (build_dir() / "failed").mkdir(parents=True, exist_ok=True)
-            shutil.move(folder, build_dir() / "failed" / folder.name)
-            raise
-        netlist = netlist_path(f"{self.key[:16]}.v")
-        netlist.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(folder / "netlist.v", netlist)
-        shutil.rmtree(folder)
+            netlist = netlist_path(f"{self.key[:16]}.v")
+            netlist.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(folder / "netlist.v", netlist)
         return {**result, "netlist": netlist.name}
 
     def _run(self, folder: Path) -> dict[str, Any]:

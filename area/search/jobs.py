@@ -1,10 +1,12 @@
 """Jobs on several processes, each looked up in the record store first."""
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from typing import Any, Protocol, TypeVar
 
 from halfbyte.base import RecordStore, ToolError, build_dir
+from halfbyte.base.yosys import interrupt_yosys
 
 __all__ = ["Job", "JobRunner", "Progress"]
 
@@ -90,8 +92,11 @@ class JobRunner:
         return results
 
     def end(self) -> None:
-        """Start nothing more, and wait for what runs."""
-        self.pool.shutdown(cancel_futures=True)
+        """Start nothing more, and wait for what runs; an interruption does not wait, but ends it."""
+        interrupted = isinstance(sys.exc_info()[1], KeyboardInterrupt)
+        self.pool.shutdown(wait=not interrupted, cancel_futures=True)
+        if interrupted:
+            interrupt_yosys()
 
     def _step(self, job: Job) -> None:
         self.done += 1

@@ -10,6 +10,7 @@ from typing import Any
 
 from halfbyte.area.cells.technology import Technology
 from halfbyte.area.netlists.modules import MAC, MULTIPLIER
+from halfbyte.area.search.run_folder import run_folder
 from halfbyte.area.synthesis.recipes import Recipe
 from halfbyte.area.synthesis.yosys import synthesize_rtlil
 from halfbyte.area.timing.measure import measure_netlist, measured_fields
@@ -84,17 +85,11 @@ class SynthesisJob:
 
     def run(self) -> dict[str, Any]:
         """Synthesize in a temporary folder; if this fails it is kept under ``build/failed``."""
-        folder = Path(tempfile.mkdtemp(prefix="halfbyte-synth-"))
-        try:
+        with run_folder() as folder:
             result = self.measure(folder)
-        except BaseException:
-            (build_dir() / "failed").mkdir(parents=True, exist_ok=True)
-            shutil.move(folder, build_dir() / "failed" / folder.name)
-            raise
-        netlist = netlist_path(f"{self.key[:16]}.v")
-        netlist.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(folder / "netlist.v", netlist)
-        shutil.rmtree(folder)
+            netlist = netlist_path(f"{self.key[:16]}.v")
+            netlist.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(folder / "netlist.v", netlist)
         return {**result, "netlist": netlist.name}
 
     def measure(self, folder: Path) -> dict[str, Any]:

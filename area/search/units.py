@@ -4,8 +4,6 @@ They take the same technologies, the same script and the quick recipe as the MAC
 have stands in fields of its own, behind those that all records have.
 """
 
-import shutil
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -18,6 +16,7 @@ from halfbyte.area.netlists.netlist import read_netlist
 from halfbyte.area.proofs.mac import PROVED, UNDECIDED
 from halfbyte.area.proofs.progress import prove_progress
 from halfbyte.area.proofs.registers import prove_unit
+from halfbyte.area.search.run_folder import run_folder
 from halfbyte.area.synthesis.recipes import QUICK
 from halfbyte.area.synthesis.yosys import synthesize_rtlil
 from halfbyte.area.timing.delay import analyse_timing
@@ -77,8 +76,7 @@ def _synthesized(
     rtlil = {name: to_rtlil(component, _TOP) for name, component in components.items()}
 
     def compute() -> dict[str, Any]:
-        folder = Path(tempfile.mkdtemp(prefix="halfbyte-synth-"))
-        try:
+        with run_folder() as folder:
             found = {
                 name: {
                     **asdict(synthesize_rtlil(rtlil[name], technology, QUICK, folder / name, _TOP)),
@@ -87,13 +85,7 @@ def _synthesized(
                 }
                 for name, component in components.items()
             }
-            measured = measure(folder)
-        except BaseException:
-            (build_dir() / "failed").mkdir(parents=True, exist_ok=True)
-            shutil.move(folder, build_dir() / "failed" / folder.name)
-            raise
-        shutil.rmtree(folder)
-        return {**found, "measured": measured}
+            return {**found, "measured": measure(folder)}
 
     versions = versions_of(*_VERSIONED)
     code = code_fingerprint(__name__)
