@@ -233,6 +233,7 @@ def _decoder_record(
         area_ge=round(area / technology.nand2_area, 2),
         delay_ps=_slowest(*parts),
         energy_fj=energy.energy_fj,
+        glitch_energy_fj=energy.glitch_energy_fj,
         clock_energy_fj=energy.clock_energy_fj,
         leakage_nw=energy.leakage_nw,
         not_measured=energy.not_measured,
@@ -267,16 +268,18 @@ def _decoder_energy(measured: DecoderEnergy | None, lanes: int) -> MacEnergy:
     if measured.table_leakage_nw is not None and measured.lane_leakage_nw is not None:
         leakage = measured.table_leakage_nw + lanes * measured.lane_leakage_nw
         result = replace(result, leakage_nw=round(leakage, 4))
-    energy, clock, table = (
-        measured.lane_energy_fj,
-        measured.lane_clock_fj,
-        measured.table_energy_fj,
-    )
-    if energy is None or clock is None or table is None:
+    if measured.table_energy_fj is None:
         return result
-    share = table / lanes
+    share = measured.table_energy_fj / lanes
+
+    def whole(lane: float | None) -> float | None:
+        return None if lane is None else round(lane + share, 3)
+
     return replace(
-        result, energy_fj=round(energy + share, 3), clock_energy_fj=round(clock + share, 3)
+        result,
+        energy_fj=whole(measured.lane_energy_fj),
+        glitch_energy_fj=whole(measured.lane_glitch_fj),
+        clock_energy_fj=whole(measured.lane_clock_fj),
     )
 
 
@@ -312,6 +315,7 @@ def synthesize_bf16_mac(technology: Technology) -> Bf16MacRecord:
         accumulator_um2=round(whole.area_um2 - product.area_um2 - whole.register_um2, 4),
         delay_ps=whole.delay_ps,
         energy_fj=measured.energy_fj,
+        glitch_energy_fj=measured.glitch_energy_fj,
         clock_energy_fj=measured.clock_energy_fj,
         leakage_nw=measured.leakage_nw,
         not_measured=measured.not_measured,

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 HALFBYTE = Path(sys.executable).parent / "halfbyte"
+BEGUN = "tmp/halfbyte-*/halfbyte-synth-*/script.ys"
 MESSAGE = "finished results are kept, and the next run continues from them"
 
 
@@ -38,12 +39,20 @@ def wait_for(condition, seconds=90):
 @pytest.mark.parametrize(
     ("number", "arguments", "begun"),
     [
-        (signal.SIGTERM, ["synth", "int4", "--effort", "50"], "tmp/halfbyte-synth-*/script.ys"),
-        (signal.SIGINT, ["synth", "int4", "--effort", "50"], "tmp/halfbyte-synth-*/script.ys"),
+        (
+            signal.SIGTERM,
+            ["synth", "int4", "--effort", "50"],
+            BEGUN,
+        ),
+        (
+            signal.SIGINT,
+            ["synth", "int4", "--effort", "50"],
+            BEGUN,
+        ),
         (
             signal.SIGTERM,
             ["sim", "int4", "--arch", "baugh_wooley", "--cycles", "3000000"],
-            "build/sim/*/run-*/simulation.log",
+            "build/sim/**/run-*/simulation.log",
         ),
     ],
     ids=["synth-term", "synth-int", "sim-term"],
