@@ -6,6 +6,7 @@ import sys
 import typer
 
 from halfbyte.base import ToolError, UserError
+from halfbyte.base.errors import printable
 from halfbyte.cli import (
     assign,
     bench,
@@ -67,6 +68,8 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("quantize")(quantize.quantize)
 app.command("compress")(compress.compress)
 app.command("decompress")(compress.decompress)
+app.command("verify")(compress.verify)
+app.command("info")(compress.info)
 app.command("entropy")(entropy.entropy)
 app.command("recommend")(recommend.recommend)
 app.command("train-bytelm")(train_bytelm.train_bytelm)
@@ -92,7 +95,7 @@ def main() -> None:
     try:
         app(prog_name="halfbyte")
     except (UserError, ToolError) as error:
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {printable(str(error))}")
     except OSError as error:  # a folder that cannot be written, a full disk
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:

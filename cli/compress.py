@@ -1,6 +1,6 @@
-"""``halfbyte compress`` and ``halfbyte decompress``: weights without loss in about eleven bits."""
+"""``halfbyte compress``, ``decompress``, ``verify``, ``info``: weights without loss."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,12 +10,13 @@ from rich.markup import escape
 
 from halfbyte.base import UserError
 from halfbyte.cli.options import Json
-from halfbyte.cli.output import console, number, print_json, progress, table
+from halfbyte.cli.output import console, number, print_json, progress, rate_progress, table
 
-__all__ = ["compress", "decompress"]
+__all__ = ["compress", "decompress", "info", "verify"]
 
+MB = 10**6
 MIB = 2**20
-LAYOUTS = ("halfbyte", "dfloat11")
+LAYOUTS = ("joint", "prefix", "dfloat11")
 
 Source = Annotated[
     Path, typer.Argument(metavar="INPUT", help="A safetensors file, or a model's folder.")
@@ -25,19 +26,31 @@ Output = Annotated[
 ]
 Layout = Annotated[
     str,
-    typer.Option(help="halfbyte, or dfloat11: a folder for the package of that name, BF16 only."),
+    typer.Option(
+        help="joint; prefix, which hardware and GPUs decode; or dfloat11: a folder for the package "
+        "of that name, BF16 only."
+    ),
 ]
 Codes = Annotated[
     str,
-    typer.Option(help="best, or fixed: codes that hardware decodes without a table (BF16)."),
+    typer.Option(
+        help="best, or fixed: codes that hardware decodes without a table (BF16, layout prefix)."
+    ),
 ]
 Secded = Annotated[
     bool,
     typer.Option("--secded", help="Add check bytes, 12.5 %: corrects one wrong bit in each 64."),
 ]
 Verify = Annotated[
-    bool, typer.Option(help="Decode what was coded, and compare, before it is written.")
+    bool, typer.Option(help="Read what was written, and compare, before it gets its name.")
 ]
+Salvage = Annotated[
+    bool,
+    typer.Option(
+        "--salvage", help="Of a file whose index is damaged, write what can still be decoded."
+    ),
+]
+CompressedFile = Annotated[Path, typer.Argument(metavar="FILE", help="A compressed file.")]
 
 
 @contextmanager
@@ -48,59 +61,125 @@ def _all_or_nothing() -> Iterator[None]:
         raise SystemExit("interrupted: nothing was written") from None
 
 
+@contextmanager
+def _megabytes(what: str) -> Iterator[Callable[[int, int, str], None]]:
+    """Progress in bytes, shown in MB with the rate and the time left."""
+    with rate_progress(what, "MB") as update:
+        yield lambda done, total, name: update(done // MB, -(-total // MB), escape(name))
+
+
 def compress(
     source: Source,
     output: Output,
-    layout: Layout = "halfbyte",
+    layout: Layout = "joint",
     codes: Codes = "best",
     secded: Secded = False,
     verify: Verify = True,
     json: Json = False,
 ) -> None:
-    """Compress BF16, FP16, FP8 and INT8 tensors without loss; the others are copied."""
+    """Compress BF16, FP16, FP32, FP8 and 8-bit tensors without loss; the others are copied."""
     if layout not in LAYOUTS:
-        raise UserError(f"The layout must be {' or '.join(LAYOUTS)}, not {layout[:60]!r}")
+        raise UserError(f"The layout must be {', '.join(LAYOUTS)}, not {layout[:60]!r}")
     if layout == "dfloat11" and secded:
-        raise UserError("--secded needs the layout halfbyte: dfloat11 has no place for it")
+        raise UserError("--secded needs another layout: dfloat11 has no place for it")
     from halfbyte.checkpoints.dfloat11 import compress_path, compress_published
     from halfbyte.golden.dfloat11 import CODES
 
     if codes not in CODES:
         raise UserError(f"Codes must be {' or '.join(CODES)}, not {codes[:60]!r}")
     if layout == "dfloat11" and codes != "best":
-        raise UserError("--codes needs the layout halfbyte: dfloat11 has a code of its own")
+        raise UserError("--codes needs the layout prefix: dfloat11 has a code of its own")
+    if codes != "best":
+        layout = "prefix"
 
-    with _all_or_nothing(), progress("Compressing") as update:
-
-        def on_progress(done: int, total: int, name: str) -> None:
-            update(done, total, escape(name))
-
-        if layout == "dfloat11":
-            record = compress_published(source, output, verify=verify, on_progress=on_progress)
-        else:
+    if layout == "dfloat11":
+        with _all_or_nothing(), progress("Compressing") as update:
+            record = compress_published(
+                source,
+                output,
+                verify=verify,
+                on_progress=lambda done, total, name: update(done, total, escape(name)),
+            )
+    else:
+        with _all_or_nothing(), _megabytes("Compressing") as update:
             record = compress_path(
                 source,
                 output,
+                layout=layout,
                 codes=codes,
                 secded=secded,
                 verify=verify,
-                on_progress=on_progress,
+                on_progress=update,
             )
     _show(record, json)
 
 
-def decompress(source: Source, output: Output, json: Json = False) -> None:
+def decompress(
+    source: Source, output: Output, salvage: Salvage = False, json: Json = False
+) -> None:
     """Undo `halfbyte compress`, to the last byte and verified; also reads the dfloat11 layout."""
     from halfbyte.checkpoints.dfloat11 import decompress_path, decompress_published, is_published
 
-    undo = decompress_published if is_published(source) else decompress_path
-    with _all_or_nothing(), progress("Decompressing") as update:
-        record = undo(
-            source,
-            output,
-            on_progress=lambda done, total, name: update(done, total, escape(name)),
-        )
+    if is_published(source):
+        with _all_or_nothing(), progress("Decompressing") as update:
+            record = decompress_published(
+                source,
+                output,
+                on_progress=lambda done, total, name: update(done, total, escape(name)),
+            )
+    else:
+        with _all_or_nothing(), _megabytes("Decompressing") as update:
+            record = decompress_path(source, output, salvage=salvage, on_progress=update)
     _show(record, json)
+
+
+def verify(source: Source, json: Json = False) -> None:
+    """Decode compressed files and compare with the originals' digests; writes nothing."""
+    from halfbyte.checkpoints.dfloat11 import verify_path
+
+    with _megabytes("Verifying") as update:
+        records = verify_path(source, on_progress=update)
+    if json:
+        print_json(records)
+    for record in records if not json else []:
+        words = record["corrected_words"]
+        state = record["error"] or "good" + (f", {words} words corrected" if words else "")
+        console.print(escape(f"{record['file']}: {state}"), highlight=False)
+    damaged = sum(record["error"] is not None for record in records)
+    if damaged:
+        raise UserError(f"{damaged} of {len(records)} files are damaged; fetch them again")
+
+
+def info(source: CompressedFile, json: Json = False) -> None:
+    """What is in a compressed file: of each tensor its layout, its bits, and their entropy."""
+    from halfbyte.checkpoints.dfloat11.information import describe_file
+
+    with progress("Reading") as update:
+        records = describe_file(
+            source, on_progress=lambda done, total, name: update(done, total, escape(name))
+        )
+    if json:
+        print_json(records)
+        return
+    rows = [
+        [
+            escape(record["tensor"])
+            + (f" and {record['tensors'] - 1} more" if record["tensors"] > 1 else ""),
+            record["dtype"],
+            f"{record['elements']:,}",
+            record["layout"],
+            number(record["raw_bits"], 0),
+            number(record["entropy_bits"], 3),
+            number(record["stored_bits"], 3),
+        ]
+        for record in records
+    ]
+    table(
+        "",
+        ["tensor", "type", ">elements", "layout", ">raw", ">entropy", ">stored"],
+        rows,
+        "bits per element; entropy: of exponent and upper mantissa bits, and all bits beside them",
+    )
 
 
 def _show(record: dict[str, Any], json: bool) -> None:
@@ -119,6 +198,8 @@ def _show(record: dict[str, Any], json: bool) -> None:
     notes = [f"{name}: {reason}" for name, reason in record.get("kept", {}).items()]
     if record.get("left_out"):
         notes.append(f"not copied: {', '.join(record['left_out'])}")
+    if record.get("lost"):
+        notes.append(f"lost: {', '.join(record['lost'])}")
     if record.get("corrected_words"):
         notes.append(f"{record['corrected_words']} words had a wrong bit, which was corrected")
     table("", columns, [row])

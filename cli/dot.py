@@ -1,6 +1,7 @@
 """``--unit dot``: dot-product units on the command line."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -21,7 +22,11 @@ __all__ = [
     "Window",
     "check_dot_only",
     "make_dot_specs",
+    "resolve_lanes",
+    "show_dot_proofs",
+    "show_dot_simulations",
     "show_dots",
+    "unseen_faults",
 ]
 
 DOT = "dot"
@@ -161,3 +166,95 @@ def show_dots(records: Sequence[Mapping[str, Any]]) -> None:
     for reason in dict.fromkeys(record["not_measured"] for record in records):
         if reason:
             console.print(f"not measured: {reason}", highlight=False)
+
+
+def resolve_lanes(specs: "Sequence[DotSpec]", tech: str | None) -> "list[DotSpec]":
+    """The units with a named architecture: where it is ``auto``, the best of a brief search."""
+    from halfbyte.area.cells.technology import load_technology
+    from halfbyte.area.search.lanes import pick_architecture
+    from halfbyte.rtl.spec import AUTO
+
+    found: dict[tuple[object, object], str] = {}
+    chosen = []
+    for spec in specs:
+        pair = (spec.weight, spec.activation)
+        if spec.architecture == AUTO:
+            if pair not in found:
+                technology = load_technology(tech or "sky130hd")
+                found[pair] = pick_architecture(*pair, technology)
+            spec = replace(spec, architecture=found[pair])
+        chosen.append(spec)
+    return chosen
+
+
+def show_dot_simulations(records: Sequence[Mapping[str, Any]]) -> None:
+    """Print the records of simulations as a table."""
+    columns = ["format", "lane", ">lanes", "scale", "accumulator", ">acc", ">products"]
+    rows = [
+        [
+            " x ".join(dict.fromkeys((record["format"], record["activation"]))),
+            record["architecture"],
+            str(record["lanes"]),
+            record["scale"] or "-",
+            record["accumulator"],
+            str(record["acc_width"]),
+            number(record["products"]),
+            number(record["products_per_second"]),
+            number(record["seconds"], 1),
+            str(record["seed"]),
+        ]
+        for record in records
+    ]
+    scenarios = ", ".join(records[0]["scenarios"])
+    table(
+        "Simulation of dot-product units",
+        [*columns, ">products/s", ">s", ">seed"],
+        rows,
+        f"{records[0]['simulator']}, {records[0]['level']}: every output agrees with the golden "
+        f"model in every cycle; scenarios: {scenarios}.",
+    )
+    for record in records:
+        if record["waves"]:
+            typer.echo(f"waveform: {record['waves']}")
+
+
+def show_dot_proofs(records: Sequence[Mapping[str, Any]]) -> None:
+    """Print the proofs of synthesis records as a table."""
+    columns = ["format", "lane", "recipe", ">lanes", "scale", "accumulator", "lane = table"]
+    rows = []
+    for record in records:
+        proof = record["proof"]
+        faults = list(proof["faults"].values())
+        rows.append(
+            [
+                " x ".join(dict.fromkeys((record["format"], record["activation"]))),
+                record["architecture"],
+                record["recipe"],
+                str(record["lanes"]),
+                record["scale"] or "-",
+                record["accumulator"],
+                proof["lane_netlist"],
+                proof["tree"],
+                proof.get("accumulator", "simulated"),
+                proof["netlist"],
+                f"{faults.count('refuted')} of {len(faults)}",
+                number(proof["seconds"], 1),
+            ]
+        )
+    columns += ["tree = sum", "accumulator", "netlist = RTL", ">faults refuted", ">s"]
+    table("Proofs of dot-product units", columns, rows, records[0]["proof"]["method"])
+
+
+def unseen_faults(records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A line for every part that is not proved, and every fault that a proof does not refute."""
+    lines = []
+    for record in records:
+        proof, name = record["proof"], f"{record['format']}, {record['lanes']} lanes"
+        if proof["status"] != "proved":
+            lines.append(f"{name}: the unit is {proof['status']}")
+        lines += [
+            f"{name}: the fault {fault!r} is {status}"
+            for fault, status in proof["faults"].items()
+            if status != "refuted"
+        ]
+    return lines

@@ -43,7 +43,7 @@ FormatList = Annotated[
     ),
 ]
 RecipeName = Annotated[
-    str, typer.Option("--recipe", help="A shipped recipe by name (see --recipes), or a .yaml file.")
+    str, typer.Option("--recipe", help="A recipe that `halfbyte recipes` lists, or a .yaml file.")
 ]
 Block = Annotated[
     str | None,

@@ -3,12 +3,24 @@
 import time
 from collections.abc import Mapping, Sequence
 from itertools import groupby
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from halfbyte.base import ToolError
+from halfbyte.base import ToolError, UserError
+from halfbyte.cli.dot import (
+    DOT,
+    AccumulatorKind,
+    Block,
+    Scale,
+    Window,
+    check_dot_only,
+    make_dot_specs,
+    show_dot_proofs,
+    unseen_faults,
+)
 from halfbyte.cli.options import (
+    AccWidth,
     Activation,
     Architecture,
     DontUse,
@@ -16,6 +28,7 @@ from halfbyte.cli.options import (
     Jobs,
     Json,
     LibertyFiles,
+    OverflowRule,
     TechnologyName,
     Terms,
     load_formats,
@@ -23,6 +36,11 @@ from halfbyte.cli.options import (
     pick_technology,
 )
 from halfbyte.cli.output import console, number, print_json, progress, table
+from halfbyte.cli.units import MAC, Lanes, UnitName
+
+if TYPE_CHECKING:
+    from halfbyte.area.cells.technology import Technology
+    from halfbyte.rtl.dot import DotSpec
 
 __all__ = ["prove"]
 
@@ -91,6 +109,20 @@ def _show_counterexamples(records: Sequence[Mapping[str, Any]]) -> None:
             console.print(f"{head}, {name}: {fault['counterexample']}", soft_wrap=True)
 
 
+def _prove_dots(
+    specs: "Sequence[DotSpec]", technology: "Technology", jobs: int | None, json: bool
+) -> None:
+    """Prove dot-product units and print how; raises ToolError if something is not proved."""
+    from halfbyte.area.search.dot_units import synthesize_dots
+
+    with progress(f"Proofs, {technology.name}") as update:
+        records = synthesize_dots(specs, technology, every=True, jobs=jobs, on_progress=update)
+    print_json(records) if json else show_dot_proofs(records)
+    wrong = unseen_faults(records)
+    if wrong:
+        raise ToolError("\n".join([f"{len(wrong)} proofs failed", *wrong]))
+
+
 def prove(
     names: FormatNames = None,
     tech: TechnologyName = None,
@@ -99,6 +131,14 @@ def prove(
     arch: Architecture = "auto",
     activation: Activation = None,
     terms: Terms = 256,
+    acc_width: AccWidth = None,
+    overflow: OverflowRule = "wrap",
+    unit: UnitName = MAC,
+    lanes: Lanes = None,
+    scale: Scale = None,
+    block: Block = None,
+    accumulator: AccumulatorKind = None,
+    window: Window = None,
     counterexamples: Counterexamples = False,
     jobs: Jobs = None,
     json: Json = False,
@@ -106,8 +146,36 @@ def prove(
     """Prove RTL and netlists of every architecture, for all codes and accumulator states.
 
     In every unit faults are injected, each of which must be refuted. Exit status 1 if a proof
-    fails or a fault is not seen.
+    fails or a fault is not seen. Of dot-product units (--unit dot) the netlist of every recipe is
+    proved, and the RTL of the smallest lane.
     """
+    check_dot_only(
+        unit,
+        scale=scale,
+        block=block,
+        accumulator=accumulator,
+        window=window,
+        lanes=lanes,
+        acc_width=acc_width,
+    )
+    if unit not in (MAC, DOT):
+        raise UserError(f"Proofs of {unit} are part of halfbyte synth --unit {unit}")
+    if unit == DOT:
+        specs = make_dot_specs(
+            names,
+            activation=activation,
+            arch=arch,
+            lanes=lanes,
+            scale=scale,
+            block=block,
+            accumulator=accumulator,
+            window=window,
+            terms=terms,
+            acc_width=acc_width,
+            overflow=overflow,
+        )
+        _prove_dots(specs, pick_technology(tech, liberty, dont_use), jobs, json)
+        return
     from halfbyte.area.search.proof_plan import failures, prove_designs
     from halfbyte.rtl import MacSpec
 

@@ -262,7 +262,9 @@ def synth(
             acc_width=acc_width,
             overflow=overflow,
         )
-        _synth_dots(specs, pick_technology(tech, liberty), operands, every, effort, jobs, json)
+        _synth_dots(
+            specs, pick_technology(tech, liberty, dont_use), operands, every, effort, jobs, json
+        )
         return
     if lanes is not None:
         raise UserError("--lanes is for --unit dot or dfloat11, not for mac: leave it out")

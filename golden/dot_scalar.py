@@ -1,4 +1,4 @@
-"""Dot-product units one number at a time, reading like their definitions in ``docs/dot_units.md``.
+"""Dot-product units one number at a time, defined in ``docs/architecture.md``.
 
 Only ints and Fractions, as in :mod:`halfbyte.golden.scalar`. The tensor code in
 :mod:`halfbyte.golden.dot_unit` is tested against these functions.

@@ -1,4 +1,4 @@
-"""Dot-product units on tensors, bit for bit: see ``docs/dot_units.md`` for the definitions.
+"""Dot-product units on tensors, bit for bit: see ``docs/architecture.md`` for the definitions.
 
 A block with its scales is exact in FP64, whose significand has 53 bits. Its sum with an FP32 number
 is not always. Rounding that sum twice, to 53 bits and then to 24, could go wrong where the first

@@ -16,6 +16,7 @@ from halfbyte.area.proofs.dot import (
     wrong_product,
     wrong_sum,
 )
+from halfbyte.area.proofs.dot_faults import fault_verdicts
 from halfbyte.area.proofs.mac import PROVED, REFUTED, UNDECIDED, ProofError
 from halfbyte.area.proofs.registers import prove_circuits, read_mapped_unit
 from halfbyte.rtl.dot import Accumulator, DotSpec
@@ -38,12 +39,14 @@ def prove_dot(spec: DotSpec, lane: str, folder: Path, technology: Technology) ->
     """Prove the unit in ``folder``, as :func:`synthesis.dot.synthesize_dot` left it.
 
     Returns the record's ``proof``: ``status`` (``proved``, or ``undecided`` if the solver gave up
-    on a part), the status of each part, ``method``, ``simulated`` (what is compared with the
-    golden model by simulation only) and ``seconds``. Raises ProofError if anything is refuted.
+    on a part), the status of each part, ``method``, ``simulated`` (what is compared with the golden
+    model by simulation only), ``faults`` (whether each that was injected is refuted) and
+    ``seconds``. Raises ProofError if anything of the unit is refuted.
     """
     start = time.monotonic()
     parts: dict[str, str] = {}
-    for name, circuit in _lanes(spec, lane, technology).items():
+    lanes = _lanes(spec, lane, technology)
+    for name, circuit in lanes.items():
         wrong = wrong_product(circuit, spec)
         _refuse(spec, name, wrong)
         parts[name] = PROVED
@@ -56,9 +59,9 @@ def prove_dot(spec: DotSpec, lane: str, folder: Path, technology: Technology) ->
         if verdict.equal is False:
             _refuse(spec, "accumulator", "it does not keep the tree's sum")
         parts["accumulator"] = _STATUS[verdict.equal]
-    netlist = prove_circuits(
-        read_rtl(spec, lane, technology), read_mapped_unit(folder, _TOP, technology.cells)
-    )
+    rtl = read_rtl(spec, lane, technology)
+    mapped = read_mapped_unit(folder, _TOP, technology.cells)
+    netlist = prove_circuits(rtl, mapped)
     _refuse(spec, "netlist", netlist["counterexample"])
     parts["netlist"] = netlist["status"]
     decided = all(status == PROVED for status in parts.values())
@@ -70,6 +73,7 @@ def prove_dot(spec: DotSpec, lane: str, folder: Path, technology: Technology) ->
             f"netlist: {netlist['method']}"
         ),
         "simulated": _SIMULATED[spec.accumulator],
+        "faults": fault_verdicts(spec, tree, lanes["lane_rtl"], rtl, mapped),
         "seconds": round(time.monotonic() - start, 3),
     }
 

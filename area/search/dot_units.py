@@ -101,7 +101,7 @@ class DotJob:
         }
 
     def record(self, result: Mapping[str, Any]) -> dict[str, Any]:
-        """The result record (``design.md``)."""
+        """The result record."""
         technology, spec, area = self.technology, self.spec, result["area_um2"]
         return {
             **spec.fields,

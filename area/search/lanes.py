@@ -5,6 +5,7 @@ tree takes to add one. Every architecture is annealed briefly, the best two for 
 of these for longest.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,7 +23,7 @@ from halfbyte.formats import Format
 from halfbyte.rtl import to_rtlil
 from halfbyte.rtl.dot import Lane, lane_architectures, lane_bits
 
-__all__ = ["FoundLane", "search_lanes"]
+__all__ = ["FoundLane", "pick_architecture", "search_lanes"]
 
 _MODULE = "lane"
 
@@ -121,6 +122,15 @@ def _adder_area(technology: Technology) -> float:
     return technology.cells[cell.cell].area if cell else 5 * technology.nand2_area
 
 
+def pick_architecture(weight: Format, activation: Format, technology: Technology) -> str:
+    """The architecture of the best lane after a brief search: the first stage of a longer one."""
+    runner = JobRunner("lanes", os.cpu_count() or 1, None)
+    try:
+        return search_lanes(weight, activation, technology, runner, stages=1).architecture
+    finally:
+        runner.end()
+
+
 def search_lanes(
     weight: Format,
     activation: Format,
@@ -129,6 +139,7 @@ def search_lanes(
     *,
     architectures: Sequence[str] | None = None,
     effort: float = 1.0,
+    stages: int = len(_STAGES),
 ) -> FoundLane:
     """The best lane for two formats.
 
@@ -144,6 +155,8 @@ def search_lanes(
         Those that are tried; all that fit if not given.
     effort : float
         By how much the annealing is longer than by default.
+    stages : int
+        How many of the stages are gone through.
 
     Raises ToolError if Yosys or ABC fails.
     """
@@ -156,7 +169,7 @@ def search_lanes(
     tried: list[tuple[LaneJob, dict[str, Any]]] = []
     names = list(architectures or lane_architectures(weight, activation))
     is_wide = weight.bits + activation.bits > MAX_ANNEALED_BITS
-    for stage in (_Stage(len(names), 0, 1),) if is_wide else _STAGES:
+    for stage in (_Stage(len(names), 0, 1),) if is_wide else _STAGES[:stages]:
         moves = round(stage.moves * effort)
         jobs = [
             LaneJob(weight, activation, name, technology, moves, seed)

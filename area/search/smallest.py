@@ -47,7 +47,7 @@ def synthesize(
     jobs: int | None = None,
     on_progress: Progress | None = None,
 ) -> list[dict[str, Any]]:
-    """Records (``design.md``, "Result record") of the smallest netlist of each design, in order.
+    """The records of the smallest netlist of each design, in order.
 
     Every architecture that fits is tried with the quick recipe, then the best two of each design
     with a longer one, then the best is annealed: the same rule for every format. Results are stored

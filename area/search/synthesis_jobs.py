@@ -139,7 +139,7 @@ class SynthesisJob:
         multiplier: Mapping[str, Any] | None,
         proof: Mapping[str, Any] | None,
     ) -> dict[str, Any]:
-        """The result record (``design.md``) from the figures of the MAC and its multiplier.
+        """The result record from the figures of the MAC and its multiplier.
 
         The accumulator's area is what multiplier and registers leave of the whole: adder, clear
         and sign logic. Synthesis optimizes across the border, so the parts are no exact sum.

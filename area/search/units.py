@@ -122,7 +122,7 @@ def _proof(**parts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _record(unit: str, technology: Technology, **fields: Any) -> dict[str, Any]:
-    """A result record (``design.md``); what the unit does not have is null."""
+    """A result record; what the unit does not have is null."""
     area = round(fields.pop("area_um2"), 4)
     return {
         "format": "bf16",

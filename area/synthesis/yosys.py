@@ -14,6 +14,7 @@ from pathlib import Path
 
 from halfbyte.area.cells.technology import Technology
 from halfbyte.area.netlists.modules import ADDEND, MAC, MULTIPLIER, RESOLVE
+from halfbyte.area.netlists.verilog import structural_verilog
 from halfbyte.area.synthesis.adders import adder_options, adder_techmap
 from halfbyte.area.synthesis.annealed import ANNEALED, anneal_module
 from halfbyte.area.synthesis.recipes import QUICK, Recipe
@@ -23,10 +24,10 @@ __all__ = ["WRITE", "SynthesisResult", "read_result", "synthesize_rtlil"]
 
 # Leaves the netlist and its statistics.
 WRITE = (
+    "setundef -zero",
     "opt_clean -purge",
     "tee -q -o statistics.json stat -json",
     "write_json netlist.json",
-    "write_verilog -noattr netlist.v",
 )
 
 
@@ -80,7 +81,12 @@ def synthesize_rtlil(
 
 
 def read_result(folder: Path, technology: Technology, start: float) -> SynthesisResult:
-    """What :data:`WRITE` has left in a folder; ``start`` is when it began (``time.monotonic``)."""
+    """What :data:`WRITE` has left in a folder, where ``netlist.v`` is added.
+
+    ``start`` is when the synthesis began (``time.monotonic``).
+    """
+    text = (folder / "netlist.json").read_text()
+    (folder / "netlist.v").write_text(structural_verilog(text))
     counts = _cell_counts(folder / "statistics.json", technology)
     areas = {cell: technology.cells[cell].area * count for cell, count in counts.items()}
     registers = [cell for cell in counts if technology.cells[cell].flip_flop]

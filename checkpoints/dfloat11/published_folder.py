@@ -7,7 +7,6 @@ that are written here have them in the metadata too, which the package does not 
 
 import json
 import math
-import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,13 @@ from torch import Tensor
 
 from halfbyte.base import UserError, versions_of, write_atomically
 from halfbyte.checkpoints.checkpoint import CONFIG, INDEX, Checkpoint
-from halfbyte.checkpoints.dfloat11.folder import PLAIN, Progress, fresh_folder, other_files
+from halfbyte.checkpoints.dfloat11.folder import (
+    PLAIN,
+    Progress,
+    copy_files,
+    fresh_folder,
+    other_files,
+)
 from halfbyte.checkpoints.dfloat11.growing_file import GrowingTensorFileWriter
 from halfbyte.checkpoints.dfloat11.published_plan import (
     ModulePlan,
@@ -209,9 +214,8 @@ def _copy_others(source: Path, folder: Path) -> list[str]:
     if source.is_file():
         return []
     companions, left_out = other_files(source)
-    for path in companions:
-        if path.name not in (CONFIG, INDEX):
-            shutil.copyfile(path, folder / path.name)
+    kept = [path for path in companions if path.as_posix() not in (CONFIG, INDEX)]
+    copy_files(kept, source, folder)
     return left_out
 
 

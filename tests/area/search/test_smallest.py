@@ -32,8 +32,17 @@ FIRST_EXPERIMENT = {
 }
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="module", autouse=True)
+def session_store(shared_build):
+    """What is synthesized here is found by every test that wants the same."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HALFBYTE_BUILD", str(shared_build))
+        yield
+
+
+@pytest.fixture
 def build(monkeypatch, tmp_path):
+    """An empty store, for tests of what is stored."""
     monkeypatch.setenv("HALFBYTE_BUILD", str(tmp_path / "build"))
     return tmp_path / "build"
 
@@ -49,11 +58,9 @@ def design(name, **options):
 
 
 @pytest.fixture(scope="module")
-def experiment(sky130hd, tmp_path_factory):
+def experiment(sky130hd):
     """Records of the formats of the first experiment, by reference."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HALFBYTE_BUILD", str(tmp_path_factory.mktemp("build")))
-        records = synthesize([design(name) for name in FIRST_EXPERIMENT], sky130hd)
+    records = synthesize([design(name) for name in FIRST_EXPERIMENT], sky130hd)
     return dict(zip(FIRST_EXPERIMENT, records, strict=True))
 
 
@@ -86,7 +93,7 @@ def test_the_catalogue_states_the_areas(experiment):
 
 
 @pytest.mark.yosys
-def test_record_adds_up_and_says_what_was_done(sky130hd, build):
+def test_record_adds_up_and_says_what_was_done(sky130hd, shared_build):
     (record,) = synthesize([design("e2m1", architecture="exponent_shift")], sky130hd)
     parts = [record[f"{part}_um2"] for part in ("multiplier", "accumulator", "register")]
     assert sum(parts) == pytest.approx(record["area_um2"])
@@ -99,7 +106,7 @@ def test_record_adds_up_and_says_what_was_done(sky130hd, build):
     assert "all 256 pairs of codes" in record["proof"]["method"]
     assert record["clock_ps"] is record["luts"] is None
     assert record["versions"]["pyosys"]
-    netlist = (build / "netlists" / record["netlist"]).read_text()
+    netlist = (shared_build / "netlists" / record["netlist"]).read_text()
     assert "sky130_fd_sc_hd__dfxtp_1" in netlist
 
 
@@ -115,7 +122,7 @@ def test_every_architecture_is_tried_and_the_smallest_is_first(sky130hd):
 
 
 @pytest.mark.yosys
-def test_results_are_reused_and_repeat_exactly(sky130hd, tmp_path, monkeypatch):
+def test_results_are_reused_and_repeat_exactly(sky130hd, build, tmp_path, monkeypatch):
     task = [design("e1m2", architecture="sign_magnitude", terms=16)]
     first = synthesize(task, sky130hd)
     start = time.monotonic()
@@ -195,7 +202,7 @@ def test_failure_shows_the_log_and_keeps_the_run(sky130hd, build, monkeypatch):
 
 @pytest.mark.yosys
 def test_interrupted_run_keeps_whole_records_and_continues(build, tmp_path):
-    command = [Path(sys.executable).parent / "halfbyte", "synth", "int4", "e2m1", "--json"]
+    command = [Path(sys.executable).parent / "halfbyte", "synth", "e1m2", "--terms", "16", "--json"]
     process = subprocess.Popen(
         command,
         cwd=tmp_path,

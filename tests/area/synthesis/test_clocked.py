@@ -18,10 +18,10 @@ TERMS = 4
 
 
 @pytest.fixture(scope="module", autouse=True)
-def build(tmp_path_factory):
-    """One store for all tests here, and a shorter search."""
+def build(shared_build):
+    """The store of the session, and a shorter search."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HALFBYTE_BUILD", str(tmp_path_factory.mktemp("build")))
+        patch.setenv("HALFBYTE_BUILD", str(shared_build))
         patch.setattr(clocked_module, "SECOND", clocked_module.SECOND[:2])
         patch.setattr(clocked_module, "FINALISTS", 1)
         yield
