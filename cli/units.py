@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from halfbyte.base import UserError, versions_of, write_atomically
+from halfbyte.base import ToolError, UserError, versions_of, write_atomically
 from halfbyte.cli.dot import DOT
-from halfbyte.cli.output import number, print_json, table
+from halfbyte.cli.output import number, print_json, progress, table
 
 if TYPE_CHECKING:
     from amaranth.lib import wiring
@@ -23,6 +23,7 @@ __all__ = [
     "UnitName",
     "check_codes",
     "check_unit",
+    "prove_unit",
     "rtl_unit",
     "show_lossless",
     "sim_unit",
@@ -120,6 +121,38 @@ def synth_unit(
         decoder = synthesize_decoder(technology, lanes=count)
     both = lossless_record(mac, decoder)
     print_json([decoder, mac, both]) if json else _show_decoder(decoder, mac, both)
+
+
+def prove_unit(
+    unit: str,
+    technology: "Technology",
+    lanes: int | None,
+    codes: str,
+    symbols: int,
+    json: bool,
+) -> None:
+    """Prove the unit and print what was proved; raises ToolError if something was not."""
+    from halfbyte.area.search import unit_proofs
+
+    with progress(f"Proofs of {unit}, {technology.name}") as update:
+
+        def on_case(name: str) -> None:
+            update(0, 1, name)
+
+        if unit == "bf16_mac":
+            records = unit_proofs.prove_bf16(technology, on_case)
+        elif check_codes(codes, symbols):
+            records = unit_proofs.prove_fixed_decoder(technology, _decoder_lanes(lanes), symbols)
+        else:
+            records = unit_proofs.prove_decoder(technology, _decoder_lanes(lanes))
+    if json:
+        print_json(records)
+    else:
+        rows = [[each[key] for key in ("part", "status", "claim", "method")] for each in records]
+        table(f"Proofs of {unit}", ["part", "status", "claim", "how"], rows, technology.title)
+    others = [each["part"] for each in records if each["status"] != "proved"]
+    if others:
+        raise ToolError(f"{len(others)} proofs of {unit} failed: {', '.join(others)}")
 
 
 def _caption(record: Mapping[str, Any]) -> str:

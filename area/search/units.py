@@ -41,6 +41,7 @@ from halfbyte.rtl.dfloat11.fixed import FixedLane
 
 __all__ = [
     "WEIGHT_BITS",
+    "stored",
     "synthesize_bf16_mac",
     "synthesize_decoder",
     "synthesize_fixed_decoder",
@@ -53,8 +54,8 @@ _VERSIONED = ("amaranth", "pyosys", "python-sat")
 _NO_PACKETS = f"the packets to measure on are for {ROWS} rows and codes of {MAX_LENGTH} bits"
 
 
-def _stored(key: str, compute: Any) -> dict[str, Any]:
-    """What the store has under ``key``; computed and stored if it has nothing."""
+def stored(key: str, compute: Any) -> dict[str, Any]:
+    """What the store of units has under ``key``; computed and stored if it has nothing."""
     store = RecordStore(build_dir() / "records" / "units.jsonl")
     known = store.get(key)
     if known is None:
@@ -97,7 +98,7 @@ def _synthesized(
 
     versions = versions_of(*_VERSIONED)
     code = code_fingerprint(__name__)
-    return _stored(
+    return stored(
         content_key([rtlil, technology.content_hash, QUICK.abc, code, versions, inputs]), compute
     )
 
@@ -245,7 +246,7 @@ def _decoder_record(
     key = content_key(
         [to_rtlil(component, _TOP), code_fingerprint("halfbyte.area.proofs.progress")]
     )
-    progress = _stored(key, lambda: prove_progress(component))
+    progress = stored(key, lambda: prove_progress(component))
     proofs = {"lane_netlist": lane["proof"]}
     if table is not None:
         proofs["table_netlist"] = table["proof"]
