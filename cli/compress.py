@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -11,6 +11,21 @@ from rich.markup import escape
 from halfbyte.base import UserError
 from halfbyte.cli.options import Json
 from halfbyte.cli.output import console, number, print_json, progress, rate_progress, table
+
+if TYPE_CHECKING:
+    from halfbyte.checkpoints.records import (
+        CompressionRecord,
+        DecompressionRecord,
+        PublishedCompressionRecord,
+        PublishedDecompressionRecord,
+    )
+
+    Records = (
+        CompressionRecord
+        | PublishedCompressionRecord
+        | DecompressionRecord
+        | PublishedDecompressionRecord
+    )
 
 __all__ = ["compress", "decompress", "info", "verify"]
 
@@ -92,6 +107,7 @@ def compress(
     if codes != "best":
         layout = "prefix"
 
+    record: Records
     if layout == "dfloat11":
         with _all_or_nothing(), progress("Compressing") as update:
             record = compress_published(
@@ -120,6 +136,7 @@ def decompress(
     """Undo `halfbyte compress`, to the last byte and verified; also reads the dfloat11 layout."""
     from halfbyte.checkpoints.dfloat11 import decompress_path, decompress_published, is_published
 
+    record: Records
     if is_published(source):
         with _all_or_nothing(), progress("Decompressing") as update:
             record = decompress_published(
@@ -142,10 +159,10 @@ def verify(source: Source, json: Json = False) -> None:
     if json:
         print_json(records)
     for record in records if not json else []:
-        words = record["corrected_words"]
-        state = record["error"] or "good" + (f", {words} words corrected" if words else "")
-        console.print(escape(f"{record['file']}: {state}"), highlight=False)
-    damaged = sum(record["error"] is not None for record in records)
+        words = record.corrected_words
+        state = record.error or "good" + (f", {words} words corrected" if words else "")
+        console.print(escape(f"{record.file}: {state}"), highlight=False)
+    damaged = sum(record.error is not None for record in records)
     if damaged:
         raise UserError(f"{damaged} of {len(records)} files are damaged; fetch them again")
 
@@ -163,14 +180,14 @@ def info(source: CompressedFile, json: Json = False) -> None:
         return
     rows = [
         [
-            escape(record["tensor"])
-            + (f" and {record['tensors'] - 1} more" if record["tensors"] > 1 else ""),
-            record["dtype"],
-            f"{record['elements']:,}",
-            record["layout"],
-            number(record["raw_bits"], 0),
-            number(record["entropy_bits"], 3),
-            number(record["stored_bits"], 3),
+            escape(record.tensor)
+            + (f" and {record.tensors - 1} more" if record.tensors > 1 else ""),
+            record.dtype,
+            f"{record.elements:,}",
+            record.layout,
+            number(record.raw_bits, 0),
+            number(record.entropy_bits, 3),
+            number(record.stored_bits, 3),
         ]
         for record in records
     ]
@@ -182,27 +199,25 @@ def info(source: CompressedFile, json: Json = False) -> None:
     )
 
 
-def _show(record: dict[str, Any], json: bool) -> None:
+def _show(record: "Records", json: bool) -> None:
     if json:
         print_json([record])
         return
-    before, after = record["bytes_before"], record["bytes_after"]
     row = [
-        number(before / MIB, 1),
-        number(after / MIB, 1),
-        f"{100 * after / before:.1f} %",
-        number(record.get("coded_bits_per_element"), 2),
-        number(record["seconds"], 1),
+        number(record.bytes_before / MIB, 1),
+        number(record.bytes_after / MIB, 1),
+        f"{100 * record.bytes_after / record.bytes_before:.1f} %",
+        number(getattr(record, "coded_bits_per_element", None), 2),
+        number(record.seconds, 1),
     ]
-    columns = [">MiB before", ">MiB after", ">ratio", ">bits per coded weight", ">seconds"]
-    notes = [f"{name}: {reason}" for name, reason in record.get("kept", {}).items()]
-    if record.get("left_out"):
-        notes.append(f"not copied: {', '.join(record['left_out'])}")
-    if record.get("lost"):
-        notes.append(f"lost: {', '.join(record['lost'])}")
-    if record.get("corrected_words"):
-        notes.append(f"{record['corrected_words']} words had a wrong bit, which was corrected")
-    table("", columns, [row])
+    table("", [">MiB before", ">MiB after", ">ratio", ">bits per coded weight", ">seconds"], [row])
+    kept: dict[str, str] = getattr(record, "kept", {})
+    notes = [f"{name}: {reason}" for name, reason in kept.items()]
+    for field, what in (("left_out", "not copied"), ("lost", "lost")):
+        if names := getattr(record, field, ()):
+            notes.append(f"{what}: {', '.join(names)}")
+    if words := getattr(record, "corrected_words", 0):
+        notes.append(f"{words} words had a wrong bit, which was corrected")
     for note in notes:
         console.print(escape(note), highlight=False)
-    console.print(f"wrote {escape(record['output'])}", highlight=False)
+    console.print(f"wrote {escape(record.output)}", highlight=False)

@@ -1,9 +1,9 @@
 """``halfbyte prove``: RTL equal to its specification, netlists equal to their RTL."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -40,6 +40,7 @@ from halfbyte.cli.units import MAC, Codes, Lanes, Symbols, UnitName, check_unit,
 
 if TYPE_CHECKING:
     from halfbyte.area.cells.technology import Technology
+    from halfbyte.area.search.proof_plan import ProofRecord
     from halfbyte.rtl.dot import DotSpec
 
 __all__ = ["prove"]
@@ -50,21 +51,21 @@ Counterexamples = Annotated[
 ]
 
 
-def _group(record: Mapping[str, Any]) -> tuple[str, str, str]:
-    return record["format"], record["activation"], record["architecture"]
+def _group(record: "ProofRecord") -> tuple[str, str, str]:
+    return record.format, record.activation, record.architecture
 
 
-def _count(records: Sequence[Mapping[str, Any]], unit: str, mapped: bool) -> str:
+def _count(records: "Sequence[ProofRecord]", unit: str, mapped: bool) -> str:
     """``proved of all``, of one kind of proof."""
     chosen = [
-        record["proof"]["status"] == "proved"
+        record.proof.status == "proved"
         for record in records
-        if record["unit"] == unit and bool(record["recipe"]) == mapped
+        if record.unit == unit and bool(record.recipe) == mapped
     ]
     return f"{sum(chosen)} of {len(chosen)}"
 
 
-def _show(records: Sequence[Mapping[str, Any]], technology: str, seconds: float) -> None:
+def _show(records: "Sequence[ProofRecord]", technology: str, seconds: float) -> None:
     columns = ["format", "activation", "architecture", ">multiplier = table", ">MACs = table"]
     columns += [
         ">netlists = RTL",
@@ -77,7 +78,7 @@ def _show(records: Sequence[Mapping[str, Any]], technology: str, seconds: float)
     rows = []
     for group, members in groupby(records, key=_group):
         of_one = list(members)
-        faults = [fault["status"] for record in of_one for fault in record["faults"].values()]
+        faults = [fault.status for record in of_one for fault in record.faults.values()]
         rows.append(
             [
                 *group,
@@ -86,9 +87,9 @@ def _show(records: Sequence[Mapping[str, Any]], technology: str, seconds: float)
                 _count(of_one, "mac", mapped=True),
                 _count(of_one, "multiplier", mapped=True),
                 f"{faults.count('refuted')} of {len(faults)}",
-                number(of_one[0]["proof"]["code_pairs"]),
-                number(sum(record["proof"]["queries"] for record in of_one)),
-                number(sum(record["seconds"] for record in of_one), 2),
+                number(of_one[0].proof.code_pairs),
+                number(sum(record.proof.queries for record in of_one)),
+                number(sum(record.seconds for record in of_one), 2),
             ]
         )
     caption = (
@@ -100,13 +101,13 @@ def _show(records: Sequence[Mapping[str, Any]], technology: str, seconds: float)
     table("Proofs", columns, rows, caption)
 
 
-def _show_counterexamples(records: Sequence[Mapping[str, Any]]) -> None:
+def _show_counterexamples(records: "Sequence[ProofRecord]") -> None:
     for record in records:
-        where = f"{record['recipe']} netlist" if record["recipe"] else "RTL"
-        width = f", {record['acc_width']} bits" if record["acc_width"] else ""
-        head = f"{' '.join(_group(record))} {record['unit']} {where}{width}"
-        for name, fault in record["faults"].items():
-            console.print(f"{head}, {name}: {fault['counterexample']}", soft_wrap=True)
+        where = f"{record.recipe} netlist" if record.recipe else "RTL"
+        width = f", {record.acc_width} bits" if record.acc_width else ""
+        head = f"{' '.join(_group(record))} {record.unit} {where}{width}"
+        for name, fault in record.faults.items():
+            console.print(f"{head}, {name}: {fault.counterexample}", soft_wrap=True)
 
 
 def _prove_dots(

@@ -1,9 +1,9 @@
 """``halfbyte rtl``: MAC units as plain Verilog, with test vectors and a plain bench."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -38,6 +38,7 @@ from halfbyte.cli.units import MAC, Codes, Lanes, Symbols, UnitName, check_unit,
 
 if TYPE_CHECKING:
     from halfbyte.rtl.dot import DotSpec
+    from halfbyte.sim.records import DotExportRecord, ExportRecord
 
 __all__ = ["rtl"]
 
@@ -135,14 +136,16 @@ def _export_dots(specs: "Sequence[DotSpec]", folder: Path, json: bool) -> None:
     _show(records, folder, json)
 
 
-def _show(records: Sequence[Mapping[str, Any]], folder: Path, json: bool) -> None:
+def _show(
+    records: "Sequence[ExportRecord] | Sequence[DotExportRecord]", folder: Path, json: bool
+) -> None:
     if json:
         print_json(records)
         return
     columns = ["format", "activation", "architecture", ">acc", "Verilog", "vectors", "bench"]
     rows = [
-        [record["format"], record["activation"], record["architecture"], str(record["acc_width"])]
-        + [Path(record[key]).name for key in ("verilog", "vectors", "bench")]
+        [record.format, record.activation, record.architecture, str(record.acc_width)]
+        + [Path(getattr(record, key)).name for key in ("verilog", "vectors", "bench")]
         for record in records
     ]
     table("RTL", columns, rows, f"in {folder}")

@@ -1,8 +1,8 @@
 """``halfbyte sim``: the cocotb regression of MAC units against the golden model."""
 
 import os
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -37,6 +37,7 @@ from halfbyte.cli.units import MAC, Codes, Symbols, UnitName, check_unit, sim_un
 
 if TYPE_CHECKING:
     from halfbyte.rtl.dot import DotSpec
+    from halfbyte.sim.records import SimulationRecord
 
 __all__ = ["Cycles", "Seed", "Simulator", "Waves", "show_simulations", "sim"]
 
@@ -60,7 +61,7 @@ SimulatedLanes = Annotated[
 ]
 
 
-def show_simulations(records: Sequence[Mapping[str, Any]], seconds: float) -> None:
+def show_simulations(records: "Sequence[SimulationRecord]", seconds: float) -> None:
     """Print the records of simulations as a table."""
     columns = [
         "format",
@@ -74,27 +75,27 @@ def show_simulations(records: Sequence[Mapping[str, Any]], seconds: float) -> No
     ]
     rows = [
         [
-            record["format"],
-            record["activation"],
-            record["architecture"],
-            str(record["acc_width"]),
-            number(record["products"]),
-            number(record["products_per_second"]),
-            number(record["seconds"], 1),
-            str(record["seed"]),
+            record.format,
+            record.activation,
+            record.architecture,
+            str(record.acc_width),
+            number(record.products),
+            number(record.products_per_second),
+            number(record.seconds, 1),
+            str(record.seed),
         ]
         for record in records
     ]
-    total = sum(record["products"] for record in records)
+    total = sum(record.products for record in records)
     caption = (
-        f"{records[0]['simulator']}, {records[0]['level']}: {total:,} products agree with the "
+        f"{records[0].simulator}, {records[0].level}: {total:,} products agree with the "
         f"golden model, none differs; "
         f"{seconds:.0f} s in all, {total / seconds:,.0f} products per second"
     )
     table("Simulation", columns, rows, caption)
     for record in records:
-        if record["waves"]:
-            typer.echo(f"waveform of {record['format']}: {record['waves']}")
+        if record.waves:
+            typer.echo(f"waveform of {record.format}: {record.waves}")
 
 
 def _sim_dots(

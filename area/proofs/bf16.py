@@ -21,9 +21,9 @@ from halfbyte.area.netlists.circuit import Circuit
 from halfbyte.area.netlists.lowering import lower
 from halfbyte.area.proofs.binary32 import EXPONENT, Number, pack, rounded, unpack
 from halfbyte.area.proofs.equivalence import Verdict, compare
-from halfbyte.area.proofs.mac import PROVED, REFUTED, UNDECIDED, ProofError
+from halfbyte.area.proofs.mac import ProofError
+from halfbyte.area.proofs.results import PROVED, UNDECIDED, UnitProof
 from halfbyte.area.proofs.words import Words
-from halfbyte.base import versions_of
 from halfbyte.rtl.bf16 import Bf16Mac
 from halfbyte.rtl.bf16.accumulate import Accumulate
 from halfbyte.rtl.bf16.product import Product
@@ -44,7 +44,6 @@ FAR = 28
 
 _SIGNIFICAND = 16  # bits of the product's
 _GAP = 36  # bits between a far summand's stand-in and the last bit of the product
-_STATUS = {True: PROVED, False: REFUTED, None: UNDECIDED}
 
 _ABOVE, _BELOW, _NEAR = "product far above", "product far below", "exponents "
 SUM_CASES = (_ABOVE, _BELOW, *(f"{_NEAR}{difference:+d}" for difference in range(-FAR, FAR)))
@@ -263,8 +262,8 @@ def prove_wiring(mac: Circuit, product: Circuit, accumulate: Circuit) -> Verdict
 
 def prove_bf16_mac(
     parts: Sequence[wiring.Component] | None = None, on_case: OnCase = lambda name: None
-) -> dict[str, Any]:
-    """Prove the BF16 MAC; the record's ``proof``.
+) -> UnitProof:
+    """Prove the BF16 MAC, all that it may be given.
 
     parts: MAC, product and sum stage, if others than those of ``rtl.bf16``. Raises ProofError if
     one of them is refuted.
@@ -282,13 +281,12 @@ def prove_bf16_mac(
     refuted = [name for name, verdict in verdicts.items() if verdict.equal is False]
     if refuted:
         raise ProofError(f"{CLAIM} is refuted: {', '.join(refuted)}")
-    undecided = [name for name, verdict in verdicts.items() if verdict.equal is None]
+    decided = all(verdict.equal for verdict in verdicts.values())
     queries = sum(verdict.queries for verdict in verdicts.values())
-    return {
-        "status": UNDECIDED if undecided else PROVED,
-        "claim": CLAIM,
-        "method": f"any operands and accumulators, {len(verdicts)} cases by SAT, {queries} queries",
-        "undecided": undecided,
-        "versions": versions_of("amaranth", "pyosys", "python-sat"),
-        "seconds": round(time.monotonic() - start, 3),
-    }
+    return UnitProof(
+        status=PROVED if decided else UNDECIDED,
+        claim=CLAIM,
+        method=f"any operands and accumulators, {len(verdicts)} cases by SAT, {queries} queries",
+        counterexample=None,
+        seconds=round(time.monotonic() - start, 3),
+    )

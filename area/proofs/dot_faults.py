@@ -60,7 +60,5 @@ def fault_verdicts(
     if spec.adds_base and not spec.is_fp32:
         around = tree.around.rewired({tree.around.inputs["clear"][0]: "0"})
         seen["missing clear"] = prove_accumulator(replace(tree, around=around), spec).equal is False
-    seen["netlist of another unit"] = (
-        prove_circuits(rtl.rewired(clear), netlist)["status"] == REFUTED
-    )
+    seen["netlist of another unit"] = prove_circuits(rtl.rewired(clear), netlist).status == REFUTED
     return {name: REFUTED if refuted else PROVED for name, refuted in seen.items()}

@@ -10,7 +10,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 from amaranth.lib import wiring
 
@@ -18,9 +17,9 @@ from halfbyte.area.netlists.aig import FALSE, TRUE, Aig
 from halfbyte.area.netlists.circuit import Circuit, Net
 from halfbyte.area.netlists.lowering import lower
 from halfbyte.area.proofs.equivalence import compare
-from halfbyte.area.proofs.mac import PROVED, UNDECIDED, ProofError
+from halfbyte.area.proofs.mac import ProofError
+from halfbyte.area.proofs.results import PROVED, UNDECIDED, UnitProof
 from halfbyte.area.proofs.words import Words
-from halfbyte.base import versions_of
 from halfbyte.rtl.dfloat11.crc import Crc
 from halfbyte.rtl.dfloat11.fixed import FixedLane
 
@@ -323,8 +322,8 @@ def crc_is_right(circuit: Circuit, bits: int) -> bool:
     return [sums[net] for net in circuit.outputs["following"]] == state
 
 
-def prove_fixed_lane(component: wiring.Component | None = None, symbols: int = 1) -> dict[str, Any]:
-    """Prove that a lane of ``symbols`` a cycle decodes; the record's ``proof``.
+def prove_fixed_lane(component: wiring.Component | None = None, symbols: int = 1) -> UnitProof:
+    """Prove that a lane of ``symbols`` a cycle decodes.
 
     component: a lane, if another than ``rtl.dfloat11.fixed.FixedLane``. Raises ProofError if it is
     refuted.
@@ -339,10 +338,10 @@ def prove_fixed_lane(component: wiring.Component | None = None, symbols: int = 1
     verdict = compare(aig, (), pairs)
     if verdict.equal is False:
         raise ProofError(f"{CLAIM} is refuted")
-    return {
-        "status": PROVED if verdict.equal else UNDECIDED,
-        "claim": CLAIM,
-        "method": f"any state by SAT, {verdict.queries} queries; CRC by its sums",
-        "versions": versions_of("amaranth", "pyosys", "python-sat"),
-        "seconds": round(time.monotonic() - start, 3),
-    }
+    return UnitProof(
+        status=PROVED if verdict.equal else UNDECIDED,
+        claim=CLAIM,
+        method=f"any state by SAT, {verdict.queries} queries; CRC by its sums",
+        counterexample=None,
+        seconds=round(time.monotonic() - start, 3),
+    )

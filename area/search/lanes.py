@@ -6,14 +6,14 @@ of these for longest.
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from halfbyte.area.cells.technology import Technology
+from halfbyte.area.search.dot_records import LaneResult
 from halfbyte.area.search.jobs import JobRunner
 from halfbyte.area.synthesis.lane import LANE_SCRIPT, anneal_lane, start_lane
 from halfbyte.area.synthesis.recipes import MAX_ANNEALED_BITS, QUICK
@@ -64,6 +64,7 @@ class LaneJob:
     technology: Technology
     moves: int
     seed: int
+    result_type = LaneResult
 
     @cached_property
     def rtlil(self) -> str:
@@ -99,19 +100,20 @@ class LaneJob:
         """How long it takes."""
         return self.moves
 
-    def run(self) -> dict[str, Any]:
+    def run(self) -> LaneResult:
         """The lane as Verilog, and its area."""
         if not self.moves:
             with TemporaryDirectory(prefix="halfbyte-lane-") as temporary:
                 folder = Path(temporary)
                 result = synthesize_rtlil(self.rtlil, self.technology, QUICK, folder, _MODULE)
-                return {"area_um2": result.area_um2, "verilog": (folder / "netlist.v").read_text()}
+                verilog = (folder / "netlist.v").read_text()
+                return LaneResult(area_um2=result.area_um2, verilog=verilog)
         meaning = lane_bits(self.weight, self.activation, self.architecture)
         start = start_lane(self.rtlil, self.technology)
         netlist = anneal_lane(start, meaning, self.technology, self.moves, self.seed)
-        return {"area_um2": round(netlist.area, 4), "verilog": netlist.verilog(_MODULE)}
+        return LaneResult(area_um2=round(netlist.area, 4), verilog=netlist.verilog(_MODULE))
 
-    def is_complete(self, result: Mapping[str, Any]) -> bool:
+    def is_complete(self, result: LaneResult) -> bool:
         """A stored lane lacks nothing."""
         return True
 
@@ -162,11 +164,11 @@ def search_lanes(
     """
     bit_area = _adder_area(technology)
 
-    def rank(job: LaneJob, result: Mapping[str, Any]) -> tuple[float, str, int, int]:
+    def rank(job: LaneJob, result: LaneResult) -> tuple[float, str, int, int]:
         bits = len(lane_bits(weight, activation, job.architecture).weights)
-        return result["area_um2"] + bits * bit_area, job.architecture, job.moves, job.seed
+        return result.area_um2 + bits * bit_area, job.architecture, job.moves, job.seed
 
-    tried: list[tuple[LaneJob, dict[str, Any]]] = []
+    tried: list[tuple[LaneJob, LaneResult]] = []
     names = list(architectures or lane_architectures(weight, activation))
     is_wide = weight.bits + activation.bits > MAX_ANNEALED_BITS
     for stage in (_Stage(len(names), 0, 1),) if is_wide else _STAGES[:stages]:
@@ -180,4 +182,4 @@ def search_lanes(
         tried.sort(key=lambda each: rank(*each))
         names = list(dict.fromkeys(job.architecture for job, _ in tried))
     job, result = tried[0]
-    return FoundLane(job.architecture, result["verilog"], result["area_um2"], job.moves)
+    return FoundLane(job.architecture, result.verilog, result.area_um2, job.moves)

@@ -28,6 +28,7 @@ from halfbyte.checkpoints.dfloat11.grouping import (
 from halfbyte.checkpoints.dfloat11.growing_file import GrowingTensorFileWriter, PlainFileWriter
 from halfbyte.checkpoints.dfloat11.index import INDEX_TENSOR, Index, Part
 from halfbyte.checkpoints.dfloat11.protection import CHECKS, check_tensor, checks_for
+from halfbyte.checkpoints.records import TensorRecord
 from halfbyte.checkpoints.tensor_file import StoredTensor, TensorFile, memory_of
 from halfbyte.golden.dfloat11 import CorruptError, compress, joint, measure
 from halfbyte.golden.dfloat11.elements import ELEMENT_TYPES
@@ -38,7 +39,6 @@ __all__ = [
     "LAYOUTS",
     "Coding",
     "OnBytes",
-    "TensorRecord",
     "compress_file",
     "decompress_file",
     "verify_file",
@@ -57,29 +57,6 @@ OnBytes = Callable[[int, str], None]
 
 def _nothing(count: int, name: str) -> None:
     pass
-
-
-@dataclass(frozen=True)
-class TensorRecord:
-    """What became of one tensor, or of several that are stored together.
-
-    Parameters
-    ----------
-    name, dtype : str
-        Of the first tensor.
-    tensors, elements, raw_bytes, stored_bytes : int
-        Of all; check bytes are not counted.
-    coded : bool
-        False for a copy.
-    """
-
-    name: str
-    dtype: str
-    tensors: int
-    elements: int
-    raw_bytes: int
-    stored_bytes: int
-    coded: bool
 
 
 @dataclass(frozen=True)

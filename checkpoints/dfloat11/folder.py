@@ -11,9 +11,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from halfbyte.base import UserError, versions_of
 from halfbyte.base.files import partial_folder, publish
@@ -23,6 +21,11 @@ from halfbyte.checkpoints.dfloat11.container import (
     compress_file,
     decompress_file,
     verify_file,
+)
+from halfbyte.checkpoints.records import (
+    CompressionRecord,
+    DecompressionRecord,
+    VerificationRecord,
 )
 from halfbyte.checkpoints.tensor_file import TensorFile
 from halfbyte.golden.dfloat11 import CorruptError
@@ -173,7 +176,7 @@ def compress_path(
     secded: bool = False,
     verify: bool = True,
     on_progress: Progress | None = None,
-) -> dict[str, Any]:
+) -> CompressionRecord:
     """Compress a safetensors file to a file, or a model's folder to a folder.
 
     layout, codes: as :class:`.container.Coding` has them. Nothing appears under
@@ -208,24 +211,24 @@ def compress_path(
         size = compress(paths[0], target)
     coded = [record for record in records if record.coded]
     weights, stored = (sum(getattr(r, key) for r in coded) for key in ("elements", "stored_bytes"))
-    return {
-        "source": str(source),
-        "output": str(target),
-        "layout": layout,
-        "codes": codes,
-        "secded": secded,
-        "verified": verify,
-        "tensors": sum(record.tensors for record in records),
-        "coded": sum(record.tensors for record in coded),
-        "coded_elements": weights,
-        "coded_bits_per_element": 8 * stored / weights if weights else None,
-        "bytes_before": sum(path.stat().st_size for path in paths),
-        "bytes_after": size,
-        "left_out": left_out,
-        "details": [asdict(record) for record in records],
-        "seconds": time.perf_counter() - begin,
-        "versions": versions_of("halfbyte", "numba"),
-    }
+    return CompressionRecord(
+        source=str(source),
+        output=str(target),
+        layout=layout,
+        codes=codes,
+        secded=secded,
+        verified=verify,
+        tensors=sum(record.tensors for record in records),
+        coded=sum(record.tensors for record in coded),
+        coded_elements=weights,
+        coded_bits_per_element=8 * stored / weights if weights else None,
+        bytes_before=sum(path.stat().st_size for path in paths),
+        bytes_after=size,
+        left_out=tuple(left_out),
+        details=tuple(records),
+        seconds=time.perf_counter() - begin,
+        versions=versions_of("halfbyte", "numba"),
+    )
 
 
 def _renamed(path: Path, folder: Path, before: str, after: str) -> Path:
@@ -240,7 +243,7 @@ def decompress_path(
     *,
     salvage: bool = False,
     on_progress: Progress | None = None,
-) -> dict[str, Any]:
+) -> DecompressionRecord:
     """Undo :func:`compress_path`, to the last byte, and verify everything.
 
     Nothing appears under ``target`` unless all is well. ``salvage``: of files whose index is
@@ -273,19 +276,19 @@ def decompress_path(
                 check_indices(folder, PLAIN)
     else:
         decompress(paths[0], target)
-    return {
-        "source": str(source),
-        "output": str(target),
-        "corrected_words": corrected,
-        "lost": lost,
-        "bytes_before": sum(path.stat().st_size for path in paths),
-        "bytes_after": after,
-        "seconds": time.perf_counter() - begin,
-        "versions": versions_of("halfbyte", "numba"),
-    }
+    return DecompressionRecord(
+        source=str(source),
+        output=str(target),
+        corrected_words=corrected,
+        lost=tuple(lost),
+        bytes_before=sum(path.stat().st_size for path in paths),
+        bytes_after=after,
+        seconds=time.perf_counter() - begin,
+        versions=versions_of("halfbyte", "numba"),
+    )
 
 
-def verify_path(source: Path, *, on_progress: Progress | None = None) -> list[dict[str, Any]]:
+def verify_path(source: Path, *, on_progress: Progress | None = None) -> list[VerificationRecord]:
     """Decode every compressed file of a folder, or one file, and compare with the digests.
 
     Returns a record for each file, with ``error`` where it is damaged; raises UserError only if
@@ -302,12 +305,12 @@ def verify_path(source: Path, *, on_progress: Progress | None = None) -> list[di
         except CorruptError as found:
             error = str(found)
         records.append(
-            {
-                "file": os.fspath(path),
-                "bytes": path.stat().st_size,
-                "corrected_words": words,
-                "error": error,
-                "seconds": time.perf_counter() - begin,
-            }
+            VerificationRecord(
+                file=os.fspath(path),
+                bytes=path.stat().st_size,
+                corrected_words=words,
+                error=error,
+                seconds=time.perf_counter() - begin,
+            )
         )
     return records

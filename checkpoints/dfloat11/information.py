@@ -1,13 +1,12 @@
 """What is in a compressed file: of each part its layout, bits, and the entropy they aim at."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from halfbyte.base import UserError
+from halfbyte.base import Progress, UserError, unheard
 from halfbyte.checkpoints.dfloat11.compressed_file import CompressedFile
 from halfbyte.checkpoints.dfloat11.grouping import CODED_AS, elements_of
 from halfbyte.checkpoints.dfloat11.index import Part
+from halfbyte.checkpoints.records import PartRecord
 from halfbyte.golden.dfloat11 import joint, layout_of
 from halfbyte.golden.dfloat11.joint_table import order_0, widest
 
@@ -24,9 +23,7 @@ def _entropy_bits(opened: CompressedFile, part: Part) -> float | None:
     return order_0(counts.counts) + fields.raw_bits - min(counts.zeros, fields.shift)
 
 
-def describe_file(
-    path: Path, *, on_progress: Callable[[int, int, str], None] = lambda done, total, name: None
-) -> list[dict[str, Any]]:
+def describe_file(path: Path, *, on_progress: Progress = unheard) -> list[PartRecord]:
     """A record for each part of a compressed file: tensors, type, layout, bits per element.
 
     ``entropy_bits`` is the entropy of exponent and upper mantissa bits together, and all bits
@@ -45,17 +42,17 @@ def describe_file(
         title = layout_of(opened.data(part).numpy()).title if part.coded else "as it was"
         types = dict.fromkeys(tensor.dtype for tensor in tensors)
         records.append(
-            {
-                "tensor": tensors[0].name,
-                "tensors": len(tensors),
-                "dtype": ", ".join(types),
-                "shape": list(tensors[0].shape) if len(tensors) == 1 else None,
-                "elements": elements,
-                "layout": title,
-                "raw_bits": 8 * sum(t.bytes for t in tensors) / elements if elements else None,
-                "entropy_bits": _entropy_bits(opened, part) if part.coded else None,
-                "stored_bits": 8 * stored / elements if elements else None,
-                "bytes": stored,
-            }
+            PartRecord(
+                tensor=tensors[0].name,
+                tensors=len(tensors),
+                dtype=", ".join(types),
+                shape=tuple(tensors[0].shape) if len(tensors) == 1 else None,
+                elements=elements,
+                layout=title,
+                raw_bits=8 * sum(t.bytes for t in tensors) / elements if elements else None,
+                entropy_bits=_entropy_bits(opened, part) if part.coded else None,
+                stored_bits=8 * stored / elements if elements else None,
+                bytes=stored,
+            )
         )
     return records

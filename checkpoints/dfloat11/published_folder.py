@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from halfbyte.base import UserError, versions_of, write_atomically
+from halfbyte.base import JsonObject, UserError, versions_of, write_atomically
 from halfbyte.checkpoints.checkpoint import CONFIG, INDEX, Checkpoint
 from halfbyte.checkpoints.dfloat11.folder import (
     PLAIN,
@@ -33,6 +33,7 @@ from halfbyte.checkpoints.dfloat11.published_plan import (
     patterns,
     plan_modules,
 )
+from halfbyte.checkpoints.records import PublishedCompressionRecord, PublishedDecompressionRecord
 from halfbyte.checkpoints.tensor_file import StoredTensor, TensorFile, TensorFileWriter
 from halfbyte.golden.dfloat11 import CorruptError, published
 
@@ -94,7 +95,7 @@ def _encode(plan: ModulePlan, checkpoint: Checkpoint, verify: bool) -> published
     return module
 
 
-def _write_config(folder: Path, config: Mapping[str, Any]) -> None:
+def _write_config(folder: Path, config: Mapping[str, object]) -> None:
     write_atomically(folder / CONFIG, json.dumps(config, indent=2, ensure_ascii=False) + "\n")
 
 
@@ -102,7 +103,7 @@ def _room(checkpoint: Checkpoint, plans: Sequence[ModulePlan], shapes: str) -> i
     """Bytes that the header takes at most."""
     limit = 4 * sum(tensor.bytes for tensor in checkpoint.tensors.values())
     entry = {"dtype": "F8_E4M3FNUZ", "shape": [limit, limit], "data_offsets": [limit, limit]}
-    header: dict[str, Any] = {"__metadata__": {"format": "pt", _SHAPES_KEY: shapes}}
+    header: dict[str, object] = {"__metadata__": {"format": "pt", _SHAPES_KEY: shapes}}
     header |= {f"{plan.name}.{part}": entry for plan in plans for part in (*_PARTS, _SPLITS)}
     for name, tensor in checkpoint.tensors.items():
         header[name] = {**entry, "shape": tensor.shape}
@@ -157,7 +158,7 @@ class _Compressor:
 
 def compress_published(
     source: Path, target: Path, *, verify: bool = True, on_progress: Progress | None = None
-) -> dict[str, Any]:
+) -> PublishedCompressionRecord:
     """Compress a model's folder, or a file, to a folder that the ``dfloat11`` package loads.
 
     Linear layers in numbered blocks are compressed block by block, embeddings and linear layers
@@ -192,21 +193,21 @@ def compress_published(
             "pattern_dict": patterns(worker.done),
         }
         _write_config(folder, {**checkpoint.config, _CONFIG_KEY: config})
-    return {
-        "source": str(source),
-        "output": str(target),
-        "layout": "dfloat11",
-        "verified": verify,
-        "modules": len(worker.done),
-        "coded_elements": worker.elements,
-        "coded_bits_per_element": 8 * worker.stored / worker.elements if worker.elements else None,
-        "kept": worker.kept,
-        "bytes_before": sum(shard.path.stat().st_size for shard in checkpoint.shards),
-        "bytes_after": (target / _SINGLE).stat().st_size,
-        "left_out": left_out,
-        "seconds": time.perf_counter() - begin,
-        "versions": versions_of("halfbyte", "numba"),
-    }
+    return PublishedCompressionRecord(
+        source=str(source),
+        output=str(target),
+        layout="dfloat11",
+        verified=verify,
+        modules=len(worker.done),
+        coded_elements=worker.elements,
+        coded_bits_per_element=8 * worker.stored / worker.elements if worker.elements else None,
+        kept=worker.kept,
+        bytes_before=sum(shard.path.stat().st_size for shard in checkpoint.shards),
+        bytes_after=(target / _SINGLE).stat().st_size,
+        left_out=tuple(left_out),
+        seconds=time.perf_counter() - begin,
+        versions=versions_of("halfbyte", "numba"),
+    )
 
 
 def _copy_others(source: Path, folder: Path) -> list[str]:
@@ -219,7 +220,7 @@ def _copy_others(source: Path, folder: Path) -> list[str]:
     return left_out
 
 
-def _files(source: Path) -> tuple[dict[str, StoredTensor], dict[str, str], dict[str, Any]]:
+def _files(source: Path) -> tuple[dict[str, StoredTensor], dict[str, str], Any]:
     """Tensors over all files of a folder, their metadata, and its configuration."""
     tensors: dict[str, StoredTensor] = {}
     metadata: dict[str, str] = {}
@@ -275,7 +276,7 @@ class _PublishedModel:
     others: dict[str, StoredTensor]
     plans: list[ModulePlan]
     shapes: dict[str, tuple[int, ...]]
-    config: dict[str, Any]
+    config: JsonObject
 
     @classmethod
     def open(cls, source: Path) -> "_PublishedModel":
@@ -307,7 +308,7 @@ def read_published(source: Path) -> Iterator[tuple[str, Tensor]]:
 
 def decompress_published(
     source: Path, target: Path, *, on_progress: Progress | None = None
-) -> dict[str, Any]:
+) -> PublishedDecompressionRecord:
     """Write the plain model of a folder in the published layout, in one file.
 
     Streams are checked against their index; more the layout does not allow. Returns a record.
@@ -329,16 +330,16 @@ def decompress_published(
         _copy_others(source, folder)
         if model.config:
             _write_config(folder, model.config)
-    return {
-        "source": str(source),
-        "output": str(target),
-        "tensors": len(layout),
-        "corrected_words": 0,
-        "bytes_before": sum(path.stat().st_size for path in source.glob(f"*{PLAIN}")),
-        "bytes_after": (target / _SINGLE).stat().st_size,
-        "seconds": time.perf_counter() - begin,
-        "versions": versions_of("halfbyte", "numba"),
-    }
+    return PublishedDecompressionRecord(
+        source=str(source),
+        output=str(target),
+        tensors=len(layout),
+        corrected_words=0,
+        bytes_before=sum(path.stat().st_size for path in source.glob(f"*{PLAIN}")),
+        bytes_after=(target / _SINGLE).stat().st_size,
+        seconds=time.perf_counter() - begin,
+        versions=versions_of("halfbyte", "numba"),
+    )
 
 
 def _check_sizes(

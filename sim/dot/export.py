@@ -1,12 +1,12 @@
 """A dot-product unit for people who use none of this: Verilog, vectors and a bench."""
 
 from pathlib import Path
-from typing import Any
 
 from halfbyte.base import versions_of, write_atomically
 from halfbyte.rtl import to_verilog
 from halfbyte.rtl.dot import DotSpec
 from halfbyte.sim.dot.regression import dot_plan
+from halfbyte.sim.records import DotExportRecord
 
 __all__ = ["export_dot"]
 
@@ -51,30 +51,30 @@ endmodule
 """
 
 
-def export_dot(spec: DotSpec, folder: Path, *, seed: int = 0) -> dict[str, Any]:
+def export_dot(spec: DotSpec, folder: Path, *, seed: int = 0) -> DotExportRecord:
     """Write ``NAME.v``, its vectors and its bench into ``folder``; NAME is that of ``spec``.
 
     Returns a record with the unit, the three paths and the number of vectors. Raises
     ArchitectureError if the architecture is ``auto``.
     """
     name = spec.name
-    paths = {
-        "verilog": folder / f"{name}.v",
-        "vectors": folder / f"{name}_vectors.hex",
-        "bench": folder / f"tb_{name}.v",
-    }
-    write_atomically(paths["verilog"], to_verilog(spec.component(), name))
+    verilog, vectors, bench = (
+        folder / file for file in (f"{name}.v", f"{name}_vectors.hex", f"tb_{name}.v")
+    )
+    write_atomically(verilog, to_verilog(spec.component(), name))
     lines = _vectors(spec, seed)
-    write_atomically(paths["vectors"], "\n".join(lines) + "\n")
-    write_atomically(paths["bench"], _bench(spec, paths["vectors"].name, len(lines)))
-    return {
+    write_atomically(vectors, "\n".join(lines) + "\n")
+    write_atomically(bench, _bench(spec, vectors.name, len(lines)))
+    return DotExportRecord(
         **spec.fields,
-        "module": name,
-        "count": len(lines),
-        "seed": seed,
-        **{kind: str(path) for kind, path in paths.items()},
-        "versions": versions_of("halfbyte", "amaranth", "pyosys"),
-    }
+        module=name,
+        count=len(lines),
+        seed=seed,
+        verilog=str(verilog),
+        vectors=str(vectors),
+        bench=str(bench),
+        versions=versions_of("halfbyte", "amaranth", "pyosys"),
+    )
 
 
 def _vectors(spec: DotSpec, seed: int) -> list[str]:

@@ -2,7 +2,6 @@
 
 import secrets
 import time
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +15,7 @@ from halfbyte.sim.dot.plan import DOT_SCENARIOS, DotPlan
 from halfbyte.sim.dot.scenarios import stimulus_of
 from halfbyte.sim.dot.stimulus import Stimulus, packed
 from halfbyte.sim.ports import PortMap
+from halfbyte.sim.records import DotSimulationRecord
 from halfbyte.sim.runner import SEED_BITS
 from halfbyte.sim.simulation import simulate
 from halfbyte.sim.simulator import check_simulator, simulator_version
@@ -70,7 +70,7 @@ def run_dot_regression(
     waves: bool = False,
     seed: int | None = None,
     netlist: str | None = None,
-) -> dict[str, Any]:
+) -> DotSimulationRecord:
     """Simulate a unit against the golden model, about ``cycles`` of each scenario; the record.
 
     ``netlist`` is Verilog of module ``dot`` with everything that it instantiates, to be simulated
@@ -96,17 +96,17 @@ def run_dot_regression(
     )
     running = time.monotonic() - began - outcome.build_seconds
     products = sum(outcome.checked.values())
-    return {
+    return DotSimulationRecord(
         **spec.fields,
-        "level": "netlist" if netlist else "rtl",
-        "simulator": simulator,
-        "seed": seed,
-        "scenarios": outcome.checked,
-        "products": products,
-        "products_per_second": round(products / running),
-        "passed": True,
-        "waves": str(outcome.waves) if outcome.waves else None,
-        "versions": {**versions_of("amaranth", "pyosys"), **simulator_version(simulator)},
-        "build_seconds": round(outcome.build_seconds, 3),
-        "seconds": round(time.monotonic() - start, 3),
-    }
+        level="netlist" if netlist else "rtl",
+        simulator=simulator,
+        seed=seed,
+        scenarios=outcome.checked,
+        products=products,
+        products_per_second=round(products / running),
+        passed=True,
+        waves=str(outcome.waves) if outcome.waves else None,
+        versions={**versions_of("amaranth", "pyosys"), **simulator_version(simulator)},
+        build_seconds=round(outcome.build_seconds, 3),
+        seconds=round(time.monotonic() - start, 3),
+    )

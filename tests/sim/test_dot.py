@@ -59,8 +59,8 @@ def test_scenarios_reach_ties():
 )
 def test_the_rtl_agrees_with_the_golden_model(spec):
     record = run_dot_regression(spec, cycles=400, seed=1)
-    assert record["products"] > 7 * 2 * 400 * 0.9
-    assert record["scenarios"].keys() == set(DOT_SCENARIOS)
+    assert record.products > 7 * 2 * 400 * 0.9
+    assert record.scenarios.keys() == set(DOT_SCENARIOS)
 
 
 @pytest.mark.simulator
@@ -75,10 +75,10 @@ def test_another_unit_is_refused():
 
 def test_the_exported_bench_passes(tmp_path):
     record = export_dot(MXFP4, tmp_path)
-    assert record["count"] == 1500
+    assert record.count == 1500
     if shutil.which("iverilog") is None:
         pytest.skip("iverilog is not installed")
-    files = [record["bench"], record["verilog"]]
+    files = [record.bench, record.verilog]
     _run("iverilog", "-g2012", "-o", "sim", *files, folder=tmp_path)
     assert "PASS: 1500 vectors" in _run("vvp", "sim", folder=tmp_path)
 

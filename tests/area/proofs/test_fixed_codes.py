@@ -32,8 +32,8 @@ def test_words_are_those_of_the_codec(number: int) -> None:
 @pytest.mark.parametrize("symbols", [1, 2])
 def test_a_lane_decodes_from_any_state(symbols: int) -> None:
     record = prove_fixed_lane(symbols=symbols)
-    assert record["status"] == "proved"
-    assert "any state by SAT" in record["method"]
+    assert record.status == "proved"
+    assert "any state by SAT" in record.method
 
 
 class MistakesOneWord(Prefix):

@@ -92,7 +92,7 @@ class TestRoundTrip:
         assert restored(path, tmp_path) == (original.read_bytes(), 0)
         assert verify_file(TensorFile.open(path)) == 0
         assert sum(record.tensors for record in records) == 15  # one is a copy of another
-        assert {record["layout"] for record in describe_file(path)} == {layout, "as it was"}
+        assert {record.layout for record in describe_file(path)} == {layout, "as it was"}
 
     def test_equal_tensors_are_stored_once(self, original, tmp_path):
         path, _ = compressed(original, tmp_path)
@@ -365,7 +365,7 @@ class TestTheFirstVersion:
         wanted = load_file(first[0])
         opened = CompressedFile.open(path)
         assert all(torch.equal(opened.read(name), tensor) for name, tensor in wanted.items())
-        assert {record["layout"] for record in describe_file(path)} == {"prefix", "as it was"}
+        assert {record.layout for record in describe_file(path)} == {"prefix", "as it was"}
 
     def test_without_its_description_it_is_refused_unless_asked_for(self, first, tmp_path):
         self.write(tmp_path, None)

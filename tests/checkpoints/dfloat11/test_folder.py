@@ -21,9 +21,9 @@ def contents(folder):
 
 def test_a_sharded_model_comes_back_as_it_was(llama, tmp_path):
     record = compress_path(llama, tmp_path / "packed")
-    assert set(record["left_out"]) == LEFT_OUT
-    assert record["coded"] >= record["tensors"] - 5  # norms are too small
-    assert 10.4 < record["coded_bits_per_element"] < 11.2
+    assert set(record.left_out) == LEFT_OUT
+    assert record.coded >= record.tensors - 5  # norms are too small
+    assert 10.4 < record.coded_bits_per_element < 11.2
     packed = contents(tmp_path / "packed")
     assert {name for name in packed if "safetensors" in name} == {
         "model.safetensors.index.json",
@@ -38,7 +38,7 @@ def test_a_sharded_model_comes_back_as_it_was(llama, tmp_path):
 def test_a_file_becomes_a_file(llama, tmp_path):
     source = next(llama.glob("*.safetensors"))
     record = compress_path(source, tmp_path / "packed.safetensors", secded=True)
-    assert record["bytes_after"] == (tmp_path / "packed.safetensors").stat().st_size
+    assert record.bytes_after == (tmp_path / "packed.safetensors").stat().st_size
     decompress_path(tmp_path / "packed.safetensors", tmp_path / "plain.safetensors")
     assert (tmp_path / "plain.safetensors").read_bytes() == source.read_bytes()
 
@@ -80,7 +80,7 @@ def test_the_index_is_consulted(llama, tmp_path):
     with pytest.raises(UserError, match="where the index places it"):
         decompress_path(tmp_path / "p", tmp_path / "x")
     moved.replace(shard)
-    assert {record["error"] for record in verify_path(tmp_path / "p")} == {None}
+    assert {record.error for record in verify_path(tmp_path / "p")} == {None}
     plain = tmp_path / "plain"
     shutil.copytree(llama, plain)
     sorted(plain.glob("*.safetensors"))[0].unlink()
