@@ -237,7 +237,7 @@ def show_dot_proofs(records: "Sequence[DotRecord]") -> None:
                 record.accumulator,
                 proof.lane_netlist,
                 proof.tree,
-                proof.accumulator or "simulated",
+                proof.accumulator or proof.fp32_stage or "simulated",
                 proof.netlist,
                 f"{faults.count('refuted')} of {len(faults)}",
                 number(proof.seconds, 1),

@@ -117,7 +117,9 @@ def _prove_dots(
     from halfbyte.area.search.dot_units import synthesize_dots
 
     with progress(f"Proofs, {technology.name}") as update:
-        records = synthesize_dots(specs, technology, every=True, jobs=jobs, on_progress=update)
+        records = synthesize_dots(
+            specs, technology, every=True, stages=True, jobs=jobs, on_progress=update
+        )
     print_json(records) if json else show_dot_proofs(records)
     wrong = unseen_faults(records)
     if wrong:
