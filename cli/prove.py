@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from halfbyte.base import ToolError
+from halfbyte.base import ToolError, UserError
+from halfbyte.cli.array import ARRAY
 from halfbyte.cli.dot import (
     DOT,
     AccumulatorKind,
@@ -165,7 +166,9 @@ def prove(
         lanes=lanes,
         acc_width=acc_width,
     )
-    if check_unit(unit, names) and unit != DOT:
+    if unit == ARRAY:
+        raise UserError(f"Proofs of {unit} are part of halfbyte synth --unit {unit}")
+    if check_unit(unit, names):
         technology = pick_technology(tech, liberty, dont_use)
         prove_unit(unit, technology, lanes, codes, symbols, json)
         return
