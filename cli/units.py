@@ -185,7 +185,8 @@ def _show_mac(record: "Bf16MacRecord") -> None:
 
 def _energies(record: "UnitRecords") -> list[str]:
     return [
-        number(getattr(record, key), 1) for key in ("energy_fj", "clock_energy_fj", "leakage_nw")
+        number(getattr(record, key), 1)
+        for key in ("glitch_energy_fj", "clock_energy_fj", "leakage_nw")
     ]
 
 

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, astuple, dataclass, replace
 from functools import cached_property, partial
@@ -16,12 +15,13 @@ from halfbyte.area.proofs.results import PROVED, StageProof
 from halfbyte.area.search.dot_records import DotRecord, MappedDot
 from halfbyte.area.search.jobs import JobRunner
 from halfbyte.area.search.lanes import FoundLane, search_lanes
+from halfbyte.area.search.run_folder import run_folder
 from halfbyte.area.search.synthesis_jobs import is_kept, netlist_digest, netlist_path
 from halfbyte.area.synthesis.dot import DOT_RECIPES, adder_style, synthesize_dot
 from halfbyte.area.synthesis.recipes import Recipe
 from halfbyte.area.timing.dot_streams import measure_dot
 from halfbyte.area.timing.operands import Operands, load_operands, shipped_operands
-from halfbyte.base import Progress, build_dir, code_fingerprint, content_key, versions_of
+from halfbyte.base import Progress, code_fingerprint, content_key, versions_of
 from halfbyte.rtl.dot import DotSpec
 from halfbyte.rtl.dot.scaled_block import block_exponent_bits
 from halfbyte.rtl.dot.unit import has_small_stage, small_stage
@@ -80,17 +80,11 @@ class DotJob:
 
     def run(self) -> MappedDot:
         """Synthesize in a temporary folder; if this fails it is kept under ``build/failed``."""
-        folder = Path(tempfile.mkdtemp(prefix="halfbyte-synth-"))
-        try:
+        with run_folder() as folder:
             result = self._run(folder)
-        except BaseException:
-            (build_dir() / "failed").mkdir(parents=True, exist_ok=True)
-            shutil.move(folder, build_dir() / "failed" / folder.name)
-            raise
-        netlist = netlist_path(f"{self.key[:16]}.v")
-        netlist.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(folder / "netlist.v", netlist)
-        shutil.rmtree(folder)
+            netlist = netlist_path(f"{self.key[:16]}.v")
+            netlist.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(folder / "netlist.v", netlist)
         return replace(result, netlist=netlist.name, netlist_sha256=netlist_digest(netlist))
 
     def _run(self, folder: Path) -> MappedDot:
