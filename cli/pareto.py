@@ -100,10 +100,11 @@ def pareto(
 ) -> None:
     """All formats to RTL, area, and accuracy on real weights; then the plots and the tables."""
     from halfbyte.accuracy import evaluate, find_model
-    from halfbyte.area import Design, synthesize
+    from halfbyte.area import synthesize
     from halfbyte.pareto import check_axis, make_axis, write_report
     from halfbyte.pareto.page import write_page
     from halfbyte.pareto.system import load_array
+    from halfbyte.rtl import MacSpec
 
     check_axis(axis)
     chip = _chip(mac_share, memory_share)
@@ -113,7 +114,7 @@ def pareto(
     technology = pick_technology(tech, liberty)
     reference, quantizer = find_model(model, text=text, context=context), pick_recipe(recipe, block)
     system = load_array(array) if array else _array_of(quantizer)
-    designs = [Design(fmt, fmt, "auto", terms) for fmt in chosen]
+    designs = [MacSpec(fmt, fmt, "auto", terms) for fmt in chosen]
     with progress(f"Area, {technology.name}") as update:
         areas = synthesize(designs, technology, jobs=jobs, on_progress=update)
     bits = _effective_bits(reference, quantizer, chosen) if axis == "bits" else None

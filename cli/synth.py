@@ -193,13 +193,14 @@ def synth(
             )
         synth_unit(unit, pick_technology(tech, liberty), lanes, json)
         return
-    from halfbyte.area import Design, synthesize
+    from halfbyte.area import synthesize
     from halfbyte.area.search.fpga import pick_target, synthesize_fpga
+    from halfbyte.rtl import MacSpec
 
     rule = overflow_rule(overflow)
     other = load_optional(activation)
     designs = [
-        Design(fmt, other or fmt, arch, terms, acc_width, rule) for fmt in load_formats(names)
+        MacSpec(fmt, other or fmt, arch, terms, acc_width, rule) for fmt in load_formats(names)
     ]
     period = parse_clock(clock) if clock else None
     if target:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from halfbyte.area import Design, ProofError, load_technology, synthesize
+from halfbyte.area import ProofError, load_technology, synthesize
 from halfbyte.area.synthesis.recipes import RECIPES
 from halfbyte.base import RecordStore, ToolError
 from halfbyte.formats import Overflow, load
-from halfbyte.rtl import ArchitectureError, applicable_architectures
+from halfbyte.rtl import ArchitectureError, MacSpec, applicable_architectures
 
 CATALOGUE = Path(__file__).resolve().parents[3] / "docs" / "reference" / "formats.md"
 # What a first experiment reached on sky130hd: whole MAC, 256 terms, no timing constraint, um^2.
@@ -45,7 +45,7 @@ def sky130hd():
 
 def design(name, **options):
     fmt = load(name)
-    return Design(fmt, fmt, **options)
+    return MacSpec(fmt, fmt, **options)
 
 
 @pytest.fixture(scope="module")
@@ -167,7 +167,7 @@ def test_other_technologies_work(technology):
 @pytest.mark.yosys
 def test_narrow_saturating_accumulators_and_other_activations(sky130hd):
     narrow = design("e2m1", architecture="sign_magnitude", acc_width=10, overflow=Overflow.SATURATE)
-    mixed = Design(load("e2m1_sp"), load("int8"), "twos_complement")
+    mixed = MacSpec(load("e2m1_sp"), load("int8"), "twos_complement")
     records = synthesize([narrow, mixed], sky130hd)
     assert [record["acc_width"] for record in records] == [10, 20]
     assert [record["activation"] for record in records] == ["e2m1", "int8"]
