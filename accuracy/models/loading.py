@@ -20,12 +20,12 @@ from halfbyte.accuracy import minilm
 from halfbyte.accuracy.bytelm import calibration_text, held_out_text
 from halfbyte.accuracy.models.causal import CausalSubject, sliding_windows
 from halfbyte.accuracy.models.encoder import EncoderSubject
-from halfbyte.accuracy.models.reference import ModelReference
+from halfbyte.accuracy.models.reference import ModelReference, find_model
 from halfbyte.accuracy.models.subject import Subject
 from halfbyte.accuracy.texts import longer_docstrings, read_text
 from halfbyte.base import UserError
 
-__all__ = ["open_subject"]
+__all__ = ["open_model", "open_subject"]
 
 
 def open_subject(reference: ModelReference) -> Subject:
@@ -50,6 +50,11 @@ def open_subject(reference: ModelReference) -> Subject:
     tokens = _tokens(tokenizer, read_text(reference.text))
     windows, first = sliding_windows(tokens, context, max(1, context // 2))
     return CausalSubject(reference.name, module, windows, first, calibration)
+
+
+def open_model(reference: str) -> Subject:
+    """The model that :func:`~halfbyte.accuracy.models.find_model` finds, in memory."""
+    return open_subject(find_model(reference))
 
 
 def _open_encoder(reference: ModelReference) -> Subject:

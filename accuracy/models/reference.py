@@ -9,17 +9,14 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TypedDict
 
 from halfbyte.accuracy import minilm
 from halfbyte.accuracy.bytelm import CHECKPOINT, held_out_text
 from halfbyte.accuracy.texts import digest, docstrings, read_text
 from halfbyte.base import UserError
 
-if TYPE_CHECKING:
-    from halfbyte.accuracy.models.subject import Subject
-
-__all__ = ["BUILT_IN", "DEFAULT_CONTEXT", "ModelReference", "find_model", "open_model"]
+__all__ = ["BUILT_IN", "DEFAULT_CONTEXT", "ModelReference", "find_model"]
 
 BUILT_IN = ("minilm", "bytelm")
 DEFAULT_CONTEXT = 512  # tokens
@@ -27,6 +24,15 @@ _HUB_NAME = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}")
 _TOKENIZERS = (
     "tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model"
 )  # fmt: skip
+
+
+class Fingerprint(TypedDict):
+    """What results depend on: digests of weights and text, the text's name, the context."""
+
+    model_sha256: str
+    text: str
+    text_sha256: str
+    context: int | None
 
 
 @dataclass(frozen=True)
@@ -59,10 +65,10 @@ class ModelReference:
     task_folder: Path | None = None
     task_limit: int | None = None
 
-    def fingerprint(self) -> dict[str, Any]:
+    def fingerprint(self) -> Fingerprint:
         """Digests of weights and text: what results depend on, for keys and records."""
         if self.tasks:
-            return {"model_sha256": _digest_of(self.folder), **self._task_fingerprint()}
+            return self._task_fingerprint()
         return {
             "model_sha256": _digest_of(self.folder),
             "text": "docstrings" if self.kind == "encoder" else self.text,
@@ -70,16 +76,11 @@ class ModelReference:
             "context": None if self.kind == "encoder" else self.context,
         }
 
-    def open(self) -> "Subject":
-        """The model in memory with its texts. Takes seconds, and imports PyTorch."""
-        from halfbyte.accuracy.models.loading import open_subject
-
-        return open_subject(self)
-
-    def _task_fingerprint(self) -> dict[str, Any]:
+    def _task_fingerprint(self) -> Fingerprint:
         own = sorted(self.task_folder.rglob("*")) if self.task_folder else []
         texts = [path.read_text("utf-8", "replace") for path in own if path.is_file()]
         return {
+            "model_sha256": _digest_of(self.folder),
             "text": ",".join(self.tasks),
             "text_sha256": digest([*self.tasks, str(self.task_limit), *texts]),
             "context": None,
@@ -140,11 +141,6 @@ def find_model(
         task_folder,
         task_limit,
     )
-
-
-def open_model(reference: str) -> "Subject":
-    """The model in memory: :func:`find_model` and :meth:`ModelReference.open`."""
-    return find_model(reference).open()
 
 
 def _folder_of(reference: str) -> Path:
