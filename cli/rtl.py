@@ -142,7 +142,7 @@ def _show(
     if json:
         print_json(records)
         return
-    columns = ["format", "activation", "architecture", ">acc", "Verilog", "vectors", "bench"]
+    columns = ["format", "~activation", "~architecture", "~>acc", "Verilog", "~vectors", "~bench"]
     rows = [
         [record.format, record.activation, record.architecture, str(record.acc_width)]
         + [Path(getattr(record, key)).name for key in ("verilog", "vectors", "bench")]
