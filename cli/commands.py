@@ -116,7 +116,7 @@ COMMANDS = {
     "rtl": Entry(
         "rtl:rtl",
         _HARDWARE,
-        "Write Verilog, test vectors and a self-checking bench for MACs or dot-product units.",
+        "Write Verilog, test vectors and a self-checking Verilog bench for MACs or dot units.",
     ),
     "tech": Entry(
         "tech:app",
