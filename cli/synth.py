@@ -58,8 +58,8 @@ if TYPE_CHECKING:
 
 __all__ = ["CLOCK_MISSED", "show_areas", "synth"]
 
-# Exit status where a clock is not met.
-CLOCK_MISSED = 2
+# Exit status where a clock is not met: neither an error (1) nor wrong usage (2).
+CLOCK_MISSED = 3
 MAX_EFFORT = 1000
 Every = Annotated[
     bool, typer.Option("--every", help="Show every architecture and recipe, not only the best.")
@@ -77,7 +77,7 @@ Clock = Annotated[
     typer.Option(
         "--clock",
         help="A clock to meet, such as 2ns, 500ps or 1.2GHz: the smallest MAC that meets it; "
-        "if none does, the fastest, and exit status 2.",
+        "if none does, the fastest, and exit status 3.",
         show_default=False,
     ),
 ]

@@ -17,11 +17,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from halfbyte.base import JsonObject, UserError, versions_of, write_atomically
+from halfbyte.base import JsonObject, Progress, UserError, versions_of, write_atomically
 from halfbyte.checkpoints.checkpoint import CONFIG, INDEX, Checkpoint
 from halfbyte.checkpoints.dfloat11.folder import (
     PLAIN,
-    Progress,
     copy_files,
     fresh_folder,
     other_files,
