@@ -55,5 +55,3 @@ def main() -> None:
         sys.exit(f"error: {printable(str(error))}")
     except OSError as error:  # a folder that cannot be written, a full disk
         sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit("interrupted: finished results are kept, and the next run continues from them")

@@ -126,7 +126,7 @@ def show_areas(records: "Sequence[SynthesisRecord]") -> None:
     if clock is not None:
         figures.append(("slack", "slack_ps", 0))
         figures += [("carries every", "segment", 0), ("acc cycles", "acc_cycles", 0)]
-    figures += [("fJ/MAC", "energy_fj", 1), ("leak nW", "leakage_nw", 2)]
+    figures += [("fJ/MAC", "glitch_energy_fj", 1), ("leak nW", "leakage_nw", 2)]
     columns = ["format", "architecture", "recipe", ">acc", *(f">{title}" for title, *_ in figures)]
     rows = [
         [
@@ -147,7 +147,7 @@ def show_areas(records: "Sequence[SynthesisRecord]") -> None:
         f"{first.corner}, {first.terms} terms; {versions_text(first.versions)}. Delay: the least "
         "clock period, from inputs that change with the clock or from registers, with setup, "
         f"without wires. Energy: on operands of {first.operands}, with the clock's pins, "
-        "without wires, clock tree, glitches and leakage. "
+        "with glitches, without wires, clock tree and leakage. "
         f"{_CARRIES if clock is not None else ''}Proof: the netlist equals its RTL, and "
         "that its specification, for all codes and states.",
     )
