@@ -242,7 +242,8 @@ def show_lossless(record: "LosslessRecord") -> None:
     caption = (
         f"{_caption(record)} For each MAC: a BF16 MAC with FP32 accumulation and 1/"
         f"{record.macs_per_lane} of a decoder lane. Loss: against the model in BF16. Proof: "
-        "netlists equal to their RTL, and that the decoder never hangs; the RTL is simulated."
+        "netlists equal to their RTL, and that the decoder never hangs; `halfbyte prove --unit` "
+        "proves the RTL."
     )
     missing = record.not_measured
     table(
