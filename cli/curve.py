@@ -93,8 +93,8 @@ def curve(
 
 
 def _show(records: "Sequence[SynthesisRecord]") -> None:
-    columns = ["format", ">clock ps", ">area um²", ">delay ps", ">slack ps", ">WNS ps", ">fJ/MAC"]
-    columns += ["architecture", "recipe"]
+    columns = ["format", ">clock ps", ">area um²", ">delay ps", ">slack ps", ">WNS ps", "~>fJ/MAC"]
+    columns += ["~architecture", "~recipe"]
     rows = [
         [
             record.pair,

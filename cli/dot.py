@@ -129,8 +129,9 @@ def _parse_window(text: str) -> tuple[int, int]:
 
 def show_dots(records: "Sequence[DotRecord]") -> None:
     """Print synthesis records of dot-product units as a table."""
-    columns = ["format", "lane", "recipe", ">lanes", "scale", "accumulator", ">acc"]
-    columns += [">area um²", ">per lane", ">a lane alone", ">cells", ">delay ps", ">fJ/product"]
+    columns = ["format", "~lane", "~recipe", ">lanes", "scale", "~accumulator", "~>acc"]
+    columns += [">area um²", ">per lane", "~>a lane alone", "~>cells", ">delay ps"]
+    columns += ["~>fJ/product"]
     rows = [
         [
             " x ".join(dict.fromkeys((record.format, record.activation))),

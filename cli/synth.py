@@ -121,13 +121,14 @@ def show_areas(records: "Sequence[SynthesisRecord]") -> None:
     # A column's title, its figure's field and digits; some make room for others.
     figures = [("area um²", "area_um2", 1)]
     if clock is None:
-        figures += [("GE", "area_ge", 1), ("mult.", "multiplier_um2", 1), ("cells", "cells", 0)]
+        figures += [("GE", "area_ge", 1), ("~mult.", "multiplier_um2", 1), ("~cells", "cells", 0)]
     figures.append(("delay ps", "delay_ps", 0))
     if clock is not None:
         figures.append(("slack", "slack_ps", 0))
         figures += [("carries every", "segment", 0), ("acc cycles", "acc_cycles", 0)]
-    figures += [("fJ/MAC", "glitch_energy_fj", 1), ("leak nW", "leakage_nw", 2)]
-    columns = ["format", "architecture", "recipe", ">acc", *(f">{title}" for title, *_ in figures)]
+    figures += [("fJ/MAC", "glitch_energy_fj", 1), ("~leak nW", "leakage_nw", 2)]
+    columns = ["format", "~architecture", "~recipe", "~>acc"]
+    columns += [f"~>{title[1:]}" if title.startswith("~") else f">{title}" for title, *_ in figures]
     rows = [
         [
             record.pair,

@@ -57,6 +57,7 @@ from halfbyte.rtl.dfloat11.fixed import FixedLane
 
 __all__ = [
     "WEIGHT_BITS",
+    "stored",
     "synthesize_bf16_mac",
     "synthesize_decoder",
     "synthesize_fixed_decoder",
@@ -71,8 +72,8 @@ _VERSIONED = ("amaranth", "pyosys", "python-sat")
 _NO_PACKETS = f"the packets to measure on are for {ROWS} rows and codes of {MAX_LENGTH} bits"
 
 
-def _stored(kind: type[_Stored], key: str, compute: Callable[[], _Stored]) -> _Stored:
-    """What the store has under ``key``; computed and stored if it has nothing of that kind."""
+def stored(kind: type[_Stored], key: str, compute: Callable[[], _Stored]) -> _Stored:
+    """What the store of units has under ``key``; computed if it has nothing of that kind."""
     store = RecordStore(build_dir() / "records" / "units.jsonl")
     try:
         return kind.from_json(store.get(key))
@@ -110,7 +111,7 @@ def _synthesized(
     versions = versions_of(*_VERSIONED)
     code = code_fingerprint(__name__)
     key = content_key([rtlil, technology.content_hash, QUICK.abc, code, versions, inputs])
-    return _stored(UnitFigures, key, compute)
+    return stored(UnitFigures, key, compute)
 
 
 def _delay(netlist: Path, technology: Technology) -> float | None:
@@ -217,7 +218,7 @@ def _decoder_record(
     key = content_key(
         [to_rtlil(component, _TOP), code_fingerprint("halfbyte.area.proofs.progress")]
     )
-    progress = _stored(UnitProof, key, lambda: prove_progress(component))
+    progress = stored(UnitProof, key, lambda: prove_progress(component))
     proofs = {"lane_netlist": lane.proof} | ({"table_netlist": table.proof} if table else {})
     area = round(lanes * lane.area_um2 + (table.area_um2 if table else 0), 4)
     registers = lanes * lane.register_um2 + (table.register_um2 if table else 0)
