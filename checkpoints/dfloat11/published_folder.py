@@ -224,7 +224,7 @@ def _home(source: Path) -> Path:
     return source if source.is_dir() else source.parent
 
 
-def _read_config(folder: Path) -> dict[str, Any]:
+def _read_config(folder: Path) -> dict[str, object]:
     """``config.json`` of a folder; empty if there is none, or it cannot be read."""
     try:
         found = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
