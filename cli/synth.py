@@ -1,6 +1,7 @@
 """``halfbyte synth``: area, delay and energy of MAC units, on cell libraries and on FPGAs."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -51,6 +52,7 @@ from halfbyte.cli.units import MAC, Codes, Lanes, Symbols, UnitName, check_unit,
 if TYPE_CHECKING:
     from halfbyte.area import FpgaRecord, SynthesisRecord
     from halfbyte.area.cells.technology import Technology
+    from halfbyte.rtl import MacSpec
     from halfbyte.rtl.array import ArraySpec
     from halfbyte.rtl.dot import DotSpec
 
@@ -87,6 +89,16 @@ Effort = Annotated[
         max=MAX_EFFORT,
         help="By how much longer the multiplier is annealed: 20 takes about a minute for a 4-bit "
         "format and makes its MAC a percent or two smaller.",
+    ),
+]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        help="A folder for netlist, RTL, constraints (SDC) and report of every MAC, under readable "
+        "names.",
+        show_default=False,
     ),
 ]
 Target = Annotated[
@@ -179,6 +191,34 @@ def _check_clock(records: "Sequence[SynthesisRecord]") -> None:
         raise typer.Exit(CLOCK_MISSED)
 
 
+def _deliver(
+    designs: "Sequence[MacSpec]",
+    records: "Sequence[SynthesisRecord]",
+    technology: "Technology",
+    folder: Path,
+    quiet: bool,
+) -> None:
+    """Write the files of every record, and say their names."""
+    from halfbyte.area.search.delivery import deliver
+
+    by_formats = {(spec.weight.name, spec.activation.name): spec for spec in designs}
+    for record in records:
+        design = by_formats[record.format, record.activation]
+        files = deliver(design, record, technology, folder)
+        if not quiet:
+            names = ", ".join(path.name for path in files.values())
+            console.print(f"{record.pair}: {names} in {folder}", highlight=False, soft_wrap=True)
+
+
+def _say_where(records: "Sequence[SynthesisRecord]") -> None:
+    """The path of each netlist."""
+    from halfbyte.area.search.synthesis_jobs import netlist_path
+
+    for record in filter(lambda each: each.netlist, records):
+        path = netlist_path(str(record.netlist))
+        console.print(f"netlist of {record.pair}: {path}", highlight=False, soft_wrap=True)
+
+
 def _synth_dots(
     specs: "Sequence[DotSpec]",
     technology: "Technology",
@@ -245,6 +285,7 @@ def synth(
     every: Every = False,
     effort: Effort = 1,
     saved_carries: SavedCarries = True,
+    output: Output = None,
     unit: UnitName = MAC,
     lanes: Lanes = None,
     codes: Codes = "table",
@@ -312,8 +353,11 @@ def synth(
     ]
     period = parse_clock(clock) if clock else None
     if target:
-        if clock or liberty:
-            raise UserError("--target goes without --clock and --liberty: Yosys does not time it")
+        if clock or liberty or output:
+            raise UserError(
+                "--target goes without --clock, --liberty and --output: Yosys does not time it, "
+                "and maps it for its size only"
+            )
         family = pick_target(target)
         with progress(f"Synthesis, {family.title}") as update:
             mapped = synthesize_fpga(designs, family, every=every, jobs=jobs, on_progress=update)
@@ -334,4 +378,8 @@ def synth(
         )
     keep_results("synth", [record.as_json() for record in records])
     print_json(records) if json else show_areas(records)
+    if output:
+        _deliver(designs, records, technology, output, quiet=json)
+    elif not json:
+        _say_where(records)
     _check_clock(records)
