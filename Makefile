@@ -110,7 +110,7 @@ bench: $(VENV)/installed
 # under the address and undefined-behaviour sanitizers.
 fuzz: $(VENV)/installed
 	@$(VENV)/bin/python -m halfbyte.gpu_ref.dfloat11.fuzz $(or $(COUNT),1000000) $(SEED)
-	@NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=build/fuzz $(VENV)/bin/python -m halfbyte.golden.dfloat11.fuzz \
+	@HALFBYTE_CODEC=numba NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=build/fuzz $(VENV)/bin/python -m halfbyte.golden.dfloat11.fuzz \
 		$(or $(COUNT),1000000)
 
 gpu-check: $(VENV)/installed
