@@ -33,7 +33,7 @@ _VERSIONED = ("torch", "transformers")
 # What changes results when it is edited.
 _CODE = (
     "halfbyte.accuracy.evaluation",
-    "halfbyte.accuracy.layers",
+    "halfbyte.golden.layers",
     "halfbyte.accuracy.models",
     "halfbyte.accuracy.recipes",
     "halfbyte.accuracy.statistics",

@@ -63,8 +63,7 @@ class TaskSubject(Subject):
         folder: Path | None = None,
         limit: int | None = None,
     ) -> None:
-        head = module.get_output_embeddings()
-        super().__init__(name, module, [head] if head is not None else [])
+        super().__init__(name, module)
         try:
             from lm_eval.models.huggingface import HFLM
             from lm_eval.tasks import TaskManager

@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence
 from transformers.pytorch_utils import Conv1D
 
-from halfbyte.accuracy.layers import weight_matrices
+from halfbyte.golden.layers import weight_matrices
 from halfbyte.accuracy.recipes import Clipping, Operand, Recipe, load_recipe, quantized
 from halfbyte.base import UserError
 from halfbyte.formats import load

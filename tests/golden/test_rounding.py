@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from halfbyte.accuracy.recipes import Operand
-from halfbyte.accuracy.recipes.rounding import BlockRounding
+from halfbyte.golden.rounding import BlockRounding
 from halfbyte.base import UserError
 from halfbyte.formats import Format, bundled, load
 from halfbyte.golden import encode, quantize
