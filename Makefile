@@ -14,6 +14,8 @@
 #   make formats                     the list of formats
 #   make test                        every test
 #   make lint                        ruff and mypy
+#   make docs                        the documentation site, in build/site
+#   make report                      all results on one page, build/report.html
 #   make bench                       benchmarks
 #   make gpu-check                   kernels against the golden model; GPU if there is one [FORMAT=]
 #   make gpu-bench                   throughput of the kernels beside PyTorch's [FORMAT=]
@@ -43,7 +45,7 @@ OUTPUT = $(if $(JSON),--json)
 ACCURACY = $(call option,--recipe,$(RECIPE)) $(call option,--block,$(BLOCK)) $(call option,--text,$(TEXT))
 
 .PHONY: pareto synth prove sim gatesim mutants rtl formats evaluate findings bench fuzz \
-	gpu-check gpu-bench triple test lint clean
+	gpu-check gpu-bench triple report test lint docs clean
 
 pareto: $(VENV)/installed
 	@$(HALFBYTE) pareto $(FORMATS) $(call option,--model,$(MODEL)) $(ACCURACY) $(call option,--axis,$(AXIS)) $(TECHNOLOGY) $(call option,--terms,$(TERMS)) $(OUTPUT)
@@ -69,6 +71,9 @@ mutants: $(VENV)/installed
 
 rtl: $(VENV)/installed
 	@$(HALFBYTE) rtl $(FORMATS) $(UNITS) $(DESIGN) $(call option,--tech,$(TECH)) $(OUTPUT)
+
+report: $(VENV)/installed
+	@$(HALFBYTE) report
 
 formats: $(VENV)/installed
 	@$(HALFBYTE) formats $(FORMATS) $(OUTPUT)
@@ -109,6 +114,15 @@ lint: $(VENV)/installed
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
+
+# Strict: a broken link or a docstring that does not fit its function fails.
+docs: $(VENV)/docs
+	@NO_MKDOCS_2_WARNING=1 $(VENV)/bin/python -m mkdocs build --quiet
+	@echo "open build/site/index.html"
+
+$(VENV)/docs: $(VENV)/installed
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[docs]"
+	@touch $@
 
 clean:
 	rm -rf build

@@ -15,11 +15,9 @@ if TYPE_CHECKING:
     )
     from halfbyte.area.proofs.mac import ProofError
     from halfbyte.area.proofs.record import is_proved
-    from halfbyte.area.search.design import Design
     from halfbyte.area.search.smallest import synthesize
 
 __all__ = [
-    "Design",
     "ProofError",
     "Technology",
     "from_liberty",
@@ -30,7 +28,6 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Design": "search.design",
     "ProofError": "proofs.mac",
     "Technology": "cells.technology",
     "from_liberty": "cells.technology",

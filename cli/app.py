@@ -12,6 +12,7 @@ from halfbyte.cli import (
     compress,
     curve,
     derive,
+    doctor,
     entropy,
     evaluate,
     explore,
@@ -27,7 +28,9 @@ from halfbyte.cli import (
     prove,
     quantize,
     rank,
+    recipes,
     recommend,
+    report,
     rtl,
     sim,
     synth,
@@ -71,6 +74,10 @@ app.command("explore")(explore.explore)
 app.command("findings")(findings.findings)
 app.command("operands")(operands.operands)
 app.command("pareto")(pareto.pareto)
+app.command("report")(report.report)
+app.command("diff")(report.diff)
+app.command("recipes")(recipes.recipes)
+app.command("doctor")(doctor.doctor)
 app.command("bench")(bench.bench)
 app.command("gpu-check")(gpu.gpu_check)
 app.command("gpu-bench")(gpu.gpu_bench)
@@ -83,7 +90,7 @@ def main() -> None:
     # Threads of OpenMP that spin while they wait slow each other down when other work runs beside.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
-        app()
+        app(prog_name="halfbyte")
     except (UserError, ToolError) as error:
         sys.exit(f"error: {error}")
     except OSError as error:  # a folder that cannot be written, a full disk

@@ -59,14 +59,14 @@ def curve(
     json: Json = False,
 ) -> None:
     """Sweep the clock: area, slack and WNS of the best MAC at each, plotted."""
-    from halfbyte.area import Design
     from halfbyte.area.search.curve import sweep_clocks
     from halfbyte.pareto.curve import write_curve
+    from halfbyte.rtl import MacSpec
 
     chosen = load_formats([name.strip() for name in formats.split(",") if name.strip()])
     other = load_optional(activation)
     periods = sorted({parse_clock(each) for each in clocks.split(",")}) if clocks else None
-    designs = [Design(fmt, other or fmt, arch, terms) for fmt in chosen]
+    designs = [MacSpec(fmt, other or fmt, arch, terms) for fmt in chosen]
     technology = pick_technology(tech, liberty)
     with progress(f"Clocks, {technology.name}") as update:
         records = sweep_clocks(

@@ -7,7 +7,7 @@ from halfbyte.cli.output import progress
 from halfbyte.formats import Format
 
 if TYPE_CHECKING:
-    from halfbyte.area import Design
+    from halfbyte.rtl import MacSpec
 
 __all__ = ["resolve_architectures"]
 
@@ -19,29 +19,29 @@ def resolve_architectures(
     terms: int,
     tech: str,
     jobs: int | None,
-) -> "list[Design]":
+) -> "list[MacSpec]":
     """Designs with a named architecture: ``auto`` asks synthesis, ``all`` takes all that fit."""
-    from halfbyte.area import Design, synthesize
+    from halfbyte.area import synthesize
     from halfbyte.area.cells.technology import load_technology
-    from halfbyte.rtl import applicable_architectures, check_architecture
+    from halfbyte.rtl import MacSpec, applicable_architectures, check_architecture
 
     pairs = [(fmt, activation or fmt) for fmt in chosen]
     if arch == "all":
         return [
-            Design(weight, other, name, terms)
+            MacSpec(weight, other, name, terms)
             for weight, other in pairs
             for name in applicable_architectures(weight, other)
         ]
     if arch != "auto":
         for weight, other in pairs:
             check_architecture(arch, weight, other)
-        return [Design(weight, other, arch, terms) for weight, other in pairs]
-    designs = [Design(weight, other, "auto", terms) for weight, other in pairs]
+        return [MacSpec(weight, other, arch, terms) for weight, other in pairs]
+    designs = [MacSpec(weight, other, "auto", terms) for weight, other in pairs]
     with progress("Choosing architectures") as update:
         records = synthesize(
             designs, load_technology(tech), prove=False, jobs=jobs, on_progress=update
         )
     return [
-        Design(weight, other, record["architecture"], terms)
+        MacSpec(weight, other, record["architecture"], terms)
         for (weight, other), record in zip(pairs, records, strict=True)
     ]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from halfbyte.base import UserError, build_dir
+from halfbyte.base.results import keep_results
 from halfbyte.cli.options import Json, load_formats
 from halfbyte.cli.output import console, number, print_json, progress, table
 
@@ -144,6 +145,7 @@ def evaluate(
     name = str(found[0].record["model"]).replace("/", "--")
     folder = output or build_dir() / "evaluate" / name
     written = write_evaluations(found, folder)
+    keep_results("evaluate", [each.record for each in found])
     if json:
         print_json([each.record for each in found])
         return

@@ -3,7 +3,6 @@
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from halfbyte.cli.options import (
@@ -23,32 +22,23 @@ from halfbyte.cli.output import print_json, progress
 from halfbyte.cli.sim import Cycles, Seed, Simulator, show_simulations
 
 if TYPE_CHECKING:
-    from halfbyte.area import Design, Technology
+    from halfbyte.area import Technology
+    from halfbyte.rtl import MacSpec
     from halfbyte.sim import Netlists
 
 __all__ = ["gatesim", "map_variants"]
 
 
 def map_variants(
-    design: "Design", recipe: str, technology: "Technology", jobs: int | None
+    design: "MacSpec", recipe: str, technology: "Technology", jobs: int | None
 ) -> "Netlists":
     """Every accumulator of the regression as a netlist, by the recipe that was chosen."""
     from halfbyte.area.cells.cell_models import cell_models
     from halfbyte.area.search.smallest import map_designs
+    from halfbyte.rtl import variants
     from halfbyte.sim import Netlists
-    from halfbyte.sim.variants import variants
 
-    designs = [
-        replace(
-            design,
-            acc_width=variant.acc_width,
-            overflow=variant.overflow,
-            enable=variant.enable,
-            segment=variant.segment,
-        )
-        for variant in variants(design.weight, design.activation, design.terms)
-    ]
-    paths = map_designs(designs, recipe, technology, jobs=jobs)
+    paths = map_designs(list(variants(design).values()), recipe, technology, jobs=jobs)
     texts = tuple(path.read_text() for path in paths)
     words = {word for text in texts for word in text.split()}
     used = technology.cells.keys() & words
@@ -73,7 +63,8 @@ def gatesim(
     The regression is that of `halfbyte sim`. Its accumulators are synthesized with the
     architecture and recipe of the smallest MAC; cells do what the library's functions say.
     """
-    from halfbyte.area import Design, synthesize
+    from halfbyte.area import synthesize
+    from halfbyte.rtl import MacSpec
     from halfbyte.sim import run_many
     from halfbyte.sim.simulator import check_simulator
 
@@ -84,14 +75,14 @@ def gatesim(
     technology = pick_technology(tech, liberty)
     with progress(f"Synthesis, {technology.name}") as update:
         found = synthesize(
-            [Design(fmt, other or fmt, arch, terms) for fmt in chosen],
+            [MacSpec(fmt, other or fmt, arch, terms) for fmt in chosen],
             technology,
             prove=False,
             jobs=jobs,
             on_progress=update,
         )
     designs = [
-        Design(fmt, other or fmt, record["architecture"], terms)
+        MacSpec(fmt, other or fmt, record["architecture"], terms)
         for fmt, record in zip(chosen, found, strict=True)
     ]
     netlists = []

@@ -24,7 +24,7 @@ from halfbyte.cli.output import number, print_json, progress, table
 from halfbyte.cli.sim import Cycles, Seed
 
 if TYPE_CHECKING:
-    from halfbyte.area import Design
+    from halfbyte.rtl import MacSpec
 
 __all__ = ["mutants"]
 
@@ -33,34 +33,19 @@ SEED_BITS = 31
 Count = Annotated[int, typer.Option(min=1, max=MAX_COUNT, help="Mutants of every MAC.")]
 
 
-def _test(design: "Design", count: int, seed: int, cycles: int) -> list[dict[str, Any]]:
+def _test(design: "MacSpec", count: int, seed: int, cycles: int) -> list[dict[str, Any]]:
     """Records of one design: one for each accumulator of the regression."""
     from halfbyte.area.proofs.mutation import SELECT_BITS, is_equivalent, mutate
     from halfbyte.base import versions_of
-    from halfbyte.rtl import Mac
+    from halfbyte.rtl import variants
     from halfbyte.sim.mutants import run_mutants
     from halfbyte.sim.runner import make_plans
-    from halfbyte.sim.variants import variants
     from halfbyte.sim.wrapper import TIMESCALE, layout_of, top_verilog
 
     start = time.monotonic()
-    weight, activation = design.weight, design.activation
-    chosen = variants(weight, activation, design.terms)
-    title = f"{weight.name} x {activation.name}, {design.architecture}, mutants"
-    layout = layout_of(weight, activation, chosen, title=title, seed=seed)
-    macs = {
-        field.name: Mac(
-            weight=weight,
-            activation=activation,
-            terms=design.terms,
-            architecture=design.architecture,
-            acc_width=variant.acc_width,
-            overflow=variant.overflow,
-            enable=variant.enable,
-            segment=variant.segment,
-        )
-        for variant, field in zip(chosen, layout.fields, strict=True)
-    }
+    chosen = variants(design)
+    layout = layout_of(chosen, title=f"{design.title}, mutants", seed=seed)
+    macs = {field.name: spec for field, spec in zip(layout.fields, chosen.values(), strict=True)}
     mutated = mutate(macs, count=count, seed=seed)
     equivalent = {
         mutant.number
@@ -70,9 +55,9 @@ def _test(design: "Design", count: int, seed: int, cycles: int) -> list[dict[str
     verilog = "\n".join([TIMESCALE, mutated.verilog, top_verilog(layout, mutant_bits=SELECT_BITS)])
     caught = run_mutants(
         verilog,
-        make_plans(weight, activation, chosen, layout, terms=design.terms, cycles=cycles),
+        make_plans(chosen, layout, cycles=cycles),
         [each.number for each in mutated.mutants if each.number not in equivalent],
-        name=f"{weight.name}-{activation.name}-{design.architecture}-mutants",
+        name=f"{design.weight.name}-{design.activation.name}-{design.architecture}-mutants",
     )
     seconds = round((time.monotonic() - start) / len(macs), 3)
     records = []
@@ -81,14 +66,8 @@ def _test(design: "Design", count: int, seed: int, cycles: int) -> list[dict[str
         found = [caught[each.number] for each in members if each.number in caught]
         records.append(
             {
-                "format": weight.name,
-                "activation": activation.name,
+                **mac.fields,
                 "unit": name,
-                "architecture": design.architecture,
-                "terms": design.terms,
-                "acc_width": mac.acc_width,
-                "overflow": mac.overflow.value,
-                "enable": mac.has_enable,
                 "seed": seed,
                 "cycles": cycles,
                 "mutants": len(members),

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -41,7 +42,8 @@ def table(
             column.removeprefix(">"), justify="right" if column.startswith(">") else "left"
         )
     for row in rows:
-        drawn.add_row(*row)
+        # A name such as `halfbyte[tasks]` is text, not an instruction to rich.
+        drawn.add_row(*(escape(cell) for cell in row))
     console.print(drawn)
 
 

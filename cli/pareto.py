@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from halfbyte.base import UserError, build_dir
+from halfbyte.base.results import keep_results
 from halfbyte.cli.evaluate import (
     Block,
     Context,
@@ -99,9 +100,11 @@ def pareto(
 ) -> None:
     """All formats to RTL, area, and accuracy on real weights; then the plots and the tables."""
     from halfbyte.accuracy import evaluate, find_model
-    from halfbyte.area import Design, synthesize
+    from halfbyte.area import synthesize
     from halfbyte.pareto import check_axis, make_axis, write_report
+    from halfbyte.pareto.page import write_page
     from halfbyte.pareto.system import load_array
+    from halfbyte.rtl import MacSpec
 
     check_axis(axis)
     chip = _chip(mac_share, memory_share)
@@ -111,7 +114,7 @@ def pareto(
     technology = pick_technology(tech, liberty)
     reference, quantizer = find_model(model, text=text, context=context), pick_recipe(recipe, block)
     system = load_array(array) if array else _array_of(quantizer)
-    designs = [Design(fmt, fmt, "auto", terms) for fmt in chosen]
+    designs = [MacSpec(fmt, fmt, "auto", terms) for fmt in chosen]
     with progress(f"Area, {technology.name}") as update:
         areas = synthesize(designs, technology, jobs=jobs, on_progress=update)
     bits = _effective_bits(reference, quantizer, chosen) if axis == "bits" else None
@@ -130,8 +133,11 @@ def pareto(
     folder = output or build_dir() / "pareto"
     lossless = _lossless(reference, technology)
     claims, written = write_report(chosen, areas, accuracies, folder, cost, lossless)
+    results = [*areas, lossless, *accuracies]
+    keep_results("pareto", results)
+    page = write_page(folder / "report.html", results, build_dir() / "netlists")
     if json:
-        print_json([*areas, lossless, *accuracies])
+        print_json(results)
         return
     show_areas(areas)
     show_lossless(lossless)
@@ -141,6 +147,7 @@ def pareto(
         rows = [[claim.question, claim.paper, claim.ours, claim.verdict] for claim in claims]
         table("The paper's claims", columns, rows, "paper: Dotzel et al., 2024; why: claims.md")
     console.print(f"wrote {', '.join(path.name for path in written)} in {folder}")
+    console.print(f"open {page} in a browser: all figures, to sort, filter and compare")
 
 
 def _lossless(reference: "ModelReference", technology: "Technology") -> dict[str, Any]:

@@ -106,12 +106,12 @@ def prove(
     In every unit faults are injected, each of which must be refuted. Exit status 1 if a proof
     fails or a fault is not seen.
     """
-    from halfbyte.area import Design
     from halfbyte.area.search.proof_plan import failures, prove_designs
+    from halfbyte.rtl import MacSpec
 
     start = time.monotonic()
     other = load_optional(activation)
-    designs = [Design(fmt, other or fmt, arch, terms) for fmt in load_formats(names)]
+    designs = [MacSpec(fmt, other or fmt, arch, terms) for fmt in load_formats(names)]
     technology = pick_technology(tech, liberty)
     with progress(f"Proofs, {technology.name}") as update:
         records = prove_designs(designs, technology, jobs=jobs, on_progress=update)

@@ -55,11 +55,12 @@ def rank(
     json: Json = False,
 ) -> None:
     """Rank formats by area, by delay at the least area, and by energy, in every technology."""
-    from halfbyte.area import Design, load_technology, synthesize, technology_names
+    from halfbyte.area import load_technology, synthesize, technology_names
     from halfbyte.area.timing.delay import inverter_delay
+    from halfbyte.rtl import MacSpec
 
     other = load_optional(activation)
-    designs = [Design(fmt, other or fmt, "auto", terms) for fmt in load_formats(names)]
+    designs = [MacSpec(fmt, other or fmt, "auto", terms) for fmt in load_formats(names)]
     chosen = [name.strip() for name in techs.split(",")] if techs else technology_names()
     relaxed, clocked = {}, {}
     for technology in map(load_technology, chosen):

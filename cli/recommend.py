@@ -59,8 +59,9 @@ def recommend(
 ) -> None:
     """The smallest format within a loss, or the most accurate within an area; and how sure."""
     from halfbyte.accuracy import find_model
-    from halfbyte.area import Design, synthesize
+    from halfbyte.area import synthesize
     from halfbyte.pareto.recommend import within_area, within_loss
+    from halfbyte.rtl import MacSpec
 
     if (max_loss is None) == (max_area is None):
         raise UserError("Give one of --max-loss and --max-area")
@@ -69,7 +70,7 @@ def recommend(
     technology = pick_technology(tech, liberty)
     reference = find_model(model, text=text, context=context)
     found = evaluate_formats(reference, names, pick_recipe(recipe, block))
-    designs = [Design(fmt, fmt, "auto", terms) for fmt in chosen]
+    designs = [MacSpec(fmt, fmt, "auto", terms) for fmt in chosen]
     with progress(f"Area, {technology.name}") as update:
         records = synthesize(designs, technology, jobs=jobs, on_progress=update)
     areas = {str(record["format"]): float(record["area_um2"]) for record in records}

@@ -1,5 +1,6 @@
 """``halfbyte rtl``: MAC units as plain Verilog, with test vectors and a plain bench."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -78,19 +79,10 @@ def rtl(
     with progress("Export") as update:
         for done, design in enumerate(designs):
             update(done, len(designs), design.weight.name)
-            records.append(
-                export_mac(
-                    design.weight,
-                    design.activation,
-                    architecture=design.architecture,
-                    terms=terms,
-                    acc_width=acc_width,
-                    overflow=rule,
-                    enable=enable,
-                    segment=segment,
-                    folder=folder,
-                )
+            spec = replace(
+                design, acc_width=acc_width, overflow=rule, enable=enable, segment=segment
             )
+            records.append(export_mac(spec, folder))
     if json:
         print_json(records)
         return

@@ -7,6 +7,7 @@ import typer
 
 from halfbyte.area.timing.clocks import parse_clock
 from halfbyte.base import UserError
+from halfbyte.base.results import keep_results
 from halfbyte.cli.options import (
     AccWidth,
     Activation,
@@ -192,13 +193,14 @@ def synth(
             )
         synth_unit(unit, pick_technology(tech, liberty), lanes, json)
         return
-    from halfbyte.area import Design, synthesize
+    from halfbyte.area import synthesize
     from halfbyte.area.search.fpga import pick_target, synthesize_fpga
+    from halfbyte.rtl import MacSpec
 
     rule = overflow_rule(overflow)
     other = load_optional(activation)
     designs = [
-        Design(fmt, other or fmt, arch, terms, acc_width, rule) for fmt in load_formats(names)
+        MacSpec(fmt, other or fmt, arch, terms, acc_width, rule) for fmt in load_formats(names)
     ]
     period = parse_clock(clock) if clock else None
     if target:
@@ -222,5 +224,6 @@ def synth(
             jobs=jobs,
             on_progress=update,
         )
+    keep_results("synth", records)
     print_json(records) if json else show_areas(records)
     _check_clock(records)

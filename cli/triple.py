@@ -1,7 +1,7 @@
 """``halfbyte triple``: RTL, golden model and GPU reference on the same stream of clock cycles."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -24,9 +24,8 @@ from halfbyte.cli.output import number, print_json, progress, table
 if TYPE_CHECKING:
     import torch
 
-    from halfbyte.area import Design
+    from halfbyte.rtl import MacSpec
     from halfbyte.sim.plan import Plan
-    from halfbyte.sim.variants import Variant
 
 __all__ = ["triple"]
 
@@ -37,57 +36,42 @@ Seed = Annotated[
 Cycles = Annotated[int, typer.Option(min=1, help="Random cycles with random clears.")]
 
 
-def _unequal(
-    plan: "Plan", chosen: "Sequence[Variant]", design: "Design", device: "torch.device"
-) -> int:
+def _unequal(plan: "Plan", macs: "Iterable[MacSpec]", device: "torch.device") -> int:
     """Accumulator values of the kernel that differ from the plan's, which the RTL has shown."""
     import torch
 
     from halfbyte.gpu_ref import mac_stream
 
     words = torch.from_numpy(plan.stimulus.astype("int64"))
-    w_bits, a_bits = design.weight.bits, design.activation.bits
+    w_bits, a_bits = plan.layout.w_bits, plan.layout.a_bits
     w, a = words & 2**w_bits - 1, words >> w_bits & 2**a_bits - 1
     clear, enable = (words >> w_bits + a_bits + bit & 1 for bit in (0, 1))
     different = 0
-    for variant, expected in zip(chosen, torch.from_numpy(plan.expected), strict=True):
+    for spec, expected in zip(macs, torch.from_numpy(plan.expected), strict=True):
         acc = mac_stream(
             w.to(device, torch.uint8),
             a.to(device, torch.uint8),
             clear.to(device, torch.bool),
-            weight=design.weight,
-            activation=design.activation,
-            acc_width=variant.acc_width,
-            overflow=variant.overflow,
-            enable=enable.to(device, torch.bool) if variant.enable else None,
+            enable=enable.to(device, torch.bool) if spec.enable else None,
+            **spec.arithmetic,
         )
         different += int((acc.cpu() != expected).sum())
     return different
 
 
-def _compare(design: "Design", device: "torch.device", seed: int, cycles: int) -> dict[str, Any]:
+def _compare(design: "MacSpec", device: "torch.device", seed: int, cycles: int) -> dict[str, Any]:
     """The record of one design; raises SimulationError or ToolError where two sides differ."""
     from halfbyte.gpu_ref.machine import describe
+    from halfbyte.rtl import variants
     from halfbyte.sim.runner import make_plans, run_regression
-    from halfbyte.sim.variants import variants
     from halfbyte.sim.wrapper import layout_of
 
     # The RTL's accumulators equal the golden model's in every cycle, or this raises.
-    simulated = run_regression(
-        design.weight,
-        design.activation,
-        architecture=design.architecture,
-        terms=design.terms,
-        seed=seed,
-        cycles=cycles,
-    )
+    simulated = run_regression(design, seed=seed, cycles=cycles)
     # The same seed gives the same plans: what was driven, and what every accumulator held.
-    chosen = variants(design.weight, design.activation, design.terms)
-    layout = layout_of(design.weight, design.activation, chosen, title="triple", seed=seed)
-    plans = make_plans(
-        design.weight, design.activation, chosen, layout, terms=design.terms, cycles=cycles
-    )
-    different = sum(_unequal(plan, chosen, design, device) for plan in plans.values())
+    macs = variants(design)
+    plans = make_plans(macs, layout_of(macs, title="triple", seed=seed), cycles=cycles)
+    different = sum(_unequal(plan, macs.values(), device) for plan in plans.values())
     record = {
         **{name: simulated[name] for name in ("format", "activation", "architecture", "terms")},
         "acc_width": simulated["acc_width"],

@@ -1,15 +1,16 @@
 """Shared libraries from the sources in ``cuda/``, compiled once per content."""
 
 import ctypes
-import tempfile
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 
-from halfbyte.base import ToolError, build_dir, content_key
+from halfbyte.base import build_dir
+from halfbyte.base.compilers import Compiler, host_compiler
+from halfbyte.base.libraries import compiled_library, loaded
 from halfbyte.formats import Format, bundled
 from halfbyte.gpu_ref.abi import FormatTable
-from halfbyte.gpu_ref.compilers import Compiler, cuda_compiler, host_compiler
+from halfbyte.gpu_ref.compilers import cuda_compiler
 from halfbyte.gpu_ref.tables import SYMBOL, format_header, header_name, tables_source
 
 __all__ = ["SOURCES", "build_cuda", "build_fuzz", "build_host", "format_table"]
@@ -24,20 +25,7 @@ def _sources() -> dict[str, str]:
 
 
 def _library(compiler: Compiler, main: str, files: Mapping[str, str]) -> Path:
-    """``main`` among ``files`` (name: text), compiled; from the cache if it is there."""
-    key = content_key([compiler.version, compiler.flags, compiler.target, main, files])
-    target = build_dir().resolve() / "gpu_ref" / f"{Path(main).stem}-{key[:24]}.so"
-    if target.is_file():
-        return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    # Compiled aside and moved, so that other processes see a whole library or none.
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".part-") as temporary:
-        folder = Path(temporary)
-        for name, text in files.items():
-            (folder / name).write_text(text)
-        compiler.compile([main], folder / target.name, folder)
-        (folder / target.name).replace(target)
-    return target
+    return compiled_library(compiler, main, files, build_dir().resolve() / "gpu_ref")
 
 
 def build_host(*, sanitize: bool = False) -> Path:
@@ -57,14 +45,6 @@ def build_fuzz() -> Path:
     files = {name: text for name, text in _sources().items() if name.endswith(".h")}
     files[FUZZ] = (SOURCES / FUZZ).read_text()
     return _library(host_compiler(sanitize=True), FUZZ, files)
-
-
-def loaded(path: Path) -> ctypes.CDLL:
-    """A compiled library in this process; raises ToolError if it cannot be loaded."""
-    try:
-        return ctypes.CDLL(str(path))
-    except OSError as error:
-        raise ToolError(f"{path} cannot be loaded ({error}); delete it to build it anew") from None
 
 
 @cache

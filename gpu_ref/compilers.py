@@ -1,28 +1,19 @@
-"""The compilers of the two builds: found, checked for age, and run."""
+"""nvcc: found, and checked for age."""
 
 import os
 import re
-import shlex
 import shutil
-import subprocess
-from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
-from halfbyte.base import ToolError, content_key
+from halfbyte.base import ToolError
+from halfbyte.base.compilers import SHARED_LIBRARY, Compiler, run_tool
 
-__all__ = ["Compiler", "cuda_compiler", "find_nvcc", "host_compiler"]
+__all__ = ["cuda_compiler", "find_nvcc"]
 
 # sm_90 came with CUDA 11.8; device code in C++17 with 11.0.
 OLDEST_NVCC = (11, 8)
-CXX17 = 201703
-SECONDS = 900
 _INSTALLED_NVCC = ("/usr/local/cuda/bin/nvcc", "/opt/cuda/bin/nvcc")
 
-_COMMON = ("-std=c++17", "-O3", "-shared")
-# The definition has no fused multiply-add, so nothing may be contracted.
-_HOST = ("-ffp-contract=off", "-fPIC", "-fvisibility=hidden", "-pthread")
 _CUDA = (
     "-fmad=false",
     "-ftz=false",
@@ -31,104 +22,6 @@ _CUDA = (
     "-gencode=arch=compute_90,code=[sm_90,compute_90]",
     "-Xcompiler=-fPIC,-fvisibility=hidden",
 )
-SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g", "-O1")
-
-
-@dataclass(frozen=True)
-class Compiler:
-    """A compiler that is there and new enough.
-
-    Parameters
-    ----------
-    command : tuple of str
-        What starts it.
-    version : str
-        The line by which it names itself.
-    flags : tuple of str
-        For a shared library of this project.
-    target : str
-        Key of what the flags mean on this machine, such as its instruction set.
-    """
-
-    command: tuple[str, ...]
-    version: str
-    flags: tuple[str, ...]
-    target: str = ""
-
-    def compile(self, sources: Sequence[str], output: Path, folder: Path) -> None:
-        """Compile ``sources`` in ``folder`` to the shared library ``output``.
-
-        Raises ToolError with the command and the compiler's last lines.
-        """
-        command = [*self.command, *self.flags, *sources, "-o", str(output)]
-        done = _run(command, folder)
-        if done.returncode:
-            raise ToolError(f"Compiling {' '.join(sources)} failed", command, done.stderr)
-
-
-def _run(command: Sequence[str], folder: Path | None = None) -> "subprocess.CompletedProcess[str]":
-    try:
-        return subprocess.run(
-            command,
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=SECONDS,
-        )
-    except subprocess.TimeoutExpired:
-        raise ToolError(f"Compiling took more than {SECONDS} s", command) from None
-    except OSError as error:
-        raise ToolError(f"{command[0]} cannot be run: {error.strerror}", command) from None
-
-
-def _macros(command: Sequence[str], *flags: str) -> str | None:
-    """The macros that a C++ compiler predefines; None if it does not know the flags."""
-    done = _run([*command, "-std=c++17", *flags, "-dM", "-E", "-x", "c++", os.devnull])
-    return done.stdout if done.returncode == 0 else None
-
-
-def _checked(command: tuple[str, ...]) -> Compiler:
-    """The host compiler with its flags; raises ToolError if it is too old."""
-    version = _run([*command, "--version"]).stdout.partition("\n")[0].strip()
-    plain = _macros(command)
-    standard = re.search(r"^#define __cplusplus (\d+)", plain or "", re.MULTILINE)
-    if standard is None or int(standard[1]) < CXX17:
-        raise ToolError(
-            f"{command[0]} is too old ({version or 'no version'}): the host build needs C++17, as "
-            "in g++ 8 or clang 7; set CXX to a newer compiler"
-        )
-    native = _macros(command, "-march=native")  # some compilers for ARM know only -mcpu
-    flags = ("-march=native",) if native else ()
-    return Compiler(command, version, (*_COMMON, *flags, *_HOST), content_key(native or plain))
-
-
-@cache
-def _host_compiler(chosen: str | None) -> Compiler:
-    names = shlex.split(chosen) if chosen else ["g++", "clang++", "c++"]
-    if chosen:
-        if not names or shutil.which(names[0]) is None:
-            raise ToolError(f"CXX={chosen!r} is no program that can be run: set it to a compiler")
-        return _checked(tuple(names))
-    for name in names:
-        if shutil.which(name):
-            return _checked((name,))
-    raise ToolError(
-        "No C++ compiler found: the host build needs one (apt install g++), or CXX set to one"
-    )
-
-
-def host_compiler(*, sanitize: bool = False) -> Compiler:
-    """``$CXX``, else g++, clang++ or c++.
-
-    ``sanitize`` adds the address and undefined-behaviour sanitizers. Raises ToolError if there is
-    none or it does not know C++17.
-    """
-    found = _host_compiler(os.environ.get("CXX"))
-    if not sanitize:
-        return found
-    return Compiler(found.command, found.version, (*found.flags, *SANITIZERS), found.target)
 
 
 def find_nvcc() -> str | None:
@@ -143,7 +36,7 @@ def find_nvcc() -> str | None:
 
 @cache
 def _cuda_compiler(path: str) -> Compiler:
-    text = _run([path, "--version"]).stdout
+    text = run_tool([path, "--version"]).stdout
     release = re.search(r"release (\d+)\.(\d+), (V[\d.]+)", text)
     if release is None:
         raise ToolError(f"{path} does not say its version: is it nvcc?", [path, "--version"], text)
@@ -152,7 +45,7 @@ def _cuda_compiler(path: str) -> Compiler:
             f"nvcc {release[1]}.{release[2]} is too old: the CUDA build needs "
             f"{OLDEST_NVCC[0]}.{OLDEST_NVCC[1]} or newer; set NVCC to one"
         )
-    return Compiler((path,), f"nvcc {release[3]}", (*_COMMON, *_CUDA))
+    return Compiler((path,), f"nvcc {release[3]}", (*SHARED_LIBRARY, *_CUDA))
 
 
 def cuda_compiler() -> Compiler:

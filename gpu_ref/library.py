@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from halfbyte.base import ToolError, UserError
+from halfbyte.base.libraries import loaded
 from halfbyte.gpu_ref.abi import (
     STRUCTURES,
     Container,
@@ -17,7 +18,7 @@ from halfbyte.gpu_ref.abi import (
     Layout,
     prototypes,
 )
-from halfbyte.gpu_ref.build import build_cuda, build_host, loaded
+from halfbyte.gpu_ref.build import build_cuda, build_host
 
 __all__ = ["Library", "cuda_library", "host_library", "library_for"]
 

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 
 from halfbyte.base import versions_of
-from halfbyte.gpu_ref.compilers import cuda_compiler, host_compiler
+from halfbyte.base.compilers import host_compiler
+from halfbyte.gpu_ref.compilers import cuda_compiler
 from halfbyte.gpu_ref.library import library_for
 
 __all__ = ["describe", "pick_device"]

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 from halfbyte.base import ToolError
-from halfbyte.gpu_ref.compilers import host_compiler
+from halfbyte.base.compilers import host_compiler
 from halfbyte.gpu_ref.library import SANITIZE_VARIABLE
 
 __all__ = [

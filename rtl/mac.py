@@ -1,49 +1,24 @@
 """The multiply-accumulate unit."""
 
+from collections.abc import Sequence
 from contextlib import nullcontext
+from typing import TYPE_CHECKING
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
-from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from halfbyte.base import UserError
-from halfbyte.formats import (
-    Format,
-    Overflow,
-    check_acc_width,
-    check_terms,
-    lossless_acc_width,
-)
+from halfbyte.formats import Overflow
 from halfbyte.rtl.addend import Addend
-from halfbyte.rtl.multiplier import check_architecture
+from halfbyte.rtl.exported import Exported
 from halfbyte.rtl.resolve import Resolve
 
-__all__ = ["Mac", "check_segment"]
+if TYPE_CHECKING:
+    from halfbyte.rtl.spec import MacSpec
+
+__all__ = ["Mac"]
 
 
-def check_segment(segment: int | None, acc_width: int, overflow: Overflow) -> int | None:
-    """Return ``segment`` if the carries of an accumulator can be saved so.
-
-    Raises TypeError for what is no int, UserError (a ValueError) otherwise.
-    """
-    if segment is None:
-        return None
-    if isinstance(segment, bool) or not isinstance(segment, int):
-        raise TypeError(f"Segment must be an int, not {segment!r}")
-    if not 1 <= segment < acc_width:
-        raise UserError(
-            f"Segment must be at least 1 and less than the accumulator's {acc_width} bits, "
-            f"not {segment}"
-        )
-    if overflow is not Overflow.WRAP:
-        raise UserError(
-            f"An accumulator with saved carries must wrap, not {overflow.value}: whether a sum "
-            "leaves the range is not known before the final addition"
-        )
-    return segment
-
-
-class Mac(wiring.Component):
+class Mac(Exported):
     """Multiply-accumulate unit for two formats.
 
     Every cycle ``acc <= (clear ? 0 : acc) + w * a``. Latency 1 cycle, one product per cycle.
@@ -61,99 +36,80 @@ class Mac(wiring.Component):
 
     Parameters
     ----------
-    weight, activation : :class:`Format`
-        Operand formats.
-    terms : :class:`int`
-        Products that the accumulator holds without loss.
-    architecture : :class:`str`
-        Multiplier architecture, a key of ``ARCHITECTURES``.
-    acc_width : :class:`int`, optional
-        Accumulator width in bits, instead of the lossless width for ``terms`` products.
-    overflow : :class:`Overflow`
-        What happens to sums outside the accumulator's range, after every addition.
-    enable : :class:`bool`
-        Whether there is an ``enable`` port.
-    segment : :class:`int`, optional
-        Bits after which a carry is saved, at least 1 and less than the accumulator has. Sums must
-        wrap: whether one leaves the range is not known before the final addition.
+    spec : :class:`MacSpec`
+        Formats, architecture, width and ports. The architecture must be a named one.
 
     Members
     -------
-    w, a : ``In(weight.bits)``, ``In(activation.bits)``
+    w, a : ``In(spec.weight.bits)``, ``In(spec.activation.bits)``
         Operand codes, sampled at every rising clock edge.
     clear : ``In(1)``
         High to start a new sum with this cycle's product.
     enable : ``In(1)``
         If there is such a port: low to keep ``acc`` and ignore the other inputs.
-    acc : ``Out(signed(acc_width))``
-        Sum of the products since the last clear, this one included, in units of
-        ``weight.quantum * activation.quantum``; valid after the clock edge, with ``segment`` once
-        the final addition has settled, from registers that stand still.
+    acc : ``Out(signed(spec.width))``
+        Sum of the products since the last clear, this one included, in units of the product of both
+        quanta. Valid after the clock edge; with ``segment`` once the final addition has settled,
+        from registers that stand still.
 
     Raises
     ------
-    ArchitectureError, TypeError, ValueError
-        On construction.
+    ArchitectureError
+        The architecture is ``auto``, which only synthesis can resolve.
     """
 
-    def __init__(
-        self,
-        *,
-        weight: Format,
-        activation: Format,
-        terms: int = 256,
-        architecture: str,
-        acc_width: int | None = None,
-        overflow: Overflow = Overflow.WRAP,
-        enable: bool = False,
-        segment: int | None = None,
-    ) -> None:
-        check_architecture(architecture, weight, activation)
-        if not isinstance(overflow, Overflow):
-            raise TypeError(f"Overflow must be an Overflow, not {overflow!r}")
-        self.weight = weight
-        self.activation = activation
-        self.terms = check_terms(terms)
-        self.architecture = architecture
-        self.acc_width = check_acc_width(
-            lossless_acc_width(weight, activation, terms) if acc_width is None else acc_width
+    def __init__(self, spec: "MacSpec") -> None:
+        self.spec = spec
+        self._addend = Addend(
+            weight=spec.weight, activation=spec.activation, architecture=spec.architecture
         )
-        self.overflow = overflow
-        self.has_enable = enable
-        self.segment = check_segment(segment, self.acc_width, overflow)
         members = {
-            "w": In(weight.bits),
-            "a": In(activation.bits),
+            "w": In(spec.weight.bits),
+            "a": In(spec.activation.bits),
             "clear": In(1),
-            "acc": Out(signed(self.acc_width)),
+            "acc": Out(signed(spec.width)),
         }
-        if enable:
+        if spec.enable:
             members["enable"] = In(1)
         super().__init__(members)
+
+    def header(self) -> Sequence[str]:
+        spec, weight, activation = self.spec, self.spec.weight, self.spec.activation
+        lines = [
+            "MAC: every rising clk edge, acc <= (clear ? 0 : acc) + w * a",
+            f"w: {weight.title}, {weight.bits} bits, quantum {weight.quantum}",
+            f"a: {activation.title}, {activation.bits} bits, quantum {activation.quantum}",
+            f"acc: {spec.width} bits, two's complement, in units of "
+            f"{weight.quantum * activation.quantum}; overflow: {spec.overflow.value}",
+            f"multiplier: {spec.architecture}",
+        ]
+        if spec.segment is not None:
+            lines.append(
+                f"carries are saved every {spec.segment} bits: acc is the sum of registers, not one"
+            )
+        return lines
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         # Multiply
-        m.submodules.addend = addend = Addend(
-            weight=self.weight, activation=self.activation, architecture=self.architecture
-        )
+        m.submodules.addend = addend = self._addend
         m.d.comb += [addend.w.eq(self.w), addend.a.eq(self.a)]
 
         # Add: bit 0 by itself, the carry into the others apart
-        accumulator = Signal(signed(self.acc_width), reset_less=True)
+        accumulator = Signal(signed(self.spec.width), reset_less=True)
         keep = Signal()
-        base = Signal(signed(self.acc_width))
+        base = Signal(signed(self.spec.width))
         carry = Signal()
         m.d.comb += [
             keep.eq(~self.clear),
-            base.eq(accumulator & keep.replicate(self.acc_width)),
+            base.eq(accumulator & keep.replicate(self.spec.width)),
             carry.eq(Mux(addend.odd, base[0], addend.negate)),
         ]
-        add = self._ripple if self.segment is None else self._segments
+        add = self._ripple if self.spec.segment is None else self._segments
         registers = add(m, addend, accumulator, base, carry)
 
         # Keep
-        with m.If(self.enable) if self.has_enable else nullcontext():
+        with m.If(self.enable) if self.spec.enable else nullcontext():
             m.d.sync += [register.eq(value) for register, value in registers]
         return m
 
@@ -176,10 +132,10 @@ class Mac(wiring.Component):
         self, m: Module, addend: Addend, accumulator: Signal, base: Signal, carry: Signal
     ) -> list[tuple[Signal, Value]]:
         """The registers and their next values, each segment's from an addition of its own."""
-        assert self.segment is not None  # noqa: S101
-        ends = [*range(self.segment, self.acc_width, self.segment), self.acc_width]
+        assert self.spec.segment is not None  # noqa: S101
+        ends = [*range(self.spec.segment, self.spec.width, self.spec.segment), self.spec.width]
         saved = Signal(len(ends) - 1, reset_less=True)
-        term = Signal(signed(self.acc_width))
+        term = Signal(signed(self.spec.width))
         m.d.comb += term.eq(Cat(0, addend.rest).as_signed())
         totals: list[Value] = [addend.odd ^ base[0]]
         carries: list[Value] = []
@@ -193,7 +149,7 @@ class Mac(wiring.Component):
             if number < len(saved):
                 incoming = Signal(name=f"incoming{number}")
                 m.d.comb += incoming.eq(saved[number] & ~self.clear)
-        m.submodules.resolve = resolve = Resolve(width=self.acc_width, places=ends[:-1])
+        m.submodules.resolve = resolve = Resolve(width=self.spec.width, places=ends[:-1])
         m.d.comb += [
             resolve.sum.eq(accumulator),
             resolve.carries.eq(saved),
@@ -203,12 +159,12 @@ class Mac(wiring.Component):
 
     def _sum_width(self, term_width: int) -> int:
         """Bits of the adder: a saturating accumulator must see the true sum."""
-        if self.overflow is Overflow.WRAP:
-            return self.acc_width
-        return max(self.acc_width, term_width + 1) + 1
+        if self.spec.overflow is Overflow.WRAP:
+            return self.spec.width
+        return max(self.spec.width, term_width + 1) + 1
 
     def _limited(self, total: Value) -> Value:
-        if self.overflow is Overflow.WRAP:
+        if self.spec.overflow is Overflow.WRAP:
             return total
-        high = 2 ** (self.acc_width - 1) - 1
+        high = 2 ** (self.spec.width - 1) - 1
         return Mux(total > high, high, Mux(total < ~high, ~high, total))

@@ -2,81 +2,52 @@
 
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from halfbyte.base import versions_of
-from halfbyte.formats import Format, lossless_acc_width
-from halfbyte.rtl import check_architecture
+from halfbyte.rtl import MacSpec, check_architecture, variants
 from halfbyte.sim.errors import SimulationError
 from halfbyte.sim.plan import Layout, Plan
 from halfbyte.sim.process import Processes
 from halfbyte.sim.scenarios import Stream, expectation, streams
 from halfbyte.sim.simulation import simulate
 from halfbyte.sim.simulator import check_simulator, simulator_version
-from halfbyte.sim.variants import Variant, variants
 from halfbyte.sim.wrapper import Netlists, bench_verilog, layout_of, netlist_bench_verilog
 
-__all__ = ["DesignLike", "make_plans", "run_many", "run_regression"]
+__all__ = ["make_plans", "run_many", "run_regression"]
 
 CYCLES = 100_000
 SEED_BITS = 32
 
 
-class DesignLike(Protocol):
-    """What is to be simulated: two formats, a named architecture, terms of a lossless sum."""
-
-    @property
-    def weight(self) -> Format: ...
-    @property
-    def activation(self) -> Format: ...
-    @property
-    def architecture(self) -> str: ...
-    @property
-    def terms(self) -> int: ...
-
-
-def _plan(
-    stream: Stream,
-    chosen: Sequence[Variant],
-    layout: Layout,
-    weight: Format,
-    activation: Format,
-) -> Plan:
+def _plan(stream: Stream, macs: Mapping[str, MacSpec], layout: Layout) -> Plan:
     """Pack a stream for the ports of the bench, and let the golden model say what must come."""
     columns = (stream.w, stream.a, stream.clear, stream.enable)
-    offsets = (0, weight.bits, weight.bits + activation.bits, weight.bits + activation.bits + 1)
+    codes = layout.w_bits + layout.a_bits
+    offsets = (0, layout.w_bits, codes, codes + 1)
     words = [column.astype(np.uint32) << at for column, at in zip(columns, offsets, strict=True)]
-    expected = [expectation(stream, variant, weight, activation) for variant in chosen]
+    expected = [expectation(stream, spec) for spec in macs.values()]
     return Plan(layout, np.bitwise_or.reduce(words), np.stack(expected))
 
 
 def make_plans(
-    weight: Format,
-    activation: Format,
-    chosen: Sequence[Variant],
-    layout: Layout,
-    *,
-    terms: int,
-    cycles: int = CYCLES,
+    macs: Mapping[str, MacSpec], layout: Layout, *, cycles: int = CYCLES
 ) -> dict[str, Plan]:
-    """The plan of every scenario, from the golden model alone."""
-    made = streams(weight, activation, terms=terms, cycles=cycles, seed=layout.seed)
-    return {
-        scenario: _plan(stream, chosen, layout, weight, activation)
-        for scenario, stream in made.items()
-    }
+    """The plan of every scenario for these MACs, from the golden model alone."""
+    first = next(iter(macs.values()))
+    made = streams(
+        first.weight, first.activation, terms=first.terms, cycles=cycles, seed=layout.seed
+    )
+    return {scenario: _plan(stream, macs, layout) for scenario, stream in made.items()}
 
 
 def run_regression(
-    weight: Format,
-    activation: Format | None = None,
+    spec: MacSpec,
     *,
-    architecture: str,
-    terms: int = 256,
     simulator: str = "verilator",
     waves: bool = False,
     seed: int | None = None,
@@ -86,8 +57,7 @@ def run_regression(
 ) -> dict[str, Any]:
     """Simulate the MAC of two formats against the golden model; return the record.
 
-    Seven accumulators run side by side on the same stream: the lossless one, with and without an
-    enable port, narrow ones that wrap and saturate, and two whose carries are saved. A product
+    All :func:`halfbyte.rtl.variants` of the MAC run side by side on the same stream. A product
     counts as checked when one of them was compared with the golden model in the cycle after it
     took that product. ``seconds`` is everything: export, build (part of it in ``build_seconds``),
     expectations, simulation.
@@ -100,39 +70,33 @@ def run_regression(
     ToolError
         A tool is missing or fails.
     UserError
-        Unknown simulator; architecture that does not fit the formats.
+        Unknown simulator, or the architecture is ``auto``.
     """
     start = time.monotonic()
     check_simulator(simulator)
-    activation = activation or weight
-    check_architecture(architecture, weight, activation)
+    check_architecture(spec.architecture, spec.weight, spec.activation)
     seed = secrets.randbits(SEED_BITS) if seed is None else seed
-    chosen = variants(weight, activation, terms)
-    name = f"{weight.name}-{activation.name}-{architecture}-{terms}"
-    title = f"{weight.name} x {activation.name}, {architecture}, {terms} terms"
+    macs = variants(spec)
+    name = f"{spec.weight.name}-{spec.activation.name}-{spec.architecture}-{spec.terms}"
+    title = f"{spec.title}, {spec.terms} terms"
     if netlists:
         name, title = f"{name}-netlist", f"{title}, netlist"
-    layout = layout_of(weight, activation, chosen, title=title, seed=seed)
-    if netlists:
-        verilog = netlist_bench_verilog(netlists, layout)
-    else:
-        verilog = bench_verilog(
-            weight, activation, chosen, layout, architecture=architecture, terms=terms
-        )
-    plans = make_plans(weight, activation, chosen, layout, terms=terms, cycles=cycles)
+    layout = layout_of(macs, title=title, seed=seed)
+    verilog = netlist_bench_verilog(netlists, layout) if netlists else bench_verilog(macs, layout)
+    plans = make_plans(macs, layout, cycles=cycles)
     outcome = simulate(
         verilog, plans, name=name, simulator=simulator, waves=waves, processes=processes
     )
     seconds = time.monotonic() - start
     products = sum(outcome.checked.values())
     return {
-        "format": weight.name,
-        "activation": activation.name,
+        "format": spec.weight.name,
+        "activation": spec.activation.name,
         "unit": "mac",
         "level": "netlist" if netlists else "rtl",
-        "architecture": architecture,
-        "terms": terms,
-        "acc_width": lossless_acc_width(weight, activation, terms),
+        "architecture": spec.architecture,
+        "terms": spec.terms,
+        "acc_width": spec.lossless_width,
         "simulator": simulator,
         "seed": seed,
         "cycles": cycles,
@@ -148,7 +112,7 @@ def run_regression(
 
 
 def run_many(
-    designs: Sequence[DesignLike],
+    designs: Sequence[MacSpec],
     *,
     simulator: str = "verilator",
     waves: bool = False,
@@ -175,10 +139,7 @@ def run_many(
             futures = {
                 pool.submit(
                     run_regression,
-                    design.weight,
-                    design.activation,
-                    architecture=design.architecture,
-                    terms=design.terms,
+                    design,
                     simulator=simulator,
                     waves=waves,
                     seed=seed,

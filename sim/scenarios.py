@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from halfbyte.formats import Format
 from halfbyte.golden import mac_stream, product
-from halfbyte.sim.variants import Variant
+from halfbyte.rtl import MacSpec
 
 __all__ = ["Stream", "all_pairs", "clears", "expectation", "extremes", "random_cycles", "streams"]
 
@@ -129,25 +129,15 @@ def streams(
     }
 
 
-def expectation(
-    stream: Stream, variant: Variant, weight: Format, activation: Format
-) -> NDArray[np.int64]:
-    """What the golden model says ``acc`` of ``variant`` holds after each cycle; (T,) int64.
+def expectation(stream: Stream, spec: MacSpec) -> NDArray[np.int64]:
+    """What the golden model says ``acc`` of the MAC holds after each cycle; (T,) int64.
 
     A cycle without enable leaves the register as it was: the sum of the last enabled cycle.
     """
-    enabled = stream.enable if variant.enable else _always(len(stream))
+    enabled = stream.enable if spec.enable else _always(len(stream))
     w, a, clear = (
         torch.from_numpy(column[enabled]) for column in (stream.w, stream.a, stream.clear)
     )
-    sums = mac_stream(
-        w,
-        a,
-        clear,
-        weight=weight,
-        activation=activation,
-        acc_width=variant.acc_width,
-        overflow=variant.overflow,
-    )
+    sums = mac_stream(w, a, clear, **spec.arithmetic)
     held: NDArray[np.int64] = sums.numpy()[np.cumsum(enabled) - 1]
     return held

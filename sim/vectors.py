@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from halfbyte.base import write_atomically
-from halfbyte.formats import Format, Overflow, lossless_acc_width
+from halfbyte.formats import Format
+from halfbyte.rtl import MacSpec
 from halfbyte.sim.scenarios import (
     Stream,
     all_pairs,
@@ -15,7 +16,6 @@ from halfbyte.sim.scenarios import (
     extremes,
     random_cycles,
 )
-from halfbyte.sim.variants import Variant
 
 __all__ = ["write_bench", "write_vectors"]
 
@@ -111,45 +111,31 @@ def _hex(words: Sequence[int], bits: int) -> list[str]:
     return [f"{word & mask:0{digits}x}" for word in words]
 
 
-def write_vectors(
-    weight: Format,
-    activation: Format,
-    *,
-    module: str,
-    terms: int,
-    acc_width: int | None = None,
-    overflow: Overflow = Overflow.WRAP,
-    enable: bool = False,
-    path: Path,
-    seed: int = 0,
-) -> int:
+def write_vectors(spec: MacSpec, path: Path, *, seed: int = 0) -> int:
     """Write the vectors of a MAC to ``path``; return how many.
 
     A text file for ``$readmemh``: comments, the number of vectors, then one line per clock cycle
     with w, a, clear, enable (if there is such a port) and the expected acc, in hexadecimal. The
     same arguments give the same file.
     """
-    width = lossless_acc_width(weight, activation, terms) if acc_width is None else acc_width
-    stream = _stream(weight, activation, terms, seed)
-    expected = expectation(
-        stream, Variant(module, width, overflow, enable), weight, activation
-    ).tolist()
+    weight, activation = spec.weight, spec.activation
+    stream = _stream(weight, activation, spec.terms, seed)
     columns = {
         "w": _hex(stream.w.tolist(), weight.bits),
         "a": _hex(stream.a.tolist(), activation.bits),
         "clear": _hex(stream.clear.tolist(), 1),
-        **({"enable": _hex(stream.enable.tolist(), 1)} if enable else {}),
-        "acc": _hex(expected, width),
+        **({"enable": _hex(stream.enable.tolist(), 1)} if spec.enable else {}),
+        "acc": _hex(expectation(stream, spec).tolist(), spec.width),
     }
     head = _VECTORS_HEAD.format(
-        module=module,
-        word_bits=_word_bits(width, len(stream)),
+        module=spec.name,
+        word_bits=_word_bits(spec.width, len(stream)),
         w_title=f"{weight.name}, {weight.bits} bits",
         a_title=f"{activation.name}, {activation.bits} bits",
-        acc_width=width,
-        overflow=overflow.value,
+        acc_width=spec.width,
+        overflow=spec.overflow.value,
         columns=" ".join(columns),
-        worst=min(terms, MAX_WORST_PRODUCTS),
+        worst=min(spec.terms, MAX_WORST_PRODUCTS),
         cycles=RANDOM_CYCLES,
         seed=seed,
     )
@@ -163,33 +149,23 @@ def _word_bits(acc_width: int, count: int) -> int:
     return max(8, acc_width, count.bit_length())
 
 
-def write_bench(
-    weight: Format,
-    activation: Format,
-    *,
-    module: str,
-    acc_width: int,
-    enable: bool = False,
-    vectors: str,
-    count: int,
-    path: Path,
-) -> None:
-    """Write a self-checking Verilog bench for ``module``; its own module is ``path``'s stem.
+def write_bench(spec: MacSpec, path: Path, *, vectors: str, count: int) -> None:
+    """Write a self-checking Verilog bench of a MAC; its own module is ``path``'s stem.
 
     ``vectors`` is the name of the file of ``count`` vectors that :func:`write_vectors` wrote.
     """
     text = _BENCH.format(
-        module=module,
+        module=spec.name,
         bench=path.stem,
         vectors=vectors,
         count=count,
-        columns=5 if enable else 4,
-        word=_word_bits(acc_width, count) - 1,
-        w=weight.bits - 1,
-        a=activation.bits - 1,
-        acc=acc_width - 1,
-        enable_reg="\n  reg enable;" if enable else "",
-        enable_port=".enable(enable), " if enable else "",
-        enable_read="\n        enable = memory[COLUMNS * vector + 4];" if enable else "",
+        columns=5 if spec.enable else 4,
+        word=_word_bits(spec.width, count) - 1,
+        w=spec.weight.bits - 1,
+        a=spec.activation.bits - 1,
+        acc=spec.width - 1,
+        enable_reg="\n  reg enable;" if spec.enable else "",
+        enable_port=".enable(enable), " if spec.enable else "",
+        enable_read="\n        enable = memory[COLUMNS * vector + 4];" if spec.enable else "",
     )
     write_atomically(path, text)

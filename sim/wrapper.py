@@ -1,13 +1,11 @@
 """The Verilog that is simulated: the MACs as they are exported, side by side in one module."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from halfbyte.formats import Format
-from halfbyte.rtl import Mac, to_verilog
+from halfbyte.rtl import MacSpec, to_verilog
 from halfbyte.sim.plan import STIMULUS_BITS, Field, Layout
-from halfbyte.sim.variants import Variant
 
 __all__ = [
     "TIMESCALE",
@@ -52,54 +50,27 @@ class Netlists:
     macs: tuple[str, ...]
 
 
-def layout_of(
-    weight: Format,
-    activation: Format,
-    variants: Sequence[Variant],
-    *,
-    title: str,
-    seed: int,
-) -> Layout:
-    """The ports of the bench for these accumulators."""
+def layout_of(macs: Mapping[str, MacSpec], *, title: str, seed: int) -> Layout:
+    """The ports of the bench for MACs of the same two formats, by name."""
+    first = next(iter(macs.values()))
+    weight, activation = first.weight, first.activation
     return Layout(
         title=title,
         seed=seed,
         w_values=tuple(map(str, weight.values)),
         a_values=tuple(map(str, activation.values)),
         unit=str(weight.quantum * activation.quantum),
-        fields=tuple(
-            Field(f"mac_{variant.name}", variant.acc_width, variant.enable) for variant in variants
-        ),
+        fields=tuple(Field(f"mac_{name}", spec.width, spec.enable) for name, spec in macs.items()),
     )
 
 
-def bench_verilog(
-    weight: Format,
-    activation: Format,
-    variants: Sequence[Variant],
-    layout: Layout,
-    *,
-    architecture: str,
-    terms: int,
-) -> str:
+def bench_verilog(macs: Mapping[str, MacSpec], layout: Layout) -> str:
     """Verilog text of the module ``bench`` and of every MAC in it, as they are exported."""
-    macs = [
-        to_verilog(
-            Mac(
-                weight=weight,
-                activation=activation,
-                terms=terms,
-                architecture=architecture,
-                acc_width=variant.acc_width,
-                overflow=variant.overflow,
-                enable=variant.enable,
-                segment=variant.segment,
-            ),
-            name=field.name,
-        )
-        for variant, field in zip(variants, layout.fields, strict=True)
+    texts = [
+        to_verilog(spec.component(), name=field.name)
+        for spec, field in zip(macs.values(), layout.fields, strict=True)
     ]
-    return "\n".join([TIMESCALE, *macs, top_verilog(layout)])
+    return "\n".join([TIMESCALE, *texts, top_verilog(layout)])
 
 
 def netlist_bench_verilog(netlists: Netlists, layout: Layout) -> str:

@@ -133,9 +133,15 @@ def draw_nu(axes: Axes, records: Sequence[Mapping[str, Any]]) -> None:
     axes.set_ylim(len(layers) - 0.4, -0.6)
     axes.set_xlabel("degrees of freedom nu of Student's t (1000: normal or lighter tails)")
     axes.grid(visible=True, axis="y", color="#eeeeee", linewidth=0.6)
-    axes.legend(
-        loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2, frameon=False, fontsize=8, borderpad=0
-    )
+    if axes.collections:  # nothing to explain where no layer has a fit
+        axes.legend(
+            loc="lower left",
+            bbox_to_anchor=(0.0, 1.0),
+            ncols=2,
+            frameon=False,
+            fontsize=8,
+            borderpad=0,
+        )
     _tidy(axes)
 
 

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from halfbyte.area.exploration.space import Point
+from halfbyte.area.netlists.modules import MAC, MULTIPLIER
 from halfbyte.area.proofs.record import prove_chosen
-from halfbyte.area.synthesis.yosys import MAC, MULTIPLIER, synthesize_rtlil
+from halfbyte.area.synthesis.yosys import synthesize_rtlil
 
 __all__ = ["prove_point"]
 
@@ -25,4 +26,4 @@ def prove_point(point: Point) -> dict[str, Any]:
                 design.rtlil(module), point.technology, point.recipe, folder, module, clock
             )
             netlists.append(folder / "netlist.v")
-        return prove_chosen(design.mac, design.multiplier, point.technology, *netlists)
+        return prove_chosen(design, point.technology, *netlists)

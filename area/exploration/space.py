@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 
 from halfbyte.area.cells.technology import Technology, from_liberty, load_technology
 from halfbyte.area.exploration.families import Family, SupernormalGrid, ValueSets
-from halfbyte.area.search.design import Design
 from halfbyte.area.search.synthesis_jobs import design_key, synthesize_named
 from halfbyte.area.synthesis import clocked
 from halfbyte.area.synthesis.recipes import RECIPES, Recipe
@@ -19,7 +18,7 @@ from halfbyte.base.strict_yaml import check_keys, parse_mapping, read_mapping
 from halfbyte.formats import Format, check_terms, load
 from halfbyte.formats.model import check_name
 from halfbyte.formats.parse import exact_number
-from halfbyte.rtl import ARCHITECTURES, applicable_architectures
+from halfbyte.rtl import ARCHITECTURES, MacSpec, applicable_architectures
 
 __all__ = ["Point", "Space", "load_space", "parse_space", "space_names"]
 
@@ -41,7 +40,7 @@ class Point:
 
     Parameters
     ----------
-    design : Design
+    design : MacSpec
         In a named architecture.
     recipe : Recipe
         The only one that is tried.
@@ -55,7 +54,7 @@ class Point:
         Whether the multiplier is also synthesized alone.
     """
 
-    design: Design
+    design: MacSpec
     recipe: Recipe
     technology: Technology
     clock_ps: float | None = None
@@ -163,10 +162,10 @@ class Space:
                 fitting = applicable_architectures(weight, activation)
                 for architecture in (name for name in self.architectures if name in fitting):
                     for terms in self.terms:
-                        design = Design(weight, activation, architecture, terms)
+                        design = MacSpec(weight, activation, architecture, terms)
                         yield from self._mapped(design)
 
-    def _mapped(self, design: Design) -> Iterator[Point]:
+    def _mapped(self, design: MacSpec) -> Iterator[Point]:
         """A design in every technology, with every recipe, at every clock."""
         for technology in self.technologies:
             for recipe in self.recipes:

@@ -26,7 +26,7 @@ from halfbyte.area.proofs.machine import (
 from halfbyte.area.proofs.specification import product, step
 from halfbyte.base import ToolError
 from halfbyte.formats import Format, Overflow, product_extremes, signed_width
-from halfbyte.rtl import Mac
+from halfbyte.rtl import MacSpec
 from halfbyte.rtl.architecture import MultiplierArchitecture
 
 __all__ = [
@@ -117,32 +117,32 @@ class Proof:
             raise ProofError(f"{what}: {self.claim} is refuted: {self.counterexample}")
 
 
-def prove_mac(rtl: Circuit, mac: Mac) -> Proof:
-    """Whether ``rtl``, lowered from ``mac``, computes what the formats' tables say."""
-    inputs = _inputs(mac)
+def prove_mac(rtl: Circuit, spec: MacSpec) -> Proof:
+    """Whether ``rtl``, lowered from the MAC of ``spec``, computes what the formats' tables say."""
+    inputs = _inputs(spec)
     aig = inputs.aig
     state = initial_state(aig, rtl)
     acc = accumulator(aig, rtl, state)
     seen = accumulator(aig, rtl, after_clock(rtl, inputs, state))
-    needed = mac.acc_width if mac.overflow is Overflow.WRAP else None
-    term = product(aig, mac.weight, mac.activation, needed)
-    expected = step(aig, term, acc, inputs.clear, overflow=mac.overflow, enable=inputs.enable)
-    return _proof(RTL_CLAIM, mac, inputs, acc, expected, seen)
+    needed = spec.width if spec.overflow is Overflow.WRAP else None
+    term = product(aig, spec.weight, spec.activation, needed)
+    expected = step(aig, term, acc, inputs.clear, overflow=spec.overflow, enable=inputs.enable)
+    return _proof(RTL_CLAIM, spec, inputs, acc, expected, seen)
 
 
-def prove_netlist(netlist: Circuit, rtl: Circuit, mac: Mac) -> Proof:
-    """Whether ``netlist`` does what ``rtl`` does; ``mac`` has the formats and widths of both.
+def prove_netlist(netlist: Circuit, rtl: Circuit, spec: MacSpec) -> Proof:
+    """Whether ``netlist`` does what ``rtl`` does; both are MACs of ``spec``.
 
     Raises CircuitError if the ports differ.
     """
     netlist.check_ports(rtl)
-    inputs = _inputs(mac)
+    inputs = _inputs(spec)
     aig = inputs.aig
     state = initial_state(aig, netlist)
     acc = accumulator(aig, netlist, state)
     expected = accumulator(aig, rtl, after_clock(rtl, inputs, state_of(rtl, acc)))
     seen = accumulator(aig, netlist, after_clock(netlist, inputs, state))
-    return _proof(NETLIST_CLAIM, mac, inputs, acc, expected, seen)
+    return _proof(NETLIST_CLAIM, spec, inputs, acc, expected, seen)
 
 
 def prove_multiplier(rtl: Circuit, multiplier: MultiplierArchitecture) -> Proof:
@@ -176,21 +176,21 @@ def _product(
     return product_of_multiplier(circuit, inputs, signed=signed, width=width)
 
 
-def _inputs(unit: Mac | MultiplierArchitecture) -> Inputs:
+def _inputs(unit: MacSpec | MultiplierArchitecture) -> Inputs:
     aig = Aig()
-    is_mac = isinstance(unit, Mac)
+    is_mac = isinstance(unit, MacSpec)
     return Inputs(
         aig,
         w=aig.word(unit.weight.bits),
         a=aig.word(unit.activation.bits),
         clear=aig.variable() if is_mac else FALSE,
-        enable=aig.variable() if is_mac and unit.has_enable else TRUE,
+        enable=aig.variable() if is_mac and unit.enable else TRUE,
     )
 
 
 def _proof(
     claim: str,
-    unit: Mac | MultiplierArchitecture,
+    unit: MacSpec | MultiplierArchitecture,
     inputs: Inputs,
     acc: Sequence[int] | None,
     expected: Sequence[int],

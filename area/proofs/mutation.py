@@ -11,7 +11,7 @@ from halfbyte.area.netlists.circuit import Circuit, read_circuits
 from halfbyte.area.netlists.lowering import LOGIC, PREPARE, RIPPLE_CARRY, lower
 from halfbyte.area.proofs.mac import PROVED, prove_netlist
 from halfbyte.base import run_yosys
-from halfbyte.rtl import Mac, to_rtlil
+from halfbyte.rtl import MacSpec, to_rtlil
 
 __all__ = ["SELECT", "SELECT_BITS", "Mutant", "Mutated", "is_equivalent", "mutate"]
 
@@ -47,16 +47,17 @@ class Mutated:
     originals: Mapping[str, Circuit]
 
 
-def mutate(macs: Mapping[str, Mac], *, count: int, seed: int) -> Mutated:
+def mutate(macs: Mapping[str, MacSpec], *, count: int, seed: int) -> Mutated:
     """``count`` mutants of each MAC, a random choice of all that Yosys can make.
 
     They change one bit of one port of a cell; there are fewer if a MAC has no more to change.
     Raises ToolError if Yosys fails.
     """
+    components = {name: mac.component() for name, mac in macs.items()}
     with tempfile.TemporaryDirectory(prefix="halfbyte-mutants-") as temporary:
         folder = Path(temporary)
-        for name, mac in macs.items():
-            (folder / f"{name}.il").write_text(to_rtlil(mac, name))
+        for name, component in components.items():
+            (folder / f"{name}.il").write_text(to_rtlil(component, name))
         run_yosys(_list_script(list(macs)), folder, "Listing mutants")
         generator = random.Random(seed)  # noqa: S311
         mutants: list[Mutant] = []
@@ -72,10 +73,10 @@ def mutate(macs: Mapping[str, Mac], *, count: int, seed: int) -> Mutated:
         run_yosys(_apply_script(commands), folder, "Making mutants")
         circuits = read_circuits((folder / "circuits.json").read_text())
         verilog = (folder / "mutants.v").read_text()
-    return Mutated(verilog, tuple(mutants), circuits, lower(macs))
+    return Mutated(verilog, tuple(mutants), circuits, lower(components))
 
 
-def is_equivalent(mutated: Mutated, mutant: Mutant, mac: Mac) -> bool:
+def is_equivalent(mutated: Mutated, mutant: Mutant, mac: MacSpec) -> bool:
     """Whether a proof shows that the mutant does what the MAC does."""
     circuit = mutated.circuits[mutant.unit].fixed(SELECT, mutant.number)
     return prove_netlist(circuit, mutated.originals[mutant.unit], mac).status == PROVED

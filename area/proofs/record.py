@@ -7,6 +7,7 @@ from typing import Any
 
 from halfbyte.area.cells.technology import Technology
 from halfbyte.area.netlists.lowering import lower
+from halfbyte.area.netlists.modules import MAC, MULTIPLIER
 from halfbyte.area.proofs.mac import (
     PROVED,
     UNDECIDED,
@@ -15,9 +16,7 @@ from halfbyte.area.proofs.mac import (
     prove_multiplier_netlist,
     prove_netlist,
 )
-from halfbyte.area.synthesis.yosys import MAC, MULTIPLIER
-from halfbyte.rtl import Mac
-from halfbyte.rtl.architecture import MultiplierArchitecture
+from halfbyte.rtl import MacSpec
 
 __all__ = ["is_proved", "prove_chosen"]
 
@@ -25,8 +24,7 @@ _METHOD = "all {pairs} pairs of codes simulated; all states by SAT, {queries} qu
 
 
 def prove_chosen(
-    mac: Mac,
-    multiplier: MultiplierArchitecture,
+    spec: MacSpec,
     technology: Technology,
     netlist: Path,
     multiplier_netlist: Path,
@@ -38,23 +36,23 @@ def prove_chosen(
     counterexample if anything is refuted.
     """
     start = time.monotonic()
+    multiplier = spec.multiplier()
     circuits = lower(
-        {"rtl": mac, "multiplier_rtl": multiplier},
+        {"rtl": spec.component(), "multiplier_rtl": multiplier},
         {"netlist": (netlist, MAC), "multiplier_netlist": (multiplier_netlist, MULTIPLIER)},
         technology.cells,
     )
     rtl, multiplier_rtl = circuits["rtl"], circuits["multiplier_rtl"]
     parts = {
-        "rtl": prove_mac(rtl, mac),
-        "netlist": prove_netlist(circuits["netlist"], rtl, mac),
+        "rtl": prove_mac(rtl, spec),
+        "netlist": prove_netlist(circuits["netlist"], rtl, spec),
         "multiplier_rtl": prove_multiplier(multiplier_rtl, multiplier),
         "multiplier_netlist": prove_multiplier_netlist(
             circuits["multiplier_netlist"], multiplier_rtl, multiplier
         ),
     }
-    what = f"{mac.weight.name} x {mac.activation.name}, {mac.architecture}"
     for name, proof in parts.items():
-        proof.check_not_refuted(f"{what}, {name}")
+        proof.check_not_refuted(f"{spec.title}, {name}")
     decided = all(proof.status == PROVED for proof in parts.values())
     queries = sum(proof.queries for proof in parts.values())
     return {

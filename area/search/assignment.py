@@ -11,13 +11,12 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from halfbyte.area.cells.technology import Technology
-from halfbyte.area.search.design import Design
 from halfbyte.area.search.jobs import JobRunner, Progress
 from halfbyte.area.search.synthesis_jobs import SynthesisJob
 from halfbyte.area.synthesis.recipes import ANNEAL, QUICK
 from halfbyte.formats import Format, Ties
 from halfbyte.formats.model import check_name
-from halfbyte.rtl import applicable_architectures
+from halfbyte.rtl import MacSpec, applicable_architectures
 
 __all__ = ["ROUNDS", "Assignment", "assign_codes", "permuted", "signed_orders"]
 
@@ -124,7 +123,7 @@ def assign_codes(
     formats = list(dict.fromkeys(permuted(fmt, next(orders), name) for _ in range(ROUNDS[0][0])))
     runner = JobRunner("synth", jobs or os.cpu_count() or 1, on_progress)
 
-    def smallest_first(designs: Sequence[Design], moves: int) -> list[tuple[float, Design]]:
+    def smallest_first(designs: Sequence[MacSpec], moves: int) -> list[tuple[float, MacSpec]]:
         recipe = replace(ANNEAL, moves=moves) if moves else QUICK
         results = runner.run([SynthesisJob(design, recipe, technology) for design in designs])
         areas = [result["area_um2"] for result in results]
@@ -133,17 +132,17 @@ def assign_codes(
     def quickest(weight: Format) -> str:
         """The architecture that is smallest with the quick recipe."""
         names = applicable_architectures(weight, activation)
-        designs = [Design(weight, activation, each, terms) for each in names]
+        designs = [MacSpec(weight, activation, each, terms) for each in names]
         return smallest_first(designs, 0)[0][1].architecture
 
     try:
         architecture = quickest(formats[0])
-        designs = [Design(each, activation, architecture, terms) for each in formats]
-        ranked: list[tuple[float, Design]] = []
+        designs = [MacSpec(each, activation, architecture, terms) for each in formats]
+        ranked: list[tuple[float, MacSpec]] = []
         for count, moves in ROUNDS:
             ranked = smallest_first(designs[:count], moves)
             designs = [design for _, design in ranked]
-        given = Design(fmt, activation, quickest(fmt), terms)
+        given = MacSpec(fmt, activation, quickest(fmt), terms)
         ((given_area, _),) = smallest_first([given], ROUNDS[-1][1])
     finally:
         runner.end()

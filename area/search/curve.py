@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from halfbyte.area.cells.technology import Technology
-from halfbyte.area.search.design import Design
 from halfbyte.area.search.jobs import Progress
 from halfbyte.area.search.smallest import synthesize
 from halfbyte.area.timing.measure import measured_fields
 from halfbyte.area.timing.operands import Operands
 from halfbyte.base import UserError
+from halfbyte.rtl import MacSpec
 
 __all__ = ["sweep_clocks"]
 
@@ -20,7 +20,7 @@ _MOST_CLOCKS = 20
 
 
 def sweep_clocks(
-    designs: Sequence[Design],
+    designs: Sequence[MacSpec],
     technology: Technology,
     *,
     clocks: Sequence[float] | None = None,

@@ -10,10 +10,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from halfbyte.area.search.design import Design
 from halfbyte.area.search.jobs import JobRunner, Progress
 from halfbyte.area.search.synthesis_jobs import empty_record
 from halfbyte.base import UserError, content_key, run_yosys, source_fingerprint, versions_of
+from halfbyte.rtl import MacSpec
 
 __all__ = ["TARGETS", "FpgaTarget", "pick_target", "synthesize_fpga"]
 
@@ -76,7 +76,7 @@ def pick_target(name: str) -> FpgaTarget:
 class _FpgaJob:
     """One MAC, in a named architecture, on one family."""
 
-    design: Design
+    design: MacSpec
     target: FpgaTarget
 
     @cached_property
@@ -153,7 +153,7 @@ def _resources(counts: Mapping[str, int], target: FpgaTarget) -> dict[str, Any]:
 
 
 def synthesize_fpga(
-    designs: Sequence[Design],
+    designs: Sequence[MacSpec],
     target: FpgaTarget,
     *,
     every: bool = False,

@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from halfbyte.area.cells.technology import Technology
 from halfbyte.area.netlists.circuit import Circuit
 from halfbyte.area.netlists.lowering import lower
+from halfbyte.area.netlists.modules import MAC, MULTIPLIER
 from halfbyte.area.proofs.faults import altered_table, faulty_macs, faulty_multipliers
 from halfbyte.area.proofs.mac import (
     PROVED,
@@ -21,24 +22,19 @@ from halfbyte.area.proofs.mac import (
     prove_multiplier_netlist,
     prove_netlist,
 )
-from halfbyte.area.search.design import Design
 from halfbyte.area.search.jobs import JobRunner, Progress
 from halfbyte.area.search.smallest import synthesize
 from halfbyte.area.search.synthesis_jobs import netlist_path
-from halfbyte.area.synthesis.yosys import MAC, MULTIPLIER
 from halfbyte.base import content_key, source_fingerprint, versions_of
-from halfbyte.formats import Format, Overflow, lossless_acc_width
-from halfbyte.rtl import Mac, multiplier
+from halfbyte.rtl import Mac, MacSpec, variants
 from halfbyte.rtl.architecture import MultiplierArchitecture
+from halfbyte.rtl.variants import LOSSLESS, SAVED
 
 __all__ = ["Netlist", "ProofTask", "failures", "prove_designs"]
 
-_NARROWEST = 2
 _TOOLS = ("amaranth", "pyosys", "python-sat")
-# The names that the circuits of a task have.
-_LOSSLESS, _ALONE, _SAVED = "lossless", "alone", "saved"
-# Carries saved after so many bits.
-_SEGMENT = 3
+# What the circuit of the multiplier is called, beside those of the MACs.
+_ALONE = "alone"
 
 
 @dataclass(frozen=True)
@@ -52,30 +48,26 @@ class Netlist:
 
 @dataclass(frozen=True)
 class ProofTask:
-    """What is proved of two formats in one architecture.
+    """What is proved of two formats in the architecture that ``design`` names.
 
-    The RTL of the multiplier and of MACs with a lossless accumulator (for ``terms`` products and
-    for one, with and without enable, with saved carries) and with narrow ones that wrap and
-    saturate; the netlists, which have the lossless accumulator. Multiplier, lossless MACs and
-    netlists are also compared with units that have a fault, which must be refuted.
+    The RTL of the multiplier, the RTL of the MAC in all its :func:`variants`, and the netlists,
+    which have the lossless accumulator. Multiplier, lossless MACs and netlists are also compared
+    with units that have a fault, which must be refuted.
     """
 
-    weight: Format
-    activation: Format
-    architecture: str
-    terms: int
+    design: MacSpec
     technology: Technology
     netlists: tuple[Netlist, ...]
 
     @property
     def label(self) -> str:
         """For the progress line."""
-        return f"{self.weight.name} {self.architecture} proofs"
+        return f"{self.design.weight.name} {self.design.architecture} proofs"
 
     @property
     def cost(self) -> float:
         """How long it takes, roughly: decoders grow with the number of codes."""
-        return 2.0 ** max(self.weight.bits, self.activation.bits)
+        return 2.0 ** max(self.design.weight.bits, self.design.activation.bits)
 
     def is_complete(self, result: Mapping[str, Any]) -> bool:
         """A stored proof lacks nothing."""
@@ -86,7 +78,7 @@ class ProofTask:
         """What the result depends on; netlists by their content."""
         formats = [
             [fmt.name, fmt.bits, str(fmt.quantum), fmt.integers]
-            for fmt in (self.weight, self.activation)
+            for fmt in (self.design.weight, self.design.activation)
         ]
         netlists = [
             [each.recipe, each.mac.read_text(), each.multiplier.read_text()]
@@ -96,7 +88,11 @@ class ProofTask:
         return content_key(
             {
                 "formats": formats,
-                "design": [self.architecture, self.terms, self.technology.content_hash],
+                "design": [
+                    self.design.architecture,
+                    self.design.terms,
+                    self.technology.content_hash,
+                ],
                 "netlists": netlists,
                 "code": code,
                 "versions": versions_of(*_TOOLS),
@@ -111,50 +107,29 @@ class ProofTask:
         records = [*self._multipliers(circuits), *self._macs(circuits), *self._mapped(circuits)]
         return {"records": records, "reading_seconds": round(reading, 3)}
 
-    def _mac(self, weight: Format | None = None, **options: Any) -> Mac:
-        return Mac(
-            weight=weight or self.weight,
-            activation=self.activation,
-            architecture=self.architecture,
-            **{"terms": self.terms, **options},
-        )
-
     @cached_property
-    def _variants(self) -> dict[str, Mac]:
-        one_product = max(_NARROWEST, lossless_acc_width(self.weight, self.activation, 1))
-        tight = max(_NARROWEST, one_product - 2)
-        lossless = lossless_acc_width(self.weight, self.activation, self.terms)
-        saturate = Overflow.SATURATE
-        return {
-            _LOSSLESS: self._mac(),
-            "enabled": self._mac(enable=True),
-            "one_product": self._mac(terms=1),
-            "wrap": self._mac(acc_width=tight),
-            _SAVED: self._mac(segment=min(_SEGMENT, lossless - 1), enable=True),
-            "wrap_saved": self._mac(acc_width=tight, segment=1),
-            "saturate": self._mac(acc_width=one_product, overflow=saturate, enable=True),
-            "tight": self._mac(acc_width=tight, overflow=saturate),
-        }
+    def _variants(self) -> dict[str, MacSpec]:
+        return variants(self.design)
 
     @cached_property
     def _multiplier(self) -> MultiplierArchitecture:
-        return multiplier(self.architecture, weight=self.weight, activation=self.activation)
+        return self.design.multiplier()
 
     @cached_property
-    def _altered(self) -> Format | None:
-        return altered_table(self.weight, self.activation, self.architecture)
+    def _altered(self) -> MacSpec | None:
+        """The lossless MAC of a format with one wrong value."""
+        lossless = self._variants[LOSSLESS]
+        table = altered_table(lossless.weight, lossless.activation, lossless.architecture)
+        return replace(lossless, weight=table, acc_width=lossless.width) if table else None
 
     def _components(self) -> dict[str, Mac | MultiplierArchitecture]:
         components: dict[str, Mac | MultiplierArchitecture] = {
-            **self._variants,
-            _ALONE: self._multiplier,
+            name: spec.component() for name, spec in self._variants.items()
         }
+        components[_ALONE] = self._multiplier
         if self._altered:
-            width = self._variants[_LOSSLESS].acc_width
-            components["altered_mac"] = self._mac(self._altered, acc_width=width)
-            components["altered_multiplier"] = multiplier(
-                self.architecture, weight=self._altered, activation=self.activation
-            )
+            components["altered_mac"] = self._altered.component()
+            components["altered_multiplier"] = self._altered.multiplier()
         return components
 
     def _netlist_files(self) -> dict[str, tuple[Path, str]]:
@@ -187,14 +162,14 @@ class ProofTask:
         for name, mac in self._variants.items():
             rtl, start = circuits[name], time.monotonic()
             proof = prove_mac(rtl, mac)
-            table = altered if name == _LOSSLESS else None
-            faulty = faulty_macs(rtl, table) if name in (_LOSSLESS, _SAVED) else {}
+            table = altered if name == LOSSLESS else None
+            faulty = faulty_macs(rtl, table) if name in (LOSSLESS, SAVED) else {}
             faults = {fault: prove_mac(circuit, mac) for fault, circuit in faulty.items()}
             yield self._record(MAC, proof, faults, start, mac=mac)
 
     def _mapped(self, circuits: Mapping[str, Circuit]) -> Iterator[dict[str, Any]]:
         """The netlists of the MAC."""
-        mac, rtl = self._variants[_LOSSLESS], circuits[_LOSSLESS]
+        mac, rtl = self._variants[LOSSLESS], circuits[LOSSLESS]
         faulty = faulty_macs(rtl, circuits.get("altered_mac"))
         for number, netlist in enumerate(self.netlists):
             mapped, start = circuits[f"mac_netlist{number}"], time.monotonic()
@@ -209,18 +184,18 @@ class ProofTask:
         faults: Mapping[str, Proof],
         start: float,
         *,
-        mac: Mac | None = None,
+        mac: MacSpec | None = None,
         recipe: str | None = None,
     ) -> dict[str, Any]:
         return {
-            "format": self.weight.name,
-            "activation": self.activation.name,
+            "format": self.design.weight.name,
+            "activation": self.design.activation.name,
             "unit": unit,
-            "architecture": self.architecture,
+            "architecture": self.design.architecture,
             "terms": mac.terms if mac else None,
-            "acc_width": mac.acc_width if mac else None,
+            "acc_width": mac.width if mac else None,
             "overflow": mac.overflow.value if mac else None,
-            "enable": mac.has_enable if mac else None,
+            "enable": mac.enable if mac else None,
             "segment": mac.segment if mac else None,
             "technology": self.technology.name if recipe else None,
             "recipe": recipe,
@@ -258,7 +233,7 @@ def _title(record: Mapping[str, Any]) -> str:
 
 
 def prove_designs(
-    designs: Sequence[Design],
+    designs: Sequence[MacSpec],
     technology: Technology,
     *,
     jobs: int | None = None,
@@ -280,10 +255,7 @@ def prove_designs(
         netlists.setdefault(key, []).append(Netlist(record["recipe"], *paths))
     tasks = [
         ProofTask(
-            weight=candidate.weight,
-            activation=candidate.activation,
-            architecture=candidate.architecture,
-            terms=candidate.terms,
+            design=candidate,
             technology=technology,
             netlists=tuple(
                 netlists[candidate.weight.name, candidate.activation.name, candidate.architecture]

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from halfbyte.area.cells.technology import Technology
-from halfbyte.area.search.design import Design
 from halfbyte.area.search.jobs import JobRunner, Progress
 from halfbyte.area.search.synthesis_jobs import ProofJob, SynthesisJob, netlist_path
 from halfbyte.area.synthesis import clocked
@@ -24,6 +23,7 @@ from halfbyte.area.synthesis.recipes import (
 from halfbyte.area.timing.delay import typical_slew
 from halfbyte.area.timing.operands import Operands, load_operands, shipped_operands
 from halfbyte.formats import Overflow
+from halfbyte.rtl import MacSpec
 
 __all__ = ["map_designs", "synthesize"]
 
@@ -31,7 +31,7 @@ _Scored = tuple[SynthesisJob, dict[str, Any]]
 
 
 def synthesize(
-    designs: Sequence[Design],
+    designs: Sequence[MacSpec],
     technology: Technology,
     *,
     clock_ps: float | None = None,
@@ -51,7 +51,7 @@ def synthesize(
 
     Parameters
     ----------
-    designs : sequence of Design
+    designs : sequence of MacSpec
         What to synthesize.
     technology : Technology
         The cells to use.
@@ -126,7 +126,7 @@ def _label(job: SynthesisJob) -> tuple[str, int, str]:
     return job.design.architecture, job.design.segment or 0, job.recipe.name
 
 
-def _by_design(designs: Sequence[Design], scored: Sequence[_Scored]) -> list[list[_Scored]]:
+def _by_design(designs: Sequence[MacSpec], scored: Sequence[_Scored]) -> list[list[_Scored]]:
     """What was tried for each design, the smallest first; equals in a fixed order."""
 
     def rank(entry: _Scored) -> tuple[float, str, int, str]:
@@ -142,7 +142,7 @@ def _by_design(designs: Sequence[Design], scored: Sequence[_Scored]) -> list[lis
 
 
 def _for_clock(
-    designs: Sequence[Design],
+    designs: Sequence[MacSpec],
     groups: Sequence[list[_Scored]],
     clock_ps: float,
     runner: JobRunner,
@@ -180,7 +180,7 @@ def _for_clock(
     return [best_first(group) if place in searched else group for place, group in enumerate(groups)]
 
 
-def _every_structure(design: Design, group: Sequence[_Scored]) -> list[SynthesisJob]:
+def _every_structure(design: MacSpec, group: Sequence[_Scored]) -> list[SynthesisJob]:
     pattern = group[0][0]
     return [
         replace(pattern, design=candidate, recipe=recipe)
@@ -189,7 +189,7 @@ def _every_structure(design: Design, group: Sequence[_Scored]) -> list[Synthesis
     ]
 
 
-def _saved_carries(design: Design, group: Sequence[_Scored]) -> list[SynthesisJob]:
+def _saved_carries(design: MacSpec, group: Sequence[_Scored]) -> list[SynthesisJob]:
     if design.overflow is not Overflow.WRAP:
         return []
     timed = next(job for job, _ in group if job.recipe.clocked)
@@ -208,7 +208,7 @@ def _timed(group: Sequence[_Scored], saved: bool) -> list[SynthesisJob]:
     ]
 
 
-def _every_recipe(saved: bool, design: Design, group: Sequence[_Scored]) -> list[SynthesisJob]:
+def _every_recipe(saved: bool, design: MacSpec, group: Sequence[_Scored]) -> list[SynthesisJob]:
     timed = _timed(group, saved)
     return [
         replace(timed[0], design=structure, recipe=recipe)
@@ -218,7 +218,7 @@ def _every_recipe(saved: bool, design: Design, group: Sequence[_Scored]) -> list
     ]
 
 
-def _other_targets(saved: bool, design: Design, group: Sequence[_Scored]) -> list[SynthesisJob]:
+def _other_targets(saved: bool, design: MacSpec, group: Sequence[_Scored]) -> list[SynthesisJob]:
     return [
         replace(job, recipe=recipe)
         for job in _timed(group, saved)[: clocked.FINALISTS]
@@ -243,7 +243,7 @@ def _third_stage(group: Sequence[_Scored], effort: int) -> list[SynthesisJob]:
 
 
 def map_designs(
-    designs: Sequence[Design],
+    designs: Sequence[MacSpec],
     recipe: str,
     technology: Technology,
     *,

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from halfbyte.area.cells.technology import Technology
+from halfbyte.area.netlists.modules import MAC, MULTIPLIER
 from halfbyte.area.proofs.record import prove_chosen
-from halfbyte.area.search.design import Design
 from halfbyte.area.synthesis.recipes import Recipe
-from halfbyte.area.synthesis.yosys import MAC, MULTIPLIER, synthesize_rtlil
+from halfbyte.area.synthesis.yosys import synthesize_rtlil
 from halfbyte.area.timing.measure import measure_netlist, measured_fields
 from halfbyte.area.timing.operands import Operands
 from halfbyte.base import build_dir, content_key, source_fingerprint, versions_of
+from halfbyte.rtl import MacSpec
 
 __all__ = [
     "ProofJob",
@@ -53,7 +54,7 @@ _PROVERS = ("python-sat",)
 class SynthesisJob:
     """A synthesis of the MAC, or of its multiplier alone; the architecture is a named one."""
 
-    design: Design
+    design: MacSpec
     recipe: Recipe
     technology: Technology
     module: str = MAC
@@ -63,19 +64,9 @@ class SynthesisJob:
     @cached_property
     def key(self) -> str:
         """What the result depends on: inputs, code and tool versions."""
-        design = self.design
         return content_key(
             {
-                "formats": [
-                    [fmt.bits, fmt.integers, fmt.nan_codes]
-                    for fmt in (design.weight, design.activation)
-                ],
-                "architecture": design.architecture,
-                "terms": design.terms,
-                "acc_width": design.width,
-                "overflow": design.overflow.value,
-                "enable": design.enable,
-                "segment": design.segment,
+                **self.design.content,
                 "technology": self.technology.content_hash,
                 "recipe": list(astuple(self.recipe)),
                 "module": self.module,
@@ -188,7 +179,7 @@ class SynthesisJob:
         }
 
 
-def empty_record(design: Design) -> dict[str, Any]:
+def empty_record(design: MacSpec) -> dict[str, Any]:
     """A record of which only the design is known; the others' fields in their order."""
     return {
         "format": design.weight.name,
@@ -218,7 +209,7 @@ class ProofJob:
     multiplier: Path
 
     @property
-    def design(self) -> Design:
+    def design(self) -> MacSpec:
         return self.job.design
 
     @property
@@ -239,10 +230,7 @@ class ProofJob:
 
     def run(self) -> dict[str, Any]:
         """Prove both netlists."""
-        design = self.design
-        return prove_chosen(
-            design.mac, design.multiplier, self.job.technology, self.netlist, self.multiplier
-        )
+        return prove_chosen(self.design, self.job.technology, self.netlist, self.multiplier)
 
     def is_complete(self, result: Mapping[str, Any]) -> bool:
         """A stored proof lacks nothing."""
@@ -250,7 +238,7 @@ class ProofJob:
 
 
 def design_key(
-    design: Design,
+    design: MacSpec,
     recipe: Recipe,
     technology: Technology,
     clock_ps: float | None = None,
@@ -261,7 +249,7 @@ def design_key(
 
 
 def synthesize_named(
-    design: Design,
+    design: MacSpec,
     recipe: Recipe,
     technology: Technology,
     clock_ps: float | None = None,

@@ -13,19 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from halfbyte.area.cells.technology import Technology
+from halfbyte.area.netlists.modules import ADDEND, MAC, MULTIPLIER, RESOLVE
 from halfbyte.area.synthesis.adders import adder_options, adder_techmap
 from halfbyte.area.synthesis.annealed import ANNEALED, anneal_module
 from halfbyte.area.synthesis.recipes import QUICK, Recipe
 from halfbyte.base import run_yosys
 
-__all__ = ["MAC", "MULTIPLIER", "SynthesisResult", "synthesize_rtlil"]
+__all__ = ["SynthesisResult", "synthesize_rtlil"]
 
-# The modules that are synthesized, and the part of a MAC that is searched by itself.
-MAC = "mac"
-ADDEND = "mac.addend"
-# The final addition of saved carries, which has no clock to meet.
-RESOLVE = "mac.resolve"
-MULTIPLIER = "multiplier"
 _WRITE = (
     "opt_clean -purge",
     "tee -q -o statistics.json stat -json",

@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from halfbyte.golden.dfloat11.native import address, library
 from halfbyte.golden.dfloat11.package_merge import canonical_codes, code_lengths
 
 __all__ = ["ESCAPE", "ESCAPED_BITS", "LENGTH_LIMIT", "SYMBOLS", "CodeTable"]
@@ -112,6 +113,22 @@ class CodeTable:
         for symbol, code, length in zip(self.rows, self.codes, self.lengths, strict=True):
             spare = self.max_length - length
             table[code << spare : (code + 1) << spare] = symbol + 512 * length
+        return table
+
+    @cached_property
+    def words(self) -> NDArray[np.uint32]:
+        """(256, 2): :attr:`encoder` side by side, as the native loops take it."""
+        return np.ascontiguousarray(np.stack(self.encoder, axis=1).astype(np.uint32))
+
+    @cached_property
+    def several(self) -> NDArray[np.uint8]:
+        """(4096, 6): by the next 12 bits, what the native loops decode at once. As ``prefix.h``
+        has it; nothing without those loops.
+        """
+        table = np.zeros((1 << LENGTH_LIMIT, 6), dtype=np.uint8)
+        native = library()
+        if native is not None:
+            native.hb_prefix_table(address(self.lookup), self.max_length, address(table))
         return table
 
     def to_bytes(self) -> bytes:

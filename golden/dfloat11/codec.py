@@ -13,19 +13,15 @@ from halfbyte.golden.dfloat11.code_table import LENGTH_LIMIT, SYMBOLS, CodeTable
 from halfbyte.golden.dfloat11.elements import ELEMENT_TYPES, ElementType, element_type
 from halfbyte.golden.dfloat11.kernels import (
     CHUNK,
-    COUNTERS,
     GOOD,
     NOT_A_CODE,
     SEGMENTS,
     WORD,
     WRONG_CRC,
     WRONG_LENGTH,
-    count_symbols,
-    decode_chunks,
-    encode_chunks,
-    measure_chunks,
 )
 from halfbyte.golden.dfloat11.layout import (
+    ALIGNMENT,
     CorruptError,
     Parts,
     TensorHeader,
@@ -33,6 +29,12 @@ from halfbyte.golden.dfloat11.layout import (
     read_header,
     split,
     starts_of,
+)
+from halfbyte.golden.dfloat11.loops import (
+    count_symbols,
+    decode_chunks,
+    encode_chunks,
+    measure_chunks,
 )
 from halfbyte.golden.dfloat11.threads import over_ranges
 
@@ -75,10 +77,7 @@ def symbol_counts(tensor: Tensor) -> NDArray[np.int64]:
     words = _words(tensor, kind)
 
     def count(first: int, last: int) -> NDArray[np.int64]:
-        found = np.zeros((COUNTERS, SYMBOLS), dtype=np.int64)
-        count_symbols(words, kind.shift, first, last, found)
-        total: NDArray[np.int64] = found.sum(axis=0)
-        return total
+        return count_symbols(words, kind.shift, first, last)
 
     if not len(words):
         return np.zeros(SYMBOLS, dtype=np.int64)
@@ -147,10 +146,10 @@ def measure(
     counts = symbol_counts(tensor)
     table = CodeTable.from_counts(counts.tolist(), max_rows=rows, max_length=limit)
     header = TensorHeader(kind, tuple(tensor.shape), table, 0, _NO_DIGEST)
-    words, (_, bits) = _words(tensor, kind), table.encoder
+    words = _words(tensor, kind)
     lengths = np.zeros((header.chunks, SEGMENTS), dtype=np.uint16)
     over_ranges(
-        lambda first, last: measure_chunks(words, kind.shift, bits, first, last, lengths),
+        lambda first, last: measure_chunks(words, kind.shift, table, first, last, lengths),
         header.chunks,
     )
     starts = starts_of(lengths.sum(axis=1, dtype=np.int64))
@@ -172,11 +171,10 @@ def compress(tensor: Tensor, measured: Measured | None = None) -> Tensor:
     parts = split(data, header)
     parts.starts[:] = measured.starts[:-1]
     parts.lengths[:] = measured.lengths.reshape(-1).view(np.uint8)
-    values, bits = header.table.encoder
 
     def encode(first: int, last: int) -> None:
         encode_chunks(
-            words, header.kind.shift, values, bits, first, last, measured.starts,
+            words, header.kind.shift, header.table, first, last, measured.starts,
             parts.lengths, parts.stream, parts.raw, parts.crcs,
         )  # fmt: skip
 
@@ -188,7 +186,8 @@ def _open(data: Tensor) -> tuple[TensorHeader, Parts, NDArray[np.int64]]:
     """Header, parts, and first words of the chunks, all checked against each other."""
     if data.dtype != torch.uint8 or data.ndim != 1:
         raise TypeError(f"Compressed data must be bytes in one dimension, not {data.dtype}")
-    raw = data.contiguous().numpy()
+    data = data.contiguous()
+    raw = (data if data.data_ptr() % ALIGNMENT == 0 else data.clone()).numpy()
     header = read_header(raw)
     parts = split(raw, header)
     if header.stream_words * WORD < header.elements:  # bounds what is allocated by what was read
@@ -217,8 +216,7 @@ def _decode(
 
     def decode(begin: int, end: int) -> None:
         decode_chunks(
-            stream, raw, table.lookup, table.max_length, kind.shift, begins, lengths, crcs,
-            begin, end, verify, out, results,
+            stream, raw, table, kind.shift, begins, lengths, crcs, begin, end, verify, out, results,
         )  # fmt: skip
 
     if count:

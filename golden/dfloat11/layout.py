@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 from halfbyte.base import UserError
 from halfbyte.golden.dfloat11.code_table import CodeTable
 from halfbyte.golden.dfloat11.elements import ELEMENT_TYPES, ElementType
-from halfbyte.golden.dfloat11.kernels import CHUNK, SEGMENTS, WORD, crc32c
+from halfbyte.golden.dfloat11.kernels import CHUNK, SEGMENTS, WORD
+from halfbyte.golden.dfloat11.loops import crc32c
 
 __all__ = [
+    "ALIGNMENT",
     "CRC_AT",
     "CorruptError",
     "Parts",
@@ -29,7 +31,7 @@ __all__ = [
 
 MAGIC = b"hbdf11"
 VERSION = 1
-_ALIGNMENT = 8  # bytes, of every part
+ALIGNMENT = 8  # bytes, of every part
 # Magic, version, bytes of the header, its CRC-32C, element type, dimensions, zeros, elements,
 # words of the stream, SHA-256.
 _FIXED = struct.Struct("<6sHIIBB6xQQ32s")
@@ -41,7 +43,7 @@ class CorruptError(UserError):
 
 
 def _aligned(count: int) -> int:
-    return -(-count // _ALIGNMENT) * _ALIGNMENT
+    return -(-count // ALIGNMENT) * ALIGNMENT
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ class TensorHeader:
         raw = bytearray(fixed + struct.pack(f"<{len(self.shape)}Q", *self.shape))
         raw += self.table.to_bytes()
         raw += bytes(self.size - len(raw))
-        crc = int(crc32c(np.frombuffer(raw, np.uint8), 0, len(raw)))
+        crc = crc32c(np.frombuffer(raw, np.uint8))
         raw[CRC_AT : CRC_AT + 4] = crc.to_bytes(4, "little")
         return bytes(raw)
 
@@ -142,11 +144,11 @@ def read_header(data: NDArray[np.uint8]) -> TensorHeader:
     _, version, size, crc, code, dimensions, elements, stream_words, sha256 = fixed
     if version != VERSION:
         raise CorruptError(f"the layout's version is {version}; this release reads {VERSION}")
-    if size % _ALIGNMENT or not _FIXED.size <= size <= len(data):
+    if size % ALIGNMENT or not _FIXED.size <= size <= len(data):
         raise CorruptError("the header is cut off, or its length is wrong")
     raw = data[:size].copy()
     raw[CRC_AT : CRC_AT + 4] = 0
-    if crc32c(raw, 0, size) != crc:
+    if crc32c(raw) != crc:
         raise CorruptError("the header's CRC is wrong")
     kind = next((each for each in ELEMENT_TYPES.values() if each.code == code), None)
     table_at = _FIXED.size + 8 * dimensions

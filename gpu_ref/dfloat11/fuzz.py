@@ -19,9 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from halfbyte.base import ToolError
+from halfbyte.base.libraries import loaded
 from halfbyte.golden.dfloat11 import published
 from halfbyte.golden.dfloat11.fuzz import corpus
-from halfbyte.gpu_ref.build import build_fuzz, loaded
+from halfbyte.gpu_ref.build import build_fuzz
 from halfbyte.gpu_ref.dfloat11.damage import NAMES
 from halfbyte.gpu_ref.sanitizers import sanitized
 

@@ -1,16 +1,18 @@
 """The BF16 multiply-accumulate unit."""
 
+from collections.abc import Sequence
+
 from amaranth.hdl import Module, Signal
-from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from halfbyte.rtl.bf16.accumulate import Accumulate
 from halfbyte.rtl.bf16.product import Product
+from halfbyte.rtl.exported import Exported
 
 __all__ = ["Bf16Mac"]
 
 
-class Bf16Mac(wiring.Component):
+class Bf16Mac(Exported):
     """``acc <= (clear ? +0 : acc) + w * a`` in FP32 every cycle, rounded once.
 
     The product is exact; the sum is rounded to nearest even, with subnormals, infinities and NaN
@@ -30,6 +32,9 @@ class Bf16Mac(wiring.Component):
 
     def __init__(self) -> None:
         super().__init__({"w": In(16), "a": In(16), "clear": In(1), "acc": Out(32)})
+
+    def header(self) -> Sequence[str]:
+        return ["BF16 MAC: every rising clk edge, acc <= (clear ? 0 : acc) + w * a, in FP32"]
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

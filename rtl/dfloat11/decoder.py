@@ -1,5 +1,6 @@
 """The decoder: one code table, and lanes that decode chunks of their own."""
 
+from collections.abc import Sequence
 from functools import reduce
 from operator import or_
 
@@ -17,6 +18,7 @@ from halfbyte.rtl.dfloat11.framing import (
 )
 from halfbyte.rtl.dfloat11.lane import Lane
 from halfbyte.rtl.dfloat11.loader import Loader
+from halfbyte.rtl.exported import Exported
 
 __all__ = ["MAX_LANES", "MAX_LENGTH", "ROWS", "Decoder", "check_decoder"]
 
@@ -37,7 +39,7 @@ def check_decoder(lanes: int, rows: int, max_length: int) -> None:
         raise UserError(f"Bits of a code must be 8 to {LENGTH_LIMIT}, not {max_length}")
 
 
-class Decoder(wiring.Component):
+class Decoder(Exported):
     """Decodes BF16 tensors in DFloat11's own layout, ``lanes`` chunks at a time.
 
     There is nothing in it but :class:`Loader` and ``lanes`` times :class:`Lane`, whose docstrings
@@ -70,6 +72,8 @@ class Decoder(wiring.Component):
         No such number of lanes, rows or bits.
     """
 
+    NEEDS_RESET = True
+
     def __init__(self, *, lanes: int = 1, rows: int = ROWS, max_length: int = MAX_LENGTH) -> None:
         check_decoder(lanes, rows, max_length)
         self.lanes = lanes
@@ -85,6 +89,16 @@ class Decoder(wiring.Component):
                 "verdict": Out(stream.Signature(Verdict)).array(lanes),
             }
         )
+
+    def header(self) -> Sequence[str]:
+        return [
+            f"DFloat11 decoder, {self.lanes} lanes: codes of at most {self.max_length} bits, "
+            f"{self.rows} rows; rst is synchronous",
+            "A payload crosses at a rising clk edge if valid and ready are high. Payloads:",
+            "table [16] last, [15:0] number; words [32] last, [31:0] word;",
+            "raw [8] last, [7:0] byte; weights BF16;",
+            "verdict 0 good, 1 wrong CRC, 2 not a code, 3 wrong length",
+        ]
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

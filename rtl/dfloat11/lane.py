@@ -1,7 +1,7 @@
 """One lane: chunks of a compressed tensor to weights, a symbol per cycle."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
-from amaranth.lib import enum, stream, wiring
+from amaranth.lib import enum, stream
 from amaranth.lib.wiring import In, Out
 
 from halfbyte.rtl.dfloat11.crc import START, Crc
@@ -15,6 +15,7 @@ from halfbyte.rtl.dfloat11.framing import (
     table_layout,
 )
 from halfbyte.rtl.dfloat11.matcher import Matcher
+from halfbyte.rtl.exported import Exported
 
 __all__ = ["Lane"]
 
@@ -32,7 +33,7 @@ class _State(enum.Enum):
     VERDICT = 6  # gives the verdict
 
 
-class Lane(wiring.Component):
+class Lane(Exported):
     """Decodes chunks of BF16 weights, one after the other.
 
     One weight per cycle while all streams flow, but: an escaped symbol takes another cycle; a word
@@ -67,6 +68,8 @@ class Lane(wiring.Component):
     verdict : ``Out(stream.Signature(Verdict))``
         What became of the chunk.
     """
+
+    NEEDS_RESET = True
 
     def __init__(self, *, rows: int, max_length: int) -> None:
         self.rows = rows

@@ -1,10 +1,11 @@
 """Takes a code table from a stream, and checks it."""
 
 from amaranth.hdl import Module, Mux, Signal, signed
-from amaranth.lib import enum, stream, wiring
+from amaranth.lib import enum, stream
 from amaranth.lib.wiring import In, Out
 
 from halfbyte.rtl.dfloat11.framing import LENGTH_LIMIT, NO_ESCAPE, NumberBeat, table_layout
+from halfbyte.rtl.exported import Exported
 
 __all__ = ["Loader"]
 
@@ -17,7 +18,7 @@ class _State(enum.Enum):
     DRAIN = 4
 
 
-class Loader(wiring.Component):
+class Loader(Exported):
     """Loads the code table that all lanes share; one number per cycle.
 
     A packet with a table that has more rows or longer codes than the decoder, is not prefix-free,
@@ -43,6 +44,8 @@ class Loader(wiring.Component):
     error : ``Out(1)``
         High if the last packet was no such table.
     """
+
+    NEEDS_RESET = True
 
     def __init__(self, *, rows: int, max_length: int) -> None:
         self.rows = rows

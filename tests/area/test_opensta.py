@@ -18,14 +18,15 @@ import pytest
 
 from halfbyte.area import load_technology
 from halfbyte.area.cells.technology import Technology
+from halfbyte.area.netlists.modules import MAC
 from halfbyte.area.netlists.netlist import Netlist, read_netlist
 from halfbyte.area.synthesis.recipes import QUICK
-from halfbyte.area.synthesis.yosys import MAC, synthesize_rtlil
+from halfbyte.area.synthesis.yosys import synthesize_rtlil
 from halfbyte.area.timing.activity import Activity
 from halfbyte.area.timing.delay import analyse_timing
 from halfbyte.area.timing.energy import analyse_energy
 from halfbyte.formats import load
-from halfbyte.rtl import Mac, to_rtlil
+from halfbyte.rtl import Mac, MacSpec, to_rtlil
 
 pytestmark = [
     pytest.mark.yosys,
@@ -78,7 +79,7 @@ def case(request, full_library, library_files, tmp_path, tmp_path_factory):
     card = load_technology(name)
     whole = replace(card, cells=library.cells, strengths=frozenset())
     unit = load(fmt)
-    rtlil = to_rtlil(Mac(weight=unit, activation=unit, architecture=architecture))
+    rtlil = to_rtlil(Mac(MacSpec(unit, unit, architecture)))
     synthesize_rtlil(rtlil, card, QUICK, tmp_path)
     netlist = read_netlist(tmp_path / "netlist.json", whole.cells, MAC)
     shared = tmp_path_factory.getbasetemp()

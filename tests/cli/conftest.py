@@ -1,27 +1,75 @@
-"""The command in a process of its own, in an empty directory."""
+"""The command as a user types it, in an empty folder."""
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
+from halfbyte.cli import main
+
+# Variables that would change where a command writes, what it runs, or how it prints.
+INFLUENCES = ("HALFBYTE_BUILD", "SIM", "WAVES", "FORCE_COLOR")
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command left: its exit status and what it printed."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Run = Callable[..., Done]
+
+
+def _status(code: object) -> int:
+    """The exit status of ``sys.exit(code)``, which prints any text first."""
+    if code is None or isinstance(code, int):
+        return code or 0
+    print(code, file=sys.stderr)
+    return 1
 
 
 @pytest.fixture
-def halfbyte(tmp_path: Path) -> Run:
-    """``halfbyte(*arguments, check=True)`` run in ``tmp_path`` by the Python of the tests."""
-    command = Path(sys.executable).parent / "halfbyte"
-    environment = {
-        name: value
-        for name, value in os.environ.items()
-        if name not in ("HALFBYTE_BUILD", "SIM", "WAVES", "FORCE_COLOR")
-    }
+def halfbyte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """``halfbyte(*arguments, check=True)`` run in ``tmp_path``, within the process of the tests."""
+    for name in INFLUENCES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("OMP_WAIT_POLICY", "passive")  # the command sets it, and it must not stay
+    monkeypatch.chdir(tmp_path)
 
-    def run(*arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
+    def run(*arguments: str, check: bool = True) -> Done:
+        out, err = io.StringIO(), io.StringIO()
+        monkeypatch.setattr(sys, "argv", ["halfbyte", *arguments])
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            try:
+                main()
+            except SystemExit as end:
+                code = _status(end.code)
+            else:
+                code = 0
+        if check:
+            assert code == 0, err.getvalue()
+        return Done(code, out.getvalue(), err.getvalue())
+
+    return run
+
+
+@pytest.fixture
+def halfbyte_process(tmp_path: Path) -> Run:
+    """The same in a process of its own: the installed command, from its first import."""
+    command = Path(sys.executable).parent / "halfbyte"
+    environment = {name: text for name, text in os.environ.items() if name not in INFLUENCES}
+
+    def run(*arguments: str, check: bool = True) -> Done:
         done = subprocess.run(
             [str(command), *arguments],
             cwd=tmp_path,
@@ -32,6 +80,6 @@ def halfbyte(tmp_path: Path) -> Run:
         )
         if check:
             assert done.returncode == 0, done.stderr
-        return done
+        return Done(done.returncode, done.stdout, done.stderr)
 
     return run

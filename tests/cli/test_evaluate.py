@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from halfbyte.accuracy.bytelm import corpus
+
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
@@ -26,7 +28,8 @@ def test_mistakes_are_answered_in_one_line(halfbyte, arguments, message):
 
 
 @pytest.mark.slow
-def test_evaluates_and_recommends_on_bytelm(halfbyte, tmp_path):
+def test_evaluates_and_recommends_on_bytelm(halfbyte, tmp_path, monkeypatch):
+    monkeypatch.setattr(corpus, "EVALUATED", 400)  # the beginnings say enough about the command
     done = halfbyte("evaluate", "bytelm", "--formats", "int4,e2m1", "--recipe", "w4a4", "--json")
     records = json.loads(done.stdout)
     assert [record["format"] for record in records] == ["int4", "e2m1"]

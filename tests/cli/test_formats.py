@@ -1,4 +1,4 @@
-"""``halfbyte formats`` as a user meets it: in a process of its own."""
+"""``halfbyte formats`` as a user meets it."""
 
 import json
 

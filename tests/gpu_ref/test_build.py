@@ -10,11 +10,13 @@ import pytest
 import torch
 
 from halfbyte.base import ToolError
+from halfbyte.base import compilers as host_compilers
+from halfbyte.base.compilers import Compiler, host_compiler
 from halfbyte.formats import load
 from halfbyte.gpu_ref import build, cases, compilers, library
 from halfbyte.gpu_ref.abi import Quantize
 from halfbyte.gpu_ref.check import check_format, merged
-from halfbyte.gpu_ref.compilers import Compiler, cuda_compiler, find_nvcc, host_compiler
+from halfbyte.gpu_ref.compilers import cuda_compiler, find_nvcc
 from halfbyte.gpu_ref.library import Library
 from halfbyte.gpu_ref.sanitizers import run_host_sanitizers, sanitized
 
@@ -24,10 +26,10 @@ needs_nvcc = pytest.mark.skipif(find_nvcc() is None, reason="nvcc is not install
 @pytest.fixture(autouse=True)
 def fresh_compilers():
     """What is found depends on the environment that a test sets."""
-    compilers._host_compiler.cache_clear()
+    host_compilers._host_compiler.cache_clear()
     compilers._cuda_compiler.cache_clear()
     yield
-    compilers._host_compiler.cache_clear()
+    host_compilers._host_compiler.cache_clear()
     compilers._cuda_compiler.cache_clear()
 
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from halfbyte.base import ToolError
+from halfbyte.base.compilers import host_compiler
 from halfbyte.golden.dfloat11 import CorruptError, compress, published
 from halfbyte.gpu_ref import build, dfloat11
-from halfbyte.gpu_ref.compilers import host_compiler
 from halfbyte.gpu_ref.dfloat11.bench import benchmark_dfloat11
 from halfbyte.gpu_ref.dfloat11.check import check_dfloat11
 from halfbyte.gpu_ref.dfloat11.fuzz import fuzz

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from halfbyte.formats import Overflow, load, product_extremes
-from halfbyte.rtl import Mac, applicable_architectures, multiplier
+from halfbyte.rtl import Mac, MacSpec, applicable_architectures, multiplier
 
 pytestmark = pytest.mark.yosys
 
@@ -61,12 +61,14 @@ def test_one_step_from_any_sum(and_graph, weight, activation, acc_width, overflo
     expected = np.where(enable == 1, following, acc)
     for architecture in applicable_architectures(weight, activation):
         mac = Mac(
-            weight=weight,
-            activation=activation,
-            architecture=architecture,
-            acc_width=acc_width,
-            overflow=overflow,
-            enable=True,
+            MacSpec(
+                weight,
+                activation,
+                architecture,
+                acc_width=acc_width,
+                overflow=overflow,
+                enable=True,
+            )
         )
         seen = and_graph(mac)(w=w, a=a, clear=clear, enable=enable, acc=acc)["acc"]
         assert np.array_equal(signed(seen, acc_width), expected), architecture

@@ -7,12 +7,12 @@ import pytest
 
 from halfbyte.base import run_yosys
 from halfbyte.formats import Overflow, load
-from halfbyte.rtl import ARCHITECTURES, Mac, multiplier, to_rtlil, to_verilog
+from halfbyte.rtl import ARCHITECTURES, Mac, MacSpec, multiplier, to_rtlil, to_verilog
 
 
 def make(name="e2m1_sp", **options):
     fmt = load(name)
-    return Mac(weight=fmt, activation=fmt, architecture="sign_magnitude", **options)
+    return Mac(MacSpec(fmt, fmt, "sign_magnitude", **options))
 
 
 def ports(text):
@@ -35,7 +35,7 @@ def test_header_says_what_it_is():
 
 def test_titles_cannot_leave_the_comment():
     fmt = replace(load("e2m1"), title="bad\nmodule evil(); endmodule")
-    mac = Mac(weight=fmt, activation=fmt, architecture="sign_magnitude")
+    mac = Mac(MacSpec(fmt, fmt, "sign_magnitude"))
     assert "\nmodule evil" not in to_verilog(mac)
 
 
@@ -81,7 +81,7 @@ def test_hostile_names_are_refused(name):
 def test_verilog_is_the_same_circuit_as_rtlil(tmp_path, architecture):
     """Yosys proves the exported Verilog equal to the RTLIL, for all inputs and states."""
     fmt = load("e2m1")
-    mac = Mac(weight=fmt, activation=fmt, architecture=architecture)
+    mac = Mac(MacSpec(fmt, fmt, architecture))
     (tmp_path / "gold.il").write_text(to_rtlil(mac, "gold"))
     (tmp_path / "gate.v").write_text(to_verilog(mac, "gate"))
     script = """

@@ -6,7 +6,7 @@ import pytest
 from amaranth.sim import Simulator
 
 from halfbyte.formats import Overflow, load, lossless_acc_width
-from halfbyte.rtl import ArchitectureError, Mac, applicable_architectures
+from halfbyte.rtl import ArchitectureError, Mac, MacSpec, applicable_architectures
 
 
 def expected(weight, activation, cycles, acc_width, overflow):
@@ -46,9 +46,9 @@ def test_accumulates_losslessly(accumulate, name):
     fmt = load(name)
     cycles = random_cycles(fmt, fmt, 300, seed=7)
     for architecture in applicable_architectures(fmt, fmt):
-        mac = Mac(weight=fmt, activation=fmt, architecture=architecture)
-        assert mac.acc_width == lossless_acc_width(fmt, fmt, 256)
-        sums = expected(fmt, fmt, cycles, mac.acc_width, Overflow.WRAP)
+        mac = Mac(MacSpec(fmt, fmt, architecture))
+        assert mac.spec.width == lossless_acc_width(fmt, fmt, 256)
+        sums = expected(fmt, fmt, cycles, mac.spec.width, Overflow.WRAP)
         assert accumulate(mac, cycles) == sums, architecture
 
 
@@ -58,11 +58,13 @@ def test_accumulates_losslessly(accumulate, name):
 def test_narrow_accumulators_wrap_or_saturate(accumulate, overflow, acc_width, architecture):
     fmt = load("e2m1_sr")
     mac = Mac(
-        weight=fmt,
-        activation=fmt,
-        architecture=architecture,
-        acc_width=acc_width,
-        overflow=overflow,
+        MacSpec(
+            fmt,
+            fmt,
+            architecture,
+            acc_width=acc_width,
+            overflow=overflow,
+        )
     )
     cycles = random_cycles(fmt, fmt, 400, seed=acc_width)
     assert accumulate(mac, cycles) == expected(fmt, fmt, cycles, acc_width, overflow)
@@ -77,7 +79,7 @@ def test_worst_sums_land_on_the_extremes(accumulate, name, sign):
         ((w, a) for w in codes for a in codes),
         key=lambda pair: sign * fmt.integers[pair[0]] * fmt.integers[pair[1]],
     )
-    mac = Mac(weight=fmt, activation=fmt, terms=terms, architecture="sign_magnitude")
+    mac = Mac(MacSpec(weight=fmt, activation=fmt, terms=terms, architecture="sign_magnitude"))
     cycles = [(*worst, int(index == 0)) for index in range(terms)]
     product = fmt.integers[worst[0]] * fmt.integers[worst[1]]
     assert accumulate(mac, cycles)[-1] == terms * product
@@ -85,9 +87,9 @@ def test_worst_sums_land_on_the_extremes(accumulate, name, sign):
 
 def test_enable_holds_the_sum(accumulate):
     fmt = load("e2m1")
-    mac = Mac(weight=fmt, activation=fmt, architecture="exponent_shift", enable=True)
+    mac = Mac(MacSpec(fmt, fmt, "exponent_shift", enable=True))
     cycles = random_cycles(fmt, fmt, 300, seed=3, enable=True)
-    assert accumulate(mac, cycles) == expected(fmt, fmt, cycles, mac.acc_width, Overflow.WRAP)
+    assert accumulate(mac, cycles) == expected(fmt, fmt, cycles, mac.spec.width, Overflow.WRAP)
 
 
 @pytest.mark.parametrize("segment", [1, 2, 5, 15])
@@ -95,8 +97,8 @@ def test_enable_holds_the_sum(accumulate):
 def test_saved_carries_change_no_sum(accumulate, architecture, segment):
     fmt = load("int4")
     cycles = random_cycles(fmt, fmt, 400, seed=segment, enable=True)
-    mac = Mac(weight=fmt, activation=fmt, architecture=architecture, segment=segment, enable=True)
-    assert mac.acc_width == 16
+    mac = Mac(MacSpec(fmt, fmt, architecture, segment=segment, enable=True))
+    assert mac.spec.width == 16
     assert accumulate(mac, cycles) == expected(fmt, fmt, cycles, 16, Overflow.WRAP)
 
 
@@ -104,7 +106,7 @@ def test_saved_carries_change_no_sum(accumulate, architecture, segment):
 def test_narrow_accumulators_with_saved_carries_wrap(accumulate, acc_width, segment):
     fmt = load("e2m1_sr")
     options = {"acc_width": acc_width, "segment": segment}
-    mac = Mac(weight=fmt, activation=fmt, architecture="sign_magnitude", **options)
+    mac = Mac(MacSpec(fmt, fmt, "sign_magnitude", **options))
     cycles = random_cycles(fmt, fmt, 400, seed=acc_width)
     assert accumulate(mac, cycles) == expected(fmt, fmt, cycles, acc_width, Overflow.WRAP)
 
@@ -113,7 +115,7 @@ def test_narrow_accumulators_with_saved_carries_wrap(accumulate, acc_width, segm
 def test_carries_run_through_all_segments(accumulate, pattern):
     """From -1 to 0 and back a carry passes every bit; then the sum is read without products."""
     fmt = load("int4")
-    mac = Mac(weight=fmt, activation=fmt, architecture="twos_complement", segment=1)
+    mac = Mac(MacSpec(fmt, fmt, "twos_complement", segment=1))
     minus_one, one = (15, 1), (1, 1)
     cycles = [(*minus_one, 1), (*one, 0), (*minus_one, 0), (*pattern, 0), (0, 0, 0), (0, 0, 0)]
     assert accumulate(mac, cycles) == expected(fmt, fmt, cycles, 16, Overflow.WRAP)
@@ -125,7 +127,7 @@ def test_registers_stand_still_for_the_final_addition(segment, moving, enable):
     """At once with enable low; with products of zero, after a cycle for each saved carry."""
     fmt = load("int4")
     options = {"architecture": "sign_magnitude", "segment": segment, "enable": enable}
-    mac = Mac(weight=fmt, activation=fmt, **options)
+    mac = Mac(MacSpec(weight=fmt, activation=fmt, **options))
     module = mac.elaborate(None)
     resolve = module.submodules.resolve
     states = []
@@ -156,22 +158,22 @@ def test_segments_are_checked_on_construction():
     good = {"weight": fmt, "activation": fmt, "architecture": "sign_magnitude"}
     for segment in (0, 16):
         with pytest.raises(ValueError, match=f"less than the accumulator's 16 bits, not {segment}"):
-            Mac(**good, segment=segment)
+            Mac(MacSpec(**good, segment=segment))
     for segment in ("4", True, 2.0):
         with pytest.raises(TypeError, match="Segment must be an int"):
-            Mac(**good, segment=segment)
+            Mac(MacSpec(**good, segment=segment))
     with pytest.raises(ValueError, match="saved carries must wrap, not saturate"):
-        Mac(**good, segment=4, acc_width=9, overflow=Overflow.SATURATE)
+        Mac(MacSpec(**good, segment=4, acc_width=9, overflow=Overflow.SATURATE))
 
 
 def test_parameters_are_checked_on_construction():
     fmt = load("e2m1")
     good = {"weight": fmt, "activation": fmt, "architecture": "sign_magnitude"}
     with pytest.raises(ArchitectureError, match="Unknown architecture 'magic'"):
-        Mac(**{**good, "architecture": "magic"})
+        Mac(MacSpec(**{**good, "architecture": "magic"}))
     with pytest.raises(ValueError, match="Number of terms must be 1 to 1048576, not 0"):
-        Mac(**good, terms=0)
+        Mac(MacSpec(**good, terms=0))
     with pytest.raises(ValueError, match="Accumulator width must be 2 to 64, not 65"):
-        Mac(**good, acc_width=65)
+        Mac(MacSpec(**good, acc_width=65))
     with pytest.raises(TypeError, match="Overflow must be an Overflow, not 'wrap'"):
-        Mac(**good, overflow="wrap")
+        Mac(MacSpec(**good, overflow="wrap"))

@@ -4,17 +4,17 @@ Most faults are put into a MAC for E2M1 in hand-written Verilog, which owes noth
 ``halfbyte.rtl``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import pytest
 
 from halfbyte.formats import Overflow, load
+from halfbyte.rtl import MacSpec, variants
 from halfbyte.sim import SimulationError
 from halfbyte.sim.plan import Layout
 from halfbyte.sim.runner import make_plans
 from halfbyte.sim.simulation import Outcome, simulate
-from halfbyte.sim.variants import Variant, variants
 from halfbyte.sim.wrapper import TIMESCALE, bench_verilog, layout_of, top_verilog
 
 pytestmark = pytest.mark.simulator
@@ -138,18 +138,18 @@ FAULTS = (
 
 
 def _reference_verilog(
-    chosen: Sequence[Variant], layout: Layout, right: str = "", wrong: str = ""
+    macs: Mapping[str, MacSpec], layout: Layout, right: str = "", wrong: str = ""
 ) -> str:
     """The bench around the hand-written MAC, with ``right`` replaced by ``wrong``."""
     shells = [
         _SHELL.format(
             name=field.name,
-            high=variant.acc_width - 1,
-            width=variant.acc_width,
-            saturate=int(variant.overflow is Overflow.SATURATE),
-            enable=int(variant.enable),
+            high=spec.width - 1,
+            width=spec.width,
+            saturate=int(spec.overflow is Overflow.SATURATE),
+            enable=int(spec.enable),
         )
-        for variant, field in zip(chosen, layout.fields, strict=True)
+        for spec, field in zip(macs.values(), layout.fields, strict=True)
     ]
     text = "\n".join([TIMESCALE, _CORE, *shells])
     if right and right not in text:
@@ -159,18 +159,18 @@ def _reference_verilog(
 
 def _simulate_reference(right: str = "", wrong: str = "", **options: str) -> Outcome:
     fmt = load("e2m1")
-    chosen = variants(fmt, fmt, TERMS)
-    layout = layout_of(fmt, fmt, chosen, title="reference", seed=SEED)
+    macs = variants(MacSpec(fmt, fmt, terms=TERMS))
+    layout = layout_of(macs, title="reference", seed=SEED)
     return simulate(
-        _reference_verilog(chosen, layout, right, wrong),
-        make_plans(fmt, fmt, chosen, layout, terms=TERMS, cycles=CYCLES),
+        _reference_verilog(macs, layout, right, wrong),
+        make_plans(macs, layout, cycles=CYCLES),
         name="reference",
         **options,
     )
 
 
 def test_passes_an_independent_mac() -> None:
-    assert _simulate_reference().checked["pairs"] == 7 * 256
+    assert _simulate_reference().checked["pairs"] == 8 * 256
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name.replace(" ", "-"))
@@ -195,7 +195,7 @@ def test_a_filter_that_matches_no_test_fails() -> None:
 
 
 def test_a_filter_that_leaves_tests_out_fails() -> None:
-    with pytest.raises(SimulationError, match=r"ran 1 tests of 4 and checked 1792 products"):
+    with pytest.raises(SimulationError, match=r"ran 1 tests of 4 and checked 2048 products"):
         _simulate_reference(test_filter="pairs")
 
 
@@ -209,11 +209,9 @@ def test_catches_one_wrong_value_in_exported_rtl() -> None:
         ),
     )
     assert wrong.quantum == weight.quantum
-    chosen = variants(weight, activation, TERMS)
-    layout = layout_of(weight, activation, chosen, title="rtl", seed=SEED)
-    verilog = bench_verilog(
-        wrong, activation, chosen, layout, architecture="product_table", terms=TERMS
-    )
-    plans = make_plans(weight, activation, chosen, layout, terms=TERMS, cycles=CYCLES)
+    macs = variants(MacSpec(weight, activation, "product_table", TERMS))
+    layout = layout_of(macs, title="rtl", seed=SEED)
+    faulty = {name: replace(spec, weight=wrong) for name, spec in macs.items()}
+    verilog, plans = bench_verilog(faulty, layout), make_plans(macs, layout, cycles=CYCLES)
     with pytest.raises(SimulationError, match=r"scenario pairs, cycle 177 .*\n  w = code 1011"):
         simulate(verilog, plans, name="rtl")

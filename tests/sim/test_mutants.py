@@ -7,12 +7,11 @@ import pytest
 
 from halfbyte.area.proofs.mutation import SELECT_BITS, is_equivalent, mutate
 from halfbyte.formats import load
-from halfbyte.rtl import Mac
+from halfbyte.rtl import MacSpec, variants
 from halfbyte.sim import SimulationError
 from halfbyte.sim.mutants import run_mutants
 from halfbyte.sim.plan import Plan
 from halfbyte.sim.runner import make_plans
-from halfbyte.sim.variants import variants
 from halfbyte.sim.wrapper import TIMESCALE, layout_of, top_verilog
 
 pytestmark = [pytest.mark.simulator, pytest.mark.yosys]
@@ -25,29 +24,18 @@ TERMS = 16
 def bench():
     """Mutants of a lossless MAC, one that saturates, one that saves carries; the real faults."""
     fmt = load("e1m2")
-    lossless, _, _, saturate, _, _, saved = variants(fmt, fmt, TERMS)
-    chosen = (lossless, saturate, saved)
-    layout = layout_of(fmt, fmt, chosen, title="mutants", seed=1)
-    macs = {
-        field.name: Mac(
-            weight=fmt,
-            activation=fmt,
-            architecture="sign_magnitude",
-            terms=TERMS,
-            acc_width=variant.acc_width,
-            overflow=variant.overflow,
-            segment=variant.segment,
-        )
-        for variant, field in zip(chosen, layout.fields, strict=True)
-    }
-    mutated = mutate(macs, count=COUNT, seed=1)
+    macs = variants(MacSpec(fmt, fmt, "sign_magnitude", TERMS))
+    macs = {name: macs[name] for name in ("lossless", "saturate", "saved")}
+    layout = layout_of(macs, title="mutants", seed=1)
+    by_module = {f"mac_{name}": spec for name, spec in macs.items()}
+    mutated = mutate(by_module, count=COUNT, seed=1)
     faults = [
         mutant.number
         for mutant in mutated.mutants
-        if not is_equivalent(mutated, mutant, macs[mutant.unit])
+        if not is_equivalent(mutated, mutant, by_module[mutant.unit])
     ]
     verilog = "\n".join([TIMESCALE, mutated.verilog, top_verilog(layout, mutant_bits=SELECT_BITS)])
-    plans = make_plans(fmt, fmt, chosen, layout, terms=TERMS, cycles=2000)
+    plans = make_plans(macs, layout, cycles=2000)
     return verilog, plans, faults
 
 

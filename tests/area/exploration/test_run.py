@@ -14,7 +14,7 @@ import pytest
 from cloudpickle import register_pickle_by_value
 
 import halfbyte.area.exploration.run as module
-from halfbyte.area import Design, load_technology, synthesize
+from halfbyte.area import load_technology, synthesize
 from halfbyte.area.exploration import Point, ResultStore, explore, parse_space
 from halfbyte.area.exploration.worker import compute
 from halfbyte.area.search.synthesis_jobs import synthesize_named
@@ -22,6 +22,7 @@ from halfbyte.area.synthesis.recipes import QUICK, Recipe
 from halfbyte.area.timing.operands import load_operands
 from halfbyte.base import ToolError
 from halfbyte.formats import load
+from halfbyte.rtl import MacSpec
 
 SPACE = parse_space(
     "name: small\n"
@@ -127,7 +128,7 @@ def test_a_worker_with_another_version_refuses():
 def test_records_are_those_of_synth(monkeypatch, tmp_path):
     monkeypatch.setenv("HALFBYTE_BUILD", str(tmp_path))
     fmt, technology = load("e2m1"), load_technology("sky130hd")
-    design = Design(fmt, fmt, "exponent_shift")
+    design = MacSpec(fmt, fmt, "exponent_shift")
     every = synthesize([design], technology, every=True, prove=False)
     (expected,) = [record for record in every if record["recipe"] == QUICK.name]
     operands = load_operands("minilm")

@@ -7,11 +7,12 @@ import pytest
 from halfbyte.area import load_technology
 from halfbyte.area.netlists.circuit import CircuitError
 from halfbyte.area.netlists.lowering import lower
+from halfbyte.area.netlists.modules import MAC, MULTIPLIER
 from halfbyte.area.proofs.mac import PROVED, prove_multiplier_netlist, prove_netlist
 from halfbyte.area.synthesis.recipes import QUICK
-from halfbyte.area.synthesis.yosys import MAC, MULTIPLIER, synthesize_rtlil
+from halfbyte.area.synthesis.yosys import synthesize_rtlil
 from halfbyte.formats import load
-from halfbyte.rtl import Mac, multiplier, to_rtlil
+from halfbyte.rtl import MacSpec
 
 pytestmark = pytest.mark.yosys
 BUFFER = "sky130_fd_sc_hd__buf_1"
@@ -25,29 +26,26 @@ def technology():
 
 @pytest.fixture(scope="module")
 def units(technology, tmp_path_factory):
-    """A MAC and its multiplier, as components and as the texts of their netlists."""
-    fmt = load("e1m2")
-    components = {
-        MAC: Mac(weight=fmt, activation=fmt, architecture="sign_magnitude", terms=1),
-        MULTIPLIER: multiplier("sign_magnitude", weight=fmt, activation=fmt),
-    }
+    """A MAC, and the texts of the netlists of its parts."""
+    spec = MacSpec(load("e1m2"), load("e1m2"), "sign_magnitude", terms=1)
     texts = {}
-    for module, component in components.items():
+    for module in spec.parts:
         folder = tmp_path_factory.mktemp(module)
-        synthesize_rtlil(to_rtlil(component, module), technology, QUICK, folder, module)
+        synthesize_rtlil(spec.rtlil(module), technology, QUICK, folder, module)
         texts[module] = (folder / "netlist.v").read_text()
-    return components, texts
+    return spec, texts
 
 
 def prove(unit, text, units, technology, folder):
     """The status of the proof of a netlist, as a synthesis record would hold it."""
-    components, _ = units
+    spec, _ = units
     path = folder / "netlist.v"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    component = components[unit]
-    circuits = lower({"rtl": component}, {"netlist": (path, unit)}, technology.cells)
-    prover = prove_netlist if unit == MAC else prove_multiplier_netlist
-    return prover(circuits["netlist"], circuits["rtl"], component).status
+    circuits = lower({"rtl": spec.part(unit)}, {"netlist": (path, unit)}, technology.cells)
+    netlist, rtl = circuits["netlist"], circuits["rtl"]
+    if unit == MAC:
+        return prove_netlist(netlist, rtl, spec).status
+    return prove_multiplier_netlist(netlist, rtl, spec.multiplier()).status
 
 
 def with_line(text, line):

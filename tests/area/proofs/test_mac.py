@@ -1,12 +1,14 @@
 """RTL and netlists proved, and what is wrong refuted, with real Yosys."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from halfbyte.area import load_technology
 from halfbyte.area.netlists.lowering import lower
+from halfbyte.area.netlists.modules import MAC, MULTIPLIER
 from halfbyte.area.proofs.faults import altered_table, faulty_macs, faulty_multipliers
 from halfbyte.area.proofs.mac import (
     PROVED,
@@ -17,9 +19,9 @@ from halfbyte.area.proofs.mac import (
     prove_netlist,
 )
 from halfbyte.area.synthesis.recipes import QUICK
-from halfbyte.area.synthesis.yosys import MAC, MULTIPLIER, synthesize_rtlil
+from halfbyte.area.synthesis.yosys import synthesize_rtlil
 from halfbyte.formats import Overflow, load
-from halfbyte.rtl import Mac, applicable_architectures, multiplier, to_rtlil
+from halfbyte.rtl import MacSpec, applicable_architectures
 
 pytestmark = pytest.mark.yosys
 
@@ -27,31 +29,31 @@ pytestmark = pytest.mark.yosys
 def make_mac(name, architecture, *, activation=None, **options):
     fmt = load(name)
     other = load(activation) if activation else fmt
-    return Mac(weight=fmt, activation=other, architecture=architecture, **options)
+    return MacSpec(fmt, other, architecture, **options)
 
 
 @pytest.fixture(scope="module")
 def small():
-    """Circuits of E2M1+SP in every architecture, with the components they come from."""
+    """Circuits of E2M1+SP in every architecture, with what they come from."""
     fmt = load("e2m1_sp")
-    parts = {}
+    macs, multipliers = {}, {}
     for architecture in applicable_architectures(fmt, fmt):
         altered = altered_table(fmt, fmt, architecture)
-        width = make_mac("e2m1_sp", architecture).acc_width
-        parts |= {
-            f"mac_{architecture}": make_mac("e2m1_sp", architecture),
-            f"narrow_{architecture}": make_mac(
-                "e2m1_sp", architecture, acc_width=7, overflow=Overflow.SATURATE, enable=True
+        mac = make_mac("e2m1_sp", architecture)
+        wrong = replace(mac, weight=altered, acc_width=mac.width)
+        macs |= {
+            f"mac_{architecture}": mac,
+            f"narrow_{architecture}": replace(
+                mac, acc_width=7, overflow=Overflow.SATURATE, enable=True
             ),
-            f"altered_mac_{architecture}": Mac(
-                weight=altered, activation=fmt, architecture=architecture, acc_width=width
-            ),
-            f"alone_{architecture}": multiplier(architecture, weight=fmt, activation=fmt),
-            f"altered_alone_{architecture}": multiplier(
-                architecture, weight=altered, activation=fmt
-            ),
+            f"altered_mac_{architecture}": wrong,
         }
-    return parts, lower(parts)
+        multipliers |= {
+            f"alone_{architecture}": mac.multiplier(),
+            f"altered_alone_{architecture}": wrong.multiplier(),
+        }
+    components = {name: mac.component() for name, mac in macs.items()}
+    return macs | multipliers, lower(components | multipliers)
 
 
 ARCHITECTURES = applicable_architectures(load("e2m1_sp"), load("e2m1_sp"))
@@ -96,7 +98,7 @@ def test_faults_are_refuted(architecture, small):
 @pytest.mark.parametrize("segment", [1, 4])
 def test_saved_carries_are_proved_and_faults_refuted(segment):
     mac = make_mac("e2m1_sp", "exponent_shift", segment=segment, enable=True)
-    rtl = lower({"mac": mac})["mac"]
+    rtl = lower({"mac": mac.component()})["mac"]
     assert prove_mac(rtl, mac).status == PROVED
     assert prove_netlist(rtl, rtl, mac).status == PROVED
     faults = faulty_macs(rtl, None)
@@ -147,10 +149,10 @@ def test_a_fault_in_one_state_of_many_is_found(small):
 )
 def test_wide_formats_are_proved(name, architecture, width):
     mac = make_mac(name, architecture)
-    assert mac.acc_width == width
+    assert mac.width == width
     altered = altered_table(mac.weight, mac.weight, architecture)
-    wrong = Mac(weight=altered, activation=mac.weight, architecture=architecture, acc_width=width)
-    circuits = lower({"right": mac, "wrong": wrong})
+    wrong = replace(mac, weight=altered, acc_width=width)
+    circuits = lower({"right": mac.component(), "wrong": wrong.component()})
     proof = prove_mac(circuits["right"], mac)
     assert (proof.status, proof.code_pairs) == (PROVED, 4**mac.weight.bits)
     assert prove_mac(circuits["wrong"], mac).status == REFUTED
@@ -158,18 +160,19 @@ def test_wide_formats_are_proved(name, architecture, width):
 
 def test_different_formats_and_unsigned_ones_are_proved():
     mixed = make_mac("e2m1_sp", "twos_complement", activation="int5", terms=3)
-    circuits = lower({"mixed": mixed})
+    circuits = lower({"mixed": mixed.component()})
     assert prove_mac(circuits["mixed"], mixed).status == PROVED
     assert prove_mac(circuits["mixed"].tied("carry"), mixed).status == REFUTED
 
 
-def mapped(mac, alone, technology, folder):
+def mapped(mac, technology, folder):
     """The circuits of a MAC and its multiplier, as RTL and as netlists."""
     files = {}
-    for name, component, module in (("mac", mac, MAC), ("alone", alone, MULTIPLIER)):
-        synthesize_rtlil(to_rtlil(component, module), technology, QUICK, folder / name, top=module)
+    for name, module in (("mac", MAC), ("alone", MULTIPLIER)):
+        synthesize_rtlil(mac.rtlil(module), technology, QUICK, folder / name, top=module)
         files[f"{name}_netlist"] = (folder / name / "netlist.v", module)
-    return lower({"rtl": mac, "alone": alone}, files, technology.cells)
+    components = {"rtl": mac.component(), "alone": mac.multiplier()}
+    return lower(components, files, technology.cells)
 
 
 @pytest.mark.parametrize("technology", ["sky130hd", "sg13g2", "asap7"])
@@ -177,15 +180,12 @@ def test_netlists_are_their_rtl_in_every_technology(technology, tmp_path):
     """And a netlist with one gate's function changed is not, whichever the gate."""
     technology = load_technology(technology)
     mac = make_mac("apot4", "sign_magnitude")
-    alone = multiplier("sign_magnitude", weight=mac.weight, activation=mac.weight)
-    circuits = mapped(mac, alone, technology, tmp_path)
+    circuits = mapped(mac, technology, tmp_path)
     netlist, rtl = circuits["mac_netlist"], circuits["rtl"]
-    assert len(netlist.registers) == mac.acc_width
+    assert len(netlist.registers) == mac.width
     assert prove_netlist(netlist, rtl, mac).status == PROVED
-    assert (
-        prove_multiplier_netlist(circuits["alone_netlist"], circuits["alone"], alone).status
-        == PROVED
-    )
+    alone = circuits["alone_netlist"], circuits["alone"], mac.multiplier()
+    assert prove_multiplier_netlist(*alone).status == PROVED
     for gate in netlist.gates[:: len(netlist.gates) // 8]:
         wrong = netlist.rewired({gate.output: "1"})
         assert prove_netlist(wrong, rtl, mac).status == REFUTED, gate
@@ -196,18 +196,17 @@ def test_a_full_library_works_as_well(library_files, tmp_path):
 
     technology = from_liberty(library_files("sky130hd"))
     mac = make_mac("e1m2", "sign_magnitude")
-    alone = multiplier("sign_magnitude", weight=mac.weight, activation=mac.weight)
-    circuits = mapped(mac, alone, technology, tmp_path)
+    circuits = mapped(mac, technology, tmp_path)
     assert prove_netlist(circuits["mac_netlist"], circuits["rtl"], mac).status == PROVED
 
 
 def test_netlist_of_another_format_is_refuted(tmp_path):
     technology = load_technology("sky130hd")
     mac = make_mac("int4", "sign_magnitude")
-    other = make_mac("e1m2", "sign_magnitude", acc_width=mac.acc_width)
-    synthesize_rtlil(to_rtlil(other), technology, QUICK, tmp_path)
+    other = make_mac("e1m2", "sign_magnitude", acc_width=mac.width)
+    synthesize_rtlil(other.rtlil(), technology, QUICK, tmp_path)
     files = {"netlist": (Path(tmp_path / "netlist.v"), MAC)}
-    circuits = lower({"rtl": mac}, files, technology.cells)
+    circuits = lower({"rtl": mac.component()}, files, technology.cells)
     proof = prove_netlist(circuits["netlist"], circuits["rtl"], mac)
     assert proof.status == REFUTED
     assert proof.counterexample.w in range(16)

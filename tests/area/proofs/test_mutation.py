@@ -7,7 +7,7 @@ from halfbyte.area.proofs.machine import Inputs, accumulator, after_clock, initi
 from halfbyte.area.proofs.mutation import is_equivalent, mutate
 from halfbyte.formats import Format, Overflow
 from halfbyte.formats.parse import parse_text
-from halfbyte.rtl import Mac
+from halfbyte.rtl import MacSpec
 
 pytestmark = pytest.mark.yosys
 
@@ -22,7 +22,7 @@ def tiny() -> Format:
 @pytest.fixture(scope="module")
 def macs(tiny):
     def make(**options):
-        return Mac(weight=tiny, activation=tiny, architecture="sign_magnitude", **options)
+        return MacSpec(tiny, tiny, "sign_magnitude", **options)
 
     return {
         "wrap": make(acc_width=5),
@@ -39,7 +39,7 @@ def behaviour(circuit, mac):
     """``acc`` before and after a clock edge, for every state and input."""
     aig = Aig()
     w, a, clear, enable = aig.word(2), aig.word(2), aig.variable(), aig.variable()
-    inputs = Inputs(aig, w, a, clear, enable if mac.has_enable else 1)
+    inputs = Inputs(aig, w, a, clear, enable if mac.enable else 1)
     state = initial_state(aig, circuit)
     words = [
         accumulator(aig, circuit, state),

@@ -1,9 +1,10 @@
 import pytest
 
-from halfbyte.area import Design, load_technology, synthesize
+from halfbyte.area import load_technology, synthesize
 from halfbyte.area.search.fpga import TARGETS, pick_target, synthesize_fpga
 from halfbyte.base import UserError
 from halfbyte.formats import load
+from halfbyte.rtl import MacSpec
 
 
 @pytest.fixture(autouse=True)
@@ -14,7 +15,7 @@ def build(monkeypatch, tmp_path):
 @pytest.fixture(scope="module")
 def design():
     fmt = load("e1m2")
-    return Design(fmt, fmt, "sign_magnitude", 4)
+    return MacSpec(fmt, fmt, "sign_magnitude", 4)
 
 
 @pytest.mark.yosys
@@ -39,7 +40,7 @@ def test_records_have_the_shape_of_others(design):
 @pytest.mark.yosys
 def test_the_architecture_with_the_fewest_luts_wins(design):
     fmt = load("e1m2")
-    records = synthesize_fpga([Design(fmt, fmt, terms=4)], TARGETS["ice40"], every=True)
+    records = synthesize_fpga([MacSpec(fmt, fmt, terms=4)], TARGETS["ice40"], every=True)
     luts = [record["luts"] for record in records]
     assert luts == sorted(luts)
     assert len({record["architecture"] for record in records}) == len(records) > 2

@@ -4,11 +4,12 @@ from collections import Counter
 
 import pytest
 
-from halfbyte.area import Design, load_technology
+from halfbyte.area import load_technology
 from halfbyte.area.proofs.faults import altered_table
 from halfbyte.area.search.proof_plan import failures, prove_designs
 from halfbyte.formats import load
 from halfbyte.formats.parse import parse_text
+from halfbyte.rtl import MacSpec
 
 
 @pytest.fixture(autouse=True)
@@ -21,7 +22,7 @@ def build(monkeypatch, tmp_path):
 def test_every_unit_is_proved_and_every_fault_refuted(build):
     fmt = load("e1m2")
     technology = load_technology("sky130hd")
-    design = Design(fmt, fmt, "sign_magnitude", terms=16)
+    design = MacSpec(fmt, fmt, "sign_magnitude", terms=16)
     records = prove_designs([design], technology)
     assert not [line for record in records for line in failures(record)]
     kinds = Counter((record["unit"], bool(record["recipe"])) for record in records)

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from halfbyte.area import Design, ProofError, load_technology, synthesize
+from halfbyte.area import ProofError, load_technology, synthesize
 from halfbyte.area.synthesis.recipes import RECIPES
 from halfbyte.base import RecordStore, ToolError
 from halfbyte.formats import Overflow, load
-from halfbyte.rtl import ArchitectureError, applicable_architectures
+from halfbyte.rtl import ArchitectureError, MacSpec, applicable_architectures
 
-README = Path(__file__).parents[2] / "README.md"
+CATALOGUE = Path(__file__).resolve().parents[3] / "docs" / "reference" / "formats.md"
 # What a first experiment reached on sky130hd: whole MAC, 256 terms, no timing constraint, um^2.
 FIRST_EXPERIMENT = {
     "int4": 1144,
@@ -45,7 +45,7 @@ def sky130hd():
 
 def design(name, **options):
     fmt = load(name)
-    return Design(fmt, fmt, **options)
+    return MacSpec(fmt, fmt, **options)
 
 
 @pytest.fixture(scope="module")
@@ -73,8 +73,8 @@ def test_areas_beat_the_first_experiment(experiment):
 
 @pytest.mark.yosys
 @pytest.mark.slow
-def test_readme_states_the_areas(experiment):
-    rows = re.findall(r"^\| `([a-z0-9_@]+)` \|(.*)\|$", README.read_text(), re.MULTILINE)
+def test_the_catalogue_states_the_areas(experiment):
+    rows = re.findall(r"^\| `([a-z0-9_@]+)` \|(.*)\|$", CATALOGUE.read_text(), re.MULTILINE)
     stated = {name: [cell.strip() for cell in cells.split("|")] for name, cells in rows}
     assert set(experiment) <= set(stated)
     for name, record in experiment.items():
@@ -167,7 +167,7 @@ def test_other_technologies_work(technology):
 @pytest.mark.yosys
 def test_narrow_saturating_accumulators_and_other_activations(sky130hd):
     narrow = design("e2m1", architecture="sign_magnitude", acc_width=10, overflow=Overflow.SATURATE)
-    mixed = Design(load("e2m1_sp"), load("int8"), "twos_complement")
+    mixed = MacSpec(load("e2m1_sp"), load("int8"), "twos_complement")
     records = synthesize([narrow, mixed], sky130hd)
     assert [record["acc_width"] for record in records] == [10, 20]
     assert [record["activation"] for record in records] == ["e2m1", "int8"]

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from halfbyte.area import Design, load_technology, synthesize
+from halfbyte.area import load_technology, synthesize
 from halfbyte.area.search.curve import sweep_clocks
 from halfbyte.area.synthesis import clocked as clocked_module
 from halfbyte.area.synthesis.adders import CELLS, GATES, TREES, adder_options
@@ -12,6 +12,7 @@ from halfbyte.area.synthesis.recipes import QUICK
 from halfbyte.area.timing.measure import measured_fields
 from halfbyte.base import UserError
 from halfbyte.formats import Overflow, load
+from halfbyte.rtl import MacSpec
 
 TERMS = 4
 
@@ -29,7 +30,7 @@ def build(tmp_path_factory):
 @pytest.fixture(scope="module")
 def design():
     fmt = load("e1m2")
-    return Design(fmt, fmt, "sign_magnitude", TERMS)
+    return MacSpec(fmt, fmt, "sign_magnitude", TERMS)
 
 
 @pytest.fixture(scope="module")

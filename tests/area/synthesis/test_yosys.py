@@ -6,6 +6,7 @@ import pytest
 
 from halfbyte.area import load_technology
 from halfbyte.area.cells.technology import Technology
+from halfbyte.area.netlists.modules import MULTIPLIER
 from halfbyte.area.synthesis.recipes import (
     ANNEAL,
     DEEP,
@@ -15,10 +16,10 @@ from halfbyte.area.synthesis.recipes import (
     annealing,
     recipes_for,
 )
-from halfbyte.area.synthesis.yosys import MULTIPLIER, SynthesisResult, synthesize_rtlil
+from halfbyte.area.synthesis.yosys import SynthesisResult, synthesize_rtlil
 from halfbyte.base import ToolError, run_yosys
 from halfbyte.formats import load
-from halfbyte.rtl import Mac, multiplier, to_rtlil
+from halfbyte.rtl import Mac, MacSpec, multiplier, to_rtlil
 
 pytestmark = pytest.mark.yosys
 
@@ -78,7 +79,7 @@ def synthesize(
     name: str, architecture: str, technology: Technology, recipe: Recipe, folder: Path
 ) -> SynthesisResult:
     fmt = load(name)
-    mac = Mac(weight=fmt, activation=fmt, architecture=architecture)
+    mac = Mac(MacSpec(fmt, fmt, architecture))
     return synthesize_rtlil(to_rtlil(mac), technology, recipe, folder)
 
 
@@ -102,7 +103,7 @@ def test_netlist_equals_rtl_in_other_technologies(technology: str, tmp_path: Pat
 
 def test_proof_rejects_another_netlist(sky130hd: Technology, tmp_path: Path) -> None:
     synthesize("int4", "sign_magnitude", sky130hd, QUICK, tmp_path)
-    other = Mac(weight=load("e1m2"), activation=load("int4"), architecture="sign_magnitude")
+    other = Mac(MacSpec(load("e1m2"), load("int4"), "sign_magnitude"))
     (tmp_path / "design.il").write_text(to_rtlil(other))
     with pytest.raises(ToolError, match="Proof"):
         run_yosys(_PROOF, tmp_path, "Proof")

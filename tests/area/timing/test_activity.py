@@ -10,16 +10,17 @@ from halfbyte.area import load_technology
 from halfbyte.area.cells.cell import Cell, FlipFlop
 from halfbyte.area.cells.nldm import Table
 from halfbyte.area.cells.technology import Technology
+from halfbyte.area.netlists.modules import MAC
 from halfbyte.area.netlists.netlist import Instance, Netlist, Register, read_netlist
 from halfbyte.area.synthesis.recipes import QUICK
-from halfbyte.area.synthesis.yosys import MAC, synthesize_rtlil
+from halfbyte.area.synthesis.yosys import synthesize_rtlil
 from halfbyte.area.timing.activity import LANES, Activity, simulate
 from halfbyte.area.timing.delay import Timing, analyse_timing
 from halfbyte.area.timing.energy import analyse_energy
 from halfbyte.area.timing.operands import load_operands, operand_streams, shipped_operands
 from halfbyte.base import UserError
 from halfbyte.formats import load
-from halfbyte.rtl import Mac, to_rtlil
+from halfbyte.rtl import Mac, MacSpec, to_rtlil
 
 NAMES = ("sky130hd", "sg13g2", "asap7")
 
@@ -29,7 +30,7 @@ def mac(request, tmp_path_factory) -> tuple[Technology, Netlist]:
     """A mapped MAC of E2M1+SP; ASAP7's flip-flop has an inverted output."""
     folder: Path = tmp_path_factory.mktemp(request.param)
     technology, fmt = load_technology(request.param), load("e2m1_sp")
-    rtlil = to_rtlil(Mac(weight=fmt, activation=fmt, architecture="exponent_shift", terms=16))
+    rtlil = to_rtlil(Mac(MacSpec(fmt, fmt, "exponent_shift", terms=16)))
     synthesize_rtlil(rtlil, technology, QUICK, folder)
     return technology, read_netlist(folder / "netlist.json", technology.cells, MAC)
 

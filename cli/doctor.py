@@ -1,0 +1,32 @@
+"""``halfbyte doctor``: what this machine has, what is missing, and the remedy."""
+
+import typer
+
+from halfbyte.cli.options import Json
+from halfbyte.cli.output import console, print_json, table
+
+__all__ = ["doctor"]
+
+
+def doctor(json: Json = False) -> None:
+    """Say which tools are there, what each is for, and how to get the others.
+
+    Exit status 1 if something is missing that everything needs.
+    """
+    from halfbyte.base.doctor import examine
+
+    findings = examine()
+    if json:
+        print_json([finding.as_json() for finding in findings])
+    else:
+        rows = [
+            [finding.name, finding.status, finding.version or finding.remedy, finding.purpose]
+            for finding in findings
+        ]
+        table("What this machine has", ["", "status", "version, or remedy", "used for"], rows)
+        missing = [finding.name for finding in findings if finding.status == "missing"]
+        console.print(
+            f"missing: {', '.join(missing)}" if missing else "all that is needed is there"
+        )
+    if any(finding.status == "missing" for finding in findings):
+        raise typer.Exit(1)

@@ -1,0 +1,19 @@
+"""``halfbyte recipes``: how a model can be quantized."""
+
+from halfbyte.cli.options import Json
+from halfbyte.cli.output import print_json, table
+
+__all__ = ["recipes"]
+
+
+def recipes(json: Json = False) -> None:
+    """List the shipped recipes: what of a model is quantized, and how."""
+    from halfbyte.accuracy.recipes import load_recipe, recipe_names
+
+    found = [load_recipe(name) for name in recipe_names()]
+    if json:
+        print_json([recipe.record() for recipe in found])
+        return
+    rows = [[recipe.name, recipe.title, recipe.source] for recipe in found]
+    caption = "use one with --recipe NAME; a .yaml file of your own works too"
+    table("Recipes", ["name", "what", "source"], rows, caption)

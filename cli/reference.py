@@ -1,0 +1,61 @@
+"""The command line as a page of Markdown, made from the commands themselves."""
+
+from typing import Any
+
+from typer import Context
+from typer.main import get_command
+
+from halfbyte.cli.app import app
+
+__all__ = ["commands_page"]
+
+_HEAD = """# Command line
+
+Every command prints a table, or with `--json` a list of records on standard output, and ends with
+exit status 0 only on success. Progress and messages go to standard error. `halfbyte COMMAND --help`
+prints the same text as this page. `make COMMAND NAME=value` calls the same commands: the head of
+the `Makefile` lists which names it takes.
+"""
+
+
+def commands_page() -> str:
+    """Markdown: for each command what it does, how it is called, its arguments and its options."""
+    group: Any = get_command(app)
+    return "\n".join([_HEAD, *_sections(group, "halfbyte", 2)])
+
+
+def _sections(group: Any, path: str, level: int) -> list[str]:
+    context = Context(group, info_name=path)
+    lines: list[str] = []
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        if command is None or command.hidden:
+            continue
+        lines += _command(command, f"{path} {name}", level)
+        if hasattr(command, "list_commands"):
+            lines += _sections(command, f"{path} {name}", level + 1)
+    return lines
+
+
+def _command(command: Any, path: str, level: int) -> list[str]:
+    usage = " ".join([path, *command.collect_usage_pieces(Context(command, info_name=path))])
+    lines = [f"{'#' * level} {path}", "", _text(command.help), "", f"    {usage}", ""]
+    rows = [_row(each) for each in command.params if not getattr(each, "hidden", False)]
+    if rows:
+        lines += ["| | what | default |", "|---|---|---|", *rows, ""]
+    return lines
+
+
+def _row(parameter: Any) -> str:
+    names = [*parameter.opts, *parameter.secondary_opts]
+    shown = ", ".join(f"`{name}`" for name in names)
+    if not names[0].startswith("-"):
+        shown = f"`{parameter.metavar or names[0].upper()}`"
+    default = parameter.default
+    if default in (None, False, (), []) or callable(default):
+        default = ""
+    return f"| {shown} | {_text(parameter.help)} | {f'`{default}`' if default != '' else ''} |"
+
+
+def _text(text: str | None) -> str:
+    return " ".join((text or "").split()).replace("|", "\\|")

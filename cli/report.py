@@ -1,0 +1,90 @@
+"""``halfbyte report`` and ``halfbyte diff``: all results on one page; two sets compared."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from halfbyte.base import UserError, build_dir
+from halfbyte.base.results import kept_results, read_results
+from halfbyte.cli.options import Json
+from halfbyte.cli.output import console, number, print_json, table
+
+__all__ = ["diff", "report"]
+
+Files = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        metavar="[FILE.json]...",
+        help="Files that `--json` wrote; without any, the results of all commands that ran here.",
+        show_default=False,
+    ),
+]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        help="The page to write; build/report.html if not given.",
+        show_default=False,
+    ),
+]
+Tolerance = Annotated[
+    str, typer.Option(help="Changes up to this part of the figure before do not count: 1% or 0.01.")
+]
+
+
+def report(files: Files = None, output: Output = None) -> None:
+    """Write one HTML page of all results: plot, table, details, comparison; no network needed."""
+    from halfbyte.pareto.page import write_page
+
+    paths = files or kept_results()
+    path = output or build_dir() / "report.html"
+    write_page(path, read_results(paths), build_dir() / "netlists")
+    console.print(f"wrote {path}: open it in a browser", soft_wrap=True)
+
+
+def diff(
+    before: Annotated[Path, typer.Argument(metavar="BEFORE.json", help="What `--json` wrote.")],
+    after: Annotated[Path, typer.Argument(metavar="AFTER.json", help="The same, later.")],
+    tolerance: Tolerance = "0",
+    json: Json = False,
+) -> None:
+    """Compare two sets of records: area, delay, energy, loss. Exit status 3 if any figure moved."""
+    from halfbyte.pareto.difference import changes
+
+    limit = _part(tolerance)
+    found = changes(read_results([before]), read_results([after]))
+    if not found:
+        raise UserError(f"{before} and {after} have no record of a synthesis or an evaluation")
+    moved = [change for change in found if change.exceeds(limit)]
+    if json:
+        print_json([change.as_json() for change in moved])
+    elif moved:
+        columns = ["what", "figure", ">before", ">after", ">change"]
+        rows = [
+            [
+                change.what,
+                change.figure,
+                number(change.before, 4),
+                number(change.after, 4),
+                "-" if change.relative is None else f"{100 * change.relative:+.2f} %",
+            ]
+            for change in moved
+        ]
+        table("What changed", columns, rows, f"{len(found)} figures compared")
+    else:
+        console.print(f"no change in {len(found)} figures")
+    if moved:
+        raise typer.Exit(3)
+
+
+def _part(text: str) -> float:
+    """``1%`` or ``0.01`` as 0.01."""
+    try:
+        part = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        part = -1.0
+    if not 0 <= part < 1:
+        raise UserError(f"Tolerance must be such as 1% or 0.01, less than 1, not {text[:40]!r}")
+    return part

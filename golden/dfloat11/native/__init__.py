@@ -1,0 +1,91 @@
+"""The codec's loops in C++, compiled for this machine on first use.
+
+:func:`library` gives them, or None where there is no compiler: then the loops of
+:mod:`halfbyte.golden.dfloat11.kernels` do the same work. ``HALFBYTE_CODEC=numba`` asks for those.
+"""
+
+import ctypes
+import os
+from ctypes import c_int, c_int64, c_uint32, c_void_p
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from halfbyte.base import ToolError
+from halfbyte.base.compilers import host_compiler
+from halfbyte.base.libraries import compiled_library, loaded
+
+__all__ = ["VARIABLE", "address", "engine", "library"]
+
+VARIABLE = "HALFBYTE_CODEC"
+_MAIN = "codec.cpp"
+
+_PROTOTYPES: dict[str, tuple[Any, ...]] = {
+    "hb_crc32c": (c_void_p, c_int64),
+    "hb_count": (c_void_p, c_int, c_int64, c_int64, c_void_p),
+    "hb_prefix_measure": (c_void_p, c_int, c_void_p, *[c_int64] * 3, c_void_p),
+    "hb_prefix_encode": (c_void_p, c_int, c_void_p, *[c_int64] * 3, *[c_void_p] * 5),
+    "hb_prefix_table": (c_void_p, c_int, c_void_p),
+    "hb_prefix_decode": (
+        *(c_void_p, c_void_p, c_void_p, c_int, c_void_p, c_int),
+        *(c_void_p, c_int64, c_void_p, c_void_p, c_int64, c_int64, c_int, c_int64),
+        *(c_void_p, c_void_p),
+    ),
+}  # fmt: skip
+
+
+def address(array: NDArray[Any]) -> int:
+    """Where an array's memory begins, for a call; the array must outlive it."""
+    found: int = array.ctypes.data
+    return found
+
+
+def _cache_folder() -> Path:
+    """``$HALFBYTE_BUILD`` if set, else the user's cache: not wherever a command happens to run."""
+    build = os.environ.get("HALFBYTE_BUILD")
+    if build:
+        return Path(build).resolve() / "codec"
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "halfbyte" / "codec"
+
+
+def build(*, sanitize: bool = False) -> Path:
+    """The library's file. ToolError without a compiler that knows C++17."""
+    folder = Path(__file__).parent
+    files = {path.name: path.read_text() for path in sorted(folder.glob("*.[ch]*"))}
+    return compiled_library(host_compiler(sanitize=sanitize), _MAIN, files, _cache_folder())
+
+
+@cache
+def _library() -> Any:
+    try:
+        handle = loaded(build())
+    except (ToolError, OSError):  # no compiler, or no folder that can be written
+        return None
+    for name, types in _PROTOTYPES.items():
+        getattr(handle, name).argtypes = types
+    handle.hb_crc32c.restype = c_uint32
+    return handle
+
+
+def library() -> Any:
+    """The compiled loops (:class:`ctypes.CDLL`), or None. Calls run without the interpreter's lock.
+
+    Raises ValueError if the environment asks for loops that do not exist.
+    """
+    wanted = os.environ.get(VARIABLE, "native")
+    if wanted not in ("native", "numba"):
+        raise ValueError(f"{VARIABLE} must be native or numba, not {wanted[:40]!r}")
+    return _library() if wanted == "native" else None
+
+
+def engine() -> str:
+    """What runs the loops: ``native`` or ``numba``."""
+    return "numba" if library() is None else "native"
+
+
+def pointer(array: NDArray[Any] | None) -> ctypes.c_void_p | None:
+    """An array's memory as an argument; None for no array."""
+    return None if array is None else ctypes.c_void_p(address(array))

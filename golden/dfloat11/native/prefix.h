@@ -1,0 +1,247 @@
+// The loops of layout 1: a prefix code in segments of 512 elements, 32 of them to a chunk.
+//
+// Decoding takes eight segments at a time, so that their chains of loads overlap, and with each
+// look-up as many whole symbols as twelve bits hold, up to four. What the stream says is never
+// trusted: near its end, and for escapes, symbols are taken one by one with every index checked.
+#pragma once
+
+#include <algorithm>
+
+#include "bits.h"
+
+namespace codec::prefix {
+
+constexpr int64_t kChunk = 16384, kSegment = 512, kSegments = kChunk / kSegment;
+constexpr int kTogether = 8;        // segments
+constexpr int kTableBits = 12;      // of the table of several symbols
+constexpr int kLongest = 12 + 8;    // bits of a symbol at most: a code and an escaped symbol
+constexpr uint64_t kSymbols = 0x7F807F807F807F80, kOthers = 0x807F807F807F807F;
+
+enum Result : uint8_t { kGood, kWrongCrc, kNotACode, kWrongLength };
+
+// What a look-up gives: bits taken, how many symbols (0: take one by itself), the symbols.
+struct Several {
+  uint8_t bits, count;
+  uint8_t symbols[4];
+};
+
+struct Stream {
+  const uint32_t* words;
+  int64_t count;  // of the words
+
+  // 32 bits from a bit on; zeros past the end.
+  uint32_t peek(int64_t bit) const {
+    int64_t word = bit >> 5;
+    uint64_t both = word < count ? static_cast<uint64_t>(words[word]) << 32 : 0;
+    if (word + 1 < count) both |= words[word + 1];
+    return static_cast<uint32_t>(both << (bit & 31) >> 32);
+  }
+
+  // The same where both words are there.
+  uint64_t peek_inside(int64_t bit) const {
+    uint64_t both = load<uint64_t>(words + (bit >> 5));
+    return (both << 32 | both >> 32) << (bit & 31);
+  }
+};
+
+struct Code {
+  const uint16_t* lookup;  // by the next max_length bits: symbol + 512 * length; 0 if none
+  int max_length;
+  const Several* several;  // by the next kTableBits bits
+
+  // The next symbol, or -1; moves on.
+  int one(const Stream& stream, int64_t& bit) const {
+    uint32_t next = stream.peek(bit);
+    uint16_t entry = lookup[next >> (32 - max_length)];
+    if (!entry) return -1;
+    bit += entry >> 9;
+    int symbol = entry & 511;
+    if (symbol == 256) {
+      symbol = stream.peek(bit) >> 24;
+      bit += 8;
+    }
+    return symbol;
+  }
+};
+
+inline void fill_table(const uint16_t* lookup, int max_length, Several* table) {
+  for (uint32_t index = 0; index < 1u << kTableBits; ++index) {
+    Several entry{};
+    while (entry.count < 4) {
+      uint32_t rest = index << entry.bits & ((1u << kTableBits) - 1);
+      uint16_t found = lookup[rest >> (kTableBits - max_length)];
+      int length = found >> 9, symbol = found & 511;
+      if (!found || symbol == 256 || length > kTableBits - entry.bits) break;
+      entry.symbols[entry.count++] = static_cast<uint8_t>(symbol);
+      entry.bits = static_cast<uint8_t>(entry.bits + length);
+    }
+    table[index] = entry;
+  }
+}
+
+// How elements of 16 and 8 bits are put together.
+struct Wide {
+  using Word = uint16_t;
+  static constexpr bool has_raw = true;
+  static Word join(uint8_t other, int symbol) {
+    return static_cast<Word>((other & 0x80) << 8 | symbol << 7 | (other & 0x7F));
+  }
+  static void join_four(const Several& entry, const uint8_t* raw, Word* out) {
+    uint64_t symbols = deposit(load<uint32_t>(entry.symbols), kSymbols);
+    store(out, symbols | deposit(load<uint32_t>(raw), kOthers));
+  }
+};
+
+struct Narrow {
+  using Word = uint8_t;
+  static constexpr bool has_raw = false;
+  static Word join(uint8_t, int symbol) { return static_cast<Word>(symbol); }
+  static void join_four(const Several& entry, const uint8_t*, Word* out) {
+    store(out, load<uint32_t>(entry.symbols));
+  }
+};
+
+struct Part {
+  int64_t bit, index, end;  // the next bit; the next element, and the end of its segment
+};
+
+template <typename Kind>
+Result decode_rest(const Stream& stream, const Code& code, const uint8_t* raw, Part part,
+                   int64_t end_bit, typename Kind::Word* out) {
+  for (; part.index < part.end; ++part.index) {
+    int symbol = code.one(stream, part.bit);
+    if (symbol < 0) return kNotACode;
+    out[part.index] = Kind::join(Kind::has_raw ? raw[part.index] : 0, symbol);
+  }
+  return part.bit == end_bit ? kGood : kWrongLength;
+}
+
+// Eight whole segments, of which none can lead out of the stream; as far as four elements are left
+// in each. False for bits that are no code.
+template <typename Kind>
+bool decode_together(const Stream& stream, const Code& code, const uint8_t* raw, Part* parts,
+                     typename Kind::Word* out) {
+  int64_t bits[kTogether], index[kTogether], last[kTogether];
+  for (int k = 0; k < kTogether; ++k) {
+    bits[k] = parts[k].bit, index[k] = parts[k].index, last[k] = parts[k].end - 8;
+  }
+  bool is_good = true;
+  for (;;) {
+    bool more = is_good;
+    for (int k = 0; k < kTogether; ++k) more &= index[k] <= last[k];
+    if (!more) break;
+#pragma GCC unroll 8
+    for (int k = 0; k < kTogether; ++k) {
+      // At least 33 bits: enough for two look-ups.
+      uint64_t window = stream.peek_inside(bits[k]);
+#pragma GCC unroll 2
+      for (int twice = 0; twice < 2; ++twice) {
+        const Several entry = code.several[window >> (64 - kTableBits)];
+        int64_t i = index[k];
+        Kind::join_four(entry, raw + i, out + i);
+        if (__builtin_expect(entry.count == 0, 0)) {
+          int symbol = code.one(stream, bits[k]);
+          is_good &= symbol >= 0;
+          out[i] = Kind::join(Kind::has_raw ? raw[i] : 0, symbol);
+          index[k] = i + 1;
+          break;
+        }
+        index[k] = i + entry.count;
+        bits[k] += entry.bits;
+        window <<= entry.bits;
+      }
+    }
+  }
+  for (int k = 0; k < kTogether; ++k) parts[k].bit = bits[k], parts[k].index = index[k];
+  return is_good;
+}
+
+template <typename Kind>
+Result decode_chunk(const Stream& stream, const Code& code, const uint8_t* raw,
+                    const uint16_t* lengths, int64_t start, int64_t chunk, int64_t elements,
+                    typename Kind::Word* out) {
+  int64_t begins[kSegments + 1];
+  begins[0] = start * 32;
+  for (int64_t k = 0; k < kSegments; ++k) begins[k + 1] = begins[k] + lengths[k];
+  for (int64_t group = 0; group < kSegments; group += kTogether) {
+    Part parts[kTogether];
+    for (int k = 0; k < kTogether; ++k) {
+      int64_t first = std::min(chunk * kChunk + (group + k) * kSegment, elements);
+      parts[k] = {begins[group + k], first, std::min(first + kSegment, elements)};
+    }
+    bool is_whole = parts[kTogether - 1].end - parts[0].index == kTogether * kSegment;
+    int64_t reach = begins[group + kTogether - 1] + kSegment * kLongest;
+    if (is_whole && reach / 32 + 2 < stream.count &&
+        !decode_together<Kind>(stream, code, raw, parts, out))
+      return kNotACode;
+    for (int k = 0; k < kTogether; ++k) {
+      Result result =
+          decode_rest<Kind>(stream, code, raw, parts[k], begins[group + k + 1], out);
+      if (result != kGood) return result;
+    }
+  }
+  return kGood;
+}
+
+inline uint32_t chunk_crc(const uint8_t* lengths, const uint8_t* stream, const uint8_t* raw,
+                          int64_t raw_size, int64_t chunk, int64_t start, int64_t end) {
+  uint32_t crc = crc32c(lengths + chunk * 2 * kSegments, 2 * kSegments);
+  crc ^= crc32c(stream + start * 4, (end - start) * 4);
+  if (raw_size)
+    crc ^= crc32c(raw + chunk * kChunk, std::min(kChunk, raw_size - chunk * kChunk));
+  return crc;
+}
+
+// Bits to write for a symbol, first bit most significant, and how many.
+struct Word {
+  uint32_t value, bits;
+};
+
+inline Word join(Word first, Word second) {
+  return {first.value << second.bits | second.value, first.bits + second.bits};
+}
+
+// Writes bits. Each step stores the word that it is at, complete or not: no branch to predict.
+struct Writer {
+  uint32_t* next;
+  uint64_t buffer = 0;  // its upper `held` bits are not written yet
+  uint32_t held = 0;    // below 32
+
+  void put(Word word) {  // 1 to 32 bits
+    held += word.bits;
+    buffer |= static_cast<uint64_t>(word.value) << (64 - held);
+    *next = static_cast<uint32_t>(buffer >> 32);
+    uint32_t full = held & 32;
+    next += full / 32;
+    buffer <<= full;
+    held -= full;
+  }
+
+  void finish() {
+    if (held) *next = static_cast<uint32_t>(buffer >> 32);
+  }
+};
+
+template <typename Kind>
+void encode_chunk(const typename Kind::Word* words, int64_t count, const Word* code,
+                  uint32_t* stream, uint8_t* raw) {
+  constexpr int shift = Kind::has_raw ? 7 : 0;
+  Writer writer{stream};
+  int64_t i = 0;
+  auto at = [&](int64_t place) { return code[words[place] >> shift & 0xFF]; };
+  for (; i + 4 <= count; i += 4) {
+    Word first = at(i), second = at(i + 1), third = at(i + 2), fourth = at(i + 3);
+    if (__builtin_expect(first.bits + second.bits + third.bits + fourth.bits <= 32, 1)) {
+      writer.put(join(join(first, second), join(third, fourth)));
+    } else {
+      writer.put(first), writer.put(second), writer.put(third), writer.put(fourth);
+    }
+  }
+  for (; i < count; ++i) writer.put(at(i));
+  writer.finish();
+  if constexpr (Kind::has_raw)
+    for (int64_t k = 0; k < count; ++k)
+      raw[k] = static_cast<uint8_t>((words[k] >> 8 & 0x80) | (words[k] & 0x7F));
+}
+
+}  // namespace codec::prefix

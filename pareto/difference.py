@@ -1,0 +1,97 @@
+"""What changed between two sets of records: area, delay, energy and loss, circuit by circuit."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from halfbyte.pareto.page.data import identities
+
+__all__ = ["FIGURES", "Change", "changes"]
+
+Record = Mapping[str, Any]
+FIGURES = ("area_um2", "delay_ps", "energy_fj", "bits_per_weight", "loss")
+"""Figures that are compared; less of each is better."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """One figure of one circuit or evaluation, before and after.
+
+    Parameters
+    ----------
+    what : str
+        The circuit or the evaluation, as people read it.
+    figure : str
+        One of :data:`FIGURES`; ``record`` where the whole record appeared or vanished.
+    before, after : float, optional
+        None where there is none.
+    """
+
+    what: str
+    figure: str
+    before: float | None
+    after: float | None
+
+    @property
+    def relative(self) -> float | None:
+        """The change as a part of ``before``; None where it has no meaning."""
+        if self.before is None or self.after is None or self.before == 0:
+            return None
+        return self.after / self.before - 1
+
+    def exceeds(self, tolerance: float) -> bool:
+        """Whether the figure moved by more than ``tolerance``, a part of ``before``."""
+        if self.before == self.after:
+            return False
+        return self.relative is None or abs(self.relative) > tolerance
+
+    def as_json(self) -> dict[str, Any]:
+        """The change as a record."""
+        return {**asdict(self), "relative": self.relative}
+
+
+def changes(before: Iterable[Record], after: Iterable[Record]) -> list[Change]:
+    """Every figure that both sets know or that only one has, in the order of the second set.
+
+    Records are matched by what they measure: format, unit, technology, clock and so on, or format,
+    model, text and recipe. Records of other kinds are left out.
+    """
+    old, new = identities(before), identities(after)
+    found = []
+    for key, record in {**new, **old}.items():
+        one, other = old.get(key), new.get(key)
+        if one is None or other is None:
+            found.append(_whole(record, one, other))
+            continue
+        for figure in FIGURES:
+            values = _figure(one, figure), _figure(other, figure)
+            if values != (None, None):
+                found.append(Change(_name(record), figure, *values))
+    return found
+
+
+def _whole(record: Record, one: Record | None, other: Record | None) -> Change:
+    figure = "area_um2" if "area_um2" in record else "loss"
+    return Change(
+        _name(record),
+        "record",
+        None if one is None else _figure(one, figure),
+        None if other is None else _figure(other, figure),
+    )
+
+
+def _figure(record: Record, name: str) -> float | None:
+    if name == "loss" and "measures" in record:
+        return next((measure["loss"] for measure in record["measures"].values()), None)
+    value = record.get(name)
+    return None if value is None else float(value)
+
+
+def _name(record: Record) -> str:
+    keys = ["format", "activation", "unit", "lanes", "technology", "model"]
+    if "measures" in record:  # a circuit's recipe is how it was found, not what it is
+        keys.append("recipe")
+    parts = dict.fromkeys(str(record[key]) for key in keys if record.get(key) is not None)
+    if record.get("clock_ps"):
+        parts[f"{record['clock_ps']:g} ps"] = None
+    return " ".join(parts)

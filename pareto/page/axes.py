@@ -1,0 +1,132 @@
+"""What the page can draw: each figure with its unit, its direction, and where it comes from."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["AXES", "TABLE", "PageAxis"]
+
+Record = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class PageAxis:
+    """One figure of a record that can be an axis or a column.
+
+    Parameters
+    ----------
+    name : str
+        Key in the page's data.
+    title, unit : str
+        As people read them; the unit may be empty.
+    of : str
+        ``hardware`` or ``accuracy``: the kind of record.
+    kind : str
+        ``cost`` for the horizontal axis, ``quality`` for the vertical one.
+    better : str
+        ``less`` or ``more``.
+    digits : int
+        Decimals shown.
+    figure : function
+        Of a record; None where it does not know the figure.
+    """
+
+    name: str
+    title: str
+    unit: str
+    of: str
+    kind: str
+    better: str
+    digits: int
+    figure: Callable[[Record], float | None]
+
+    def as_json(self) -> dict[str, Any]:
+        """What the page needs of it."""
+        keys = ("name", "title", "unit", "of", "kind", "better", "digits")
+        return {key: getattr(self, key) for key in keys}
+
+
+def _field(key: str) -> Callable[[Record], float | None]:
+    return lambda record: record.get(key)
+
+
+def _per_lane(record: Record) -> float | None:
+    lanes = record.get("lanes") if record.get("unit") == "dot" else 1
+    area = record.get("area_um2")
+    return None if area is None or not lanes else area / lanes
+
+
+def _measure(name: str, key: str, factor: float = 1.0) -> Callable[[Record], float | None]:
+    def figure(record: Record) -> float | None:
+        value = (record.get("measures") or {}).get(name, {}).get(key)
+        return None if value is None else factor * value
+
+    return figure
+
+
+def _loss_percent(record: Record) -> float | None:
+    """The loss of the first measure: the one that the model is judged by."""
+    for measure in (record.get("measures") or {}).values():
+        value = measure.get("loss")
+        return None if value is None else 100 * float(value)
+    return None
+
+
+_HARDWARE = (
+    ("area_um2", "Area", "µm²", 1, _field("area_um2")),
+    ("lane_um2", "Area per lane", "µm²", 1, _per_lane),
+    ("area_ge", "Gate equivalents", "", 1, _field("area_ge")),
+    ("energy_fj", "Energy", "fJ", 1, _field("energy_fj")),
+    ("delay_ps", "Delay", "ps", 0, _field("delay_ps")),
+    ("leakage_nw", "Leakage", "nW", 3, _field("leakage_nw")),
+)
+AXES = (
+    *(
+        PageAxis(name, title, unit, "hardware", "cost", "less", digits, figure)
+        for name, title, unit, digits, figure in _HARDWARE
+    ),
+    PageAxis(
+        "bits_per_weight",
+        "Bits per weight",
+        "",
+        "accuracy",
+        "cost",
+        "less",
+        3,
+        _field("bits_per_weight"),
+    ),
+    PageAxis("loss_percent", "Loss", "%", "accuracy", "quality", "less", 2, _loss_percent),
+    PageAxis("sqnr_db", "SQNR", "dB", "accuracy", "quality", "more", 2, _field("sqnr_db")),
+    PageAxis(
+        "fidelity",
+        "Fidelity",
+        "",
+        "accuracy",
+        "quality",
+        "more",
+        4,
+        _measure("fidelity", "value"),
+    ),
+    PageAxis(
+        "perplexity",
+        "Perplexity",
+        "",
+        "accuracy",
+        "quality",
+        "less",
+        3,
+        _measure("perplexity", "value"),
+    ),
+    PageAxis(
+        "change_percent",
+        "Change of accuracy",
+        "%",
+        "accuracy",
+        "quality",
+        "more",
+        2,
+        _field("change_percent"),
+    ),
+)
+TABLE = ("area_ge", "delay_ps", "energy_fj", "bits_per_weight", "sqnr_db", "loss_percent")
+"""Columns of the table beside the two axes."""

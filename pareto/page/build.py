@@ -1,0 +1,51 @@
+"""The page itself: template, style, script, plotting library and data in one file."""
+
+import base64
+import gzip
+import json
+from collections.abc import Iterable, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from halfbyte.base import write_atomically
+from halfbyte.pareto.page.data import page_data
+
+__all__ = ["write_page"]
+
+_ASSETS = Path(__file__).parent / "assets"
+_SCRIPTS = ("state.js", "plot.js", "table.js", "detail.js", "main.js")
+
+
+def write_page(
+    path: Path, records: Iterable[Mapping[str, Any]], netlists: Path | None = None
+) -> Path:
+    """Write all ``records`` as one HTML page that needs no server and no network; under 5 MB.
+
+    ``records`` and ``netlists`` as :func:`halfbyte.pareto.page.data.page_data` takes them. Returns
+    ``path``. Raises UserError if there is nothing to show.
+    """
+    data = json.dumps(page_data(records, netlists), separators=(",", ":"), allow_nan=False)
+    parts = {
+        "CSS": _asset("page.css"),
+        # No text of a record can end the element that holds it.
+        "DATA": data.replace("<", "\\u003c"),
+        "PLOTLY": _plotly(),
+        "SCRIPT": "\n".join(_asset(name) for name in _SCRIPTS),
+    }
+    page = _asset("page.html")
+    for name, text in parts.items():
+        before, after = page.split(f"@@{name}@@")
+        page = before + text + after
+    write_atomically(path, page)
+    return path
+
+
+def _asset(name: str) -> str:
+    return (_ASSETS / name).read_text(encoding="utf-8")
+
+
+def _plotly() -> str:
+    """The plotting library, compressed: a third of its size, and no mark-up inside."""
+    library = resources.files("plotly") / "package_data" / "plotly.min.js"
+    return base64.b64encode(gzip.compress(library.read_bytes(), mtime=0)).decode()

@@ -1,0 +1,23 @@
+"""What a component says about itself when it is exported."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from amaranth.lib import wiring
+
+__all__ = ["Exported"]
+
+
+class Exported(wiring.Component):
+    """A component that is exported as a module of its own.
+
+    Any other component can be exported too, without a reset and with a short header.
+    """
+
+    NEEDS_RESET: ClassVar[bool] = False
+    """Whether there is a port ``rst``, a synchronous reset; without one registers start with any
+    value."""
+
+    def header(self) -> Sequence[str]:
+        """Lines for the comment above the Verilog module: what it does, what its ports mean."""
+        return ()

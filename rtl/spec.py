@@ -1,0 +1,220 @@
+"""``MacSpec``: what a MAC is, for RTL, simulation, synthesis, proofs and the GPU alike."""
+
+import hashlib
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+from amaranth.lib import wiring
+
+from halfbyte.base import UserError
+from halfbyte.formats import (
+    Format,
+    Overflow,
+    check_acc_width,
+    check_terms,
+    lossless_acc_width,
+)
+from halfbyte.rtl.architecture import MultiplierArchitecture
+from halfbyte.rtl.export import to_rtlil
+from halfbyte.rtl.mac import Mac
+from halfbyte.rtl.multiplier import applicable_architectures, check_architecture, multiplier
+from halfbyte.rtl.unit_spec import UnitSpec
+
+__all__ = ["AUTO", "MacSpec", "check_segment"]
+
+AUTO = "auto"
+# The names of the modules that are synthesized and proved.
+_MAC, _MULTIPLIER = "mac", "multiplier"
+# Verilog tools accept longer names; file systems and people do not.
+_MAX_NAME = 90
+_DIGEST_DIGITS = 8
+# Amaranth numbers its signals with a counter that threads share.
+_elaborating = threading.Lock()
+
+
+def check_segment(segment: int | None, acc_width: int, overflow: Overflow) -> int | None:
+    """Return ``segment`` if the carries of an accumulator can be saved so.
+
+    Raises TypeError for the wrong type, UserError (a ValueError) otherwise.
+    """
+    if segment is None:
+        return None
+    if isinstance(segment, bool) or not isinstance(segment, int):
+        raise TypeError(f"Segment must be an int, not {segment!r}")
+    if not 1 <= segment < acc_width:
+        raise UserError(
+            f"Segment must be at least 1 and less than the accumulator's {acc_width} bits, "
+            f"not {segment}"
+        )
+    if overflow is not Overflow.WRAP:
+        raise UserError(
+            f"An accumulator with saved carries must wrap, not {overflow.value}: whether a sum "
+            "leaves the range is not known before the final addition"
+        )
+    return segment
+
+
+@dataclass(frozen=True)
+class MacSpec(UnitSpec):
+    """What a MAC is. See :class:`halfbyte.rtl.Mac` for what it does.
+
+    Parameters
+    ----------
+    weight, activation : Format
+        Operand formats.
+    architecture : str
+        Multiplier architecture: a key of ``rtl.ARCHITECTURES``, or ``auto`` to let synthesis
+        choose the smallest that fits. Only a named one can be built.
+    terms : int
+        Products that the accumulator holds without loss.
+    acc_width : int, optional
+        Accumulator bits, instead of the lossless width for ``terms`` products.
+    overflow : Overflow
+        What happens to a sum outside the accumulator's range.
+    enable : bool
+        Whether there is an ``enable`` port.
+    segment : int, optional
+        Bits of the accumulator after which a carry is saved.
+
+    Raises
+    ------
+    ArchitectureError, TypeError, ValueError
+        On construction.
+    """
+
+    weight: Format
+    activation: Format
+    architecture: str = AUTO
+    terms: int = 256
+    acc_width: int | None = None
+    overflow: Overflow = Overflow.WRAP
+    enable: bool = False
+    segment: int | None = None
+
+    def __post_init__(self) -> None:
+        for side, fmt in (("Weight", self.weight), ("Activation", self.activation)):
+            if not isinstance(fmt, Format):
+                raise TypeError(f"{side} must be a Format, not {fmt!r}")
+        check_terms(self.terms)
+        if self.acc_width is not None:
+            check_acc_width(self.acc_width)
+        if not isinstance(self.overflow, Overflow):
+            raise TypeError(f"Overflow must be an Overflow, not {self.overflow!r}")
+        if not isinstance(self.enable, bool):
+            raise TypeError(f"Enable must be a bool, not {self.enable!r}")
+        if self.architecture != AUTO:
+            check_architecture(self.architecture, self.weight, self.activation)
+        check_segment(self.segment, check_acc_width(self.width), self.overflow)
+
+    @property
+    def lossless_width(self) -> int:
+        """Bits of the smallest accumulator that holds every sum of ``terms`` products."""
+        return lossless_acc_width(self.weight, self.activation, self.terms)
+
+    @property
+    def width(self) -> int:
+        """Bits of the accumulator."""
+        return self.acc_width or self.lossless_width
+
+    @property
+    def is_lossless(self) -> bool:
+        """Whether the accumulator holds every sum of ``terms`` products."""
+        return self.width >= self.lossless_width
+
+    @property
+    def code_bits(self) -> int:
+        """Bits of both codes together."""
+        return self.weight.bits + self.activation.bits
+
+    @property
+    def title(self) -> str:
+        """Formats and architecture for people: ``e2m1 x int8, sign_magnitude``."""
+        return f"{self.weight.name} x {self.activation.name}, {self.architecture}"
+
+    @property
+    def name(self) -> str:
+        """A name for modules and files that says all that the ports and sums depend on.
+
+        ``mac_e2m1_int8_sign_magnitude_acc20_saturate_enable``, with a digest where it would be
+        too long.
+        """
+        formats = dict.fromkeys((self.weight.name, self.activation.name))
+        words = ["mac", *formats, self.architecture, f"acc{self.width}", self.overflow.value]
+        words += ["enable"] if self.enable else []
+        words += [f"segment{self.segment}"] if self.segment else []
+        name = "_".join(words)
+        if len(name) <= _MAX_NAME:
+            return name
+        digest = hashlib.sha256(name.encode()).hexdigest()[:_DIGEST_DIGITS]
+        return f"{name[: _MAX_NAME - _DIGEST_DIGITS - 1]}_{digest}"
+
+    @property
+    def parts(self) -> Sequence[str]:
+        """The modules that are synthesized and proved: the MAC, and its multiplier alone."""
+        return (_MAC, _MULTIPLIER)
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """All that the hardware depends on, as plain data for the keys of stored results."""
+        return {
+            "formats": [
+                [fmt.bits, fmt.integers, fmt.nan_codes] for fmt in (self.weight, self.activation)
+            ],
+            "architecture": self.architecture,
+            "terms": self.terms,
+            "acc_width": self.width,
+            "overflow": self.overflow.value,
+            "enable": self.enable,
+            "segment": self.segment,
+        }
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The fields with which a record repeats the specification."""
+        return {
+            "format": self.weight.name,
+            "activation": self.activation.name,
+            "unit": _MAC,
+            "architecture": self.architecture,
+            "terms": self.terms,
+            "acc_width": self.width,
+            "overflow": self.overflow.value,
+            "enable": self.enable,
+            "segment": self.segment,
+        }
+
+    @property
+    def arithmetic(self) -> dict[str, Any]:
+        """Keyword arguments of ``mac_stream`` in the golden model and on the GPU."""
+        return {
+            "weight": self.weight,
+            "activation": self.activation,
+            "acc_width": self.width,
+            "overflow": self.overflow,
+        }
+
+    def component(self) -> Mac:
+        """A new MAC. Raises ArchitectureError if the architecture is ``auto``."""
+        return Mac(self)
+
+    def multiplier(self) -> MultiplierArchitecture:
+        """A new multiplier alone. Raises as :meth:`component`."""
+        return multiplier(self.architecture, weight=self.weight, activation=self.activation)
+
+    def part(self, name: str) -> wiring.Component:
+        """A new component of one of the :attr:`parts`. Raises as :meth:`component`."""
+        return {_MAC: self.component, _MULTIPLIER: self.multiplier}[name]()
+
+    def rtlil(self, part: str = _MAC) -> str:
+        """One of the :attr:`parts` as RTLIL. Its module has the name of the part."""
+        with _elaborating:
+            return to_rtlil(self.part(part), part)
+
+    def candidates(self) -> list[Self]:
+        """The MAC in every architecture that fits, or alone if it names one."""
+        if self.architecture != AUTO:
+            return [self]
+        names = applicable_architectures(self.weight, self.activation)
+        return [replace(self, architecture=name) for name in names]

@@ -1,0 +1,55 @@
+"""``UnitSpec``: what every specification of a unit offers to synthesis, simulation and proofs."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, Self
+
+from amaranth.lib import wiring
+
+__all__ = ["UnitSpec"]
+
+
+class UnitSpec(Protocol):
+    """A frozen description of one unit, checked on construction.
+
+    The same object is built as RTL, simulated, synthesized, proved and run on a GPU.
+    """
+
+    @property
+    def name(self) -> str:
+        """A lower-case identifier for modules and files; units that differ have other names."""
+
+    @property
+    def width(self) -> int:
+        """Bits of the accumulator."""
+
+    @property
+    def code_bits(self) -> int:
+        """Bits of all operand codes together."""
+
+    @property
+    def parts(self) -> Sequence[str]:
+        """The modules that are synthesized and proved: the whole unit first, then its parts."""
+
+    @property
+    def content(self) -> Mapping[str, Any]:
+        """All that the hardware depends on, as plain data for the keys of stored results."""
+
+    @property
+    def fields(self) -> Mapping[str, Any]:
+        """The fields with which a record repeats the specification."""
+
+    @property
+    def arithmetic(self) -> Mapping[str, Any]:
+        """Keyword arguments of the golden model's function for this unit."""
+
+    def component(self) -> wiring.Component:
+        """A new component of the whole unit. It needs a named architecture."""
+
+    def part(self, name: str) -> wiring.Component:
+        """A new component of one of the :attr:`parts`. It needs a named architecture."""
+
+    def rtlil(self, part: str) -> str:
+        """One of the :attr:`parts` as RTLIL. Its module has the name of the part."""
+
+    def candidates(self) -> Sequence[Self]:
+        """The unit in every architecture that fits, or alone if it names one."""

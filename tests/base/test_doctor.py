@@ -1,0 +1,30 @@
+"""What the machine has."""
+
+import pytest
+
+from halfbyte.base import doctor
+
+
+def test_finds_what_the_tests_run_with():
+    found = {finding.name: finding for finding in doctor.examine()}
+    for name in ("python", "amaranth", "pyosys", "torch", "verilator", "g++"):
+        assert found[name].status == "ok", name
+        assert found[name].version
+
+
+def test_says_what_is_missing_and_the_remedy(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    found = {finding.name: finding for finding in doctor.examine()}
+    assert (found["g++"].status, found["iverilog"].status) == ("missing", "absent")
+    assert "apt install g++" in found["g++"].remedy
+    assert found["g++"].as_json()["version"] is None
+
+
+@pytest.mark.parametrize("text", ["#!/bin/sh\nexit 1\n", "#!/bin/sh\necho hello\n"])
+def test_a_tool_that_says_no_version_is_installed(monkeypatch, tmp_path, text):
+    tool = tmp_path / "iverilog"
+    tool.write_text(text)
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    found = {finding.name: finding for finding in doctor.examine()}
+    assert found["iverilog"].version == "installed"

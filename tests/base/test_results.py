@@ -1,0 +1,45 @@
+"""Results that commands keep for the report."""
+
+import os
+
+import pytest
+
+from halfbyte.base import UserError
+from halfbyte.base.results import keep_results, kept_results, read_results
+
+RECORD = {"format": "int4", "unit": "mac", "area_um2": 1000.0}
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HALFBYTE_BUILD", str(tmp_path))
+
+
+def test_keeps_what_is_read_again_in_order():
+    assert kept_results() == []
+    first = keep_results("synth", [RECORD])
+    os.utime(first, (1, 1))
+    keep_results("synth", [{**RECORD, "format": "e2m1"}])
+    assert [each["format"] for each in read_results(kept_results())] == ["int4", "e2m1"]
+
+
+def test_the_same_measurement_replaces_its_predecessor():
+    keep_results("synth", [RECORD])
+    keep_results("synth", [{**RECORD, "area_um2": 990.0}])
+    assert [each["area_um2"] for each in read_results(kept_results())] == [990.0]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("{", "is not JSON"), ('{"a": 1}', "not a list of records"), ("[1]", "not a list of records")],
+)
+def test_refuses_what_is_no_list_of_records(tmp_path, text, message):
+    path = tmp_path / "bad.json"
+    path.write_text(text)
+    with pytest.raises(UserError, match=message):
+        list(read_results([path]))
+
+
+def test_names_a_missing_file(tmp_path):
+    with pytest.raises(UserError, match="cannot be read"):
+        list(read_results([tmp_path / "none.json"]))

@@ -1,0 +1,71 @@
+"""The data behind the page."""
+
+import json
+
+import pytest
+
+from halfbyte.base import UserError
+from halfbyte.pareto.page.data import page_data
+
+from .records import NETLIST, RECORDS, evaluation, synthesis
+
+
+def test_figures_and_what_repeats_them():
+    data = page_data(RECORDS)
+    first = next(each for each in data["hardware"] if each["format"] == "apot4")
+    assert first["figures"]["area_um2"] == 950.0
+    assert "leakage_nw" not in first["figures"]
+    assert first["command"] == "halfbyte synth apot4 --tech sky130hd"
+    measured = next(each for each in data["accuracy"] if each["format"] == "apot4")
+    assert measured["figures"]["loss_percent"] == pytest.approx(2.88)
+    assert measured["command"] == "halfbyte evaluate minilm --formats apot4 --recipe w4"
+    assert data["formats"]["apot4"]["values"][3] == 1.0
+
+
+def test_every_command_option_of_a_record_is_repeated():
+    record = synthesis(
+        "e2m1", 1500.0, activation="int8", clock_ps=2000.0, terms=1024, unit="dot", lanes=32
+    )
+    (entry,) = page_data([record])["hardware"]
+    assert entry["command"] == (
+        "halfbyte synth e2m1 --unit dot --lanes 32 --activation int8 --tech sky130hd "
+        "--terms 1024 --clock 2000ps"
+    )
+    assert entry["figures"]["lane_um2"] == 1500.0 / 32
+
+
+def test_the_newest_of_equal_records_counts():
+    data = page_data([synthesis("int4", 1.0), synthesis("int4", 2.0)])
+    assert [each["figures"]["area_um2"] for each in data["hardware"]] == [2.0]
+
+
+def test_unknown_intervals_and_baselines_are_left_out():
+    record = evaluation("int4", 0.9)
+    record["measures"]["fidelity"].update(low=None, high=None, loss=None, loss_low=None)
+    entry = page_data([synthesis("int4", 1.0), record])["accuracy"][0]
+    assert entry["intervals"] == {}
+    assert "loss_percent" not in entry["figures"]
+
+
+def test_published_accuracy_is_graded_as_such():
+    data = page_data(RECORDS)
+    published = [each for each in data["accuracy"] if each["grade"] == "published"]
+    assert {each["format"] for each in published} == {"int4", "e2m1", "apot4", "sf4"}
+
+
+def test_netlists_are_carried_until_they_grow_too_large(tmp_path, monkeypatch):
+    for name in ("int4", "e2m1"):
+        (tmp_path / f"{name}.v").write_text(NETLIST)
+    monkeypatch.setattr("halfbyte.pareto.page.data.MAX_VERILOG_BYTES", len(NETLIST))
+    found = [each.get("verilog") for each in page_data(RECORDS, tmp_path)["hardware"]]
+    assert found[0] == NETLIST
+    assert set(found[1:]) == {None}
+
+
+def test_data_is_strict_json():
+    json.dumps(page_data(RECORDS), allow_nan=False)
+
+
+def test_refuses_records_without_a_circuit():
+    with pytest.raises(UserError, match="no result of a synthesis"):
+        page_data([evaluation("int4", 0.9)])

@@ -1,0 +1,41 @@
+"""What changed between two sets of records."""
+
+from halfbyte.pareto.difference import changes
+
+BEFORE = {
+    "format": "int4", "activation": "int4", "unit": "mac", "technology": "sky130hd", "terms": 256,
+    "area_um2": 1000.0, "delay_ps": 7000.0, "energy_fj": None,
+}  # fmt: skip
+
+
+def test_equal_records_have_no_change():
+    found = changes([BEFORE], [dict(BEFORE)])
+    assert [change.figure for change in found] == ["area_um2", "delay_ps"]
+    assert not any(change.exceeds(0.0) for change in found)
+
+
+def test_a_change_counts_beyond_the_tolerance():
+    (area, _) = changes([BEFORE], [{**BEFORE, "area_um2": 1010.0}])
+    assert area.exceeds(0.0099)
+    assert not area.exceeds(0.0101)
+    assert area.relative == 1010.0 / 1000.0 - 1
+
+
+def test_a_figure_that_appears_counts_at_any_tolerance():
+    found = changes([BEFORE], [{**BEFORE, "energy_fj": 5.0}])
+    assert [change.figure for change in found if change.exceeds(0.5)] == ["energy_fj"]
+
+
+def test_a_record_that_only_one_set_has_counts():
+    other = {**BEFORE, "format": "e2m1", "activation": "e2m1"}
+    found = changes([BEFORE], [BEFORE, other])
+    assert [(change.what, change.figure) for change in found if change.exceeds(0.5)] == [
+        ("e2m1 mac sky130hd", "record")
+    ]
+    assert [change.before for change in changes([BEFORE, other], [BEFORE])][-1] == 1000.0
+
+
+def test_clocks_tell_records_apart():
+    clocked = {**BEFORE, "clock_ps": 2000.0, "area_um2": 1500.0}
+    assert len(changes([BEFORE, clocked], [clocked, BEFORE])) == 4
+    assert not any(change.exceeds(0) for change in changes([BEFORE, clocked], [clocked, BEFORE]))
