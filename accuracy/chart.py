@@ -24,6 +24,8 @@ _COLOUR, _DPI = "#0072B2", 160
 def draw_losses(axes: Axes, records: Sequence[Mapping[str, Any]], measure: str) -> None:
     """Draw one measure's relative loss of each format, best on top, with its 95 % interval.
 
+    A format without a relative loss has no point.
+
     Parameters
     ----------
     axes : Axes
@@ -34,13 +36,18 @@ def draw_losses(axes: Axes, records: Sequence[Mapping[str, Any]], measure: str) 
         Which of their measures.
     """
     figures = [record["measures"][measure] for record in records]
-    losses = [100 * each["loss"] for each in figures]
-    reach = [
-        [100 * max(0.0, each["loss"] - each["loss_low"]) for each in figures],
-        [100 * max(0.0, each["loss_high"] - each["loss"]) for each in figures],
-    ]
     rows = range(len(records))
-    axes.errorbar(losses, rows, xerr=reach, fmt="o", color=_COLOUR, ecolor="#888888", capsize=3)
+    drawn = [(row, each) for row, each in enumerate(figures) if each["loss"] is not None]
+    axes.errorbar(
+        [100 * each["loss"] for _, each in drawn],
+        [row for row, _ in drawn],
+        xerr=_reach([each for _, each in drawn]),
+        fmt="o",
+        color=_COLOUR,
+        ecolor="#888888",
+        capsize=3,
+    )
+    axes.set_ylim(-0.5, len(records) - 0.5)
     axes.set_yticks(list(rows), [str(record["format"]) for record in records])
     axes.invert_yaxis()
     axes.axvline(0, color="#000000", linewidth=0.8)
@@ -48,6 +55,18 @@ def draw_losses(axes: Axes, records: Sequence[Mapping[str, Any]], measure: str) 
     axes.grid(visible=True, axis="x", color="#e6e6e6", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def _reach(figures: Sequence[Mapping[str, Any]]) -> list[list[float]]:
+    """How far the intervals of losses reach down and up, in per cent; 0 where there is none."""
+    ends = [
+        (each["loss"],) * 2 if each["loss_low"] is None else (each["loss_low"], each["loss_high"])
+        for each in figures
+    ]
+    losses = [each["loss"] for each in figures]
+    down = [100 * max(0.0, x - low) for x, (low, _) in zip(losses, ends, strict=True)]
+    up = [100 * max(0.0, high - x) for x, (_, high) in zip(losses, ends, strict=True)]
+    return [down, up]
 
 
 def write_evaluations(evaluations: Sequence[Evaluation], folder: Path) -> list[Path]:
@@ -58,7 +77,7 @@ def write_evaluations(evaluations: Sequence[Evaluation], folder: Path) -> list[P
     for file in files[:2]:
         write_atomically(file, _picture(records, file.suffix[1:]))
     write_atomically(files[2], _as_csv(records))
-    write_atomically(files[3], json.dumps(records, indent=2) + "\n")
+    write_atomically(files[3], json.dumps(records, indent=2, allow_nan=False) + "\n")
     return files
 
 

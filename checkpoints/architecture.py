@@ -12,9 +12,10 @@ if TYPE_CHECKING:
     from torch import nn
 
 __all__ = [
-    "OWN_METHOD",
+    "DESCRIPTION",
     "Place",
     "check_not_quantized",
+    "is_quantized",
     "kind_of",
     "model_class",
     "not_read",
@@ -26,7 +27,7 @@ __all__ = [
     "skeleton",
 ]
 
-OWN_METHOD = "halfbyte"
+DESCRIPTION = "halfbyte.json"  # what a quantized checkpoint of ours says of itself
 _CAUSAL = ("CausalLM", "LMHeadModel")
 # Configurations of parts that are no text: vision and sound.
 _OTHER_PARTS = ("vision_config", "audio_config")
@@ -43,12 +44,18 @@ def quantization_of(config: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return None
 
 
+def is_quantized(folder: Path) -> bool:
+    """Whether :mod:`halfbyte.checkpoints.streaming` wrote codes to the folder."""
+    path = folder / DESCRIPTION
+    return path.is_file() and read_config(path).get("content") == "codes"
+
+
 def check_not_quantized(config: Mapping[str, Any], folder: Path, *, own: bool = False) -> None:
     """Raise UserError if the weights are quantized already; ``own`` allows what we wrote."""
+    if own and is_quantized(folder):
+        return
     found = quantization_of(config)
     method = str(found.get("quant_method", "some method"))[:40] if found is not None else None
-    if own and method == OWN_METHOD:
-        return
     if method is None:
         beside = [name for name in _QUANTIZER_FILES if (folder / name).is_file()]
         method = f"{beside[0]} says" if beside else None
@@ -78,9 +85,6 @@ def kind_of(config: Mapping[str, Any], folder: Path) -> str:
             f"{folder} holds {what[:100]}, a model with a {other.removesuffix('_config')} part: "
             "only language models are supported"
         )
-    text = config.get("text_config")
-    if "vocab_size" not in {**config, **(text if isinstance(text, Mapping) else {})}:
-        raise UserError(f"{folder} holds {what[:100]}, which has no vocabulary: it reads no text")
     return "encoder" if names else _kind_by_type(config, folder)
 
 

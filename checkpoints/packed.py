@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from halfbyte.base import UserError, versions_of
+from halfbyte.checkpoints.architecture import DESCRIPTION
 from halfbyte.checkpoints.checkpoint import Checkpoint
 from halfbyte.checkpoints.storage import STORAGES, OwnStorage, Storage, is_packed
 from halfbyte.checkpoints.tensor_file import StoredTensor
@@ -28,14 +29,12 @@ __all__ = [
     "describe",
     "format_from",
     "format_record",
-    "is_quantized",
     "read_quantized",
     "stored_format",
     "stored_values",
 ]
 
-DESCRIPTION = "halfbyte.json"
-_ENUMS = {
+_ENUMS: dict[str, Any] = {
     "scale_format": ScaleFormat,
     "clip": Clipping,
     "supernormal_sign": SupernormalSign,
@@ -62,11 +61,7 @@ class Settings:
     format: Format
     operand: Operand
     dequantize: bool = False
-    storage: Storage = OwnStorage()
-
-    def block_of(self, inputs: int) -> int:
-        """Elements that share a scale in rows of so many inputs."""
-        return max(1, inputs if self.operand.block is None else min(self.operand.block, inputs))
+    storage: Storage = STORAGES[OwnStorage.name]
 
 
 @dataclass(frozen=True)
@@ -76,17 +71,15 @@ class StoredFormat:
     format: Format
     operand: Operand
 
-    def is_that_of(self, fmt: Format, operand: Operand | None) -> bool:
+    def is_that_of(self, fmt: Format, operand: Operand) -> bool:
         """Whether quantizing the original to ``fmt`` by ``operand`` gives the stored weights."""
-        if operand is None:
-            return False
         wanted = operand.format_of(fmt)
         same = (wanted.values, wanted.ties) == (self.format.values, self.format.ties)
         return same and _comparable(operand) == _comparable(self.operand)
 
     def record(self) -> dict[str, Any]:
         """JSON-like: the format's name, and how it was used."""
-        return {"format": self.format.name, **self.operand.record()}
+        return {**self.operand.record(), "format": self.format.name}
 
 
 def _comparable(operand: Operand) -> tuple[Any, ...]:
@@ -117,7 +110,8 @@ def format_from(record: Mapping[str, Any]) -> Format:
 
 
 def _operand_from(record: Mapping[str, Any]) -> Operand:
-    plain = {each.name: record[each.name] for each in fields(Operand) if each.name != "format"}
+    plain: dict[str, Any] = {each.name: record[each.name] for each in fields(Operand)}
+    plain["format"] = None  # it stands beside the operand, in full
     return Operand(**{key: _ENUMS[key](v) if key in _ENUMS else v for key, v in plain.items()})
 
 
@@ -177,11 +171,6 @@ def _description(folder: Path) -> _Description:
         raise UserError(
             f"{path} cannot be read: {str(error)[:200]}; quantize the model again"
         ) from None
-
-
-def is_quantized(folder: Path) -> bool:
-    """Whether :mod:`halfbyte.checkpoints.streaming` wrote codes to the folder."""
-    return (folder / DESCRIPTION).is_file() and _description(folder).content == "codes"
 
 
 def stored_format(folder: Path) -> StoredFormat:

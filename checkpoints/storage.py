@@ -239,6 +239,4 @@ def _others(weights: Sequence[StoredWeight]) -> list[StoredWeight]:
     return [each for each in weights if each.kind != "Linear" or each.experts is not None]
 
 
-STORAGES: dict[str, Storage] = {
-    each.name: each for each in (OwnStorage(), CompressedTensors())
-}
+STORAGES: dict[str, Storage] = {each.name: each for each in (OwnStorage(), CompressedTensors())}

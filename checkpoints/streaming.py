@@ -32,7 +32,7 @@ from halfbyte.golden.layers import Layout, from_matrix, to_matrix
 from halfbyte.golden.operand import Clipping, Operand
 from halfbyte.golden.rounding import BlockRounding
 
-__all__ = ["Progress", "needed_memory", "quantize_checkpoint"]
+__all__ = ["Progress", "blaming", "matrices", "needed_memory", "quantize_checkpoint"]
 
 Progress = Callable[[int, int, str], None]
 """Called with tensors done, tensors in all, and the name of the present one."""
@@ -76,7 +76,7 @@ def needed_memory(checkpoint: Checkpoint, *, dequantize: bool = False) -> int:
     return needed
 
 
-def _matrices(weight: StoredWeight) -> Iterator[tuple[int, Iterator[tuple[int, Tensor]]]]:
+def matrices(weight: StoredWeight) -> Iterator[tuple[int, Iterator[tuple[int, Tensor]]]]:
     """Number of each matrix, and its pieces: first row and (rows, inputs), in the stored type."""
     for number in range(weight.experts or 1):
         yield number, _pieces(weight, number)
@@ -134,21 +134,19 @@ class _Quantizer:
         pieces = [p.abs().amax().float() for w in family for _, p in _pieces(w, number)]
         return torch.stack(pieces).amax()
 
-    def _layer_clip(
-        self, family: list[StoredWeight], number: int, absmax: Tensor | None
-    ) -> float:
+    def _layer_clip(self, family: list[StoredWeight], number: int, absmax: Tensor | None) -> float:
         rounding = BlockRounding(self.to.format, self.to.operand, absmax)
         errors = torch.zeros(len(RATIOS), dtype=torch.float64)
         for weight in family:
             for first, rows in _pieces(weight, number):
-                with _blaming(weight, first, rows):
+                with blaming(weight, first, rows):
                     errors += layer_errors(rounding, rows.float())
         return RATIOS[errors.tolist().index(float(errors.min()))]
 
     def quantize(self, weight: StoredWeight, number: int, first: int, rows: Tensor) -> Quantized:
         """rows: (rows, inputs). UserError names tensor, layer and rows of what cannot be."""
         operand, shared = self.to.operand, self.shared(weight, number)
-        with _blaming(weight, first, rows):
+        with blaming(weight, first, rows):
             clip: float | Tensor = 1.0 if shared.clip is None else shared.clip
             if operand.clip is Clipping.MSE_BLOCK:
                 rounding = BlockRounding(self.to.format, operand, shared.tensor_absmax)
@@ -165,7 +163,7 @@ class _Quantizer:
 
 
 @contextmanager
-def _blaming(weight: StoredWeight, first: int, rows: Tensor) -> Iterator[None]:
+def blaming(weight: StoredWeight, first: int, rows: Tensor) -> Iterator[None]:
     """Names tensor, layer and row of what cannot be quantized."""
     try:
         yield
@@ -186,7 +184,7 @@ def _blaming(weight: StoredWeight, first: int, rows: Tensor) -> Iterator[None]:
 def _write_codes(writer: TensorFileWriter, weight: StoredWeight, quantizer: _Quantizer) -> None:
     storage, operand = quantizer.to.storage, quantizer.to.operand
     names = storage.names(weight.name, operand)
-    for number, pieces in _matrices(weight):
+    for number, pieces in matrices(weight):
         scale: Tensor | None = None
         for first, rows in pieces:
             quantized = quantizer.quantize(weight, number, first, rows)
@@ -199,7 +197,7 @@ def _write_codes(writer: TensorFileWriter, weight: StoredWeight, quantizer: _Qua
 
 def _write_values(writer: TensorFileWriter, weight: StoredWeight, quantizer: _Quantizer) -> None:
     shape = weight.tensor.shape if weight.experts is None else weight.tensor.shape[1:]
-    for number, pieces in _matrices(weight):
+    for number, pieces in matrices(weight):
         values = (
             quantizer.quantize(weight, number, first, rows).dequantize().to(rows.dtype)
             for first, rows in pieces

@@ -131,7 +131,8 @@ def to_matrix(weight: Tensor, layout: Layout, groups: int = 1) -> Tensor:
     if layout is Layout.CONVOLUTION:
         return weight.movedim(1, -1).flatten(0, -2)
     if layout is Layout.TRANSPOSED_CONVOLUTION:
-        return weight.unflatten(0, (groups, -1)).movedim(1, -1).flatten(0, -2)
+        grouped = weight.reshape(groups, -1, *weight.shape[1:])
+        return grouped.movedim(1, -1).flatten(0, -2)
     return weight
 
 

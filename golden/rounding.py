@@ -136,9 +136,7 @@ class BlockRounding:
         parts are rounded.
     """
 
-    def __init__(
-        self, fmt: Format, operand: Operand, tensor_absmax: Tensor | None = None
-    ) -> None:
+    def __init__(self, fmt: Format, operand: Operand, tensor_absmax: Tensor | None = None) -> None:
         self.format = operand.format_of(fmt)
         self.operand = operand
         self.tensor_absmax = tensor_absmax

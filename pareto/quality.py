@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from halfbyte.base import UserError
+
 __all__ = ["Quality", "measured_quality"]
 
 
@@ -54,6 +56,7 @@ def measured_quality(records: Sequence[Mapping[str, Any]]) -> Quality | None:
     first = records[0]
     key, measure = next(iter(first["measures"].items()))
     found = {str(record["format"]): record["measures"][key] for record in records}
+    _check_figures(found)
     note = (
         f"{measure['title']}: {first['model']}, recipe {first['recipe']}, {first['items']} "
         f"{first['item']}, bars: 95 % intervals; torch {first['versions']['torch']}"
@@ -72,3 +75,10 @@ def measured_quality(records: Sequence[Mapping[str, Any]]) -> Quality | None:
         }
     title = f"measured {measure['title']}, {first['model']}, {first['recipe']}"
     return Quality(str(key), label, title, values, intervals, note, lossless)
+
+
+def _check_figures(found: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raise UserError if a format has no figure to draw."""
+    for name, measure in found.items():
+        if None in (measure["value"], measure["low"], measure["loss"], measure["loss_low"]):
+            raise UserError(f"{name} has no figure to draw: {measure.get('note') or 'not finite'}")

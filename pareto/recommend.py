@@ -142,6 +142,9 @@ def _table(areas: Mapping[str, float], evaluations: Sequence["Evaluation"]) -> _
     if not joined:
         raise UserError("A recommendation needs formats that have both an area and an accuracy")
     measures = [each.record["measures"][each.primary] for each in joined]
+    for measure in measures:
+        if measure["loss"] is None or measure["loss_low"] is None:
+            raise UserError(f"There is no loss to go by: {measure.get('note') or 'not finite'}")
     return _Table(
         [each.format for each in joined],
         np.array([areas[each.format] for each in joined]),

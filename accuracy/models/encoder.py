@@ -79,8 +79,20 @@ class EncoderSubject(Subject):
 
     def _run_calibration(self) -> None:
         # Only texts of one length share a batch: what is observed is then never padding.
-        for texts in _of_equal_length(self, longer_docstrings()):
+        for texts in self._of_equal_length(longer_docstrings()):
             self.module(**self._tokens(texts))
+
+    def _of_equal_length(self, texts: Sequence[str]) -> list[list[str]]:
+        """Texts by how many tokens they have, at most :data:`BATCH` together."""
+        by_length: dict[int, list[str]] = {}
+        for text in texts:
+            length = self._tokens([text])["input_ids"].shape[1]
+            by_length.setdefault(length, []).append(text)
+        return [
+            group[start : start + BATCH]
+            for _, group in sorted(by_length.items())
+            for start in range(0, len(group), BATCH)
+        ]
 
     def _run_evaluation(self) -> Outputs:
         return {"embeddings": self.embed(docstrings())}
@@ -90,16 +102,3 @@ def _neighbours(embeddings: Tensor) -> Tensor:
     """Index of each row's nearest other row; (N,) int64."""
     rows = embeddings.double()
     return (rows @ rows.T).fill_diagonal_(-torch.inf).argmax(1)
-
-
-def _of_equal_length(subject: EncoderSubject, texts: Sequence[str]) -> list[list[str]]:
-    """Texts by how many tokens they have, at most :data:`BATCH` together."""
-    by_length: dict[int, list[str]] = {}
-    for text in texts:
-        length = subject._tokens([text])["input_ids"].shape[1]
-        by_length.setdefault(length, []).append(text)
-    return [
-        group[start : start + BATCH]
-        for _, group in sorted(by_length.items())
-        for start in range(0, len(group), BATCH)
-    ]

@@ -20,15 +20,17 @@ from halfbyte.accuracy.texts import longer_docstrings, read_text
 from halfbyte.base import UserError
 from halfbyte.checkpoints.architecture import (
     check_not_quantized,
+    is_quantized,
     model_class,
     not_read,
     plain_config,
     read_config,
     reason_of,
+    skeleton,
 )
 from halfbyte.checkpoints.checkpoint import Checkpoint
 from halfbyte.checkpoints.memory import check_memory
-from halfbyte.checkpoints.packed import StoredFormat, is_quantized, stored_format, stored_values
+from halfbyte.checkpoints.packed import StoredFormat, stored_format, stored_values
 
 __all__ = ["open_subject"]
 
@@ -49,10 +51,11 @@ def open_subject(reference: ModelReference) -> Subject:
     transformers_logging.set_verbosity_error()
     kind = "encoder" if reference.kind == "encoder" else "causal"
     module, stored = _load(kind, reference.folder)
-    subject = (
-        _encoder(reference, module) if kind == "encoder" else _causal(reference, module)
-    )
+    subject = _encoder(reference, module) if kind == "encoder" else _causal(reference, module)
     subject.stored = stored
+    config = read_config(reference.folder / "config.json")
+    is_half = str(config.get("dtype") or config.get("torch_dtype")) in ("bfloat16", "float16")
+    subject.stored_bits = 16 if is_half else 32
     return subject
 
 
@@ -98,9 +101,7 @@ def _prefix(tokenizer: PreTrainedTokenizerBase) -> int | None:
     return next((int(each) for each in found if each is not None), None)
 
 
-def _windows(
-    tokens: Tensor, context: int, bos: str, prefix: int | None
-) -> tuple[Tensor, Tensor]:
+def _windows(tokens: Tensor, context: int, bos: str, prefix: int | None) -> tuple[Tensor, Tensor]:
     """Windows with the token of beginnings where it is wanted; see :func:`sliding_windows`."""
     stride = max(1, context // 2)
     if prefix is None and bos == "window":
@@ -151,13 +152,15 @@ def _bytes(data: bytes) -> Tensor:
 
 def _load(kind: str, folder: Path) -> tuple[Any, StoredFormat | None]:
     """The model in FP32, and in which format its weights were stored, if in one of ours."""
-    check_not_quantized(read_config(folder / "config.json"), folder, own=is_quantized(folder))
+    check_not_quantized(read_config(folder / "config.json"), folder, own=True)
     checkpoint = Checkpoint(folder)
     # A model is held in FP32 once, with one quantized copy of its weights.
     needed = sum(4 * tensor.elements for tensor in checkpoint.tensors.values())
     check_memory(2 * needed, f"Evaluating the model in {folder}")
+    kind_of_model: Any = model_class(kind)
     source: dict[str, Any] = {"pretrained_model_name_or_path": folder, "use_safetensors": True}
     if is_quantized(folder):
+        kind_of_model = type(skeleton(folder, kind))  # automatic classes want a folder
         source = {
             "pretrained_model_name_or_path": None,
             "state_dict": dict(stored_values(folder)),
@@ -165,7 +168,7 @@ def _load(kind: str, folder: Path) -> tuple[Any, StoredFormat | None]:
     try:
         config = plain_config(folder)
         config._experts_implementation = "eager"  # where each expert is seen to be used
-        module, report = model_class(kind).from_pretrained(
+        module, report = kind_of_model.from_pretrained(
             config=config,
             dtype=torch.float32,
             local_files_only=True,
@@ -213,12 +216,13 @@ def _of_the_head(folder: Path, names: set[str]) -> set[str]:
     config = plain_config(folder)
     found: set[str] = set()
     for name in getattr(config, "architectures", None) or []:
-        kind = getattr(transformers, str(name), None)
+        kind: Any = getattr(transformers, str(name), None)
         if not inspect.isclass(kind) or not issubclass(kind, transformers.PreTrainedModel):
             continue
+        make: Any = kind
         try:
             with torch.device("meta"):
-                known = set(kind(config).state_dict())
+                known = set(make(config).state_dict())
         except Exception:  # noqa: S112 (what cannot be made takes nothing)
             continue
         prefix = getattr(kind, "base_model_prefix", "")

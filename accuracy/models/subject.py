@@ -43,6 +43,8 @@ class Subject(ABC):
     ----------
     stored : StoredFormat or None
         The format in which the weights were stored already, if they were.
+    stored_bits : int
+        Of a weight that is not quantized, in the files.
     """
 
     measures: tuple[Measure, ...]
@@ -54,6 +56,7 @@ class Subject(ABC):
         self.name = name
         self.module = module.float().eval()
         self.stored: StoredFormat | None = None
+        self.stored_bits = 32
         self._left_out = tuple(left_out)
         _watch_tokens(name, module)
 

@@ -49,7 +49,10 @@ class LayerInputs:
         if not bool(vectors.isfinite().all()):
             raise UserError("calibration inputs must be finite, but there are NaN or infinities")
         self.absmax = torch.maximum(self.absmax, vectors.abs().amax(0))
-        self.gram += (vectors.T @ vectors).double()
+        product = vectors.T @ vectors
+        if not bool(product.isfinite().all()):  # squares beyond FP32
+            product = vectors.double().T @ vectors.double()
+        self.gram += product.double()
         wanted = min(ROWS_PER_CALL, MAX_ROWS - len(self.rows))
         if wanted > 0:
             some = vectors[:: -(-len(vectors) // wanted)]

@@ -100,7 +100,7 @@ class _Point:
         groups = int(getattr(self.matrix.layer, "groups", 1))
         vectors = inputs.movedim(axis, -1)
         if groups != 1:
-            vectors = vectors.unflatten(-1, (groups, -1))
+            vectors = vectors.reshape(*vectors.shape[:-1], groups, -1)
         vectors = self(vectors)
         return (vectors if groups == 1 else vectors.flatten(-2)).movedim(-1, axis)
 
@@ -113,17 +113,22 @@ class _Uses(TorchFunctionMode):
         self._points: dict[int, list[tuple[int, int, _Point]]] = {}
         for point in points:
             weight = point.matrix.tensor
-            first = weight.storage_offset()
+            first = int(weight.storage_offset())
             place = weight.untyped_storage().data_ptr()
             self._points.setdefault(place, []).append((first, first + weight.numel(), point))
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
+        named = dict(kwargs or {})
         change = _CHANGES.get(func)
         if change is not None:
-            args = change(self, args, kwargs or {})
-        return func(*args, **(kwargs or {}))
+            for key in _OPERANDS:  # those that come by name, in the order of their places
+                if key in named:
+                    args = (*args, named.pop(key))
+            if len(args) >= 2:
+                args = change(self, args)
+        return func(*args, **named)
 
     def points_of(self, value: object) -> list[_Point]:
         """The watched weights that a tensor is, or holds several of, or is a part of."""
@@ -137,28 +142,22 @@ class _Uses(TorchFunctionMode):
         return [point for begin, end, point in places if begin < last and first < end]
 
 
-def _linear(uses: _Uses, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, ...]:
+def _linear(uses: _Uses, args: tuple[Any, ...]) -> tuple[Any, ...]:
     """``linear(input, weight)``."""
-    if len(args) < 2:
-        return args
     inputs, weight, *rest = args
     return _right(uses, inputs, weight, -1), weight, *rest
 
 
-def _convolution(uses: _Uses, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, ...]:
+def _convolution(uses: _Uses, args: tuple[Any, ...]) -> tuple[Any, ...]:
     """``conv(input, weight)``, transposed or not."""
-    if len(args) < 2:
-        return args
     inputs, weight, *rest = args
     for point in uses.points_of(weight)[:1]:
         inputs = point.on_channels(inputs)
     return inputs, weight, *rest
 
 
-def _product(uses: _Uses, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, ...]:
+def _product(uses: _Uses, args: tuple[Any, ...]) -> tuple[Any, ...]:
     """``matmul(left, right)``: either may be the weight."""
-    if len(args) < 2:
-        return args
     left, right, *rest = args
     if uses.points_of(right):
         return _right(uses, left, right, -2), right, *rest
@@ -170,15 +169,15 @@ def _product(uses: _Uses, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> t
     return args
 
 
-def _reversed(uses: _Uses, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, ...]:
+def _reversed(uses: _Uses, args: tuple[Any, ...]) -> tuple[Any, ...]:
     """``__rmatmul__(right, left)``."""
-    left, right = _product(uses, (args[1], args[0]), kwargs)
+    left, right = _product(uses, (args[1], args[0]))
     return right, left
 
 
-def _added(uses: _Uses, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, ...]:
+def _added(uses: _Uses, args: tuple[Any, ...]) -> tuple[Any, ...]:
     """``addmm(added, left, right)``."""
-    return args[0], *_product(uses, args[1:], kwargs)
+    return args[0], *_product(uses, args[1:])
 
 
 def _right(uses: _Uses, inputs: Tensor, weight: Tensor, axis: int) -> Tensor:
@@ -195,7 +194,9 @@ def _right(uses: _Uses, inputs: Tensor, weight: Tensor, axis: int) -> Tensor:
     return torch.stack([point(each) for point, each in zip(points, inputs, strict=True)])
 
 
-_Change = Callable[[_Uses, tuple[Any, ...], Mapping[str, Any]], tuple[Any, ...]]
+_Change = Callable[[_Uses, tuple[Any, ...]], tuple[Any, ...]]
+# Names of the operands of all these operations.
+_OPERANDS = ("input", "weight", "other", "mat1", "mat2", "batch1", "batch2", "vec")
 _CHANGES: dict[Any, _Change] = {
     nn.functional.linear: _linear,
     torch.addmm: _added,

@@ -9,17 +9,17 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from halfbyte.golden.layers import WeightMatrix
 from halfbyte.accuracy.metrics import sqnr_db
 from halfbyte.accuracy.recipes.calibration import LayerInputs, observed_inputs
-from halfbyte.golden.clipping import clip_ratios
 from halfbyte.accuracy.recipes.gptq import gptq
 from halfbyte.accuracy.recipes.inputs import blaming, layers_of, on_inputs
 from halfbyte.accuracy.recipes.recipe import Recipe
-from halfbyte.golden.rounding import BlockRounding
 from halfbyte.accuracy.recipes.smoothing import smoothing_divisors
 from halfbyte.base import UserError
 from halfbyte.formats import Format
+from halfbyte.golden.clipping import clip_ratios
+from halfbyte.golden.layers import WeightMatrix
+from halfbyte.golden.rounding import BlockRounding
 
 __all__ = ["QuantizationNoise", "quantized"]
 
@@ -55,6 +55,8 @@ def quantized(
     recipe: Recipe,
     matrices: Mapping[str, WeightMatrix],
     calibrate: Callable[[], None] | None = None,
+    *,
+    keep_weights: bool = False,
 ) -> Iterator[QuantizationNoise]:
     """Quantize weights in place, and the activations that reach their layers; undone on leaving.
 
@@ -72,6 +74,8 @@ def quantized(
         What to quantize, by name.
     calibrate : callable, optional
         Runs the model on calibration text; needed if ``recipe.needs_calibration``.
+    keep_weights : bool
+        Whether the weights are those of the format already.
 
     Yields the noise that this adds to the weights. Raises UserError where weights or activations
     are not finite, naming the layer.
@@ -79,7 +83,7 @@ def quantized(
     layers = layers_of(matrices)
     run = _Run(fmt, recipe, matrices, layers, _observed(recipe, layers, calibrate))
     with _kept(matrices):
-        noise = run.quantize_weights()
+        noise = QuantizationNoise(math.inf, {}) if keep_weights else run.quantize_weights()
         with on_inputs(layers, run.transforms()) as used:
             yield dataclasses.replace(noise, inputs_left=lambda: run.inputs_left(used))
 

@@ -119,15 +119,17 @@ class Recipe:
             for key, value in values.items()
         }
 
-    def bits_per_weight(self, fmt: Format) -> float:
+    def bits_per_weight(self, fmt: Format, inputs: int | None = None) -> float:
         """Bits stored for a weight: its code and its share of the block's scale and sign.
 
-        A scale for a whole row, or for a whole tensor, is not counted.
+        With ``inputs``, of a row of so many, whose last block may be shorter. A scale for a whole
+        row by the recipe, or for a whole tensor, is not counted.
         """
         if self.weights is None:
             return UNQUANTIZED_BITS
-        code = self.weights.format_of(fmt).bits
-        if self.weights.block is None:
+        code, block = self.weights.format_of(fmt).bits, self.weights.block
+        if block is None:
             return float(code)
         sign = int(self.weights.supernormal_sign is SupernormalSign.BLOCK)
-        return code + (self.weights.scale_format.bits + sign) / self.weights.block
+        share = 1 / block if not inputs else -(-inputs // block) / inputs
+        return code + (self.weights.scale_format.bits + sign) * share

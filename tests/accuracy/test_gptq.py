@@ -7,13 +7,13 @@ import torch
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
-from halfbyte.golden.layers import weight_matrices
 from halfbyte.accuracy.recipes import Operand, Recipe, load_recipe, quantized
 from halfbyte.accuracy.recipes.gptq import gptq
-from halfbyte.golden.rounding import BlockRounding
 from halfbyte.base import UserError
 from halfbyte.formats import load
+from halfbyte.golden.layers import weight_matrices
 from halfbyte.golden.quantizer import SupernormalSign
+from halfbyte.golden.rounding import BlockRounding
 from halfbyte.golden.scales import ScaleFormat
 
 NEAREST = load_recipe("w4").with_block(32)

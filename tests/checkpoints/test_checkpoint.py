@@ -67,7 +67,9 @@ def test_weights_are_the_matrices_of_layers(tmp_path):
         "none.weight": torch.ones(0, 4),
         "score.weight": torch.ones(2, 4, dtype=torch.float64),
     }
-    checkpoint = Checkpoint(write_model(tmp_path / "m", TENSORS | more))
+    folder = write_model(tmp_path / "m", TENSORS | more)
+    assert Checkpoint(folder).plan.kept["score.weight"] == "no part of the model that is evaluated"
+    checkpoint = Checkpoint(folder / "model.safetensors")  # a lone file: names tell
     names = {weight.name for weight in checkpoint.weights}
     assert names == {"model.layers.0.mlp.up_proj.weight", "conv.weight", "score.weight"}
     assert checkpoint.plan.told_by == "names"
