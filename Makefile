@@ -8,7 +8,10 @@
 #   make gatesim FORMAT=e2m1_sp      cocotb on the netlist  [ARCH= ACTIVATION= TERMS= TECH= LIBERTY= SIM= SEED=]
 #   make mutants FORMAT=e2m1_sp      faults that the regression must catch  [ARCH= ACTIVATION= TERMS= SEED=]
 #   make rtl     FORMAT=e2m1_sp      Verilog   [ARCH= ACTIVATION= TERMS=], into build/rtl
-#   make synth|sim|rtl UNIT=dfloat11 the decoder of lossless BF16 weights [LANES=8]; or UNIT=bf16_mac
+#   make synth|prove|sim|rtl UNIT=dot FORMAT=e2m1  dot-product units [LANES=32 SCALE=e8m0 ACCUMULATOR= BLOCK=
+#                                    WINDOW= ACC_WIDTH= ACTIVATION= TERMS=]
+#   make synth|sim|prove|rtl UNIT=dfloat11  the decoder of lossless BF16 weights
+#                                    [LANES=8 CODES=fixed SYMBOLS=2]; or UNIT=bf16_mac
 #   make evaluate MODEL=bytelm       accuracy  [FORMAT= RECIPE=w4a4 BLOCK=128 TEXT=]
 #   make findings                    docs/findings.md
 #   make formats                     the list of formats
@@ -19,6 +22,7 @@
 #   make bench                       benchmarks
 #   make gpu-check                   kernels against the golden model; GPU if there is one [FORMAT=]
 #   make gpu-bench                   throughput of the kernels beside PyTorch's [FORMAT=]
+#   make gpu-record                  everything on a GPU, into docs/records (needs only PyTorch with CUDA, nvcc)
 #   make triple [FORMAT=e2m1_sp]     RTL, golden model, CUDA reference on one stream [ARCH= ACTIVATION=]
 #   make fuzz                        damaged data for the DFloat11 decoders [COUNT=1000000 SEED=]
 #
@@ -39,13 +43,17 @@ FORMATS = $(call each,,$(FORMAT))
 DESIGN = $(call option,--arch,$(ARCH)) $(call option,--activation,$(ACTIVATION)) \
 	$(call option,--terms,$(TERMS))
 TECHNOLOGY = $(call option,--tech,$(TECH)) $(call each,--liberty,$(LIBERTY))
-UNITS = $(call option,--unit,$(UNIT)) $(call option,--lanes,$(LANES))
+UNITS = $(call option,--unit,$(UNIT)) $(call option,--lanes,$(LANES)) \
+	$(call option,--scale,$(SCALE)) $(call option,--accumulator,$(ACCUMULATOR)) \
+	$(call option,--window,$(WINDOW)) $(call option,--acc-width,$(ACC_WIDTH)) \
+	$(if $(filter dot,$(UNIT)),$(call option,--block,$(BLOCK))) \
+	$(call option,--codes,$(CODES)) $(call option,--symbols,$(SYMBOLS))
 OUTPUT = $(if $(JSON),--json)
 
 ACCURACY = $(call option,--recipe,$(RECIPE)) $(call option,--block,$(BLOCK)) $(call option,--text,$(TEXT))
 
 .PHONY: pareto synth prove sim gatesim mutants rtl formats evaluate findings bench fuzz \
-	gpu-check gpu-bench triple report test lint docs clean
+	gpu-check gpu-bench gpu-record triple report test lint docs clean
 
 pareto: $(VENV)/installed
 	@$(HALFBYTE) pareto $(FORMATS) $(call option,--model,$(MODEL)) $(ACCURACY) $(call option,--axis,$(AXIS)) $(TECHNOLOGY) $(call option,--terms,$(TERMS)) $(OUTPUT)
@@ -55,7 +63,7 @@ synth: $(VENV)/installed
 		$(call option,--target,$(TARGET)) $(call option,--effort,$(EFFORT)) $(OUTPUT)
 
 prove: $(VENV)/installed
-	@$(HALFBYTE) prove $(FORMATS) $(DESIGN) $(TECHNOLOGY) $(OUTPUT)
+	@$(HALFBYTE) prove $(FORMATS) $(UNITS) $(DESIGN) $(TECHNOLOGY) $(OUTPUT)
 
 sim: $(VENV)/installed
 	@$(HALFBYTE) sim $(FORMATS) $(UNITS) $(DESIGN) $(call option,--tech,$(TECH)) $(call option,--simulator,$(SIM)) \
@@ -103,6 +111,10 @@ gpu-check: $(VENV)/installed
 
 gpu-bench: $(VENV)/installed
 	@$(HALFBYTE) gpu-bench $(FORMATS) $(OUTPUT)
+
+# Without the virtual environment: a machine with a GPU has a PyTorch of its own.
+gpu-record:
+	@$(PYTHON) -m halfbyte.gpu_ref.record
 
 triple: $(VENV)/installed
 	@$(HALFBYTE) triple $(FORMATS) $(DESIGN) $(call option,--tech,$(TECH)) $(call option,--seed,$(SEED)) $(OUTPUT)

@@ -4,19 +4,22 @@ import io
 import math
 import platform
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from halfbyte.accuracy.models.reference import ModelReference
+from halfbyte.accuracy.models.reference import Fingerprint, ModelReference
+from halfbyte.accuracy.record import EvaluationRecord, MeasureRecord
 from halfbyte.base import (
+    Progress,
+    RecordError,
     RecordStore,
     build_dir,
+    code_fingerprint,
     content_key,
-    source_fingerprint,
     versions_of,
     write_atomically,
 )
@@ -32,18 +35,6 @@ __all__ = ["Evaluation", "evaluate"]
 DEFAULT_BLOCK = 128  # where a recipe has whole rows
 _VERSIONED = ("torch", "transformers", "tokenizers", "numpy")
 _TASK_VERSIONED = ("lm_eval", "datasets")
-# What changes results when it is edited.
-_CODE = (
-    "halfbyte.accuracy.evaluation",
-    "halfbyte.accuracy.models",
-    "halfbyte.accuracy.recipes",
-    "halfbyte.accuracy.statistics",
-    "halfbyte.checkpoints",
-    "halfbyte.formats",
-    "halfbyte.golden",
-)
-_OTHER_CODE = ("halfbyte.checkpoints.dfloat11", "halfbyte.golden.dfloat11")
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,24 +43,24 @@ class Evaluation:
 
     Parameters
     ----------
-    record : mapping
-        JSON-like: inputs, measures with their 95 % intervals, noise, versions.
+    record : EvaluationRecord
+        Inputs, measures with their 95 % intervals, noise, versions.
     replicates : mapping of str to ndarray
         By measure: its bootstrap replicates, (REPLICATES,) float64; the same draws for all formats.
     """
 
-    record: Mapping[str, Any]
-    replicates: Mapping[str, np.ndarray]
+    record: EvaluationRecord
+    replicates: dict[str, np.ndarray]
 
     @property
     def format(self) -> str:
         """Name of the format."""
-        return str(self.record["format"])
+        return self.record.format
 
     @property
     def primary(self) -> str:
         """Name of the measure that ranks formats."""
-        return str(next(iter(self.record["measures"])))
+        return next(iter(self.record.measures))
 
     def losses(self) -> np.ndarray:
         """Replicates of the primary measure's relative loss; (REPLICATES,) float64.
@@ -84,13 +75,12 @@ class Evaluation:
 
         Infinite where the model gives no figure at all.
         """
-        measure = self.record["measures"][self.primary]
-        if measure["loss"] is not None:
-            return float(measure["loss"])
-        if measure["value"] is None or measure["baseline"] is None:
+        measure = self.record.primary
+        if measure.loss is not None:
+            return measure.loss
+        if measure.value is None or measure.baseline is None:
             return math.inf
-        sign = -1.0 if measure["higher_is_better"] else 1.0
-        return sign * (float(measure["value"]) - float(measure["baseline"]))
+        return (-1.0 if measure.higher_is_better else 1.0) * (measure.value - measure.baseline)
 
 
 def evaluate(
@@ -130,9 +120,11 @@ def evaluate(
     missing = {key: fmt for key, fmt in zip(keys, formats, strict=True) if key not in known}
     total = len(set(keys))
     if missing:
+        from halfbyte.accuracy.models.loading import open_subject  # imports PyTorch
+
         if on_progress:
             on_progress(len(known), total, "the unquantized model")
-        run = _Run(reference.open(), recipe, fingerprint)
+        run = _Run(open_subject(reference), recipe, fingerprint)
     for key, fmt in missing.items():
         if on_progress:
             on_progress(len(known), total, fmt.name)
@@ -141,7 +133,7 @@ def evaluate(
     return [known[key] for key in keys]
 
 
-def _key(fmt: Format, fingerprint: Mapping[str, Any], recipe: "Recipe") -> str:
+def _key(fmt: Format, fingerprint: Fingerprint, recipe: "Recipe") -> str:
     """What a result depends on."""
     return content_key(
         {
@@ -149,7 +141,7 @@ def _key(fmt: Format, fingerprint: Mapping[str, Any], recipe: "Recipe") -> str:
             "nan_codes": fmt.nan_codes,
             "recipe": recipe.record(),
             "model": fingerprint,
-            "code": source_fingerprint(*_CODE, without=_OTHER_CODE),
+            "code": code_fingerprint(__name__),
             "versions": versions_of(*_VERSIONED, *_TASK_VERSIONED),
         }
     )
@@ -178,8 +170,9 @@ class _Store:
         return self._folder / f"{key}.npz"
 
     def get(self, key: str) -> Evaluation | None:
-        record = self._records.get(key)
-        if record is None:
+        try:
+            record = EvaluationRecord.from_json(self._records.get(key))
+        except RecordError:  # none, or one that older code wrote
             return None
         try:
             with np.load(self._path(key), allow_pickle=False) as arrays:
@@ -191,7 +184,7 @@ class _Store:
         buffer = io.BytesIO()
         np.savez_compressed(buffer, allow_pickle=False, **evaluation.replicates)
         write_atomically(self._path(key), buffer.getvalue())
-        self._records.append(key, dict(evaluation.record))
+        self._records.append(key, evaluation.record.as_json())
 
 
 class _Run:
@@ -200,9 +193,7 @@ class _Run:
     PyTorch and transformers take seconds to import: only when there is something to measure.
     """
 
-    def __init__(
-        self, subject: "Subject", recipe: "Recipe", fingerprint: Mapping[str, Any]
-    ) -> None:
+    def __init__(self, subject: "Subject", recipe: "Recipe", fingerprint: Fingerprint) -> None:
         from halfbyte.accuracy.statistics import estimate
 
         self.subject, self.recipe, self.fingerprint = subject, recipe, fingerprint
@@ -228,35 +219,31 @@ class _Run:
         ) as noise:
             outputs = subject.observe()
         measures, replicates = self._measures(outputs)
-        kept = {name: reason.value for name, reason in _multiplied(found).items()}
-        record = {
-            "format": fmt.name,
-            "model": subject.name,
+        record = EvaluationRecord(
+            format=fmt.name,
+            model=subject.name,
             **self.fingerprint,
-            "stored": subject.stored.record() if subject.stored else None,
-            "items": self.items,
-            "item": subject.items,
-            "recipe": recipe.name,
-            "recipe_parameters": recipe.record(),
-            "bits_per_weight": _bits_per_weight(fmt, recipe, subject, found),
-            "measures": measures,
-            "sqnr_db": _figure(noise.sqnr_db, 4),
-            "optimum_gap_db": _optimum_gaps(fmt, recipe),
-            "layers": {name: _figure(ratio, 3) for name, ratio in noise.layers.items()},
-            "unquantized": kept,
-            "not_calibrated": list(noise.not_calibrated),
-            "inputs_unquantized": list(noise.inputs_left()),
-            "versions": {
-                "python": platform.python_version(),
-                **versions_of("halfbyte", *_VERSIONED),
-            },
-            "seconds": round(time.monotonic() - start, 3),
-        }
+            stored=subject.stored.record() if subject.stored else None,
+            items=self.items,
+            item=subject.items,
+            recipe=recipe.name,
+            recipe_parameters=recipe.record(),
+            bits_per_weight=_bits_per_weight(fmt, recipe, subject, found),
+            measures=measures,
+            sqnr_db=_figure(noise.sqnr_db, 4),
+            optimum_gap_db=_optimum_gaps(fmt, recipe),
+            layers={name: _figure(ratio, 3) for name, ratio in noise.layers.items()},
+            unquantized={name: why.value for name, why in _multiplied(found).items()},
+            not_calibrated=noise.not_calibrated,
+            inputs_unquantized=noise.inputs_left(),
+            versions={"python": platform.python_version(), **versions_of("halfbyte", *_VERSIONED)},
+            seconds=round(time.monotonic() - start, 3),
+        )
         return Evaluation(record, replicates)
 
     def _measures(
         self, outputs: "Outputs"
-    ) -> tuple[dict[str, dict[str, Any]], dict[str, np.ndarray]]:
+    ) -> tuple[dict[str, MeasureRecord], dict[str, np.ndarray]]:
         from halfbyte.accuracy.statistics import difference, estimate, worsening
 
         statistics = self.subject.statistics(outputs, self.reference)
@@ -267,19 +254,19 @@ class _Run:
             loss = worsening(found, baseline, higher_is_better=better)
             low, high = _interval(found.replicates, self.items)
             loss_low, loss_high = _interval(loss.replicates if loss else None, self.items)
-            records[measure.name] = {
-                "title": measure.title,
-                "unit": measure.unit,
-                "higher_is_better": better,
-                "value": _figure(found.value, 6),
-                "low": low,
-                "high": high,
-                "baseline": _figure(baseline.value, 6),
-                "loss": _figure(loss.value, 6) if loss else None,
-                "loss_low": loss_low,
-                "loss_high": loss_high,
-                "note": _note(baseline.value, loss_low, low, self.items),
-            }
+            records[measure.name] = MeasureRecord(
+                title=measure.title,
+                unit=measure.unit,
+                higher_is_better=better,
+                value=_figure(found.value, 6),
+                low=low,
+                high=high,
+                baseline=_figure(baseline.value, 6),
+                loss=_figure(loss.value, 6) if loss else None,
+                loss_low=loss_low,
+                loss_high=loss_high,
+                note=_note(baseline.value, loss_low, low, self.items),
+            )
             replicates[measure.name] = found.replicates
             paired = loss or difference(found, baseline, higher_is_better=better)
             replicates[f"{measure.name}_loss"] = paired.replicates

@@ -39,7 +39,7 @@ def rank(evaluations: Sequence[Evaluation]) -> list[Rank]:
     from halfbyte.accuracy.statistics import is_resolved
 
     of_same = {
-        (each.record["model_sha256"], each.record["text_sha256"], each.record["recipe"])
+        (each.record.model_sha256, each.record.text_sha256, each.record.recipe)
         for each in evaluations
     }
     if len(of_same) > 1:

@@ -10,17 +10,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from halfbyte.base import UserError, content_key, source_fingerprint, versions_of
+from halfbyte.base import UserError, code_fingerprint, content_key, versions_of
 from halfbyte.checkpoints.architecture import check_not_quantized
 from halfbyte.checkpoints.checkpoint import CONFIG, Checkpoint
 from halfbyte.checkpoints.memory import check_memory
 from halfbyte.checkpoints.packed import Settings, describe, format_record
 from halfbyte.checkpoints.plan import StoredWeight
+from halfbyte.checkpoints.records import QuantizationRecord
 from halfbyte.checkpoints.storage import STORAGES, OwnStorage
 from halfbyte.checkpoints.target import TargetFolder
 from halfbyte.checkpoints.tensor_file import TensorFile, TensorFileWriter
@@ -46,14 +46,6 @@ PIECE_ELEMENTS = 1 << 18
 PIECE_BYTES_PER_ELEMENT = 72
 _COPY_BUFFER = 1 << 24  # bytes, with room for the allocator
 _KEY = "halfbyte"  # in a shard's metadata: what its content depends on
-_CODE = (
-    "halfbyte.golden",
-    "halfbyte.checkpoints.checkpoint",
-    "halfbyte.checkpoints.packed",
-    "halfbyte.checkpoints.storage",
-    "halfbyte.checkpoints.streaming",
-    "halfbyte.checkpoints.tensor_file",
-)
 
 
 def _rows_per_piece(inputs: int) -> int:
@@ -236,7 +228,7 @@ def _shard_key(shard: TensorFile, checkpoint: Checkpoint, to: Settings) -> str:
             "config": checkpoint.config,
             "weights": [[w.name, w.layout.value, w.experts, w.family] for w in checkpoint.weights],
             "source": [shard.path.name, status.st_size, status.st_mtime_ns, list(shard.tensors)],
-            "code": source_fingerprint(*_CODE),
+            "code": code_fingerprint(__name__),
         }
     )
 
@@ -305,7 +297,7 @@ def quantize_checkpoint(
     dequantize: bool = False,
     storage: str = OwnStorage.name,
     on_progress: Progress | None = None,
-) -> dict[str, Any]:
+) -> QuantizationRecord:
     """Quantize :attr:`Checkpoint.weights` into the folder ``output``; copy everything else.
 
     Writes codes and scales (see :mod:`halfbyte.checkpoints.storage`), or with ``dequantize`` the
@@ -366,25 +358,25 @@ def quantize_checkpoint(
 
 def _record(
     checkpoint: Checkpoint, output: Path, to: Settings, written: list[bool], seconds: float
-) -> dict[str, Any]:
-    return {
-        "model": str(checkpoint.path),
-        "output": str(output),
-        "format": to.format.name,
-        "block": to.operand.block,
-        "operand": to.operand.record(),
-        "dequantized": to.dequantize,
-        "storage": to.storage.name,
-        "weights": len(checkpoint.weights),
-        "copied": len(checkpoint.tensors) - len(checkpoint.weights),
-        "unquantized": checkpoint.plan.kept,
-        "told_by": checkpoint.plan.told_by,
-        "parameters": sum(weight.tensor.elements for weight in checkpoint.weights),
-        "bytes_before": sum(shard.path.stat().st_size for shard in checkpoint.shards),
-        "bytes_after": sum((output / s.path.name).stat().st_size for s in checkpoint.shards),
-        "shards": len(written),
-        "shards_kept": written.count(False),
-        "needed_memory": needed_memory(checkpoint, dequantize=to.dequantize),
-        "seconds": seconds,
-        "versions": versions_of("halfbyte", "torch"),
-    }
+) -> QuantizationRecord:
+    return QuantizationRecord(
+        model=str(checkpoint.path),
+        output=str(output),
+        format=to.format.name,
+        block=to.operand.block,
+        operand=to.operand.record(),
+        dequantized=to.dequantize,
+        storage=to.storage.name,
+        weights=len(checkpoint.weights),
+        copied=len(checkpoint.tensors) - len(checkpoint.weights),
+        unquantized=checkpoint.plan.kept,
+        told_by=checkpoint.plan.told_by,
+        parameters=sum(weight.tensor.elements for weight in checkpoint.weights),
+        bytes_before=sum(shard.path.stat().st_size for shard in checkpoint.shards),
+        bytes_after=sum((output / s.path.name).stat().st_size for s in checkpoint.shards),
+        shards=len(written),
+        shards_kept=written.count(False),
+        needed_memory=needed_memory(checkpoint, dequantize=to.dequantize),
+        seconds=seconds,
+        versions=versions_of("halfbyte", "torch"),
+    )

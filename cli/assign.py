@@ -8,6 +8,7 @@ import typer
 from halfbyte.base import UserError, build_dir, versions_of, write_atomically
 from halfbyte.cli.options import (
     Activation,
+    DontUse,
     Jobs,
     Json,
     LibertyFiles,
@@ -17,6 +18,7 @@ from halfbyte.cli.options import (
     pick_technology,
 )
 from halfbyte.cli.output import console, print_json, progress, table
+from halfbyte.cli.records import AssignmentRecord
 from halfbyte.formats import load, names
 from halfbyte.formats.model import check_name
 
@@ -45,8 +47,9 @@ def assign(
     activation: Activation = None,
     name: NewName = None,
     output: Output = None,
-    tech: TechnologyName = "sky130hd",
+    tech: TechnologyName = None,
     liberty: LibertyFiles = None,
+    dont_use: DontUse = None,
     terms: Terms = 256,
     seed: Seed = 1,
     jobs: Jobs = None,
@@ -71,7 +74,7 @@ def assign(
     if output is not None and output.suffix not in (".yaml", ".yml"):
         raise UserError(f"The output must be a .yaml file, not {str(output)[:200]!r}")
     path = output or build_dir() / "formats" / f"{chosen}.yaml"
-    technology = pick_technology(tech, liberty)
+    technology = pick_technology(tech, liberty, dont_use)
     with progress(f"Codes of {weight.name}") as update:
         found = assign_codes(
             weight,
@@ -85,24 +88,24 @@ def assign(
         )
     write_atomically(path, format_text(found.fmt))
     change = 100 * (found.area_um2 / found.given_um2 - 1)
-    record = {
-        "format": weight.name,
-        "activation": other.name,
-        "permuted": chosen,
-        "values": [str(value) for value in found.fmt.values],
-        "technology": technology.name,
-        "corner": technology.corner,
-        "terms": terms,
-        "area_um2": found.area_um2,
-        "architecture": found.architecture,
-        "given_um2": found.given_um2,
-        "given_architecture": found.given_architecture,
-        "moves": found.moves,
-        "orders": found.orders,
-        "seed": seed,
-        "output": str(path),
-        "versions": versions_of("halfbyte", "amaranth", "pyosys"),
-    }
+    record = AssignmentRecord(
+        format=weight.name,
+        activation=other.name,
+        permuted=chosen,
+        values=tuple(map(str, found.fmt.values)),
+        technology=technology.name,
+        corner=technology.corner,
+        terms=terms,
+        area_um2=found.area_um2,
+        architecture=found.architecture,
+        given_um2=found.given_um2,
+        given_architecture=found.given_architecture,
+        moves=found.moves,
+        orders=found.orders,
+        seed=seed,
+        output=str(path),
+        versions=versions_of("halfbyte", "amaranth", "pyosys"),
+    )
     if json:
         print_json([record])
         return

@@ -17,7 +17,7 @@ def resolve_architectures(
     activation: Format | None,
     arch: str,
     terms: int,
-    tech: str,
+    tech: str | None,
     jobs: int | None,
 ) -> "list[MacSpec]":
     """Designs with a named architecture: ``auto`` asks synthesis, ``all`` takes all that fit."""
@@ -42,6 +42,6 @@ def resolve_architectures(
             designs, load_technology(tech), prove=False, jobs=jobs, on_progress=update
         )
     return [
-        MacSpec(weight, other, record["architecture"], terms)
+        MacSpec(weight, other, record.architecture, terms)
         for (weight, other), record in zip(pairs, records, strict=True)
     ]

@@ -1,8 +1,8 @@
 """``halfbyte evaluate``: how accurate a model stays in each format, with intervals."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,11 +10,12 @@ from halfbyte.base import UserError, build_dir
 from halfbyte.base.results import keep_results
 from halfbyte.cli.options import Json, load_formats
 from halfbyte.cli.output import console, number, print_json, progress, table
-from halfbyte.formats import Format
+from halfbyte.formats import Format, load
 
 if TYPE_CHECKING:
     from halfbyte.accuracy import Evaluation, ModelReference
     from halfbyte.accuracy.recipes import Recipe
+    from halfbyte.accuracy.record import EvaluationRecord
     from halfbyte.checkpoints.packed import StoredFormat
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "TextSource",
     "evaluate",
     "evaluate_formats",
+    "operand_of",
     "pick_recipe",
     "show_evaluations",
 ]
@@ -45,16 +47,13 @@ FormatList = Annotated[
     ),
 ]
 RecipeName = Annotated[
-    str,
-    typer.Option(
-        "--recipe", help="A shipped recipe by name (see `halfbyte recipes`), or a .yaml file."
-    ),
+    str, typer.Option("--recipe", help="A recipe that `halfbyte recipes` lists, or a .yaml file.")
 ]
 OptionalRecipe = Annotated[
     str | None,
     typer.Option(
         "--recipe",
-        help="A shipped recipe by name (see `halfbyte recipes`), or a .yaml file.",
+        help="A recipe that `halfbyte recipes` lists, or a .yaml file.",
         show_default="w4, or that of a quantized folder",
     ),
 ]
@@ -127,6 +126,25 @@ def pick_recipe(name: str, block: str | None) -> "Recipe":
     return recipe.with_block(None if block == "channel" else int(block[:20]))
 
 
+def operand_of(recipe: "Recipe", activation: str | None) -> Format | None:
+    """The format of the activations that a MAC for ``recipe`` has; None for that of the weights.
+
+    It is the one that the recipe quantizes them to; if it leaves that open, what the command line
+    says. Raises UserError if the two contradict each other.
+    """
+    given = load(activation) if activation else None
+    fixed = recipe.activations.format if recipe.activations else None
+    if fixed is None:
+        return given
+    quantized = load(fixed)
+    if given is not None and given.values != quantized.values:
+        raise UserError(
+            f"Recipe {recipe.name} quantizes activations to {quantized.name}: leave out "
+            f"--activation {given.name}, or take another recipe"
+        )
+    return quantized
+
+
 def evaluate_formats(
     reference: "ModelReference",
     formats: Sequence[str] | None,
@@ -177,12 +195,12 @@ def evaluate(
     else:
         chosen = pick_recipe(recipe or "w4", block)
     found = evaluate_formats(reference, _listed(formats), chosen, stored.format if stored else None)
-    name = str(found[0].record["model"]).replace("/", "--")
+    name = found[0].record.model.replace("/", "--")
     folder = output or build_dir() / "evaluate" / name
     written = write_evaluations(found, folder)
     for line in _notes(found[0].record):
         typer.echo(f"note: {line}", err=True)
-    keep_results("evaluate", [each.record for each in found])
+    keep_results("evaluate", [each.record.as_json() for each in found])
     if json:
         print_json([each.record for each in found])
         return
@@ -218,33 +236,29 @@ def show_evaluations(evaluations: Sequence["Evaluation"]) -> None:
     from halfbyte.accuracy.ranking import rank
 
     first = evaluations[0].record
-    measures = first["measures"]
+    measures = first.measures
     columns = ["format", ">bits per\nweight", ">SQNR\ndB", ">dB to\noptimum"]
     for measure in measures.values():
-        columns += [f">{measure['title']}", ">loss %", ">95 %"]
+        columns += [f">{measure.title}", ">loss %", ">95 %"]
     rows = []
     for place in rank(evaluations):
         record = place.evaluation.record
-        row = [str(record["format"]), number(record["bits_per_weight"], 2)]
-        row.append(number(record["sqnr_db"], 2))
-        row.append(number(record["optimum_gap_db"]["student_t_5"], 2))
-        for each in record["measures"].values():
-            row.append(number(each["value"], 4))
-            row.append(number(_percent(each["loss"]), 2))
-            row.append(_span(each["loss_low"], each["loss_high"]))
+        row = [record.format, number(record.bits_per_weight, 2)]
+        row.append(number(record.sqnr_db, 2))
+        row.append(number(record.optimum_gap_db["student_t_5"], 2))
+        for each in record.measures.values():
+            row.append(number(each.value, 4))
+            row.append(number(_percent(each.loss), 2))
+            row.append(_span(each.loss_low, each.loss_high))
         rows.append([*row, _certainty(place.beats_next, place.is_resolved)])
-    baselines = ", ".join(
-        f"{each['title']} {number(each['baseline'], 4)}" for each in measures.values()
-    )
-    notes = dict.fromkeys(
-        f"; {each['title']}: {each['note']}" for each in measures.values() if each["note"]
-    )
+    baselines = ", ".join(f"{each.title} {number(each.baseline, 4)}" for each in measures.values())
+    notes = dict.fromkeys(f"; {each.title}: {each.note}" for each in measures.values() if each.note)
     caption = (
-        f"{first['model']}, recipe {first['recipe']}; dB to optimum: what the format loses to the "
+        f"{first.model}, recipe {first.recipe}; dB to optimum: what the format loses to the "
         "best levels for blocks of Student's t with nu 5; "
         f"unquantized: {baselines}; "
         f"loss: relative to the unquantized model, by {next(iter(measures))}; "
-        f"intervals: 95 %, paired bootstrap over {first['items']} {first['item']}; "
+        f"intervals: 95 %, paired bootstrap over {first.items} {first.item}; "
         "last column: share of resamples in which the format is better than the next one, * where "
         f"the interval of their difference excludes 0{''.join(notes)}"
     )
@@ -261,19 +275,18 @@ def _span(low: float | None, high: float | None) -> str:
 
 
 _KEPT_BY_RULE = ("output head", "router")
-_LEFT = {
-    "not_calibrated": "rounded to nearest, for calibration does not see what they multiply",
-    "inputs_unquantized": "multiply inputs that are not quantized",
-}
 
 
-def _notes(record: Mapping[str, Any]) -> list[str]:
+def _notes(record: "EvaluationRecord") -> list[str]:
     """What the recipe did not reach, beside heads and routers, which stay by rule."""
-    unknown = [
-        name for name, reason in record["unquantized"].items() if reason not in _KEPT_BY_RULE
-    ]
-    left = {"not quantized, for they are not weights of a known layer": unknown}
-    left |= {what: record[key] for key, what in _LEFT.items()}
+    unknown = [name for name, why in record.unquantized.items() if why not in _KEPT_BY_RULE]
+    left = {
+        "not quantized, for they are not weights of a known layer": unknown,
+        "rounded to nearest, for calibration does not see what they multiply": (
+            record.not_calibrated
+        ),
+        "multiply inputs that are not quantized": record.inputs_unquantized,
+    }
     return [
         f"weights {what}: {len(names)}, {', '.join(names[:3])}{', ...' * (len(names) > 3)}"
         for what, names in left.items()

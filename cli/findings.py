@@ -51,7 +51,7 @@ def findings(output: Output = None) -> None:
         f"{name} {version}" for name, version in versions_of("torch", "transformers").items()
     )
     head = _HEAD.format(
-        texts=counts["minilm"]["items"], windows=counts["bytelm"]["items"], versions=versions
+        texts=counts["minilm"].items, windows=counts["bytelm"].items, versions=versions
     )
     path = output or build_dir() / "findings.md"
     write_atomically(path, "\n".join([head, *(_section(each) for each in answered)]))
@@ -79,7 +79,7 @@ def _evaluations(model: str, wanted: "list[Case]") -> "dict[Case, Evaluation]":
 
 def _ks_deltas(model: str) -> dict[str, float]:
     """KS-delta of each layer's weights as they are."""
-    from halfbyte.accuracy.models import open_model
+    from halfbyte.accuracy.models.loading import open_model
     from halfbyte.accuracy.profile import fit_distributions
 
     matrices = open_model(model).matrices()

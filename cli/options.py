@@ -17,6 +17,7 @@ __all__ = [
     "AccWidth",
     "Activation",
     "Architecture",
+    "DontUse",
     "FormatNames",
     "Jobs",
     "Json",
@@ -32,6 +33,8 @@ __all__ = [
     "pick_technology",
 ]
 
+# So many malformed cells of a library are named.
+_MOST_NOTES = 5
 FormatNames = Annotated[
     list[str] | None,
     typer.Argument(
@@ -59,13 +62,27 @@ OverflowRule = Annotated[
     str, typer.Option("--overflow", help="wrap or saturate: what a narrow accumulator does.")
 ]
 TechnologyName = Annotated[
-    str, typer.Option("--tech", help="Technology card; `halfbyte tech list` shows them.")
+    str | None,
+    typer.Option(
+        "--tech",
+        help="Technology card, by name (`halfbyte tech list` shows them) or by its path.",
+        show_default="sky130hd",
+    ),
 ]
 LibertyFiles = Annotated[
     list[Path] | None,
     typer.Option(
         "--liberty",
         help="A full cell library instead of a card (.lib or .lib.gz); several make one library.",
+        show_default=False,
+    ),
+]
+DontUse = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--dont-use",
+        metavar="PATTERN",
+        help="Cells that synthesis must not take, such as '*_x4'; may be given several times.",
         show_default=False,
     ),
 ]
@@ -86,7 +103,12 @@ def load_formats(references: Sequence[str] | None) -> list[Format]:
     """The formats of the command line, in its order and once each; every shipped one if none."""
     if not references:
         return list(bundled())
-    return list(dict.fromkeys(load(reference) for reference in references))
+    chosen = list(dict.fromkeys(load(reference) for reference in references))
+    by_name: dict[str, Format] = {}
+    for fmt in chosen:
+        if by_name.setdefault(fmt.name, fmt) != fmt:
+            raise UserError(f"Two different formats have the name {fmt.name}: rename one of them")
+    return chosen
 
 
 def load_optional(reference: str | None) -> Format | None:
@@ -94,11 +116,43 @@ def load_optional(reference: str | None) -> Format | None:
     return load(reference) if reference else None
 
 
-def pick_technology(name: str, liberty: Sequence[Path] | None) -> "Technology":
-    """A full library where one is given, else the card ``name``."""
+def pick_technology(
+    name: str | None, liberty: Sequence[Path] | None, dont_use: Sequence[str] | None = None
+) -> "Technology":
+    """A full library where one is given, else the card ``name``; without the cells not to be used.
+
+    What is odd about a library is said on standard error. Raises UserError if both are given.
+    """
     from halfbyte.area.cells.technology import from_liberty, load_technology
 
-    return from_liberty(list(liberty)) if liberty else load_technology(name)
+    if liberty and name:
+        raise UserError("--tech names a card and --liberty a full library: give one of them")
+    technology = from_liberty(list(liberty)) if liberty else load_technology(name)
+    technology = technology.without(dont_use or ())
+    for note in _notes(technology) if liberty else ():
+        typer.echo(f"note: {note}", err=True)
+    return technology
+
+
+def _notes(technology: "Technology") -> list[str]:
+    """What people should know of a library: malformed cells, areas that cannot be."""
+    from halfbyte.area.cells.strengths import doubtful_areas
+    from halfbyte.area.timing.delay import typical_slew
+
+    notes = [f"cell {name} is left out: {why}" for name, why in technology.left_out.items()]
+    if len(notes) > _MOST_NOTES:
+        notes[_MOST_NOTES:] = [f"{len(notes) - _MOST_NOTES} more cells are left out"]
+    try:
+        slew = typical_slew(technology)
+    except UserError:  # there are no delays, which records say
+        return notes
+    load = 10 * next(iter(technology.inverter.inputs.values()))
+    doubts = list(doubtful_areas(technology.cells.values(), slew, load))
+    if doubts:
+        others = f", and {len(doubts) - 1} more such" if len(doubts) > 1 else ""
+        names = " ".join(f"--dont-use {doubt.strong.name}" for doubt in doubts[:3])
+        notes.append(f"{doubts[0]}{others}: if that is a slip, {names}")
+    return notes
 
 
 def pick_operands(reference: str | None) -> "Operands | None":

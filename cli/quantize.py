@@ -111,19 +111,19 @@ def quantize(
         print_json([record])
         return
     row = [
-        str(record["weights"]),
-        number(record["parameters"] / 1e6, 1),
-        str(record["copied"]),
-        number(record["bytes_before"] / MIB, 1),
-        number(record["bytes_after"] / MIB, 1),
-        number(record["seconds"], 1),
+        str(record.weights),
+        number(record.parameters / 1e6, 1),
+        str(record.copied),
+        number(record.bytes_before / MIB, 1),
+        number(record.bytes_after / MIB, 1),
+        number(record.seconds, 1),
     ]
     columns = [">weights", ">10^6 elements", ">copied", ">MiB before", ">MiB after", ">seconds"]
-    kept = f"; {record['shards_kept']} of {record['shards']} shards were there already"
+    kept = f"; {record.shards_kept} of {record.shards} shards were there already"
     what = "values" if dequantize else f"codes and scales, layout {layout}"
-    caption = f"{what}, recipe {chosen.name}{kept if record['shards_kept'] else ''}"
-    caption += f"; {len(record['unquantized'])} matrices copied as they are, see halfbyte.json"
-    if record["told_by"] == "names":
+    caption = f"{what}, recipe {chosen.name}{kept if record.shards_kept else ''}"
+    caption += f"; {len(record.unquantized)} matrices copied as they are, see halfbyte.json"
+    if record.told_by == "names":
         caption += "; transformers does not know the model: weights were told by their names"
     if chosen.activations is not None:
         caption += "; activations are quantized when the model runs, so nothing of them is stored"

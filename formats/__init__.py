@@ -3,9 +3,10 @@
 The ground floor of halfbyte: everything else imports this package, and it imports nothing of ours.
 """
 
-from halfbyte.formats.catalogue import bundled, load, names
+from halfbyte.formats.catalogue import bundled, load, names, user_names
 from halfbyte.formats.errors import FormatError
 from halfbyte.formats.model import Format, Ties
+from halfbyte.formats.scale_code import SCALE_CODES, ScaleCode, find_scale_code
 from halfbyte.formats.widths import (
     MAX_ACC_WIDTH,
     MAX_TERMS,
@@ -20,16 +21,20 @@ from halfbyte.formats.widths import (
 __all__ = [
     "MAX_ACC_WIDTH",
     "MAX_TERMS",
+    "SCALE_CODES",
     "Format",
     "FormatError",
     "Overflow",
+    "ScaleCode",
     "Ties",
     "bundled",
     "check_acc_width",
     "check_terms",
+    "find_scale_code",
     "load",
     "lossless_acc_width",
     "names",
     "product_extremes",
     "signed_width",
+    "user_names",
 ]

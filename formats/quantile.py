@@ -4,10 +4,12 @@ Source: Dotzel et al., "Learning from Students", ICML 2024 (arXiv 2405.03103v2),
 is the normal case (Dettmers et al., QLoRA, NeurIPS 2023).
 """
 
+from collections.abc import Iterable
 from fractions import Fraction
+from statistics import NormalDist
 
+import mpmath
 import numpy as np
-from scipy import stats
 
 from halfbyte.formats.errors import FormatError
 
@@ -48,18 +50,34 @@ def quantile_levels(distribution: str, bits: int = 4, nu: float | None = None) -
     delta = (1 / (2 * count) + 1 / (2 * (count - 1))) / 2
     below = np.linspace(delta, 0.5, count // 2)
     above = np.linspace(0.5, 1 - delta, count // 2 + 1)[1:]
-    family = stats.norm if nu is None else stats.t(nu)
-    levels = family.ppf(np.concatenate([below, above]))
-    levels[count // 2 - 1] = 0.0  # the quantile at 1/2, free of rounding
+    quantile = NormalDist().inv_cdf if nu is None else lambda part: _student_t_quantile(part, nu)
+    levels = np.array([quantile(part) for part in [*below, *above]])
     scaled: np.ndarray = levels / np.abs(levels).max()
     return scaled
 
 
-def round_to_grid(levels: np.ndarray, lut_bits: int) -> list[Fraction]:
+def _student_t_quantile(part: float, nu: float) -> float:
+    """Where the distribution function of Student's t is ``part``.
+
+    Each tail holds half of the regularized incomplete beta function of (nu/2, 1/2) at
+    nu / (nu + x^2): Abramowitz and Stegun, Handbook of Mathematical Functions, 26.7.1.
+    """
+    if part == 0.5:
+        return 0.0
+    tail = min(part, 1 - part)
+
+    def excess(x: mpmath.mpf) -> mpmath.mpf:
+        return mpmath.betainc(nu / 2, 0.5, 0, nu / (nu + x * x), regularized=True) / 2 - tail
+
+    root = mpmath.findroot(excess, abs(NormalDist().inv_cdf(tail)), tol=1e-24)
+    return float(abs(root)) * (1 if part > 0.5 else -1)
+
+
+def round_to_grid(levels: Iterable[float | Fraction], lut_bits: int) -> list[Fraction]:
     """Round levels in [-1, 1] to the grid k / (2^(lut_bits-1) - 1) that the hardware stores."""
     if type(lut_bits) is not int or not MIN_LUT_BITS <= lut_bits <= MAX_LUT_BITS:
         raise FormatError(
             f"lut_bits must be an integer from {MIN_LUT_BITS} to {MAX_LUT_BITS}, not {lut_bits!r}"
         )
     steps = 2 ** (lut_bits - 1) - 1
-    return [Fraction(round(float(level) * steps), steps) for level in levels]
+    return [Fraction(round(level * steps), steps) for level in levels]

@@ -7,7 +7,7 @@ from halfbyte.formats import MAX_TERMS, Format, Overflow, check_acc_width
 from halfbyte.golden.checks import check_integer
 from halfbyte.golden.codec import decode_integers
 
-__all__ = ["dot", "mac_stream", "product"]
+__all__ = ["accumulate", "dot", "mac_stream", "product", "sums_since"]
 
 INT64_BITS = 64
 
@@ -56,17 +56,32 @@ def mac_stream(
     ``weight.quantum * activation.quantum``, each within ``acc_width`` bits. ``initial`` is the
     register before the first cycle. A lossless width makes both overflow rules the plain sum.
     """
-    check_acc_width(acc_width)
     _check_stream(w_codes, a_codes, clear)
+    products = product(w_codes, a_codes, weight, activation)
+    return accumulate(products, clear, acc_width=acc_width, overflow=overflow, initial=initial)
+
+
+def accumulate(
+    addends: Tensor,
+    clear: Tensor,
+    *,
+    acc_width: int,
+    overflow: Overflow = Overflow.WRAP,
+    initial: int = 0,
+) -> Tensor:
+    """The accumulator after each cycle of ``acc <= (clear ? 0 : acc) + addend``.
+
+    addends: (T,) int64, modulo 2^64 if it wraps. clear: (T,) bool. Returns (T,) int64.
+    """
+    check_acc_width(acc_width)
     if not isinstance(overflow, Overflow):
         raise TypeError(f"overflow must be an Overflow, not {overflow!r}")
     half = 1 << acc_width - 1
     low, high = -half, half - 1
     check_integer("initial", initial, low, high)
-    products = product(w_codes, a_codes, weight, activation)
     if overflow is Overflow.SATURATE:
-        return _saturating_sums(products, clear, initial, low, high)
-    return _wrap(_sums_since_clear(products, clear, initial), acc_width)
+        return _saturating_sums(addends, clear, initial, low, high)
+    return _wrap(sums_since(addends, clear, initial), acc_width)
 
 
 def _check_stream(w_codes: Tensor, a_codes: Tensor, clear: Tensor) -> None:
@@ -79,7 +94,7 @@ def _check_stream(w_codes: Tensor, a_codes: Tensor, clear: Tensor) -> None:
         raise ValueError(f"mac_stream wants three vectors of one length, not {shapes}")
 
 
-def _sums_since_clear(products: Tensor, clear: Tensor, initial: int) -> Tensor:
+def sums_since(products: Tensor, clear: Tensor, initial: int = 0) -> Tensor:
     """Running sums that start anew at each clear, modulo 2^64; (T,) int64."""
     if len(products) == 0:
         return products

@@ -3,9 +3,8 @@
 import dataclasses
 import enum
 from dataclasses import dataclass
-from typing import Any
 
-from halfbyte.base import UserError, content_key
+from halfbyte.base import Json, UserError, content_key
 from halfbyte.formats import MAX_TERMS, Format, Ties, load
 from halfbyte.golden.quantizer import DEFAULT_BLOCK, SupernormalSign
 from halfbyte.golden.scales import ScaleFormat
@@ -93,7 +92,7 @@ class Operand:
         ties = Ties.EVEN if fmt.family == "integer" else Ties.DOWN
         return dataclasses.replace(fmt, ties=ties)
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> dict[str, Json]:
         """JSON-like; a format of its own is told apart by a digest of its values too."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         plain = {

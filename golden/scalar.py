@@ -1,4 +1,4 @@
-"""The golden model once more, one number at a time, reading like the definitions in design.md.
+"""The golden model once more, one number at a time, reading like ``docs/architecture.md``.
 
 Only ints and Fractions: nothing here rounds except where :func:`round_to_fp32` says so. The tensor
 code is tested against these functions and shares nothing with them but :mod:`halfbyte.formats`.

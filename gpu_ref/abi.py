@@ -192,6 +192,20 @@ class PlainProduct(ctypes.Structure):
     )
 
 
+class RowsProduct(ctypes.Structure):
+    """``RowsProduct`` in gemm_rows.h."""
+
+    _fields_ = (
+        ("a", c_void_p),
+        ("a_steps", c_void_p),
+        ("a_layout", Layout),
+        ("w", Operand),
+        ("n", c_int64),
+        ("y", c_void_p),
+        ("overflows", c_void_p),
+    )
+
+
 class Container(ctypes.Structure):
     """``dfloat11::Container`` in dfloat11_container.h."""
 
@@ -269,6 +283,7 @@ STRUCTURES: tuple[type[ctypes.Structure], ...] = (
     Container,
     Decode,
     DecodePublished,
+    RowsProduct,
 )
 
 
@@ -286,6 +301,7 @@ def prototypes(kind: str) -> dict[str, tuple[Any, ...]]:
         "hb_expand": (context, table, POINTER(Expand)),
         "hb_gemm_plain": (context, table, table, plain),
         "hb_gemm_dp4a": (context, product),
+        "hb_gemm_rows": (context, table, POINTER(RowsProduct)),
         "hb_gemm_mma": (context, product, c_int32),
         "hb_dfloat11_decode": (context, POINTER(Decode)),
         "hb_dfloat11_published": (context, POINTER(DecodePublished)),

@@ -13,13 +13,21 @@ from torch import Tensor
 from halfbyte.base import ToolError
 from halfbyte.formats import Format
 from halfbyte.golden.quantizer import DEFAULT_BLOCK
+from halfbyte.gpu_ref.build import format_table
 from halfbyte.gpu_ref.library import library_for
 from halfbyte.gpu_ref.machine import describe
-from halfbyte.gpu_ref.multiply import applicable_kernels, matmul
+from halfbyte.gpu_ref.multiply import (
+    EMULATED,
+    applicable_kernels,
+    expand,
+    matmul,
+    rows_call,
+)
 from halfbyte.gpu_ref.packed import Packed
 from halfbyte.gpu_ref.quantizer import quantize
+from halfbyte.gpu_ref.records import MemoryRun, MemoryTiming, ProductRun, ProductTiming, Timing
 
-__all__ = ["Sizes", "benchmark", "in_turn"]
+__all__ = ["Sizes", "benchmark", "few_rows_records", "in_turn", "memory_records", "product_records"]
 
 
 @dataclass(frozen=True)
@@ -35,11 +43,11 @@ class Sizes:
     block: int = DEFAULT_BLOCK
 
     @classmethod
-    def of(cls, device: torch.device) -> "Sizes":
+    def of(cls, device: torch.device, *, block: int = DEFAULT_BLOCK) -> "Sizes":
         """Large enough to fill the device."""
         if device.type == "cuda":
-            return cls(m=8192, n=8192, k=8192, rows=16384, length=16384, repeats=9)
-        return cls(m=1024, n=4096, k=4096, rows=2048, length=8192, repeats=7)
+            return cls(8192, 8192, 8192, rows=16384, length=16384, repeats=9, block=block)
+        return cls(1024, 4096, 4096, rows=2048, length=8192, repeats=7, block=block)
 
 
 def _event() -> Any:
@@ -78,7 +86,7 @@ def _random(rows: int, length: int, device: torch.device, dtype: torch.dtype) ->
     return torch.randn(rows, length, generator=generator, device=device).to(dtype)
 
 
-def _memory_records(fmt: Format, sizes: Sizes, device: torch.device) -> Iterator[dict[str, Any]]:
+def memory_records(fmt: Format, sizes: Sizes, device: torch.device) -> Iterator[MemoryRun]:
     """Quantize and dequantize: bytes read and written per second, beside a copy."""
     for dtype in (torch.float32, torch.bfloat16):
         x = _random(sizes.rows, sizes.length, device, dtype)
@@ -95,17 +103,20 @@ def _memory_records(fmt: Format, sizes: Sizes, device: torch.device) -> Iterator
         seconds = in_turn(functions, sizes.repeats, device)
         copied = moved["copy"] / seconds["copy"]
         for name, taken in seconds.items():
-            yield {
-                "kernel": name,
-                "shape": [sizes.rows, sizes.length],
-                "type": str(dtype).removeprefix("torch."),
-                "seconds": taken,
-                "gigabytes_per_second": moved[name] / taken / 1e9,
-                "share_of_copy": moved[name] / taken / copied,
-            }
+            yield MemoryRun(
+                kernel=name,
+                shape=(sizes.rows, sizes.length),
+                type=str(dtype).removeprefix("torch."),
+                seconds=taken,
+                gigabytes_per_second=moved[name] / taken / 1e9,
+                share_of_copy=moved[name] / taken / copied,
+                format=fmt.name,
+                block=sizes.block,
+                repeats=sizes.repeats,
+            )
 
 
-def _product_records(fmt: Format, sizes: Sizes, device: torch.device) -> Iterator[dict[str, Any]]:
+def product_records(fmt: Format, sizes: Sizes, device: torch.device) -> Iterator[ProductRun]:
     """Every GEMM kernel beside torch.matmul: BF16 on a GPU, FP32 on a CPU."""
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     a, w = (_random(rows, sizes.k, device, dtype) for rows in (sizes.m, sizes.n))
@@ -119,21 +130,79 @@ def _product_records(fmt: Format, sizes: Sizes, device: torch.device) -> Iterato
     seconds = in_turn(functions, sizes.repeats, device)
     seconds |= in_turn(slow, 1, device)
     for name, taken in seconds.items():
-        yield {
-            "kernel": name if name == "torch.matmul" else f"gemm {name}",
-            "shape": [sizes.m, sizes.n, sizes.k],
-            "type": str(dtype).removeprefix("torch.") if name == "torch.matmul" else fmt.name,
-            "seconds": taken,
-            "tera_operations_per_second": 2 * sizes.m * sizes.n * sizes.k / taken / 1e12,
-            "share_of_torch": seconds["torch.matmul"] / taken,
-            "times_plain": seconds["plain"] / taken if "plain" in seconds else None,
+        yield ProductRun(
+            kernel=name if name == "torch.matmul" else f"gemm {name}",
+            shape=(sizes.m, sizes.n, sizes.k),
+            type=str(dtype).removeprefix("torch.") if name == "torch.matmul" else fmt.name,
+            seconds=taken,
+            tera_operations_per_second=2 * sizes.m * sizes.n * sizes.k / taken / 1e12,
+            share_of_torch=seconds["torch.matmul"] / taken,
+            times_plain=seconds["plain"] / taken if "plain" in seconds else None,
+            format=fmt.name,
+            block=sizes.block,
+            repeats=sizes.repeats,
+        )
+
+
+def few_rows_records(
+    fmt: Format, sizes: Sizes, device: torch.device, *, calls: int = 20
+) -> Iterator[dict[str, Any]]:
+    """Products of 1, 4 and 16 rows, as text generation needs them, beside torch.matmul.
+
+    The kernel alone is timed, ``calls`` times in a row, against the packed weights that it reads.
+    """
+    dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+    w = _random(sizes.n, sizes.k, device, dtype)
+    packed = quantize(w, fmt, block=sizes.block)
+    for rows in (1, 4, 16):
+        x = _random(rows, sizes.k, device, dtype)
+        functions: dict[str, Callable[[], object]] = {
+            "torch.matmul": partial(_repeat, partial(torch.matmul, x, w.T), calls),
+            "gemm rows": partial(_repeat, _rows_kernel(x, packed), calls),
         }
+        seconds = in_turn(functions, sizes.repeats, device)
+        read = {"torch.matmul": w.nbytes, "gemm rows": packed.codes.nbytes + packed.scales.nbytes}
+        for name, taken in seconds.items():
+            yield {
+                "kernel": name,
+                "shape": [rows, sizes.n, sizes.k],
+                "type": fmt.name if name == "gemm rows" else str(dtype).removeprefix("torch."),
+                "seconds": taken / calls,
+                "gigabytes_per_second": read[name] / (taken / calls) / 1e9,
+                "share_of_torch": seconds["torch.matmul"] / taken,
+                "block": sizes.block,
+            }
+
+
+def _repeat(function: Callable[[], object], calls: int) -> None:
+    for _ in range(calls):
+        function()
+
+
+def _rows_kernel(x: Tensor, w: Packed) -> Callable[[], object]:
+    """The kernel ``rows`` on activations that are quantized and decoded beforehand.
+
+    Raises ToolError if its bits are not those of the plain kernel.
+    """
+    library, a = library_for(x.device), quantize(x, w.format, block=w.block)
+    wide, (operand, keep) = expand(library, a, len(x)), w.operand()
+    y = torch.empty(len(x), w.shape[0], device=x.device)
+    overflows = torch.zeros(1, dtype=torch.int64, device=x.device)
+    call, table = rows_call(wide, operand, w.shape[0], y, overflows), format_table(w.format)
+
+    def run(kept: object = (wide, keep, overflows)) -> None:
+        library.call("hb_gemm_rows", x.device, table, call)
+
+    run()
+    if not torch.equal(y, matmul(a, w, kernel="plain")):
+        raise ToolError("Kernel rows differs from the plain one: nothing is timed")
+    return run
 
 
 def _timed_kernels(fmt: Format, sizes: Sizes, device: torch.device) -> list[str]:
     """On the host without the emulated kernels, and without plain, which takes minutes."""
     kind = library_for(device).kind
-    skipped = () if kind == "cuda" else ("dp4a", "mma", "plain")
+    skipped = () if kind == "cuda" else (*EMULATED, "plain")
     return [
         kernel
         for kernel in applicable_kernels(kind, fmt, fmt, min(sizes.block, sizes.k))
@@ -153,15 +222,15 @@ def _check_agreement(operands: list[Packed], kernels: list[str]) -> None:
             raise ToolError(f"Kernel {kernel} differs from the plain one: nothing is timed")
 
 
-def benchmark(
-    fmt: Format, device: torch.device, sizes: Sizes | None = None
-) -> list[dict[str, Any]]:
+def benchmark(fmt: Format, device: torch.device, sizes: Sizes | None = None) -> list[Timing]:
     """Records of every kernel on ``device``: medians, and shares of what PyTorch achieves.
 
     Raises ToolError if a kernel differs from the plain one.
     """
     chosen = sizes or Sizes.of(device)
-    common = {"format": fmt.name, "block": chosen.block, "repeats": chosen.repeats}
-    where = describe(device)
-    records = [*_memory_records(fmt, chosen, device), *_product_records(fmt, chosen, device)]
-    return [{**record, **common, **where} for record in records]
+    where = vars(describe(device))
+    memory, products = memory_records(fmt, chosen, device), product_records(fmt, chosen, device)
+    return [
+        *(MemoryTiming(**vars(run), **where) for run in memory),
+        *(ProductTiming(**vars(run), **where) for run in products),
+    ]

@@ -61,6 +61,10 @@ SHAPES = (
     Shape(4, 4, 288, 96),  # blocks that straddle the chunks of a kernel
     Shape(3, 2, 600, 256),
     Shape(70, 2200, 33, 33),  # more tiles across than are computed together
+    Shape(1, 37, 1040, 16),  # few rows of activations, several spans and a part of one
+    Shape(2, 9, 512, 32),
+    Shape(5, 35, 528, 128),
+    Shape(16, 5, 2048, 1024),  # blocks of several spans
     Shape(0, 3, 5, 4),
     Shape(3, 0, 5, 4),
     Shape(3, 2, 0, 4),

@@ -145,7 +145,7 @@ def _read_elsewhere(model: nn.Module) -> set[str]:
 
 
 @cache
-def _children_read(kind: type) -> frozenset[str]:
+def _children_read(kind: Any) -> frozenset[str]:
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(kind)))
     except (OSError, TypeError, SyntaxError):  # built without source: nothing can be told

@@ -30,7 +30,8 @@ def mac_stream(
 
     w_codes, a_codes: (T,) or (S, T) uint8 for S independent accumulators, one code per byte.
     clear, enable: bool of the same shape; a cycle without enable keeps the accumulator. Returns
-    int64 of that shape, in units of ``weight.quantum * activation.quantum``.
+    int64 of that shape, in units of ``weight.quantum * activation.quantum``. Transposes of
+    contiguous (T, S) tensors are the fastest on a GPU, and give a transposed result.
     """
     check_acc_width(acc_width)
     if not isinstance(overflow, Overflow):
@@ -41,9 +42,15 @@ def mac_stream(
     columns += [] if enable is None else [enable]
     _check_columns(columns)
     device, shape = w_codes.device, w_codes.shape
-    columns = [column.contiguous() for column in columns]
     streams, cycles = (1, shape[0]) if len(shape) == 1 else shape
-    acc = torch.empty(shape, dtype=torch.int64, device=device)
+    # Streams side by side in memory stay so: on a GPU neighbouring threads then read neighbours.
+    beside = len(shape) == 2 and columns[0].T.is_contiguous() and not columns[0].is_contiguous()
+    if beside:
+        columns = [column.T.contiguous() for column in columns]
+        acc = torch.empty((cycles, streams), dtype=torch.int64, device=device).T
+    else:
+        columns = [column.contiguous() for column in columns]
+        acc = torch.empty(shape, dtype=torch.int64, device=device)
     start = torch.full((streams,), initial, dtype=torch.int64, device=device)
     if acc.numel():
         call = MacStream(
@@ -55,8 +62,8 @@ def mac_stream(
             acc=acc.data_ptr(),
             streams=streams,
             cycles=cycles,
-            stream_stride=cycles,
-            cycle_stride=1,
+            stream_stride=1 if beside else cycles,
+            cycle_stride=streams if beside else 1,
             acc_width=acc_width,
             overflow=_OVERFLOWS[overflow],
         )

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from halfbyte.base import UserError
 from halfbyte.formats import Format
-from halfbyte.gpu_ref.abi import Expand, Layout, PlainProduct, Product
+from halfbyte.gpu_ref.abi import Expand, Layout, Operand, PlainProduct, Product, RowsProduct
 from halfbyte.gpu_ref.build import format_table
 from halfbyte.gpu_ref.library import Library, library_for
 from halfbyte.gpu_ref.packed import Packed
@@ -20,14 +20,19 @@ SMALL = 2**22
 # dp4a and mma pad blocks to 32; where that more than quadruples the work, auto avoids mma.
 MAX_PADDING = 4
 BLOCK_PADDING = 32
+# Of gemm_rows.h: rows of activations at most, codes that a lane reads at once, lanes of a warp.
+FEW_ROWS, PIECE, LANES = 16, 16, 32
 
 
 @dataclass(frozen=True)
 class _Sizes:
-    """What decides whether a kernel is exact: integers of both formats, sums of a block."""
+    """What decides whether a kernel is exact and fits: integers of both formats, sums of a block,
+    rows of activations and their length where these are known."""
 
     formats: tuple[Format, Format]
     terms: int
+    rows: int | None = None
+    length: int | None = None
 
     @property
     def bound(self) -> int:
@@ -50,6 +55,19 @@ def _bytes_refusal(sizes: _Sizes) -> str | None:
     return "sums of a block may exceed int32" if sizes.bound >= 2**31 else None
 
 
+def _rows_refusal(sizes: _Sizes) -> str | None:
+    if sizes.rows is None or sizes.length is None or not 1 <= sizes.rows <= FEW_ROWS:
+        return f"it takes 1 to {FEW_ROWS} rows of activations"
+    weight = sizes.formats[1]
+    if weight.bits > 4:
+        return f"it reads codes of at most 4 bits, and {weight.name} has {weight.bits}"
+    pieces = sizes.terms // PIECE
+    whole = sizes.terms % PIECE == 0 and (pieces % LANES == 0 or pieces & (pieces - 1) == 0)
+    if not whole or sizes.length % PIECE:
+        return "it takes blocks of 16, 32, 64 ... codes and rows of a multiple of 16"
+    return _bytes_refusal(sizes)
+
+
 def _pairs_refusal(sizes: _Sizes) -> str | None:
     wide = sizes.outside(-(2**15) + 1, 2**15 - 1)
     if wide:
@@ -70,35 +88,69 @@ _REFUSALS: dict[str, Callable[[_Sizes], str | None]] = {
     "plain": _no_refusal,
     "dp4a": _bytes_refusal,
     "mma": _bytes_refusal,
+    "rows": _rows_refusal,
     "pairs": _pairs_refusal,
     "doubles": _doubles_refusal,
 }
 GEMM_KERNELS = {
-    "cuda": ("plain", "dp4a", "mma"),
-    "host": ("plain", "dp4a", "mma", "pairs", "doubles"),
+    "cuda": ("plain", "dp4a", "mma", "rows"),
+    "host": ("plain", "dp4a", "mma", "rows", "pairs", "doubles"),
 }
-# In order of preference; on the host, dp4a and mma are emulated thread by thread.
-_PREFERENCE = {"cuda": ("mma", "plain"), "host": ("pairs", "doubles", "plain")}
+EMULATED = ("dp4a", "mma", "rows")
+"""Kernels that the host build runs thread by thread, to check them without a GPU."""
+_PREFERENCE = {"cuda": ("rows", "mma", "plain"), "host": ("pairs", "doubles", "plain")}
 
 
-def refusal(kernel: str, activation: Format, weight: Format, terms: int) -> str | None:
-    """Why ``kernel`` cannot multiply blocks of ``terms`` products exactly; None if it can."""
-    return _REFUSALS[kernel](_Sizes((activation, weight), terms))
+def refusal(
+    kernel: str,
+    activation: Format,
+    weight: Format,
+    terms: int,
+    *,
+    rows: int | None = None,
+    length: int | None = None,
+) -> str | None:
+    """Why ``kernel`` cannot multiply blocks of ``terms`` products exactly; None if it can.
+
+    ``rows`` and ``length`` are those of the activations; a kernel for few rows wants to know them.
+    """
+    return _REFUSALS[kernel](_Sizes((activation, weight), terms, rows, length))
 
 
-def applicable_kernels(kind: str, activation: Format, weight: Format, terms: int) -> list[str]:
+def applicable_kernels(
+    kind: str,
+    activation: Format,
+    weight: Format,
+    terms: int,
+    *,
+    rows: int | None = None,
+    length: int | None = None,
+) -> list[str]:
     """The kernels of the build ``cuda`` or ``host`` that are exact for these sizes."""
-    return [name for name in GEMM_KERNELS[kind] if not refusal(name, activation, weight, terms)]
+    return [
+        name
+        for name in GEMM_KERNELS[kind]
+        if not refusal(name, activation, weight, terms, rows=rows, length=length)
+    ]
 
 
-def choose_kernel(kernel: str, kind: str, activation: Format, weight: Format, terms: int) -> str:
+def choose_kernel(
+    kernel: str,
+    kind: str,
+    activation: Format,
+    weight: Format,
+    terms: int,
+    *,
+    rows: int | None = None,
+    length: int | None = None,
+) -> str:
     """``kernel`` if the build has it and it is exact, or the fastest such one for ``auto``.
 
     Raises UserError with the reason.
     """
     if kernel == "auto":
         padded = -(-terms // BLOCK_PADDING) * BLOCK_PADDING > MAX_PADDING * terms
-        fitting = applicable_kernels(kind, activation, weight, terms)
+        fitting = applicable_kernels(kind, activation, weight, terms, rows=rows, length=length)
         return next(
             name for name in _PREFERENCE[kind] if name in fitting and not (name == "mma" and padded)
         )
@@ -107,14 +159,14 @@ def choose_kernel(kernel: str, kind: str, activation: Format, weight: Format, te
         raise UserError(
             f"Kernel of the {kind} build must be auto, {names}, not {str(kernel)[:60]!r}"
         )
-    reason = refusal(kernel, activation, weight, terms)
+    reason = refusal(kernel, activation, weight, terms, rows=rows, length=length)
     if reason:
         raise UserError(f"Kernel {kernel} cannot be exact here: {reason}; use plain or auto")
     return kernel
 
 
 @dataclass
-class _Expanded:
+class Expanded:
     """An operand as dp4a and mma read it: int8 elements and steps by block, both padded."""
 
     integers: Tensor
@@ -122,7 +174,8 @@ class _Expanded:
     layout: Layout
 
 
-def _expand(library: Library, packed: Packed, rows: int) -> _Expanded:
+def expand(library: Library, packed: Packed, rows: int) -> Expanded:
+    """The operand, decoded once for all tiles of the result."""
     layout = library.layout(rows, packed.length, packed.kernel_block)
     shape = layout.padded_rows, layout.row_length
     integers = torch.empty(shape, dtype=torch.int8, device=packed.device)
@@ -133,15 +186,16 @@ def _expand(library: Library, packed: Packed, rows: int) -> _Expanded:
     )
     library.call("hb_expand", packed.device, format_table(packed.format), call)
     del keep
-    return _Expanded(integers, steps, layout)
+    return Expanded(integers, steps, layout)
 
 
 def matmul(a: Packed, w: Packed, *, kernel: str = "auto") -> Tensor:
     """``A W^T``, bit for bit as :func:`halfbyte.golden.gemm` defines it; (..., N) float32.
 
     a: (..., K). w: (N, K), with the same block size, on the same device. Kernels: ``plain`` reads
-    like the definition and takes everything; ``dp4a`` and ``mma`` (tensor cores) multiply int8;
-    ``pairs`` and ``doubles`` are the host build's SIMD. ``auto`` is the fastest that is exact.
+    like the definition and takes everything. ``dp4a`` and ``mma`` (tensor cores) multiply int8.
+    ``rows`` does, too, for at most 16 rows, and reads the weights' packed codes. ``pairs`` and
+    ``doubles`` are the host build's SIMD. ``auto`` is the fastest that is exact.
 
     Raises ValueError on shapes, blocks or devices that differ and where a result exceeds FP32,
     UserError if the kernel cannot be exact for these formats, ToolError if it fails.
@@ -150,11 +204,13 @@ def matmul(a: Packed, w: Packed, *, kernel: str = "auto") -> Tensor:
     rows, length, columns = a.shape[:-1].numel(), a.length, w.shape[0]
     y = torch.zeros(*a.shape[:-1], columns, dtype=torch.float32, device=a.device)
     library = library_for(a.device)
-    chosen = choose_kernel(kernel, library.kind, a.format, w.format, a.kernel_block)
+    chosen = choose_kernel(
+        kernel, library.kind, a.format, w.format, a.kernel_block, rows=rows, length=length
+    )
     if y.numel() == 0 or length == 0:
         return y
     overflows = torch.zeros(1, dtype=torch.int64, device=a.device)
-    run = _multiply_expanded if chosen in ("dp4a", "mma") else _multiply_packed
+    run = _RUNS.get(chosen, _multiply_packed)
     try:
         run(library, chosen, a, w, rows, y, overflows)
     except torch.OutOfMemoryError:
@@ -203,7 +259,7 @@ def _multiply_packed(
 def _multiply_expanded(
     library: Library, kernel: str, a: Packed, w: Packed, rows: int, y: Tensor, overflows: Tensor
 ) -> None:
-    a_wide, w_wide = _expand(library, a, rows), _expand(library, w, w.shape[0])
+    a_wide, w_wide = expand(library, a, rows), expand(library, w, w.shape[0])
     call = Product(
         a=a_wide.integers.data_ptr(),
         w=w_wide.integers.data_ptr(),
@@ -217,3 +273,28 @@ def _multiply_expanded(
     small = _Sizes((a.format, w.format), a.kernel_block).bound < SMALL
     extra = (int(small),) if kernel == "mma" else ()
     library.call(f"hb_gemm_{kernel}", a.device, call, *extra)
+
+
+def _multiply_rows(
+    library: Library, kernel: str, a: Packed, w: Packed, rows: int, y: Tensor, overflows: Tensor
+) -> None:
+    wide, (operand, keep) = expand(library, a, rows), w.operand()
+    call = rows_call(wide, operand, w.shape[0], y, overflows)
+    library.call("hb_gemm_rows", a.device, format_table(w.format), call)
+    del keep
+
+
+def rows_call(a: Expanded, w: Operand, columns: int, y: Tensor, overflows: Tensor) -> RowsProduct:
+    """What the kernel ``rows`` takes; the tensors must live until it is done."""
+    return RowsProduct(
+        a=a.integers.data_ptr(),
+        a_steps=a.steps.data_ptr(),
+        a_layout=a.layout,
+        w=w,
+        n=columns,
+        y=y.data_ptr(),
+        overflows=overflows.data_ptr(),
+    )
+
+
+_RUNS = {"dp4a": _multiply_expanded, "mma": _multiply_expanded, "rows": _multiply_rows}

@@ -50,15 +50,15 @@ def _smoke(what: str, device: str, prefix: list[str], environment: dict[str, str
     return done.stdout
 
 
-def run_compute_sanitizer(path: str) -> tuple[str, ...]:
-    """Run the kernels on the GPU under each tool of compute-sanitizer; the tools.
+def run_compute_sanitizer(path: str, tools: tuple[str, ...] = COMPUTE_TOOLS) -> tuple[str, ...]:
+    """Run the kernels on the GPU under some tools of compute-sanitizer; the tools.
 
     Raises ToolError with the last lines of the tool that found something.
     """
-    for tool in COMPUTE_TOOLS:
+    for tool in tools:
         prefix = [path, "--tool", tool, "--error-exitcode", str(FOUND)]
         _smoke(f"compute-sanitizer ({tool})", "cuda", prefix, dict(os.environ))
-    return COMPUTE_TOOLS
+    return tools
 
 
 def sanitized() -> dict[str, str]:

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from halfbyte.accuracy.record import EvaluationRecord, MeasureRecord
 from halfbyte.base import UserError
 
 __all__ = ["Quality", "measured_quality"]
@@ -45,7 +45,7 @@ class Quality:
         return max(((high - low) / 2 for low, high in self.intervals.values()), default=0.0)
 
 
-def measured_quality(records: Sequence[Mapping[str, Any]]) -> Quality | None:
+def measured_quality(records: Sequence[EvaluationRecord]) -> Quality | None:
     """The first measure of evaluation records of one model and recipe; None without records.
 
     A measure of which less is better is shown as its relative change against the unquantized
@@ -54,31 +54,33 @@ def measured_quality(records: Sequence[Mapping[str, Any]]) -> Quality | None:
     if not records:
         return None
     first = records[0]
-    key, measure = next(iter(first["measures"].items()))
-    found = {str(record["format"]): record["measures"][key] for record in records}
-    _check_figures(found)
+    key, measure = next(iter(first.measures.items()))
+    found = {record.format: record.measures[key] for record in records}
     note = (
-        f"{measure['title']}: {first['model']}, recipe {first['recipe']}, {first['items']} "
-        f"{first['item']}, bars: 95 % intervals; torch {first['versions']['torch']}"
+        f"{measure.title}: {first.model}, recipe {first.recipe}, {first.items} "
+        f"{first.item}, bars: 95 % intervals; torch {first.versions['torch']}"
     )
-    if measure["higher_is_better"]:
-        label, lossless = f"{measure['title']}, {measure['unit']}", float(measure["baseline"])
-        values = {name: float(each["value"]) for name, each in found.items()}
-        intervals = {name: (each["low"], each["high"]) for name, each in found.items()}
-    else:
-        label = f"{measure['title']}: minus the change against unquantized, %"
-        lossless = 0.0
-        values = {name: -100 * each["loss"] for name, each in found.items()}
+    if measure.higher_is_better:
+        label = f"{measure.title}, {measure.unit}"
+        lossless = _known(measure.baseline, measure)
+        values = {name: _known(each.value, each) for name, each in found.items()}
         intervals = {
-            name: (-100 * each["loss_high"], -100 * each["loss_low"])
+            name: (_known(each.low, each), _known(each.high, each)) for name, each in found.items()
+        }
+    else:
+        label = f"{measure.title}: minus the change against unquantized, %"
+        lossless = 0.0
+        values = {name: -100 * _known(each.loss, each) for name, each in found.items()}
+        intervals = {
+            name: (-100 * _known(each.loss_high, each), -100 * _known(each.loss_low, each))
             for name, each in found.items()
         }
-    title = f"measured {measure['title']}, {first['model']}, {first['recipe']}"
-    return Quality(str(key), label, title, values, intervals, note, lossless)
+    title = f"measured {measure.title}, {first.model}, {first.recipe}"
+    return Quality(key, label, title, values, intervals, note, lossless)
 
 
-def _check_figures(found: Mapping[str, Mapping[str, Any]]) -> None:
-    """Raise UserError if a format has no figure to draw."""
-    for name, measure in found.items():
-        if None in (measure["value"], measure["low"], measure["loss"], measure["loss_low"]):
-            raise UserError(f"{name} has no figure to draw: {measure.get('note') or 'not finite'}")
+def _known(figure: float | None, measure: MeasureRecord) -> float:
+    """A figure to draw. Raises UserError where there is none, with the reason."""
+    if figure is None:
+        raise UserError(f"There is no figure to draw: {measure.note or 'it is not finite'}")
+    return figure

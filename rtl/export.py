@@ -13,6 +13,7 @@ from halfbyte.rtl.exported import Exported
 
 __all__ = ["check_module_name", "port_widths", "to_rtlil", "to_verilog"]
 
+_TOP_MARK = "attribute \\top 1\n"
 _MODULE_NAME = re.compile(r"[a-z][a-z0-9_]{0,99}")
 
 _VERILOG_SCRIPT = """\
@@ -68,10 +69,14 @@ def to_rtlil(component: wiring.Component, name: str = "mac") -> str:
     """RTLIL text with top module ``name``; the same component gives the same text.
 
     A :class:`Mac` has the ports clk, w, a, clear, acc, and enable if it has one. What is in arrays
-    or streams has its path as its name: ``words__0__valid``.
+    or streams has its path as its name: ``words__0__valid``. Modules that the component
+    instantiates by name follow.
     """
     fragment, ports = _with_clock(component)
-    return str(rtlil.convert(fragment, name=check_module_name(name), ports=ports, emit_src=False))
+    text = str(rtlil.convert(fragment, name=check_module_name(name), ports=ports, emit_src=False))
+    modules = component.modules if isinstance(component, Exported) else {}
+    parts = [to_rtlil(make(), module).replace(_TOP_MARK, "") for module, make in modules.items()]
+    return "".join([text, *parts])
 
 
 def to_verilog(component: wiring.Component, name: str = "mac") -> str:

@@ -1,6 +1,6 @@
 """What a component says about itself when it is exported."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
 from amaranth.lib import wiring
@@ -17,6 +17,11 @@ class Exported(wiring.Component):
     NEEDS_RESET: ClassVar[bool] = False
     """Whether there is a port ``rst``, a synchronous reset; without one registers start with any
     value."""
+
+    @property
+    def modules(self) -> Mapping[str, Callable[[], wiring.Component]]:
+        """What makes the modules that it instantiates by name, so that others can replace them."""
+        return {}
 
     def header(self) -> Sequence[str]:
         """Lines for the comment above the Verilog module: what it does, what its ports mean."""

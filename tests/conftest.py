@@ -1,7 +1,31 @@
 """Settings for all tests."""
 
+import os
+from pathlib import Path
+
+import pytest
 from hypothesis import HealthCheck, settings
+
+# pytest-xdist fills the cores with processes. Threads of PyTorch in each would wait for each other.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # Timings are benchmarks, never assertions: a busy machine must not fail a property.
 settings.register_profile("halfbyte", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("halfbyte")
+
+
+@pytest.fixture(scope="session")
+def session_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all tests share, those of other pytest-xdist workers included.
+
+    For stores and builds, which are made to be shared by processes.
+    """
+    base = tmp_path_factory.getbasetemp()
+    return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared_build(session_folder: Path) -> Path:
+    """A build folder for tests that want a synthesis and do not care who ran it first."""
+    return session_folder / "build"

@@ -14,7 +14,7 @@ from halfbyte.accuracy import minilm
 from halfbyte.accuracy.bytelm import calibration_text, held_out_text
 from halfbyte.accuracy.models.causal import CausalSubject, sliding_windows
 from halfbyte.accuracy.models.encoder import MAX_TOKENS, EncoderSubject
-from halfbyte.accuracy.models.reference import ModelReference
+from halfbyte.accuracy.models.reference import ModelReference, find_model
 from halfbyte.accuracy.models.subject import Subject
 from halfbyte.accuracy.texts import longer_docstrings, read_text
 from halfbyte.base import UserError
@@ -32,7 +32,7 @@ from halfbyte.checkpoints.checkpoint import Checkpoint
 from halfbyte.checkpoints.memory import check_memory
 from halfbyte.checkpoints.packed import StoredFormat, stored_format, stored_values
 
-__all__ = ["open_subject"]
+__all__ = ["open_model", "open_subject"]
 
 CALIBRATION_CONTEXT = 256  # tokens at most
 UNLIMITED = 131072  # tokens, where a configuration says nothing
@@ -57,6 +57,11 @@ def open_subject(reference: ModelReference) -> Subject:
     is_half = str(config.get("dtype") or config.get("torch_dtype")) in ("bfloat16", "float16")
     subject.stored_bits = 16 if is_half else 32
     return subject
+
+
+def open_model(reference: str) -> Subject:
+    """The model that :func:`~halfbyte.accuracy.models.find_model` finds, in memory."""
+    return open_subject(find_model(reference))
 
 
 def _encoder(reference: ModelReference, module: Any) -> Subject:

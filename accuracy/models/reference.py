@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TypedDict
 
 from halfbyte.accuracy import minilm
 from halfbyte.accuracy.bytelm import CHECKPOINT, held_out_text
@@ -21,10 +21,7 @@ from halfbyte.checkpoints.architecture import (
     read_config,
 )
 
-if TYPE_CHECKING:
-    from halfbyte.accuracy.models.subject import Subject
-
-__all__ = ["BUILT_IN", "DEFAULT_CONTEXT", "ModelReference", "find_model", "open_model"]
+__all__ = ["BUILT_IN", "DEFAULT_CONTEXT", "ModelReference", "find_model"]
 
 BUILT_IN = ("minilm", "bytelm")
 DEFAULT_CONTEXT = 512  # tokens
@@ -39,6 +36,17 @@ _IGNORED = (
     ".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".onnx", ".gguf", ".ot", ".md", ".png",
     ".jpg", ".svg", ".gitattributes", ".lock",
 )  # fmt: skip
+
+
+class Fingerprint(TypedDict):
+    """What results depend on: digests of all files and the text, and how the text is read."""
+
+    model_sha256: str
+    files_sha256: str
+    text: str
+    text_sha256: str
+    context: int | None
+    bos: str | None
 
 
 @dataclass(frozen=True)
@@ -78,32 +86,25 @@ class ModelReference:
     task_folder: Path | None = None
     task_limit: int | None = None
 
-    def fingerprint(self) -> dict[str, Any]:
+    def fingerprint(self) -> Fingerprint:
         """Digests of all files and the text: what results depend on, for keys and records."""
-        model = {
+        if self.tasks:
+            return self._task_fingerprint()
+        return {
             "model_sha256": _digest_of(_model_files(self.folder), self.folder),
             "files_sha256": _digest_of(_other_files(self.folder), self.folder),
-        }
-        if self.tasks:
-            return {**model, **self._task_fingerprint()}
-        return {
-            **model,
             "text": "docstrings" if self.kind == "encoder" else self.text,
             "text_sha256": self._text_digest(),
             "context": None if self.kind == "encoder" else self.context,
             "bos": self.bos if self.kind == "causal" else None,
         }
 
-    def open(self) -> "Subject":
-        """The model in memory with its texts. Takes seconds, and imports PyTorch."""
-        from halfbyte.accuracy.models.loading import open_subject
-
-        return open_subject(self)
-
-    def _task_fingerprint(self) -> dict[str, Any]:
+    def _task_fingerprint(self) -> Fingerprint:
         own = sorted(self.task_folder.rglob("*")) if self.task_folder else []
         texts = [path.read_text("utf-8", "replace") for path in own if path.is_file()]
         return {
+            "model_sha256": _digest_of(_model_files(self.folder), self.folder),
+            "files_sha256": _digest_of(_other_files(self.folder), self.folder),
             "text": ",".join(self.tasks),
             "text_sha256": digest([*self.tasks, str(self.task_limit), *texts]),
             "context": None,
@@ -171,11 +172,6 @@ def find_model(
         task_folder,
         task_limit,
     )
-
-
-def open_model(reference: str) -> "Subject":
-    """The model in memory: :func:`find_model` and :meth:`ModelReference.open`."""
-    return find_model(reference).open()
 
 
 def _folder_of(reference: str) -> Path:

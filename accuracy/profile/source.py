@@ -6,7 +6,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from halfbyte.accuracy.models import open_model
+from halfbyte.accuracy.models.loading import open_model
 from halfbyte.accuracy.models.subject import Subject
 from halfbyte.base import UserError
 from halfbyte.checkpoints.checkpoint import Checkpoint

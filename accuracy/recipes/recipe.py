@@ -3,9 +3,8 @@
 import dataclasses
 import re
 from dataclasses import dataclass
-from typing import Any
 
-from halfbyte.base import UserError
+from halfbyte.base import Json, UserError
 from halfbyte.formats import Format
 from halfbyte.golden.operand import Clipping, Operand, shown
 from halfbyte.golden.quantizer import SupernormalSign
@@ -111,7 +110,7 @@ class Recipe:
             **changed,
         )
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> dict[str, Json]:
         """Everything that the recipe says, JSON-like."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return {

@@ -16,33 +16,42 @@ __all__ = ["cell_from_card", "cell_to_card"]
 def cell_to_card(cell: Cell) -> dict[str, Any]:
     """The cell as plain data."""
     card: dict[str, Any] = {"area": cell.area, "leakage": cell.leakage, "inputs": dict(cell.inputs)}
+    if cell.untimed:
+        card["untimed"] = cell.untimed
     if cell.late_inputs:
         card["late_inputs"] = dict(cell.late_inputs)
     if cell.input_energies:
         card["energies"] = {pin: table.at(0.0, 0.0) for pin, table in cell.input_energies.items()}
     card["outputs"] = {pin: _output_to_card(cell, pin) for pin in cell.outputs}
     if cell.flip_flop:
-        rise, fall = cell.flip_flop.setup
-        card["flip_flop"] = {
-            **vars(cell.flip_flop),
-            "setup": {
-                "slews": list(rise.rows),
-                "clock_slews": list(rise.columns),
-                "times": [_rows(rise), _rows(fall)],
-            },
-        }
+        card["flip_flop"] = {**vars(cell.flip_flop), "setup": _setup_to_card(cell.flip_flop)}
     return card
+
+
+def _setup_to_card(flip_flop: FlipFlop) -> dict[str, Any] | None:
+    if flip_flop.setup is None:
+        return None
+    rise, fall = flip_flop.setup
+    return {
+        "slews": list(rise.rows),
+        "clock_slews": list(rise.columns),
+        "times": [_rows(rise), _rows(fall)],
+    }
 
 
 def _output_to_card(cell: Cell, pin: str) -> dict[str, Any]:
     card: dict[str, Any] = {"function": cell.outputs[pin]}
     arcs = cell.arcs.get(pin)
     if arcs:
-        pattern = next(iter(arcs.values()))[0].rise.delay
+        pattern = next(iter(arcs.values()))[0].edges[0].delay
         card["slews"], card["loads"] = list(pattern.rows), list(pattern.columns)
         card["timing"] = {
             source: {
-                arc.sense: [_rows(table) for edge in (arc.rise, arc.fall) for table in edge]
+                arc.sense: [
+                    _rows(table) if table else None
+                    for edge in (arc.rise, arc.fall)
+                    for table in edge or (None, None)
+                ]
                 for arc in of_source
             }
             for source, of_source in arcs.items()
@@ -66,7 +75,7 @@ def cell_from_card(name: str, card: Mapping[str, Any]) -> Cell:
     return Cell(
         name=name,
         area=float(card["area"]),
-        leakage=float(card["leakage"]),
+        leakage=None if card["leakage"] is None else float(card["leakage"]),
         inputs=_numbers(card["inputs"]),
         outputs={pin: str(out["function"]) for pin, out in outputs.items()},
         arcs={pin: _arcs(out) for pin, out in outputs.items()},
@@ -82,6 +91,7 @@ def cell_from_card(name: str, card: Mapping[str, Any]) -> Cell:
         },
         late_inputs=_numbers(card.get("late_inputs", {})),
         flip_flop=_flip_flop(card["flip_flop"]) if "flip_flop" in card else None,
+        untimed=str(card.get("untimed", "")),
     )
 
 
@@ -92,19 +102,24 @@ def _numbers(card: Mapping[str, Any]) -> dict[str, float]:
 def _arcs(out: Mapping[str, Any]) -> dict[str, tuple[Arc, ...]]:
     return {
         str(source): tuple(
-            _arc(str(sense), [_table(out["slews"], out["loads"], text) for text in tables])
+            Arc(str(sense), _edge(out, tables[:2]), _edge(out, tables[2:]))
             for sense, tables in by_sense.items()
         )
         for source, by_sense in out.get("timing", {}).items()
     }
 
 
-def _arc(sense: str, tables: Sequence[Table]) -> Arc:
-    rise, rise_transition, fall, fall_transition = tables
-    return Arc(sense, Edge(rise, rise_transition), Edge(fall, fall_transition))
+def _edge(out: Mapping[str, Any], texts: Sequence[str | None]) -> Edge | None:
+    """Delay and transition of one edge, or None where the card has none."""
+    delay, transition = (
+        None if text is None else _table(out["slews"], out["loads"], text) for text in texts
+    )
+    return Edge(delay, transition) if delay and transition else None
 
 
 def _flip_flop(card: Mapping[str, Any]) -> FlipFlop:
     setup = card["setup"]
+    if setup is None:
+        return FlipFlop(**card)
     rise, fall = (_table(setup["slews"], setup["clock_slews"], text) for text in setup["times"])
     return FlipFlop(**{**card, "setup": (rise, fall)})

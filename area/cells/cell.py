@@ -32,12 +32,18 @@ class Arc(NamedTuple):
     """From one input to one output: the output's rising and falling edge.
 
     ``sense`` says which edge of the input they follow: ``positive`` the same, ``negative`` the
-    opposite, ``both`` either. An XOR may have a positive and a negative arc.
+    opposite, ``both`` either. An XOR may have a positive and a negative arc. An edge that does not
+    follow from this input is None.
     """
 
     sense: str
-    rise: Edge
-    fall: Edge
+    rise: Edge | None
+    fall: Edge | None
+
+    @property
+    def edges(self) -> list[Edge]:
+        """Those of both edges that there are, at least one."""
+        return [edge for edge in (self.rise, self.fall) if edge]
 
 
 @dataclass(frozen=True)
@@ -45,7 +51,8 @@ class FlipFlop:
     """What makes a cell a rising-edge D flip-flop.
 
     ``inverted`` says that its output is QN. ``setup`` holds the setup times of a rising and a
-    falling data input in ps, over its slew and the clock's. ``clear`` and ``preset`` are the pins,
+    falling data input in ps, over its slew and the clock's; None where the library states none.
+    ``clear`` and ``preset`` are the pins,
     with ``!`` if low is active, that set the output's state to 0 and 1 at once (empty: there is
     none): tied inactive they leave a plain flip-flop. The cell's area counts in full.
     """
@@ -54,7 +61,7 @@ class FlipFlop:
     clock: str
     output: str
     inverted: bool
-    setup: tuple[Table, Table]
+    setup: tuple[Table, Table] | None
     clear: str = ""
     preset: str = ""
 
@@ -67,19 +74,22 @@ class FlipFlop:
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell: area in um^2, leakage in nW, input capacitances in fF, functions by output.
+    """One cell: area in um^2, leakage in nW (None if not stated), input capacitances in fF.
+
+    ``outputs`` are functions by output.
 
     ``arcs[output][input]`` is the timing, ``energies[output][input]`` the internal energy in fJ of
     a transition of the output that follows from the input, ``input_energies[input]`` that of a
     transition of the input by itself. ``late_inputs`` are capacitances for the latest arrival: what
     the library states as their upper end, where it gives a range. A flip-flop's output has the
-    function ``IQ`` or ``IQN``. Raises ValueError for a name that Verilog would not take, or no
-    positive area.
+    function ``IQ`` or ``IQN``. ``untimed`` says what the library does not state and every delay and
+    energy would need, such as a capacitance, which then is 0 here. Raises ValueError for a name
+    that Verilog would not take, or no positive area.
     """
 
     name: str
     area: float
-    leakage: float
+    leakage: float | None
     inputs: Mapping[str, float]
     outputs: Mapping[str, str]
     arcs: Mapping[str, Mapping[str, tuple[Arc, ...]]]
@@ -87,6 +97,7 @@ class Cell:
     energies: Mapping[str, Mapping[str, Table]] = field(default_factory=dict)
     input_energies: Mapping[str, Table] = field(default_factory=dict)
     late_inputs: Mapping[str, float] = field(default_factory=dict)
+    untimed: str = ""
 
     def __post_init__(self) -> None:
         for name in (self.name, *self.inputs, *self.outputs):
@@ -94,6 +105,11 @@ class Cell:
                 raise ValueError(f"Cell and pin names must be identifiers, not {name[:60]!r}")
         if not 0 < self.area < math.inf:
             raise ValueError(f"Area of {self.name} must be positive, not {self.area}")
+
+    @property
+    def states_energies(self) -> bool:
+        """Whether the library states any internal energy of the cell."""
+        return any(self.energies.values()) or bool(self.input_energies)
 
     def late_capacitance(self, pin: str) -> float:
         """Capacitance of an input in fF for the latest arrival."""

@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from halfbyte.area.cells.function import truth_table
@@ -10,7 +10,7 @@ from halfbyte.area.cells.liberty import Group
 from halfbyte.area.cells.nldm import Table, mean, total
 from halfbyte.area.cells.timing_tables import DELAY_AXES, DIRECTIONS, TableReader, Units
 
-__all__ = ["States", "read_energies"]
+__all__ = ["States", "for_every_input", "read_energies"]
 
 _WORD = re.compile(r"[A-Za-z_]\w*")
 
@@ -47,11 +47,12 @@ def read_energies(
 ) -> dict[str, Table]:
     """Internal energy of one transition of a pin in fJ, by the input that it follows from.
 
-    Of an input pin there is one table, under the empty name: what its own transition costs. Rising
-    and falling are averaged, as they alternate, and so are states, all being as likely; a figure
-    without a condition is for the states that have none of their own. Figures for several supplies
-    are added. An output's figures hold for its transitions only: there their states are averaged
-    over those that have one. Raises UserError for a malformed table.
+    An input pin has one table, under the empty name: what its own transition costs. Rising and
+    falling are averaged, as they alternate (one stands for both where the library states no other),
+    and so are states, all being as likely; a figure without a condition is for the states that have
+    none of their own. Figures for several supplies are added. An output's figures hold for its
+    transitions only: there their states are averaged over those that have one. Raises UserError for
+    a malformed table.
     """
     reader = TableReader(templates, DELAY_AXES, units.time, units.load, units.energy)
     found: dict[str, dict[tuple[str, str], list[tuple[str, Table]]]] = defaultdict(
@@ -66,12 +67,17 @@ def read_energies(
                 for source in power.text("related_pin").split() or [""]:
                     if table:
                         found[source][supply, direction].append((condition, table))
-    return {
-        source: total([_over_states(entries, states, source) for entries in by.values()]).scaled(
-            1 / len(DIRECTIONS)
-        )
-        for source, by in found.items()
-    }
+    return {source: _over_edges(by, states, source) for source, by in found.items()}
+
+
+def _over_edges(
+    by: Mapping[tuple[str, str], Sequence[tuple[str, Table]]], states: States, source: str
+) -> Table:
+    """The mean over both edges, added over all supplies."""
+    supplies: dict[str, list[Table]] = defaultdict(list)
+    for (supply, _), entries in by.items():
+        supplies[supply].append(_over_states(entries, states, source))
+    return total([total(edges).scaled(1 / len(edges)) for edges in supplies.values()])
 
 
 def _over_states(entries: Iterable[tuple[str, Table]], states: States, source: str) -> Table:
@@ -84,3 +90,14 @@ def _over_states(entries: Iterable[tuple[str, Table]], states: States, source: s
         parts.append(mean(rest).scaled(max(0.0, 1 - covered)))
     weight = covered if source and not rest else 1.0
     return total(parts).scaled(1 / weight if weight else 0.0)
+
+
+def for_every_input(by_source: Mapping[str, Table], inputs: Iterable[str]) -> dict[str, Table]:
+    """An output's energies for each input that can change it.
+
+    What a library states for no input in particular holds for all, and an input that it leaves out
+    costs as much as the others do in the mean.
+    """
+    known = {source: by_source[source] for source in inputs if source in by_source}
+    rest = by_source.get("") or (mean(list(known.values())) if known else None)
+    return {source: known.get(source) or rest for source in inputs} if rest else {}

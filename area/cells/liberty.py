@@ -2,22 +2,28 @@
 
 import math
 import re
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from halfbyte.area.cells.packed_file import read_packed
 from halfbyte.base import UserError
 
-__all__ = ["Group", "parse_liberty", "read_liberty"]
+__all__ = ["CELL", "Group", "parse_liberty", "read_liberty"]
 
-MAX_BYTES = 512 * 2**20
 MAX_DEPTH = 100
+CELL = "cell"
+_INCLUDE = "include_file"
+# What an expression goes on after, on the next line.
+_OPERATORS = ("&", "*", "|", "+", "^", "!", "-", "/", "(", ",")
+# A backslash at the end of a line inside quotes: the text goes on.
+_CONTINUED = re.compile(r"\\[ \t]*\r?\n[ \t]*")
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _TOKEN = re.compile(
     r"""(?P<skip>(?:[\s\\]+|/\*.*?\*/|//[^\n]*)+)
       |"(?P<quoted>(?:[^"\\]|\\.)*)"
       |(?P<mark>[{}();:,])
-      |(?P<word>(?:[^\s"{}();:,\\/]|/(?![*/]))+)""",
+      |(?P<word>(?:[^\s"{}();:,\\/]|/(?![*/])|\\(?!\s))+)""",
     re.VERBOSE | re.DOTALL,
 )
 
@@ -27,13 +33,15 @@ class Group:
     """``name (arguments) { attributes and groups }``.
 
     ``attributes`` holds simple attributes as text and complex ones as lists of text; where one
-    stands several times the last counts. Groups keep their order.
+    stands several times the last counts. Groups keep their order. ``damage`` says why the text of
+    a cell ends early; such a cell holds what came before.
     """
 
     name: str
     arguments: list[str] = field(default_factory=list)
     attributes: dict[str, str | list[str]] = field(default_factory=dict)
     groups: list["Group"] = field(default_factory=list)
+    damage: str = ""
 
     def all(self, name: str) -> Iterator["Group"]:
         """The groups called ``name``."""
@@ -47,7 +55,7 @@ class Group:
     def number(self, name: str, default: float | None = None) -> float | None:
         """A simple attribute as a number, or ``default`` where it is missing.
 
-        Raises UserError if it is no finite number.
+        Raises UserError if it is not a finite number.
         """
         if name not in self.attributes:
             return default
@@ -94,6 +102,8 @@ class _Reader:
             if match.lastgroup != "skip":
                 self.kind = str(match.lastgroup)
                 self.token = match[self.kind]
+                if self.kind == "quoted" and "\\" in self.token:
+                    self.token = _ESCAPED.sub(r"\1", _CONTINUED.sub(" ", self.token))
                 return
             self.new_line |= "\n" in match["skip"]
 
@@ -139,39 +149,78 @@ class _Reader:
         """Statements up to the closing brace of ``root``."""
         stack = [root]
         while stack:
-            if self.is_mark("}"):
-                self.advance()
-                stack.pop()
-            elif self.is_mark(";"):
-                self.advance()
-            else:
-                child = self.statement(stack[-1])
-                if child is not None:
-                    stack.append(child)
-            if len(stack) > MAX_DEPTH:
-                raise self.error(f"at most {MAX_DEPTH} nested groups")
+            try:
+                self.step(stack)
+            except UserError as error:
+                if len(stack) < 2 or stack[1].name != CELL or not self.skip_groups(len(stack) - 1):
+                    raise
+                stack[1].damage = str(error)
+                del stack[1:]
 
-    def statement(self, group: Group) -> Group | None:
-        """An attribute of ``group``, or the head of a group in it, which is returned."""
+    def step(self, stack: list[Group]) -> None:
+        """One statement of the innermost group, or its end."""
+        if self.is_mark("}"):
+            stack.pop()
+            self.advance()
+        elif self.is_mark(";"):
+            self.advance()
+        else:
+            self.statement(stack)
+        if len(stack) > MAX_DEPTH:
+            raise self.error(f"at most {MAX_DEPTH} nested groups")
+
+    def skip_groups(self, depth: int) -> bool:
+        """Move past the closing braces of so many groups; False if the file ends before."""
+        self.end = self.start
+        while depth and self.end < len(self.text):
+            match = _TOKEN.match(self.text, self.end)
+            mark = match["mark"] if match else ""
+            depth += {"{": 1, "}": -1}.get(mark or "", 0)
+            self.end = match.end() if match else self.end + 1
+        if depth:
+            return False
+        self.advance()
+        return True
+
+    def statement(self, stack: list[Group]) -> None:
+        """An attribute of the innermost group, or the head of a group in it, which becomes that."""
         name = self.take_value()
         if self.is_mark(":"):
             self.advance()
-            group.attributes[name] = self.simple_value()
-            return None
+            stack[-1].attributes[name] = self.simple_value()
+            return
         arguments = self.arguments()
         if not self.is_mark("{"):
-            group.attributes[name] = arguments
-            return None
-        self.advance()
+            if name == _INCLUDE:
+                raise UserError(
+                    f"{self.origin} includes {' '.join(arguments)[:80]}, which is not read: "
+                    "put its text in that place"
+                )
+            stack[-1].attributes[name] = arguments
+            return
         child = Group(name, arguments)
-        group.groups.append(child)
-        return child
+        stack[-1].groups.append(child)
+        stack.append(child)
+        self.advance()
 
     def simple_value(self) -> str:
-        """One value, or an expression of several words such as ``VDD + 0.5``."""
-        parts = [self.take_value()]
-        while self.kind == "word" and not self.new_line:
-            parts.append(self.take_value())
+        """One quoted value, or the words of an expression such as ``VDD + 0.5`` or ``(A & !B)``.
+
+        It ends with ``;``, or with the line where that is left out, unless a bracket is open or an
+        operator stands last.
+        """
+        if self.kind == "quoted":
+            return self.take_value()
+        parts: list[str] = []
+        depth = 0
+        while self.is_mark("(") or self.is_mark(")") or self.kind == "word":
+            if self.new_line and parts and not depth and not parts[-1].endswith(_OPERATORS):
+                break
+            depth += {"(": 1, ")": -1}.get(self.token, 0)
+            parts.append(self.token)
+            self.advance()
+        if not parts or depth:
+            raise self.error("')'" if depth else "a value")
         return " ".join(parts)
 
 
@@ -183,31 +232,14 @@ def parse_liberty(text: str, origin: str = "text") -> Group:
     return _Reader(text, origin).library()
 
 
-def _unzip(raw: bytes) -> bytes:
-    """Decompress at most a little over the limit; a truncated stream is an EOFError."""
-    stream = zlib.decompressobj(wbits=31)
-    data = stream.decompress(raw, MAX_BYTES + 1)
-    if not stream.eof and len(data) <= MAX_BYTES:
-        raise EOFError("it ends early")
-    return data
-
-
 def read_liberty(path: Path) -> Group:
-    """Read a Liberty file, plain or gzip; raises UserError with the remedy."""
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise UserError(f"Liberty file {path} has more than {MAX_BYTES} bytes")
-        raw = path.read_bytes()
-        if raw[:2] == b"\x1f\x8b":
-            raw = _unzip(raw)
-    except FileNotFoundError:
-        raise UserError(
-            f"Liberty file {path} does not exist: give the path of a .lib or .lib.gz"
-        ) from None
-    except OSError as error:
-        raise UserError(f"Liberty file {path} cannot be read ({error.strerror})") from error
-    except (zlib.error, EOFError) as error:
-        raise UserError(f"Liberty file {path} is a damaged gzip file ({error})") from error
-    if len(raw) > MAX_BYTES:
-        raise UserError(f"Liberty file {path} has more than {MAX_BYTES} bytes")
-    return parse_liberty(raw.decode("utf-8", errors="replace"), str(path))
+    """Read a Liberty file, plain or compressed; raises UserError with the remedy."""
+    raw = read_packed(path, "Liberty file", "give the path of a .lib or .lib.gz")
+    return parse_liberty(_decoded(raw), str(path))
+
+
+def _decoded(raw: bytes) -> str:
+    """The text, without a byte order mark; only comments and titles are ever beyond ASCII."""
+    if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return raw.decode("utf-16", errors="replace")
+    return raw.decode("utf-8-sig", errors="replace")

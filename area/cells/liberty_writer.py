@@ -11,6 +11,8 @@ _SENSES = {"positive": "positive_unate", "negative": "negative_unate", "both": "
 # For a table that depends on nothing.
 _NO_AXIS = (1.0, 100.0)
 _LEAST_PS = 0.01
+_LEAST_FUNCTIONS = 3
+_HUGE = 1e6
 _HEADER = """\
 library ({name}) {{
   delay_model : table_lookup;
@@ -37,15 +39,39 @@ def liberty_text(name: str, cells: Sequence[Cell]) -> str:
     as it is: ``dfflibmap`` ties it inactive.
     """
     templates = {table.shape: _template(table) for cell in cells for table in _tables(cell)}
-    parts = [*templates.values(), *map(_cell, cells)]
+    parts = [*templates.values(), *map(_cell, cells), *_fillers(cells)]
     return _HEADER.format(name=name) + "".join(parts) + "}\n"
+
+
+def _fillers(cells: Sequence[Cell]) -> list[str]:
+    """ABC refuses libraries of fewer than three functions: cells that it never has a use for."""
+    functions = {
+        (len(cell.inputs), tuple(cell.outputs.values())) for cell in cells if not cell.flip_flop
+    }
+    if len(functions) >= _LEAST_FUNCTIONS:
+        return []
+    pattern = min(cells, key=lambda cell: (cell.flip_flop is not None, -len(cell.inputs)))
+    (arcs,) = (next(iter(pattern.arcs.get(pin, {}).values()), ()) for pin in pattern.outputs)
+    return [
+        _cell(
+            Cell(
+                name=f"halfbyte_filler_{count}",
+                area=_HUGE,
+                leakage=None,
+                inputs=dict.fromkeys("ABCDE"[:count], 1.0),
+                outputs={"Y": f"!({' & '.join('ABCDE'[:count])})"},
+                arcs={"Y": dict.fromkeys("ABCDE"[:count], arcs)},
+            )
+        )
+        for count in (4, 5)
+    ]
 
 
 def _tables(cell: Cell) -> Iterator[Table]:
     for by_source in cell.arcs.values():
         for arcs in by_source.values():
             for arc in arcs:
-                for edge in (arc.rise, arc.fall):
+                for edge in arc.edges:
                     yield from (_usable(edge.delay), _usable(edge.transition))
 
 
@@ -71,8 +97,9 @@ def _cell(cell: Cell) -> str:
     lines = [
         f"  cell ({cell.name}) {{",
         f"    area : {cell.area};",
-        f"    cell_leakage_power : {cell.leakage};",
     ]
+    if cell.leakage is not None:
+        lines.append(f"    cell_leakage_power : {cell.leakage};")
     if cell.flip_flop:
         lines.append(_state(cell.flip_flop))
     for pin, capacitance in cell.inputs.items():
@@ -102,10 +129,12 @@ def _state(flip_flop: FlipFlop) -> str:
 
 
 def _timing(cell: Cell, source: str, arc: Arc) -> str:
+    """A timing group; ABC wants both edges, so that one stands for another that is not there."""
     kind = "timing_type : rising_edge; " if cell.flip_flop else ""
+    rise, fall = arc.rise or arc.edges[0], arc.fall or arc.edges[0]
     return (
         f'      timing () {{ related_pin : "{source}"; {kind}timing_sense : {_SENSES[arc.sense]};\n'
-        f"{_edge('rise', arc.rise)}{_edge('fall', arc.fall)}      }}"
+        f"{_edge('rise', rise)}{_edge('fall', fall)}      }}"
     )
 
 

@@ -1,16 +1,16 @@
 """From the groups of a Liberty library to cells in one set of units: um^2, ps, fF, nW."""
 
+import math
 import re
 import statistics
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
 from halfbyte.area.cells.cell import Cell, FlipFlop
-from halfbyte.area.cells.energy_tables import States, read_energies
-from halfbyte.area.cells.function import literal, normalized, truth_table
-from halfbyte.area.cells.liberty import Group, read_liberty
+from halfbyte.area.cells.energy_tables import States, for_every_input, read_energies
+from halfbyte.area.cells.function import Sense, literal, normalized, sense, truth_table
+from halfbyte.area.cells.liberty import CELL, Group, read_liberty
 from halfbyte.area.cells.timing_tables import Units, read_arcs, read_setup, rounded
 from halfbyte.base import UserError
 
@@ -31,13 +31,24 @@ _EXCLUDING_ATTRIBUTES = (
 _EXCLUDING_GROUPS = ("latch", "latch_bank", "ff_bank", "statetable", "test_cell", "bus", "bundle")
 # Buffers and inverters for clock trees, delays and probing: no attribute tells them from others.
 _SPECIAL_DRIVERS = re.compile(r"clk|dly|delay|probe", re.IGNORECASE)
-# Values of "timing_type".
-_COMBINATIONAL = frozenset({"combinational", "combinational_rise", "combinational_fall"})
-_CLOCKED = frozenset({"rising_edge"})
+# Values of "timing_type", and the edges of the output that such a group can state.
+_COMBINATIONAL = {
+    "combinational": ("rise", "fall"),
+    "combinational_rise": ("rise",),
+    "combinational_fall": ("fall",),
+}
+_CLOCKED = {"rising_edge": ("rise", "fall")}
+_SENSES = {
+    Sense(True, False): "positive",
+    Sense(False, True): "negative",
+}
+_NO_AREA = "it states no area"
 # Names reach Yosys scripts and Verilog.
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,79}")
-_SCALE = {"f": 1e-15, "p": 1e-12, "n": 1e-9, "u": 1e-6, "m": 1e-3, "": 1.0}
-_UNIT = re.compile(r"(\d{1,9}(?:\.\d{0,12})?)\s*([fpnum]?)([a-z])")
+_SCALE = {"f": 1e-15, "p": 1e-12, "n": 1e-9, "u": 1e-6, "m": 1e-3, "": 1.0, "k": 1e3}
+_UNIT = re.compile(
+    r"(\d{0,9}(?:\.\d{0,12})?(?:e[+-]?\d{1,2})?)\s*([fpnumk]?)([a-z])[a-z]*", re.IGNORECASE
+)
 # What libraries call their process corners.
 _PROCESSES = {"typ": "tt", "typical": "tt", "nom": "tt", "fast": "ff", "slow": "ss"}
 _PROCESS = re.compile(r"(?<![a-z])(tt|ff|ss|sf|fs|typ|typical|nom|fast|slow)(?![a-z])")
@@ -45,39 +56,58 @@ _PROCESS = re.compile(r"(?<![a-z])(tt|ff|ss|sf|fs|typ|typical|nom|fast|slow)(?![
 
 @dataclass(frozen=True)
 class Library:
-    """The usable cells of one library, with its name, corner and supply voltage, if stated."""
+    """The usable cells of one library, with its name, corner and supply voltage, if stated.
+
+    ``left_out`` says why of each cell that is malformed, by its name.
+    """
 
     name: str
     corner: str
     voltage: float | None
     cells: Mapping[str, Cell]
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_library(paths: Sequence[Path]) -> Library:
     """Read one library from one or several Liberty files, which may differ in their units.
 
-    Of two cells with one name the first counts. Raises UserError for a file that cannot be read,
-    is no Liberty, holds a malformed table, or belongs to another corner than the rest.
+    Of two cells with one name the first counts. Raises UserError for a file that cannot be read, is
+    not Liberty, has no usable cell although some are malformed, or belongs to another corner than
+    the rest.
     """
     if not paths:
         raise UserError("A library needs at least one Liberty file")
     cells: dict[str, Cell] = {}
-    names, corners, voltages = [], set(), set()
+    left_out: dict[str, str] = {}
+    names, corners, voltages = [], set(), []
     for path in paths:
         group = read_liberty(path)
         names.append(group.arguments[0] if group.arguments else path.name.split(".")[0])
         try:
             corners.add(_corner(group, names[-1]))
-            voltages.add(_conditions(group)[1])
-            for cell in _cells(group):
-                cells.setdefault(cell.name, cell)
+            voltages.append(_conditions(group)[1])
+            for name, cell in _cells(group):
+                if isinstance(cell, str):
+                    left_out.setdefault(name, cell)
+                else:
+                    cells.setdefault(name, cell)
         except UserError as error:
             raise UserError(f"{path}: {error}") from None
     if len(corners) > 1:
         raise UserError(
             f"Liberty files of one library must share a corner, not {'; '.join(sorted(corners))}"
         )
-    return Library(_common_name(names), corners.pop(), voltages.pop(), cells)
+    if left_out and not cells:
+        raise UserError(f"{', '.join(map(str, paths))}: {_none_usable(left_out)}")
+    return Library(_common_name(names), corners.pop(), voltages[0], cells, left_out)
+
+
+def _none_usable(left_out: Mapping[str, str]) -> str:
+    if set(left_out.values()) == {_NO_AREA}:
+        return f"none of the {len(left_out)} cells states an area"
+    name, why = next(iter(left_out.items()))
+    others = f" (and {len(left_out) - 1} others)" if len(left_out) > 1 else ""
+    return f"cell {name}: {why}{others}; no other cell is usable"
 
 
 def _common_name(names: Sequence[str]) -> str:
@@ -94,6 +124,8 @@ def _conditions(library: Group) -> tuple[float | None, float | None]:
         if stated.arguments == [library.text("default_operating_conditions")]:
             temperature = stated.number("temperature", temperature)
             voltage = stated.number("voltage", voltage)
+    if voltage is not None and voltage <= 0:
+        raise UserError(f"the supply voltage must be positive, not {voltage:g} V")
     return temperature, voltage
 
 
@@ -112,42 +144,70 @@ def _corner(library: Group, name: str) -> str:
 
 
 def _factor(text: str, kind: str, target: float) -> float:
-    """Factor from a unit such as ``1ns`` to ``target`` in SI units; ``kind`` is its last letter."""
-    match = _UNIT.fullmatch(text.strip().lower())
-    if match is None or match[3] != kind or float(match[1]) == 0:
+    """Factor from a unit such as ``1ns`` to ``target`` in SI units; ``kind`` is its letter.
+
+    Case and spaces do not count, the unit may be written out (``1 nWatt``), and a micro sign stands
+    for ``u``.
+    """
+    match = _UNIT.fullmatch(text.strip().replace("\u00b5", "u").replace("\u03bc", "u"))
+    if match is None or match[3].lower() != kind:
         raise UserError(f"a unit must read like 1n{kind}, not {text[:40]!r}")
-    return float(match[1]) * _SCALE[match[2]] / target
+    try:
+        number = float(match[1])
+    except ValueError:
+        number = 0.0
+    if number == 0:
+        raise UserError(f"a unit must read like 1n{kind}, not {text[:40]!r}")
+    return number * _SCALE[match[2].lower()] / target
 
 
 def _units(library: Group) -> Units:
-    load = _factor(library.text("capacitive_load_unit", "1 pf").replace(" ", ""), "f", 1e-15)
+    load = _factor(library.text("capacitive_load_unit", "1 pf"), "f", 1e-15)
     volt = _factor(library.text("voltage_unit", "1V"), "v", 1.0)
+    power = library.text("leakage_power_unit")
     return Units(
         time=_factor(library.text("time_unit", "1ns"), "s", 1e-12),
         load=load,
-        power=_factor(library.text("leakage_power_unit", "1nW"), "w", 1e-9),
+        power=_factor(power, "w", 1e-9) if power else None,
         # Liberty derives the unit of internal energies from those of load and voltage.
         energy=load * volt**2,
     )
 
 
-def _cells(library: Group) -> Iterator[Cell]:
-    """The usable cells of one file; an error names the cell."""
-    units = _units(library)
-    templates = {
-        template.arguments[0]: template
-        for kind in ("lu_table_template", "power_lut_template")
-        for template in library.all(kind)
-        if template.arguments
-    }
-    for group in library.all("cell"):
+@dataclass(frozen=True)
+class _Context:
+    """What the cells of one file share: units, templates of tables, defaults."""
+
+    units: Units
+    templates: Mapping[str, Group]
+    capacitance: float | None
+    leakage: float | None
+
+
+def _cells(library: Group) -> Iterator[tuple[str, Cell | str]]:
+    """The usable cells of one file by name; why a cell is left out, where it is malformed."""
+    context = _Context(
+        units=_units(library),
+        templates={
+            template.arguments[0]: template
+            for kind in ("lu_table_template", "power_lut_template")
+            for template in library.all(kind)
+            if template.arguments
+        },
+        capacitance=library.number("default_input_pin_cap"),
+        leakage=library.number("default_cell_leakage_power"),
+    )
+    for group in library.all(CELL):
         name = group.arguments[0] if group.arguments else ""
         try:
-            cell = _read_cell(name, group, units, templates)
-        except UserError as error:
-            raise UserError(f"cell {name}: {error}") from None
-        if cell is not None:
-            yield cell
+            if group.damage:
+                raise UserError(group.damage)
+            cell = _read_cell(name, group, context)
+        except (UserError, ValueError) as error:
+            yield name, str(error)
+        else:
+            if cell is not None:
+                yield name, cell
 
 
 def _is_excluded(name: str, group: Group) -> bool:
@@ -156,23 +216,22 @@ def _is_excluded(name: str, group: Group) -> bool:
         not _NAME.fullmatch(name)
         or any(flag not in ("false", "") for flag in flags)
         or any(child.name in _EXCLUDING_GROUPS for child in group.groups)
-        or (group.number("area") or 0.0) <= 0.0
     )
 
 
 def _pins(group: Group, direction: str) -> dict[str, Group]:
+    """The pins of one direction; a group may name several, also in one text."""
     return {
         name: pin
         for pin in group.all("pin")
-        if pin.text("direction") == direction
-        for name in pin.arguments
+        if pin.text("direction").lower() == direction
+        for argument in pin.arguments
+        for name in argument.replace(",", " ").split()
     }
 
 
-def _read_cell(
-    name: str, group: Group, units: Units, templates: Mapping[str, Group]
-) -> Cell | None:
-    """The cell, or None if it is of no use here."""
+def _read_cell(name: str, group: Group, context: _Context) -> Cell | None:
+    """The cell, or None if it is of no use here; raises UserError for a malformed one."""
     if _is_excluded(name, group):
         return None
     inputs, outputs = _pins(group, "input"), _pins(group, "output")
@@ -181,37 +240,49 @@ def _read_cell(
         return None
     if not all(_NAME.fullmatch(pin) for pin in (*inputs, *outputs)):
         return None
-    flip_flop, kinds = None, _COMBINATIONAL
+    flip_flop: FlipFlop | None = None
+    kinds: Mapping[str, Sequence[str]] = _COMBINATIONAL
     if any(child.name == "ff" for child in group.groups):
-        flip_flop = _read_flip_flop(group, inputs, outputs, templates, units)
+        flip_flop = _read_flip_flop(group, inputs, outputs, context)
         if flip_flop is None:
             return None
         outputs, kinds = {flip_flop.output: outputs[flip_flop.output]}, _CLOCKED
     elif not _is_plain_logic(name, inputs, outputs):
         return None
+    area = group.number("area")
+    if area is None:
+        raise UserError(_NO_AREA)
+    if area <= 0:
+        return None
+    units, templates = context.units, context.templates
+    loads = {pin: _capacitance(body, context.capacitance) for pin, body in inputs.items()}
+    unknown = [pin for pin, load in loads.items() if load is None]
     states = _states(group, inputs, flip_flop)
+    sources = [flip_flop.clock] if flip_flop else list(inputs)
+    functions = {
+        pin: _state(flip_flop) if flip_flop else normalized(body.text("function"))
+        for pin, body in outputs.items()
+    }
     arcs = {
-        pin: _from_inputs(read_arcs(body, kinds, templates, units), inputs)
+        pin: read_arcs(body, kinds, templates, units, _sense_of(functions[pin], inputs, flip_flop))
         for pin, body in outputs.items()
     }
     energies = {
-        pin: _from_inputs(read_energies(body, states, templates, units), inputs)
+        pin: for_every_input(read_energies(body, states, templates, units), sources)
         for pin, body in outputs.items()
     }
     passive = {pin: read_energies(body, states, templates, units) for pin, body in inputs.items()}
     return Cell(
         name=name,
-        area=group.number("area") or 0.0,
-        leakage=rounded(_leakage(group) * units.power),
-        inputs={
-            pin: rounded((body.number("capacitance") or 0.0) * units.load)
-            for pin, body in inputs.items()
+        area=area,
+        leakage=_leakage(group, context),
+        inputs={pin: rounded((load or 0.0) * units.load) for pin, load in loads.items()},
+        outputs=functions,
+        # Some adders state the arc from one output to the other, which no function follows.
+        arcs={
+            pin: {source: each for source, each in found.items() if source in inputs}
+            for pin, found in arcs.items()
         },
-        outputs={
-            pin: _state(flip_flop) if flip_flop else normalized(body.text("function"))
-            for pin, body in outputs.items()
-        },
-        arcs=arcs,
         energies=energies,
         late_inputs={
             pin: rounded(late * units.load)
@@ -220,15 +291,23 @@ def _read_cell(
         },
         input_energies={pin: found[""] for pin, found in passive.items() if "" in found},
         flip_flop=flip_flop,
+        untimed=f"the library states no capacitance of pin {unknown[0]}" if unknown else "",
     )
 
 
-_T = TypeVar("_T")
+def _sense_of(
+    function: str, inputs: Iterable[str], flip_flop: FlipFlop | None
+) -> Callable[[str], str]:
+    """How an output follows an input where no timing group says so: as its function does."""
+    names = list(inputs)
 
+    def of(source: str) -> str:
+        if flip_flop or source not in names:
+            return "both"
+        found = sense(truth_table(function, names), len(names), names.index(source))
+        return _SENSES.get(found, "both")
 
-def _from_inputs(by_source: Mapping[str, _T], inputs: Mapping[str, Group]) -> dict[str, _T]:
-    """Some adders state the arc from one output to the other, which no function follows."""
-    return {source: each for source, each in by_source.items() if source in inputs}
+    return of
 
 
 def _states(group: Group, inputs: Iterable[str], flip_flop: FlipFlop | None) -> States:
@@ -241,15 +320,30 @@ def _states(group: Group, inputs: Iterable[str], flip_flop: FlipFlop | None) -> 
     return States(tuple(inputs), functions, flip_flop.tied if flip_flop else {})
 
 
+def _capacitance(pin: Group, default: float | None) -> float | None:
+    """What the pin states, or the mean of both edges, or the library's default; else None."""
+    stated = pin.number("capacitance")
+    edges = [pin.number(f"{edge}_capacitance") for edge in ("rise", "fall")]
+    known = [edge for edge in edges if edge is not None]
+    if stated is None:
+        stated = statistics.fmean(known) if known else default
+    if stated is not None and stated < 0:
+        raise UserError(f"a capacitance must not be negative, as {stated:g} is")
+    return stated
+
+
 def _late_capacitance(pin: Group) -> float | None:
     """The upper ends of the ranges for rising and falling edges, averaged; None without ranges."""
     ranges = [pin.attributes.get(f"{edge}_capacitance_range") for edge in ("rise", "fall")]
-    if not all(isinstance(each, list) and len(each) == 2 for each in ranges):
+    if not any(ranges):
         return None
     try:
-        return statistics.fmean(float(each[1]) for each in ranges if each)
-    except ValueError:
-        raise UserError(f"a range of capacitances must be two numbers, not {ranges}") from None
+        upper = [float(" ".join(each).replace(",", " ").split()[1]) for each in ranges if each]
+    except (ValueError, IndexError):
+        upper = [math.nan]
+    if not all(map(math.isfinite, upper)):
+        raise UserError(f"a range of capacitances must be two numbers, not {ranges}")
+    return statistics.fmean(upper)
 
 
 def _is_plain_logic(name: str, inputs: Mapping[str, Group], outputs: Mapping[str, Group]) -> bool:
@@ -263,20 +357,24 @@ def _is_plain_logic(name: str, inputs: Mapping[str, Group], outputs: Mapping[str
     return not inputs or not {0, (1 << 2 ** len(inputs)) - 1} & set(tables)
 
 
-def _leakage(group: Group) -> float:
-    """The cell's figure: what it states, or its unconditional groups, or the mean of its states.
+def _leakage(group: Group, context: _Context) -> float | None:
+    """The cell's figure in nW; None if the library states none, or no unit.
 
-    A state may have a group for each supply: these are added.
+    It is what the cell states, or its groups without a condition, or the mean of its states, or
+    the library's default. A state may have a group for each supply: these are added.
     """
     stated = group.number("cell_leakage_power")
-    if stated is not None:
-        return stated
     states: dict[str, float] = {}
     for leakage in group.all("leakage_power"):
-        condition = leakage.text("when")
-        states[condition] = states.get(condition, 0.0) + (leakage.number("value") or 0.0)
-    mean = sum(states.values()) / max(len(states), 1)
-    return states.get("", mean)
+        value = leakage.number("value")
+        if value is not None:
+            condition = leakage.text("when")
+            states[condition] = states.get(condition, 0.0) + value
+    if stated is None:
+        stated = states.get("", statistics.fmean(states.values())) if states else context.leakage
+    if stated is None or context.units.power is None:
+        return None
+    return rounded(stated * context.units.power)
 
 
 def _state(flip_flop: FlipFlop) -> str:
@@ -287,8 +385,7 @@ def _read_flip_flop(
     group: Group,
     inputs: Mapping[str, Group],
     outputs: Mapping[str, Group],
-    templates: Mapping[str, Group],
-    units: Units,
+    context: _Context,
 ) -> FlipFlop | None:
     """A rising-edge D flip-flop, plain or with a clear and a preset that can be tied; else None.
 
@@ -302,7 +399,7 @@ def _read_flip_flop(
         for pin, body in outputs.items()
         if (driven := literal(body.text("function"))) and driven[0] in variables
     ]
-    if more or not clock or clock[1] or not data or not found:
+    if more or not clock or clock[1] or not data or not found or state.text("clocked_on_also"):
         return None
     output, odd = min(found, key=lambda entry: entry[1] ^ data[1])
     clear, preset = (state.text(key) for key in ("clear", "preset"))
@@ -317,7 +414,7 @@ def _read_flip_flop(
         clock=clock[0],
         output=output,
         inverted=bool(odd ^ data[1]),
-        setup=read_setup(inputs[data[0]], templates, units),
+        setup=read_setup(inputs[data[0]], context.templates, context.units),
         clear=normalized(clear) if clear else "",
         preset=normalized(preset) if preset else "",
     )

@@ -27,7 +27,7 @@ _Axis = tuple[float, ...]
 def reduced(cell: Cell, slew: float) -> Cell:
     """The cell with small tables, those of an output on the same axes; energies for ``slew``."""
     state = cell.flip_flop
-    if state:
+    if state and state.setup:
         knots = _knots(state.setup[0])
         rise, fall = (_fitted(table, *knots) for table in state.setup)
         state = replace(state, setup=(rise, fall))
@@ -55,12 +55,13 @@ def reduced(cell: Cell, slew: float) -> Cell:
 
 
 def _first(by_source: Mapping[str, tuple[Arc, ...]]) -> Table:
-    return next(iter(by_source.values()))[0].rise.delay
+    return next(iter(by_source.values()))[0].edges[0].delay
 
 
 def _arc(arc: Arc, rows: _Axis, columns: _Axis) -> Arc:
     rise, fall = (
-        Edge(*(_fitted(table, rows, columns) for table in edge)) for edge in (arc.rise, arc.fall)
+        Edge(*(_fitted(table, rows, columns) for table in edge)) if edge else None
+        for edge in (arc.rise, arc.fall)
     )
     return Arc(arc.sense, rise, fall)
 

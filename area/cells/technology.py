@@ -5,9 +5,10 @@ written out as a small Liberty file for Yosys and ABC.
 """
 
 import difflib
+import fnmatch
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,14 @@ from halfbyte.area.cells.cell import AdderCell, Cell, TieCell
 from halfbyte.area.cells.function import truth_table
 from halfbyte.area.cells.liberty_writer import liberty_text
 from halfbyte.area.cells.library import read_library
-from halfbyte.base import UserError, content_key
+from halfbyte.base import UserError, content_key, user_folder
 
 __all__ = ["Technology", "from_card", "from_liberty", "load_technology", "technology_names"]
 
 CARDS = Path(__file__).parent / "technologies"
 DEFAULT = "sky130hd"
+# The user's folder of cards.
+_OWN = "technologies"
 UNITS = {"area": "um^2", "time": "ps", "capacitance": "fF", "leakage": "nW", "energy": "fJ"}
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 # The C loader where PyYAML has it: a card takes a tenth of the time.
@@ -61,11 +64,13 @@ class Technology:
         Of the supply, in V; without it there are no energies.
     strengths : frozenset of str
         Cells that only a clock needs: stronger ones of functions for which there are others.
+    left_out : mapping of str to str
+        Cells that were malformed, and why; they are no part of the technology.
 
     Raises
     ------
     UserError
-        There is no two-input NAND, inverter, buffer or D flip-flop among the cells.
+        There is no two-input NAND, inverter or D flip-flop among the cells.
     """
 
     name: str
@@ -76,6 +81,7 @@ class Technology:
     cells: Mapping[str, Cell]
     voltage: float | None = None
     strengths: frozenset[str] = frozenset()
+    left_out: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -85,7 +91,6 @@ class Technology:
         needed: dict[str, Callable[[], object]] = {
             "two-input NAND": lambda: self.nand2,
             "inverter": lambda: self.inverter,
-            "buffer": lambda: self.buffer,
             "rising-edge D flip-flop": lambda: self.flip_flop,
         }
         for what, find in needed.items():
@@ -94,8 +99,29 @@ class Technology:
             except LookupError:
                 raise UserError(
                     f"Technology {self.name} has no {what} among its {len(self.cells)} usable "
-                    "cells: give the whole library, with every file it consists of"
+                    f"cells{self._malformed}: give the whole library, with every file of it"
                 ) from None
+
+    @property
+    def _malformed(self) -> str:
+        """``; left out: A (why)``, or nothing."""
+        texts = [f"{name} ({why})" for name, why in list(self.left_out.items())[:3]]
+        return f"; left out: {', '.join(texts)}" if texts else ""
+
+    def without(self, patterns: Sequence[str]) -> "Technology":
+        """The technology without the cells whose names match one of the patterns (``*_x4``).
+
+        Raises UserError for a pattern that no cell matches, or if too few cells are left.
+        """
+        matched = {pattern: fnmatch.filter(self.cells, pattern) for pattern in patterns}
+        for pattern, names in matched.items():
+            if not names:
+                nearest = difflib.get_close_matches(pattern, self.cells, n=1, cutoff=0.4)
+                hint = f"; did you mean {nearest[0]}?" if nearest else ""
+                raise UserError(f"No cell of {self.name} matches {pattern[:60]!r}{hint}")
+        unused = {name for names in matched.values() for name in names}
+        cells = {name: cell for name, cell in self.cells.items() if name not in unused}
+        return replace(self, cells=cells, strengths=self.strengths - unused)
 
     @cached_property
     def plain_cells(self) -> tuple[Cell, ...]:
@@ -125,9 +151,12 @@ class Technology:
         return self._smallest(_INVERTER)
 
     @cached_property
-    def buffer(self) -> Cell:
-        """The smallest buffer."""
-        return self._smallest(_BUFFER)
+    def buffer(self) -> Cell | None:
+        """The smallest buffer; None if there is none."""
+        try:
+            return self._smallest(_BUFFER)
+        except LookupError:
+            return None
 
     @cached_property
     def flip_flop(self) -> Cell:
@@ -193,7 +222,7 @@ class Technology:
     @cached_property
     def content_hash(self) -> str:
         """SHA-256 (hex) of everything that synthesis sees."""
-        return content_key(self.to_card())
+        return content_key({**self.to_card(), "cells": repr(self.cells)})
 
     def liberty_text(self, *, clocked: bool = False) -> str:
         """A Liberty library with the cells, for Yosys and ABC; one flip-flop, the smallest.
@@ -244,14 +273,24 @@ def _gate_function(cell: Cell) -> tuple[int, int] | None:
     return _function(cell, pin)
 
 
+def _cards(folder: Path | None) -> dict[str, Path]:
+    """The cards of a folder, by the names of their files."""
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))} if folder else {}
+
+
+def _known_cards() -> dict[str, Path]:
+    """The shipped cards, the default first, then the user's own."""
+    shipped = sorted(_cards(CARDS).items(), key=lambda entry: entry[0] != DEFAULT)
+    return {**_cards(user_folder(_OWN)), **dict(shipped)}
+
+
 def technology_names() -> list[str]:
-    """Names of the shipped cards, the default first."""
-    names = sorted(path.stem for path in CARDS.glob("*.yaml"))
-    return sorted(names, key=lambda name: name != DEFAULT)
+    """Names of all cards, the shipped ones first, and of these the default."""
+    return sorted(_known_cards(), key=lambda name: (name not in _cards(CARDS), name != DEFAULT))
 
 
 def from_card(path: Path) -> Technology:
-    """Read a card; raises UserError if it cannot be read or is none."""
+    """Read a card; raises UserError if it cannot be read or is not one."""
     try:
         card = yaml.load(path.read_text(encoding="utf-8"), Loader=_SAFE_LOADER)  # noqa: S506
         return Technology(
@@ -277,21 +316,43 @@ def from_card(path: Path) -> Technology:
         if isinstance(error, UserError):
             raise
         raise UserError(
-            f"{path} is no technology card ({type(error).__name__}: {error})"
+            f"{path} is not a technology card ({type(error).__name__}: {error})"
         ) from error
 
 
-def load_technology(name: str = DEFAULT) -> Technology:
-    """A shipped technology by name; raises UserError with the list and the nearest name."""
-    known = technology_names()
+def load_technology(name: str | None = None) -> Technology:
+    """A technology by the name of its card, or by the card's path; the default without either.
+
+    Cards are shipped, or lie in the user's own folder (:func:`halfbyte.base.user_folder`). Raises
+    UserError for an unknown one, with the list and the nearest name, and for a card that has the
+    name of a shipped one.
+    """
+    name = name or DEFAULT
+    if name.endswith((".yaml", ".yml")) or "/" in name:
+        return _own_card(Path(name))
+    known = _known_cards()
     if name not in known:
         nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
         hint = f"; did you mean {nearest[0]}?" if nearest else ";"
         raise UserError(
-            f"Unknown technology {name[:60]!r}{hint} known: {', '.join(known)}; "
-            "or give a full library with --liberty"
+            f"Unknown technology {name[:60]!r}{hint} known: {', '.join(technology_names())}; "
+            "or give the path of a card, or a full library with --liberty"
         )
-    return from_card(CARDS / f"{name}.yaml")
+    path = known[name]
+    return from_card(path) if path.parent == CARDS else _own_card(path)
+
+
+def _own_card(path: Path) -> Technology:
+    """A card of the user's, which must not pass for a shipped one."""
+    if path.suffix in (".lib", ".gz"):
+        raise UserError(f"{path} is not a card: give a full library with --liberty")
+    technology = from_card(path)
+    shipped = _cards(CARDS).get(technology.name)
+    if shipped and technology.to_card() != from_card(shipped).to_card():
+        raise UserError(
+            f"Card {path} is called {technology.name}, as a shipped one is: give it another name"
+        )
+    return technology
 
 
 def from_liberty(paths: Sequence[Path]) -> Technology:
@@ -306,4 +367,5 @@ def from_liberty(paths: Sequence[Path]) -> Technology:
         licence="",
         cells=library.cells,
         voltage=library.voltage,
+        left_out=library.left_out,
     )

@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -24,15 +24,17 @@ DELAY_AXES = {
 _SETUP_AXES = {"constrained_pin_transition": _ROW, "related_pin_transition": _COLUMN}
 _SENSES = {"positive_unate": "positive", "negative_unate": "negative", "non_unate": "both"}
 DIRECTIONS = ("rise", "fall")
+# Axes that depend on nothing have no template.
+_SCALAR = "scalar"
 
 
 @dataclass(frozen=True)
 class Units:
-    """Factors from a library's units to ps, fF, nW and fJ."""
+    """Factors from a library's units to ps, fF, nW and fJ; ``power`` is None if not stated."""
 
     time: float
     load: float
-    power: float
+    power: float | None
     energy: float
 
 
@@ -82,14 +84,17 @@ class TableReader:
             values = [values[j * height + i] for i in range(height) for j in range(width)]
         values = [rounded(value * self.value) for value in values]
         return Table(
-            tuple(rounded(row * self.row) for row in rows),
-            tuple(rounded(column * self.column) for column in columns),
+            _scaled(rows, self.row),
+            _scaled(columns, self.column),
             tuple(tuple(values[i * width : (i + 1) * width]) for i in range(height)),
         )
 
     def _axis(self, table: Group, number: int) -> tuple[str, list[float]]:
         """Kind and entries of an axis; a missing one is empty."""
-        template = self.templates.get(table.arguments[0]) if table.arguments else None
+        name = table.arguments[0] if table.arguments else _SCALAR
+        template = self.templates.get(name)
+        if template is None and name != _SCALAR:
+            raise UserError(f"a table has the template {name[:60]}, which the library lacks")
         key, variable = f"index_{number}", template.text(f"variable_{number}") if template else ""
         kind = self.axes.get(variable, variable) if variable else (_ROW, _COLUMN, "")[number - 1]
         index = table.attributes.get(key) or (template.attributes.get(key) if template else None)
@@ -103,43 +108,72 @@ class TableReader:
         return Edge(*usable) if len(usable) == 2 else None
 
 
-def read_arcs(
-    output: Group, kinds: frozenset[str], templates: Mapping[str, Group], units: Units
-) -> dict[str, tuple[Arc, ...]]:
-    """The arcs of an output by input: those whose ``timing_type`` is among ``kinds``.
+def _scaled(axis: Sequence[float], factor: float) -> tuple[float, ...]:
+    """An axis in our unit, with four digits unless that makes neighbours equal."""
+    brief = tuple(rounded(entry * factor) for entry in axis)
+    return brief if len(set(brief)) == len(axis) else tuple(entry * factor for entry in axis)
 
-    Arcs of one sense, which a library may give for several states of the other inputs, become one:
-    the slowest at each point. Inputs without tables for both edges are left out. Raises UserError
-    for a malformed table.
+
+def read_arcs(
+    output: Group,
+    kinds: Mapping[str, Sequence[str]],
+    templates: Mapping[str, Group],
+    units: Units,
+    sense_of: Callable[[str], str],
+) -> dict[str, tuple[Arc, ...]]:
+    """The arcs of an output by input.
+
+    A library may spread the edges and senses of one input over several timing groups, and give
+    some for each state of the other inputs. What has one sense becomes one arc: at each point the
+    slowest. An edge that no group states is None.
+
+    Parameters
+    ----------
+    output : Group
+        The output pin.
+    kinds : mapping of str to sequence of str
+        What counts: values of ``timing_type``, each with the directions that it can state.
+    templates : mapping of str to Group
+        Templates of tables.
+    units : Units
+        The library's.
+    sense_of : callable
+        Given an input, the sense where a group states none.
+
+    Raises
+    ------
+    UserError
+        A table is malformed.
     """
     reader = TableReader(templates, DELAY_AXES, units.time, units.load, units.time)
     found: dict[tuple[str, str, str], list[Edge]] = defaultdict(list)
     for timing in output.all("timing"):
-        if timing.text("timing_type", "combinational") not in kinds:
-            continue
         tables = {group.name: group for group in timing.groups}
-        sense = _SENSES.get(timing.text("timing_sense"), "both")
-        for direction in DIRECTIONS:
+        for direction in kinds.get(timing.text("timing_type", "combinational"), ()):
             edge = reader.edge(tables, direction)
-            if edge:
-                for source in timing.text("related_pin").split():
-                    found[source, sense, direction].append(edge)
+            if edge is None:
+                continue
+            for source in timing.text("related_pin").split():
+                sense = _SENSES.get(timing.text("timing_sense")) or sense_of(source)
+                found[source, sense, direction].append(edge)
     arcs: dict[str, tuple[Arc, ...]] = {}
     for source, sense in dict.fromkeys((source, sense) for source, sense, _ in found):
-        rise, fall = (found.get((source, sense, direction), []) for direction in DIRECTIONS)
-        if rise and fall:
-            arcs[source] = (*arcs.get(source, ()), Arc(sense, _slowest(rise), _slowest(fall)))
+        edges = [_slowest(found.get((source, sense, direction), ())) for direction in DIRECTIONS]
+        arcs[source] = (*arcs.get(source, ()), Arc(sense, *edges))
     return arcs
 
 
-def _slowest(edges: Sequence[Edge]) -> Edge:
-    return Edge(*(greatest(tables) for tables in zip(*edges, strict=True)))
+def _slowest(edges: Sequence[Edge]) -> Edge | None:
+    return Edge(*(greatest(tables) for tables in zip(*edges, strict=True))) if edges else None
 
 
-def read_setup(data: Group, templates: Mapping[str, Group], units: Units) -> tuple[Table, Table]:
+def read_setup(
+    data: Group, templates: Mapping[str, Group], units: Units
+) -> tuple[Table, Table] | None:
     """Setup times in ps of a rising and a falling data input, over its slew and the clock's.
 
-    A library that states none gets zeros. Raises UserError for a malformed table.
+    Where a library states one of them, it stands for both; where it states none, the answer is
+    None. Raises UserError for a malformed table.
     """
     reader = TableReader(templates, _SETUP_AXES, units.time, units.time, units.time)
     found: dict[str, list[Table]] = defaultdict(list)
@@ -149,6 +183,5 @@ def read_setup(data: Group, templates: Mapping[str, Group], units: Units) -> tup
                 table = reader.read(group)
                 if table:
                     found[group.name].append(table)
-    none = [Table.constant(0.0)]
-    rise, fall = (greatest(found.get(f"{direction}_constraint", none)) for direction in DIRECTIONS)
-    return rise, fall
+    rise, fall = (found[f"{direction}_constraint"] for direction in DIRECTIONS)
+    return (greatest(rise or fall), greatest(fall or rise)) if rise or fall else None

@@ -88,10 +88,15 @@ class Netlist:
         }
 
     @property
-    def leakage(self) -> float:
-        """Leakage of all cells in nW."""
-        instances = (*self.gates, *self.registers, *self.ties)
-        return sum(instance.cell.leakage for instance in instances)
+    def instances(self) -> Sequence[Instance]:
+        """All cells."""
+        return (*self.gates, *self.registers, *self.ties)
+
+    @property
+    def leakage(self) -> float | None:
+        """Leakage of all cells in nW; None if the library does not state that of one."""
+        stated = [each.cell.leakage for each in self.instances if each.cell.leakage is not None]
+        return round(sum(stated), 4) if len(stated) == len(self.instances) else None
 
     def name(self, net: Net) -> str:
         """What people call a net: the port it belongs to, or the pin that drives it."""

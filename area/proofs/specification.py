@@ -13,7 +13,7 @@ import numpy as np
 from halfbyte.area.netlists.aig import FALSE, TRUE, Aig
 from halfbyte.formats import Format, Overflow, signed_width
 
-__all__ = ["product", "product_tables", "step"]
+__all__ = ["product", "product_tables", "saturated", "step"]
 
 
 @cache
@@ -64,7 +64,7 @@ def _extended(word: Sequence[int], width: int) -> list[int]:
     return [*word, *[word[-1]] * (width - len(word))][:width]
 
 
-def _saturated(aig: Aig, total: Sequence[int], width: int) -> list[int]:
+def saturated(aig: Aig, total: Sequence[int], width: int) -> list[int]:
     """``total`` clamped to ``width`` bits: in range if all bits from the new sign up are alike."""
     sign = total[-1]
     outside = FALSE
@@ -91,5 +91,5 @@ def step(
     whole = max(width, len(term)) + 1
     base = [aig.conjunction(literal, clear ^ 1) for literal in acc]
     total = aig.add(_extended(base, whole), _extended(term, whole))
-    limited = _saturated(aig, total, width) if overflow is Overflow.SATURATE else total[:width]
+    limited = saturated(aig, total, width) if overflow is Overflow.SATURATE else total[:width]
     return [aig.choose(enable, after, before) for after, before in zip(limited, acc, strict=True)]

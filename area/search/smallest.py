@@ -1,15 +1,18 @@
 """The search for the smallest MAC: every architecture, the same recipes for all, records kept."""
 
+import logging
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from halfbyte.area.cells.technology import Technology
-from halfbyte.area.search.jobs import JobRunner, Progress
-from halfbyte.area.search.synthesis_jobs import ProofJob, SynthesisJob, netlist_path
+from halfbyte.area.search.jobs import JobRunner
+from halfbyte.area.search.proof_jobs import ProofJob
+from halfbyte.area.search.records import MappedRecord, SynthesisRecord
+from halfbyte.area.search.synthesis_jobs import SynthesisJob, netlist_path
 from halfbyte.area.synthesis import clocked
 from halfbyte.area.synthesis.recipes import (
     HOPELESS_RATIO,
@@ -22,12 +25,14 @@ from halfbyte.area.synthesis.recipes import (
 )
 from halfbyte.area.timing.delay import typical_slew
 from halfbyte.area.timing.operands import Operands, load_operands, shipped_operands
+from halfbyte.base import Progress, ToolError, UserError, build_dir
 from halfbyte.formats import Overflow
 from halfbyte.rtl import MacSpec
 
 __all__ = ["map_designs", "synthesize"]
 
-_Scored = tuple[SynthesisJob, dict[str, Any]]
+_log = logging.getLogger(__name__)
+_Scored = tuple[SynthesisJob, MappedRecord]
 
 
 def synthesize(
@@ -42,8 +47,8 @@ def synthesize(
     prove: bool = True,
     jobs: int | None = None,
     on_progress: Progress | None = None,
-) -> list[dict[str, Any]]:
-    """Records (``design.md``, "Result record") of the smallest netlist of each design, in order.
+) -> list[SynthesisRecord]:
+    """The records of the smallest netlist of each design, in order.
 
     Every architecture that fits is tried with the quick recipe, then the best two of each design
     with a longer one, then the best is annealed: the same rule for every format. Results are stored
@@ -79,7 +84,8 @@ def synthesize(
     ProofError
         A netlist or its RTL was refuted; the message has the counterexample.
     ToolError
-        Yosys or ABC failed; script and log stand in ``build/failed``.
+        Yosys or ABC failed with every recipe; script and log stand in ``build/failed``. Where only
+        some recipes fail, a warning says which.
     UserError
         There is a clock, and the technology has no timing tables.
     """
@@ -93,27 +99,34 @@ def synthesize(
             for design in designs
             for candidate in design.candidates()
         ]
-        scored = list(zip(firsts, runner.run(firsts), strict=True))
-        seconds = [job for group in _by_design(designs, scored) for job in _second_stage(group)]
-        scored += zip(seconds, runner.run(seconds), strict=True)
-        thirds = [
-            job for group in _by_design(designs, scored) for job in _third_stage(group, effort)
+        scored = _attempt(runner, firsts)
+        seconds = [
+            job
+            for group in _by_design(designs, scored, runner.failures)
+            for job in _second_stage(group)
         ]
-        scored += zip(thirds, runner.run(thirds), strict=True)
-        groups = _by_design(designs, scored)
+        scored += _attempt(runner, seconds)
+        thirds = [
+            job
+            for group in _by_design(designs, scored, runner.failures)
+            for job in _third_stage(group, effort)
+        ]
+        scored += _attempt(runner, thirds)
+        groups = _by_design(designs, scored, runner.failures)
         if clock_ps is not None:
             groups = _for_clock(designs, groups, clock_ps, runner, saved_carries)
         chosen = [entry for group in groups for entry in (group if every else group[:1])]
-        multipliers = runner.run([job.of_multiplier() for job, _ in chosen])
+        multipliers = _multipliers([job for job, _ in chosen], runner)
         proofs = runner.run(
             [
-                ProofJob(job, netlist_path(whole["netlist"]), netlist_path(multiplier["netlist"]))
+                ProofJob(job, _netlist(whole), _netlist(multiplier))
                 for (job, whole), multiplier in zip(chosen, multipliers, strict=True)
                 if prove
             ]
         )
     finally:
         runner.end()
+    _report(runner)
     return [
         job.record(whole, multiplier, proof)
         for (job, whole), multiplier, proof in zip(
@@ -122,22 +135,62 @@ def synthesize(
     ]
 
 
+def _attempt(runner: JobRunner, jobs: Sequence[SynthesisJob]) -> list[_Scored]:
+    """Jobs with their results, in order, without those whose tool failed."""
+    results = runner.attempt(jobs)
+    return [(job, results[job.key]) for job in jobs if job.key in results]
+
+
+def _netlist(result: MappedRecord) -> Path:
+    return netlist_path(result.netlist or "")
+
+
+def _multipliers(jobs: Sequence[SynthesisJob], runner: JobRunner) -> list[MappedRecord]:
+    """The multipliers alone, by the recipe of each MAC, or where that fails by the quick one."""
+    alone = [job.of_multiplier() for job in jobs]
+    found = runner.attempt(alone)
+    rest = [replace(job, recipe=QUICK, clock_ps=None) for job in alone if job.key not in found]
+    others = iter(runner.run(rest))
+    return [found[job.key] if job.key in found else next(others) for job in alone]
+
+
+def _report(runner: JobRunner) -> None:
+    """Warn of recipes that failed."""
+    recipes = dict.fromkeys(job.label for job, _ in runner.failures.values())
+    if recipes:
+        _log.warning(
+            "%d syntheses failed in Yosys or ABC and are left out (%s); their logs stand in %s",
+            len(runner.failures),
+            ", ".join(recipes),
+            build_dir() / "failed",
+        )
+
+
 def _label(job: SynthesisJob) -> tuple[str, int, str]:
     return job.design.architecture, job.design.segment or 0, job.recipe.name
 
 
-def _by_design(designs: Sequence[MacSpec], scored: Sequence[_Scored]) -> list[list[_Scored]]:
-    """What was tried for each design, the smallest first; equals in a fixed order."""
+def _by_design(
+    designs: Sequence[MacSpec],
+    scored: Sequence[_Scored],
+    failures: Mapping[str, tuple[Any, ToolError]],
+) -> list[list[_Scored]]:
+    """What was tried for each design, the smallest first; equals in a fixed order.
+
+    Raises ToolError for a design with which everything failed.
+    """
 
     def rank(entry: _Scored) -> tuple[float, str, int, str]:
-        return entry[1]["area_um2"], *_label(entry[0])
+        return entry[1].area_um2, *_label(entry[0])
 
     groups = []
     for design in designs:
         candidates = design.candidates()
-        groups.append(
-            sorted((entry for entry in scored if entry[0].design in candidates), key=rank)
-        )
+        group = sorted((entry for entry in scored if entry[0].design in candidates), key=rank)
+        if not group:
+            failed = (each for each in failures.values() if each[0].design in candidates)
+            raise next(error for _, error in failed)
+        groups.append(group)
     return groups
 
 
@@ -157,27 +210,34 @@ def _for_clock(
     def best_first(entries: Iterable[_Scored]) -> list[_Scored]:
         return sorted(
             entries,
-            key=lambda entry: (*clocked.rank(entry[1], clock_ps), *_label(entry[0])),
+            key=lambda entry: (
+                *clocked.rank(entry[1].area_um2, _delay(entry[1]), clock_ps),
+                *_label(entry[0]),
+            ),
         )
 
     groups = [
         [(replace(job, clock_ps=clock_ps), result) for job, result in group] for group in groups
     ]
-    open_ = [
-        place for place, group in enumerate(groups) if not clocked.meets(group[0][1], clock_ps)
-    ]
+    open_ = [place for place, group in enumerate(groups) if _delay(group[0][1]) > clock_ps]
     searched = list(open_)
     kinds = [(_every_structure, False), (_saved_carries, True)]
     for first, saved in kinds if saved_carries else kinds[:1]:
         for stage in (first, partial(_every_recipe, saved), partial(_other_targets, saved)):
             jobs = {place: stage(designs[place], best_first(groups[place])) for place in open_}
-            results = iter(runner.run([job for each in jobs.values() for job in each]))
+            found = runner.attempt([job for each in jobs.values() for job in each])
             for place, each in jobs.items():
-                groups[place] += [(job, next(results)) for job in each]
-        open_ = [
-            place for place in open_ if not clocked.meets(best_first(groups[place])[0][1], clock_ps)
-        ]
+                groups[place] += [(job, found[job.key]) for job in each if job.key in found]
+        open_ = [place for place in open_ if _delay(best_first(groups[place])[0][1]) > clock_ps]
     return [best_first(group) if place in searched else group for place, group in enumerate(groups)]
+
+
+def _delay(result: MappedRecord) -> float:
+    """Of a netlist, in ps; raises UserError if it is not known."""
+    measured = result.measured
+    if measured is None or measured.delay_ps is None:
+        raise UserError(f"a clock needs delays: {measured and measured.not_measured}")
+    return measured.delay_ps
 
 
 def _every_structure(design: MacSpec, group: Sequence[_Scored]) -> list[SynthesisJob]:
@@ -192,7 +252,9 @@ def _every_structure(design: MacSpec, group: Sequence[_Scored]) -> list[Synthesi
 def _saved_carries(design: MacSpec, group: Sequence[_Scored]) -> list[SynthesisJob]:
     if design.overflow is not Overflow.WRAP:
         return []
-    timed = next(job for job, _ in group if job.recipe.clocked)
+    timed = next((job for job, _ in group if job.recipe.clocked), None)
+    if timed is None:  # every recipe has failed
+        return []
     return [
         replace(timed, design=replace(timed.design, segment=segment), recipe=recipe)
         for segment in clocked.SEGMENTS
@@ -211,7 +273,8 @@ def _timed(group: Sequence[_Scored], saved: bool) -> list[SynthesisJob]:
 def _every_recipe(saved: bool, design: MacSpec, group: Sequence[_Scored]) -> list[SynthesisJob]:
     timed = _timed(group, saved)
     return [
-        replace(timed[0], design=structure, recipe=recipe)
+        replace(job, design=structure, recipe=recipe)
+        for job in timed[:1]
         for structure in list(dict.fromkeys(job.design for job in timed))[: clocked.STRUCTURES]
         for recipe in clocked.SECOND
         if recipe not in clocked.FIRST
@@ -230,8 +293,8 @@ def _second_stage(group: Sequence[_Scored]) -> list[SynthesisJob]:
     return [
         replace(job, recipe=recipe)
         for job, result in group[:SECOND_ARCHITECTURES]
-        if result["area_um2"] <= HOPELESS_RATIO * group[0][1]["area_um2"]
-        for recipe in recipes_for(result["cells"])
+        if result.area_um2 <= HOPELESS_RATIO * group[0][1].area_um2
+        for recipe in recipes_for(result.cells)
     ]
 
 
@@ -257,4 +320,4 @@ def map_designs(
         results = runner.run([SynthesisJob(design, chosen, technology) for design in designs])
     finally:
         runner.end()
-    return [netlist_path(result["netlist"]) for result in results]
+    return [_netlist(result) for result in results]

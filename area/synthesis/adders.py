@@ -18,8 +18,8 @@ TREES = {
     "han_carlson": "han-carlson.v",
 }
 
-# A chain over the bits of Yosys' $alu cell. Bit 0 of an addition with a constant carry needs no
-# full adder; nor does the last bit, whose carry nobody reads.
+# A chain over the bits of Yosys' $alu cell. An operand may have no bits. Bit 0 of an addition with
+# a constant carry needs no full adder; nor does the last bit, whose carry nobody reads.
 _CHAIN = """\
 (* techmap_celltype = "$alu" *)
 module _halfbyte_alu (A, B, CI, BI, X, Y, CO);
@@ -36,7 +36,11 @@ module _halfbyte_alu (A, B, CI, BI, X, Y, CO);
   input CI, BI;
   output [Y_WIDTH-1:0] X, Y, CO;
   wire [Y_WIDTH-1:0] a, b, plain_b;
-  \\$pos #(.A_SIGNED(A_SIGNED), .A_WIDTH(A_WIDTH), .Y_WIDTH(Y_WIDTH)) wide_a (.A(A), .Y(a));
+  generate
+    if (A_WIDTH == 0) assign a = 0;
+    else
+      \\$pos #(.A_SIGNED(A_SIGNED), .A_WIDTH(A_WIDTH), .Y_WIDTH(Y_WIDTH)) wide_a (.A(A), .Y(a));
+  endgenerate
   \\$pos #(.A_SIGNED(B_SIGNED), .A_WIDTH(B_WIDTH), .Y_WIDTH(Y_WIDTH)) wide_b (.A(B), .Y(plain_b));
   assign b = plain_b ^ {Y_WIDTH{BI}};
   assign X = a ^ b;

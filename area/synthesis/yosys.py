@@ -14,18 +14,20 @@ from pathlib import Path
 
 from halfbyte.area.cells.technology import Technology
 from halfbyte.area.netlists.modules import ADDEND, MAC, MULTIPLIER, RESOLVE
+from halfbyte.area.netlists.verilog import structural_verilog
 from halfbyte.area.synthesis.adders import adder_options, adder_techmap
 from halfbyte.area.synthesis.annealed import ANNEALED, anneal_module
 from halfbyte.area.synthesis.recipes import QUICK, Recipe
 from halfbyte.base import run_yosys
 
-__all__ = ["SynthesisResult", "synthesize_rtlil"]
+__all__ = ["WRITE", "SynthesisResult", "read_result", "synthesize_rtlil"]
 
-_WRITE = (
+# Leaves the netlist and its statistics.
+WRITE = (
+    "setundef -zero",
     "opt_clean -purge",
     "tee -q -o statistics.json stat -json",
     "write_json netlist.json",
-    "write_verilog -noattr netlist.v",
 )
 
 
@@ -75,6 +77,16 @@ def synthesize_rtlil(
             anneal_module(_searched(top), _read(top), technology, recipe, folder)
         script = _script(top, around, annealed=bool(recipe.moves))
     run_yosys(script, folder, f"Synthesis with recipe {recipe.name}")
+    return read_result(folder, technology, start)
+
+
+def read_result(folder: Path, technology: Technology, start: float) -> SynthesisResult:
+    """What :data:`WRITE` has left in a folder, where ``netlist.v`` is added.
+
+    ``start`` is when the synthesis began (``time.monotonic``).
+    """
+    text = (folder / "netlist.json").read_text()
+    (folder / "netlist.v").write_text(structural_verilog(text))
     counts = _cell_counts(folder / "statistics.json", technology)
     areas = {cell: technology.cells[cell].area * count for cell, count in counts.items()}
     registers = [cell for cell in counts if technology.cells[cell].flip_flop]
@@ -107,13 +119,14 @@ def _script(top: str, around: Sequence[str], annealed: bool) -> str:
         "opt -full",
         # The last that knows which signal a register holds. Writing sorts the design, and so moves
         # areas a little: not of MACs, which are proved by their ports.
-        *(["write_json registers.json"] if top not in (MAC, MULTIPLIER) else []),
+        # Before that, `opt` may have shared operators behind multiplexers that are no gates yet.
+        *(["simplemap", "write_json registers.json"] if top not in (MAC, MULTIPLIER) else []),
         "dfflibmap -liberty cells.lib",
         *([] if annealed else [f"abc -liberty cells.lib -script search.abc {searched}"]),
         *(f"abc -liberty cells.lib -script rest.abc {module}" for module in around),
         *([f"read_verilog {ANNEALED}", f"hierarchy -top {top}"] if annealed else []),
         "flatten",  # also drops the modules that are parts of others by now
-        *_WRITE,
+        *WRITE,
     ]
     return "\n".join(lines) + "\n"
 
@@ -134,7 +147,7 @@ def _clocked_script(top: str, recipe: Recipe, apart: Sequence[str]) -> str:
         *(f"abc -liberty cells.lib -script rest.abc {module}" for module in apart),
         *(f"setattr -mod -unset keep_hierarchy {module}" for module in apart),
         *(["flatten"] if apart else []),
-        *_WRITE,
+        *WRITE,
     ]
     return "\n".join(lines) + "\n"
 
@@ -151,10 +164,12 @@ def _read(top: str) -> list[str]:
 
 
 def _constraints(technology: Technology) -> str:
-    """What ABC takes for the surroundings: inputs driven by a buffer, a flip-flop as load."""
+    """What ABC takes for the surroundings: inputs driven by a buffer (or else an inverter), a
+    flip-flop as load."""
     state = technology.flip_flop.flip_flop
     load = technology.flip_flop.inputs[state.data] if state else 0.0
-    return f"set_driving_cell {technology.buffer.name}\nset_load {load} [all_outputs]\n"
+    driver = technology.buffer or technology.inverter
+    return f"set_driving_cell {driver.name}\nset_load {load} [all_outputs]\n"
 
 
 def _cell_counts(path: Path, technology: Technology) -> dict[str, int]:

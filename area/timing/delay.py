@@ -9,6 +9,7 @@ and the slowest slew each for itself, as timers with graph-based analysis do.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from statistics import fmean
 from typing import NamedTuple
 
 from halfbyte.area.cells.cell import Arc, Cell, Edge
@@ -70,8 +71,7 @@ def typical_slew(technology: Technology) -> float:
     arc = _arcs(cell, next(iter(cell.outputs)), source)[0]
     slew = 0.0
     for _ in range(_SLEW_ROUNDS):
-        edges = [edge.transition.at(slew, 4 * capacitance) for edge in (arc.rise, arc.fall)]
-        slew = sum(edges) / 2
+        slew = fmean(edge.transition.at(slew, 4 * capacitance) for edge in arc.edges)
     return round(slew, 3)
 
 
@@ -84,8 +84,7 @@ def inverter_delay(technology: Technology) -> float:
     ((source, capacitance),) = cell.inputs.items()
     arc = _arcs(cell, next(iter(cell.outputs)), source)[0]
     slew = typical_slew(technology)
-    delays = [edge.delay.at(slew, 4 * capacitance) for edge in (arc.rise, arc.fall)]
-    return round(sum(delays) / 2, 3)
+    return round(fmean(edge.delay.at(slew, 4 * capacitance) for edge in arc.edges), 3)
 
 
 def analyse_timing(netlist: Netlist, technology: Technology) -> Timing:
@@ -95,8 +94,9 @@ def analyse_timing(netlist: Netlist, technology: Technology) -> Timing:
 
 def _arcs(cell: Cell, output: str, source: str) -> tuple[Arc, ...]:
     arcs = cell.arcs.get(output, {}).get(source)
-    if not arcs:
-        raise UserError(f"cell {cell.name} has no timing tables from {source} to {output}")
+    if not arcs or cell.untimed:
+        why = cell.untimed or f"the library states no timing tables from {source} to {output}"
+        raise UserError(f"cell {cell.name}: {why}")
     return arcs
 
 
@@ -104,7 +104,8 @@ def _edges(arc: Arc) -> Iterator[tuple[int, int, Edge]]:
     """``(edge of the input, edge of the output, tables)``."""
     for after in (RISE, FALL):
         for edge, tables in ((RISE, arc.rise), (FALL, arc.fall)):
-            if arc.sense == "both" or (arc.sense == "positive") == (after == edge):
+            follows = arc.sense == "both" or (arc.sense == "positive") == (after == edge)
+            if tables and follows:
                 yield after, edge, tables
 
 
@@ -148,6 +149,8 @@ class _Analysis:
         load = self.netlist.late_loads.get(net, 0.0)
         for after, edge, tables in _edges(arc):
             point = (source, after)
+            if point not in self.events:
+                continue  # the library states no such edge of what drives it
             slew = self.slews[point]
             arrival = self.events[point].arrival + tables.delay.at(slew, load)
             event = _Event(arrival, gate.cell.name, point)
@@ -163,6 +166,8 @@ class _Analysis:
         ends = []
         for register in self.netlist.registers:
             net = register.pins[register.state.data]
+            if register.state.setup is None:
+                raise UserError(f"cell {register.cell.name}: the library states no setup times")
             for edge, setup in zip((RISE, FALL), register.state.setup, strict=True):
                 if (net, edge) in self.events:
                     needed = setup.at(self.slews[net, edge], self.slew)
@@ -175,9 +180,8 @@ class _Analysis:
             path=tuple(self._path(point))[::-1],
             end=end,
             slews={
-                net: (self.slews[net, RISE] + self.slews[net, FALL]) / 2
-                for net, edge in self.slews
-                if edge == RISE
+                net: fmean(self.slews[net, e] for e in (RISE, FALL) if (net, e) in self.slews)
+                for net in dict.fromkeys(net for net, _ in self.slews)
             },
             slew_ps=self.slew,
         )

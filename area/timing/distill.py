@@ -11,6 +11,7 @@ from halfbyte.area.cells.cell import Cell
 from halfbyte.area.cells.function import canonical_table, truth_table
 from halfbyte.area.cells.library import read_library
 from halfbyte.area.cells.reduction import reduced
+from halfbyte.area.cells.strengths import family, resistance
 from halfbyte.area.cells.technology import Technology
 from halfbyte.area.timing.delay import typical_slew
 
@@ -113,7 +114,7 @@ def _smallest_gates(cells: Iterable[Cell], preference: Preference) -> set[str]:
 def _drivers(technology: Technology, preference: Preference) -> set[str]:
     """A few strengths of inverter and buffer, the smallest first, each of another area."""
     kept: set[str] = set()
-    for pattern in (technology.inverter, technology.buffer):
+    for pattern in filter(None, (technology.inverter, technology.buffer)):
         same = [cell for cell in technology.cells.values() if _logic(cell) == _logic(pattern)]
         by_area = {cell.area: cell.name for cell in sorted(same, key=preference, reverse=True)}
         kept |= {by_area[area] for area in sorted(by_area)[:STRENGTHS]}
@@ -121,38 +122,20 @@ def _drivers(technology: Technology, preference: Preference) -> set[str]:
 
 
 def _family(cell: Cell) -> object:
-    """Alike for cells that can stand for each other; None for those that come in one strength."""
-    if cell.flip_flop:
-        return "flip-flop", cell.flip_flop.inverted, sorted(cell.flip_flop.tied.items())
-    if not 1 < len(cell.inputs) <= MAX_SIZED_INPUTS:
-        return None
-    inputs = list(cell.inputs)
-    return sorted(
-        canonical_table(truth_table(function, inputs), len(inputs))
-        for function in cell.outputs.values()
-    )
+    """The family of a cell of which stronger ones are kept; None for others."""
+    return None if len(cell.inputs) == 1 else family(cell, MAX_SIZED_INPUTS)
 
 
 def _strengths(technology: Technology, kept: set[str], slew: float) -> frozenset[str]:
     """Stronger cells of the families of those that are kept."""
     load = 10 * next(iter(technology.inverter.inputs.values()))
-
-    def resistance(cell: Cell) -> float:
-        """How much slower a cell gets with load, mean over its edges."""
-        return statistics.fmean(
-            edge.delay.at(slew, load) - edge.delay.at(slew, 0.0)
-            for by_source in cell.arcs.values()
-            for arcs in by_source.values()
-            for arc in arcs
-            for edge in (arc.rise, arc.fall)
-        )
-
     found = set()
     timed = [cell for cell in technology.cells.values() if any(cell.arcs.values())]
     for smallest in (cell for cell in timed if cell.name in kept and _family(cell)):
         alike = [cell for cell in timed if _family(cell) == _family(smallest)]
         for speed in SPEEDS:
-            strong = [c for c in alike if resistance(c) * speed <= resistance(smallest)]
+            own = resistance(smallest, slew, load)
+            strong = [cell for cell in alike if resistance(cell, slew, load) * speed <= own]
             if strong:
                 found.add(min(strong, key=lambda cell: (cell.area, cell.name)).name)
     return frozenset(found - kept)

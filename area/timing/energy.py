@@ -2,18 +2,18 @@
 
 Every transition of a net charges or discharges the pins on it (half of C V^2) and costs internal
 energy in the cell that drives it: the library's, at the slew of the input that it follows from and
-the load that the cell drives; where several inputs change in the same cycle, their mean. Inputs
-cost what the library states for them alone. The clock is counted by itself: two transitions per
-cycle at every flip-flop. Left out: wires, the clock tree, glitches.
+the load that the cell drives; where several inputs change together, their mean. Inputs cost what
+the library states for them alone. The clock is counted by itself: two transitions per cycle at
+every flip-flop. Left out: wires and the clock tree; glitches, unless the transitions have them.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from halfbyte.area.cells.technology import Technology
-from halfbyte.area.netlists.netlist import Instance, Net, Netlist
+from halfbyte.area.netlists.netlist import Instance, Netlist
 from halfbyte.area.timing.activity import Activity
 from halfbyte.area.timing.delay import Timing
+from halfbyte.area.timing.switching import Switching, settled_switching
 from halfbyte.base import UserError
 
 __all__ = ["Energy", "analyse_energy"]
@@ -40,70 +40,55 @@ class Energy:
 
 
 def analyse_energy(
-    netlist: Netlist, technology: Technology, timing: Timing, activity: Activity
+    netlist: Netlist,
+    technology: Technology,
+    timing: Timing,
+    activity: Activity | Switching,
 ) -> Energy:
-    """Energies of a netlist of the technology's cells under an activity.
+    """Energies of a netlist of the technology's cells.
 
-    Raises UserError if the technology does not state its voltage or internal energies.
+    From an activity they are those without glitches; transitions with them come from
+    :func:`.glitches.delayed_switching`. Where no cell of the technology states internal energies,
+    those of the loads are all. Raises UserError if some cells state them and one of the netlist
+    does not, or without a voltage.
     """
     if technology.voltage is None:
         raise UserError(f"technology {technology.name} does not state its supply voltage")
     instances = (*netlist.gates, *netlist.registers)
-    silent = [each.cell.name for each in instances if not each.cell.energies]
-    if silent:
-        raise UserError(f"cell {silent[0]} has no internal energies")
+    silent = [each.cell.name for each in instances if not each.cell.states_energies]
+    if silent and any(cell.states_energies for cell in technology.cells.values()):
+        raise UserError(f"cell {silent[0]}: the library states no internal energies")
     per_load = technology.voltage**2 / 2  # fJ per fF and transition
-    toggles = {net: activity.toggles(net) for net in activity.words}
-    clock = internal = 0.0
-    for instance in instances:
-        internal += _internal(instance, netlist, timing, activity, toggles)
+    switching = settled_switching(netlist, activity) if isinstance(activity, Activity) else activity
+    clock = 0.0
     for register in netlist.registers:
         pin = register.state.clock
         inside = _own(register, pin, timing.slew_ps)
         clock += CLOCK_EDGES * (inside + per_load * register.cell.inputs[pin])
+    rates = switching.transitions
     return Energy(
-        internal=internal,
-        switching=per_load * sum(toggles[net] * netlist.loads.get(net, 0.0) for net in toggles),
+        internal=sum(_internal(each, netlist, timing, switching) for each in instances),
+        switching=per_load * sum(rates[net] * netlist.loads.get(net, 0.0) for net in rates),
         clock=clock,
     )
 
 
-def _internal(
-    instance: Instance,
-    netlist: Netlist,
-    timing: Timing,
-    activity: Activity,
-    toggles: Mapping[Net, float],
-) -> float:
+def _internal(instance: Instance, netlist: Netlist, timing: Timing, switching: Switching) -> float:
     """Energy in fJ per cycle inside one cell, without that of a clock pin."""
     cell, state = instance.cell, instance.cell.flip_flop
-    sources = {
-        pin: net
-        for pin in cell.inputs
-        if (net := instance.pins[pin]) in toggles and not (state and pin == state.clock)
-    }
-    energy = sum(
-        toggles[net] * _own(instance, pin, timing.slews[net]) for pin, net in sources.items()
-    )
+    rates = switching.transitions
+    energy = 0.0
+    for pin in cell.inputs:
+        net = instance.pins[pin]
+        if net in rates and not (state and pin == state.clock):
+            energy += rates[net] * _own(instance, pin, timing.slews[net])
     for pin, net in instance.outputs.items():
         load = netlist.loads.get(net, 0.0)
-        tables = cell.energies.get(pin, {})
-        if state:
-            if state.clock in tables:
-                energy += toggles[net] * tables[state.clock].at(timing.slew_ps, load)
-            continue
-        changes = activity.changes(net)
-        shares = {
-            source: (activity.rate(changes & activity.changes(other)), tables[source], other)
-            for source, other in sources.items()
-            if source in tables
-        }
-        together = sum(share for share, _, _ in shares.values())
-        energy += sum(
-            toggles[net] * share / together * table.at(timing.slews[other], load)
-            for share, table, other in shares.values()
-            if share
-        )
+        for source, table in cell.energies.get(pin, {}).items():
+            if state:
+                energy += rates[net] * table.at(timing.slew_ps, load)
+            elif rate := switching.caused.get((instance.name, pin, source)):
+                energy += rate * table.at(timing.slews[instance.pins[source]], load)
     return energy
 
 

@@ -1,12 +1,14 @@
 """What a DFloat11 decoder decodes while its energy is measured: packets of a model's weights.
 
-The weights are BF16, coded by the codec with one table for all; each of 64 streams is one short
-chunk. ``rtl.dfloat11.framing`` says what the packets are.
+The weights are BF16. Each of 64 streams is one short chunk, coded with one table for all, or in the
+fixed code of its matrix. ``rtl.dfloat11.framing`` and ``rtl.dfloat11.fixed`` say what the packets
+are.
 """
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +16,19 @@ from numpy.typing import NDArray
 from halfbyte.area.timing.activity import LANES
 from halfbyte.base import content_key
 
-__all__ = ["ELEMENTS", "SHIPPED", "Packets", "load_packets"]
+__all__ = [
+    "ELEMENTS",
+    "SHIPPED",
+    "SHIPPED_FIXED",
+    "FixedPackets",
+    "Packets",
+    "load_fixed_packets",
+    "load_packets",
+]
 
-SHIPPED = Path(__file__).parent / "samples" / "dfloat11" / "minilm.npz"
+_SAMPLES = Path(__file__).parent / "samples" / "dfloat11"
+SHIPPED = _SAMPLES / "minilm.npz"
+SHIPPED_FIXED = _SAMPLES / "minilm_fixed.npz"
 ELEMENTS = 256  # weights of a chunk
 
 
@@ -43,23 +55,67 @@ class Packets:
     @property
     def content_hash(self) -> str:
         """SHA-256 (hex) of the values."""
-        arrays = (self.numbers, self.words, self.word_counts, self.raw)
-        return content_key([array.tolist() for array in arrays])
+        return _content_hash(self)
 
     def to_bytes(self) -> bytes:
         """As a file."""
-        buffer = io.BytesIO()
-        np.savez_compressed(
-            buffer,
-            numbers=self.numbers,
-            words=self.words,
-            word_counts=self.word_counts,
-            raw=self.raw,
-        )
-        return buffer.getvalue()
+        return _to_bytes(self)
+
+
+@dataclass(frozen=True)
+class FixedPackets:
+    """``codes``: (64, m) uint8, of which ``code_counts``, (64,) uint16, are a packet, an even
+    number of bytes. ``raw``: (64, 256) uint8.
+
+    Raises ValueError for other shapes or counts.
+    """
+
+    codes: NDArray[np.uint8]
+    code_counts: NDArray[np.uint16]
+    raw: NDArray[np.uint8]
+
+    def __post_init__(self) -> None:
+        shapes = (self.codes.shape[:1], self.code_counts.shape, self.raw.shape)
+        if shapes != ((LANES,), (LANES,), (LANES, ELEMENTS)):
+            raise ValueError(f"Packets must be {LANES}, of {ELEMENTS} raw bytes, not {shapes}")
+        if self.code_counts.max() > self.codes.shape[1] or (self.code_counts % 2).any():
+            raise ValueError("A packet has more bytes than there are, or an odd number of them")
+
+    @property
+    def content_hash(self) -> str:
+        """SHA-256 (hex) of the values."""
+        return _content_hash(self)
+
+    def to_bytes(self) -> bytes:
+        """As a file."""
+        return _to_bytes(self)
+
+
+def _arrays(packets: Packets | FixedPackets) -> dict[str, NDArray[Any]]:
+    return {field.name: getattr(packets, field.name) for field in fields(packets)}
+
+
+def _content_hash(packets: Packets | FixedPackets) -> str:
+    return content_key([array.tolist() for array in _arrays(packets).values()])
+
+
+def _to_bytes(packets: Packets | FixedPackets) -> bytes:
+    buffer = io.BytesIO()
+    arrays: dict[str, Any] = _arrays(packets)
+    np.savez_compressed(buffer, **arrays)
+    return buffer.getvalue()
 
 
 def load_packets(path: Path = SHIPPED) -> Packets:
     """Packets as ``halfbyte operands --packets`` wrote them."""
+    return Packets(**_stored(path, Packets))
+
+
+def load_fixed_packets(path: Path = SHIPPED_FIXED) -> FixedPackets:
+    """Packets as ``halfbyte operands --packets --codes fixed`` wrote them."""
+    return FixedPackets(**_stored(path, FixedPackets))
+
+
+def _stored(path: Path, kind: type[Packets | FixedPackets]) -> dict[str, NDArray[Any]]:
     with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
-        return Packets(*(stored[name] for name in ("numbers", "words", "word_counts", "raw")))
+        return {field.name: stored[field.name] for field in fields(kind)}

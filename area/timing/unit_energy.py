@@ -5,6 +5,7 @@ out, which are once in 16384 weights or a tensor; so are waits for a memory: eve
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +18,26 @@ from halfbyte.area.timing.activity import LANES, Activity, simulate, simulate_wi
 from halfbyte.area.timing.delay import analyse_timing
 from halfbyte.area.timing.energy import Energy, analyse_energy
 from halfbyte.area.timing.operands import Operands
-from halfbyte.area.timing.packets import Packets
-from halfbyte.base import UserError
+from halfbyte.area.timing.packets import FixedPackets, Packets
+from halfbyte.base import Record, UserError
 
-__all__ = ["LaneSurroundings", "load_table", "measure_decoder", "measure_mac", "operand_words"]
+__all__ = [
+    "DecoderEnergy",
+    "FixedSurroundings",
+    "LaneSurroundings",
+    "MacEnergy",
+    "load_table",
+    "measure_decoder",
+    "measure_fixed",
+    "measure_mac",
+    "operand_words",
+]
 
 _ALL = (1 << LANES) - 1
 # A lane has taken the header of a chunk, and given its first weights, in so many cycles; it then
 # decodes for so many, in which no chunk of 256 weights ends.
 WARM_UP, CYCLES = 88, 160
+FIXED_WARM_UP = 8  # of a lane without a table, whose header is shorter
 # Cycles in which a loaded table is looked at.
 _REST = 8
 
@@ -76,28 +88,31 @@ def _lanes(word: int) -> NDArray[np.bool_]:
 class LaneSurroundings:
     """What stands around a lane: memory that always offers, and takes every weight.
 
-    ``given`` holds, by cycle, in which streams a weight came, and the words of its bits.
+    ``given`` holds, by cycle, in which streams weights came, and the words of their bits.
     """
 
     def __init__(self, packets: Packets, table: Sequence[int]) -> None:
-        self._table = list(table)
-        self._words = _Source(packets.words, packets.word_counts, 32)
         counts = np.full(LANES, packets.raw.shape[1])
-        self._raw = _Source(packets.raw, counts, 8)
+        self._constants = {"table": list(table), "usable": [_ALL]}
+        self._sources = {
+            "words": _Source(packets.words, packets.word_counts, 32),
+            "raw": _Source(packets.raw, counts, 8),
+        }
         self._resets = True
         self.given: list[tuple[int, Sequence[int]]] = []
 
     def drive(self) -> Mapping[str, Sequence[int]]:
         """A reset, then whatever the streams have."""
-        streams = {**self._words.drive("words"), **self._raw.drive("raw")}
-        if self._resets:
-            streams = {port: [0] * len(words) for port, words in streams.items()}
+        streams = {
+            port: [0] * len(words) if self._resets else words
+            for name, source in self._sources.items()
+            for port, words in source.drive(name).items()
+        }
         return {
             "rst": [_ALL if self._resets else 0],
-            "table": self._table,
-            "usable": [_ALL],
             "weights__ready": [_ALL],
             "verdict__ready": [_ALL],
+            **self._constants,
             **streams,
         }
 
@@ -105,9 +120,33 @@ class LaneSurroundings:
         """Beats that were taken, weights that came."""
         self.given.append((outputs["weights__valid"][0], outputs["weights__payload"]))
         if not self._resets:
-            self._words.take(outputs["words__ready"][0])
-            self._raw.take(outputs["raw__ready"][0])
+            for name, source in self._sources.items():
+                source.take(outputs[f"{name}__ready"][0])
         self._resets = False
+
+
+class FixedSurroundings(LaneSurroundings):
+    """The same around a lane without a table, for ``symbols`` weights in a cycle."""
+
+    def __init__(self, packets: FixedPackets, symbols: int) -> None:
+        counts = np.full(LANES, packets.raw.shape[1] // symbols)
+        self._constants = {}
+        self._sources = {
+            "codes": _Source(
+                _in_beats(packets.codes, symbols), packets.code_counts // symbols, 8 * symbols
+            ),
+            "raw": _Source(_in_beats(packets.raw, symbols), counts, 8 * symbols),
+        }
+        self._resets = True
+        self.given = []
+
+
+def _in_beats(data: NDArray[np.uint8], symbols: int) -> NDArray[Any]:
+    """(64, n) bytes as (64, n / symbols) numbers, the first byte lowest."""
+    places = 8 * np.arange(symbols, dtype=np.uint64)
+    whole = data[:, : data.shape[1] // symbols * symbols].astype(np.uint64)
+    beats: NDArray[Any] = (whole.reshape(LANES, -1, symbols) << places).sum(axis=2)
+    return beats
 
 
 class _LoaderSurroundings:
@@ -146,24 +185,48 @@ def load_table(loader: Netlist, packets: Packets) -> tuple[list[int], Activity]:
     return list(surroundings.outputs["table"]), activity
 
 
+@dataclass(frozen=True, kw_only=True)
+class DecoderEnergy(Record):
+    """What decoding costs; None for what the technology lacks tables for."""
+
+    lane_energy_fj: float | None = None
+    """Energy of a lane per weight, in fJ."""
+    lane_clock_fj: float | None = None
+    """The clock's part of it, in fJ."""
+    table_energy_fj: float | None = None
+    """Energy of the code table at rest per weight of one lane, in fJ: lanes share it."""
+    lane_leakage_nw: float | None
+    """Leakage of a lane, in nW."""
+    table_leakage_nw: float | None
+    """Leakage of the code table, in nW."""
+    not_measured: str | None = None
+    """Why energies are null."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MacEnergy(Record):
+    """What a BF16 MAC costs; None for what the technology lacks tables for."""
+
+    energy_fj: float | None = None
+    """Energy per MAC, in fJ."""
+    clock_energy_fj: float | None = None
+    """The clock's part of it, in fJ."""
+    leakage_nw: float | None = None
+    """Leakage, in nW."""
+    not_measured: str | None = None
+    """Why energies are null."""
+
+
 def measure_decoder(
     lane: Path, loader: Path, top: str, technology: Technology, packets: Packets
-) -> dict[str, Any]:
-    """Energies of a lane and of the code table in fJ per weight of a lane, and leakages in nW.
+) -> DecoderEnergy:
+    """Energies and leakages of a lane and of the code table.
 
     lane, loader: netlists as Yosys' ``write_json`` wrote them. The table is at rest, which costs
-    its clock; lanes share that. What the technology lacks tables for is None, and ``not_measured``
-    says why.
+    its clock. What the technology lacks tables for is None, and ``not_measured`` says why.
     """
     one, table = (read_netlist(path, technology.cells, top) for path in (lane, loader))
-    result = {
-        "lane_energy_fj": None,
-        "lane_clock_fj": None,
-        "table_energy_fj": None,
-        "lane_leakage_nw": round(one.leakage, 4),
-        "table_leakage_nw": round(table.leakage, 4),
-        "not_measured": None,
-    }
+    result = DecoderEnergy(lane_leakage_nw=one.leakage, table_leakage_nw=table.leakage)
     try:
         code, at_rest = load_table(table, packets)
         surroundings = LaneSurroundings(packets, code)
@@ -171,35 +234,52 @@ def measure_decoder(
         of_lane = _energy(one, technology, decoding)
         of_table = _energy(table, technology, at_rest)
     except UserError as error:
-        return {**result, "not_measured": str(error)}
+        return replace(result, not_measured=str(error))
     given = sum(valid.bit_count() for valid, _ in surroundings.given[WARM_UP:])
     weights_per_cycle = given / (LANES * CYCLES)
-    return {
-        **result,
-        "lane_energy_fj": round(of_lane.total / weights_per_cycle, 3),
-        "lane_clock_fj": round(of_lane.clock / weights_per_cycle, 3),
-        "table_energy_fj": round(of_table.total / weights_per_cycle, 3),
-    }
+    return replace(
+        result,
+        lane_energy_fj=round(of_lane.total / weights_per_cycle, 3),
+        lane_clock_fj=round(of_lane.clock / weights_per_cycle, 3),
+        table_energy_fj=round(of_table.total / weights_per_cycle, 3),
+    )
 
 
-def measure_mac(path: Path, top: str, technology: Technology, operands: Operands) -> dict[str, Any]:
-    """Energy in fJ per MAC of the BF16 MAC on the same operands as the MACs, and leakage in nW."""
+def measure_fixed(
+    lane: Path, top: str, technology: Technology, packets: FixedPackets, symbols: int
+) -> DecoderEnergy:
+    """As :func:`measure_decoder`, of a lane that gives ``symbols`` weights in a cycle, without a
+    table, which costs nothing then.
+    """
+    netlist = read_netlist(lane, technology.cells, top)
+    result = DecoderEnergy(lane_leakage_nw=netlist.leakage, table_leakage_nw=0.0)
+    try:
+        surroundings = FixedSurroundings(packets, symbols)
+        activity = simulate_within(
+            netlist, surroundings, warm_up=FIXED_WARM_UP, cycles=CYCLES // symbols
+        )
+        energy = _energy(netlist, technology, activity)
+    except UserError as error:
+        return replace(result, not_measured=str(error))
+    beats = sum(valid.bit_count() for valid, _ in surroundings.given[FIXED_WARM_UP:])
+    weights_per_cycle = beats * symbols / (LANES * (CYCLES // symbols))
+    return replace(
+        result,
+        lane_energy_fj=round(energy.total / weights_per_cycle, 3),
+        lane_clock_fj=round(energy.clock / weights_per_cycle, 3),
+        table_energy_fj=0.0,
+    )
+
+
+def measure_mac(path: Path, top: str, technology: Technology, operands: Operands) -> MacEnergy:
+    """Energy and leakage of the BF16 MAC, on the same operands as the MACs of formats."""
     netlist = read_netlist(path, technology.cells, top)
-    result = {
-        "energy_fj": None,
-        "clock_energy_fj": None,
-        "leakage_nw": round(netlist.leakage, 4),
-        "not_measured": None,
-    }
+    result = MacEnergy(leakage_nw=netlist.leakage)
     try:
         energy = _energy(netlist, technology, simulate(netlist, operand_words(operands)))
     except UserError as error:
-        return {**result, "not_measured": str(error)}
-    return {
-        **result,
-        "energy_fj": round(energy.total, 3),
-        "clock_energy_fj": round(energy.clock, 3),
-    }
+        return replace(result, not_measured=str(error))
+    return replace(result, energy_fj=round(energy.total, 3), clock_energy_fj=round(energy.clock, 3))
 
 
 def operand_words(operands: Operands) -> dict[str, NDArray[np.unsignedinteger]]:

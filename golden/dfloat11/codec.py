@@ -1,6 +1,7 @@
 """A tensor to its compressed form in the own layout, and back, bit for bit."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import Tensor
 from halfbyte.golden.checks import check_integer
 from halfbyte.golden.dfloat11.code_table import LENGTH_LIMIT, SYMBOLS, CodeTable
 from halfbyte.golden.dfloat11.elements import ELEMENT_TYPES, ElementType, element_type
+from halfbyte.golden.dfloat11.fixed_codes import FixedCode
 from halfbyte.golden.dfloat11.kernels import (
     CHUNK,
     GOOD,
@@ -21,10 +23,10 @@ from halfbyte.golden.dfloat11.kernels import (
     WRONG_LENGTH,
 )
 from halfbyte.golden.dfloat11.layout import (
-    ALIGNMENT,
     CorruptError,
     Parts,
     TensorHeader,
+    aligned_bytes,
     chunk_starts,
     read_header,
     split,
@@ -39,14 +41,19 @@ from halfbyte.golden.dfloat11.loops import (
 from halfbyte.golden.dfloat11.threads import over_ranges
 
 __all__ = [
+    "CHUNK",
+    "CODES",
     "Measured",
     "compress",
     "decompress",
     "decompress_chunks",
     "measure",
+    "opened",
     "symbol_counts",
 ]
 
+CODES = ("best", "fixed")
+"""How codes are chosen: the best for each tensor, or one that hardware knows without a table."""
 _NO_DIGEST = bytes(32)
 _REASONS = {
     WRONG_CRC: "its CRC is wrong",
@@ -118,7 +125,11 @@ class Measured:
 
 
 def measure(
-    tensor: Tensor, *, max_rows: int | None = None, max_length: int | None = None
+    tensor: Tensor,
+    *,
+    max_rows: int | None = None,
+    max_length: int | None = None,
+    codes: str = "best",
 ) -> Measured:
     """The code for a tensor, and the exact size that :func:`compress` will give.
 
@@ -130,11 +141,14 @@ def measure(
         Rows of the code table, 2 to 256, escape included: 16 for BF16 and 256 for the others.
     max_length : int, optional
         Bits of the longest code, 1 to 12: 10 for BF16 and 12 for the others.
+    codes : str
+        ``best`` for the shortest code within these limits, ``fixed`` for the best of the eight that
+        hardware knows (:class:`FixedCode`); of types other than BF16 both are the same.
 
     Raises
     ------
     TypeError, ValueError
-        Of another type; empty; no such limits.
+        Of another type; empty; no such limits or codes.
     UserError
         ``max_length`` bits are too few for ``max_rows`` codes.
     """
@@ -143,8 +157,13 @@ def measure(
     limit = check_integer("max_length", max_length or kind.max_length, 1, LENGTH_LIMIT)
     if not tensor.numel():
         raise ValueError("A tensor without elements cannot be compressed")
+    if codes not in CODES:
+        raise ValueError(f"Codes must be {' or '.join(CODES)}, not {codes!r:.60}")
     counts = symbol_counts(tensor)
-    table = CodeTable.from_counts(counts.tolist(), max_rows=rows, max_length=limit)
+    if codes == "fixed" and kind.name == "BF16":
+        table = FixedCode.best(counts.tolist()).table
+    else:
+        table = CodeTable.from_counts(counts.tolist(), max_rows=rows, max_length=limit)
     header = TensorHeader(kind, tuple(tensor.shape), table, 0, _NO_DIGEST)
     words = _words(tensor, kind)
     lengths = np.zeros((header.chunks, SEGMENTS), dtype=np.uint16)
@@ -184,10 +203,7 @@ def compress(tensor: Tensor, measured: Measured | None = None) -> Tensor:
 
 def _open(data: Tensor) -> tuple[TensorHeader, Parts, NDArray[np.int64]]:
     """Header, parts, and first words of the chunks, all checked against each other."""
-    if data.dtype != torch.uint8 or data.ndim != 1:
-        raise TypeError(f"Compressed data must be bytes in one dimension, not {data.dtype}")
-    data = data.contiguous()
-    raw = (data if data.data_ptr() % ALIGNMENT == 0 else data.clone()).numpy()
+    raw = aligned_bytes(data)
     header = read_header(raw)
     parts = split(raw, header)
     if header.stream_words * WORD < header.elements:  # bounds what is allocated by what was read
@@ -253,3 +269,10 @@ def decompress(data: Tensor, *, verify: bool = True) -> Tensor:
     if verify and hashlib.sha256(_words(tensor, header.kind).data).digest() != header.sha256:
         raise CorruptError("the whole tensor's SHA-256 is wrong, though the CRCs are right")
     return tensor.reshape(header.shape)
+
+
+def opened(data: Tensor) -> Callable[[], Tensor]:
+    """A function that decodes ``data``, unverified; its header is read once, now."""
+    found = _open(data)
+    header = found[0]
+    return lambda: _decode(*found, 0, header.chunks, False).reshape(header.shape)

@@ -7,6 +7,7 @@
 
 #include "dfloat11_published.h"
 #include "expand.h"
+#include "gemm_rows.h"
 #include "mac_stream.h"
 #include "quantize.h"
 
@@ -56,6 +57,9 @@ HB_API int hb_expand(const halfbyte::Context *, const halfbyte::Format *,
 HB_API int hb_gemm_plain(const halfbyte::Context *, const halfbyte::Format *a,
                          const halfbyte::Format *w, const halfbyte::PlainProduct *);
 HB_API int hb_gemm_dp4a(const halfbyte::Context *, const halfbyte::Product *);
+// At most FEW_ROWS rows of activations; see gemm_rows.h for the blocks and lengths that it takes.
+HB_API int hb_gemm_rows(const halfbyte::Context *, const halfbyte::Format *w,
+                        const halfbyte::RowsProduct *);
 // `small`: every partial sum of a block is below 2^22 in magnitude.
 HB_API int hb_gemm_mma(const halfbyte::Context *, const halfbyte::Product *, int32_t small);
 

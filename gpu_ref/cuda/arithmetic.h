@@ -307,9 +307,13 @@ HB_HD float dequantize(const Decoder &decoder, uint8_t code, float scale) {
 
 // ---------------------------------------------------------------- block-scaled sums
 
-// y + P * (step_a * step_w), each operation rounded; `exact` is P rounded to FP32.
+// P * (step_a * step_w), each operation rounded; `exact` is P rounded to FP32.
+HB_HD float block_term(float exact, float step_a, float step_w) {
+  return multiply(exact, multiply(step_a, step_w));
+}
+
 HB_HD float accumulate_block(float y, float exact, float step_a, float step_w) {
-  return add(y, multiply(exact, multiply(step_a, step_w)));
+  return add(y, block_term(exact, step_a, step_w));
 }
 
 // A (rows, length) matrix of packed codes with one scale per block of a row.

@@ -167,6 +167,19 @@ __global__ void __launch_bounds__(Mma::THREADS, 1)
   gemm_mma<BLOCK_STEPS, SMALL>(machine, p, at.row, at.column, shared_bytes);
 }
 
+template <int ROWS>
+__global__ void __launch_bounds__(THREADS)
+    gemm_rows_kernel(const __grid_constant__ RowsProduct p,
+                     const __grid_constant__ Decoder decoder) {
+  __shared__ RowsShared shared[WARPS];
+  const CodeBytes table(decoder);
+  Machine<THREADS> machine;
+  constexpr int WEIGHTS = FewRows<ROWS>::WEIGHTS;
+  for (int64_t first = global_thread() / LANES * WEIGHTS; first < p.n;
+       first += all_threads() / LANES * WEIGHTS)
+    gemm_rows<ROWS>(machine, p, table, decoder.quantum, first, shared[threadIdx.x / LANES]);
+}
+
 constexpr int CHUNK_WARPS = 4;  // small blocks, so that small tensors also fill the GPU
 
 __global__ void __launch_bounds__(CHUNK_WARPS *LANES)
@@ -288,6 +301,15 @@ int hb_gemm_plain(const Context *context, const Format *a, const Format *w,
 int hb_gemm_dp4a(const Context *context, const Product *p) {
   return launched(context, [&](cudaStream_t stream) {
     gemm_dp4a_kernel<<<tiles(*p, Dp4a::SIDE), Dp4a::THREADS, 0, stream>>>(*p);
+  });
+}
+
+int hb_gemm_rows(const Context *context, const Format *w, const RowsProduct *p) {
+  return launched(context, [&](cudaStream_t stream) {
+    with_rows(p->a_layout.rows, [&](auto rows) {
+      const unsigned blocks = blocks_for(p->n, FewRows<rows()>::WEIGHTS * WARPS);
+      gemm_rows_kernel<rows()><<<blocks, THREADS, 0, stream>>>(*p, w->decoder);
+    });
   });
 }
 

@@ -139,6 +139,20 @@ int hb_gemm_dp4a(const Context *context, const Product *p) {
   });
 }
 
+int hb_gemm_rows(const Context *context, const Format *w, const RowsProduct *p) {
+  return guarded([&] {
+    const CodeBytes table(w->decoder);
+    with_rows(p->a_layout.rows, [&](auto rows) {
+      constexpr int WEIGHTS = FewRows<rows()>::WEIGHTS;
+      parallel(context->threads, (p->n + WEIGHTS - 1) / WEIGHTS, 1, [&](int64_t warp) {
+        Machine<WARP> machine;
+        RowsShared shared;
+        gemm_rows<rows()>(machine, *p, table, w->decoder.quantum, warp * WEIGHTS, shared);
+      });
+    });
+  });
+}
+
 int hb_gemm_mma(const Context *context, const Product *p, int32_t small) {
   return guarded([&] {
     const bool whole = p->a_layout.block_bytes == CHUNK;

@@ -103,6 +103,30 @@ class Machine {
     return __dp4a(static_cast<int32_t>(a), static_cast<int32_t>(b), sum);
   }
 
+  // Byte i of the result is the byte of b:a that nibble i of `selector`, 0 to 7, names.
+  HB_BODY uint32_t permute(uint32_t a, uint32_t b, uint32_t selector) {
+    return __byte_perm(a, b, selector);
+  }
+
+  // WORDS words, 2 or 4, from an address that is a multiple of their size.
+  template <int WORDS>
+  HB_BODY void load(uint32_t *words, const void *from) {
+    if constexpr (WORDS == 4) {
+      const uint4 seen = *static_cast<const uint4 *>(from);
+      words[0] = seen.x, words[1] = seen.y, words[2] = seen.z, words[3] = seen.w;
+    } else {
+      static_assert(WORDS == 2);
+      const uint2 seen = *static_cast<const uint2 *>(from);
+      words[0] = seen.x, words[1] = seen.y;
+    }
+  }
+
+  // The sum of each aligned group of `size` lanes (a power of two), in all of its lanes.
+  HB_BODY void sum_of_groups(PerLane<int32_t> &values, int size) {
+    for (int distance = size / 2; distance > 0; distance /= 2)
+      values[0] += __shfl_xor_sync(~0u, values[0], distance);
+  }
+
   // The largest of each aligned group of `size` lanes (a power of two), in all of its lanes.
   HB_BODY void max_of_groups(PerLane<int32_t> &values, int size) {
     for (int distance = size / 2; distance > 0; distance /= 2) {
@@ -238,6 +262,27 @@ class Machine {
     for (int i = 0; i < 4; ++i)
       sum += static_cast<int8_t>(a >> 8 * i) * static_cast<int8_t>(b >> 8 * i);
     return sum;
+  }
+
+  uint32_t permute(uint32_t a, uint32_t b, uint32_t selector) {
+    const uint64_t bytes = uint64_t{b} << 32 | a;
+    uint32_t result = 0;
+    for (int i = 0; i < 4; ++i)
+      result |= static_cast<uint32_t>(bytes >> (selector >> 4 * i & 7) * 8 & 0xff) << 8 * i;
+    return result;
+  }
+
+  template <int WORDS>
+  void load(uint32_t *words, const void *from) {
+    std::memcpy(words, from, WORDS * sizeof(uint32_t));
+  }
+
+  void sum_of_groups(PerLane<int32_t> &values, int size) {
+    for (int begin = 0; begin < LANES; begin += size) {
+      int32_t sum = 0;
+      for (int i = 0; i < size; ++i) sum += values[begin + i];
+      for (int i = 0; i < size; ++i) values[begin + i] = sum;
+    }
   }
 
   void max_of_groups(PerLane<int32_t> &values, int size) {

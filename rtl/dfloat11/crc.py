@@ -1,45 +1,97 @@
-"""CRC-32C (Castagnoli, reflected, as RFC 3720), a byte at a time."""
+"""CRC-32C (Castagnoli, reflected, as RFC 3720), several bits at a time."""
 
-from amaranth.hdl import Cat, Const, Module, Signal, Value
+from collections import Counter
+from functools import cache, reduce
+from itertools import combinations
+from operator import xor
+
+from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 __all__ = ["START", "Crc"]
 
 _POLYNOMIAL = 0x82F63B78
+_WIDTH = 32
 START = 0xFFFFFFFF
 """The state before the first byte; after the last one, the CRC is its complement."""
 
+_Sums = tuple[frozenset[int], ...]
+
+
+def _following(bits: int) -> list[set[int]]:
+    """For each bit of the next state, the terms of its sum.
+
+    Term ``n`` is bit ``n`` of the state, plus bit ``n`` of the data if there is one.
+    """
+    state = [{place} for place in range(_WIDTH)]
+    for _ in range(bits):
+        feedback = state[0]
+        shifted: list[set[int]] = [*state[1:], set()]
+        state = [
+            before ^ feedback if _POLYNOMIAL >> tap & 1 else before
+            for tap, before in enumerate(shifted)
+        ]
+    return state
+
+
+@cache
+def _shared(bits: int) -> tuple[tuple[tuple[int, int], ...], _Sums]:
+    """Pairs of terms to be added, each the next higher term; and what each sum then consists of.
+
+    Always the pair that most sums have is added first: C. Paar, "Optimized arithmetic for
+    Reed-Solomon encoders", ISIT 1997.
+    """
+    sums = _following(bits)
+    pairs: list[tuple[int, int]] = []
+    while True:
+        found = Counter(pair for terms in sums for pair in combinations(sorted(terms), 2))
+        pair = min(found, key=lambda pair: (-found[pair], pair))
+        if found[pair] == 1:
+            return tuple(pairs), tuple(map(frozenset, sums))
+        for terms in sums:
+            if terms.issuperset(pair):
+                terms.difference_update(pair)
+                terms.add(_WIDTH + len(pairs))
+        pairs.append(pair)
+
 
 class Crc(wiring.Component):
-    """One byte's step; combinational.
+    """The step of some bits; combinational.
 
-    A bit after the other, each with a signal of its own for what it feeds back: synthesis makes
-    half the gates of that, compared with one sum of inputs for each bit of the result.
+    Every bit of the next state is a sum. What several sums have in common is added once, which
+    synthesis does not find by itself.
+
+    Parameters
+    ----------
+    bits : :class:`int`
+        Bits of a step, 1 to 32.
 
     Members
     -------
     state : ``In(32)``
-        The state before the byte.
-    byte : ``In(8)``
-        The byte, its bit 0 first.
+        The state before the step.
+    data : ``In(bits)``
+        The bits, the first of them least significant.
     following : ``Out(32)``
         The state after it.
     """
 
-    def __init__(self) -> None:
-        super().__init__({"state": In(32), "byte": In(8), "following": Out(32)})
+    def __init__(self, *, bits: int = 8) -> None:
+        self.bits = bits
+        super().__init__({"state": In(_WIDTH), "data": In(bits), "following": Out(_WIDTH)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        state: list[Value] = list(self.state)
-        for place, bit in enumerate(self.byte):
-            feedback = Signal(name=f"feedback{place}")
-            m.d.comb += feedback.eq(state[0] ^ bit)
-            shifted = [*state[1:], Const(0, 1)]
-            state = [
-                before ^ feedback if _POLYNOMIAL >> tap & 1 else before
-                for tap, before in enumerate(shifted)
-            ]
-        m.d.comb += self.following.eq(Cat(state))
+        terms: list[Value] = list(self.state[self.bits :])
+        changed = Signal(self.bits)
+        m.d.comb += changed.eq(self.state[: self.bits] ^ self.data)
+        terms = [*changed, *terms]
+        pairs, sums = _shared(self.bits)
+        for one, other in pairs:
+            both = Signal(name=f"shared_{one}_{other}")
+            m.d.comb += both.eq(terms[one] ^ terms[other])
+            terms.append(both)
+        for place, chosen in enumerate(sums):
+            m.d.comb += self.following[place].eq(reduce(xor, (terms[n] for n in sorted(chosen))))
         return m

@@ -20,7 +20,7 @@ from halfbyte.rtl.dfloat11.lane import Lane
 from halfbyte.rtl.dfloat11.loader import Loader
 from halfbyte.rtl.exported import Exported
 
-__all__ = ["MAX_LANES", "MAX_LENGTH", "ROWS", "Decoder", "check_decoder"]
+__all__ = ["MAX_LANES", "MAX_LENGTH", "ROWS", "Decoder", "check_decoder", "check_lanes"]
 
 # What the codec uses for BF16: fifteen exponents and an escape.
 ROWS = 16
@@ -29,10 +29,15 @@ MAX_LANES = 64
 MAX_ROWS = 256
 
 
-def check_decoder(lanes: int, rows: int, max_length: int) -> None:
-    """Raise UserError if there is no decoder with these parameters."""
+def check_lanes(lanes: int) -> None:
+    """Raise UserError if no decoder has so many lanes."""
     if not 1 <= lanes <= MAX_LANES:
         raise UserError(f"A decoder has 1 to {MAX_LANES} lanes, not {lanes}")
+
+
+def check_decoder(lanes: int, rows: int, max_length: int) -> None:
+    """Raise UserError if no decoder has these parameters."""
+    check_lanes(lanes)
     if not 2 <= rows <= MAX_ROWS or rows & (rows - 1):
         raise UserError(f"Rows of a code table must be 2, 4, 8 ... or {MAX_ROWS}, not {rows}")
     if not 8 <= max_length <= LENGTH_LIMIT:
@@ -42,9 +47,9 @@ def check_decoder(lanes: int, rows: int, max_length: int) -> None:
 class Decoder(Exported):
     """Decodes BF16 tensors in DFloat11's own layout, ``lanes`` chunks at a time.
 
-    There is nothing in it but :class:`Loader` and ``lanes`` times :class:`Lane`, whose docstrings
-    say what goes over the streams, and when. Load a table first; chunks may go to any lane.
-    Needs a synchronous reset.
+    It holds one :class:`Loader` and ``lanes`` times :class:`Lane`, and nothing else. Their
+    docstrings say what goes over the streams, and when. Load a table first; chunks may go to any
+    lane. Needs a synchronous reset.
 
     Parameters
     ----------

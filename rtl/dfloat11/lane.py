@@ -1,36 +1,25 @@
 """One lane: chunks of a compressed tensor to weights, a symbol per cycle."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
-from amaranth.lib import enum, stream
+from amaranth.hdl import Module, Signal
+from amaranth.lib import enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from halfbyte.rtl.dfloat11.crc import START, Crc
-from halfbyte.rtl.dfloat11.framing import (
-    CHUNK,
-    LENGTH_WORDS,
-    WORD,
-    ByteBeat,
-    Verdict,
-    WordBeat,
-    table_layout,
-)
-from halfbyte.rtl.dfloat11.matcher import Matcher
+from halfbyte.rtl.dfloat11.framing import CHUNK, ByteBeat, Verdict, WordBeat, table_layout
+from halfbyte.rtl.dfloat11.header import Header
+from halfbyte.rtl.dfloat11.joiner import Joiner
+from halfbyte.rtl.dfloat11.walker import Walker
+from halfbyte.rtl.dfloat11.word_buffer import WordBuffer
 from halfbyte.rtl.exported import Exported
 
 __all__ = ["Lane"]
 
-_BYTES = WORD // 8
-_ESCAPED_BITS = 8
-
 
 class _State(enum.Enum):
-    COUNT = 0  # expects the number of elements
-    LENGTHS = 1  # expects the segment lengths
-    CHECKSUM = 2  # expects the CRC
-    DECODE = 3
-    FINISH = 4  # waits for the CRC of the last word
-    DRAIN = 5  # skips the rest of both packets
-    VERDICT = 6  # gives the verdict
+    HEADER = 0
+    DECODE = 1
+    FINISH = 2  # waits for the CRC of the last word
+    DRAIN = 3  # skips the rest of both packets
+    VERDICT = 4  # gives the verdict
 
 
 class Lane(Exported):
@@ -89,176 +78,96 @@ class Lane(Exported):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         state = Signal(_State)
-        held = Signal()  # a weight waits in the output register
-        weight = Signal(16, reset_less=True)
         verdict = Signal(Verdict, reset_less=True)
         left = Signal(range(CHUNK), reset_less=True)  # elements after the next one
-        words_done = Signal(reset_less=True)  # the packet's last beat has been taken
-        raw_done = Signal(reset_less=True)
-        word = Signal(WORD, reset_less=True)
-        position = Signal(range(WORD + 1), reset_less=True)  # bits of the word that are used up
-        escaped = Signal(reset_less=True)  # the next symbol stands in the stream itself
-        unchecked = Signal(range(_BYTES + 1), reset_less=True)  # bytes of the word for the CRC
-        lengths_left = Signal(range(LENGTH_WORDS), reset_less=True)  # after the next one
-        length_sum = Signal(range(WORD), reset_less=True)  # of segment lengths, modulo 32
-        stream_crc = Signal(WORD, reset_less=True)
-        raw_crc = Signal(WORD, reset_less=True)
-        expected_crc = Signal(WORD, reset_less=True)
+        is_last = Signal(reset_less=True)  # the packet's last word has been taken
 
-        words, raw = self.words.payload, self.raw.payload
-        word_comes = Signal()
-        raw_comes = Signal()
-        load = Signal()  # the word that comes is kept
-        can_load = Signal()
+        m.submodules.header = header = Header()
+        m.submodules.buffer = buffer = WordBuffer()
+        m.submodules.walker = walker = Walker(rows=self.rows, max_length=self.max_length)
+        m.submodules.joiner = joiner = Joiner()
+        self._connect(m, header, buffer, walker, joiner)
+
+        word_comes = self.words.valid & self.words.ready
         m.d.comb += [
-            word_comes.eq(self.words.valid & self.words.ready),
-            raw_comes.eq(self.raw.valid & self.raw.ready),
-            can_load.eq(unchecked <= 1),
-            self.busy.eq(state != _State.COUNT),
-            self.weights.valid.eq(held),
-            self.weights.payload.eq(weight),
+            header.comes.eq((state == _State.HEADER) & word_comes),
+            header.waits.eq(state == _State.HEADER),
+            walker.walks.eq(state == _State.DECODE),
+            walker.keeps.eq(state == _State.FINISH),
+            walker.comes.eq(word_comes),
+            walker.is_there.eq(self.words.valid & ~is_last),
+            walker.is_last.eq(is_last),
+            buffer.load.eq(header.load | walker.walks & word_comes),
+            joiner.offers.eq(walker.walks & walker.offers),
+            joiner.drains.eq(state == _State.DRAIN),
+            joiner.restart.eq(header.begins),
+            self.busy.eq(~header.begins),
             self.verdict.payload.eq(verdict),
         ]
-        with m.If(self.weights.ready):
-            m.d.sync += held.eq(0)
         with m.If(word_comes):
-            m.d.sync += words_done.eq(words.last)
-        with m.If(raw_comes):
-            m.d.sync += raw_done.eq(raw.last)
+            m.d.sync += is_last.eq(self.words.payload.last)
 
-        # Check the word that is kept, byte by byte as they lie in memory
-        m.submodules.stream_crc = of_stream = Crc()
-        m.d.comb += [
-            of_stream.state.eq(stream_crc),
-            of_stream.byte.eq(word.word_select((-unchecked)[:2], 8)),
-        ]
-        with m.If(unchecked != 0):
-            m.d.sync += [stream_crc.eq(of_stream.following), unchecked.eq(unchecked - 1)]
-        with m.If(load):
-            m.d.sync += [word.eq(words.data), unchecked.eq(_BYTES)]
-
-        m.submodules.raw_crc = of_raw = Crc()
-        m.d.comb += [of_raw.state.eq(raw_crc), of_raw.byte.eq(raw.data)]
-
-        # Find the next code; without a next word, zeros stand behind this one
-        m.submodules.matcher = matcher = Matcher(rows=self.rows, max_length=self.max_length)
-        fresh = Signal()
-        window = Signal(self.max_length)
-        length = Signal(range(max(self.max_length, _ESCAPED_BITS) + 1))
-        symbol = Signal(8)
-        end = Signal(range(2 * WORD))
-        crosses = Signal()  # the code ends this word
-        overruns = Signal()  # it has bits in the next one
-        m.d.comb += [
-            fresh.eq(self.words.valid & ~words_done),
-            window.eq(self._window(word, words.data & fresh.replicate(WORD), position)),
-            matcher.table.eq(self.table),
-            matcher.window.eq(window),
-            length.eq(Mux(escaped, _ESCAPED_BITS, matcher.length)),
-            symbol.eq(Mux(escaped, window[-8:], matcher.symbol)),
-            end.eq(position[:5] + length),
-            crosses.eq(end[5]),
-            overruns.eq(crosses & (end[:5] != 0)),
-        ]
+        def refuse(reason: object) -> None:
+            m.d.sync += [verdict.eq(reason), state.eq(_State.DRAIN)]
 
         with m.Switch(state):
-            with m.Case(_State.COUNT):
-                m.d.comb += self.words.ready.eq(self.usable)
-                m.d.sync += [
-                    raw_done.eq(0),
-                    verdict.eq(Verdict.GOOD),
-                    left.eq(words.data),
-                    unchecked.eq(0),
-                    stream_crc.eq(START),
-                    lengths_left.eq(LENGTH_WORDS - 1),
-                    length_sum.eq(0),
-                ]
-                with m.If(word_comes):
-                    m.d.sync += state.eq(_State.LENGTHS)
-                    with m.If(words.last | words.data[len(left) :].any()):
-                        self._refuse(m, state, verdict, Verdict.WRONG_LENGTH)
-            with m.Case(_State.LENGTHS):
-                m.d.comb += [self.words.ready.eq(can_load), load.eq(word_comes)]
-                with m.If(word_comes):
-                    m.d.sync += [
-                        lengths_left.eq(lengths_left - 1),
-                        length_sum.eq(length_sum + words.data[:5] + words.data[16:21]),
-                    ]
-                    with m.If(lengths_left == 0):
-                        m.d.sync += state.eq(_State.CHECKSUM)
-                    with m.If(words.last):
-                        self._refuse(m, state, verdict, Verdict.WRONG_LENGTH)
-            with m.Case(_State.CHECKSUM):
-                m.d.comb += self.words.ready.eq(unchecked == 0)
-                m.d.sync += [position.eq(WORD), escaped.eq(0), raw_crc.eq(START)]
-                with m.If(word_comes):
-                    m.d.sync += [
-                        expected_crc.eq(words.data ^ stream_crc),
-                        stream_crc.eq(START),
-                        state.eq(_State.DECODE),
-                    ]
-                    with m.If(words.last):
-                        self._refuse(m, state, verdict, Verdict.WRONG_LENGTH)
+            with m.Case(_State.HEADER):
+                m.d.comb += self.words.ready.eq(header.ready)
+                m.d.sync += verdict.eq(Verdict.GOOD)
+                with m.If(header.begins):
+                    m.d.sync += left.eq(header.count)
+                with m.If(header.is_whole):
+                    m.d.sync += state.eq(_State.DECODE)
+                with m.If(word_comes & header.is_wrong):
+                    refuse(Verdict.WRONG_LENGTH)
             with m.Case(_State.DECODE):
-                is_whole = Signal()  # all bits of the code are here
-                goes_on = Signal()  # the code is taken
-                m.d.comb += [
-                    is_whole.eq(~overruns | (fresh & can_load)),
-                    load.eq(word_comes),
-                ]
-                with m.If(goes_on):
-                    m.d.sync += position.eq(Mux(crosses & ~word_comes, WORD, end[:5]))
-                    m.d.comb += self.words.ready.eq(crosses & can_load & ~words_done)
-                with m.If(position[5]):  # the word is used up
-                    m.d.comb += self.words.ready.eq(can_load & ~words_done)
-                    with m.If(word_comes):
-                        m.d.sync += position.eq(0)
-                    with m.If(words_done):
-                        self._refuse(m, state, verdict, Verdict.WRONG_LENGTH)
-                with m.Elif(~escaped & ~matcher.is_known):
-                    self._refuse(m, state, verdict, Verdict.NOT_A_CODE)
-                with m.Elif(overruns & words_done):
-                    self._refuse(m, state, verdict, Verdict.WRONG_LENGTH)
-                with m.Elif(is_whole & ~escaped & matcher.is_escape):
-                    m.d.comb += goes_on.eq(1)
-                    m.d.sync += escaped.eq(1)
-                with m.Elif(is_whole & (~held | self.weights.ready)):
-                    m.d.comb += [self.raw.ready.eq(1), goes_on.eq(self.raw.valid)]
-                    with m.If(self.raw.valid):
-                        m.d.sync += [
-                            held.eq(1),
-                            weight.eq(Cat(raw.data[:7], symbol, raw.data[7])),
-                            raw_crc.eq(of_raw.following),
-                            left.eq(left - 1),
-                            escaped.eq(0),
-                        ]
-                        with m.If((left == 0) & raw.last):
-                            m.d.sync += state.eq(_State.FINISH)
-                        with m.Elif((left == 0) | raw.last):
-                            self._refuse(m, state, verdict, Verdict.WRONG_LENGTH)
-            with m.Case(_State.FINISH):
-                crc = expected_crc ^ stream_crc ^ raw_crc
-                with m.If(unchecked == 0):
-                    m.d.sync += state.eq(_State.DRAIN)
-                    with m.If(~words_done | (position[:5] != length_sum)):
-                        m.d.sync += verdict.eq(Verdict.WRONG_LENGTH)
-                    with m.Elif(~crc.all()):  # three CRCs, three complements
-                        m.d.sync += verdict.eq(Verdict.WRONG_CRC)
+                m.d.comb += self.words.ready.eq(walker.ready)
+                with m.If(walker.is_no_code):
+                    refuse(Verdict.NOT_A_CODE)
+                with m.Elif(walker.is_short):
+                    refuse(Verdict.WRONG_LENGTH)
+                with m.Elif(joiner.takes):
+                    m.d.sync += left.eq(left - 1)
+                    with m.If((left == 0) & self.raw.payload.last):
+                        m.d.sync += state.eq(_State.FINISH)
+                    with m.Elif((left == 0) | self.raw.payload.last):
+                        refuse(Verdict.WRONG_LENGTH)
+            with m.Case(_State.FINISH), m.If(buffer.is_checked):
+                crc = header.expected_crc ^ buffer.stream_crc ^ joiner.raw_crc
+                m.d.sync += state.eq(_State.DRAIN)
+                with m.If(~is_last | (walker.place != header.length_sum)):
+                    m.d.sync += verdict.eq(Verdict.WRONG_LENGTH)
+                with m.Elif(~crc.all()):  # three CRCs, three complements
+                    m.d.sync += verdict.eq(Verdict.WRONG_CRC)
             with m.Case(_State.DRAIN):
-                m.d.comb += [self.words.ready.eq(~words_done), self.raw.ready.eq(~raw_done)]
-                with m.If(words_done & raw_done):
+                m.d.comb += self.words.ready.eq(~is_last)
+                with m.If(is_last & joiner.is_done):
                     m.d.sync += state.eq(_State.VERDICT)
-            with m.Default():  # VERDICT, and the code that no state has
-                m.d.comb += self.verdict.valid.eq(~held)
+            with m.Default():  # VERDICT, and the codes that no state has
+                m.d.comb += self.verdict.valid.eq(joiner.is_empty)
                 with m.If(self.verdict.valid & self.verdict.ready):
-                    m.d.sync += state.eq(_State.COUNT)
+                    m.d.sync += state.eq(_State.HEADER)
         return m
 
-    def _window(self, word: Value, following: Value, position: Value) -> Value:
-        """The bits of ``word`` and ``following`` from ``position`` (0 to 31) on."""
-        both = Cat(following[-self.max_length :], word)
-        return (both[1:] >> ~position[:5])[: self.max_length]
-
-    @staticmethod
-    def _refuse(m: Module, state: Signal, verdict: Signal, reason: object) -> None:
-        m.d.sync += [verdict.eq(reason), state.eq(_State.DRAIN)]
+    def _connect(
+        self, m: Module, header: Header, buffer: WordBuffer, walker: Walker, joiner: Joiner
+    ) -> None:
+        """Wires between the parts, and from them to the ports, that no state changes."""
+        wiring.connect(m, wiring.flipped(self.raw), joiner.raw)
+        wiring.connect(m, joiner.weights, wiring.flipped(self.weights))
+        m.d.comb += [
+            header.usable.eq(self.usable),
+            header.data.eq(self.words.payload.data),
+            header.last.eq(self.words.payload.last),
+            header.can_load.eq(buffer.can_load),
+            header.is_checked.eq(buffer.is_checked),
+            header.stream_crc.eq(buffer.stream_crc),
+            buffer.data.eq(self.words.payload.data),
+            buffer.restart.eq(header.restart),
+            walker.table.eq(self.table),
+            walker.word.eq(buffer.word),
+            walker.following.eq(self.words.payload.data),
+            walker.can_load.eq(buffer.can_load),
+            walker.takes.eq(joiner.takes),
+            joiner.symbol.eq(walker.symbol),
+        ]

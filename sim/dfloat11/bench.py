@@ -41,9 +41,9 @@ class _Source:
 class _Lane:
     """What one lane takes, and what it still has to give."""
 
-    def __init__(self, packets: Sequence[Packet]) -> None:
-        self.words = _Source(_beats((packet.words for packet in packets), 32))
-        self.raw = _Source(_beats((packet.raw for packet in packets), 8))
+    def __init__(self, packets: Sequence[Packet], plan: DecoderPlan) -> None:
+        self.words = _Source(_beats((packet.words for packet in packets), plan.coded_bits))
+        self.raw = _Source(_beats((packet.raw for packet in packets), 8 * plan.symbols))
         self.packets = packets
         self.packet = 0
         self.weights = 0  # of this packet that came
@@ -115,7 +115,7 @@ class Testbench:
     async def _run(self, session: Session) -> None:
         if session.table:
             await self._load(session)
-        lanes = [_Lane(packets) for packets in session.lanes]
+        lanes = [_Lane(packets, self.plan) for packets in session.lanes]
         patience = _PATIENCE + int(_PATIENCE / session.flow)
         idle = cycles = 0
         while not all(lane.is_done for lane in lanes):
@@ -173,7 +173,7 @@ class Testbench:
         for index, lane in enumerate(lanes):
             lane.words.offer(chance() < flow)
             lane.raw.offer(chance() < flow)
-            stimulus |= self._offered(f"words__{index}", lane.words)
+            stimulus |= self._offered(f"{self.plan.coded}__{index}", lane.words)
             stimulus |= self._offered(f"raw__{index}", lane.raw)
             takes.append((chance() < flow, chance() < flow))
             for stream, taken in zip(("weights", "verdict"), takes[-1], strict=True):
@@ -183,13 +183,14 @@ class Testbench:
         for index, (lane, (takes_weight, takes_verdict)) in enumerate(
             zip(lanes, takes, strict=True)
         ):
-            for stream, source in (("words", lane.words), ("raw", lane.raw)):
+            for stream, source in ((self.plan.coded, lane.words), ("raw", lane.raw)):
                 if source.valid and result >> self._outputs[f"{stream}__{index}__ready"] & 1:
                     source.take()
                     moved = True
             if takes_weight and result >> self._outputs[f"weights__{index}__valid"] & 1:
-                seen = result >> self._outputs[f"weights__{index}__payload"] & 0xFFFF
-                self._check_weight(index, lane, seen)
+                seen = result >> self._outputs[f"weights__{index}__payload"]
+                for place in range(self.plan.symbols):
+                    self._check_weight(index, lane, seen >> 16 * place & 0xFFFF)
                 moved = True
             if takes_verdict and result >> self._outputs[f"verdict__{index}__valid"] & 1:
                 seen = result >> self._outputs[f"verdict__{index}__payload"] & 3

@@ -11,17 +11,20 @@ from typing import Any
 
 from halfbyte.sim.ports import PortMap
 
-__all__ = ["SCENARIOS", "DecoderPlan", "Packet", "Session"]
+__all__ = ["FIXED_SCENARIOS", "SCENARIOS", "DecoderPlan", "Packet", "Session"]
 
 SCENARIOS = ("tensors", "stalls", "tables", "flips", "cuts", "resets")
+FIXED_SCENARIOS = ("tensors", "stalls", "codes", "flips", "cuts", "resets")
+"""Of the decoder without a table."""
 
 
 @dataclass(frozen=True)
 class Packet:
     """One chunk for one lane, and what comes of it.
 
-    ``words`` and ``raw`` are the beats, of which the last has ``last``; ``weights`` what the lane
-    gives before its ``verdict``. ``what`` says in messages what this is.
+    ``words`` and ``raw`` are the beats of the coded stream and of the raw bytes; the last of each
+    has ``last``. ``weights`` is what the lane gives before its ``verdict``. ``what`` says in
+    messages what this is.
     """
 
     what: str
@@ -64,12 +67,19 @@ class Session:
 
 @dataclass(frozen=True)
 class DecoderPlan:
-    """All sessions of one scenario, for a decoder with ``ports``."""
+    """All sessions of one scenario, for a decoder with ``ports``.
+
+    ``coded`` is the name of its coded streams, whose beats have ``coded_bits`` bits besides
+    ``last``. A beat of raw bytes holds ``symbols`` of them, and one of weights as many.
+    """
 
     title: str
     seed: int
     ports: PortMap
     sessions: Sequence[Session]
+    coded: str = "words"
+    coded_bits: int = 32
+    symbols: int = 1
 
     @property
     def products(self) -> int:
@@ -83,6 +93,9 @@ class DecoderPlan:
             "seed": self.seed,
             "ports": self.ports.to_json(),
             "sessions": [asdict(session) for session in self.sessions],
+            "coded": self.coded,
+            "coded_bits": self.coded_bits,
+            "symbols": self.symbols,
         }
         (folder / f"{scenario}.plan.json").write_text(json.dumps(entries))
 
@@ -100,4 +113,7 @@ class DecoderPlan:
             for session in entries["sessions"]
         ]
         ports = PortMap.from_json(entries["ports"])
-        return cls(entries["title"], entries["seed"], ports, sessions)
+        others = {
+            name: entries[name] for name in ("title", "seed", "coded", "coded_bits", "symbols")
+        }
+        return cls(ports=ports, sessions=sessions, **others)

@@ -2,23 +2,30 @@
 
 import secrets
 import time
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TypedDict
+
+from amaranth.lib import wiring
 
 from halfbyte.base import versions_of
 from halfbyte.rtl import port_widths, to_verilog
 from halfbyte.rtl.dfloat11 import MAX_LENGTH, ROWS, Decoder, check_decoder
+from halfbyte.rtl.dfloat11.fixed import FixedDecoder
 from halfbyte.rtl.dfloat11.framing import CHUNK
-from halfbyte.sim.dfloat11.plan import DecoderPlan
+from halfbyte.sim.dfloat11.fixed_scenarios import fixed_sessions
+from halfbyte.sim.dfloat11.plan import DecoderPlan, Session
 from halfbyte.sim.dfloat11.scenarios import Shape, sessions
 from halfbyte.sim.ports import PortMap
+from halfbyte.sim.records import DecoderSimulationRecord
 from halfbyte.sim.runner import SEED_BITS
 from halfbyte.sim.simulation import simulate
 from halfbyte.sim.simulator import check_simulator, simulator_version
 from halfbyte.sim.wrapper import TIMESCALE
 
-__all__ = ["run_decoder_regression"]
+__all__ = ["run_decoder_regression", "run_fixed_regression"]
 
 TEST_MODULE = "halfbyte.sim.tb_dfloat11"
+FIXED_TEST_MODULE = "halfbyte.sim.tb_dfloat11_fixed"
 _MODULE = "decoder"
 
 
@@ -31,12 +38,12 @@ def run_decoder_regression(
     simulator: str = "verilator",
     waves: bool = False,
     seed: int | None = None,
-) -> dict[str, Any]:
+) -> DecoderSimulationRecord:
     """Simulate the decoder against codec and scalar reference; return the record.
 
     weights: elements of the longest tensor; if not given, a whole chunk for each lane.
-    ``symbols_per_cycle`` is what was measured on it, of
-    all lanes together, with streams that never pause, from its first word to its last verdict.
+    ``symbols_per_cycle`` is what was measured on it: of all lanes together, with streams that never
+    pause, from its first word to its last verdict.
 
     Raises
     ------
@@ -45,39 +52,117 @@ def run_decoder_regression(
     ToolError, UserError
         A tool is missing or fails; unknown simulator, no such decoder.
     """
-    start = time.monotonic()
-    check_simulator(simulator)
+    check_decoder(lanes, rows, max_length)
     weights = lanes * CHUNK if weights is None else weights
     seed = secrets.randbits(SEED_BITS) if seed is None else seed
-    check_decoder(lanes, rows, max_length)
-    decoder = Decoder(lanes=lanes, rows=rows, max_length=max_length)
+    return _simulated(
+        Decoder(lanes=lanes, rows=rows, max_length=max_length),
+        sessions(Shape(lanes, rows, max_length), weights=weights, seed=seed),
+        title=f"DFloat11 decoder, {lanes} lanes, {rows} rows, codes of {max_length} bits",
+        name=f"dfloat11-{lanes}-{rows}-{max_length}",
+        coded=("words", 32, 1),
+        inputs={
+            "codes": "table",
+            "lanes": lanes,
+            "symbols": 1,
+            "rows": rows,
+            "max_length": max_length,
+        },
+        weights=weights,
+        simulator=simulator,
+        waves=waves,
+        seed=seed,
+    )
+
+
+def run_fixed_regression(
+    *,
+    lanes: int = 2,
+    symbols: int = 1,
+    weights: int | None = None,
+    simulator: str = "verilator",
+    waves: bool = False,
+    seed: int | None = None,
+) -> DecoderSimulationRecord:
+    """Simulate the decoder without a table; as :func:`run_decoder_regression`.
+
+    symbols: weights that a lane gives in a cycle, 1 or 2.
+    """
+    decoder = FixedDecoder(lanes=lanes, symbols=symbols)
+    weights = lanes * CHUNK if weights is None else weights
+    seed = secrets.randbits(SEED_BITS) if seed is None else seed
+    return _simulated(
+        decoder,
+        fixed_sessions(lanes, symbols, weights=weights, seed=seed),
+        title=f"DFloat11 decoder without a table, {lanes} lanes of {symbols} symbols a cycle",
+        name=f"dfloat11-fixed-{lanes}-{symbols}",
+        coded=("codes", 8 * symbols, symbols),
+        inputs={
+            "codes": "fixed",
+            "lanes": lanes,
+            "symbols": symbols,
+            "rows": None,
+            "max_length": None,
+        },
+        weights=weights,
+        simulator=simulator,
+        waves=waves,
+        seed=seed,
+    )
+
+
+class _Inputs(TypedDict):
+    """What a record says of the decoder."""
+
+    codes: str
+    symbols: int
+    lanes: int
+    rows: int | None
+    max_length: int | None
+
+
+def _simulated(
+    decoder: wiring.Component,
+    planned: Mapping[str, Sequence[Session]],
+    *,
+    title: str,
+    name: str,
+    coded: tuple[str, int, int],
+    inputs: _Inputs,
+    weights: int,
+    simulator: str,
+    waves: bool,
+    seed: int,
+) -> DecoderSimulationRecord:
+    """Simulate all scenarios; the record."""
+    start = time.monotonic()
+    check_simulator(simulator)
     ports = PortMap(*port_widths(decoder))
-    title = f"DFloat11 decoder, {lanes} lanes, {rows} rows, codes of {max_length} bits"
-    planned = sessions(Shape(lanes, rows, max_length), weights=weights, seed=seed)
-    plans = {scenario: DecoderPlan(title, seed, ports, each) for scenario, each in planned.items()}
+    plans = {
+        scenario: DecoderPlan(title, seed, ports, each, *coded)
+        for scenario, each in planned.items()
+    }
     outcome = simulate(
         "\n".join([TIMESCALE, to_verilog(decoder, _MODULE), ports.verilog(_MODULE)]),
         plans,
-        name=f"dfloat11-{lanes}-{rows}-{max_length}",
-        test_module=TEST_MODULE,
+        name=name,
+        test_module=FIXED_TEST_MODULE if inputs["codes"] == "fixed" else TEST_MODULE,
         simulator=simulator,
         waves=waves,
     )
     seconds = time.monotonic() - start
-    return {
-        "unit": "dfloat11",
-        "lanes": lanes,
-        "rows": rows,
-        "max_length": max_length,
-        "simulator": simulator,
-        "seed": seed,
-        "scenarios": outcome.checked,
-        "checks": sum(outcome.checked.values()),
-        "weights": weights,
-        "symbols_per_cycle": round(weights / outcome.reports["tensors"]["cycles"][0], 4),
-        "passed": True,
-        "waves": str(outcome.waves) if outcome.waves else None,
-        "versions": {**versions_of("amaranth", "pyosys"), **simulator_version(simulator)},
-        "build_seconds": round(outcome.build_seconds, 3),
-        "seconds": round(seconds, 3),
-    }
+    return DecoderSimulationRecord(
+        unit="dfloat11",
+        **inputs,
+        simulator=simulator,
+        seed=seed,
+        scenarios=outcome.checked,
+        checks=sum(outcome.checked.values()),
+        weights=weights,
+        symbols_per_cycle=round(weights / outcome.reports["tensors"]["cycles"][0], 4),
+        passed=True,
+        waves=str(outcome.waves) if outcome.waves else None,
+        versions={**versions_of("amaranth", "pyosys"), **simulator_version(simulator)},
+        build_seconds=round(outcome.build_seconds, 3),
+        seconds=round(seconds, 3),
+    )

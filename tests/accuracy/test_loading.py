@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from halfbyte.accuracy import evaluate, find_model
 from halfbyte.accuracy.models.causal import sliding_windows
-from halfbyte.accuracy.models.loading import _windows
+from halfbyte.accuracy.models.loading import _windows, open_subject
 from halfbyte.accuracy.recipes import load_recipe
 from halfbyte.accuracy.texts import docstrings
 from halfbyte.base import UserError
@@ -44,7 +44,7 @@ def measured(folder, name="e2m1", text=None, **options):
     path.write_text(text or "".join(docstrings()[:20]))
     model = find_model(str(folder), context=32, text=str(path), **options)
     (found,) = evaluate(model, [load(name)], W4)
-    return found.record
+    return found.record.as_json()
 
 
 W4 = load_recipe("w4").with_block(16)
@@ -53,13 +53,13 @@ W4 = load_recipe("w4").with_block(16)
 def test_a_missing_tensor_is_named_not_drawn_at_random(folder):
     rewrite(folder, lambda tensors: tensors.pop("model.layers.1.mlp.down_proj.weight"))
     with pytest.raises(UserError, match=r"lacks model\.layers\.1\.mlp\.down_proj\.weight, which"):
-        find_model(str(folder)).open()
+        open_subject(find_model(str(folder)))
 
 
 def test_a_tensor_without_a_place_is_named(folder):
     rewrite(folder, lambda tensors: tensors.update({"model.strange.weight": torch.ones(2, 2)}))
     with pytest.raises(UserError, match=r"holds model\.strange\.weight, which the model has no"):
-        find_model(str(folder)).open()
+        open_subject(find_model(str(folder)))
 
 
 def test_tensors_of_another_shape_are_refused(folder):
@@ -68,7 +68,7 @@ def test_tensors_of_another_shape_are_refused(folder):
 
     rewrite(folder, shrink)
     with pytest.raises(UserError, match=r"model\.norm\.weight|cannot be loaded"):
-        find_model(str(folder)).open()
+        open_subject(find_model(str(folder)))
 
 
 @pytest.mark.parametrize("method", ["gptq", "awq", "fp8", "bitsandbytes", "mxfp4"])
@@ -88,7 +88,7 @@ def test_quantization_that_a_file_beside_tells_is_said(folder):
 
 def test_no_quantization_may_be_written_as_null(folder):
     reconfigure(folder, quantization_config=None)
-    assert find_model(str(folder)).open().stored is None
+    assert open_subject(find_model(str(folder))).stored is None
 
 
 def test_configurations_without_architectures_go_by_their_type(folder):
@@ -120,7 +120,7 @@ def test_tokens_beyond_the_embedding_are_refused(folder):
     tokenizer.add_tokens(["return", "the"])
     tokenizer.save_pretrained(folder)
     with pytest.raises(UserError, match=r"gives token 40\d, but the model has embeddings of 400"):
-        find_model(str(folder)).open().observe()
+        open_subject(find_model(str(folder))).observe()
 
 
 def test_a_tokenizer_of_another_version_is_said(folder):
@@ -129,7 +129,7 @@ def test_a_tokenizer_of_another_version_is_said(folder):
     raw["model"]["type"] = "OfTomorrow"
     path.write_text(json.dumps(raw))
     with pytest.raises(UserError, match=r"tokenizer in .* cannot be loaded: .*pip install -U"):
-        find_model(str(folder)).open()
+        open_subject(find_model(str(folder)))
 
 
 @pytest.mark.parametrize("name", ["vocab.txt", "tokenizer.model", "modeling_own.py", "merges.txt"])
@@ -145,12 +145,12 @@ def test_results_depend_on_every_file_of_the_model(folder, name):
 
 def test_a_context_beyond_the_positions_is_refused_not_cut(folder):
     with pytest.raises(UserError, match="sees 128 tokens at most, not 129"):
-        find_model(str(folder), context=129).open()
+        open_subject(find_model(str(folder), context=129))
 
 
 def test_calibration_windows_fit_the_context(folder):
     reconfigure(folder, max_position_embeddings=64)
-    assert find_model(str(folder)).open().calibration.shape[1] == 64
+    assert open_subject(find_model(str(folder))).calibration.shape[1] == 64
 
 
 @pytest.mark.parametrize("storage", ["plain", "dequantized"])

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from halfbyte.accuracy import evaluate, find_model, minilm
+from halfbyte.accuracy.models.loading import open_subject
 from halfbyte.accuracy.recipes import load_recipe
 from halfbyte.accuracy.texts import digest, docstrings, longer_docstrings
 from halfbyte.base import UserError
@@ -48,7 +49,7 @@ def test_missing_package_names_the_remedy(monkeypatch):
 def test_embeddings_are_those_of_the_release():
     # Texts and figures of the release's model card at sbert.net, four decimals.
     texts = ["The weather is lovely today.", "It's so sunny outside!", "He drove to the stadium."]
-    embeddings = find_model("minilm").open().embed(texts)
+    embeddings = open_subject(find_model("minilm")).embed(texts)
     expected = [[1, 0.6660, 0.1046], [0.6660, 1, 0.1411], [0.1046, 0.1411, 1]]
     assert torch.allclose(embeddings @ embeddings.T, torch.tensor(expected), atol=1e-4)
 
@@ -82,7 +83,7 @@ def test_measures_real_weights_once(monkeypatch, tmp_path):
     int4, e2m1, int8 = (each.record for each in found)
     assert int4["sqnr_db"] == pytest.approx(17.9, abs=0.2)
     assert int4["sqnr_db"] < e2m1["sqnr_db"] < int8["sqnr_db"]
-    fidelities = [each.record["measures"]["fidelity"] for each in found]
+    fidelities = [each.record.measures["fidelity"] for each in found]
     values = [each["value"] for each in fidelities]
     assert values[0] < values[1] < values[2] < 1
     assert values[2] > 0.999
@@ -90,7 +91,7 @@ def test_measures_real_weights_once(monkeypatch, tmp_path):
         assert each["low"] < each["value"] < each["high"]
         assert each["loss"] == pytest.approx(1 - each["value"], abs=1e-6)
         assert each["loss_low"] < each["loss"] < each["loss_high"]
-    assert found[2].record["measures"]["neighbour_agreement"]["value"] > 0.9
+    assert found[2].record.measures["neighbour_agreement"].value > 0.9
     assert int4["bits_per_weight"] == 4.25
     assert len(int4["layers"]) == 36  # six layers: Q, K, V, attention output, two feed-forward
     assert [each.record for each in evaluate(model, formats, recipe)] == [int4, e2m1, int8]

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from halfbyte.accuracy import find_model
+from halfbyte.accuracy.models.loading import open_subject
 from halfbyte.accuracy.texts import read_text
 from halfbyte.base import UserError
 
@@ -77,7 +78,7 @@ def test_damaged_weights_are_an_error_not_a_crash(folder):
     config = {"architectures": ["LlamaForCausalLM"], "model_type": "llama"}
     (folder / "config.json").write_text(json.dumps(config))
     with pytest.raises(UserError, match=r"model\.safetensors"):
-        find_model(str(folder)).open()
+        open_subject(find_model(str(folder)))
 
 
 def test_texts_must_be_readable(tmp_path):

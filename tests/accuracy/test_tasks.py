@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from halfbyte.accuracy import find_model
+from halfbyte.accuracy.models.loading import open_subject
 from halfbyte.accuracy.models.tasks import _filters, _hits, _leaves
 from halfbyte.base import UserError
 
@@ -42,21 +43,21 @@ def task_folder(tmp_path, monkeypatch):
 def test_tasks_without_the_harness_name_the_extra(small_llama, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "lm_eval.models.huggingface", None)
     with pytest.raises(UserError, match=r'pip install "halfbyte\[tasks\]"'):
-        find_model(str(small_llama), tasks=("counting",)).open()
+        open_subject(find_model(str(small_llama), tasks=("counting",)))
 
 
 @pytest.mark.filterwarnings("ignore")  # of the harness and its many dependencies
 def test_a_local_task_is_measured_by_document(small_llama, task_folder):
     pytest.importorskip("lm_eval", reason="lm-eval is an optional extra")
     reference = find_model(str(small_llama), tasks=("counting",), task_folder=task_folder)
-    subject = reference.open()
+    subject = open_subject(reference)
     outputs = subject.observe()
     assert outputs["counting"].shape == (12,)
     assert set(outputs["counting"].tolist()) <= {0.0, 1.0}
     for matrix in subject.matrices().values():  # the module that the harness runs is this one
         matrix.write(torch.zeros_like(matrix.read()))
     with pytest.raises(UserError, match="knows no task 'no_such_task'"):
-        find_model(str(small_llama), tasks=("no_such_task",)).open()
+        open_subject(find_model(str(small_llama), tasks=("no_such_task",)))
 
 
 def test_a_document_counts_once_whatever_the_filters():

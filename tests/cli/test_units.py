@@ -8,13 +8,13 @@ from typer.testing import CliRunner
 
 from halfbyte.base import UserError
 from halfbyte.cli.app import app
-from halfbyte.cli.units import check_unit
+from halfbyte.cli.units import check_codes, check_unit
 
 
 def test_units_are_checked() -> None:
     assert not check_unit("mac", ["int4"])
     assert check_unit("dfloat11", None)
-    with pytest.raises(UserError, match="must be mac, dfloat11, bf16_mac, not 'dfloat12'"):
+    with pytest.raises(UserError, match="must be mac, dot, dfloat11, bf16_mac, not 'dfloat12'"):
         check_unit("dfloat12", None)
     with pytest.raises(UserError, match="takes no format: leave out 'int4'"):
         check_unit("dfloat11", ["int4"])
@@ -27,12 +27,28 @@ def test_what_units_do_not_take_is_refused(option: str, value: str) -> None:
     assert str(done.exception).startswith(f"{option} is for MACs of formats; dfloat11 is")
 
 
+def test_codes_are_checked() -> None:
+    assert not check_codes("table")
+    assert check_codes("fixed", 2)
+    with pytest.raises(UserError, match="must be table or fixed, not 'huffman'"):
+        check_codes("huffman")
+    with pytest.raises(UserError, match="1 or 2 symbols a cycle, not 3"):
+        check_codes("fixed", 3)
+    with pytest.raises(UserError, match="1 symbol a cycle, not 2: add --codes fixed"):
+        check_codes("table", 2)
+
+
 @pytest.mark.yosys
 @pytest.mark.parametrize(
-    ("unit", "module"), [("dfloat11", "dfloat11_3_lanes"), ("bf16_mac", "bf16_mac")]
+    ("unit", "options", "module"),
+    [
+        ("dfloat11", [], "dfloat11_3_lanes"),
+        ("dfloat11", ["--codes", "fixed", "--symbols", "2"], "dfloat11_fixed_3_lanes_2"),
+        ("bf16_mac", [], "bf16_mac"),
+    ],
 )
-def test_verilog_is_written(unit: str, module: str, tmp_path: Path) -> None:
-    arguments = ["rtl", "--unit", unit, "--lanes", "3", "-o", str(tmp_path), "--json"]
+def test_verilog_is_written(unit: str, options: list[str], module: str, tmp_path: Path) -> None:
+    arguments = ["rtl", "--unit", unit, "--lanes", "3", *options, "-o", str(tmp_path), "--json"]
     done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 0
     (record,) = json.loads(done.stdout)

@@ -154,7 +154,9 @@ def test_bad_operands_of_matmul_are_refused():
         gpu_ref.matmul(a, torch.ones(2, 64))
     with pytest.raises(ValueError, match=r"wants \(\.\.\., K\) and \(N, K\)"):
         gpu_ref.matmul(a, gpu_ref.quantize(torch.randn(1, 2, 64), "int4", block=32))
-    with pytest.raises(UserError, match="auto, plain, dp4a, mma, pairs, doubles, not 'cublas'"):
+    with pytest.raises(
+        UserError, match="auto, plain, dp4a, mma, rows, pairs, doubles, not 'cublas'"
+    ):
         gpu_ref.matmul(a, a, kernel="cublas")
 
 
@@ -265,3 +267,15 @@ def test_bad_streams_are_refused():
         gpu_ref.mac_stream(w, w, clear, initial=2**15, **rule)
     with pytest.raises(UserError, match="2 to 64"):
         gpu_ref.mac_stream(w, w, clear, **{**rule, "acc_width": 65})
+
+
+def test_streams_side_by_side_in_memory_give_the_same_accumulators():
+    fmt = load("e2m1_sp")
+    generator = torch.Generator().manual_seed(5)
+    w, a = (torch.randint(16, (40, 7), generator=generator, dtype=torch.uint8) for _ in range(2))
+    clear = torch.rand(40, 7, generator=generator) < 0.1
+    options = {"weight": fmt, "activation": fmt, "acc_width": 12}
+    seen = gpu_ref.mac_stream(w.T, a.T, clear.T, **options)
+    assert seen.T.is_contiguous()
+    rows = [column.T.contiguous() for column in (w, a, clear)]
+    assert torch.equal(seen, gpu_ref.mac_stream(*rows, **options))

@@ -1,11 +1,13 @@
+import bz2
 import gzip
+import lzma
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from halfbyte.area.cells import liberty
+from halfbyte.area.cells import packed_file
 from halfbyte.area.cells.liberty import Group, parse_liberty, read_liberty
 from halfbyte.base import UserError
 
@@ -34,7 +36,7 @@ def test_keeps_nested_groups_in_order():
 def test_quoted_values_may_hold_marks_and_escaped_quotes():
     text = r'library (x) { function : "(A & !B); {" ; note : "say \"so\"" ; }'
     assert parse_liberty(text).attributes["function"] == "(A & !B); {"
-    assert parse_liberty(text).attributes["note"] == r"say \"so\""
+    assert parse_liberty(text).attributes["note"] == 'say "so"'
 
 
 def test_accepts_missing_semicolons_at_the_end_of_a_line():
@@ -135,7 +137,7 @@ def test_corrupt_gzip_is_a_user_error(tmp_path):
 
 
 def test_refuses_files_beyond_the_limit(tmp_path, monkeypatch):
-    monkeypatch.setattr(liberty, "MAX_BYTES", 1000)
+    monkeypatch.setattr(packed_file, "MAX_BYTES", 1000)
     plain, packed = tmp_path / "a.lib", tmp_path / "b.lib.gz"
     plain.write_text("/" * 1001)
     packed.write_bytes(gzip.compress(b"/" * 100_000))
@@ -149,3 +151,65 @@ def test_number_must_be_finite(value):
     group = parse_liberty(f'library (x) {{ area : "{value}"; }}')
     with pytest.raises(UserError, match="area must be a finite number"):
         group.number("area")
+
+
+FUNCTION = """library (x) {
+  cell (A) { function : (A & !B)'
+             ; values ("0.1, \\
+    0.2"); area : 2.5
+    when : A |
+      B; } }"""
+
+
+def test_expressions_need_no_quotes_and_lines_go_on():
+    (cell,) = parse_liberty(FUNCTION).all("cell")
+    assert cell.attributes == {
+        "function": "( A & !B ) '",
+        "values": ["0.1,  0.2"],
+        "area": "2.5",
+        "when": "A | B",
+    }
+
+
+@pytest.mark.parametrize(
+    "encode",
+    [
+        lambda text: b"\xef\xbb\xbf" + text.encode(),
+        lambda text: text.encode("utf-16"),
+        lambda text: gzip.compress(text[:30].encode()) + gzip.compress(text[30:].encode()),
+        lambda text: gzip.compress(text.encode()) + bytes(512),
+        lambda text: bz2.compress(text[:9].encode()) + bz2.compress(text[9:].encode()),
+        lambda text: lzma.compress(text.encode()),
+        lambda text: text.replace("; ", ";\r\n").encode(),
+        lambda text: text.replace("area", "/* 25 \xb0C */ area").encode("latin-1"),
+    ],
+    ids=["mark", "utf-16", "members", "padded", "bzip2", "xz", "dos", "latin-1"],
+)
+def test_files_as_people_have_them(tmp_path, encode):
+    path = tmp_path / "a.lib"
+    path.write_bytes(encode(SMALL))
+    assert read_liberty(path) == parse_liberty(SMALL)
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
+def test_damage_in_any_packing_is_a_user_error(tmp_path, pack):
+    path = tmp_path / "a.lib"
+    whole = pack(SMALL.encode() * 20)
+    for damaged in (whole[:-9], whole + b"more", whole[:20] + bytes(8) + whole[28:]):
+        path.write_bytes(damaged)
+        with pytest.raises(UserError, match=r"a\.lib is a damaged \w+ file"):
+            read_liberty(path)
+
+
+@pytest.mark.parametrize("inside", ["area : ; x", "area 2", "pin (A) { x : };", '"', "( ) ( )"])
+def test_a_damaged_cell_does_not_end_the_library(inside):
+    text = f"library (x) {{ cell (A) {{ }} cell (BAD) {{ {inside} }} cell (B) {{ }} }}"
+    cells = {cell.arguments[0]: cell.damage for cell in parse_liberty(text, "x.lib").all("cell")}
+    assert list(cells) == ["A", "BAD", "B"]
+    assert cells["BAD"].startswith("x.lib, line 1: ")
+    assert not cells["A"] and not cells["B"]
+
+
+def test_an_included_file_is_not_passed_over():
+    with pytest.raises(UserError, match=r"x\.lib includes more\.lib, which is not read"):
+        parse_liberty("library (x) { include_file (more.lib); }", "x.lib")

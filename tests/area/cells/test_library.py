@@ -163,7 +163,7 @@ def test_leakage_adds_supplies_and_averages_states(read):
 
 def test_reads_a_table_in_ps_over_ps_and_ff(read):
     (found,) = only(read(library(gate("A", timing=arc())))).arcs["Y"]["A"]
-    assert found.sense == "both"
+    assert found.sense == "positive"  # as the function follows
     assert found.rise.delay == Table(
         (10, 20, 800), (1, 3, 80), ((17, 21, 175), (22, 26, 180), (412, 416, 900))
     )
@@ -228,3 +228,138 @@ def test_malformed_table_names_file_and_cell(read, table, message):
 def test_unit_that_is_none_is_a_user_error(read, unit):
     with pytest.raises(UserError, match=r"0\.lib: a unit must read like 1ns"):
         read(library(gate("A"), header=HEADER.replace("1ns", unit)))
+
+
+@pytest.mark.parametrize(
+    "unit", ["1ns", "1 ns", "1.0NS", "1000ps", ".001us", "1e3ps", "0.000001 ms", "0.001\u00b5s"]
+)
+def test_units_are_read_in_every_spelling(read, unit):
+    cell = only(read(library(gate("A", timing=arc()), header=HEADER.replace("1ns", unit))))
+    assert cell.arcs["Y"]["A"][0].rise.delay.at(10, 1) == 17
+
+
+@pytest.mark.parametrize(
+    "unit", ["(1, pf)", "(1.000,PF)", '("1", "pf")', "(1000, ff)", "(1.0e-00 , pf)", "(.001, nf)"]
+)
+def test_units_of_capacitance_are_read_in_every_spelling(read, unit):
+    header = HEADER.replace("(1, pf)", unit)
+    assert only(read(library(gate("A"), header=header))).inputs == {"A": 2.0}
+
+
+def test_malformed_cells_are_left_out_and_named(read):
+    bad_table = gate("A", name="BAD", timing=arc("(t) { }"))
+    bad_text = gate("A", name="WORSE").replace("area : 2.5;", "area : ; } ;;")
+    found = read(library(bad_table, gate("A", name="GOOD"), gate("!A", name="ALSO")))
+    assert set(found.cells) == {"GOOD", "ALSO"}
+    assert "finite numbers" in found.left_out["BAD"]
+    open_text = gate("A", name="OPEN").replace("area : 2.5;", "area : 2.5 ) { 3")
+    found = read(library(gate("A", name="GOOD"), open_text + "}", gate("!A", name="ALSO")))
+    assert set(found.cells) == {"GOOD", "ALSO"}
+    assert "line" in found.left_out["OPEN"]
+    with pytest.raises(UserError, match="line 1"):
+        read(library(gate("A", name="GOOD"), bad_text))
+
+
+def test_cells_without_an_area_are_left_out(read):
+    bare = gate("A").replace("area : 2.5;", "")
+    assert read(library(bare, gate("A", name="GOOD"))).left_out == {"GATE": "it states no area"}
+    with pytest.raises(UserError, match=r"0\.lib: none of the 2 cells states an area"):
+        read(library(bare, bare.replace("GATE", "OTHER")))
+
+
+@pytest.mark.parametrize(
+    ("stated", "default", "expected"),
+    [
+        ("capacitance : 0.004;", "", 4.0),
+        ("capacitance : 0.004; rise_capacitance : 0.1;", "", 4.0),
+        ("rise_capacitance : 0.002; fall_capacitance : 0.004;", "0.1", 3.0),
+        ("fall_capacitance : 0.004;", "", 4.0),
+        ("", "0.005", 5.0),
+        ("capacitance : 0.0;", "0.005", 0.0),
+        ("", "", None),
+    ],
+)
+def test_capacitance_is_stated_by_edge_or_by_default(read, stated, default, expected):
+    header = HEADER + (f"default_input_pin_cap : {default};" if default else "")
+    text = gate("A").replace("capacitance : 0.002;", stated)
+    cell = only(read(library(text, header=header)))
+    assert bool(cell.untimed) == (expected is None)
+    assert cell.inputs == {"A": expected or 0.0}
+
+
+@pytest.mark.parametrize(
+    ("inside", "header", "expected"),
+    [
+        ("", HEADER, None),
+        ("leakage_power () { when : A; }", HEADER, None),
+        ("", HEADER + "default_cell_leakage_power : 7;", 7.0),
+        ("cell_leakage_power : 0;", HEADER + "default_cell_leakage_power : 7;", 0.0),
+        ("cell_leakage_power : 3;", HEADER.replace('leakage_power_unit : "1nW";', ""), None),
+    ],
+)
+def test_leakage_that_is_not_stated_is_none(read, inside, header, expected):
+    assert only(read(library(gate("A", inside=inside), header=header))).leakage == expected
+
+
+def power(tables, more='related_pin : "A B";'):
+    return f"internal_power () {{ {more} {tables} }}"
+
+
+RISE, FALL = (f'{edge}_power (scalar) {{ values ("{value}"); }}' for edge, value in (
+    ("rise", "0.004"), ("fall", "0.002")
+))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("timing", "expected"),
+    [
+        (power(RISE + FALL), {"A": 3.0, "B": 3.0}),
+        (power(RISE) + power(FALL), {"A": 3.0, "B": 3.0}),
+        (power(RISE), {"A": 4.0, "B": 4.0}),
+        (power(RISE + FALL, more=""), {"A": 3.0, "B": 3.0}),
+        (power(RISE + FALL, 'related_pin : "A";'), {"A": 3.0, "B": 3.0}),
+        (power(RISE, 'related_pin : "A";') + power(FALL, more=""), {"A": 4.0, "B": 2.0}),
+        ("", {}),
+    ],
+)
+def test_energies_of_one_edge_or_input_stand_for_the_others(read, timing, expected):
+    cell = only(read(library(gate("!(A & B)", ("A", "B"), timing=timing))))
+    energies = {source: table.at(0, 0) for source, table in cell.energies["Y"].items()}
+    assert energies == pytest.approx(expected)
+
+
+def test_pins_may_share_a_group_and_functions_need_no_quotes(read):
+    text = gate("A").replace("pin (A)", 'pin ("A, B" C)').replace('"A"', "(A & !B) | C'")
+    cell = only(read(library(text)))
+    assert (list(cell.inputs), cell.outputs) == (["A", "B", "C"], {"Y": "(A & !B) | !C"})
+
+
+def test_setup_of_one_edge_stands_for_the_other(read):
+    setup = 'timing () { related_pin : "CK"; timing_type : setup_rising; TABLE }'
+    text = flip_flop('clocked_on : "CK"; next_state : "D";').replace(
+        "pin (D) { direction : input;", f"pin (D) {{ direction : input; {setup}"
+    )
+    one = text.replace("TABLE", 'fall_constraint (scalar) { values ("0.05"); }')
+    rise, fall = only(read(library(one))).flip_flop.setup
+    assert rise.at(0, 0) == fall.at(0, 0) == 50
+    assert only(read(library(text.replace("TABLE", "")))).flip_flop.setup is None
+
+
+def test_an_edge_that_no_group_states_is_none(read):
+    timing = (
+        'timing () { related_pin : "A"; timing_sense : positive_unate; '
+        f"cell_rise {PLANE_TABLE} rise_transition {PLANE_TABLE} }}"
+    )
+    (found,) = only(read(library(gate("A", timing=timing)))).arcs["Y"]["A"]
+    assert (found.rise is not None, found.fall) == (True, None)
+
+
+def test_neighbours_on_an_axis_stay_apart(read):
+    table = '(t) { index_1 ("0.0100001, 0.0100002"); values ("0.1, 0.2"); }'
+    (found,) = only(read(library(gate("A", timing=arc(table))))).arcs["Y"]["A"]
+    assert found.rise.delay.at(10.0002, 0) == pytest.approx(200)
+
+
+def test_a_table_without_its_template_is_malformed(read):
+    found = read(library(gate("A", timing=arc('(u) { values ("1"); }')), gate("A", name="GOOD")))
+    assert found.left_out == {"GATE": "a table has the template u, which the library lacks"}

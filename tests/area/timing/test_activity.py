@@ -143,14 +143,21 @@ def test_energy_of_two_cells_by_hand():
 
 def test_energies_need_a_voltage_and_tables():
     card = load_technology("sg13g2")
-    timing, activity = Timing(0.0, 0.0, (), "", {}, 30.0), Activity({}, 1)
+    timing, activity = Timing(0.0, 0.0, (), "", {2: 30.0}, 30.0), Activity({}, 1)
     empty = Netlist({}, {}, None, [], [])
     with pytest.raises(UserError, match="does not state its supply voltage"):
         analyse_energy(empty, replace(card, voltage=None), timing, activity)
-    bare = replace(card.inverter, energies={})
+    bare = replace(card.inverter, energies={}, input_energies={})
     netlist = Netlist({}, {}, None, [Instance("u", bare, {"A": 2, "Y": 3})], [])
-    with pytest.raises(UserError, match="sg13g2_inv_1 has no internal energies"):
+    with pytest.raises(UserError, match="sg13g2_inv_1: the library states no internal energies"):
         analyse_energy(netlist, card, timing, activity)
+    others = replace(card, cells={name: _silent(cell) for name, cell in card.cells.items()})
+    still = Activity({2: np.zeros(1, np.uint64), 3: np.zeros(1, np.uint64)}, 1)
+    assert analyse_energy(netlist, others, timing, still).total == 0
+
+
+def _silent(cell):
+    return replace(cell, energies={}, input_energies={})
 
 
 def test_operands_are_coded_as_the_golden_model_codes():

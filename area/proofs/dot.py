@@ -1,0 +1,288 @@
+"""A dot-product unit proved in parts, each with the method that suits it.
+
+1. *Lane = table.* A lane's bits, each with its weight, are the product: all pairs of codes are
+   tried, on the RTL and on the netlist.
+2. *Tree = sum.* The output of the tree is the sum of what it adds, each bit with its weight:
+   by substitution (:mod:`.linear`), which takes the lanes' bits as they come.
+3. *Netlist = RTL.* From any state and for any inputs, by SAT; the RTL with the lane's netlist in
+   it, so that both sides agree inside.
+
+From 1 and 2 the tree gives the sum of the products. What comes after it is up to 3 the same in RTL
+and netlist, and compared with the golden model by simulation.
+"""
+
+import json
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from halfbyte.area.cells.cell_models import cell_models
+from halfbyte.area.cells.technology import Technology
+from halfbyte.area.netlists.aig import Aig
+from halfbyte.area.netlists.circuit import Circuit, CircuitError, Net, read_circuits
+from halfbyte.area.netlists.lowering import FUSED, LOGIC, PREPARE, RIPPLE_CARRY
+from halfbyte.area.proofs.equivalence import Verdict, compare
+from halfbyte.area.proofs.linear import LinearForm, TreeCell, reduce_to_inputs
+from halfbyte.area.proofs.specification import saturated
+from halfbyte.base import run_yosys
+from halfbyte.formats import Overflow
+from halfbyte.rtl.dot import DotSpec
+from halfbyte.rtl.dot.adders import FINAL, adder_modules
+
+__all__ = [
+    "Tree",
+    "prove_accumulator",
+    "read_rtl",
+    "read_tree",
+    "wrong_product",
+    "wrong_sum",
+]
+
+_DOT, _LANE = "dot", "lane"
+_TOTAL, _BASE = "tree_total", "base"
+
+
+@dataclass(frozen=True)
+class Tree:
+    """A unit whose lanes and adders are cells.
+
+    Parameters
+    ----------
+    cells : sequence of TreeCell
+        Adders, and gates between them.
+    total, base : sequence of Net
+        The output of the tree, and what it adds beside the products: two's complement or empty.
+    rows : sequence of sequence of Net
+        The numbers whose sum the output is: itself, or the two that a final adder adds.
+    lanes : sequence of sequence of Net
+        The bits of each lane, in the order of the lanes.
+    around : Circuit
+        The unit without lanes and adders: nothing drives what comes out of them.
+    """
+
+    cells: Sequence[TreeCell]
+    total: Sequence[Net]
+    base: Sequence[Net]
+    rows: Sequence[Sequence[Net]]
+    lanes: Sequence[Sequence[Net]]
+    around: Circuit
+
+
+def read_tree(spec: DotSpec) -> Tree:
+    """The tree of a unit's RTL; raises CircuitError if a lane does not read its own codes."""
+    adders = list(adder_modules(spec.adders))
+    kept = [_LANE, *adders, *([] if spec.ripples else [FINAL])]
+    lines = [
+        "read_rtlil design.il",
+        f"hierarchy -top {_DOT}",
+        *(f"setattr -mod -set keep_hierarchy 1 {module}" for module in kept),
+        PREPARE,
+        LOGIC,
+        "write_json tree.json",
+    ]
+    with tempfile.TemporaryDirectory(prefix="halfbyte-proof-") as temporary:
+        folder = Path(temporary)
+        (folder / "design.il").write_text(spec.rtlil())
+        (folder / "ripple.v").write_text(RIPPLE_CARRY)
+        run_yosys("\n".join(lines) + "\n", folder, "Reading a tree for a proof")
+        text = (folder / "tree.json").read_text()
+    circuits = read_circuits(text)
+    if not spec.ripples:
+        _check_final_adder(circuits[FINAL])
+    tables = {name: _tables(circuits[name]) for name in adders if name in circuits}
+    return _tree(json.loads(text)["modules"][_DOT], tables, spec)
+
+
+def _tree(
+    top: Mapping[str, Any], tables: Mapping[str, tuple[list[str], dict[str, int]]], spec: DotSpec
+) -> Tree:
+    codes = {name: top["ports"][name]["bits"] for name in ("w", "a")}
+    cells: list[TreeCell] = []
+    lanes: dict[tuple[Net, ...], list[Net]] = {}
+    total = top["netnames"][_TOTAL]["bits"]
+    rows = [total]
+    for cell in top["cells"].values():
+        pins = cell["connections"]
+        if cell["type"] == _LANE:
+            lanes[*pins["w"], *pins["a"]] = pins["bits"]
+        elif cell["type"] == FINAL and pins["total"] == total:
+            rows = [pins["a"], pins["b"]]
+        elif cell["type"] in tables:
+            inputs, outputs = tables[cell["type"]]
+            cells.append(
+                TreeCell(
+                    tuple(pins[name][0] for name in inputs),
+                    {pins[name][0]: table for name, table in outputs.items() if name in pins},
+                )
+            )
+        elif cell["type"] in _GATES:
+            names, table = _GATES[cell["type"]]
+            reads = tuple(pins[name][0] for name in names)
+            cells.append(TreeCell(reads, {pins["Y"][0]: table}))
+    w_bits, a_bits = spec.weight.bits, spec.activation.bits
+    ordered = []
+    for number in range(spec.lanes):
+        w = codes["w"][number * w_bits : (number + 1) * w_bits]
+        a = codes["a"][number * a_bits : (number + 1) * a_bits]
+        if (*w, *a) not in lanes:
+            raise CircuitError(f"Lane {number} does not read its own codes")
+        ordered.append(lanes[*w, *a])
+    wires = top["netnames"]
+    base = wires[_BASE]["bits"] if spec.adds_base else []
+    rest = {
+        name: cell
+        for name, cell in top["cells"].items()
+        if cell["type"] not in (_LANE, FINAL, *tables)
+    }
+    around = read_circuits(json.dumps({"modules": {_DOT: {**top, "cells": rest}}}))[_DOT]
+    return Tree(cells, total, base, rows, ordered, around)
+
+
+def _check_final_adder(circuit: Circuit) -> None:
+    """Raise CircuitError if it does not add two numbers modulo their range."""
+    aig = Aig()
+    words = {name: aig.word(len(nets)) for name, nets in circuit.inputs.items()}
+    known = {
+        net: literal
+        for name, nets in circuit.inputs.items()
+        for net, literal in zip(nets, words[name], strict=True)
+    }
+    seen = circuit.word(circuit.evaluate(aig, known), circuit.output("total"))
+    expected = aig.add(words["a"], words["b"])
+    if not compare(aig, (), list(zip(expected, seen, strict=True))).equal:
+        raise CircuitError("The final adder of a tree is not proved to add")
+
+
+# Gates that a tree has beside its adders, as (inputs, truth table).
+_GATES = {"$_NOT_": (("A",), 0b01), "$_XOR_": (("A", "B"), 0b0110), "$_XNOR_": (("A", "B"), 0b1001)}
+
+
+def _tables(circuit: Circuit) -> tuple[list[str], dict[str, int]]:
+    """The inputs of a small module, and the truth table of each output over them."""
+    inputs = list(circuit.inputs)
+    rows = _rows(circuit, [net for name in inputs for net in circuit.inputs[name]])
+    return inputs, {name: rows[net] for name, (net,) in circuit.outputs.items()}
+
+
+def _rows(circuit: Circuit, inputs: Sequence[Net]) -> dict[Net, int]:
+    """The truth table of every output net over ``inputs``, the first fastest."""
+    aig = Aig()
+    literals = aig.word(len(inputs))
+    known = circuit.evaluate(aig, dict(zip(inputs, literals, strict=True)))
+    count = 2 ** len(inputs)
+    values = {
+        literal // 2: sum(1 << row for row in range(count) if row >> place & 1)
+        for place, literal in enumerate(literals)
+    }
+    nodes, ones = aig.simulate(values, count), (1 << count) - 1
+    return {
+        net: nodes[known[net] >> 1] ^ (ones if known[net] & 1 else 0)
+        for nets in circuit.outputs.values()
+        for net in nets
+    }
+
+
+def _products(spec: DotSpec) -> NDArray[np.int64]:
+    """The products of all pairs of codes, the weight's running fastest."""
+    integers = (np.array(fmt.integers, np.int64) for fmt in (spec.activation, spec.weight))
+    return np.multiply.outer(*integers).ravel()
+
+
+def wrong_product(circuit: Circuit, spec: DotSpec) -> str | None:
+    """The first pair of codes whose product a lane's bits do not add up to; None if none."""
+    inputs = [*circuit.inputs["w"], *circuit.inputs["a"]]
+    meaning, rows = spec.lane_bits, _rows(circuit, inputs)
+    count = 2 ** len(inputs)
+    seen = np.full(count, meaning.constant, np.int64)
+    for net, weight in zip(circuit.output("bits"), meaning.weights, strict=True):
+        table = np.frombuffer(rows[net].to_bytes(count // 8, "little"), np.uint8)
+        seen += weight * np.unpackbits(table, bitorder="little").astype(np.int64)
+    different = np.flatnonzero(seen != _products(spec))
+    if not len(different):
+        return None
+    row = int(different[0])
+    w, a = row & 2**spec.weight.bits - 1, row >> spec.weight.bits
+    return f"w = code {w}, a = code {a}: should be {_products(spec)[row]}, is {seen[row]}"
+
+
+def wrong_sum(tree: Tree, spec: DotSpec) -> tuple[str | None, int]:
+    """In what the tree's output differs from the sum, or None; and how many steps it took."""
+    seen = reduce_to_inputs(tree.cells, *tree.rows)
+    expected = LinearForm(seen.modulus)
+    for place, net in enumerate(tree.base):
+        is_sign = place == len(tree.base) - 1
+        expected.add(net, (-1 if is_sign else 1) << place)
+    for bits in tree.lanes:
+        expected.constant += spec.lane_bits.constant
+        for net, weight in zip(bits, spec.lane_bits.weights, strict=True):
+            expected.add(net, weight)
+    expected.constant %= expected.modulus
+    different = [
+        net
+        for net in {**seen.weights, **expected.weights}
+        if seen.weights.get(net, 0) != expected.weights.get(net, 0)
+    ]
+    if seen.constant != expected.constant:
+        return f"the constant should be {expected.constant}, is {seen.constant}", seen.steps
+    if different:
+        net = different[0]
+        weights = (form.weights.get(net, 0) for form in (expected, seen))
+        return "bit {} should count {}, counts {}".format(net, *weights), seen.steps
+    return None, seen.steps
+
+
+def prove_accumulator(tree: Tree, spec: DotSpec) -> Verdict:
+    """Whether an integer unit keeps what its tree gives, and gives it ``clear ? 0 : acc``.
+
+    From any state, and for anything that comes out of lanes and adders: variables here.
+    """
+    aig, around = Aig(), tree.around
+    driven = {gate.output for gate in around.gates}
+    read = [net for gate in around.gates for net in gate.inputs]
+    read += [*tree.total, *tree.base, *around.output("acc"), *around.inputs["clear"]]
+    known: dict[Net, int] = {
+        net: aig.variable()
+        for net in dict.fromkeys(read)
+        if isinstance(net, int) and net not in driven
+    }
+    literals = around.evaluate(aig, known)
+    acc = around.word(literals, around.output("acc"))
+    total = around.word(literals, tree.total)
+    (clear,) = around.word(literals, around.inputs["clear"])
+    data = {register.output: register.data for register in around.registers}
+    after = around.word(literals, [data[net] for net in around.output("acc")])
+    if spec.overflow is Overflow.SATURATE:
+        total = saturated(aig, total, spec.width)
+    gated = [aig.conjunction(literal, clear ^ 1) for literal in acc]
+    pairs = [*zip(around.word(literals, tree.base), gated, strict=True)]
+    return compare(aig, (), [*pairs, *zip(after, total, strict=True)])
+
+
+def read_rtl(spec: DotSpec, lane: str, technology: Technology) -> Circuit:
+    """The RTL of a unit with the netlist of a lane in it: Verilog of the technology's cells."""
+    used = [name for name in technology.cells if re.search(rf"\b{name}\b", lane)]
+    lines = [
+        "read_rtlil design.il",
+        f"delete {_LANE}",
+        "read_verilog lane.v cells.v",
+        f"hierarchy -check -top {_DOT}",
+        PREPARE,
+        FUSED,
+        LOGIC,
+        f"hierarchy -top {_DOT}",
+        "write_json rtl.json",
+    ]
+    with tempfile.TemporaryDirectory(prefix="halfbyte-proof-") as temporary:
+        folder = Path(temporary)
+        (folder / "design.il").write_text(spec.rtlil())
+        (folder / "ripple.v").write_text(RIPPLE_CARRY)
+        (folder / "lane.v").write_text(lane)
+        (folder / "cells.v").write_text(cell_models(technology, used))
+        run_yosys("\n".join(lines) + "\n", folder, "Reading RTL for a proof")
+        return read_circuits((folder / "rtl.json").read_text())[_DOT]

@@ -1,0 +1,93 @@
+"""A tree of adders proved to be a sum, by substitution from its output to its inputs.
+
+The output is the number ``sum(2**k * bit[k])`` modulo a power of two. Wherever the bits that an
+adder drives stand in it with weights ``c`` and ``2c``, they are replaced by the three bits that it
+reads, each with weight ``c``; and so on to the inputs. Nothing is known here of how the tree was
+built: whether a cell's outputs are such a combination of its inputs is found by trying all values
+of its few inputs. What is left is a linear form of bits that no adder drives. Each step is exact,
+so the form *is* the output, for all values of these bits: no solver is asked.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from graphlib import TopologicalSorter
+
+from halfbyte.area.netlists.circuit import CircuitError, Net
+
+__all__ = ["LinearForm", "TreeCell", "reduce_to_inputs"]
+
+_CONSTANTS: Mapping[Net, int] = {"0": 0, "1": 1}
+
+
+@dataclass(frozen=True)
+class TreeCell:
+    """A cell of few inputs: its outputs' nets, each with its truth table over ``inputs``."""
+
+    inputs: tuple[Net, ...]
+    outputs: Mapping[Net, int]
+
+
+@dataclass
+class LinearForm:
+    """``constant + sum(weights[net] * net)``, modulo ``modulus``; ``steps`` that led to it."""
+
+    modulus: int
+    weights: dict[Net, int] = field(default_factory=dict)
+    constant: int = 0
+    steps: int = 0
+
+    def add(self, net: Net, weight: int) -> None:
+        """Add a bit, or a constant, with a weight."""
+        if net in _CONSTANTS:
+            self.constant = (self.constant + weight * _CONSTANTS[net]) % self.modulus
+            return
+        total = (self.weights.pop(net, 0) + weight) % self.modulus
+        if total:
+            self.weights[net] = total
+
+    def substitute(self, cell: TreeCell) -> bool:
+        """Replace the bits that a cell drives by those that it reads; False if it is not linear."""
+        driven = {net: self.weights.get(net, 0) for net in cell.outputs}
+        if not any(driven.values()):
+            return True
+
+        def value(row: int) -> int:
+            return sum(weight * (cell.outputs[net] >> row & 1) for net, weight in driven.items())
+
+        offset = value(0)
+        gains = [value(1 << place) - offset for place in range(len(cell.inputs))]
+        for row in range(2 ** len(cell.inputs)):
+            linear = offset + sum(gain for place, gain in enumerate(gains) if row >> place & 1)
+            if (value(row) - linear) % self.modulus:
+                return False
+        for net in driven:
+            self.weights.pop(net, None)
+        self.constant = (self.constant + offset) % self.modulus
+        for net, gain in zip(cell.inputs, gains, strict=True):
+            self.add(net, gain)
+        self.steps += 1
+        return True
+
+
+def reduce_to_inputs(cells: Sequence[TreeCell], *words: Sequence[Net]) -> LinearForm:
+    """The sum of ``words`` as a linear form of bits that no linear cell drives, modulo their range.
+
+    Cells that are not linear in the weights that they are read with are left alone: what they drive
+    stays in the form. Raises CircuitError for a loop.
+    """
+    form = LinearForm(1 << len(words[0]))
+    for word in words:
+        for place, net in enumerate(word):
+            form.add(net, 1 << place)
+    driver = {net: number for number, cell in enumerate(cells) for net in cell.outputs}
+    before = {
+        number: {driver[net] for net in cell.inputs if net in driver}
+        for number, cell in enumerate(cells)
+    }
+    try:
+        order = list(TopologicalSorter(before).static_order())
+    except ValueError:
+        raise CircuitError("The tree has a loop without a register") from None
+    for number in reversed(order):
+        form.substitute(cells[number])
+    return form

@@ -1,0 +1,185 @@
+"""The search for the lane of a dot-product unit, apart from the unit and the same for every format.
+
+A lane is judged by its own area and that of a full adder for each of its bits, which is what the
+tree takes to add one. Every architecture is annealed briefly, the best two for longer, and the best
+of these for longest.
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from halfbyte.area.cells.technology import Technology
+from halfbyte.area.search.dot_records import LaneResult
+from halfbyte.area.search.jobs import JobRunner
+from halfbyte.area.synthesis.lane import LANE_SCRIPT, anneal_lane, start_lane
+from halfbyte.area.synthesis.recipes import MAX_ANNEALED_BITS, QUICK
+from halfbyte.area.synthesis.yosys import synthesize_rtlil
+from halfbyte.base import code_fingerprint, content_key, versions_of
+from halfbyte.formats import Format
+from halfbyte.rtl import to_rtlil
+from halfbyte.rtl.dot import Lane, lane_architectures, lane_bits
+
+__all__ = ["FoundLane", "pick_architecture", "search_lanes"]
+
+_MODULE = "lane"
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """Annealings of the best lanes so far: how many of them, how many moves, how many seeds."""
+
+    lanes: int
+    moves: int
+    seeds: int
+
+
+# A move takes about 15 us: some two minutes in all. Late seeds find more than longer annealings.
+_STAGES = (_Stage(64, 50_000, 1), _Stage(2, 500_000, 2), _Stage(1, 1_000_000, 6))
+
+
+@dataclass(frozen=True)
+class FoundLane:
+    """A lane as a netlist: Verilog module ``lane`` of the technology's cells.
+
+    ``moves`` are those of the annealing that found it; 0 for codes too wide to be annealed.
+    """
+
+    architecture: str
+    verilog: str
+    area_um2: float
+    moves: int
+
+
+@dataclass(frozen=True)
+class LaneJob:
+    """One architecture of a lane, annealed once; without moves it is mapped by a recipe."""
+
+    weight: Format
+    activation: Format
+    architecture: str
+    technology: Technology
+    moves: int
+    seed: int
+    result_type = LaneResult
+
+    @cached_property
+    def rtlil(self) -> str:
+        """The lane's RTL."""
+        lane = Lane(weight=self.weight, activation=self.activation, architecture=self.architecture)
+        return to_rtlil(lane, _MODULE)
+
+    @cached_property
+    def key(self) -> str:
+        """What the lane depends on."""
+        return content_key(
+            {
+                "lane": self.rtlil,
+                "technology": self.technology.content_hash,
+                "annealing": [
+                    LANE_SCRIPT,
+                    self.moves,
+                    self.seed,
+                    None if self.moves else QUICK.abc,
+                ],
+                "code": code_fingerprint("halfbyte.area.synthesis.lane"),
+                "versions": versions_of("pyosys"),
+            }
+        )
+
+    @property
+    def label(self) -> str:
+        """For the progress line."""
+        return f"{self.weight.name} lane {self.architecture}"
+
+    @property
+    def cost(self) -> float:
+        """How long it takes."""
+        return self.moves
+
+    def run(self) -> LaneResult:
+        """The lane as Verilog, and its area."""
+        if not self.moves:
+            with TemporaryDirectory(prefix="halfbyte-lane-") as temporary:
+                folder = Path(temporary)
+                result = synthesize_rtlil(self.rtlil, self.technology, QUICK, folder, _MODULE)
+                verilog = (folder / "netlist.v").read_text()
+                return LaneResult(area_um2=result.area_um2, verilog=verilog)
+        meaning = lane_bits(self.weight, self.activation, self.architecture)
+        start = start_lane(self.rtlil, self.technology)
+        netlist = anneal_lane(start, meaning, self.technology, self.moves, self.seed)
+        return LaneResult(area_um2=round(netlist.area, 4), verilog=netlist.verilog(_MODULE))
+
+    def is_complete(self, result: LaneResult) -> bool:
+        """A stored lane lacks nothing."""
+        return True
+
+
+def _adder_area(technology: Technology) -> float:
+    """What one bit costs in the tree: a full adder, or the gates in its place."""
+    cell = technology.full_adder
+    return technology.cells[cell.cell].area if cell else 5 * technology.nand2_area
+
+
+def pick_architecture(weight: Format, activation: Format, technology: Technology) -> str:
+    """The architecture of the best lane after a brief search: the first stage of a longer one."""
+    runner = JobRunner("lanes", os.cpu_count() or 1, None)
+    try:
+        return search_lanes(weight, activation, technology, runner, stages=1).architecture
+    finally:
+        runner.end()
+
+
+def search_lanes(
+    weight: Format,
+    activation: Format,
+    technology: Technology,
+    runner: JobRunner,
+    *,
+    architectures: Sequence[str] | None = None,
+    effort: float = 1.0,
+    stages: int = len(_STAGES),
+) -> FoundLane:
+    """The best lane for two formats.
+
+    Parameters
+    ----------
+    weight, activation : Format
+        Operand formats.
+    technology : Technology
+        The cells.
+    runner : JobRunner
+        Runs the annealings, and keeps what they find.
+    architectures : sequence of str, optional
+        Those that are tried; all that fit if not given.
+    effort : float
+        By how much the annealing is longer than by default.
+    stages : int
+        How many of the stages are gone through.
+
+    Raises ToolError if Yosys or ABC fails.
+    """
+    bit_area = _adder_area(technology)
+
+    def rank(job: LaneJob, result: LaneResult) -> tuple[float, str, int, int]:
+        bits = len(lane_bits(weight, activation, job.architecture).weights)
+        return result.area_um2 + bits * bit_area, job.architecture, job.moves, job.seed
+
+    tried: list[tuple[LaneJob, LaneResult]] = []
+    names = list(architectures or lane_architectures(weight, activation))
+    is_wide = weight.bits + activation.bits > MAX_ANNEALED_BITS
+    for stage in (_Stage(len(names), 0, 1),) if is_wide else _STAGES[:stages]:
+        moves = round(stage.moves * effort)
+        jobs = [
+            LaneJob(weight, activation, name, technology, moves, seed)
+            for name in names[: stage.lanes]
+            for seed in range(1, stage.seeds + 1)
+        ]
+        tried += zip(jobs, runner.run(jobs), strict=True)
+        tried.sort(key=lambda each: rank(*each))
+        names = list(dict.fromkeys(job.architecture for job, _ in tried))
+    job, result = tried[0]
+    return FoundLane(job.architecture, result.verilog, result.area_um2, job.moves)

@@ -1,0 +1,55 @@
+"""The proof of what a synthesis has made, run and stored like the synthesis itself."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from halfbyte.area.proofs.record import prove_chosen
+from halfbyte.area.proofs.results import MacProof
+from halfbyte.area.search.synthesis_jobs import SynthesisJob
+from halfbyte.base import code_fingerprint, content_key, versions_of
+from halfbyte.rtl import MacSpec
+
+__all__ = ["ProofJob"]
+
+_PROVERS = ("python-sat",)
+
+
+@dataclass(frozen=True)
+class ProofJob:
+    """The proof of a job's two netlists: that of the MAC, and that of its multiplier alone."""
+
+    job: SynthesisJob
+    netlist: Path
+    multiplier: Path
+    result_type = MacProof
+
+    @property
+    def design(self) -> MacSpec:
+        return self.job.design
+
+    @property
+    def label(self) -> str:
+        """For the progress line."""
+        return f"{self.design.weight.name} proof"
+
+    @property
+    def cost(self) -> float:
+        """How long it takes, roughly: wide designs longest."""
+        return self.design.width
+
+    @cached_property
+    def key(self) -> str:
+        """What the proof depends on; the netlists by their content."""
+        texts = [path.read_text() for path in (self.netlist, self.multiplier)]
+        return content_key(
+            ["proof", self.job.key, texts, code_fingerprint(__name__), versions_of(*_PROVERS)]
+        )
+
+    def run(self) -> MacProof:
+        """Prove both netlists."""
+        return prove_chosen(self.design, self.job.technology, self.netlist, self.multiplier)
+
+    def is_complete(self, result: MacProof) -> bool:
+        """A stored proof lacks nothing."""
+        return True

@@ -1,0 +1,71 @@
+"""A lane of a dot-product unit, searched alone: the same effort for every format."""
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from halfbyte.area.cells.technology import Technology
+from halfbyte.area.synthesis.annealed import starting_network
+from halfbyte.area.synthesis.annealing import (
+    CellNetlist,
+    Network,
+    anneal,
+    library_gates,
+    merged,
+)
+from halfbyte.area.synthesis.recipes import CLEAN, RESUBSTITUTE
+
+if TYPE_CHECKING:
+    from halfbyte.rtl.dot import LaneBits
+
+__all__ = ["LANE_SCRIPT", "anneal_lane", "start_lane"]
+
+_MODULE = "lane"
+# A search over restructurings first: what it leaves, annealing improves most.
+LANE_SCRIPT = (
+    *(*CLEAN, "&get -n", "&deepsyn -I 2 -J 10", "&put"),
+    *(*RESUBSTITUTE, "dch", "amap -m", "topo"),
+)
+
+
+def start_lane(rtlil: str, technology: Technology) -> Network:
+    """A lane, module ``lane`` of RTLIL, in gates. Raises ToolError if Yosys or ABC fails."""
+    read = [
+        "read_rtlil design.il",
+        f"hierarchy -check -top {_MODULE}",
+        "proc -norom",
+        "opt -full",
+        "wreduce",
+    ]
+    gates = library_gates(technology)
+    known = {placed.cell.name: placed.cell for placed in gates.cells.values()}
+    with tempfile.TemporaryDirectory(prefix="halfbyte-lane-") as temporary:
+        folder = Path(temporary)
+        (folder / "design.il").write_text(rtlil)
+        (folder / "search.abc").write_text("\n".join(LANE_SCRIPT) + "\n")
+        (folder / "gates.lib").write_text(technology.liberty_of(list(known.values())))
+        return starting_network(_MODULE, read, "-liberty gates.lib", technology.cells, folder)
+
+
+def anneal_lane(
+    start: Network, meaning: "LaneBits", technology: Technology, moves: int, seed: int
+) -> CellNetlist:
+    """A lane whose bits have this meaning in cells, after so many moves."""
+    gates = library_gates(technology)
+    found = anneal(start, gates, moves, alternative=_alternative(start, meaning), seed=seed)
+    return merged(found, gates, technology)
+
+
+def _alternative(network: Network, meaning: "LaneBits") -> np.ndarray:
+    """The other bits that a product may be written as: all inverted, where they count the same.
+
+    So a product of 0 may have either sign. Returns (outputs, words) uint64.
+    """
+    tables = network.tables()
+    bits = np.unpackbits(tables.view(np.uint8), axis=1, bitorder="little").astype(np.int64)
+    weights = np.array(meaning.weights)
+    same = weights @ bits == weights @ (1 - bits)
+    rows = np.where(same, 1 - bits, bits).astype(np.uint8)
+    return np.packbits(rows, axis=1, bitorder="little").view(np.uint64)

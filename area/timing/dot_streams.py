@@ -1,0 +1,107 @@
+"""What a dot-product unit sees, cycle by cycle, while its delay and energy are measured."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from halfbyte.area.cells.technology import Technology
+from halfbyte.area.netlists.netlist import read_netlist
+from halfbyte.area.timing.activity import LANES as STREAMS
+from halfbyte.area.timing.activity import simulate
+from halfbyte.area.timing.delay import analyse_timing
+from halfbyte.area.timing.energy import analyse_energy
+from halfbyte.area.timing.operands import CYCLES as TERMS
+from halfbyte.area.timing.operands import Operands
+from halfbyte.base import Record, UserError
+from halfbyte.rtl.dot import DotSpec
+
+__all__ = ["DotMeasured", "dot_streams", "measure_dot"]
+
+
+def dot_streams(spec: DotSpec, operands: Operands) -> dict[str, NDArray[Any]]:
+    """Words by port for 64 units, (cycles, 64): each adds up one dot product of 256 terms.
+
+    The codes are those that the MACs are measured on, as many a cycle as there are lanes. Scales
+    are 1 throughout: what they are in a model, the operands do not say.
+    """
+    cycles = max(2, -(-TERMS // spec.lanes))
+    codes = operands.codes(spec.weight, spec.activation)
+    streams = {
+        "w": _words(codes["w"], spec.weight.bits, spec.lanes, cycles),
+        "a": _words(codes["a"], spec.activation.bits, spec.lanes, cycles),
+        "clear": _marks(cycles, [0]),
+    }
+    if spec.scale:
+        one = np.full((cycles, STREAMS), spec.scale.values.index(1), np.uint64)
+        streams |= {"w_scale": one, "a_scale": one}
+    if spec.gathers:
+        last = range(spec.cycles_per_block - 1, cycles, spec.cycles_per_block)
+        streams["last"] = _marks(cycles, last)
+    return streams
+
+
+def _words(codes: NDArray[np.uint8], bits: int, lanes: int, cycles: int) -> NDArray[np.object_]:
+    """The codes of all lanes as one number, lane 0 lowest; they start over after 256 terms."""
+    words = np.zeros((cycles, STREAMS), object)
+    for lane in range(lanes):
+        terms = (np.arange(cycles) * lanes + lane) % TERMS
+        words += codes[terms].astype(object) << lane * bits
+    return words
+
+
+def _marks(cycles: int, places: Any) -> NDArray[np.uint64]:
+    marks = np.zeros((cycles, STREAMS), np.uint64)
+    marks[list(places)] = 1
+    return marks
+
+
+@dataclass(frozen=True, kw_only=True)
+class DotMeasured(Record):
+    """Delay, energies and leakage of a unit; None for what the library has no tables for."""
+
+    delay_ps: float | None = None
+    """Least clock period, in ps."""
+    critical_path: str | None = None
+    """Where the slowest path begins and ends."""
+    energy_fj: float | None = None
+    """Energy per product, in fJ."""
+    clock_energy_fj: float | None = None
+    """The clock's part of it, in fJ."""
+    leakage_nw: float | None = None
+    """Leakage, in nW."""
+    not_measured: str | None = None
+    """Why something is null."""
+
+
+def measure_dot(
+    path: Path, technology: Technology, spec: DotSpec, operands: Operands
+) -> DotMeasured:
+    """Delay with its critical path, energies and leakage of a netlist.
+
+    ``path`` is the netlist as Yosys' ``write_json`` wrote it. What the technology lacks tables for
+    is None, and ``not_measured`` says why.
+    """
+    netlist = read_netlist(path, technology.cells, "dot")
+    result = DotMeasured(leakage_nw=netlist.leakage)
+    streams: Mapping[str, Any] = dot_streams(spec, operands)
+    try:
+        timing = analyse_timing(netlist, technology)
+        where = f"{timing.path[0].net} to {timing.end}, {len(timing.path)} points"
+        result = replace(result, delay_ps=timing.delay_ps, critical_path=where)
+        used = {name: streams[name] for name in netlist.inputs}
+        energy = analyse_energy(netlist, technology, timing, simulate(netlist, used))
+    except UserError as error:
+        return replace(result, not_measured=str(error))
+    return replace(
+        result,
+        energy_fj=_each(energy.total, spec.lanes),
+        clock_energy_fj=_each(energy.clock, spec.lanes),
+    )
+
+
+def _each(energy: float | None, lanes: int) -> float | None:
+    return None if energy is None else round(energy / lanes, 3)

@@ -1,0 +1,149 @@
+"""The compiled loop of :mod:`.glitches`: events in the order of their times.
+
+An output has one pending event at most: it goes to the value that the output does not have. Events
+wait in a binary heap that knows where each output's is, so that one that is overtaken can be taken
+out. All that happens at one time is done before any output that reads it is looked at.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from halfbyte.base.compiled import jit
+
+__all__ = ["run_events"]
+
+_Ints = NDArray[np.int64]
+
+
+@jit
+def _swap(times: _Ints, items: _Ints, where: _Ints, one: int, other: int) -> None:
+    times[one], times[other] = times[other], times[one]
+    items[one], items[other] = items[other], items[one]
+    where[items[one]], where[items[other]] = one, other
+
+
+@jit
+def _settle(times: _Ints, items: _Ints, where: _Ints, size: int, place: int) -> None:
+    """Move the entry at ``place`` to where it belongs."""
+    while place > 0 and times[place] < times[(place - 1) // 2]:
+        _swap(times, items, where, place, (place - 1) // 2)
+        place = (place - 1) // 2
+    while 2 * place + 1 < size:
+        child = 2 * place + 1
+        if child + 1 < size and times[child + 1] < times[child]:
+            child += 1
+        if times[place] <= times[child]:
+            break
+        _swap(times, items, where, place, child)
+        place = child
+
+
+@jit
+def _push(times: _Ints, items: _Ints, where: _Ints, size: int, time: int, item: int) -> int:
+    """Add an item; returns the new size."""
+    times[size], items[size], where[item] = time, item, size
+    _settle(times, items, where, size + 1, size)
+    return size + 1
+
+
+@jit
+def _remove(times: _Ints, items: _Ints, where: _Ints, size: int, item: int) -> int:
+    """Take an item out; returns the new size."""
+    place, size = where[item], size - 1
+    _swap(times, items, where, place, size)
+    where[item] = -1
+    if place < size:
+        _settle(times, items, where, size, place)
+    return size
+
+
+@jit
+def run_events(
+    reads: NDArray[np.int64],
+    tables: NDArray[np.uint64],
+    delays: NDArray[np.int64],
+    launch: NDArray[np.int64],
+    starts: NDArray[np.int64],
+    readers: NDArray[np.int64],
+    settled: NDArray[np.uint8],
+    steps: int,
+) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    """How often each net changes, by the pin that it follows from, and the last values.
+
+    Nets are numbered: sources first, then the outputs of gates in order.
+
+    Parameters
+    ----------
+    reads : (outputs, pins) int64
+        The nets that an output is a function of.
+    tables : (outputs,) uint64
+        Truth tables.
+    delays : (outputs, pins, 2) int64
+        From a pin to a rising output, and to a falling one.
+    launch : (sources, 2) int64
+        When a source rises after the clock edge, and when it falls.
+    starts, readers : (nets + 1,) int64, (n, 2) int64
+        The entries of net ``i``, from ``starts[i]`` to ``starts[i + 1]``, are outputs and pins that
+        read it.
+    settled : (streams, cycles, nets) uint8
+        The values at the end of every cycle. After the last cycle comes the first again.
+    steps : int
+        Cycles to go on from the first one.
+
+    Returns
+    -------
+    (nets, pins) int64, (streams, nets) uint8
+        Counts, of which those of sources stand in column 0; and the values after the last event.
+    """
+    sources, nets = len(launch), settled.shape[2]
+    caused = np.zeros((nets, reads.shape[1]), np.int64)
+    times, items = np.zeros(nets, np.int64), np.zeros(nets, np.int64)
+    where = np.full(nets, -1, np.int64)
+    cause = np.zeros(nets, np.int64)
+    touched, changed = np.zeros(nets, np.int64), np.zeros(nets, np.int64)
+    last = np.zeros((settled.shape[0], nets), np.uint8)
+    for stream in range(settled.shape[0]):
+        value = settled[stream, 0].copy()
+        for cycle in range(1, steps + 1):
+            after = settled[stream, cycle % settled.shape[1]]
+            size = 0
+            for net in range(sources):
+                if after[net] != value[net]:
+                    size = _push(times, items, where, size, launch[net, 1 - after[net]], net)
+            while size:
+                now, count = times[0], 0
+                while size and times[0] == now:
+                    net = items[0]
+                    size = _remove(times, items, where, size, net)
+                    value[net] ^= 1
+                    caused[net, cause[net]] += 1
+                    for entry in range(starts[net], starts[net + 1]):
+                        output = readers[entry, 0]
+                        if not changed[output]:
+                            touched[count] = output
+                            count += 1
+                        changed[output] |= 1 << readers[entry, 1]
+                for place in range(count):
+                    output = touched[place]
+                    net, row = sources + output, np.int64(0)
+                    for pin in range(reads.shape[1]):
+                        row |= np.int64(value[reads[output, pin]]) << pin
+                    target = np.int64(tables[output] >> np.uint64(row) & np.uint64(1))
+                    if target == value[net]:
+                        if where[net] >= 0:
+                            size = _remove(times, items, where, size, net)
+                    elif where[net] < 0:
+                        best = -1
+                        for pin in range(reads.shape[1]):
+                            if changed[output] >> pin & 1 and (
+                                best < 0
+                                or delays[output, pin, 1 - target]
+                                < delays[output, best, 1 - target]
+                            ):
+                                best = pin
+                        cause[net] = best
+                        time = now + delays[output, best, 1 - target]
+                        size = _push(times, items, where, size, time, net)
+                    changed[output] = 0
+        last[stream] = value
+    return caused, last

@@ -1,0 +1,174 @@
+"""Glitches: a netlist simulated event by event, with the delays that its cells have.
+
+Within a cycle a net may change several times before it settles, as its inputs arrive one after
+another. Each output of a cell follows an input after that pin's own delay, from the library's
+tables at the slews and loads of the timing analysis. Delays are inertial: a pulse vanishes that is
+shorter than the delay of the cell that would pass it on. Inputs change with the clock edge, and
+registers when their clock-to-output delay has passed; then everything settles before the next edge.
+"""
+
+from collections.abc import Iterator, Sequence
+from statistics import fmean
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from halfbyte.area.cells.cell import Cell
+from halfbyte.area.cells.function import truth_table
+from halfbyte.area.netlists.netlist import Instance, Net, Netlist, Register
+from halfbyte.area.timing.activity import LANES, Activity
+from halfbyte.area.timing.delay import Timing
+from halfbyte.area.timing.event_kernel import run_events
+from halfbyte.area.timing.switching import Switching
+from halfbyte.base import UserError
+
+__all__ = ["Delays", "cell_delays", "delayed_switching"]
+
+RISE, FALL = 0, 1
+# Large netlists are simulated in fewer streams, so that so many gates are settled in all.
+_BUDGET = 12_000_000
+_FS_PER_PS = 1000
+_ZERO, _ONE = 0, 1
+
+
+class Delays(NamedTuple):
+    """Delay in fs from an input to an output that rises, and to one that falls; at least 1."""
+
+    rise: int
+    fall: int
+
+
+def cell_delays(
+    instance: Instance, output: str, netlist: Netlist, timing: Timing
+) -> dict[str, Delays]:
+    """The delays of an output by input, at the slews and the load that the instance has.
+
+    Where an output can take the same edge in several ways (as an XOR can), their mean counts.
+    Raises UserError if the library states none for an input.
+    """
+    load = netlist.loads.get(instance.pins[output], 0.0)
+    sources = [instance.state.clock] if isinstance(instance, Register) else instance.cell.inputs
+    return {
+        source: _delays(instance.cell, output, source, _slew(instance, source, timing), load)
+        for source in sources
+    }
+
+
+def _slew(instance: Instance, source: str, timing: Timing) -> float:
+    """The transition of the net at a pin; the typical one at a clock pin or a constant."""
+    return timing.slews.get(instance.pins[source], timing.slew_ps)
+
+
+def _delays(cell: Cell, output: str, source: str, slew: float, load: float) -> Delays:
+    arcs = cell.arcs.get(output, {}).get(source, ())
+    found = [
+        [edge.delay.at(slew, load) for arc in arcs if (edge := (arc.rise, arc.fall)[direction])]
+        for direction in (RISE, FALL)
+    ]
+    rises, falls = found
+    if not rises and not falls:
+        raise UserError(f"cell {cell.name}: the library states no delays from {source} to {output}")
+    rise, fall = (
+        max(1, round(_FS_PER_PS * fmean(each))) for each in (rises or falls, falls or rises)
+    )
+    return Delays(rise, fall)
+
+
+def delayed_switching(netlist: Netlist, timing: Timing, activity: Activity) -> Switching:
+    """Transitions with glitches, where :func:`.activity.simulate` has found the settled values.
+
+    Raises UserError if the library lacks delays, and AssertionError if anything settles otherwise.
+    """
+    program = _Program(netlist, timing)
+    count = max(1, min(LANES, _BUDGET // max(1, len(program.outputs) * activity.cycles)))
+    lanes = np.arange(count) * LANES // count
+    settled = np.stack([_bits(activity, net, lanes) for net in program.nets], axis=2)
+    steps = activity.cycles - (0 if activity.cyclic else 1)
+    caused, last = program.run(settled, steps)
+    if not np.array_equal(last, settled[:, steps % activity.cycles]):
+        raise AssertionError("Events do not settle to the values without delays")
+    return program.switching(caused, steps * count)
+
+
+def _bits(activity: Activity, net: Net, lanes: NDArray[np.intp]) -> NDArray[np.uint8]:
+    """The values of a net in some streams, (streams, cycles)."""
+    if isinstance(net, str):
+        return np.full((len(lanes), activity.cycles), int(net), np.uint8)
+    words = activity.words[net]
+    return (words[None] >> lanes.astype(np.uint64)[:, None] & np.uint64(1)).astype(np.uint8)
+
+
+class _Output(NamedTuple):
+    instance: Instance
+    pin: str
+
+
+class _Program:
+    """A netlist as arrays. ``nets`` are those of constants, of sources, and of gates' outputs."""
+
+    def __init__(self, netlist: Netlist, timing: Timing) -> None:
+        self.outputs = [_Output(gate, pin) for gate in netlist.gates for pin in gate.outputs]
+        self.registers = [register for register in netlist.registers if register.outputs]
+        inputs = [net for nets in netlist.inputs.values() for net in nets]
+        launched = [register.pins[register.state.output] for register in self.registers]
+        driven = [output.instance.pins[output.pin] for output in self.outputs]
+        self.nets: list[Net] = ["0", "1", *inputs, *launched, *driven]
+        self._first = 2 + len(inputs) + len(launched)
+        place = {net: number for number, net in enumerate(self.nets)}
+        width = max((len(gate.cell.inputs) for gate in netlist.gates), default=1)
+        shape = len(self.outputs), width
+        self._reads = np.zeros(shape, np.int64)
+        self._tables = np.zeros(len(self.outputs), np.uint64)
+        self._delays = np.ones((*shape, 2), np.int64)
+        for number, (gate, pin) in enumerate(self.outputs):
+            sources = list(gate.cell.inputs)
+            self._tables[number] = truth_table(gate.cell.outputs[pin], sources)
+            self._reads[number, : len(sources)] = [place[gate.pins[each]] for each in sources]
+            found = cell_delays(gate, pin, netlist, timing)
+            self._delays[number, : len(sources)] = [found[each] for each in sources]
+        self._launch = np.zeros((self._first, 2), np.int64)
+        for number, register in enumerate(self.registers, 2 + len(inputs)):
+            state = register.state
+            self._launch[number] = cell_delays(register, state.output, netlist, timing)[state.clock]
+
+    def run(
+        self, settled: NDArray[np.uint8], steps: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+        """:func:`.event_kernel.run_events` of the netlist."""
+        pins = [len(output.instance.cell.inputs) for output in self.outputs]
+        starts, readers = _readers(self._reads, pins, len(self.nets))
+        return run_events(
+            self._reads, self._tables, self._delays, self._launch, starts, readers, settled, steps
+        )
+
+    def switching(self, caused: NDArray[np.int64], cycles: int) -> Switching:
+        """Per cycle, from how often each pin made each output change.
+
+        Rows of ``caused`` are the nets; those of inputs and registers count in the first column.
+        """
+        totals = caused.sum(axis=1) / cycles
+        transitions = dict(zip(self.nets[2:], totals[2:].tolist(), strict=True))
+        shares = {
+            (output.instance.name, output.pin, source): float(caused[self._first + number, pin])
+            / cycles
+            for number, output in enumerate(self.outputs)
+            for pin, source in enumerate(output.instance.cell.inputs)
+        }
+        return Switching(transitions, shares)
+
+
+def _readers(
+    reads: NDArray[np.int64], counts: Sequence[int], nets: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Who reads each net: where its entries start, and the entries ``(output, pin)``."""
+
+    def entries() -> Iterator[tuple[int, int, int]]:
+        for output, count in enumerate(counts):
+            for pin in range(count):
+                yield int(reads[output, pin]), output, pin
+
+    ordered = sorted(entries())
+    starts = np.searchsorted([net for net, _, _ in ordered], np.arange(nets + 1))
+    readers = np.array([entry[1:] for entry in ordered], np.int64).reshape(-1, 2)
+    return starts.astype(np.int64), readers

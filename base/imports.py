@@ -1,0 +1,113 @@
+"""What a module imports, read from its source without running it."""
+
+import ast
+import importlib.util
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+__all__ = ["imported_modules", "imports_of", "source_of"]
+
+
+def source_of(module: str) -> Path:
+    """The file of a module or package of Python source. Raises ValueError if there is none."""
+    found = _find(module)
+    if found is None:
+        raise ValueError(f"Module {module} has no source file")
+    return found
+
+
+def imports_of(module: str, *, types: bool = False) -> frozenset[str]:
+    """The modules of its own distribution that a module imports, wherever in its text it does so.
+
+    A name that a package passes on counts as an import of the module where the name is defined, not
+    of the package. Imports for type checkers alone are left out unless ``types``.
+
+    Raises ValueError for a module without source, or an import of a module that does not exist.
+    """
+    top = module.partition(".")[0]
+    return frozenset(
+        target
+        for target in _targets(ast.parse(source_of(module).read_bytes()), top, types)
+        if target != module
+    )
+
+
+def imported_modules(*modules: str) -> frozenset[str]:
+    """The modules themselves, and all of their distribution that they need to run."""
+    known: set[str] = set()
+    waiting = list(modules)
+    while waiting:
+        module = waiting.pop()
+        if module not in known:
+            known.add(module)
+            waiting += _runtime_imports(module)
+    return frozenset(known)
+
+
+@cache
+def _runtime_imports(module: str) -> frozenset[str]:
+    return imports_of(module)
+
+
+def _find(module: str) -> Path | None:
+    top, *parts = module.split(".")
+    spec = importlib.util.find_spec(top)
+    if spec is None or spec.origin is None or not spec.has_location:
+        return None
+    if not parts:
+        return Path(spec.origin)
+    if not spec.submodule_search_locations:
+        return None
+    path = Path(spec.origin).parent.joinpath(*parts)
+    for file in (path / "__init__.py", path.with_suffix(".py")):
+        if file.is_file():
+            return file
+    return None
+
+
+def _targets(tree: ast.AST, top: str, types: bool) -> Iterator[str]:
+    for node in _statements(tree, types):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names if _is_own(name.name, top))
+        elif isinstance(node, ast.ImportFrom) and not node.level and _is_own(node.module, top):
+            yield from (_home(str(node.module), name.name) for name in node.names)
+
+
+def _statements(tree: ast.AST, types: bool) -> Iterator[ast.AST]:
+    """All nodes of a tree; without ``types``, none that stands under ``if TYPE_CHECKING``."""
+    for node in ast.iter_child_nodes(tree):
+        hidden = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        if types or not hidden:
+            yield node
+            yield from _statements(node, types)
+
+
+def _is_own(module: str | None, top: str) -> bool:
+    return module is not None and f"{module}.".startswith(f"{top}.")
+
+
+def _home(module: str, name: str) -> str:
+    """The module that ``from module import name`` gets the name from."""
+    if _find(f"{module}.{name}"):
+        return f"{module}.{name}"
+    origin = _passed_on(module).get(name)
+    return _home(*origin) if origin else module
+
+
+@cache
+def _passed_on(module: str) -> dict[str, tuple[str, str]]:
+    """Names that a package only passes on: from which module, and their name there.
+
+    Packages whose names are imported on first use state them for type checkers.
+    """
+    path = source_of(module)
+    if path.name != "__init__.py":
+        return {}
+    top = module.partition(".")[0]
+    return {
+        name.asname or name.name: (str(node.module), name.name)
+        for node in _statements(ast.parse(path.read_bytes()), types=True)
+        if isinstance(node, ast.ImportFrom) and not node.level and _is_own(node.module, top)
+        for name in node.names
+    }

@@ -1,0 +1,108 @@
+"""Formats of block scales: eight bits or fewer without a sign, and the positive values they are."""
+
+import difflib
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+
+from halfbyte.base import UserError
+
+__all__ = ["SCALE_CODES", "ScaleCode", "find_scale_code"]
+
+_ALIASES = {"ue4m3": "e4m3", "e5m3": "ue5m3", "ue8m0": "e8m0"}
+
+
+@dataclass(frozen=True)
+class ScaleCode:
+    """The codes in which block scales are stored: ``[exponent][mantissa]``, without a sign.
+
+    The code of all ones is NaN. With a mantissa there are subnormals and zero, as in IEEE 754;
+    without one every code is a power of two.
+
+    Parameters
+    ----------
+    name, title, source : str
+        Short name, name for people, and where it is defined.
+    exponent_bits, mantissa_bits, bias : int
+        Of the format.
+    """
+
+    name: str
+    title: str
+    exponent_bits: int
+    mantissa_bits: int
+    bias: int
+    source: str
+
+    @property
+    def bits(self) -> int:
+        """Bits of a code."""
+        return self.exponent_bits + self.mantissa_bits
+
+    @property
+    def nan_code(self) -> int:
+        """The code that stands for no number."""
+        return (1 << self.bits) - 1
+
+    @property
+    def has_subnormals(self) -> bool:
+        """Whether the lowest exponent has no hidden bit."""
+        return self.mantissa_bits > 0
+
+    @property
+    def quantum_exponent(self) -> int:
+        """Every value is a multiple of two to this power."""
+        return self.has_subnormals - self.bias - self.mantissa_bits
+
+    @property
+    def largest_significand(self) -> int:
+        """The largest significand as an integer, with the hidden bit."""
+        return (2 << self.mantissa_bits) - 1
+
+    @property
+    def highest_shift(self) -> int:
+        """By how much the highest exponent of a number exceeds that of the quantum."""
+        # The highest field less that of subnormals, or less that of NaN, which has it for itself.
+        return (1 << self.exponent_bits) - 2
+
+    @property
+    def largest_integer(self) -> int:
+        """The largest value in units of two to :attr:`quantum_exponent`."""
+        largest = max(value for value in self.values if value is not None)
+        return int(largest / Fraction(2) ** self.quantum_exponent)
+
+    @cached_property
+    def values(self) -> tuple[Fraction | None, ...]:
+        """The value of each code, in code order; None for NaN."""
+        return tuple(self._value(code) for code in range(1 << self.bits))
+
+    def _value(self, code: int) -> Fraction | None:
+        if code == self.nan_code:
+            return None
+        exponent, mantissa = code >> self.mantissa_bits, code & (1 << self.mantissa_bits) - 1
+        is_subnormal = self.has_subnormals and exponent == 0
+        significand = Fraction(mantissa, 1 << self.mantissa_bits) + (not is_subnormal)
+        return significand * Fraction(2) ** (exponent + is_subnormal - self.bias)
+
+
+_MX = "OCP Microscaling Formats (MX) 1.0, section 5.4.1"
+SCALE_CODES = {
+    code.name: code
+    for code in (
+        ScaleCode("e8m0", "E8M0", 8, 0, 127, _MX),
+        ScaleCode("e4m3", "UE4M3", 4, 3, 7, "PTX ISA 8.7, ue4m3; NVFP4's block scale"),
+        ScaleCode("ue5m3", "UE5M3", 5, 3, 15, "E5M3 without a sign; all ones is NaN"),
+    )
+}
+
+
+def find_scale_code(name: str) -> ScaleCode:
+    """The scale format of a name; raises UserError with the list for an unknown one."""
+    known = _ALIASES.get(name, name)
+    if known in SCALE_CODES:
+        return SCALE_CODES[known]
+    nearest = difflib.get_close_matches(name, SCALE_CODES, n=1, cutoff=0.5)
+    hint = f"; did you mean {nearest[0]}?" if nearest else ";"
+    raise UserError(
+        f"Unknown scale format {name[:60]!r}{hint} known: none, {', '.join(SCALE_CODES)}"
+    )

@@ -1,0 +1,70 @@
+"""A tensor in a fixed code as the hardware without a table takes it: two packets for each chunk.
+
+``rtl.dfloat11.fixed`` says what the packets are. Stream and raw bytes are those of the compressed
+tensor; header and CRC are made here, from the weights that it was verified to hold.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from halfbyte.base import UserError
+from halfbyte.golden.dfloat11.codec import decompress
+from halfbyte.golden.dfloat11.fixed_codes import FixedCode
+from halfbyte.golden.dfloat11.kernels import CHUNK, SEGMENTS, WORD, crc32c
+from halfbyte.golden.dfloat11.layout import read_header, split
+
+__all__ = ["fixed_packets"]
+
+EXPONENT = 7  # where it begins in a BF16 number
+ZEROS_BITS = 2  # of the code that is all zeros
+
+
+def fixed_packets(data: Tensor, *, symbols: int = 1) -> Iterator[tuple[bytes, bytes]]:
+    """Codes and raw bytes of every chunk of a compressed tensor.
+
+    Parameters
+    ----------
+    data : Tensor
+        (bytes,) uint8, as :func:`compress` gives it for BF16 and ``codes="fixed"``.
+    symbols : int
+        Weights that a lane gives in a cycle, 1 or 2. If 2, packets have whole pairs of bytes, and a
+        chunk with an odd number of weights gets one more, of code 00, for the receiver to drop.
+
+    Raises
+    ------
+    CorruptError
+        It is damaged.
+    UserError
+        It is in another code, or not of BF16.
+    """
+    weights = decompress(data).flatten()
+    header = read_header(data.numpy())
+    code = FixedCode.of(header.table)
+    if code is None or weights.dtype != torch.bfloat16:
+        raise UserError(
+            "The decoder without a table takes BF16 in a fixed code: compress with codes 'fixed'"
+        )
+    parts = split(data.numpy(), header)
+    words = weights.view(torch.uint8).numpy()
+    bits = parts.lengths.view("<u2").reshape(-1, SEGMENTS).sum(axis=1, dtype=np.int64)
+    ends = [*parts.starts[1:].tolist(), header.stream_words]
+    for chunk, (start, end) in enumerate(zip(parts.starts.tolist(), ends, strict=True)):
+        raw = parts.raw[chunk * CHUNK : (chunk + 1) * CHUNK].tobytes()
+        stream = parts.stream[start * WORD // 8 : end * WORD // 8].view("<u4").astype(">u4")
+        decoded = words[2 * chunk * CHUNK :][: 2 * len(raw)].tobytes()
+        size = int(bits[chunk])
+        if len(raw) % symbols:
+            raw += b"\0"
+            decoded += (code.of_zeros << EXPONENT).to_bytes(2, "little")
+            size += ZEROS_BITS
+        beats = -(-size // (8 * symbols))
+        last = len(raw) - 1
+        yield (
+            bytes([last & 0xFF, last >> 8, code.highest, code.number])
+            + stream.tobytes().ljust(beats * symbols, b"\0")[: beats * symbols]
+            + int(crc32c(np.frombuffer(decoded, np.uint8), 0, len(decoded))).to_bytes(4, "little"),
+            raw,
+        )

@@ -1,0 +1,178 @@
+"""Dot-product units one number at a time, defined in ``docs/architecture.md``.
+
+Only ints and Fractions, as in :mod:`halfbyte.golden.scalar`. The tensor code in
+:mod:`halfbyte.golden.dot_unit` is tested against these functions.
+"""
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+from halfbyte.formats import Format, ScaleCode
+from halfbyte.golden.scalar import dot
+from halfbyte.golden.scalar_scales import floor_log2
+
+__all__ = [
+    "BLACKWELL_NAN",
+    "INFINITY",
+    "QUIET_NAN",
+    "blackwell",
+    "exact_step",
+    "fp32_step",
+    "fp32_value",
+    "gathered",
+]
+
+SIGN, INFINITY, QUIET_NAN = 1 << 31, 0x7F80_0000, 0x7FC0_0000
+FRACTION_BITS = 23
+MIN_EXPONENT, LEAST_PLACE = -126, -149  # of normal numbers, and of the last bit of subnormal ones
+# The published model of Blackwell's FP4 tensor core (MMA-Sim, arXiv 2511.10909).
+BLACKWELL_GROUP, BLACKWELL_BITS, BLACKWELL_NAN = 16, 35, 0x7FFF_FFFF
+
+
+def fp32_value(bits: int) -> Fraction | None:
+    """The value of a finite FP32 number; None for infinities and NaN."""
+    exponent, fraction = bits >> FRACTION_BITS & 0xFF, bits & (1 << FRACTION_BITS) - 1
+    if exponent == 0xFF:
+        return None
+    if exponent:
+        fraction += 1 << FRACTION_BITS
+    magnitude = fraction * Fraction(2) ** (max(exponent, 1) - 1 + LEAST_PLACE)
+    return -magnitude if bits & SIGN else magnitude
+
+
+def _fp32(value: Fraction, *, nearest: bool = True) -> int:
+    """Bits of the FP32 number nearest to ``value``, ties to even, or of the next toward zero.
+
+    Every 0 is +0, but for what is rounded to one from below: that is -0.
+    """
+    if value == 0:
+        return 0
+    place = max(floor_log2(abs(value)), MIN_EXPONENT) - FRACTION_BITS
+    steps = abs(value) / Fraction(2) ** place
+    significand = round(steps) if nearest else int(steps)
+    # The hidden bit adds one to the exponent's field, and so does a carry out of the significand.
+    magnitude = (place - LEAST_PLACE << FRACTION_BITS) + significand
+    return (SIGN if value < 0 else 0) | min(magnitude, INFINITY)
+
+
+def _scale(code: int, scale: ScaleCode | None) -> Fraction | None:
+    return Fraction(1) if scale is None else scale.values[code]
+
+
+def fp32_step(
+    acc: int,
+    block_sum: int,
+    w_scale: int,
+    a_scale: int,
+    *,
+    clear: bool,
+    scale: ScaleCode | None,
+    quantum: Fraction,
+) -> int:
+    """The FP32 accumulator after a block: ``fl((clear ? +0 : acc) + block_sum * quantum * s)``.
+
+    ``acc`` and the result are bits of FP32, ``block_sum`` the exact sum of a block's products in
+    units of ``quantum``, and s the product of both scales. Without ``scale`` their codes mean
+    nothing.
+    """
+    base = 0 if clear else acc
+    w, a = _scale(w_scale, scale), _scale(a_scale, scale)
+    if w is None or a is None or base & ~SIGN > INFINITY:
+        return QUIET_NAN
+    value = fp32_value(base)
+    return base if value is None else _fp32(value + block_sum * quantum * w * a)
+
+
+def gathered(sums: Sequence[int], clear: Sequence[bool], last: Sequence[bool]) -> list[int]:
+    """What a unit has put together of its block in each cycle, that cycle included.
+
+    ``sums`` are those of the lanes. A block begins after the last cycle of another, or with a
+    clear.
+    """
+    held, seen = 0, []
+    for total, clears, ends in zip(sums, clear, last, strict=True):
+        held = (0 if clears else held) + total
+        seen.append(held)
+        held = 0 if ends else held
+    return seen
+
+
+def exact_step(
+    acc: int,
+    is_nan: bool,
+    lane_sum: int,
+    w_scale: int,
+    a_scale: int,
+    *,
+    clear: bool,
+    scale: ScaleCode,
+    acc_width: int,
+    window: tuple[int, int] | None = None,
+) -> tuple[int, bool]:
+    """The exact accumulator after a cycle, and whether it is no number.
+
+    In units of both quanta's product, times two to ``window[0]``, or without a window the product
+    of both scales' quanta. It wraps. Scales that are NaN, or whose exponents together lie outside
+    the window, add nothing and make it no number until it is cleared.
+    """
+    base, base_is_nan = (0, False) if clear else (acc, is_nan)
+    w, a = scale.values[w_scale], scale.values[a_scale]
+    lowest = window[0] if window else 2 * scale.quantum_exponent
+    exponent = _exponent(w_scale, scale) + _exponent(a_scale, scale)
+    outside = window is not None and not window[0] <= exponent <= window[1]
+    if w is None or a is None or outside:
+        return base, True
+    term = lane_sum * w * a / Fraction(2) ** lowest
+    half = 1 << acc_width - 1
+    return (base + int(term) + half) % (2 * half) - half, base_is_nan
+
+
+def _exponent(code: int, scale: ScaleCode) -> int:
+    """The place of a scale's last bit: that of its significand as an integer."""
+    field = code >> scale.mantissa_bits
+    return scale.quantum_exponent + max(field - scale.has_subnormals, 0)
+
+
+def blackwell(
+    c: int,
+    w_codes: Sequence[int],
+    a_codes: Sequence[int],
+    w_scales: Sequence[int],
+    a_scales: Sequence[int],
+    *,
+    weight: Format,
+    activation: Format,
+    scale: ScaleCode,
+) -> int:
+    """One instruction of Blackwell's FP4 tensor core: c plus a scaled dot product, bits of FP32.
+
+    A published model, not verified by us (see the module's constants). Codes are a multiple of 16
+    products, and scales one per block of equal length. Every group of 16 is summed exactly and
+    multiplied by the scales' significands. It and ``c`` are cut off, toward zero, 35 bits below the
+    largest exponent: that of ``c``, or of the product of both scales of a group that is not 0. The
+    sum is cut off to FP32. What the model leaves open: a sum beyond FP32 is infinite.
+    """
+    block = len(w_codes) // len(w_scales)
+    quantum = weight.quantum * activation.quantum
+    groups: list[tuple[Fraction, int]] = []
+    for begin in range(0, len(w_codes), BLACKWELL_GROUP):
+        codes = (scales[begin // block] for scales in (w_scales, a_scales))
+        values = [(scale.values[code], _exponent(code, scale)) for code in codes]
+        (w, w_exponent), (a, a_exponent) = values
+        if w is None or a is None:
+            return BLACKWELL_NAN
+        members = slice(begin, begin + BLACKWELL_GROUP)
+        exact = dot(w_codes[members], a_codes[members], weight, activation) * quantum * w * a
+        # Of the scales as 1.m times a power of two: the last bits' places and the mantissas.
+        groups.append((exact, w_exponent + a_exponent + 2 * scale.mantissa_bits))
+    value = fp32_value(c)
+    if value is None:
+        return c if c & ~SIGN == INFINITY else BLACKWELL_NAN
+    exponents = [exponent for exact, exponent in groups if exact]
+    if value:
+        exponents.append(max(floor_log2(abs(value)), MIN_EXPONENT))
+    if not exponents:
+        return 0
+    unit = Fraction(2) ** (max(exponents) - BLACKWELL_BITS)
+    total = sum(int(term / unit) for term in (value, *(exact for exact, _ in groups)))
+    return _fp32(total * unit, nearest=False)

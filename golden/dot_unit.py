@@ -1,0 +1,192 @@
+"""Dot-product units on tensors, bit for bit: see ``docs/architecture.md`` for the definitions.
+
+A block with its scales is exact in FP64, whose significand has 53 bits. Its sum with an FP32 number
+is not always. Rounding that sum twice, to 53 bits and then to 24, could go wrong where the first
+result lies half-way; so the first rounding is made *to odd*, after which the second is right
+(Boldo and Melquiond, "Emulation of a FMA and correctly rounded sums", IEEE Transactions on
+Computers 57(4), 2008).
+"""
+
+from fractions import Fraction
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from halfbyte.formats import Format, Overflow, ScaleCode
+from halfbyte.golden.dot_scalar import QUIET_NAN
+from halfbyte.golden.mac import accumulate, dot, sums_since
+
+__all__ = ["add_rounded_once", "block_values", "exact_stream", "fp32_stream", "integer_stream"]
+
+INT64_BITS = 64
+
+
+def integer_stream(
+    w_codes: Tensor,
+    a_codes: Tensor,
+    clear: Tensor,
+    *,
+    weight: Format,
+    activation: Format,
+    acc_width: int,
+    overflow: Overflow = Overflow.WRAP,
+    initial: int = 0,
+) -> Tensor:
+    """The integer accumulator after each cycle of ``acc <= (clear ? 0 : acc) + P``.
+
+    w_codes, a_codes: (T, lanes) uint8. clear: (T,) bool. Returns (T,) int64, in units of
+    ``weight.quantum * activation.quantum``; ``initial`` is the accumulator before.
+    """
+    sums = dot(w_codes, a_codes, weight, activation)
+    return accumulate(sums, clear, acc_width=acc_width, overflow=overflow, initial=initial)
+
+
+def fp32_stream(
+    w_codes: Tensor,
+    a_codes: Tensor,
+    clear: Tensor,
+    w_scales: Tensor | None = None,
+    a_scales: Tensor | None = None,
+    last: Tensor | None = None,
+    *,
+    weight: Format,
+    activation: Format,
+    scale: ScaleCode | None = None,
+    initial: float = 0.0,
+) -> Tensor:
+    """The FP32 accumulator after each cycle: ``acc <= fl((clear ? +0 : acc) + P * s)``.
+
+    w_codes, a_codes: (T, lanes) uint8. clear: (T,) bool. w_scales, a_scales: (T,) uint8, the codes
+    of ``scale``. last: (T,) bool, where a block takes several cycles: it is rounded in the last
+    one, with that one's scales. Returns (T,) float32, times the power of two in the quanta; every
+    NaN is 7FC00000. ``initial`` is the accumulator before.
+    """
+    sums = dot(w_codes, a_codes, weight, activation)  # (T,)
+    if last is None:
+        last = torch.ones_like(clear)
+    else:
+        begins = clear | torch.cat((last.new_ones(1), last[:-1]))
+        sums = sums_since(sums, begins)
+    values = block_values(
+        sums, w_scales, a_scales, quantum=weight.quantum * activation.quantum, scale=scale
+    )
+    return _by_segments(values, clear, last, initial)
+
+
+def block_values(
+    sums: Tensor,
+    w_scales: Tensor | None,
+    a_scales: Tensor | None,
+    *,
+    quantum: Fraction,
+    scale: ScaleCode | None,
+) -> Tensor:
+    """What blocks are worth, exactly; float64 of the shape of ``sums``, NaN for a NaN scale.
+
+    sums: int64, the exact sums of the products. w_scales, a_scales: uint8, codes of ``scale``, of
+    the same shape. ``quantum`` is that of the sums, of which the power of two is taken in.
+    """
+    exponent = _twos(quantum.numerator) - _twos(quantum.denominator)
+    values = sums.to(torch.float64) * 2.0**exponent
+    if scale is not None:
+        assert w_scales is not None and a_scales is not None  # noqa: S101
+        table = _scale_table(scale).to(values.device)
+        # A zero sum times a zero scale is +0 whatever the sum's sign, as is a zero block.
+        values = values * (table[w_scales.long()] * table[a_scales.long()])
+    return values + 0.0
+
+
+@cache
+def _scale_table(scale: ScaleCode) -> Tensor:
+    """Values of the codes; (2^bits,) float64, NaN for NaN. Not to be written to."""
+    values = [float("nan") if value is None else float(value) for value in scale.values]
+    return torch.tensor(values, dtype=torch.float64, device="cpu")
+
+
+def _twos(number: int) -> int:
+    return (number & -number).bit_length() - 1
+
+
+def _by_segments(values: Tensor, clear: Tensor, last: Tensor, initial: float) -> Tensor:
+    """The sums, cycle by cycle, of all stretches between two clears at a time; (T,) float32."""
+    if not len(values):
+        return values.to(torch.float32)
+    starts = clear.clone()
+    starts[0] = True
+    segment = starts.cumsum(0) - 1  # (T,)
+    begins = starts.nonzero()[:, 0]  # (segments,)
+    position = torch.arange(len(values), device=values.device) - begins[segment]
+    shape = (int(segment[-1]) + 1, int(position.max()) + 1)
+    addends = values.new_zeros(shape)
+    adds = last.new_zeros(shape)
+    addends[segment, position], adds[segment, position] = values, last
+    acc = torch.zeros(shape[0], dtype=torch.float32, device=values.device)
+    if not clear[0]:
+        acc[0] = initial
+    seen = torch.empty(shape, dtype=torch.float32, device=values.device)
+    for step in range(shape[1]):
+        acc = torch.where(adds[:, step], add_rounded_once(acc, addends[:, step]), acc)
+        seen[:, step] = acc
+    return seen[segment, position]
+
+
+def add_rounded_once(acc: Tensor, values: Tensor) -> Tensor:
+    """``fl(acc + values)``, rounded once to nearest even; float32, every NaN 7FC00000.
+
+    acc: float32. values: float64, of the same shape.
+    """
+    one = acc.to(torch.float64)
+    total = one + values
+    # The exact error of the sum (Knuth's TwoSum), then the neighbour of an odd last bit.
+    back = total - one
+    error = (one - (total - back)) + (values - back)
+    is_even = total.view(torch.int64) & 1 == 0
+    towards = torch.where(error > 0, torch.inf, -torch.inf)
+    odd = torch.where((error != 0) & is_even, torch.nextafter(total, towards), total)
+    rounded = torch.where(total.isfinite(), odd, total).to(torch.float32)
+    quiet = torch.tensor(QUIET_NAN, dtype=torch.int32, device=acc.device).view(torch.float32)
+    return torch.where(rounded.isnan(), quiet, rounded)
+
+
+def exact_stream(
+    w_codes: Tensor,
+    a_codes: Tensor,
+    clear: Tensor,
+    w_scales: Tensor,
+    a_scales: Tensor,
+    *,
+    weight: Format,
+    activation: Format,
+    scale: ScaleCode,
+    acc_width: int,
+    window: tuple[int, int] | None = None,
+) -> tuple[Tensor, Tensor]:
+    """The exact accumulator after each cycle, (T,) int64, and whether it is no number, (T,) bool.
+
+    Operands as in :func:`fp32_stream`; units, window and NaN as in
+    :func:`halfbyte.golden.dot_scalar.exact_step`. It starts at 0.
+    """
+    sums = dot(w_codes, a_codes, weight, activation)
+    significands, places = (table.to(sums.device) for table in _scale_parts(scale))
+    w, a = w_scales.long(), a_scales.long()
+    place = places[w] + places[a]
+    outside = (w == scale.nan_code) | (a == scale.nan_code)
+    lowest = 2 * scale.quantum_exponent
+    if window is not None:
+        lowest = window[0]
+        outside |= (place < window[0]) | (place > window[1])
+    terms = sums * significands[w] * significands[a] << (place - lowest).clamp(0, INT64_BITS - 1)
+    acc = accumulate(torch.where(outside, 0, terms), clear, acc_width=acc_width)
+    return acc, sums_since(outside.long(), clear) > 0
+
+
+@cache
+def _scale_parts(scale: ScaleCode) -> tuple[Tensor, Tensor]:
+    """Significands as integers, and the powers of two that they are in units of; int64."""
+    codes = torch.arange(2**scale.bits, device="cpu")
+    field, mantissa = codes >> scale.mantissa_bits, codes & (1 << scale.mantissa_bits) - 1
+    if not scale.has_subnormals:
+        return torch.ones_like(codes), field + scale.quantum_exponent
+    hidden = (field > 0).long()
+    return mantissa + (hidden << scale.mantissa_bits), field - hidden + scale.quantum_exponent

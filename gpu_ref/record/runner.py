@@ -1,0 +1,69 @@
+"""Runs the parts one after the other, each in a process with a time limit."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+__all__ = ["run_part"]
+
+LAST_LINES = 12  # of a part that failed
+OnResult = Callable[[dict[str, Any]], None]
+
+
+def run_part(name: str, device: str, seconds: float, on_result: OnResult) -> dict[str, Any]:
+    """Run one part; ``on_result`` is called with each result as it comes.
+
+    Returns how it ended: ``status`` (``complete``, ``cut short`` or ``failed``), ``seconds``, and
+    ``error``, the last lines of a part that failed. No process outlives the call.
+    """
+    begin = time.monotonic()
+    command = [sys.executable, "-m", "halfbyte.gpu_ref.record.part_process", name, device]
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    ) as process:
+        timer = threading.Timer(seconds, _kill, [process])
+        errors: list[str] = []
+        reader = threading.Thread(target=errors.extend, args=[process.stderr], daemon=True)
+        timer.start()
+        reader.start()
+        try:
+            for result in _results(process):
+                on_result(result)
+            code = process.wait()
+        finally:
+            expired = not timer.is_alive()
+            timer.cancel()
+            _kill(process)
+            reader.join(timeout=5)
+    status = "complete" if code == 0 else "cut short" if expired else "failed"
+    return {
+        "status": status,
+        "seconds": round(time.monotonic() - begin, 1),
+        "error": "".join(errors[-LAST_LINES:]) if status == "failed" else None,
+    }
+
+
+def _results(process: "subprocess.Popen[str]") -> Iterator[dict[str, Any]]:
+    assert process.stdout is not None  # noqa: S101
+    for line in process.stdout:
+        if line.startswith("{"):
+            yield json.loads(line)
+
+
+def _kill(process: "subprocess.Popen[str]") -> None:
+    """End the process and all that it started."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return

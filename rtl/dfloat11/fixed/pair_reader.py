@@ -1,0 +1,119 @@
+"""As the reader of single exponents, but two in a cycle."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from halfbyte.rtl.dfloat11.fixed.prefix import WINDOW, CodeNumber, Mode, Prefix
+
+__all__ = ["PairReader"]
+
+_BEAT = 16
+
+
+class PairReader(wiring.Component):
+    """Keeps two bytes and the place in them, and looks at the next two as they come.
+
+    A pair takes one cycle if both exponents are read in one step each. Otherwise each step takes a
+    cycle of its own, and the first exponent waits for the second.
+
+    Members
+    -------
+    As those of :class:`Reader`, but for ``data``, ``In(16)``, with the first byte in the lower
+    half, and ``exponents``, ``Out(16)``, with the first exponent there.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(
+            {
+                "sets_highest": In(1),
+                "highest": In(8),
+                "sets_code": In(1),
+                "code": In(CodeNumber),
+                "walks": In(1),
+                "data": In(_BEAT),
+                "comes": In(1),
+                "is_there": In(1),
+                "is_last": In(1),
+                "takes": In(1),
+                "ready": Out(1),
+                "offers": Out(1),
+                "exponents": Out(16),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        highest = Signal(8, reset_less=True)
+        code = Signal(CodeNumber, reset_less=True)
+        beat = Signal(_BEAT, reset_less=True)  # the first byte in the upper half
+        is_empty = Signal(reset_less=True)  # all bits of the beat are used up
+        position = Signal(range(_BEAT), reset_less=True)  # bits that are used up, if not all are
+        mode = Signal(Mode, reset_less=True)
+        half = Signal(8, reset_less=True)  # the first exponent of a pair
+        has_half = Signal(reset_less=True)
+
+        # Read two steps, one behind the other
+        m.submodules.first = first = Prefix()
+        m.submodules.second = second = Prefix()
+        data = Cat(self.data[8:], self.data[:8])
+        both = Cat(data, beat)
+        window = Signal(2 * WINDOW)
+        behind = Signal(3)
+        exponent = Signal(8)
+        m.d.comb += [
+            window.eq((both[1:] >> ~position)[: 2 * WINDOW]),
+            first.code.eq(code),
+            first.mode.eq(mode),
+            first.window.eq(window[WINDOW:]),
+            behind.eq(-first.length),
+            second.code.eq(code),
+            second.mode.eq(Mode.CODE),
+            second.window.eq((window >> behind)[:WINDOW]),
+            exponent.eq(Mux(mode == Mode.PLAIN, first.window, highest - first.below.as_signed())),
+            self.exponents.eq(
+                Mux(
+                    has_half,
+                    Cat(half, exponent),
+                    Cat(exponent, (highest - second.below.as_signed())[:8]),
+                )
+            ),
+        ]
+
+        # Go on
+        is_exponent = first.following == Mode.CODE
+        is_pair = Signal()  # both are read in this cycle
+        is_complete = Signal()
+        end = Signal(range(2 * _BEAT))
+        crosses, is_short = end[4], end[:4].any()  # whether the beat ends, and too early
+        is_whole = Signal()  # all bits of the steps are here
+        goes_on = Signal()
+        m.d.comb += [
+            is_pair.eq(~has_half & is_exponent & (second.following == Mode.CODE)),
+            is_complete.eq(is_pair | (has_half & is_exponent)),
+            end.eq(position + first.length + Mux(is_pair, second.length, 0)),
+            is_whole.eq(~is_empty & (~crosses | ~is_short | self.is_there)),
+            self.offers.eq(is_whole & is_complete),
+            goes_on.eq(is_whole & (~is_complete | self.takes)),
+            # What stands behind the last exponent is no longer ours
+            self.ready.eq(is_empty | goes_on & crosses & (is_short | ~is_complete | ~self.is_last)),
+        ]
+        with m.If(self.comes):
+            m.d.sync += [beat.eq(data), is_empty.eq(0)]
+        with m.Elif(goes_on & crosses):
+            m.d.sync += is_empty.eq(1)
+        with m.If(goes_on):
+            m.d.sync += [
+                position.eq(end),
+                mode.eq(first.following),
+                has_half.eq(~is_complete & (has_half | is_exponent)),
+            ]
+        with m.If(~has_half):
+            m.d.sync += half.eq(exponent)
+        with m.If(~self.walks):
+            m.d.sync += [is_empty.eq(1), position.eq(0), mode.eq(Mode.CODE), has_half.eq(0)]
+        with m.If(self.sets_highest):
+            m.d.sync += highest.eq(self.highest)
+        with m.If(self.sets_code):
+            m.d.sync += code.eq(self.code)
+        return m

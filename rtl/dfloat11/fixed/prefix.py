@@ -1,0 +1,122 @@
+"""From the next eight bits of a stream to what stands there: the fixed codes themselves."""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import data, enum, wiring
+from amaranth.lib.wiring import In, Out
+
+__all__ = ["CODES", "WINDOW", "CodeNumber", "Mode", "Prefix"]
+
+WINDOW = 8  # bits that a cycle looks at
+CODES = 8
+
+CodeNumber = data.StructLayout({"late": 2, "flat": 1})
+"""Which of the eight codes: ``flat`` says how the first two lengths are shared out, ``late`` how
+late the highest exponent has its turn."""
+
+
+class Mode(enum.Enum):
+    """What the next bits are."""
+
+    CODE = 0
+    REST = 1  # of a code that began with eight ones
+    PLAIN = 2  # the exponent itself
+
+
+class Prefix(wiring.Component):
+    """Reads one step of a fixed code; combinational.
+
+    A code counts down from a highest exponent. Its ones before the first zero, and up to two bits
+    behind them, give the *rank* of an exponent among those that are one or more below the highest:
+
+    ============ ==== ==== ==== ==== ==== ===== ====== ===
+    rank          0    1    2    3    4     5      6   ...
+    ============ ==== ==== ==== ==== ==== ===== ====== ===
+    not flat      10   00   01  110  1110 11110 111110 ...
+    flat         100   00   01  101  110  1110  11110  ...
+    ============ ==== ==== ==== ==== ==== ===== ====== ===
+
+    The highest exponent itself takes the code with ``late + 3`` ones, and the ranks from there on
+    move up by one. After eight ones a rest follows, which is a code that is not flat: 10 is the
+    exponent above the highest, 00, 01, 110 and 1110 go on below, and 1111 is the escape.
+
+    Members
+    -------
+    code : ``In(CodeNumber)``
+        Which of the eight codes.
+    mode : ``In(Mode)``
+        What the next bits are.
+    window : ``In(8)``
+        The next bits, the first most significant.
+    length : ``Out(range(9))``
+        How many of them this step takes.
+    following : ``Out(Mode)``
+        What the bits after them are. If it is ``CODE``, an exponent is complete.
+    below : ``Out(signed(5))``
+        How far that exponent is below the highest, -1 to 13; without meaning for plain ones.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(
+            {
+                "code": In(CodeNumber),
+                "mode": In(Mode),
+                "window": In(WINDOW),
+                "length": Out(range(WINDOW + 1)),
+                "following": Out(Mode),
+                "below": Out(5),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        is_rest = Signal()
+        is_plain = Signal()
+        flat = Signal()
+        first, second, third = self.window[7], self.window[6], self.window[5]
+        # Ones before the first zero, as a mask: bit n says that there are n or more
+        ones = Signal(WINDOW + 1)
+        m.d.comb += [
+            is_rest.eq(self.mode == Mode.REST),
+            is_plain.eq(self.mode == Mode.PLAIN),
+            flat.eq(self.code.flat & ~is_rest),
+            ones[0].eq(1),
+        ]
+        for count in range(1, WINDOW + 1):
+            m.d.comb += ones[count].eq(ones[count - 1] & self.window[WINDOW - count])
+
+        # Count them
+        number = Signal(range(WINDOW + 1))
+        for count in range(2, WINDOW + 1):
+            with m.If(ones[count]):
+                m.d.comb += number.eq(count)
+        rank = Signal(4)
+        is_long = ones[2]
+        with m.If(is_plain | (~is_rest & ones[8])):
+            m.d.comb += self.length.eq(WINDOW)
+        with m.Elif(is_rest & ones[4]):
+            m.d.comb += self.length.eq(4)
+        with m.Elif(is_long):
+            m.d.comb += self.length.eq(number + 1)
+        with m.Else():
+            m.d.comb += self.length.eq(Mux(first & flat, 3, 2))
+        with m.If(is_long):
+            m.d.comb += rank.eq(number + 1 + flat)
+        with m.Elif(first):
+            m.d.comb += rank.eq(Mux(flat & third, 3, 0))
+        with m.Else():
+            m.d.comb += rank.eq(Mux(second, 2, 1))
+        with m.If(~is_plain & ~is_rest & ones[8]):
+            m.d.comb += self.following.eq(Mode.REST)
+        with m.Elif(is_rest & ones[4]):
+            m.d.comb += self.following.eq(Mode.PLAIN)
+
+        # Below the highest
+        turn = Signal(3)
+        m.d.comb += turn.eq(self.code.late + 3)
+        with m.If(is_rest):
+            m.d.comb += self.below.eq(Mux(rank == 0, -1, rank + 8 + self.code.flat))
+        with m.Elif(is_long & (number == turn)):
+            m.d.comb += self.below.eq(0)
+        with m.Else():
+            m.d.comb += self.below.eq(rank + ~(is_long & (number > turn)))
+        return m

@@ -1,0 +1,109 @@
+"""Walks through the stream of a chunk in a fixed code, and gives its exponents."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from halfbyte.rtl.dfloat11.fixed.prefix import CodeNumber, Mode, Prefix
+
+__all__ = ["Reader"]
+
+_BYTE = 8
+
+
+class Reader(wiring.Component):
+    """Keeps one byte and the place in it, and looks at the next byte as it comes.
+
+    Members
+    -------
+    sets_highest, sets_code : ``In(1)``
+        High to take the highest exponent, or the code's number, from the next two members.
+    highest, code : ``In``
+        They themselves.
+    walks : ``In(1)``
+        High while the stream is read. While it is low, the place goes back to the start.
+    data : ``In(8)``
+        The byte that comes next.
+    comes : ``In(1)``
+        High if it is taken in this cycle.
+    is_there : ``In(1)``
+        High if ``data`` may be looked at.
+    is_last : ``In(1)``
+        High if no exponent follows the next one.
+    takes : ``In(1)``
+        High if the exponent that is offered is taken in this cycle.
+    ready : ``Out(1)``
+        High to ask for the next byte.
+    offers : ``Out(1)``
+        High if ``exponents`` is there.
+    exponents : ``Out(8)``
+        The next exponent.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(
+            {
+                "sets_highest": In(1),
+                "highest": In(8),
+                "sets_code": In(1),
+                "code": In(CodeNumber),
+                "walks": In(1),
+                "data": In(_BYTE),
+                "comes": In(1),
+                "is_there": In(1),
+                "is_last": In(1),
+                "takes": In(1),
+                "ready": Out(1),
+                "offers": Out(1),
+                "exponents": Out(8),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        highest = Signal(8, reset_less=True)
+        code = Signal(CodeNumber, reset_less=True)
+        byte = Signal(_BYTE, reset_less=True)
+        is_empty = Signal(reset_less=True)  # all bits of the byte are used up
+        position = Signal(range(_BYTE), reset_less=True)  # bits that are used up, if not all are
+        mode = Signal(Mode, reset_less=True)
+
+        # Read the bits at the place
+        m.submodules.prefix = prefix = Prefix()
+        both = Cat(self.data, byte)
+        end = Signal(range(2 * _BYTE))
+        m.d.comb += [
+            prefix.code.eq(code),
+            prefix.mode.eq(mode),
+            prefix.window.eq((both[1:] >> ~position)[:_BYTE]),
+            self.exponents.eq(
+                Mux(mode == Mode.PLAIN, prefix.window, highest - prefix.below.as_signed())
+            ),
+            end.eq(position + prefix.length),
+        ]
+
+        # Go on
+        crosses, is_short = end[3], end[:3].any()  # whether the byte ends, and too early
+        is_exponent = prefix.following == Mode.CODE
+        is_whole = Signal()  # all bits of this step are here
+        goes_on = Signal()
+        m.d.comb += [
+            is_whole.eq(~is_empty & (~crosses | ~is_short | self.is_there)),
+            self.offers.eq(is_whole & is_exponent),
+            goes_on.eq(is_whole & (~is_exponent | self.takes)),
+            # What stands behind the last exponent is no longer ours
+            self.ready.eq(is_empty | goes_on & crosses & (is_short | ~is_exponent | ~self.is_last)),
+        ]
+        with m.If(self.comes):
+            m.d.sync += [byte.eq(self.data), is_empty.eq(0)]
+        with m.Elif(goes_on & crosses):
+            m.d.sync += is_empty.eq(1)
+        with m.If(goes_on):
+            m.d.sync += [position.eq(end), mode.eq(prefix.following)]
+        with m.If(~self.walks):
+            m.d.sync += [is_empty.eq(1), position.eq(0), mode.eq(Mode.CODE)]
+        with m.If(self.sets_highest):
+            m.d.sync += highest.eq(self.highest)
+        with m.If(self.sets_code):
+            m.d.sync += code.eq(self.code)
+        return m

@@ -1,0 +1,83 @@
+"""From a place in the stream to the symbol there, and to the place after it."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from halfbyte.rtl.dfloat11.framing import WORD, table_layout
+from halfbyte.rtl.dfloat11.matcher import Matcher
+
+__all__ = ["SymbolReader"]
+
+_ESCAPED_BITS = 8
+
+
+class SymbolReader(wiring.Component):
+    """Reads a code, or an escaped symbol, from two words; combinational.
+
+    Parameters
+    ----------
+    rows, max_length : :class:`int`
+        As :func:`table_layout`.
+
+    Members
+    -------
+    table : ``In(table_layout(rows, max_length))``
+        The code.
+    word, following : ``In(32)``
+        The word that is read, and the one behind it. Zeros stand behind the last word.
+    position : ``In(6)``
+        Bits of ``word`` that are used up, 0 to 31.
+    escaped : ``In(1)``
+        High if an escape came before: the next eight bits are the symbol.
+    symbol : ``Out(8)``
+        The symbol.
+    is_escape : ``Out(1)``
+        High if there is an escape instead of a symbol.
+    is_known : ``Out(1)``
+        Low if the bits are no code.
+    end : ``Out(5)``
+        The place after the code, modulo 32.
+    crosses : ``Out(1)``
+        High if the code takes the last bit of ``word``.
+    overruns : ``Out(1)``
+        High if the code has bits in ``following``.
+    """
+
+    def __init__(self, *, rows: int, max_length: int) -> None:
+        self.rows = rows
+        self.max_length = max_length
+        super().__init__(
+            {
+                "table": In(table_layout(rows, max_length)),
+                "word": In(WORD),
+                "following": In(WORD),
+                "position": In(range(WORD + 1)),
+                "escaped": In(1),
+                "symbol": Out(8),
+                "is_escape": Out(1),
+                "is_known": Out(1),
+                "end": Out(range(WORD)),
+                "crosses": Out(1),
+                "overruns": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        window = Signal(self.max_length)
+        length = Signal(range(max(self.max_length, _ESCAPED_BITS) + 1))
+        both = Cat(self.following[-self.max_length :], self.word)
+        m.submodules.matcher = matcher = Matcher(rows=self.rows, max_length=self.max_length)
+        m.d.comb += [
+            window.eq((both[1:] >> ~self.position[:5])[: self.max_length]),
+            matcher.table.eq(self.table),
+            matcher.window.eq(window),
+            length.eq(Mux(self.escaped, _ESCAPED_BITS, matcher.length)),
+            self.symbol.eq(Mux(self.escaped, window[-8:], matcher.symbol)),
+            self.is_escape.eq(~self.escaped & matcher.is_escape),
+            self.is_known.eq(self.escaped | matcher.is_known),
+            Cat(self.end, self.crosses).eq(self.position[:5] + length),
+            self.overruns.eq(self.crosses & self.end.any()),
+        ]
+        return m

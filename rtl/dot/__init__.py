@@ -1,0 +1,18 @@
+"""Dot-product units: many products a cycle, added in one tree."""
+
+from halfbyte.rtl.dot.adders import AdderStyle
+from halfbyte.rtl.dot.lane import Lane, LaneBits, lane_architectures, lane_bits
+from halfbyte.rtl.dot.spec import Accumulator, DotSpec, FinalAdder
+from halfbyte.rtl.dot.unit import DotUnit
+
+__all__ = [
+    "Accumulator",
+    "AdderStyle",
+    "DotSpec",
+    "DotUnit",
+    "FinalAdder",
+    "Lane",
+    "LaneBits",
+    "lane_architectures",
+    "lane_bits",
+]

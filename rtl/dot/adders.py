@@ -1,0 +1,155 @@
+"""The adders that a tree of bits is made of: modules of their own, so that cells can replace them.
+
+ABC neither makes full-adder cells nor looks through them. So the generator places every adder
+itself, as an instance of one of these modules; synthesis puts the library's cell in its place.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
+
+from amaranth.hdl import Instance, Module, Signal, Value
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+__all__ = [
+    "FINAL",
+    "PLAIN",
+    "AdderStyle",
+    "BitAdder",
+    "FinalSum",
+    "Outputs",
+    "adder_modules",
+    "place_adder",
+]
+
+HALF, HALF_PLUS_ONE, LAST = "half_adder", "half_adder_plus_one", "last_adder"
+FINAL = "final_adder"
+
+
+@dataclass(frozen=True)
+class AdderStyle:
+    """Which outputs of the full adder are inverted, as they are in some libraries' cells."""
+
+    total_inverted: bool = False
+    carry_inverted: bool = False
+
+    @property
+    def module(self) -> str:
+        """The name of the full adder's module."""
+        marks = ("_total" * self.total_inverted, "_carry" * self.carry_inverted)
+        return "full_adder" + ("_inverted" + "".join(marks) if any(marks) else "")
+
+
+PLAIN = AdderStyle()
+
+
+class BitAdder(wiring.Component):
+    """A few bits added; combinational.
+
+    Parameters
+    ----------
+    inputs : :class:`int`
+        2 or 3.
+    one : :class:`bool`
+        Whether 1 is added as well; of two inputs.
+    style : :class:`AdderStyle`
+        Which outputs are inverted.
+
+    Members
+    -------
+    a, b, c : ``In(1)``
+        The bits; ``c`` of three.
+    total, carry : ``Out(1)``
+        ``total + 2 * carry`` is the sum, where they are not inverted.
+    """
+
+    def __init__(self, *, inputs: int, one: bool = False, style: AdderStyle = PLAIN) -> None:
+        self.inputs, self.one, self.style = inputs, one, style
+        names = "abc"[:inputs]
+        super().__init__({**dict.fromkeys(names, In(1)), "total": Out(1), "carry": Out(1)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        total, carry = self.a ^ self.b, self.a & self.b
+        if self.one:
+            total, carry = ~total, self.a | self.b
+        if self.inputs == 3:
+            total, carry = total ^ self.c, carry | (self.c & total)
+        m.d.comb += [
+            self.total.eq(total ^ self.style.total_inverted),
+            self.carry.eq(carry ^ self.style.carry_inverted),
+        ]
+        return m
+
+
+class LastAdder(wiring.Component):
+    """Three bits added where nobody reads the carry; combinational.
+
+    Members
+    -------
+    a, b, c : ``In(1)``
+        The bits.
+    total : ``Out(1)``
+        Bit 0 of their sum.
+    """
+
+    def __init__(self) -> None:
+        super().__init__({**dict.fromkeys("abc", In(1)), "total": Out(1)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.d.comb += self.total.eq(self.a ^ self.b ^ self.c)
+        return m
+
+
+class FinalSum(wiring.Component):
+    """Two numbers added, modulo their range; combinational. Synthesis chooses the adder.
+
+    Parameters
+    ----------
+    width : :class:`int`
+        Bits of the numbers.
+
+    Members
+    -------
+    a, b, total : ``In(width)``, ``In(width)``, ``Out(width)``
+        The numbers and their sum.
+    """
+
+    def __init__(self, *, width: int) -> None:
+        self.width = width
+        super().__init__({"a": In(width), "b": In(width), "total": Out(width)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.d.comb += self.total.eq(self.a + self.b)
+        return m
+
+
+def adder_modules(style: AdderStyle) -> dict[str, Callable[[], wiring.Component]]:
+    """What makes the modules that :func:`place_adder` instantiates, by name."""
+    return {
+        style.module: partial(BitAdder, inputs=3, style=style),
+        HALF: partial(BitAdder, inputs=2),
+        HALF_PLUS_ONE: partial(BitAdder, inputs=2, one=True),
+        LAST: LastAdder,
+    }
+
+
+class Outputs(NamedTuple):
+    """What comes out of an adder; no carry where nobody reads it."""
+
+    total: Signal
+    carry: Signal | None
+
+
+def place_adder(m: Module, module: str, bits: list[Value]) -> Outputs:
+    """Put an instance of ``module`` into ``m``, named after its number there."""
+    total, carry = Signal(name="total"), None if module == LAST else Signal(name="carry")
+    ports = {f"i_{name}": bit for name, bit in zip("abc", bits, strict=False)}
+    if carry is not None:
+        ports["o_carry"] = carry
+    m.submodules += Instance(module, o_total=total, **ports)
+    return Outputs(total, carry)

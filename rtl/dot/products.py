@@ -1,0 +1,76 @@
+"""The products of all lanes as signed bits in one tree."""
+
+from typing import TYPE_CHECKING
+
+from amaranth.hdl import Cat, Instance, Module, Signal, Value
+
+from halfbyte.rtl.dot.tree import Bit, SignedColumns
+
+if TYPE_CHECKING:
+    from halfbyte.rtl.dot.spec import DotSpec
+
+__all__ = ["LANE", "add_products", "signed_digits"]
+
+# The name of the lane's module: synthesis works on it alone, once for all lanes.
+LANE = "lane"
+# When the bits of a lane come; of a partial product, which is a single gate.
+_LANE_DELAY, _GATE_DELAY = 3.0, 0.3
+
+
+def signed_digits(weight: int) -> list[tuple[int, bool]]:
+    """``(place, negative)`` of the fewest powers of two that make up ``weight``.
+
+    The non-adjacent form (Reitwiesner, Advances in Computers, 1960).
+    """
+    digits, place = [], 0
+    while weight:
+        if weight & 1:
+            digit = 2 - weight % 4
+            digits.append((place, digit < 0))
+            weight -= digit
+        weight >>= 1
+        place += 1
+    return digits
+
+
+def add_products(m: Module, columns: SignedColumns, spec: "DotSpec", w: Value, a: Value) -> None:
+    """Add the products of all lanes to ``columns``; ``w`` and ``a`` have lane 0's codes lowest."""
+    meaning = spec.lane_bits
+    ready = _LANE_DELAY if meaning.counted else _GATE_DELAY
+    outputs = []
+    for number in range(spec.lanes):
+        bits = Signal(len(meaning.weights), name=f"lane{number}_bits")
+        m.submodules[f"lane{number}"] = Instance(
+            LANE,
+            i_w=w.word_select(number, spec.weight.bits),
+            i_a=a.word_select(number, spec.activation.bits),
+            o_bits=bits,
+        )
+        outputs.append(bits)
+        for place in meaning.single:
+            weight = meaning.weights[place]
+            columns.add(abs(weight).bit_length() - 1, Bit(bits[place], weight < 0, ready))
+    columns.add_integer(spec.lanes * meaning.constant)
+    for place in meaning.counted:
+        _add_counted(m, columns, [bits[place] for bits in outputs], meaning.weights[place], ready)
+
+
+def _add_counted(
+    m: Module, columns: SignedColumns, bits: list[Value], weight: int, ready: float
+) -> None:
+    """Count bits of one weight, and add the count by the digits of that weight.
+
+    In groups of ``2**n - 1`` a count of n bits takes full adders only.
+    """
+    while bits:
+        width = (len(bits) + 1).bit_length() - 1
+        size = (1 << width) - 1
+        group, bits = bits[:size], bits[size:]
+        counter = SignedColumns(width, style=columns.style)
+        for bit in group:
+            counter.add(0, Bit(bit, ready=ready))
+        count = counter.total(m) if width > 1 else Cat(group[0])
+        for digit, negative in signed_digits(weight):
+            for place in range(width):
+                late = ready + 1.2 * width + place
+                columns.add(digit + place, Bit(count[place], negative, late))

@@ -1,0 +1,438 @@
+"""``DotSpec``: what a dot-product unit is, for RTL, simulation, synthesis, proofs and the GPU."""
+
+import enum
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any, Self
+
+from amaranth.lib import wiring
+
+from halfbyte.base import UserError
+from halfbyte.formats import (
+    MAX_ACC_WIDTH,
+    Format,
+    Overflow,
+    ScaleCode,
+    check_acc_width,
+    check_terms,
+    lossless_acc_width,
+    product_extremes,
+    signed_width,
+)
+from halfbyte.rtl.dot.adders import PLAIN, AdderStyle
+from halfbyte.rtl.dot.lane import Lane, LaneBits, lane_architectures, lane_bits
+from halfbyte.rtl.dot.unit import DotUnit
+from halfbyte.rtl.export import to_rtlil
+from halfbyte.rtl.spec import AUTO
+from halfbyte.rtl.unit_spec import UnitSpec
+
+__all__ = ["DOT", "LANE_PART", "MAX_LANES", "Accumulator", "DotSpec", "FinalAdder"]
+
+DOT, LANE_PART = "dot", "lane"
+MAX_LANES = 1024
+# The golden model adds blocks in FP64, whose significand has so many bits.
+MAX_BLOCK_BITS = 53
+FP32_BITS = 32
+# Amaranth numbers its signals with a counter that threads share.
+_elaborating = threading.Lock()
+
+
+class Accumulator(enum.Enum):
+    """What the sums of the lanes are added up in."""
+
+    INTEGER = "integer"
+    """Two's complement, in units of both quanta's product; no scales."""
+
+    FP32 = "fp32"
+    """IEEE 754, rounded once to nearest even for every block."""
+
+    EXACT = "exact"
+    """Two's complement that holds every scaled block without rounding."""
+
+
+class FinalAdder(enum.Enum):
+    """The last adder of the tree, the only one that carries run through."""
+
+    RIPPLE = "ripple"
+    """Part of the tree: the smallest."""
+
+    PREFIX = "prefix"
+    """By itself, so that synthesis can make it fast."""
+
+
+@dataclass(frozen=True)
+class DotSpec(UnitSpec):
+    """What a dot-product unit is. See :class:`halfbyte.rtl.dot.DotUnit` for what it does.
+
+    Parameters
+    ----------
+    weight, activation : Format
+        Operand formats.
+    lanes : int
+        Products per cycle.
+    architecture : str
+        Of a lane (:func:`halfbyte.rtl.dot.lane_architectures`), or ``auto`` to let synthesis
+        choose the smallest.
+    accumulator : Accumulator
+        What sums are added up in.
+    scale : ScaleCode, optional
+        In what the scales of blocks are given; FP32 and exact accumulators.
+    block : int, optional
+        Products that share a scale: as many as there are lanes, if not given, or a multiple.
+    terms : int
+        Products that an integer or exact accumulator holds without loss.
+    acc_width : int, optional
+        Its bits, instead of the lossless width.
+    overflow : Overflow
+        What it does with sums outside its range; an exact one wraps.
+    window : (int, int), optional
+        Of an exact accumulator: the lowest and highest exponent of the product of both scales that
+        it can take. Without it, all of them.
+    final_adder : FinalAdder
+        The last adder of the tree.
+    adders : AdderStyle
+        The full adders of the library that it is meant for.
+
+    Raises
+    ------
+    ArchitectureError, TypeError, ValueError
+        On construction.
+    """
+
+    weight: Format
+    activation: Format
+    lanes: int
+    architecture: str = AUTO
+    accumulator: Accumulator = Accumulator.INTEGER
+    scale: ScaleCode | None = None
+    block: int | None = None
+    terms: int = 256
+    acc_width: int | None = None
+    overflow: Overflow = Overflow.WRAP
+    window: tuple[int, int] | None = None
+    final_adder: FinalAdder = FinalAdder.RIPPLE
+    adders: AdderStyle = PLAIN
+
+    def __post_init__(self) -> None:
+        for side, fmt in (("Weight", self.weight), ("Activation", self.activation)):
+            if not isinstance(fmt, Format):
+                raise TypeError(f"{side} must be a Format, not {fmt!r}")
+        if isinstance(self.lanes, bool) or not isinstance(self.lanes, int):
+            raise TypeError(f"Lanes must be an int, not {self.lanes!r}")
+        if not 1 <= self.lanes <= MAX_LANES:
+            raise UserError(f"Lanes must be 1 to {MAX_LANES}, not {self.lanes}")
+        check_terms(self.terms)
+        if self.architecture != AUTO:
+            lane_bits(self.weight, self.activation, self.architecture)
+        self._check_block()
+        self._check_accumulator()
+        self._check_window()
+        check_acc_width(self.width)
+
+    def _check_block(self) -> None:
+        if self.block is None:
+            return
+        if isinstance(self.block, bool) or not isinstance(self.block, int) or self.block < 1:
+            raise UserError(f"Block must be a number of products, not {self.block!r}")
+        if self.block % self.lanes:
+            raise UserError(
+                f"Lanes must divide the block, and {self.lanes} do not divide {self.block}"
+            )
+        if self.scale is None and self.block != self.lanes:
+            raise UserError("A block is what shares a scale: give a scale format, or no block")
+
+    def _check_accumulator(self) -> None:
+        kind = self.accumulator
+        if kind is Accumulator.INTEGER and self.scale is not None:
+            raise UserError("An integer accumulator takes no scales: choose fp32 or exact")
+        if kind is Accumulator.EXACT and self.scale is None:
+            raise UserError("An exact accumulator is for scaled blocks: give a scale format")
+        if kind is not Accumulator.INTEGER and self.overflow is not Overflow.WRAP:
+            raise UserError(f"Only an integer accumulator can saturate, not {kind.value}")
+        if kind is Accumulator.FP32 and self.acc_width not in (None, FP32_BITS):
+            raise UserError(f"An FP32 accumulator has {FP32_BITS} bits, not {self.acc_width}")
+        if kind is Accumulator.FP32 and self.significand_bits > MAX_BLOCK_BITS:
+            raise UserError(
+                f"A block may have at most {MAX_BLOCK_BITS} significant bits, not "
+                f"{self.significand_bits}: take fewer lanes or a narrower format"
+            )
+
+    def _check_window(self) -> None:
+        if self.accumulator is not Accumulator.EXACT:
+            if self.window is not None:
+                raise UserError("A window of exponents is for an exact accumulator")
+            return
+        assert self.scale is not None  # noqa: S101
+        if self.window is None and self.width > MAX_ACC_WIDTH:
+            raise UserError(
+                f"An exact accumulator for {self.scale.title} scales would have {self.width} bits, "
+                f"more than {MAX_ACC_WIDTH}: give a window of exponents"
+            )
+        if self.window is not None and self.window[0] > self.window[1]:
+            low, high = self.window
+            raise UserError(f"A window of exponents goes from low to high, not {low} to {high}")
+
+    @property
+    def block_size(self) -> int:
+        """Products that share a scale."""
+        return self.block or self.lanes
+
+    @property
+    def is_fp32(self) -> bool:
+        """Whether the accumulator is FP32."""
+        return self.accumulator is Accumulator.FP32
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the accumulator holds scaled blocks in fixed point."""
+        return self.accumulator is Accumulator.EXACT
+
+    @property
+    def gathers(self) -> bool:
+        """Whether a block's sum is put together over several cycles."""
+        return self.is_fp32 and self.cycles_per_block > 1
+
+    @property
+    def ripples(self) -> bool:
+        """Whether the carries of the last adder ripple."""
+        return self.final_adder is FinalAdder.RIPPLE
+
+    @property
+    def adds_base(self) -> bool:
+        """Whether the tree adds what a register holds, beside the products."""
+        return self.gathers or self.accumulator is Accumulator.INTEGER
+
+    @property
+    def lane_bits(self) -> LaneBits:
+        """What the bits of a lane count."""
+        return lane_bits(self.weight, self.activation, self.architecture)
+
+    @property
+    def cycles_per_block(self) -> int:
+        """Cycles that a block takes."""
+        return self.block_size // self.lanes
+
+    @property
+    def sum_width(self) -> int:
+        """Bits of the exact sum of all lanes."""
+        return self._sum_of(self.lanes)
+
+    @property
+    def block_width(self) -> int:
+        """Bits of the exact sum of a block."""
+        return self._sum_of(self.block_size)
+
+    @property
+    def tree_width(self) -> int:
+        """Bits of the tree's output."""
+        if self.accumulator is not Accumulator.INTEGER:
+            return self.block_width if self.is_fp32 else self.sum_width
+        # One that saturates must see the true sum.
+        whole = max(self.width, self.sum_width) + 1
+        return whole if self.overflow is Overflow.SATURATE else self.width
+
+    def _sum_of(self, products: int) -> int:
+        low, high = product_extremes(self.weight, self.activation)
+        return signed_width(min(products * low, 0), max(products * high, 0))
+
+    @property
+    def significand_bits(self) -> int:
+        """Bits of a block's magnitude times the significands of both scales."""
+        low, high = product_extremes(self.weight, self.activation)
+        largest = self.scale.largest_significand if self.scale else 1
+        return (self.block_size * max(-low, high) * largest**2).bit_length()
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether no sum of an FP32 accumulator can overflow or be subnormal.
+
+        Sums are multiples of the least block. They stop growing once a block is less than half a
+        unit in the last place, which is so at 2^25 times the largest one.
+        """
+        lowest, highest = self.exponent_of_quantum, self.block_width - 1 + self.exponent_of_quantum
+        if self.scale:
+            lowest += 2 * self.scale.quantum_exponent
+            integer = self.scale.largest_integer.bit_length() + self.scale.quantum_exponent
+            highest += 2 * integer
+        # Two bits of the exponent are enough to tell NaN.
+        return lowest > -127 and highest + 26 < 64
+
+    @property
+    def quantum(self) -> Fraction:
+        """What one unit of the lanes' sum is worth."""
+        return self.weight.quantum * self.activation.quantum
+
+    @property
+    def exponent_of_quantum(self) -> int:
+        """The power of two in :attr:`quantum`, which an FP32 accumulator takes in."""
+        return _twos(self.quantum.numerator) - _twos(self.quantum.denominator)
+
+    @property
+    def unit(self) -> Fraction:
+        """What 1 in the accumulator is worth, beside the tensors' own scales.
+
+        An FP32 accumulator takes in the power of two in the quanta, but not a factor such as 1/5.
+        """
+        if self.accumulator is Accumulator.INTEGER:
+            return self.quantum
+        exponent = self.exponent_of_quantum
+        if self.accumulator is Accumulator.EXACT:
+            return self.quantum * Fraction(2) ** self.lowest_exponent
+        return self.quantum / Fraction(2) ** exponent
+
+    @property
+    def lowest_exponent(self) -> int:
+        """Of an exact accumulator: the least exponent of the product of both scales' quanta."""
+        assert self.scale is not None  # noqa: S101
+        return self.window[0] if self.window else 2 * self.scale.quantum_exponent
+
+    @property
+    def lossless_width(self) -> int:
+        """Bits of the smallest integer or exact accumulator for ``terms`` products."""
+        if self.accumulator is not Accumulator.EXACT:
+            return lossless_acc_width(self.weight, self.activation, self.terms)
+        assert self.scale is not None  # noqa: S101
+        low, high = product_extremes(self.weight, self.activation)
+        if self.window:
+            largest = self.scale.largest_significand**2 << self.window[1] - self.window[0]
+        else:
+            largest = self.scale.largest_integer**2
+        return signed_width(min(self.terms * low * largest, 0), max(self.terms * high * largest, 0))
+
+    @property
+    def width(self) -> int:
+        """Bits of the accumulator."""
+        if self.accumulator is Accumulator.FP32:
+            return FP32_BITS
+        return self.acc_width or self.lossless_width
+
+    @property
+    def code_bits(self) -> int:
+        """Bits of both codes of a lane together."""
+        return self.weight.bits + self.activation.bits
+
+    @property
+    def inputs(self) -> dict[str, int]:
+        """The unit's inputs, without the clock, and their widths in bits."""
+        ports = {
+            "w": self.lanes * self.weight.bits,
+            "a": self.lanes * self.activation.bits,
+            "clear": 1,
+        }
+        if self.scale:
+            ports |= {"w_scale": self.scale.bits, "a_scale": self.scale.bits}
+        return {**ports, "last": 1} if self.gathers else ports
+
+    @property
+    def outputs(self) -> dict[str, int]:
+        """The unit's outputs and their widths in bits."""
+        return {"acc": self.width, "nan": 1} if self.is_exact else {"acc": self.width}
+
+    @property
+    def parts(self) -> Sequence[str]:
+        """The modules that are synthesized and proved: the unit, and a lane alone."""
+        return (DOT, LANE_PART)
+
+    @property
+    def title(self) -> str:
+        """Formats, lanes and accumulator for people."""
+        scale = f", {self.scale.title} scales" if self.scale else ""
+        return (
+            f"{self.weight.name} x {self.activation.name}, {self.lanes} lanes{scale}, "
+            f"{self.accumulator.value}"
+        )
+
+    @property
+    def name(self) -> str:
+        """A name for modules and files."""
+        formats = dict.fromkeys((self.weight.name, self.activation.name))
+        words = ["dot", *formats, f"lanes{self.lanes}", self.accumulator.value]
+        if self.scale:
+            words += [self.scale.name, f"block{self.block_size}"]
+        if self.accumulator is not Accumulator.FP32:
+            words += [f"acc{self.width}", self.overflow.value]
+        if self.window:
+            words += [f"from{self.window[0]}_to{self.window[1]}".replace("-", "m")]
+        return "_".join([*words, self.architecture])
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """All that the hardware depends on, as plain data for the keys of stored results."""
+        return {
+            "unit": DOT,
+            "formats": [
+                [fmt.bits, fmt.integers, str(fmt.quantum)] for fmt in (self.weight, self.activation)
+            ],
+            "lanes": self.lanes,
+            "architecture": self.architecture,
+            "accumulator": self.accumulator.value,
+            "scale": self.scale and [self.scale.name, self.scale.bits, self.scale.bias],
+            "block": self.block_size,
+            "acc_width": self.width,
+            "overflow": self.overflow.value,
+            "window": self.window,
+            "final_adder": self.final_adder.value,
+            "adders": self.adders.module,
+        }
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The fields with which a record repeats the specification."""
+        is_integer = self.accumulator is Accumulator.INTEGER
+        return {
+            "format": self.weight.name,
+            "activation": self.activation.name,
+            "unit": DOT,
+            "architecture": self.architecture,
+            "lanes": self.lanes,
+            "accumulator": self.accumulator.value,
+            "scale": self.scale.name if self.scale else None,
+            "block": self.block_size if self.scale else None,
+            "terms": None if self.accumulator is Accumulator.FP32 else self.terms,
+            "acc_width": self.width,
+            "overflow": self.overflow.value if is_integer else None,
+            "window": self.window,
+            "final_adder": self.final_adder.value,
+        }
+
+    @property
+    def arithmetic(self) -> dict[str, Any]:
+        """Keyword arguments of the golden model's stream: integer, FP32 or exact."""
+        formats: dict[str, Any] = {"weight": self.weight, "activation": self.activation}
+        if self.is_fp32:
+            return {**formats, "scale": self.scale}
+        if self.is_exact:
+            scales = {"scale": self.scale, "window": self.window}
+            return {**formats, **scales, "acc_width": self.width}
+        return {**formats, "acc_width": self.width, "overflow": self.overflow}
+
+    def component(self) -> DotUnit:
+        """A new unit. Raises ArchitectureError if the architecture is ``auto``."""
+        return DotUnit(self)
+
+    def lane(self) -> Lane:
+        """A new lane alone. Raises as :meth:`component`."""
+        return Lane(weight=self.weight, activation=self.activation, architecture=self.architecture)
+
+    def part(self, name: str) -> wiring.Component:
+        """A new component of one of the :attr:`parts`. Raises as :meth:`component`."""
+        return {DOT: self.component, LANE_PART: self.lane}[name]()
+
+    def rtlil(self, part: str = DOT) -> str:
+        """One of the :attr:`parts` as RTLIL. Its module has the name of the part."""
+        with _elaborating:
+            return to_rtlil(self.part(part), part)
+
+    def candidates(self) -> list[Self]:
+        """The unit with every architecture of a lane that fits, or alone if it names one."""
+        if self.architecture != AUTO:
+            return [self]
+        names = lane_architectures(self.weight, self.activation)
+        return [replace(self, architecture=name) for name in names]
+
+
+def _twos(number: int) -> int:
+    """How often 2 divides a positive number."""
+    return (number & -number).bit_length() - 1

@@ -1,0 +1,237 @@
+"""Signed bits added: every bit of the tree has a place and a sign.
+
+A full adder joins three bits of one place *and one sign* into two, so it takes away exactly one
+bit; what the sum costs is known from how many bits go in. A bit is given the other sign by an
+inverter, ``-x = ~x - 1``, and all constants are gathered in one number that costs next to nothing.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from amaranth.hdl import Cat, Const, Module, Signal, Value
+
+from halfbyte.rtl.dot.adders import HALF, HALF_PLUS_ONE, LAST, PLAIN, AdderStyle, place_adder
+
+__all__ = ["Bit", "SignedColumns", "add_words"]
+
+# When a sum and a carry come, after the last of the bits that a full adder adds; in gate delays.
+_TOTAL_DELAY, _CARRY_DELAY = 1.2, 1.0
+_HALF_DELAY = 0.5
+
+
+class Bit(NamedTuple):
+    """A net that counts ``2**place``, or minus that; ``ready`` is when it comes, in gate delays.
+
+    ``held`` bits are the accumulator's. A place with nothing else is left alone.
+    """
+
+    net: Value
+    negative: bool = False
+    ready: float = 0.0
+    held: bool = False
+
+
+@dataclass
+class _Column:
+    """The bits of one place, by sign, the earliest first."""
+
+    positive: list[Bit]
+    negative: list[Bit]
+
+    @classmethod
+    def of(cls, bits: list[Bit]) -> "_Column":
+        column = cls([], [])
+        for bit in bits:
+            column.add(bit)
+        return column
+
+    def add(self, bit: Bit) -> None:
+        group = self.negative if bit.negative else self.positive
+        group.append(bit)
+        group.sort(key=lambda each: each.ready)
+
+    def take(self, bit: Bit) -> None:
+        # By identity: comparing nets would make new ones.
+        group = self.negative if bit.negative else self.positive
+        group[:] = [each for each in group if each is not bit]
+
+    @property
+    def bits(self) -> list[Bit]:
+        return [*self.positive, *self.negative]
+
+    @property
+    def triple(self) -> list[Bit] | None:
+        """Three bits of one sign, the earliest that there are."""
+        groups = [group for group in (self.positive, self.negative) if len(group) >= 3]
+        return min(groups, key=lambda group: group[2].ready)[:3] if groups else None
+
+
+class SignedColumns:
+    """Bits to be added, by place; the sum is taken modulo ``2**width``.
+
+    Parameters
+    ----------
+    width : int
+        Places.
+    style : AdderStyle
+        Of the full adders.
+    """
+
+    def __init__(self, width: int, *, style: AdderStyle = PLAIN) -> None:
+        self.width = width
+        self.style = style
+        self._bits: list[list[Bit]] = [[] for _ in range(width)]
+        self._integer = 0
+
+    def add(self, place: int, bit: Bit) -> None:
+        """Add one bit; beyond the last place it does not count."""
+        if place < self.width:
+            self._bits[place].append(bit)
+
+    def add_integer(self, integer: int) -> None:
+        """Add a constant, which may be negative."""
+        self._integer += integer
+
+    def total(self, m: Module) -> Value:
+        """The sum, of ``width`` bits; its adders become part of ``m``.
+
+        Carries ripple: a place is done once it has one bit.
+        """
+        totals: list[Value] = []
+        for position in range(self.width):
+            bits = self._reduced(m, position)
+            one = self._take_one(position)
+            totals.append(self._finished(m, position, bits, one))
+        return Cat(*totals)
+
+    def rows(self, m: Module) -> tuple[Value, Value]:
+        """Two numbers of ``width`` bits whose sum is the sum: for an adder that does not ripple."""
+        rows: tuple[list[Value], list[Value]] = ([], [])
+        for position in range(self.width):
+            bits = [bit.net for bit in self._reduced(m, position)]
+            one = self._take_one(position)
+            if one and len(bits) == 2:
+                total, carry = place_adder(m, HALF_PLUS_ONE, bits)
+                assert carry is not None  # noqa: S101
+                self.add(position + 1, Bit(carry))
+                bits, one = [total], 0
+            bits += [Const(1)] * one
+            for row, net in zip(rows, [*bits, Const(0), Const(0)], strict=False):
+                row.append(net)
+        return Cat(*rows[0]), Cat(*rows[1])
+
+    def _take_one(self, position: int) -> int:
+        """The constant's bit at a place, which is taken out of it."""
+        one = self._integer >> position & 1
+        self._integer -= one << position
+        return one
+
+    def _finished(self, m: Module, position: int, bits: list[Bit], one: int) -> Value:
+        """The sum of at most two positive bits and a constant; a carry goes one place up."""
+        is_last = position == self.width - 1
+        if len(bits) == 2:
+            nets = [bit.net for bit in bits]
+            if is_last:
+                return nets[0] ^ nets[1] ^ one
+            total, carry = place_adder(m, HALF_PLUS_ONE if one else HALF, nets)
+            assert carry is not None  # noqa: S101
+            self.add(position + 1, Bit(carry, ready=bits[-1].ready + _HALF_DELAY))
+            return total
+        if not bits:
+            return Const(one)
+        (bit,) = bits
+        if not one:
+            return bit.net
+        self.add(position + 1, bit._replace(held=False))
+        return ~bit.net
+
+    def _reduced(self, m: Module, position: int) -> list[Bit]:
+        """What is left of a place: at most two bits, both positive; carries go one place up."""
+        column = _Column.of(self._bits[position])
+        while True:
+            if self._extends_sign(column, position):
+                self._extend_sign(column, position)
+            elif triple := column.triple:
+                self._add_three(m, column, position, triple)
+            elif len(column.bits) >= 3 or column.negative:
+                self._turn(column, self._odd_one(column), position)
+            else:
+                return column.positive
+
+    def _add_three(self, m: Module, column: _Column, position: int, bits: list[Bit]) -> None:
+        """A full adder in place of three bits; inverted outputs have the other sign."""
+        for bit in bits:
+            column.take(bit)
+        # The latest at the last pin, which is the fastest.
+        is_last = position == self.width - 1
+        module = LAST if is_last else self.style.module
+        total, carry = place_adder(m, module, [bit.net for bit in bits])
+        negative, ready = bits[0].negative, bits[-1].ready
+        sign = -1 if negative else 1
+        total_inverted = self.style.total_inverted and not is_last
+        column.add(Bit(total, negative ^ total_inverted, ready + _TOTAL_DELAY))
+        if total_inverted:
+            self._integer += sign << position
+        if carry is not None:
+            inverted = self.style.carry_inverted
+            self.add(position + 1, Bit(carry, negative ^ inverted, ready + _CARRY_DELAY))
+            if inverted:
+                self._integer += sign << position + 1
+
+    def _odd_one(self, column: _Column) -> Bit:
+        """The bit whose sign is to be changed: of the smaller group, in the end a negative one."""
+        positive, negative = column.positive, column.negative
+        if positive and len(negative) > len(positive) and len(column.bits) >= 3:
+            return positive[0]
+        return negative[0]
+
+    def _turn(self, column: _Column, bit: Bit, position: int) -> None:
+        """Give a bit the other sign: ``x = 1 - ~x``."""
+        column.take(bit)
+        column.add(bit._replace(net=~bit.net, negative=not bit.negative))
+        self._integer += (-1 if bit.negative else 1) << position
+
+    def _above(self, position: int) -> Iterator[Bit]:
+        return (bit for bits in self._bits[position + 1 :] for bit in bits)
+
+    def _extends_sign(self, column: _Column, position: int) -> bool:
+        """Whether from here on an accumulator meets two bits that together are -1, 0 or 1."""
+        held = [bit for bit in column.bits if bit.held]
+        others = [bit for bit in column.bits if not bit.held]
+        if len(held) != 1 or len(others) != 2 or position >= self.width - 2:
+            return False
+        if any(not bit.held for bit in self._above(position)):
+            return False
+        negative = sum(bit.negative for bit in others)
+        return (self._integer >> position) % (1 << self.width - position) == (
+            (negative - 1) % (1 << self.width - position)
+        )
+
+    def _extend_sign(self, column: _Column, position: int) -> None:
+        """Make one of the two negative and repeat it at every place above: -1 is all ones."""
+        others = sorted((bit for bit in column.bits if not bit.held), key=lambda each: each.ready)
+        signs = [bit for bit in others if bit.negative] or others
+        chosen = signs[0]
+        column.take(chosen)
+        net = chosen.net if chosen.negative else ~chosen.net
+        extended = Bit(net, ready=chosen.ready)
+        column.add(extended)
+        for other in others:
+            if other is not chosen and other.negative:
+                self._turn(column, other, position)
+        for above in range(position + 1, self.width):
+            self.add(above, extended)
+        self._integer = 0
+
+
+def add_words(m: Module, style: AdderStyle, width: int, *words: Value, constant: int = 0) -> Signal:
+    """The sum of unsigned words and a constant, modulo ``2**width``, in the tree's adders."""
+    columns = SignedColumns(width, style=style)
+    for word in words:
+        for place, bit in enumerate(word):
+            columns.add(place, Bit(bit))
+    columns.add_integer(constant)
+    total = Signal(width)
+    m.d.comb += total.eq(columns.total(m))
+    return total

@@ -1,0 +1,232 @@
+"""The dot-product unit."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from amaranth.hdl import Instance, Module, Mux, Signal, Value, signed
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from halfbyte.formats import Overflow
+from halfbyte.rtl.bf16.accumulate import Accumulate
+from halfbyte.rtl.dot.adders import FINAL, FinalSum, adder_modules
+from halfbyte.rtl.dot.fp32_sum import Fp32Sum
+from halfbyte.rtl.dot.products import LANE, add_products
+from halfbyte.rtl.dot.scaled_block import ScaledBlock
+from halfbyte.rtl.dot.scaled_term import ScaledTerm
+from halfbyte.rtl.dot.tree import Bit, SignedColumns
+from halfbyte.rtl.exported import Exported
+
+if TYPE_CHECKING:
+    from halfbyte.rtl.dot.spec import DotSpec
+
+__all__ = ["DotUnit"]
+
+
+class DotUnit(Exported):
+    """Dot-product unit: the products of all lanes, added up every cycle. Latency 1 cycle.
+
+    Let P be the exact sum over the lanes of ``w * a`` and s the product of both scales.
+
+    - Integer: ``acc <= (clear ? 0 : acc) + P``.
+    - FP32: ``acc <= fl((clear ? +0 : acc) + P * s)``, with one rounding to nearest even, subnormals
+      and infinities as in IEEE 754. A NaN scale makes it NaN, 7FC00000, until it is cleared.
+    - Exact: ``acc <= (clear ? 0 : acc) + P * s``. ``nan`` is high from a scale that is NaN, or
+      outside the window, until it is cleared.
+
+    An FP32 unit whose blocks are longer than its lanes adds the sums of a block in integers. Only
+    the cycle in which ``last`` is high rounds, with that cycle's scales. ``clear`` drops what was
+    added before, of the block too.
+
+    There is no reset: ``clear`` starts a new sum. The operands are not registered.
+
+    Parameters
+    ----------
+    spec : :class:`DotSpec`
+        What the unit is. The architecture must be a named one.
+
+    Members
+    -------
+    w, a : ``In(lanes * weight.bits)``, ``In(lanes * activation.bits)``
+        Operand codes, lane 0 in the lowest bits, sampled at every rising clock edge.
+    clear : ``In(1)``
+        High to start a new sum with this cycle's products.
+    w_scale, a_scale : ``In(scale.bits)``
+        Codes of the block's scales, if it has scales.
+    last : ``In(1)``
+        High in the last cycle of a block, if a block takes more than one.
+    acc : ``Out(signed(width))``, of FP32 ``Out(32)``
+        The sum, in units of ``spec.unit``, valid after the clock edge.
+    nan : ``Out(1)``
+        Of an exact accumulator: high if the sum is no number.
+    """
+
+    def __init__(self, spec: "DotSpec") -> None:
+        self.spec = spec
+        shapes = {name: Out(width) for name, width in spec.outputs.items()}
+        if not spec.is_fp32:
+            shapes["acc"] = Out(signed(spec.width))
+        members = {**{name: In(width) for name, width in spec.inputs.items()}, **shapes}
+        super().__init__(members)
+
+    @property
+    def modules(self) -> Mapping[str, Callable[[], wiring.Component]]:
+        spec = self.spec
+        final = {} if spec.ripples else {FINAL: partial(FinalSum, width=spec.tree_width)}
+        return {LANE: spec.lane, **adder_modules(spec.adders), **final}
+
+    def header(self) -> Sequence[str]:
+        spec = self.spec
+        lines = [
+            f"Dot-product unit, {spec.lanes} lanes; P: the exact sum over the lanes of w * a",
+            *(
+                f"{side}: {spec.lanes} codes, lane 0 lowest, of {fmt.title}, {fmt.bits} bits, "
+                f"quantum {fmt.quantum}"
+                for side, fmt in (("w", spec.weight), ("a", spec.activation))
+            ),
+        ]
+        if spec.is_fp32:
+            scales = " * w_scale * a_scale" if spec.scale else ""
+            lines.append(f"every rising clk edge, acc <= fl((clear ? 0 : acc) + P{scales}), FP32")
+        elif spec.is_exact:
+            lines.append(
+                "every rising clk edge, acc <= (clear ? 0 : acc) + P * w_scale * a_scale, exact"
+            )
+        else:
+            lines.append("every rising clk edge, acc <= (clear ? 0 : acc) + P")
+        if spec.scale:
+            lines.append(
+                f"w_scale, a_scale: {spec.scale.title}; {spec.block_size} products a block"
+            )
+        if spec.gathers:
+            lines.append(
+                f"last: high in the last of a block's {spec.cycles_per_block} cycles; only then, "
+                "or with a clear, acc changes"
+            )
+        if not spec.is_fp32:
+            lines.append(
+                f"acc: {spec.width} bits, two's complement, overflow: {spec.overflow.value}"
+            )
+        lines.append(f"acc is in units of {spec.unit}; lanes: {spec.architecture}")
+        return lines
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        keep = Signal()
+        m.d.comb += keep.eq(~self.clear)
+        if self.spec.is_fp32:
+            self._fp32(m, keep)
+        elif self.spec.is_exact:
+            self._exact(m, keep)
+        else:
+            self._integer(m, keep)
+        return m
+
+    def _sum(self, m: Module, columns: SignedColumns) -> Value:
+        """The sum of what is in ``columns`` and of the products; as many bits as there are."""
+        spec = self.spec
+        add_products(m, columns, spec, self.w, self.a)
+        total = Signal(columns.width, name="tree_total")  # a name that proofs know, like "base"
+        if spec.ripples:
+            m.d.comb += total.eq(columns.total(m))
+        else:
+            one, other = columns.rows(m)
+            m.submodules += Instance(FINAL, i_a=one, i_b=other, o_total=total)
+        return total
+
+    def _added(self, m: Module, base: Value, width: int) -> Value:
+        """``base``, two's complement, plus the products: one tree, of ``width`` bits."""
+        columns = SignedColumns(width, style=self.spec.adders)
+        for place, bit in enumerate(base):
+            negative = place == len(base) - 1 < width - 1
+            columns.add(place, Bit(bit, negative, held=True))
+        return self._sum(m, columns)
+
+    def _integer(self, m: Module, keep: Value) -> None:
+        """The accumulator is one more summand of the tree."""
+        spec = self.spec
+        accumulator = Signal(signed(spec.width), reset_less=True)
+        base = Signal(spec.width)
+        m.d.comb += [
+            base.eq(accumulator & keep.replicate(spec.width)),
+            self.acc.eq(accumulator),
+        ]
+        if spec.overflow is Overflow.WRAP:
+            m.d.sync += accumulator.eq(self._added(m, base, spec.tree_width))
+            return
+        width = spec.tree_width
+        total = Signal(signed(width))
+        high = 2 ** (spec.width - 1) - 1
+        m.d.comb += total.eq(self._added(m, base, width))
+        m.d.sync += accumulator.eq(Mux(total > high, high, Mux(total < ~high, ~high, total)))
+
+    def _block_sum(self, m: Module, keep: Value) -> Value:
+        """The exact sum of a block, of which this cycle may be the last part."""
+        spec = self.spec
+        if not spec.gathers:
+            return self._sum(m, SignedColumns(spec.tree_width, style=spec.adders))
+        gathered = Signal(signed(spec.block_width), reset_less=True)
+        part = Signal(spec.block_width, name="base")
+        m.d.comb += part.eq(gathered & keep.replicate(spec.block_width))
+        total = self._added(m, part, spec.tree_width)
+        m.d.sync += gathered.eq(total & (~self.last).replicate(spec.block_width))
+        return total
+
+    def _fp32(self, m: Module, keep: Value) -> None:
+        spec = self.spec
+        accumulator = Signal(spec.width, reset_less=True)
+        augend = Signal(spec.width)
+        m.submodules.block = block = ScaledBlock(
+            sum_width=spec.block_width,
+            significand_bits=spec.significand_bits,
+            scale=spec.scale,
+            quantum_exponent=spec.exponent_of_quantum,
+            style=spec.adders,
+        )
+        m.submodules.accumulate = accumulate = _fp32_stage(spec, block.exponent_bits)
+        if spec.scale:
+            m.d.comb += [block.w_scale.eq(self.w_scale), block.a_scale.eq(self.a_scale)]
+        m.d.comb += [
+            augend.eq(accumulator & keep.replicate(spec.width)),
+            block.total.eq(self._block_sum(m, keep)),
+            accumulate.negative.eq(block.negative),
+            accumulate.exponent.eq(block.exponent),
+            accumulate.significand.eq(block.significand),
+            accumulate.is_nan.eq(block.is_nan),
+            accumulate.augend.eq(augend),
+            self.acc.eq(accumulator),
+        ]
+        ended = Mux(self.last, accumulate.total, augend) if spec.gathers else accumulate.total
+        m.d.sync += accumulator.eq(ended)
+
+    def _exact(self, m: Module, keep: Value) -> None:
+        spec = self.spec
+        accumulator = Signal(signed(spec.width), reset_less=True)
+        is_nan = Signal(reset_less=True)
+        m.submodules.term = term = ScaledTerm(spec)
+        m.d.comb += [
+            term.total.eq(self._sum(m, SignedColumns(spec.tree_width, style=spec.adders))),
+            term.w_scale.eq(self.w_scale),
+            term.a_scale.eq(self.a_scale),
+            self.acc.eq(accumulator),
+            self.nan.eq(is_nan),
+        ]
+        augend = Signal(signed(spec.width))
+        m.d.comb += augend.eq(accumulator & keep.replicate(spec.width))
+        m.d.sync += [
+            accumulator.eq(augend + term.scaled),
+            is_nan.eq((is_nan & keep) | term.is_nan),
+        ]
+
+
+def _fp32_stage(spec: "DotSpec", exponent_bits: int) -> Fp32Sum | Accumulate:
+    """The small one, or for blocks of more bits than FP32 has the one that takes any width."""
+    if spec.significand_bits <= Fp32Sum.MAX_BITS:
+        return Fp32Sum(
+            significand_bits=spec.significand_bits,
+            exponent_bits=exponent_bits,
+            limited=spec.is_limited,
+            style=spec.adders,
+        )
+    return Accumulate(significand_bits=spec.significand_bits, exponent_bits=exponent_bits)

@@ -1,0 +1,22 @@
+"""cocotb tests of the decoder without a table: every scenario against codec and reference."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import cocotb
+
+from halfbyte.sim.dfloat11.bench import Testbench
+from halfbyte.sim.dfloat11.plan import FIXED_SCENARIOS
+from halfbyte.sim.plan import FOLDER_VARIABLE
+
+__all__ = ["agrees_with_codec"]
+
+
+@cocotb.test()
+@cocotb.parametrize(scenario=FIXED_SCENARIOS)
+async def agrees_with_codec(dut: Any, scenario: str) -> None:
+    """All weights and verdicts are as planned, in order, and nothing hangs."""
+    bench = Testbench(dut, Path(os.environ[FOLDER_VARIABLE]), scenario)
+    await bench.run()
+    assert bench.checks == bench.plan.products

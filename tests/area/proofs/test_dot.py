@@ -1,0 +1,110 @@
+"""Proofs of dot-product units, and faults that they refute."""
+
+from dataclasses import replace
+
+import pytest
+
+from halfbyte.area.netlists.lowering import lower
+from halfbyte.area.proofs.dot import (
+    prove_accumulator,
+    read_tree,
+    wrong_product,
+    wrong_sum,
+)
+from halfbyte.area.proofs.linear import TreeCell, reduce_to_inputs
+from halfbyte.formats import SCALE_CODES, Overflow, Ties, load
+from halfbyte.rtl.dot import Accumulator, AdderStyle, DotSpec, FinalAdder
+
+pytestmark = pytest.mark.yosys
+E2M1, INT4 = load("e2m1"), load("int4")
+INVERTED = AdderStyle(total_inverted=True, carry_inverted=True)
+
+
+def full_adder(number, inputs):
+    return TreeCell(inputs, {f"s{number}": 0b10010110, f"c{number}": 0b11101000})
+
+
+def test_a_full_adder_is_replaced_by_what_it_adds():
+    form = reduce_to_inputs([full_adder(0, ("x", "y", "z"))], ["s0", "c0"])
+    assert (form.weights, form.constant, form.steps) == ({"x": 1, "y": 1, "z": 1}, 0, 1)
+
+
+def test_swapped_outputs_are_no_sum():
+    form = reduce_to_inputs([full_adder(0, ("x", "y", "z"))], ["c0", "s0"])
+    assert form.weights == {"c0": 1, "s0": 2}
+
+
+def test_inverters_and_constants_are_counted():
+    cells = [TreeCell(("x",), {"n": 0b01}), full_adder(0, ("n", "1", "z"))]
+    form = reduce_to_inputs(cells, ["s0", "c0"])
+    assert (form.weights, form.constant) == ({"x": 3, "z": 1}, 2)
+
+
+@pytest.mark.parametrize("style", [AdderStyle(), INVERTED])
+@pytest.mark.parametrize("lanes", [1, 5])
+@pytest.mark.parametrize(
+    ("fmt", "architecture"), [(INT4, "partial_products"), (E2M1, "exponent_shift")]
+)
+@pytest.mark.parametrize("overflow", Overflow)
+def test_an_integer_unit_is_proved(fmt, architecture, lanes, style, overflow):
+    spec = DotSpec(fmt, fmt, lanes, architecture, acc_width=20, adders=style, overflow=overflow)
+    tree = read_tree(spec)
+    wrong, steps = wrong_sum(tree, spec)
+    assert wrong is None
+    assert steps > 8 * lanes
+    assert prove_accumulator(tree, spec).equal
+
+
+def test_the_rows_of_a_prefix_adder_are_proved():
+    spec = DotSpec(INT4, INT4, 3, "partial_products", acc_width=12, final_adder=FinalAdder.PREFIX)
+    assert wrong_sum(read_tree(spec), spec)[0] is None
+
+
+def test_the_tree_of_scaled_blocks_is_proved():
+    spec = DotSpec(
+        E2M1,
+        E2M1,
+        2,
+        "sign_magnitude",
+        accumulator=Accumulator.FP32,
+        scale=SCALE_CODES["e4m3"],
+        block=6,
+    )
+    assert wrong_sum(read_tree(spec), spec)[0] is None
+
+
+@pytest.fixture(scope="module")
+def unit():
+    spec = DotSpec(INT4, INT4, 2, "partial_products", acc_width=12)
+    return spec, read_tree(spec)
+
+
+def test_wires_that_are_swapped_are_seen(unit):
+    spec, tree = unit
+    lanes = [list(bits) for bits in tree.lanes]
+    lanes[0][1], lanes[1][2] = lanes[1][2], lanes[0][1]
+    assert "should count" in wrong_sum(replace(tree, lanes=lanes), spec)[0]
+
+
+def test_an_adder_that_drops_its_carry_is_seen(unit):
+    spec, tree = unit
+    cells = list(tree.cells)
+    index = next(place for place, cell in enumerate(cells) if len(cell.outputs) == 2)
+    cells[index] = replace(cells[index], outputs=dict.fromkeys(cells[index].outputs, 0b10010110))
+    assert wrong_sum(replace(tree, cells=cells), spec)[0] is not None
+
+
+def test_a_missing_clear_is_seen(unit):
+    spec, tree = unit
+    around = tree.around.rewired({tree.around.inputs["clear"][0]: "0"})
+    assert prove_accumulator(replace(tree, around=around), spec).equal is False
+
+
+def test_a_lane_of_another_table_is_seen():
+    spec = DotSpec(E2M1, E2M1, 2, "exponent_shift")
+    lane = lower({"lane": spec.lane()})["lane"]
+    assert wrong_product(lane, spec) is None
+    values = list(E2M1.values)
+    values[3] = values[2]
+    other = replace(spec, weight=replace(E2M1, values=tuple(values), ties=Ties.DOWN))
+    assert wrong_product(lane, other) == "w = code 3, a = code 1: should be 2, is 3"

@@ -1,0 +1,64 @@
+"""Dot-product units synthesized and proved; lanes are annealed for a moment only."""
+
+import pytest
+
+from halfbyte.area.cells.technology import load_technology
+from halfbyte.area.search.dot_units import synthesize_dots
+from halfbyte.area.search.synthesis_jobs import netlist_path
+from halfbyte.formats import SCALE_CODES, load
+from halfbyte.rtl.dot import Accumulator, DotSpec
+
+pytestmark = pytest.mark.yosys
+E2M1, INT4 = load("e2m1"), load("int4")
+EFFORT = 0.002
+
+
+def smallest(spec, technology="sky130hd", **options):
+    (record,) = synthesize_dots(
+        [spec], load_technology(technology), effort=EFFORT, jobs=1, **options
+    )
+    return record
+
+
+@pytest.mark.parametrize("technology", ["sky130hd", "sg13g2", "asap7"])
+def test_a_unit_is_proved_in_every_technology(technology):
+    record = smallest(DotSpec(INT4, INT4, 2, "partial_products", acc_width=12), technology)
+    assert record.proof.status == "proved"
+    assert record.proof.accumulator == record.proof.netlist == "proved"
+    assert record.area_um2 == pytest.approx(2 * record.um2_per_lane)
+    assert record.delay_ps > 0
+    assert record.energy_fj > record.clock_energy_fj > 0
+    assert netlist_path(record.netlist).is_file()
+
+
+def test_full_adders_are_the_librarys_cells():
+    record = smallest(DotSpec(INT4, INT4, 3, "partial_products", acc_width=16), prove=False)
+    netlist = netlist_path(record.netlist).read_text()
+    # 16 bits of each lane and the accumulator's: most are taken away one by one.
+    assert netlist.count("fa_1 ") > 40
+    assert record.proof is None
+
+
+def test_a_unit_of_scaled_blocks_says_what_is_not_proved():
+    spec = DotSpec(
+        E2M1,
+        E2M1,
+        2,
+        "exponent_shift",
+        accumulator=Accumulator.EXACT,
+        scale=SCALE_CODES["e8m0"],
+        window=(-2, 1),
+        terms=4,
+    )
+    record = smallest(spec)
+    assert record.scale == "e8m0"
+    assert record.window == (-2, 1)
+    assert record.proof.status == "proved"
+    assert record.proof.simulated == "scales, shift, addition"
+
+
+def test_lanes_that_are_too_wide_for_a_table_are_not_annealed():
+    fmt = load("int5")
+    record = smallest(DotSpec(fmt, fmt, 2, "twos_complement", terms=2))
+    assert record.lane_moves == 0
+    assert record.proof.status == "proved"

@@ -1,0 +1,200 @@
+"""Glitches: chains whose pulses can be counted, and MACs against an event-driven simulator."""
+
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from halfbyte.area import load_technology
+from halfbyte.area.netlists.netlist import Instance, Netlist, read_netlist
+from halfbyte.area.synthesis.recipes import QUICK
+from halfbyte.area.synthesis.yosys import MAC, synthesize_rtlil
+from halfbyte.area.timing.activity import LANES, Activity, simulate
+from halfbyte.area.timing.delay import analyse_timing
+from halfbyte.area.timing.energy import analyse_energy
+from halfbyte.area.timing.glitches import cell_delays, delayed_switching
+from halfbyte.area.timing.operands import load_operands, operand_streams, shipped_operands
+from halfbyte.formats import load
+from halfbyte.rtl import Mac, MacSpec, to_rtlil
+
+ICARUS = shutil.which("iverilog")
+
+
+@pytest.fixture(scope="module")
+def technology():
+    return load_technology("sg13g2")
+
+
+def gate(technology, name, cell, **pins):
+    return Instance(name, technology.cells[f"sg13g2_{cell}"], pins)
+
+
+def race(technology, length):
+    """``y = x ^ x``, the second way through ``length`` inverters, an even number."""
+    chain = [
+        gate(technology, f"i{place}", "inv_1", A=2 if place == 0 else 9 + place, Y=10 + place)
+        for place in range(length)
+    ]
+    last = gate(technology, "u", "xor2_1", A=2, B=9 + length, X=3)
+    return Netlist({"x": (2,)}, {"y": (3,)}, None, [*chain, last], [])
+
+
+def toggling(netlist):
+    """The input changes in every cycle, in all streams."""
+    streams = np.zeros((8, LANES), np.uint8)
+    streams[::2] = 1
+    return simulate(netlist, {"x": streams})
+
+
+@pytest.mark.parametrize(("length", "pulses"), [(0, 0), (12, 1), (40, 1)])
+def test_a_race_makes_a_pulse(technology, length, pulses):
+    netlist = race(technology, length)
+    if not length:
+        netlist = replace(netlist, gates=[gate(technology, "u", "xor2_1", A=2, B=2, X=3)])
+    timing, activity = analyse_timing(netlist, technology), toggling(netlist)
+    switching = delayed_switching(netlist, timing, activity)
+    assert activity.toggles(3) == 0
+    assert switching.transitions[3] == 2 * pulses
+    assert switching.transitions[2] == 1
+    energy = analyse_energy(netlist, technology, timing, switching).total
+    settled = analyse_energy(netlist, technology, timing, activity).total
+    assert (energy > settled) == bool(pulses)
+
+
+def test_a_pulse_has_two_causes(technology):
+    netlist = race(technology, 40)
+    switching = delayed_switching(netlist, analyse_timing(netlist, technology), toggling(netlist))
+    assert switching.caused["u", "X", "A"] == 1  # the short way comes first
+    assert switching.caused["u", "X", "B"] == 1
+
+
+def test_values_that_do_not_follow_are_noticed(technology):
+    netlist = race(technology, 2)
+    activity = toggling(netlist)
+    wrong = {**activity.words, 3: ~activity.words[3]}
+    with pytest.raises(AssertionError, match="do not settle"):
+        delayed_switching(
+            netlist, analyse_timing(netlist, technology), Activity(wrong, activity.cycles)
+        )
+
+
+MACS = [("int4", "sign_magnitude"), ("apot4", "shift_add")]
+
+
+@pytest.fixture(scope="module", params=MACS, ids=lambda mac: mac[0])
+def mac(request, technology, tmp_path_factory):
+    """Netlist, timing and activity of a MAC on the shipped operands."""
+    name, architecture = request.param
+    fmt = load(name)
+    folder = tmp_path_factory.mktemp(name)
+    spec = MacSpec(fmt, fmt, architecture)
+    synthesize_rtlil(to_rtlil(Mac(spec)), technology, QUICK, folder)
+    netlist = read_netlist(folder / "netlist.json", technology.cells, MAC)
+    streams = operand_streams(load_operands(shipped_operands()[0]), fmt, fmt, spec.terms)
+    return netlist, analyse_timing(netlist, technology), streams, folder
+
+
+@pytest.mark.yosys
+def test_macs_cost_more_with_glitches(mac, technology):
+    netlist, timing, streams, _ = mac
+    activity = simulate(netlist, streams)
+    settled = analyse_energy(netlist, technology, timing, activity)
+    whole = analyse_energy(
+        netlist, technology, timing, delayed_switching(netlist, timing, activity)
+    )
+    assert 1.02 < whole.total / settled.total < 1.5
+    assert whole.clock == settled.clock
+
+
+# One stream, twice: the second time the registers hold what they hold at the end of the first.
+PERIOD_FS = 20_000_000
+
+
+def bench(netlist, timing, streams):
+    """The netlist with a module for each cell, which has that cell's delays, and its stimuli."""
+    name = {"0": "1'b0", "1": "1'b1", netlist.clock: "clk"}
+    for nets in netlist.inputs.values():
+        name |= {net: f"n{net}" for net in nets}
+    modules, instances = [], []
+    for place, each in enumerate((*netlist.gates, *netlist.registers)):
+        name |= {net: f"n{net}" for net in each.outputs.values()}
+        pins = {pin: each.pins[pin] for pin in (*each.cell.inputs, *each.outputs)}
+        ports = [f"{'output' if pin in each.outputs else 'input'} {pin}" for pin in pins]
+        paths, logic = [], []
+        for output in each.outputs:
+            for source, delays in cell_delays(each, output, netlist, timing).items():
+                paths.append(f"({source} => {output}) = ({delays.rise}, {delays.fall});")
+                last = delays
+            logic.append(f"assign {output} = {each.cell.outputs[output]};")
+        body = f"{' '.join(logic)} specify {' '.join(paths)} endspecify"
+        if each.cell.flip_flop:
+            state = each.state
+            mark = "!" if state.inverted else ""
+            body = (
+                f"reg s; always @(posedge {state.clock}) s <= {state.data};"
+                f"assign #({last.rise}, {last.fall}) {state.output} = {mark}s;"
+            )
+        modules.append(f"module c{place} ({', '.join(ports)}); {body} endmodule")
+        connected = ", ".join(f".{pin}({name.get(net, f'n{net}')})" for pin, net in pins.items())
+        instances.append(f"c{place} u{place} ({connected});")
+    wires = sorted({each for each in name.values() if each.startswith("n")})
+    cycles = len(next(iter(streams.values())))
+    steps = [
+        " ".join(
+            f"n{net} = {int(streams[port][step % cycles, 0]) >> bit & 1};"
+            for port, nets in netlist.inputs.items()
+            for bit, net in enumerate(nets)
+        )
+        for step in range(2 * cycles + 1)
+    ]
+    inputs = [f"n{net}" for nets in netlist.inputs.values() for net in nets]
+    driven = [wire for wire in wires if wire not in inputs]
+    half = PERIOD_FS // 2
+    return "\n".join(
+        [
+            "`timescale 1fs/1fs",
+            *modules,
+            "module top; reg clk = 0;",
+            f"reg {', '.join(inputs)}; wire {', '.join(driven)};",
+            *instances,
+            "initial begin",
+            *(f"{step} #{half} clk = 0; #{half} clk = 1;" for step in steps[:-1]),
+            "$finish; end",
+            f"initial begin #{cycles * PERIOD_FS} $dumpfile(\"top.vcd\"); $dumpvars(1, top); end",
+            "endmodule",
+        ]
+    )  # fmt: skip
+
+
+def changes(text):
+    """How often each net changes in a VCD file after its first values."""
+    names = dict(re.findall(r"\$var \w+ 1 (\S+) (\w+)", text))
+    _, _, later = text.partition("$end\n#")[2].partition("$dumpvars")[2].partition("$end")
+    counts = dict.fromkeys(names.values(), 0)
+    for symbol in re.findall(r"^[01x](\S+)$", later, re.MULTILINE):
+        counts[names[symbol]] += 1
+    return counts
+
+
+@pytest.mark.yosys
+@pytest.mark.skipif(ICARUS is None, reason="Icarus Verilog is not installed")
+def test_transitions_are_those_of_an_event_driven_simulator(mac):
+    netlist, timing, streams, folder = mac
+    (folder / "top.v").write_text(bench(netlist, timing, streams))
+    for command in ([ICARUS, "-gspecify", "-o", "top.vvp", "top.v"], ["vvp", "-n", "top.vvp"]):
+        subprocess.run(command, cwd=folder, check=True, timeout=120, capture_output=True)
+    seen = changes((folder / "top.vcd").read_text())
+    one = {port: np.repeat(codes[:, :1], LANES, axis=1) for port, codes in streams.items()}
+    activity = simulate(netlist, one)
+    ours = delayed_switching(netlist, timing, activity).transitions
+    driven = [net for each in netlist.gates for net in each.outputs.values()]
+    expected = {net: seen[f"n{net}"] for net in driven}
+    counted = {net: round(ours[net] * activity.cycles) for net in driven}
+    assert sum(counted.values()) == pytest.approx(sum(expected.values()), rel=0.01)
+    settled = sum(round(activity.toggles(net) * activity.cycles) for net in driven)
+    assert sum(expected.values()) > 1.05 * settled
+    for net in driven:
+        assert counted[net] == pytest.approx(expected[net], rel=0.1, abs=8), netlist.name(net)

@@ -1,0 +1,97 @@
+"""Cards and libraries of the user's own, on the command line."""
+
+import json
+import shutil
+
+import pytest
+
+from halfbyte.area.cells.technology import CARDS
+
+MAC = ("synth", "e1m2", "--arch", "sign_magnitude", "--terms", "1", "--json")
+LIBRARY = """library (own_tt) {
+  nom_voltage : 1.1; time_unit : "1ns"; capacitive_load_unit (1, pf); %s
+  cell (INV) { area : 1; pin (A) { direction : input; }
+    pin (Y) { direction : output; function : !A; } }
+  cell (NAND2) { area : 2; pin (A B) { direction : input; }
+    pin (Y) { direction : output; function : "(A B)'"; } }
+  cell (NAND2_STRONG) { area : 1.5; pin (A B) { direction : input; }
+    pin (Y) { direction : output; function : "(A B)'"; } }
+  cell (BROKEN) { area : 1; pin (A) { direction : } }
+  cell (DFF) { area : 4; ff (IQ) { clocked_on : CK; next_state : D; }
+    pin (CK D) { direction : input; } pin (Q) { direction : output; function : IQ; } }
+}"""
+
+
+def own_card(path, name):
+    text = (CARDS / "sg13g2.yaml").read_text().replace("name: sg13g2", f"name: {name}", 1)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+@pytest.mark.yosys
+def test_a_card_by_its_path_is_as_good_as_a_shipped_one(halfbyte, tmp_path):
+    own_card(tmp_path / "card.yaml", "mine")
+    (own,) = json.loads(halfbyte(*MAC, "--tech", "./card.yaml").stdout)
+    (shipped,) = json.loads(halfbyte(*MAC, "--tech", "sg13g2").stdout)
+    assert own["technology"] == "mine"
+    assert own["area_um2"] == shipped["area_um2"]
+
+
+def test_cards_in_the_folder_of_the_user_are_known_by_name(halfbyte, tmp_path, monkeypatch):
+    monkeypatch.setenv("HALFBYTE_HOME", str(tmp_path / "own"))
+    own_card(tmp_path / "own" / "technologies" / "mine.yaml", "mine")
+    names = [card["name"] for card in json.loads(halfbyte("tech", "list", "--json").stdout)]
+    assert names[0] == "sky130hd"
+    assert names[-1] == "mine"
+
+
+def test_a_card_must_not_pass_for_a_shipped_one(halfbyte, tmp_path):
+    own_card(tmp_path / "card.yaml", "asap7")
+    done = halfbyte(*MAC, "--tech", "card.yaml", check=False)
+    assert done.returncode == 1
+    assert "is called asap7, as a shipped one is: give it another name" in done.stderr
+    shutil.copy(CARDS / "asap7.yaml", tmp_path / "copy.yaml")
+    assert "Area" not in halfbyte("formats", "int4").stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--liberty", "own.lib", "--tech", "asap7"], "--tech names a card and --liberty a full"),
+        (["--tech", "none.yaml"], "none.yaml cannot be read"),
+        (["--tech", "own.lib"], "Unknown technology 'own.lib'"),
+        (["--tech", "./own.lib"], "own.lib is not a card: give a full library with --liberty"),
+        (["--liberty", "own.lib", "--dont-use", "NOR*"], "No cell of own_tt matches 'NOR*'"),
+        (["--liberty", "own.lib", "--dont-use", "NAND*"], "no two-input NAND among its 2 usable"),
+        (["--liberty", "own.lib", "--dont-use", "DFF"], "no rising-edge D flip-flop among"),
+    ],
+)
+def test_what_cannot_be_used_is_named_in_one_line(halfbyte, tmp_path, options, message):
+    (tmp_path / "own.lib").write_text(LIBRARY % "")
+    done = halfbyte(*MAC, *options, check=False)
+    assert done.returncode == 1
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("note: ")]
+    assert len(lines) == 1
+    assert message in lines[0]
+
+
+@pytest.mark.yosys
+def test_nand_inverter_and_flip_flop_are_enough(halfbyte, tmp_path):
+    """And what the library does not state is null, with the reason; a malformed cell is named."""
+    (tmp_path / "own.lib").write_text(LIBRARY % "")
+    done = halfbyte(*MAC, "--liberty", "own.lib", "--dont-use", "*_STRONG")
+    (record,) = json.loads(done.stdout)
+    assert record["proof"]["status"] == "proved"
+    assert [record[key] for key in ("delay_ps", "energy_fj", "leakage_nw")] == [None] * 3
+    assert "the library states no" in record["not_measured"]
+    assert "note: cell BROKEN is left out: " in done.stderr
+    strong = json.loads(halfbyte(*MAC, "--liberty", "own.lib").stdout)[0]
+    assert strong["area_um2"] < record["area_um2"]
+
+
+def test_without_any_area_that_is_said(halfbyte, tmp_path):
+    text = (LIBRARY % "").replace("area :", "footprint :")
+    (tmp_path / "own.lib").write_text(text)
+    done = halfbyte(*MAC, "--liberty", "own.lib", check=False)
+    assert done.returncode == 1
+    assert "states an area" in done.stderr or "states no area" in done.stderr

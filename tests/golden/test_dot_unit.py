@@ -1,0 +1,192 @@
+"""Dot-product units: tensors against the scalar definitions, and against the block-scaled GEMM."""
+
+import random
+from fractions import Fraction
+
+import pytest
+import torch
+
+from halfbyte.formats import SCALE_CODES, Overflow, find_scale_code, load
+from halfbyte.golden import Quantized, dot_scalar, gemm
+from halfbyte.golden.dot_unit import add_rounded_once, exact_stream, fp32_stream, integer_stream
+from halfbyte.golden.scalar import dot, mac
+
+E2M1, INT4 = load("e2m1"), load("int4")
+CYCLES = 300
+
+
+def codes(generator, lanes, bits=4, cycles=CYCLES):
+    """Random codes, some cycles all alike."""
+    return [
+        [generator.randrange(2**bits)] * lanes
+        if generator.random() < 0.2
+        else [generator.randrange(2**bits) for _ in range(lanes)]
+        for _ in range(cycles)
+    ]
+
+
+def stream(generator, scale, lanes):
+    """(w, a, clear, w_scales, a_scales) as lists; scales near the middle, some anywhere."""
+    middle = 2 ** (scale.bits - 1)
+
+    def scales():
+        anywhere = [scale.nan_code, 0, 1, *range(2**scale.bits)]
+        return [
+            generator.choice([generator.choice(anywhere), scale.nan_code])
+            if generator.random() < 0.05
+            else middle + generator.randrange(-8, 8)
+            for _ in range(CYCLES)
+        ]
+
+    clear = [index == 0 or generator.random() < 0.05 for index in range(CYCLES)]
+    return (
+        codes(generator, lanes),
+        codes(generator, lanes),
+        clear,
+        *(scales() for _ in range(2)),
+    )
+
+
+def tensors(w, a, clear, *scales):
+    return (
+        torch.tensor(w, dtype=torch.uint8),
+        torch.tensor(a, dtype=torch.uint8),
+        torch.tensor(clear),
+        *(torch.tensor(each, dtype=torch.uint8) for each in scales),
+    )
+
+
+def bits_of(acc):
+    return [bits & 0xFFFF_FFFF for bits in acc.view(torch.int32).tolist()]
+
+
+@pytest.mark.parametrize("overflow", Overflow)
+def test_integer_stream_is_the_definition(overflow):
+    generator = random.Random(1)
+    w, a = codes(generator, 5), codes(generator, 5)
+    clear = [generator.random() < 0.1 for _ in w]
+    seen = integer_stream(
+        *tensors(w, a, clear), weight=INT4, activation=E2M1, acc_width=10, overflow=overflow
+    )
+    acc = 0
+    for cycle, expected in enumerate(seen.tolist()):
+        acc = mac(
+            acc,
+            dot(w[cycle], a[cycle], INT4, E2M1),
+            clear=clear[cycle],
+            acc_width=10,
+            overflow=overflow,
+        )
+        assert acc == expected
+
+
+@pytest.mark.parametrize("scale", SCALE_CODES.values(), ids=SCALE_CODES)
+@pytest.mark.parametrize("gathers", [False, True])
+def test_fp32_stream_is_the_definition(scale, gathers):
+    generator = random.Random(2)
+    w, a, clear, *scales = stream(generator, scale, lanes=4)
+    last = [not gathers or generator.random() < 0.5 for _ in w]
+    options = {"weight": E2M1, "activation": E2M1, "scale": scale}
+    seen = fp32_stream(*tensors(w, a, clear, *scales), torch.tensor(last), **options)
+    sums = dot_scalar.gathered(
+        [dot(*each, E2M1, E2M1) for each in zip(w, a, strict=True)], clear, last
+    )
+    acc, expected = 0, []
+    for cycle, total in enumerate(sums):
+        if last[cycle]:
+            acc = dot_scalar.fp32_step(
+                acc,
+                total,
+                *(each[cycle] for each in scales),
+                clear=clear[cycle],
+                scale=scale,
+                quantum=Fraction(1, 4),
+            )
+        elif clear[cycle]:
+            acc = 0
+        expected.append(acc)
+    assert bits_of(seen) == expected
+    assert dot_scalar.QUIET_NAN in expected
+
+
+def test_sums_are_rounded_once_at_the_ends_of_fp32():
+    generator = random.Random(3)
+    numbers, values = [], []
+    for _ in range(3000):
+        exponent = generator.choice([0, 1, 2, 24, 25, 120, 253, 254])
+        fraction = generator.choice([0, 1, 2**22, 2**23 - 1, generator.getrandbits(23)])
+        numbers.append(generator.getrandbits(1) << 31 | exponent << 23 | fraction)
+        place = max(exponent, 1) - 150 + generator.randrange(-30, 3)
+        values.append(generator.randrange(-(2**13), 2**13) * 2.0**place)
+    acc = torch.tensor([bits - (bits >> 31 << 32) for bits in numbers], dtype=torch.int32)
+    seen = add_rounded_once(acc.view(torch.float32), torch.tensor(values, dtype=torch.float64))
+    expected = [
+        dot_scalar.fp32_step(bits, 1, 0, 0, clear=False, scale=None, quantum=Fraction(value))
+        for bits, value in zip(numbers, values, strict=True)
+    ]
+    assert bits_of(seen) == expected
+    assert {0, 0x8000_0000, 0x7F80_0000, 0xFF80_0000} <= set(expected)
+
+
+@pytest.mark.parametrize(
+    ("scale", "window", "acc_width"),
+    [("e4m3", None, 56), ("e8m0", (-6, 9), 40), ("ue5m3", (-20, 0), 24)],
+)
+def test_exact_stream_is_the_definition(scale, window, acc_width):
+    generator = random.Random(4)
+    scale = find_scale_code(scale)
+    w, a, clear, *scales = stream(generator, scale, lanes=3)
+    options = {"scale": scale, "acc_width": acc_width, "window": window}
+    seen, seen_nan = exact_stream(
+        *tensors(w, a, clear, *scales), weight=E2M1, activation=E2M1, **options
+    )
+    state = (0, False)
+    for cycle in range(CYCLES):
+        state = dot_scalar.exact_step(
+            *state,
+            dot(w[cycle], a[cycle], E2M1, E2M1),
+            *(each[cycle] for each in scales),
+            clear=clear[cycle],
+            **options,
+        )
+        assert (seen[cycle], seen_nan[cycle]) == state
+    assert seen_nan.any() and not seen_nan.all()
+
+
+@pytest.mark.parametrize(("scale", "block"), [("e8m0", 32), ("e4m3", 16)])
+def test_a_unit_computes_the_block_scaled_gemm(scale, block):
+    scale = find_scale_code(scale)
+    generator = torch.Generator().manual_seed(5)
+    blocks, middle = 8, scale.bits * 15
+    sides = [torch.randint(16, (3, blocks * block), generator=generator).byte() for _ in range(2)]
+    scales = [
+        torch.randint(middle - 8, middle + 8, (3, blocks), generator=generator).byte()
+        if scale.name == "e8m0"
+        else torch.randint(0, 127, (3, blocks), generator=generator).byte()
+        for _ in range(2)
+    ]
+    table = torch.tensor([float(value or 0) for value in scale.values])
+    a, w = (
+        Quantized(codes, table[each.long()], E2M1, block)
+        for codes, each in zip(sides, scales, strict=True)
+    )
+    product = gemm(a, w)
+    for m in range(3):
+        for n in range(3):
+            clear = torch.tensor([index == 0 for index in range(blocks)])
+            acc = fp32_stream(
+                sides[1][n].view(blocks, block),
+                sides[0][m].view(blocks, block),
+                clear,
+                scales[1][n],
+                scales[0][m],
+                weight=E2M1,
+                activation=E2M1,
+                scale=scale,
+            )
+            assert torch.equal(acc[-1], product[m, n])
+
+
+def test_an_unknown_scale_format_is_refused():
+    with pytest.raises(ValueError, match=r"Unknown scale format 'e8m1'; did you mean e8m0\?"):
+        find_scale_code("e8m1")

@@ -1,0 +1,93 @@
+"""The record of a run on a GPU: here of the host build, with small parts."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from halfbyte.gpu_ref.record.__main__ import main
+from halfbyte.gpu_ref.record.page import page
+from halfbyte.gpu_ref.record.runner import run_part
+
+# What a machine with a GPU may lack.
+ABSENT = (
+    "amaranth", "cocotb", "joblib", "matplotlib", "numba", "pyosys", "pysat", "rich", "safetensors",
+    "scipy", "transformers", "typer",
+)  # fmt: skip
+BLOCKED = f"""
+import sys
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {ABSENT!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Absent())
+import torch
+from halfbyte.formats import bundled
+from halfbyte.gpu_ref import cases
+from halfbyte.gpu_ref.check import check_format
+from halfbyte.gpu_ref.record import parts, page, runner
+for name in {ABSENT!r}:
+    assert name not in sys.modules, name
+shapes = [cases.Shape(2, 3, 131, 128)]
+found = check_format(bundled()[0], torch.device("cpu"), shapes=shapes)
+assert sum(each.compared for each in found) > 1000 and not any(each.different for each in found)
+print(len(bundled()), "formats")
+"""
+
+
+def test_needs_nothing_but_torch_and_a_compiler():
+    done = subprocess.run([sys.executable, "-c", BLOCKED], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout.split()[0]) >= 17
+
+
+def test_keeps_parts_as_json_and_as_a_page(tmp_path, capsys):
+    assert main(["--device", "cpu", "--only", "machine", "streams", "-o", str(tmp_path)]) == 0
+    (path,) = tmp_path.glob("gpu-host-*.json")
+    record = json.loads(path.read_text())
+    assert [part["status"] for part in record["parts"].values()] == ["complete"] * 2
+    (speed,) = record["parts"]["streams"]["results"]
+    assert speed["steps_per_second"] > 0
+    text = path.with_suffix(".md").read_text()
+    assert "host build, no GPU" in text
+    assert "| mac_stream | 256 x 1024 |" in text
+    assert text.strip() in capsys.readouterr().out
+
+
+def test_a_part_that_is_cut_short_keeps_what_it_gave():
+    results = []
+    ending = run_part("check_dfloat11", "cpu", 0.05, results.append)
+    assert ending["status"] == "cut short"
+    assert ending["error"] is None
+
+
+def test_a_part_that_fails_says_why():
+    ending = run_part("machine", "nowhere", 60, lambda result: None)
+    assert ending["status"] == "failed"
+    assert "nowhere" in ending["error"]
+
+
+def record(**changes):
+    comparison = {
+        "kernel": "encode", "format": "int4", "compared": 10, "different": 0, "first": "", **changes
+    }  # fmt: skip
+    part = {
+        "title": "Check", "status": "complete", "seconds": 1.0, "error": None,
+        "results": [comparison],
+    }  # fmt: skip
+    return {"parts": {"check": part}}
+
+
+def test_a_difference_shows_on_the_page():
+    text = page(record(different=1, first="codes at (0,): 1 for 2"))
+    assert "| encode | 10 | 1 |" in text
+    assert "codes at (0,): 1 for 2" in text
+
+
+def test_refuses_a_gpu_that_is_not_there(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(SystemExit, match="PyTorch sees no GPU here"):
+        main(["--device", "cuda"])

@@ -1,0 +1,79 @@
+"""Dot-product units: what is refused, what is exported, and what the bits of lanes count."""
+
+import itertools
+
+import pytest
+
+from halfbyte.formats import SCALE_CODES, Overflow, load
+from halfbyte.rtl import ArchitectureError, port_widths, to_verilog
+from halfbyte.rtl.dot import Accumulator, DotSpec, lane_architectures, lane_bits
+from halfbyte.rtl.dot.products import signed_digits
+
+E2M1, INT4 = load("e2m1"), load("int4")
+E8M0, E4M3 = SCALE_CODES["e8m0"], SCALE_CODES["e4m3"]
+FP32, EXACT = Accumulator.FP32, Accumulator.EXACT
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"lanes": 0}, "Lanes must be 1 to 1024, not 0"),
+        ({"lanes": 10**6}, "Lanes must be 1 to 1024, not 1000000"),
+        ({"accumulator": FP32, "scale": E8M0, "block": 48}, "32 do not divide 48"),
+        ({"scale": E8M0}, "An integer accumulator takes no scales"),
+        ({"accumulator": EXACT}, "An exact accumulator is for scaled blocks"),
+        ({"accumulator": EXACT, "scale": E8M0}, "525 bits, more than 64: give a window"),
+        (
+            {"accumulator": EXACT, "scale": E8M0, "window": (3, 2)},
+            "goes from low to high, not 3 to 2",
+        ),
+        ({"window": (0, 1)}, "A window of exponents is for an exact accumulator"),
+        ({"block": 64}, "A block is what shares a scale"),
+        ({"accumulator": FP32, "overflow": Overflow.SATURATE}, "Only an integer accumulator"),
+        ({"accumulator": FP32, "acc_width": 16}, "An FP32 accumulator has 32 bits, not 16"),
+        ({"architecture": "partial_products"}, "no two's complement integers"),
+    ],
+)
+def test_what_is_no_unit_is_refused_in_one_line(options, message):
+    with pytest.raises((ValueError, ArchitectureError), match=message):
+        DotSpec(**{"weight": E2M1, "activation": E2M1, "lanes": 32, **options})
+
+
+@pytest.mark.parametrize("name", ["e2m1_sp", "int4", "nf4"])
+def test_the_bits_of_a_lane_are_wide_enough_for_every_product(name):
+    fmt = load(name)
+    for architecture in lane_architectures(fmt, fmt):
+        meaning = lane_bits(fmt, fmt, architecture)
+        reachable = {
+            meaning.value(sum(bit << place for place, bit in enumerate(bits)))
+            for bits in itertools.product((0, 1), repeat=min(len(meaning.weights), 12))
+        }
+        products = {w * a for w in fmt.integers for a in fmt.integers}
+        assert len(meaning.weights) > 12 or products <= reachable, architecture
+
+
+def test_digits_add_up_to_the_weight():
+    for weight in range(-300, 300):
+        digits = signed_digits(weight)
+        assert sum((-1 if negative else 1) << place for place, negative in digits) == weight
+        places = [place for place, _ in digits]
+        assert all(high - low > 1 for low, high in itertools.pairwise(places))
+
+
+def test_lossless_widths_are_those_of_the_literature():
+    """NVFP4 in fixed point: 48 bits for a block of 16, 52 for 256 terms, 58 for 16384."""
+    for terms, width in ((16, 48), (256, 52), (1024, 54), (16384, 58)):
+        spec = DotSpec(E2M1, E2M1, 16, accumulator=EXACT, scale=E4M3, terms=terms)
+        assert spec.width == width
+    assert DotSpec(E2M1, E2M1, 32, accumulator=FP32, scale=E8M0).block_width == 14
+
+
+def test_ports_and_header_say_what_the_unit_is():
+    spec = DotSpec(E2M1, INT4, 2, "sign_magnitude", accumulator=FP32, scale=E4M3, block=4)
+    inputs, outputs = port_widths(spec.component())
+    assert inputs == {"w": 8, "a": 8, "clear": 1, "w_scale": 7, "a_scale": 7, "last": 1}
+    assert outputs == {"acc": 32}
+    verilog = to_verilog(spec.component(), spec.name)
+    assert "// last: high in the last of a block's 2 cycles" in verilog
+    assert verilog.count("endmodule") == 1
+    assert spec.name == "dot_e2m1_int4_lanes2_fp32_e4m3_block4_sign_magnitude"

@@ -1,0 +1,103 @@
+"""The plan of the house: imports go down only and in no circle, and what texts name exists."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+import halfbyte
+from halfbyte.base.imports import imports_of
+
+ROOT = Path(halfbyte.__file__).parent.parent
+# Which rooms a room may import: what is written here, and what those may import in turn.
+ROOMS = {
+    "base": [],
+    "formats": ["base"],
+    "golden": ["formats"],
+    "rtl": ["formats"],
+    "checkpoints": ["golden"],
+    "accuracy": ["checkpoints"],
+    "sim": ["golden", "rtl"],
+    "area": ["rtl"],
+    "gpu_ref": ["golden"],
+    "pareto": ["area", "accuracy"],
+    "cli": ["pareto", "sim", "gpu_ref"],
+}
+AREA = {
+    "cells": [],
+    "netlists": ["cells"],
+    "timing": ["netlists"],
+    "proofs": ["netlists"],
+    "synthesis": ["netlists"],
+    "search": ["timing", "proofs", "synthesis"],
+    "exploration": ["search"],
+}
+
+
+def modules() -> list[str]:
+    """All modules of the package but its front door, which may import every room."""
+    paths = (path.relative_to(ROOT) for room in ROOMS for path in (ROOT / room).rglob("*.py"))
+    names = (".".join(path.with_suffix("").parts) for path in paths)
+    return [f"halfbyte.{name.removesuffix('.__init__')}" for name in names]
+
+
+def allowed(plan: Mapping[str, Sequence[str]], room: str) -> set[str]:
+    """The room itself and all below it."""
+    return {room}.union(*(allowed(plan, below) for below in plan[room]))
+
+
+def upward(
+    plan: Mapping[str, Sequence[str]], imports: Mapping[str, Iterable[str]], within: str
+) -> list[str]:
+    """``module imports target``, for imports between the rooms of a package against its plan."""
+
+    def room_of(module: str) -> str | None:
+        room = module.removeprefix(f"{within}.").split(".")[0]
+        return room if module.startswith(f"{within}.") and room in plan else None
+
+    return [
+        f"{module} imports {target}"
+        for module, targets in imports.items()
+        for target in targets
+        if (room := room_of(module)) and (below := room_of(target))
+        if below not in allowed(plan, room)
+    ]
+
+
+def circle(imports: Mapping[str, Iterable[str]]) -> list[str]:
+    """The modules of a circle, if there is one."""
+    try:
+        TopologicalSorter(imports).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+@pytest.mark.parametrize(("within", "plan"), [("halfbyte", ROOMS), ("halfbyte.area", AREA)])
+def test_imports_go_down_only(within, plan):
+    imports = {module: imports_of(module, types=True) for module in modules()}
+    assert sum(map(len, imports.values())) > 500
+    assert upward(plan, imports, within) == []
+
+
+def test_imports_run_in_no_circle():
+    assert circle({module: imports_of(module) for module in modules()}) == []
+
+
+def test_an_upward_import_and_a_circle_would_be_seen():
+    imports = {"halfbyte.rtl.mac": ["halfbyte.area.search.smallest", "halfbyte.formats.model"]}
+    seen = ["halfbyte.rtl.mac imports halfbyte.area.search.smallest"]
+    assert upward(ROOMS, imports, "halfbyte") == seen
+    imports = {"halfbyte.area.proofs.mac": ["halfbyte.area.synthesis.yosys", "halfbyte.rtl"]}
+    seen = ["halfbyte.area.proofs.mac imports halfbyte.area.synthesis.yosys"]
+    assert upward(AREA, imports, "halfbyte.area") == seen
+    assert circle({"a": ["b"], "b": ["c"], "c": []}) == []
+    assert set(circle({"a": ["b"], "b": ["c"], "c": ["a"]})) == {"a", "b", "c"}
+
+
+def test_every_folder_is_a_room_of_the_plan():
+    rooms = {path.name for path in Path(halfbyte.__file__).parent.iterdir() if path.is_dir()}
+    assert rooms - {"__pycache__"} == set(ROOMS)
+    area = {path.parent.name for path in (ROOT / "area").glob("*/__init__.py")}
+    assert area == set(AREA)

@@ -1,0 +1,130 @@
+"""Results are computed again after an edit of the code that makes them, and only then."""
+
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from importlib.util import spec_from_file_location
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+
+import pytest
+
+import halfbyte
+from halfbyte.area import load_technology
+from halfbyte.area.search.synthesis_jobs import SynthesisJob
+from halfbyte.area.synthesis.recipes import QUICK
+from halfbyte.area.timing.operands import load_operands
+from halfbyte.base import code_fingerprint, imports
+from halfbyte.formats import load
+from halfbyte.rtl import MacSpec
+
+Edit = Callable[[str], None]
+
+
+def forget() -> None:
+    code_fingerprint.cache_clear()
+    imports._passed_on.cache_clear()
+
+
+def _python_files(folder: Path) -> Iterator[Path]:
+    """Those of all rooms; links to them are followed."""
+    return (path for room in folder.iterdir() for path in room.rglob("*.py"))
+
+
+@pytest.fixture
+def edit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Edit]:
+    """``edit("rtl/mac.py")`` changes a file in a copy of the package, which keys then look at."""
+    copy = tmp_path / "halfbyte"
+    source = Path(halfbyte.__file__).parent
+    for path in [source / "__init__.py", *_python_files(source)]:
+        target = copy / path.relative_to(source)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
+    spec = spec_from_file_location(
+        "halfbyte", copy / "__init__.py", submodule_search_locations=[str(copy)]
+    )
+    monkeypatch.setattr(sys.modules["halfbyte"], "__spec__", spec)
+
+    def change(name: str) -> None:
+        path = copy / name
+        path.write_text(f"{path.read_text()}\n# edited\n")
+        forget()
+
+    forget()
+    yield change
+    monkeypatch.undo()
+    forget()
+
+
+def synthesis_key() -> str:
+    fmt = load("e2m1")
+    job = SynthesisJob(
+        MacSpec(fmt, fmt, "exponent_shift"),
+        QUICK,
+        load_technology("sky130hd"),
+        operands=load_operands("minilm"),
+    )
+    return job.key
+
+
+def evaluation_code() -> str:
+    return code_fingerprint("halfbyte.accuracy.evaluation")
+
+
+def streaming_code() -> str:
+    return code_fingerprint("halfbyte.checkpoints.streaming")
+
+
+DEPENDS = [
+    (synthesis_key, "formats/model.py"),
+    (synthesis_key, "rtl/mac.py"),
+    (synthesis_key, "rtl/exponent_shift.py"),
+    (synthesis_key, "area/cells/technology.py"),
+    (synthesis_key, "area/synthesis/yosys.py"),
+    (synthesis_key, "area/synthesis/annealing/kernel.py"),
+    (synthesis_key, "area/timing/delay.py"),
+    (synthesis_key, "area/timing/energy.py"),
+    (synthesis_key, "base/yosys.py"),
+    (evaluation_code, "golden/quantizer.py"),
+    (evaluation_code, "accuracy/recipes/gptq.py"),
+    (evaluation_code, "accuracy/models/causal.py"),
+    (streaming_code, "golden/codec.py"),
+    (streaming_code, "checkpoints/tensor_file.py"),
+]
+INDEPENDENT = [
+    (synthesis_key, "pareto/ranking.py"),
+    (synthesis_key, "rtl/dfloat11/lane.py"),
+    (synthesis_key, "rtl/__init__.py"),
+    (synthesis_key, "area/exploration/run.py"),
+    (synthesis_key, "area/proofs/mac.py"),
+    (synthesis_key, "cli/synth.py"),
+    (synthesis_key, "golden/codec.py"),
+    (evaluation_code, "accuracy/chart.py"),
+    (evaluation_code, "golden/dfloat11/codec.py"),
+    (evaluation_code, "rtl/mac.py"),
+    (streaming_code, "accuracy/evaluation.py"),
+    (streaming_code, "checkpoints/dfloat11/container.py"),
+]
+
+
+def changed_by(edit: Edit, pairs: list[tuple[Callable[[], str], str]]) -> set[tuple[str, str]]:
+    """Those of the pairs of a key and a file where an edit of the file changes the key."""
+    changed = set()
+    for key, group in groupby(pairs, key=itemgetter(0)):
+        before = key()
+        for _, name in group:
+            edit(name)
+            after = key()
+            if after != before:
+                changed.add((key.__name__, name))
+            before = after
+    return changed
+
+
+def test_an_edit_of_what_a_result_depends_on_changes_its_key(edit: Edit) -> None:
+    assert changed_by(edit, DEPENDS) == {(key.__name__, name) for key, name in DEPENDS}
+
+
+def test_an_edit_of_anything_else_leaves_the_key(edit: Edit) -> None:
+    assert changed_by(edit, INDEPENDENT) == set()

@@ -1,0 +1,75 @@
+"""What docstrings, help texts and messages name exists: options of the command, files."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from typer.main import get_command
+
+import halfbyte
+from halfbyte.cli.app import app
+
+ROOT = Path(halfbyte.__file__).parent.parent
+# Texts that commands write.
+WRITTEN = {"frontier.md"}
+# Options of other programs that texts name: pip, Verilator, Python's configure, any program.
+FOREIGN = {"--no-deps", "--binary", "--timing", "--enable-shared", "--version"}
+
+
+def options(command) -> set[str]:
+    """Those of a command and of all its subcommands."""
+    own = {name for each in command.params for name in (*each.opts, *each.secondary_opts)}
+    names = command.list_commands(None) if hasattr(command, "list_commands") else []
+    return own.union({"--help"}, *(options(command.get_command(None, name)) for name in names))
+
+
+def sources() -> Iterator[Path]:
+    rooms = (path for path in (ROOT / "halfbyte").iterdir() if path.is_dir())
+    return (path for room in rooms for path in sorted(room.rglob("*.py")))
+
+
+def named_options(text: str) -> set[str]:
+    return set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", text))
+
+
+def unknown_options(tree: ast.AST, known: set[str]) -> set[str]:
+    """Options that texts name, words among others; arguments of programs stand alone."""
+    texts = (
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value
+    )
+    return {name for text in texts for name in named_options(text)} - known
+
+
+def cited_files(tree: ast.AST) -> set[str]:
+    """Names of texts and sources in docstrings."""
+    kinds = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+    texts = (ast.get_docstring(node) or "" for node in ast.walk(tree) if isinstance(node, kinds))
+    return {name for text in texts for name in re.findall(r"[\w./-]+\.(?:md|py|cpp|cu|h)\b", text)}
+
+
+def test_every_option_in_a_text_exists():
+    known = options(get_command(app)) | FOREIGN
+    assert {"--format", "--json", "--tech"} <= known
+    assert {"--formats"} == unknown_options(ast.parse("'see --formats, --json'"), {"--json"})
+    unknown = {
+        (str(path.relative_to(ROOT)), name)
+        for path in sources()
+        for name in unknown_options(ast.parse(path.read_bytes()), known)
+    }
+    assert unknown == set()
+
+
+def test_every_file_in_a_docstring_exists():
+    assert cited_files(ast.parse("def f():\n    'See ``docs/no.md``.'")) == {"docs/no.md"}
+    folders = [ROOT / "docs", *(ROOT / "halfbyte").iterdir()]
+    files = [f"/{path.relative_to(ROOT)}" for each in folders for path in each.rglob("*.*")]
+    cited = {
+        (str(path.relative_to(ROOT)), name)
+        for path in sources()
+        for name in cited_files(ast.parse(path.read_bytes())) - WRITTEN
+        if not any(file.endswith(f"/{name}") for file in files)
+    }
+    assert cited == set()
