@@ -28,6 +28,7 @@ __all__ = ["Plan", "StoredWeight", "plan_of"]
 # Parts of names that tell, without a model, what is looked up or kept precise by custom.
 _KEPT_PARTS = ("wte", "wpe", "lm_head", "shared", "relative_attention_bias")
 _KEPT_WORDS = ("embed", "norm")
+_ELSEWHERE = "no part of the model that is evaluated"
 _EXPERT = re.compile(r"\.experts?\.(\d+)\.")
 
 
@@ -110,8 +111,10 @@ def plan_of(path: Path, config: Mapping[str, Any], tensors: Mapping[str, StoredT
                 model = skeleton(path, _kind(config, path))
             except UserError:  # what transformers does not know
                 return _by_names(tensors)
-            return _by_model(model, tensors)
-    return _by_names(tensors)
+            plan = _by_model(model, tensors)
+            if plan.weights or any(why != _ELSEWHERE for why in plan.kept.values()):
+                return plan
+    return _by_names(tensors)  # the tensors are those of another model
 
 
 def _kind(config: Mapping[str, Any], path: Path) -> str:
@@ -144,7 +147,7 @@ def _by_model(model: Any, tensors: Mapping[str, StoredTensor]) -> Plan:
         place = where.get(name)
         matrices = by_parameter.get(place.name) if place else None
         if place is None:
-            kept[name] = "no part of the model that is evaluated"
+            kept[name] = _ELSEWHERE
         elif matrices is None:
             reason = found.kept.get(place.name)
             kept[name] = reason.value if reason else "read by no evaluation"

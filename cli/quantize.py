@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["quantize"]
 
 MIB = 2**20
+DEFAULT_RECIPE = "w4"
 
 Model = Annotated[
     str, typer.Argument(metavar="MODEL", help="A directory in Hugging Face layout, or a hub name.")
@@ -38,7 +39,7 @@ Output = Annotated[
     typer.Option(
         "--output",
         "-o",
-        help="Folder to write; build/quantized/MODEL-FORMAT-RECIPE if not given.",
+        help="Folder to write; build/quantized/MODEL-FORMAT if not given.",
         show_default=False,
     ),
 ]
@@ -76,7 +77,7 @@ def _operand(recipe: "Recipe") -> "Operand":
 def quantize(
     model: Model,
     format_name: FormatName,
-    recipe: RecipeName = "w4",
+    recipe: RecipeName = DEFAULT_RECIPE,
     block: Block = None,
     output: Output = None,
     dequantize: Dequantize = False,
@@ -96,7 +97,8 @@ def quantize(
     if layout not in STORAGES:
         raise UserError(f"--layout must be {' or '.join(STORAGES)}, not {layout[:60]!r}")
     name, folder = _located(model)
-    target = output or build_dir() / "quantized" / f"{name}-{fmt.name}-{chosen.name}"
+    suffix = "" if recipe == DEFAULT_RECIPE else f"-{chosen.name}"
+    target = output or build_dir() / "quantized" / f"{name}-{fmt.name}{suffix}"
     with progress(f"Quantizing to {fmt.name}") as update:
         record = quantize_checkpoint(
             Checkpoint(folder),
@@ -120,8 +122,9 @@ def quantize(
     ]
     columns = [">weights", ">10^6 elements", ">copied", ">MiB before", ">MiB after", ">seconds"]
     kept = f"; {record.shards_kept} of {record.shards} shards were there already"
-    what = "values" if dequantize else f"codes and scales, layout {layout}"
-    caption = f"{what}, recipe {chosen.name}{kept if record.shards_kept else ''}"
+    what = "values" if dequantize else "codes and scales"
+    caption = f"{what}, block {record.block or 'of a whole row'}, recipe {chosen.name}"
+    caption += kept if record.shards_kept else ""
     caption += f"; {len(record.unquantized)} matrices copied as they are, see halfbyte.json"
     if record.told_by == "names":
         caption += "; transformers does not know the model: weights were told by their names"

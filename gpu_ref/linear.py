@@ -5,7 +5,6 @@ import inspect
 import re
 import textwrap
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -137,14 +136,14 @@ def _read_elsewhere(model: nn.Module) -> set[str]:
     The code of each module's class tells: it says ``self.out_proj.weight`` (multi-head attention,
     state-space models). Code that merely sets weights up does not count.
     """
-    found = set()
-    for name, module in model.named_modules():
-        for child in _children_read(type(module)):
-            found.add(f"{name}.{child}" if name else child)
-    return found
+    read = {kind: _children_read(kind) for kind in {type(module) for module in model.modules()}}
+    return {
+        f"{name}.{child}" if name else child
+        for name, module in model.named_modules()
+        for child in read[type(module)]
+    }
 
 
-@cache
 def _children_read(kind: Any) -> frozenset[str]:
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(kind)))
