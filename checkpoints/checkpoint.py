@@ -6,7 +6,6 @@ shards. A lone safetensors file is a checkpoint without configuration.
 
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from halfbyte.base import UserError
 from halfbyte.checkpoints.architecture import read_config
@@ -64,7 +63,7 @@ class Checkpoint:
     def __init__(self, path: Path) -> None:
         self.path = path
         if path.is_file():
-            self.config: dict[str, Any] = {}
+            self.config: dict[str, object] = {}
             self.shards: tuple[TensorFile, ...] = (TensorFile.open(path),)
         elif path.is_dir():
             self.config = read_config(path / CONFIG)

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from halfbyte.base import UserError, code_fingerprint, content_key, versions_of
+from halfbyte.base import Progress, UserError, code_fingerprint, content_key, versions_of
 from halfbyte.checkpoints.architecture import check_not_quantized
 from halfbyte.checkpoints.checkpoint import CONFIG, Checkpoint
 from halfbyte.checkpoints.memory import check_memory
@@ -32,10 +32,7 @@ from halfbyte.golden.layers import Layout, from_matrix, to_matrix
 from halfbyte.golden.operand import Clipping, Operand
 from halfbyte.golden.rounding import BlockRounding
 
-__all__ = ["Progress", "blaming", "matrices", "needed_memory", "quantize_checkpoint"]
-
-Progress = Callable[[int, int, str], None]
-"""Called with tensors done, tensors in all, and the name of the present one."""
+__all__ = ["blaming", "matrices", "needed_memory", "quantize_checkpoint"]
 
 _OnTensor = Callable[[str, int], None]  # name, and how many more are done
 

@@ -78,7 +78,7 @@ class TargetFolder:
         finally:
             os.close(descriptor)
 
-    def begin(self, description: dict[str, Any]) -> None:
+    def begin(self, description: dict[str, object]) -> None:
         """Write ``halfbyte.json``; remove what makes a model of the rest, and strange shards.
 
         Raises UserError if the folder holds another model, or this one in another form.
@@ -91,7 +91,7 @@ class TargetFolder:
         for path in [*strange, *partial, self.path / CONFIG, self.path / INDEX]:
             path.unlink(missing_ok=True)
 
-    def _check_same(self, description: dict[str, Any]) -> None:
+    def _check_same(self, description: dict[str, object]) -> None:
         """What an earlier run of the same kind left is continued; nothing else is overwritten."""
         path = self.path / DESCRIPTION
         if not path.is_file():

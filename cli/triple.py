@@ -78,7 +78,7 @@ def _compare(design: "MacSpec", device: "torch.device", seed: int, cycles: int) 
     record = TripleRecord(
         format=simulated.format,
         activation=simulated.activation,
-        architecture=simulated.architecture,
+        architecture=design.architecture,
         terms=simulated.terms,
         acc_width=simulated.acc_width,
         seed=seed,
@@ -139,7 +139,7 @@ def _show(records: "Sequence[TripleRecord]") -> None:
     ]
     first = records[0]
     third = "CUDA kernel" if first.build == "cuda" else "HOST BUILD of the CUDA kernel"
-    columns = ["format", "activation", "architecture", ">cycles", ">accumulators", ">different"]
+    columns = ["format", "~activation", "~architecture", ">cycles", ">accumulators", ">different"]
     caption = (
         f"RTL on Verilator {first.simulator['verilator']} = golden model on torch "
         f"{first.versions['torch']} = {third} on {first.device} ({first.compiler})"

@@ -167,7 +167,7 @@ class TestResuming:
     def test_the_same_again_keeps_everything(self, llama, tmp_path):
         run(llama, tmp_path / "q", "int4", dequantize=True)
         again = run(llama, tmp_path / "q", "int4", dequantize=True)
-        assert again["shards_kept"] == again["shards"]
+        assert again.shards_kept == again.shards
 
     @pytest.mark.parametrize(
         "other", [{"name": "int4"}, {"dequantize": True}, {"operand": Operand(block=16)}]
