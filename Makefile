@@ -1,5 +1,6 @@
 # Every target sets up .venv first and is then a thin call of the `halfbyte` command.
 #
+#   make, make help                  this list
 #   make pareto                      all formats: RTL, area, accuracy, the plots [MODEL=bytelm RECIPE= BLOCK= AXIS=]
 #   make synth  [FORMAT=e2m1_sp]     area, delay, energy [CLOCK=2ns TECH= LIBERTY= TERMS= ARCH= ACTIVATION= EFFORT=]
 #                                    or FPGA resources   [TARGET=ice40]
@@ -54,8 +55,11 @@ OUTPUT = $(if $(JSON),--json)
 
 ACCURACY = $(call option,--recipe,$(RECIPE)) $(call option,--block,$(BLOCK)) $(call option,--text,$(TEXT))
 
-.PHONY: pareto synth prove sim gatesim mutants rtl formats evaluate findings bench fuzz \
+.PHONY: help pareto synth prove sim gatesim mutants rtl formats evaluate findings bench fuzz \
 	gpu-check gpu-bench gpu-record triple report test lint docs clean
+
+help:
+	@sed -n '/^$$/q; s/^# \{0,1\}//p' $(firstword $(MAKEFILE_LIST))
 
 pareto: $(VENV)/installed
 	@$(HALFBYTE) pareto $(FORMATS) $(call option,--model,$(MODEL)) $(ACCURACY) $(call option,--axis,$(AXIS)) $(TECHNOLOGY) $(call option,--terms,$(TERMS)) $(OUTPUT)
