@@ -29,7 +29,7 @@ __all__ = [
 class _Output(Console):
     """Standard output, as wide as the terminal is now; of a pipe or a log, COLUMNS or 80."""
 
-    @property
+    @property  # type: ignore[misc]
     def size(self) -> ConsoleDimensions:
         return ConsoleDimensions(*shutil.get_terminal_size((80, 24)))
 
