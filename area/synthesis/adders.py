@@ -29,6 +29,7 @@ module _halfbyte_alu (A, B, CI, BI, X, Y, CO);
   parameter B_WIDTH = 1;
   parameter Y_WIDTH = 1;
   parameter _TECHMAP_CONSTMSK_A_ = 0;
+  parameter _TECHMAP_CONSTMSK_B_ = 0;
   parameter _TECHMAP_CONSTMSK_CI_ = 0;
   parameter _TECHMAP_CONSTVAL_CI_ = 0;
   input [A_WIDTH-1:0] A;
@@ -48,7 +49,8 @@ module _halfbyte_alu (A, B, CI, BI, X, Y, CO);
   assign carry[0] = CI;
   assign CO = carry[Y_WIDTH:1];
   localparam constant_carry = _TECHMAP_CONSTMSK_CI_[0];
-  localparam constant_start = constant_carry && _TECHMAP_CONSTMSK_A_[0];
+  localparam constant_bit = _TECHMAP_CONSTMSK_A_[0] || _TECHMAP_CONSTMSK_B_[0];
+  localparam constant_start = constant_carry && constant_bit;
   localparam no_carry = constant_carry && !_TECHMAP_CONSTVAL_CI_[0];
   genvar i;
   generate

@@ -112,7 +112,7 @@ BRIEF = Recipe(
     "resubstitution, then a few random rewirings, for large netlists",
     (*CLEAN, *RESUBSTITUTE, *_rewire(6, 3), *_MAP),
 )
-ANNEAL = Recipe("anneal", "resubstitution, then annealing of the cells", QUICK.abc, moves=100_000)
+ANNEAL = Recipe("anneal", "the deep search, then annealing of the cells", DEEP.abc, moves=100_000)
 RECIPES = (QUICK, DEEP, BRIEF, ANNEAL)
 
 # Every architecture is synthesized with the quick recipe; of every format the best two then with
