@@ -8,6 +8,8 @@
 #   make gatesim FORMAT=e2m1_sp      cocotb on the netlist  [ARCH= ACTIVATION= TERMS= TECH= LIBERTY= SIM= SEED=]
 #   make mutants FORMAT=e2m1_sp      faults that the regression must catch  [ARCH= ACTIVATION= TERMS= SEED=]
 #   make rtl     FORMAT=e2m1_sp      Verilog   [ARCH= ACTIVATION= TERMS=], into build/rtl
+#   make synth|prove|sim|rtl UNIT=dot FORMAT=e2m1  dot-product units [LANES=32 SCALE=e8m0 ACCUMULATOR= BLOCK=
+#                                    WINDOW= ACC_WIDTH= ACTIVATION= TERMS=]
 #   make synth|sim|prove|rtl UNIT=dfloat11  the decoder of lossless BF16 weights
 #                                    [LANES=8 CODES=fixed SYMBOLS=2]; or UNIT=bf16_mac
 #   make evaluate MODEL=bytelm       accuracy  [FORMAT= RECIPE=w4a4 BLOCK=128 TEXT=]
@@ -42,6 +44,9 @@ DESIGN = $(call option,--arch,$(ARCH)) $(call option,--activation,$(ACTIVATION))
 	$(call option,--terms,$(TERMS))
 TECHNOLOGY = $(call option,--tech,$(TECH)) $(call each,--liberty,$(LIBERTY))
 UNITS = $(call option,--unit,$(UNIT)) $(call option,--lanes,$(LANES)) \
+	$(call option,--scale,$(SCALE)) $(call option,--accumulator,$(ACCUMULATOR)) \
+	$(call option,--window,$(WINDOW)) $(call option,--acc-width,$(ACC_WIDTH)) \
+	$(if $(filter dot,$(UNIT)),$(call option,--block,$(BLOCK))) \
 	$(call option,--codes,$(CODES)) $(call option,--symbols,$(SYMBOLS))
 OUTPUT = $(if $(JSON),--json)
 
@@ -58,7 +63,7 @@ synth: $(VENV)/installed
 		$(call option,--target,$(TARGET)) $(call option,--effort,$(EFFORT)) $(OUTPUT)
 
 prove: $(VENV)/installed
-	@$(HALFBYTE) prove $(FORMATS) $(DESIGN) $(TECHNOLOGY) $(OUTPUT)
+	@$(HALFBYTE) prove $(FORMATS) $(UNITS) $(DESIGN) $(TECHNOLOGY) $(OUTPUT)
 
 sim: $(VENV)/installed
 	@$(HALFBYTE) sim $(FORMATS) $(UNITS) $(DESIGN) $(call option,--tech,$(TECH)) $(call option,--simulator,$(SIM)) \

@@ -1,50 +1,50 @@
 """Evaluations as files: a chart of the losses with their intervals, CSV and JSON."""
 
-import csv
-import io
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from textwrap import wrap
-from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from halfbyte.accuracy.evaluation import Evaluation
 from halfbyte.accuracy.ranking import rank
+from halfbyte.accuracy.record import EvaluationRecord
 from halfbyte.base import write_atomically
+from halfbyte.base.figures import figure, plot_style, save_figure
+from halfbyte.base.strict_json import Json
+from halfbyte.base.tables import csv_text, write_json
 
 __all__ = ["draw_losses", "write_evaluations"]
 
-_COLOUR, _DPI = "#0072B2", 160
+_COLOUR = "#0072B2"
 
 
-def draw_losses(axes: Axes, records: Sequence[Mapping[str, Any]], measure: str) -> None:
+def draw_losses(axes: Axes, records: Sequence[EvaluationRecord], measure: str) -> None:
     """Draw one measure's relative loss of each format, best on top, with its 95 % interval.
 
     Parameters
     ----------
     axes : Axes
         Where to draw; the loss in per cent goes to the right.
-    records : sequence of mapping
+    records : sequence of EvaluationRecord
         Records of :func:`halfbyte.accuracy.evaluate`, best first.
     measure : str
         Which of their measures.
     """
-    figures = [record["measures"][measure] for record in records]
-    losses = [100 * each["loss"] for each in figures]
+    figures = [record.measures[measure] for record in records]
+    losses = [100 * each.loss for each in figures]
     reach = [
-        [100 * max(0.0, each["loss"] - each["loss_low"]) for each in figures],
-        [100 * max(0.0, each["loss_high"] - each["loss"]) for each in figures],
+        [100 * max(0.0, each.loss - each.loss_low) for each in figures],
+        [100 * max(0.0, each.loss_high - each.loss) for each in figures],
     ]
     rows = range(len(records))
     axes.errorbar(losses, rows, xerr=reach, fmt="o", color=_COLOUR, ecolor="#888888", capsize=3)
-    axes.set_yticks(list(rows), [str(record["format"]) for record in records])
+    axes.set_yticks(list(rows), [record.format for record in records])
     axes.invert_yaxis()
     axes.axvline(0, color="#000000", linewidth=0.8)
-    axes.set_xlabel(f"relative loss in {figures[0]['title']}, % (less is better)")
+    axes.set_xlabel(f"relative loss in {figures[0].title}, % (less is better)")
     axes.grid(visible=True, axis="x", color="#e6e6e6", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
@@ -53,52 +53,42 @@ def draw_losses(axes: Axes, records: Sequence[Mapping[str, Any]], measure: str) 
 def write_evaluations(evaluations: Sequence[Evaluation], folder: Path) -> list[Path]:
     """Write ``RECIPE.png``, ``.svg``, ``.csv`` and ``.json`` to ``folder``; returns the files."""
     records = [place.evaluation.record for place in rank(evaluations)]
-    path = folder / str(records[0]["recipe"])
-    files = [path.with_name(f"{path.name}{suffix}") for suffix in (".png", ".svg", ".csv", ".json")]
-    for file in files[:2]:
-        write_atomically(file, _picture(records, file.suffix[1:]))
-    write_atomically(files[2], _as_csv(records))
-    write_atomically(files[3], json.dumps(records, indent=2) + "\n")
-    return files
+    path = folder / records[0].recipe
+    with plot_style():
+        written = save_figure(_picture(records), path)
+    table = path.with_name(f"{path.name}.csv")
+    write_atomically(table, csv_text([_row(record) for record in records]))
+    listed = [record.as_json() for record in records]
+    return [*written, table, write_json(path.with_name(f"{path.name}.json"), listed)]
 
 
-def _picture(records: Sequence[Mapping[str, Any]], kind: str) -> bytes:
-    measures = list(records[0]["measures"])
-    figure = Figure(figsize=(5.2 * len(measures), 1.8 + 0.28 * len(records)), dpi=_DPI)
-    FigureCanvasAgg(figure)
-    first = records[0]
+def _picture(records: Sequence[EvaluationRecord]) -> Figure:
+    first, measures = records[0], list(records[0].measures)
+    drawn = figure(5.2 * len(measures), 1.8 + 0.28 * len(records))
     note = (
-        f"{first['model']}, recipe {first['recipe']}; 95 % intervals, paired bootstrap over "
-        f"{first['items']} {first['item']}; torch {first['versions']['torch']}"
+        f"{first.model}, recipe {first.recipe}; 95 % intervals, paired bootstrap over "
+        f"{first.items} {first.item}; torch {first.versions['torch']}"
     )
-    for axes, measure in zip(figure.subplots(1, len(measures), squeeze=False)[0], measures):  # noqa: B905
+    for axes, measure in zip(
+        drawn.subplots(1, len(measures), squeeze=False)[0], measures, strict=True
+    ):
         draw_losses(axes, records, measure)
-    figure.suptitle("\n".join(wrap(note, 50 * len(measures))), fontsize=9, color="#555555")
-    figure.tight_layout()
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format=kind, metadata={"Date": None} if kind == "svg" else {})
-    return buffer.getvalue()
+    drawn.suptitle("\n".join(wrap(note, 50 * len(measures))), fontsize=9, color="#555555")
+    drawn.tight_layout()
+    return drawn
 
 
-def _as_csv(records: Sequence[Mapping[str, Any]]) -> str:
+def _row(record: EvaluationRecord) -> dict[str, Json]:
     keys = ("value", "low", "high", "baseline", "loss", "loss_low", "loss_high")
-    rows = [
-        {
-            "format": record["format"],
-            "model": record["model"],
-            "recipe": record["recipe"],
-            "bits_per_weight": record["bits_per_weight"],
-            "sqnr_db": record["sqnr_db"],
-            **{
-                f"{name}_{key}": measure[key]
-                for name, measure in record["measures"].items()
-                for key in keys
-            },
-        }
-        for record in records
-    ]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+    return {
+        "format": record.format,
+        "model": record.model,
+        "recipe": record.recipe,
+        "bits_per_weight": record.bits_per_weight,
+        "sqnr_db": record.sqnr_db,
+        **{
+            f"{name}_{key}": asdict(measure)[key]
+            for name, measure in record.measures.items()
+            for key in keys
+        },
+    }

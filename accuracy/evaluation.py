@@ -4,15 +4,18 @@ import io
 import math
 import platform
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from halfbyte.accuracy.models.reference import ModelReference
+from halfbyte.accuracy.models.reference import Fingerprint, ModelReference
+from halfbyte.accuracy.record import EvaluationRecord, MeasureRecord
 from halfbyte.base import (
+    Progress,
+    RecordError,
     RecordStore,
     build_dir,
     code_fingerprint,
@@ -30,7 +33,6 @@ __all__ = ["Evaluation", "evaluate"]
 
 DEFAULT_BLOCK = 128  # where a recipe has whole rows
 _VERSIONED = ("torch", "transformers")
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,24 +41,24 @@ class Evaluation:
 
     Parameters
     ----------
-    record : mapping
-        JSON-like: inputs, measures with their 95 % intervals, noise, versions.
+    record : EvaluationRecord
+        Inputs, measures with their 95 % intervals, noise, versions.
     replicates : mapping of str to ndarray
         By measure: its bootstrap replicates, (REPLICATES,) float64; the same draws for all formats.
     """
 
-    record: Mapping[str, Any]
-    replicates: Mapping[str, np.ndarray]
+    record: EvaluationRecord
+    replicates: dict[str, np.ndarray]
 
     @property
     def format(self) -> str:
         """Name of the format."""
-        return str(self.record["format"])
+        return self.record.format
 
     @property
     def primary(self) -> str:
         """Name of the measure that ranks formats."""
-        return str(next(iter(self.record["measures"])))
+        return next(iter(self.record.measures))
 
     def losses(self) -> np.ndarray:
         """Replicates of the primary measure's relative loss; (REPLICATES,) float64."""
@@ -113,7 +115,7 @@ def evaluate(
     return [known[key] for key in keys]
 
 
-def _key(fmt: Format, fingerprint: Mapping[str, Any], recipe: "Recipe") -> str:
+def _key(fmt: Format, fingerprint: Fingerprint, recipe: "Recipe") -> str:
     """What a result depends on."""
     return content_key(
         {
@@ -150,8 +152,9 @@ class _Store:
         return self._folder / f"{key}.npz"
 
     def get(self, key: str) -> Evaluation | None:
-        record = self._records.get(key)
-        if record is None:
+        try:
+            record = EvaluationRecord.from_json(self._records.get(key))
+        except RecordError:  # none, or one that older code wrote
             return None
         try:
             with np.load(self._path(key), allow_pickle=False) as arrays:
@@ -163,7 +166,7 @@ class _Store:
         buffer = io.BytesIO()
         np.savez_compressed(buffer, allow_pickle=False, **evaluation.replicates)
         write_atomically(self._path(key), buffer.getvalue())
-        self._records.append(key, dict(evaluation.record))
+        self._records.append(key, evaluation.record.as_json())
 
 
 class _Run:
@@ -172,9 +175,7 @@ class _Run:
     PyTorch and transformers take seconds to import: only when there is something to measure.
     """
 
-    def __init__(
-        self, subject: "Subject", recipe: "Recipe", fingerprint: Mapping[str, Any]
-    ) -> None:
+    def __init__(self, subject: "Subject", recipe: "Recipe", fingerprint: Fingerprint) -> None:
         from halfbyte.accuracy.statistics import estimate
 
         self.subject, self.recipe, self.fingerprint = subject, recipe, fingerprint
@@ -191,30 +192,27 @@ class _Run:
         with quantized(fmt, self.recipe, subject.matrices(), subject.calibrate) as noise:
             outputs = subject.observe()
         measures, replicates = self._measures(outputs)
-        record = {
-            "format": fmt.name,
-            "model": subject.name,
+        record = EvaluationRecord(
+            format=fmt.name,
+            model=subject.name,
             **self.fingerprint,
-            "items": self.items,
-            "item": subject.items,
-            "recipe": self.recipe.name,
-            "recipe_parameters": self.recipe.record(),
-            "bits_per_weight": self.recipe.bits_per_weight(fmt),
-            "measures": measures,
-            "sqnr_db": round(noise.sqnr_db, 4) if math.isfinite(noise.sqnr_db) else None,
-            "optimum_gap_db": _optimum_gaps(fmt, self.recipe),
-            "layers": {name: round(ratio, 3) for name, ratio in noise.layers.items()},
-            "versions": {
-                "python": platform.python_version(),
-                **versions_of("halfbyte", *_VERSIONED),
-            },
-            "seconds": round(time.monotonic() - start, 3),
-        }
+            items=self.items,
+            item=subject.items,
+            recipe=self.recipe.name,
+            recipe_parameters=self.recipe.record(),
+            bits_per_weight=self.recipe.bits_per_weight(fmt),
+            measures=measures,
+            sqnr_db=round(noise.sqnr_db, 4) if math.isfinite(noise.sqnr_db) else None,
+            optimum_gap_db=_optimum_gaps(fmt, self.recipe),
+            layers={name: round(ratio, 3) for name, ratio in noise.layers.items()},
+            versions={"python": platform.python_version(), **versions_of("halfbyte", *_VERSIONED)},
+            seconds=round(time.monotonic() - start, 3),
+        )
         return Evaluation(record, replicates)
 
     def _measures(
         self, outputs: "Outputs"
-    ) -> tuple[dict[str, dict[str, Any]], dict[str, np.ndarray]]:
+    ) -> tuple[dict[str, MeasureRecord], dict[str, np.ndarray]]:
         from halfbyte.accuracy.statistics import estimate, interval, worsening
 
         statistics = self.subject.statistics(outputs, self.reference)
@@ -224,18 +222,18 @@ class _Run:
             loss = worsening(found, baseline, higher_is_better=measure.higher_is_better)
             low, high = interval(found.replicates)
             loss_low, loss_high = interval(loss.replicates)
-            records[measure.name] = {
-                "title": measure.title,
-                "unit": measure.unit,
-                "higher_is_better": measure.higher_is_better,
-                "value": round(found.value, 6),
-                "low": round(low, 6),
-                "high": round(high, 6),
-                "baseline": round(baseline.value, 6),
-                "loss": round(loss.value, 6),
-                "loss_low": round(loss_low, 6),
-                "loss_high": round(loss_high, 6),
-            }
+            records[measure.name] = MeasureRecord(
+                title=measure.title,
+                unit=measure.unit,
+                higher_is_better=measure.higher_is_better,
+                value=round(found.value, 6),
+                low=round(low, 6),
+                high=round(high, 6),
+                baseline=round(baseline.value, 6),
+                loss=round(loss.value, 6),
+                loss_low=round(loss_low, 6),
+                loss_high=round(loss_high, 6),
+            )
             replicates[measure.name] = found.replicates
             replicates[f"{measure.name}_loss"] = loss.replicates
         return records, replicates

@@ -37,14 +37,12 @@ def rank(evaluations: Sequence[Evaluation]) -> list[Rank]:
     from halfbyte.accuracy.statistics import is_resolved
 
     of_same = {
-        (each.record["model_sha256"], each.record["text_sha256"], each.record["recipe"])
+        (each.record.model_sha256, each.record.text_sha256, each.record.recipe)
         for each in evaluations
     }
     if len(of_same) > 1:
         raise UserError("Formats can be ranked on one model, text and recipe only")
-    ordered = sorted(
-        evaluations, key=lambda each: float(each.record["measures"][each.primary]["loss"])
-    )
+    ordered = sorted(evaluations, key=lambda each: each.record.primary.loss)
     ranks = [
         Rank(
             one,

@@ -14,24 +14,26 @@ if TYPE_CHECKING:
         technology_names,
     )
     from halfbyte.area.proofs.mac import ProofError
-    from halfbyte.area.proofs.record import is_proved
+    from halfbyte.area.search.records import FpgaRecord, SynthesisRecord
     from halfbyte.area.search.smallest import synthesize
 
 __all__ = [
+    "FpgaRecord",
     "ProofError",
+    "SynthesisRecord",
     "Technology",
     "from_liberty",
-    "is_proved",
     "load_technology",
     "synthesize",
     "technology_names",
 ]
 
 _HOMES = {
+    "FpgaRecord": "search.records",
     "ProofError": "proofs.mac",
+    "SynthesisRecord": "search.records",
     "Technology": "cells.technology",
     "from_liberty": "cells.technology",
-    "is_proved": "proofs.record",
     "load_technology": "cells.technology",
     "synthesize": "search.smallest",
     "technology_names": "cells.technology",

@@ -2,9 +2,15 @@
 
 from collections.abc import Sequence
 
-__all__ = ["ToolError", "UserError"]
+__all__ = ["ToolError", "UserError", "printable"]
 
 TAIL_LINES = 12
+
+
+def printable(text: str) -> str:
+    """Text whose every letter a terminal shows: names in files may hold those that command it."""
+    shown = (each if each.isprintable() or each in "\n\t" else ascii(each)[1:-1] for each in text)
+    return "".join(shown)
 
 
 class UserError(ValueError):

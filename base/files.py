@@ -1,15 +1,42 @@
-"""Where results go, and how files are written: whole or not at all."""
+"""Where results go, and how files are written: whole or not at all.
 
+What is being written has a name of its own, ``.NAME.TOKEN.partial``, that no other process uses,
+and is locked as long as its writer lives. So two writers never meet in one file, and what a killed
+one left behind is known by its missing lock, and removed by the next.
+"""
+
+import fcntl
 import os
+import secrets
+import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["build_dir", "user_folder", "write_atomically"]
+from halfbyte.base.errors import UserError
+
+__all__ = [
+    "build_dir",
+    "partial_file",
+    "partial_folder",
+    "publish",
+    "user_folder",
+    "write_atomically",
+]
+
+_PARTIAL = ".partial"
 
 
 def build_dir() -> Path:
     """The folder of all results: ``$HALFBYTE_BUILD``, else ``build`` in the working directory."""
     return Path(os.environ.get("HALFBYTE_BUILD") or "build")
+
+
+def _default_mode(bits: int) -> int:
+    umask = os.umask(0)
+    os.umask(umask)
+    return bits & ~umask
 
 
 def user_folder(kind: str) -> Path | None:
@@ -38,10 +65,117 @@ def write_atomically(path: Path, data: str | bytes) -> None:
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(raw)
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
+        temporary.chmod(_default_mode(0o666))
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _partial_name(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{secrets.token_hex(6)}{_PARTIAL}")
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _remove_abandoned(path: Path) -> None:
+    """What killed writers of ``path`` left: nobody holds its lock."""
+    pattern = f".{path.name}."
+    for each in path.parent.iterdir():
+        if not (each.name.startswith(pattern) and each.name.endswith(_PARTIAL)):
+            continue
+        with suppress(OSError):  # another run removes it, or it is somebody else's
+            descriptor = os.open(each, os.O_RDONLY)
+            try:
+                if _locked(descriptor):
+                    _remove(each)
+            finally:
+                os.close(descriptor)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _create(path: Path, *, folder: bool) -> tuple[Path, int]:
+    """A new partial file or folder, and a descriptor that holds its lock."""
+    _remove_abandoned(path)
+    while True:
+        partial = _partial_name(path)
+        if folder:
+            partial.mkdir()
+            descriptor = os.open(partial, os.O_RDONLY)
+        else:
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL
+            descriptor = os.open(partial, flags, _default_mode(0o666))
+        # Before it was locked, another run may have taken it for abandoned.
+        if _locked(descriptor) and partial.exists():
+            return partial, descriptor
+        os.close(descriptor)
+
+
+@contextmanager
+def partial_file(path: Path) -> Iterator[Path]:
+    """A new, empty file beside ``path``, for :func:`publish`; gone at the end if it is still there.
+
+    Raises OSError as usual.
+    """
+    partial, descriptor = _create(path, folder=False)
+    try:
+        yield partial
+    finally:
+        partial.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+@contextmanager
+def partial_folder(path: Path) -> Iterator[Path]:
+    """As :func:`partial_file`, a folder. Makes the folder that it stands in, too."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial, descriptor = _create(path, folder=True)
+    try:
+        yield partial
+    finally:
+        _remove(partial)
+        os.close(descriptor)
+
+
+def publish(partial: Path, path: Path, *, replace: bool = False) -> None:
+    """Give what was written its name.
+
+    Raises UserError if there is something of that name, made meanwhile perhaps by another run,
+    unless a file may ``replace`` a file.
+    """
+    try:
+        if replace or partial.is_dir():
+            partial.replace(path)  # a folder replaces an empty one only
+            return
+        _link(partial, path)
+    except (FileExistsError, NotADirectoryError):
+        pass
+    except OSError as error:
+        if not (partial.is_dir() and path.is_dir() and any(path.iterdir())):
+            raise error
+    else:
+        return
+    raise UserError(f"{path} exists already; give another name, or remove it")
+
+
+def _link(partial: Path, path: Path) -> None:
+    try:
+        path.hardlink_to(partial)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links
+        if path.exists():
+            raise FileExistsError(path) from None
+        partial.replace(path)

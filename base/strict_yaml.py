@@ -8,23 +8,42 @@ import yaml
 
 from halfbyte.base.errors import UserError
 
-__all__ = ["check_keys", "parse_mapping", "read_mapping"]
+__all__ = ["check_keys", "parse_mapping", "read_mapping", "read_text"]
+
+
+MAX_BYTES = 64 * 1024
+# No more digits than any sensible number has: reading a longer one takes long, or fails in Python.
+MAX_DIGITS = 100
 
 
 class _Loader(yaml.SafeLoader):
-    """``SafeLoader`` that refuses aliases, merges and keys that stand twice."""
+    """``SafeLoader`` that refuses aliases, merges, keys that stand twice, and endless numbers."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
             raise UserError("YAML aliases are not allowed")
         return super().compose_node(parent, index)
 
+    def construct_yaml_int(self, node: Any) -> int:
+        digits = len(node.value)
+        if digits > MAX_DIGITS:
+            place = f"in line {node.start_mark.line + 1}"
+            raise UserError(f"A number has at most {MAX_DIGITS} digits, not {digits} {place}")
+        return int(super().construct_yaml_int(node))
+
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        if any(key.tag == _MERGE for key, _ in node.value):
+            raise UserError("YAML merge keys are not allowed")
         keys = [str(key.value) for key, _ in node.value]
-        twice = next((key for key in keys if keys.count(key) > 1), None)
-        if twice is not None:
-            raise UserError(f"Key {twice!r:.60} stands twice")
+        for index, key in enumerate(keys):
+            if key in keys[:index]:
+                line = node.value[index][0].start_mark.line + 1
+                raise UserError(f"Key {key!r:.60} stands twice, again in line {line}")
         return super().construct_mapping(node, deep=deep)
+
+
+_MERGE = "tag:yaml.org,2002:merge"
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
 
 
 def parse_mapping(text: str, what: str) -> dict[Any, Any]:
@@ -34,7 +53,7 @@ def parse_mapping(text: str, what: str) -> dict[Any, Any]:
     except UserError:
         raise
     except (yaml.YAMLError, RecursionError, ValueError, TypeError) as error:
-        problem = str(getattr(error, "problem", None) or type(error).__name__)
+        problem = str(getattr(error, "problem", None) or type(error).__name__).splitlines()[0]
         mark = getattr(error, "problem_mark", None)
         place = f" in line {mark.line + 1}" if mark else ""
         raise UserError(f"Not valid YAML: {problem}{place}") from error
@@ -43,19 +62,26 @@ def parse_mapping(text: str, what: str) -> dict[Any, Any]:
     return data
 
 
-def read_mapping(path: Path, what: str, max_bytes: int = 64 * 1024) -> dict[Any, Any]:
-    """The mapping in a file; raises UserError if it cannot be read or is none."""
+def read_text(path: Path, what: str, max_bytes: int = MAX_BYTES) -> str:
+    """The text of a file; raises UserError, with its name, if it cannot be had."""
     try:
         with path.open("rb") as file:
             raw = file.read(max_bytes + 1)
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+    if len(raw) > max_bytes:
+        raise UserError(f"{path}: {what} has at most {max_bytes} bytes")
     try:
-        if len(raw) > max_bytes:
-            raise UserError(f"{what} has at most {max_bytes} bytes")
-        return parse_mapping(raw.decode("utf-8"), what)
+        return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not a UTF-8 text file") from error
+
+
+def read_mapping(path: Path, what: str, max_bytes: int = MAX_BYTES) -> dict[Any, Any]:
+    """The mapping in a file; raises UserError if it cannot be read or is not a mapping."""
+    text = read_text(path, what, max_bytes)
+    try:
+        return parse_mapping(text, what)
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
 

@@ -8,7 +8,6 @@ its type.
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,6 +16,7 @@ from halfbyte.base import UserError, code_fingerprint, content_key, versions_of
 from halfbyte.checkpoints.checkpoint import CONFIG, Checkpoint
 from halfbyte.checkpoints.memory import check_memory
 from halfbyte.checkpoints.packed import Settings, describe, format_record, is_packed, stored_names
+from halfbyte.checkpoints.records import QuantizationRecord
 from halfbyte.checkpoints.target import TargetFolder
 from halfbyte.checkpoints.tensor_file import StoredTensor, TensorFile, TensorFileWriter
 from halfbyte.formats import MAX_TERMS, Format
@@ -198,7 +198,7 @@ def quantize_checkpoint(
     block: int = DEFAULT_BLOCK,
     dequantize: bool = False,
     on_progress: Progress | None = None,
-) -> dict[str, Any]:
+) -> QuantizationRecord:
     """Quantize :attr:`Checkpoint.weights` into the folder ``output``; copy everything else.
 
     Writes codes and scales (see :mod:`halfbyte.checkpoints.packed`), or with ``dequantize`` the
@@ -240,21 +240,21 @@ def quantize_checkpoint(
 
 def _record(
     checkpoint: Checkpoint, output: Path, to: Settings, written: list[bool], seconds: float
-) -> dict[str, Any]:
-    return {
-        "model": str(checkpoint.path),
-        "output": str(output),
-        "format": to.format.name,
-        "block": to.block,
-        "dequantized": to.dequantize,
-        "weights": len(checkpoint.weights),
-        "copied": len(checkpoint.tensors) - len(checkpoint.weights),
-        "parameters": sum(weight.elements for weight in checkpoint.weights),
-        "bytes_before": sum(shard.path.stat().st_size for shard in checkpoint.shards),
-        "bytes_after": sum((output / s.path.name).stat().st_size for s in checkpoint.shards),
-        "shards": len(written),
-        "shards_kept": written.count(False),
-        "needed_memory": needed_memory(checkpoint, dequantize=to.dequantize),
-        "seconds": seconds,
-        "versions": versions_of("halfbyte", "torch"),
-    }
+) -> QuantizationRecord:
+    return QuantizationRecord(
+        model=str(checkpoint.path),
+        output=str(output),
+        format=to.format.name,
+        block=to.block,
+        dequantized=to.dequantize,
+        weights=len(checkpoint.weights),
+        copied=len(checkpoint.tensors) - len(checkpoint.weights),
+        parameters=sum(weight.elements for weight in checkpoint.weights),
+        bytes_before=sum(shard.path.stat().st_size for shard in checkpoint.shards),
+        bytes_after=sum((output / s.path.name).stat().st_size for s in checkpoint.shards),
+        shards=len(written),
+        shards_kept=written.count(False),
+        needed_memory=needed_memory(checkpoint, dequantize=to.dequantize),
+        seconds=seconds,
+        versions=versions_of("halfbyte", "torch"),
+    )

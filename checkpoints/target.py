@@ -82,7 +82,7 @@ class TargetFolder:
         _write_json(self.path / DESCRIPTION, description)
         names = {shard.path.name for shard in self.source.shards}
         strange = [path for path in self.path.glob("*.safetensors") if path.name not in names]
-        partial = self.path.glob(".*.safetensors.partial")
+        partial = self.path.glob(".*.safetensors.*partial")
         for path in [*strange, *partial, self.path / CONFIG, self.path / INDEX]:
             path.unlink(missing_ok=True)
 

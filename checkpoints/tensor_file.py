@@ -10,18 +10,28 @@ written in place, so that neither side needs room for a tensor, let alone a file
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self, TypeGuard
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from halfbyte.base import UserError
+from halfbyte.base.files import partial_file, publish
 
-__all__ = ["FLOATING", "StoredTensor", "TensorFile", "TensorFileWriter"]
+__all__ = [
+    "FLOATING",
+    "MAX_HEADER",
+    "StoredTensor",
+    "TensorFile",
+    "TensorFileWriter",
+    "memory_of",
+    "parse_header",
+]
 
 MAX_HEADER = 100_000_000  # bytes; the limit of the safetensors package
 METADATA = "__metadata__"
@@ -44,6 +54,7 @@ _TORCH = FLOATING | {
     "I32": torch.int32,
     "I64": torch.int64,
 }
+_EIGHT_BITS = {"F8_E4M3": torch.float8_e4m3fn, "F8_E5M2": torch.float8_e5m2}
 _BITS = {name: 8 * dtype.itemsize for name, dtype in _TORCH.items()} | {
     "F4": 4,
     "F6_E2M3": 6,
@@ -109,6 +120,11 @@ class StoredTensor:
             raise UserError(f"Tensor {self.name} in {self.file} has type {self.dtype}, not read")
         return _TORCH[self.dtype]
 
+    @property
+    def torch_dtype_of_bytes(self) -> torch.dtype:
+        """As :attr:`torch_dtype`, also for 8-bit types that are not read as numbers."""
+        return _EIGHT_BITS.get(self.dtype) or self.torch_dtype
+
     def read(self, first: int = 0, last: int | None = None) -> Tensor:
         """Rows ``first`` up to ``last`` (excluded) of the first dimension; all if not given.
 
@@ -125,10 +141,10 @@ class StoredTensor:
 
     def read_bytes(self, offset: int = 0, count: int | None = None) -> Tensor:
         """``count`` bytes of the data from ``offset`` on, uint8; all if not given."""
-        data = torch.empty(self.bytes if count is None else count, dtype=torch.uint8)
+        data = _memory(self.bytes if count is None else count)
         with self.file.open("rb", buffering=0) as file:
             file.seek(self.start + offset)
-            _fill(file, _view(data), self.file)
+            _fill(file, memory_of(data), self.file)
         return data
 
     def pieces(self) -> Iterator[Tensor]:
@@ -142,7 +158,14 @@ class StoredTensor:
             writer.append(self.name, piece)
 
 
-def _view(data: Tensor) -> memoryview:
+def _memory(size: int) -> Tensor:
+    """Fresh memory. NumPy asks for large pages, so that first use of much of it is quicker."""
+    if size < _COPY_BYTES:
+        return torch.empty(size, dtype=torch.uint8)
+    return torch.from_numpy(np.empty(size, dtype=np.uint8))
+
+
+def memory_of(data: Tensor) -> memoryview:
     """The memory of a uint8 tensor, to read from or into."""
     array: Any = data.numpy()
     return memoryview(array)
@@ -164,22 +187,39 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _read_header(path: Path) -> tuple[dict[str, Any], int]:
-    """The header, and the byte at which the data begins."""
+def _read_header(path: Path) -> bytes:
     with path.open("rb") as file:
         prefix = file.read(_LENGTH_BYTES)
         length = int.from_bytes(prefix, "little")
         room = path.stat().st_size - _LENGTH_BYTES
         if len(prefix) < _LENGTH_BYTES or not 2 <= length <= min(room, MAX_HEADER):
             raise _corrupt(path, "its header is cut off, or its first 8 bytes are no length")
-        raw = file.read(length)
+        return file.read(length)
+
+
+def parse_header(raw: bytes, path: Path) -> tuple[dict[str, "StoredTensor"], dict[str, str]]:
+    """Tensors in the order of their data, and metadata, by the header between length and data.
+
+    Raises UserError, which names ``path``, for a header that is inconsistent.
+    """
     try:
         header = json.loads(raw.decode("utf-8"), object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
         raise _corrupt(path, f"its header cannot be read ({error})") from None
     if not isinstance(header, dict):
         raise _corrupt(path, "its header is no mapping")
-    return header, _LENGTH_BYTES + length
+    metadata = header.pop(METADATA, None) or {}
+    if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
+        raise _corrupt(path, "its metadata is not text")
+    data_start = _LENGTH_BYTES + len(raw)
+    found = [_stored(path, name, entry, data_start) for name, entry in header.items()]
+    found.sort(key=lambda each: (each[0].start, each[1]))
+    expected = data_start
+    for tensor, end in found:
+        if tensor.start != expected:
+            raise _corrupt(path, f"tensor {tensor.name[:200]!r} overlaps another or leaves a gap")
+        expected = end
+    return {tensor.name: tensor for tensor, _ in found}, metadata
 
 
 def _are_sizes(value: object) -> TypeGuard[list[int]]:
@@ -189,8 +229,8 @@ def _are_sizes(value: object) -> TypeGuard[list[int]]:
 def _stored(path: Path, name: str, entry: Any, data_start: int) -> tuple[StoredTensor, int]:
     """A tensor by its entry in the header, and the byte at which it ends."""
     what = f"tensor {name[:200]!r}"
-    if not name.isprintable():  # nor could half a surrogate pair be written again
-        raise _corrupt(path, f"{what} has a name that cannot be printed")
+    if any("\ud800" <= letter <= "\udfff" for letter in name):  # JSON can say it, UTF-8 cannot
+        raise _corrupt(path, f"{what} has half a surrogate pair in its name")
     if not isinstance(entry, dict):
         raise _corrupt(path, f"{what} has no description")
     dtype, shape, offsets = (entry.get(key) for key in ("dtype", "shape", "data_offsets"))
@@ -221,11 +261,11 @@ class TensorFile:
     tensors: dict[str, StoredTensor]
     metadata: dict[str, str]
 
-    def header_text(self) -> str:
+    def header_bytes(self) -> bytes:
         """The header as it stands in the file: JSON, with blanks if any."""
         with self.path.open("rb") as file:
             length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
-            return file.read(length).decode()
+            return file.read(length)
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -233,29 +273,19 @@ class TensorFile:
 
         Raises UserError for a file that is truncated or otherwise corrupt.
         """
-        header, data_start = _read_header(path)
-        metadata = header.pop(METADATA, None) or {}
-        if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
-            raise _corrupt(path, "its metadata is not text")
-        found = [_stored(path, name, entry, data_start) for name, entry in header.items()]
-        found.sort(key=lambda each: (each[0].start, each[1]))
-        expected = data_start
-        for tensor, end in found:
-            if tensor.start != expected:
-                raise _corrupt(
-                    path, f"tensor {tensor.name[:200]!r} overlaps another or leaves a gap"
-                )
-            expected = end
+        raw = _read_header(path)
+        tensors, metadata = parse_header(raw, path)
+        expected = _LENGTH_BYTES + len(raw) + sum(tensor.bytes for tensor in tensors.values())
         if (size := path.stat().st_size) != expected:
             raise _corrupt(path, f"it should have {expected} bytes, not {size}")
-        return cls(path, {tensor.name: tensor for tensor, _ in found}, metadata)
+        return cls(path, tensors, metadata)
 
 
 class TensorFileWriter:
     """Writes a safetensors file in pieces; the file appears under its name when it is complete.
 
-    A context manager. The pieces go to a hidden ``.NAME.partial`` beside it, which an error removes
-    and which the next attempt overwrites if the process was killed. One writer at a time.
+    A context manager. The pieces go to a hidden file beside it, which an error removes, and the
+    next attempt if the process was killed. Several writers of one file do not disturb each other.
 
     Parameters
     ----------
@@ -264,6 +294,10 @@ class TensorFileWriter:
         Tensor name to dtype (in the words of safetensors) and shape.
     metadata : mapping
         Text to text.
+    replace : bool
+        Whether a file of this name may be there already; otherwise UserError at the end.
+    check : callable, optional
+        Called with the complete file before it gets its name; may raise.
     """
 
     def __init__(
@@ -271,9 +305,13 @@ class TensorFileWriter:
         path: Path,
         layout: Mapping[str, tuple[str, tuple[int, ...]]],
         metadata: Mapping[str, str],
+        *,
+        replace: bool = True,
+        check: Callable[[Path], None] | None = None,
     ) -> None:
         self.path = path
-        self._partial = path.with_name(f".{path.name}.partial")
+        self._replace = replace
+        self._check = check
         self._next: dict[str, int] = {}
         self._end: dict[str, int] = {}
         self._header = self._lay_out(layout, metadata)
@@ -299,13 +337,15 @@ class TensorFileWriter:
         return len(raw).to_bytes(_LENGTH_BYTES, "little") + raw
 
     def __enter__(self) -> Self:
-        self._file: BinaryIO = self._partial.open("wb")
+        self._context = partial_file(self.path)
+        self._partial = self._context.__enter__()
+        self._file: BinaryIO = self._partial.open("r+b")
         self._file.write(self._header)
         return self
 
     def append(self, name: str, data: Tensor) -> None:
         """Write the next bytes of tensor ``name``: those of ``data``, in row-major order."""
-        raw = _view(data.contiguous().flatten().view(torch.uint8))
+        raw = memory_of(data.contiguous().flatten().view(torch.uint8))
         position = self._next[name]
         assert position + len(raw) <= self._end[name], f"more data than {name} has room for"  # noqa: S101
         self._file.seek(position)
@@ -325,7 +365,9 @@ class TensorFileWriter:
                 # A later run takes the name as proof of the content, even after a power cut.
                 os.fsync(self._file.fileno())
                 self._file.close()
-                self._partial.replace(self.path)
+                if self._check is not None:
+                    self._check(self._partial)
+                publish(self._partial, self.path, replace=self._replace)
         finally:
             self._file.close()
-            self._partial.unlink(missing_ok=True)
+            self._context.__exit__(None, None, None)

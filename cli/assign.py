@@ -18,6 +18,7 @@ from halfbyte.cli.options import (
     pick_technology,
 )
 from halfbyte.cli.output import console, print_json, progress, table
+from halfbyte.cli.records import AssignmentRecord
 from halfbyte.formats import load, names
 from halfbyte.formats.model import check_name
 
@@ -87,24 +88,24 @@ def assign(
         )
     write_atomically(path, format_text(found.fmt))
     change = 100 * (found.area_um2 / found.given_um2 - 1)
-    record = {
-        "format": weight.name,
-        "activation": other.name,
-        "permuted": chosen,
-        "values": [str(value) for value in found.fmt.values],
-        "technology": technology.name,
-        "corner": technology.corner,
-        "terms": terms,
-        "area_um2": found.area_um2,
-        "architecture": found.architecture,
-        "given_um2": found.given_um2,
-        "given_architecture": found.given_architecture,
-        "moves": found.moves,
-        "orders": found.orders,
-        "seed": seed,
-        "output": str(path),
-        "versions": versions_of("halfbyte", "amaranth", "pyosys"),
-    }
+    record = AssignmentRecord(
+        format=weight.name,
+        activation=other.name,
+        permuted=chosen,
+        values=tuple(map(str, found.fmt.values)),
+        technology=technology.name,
+        corner=technology.corner,
+        terms=terms,
+        area_um2=found.area_um2,
+        architecture=found.architecture,
+        given_um2=found.given_um2,
+        given_architecture=found.given_architecture,
+        moves=found.moves,
+        orders=found.orders,
+        seed=seed,
+        output=str(path),
+        versions=versions_of("halfbyte", "amaranth", "pyosys"),
+    )
     if json:
         print_json([record])
         return

@@ -47,22 +47,22 @@ def bench(
         return
     rows = [
         [
-            record["format"],
-            record["activation"],
-            record["arithmetic"],
-            number(record["seconds"], 3),
-            number(record["torch_matmul_seconds"], 3),
-            number(record["ratio"], 2),
+            record.format,
+            record.activation,
+            record.arithmetic,
+            number(record.seconds, 3),
+            number(record.torch_matmul_seconds, 3),
+            number(record.ratio, 2),
         ]
         for record in records
     ]
     first = records[0]
     table(
-        f"Block-scaled GEMM, {first['m']} x {first['k']} x {first['n']}, block {first['block']}",
+        f"Block-scaled GEMM, {first.m} x {first.k} x {first.n}, block {first.block}",
         ["format", "activation", "arithmetic", ">exact s", ">torch FP32 s", ">ratio"],
         rows,
-        f"torch {first['versions']['torch']}, {first['threads']} threads, medians of "
-        f"{first['repeats']} runs in turn",
+        f"torch {first.versions['torch']}, {first.threads} threads, medians of "
+        f"{first.repeats} runs in turn",
     )
 
 
@@ -76,12 +76,12 @@ def _bench_codec(json: bool) -> None:
         return
     rows = [
         [
-            record["what"],
-            f"{record['elements']:,}",
-            number(record["seconds"], 3),
-            number(record["weights_per_second"] / 1e6, 1),
-            number(1e9 * record["core_seconds"] / record["elements"], 1),
-            number(record["bits_per_weight"], 3),
+            record.what,
+            f"{record.elements:,}",
+            number(record.seconds, 3),
+            number(record.weights_per_second / 1e6, 1),
+            number(1e9 * record.core_seconds / record.elements, 1),
+            number(record.bits_per_weight, 3),
         ]
         for record in records
     ]
@@ -90,6 +90,6 @@ def _bench_codec(json: bool) -> None:
         "DFloat11 of normal weights in BF16",
         ["what", ">weights", ">seconds", ">10^6 weights/s", ">core ns/weight", ">bits"],
         rows,
-        f"{first['cores']} cores, numba {first['versions']['numba']}, medians of "
-        f"{first['repeats']} runs, the last line one run",
+        f"{first.cores} cores, numba {first.versions['numba']}, medians of "
+        f"{first.repeats} runs, the last line one run",
     )

@@ -1,21 +1,37 @@
-"""``halfbyte compress`` and ``halfbyte decompress``: weights without loss in about eleven bits."""
+"""``halfbyte compress``, ``decompress``, ``verify``, ``info``: weights without loss."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 
 from halfbyte.base import UserError
 from halfbyte.cli.options import Json
-from halfbyte.cli.output import console, number, print_json, progress, table
+from halfbyte.cli.output import console, number, print_json, progress, rate_progress, table
 
-__all__ = ["compress", "decompress"]
+if TYPE_CHECKING:
+    from halfbyte.checkpoints.records import (
+        CompressionRecord,
+        DecompressionRecord,
+        PublishedCompressionRecord,
+        PublishedDecompressionRecord,
+    )
 
+    Records = (
+        CompressionRecord
+        | PublishedCompressionRecord
+        | DecompressionRecord
+        | PublishedDecompressionRecord
+    )
+
+__all__ = ["compress", "decompress", "info", "verify"]
+
+MB = 10**6
 MIB = 2**20
-LAYOUTS = ("halfbyte", "dfloat11")
+LAYOUTS = ("joint", "prefix", "dfloat11")
 
 Source = Annotated[
     Path, typer.Argument(metavar="INPUT", help="A safetensors file, or a model's folder.")
@@ -25,19 +41,31 @@ Output = Annotated[
 ]
 Layout = Annotated[
     str,
-    typer.Option(help="halfbyte, or dfloat11: a folder for the package of that name, BF16 only."),
+    typer.Option(
+        help="joint; prefix, which hardware and GPUs decode; or dfloat11: a folder for the package "
+        "of that name, BF16 only."
+    ),
 ]
 Codes = Annotated[
     str,
-    typer.Option(help="best, or fixed: codes that hardware decodes without a table (BF16)."),
+    typer.Option(
+        help="best, or fixed: codes that hardware decodes without a table (BF16, layout prefix)."
+    ),
 ]
 Secded = Annotated[
     bool,
     typer.Option("--secded", help="Add check bytes, 12.5 %: corrects one wrong bit in each 64."),
 ]
 Verify = Annotated[
-    bool, typer.Option(help="Decode what was coded, and compare, before it is written.")
+    bool, typer.Option(help="Read what was written, and compare, before it gets its name.")
 ]
+Salvage = Annotated[
+    bool,
+    typer.Option(
+        "--salvage", help="Of a file whose index is damaged, write what can still be decoded."
+    ),
+]
+CompressedFile = Annotated[Path, typer.Argument(metavar="FILE", help="A compressed file.")]
 
 
 @contextmanager
@@ -48,80 +76,148 @@ def _all_or_nothing() -> Iterator[None]:
         raise SystemExit("interrupted: nothing was written") from None
 
 
+@contextmanager
+def _megabytes(what: str) -> Iterator[Callable[[int, int, str], None]]:
+    """Progress in bytes, shown in MB with the rate and the time left."""
+    with rate_progress(what, "MB") as update:
+        yield lambda done, total, name: update(done // MB, -(-total // MB), escape(name))
+
+
 def compress(
     source: Source,
     output: Output,
-    layout: Layout = "halfbyte",
+    layout: Layout = "joint",
     codes: Codes = "best",
     secded: Secded = False,
     verify: Verify = True,
     json: Json = False,
 ) -> None:
-    """Compress BF16, FP16, FP8 and INT8 tensors without loss; the others are copied."""
+    """Compress BF16, FP16, FP32, FP8 and 8-bit tensors without loss; the others are copied."""
     if layout not in LAYOUTS:
-        raise UserError(f"The layout must be {' or '.join(LAYOUTS)}, not {layout[:60]!r}")
+        raise UserError(f"The layout must be {', '.join(LAYOUTS)}, not {layout[:60]!r}")
     if layout == "dfloat11" and secded:
-        raise UserError("--secded needs the layout halfbyte: dfloat11 has no place for it")
+        raise UserError("--secded needs another layout: dfloat11 has no place for it")
     from halfbyte.checkpoints.dfloat11 import compress_path, compress_published
     from halfbyte.golden.dfloat11 import CODES
 
     if codes not in CODES:
         raise UserError(f"Codes must be {' or '.join(CODES)}, not {codes[:60]!r}")
     if layout == "dfloat11" and codes != "best":
-        raise UserError("--codes needs the layout halfbyte: dfloat11 has a code of its own")
+        raise UserError("--codes needs the layout prefix: dfloat11 has a code of its own")
+    if codes != "best":
+        layout = "prefix"
 
-    with _all_or_nothing(), progress("Compressing") as update:
-
-        def on_progress(done: int, total: int, name: str) -> None:
-            update(done, total, escape(name))
-
-        if layout == "dfloat11":
-            record = compress_published(source, output, verify=verify, on_progress=on_progress)
-        else:
+    record: Records
+    if layout == "dfloat11":
+        with _all_or_nothing(), progress("Compressing") as update:
+            record = compress_published(
+                source,
+                output,
+                verify=verify,
+                on_progress=lambda done, total, name: update(done, total, escape(name)),
+            )
+    else:
+        with _all_or_nothing(), _megabytes("Compressing") as update:
             record = compress_path(
                 source,
                 output,
+                layout=layout,
                 codes=codes,
                 secded=secded,
                 verify=verify,
-                on_progress=on_progress,
+                on_progress=update,
             )
     _show(record, json)
 
 
-def decompress(source: Source, output: Output, json: Json = False) -> None:
+def decompress(
+    source: Source, output: Output, salvage: Salvage = False, json: Json = False
+) -> None:
     """Undo `halfbyte compress`, to the last byte and verified; also reads the dfloat11 layout."""
     from halfbyte.checkpoints.dfloat11 import decompress_path, decompress_published, is_published
 
-    undo = decompress_published if is_published(source) else decompress_path
-    with _all_or_nothing(), progress("Decompressing") as update:
-        record = undo(
-            source,
-            output,
-            on_progress=lambda done, total, name: update(done, total, escape(name)),
-        )
+    record: Records
+    if is_published(source):
+        with _all_or_nothing(), progress("Decompressing") as update:
+            record = decompress_published(
+                source,
+                output,
+                on_progress=lambda done, total, name: update(done, total, escape(name)),
+            )
+    else:
+        with _all_or_nothing(), _megabytes("Decompressing") as update:
+            record = decompress_path(source, output, salvage=salvage, on_progress=update)
     _show(record, json)
 
 
-def _show(record: dict[str, Any], json: bool) -> None:
+def verify(source: Source, json: Json = False) -> None:
+    """Decode compressed files and compare with the originals' digests; writes nothing."""
+    from halfbyte.checkpoints.dfloat11 import verify_path
+
+    with _megabytes("Verifying") as update:
+        records = verify_path(source, on_progress=update)
+    if json:
+        print_json(records)
+    for record in records if not json else []:
+        words = record.corrected_words
+        state = record.error or "good" + (f", {words} words corrected" if words else "")
+        console.print(escape(f"{record.file}: {state}"), highlight=False)
+    damaged = sum(record.error is not None for record in records)
+    if damaged:
+        raise UserError(f"{damaged} of {len(records)} files are damaged; fetch them again")
+
+
+def info(source: CompressedFile, json: Json = False) -> None:
+    """What is in a compressed file: of each tensor its layout, its bits, and their entropy."""
+    from halfbyte.checkpoints.dfloat11.information import describe_file
+
+    with progress("Reading") as update:
+        records = describe_file(
+            source, on_progress=lambda done, total, name: update(done, total, escape(name))
+        )
+    if json:
+        print_json(records)
+        return
+    rows = [
+        [
+            escape(record.tensor)
+            + (f" and {record.tensors - 1} more" if record.tensors > 1 else ""),
+            record.dtype,
+            f"{record.elements:,}",
+            record.layout,
+            number(record.raw_bits, 0),
+            number(record.entropy_bits, 3),
+            number(record.stored_bits, 3),
+        ]
+        for record in records
+    ]
+    table(
+        "",
+        ["tensor", "type", ">elements", "layout", ">raw", ">entropy", ">stored"],
+        rows,
+        "bits per element; entropy: of exponent and upper mantissa bits, and all bits beside them",
+    )
+
+
+def _show(record: "Records", json: bool) -> None:
     if json:
         print_json([record])
         return
-    before, after = record["bytes_before"], record["bytes_after"]
     row = [
-        number(before / MIB, 1),
-        number(after / MIB, 1),
-        f"{100 * after / before:.1f} %",
-        number(record.get("coded_bits_per_element"), 2),
-        number(record["seconds"], 1),
+        number(record.bytes_before / MIB, 1),
+        number(record.bytes_after / MIB, 1),
+        f"{100 * record.bytes_after / record.bytes_before:.1f} %",
+        number(getattr(record, "coded_bits_per_element", None), 2),
+        number(record.seconds, 1),
     ]
-    columns = [">MiB before", ">MiB after", ">ratio", ">bits per coded weight", ">seconds"]
-    notes = [f"{name}: {reason}" for name, reason in record.get("kept", {}).items()]
-    if record.get("left_out"):
-        notes.append(f"not copied: {', '.join(record['left_out'])}")
-    if record.get("corrected_words"):
-        notes.append(f"{record['corrected_words']} words had a wrong bit, which was corrected")
-    table("", columns, [row])
+    table("", [">MiB before", ">MiB after", ">ratio", ">bits per coded weight", ">seconds"], [row])
+    kept: dict[str, str] = getattr(record, "kept", {})
+    notes = [f"{name}: {reason}" for name, reason in kept.items()]
+    for field, what in (("left_out", "not copied"), ("lost", "lost")):
+        if names := getattr(record, field, ()):
+            notes.append(f"{what}: {', '.join(names)}")
+    if words := getattr(record, "corrected_words", 0):
+        notes.append(f"{words} words had a wrong bit, which was corrected")
     for note in notes:
         console.print(escape(note), highlight=False)
-    console.print(f"wrote {escape(record['output'])}", highlight=False)
+    console.print(f"wrote {escape(record.output)}", highlight=False)

@@ -1,8 +1,8 @@
 """``halfbyte curve``: area against clock, from relaxed to impossible, as a plot and a table."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,6 +24,9 @@ from halfbyte.cli.options import (
     pick_technology,
 )
 from halfbyte.cli.output import console, number, print_json, progress, table
+
+if TYPE_CHECKING:
+    from halfbyte.area import SynthesisRecord
 
 __all__ = ["curve"]
 
@@ -89,23 +92,23 @@ def curve(
     console.print(f"wrote {', '.join(path.name for path in written)} in {folder}")
 
 
-def _show(records: Sequence[Mapping[str, Any]]) -> None:
+def _show(records: "Sequence[SynthesisRecord]") -> None:
     columns = ["format", ">clock ps", ">area um²", ">delay ps", ">slack ps", ">WNS ps", ">fJ/MAC"]
     columns += ["architecture", "recipe"]
     rows = [
         [
-            record["format"],
-            number(record["clock_ps"]),
-            number(record["area_um2"], 1),
-            number(record["delay_ps"]),
-            number(record["slack_ps"]),
-            number(record["wns_ps"]),
-            number(record["energy_fj"], 1),
-            record["architecture"],
-            record["recipe"],
+            record.pair,
+            number(record.clock_ps),
+            number(record.area_um2, 1),
+            number(record.delay_ps),
+            number(record.slack_ps),
+            number(record.wns_ps),
+            number(record.energy_fj, 1),
+            record.architecture,
+            record.recipe,
         ]
         for record in records
     ]
     first = records[0]
-    caption = f"{first['technology']}, {first['corner']}, {first['terms']} terms"
+    caption = f"{first.technology}, {first.corner}, {first.terms} terms"
     table("Area against clock", columns, rows, caption)

@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import typer
@@ -13,6 +13,7 @@ import typer
 from halfbyte.base import UserError, build_dir, write_atomically
 from halfbyte.cli.options import Json
 from halfbyte.cli.output import console, number, print_json, progress, table
+from halfbyte.cli.records import DerivationRecord
 from halfbyte.formats import Format, bundled, names
 from halfbyte.formats.codebooks import (
     MIN_NU,
@@ -220,7 +221,7 @@ def _nu_of(model: str) -> float:
 
 def _record(
     recipe: _Recipe, fmt: Format, levels: np.ndarray, path: Path, model: str | None
-) -> dict[str, Any]:
+) -> DerivationRecord:
     figures: dict[str, float | None] = dict.fromkeys(("relative_mse", "distance_db", "entropy"))
     if recipe.nu is None or recipe.nu >= MIN_NU:
         blocks = block_distribution(recipe.distribution, recipe.nu, recipe.block)
@@ -229,34 +230,34 @@ def _record(
             "distance_db": _distance(fmt, recipe),
             "entropy": code_entropy(levels_of(fmt), blocks),
         }
-    return {
-        "format": fmt.name,
-        "file": str(path),
-        "distribution": recipe.distribution,
-        "nu": recipe.nu,
-        "from": model,
-        "method": recipe.method,
-        "bits": recipe.bits,
-        "lut_bits": recipe.lut_bits,
-        "block": recipe.block,
-        "levels": levels.tolist(),
-        "values": [str(value) for value in fmt.values],
+    return DerivationRecord(
+        format=fmt.name,
+        file=str(path),
+        distribution=recipe.distribution,
+        nu=recipe.nu,
+        from_=model,
+        method=recipe.method,
+        bits=recipe.bits,
+        lut_bits=recipe.lut_bits,
+        block=recipe.block,
+        levels=tuple(levels.tolist()),
+        values=tuple(map(str, fmt.values)),
         **figures,
-    }
+    )
 
 
 def _distance(fmt: Format, recipe: _Recipe) -> float:
     return distance_to_optimum_db(fmt, recipe.distribution, recipe.nu, recipe.block)
 
 
-def _show(recipe: _Recipe, fmt: Format, levels: np.ndarray, record: dict[str, Any]) -> None:
+def _show(recipe: _Recipe, fmt: Format, levels: np.ndarray, record: DerivationRecord) -> None:
     rows = [
         [str(code), f"{level:.6f}", str(value), f"{float(value):.6f}"]
         for code, (level, value) in enumerate(zip(levels, fmt.values, strict=True))
     ]
     caption = "" if 0 in fmt.values else "no value is exactly 0"
     table(fmt.title, [">code", ">level", f">in {recipe.lut_bits} bits", ">value"], rows, caption)
-    if record["relative_mse"] is None:
+    if record.relative_mse is None:
         console.print(
             f"no errors: Student's t has no variance up to nu = 2, and here nu is {recipe.nu:g}"
         )

@@ -42,6 +42,6 @@ def resolve_architectures(
             designs, load_technology(tech), prove=False, jobs=jobs, on_progress=update
         )
     return [
-        MacSpec(weight, other, record["architecture"], terms)
+        MacSpec(weight, other, record.architecture, terms)
         for (weight, other), record in zip(pairs, records, strict=True)
     ]

@@ -1,17 +1,20 @@
 """``--unit dot``: dot-product units on the command line."""
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from halfbyte.base import UserError
 from halfbyte.cli.options import load_formats, load_optional, overflow_rule
-from halfbyte.cli.output import console, number, table
+from halfbyte.cli.output import console, number, table, versions_text
 from halfbyte.formats import find_scale_code
 
 if TYPE_CHECKING:
+    from halfbyte.area.search.dot_records import DotRecord
     from halfbyte.rtl.dot import DotSpec
+    from halfbyte.sim.records import DotSimulationRecord
 
 __all__ = [
     "DOT",
@@ -21,7 +24,11 @@ __all__ = [
     "Window",
     "check_dot_only",
     "make_dot_specs",
+    "resolve_lanes",
+    "show_dot_proofs",
+    "show_dot_simulations",
     "show_dots",
+    "unseen_faults",
 ]
 
 DOT = "dot"
@@ -120,44 +127,143 @@ def _parse_window(text: str) -> tuple[int, int]:
     raise UserError(f"A window of exponents is written LOW:HIGH, as -20:20, not {text[:40]!r}")
 
 
-def show_dots(records: Sequence[Mapping[str, Any]]) -> None:
+def show_dots(records: "Sequence[DotRecord]") -> None:
     """Print synthesis records of dot-product units as a table."""
     columns = ["format", "lane", "recipe", ">lanes", "scale", "accumulator", ">acc"]
     columns += [">area um²", ">per lane", ">a lane alone", ">cells", ">delay ps", ">fJ/product"]
     rows = [
         [
-            " x ".join(dict.fromkeys((record["format"], record["activation"]))),
-            record["architecture"],
-            record["recipe"],
-            str(record["lanes"]),
-            record["scale"] or "-",
-            record["accumulator"],
-            str(record["acc_width"]),
-            *(number(record[key], 1) for key in ("area_um2", "um2_per_lane", "lane_um2")),
-            number(record["cells"]),
-            number(record["delay_ps"]),
-            number(record["energy_fj"], 1),
-            record["proof"]["status"] if record["proof"] else "-",
+            " x ".join(dict.fromkeys((record.format, record.activation))),
+            record.architecture,
+            record.recipe,
+            str(record.lanes),
+            record.scale or "-",
+            record.accumulator,
+            str(record.acc_width),
+            *(number(each, 1) for each in (record.area_um2, record.um2_per_lane, record.lane_um2)),
+            number(record.cells),
+            number(record.delay_ps),
+            number(record.energy_fj, 1),
+            record.proof.status if record.proof else "-",
         ]
         for record in records
     ]
     first = records[0]
-    versions = ", ".join(f"{name} {version}" for name, version in first["versions"].items())
+    versions = versions_text(first.versions)
     table(
-        f"Dot-product units; {first['technology']}, no timing constraint",
+        f"Dot-product units; {first.technology}, no timing constraint",
         [*columns, "proof"],
         rows,
-        f"{first['corner']}; {versions}. A lane alone: its product, without its share of the tree. "
+        f"{first.corner}; {versions}. A lane alone: its product, without its share of the tree. "
         "Delay and energy as for MACs, scales 1. Proof: lanes equal the table of products, the "
         "tree their sum, the netlist its RTL. "
         + " ".join(
             f"Not proved but simulated: {text}."
-            for text in dict.fromkeys(
-                record["proof"]["simulated"] for record in records if record["proof"]
-            )
+            for text in dict.fromkeys(record.proof.simulated for record in records if record.proof)
             if text
         ),
     )
-    for reason in dict.fromkeys(record["not_measured"] for record in records):
+    for reason in dict.fromkeys(record.not_measured for record in records):
         if reason:
             console.print(f"not measured: {reason}", highlight=False)
+
+
+def resolve_lanes(specs: "Sequence[DotSpec]", tech: str | None) -> "list[DotSpec]":
+    """The units with a named architecture: where it is ``auto``, the best of a brief search."""
+    from halfbyte.area.cells.technology import load_technology
+    from halfbyte.area.search.lanes import pick_architecture
+    from halfbyte.rtl.spec import AUTO
+
+    found: dict[tuple[object, object], str] = {}
+    chosen = []
+    for spec in specs:
+        pair = (spec.weight, spec.activation)
+        if spec.architecture == AUTO:
+            if pair not in found:
+                technology = load_technology(tech or "sky130hd")
+                found[pair] = pick_architecture(*pair, technology)
+            spec = replace(spec, architecture=found[pair])
+        chosen.append(spec)
+    return chosen
+
+
+def show_dot_simulations(records: "Sequence[DotSimulationRecord]") -> None:
+    """Print the records of simulations as a table."""
+    columns = ["format", "lane", ">lanes", "scale", "accumulator", ">acc", ">products"]
+    rows = [
+        [
+            " x ".join(dict.fromkeys((record.format, record.activation))),
+            record.architecture,
+            str(record.lanes),
+            record.scale or "-",
+            record.accumulator,
+            str(record.acc_width),
+            number(record.products),
+            number(record.products_per_second),
+            number(record.seconds, 1),
+            str(record.seed),
+        ]
+        for record in records
+    ]
+    scenarios = ", ".join(records[0].scenarios)
+    table(
+        "Simulation of dot-product units",
+        [*columns, ">products/s", ">s", ">seed"],
+        rows,
+        f"{records[0].simulator}, {records[0].level}: every output agrees with the golden "
+        f"model in every cycle; scenarios: {scenarios}.",
+    )
+    for record in records:
+        if record.waves:
+            typer.echo(f"waveform: {record.waves}")
+
+
+def show_dot_proofs(records: "Sequence[DotRecord]") -> None:
+    """Print the proofs of synthesis records as a table."""
+    columns = ["format", "lane", "recipe", ">lanes", "scale", "accumulator", "lane = table"]
+    rows = []
+    for record in records:
+        proof = record.proof
+        if proof is None:
+            continue
+        faults = list(proof.faults.values())
+        rows.append(
+            [
+                " x ".join(dict.fromkeys((record.format, record.activation))),
+                record.architecture,
+                record.recipe,
+                str(record.lanes),
+                record.scale or "-",
+                record.accumulator,
+                proof.lane_netlist,
+                proof.tree,
+                proof.accumulator or "simulated",
+                proof.netlist,
+                f"{faults.count('refuted')} of {len(faults)}",
+                number(proof.seconds, 1),
+            ]
+        )
+    columns += ["tree = sum", "accumulator", "netlist = RTL", ">faults refuted", ">s"]
+    table(
+        "Proofs of dot-product units",
+        columns,
+        rows,
+        records[0].proof.method if records[0].proof else "",
+    )
+
+
+def unseen_faults(records: "Sequence[DotRecord]") -> list[str]:
+    """A line for every part that is not proved, and every fault that a proof does not refute."""
+    lines = []
+    for record in records:
+        proof, name = record.proof, f"{record.format}, {record.lanes} lanes"
+        if proof is None:
+            continue
+        if not proof.is_proved:
+            lines.append(f"{name}: the unit is {proof.status}")
+        lines += [
+            f"{name}: the fault {fault!r} is {status}"
+            for fault, status in proof.faults.items()
+            if status != "refuted"
+        ]
+    return lines

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -11,6 +11,9 @@ from halfbyte.base import UserError
 from halfbyte.cli.options import Json
 from halfbyte.cli.output import number, print_json, progress, table
 from halfbyte.formats import MAX_TERMS, bundled, load
+
+if TYPE_CHECKING:
+    from halfbyte.checkpoints.dfloat11.entropy import CodeEntropy, TensorEntropy, Totals
 
 __all__ = ["entropy"]
 
@@ -68,42 +71,25 @@ def entropy(
             update(done, count, escape(name))
 
         if formats is None:
-            records = tensor_entropies(path, on_progress=on_progress)
-        else:
-            chosen = (
-                list(bundled())
-                if formats == "all"
-                else [load(each.strip()) for each in formats.split(",")]
-            )
-            records = code_entropies(
-                path, chosen, block=block, scale_format=scale_format, on_progress=on_progress
-            )
-    if json:
-        print_json(records)
-    elif formats is None:
-        _show_tensors(model, records)
-    else:
-        _show_formats(model, records)
+            tensors = tensor_entropies(path, on_progress=on_progress)
+            print_json(tensors) if json else _show_tensors(model, tensors)
+            return
+        chosen = (
+            list(bundled())
+            if formats == "all"
+            else [load(each.strip()) for each in formats.split(",")]
+        )
+        codes = code_entropies(
+            path, chosen, block=block, scale_format=scale_format, on_progress=on_progress
+        )
+    print_json(codes) if json else _show_formats(model, codes)
 
 
-def _show_tensors(model: str, records: Sequence[dict[str, Any]]) -> None:
+def _show_tensors(model: str, records: "Sequence[TensorEntropy]") -> None:
     from halfbyte.checkpoints.dfloat11.entropy import total
 
-    lines = [*records, {"tensor": "all", "dtype": "", **total(records)}]
-    rows = [
-        [
-            escape(line["tensor"]),
-            line["dtype"],
-            f"{line['elements']:,}",
-            number(line["raw_bits"], 2),
-            number(line["entropy_bits"], 3),
-            number(line["coded_bits"], 3),
-            f"{100 * (line['coded_bits'] / line['entropy_bits'] - 1):+.2f} %"
-            if line["entropy_bits"]
-            else "-",
-        ]
-        for line in lines
-    ]
+    rows = [[escape(each.tensor), each.dtype, *_figures(each)] for each in records]
+    rows.append(["all", "", *_figures(total(records))])
     columns = ["tensor", "type", ">elements", ">raw", ">entropy", ">ours", ">over entropy"]
     table(
         f"Bits per weight of {escape(model)}",
@@ -114,29 +100,41 @@ def _show_tensors(model: str, records: Sequence[dict[str, Any]]) -> None:
     )
 
 
-def _show_formats(model: str, records: Sequence[dict[str, Any]]) -> None:
-    from halfbyte.checkpoints.dfloat11.entropy import total
+def _figures(line: "TensorEntropy | Totals") -> list[str]:
+    over = line.coded_bits / line.entropy_bits - 1 if line.entropy_bits else None
+    return [
+        f"{line.elements:,}",
+        number(line.raw_bits, 2),
+        number(line.entropy_bits, 3),
+        number(line.coded_bits, 3),
+        "-" if over is None else f"{100 * over:+.2f} %",
+    ]
+
+
+def _show_formats(model: str, records: "Sequence[CodeEntropy]") -> None:
+    from halfbyte.checkpoints.dfloat11.entropy import mean_bits, total
 
     rows = []
-    for name in dict.fromkeys(record["format"] for record in records):
-        line = total([record for record in records if record["format"] == name])
+    for name in dict.fromkeys(record.format for record in records):
+        of_format = [record for record in records if record.format == name]
+        line = total(of_format)
         rows.append(
             [
                 name,
-                f"{line['elements']:,}",
-                number(line["raw_bits"], 0),
-                number(line["entropy_bits"], 3),
-                number(line["coded_bits"], 3),
-                number(line["scale_bits"], 3),
-                number(line["effective_bits"], 3),
+                f"{line.elements:,}",
+                number(line.raw_bits, 0),
+                number(line.entropy_bits, 3),
+                number(line.coded_bits, 3),
+                number(mean_bits(of_format, lambda record: record.scale_bits), 3),
+                number(mean_bits(of_format, lambda record: record.effective_bits), 3),
             ]
         )
     first = records[0]
     table(
-        f"Bits per weight of {escape(model)} as codes, blocks of {first['block']}",
+        f"Bits per weight of {escape(model)} as codes, blocks of {first.block}",
         ["format", ">weights", ">raw", ">entropy", ">ours", ">scales", ">effective"],
         rows,
-        f"means over {len({r['tensor'] for r in records})} weights; ours: coded, everything "
-        f"included, or packed where that is smaller; scales: {first['scale_format']}; effective: "
+        f"means over {len({record.tensor for record in records})} weights; ours: coded, everything "
+        f"included, or packed where that is smaller; scales: {first.scale_format}; effective: "
         "ours and scales",
     )

@@ -10,6 +10,7 @@ from halfbyte.base import UserError, build_dir
 from halfbyte.base.results import keep_results
 from halfbyte.cli.options import Json, load_formats
 from halfbyte.cli.output import console, number, print_json, progress, table
+from halfbyte.formats import Format, load
 
 if TYPE_CHECKING:
     from halfbyte.accuracy import Evaluation, ModelReference
@@ -23,6 +24,7 @@ __all__ = [
     "TextSource",
     "evaluate",
     "evaluate_formats",
+    "operand_of",
     "pick_recipe",
     "show_evaluations",
 ]
@@ -105,6 +107,25 @@ def pick_recipe(name: str, block: str | None) -> "Recipe":
     return recipe.with_block(None if block == "channel" else int(block[:20]))
 
 
+def operand_of(recipe: "Recipe", activation: str | None) -> Format | None:
+    """The format of the activations that a MAC for ``recipe`` has; None for that of the weights.
+
+    It is the one that the recipe quantizes them to; if it leaves that open, what the command line
+    says. Raises UserError if the two contradict each other.
+    """
+    given = load(activation) if activation else None
+    fixed = recipe.activations.format if recipe.activations else None
+    if fixed is None:
+        return given
+    quantized = load(fixed)
+    if given is not None and given.values != quantized.values:
+        raise UserError(
+            f"Recipe {recipe.name} quantizes activations to {quantized.name}: leave out "
+            f"--activation {given.name}, or take another recipe"
+        )
+    return quantized
+
+
 def evaluate_formats(
     reference: "ModelReference", formats: Sequence[str] | None, recipe: "Recipe"
 ) -> list["Evaluation"]:
@@ -142,10 +163,10 @@ def evaluate(
         task_limit=task_limit,
     )
     found = evaluate_formats(reference, _listed(formats), pick_recipe(recipe, block))
-    name = str(found[0].record["model"]).replace("/", "--")
+    name = found[0].record.model.replace("/", "--")
     folder = output or build_dir() / "evaluate" / name
     written = write_evaluations(found, folder)
-    keep_results("evaluate", [each.record for each in found])
+    keep_results("evaluate", [each.record.as_json() for each in found])
     if json:
         print_json([each.record for each in found])
         return
@@ -163,29 +184,29 @@ def show_evaluations(evaluations: Sequence["Evaluation"]) -> None:
     from halfbyte.accuracy.ranking import rank
 
     first = evaluations[0].record
-    measures = first["measures"]
+    measures = first.measures
     columns = ["format", ">bits per\nweight", ">SQNR\ndB", ">dB to\noptimum"]
     for measure in measures.values():
-        columns += [f">{measure['title']}", ">loss %", ">95 %"]
+        columns += [f">{measure.title}", ">loss %", ">95 %"]
     rows = []
     for place in rank(evaluations):
         record = place.evaluation.record
-        row = [str(record["format"]), number(record["bits_per_weight"], 2)]
-        row.append(number(record["sqnr_db"], 2))
-        row.append(number(record["optimum_gap_db"]["student_t_5"], 2))
-        for each in record["measures"].values():
-            low, high = 100 * each["loss_low"], 100 * each["loss_high"]
-            row.append(number(each["value"], 4))
-            row.append(number(100 * each["loss"], 2))
+        row = [record.format, number(record.bits_per_weight, 2)]
+        row.append(number(record.sqnr_db, 2))
+        row.append(number(record.optimum_gap_db["student_t_5"], 2))
+        for each in record.measures.values():
+            low, high = 100 * each.loss_low, 100 * each.loss_high
+            row.append(number(each.value, 4))
+            row.append(number(100 * each.loss, 2))
             row.append(f"{low:.2f} to {high:.2f}")
         rows.append([*row, _certainty(place.beats_next, place.is_resolved)])
-    baselines = ", ".join(f"{each['title']} {each['baseline']:.4f}" for each in measures.values())
+    baselines = ", ".join(f"{each.title} {each.baseline:.4f}" for each in measures.values())
     caption = (
-        f"{first['model']}, recipe {first['recipe']}; dB to optimum: what the format loses to the "
+        f"{first.model}, recipe {first.recipe}; dB to optimum: what the format loses to the "
         "best levels for blocks of Student's t with nu 5; "
         f"unquantized: {baselines}; "
         f"loss: relative to the unquantized model, by {next(iter(measures))}; "
-        f"intervals: 95 %, paired bootstrap over {first['items']} {first['item']}; "
+        f"intervals: 95 %, paired bootstrap over {first.items} {first.item}; "
         "last column: share of resamples in which the format is better than the next one, * where "
         "the interval of their difference excludes 0"
     )

@@ -1,6 +1,7 @@
 """``halfbyte explore``: spaces of many designs, in parallel, resumable, and what they say."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -128,7 +129,7 @@ def _report(
         for index, each in enumerate(findings.shown):
             update(index, len(findings.shown), each.format.name)
             point = found.point_of(each.record)
-            proved[each.format.name] = {**each.record, "proof": prove_point(point)}
+            proved[each.format.name] = replace(each.record, proof=prove_point(point))
     findings = findings.with_records(proved)
     written = write_exploration(space.title, findings, found.records, folder)
     if quiet:

@@ -51,7 +51,7 @@ def findings(output: Output = None) -> None:
         f"{name} {version}" for name, version in versions_of("torch", "transformers").items()
     )
     head = _HEAD.format(
-        texts=counts["minilm"]["items"], windows=counts["bytelm"]["items"], versions=versions
+        texts=counts["minilm"].items, windows=counts["bytelm"].items, versions=versions
     )
     path = output or build_dir() / "findings.md"
     write_atomically(path, "\n".join([head, *(_section(each) for each in answered)]))

@@ -1,32 +1,32 @@
 """``halfbyte formats``: the list of formats, or everything about one."""
 
-from typing import Any
-
 from rich.markup import escape
 
 from halfbyte.cli.options import FormatNames, Json, load_formats
 from halfbyte.cli.output import console, print_json, table
-from halfbyte.formats import Format, lossless_acc_width
+from halfbyte.cli.records import FormatRecord
+from halfbyte.formats import Format, lossless_acc_width, user_names
+from halfbyte.formats import names as shipped_names
 
 __all__ = ["formats"]
 
 
-def _record(fmt: Format) -> dict[str, Any]:
-    return {
-        "name": fmt.name,
-        "title": fmt.title,
-        "bits": fmt.bits,
-        "family": fmt.family,
-        "ties": fmt.ties.value,
-        "quantum": str(fmt.quantum),
-        "values": [str(value) for value in fmt.values],
-        "integers": list(fmt.integers),
-        "nan_codes": list(fmt.nan_codes),
-        "integer_width": fmt.integer_width,
-        "magnitude_width": fmt.magnitude_width,
-        "acc_width_256": lossless_acc_width(fmt, fmt),
-        "source": fmt.source,
-    }
+def _record(fmt: Format) -> FormatRecord:
+    return FormatRecord(
+        name=fmt.name,
+        title=fmt.title,
+        bits=fmt.bits,
+        family=fmt.family,
+        ties=fmt.ties.value,
+        quantum=str(fmt.quantum),
+        values=tuple(map(str, fmt.values)),
+        integers=fmt.integers,
+        nan_codes=fmt.nan_codes,
+        integer_width=fmt.integer_width,
+        magnitude_width=fmt.magnitude_width,
+        acc_width_256=lossless_acc_width(fmt, fmt),
+        source=fmt.source,
+    )
 
 
 def _list(chosen: list[Format]) -> None:
@@ -73,7 +73,7 @@ def _describe(fmt: Format) -> None:
 
 def formats(names: FormatNames = None, json: Json = False) -> None:
     """List the formats, or print codes, values, integers, quantum, widths and source of some."""
-    chosen = load_formats(names)
+    chosen = load_formats(names or [*shipped_names(), *user_names()])
     if json:
         print_json([_record(fmt) for fmt in chosen])
     elif names:

@@ -9,6 +9,7 @@ import typer
 from halfbyte.base import UserError, versions_of, write_atomically
 from halfbyte.cli.options import Activation, Jobs, Json, load_optional
 from halfbyte.cli.output import console, print_json, progress, table
+from halfbyte.cli.records import GatesRecord
 from halfbyte.formats import load
 
 __all__ = ["gates"]
@@ -62,18 +63,21 @@ def gates(
         )
     if output is not None:
         write_atomically(output, found.verilog())
-    record = {
-        "format": weight.name,
-        "activation": other.name,
-        "unit": "signed_product",
-        "gates": found.gates,
-        **{name.lower(): count for name, count in found.counts.items()},
-        "architecture": found.architecture,
-        "moves": moves,
-        "seed": found.seed,
-        "versions": versions_of("halfbyte", "amaranth", "pyosys"),
-        "output": str(output) if output else None,
-    }
+    record = GatesRecord(
+        format=weight.name,
+        activation=other.name,
+        unit="signed_product",
+        gates=found.gates,
+        and_=found.counts["AND"],
+        or_=found.counts["OR"],
+        xor=found.counts["XOR"],
+        not_=found.counts["NOT"],
+        architecture=found.architecture,
+        moves=moves,
+        seed=found.seed,
+        versions=versions_of("halfbyte", "amaranth", "pyosys"),
+        output=str(output) if output else None,
+    )
     if json:
         print_json([record])
         return

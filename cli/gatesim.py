@@ -2,8 +2,7 @@
 
 import os
 import time
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from halfbyte.cli.options import (
     Activation,
@@ -68,6 +67,7 @@ def gatesim(
     from halfbyte.area import synthesize
     from halfbyte.rtl import MacSpec
     from halfbyte.sim import run_many
+    from halfbyte.sim.records import NetlistSimulationRecord
     from halfbyte.sim.simulator import check_simulator
 
     start = time.monotonic()
@@ -84,13 +84,13 @@ def gatesim(
             on_progress=update,
         )
     designs = [
-        MacSpec(fmt, other or fmt, record["architecture"], terms)
+        MacSpec(fmt, other or fmt, record.architecture, terms)
         for fmt, record in zip(chosen, found, strict=True)
     ]
     netlists = []
     with progress(f"Netlists of the regression, {technology.name}") as update:
         for design, record in zip(designs, found, strict=True):
-            netlists.append(map_variants(design, record["recipe"], technology, jobs))
+            netlists.append(map_variants(design, record.recipe, technology, jobs))
             update(len(netlists), len(designs), design.weight.name)
     with progress("Simulation of netlists") as update:
         records = run_many(
@@ -102,11 +102,14 @@ def gatesim(
             on_progress=update,
             netlists=netlists,
         )
-    records = [_named(record, each) for record, each in zip(records, found, strict=True)]
-    print_json(records) if json else show_simulations(records, time.monotonic() - start)
-
-
-def _named(record: Mapping[str, Any], synthesis: Mapping[str, Any]) -> dict[str, Any]:
-    """The simulation's record with what the netlist was made with."""
-    keys: Sequence[str] = ("technology", "corner", "recipe", "netlist")
-    return {**record, **{key: synthesis[key] for key in keys}}
+    named = [
+        NetlistSimulationRecord(
+            **vars(record),
+            technology=each.technology,
+            corner=each.corner,
+            recipe=each.recipe,
+            netlist=each.netlist,
+        )
+        for record, each in zip(records, found, strict=True)
+    ]
+    print_json(named) if json else show_simulations(named, time.monotonic() - start)

@@ -1,18 +1,21 @@
 """``halfbyte gpu-check`` and ``halfbyte gpu-bench``: the GPU reference, checked and timed."""
 
-import json as json_library
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from halfbyte.base import ToolError, UserError, build_dir, write_atomically
+from halfbyte.base import ToolError, UserError, build_dir
+from halfbyte.base.tables import write_json
 from halfbyte.cli.options import Activation, FormatNames, Json, load_formats, load_optional
 from halfbyte.cli.output import number, print_json, progress, table
 
 if TYPE_CHECKING:
     import torch
+
+    from halfbyte.gpu_ref.check import Comparison
+    from halfbyte.gpu_ref.records import CheckRecord, MachineRecord, Timing
 
 __all__ = ["Device", "gpu_bench", "gpu_check", "resolve_device"]
 
@@ -47,23 +50,21 @@ def resolve_device(name: str) -> "torch.device":
     return torch.device(name)
 
 
-def _where(record: Mapping[str, Any]) -> str:
+def _where(record: "MachineRecord") -> str:
     """One line on what a record was made on; the host build is called so."""
-    if record["build"] == "host":
+    if record.build == "host":
         return (
-            f"HOST BUILD, not a GPU result: {record['device']}, {record['threads']} threads, "
-            f"{record['simd']}, {record['compiler']}, torch {record['versions']['torch']}"
+            f"HOST BUILD, not a GPU result: {record.device}, {record.threads} threads, "
+            f"{record.simd}, {record.compiler}, torch {record.versions['torch']}"
         )
     return (
-        f"{record['device']}, compute capability {record['compute_capability']}, driver "
-        f"{record['driver']}, {record['compiler']}, torch {record['versions']['torch']}"
+        f"{record.device}, compute capability {record.compute_capability}, driver "
+        f"{record.driver}, {record.compiler}, torch {record.versions['torch']}"
     )
 
 
 def _store(name: str, content: object) -> Path:
-    path = build_dir() / "gpu_ref" / name
-    write_atomically(path, json_library.dumps(content, indent=2) + "\n")
-    return path
+    return write_json(build_dir() / "gpu_ref" / name, content)
 
 
 def gpu_check(
@@ -81,6 +82,7 @@ def gpu_check(
     from halfbyte.gpu_ref.check import Comparison, check_format, merged
     from halfbyte.gpu_ref.dfloat11.check import check_dfloat11
     from halfbyte.gpu_ref.machine import describe
+    from halfbyte.gpu_ref.records import CheckRecord
 
     chosen = [*load_formats(names), *([] if names else random_formats())]
     where, other = resolve_device(device), load_optional(activation)
@@ -91,20 +93,20 @@ def gpu_check(
             comparisons += check_format(fmt, where, activation=other)
         comparisons += check_dfloat11(where)
     totals = merged(comparisons)
-    record = {
-        **describe(where),
-        "cuda_build": _cuda_build(),
-        "sanitizers": _sanitizers(where) if sanitize or where.type == "cuda" else None,
-        "formats": [fmt.name for fmt in chosen],
-        "compared": sum(total.compared for total in totals),
-        "different": sum(total.different for total in totals),
-        "kernels": [total.record() for total in totals],
-        "comparisons": [comparison.record() for comparison in comparisons],
-    }
-    path = _store("check.json", record)
+    record = CheckRecord(
+        **vars(describe(where)),
+        cuda_build=_cuda_build(),
+        sanitizers=_sanitizers(where) if sanitize or where.type == "cuda" else None,
+        formats=tuple(fmt.name for fmt in chosen),
+        compared=sum(total.compared for total in totals),
+        different=sum(total.different for total in totals),
+        kernels=tuple(total.record() for total in totals),
+        comparisons=tuple(each.record() for each in comparisons),
+    )
+    path = _store("check.json", record.as_json())
     print_json([record]) if json else _show_check(totals, record, path)
-    if record["different"] or not record["compared"]:
-        raise ToolError(f"{record['different']} numbers differ from the golden model; see {path}")
+    if record.different or not record.compared:
+        raise ToolError(f"{record.different} numbers differ from the golden model; see {path}")
 
 
 def _cuda_build() -> str:
@@ -130,17 +132,17 @@ def _sanitizers(where: "torch.device") -> str:
     return f"{', '.join(sanitizers.run_compute_sanitizer(path))}: nothing found"
 
 
-def _show_check(totals: Sequence[Any], record: Mapping[str, Any], path: Path) -> None:
+def _show_check(totals: "Sequence[Comparison]", record: "CheckRecord", path: Path) -> None:
     rows = [
         [total.kernel, number(total.compared), number(total.different), total.first]
         for total in totals
     ]
     notes = [
         _where(record),
-        f"{len(record['formats'])} formats; CUDA build: {record['cuda_build']}; record: {path}",
+        f"{len(record.formats)} formats; CUDA build: {record.cuda_build}; record: {path}",
     ]
-    if record["sanitizers"]:
-        notes.append(f"sanitizers: {record['sanitizers']}")
+    if record.sanitizers:
+        notes.append(f"sanitizers: {record.sanitizers}")
     columns = ["kernel", ">compared", ">different", "first difference"]
     table("Kernels against the golden model", columns, rows, "\n".join(notes))
 
@@ -151,35 +153,36 @@ def gpu_bench(names: FormatNames = None, device: Device = "auto", json: Json = F
     from halfbyte.gpu_ref.dfloat11.bench import benchmark_dfloat11
 
     chosen, where = load_formats(names or ["e2m1_sp"]), resolve_device(device)
-    records: list[dict[str, Any]] = []
+    records: list[Timing] = []
     with progress("Benchmark") as update:
         for done, fmt in enumerate(chosen):
             update(done, len(chosen), fmt.name)
             records += benchmark(fmt, where)
         records += benchmark_dfloat11(where)
-    path = _store("bench.json", records)
+    path = _store("bench.json", [record.as_json() for record in records])
     print_json(records) if json else _show_bench(records, path)
 
 
-def _show_bench(records: Sequence[Mapping[str, Any]], path: Path) -> None:
+def _show_bench(records: "Sequence[Timing]", path: Path) -> None:
     rows = [
         [
-            record["kernel"],
-            record["type"],
-            " x ".join(map(str, record["shape"])),
-            number(record["seconds"] * 1e3, 3),
-            number(record.get("gigabytes_per_second"), 1),
-            number(record.get("share_of_copy"), 2),
-            number(record.get("tera_operations_per_second"), 3),
-            number(record.get("share_of_torch"), 2),
-            number(record.get("times_plain"), 1),
+            record.kernel,
+            record.type,
+            " x ".join(map(str, record.shape)),
+            number(record.seconds * 1e3, 3),
+            number(getattr(record, "gigabytes_per_second", None), 1),
+            number(getattr(record, "share_of_copy", None), 2),
+            number(getattr(record, "tera_operations_per_second", None), 3),
+            number(getattr(record, "share_of_torch", None), 2),
+            number(getattr(record, "times_plain", None), 1),
         ]
         for record in records
     ]
     columns = ["kernel", "type", "shape", ">ms", ">GB/s", ">of copy", ">TOPS", ">of torch"]
     first = records[0]
+    block = getattr(first, "block", None)
     caption = (
-        f"{_where(first)}\nmedians of {first['repeats']} runs in turn, blocks of {first['block']}; "
+        f"{_where(first)}\nmedians of {first.repeats} runs in turn, blocks of {block}; "
         f"record: {path}"
     )
     table("Throughput", [*columns, ">of plain"], rows, caption)

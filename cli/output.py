@@ -1,33 +1,40 @@
 """What commands print: tables or JSON on standard output, progress on standard error."""
 
-import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bar
 from rich.table import Table
 
-__all__ = ["console", "number", "print_json", "progress", "rate_progress", "table"]
+from halfbyte.base import JsonObject, Progress, Record, json_text
+
+__all__ = ["console", "number", "print_json", "progress", "rate_progress", "table", "versions_text"]
 
 # Without a terminal (a pipe, a log) there is no width to fit: let tables keep their lines.
 console = Console(width=None if sys.stdout.isatty() else 140)
 _status = Console(stderr=True)
+_SILENCE_SECONDS = 30.0  # between lines of progress in a log
 
 
-def print_json(records: Sequence[Mapping[str, Any]]) -> None:
+def print_json(records: Sequence[Record | JsonObject]) -> None:
     """Print a list of records, indented, on standard output."""
-    json.dump(list(records), sys.stdout, indent=2)
-    sys.stdout.write("\n")
+    listed = [each.as_json() if isinstance(each, Record) else each for each in records]
+    sys.stdout.write(json_text(listed, indent=2) + "\n")
 
 
 def number(value: float | None, digits: int = 0) -> str:
     """A figure for a table; a dash for what is not known."""
     return "-" if value is None else f"{value:,.{digits}f}"
+
+
+def versions_text(versions: Mapping[str, str | None]) -> str:
+    """Names with their versions, for a caption."""
+    return ", ".join(f"{name} {version}" for name, version in versions.items())
 
 
 def table(
@@ -48,61 +55,79 @@ def table(
 
 
 @contextmanager
-def progress(what: str) -> Iterator[Callable[[int, int, str], None]]:
-    """A progress bar on standard error, gone when the work is done; none without a terminal.
+def progress(what: str) -> Iterator[Progress]:
+    """A progress bar on standard error, gone when the work is done.
 
-    Yields ``update(done, total, label)``.
+    Without a terminal, as in a log, a line now and then says how far it is. Yields
+    ``update(done, total, label)``.
     """
+    if not _status.is_terminal:
+        yield _Lines(what).update
+        return
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
+        TextColumn("{task.fields[left]}"),
         TextColumn("{task.fields[label]}"),
     )
-    with Progress(
-        *columns, console=_status, transient=True, disable=not _status.is_terminal
-    ) as bar:
-        task = bar.add_task(what, total=None, label="")
+    with Bar(*columns, console=_status, transient=True) as bar:
+        task, pace = bar.add_task(what, total=None, label="", left=""), _Pace()
 
         def update(done: int, total: int, label: str = "") -> None:
-            bar.update(task, completed=done, total=total, label=label)
+            bar.update(task, completed=done, total=total, label=label, left=pace.left(done, total))
 
         yield update
+
+
+class _Pace:
+    """How fast work goes on, reckoned from the first update: what was done then was done before."""
+
+    def __init__(self) -> None:
+        self._first: tuple[int, float] | None = None
+
+    def rate(self, done: int) -> float | None:
+        """Steps a second; None before there is anything to go by."""
+        now = time.monotonic()
+        if self._first is None:
+            self._first = done, now
+        steps, seconds = done - self._first[0], now - self._first[1]
+        return steps / seconds if steps > 0 and seconds > 0 else None
+
+    def left(self, done: int, total: int) -> str:
+        """``0:12:30 left``; nothing before there is anything to go by."""
+        rate = self.rate(done)
+        if rate is None:
+            return ""
+        remaining = round((total - done) / rate)
+        return f"{remaining // 3600}:{remaining // 60 % 60:02}:{remaining % 60:02} left"
+
+
+class _Lines:
+    """A line of progress every half minute, on standard error."""
+
+    def __init__(self, what: str) -> None:
+        self._what, self._pace, self._said = what, _Pace(), time.monotonic()
+
+    def update(self, done: int, total: int, label: str = "") -> None:
+        """Say how far it is, if nothing was said for long."""
+        left = self._pace.left(done, total)
+        if time.monotonic() - self._said >= _SILENCE_SECONDS:
+            self._said = time.monotonic()
+            parts = filter(None, (f"{self._what}: {done} of {total}", left, label))
+            print(*parts, sep=", ", file=sys.stderr, flush=True)
 
 
 @contextmanager
-def rate_progress(what: str, unit: str) -> Iterator[Callable[[int, int, str], None]]:
-    """As :func:`progress`, with the rate in ``unit`` a second and the time left.
+def rate_progress(what: str, unit: str) -> Iterator[Progress]:
+    """As :func:`progress`, with the rate in ``unit`` a second."""
+    pace = _Pace()
+    with progress(what) as update:
 
-    What the first update reports as done was done before: the rate leaves it out.
-    """
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TextColumn("{task.fields[label]}"),
-    )
-    first: list[tuple[int, float]] = []
-    with Progress(
-        *columns, console=_status, transient=True, disable=not _status.is_terminal
-    ) as bar:
-        task = bar.add_task(what, total=None, label="", rate="")
+        def with_rate(done: int, total: int, label: str = "") -> None:
+            rate = pace.rate(done)
+            shown = f"{rate:.1f} {unit}/s" if rate else ""
+            update(done, total, ", ".join(filter(None, (shown, label))))
 
-        def update(done: int, total: int, label: str = "") -> None:
-            first.append((done, time.monotonic()))
-            del first[1:]
-            rate = _rate(done - first[0][0], time.monotonic() - first[0][1], total - done, unit)
-            bar.update(task, completed=done, total=total, label=label, rate=rate)
-
-        yield update
-
-
-def _rate(done: int, seconds: float, left: int, unit: str) -> str:
-    """``2.6 designs/s, 0:12:30 left``; nothing before there is anything to go by."""
-    if not done or seconds <= 0:
-        return ""
-    remaining = round(left * seconds / done)
-    minutes, hours = remaining // 60 % 60, remaining // 3600
-    return f"{done / seconds:.1f} {unit}/s, {hours}:{minutes:02}:{remaining % 60:02} left"
+        yield with_rate

@@ -2,21 +2,23 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from halfbyte.base import UserError, build_dir
+from halfbyte.base import Record, UserError, build_dir
 from halfbyte.base.results import keep_results
 from halfbyte.cli.evaluate import (
     Block,
     Context,
     RecipeName,
     TextSource,
+    operand_of,
     pick_recipe,
     show_evaluations,
 )
 from halfbyte.cli.options import (
+    Activation,
     DontUse,
     FormatNames,
     Jobs,
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from halfbyte.accuracy import ModelReference
     from halfbyte.accuracy.recipes import Recipe
     from halfbyte.area.cells.technology import Technology
+    from halfbyte.pareto.records import LosslessRecord
     from halfbyte.pareto.system import ArrayModel, ChipModel
 
 __all__ = ["pareto"]
@@ -43,7 +46,20 @@ __all__ = ["pareto"]
 Output = Annotated[
     Path | None,
     typer.Option(
-        "--output", "-o", help="Folder to write to; build/pareto if not given.", show_default=False
+        "--output",
+        "-o",
+        help="Folder to write to; if not given build/pareto, or a folder in it that is named after "
+        "what is not the default: model, recipe, library, formats.",
+        show_default=False,
+    ),
+]
+Lossless = Annotated[
+    bool | None,
+    typer.Option(
+        "--lossless/--no-lossless",
+        help="Whether BF16 with DFloat11 is synthesized and drawn, too; if not given, only without "
+        "formats.",
+        show_default=False,
     ),
 ]
 Model = Annotated[
@@ -79,6 +95,7 @@ Array = Annotated[
 ]
 # Beside the shipped formats: SF4 with a smaller table, since the table's width sets its area.
 EXTRA = ("sf4@6",)
+_MOST_LETTERS = 60  # of a folder's name
 
 
 def pareto(
@@ -91,7 +108,9 @@ def pareto(
     tech: TechnologyName = None,
     liberty: LibertyFiles = None,
     dont_use: DontUse = None,
+    activation: Activation = None,
     terms: Terms = 256,
+    lossless: Lossless = None,
     axis: AxisName = "mac_area",
     mac_share: MacShare = None,
     memory_share: MemoryShare = None,
@@ -115,8 +134,11 @@ def pareto(
         chosen += [load(reference) for reference in EXTRA]
     technology = pick_technology(tech, liberty, dont_use)
     reference, quantizer = find_model(model, text=text, context=context), pick_recipe(recipe, block)
+    operand = operand_of(quantizer, activation)
     system = load_array(array) if array else _array_of(quantizer)
-    designs = [MacSpec(fmt, fmt, "auto", terms) for fmt in chosen]
+    if axis == "array_area":
+        system.sram(technology)  # raises before the work if no SRAM is known
+    designs = [MacSpec(fmt, operand or fmt, "auto", terms) for fmt in chosen]
     with progress(f"Area, {technology.name}") as update:
         areas = synthesize(designs, technology, jobs=jobs, on_progress=update)
     bits = _effective_bits(reference, quantizer, chosen) if axis == "bits" else None
@@ -127,22 +149,26 @@ def pareto(
         technology=technology,
         chip=chip,
         array=system,
+        activation=operand,
         effective_bits=bits,
     )
     with progress(f"Accuracy, {reference.name}") as update:
         evaluations = evaluate(reference, chosen, quantizer, on_progress=update)
     accuracies = [each.record for each in evaluations]
-    folder = output or build_dir() / "pareto"
-    lossless = _lossless(reference, technology)
-    claims, written = write_report(chosen, areas, accuracies, folder, cost, lossless)
-    results = [*areas, lossless, *accuracies]
+    folder = output or _folder(model, quantizer.name, technology.name, names)
+    wanted = not names if lossless is None else lossless
+    bf16 = _lossless(reference, technology) if wanted else None
+    claims, written = write_report(chosen, areas, accuracies, folder, cost, bf16)
+    listed: list[Record] = [*areas, *([bf16] if bf16 else []), *accuracies]
+    results = [record.as_json() for record in listed]
     keep_results("pareto", results)
     page = write_page(folder / "report.html", results, build_dir() / "netlists")
     if json:
         print_json(results)
         return
     show_areas(areas)
-    show_lossless(lossless)
+    if bf16:
+        show_lossless(bf16)
     show_evaluations(evaluations)
     if claims:
         columns = ["question", "paper", "here", "verdict"]
@@ -152,7 +178,15 @@ def pareto(
     console.print(f"open {page} in a browser: all figures, to sort, filter and compare")
 
 
-def _lossless(reference: "ModelReference", technology: "Technology") -> dict[str, Any]:
+def _folder(model: str, recipe: str, technology: str, names: Sequence[str] | None) -> Path:
+    """``build/pareto``, or a folder in it that is named after all that is not the default."""
+    given = {"minilm": Path(model).name, "w4": recipe, "sky130hd": technology}
+    words = [word for default, word in given.items() if word != default]
+    words += ["_".join(Path(name).stem for name in names)[:_MOST_LETTERS]] if names else []
+    return build_dir() / "pareto" / "-".join(words)
+
+
+def _lossless(reference: "ModelReference", technology: "Technology") -> "LosslessRecord":
     """BF16 with DFloat11 in fixed codes, and the bits that they need for the model's weights."""
     from halfbyte.area.search.units import synthesize_bf16_mac, synthesize_fixed_decoder
     from halfbyte.checkpoints.dfloat11.entropy import tensor_entropies, total
@@ -165,7 +199,7 @@ def _lossless(reference: "ModelReference", technology: "Technology") -> dict[str
         update(1, steps, "decoder")
         decoder = synthesize_fixed_decoder(technology, symbols=SYMBOLS)
         update(2, steps, "bits per weight")
-        bits = total(tensor_entropies(reference.folder, codes="fixed"))["coded_bits"]
+        bits = total(tensor_entropies(reference.folder, codes="fixed")).coded_bits
         update(steps, steps, "")
     return lossless_record(mac, decoder, bits_per_weight=round(bits, 4))
 

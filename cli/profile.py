@@ -86,16 +86,16 @@ def _show(profiles: Sequence["TensorProfile"]) -> None:
     records = [each.record for each in profiles]
     rows = [
         [
-            escape(record["layer"]),
-            record["what"],
-            "by block" if record["normalised"] else "as is",
-            f"{record['count']:,}",
-            number(record["nu"], 2),
-            number(record["ks_t"], 4),
-            number(record["ks_normal"], 4),
-            number(record["ks_laplace"], 4),
-            number(record["ks_delta"], 4),
-            escape(record["note"] or ""),
+            escape(record.layer),
+            record.what,
+            "by block" if record.normalised else "as is",
+            f"{record.count:,}",
+            number(record.nu, 2),
+            number(record.ks_t, 4),
+            number(record.ks_normal, 4),
+            number(record.ks_laplace, 4),
+            number(record.ks_delta, 4),
+            escape(record.note or ""),
         ]
         for record in records
     ]
@@ -103,7 +103,7 @@ def _show(profiles: Sequence["TensorProfile"]) -> None:
         *("layer", "what", "values", ">count", ">nu"),
         *(">KS t", ">KS normal", ">KS Laplace", ">KS delta"),
     ]
-    if any(record["note"] for record in records):
+    if any(record.note for record in records):
         columns.append("note")
     else:
         rows = [row[:-1] for row in rows]
@@ -111,7 +111,7 @@ def _show(profiles: Sequence["TensorProfile"]) -> None:
         "KS: Kolmogorov-Smirnov distance of the best fit; delta: normal minus t, positive where t "
         "is nearer; nu 1000: normal or lighter tails"
     )
-    table(f"{escape(records[0]['model'])}, blocks of {records[0]['block']}", columns, rows, caption)
+    table(f"{escape(records[0].model or '')}, blocks of {records[0].block}", columns, rows, caption)
     for line in _summary(profiles):
         console.print(line, highlight=False)
 
@@ -121,9 +121,9 @@ def _summary(profiles: Sequence["TensorProfile"]) -> list[str]:
     groups: dict[tuple[str, bool], list[tuple[float, float]]] = {}
     for each in profiles:
         record = each.record
-        if record["nu"] is not None:
-            group = groups.setdefault((record["what"], record["normalised"]), [])
-            group.append((record["nu"], record["ks_delta"]))
+        if record.nu is not None and record.ks_delta is not None:
+            group = groups.setdefault((record.what, record.normalised), [])
+            group.append((record.nu, record.ks_delta))
     lines = []
     for (what, normalized), found in groups.items():
         nus = [nu for nu, _ in found]

@@ -1,14 +1,26 @@
 """``halfbyte prove``: RTL equal to its specification, netlists equal to their RTL."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import groupby
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from halfbyte.base import ToolError
+from halfbyte.base import ToolError, UserError
+from halfbyte.cli.dot import (
+    DOT,
+    AccumulatorKind,
+    Block,
+    Scale,
+    Window,
+    check_dot_only,
+    make_dot_specs,
+    show_dot_proofs,
+    unseen_faults,
+)
 from halfbyte.cli.options import (
+    AccWidth,
     Activation,
     Architecture,
     DontUse,
@@ -16,6 +28,7 @@ from halfbyte.cli.options import (
     Jobs,
     Json,
     LibertyFiles,
+    OverflowRule,
     TechnologyName,
     Terms,
     load_formats,
@@ -23,6 +36,12 @@ from halfbyte.cli.options import (
     pick_technology,
 )
 from halfbyte.cli.output import console, number, print_json, progress, table
+from halfbyte.cli.units import MAC, Lanes, UnitName
+
+if TYPE_CHECKING:
+    from halfbyte.area.cells.technology import Technology
+    from halfbyte.area.search.proof_plan import ProofRecord
+    from halfbyte.rtl.dot import DotSpec
 
 __all__ = ["prove"]
 
@@ -32,21 +51,21 @@ Counterexamples = Annotated[
 ]
 
 
-def _group(record: Mapping[str, Any]) -> tuple[str, str, str]:
-    return record["format"], record["activation"], record["architecture"]
+def _group(record: "ProofRecord") -> tuple[str, str, str]:
+    return record.format, record.activation, record.architecture
 
 
-def _count(records: Sequence[Mapping[str, Any]], unit: str, mapped: bool) -> str:
+def _count(records: "Sequence[ProofRecord]", unit: str, mapped: bool) -> str:
     """``proved of all``, of one kind of proof."""
     chosen = [
-        record["proof"]["status"] == "proved"
+        record.proof.status == "proved"
         for record in records
-        if record["unit"] == unit and bool(record["recipe"]) == mapped
+        if record.unit == unit and bool(record.recipe) == mapped
     ]
     return f"{sum(chosen)} of {len(chosen)}"
 
 
-def _show(records: Sequence[Mapping[str, Any]], technology: str, seconds: float) -> None:
+def _show(records: "Sequence[ProofRecord]", technology: str, seconds: float) -> None:
     columns = ["format", "activation", "architecture", ">multiplier = table", ">MACs = table"]
     columns += [
         ">netlists = RTL",
@@ -59,7 +78,7 @@ def _show(records: Sequence[Mapping[str, Any]], technology: str, seconds: float)
     rows = []
     for group, members in groupby(records, key=_group):
         of_one = list(members)
-        faults = [fault["status"] for record in of_one for fault in record["faults"].values()]
+        faults = [fault.status for record in of_one for fault in record.faults.values()]
         rows.append(
             [
                 *group,
@@ -68,9 +87,9 @@ def _show(records: Sequence[Mapping[str, Any]], technology: str, seconds: float)
                 _count(of_one, "mac", mapped=True),
                 _count(of_one, "multiplier", mapped=True),
                 f"{faults.count('refuted')} of {len(faults)}",
-                number(of_one[0]["proof"]["code_pairs"]),
-                number(sum(record["proof"]["queries"] for record in of_one)),
-                number(sum(record["seconds"] for record in of_one), 2),
+                number(of_one[0].proof.code_pairs),
+                number(sum(record.proof.queries for record in of_one)),
+                number(sum(record.seconds for record in of_one), 2),
             ]
         )
     caption = (
@@ -82,13 +101,27 @@ def _show(records: Sequence[Mapping[str, Any]], technology: str, seconds: float)
     table("Proofs", columns, rows, caption)
 
 
-def _show_counterexamples(records: Sequence[Mapping[str, Any]]) -> None:
+def _show_counterexamples(records: "Sequence[ProofRecord]") -> None:
     for record in records:
-        where = f"{record['recipe']} netlist" if record["recipe"] else "RTL"
-        width = f", {record['acc_width']} bits" if record["acc_width"] else ""
-        head = f"{' '.join(_group(record))} {record['unit']} {where}{width}"
-        for name, fault in record["faults"].items():
-            console.print(f"{head}, {name}: {fault['counterexample']}", soft_wrap=True)
+        where = f"{record.recipe} netlist" if record.recipe else "RTL"
+        width = f", {record.acc_width} bits" if record.acc_width else ""
+        head = f"{' '.join(_group(record))} {record.unit} {where}{width}"
+        for name, fault in record.faults.items():
+            console.print(f"{head}, {name}: {fault.counterexample}", soft_wrap=True)
+
+
+def _prove_dots(
+    specs: "Sequence[DotSpec]", technology: "Technology", jobs: int | None, json: bool
+) -> None:
+    """Prove dot-product units and print how; raises ToolError if something is not proved."""
+    from halfbyte.area.search.dot_units import synthesize_dots
+
+    with progress(f"Proofs, {technology.name}") as update:
+        records = synthesize_dots(specs, technology, every=True, jobs=jobs, on_progress=update)
+    print_json(records) if json else show_dot_proofs(records)
+    wrong = unseen_faults(records)
+    if wrong:
+        raise ToolError("\n".join([f"{len(wrong)} proofs failed", *wrong]))
 
 
 def prove(
@@ -99,6 +132,14 @@ def prove(
     arch: Architecture = "auto",
     activation: Activation = None,
     terms: Terms = 256,
+    acc_width: AccWidth = None,
+    overflow: OverflowRule = "wrap",
+    unit: UnitName = MAC,
+    lanes: Lanes = None,
+    scale: Scale = None,
+    block: Block = None,
+    accumulator: AccumulatorKind = None,
+    window: Window = None,
     counterexamples: Counterexamples = False,
     jobs: Jobs = None,
     json: Json = False,
@@ -106,8 +147,36 @@ def prove(
     """Prove RTL and netlists of every architecture, for all codes and accumulator states.
 
     In every unit faults are injected, each of which must be refuted. Exit status 1 if a proof
-    fails or a fault is not seen.
+    fails or a fault is not seen. Of dot-product units (--unit dot) the netlist of every recipe is
+    proved, and the RTL of the smallest lane.
     """
+    check_dot_only(
+        unit,
+        scale=scale,
+        block=block,
+        accumulator=accumulator,
+        window=window,
+        lanes=lanes,
+        acc_width=acc_width,
+    )
+    if unit not in (MAC, DOT):
+        raise UserError(f"Proofs of {unit} are part of halfbyte synth --unit {unit}")
+    if unit == DOT:
+        specs = make_dot_specs(
+            names,
+            activation=activation,
+            arch=arch,
+            lanes=lanes,
+            scale=scale,
+            block=block,
+            accumulator=accumulator,
+            window=window,
+            terms=terms,
+            acc_width=acc_width,
+            overflow=overflow,
+        )
+        _prove_dots(specs, pick_technology(tech, liberty, dont_use), jobs, json)
+        return
     from halfbyte.area.search.proof_plan import failures, prove_designs
     from halfbyte.rtl import MacSpec
 

@@ -81,16 +81,16 @@ def quantize(
         print_json([record])
         return
     row = [
-        str(record["weights"]),
-        number(record["parameters"] / 1e6, 1),
-        str(record["copied"]),
-        number(record["bytes_before"] / MIB, 1),
-        number(record["bytes_after"] / MIB, 1),
-        number(record["seconds"], 1),
+        str(record.weights),
+        number(record.parameters / 1e6, 1),
+        str(record.copied),
+        number(record.bytes_before / MIB, 1),
+        number(record.bytes_after / MIB, 1),
+        number(record.seconds, 1),
     ]
     columns = [">weights", ">10^6 elements", ">copied", ">MiB before", ">MiB after", ">seconds"]
-    kept = f"; {record['shards_kept']} of {record['shards']} shards were there already"
+    kept = f"; {record.shards_kept} of {record.shards} shards were there already"
     what = "values" if dequantize else "codes and scales"
-    caption = f"{what}, block {block}{kept if record['shards_kept'] else ''}"
+    caption = f"{what}, block {block}{kept if record.shards_kept else ''}"
     table(f"{fmt.title}", columns, [row], caption)
     console.print(f"wrote {target}")

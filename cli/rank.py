@@ -1,13 +1,13 @@
 """``halfbyte rank``: formats by area, delay and energy in several technologies side by side."""
 
-import json as json_module
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from halfbyte.base import build_dir, write_atomically
+from halfbyte.base import build_dir
+from halfbyte.base.tables import write_json
 from halfbyte.cli.options import (
     Activation,
     FormatNames,
@@ -20,6 +20,11 @@ from halfbyte.cli.options import (
     pick_operands,
 )
 from halfbyte.cli.output import console, number, print_json, progress, table
+
+if TYPE_CHECKING:
+    from halfbyte.area import SynthesisRecord
+
+    Columns = Mapping[str, Sequence[SynthesisRecord]]
 
 __all__ = ["rank"]
 
@@ -41,7 +46,6 @@ FanOutsOfFour = Annotated[
         show_default=False,
     ),
 ]
-Columns = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
 def rank(
@@ -78,8 +82,8 @@ def rank(
                 clock = round(fo4 * inverter_delay(technology), 1)
                 clocked[technology.name] = run(clock_ps=clock)
     records = [record for of in (relaxed, clocked) for each in of.values() for record in each]
-    path = build_dir() / "rank" / "rank.json"
-    write_atomically(path, json_module.dumps(records, indent=2) + "\n")
+    listed = [record.as_json() for record in records]
+    path = write_json(build_dir() / "rank" / "rank.json", listed)
     if json:
         print_json(records)
         return
@@ -91,9 +95,9 @@ def rank(
     console.print(f"wrote {path}")
 
 
-def _show(columns: Columns, constraint: str, fields: Sequence[str]) -> None:
+def _show(columns: "Columns", constraint: str, fields: Sequence[str]) -> None:
     """A row for each format, three figures with their ranks for each technology."""
-    from halfbyte.pareto.ranking import CRITERIA, rank_by
+    from halfbyte.pareto.ranking import CRITERIA, figure_of, rank_by
 
     titles = {"area_um2": "µm²", "delay_ps": "ps", "energy_fj": "fJ", "slack_ps": "slack ps"}
     digits = {"area_um2": 1, "delay_ps": 0, "energy_fj": 1, "slack_ps": 0}
@@ -104,15 +108,15 @@ def _show(columns: Columns, constraint: str, fields: Sequence[str]) -> None:
         if field in CRITERIA
     }
 
-    def entry(name: str, record: Mapping[str, Any], field: str) -> str:
-        place = ranks.get((name, field), {}).get(record["format"])
-        figure = number(record[field], digits[field])
+    def entry(name: str, record: "SynthesisRecord", field: str) -> str:
+        place = ranks.get((name, field), {}).get(record.format)
+        figure = number(figure_of(record, field), digits[field])
         return figure if place is None else f"{figure} ({place})"
 
     head = ["format", *(f">{name} {titles[field]}" for name in columns for field in fields)]
     rows = [
         [
-            of_format[0]["format"],
+            of_format[0].format,
             *(
                 entry(name, record, field)
                 for name, record in zip(columns, of_format, strict=True)
@@ -123,18 +127,18 @@ def _show(columns: Columns, constraint: str, fields: Sequence[str]) -> None:
     ]
     first = next(iter(columns.values()))[0]
     clocks = ", ".join(
-        f"{name} {records[0]['clock_ps']:,g} ps"
+        f"{name} {records[0].clock_ps:,g} ps"
         for name, records in columns.items()
-        if records[0]["clock_ps"] is not None
+        if records[0].clock_ps is not None
     )
     caption = (
-        f"{first['terms']} terms{f'; {clocks}' if clocks else ''}. In brackets: the rank, the "
-        f"least first. Energy per MAC on operands of {first['operands']}."
+        f"{first.terms} terms{f'; {clocks}' if clocks else ''}. In brackets: the rank, the "
+        f"least first. Energy per MAC on operands of {first.operands}."
     )
     table(f"Formats by technology, {constraint}", head, rows, caption)
 
 
-def _changes(relaxed: Columns, clocked: Columns, fo4: float | None) -> list[str]:
+def _changes(relaxed: "Columns", clocked: "Columns", fo4: float | None) -> list[str]:
     """Where the order of two formats depends on technology or clock, by more than 1 %."""
     from halfbyte.pareto.ranking import CRITERIA, order_changes
 

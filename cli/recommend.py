@@ -12,9 +12,11 @@ from halfbyte.cli.evaluate import (
     RecipeName,
     TextSource,
     evaluate_formats,
+    operand_of,
     pick_recipe,
 )
 from halfbyte.cli.options import (
+    Activation,
     DontUse,
     FormatNames,
     Jobs,
@@ -29,7 +31,7 @@ from halfbyte.cli.output import console, number, print_json, progress, table
 from halfbyte.formats import Format
 
 if TYPE_CHECKING:
-    from halfbyte.pareto.recommend import Recommendation
+    from halfbyte.pareto.records import Recommendation
 
 __all__ = ["recommend"]
 
@@ -55,6 +57,7 @@ def recommend(
     tech: TechnologyName = None,
     liberty: LibertyFiles = None,
     dont_use: DontUse = None,
+    activation: Activation = None,
     terms: Terms = 256,
     jobs: Jobs = None,
     json: Json = False,
@@ -71,21 +74,23 @@ def recommend(
     chosen: Sequence[Format] = load_formats(names)
     technology = pick_technology(tech, liberty, dont_use)
     reference = find_model(model, text=text, context=context)
-    found = evaluate_formats(reference, names, pick_recipe(recipe, block))
-    designs = [MacSpec(fmt, fmt, "auto", terms) for fmt in chosen]
+    quantizer = pick_recipe(recipe, block)
+    operand = operand_of(quantizer, activation)
+    found = evaluate_formats(reference, names, quantizer)
+    designs = [MacSpec(fmt, operand or fmt, "auto", terms) for fmt in chosen]
     with progress(f"Area, {technology.name}") as update:
         records = synthesize(designs, technology, jobs=jobs, on_progress=update)
-    areas = {str(record["format"]): float(record["area_um2"]) for record in records}
+    areas = {record.format: record.area_um2 for record in records}
     if max_area is not None:
         result = within_area(areas, found, max_area)
     else:
         result = within_loss(areas, found, loss_limit)
     if json:
-        print_json([result.as_dict()])
+        print_json([result])
         return
-    _show(
-        result, f"{found[0].record['model']}, recipe {found[0].record['recipe']}", technology.name
-    )
+    first = found[0].record
+    operands = f"activations in {operand.name}" if operand else "both operands in the format"
+    _show(result, f"{first.model}, recipe {first.recipe}", f"{technology.name}, {operands}")
 
 
 def _fraction(text: str) -> float:

@@ -1,7 +1,7 @@
 """``halfbyte synth``: area, delay and energy of MAC units, on cell libraries and on FPGAs."""
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -37,10 +37,11 @@ from halfbyte.cli.options import (
     pick_operands,
     pick_technology,
 )
-from halfbyte.cli.output import console, number, print_json, progress, table
+from halfbyte.cli.output import console, number, print_json, progress, table, versions_text
 from halfbyte.cli.units import MAC, Codes, Lanes, Symbols, UnitName, check_unit, synth_unit
 
 if TYPE_CHECKING:
+    from halfbyte.area import FpgaRecord, SynthesisRecord
     from halfbyte.area.cells.technology import Technology
     from halfbyte.rtl.dot import DotSpec
 
@@ -92,19 +93,10 @@ _CARRIES = (
 )
 
 
-def _name(record: Mapping[str, Any]) -> str:
-    weight, activation = record["format"], record["activation"]
-    return weight if weight == activation else f"{weight} x {activation}"
-
-
-def _versions(record: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {version}" for name, version in record["versions"].items())
-
-
-def show_areas(records: Sequence[Mapping[str, Any]]) -> None:
+def show_areas(records: "Sequence[SynthesisRecord]") -> None:
     """Print synthesis records as a table."""
     first = records[0]
-    clock = first["clock_ps"]
+    clock = first.clock_ps
     # A column's title, its figure's field and digits; some make room for others.
     figures = [("area um²", "area_um2", 1)]
     if clock is None:
@@ -117,60 +109,60 @@ def show_areas(records: Sequence[Mapping[str, Any]]) -> None:
     columns = ["format", "architecture", "recipe", ">acc", *(f">{title}" for title, *_ in figures)]
     rows = [
         [
-            _name(record),
-            record["architecture"],
-            record["recipe"],
-            str(record["acc_width"]),
-            *(number(record[field], digits) for _, field, digits in figures),
-            record["proof"]["status"] if record["proof"] else "-",
+            record.pair,
+            record.architecture,
+            record.recipe,
+            str(record.acc_width),
+            *(number(getattr(record, field), digits) for _, field, digits in figures),
+            record.proof.status if record.proof else "-",
         ]
         for record in records
     ]
     constraint = "no timing constraint" if clock is None else f"clock {clock:,g} ps"
     table(
-        f"MAC: area, delay, energy; {first['technology']}, {constraint}",
+        f"MAC: area, delay, energy; {first.technology}, {constraint}",
         [*columns, "proof"],
         rows,
-        f"{first['corner']}, {first['terms']} terms; {_versions(first)}. Delay: the least "
+        f"{first.corner}, {first.terms} terms; {versions_text(first.versions)}. Delay: the least "
         "clock period, from inputs that change with the clock or from registers, with setup, "
-        f"without wires. Energy: on operands of {first['operands']}, with the clock's pins, "
+        f"without wires. Energy: on operands of {first.operands}, with the clock's pins, "
         "without wires, clock tree, glitches and leakage. "
         f"{_CARRIES if clock is not None else ''}Proof: the netlist equals its RTL, and "
         "that its specification, for all codes and states.",
     )
-    reasons = dict.fromkeys(record["not_measured"] for record in records)
+    reasons = dict.fromkeys(record.not_measured for record in records)
     for reason in filter(None, reasons):
         console.print(f"not measured: {reason}", highlight=False)
 
 
-def _show_resources(records: Sequence[Mapping[str, Any]], title: str) -> None:
+def _show_resources(records: "Sequence[FpgaRecord]", title: str) -> None:
     columns = ["format", "architecture", ">acc", ">LUTs", ">carry cells", ">flip-flops"]
     rows = [
         [
-            _name(record),
-            record["architecture"],
-            str(record["acc_width"]),
-            number(record["luts"]),
-            number(record["carry_cells"]),
-            number(record["flip_flops"]),
+            record.pair,
+            record.architecture,
+            str(record.acc_width),
+            number(record.luts),
+            number(record.carry_cells),
+            number(record.flip_flops),
         ]
         for record in records
     ]
     first = records[0]
-    caption = f"{first['terms']} terms, no DSP blocks, not placed; {_versions(first)}"
-    table(f"MAC on {title}, {first['recipe']}", columns, rows, caption)
+    caption = f"{first.terms} terms, no DSP blocks, not placed; {versions_text(first.versions)}"
+    table(f"MAC on {title}, {first.recipe}", columns, rows, caption)
 
 
-def _check_clock(records: Sequence[Mapping[str, Any]]) -> None:
+def _check_clock(records: "Sequence[SynthesisRecord]") -> None:
     """Say by how much a clock is missed, and end with a status of its own."""
     missed: dict[str, float] = {}
     for record in records:
-        if record["wns_ps"] is not None:
-            missed.setdefault(_name(record), record["wns_ps"])
+        if record.wns_ps is not None:
+            missed.setdefault(record.pair, record.wns_ps)
     missed = {name: wns for name, wns in missed.items() if wns < 0}
     for name, wns in missed.items():
         typer.echo(
-            f"clock not met: {name} misses {records[0]['clock_ps']:,g} ps, WNS {wns:,.1f} ps; "
+            f"clock not met: {name} misses {records[0].clock_ps:,g} ps, WNS {wns:,.1f} ps; "
             "this is the fastest that was found",
             err=True,
         )
@@ -200,7 +192,7 @@ def _synth_dots(
             jobs=jobs,
             on_progress=update,
         )
-    keep_results("synth", records)
+    keep_results("synth", [record.as_json() for record in records])
     print_json(records) if json else show_dots(records)
 
 
@@ -262,7 +254,9 @@ def synth(
             acc_width=acc_width,
             overflow=overflow,
         )
-        _synth_dots(specs, pick_technology(tech, liberty), operands, every, effort, jobs, json)
+        _synth_dots(
+            specs, pick_technology(tech, liberty, dont_use), operands, every, effort, jobs, json
+        )
         return
     if lanes is not None:
         raise UserError("--lanes is for --unit dot or dfloat11, not for mac: leave it out")
@@ -281,8 +275,8 @@ def synth(
             raise UserError("--target goes without --clock and --liberty: Yosys does not time it")
         family = pick_target(target)
         with progress(f"Synthesis, {family.title}") as update:
-            records = synthesize_fpga(designs, family, every=every, jobs=jobs, on_progress=update)
-        print_json(records) if json else _show_resources(records, family.title)
+            mapped = synthesize_fpga(designs, family, every=every, jobs=jobs, on_progress=update)
+        print_json(mapped) if json else _show_resources(mapped, family.title)
         return
     technology = pick_technology(tech, liberty, dont_use)
     with progress(f"Synthesis, {technology.name}") as update:
@@ -297,6 +291,6 @@ def synth(
             jobs=jobs,
             on_progress=update,
         )
-    keep_results("synth", records)
+    keep_results("synth", [record.as_json() for record in records])
     print_json(records) if json else show_areas(records)
     _check_clock(records)

@@ -8,6 +8,7 @@ import typer
 from halfbyte.base import write_atomically
 from halfbyte.cli.options import Json
 from halfbyte.cli.output import console, number, print_json, progress, table
+from halfbyte.cli.records import CardRecord
 
 __all__ = ["app"]
 
@@ -32,15 +33,15 @@ def list_cards(json: Json = False) -> None:
     if json:
         print_json(
             [
-                {
-                    "name": card.name,
-                    "title": card.title,
-                    "corner": card.corner,
-                    "cells": len(card.cells),
-                    "nand2_um2": card.nand2_area,
-                    "source": card.source,
-                    "licence": card.licence,
-                }
+                CardRecord(
+                    name=card.name,
+                    title=card.title,
+                    corner=card.corner,
+                    cells=len(card.cells),
+                    nand2_um2=card.nand2_area,
+                    source=card.source,
+                    licence=card.licence,
+                )
                 for card in cards
             ]
         )

@@ -43,4 +43,4 @@ def train_bytelm(
     if json:
         print_json([facts])
         return
-    console.print(f"{facts['bits']} bits per byte on held-out modules; wrote {folder}")
+    console.print(f"{facts.bits} bits per byte on held-out modules; wrote {folder}")

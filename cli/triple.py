@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,8 +24,10 @@ from halfbyte.cli.output import number, print_json, progress, table
 if TYPE_CHECKING:
     import torch
 
+    from halfbyte.gpu_ref.records import TripleRecord
     from halfbyte.rtl import MacSpec
     from halfbyte.sim.plan import Plan
+
 
 __all__ = ["triple"]
 
@@ -59,9 +61,10 @@ def _unequal(plan: "Plan", macs: "Iterable[MacSpec]", device: "torch.device") ->
     return different
 
 
-def _compare(design: "MacSpec", device: "torch.device", seed: int, cycles: int) -> dict[str, Any]:
+def _compare(design: "MacSpec", device: "torch.device", seed: int, cycles: int) -> "TripleRecord":
     """The record of one design; raises SimulationError or ToolError where two sides differ."""
     from halfbyte.gpu_ref.machine import describe
+    from halfbyte.gpu_ref.records import TripleRecord
     from halfbyte.rtl import variants
     from halfbyte.sim.runner import make_plans, run_regression
     from halfbyte.sim.wrapper import layout_of
@@ -72,20 +75,23 @@ def _compare(design: "MacSpec", device: "torch.device", seed: int, cycles: int) 
     macs = variants(design)
     plans = make_plans(macs, layout_of(macs, title="triple", seed=seed), cycles=cycles)
     different = sum(_unequal(plan, macs.values(), device) for plan in plans.values())
-    record = {
-        **{name: simulated[name] for name in ("format", "activation", "architecture", "terms")},
-        "acc_width": simulated["acc_width"],
-        "seed": seed,
-        "cycles": sum(len(plan.stimulus) for plan in plans.values()),
-        "compared": sum(plan.expected.size for plan in plans.values()),
-        "different": different,
-        "simulator": {"name": simulated["simulator"], **simulated["versions"]},
-        **describe(device),
-    }
+    record = TripleRecord(
+        format=simulated.format,
+        activation=simulated.activation,
+        architecture=simulated.architecture,
+        terms=simulated.terms,
+        acc_width=simulated.acc_width,
+        seed=seed,
+        cycles=sum(len(plan.stimulus) for plan in plans.values()),
+        compared=sum(plan.expected.size for plan in plans.values()),
+        different=different,
+        simulator={"name": simulated.simulator, **simulated.versions},
+        **vars(describe(device)),
+    )
     if different:
         raise ToolError(
             f"{design.weight.name} x {design.activation.name}: {different} of "
-            f"{record['compared']} accumulators of the {record['build']} build differ from RTL "
+            f"{record.compared} accumulators of the {record.build} build differ from RTL "
             f"and golden model (seed {seed})"
         )
     return record
@@ -118,24 +124,24 @@ def triple(
     print_json(records) if json else _show(records)
 
 
-def _show(records: Sequence[dict[str, Any]]) -> None:
+def _show(records: "Sequence[TripleRecord]") -> None:
     rows = [
         [
-            record["format"],
-            record["activation"],
-            record["architecture"],
-            number(record["cycles"]),
-            number(record["compared"]),
-            number(record["different"]),
-            str(record["seed"]),
+            record.format,
+            record.activation,
+            record.architecture,
+            number(record.cycles),
+            number(record.compared),
+            number(record.different),
+            str(record.seed),
         ]
         for record in records
     ]
     first = records[0]
-    third = "CUDA kernel" if first["build"] == "cuda" else "HOST BUILD of the CUDA kernel"
+    third = "CUDA kernel" if first.build == "cuda" else "HOST BUILD of the CUDA kernel"
     columns = ["format", "activation", "architecture", ">cycles", ">accumulators", ">different"]
     caption = (
-        f"RTL on Verilator {first['simulator']['verilator']} = golden model on torch "
-        f"{first['versions']['torch']} = {third} on {first['device']} ({first['compiler']})"
+        f"RTL on Verilator {first.simulator['verilator']} = golden model on torch "
+        f"{first.versions['torch']} = {third} on {first.device} ({first.compiler})"
     )
     table("Three-way equality", [*columns, ">seed"], rows, caption)

@@ -1,6 +1,6 @@
 """``--unit``: what synth, sim and rtl do for units that are no MAC of two 4-bit formats."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -8,12 +8,18 @@ import typer
 
 from halfbyte.base import UserError, versions_of, write_atomically
 from halfbyte.cli.dot import DOT
-from halfbyte.cli.output import number, print_json, table
+from halfbyte.cli.output import number, print_json, table, versions_text
+from halfbyte.cli.records import UnitFileRecord
 
 if TYPE_CHECKING:
     from amaranth.lib import wiring
 
     from halfbyte.area.cells.technology import Technology
+    from halfbyte.area.search.unit_records import Bf16MacRecord, DecoderRecord
+    from halfbyte.pareto.records import LosslessRecord
+    from halfbyte.sim.records import Bf16SimulationRecord, DecoderSimulationRecord
+
+    UnitRecords = Bf16MacRecord | DecoderRecord | LosslessRecord
 
 __all__ = [
     "MAC",
@@ -122,16 +128,20 @@ def synth_unit(
     print_json([decoder, mac, both]) if json else _show_decoder(decoder, mac, both)
 
 
-def _caption(record: Mapping[str, Any]) -> str:
-    versions = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
-    return f"{record['technology']}, {record['corner']}, no timing constraint; {versions}."
+def _caption(record: "UnitRecords") -> str:
+    versions = versions_text(record.versions)
+    return f"{record.technology}, {record.corner}, no timing constraint; {versions}."
 
 
-def _show_mac(record: Mapping[str, Any]) -> None:
+def _show_mac(record: "Bf16MacRecord") -> None:
     keys = ["area_um2", "area_ge", "multiplier_um2", "accumulator_um2", "register_um2", "delay_ps"]
     columns = [">area µm²", ">GE", ">product", ">accumulator", ">register", ">delay ps"]
     columns += [*_ENERGY_COLUMNS, ">cells"]
-    row = [*(number(record[key], 1) for key in keys), *_energies(record), number(record["cells"])]
+    row = [
+        *(number(getattr(record, key), 1) for key in keys),
+        *_energies(record),
+        number(record.cells),
+    ]
     caption = (
         f"{_caption(record)} Energy: fJ per MAC without leakage, on BF16 values of minilm. "
         f"{_netlists(record)}"
@@ -139,68 +149,67 @@ def _show_mac(record: Mapping[str, Any]) -> None:
     table("BF16 MAC, FP32 accumulation", columns, [row], caption)
 
 
-def _energies(record: Mapping[str, Any]) -> list[str]:
-    return [number(record[key], 1) for key in ("energy_fj", "clock_energy_fj", "leakage_nw")]
+def _energies(record: "UnitRecords") -> list[str]:
+    return [
+        number(getattr(record, key), 1) for key in ("energy_fj", "clock_energy_fj", "leakage_nw")
+    ]
 
 
-def _netlists(record: Mapping[str, Any]) -> str:
+def _netlists(record: "Bf16MacRecord | DecoderRecord") -> str:
     """What became of the proof, and why something was not measured."""
-    proof = record["proof"]
     parts = [
         f"{name.replace('_', ' ')} {status}"
-        for name, status in proof.items()
+        for name, status in record.proof.as_json().items()
         if name.endswith("netlist")
     ]
-    missing = record["not_measured"]
+    missing = record.not_measured
     text = f"Equal to its RTL: {', '.join(parts)}."
     return f"{text} Not measured: {missing}." if missing else text
 
 
-def _show_decoder(
-    record: Mapping[str, Any], mac: Mapping[str, Any], both: Mapping[str, Any]
-) -> None:
+def _show_decoder(record: "DecoderRecord", mac: "Bf16MacRecord", both: "LosslessRecord") -> None:
     columns = [">lanes", ">area µm²", ">GE", ">table", ">lane", ">per symbol", ">per bit"]
     columns += [">delay ps", *_ENERGY_COLUMNS, ">symbols/cycle", ">cells"]
     keys = ["area_um2", "area_ge", "table_um2", "lane_um2"]
     keys += ["um2_per_symbol", "um2_per_bit"]
     row = [
-        str(record["lanes"]),
-        *(number(record[key], 1) for key in keys),
-        number(record["delay_ps"], 1),
+        str(record.lanes),
+        *(number(getattr(record, key), 1) for key in keys),
+        number(record.delay_ps, 1),
         *_energies(record),
-        f"up to {record['symbols_per_cycle']}",
-        number(record["cells"]),
+        f"up to {record.symbols_per_cycle}",
+        number(record.cells),
     ]
-    share = record["um2_per_lane"] / mac["area_um2"]
+    share = record.um2_per_lane / mac.area_um2
     caption = (
-        f"{_caption(record)} {_TABLES[record['codes']]} Per symbol: a weight in each cycle; per "
-        f"bit of it. A lane {'with its share ' if record['table_um2'] else ''}is {share:.2f} BF16 "
-        f"MACs ({number(mac['area_um2'], 1)} µm²); MAC and a lane for {both['macs_per_lane']} of "
-        f"them: {number(both['area_um2'], 1)} µm² each. "
+        f"{_caption(record)} {_TABLES[record.codes]} Per symbol: a weight in each cycle; per "
+        f"bit of it. A lane {'with its share ' if record.table_um2 else ''}is {share:.2f} BF16 "
+        f"MACs ({number(mac.area_um2, 1)} µm²); MAC and a lane for {both.macs_per_lane} of "
+        f"them: {number(both.area_um2, 1)} µm² each. "
         f"Energy: fJ per weight of minilm without leakage, while a lane decodes. "
-        f"{_netlists(record)} Progress {record['proof']['progress']}: {record['proof']['claim']}."
+        f"{_netlists(record)} Progress {record.proof.progress}: {record.proof.claim}."
     )
     table("DFloat11 decoder", columns, [row], caption)
 
 
-def show_lossless(record: Mapping[str, Any]) -> None:
+def show_lossless(record: "LosslessRecord") -> None:
     """Print the record of BF16 with DFloat11, as it stands beside the formats."""
     columns = [">area µm²", ">GE", ">of it decoder", ">delay ps", *_ENERGY_COLUMNS]
     columns += [">bits per weight", ">loss", "proof"]
     keys = ["area_um2", "area_ge", "decoder_um2", "delay_ps"]
     row = [
-        *(number(record[key], 1) for key in keys),
+        *(number(getattr(record, key), 1) for key in keys),
         *_energies(record),
-        number(record["bits_per_weight"], 2),
-        f"{record['loss']:g}",
-        record["proof"]["status"],
+        number(record.bits_per_weight, 2),
+        f"{record.loss:g}",
+        record.proof.status,
     ]
     caption = (
         f"{_caption(record)} For each MAC: a BF16 MAC with FP32 accumulation and 1/"
-        f"{record['macs_per_lane']} of a decoder lane. Loss: against the model in BF16. Proof: "
+        f"{record.macs_per_lane} of a decoder lane. Loss: against the model in BF16. Proof: "
         "netlists equal to their RTL, and that the decoder never hangs; the RTL is simulated."
     )
-    missing = record["not_measured"]
+    missing = record.not_measured
     table(
         "BF16 with DFloat11: no loss",
         columns,
@@ -221,10 +230,11 @@ def sim_unit(
     json: bool,
 ) -> None:
     """Simulate the unit and print what was compared."""
+    record: Bf16SimulationRecord | DecoderSimulationRecord
     if unit == "bf16_mac":
         from halfbyte.sim.bf16.regression import run_bf16_regression
 
-        record = run_bf16_regression(simulator=simulator, waves=waves, seed=seed)
+        record, speed = run_bf16_regression(simulator=simulator, waves=waves, seed=seed), ""
     else:
         from halfbyte.sim.dfloat11.regression import run_decoder_regression, run_fixed_regression
 
@@ -233,22 +243,18 @@ def sim_unit(
             record = run_fixed_regression(symbols=symbols, **options)
         else:
             record = run_decoder_regression(**options)
+        speed = f"; {record.lanes} lanes, {record.symbols_per_cycle} symbols per cycle measured"
     if json:
         print_json([record])
         return
-    rows = [[scenario, number(checks)] for scenario, checks in record["scenarios"].items()]
-    speed = (
-        f"; {record['lanes']} lanes, {record['symbols_per_cycle']} symbols per cycle measured"
-        if unit == "dfloat11"
-        else ""
-    )
+    rows = [[scenario, number(checks)] for scenario, checks in record.scenarios.items()]
     caption = (
-        f"{record['simulator']}, seed {record['seed']}: {number(record['checks'])} results agree, "
-        f"none differs{speed}; {number(record['seconds'])} s"
+        f"{record.simulator}, seed {record.seed}: {number(record.checks)} results agree, "
+        f"none differs{speed}; {number(record.seconds)} s"
     )
     table(f"Simulation of {unit}", ["scenario", ">results"], rows, caption)
-    if record["waves"]:
-        typer.echo(f"waveform: {record['waves']}")
+    if record.waves:
+        typer.echo(f"waveform: {record.waves}")
 
 
 def rtl_unit(
@@ -272,13 +278,13 @@ def rtl_unit(
         component, module = Decoder(lanes=lanes), f"dfloat11_{lanes}_lanes"
     path = folder / f"{module}.v"
     write_atomically(path, to_verilog(component, module))
-    record = {
-        "unit": unit,
-        "module": module,
-        "lanes": lanes if unit == "dfloat11" else None,
-        "verilog": str(path),
-        "versions": versions_of("halfbyte", "amaranth", "pyosys"),
-    }
+    record = UnitFileRecord(
+        unit=unit,
+        module=module,
+        lanes=lanes if unit == "dfloat11" else None,
+        verilog=str(path),
+        versions=versions_of("halfbyte", "amaranth", "pyosys"),
+    )
     if json:
         print_json([record])
     else:

@@ -3,7 +3,7 @@
 The ground floor of halfbyte: everything else imports this package, and it imports nothing of ours.
 """
 
-from halfbyte.formats.catalogue import bundled, load, names
+from halfbyte.formats.catalogue import bundled, load, names, user_names
 from halfbyte.formats.errors import FormatError
 from halfbyte.formats.model import Format, Ties
 from halfbyte.formats.scale_code import SCALE_CODES, ScaleCode, find_scale_code
@@ -36,4 +36,5 @@ __all__ = [
     "names",
     "product_extremes",
     "signed_width",
+    "user_names",
 ]

@@ -4,6 +4,7 @@ Source: Dotzel et al., "Learning from Students", ICML 2024 (arXiv 2405.03103v2),
 is the normal case (Dettmers et al., QLoRA, NeurIPS 2023).
 """
 
+from collections.abc import Iterable
 from fractions import Fraction
 from statistics import NormalDist
 
@@ -72,11 +73,11 @@ def _student_t_quantile(part: float, nu: float) -> float:
     return float(abs(root)) * (1 if part > 0.5 else -1)
 
 
-def round_to_grid(levels: np.ndarray, lut_bits: int) -> list[Fraction]:
+def round_to_grid(levels: Iterable[float | Fraction], lut_bits: int) -> list[Fraction]:
     """Round levels in [-1, 1] to the grid k / (2^(lut_bits-1) - 1) that the hardware stores."""
     if type(lut_bits) is not int or not MIN_LUT_BITS <= lut_bits <= MAX_LUT_BITS:
         raise FormatError(
             f"lut_bits must be an integer from {MIN_LUT_BITS} to {MAX_LUT_BITS}, not {lut_bits!r}"
         )
     steps = 2 ** (lut_bits - 1) - 1
-    return [Fraction(round(float(level) * steps), steps) for level in levels]
+    return [Fraction(round(level * steps), steps) for level in levels]

@@ -13,4 +13,6 @@ def format_text(fmt: Format) -> str:
     lines = [f"name: {fmt.name}", f"title: {json.dumps(fmt.title)}", f"ties: {fmt.ties.value}"]
     if fmt.source:
         lines.append(f"source: {json.dumps(fmt.source)}")
+    if fmt.nan_codes:
+        lines.append(f"nan_codes: {list(fmt.nan_codes)}")
     return "\n".join([*lines, f"values: [{values}]"]) + "\n"

@@ -3,7 +3,6 @@
 import statistics
 import time
 from collections.abc import Callable
-from typing import Any
 
 import torch
 
@@ -11,6 +10,7 @@ from halfbyte.base import versions_of
 from halfbyte.formats import Format
 from halfbyte.golden.matmul import exact_arithmetic, gemm
 from halfbyte.golden.quantizer import DEFAULT_BLOCK, quantize
+from halfbyte.golden.records import GemmBenchRecord
 
 __all__ = ["benchmark_gemm"]
 
@@ -31,7 +31,7 @@ def benchmark_gemm(
     block: int = DEFAULT_BLOCK,
     repeats: int = 7,
     seed: int = 0,
-) -> dict[str, Any]:
+) -> GemmBenchRecord:
     """One record: medians of ``repeats`` runs of either side, which take turns on the CPU.
 
     The time of :func:`gemm` starts from codes and scales; quantizing is not in it. On a busy
@@ -55,19 +55,19 @@ def benchmark_gemm(
     ours(), plain()  # the first calls fill caches and start threads
     pairs = [(_seconds(ours), _seconds(plain)) for _ in range(repeats)]
     seconds, matmul_seconds = (statistics.median(times) for times in zip(*pairs, strict=True))
-    return {
-        "benchmark": "golden_gemm",
-        "format": weight.name,
-        "activation": activation.name,
-        "m": m,
-        "n": n,
-        "k": k,
-        "block": block,
-        "arithmetic": exact_arithmetic(activation, weight, block).name.lower(),
-        "seconds": seconds,
-        "torch_matmul_seconds": matmul_seconds,
-        "ratio": seconds / matmul_seconds,
-        "repeats": repeats,
-        "threads": torch.get_num_threads(),
-        "versions": versions_of("torch"),
-    }
+    return GemmBenchRecord(
+        benchmark="golden_gemm",
+        format=weight.name,
+        activation=activation.name,
+        m=m,
+        n=n,
+        k=k,
+        block=block,
+        arithmetic=exact_arithmetic(activation, weight, block).name.lower(),
+        seconds=seconds,
+        torch_matmul_seconds=matmul_seconds,
+        ratio=seconds / matmul_seconds,
+        repeats=repeats,
+        threads=torch.get_num_threads(),
+        versions=versions_of("torch"),
+    )

@@ -25,6 +25,7 @@ from halfbyte.gpu_ref.multiply import (
 )
 from halfbyte.gpu_ref.packed import Packed
 from halfbyte.gpu_ref.quantizer import quantize
+from halfbyte.gpu_ref.records import MemoryRun, MemoryTiming, ProductRun, ProductTiming, Timing
 
 __all__ = ["Sizes", "benchmark", "few_rows_records", "in_turn", "memory_records", "product_records"]
 
@@ -85,7 +86,7 @@ def _random(rows: int, length: int, device: torch.device, dtype: torch.dtype) ->
     return torch.randn(rows, length, generator=generator, device=device).to(dtype)
 
 
-def memory_records(fmt: Format, sizes: Sizes, device: torch.device) -> Iterator[dict[str, Any]]:
+def memory_records(fmt: Format, sizes: Sizes, device: torch.device) -> Iterator[MemoryRun]:
     """Quantize and dequantize: bytes read and written per second, beside a copy."""
     for dtype in (torch.float32, torch.bfloat16):
         x = _random(sizes.rows, sizes.length, device, dtype)
@@ -102,17 +103,20 @@ def memory_records(fmt: Format, sizes: Sizes, device: torch.device) -> Iterator[
         seconds = in_turn(functions, sizes.repeats, device)
         copied = moved["copy"] / seconds["copy"]
         for name, taken in seconds.items():
-            yield {
-                "kernel": name,
-                "shape": [sizes.rows, sizes.length],
-                "type": str(dtype).removeprefix("torch."),
-                "seconds": taken,
-                "gigabytes_per_second": moved[name] / taken / 1e9,
-                "share_of_copy": moved[name] / taken / copied,
-            }
+            yield MemoryRun(
+                kernel=name,
+                shape=(sizes.rows, sizes.length),
+                type=str(dtype).removeprefix("torch."),
+                seconds=taken,
+                gigabytes_per_second=moved[name] / taken / 1e9,
+                share_of_copy=moved[name] / taken / copied,
+                format=fmt.name,
+                block=sizes.block,
+                repeats=sizes.repeats,
+            )
 
 
-def product_records(fmt: Format, sizes: Sizes, device: torch.device) -> Iterator[dict[str, Any]]:
+def product_records(fmt: Format, sizes: Sizes, device: torch.device) -> Iterator[ProductRun]:
     """Every GEMM kernel beside torch.matmul: BF16 on a GPU, FP32 on a CPU."""
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     a, w = (_random(rows, sizes.k, device, dtype) for rows in (sizes.m, sizes.n))
@@ -126,16 +130,18 @@ def product_records(fmt: Format, sizes: Sizes, device: torch.device) -> Iterator
     seconds = in_turn(functions, sizes.repeats, device)
     seconds |= in_turn(slow, 1, device)
     for name, taken in seconds.items():
-        yield {
-            "kernel": name if name == "torch.matmul" else f"gemm {name}",
-            "shape": [sizes.m, sizes.n, sizes.k],
-            "type": str(dtype).removeprefix("torch.") if name == "torch.matmul" else fmt.name,
-            "seconds": taken,
-            "tera_operations_per_second": 2 * sizes.m * sizes.n * sizes.k / taken / 1e12,
-            "share_of_torch": seconds["torch.matmul"] / taken,
-            "times_plain": seconds["plain"] / taken if "plain" in seconds else None,
-            "block": sizes.block,
-        }
+        yield ProductRun(
+            kernel=name if name == "torch.matmul" else f"gemm {name}",
+            shape=(sizes.m, sizes.n, sizes.k),
+            type=str(dtype).removeprefix("torch.") if name == "torch.matmul" else fmt.name,
+            seconds=taken,
+            tera_operations_per_second=2 * sizes.m * sizes.n * sizes.k / taken / 1e12,
+            share_of_torch=seconds["torch.matmul"] / taken,
+            times_plain=seconds["plain"] / taken if "plain" in seconds else None,
+            format=fmt.name,
+            block=sizes.block,
+            repeats=sizes.repeats,
+        )
 
 
 def few_rows_records(
@@ -216,15 +222,15 @@ def _check_agreement(operands: list[Packed], kernels: list[str]) -> None:
             raise ToolError(f"Kernel {kernel} differs from the plain one: nothing is timed")
 
 
-def benchmark(
-    fmt: Format, device: torch.device, sizes: Sizes | None = None
-) -> list[dict[str, Any]]:
+def benchmark(fmt: Format, device: torch.device, sizes: Sizes | None = None) -> list[Timing]:
     """Records of every kernel on ``device``: medians, and shares of what PyTorch achieves.
 
     Raises ToolError if a kernel differs from the plain one.
     """
     chosen = sizes or Sizes.of(device)
-    common = {"format": fmt.name, "block": chosen.block, "repeats": chosen.repeats}
-    where = describe(device)
-    records = [*memory_records(fmt, chosen, device), *product_records(fmt, chosen, device)]
-    return [{**record, **common, **where} for record in records]
+    where = vars(describe(device))
+    memory, products = memory_records(fmt, chosen, device), product_records(fmt, chosen, device)
+    return [
+        *(MemoryTiming(**vars(run), **where) for run in memory),
+        *(ProductTiming(**vars(run), **where) for run in products),
+    ]

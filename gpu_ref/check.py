@@ -22,6 +22,7 @@ from halfbyte.gpu_ref.mac import mac_stream
 from halfbyte.gpu_ref.multiply import EMULATED, applicable_kernels, matmul
 from halfbyte.gpu_ref.packed import Packed
 from halfbyte.gpu_ref.quantizer import absmax, encode, quantize, scales_of
+from halfbyte.gpu_ref.records import ComparisonRecord
 
 __all__ = ["Comparison", "check_format", "merged"]
 
@@ -72,9 +73,9 @@ class Comparison:
             self.first = f"{what} at {at}: {seen[at].item()} for {expected[at].item()}"
         self.different += count
 
-    def record(self) -> dict[str, Any]:
-        """For the JSON record."""
-        return asdict(self)
+    def record(self) -> ComparisonRecord:
+        """What was counted, for JSON."""
+        return ComparisonRecord(**asdict(self))
 
 
 def merged(comparisons: Iterable[Comparison]) -> list[Comparison]:
@@ -165,7 +166,7 @@ def _streams(weight: Format, activation: Format, device: torch.device) -> Iterat
     options = {"weight": weight, "activation": activation}
     for width in cases.mac_widths(weight, activation):
         for overflow in Overflow:
-            rule: dict[str, Any] = {**options, "acc_width": width, "overflow": overflow}
+            rule: Any = {**options, "acc_width": width, "overflow": overflow}
             free = mac_stream(*columns, **rule)
             paused = mac_stream(*columns, enable=enable.to(device), **rule)
             for stream in range(len(w)):

@@ -5,7 +5,6 @@ import shutil
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -13,6 +12,7 @@ from halfbyte.base import versions_of
 from halfbyte.base.compilers import host_compiler
 from halfbyte.gpu_ref.compilers import cuda_compiler
 from halfbyte.gpu_ref.library import library_for
+from halfbyte.gpu_ref.records import MachineRecord
 
 __all__ = ["describe", "pick_device"]
 
@@ -45,26 +45,26 @@ def _driver() -> str | None:
     return done.stdout.partition("\n")[0].strip() or None
 
 
-def describe(device: torch.device) -> dict[str, Any]:
-    """Fields of a record: ``build`` is ``cuda`` or ``host``, never one for the other."""
+def describe(device: torch.device) -> MachineRecord:
+    """The machine and the build: ``cuda`` or ``host``, never one for the other."""
     library = library_for(device)
     on_gpu = library.kind == "cuda"
     capability = torch.cuda.get_device_capability(device) if on_gpu else None
     compiler = cuda_compiler() if on_gpu else host_compiler()
-    return {
-        "build": library.kind,
-        "device": torch.cuda.get_device_name(device) if on_gpu else _processor(),
-        "compute_capability": ".".join(map(str, capability)) if capability else None,
-        "driver": _driver() if on_gpu else None,
-        "simd": library.simd,
-        "threads": None if on_gpu else torch.get_num_threads(),
-        "compiler": compiler.version,
-        "flags": list(compiler.flags),
-        "versions": {
+    return MachineRecord(
+        build=library.kind,
+        device=torch.cuda.get_device_name(device) if on_gpu else _processor(),
+        compute_capability=".".join(map(str, capability)) if capability else None,
+        driver=_driver() if on_gpu else None,
+        simd=library.simd,
+        threads=None if on_gpu else torch.get_num_threads(),
+        compiler=compiler.version,
+        flags=tuple(compiler.flags),
+        versions={
             **versions_of("halfbyte", "torch", "numpy"),
             "cuda": torch.version.cuda,
             "python": platform.python_version(),
         },
-        "system": platform.platform(),
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
+        system=platform.platform(),
+        date=datetime.now(UTC).isoformat(timespec="seconds"),
+    )

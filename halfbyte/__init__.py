@@ -1,9 +1,118 @@
 """Hardware design and simulation of 4-bit number formats.
 
-The rooms are subpackages: ``halfbyte.formats``, ``golden``, ``rtl``, ``checkpoints``, ``accuracy``,
-``sim``, ``area``, ``gpu_ref`` and ``pareto``. They are imported on first use.
+>>> import halfbyte
+>>> fmt = halfbyte.load("e2m1_sp")
+>>> spec = halfbyte.mac(fmt, terms=256)
+>>> record = halfbyte.synthesize(spec)
+
+What a notebook needs stands here, under flat names, which are imported on first use:
+
+- formats: ``load``, ``format_names``, ``Format``
+- the golden model on arrays: ``encode``, ``decode``, ``quantize``, ``gemm``, ``mac_stream``
+- units: ``mac`` makes a ``MacSpec``; ``Overflow`` says what a narrow accumulator does
+- hardware: ``synthesize``, ``simulate``, ``prove``, ``export``
+- models: ``evaluate``
+
+Measurements are typed records: ``SynthesisRecord``, ``SimulationRecord``, ``ProofRecord``,
+``ExportRecord``, ``EvaluationRecord``. Each has ``as_json()``, ``from_json()`` and ``schema()``.
+Errors that a user can mend are ``UserError``; tools that fail raise ``ToolError``.
+
+Everything else lives in the subpackages ``formats``, ``golden``, ``rtl``, ``checkpoints``,
+``accuracy``, ``sim``, ``area``, ``gpu_ref`` and ``pareto``; the command ``halfbyte`` does it all.
 """
 
-__all__ = ["__version__"]
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from halfbyte.accuracy.record import EvaluationRecord
+    from halfbyte.api import (
+        decode,
+        encode,
+        evaluate,
+        export,
+        format_names,
+        gemm,
+        load,
+        mac,
+        mac_stream,
+        prove,
+        quantize,
+        simulate,
+        synthesize,
+    )
+    from halfbyte.area.search.proof_plan import ProofRecord
+    from halfbyte.area.search.records import SynthesisRecord
+    from halfbyte.base.errors import ToolError, UserError
+    from halfbyte.formats import Format, Overflow
+    from halfbyte.golden import Quantized
+    from halfbyte.rtl import MacSpec
+    from halfbyte.sim.records import ExportRecord, SimulationRecord
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "EvaluationRecord": "accuracy.record",
+    "ExportRecord": "sim.records",
+    "Format": "formats",
+    "MacSpec": "rtl",
+    "Overflow": "formats",
+    "ProofRecord": "area.search.proof_plan",
+    "Quantized": "golden",
+    "SimulationRecord": "sim.records",
+    "SynthesisRecord": "area.search.records",
+    "ToolError": "base.errors",
+    "UserError": "base.errors",
+    "decode": "api",
+    "encode": "api",
+    "evaluate": "api",
+    "export": "api",
+    "format_names": "api",
+    "gemm": "api",
+    "load": "api",
+    "mac": "api",
+    "mac_stream": "api",
+    "prove": "api",
+    "quantize": "api",
+    "simulate": "api",
+    "synthesize": "api",
+}
+__all__ = [
+    "EvaluationRecord",
+    "ExportRecord",
+    "Format",
+    "MacSpec",
+    "Overflow",
+    "ProofRecord",
+    "Quantized",
+    "SimulationRecord",
+    "SynthesisRecord",
+    "ToolError",
+    "UserError",
+    "__version__",
+    "decode",
+    "encode",
+    "evaluate",
+    "export",
+    "format_names",
+    "gemm",
+    "load",
+    "mac",
+    "mac_stream",
+    "prove",
+    "quantize",
+    "simulate",
+    "synthesize",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

@@ -2,16 +2,16 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from halfbyte.area import Technology
+from halfbyte.area import SynthesisRecord, Technology
 from halfbyte.base import UserError
 from halfbyte.formats import Format
+from halfbyte.pareto.records import LosslessRecord
 from halfbyte.pareto.system import ArrayModel, ChipModel
 
 __all__ = ["AXES", "MAC_AREA", "Axis", "check_axis", "make_axis"]
 
-Record = Mapping[str, Any]
+Records = Sequence[SynthesisRecord]
 BF16_BITS = 16
 # The chip whose shares are known has MACs of this format.
 _BASELINE = "int4"
@@ -35,8 +35,8 @@ class Axis:
         What it rests on, for the caption; may be empty.
     cost : function
         Of a synthesis record; None where the record does not know it.
-    lossless : function, optional
-        The same of a record of ``pareto.lossless``, if it is another.
+    lossless : function
+        The same of BF16 with DFloat11.
     """
 
     name: str
@@ -44,22 +44,15 @@ class Axis:
     label: str
     title: str
     note: str
-    cost: Callable[[Record], float | None]
-    lossless: Callable[[Record], float | None] | None = None
-
-    def lossless_cost(self, record: Record) -> float | None:
-        """The cost of BF16 with DFloat11; None where it is not known."""
-        return (self.lossless or self.cost)(record)
+    cost: Callable[[SynthesisRecord], float | None]
+    lossless: Callable[[LosslessRecord], float | None]
 
 
-MAC_AREA = Axis(
-    "mac_area",
-    "area_um2",
-    "MAC area, µm²",
-    "Area of this project",
-    "",
-    lambda record: float(record["area_um2"]),
-)
+def _area(record: SynthesisRecord | LosslessRecord) -> float:
+    return record.area_um2
+
+
+MAC_AREA = Axis("mac_area", "area_um2", "MAC area, µm²", "Area of this project", "", _area, _area)
 AXES = ("mac_area", "array_area", "chip_overhead", "energy", "delay", "bits")
 
 
@@ -72,14 +65,15 @@ def check_axis(name: str) -> None:
 def make_axis(
     name: str,
     formats: Sequence[Format],
-    areas: Sequence[Record],
+    areas: Records,
     *,
     technology: Technology,
     chip: ChipModel,
     array: ArrayModel,
+    activation: Format | None = None,
     effective_bits: Mapping[str, float] | None = None,
 ) -> Axis:
-    """The axis ``name`` for MACs whose operands both have one of ``formats``.
+    """The axis ``name`` for MACs whose weights have one of ``formats``.
 
     Parameters
     ----------
@@ -87,12 +81,14 @@ def make_axis(
         One of :data:`AXES`.
     formats : sequence of Format
         Those of the records.
-    areas : sequence of record
+    areas : sequence of SynthesisRecord
         As ``area.synthesize`` gives them.
     technology : Technology
         Its flip-flop and SRAM make the array.
     chip, array : ChipModel, ArrayModel
         For the axes ``chip_overhead`` and ``array_area``.
+    activation : Format, optional
+        Of the other operand; the weight's own format if not given.
     effective_bits : mapping of str to float, optional
         For the axis ``bits``: by format, bits per weight with entropy-coded codes and scales.
 
@@ -106,29 +102,34 @@ def make_axis(
     if name == "mac_area":
         return MAC_AREA
     if name == "array_area":
-        return _array_axis(by_name, technology, array)
+        return _array_axis(by_name, activation, technology, array)
     if name == "chip_overhead":
         return _chip_axis(by_name, areas, chip)
     if name == "bits":
         return _bits_axis(effective_bits or {})
     if name == "energy":
-        return _measured(areas, "energy", "energy_fj", "Energy per MAC, fJ", "Energy per MAC")
-    return _measured(areas, "delay", "delay_ps", "Delay, ps", "Delay of the MAC")
+        return _energy_axis(areas)
+    return _delay_axis(areas)
 
 
-def _array_axis(formats: Mapping[str, Format], technology: Technology, array: ArrayModel) -> Axis:
+def _array_axis(
+    formats: Mapping[str, Format],
+    activation: Format | None,
+    technology: Technology,
+    array: ArrayModel,
+) -> Axis:
     sram, layer = array.sram(technology), array.layer
 
-    def cost(record: Record) -> float:
-        fmt = formats[record["format"]]
-        return array.area(record, fmt, fmt, technology).total
+    def cost(record: SynthesisRecord) -> float:
+        weight = formats[record.format]
+        return array.area(record, weight, activation or weight, technology).total
 
-    def lossless(record: Record) -> float | None:
-        if record["bits_per_weight"] is None:
+    def lossless(record: LosslessRecord) -> float | None:
+        if record.bits_per_weight is None:
             return None
         return array.area_of_bits(
-            record["area_um2"],
-            weight_bits=record["bits_per_weight"],
+            record.area_um2,
+            weight_bits=record.bits_per_weight,
             activation_bits=BF16_BITS,
             operand_bits=2 * BF16_BITS,
             technology=technology,
@@ -152,18 +153,18 @@ def _array_axis(formats: Mapping[str, Format], technology: Technology, array: Ar
     )
 
 
-def _chip_axis(formats: Mapping[str, Format], areas: Sequence[Record], chip: ChipModel) -> Axis:
-    baseline = {record["format"]: record["area_um2"] for record in areas}.get(_BASELINE)
+def _chip_axis(formats: Mapping[str, Format], areas: Records, chip: ChipModel) -> Axis:
+    baseline = {record.format: record.area_um2 for record in areas}.get(_BASELINE)
     if baseline is None:
         raise UserError(f"The chip overhead is counted from {_BASELINE}: add it to the formats")
 
-    def cost(record: Record) -> float:
-        bits = formats[record["format"]].bits
-        return chip.overhead_percent(record["area_um2"] / baseline, bits)
+    def cost(record: SynthesisRecord) -> float:
+        bits = formats[record.format].bits
+        return chip.overhead_percent(record.area_um2 / baseline, bits)
 
-    def lossless(record: Record) -> float | None:
-        bits = record["bits_per_weight"]
-        ratio = record["area_um2"] / baseline
+    def lossless(record: LosslessRecord) -> float | None:
+        bits = record.bits_per_weight
+        ratio = record.area_um2 / baseline
         return None if bits is None else chip.overhead_percent(ratio, bits)
 
     note = (
@@ -185,21 +186,30 @@ def _bits_axis(bits: Mapping[str, float]) -> Axis:
         "Effective bits per weight",
         "Effective bits per weight",
         "bits: codes of the model's weights, entropy-coded where that pays, and their scales",
-        lambda record: bits.get(str(record["format"])),
-        lambda record: record["bits_per_weight"],
+        lambda record: bits.get(record.format),
+        lambda record: record.bits_per_weight,
     )
 
 
-def _measured(areas: Sequence[Record], name: str, column: str, label: str, title: str) -> Axis:
-    missing = [record["format"] for record in areas if record.get(column) is None]
+def _energy_axis(areas: Records) -> Axis:
+    def cost(record: SynthesisRecord | LosslessRecord) -> float | None:
+        return record.energy_fj
+
+    note = _left_out(areas, "energy_fj", [cost(record) for record in areas])
+    return Axis("energy", "energy_fj", "Energy per MAC, fJ", "Energy per MAC", note, cost, cost)
+
+
+def _delay_axis(areas: Records) -> Axis:
+    def cost(record: SynthesisRecord | LosslessRecord) -> float | None:
+        return record.delay_ps
+
+    note = _left_out(areas, "delay_ps", [cost(record) for record in areas])
+    return Axis("delay", "delay_ps", "Delay, ps", "Delay of the MAC", note, cost, cost)
+
+
+def _left_out(areas: Records, column: str, costs: Sequence[float | None]) -> str:
+    """Which formats have no figure; raises UserError if all lack it."""
+    missing = [record.format for record, cost in zip(areas, costs, strict=True) if cost is None]
     if len(missing) == len(areas):
-        raise UserError(
-            f"There is nothing to draw against {name}: {column} is null in every record"
-        )
-    note = f"{column} is null, and so left out: {', '.join(missing)}" if missing else ""
-
-    def cost(record: Record) -> float | None:
-        value = record.get(column)
-        return None if value is None else float(value)
-
-    return Axis(name, column, label, title, note, cost)
+        raise UserError(f"There is nothing to draw: {column} is null in every record")
+    return f"{column} is null, and so left out: {', '.join(missing)}" if missing else ""

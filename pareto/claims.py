@@ -1,36 +1,22 @@
 """What the paper claims of its formats, beside this project's figures; decided by the figures."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
+from halfbyte.area import SynthesisRecord
 from halfbyte.pareto.axes import MAC_AREA, Axis
 from halfbyte.pareto.frontier import Point, dominator, frontier
 from halfbyte.pareto.paper import PAPER_TERMS, paper_chip, published, w4a4_accuracy
 from halfbyte.pareto.quality import Quality
+from halfbyte.pareto.records import Claim
 
-__all__ = ["PAPER_FRONTIER", "Claim", "claims", "points_of"]
+__all__ = ["PAPER_FRONTIER", "claims", "points_of"]
 
 # Dotzel et al., 2024: the frontier of MAC area against W4A4 accuracy.
 PAPER_FRONTIER = ("int4", "e2m1", "e2m1_sr", "e2m1_sp")
 # Two technologies and tools agree on the ratio of two MACs if they differ by no more than this.
 _AGREEMENT = 0.03
-Records = Mapping[str, Mapping[str, Any]]
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A question with the paper's answer, this project's, and whether they agree."""
-
-    question: str
-    paper: str
-    ours: str
-    verdict: str
-    why: str = ""
-
-    def as_dict(self) -> dict[str, str]:
-        """Plain data."""
-        return asdict(self)
+Records = Mapping[str, SynthesisRecord]
 
 
 @dataclass(frozen=True)
@@ -146,7 +132,7 @@ def _percent(ratio: float) -> float:
 
 
 def _difference(areas: Records, name: str, other: str) -> str:
-    percent = _percent(areas[name]["area_um2"] / areas[other]["area_um2"])
+    percent = _percent(areas[name].area_um2 / areas[other].area_um2)
     return f"{abs(percent):.1f} % {'larger' if percent > 0 else 'smaller'}"
 
 
@@ -154,7 +140,7 @@ def _supernormal_cost(areas: Records, name: str, title: str) -> Claim:
     """Cost over E2M1 of the MAC and of the chip, in the paper's 28 nm and here."""
     theirs = published()["mac_area_28nm"]
     paper_ratio = theirs[name]["mac"] / theirs["e2m1"]["mac"]
-    our_ratio = areas[name]["area_um2"] / areas["e2m1"]["area_um2"]
+    our_ratio = areas[name].area_um2 / areas["e2m1"].area_um2
     return Claim(
         question=f"What does {title} cost over E2M1?",
         paper=_cost(paper_ratio),
@@ -177,23 +163,23 @@ def _causes(areas: Records, name: str) -> list[str]:
         part: (theirs[name][part], theirs["e2m1"][part]) for part in ("multiplier", "accumulator")
     }
     our_parts = {
-        part: (record[f"{part}_um2"], baseline[f"{part}_um2"])
+        part: (getattr(record, f"{part}_um2"), getattr(baseline, f"{part}_um2"))
         for part in ("multiplier", "accumulator", "register")
     }
     causes = [
         f"the paper's cost: {_shares(paper_parts, theirs['e2m1']['mac'])}",
-        f"ours: {_shares(our_parts, baseline['area_um2'])}",
+        f"ours: {_shares(our_parts, baseline.area_um2)}",
     ]
-    if record["terms"] != PAPER_TERMS:
-        causes.append(f"ours is for {record['terms']} terms, the paper's for {PAPER_TERMS}")
-    elif theirs[name]["acc_bits"] != record["acc_width"]:
+    if record.terms != PAPER_TERMS:
+        causes.append(f"ours is for {record.terms} terms, the paper's for {PAPER_TERMS}")
+    elif theirs[name]["acc_bits"] != record.acc_width:
         causes.append(
             f"the paper's accumulator has {theirs[name]['acc_bits']} bits, ours "
-            f"{record['acc_width']}, lossless for {record['terms']} terms"
+            f"{record.acc_width}, lossless for {record.terms} terms"
         )
     causes.append(
-        f"our smallest architecture is {record['architecture']} (E2M1: "
-        f"{baseline['architecture']}), the paper states none"
+        f"our smallest architecture is {record.architecture} (E2M1: "
+        f"{baseline.architecture}), the paper states none"
     )
     return causes
 
@@ -208,7 +194,7 @@ def _shares(parts: Mapping[str, tuple[float, float]], whole: float) -> str:
 
 def _table_format(areas: Records, axes: Sequence[_Quality], name: str) -> Claim:
     record = areas[name]
-    ratio = record["area_um2"] / areas["int4"]["area_um2"]
+    ratio = record.area_um2 / areas["int4"].area_um2
     chip = paper_chip().overhead_percent(ratio)
     standings = [
         f"{axis.name}: {_standing(name, axis.points)}"
@@ -216,9 +202,9 @@ def _table_format(areas: Records, axes: Sequence[_Quality], name: str) -> Claim:
         if name in _names(axis.points)
     ]
     parts = (
-        f"accumulator of {record['acc_width']} bits (INT4: {areas['int4']['acc_width']}), "
-        f"multiplier {record['multiplier_um2']:,.0f} µm² (INT4: "
-        f"{areas['int4']['multiplier_um2']:,.0f})"
+        f"accumulator of {record.acc_width} bits (INT4: {areas['int4'].acc_width}), "
+        f"multiplier {record.multiplier_um2:,.0f} µm² (INT4: "
+        f"{areas['int4'].multiplier_um2:,.0f})"
     )
     return Claim(
         question=f"Where does {name} stand?",

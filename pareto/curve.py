@@ -1,27 +1,22 @@
 """Drawing and writing area against clock: the staircase of each format, and its slack."""
 
-import csv
-import io
-import json
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from textwrap import wrap
 from typing import Any
 
-from matplotlib import style
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from halfbyte.area.proofs.record import is_proved
-from halfbyte.base import UserError, write_atomically
-from halfbyte.pareto.report import STYLE
+from halfbyte.area import SynthesisRecord
+from halfbyte.base import UserError
+from halfbyte.base.figures import figure, plot_style, save_figure
+from halfbyte.base.tables import write_rows
 
 __all__ = ["draw_area", "draw_slack", "write_curve"]
 
-SIZE_INCHES, DPI = (9.0, 6.8), 160
+SIZE_INCHES = (9.0, 6.8)
 CAPTION_WIDTH = 150  # letters in a line
 MARGIN = 1.12  # beside the slowest and the fastest clock
 # Okabe and Ito's colours, which colour-blind readers can tell apart; then again, dashed.
@@ -32,13 +27,16 @@ _COLUMNS = (
     *("format", "activation", "clock_ps", "area_um2", "delay_ps", "slack_ps", "wns_ps"),
     *("energy_fj", "leakage_nw", "architecture", "recipe", "technology", "corner", "terms"),
 )
-Record = Mapping[str, Any]
 
 
-def _by_format(records: Sequence[Record]) -> list[tuple[str, list[Record]]]:
-    return [
-        (name, list(group)) for name, group in groupby(records, key=lambda each: each["format"])
-    ]
+def _by_format(records: Sequence[SynthesisRecord]) -> list[tuple[str, list[SynthesisRecord]]]:
+    return [(name, list(group)) for name, group in groupby(records, key=lambda each: each.pair)]
+
+
+def _label(name: str, record: SynthesisRecord, titles: Mapping[str, str]) -> str:
+    """The title of a format, or of both operands where they differ."""
+    title = titles.get(record.format, name)
+    return title if record.activation == record.format else f"{title} x {record.activation}"
 
 
 def _line(place: int) -> dict[str, Any]:
@@ -49,33 +47,31 @@ def _line(place: int) -> dict[str, Any]:
     }
 
 
-def draw_area(axes: Axes, records: Sequence[Record], titles: Mapping[str, str]) -> None:
+def draw_area(axes: Axes, records: Sequence[SynthesisRecord], titles: Mapping[str, str]) -> None:
     """The least area that meets each clock, as steps; rings mark the fastest netlist found.
 
     Parameters
     ----------
     axes : Axes
         Where to draw; the clock period in ns goes to the right on a logarithmic axis.
-    records : sequence of record
+    records : sequence of SynthesisRecord
         As ``area.sweep_clocks`` gives them.
     titles : mapping of str
         What each format is called.
     """
     for place, (name, group) in enumerate(_by_format(records)):
-        points = sorted(
-            {(each["delay_ps"] / 1e3, each["area_um2"]) for each in group}, reverse=True
-        )
+        points = sorted({(_delay(each) / 1e3, each.area_um2) for each in group}, reverse=True)
         front = [points[0]]
         for delay, area in points[1:]:
             if delay < front[-1][0]:
                 front.append((delay, area))
-        right = MARGIN * max(each["clock_ps"] for each in group) / 1e3
+        right = MARGIN * max(map(_clock, group)) / 1e3
         delays, areas = zip(*front, strict=True)
         axes.step(
             (max(right, delays[0]), *delays),
             (areas[0], *areas),
             where="pre",
-            label=titles.get(name, name),
+            label=_label(name, group[0], titles),
             **_line(place),
         )
         axes.plot(delays, areas, "o", markersize=4.5, color=_line(place)["color"])
@@ -102,16 +98,16 @@ def draw_area(axes: Axes, records: Sequence[Record], titles: Mapping[str, str]) 
     axes.margins(y=0.12)
 
 
-def draw_slack(axes: Axes, records: Sequence[Record]) -> None:
+def draw_slack(axes: Axes, records: Sequence[SynthesisRecord]) -> None:
     """Slack of the best netlist at each clock, as a part of the clock; below zero it is missed."""
     for place, (_, group) in enumerate(_by_format(records)):
-        clocks = [each["clock_ps"] / 1e3 for each in group]
-        slacks = [100 * each["slack_ps"] / each["clock_ps"] for each in group]
+        clocks = [_clock(each) / 1e3 for each in group]
+        slacks = [100 * (each.slack_ps or 0.0) / _clock(each) for each in group]
         axes.plot(clocks, slacks, marker="o", markersize=4.5, **_line(place))
         for clock, slack, each in zip(clocks, slacks, group, strict=True):
             if slack < 0:
                 axes.annotate(
-                    f"WNS {each['wns_ps']:,.0f} ps",
+                    f"WNS {each.wns_ps:,.0f} ps",
                     (clock, slack),
                     xytext=(22, 1 - 11 * (place % 2)),
                     textcoords="offset points",
@@ -149,64 +145,70 @@ def _tidy(axes: Axes, periods: Sequence[float]) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _caption(records: Sequence[Record]) -> str:
+def _caption(records: Sequence[SynthesisRecord]) -> str:
     first = records[0]
-    versions = ", ".join(f"{tool} {version}" for tool, version in first["versions"].items())
+    versions = ", ".join(f"{tool} {version}" for tool, version in first.versions.items())
     return (
-        f"{first['technology']}, {first['corner']}, lossless for {first['terms']} terms. Steps: "
+        f"{first.technology}, {first.corner}, lossless for {first.terms} terms. Steps: "
         "the smallest netlist found that meets a clock; rings: the fastest found. Delay: register "
         "to register and from inputs that change with the clock, with setup, from the library's "
         f"tables, without wires. Netlists without a proof are left out. {versions}"
     )
 
 
-def write_curve(records: Sequence[Record], titles: Mapping[str, str], folder: Path) -> list[Path]:
+def write_curve(
+    records: Sequence[SynthesisRecord], titles: Mapping[str, str], folder: Path
+) -> list[Path]:
     """Write the plot (PNG, SVG) and its data (CSV, JSON) to ``folder``; returns the files.
 
     Parameters
     ----------
-    records : sequence of record
+    records : sequence of SynthesisRecord
         As ``area.sweep_clocks`` gives them, by format.
     titles : mapping of str
         What each format is called.
     folder : Path
         Made if need be; files are replaced whole.
     """
-    path = folder / f"area_clock_{records[0]['technology']}"
-    proved = [record for record in records if is_proved(record)]
+    others = dict.fromkeys(each.activation for each in records if each.activation != each.format)
+    operands = "".join(f"_x_{name}" for name in others)
+    path = folder / f"area_clock_{records[0].technology}{operands}"
+    proved = [record for record in records if record.is_proved]
     if not proved:
         raise UserError("No netlist of the curve is proved: there is nothing to plot")
-    written = []
-    with style.context(STYLE):
-        figure = Figure(figsize=SIZE_INCHES, dpi=DPI)
-        FigureCanvasAgg(figure)
-        upper, lower = figure.subplots(
+    with plot_style():
+        drawn = figure(*SIZE_INCHES)
+        upper, lower = drawn.subplots(
             2, 1, sharex=True, height_ratios=(2.3, 1), gridspec_kw={"hspace": 0.08}
         )
-        figure.subplots_adjust(left=0.09, right=0.975, top=0.93, bottom=0.17)
+        drawn.subplots_adjust(left=0.09, right=0.975, top=0.93, bottom=0.17)
         upper.set_title(
-            f"Area against clock, {records[0]['technology']}",
+            f"Area against clock, {records[0].technology}",
             loc="left",
             fontsize=12,
             fontweight="bold",
         )
         draw_area(upper, proved, titles)
         draw_slack(lower, proved)
-        periods = [each[key] / 1e3 for each in proved for key in ("clock_ps", "delay_ps")]
+        periods = [time / 1e3 for each in proved for time in (_clock(each), _delay(each))]
         for axes in (upper, lower):
             _tidy(axes, periods)
         caption = "\n".join(wrap(_caption(proved), CAPTION_WIDTH))
-        figure.text(0.09, 0.015, caption, fontsize=7, color="#555555", va="bottom")
-        for suffix, metadata in ((".png", {}), (".svg", {"Date": None})):
-            buffer = io.BytesIO()
-            figure.savefig(buffer, format=suffix[1:], metadata=metadata)
-            written.append(path.with_suffix(suffix))
-            write_atomically(written[-1], buffer.getvalue())
-    rows = [{column: record[column] for column in _COLUMNS} for record in records]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_atomically(path.with_suffix(".csv"), text.getvalue())
-    write_atomically(path.with_suffix(".json"), json.dumps(rows, indent=2) + "\n")
-    return [*written, path.with_suffix(".csv"), path.with_suffix(".json")]
+        drawn.text(0.09, 0.015, caption, fontsize=7, color="#555555", va="bottom")
+        written = save_figure(drawn, path)
+    listed = [record.as_json() for record in records]
+    return [*written, *write_rows(path, [{key: each[key] for key in _COLUMNS} for each in listed])]
+
+
+def _clock(record: SynthesisRecord) -> float:
+    """In ps; every record of a sweep has one."""
+    if record.clock_ps is None:
+        raise UserError(f"The record of {record.format} has no clock: sweep clocks first")
+    return record.clock_ps
+
+
+def _delay(record: SynthesisRecord) -> float:
+    """In ps; every record of a sweep has one."""
+    if record.delay_ps is None:
+        raise UserError(f"The record of {record.format} has no delay: {record.not_measured}")
+    return record.delay_ps

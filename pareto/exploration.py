@@ -1,13 +1,13 @@
 """What an exploration says: for each format its smallest design, beside how well it quantizes."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from statistics import fmean
-from typing import Any
 
-from halfbyte.base import UserError
+from halfbyte.area import SynthesisRecord
+from halfbyte.base import Progress, UserError, unheard
 from halfbyte.formats import Format, bundled
 from halfbyte.formats.codebooks import distance_to_optimum_db
 from halfbyte.pareto.frontier import Point, dominator, frontier
@@ -16,7 +16,6 @@ from halfbyte.pareto.parents import Parent
 __all__ = ["Candidate", "Findings", "find"]
 
 _DIGITS = 9  # of a distance in dB
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +29,7 @@ class Candidate:
     base : Format or None
         The format of the exploration that has zero where this one has its supernormal value; itself
         for such a base, None where there is none.
-    record : mapping
+    record : SynthesisRecord
         The smallest of its designs.
     distances : mapping of str to float
         SQNR lost to the best levels there are, in dB, by parent's name.
@@ -38,7 +37,7 @@ class Candidate:
 
     format: Format
     base: Format | None
-    record: Mapping[str, Any]
+    record: SynthesisRecord
     distances: Mapping[str, float]
 
     @property
@@ -56,7 +55,7 @@ class Candidate:
     @property
     def area_um2(self) -> float:
         """Of the smallest design."""
-        return float(self.record["area_um2"])
+        return self.record.area_um2
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +98,7 @@ class Findings:
         ]
         return tuple(sorted(chosen, key=lambda each: (each.area_um2, each.format.name)))
 
-    def with_records(self, records: Mapping[str, Mapping[str, Any]]) -> "Findings":
+    def with_records(self, records: Mapping[str, SynthesisRecord]) -> "Findings":
         """The same with other records of some formats, for what else is known of their designs."""
         candidates = tuple(
             replace(each, record=records.get(each.format.name, each.record))
@@ -115,10 +114,10 @@ class Findings:
 
 def find(
     formats: Sequence[Format],
-    records: Sequence[Mapping[str, Any]],
+    records: Sequence[SynthesisRecord],
     parents: Sequence[Parent],
     block: int = 128,
-    on_progress: Progress = lambda done, total, label: None,
+    on_progress: Progress = unheard,
 ) -> Findings:
     """Join an exploration's records with the accuracy of their formats.
 
@@ -153,23 +152,25 @@ def find(
     return Findings(tuple(parents), candidates, block)
 
 
-def _smallest(records: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+def _smallest(records: Sequence[SynthesisRecord]) -> dict[str, SynthesisRecord]:
     """The smallest design of each format; of equal ones the first by architecture and recipe."""
     if not records:
         raise UserError("A report needs at least one design that was synthesized")
-    for key, what in (("technology", "technology"), ("terms", "number of terms")):
-        if len({record[key] for record in records}) > 1:
+    kinds: tuple[tuple[str, set[str | int]], ...] = (
+        ("technology", {record.technology for record in records}),
+        ("number of terms", {record.terms for record in records}),
+    )
+    for what, found in kinds:
+        if len(found) > 1:
             raise UserError(
                 f"A report compares formats in one {what}: explore a space that has only one"
             )
-    if any(record["activation"] != record["format"] for record in records):
+    if any(record.activation != record.format for record in records):
         raise UserError("A report compares formats for both operands: `activations: [same]`")
-    found: dict[str, Mapping[str, Any]] = {}
-    for record in sorted(
-        records, key=lambda each: (each["area_um2"], each["architecture"], each["recipe"])
-    ):
-        found.setdefault(record["format"], record)
-    return found
+    smallest: dict[str, SynthesisRecord] = {}
+    for record in sorted(records, key=lambda each: (each.area_um2, each.architecture, each.recipe)):
+        smallest.setdefault(record.format, record)
+    return smallest
 
 
 def _distances(formats: Sequence[Format], parent: Parent, block: int) -> list[float]:

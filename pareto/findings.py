@@ -85,7 +85,7 @@ def compare(model: str, better: Case, worse: Case, lookup: Lookup) -> Row:
     from halfbyte.accuracy.statistics import interval
 
     one, other = lookup(model, better), lookup(model, worse)
-    losses = [each.record["measures"][each.primary]["loss"] for each in (one, other)]
+    losses = [each.record.primary.loss for each in (one, other)]
     low, high = interval(other.losses() - one.losses())
     verdict = "holds" if low > 0 else "does not hold" if high < 0 else "not resolved"
     return Row(
@@ -204,7 +204,7 @@ def _order(models: Sequence[str], lookup: Lookup) -> Finding:
     rows = []
     for model in models:
         evaluations = [lookup(model, Case(name, _W4A4)) for name in _RANKED]
-        ours = [each.record["measures"][each.primary]["loss"] for each in evaluations]
+        ours = [each.record.primary.loss for each in evaluations]
         replicates = np.stack([each.losses() for each in evaluations], axis=1)
         taus = np.array([kendalltau(theirs, each).statistic for each in replicates])
         low, high = interval(taus)

@@ -1,9 +1,9 @@
-"""Labels beside the points of a plot, so that none covers another or a marker."""
+"""Labels beside the points of a plot: nearest to their own, and over no other label or marker."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import hypot
+from math import hypot, inf
 
 from matplotlib.axes import Axes
 from matplotlib.backend_bases import RendererBase
@@ -11,13 +11,19 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Annotation, Text
 from matplotlib.transforms import Bbox
 
-__all__ = ["Label", "place_labels"]
+__all__ = ["Label", "box_distance", "place_labels"]
 
 _SIZE = 10
 _MARKER_POINTS = 9
 _LINE_POINTS = 2
 # Beyond this distance in points a thin line leads from the label to its marker.
 _LEADER = 16
+# A label must be nearer to its own marker than to any other by this.
+_CLEARLY_POINTS = 3
+# What standing nearer to a foreign marker counts, in pixels shared per pixel too far.
+_FOREIGN = 200.0
+# After every label has a place, each looks for a better one so many times.
+_ROUNDS = 3
 # Where a label may stand, in points from its marker: near places first.
 _PLACES = [
     (dx * distance, dy * distance)
@@ -40,7 +46,7 @@ class Label:
 def place_labels(
     axes: Axes, labels: Sequence[Label], corners: Sequence[tuple[float, float]] = ()
 ) -> None:
-    """Write each label at the first place that is free, or at the one with least overlap.
+    """Write each label where it overlaps least and is nearest to its own marker.
 
     ``corners`` are those of a staircase, in data coordinates, that labels keep off. The limits of
     ``axes`` must be final. Raises TypeError unless its figure is drawn by Agg, which measures text.
@@ -51,20 +57,37 @@ def place_labels(
         raise TypeError(f"Labels need a FigureCanvasAgg, not {type(canvas).__name__}")
     renderer = canvas.get_renderer()  # type: ignore[no-untyped-call]
     pixels_per_point = axes.figure.dpi / 72
-    taken = [_marker_box(axes, label, pixels_per_point) for label in labels]
-    taken += _line_boxes(axes, corners, pixels_per_point)
-    frame = axes.get_window_extent()
-    for label in sorted(labels, key=lambda each: (not each.prominent, each.x, each.text)):
-        text = _write(axes, label)
+    ordered = sorted(labels, key=lambda each: (not each.prominent, each.x, each.text))
+    markers = [_marker_box(axes, label, pixels_per_point) for label in ordered]
+    lines = _line_boxes(axes, corners, pixels_per_point)
+    frame, clearly = axes.get_window_extent(), _CLEARLY_POINTS * pixels_per_point
+    texts = [_write(axes, label) for label in ordered]
+    boxes: dict[int, Bbox] = {}
+    for own, text in [*enumerate(texts)] * _ROUNDS:
+        taken = [*markers, *lines, *(box for other, box in boxes.items() if other != own)]
         costs = []
         for place in _PLACES:
-            costs.append(_cost(_move(text, place, renderer), taken, frame))
+            box = _move(text, place, renderer)
+            foreign = max(0.0, _too_far(box, own, markers) + clearly)
+            costs.append(_cost(box, taken, frame) + _FOREIGN * foreign)
             if costs[-1] == 0:
                 break
         place = _PLACES[costs.index(min(costs))]
-        taken.append(_move(text, place, renderer))
+        boxes[own] = _move(text, place, renderer)
         if text.arrow_patch is not None:
             text.arrow_patch.set_visible(hypot(*place) > _LEADER)
+
+
+def box_distance(box: Bbox, marker: Bbox) -> float:
+    """Pixels from a box to the middle of a marker; 0 within the box."""
+    x, y = (marker.x0 + marker.x1) / 2, (marker.y0 + marker.y1) / 2
+    return hypot(max(box.x0 - x, x - box.x1, 0.0), max(box.y0 - y, y - box.y1, 0.0))
+
+
+def _too_far(box: Bbox, own: int, markers: Sequence[Bbox]) -> float:
+    """By how many pixels another marker is nearer to the box than its own; negative if none is."""
+    others = [box_distance(box, each) for place, each in enumerate(markers) if place != own]
+    return box_distance(box, markers[own]) - min(others, default=inf)
 
 
 def _marker_box(axes: Axes, label: Label, pixels_per_point: float) -> Bbox:

@@ -19,9 +19,9 @@ _FILE = Path(__file__).parent / "published" / "dotzel2024.yaml"
 
 
 @cache
-def published() -> Mapping[str, Any]:
+def published() -> Any:
     """The figures of Dotzel et al., 2024, that this project compares with."""
-    data: Mapping[str, Any] = yaml.safe_load(_FILE.read_text(encoding="utf-8"))
+    data: Any = yaml.safe_load(_FILE.read_text(encoding="utf-8"))
     return data
 
 

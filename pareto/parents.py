@@ -1,10 +1,9 @@
 """The distributions that formats are judged on: named ones, and those of a model's layers."""
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from halfbyte.base import UserError
+from halfbyte.base import Progress, UserError, unheard
 from halfbyte.formats.codebooks import MIN_NU
 from halfbyte.formats.quantile import MAX_NU
 
@@ -32,9 +31,7 @@ class Parent:
     distributions: tuple[tuple[str, float | None], ...]
 
 
-def find_parent(
-    name: str, on_progress: Callable[[int, int, str], None] = lambda done, total, label: None
-) -> Parent:
+def find_parent(name: str, on_progress: Progress = unheard) -> Parent:
     """``normal``, ``tNU`` for Student's t, or a model: Student's t fitted to its layers' weights.
 
     Layers whose nu is too low for a finite variance are taken at the lowest nu that has one.
@@ -52,17 +49,11 @@ def find_parent(
     return _of_model(name, on_progress)
 
 
-def _of_model(name: str, on_progress: Callable[[int, int, str], None]) -> Parent:
-    from halfbyte.accuracy.profile import open_source, profile_model
+def _of_model(name: str, on_progress: Progress) -> Parent:
+    from halfbyte.accuracy.profile import nus_of_weights, open_source, profile_model
 
     source = open_source(name)
-    fitted = [
-        profile.record["nu"]
-        for profile in profile_model(source, on_progress=on_progress)
-        if profile.record["what"] == "weight"
-        and not profile.record["normalised"]
-        and profile.record["nu"] is not None
-    ]
+    fitted = nus_of_weights(profile_model(source, on_progress=on_progress))
     if not fitted:
         raise UserError(f"No layer of {source.name} has weights that follow a distribution")
     # Three digits: the optimum is found for each nu, and layers differ by far more.

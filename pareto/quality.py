@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+
+from halfbyte.accuracy.record import EvaluationRecord
 
 __all__ = ["Quality", "measured_quality"]
 
@@ -43,7 +44,7 @@ class Quality:
         return max(((high - low) / 2 for low, high in self.intervals.values()), default=0.0)
 
 
-def measured_quality(records: Sequence[Mapping[str, Any]]) -> Quality | None:
+def measured_quality(records: Sequence[EvaluationRecord]) -> Quality | None:
     """The first measure of evaluation records of one model and recipe; None without records.
 
     A measure of which less is better is shown as its relative change against the unquantized
@@ -52,23 +53,22 @@ def measured_quality(records: Sequence[Mapping[str, Any]]) -> Quality | None:
     if not records:
         return None
     first = records[0]
-    key, measure = next(iter(first["measures"].items()))
-    found = {str(record["format"]): record["measures"][key] for record in records}
+    key, measure = next(iter(first.measures.items()))
+    found = {record.format: record.measures[key] for record in records}
     note = (
-        f"{measure['title']}: {first['model']}, recipe {first['recipe']}, {first['items']} "
-        f"{first['item']}, bars: 95 % intervals; torch {first['versions']['torch']}"
+        f"{measure.title}: {first.model}, recipe {first.recipe}, {first.items} "
+        f"{first.item}, bars: 95 % intervals; torch {first.versions['torch']}"
     )
-    if measure["higher_is_better"]:
-        label, lossless = f"{measure['title']}, {measure['unit']}", float(measure["baseline"])
-        values = {name: float(each["value"]) for name, each in found.items()}
-        intervals = {name: (each["low"], each["high"]) for name, each in found.items()}
+    if measure.higher_is_better:
+        label, lossless = f"{measure.title}, {measure.unit}", measure.baseline
+        values = {name: each.value for name, each in found.items()}
+        intervals = {name: (each.low, each.high) for name, each in found.items()}
     else:
-        label = f"{measure['title']}: minus the change against unquantized, %"
+        label = f"{measure.title}: minus the change against unquantized, %"
         lossless = 0.0
-        values = {name: -100 * each["loss"] for name, each in found.items()}
+        values = {name: -100 * each.loss for name, each in found.items()}
         intervals = {
-            name: (-100 * each["loss_high"], -100 * each["loss_low"])
-            for name, each in found.items()
+            name: (-100 * each.loss_high, -100 * each.loss_low) for name, each in found.items()
         }
-    title = f"measured {measure['title']}, {first['model']}, {first['recipe']}"
-    return Quality(str(key), label, title, values, intervals, note, lossless)
+    title = f"measured {measure.title}, {first.model}, {first.recipe}"
+    return Quality(key, label, title, values, intervals, note, lossless)

@@ -5,54 +5,18 @@ same format would have been chosen.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from halfbyte.base import UserError
+from halfbyte.pareto.records import Choice, Recommendation
 
 if TYPE_CHECKING:
     from halfbyte.accuracy import Evaluation
 
-__all__ = ["Choice", "Recommendation", "within_area", "within_loss"]
-
-
-@dataclass(frozen=True)
-class Choice:
-    """A format that was chosen.
-
-    Parameters
-    ----------
-    format : str
-        Its name.
-    area_um2 : float
-        Area of its MAC.
-    loss, loss_low, loss_high : float
-        Relative loss of the model's primary measure, with its 95 % interval.
-    certainty : float
-        Share of resamples in which the same format is chosen.
-    """
-
-    format: str
-    area_um2: float
-    loss: float
-    loss_low: float
-    loss_high: float
-    certainty: float
-
-
-@dataclass(frozen=True)
-class Recommendation:
-    """The choice, and what would be chosen if it did not exist; None if nothing else fits."""
-
-    criterion: str
-    choice: Choice
-    runner_up: Choice | None
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain data."""
-        return asdict(self)
+__all__ = ["within_area", "within_loss"]
 
 
 @dataclass(frozen=True)
@@ -141,13 +105,13 @@ def _table(areas: Mapping[str, float], evaluations: Sequence["Evaluation"]) -> _
     )
     if not joined:
         raise UserError("A recommendation needs formats that have both an area and an accuracy")
-    measures = [each.record["measures"][each.primary] for each in joined]
+    measures = [each.record.primary for each in joined]
     return _Table(
         [each.format for each in joined],
         np.array([areas[each.format] for each in joined]),
-        np.array([measure["loss"] for measure in measures]),
+        np.array([measure.loss for measure in measures]),
         np.stack([each.losses() for each in joined]),
-        [(measure["loss_low"], measure["loss_high"]) for measure in measures],
+        [(measure.loss_low, measure.loss_high) for measure in measures],
     )
 
 

@@ -1,34 +1,29 @@
 """The report: two plots with their data, and the table of claims, as files."""
 
-import csv
-import io
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from textwrap import wrap
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from matplotlib import style
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-
-from halfbyte.area import is_proved
-from halfbyte.base import UserError, write_atomically
+from halfbyte.accuracy.record import EvaluationRecord
+from halfbyte.area import SynthesisRecord
+from halfbyte.base import Json, UserError, write_atomically
+from halfbyte.base.figures import figure, plot_style, save_figure
+from halfbyte.base.tables import write_json, write_rows
 from halfbyte.formats import Format
 from halfbyte.pareto.axes import MAC_AREA, Axis
-from halfbyte.pareto.claims import Claim, claims, points_of
+from halfbyte.pareto.claims import claims, points_of
 from halfbyte.pareto.frontier import Point, frontier
 from halfbyte.pareto.lossless import TITLE, lossless_note, lossless_point
 from halfbyte.pareto.paper import published, w4a4_accuracy
 from halfbyte.pareto.plot import draw_frontier
 from halfbyte.pareto.quality import Quality, measured_quality
+from halfbyte.pareto.records import Claim, LosslessRecord
 
 __all__ = ["write_report"]
 
-SIZE_INCHES, DPI = (9.0, 6.2), 160
-# The user's own settings of matplotlib must not change the plots; with a salt of its own the same
-# figure gives the same SVG.
-STYLE: list[str | Path | dict[str, Any]] = ["default", {"svg.hashsalt": "halfbyte"}]
+SIZE_INCHES = (9.0, 6.2)
 CAPTION_WIDTH = 150  # letters in a line
 CAPTION_LINE = 0.019  # of the figure's height
 TITLE_WIDTH = 78  # letters at full size
@@ -38,11 +33,11 @@ MAX_PLOTTED_BITS = 5
 
 def write_report(
     formats: Sequence[Format],
-    area_records: Sequence[Mapping[str, Any]],
-    accuracy_records: Sequence[Mapping[str, Any]],
+    area_records: Sequence[SynthesisRecord],
+    accuracy_records: Sequence[EvaluationRecord],
     folder: Path,
     axis: Axis = MAC_AREA,
-    lossless: Mapping[str, Any] | None = None,
+    lossless: LosslessRecord | None = None,
 ) -> tuple[list[Claim], list[Path]]:
     """Write plots (PNG, SVG), their data (CSV, JSON) and the claims (Markdown, JSON) to ``folder``.
 
@@ -50,45 +45,54 @@ def write_report(
     ----------
     formats : sequence of Format
         The formats of the records.
-    area_records, accuracy_records : sequence of record
-        As ``area.synthesize`` and ``accuracy.evaluate`` give them, one of each per format.
+    area_records : sequence of SynthesisRecord
+        As ``area.synthesize`` gives them, one for each format.
+    accuracy_records : sequence of EvaluationRecord
+        As ``accuracy.evaluate`` gives them, one for each format.
     folder : Path
         Made if need be; files are replaced whole.
     axis : Axis
         What is drawn to the right. The claims are about MAC areas, whatever is drawn.
-
-    lossless : record, optional
+    lossless : LosslessRecord, optional
         As ``pareto.lossless.lossless_record`` gives it: a point beside those of the formats.
 
     Returns the claims and the files. Raises UserError if a netlist has no proof.
     """
     if not area_records:
         raise UserError("A Pareto plot needs at least one format")
-    shown = [*area_records, *([lossless] if lossless else [])]
-    unproved = [str(record["format"]) for record in shown if not is_proved(record)]
+    shown: list[SynthesisRecord | LosslessRecord] = [*area_records]
+    shown += [lossless] if lossless else []
+    unproved = [record.format for record in shown if not record.is_proved]
     if unproved:
         raise UserError(
             f"Only proved netlists are plotted; not proved: {', '.join(unproved)} "
             "(halfbyte prove FORMAT tells more)"
         )
-    areas = {record["format"]: record for record in area_records}
-    accuracies = {record["format"]: record for record in accuracy_records}
+    areas = {record.format: record for record in area_records}
+    accuracies = {record.format: record for record in accuracy_records}
     quality = measured_quality(accuracy_records)
     # If there are only wide ones, they are not in the way of others.
     plotted = [fmt for fmt in formats if fmt.bits <= MAX_PLOTTED_BITS] or formats
+    # ``_x_int8`` in names where activations have a format of their own. The paper, whose accuracies
+    # and claims are of one format for both operands, has nothing to say of such MACs.
+    operands = "".join(f"_x_{name}" for name in _other_operands(area_records))
+    plots = [plot for plot in _plots(plotted, quality) if plot.is_measured or not operands]
     written = []
-    for plot in _plots(plotted, quality):
+    for plot in plots:
         points = points_of(areas, plot.qualities, axis)
         beyond = lossless_point(lossless, plot.lossless, axis) if lossless else None
         if points:
             suffix = "" if axis is MAC_AREA else f"_by_{axis.name}"
-            path = folder / f"{plot.name}{suffix}"
+            path = folder / f"{plot.name}{suffix}{operands}"
             written += _write_plot(path, plot, axis, plotted, areas, points, lossless, beyond)
-            known = {**areas, beyond.format: lossless} if lossless and beyond else areas
+            known: dict[str, SynthesisRecord | LosslessRecord] = {**areas}
+            if lossless and beyond:
+                known[beyond.format] = lossless
             both = [*points, *([beyond] if beyond else [])]
             written += _write_data(path, plot, axis, known, accuracies, both)
-    answered = claims(areas, quality)
-    written += _write_claims(folder / "claims", answered)
+    answered = [] if operands else claims(areas, quality)
+    if not operands:
+        written += _write_claims(folder / "claims", answered)
     return answered, written
 
 
@@ -104,6 +108,11 @@ class _Plot(NamedTuple):
     intervals: Mapping[str, tuple[float, float]]
     lossless: float
     """The quality of what loses nothing."""
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether the quality is this project's own figure."""
+        return self.name.startswith("measured_")
 
 
 def _plots(plotted: Sequence[Format], quality: Quality | None) -> list[_Plot]:
@@ -144,6 +153,23 @@ def _plots(plotted: Sequence[Format], quality: Quality | None) -> list[_Plot]:
     return plots
 
 
+def _other_operands(records: Iterable[SynthesisRecord | LosslessRecord]) -> list[str]:
+    """Formats of activations that are not those of the weights; BF16 is always with its like."""
+    return sorted(
+        {
+            each.activation
+            for each in records
+            if isinstance(each, SynthesisRecord) and each.activation != each.format
+        }
+    )
+
+
+def _operands(records: Iterable[SynthesisRecord]) -> str:
+    """Which operands the MACs have, for a caption."""
+    others = _other_operands(records)
+    return f"activations in {', '.join(others)}" if others else "both operands in the format"
+
+
 def _table_note(shown: Sequence[Format]) -> str:
     """How the hardware's quantile formats differ from those whose accuracy was published."""
     tables = [
@@ -152,14 +178,15 @@ def _table_note(shown: Sequence[Format]) -> str:
     return f"; real values there, tables here: {', '.join(tables)}" if tables else ""
 
 
-def _area_caption(areas: Mapping[str, Mapping[str, Any]], points: Sequence[Point]) -> str:
+def _area_caption(areas: Mapping[str, SynthesisRecord], points: Sequence[Point]) -> str:
     shown = [areas[point.format] for point in points]
     first = shown[0]
-    recipes = sorted({record["recipe"] for record in shown})
-    versions = ", ".join(f"{tool} {version}" for tool, version in first["versions"].items())
+    recipes = sorted({record.recipe for record in shown})
+    versions = ", ".join(f"{tool} {version}" for tool, version in first.versions.items())
     return (
-        f"area: {first['technology']}, {first['corner']}, lossless for {first['terms']} terms, no "
-        f"timing constraint, best of recipes {', '.join(recipes)}; {versions}"
+        f"area: {first.technology}, {first.corner}, {_operands(shown)}, lossless for "
+        f"{first.terms} terms, no timing constraint, best of recipes {', '.join(recipes)}; "
+        f"{versions}"
     )
 
 
@@ -172,20 +199,18 @@ def _write_plot(
     plot: _Plot,
     axis: Axis,
     formats: Sequence[Format],
-    areas: Mapping[str, Mapping[str, Any]],
+    areas: Mapping[str, SynthesisRecord],
     points: Sequence[Point],
-    lossless: Mapping[str, Any] | None,
+    lossless: LosslessRecord | None,
     beyond: Point | None,
 ) -> list[Path]:
-    written = []
-    with style.context(STYLE):
-        figure = Figure(figsize=SIZE_INCHES, dpi=DPI)
-        FigureCanvasAgg(figure)
+    with plot_style():
+        drawn = figure(*SIZE_INCHES)
         ours = lossless_note(lossless) if lossless and beyond else ""
         notes = filter(None, (_area_caption(areas, points), axis.note, plot.note, ours))
         lines = [line for note in notes for line in wrap(note, CAPTION_WIDTH)]
         bottom = max(0.17, 0.105 + CAPTION_LINE * len(lines))
-        axes = figure.add_axes((0.09, bottom, 0.88, 0.9 - bottom))
+        axes = drawn.add_axes((0.09, bottom, 0.88, 0.9 - bottom))
         title = f"{axis.title} against {plot.title}"
         size = min(12.0, 12.0 * TITLE_WIDTH / len(title))
         axes.set_title(title, loc="left", fontsize=size, fontweight="bold", pad=24)
@@ -202,61 +227,53 @@ def _write_plot(
             intervals=plot.intervals,
             lossless=beyond,
         )
-        figure.text(0.09, 0.015, "\n".join(lines), fontsize=7, color="#555555", va="bottom")
-        for suffix, metadata in ((".png", {}), (".svg", {"Date": None})):
-            buffer = io.BytesIO()
-            figure.savefig(buffer, format=suffix[1:], metadata=metadata)
-            written.append(path.with_suffix(suffix))
-            write_atomically(written[-1], buffer.getvalue())
-    return written
+        drawn.text(0.09, 0.015, "\n".join(lines), fontsize=7, color="#555555", va="bottom")
+        return save_figure(drawn, path)
 
 
 def _write_data(
     path: Path,
     plot: _Plot,
     axis: Axis,
-    areas: Mapping[str, Mapping[str, Any]],
-    accuracies: Mapping[str, Mapping[str, Any]],
+    records: Mapping[str, SynthesisRecord | LosslessRecord],
+    accuracies: Mapping[str, EvaluationRecord],
     points: Sequence[Point],
 ) -> list[Path]:
     best = frontier(points)
-    rows = [
-        {
-            "format": point.format,
-            "area_um2": areas[point.format]["area_um2"],
-            "area_ge": areas[point.format]["area_ge"],
-            axis.column: point.cost,
-            plot.key: point.quality,
-            "on_frontier": point in best,
-            "architecture": areas[point.format]["architecture"],
-            "recipe": areas[point.format]["recipe"],
-            "acc_width": areas[point.format]["acc_width"],
-            **_measured(accuracies.get(point.format)),
-            "technology": areas[point.format]["technology"],
-            "corner": areas[point.format]["corner"],
-            "terms": areas[point.format]["terms"],
-        }
-        for point in sorted(points, key=lambda each: each.cost)
-    ]
-    text = io.StringIO()
-    columns = dict.fromkeys(column for row in rows for column in row)
-    writer = csv.DictWriter(text, list(columns), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_atomically(path.with_suffix(".csv"), text.getvalue())
-    write_atomically(path.with_suffix(".json"), json.dumps(rows, indent=2) + "\n")
-    return [path.with_suffix(".csv"), path.with_suffix(".json")]
+    has_operand = bool(_other_operands(records.values()))
+    rows: list[dict[str, Json]] = []
+    for point in sorted(points, key=lambda each: each.cost):
+        record = records[point.format]
+        rows.append(
+            {
+                "format": point.format,
+                **({"activation": record.activation} if has_operand else {}),
+                "area_um2": record.area_um2,
+                "area_ge": record.area_ge,
+                axis.column: point.cost,
+                plot.key: point.quality,
+                "on_frontier": point in best,
+                "architecture": record.architecture,
+                "recipe": record.recipe,
+                "acc_width": record.acc_width,
+                **_measured(accuracies.get(point.format)),
+                "technology": record.technology,
+                "corner": record.corner,
+                "terms": record.terms,
+            }
+        )
+    return write_rows(path, rows)
 
 
-def _measured(record: Mapping[str, Any] | None) -> dict[str, Any]:
+def _measured(record: EvaluationRecord | None) -> dict[str, Json]:
     """The figures of an evaluation in flat columns."""
     if record is None:
         return {}
     return {
-        "sqnr_db": record["sqnr_db"],
+        "sqnr_db": record.sqnr_db,
         **{
-            f"{name}_{key}": measure[key]
-            for name, measure in record["measures"].items()
+            f"{name}_{key}": asdict(measure)[key]
+            for name, measure in record.measures.items()
             for key in ("value", "low", "high", "loss", "loss_low", "loss_high")
         },
     }
@@ -268,7 +285,7 @@ def _write_claims(path: Path, answered: Sequence[Claim]) -> list[Path]:
         f"| {claim.question} | {claim.paper} | {claim.ours} | {claim.verdict} | {claim.why} |"
         for claim in answered
     ]
-    write_atomically(path.with_suffix(".md"), "\n".join(lines) + "\n")
-    data = [claim.as_dict() for claim in answered]
-    write_atomically(path.with_suffix(".json"), json.dumps(data, indent=2) + "\n")
-    return [path.with_suffix(".md"), path.with_suffix(".json")]
+    text = path.with_name(f"{path.name}.md")
+    write_atomically(text, "\n".join(lines) + "\n")
+    listed = [claim.as_json() for claim in answered]
+    return [text, write_json(path.with_name(f"{path.name}.json"), listed)]

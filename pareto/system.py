@@ -4,8 +4,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
 
+from halfbyte.area import SynthesisRecord
 from halfbyte.area.cells.technology import Technology
 from halfbyte.base import UserError
 from halfbyte.base.strict_yaml import check_keys, read_mapping
@@ -188,7 +188,7 @@ class ArrayModel:
 
     def area(
         self,
-        record: Mapping[str, Any],
+        record: SynthesisRecord,
         weight: Format,
         activation: Format,
         technology: Technology,
@@ -203,7 +203,7 @@ class ArrayModel:
         weights = min(self.columns, layer.outputs) * held * self.bits_of(weight)
         activations = min(self.rows, layer.tokens) * held * self.bits_of(activation)
         return ArrayArea(
-            mac=record["area_um2"] + self._accumulator_change(record, weight, activation),
+            mac=record.area_um2 + self._accumulator_change(record, weight, activation),
             operands=(weight.bits + activation.bits) * flip_flop,
             sums=self.sum_bits * flip_flop if self.block else 0.0,
             weight_buffer=weights * bit / macs,
@@ -238,17 +238,17 @@ class ArrayModel:
         )
 
     def _accumulator_change(
-        self, record: Mapping[str, Any], weight: Format, activation: Format
+        self, record: SynthesisRecord, weight: Format, activation: Format
     ) -> float:
-        if record["accumulator_um2"] is None:
+        if record.accumulator_um2 is None:
             raise UserError(
-                f"The record of {record['format']} does not state its accumulator's area: for the "
+                f"The record of {record.format} does not state its accumulator's area: for the "
                 "area of an array, synthesize its multiplier, too"
             )
         terms = min(self.block or self.layer.inputs, self.layer.inputs)
-        bits = lossless_acc_width(weight, activation, terms) - record["acc_width"]
-        logic: float = record["accumulator_um2"] + record["register_um2"]
-        return float(bits * logic / record["acc_width"])
+        bits = lossless_acc_width(weight, activation, terms) - record.acc_width
+        logic = record.accumulator_um2 + record.register_um2
+        return bits * logic / record.acc_width
 
 
 def _check_count(name: str, value: object, least: int) -> None:

@@ -2,17 +2,17 @@
 
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from typing import Any
 
 import numpy as np
 
-from halfbyte.base import versions_of
+from halfbyte.base import Progress, versions_of
 from halfbyte.rtl import MacSpec, check_architecture, variants
 from halfbyte.sim.errors import SimulationError
 from halfbyte.sim.plan import Layout, Plan
 from halfbyte.sim.process import Processes
+from halfbyte.sim.records import SimulationRecord
 from halfbyte.sim.scenarios import Stream, expectation, streams
 from halfbyte.sim.simulation import simulate
 from halfbyte.sim.simulator import check_simulator, simulator_version
@@ -54,7 +54,7 @@ def run_regression(
     cycles: int = CYCLES,
     processes: Processes | None = None,
     netlists: Netlists | None = None,
-) -> dict[str, Any]:
+) -> SimulationRecord:
     """Simulate the MAC of two formats against the golden model; return the record.
 
     All :func:`halfbyte.rtl.variants` of the MAC run side by side on the same stream. A product
@@ -89,26 +89,26 @@ def run_regression(
     )
     seconds = time.monotonic() - start
     products = sum(outcome.checked.values())
-    return {
-        "format": spec.weight.name,
-        "activation": spec.activation.name,
-        "unit": "mac",
-        "level": "netlist" if netlists else "rtl",
-        "architecture": spec.architecture,
-        "terms": spec.terms,
-        "acc_width": spec.lossless_width,
-        "simulator": simulator,
-        "seed": seed,
-        "cycles": cycles,
-        "scenarios": outcome.checked,
-        "products": products,
-        "passed": True,
-        "waves": str(outcome.waves) if outcome.waves else None,
-        "versions": {**versions_of("amaranth", "pyosys"), **simulator_version(simulator)},
-        "build_seconds": round(outcome.build_seconds, 3),
-        "seconds": round(seconds, 3),
-        "products_per_second": round(products / seconds),
-    }
+    return SimulationRecord(
+        format=spec.weight.name,
+        activation=spec.activation.name,
+        unit="mac",
+        level="netlist" if netlists else "rtl",
+        architecture=spec.architecture,
+        terms=spec.terms,
+        acc_width=spec.lossless_width,
+        simulator=simulator,
+        seed=seed,
+        cycles=cycles,
+        scenarios=outcome.checked,
+        products=products,
+        passed=True,
+        waves=str(outcome.waves) if outcome.waves else None,
+        versions={**versions_of("amaranth", "pyosys"), **simulator_version(simulator)},
+        build_seconds=round(outcome.build_seconds, 3),
+        seconds=round(seconds, 3),
+        products_per_second=round(products / seconds),
+    )
 
 
 def run_many(
@@ -119,9 +119,9 @@ def run_many(
     seed: int | None = None,
     cycles: int = CYCLES,
     jobs: int = 1,
-    on_progress: Callable[[int, int, str], None] | None = None,
+    on_progress: Progress | None = None,
     netlists: Sequence[Netlists] | None = None,
-) -> list[dict[str, Any]]:
+) -> list[SimulationRecord]:
     """:func:`run_regression` of every design, ``jobs`` at a time; records in order of designs.
 
     ``netlists``, one for each design, are simulated in place of the RTL.
@@ -132,7 +132,7 @@ def run_many(
     """
     check_simulator(simulator)
     processes = Processes()
-    records: dict[int, dict[str, Any]] = {}
+    records: dict[int, SimulationRecord] = {}
     failures: dict[int, str] = {}
     with ThreadPoolExecutor(max_workers=jobs) as pool:
         try:

@@ -1,8 +1,8 @@
 """The released checkpoint of bytelm: BF16 weights in Hugging Face layout, with a model card."""
 
-import json
 import platform
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -10,7 +10,8 @@ from transformers import LlamaForCausalLM
 
 from halfbyte.accuracy.bytelm.corpus import HELD_OUT, Corpus
 from halfbyte.accuracy.bytelm.training import CONTEXT, Plan, bits_per_byte
-from halfbyte.base import versions_of, write_atomically
+from halfbyte.base import Record, versions_of, write_atomically
+from halfbyte.base.tables import write_json
 
 __all__ = ["save_release"]
 
@@ -40,9 +41,57 @@ number of threads.
 """
 
 
+@dataclass(frozen=True, kw_only=True)
+class TrainingRecord(Record):
+    """How bytelm was trained, and how well it predicts."""
+
+    layers: int
+    """Layers of the network."""
+    width: int
+    """Its hidden size."""
+    parameters: int
+    """Its parameters."""
+    files: int
+    """Files of the corpus."""
+    bytes: int
+    """Bytes of the corpus."""
+    sha256: str
+    """Digest of the corpus."""
+    held_out: str
+    """Modules that were held out."""
+    steps: int
+    """Steps of training."""
+    batch: int
+    """Windows in a step."""
+    context: int
+    """Bytes in a window."""
+    seen: int
+    """Bytes seen in training."""
+    seed: int
+    """Seed of weights and batches."""
+    threads: int
+    """Threads of PyTorch."""
+    device: str
+    """Where it was trained, and in which type."""
+    held_files: int
+    """Files of the held-out modules."""
+    held_bytes: int
+    """Their bytes."""
+    held_sha256: str
+    """Their digest."""
+    bits: float
+    """Bits per byte on held-out modules, of the weights as saved."""
+    python: str
+    """Version of Python."""
+    torch: str | None
+    """Version of PyTorch."""
+    transformers: str | None
+    """Version of transformers."""
+
+
 def save_release(
     model: LlamaForCausalLM, corpus: Corpus, held_out: Corpus, plan: Plan, folder: Path
-) -> dict[str, object]:
+) -> TrainingRecord:
     """Write the checkpoint and its card to ``folder``; returns the facts of the card.
 
     The bits per byte are those of the weights as saved.
@@ -53,29 +102,28 @@ def save_release(
         rounded.save_pretrained(scratch)
         for name in ("config.json", "model.safetensors"):
             write_atomically(folder / name, (Path(scratch) / name).read_bytes())
-    versions = versions_of("torch", "transformers")
-    facts: dict[str, object] = {
-        "layers": model.config.num_hidden_layers,
-        "width": model.config.hidden_size,
-        "parameters": sum(each.numel() for each in model.parameters()),
-        "files": corpus.files,
-        "bytes": len(corpus.data),
-        "sha256": corpus.sha256,
-        "held_out": ", ".join(HELD_OUT),
-        "steps": plan.steps,
-        "batch": plan.batch,
-        "context": CONTEXT,
-        "seen": plan.steps * plan.batch * CONTEXT,
-        "seed": plan.seed,
-        "threads": torch.get_num_threads(),
-        "device": "CPU, BF16 autocast",
-        "held_files": held_out.files,
-        "held_bytes": len(held_out.data),
-        "held_sha256": held_out.sha256,
-        "bits": round(bits_per_byte(rounded.float().eval(), held_out), 4),
-        "python": platform.python_version(),
-        **versions,
-    }
-    write_atomically(folder / "README.md", _CARD.format(**facts))
-    write_atomically(folder / "training.json", json.dumps(facts, indent=2) + "\n")
+    facts = TrainingRecord(
+        layers=model.config.num_hidden_layers,
+        width=model.config.hidden_size,
+        parameters=sum(each.numel() for each in model.parameters()),
+        files=corpus.files,
+        bytes=len(corpus.data),
+        sha256=corpus.sha256,
+        held_out=", ".join(HELD_OUT),
+        steps=plan.steps,
+        batch=plan.batch,
+        context=CONTEXT,
+        seen=plan.steps * plan.batch * CONTEXT,
+        seed=plan.seed,
+        threads=torch.get_num_threads(),
+        device="CPU, BF16 autocast",
+        held_files=held_out.files,
+        held_bytes=len(held_out.data),
+        held_sha256=held_out.sha256,
+        bits=round(bits_per_byte(rounded.float().eval(), held_out), 4),
+        python=platform.python_version(),
+        **versions_of("torch", "transformers"),
+    )
+    write_atomically(folder / "README.md", _CARD.format(**vars(facts)))
+    write_json(folder / "training.json", facts.as_json())
     return facts

@@ -9,7 +9,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from halfbyte.accuracy import minilm
 from halfbyte.accuracy.bytelm import CHECKPOINT, held_out_text
@@ -24,6 +24,15 @@ _HUB_NAME = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}")
 _TOKENIZERS = (
     "tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model"
 )  # fmt: skip
+
+
+class Fingerprint(TypedDict):
+    """What results depend on: digests of weights and text, the text's name, the context."""
+
+    model_sha256: str
+    text: str
+    text_sha256: str
+    context: int | None
 
 
 @dataclass(frozen=True)
@@ -56,10 +65,10 @@ class ModelReference:
     task_folder: Path | None = None
     task_limit: int | None = None
 
-    def fingerprint(self) -> dict[str, Any]:
+    def fingerprint(self) -> Fingerprint:
         """Digests of weights and text: what results depend on, for keys and records."""
         if self.tasks:
-            return {"model_sha256": _digest_of(self.folder), **self._task_fingerprint()}
+            return self._task_fingerprint()
         return {
             "model_sha256": _digest_of(self.folder),
             "text": "docstrings" if self.kind == "encoder" else self.text,
@@ -67,10 +76,11 @@ class ModelReference:
             "context": None if self.kind == "encoder" else self.context,
         }
 
-    def _task_fingerprint(self) -> dict[str, Any]:
+    def _task_fingerprint(self) -> Fingerprint:
         own = sorted(self.task_folder.rglob("*")) if self.task_folder else []
         texts = [path.read_text("utf-8", "replace") for path in own if path.is_file()]
         return {
+            "model_sha256": _digest_of(self.folder),
             "text": ",".join(self.tasks),
             "text_sha256": digest([*self.tasks, str(self.task_limit), *texts]),
             "context": None,

@@ -1,16 +1,20 @@
 """The profile of a whole model, layer by layer."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from statistics import median
 
 from halfbyte.accuracy.profile.activations import collect_activations
 from halfbyte.accuracy.profile.source import Source
-from halfbyte.accuracy.profile.tensors import MAX_SAMPLES, TensorProfile, profile_matrix
-from halfbyte.base import UserError, versions_of
+from halfbyte.accuracy.profile.tensors import (
+    MAX_SAMPLES,
+    TensorProfile,
+    TensorRecord,
+    profile_matrix,
+)
+from halfbyte.base import Progress, UserError, unheard, versions_of
 
-__all__ = ["profile_model", "typical_nu"]
-
-Progress = Callable[[int, int, str], None]
+__all__ = ["nus_of_weights", "profile_model", "typical_nu"]
 
 
 def profile_model(
@@ -20,12 +24,9 @@ def profile_model(
     activations: bool = False,
     random_inputs: bool = False,
     seed: int = 0,
-    on_progress: Progress = lambda done, total, label: None,
+    on_progress: Progress = unheard,
 ) -> list[TensorProfile]:
     """Profiles of every weight, and of every layer's input if ``activations``.
-
-    Records carry ``model``, ``seed``, ``inputs`` (``text``, ``random`` or null) and ``versions``
-    beside the fields of :class:`TensorProfile`.
 
     Raises
     ------
@@ -48,19 +49,18 @@ def profile_model(
             on_progress(index, total, layer)
             found += profile_matrix(layer, "activation", rows, block=block, seed=seed)
     on_progress(total, total, "")
-    common = {"model": source.name, "seed": seed, "versions": versions_of("torch", "scipy")}
     fed = "random" if random_inputs else "text"
-    return [
-        TensorProfile(
-            {
-                **common,
-                "inputs": fed if each.record["what"] == "activation" else None,
-                **each.record,
-            },
-            each.fits,
+
+    def named(record: TensorRecord) -> TensorRecord:
+        return replace(
+            record,
+            model=source.name,
+            seed=seed,
+            versions=versions_of("torch", "scipy"),
+            inputs=fed if record.what == "activation" else None,
         )
-        for each in found
-    ]
+
+    return [TensorProfile(named(each.record), each.fits) for each in found]
 
 
 def typical_nu(profiles: Sequence[TensorProfile]) -> float:
@@ -68,13 +68,18 @@ def typical_nu(profiles: Sequence[TensorProfile]) -> float:
 
     Raises UserError if no layer has a fit.
     """
-    found = [
-        each.record["nu"]
-        for each in profiles
-        if each.record["what"] == "weight"
-        and not each.record["normalised"]
-        and each.record["nu"] is not None
-    ]
+    found = nus_of_weights(profiles)
     if not found:
         raise UserError("No layer's weights follow a distribution: all are constant or too few")
-    return float(median(found))
+    return median(found)
+
+
+def nus_of_weights(profiles: Sequence[TensorProfile]) -> list[float]:
+    """The nu of each layer's weights as they are, where there is a fit."""
+    return [
+        each.record.nu
+        for each in profiles
+        if each.record.what == "weight"
+        and not each.record.normalised
+        and each.record.nu is not None
+    ]

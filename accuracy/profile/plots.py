@@ -1,12 +1,12 @@
 """Drawing profiles: each function takes records or fits, and an ``Axes``."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 
 from halfbyte.accuracy.profile.fits import Fit, Fits
+from halfbyte.accuracy.profile.tensors import TensorRecord
 
 __all__ = ["draw_histogram", "draw_nu", "draw_quantiles"]
 
@@ -97,28 +97,27 @@ def draw_quantiles(axes: Axes, fits: Fits, *, unit: str) -> None:
     _tidy(axes)
 
 
-def draw_nu(axes: Axes, records: Sequence[Mapping[str, Any]]) -> None:
+def draw_nu(axes: Axes, records: Sequence[TensorRecord]) -> None:
     """Degrees of freedom by layer, on a logarithmic axis; layers without a fit have no point.
 
     Parameters
     ----------
     axes : Axes
         Where to draw; layers go downwards in the order of the records, nu to the right.
-    records : sequence of mapping
+    records : sequence of TensorRecord
         Records of :func:`halfbyte.accuracy.profile.profile_model`.
     """
-    layers = list(dict.fromkeys(str(record["layer"]) for record in records))
+    layers = list(dict.fromkeys(str(record.layer) for record in records))
     for (what, normalized), (colour, marker) in _KINDS.items():
         shown = [
             record
             for record in records
-            if (record["what"], record["normalised"]) == (what, normalized)
-            and record["nu"] is not None
+            if (record.what, record.normalised) == (what, normalized) and record.nu is not None
         ]
         if shown:
             axes.scatter(
-                [record["nu"] for record in shown],
-                [layers.index(str(record["layer"])) for record in shown],
+                [record.nu or 0.0 for record in shown],
+                [layers.index(str(record.layer)) for record in shown],
                 s=26,
                 color=colour,
                 marker=marker,

@@ -1,18 +1,16 @@
 """Profiles as files: pictures, CSV and JSON."""
 
-import csv
 import difflib
-import io
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from halfbyte.accuracy.profile.plots import draw_histogram, draw_nu, draw_quantiles
 from halfbyte.accuracy.profile.tensors import TensorProfile
 from halfbyte.base import UserError, write_atomically
+from halfbyte.base.figures import figure, plot_style, save_figure
+from halfbyte.base.tables import csv_text, write_json
 
 __all__ = ["check_layers", "write_profiles"]
 
@@ -31,19 +29,23 @@ def write_profiles(
 
     Raises UserError if a layer of that name was not profiled, OSError as usual.
     """
-    check_layers([each.record["layer"] for each in profiles], layers)
+    check_layers([each.record.layer for each in profiles], layers)
     records = [each.record for each in profiles]
-    files = [folder / "profile.json", folder / "profile.csv"]
-    write_atomically(files[0], json.dumps(records, indent=2) + "\n")
-    write_atomically(files[1], _as_csv(profiles))
-    figures = {"nu": _nu_figure(profiles)}
-    for what in ("weight", "activation"):
-        if chosen := _chosen(profiles, what, layers):
-            figures[f"{what}s"] = _fits_figure(profiles, what, chosen)
-    for name, figure in figures.items():
-        for kind in ("png", "svg"):
-            files.append(folder / f"{name}.{kind}")
-            write_atomically(files[-1], _rendered(figure, kind))
+    rows = [
+        {key: value for key, value in record.as_json().items() if key != "versions"}
+        for record in records
+    ]
+    table = folder / "profile.csv"
+    write_atomically(table, csv_text(rows))
+    listed = [record.as_json() for record in records]
+    files = [write_json(folder / "profile.json", listed), table]
+    with plot_style():
+        figures = {"nu": _nu_figure(profiles)}
+        for what in ("weight", "activation"):
+            if chosen := _chosen(profiles, what, layers):
+                figures[f"{what}s"] = _fits_figure(profiles, what, chosen)
+        for name, drawn in figures.items():
+            files += save_figure(drawn, folder / name)
     return files
 
 
@@ -59,9 +61,9 @@ def check_layers(known: Iterable[str], layers: Sequence[str]) -> None:
 def _chosen(profiles: Sequence[TensorProfile], what: str, layers: Sequence[str]) -> list[str]:
     """Layers to draw; with fits, of values as they are."""
     found = sorted(
-        (each.record["nu"], each.record["layer"])
+        (each.record.nu or 0.0, each.record.layer)
         for each in profiles
-        if each.record["what"] == what and not each.record["normalised"] and each.fits
+        if each.record.what == what and not each.record.normalised and each.fits
     )
     names = [layer for _, layer in found]
     if layers:
@@ -71,12 +73,12 @@ def _chosen(profiles: Sequence[TensorProfile], what: str, layers: Sequence[str])
 
 def _fits_figure(profiles: Sequence[TensorProfile], what: str, layers: Sequence[str]) -> Figure:
     """A row for each layer: histogram and Q-Q plot of the values as they are, then by block."""
-    figure = Figure(figsize=(17, 3.7 * len(layers) + 0.5), dpi=_DPI, layout="constrained")
-    grid = figure.subplots(len(layers), 4, squeeze=False)
+    drawn = figure(17, 3.7 * len(layers) + 0.5, _DPI, layout="constrained")
+    grid = drawn.subplots(len(layers), 4, squeeze=False)
     shown = {
-        (each.record["layer"], each.record["normalised"]): each
+        (each.record.layer, each.record.normalised): each
         for each in profiles
-        if each.record["what"] == what
+        if each.record.what == what
     }
     for row, layer in zip(grid, layers, strict=True):
         for normalized in (False, True):
@@ -90,42 +92,24 @@ def _fits_figure(profiles: Sequence[TensorProfile], what: str, layers: Sequence[
             draw_histogram(left, profile.fits, unit=unit)
             draw_quantiles(right, profile.fits, unit=unit)
         row[0].set_title(layer, fontsize=9, loc="left")
-    figure.suptitle(_caption(profiles), fontsize=9, color="#555555")
-    return figure
+    drawn.suptitle(_caption(profiles), fontsize=9, color="#555555")
+    return drawn
 
 
 def _nu_figure(profiles: Sequence[TensorProfile]) -> Figure:
     records = [each.record for each in profiles]
-    layers = len({record["layer"] for record in records})
+    layers = len({record.layer for record in records})
     height = min(200.0, 1.6 + 0.17 * layers)
-    figure = Figure(figsize=(9, height), dpi=_DPI, layout="constrained")
-    draw_nu(figure.subplots(), records)
-    figure.supxlabel(_caption(profiles), fontsize=8, color="#555555")
-    return figure
+    drawn = figure(9, height, _DPI, layout="constrained")
+    draw_nu(drawn.subplots(), records)
+    drawn.supxlabel(_caption(profiles), fontsize=8, color="#555555")
+    return drawn
 
 
 def _caption(profiles: Sequence[TensorProfile]) -> str:
     record = profiles[0].record
-    versions = record["versions"]
+    versions = record.versions or {}
     return (
-        f"{record['model']}, blocks of {record['block']}; maximum likelihood; "
-        f"torch {versions['torch']}, scipy {versions['scipy']}"
+        f"{record.model}, blocks of {record.block}; maximum likelihood; "
+        f"torch {versions.get('torch')}, scipy {versions.get('scipy')}"
     )
-
-
-def _rendered(figure: Figure, kind: str) -> bytes:
-    FigureCanvasAgg(figure)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format=kind, metadata={"Date": None} if kind == "svg" else {})
-    return buffer.getvalue()
-
-
-def _as_csv(profiles: Sequence[TensorProfile]) -> str:
-    rows = [
-        {key: value for key, value in each.record.items() if key != "versions"} for each in profiles
-    ]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()

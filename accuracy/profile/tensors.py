@@ -1,21 +1,69 @@
 """The profile of one tensor: its values as they are, and as the block quantizer sees them."""
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from halfbyte.accuracy.profile.fits import MIN_COUNT, Fits, fit_distributions
-from halfbyte.base import UserError
+from halfbyte.base import Record, UserError
 
-__all__ = ["MAX_SAMPLES", "TensorProfile", "profile_matrix"]
+__all__ = ["MAX_SAMPLES", "TensorProfile", "TensorRecord", "profile_matrix"]
 
 MAX_SAMPLES = 2**20
-_FIGURES = (
-    "nu", "loc", "scale", "normal_loc", "normal_scale", "laplace_loc", "laplace_scale",
-    "ks_t", "ks_normal", "ks_laplace", "ks_delta",
-)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class TensorRecord(Record):
+    """The distribution of a tensor's values; figures are null where there is no fit."""
+
+    model: str | None = None
+    """The model; null for a tensor without one."""
+    seed: int | None = None
+    """Seed by which values are drawn where there are many."""
+    versions: Mapping[str, str | None] | None = None
+    """Versions of the libraries."""
+    inputs: str | None = None
+    """What the model was run on for activations: ``text`` or ``random``."""
+    layer: str
+    """The layer."""
+    what: str
+    """``weight`` or ``activation``."""
+    block: int
+    """Values that share a scale."""
+    elements: int
+    """Values of the tensor."""
+    zeros: float
+    """The share of zeros, 0 to 1."""
+    normalised: bool
+    """Whether each block was divided by its largest magnitude."""
+    count: int
+    """Values that were fitted."""
+    nu: float | None = None
+    """Degrees of freedom of Student's t."""
+    loc: float | None = None
+    """Its centre."""
+    scale: float | None = None
+    """Its width."""
+    normal_loc: float | None = None
+    """Centre of the normal distribution."""
+    normal_scale: float | None = None
+    """Its standard deviation."""
+    laplace_loc: float | None = None
+    """Centre of the Laplace distribution."""
+    laplace_scale: float | None = None
+    """Its width."""
+    ks_t: float | None = None
+    """Kolmogorov-Smirnov distance of Student's t, 0 to 1."""
+    ks_normal: float | None = None
+    """That of the normal distribution."""
+    ks_laplace: float | None = None
+    """That of the Laplace distribution."""
+    ks_delta: float | None = None
+    """``ks_normal`` minus ``ks_t``: positive where Student's t is nearer."""
+    note: str | None = None
+    """Why there are no figures."""
 
 
 @dataclass(frozen=True)
@@ -24,17 +72,13 @@ class TensorProfile:
 
     Parameters
     ----------
-    record : dict
-        ``layer``, ``what`` (``weight`` or ``activation``), ``normalized`` (by block or not),
-        ``block``, ``elements`` of the tensor, ``zeros`` (their share), ``count`` (values fitted),
-        ``nu``, ``loc`` and ``scale`` of Student's t, those of the other two with their names in
-        front, ``ks_t``, ``ks_normal``, ``ks_laplace``, ``ks_delta``, and ``note``: why there are
-        no figures, or null.
+    record : TensorRecord
+        Its figures.
     fits : Fits or None
         For plots.
     """
 
-    record: dict[str, Any]
+    record: TensorRecord
     fits: Fits | None
 
 
@@ -56,15 +100,19 @@ def profile_matrix(
         raise UserError(f"The {what} of layer {layer[:200]} has NaN or infinite values")
     blocks = _sampled_blocks(matrix, block, seed)
     maxima = blocks.abs().amax(dim=1, keepdim=True)
-    inputs = {
-        "layer": layer,
-        "what": what,
-        "block": block,
-        "elements": matrix.numel(),
-        "zeros": float((matrix == 0).sum()) / max(1, matrix.numel()),
-    }
     return [
-        _profile({**inputs, "normalised": normalized}, values[blocks != 0])
+        _profile(
+            TensorRecord(
+                layer=layer,
+                what=what,
+                block=block,
+                elements=matrix.numel(),
+                zeros=float((matrix == 0).sum()) / max(1, matrix.numel()),
+                normalised=normalized,
+                count=int((blocks != 0).sum()),
+            ),
+            values[blocks != 0],
+        )
         for normalized, values in ((False, blocks), (True, blocks / maxima))
     ]
 
@@ -80,26 +128,27 @@ def _sampled_blocks(matrix: Tensor, block: int, seed: int) -> Tensor:
     return blocks.float()
 
 
-def _profile(inputs: dict[str, Any], values: Tensor) -> TensorProfile:
-    empty = {"count": values.numel(), **dict.fromkeys(_FIGURES)}
+def _profile(empty: TensorRecord, values: Tensor) -> TensorProfile:
+    """The record with its figures; values: (count,), none of them zero."""
     if values.numel() < MIN_COUNT:
         note = f"fewer than {MIN_COUNT} values that are not zero"
-        return TensorProfile({**inputs, **empty, "note": note}, None)
+        return TensorProfile(replace(empty, note=note), None)
     try:
         fits = fit_distributions(values)
     except ValueError as error:  # no likelihood has a maximum where values hardly differ
-        return TensorProfile({**inputs, **empty, "note": str(error)}, None)
-    figures = {
-        "nu": fits.student_t.nu,
-        "loc": fits.student_t.loc,
-        "scale": fits.student_t.scale,
-        "normal_loc": fits.normal.loc,
-        "normal_scale": fits.normal.scale,
-        "laplace_loc": fits.laplace.loc,
-        "laplace_scale": fits.laplace.scale,
-        "ks_t": fits.student_t.ks,
-        "ks_normal": fits.normal.ks,
-        "ks_laplace": fits.laplace.ks,
-        "ks_delta": fits.ks_delta,
-    }
-    return TensorProfile({**inputs, **empty, **figures, "note": None}, fits)
+        return TensorProfile(replace(empty, note=str(error)), None)
+    record = replace(
+        empty,
+        nu=fits.student_t.nu,
+        loc=fits.student_t.loc,
+        scale=fits.student_t.scale,
+        normal_loc=fits.normal.loc,
+        normal_scale=fits.normal.scale,
+        laplace_loc=fits.laplace.loc,
+        laplace_scale=fits.laplace.scale,
+        ks_t=fits.student_t.ks,
+        ks_normal=fits.normal.ks,
+        ks_laplace=fits.laplace.ks,
+        ks_delta=fits.ks_delta,
+    )
+    return TensorProfile(record, fits)

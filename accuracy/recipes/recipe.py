@@ -4,9 +4,8 @@ import dataclasses
 import enum
 import re
 from dataclasses import dataclass
-from typing import Any
 
-from halfbyte.base import UserError, content_key
+from halfbyte.base import Json, UserError, content_key
 from halfbyte.formats import MAX_TERMS, Format, Ties, load
 from halfbyte.golden.quantizer import DEFAULT_BLOCK, SupernormalSign
 from halfbyte.golden.scales import ScaleFormat
@@ -100,7 +99,7 @@ class Operand:
         ties = Ties.EVEN if fmt.family == "integer" else Ties.DOWN
         return dataclasses.replace(fmt, ties=ties)
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> dict[str, Json]:
         """JSON-like; a format of its own is told apart by a digest of its values too."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         plain = {
@@ -206,7 +205,7 @@ class Recipe:
             **changed,
         )
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> dict[str, Json]:
         """Everything that the recipe says, JSON-like."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return {

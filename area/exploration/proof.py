@@ -2,18 +2,18 @@
 
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from halfbyte.area.exploration.space import Point
 from halfbyte.area.netlists.modules import MAC, MULTIPLIER
 from halfbyte.area.proofs.record import prove_chosen
+from halfbyte.area.proofs.results import MacProof
 from halfbyte.area.synthesis.yosys import synthesize_rtlil
 
 __all__ = ["prove_point"]
 
 
-def prove_point(point: Point) -> dict[str, Any]:
-    """The record's ``proof`` of a design: synthesized again, which gives the same netlist.
+def prove_point(point: Point) -> MacProof:
+    """The proof of a design: synthesized again, which gives the same netlist.
 
     Raises ProofError with a counterexample if it is refuted, ToolError if synthesis fails.
     """

@@ -4,7 +4,7 @@ import os
 import time
 import warnings
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,11 +16,11 @@ from halfbyte.area.exploration.cluster import cluster_workers
 from halfbyte.area.exploration.space import Point, Space
 from halfbyte.area.exploration.store import ResultStore
 from halfbyte.area.exploration.worker import Outcome, compute
-from halfbyte.base import ToolError
+from halfbyte.area.search.records import SynthesisRecord
+from halfbyte.base import JsonObject, Progress, RecordError, ToolError, UserError, unheard
 
 __all__ = ["Exploration", "Failure", "explore"]
 
-Progress = Callable[[int, int, str], None]
 # A task of so many designs takes a few seconds: sending it costs nothing beside that, and little is
 # lost with a worker.
 DESIGNS_PER_TASK = 8
@@ -48,7 +48,7 @@ class Exploration:
     ----------
     points : list of Point
         The space's designs, each once: of those with the same contents the first.
-    records : list of dict
+    records : list of SynthesisRecord
         Of the points that have one, in their order.
     failures : list of Failure
         The others.
@@ -59,12 +59,12 @@ class Exploration:
     """
 
     points: list[Point]
-    records: list[dict[str, Any]]
+    records: list[SynthesisRecord]
     failures: list[Failure]
     computed: int
     seconds: float
 
-    def point_of(self, record: Mapping[str, Any]) -> Point:
+    def point_of(self, record: SynthesisRecord) -> Point:
         """The design of one of the records; raises LookupError for another."""
 
         def named(point: Point) -> tuple[object, ...]:
@@ -74,8 +74,10 @@ class Exploration:
                 *(point.recipe.name, point.technology.name, point.clock_ps),
             )
 
-        keys = ("format", "activation", "architecture", "terms", "recipe", "technology", "clock_ps")
-        wanted = tuple(record[key] for key in keys)
+        wanted = (
+            *(record.format, record.activation, record.architecture, record.terms),
+            *(record.recipe, record.technology, record.clock_ps),
+        )
         for point in self.points:
             if named(point) == wanted:
                 return point
@@ -88,7 +90,7 @@ def explore(
     *,
     jobs: int | None = None,
     scheduler: str | None = None,
-    on_progress: Progress = lambda done, total, label: None,
+    on_progress: Progress = unheard,
 ) -> Exploration:
     """Compute what the store lacks of ``space``.
 
@@ -119,7 +121,7 @@ def explore(
     run = _Run(points, store, on_progress)
     with _workers(jobs, scheduler) as workers:
         run.work(workers)
-    records = store.get(points)
+    records = {key: _read(data, store) for key, data in store.get(points).items()}
     return Exploration(
         points=list(points.values()),
         records=[points[key].named(records[key]) for key in points if key in records],
@@ -127,6 +129,17 @@ def explore(
         computed=run.computed,
         seconds=time.monotonic() - start,
     )
+
+
+def _read(data: JsonObject, store: ResultStore) -> SynthesisRecord:
+    """Raises UserError for a record that somebody changed, or that other code wrote."""
+    try:
+        return SynthesisRecord.from_json(data)
+    except RecordError as error:
+        raise UserError(
+            f"{store.path} holds a damaged record ({error}): name another store with --store, or "
+            "move it away"
+        ) from error
 
 
 # Runs tasks, whatever it is that runs them, and gives their outcomes as they come.
@@ -237,7 +250,7 @@ class _Run:
                 at_work.difference_update(outcome.key for outcome in outcomes)
 
     def _keep(self, outcomes: Sequence[Outcome]) -> None:
-        found = {each.key: each.record for each in outcomes if each.record is not None}
+        found = {each.key: each.record.as_json() for each in outcomes if each.record is not None}
         self.store.add(found)
         for each in outcomes:
             if each.error is not None:

@@ -1,13 +1,14 @@
 """A space of designs: the product of its axes, from a YAML file."""
 
 import difflib
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from halfbyte.area.cells.technology import Technology, from_liberty, load_technology
 from halfbyte.area.exploration.families import Family, SupernormalGrid, ValueSets
+from halfbyte.area.search.records import SynthesisRecord
 from halfbyte.area.search.synthesis_jobs import design_key, synthesize_named
 from halfbyte.area.synthesis import clocked
 from halfbyte.area.synthesis.recipes import RECIPES, Recipe
@@ -75,7 +76,7 @@ class Point:
         parts += [] if self.clock_ps is None else [f"{self.clock_ps:g} ps"]
         return ", ".join(parts)
 
-    def compute(self) -> dict[str, Any]:
+    def compute(self) -> SynthesisRecord:
         """The record; raises ToolError if synthesis fails."""
         return synthesize_named(
             self.design,
@@ -86,14 +87,14 @@ class Point:
             multiplier=self.multiplier,
         )
 
-    def named(self, record: Mapping[str, Any]) -> dict[str, Any]:
+    def named(self, record: SynthesisRecord) -> SynthesisRecord:
         """A record of the same contents with this point's names, which may be others."""
-        return {
-            **record,
-            "format": self.design.weight.name,
-            "activation": self.design.activation.name,
-            "technology": self.technology.name,
-        }
+        return replace(
+            record,
+            format=self.design.weight.name,
+            activation=self.design.activation.name,
+            technology=self.technology.name,
+        )
 
 
 @dataclass(frozen=True)
@@ -174,10 +175,6 @@ class Space:
                         yield Point(
                             design, recipe, technology, clock, self.operands, self.multipliers
                         )
-
-    def restricted(self, formats: Collection[Format]) -> "Space":
-        """The same space with other weight formats."""
-        return replace(self, formats=tuple(formats))
 
 
 def space_names() -> tuple[str, ...]:

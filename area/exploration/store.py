@@ -9,9 +9,8 @@ import uuid
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-from halfbyte.base import UserError
+from halfbyte.base import JsonObject, UserError, json_text
 
 __all__ = ["ResultStore"]
 
@@ -122,21 +121,21 @@ class ResultStore:
             (count,) = self._database.execute("SELECT count(*) FROM results").fetchone()
         return int(count)
 
-    def get(self, keys: Collection[str]) -> dict[str, dict[str, Any]]:
+    def get(self, keys: Collection[str]) -> dict[str, JsonObject]:
         """The records under those of ``keys`` that have one."""
-        found: dict[str, dict[str, Any]] = {}
+        found: dict[str, JsonObject] = {}
         with self._lock:
             for some in _portions(keys):
                 rows = self._database.execute(
                     f"SELECT key, record FROM results WHERE key IN ({_marks(some)})",  # noqa: S608
                     some,
                 )
-                found.update((key, json.loads(record)) for key, record in rows)
+                found.update((key, json.loads(text)) for key, text in rows)
         return found
 
-    def add(self, records: Mapping[str, Mapping[str, Any]]) -> None:
+    def add(self, records: Mapping[str, JsonObject]) -> None:
         """Add records and drop the claims on them; what is there already stays as it is."""
-        rows = [(key, json.dumps(record)) for key, record in records.items()]
+        rows = [(key, json_text(record)) for key, record in records.items()]
         with self._transaction() as database:
             database.executemany("INSERT OR IGNORE INTO results VALUES (?, ?)", rows)
             database.executemany("DELETE FROM claims WHERE key = ?", [row[:1] for row in rows])

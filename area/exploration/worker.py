@@ -6,9 +6,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 from halfbyte.area.exploration.space import Point
+from halfbyte.area.search.records import SynthesisRecord
 from halfbyte.base import ToolError
 
 __all__ = ["OtherVersionError", "Outcome", "compute"]
@@ -25,7 +25,7 @@ class Outcome:
     """A design's record, or why there is none."""
 
     key: str
-    record: dict[str, Any] | None
+    record: SynthesisRecord | None
     error: str | None = None
 
 

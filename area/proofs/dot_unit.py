@@ -4,7 +4,6 @@ import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from halfbyte.area.cells.technology import Technology
 from halfbyte.area.netlists.circuit import Circuit
@@ -16,8 +15,10 @@ from halfbyte.area.proofs.dot import (
     wrong_product,
     wrong_sum,
 )
-from halfbyte.area.proofs.mac import PROVED, REFUTED, UNDECIDED, ProofError
+from halfbyte.area.proofs.dot_faults import fault_verdicts
+from halfbyte.area.proofs.mac import ProofError
 from halfbyte.area.proofs.registers import prove_circuits, read_mapped_unit
+from halfbyte.area.proofs.results import PROVED, REFUTED, UNDECIDED, DotProof
 from halfbyte.rtl.dot import Accumulator, DotSpec
 
 __all__ = ["prove_dot"]
@@ -34,16 +35,15 @@ def _lanes(spec: DotSpec, lane: str, technology: Technology) -> dict[str, Circui
         return lower({"lane_rtl": spec.lane()}, {"lane_netlist": (path, "lane")}, technology.cells)
 
 
-def prove_dot(spec: DotSpec, lane: str, folder: Path, technology: Technology) -> dict[str, Any]:
+def prove_dot(spec: DotSpec, lane: str, folder: Path, technology: Technology) -> DotProof:
     """Prove the unit in ``folder``, as :func:`synthesis.dot.synthesize_dot` left it.
 
-    Returns the record's ``proof``: ``status`` (``proved``, or ``undecided`` if the solver gave up
-    on a part), the status of each part, ``method``, ``simulated`` (what is compared with the
-    golden model by simulation only) and ``seconds``. Raises ProofError if anything is refuted.
+    Raises ProofError if anything of the unit is refuted.
     """
     start = time.monotonic()
     parts: dict[str, str] = {}
-    for name, circuit in _lanes(spec, lane, technology).items():
+    lanes = _lanes(spec, lane, technology)
+    for name, circuit in lanes.items():
         wrong = wrong_product(circuit, spec)
         _refuse(spec, name, wrong)
         parts[name] = PROVED
@@ -56,22 +56,27 @@ def prove_dot(spec: DotSpec, lane: str, folder: Path, technology: Technology) ->
         if verdict.equal is False:
             _refuse(spec, "accumulator", "it does not keep the tree's sum")
         parts["accumulator"] = _STATUS[verdict.equal]
-    netlist = prove_circuits(
-        read_rtl(spec, lane, technology), read_mapped_unit(folder, _TOP, technology.cells)
-    )
-    _refuse(spec, "netlist", netlist["counterexample"])
-    parts["netlist"] = netlist["status"]
+    rtl = read_rtl(spec, lane, technology)
+    mapped = read_mapped_unit(folder, _TOP, technology.cells)
+    netlist = prove_circuits(rtl, mapped)
+    _refuse(spec, "netlist", netlist.counterexample)
+    parts["netlist"] = netlist.status
     decided = all(status == PROVED for status in parts.values())
-    return {
-        "status": PROVED if decided else UNDECIDED,
-        **parts,
-        "method": (
+    return DotProof(
+        status=PROVED if decided else UNDECIDED,
+        lane_rtl=parts["lane_rtl"],
+        lane_netlist=parts["lane_netlist"],
+        tree=parts["tree"],
+        accumulator=parts.get("accumulator"),
+        netlist=parts["netlist"],
+        method=(
             f"lane: all {2**spec.code_bits} pairs of codes; tree: substitution in {steps} steps; "
-            f"netlist: {netlist['method']}"
+            f"netlist: {netlist.method}"
         ),
-        "simulated": _SIMULATED[spec.accumulator],
-        "seconds": round(time.monotonic() - start, 3),
-    }
+        simulated=_SIMULATED[spec.accumulator],
+        faults=fault_verdicts(spec, tree, lanes["lane_rtl"], rtl, mapped),
+        seconds=round(time.monotonic() - start, 3),
+    )
 
 
 # What no proof says of the RTL: only its netlist is proved equal to it.

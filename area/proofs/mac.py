@@ -10,7 +10,6 @@ part of what is proved of it.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from halfbyte.area.netlists.aig import FALSE, TRUE, Aig
 from halfbyte.area.netlists.circuit import Circuit, CircuitError
@@ -23,6 +22,7 @@ from halfbyte.area.proofs.machine import (
     product_of_multiplier,
     state_of,
 )
+from halfbyte.area.proofs.results import PROVED, REFUTED, UNDECIDED, ClaimRecord
 from halfbyte.area.proofs.specification import product, step
 from halfbyte.base import ToolError
 from halfbyte.formats import Format, Overflow, product_extremes, signed_width
@@ -30,8 +30,10 @@ from halfbyte.rtl import MacSpec
 from halfbyte.rtl.architecture import MultiplierArchitecture
 
 __all__ = [
+    "NETLIST_CLAIM",
     "PROVED",
     "REFUTED",
+    "RTL_CLAIM",
     "UNDECIDED",
     "Counterexample",
     "Proof",
@@ -42,7 +44,6 @@ __all__ = [
     "prove_netlist",
 ]
 
-PROVED, REFUTED, UNDECIDED = "proved", "refuted", "undecided"
 _STATUS = {True: PROVED, False: REFUTED, None: UNDECIDED}
 RTL_CLAIM, NETLIST_CLAIM = "rtl = specification", "netlist = rtl"
 
@@ -101,15 +102,15 @@ class Proof:
     queries: int
     counterexample: Counterexample | None = None
 
-    def as_dict(self) -> dict[str, Any]:
-        """The proof as plain data; the counterexample as text."""
-        return {
-            "status": self.status,
-            "claim": self.claim,
-            "code_pairs": self.code_pairs,
-            "queries": self.queries,
-            "counterexample": str(self.counterexample) if self.counterexample else None,
-        }
+    def record(self) -> ClaimRecord:
+        """The proof with its counterexample as text."""
+        return ClaimRecord(
+            status=self.status,
+            claim=self.claim,
+            code_pairs=self.code_pairs,
+            queries=self.queries,
+            counterexample=str(self.counterexample) if self.counterexample else None,
+        )
 
     def check_not_refuted(self, what: str) -> None:
         """Raise ProofError with the counterexample if the claim is refuted."""

@@ -7,6 +7,7 @@ packet ends, so does then each chunk. A stream that does not offer is what a uni
 """
 
 import tempfile
+import time
 from functools import reduce
 from operator import and_, or_
 from pathlib import Path
@@ -16,7 +17,8 @@ from amaranth.hdl import Assert, Module, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In
 
-from halfbyte.base import ToolError, run_yosys, versions_of
+from halfbyte.area.proofs.results import PROVED, UnitProof
+from halfbyte.base import ToolError, run_yosys
 from halfbyte.rtl import to_rtlil
 
 __all__ = ["MAX_IDLE", "ProgressError", "prove_progress"]
@@ -89,12 +91,13 @@ def _streams(unit: wiring.Component) -> list[Any]:
     return found
 
 
-def prove_progress(unit: wiring.Component, max_idle: int = MAX_IDLE) -> dict[str, Any]:
-    """Prove that ``unit`` lets a beat cross at least every ``max_idle + 1`` cycles; the record.
+def prove_progress(unit: wiring.Component, max_idle: int = MAX_IDLE) -> UnitProof:
+    """Prove that ``unit`` lets a beat cross at least every ``max_idle + 1`` cycles.
 
     unit: a :class:`Lane`, or a :class:`Decoder`, which then must offer its code table's stream too.
     Raises ProgressError if it can be idle for longer, or Yosys fails.
     """
+    start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="halfbyte-progress-") as temporary:
         folder = Path(temporary)
         (folder / "design.il").write_text(to_rtlil(_Progress(unit, max_idle), "progress"))
@@ -109,9 +112,10 @@ def prove_progress(unit: wiring.Component, max_idle: int = MAX_IDLE) -> dict[str
                 error.command,
                 error.tail,
             ) from error
-    return {
-        "claim": f"a beat crosses some stream within {max_idle + 1} cycles while all offer",
-        "method": "induction from any state, with any code table and payloads",
-        "status": "proved",
-        "versions": versions_of("amaranth", "pyosys"),
-    }
+    return UnitProof(
+        status=PROVED,
+        claim=f"a beat crosses some stream within {max_idle + 1} cycles while all offer",
+        method="induction from any state, with any code table and payloads",
+        counterexample=None,
+        seconds=round(time.monotonic() - start, 3),
+    )

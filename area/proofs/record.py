@@ -1,24 +1,21 @@
 """The proof that goes into a synthesis record: what was proved of one netlist, and how."""
 
 import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from halfbyte.area.cells.technology import Technology
 from halfbyte.area.netlists.lowering import lower
 from halfbyte.area.netlists.modules import MAC, MULTIPLIER
 from halfbyte.area.proofs.mac import (
-    PROVED,
-    UNDECIDED,
     prove_mac,
     prove_multiplier,
     prove_multiplier_netlist,
     prove_netlist,
 )
+from halfbyte.area.proofs.results import PROVED, UNDECIDED, MacProof
 from halfbyte.rtl import MacSpec
 
-__all__ = ["is_proved", "prove_chosen"]
+__all__ = ["prove_chosen"]
 
 _METHOD = "all {pairs} pairs of codes simulated; all states by SAT, {queries} queries"
 
@@ -28,12 +25,10 @@ def prove_chosen(
     technology: Technology,
     netlist: Path,
     multiplier_netlist: Path,
-) -> dict[str, Any]:
+) -> MacProof:
     """Prove MAC and multiplier: the RTL equal to its specification, the netlists to their RTL.
 
-    Returns the record's ``proof``: ``status`` (``proved``, or ``undecided`` if the solver gave up
-    on a part), the status of each part, ``method`` and ``seconds``. Raises ProofError with a
-    counterexample if anything is refuted.
+    Raises ProofError with a counterexample if anything is refuted.
     """
     start = time.monotonic()
     multiplier = spec.multiplier()
@@ -55,14 +50,9 @@ def prove_chosen(
         proof.check_not_refuted(f"{spec.title}, {name}")
     decided = all(proof.status == PROVED for proof in parts.values())
     queries = sum(proof.queries for proof in parts.values())
-    return {
-        "status": PROVED if decided else UNDECIDED,
+    return MacProof(
+        status=PROVED if decided else UNDECIDED,
         **{name: proof.status for name, proof in parts.items()},
-        "method": _METHOD.format(pairs=parts["rtl"].code_pairs, queries=queries),
-        "seconds": round(time.monotonic() - start, 3),
-    }
-
-
-def is_proved(record: Mapping[str, Any]) -> bool:
-    """Whether a synthesis record carries a proof of its netlist."""
-    return (record.get("proof") or {}).get("status") == PROVED
+        method=_METHOD.format(pairs=parts["rtl"].code_pairs, queries=queries),
+        seconds=round(time.monotonic() - start, 3),
+    )

@@ -10,7 +10,7 @@ value on its side, so that a proof does not depend on which ones synthesis has d
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,8 @@ from halfbyte.area.netlists.aig import Aig
 from halfbyte.area.netlists.circuit import Circuit, Net, Register, read_circuits
 from halfbyte.area.netlists.lowering import lower
 from halfbyte.area.proofs.equivalence import compare
-from halfbyte.area.proofs.mac import NETLIST_CLAIM, PROVED, REFUTED, UNDECIDED, ProofError
-from halfbyte.base import versions_of
+from halfbyte.area.proofs.mac import NETLIST_CLAIM, ProofError
+from halfbyte.area.proofs.results import PROVED, REFUTED, UNDECIDED, UnitProof
 
 __all__ = ["Bit", "MappedUnit", "prove_circuits", "prove_unit", "read_mapped_unit"]
 
@@ -59,7 +59,7 @@ def read_mapped_unit(folder: Path, top: str, cells: Mapping[str, Cell]) -> Mappe
     return MappedUnit(read_circuits(text, cells)[top], registers)
 
 
-def _signals(netnames: Mapping[str, Any]) -> dict[Net, list[Bit]]:
+def _signals(netnames: Any) -> dict[Net, list[Bit]]:
     """Which bits of the signals that people named each net is."""
     found: dict[Net, list[Bit]] = {}
     for name, wire in netnames.items():
@@ -71,8 +71,8 @@ def _signals(netnames: Mapping[str, Any]) -> dict[Net, list[Bit]]:
 
 def prove_unit(
     component: wiring.Component, folder: Path, top: str, cells: Mapping[str, Cell]
-) -> dict[str, Any]:
-    """Prove the netlist in ``folder`` equal to the RTL of ``component``; the record's ``proof``.
+) -> UnitProof:
+    """Prove the netlist in ``folder`` equal to the RTL of ``component``.
 
     ``status`` is ``proved``, or ``undecided`` if the solver gave up. Raises ProofError with a
     counterexample if the netlist is refuted.
@@ -80,22 +80,19 @@ def prove_unit(
     start = time.monotonic()
     rtl = lower({_RTL: component}, fused=True)[_RTL]
     proof = prove_circuits(rtl, read_mapped_unit(folder, top, cells))
-    if proof["status"] == REFUTED:
+    if proof.status == REFUTED:
         name = type(component).__name__
-        raise ProofError(f"{name}: {NETLIST_CLAIM} is refuted: {proof['counterexample']}")
-    return {
-        **proof,
-        "versions": versions_of("amaranth", "pyosys", "python-sat"),
-        "seconds": round(time.monotonic() - start, 3),
-    }
+        raise ProofError(f"{name}: {NETLIST_CLAIM} is refuted: {proof.counterexample}")
+    return replace(proof, seconds=round(time.monotonic() - start, 3))
 
 
-def prove_circuits(rtl: Circuit, unit: MappedUnit) -> dict[str, Any]:
-    """Compare both circuits over one clock edge; ``status``, how, and a ``counterexample``.
+def prove_circuits(rtl: Circuit, unit: MappedUnit) -> UnitProof:
+    """Compare both circuits over one clock edge.
 
     Raises CircuitError if the ports differ, or if a value on either side does not follow from
     inputs and registers.
     """
+    start = time.monotonic()
     unit.circuit.check_ports(rtl)
     aig = Aig()
     sides = _Sides(aig, rtl, unit)
@@ -104,12 +101,13 @@ def prove_circuits(rtl: Circuit, unit: MappedUnit) -> dict[str, Any]:
     counterexample = None
     if verdict.model is not None:
         counterexample = _counterexample(aig, sides, checked, verdict.model)
-    return {
-        "status": _STATUS[verdict.equal],
-        "claim": NETLIST_CLAIM,
-        "method": _METHOD.format(pairs=len(checked), queries=verdict.queries),
-        "counterexample": counterexample,
-    }
+    return UnitProof(
+        status=_STATUS[verdict.equal],
+        claim=NETLIST_CLAIM,
+        method=_METHOD.format(pairs=len(checked), queries=verdict.queries),
+        counterexample=counterexample,
+        seconds=round(time.monotonic() - start, 3),
+    )
 
 
 class _Sides:

@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from halfbyte.area.cells.technology import Technology
-from halfbyte.area.search.jobs import JobRunner, Progress
+from halfbyte.area.search.jobs import JobRunner
 from halfbyte.area.search.synthesis_jobs import SynthesisJob
 from halfbyte.area.synthesis.recipes import ANNEAL, QUICK
+from halfbyte.base import Progress
 from halfbyte.formats import Format, Ties
 from halfbyte.formats.model import check_name
 from halfbyte.rtl import MacSpec, applicable_architectures
@@ -126,7 +127,7 @@ def assign_codes(
     def smallest_first(designs: Sequence[MacSpec], moves: int) -> list[tuple[float, MacSpec]]:
         recipe = replace(ANNEAL, moves=moves) if moves else QUICK
         results = runner.run([SynthesisJob(design, recipe, technology) for design in designs])
-        areas = [result["area_um2"] for result in results]
+        areas = [result.area_um2 for result in results]
         return sorted(zip(areas, designs, strict=True), key=lambda entry: entry[0])
 
     def quickest(weight: Format) -> str:

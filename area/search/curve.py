@@ -1,15 +1,14 @@
 """Area against clock: a sweep from a relaxed clock to one that cannot be met."""
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from halfbyte.area.cells.technology import Technology
-from halfbyte.area.search.jobs import Progress
+from halfbyte.area.search.records import SynthesisRecord
 from halfbyte.area.search.smallest import synthesize
-from halfbyte.area.timing.measure import measured_fields
+from halfbyte.area.synthesis import clocked
 from halfbyte.area.timing.operands import Operands
-from halfbyte.base import UserError
+from halfbyte.base import Progress, UserError
 from halfbyte.rtl import MacSpec
 
 __all__ = ["sweep_clocks"]
@@ -27,7 +26,7 @@ def sweep_clocks(
     operands: Operands | None = None,
     jobs: int | None = None,
     on_progress: Progress | None = None,
-) -> list[dict[str, Any]]:
+) -> list[SynthesisRecord]:
     """Records of the best MAC of each design at each clock, by design and from slow to fast.
 
     A netlist that was found for one clock counts at all of them: a faster clock never takes less
@@ -47,7 +46,7 @@ def sweep_clocks(
         As :func:`halfbyte.area.synthesize`.
     """
 
-    def at(clock: float | None) -> list[dict[str, Any]]:
+    def at(clock: float | None) -> list[SynthesisRecord]:
         return synthesize(
             designs,
             technology,
@@ -58,18 +57,18 @@ def sweep_clocks(
         )
 
     found = [[record] for record in at(None)]
-    untimed = next((group[0] for group in found if group[0]["delay_ps"] is None), None)
-    if untimed:
-        raise UserError(f"{technology.name} gives no delays: {untimed['not_measured']}")
+    slowest = max(_delay(group[0], technology) for group in found)
     swept: list[float] = []
-    for clock in clocks or _descending(max(group[0]["delay_ps"] for group in found)):
+    for clock in clocks or _descending(slowest):
         records = at(clock)
         swept.append(clock)
         for group, record in zip(found, records, strict=True):
             group.append(record)
-        if not clocks and all(record["wns_ps"] < 0 for record in records):
+        if not clocks and all(_delay(record, technology) > clock for record in records):
             break
-    return [_best(group, clock) for group in found for clock in sorted(swept, reverse=True)]
+    return [
+        _best(group, clock, technology) for group in found for clock in sorted(swept, reverse=True)
+    ]
 
 
 def _descending(slowest: float) -> list[float]:
@@ -81,11 +80,17 @@ def _descending(slowest: float) -> list[float]:
     ]
 
 
-def _best(group: Sequence[Mapping[str, Any]], clock: float) -> dict[str, Any]:
-    met = [record for record in group if record["delay_ps"] <= clock]
-    best = (
-        min(met, key=lambda record: (record["area_um2"], record["delay_ps"]))
-        if met
-        else min(group, key=lambda record: (record["delay_ps"], record["area_um2"]))
-    )
-    return {**best, "clock_ps": clock, **measured_fields(best, clock)}
+def _delay(record: SynthesisRecord, technology: Technology) -> float:
+    """In ps; raises UserError if it is not known."""
+    if record.delay_ps is None:
+        raise UserError(f"{technology.name} gives no delays: {record.not_measured}")
+    return record.delay_ps
+
+
+def _best(
+    group: Sequence[SynthesisRecord], clock: float, technology: Technology
+) -> SynthesisRecord:
+    def rank(record: SynthesisRecord) -> tuple[bool, float, float]:
+        return clocked.rank(record.area_um2 or 0.0, _delay(record, technology), clock)
+
+    return min(group, key=rank).at_clock(clock)

@@ -3,22 +3,22 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, astuple, dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from halfbyte.area.cells.technology import Technology
 from halfbyte.area.proofs.dot_unit import prove_dot
-from halfbyte.area.search.jobs import JobRunner, Progress
+from halfbyte.area.search.dot_records import DotRecord, MappedDot
+from halfbyte.area.search.jobs import JobRunner
 from halfbyte.area.search.lanes import FoundLane, search_lanes
-from halfbyte.area.search.synthesis_jobs import netlist_path
+from halfbyte.area.search.synthesis_jobs import is_kept, netlist_digest, netlist_path
 from halfbyte.area.synthesis.dot import DOT_RECIPES, adder_style, synthesize_dot
 from halfbyte.area.synthesis.recipes import Recipe
 from halfbyte.area.timing.dot_streams import measure_dot
 from halfbyte.area.timing.operands import Operands, load_operands, shipped_operands
-from halfbyte.base import build_dir, code_fingerprint, content_key, versions_of
+from halfbyte.base import Progress, build_dir, code_fingerprint, content_key, versions_of
 from halfbyte.rtl.dot import DotSpec
 from halfbyte.rtl.spec import AUTO
 
@@ -39,6 +39,7 @@ class DotJob:
     technology: Technology
     operands: Operands
     proves: bool = False
+    result_type = MappedDot
 
     @cached_property
     def key(self) -> str:
@@ -68,11 +69,11 @@ class DotJob:
         """How long it takes, roughly."""
         return self.spec.lanes * (4.0 if self.proves else 1.0)
 
-    def is_complete(self, result: Mapping[str, Any]) -> bool:
-        """Whether the netlist that a stored result names is still there."""
-        return netlist_path(result["netlist"]).is_file()
+    def is_complete(self, result: MappedDot) -> bool:
+        """Whether the netlist is still there, and still the one that was measured."""
+        return is_kept(result.netlist, result.netlist_sha256)
 
-    def run(self) -> dict[str, Any]:
+    def run(self) -> MappedDot:
         """Synthesize in a temporary folder; if this fails it is kept under ``build/failed``."""
         folder = Path(tempfile.mkdtemp(prefix="halfbyte-synth-"))
         try:
@@ -85,53 +86,50 @@ class DotJob:
         netlist.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(folder / "netlist.v", netlist)
         shutil.rmtree(folder)
-        return {**result, "netlist": netlist.name}
+        return replace(result, netlist=netlist.name, netlist_sha256=netlist_digest(netlist))
 
-    def _run(self, folder: Path) -> dict[str, Any]:
+    def _run(self, folder: Path) -> MappedDot:
         rtlil, lane = self.spec.rtlil(), self.lane.verilog
         result = synthesize_dot(rtlil, lane, self.technology, self.recipe, folder)
         netlist = folder / "netlist.json"
         proof = None
         if self.proves:
             proof = prove_dot(self.spec, lane, folder, self.technology)
-        return {
+        return MappedDot(
             **asdict(result),
-            **measure_dot(netlist, self.technology, self.spec, self.operands),
-            "proof": proof,
-        }
+            measured=measure_dot(netlist, self.technology, self.spec, self.operands),
+            proof=proof,
+        )
 
-    def record(self, result: Mapping[str, Any]) -> dict[str, Any]:
+    def record(self, result: MappedDot) -> DotRecord:
         """The result record."""
-        technology, spec, area = self.technology, self.spec, result["area_um2"]
-        return {
-            **spec.fields,
-            "recipe": self.recipe.name,
-            "technology": technology.name,
-            "corner": technology.corner,
-            "clock_ps": None,
-            "area_um2": area,
-            "area_ge": round(area / technology.nand2_area, 2),
-            "um2_per_lane": round(area / spec.lanes, 4),
-            "lane_um2": self.lane.area_um2,
-            "lane_moves": self.lane.moves,
-            "register_um2": result["register_um2"],
-            "cells": result["cells"],
-            "flip_flops": result["flip_flops"],
-            "delay_ps": result["delay_ps"],
-            "critical_path": result["critical_path"],
-            "energy_fj": result["energy_fj"],
-            "clock_energy_fj": result["clock_energy_fj"],
-            "leakage_nw": result["leakage_nw"],
-            "not_measured": result["not_measured"],
-            "operands": self.operands.name,
-            "proof": result["proof"],
-            "netlist": result["netlist"],
-            "versions": {
-                **versions_of("halfbyte", *_VERSIONED),
-                "card": technology.content_hash[:12],
-            },
-            "seconds": result["seconds"],
-        }
+        technology, spec, area = self.technology, self.spec, result.area_um2
+        return DotRecord.from_json(
+            {
+                **spec.fields,
+                "recipe": self.recipe.name,
+                "technology": technology.name,
+                "corner": technology.corner,
+                "clock_ps": None,
+                "area_um2": area,
+                "area_ge": round(area / technology.nand2_area, 2),
+                "um2_per_lane": round(area / spec.lanes, 4),
+                "lane_um2": self.lane.area_um2,
+                "lane_moves": self.lane.moves,
+                "register_um2": result.register_um2,
+                "cells": result.cells,
+                "flip_flops": result.flip_flops,
+                **result.measured.as_json(),
+                "operands": self.operands.name,
+                "proof": result.proof.as_json() if result.proof else None,
+                "netlist": result.netlist,
+                "versions": {
+                    **versions_of("halfbyte", *_VERSIONED),
+                    "card": technology.content_hash[:12],
+                },
+                "seconds": result.seconds,
+            }
+        )
 
 
 def synthesize_dots(
@@ -144,7 +142,7 @@ def synthesize_dots(
     prove: bool = True,
     jobs: int | None = None,
     on_progress: Progress | None = None,
-) -> list[dict[str, Any]]:
+) -> list[DotRecord]:
     """Records of the smallest netlist of each unit, in order.
 
     The lane is searched first, once for each pair of formats: every architecture, the same effort
@@ -200,7 +198,7 @@ def synthesize_dots(
         ranked = [
             sorted(
                 ((job, next(results)) for job in group),
-                key=lambda each: (each[1]["area_um2"], each[0].recipe.name),
+                key=lambda each: (each[1].area_um2, each[0].recipe.name),
             )
             for group in groups
         ]

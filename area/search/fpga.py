@@ -5,14 +5,22 @@ import os
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-from halfbyte.area.search.jobs import JobRunner, Progress
-from halfbyte.area.search.synthesis_jobs import empty_record
-from halfbyte.base import UserError, code_fingerprint, content_key, run_yosys, versions_of
+from halfbyte.area.search.jobs import JobRunner
+from halfbyte.area.search.records import FpgaRecord
+from halfbyte.area.search.synthesis_jobs import design_fields
+from halfbyte.base import (
+    Progress,
+    Record,
+    UserError,
+    code_fingerprint,
+    content_key,
+    run_yosys,
+    versions_of,
+)
 from halfbyte.rtl import MacSpec
 
 __all__ = ["TARGETS", "FpgaTarget", "pick_target", "synthesize_fpga"]
@@ -73,11 +81,28 @@ def pick_target(name: str) -> FpgaTarget:
 
 
 @dataclass(frozen=True)
+class _Resources(Record):
+    """What a netlist for an FPGA uses."""
+
+    luts: int
+    """Lookup tables."""
+    carry_cells: int
+    """Carry cells."""
+    flip_flops: int
+    """Flip-flops."""
+    cells: int
+    """All cells."""
+    seconds: float
+    """Time that synthesis took, in s."""
+
+
+@dataclass(frozen=True)
 class _FpgaJob:
     """One MAC, in a named architecture, on one family."""
 
     design: MacSpec
     target: FpgaTarget
+    result_type = _Resources
 
     @cached_property
     def key(self) -> str:
@@ -101,7 +126,7 @@ class _FpgaJob:
         """How long it takes, roughly: wide designs longest."""
         return self.design.width
 
-    def run(self) -> dict[str, Any]:
+    def run(self) -> _Resources:
         """Synthesize in a temporary folder."""
         start = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="halfbyte-fpga-") as temporary:
@@ -120,24 +145,28 @@ class _FpgaJob:
             for cell, count in design["num_cells_by_type"].items()
             if cell != "$scopeinfo"
         }
-        return {**_resources(counts, self.target), "seconds": round(time.monotonic() - start, 3)}
+        return _Resources(
+            **_by_resource(counts, self.target),
+            cells=sum(counts.values()),
+            seconds=round(time.monotonic() - start, 3),
+        )
 
-    def is_complete(self, result: Mapping[str, Any]) -> bool:
+    def is_complete(self, result: _Resources) -> bool:
         """A stored result lacks nothing."""
         return True
 
-    def record(self, result: Mapping[str, Any]) -> dict[str, Any]:
+    def record(self, result: _Resources) -> FpgaRecord:
         """In the shape of other synthesis records; what does not apply is None."""
-        return {
-            **empty_record(self.design),
-            "recipe": self.target.command.split()[0],
-            "technology": self.target.name,
-            "versions": versions_of("halfbyte", *_VERSIONED),
-            **result,
-        }
+        return FpgaRecord(
+            **design_fields(self.design),
+            recipe=self.target.command.split()[0],
+            technology=self.target.name,
+            versions=versions_of("halfbyte", *_VERSIONED),
+            **asdict(result),
+        )
 
 
-def _resources(counts: Mapping[str, int], target: FpgaTarget) -> dict[str, Any]:
+def _by_resource(counts: Mapping[str, int], target: FpgaTarget) -> dict[str, int]:
     """Cells by resource; AssertionError for a cell that belongs to none."""
     found = {"luts": 0, "carry_cells": 0, "flip_flops": 0}
     for cell, count in counts.items():
@@ -149,7 +178,7 @@ def _resources(counts: Mapping[str, int], target: FpgaTarget) -> dict[str, Any]:
             found["luts"] += count
         elif cell not in target.others:
             raise AssertionError(f"Netlist for {target.title} holds an unknown cell: {cell}")
-    return {**found, "cells": sum(counts.values())}
+    return found
 
 
 def synthesize_fpga(
@@ -159,7 +188,7 @@ def synthesize_fpga(
     every: bool = False,
     jobs: int | None = None,
     on_progress: Progress | None = None,
-) -> list[dict[str, Any]]:
+) -> list[FpgaRecord]:
     """Records of the MACs on an FPGA: of each design the architecture with the fewest LUTs.
 
     Parameters are those of :func:`halfbyte.area.synthesize`. Raises ToolError if Yosys fails.
@@ -176,8 +205,8 @@ def synthesize_fpga(
         best_first = sorted(
             candidates,
             key=lambda job: (
-                results[job]["luts"],
-                results[job]["carry_cells"],
+                results[job].luts,
+                results[job].carry_cells,
                 job.design.architecture,
             ),
         )

@@ -1,30 +1,29 @@
 """Jobs on several processes, each looked up in the record store first."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from typing import Any, Protocol, TypeVar
 
-from halfbyte.base import RecordStore, ToolError, build_dir
+from halfbyte.base import Progress, Record, RecordError, RecordStore, ToolError, build_dir
 
-__all__ = ["Job", "JobRunner", "Progress"]
+__all__ = ["Job", "JobRunner"]
 
-Progress = Callable[[int, int, str], None]
+_Result = TypeVar("_Result", bound=Record)
 
 
-class Job(Protocol):
+class Job(Protocol[_Result]):
     """Something to be computed once: ``key`` says what the result depends on."""
 
+    @property
+    def result_type(self) -> type[_Result]: ...
     @property
     def key(self) -> str: ...
     @property
     def label(self) -> str: ...
     @property
     def cost(self) -> float: ...
-    def run(self) -> dict[str, Any]: ...
-    def is_complete(self, result: Mapping[str, Any]) -> bool: ...
-
-
-_J = TypeVar("_J", bound=Job)
+    def run(self) -> _Result: ...
+    def is_complete(self, result: _Result) -> bool: ...
 
 
 class JobRunner:
@@ -50,34 +49,29 @@ class JobRunner:
         self.pool = ThreadPoolExecutor(processes)  # each thread waits for a Yosys process
         self.on_progress = on_progress
         self.done = self.total = 0
-        self.failures: dict[str, tuple[Job, ToolError]] = {}
+        self.failures: dict[str, tuple[Job[Any], ToolError]] = {}
 
-    def run(self, jobs: Sequence[Job]) -> list[dict[str, Any]]:
+    def run(self, jobs: Sequence[Job[_Result]]) -> list[_Result]:
         """Results in the order of ``jobs``; the first failure is raised."""
-        results = self._results(jobs)
+        results = self.attempt(jobs)
         for job in jobs:
             if job.key not in results:
                 raise self.failures[job.key][1]
         return [results[job.key] for job in jobs]
 
-    def attempt(self, jobs: Sequence[_J]) -> list[tuple[_J, dict[str, Any]]]:
-        """Jobs with their results, in order, without those whose tool failed."""
-        results = self._results(jobs)
-        return [(job, results[job.key]) for job in jobs if job.key in results]
-
-    def _results(self, jobs: Sequence[Job]) -> dict[str, dict[str, Any]]:
+    def attempt(self, jobs: Sequence[Job[_Result]]) -> dict[str, _Result]:
         """Results by key; a job whose tool fails is among the failures instead."""
         self.total += len(jobs)
-        results: dict[str, dict[str, Any]] = {}
-        waiting: dict[Future[dict[str, Any]], Job] = {}
+        results: dict[str, _Result] = {}
+        waiting: dict[Future[_Result], Job[_Result]] = {}
         # The longest first, so that no core is idle while one ends last.
         for job in sorted(jobs, key=lambda job: job.cost, reverse=True):
-            known = self.store.get(job.key)
-            if known is None or not job.is_complete(known):
+            known = self._known(job)
+            if known is None:
                 waiting[self.pool.submit(job.run)] = job
             else:
                 results[job.key] = known
-                self._step(job)
+                self._step(job.label)
         for future in as_completed(waiting):
             job = waiting[future]
             try:
@@ -85,15 +79,26 @@ class JobRunner:
             except ToolError as error:
                 self.failures[job.key] = job, error
             else:
-                self.store.append(job.key, results[job.key])
-            self._step(job)
+                self.store.append(job.key, results[job.key].as_json())
+            self._step(job.label)
         return results
 
     def end(self) -> None:
         """Start nothing more, and wait for what runs."""
         self.pool.shutdown(cancel_futures=True)
 
-    def _step(self, job: Job) -> None:
+    def _known(self, job: Job[_Result]) -> _Result | None:
+        """The stored result, if it is whole and of the kind that is wanted."""
+        data = self.store.get(job.key)
+        if data is None:
+            return None
+        try:
+            result = job.result_type.from_json(data)
+        except RecordError:
+            return None
+        return result if job.is_complete(result) else None
+
+    def _step(self, label: str) -> None:
         self.done += 1
         if self.on_progress:
-            self.on_progress(self.done, self.total, job.label)
+            self.on_progress(self.done, self.total, label)

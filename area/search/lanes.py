@@ -5,14 +5,15 @@ tree takes to add one. Every architecture is annealed briefly, the best two for 
 of these for longest.
 """
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from halfbyte.area.cells.technology import Technology
+from halfbyte.area.search.dot_records import LaneResult
 from halfbyte.area.search.jobs import JobRunner
 from halfbyte.area.synthesis.lane import LANE_SCRIPT, anneal_lane, start_lane
 from halfbyte.area.synthesis.recipes import MAX_ANNEALED_BITS, QUICK
@@ -22,7 +23,7 @@ from halfbyte.formats import Format
 from halfbyte.rtl import to_rtlil
 from halfbyte.rtl.dot import Lane, lane_architectures, lane_bits
 
-__all__ = ["FoundLane", "search_lanes"]
+__all__ = ["FoundLane", "pick_architecture", "search_lanes"]
 
 _MODULE = "lane"
 
@@ -63,6 +64,7 @@ class LaneJob:
     technology: Technology
     moves: int
     seed: int
+    result_type = LaneResult
 
     @cached_property
     def rtlil(self) -> str:
@@ -98,19 +100,20 @@ class LaneJob:
         """How long it takes."""
         return self.moves
 
-    def run(self) -> dict[str, Any]:
+    def run(self) -> LaneResult:
         """The lane as Verilog, and its area."""
         if not self.moves:
             with TemporaryDirectory(prefix="halfbyte-lane-") as temporary:
                 folder = Path(temporary)
                 result = synthesize_rtlil(self.rtlil, self.technology, QUICK, folder, _MODULE)
-                return {"area_um2": result.area_um2, "verilog": (folder / "netlist.v").read_text()}
+                verilog = (folder / "netlist.v").read_text()
+                return LaneResult(area_um2=result.area_um2, verilog=verilog)
         meaning = lane_bits(self.weight, self.activation, self.architecture)
         start = start_lane(self.rtlil, self.technology)
         netlist = anneal_lane(start, meaning, self.technology, self.moves, self.seed)
-        return {"area_um2": round(netlist.area, 4), "verilog": netlist.verilog(_MODULE)}
+        return LaneResult(area_um2=round(netlist.area, 4), verilog=netlist.verilog(_MODULE))
 
-    def is_complete(self, result: Mapping[str, Any]) -> bool:
+    def is_complete(self, result: LaneResult) -> bool:
         """A stored lane lacks nothing."""
         return True
 
@@ -121,6 +124,15 @@ def _adder_area(technology: Technology) -> float:
     return technology.cells[cell.cell].area if cell else 5 * technology.nand2_area
 
 
+def pick_architecture(weight: Format, activation: Format, technology: Technology) -> str:
+    """The architecture of the best lane after a brief search: the first stage of a longer one."""
+    runner = JobRunner("lanes", os.cpu_count() or 1, None)
+    try:
+        return search_lanes(weight, activation, technology, runner, stages=1).architecture
+    finally:
+        runner.end()
+
+
 def search_lanes(
     weight: Format,
     activation: Format,
@@ -129,6 +141,7 @@ def search_lanes(
     *,
     architectures: Sequence[str] | None = None,
     effort: float = 1.0,
+    stages: int = len(_STAGES),
 ) -> FoundLane:
     """The best lane for two formats.
 
@@ -144,19 +157,21 @@ def search_lanes(
         Those that are tried; all that fit if not given.
     effort : float
         By how much the annealing is longer than by default.
+    stages : int
+        How many of the stages are gone through.
 
     Raises ToolError if Yosys or ABC fails.
     """
     bit_area = _adder_area(technology)
 
-    def rank(job: LaneJob, result: Mapping[str, Any]) -> tuple[float, str, int, int]:
+    def rank(job: LaneJob, result: LaneResult) -> tuple[float, str, int, int]:
         bits = len(lane_bits(weight, activation, job.architecture).weights)
-        return result["area_um2"] + bits * bit_area, job.architecture, job.moves, job.seed
+        return result.area_um2 + bits * bit_area, job.architecture, job.moves, job.seed
 
-    tried: list[tuple[LaneJob, dict[str, Any]]] = []
+    tried: list[tuple[LaneJob, LaneResult]] = []
     names = list(architectures or lane_architectures(weight, activation))
     is_wide = weight.bits + activation.bits > MAX_ANNEALED_BITS
-    for stage in (_Stage(len(names), 0, 1),) if is_wide else _STAGES:
+    for stage in (_Stage(len(names), 0, 1),) if is_wide else _STAGES[:stages]:
         moves = round(stage.moves * effort)
         jobs = [
             LaneJob(weight, activation, name, technology, moves, seed)
@@ -167,4 +182,4 @@ def search_lanes(
         tried.sort(key=lambda each: rank(*each))
         names = list(dict.fromkeys(job.architecture for job, _ in tried))
     job, result = tried[0]
-    return FoundLane(job.architecture, result["verilog"], result["area_um2"], job.moves)
+    return FoundLane(job.architecture, result.verilog, result.area_um2, job.moves)

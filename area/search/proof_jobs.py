@@ -1,12 +1,11 @@
 """The proof of what a synthesis has made, run and stored like the synthesis itself."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from halfbyte.area.proofs.record import prove_chosen
+from halfbyte.area.proofs.results import MacProof
 from halfbyte.area.search.synthesis_jobs import SynthesisJob
 from halfbyte.base import code_fingerprint, content_key, versions_of
 from halfbyte.rtl import MacSpec
@@ -23,6 +22,7 @@ class ProofJob:
     job: SynthesisJob
     netlist: Path
     multiplier: Path
+    result_type = MacProof
 
     @property
     def design(self) -> MacSpec:
@@ -46,10 +46,10 @@ class ProofJob:
             ["proof", self.job.key, texts, code_fingerprint(__name__), versions_of(*_PROVERS)]
         )
 
-    def run(self) -> dict[str, Any]:
+    def run(self) -> MacProof:
         """Prove both netlists."""
         return prove_chosen(self.design, self.job.technology, self.netlist, self.multiplier)
 
-    def is_complete(self, result: Mapping[str, Any]) -> bool:
+    def is_complete(self, result: MacProof) -> bool:
         """A stored proof lacks nothing."""
         return True

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from halfbyte.area.cells.technology import Technology
 from halfbyte.area.netlists.circuit import Circuit
@@ -22,15 +21,16 @@ from halfbyte.area.proofs.mac import (
     prove_multiplier_netlist,
     prove_netlist,
 )
-from halfbyte.area.search.jobs import JobRunner, Progress
+from halfbyte.area.proofs.results import ClaimRecord
+from halfbyte.area.search.jobs import JobRunner
 from halfbyte.area.search.smallest import synthesize
 from halfbyte.area.search.synthesis_jobs import netlist_path
-from halfbyte.base import code_fingerprint, content_key, versions_of
+from halfbyte.base import Progress, Record, code_fingerprint, content_key, versions_of
 from halfbyte.rtl import Mac, MacSpec, variants
 from halfbyte.rtl.architecture import MultiplierArchitecture
 from halfbyte.rtl.variants import LOSSLESS, SAVED
 
-__all__ = ["Netlist", "ProofTask", "failures", "prove_designs"]
+__all__ = ["Netlist", "ProofRecord", "ProofTask", "failures", "prove_designs"]
 
 _TOOLS = ("amaranth", "pyosys", "python-sat")
 # What the circuit of the multiplier is called, beside those of the MACs.
@@ -46,6 +46,52 @@ class Netlist:
     multiplier: Path
 
 
+@dataclass(frozen=True, kw_only=True)
+class ProofRecord(Record):
+    """The proof of one unit, and of faults in it, each of which must be refuted."""
+
+    format: str
+    """Format of the weights."""
+    activation: str
+    """Format of the other operand."""
+    unit: str
+    """``multiplier`` or ``mac``."""
+    architecture: str
+    """Architecture of the multiplier."""
+    terms: int | None
+    """Products that the accumulator holds without loss; null for a multiplier."""
+    acc_width: int | None
+    """Width of the accumulator, in bits; null for a multiplier."""
+    overflow: str | None
+    """What the accumulator does on overflow; null for a multiplier."""
+    enable: bool | None
+    """Whether the MAC has an enable port; null for a multiplier."""
+    segment: int | None
+    """Bits of the accumulator after which a carry is saved; null if none is."""
+    technology: str | None
+    """Cell library of the netlist; null for the RTL."""
+    recipe: str | None
+    """Recipe of synthesis that gave the netlist; null for the RTL."""
+    proof: ClaimRecord
+    """The proof of the unit itself."""
+    faults: Mapping[str, ClaimRecord]
+    """By fault that was put into the unit: its proof, which must be refuted."""
+    versions: Mapping[str, str | None]
+    """Versions of the tools."""
+    seconds: float
+    """Time that proof and faults took, in s."""
+
+
+@dataclass(frozen=True)
+class _TaskRecord(Record):
+    """All proofs of a task."""
+
+    records: tuple[ProofRecord, ...]
+    """One for each unit."""
+    reading_seconds: float
+    """Time that reading the circuits took, in s."""
+
+
 @dataclass(frozen=True)
 class ProofTask:
     """What is proved of two formats in the architecture that ``design`` names.
@@ -58,6 +104,7 @@ class ProofTask:
     design: MacSpec
     technology: Technology
     netlists: tuple[Netlist, ...]
+    result_type = _TaskRecord
 
     @property
     def label(self) -> str:
@@ -69,7 +116,7 @@ class ProofTask:
         """How long it takes, roughly: decoders grow with the number of codes."""
         return 2.0 ** max(self.design.weight.bits, self.design.activation.bits)
 
-    def is_complete(self, result: Mapping[str, Any]) -> bool:
+    def is_complete(self, result: _TaskRecord) -> bool:
         """A stored proof lacks nothing."""
         return True
 
@@ -99,13 +146,13 @@ class ProofTask:
             }
         )
 
-    def run(self) -> dict[str, Any]:
-        """The records of all proofs, under ``records``."""
+    def run(self) -> _TaskRecord:
+        """Prove everything."""
         start = time.monotonic()
         circuits = lower(self._components(), self._netlist_files(), self.technology.cells)
         reading = time.monotonic() - start
-        records = [*self._multipliers(circuits), *self._macs(circuits), *self._mapped(circuits)]
-        return {"records": records, "reading_seconds": round(reading, 3)}
+        records = (*self._multipliers(circuits), *self._macs(circuits), *self._mapped(circuits))
+        return _TaskRecord(records, round(reading, 3))
 
     @cached_property
     def _variants(self) -> dict[str, MacSpec]:
@@ -139,7 +186,7 @@ class ProofTask:
             files[f"multiplier_netlist{number}"] = (netlist.multiplier, MULTIPLIER)
         return files
 
-    def _multipliers(self, circuits: Mapping[str, Circuit]) -> Iterator[dict[str, Any]]:
+    def _multipliers(self, circuits: Mapping[str, Circuit]) -> Iterator[ProofRecord]:
         """The multiplier's RTL, and its netlists."""
         rtl, unit = circuits[_ALONE], self._multiplier
         faulty = faulty_multipliers(rtl, circuits.get("altered_multiplier"))
@@ -156,7 +203,7 @@ class ProofTask:
             }
             yield self._record(MULTIPLIER, proof, faults, start, recipe=netlist.recipe)
 
-    def _macs(self, circuits: Mapping[str, Circuit]) -> Iterator[dict[str, Any]]:
+    def _macs(self, circuits: Mapping[str, Circuit]) -> Iterator[ProofRecord]:
         """The RTL of every kind of accumulator."""
         altered = circuits.get("altered_mac")
         for name, mac in self._variants.items():
@@ -167,7 +214,7 @@ class ProofTask:
             faults = {fault: prove_mac(circuit, mac) for fault, circuit in faulty.items()}
             yield self._record(MAC, proof, faults, start, mac=mac)
 
-    def _mapped(self, circuits: Mapping[str, Circuit]) -> Iterator[dict[str, Any]]:
+    def _mapped(self, circuits: Mapping[str, Circuit]) -> Iterator[ProofRecord]:
         """The netlists of the MAC."""
         mac, rtl = self._variants[LOSSLESS], circuits[LOSSLESS]
         faulty = faulty_macs(rtl, circuits.get("altered_mac"))
@@ -186,49 +233,50 @@ class ProofTask:
         *,
         mac: MacSpec | None = None,
         recipe: str | None = None,
-    ) -> dict[str, Any]:
-        return {
-            "format": self.design.weight.name,
-            "activation": self.design.activation.name,
-            "unit": unit,
-            "architecture": self.design.architecture,
-            "terms": mac.terms if mac else None,
-            "acc_width": mac.width if mac else None,
-            "overflow": mac.overflow.value if mac else None,
-            "enable": mac.enable if mac else None,
-            "segment": mac.segment if mac else None,
-            "technology": self.technology.name if recipe else None,
-            "recipe": recipe,
-            "proof": proof.as_dict(),
-            "faults": {name: fault.as_dict() for name, fault in faults.items()},
-            "versions": versions_of("halfbyte", *_TOOLS),
-            "seconds": round(time.monotonic() - start, 3),
-        }
+    ) -> ProofRecord:
+        design = self.design
+        return ProofRecord(
+            format=design.weight.name,
+            activation=design.activation.name,
+            unit=unit,
+            architecture=design.architecture,
+            terms=mac.terms if mac else None,
+            acc_width=mac.width if mac else None,
+            overflow=mac.overflow.value if mac else None,
+            enable=mac.enable if mac else None,
+            segment=mac.segment if mac else None,
+            technology=self.technology.name if recipe else None,
+            recipe=recipe,
+            proof=proof.record(),
+            faults={name: fault.record() for name, fault in faults.items()},
+            versions=versions_of("halfbyte", *_TOOLS),
+            seconds=round(time.monotonic() - start, 3),
+        )
 
 
-def failures(record: Mapping[str, Any]) -> list[str]:
-    """One line for a proof that is none, and for each fault that was not refuted."""
-    proof = record["proof"]
+def failures(record: ProofRecord) -> list[str]:
+    """One line for a proof that failed, and for each fault that was not refuted."""
+    proof = record.proof
     lines = []
-    if proof["status"] != PROVED:
-        because = f": {proof['counterexample']}" if proof["counterexample"] else ""
-        lines.append(f"{_title(record)}: {proof['claim']} is {proof['status']}{because}")
+    if proof.status != PROVED:
+        because = f": {proof.counterexample}" if proof.counterexample else ""
+        lines.append(f"{_title(record)}: {proof.claim} is {proof.status}{because}")
     lines += [
-        f"{_title(record)}: the fault {name!r} is {fault['status']}, not refuted"
-        for name, fault in record["faults"].items()
-        if fault["status"] != REFUTED
+        f"{_title(record)}: the fault {name!r} is {fault.status}, not refuted"
+        for name, fault in record.faults.items()
+        if fault.status != REFUTED
     ]
     return lines
 
 
-def _title(record: Mapping[str, Any]) -> str:
-    words = [f"{record['format']} x {record['activation']}", record["architecture"], record["unit"]]
-    if record["acc_width"]:
-        words.append(f"{record['acc_width']} bits {record['overflow']}")
-    if record["segment"]:
-        words.append(f"carries saved every {record['segment']} bits")
-    if record["recipe"]:
-        words.append(f"netlist {record['technology']} {record['recipe']}")
+def _title(record: ProofRecord) -> str:
+    words = [f"{record.format} x {record.activation}", record.architecture, record.unit]
+    if record.acc_width:
+        words.append(f"{record.acc_width} bits {record.overflow}")
+    if record.segment:
+        words.append(f"carries saved every {record.segment} bits")
+    if record.recipe:
+        words.append(f"netlist {record.technology} {record.recipe}")
     return ", ".join(words)
 
 
@@ -238,7 +286,7 @@ def prove_designs(
     *,
     jobs: int | None = None,
     on_progress: Progress | None = None,
-) -> list[dict[str, Any]]:
+) -> list[ProofRecord]:
     """Prove every architecture of the designs, and every netlist that synthesis tries for them.
 
     Returns a record for each proof, with the faults that were tried on it; :func:`failures` says
@@ -250,9 +298,9 @@ def prove_designs(
     )
     netlists: dict[tuple[str, str, str], list[Netlist]] = {}
     for record in mapped:
-        key = (record["format"], record["activation"], record["architecture"])
-        paths = (netlist_path(record[name]) for name in ("netlist", "multiplier_netlist"))
-        netlists.setdefault(key, []).append(Netlist(record["recipe"], *paths))
+        key = (record.format, record.activation, record.architecture)
+        paths = [netlist_path(name or "") for name in (record.netlist, record.multiplier_netlist)]
+        netlists.setdefault(key, []).append(Netlist(record.recipe, *paths))
     tasks = [
         ProofTask(
             design=candidate,
@@ -269,4 +317,4 @@ def prove_designs(
         results = runner.run(tasks)
     finally:
         runner.end()
-    return [record for result in results for record in result["records"]]
+    return [record for result in results for record in result.records]

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from halfbyte.area.cells.technology import Technology
-from halfbyte.area.search.jobs import JobRunner, Progress
+from halfbyte.area.search.jobs import JobRunner
 from halfbyte.area.search.proof_jobs import ProofJob
+from halfbyte.area.search.records import MappedRecord, SynthesisRecord
 from halfbyte.area.search.synthesis_jobs import SynthesisJob, netlist_path
 from halfbyte.area.synthesis import clocked
 from halfbyte.area.synthesis.recipes import (
@@ -24,14 +25,14 @@ from halfbyte.area.synthesis.recipes import (
 )
 from halfbyte.area.timing.delay import typical_slew
 from halfbyte.area.timing.operands import Operands, load_operands, shipped_operands
-from halfbyte.base import ToolError, build_dir
+from halfbyte.base import Progress, ToolError, UserError, build_dir
 from halfbyte.formats import Overflow
 from halfbyte.rtl import MacSpec
 
 __all__ = ["map_designs", "synthesize"]
 
 _log = logging.getLogger(__name__)
-_Scored = tuple[SynthesisJob, dict[str, Any]]
+_Scored = tuple[SynthesisJob, MappedRecord]
 
 
 def synthesize(
@@ -46,7 +47,7 @@ def synthesize(
     prove: bool = True,
     jobs: int | None = None,
     on_progress: Progress | None = None,
-) -> list[dict[str, Any]]:
+) -> list[SynthesisRecord]:
     """The records of the smallest netlist of each design, in order.
 
     Every architecture that fits is tried with the quick recipe, then the best two of each design
@@ -98,19 +99,19 @@ def synthesize(
             for design in designs
             for candidate in design.candidates()
         ]
-        scored = runner.attempt(firsts)
+        scored = _attempt(runner, firsts)
         seconds = [
             job
             for group in _by_design(designs, scored, runner.failures)
             for job in _second_stage(group)
         ]
-        scored += runner.attempt(seconds)
+        scored += _attempt(runner, seconds)
         thirds = [
             job
             for group in _by_design(designs, scored, runner.failures)
             for job in _third_stage(group, effort)
         ]
-        scored += runner.attempt(thirds)
+        scored += _attempt(runner, thirds)
         groups = _by_design(designs, scored, runner.failures)
         if clock_ps is not None:
             groups = _for_clock(designs, groups, clock_ps, runner, saved_carries)
@@ -118,7 +119,7 @@ def synthesize(
         multipliers = _multipliers([job for job, _ in chosen], runner)
         proofs = runner.run(
             [
-                ProofJob(job, netlist_path(whole["netlist"]), netlist_path(multiplier["netlist"]))
+                ProofJob(job, _netlist(whole), _netlist(multiplier))
                 for (job, whole), multiplier in zip(chosen, multipliers, strict=True)
                 if prove
             ]
@@ -134,10 +135,20 @@ def synthesize(
     ]
 
 
-def _multipliers(jobs: Sequence[SynthesisJob], runner: JobRunner) -> list[dict[str, Any]]:
+def _attempt(runner: JobRunner, jobs: Sequence[SynthesisJob]) -> list[_Scored]:
+    """Jobs with their results, in order, without those whose tool failed."""
+    results = runner.attempt(jobs)
+    return [(job, results[job.key]) for job in jobs if job.key in results]
+
+
+def _netlist(result: MappedRecord) -> Path:
+    return netlist_path(result.netlist or "")
+
+
+def _multipliers(jobs: Sequence[SynthesisJob], runner: JobRunner) -> list[MappedRecord]:
     """The multipliers alone, by the recipe of each MAC, or where that fails by the quick one."""
     alone = [job.of_multiplier() for job in jobs]
-    found = {job.key: result for job, result in runner.attempt(alone)}
+    found = runner.attempt(alone)
     rest = [replace(job, recipe=QUICK, clock_ps=None) for job in alone if job.key not in found]
     others = iter(runner.run(rest))
     return [found[job.key] if job.key in found else next(others) for job in alone]
@@ -170,7 +181,7 @@ def _by_design(
     """
 
     def rank(entry: _Scored) -> tuple[float, str, int, str]:
-        return entry[1]["area_um2"], *_label(entry[0])
+        return entry[1].area_um2, *_label(entry[0])
 
     groups = []
     for design in designs:
@@ -199,28 +210,34 @@ def _for_clock(
     def best_first(entries: Iterable[_Scored]) -> list[_Scored]:
         return sorted(
             entries,
-            key=lambda entry: (*clocked.rank(entry[1], clock_ps), *_label(entry[0])),
+            key=lambda entry: (
+                *clocked.rank(entry[1].area_um2, _delay(entry[1]), clock_ps),
+                *_label(entry[0]),
+            ),
         )
 
     groups = [
         [(replace(job, clock_ps=clock_ps), result) for job, result in group] for group in groups
     ]
-    open_ = [
-        place for place, group in enumerate(groups) if not clocked.meets(group[0][1], clock_ps)
-    ]
+    open_ = [place for place, group in enumerate(groups) if _delay(group[0][1]) > clock_ps]
     searched = list(open_)
     kinds = [(_every_structure, False), (_saved_carries, True)]
     for first, saved in kinds if saved_carries else kinds[:1]:
         for stage in (first, partial(_every_recipe, saved), partial(_other_targets, saved)):
             jobs = {place: stage(designs[place], best_first(groups[place])) for place in open_}
-            tried = runner.attempt([job for each in jobs.values() for job in each])
-            found = {job.key: result for job, result in tried}
+            found = runner.attempt([job for each in jobs.values() for job in each])
             for place, each in jobs.items():
                 groups[place] += [(job, found[job.key]) for job in each if job.key in found]
-        open_ = [
-            place for place in open_ if not clocked.meets(best_first(groups[place])[0][1], clock_ps)
-        ]
+        open_ = [place for place in open_ if _delay(best_first(groups[place])[0][1]) > clock_ps]
     return [best_first(group) if place in searched else group for place, group in enumerate(groups)]
+
+
+def _delay(result: MappedRecord) -> float:
+    """Of a netlist, in ps; raises UserError if it is not known."""
+    measured = result.measured
+    if measured is None or measured.delay_ps is None:
+        raise UserError(f"a clock needs delays: {measured and measured.not_measured}")
+    return measured.delay_ps
 
 
 def _every_structure(design: MacSpec, group: Sequence[_Scored]) -> list[SynthesisJob]:
@@ -276,8 +293,8 @@ def _second_stage(group: Sequence[_Scored]) -> list[SynthesisJob]:
     return [
         replace(job, recipe=recipe)
         for job, result in group[:SECOND_ARCHITECTURES]
-        if result["area_um2"] <= HOPELESS_RATIO * group[0][1]["area_um2"]
-        for recipe in recipes_for(result["cells"])
+        if result.area_um2 <= HOPELESS_RATIO * group[0][1].area_um2
+        for recipe in recipes_for(result.cells)
     ]
 
 
@@ -303,4 +320,4 @@ def map_designs(
         results = runner.run([SynthesisJob(design, chosen, technology) for design in designs])
     finally:
         runner.end()
-    return [netlist_path(result["netlist"]) for result in results]
+    return [_netlist(result) for result in results]

@@ -1,48 +1,35 @@
 """What is run and stored: the synthesis of a design by a recipe."""
 
+import hashlib
 import shutil
 import tempfile
-from collections.abc import Mapping
 from dataclasses import asdict, astuple, dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from halfbyte.area.cells.technology import Technology
 from halfbyte.area.netlists.modules import MAC, MULTIPLIER
+from halfbyte.area.proofs.results import MacProof
+from halfbyte.area.search.records import MappedRecord, SynthesisRecord
 from halfbyte.area.synthesis.recipes import Recipe
 from halfbyte.area.synthesis.yosys import synthesize_rtlil
-from halfbyte.area.timing.measure import measure_netlist, measured_fields
+from halfbyte.area.timing.measure import Measured, measure_netlist
 from halfbyte.area.timing.operands import Operands
 from halfbyte.base import build_dir, code_fingerprint, content_key, versions_of
 from halfbyte.rtl import MacSpec
 
 __all__ = [
     "SynthesisJob",
+    "design_fields",
     "design_key",
-    "empty_record",
+    "is_kept",
+    "netlist_digest",
     "netlist_path",
     "synthesize_named",
 ]
 
 _VERSIONED = ("amaranth", "pyosys")
-# What a record holds beside the design and the recipe; an FPGA has no area, a cell library no LUTs.
-_MEASURED = (
-    *("technology", "corner", "clock_ps", "area_um2", "area_ge", "multiplier_um2"),
-    *("accumulator_um2", "register_um2", "cells", "luts", "carry_cells", "flip_flops"),
-    *("delay_ps", "slack_ps", "wns_ps", "critical_path", "acc_delay_ps", "acc_cycles"),
-    *(
-        "energy_fj",
-        "uniform_energy_fj",
-        "clock_energy_fj",
-        "leakage_nw",
-        "not_measured",
-        "operands",
-        "proof",
-        "netlist",
-    ),
-    *("multiplier_netlist", "versions", "seconds"),
-)
 
 
 @dataclass(frozen=True)
@@ -55,6 +42,7 @@ class SynthesisJob:
     module: str = MAC
     clock_ps: float | None = None
     operands: Operands | None = None
+    result_type = MappedRecord
 
     @cached_property
     def key(self) -> str:
@@ -82,7 +70,7 @@ class SynthesisJob:
         """How long it takes, roughly: wide designs longest."""
         return self.design.width
 
-    def run(self) -> dict[str, Any]:
+    def run(self) -> MappedRecord:
         """Synthesize in a temporary folder; if this fails it is kept under ``build/failed``."""
         folder = Path(tempfile.mkdtemp(prefix="halfbyte-synth-"))
         try:
@@ -95,9 +83,9 @@ class SynthesisJob:
         netlist.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(folder / "netlist.v", netlist)
         shutil.rmtree(folder)
-        return {**result, "netlist": netlist.name}
+        return replace(result, netlist=netlist.name, netlist_sha256=netlist_digest(netlist))
 
-    def measure(self, folder: Path) -> dict[str, Any]:
+    def measure(self, folder: Path) -> MappedRecord:
         """The figures of the netlist, which is left in ``folder``."""
         result = synthesize_rtlil(
             self.design.rtlil(self.module),
@@ -107,17 +95,17 @@ class SynthesisJob:
             self.module,
             self.clock_ps,
         )
-        return {**asdict(result), **self._measure(folder / "netlist.json"), "netlist": None}
+        return MappedRecord(**asdict(result), measured=self._measure(folder / "netlist.json"))
 
     def of_multiplier(self) -> "SynthesisJob":
         """The same for the multiplier alone."""
         clock = self.clock_ps if self.recipe.clocked else None
         return replace(self, module=MULTIPLIER, clock_ps=clock, operands=None)
 
-    def _measure(self, netlist: Path) -> dict[str, Any]:
+    def _measure(self, netlist: Path) -> Measured | None:
         """Delay and energies of a MAC; nothing of a multiplier alone."""
         if self.operands is None:
-            return {}
+            return None
         design = self.design
         return measure_netlist(
             netlist,
@@ -129,70 +117,87 @@ class SynthesisJob:
             operands=self.operands,
         )
 
-    def is_complete(self, result: Mapping[str, Any]) -> bool:
-        """Whether all that a stored result names is still there."""
-        return netlist_path(result["netlist"]).is_file()
+    def is_complete(self, result: MappedRecord) -> bool:
+        """Whether the netlist is still there, and still the one that was measured."""
+        return is_kept(result.netlist, result.netlist_sha256)
 
     def record(
-        self,
-        whole: Mapping[str, Any],
-        multiplier: Mapping[str, Any] | None,
-        proof: Mapping[str, Any] | None,
-    ) -> dict[str, Any]:
+        self, whole: MappedRecord, multiplier: MappedRecord | None, proof: MacProof | None
+    ) -> SynthesisRecord:
         """The result record from the figures of the MAC and its multiplier.
 
         The accumulator's area is what multiplier and registers leave of the whole: adder, clear
-        and sign logic. Synthesis optimizes across the border, so the parts are no exact sum.
+        and sign logic. Synthesis optimizes across the border, so the parts are not an exact sum.
         Both are null if the multiplier was not synthesized alone.
         """
-        design, technology = self.design, self.technology
-        area, register = whole["area_um2"], whole["register_um2"]
-        product = multiplier["area_um2"] if multiplier else None
-        return {
-            **empty_record(design),
-            "recipe": self.recipe.name,
-            "technology": technology.name,
-            "corner": technology.corner,
-            "clock_ps": self.clock_ps,
-            "area_um2": area,
-            "area_ge": round(area / technology.nand2_area, 2),
-            "multiplier_um2": product,
-            "accumulator_um2": None if product is None else round(area - product - register, 4),
-            "register_um2": register,
-            "cells": whole["cells"],
-            "flip_flops": whole["flip_flops"],
-            **measured_fields(whole, self.clock_ps),
-            "operands": self.operands.name if self.operands else None,
-            "proof": proof,
-            "netlist": whole["netlist"],
-            "multiplier_netlist": multiplier["netlist"] if multiplier else None,
-            "versions": {
+        technology, measured = self.technology, whole.measured or Measured()
+        area, register = whole.area_um2, whole.register_um2
+        product = multiplier.area_um2 if multiplier else None
+        record = SynthesisRecord(
+            **design_fields(self.design),
+            recipe=self.recipe.name,
+            technology=technology.name,
+            corner=technology.corner,
+            area_um2=area,
+            area_ge=round(area / technology.nand2_area, 2),
+            multiplier_um2=product,
+            accumulator_um2=None if product is None else round(area - product - register, 4),
+            register_um2=register,
+            cells=whole.cells,
+            flip_flops=whole.flip_flops,
+            **asdict(measured),
+            operands=self.operands.name if self.operands else None,
+            proof=proof,
+            netlist=whole.netlist,
+            multiplier_netlist=multiplier.netlist if multiplier else None,
+            versions={
                 **versions_of("halfbyte", *_VERSIONED),
                 "card": technology.content_hash[:12],
             },
-            "seconds": whole["seconds"],
-        }
+            seconds=whole.seconds,
+        )
+        return record if self.clock_ps is None else record.at_clock(self.clock_ps)
 
 
-def empty_record(design: MacSpec) -> dict[str, Any]:
-    """A record of which only the design is known; the others' fields in their order."""
+class DesignFields(TypedDict):
+    """What a record says of the design."""
+
+    format: str
+    activation: str
+    architecture: str
+    terms: int
+    acc_width: int
+    overflow: str
+    segment: int | None
+
+
+def design_fields(design: MacSpec) -> DesignFields:
+    """The fields of a :class:`SynthesisRecord` that say what was synthesized."""
     return {
         "format": design.weight.name,
         "activation": design.activation.name,
-        "unit": "mac",
         "architecture": design.architecture,
-        "recipe": None,
         "terms": design.terms,
         "acc_width": design.width,
         "overflow": design.overflow.value,
         "segment": design.segment,
-        **dict.fromkeys(_MEASURED),
     }
 
 
 def netlist_path(name: str) -> Path:
     """Where the netlist that a record names is kept."""
     return build_dir() / "netlists" / name
+
+
+def is_kept(name: str | None, digest: str | None) -> bool:
+    """Whether the netlist of that name is there, and what it was when it was made."""
+    path = netlist_path(name or "")
+    return path.is_file() and netlist_digest(path) == digest
+
+
+def netlist_digest(path: Path) -> str:
+    """SHA-256 (hex) of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def design_key(
@@ -214,7 +219,7 @@ def synthesize_named(
     operands: Operands | None = None,
     *,
     multiplier: bool = False,
-) -> dict[str, Any]:
+) -> SynthesisRecord:
     """The record of one design in a named architecture, computed here and now, without the store.
 
     Delay and energies are null without ``operands``; the figures of its parts are null unless
@@ -223,6 +228,6 @@ def synthesize_named(
     """
     job = SynthesisJob(design, recipe, technology, clock_ps=clock_ps, operands=operands)
     with tempfile.TemporaryDirectory(prefix="halfbyte-synth-") as temporary:
-        whole = {**dict.fromkeys(_MEASURED), **job.measure(Path(temporary))}
+        whole = job.measure(Path(temporary))
         part = job.of_multiplier().measure(Path(temporary)) if multiplier else None
     return job.record(whole, part, None)

@@ -7,9 +7,9 @@ have stands in fields of its own, behind those that all records have.
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, TypeVar
 
 from amaranth.lib import wiring
 
@@ -18,13 +18,30 @@ from halfbyte.area.netlists.netlist import read_netlist
 from halfbyte.area.proofs.mac import PROVED, UNDECIDED
 from halfbyte.area.proofs.progress import prove_progress
 from halfbyte.area.proofs.registers import prove_unit
+from halfbyte.area.proofs.results import UnitProof
+from halfbyte.area.search.unit_records import (
+    Bf16MacProof,
+    Bf16MacRecord,
+    DecoderProof,
+    DecoderRecord,
+    UnitFigures,
+    UnitPart,
+)
 from halfbyte.area.synthesis.recipes import QUICK
 from halfbyte.area.synthesis.yosys import synthesize_rtlil
 from halfbyte.area.timing.delay import analyse_timing
 from halfbyte.area.timing.operands import load_operands, shipped_operands
 from halfbyte.area.timing.packets import load_fixed_packets, load_packets
-from halfbyte.area.timing.unit_energy import measure_decoder, measure_fixed, measure_mac
+from halfbyte.area.timing.unit_energy import (
+    DecoderEnergy,
+    MacEnergy,
+    measure_decoder,
+    measure_fixed,
+    measure_mac,
+)
 from halfbyte.base import (
+    Record,
+    RecordError,
     RecordStore,
     UserError,
     build_dir,
@@ -46,6 +63,8 @@ __all__ = [
     "synthesize_fixed_decoder",
 ]
 
+_Stored = TypeVar("_Stored", bound=Record)
+
 WEIGHT_BITS = 16  # of a decoded weight
 _FP32_BITS = 32
 _TOP = "unit"
@@ -53,22 +72,23 @@ _VERSIONED = ("amaranth", "pyosys", "python-sat")
 _NO_PACKETS = f"the packets to measure on are for {ROWS} rows and codes of {MAX_LENGTH} bits"
 
 
-def _stored(key: str, compute: Any) -> dict[str, Any]:
-    """What the store has under ``key``; computed and stored if it has nothing."""
+def _stored(kind: type[_Stored], key: str, compute: Callable[[], _Stored]) -> _Stored:
+    """What the store has under ``key``; computed and stored if it has nothing of that kind."""
     store = RecordStore(build_dir() / "records" / "units.jsonl")
-    known = store.get(key)
-    if known is None:
-        known = compute()
-        store.append(key, known)
-    return known
+    try:
+        return kind.from_json(store.get(key))
+    except RecordError:
+        found = compute()
+        store.append(key, found.as_json())
+        return found
 
 
 def _synthesized(
     components: Mapping[str, wiring.Component],
     technology: Technology,
-    measure: Callable[[Path], dict[str, Any]],
+    measure: Callable[[Path], DecoderEnergy | MacEnergy | None],
     inputs: str,
-) -> dict[str, Any]:
+) -> UnitFigures:
     """Figures of each component, by name: synthesized, timed and proved; and what was measured.
 
     ``measure`` is given the folder with the netlists, ``NAME/netlist.json``, and ``inputs`` is a
@@ -76,15 +96,15 @@ def _synthesized(
     """
     rtlil = {name: to_rtlil(component, _TOP) for name, component in components.items()}
 
-    def compute() -> dict[str, Any]:
+    def compute() -> UnitFigures:
         folder = Path(tempfile.mkdtemp(prefix="halfbyte-synth-"))
         try:
-            found = {
-                name: {
+            parts = {
+                name: UnitPart(
                     **asdict(synthesize_rtlil(rtlil[name], technology, QUICK, folder / name, _TOP)),
-                    "delay_ps": _delay(folder / name / "netlist.json", technology),
-                    "proof": prove_unit(component, folder / name, _TOP, technology.cells),
-                }
+                    delay_ps=_delay(folder / name / "netlist.json", technology),
+                    proof=prove_unit(component, folder / name, _TOP, technology.cells),
+                )
                 for name, component in components.items()
             }
             measured = measure(folder)
@@ -93,13 +113,12 @@ def _synthesized(
             shutil.move(folder, build_dir() / "failed" / folder.name)
             raise
         shutil.rmtree(folder)
-        return {**found, "measured": measured}
+        return UnitFigures(parts=parts, measured=measured)
 
     versions = versions_of(*_VERSIONED)
     code = code_fingerprint(__name__)
-    return _stored(
-        content_key([rtlil, technology.content_hash, QUICK.abc, code, versions, inputs]), compute
-    )
+    key = content_key([rtlil, technology.content_hash, QUICK.abc, code, versions, inputs])
+    return _stored(UnitFigures, key, compute)
 
 
 def _delay(netlist: Path, technology: Technology) -> float | None:
@@ -110,59 +129,36 @@ def _delay(netlist: Path, technology: Technology) -> float | None:
         return None
 
 
-def _proof(**parts: Mapping[str, Any]) -> dict[str, Any]:
-    """The record's ``proof`` of several parts: the status of each, how, and for how long."""
-    decided = all(part["status"] == PROVED for part in parts.values())
+class _Summary(TypedDict):
+    """What a record says of the proof of several parts together."""
+
+    status: str
+    method: str
+    seconds: float
+
+
+def _summary(**parts: UnitProof) -> _Summary:
+    decided = all(part.status == PROVED for part in parts.values())
     return {
         "status": PROVED if decided else UNDECIDED,
-        **{name: part["status"] for name, part in parts.items()},
-        "method": "; ".join(f"{name}: {part['method']}" for name, part in parts.items()),
-        "seconds": round(sum(part.get("seconds", 0.0) for part in parts.values()), 3),
+        "method": "; ".join(f"{name}: {part.method}" for name, part in parts.items()),
+        "seconds": round(sum(part.seconds for part in parts.values()), 3),
     }
 
 
-def _record(unit: str, technology: Technology, **fields: Any) -> dict[str, Any]:
-    """A result record; what the unit does not have is null."""
-    area = round(fields.pop("area_um2"), 4)
-    return {
-        "format": "bf16",
-        "activation": None,
-        "unit": unit,
-        "architecture": None,
-        "recipe": QUICK.name,
-        "terms": None,
-        "acc_width": None,
-        "technology": technology.name,
-        "corner": technology.corner,
-        "clock_ps": None,
-        "area_um2": area,
-        "area_ge": round(area / technology.nand2_area, 2),
-        "multiplier_um2": None,
-        "accumulator_um2": None,
-        "delay_ps": None,
-        "energy_fj": None,
-        "uniform_energy_fj": None,
-        "clock_energy_fj": None,
-        "leakage_nw": None,
-        "not_measured": None,
-        "proof": None,
-        **fields,
-        "versions": {
-            **versions_of("halfbyte", *_VERSIONED),
-            "card": technology.content_hash[:12],
-        },
-    }
+def _versions(technology: Technology) -> dict[str, str | None]:
+    return {**versions_of("halfbyte", *_VERSIONED), "card": technology.content_hash[:12]}
 
 
-def _slowest(*parts: Mapping[str, Any]) -> float | None:
+def _slowest(*parts: UnitPart) -> float | None:
     """The delay of the slowest part, if it is known of all."""
-    delays = [part.get("delay_ps") for part in parts]
-    return None if None in delays else max(delays)  # type: ignore[type-var]
+    delays = [part.delay_ps for part in parts if part.delay_ps is not None]
+    return max(delays) if len(delays) == len(parts) else None
 
 
 def synthesize_decoder(
     technology: Technology, *, lanes: int = 8, rows: int = ROWS, max_length: int = MAX_LENGTH
-) -> dict[str, Any]:
+) -> DecoderRecord:
     """The record of a DFloat11 decoder of ``lanes`` lanes with a code table.
 
     Its parts are synthesized by themselves. Between them stands nothing but the ``or`` of the
@@ -179,31 +175,22 @@ def synthesize_decoder(
     loader = Loader(rows=rows, max_length=max_length)
     packets = load_packets()
 
-    def measure(folder: Path) -> dict[str, Any]:
+    def measure(folder: Path) -> DecoderEnergy | None:
         if (rows, max_length) != (ROWS, MAX_LENGTH):
-            return {}
+            return None
         netlists = [folder / name / "netlist.json" for name in ("lane", "table")]
         return measure_decoder(netlists[0], netlists[1], _TOP, technology, packets)
 
     found = _synthesized(
         {"lane": component, "table": loader}, technology, measure, packets.content_hash
     )
-    return _decoder_record(
-        technology,
-        component,
-        found,
-        lanes,
-        architecture="canonical_comparators",
-        codes="table",
-        symbols=1,
-        rows=rows,
-        max_length=max_length,
-    )
+    shape = {"architecture": "canonical_comparators", "rows": rows, "max_length": max_length}
+    return _decoder_record(technology, component, found, lanes, symbols=1, codes="table", **shape)
 
 
 def synthesize_fixed_decoder(
     technology: Technology, *, lanes: int = 8, symbols: int = 1
-) -> dict[str, Any]:
+) -> DecoderRecord:
     """The record of a DFloat11 decoder of ``lanes`` lanes without a table, ``symbols`` a cycle.
 
     Its fields are those of :func:`synthesize_decoder`; what belongs to a table is null. Raises as
@@ -213,89 +200,95 @@ def synthesize_fixed_decoder(
     component = FixedLane(symbols=symbols)
     packets = load_fixed_packets()
 
-    def measure(folder: Path) -> dict[str, Any]:
+    def measure(folder: Path) -> DecoderEnergy:
         return measure_fixed(folder / "lane" / "netlist.json", _TOP, technology, packets, symbols)
 
     found = _synthesized({"lane": component}, technology, measure, packets.content_hash)
+    shape = {"architecture": "fixed_codes", "rows": None, "max_length": None}
     return _decoder_record(
-        technology,
-        component,
-        found,
-        lanes,
-        architecture="fixed_codes",
-        codes="fixed",
-        symbols=symbols,
-        rows=None,
-        max_length=None,
+        technology, component, found, lanes, symbols=symbols, codes="fixed", **shape
     )
 
 
 def _decoder_record(
     technology: Technology,
     component: wiring.Component,
-    found: Mapping[str, Any],
+    found: UnitFigures,
     lanes: int,
     *,
     symbols: int,
     **shape: Any,
-) -> dict[str, Any]:
+) -> DecoderRecord:
     """The record of ``lanes`` lanes ``component`` and, if there is one, a table."""
-    lane, table = found["lane"], found.get("table")
+    lane, table = found.parts["lane"], found.parts.get("table")
     parts = [part for part in (lane, table) if part is not None]
     key = content_key(
         [to_rtlil(component, _TOP), code_fingerprint("halfbyte.area.proofs.progress")]
     )
-    progress = _stored(key, lambda: prove_progress(component))
-    proofs = {"lane_netlist": lane["proof"]}
-    if table is not None:
-        proofs["table_netlist"] = table["proof"]
-
-    def whole(field: str) -> Any:
-        return lanes * lane[field] + (table[field] if table is not None else 0)
-
-    area = whole("area_um2")
-    return _record(
-        "dfloat11",
-        technology,
-        architecture=shape.pop("architecture"),
+    progress = _stored(UnitProof, key, lambda: prove_progress(component))
+    proofs = {"lane_netlist": lane.proof} | ({"table_netlist": table.proof} if table else {})
+    area = round(lanes * lane.area_um2 + (table.area_um2 if table else 0), 4)
+    registers = lanes * lane.register_um2 + (table.register_um2 if table else 0)
+    measured = found.measured if isinstance(found.measured, DecoderEnergy) else None
+    energy = _decoder_energy(measured, lanes)
+    return DecoderRecord(
+        activation=None,
+        unit="dfloat11",
+        recipe=QUICK.name,
+        technology=technology.name,
+        corner=technology.corner,
         area_um2=area,
-        register_um2=round(whole("register_um2"), 4),
-        cells=whole("cells"),
+        area_ge=round(area / technology.nand2_area, 2),
         delay_ps=_slowest(*parts),
-        **_decoder_energy(found["measured"], lanes, has_table=table is not None),
-        proof={**_proof(**proofs, progress=progress), "claim": progress["claim"]},
+        energy_fj=energy.energy_fj,
+        clock_energy_fj=energy.clock_energy_fj,
+        leakage_nw=energy.leakage_nw,
+        not_measured=energy.not_measured,
+        proof=DecoderProof(
+            lane_netlist=lane.proof.status,
+            table_netlist=table.proof.status if table else None,
+            progress=progress.status,
+            claim=progress.claim,
+            **_summary(**proofs, progress=progress),
+        ),
+        register_um2=round(registers, 4),
+        cells=lanes * lane.cells + (table.cells if table else 0),
         lanes=lanes,
         symbols=symbols,
         **shape,
-        lane_um2=lane["area_um2"],
-        table_um2=table["area_um2"] if table is not None else None,
+        lane_um2=lane.area_um2,
+        table_um2=table.area_um2 if table else None,
         um2_per_lane=round(area / lanes, 4),
         um2_per_symbol=round(area / lanes / symbols, 4),
         um2_per_bit=round(area / lanes / symbols / WEIGHT_BITS, 4),
         symbols_per_cycle=lanes * symbols,
-        seconds=round(sum(part["seconds"] for part in parts), 3),
+        seconds=round(sum(part.seconds for part in parts), 3),
+        versions=_versions(technology),
     )
 
 
-def _decoder_energy(measured: Mapping[str, Any], lanes: int, *, has_table: bool) -> dict[str, Any]:
-    """Energies in fJ per weight, with a lane's share of the table, and the leakage of all in nW."""
-    missing = {"energy_fj": None, "clock_energy_fj": None, "leakage_nw": None}
-    if not measured:
-        return {**missing, "not_measured": _NO_PACKETS}
-    lane, table = measured["lane_leakage_nw"], measured["table_leakage_nw"] if has_table else 0.0
-    leakage = None if lane is None or table is None else round(table + lanes * lane, 4)
-    result = {**missing, "leakage_nw": leakage, "not_measured": measured["not_measured"]}
-    if measured["not_measured"] is not None:
+def _decoder_energy(measured: DecoderEnergy | None, lanes: int) -> MacEnergy:
+    """Energies per weight with a lane's share of the table, and the leakage of all."""
+    if measured is None:
+        return MacEnergy(not_measured=_NO_PACKETS)
+    result = MacEnergy(not_measured=measured.not_measured)
+    if measured.table_leakage_nw is not None and measured.lane_leakage_nw is not None:
+        leakage = measured.table_leakage_nw + lanes * measured.lane_leakage_nw
+        result = replace(result, leakage_nw=round(leakage, 4))
+    energy, clock, table = (
+        measured.lane_energy_fj,
+        measured.lane_clock_fj,
+        measured.table_energy_fj,
+    )
+    if energy is None or clock is None or table is None:
         return result
-    share = measured["table_energy_fj"] / lanes if has_table else 0.0
-    return {
-        **result,
-        "energy_fj": round(measured["lane_energy_fj"] + share, 3),
-        "clock_energy_fj": round(measured["lane_clock_fj"] + share, 3),
-    }
+    share = table / lanes
+    return replace(
+        result, energy_fj=round(energy + share, 3), clock_energy_fj=round(clock + share, 3)
+    )
 
 
-def synthesize_bf16_mac(technology: Technology) -> dict[str, Any]:
+def synthesize_bf16_mac(technology: Technology) -> Bf16MacRecord:
     """The record of the BF16 MAC with FP32 accumulation, in one cycle.
 
     ``multiplier_um2`` is the exact product by itself, ``accumulator_um2`` what product and
@@ -309,20 +302,34 @@ def synthesize_bf16_mac(technology: Technology) -> dict[str, Any]:
         lambda folder: measure_mac(folder / "mac" / "netlist.json", _TOP, technology, operands),
         operands.content_hash,
     )
-    whole, product = found["mac"], found["product"]
-    return _record(
-        "bf16_mac",
-        technology,
-        architecture="fused",
+    whole, product = found.parts["mac"], found.parts["product"]
+    if not isinstance(found.measured, MacEnergy):
+        raise AssertionError("A BF16 MAC is measured as a MAC")
+    measured = found.measured
+    return Bf16MacRecord(
         activation="bf16",
+        unit="bf16_mac",
+        architecture="fused",
+        recipe=QUICK.name,
         acc_width=_FP32_BITS,
-        area_um2=whole["area_um2"],
-        multiplier_um2=product["area_um2"],
-        accumulator_um2=round(whole["area_um2"] - product["area_um2"] - whole["register_um2"], 4),
-        register_um2=whole["register_um2"],
-        cells=whole["cells"],
-        delay_ps=_slowest(whole),
-        **found["measured"],
-        proof=_proof(netlist=whole["proof"], multiplier_netlist=product["proof"]),
-        seconds=whole["seconds"],
+        technology=technology.name,
+        corner=technology.corner,
+        area_um2=whole.area_um2,
+        area_ge=round(whole.area_um2 / technology.nand2_area, 2),
+        multiplier_um2=product.area_um2,
+        accumulator_um2=round(whole.area_um2 - product.area_um2 - whole.register_um2, 4),
+        delay_ps=whole.delay_ps,
+        energy_fj=measured.energy_fj,
+        clock_energy_fj=measured.clock_energy_fj,
+        leakage_nw=measured.leakage_nw,
+        not_measured=measured.not_measured,
+        proof=Bf16MacProof(
+            netlist=whole.proof.status,
+            multiplier_netlist=product.proof.status,
+            **_summary(netlist=whole.proof, multiplier_netlist=product.proof),
+        ),
+        register_um2=whole.register_um2,
+        cells=whole.cells,
+        seconds=whole.seconds,
+        versions=_versions(technology),
     )

@@ -7,12 +7,8 @@ every few bits (:class:`halfbyte.rtl.Mac`). What counts is our own analysis: of 
 meet the clock the smallest is the best, and if none does, the fastest.
 """
 
-from collections.abc import Mapping
-from typing import Any
-
 from halfbyte.area.synthesis.adders import CELLS, GATES, TREES
 from halfbyte.area.synthesis.recipes import CLEAN, QUICK, RESUBSTITUTE, Recipe
-from halfbyte.base import UserError
 
 __all__ = [
     "FINALISTS",
@@ -21,7 +17,6 @@ __all__ = [
     "SECOND",
     "SEGMENTS",
     "STRUCTURES",
-    "meets",
     "rank",
     "retargeted",
 ]
@@ -92,15 +87,6 @@ def retargeted(recipe: Recipe) -> list[Recipe]:
     ]
 
 
-def meets(result: Mapping[str, Any], clock_ps: float) -> bool:
-    """Whether a netlist meets the clock; raises UserError if its delay is not known."""
-    if result["delay_ps"] is None:
-        raise UserError(f"a clock needs delays: {result['not_measured']}")
-    return bool(result["delay_ps"] <= clock_ps)
-
-
-def rank(result: Mapping[str, Any], clock_ps: float) -> tuple[bool, float, float]:
-    """Sorts netlists, the best first."""
-    met = meets(result, clock_ps)
-    area, delay = result["area_um2"], result["delay_ps"]
-    return (False, area, delay) if met else (True, delay, area)
+def rank(area_um2: float, delay_ps: float, clock_ps: float) -> tuple[bool, float, float]:
+    """Sorts netlists at a clock, the best first: the smallest that meet it, then the fastest."""
+    return (False, area_um2, delay_ps) if delay_ps <= clock_ps else (True, delay_ps, area_um2)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from halfbyte.area.cells.technology import Technology
 from halfbyte.area.netlists.modules import ADDEND, MAC, MULTIPLIER, RESOLVE
+from halfbyte.area.netlists.verilog import structural_verilog
 from halfbyte.area.synthesis.adders import adder_options, adder_techmap
 from halfbyte.area.synthesis.annealed import ANNEALED, anneal_module
 from halfbyte.area.synthesis.recipes import QUICK, Recipe
@@ -26,7 +27,6 @@ _WRITE = (
     "opt_clean -purge",
     "tee -q -o statistics.json stat -json",
     "write_json netlist.json",
-    "write_verilog -noattr netlist.v",
 )
 
 
@@ -78,7 +78,12 @@ def synthesize_rtlil(
 
 
 def read_result(folder: Path, technology: Technology, start: float) -> SynthesisResult:
-    """What :func:`write_netlist` has left; ``start`` is when it began (``time.monotonic``)."""
+    """What :func:`write_netlist` has left in a folder, where ``netlist.v`` is added.
+
+    ``start`` is when the synthesis began (``time.monotonic``).
+    """
+    text = (folder / "netlist.json").read_text()
+    (folder / "netlist.v").write_text(structural_verilog(text))
     counts = _cell_counts(folder / "statistics.json", technology)
     areas = {cell: technology.cells[cell].area * count for cell, count in counts.items()}
     registers = [cell for cell in counts if technology.cells[cell].flip_flop]

@@ -1,6 +1,7 @@
 """What a dot-product unit sees, cycle by cycle, while its delay and energy are measured."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,10 @@ from halfbyte.area.timing.delay import analyse_timing
 from halfbyte.area.timing.energy import analyse_energy
 from halfbyte.area.timing.operands import CYCLES as TERMS
 from halfbyte.area.timing.operands import Operands
-from halfbyte.base import UserError
+from halfbyte.base import Record, UserError
 from halfbyte.rtl.dot import DotSpec
 
-__all__ = ["dot_streams", "measure_dot"]
+__all__ = ["DotMeasured", "dot_streams", "measure_dot"]
 
 
 def dot_streams(spec: DotSpec, operands: Operands) -> dict[str, NDArray[Any]]:
@@ -58,35 +59,48 @@ def _marks(cycles: int, places: Any) -> NDArray[np.uint64]:
     return marks
 
 
+@dataclass(frozen=True, kw_only=True)
+class DotMeasured(Record):
+    """Delay, energies and leakage of a unit; None for what the library has no tables for."""
+
+    delay_ps: float | None = None
+    """Least clock period, in ps."""
+    critical_path: str | None = None
+    """Where the slowest path begins and ends."""
+    energy_fj: float | None = None
+    """Energy per product, in fJ."""
+    clock_energy_fj: float | None = None
+    """The clock's part of it, in fJ."""
+    leakage_nw: float | None = None
+    """Leakage, in nW."""
+    not_measured: str | None = None
+    """Why something is null."""
+
+
 def measure_dot(
     path: Path, technology: Technology, spec: DotSpec, operands: Operands
-) -> dict[str, Any]:
-    """Delay in ps with its critical path, energy in fJ per product, leakage in nW.
+) -> DotMeasured:
+    """Delay with its critical path, energies and leakage of a netlist.
 
     ``path`` is the netlist as Yosys' ``write_json`` wrote it. What the technology lacks tables for
     is None, and ``not_measured`` says why.
     """
     netlist = read_netlist(path, technology.cells, "dot")
-    result: dict[str, Any] = {
-        **dict.fromkeys(("delay_ps", "critical_path", "energy_fj", "clock_energy_fj")),
-        "leakage_nw": netlist.leakage,
-        "not_measured": None,
-    }
+    result = DotMeasured(leakage_nw=netlist.leakage)
     streams: Mapping[str, Any] = dot_streams(spec, operands)
     try:
         timing = analyse_timing(netlist, technology)
-        result["delay_ps"] = timing.delay_ps
-        result["critical_path"] = f"{timing.path[0].net} to {timing.end}, {len(timing.path)} points"
+        where = f"{timing.path[0].net} to {timing.end}, {len(timing.path)} points"
+        result = replace(result, delay_ps=timing.delay_ps, critical_path=where)
         used = {name: streams[name] for name in netlist.inputs}
         energy = analyse_energy(netlist, technology, timing, simulate(netlist, used))
     except UserError as error:
-        result["not_measured"] = str(error)
-        return result
-    return {
-        **result,
-        "energy_fj": _each(energy.total, spec.lanes),
-        "clock_energy_fj": _each(energy.clock, spec.lanes),
-    }
+        return replace(result, not_measured=str(error))
+    return replace(
+        result,
+        energy_fj=_each(energy.total, spec.lanes),
+        clock_energy_fj=_each(energy.clock, spec.lanes),
+    )
 
 
 def _each(energy: float | None, lanes: int) -> float | None:

@@ -2,8 +2,8 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,15 +14,32 @@ from halfbyte.area.timing.activity import simulate
 from halfbyte.area.timing.delay import Timing, analyse_timing
 from halfbyte.area.timing.energy import Energy, analyse_energy
 from halfbyte.area.timing.operands import Operands, operand_streams
-from halfbyte.base import UserError
+from halfbyte.base import Record, UserError
 from halfbyte.formats import Format
 
-__all__ = ["measure_netlist", "measured_fields"]
+__all__ = ["Measured", "acc_cycles", "measure_netlist", "slack"]
 
-_FIELDS = (
-    *("delay_ps", "critical_path", "acc_delay_ps"),
-    *("energy_fj", "uniform_energy_fj", "clock_energy_fj"),
-)
+
+@dataclass(frozen=True, kw_only=True)
+class Measured(Record):
+    """Delay, energies and leakage of a mapped MAC; None for what the library has no tables for."""
+
+    delay_ps: float | None = None
+    """Least clock period, in ps."""
+    critical_path: str | None = None
+    """Where the slowest path begins and ends, and through how many cells it goes."""
+    acc_delay_ps: float | None = None
+    """Time from the clock's edge until ``acc`` has settled, in ps."""
+    energy_fj: float | None = None
+    """Energy per MAC on the operands, in fJ."""
+    uniform_energy_fj: float | None = None
+    """Energy per MAC on codes drawn uniformly, in fJ."""
+    clock_energy_fj: float | None = None
+    """The clock's part of the energy, in fJ."""
+    leakage_nw: float | None = None
+    """Leakage, in nW."""
+    not_measured: str | None = None
+    """Why something is null."""
 
 
 def measure_netlist(
@@ -34,68 +51,71 @@ def measure_netlist(
     activation: Format,
     terms: int,
     operands: Operands,
-) -> dict[str, Any]:
-    """Delay in ps with its critical path, energies in fJ per MAC, leakage in nW.
+) -> Measured:
+    """Delay with its critical path, energies and leakage of a netlist.
 
     ``path`` is the netlist as Yosys' ``write_json`` wrote it. What the technology lacks tables for
     is None, and ``not_measured`` says why.
     """
     netlist = read_netlist(path, technology.cells, top)
     unknown = None if netlist.leakage is not None else "the library states no leakage, or no unit"
-    result = {
-        **dict.fromkeys(_FIELDS),
-        "leakage_nw": netlist.leakage,
-        "not_measured": unknown,
-    }
+    result = Measured(leakage_nw=netlist.leakage, not_measured=unknown)
     try:
         timing = analyse_timing(netlist, technology)
-        result["delay_ps"] = timing.delay_ps
-        result["critical_path"] = _summary(timing)
-        result["acc_delay_ps"] = timing.output_ps
-        found = [
+        result = replace(
+            result,
+            delay_ps=timing.delay_ps,
+            critical_path=_summary(timing),
+            acc_delay_ps=timing.output_ps,
+        )
+        real, uniform = (
             _energy(netlist, technology, timing, _streams(netlist, streams))
             for streams in (
                 operand_streams(each, weight, activation, terms) for each in (operands, None)
             )
-        ]
+        )
     except UserError as error:
-        result["not_measured"] = "; ".join(filter(None, (str(error), unknown)))
-        return result
-    real, uniform = found
-    return {
-        **result,
-        "energy_fj": round(real.total, 3),
-        "uniform_energy_fj": round(uniform.total, 3),
-        "clock_energy_fj": round(real.clock, 3),
-    }
+        reasons = filter(None, (str(error), unknown))
+        return replace(result, not_measured="; ".join(reasons))
+    return replace(
+        result,
+        energy_fj=round(real.total, 3),
+        uniform_energy_fj=round(uniform.total, 3),
+        clock_energy_fj=round(real.clock, 3),
+    )
 
 
-def _streams(netlist: Netlist, streams: Mapping[str, NDArray[np.uint8]]) -> dict[str, Any]:
+def _streams(
+    netlist: Netlist, streams: Mapping[str, NDArray[np.uint8]]
+) -> dict[str, NDArray[np.uint8]]:
     """With every other input, such as an enable, high."""
     ones = np.ones_like(streams["clear"])
     return {**dict.fromkeys(netlist.inputs, ones), **streams}
 
 
-def measured_fields(measured: Mapping[str, Any], clock_ps: float | None) -> dict[str, Any]:
-    """The record's fields: what was measured, and the slack at a clock.
+def slack(delay_ps: float | None, clock_ps: float | None) -> tuple[float | None, float | None]:
+    """Slack at a clock and the worst negative slack, 0 where the clock is met; both in ps."""
+    if delay_ps is None or clock_ps is None:
+        return None, None
+    left = round(clock_ps - delay_ps, 2)
+    return left, min(left, 0.0)
 
-    ``wns_ps`` is the worst negative slack, 0 where the clock is met. ``acc_cycles`` is how many
-    cycles after its edge ``acc`` has settled: 1, unless it comes from a final addition that takes
-    longer (``acc_delay_ps``); counted from the edge after which the registers stand still.
+
+def acc_cycles(acc_delay_ps: float | None, clock_ps: float | None) -> int | None:
+    """After how many cycles ``acc`` has settled: 1, unless a final addition takes longer.
+
+    They are counted from the edge after which the registers stand still.
     """
-    delay, settled = measured["delay_ps"], measured["acc_delay_ps"]
-    slack = None if clock_ps is None or delay is None else round(clock_ps - delay, 2)
-    return {
-        "delay_ps": delay,
-        "slack_ps": slack,
-        "wns_ps": None if slack is None else min(slack, 0.0),
-        "acc_cycles": None if None in (clock_ps, settled) else math.ceil(settled / clock_ps),
-        **{name: measured[name] for name in (*_FIELDS[1:], "leakage_nw", "not_measured")},
-    }
+    if acc_delay_ps is None or clock_ps is None:
+        return None
+    return math.ceil(acc_delay_ps / clock_ps)
 
 
 def _energy(
-    netlist: Netlist, technology: Technology, timing: Timing, streams: Mapping[str, Any]
+    netlist: Netlist,
+    technology: Technology,
+    timing: Timing,
+    streams: Mapping[str, NDArray[np.uint8]],
 ) -> Energy:
     return analyse_energy(netlist, technology, timing, simulate(netlist, streams))
 

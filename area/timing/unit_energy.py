@@ -5,6 +5,7 @@ out, which are once in 16384 weights or a tensor; so are waits for a memory: eve
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,13 @@ from halfbyte.area.timing.delay import analyse_timing
 from halfbyte.area.timing.energy import Energy, analyse_energy
 from halfbyte.area.timing.operands import Operands
 from halfbyte.area.timing.packets import FixedPackets, Packets
-from halfbyte.base import UserError
+from halfbyte.base import Record, UserError
 
 __all__ = [
+    "DecoderEnergy",
     "FixedSurroundings",
     "LaneSurroundings",
+    "MacEnergy",
     "load_table",
     "measure_decoder",
     "measure_fixed",
@@ -182,24 +185,48 @@ def load_table(loader: Netlist, packets: Packets) -> tuple[list[int], Activity]:
     return list(surroundings.outputs["table"]), activity
 
 
+@dataclass(frozen=True, kw_only=True)
+class DecoderEnergy(Record):
+    """What decoding costs; None for what the technology lacks tables for."""
+
+    lane_energy_fj: float | None = None
+    """Energy of a lane per weight, in fJ."""
+    lane_clock_fj: float | None = None
+    """The clock's part of it, in fJ."""
+    table_energy_fj: float | None = None
+    """Energy of the code table at rest per weight of one lane, in fJ: lanes share it."""
+    lane_leakage_nw: float | None
+    """Leakage of a lane, in nW."""
+    table_leakage_nw: float | None
+    """Leakage of the code table, in nW."""
+    not_measured: str | None = None
+    """Why energies are null."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MacEnergy(Record):
+    """What a BF16 MAC costs; None for what the technology lacks tables for."""
+
+    energy_fj: float | None = None
+    """Energy per MAC, in fJ."""
+    clock_energy_fj: float | None = None
+    """The clock's part of it, in fJ."""
+    leakage_nw: float | None = None
+    """Leakage, in nW."""
+    not_measured: str | None = None
+    """Why energies are null."""
+
+
 def measure_decoder(
     lane: Path, loader: Path, top: str, technology: Technology, packets: Packets
-) -> dict[str, Any]:
-    """Energies of a lane and of the code table in fJ per weight of a lane, and leakages in nW.
+) -> DecoderEnergy:
+    """Energies and leakages of a lane and of the code table.
 
     lane, loader: netlists as Yosys' ``write_json`` wrote them. The table is at rest, which costs
-    its clock; lanes share that. What the technology lacks tables for is None, and ``not_measured``
-    says why.
+    its clock. What the technology lacks tables for is None, and ``not_measured`` says why.
     """
     one, table = (read_netlist(path, technology.cells, top) for path in (lane, loader))
-    result: dict[str, Any] = {
-        "lane_energy_fj": None,
-        "lane_clock_fj": None,
-        "table_energy_fj": None,
-        "lane_leakage_nw": one.leakage,
-        "table_leakage_nw": table.leakage,
-        "not_measured": None,
-    }
+    result = DecoderEnergy(lane_leakage_nw=one.leakage, table_leakage_nw=table.leakage)
     try:
         code, at_rest = load_table(table, packets)
         surroundings = LaneSurroundings(packets, code)
@@ -207,30 +234,25 @@ def measure_decoder(
         of_lane = _energy(one, technology, decoding)
         of_table = _energy(table, technology, at_rest)
     except UserError as error:
-        return {**result, "not_measured": str(error)}
+        return replace(result, not_measured=str(error))
     given = sum(valid.bit_count() for valid, _ in surroundings.given[WARM_UP:])
     weights_per_cycle = given / (LANES * CYCLES)
-    return {
-        **result,
-        "lane_energy_fj": round(of_lane.total / weights_per_cycle, 3),
-        "lane_clock_fj": round(of_lane.clock / weights_per_cycle, 3),
-        "table_energy_fj": round(of_table.total / weights_per_cycle, 3),
-    }
+    return replace(
+        result,
+        lane_energy_fj=round(of_lane.total / weights_per_cycle, 3),
+        lane_clock_fj=round(of_lane.clock / weights_per_cycle, 3),
+        table_energy_fj=round(of_table.total / weights_per_cycle, 3),
+    )
 
 
 def measure_fixed(
     lane: Path, top: str, technology: Technology, packets: FixedPackets, symbols: int
-) -> dict[str, Any]:
+) -> DecoderEnergy:
     """As :func:`measure_decoder`, of a lane that gives ``symbols`` weights in a cycle, without a
-    table.
+    table, which costs nothing then.
     """
     netlist = read_netlist(lane, technology.cells, top)
-    result: dict[str, Any] = {
-        "lane_energy_fj": None,
-        "lane_clock_fj": None,
-        "lane_leakage_nw": netlist.leakage,
-        "not_measured": None,
-    }
+    result = DecoderEnergy(lane_leakage_nw=netlist.leakage, table_leakage_nw=0.0)
     try:
         surroundings = FixedSurroundings(packets, symbols)
         activity = simulate_within(
@@ -238,34 +260,26 @@ def measure_fixed(
         )
         energy = _energy(netlist, technology, activity)
     except UserError as error:
-        return {**result, "not_measured": str(error)}
+        return replace(result, not_measured=str(error))
     beats = sum(valid.bit_count() for valid, _ in surroundings.given[FIXED_WARM_UP:])
     weights_per_cycle = beats * symbols / (LANES * (CYCLES // symbols))
-    return {
-        **result,
-        "lane_energy_fj": round(energy.total / weights_per_cycle, 3),
-        "lane_clock_fj": round(energy.clock / weights_per_cycle, 3),
-    }
+    return replace(
+        result,
+        lane_energy_fj=round(energy.total / weights_per_cycle, 3),
+        lane_clock_fj=round(energy.clock / weights_per_cycle, 3),
+        table_energy_fj=0.0,
+    )
 
 
-def measure_mac(path: Path, top: str, technology: Technology, operands: Operands) -> dict[str, Any]:
-    """Energy in fJ per MAC of the BF16 MAC on the same operands as the MACs, and leakage in nW."""
+def measure_mac(path: Path, top: str, technology: Technology, operands: Operands) -> MacEnergy:
+    """Energy and leakage of the BF16 MAC, on the same operands as the MACs of formats."""
     netlist = read_netlist(path, technology.cells, top)
-    result = {
-        "energy_fj": None,
-        "clock_energy_fj": None,
-        "leakage_nw": netlist.leakage,
-        "not_measured": None,
-    }
+    result = MacEnergy(leakage_nw=netlist.leakage)
     try:
         energy = _energy(netlist, technology, simulate(netlist, operand_words(operands)))
     except UserError as error:
-        return {**result, "not_measured": str(error)}
-    return {
-        **result,
-        "energy_fj": round(energy.total, 3),
-        "clock_energy_fj": round(energy.clock, 3),
-    }
+        return replace(result, not_measured=str(error))
+    return replace(result, energy_fj=round(energy.total, 3), clock_energy_fj=round(energy.clock, 3))
 
 
 def operand_words(operands: Operands) -> dict[str, NDArray[np.unsignedinteger]]:

@@ -1,6 +1,6 @@
 """Files and models in DFloat11: compressed without loss, by tensors, files and folders."""
 
-from halfbyte.checkpoints.dfloat11.folder import compress_path, decompress_path
+from halfbyte.checkpoints.dfloat11.folder import compress_path, decompress_path, verify_path
 from halfbyte.checkpoints.dfloat11.loading import CompressedLinear, load
 from halfbyte.checkpoints.dfloat11.published_folder import (
     compress_published,
@@ -16,4 +16,5 @@ __all__ = [
     "decompress_published",
     "is_published",
     "load",
+    "verify_path",
 ]

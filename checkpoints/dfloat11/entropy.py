@@ -5,15 +5,16 @@ tensor; ours is the whole compressed tensor, index, table and header included.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from halfbyte.base import UserError
+from halfbyte.base import Progress, Record, UserError
 from halfbyte.checkpoints.checkpoint import Checkpoint
 from halfbyte.checkpoints.tensor_file import StoredTensor
 from halfbyte.formats import Format
@@ -22,12 +23,92 @@ from halfbyte.golden.dfloat11 import element_type, measure
 from halfbyte.golden.dfloat11.elements import ELEMENT_TYPES
 from halfbyte.golden.scales import ScaleFormat
 
-__all__ = ["code_entropies", "effective_bits", "order_0", "tensor_entropies", "total"]
-
-Progress = Callable[[int, int, str], None]
+__all__ = [
+    "CodeEntropy",
+    "TensorEntropy",
+    "Totals",
+    "code_entropies",
+    "effective_bits",
+    "mean_bits",
+    "order_0",
+    "tensor_entropies",
+    "total",
+]
 
 _WIDE = ("F32", "F64")
 """Read as BF16, to which they are rounded: what a model released in BF16 would hold."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TensorEntropy(Record):
+    """How many bits each element of a tensor needs."""
+
+    tensor: str
+    """Name of the tensor."""
+    dtype: str
+    """Its type, and the one it was rounded to."""
+    elements: int
+    """Its elements."""
+    raw_bits: float
+    """Bits per element as it is."""
+    entropy_bits: float
+    """Bits per element by order-0 entropy, with what stays raw."""
+    coded_bits: float
+    """Bits per element coded, everything included."""
+    coded: bool
+    """Whether coding makes it smaller."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CodeEntropy(Record):
+    """How many bits each weight of a layer needs as a code of a format."""
+
+    tensor: str
+    """Name of the weight."""
+    format: str
+    """The format."""
+    elements: int
+    """Its elements."""
+    block: int
+    """Elements that share a scale."""
+    scale_format: str
+    """Type of the scales."""
+    raw_bits: float
+    """Bits of a code."""
+    entropy_bits: float
+    """Bits per code by order-0 entropy."""
+    coded_bits: float
+    """Bits per code, coded or packed, whichever is smaller."""
+    coded: bool
+    """Whether coding makes the codes smaller."""
+    scale_bits: float
+    """Bits per weight for the scales."""
+    effective_bits: float
+    """Bits per weight with codes and scales."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Totals:
+    """Means in bits over all elements of several tensors."""
+
+    tensors: int
+    elements: int
+    raw_bits: float
+    entropy_bits: float
+    coded_bits: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Bits:
+    """Bits per element: raw, entropy with what stays raw, ours; and whether coding pays."""
+
+    raw_bits: float
+    entropy_bits: float
+    coded_bits: float
+    coded: bool
+
+
+_Entropy = TypeVar("_Entropy", TensorEntropy, CodeEntropy)
 
 
 def order_0(counts: NDArray[np.int64]) -> float:
@@ -48,18 +129,17 @@ def _read(tensor: StoredTensor) -> Tensor:
     return tensor.read_bytes().view(kind.torch_dtype).reshape(tensor.shape)
 
 
-def _bits(tensor: Tensor, codes: str = "best") -> dict[str, Any]:
-    """Bits per element: raw, entropy with what stays raw, ours; and whether coding pays."""
+def _bits(tensor: Tensor, codes: str = "best") -> _Bits:
     kind = element_type(tensor.dtype)
     assert kind is not None  # noqa: S101 (callers have checked)
     measured = measure(tensor, codes=codes)
     size = min(measured.size, measured.header.raw_size)
-    return {
-        "raw_bits": 8.0 * kind.bytes,
-        "entropy_bits": order_0(measured.counts) + 8 * kind.raw_bytes,
-        "coded_bits": 8 * size / tensor.numel(),
-        "coded": measured.pays,
-    }
+    return _Bits(
+        raw_bits=8.0 * kind.bytes,
+        entropy_bits=order_0(measured.counts) + 8 * kind.raw_bytes,
+        coded_bits=8 * size / tensor.numel(),
+        coded=measured.pays,
+    )
 
 
 def _checkpoint(path: Path) -> Checkpoint:
@@ -71,7 +151,7 @@ def _checkpoint(path: Path) -> Checkpoint:
 
 def tensor_entropies(
     path: Path, *, codes: str = "best", on_progress: Progress | None = None
-) -> list[dict[str, Any]]:
+) -> list[TensorEntropy]:
     """A record for each tensor that can be coded, of a folder or a safetensors file.
 
     FP32 and FP64 are rounded to BF16 first. ``codes``: as
@@ -84,12 +164,12 @@ def tensor_entropies(
             on_progress(done, len(tensors), tensor.name)
         rounded = tensor.dtype in _WIDE
         records.append(
-            {
-                "tensor": tensor.name,
-                "dtype": f"{tensor.dtype} as BF16" if rounded else tensor.dtype,
-                "elements": tensor.elements,
-                **_bits(_read(tensor), codes),
-            }
+            TensorEntropy(
+                tensor=tensor.name,
+                dtype=f"{tensor.dtype} as BF16" if rounded else tensor.dtype,
+                elements=tensor.elements,
+                **asdict(_bits(_read(tensor), codes)),
+            )
         )
     return records
 
@@ -101,7 +181,7 @@ def code_entropies(
     block: int = 128,
     scale_format: ScaleFormat = ScaleFormat.FP32,
     on_progress: Progress | None = None,
-) -> list[dict[str, Any]]:
+) -> list[CodeEntropy]:
     """A record for each layer's weight and format: bits of its codes, and with scales.
 
     The weights are those that ``halfbyte quantize`` takes, quantized in blocks along the inputs.
@@ -111,7 +191,7 @@ def code_entropies(
     checkpoint = Checkpoint(path)
     if not checkpoint.weights:
         raise UserError(f"{path} has no weights of layers to quantize")
-    records: list[dict[str, Any]] = []
+    records: list[CodeEntropy] = []
     total_count = len(checkpoint.weights) * len(formats)
     for weight in checkpoint.weights:
         values = weight.read()
@@ -121,32 +201,41 @@ def code_entropies(
                 on_progress(len(records), total_count, f"{fmt.name} {weight.name}")
             quantized = quantize(matrix, fmt, block=block, scale_format=scale_format)
             bits = _bits(quantized.codes)
-            codes = min(float(fmt.bits), bits["coded_bits"])
+            codes = min(float(fmt.bits), bits.coded_bits)
             scales = scale_format.bits * quantized.scales.numel() / matrix.numel()
             records.append(
-                {
-                    "tensor": weight.name,
-                    "format": fmt.name,
-                    "elements": matrix.numel(),
-                    "block": block,
-                    "scale_format": scale_format.value,
-                    "raw_bits": float(fmt.bits),
-                    "entropy_bits": bits["entropy_bits"],
-                    "coded_bits": codes,
-                    "coded": codes < fmt.bits,
-                    "scale_bits": scales,
-                    "effective_bits": codes + scales,
-                }
+                CodeEntropy(
+                    tensor=weight.name,
+                    format=fmt.name,
+                    elements=matrix.numel(),
+                    block=block,
+                    scale_format=scale_format.value,
+                    raw_bits=float(fmt.bits),
+                    entropy_bits=bits.entropy_bits,
+                    coded_bits=codes,
+                    coded=codes < fmt.bits,
+                    scale_bits=scales,
+                    effective_bits=codes + scales,
+                )
             )
     return records
 
 
-def total(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Means over all elements of the records, of every figure in bits."""
-    elements = sum(record["elements"] for record in records)
-    keys = [key for key in records[0] if key.endswith("_bits")]
-    means = {key: sum(r["elements"] * r[key] for r in records) / elements for key in keys}
-    return {"tensors": len(records), "elements": elements, **means}
+def total(records: Sequence[_Entropy]) -> Totals:
+    """Means over all elements of the records, of the figures in bits."""
+    return Totals(
+        tensors=len(records),
+        elements=sum(record.elements for record in records),
+        raw_bits=mean_bits(records, lambda record: record.raw_bits),
+        entropy_bits=mean_bits(records, lambda record: record.entropy_bits),
+        coded_bits=mean_bits(records, lambda record: record.coded_bits),
+    )
+
+
+def mean_bits(records: Sequence[_Entropy], figure: Callable[[_Entropy], float]) -> float:
+    """The mean of a figure over all elements of the records."""
+    elements = sum(record.elements for record in records)
+    return sum(record.elements * figure(record) for record in records) / elements
 
 
 def effective_bits(
@@ -161,7 +250,10 @@ def effective_bits(
     The mean of :func:`code_entropies` over all weights, for an axis of a plot.
     """
     records = code_entropies(path, formats, block=block, scale_format=scale_format)
-    by_format: dict[str, list[dict[str, Any]]] = {}
+    by_format: dict[str, list[CodeEntropy]] = {}
     for record in records:
-        by_format.setdefault(record["format"], []).append(record)
-    return {name: total(each)["effective_bits"] for name, each in by_format.items()}
+        by_format.setdefault(record.format, []).append(record)
+    return {
+        name: mean_bits(each, lambda record: record.effective_bits)
+        for name, each in by_format.items()
+    }

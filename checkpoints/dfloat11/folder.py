@@ -1,83 +1,145 @@
 """A model's folder, or one file, to its compressed form and back.
 
-Each ``X.safetensors`` becomes ``X.df11.safetensors``; every other file is copied as it is, index
-and configuration too, so that decompressing gives the same folder. Tools that know nothing of it
-miss ``model.safetensors`` and say so.
+Each ``X.safetensors`` becomes ``X.df11.safetensors``, in subfolders too; every other file is copied
+as it is, index and configuration too, so that decompressing gives the same folder. Tools that know
+nothing of it miss ``model.safetensors`` and say so.
 """
 
+import json
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from halfbyte.base import UserError, versions_of
-from halfbyte.checkpoints.dfloat11.container import compress_file, decompress_file
+from halfbyte.base.files import partial_folder, publish
+from halfbyte.checkpoints.dfloat11.container import (
+    Coding,
+    OnBytes,
+    compress_file,
+    decompress_file,
+    verify_file,
+)
+from halfbyte.checkpoints.records import (
+    CompressionRecord,
+    DecompressionRecord,
+    VerificationRecord,
+)
 from halfbyte.checkpoints.tensor_file import TensorFile
+from halfbyte.golden.dfloat11 import CorruptError
 
-__all__ = ["SUFFIX", "Progress", "compress_path", "decompress_path", "fresh_folder", "other_files"]
+__all__ = ["PLAIN", "SUFFIX", "Progress", "check_indices", "compress_path", "copy_files",
+           "decompress_path",
+           "fresh_folder", "other_files", "verify_path"]  # fmt: skip
 
 PLAIN, SUFFIX = ".safetensors", ".df11.safetensors"
 
 Progress = Callable[[int, int, str], None]
-"""Called with tensors done, tensors in all, and the name of the present one."""
+"""Called with bytes done, bytes in all, and the name of the present tensor."""
 
 # Weights in forms that are not compressed: beside safetensors files they are second copies.
 _OTHER_WEIGHTS = (".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".onnx", ".gguf", ".ot")
+_INDEX = ".index.json"
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """All files below a folder, in order, but for hidden ones; links to folders as themselves."""
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith("."):
+            yield path
+        elif path.is_dir() and not path.is_symlink():
+            yield from _walk(path)
+        else:
+            yield path
 
 
 def other_files(folder: Path) -> tuple[list[Path], list[str]]:
-    """The files of a folder that go along, and the names of what is left out: hidden files,
-    subfolders, and weights in other forms.
+    """The files of a folder and its subfolders that go along, relative to it, and the names of
+    what is left out: hidden files, links to folders, and weights in other forms.
     """
-    found = sorted(path for path in folder.iterdir() if path.suffix != PLAIN)
+    found = [path for path in _walk(folder) if path.suffix != PLAIN]
     taken = [
         path
         for path in found
         if path.is_file() and not path.name.startswith(".") and path.suffix not in _OTHER_WEIGHTS
     ]
-    return taken, [path.name for path in found if path not in taken]
+    left = [path.relative_to(folder).as_posix() for path in found if path not in taken]
+    return [path.relative_to(folder) for path in taken], left
+
+
+def copy_files(paths: Sequence[Path], source: Path, target: Path) -> None:
+    """Copy files, given relative to ``source``, to the same places below ``target``."""
+    for path in paths:
+        (target / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source / path, target / path)
 
 
 @contextmanager
 def fresh_folder(target: Path) -> Iterator[Path]:
     """A folder to write to, which becomes ``target`` at the end, and vanishes on an error.
 
-    UserError if ``target`` exists and is no empty folder.
+    UserError if ``target`` exists and is no empty folder, now or at the end.
     """
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UserError(f"{target} exists already; give another name, or remove it")
-    partial = target.with_name(f".{target.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed
-    partial.mkdir(parents=True)
-    try:
+    with partial_folder(target) as partial:
         yield partial
-        partial.replace(target)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
+        publish(partial, target)
 
 
-def _shards(folder: Path, suffix: str) -> list[TensorFile]:
-    """The safetensors files of a folder whose names end in ``suffix``, compressed ones or not."""
-    wanted = [path for path in sorted(folder.glob(f"*{suffix}")) if not path.name.startswith(".")]
+def _weights(folder: Path, suffix: str) -> list[Path]:
+    """The safetensors files below a folder whose names end in ``suffix``, compressed or plain."""
+    wanted = [path for path in _walk(folder) if path.name.endswith(suffix)]
+    wanted = [path for path in wanted if path.is_file() and not path.name.startswith(".")]
     if suffix == PLAIN:
         wanted = [path for path in wanted if not path.name.endswith(SUFFIX)]
     if not wanted:
-        is_done = suffix == PLAIN and any(folder.glob(f"*{SUFFIX}"))
+        is_done = suffix == PLAIN and any(folder.rglob(f"*{SUFFIX}"))
         remedy = ": it is compressed already" if is_done else ""
         raise UserError(f"{folder} has no *{suffix} files{remedy}")
-    return [TensorFile.open(path) for path in wanted]
+    return wanted
 
 
-def _open(source: Path, suffix: str) -> list[TensorFile]:
+def check_indices(folder: Path, suffix: str) -> None:
+    """Whether every shard that an index below ``folder`` names is there, and has its tensors.
+
+    suffix: of the shards as they are stored. Raises UserError for an index that cannot be read, or
+    names what is missing.
+    """
+    for path in [each for each in _walk(folder) if each.name.endswith(f"{PLAIN}{_INDEX}")]:
+        try:
+            places = dict(json.loads(path.read_text(encoding="utf-8"))["weight_map"])
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            raise UserError(f"{path} cannot be read: {str(error)[:200]}") from None
+        for shard in sorted(set(map(str, places.values()))):
+            stored = path.parent / (shard.removesuffix(PLAIN) + suffix)
+            if not stored.is_file():
+                raise UserError(
+                    f"{stored} is missing, but {path.name} names it; fetch the folder again"
+                )
+            if suffix == PLAIN:
+                _check_shard(stored, [name for name, at in places.items() if at == shard])
+
+
+def _check_shard(path: Path, names: Sequence[str]) -> None:
+    missing = set(names) - TensorFile.open(path).tensors.keys()
+    if missing:
+        raise UserError(
+            f"Tensor {min(missing)[:200]} is not in {path.name}, where the index places it; the "
+            "files are not of one checkpoint"
+        )
+
+
+def _files(source: Path, suffix: str) -> list[Path]:
     if source.is_dir():
-        return _shards(source, suffix)
+        found = _weights(source, suffix)
+        check_indices(source, suffix)
+        return found
     if not source.exists():
         raise UserError(f"There is no {source}: give a safetensors file or a model's folder")
-    return [TensorFile.open(source)]
+    return [source]
 
 
 def _check_target(source: Path, target: Path) -> None:
@@ -85,113 +147,170 @@ def _check_target(source: Path, target: Path) -> None:
         raise UserError(f"{target} is a folder, and the input is a file; give a file to write to")
     if source.is_file() and target.exists():
         raise UserError(f"{target} exists already; give another name, or remove it")
+    if source.is_dir() and target.resolve().is_relative_to(source.resolve()):
+        if target.resolve() == source.resolve():
+            return  # refused as a folder that is not empty
+        raise UserError(f"{target} is within {source}; give a folder elsewhere")
 
 
-class _Counter:
-    """Counts tensors over all files, for a progress bar."""
+def _counter(paths: Sequence[Path], on_progress: Progress | None) -> OnBytes:
+    """Counts bytes over all files, for a progress bar."""
+    total = sum(path.stat().st_size for path in paths)
+    done = 0
 
-    def __init__(self, files: Sequence[TensorFile], on_progress: Progress | None) -> None:
-        self._total = sum(len(file.tensors) for file in files)
-        self._on_progress = on_progress
-        self._seen: set[str] = set()
+    def count(size: int, name: str) -> None:
+        nonlocal done
+        done = min(done + size, total)
+        if on_progress is not None and name:
+            on_progress(done, total, name)
 
-    def __call__(self, name: str) -> None:
-        if self._on_progress is not None:
-            self._on_progress(min(len(self._seen), self._total), self._total, name)
-        self._seen.add(name)
+    return count
 
 
 def compress_path(
     source: Path,
     target: Path,
     *,
+    layout: str = "joint",
     codes: str = "best",
     secded: bool = False,
     verify: bool = True,
     on_progress: Progress | None = None,
-) -> dict[str, Any]:
+) -> CompressionRecord:
     """Compress a safetensors file to a file, or a model's folder to a folder.
 
-    ``codes``: as :func:`halfbyte.golden.dfloat11.measure` takes them.
-    Nothing appears under ``target`` until all is done. Returns a record: sizes, counts, seconds,
-    and what became of each tensor. Raises UserError for bad input, or if ``target`` exists.
+    layout, codes: as :class:`.container.Coding` has them. Nothing appears under
+    ``target`` until all is done. Returns a record: sizes, counts, seconds, and what became of each
+    part. Raises UserError for bad input, or if ``target`` exists.
     """
     begin = time.perf_counter()
+    coding = Coding(layout, codes)
     _check_target(source, target)
-    files = _open(source, PLAIN)
-    on_tensor = _Counter(files, on_progress)
+    paths = _files(source, PLAIN)
+    on_bytes = _counter(paths, on_progress)
+    records = []
     left_out: list[str] = []
+
+    def compress(path: Path, to: Path) -> int:
+        to.parent.mkdir(parents=True, exist_ok=True)
+        records.extend(
+            compress_file(
+                TensorFile.open(path), to, coding=coding, secded=secded, verify=verify,
+                on_bytes=on_bytes,
+            )
+        )  # fmt: skip
+        return to.stat().st_size
+
     if source.is_dir():
         companions, left_out = other_files(source)
         with fresh_folder(target) as folder:
-            records = []
-            for file in files:
-                shard = folder / (file.path.name.removesuffix(PLAIN) + SUFFIX)
-                records += compress_file(
-                    file, shard, codes=codes, secded=secded, verify=verify, on_tensor=on_tensor
-                )
-            for path in companions:
-                shutil.copyfile(path, folder / path.name)
-        sizes = [path.stat().st_size for path in target.glob(f"*{SUFFIX}")]
+            size = sum(compress(path, folder / _renamed(path, source, PLAIN, SUFFIX))
+                       for path in paths)  # fmt: skip
+            copy_files(companions, source, folder)
     else:
-        records = compress_file(
-            files[0], target, codes=codes, secded=secded, verify=verify, on_tensor=on_tensor
-        )
-        sizes = [target.stat().st_size]
+        size = compress(paths[0], target)
     coded = [record for record in records if record.coded]
     weights, stored = (sum(getattr(r, key) for r in coded) for key in ("elements", "stored_bytes"))
-    return {
-        "source": str(source),
-        "output": str(target),
-        "layout": "halfbyte",
-        "codes": codes,
-        "secded": secded,
-        "verified": verify,
-        "tensors": len(records),
-        "coded": len(coded),
-        "coded_elements": weights,
-        "coded_bits_per_element": 8 * stored / weights if weights else None,
-        "bytes_before": sum(file.path.stat().st_size for file in files),
-        "bytes_after": sum(sizes),
-        "left_out": left_out,
-        "details": [asdict(record) for record in records],
-        "seconds": time.perf_counter() - begin,
-        "versions": versions_of("halfbyte", "numba"),
-    }
+    return CompressionRecord(
+        source=str(source),
+        output=str(target),
+        layout=layout,
+        codes=codes,
+        secded=secded,
+        verified=verify,
+        tensors=sum(record.tensors for record in records),
+        coded=sum(record.tensors for record in coded),
+        coded_elements=weights,
+        coded_bits_per_element=8 * stored / weights if weights else None,
+        bytes_before=sum(path.stat().st_size for path in paths),
+        bytes_after=size,
+        left_out=tuple(left_out),
+        details=tuple(records),
+        seconds=time.perf_counter() - begin,
+        versions=versions_of("halfbyte", "numba"),
+    )
+
+
+def _renamed(path: Path, folder: Path, before: str, after: str) -> Path:
+    """Where a file goes, relative to the folder, with another end of its name."""
+    relative = path.relative_to(folder)
+    return relative.with_name(relative.name.removesuffix(before) + after)
 
 
 def decompress_path(
-    source: Path, target: Path, *, on_progress: Progress | None = None
-) -> dict[str, Any]:
+    source: Path,
+    target: Path,
+    *,
+    salvage: bool = False,
+    on_progress: Progress | None = None,
+) -> DecompressionRecord:
     """Undo :func:`compress_path`, to the last byte, and verify everything.
 
-    Nothing appears under ``target`` unless all is well. Returns a record. Raises
+    Nothing appears under ``target`` unless all is well. ``salvage``: of files whose index is
+    damaged, write what can still be decoded. Returns a record. Raises
     :class:`~halfbyte.golden.dfloat11.CorruptError` for damaged data.
     """
     begin = time.perf_counter()
     _check_target(source, target)
-    files = _open(source, SUFFIX)
-    on_tensor = _Counter(files, on_progress)
+    paths = _files(source, SUFFIX)
+    on_bytes = _counter(paths, on_progress)
+    corrected, lost, after = 0, [], 0
+
+    def decompress(path: Path, to: Path) -> None:
+        nonlocal corrected, after
+        to.parent.mkdir(parents=True, exist_ok=True)
+        words, names = decompress_file(
+            TensorFile.open(path), to, salvage=salvage, on_bytes=on_bytes
+        )
+        corrected += words
+        lost.extend(names)
+        after += to.stat().st_size
+
     if source.is_dir():
         companions, _ = other_files(source)
         with fresh_folder(target) as folder:
-            corrected = 0
-            for file in files:
-                plain = folder / (file.path.name.removesuffix(SUFFIX) + PLAIN)
-                corrected += decompress_file(file, plain, on_tensor=on_tensor)
-            for path in companions:
-                shutil.copyfile(path, folder / path.name)
-        sizes = [path.stat().st_size for path in target.glob(f"*{PLAIN}")]
+            for path in paths:
+                decompress(path, folder / _renamed(path, source, SUFFIX, PLAIN))
+            copy_files(companions, source, folder)
+            if not salvage:
+                check_indices(folder, PLAIN)
     else:
-        corrected = decompress_file(files[0], target, on_tensor=on_tensor)
-        sizes = [target.stat().st_size]
-    return {
-        "source": str(source),
-        "output": str(target),
-        "tensors": sum(len(file.tensors) for file in files),
-        "corrected_words": corrected,
-        "bytes_before": sum(file.path.stat().st_size for file in files),
-        "bytes_after": sum(sizes),
-        "seconds": time.perf_counter() - begin,
-        "versions": versions_of("halfbyte", "numba"),
-    }
+        decompress(paths[0], target)
+    return DecompressionRecord(
+        source=str(source),
+        output=str(target),
+        corrected_words=corrected,
+        lost=tuple(lost),
+        bytes_before=sum(path.stat().st_size for path in paths),
+        bytes_after=after,
+        seconds=time.perf_counter() - begin,
+        versions=versions_of("halfbyte", "numba"),
+    )
+
+
+def verify_path(source: Path, *, on_progress: Progress | None = None) -> list[VerificationRecord]:
+    """Decode every compressed file of a folder, or one file, and compare with the digests.
+
+    Returns a record for each file, with ``error`` where it is damaged; raises UserError only if
+    there is nothing to verify, or a shard is missing.
+    """
+    paths = _files(source, SUFFIX)
+    on_bytes = _counter(paths, on_progress)
+    records = []
+    for path in paths:
+        begin = time.perf_counter()
+        error, words = None, 0
+        try:
+            words = verify_file(TensorFile.open(path), on_bytes=on_bytes)
+        except CorruptError as found:
+            error = str(found)
+        records.append(
+            VerificationRecord(
+                file=os.fspath(path),
+                bytes=path.stat().st_size,
+                corrected_words=words,
+                error=error,
+                seconds=time.perf_counter() - begin,
+            )
+        )
+    return records

@@ -1,14 +1,18 @@
-"""Writers of safetensors files whose sizes are found on the way, or whose header is given."""
+"""Writers of files whose sizes are found on the way, or whose bytes are given in order."""
 
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
-from halfbyte.checkpoints.tensor_file import METADATA, TensorFileWriter
+from torch import Tensor
 
-__all__ = ["GrowingTensorFileWriter", "HeaderTensorFileWriter"]
+from halfbyte.base.files import partial_file, publish
+from halfbyte.checkpoints.tensor_file import METADATA, TensorFileWriter, memory_of
+
+__all__ = ["GrowingTensorFileWriter", "PlainFileWriter"]
 
 _LENGTH_BYTES = 8
 
@@ -23,10 +27,19 @@ class GrowingTensorFileWriter(TensorFileWriter):
     path : Path
     room : int
         Bytes for the header; an AssertionError if they are too few.
+    replace, check
+        As :class:`TensorFileWriter` has them.
     """
 
-    def __init__(self, path: Path, room: int) -> None:
-        super().__init__(path, {}, {})
+    def __init__(
+        self,
+        path: Path,
+        room: int,
+        *,
+        replace: bool = True,
+        check: Callable[[Path], None] | None = None,
+    ) -> None:
+        super().__init__(path, {}, {}, replace=replace, check=check)
         self._start = self._position = _LENGTH_BYTES * (1 + -(-room // _LENGTH_BYTES))
         self._header = bytes(self._start)
         self._entries: dict[str, Any] = {}
@@ -49,7 +62,8 @@ class GrowingTensorFileWriter(TensorFileWriter):
         traceback: TracebackType | None,
     ) -> None:
         if kind is None:
-            header = {METADATA: dict(self.metadata), **self._entries}
+            metadata = {METADATA: dict(self.metadata)} if self.metadata else {}
+            header = {**metadata, **self._entries}
             raw = json.dumps(header, separators=(",", ":")).encode()
             room = self._start - _LENGTH_BYTES
             assert len(raw) <= room, "too little room for the header"  # noqa: S101
@@ -58,21 +72,46 @@ class GrowingTensorFileWriter(TensorFileWriter):
         super().__exit__(kind, error, traceback)
 
 
-class HeaderTensorFileWriter(TensorFileWriter):
-    """Writes a file that begins with a given header, byte for byte.
+class PlainFileWriter:
+    """Writes a file from its first byte to its last; it appears under its name when complete.
+
+    A context manager, as :class:`TensorFileWriter`: an error leaves nothing.
 
     Parameters
     ----------
     path : Path
-    header : bytes
-        JSON, with blanks if any, as between the length and the data of a safetensors file.
-    places : mapping
-        Tensor name to its first and last byte (excluded) in the data, as the header says.
+        UserError at the end if there is something of this name.
+    check : callable, optional
+        Called with the complete file before it gets its name; may raise.
     """
 
-    def __init__(self, path: Path, header: bytes, places: Mapping[str, tuple[int, int]]) -> None:
-        super().__init__(path, {}, {})
-        self._header = len(header).to_bytes(_LENGTH_BYTES, "little") + header
-        start = len(self._header)
-        for name, (begin, end) in places.items():
-            self._next[name], self._end[name] = start + begin, start + end
+    def __init__(self, path: Path, *, check: Callable[[Path], None] | None = None) -> None:
+        self.path = path
+        self._check = check
+
+    def __enter__(self) -> Self:
+        self._context = partial_file(self.path)
+        self._partial = self._context.__enter__()
+        self._file = self._partial.open("r+b")
+        return self
+
+    def write(self, data: Tensor) -> None:
+        """Write the next bytes: (bytes,) uint8."""
+        self._file.write(memory_of(data.contiguous()))
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            if kind is None:
+                self._file.flush()
+                os.fsync(self._file.fileno())
+                if self._check is not None:
+                    self._check(self._partial)
+                publish(self._partial, self.path)
+        finally:
+            self._file.close()
+            self._context.__exit__(None, None, None)

@@ -11,11 +11,18 @@ from torch import Tensor, nn
 
 from halfbyte.base import UserError
 from halfbyte.checkpoints.dfloat11.architecture import empty_model, stored_names
-from halfbyte.checkpoints.dfloat11.container import CHECKS, CODED, decode, read_data, read_tensor
-from halfbyte.checkpoints.dfloat11.folder import SUFFIX
+from halfbyte.checkpoints.dfloat11.compressed_file import CompressedFile
+from halfbyte.checkpoints.dfloat11.folder import SUFFIX, check_indices
 from halfbyte.checkpoints.dfloat11.published_folder import is_published, read_published
 from halfbyte.checkpoints.tensor_file import StoredTensor, TensorFile
-from halfbyte.golden.dfloat11 import compress, element_type, measure, prepare, read_header
+from halfbyte.golden.dfloat11 import (
+    compress,
+    decompress,
+    element_type,
+    measure,
+    prepare,
+    read_header,
+)
 from halfbyte.golden.dfloat11.devices import Prepared
 
 __all__ = ["CompressedLinear", "load"]
@@ -96,18 +103,17 @@ def _compress(weight: Tensor) -> Tensor | None:
     return compress(weight, measured) if measured.pays else None
 
 
-def _verified(tensor: StoredTensor, checks: StoredTensor | None) -> Tensor:
-    data, _ = read_data(tensor, checks)
-    decode(tensor, data)
+def _read_compressed(tensor: StoredTensor) -> Tensor | None:
+    return _compress(tensor.read())
+
+
+def _verified(file: CompressedFile, name: str) -> Tensor | None:
+    """A tensor in the compressed form that the file holds, or made anew if it shares one."""
+    data = file.compressed(name)
+    if data is None:
+        return _compress(file.read(name))
+    decompress(data)
     return data
-
-
-def _source(tensor: StoredTensor, checks: StoredTensor | None) -> _Source:
-    if tensor.name.endswith(CODED):
-        name = tensor.name.removesuffix(CODED)
-        plain = lambda: read_tensor(tensor, checks)[0]  # noqa: E731
-        return _Source(name, plain, partial(_verified, tensor, checks))
-    return _Source(tensor.name, tensor.read, lambda: _compress(tensor.read()))
 
 
 def _sources(folder: Path) -> Iterator[_Source]:
@@ -121,11 +127,15 @@ def _sources(folder: Path) -> Iterator[_Source]:
         for name, weight in read_published(folder):
             yield _Source(name, partial(torch.clone, weight), partial(_compress, weight))
         return
+    check_indices(folder, SUFFIX if paths[0].name.endswith(SUFFIX) else ".safetensors")
     for path in paths:
-        file = TensorFile.open(path)
-        for name, tensor in file.tensors.items():
-            if not name.endswith(CHECKS):
-                yield _source(tensor, file.tensors.get(name + CHECKS))
+        if path.name.endswith(SUFFIX):
+            opened = CompressedFile.open(path)
+            for name in opened.names:
+                yield _Source(name, partial(opened.read, name), partial(_verified, opened, name))
+            continue
+        for name, tensor in TensorFile.open(path).tensors.items():
+            yield _Source(name, tensor.read, partial(_read_compressed, tensor))
 
 
 def _place(model: Any, name: str, value: Tensor) -> None:

@@ -7,7 +7,6 @@ that are written here have them in the metadata too, which the package does not 
 
 import json
 import math
-import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,9 +17,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from halfbyte.base import UserError, versions_of, write_atomically
+from halfbyte.base import JsonObject, UserError, versions_of, write_atomically
 from halfbyte.checkpoints.checkpoint import CONFIG, INDEX, Checkpoint
-from halfbyte.checkpoints.dfloat11.folder import PLAIN, Progress, fresh_folder, other_files
+from halfbyte.checkpoints.dfloat11.folder import (
+    PLAIN,
+    Progress,
+    copy_files,
+    fresh_folder,
+    other_files,
+)
 from halfbyte.checkpoints.dfloat11.growing_file import GrowingTensorFileWriter
 from halfbyte.checkpoints.dfloat11.published_plan import (
     ModulePlan,
@@ -28,6 +33,7 @@ from halfbyte.checkpoints.dfloat11.published_plan import (
     patterns,
     plan_modules,
 )
+from halfbyte.checkpoints.records import PublishedCompressionRecord, PublishedDecompressionRecord
 from halfbyte.checkpoints.tensor_file import StoredTensor, TensorFile, TensorFileWriter
 from halfbyte.golden.dfloat11 import CorruptError, published
 
@@ -89,7 +95,7 @@ def _encode(plan: ModulePlan, checkpoint: Checkpoint, verify: bool) -> published
     return module
 
 
-def _write_config(folder: Path, config: Mapping[str, Any]) -> None:
+def _write_config(folder: Path, config: Mapping[str, object]) -> None:
     write_atomically(folder / CONFIG, json.dumps(config, indent=2, ensure_ascii=False) + "\n")
 
 
@@ -97,7 +103,7 @@ def _room(checkpoint: Checkpoint, plans: Sequence[ModulePlan], shapes: str) -> i
     """Bytes that the header takes at most."""
     limit = 4 * sum(tensor.bytes for tensor in checkpoint.tensors.values())
     entry = {"dtype": "F8_E4M3FNUZ", "shape": [limit, limit], "data_offsets": [limit, limit]}
-    header: dict[str, Any] = {"__metadata__": {"format": "pt", _SHAPES_KEY: shapes}}
+    header: dict[str, object] = {"__metadata__": {"format": "pt", _SHAPES_KEY: shapes}}
     header |= {f"{plan.name}.{part}": entry for plan in plans for part in (*_PARTS, _SPLITS)}
     for name, tensor in checkpoint.tensors.items():
         header[name] = {**entry, "shape": tensor.shape}
@@ -152,7 +158,7 @@ class _Compressor:
 
 def compress_published(
     source: Path, target: Path, *, verify: bool = True, on_progress: Progress | None = None
-) -> dict[str, Any]:
+) -> PublishedCompressionRecord:
     """Compress a model's folder, or a file, to a folder that the ``dfloat11`` package loads.
 
     Linear layers in numbered blocks are compressed block by block, embeddings and linear layers
@@ -187,21 +193,21 @@ def compress_published(
             "pattern_dict": patterns(worker.done),
         }
         _write_config(folder, {**checkpoint.config, _CONFIG_KEY: config})
-    return {
-        "source": str(source),
-        "output": str(target),
-        "layout": "dfloat11",
-        "verified": verify,
-        "modules": len(worker.done),
-        "coded_elements": worker.elements,
-        "coded_bits_per_element": 8 * worker.stored / worker.elements if worker.elements else None,
-        "kept": worker.kept,
-        "bytes_before": sum(shard.path.stat().st_size for shard in checkpoint.shards),
-        "bytes_after": (target / _SINGLE).stat().st_size,
-        "left_out": left_out,
-        "seconds": time.perf_counter() - begin,
-        "versions": versions_of("halfbyte", "numba"),
-    }
+    return PublishedCompressionRecord(
+        source=str(source),
+        output=str(target),
+        layout="dfloat11",
+        verified=verify,
+        modules=len(worker.done),
+        coded_elements=worker.elements,
+        coded_bits_per_element=8 * worker.stored / worker.elements if worker.elements else None,
+        kept=worker.kept,
+        bytes_before=sum(shard.path.stat().st_size for shard in checkpoint.shards),
+        bytes_after=(target / _SINGLE).stat().st_size,
+        left_out=tuple(left_out),
+        seconds=time.perf_counter() - begin,
+        versions=versions_of("halfbyte", "numba"),
+    )
 
 
 def _copy_others(source: Path, folder: Path) -> list[str]:
@@ -209,13 +215,12 @@ def _copy_others(source: Path, folder: Path) -> list[str]:
     if source.is_file():
         return []
     companions, left_out = other_files(source)
-    for path in companions:
-        if path.name not in (CONFIG, INDEX):
-            shutil.copyfile(path, folder / path.name)
+    kept = [path for path in companions if path.as_posix() not in (CONFIG, INDEX)]
+    copy_files(kept, source, folder)
     return left_out
 
 
-def _files(source: Path) -> tuple[dict[str, StoredTensor], dict[str, str], dict[str, Any]]:
+def _files(source: Path) -> tuple[dict[str, StoredTensor], dict[str, str], Any]:
     """Tensors over all files of a folder, their metadata, and its configuration."""
     tensors: dict[str, StoredTensor] = {}
     metadata: dict[str, str] = {}
@@ -271,7 +276,7 @@ class _PublishedModel:
     others: dict[str, StoredTensor]
     plans: list[ModulePlan]
     shapes: dict[str, tuple[int, ...]]
-    config: dict[str, Any]
+    config: JsonObject
 
     @classmethod
     def open(cls, source: Path) -> "_PublishedModel":
@@ -303,7 +308,7 @@ def read_published(source: Path) -> Iterator[tuple[str, Tensor]]:
 
 def decompress_published(
     source: Path, target: Path, *, on_progress: Progress | None = None
-) -> dict[str, Any]:
+) -> PublishedDecompressionRecord:
     """Write the plain model of a folder in the published layout, in one file.
 
     Streams are checked against their index; more the layout does not allow. Returns a record.
@@ -325,16 +330,16 @@ def decompress_published(
         _copy_others(source, folder)
         if model.config:
             _write_config(folder, model.config)
-    return {
-        "source": str(source),
-        "output": str(target),
-        "tensors": len(layout),
-        "corrected_words": 0,
-        "bytes_before": sum(path.stat().st_size for path in source.glob(f"*{PLAIN}")),
-        "bytes_after": (target / _SINGLE).stat().st_size,
-        "seconds": time.perf_counter() - begin,
-        "versions": versions_of("halfbyte", "numba"),
-    }
+    return PublishedDecompressionRecord(
+        source=str(source),
+        output=str(target),
+        tensors=len(layout),
+        corrected_words=0,
+        bytes_before=sum(path.stat().st_size for path in source.glob(f"*{PLAIN}")),
+        bytes_after=(target / _SINGLE).stat().st_size,
+        seconds=time.perf_counter() - begin,
+        versions=versions_of("halfbyte", "numba"),
+    )
 
 
 def _check_sizes(

@@ -9,7 +9,6 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,6 +16,7 @@ from torch import Tensor
 from halfbyte.base import UserError, versions_of
 from halfbyte.golden.dfloat11 import compress, decompress, published
 from halfbyte.golden.dfloat11.threads import cores
+from halfbyte.golden.records import CodecBenchRecord
 
 __all__ = ["benchmark_codec", "encode_with_package", "package_encoder"]
 
@@ -83,7 +83,7 @@ def benchmark_codec(
     repeats: int = 5,
     seed: int = 0,
     on_progress: Callable[[int, int, str], None] = lambda done, total, name: None,
-) -> list[dict[str, Any]]:
+) -> list[CodecBenchRecord]:
     """A record for each direction and layout, of normal weights in BF16: medians, in turn.
 
     The package's encoder, one thread of Python, gets fewer weights, and once.
@@ -112,7 +112,7 @@ def benchmark_codec(
             lambda: encode_with_package([few], encoder), len(few), published.encode([few]).size, 1,
         ),
     }  # fmt: skip
-    records: list[dict[str, Any]] = []
+    records: list[CodecBenchRecord] = []
     for name, (function, count, size, times) in runs.items():
         on_progress(len(records), len(runs), name)
         records.append(_record(name, function, count, size, times))
@@ -121,17 +121,17 @@ def benchmark_codec(
 
 def _record(
     name: str, function: Callable[[], object], elements: int, size: int, repeats: int
-) -> dict[str, Any]:
+) -> CodecBenchRecord:
     seconds, core_seconds = _medians(function, repeats)
-    return {
-        "benchmark": "dfloat11",
-        "what": name,
-        "elements": elements,
-        "seconds": seconds,
-        "core_seconds": core_seconds,
-        "weights_per_second": elements / seconds,
-        "bits_per_weight": 8 * size / elements,
-        "repeats": repeats,
-        "cores": cores(),
-        "versions": versions_of("halfbyte", "numba", "dfloat11"),
-    }
+    return CodecBenchRecord(
+        benchmark="dfloat11",
+        what=name,
+        elements=elements,
+        seconds=seconds,
+        core_seconds=core_seconds,
+        weights_per_second=elements / seconds,
+        bits_per_weight=8 * size / elements,
+        repeats=repeats,
+        cores=cores(),
+        versions=versions_of("halfbyte", "numba", "dfloat11"),
+    )

@@ -1,6 +1,7 @@
 """A tensor to its compressed form in the own layout, and back, bit for bit."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,10 +23,10 @@ from halfbyte.golden.dfloat11.kernels import (
     WRONG_LENGTH,
 )
 from halfbyte.golden.dfloat11.layout import (
-    ALIGNMENT,
     CorruptError,
     Parts,
     TensorHeader,
+    aligned_bytes,
     chunk_starts,
     read_header,
     split,
@@ -40,12 +41,14 @@ from halfbyte.golden.dfloat11.loops import (
 from halfbyte.golden.dfloat11.threads import over_ranges
 
 __all__ = [
+    "CHUNK",
     "CODES",
     "Measured",
     "compress",
     "decompress",
     "decompress_chunks",
     "measure",
+    "opened",
     "symbol_counts",
 ]
 
@@ -200,10 +203,7 @@ def compress(tensor: Tensor, measured: Measured | None = None) -> Tensor:
 
 def _open(data: Tensor) -> tuple[TensorHeader, Parts, NDArray[np.int64]]:
     """Header, parts, and first words of the chunks, all checked against each other."""
-    if data.dtype != torch.uint8 or data.ndim != 1:
-        raise TypeError(f"Compressed data must be bytes in one dimension, not {data.dtype}")
-    data = data.contiguous()
-    raw = (data if data.data_ptr() % ALIGNMENT == 0 else data.clone()).numpy()
+    raw = aligned_bytes(data)
     header = read_header(raw)
     parts = split(raw, header)
     if header.stream_words * WORD < header.elements:  # bounds what is allocated by what was read
@@ -269,3 +269,10 @@ def decompress(data: Tensor, *, verify: bool = True) -> Tensor:
     if verify and hashlib.sha256(_words(tensor, header.kind).data).digest() != header.sha256:
         raise CorruptError("the whole tensor's SHA-256 is wrong, though the CRCs are right")
     return tensor.reshape(header.shape)
+
+
+def opened(data: Tensor) -> Callable[[], Tensor]:
+    """A function that decodes ``data``, unverified; its header is read once, now."""
+    found = _open(data)
+    header = found[0]
+    return lambda: _decode(*found, 0, header.chunks, False).reshape(header.shape)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from halfbyte.base import UserError
-from halfbyte.golden.dfloat11.codec import decompress
+from halfbyte.golden.dfloat11.layouts import opened
 
 __all__ = ["GROUP", "Prepared", "prepare"]
 
@@ -40,5 +40,6 @@ def prepare(data: Tensor, *, device: torch.device | str | None = None) -> Prepar
     Raises UserError if there is no decoder for the device, ToolError if it cannot be built.
     """
     if torch.device(device or data.device).type == "cpu":
-        return lambda: decompress(data.cpu(), verify=False).to(data.device)
+        decode, home = opened(data.cpu()), data.device
+        return decode if home.type == "cpu" else lambda: decode().to(home)
     return _registered(data.device.type)(data)

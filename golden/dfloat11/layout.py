@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from halfbyte.base import UserError
 from halfbyte.golden.dfloat11.code_table import CodeTable
@@ -21,9 +23,12 @@ from halfbyte.golden.dfloat11.loops import crc32c
 __all__ = [
     "ALIGNMENT",
     "CRC_AT",
+    "MAGIC",
+    "VERSION",
     "CorruptError",
     "Parts",
     "TensorHeader",
+    "aligned_bytes",
     "chunk_starts",
     "read_header",
     "split",
@@ -40,6 +45,18 @@ CRC_AT = 12
 
 class CorruptError(UserError):
     """Compressed data that is damaged or was never valid; says what is wrong with it."""
+
+
+def aligned_bytes(data: Tensor) -> NDArray[np.uint8]:
+    """The memory of compressed data, (bytes,) uint8 on the CPU; copied to an address that loops
+    take if need be. TypeError for anything else.
+    """
+    if data.dtype != torch.uint8 or data.ndim != 1:
+        raise TypeError(f"Compressed data must be bytes in one dimension, not {data.dtype}")
+    data = data.contiguous()
+    array: NDArray[np.uint8]
+    array = (data if data.data_ptr() % ALIGNMENT == 0 else data.clone()).numpy()
+    return array
 
 
 def _aligned(count: int) -> int:

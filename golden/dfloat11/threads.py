@@ -15,17 +15,21 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def over_ranges(function: Callable[[int, int], Any], count: int) -> list[Any]:
-    """Call ``function(first, last)`` for ranges that cover ``count``, 1 or more, on all cores.
+def over_ranges(
+    function: Callable[[int, int], Any], count: int, *, per_thread: int = 8
+) -> list[Any]:
+    """Call ``function(first, last)`` for ranges that cover ``count`` on all cores.
 
+    ``per_thread`` ranges for each thread, so that a core that is slow for a while holds up little.
     Plain threads, since the functions run without the lock: numba's own may not be started from
     two threads at a time, nor before a fork. Returns the results in the order of the ranges.
     """
+    if not count:
+        return []
     threads = min(cores(), count)
-    if threads <= 1:
-        return [function(0, count)]
-    # More ranges than threads, so that a core that is slow for a while holds up little.
-    pieces = min(count, 8 * threads)
+    pieces = min(count, per_thread * threads)
     bounds = [count * piece // pieces for piece in range(pieces + 1)]
+    if threads <= 1:
+        return list(map(function, bounds[:-1], bounds[1:]))
     with ThreadPoolExecutor(threads) as pool:
         return list(pool.map(function, bounds[:-1], bounds[1:]))

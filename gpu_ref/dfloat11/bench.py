@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import torch
 
@@ -14,6 +13,7 @@ from halfbyte.gpu_ref.dfloat11.own import CompressedTensor
 from halfbyte.gpu_ref.dfloat11.package_kernel import PackageKernel, launch_of
 from halfbyte.gpu_ref.dfloat11.published import PublishedModule
 from halfbyte.gpu_ref.machine import describe
+from halfbyte.gpu_ref.records import CodecTiming
 
 __all__ = ["benchmark_dfloat11"]
 
@@ -22,7 +22,7 @@ ELEMENTS = {"cuda": 1 << 28, "cpu": 1 << 22}
 
 def benchmark_dfloat11(
     device: torch.device, *, elements: int | None = None, repeats: int = 9
-) -> list[dict[str, Any]]:
+) -> list[CodecTiming]:
     """A record for each decoder, of normal weights in BF16: medians, in turn.
 
     Bytes are those of the compressed form and of the BF16 weights, against a copy that reads and
@@ -61,17 +61,18 @@ def benchmark_dfloat11(
     sizes |= {name: len(tensor.data) + x.nbytes for name in functions if "own" in name}
     sizes["copy"] = 2 * x.nbytes
     copied = sizes["copy"] / seconds["copy"]
+    where = describe(device)
     return [
-        {
-            "kernel": name,
-            "shape": [count],
-            "type": "bfloat16",
-            "seconds": taken,
-            "gigabytes_per_second": sizes[name] / taken / 1e9,
-            "weights_gigabytes_per_second": x.nbytes / taken / 1e9,
-            "share_of_copy": sizes[name] / taken / copied,
-            "repeats": repeats,
-            **describe(device),
-        }
+        CodecTiming(
+            kernel=name,
+            shape=(count,),
+            type="bfloat16",
+            seconds=taken,
+            gigabytes_per_second=sizes[name] / taken / 1e9,
+            weights_gigabytes_per_second=x.nbytes / taken / 1e9,
+            share_of_copy=sizes[name] / taken / copied,
+            repeats=repeats,
+            **vars(where),
+        )
         for name, taken in seconds.items()
     ]

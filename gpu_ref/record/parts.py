@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
+from halfbyte.base import JsonObject
 from halfbyte.formats import bundled, load
 from halfbyte.gpu_ref import cases
 from halfbyte.gpu_ref.bench import Sizes, few_rows_records, memory_records, product_records
@@ -18,7 +18,7 @@ from halfbyte.gpu_ref.streams import stream_records
 
 __all__ = ["PARTS", "Part"]
 
-Result = dict[str, Any]
+Result = JsonObject
 # The formats that most depends on come first: a run that is cut short has at least these.
 _FIRST = ("e2m1", "int4", "e2m1_sp", "e2m1_sr", "apot4", "sf4")
 _TIMED = "e2m1_sp"
@@ -47,7 +47,7 @@ class Part:
 
 
 def _machine(device: torch.device) -> Iterator[Result]:
-    yield describe(device)
+    yield describe(device).as_json()
 
 
 def _check(device: torch.device) -> Iterator[Result]:
@@ -55,12 +55,12 @@ def _check(device: torch.device) -> Iterator[Result]:
     others = [fmt for fmt in bundled() if fmt.name not in _FIRST]
     for fmt in [*map(load, _FIRST), *cases.random_formats(), *others]:
         for comparison in check_format(fmt, device):
-            yield comparison.record()
+            yield comparison.record().as_json()
 
 
 def _check_dfloat11(device: torch.device) -> Iterator[Result]:
     for comparison in check_dfloat11(device):
-        yield comparison.record()
+        yield comparison.record().as_json()
 
 
 def _sanitize(device: torch.device) -> Iterator[Result]:
@@ -75,13 +75,15 @@ def _sanitize(device: torch.device) -> Iterator[Result]:
 
 
 def _memory(device: torch.device) -> Iterator[Result]:
-    yield from memory_records(load(_TIMED), Sizes.of(device), device)
+    for run in memory_records(load(_TIMED), Sizes.of(device), device):
+        yield run.as_json()
 
 
 def _products(device: torch.device) -> Iterator[Result]:
     """In blocks of 128, 32 (MXFP4) and 16 (NVFP4)."""
     for block in (128, 32, 16):
-        yield from product_records(load(_TIMED), Sizes.of(device, block=block), device)
+        for run in product_records(load(_TIMED), Sizes.of(device, block=block), device):
+            yield run.as_json()
 
 
 def _few_rows(device: torch.device) -> Iterator[Result]:
@@ -94,7 +96,8 @@ def _streams(device: torch.device) -> Iterator[Result]:
 
 
 def _dfloat11(device: torch.device) -> Iterator[Result]:
-    yield from benchmark_dfloat11(device)
+    for timing in benchmark_dfloat11(device):
+        yield timing.as_json()
 
 
 PARTS = (

@@ -299,6 +299,23 @@ class DotSpec(UnitSpec):
         return self.weight.bits + self.activation.bits
 
     @property
+    def inputs(self) -> dict[str, int]:
+        """The unit's inputs, without the clock, and their widths in bits."""
+        ports = {
+            "w": self.lanes * self.weight.bits,
+            "a": self.lanes * self.activation.bits,
+            "clear": 1,
+        }
+        if self.scale:
+            ports |= {"w_scale": self.scale.bits, "a_scale": self.scale.bits}
+        return {**ports, "last": 1} if self.gathers else ports
+
+    @property
+    def outputs(self) -> dict[str, int]:
+        """The unit's outputs and their widths in bits."""
+        return {"acc": self.width, "nan": 1} if self.is_exact else {"acc": self.width}
+
+    @property
     def parts(self) -> Sequence[str]:
         """The modules that are synthesized and proved: the unit, and a lane alone."""
         return (DOT, LANE_PART)
@@ -361,7 +378,7 @@ class DotSpec(UnitSpec):
             "terms": None if self.accumulator is Accumulator.FP32 else self.terms,
             "acc_width": self.width,
             "overflow": self.overflow.value if is_integer else None,
-            "window": list(self.window) if self.window else None,
+            "window": self.window,
             "final_adder": self.final_adder.value,
         }
 

@@ -63,18 +63,10 @@ class DotUnit(Exported):
 
     def __init__(self, spec: "DotSpec") -> None:
         self.spec = spec
-        members: dict[str, In | Out] = {
-            "w": In(spec.lanes * spec.weight.bits),
-            "a": In(spec.lanes * spec.activation.bits),
-            "clear": In(1),
-        }
-        if spec.scale:
-            members |= {"w_scale": In(spec.scale.bits), "a_scale": In(spec.scale.bits)}
-        if spec.gathers:
-            members["last"] = In(1)
-        members["acc"] = Out(spec.width if spec.is_fp32 else signed(spec.width))
-        if spec.is_exact:
-            members["nan"] = Out(1)
+        shapes = {name: Out(width) for name, width in spec.outputs.items()}
+        if not spec.is_fp32:
+            shapes["acc"] = Out(signed(spec.width))
+        members = {**{name: In(width) for name, width in spec.inputs.items()}, **shapes}
         super().__init__(members)
 
     @property

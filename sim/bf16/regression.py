@@ -2,7 +2,6 @@
 
 import secrets
 import time
-from typing import Any
 
 from halfbyte.base import versions_of
 from halfbyte.rtl import port_widths, to_verilog
@@ -10,6 +9,7 @@ from halfbyte.rtl.bf16 import Bf16Mac
 from halfbyte.sim.bf16.plan import SCENARIOS, Bf16Plan
 from halfbyte.sim.bf16.scenarios import rows_of
 from halfbyte.sim.ports import PortMap
+from halfbyte.sim.records import Bf16SimulationRecord
 from halfbyte.sim.runner import SEED_BITS
 from halfbyte.sim.simulation import simulate
 from halfbyte.sim.simulator import check_simulator, simulator_version
@@ -28,7 +28,7 @@ def run_bf16_regression(
     simulator: str = "verilator",
     waves: bool = False,
     seed: int | None = None,
-) -> dict[str, Any]:
+) -> Bf16SimulationRecord:
     """Simulate the BF16 MAC against the golden model, ``cycles`` of each scenario; the record.
 
     Raises SimulationError if they differ or not everything was checked, ToolError and UserError as
@@ -50,15 +50,15 @@ def run_bf16_regression(
         simulator=simulator,
         waves=waves,
     )
-    return {
-        "unit": "bf16_mac",
-        "simulator": simulator,
-        "seed": seed,
-        "scenarios": outcome.checked,
-        "checks": sum(outcome.checked.values()),
-        "passed": True,
-        "waves": str(outcome.waves) if outcome.waves else None,
-        "versions": {**versions_of("amaranth", "pyosys"), **simulator_version(simulator)},
-        "build_seconds": round(outcome.build_seconds, 3),
-        "seconds": round(time.monotonic() - start, 3),
-    }
+    return Bf16SimulationRecord(
+        unit="bf16_mac",
+        simulator=simulator,
+        seed=seed,
+        scenarios=outcome.checked,
+        checks=sum(outcome.checked.values()),
+        passed=True,
+        waves=str(outcome.waves) if outcome.waves else None,
+        versions={**versions_of("amaranth", "pyosys"), **simulator_version(simulator)},
+        build_seconds=round(outcome.build_seconds, 3),
+        seconds=round(time.monotonic() - start, 3),
+    )

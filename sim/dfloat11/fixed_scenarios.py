@@ -8,7 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from halfbyte.golden.dfloat11 import FixedCode, compress, fixed_packets, measure, read_header
+from halfbyte.golden.dfloat11 import FixedCode, compress, fixed_packets, measure
+from halfbyte.golden.dfloat11.layout import read_header
 from halfbyte.sim.dfloat11.fixed_reference import HEADER_BYTES, decode_fixed, fixed_code, fixed_crc
 from halfbyte.sim.dfloat11.plan import Packet, Session
 from halfbyte.sim.dfloat11.reference import ESCAPE, GOOD

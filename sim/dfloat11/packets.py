@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from halfbyte.golden.dfloat11 import compress, decompress, measure, read_header
+from halfbyte.golden.dfloat11 import compress, decompress, measure
 from halfbyte.golden.dfloat11.code_table import CodeTable
 from halfbyte.golden.dfloat11.kernels import CHUNK, SEGMENT, SEGMENTS
-from halfbyte.golden.dfloat11.layout import split
+from halfbyte.golden.dfloat11.layout import read_header, split
 from halfbyte.sim.dfloat11.plan import Packet
 from halfbyte.sim.dfloat11.reference import ESCAPE, GOOD, Code, as_bytes, crc32c
 

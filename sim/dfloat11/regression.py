@@ -3,7 +3,7 @@
 import secrets
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TypedDict
 
 from amaranth.lib import wiring
 
@@ -16,6 +16,7 @@ from halfbyte.sim.dfloat11.fixed_scenarios import fixed_sessions
 from halfbyte.sim.dfloat11.plan import DecoderPlan, Session
 from halfbyte.sim.dfloat11.scenarios import Shape, sessions
 from halfbyte.sim.ports import PortMap
+from halfbyte.sim.records import DecoderSimulationRecord
 from halfbyte.sim.runner import SEED_BITS
 from halfbyte.sim.simulation import simulate
 from halfbyte.sim.simulator import check_simulator, simulator_version
@@ -37,7 +38,7 @@ def run_decoder_regression(
     simulator: str = "verilator",
     waves: bool = False,
     seed: int | None = None,
-) -> dict[str, Any]:
+) -> DecoderSimulationRecord:
     """Simulate the decoder against codec and scalar reference; return the record.
 
     weights: elements of the longest tensor; if not given, a whole chunk for each lane.
@@ -82,7 +83,7 @@ def run_fixed_regression(
     simulator: str = "verilator",
     waves: bool = False,
     seed: int | None = None,
-) -> dict[str, Any]:
+) -> DecoderSimulationRecord:
     """Simulate the decoder without a table; as :func:`run_decoder_regression`.
 
     symbols: weights that a lane gives in a cycle, 1 or 2.
@@ -110,6 +111,16 @@ def run_fixed_regression(
     )
 
 
+class _Inputs(TypedDict):
+    """What a record says of the decoder."""
+
+    codes: str
+    symbols: int
+    lanes: int
+    rows: int | None
+    max_length: int | None
+
+
 def _simulated(
     decoder: wiring.Component,
     planned: Mapping[str, Sequence[Session]],
@@ -117,12 +128,12 @@ def _simulated(
     title: str,
     name: str,
     coded: tuple[str, int, int],
-    inputs: Mapping[str, Any],
+    inputs: _Inputs,
     weights: int,
     simulator: str,
     waves: bool,
     seed: int,
-) -> dict[str, Any]:
+) -> DecoderSimulationRecord:
     """Simulate all scenarios; the record."""
     start = time.monotonic()
     check_simulator(simulator)
@@ -140,18 +151,18 @@ def _simulated(
         waves=waves,
     )
     seconds = time.monotonic() - start
-    return {
-        "unit": "dfloat11",
+    return DecoderSimulationRecord(
+        unit="dfloat11",
         **inputs,
-        "simulator": simulator,
-        "seed": seed,
-        "scenarios": outcome.checked,
-        "checks": sum(outcome.checked.values()),
-        "weights": weights,
-        "symbols_per_cycle": round(weights / outcome.reports["tensors"]["cycles"][0], 4),
-        "passed": True,
-        "waves": str(outcome.waves) if outcome.waves else None,
-        "versions": {**versions_of("amaranth", "pyosys"), **simulator_version(simulator)},
-        "build_seconds": round(outcome.build_seconds, 3),
-        "seconds": round(seconds, 3),
-    }
+        simulator=simulator,
+        seed=seed,
+        scenarios=outcome.checked,
+        checks=sum(outcome.checked.values()),
+        weights=weights,
+        symbols_per_cycle=round(weights / outcome.reports["tensors"]["cycles"][0], 4),
+        passed=True,
+        waves=str(outcome.waves) if outcome.waves else None,
+        versions={**versions_of("amaranth", "pyosys"), **simulator_version(simulator)},
+        build_seconds=round(outcome.build_seconds, 3),
+        seconds=round(seconds, 3),
+    )

@@ -14,8 +14,10 @@ from halfbyte.accuracy.chart import write_evaluations
 from halfbyte.accuracy.models.loading import open_subject
 from halfbyte.accuracy.ranking import rank
 from halfbyte.accuracy.recipes import load_recipe
+from halfbyte.accuracy.record import EvaluationRecord, MeasureRecord
 from halfbyte.base import UserError
 from halfbyte.formats import load
+from tests.factory import sample
 
 
 @pytest.fixture
@@ -26,8 +28,8 @@ def build(monkeypatch, tmp_path):
 
 def losing(name, losses, **same):
     """An evaluation with these replicates of its loss."""
-    record = {"format": name, "model_sha256": "m", "text_sha256": "t", "recipe": "w4", **same}
-    record["measures"] = {"bits": {"loss": float(np.mean(losses))}}
+    measures = {"bits": sample(MeasureRecord, loss=float(np.mean(losses)))}
+    record = sample(EvaluationRecord, format=name, measures=measures, **same)
     return Evaluation(record, {"bits_loss": np.asarray(losses)})
 
 
@@ -54,13 +56,15 @@ def test_evaluates_a_folder_with_intervals(small_llama, build):
     recipe = load_recipe("w4a4").with_block(16)
     records = [each.record for each in evaluate(model, [load("int4"), load("int8")], recipe)]
     int4, int8 = records
-    assert set(int4["measures"]) == {"perplexity", "next_token_accuracy"}
-    assert len(int4["layers"]) == 14  # two layers of seven; neither embedding nor output head
-    assert int4["text"] == "docstrings"
-    baseline = int4["measures"]["perplexity"]["baseline"]
-    assert abs(int8["measures"]["perplexity"]["loss"]) < 0.01
-    assert baseline == int8["measures"]["perplexity"]["baseline"]
-    assert json.loads(json.dumps(records)) == records
+    assert set(int4.measures) == {"perplexity", "next_token_accuracy"}
+    assert len(int4.layers) == 14  # two layers of seven; neither embedding nor output head
+    assert int4.text == "docstrings"
+    baseline = int4.measures["perplexity"].baseline
+    assert abs(int8.measures["perplexity"].loss) < 0.01
+    assert baseline == int8.measures["perplexity"].baseline
+    for record in records:
+        text = json.dumps(record.as_json())
+        assert EvaluationRecord.from_json(json.loads(text)) == record
 
 
 def test_lost_replicates_are_computed_again(small_llama, build):

@@ -60,21 +60,21 @@ def test_a_matrix_is_profiled_as_it_is_and_by_block():
     plain, normalized = (
         each.record for each in profile_matrix("a", "weight", students_t(400, 256))
     )
-    assert (plain["layer"], plain["what"], plain["block"]) == ("a", "weight", 128)
-    assert (plain["normalised"], normalized["normalised"]) == (False, True)
-    assert plain["nu"] == pytest.approx(4, rel=0.05)
-    assert plain["scale"] == pytest.approx(0.02, rel=0.02)
-    assert plain["ks_delta"] == plain["ks_normal"] - plain["ks_t"] > 0.03
-    assert plain["count"] == normalized["count"] == plain["elements"] == 400 * 256
-    assert normalized["scale"] > 0.05  # in units of the blocks' largest magnitudes
-    assert plain["note"] is None
+    assert (plain.layer, plain.what, plain.block) == ("a", "weight", 128)
+    assert (plain.normalised, normalized.normalised) == (False, True)
+    assert plain.nu == pytest.approx(4, rel=0.05)
+    assert plain.scale == pytest.approx(0.02, rel=0.02)
+    assert plain.ks_delta == plain.ks_normal - plain.ks_t > 0.03
+    assert plain.count == normalized.count == plain.elements == 400 * 256
+    assert normalized.scale > 0.05  # in units of the blocks' largest magnitudes
+    assert plain.note is None
 
 
 def test_normalized_values_end_at_one_in_every_block_with_a_shorter_tail():
     (_, normalized) = profile_matrix("a", "weight", students_t(100, 40), block=16)
     ends = normalized.fits.quantiles
     assert (ends.min(), ends.max()) == (-1, 1)
-    assert normalized.record["count"] == 4000
+    assert normalized.record.count == 4000
     # Blocks of 16, 16 and 8: three of 40 values are the largest.
     assert (abs(ends) > 0.9999).mean() == pytest.approx(3 / 40, abs=2e-3)
 
@@ -83,17 +83,17 @@ def test_zeros_are_counted_and_left_out():
     matrix = students_t(300, 100)
     matrix[:, ::2] = 0
     (plain, _) = profile_matrix("a", "weight", matrix)
-    assert plain.record["zeros"] == 0.5
-    assert plain.record["count"] == 15_000
-    assert plain.record["nu"] == pytest.approx(4, rel=0.15)
+    assert plain.record.zeros == 0.5
+    assert plain.record.count == 15_000
+    assert plain.record.nu == pytest.approx(4, rel=0.15)
 
 
 def test_a_large_tensor_is_sampled_by_whole_blocks_and_repeatably():
     matrix = torch.randn(MAX_SAMPLES // 256 + 700, 256)
     first, second = (profile_matrix("a", "weight", matrix, seed=3)[0].record for _ in range(2))
     assert first == second
-    assert first["count"] == MAX_SAMPLES
-    assert first["elements"] == matrix.numel()
+    assert first.count == MAX_SAMPLES
+    assert first.elements == matrix.numel()
 
 
 @pytest.mark.parametrize(
@@ -106,8 +106,8 @@ def test_a_large_tensor_is_sampled_by_whole_blocks_and_repeatably():
 )
 def test_what_has_no_fit_has_a_note(matrix, note):
     for each in profile_matrix("a", "weight", matrix):
-        assert note in each.record["note"]
-        assert each.record["nu"] is None is each.fits
+        assert note in each.record.note
+        assert each.record.nu is None is each.fits
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
@@ -179,7 +179,7 @@ def test_a_bare_file_gives_its_weights(tmp_path):
     assert source.left_out == ("lm_head.weight", "model.embed_tokens.weight")
     convolution = source.weights["block.convolution"]()
     assert torch.equal(convolution[1], tensors["block.convolution.weight"][0, :, 0, 1])
-    assert [each.record["elements"] for each in profile_model(source)] == [288, 288, 2048, 2048]
+    assert [each.record.elements for each in profile_model(source)] == [288, 288, 2048, 2048]
     with pytest.raises(UserError, match="some is a file of weights: there is nothing to run"):
         profile_model(source, activations=True)
 

@@ -1,6 +1,5 @@
 """The record store: shared, killed, replaced, and still right."""
 
-import json
 import multiprocessing
 import os
 import signal
@@ -115,7 +114,9 @@ def test_a_file_replaced_by_a_shorter_one_is_read_anew(path: Path) -> None:
     assert RecordStore(path).get("a")
     reader = RecordStore(path)
     assert reader.get("a")
-    path.write_text(json.dumps({"key": "b", "record": {"n": 2}}) + "\n")
+    other = path.with_name("other.jsonl")
+    RecordStore(other).append("b", {"n": 2})
+    path.write_bytes(other.read_bytes())
     assert reader.get("b") == {"n": 2}
     assert reader.get("a") is None
 
@@ -184,3 +185,14 @@ def test_a_killed_writer_leaves_a_store_that_goes_on(path: Path) -> None:
     assert all(store.get(str(n)) == {"payload": "x" * 100_000, "n": n} for n in range(5))
     store.append("after", {"n": -1})
     assert RecordStore(path).get("after") == {"n": -1}
+
+
+def test_a_record_that_was_edited_by_hand_is_not_taken(path: Path) -> None:
+    store = RecordStore(path)
+    store.append("a", {"area_um2": 1000.5})
+    store.append("b", {"area_um2": 2000.5})
+    path.write_text(path.read_text().replace("1000.5", "900.5"))
+    assert RecordStore(path).get("a") is None
+    assert RecordStore(path).get("b") == {"area_um2": 2000.5}
+    store.append("a", {"area_um2": 1000.5})
+    assert RecordStore(path).get("a") == {"area_um2": 1000.5}

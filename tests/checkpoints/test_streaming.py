@@ -77,8 +77,8 @@ def state(folder):
 def test_codes_and_scales_are_the_golden_models(llama, tmp_path, name):
     record = run(llama, tmp_path / "q", name)
     original = state(llama)
-    assert (record["weights"], record["shards"]) == (21, len(Checkpoint(llama).shards))
-    assert record["shards"] > 2
+    assert (record.weights, record.shards) == (21, len(Checkpoint(llama).shards))
+    assert record.shards > 2
     for weight in Checkpoint(llama).weights:
         found = read_quantized(tmp_path / "q", weight.name)
         wanted = quantize(original[weight.name], load(name), block=BLOCK)
@@ -156,7 +156,7 @@ class TestResuming:
         assert not (tmp_path / "q/config.json").exists()  # no tool takes it for a model
         monkeypatch.undo()
         record = run(llama, tmp_path / "q")
-        assert record["shards_kept"] == 1
+        assert record.shards_kept == 1
         run(llama, tmp_path / "whole")
         resumed, whole = state(tmp_path / "q"), state(tmp_path / "whole")
         assert resumed.keys() == whole.keys()
@@ -174,7 +174,7 @@ class TestResuming:
         shard = next(iter(sorted((tmp_path / "q").glob("*.safetensors"))))
         shard.write_bytes(shard.read_bytes()[:-1])
         record = run(llama, tmp_path / "q")
-        assert record["shards"] - record["shards_kept"] == 1
+        assert record.shards - record.shards_kept == 1
 
     def test_another_model_replaces_all_shards(self, llama, gpt2, tmp_path):
         run(llama, tmp_path / "q")

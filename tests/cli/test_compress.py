@@ -32,6 +32,26 @@ def test_a_file_and_back(halfbyte, model, tmp_path):
     assert (tmp_path / "back.safetensors").read_bytes() == original
 
 
+def test_verify_and_info(halfbyte, model, tmp_path):
+    halfbyte("compress", "tiny", "-o", "packed")
+    assert "model.df11.safetensors: good" in halfbyte("verify", "packed").stdout
+    (record,) = json.loads(halfbyte("verify", "packed", "--json").stdout)
+    assert (record["error"], record["corrected_words"]) == (None, 0)
+    path = tmp_path / "packed/model.df11.safetensors"
+    records = json.loads(halfbyte("info", str(path), "--json").stdout)
+    coded = [record for record in records if record["layout"] == "joint"]
+    assert sum(record["tensors"] for record in records) == 3
+    assert all(r["entropy_bits"] < r["stored_bits"] < r["raw_bits"] for r in coded if r["tensors"])
+    assert "h.0.up.weight and 1 more" in halfbyte("info", str(path)).stdout
+    raw = bytearray(path.read_bytes())
+    raw[len(raw) // 2] ^= 4
+    path.write_bytes(raw)
+    done = halfbyte("verify", "packed", check=False)
+    assert done.returncode == 1
+    assert "is damaged: chunk 0 of 1: its CRC is wrong" in " ".join(done.stdout.split())
+    assert "1 of 1 files are damaged" in done.stderr
+
+
 def test_a_folder_in_the_published_layout(halfbyte, model, tmp_path):
     arguments = ("compress", "tiny", "-o", "packed", "--layout", "dfloat11", "--json")
     (record,) = json.loads(halfbyte(*arguments).stdout)
@@ -68,7 +88,7 @@ def test_entropy_of_codes(halfbyte, model):
     [
         (["compress", "nowhere", "-o", "x"], "There is no nowhere"),
         (["compress", "tiny", "-o", "tiny"], "tiny exists already"),
-        (["compress", "tiny", "-o", "x", "--layout", "zip"], "must be halfbyte or dfloat11"),
+        (["compress", "tiny", "-o", "x", "--layout", "zip"], "must be joint, prefix, dfloat11"),
         (
             ["compress", "tiny", "-o", "x", "--layout", "dfloat11", "--secded"],
             "dfloat11 has no place for it",
@@ -76,6 +96,9 @@ def test_entropy_of_codes(halfbyte, model):
         (["decompress", "tiny", "-o", "x"], "has no *.df11.safetensors files"),
         (["entropy", "nowhere"], "'nowhere' is no model"),
         (["entropy", "tiny", "--scale", "fp7"], "--scale must be one of fp32"),
+        (["verify", "nowhere"], "There is no nowhere"),
+        (["info", "nowhere"], "There is no file nowhere"),
+        (["info", "tiny/model.safetensors"], "is not compressed"),
         (["bench", "int4", "--codec"], "has no formats"),
     ],
 )

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from halfbyte.base.strict_yaml import MAX_BYTES, MAX_DIGITS
 from halfbyte.formats import Format, FormatError, Ties, load
-from halfbyte.formats.parse import MAX_FILE_BYTES, parse_file, parse_text
+from halfbyte.formats.parse import parse_file, parse_text
 
 SIXTEEN = "values: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]"
 
@@ -70,10 +71,10 @@ def test_nan_codes_carry_the_largest_value_of_their_sign() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "must be a mapping of keys, not NoneType"),
-        ("# nothing", "must be a mapping of keys, not NoneType"),
-        ("- 1\n- 2", "must be a mapping of keys, not list"),
-        ("just text", "must be a mapping of keys, not str"),
+        ("", "must be a mapping of keys, not None"),
+        ("# nothing", "must be a mapping of keys, not None"),
+        ("- 1\n- 2", "must be a mapping of keys, not [1, 2]"),
+        ("just text", "must be a mapping of keys, not 'just text'"),
         (f"name: a\n---\n{SIXTEEN}", "Not valid YAML"),
         ("name: [", "Not valid YAML"),
         ("name: a\n\tvalues: 3", "Not valid YAML"),
@@ -223,8 +224,8 @@ def test_errors_of_files_begin_with_the_path(tmp_path: Path) -> None:
             assert str(caught.value) == f"{path}: {message}"
 
     refused(b"\xff\xfe\x00", "not a UTF-8 text file")
-    refused(b"", "A format file must be a mapping of keys, not NoneType")
-    refused(b"#" * (MAX_FILE_BYTES + 1), f"A format file has at most {MAX_FILE_BYTES} bytes")
+    refused(b"", "A format file must be a mapping of keys, not None")
+    refused(b"#" * (MAX_BYTES + 1), f"A format file has at most {MAX_BYTES} bytes")
     refused(b"name: a\nvalues: [0, 1, 2]", "2 bits need 4 values, not 3")
 
 
@@ -269,3 +270,24 @@ def test_any_content_of_known_keys_is_a_format_or_a_format_error(
         assert isinstance(parse_text(text), Format)
     except FormatError as error:
         assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "0x" + "f" * 5000, "0" + "7" * 5000, "1:" * 2500])
+def test_a_number_without_end_is_one_line(number: str) -> None:
+    for text in (
+        f"name: a\nbits: {number}\n{SIXTEEN}",
+        f"name: a\nvalues: [1, {number.rstrip(':')}]",
+    ):
+        with pytest.raises(FormatError) as caught:
+            parse_text(text)
+        assert "\n" not in str(caught.value)
+        assert len(str(caught.value)) < 400
+    assert_refused(
+        f"name: a\nbits: {'1' * 101}\n{SIXTEEN}", f"at most {MAX_DIGITS} digits, not 101"
+    )
+
+
+def test_a_byte_order_mark_is_skipped(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_bytes(b"\xef\xbb\xbf" + f"name: mine\n{SIXTEEN}".encode())
+    assert parse_file(path).name == "mine"

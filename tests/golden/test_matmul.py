@@ -211,8 +211,8 @@ def test_overflow_is_refused(codes: list[int]) -> None:
 
 def test_the_benchmark_measures_both_sides() -> None:
     record = benchmark_gemm(load("int4"), load("e2m1"), m=16, n=16, k=256, repeats=3)
-    assert (record["m"], record["n"], record["k"], record["block"]) == (16, 16, 256, 128)
-    assert (record["format"], record["activation"]) == ("int4", "e2m1")
-    assert record["arithmetic"] == "float32"
-    assert record["seconds"] > 0
-    assert math.isclose(record["ratio"], record["seconds"] / record["torch_matmul_seconds"])
+    assert (record.m, record.n, record.k, record.block) == (16, 16, 256, 128)
+    assert (record.format, record.activation) == ("int4", "e2m1")
+    assert record.arithmetic == "float32"
+    assert record.seconds > 0
+    assert math.isclose(record.ratio, record.seconds / record.torch_matmul_seconds)

@@ -81,15 +81,15 @@ def test_devices_that_are_not_there_are_errors(monkeypatch):
 
 def test_the_benchmark_measures_both_sides():
     records = {
-        record["kernel"]: record for record in benchmark(load("int4"), torch.device("cpu"), SMALL)
+        record.kernel: record for record in benchmark(load("int4"), torch.device("cpu"), SMALL)
     }
     assert {"copy", "quantize", "dequantize", "torch.matmul", "gemm pairs"} <= set(records)
     assert "gemm mma" not in records  # emulated on the host: its time means nothing
     pairs = records["gemm pairs"]
-    ratio = records["torch.matmul"]["seconds"] / pairs["seconds"]
-    assert pairs["share_of_torch"] == pytest.approx(ratio)
-    assert pairs["build"] == "host"
-    assert pairs["shape"] == [6, 10, 256]
+    ratio = records["torch.matmul"].seconds / pairs.seconds
+    assert pairs.share_of_torch == pytest.approx(ratio)
+    assert pairs.build == "host"
+    assert pairs.shape == (6, 10, 256)
 
 
 def test_gpu_bench_shows_a_table(monkeypatch):

@@ -124,11 +124,11 @@ def test_the_published_kernel_is_called_as_its_package_does():
 
 def test_the_benchmark_counts_both_directions():
     records = {
-        record["kernel"]: record
+        record.kernel: record
         for record in benchmark_dfloat11(torch.device("cpu"), elements=40_000, repeats=1)
     }
     copy, own = records["copy"], records["dfloat11 own layout"]
-    assert copy["share_of_copy"] == pytest.approx(1)
+    assert copy.share_of_copy == pytest.approx(1)
     size = len(compress(normal(40_000))) + 80_000
-    assert own["gigabytes_per_second"] * own["seconds"] * 1e9 == pytest.approx(size, rel=0.01)
-    assert own["build"] == "host"
+    assert own.gigabytes_per_second * own.seconds * 1e9 == pytest.approx(size, rel=0.01)
+    assert own.build == "host"

@@ -5,41 +5,42 @@ import json
 
 import pytest
 
-from halfbyte.area import load_technology
+from halfbyte.accuracy.record import EvaluationRecord, MeasureRecord
+from halfbyte.area import SynthesisRecord, load_technology
+from halfbyte.area.proofs.results import MacProof
 from halfbyte.base import UserError
 from halfbyte.formats import load
 from halfbyte.pareto import make_axis, write_report
+from halfbyte.pareto.records import LosslessProof, LosslessRecord
 from halfbyte.pareto.system import ArrayModel, ChipModel
+from tests.factory import sample
 
 NAMES = ("int4", "e2m1", "int5")
 AREAS = {"int4": 1000.0, "e2m1": 1100.0, "int5": 1500.0}
 
 
 def record(name, **figures):
-    return {
-        "format": name, "architecture": "sign_magnitude", "recipe": "resub", "terms": 256,
-        "acc_width": 17, "technology": "sky130hd", "corner": "tt", "area_um2": AREAS[name],
-        "area_ge": AREAS[name] / 3.75, "multiplier_um2": 0.3 * AREAS[name],
-        "accumulator_um2": 0.3 * AREAS[name], "register_um2": 340.0,
-        "versions": {"pyosys": "0.70"}, "delay_ps": None, "proof": {"status": "proved"}, **figures,
-    }  # fmt: skip
+    area = AREAS[name]
+    figures = {"proof": sample(MacProof), "acc_width": 17, "register_um2": 340.0, **figures}
+    return sample(
+        SynthesisRecord, format=name, technology="sky130hd", terms=256, area_um2=area,
+        area_ge=area / 3.75, multiplier_um2=0.3 * area, accumulator_um2=0.3 * area, **figures,
+    )  # fmt: skip
 
 
 def accuracies():
     value = {"int4": 0.95, "e2m1": 0.97, "int5": 0.99}
     return [
-        {
-            "format": name,
-            "measures": {
-                "fidelity": {
-                    "title": "fidelity", "unit": "1", "higher_is_better": True,
-                    "value": value[name], "low": value[name], "high": value[name], "baseline": 1.0,
-                    "loss": 1 - value[name], "loss_low": 0.0, "loss_high": 0.1,
-                }
+        sample(
+            EvaluationRecord,
+            format=name,
+            measures={
+                "fidelity": sample(
+                    MeasureRecord, title="fidelity", value=value[name], low=value[name],
+                    high=value[name], loss=1 - value[name], loss_low=0.0, loss_high=0.1,
+                )
             },
-            "sqnr_db": 19.0, "model": "m", "recipe": "w4", "items": 3, "item": "texts",
-            "versions": {"torch": "2"},
-        }
+        )
         for name in NAMES
     ]  # fmt: skip
 
@@ -71,9 +72,9 @@ def test_array_area_is_the_models():
     model = ArrayModel(rows=8, columns=8)
     found = axis("array_area", RECORDS, array=model)
     for each in RECORDS:
-        fmt = load(each["format"])
+        fmt = load(each.format)
         expected = model.area(each, fmt, fmt, load_technology("sky130hd")).total
-        assert found.cost(each) == expected > each["area_um2"]
+        assert found.cost(each) == expected > each.area_um2
     for part in ("8 x 8 MACs", "4096 inputs", "9.631 µm² a bit", "sky130_sram_2kbyte_1rw_32x512_8"):
         assert part in found.note
 
@@ -118,7 +119,7 @@ def test_plots_and_data_follow_the_axis(tmp_path):
     assert tmp_path / "measured_fidelity_by_array_area.png" in written
     written_csv = (tmp_path / "measured_fidelity_by_array_area.csv").read_text()
     rows = list(csv.DictReader(written_csv.splitlines()))
-    costs = {each["format"]: found.cost(each) for each in RECORDS}
+    costs = {each.format: found.cost(each) for each in RECORDS}
     assert {row["format"]: float(row["array_um2_per_mac"]) for row in rows} == costs
     assert [float(row["area_um2"]) for row in rows] == [AREAS[row["format"]] for row in rows]
     svg = (tmp_path / "measured_fidelity_by_array_area.svg").read_text()
@@ -129,18 +130,18 @@ def test_plots_and_data_follow_the_axis(tmp_path):
 
 
 def lossless(**figures):
-    return {
-        **record("int4"), "format": "bf16_dfloat11", "area_um2": 9000.0, "macs_per_lane": 16,
-        "codes": "fixed", "symbols": 1,
-        "bits_per_weight": 10.7, "energy_fj": 9900.0, "delay_ps": 30000.0, "terms": None, **figures,
-    }  # fmt: skip
+    figures = {"area_um2": 9000.0, "bits_per_weight": 10.7, "codes": "fixed", **figures}
+    return sample(
+        LosslessRecord, format="bf16_dfloat11", macs_per_lane=16, energy_fj=9900.0,
+        delay_ps=30000.0, **figures,
+    )  # fmt: skip
 
 
 def test_what_loses_nothing_has_a_cost_on_every_axis():
     measured = [record(name, energy_fj=1000.0, delay_ps=8000.0) for name in NAMES]
     bits = dict.fromkeys(NAMES, 4.0)
     found = {
-        name: axis(name, measured, effective_bits=bits).lossless_cost(lossless())
+        name: axis(name, measured, effective_bits=bits).lossless(lossless())
         for name in ("mac_area", "chip_overhead", "energy", "delay", "bits")
     }
     assert found == pytest.approx(
@@ -155,14 +156,14 @@ def test_what_loses_nothing_has_a_cost_on_every_axis():
     array, technology = ArrayModel(rows=8, columns=4, copies=1), load_technology("sky130hd")
     bit, layer = array.sram(technology).um2_per_bit, array.layer
     buffers = layer.inputs * (4 * 10.7 + 8 * 16) * bit / 32
-    cost = axis("array_area", measured, array=array).lossless_cost(lossless())
+    cost = axis("array_area", measured, array=array).lossless(lossless())
     assert cost == pytest.approx(9000 + 32 * technology.flip_flop.area + buffers)
 
 
 def test_bits_that_are_not_known_are_not_drawn():
     unknown = lossless(bits_per_weight=None)
     for name in ("chip_overhead", "array_area"):
-        assert axis(name, RECORDS).lossless_cost(unknown) is None
+        assert axis(name, RECORDS).lossless(unknown) is None
 
 
 @pytest.mark.parametrize(("area", "edge"), [(9000.0, True), (2000.0, False)])
@@ -180,6 +181,6 @@ def test_what_loses_nothing_is_drawn_at_its_place_or_at_the_edge(area, edge, tmp
 
 
 def test_what_loses_nothing_must_be_proved_too(tmp_path):
-    point = lossless(proof={"status": "undecided"})
+    point = lossless(proof=sample(LosslessProof, status="undecided"))
     with pytest.raises(UserError, match="not proved: bf16_dfloat11"):
         write_report([load("int4")], RECORDS[:1], accuracies()[:1], tmp_path, lossless=point)

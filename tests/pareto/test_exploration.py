@@ -2,19 +2,23 @@
 
 import csv
 import json
+from dataclasses import replace
 from statistics import fmean
 
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from halfbyte.area import SynthesisRecord
 from halfbyte.area.exploration import parse_space
+from halfbyte.area.proofs.results import MacProof
 from halfbyte.base import UserError
 from halfbyte.formats import load
 from halfbyte.formats.codebooks import distance_to_optimum_db
 from halfbyte.pareto.exploration import find
 from halfbyte.pareto.exploration_report import summary_rows, write_exploration
 from halfbyte.pareto.parents import Parent, find_parent
+from tests.factory import sample
 
 SPACE = parse_space(
     "name: small\n"
@@ -26,13 +30,11 @@ NORMAL = find_parent("normal")
 
 
 def record(fmt, area, architecture="sign_magnitude", **figures):
-    return {
-        "format": fmt.name, "activation": fmt.name, "architecture": architecture,
-        "recipe": "resub", "terms": 256, "acc_width": 17, "technology": "sky130hd",
-        "corner": "tt", "area_um2": area, "area_ge": area / 3.75, "delay_ps": None,
-        "proof": {"status": "proved"},
-        "versions": {"pyosys": "0.70"}, **figures,
-    }  # fmt: skip
+    figures = {"proof": sample(MacProof), **figures}
+    return sample(
+        SynthesisRecord, format=fmt.name, activation=fmt.name, architecture=architecture,
+        area_um2=area, area_ge=area / 3.75, **figures,
+    )  # fmt: skip
 
 
 def area_of(fmt):
@@ -58,7 +60,7 @@ def test_candidates_are_smallest_designs_with_mean_distances(findings):
     assert [each.format for each in findings.candidates] == list(SPACE.formats)
     for each in findings.candidates:
         assert each.area_um2 == area_of(each.format)
-        assert each.record["architecture"] == "sign_magnitude"
+        assert each.record.architecture == "sign_magnitude"
         parts = [distance_to_optimum_db(each.format, *pair) for pair in TWO.distributions]
         expected = {"two": fmean(parts), "normal": parts[0]}
         assert each.distances == pytest.approx(expected, abs=1e-8)
@@ -169,8 +171,8 @@ def test_formats_are_named_only_with_a_proof(tmp_path):
     findings = find(formats, records, [NORMAL])
     with pytest.raises(UserError, match="Only proved netlists are shown; not proved: int4, apot4"):
         write_exploration("A title", findings, records, tmp_path)
-    one = findings.with_records({"int4": {**records[0], "proof": {"status": "proved"}}})
-    assert [each.record["proof"] for each in one.candidates] == [{"status": "proved"}, None]
+    one = findings.with_records({"int4": replace(records[0], proof=sample(MacProof))})
+    assert [each.record.is_proved for each in one.candidates] == [True, False]
     with pytest.raises(UserError, match="not proved: apot4"):
         write_exploration("A title", one, records, tmp_path)
 
@@ -184,7 +186,7 @@ def test_formats_are_named_only_with_a_proof(tmp_path):
     ],
 )
 def test_records_that_cannot_be_compared_are_refused(records, changed, message):
-    mixed = [records[0], {**records[1], **changed}]
+    mixed = [records[0], replace(records[1], **changed)]
     with pytest.raises(UserError, match=message):
         find(SPACE.formats, mixed, [NORMAL])
 

@@ -1,8 +1,10 @@
+from halfbyte.area import SynthesisRecord
 from halfbyte.pareto.ranking import order_changes, rank_by
+from tests.factory import sample
 
 
 def records(**areas):
-    return [{"format": name, "area_um2": area} for name, area in areas.items()]
+    return [sample(SynthesisRecord, format=name, area_um2=area) for name, area in areas.items()]
 
 
 def test_ranks_count_from_the_least_and_share_a_place():

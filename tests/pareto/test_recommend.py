@@ -4,12 +4,21 @@ import numpy as np
 import pytest
 
 from halfbyte.accuracy import Evaluation
+from halfbyte.accuracy.record import EvaluationRecord, MeasureRecord
 from halfbyte.base import UserError
 from halfbyte.pareto.recommend import within_area, within_loss
+from tests.factory import sample
 
 AREAS = {"small": 900.0, "middle": 1000.0, "large": 2000.0}
 LOSSES = {"small": 0.03, "middle": 0.012, "large": 0.005}
 SPREAD = 0.004
+
+
+def record(name, loss, spread):
+    ends = {"loss_low": loss - spread, "loss_high": loss + spread}
+    return sample(
+        EvaluationRecord, format=name, measures={"m": sample(MeasureRecord, loss=loss, **ends)}
+    )
 
 
 def evaluations(losses=LOSSES, spread=SPREAD):
@@ -17,12 +26,7 @@ def evaluations(losses=LOSSES, spread=SPREAD):
     source = np.random.default_rng(3)
     return [
         Evaluation(
-            {
-                "format": name,
-                "measures": {
-                    "m": {"loss": loss, "loss_low": loss - spread, "loss_high": loss + spread}
-                },
-            },
+            record(name, loss, spread),
             {"m_loss": source.permutation(loss + np.linspace(-spread, spread, 2001))},
         )
         for name, loss in losses.items()
@@ -54,9 +58,7 @@ def test_certainty_falls_where_formats_are_close():
 
 
 def test_of_equal_losses_the_smaller_is_chosen():
-    same = [Evaluation(each.record, {"m_loss": np.zeros(9)}) for each in evaluations()]
-    for each in same:
-        each.record["measures"]["m"]["loss"] = 0.0
+    same = [Evaluation(record(name, 0.0, 0.0), {"m_loss": np.zeros(9)}) for name in LOSSES]
     assert within_area(AREAS, same, 5000).choice.format == "small"
 
 

@@ -3,15 +3,20 @@
 import csv
 import json
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 
 import pytest
 from matplotlib import rc_context
 
+from halfbyte.accuracy.record import EvaluationRecord, MeasureRecord
+from halfbyte.area import SynthesisRecord
+from halfbyte.area.proofs.results import MacProof
 from halfbyte.base import UserError
 from halfbyte.formats import load
 from halfbyte.pareto import write_report
 from halfbyte.pareto.claims import claims
 from halfbyte.pareto.quality import measured_quality
+from tests.factory import sample
 
 AREAS = {
     "int4": 1000.0, "apot4": 1110.0, "e2m1": 1100.0, "e2m1_sp": 1150.0, "e2m1_sr": 1240.0,
@@ -27,62 +32,55 @@ def formats():
     return [load("sf4@6" if name == "sf4_lut6" else name) for name in AREAS]
 
 
-def area_records(areas=AREAS):
+def area_records(areas=AREAS, **figures):
+    figures = {"terms": 256, "acc_width": 17, "proof": sample(MacProof), **figures}
     return [
-        {
-            "format": name,
-            "architecture": "sign_magnitude",
-            "recipe": "resub",
-            "terms": 256,
-            "acc_width": 17,
-            "technology": "sky130hd",
-            "corner": "tt",
-            "area_um2": area,
-            "area_ge": area / 3.75,
-            "multiplier_um2": 0.3 * area,
-            "accumulator_um2": 0.3 * area,
-            "register_um2": 0.4 * area,
-            "proof": {"status": "proved"},
-            "versions": {"pyosys": "0.70"},
-        }
+        sample(
+            SynthesisRecord,
+            format=name,
+            technology="sky130hd",
+            architecture="sign_magnitude",
+            recipe="resub",
+            area_um2=area,
+            area_ge=area / 3.75,
+            multiplier_um2=0.3 * area,
+            accumulator_um2=0.3 * area,
+            register_um2=0.4 * area,
+            **figures,
+        )
         for name, area in areas.items()
     ]
 
 
 def measure(title, value, *, higher_is_better, baseline=1.0):
     loss = (1 - value / baseline) * (1 if higher_is_better else -1)
-    return {
-        "title": title,
-        "unit": "1",
-        "higher_is_better": higher_is_better,
-        "value": value,
-        "low": value - 0.002,
-        "high": value + 0.002,
-        "baseline": baseline,
-        "loss": loss,
-        "loss_low": loss - 0.002,
-        "loss_high": loss + 0.002,
-    }
+    return MeasureRecord(
+        title=title,
+        unit="1",
+        higher_is_better=higher_is_better,
+        value=value,
+        low=value - 0.002,
+        high=value + 0.002,
+        baseline=baseline,
+        loss=loss,
+        loss_low=loss - 0.002,
+        loss_high=loss + 0.002,
+    )
 
 
 def accuracy_records(fidelities=FIDELITIES):
     return [
-        {
-            "format": name,
-            "measures": {"fidelity": measure("fidelity", value, higher_is_better=True)},
-            "sqnr_db": 19.0,
-            "model": "m",
-            "recipe": "w4",
-            "items": 3,
-            "item": "texts",
-            "versions": {"torch": "2"},
-        }
+        sample(
+            EvaluationRecord,
+            format=name,
+            measures={"fidelity": measure("fidelity", value, higher_is_better=True)},
+        )
         for name, value in fidelities.items()
     ]
 
 
 def by_format(records):
-    return {record["format"]: record for record in records}
+    return {record.format: record for record in records}
 
 
 def test_writes_plots_with_their_data(tmp_path):
@@ -103,11 +101,11 @@ def test_writes_plots_with_their_data(tmp_path):
     assert best == {"int4", "e2m1", "e2m1_sp", "e2m1_sr"}
 
 
-@pytest.mark.parametrize("proof", [None, {"status": "undecided"}, {}])
+@pytest.mark.parametrize("proof", [None, sample(MacProof, status="undecided")])
 def test_what_is_not_proved_is_not_plotted(proof, tmp_path):
     records = area_records()
-    records[1]["proof"] = proof
-    name = records[1]["format"]
+    records[1] = replace(records[1], proof=proof)
+    name = records[1].format
     with pytest.raises(UserError, match=f"Only proved netlists are plotted; not proved: {name} "):
         write_report(formats(), records, accuracy_records(), tmp_path)
     assert not list(tmp_path.iterdir())
@@ -159,7 +157,7 @@ def test_claims_change_with_the_figures():
 
 
 def test_other_terms_are_named_instead_of_widths():
-    records = [{**record, "terms": 1024, "acc_width": 19} for record in area_records()]
+    records = area_records(terms=1024, acc_width=19)
     found = claims(by_format(records), measured_quality(accuracy_records()))
     (sp,) = (claim for claim in found if "SP (+5)" in claim.question)
     assert "ours is for 1024 terms, the paper's for 256" in sp.why
@@ -202,12 +200,11 @@ def test_one_format_is_enough_and_none_is_an_error(tmp_path):
 
 
 def test_less_is_better_is_shown_with_the_sign_turned(tmp_path):
-    records = accuracy_records()
-    for record in records:
-        bits = 1.2 + (1 - record["measures"]["fidelity"]["value"])
-        record["measures"] = {
-            "bits_per_byte": measure("bits per byte", bits, higher_is_better=False, baseline=1.2)
-        }
+    records = []
+    for record in accuracy_records():
+        bits = 1.2 + (1 - record.measures["fidelity"].value)
+        made = measure("bits per byte", bits, higher_is_better=False, baseline=1.2)
+        records.append(replace(record, measures={"bits_per_byte": made}))
     quality = measured_quality(records)
     assert quality.values["int4"] == pytest.approx(-100 * 0.05 / 1.2)
     low, high = quality.intervals["int4"]

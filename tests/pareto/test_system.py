@@ -1,22 +1,24 @@
 """System models against sums done by hand."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 
-from halfbyte.area import load_technology, technology_names
+from halfbyte.area import SynthesisRecord, load_technology, technology_names
 from halfbyte.base import UserError
 from halfbyte.formats import load
 from halfbyte.pareto.system import SRAM, ArrayModel, ChipModel, Layer, load_array
+from tests.factory import sample
 
-RECORD = {
-    "format": "e2m1",
-    "area_um2": 1000.0,
-    "accumulator_um2": 400.0,
-    "register_um2": 340.0,
-    "acc_width": 17,
-    "terms": 256,
-}
+RECORD = sample(
+    SynthesisRecord,
+    format="e2m1",
+    area_um2=1000.0,
+    accumulator_um2=400.0,
+    register_um2=340.0,
+    acc_width=17,
+    terms=256,
+)
 SMALL = ArrayModel(
     rows=4, columns=8, layer=Layer(inputs=512, outputs=100, tokens=50), sram_um2_per_bit=2.0
 )
@@ -87,7 +89,7 @@ def test_another_library_needs_its_memory_stated(sky130hd):
 
 def test_records_without_parts_are_refused(sky130hd):
     with pytest.raises(UserError, match="does not state its accumulator's area"):
-        area(SMALL, sky130hd, record={**RECORD, "accumulator_um2": None})
+        area(SMALL, sky130hd, record=replace(RECORD, accumulator_um2=None))
 
 
 def test_arrays_come_from_files(tmp_path):

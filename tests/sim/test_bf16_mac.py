@@ -25,8 +25,8 @@ def _value(bits: int) -> float:
 @pytest.mark.slow
 def test_agrees_with_the_golden_model() -> None:
     record = run_bf16_regression(cycles=CYCLES, seed=3)
-    assert record["passed"]
-    assert record["scenarios"] == dict.fromkeys(SCENARIOS, CYCLES)
+    assert record.passed
+    assert record.scenarios == dict.fromkeys(SCENARIOS, CYCLES)
 
 
 @pytest.mark.simulator

@@ -24,11 +24,11 @@ WEIGHTS = 17_000
 @pytest.mark.slow
 def test_agrees_with_the_codec() -> None:
     record = run_decoder_regression(lanes=2, weights=WEIGHTS, seed=4)
-    assert record["passed"]
-    assert set(record["scenarios"]) == set(SCENARIOS)
-    assert record["scenarios"]["tensors"] > WEIGHTS
+    assert record.passed
+    assert set(record.scenarios) == set(SCENARIOS)
+    assert record.scenarios["tensors"] > WEIGHTS
     # One lane has a whole chunk, the other a short one: at most as fast as one lane.
-    assert 0.9 < record["symbols_per_cycle"] * 16_384 / WEIGHTS <= 1
+    assert 0.9 < record.symbols_per_cycle * 16_384 / WEIGHTS <= 1
 
 
 def _hides_wrong_crc(m: Module, outer: Lane, inner: Lane) -> None:

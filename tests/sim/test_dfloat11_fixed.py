@@ -24,10 +24,10 @@ WEIGHTS = 17_000
 @pytest.mark.parametrize("symbols", [1, 2])
 def test_agrees_with_the_codec(symbols: int) -> None:
     record = run_fixed_regression(lanes=2, symbols=symbols, weights=WEIGHTS, seed=4)
-    assert record["passed"]
-    assert set(record["scenarios"]) == set(FIXED_SCENARIOS)
+    assert record.passed
+    assert set(record.scenarios) == set(FIXED_SCENARIOS)
     # One lane has a whole chunk, the other a short one: at most as fast as one lane.
-    assert 0.97 * symbols < record["symbols_per_cycle"] * 16_384 / WEIGHTS <= symbols
+    assert 0.97 * symbols < record.symbols_per_cycle * 16_384 / WEIGHTS <= symbols
 
 
 def _hides_wrong_crc(m: Module, outer: FixedLane, inner: FixedLane) -> None:

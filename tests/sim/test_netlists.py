@@ -27,9 +27,9 @@ def test_netlists_agree_with_the_golden_model(name, technology):
     netlists = map_variants(spec, "resub", card, jobs=2)
     assert f"module {card.flip_flop.name} " in netlists.cells
     record = regression(netlists, spec)
-    assert record["passed"]
-    assert record["level"] == "netlist"
-    assert record["scenarios"]["pairs"] == 8 * 256
+    assert record.passed
+    assert record.level == "netlist"
+    assert record.scenarios["pairs"] == 8 * 256
 
 
 def test_a_wrong_cell_is_caught():

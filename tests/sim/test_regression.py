@@ -25,18 +25,18 @@ def _spec(name: str, architecture: str, activation: str = "", **options: int) ->
 
 def test_a_default_regression_checks_everything(sim_build: Path) -> None:
     record = run_regression(_spec("e2m1_sp", "sign_magnitude"), seed=11)
-    assert record["passed"]
-    assert (record["format"], record["activation"]) == ("e2m1_sp", "e2m1_sp")
-    assert (record["acc_width"], record["terms"], record["seed"]) == (17, 256, 11)
-    scenarios = record["scenarios"]
+    assert record.passed
+    assert (record.format, record.activation) == ("e2m1_sp", "e2m1_sp")
+    assert (record.acc_width, record.terms, record.seed) == (17, 256, 11)
+    scenarios = record.scenarios
     assert scenarios["pairs"] == 8 * 2**8
     assert scenarios["extremes"] == 8 * 2 * 256
     # Five accumulators take every product, the three with enable about three of four.
     assert scenarios["random"] == pytest.approx(7.25 * 100_000, rel=0.01)
-    assert record["products"] == sum(scenarios.values())
-    assert record["products_per_second"] > 0
-    assert record["waves"] is None
-    assert record["versions"]["verilator"]
+    assert record.products == sum(scenarios.values())
+    assert record.products_per_second > 0
+    assert record.waves is None
+    assert record.versions["verilator"]
     assert not list((sim_build / "sim" / "e2m1_sp-e2m1_sp-sign_magnitude-256").iterdir())
 
 
@@ -53,8 +53,8 @@ def test_many_designs_give_records_in_their_order() -> None:
         jobs=2,
         on_progress=lambda done, total, _label: seen.append((done, total)),
     )
-    assert [record["format"] for record in records] == ["int5", "sf4", "e3m0"]
-    assert [record["scenarios"]["pairs"] for record in records] == [8 * 2**10, 8 * 2**12, 8 * 2**8]
+    assert [record.format for record in records] == ["int5", "sf4", "e3m0"]
+    assert [record.scenarios["pairs"] for record in records] == [8 * 2**10, 8 * 2**12, 8 * 2**8]
     assert seen == [(1, 3), (2, 3), (3, 3)]
 
 
@@ -65,14 +65,14 @@ def test_an_unchanged_design_is_not_built_again_but_simulated(
     first = run_regression(spec, cycles=CYCLES)
     monkeypatch.setattr("halfbyte.sim.build._verilator", None)
     second = run_regression(spec, cycles=CYCLES)
-    assert second["seed"] != first["seed"]
-    assert second["scenarios"]["pairs"] == first["scenarios"]["pairs"] == 8 * 2**8
+    assert second.seed != first.seed
+    assert second.scenarios["pairs"] == first.scenarios["pairs"] == 8 * 2**8
 
 
 @pytest.mark.slow
 def test_waves_are_written_and_named(sim_build: Path) -> None:
     record = run_regression(_spec("e3m0", "product_table"), cycles=10, waves=True)
-    path = Path(record["waves"])
+    path = Path(record.waves)
     assert path.parent.parent == sim_build / "sim"
     text = path.read_text()
     assert "$enddefinitions" in text
@@ -130,6 +130,6 @@ def test_icarus_agrees() -> None:
     record = run_regression(
         _spec("e2m1_sp", "product_table"), simulator="icarus", cycles=CYCLES, waves=True
     )
-    assert record["passed"]
-    assert record["versions"]["icarus"]
-    assert Path(record["waves"]).suffix == ".fst"
+    assert record.passed
+    assert record.versions["icarus"]
+    assert Path(record.waves).suffix == ".fst"

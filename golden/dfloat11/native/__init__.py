@@ -4,7 +4,6 @@
 :mod:`halfbyte.golden.dfloat11.kernels` do the same work. ``HALFBYTE_CODEC=numba`` asks for those.
 """
 
-import ctypes
 import os
 from ctypes import c_int, c_int64, c_uint32, c_void_p
 from functools import cache
@@ -33,7 +32,11 @@ _PROTOTYPES: dict[str, tuple[Any, ...]] = {
         *(c_void_p, c_int64, c_void_p, c_void_p, c_int64, c_int64, c_int, c_int64),
         *(c_void_p, c_void_p),
     ),
-}  # fmt: skip
+    "hb_joint_count": (c_void_p, c_int, c_int, c_int, c_int64, c_int64, c_void_p),
+    "hb_joint_ones": (c_void_p, c_int, c_int64, c_int64, c_int64, c_void_p),
+    "hb_joint_encode": (*[c_void_p] * 3, c_int64, c_int64, *[c_void_p] * 3),
+    "hb_joint_decode": (c_void_p, c_int64, c_int64, c_int, c_void_p, c_void_p),
+}
 
 
 def address(array: NDArray[Any]) -> int:
@@ -84,8 +87,3 @@ def library() -> Any:
 def engine() -> str:
     """What runs the loops: ``native`` or ``numba``."""
     return "numba" if library() is None else "native"
-
-
-def pointer(array: NDArray[Any] | None) -> ctypes.c_void_p | None:
-    """An array's memory as an argument; None for no array."""
-    return None if array is None else ctypes.c_void_p(address(array))

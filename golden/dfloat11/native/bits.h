@@ -10,8 +10,6 @@
 
 namespace codec {
 
-constexpr int kLanes = 4;  // elements of 16 bits in a word of 64
-
 template <typename T>
 inline T load(const void* place) {
   T value;
@@ -49,42 +47,51 @@ inline uint64_t extract(uint64_t source, uint64_t mask) {
 #endif
 }
 
-// CRC-32C (Castagnoli), reflected, as RFC 3720 has it. 0 of nothing.
-#ifdef __SSE4_2__
-inline uint32_t crc32c(const uint8_t* data, int64_t size) {
-  uint64_t crc = 0xFFFFFFFF;
-  for (; size >= 8; data += 8, size -= 8) crc = _mm_crc32_u64(crc, load<uint64_t>(data));
-  uint32_t rest = static_cast<uint32_t>(crc);
-  for (; size > 0; ++data, --size) rest = _mm_crc32_u8(rest, *data);
-  return ~rest;
-}
-#else
-struct CrcTables {
-  uint32_t of[8][256];
-  CrcTables() {
-    for (uint32_t byte = 0; byte < 256; ++byte) {
-      uint32_t value = byte;
-      for (int bit = 0; bit < 8; ++bit) value = (value >> 1) ^ (value & 1 ? 0x82F63B78u : 0);
-      of[0][byte] = value;
-    }
-    for (int step = 1; step < 8; ++step)
-      for (int byte = 0; byte < 256; ++byte)
-        of[step][byte] = (of[step - 1][byte] >> 8) ^ of[0][of[step - 1][byte] & 0xFF];
+// CRC-32C (Castagnoli), reflected, as RFC 3720 has it; of data that comes in pieces.
+class Crc {
+ public:
+  void add(const uint8_t* data, int64_t size) {
+    for (; size >= 8; data += 8, size -= 8) eight(data);
+    for (; size > 0; ++data, --size) one(*data);
   }
+  uint32_t value() const { return ~static_cast<uint32_t>(crc_); }
+
+ private:
+#ifdef __SSE4_2__
+  void eight(const uint8_t* data) { crc_ = _mm_crc32_u64(crc_, load<uint64_t>(data)); }
+  void one(uint8_t byte) { crc_ = _mm_crc32_u8(static_cast<uint32_t>(crc_), byte); }
+#else
+  struct Tables {
+    uint32_t of[8][256];
+    Tables() {
+      for (uint32_t byte = 0; byte < 256; ++byte) {
+        uint32_t value = byte;
+        for (int bit = 0; bit < 8; ++bit) value = (value >> 1) ^ (value & 1 ? 0x82F63B78u : 0);
+        of[0][byte] = value;
+      }
+      for (int step = 1; step < 8; ++step)
+        for (int byte = 0; byte < 256; ++byte)
+          of[step][byte] = (of[step - 1][byte] >> 8) ^ of[0][of[step - 1][byte] & 0xFF];
+    }
+  };
+  static const Tables& tables() {
+    static const Tables made;
+    return made;
+  }
+  void eight(const uint8_t* data) {
+    uint64_t mixed = crc_ ^ load<uint64_t>(data);
+    crc_ = 0;
+    for (int k = 0; k < 8; ++k) crc_ ^= tables().of[7 - k][mixed >> 8 * k & 0xFF];
+  }
+  void one(uint8_t byte) { crc_ = (crc_ >> 8) ^ tables().of[0][(crc_ ^ byte) & 0xFF]; }
+#endif
+  uint64_t crc_ = 0xFFFFFFFF;
 };
 
 inline uint32_t crc32c(const uint8_t* data, int64_t size) {
-  static const CrcTables tables;
-  uint32_t crc = 0xFFFFFFFF;
-  for (; size >= 8; data += 8, size -= 8) {
-    crc ^= data[0] | data[1] << 8 | data[2] << 16 | static_cast<uint32_t>(data[3]) << 24;
-    crc = tables.of[7][crc & 0xFF] ^ tables.of[6][crc >> 8 & 0xFF] ^
-          tables.of[5][crc >> 16 & 0xFF] ^ tables.of[4][crc >> 24] ^ tables.of[3][data[4]] ^
-          tables.of[2][data[5]] ^ tables.of[1][data[6]] ^ tables.of[0][data[7]];
-  }
-  for (; size > 0; ++data, --size) crc = (crc >> 8) ^ tables.of[0][(crc ^ *data) & 0xFF];
-  return ~crc;
+  Crc crc;
+  crc.add(data, size);
+  return crc.value();
 }
-#endif
 
 }  // namespace codec

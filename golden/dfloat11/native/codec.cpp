@@ -1,7 +1,10 @@
 // The loops of the codec, as a shared library: the same results as kernels.py, several times as
 // fast. Python checks sizes before it calls; what streams say is checked here.
 
+#include <memory>
+
 #include "bits.h"
+#include "joint.h"
 #include "prefix.h"
 
 #define EXPORT extern "C" __attribute__((visibility("default")))
@@ -74,6 +77,65 @@ void decode(const uint8_t* stream, const uint8_t* raw, const prefix::Code& code,
   }
 }
 
+// Counts of symbols of up to 11 bits.
+template <typename Word>
+void count_joint(const Word* words, int shift, uint32_t mask, int64_t first, int64_t last,
+                 int64_t* counts) {
+  constexpr int64_t kMost = int64_t{1} << 31;  // of what a counter holds
+  auto several = std::make_unique<uint32_t[]>(2 * (mask + 1));
+  for (; first < last; first += kMost) {
+    int64_t i = first, end = std::min(last, first + kMost);
+    for (; i + 2 <= end; i += 2) {
+      ++several[words[i] >> shift & mask];
+      ++several[(words[i + 1] >> shift & mask) + mask + 1];
+    }
+    if (i < end) ++several[words[i] >> shift & mask];
+    for (uint32_t symbol = 0; symbol <= mask; ++symbol) {
+      counts[symbol] += int64_t{several[symbol]} + several[symbol + mask + 1];
+      several[symbol] = several[symbol + mask + 1] = 0;
+    }
+  }
+}
+
+// Of each chunk, which bits any of its elements has.
+template <typename Word>
+void find_ones(const Word* words, int64_t elements, int64_t first, int64_t last, uint32_t* ones) {
+  for (int64_t chunk = first; chunk < last; ++chunk) {
+    int64_t begin = chunk * joint::kChunk, end = std::min(begin + joint::kChunk, elements);
+    Word any = 0;
+    for (int64_t i = begin; i < end; ++i) any |= words[i];
+    ones[chunk] = any;
+  }
+}
+
+template <typename Word>
+void encode_joint(const joint::Tensor& tensor, const Word* words, const uint16_t* frequencies,
+                  int64_t first, int64_t last, uint16_t* stream, uint16_t* escapes,
+                  uint32_t* sizes) {
+  const joint::Code code(frequencies, tensor.rows);
+  auto rows = std::make_unique<uint8_t[]>(joint::kChunk);
+  for (int64_t chunk = first; chunk < last; ++chunk) {
+    const Word* begin = words + tensor.first(chunk);
+    int64_t size = tensor.size(chunk), place = chunk - first;
+    uint16_t* most = stream + (place + 1) * (joint::kChunk + joint::kStateWords + 1);
+    uint16_t* kept = escapes + place * joint::kChunk;
+    sizes[2 * place + 1] =
+        static_cast<uint32_t>(joint::find_rows(tensor, begin, size, rows.get(), kept));
+    uint16_t* start = joint::encode_rows(code, rows.get(), size, most);
+    sizes[2 * place] = static_cast<uint32_t>(most - start);
+    if (tensor.raw_bits(chunk)) joint::write_raw(joint::Raw(tensor, chunk), begin, size);
+    tensor.crcs[chunk] = crc32c(reinterpret_cast<const uint8_t*>(begin), size * tensor.bytes);
+  }
+}
+
+template <typename Word>
+void decode_joint(const joint::Tensor& tensor, int64_t first, int64_t last, bool check, Word* out,
+                  uint8_t* results) {
+  for (int64_t chunk = first; chunk < last; ++chunk)
+    results[chunk - first] = joint::decode_chunk(
+        tensor, chunk, check, out + (chunk - first) * joint::kChunk);
+}
+
 }  // namespace
 
 EXPORT uint32_t hb_crc32c(const uint8_t* data, int64_t size) { return crc32c(data, size); }
@@ -121,4 +183,51 @@ EXPORT void hb_prefix_decode(const uint8_t* stream, const uint8_t* raw, const ui
   else
     decode<prefix::Narrow>(stream, raw, code, starts, words, lengths, crcs, first, last, check,
                            elements, static_cast<uint8_t*>(out), results);
+}
+
+EXPORT void hb_joint_count(const void* words, int bytes, int shift, int width, int64_t first,
+                           int64_t last, int64_t* counts) {
+  uint32_t mask = (1u << width) - 1;
+  if (bytes == 4)
+    count_joint(static_cast<const uint32_t*>(words), shift, mask, first, last, counts);
+  else if (bytes == 2)
+    count_joint(static_cast<const uint16_t*>(words), shift, mask, first, last, counts);
+  else
+    count_joint(static_cast<const uint8_t*>(words), shift, mask, first, last, counts);
+}
+
+EXPORT void hb_joint_ones(const void* words, int bytes, int64_t elements, int64_t first,
+                          int64_t last, uint32_t* ones) {
+  if (bytes == 4)
+    find_ones(static_cast<const uint32_t*>(words), elements, first, last, ones);
+  else if (bytes == 2)
+    find_ones(static_cast<const uint16_t*>(words), elements, first, last, ones);
+  else
+    find_ones(static_cast<const uint8_t*>(words), elements, first, last, ones);
+}
+
+// Streams and escapes of each chunk go to places of their own, as many words apart as they may
+// take: the stream's to the end of its place.
+EXPORT void hb_joint_encode(const joint::Tensor* tensor, const void* words,
+                            const uint16_t* frequencies, int64_t first, int64_t last,
+                            uint16_t* stream, uint16_t* escapes, uint32_t* sizes) {
+  if (tensor->bytes == 4)
+    encode_joint(*tensor, static_cast<const uint32_t*>(words), frequencies, first, last, stream,
+                 escapes, sizes);
+  else if (tensor->bytes == 2)
+    encode_joint(*tensor, static_cast<const uint16_t*>(words), frequencies, first, last, stream,
+                 escapes, sizes);
+  else
+    encode_joint(*tensor, static_cast<const uint8_t*>(words), frequencies, first, last, stream,
+                 escapes, sizes);
+}
+
+EXPORT void hb_joint_decode(const joint::Tensor* tensor, int64_t first, int64_t last, int check,
+                            void* out, uint8_t* results) {
+  if (tensor->bytes == 4)
+    decode_joint(*tensor, first, last, check, static_cast<uint32_t*>(out), results);
+  else if (tensor->bytes == 2)
+    decode_joint(*tensor, first, last, check, static_cast<uint16_t*>(out), results);
+  else
+    decode_joint(*tensor, first, last, check, static_cast<uint8_t*>(out), results);
 }

@@ -14,7 +14,7 @@ import pytest
 from cloudpickle import register_pickle_by_value
 
 import halfbyte.area.exploration.run as module
-from halfbyte.area import load_technology, synthesize
+from halfbyte.area import SynthesisRecord, load_technology, synthesize
 from halfbyte.area.exploration import Point, ResultStore, explore, parse_space
 from halfbyte.area.exploration.worker import compute
 from halfbyte.area.search.synthesis_jobs import synthesize_named
@@ -23,6 +23,7 @@ from halfbyte.area.timing.operands import load_operands
 from halfbyte.base import ToolError
 from halfbyte.formats import load
 from halfbyte.rtl import MacSpec
+from tests.factory import sample
 
 SPACE = parse_space(
     "name: small\n"
@@ -60,7 +61,7 @@ class FakeWorkers:
         if any(key in self.deadly for chosen in pair for key, _ in chosen):
             raise RuntimeError("a process is gone\nwith a long story")
         while pair:
-            yield [module.Outcome(key, {"area_um2": len(key)}) for key, _ in pair.pop(0)]
+            yield [module.Outcome(key, sample(SynthesisRecord)) for key, _ in pair.pop(0)]
 
 
 def run_with(workers, store, monkeypatch, per_task=2):
@@ -130,15 +131,14 @@ def test_records_are_those_of_synth(monkeypatch, tmp_path):
     fmt, technology = load("e2m1"), load_technology("sky130hd")
     design = MacSpec(fmt, fmt, "exponent_shift")
     every = synthesize([design], technology, every=True, prove=False)
-    (expected,) = [record for record in every if record["recipe"] == QUICK.name]
+    (expected,) = [record for record in every if record.recipe == QUICK.name]
     operands = load_operands("minilm")
     record = synthesize_named(design, QUICK, technology, operands=operands, multiplier=True)
-    assert list(record) == list(expected)
+    record, expected = record.as_json(), expected.as_json()
     differing = {key for key in record if record[key] != expected[key]}
     assert differing <= {"seconds", "netlist", "multiplier_netlist"}
     assert record["delay_ps"] > 0
-    plain = synthesize_named(design, QUICK, technology)
-    assert list(plain) == list(expected)
+    plain = synthesize_named(design, QUICK, technology).as_json()
     unknown = {key for key in plain if plain[key] is None and record[key] is not None}
     assert {"multiplier_um2", "accumulator_um2", "delay_ps", "energy_fj"} <= unknown
     same = set(plain) - unknown - {"seconds"}
@@ -180,7 +180,7 @@ def test_processes_survive_bad_designs_and_resume(store, monkeypatch):
         "nonsense" in reasons["int4, sign_magnitude, broken, sky130hd"]
     )
     assert "its worker died 3 times" in reasons["e1m2, sign_magnitude, resub, sky130hd"]
-    assert [record["format"] for record in found.records] == [
+    assert [record.format for record in found.records] == [
         point.design.weight.name for point in SPACE.points()
     ]
     assert found.computed == len(KEYS)

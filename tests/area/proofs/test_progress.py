@@ -34,7 +34,7 @@ class HangsOnOneByte(Lane):
 @pytest.mark.parametrize("unit", [Lane(**SHAPE), Decoder(lanes=1)], ids=["lane", "decoder"])
 def test_progress_is_proved(unit: Lane | Decoder) -> None:
     record = prove_progress(unit)
-    assert record["status"] == "proved"
+    assert record.status == "proved"
 
 
 @pytest.mark.parametrize("faulty", [HangsAfterNoCode, HangsOnOneByte])

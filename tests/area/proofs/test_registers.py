@@ -41,7 +41,7 @@ def test_every_register_of_a_lane_has_its_partner(lane):
     rtl, unit = lane
     assert len(rtl.registers) == len(unit.circuit.registers) == len(set(unit.registers.values()))
     proof = prove_circuits(rtl, unit)
-    assert (proof["status"], proof["counterexample"]) == ("proved", None)
+    assert (proof.status, proof.counterexample) == ("proved", None)
 
 
 @pytest.mark.parametrize("name", ["sg13g2", "asap7"])
@@ -51,9 +51,9 @@ def test_netlists_equal_their_rtl(name: str, unit: str, tmp_path: Path):
     component = Bf16Mac() if is_mac else Loader(rows=ROWS, max_length=MAX_LENGTH)
     technology = mapped(component, name, tmp_path)
     proof = prove_unit(component, tmp_path, "unit", technology.cells)
-    assert proof["status"] == "proved"
-    assert proof["claim"] == "netlist = rtl"
-    assert "any state by SAT" in proof["method"]
+    assert proof.status == "proved"
+    assert proof.claim == "netlist = rtl"
+    assert "any state by SAT" in proof.method
 
 
 def test_an_inverted_gate_is_refuted(lane):
@@ -66,8 +66,8 @@ def test_an_inverted_gate_is_refuted(lane):
         proof = prove_circuits(
             rtl, MappedUnit(replace(unit.circuit, gates=altered), unit.registers)
         )
-        assert proof["status"] == "refuted", gate
-        assert "should be" in proof["counterexample"]
+        assert proof.status == "refuted", gate
+        assert "should be" in proof.counterexample
 
 
 def test_a_register_that_is_stuck_is_named(lane):
@@ -79,8 +79,8 @@ def test_a_register_that_is_stuck_is_named(lane):
     proof = prove_circuits(
         rtl, MappedUnit(replace(unit.circuit, registers=registers), unit.registers)
     )
-    assert proof["status"] == "refuted"
-    text = proof["counterexample"]
+    assert proof.status == "refuted"
+    text = proof.counterexample
     assert text.startswith("next stream_crc[7] should be 1, is 0, where ")
     assert "stream_crc 0x" in text
 
@@ -89,7 +89,7 @@ def test_swapped_registers_are_refuted(lane):
     rtl, unit = lane
     one, other = unit.registers["raw_crc", 3], unit.registers["raw_crc", 4]
     swapped = {bit: {one: other, other: one}.get(net, net) for bit, net in unit.registers.items()}
-    assert prove_circuits(rtl, MappedUnit(unit.circuit, swapped))["status"] == "refuted"
+    assert prove_circuits(rtl, MappedUnit(unit.circuit, swapped)).status == "refuted"
 
 
 def test_a_register_without_partner_may_have_any_value(lane):
@@ -97,7 +97,7 @@ def test_a_register_without_partner_may_have_any_value(lane):
     held = unit.registers["joiner.held", 0]
     fewer = {bit: net for bit, net in unit.registers.items() if net != held}
     proof = prove_circuits(rtl, MappedUnit(unit.circuit, fewer))
-    assert proof["status"] == "refuted"
+    assert proof.status == "refuted"
 
 
 def test_a_faulty_netlist_is_an_error_with_a_counterexample(tmp_path: Path):

@@ -23,20 +23,20 @@ def smallest(spec, technology="sky130hd", **options):
 @pytest.mark.parametrize("technology", ["sky130hd", "sg13g2", "asap7"])
 def test_a_unit_is_proved_in_every_technology(technology):
     record = smallest(DotSpec(INT4, INT4, 2, "partial_products", acc_width=12), technology)
-    assert record["proof"]["status"] == "proved"
-    assert {"lane_rtl", "lane_netlist", "tree", "accumulator", "netlist"} <= record["proof"].keys()
-    assert record["area_um2"] == pytest.approx(2 * record["um2_per_lane"])
-    assert record["delay_ps"] > 0
-    assert record["energy_fj"] > record["clock_energy_fj"] > 0
-    assert netlist_path(record["netlist"]).is_file()
+    assert record.proof.status == "proved"
+    assert record.proof.accumulator == record.proof.netlist == "proved"
+    assert record.area_um2 == pytest.approx(2 * record.um2_per_lane)
+    assert record.delay_ps > 0
+    assert record.energy_fj > record.clock_energy_fj > 0
+    assert netlist_path(record.netlist).is_file()
 
 
 def test_full_adders_are_the_librarys_cells():
     record = smallest(DotSpec(INT4, INT4, 3, "partial_products", acc_width=16), prove=False)
-    netlist = netlist_path(record["netlist"]).read_text()
+    netlist = netlist_path(record.netlist).read_text()
     # 16 bits of each lane and the accumulator's: most are taken away one by one.
     assert netlist.count("fa_1 ") > 40
-    assert record["proof"] is None
+    assert record.proof is None
 
 
 def test_a_unit_of_scaled_blocks_says_what_is_not_proved():
@@ -51,14 +51,14 @@ def test_a_unit_of_scaled_blocks_says_what_is_not_proved():
         terms=4,
     )
     record = smallest(spec)
-    assert record["scale"] == "e8m0"
-    assert record["window"] == [-2, 1]
-    assert record["proof"]["status"] == "proved"
-    assert record["proof"]["simulated"] == "scales, shift, addition"
+    assert record.scale == "e8m0"
+    assert record.window == (-2, 1)
+    assert record.proof.status == "proved"
+    assert record.proof.simulated == "scales, shift, addition"
 
 
 def test_lanes_that_are_too_wide_for_a_table_are_not_annealed():
     fmt = load("int5")
     record = smallest(DotSpec(fmt, fmt, 2, "twos_complement", terms=2))
-    assert record["lane_moves"] == 0
-    assert record["proof"]["status"] == "proved"
+    assert record.lane_moves == 0
+    assert record.proof.status == "proved"

@@ -1,6 +1,7 @@
 """`prove_designs`: every unit of a design, and what it says when something is wrong."""
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -25,7 +26,7 @@ def test_every_unit_is_proved_and_every_fault_refuted(build):
     design = MacSpec(fmt, fmt, "sign_magnitude", terms=16)
     records = prove_designs([design], technology)
     assert not [line for record in records for line in failures(record)]
-    kinds = Counter((record["unit"], bool(record["recipe"])) for record in records)
+    kinds = Counter((record.unit, bool(record.recipe)) for record in records)
     netlists = kinds["mac", True]
     assert kinds == {
         ("multiplier", False): 1,
@@ -34,17 +35,19 @@ def test_every_unit_is_proved_and_every_fault_refuted(build):
         ("mac", True): netlists,
     }
     assert netlists == 3
-    faults = Counter(fault for record in records for fault in record["faults"])
+    faults = Counter(fault for record in records for fault in record.faults)
     assert faults["missing clear"] == faults["dropped carry"] == 2 + netlists
     assert faults["dropped saved carries"] == 1
     assert faults["table entry off by one"] == 2 * (1 + netlists)
-    assert all(record["proof"]["counterexample"] is None for record in records)
-    overflows = {(record["overflow"], record["enable"]) for record in records}
+    assert all(record.proof.counterexample is None for record in records)
+    overflows = {(record.overflow, record.enable) for record in records}
     assert {("wrap", True), ("saturate", True), ("saturate", False)} <= overflows
     assert prove_designs([design], technology) == records  # from the store
 
-    wrong = {**records[0], "proof": {**records[0]["proof"], "status": "refuted"}}
-    wrong["faults"] = {"missing clear": {**records[0]["proof"], "status": "proved"}}
+    proof = records[0].proof
+    wrong = replace(
+        records[0], proof=replace(proof, status="refuted"), faults={"missing clear": proof}
+    )
     assert failures(wrong) == [
         "e1m2 x e1m2, sign_magnitude, multiplier: rtl = specification is refuted",
         "e1m2 x e1m2, sign_magnitude, multiplier: the fault 'missing clear' is proved, not refuted",

@@ -33,35 +33,35 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def test_a_decoder_is_the_sum_of_its_parts(tmp_path: Path) -> None:
     technology = load_technology("sky130hd")
     record = synthesize_decoder(technology, lanes=2)
-    assert record["unit"] == "dfloat11"
-    assert record["area_um2"] == pytest.approx(record["table_um2"] + 2 * record["lane_um2"])
-    assert record["um2_per_lane"] == pytest.approx(record["area_um2"] / 2)
-    assert record["proof"]["status"] == "proved"
+    assert record.unit == "dfloat11"
+    assert record.area_um2 == pytest.approx(record.table_um2 + 2 * record.lane_um2)
+    assert record.um2_per_lane == pytest.approx(record.area_um2 / 2)
+    assert record.proof.status == "proved"
     parts = ("lane_netlist", "table_netlist", "progress")
-    assert {record["proof"][part] for part in parts} == {"proved"}
-    assert 0 < record["clock_energy_fj"] < record["energy_fj"]
-    assert record["leakage_nw"] > 0
-    assert record["seconds"] > 0
-    assert record["delay_ps"] > 0
+    assert {getattr(record.proof, part) for part in parts} == {"proved"}
+    assert 0 < record.clock_energy_fj < record.energy_fj
+    assert record.leakage_nw > 0
+    assert record.seconds > 0
+    assert record.delay_ps > 0
     # In one piece, with the little that synthesis finds across the borders.
     whole = synthesize_rtlil(
         to_rtlil(Decoder(lanes=2), "unit"), technology, QUICK, tmp_path / "whole", "unit"
     )
-    assert whole.area_um2 == pytest.approx(record["area_um2"], rel=0.05)
-    assert whole.register_um2 == pytest.approx(record["register_um2"], rel=0.02)
+    assert whole.area_um2 == pytest.approx(record.area_um2, rel=0.05)
+    assert whole.register_um2 == pytest.approx(record.register_um2, rel=0.02)
 
 
 @pytest.mark.parametrize("name", ["sky130hd", "asap7"])
 def test_a_bf16_mac_is_many_times_an_int4_mac(name: str) -> None:
     record = synthesize_bf16_mac(load_technology(name))
-    assert record["unit"] == "bf16_mac"
-    assert 1500 < record["area_ge"] < 3000  # INT4: 279
-    assert record["proof"]["status"] == record["proof"]["netlist"] == "proved"
-    assert 0 < record["clock_energy_fj"] < record["energy_fj"]
-    parts = record["multiplier_um2"] + record["accumulator_um2"] + record["register_um2"]
-    assert parts == pytest.approx(record["area_um2"])
+    assert record.unit == "bf16_mac"
+    assert 1500 < record.area_ge < 3000  # INT4: 279
+    assert record.proof.status == record.proof.netlist == "proved"
+    assert 0 < record.clock_energy_fj < record.energy_fj
+    parts = record.multiplier_um2 + record.accumulator_um2 + record.register_um2
+    assert parts == pytest.approx(record.area_um2)
     # A multiplication, a shift, an addition, a count and a rounding in one cycle.
-    assert 40 < record["delay_ps"] / inverter_delay(load_technology(name)) < 1000
+    assert 40 < record.delay_ps / inverter_delay(load_technology(name)) < 1000
 
 
 def test_results_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,11 +83,11 @@ def test_a_lane_without_a_table_is_smaller_than_the_mac() -> None:
     one, two = (
         synthesize_fixed_decoder(technology, lanes=4, symbols=symbols) for symbols in (1, 2)
     )
-    assert one["area_um2"] == pytest.approx(4 * one["lane_um2"])
-    assert (one["table_um2"], one["rows"]) == (None, None)
-    assert one["lane_um2"] < 0.7 * synthesize_bf16_mac(technology)["area_um2"]
-    assert two["um2_per_symbol"] == pytest.approx(two["lane_um2"] / 2)
-    assert two["um2_per_symbol"] < one["um2_per_symbol"]
+    assert one.area_um2 == pytest.approx(4 * one.lane_um2)
+    assert (one.table_um2, one.rows) == (None, None)
+    assert one.lane_um2 < 0.7 * synthesize_bf16_mac(technology).area_um2
+    assert two.um2_per_symbol == pytest.approx(two.lane_um2 / 2)
+    assert two.um2_per_symbol < one.um2_per_symbol
     for record in (one, two):
-        assert record["proof"]["lane_netlist"] == record["proof"]["progress"] == "proved"
-        assert 0 < record["clock_energy_fj"] < record["energy_fj"]
+        assert record.proof.lane_netlist == record.proof.progress == "proved"
+        assert 0 < record.clock_energy_fj < record.energy_fj

@@ -4,15 +4,15 @@ from dataclasses import replace
 
 import pytest
 
-from halfbyte.area import load_technology, synthesize
+from halfbyte.area import SynthesisRecord, load_technology, synthesize
 from halfbyte.area.search.curve import sweep_clocks
 from halfbyte.area.synthesis import clocked as clocked_module
 from halfbyte.area.synthesis.adders import CELLS, GATES, TREES, adder_options
 from halfbyte.area.synthesis.recipes import QUICK
-from halfbyte.area.timing.measure import measured_fields
 from halfbyte.base import UserError
 from halfbyte.formats import Overflow, load
 from halfbyte.rtl import MacSpec
+from tests.factory import sample
 
 TERMS = 4
 
@@ -46,79 +46,77 @@ def relaxed(design, card):
 
 @pytest.mark.yosys
 def test_record_has_delay_energy_and_leakage(relaxed):
-    assert relaxed["clock_ps"] is relaxed["slack_ps"] is relaxed["wns_ps"] is None
-    assert 1000 < relaxed["delay_ps"] < 10_000
-    assert 0 < relaxed["clock_energy_fj"] < relaxed["energy_fj"] < relaxed["uniform_energy_fj"]
-    assert 0.01 < relaxed["leakage_nw"] < 1
-    assert relaxed["critical_path"].endswith("cells")
-    assert (relaxed["operands"], relaxed["not_measured"]) == ("minilm", None)
-    assert relaxed["flip_flops"] == relaxed["acc_width"]
+    assert relaxed.clock_ps is relaxed.slack_ps is relaxed.wns_ps is None
+    assert 1000 < relaxed.delay_ps < 10_000
+    assert 0 < relaxed.clock_energy_fj < relaxed.energy_fj < relaxed.uniform_energy_fj
+    assert 0.01 < relaxed.leakage_nw < 1
+    assert relaxed.critical_path.endswith("cells")
+    assert (relaxed.operands, relaxed.not_measured) == ("minilm", None)
+    assert relaxed.flip_flops == relaxed.acc_width
 
 
 @pytest.mark.yosys
 def test_relaxed_clock_costs_nothing(design, card, relaxed):
-    (record,) = synthesize([design], card, clock_ps=relaxed["delay_ps"] + 1)
+    (record,) = synthesize([design], card, clock_ps=relaxed.delay_ps + 1)
     same = ("area_um2", "recipe", "delay_ps", "netlist", "multiplier_um2")
-    assert {key: record[key] for key in same} == {key: relaxed[key] for key in same}
-    assert (record["slack_ps"], record["wns_ps"]) == (1, 0)
+    assert all(getattr(record, key) == getattr(relaxed, key) for key in same)
+    assert (record.slack_ps, record.wns_ps) == (1, 0)
 
 
 @pytest.mark.yosys
 def test_clock_is_met_by_a_larger_mac(design, card, relaxed):
-    clock = 0.6 * relaxed["delay_ps"]
+    clock = 0.6 * relaxed.delay_ps
     (record,) = synthesize([design], card, clock_ps=clock)
-    assert record["delay_ps"] <= clock
-    assert record["wns_ps"] == 0 <= record["slack_ps"]
-    assert record["area_um2"] > relaxed["area_um2"]
-    assert record["segment"] is None  # saved carries are for clocks that nothing else meets
-    assert record["proof"]["status"] == "proved"
-    assert record["clock_ps"] == clock
+    assert record.delay_ps <= clock
+    assert record.wns_ps == 0 <= record.slack_ps
+    assert record.area_um2 > relaxed.area_um2
+    assert record.segment is None  # saved carries are for clocks that nothing else meets
+    assert record.proof.status == "proved"
+    assert record.clock_ps == clock
 
 
 @pytest.mark.yosys
 def test_saved_carries_meet_a_clock_that_registers_miss(design, card):
     (registered,) = synthesize([design], card, clock_ps=50, saved_carries=False, prove=False)
-    assert registered["segment"] is None
-    assert registered["acc_delay_ps"] < registered["delay_ps"]
-    clock = registered["delay_ps"] - 1
+    assert registered.segment is None
+    assert registered.acc_delay_ps < registered.delay_ps
+    clock = registered.delay_ps - 1
     (record,) = synthesize([design], card, clock_ps=clock)
-    assert record["segment"] in clocked_module.SEGMENTS
-    assert record["wns_ps"] == 0
-    assert record["flip_flops"] > record["acc_width"]
-    assert record["acc_delay_ps"] > registered["acc_delay_ps"]
-    assert record["acc_cycles"] == -(-record["acc_delay_ps"] // clock)
-    assert record["proof"]["status"] == "proved"
+    assert record.segment in clocked_module.SEGMENTS
+    assert record.wns_ps == 0
+    assert record.flip_flops > record.acc_width
+    assert record.acc_delay_ps > registered.acc_delay_ps
+    assert record.acc_cycles == -(-record.acc_delay_ps // clock)
+    assert record.proof.status == "proved"
 
 
 @pytest.mark.yosys
 def test_saturating_accumulators_save_no_carries(design, card):
     saturating = replace(design, acc_width=6, overflow=Overflow.SATURATE)
     records = synthesize([saturating], card, clock_ps=50, every=True, prove=False)
-    assert {record["segment"] for record in records} == {None}
+    assert {record.segment for record in records} == {None}
 
 
 @pytest.mark.yosys
 def test_impossible_clock_gives_the_fastest_and_by_how_much_it_misses(design, card):
     records = synthesize([design], card, clock_ps=50, every=True, prove=False)
-    delays = [record["delay_ps"] for record in records]
+    delays = [record.delay_ps for record in records]
     assert delays == sorted(delays)
-    assert records[0]["wns_ps"] == records[0]["slack_ps"] == pytest.approx(50 - delays[0])
-    assert records[0]["wns_ps"] < 0
+    assert records[0].wns_ps == records[0].slack_ps == pytest.approx(50 - delays[0])
+    assert records[0].wns_ps < 0
 
 
 @pytest.mark.yosys
 def test_sweep_is_monotonic(design, card, relaxed):
-    clocks = [1.1 * relaxed["delay_ps"], 0.6 * relaxed["delay_ps"], 50]
+    clocks = [1.1 * relaxed.delay_ps, 0.6 * relaxed.delay_ps, 50]
     records = sweep_clocks([design], card, clocks=clocks)
-    assert [record["clock_ps"] for record in records] == clocks
-    areas = [record["area_um2"] for record in records]
+    assert [record.clock_ps for record in records] == clocks
+    areas = [record.area_um2 for record in records]
     assert areas == sorted(areas)
-    assert records[0]["area_um2"] == relaxed["area_um2"]
-    assert [record["wns_ps"] < 0 for record in records] == [False, False, True]
+    assert records[0].area_um2 == relaxed.area_um2
+    assert [record.wns_ps < 0 for record in records] == [False, False, True]
     for record in records:
-        assert record["slack_ps"] == pytest.approx(
-            record["clock_ps"] - record["delay_ps"], abs=0.01
-        )
+        assert record.slack_ps == pytest.approx(record.clock_ps - record.delay_ps, abs=0.01)
 
 
 @pytest.mark.yosys
@@ -129,10 +127,10 @@ def test_without_timing_tables_there_is_area_and_a_reason(design, card, relaxed)
     }
     technology = replace(card, cells=bare)
     (record,) = synthesize([design], technology, prove=False)
-    assert record["area_um2"] == relaxed["area_um2"]
-    assert record["delay_ps"] is record["energy_fj"] is None
-    assert "no timing tables" in record["not_measured"]
-    assert record["leakage_nw"] > 0
+    assert record.area_um2 == relaxed.area_um2
+    assert record.delay_ps is record.energy_fj is None
+    assert "no timing tables" in record.not_measured
+    assert record.leakage_nw > 0
     with pytest.raises(UserError, match="no timing tables"):
         synthesize([design], technology, clock_ps=1000)
     with pytest.raises(UserError, match=r"gives no delays: cell .* no timing tables"):
@@ -140,20 +138,13 @@ def test_without_timing_tables_there_is_area_and_a_reason(design, card, relaxed)
 
 
 def test_slack_is_what_is_left_of_the_clock():
-    measured = dict.fromkeys(
-        (
-            *("critical_path", "acc_delay_ps", "energy_fj", "uniform_energy_fj"),
-            *("clock_energy_fj", "leakage_nw", "not_measured"),
-        )
-    )
-    late = measured_fields({**measured, "delay_ps": 120.0}, 100.0)
-    assert (late["slack_ps"], late["wns_ps"]) == (-20, -20)
-    assert late["acc_cycles"] is None
-    settling = {**measured, "delay_ps": 70.0, "acc_delay_ps": 201.0}
-    assert measured_fields(settling, 100.0)["acc_cycles"] == 3
-    assert measured_fields(settling, None)["acc_cycles"] is None
-    early = measured_fields({**measured, "delay_ps": 70.0}, 100.0)
-    assert (early["slack_ps"], early["wns_ps"]) == (30, 0)
+    late = sample(SynthesisRecord, delay_ps=120.0).at_clock(100.0)
+    assert (late.slack_ps, late.wns_ps) == (-20, -20)
+    assert late.acc_cycles is None
+    early = sample(SynthesisRecord, delay_ps=70.0, acc_delay_ps=201.0).at_clock(100.0)
+    assert (early.slack_ps, early.wns_ps, early.acc_cycles) == (30, 0, 3)
+    unknown = sample(SynthesisRecord).at_clock(100.0)
+    assert unknown.slack_ps is unknown.wns_ps is unknown.acc_cycles is None
 
 
 def test_recipes_for_clocks_name_their_target():

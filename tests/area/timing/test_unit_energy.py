@@ -100,13 +100,13 @@ def test_energies_of_a_decoder(paths):
     technology, packets = load_technology(NAME), load_packets()
     arguments = (paths["lane"], paths["loader"], "unit")
     found = measure_decoder(*arguments, technology, packets)
-    assert 0 < found["lane_clock_fj"] < found["lane_energy_fj"]
-    assert found["table_energy_fj"] > 0
-    assert found["not_measured"] is None
+    assert 0 < found.lane_clock_fj < found.lane_energy_fj
+    assert found.table_energy_fj > 0
+    assert found.not_measured is None
     without = measure_decoder(*arguments, replace(technology, voltage=None), packets)
-    assert without["lane_energy_fj"] is None
-    assert "supply voltage" in without["not_measured"]
-    assert without["lane_leakage_nw"] == found["lane_leakage_nw"]
+    assert without.lane_energy_fj is None
+    assert "supply voltage" in without.not_measured
+    assert without.lane_leakage_nw == found.lane_leakage_nw
 
 
 def test_a_table_that_is_refused_is_no_measurement(paths):
@@ -135,13 +135,13 @@ def test_the_bf16_mac_accumulates_what_the_golden_model_does(paths):
 def test_energy_of_the_bf16_mac(paths):
     technology, operands = load_technology(NAME), load_operands("minilm")
     found = measure_mac(paths["mac"], "unit", technology, operands)
-    assert 0 < found["clock_energy_fj"] < found["energy_fj"]
-    assert found["leakage_nw"] > 0
+    assert 0 < found.clock_energy_fj < found.energy_fj
+    assert found.leakage_nw > 0
     still = replace(operands, weights=np.zeros_like(operands.weights))
-    assert measure_mac(paths["mac"], "unit", technology, still)["energy_fj"] < found["energy_fj"]
+    assert measure_mac(paths["mac"], "unit", technology, still).energy_fj < found.energy_fj
     without = measure_mac(paths["mac"], "unit", replace(technology, voltage=None), operands)
-    assert without["energy_fj"] is None
-    assert "supply voltage" in without["not_measured"]
+    assert without.energy_fj is None
+    assert "supply voltage" in without.not_measured
 
 
 def test_operands_are_rounded_to_bf16_as_torch_does():

@@ -22,7 +22,6 @@ def make_llama(folder, *, tied=False):
     (folder / "LICENSE").write_text("free")
     (folder / "pytorch_model.bin").write_bytes(b"pickled")
     (folder / ".hidden").write_text("")
-    (folder / "original").mkdir()
     return folder
 
 

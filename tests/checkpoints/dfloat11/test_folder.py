@@ -1,25 +1,29 @@
 """Whole models: the folder comes back as it was, and nothing half done is left."""
 
+import shutil
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from halfbyte.base import UserError
-from halfbyte.checkpoints.dfloat11 import compress_path, container, decompress_path
+from halfbyte.checkpoints.dfloat11 import compress_path, container, decompress_path, verify_path
 from halfbyte.golden.dfloat11 import CorruptError
 
-LEFT_OUT = {"pytorch_model.bin", ".hidden", "original"}
+LEFT_OUT = {"pytorch_model.bin", ".hidden"}
 
 
 def contents(folder):
-    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
 def test_a_sharded_model_comes_back_as_it_was(llama, tmp_path):
     record = compress_path(llama, tmp_path / "packed")
-    assert set(record["left_out"]) == LEFT_OUT
-    assert record["coded"] == record["tensors"] - 5  # norms are too small
-    assert 10.4 < record["coded_bits_per_element"] < 11.2
+    assert set(record.left_out) == LEFT_OUT
+    assert record.coded >= record.tensors - 5  # norms are too small
+    assert 10.4 < record.coded_bits_per_element < 11.2
     packed = contents(tmp_path / "packed")
     assert {name for name in packed if "safetensors" in name} == {
         "model.safetensors.index.json",
@@ -34,34 +38,72 @@ def test_a_sharded_model_comes_back_as_it_was(llama, tmp_path):
 def test_a_file_becomes_a_file(llama, tmp_path):
     source = next(llama.glob("*.safetensors"))
     record = compress_path(source, tmp_path / "packed.safetensors", secded=True)
-    assert record["bytes_after"] == (tmp_path / "packed.safetensors").stat().st_size
+    assert record.bytes_after == (tmp_path / "packed.safetensors").stat().st_size
     decompress_path(tmp_path / "packed.safetensors", tmp_path / "plain.safetensors")
     assert (tmp_path / "plain.safetensors").read_bytes() == source.read_bytes()
 
 
-def test_progress_ends_below_the_number_of_tensors(llama, tmp_path):
+def test_progress_counts_bytes(llama, tmp_path):
     seen = []
     compress_path(llama, tmp_path / "p", on_progress=lambda *update: seen.append(update))
     assert [done for done, _, _ in seen] == sorted(done for done, _, _ in seen)
-    assert all(done <= total == 21 for done, total, _ in seen)
+    size = sum(path.stat().st_size for path in llama.glob("*.safetensors"))
+    assert {total for _, total, _ in seen} == {size}
+    assert 0.9 * size < seen[-1][0] <= size
+
+
+def test_subfolders_go_along(llama, tmp_path):
+    """As sentence-transformers and diffusers have them."""
+    model = tmp_path / "m"
+    shutil.copytree(llama, model, ignore=shutil.ignore_patterns("*.bin", ".*"))
+    (model / "1_Pooling").mkdir()
+    (model / "1_Pooling/config.json").write_text("{}")
+    (model / "unet/deep").mkdir(parents=True)
+    save_file({"w": torch.randn(90, 90).bfloat16()}, model / "unet/deep/model.safetensors")
+    compress_path(model, tmp_path / "p")
+    assert (tmp_path / "p/unet/deep/model.df11.safetensors").exists()
+    decompress_path(tmp_path / "p", tmp_path / "plain")
+    assert contents(tmp_path / "plain") == contents(model)
+    with pytest.raises(UserError, match="is within"):
+        compress_path(model, model / "packed")
+
+
+def test_the_index_is_consulted(llama, tmp_path):
+    compress_path(llama, tmp_path / "p")
+    shard = sorted((tmp_path / "p").glob("*.df11.safetensors"))[1]
+    moved = shard.rename(tmp_path / shard.name)
+    for run in (lambda: decompress_path(tmp_path / "p", tmp_path / "x"),
+                lambda: verify_path(tmp_path / "p")):  # fmt: skip
+        with pytest.raises(UserError, match=f"{shard.name} is missing, but model"):
+            run()
+    shutil.copyfile(sorted((tmp_path / "p").glob("*.df11.safetensors"))[0], shard)
+    with pytest.raises(UserError, match="where the index places it"):
+        decompress_path(tmp_path / "p", tmp_path / "x")
+    moved.replace(shard)
+    assert {record.error for record in verify_path(tmp_path / "p")} == {None}
+    plain = tmp_path / "plain"
+    shutil.copytree(llama, plain)
+    sorted(plain.glob("*.safetensors"))[0].unlink()
+    with pytest.raises(UserError, match="is missing"):
+        compress_path(plain, tmp_path / "x")
 
 
 class TestNothingHalfDone:
     def test_an_interrupted_run(self, llama, tmp_path, monkeypatch):
         def stop(*_):
-            if list(tmp_path.glob(".packed.partial/*.safetensors")):  # a shard is complete
+            if list(tmp_path.glob(".packed.*.partial/*.df11.safetensors")):  # a shard is complete
                 raise KeyboardInterrupt
             return compress(*_)
 
-        compress = container.compress
-        monkeypatch.setattr(container, "compress", stop)
+        compress = container.joint.compress
+        monkeypatch.setattr(container.joint, "compress", stop)
         with pytest.raises(KeyboardInterrupt):
             compress_path(llama, tmp_path / "packed")
         assert list(tmp_path.iterdir()) == []
 
     def test_what_a_killed_run_left_is_cleared(self, llama, tmp_path):
-        (tmp_path / ".packed.partial").mkdir()
-        (tmp_path / ".packed.partial/old.df11.safetensors").write_text("")
+        (tmp_path / ".packed.0123.partial").mkdir()
+        (tmp_path / ".packed.0123.partial/old.df11.safetensors").write_text("")
         compress_path(llama, tmp_path / "packed")
         assert [path.name for path in tmp_path.iterdir()] == ["packed"]
         assert not (tmp_path / "packed/old.df11.safetensors").exists()
@@ -72,6 +114,7 @@ class TestNothingHalfDone:
         raw = bytearray(shard.read_bytes())
         raw[len(raw) // 2] ^= 1
         shard.write_bytes(raw)
+        assert [r["error"] is None for r in verify_path(tmp_path / "packed")].count(False) == 1
         with pytest.raises(CorruptError, match=shard.name):
             decompress_path(tmp_path / "packed", tmp_path / "plain")
         assert [path.name for path in tmp_path.iterdir()] == ["packed"]

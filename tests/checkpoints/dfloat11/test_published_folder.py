@@ -170,8 +170,8 @@ class TestRoundTrip:
         tensors["model.layers.1.mlp.up_proj.weight"][3, 3] = float("inf")
         save_file(tensors, tmp_path / "m/model.safetensors")
         record = compress_published(tmp_path / "m", tmp_path / "p")
-        assert list(record["kept"]) == ["model.layers.1"]
-        assert "an exponent is 255 (infinity or NaN)" in record["kept"]["model.layers.1"]
+        assert list(record.kept) == ["model.layers.1"]
+        assert "an exponent is 255 (infinity or NaN)" in record.kept["model.layers.1"]
         decompress_published(tmp_path / "p", tmp_path / "plain")
         assert_same_state(state(tmp_path / "plain"), tensors)
 

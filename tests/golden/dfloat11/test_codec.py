@@ -21,12 +21,11 @@ from halfbyte.golden.dfloat11 import (
     decompress,
     decompress_chunks,
     measure,
-    read_header,
     symbol_counts,
     threads,
 )
 from halfbyte.golden.dfloat11.kernels import CHUNK, crc32c
-from halfbyte.golden.dfloat11.layout import split
+from halfbyte.golden.dfloat11.layout import read_header, split
 
 TYPES = [
     torch.bfloat16,
@@ -302,7 +301,7 @@ class TestDamage:
         ("offset", "value", "message"),
         [
             (0, b"PK", "does not begin with 'hbdf11'"),
-            (6, b"\2", "version is 2; this release reads 1"),
+            (6, b"\x63", "version is 99; this release reads 1, 2"),
             (8, b"\0\0\0\0", "header is cut off, or its length is wrong"),
             (8, b"\xff\xff\xff\x7f", "header is cut off, or its length is wrong"),
             (16, b"\x63", "unknown element type, 99"),

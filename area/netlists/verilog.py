@@ -1,0 +1,134 @@
+"""Netlists as structural Verilog: ports, scalar wires, cells, and nothing that a reader refuses.
+
+Timers, simulators and synthesis read it alike: no signed vectors, no attributes, no undefined
+values, plain names. A net is called after the port that it belongs to, or after a signal of the
+RTL.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from halfbyte.area.netlists.netlist import Net
+
+__all__ = ["structural_verilog"]
+
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# Words that Verilog, or the SystemVerilog that Verilator reads, keeps for itself, of those that a
+# signal of ours could be called.
+_WORDS = """
+always and assign begin bit bind buf byte case cell class clocking config const cover default
+design disable do edge else end endmodule enum event export expect extends final first_match for
+force function generate global if import initial inout input inside instance int integer interface
+join library local logic macromodule module nand negedge new nor not or output package parameter
+posedge primitive priority property pulldown pullup rand real ref reg release repeat return
+sequence signed small specify static strong string struct super supply0 supply1 table tagged task
+this time tri type typedef union unique unsigned use var vectored virtual void wait wand weak
+while wire with within wor xnor xor
+"""
+_KEYWORDS = frozenset(_WORDS.split())
+_UNDEFINED = "x"
+
+
+def structural_verilog(text: str) -> str:
+    """The modules of ``text``, which Yosys' ``write_json`` wrote; an undefined value is 0."""
+    modules = json.loads(text)["modules"]
+    return "\n".join(_Module(name, body).text() for name, body in modules.items())
+
+
+def _escaped(name: str) -> str:
+    """A name that must stay as it is; where Verilog would not take it, as an escaped identifier."""
+    plain = _IDENTIFIER.fullmatch(name) and name not in _KEYWORDS
+    return name if plain else f"\\{name} "
+
+
+def _nets(cell: Mapping[str, Any]) -> Iterator[Net]:
+    for nets in cell["connections"].values():
+        yield from nets
+
+
+class _Module:
+    """One module, and what its nets are called."""
+
+    def __init__(self, name: str, body: Mapping[str, Any]) -> None:
+        self.name, self.body = name, body
+        self.ports: Mapping[str, Any] = body["ports"]
+        self.names: dict[Net, str] = {"0": "1'b0", "1": "1'b1", _UNDEFINED: "1'b0"}
+        self.taken = {_escaped(port) for port in self.ports} | _KEYWORDS
+        self.wires: list[str] = []
+
+    def text(self) -> str:
+        self._name_ports()
+        self._name_signals()
+        cells = [line for entry in self.body["cells"].items() for line in self._cell(*entry)]
+        return "\n".join(
+            [
+                f"module {_escaped(self.name)}({', '.join(map(_escaped, self.ports))});",
+                *self._declarations(),
+                *(f"  wire {wire};" for wire in self.wires),
+                *cells,
+                *self._assignments(),
+                "endmodule",
+                "",
+            ]
+        )
+
+    def _declarations(self) -> Iterator[str]:
+        for name, port in self.ports.items():
+            width = len(port["bits"])
+            bits = f"[{width - 1}:0] " if width > 1 else ""
+            yield f"  {port['direction']} {bits}{_escaped(name)};"
+
+    def _bits(self) -> Iterator[tuple[str, str, Net]]:
+        """The direction, the name and the net of every bit of a port."""
+        for name, port in self.ports.items():
+            for place, net in enumerate(port["bits"]):
+                index = f"[{place}]" if len(port["bits"]) > 1 else ""
+                yield port["direction"], _escaped(name) + index, net
+
+    def _name_ports(self) -> None:
+        """Inputs first: an output on the net of an input is assigned from it."""
+        for direction in ("input", "output"):
+            for port_direction, name, net in self._bits():
+                if port_direction == direction:
+                    self.names.setdefault(net, name)
+
+    def _name_signals(self) -> None:
+        """Nets at pins that people have named; the shortest name counts."""
+        used = {net for cell in self.body["cells"].values() for net in _nets(cell)}
+        for signal, wire in sorted(
+            self.body["netnames"].items(), key=lambda entry: (len(entry[0]), entry[0])
+        ):
+            for place, net in enumerate(() if wire.get("hide_name") else wire["bits"]):
+                if net in used and net not in self.names:
+                    base = re.sub(r"\W", "_", signal).lstrip("0123456789") or "n"
+                    self._declare(net, f"{base}_{place}" if len(wire["bits"]) > 1 else base)
+
+    def _declare(self, net: Net, name: str) -> None:
+        self.names[net] = self._free(name)
+        self.wires.append(self.names[net])
+
+    def _free(self, name: str) -> str:
+        """The name, or with underscores where it is taken."""
+        while name in self.taken:
+            name += "_"
+        self.taken.add(name)
+        return name
+
+    def _net(self, net: Net) -> str:
+        if net not in self.names:
+            self._declare(net, f"n{net}")
+        return self.names[net]
+
+    def _cell(self, name: str, cell: Mapping[str, Any]) -> Iterator[str]:
+        plain = name if _IDENTIFIER.fullmatch(name) else f"u{len(self.taken)}"
+        pins = [
+            f".{pin}({self._net(nets[0])})" for pin, nets in cell["connections"].items() if nets
+        ]
+        yield f"  {_escaped(cell['type'])} {self._free(plain)} ({', '.join(pins)});"
+
+    def _assignments(self) -> Iterator[str]:
+        for direction, name, net in self._bits():
+            if direction == "output" and self._net(net) != name:
+                yield f"  assign {name} = {self._net(net)};"

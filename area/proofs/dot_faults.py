@@ -1,0 +1,64 @@
+"""Bugs put into dot-product units to see that a proof refutes them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from halfbyte.area.netlists.circuit import Circuit
+from halfbyte.area.proofs.dot import Tree, prove_accumulator, wrong_product, wrong_sum
+from halfbyte.area.proofs.linear import TreeCell
+from halfbyte.area.proofs.mac import PROVED, REFUTED
+from halfbyte.area.proofs.registers import MappedUnit, prove_circuits
+from halfbyte.rtl.dot import DotSpec
+
+__all__ = ["fault_verdicts"]
+
+
+def _altered_adder(tree: Tree, change: Callable[[TreeCell], TreeCell]) -> Tree:
+    """The tree with its first adder of three bits changed."""
+    cells = list(tree.cells)
+    index = next(place for place, cell in enumerate(cells) if len(cell.outputs) == 2)
+    cells[index] = change(cells[index])
+    return replace(tree, cells=cells)
+
+
+def _swapped_outputs(cell: TreeCell) -> TreeCell:
+    (total, first), (carry, second) = cell.outputs.items()
+    return TreeCell(cell.inputs, {total: second, carry: first})
+
+
+def _dropped_carry(cell: TreeCell) -> TreeCell:
+    total, carry = cell.outputs
+    return TreeCell(cell.inputs, {total: cell.outputs[total], carry: 0})
+
+
+def _repeated_input(cell: TreeCell) -> TreeCell:
+    return TreeCell((cell.inputs[0], *cell.inputs[:-1]), cell.outputs)
+
+
+def _swapped_bits(tree: Tree) -> Tree:
+    """The first two bits of the first lane in each other's place."""
+    first = list(tree.lanes[0])
+    first[0], first[1] = first[1], first[0]
+    return replace(tree, lanes=[first, *tree.lanes[1:]])
+
+
+def fault_verdicts(
+    spec: DotSpec, tree: Tree, lane: Circuit, rtl: Circuit, netlist: MappedUnit
+) -> Mapping[str, str]:
+    """What the proof says of a unit with each fault: ``refuted``, as it should, or ``proved``."""
+    changes = {
+        "swapped outputs of an adder": _swapped_outputs,
+        "dropped carry": _dropped_carry,
+        "swapped input of an adder": _repeated_input,
+    }
+    trees = {name: _altered_adder(tree, change) for name, change in changes.items()}
+    trees["swapped bits of a lane"] = _swapped_bits(tree)
+    seen = {name: wrong_sum(each, spec)[0] is not None for name, each in trees.items()}
+    operands = dict.fromkeys(lane.inputs["w"], lane.inputs["a"][0])
+    seen["swapped operand of a lane"] = wrong_product(lane.rewired(operands), spec) is not None
+    clear = {rtl.inputs["clear"][0]: "0"}
+    if spec.adds_base and not spec.is_fp32:
+        around = tree.around.rewired({tree.around.inputs["clear"][0]: "0"})
+        seen["missing clear"] = prove_accumulator(replace(tree, around=around), spec).equal is False
+    seen["netlist of another unit"] = prove_circuits(rtl.rewired(clear), netlist).status == REFUTED
+    return {name: REFUTED if refuted else PROVED for name, refuted in seen.items()}

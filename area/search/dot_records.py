@@ -1,0 +1,96 @@
+"""The records of dot-product units: of the synthesis, and of what is kept of each netlist."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from halfbyte.area.proofs.results import DotProof
+from halfbyte.area.timing.dot_streams import DotMeasured
+from halfbyte.base import Record
+from halfbyte.rtl.dot.record import DotFields
+
+__all__ = ["DotRecord", "LaneResult", "MappedDot"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LaneResult(Record):
+    """A lane as a netlist."""
+
+    area_um2: float
+    """Its area, in um^2."""
+    verilog: str
+    """Verilog of cells."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MappedDot(Record):
+    """A netlist that one recipe gave, and what was measured of it."""
+
+    area_um2: float
+    """Area of all cells, in um^2."""
+    register_um2: float
+    """Area of the flip-flops, in um^2."""
+    cells: int
+    """Cells of the netlist."""
+    flip_flops: int
+    """Flip-flops among them."""
+    seconds: float
+    """Time that synthesis took, in s."""
+    measured: DotMeasured
+    """Delay, energies and leakage."""
+    proof: DotProof | None
+    """What was proved; null if no proof was asked for."""
+    netlist: str | None = None
+    """File of the netlist."""
+    netlist_sha256: str | None = None
+    """SHA-256 of that file, in hex digits."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DotRecord(DotFields):
+    """What a dot-product unit takes on a cell library."""
+
+    recipe: str
+    """Recipe of synthesis that gave the netlist."""
+    technology: str
+    """The cell library."""
+    corner: str
+    """Process, temperature and voltage of the library."""
+    clock_ps: None = None
+    area_um2: float
+    """Area of all cells, in um^2."""
+    area_ge: float
+    """Area in gate equivalents: areas of a two-input NAND."""
+    um2_per_lane: float
+    """Area over the lanes, in um^2."""
+    lane_um2: float
+    """Area of a lane alone, without its share of the tree, in um^2."""
+    lane_moves: int
+    """Moves of the annealing that found the lane."""
+    register_um2: float
+    """Area of the flip-flops, in um^2."""
+    cells: int
+    """Cells of the netlist."""
+    flip_flops: int
+    """Flip-flops among them."""
+    delay_ps: float | None
+    """Least clock period, in ps: with setup, without wires."""
+    critical_path: str | None
+    """Where the slowest path begins and ends."""
+    energy_fj: float | None
+    """Energy per product, in fJ."""
+    clock_energy_fj: float | None
+    """The clock's part of it, in fJ."""
+    leakage_nw: float | None
+    """Leakage, in nW."""
+    not_measured: str | None
+    """Why something is null."""
+    operands: str
+    """What the energies were measured on."""
+    proof: DotProof | None
+    """What was proved of the unit; null if no proof was asked for."""
+    netlist: str | None
+    """File of the netlist under ``build/netlists``."""
+    versions: Mapping[str, str | None]
+    """Versions of the tools; ``card`` is a digest of the library."""
+    seconds: float
+    """Time that synthesis took, in s."""

@@ -1,0 +1,180 @@
+"""The records of the units beside the MACs of formats: DFloat11 decoder and BF16 MAC."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from halfbyte.area.proofs.results import ProofStatus, UnitProof
+from halfbyte.area.timing.unit_energy import DecoderEnergy, MacEnergy
+from halfbyte.base import Record
+
+__all__ = [
+    "Bf16MacProof",
+    "Bf16MacRecord",
+    "DecoderProof",
+    "DecoderRecord",
+    "UnitFigures",
+    "UnitPart",
+    "UnitRecord",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnitPart(Record):
+    """A part of a unit, synthesized alone and proved."""
+
+    area_um2: float
+    """Area of all cells, in um^2."""
+    register_um2: float
+    """Area of the flip-flops, in um^2."""
+    cells: int
+    """Cells of the netlist."""
+    flip_flops: int
+    """Flip-flops among them."""
+    seconds: float
+    """Time that synthesis took, in s."""
+    delay_ps: float | None
+    """Least clock period, in ps; null if the technology has no timing tables."""
+    proof: UnitProof
+    """The netlist equal to its RTL."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnitFigures(Record):
+    """What is kept of a unit: its parts, and what was measured."""
+
+    parts: Mapping[str, UnitPart]
+    """The parts, by name."""
+    measured: DecoderEnergy | MacEnergy | None
+    """Energies and leakage; null if nothing was to be measured."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bf16MacProof(ProofStatus):
+    """What was proved of the BF16 MAC."""
+
+    netlist: str
+    """Whether the netlist does what its RTL does."""
+    multiplier_netlist: str
+    """The same of the exact product alone."""
+    method: str
+    """How it was proved."""
+    seconds: float
+    """Time that it took, in s."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecoderProof(ProofStatus):
+    """What was proved of the DFloat11 decoder."""
+
+    lane_netlist: str
+    """Whether a lane's netlist does what its RTL does."""
+    table_netlist: str | None
+    """The same of the code table's loader; null without a table."""
+    progress: str
+    """Whether a lane never hangs."""
+    method: str
+    """How it was proved."""
+    seconds: float
+    """Time that it took, in s."""
+    claim: str
+    """What progress means."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnitRecord(Record):
+    """What a unit for BF16 takes on a cell library; what it does not have is null."""
+
+    format: str = "bf16"
+    """Format of the weights."""
+    activation: str | None
+    """Format of the other operand; null for a decoder."""
+    unit: str
+    """What was synthesized."""
+    architecture: str
+    """How it works."""
+    recipe: str
+    """Recipe of synthesis."""
+    terms: None = None
+    acc_width: int | None = None
+    """Width of the accumulator, in bits."""
+    technology: str
+    """The cell library."""
+    corner: str
+    """Process, temperature and voltage of the library."""
+    clock_ps: None = None
+    area_um2: float
+    """Area of all cells, in um^2."""
+    area_ge: float
+    """Area in gate equivalents: areas of a two-input NAND."""
+    multiplier_um2: float | None = None
+    """Area of the exact product synthesized alone, in um^2."""
+    accumulator_um2: float | None = None
+    """What product and registers leave of the area, in um^2."""
+    delay_ps: float | None
+    """Least clock period, in ps: with setup, without wires."""
+    energy_fj: float | None
+    """Energy per MAC or per decoded weight, in fJ: with the clock's pins, without glitches."""
+    uniform_energy_fj: None = None
+    clock_energy_fj: float | None
+    """The clock's part of the energy, in fJ."""
+    leakage_nw: float | None
+    """Leakage, in nW."""
+    not_measured: str | None
+    """Why energies are null."""
+    proof: ProofStatus
+    """What was proved of the netlists."""
+    register_um2: float
+    """Area of the flip-flops, in um^2."""
+    cells: int
+    """Cells of the netlists."""
+
+    @property
+    def is_proved(self) -> bool:
+        """Whether the netlists are proved, with nothing left open."""
+        return self.proof.is_proved
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bf16MacRecord(UnitRecord):
+    """What a BF16 MAC with FP32 accumulation takes on a cell library."""
+
+    proof: Bf16MacProof
+    """What was proved of the netlists."""
+    seconds: float
+    """Time that synthesis took, in s."""
+    versions: Mapping[str, str | None]
+    """Versions of the tools; ``card`` is a digest of the library."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecoderRecord(UnitRecord):
+    """What a DFloat11 decoder takes on a cell library."""
+
+    proof: DecoderProof
+    """What was proved of the netlists."""
+    lanes: int
+    """Lanes, each of which decodes a stream of its own."""
+    symbols: int
+    """Weights that a lane gives in a cycle, at most."""
+    codes: str
+    """``table`` if codes are loaded, ``fixed`` for a decoder without a table."""
+    rows: int | None
+    """Rows of the code table; null without one."""
+    max_length: int | None
+    """Bits of the longest code; null without a table."""
+    lane_um2: float
+    """Area of a lane, in um^2."""
+    table_um2: float | None
+    """Area of the code table with its loader, in um^2; null without one."""
+    um2_per_lane: float
+    """Area of a lane with its share of the table, in um^2."""
+    um2_per_symbol: float
+    """That area per weight and cycle, in um^2."""
+    um2_per_bit: float
+    """That area per bit of decoded weight and cycle, in um^2."""
+    symbols_per_cycle: int
+    """Weights per cycle, at most."""
+    seconds: float
+    """Time that synthesis took, in s."""
+    versions: Mapping[str, str | None]
+    """Versions of the tools; ``card`` is a digest of the library."""

@@ -1,0 +1,226 @@
+"""Records: what was measured, as frozen dataclasses that are written and read as JSON.
+
+A subclass states its fields with their types, and says in a text below each field what it is and
+in which unit. From that come the JSON object, the checks on reading, and the JSON Schema.
+"""
+
+import ast
+import inspect
+import textwrap
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from functools import cache
+from itertools import pairwise
+from types import NoneType, UnionType
+from typing import Any, Self, TypeVar, cast, get_args, get_origin
+
+from halfbyte.base.errors import UserError
+from halfbyte.base.strict_json import Json, JsonObject
+
+__all__ = ["Record", "RecordError", "field_docs"]
+
+_SCHEMA = "https://json-schema.org/draft/2020-12/schema"
+_TYPES = {str: "string", float: "number", int: "integer", bool: "boolean", NoneType: "null"}
+_NEVER = "Always null: does not apply."
+_Reader = Callable[[object, str], object]
+_Record = TypeVar("_Record", bound="Record")
+
+
+class RecordError(UserError):
+    """JSON is not the record that was wanted; the message names the field."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What every record can do; subclasses are frozen dataclasses.
+
+    Fields are text, numbers, truth values, other records, tuples and mappings of these, and None
+    for what is not known. A field of type ``JsonObject`` holds any JSON object. A field whose name
+    Python keeps for itself ends in an underscore, which JSON does not have: ``from_``.
+    """
+
+    def as_json(self) -> dict[str, Json]:
+        """The record as a JSON object, its fields in their order."""
+        return {_key(each.name): _plain(getattr(self, each.name)) for each in fields(self)}
+
+    @classmethod
+    def from_json(cls, data: object) -> Self:
+        """The record that a JSON object holds.
+
+        Raises RecordError for an unknown field, a missing one, and a value of a wrong type.
+        """
+        return _read(cls, data, cls.__name__)
+
+    @classmethod
+    def schema(cls) -> dict[str, Json]:
+        """The JSON Schema of the record (draft 2020-12)."""
+        return {"$schema": _SCHEMA, **_schema_of(cls)}
+
+    @classmethod
+    @cache
+    def _readers(cls) -> dict[str, _Reader]:
+        """By field: what checks and reads its value."""
+        return {each.name: _reader(each.type) for each in fields(cls)}
+
+    @classmethod
+    @cache
+    def _own_docs(cls) -> dict[str, str]:
+        """The texts below the fields of this class, without those of its base classes."""
+        return _docs_in(inspect.getsource(cls))
+
+
+def _key(name: str) -> str:
+    """The name in JSON of a field."""
+    return name.removesuffix("_")
+
+
+def _plain(value: object) -> Json:
+    if isinstance(value, Record):
+        return value.as_json()
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(each) for each in value]
+    if value is None or isinstance(value, str | int | float):
+        return value
+    raise TypeError(f"A record holds plain values, not {type(value).__name__}")
+
+
+def _read(cls: type[_Record], data: object, place: str) -> _Record:
+    if not isinstance(data, Mapping):
+        raise RecordError(f"{place} must be a JSON object, not {data!r:.60}")
+    found = {}
+    for name, read in cls._readers().items():
+        key = _key(name)
+        if key not in data:
+            raise RecordError(f"{place} lacks the field {key}")
+        found[name] = read(data[key], f"{place}.{key}")
+    if len(found) < len(data):
+        unknown = next(key for key in data if key not in map(_key, found))
+        raise RecordError(f"{place} has an unknown field {unknown!r:.60}")
+    return cls(**found)
+
+
+def _reader(kind: Any) -> _Reader:
+    if kind is None:
+        kind = NoneType
+    if kind == JsonObject:
+        return _object_of(lambda value, place: value)
+    if get_origin(kind) is UnionType:
+        return _one_of([_reader(each) for each in get_args(kind)], kind)
+    if get_origin(kind) is tuple:
+        return _list_of(_reader(get_args(kind)[0]))
+    if get_origin(kind) is Mapping:
+        return _object_of(_reader(get_args(kind)[1]))
+    if issubclass(kind, Record):
+        return lambda value, place: _read(kind, value, place)
+    # An integer is a number, too; a truth value is neither.
+    wanted = (int, float) if kind is float else (kind,)
+
+    def read(value: object, place: str) -> object:
+        if type(value) not in wanted:
+            raise RecordError(f"{place} must be {_shown(kind)}, not {value!r:.60}")
+        return value
+
+    return read
+
+
+def _one_of(readers: list[_Reader], kind: Any) -> _Reader:
+    def read(value: object, place: str) -> object:
+        inner: RecordError | None = None
+        for each in readers:
+            try:
+                return each(value, place)
+            except RecordError as error:
+                if not str(error).startswith(f"{place} must be"):
+                    inner = error  # of the right kind, but wrong inside
+        raise inner or RecordError(f"{place} must be {_shown(kind)}, not {value!r:.60}")
+
+    return read
+
+
+def _list_of(entry: _Reader) -> _Reader:
+    def read(value: object, place: str) -> object:
+        if not isinstance(value, list | tuple):
+            raise RecordError(f"{place} must be a list, not {value!r:.60}")
+        return tuple(entry(each, f"{place}[{index}]") for index, each in enumerate(value))
+
+    return read
+
+
+def _object_of(entry: _Reader) -> _Reader:
+    def read(value: object, place: str) -> object:
+        if not isinstance(value, Mapping):
+            raise RecordError(f"{place} must be a JSON object, not {value!r:.60}")
+        return {str(key): entry(each, f"{place}.{key}") for key, each in value.items()}
+
+    return read
+
+
+def _shown(kind: Any) -> str:
+    """A type in JSON's words."""
+    if get_origin(kind) is UnionType:
+        return " or ".join(map(_shown, get_args(kind)))
+    if get_origin(kind) is tuple:
+        return "a list"
+    return _TYPES.get(kind, "an object")
+
+
+def _schema_of(cls: type[Record]) -> dict[str, Json]:
+    docs = field_docs(cls)
+    return {
+        "title": cls.__name__,
+        "description": (inspect.getdoc(cls) or "").split("\n\n")[0].replace("\n", " "),
+        "type": "object",
+        "properties": {
+            _key(each.name): {**_type_schema(each.type), "description": docs[each.name]}
+            for each in fields(cls)
+        },
+        "required": [_key(each.name) for each in fields(cls)],
+        "additionalProperties": False,
+    }
+
+
+def _type_schema(kind: Any) -> dict[str, Json]:
+    if kind is None:
+        return {"type": "null"}
+    if kind == JsonObject:
+        return {"type": "object"}
+    if get_origin(kind) is UnionType:
+        return {"anyOf": [_type_schema(each) for each in get_args(kind)]}
+    if get_origin(kind) is tuple:
+        return {"type": "array", "items": _type_schema(get_args(kind)[0])}
+    if get_origin(kind) is Mapping:
+        return {"type": "object", "additionalProperties": _type_schema(get_args(kind)[1])}
+    return {"type": _TYPES[kind]} if kind in _TYPES else _schema_of(kind)
+
+
+def field_docs(cls: type[Record]) -> dict[str, str]:
+    """The text below each field, those of its base classes included.
+
+    A field that is always None needs none.
+
+    Raises LookupError for a field without one: a figure without a unit is not a record.
+    """
+    found: dict[str, str] = {}
+    for base in reversed(cls.__mro__):
+        if issubclass(base, Record):
+            found |= base._own_docs()
+    for each in fields(cls):
+        if each.name not in found and each.type is not None:
+            raise LookupError(f"{cls.__name__}.{each.name} has no text that says what it is")
+    return {each.name: found.get(each.name, _NEVER) for each in fields(cls)}
+
+
+def _docs_in(source: str) -> dict[str, str]:
+    (definition,) = ast.parse(textwrap.dedent(source)).body
+    body = cast(ast.ClassDef, definition).body
+    return {
+        field.target.id: " ".join(text.value.value.split())
+        for field, text in pairwise(body)
+        if isinstance(field, ast.AnnAssign)
+        and isinstance(field.target, ast.Name)
+        and isinstance(text, ast.Expr)
+        and isinstance(text.value, ast.Constant)
+        and isinstance(text.value.value, str)
+    }

@@ -1,0 +1,41 @@
+"""JSON as the standard has it: a number that is not finite becomes null, never NaN or Infinity."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+
+__all__ = ["Json", "JsonObject", "json_text", "parse_json"]
+
+Json = Mapping[str, "Json"] | Sequence["Json"] | str | float | bool | None
+"""What a JSON text holds; an int is a float."""
+JsonObject = Mapping[str, Json]
+"""A JSON object."""
+
+
+def json_text(value: object, indent: int | None = None) -> str:
+    """``value`` as JSON: mappings, sequences, text, numbers, truth values and None.
+
+    Raises TypeError for anything else.
+    """
+    return json.dumps(_finite(value), indent=indent, allow_nan=False)
+
+
+def parse_json(text: str | bytes) -> Json:
+    """What ``text`` holds. Raises ValueError for anything but JSON, NaN and Infinity included."""
+    found: Json = json.loads(text, parse_constant=_refuse)
+    return found
+
+
+def _finite(value: object) -> object:
+    """The same with null for every number that is not finite; tuples become lists."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return value
+
+
+def _refuse(constant: str) -> object:
+    raise ValueError(f"{constant} is not JSON")

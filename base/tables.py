@@ -1,0 +1,36 @@
+"""Rows of figures as files: CSV for spreadsheets, JSON for programs."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from halfbyte.base.files import write_atomically
+from halfbyte.base.strict_json import Json, json_text
+
+__all__ = ["csv_text", "write_json", "write_rows"]
+
+Rows = Sequence[Mapping[str, Json]]
+
+
+def csv_text(rows: Rows) -> str:
+    """Rows as CSV with a line of column names; a row may lack columns that another has."""
+    text = io.StringIO()
+    columns = dict.fromkeys(column for row in rows for column in row)
+    writer = csv.DictWriter(text, list(columns), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def write_json(path: Path, value: object) -> Path:
+    """Write ``value`` as indented JSON, atomically; returns ``path``."""
+    write_atomically(path, json_text(value, indent=2) + "\n")
+    return path
+
+
+def write_rows(path: Path, rows: Rows) -> list[Path]:
+    """Write rows as ``path`` with ``.csv`` and ``.json`` behind it; returns both files."""
+    table = path.with_name(f"{path.name}.csv")
+    write_atomically(table, csv_text(rows))
+    return [table, write_json(path.with_name(f"{path.name}.json"), list(rows))]

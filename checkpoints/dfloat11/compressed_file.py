@@ -1,0 +1,212 @@
+"""A compressed safetensors file, opened: its tensors as they were, one by one or as a whole."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from halfbyte.base import UserError
+from halfbyte.checkpoints.dfloat11 import first_version
+from halfbyte.checkpoints.dfloat11.grouping import CODED_AS
+from halfbyte.checkpoints.dfloat11.index import INDEX_TENSOR, Index, Part
+from halfbyte.checkpoints.dfloat11.protection import CHECKS, read_corrected
+from halfbyte.checkpoints.tensor_file import StoredTensor, TensorFile, TensorFileWriter
+from halfbyte.golden.dfloat11 import CorruptError, Header, decompress, read_header
+from halfbyte.golden.dfloat11.joint_layout import JOINT_TYPES
+
+__all__ = ["CompressedFile", "is_compressed"]
+
+_CODED = ".df11"
+_KEPT = 12  # parts with several tensors, decoded, that are held
+
+OnBytes = Callable[[int, str], None]
+
+
+def is_compressed(file: TensorFile) -> bool:
+    """Whether a file was compressed by this project, and still says so."""
+    if first_version.KEY in file.metadata:
+        return True
+    try:
+        return INDEX_TENSOR in file.tensors and bool(_read_index(file))
+    except CorruptError:
+        return False
+
+
+def _read_index(file: TensorFile) -> Index:
+    stored = file.tensors[INDEX_TENSOR]
+    try:
+        data, _ = read_corrected(stored, file.tensors.get(INDEX_TENSOR + CHECKS))
+    except CorruptError as error:
+        raise CorruptError(f"{file.path}: its index is damaged: {error}") from None
+    return Index.from_bytes(data.numpy().tobytes(), file.path)
+
+
+class CompressedFile:
+    """A compressed file and what its index says of the original.
+
+    Parameters
+    ----------
+    file : TensorFile
+    index : Index
+        Of the original, or, for files of version 1, one that says the same.
+    salvaged : bool
+        Whether the index was guessed.
+    """
+
+    def __init__(self, file: TensorFile, index: Index, *, salvaged: bool = False) -> None:
+        self.file = file
+        self.index = index
+        self.salvaged = salvaged
+        self.tensors = index.tensors(file.path)
+        self.parts = index.parts
+        self.corrected = 0
+        self._numbers = {tensor.name: number for number, tensor in enumerate(self.tensors)}
+        self._places: dict[int, tuple[Part, int]] = {}
+        for part in self.parts:
+            begin = 0
+            for number in part.tensors:
+                self._places[number] = part, begin
+                begin += self.tensors[number].bytes
+            self._check(part, begin)
+        for copy, other in index.copies.items():
+            if self.tensors[copy].bytes != self.tensors[other].bytes:
+                raise CorruptError(f"{file.path}: its index makes tensors of two sizes one")
+            self._places[copy] = self._places[other]
+        self._decoded: OrderedDict[str, Tensor] = OrderedDict()
+
+    def _check(self, part: Part, size: int) -> None:
+        """Whether a part is there, and holds what it should."""
+        stored = self.file.tensors.get(part.name)
+        if stored is None:
+            raise CorruptError(f"{self.file.path}: its part {part.name!r:.200} is missing")
+        if not part.coded and stored.bytes != size:
+            raise CorruptError(f"{self.file.path}: {part.name!r:.200} has not the size it should")
+
+    @classmethod
+    def open(cls, path: Path, *, salvage: bool = False) -> Self:
+        """Read header and index, and no data.
+
+        ``salvage``: without a readable index, take every coded tensor that has a name of its own.
+        Raises UserError for what is not compressed, CorruptError for what is damaged.
+        """
+        file = TensorFile.open(path)
+        marks = INDEX_TENSOR in file.tensors or first_version.KEY in file.metadata
+        if not marks and not any(name.endswith(_CODED) for name in file.tensors):
+            raise UserError(f"{path} is not compressed: it has no tensor {INDEX_TENSOR}")
+        try:
+            if INDEX_TENSOR in file.tensors:
+                return cls(file, _read_index(file))
+            return cls(file, first_version.read_index(file))
+        except CorruptError as error:
+            if not salvage:
+                raise CorruptError(f"{error}; --salvage saves what can still be decoded") from None
+            return cls(file, first_version.guess_index(file), salvaged=True)
+
+    @property
+    def digest(self) -> str | None:
+        """SHA-256 of the whole original; None for files of version 1, which do not say."""
+        return self.index.sha256 or None
+
+    def data(self, part: Part) -> Tensor:
+        """The bytes of a part as they are stored, corrected."""
+        stored = self.file.tensors[part.name]
+        try:
+            data, words = read_corrected(stored, self.file.tensors.get(part.name + CHECKS))
+        except CorruptError as error:
+            raise self._located(part, error) from None
+        self.corrected += words
+        return data
+
+    def decoded(self, part: Part) -> Tensor:
+        """The original bytes of a part's tensors, verified: (bytes,) uint8."""
+        if part.name in self._decoded:
+            self._decoded.move_to_end(part.name)
+            return self._decoded[part.name]
+        data = self.data(part)
+        if part.coded:
+            try:
+                elements = decompress(data)
+            except CorruptError as error:
+                raise self._located(part, error) from None
+            self._check_type(part, elements)
+            data = elements.flatten().view(torch.uint8)
+        if len(part.tensors) > 1 or part.tensors[0] in self.index.copies.values():
+            self._decoded[part.name] = data
+            if len(self._decoded) > _KEPT:
+                self._decoded.popitem(last=False)
+        return data
+
+    def _check_type(self, part: Part, elements: Tensor) -> None:
+        kinds = {CODED_AS.get(self.tensors[number].dtype) for number in part.tensors}
+        size = sum(self.tensors[number].bytes for number in part.tensors)
+        wanted = [JOINT_TYPES[kind].torch_dtype for kind in kinds if kind is not None]
+        if None in kinds or wanted != [elements.dtype] or elements.nbytes != size:
+            raise self._located(part, CorruptError("it is not of the type and size in the index"))
+
+    def _located(self, part: Part, error: CorruptError) -> CorruptError:
+        names = self.tensors[part.tensors[0]].name
+        more = f" and {len(part.tensors) - 1} more" if len(part.tensors) > 1 else ""
+        return CorruptError(f"Tensor {names}{more} in {self.file.path} is damaged: {error}")
+
+    def bytes_of(self, number: int) -> Iterator[Tensor]:
+        """The original bytes of a tensor, in pieces if it is stored as it was."""
+        tensor, (part, begin) = self.tensors[number], self._places[number]
+        if part.coded or part.name + CHECKS in self.file.tensors:
+            yield self.decoded(part)[begin : begin + tensor.bytes]
+            return
+        stored = self.file.tensors[part.name]
+        place = StoredTensor(tensor.name, stored.file, "U8", (tensor.bytes,), stored.start + begin)
+        yield from place.pieces()
+
+    def original(self, on_bytes: OnBytes = lambda count, name: None) -> Iterator[Tensor]:
+        """The whole original file, piece by piece, as uint8; coded tensors verified."""
+        header = self.index.header
+        head = len(header).to_bytes(8, "little") + header
+        yield torch.frombuffer(bytearray(head), dtype=torch.uint8)
+        for number, tensor in enumerate(self.tensors):
+            on_bytes(0, tensor.name)
+            yield from self.bytes_of(number)
+            on_bytes(tensor.bytes, tensor.name)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the original's tensors."""
+        return tuple(self._numbers)
+
+    def read(self, name: str) -> Tensor:
+        """A tensor of the original, verified, in its type and shape."""
+        number = self._numbers[name]
+        tensor = self.tensors[number]
+        pieces = list(self.bytes_of(number))
+        data = torch.cat(pieces) if len(pieces) != 1 else pieces[0].clone()
+        return data.view(tensor.torch_dtype_of_bytes).reshape(tensor.shape)
+
+    def compressed(self, name: str) -> Tensor | None:
+        """The compressed form of a tensor that is stored on its own, unverified; else None."""
+        part, _ = self._places[self._numbers[name]]
+        return self.data(part) if part.coded and len(part.tensors) == 1 else None
+
+    def header_of(self, part: Part) -> Header:
+        """What a coded part's first bytes say."""
+        return read_header(self.data(part).numpy())
+
+    def salvage(self, target: Path) -> tuple[int, list[str]]:
+        """Write the tensors that can be decoded; words corrected, and parts that are lost."""
+        found: dict[str, Tensor] = {}
+        lost = [name for name in self.file.tensors
+                if name.startswith("halfbyte.") and not name.endswith(CHECKS)]  # fmt: skip
+        for part in self.parts:
+            name = self.tensors[part.tensors[0]].name
+            try:
+                found[name] = self.decoded(part)
+            except CorruptError:
+                lost.append(part.name)
+        by_name = {tensor.name: tensor for tensor in self.tensors}
+        layout = {name: (by_name[name].dtype, by_name[name].shape) for name in found}
+        with TensorFileWriter(target, layout, {}, replace=False) as writer:
+            for name, data in found.items():
+                writer.append(name, data)
+        return self.corrected, lost

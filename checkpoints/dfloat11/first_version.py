@@ -1,0 +1,114 @@
+"""Compressed files of version 1, which earlier releases wrote, and files without an index.
+
+A tensor ``NAME`` is ``NAME.df11`` if it was coded, and has its own name if not. The metadata hold a
+JSON object with the original's header as text. There is no digest of the whole: what tells damage
+is the digest of each coded tensor, and one of those that were copied.
+"""
+
+import hashlib
+import json
+from typing import Any
+
+from halfbyte.base import UserError
+from halfbyte.checkpoints.dfloat11.index import Index, Part
+from halfbyte.checkpoints.dfloat11.protection import CHECKS, read_head, read_pieces
+from halfbyte.checkpoints.tensor_file import StoredTensor, TensorFile, parse_header
+from halfbyte.golden.dfloat11 import CorruptError, read_header
+
+__all__ = ["KEY", "guess_index", "read_index"]
+
+KEY = "halfbyte.dfloat11"
+_CODED = ".df11"
+_HEAD = 1 << 13  # bytes; more than any header takes
+
+
+def _description(file: TensorFile) -> dict[str, Any]:
+    if KEY not in file.metadata:
+        raise CorruptError(f"{file.path} lacks its description: another tool dropped it, or damage")
+    try:
+        found = dict(json.loads(file.metadata[KEY]))
+        if found["version"] == 1:
+            found["header"].encode()
+            return found
+        what = f"its layout has version {found['version']!r:.20}, and this release reads 1 and 2"
+    except AttributeError:
+        what = f"the header in its metadata {KEY} is no text"
+    except (ValueError, TypeError, KeyError, RecursionError):
+        what = f"its metadata {KEY} cannot be read"
+    raise CorruptError(f"{file.path}: {what}")
+
+
+def _stored_type(file: TensorFile, tensor: StoredTensor) -> tuple[str, tuple[int, ...]]:
+    """Type and shape of what a tensor of the file holds, by its first bytes if it is coded."""
+    if not tensor.name.endswith(_CODED):
+        return tensor.dtype, tensor.shape
+    try:
+        head = read_head(tensor, file.tensors.get(tensor.name + CHECKS), _HEAD)
+        header = read_header(head.numpy())
+    except CorruptError as error:
+        name = tensor.name.removesuffix(_CODED)
+        raise CorruptError(f"Tensor {name} in {file.path} is damaged: {error}") from None
+    return header.kind.name, header.shape
+
+
+def _contents(file: TensorFile) -> dict[str, StoredTensor]:
+    """Stored tensors, without check bytes, by their original names."""
+    return {
+        name.removesuffix(_CODED): tensor
+        for name, tensor in file.tensors.items()
+        if not (name.endswith(CHECKS) and name.removesuffix(CHECKS) in file.tensors)
+    }
+
+
+def read_index(file: TensorFile) -> Index:
+    """What the description of a file of version 1 says, as an index; the copied tensors verified.
+
+    Raises CorruptError if it is missing or damaged, or contradicts the tensors.
+    """
+    description = _description(file)
+    header = description["header"].encode()
+    contents = _contents(file)
+    try:
+        tensors, _ = parse_header(header, file.path)
+    except UserError:
+        tensors = {}
+    wanted = {name: (tensor.dtype, tensor.shape) for name, tensor in tensors.items()}
+    if wanted != {name: _stored_type(file, tensor) for name, tensor in contents.items()}:
+        raise CorruptError(f"{file.path}: the original's header contradicts the tensors")
+    copied = hashlib.sha256()
+    for tensor in contents.values():
+        if not tensor.name.endswith(_CODED):
+            for piece, _ in read_pieces(tensor, file.tensors.get(tensor.name + CHECKS)):
+                copied.update(piece.numpy().data)
+    if copied.hexdigest() != description.get("copied_sha256"):
+        raise CorruptError(f"{file.path}: the SHA-256 of the copied tensors is wrong")
+    numbers = {name: number for number, name in enumerate(tensors)}
+    parts = tuple(
+        Part(tensor.name, tensor.name.endswith(_CODED), (numbers[name],))
+        for name, tensor in contents.items()
+    )
+    return Index(header, "", parts)
+
+
+def guess_index(file: TensorFile) -> Index:
+    """An index of those coded tensors whose names and first bytes say what they are."""
+    entries: dict[str, Any] = {}
+    parts: list[Part] = []
+    position = 0
+    for name, tensor in _contents(file).items():
+        if not tensor.name.endswith(_CODED) and name.startswith("halfbyte."):
+            continue
+        try:
+            dtype, shape = _stored_type(file, tensor)
+        except CorruptError:
+            continue
+        size = StoredTensor(name, file.path, dtype, shape, 0).bytes
+        entries[name] = {
+            "dtype": dtype,
+            "shape": shape,
+            "data_offsets": [position, position + size],
+        }
+        position += size
+        parts.append(Part(tensor.name, tensor.name.endswith(_CODED), (len(parts),)))
+    # Sorting by places keeps the order but for empty tensors, of which there are none coded.
+    return Index(json.dumps(entries).encode(), "", tuple(parts))

@@ -1,0 +1,191 @@
+"""Which tensors of a file are stored together, which once for several, and which as they are.
+
+Small tensors of one type share a code, where that costs less than a code for each: a table and a
+place in the file take about 400 bytes. The smallest are not even asked.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from halfbyte.checkpoints.tensor_file import StoredTensor
+from halfbyte.golden.dfloat11.joint import JointCounts, count
+from halfbyte.golden.dfloat11.joint_layout import JOINT_TYPES
+
+__all__ = ["CODED_AS", "Plan", "PlannedPart", "elements_of", "plan_parts", "read_together"]
+
+CODED_AS = {name: name for name in JOINT_TYPES} | dict.fromkeys(
+    ("BOOL", "F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ"), "U8"
+)
+"""Types that can be coded, and as which of the codec's."""
+
+_LARGE = 1 << 18  # elements; a table of its own costs less than 0.01 bits per weight
+_TINY = 1 << 12
+_MOST = 1 << 22  # elements in a group, which is decoded at once
+_OWN_BITS = 8 * 400  # that a part costs besides what is coded
+_SAMPLE = 1 << 12  # bytes that tell most tensors apart
+
+
+@dataclass
+class PlannedPart:
+    """Tensors that are coded together.
+
+    Parameters
+    ----------
+    kind : str
+        Element type, as the codec takes it.
+    numbers : list of int
+        Of the tensors, in the order of the file.
+    counts : JointCounts or None
+        Of all its symbols, if they were counted.
+    """
+
+    kind: str
+    numbers: list[int] = field(default_factory=list)
+    counts: JointCounts | None = None
+    elements: int = 0
+
+    def add(self, number: int, tensor: StoredTensor, counts: JointCounts | None = None) -> None:
+        """Let a tensor take part."""
+        known = self.counts if self.numbers else counts
+        self.numbers.append(number)
+        self.elements += tensor.elements
+        if len(self.numbers) > 1:
+            known = known + counts if known is not None and counts is not None else None
+        self.counts = known
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What becomes of the tensors of a file.
+
+    Parameters
+    ----------
+    parts : tuple of PlannedPart
+        In the order of their first tensors.
+    raw : tuple of int
+        Numbers of tensors that cannot be coded.
+    copies : dict
+        Number of a tensor to the number of an equal one before it.
+    """
+
+    parts: tuple[PlannedPart, ...]
+    raw: tuple[int, ...]
+    copies: dict[int, int]
+
+
+def elements_of(data: Tensor, kind: str) -> Tensor:
+    """Bytes as elements of a type of the codec, (elements,)."""
+    return data.view(JOINT_TYPES[kind].torch_dtype)
+
+
+def read_together(tensors: Sequence[StoredTensor]) -> Tensor:
+    """The bytes of tensors one after the other; neighbours in the file are read at once."""
+    spans: list[tuple[StoredTensor, int]] = []
+    for tensor in tensors:
+        if spans and spans[-1][0].start + spans[-1][1] == tensor.start:
+            spans[-1] = spans[-1][0], spans[-1][1] + tensor.bytes
+        else:
+            spans.append((tensor, tensor.bytes))
+    pieces = [first.read_bytes(0, size) for first, size in spans]
+    return pieces[0] if len(pieces) == 1 else torch.cat(pieces)
+
+
+def _same(first: StoredTensor, second: StoredTensor) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(first.pieces(), second.pieces(), strict=True))
+
+
+def _copies(tensors: Sequence[StoredTensor]) -> dict[int, int]:
+    """Equal tensors: those of one size whose first bytes agree are compared."""
+    by_size: dict[int, list[int]] = {}
+    for number, tensor in enumerate(tensors):
+        if tensor.elements >= _TINY:
+            by_size.setdefault(tensor.bytes, []).append(number)
+    copies: dict[int, int] = {}
+    for numbers in by_size.values():
+        if len(numbers) < 2:
+            continue
+        seen: dict[bytes, list[int]] = {}
+        for number in numbers:
+            head = tensors[number].read_bytes(0, min(_SAMPLE, tensors[number].bytes))
+            others = seen.setdefault(hashlib.sha256(head.numpy().data).digest(), [])
+            twin = next((o for o in others if _same(tensors[o], tensors[number])), None)
+            if twin is None:
+                others.append(number)
+            else:
+                copies[number] = twin
+    return copies
+
+
+def _best_group(groups: list[PlannedPart], counts: JointCounts) -> PlannedPart | None:
+    """The group that a tensor makes the least larger, if less than on its own."""
+    best, least = None, counts.entropy() + _OWN_BITS
+    for group in groups:
+        if group.counts is None or group.elements + counts.elements > _MOST:
+            continue
+        more = (group.counts + counts).entropy() - group.counts.entropy()
+        if more < least:
+            best, least = group, more
+    return best
+
+
+class _Groups:
+    """Small tensors of one type, as they are distributed over groups."""
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+        self._tiny: PlannedPart | None = None
+        self._groups: list[PlannedPart] = []
+
+    def add(self, number: int, tensor: StoredTensor) -> PlannedPart | None:
+        """Find a group; it is returned if it is new."""
+        if tensor.elements < _TINY:
+            if self._tiny is not None and self._tiny.elements + tensor.elements <= _MOST:
+                self._tiny.add(number, tensor)
+                return None
+            self._tiny = PlannedPart(self._kind)
+            self._tiny.add(number, tensor)
+            return self._tiny
+        counts = count(elements_of(tensor.read_bytes(), self._kind))
+        group = _best_group(self._groups, counts)
+        if group is not None:
+            group.add(number, tensor, counts)
+            return None
+        self._groups.append(PlannedPart(self._kind))
+        self._groups[-1].add(number, tensor, counts)
+        return self._groups[-1]
+
+
+def plan_parts(
+    tensors: Sequence[StoredTensor],
+    *,
+    takes: Callable[[str], bool] = lambda kind: True,
+) -> Plan:
+    """Distribute the tensors of a file, in the order of its data.
+
+    takes: whether a type of the codec is coded.
+    """
+    copies = _copies(tensors)
+    parts: list[PlannedPart] = []
+    raw: list[int] = []
+    groups: dict[str, _Groups] = {}
+    for number, tensor in _stored(tensors, copies):
+        kind = CODED_AS.get(tensor.dtype)
+        if kind is None or not tensor.elements or not takes(kind):
+            raw.append(number)
+        elif tensor.elements >= _LARGE:
+            parts.append(PlannedPart(kind))
+            parts[-1].add(number, tensor)
+        else:
+            begun = groups.setdefault(kind, _Groups(kind)).add(number, tensor)
+            parts += [begun] if begun is not None else []
+    return Plan(tuple(parts), tuple(raw), copies)
+
+
+def _stored(
+    tensors: Sequence[StoredTensor], copies: dict[int, int]
+) -> Iterator[tuple[int, StoredTensor]]:
+    return ((number, each) for number, each in enumerate(tensors) if number not in copies)

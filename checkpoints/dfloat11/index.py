@@ -1,0 +1,142 @@
+"""What a compressed file says about the original, in its tensor ``halfbyte.index``.
+
+A line of JSON and the original's header, byte for byte, both compressed by zlib. The line has the
+version, the SHA-256 and size of the whole original, and the parts: tensors of the compressed file,
+each with the original tensors that it holds one after the other, by their number in the original.
+"""
+
+import json
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from halfbyte.base import UserError
+from halfbyte.checkpoints.tensor_file import MAX_HEADER, StoredTensor, parse_header
+from halfbyte.golden.dfloat11 import CorruptError
+
+__all__ = ["INDEX_TENSOR", "Index", "Part"]
+
+INDEX_TENSOR = "halfbyte.index"
+VERSION = 2
+_MOST = 2 * MAX_HEADER  # bytes of the index, decompressed
+
+
+@dataclass(frozen=True)
+class Part:
+    """A tensor of the compressed file.
+
+    Parameters
+    ----------
+    name : str
+    coded : bool
+        Whether it is a compressed tensor; otherwise bytes as they were.
+    tensors : tuple of int
+        Numbers of the original tensors in it.
+    """
+
+    name: str
+    coded: bool
+    tensors: tuple[int, ...]
+
+
+def _runs(numbers: tuple[int, ...]) -> list[int]:
+    """First number and length of each run of consecutive numbers, in one list."""
+    runs: list[int] = []
+    for number in numbers:
+        if runs and number == runs[-2] + runs[-1]:
+            runs[-1] += 1
+        else:
+            runs += [number, 1]
+    return runs
+
+
+def _numbers(runs: list[int], limit: int) -> tuple[int, ...]:
+    if len(runs) % 2 or not all(type(each) is int and 0 <= each <= limit for each in runs):
+        raise ValueError("the numbers of its tensors are none")
+    found: list[int] = []
+    for first, count in zip(runs[::2], runs[1::2], strict=True):
+        if len(found) + count > limit:
+            raise ValueError("a part has more tensors than there are")
+        found += range(first, first + count)
+    return tuple(found)
+
+
+@dataclass(frozen=True)
+class Index:
+    """The original file, and where its tensors are.
+
+    Parameters
+    ----------
+    header : bytes
+        The original's, as between its length and its data.
+    sha256 : str
+        Of the whole original, in hexadecimal digits.
+    parts : tuple of Part
+    copies : dict
+        Number of a tensor that is stored once, with another, to that other's number.
+    """
+
+    header: bytes
+    sha256: str
+    parts: tuple[Part, ...]
+    copies: dict[int, int] = field(default_factory=dict)
+
+    def tensors(self, path: Path) -> tuple[StoredTensor, ...]:
+        """The tensors of the original, in the order of its data, at their places there."""
+        found, _ = parse_header(self.header, path)
+        return tuple(found.values())
+
+    def to_bytes(self) -> bytes:
+        """As it is stored, filled up to whole words of eight bytes."""
+        line = {
+            "version": VERSION,
+            "sha256": self.sha256,
+            "parts": [[part.name, int(part.coded), _runs(part.tensors)] for part in self.parts],
+            "copies": [[copy, other] for copy, other in self.copies.items()],
+        }
+        text = json.dumps(line, separators=(",", ":")).encode() + b"\n"
+        raw = zlib.compress(text + self.header, 9)
+        return raw + bytes(-len(raw) % 8)
+
+    @classmethod
+    def from_bytes(cls, data: bytes, path: Path) -> "Index":
+        """Undo :meth:`to_bytes`. Raises CorruptError, which names ``path``, for what is none.
+
+        The checksum of zlib guards it against damage; what it says is checked for consistency.
+        """
+        try:
+            engine = zlib.decompressobj()
+            raw = engine.decompress(data, _MOST)
+            if not engine.eof or engine.unused_data.strip(b"\0"):
+                raise ValueError("it does not end where it should")
+            text, _, header = raw.partition(b"\n")
+            line = dict(json.loads(text))
+            if line["version"] != VERSION:
+                what = f"the index has version {line['version']!r:.20}, not {VERSION}"
+                raise CorruptError(f"{path}: {what}; a newer release may read it")
+            return cls._checked(line, header, path)
+        except CorruptError:
+            raise
+        except (zlib.error, ValueError, TypeError, KeyError, AttributeError, RecursionError) as e:
+            raise CorruptError(f"{path}: its index is damaged ({str(e)[:120]})") from None
+
+    @classmethod
+    def _checked(cls, line: dict[str, Any], header: bytes, path: Path) -> "Index":
+        try:
+            count = len(parse_header(header, path)[0])
+        except UserError:
+            raise ValueError("the original's header cannot be read") from None
+        parts = tuple(
+            Part(str(name), bool(coded), _numbers(list(runs), count))
+            for name, coded, runs in line["parts"]
+        )
+        copies = {int(copy): int(other) for copy, other in line["copies"]}
+        stored = [number for part in parts for number in part.tensors]
+        if sorted([*stored, *copies]) != list(range(count)):
+            raise ValueError("a tensor is in no part, or in two")
+        if not set(copies.values()) <= set(stored):
+            raise ValueError("a copy is one of a tensor that is not stored")
+        if not isinstance(line["sha256"], str) or len(line["sha256"]) != 64:
+            raise ValueError("it has no digest")
+        return cls(header, line["sha256"], parts, copies)

@@ -1,0 +1,229 @@
+"""The records of what is done to models on disk."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from halfbyte.base import Record
+
+__all__ = [
+    "CompressionRecord",
+    "DecompressionRecord",
+    "PartRecord",
+    "PublishedCompressionRecord",
+    "PublishedDecompressionRecord",
+    "QuantizationRecord",
+    "TensorRecord",
+    "VerificationRecord",
+]
+
+
+@dataclass(frozen=True)
+class TensorRecord(Record):
+    """What became of one tensor, or of several that are stored together."""
+
+    name: str
+    """Name of the first tensor."""
+    dtype: str
+    """Its type."""
+    tensors: int
+    """Tensors that are stored together."""
+    elements: int
+    """Their elements."""
+    raw_bytes: int
+    """Their bytes as they were."""
+    stored_bytes: int
+    """Their bytes as they are stored, without check bytes."""
+    coded: bool
+    """Whether they were coded; otherwise they are copied."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompressionRecord(Record):
+    """A model compressed to the layout of this project."""
+
+    source: str
+    """File or folder that was read."""
+    output: str
+    """File or folder that was written."""
+    layout: str
+    """``joint`` or ``prefix``."""
+    codes: str
+    """``table``, ``fixed``, or ``best`` for the smaller of both."""
+    secded: bool
+    """Whether check bytes were added."""
+    verified: bool
+    """Whether everything was decoded again before it was written."""
+    tensors: int
+    """Tensors in all."""
+    coded: int
+    """Tensors that were coded."""
+    coded_elements: int
+    """Their elements."""
+    coded_bits_per_element: float | None
+    """Bits per element of them; null if there are none."""
+    bytes_before: int
+    """Bytes of the files that were read."""
+    bytes_after: int
+    """Bytes of the files that were written."""
+    left_out: tuple[str, ...]
+    """Files that were not copied."""
+    details: tuple[TensorRecord, ...]
+    """What became of each tensor."""
+    seconds: float
+    """Time that it took, in s."""
+    versions: Mapping[str, str | None]
+    """Versions of the libraries."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedCompressionRecord(Record):
+    """A model compressed to the layout of the ``dfloat11`` package."""
+
+    source: str
+    """File or folder that was read."""
+    output: str
+    """Folder that was written."""
+    layout: str
+    """``dfloat11``."""
+    verified: bool
+    """Whether everything was decoded again before it was written."""
+    modules: int
+    """Modules that were coded."""
+    coded_elements: int
+    """Their elements."""
+    coded_bits_per_element: float | None
+    """Bits per element of them; null if there are none."""
+    kept: Mapping[str, str]
+    """Modules that stay as they are, and why."""
+    bytes_before: int
+    """Bytes of the files that were read."""
+    bytes_after: int
+    """Bytes of the file that was written."""
+    left_out: tuple[str, ...]
+    """Files that were not copied."""
+    seconds: float
+    """Time that it took, in s."""
+    versions: Mapping[str, str | None]
+    """Versions of the libraries."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecompressionRecord(Record):
+    """A compressed model written as it was."""
+
+    source: str
+    """File or folder that was read."""
+    output: str
+    """File or folder that was written."""
+    corrected_words: int
+    """Words of 64 bits that had a wrong bit, which was corrected."""
+    lost: tuple[str, ...]
+    """Tensors that could not be saved from damage."""
+    bytes_before: int
+    """Bytes of the files that were read."""
+    bytes_after: int
+    """Bytes of the files that were written."""
+    seconds: float
+    """Time that it took, in s."""
+    versions: Mapping[str, str | None]
+    """Versions of the libraries."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedDecompressionRecord(Record):
+    """A model of the ``dfloat11`` package's layout written as it was."""
+
+    source: str
+    """Folder that was read."""
+    output: str
+    """Folder that was written."""
+    tensors: int
+    """Tensors of the model."""
+    corrected_words: int
+    """Always 0: the layout has no check bytes."""
+    bytes_before: int
+    """Bytes of the files that were read."""
+    bytes_after: int
+    """Bytes of the file that was written."""
+    seconds: float
+    """Time that it took, in s."""
+    versions: Mapping[str, str | None]
+    """Versions of the libraries."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerificationRecord(Record):
+    """Whether a compressed file decodes to what its digests say."""
+
+    file: str
+    """The file."""
+    bytes: int
+    """Its bytes."""
+    corrected_words: int
+    """Words of 64 bits that had a wrong bit, which was corrected."""
+    error: str | None
+    """What is damaged; null if nothing is."""
+    seconds: float
+    """Time that it took, in s."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartRecord(Record):
+    """A part of a compressed file."""
+
+    tensor: str
+    """Name of the first tensor in it."""
+    tensors: int
+    """Tensors in it."""
+    dtype: str
+    """Their types."""
+    shape: tuple[int, ...] | None
+    """Shape of the tensor; null if there are several."""
+    elements: int
+    """Elements of all."""
+    layout: str
+    """How it is coded."""
+    raw_bits: float | None
+    """Bits per element as they were."""
+    entropy_bits: float | None
+    """Entropy of exponent and upper mantissa bits, and all bits beside them; null for a copy."""
+    stored_bits: float | None
+    """Bits per element as they are stored."""
+    bytes: int
+    """Bytes of the part."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuantizationRecord(Record):
+    """A model quantized from disk to disk."""
+
+    model: str
+    """Folder that was read."""
+    output: str
+    """Folder that was written."""
+    format: str
+    """The format."""
+    block: int
+    """Elements that share a scale."""
+    dequantized: bool
+    """Whether values were written instead of codes and scales."""
+    weights: int
+    """Tensors that were quantized."""
+    copied: int
+    """Tensors that were copied."""
+    parameters: int
+    """Elements that were quantized."""
+    bytes_before: int
+    """Bytes of the files that were read."""
+    bytes_after: int
+    """Bytes of the files that were written."""
+    shards: int
+    """Files of the model."""
+    shards_kept: int
+    """Files that an earlier run had written already."""
+    needed_memory: int
+    """Bytes of memory that it takes at most."""
+    seconds: float
+    """Time that it took, in s."""
+    versions: Mapping[str, str | None]
+    """Versions of the libraries."""

@@ -1,0 +1,252 @@
+"""Every command with its place in the help; none is imported before it is called."""
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
+
+__all__ = ["COMMANDS", "Entry", "LazyGroup"]
+
+_HELP_OPTIONS = {"help_option_names": ["-h", "--help"]}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where a command is defined, its panel in the help, and the first line of its own text."""
+
+    place: str
+    panel: str
+    summary: str
+
+    def load(self, name: str) -> Any:
+        """The command itself, which imports its module."""
+        module, _, attribute = self.place.partition(":")
+        found = getattr(import_module(f"halfbyte.cli.{module}"), attribute)
+        if isinstance(found, typer.Typer):
+            return get_command(found)
+        alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+        alone.command(name, context_settings=_HELP_OPTIONS)(found)
+        return get_command(alone)
+
+
+_FORMATS, _HARDWARE, _CHECKS = "Formats", "Hardware", "Simulation and proof"
+_MODELS, _BOTH, _MACHINE = "Models", "Accuracy against hardware", "This installation"
+COMMANDS = {
+    "formats": Entry(
+        "formats:formats",
+        _FORMATS,
+        "List the formats, or print codes, values, integers, quantum, widths and source of some.",
+    ),
+    "derive": Entry(
+        "derive:derive",
+        _FORMATS,
+        "Derive a format from a distribution, write its file, and say how far it is from the best.",
+    ),
+    "assign": Entry(
+        "assign:assign",
+        _FORMATS,
+        "Permute the weight's codes, which costs nothing, for a smaller MAC; writes a format file.",
+    ),
+    "synth": Entry(
+        "synth:synth",
+        _HARDWARE,
+        "Synthesize MACs or other units: the smallest of every architecture and recipe.",
+    ),
+    "curve": Entry(
+        "curve:curve",
+        _HARDWARE,
+        "Sweep the clock: area, slack and WNS of the best MAC at each, plotted.",
+    ),
+    "rank": Entry(
+        "rank:rank",
+        _HARDWARE,
+        "Rank formats by area, by delay at the least area, and by energy, in every technology.",
+    ),
+    "gates": Entry(
+        "gates:gates",
+        _HARDWARE,
+        "Search for the fewest AND, OR, XOR and NOT gates of a multiplier in two's complement.",
+    ),
+    "explore": Entry(
+        "explore:explore",
+        _HARDWARE,
+        "Synthesize every design of a space; what was computed before is not computed again.",
+    ),
+    "rtl": Entry(
+        "rtl:rtl",
+        _HARDWARE,
+        "Write Verilog, test vectors and a self-checking plain Verilog bench for MACs.",
+    ),
+    "tech": Entry(
+        "tech:app",
+        _HARDWARE,
+        "Technology cards: small cell libraries for area.",
+    ),
+    "operands": Entry(
+        "operands:operands",
+        _HARDWARE,
+        "Write what the MACs of a model multiply, for `halfbyte synth --operands FILE`.",
+    ),
+    "sim": Entry(
+        "sim:sim",
+        _CHECKS,
+        "Simulate MACs against the golden model; without a format, all of 4 and 5 bits.",
+    ),
+    "gatesim": Entry(
+        "gatesim:gatesim",
+        _CHECKS,
+        "Simulate netlists against the golden model; without a format, all of 4 and 5 bits.",
+    ),
+    "prove": Entry(
+        "prove:prove",
+        _CHECKS,
+        "Prove RTL and netlists of every architecture, for all codes and accumulator states.",
+    ),
+    "mutants": Entry(
+        "mutants:mutants",
+        _CHECKS,
+        "Inject faults into the RTL, and see that the cocotb regression catches each.",
+    ),
+    "triple": Entry(
+        "triple:triple",
+        _CHECKS,
+        "Run RTL (Verilator), golden model and CUDA reference on one stream: three-way equality.",
+    ),
+    "gpu-check": Entry(
+        "gpu:gpu_check",
+        _CHECKS,
+        "Compare every kernel with the golden model, bit for bit; exit status 1 if a number "
+        "differs.",
+    ),
+    "evaluate": Entry(
+        "evaluate:evaluate",
+        _MODELS,
+        "Quantize a model to each format and measure it, with 95 % intervals from the bootstrap.",
+    ),
+    "recipes": Entry(
+        "recipes:recipes",
+        _MODELS,
+        "List the shipped recipes: what of a model is quantized, and how.",
+    ),
+    "profile": Entry(
+        "profile:profile",
+        _MODELS,
+        "Fit Student's t, normal and Laplace distributions to every layer; table, plots, CSV, "
+        "JSON.",
+    ),
+    "quantize": Entry(
+        "quantize:quantize",
+        _MODELS,
+        "Quantize a model's weights from disk to disk; an interrupted run continues.",
+    ),
+    "compress": Entry(
+        "compress:compress",
+        _MODELS,
+        "Compress BF16, FP16, FP32, FP8 and 8-bit tensors without loss; the others are copied.",
+    ),
+    "decompress": Entry(
+        "compress:decompress",
+        _MODELS,
+        "Undo `halfbyte compress`, to the last byte and verified; also reads the dfloat11 layout.",
+    ),
+    "verify": Entry(
+        "compress:verify",
+        _MODELS,
+        "Decode compressed files and compare with the originals' digests; writes nothing.",
+    ),
+    "info": Entry(
+        "compress:info",
+        _MODELS,
+        "What is in a compressed file: of each tensor its layout, its bits, and their entropy.",
+    ),
+    "entropy": Entry(
+        "entropy:entropy",
+        _MODELS,
+        "Bits per weight: raw, the order-0 entropy, and ours; per tensor, or per format's codes.",
+    ),
+    "train-bytelm": Entry(
+        "train_bytelm:train_bytelm",
+        _MODELS,
+        "Train bytelm; an interrupted run continues. About a second a step on two cores.",
+    ),
+    "pareto": Entry(
+        "pareto:pareto",
+        _BOTH,
+        "All formats to RTL, area, and accuracy on real weights; then the plots and the tables.",
+    ),
+    "recommend": Entry(
+        "recommend:recommend",
+        _BOTH,
+        "The smallest format within a loss, or the most accurate within an area; and how sure.",
+    ),
+    "findings": Entry(
+        "findings:findings",
+        _BOTH,
+        "Evaluate what the paper compares on minilm and bytelm, and write the page of findings.",
+    ),
+    "report": Entry(
+        "report:report",
+        _BOTH,
+        "Write one HTML page of all results: plot, table, details, comparison; no network needed.",
+    ),
+    "diff": Entry(
+        "report:diff",
+        _BOTH,
+        "Compare two sets of records: area, delay, energy, loss. Exit status 3 if any figure "
+        "moved.",
+    ),
+    "schema": Entry(
+        "schema:schema",
+        _MACHINE,
+        "Print the JSON Schema of a record: fields, types, units. Without a name, list the "
+        "records.",
+    ),
+    "doctor": Entry(
+        "doctor:doctor",
+        _MACHINE,
+        "Say which tools are there, what each is for, and how to get the others.",
+    ),
+    "bench": Entry(
+        "bench:bench",
+        _MACHINE,
+        "Time the golden model's block-scaled GEMM beside torch.matmul in FP32.",
+    ),
+    "gpu-bench": Entry(
+        "gpu:gpu_bench",
+        _MACHINE,
+        "Time every kernel beside PyTorch's own, in one run; without a format, e2m1_sp.",
+    ),
+}
+
+
+class LazyGroup(TyperGroup):
+    """The commands of :data:`COMMANDS`; the list in the help imports none of them."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.commands = {
+            name: TyperCommand(name, help=entry.summary, rich_help_panel=entry.panel)
+            for name, entry in COMMANDS.items()
+        }
+        self._is_listing = False
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Their names, by panel."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """A command by name; None if there is none."""
+        if self._is_listing or cmd_name not in COMMANDS:
+            return self.commands.get(cmd_name)
+        return COMMANDS[cmd_name].load(cmd_name)
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Print the help."""
+        self._is_listing = True
+        try:
+            super().format_help(ctx, formatter)
+        finally:
+            self._is_listing = False

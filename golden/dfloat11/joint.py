@@ -1,0 +1,344 @@
+"""A tensor to layout 2 and back: exponent and upper mantissa bits coded together.
+
+Within 0.02 bits per weight of the entropy of those symbols, where layout 1 spends 0.1 on whole
+bits and its index; FP32 too. Layout 1 is what hardware and GPUs decode.
+"""
+
+import ctypes
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from halfbyte.golden.checks import check_integer
+from halfbyte.golden.dfloat11 import joint_kernels
+from halfbyte.golden.dfloat11.elements import ElementType
+from halfbyte.golden.dfloat11.joint_layout import (
+    CHUNK,
+    JOINT_TYPES,
+    STATE_WORDS,
+    JointHeader,
+    JointParts,
+    read_header,
+    split,
+)
+from halfbyte.golden.dfloat11.joint_table import Fields, SymbolTable, choose, entropy, widest
+from halfbyte.golden.dfloat11.layout import CorruptError, aligned_bytes
+from halfbyte.golden.dfloat11.native import address, library
+from halfbyte.golden.dfloat11.threads import cores, over_ranges
+
+__all__ = [
+    "JointCounts",
+    "OpenedJoint",
+    "compress",
+    "count",
+    "decompress",
+    "decompress_chunks",
+    "joint_type",
+    "opened",
+]
+
+_REASONS = {
+    1: "its CRC is wrong",
+    2: "its codes do not end where its sizes say",
+    3: "its escapes are not as many as its sizes say",
+}
+_PLACE_WORDS = CHUNK + STATE_WORDS + 1  # 16-bit words that a chunk's stream takes at most
+
+
+def joint_type(dtype: torch.dtype) -> ElementType | None:
+    """The type of a tensor's elements; None if the layout has none for it."""
+    return next((each for each in JOINT_TYPES.values() if each.torch_dtype == dtype), None)
+
+
+def _words(tensor: Tensor, kind: ElementType) -> NDArray[Any]:
+    """(elements,): the bits of a tensor, without copying a contiguous one on the CPU."""
+    types = {1: torch.uint8, 2: torch.uint16, 4: torch.uint32}
+    flat = tensor.detach().cpu().contiguous().flatten()
+    words: NDArray[Any] = flat.view(types[kind.bytes]).numpy()
+    return words
+
+
+@dataclass(frozen=True)
+class JointCounts:
+    """What decides the code of a tensor, or of several that share one; these can be added.
+
+    Parameters
+    ----------
+    kind : ElementType
+    counts : array
+        (2^width,) int64, of the widest symbols.
+    zeros : int
+        Low bits that are zero in all elements.
+    """
+
+    kind: ElementType
+    counts: NDArray[np.int64]
+    zeros: int
+
+    def __add__(self, other: "JointCounts") -> "JointCounts":
+        return JointCounts(self.kind, self.counts + other.counts, min(self.zeros, other.zeros))
+
+    @property
+    def elements(self) -> int:
+        """How many were counted."""
+        return int(self.counts.sum())
+
+    def choice(self) -> tuple[Fields, SymbolTable, float]:
+        """Fields, table, and bits of the whole but for chunks' overhead."""
+        most = widest(self.kind.name, 8 * self.kind.bytes)
+        return choose(self.kind.name, most, self.counts, self.zeros)
+
+    def entropy(self) -> float:
+        """About how many bits the symbols take, with their table, whatever is left beside them."""
+        return entropy(self.counts)
+
+    def bytes(self) -> int:
+        """About how many bytes the compressed form takes."""
+        chunks = -(-self.elements // CHUNK)
+        return int(self.choice()[2]) // 8 + 100 + chunks * (16 + STATE_WORDS)
+
+
+def count(tensor: Tensor) -> JointCounts:
+    """Count the symbols of a tensor. TypeError for a type that the layout has not."""
+    kind = joint_type(tensor.dtype) if isinstance(tensor, Tensor) else None
+    if kind is None:
+        what = tensor.dtype if isinstance(tensor, Tensor) else type(tensor).__name__
+        raise TypeError(f"The codec takes tensors of {', '.join(JOINT_TYPES)}, not {what}")
+    words, most = _words(tensor, kind), widest(kind.name, 8 * kind.bytes)
+    native = library()
+
+    def over(first: int, last: int) -> NDArray[np.int64]:
+        counts = np.zeros(1 << most.width, dtype=np.int64)
+        if native is None:
+            joint_kernels.count(words, most.shift, most.width, first, last, counts)
+        else:
+            native.hb_joint_count(
+                address(words), kind.bytes, most.shift, most.width, first, last, address(counts)
+            )
+        return counts
+
+    parts = over_ranges(over, len(words), per_thread=1) if len(words) else []
+    counts = sum(parts, np.zeros(1 << most.width, dtype=np.int64))
+    ones = int(np.bitwise_or.reduce(_ones(words))) if len(words) else 0
+    return JointCounts(kind, counts, _zeros(ones, 8 * kind.bytes))
+
+
+def _ones(words: NDArray[Any]) -> NDArray[np.uint32]:
+    """(chunks,): which bits any element of a chunk has."""
+    chunks = -(-len(words) // CHUNK)
+    native = library()
+    if native is None:
+        return np.bitwise_or.reduceat(words, np.arange(chunks) * CHUNK).astype(np.uint32)
+    ones = np.zeros(chunks, dtype=np.uint32)
+    native.hb_joint_ones(address(words), words.itemsize, len(words), 0, chunks, address(ones))
+    return ones
+
+
+def _zeros(ones: int, bits: int) -> int:
+    """How many of the lowest bits are not among ``ones``."""
+    return (ones & -ones).bit_length() - 1 if ones else bits
+
+
+class _Tensor(ctypes.Structure):
+    """``joint::Tensor`` in joint.h."""
+
+    _fields_ = (
+        *((name, ctypes.c_int32) for name in (
+            "bytes", "width", "shift", "rows", "base", "escape")),
+        ("elements", ctypes.c_int64),
+        *((name, ctypes.c_void_p) for name in (
+            "table", "crcs", "word_starts", "escape_starts", "raw_starts", "zeros", "words",
+            "escapes", "raw")),
+    )  # fmt: skip
+
+
+class OpenedJoint:
+    """A compressed tensor whose header was read and whose parts were found consistent.
+
+    Parameters
+    ----------
+    header : JointHeader
+    parts : JointParts
+        Views; whoever holds this holds them.
+
+    Raises
+    ------
+    CorruptError
+        The sizes of the chunks do not add up.
+    """
+
+    def __init__(self, header: JointHeader, parts: JointParts) -> None:
+        self.header = header
+        self.parts = parts
+        self.zeros = np.ascontiguousarray(parts.sizes[:, 2])
+        if len(self.zeros) and self.zeros.max() > header.fields.shift:
+            raise CorruptError("a chunk leaves out more bits than there are below the symbol")
+        sizes = parts.sizes.T.astype(np.int64)
+        sizes[2] = self._groups() * (header.fields.raw_bits - self.zeros)
+        self.starts = np.zeros((3, sizes.shape[1] + 1), dtype=np.int64)
+        np.cumsum(sizes, axis=1, out=self.starts[:, 1:])
+        if tuple(self.starts[:, -1]) != (header.words, header.escapes, header.raw_bytes):
+            raise CorruptError("the sizes of the chunks contradict the header")
+        if sizes[0].size and sizes[0].min() < STATE_WORDS:
+            raise CorruptError("a chunk is too short for the states that it begins with")
+
+    def _groups(self) -> NDArray[np.int64]:
+        """(chunks,): groups of eight elements, the last perhaps with fewer."""
+        groups = np.full(self.header.chunks, CHUNK // 8, dtype=np.int64)
+        groups[-1:] = -(-(self.header.elements - CHUNK * (len(groups) - 1)) // 8)
+        return groups
+
+    @classmethod
+    def of(cls, data: Tensor) -> "OpenedJoint":
+        """Open (bytes,) uint8 on the CPU. TypeError or CorruptError for what is none."""
+        raw = aligned_bytes(data)
+        header = read_header(raw)
+        return cls(header, split(raw, header))
+
+    def structure(self) -> _Tensor:
+        """For the native loops; this object must outlive it."""
+        header, parts, fields = self.header, self.parts, self.header.fields
+        table = header.table
+        return _Tensor(
+            header.kind.bytes, fields.width, fields.shift, len(table.frequencies), table.base,
+            table.escape, header.elements, address(table.slots), address(parts.crcs),
+            *(address(starts) for starts in self.starts), address(self.zeros),
+            address(parts.words), address(parts.escapes), address(parts.raw),
+        )  # fmt: skip
+
+    def decode(self, first: int, last: int, *, verify: bool) -> Tensor:
+        """Elements of chunks ``first`` up to ``last``; CorruptError, which names the chunk."""
+        header, kind = self.header, self.header.kind
+        size = min(last * CHUNK, header.elements) - min(first * CHUNK, header.elements)
+        out = np.empty(size, dtype=f"u{kind.bytes}")
+        results = np.zeros(last - first, dtype=np.uint8)
+        native, structure = library(), self.structure()
+
+        def decode(begin: int, end: int) -> None:
+            if native is None:
+                joint_kernels.decode(self, first + begin, first + end, verify,
+                                     out[begin * CHUNK :], results[begin:])  # fmt: skip
+                return
+            native.hb_joint_decode(
+                ctypes.byref(structure), first + begin, first + end, verify,
+                address(out[begin * CHUNK :]), address(results[begin:]),
+            )  # fmt: skip
+
+        if last > first:
+            over_ranges(decode, last - first)
+        bad = np.flatnonzero(results)
+        if len(bad):
+            chunk, reason = first + int(bad[0]), _REASONS[int(results[bad[0]])]
+            raise CorruptError(f"chunk {chunk} of {header.chunks}: {reason}")
+        return torch.from_numpy(out).view(kind.torch_dtype)
+
+
+def _draft(
+    kind: ElementType,
+    shape: tuple[int, ...],
+    fields: Fields,
+    table: SymbolTable,
+    words: NDArray[Any],
+) -> OpenedJoint:
+    """A compressed tensor with room for raw bits and CRCs, and without streams."""
+    zeros = [min(_zeros(int(each), fields.bits), fields.shift) for each in _ones(words)]
+    sizes = np.zeros((len(zeros), 3), dtype=np.uint32)
+    sizes[:, 0], sizes[:, 2] = STATE_WORDS, zeros
+    whole, rest = divmod(len(words), CHUNK)
+    groups = [CHUNK // 8] * whole + [-(-rest // 8)] * (rest > 0)
+    raw = sum(n * (fields.raw_bits - z) for n, z in zip(groups, zeros, strict=True))
+    header = JointHeader(kind, shape, fields, table, STATE_WORDS * len(zeros), 0, raw)
+    none = np.zeros(0, dtype=np.uint16)
+    crcs = np.zeros(len(zeros), dtype=np.uint32)
+    return OpenedJoint(header, JointParts(crcs, sizes, none, none, np.zeros(raw, np.uint8)))
+
+
+def _encode_chunks(
+    structure: _Tensor, opened: OpenedJoint, words: NDArray[Any], first: int, last: int
+) -> tuple[list[NDArray[np.uint16]], list[NDArray[np.uint16]], NDArray[np.uint32]]:
+    """Streams and escapes of chunks ``first`` up to ``last``, and their sizes."""
+    places = last - first
+    stream = np.empty((places, _PLACE_WORDS), dtype=np.uint16)
+    escapes = np.empty((places, CHUNK), dtype=np.uint16)
+    sizes = np.zeros((places, 2), dtype=np.uint32)
+    table, native = opened.header.table, library()
+    if native is None:
+        joint_kernels.encode(opened, words, first, last, stream, escapes, sizes)
+    else:
+        native.hb_joint_encode(
+            ctypes.byref(structure), address(words), address(table.array), first, last,
+            address(stream), address(escapes), address(sizes),
+        )  # fmt: skip
+    streams = [row[len(row) - n :].copy() for row, n in zip(stream, sizes[:, 0], strict=True)]
+    kept = [row[:n].copy() for row, n in zip(escapes, sizes[:, 1], strict=True)]
+    return streams, kept, sizes
+
+
+def compress(tensor: Tensor, counts: JointCounts | None = None) -> Tensor:
+    """The compressed form of a tensor in layout 2: (bytes,) uint8, the same for the same input.
+
+    tensor: BF16, FP16, FP32, FP8 (E4M3, E5M2), INT8 or uint8; any shape, at least one element.
+    counts: what :func:`count` gave for it, if that is known already. Raises TypeError for another
+    type, ValueError for an empty tensor or more than 65535 dimensions.
+    """
+    counts = counts or count(tensor)
+    if not tensor.numel():
+        raise ValueError("A tensor without elements cannot be compressed")
+    fields, table, _ = counts.choice()
+    words = _words(tensor, counts.kind)
+    drafted = _draft(counts.kind, tuple(tensor.shape), fields, table, words)
+    chunks, structure = drafted.header.chunks, drafted.structure()
+    # A few chunks at a time: their streams have room for the worst.
+    found = over_ranges(
+        lambda first, last: _encode_chunks(structure, drafted, words, first, last),
+        chunks,
+        per_thread=max(8, chunks // (16 * cores())),
+    )
+    streams = [each for part, _, _ in found for each in part]
+    escapes = [each for _, part, _ in found for each in part]
+    header = replace(drafted.header, words=sum(map(len, streams)), escapes=sum(map(len, escapes)))
+    data = np.zeros(header.total_size, dtype=np.uint8)
+    data[: header.size] = np.frombuffer(header.to_bytes(), dtype=np.uint8)
+    parts = split(data, header)
+    parts.crcs[:] = drafted.parts.crcs
+    parts.raw[:] = drafted.parts.raw
+    parts.sizes[:, :2] = np.concatenate([sizes for _, _, sizes in found])
+    parts.sizes[:, 2] = drafted.zeros
+    np.concatenate(streams, out=parts.words)
+    np.concatenate(escapes, out=parts.escapes)
+    return torch.from_numpy(data)
+
+
+def decompress_chunks(data: Tensor, first: int, last: int, *, verify: bool = True) -> Tensor:
+    """The elements of chunks ``first`` up to ``last`` (excluded), (elements,), from those alone.
+
+    Every chunk has 65536 elements, but for the last one. Raises as :func:`decompress`, and
+    ValueError for chunks that are not there.
+    """
+    opened = OpenedJoint.of(data)
+    check_integer("first", first, 0, opened.header.chunks)
+    check_integer("last", last, first, opened.header.chunks)
+    return opened.decode(first, last, verify=verify)
+
+
+def decompress(data: Tensor, *, verify: bool = True) -> Tensor:
+    """The tensor whose form in layout 2 ``data`` is: the same bits, type and shape.
+
+    data: (bytes,) uint8, on the CPU. Raises CorruptError, which names the chunk, for anything that
+    :func:`compress` did not write. ``verify`` the CRCs of the elements: without it, damage may go
+    unseen, but nothing worse happens.
+    """
+    opened = OpenedJoint.of(data)
+    return opened.decode(0, opened.header.chunks, verify=verify).reshape(opened.header.shape)
+
+
+def opened(data: Tensor) -> Callable[[], Tensor]:
+    """A function that decodes ``data``, unverified; its header is read once, now."""
+    found = OpenedJoint.of(data)
+    header = found.header
+    return lambda: found.decode(0, header.chunks, verify=False).reshape(header.shape)

@@ -1,0 +1,179 @@
+"""The loops of layout 2 in numba, element by element: the reference, and for machines without a
+C++ compiler. ``native/joint.h`` does the same work.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from halfbyte.base.compiled import jit
+from halfbyte.golden.dfloat11.joint_layout import CHUNK, CODERS, STATE_WORDS
+from halfbyte.golden.dfloat11.joint_table import SCALE, SCALE_BITS
+from halfbyte.golden.dfloat11.loops import crc32c
+
+if TYPE_CHECKING:
+    from halfbyte.golden.dfloat11.joint import OpenedJoint
+
+__all__ = ["count", "decode", "encode"]
+
+_Array = NDArray[Any]
+_LOW = 1 << 16  # the least state
+GOOD, WRONG_CRC, NOT_THE_END, WRONG_ESCAPES = range(4)
+
+
+@jit
+def count(words: _Array, shift: int, width: int, first: int, last: int, counts: _Array) -> None:
+    """Add the symbols of elements ``first`` up to ``last``."""
+    mask = (1 << width) - 1
+    for i in range(first, last):
+        counts[(np.int64(words[i]) >> shift) & mask] += 1
+
+
+@jit
+def _raw_bits(word: Any, width: int, shift: int, zeros: int) -> Any:
+    """What is left of an element without symbol and zeros."""
+    return (word >> (shift + width)) << (shift - zeros) | (word & ((1 << shift) - 1)) >> zeros
+
+
+@jit
+def _joined(symbol: int, raw: int, width: int, shift: int, zeros: int) -> Any:
+    high = raw >> (shift - zeros)
+    low = raw & ((1 << (shift - zeros)) - 1)
+    return high << (shift + width) | symbol << shift | low << zeros
+
+
+@jit
+def _read_bits(data: _Array, place: int, count: int) -> Any:
+    """``count`` bits from bit ``place`` on, the lowest first."""
+    found: Any = 0
+    for k in range(count):
+        bit = place + k
+        found |= ((np.int64(data[bit >> 3]) >> (bit & 7)) & 1) << k
+    return found
+
+
+@jit
+def _encode_chunk(
+    words: _Array, size: int, layout: _Array, frequencies: _Array, starts: _Array, raw: _Array,
+    stream: _Array, escapes: _Array, sizes: _Array,
+) -> None:  # fmt: skip
+    """layout: width, shift, zeros, base, escape, raw bits. The stream goes to the array's end."""
+    width, shift, zeros, base, escape, raw_bits = layout
+    mask, rows = (1 << width) - 1, len(frequencies)
+    kept = 0
+    for i in range(size):
+        word = np.int64(words[i])
+        symbol = (word >> shift) & mask
+        if escape and (symbol < base or symbol >= base + rows - 1):
+            escapes[kept] = symbol
+            kept += 1
+        bits = _raw_bits(word, width, shift, zeros)
+        for k in range(raw_bits):
+            place = i * raw_bits + k
+            raw[place >> 3] |= ((bits >> k) & 1) << (place & 7)
+    states = np.full(CODERS, _LOW, dtype=np.int64)
+    place = len(stream)
+    for i in range(size - 1, -1, -1):
+        symbol = (np.int64(words[i]) >> shift) & mask
+        row = symbol - base
+        if escape and (row < 0 or row >= rows - 1):
+            row = rows - 1
+        frequency = np.int64(frequencies[row])
+        state = states[i % CODERS]
+        if state >= frequency << 20:
+            place -= 1
+            stream[place] = state & 0xFFFF
+            state >>= 16
+        states[i % CODERS] = (state // frequency << SCALE_BITS) + state % frequency + starts[row]
+    place -= STATE_WORDS
+    for k in range(CODERS):
+        stream[place + 2 * k] = states[k] & 0xFFFF
+        stream[place + 2 * k + 1] = states[k] >> 16
+    sizes[0] = len(stream) - place
+    sizes[1] = kept
+
+
+@jit
+def _decode_chunk(
+    words: _Array, escapes: _Array, raw: _Array, layout: _Array, slots: _Array, rows: int,
+    out: _Array,
+) -> int:  # fmt: skip
+    width, shift, zeros, base, escape, raw_bits = layout
+    states = np.empty(CODERS, dtype=np.int64)
+    for k in range(CODERS):
+        states[k] = np.int64(words[2 * k]) | np.int64(words[2 * k + 1]) << 16
+    place, taken = STATE_WORDS, 0
+    for i in range(len(out)):
+        state = states[i % CODERS]
+        entry = np.int64(slots[state & (SCALE - 1)])
+        row = entry >> 24
+        state = ((entry >> 12 & 0xFFF) + 1) * (state >> SCALE_BITS) + (entry & 0xFFF)
+        if state < _LOW:
+            if place == len(words):
+                return NOT_THE_END
+            state = state << 16 | np.int64(words[place])
+            place += 1
+        states[i % CODERS] = state
+        symbol = base + row
+        if escape and row == rows - 1:
+            if taken == len(escapes):
+                return WRONG_ESCAPES
+            symbol = np.int64(escapes[taken]) & ((1 << width) - 1)
+            taken += 1
+        bits = _read_bits(raw, i * raw_bits, raw_bits)
+        out[i] = _joined(symbol, bits, width, shift, zeros)
+    for k in range(CODERS):
+        if states[k] != _LOW:
+            return NOT_THE_END
+    if place != len(words):
+        return NOT_THE_END
+    return GOOD if taken == len(escapes) else WRONG_ESCAPES
+
+
+def _layout(opened: "OpenedJoint", chunk: int) -> NDArray[np.int64]:
+    fields, table, zeros = opened.header.fields, opened.header.table, int(opened.zeros[chunk])
+    numbers = (
+        fields.width, fields.shift, zeros, table.base, table.escape, fields.raw_bits - zeros,
+    )  # fmt: skip
+    return np.array(numbers, dtype=np.int64)
+
+
+def _raw_of(opened: "OpenedJoint", chunk: int) -> NDArray[np.uint8]:
+    return opened.parts.raw[opened.starts[2, chunk] : opened.starts[2, chunk + 1]]
+
+
+def encode(
+    opened: "OpenedJoint", words: _Array, first: int, last: int, stream: _Array, escapes: _Array,
+    sizes: _Array,
+) -> None:  # fmt: skip
+    """Encode chunks ``first`` up to ``last``: a row of ``stream``, ``escapes``, ``sizes`` each."""
+    table = opened.header.table
+    starts = np.cumsum([0, *table.frequencies]).astype(np.int64)
+    for chunk in range(first, last):
+        part = words[chunk * CHUNK : (chunk + 1) * CHUNK]
+        place = chunk - first
+        _encode_chunk(
+            part, len(part), _layout(opened, chunk), table.array, starts, _raw_of(opened, chunk),
+            stream[place], escapes[place], sizes[place],
+        )  # fmt: skip
+        opened.parts.crcs[chunk] = crc32c(part.view(np.uint8))
+
+
+def decode(
+    opened: "OpenedJoint", first: int, last: int, check: bool, out: _Array, results: _Array
+) -> None:
+    """Decode chunks ``first`` up to ``last`` to the begin of ``out``; their results likewise."""
+    header, parts, starts = opened.header, opened.parts, opened.starts
+    for chunk in range(first, last):
+        begin = (chunk - first) * CHUNK
+        place = out[begin : begin + min(CHUNK, header.elements - chunk * CHUNK)]
+        result = _decode_chunk(
+            parts.words[starts[0, chunk] : starts[0, chunk + 1]],
+            parts.escapes[starts[1, chunk] : starts[1, chunk + 1]],
+            _raw_of(opened, chunk), _layout(opened, chunk), header.table.slots,
+            len(header.table.frequencies), place,
+        )  # fmt: skip
+        if result == GOOD and check and crc32c(place.view(np.uint8)) != parts.crcs[chunk]:
+            result = WRONG_CRC
+        results[chunk - first] = result

@@ -1,0 +1,180 @@
+"""Layout 2: header, symbol table, and where the other parts are. ``docs/dfloat11.md`` has it.
+
+Everything that a reader takes from a file is checked here, before memory is allocated by it or an
+address computed from it.
+"""
+
+import math
+import struct
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from halfbyte.golden.dfloat11.elements import ELEMENT_TYPES, ElementType
+from halfbyte.golden.dfloat11.joint_table import Fields, SymbolTable
+from halfbyte.golden.dfloat11.layout import ALIGNMENT, CRC_AT, MAGIC, CorruptError
+from halfbyte.golden.dfloat11.loops import crc32c
+
+__all__ = ["CHUNK", "CODERS", "JOINT_TYPES", "STATE_WORDS", "VERSION", "JointHeader", "JointParts",
+           "read_header", "split"]  # fmt: skip
+
+VERSION = 2
+CHUNK = 65536
+"""Elements that are coded, checked and decoded on their own."""
+CODERS = 32
+STATE_WORDS = 2 * CODERS
+"""Words of 16 bits that hold the states with which a chunk begins."""
+# Magic, version, bytes of the header, its CRC-32C, element type, symbol's width and place, escape,
+# dimensions, rows, base, zeros, elements, words of the stream, escapes, bytes of the raw part.
+_FIXED = struct.Struct("<6sHIIBBBBHHH2xQQQQ")
+
+JOINT_TYPES = {**ELEMENT_TYPES, "F32": ElementType("F32", 7, torch.float32, 256, 12)}
+"""What this layout codes, by name."""
+
+
+def _aligned(count: int) -> int:
+    return -(-count // ALIGNMENT) * ALIGNMENT
+
+
+@dataclass(frozen=True)
+class JointHeader:
+    """What stands at the head of a tensor in layout 2.
+
+    Parameters
+    ----------
+    kind : ElementType
+    shape : tuple of int
+    fields : Fields
+    table : SymbolTable
+    words, escapes, raw_bytes : int
+        16-bit words of the stream, escaped symbols, and bytes of the raw part, of all chunks
+        together.
+    """
+
+    kind: ElementType
+    shape: tuple[int, ...]
+    fields: Fields
+    table: SymbolTable
+    words: int
+    escapes: int
+    raw_bytes: int
+
+    @cached_property
+    def elements(self) -> int:
+        """Number of elements."""
+        return math.prod(self.shape)
+
+    @property
+    def chunks(self) -> int:
+        """Number of chunks; the last may be shorter than the others."""
+        return -(-self.elements // CHUNK)
+
+    @property
+    def raw_size(self) -> int:
+        """Bytes of the tensor when it is not compressed."""
+        return self.elements * self.kind.bytes
+
+    @cached_property
+    def size(self) -> int:
+        """Bytes of the header with its padding: where the parts begin."""
+        return _aligned(_FIXED.size + 8 * len(self.shape) + len(self.table.to_bytes()))
+
+    def part_sizes(self) -> tuple[int, ...]:
+        """Bytes of the parts without padding: CRCs, sizes, stream, escapes, raw bits."""
+        return 4 * self.chunks, 12 * self.chunks, 2 * self.words, 2 * self.escapes, self.raw_bytes
+
+    @property
+    def total_size(self) -> int:
+        """Bytes of the whole compressed tensor, a multiple of 8."""
+        return self.size + sum(map(_aligned, self.part_sizes()))
+
+    def to_bytes(self) -> bytes:
+        """The header, with CRC and padding."""
+        fields, table = self.fields, self.table
+        fixed = _FIXED.pack(
+            MAGIC, VERSION, self.size, 0, self.kind.code, fields.width, fields.shift, table.escape,
+            len(self.shape), len(table.frequencies), table.base, self.elements, self.words,
+            self.escapes, self.raw_bytes,
+        )  # fmt: skip
+        raw = bytearray(fixed + struct.pack(f"<{len(self.shape)}Q", *self.shape))
+        raw += table.to_bytes()
+        raw += bytes(self.size - len(raw))
+        raw[CRC_AT : CRC_AT + 4] = crc32c(np.frombuffer(raw, np.uint8)).to_bytes(4, "little")
+        return bytes(raw)
+
+
+@dataclass(frozen=True)
+class JointParts:
+    """Views of a compressed tensor's parts.
+
+    Parameters
+    ----------
+    crcs : array
+        (chunks,) uint32, of the elements of a chunk.
+    sizes : array
+        (chunks, 3) uint32: words of the stream, escapes, and low bits that are left out.
+    words, escapes : array
+        uint16.
+    raw : array
+        uint8.
+    """
+
+    crcs: NDArray[np.uint32]
+    sizes: NDArray[np.uint32]
+    words: NDArray[np.uint16]
+    escapes: NDArray[np.uint16]
+    raw: NDArray[np.uint8]
+
+
+def read_header(data: NDArray[np.uint8]) -> JointHeader:
+    """The header of a tensor in layout 2, of which ``data`` are all bytes or only the first.
+
+    Raises CorruptError for whatever is not a header that this version writes.
+    """
+    if len(data) < _FIXED.size:
+        raise CorruptError("the header is cut off, or its length is wrong")
+    (_, _, size, crc, code, width, shift, escape, dimensions, rows, base, elements, words,
+     escapes, raw_bytes) = _FIXED.unpack(data[: _FIXED.size].tobytes())  # fmt: skip
+    if size % ALIGNMENT or not _FIXED.size <= size <= len(data):
+        raise CorruptError("the header is cut off, or its length is wrong")
+    raw = data[:size].copy()
+    raw[CRC_AT : CRC_AT + 4] = 0
+    if crc32c(raw) != crc:
+        raise CorruptError("the header's CRC is wrong")
+    kind = next((each for each in JOINT_TYPES.values() if each.code == code), None)
+    table_at = _FIXED.size + 8 * dimensions
+    if kind is None or table_at > size:
+        raise CorruptError(f"the header names an unknown element type, {code}, or no shape")
+    shape = struct.unpack(f"<{dimensions}Q", raw[_FIXED.size : table_at].tobytes())
+    try:
+        fields = Fields(8 * kind.bytes, width, shift)
+        table, taken = SymbolTable.from_bytes(raw[table_at:].tobytes(), base, rows, bool(escape))
+    except ValueError as error:
+        raise CorruptError(str(error)) from None
+    header = JointHeader(kind, shape, fields, table, words, escapes, raw_bytes)
+    if header.elements != elements or elements == 0 or header.size != size or escape > 1:
+        raise CorruptError("the header's counts contradict its shape or table")
+    if base + rows > 1 << width or (not escape and escapes):
+        raise CorruptError("the table does not fit the symbols")
+    if raw[table_at + taken :].any():
+        raise CorruptError("the header's padding is not zero")
+    return header
+
+
+def split(data: NDArray[np.uint8], header: JointHeader) -> JointParts:
+    """The parts of ``data``, which must be as long as the header says; CorruptError if not."""
+    if len(data) != header.total_size:
+        raise CorruptError(f"it should have {header.total_size} bytes, not {len(data)}")
+    views = []
+    position = header.size
+    for size in header.part_sizes():
+        views.append(data[position : position + size])
+        position += _aligned(size)
+    crcs, sizes, words, escapes, raw = views
+    return JointParts(
+        crcs.view("<u4"), sizes.view("<u4").reshape(-1, 3), words.view("<u2"),
+        escapes.view("<u2"), raw,
+    )  # fmt: skip

@@ -1,0 +1,245 @@
+"""Which bits of an element are coded together in layout 2, and how often each symbol occurs.
+
+A symbol is the exponent with the upper bits of the mantissa, or all bits of 8-bit types. Rows are
+neighbouring symbols from a base on, each with a frequency out of 4096; the last row may be the
+escape, for symbols outside.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = [
+    "MAX_WIDTH",
+    "SCALE",
+    "SCALE_BITS",
+    "Fields",
+    "SymbolTable",
+    "choose",
+    "entropy",
+    "order_0",
+    "widest",
+]
+
+SCALE_BITS = 12
+SCALE = 1 << SCALE_BITS
+"""Sum of a table's frequencies."""
+MAX_ROWS = 256
+MAX_WIDTH = 11
+"""Bits of a symbol at most: 2048 counters fit the first cache."""
+_ESCAPED_BITS = 16
+_EXPONENT_BITS = {"BF16": 8, "F16": 5, "F32": 8}
+# Symbols rarer than these shares are left to the escape, whichever costs least.
+_RARE = (0.0, 2.0**-20, 2.0**-17, 2.0**-14)
+
+
+@dataclass(frozen=True)
+class Fields:
+    """Where an element's bits go.
+
+    Parameters
+    ----------
+    bits : int
+        Of an element: 8, 16 or 32.
+    width, shift : int
+        Of the symbol: bits, and the place of its lowest. The bits beside it are stored as they
+        are, but for low ones that are zero in a whole chunk.
+
+    Raises
+    ------
+    ValueError
+        They do not fit the element, or too many bits stay raw for the loops.
+    """
+
+    bits: int
+    width: int
+    shift: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.width <= MAX_WIDTH or self.shift + self.width > self.bits:
+            raise ValueError("the symbol does not fit the element")
+        if self.raw_bits * (64 // self.bits) + 7 > 64:
+            raise ValueError("the bits beside the symbol do not fit the element")
+
+    @property
+    def raw_bits(self) -> int:
+        """Bits of an element beside the symbol."""
+        return self.bits - self.width
+
+
+@dataclass(frozen=True)
+class SymbolTable:
+    """Rows and their frequencies.
+
+    Parameters
+    ----------
+    base : int
+        Symbol of the first row.
+    frequencies : tuple of int
+        By row, out of :data:`SCALE`; 0 for symbols that do not occur.
+    escape : bool
+        Whether the last row stands for all symbols outside of the others.
+
+    Raises
+    ------
+    ValueError
+        The frequencies do not sum to the scale, or there are too many.
+    """
+
+    base: int
+    frequencies: tuple[int, ...]
+    escape: bool
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.frequencies) <= MAX_ROWS or self.base < 0:
+            raise ValueError(f"a table has 1 to {MAX_ROWS} rows")
+        if sum(self.frequencies) != SCALE or min(self.frequencies) < 0:
+            raise ValueError(f"the frequencies of the table do not sum to {SCALE}")
+
+    @cached_property
+    def slots(self) -> NDArray[np.uint32]:
+        """(4096,): by the low bits of a state: place in the row, frequency - 1, row."""
+        found = np.zeros(SCALE, dtype=np.uint32)
+        start = 0
+        for row, frequency in enumerate(self.frequencies):
+            places = np.arange(frequency, dtype=np.uint32)
+            found[start : start + frequency] = places | (max(frequency, 1) - 1) << 12 | row << 24
+            start += frequency
+        return found
+
+    @cached_property
+    def array(self) -> NDArray[np.uint16]:
+        """(rows,): the frequencies."""
+        return np.array(self.frequencies, dtype=np.uint16)
+
+    def to_bytes(self) -> bytes:
+        """The frequencies, seven bits a byte, the lowest first; the eighth bit says: one more."""
+        raw = bytearray()
+        for frequency in self.frequencies:
+            if frequency > 0x7F:
+                raw.append(0x80 | frequency & 0x7F)
+            raw.append(frequency >> 7 if frequency > 0x7F else frequency)
+        return bytes(raw)
+
+    @classmethod
+    def from_bytes(
+        cls, data: bytes, base: int, rows: int, escape: bool
+    ) -> tuple["SymbolTable", int]:
+        """Undo :meth:`to_bytes`: the table, and how many bytes it took; ValueError for others."""
+        found: list[int] = []
+        place = 0
+        while len(found) < rows:
+            if place + 2 > len(data) and (place == len(data) or data[place] & 0x80):
+                raise ValueError("the table is cut off")
+            low = data[place]
+            high = data[place + 1] if low & 0x80 else 0
+            found.append(low & 0x7F | high << 7)
+            place += 2 if low & 0x80 else 1
+        return cls(base, tuple(found), escape), place
+
+    def cost(self, counts: NDArray[np.int64]) -> float:
+        """Bits that symbols of these counts take, with the table itself."""
+        rows = np.array(self.frequencies, dtype=np.float64)
+        inside = counts[self.base : self.base + len(rows) - self.escape]
+        outside = int(counts.sum() - inside.sum())
+        used = inside > 0
+        coded = float((inside[used] * (SCALE_BITS - np.log2(rows[: len(inside)][used]))).sum())
+        if self.escape:
+            coded += outside * (SCALE_BITS - float(np.log2(rows[-1])) + _ESCAPED_BITS)
+        return coded + 8 * len(self.to_bytes())
+
+
+def _quantized(counts: NDArray[np.int64]) -> tuple[int, ...]:
+    """Frequencies that sum to the scale, in proportion; at least 1 for what occurs."""
+    shares = counts * (SCALE / counts.sum())
+    found = np.where(counts > 0, np.maximum(1, np.rint(shares)), 0).astype(np.int64)
+    left = SCALE - int(found.sum())
+    while left:
+        step = 1 if left > 0 else -1
+        # Where one more or less changes the length of what is coded the least for its share.
+        able = found > 1 if step < 0 else counts > 0
+        change = np.full(len(found), -np.inf)
+        change[able] = counts[able] * np.log2((found[able] + step) / found[able])
+        order = np.argsort(-change, kind="stable")[: max(1, abs(left) // 4)]
+        order = order[able[order]]
+        found[order] += step
+        left -= step * len(order)
+    return tuple(int(each) for each in found)
+
+
+def _table(counts: NDArray[np.int64], rare: float) -> SymbolTable:
+    """The best table whose rows reach from the first to the last symbol that is not ``rare``."""
+    often = np.flatnonzero(counts > rare * counts.sum())
+    first, last = int(often[0]), int(often[-1]) + 1
+    if last - first > MAX_ROWS - 1 and not last - first == len(counts) == MAX_ROWS:
+        sums = np.cumsum(np.concatenate([[0], counts]))
+        most = MAX_ROWS - 1
+        first = int(np.argmax(sums[most:] - sums[:-most]))
+        last = first + most
+    outside = int(counts[:first].sum() + counts[last:].sum())
+    inside = counts[first:last]
+    if not outside:
+        return SymbolTable(first, _quantized(inside), False)
+    if last == len(counts):  # the escape's row must not lead past the last symbol
+        first, last = max(first - 1, 0), last - 1
+        inside = counts[first:last]
+        outside = int(counts.sum() - inside.sum())
+    return SymbolTable(first, _quantized(np.append(inside, outside)), True)
+
+
+def widest(kind: str, bits: int) -> Fields:
+    """The fields with as many mantissa bits in the symbol as can be counted."""
+    if kind not in _EXPONENT_BITS:
+        return Fields(bits, bits, 0)
+    width = min(MAX_WIDTH, _EXPONENT_BITS[kind] + 3 if bits > 16 or kind == "BF16" else MAX_WIDTH)
+    return Fields(bits, width, bits - 1 - width)
+
+
+def _candidates(
+    kind: str, most: Fields, counts: NDArray[np.int64]
+) -> Iterator[tuple[Fields, NDArray[np.int64]]]:
+    yield most, counts
+    for width in range(most.width - 1, _EXPONENT_BITS.get(kind, most.width) - 1, -1):
+        counts = counts.reshape(-1, 2).sum(axis=1)
+        yield Fields(most.bits, width, most.bits - 1 - width), counts
+
+
+def order_0(counts: NDArray[np.int64]) -> float:
+    """Bits per symbol: the entropy of symbols that occur ``counts`` times, independently."""
+    shares = counts[counts > 0] / counts.sum()
+    return float(-(shares * np.log2(shares)).sum()) + 0.0  # no negative zero
+
+
+def entropy(counts: NDArray[np.int64]) -> float:
+    """Bits of all symbols together, with about what their table takes."""
+    used = counts[counts > 0]
+    return float((used * np.log2(used.sum() / used)).sum()) + 11.0 * len(used)
+
+
+def choose(
+    kind: str, most: Fields, counts: NDArray[np.int64], zeros: int = 0
+) -> tuple[Fields, SymbolTable, float]:
+    """Fields and table that cost the least, and how many bits the elements cost then.
+
+    Parameters
+    ----------
+    kind : str
+        Element type, in the words of safetensors.
+    most : Fields
+        What :func:`widest` gives.
+    counts : array
+        (2^width,) int64, of the symbols of ``most``.
+    zeros : int
+        Low bits that are zero in all elements: they cost nothing.
+    """
+    total = int(counts.sum())
+    options = list(_candidates(kind, most, counts))
+    fields, found = min(
+        options, key=lambda each: entropy(each[1]) + total * max(each[0].shift - zeros, 0)
+    )
+    tables = [_table(found, rare) for rare in _RARE]
+    best = min(dict.fromkeys(tables), key=lambda table: table.cost(found))
+    return fields, best, best.cost(found) + total * (fields.raw_bits - min(zeros, fields.shift))

@@ -1,0 +1,130 @@
+"""The layouts that compressed tensors may have, by the version in their header; all read for ever.
+
+A layout is a row of :data:`LAYOUTS`. Version 1 (:mod:`.codec`) is what hardware and GPUs decode,
+version 2 (:mod:`.joint`) is smaller and takes FP32.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from halfbyte.golden.dfloat11 import codec, joint, joint_layout, layout
+from halfbyte.golden.dfloat11.elements import ElementType
+from halfbyte.golden.dfloat11.layout import MAGIC, CorruptError
+
+__all__ = ["LAYOUTS", "Header", "Layout", "decompress", "decompress_chunks", "layout_of",
+           "opened", "read_header"]  # fmt: skip
+
+
+class Header(Protocol):
+    """What every layout's header says."""
+
+    @property
+    def kind(self) -> ElementType:
+        """Type of the elements."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the tensor."""
+
+    @property
+    def chunks(self) -> int:
+        """How many parts can be decoded on their own."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of the header."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How tensors of one version are read.
+
+    Parameters
+    ----------
+    title : str
+        What it is called where people choose one.
+    chunk : int
+        Elements that are decoded on their own.
+    read_header : callable
+        From the first bytes, or all.
+    decompress, decompress_chunks : callable
+        From all bytes.
+    opened : callable
+        From all bytes a function that decodes them, unverified, as often as it is called.
+    """
+
+    title: str
+    chunk: int
+    read_header: Callable[[NDArray[np.uint8]], Any]
+    decompress: Callable[..., Tensor]
+    decompress_chunks: Callable[..., Tensor]
+    opened: Callable[[Tensor], Callable[[], Tensor]]
+
+
+LAYOUTS: dict[int, Layout] = {
+    layout.VERSION: Layout(
+        "prefix", codec.CHUNK, layout.read_header, codec.decompress, codec.decompress_chunks,
+        codec.opened,
+    ),
+    joint_layout.VERSION: Layout(
+        "joint", joint_layout.CHUNK, joint_layout.read_header, joint.decompress,
+        joint.decompress_chunks, joint.opened,
+    ),
+}  # fmt: skip
+"""By version."""
+
+
+def layout_of(data: NDArray[np.uint8]) -> Layout:
+    """The layout of a compressed tensor, by its first bytes. CorruptError if it has none."""
+    if len(data) < 8 or data[: len(MAGIC)].tobytes() != MAGIC:
+        raise CorruptError("this is no compressed tensor: it does not begin with 'hbdf11'")
+    version = int.from_bytes(data[6:8].tobytes(), "little")
+    if version not in LAYOUTS:
+        known = ", ".join(map(str, LAYOUTS))
+        raise CorruptError(f"the layout's version is {version}; this release reads {known}")
+    return LAYOUTS[version]
+
+
+def read_header(data: NDArray[np.uint8]) -> Header:
+    """The header of a compressed tensor, of which ``data`` are all bytes or only the first.
+
+    Raises CorruptError for whatever is none.
+    """
+    found: Header = layout_of(data).read_header(data)
+    return found
+
+
+def _of(data: Tensor) -> Layout:
+    return layout_of(layout.aligned_bytes(data))
+
+
+def decompress(data: Tensor, *, verify: bool = True) -> Tensor:
+    """The tensor whose compressed form, in any layout, ``data`` is: the same bits, type and shape.
+
+    data: (bytes,) uint8, on the CPU. Raises CorruptError, which names the chunk, for anything that
+    no ``compress`` wrote. ``verify`` CRCs and digests: without it, damage may go unseen, but
+    nothing worse happens.
+    """
+    return _of(data).decompress(data, verify=verify)
+
+
+def decompress_chunks(data: Tensor, first: int, last: int, *, verify: bool = True) -> Tensor:
+    """The elements of chunks ``first`` up to ``last`` (excluded), (elements,), from those alone.
+
+    How many elements a chunk has is the layout's. Raises as :func:`decompress`, and ValueError for
+    chunks that are not there; ``verify`` their CRCs.
+    """
+    return _of(data).decompress_chunks(data, first, last, verify=verify)
+
+
+def opened(data: Tensor) -> Callable[[], Tensor]:
+    """A function that decodes ``data``, verified before, as often as it is called.
+
+    The header is read now, once. Raises as :func:`decompress`.
+    """
+    return _of(data).opened(data)

@@ -1,0 +1,192 @@
+"""The records of checks and benchmarks of the kernels; each says on what machine it was made."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from halfbyte.base import Record
+
+__all__ = [
+    "CheckRecord",
+    "CodecTiming",
+    "ComparisonRecord",
+    "MachineRecord",
+    "MemoryRun",
+    "MemoryTiming",
+    "ProductRun",
+    "ProductTiming",
+    "Timing",
+    "TripleRecord",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MachineRecord(Record):
+    """The machine, and the build of the kernels: never a GPU's for a CPU's."""
+
+    build: str
+    """``cuda`` or ``host``."""
+    device: str
+    """Name of the GPU, or of the processor."""
+    compute_capability: str | None
+    """Compute capability of the GPU."""
+    driver: str | None
+    """Version of the GPU's driver."""
+    simd: str | None
+    """Vector instructions of the host build."""
+    threads: int | None
+    """Threads of the host build."""
+    compiler: str
+    """The compiler and its version."""
+    flags: tuple[str, ...]
+    """Its flags."""
+    versions: Mapping[str, str | None]
+    """Versions of the libraries."""
+    system: str
+    """The operating system."""
+    date: str
+    """When, in UTC."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparisonRecord(Record):
+    """A kernel compared with the golden model."""
+
+    kernel: str
+    """Name of the kernel; ``emulated`` ones run thread by thread on the CPU."""
+    format: str
+    """Format of the weights."""
+    activation: str
+    """Format of the other operand."""
+    compared: int
+    """Numbers that were compared."""
+    different: int
+    """Numbers whose bits differ."""
+    first: str
+    """The first difference; empty if there is none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckRecord(MachineRecord):
+    """All kernels compared with the golden model."""
+
+    cuda_build: str
+    """Whether the CUDA build compiles."""
+    sanitizers: str | None
+    """What the sanitizers found; null if they did not run."""
+    formats: tuple[str, ...]
+    """Formats that were compared."""
+    compared: int
+    """Numbers that were compared."""
+    different: int
+    """Numbers whose bits differ."""
+    kernels: tuple[ComparisonRecord, ...]
+    """By kernel, over all formats."""
+    comparisons: tuple[ComparisonRecord, ...]
+    """By kernel and format."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Run(Record):
+    """What every timing states first."""
+
+    kernel: str
+    """The kernel."""
+    shape: tuple[int, ...]
+    """Sizes of the operands."""
+    type: str
+    """Type of the elements."""
+    seconds: float
+    """Median time of a run, in s."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemoryRun(_Run):
+    """Time of a kernel that quantizes, dequantizes or copies."""
+
+    gigabytes_per_second: float
+    """Bytes read and written per second, in 10^9."""
+    share_of_copy: float
+    """That over what a copy achieves."""
+    format: str
+    """The format."""
+    block: int
+    """Elements that share a scale."""
+    repeats: int
+    """Runs, of which the median is taken."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProductRun(_Run):
+    """Time of a matrix product."""
+
+    tera_operations_per_second: float
+    """Multiplications and additions per second, in 10^12."""
+    share_of_torch: float
+    """That over what torch.matmul achieves."""
+    times_plain: float | None
+    """That over what the plain kernel achieves; null if it did not run."""
+    format: str
+    """The format."""
+    block: int
+    """Elements that share a scale."""
+    repeats: int
+    """Runs, of which the median is taken."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Codec(_Run):
+    gigabytes_per_second: float
+    """Bytes read and written per second, in 10^9."""
+    weights_gigabytes_per_second: float
+    """Bytes of decoded weights per second, in 10^9."""
+    share_of_copy: float
+    """Bytes per second over what a copy of the weights achieves."""
+    repeats: int
+    """Runs, of which the median is taken."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemoryTiming(MachineRecord, MemoryRun):
+    """Time of a kernel that quantizes, dequantizes or copies, on a machine."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProductTiming(MachineRecord, ProductRun):
+    """Time of a matrix product on a machine."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CodecTiming(MachineRecord, _Codec):
+    """Time of a DFloat11 decoder on a machine."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Triple(Record):
+    format: str
+    """Format of the weights."""
+    activation: str
+    """Format of the other operand."""
+    architecture: str
+    """Architecture of the multiplier."""
+    terms: int
+    """Products that the lossless accumulator holds."""
+    acc_width: int
+    """Width of the lossless accumulator, in bits."""
+    seed: int
+    """Seed of the random stimulus."""
+    cycles: int
+    """Cycles of all scenarios."""
+    compared: int
+    """Accumulators that were compared."""
+    different: int
+    """Accumulators that differ."""
+    simulator: Mapping[str, str | None]
+    """The simulator, and versions of the tools."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TripleRecord(MachineRecord, _Triple):
+    """RTL, golden model and CUDA reference on one stream."""
+
+
+Timing = MemoryTiming | ProductTiming | CodecTiming

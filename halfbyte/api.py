@@ -1,0 +1,251 @@
+"""The flat functions of ``import halfbyte``: formats by name, arrays of any kind, typed records."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from halfbyte.formats import Format, Overflow
+from halfbyte.formats import load as _load_format
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+    from torch import Tensor
+
+    from halfbyte.accuracy.record import EvaluationRecord
+    from halfbyte.area.search.proof_plan import ProofRecord
+    from halfbyte.area.search.records import SynthesisRecord
+    from halfbyte.golden import Quantized
+    from halfbyte.rtl import MacSpec
+    from halfbyte.sim.records import ExportRecord, SimulationRecord
+
+    FormatLike = Format | str | Path
+    Unit = MacSpec | Format | str | Path
+
+__all__ = [
+    "decode",
+    "encode",
+    "evaluate",
+    "export",
+    "format_names",
+    "gemm",
+    "load",
+    "mac",
+    "mac_stream",
+    "prove",
+    "quantize",
+    "simulate",
+    "synthesize",
+]
+
+
+def load(reference: "FormatLike") -> Format:
+    """The format of a shipped name, of ``NAME@BITS``, or of a ``.yaml`` file.
+
+    A Format is given back. Raises UserError for anything else, with the known names.
+    """
+    return reference if isinstance(reference, Format) else _load_format(reference)
+
+
+def format_names() -> tuple[str, ...]:
+    """Names of the shipped formats."""
+    from halfbyte.formats import names
+
+    return names()
+
+
+def mac(
+    weight: "FormatLike",
+    activation: "FormatLike | None" = None,
+    *,
+    architecture: str = "auto",
+    terms: int = 256,
+    acc_width: int | None = None,
+    overflow: Overflow | str = Overflow.WRAP,
+    enable: bool = False,
+    segment: int | None = None,
+) -> "MacSpec":
+    """The specification of a MAC; the activation has the weight's format unless given.
+
+    The parameters are those of :class:`halfbyte.MacSpec`; ``overflow`` may be ``"wrap"`` or
+    ``"saturate"``. Raises UserError for what does not fit.
+    """
+    from halfbyte.rtl import MacSpec
+
+    one = load(weight)
+    other = one if activation is None else load(activation)
+    rule = _overflow(overflow)
+    return MacSpec(one, other, architecture, terms, acc_width, rule, enable, segment)
+
+
+def encode(x: "ArrayLike | Tensor", fmt: "FormatLike") -> "Tensor":
+    """The codes of the values nearest to ``x``; uint8, of the same shape."""
+    from halfbyte import golden
+
+    return golden.encode(_floats(x), load(fmt))
+
+
+def decode(codes: "ArrayLike | Tensor", fmt: "FormatLike") -> "Tensor":
+    """The values of ``codes``; of the same shape."""
+    import torch
+
+    from halfbyte import golden
+
+    return golden.decode(torch.as_tensor(codes, dtype=torch.uint8), load(fmt))
+
+
+def quantize(x: "ArrayLike | Tensor", fmt: "FormatLike", **options: Any) -> "Quantized":
+    """Quantize blocks of the last dimension of ``x``, each scaled by its absolute maximum.
+
+    ``x`` is a tensor, an array or nested lists of numbers; integers count as FP32. The options are
+    those of :func:`halfbyte.golden.quantize`. ``dequantize()`` of the result gives values.
+    """
+    from halfbyte import golden
+
+    return golden.quantize(_floats(x), load(fmt), **options)
+
+
+def gemm(a: "Quantized", w: "Quantized") -> "Tensor":
+    """``A W^T`` of two quantized matrices, (M, K) and (N, K); (M, N) float32, bit-exact."""
+    from halfbyte import golden
+
+    return golden.gemm(a, w)
+
+
+def mac_stream(
+    spec: "Unit",
+    w_codes: "ArrayLike | Tensor",
+    a_codes: "ArrayLike | Tensor",
+    clear: "ArrayLike | Tensor",
+    *,
+    initial: int = 0,
+) -> "Tensor":
+    """The accumulator of a MAC after each cycle; (T,) int64, in units of the product's quantum.
+
+    w_codes, a_codes: (T,) codes. clear: (T,) truth values, where a sum begins.
+    """
+    import torch
+
+    from halfbyte import golden
+
+    w, a = (torch.as_tensor(codes, dtype=torch.uint8) for codes in (w_codes, a_codes))
+    begins = torch.as_tensor(clear, dtype=torch.bool)
+    return golden.mac_stream(w, a, begins, initial=initial, **_spec(spec).arithmetic)
+
+
+def synthesize(
+    unit: "Unit",
+    technology: str = "sky130hd",
+    *,
+    liberty: Sequence[Path | str] = (),
+    clock: str | None = None,
+    **options: Any,
+) -> "SynthesisRecord":
+    """Area, delay and energy of the smallest MAC, with its proof.
+
+    Parameters
+    ----------
+    unit : MacSpec or format
+        What to synthesize; for a format the MAC of two such operands.
+    technology : str
+        A shipped card.
+    liberty : sequence of path
+        A full cell library instead.
+    clock : str, optional
+        A clock to meet: ``2ns``, ``500ps``, ``1.2GHz``.
+    options
+        As for :func:`halfbyte.area.synthesize`: ``effort``, ``prove``, ``jobs`` and others.
+    """
+    from halfbyte.area import from_liberty, load_technology
+    from halfbyte.area import synthesize as run
+    from halfbyte.area.timing.clocks import parse_clock
+
+    cells = from_liberty(list(map(Path, liberty))) if liberty else load_technology(technology)
+    period = parse_clock(clock) if clock else None
+    return run([_spec(unit)], cells, clock_ps=period, **options)[0]
+
+
+def simulate(unit: "Unit", **options: Any) -> "SimulationRecord":
+    """Simulate a MAC's RTL against the golden model; raises SimulationError where they differ.
+
+    The options are those of :func:`halfbyte.sim.run_regression`: ``simulator``, ``seed``,
+    ``cycles`` and others. An architecture that is not named is the one that synthesis chooses.
+    """
+    from halfbyte.sim import run_regression
+
+    return run_regression(_named(unit), **options)
+
+
+def prove(
+    unit: "Unit", technology: str = "sky130hd", *, jobs: int | None = None
+) -> "list[ProofRecord]":
+    """Prove RTL and netlists of a MAC for all codes and states; a record for each proof.
+
+    Raises ProofError with a counterexample if anything is refuted.
+    """
+    from halfbyte.area import ProofError, load_technology
+    from halfbyte.area.search.proof_plan import failures, prove_designs
+
+    records = prove_designs([_spec(unit)], load_technology(technology), jobs=jobs)
+    wrong = [line for record in records for line in failures(record)]
+    if wrong:
+        raise ProofError("\n".join(wrong))
+    return records
+
+
+def export(unit: "Unit", folder: Path | str, *, seed: int = 0) -> "ExportRecord":
+    """Write a MAC as Verilog with test vectors and a bench into ``folder``."""
+    from halfbyte.sim import export_mac
+
+    return export_mac(_named(unit), Path(folder), seed=seed)
+
+
+def evaluate(
+    model: str,
+    formats: "Sequence[FormatLike]",
+    recipe: str = "w4",
+    **source: Any,
+) -> "list[EvaluationRecord]":
+    """Quantize a model to each format and measure it, with 95 % intervals.
+
+    ``model`` is ``minilm``, ``bytelm``, a folder or a hub name; ``source`` are the options of
+    :func:`halfbyte.accuracy.find_model`: ``text``, ``context``, ``tasks``.
+    """
+    from halfbyte.accuracy import evaluate as run
+    from halfbyte.accuracy import find_model
+    from halfbyte.accuracy.recipes import load_recipe
+
+    found = run(find_model(model, **source), [load(each) for each in formats], load_recipe(recipe))
+    return [each.record for each in found]
+
+
+def _overflow(rule: Overflow | str) -> Overflow:
+    from halfbyte.base import UserError
+
+    try:
+        return Overflow(rule)
+    except ValueError:
+        raise UserError(f"Overflow must be wrap or saturate, not {str(rule)[:60]!r}") from None
+
+
+def _floats(x: "ArrayLike | Tensor") -> "Tensor":
+    """A floating-point tensor; what is one already keeps its type."""
+    import torch
+
+    tensor = torch.as_tensor(x)
+    return tensor if tensor.is_floating_point() else tensor.to(torch.float32)
+
+
+def _spec(unit: "Unit") -> "MacSpec":
+    from halfbyte.rtl import MacSpec
+
+    return unit if isinstance(unit, MacSpec) else mac(unit)
+
+
+def _named(unit: "Unit") -> "MacSpec":
+    """The MAC in a named architecture: the smallest one if none is named."""
+    from dataclasses import replace
+
+    spec = _spec(unit)
+    if spec.architecture != "auto":
+        return spec
+    return replace(spec, architecture=synthesize(spec, prove=False).architecture)

@@ -1,0 +1,96 @@
+"""The records of this room: BF16 with DFloat11 as a point, claims, recommendations."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from halfbyte.area.proofs.results import ProofStatus
+from halfbyte.area.search.unit_records import UnitRecord
+from halfbyte.base import Record
+
+__all__ = ["Choice", "Claim", "LosslessProof", "LosslessRecord", "Recommendation"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LosslessProof(ProofStatus):
+    """What was proved of a BF16 MAC and of the decoder that feeds it."""
+
+    mac: str
+    """Whether the MAC's netlist does what its RTL does."""
+    decoder: str
+    """The same of the decoder, and that it never hangs."""
+    method: str
+    """How it was proved."""
+    seconds: float
+    """Time that it took, in s."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LosslessRecord(UnitRecord):
+    """What BF16 with DFloat11 costs for each MAC: the MAC and its share of a decoder lane."""
+
+    proof: LosslessProof
+    """What was proved of MAC and decoder."""
+    seconds: float
+    """Time that synthesis took, in s."""
+    versions: Mapping[str, str | None]
+    """Versions of the tools; ``card`` is a digest of the library."""
+    decoder_um2: float
+    """The share of the decoder in the area, in um^2."""
+    macs_per_lane: int
+    """MACs that use each weight that a lane decodes."""
+    lanes: int
+    """Lanes of the decoder."""
+    codes: str
+    """``table`` if codes are loaded, ``fixed`` for a decoder without a table."""
+    symbols: int
+    """Weights that a lane gives in a cycle, at most."""
+    bits_per_weight: float | None
+    """Bits that the codec needs for a weight; null if no model was measured."""
+    loss: float = 0.0
+    """Loss against the model in BF16: none, since every weight is the same."""
+
+
+@dataclass(frozen=True)
+class Claim(Record):
+    """A question with the paper's answer, this project's, and whether they agree."""
+
+    question: str
+    """What is asked."""
+    paper: str
+    """The paper's answer."""
+    ours: str
+    """The answer of this project's figures."""
+    verdict: str
+    """``holds``, ``differs``, or ``new`` where the paper says nothing."""
+    why: str = ""
+    """What explains the verdict."""
+
+
+@dataclass(frozen=True)
+class Choice(Record):
+    """A format that was chosen."""
+
+    format: str
+    """Name of the format."""
+    area_um2: float
+    """Area of its MAC, in um^2."""
+    loss: float
+    """Relative loss of the model's first measure: 0.01 for 1 %."""
+    loss_low: float
+    """Lower end of its 95 % interval."""
+    loss_high: float
+    """Upper end of its 95 % interval."""
+    certainty: float
+    """Share of resamples of the text in which the same format is chosen, 0 to 1."""
+
+
+@dataclass(frozen=True)
+class Recommendation(Record):
+    """The choice, and what would be chosen if it did not exist."""
+
+    criterion: str
+    """What was asked for."""
+    choice: Choice
+    """The format that meets it best."""
+    runner_up: Choice | None
+    """The next one; null if no other format fits."""

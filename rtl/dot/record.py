@@ -1,0 +1,39 @@
+"""The fields with which every record of a dot-product unit repeats its specification."""
+
+from dataclasses import dataclass
+
+from halfbyte.base import Record
+
+__all__ = ["DotFields"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DotFields(Record):
+    """What a dot-product unit is."""
+
+    format: str
+    """Format of the weights."""
+    activation: str
+    """Format of the other operand."""
+    unit: str
+    """What was synthesized."""
+    architecture: str
+    """Architecture of a lane."""
+    lanes: int
+    """Products that are added in a cycle."""
+    accumulator: str
+    """integer, fp32 or exact."""
+    scale: str | None
+    """Type of the scales of blocks; null without scales."""
+    block: int | None
+    """Products that share a scale."""
+    terms: int | None
+    """Products that the accumulator holds without loss."""
+    acc_width: int
+    """Width of the accumulator, in bits."""
+    overflow: str | None
+    """What an integer accumulator does on overflow."""
+    window: tuple[int, ...] | None
+    """Exponents of both scales' product that an exact accumulator takes: lowest, highest."""
+    final_adder: str
+    """Adder that ends the tree."""

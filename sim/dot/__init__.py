@@ -1,0 +1,1 @@
+"""Simulation of dot-product units against the golden model."""

@@ -1,0 +1,112 @@
+"""The regression of a dot-product unit: all scenarios, one record."""
+
+import secrets
+import time
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from halfbyte.base import versions_of
+from halfbyte.golden.dot_unit import exact_stream, fp32_stream, integer_stream
+from halfbyte.rtl import to_verilog
+from halfbyte.rtl.dot import DotSpec
+from halfbyte.sim.dot.plan import DOT_SCENARIOS, DotPlan
+from halfbyte.sim.dot.scenarios import stimulus_of
+from halfbyte.sim.dot.stimulus import Stimulus, packed
+from halfbyte.sim.ports import PortMap
+from halfbyte.sim.records import DotSimulationRecord
+from halfbyte.sim.runner import SEED_BITS
+from halfbyte.sim.simulation import simulate
+from halfbyte.sim.simulator import check_simulator, simulator_version
+from halfbyte.sim.wrapper import TIMESCALE
+
+__all__ = ["dot_plan", "expected_words", "run_dot_regression"]
+
+TEST_MODULE = "halfbyte.sim.tb_dot"
+CYCLES = 20_000
+_MODULE = "dot"
+
+
+def expected_words(spec: DotSpec, stimulus: Stimulus) -> NDArray[np.int64]:
+    """What the outputs hold after each cycle, from the golden model; (T, outputs) int64."""
+    w, a, clear, last = (
+        torch.from_numpy(each) for each in (stimulus.w, stimulus.a, stimulus.clear, stimulus.last)
+    )
+    w_scale, a_scale = map(torch.from_numpy, (stimulus.w_scale, stimulus.a_scale))
+    if spec.is_fp32:
+        ends = last if spec.gathers else None
+        acc = fp32_stream(w, a, clear, w_scale, a_scale, ends, **spec.arithmetic)
+        return acc.view(torch.int32).to(torch.int64).numpy()[:, None]
+    if spec.is_exact:
+        total, is_nan = exact_stream(w, a, clear, w_scale, a_scale, **spec.arithmetic)
+        return torch.stack((total, is_nan.to(torch.int64)), dim=1).numpy()
+    return integer_stream(w, a, clear, **spec.arithmetic).numpy()[:, None]
+
+
+def dot_plan(spec: DotSpec, scenario: str, *, cycles: int, seed: int) -> DotPlan:
+    """The plan of a scenario: stimulus, and what the golden model makes of it."""
+    ports = PortMap(spec.inputs, spec.outputs)
+    stimulus = stimulus_of(spec, scenario, cycles, seed)
+    outputs = expected_words(spec, stimulus)
+    bits = [
+        outputs[:, place, None] >> np.arange(width) & 1
+        for place, width in enumerate(ports.outputs.values())
+    ]
+    return DotPlan(
+        f"{spec.title}, scenario {scenario} (seed {seed})",
+        spec.lanes,
+        ports,
+        stimulus.words(spec, ports),
+        packed(np.concatenate(bits, axis=1)),
+    )
+
+
+def run_dot_regression(
+    spec: DotSpec,
+    *,
+    cycles: int = CYCLES,
+    simulator: str = "verilator",
+    waves: bool = False,
+    seed: int | None = None,
+    netlist: str | None = None,
+) -> DotSimulationRecord:
+    """Simulate a unit against the golden model, about ``cycles`` of each scenario; the record.
+
+    ``netlist`` is Verilog of module ``dot`` with everything that it instantiates, to be simulated
+    in place of the RTL. Raises SimulationError if they differ or not everything was checked,
+    ToolError and UserError as the other regressions do.
+    """
+    start = time.monotonic()
+    check_simulator(simulator)
+    seed = secrets.randbits(SEED_BITS) if seed is None else seed
+    plans = {
+        scenario: dot_plan(spec, scenario, cycles=cycles, seed=seed) for scenario in DOT_SCENARIOS
+    }
+    ports = next(iter(plans.values())).ports
+    verilog = netlist or to_verilog(spec.component(), _MODULE)
+    began = time.monotonic()
+    outcome = simulate(
+        "\n".join([TIMESCALE, verilog, ports.verilog(_MODULE)]),
+        plans,
+        name=f"{spec.name}{'-netlist' if netlist else ''}",
+        test_module=TEST_MODULE,
+        simulator=simulator,
+        waves=waves,
+    )
+    running = time.monotonic() - began - outcome.build_seconds
+    products = sum(outcome.checked.values())
+    return DotSimulationRecord(
+        **spec.fields,
+        level="netlist" if netlist else "rtl",
+        simulator=simulator,
+        seed=seed,
+        scenarios=outcome.checked,
+        products=products,
+        products_per_second=round(products / running),
+        passed=True,
+        waves=str(outcome.waves) if outcome.waves else None,
+        versions={**versions_of("amaranth", "pyosys"), **simulator_version(simulator)},
+        build_seconds=round(outcome.build_seconds, 3),
+        seconds=round(time.monotonic() - start, 3),
+    )

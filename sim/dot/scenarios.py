@@ -1,0 +1,224 @@
+"""The scenarios of a dot-product unit: which inputs, and why these."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from halfbyte.rtl.dot import DotSpec
+from halfbyte.sim.dot.stimulus import Codes, Stimulus
+
+__all__ = ["SCENARIOS", "stimulus_of"]
+
+_CLEAR = 0.1
+_Generator = np.random.Generator
+
+
+def _stimulus(
+    spec: DotSpec,
+    generator: _Generator,
+    w: NDArray[np.uint8],
+    a: NDArray[np.uint8],
+    clear: NDArray[np.bool_] | None = None,
+    scales: tuple[NDArray[np.uint8], NDArray[np.uint8]] | None = None,
+) -> Stimulus:
+    """Codes with random clears, likely scales and whole blocks, where nothing else is asked for."""
+    count = len(w)
+    if clear is None:
+        clear = generator.random(count) < _CLEAR
+    if scales is None:
+        scales = _likely_scales(spec, generator, count)
+    return Stimulus(w, a, clear, _last(spec, generator, clear), *scales).started()
+
+
+def _last(spec: DotSpec, generator: _Generator, clear: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Where blocks end: after as many cycles as they have, or now and then after fewer."""
+    last = np.zeros(len(clear), np.bool_)
+    taken = 0
+    for cycle, cleared in enumerate(clear):
+        taken = 1 if cleared else taken + 1
+        last[cycle] = taken == spec.cycles_per_block or generator.random() < _CLEAR
+        taken = 0 if last[cycle] else taken
+    return last
+
+
+def _likely_scales(
+    spec: DotSpec, generator: _Generator, count: int
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Scales around 1, some anywhere, few NaN."""
+    if spec.scale is None:
+        none = np.zeros(count, np.uint8)
+        return none, none
+    scale = spec.scale
+    one = scale.values.index(1)
+    reach = 4 << scale.mantissa_bits
+    numbers = [
+        np.where(
+            generator.random(count) < _CLEAR / 2,
+            generator.integers(0, 2**scale.bits, count),
+            generator.integers(one - reach, one + reach, count),
+        ).astype(np.uint8)
+        for _ in range(2)
+    ]
+    return numbers[0], numbers[1]
+
+
+def _lanes(spec: DotSpec, generator: _Generator, cycles: int) -> Stimulus:
+    """Every pair of codes in every lane: first all lanes at once, then each alone."""
+    w, a = Codes(spec.weight), Codes(spec.activation)
+    pairs = np.arange(min(w.count * a.count, 2**12))
+    lanes = np.arange(spec.lanes)
+    # Other pairs in other lanes of a cycle.
+    together = (pairs[:, None] + 37 * lanes) % (w.count * a.count)
+    alone = generator.permutation(len(pairs))[: max(1, cycles // spec.lanes)]
+    count = len(together) + len(alone) * spec.lanes
+    w_codes = np.full((count, spec.lanes), w.zero, np.uint8)
+    a_codes = np.full((count, spec.lanes), a.zero, np.uint8)
+    w_codes[: len(pairs)], a_codes[: len(pairs)] = together % w.count, together // w.count
+    rows = np.arange(len(pairs), count)
+    lane, pair = np.tile(lanes, len(alone)), np.repeat(pairs[alone], spec.lanes)
+    w_codes[rows, lane], a_codes[rows, lane] = pair % w.count, pair // w.count
+    return _stimulus(spec, generator, w_codes, a_codes)
+
+
+def _extremes(spec: DotSpec, generator: _Generator, cycles: int) -> Stimulus:
+    """All lanes at the largest product of either sign, for long stretches and in turn."""
+    w, a = Codes(spec.weight), Codes(spec.activation)
+    ends = [(x, y) for x in (w.highest, w.lowest) for y in (a.highest, a.lowest)]
+    lengths = generator.integers(1, 200, 200)
+    kinds = np.repeat(generator.integers(0, len(ends), len(lengths)), lengths)[:cycles]
+    table = np.array(ends, np.uint8)[kinds]
+    w_codes = np.repeat(table[:, :1], spec.lanes, axis=1)
+    a_codes = np.repeat(table[:, 1:], spec.lanes, axis=1)
+    # Now and then one lane differs.
+    rows = generator.random(len(table)) < _CLEAR
+    lane = generator.integers(0, spec.lanes, rows.sum())
+    w_codes[rows, lane] = generator.integers(0, w.count, rows.sum())
+    return _stimulus(spec, generator, w_codes, a_codes, generator.random(len(table)) < 0.01)
+
+
+def _random(spec: DotSpec, generator: _Generator, cycles: int) -> Stimulus:
+    """Random codes, clears and scales."""
+    shape = (cycles, spec.lanes)
+    w = generator.integers(0, 2**spec.weight.bits, shape).astype(np.uint8)
+    a = generator.integers(0, 2**spec.activation.bits, shape).astype(np.uint8)
+    return _stimulus(spec, generator, w, a)
+
+
+def _few(spec: DotSpec, generator: _Generator, cycles: int) -> tuple[NDArray[np.uint8], ...]:
+    """Random codes in a few lanes, products of 0 in the others."""
+    w, a = Codes(spec.weight), Codes(spec.activation)
+    shape = (cycles, spec.lanes)
+    used = generator.random(shape) < generator.random((cycles, 1))
+    w_codes = np.where(used, generator.integers(0, w.count, shape), w.zero).astype(np.uint8)
+    a_codes = generator.integers(0, a.count, shape).astype(np.uint8)
+    return w_codes, a_codes
+
+
+def _scales(spec: DotSpec, generator: _Generator, cycles: int) -> Stimulus:
+    """Every code of a scale on either side, the special ones often."""
+    w, a = _few(spec, generator, cycles)
+    scale = spec.scale
+    if scale is None:
+        return _stimulus(spec, generator, w, a)
+    codes = 2**scale.bits
+    special = [0, 1, 2, scale.nan_code, scale.nan_code - 1, scale.values.index(1)]
+    special += [1 << scale.mantissa_bits, (1 << scale.mantissa_bits) - 1]
+    either = [
+        np.where(
+            generator.random(cycles) < 0.3,
+            generator.choice(special, cycles),
+            (np.arange(cycles) + start) % codes,
+        ).astype(np.uint8)
+        for start in (0, codes // 3)
+    ]
+    return _stimulus(spec, generator, w, a, scales=(either[0], either[1]))
+
+
+def _cancelling(spec: DotSpec, generator: _Generator, cycles: int) -> Stimulus:
+    """A block, then nearly its negative: most bits cancel, or all."""
+    w, a = _few(spec, generator, cycles)
+    negated = Codes(spec.weight).negated
+    clear = generator.random(cycles) < 0.05
+    scales = [each.copy() for each in _likely_scales(spec, generator, cycles)]
+    for cycle in range(1, cycles, 2):
+        w[cycle], a[cycle] = negated[w[cycle - 1]], a[cycle - 1]
+        for each in scales:
+            each[cycle] = each[cycle - 1]
+        if generator.random() < 0.5:
+            w[cycle, generator.integers(spec.lanes)] = generator.integers(len(negated))
+    return _stimulus(spec, generator, w, a, clear, (scales[0], scales[1]))
+
+
+def _ends(spec: DotSpec, generator: _Generator, cycles: int) -> Stimulus:
+    """The largest scales, and the smallest: overflow, and subnormal sums."""
+    w, a = _few(spec, generator, cycles)
+    if spec.scale is None:
+        return _stimulus(spec, generator, w, a)
+    top, reach = spec.scale.nan_code, 24 << spec.scale.mantissa_bits
+    is_high = np.repeat(generator.random(cycles // 16 + 1) < 0.5, 16)[:cycles]
+    sides = [
+        np.where(
+            is_high,
+            np.maximum(top - 1 - generator.integers(0, 2 + reach, cycles), 0),
+            np.minimum(generator.integers(0, 2 + reach, cycles), top),
+        )
+        for _ in range(2)
+    ]
+    if not spec.scale.has_subnormals:
+        # Around the least and the largest exponent of the product that FP32 holds.
+        highest = 384 - generator.integers(0, spec.block_width + 4, cycles)
+        lowest = 106 + generator.integers(-4, 44, cycles)
+        sides[1] = np.clip(np.where(is_high, highest, lowest) - sides[0], 0, top - 1)
+    return _stimulus(
+        spec, generator, w, a, scales=(sides[0].astype(np.uint8), sides[1].astype(np.uint8))
+    )
+
+
+def _high_scales(spec: DotSpec, generator: _Generator, count: int) -> list[NDArray[np.uint8]]:
+    """Scales with room below for much smaller ones."""
+    if spec.scale is None:
+        return [np.zeros(count, np.uint8) for _ in range(2)]
+    low, high = (
+        spec.scale.values.index(1) + (binades << spec.scale.mantissa_bits) for binades in (4, 8)
+    )
+    return [generator.integers(low, high, count).astype(np.uint8) for _ in range(2)]
+
+
+def _ties(spec: DotSpec, generator: _Generator, cycles: int) -> Stimulus:
+    """A block, then one product about half a unit in the last place of what it left."""
+    w, a = _few(spec, generator, cycles)
+    w_format, a_format = Codes(spec.weight), Codes(spec.activation)
+    clear = np.arange(cycles) % 3 == 0
+    scales = _high_scales(spec, generator, cycles)
+    sums = (w_format.integers[w].astype(np.int64) * a_format.integers[a]).sum(axis=1)
+    sums += sums == 0
+    smallest = int(w_format.integers[w_format.smallest] * a_format.integers[a_format.smallest])
+    for cycle in np.flatnonzero(~clear):
+        lane = generator.integers(spec.lanes)
+        w[cycle], a[cycle] = w_format.zero, a_format.zero
+        w[cycle, lane], a[cycle, lane] = w_format.smallest, a_format.smallest
+        if spec.scale is not None:
+            one = 1 << spec.scale.mantissa_bits
+            down = 25 - int(abs(sums[cycle - cycle % 3])).bit_length() + smallest.bit_length() - 1
+            down += int(generator.integers(-1, 2))
+            for each, part in zip(scales, (down // 2, down - down // 2), strict=True):
+                each[cycle] = max(0, int(each[cycle - cycle % 3]) - one * part)
+    return _stimulus(spec, generator, w, a, clear, (scales[0], scales[1]))
+
+
+SCENARIOS: dict[str, Callable[[DotSpec, _Generator, int], Stimulus]] = {
+    "lanes": _lanes,
+    "extremes": _extremes,
+    "random": _random,
+    "scales": _scales,
+    "cancelling": _cancelling,
+    "ends": _ends,
+    "ties": _ties,
+}
+
+
+def stimulus_of(spec: DotSpec, scenario: str, cycles: int, seed: int) -> Stimulus:
+    """The inputs of a scenario, about so many cycles; the same for the same seed."""
+    generator = np.random.default_rng([seed, *scenario.encode()])
+    return SCENARIOS[scenario](spec, generator, cycles)

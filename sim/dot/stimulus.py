@@ -1,0 +1,84 @@
+"""What a dot-product unit is driven with, cycle by cycle, as arrays."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from halfbyte.formats import Format
+from halfbyte.rtl.dot import DotSpec
+from halfbyte.sim.ports import PortMap
+
+__all__ = ["Codes", "Stimulus", "packed"]
+
+
+@dataclass(frozen=True)
+class Stimulus:
+    """Inputs of T cycles.
+
+    Parameters
+    ----------
+    w, a : array
+        (T, lanes) uint8, codes.
+    clear, last : array
+        (T,) bool.
+    w_scale, a_scale : array
+        (T,) uint8, codes of the scales; without meaning where there are none.
+    """
+
+    w: NDArray[np.uint8]
+    a: NDArray[np.uint8]
+    clear: NDArray[np.bool_]
+    last: NDArray[np.bool_]
+    w_scale: NDArray[np.uint8]
+    a_scale: NDArray[np.uint8]
+
+    def __len__(self) -> int:
+        return len(self.w)
+
+    def started(self) -> "Stimulus":
+        """The same with a clear in the first cycle: before, the accumulator is unknown."""
+        clear = self.clear.copy()
+        clear[0] = True
+        return replace(self, clear=clear)
+
+    def words(self, spec: DotSpec, ports: PortMap) -> NDArray[np.uint8]:
+        """(T, bytes) uint8: the inputs as one number each, the least significant byte first."""
+        columns = {
+            "w": _bits(self.w, spec.weight.bits),
+            "a": _bits(self.a, spec.activation.bits),
+            "clear": self.clear[:, None],
+            "last": self.last[:, None],
+        }
+        if spec.scale:
+            columns["w_scale"] = _bits(self.w_scale[:, None], spec.scale.bits)
+            columns["a_scale"] = _bits(self.a_scale[:, None], spec.scale.bits)
+        return packed(np.concatenate([columns[name] for name in ports.inputs], axis=1))
+
+
+def _bits(codes: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
+    """(T, n) codes as (T, n * width) bits, the first code's bit 0 first."""
+    bits = codes[:, :, None] >> np.arange(width, dtype=np.uint8) & 1
+    return bits.reshape(len(codes), -1).astype(np.uint8)
+
+
+def packed(bits: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(T, n) bits as (T, bytes) uint8, the first bit lowest."""
+    return np.packbits(bits.astype(np.uint8), axis=1, bitorder="little")
+
+
+class Codes:
+    """Codes of one format that scenarios ask for."""
+
+    def __init__(self, fmt: Format) -> None:
+        self.count = 2**fmt.bits
+        integers = np.array(fmt.integers)
+        self.integers = integers
+        self.highest, self.lowest = int(integers.argmax()), int(integers.argmin())
+        self.zero = int(np.abs(integers).argmin())
+        self.smallest = int(np.where(integers > 0, integers, integers.max() + 1).argmin())
+        by_value = {int(value): code for code, value in enumerate(integers)}
+        # The code of the negated value, or its own where there is none.
+        self.negated = np.array(
+            [by_value.get(-int(value), code) for code, value in enumerate(integers)], np.uint8
+        )

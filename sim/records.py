@@ -1,0 +1,268 @@
+"""The records of simulations, of exported files, and of mutants."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from halfbyte.base import Record
+from halfbyte.rtl.dot.record import DotFields
+
+__all__ = [
+    "Bf16SimulationRecord",
+    "DecoderSimulationRecord",
+    "DotExportRecord",
+    "DotSimulationRecord",
+    "ExportRecord",
+    "MutantRecord",
+    "NetlistSimulationRecord",
+    "SimulationRecord",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimulationRecord(Record):
+    """A MAC that agreed with the golden model in every cycle of every scenario."""
+
+    format: str
+    """Format of the weights."""
+    activation: str
+    """Format of the other operand."""
+    unit: str
+    """What was simulated."""
+    level: str
+    """``rtl`` or ``netlist``."""
+    architecture: str
+    """Architecture of the multiplier."""
+    terms: int
+    """Products that the accumulator holds without loss."""
+    acc_width: int
+    """Width of the lossless accumulator, in bits."""
+    simulator: str
+    """The simulator."""
+    seed: int
+    """Seed of the random stimulus."""
+    cycles: int
+    """Cycles of a random scenario."""
+    scenarios: Mapping[str, int]
+    """By scenario: products that were compared."""
+    products: int
+    """All products that were compared."""
+    passed: bool
+    """Whether none differed."""
+    waves: str | None
+    """The waveform file, if one was asked for."""
+    versions: Mapping[str, str | None]
+    """Versions of the tools."""
+    build_seconds: float
+    """Time that building took, in s."""
+    seconds: float
+    """Time that everything took, in s."""
+    products_per_second: int
+    """Products per second, everything included."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetlistSimulationRecord(SimulationRecord):
+    """The same of a MAC's netlist."""
+
+    technology: str
+    """The cell library."""
+    corner: str
+    """Process, temperature and voltage of the library."""
+    recipe: str
+    """Recipe of synthesis that gave the netlist."""
+    netlist: str | None
+    """File of the netlist."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecoderSimulationRecord(Record):
+    """A DFloat11 decoder that agreed with codec and reference."""
+
+    unit: str
+    """What was simulated."""
+    codes: str
+    """``table`` if codes are loaded, ``fixed`` for a decoder without a table."""
+    symbols: int
+    """Weights that a lane gives in a cycle, at most."""
+    lanes: int
+    """Lanes of the decoder."""
+    rows: int | None
+    """Rows of the code table; null without one."""
+    max_length: int | None
+    """Bits of the longest code; null without a table."""
+    simulator: str
+    """The simulator."""
+    seed: int
+    """Seed of the random stimulus."""
+    scenarios: Mapping[str, int]
+    """By scenario: results that were compared."""
+    checks: int
+    """All results that were compared."""
+    weights: int
+    """Weights of the longest tensor."""
+    symbols_per_cycle: float
+    """Weights per cycle of all lanes, measured on that tensor."""
+    passed: bool
+    """Whether none differed."""
+    waves: str | None
+    """The waveform file, if one was asked for."""
+    versions: Mapping[str, str | None]
+    """Versions of the tools."""
+    build_seconds: float
+    """Time that building took, in s."""
+    seconds: float
+    """Time that everything took, in s."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bf16SimulationRecord(Record):
+    """A BF16 MAC that agreed with the golden model."""
+
+    unit: str
+    """What was simulated."""
+    simulator: str
+    """The simulator."""
+    seed: int
+    """Seed of the random stimulus."""
+    scenarios: Mapping[str, int]
+    """By scenario: results that were compared."""
+    checks: int
+    """All results that were compared."""
+    passed: bool
+    """Whether none differed."""
+    waves: str | None
+    """The waveform file, if one was asked for."""
+    versions: Mapping[str, str | None]
+    """Versions of the tools."""
+    build_seconds: float
+    """Time that building took, in s."""
+    seconds: float
+    """Time that everything took, in s."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportRecord(Record):
+    """A MAC written as Verilog, with vectors and a bench."""
+
+    format: str
+    """Format of the weights."""
+    activation: str
+    """Format of the other operand."""
+    unit: str
+    """What was written."""
+    architecture: str
+    """Architecture of the multiplier."""
+    terms: int
+    """Products that a lossless accumulator holds."""
+    acc_width: int
+    """Width of the accumulator, in bits."""
+    overflow: str
+    """What the accumulator does on overflow: wrap or saturate."""
+    enable: bool
+    """Whether there is an enable port."""
+    segment: int | None
+    """Bits of the accumulator after which a carry is saved; null if none is."""
+    module: str
+    """Name of the Verilog module."""
+    count: int
+    """Test vectors."""
+    seed: int
+    """Seed of the random vectors."""
+    verilog: str
+    """File of the module."""
+    vectors: str
+    """File of the vectors."""
+    bench: str
+    """File of the bench."""
+    versions: Mapping[str, str | None]
+    """Versions of the tools."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MutantRecord(Record):
+    """Faults that were put into the RTL of a MAC, and whether the regression caught each."""
+
+    format: str
+    """Format of the weights."""
+    activation: str
+    """Format of the other operand."""
+    unit: str
+    """Which accumulator the MAC has."""
+    architecture: str
+    """Architecture of the multiplier."""
+    terms: int
+    """Products that the lossless accumulator holds."""
+    acc_width: int
+    """Width of the accumulator, in bits."""
+    overflow: str
+    """What the accumulator does on overflow: wrap or saturate."""
+    enable: bool
+    """Whether there is an enable port."""
+    segment: int | None
+    """Bits of the accumulator after which a carry is saved; null if none is."""
+    seed: int
+    """Seed by which mutants and stimulus are drawn."""
+    cycles: int
+    """Cycles of a random scenario."""
+    mutants: int
+    """Mutants that were made."""
+    equivalent: int
+    """Those that are proved equivalent to the MAC."""
+    caught: int
+    """Those that the regression caught."""
+    caught_by: Mapping[str, int]
+    """By scenario: mutants that it was the first to catch."""
+    survivors: tuple[str, ...]
+    """What was changed in those that nothing caught."""
+    versions: Mapping[str, str | None]
+    """Versions of the tools."""
+    seconds: float
+    """Time that it took, in s: an equal share of the design's."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DotSimulationRecord(DotFields):
+    """A dot-product unit that agreed with the golden model in every cycle."""
+
+    level: str
+    """``rtl`` or ``netlist``."""
+    simulator: str
+    """The simulator."""
+    seed: int
+    """Seed of the random stimulus."""
+    scenarios: Mapping[str, int]
+    """By scenario: products that were compared."""
+    products: int
+    """All products that were compared."""
+    products_per_second: int
+    """Products per second of simulation."""
+    passed: bool
+    """Whether none differed."""
+    waves: str | None
+    """The waveform file, if one was asked for."""
+    versions: Mapping[str, str | None]
+    """Versions of the tools."""
+    build_seconds: float
+    """Time that building took, in s."""
+    seconds: float
+    """Time that everything took, in s."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DotExportRecord(DotFields):
+    """A dot-product unit written as Verilog, with vectors and a bench."""
+
+    module: str
+    """Name of the Verilog module."""
+    count: int
+    """Test vectors."""
+    seed: int
+    """Seed of the random vectors."""
+    verilog: str
+    """File of the module."""
+    vectors: str
+    """File of the vectors."""
+    bench: str
+    """File of the bench."""
+    versions: Mapping[str, str | None]
+    """Versions of the tools."""

@@ -1,0 +1,81 @@
+"""``--unit dot`` on the command line."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from halfbyte.base import UserError
+from halfbyte.cli.app import app
+from halfbyte.cli.dot import unseen_faults
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(app, [str(each) for each in arguments])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["synth", "e2m1", "--scale", "e8m0"], "--scale is for --unit dot, not for mac"),
+        (["sim", "e2m1", "--block", "32"], "--block is for --unit dot, not for mac"),
+        (["synth", "e2m1", "--lanes", "4"], "--lanes is for --unit dot or dfloat11"),
+        (["synth", "e2m1", "--unit", "dot", "--lanes", "0"], "Lanes must be 1 to 1024, not 0"),
+        (["rtl", "e2m1", "--unit", "dot", "--scale", "e8m1"], "Unknown scale format 'e8m1'"),
+        (
+            ["prove", "e2m1", "--unit", "dot", "--scale", "e8m0", "--block", "48"],
+            "Lanes must divide the block, and 32 do not divide 48",
+        ),
+        (["sim", "e2m1", "--unit", "dot", "--accumulator", "foo"], "Accumulator must be integer"),
+        (
+            ["synth", "e2m1", "--unit", "dot", "--scale", "e8m0", "--accumulator", "exact"],
+            "give a window of exponents",
+        ),
+        (
+            ["synth", "e2m1", "--unit", "dot", "--accumulator", "exact", "--window", "1"],
+            "A window of exponents is written LOW:HIGH",
+        ),
+        (["synth", "e2m1", "--unit", "dot", "--clock", "2ns"], "neither --clock nor --target"),
+    ],
+)
+def test_bad_input_ends_in_one_line(arguments, message):
+    done = invoke(*arguments)
+    assert isinstance(done.exception, UserError)
+    assert message in str(done.exception)
+    assert "\n" not in str(done.exception)
+
+
+def test_a_fault_that_is_not_refuted_is_reported():
+    proof = {"status": "undecided", "faults": {"dropped carry": "proved", "other": "refuted"}}
+    lines = unseen_faults([{"format": "e2m1", "lanes": 2, "proof": proof}])
+    assert lines == [
+        "e2m1, 2 lanes: the unit is undecided",
+        "e2m1, 2 lanes: the fault 'dropped carry' is proved",
+    ]
+
+
+def test_proofs_are_shown_with_their_faults(monkeypatch):
+    proof = {
+        **dict.fromkeys(("status", "lane_netlist", "tree", "netlist"), "proved"),
+        "faults": {"dropped carry": "refuted"},
+        "method": "by hand",
+        "seconds": 1.0,
+    }
+    fields = {"format": "int4", "activation": "int4", "architecture": "lane", "recipe": "quick"}
+    record = {**fields, "lanes": 2, "scale": None, "accumulator": "fp32", "proof": proof}
+    monkeypatch.setattr("halfbyte.area.search.dot_units.synthesize_dots", lambda *_, **__: [record])
+    done = invoke("prove", "int4", "--unit", "dot")
+    assert done.exit_code == 0
+    assert "1 of 1" in done.stdout
+
+
+@pytest.mark.yosys
+def test_a_unit_is_synthesized_proved_and_exported(tmp_path):
+    unit = ["int4", "--unit", "dot", "--lanes", "2", "--arch", "partial_products"]
+    (record,) = json.loads(invoke("synth", *unit, "--acc-width", "12", "--json").stdout)
+    assert record["proof"]["status"] == "proved"
+    assert set(record["proof"]["faults"].values()) == {"refuted"}
+    exported = invoke("rtl", *unit, "--scale", "e4m3", "--json", "-o", tmp_path)
+    (files,) = json.loads(exported.stdout)
+    assert "module dot_int4_lanes2_fp32_e4m3" in Path(files["verilog"]).read_text()

@@ -1,0 +1,71 @@
+"""Values of decimals rounded to a table, and formats of a user's own."""
+
+from fractions import Fraction
+
+import pytest
+
+from halfbyte.base import UserError
+from halfbyte.cli.options import load_formats
+from halfbyte.formats import FormatError, load, user_names
+from halfbyte.formats.rounding import largest_change, rounded
+
+PAPER = (
+    "name: paper\ntitle: A paper\nvalues: [0, 0.1, 0.25, 0.4, 0.52, 0.7, 0.85, 1,"
+    " -0.05, -0.12, -0.2, -0.31, -0.46, -0.6, -0.8, -0.9963]\n"
+)
+
+
+@pytest.fixture
+def paper(tmp_path):
+    path = tmp_path / "paper.yaml"
+    path.write_text(PAPER)
+    return path
+
+
+def test_a_file_is_rounded_to_a_table_of_so_many_bits(paper):
+    fmt, eight = load(paper), load(f"{paper}@8")
+    assert (eight.name, eight.title) == ("paper_lut8", "A paper, 8-bit table")
+    assert eight.quantum == Fraction(1, 127)
+    assert eight.integers[:4] == (0, 13, 32, 51)
+    assert eight.integer_width == 8
+    assert largest_change(fmt, eight) <= 1 / 254
+    assert largest_change(fmt, rounded(fmt, 6)) <= 1 / 62
+
+
+def test_shipped_formats_are_rounded_too():
+    fmt = load("e2m1@6")
+    assert (fmt.name, max(fmt.values), max(fmt.integers)) == ("e2m1_lut6", 6, 31)
+    assert load("e2m1_lut6") == fmt
+    assert load("sf4@6").family == "quantile"
+
+
+def test_bits_that_merge_values_are_too_few(paper):
+    with pytest.raises(FormatError, match=r"4 bits are too few for paper: two of its values"):
+        load(f"{paper}@4")
+
+
+def test_a_file_must_not_take_the_name_of_a_shipped_format(tmp_path):
+    path = tmp_path / "mine.yaml"
+    for name in ("int4", "sf4_lut6"):
+        path.write_text(PAPER.replace("name: paper", f"name: {name}"))
+        with pytest.raises(FormatError, match=f"{name} is the name of a shipped format"):
+            load(path)
+
+
+def test_two_formats_of_one_name_are_refused(paper, tmp_path):
+    other = tmp_path / "other.yaml"
+    other.write_text(PAPER.replace("0.52", "0.53"))
+    with pytest.raises(UserError, match="Two different formats have the name paper"):
+        load_formats([str(paper), str(other)])
+    assert len(load_formats([str(paper), str(paper)])) == 1
+
+
+def test_formats_of_ones_own_are_found_by_name(tmp_path, monkeypatch):
+    monkeypatch.setenv("HALFBYTE_HOME", str(tmp_path))
+    (tmp_path / "formats").mkdir()
+    (tmp_path / "formats" / "paper.yaml").write_text(PAPER)
+    assert user_names() == ("paper",)
+    assert load("paper").title == "A paper"
+    assert load("paper@8").name == "paper_lut8"
+    with pytest.raises(FormatError, match=r"did you mean paper\?"):
+        load("papr")

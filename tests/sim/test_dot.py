@@ -1,0 +1,88 @@
+"""The regression of dot-product units: it passes on the RTL, and fails on what is wrong."""
+
+import shutil
+import subprocess
+from dataclasses import replace
+
+import pytest
+
+from halfbyte.formats import SCALE_CODES, load
+from halfbyte.rtl import to_verilog
+from halfbyte.rtl.dot import Accumulator, DotSpec
+from halfbyte.sim.dot.export import export_dot
+from halfbyte.sim.dot.plan import DOT_SCENARIOS
+from halfbyte.sim.dot.regression import expected_words, run_dot_regression
+from halfbyte.sim.dot.scenarios import SCENARIOS, stimulus_of
+from halfbyte.sim.errors import SimulationError
+
+E2M1, INT4 = load("e2m1"), load("int4")
+MXFP4 = DotSpec(
+    E2M1, E2M1, 2, "exponent_shift", accumulator=Accumulator.FP32, scale=SCALE_CODES["e8m0"]
+)
+
+
+def test_every_scenario_is_run():
+    assert tuple(SCENARIOS) == DOT_SCENARIOS
+
+
+def test_scenarios_reach_every_kind_of_fp32_number():
+    bits = {
+        scenario: expected_words(MXFP4, stimulus_of(MXFP4, scenario, 2000, 1))[:, 0] & 0x7FFFFFFF
+        for scenario in DOT_SCENARIOS
+    }
+    assert (bits["scales"] == 0x7FC00000).any()
+    ends = bits["ends"]
+    assert (ends == 0x7F800000).any()
+    assert ((ends > 0) & (ends < 0x00800000)).any()
+    assert (bits["cancelling"] == 0).sum() > 100
+
+
+def test_scenarios_reach_ties():
+    """Half a unit in the last place is added: where it rounds to even, nothing changes."""
+    stimulus = stimulus_of(MXFP4, "ties", 3000, 1)
+    acc = expected_words(MXFP4, stimulus)[:, 0]
+    second = ~stimulus.clear[1:]
+    same = (acc[1:] == acc[:-1])[second]
+    assert same.any()
+    assert not same.all()
+
+
+@pytest.mark.simulator
+@pytest.mark.parametrize(
+    "spec",
+    [
+        DotSpec(INT4, INT4, 2, "partial_products", acc_width=10),
+        replace(MXFP4, scale=SCALE_CODES["e4m3"], block=6),
+        replace(MXFP4, accumulator=Accumulator.EXACT, scale=SCALE_CODES["e4m3"]),
+    ],
+    ids=["integer", "nvfp4", "exact"],
+)
+def test_the_rtl_agrees_with_the_golden_model(spec):
+    record = run_dot_regression(spec, cycles=400, seed=1)
+    assert record.products > 7 * 2 * 400 * 0.9
+    assert record.scenarios.keys() == set(DOT_SCENARIOS)
+
+
+@pytest.mark.simulator
+def test_another_unit_is_refused():
+    spec = DotSpec(INT4, INT4, 2, "partial_products", acc_width=10)
+    other = to_verilog(
+        replace(spec, weight=load("e1m2"), architecture="sign_magnitude").component(), "dot"
+    )
+    with pytest.raises(SimulationError, match=r"mismatch in cycle \d+"):
+        run_dot_regression(spec, cycles=200, seed=1, netlist=other)
+
+
+def test_the_exported_bench_passes(tmp_path):
+    record = export_dot(MXFP4, tmp_path)
+    assert record.count == 1500
+    if shutil.which("iverilog") is None:
+        pytest.skip("iverilog is not installed")
+    files = [record.bench, record.verilog]
+    _run("iverilog", "-g2012", "-o", "sim", *files, folder=tmp_path)
+    assert "PASS: 1500 vectors" in _run("vvp", "sim", folder=tmp_path)
+
+
+def _run(program, *arguments, folder):
+    command = [shutil.which(program), *arguments]
+    return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout

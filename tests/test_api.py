@@ -1,0 +1,77 @@
+"""``import halfbyte``: flat names, imported on first use, with typed records."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+import halfbyte
+
+
+def test_nothing_heavy_is_imported_before_it_is_needed():
+    code = (
+        "import sys, halfbyte; dir(halfbyte); halfbyte.__version__; "
+        "print([name for name in ('numpy', 'scipy', 'torch', 'amaranth') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["formats"], ["synth", "--help"]])
+def test_commands_import_no_more_than_they_need(words):
+    code = (
+        "import sys; from halfbyte.cli import main; sys.argv = ['halfbyte', *sys.argv[1:]]\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "print([n for n in ('scipy.stats', 'torch', 'amaranth') if n in sys.modules], "
+        "file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], capture_output=True, text=True, check=True
+    )
+    assert done.stderr.strip() == "[]"
+    assert done.stdout
+
+
+def test_every_name_is_there_and_is_listed():
+    for name in halfbyte.__all__:
+        assert getattr(halfbyte, name) is not None
+    assert set(halfbyte.__all__) <= set(dir(halfbyte))
+    for name in ("load", "quantize", "gemm", "synthesize", "simulate", "prove", "evaluate"):
+        assert f"``{name}``" in halfbyte.__doc__
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        halfbyte.nothing  # noqa: B018
+
+
+def test_arrays_of_any_kind_are_quantized_and_multiplied():
+    x = np.linspace(-3, 3, 64, dtype=np.float32).reshape(2, 32)
+    a = halfbyte.quantize(x, "e2m1", block=16)
+    same = halfbyte.quantize(torch.from_numpy(x), halfbyte.load("e2m1"), block=16)
+    assert torch.equal(a.codes, same.codes)
+    assert halfbyte.gemm(a, halfbyte.quantize([[1] * 32], "int4", block=16)).shape == (2, 1)
+    codes = halfbyte.encode([0.0, 1.0, -6.0], "e2m1")
+    assert halfbyte.decode(codes.tolist(), "e2m1").tolist() == [0.0, 1.0, -6.0]
+
+
+def test_a_stream_takes_lists_and_overflow_by_name():
+    spec = halfbyte.mac("int4", acc_width=8, overflow="saturate")
+    assert spec.overflow is halfbyte.Overflow.SATURATE
+    sums = halfbyte.mac_stream(spec, [7] * 4, [7] * 4, [True, False, False, False])
+    assert sums.tolist() == [49, 98, 127, 127]
+    with pytest.raises(halfbyte.UserError, match="Overflow must be wrap or saturate, not 'clamp'"):
+        halfbyte.mac("int4", overflow="clamp")
+
+
+@pytest.mark.yosys
+def test_hardware_gives_records(tmp_path, monkeypatch):
+    monkeypatch.setenv("HALFBYTE_BUILD", str(tmp_path))
+    spec = halfbyte.mac("e1m2", architecture="sign_magnitude", terms=4)
+    record = halfbyte.synthesize(spec)
+    assert isinstance(record, halfbyte.SynthesisRecord)
+    assert record.is_proved
+    assert halfbyte.SynthesisRecord.from_json(json.loads(json.dumps(record.as_json()))) == record
+    exported = halfbyte.export(spec, tmp_path / "rtl")
+    assert (tmp_path / "rtl" / f"{exported.module}.v").is_file()
