@@ -8,6 +8,7 @@
 #   make gatesim FORMAT=e2m1_sp      cocotb on the netlist  [ARCH= ACTIVATION= TERMS= TECH= LIBERTY= SIM= SEED=]
 #   make mutants FORMAT=e2m1_sp      faults that the regression must catch  [ARCH= ACTIVATION= TERMS= SEED=]
 #   make rtl     FORMAT=e2m1_sp      Verilog   [ARCH= ACTIVATION= TERMS=], into build/rtl
+#   make synth UNIT=array FORMAT=e2m1 a systolic array [ROWS=16 COLUMNS=16 LANES= SCALE=]
 #   make synth|prove|sim|rtl UNIT=dot FORMAT=e2m1  dot-product units [LANES=32 SCALE=e8m0 ACCUMULATOR= BLOCK=
 #                                    WINDOW= ACC_WIDTH= ACTIVATION= TERMS=]
 #   make synth|sim|prove|rtl UNIT=dfloat11  the decoder of lossless BF16 weights
@@ -48,6 +49,7 @@ UNITS = $(call option,--unit,$(UNIT)) $(call option,--lanes,$(LANES)) \
 	$(call option,--window,$(WINDOW)) $(call option,--acc-width,$(ACC_WIDTH)) \
 	$(if $(filter dot,$(UNIT)),$(call option,--block,$(BLOCK))) \
 	$(call option,--codes,$(CODES)) $(call option,--symbols,$(SYMBOLS))
+SIDES = $(call option,--rows,$(ROWS)) $(call option,--columns,$(COLUMNS))
 OUTPUT = $(if $(JSON),--json)
 
 ACCURACY = $(call option,--recipe,$(RECIPE)) $(call option,--block,$(BLOCK)) $(call option,--text,$(TEXT))
@@ -59,7 +61,8 @@ pareto: $(VENV)/installed
 	@$(HALFBYTE) pareto $(FORMATS) $(call option,--model,$(MODEL)) $(ACCURACY) $(call option,--axis,$(AXIS)) $(TECHNOLOGY) $(call option,--terms,$(TERMS)) $(OUTPUT)
 
 synth: $(VENV)/installed
-	@$(HALFBYTE) synth $(FORMATS) $(UNITS) $(DESIGN) $(TECHNOLOGY) $(call option,--clock,$(CLOCK)) \
+	@$(HALFBYTE) synth $(FORMATS) $(UNITS) $(SIDES) $(DESIGN) $(TECHNOLOGY) \
+		$(call option,--clock,$(CLOCK)) \
 		$(call option,--target,$(TARGET)) $(call option,--effort,$(EFFORT)) $(OUTPUT)
 
 prove: $(VENV)/installed

@@ -18,6 +18,8 @@ _INPUTS = (
     "activation",
     "unit",
     "lanes",
+    "rows",
+    "columns",
     "scale",
     "technology",
     "clock_ps",

@@ -78,7 +78,7 @@ COMMANDS = {
     "rtl": Entry(
         "rtl:rtl",
         _HARDWARE,
-        "Write Verilog, test vectors and a self-checking plain Verilog bench for MACs.",
+        "Write Verilog, test vectors and a self-checking Verilog bench for MACs or dot units.",
     ),
     "tech": Entry(
         "tech:app",
@@ -109,6 +109,12 @@ COMMANDS = {
         "mutants:mutants",
         _CHECKS,
         "Inject faults into the RTL, and see that the cocotb regression catches each.",
+    ),
+    "run": Entry(
+        "run:run",
+        _CHECKS,
+        "Run one layer of a model through an array's RTL; every result equal to the golden "
+        "model's.",
     ),
     "triple": Entry(
         "triple:triple",

@@ -65,6 +65,13 @@ Salvage = Annotated[
         "--salvage", help="Of a file whose index is damaged, write what can still be decoded."
     ),
 ]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder of the original model's config.json, for dfloat11 folders that lack it.",
+        show_default=False,
+    ),
+]
 CompressedFile = Annotated[Path, typer.Argument(metavar="FILE", help="A compressed file.")]
 
 
@@ -131,7 +138,11 @@ def compress(
 
 
 def decompress(
-    source: Source, output: Output, salvage: Salvage = False, json: Json = False
+    source: Source,
+    output: Output,
+    salvage: Salvage = False,
+    config: Config = None,
+    json: Json = False,
 ) -> None:
     """Undo `halfbyte compress`, to the last byte and verified; also reads the dfloat11 layout."""
     from halfbyte.checkpoints.dfloat11 import decompress_path, decompress_published, is_published
@@ -142,6 +153,7 @@ def decompress(
             record = decompress_published(
                 source,
                 output,
+                config=config,
                 on_progress=lambda done, total, name: update(done, total, escape(name)),
             )
     else:

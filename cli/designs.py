@@ -1,15 +1,63 @@
-"""From ``--arch`` to the designs that simulation and export work on."""
+"""From ``--arch`` to specifications: ``auto`` is what synthesis chooses, ``all`` all that fit."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
+
+import typer
 
 from halfbyte.cli.output import progress
 from halfbyte.formats import Format
 
 if TYPE_CHECKING:
+    from halfbyte.area.cells.technology import Technology
     from halfbyte.rtl import MacSpec
 
-__all__ = ["resolve_architectures"]
+__all__ = ["choose_architectures", "mac_specs", "resolve_architectures"]
+
+
+def mac_specs(
+    chosen: Sequence[Format], activation: Format | None, arch: str, terms: int
+) -> "list[MacSpec]":
+    """A specification of every format, or with ``all`` of every format and architecture."""
+    from halfbyte.rtl import AUTO, MacSpec
+
+    specs = [
+        MacSpec(fmt, activation or fmt, AUTO if arch == "all" else arch, terms) for fmt in chosen
+    ]
+    return [each for spec in specs for each in spec.candidates()] if arch == "all" else specs
+
+
+def choose_architectures(
+    specs: "Sequence[MacSpec]",
+    technology: "Technology",
+    *,
+    clock_ps: float | None = None,
+    jobs: int | None = None,
+) -> "list[MacSpec]":
+    """The same with a named architecture: for ``auto`` the one that ``halfbyte synth`` finds.
+
+    At a clock also the carries that it saves. An enable port has no part in the choice. Says on
+    standard error which of them miss the clock.
+    """
+    from halfbyte.area import synthesize
+    from halfbyte.area.search.delivery import synthesized_spec
+    from halfbyte.rtl import AUTO
+
+    open_ = [spec for spec in specs if clock_ps is not None or spec.architecture == AUTO]
+    designs = [replace(spec, enable=False) for spec in open_]
+    if not designs:
+        return list(specs)
+    with progress("Choosing architectures") as update:
+        records = synthesize(
+            designs, technology, clock_ps=clock_ps, prove=False, jobs=jobs, on_progress=update
+        )
+    found = {}
+    for spec, design, record in zip(open_, designs, records, strict=True):
+        found[spec] = replace(synthesized_spec(design, record), enable=spec.enable)
+        if clock_ps is not None and (record.wns_ps or 0) < 0:
+            typer.echo(f"clock not met: {spec.title}; this is the fastest", err=True)
+    return [found.get(spec, spec) for spec in specs]
 
 
 def resolve_architectures(
@@ -20,28 +68,8 @@ def resolve_architectures(
     tech: str | None,
     jobs: int | None,
 ) -> "list[MacSpec]":
-    """Designs with a named architecture: ``auto`` asks synthesis, ``all`` takes all that fit."""
-    from halfbyte.area import synthesize
+    """:func:`mac_specs` with named architectures, chosen with the card ``tech``."""
     from halfbyte.area.cells.technology import load_technology
-    from halfbyte.rtl import MacSpec, applicable_architectures, check_architecture
 
-    pairs = [(fmt, activation or fmt) for fmt in chosen]
-    if arch == "all":
-        return [
-            MacSpec(weight, other, name, terms)
-            for weight, other in pairs
-            for name in applicable_architectures(weight, other)
-        ]
-    if arch != "auto":
-        for weight, other in pairs:
-            check_architecture(arch, weight, other)
-        return [MacSpec(weight, other, arch, terms) for weight, other in pairs]
-    designs = [MacSpec(weight, other, "auto", terms) for weight, other in pairs]
-    with progress("Choosing architectures") as update:
-        records = synthesize(
-            designs, load_technology(tech), prove=False, jobs=jobs, on_progress=update
-        )
-    return [
-        MacSpec(weight, other, record.architecture, terms)
-        for (weight, other), record in zip(pairs, records, strict=True)
-    ]
+    specs = mac_specs(chosen, activation, arch, terms)
+    return choose_architectures(specs, load_technology(tech), jobs=jobs)

@@ -72,8 +72,8 @@ Window = Annotated[
 def check_dot_only(unit: str, **options: object) -> None:
     """Raise UserError if one of the ``options`` was given for another unit."""
     given = [name for name, value in options.items() if value is not None]
-    if unit != DOT and given:
-        raise UserError(f"--{given[0]} is for --unit dot, not for {unit}: leave it out")
+    if unit not in (DOT, "array") and given:
+        raise UserError(f"--{given[0]} is for --unit dot or array, not for {unit}: leave it out")
 
 
 def make_dot_specs(

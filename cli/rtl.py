@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from halfbyte.area.timing.clocks import parse_clock
 from halfbyte.base import build_dir
-from halfbyte.cli.designs import resolve_architectures
+from halfbyte.cli.designs import choose_architectures, mac_specs
 from halfbyte.cli.dot import (
     DOT,
     AccumulatorKind,
@@ -23,15 +24,18 @@ from halfbyte.cli.options import (
     AccWidth,
     Activation,
     Architecture,
+    DontUse,
     FormatNames,
     Jobs,
     Json,
+    LibertyFiles,
     OverflowRule,
     TechnologyName,
     Terms,
     load_formats,
     load_optional,
     overflow_rule,
+    pick_technology,
 )
 from halfbyte.cli.output import print_json, progress, table
 from halfbyte.cli.units import MAC, Codes, Lanes, Symbols, UnitName, check_unit, rtl_unit
@@ -46,6 +50,14 @@ Output = Annotated[
     Path | None,
     typer.Option(
         "--output", "-o", help="Folder to write to; build/rtl if not given.", show_default=False
+    ),
+]
+Clock = Annotated[
+    str | None,
+    typer.Option(
+        "--clock",
+        help="A clock such as 2ns or 1.2GHz that the architecture is chosen for.",
+        show_default=False,
     ),
 ]
 Enable = Annotated[bool, typer.Option("--enable", help="Add an enable port.")]
@@ -70,6 +82,9 @@ def rtl(
     enable: Enable = False,
     segment: Segment = None,
     tech: TechnologyName = None,
+    liberty: LibertyFiles = None,
+    dont_use: DontUse = None,
+    clock: Clock = None,
     output: Output = None,
     unit: UnitName = MAC,
     lanes: Lanes = None,
@@ -82,10 +97,10 @@ def rtl(
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:
-    """Write Verilog, test vectors and a self-checking plain Verilog bench for MACs or dot units.
+    """Write Verilog, test vectors and a self-checking Verilog bench for MACs or dot units.
 
-    With --arch auto the architecture is the one that synthesis finds smallest in --tech, with the
-    lossless accumulator.
+    With --arch auto the architecture is the one that `halfbyte synth` chooses for the same
+    options. At a --clock that needs it, the accumulator saves carries.
     """
     folder = output or build_dir() / "rtl"
     check_dot_only(unit, scale=scale, block=block, accumulator=accumulator, window=window)
@@ -93,7 +108,7 @@ def rtl(
         rtl_unit(unit, lanes, codes, symbols, folder, json)
         return
     if unit == DOT:
-        specs = make_dot_specs(
+        units = make_dot_specs(
             names,
             activation=activation,
             arch=arch,
@@ -106,20 +121,22 @@ def rtl(
             acc_width=acc_width,
             overflow=overflow,
         )
-        _export_dots(resolve_lanes(specs, tech), folder, json)
+        _export_dots(resolve_lanes(units, tech), folder, json)
         return
     from halfbyte.sim import export_mac
 
-    rule = overflow_rule(overflow)
-    chosen = load_formats(names)
-    designs = resolve_architectures(chosen, load_optional(activation), arch, terms, tech, jobs)
+    rule, other = overflow_rule(overflow), load_optional(activation)
+    specs = [
+        replace(spec, acc_width=acc_width, overflow=rule, enable=enable, segment=segment)
+        for spec in mac_specs(load_formats(names), other, arch, terms)
+    ]
+    technology = pick_technology(tech, liberty, dont_use)
+    period = parse_clock(clock) if clock else None
+    specs = choose_architectures(specs, technology, clock_ps=period, jobs=jobs)
     records = []
     with progress("Export") as update:
-        for done, design in enumerate(designs):
-            update(done, len(designs), design.weight.name)
-            spec = replace(
-                design, acc_width=acc_width, overflow=rule, enable=enable, segment=segment
-            )
+        for done, spec in enumerate(specs):
+            update(done, len(specs), spec.weight.name)
             records.append(export_mac(spec, folder))
     _show(records, folder, json)
 
@@ -142,10 +159,10 @@ def _show(
     if json:
         print_json(records)
         return
-    columns = ["format", "activation", "architecture", ">acc", "Verilog", "vectors", "bench"]
+    columns = ["format", "activation", "architecture", ">acc", "module"]
     rows = [
-        [record.format, record.activation, record.architecture, str(record.acc_width)]
-        + [Path(getattr(record, key)).name for key in ("verilog", "vectors", "bench")]
-        for record in records
+        [each.format, each.activation, each.architecture, str(each.acc_width), each.module]
+        for each in records
     ]
-    table("RTL", columns, rows, f"in {folder}")
+    caption = f"in {folder}: MODULE.v, its vectors MODULE_vectors.hex, its bench tb_MODULE.v"
+    table("RTL", columns, rows, caption)

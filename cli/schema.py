@@ -50,6 +50,8 @@ _RECORDS = {
     "synth": "area.search.records:SynthesisRecord",
     "synth-bf16_mac": "area.search.unit_records:Bf16MacRecord",
     "synth-dfloat11": "area.search.unit_records:DecoderRecord",
+    "run": "sim.array.record:LayerRun",
+    "synth-array": "area.search.array_records:ArrayRecord",
     "synth-dot": "area.search.dot_records:DotRecord",
     "synth-target": "area.search.records:FpgaRecord",
     "tech": "cli.records:CardRecord",

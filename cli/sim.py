@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from halfbyte.base import UserError
-from halfbyte.cli.designs import resolve_architectures
+from halfbyte.cli.designs import choose_architectures, mac_specs
 from halfbyte.cli.dot import (
     DOT,
     AccumulatorKind,
@@ -19,6 +20,7 @@ from halfbyte.cli.dot import (
     resolve_lanes,
     show_dot_simulations,
 )
+from halfbyte.cli.dut import DutFiles, Junit, Latency, Ports, Ties, Top, make_dut, show_dut
 from halfbyte.cli.options import (
     AccWidth,
     Activation,
@@ -31,6 +33,7 @@ from halfbyte.cli.options import (
     Terms,
     load_formats,
     load_optional,
+    overflow_rule,
 )
 from halfbyte.cli.output import number, print_json, progress, table
 from halfbyte.cli.units import MAC, Codes, Symbols, UnitName, check_unit, sim_unit
@@ -48,6 +51,7 @@ Seed = Annotated[
 ]
 Cycles = Annotated[int, typer.Option(min=1, help="Random cycles with random clears.")]
 
+Enable = Annotated[bool, typer.Option("--enable", help="The MAC has an enable port.")]
 SIMULATED_LANES = 2
 # A dot-product unit has many products a cycle.
 DOT_SHARE = 5
@@ -77,7 +81,7 @@ def show_simulations(records: "Sequence[SimulationRecord]", seconds: float) -> N
         [
             record.format,
             record.activation,
-            record.architecture,
+            record.architecture or "-",
             str(record.acc_width),
             number(record.products),
             number(record.products_per_second),
@@ -132,6 +136,15 @@ def sim(
     arch: Architecture = "auto",
     activation: Activation = None,
     terms: Terms = 256,
+    acc_width: AccWidth = None,
+    overflow: OverflowRule = "wrap",
+    enable: Enable = False,
+    dut: DutFiles = None,
+    top: Top = None,
+    port: Ports = None,
+    tie: Ties = None,
+    latency: Latency = 1,
+    junit: Junit = None,
     tech: TechnologyName = None,
     simulator: Simulator = "verilator",
     waves: Waves = False,
@@ -143,8 +156,6 @@ def sim(
     block: Block = None,
     accumulator: AccumulatorKind = None,
     window: Window = None,
-    acc_width: AccWidth = None,
-    overflow: OverflowRule = "wrap",
     codes: Codes = "table",
     symbols: Symbols = 1,
     jobs: Jobs = None,
@@ -152,15 +163,16 @@ def sim(
 ) -> None:
     """Simulate MACs against the golden model; without a format, all of 4 and 5 bits.
 
-    --arch all runs every architecture that fits; auto runs the one that synthesis found smallest. A
-    dot-product unit (--unit dot) takes --lanes, --scale, --block, --accumulator, --window,
-    --acc-width and --overflow; each of its scenarios has a fifth of --cycles.
+    --arch all runs every architecture that fits; auto runs the one that synthesis found smallest.
+    --dut simulates your own Verilog of a MAC. A dot-product unit (--unit dot) takes --lanes,
+    --scale, --block, --accumulator, --window, --acc-width and --overflow; each of its scenarios has
+    a fifth of --cycles.
     """
-    check_dot_only(
-        unit, scale=scale, block=block, accumulator=accumulator, window=window, acc_width=acc_width
-    )
+    check_dot_only(unit, scale=scale, block=block, accumulator=accumulator, window=window)
+    if not dut and (top or port or tie or junit or latency != 1):
+        raise UserError("--top, --port, --tie, --latency and --junit belong to --dut FILE")
     if unit == DOT:
-        specs = make_dot_specs(
+        units = make_dot_specs(
             names,
             activation=activation,
             arch=arch,
@@ -173,7 +185,7 @@ def sim(
             acc_width=acc_width,
             overflow=overflow,
         )
-        _sim_dots(resolve_lanes(specs, tech), simulator, waves, seed, cycles, json)
+        _sim_dots(resolve_lanes(units, tech), simulator, waves, seed, cycles, json)
         return
     if check_unit(unit, names):
         sim_unit(
@@ -189,21 +201,30 @@ def sim(
         return
     import time
 
-    from halfbyte.sim import run_many
+    from halfbyte.area.cells.technology import load_technology
+    from halfbyte.rtl import AUTO, MacSpec
+    from halfbyte.sim import run_dut, run_many
 
+    rule, other = overflow_rule(overflow), load_optional(activation)
+    options: dict[str, Any] = {"simulator": simulator, "waves": waves, "seed": seed}
+    options["cycles"] = cycles
+    if dut:
+        if len(names or ()) != 1:
+            raise UserError("--dut simulates one MAC: name the one format of its weights")
+        device = make_dut(dut, top, port, tie, latency)
+        (fmt,) = load_formats(names)
+        spec = MacSpec(fmt, other or fmt, AUTO, terms, acc_width, rule, enable)
+        show_dut(run_dut(spec, device, junit=junit, **options), junit, json)
+        return
     chosen = [fmt for fmt in load_formats(names) if names or fmt.bits in (4, 5)]
     if waves and len(chosen) > 1:
         raise UserError("Waveforms are written for one format at a time: name one format")
     start = time.monotonic()
-    designs = resolve_architectures(chosen, load_optional(activation), arch, terms, tech, jobs)
+    specs = [
+        replace(spec, acc_width=acc_width, overflow=rule, enable=enable)
+        for spec in mac_specs(chosen, other, arch, terms)
+    ]
+    designs = choose_architectures(specs, load_technology(tech), jobs=jobs)
     with progress("Simulation") as update:
-        records = run_many(
-            designs,
-            simulator=simulator,
-            waves=waves,
-            seed=seed,
-            cycles=cycles,
-            jobs=jobs or os.cpu_count() or 1,
-            on_progress=update,
-        )
+        records = run_many(designs, jobs=jobs or os.cpu_count() or 1, on_progress=update, **options)
     print_json(records) if json else show_simulations(records, time.monotonic() - start)

@@ -1,6 +1,7 @@
 """``halfbyte synth``: area, delay and energy of MAC units, on cell libraries and on FPGAs."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -8,6 +9,14 @@ import typer
 from halfbyte.area.timing.clocks import parse_clock
 from halfbyte.base import UserError
 from halfbyte.base.results import keep_results
+from halfbyte.cli.array import (
+    ARRAY,
+    Columns,
+    Rows,
+    check_array_only,
+    make_arrays,
+    show_arrays,
+)
 from halfbyte.cli.dot import (
     DOT,
     AccumulatorKind,
@@ -43,6 +52,8 @@ from halfbyte.cli.units import MAC, Codes, Lanes, Symbols, UnitName, check_unit,
 if TYPE_CHECKING:
     from halfbyte.area import FpgaRecord, SynthesisRecord
     from halfbyte.area.cells.technology import Technology
+    from halfbyte.rtl import MacSpec
+    from halfbyte.rtl.array import ArraySpec
     from halfbyte.rtl.dot import DotSpec
 
 __all__ = ["CLOCK_MISSED", "show_areas", "synth"]
@@ -78,6 +89,16 @@ Effort = Annotated[
         max=MAX_EFFORT,
         help="By how much longer the multiplier is annealed: 20 takes about a minute for a 4-bit "
         "format and makes its MAC a percent or two smaller.",
+    ),
+]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        help="A folder for netlist, RTL, constraints (SDC) and report of every MAC, under readable "
+        "names.",
+        show_default=False,
     ),
 ]
 Target = Annotated[
@@ -170,6 +191,34 @@ def _check_clock(records: "Sequence[SynthesisRecord]") -> None:
         raise typer.Exit(CLOCK_MISSED)
 
 
+def _deliver(
+    designs: "Sequence[MacSpec]",
+    records: "Sequence[SynthesisRecord]",
+    technology: "Technology",
+    folder: Path,
+    quiet: bool,
+) -> None:
+    """Write the files of every record, and say their names."""
+    from halfbyte.area.search.delivery import deliver
+
+    by_formats = {(spec.weight.name, spec.activation.name): spec for spec in designs}
+    for record in records:
+        design = by_formats[record.format, record.activation]
+        files = deliver(design, record, technology, folder)
+        if not quiet:
+            names = ", ".join(path.name for path in files.values())
+            console.print(f"{record.pair}: {names} in {folder}", highlight=False, soft_wrap=True)
+
+
+def _say_where(records: "Sequence[SynthesisRecord]") -> None:
+    """The path of each netlist."""
+    from halfbyte.area.search.synthesis_jobs import netlist_path
+
+    for record in filter(lambda each: each.netlist, records):
+        path = netlist_path(str(record.netlist))
+        console.print(f"netlist of {record.pair}: {path}", highlight=False, soft_wrap=True)
+
+
 def _synth_dots(
     specs: "Sequence[DotSpec]",
     technology: "Technology",
@@ -196,6 +245,30 @@ def _synth_dots(
     print_json(records) if json else show_dots(records)
 
 
+def _synth_arrays(
+    specs: "Sequence[ArraySpec]",
+    technology: "Technology",
+    operands: str | None,
+    effort: int,
+    jobs: int | None,
+    json: bool,
+) -> None:
+    """Synthesize systolic arrays and print their records."""
+    from halfbyte.area.search.arrays import synthesize_arrays
+
+    with progress(f"Synthesis, {technology.name}") as update:
+        records = synthesize_arrays(
+            specs,
+            technology,
+            operands=pick_operands(operands),
+            effort=effort,
+            jobs=jobs,
+            on_progress=update,
+        )
+    keep_results("synth", [record.as_json() for record in records])
+    print_json(records) if json else show_arrays(records)
+
+
 def synth(
     names: FormatNames = None,
     tech: TechnologyName = None,
@@ -212,6 +285,7 @@ def synth(
     every: Every = False,
     effort: Effort = 1,
     saved_carries: SavedCarries = True,
+    output: Output = None,
     unit: UnitName = MAC,
     lanes: Lanes = None,
     codes: Codes = "table",
@@ -220,14 +294,17 @@ def synth(
     block: Block = None,
     accumulator: AccumulatorKind = None,
     window: Window = None,
+    rows: Rows = None,
+    columns: Columns = None,
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:
     """Synthesize MACs or other units: the smallest of every architecture and recipe.
 
     With delay and energy. A dot-product unit (--unit dot) takes --lanes, --scale, --block,
-    --accumulator and --window.
+    --accumulator and --window; an array of them (--unit array) also --rows and --columns.
     """
+    check_array_only(unit, rows, columns)
     check_dot_only(unit, scale=scale, block=block, accumulator=accumulator, window=window)
     if check_unit(unit, names):
         if clock or target:
@@ -238,14 +315,14 @@ def synth(
             )
         synth_unit(unit, pick_technology(tech, liberty, dont_use), lanes, codes, symbols, json)
         return
-    if unit == DOT:
+    if unit in (DOT, ARRAY):
         if clock or target:
-            raise UserError("A dot-product unit takes neither --clock nor --target yet")
+            raise UserError(f"--unit {unit} takes neither --clock nor --target: leave it out")
         specs = make_dot_specs(
             names,
             activation=activation,
             arch=arch,
-            lanes=lanes,
+            lanes=1 if lanes is None and unit == ARRAY else lanes,
             scale=scale,
             block=block,
             accumulator=accumulator,
@@ -254,6 +331,11 @@ def synth(
             acc_width=acc_width,
             overflow=overflow,
         )
+        if unit == ARRAY:
+            arrays = make_arrays(specs, rows, columns)
+            chosen = pick_technology(tech, liberty, dont_use)
+            _synth_arrays(arrays, chosen, operands, effort, jobs, json)
+            return
         _synth_dots(
             specs, pick_technology(tech, liberty, dont_use), operands, every, effort, jobs, json
         )
@@ -271,8 +353,11 @@ def synth(
     ]
     period = parse_clock(clock) if clock else None
     if target:
-        if clock or liberty:
-            raise UserError("--target goes without --clock and --liberty: Yosys does not time it")
+        if clock or liberty or output:
+            raise UserError(
+                "--target goes without --clock, --liberty and --output: Yosys does not time it, "
+                "and maps it for its size only"
+            )
         family = pick_target(target)
         with progress(f"Synthesis, {family.title}") as update:
             mapped = synthesize_fpga(designs, family, every=every, jobs=jobs, on_progress=update)
@@ -293,4 +378,8 @@ def synth(
         )
     keep_results("synth", [record.as_json() for record in records])
     print_json(records) if json else show_areas(records)
+    if output:
+        _deliver(designs, records, technology, output, quiet=json)
+    elif not json:
+        _say_where(records)
     _check_clock(records)

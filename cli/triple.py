@@ -78,7 +78,7 @@ def _compare(design: "MacSpec", device: "torch.device", seed: int, cycles: int) 
     record = TripleRecord(
         format=simulated.format,
         activation=simulated.activation,
-        architecture=simulated.architecture,
+        architecture=design.architecture,
         terms=simulated.terms,
         acc_width=simulated.acc_width,
         seed=seed,

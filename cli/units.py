@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from halfbyte.base import UserError, versions_of, write_atomically
+from halfbyte.cli.array import ARRAY
 from halfbyte.cli.dot import DOT
 from halfbyte.cli.output import number, print_json, table, versions_text
 from halfbyte.cli.records import UnitFileRecord
@@ -37,7 +38,7 @@ __all__ = [
 
 MAC = "mac"
 _ENERGY_COLUMNS = (">energy fJ", ">of it clock", ">leakage nW")
-_UNITS = (MAC, DOT, "dfloat11", "bf16_mac")
+_UNITS = (MAC, DOT, ARRAY, "dfloat11", "bf16_mac")
 _CODES = ("table", "fixed")
 _TABLES = {"table": "The table is shared.", "fixed": "Fixed codes: no table."}
 
@@ -45,8 +46,8 @@ UnitName = Annotated[
     str,
     typer.Option(
         "--unit",
-        help="mac or dot (dot-product unit) of the formats, dfloat11 (decoder of lossless BF16 "
-        "weights) or bf16_mac.",
+        help="Of the formats: mac, dot (dot-product unit) or array (of such units); of BF16: "
+        "dfloat11 (decoder of lossless weights) or bf16_mac.",
     ),
 ]
 Lanes = Annotated[
@@ -88,7 +89,7 @@ def check_unit(unit: str, names: Sequence[str] | None) -> bool:
     """Whether ``unit`` is one that takes no formats; raises UserError for an unknown one."""
     if unit not in _UNITS:
         raise UserError(f"Unit must be {', '.join(_UNITS)}, not {unit[:60]!r}")
-    if unit in (MAC, DOT):
+    if unit in (MAC, DOT, ARRAY):
         return False
     if names:
         raise UserError(f"Unit {unit} is for BF16 and takes no format: leave out {names[0][:60]!r}")

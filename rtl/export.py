@@ -10,6 +10,7 @@ from amaranth.lib import wiring
 
 from halfbyte.base import run_yosys, versions_of
 from halfbyte.rtl.exported import Exported
+from halfbyte.rtl.widening import widening
 
 __all__ = ["check_module_name", "port_widths", "to_rtlil", "to_verilog"]
 
@@ -21,9 +22,16 @@ read_rtlil design.il
 setattr -unset init w:*
 proc -nomux -norom
 flatten -separator _
+opt_expr
+opt_merge
+techmap -map widen.v
 opt_clean -purge
+delete w:* s:0 %i
 write_verilog -noattr -simple-lhs design.v
 """
+# A bit of an adder that only makes a carry is not read by anything. What a case leaves out has its
+# value from before the case.
+_UNFOUNDED = ("UNUSEDSIGNAL", "CASEINCOMPLETE")
 
 
 def check_module_name(name: str) -> str:
@@ -87,10 +95,15 @@ def to_verilog(component: wiring.Component, name: str = "mac") -> str:
     with tempfile.TemporaryDirectory(prefix="halfbyte-") as temporary:
         folder = Path(temporary)
         (folder / "design.il").write_text(_count_ports_from_one(to_rtlil(component, name)))
+        (folder / "widen.v").write_text(widening())
         run_yosys(_VERILOG_SCRIPT, folder, f"Verilog export of {name}")
         text = (folder / "design.v").read_text()
     body = text[text.index("module ") :]
-    return _header(component) + body
+    off, on = (
+        "".join(f"/* verilator lint_{switch} {name} */\n" for name in _UNFOUNDED)
+        for switch in ("off", "on")
+    )
+    return f"{_header(component)}{off}{body}{on}"
 
 
 def _count_ports_from_one(text: str) -> str:

@@ -11,6 +11,7 @@ from halfbyte.formats import Overflow
 from halfbyte.rtl.addend import Addend
 from halfbyte.rtl.exported import Exported
 from halfbyte.rtl.resolve import Resolve
+from halfbyte.rtl.saturate import saturated
 
 if TYPE_CHECKING:
     from halfbyte.rtl.spec import MacSpec
@@ -126,7 +127,9 @@ class Mac(Exported):
             self.acc.eq(accumulator),
         ]
         total = Cat(addend.odd ^ base[0], carried[1:]).as_signed()
-        return [(accumulator, self._limited(total))]
+        if self.spec.overflow is Overflow.SATURATE:
+            total = saturated(m, total, self.spec.width)
+        return [(accumulator, total)]
 
     def _segments(
         self, m: Module, addend: Addend, accumulator: Signal, base: Signal, carry: Signal
@@ -161,10 +164,4 @@ class Mac(Exported):
         """Bits of the adder: a saturating accumulator must see the true sum."""
         if self.spec.overflow is Overflow.WRAP:
             return self.spec.width
-        return max(self.spec.width, term_width + 1) + 1
-
-    def _limited(self, total: Value) -> Value:
-        if self.spec.overflow is Overflow.WRAP:
-            return total
-        high = 2 ** (self.spec.width - 1) - 1
-        return Mux(total > high, high, Mux(total < ~high, ~high, total))
+        return max(self.spec.width, term_width) + 1

@@ -41,7 +41,6 @@ class ProductTable(MultiplierArchitecture):
         m = Module()
         products = [abs(w * a) for a in self.activation.integers for w in self.weight.integers]
         lookup(m, Cat(self.w, self.a), products, self.term)
-        weight_sign, activation_sign = self.w[-1], self.a[-1]
         signs = [
             weight_bit ^ activation_bit
             for activation_bit in sign_table(self.activation)
@@ -51,7 +50,8 @@ class ProductTable(MultiplierArchitecture):
             self.weight.bits - 1,
             self.weight.bits + self.activation.bits - 1,
         ]:
-            m.d.comb += self.negate.eq(weight_sign ^ activation_sign)
+            differ = self.w[-1] ^ self.a[-1]
+            m.d.comb += self.negate.eq(~differ if signs[0] else differ)
         else:
             lookup(m, Cat(self.w, self.a), signs, self.negate)
         return m

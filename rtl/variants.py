@@ -16,11 +16,12 @@ _SEGMENT = 3
 
 
 def variants(spec: MacSpec) -> dict[str, MacSpec]:
-    """Eight MACs with the formats, architecture and terms of ``spec``, by name.
+    """MACs with the formats, architecture and terms of ``spec``, by name.
 
     Two have the lossless accumulator, without and with an enable port. Four overflow all the time.
     ``wrap`` and ``saturate`` are as wide as one product, so nearly every sum leaves their range.
     ``tight`` and ``tight_wrap`` are narrower still, so that single products do. Two save carries.
+    ``given`` is ``spec`` itself, if it says more than formats, architecture and terms.
     """
     one_product = max(_NARROWEST, lossless_acc_width(spec.weight, spec.activation, 1))
     tight = max(_NARROWEST, one_product - 2)
@@ -36,4 +37,5 @@ def variants(spec: MacSpec) -> dict[str, MacSpec]:
         "tight_wrap": replace(plain, acc_width=tight),
         SAVED: replace(plain, enable=True, segment=segment),
         "wrap_saved": replace(plain, acc_width=tight, segment=1),
+        **({} if spec == plain else {"given": spec}),
     }

@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from halfbyte.sim.dut import Dut, run_dut
     from halfbyte.sim.errors import SimulationError
     from halfbyte.sim.export import export_mac
     from halfbyte.sim.runner import run_many, run_regression
@@ -15,9 +16,11 @@ if TYPE_CHECKING:
     from halfbyte.sim.wrapper import Netlists
 
 __all__ = [
+    "Dut",
     "Netlists",
     "SimulationError",
     "export_mac",
+    "run_dut",
     "run_many",
     "run_regression",
     "write_bench",
@@ -27,7 +30,9 @@ __all__ = [
 _HOMES = {
     "Netlists": "wrapper",
     "SimulationError": "errors",
+    "Dut": "dut",
     "export_mac": "export",
+    "run_dut": "dut",
     "run_many": "runner",
     "run_regression": "runner",
     "write_bench": "vectors",

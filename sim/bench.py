@@ -78,9 +78,10 @@ class Testbench:
             await rising
 
     async def _monitor(self) -> None:
-        """Read the accumulators on each falling edge, from the second on: then they are valid."""
+        """Read the accumulators on each falling edge, from the first that has a result on."""
         falling, acc, scoreboard = FallingEdge(self._dut.clk), self._dut.acc, self.scoreboard
-        await falling
+        for _ in range(self._plan.layout.latency):
+            await falling
         while scoreboard.left:
             await falling
             value = acc.value

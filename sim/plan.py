@@ -27,7 +27,7 @@ __all__ = [
 FOLDER_VARIABLE = "HALFBYTE_SIM_FOLDER"
 # Files in it: the mutants to be run, and what caught each.
 MUTANTS, CAUGHT = "mutants.json", "caught.json"
-SCENARIOS = ("pairs", "extremes", "clears", "random")
+SCENARIOS = ("pairs", "extremes", "limits", "clears", "random")
 # Width of the bench's stimulus port: two codes of at most 8 bits, clear and enable fit.
 STIMULUS_BITS = 32
 # Verilator keeps wide ports in words of this size; whole words give most formats one header.
@@ -72,6 +72,8 @@ class Layout:
         What ``acc`` counts.
     fields : tuple of Field
         The accumulators.
+    latency : int
+        Clock edges from an input to the accumulator that has it.
     """
 
     title: str
@@ -80,6 +82,7 @@ class Layout:
     a_values: tuple[str, ...]
     unit: str
     fields: tuple[Field, ...]
+    latency: int = 1
 
     @property
     def w_bits(self) -> int:

@@ -8,14 +8,28 @@ from halfbyte.rtl.dot.record import DotFields
 
 __all__ = [
     "Bf16SimulationRecord",
+    "Coverage",
     "DecoderSimulationRecord",
     "DotExportRecord",
     "DotSimulationRecord",
+    "DutRecord",
     "ExportRecord",
     "MutantRecord",
     "NetlistSimulationRecord",
     "SimulationRecord",
 ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Coverage(Record):
+    """What a regression covered of one accumulator."""
+
+    code_pairs: int
+    """Pairs of codes that it took."""
+    all_code_pairs: int
+    """All pairs that there are."""
+    corners: Mapping[str, int]
+    """By corner: clock cycles in which it was met."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,13 +43,19 @@ class SimulationRecord(Record):
     unit: str
     """What was simulated."""
     level: str
-    """``rtl`` or ``netlist``."""
-    architecture: str
-    """Architecture of the multiplier."""
+    """``rtl``, ``netlist``, or ``dut`` for a user's own RTL."""
+    architecture: str | None
+    """Architecture of the multiplier; null for a user's own RTL."""
     terms: int
-    """Products that the accumulator holds without loss."""
+    """Products that a lossless accumulator holds."""
     acc_width: int
-    """Width of the lossless accumulator, in bits."""
+    """Width of the accumulator, in bits. More are simulated beside it."""
+    overflow: str
+    """What the accumulator does on overflow: wrap or saturate."""
+    enable: bool
+    """Whether there is an enable port."""
+    segment: int | None
+    """Bits of the accumulator after which a carry is saved; null if none is."""
     simulator: str
     """The simulator."""
     seed: int
@@ -44,6 +64,8 @@ class SimulationRecord(Record):
     """Cycles of a random scenario."""
     scenarios: Mapping[str, int]
     """By scenario: products that were compared."""
+    coverage: Coverage
+    """What the scenarios covered of this accumulator."""
     products: int
     """All products that were compared."""
     passed: bool
@@ -58,6 +80,16 @@ class SimulationRecord(Record):
     """Time that everything took, in s."""
     products_per_second: int
     """Products per second, everything included."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DutRecord(SimulationRecord):
+    """The same of a user's own RTL."""
+
+    module: str
+    """The module that was simulated."""
+    latency: int
+    """Clock edges from an input to the accumulator that has it."""
 
 
 @dataclass(frozen=True, kw_only=True)

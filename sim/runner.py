@@ -4,11 +4,14 @@ import secrets
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
 from halfbyte.base import Progress, versions_of
 from halfbyte.rtl import MacSpec, check_architecture, variants
+from halfbyte.sim.coverage import coverage
 from halfbyte.sim.errors import SimulationError
 from halfbyte.sim.plan import Layout, Plan
 from halfbyte.sim.process import Processes
@@ -18,7 +21,7 @@ from halfbyte.sim.simulation import simulate
 from halfbyte.sim.simulator import check_simulator, simulator_version
 from halfbyte.sim.wrapper import Netlists, bench_verilog, layout_of, netlist_bench_verilog
 
-__all__ = ["make_plans", "run_many", "run_regression"]
+__all__ = ["CYCLES", "make_plans", "new_seed", "run_many", "run_regression", "simulate_macs"]
 
 CYCLES = 100_000
 SEED_BITS = 32
@@ -38,10 +41,7 @@ def make_plans(
     macs: Mapping[str, MacSpec], layout: Layout, *, cycles: int = CYCLES
 ) -> dict[str, Plan]:
     """The plan of every scenario for these MACs, from the golden model alone."""
-    first = next(iter(macs.values()))
-    made = streams(
-        first.weight, first.activation, terms=first.terms, cycles=cycles, seed=layout.seed
-    )
+    made = streams(list(macs.values()), cycles=cycles, seed=layout.seed)
     return {scenario: _plan(stream, macs, layout) for scenario, stream in made.items()}
 
 
@@ -72,35 +72,77 @@ def run_regression(
     UserError
         Unknown simulator, or the architecture is ``auto``.
     """
-    start = time.monotonic()
     check_simulator(simulator)
     check_architecture(spec.architecture, spec.weight, spec.activation)
-    seed = secrets.randbits(SEED_BITS) if seed is None else seed
+    start = time.monotonic()
     macs = variants(spec)
     name = f"{spec.weight.name}-{spec.activation.name}-{spec.architecture}-{spec.terms}"
     title = f"{spec.title}, {spec.terms} terms"
     if netlists:
         name, title = f"{name}-netlist", f"{title}, netlist"
-    layout = layout_of(macs, title=title, seed=seed)
+    layout = layout_of(macs, title=title, seed=new_seed() if seed is None else seed)
     verilog = netlist_bench_verilog(netlists, layout) if netlists else bench_verilog(macs, layout)
+    record = simulate_macs(
+        macs,
+        layout,
+        verilog,
+        name=name,
+        simulator=simulator,
+        waves=waves,
+        cycles=cycles,
+        processes=processes,
+        start=start,
+    )
+    return replace(record, level="netlist") if netlists else record
+
+
+def new_seed() -> int:
+    """A seed for random stimulus, another one each time."""
+    return secrets.randbits(SEED_BITS)
+
+
+def simulate_macs(
+    macs: Mapping[str, MacSpec],
+    layout: Layout,
+    verilog: str,
+    *,
+    name: str,
+    simulator: str,
+    waves: bool,
+    cycles: int,
+    processes: Processes | None = None,
+    junit: Path | None = None,
+    start: float | None = None,
+) -> SimulationRecord:
+    """Simulate module ``bench`` in ``verilog`` around ``macs``; return the record.
+
+    The record is about the one that is called ``given``, or else the first. ``start`` is when the
+    work on them began, ``junit`` a file for the results as JUnit XML. Raises as
+    :func:`run_regression`.
+    """
+    start = time.monotonic() if start is None else start
+    subject = "given" if "given" in macs else next(iter(macs))
+    spec = macs[subject]
     plans = make_plans(macs, layout, cycles=cycles)
     outcome = simulate(
-        verilog, plans, name=name, simulator=simulator, waves=waves, processes=processes
+        verilog,
+        plans,
+        name=name,
+        simulator=simulator,
+        waves=waves,
+        processes=processes,
+        junit=junit,
     )
     seconds = time.monotonic() - start
     products = sum(outcome.checked.values())
     return SimulationRecord(
-        format=spec.weight.name,
-        activation=spec.activation.name,
-        unit="mac",
-        level="netlist" if netlists else "rtl",
-        architecture=spec.architecture,
-        terms=spec.terms,
-        acc_width=spec.lossless_width,
+        **spec.fields,
+        level="rtl",
         simulator=simulator,
-        seed=seed,
+        seed=layout.seed,
         cycles=cycles,
         scenarios=outcome.checked,
+        coverage=coverage(plans.values(), spec, list(macs).index(subject)),
         products=products,
         passed=True,
         waves=str(outcome.waves) if outcome.waves else None,

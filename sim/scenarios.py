@@ -1,5 +1,6 @@
 """What the bench drives, and what the golden model says the accumulators then hold."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,8 +10,18 @@ from numpy.typing import NDArray
 from halfbyte.formats import Format
 from halfbyte.golden import mac_stream, product
 from halfbyte.rtl import MacSpec
+from halfbyte.sim.limits import Step, walk_to_limits
 
-__all__ = ["Stream", "all_pairs", "clears", "expectation", "extremes", "random_cycles", "streams"]
+__all__ = [
+    "Stream",
+    "all_pairs",
+    "clears",
+    "expectation",
+    "extremes",
+    "limits",
+    "random_cycles",
+    "streams",
+]
 
 Codes = NDArray[np.uint8]
 Flags = NDArray[np.bool_]
@@ -21,6 +32,8 @@ SHORT_SUM = 8
 SEGMENT = 500
 CLEAR_PROBABILITIES = (1 / 2, 1 / 8, 1 / 64, 0)
 ENABLE_PROBABILITY = 3 / 4
+# Products of a walk to a limit at most: some seconds of cocotb.
+MAX_WALK = 2**20
 
 
 @dataclass(frozen=True)
@@ -116,14 +129,31 @@ def random_cycles(
     )
 
 
-def streams(
-    weight: Format, activation: Format, *, terms: int, cycles: int, seed: int
-) -> dict[str, Stream]:
-    """The stream of every scenario; the same arguments give the same streams."""
+def limits(specs: Iterable[MacSpec]) -> Stream:
+    """Walks to both limits of every accumulator that is not too wide, beyond them and back."""
+    by_width = {spec.width: spec for spec in specs}
+    steps = [step for spec in by_width.values() for step in walk_to_limits(spec, MAX_WALK)]
+    steps = steps or [Step(0, 0, clear=True)]
+    held = [step.cycles for step in steps]
+    w, a = (
+        np.repeat(np.array([getattr(step, side) for step in steps], np.uint8), held)
+        for side in ("w", "a")
+    )
+    clear = np.repeat([step.clear for step in steps], held)
+    return Stream(w, a, clear, enable=_always(len(w)))
+
+
+def streams(macs: Sequence[MacSpec], *, cycles: int, seed: int) -> dict[str, Stream]:
+    """The stream of every scenario for MACs of the same formats; the same arguments give the same.
+
+    Their number of terms is that of the first.
+    """
+    weight, activation, terms = macs[0].weight, macs[0].activation, macs[0].terms
     for_clears, for_cycles = np.random.default_rng(seed).spawn(2)
     return {
         "pairs": all_pairs(weight, activation),
         "extremes": extremes(weight, activation, terms),
+        "limits": limits(macs),
         "clears": clears(weight, activation, for_clears),
         "random": random_cycles(weight, activation, cycles, for_cycles),
     }

@@ -10,7 +10,7 @@ from pathlib import Path
 from shutil import rmtree
 from typing import Any
 
-from halfbyte.base import build_dir
+from halfbyte.base import build_dir, write_atomically
 from halfbyte.sim.build import build
 from halfbyte.sim.plan import FOLDER_VARIABLE, PlanLike
 from halfbyte.sim.process import Processes
@@ -109,12 +109,14 @@ def simulate(
     waves: bool = False,
     processes: Processes | None = None,
     test_filter: str | None = None,
+    junit: Path | None = None,
 ) -> Outcome:
     """Simulate module ``bench`` in ``verilog`` against the plans.
 
     ``name`` names the design's folder; ``test_module`` has the tests, ``test_filter`` is a regular
-    expression for the names of those to run. Raises SimulationError and ToolError as
-    :func:`confirmed` and :func:`simulated` do.
+    expression for the names of those to run. ``junit`` takes cocotb's results as JUnit XML,
+    whatever they are. Raises SimulationError and ToolError as :func:`confirmed` and
+    :func:`simulated` do.
     """
     with simulated(
         verilog,
@@ -126,6 +128,8 @@ def simulate(
         processes=processes,
         test_filter=test_filter,
     ) as run:
+        if junit and (run.folder / RESULTS).is_file():
+            write_atomically(junit, (run.folder / RESULTS).read_text())
         reports = confirmed(run.folder, plans, log=run.log)
         kept = _keep_waves(run.folder, simulator) if waves else None
     return Outcome(reports, kept, run.build_seconds)

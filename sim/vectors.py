@@ -8,6 +8,7 @@ import numpy as np
 from halfbyte.base import write_atomically
 from halfbyte.formats import Format
 from halfbyte.rtl import MacSpec
+from halfbyte.sim.limits import MAX_CYCLES, Step, expected_after, walk_to_limits
 from halfbyte.sim.scenarios import (
     Stream,
     all_pairs,
@@ -26,23 +27,28 @@ MAX_WORST_PRODUCTS = 4096
 _VECTORS_HEAD = """\
 // Test vectors for {module}: $readmemh reads this file as words of {word_bits} bits.
 // w: {w_title}; a: {a_title}; acc: {acc_width} bits, two's complement, overflow {overflow}.
-// First word: the number of vectors that follow. Then one vector a line, one clock cycle each:
+// First word: the number of vectors that follow. Then one vector a line:
 //   {columns}
-// acc is what the register holds after the clock edge that takes the other columns.
+// Hold the other columns for so many clock cycles; acc is what the register holds after the last.
 // Scenarios: all code pairs; {worst} worst products of either sign; clears; {cycles} random
-// cycles (seed {seed}). The first vector clears. Expected values: halfbyte's golden model.
+// cycles (seed {seed}); sums that walk to the limits of acc, beyond them and back.
+// Limits reached: {limits}.
+// The first vector clears. Expected values: halfbyte's golden model.
 """
 
 _BENCH = """\
-// Self-checking bench for {module}, in plain Verilog. Reads {vectors} from the
-// working directory, or from +vectors=PATH, and prints PASS or FAIL with the number of vectors.
-//   $ iverilog -g2005 -o bench {module}.v {bench}.v && vvp bench
-//   $ verilator --binary --timing -CFLAGS -std=c++20 -Wno-lint {bench}.v {module}.v
+// Self-checking bench for {module}. Reads {vectors} from the working directory, or from
+// +vectors=PATH. Prints PASS or FAIL with the number of vectors; after FAIL it ends with $fatal,
+// so that the exit status is not 0.
+//   $ iverilog -g2012 -o bench {module}.v {bench}.v && vvp bench
+//   $ verilator --binary --timing -CFLAGS -std=c++20 {bench}.v {module}.v
 //   $ obj_dir/V{bench}
+`timescale 1ns / 1ps
 module {bench};
   localparam COUNT = {count};
   localparam COLUMNS = {columns};
   localparam SHOWN = 10;
+  localparam LONG = 1_000_000;
 
   reg [{word}:0] memory [0:COLUMNS * COUNT];
   reg [8 * 1024 - 1:0] path;
@@ -52,6 +58,7 @@ module {bench};
   reg clear;{enable_reg}
   wire signed [{acc}:0] acc;
   reg signed [{acc}:0] expected;
+  reg [{word}:0] cycles;
   integer vector;
   integer failures;
 
@@ -65,25 +72,33 @@ module {bench};
     $readmemh(path, memory);
     if (memory[0] !== COUNT) begin
       $display("FAIL: %0s does not hold %0d vectors", path, COUNT);
-      $finish;
-    end else begin
-      for (vector = 0; vector < COUNT; vector = vector + 1) begin
-        w = memory[COLUMNS * vector + 1];
-        a = memory[COLUMNS * vector + 2];
-        clear = memory[COLUMNS * vector + 3];{enable_read}
-        expected = memory[COLUMNS * vector + COLUMNS];
+      $fatal;
+    end
+    for (vector = 0; vector < COUNT; vector = vector + 1) begin
+      w = memory[COLUMNS * vector + 2][{w}:0];
+      a = memory[COLUMNS * vector + 3][{a}:0];
+      clear = memory[COLUMNS * vector + 4][0];{enable_read}
+      expected = memory[COLUMNS * vector + COLUMNS][{acc}:0];
+      cycles = memory[COLUMNS * vector + 1];
+      if (cycles > LONG) $display("vector %0d takes %0d cycles", vector, cycles);
+      while (cycles != 0) begin
+        cycles = cycles - 1;
         #5 clk = 1;
         #5 clk = 0;
-        if (acc !== expected) begin
-          failures = failures + 1;
-          if (failures <= SHOWN)
-            $display("vector %0d: w %h, a %h, clear %b: expected %0d, seen %0d",
-                     vector, w, a, clear, expected, acc);
-        end
       end
-      if (failures == 0) $display("PASS: %0d vectors", COUNT);
-      else $display("FAIL: %0d of %0d vectors", failures, COUNT);
+      if (acc !== expected) begin
+        failures = failures + 1;
+        if (failures <= SHOWN)
+          $display("vector %0d: w %h, a %h, clear %b: expected %0d, seen %0d",
+                   vector, w, a, clear, expected, acc);
+      end
+    end
+    if (failures == 0) begin
+      $display("PASS: %0d vectors", COUNT);
       $finish;
+    end else begin
+      $display("FAIL: %0d of %0d vectors", failures, COUNT);
+      $fatal;
     end
   end
 endmodule
@@ -91,7 +106,7 @@ endmodule
 
 
 def _stream(weight: Format, activation: Format, terms: int, seed: int) -> Stream:
-    """All scenarios, one after the other."""
+    """All scenarios of one vector a cycle, one after the other."""
     for_clears, for_cycles = np.random.default_rng(seed).spawn(2)
     parts = (
         all_pairs(weight, activation),
@@ -114,22 +129,27 @@ def _hex(words: Sequence[int], bits: int) -> list[str]:
 def write_vectors(spec: MacSpec, path: Path, *, seed: int = 0) -> int:
     """Write the vectors of a MAC to ``path``; return how many.
 
-    A text file for ``$readmemh``: comments, the number of vectors, then one line per clock cycle
-    with w, a, clear, enable (if there is such a port) and the expected acc, in hexadecimal. The
-    same arguments give the same file.
+    A text file for ``$readmemh``: comments, the number of vectors, then one line each with the
+    clock cycles that it is held, w, a, clear, enable (if there is such a port) and the expected
+    acc, in hexadecimal. The same arguments give the same file.
     """
     weight, activation = spec.weight, spec.activation
-    stream = _stream(weight, activation, spec.terms, seed)
+    stream, walk = _stream(weight, activation, spec.terms, seed), walk_to_limits(spec)
+    count = len(stream) + len(walk)
+    held = [1] * len(stream) + [step.cycles for step in walk]
+    expected = [*expectation(stream, spec).tolist(), *expected_after(spec, walk)]
+    always = [1] * len(walk)
     columns = {
-        "w": _hex(stream.w.tolist(), weight.bits),
-        "a": _hex(stream.a.tolist(), activation.bits),
-        "clear": _hex(stream.clear.tolist(), 1),
-        **({"enable": _hex(stream.enable.tolist(), 1)} if spec.enable else {}),
-        "acc": _hex(expectation(stream, spec).tolist(), spec.width),
+        "cycles": _hex(held, max(held).bit_length()),
+        "w": _hex([*stream.w.tolist(), *(step.w for step in walk)], weight.bits),
+        "a": _hex([*stream.a.tolist(), *(step.a for step in walk)], activation.bits),
+        "clear": _hex([*stream.clear.tolist(), *(step.clear for step in walk)], 1),
+        **({"enable": _hex([*stream.enable.tolist(), *always], 1)} if spec.enable else {}),
+        "acc": _hex(expected, spec.width),
     }
     head = _VECTORS_HEAD.format(
         module=spec.name,
-        word_bits=_word_bits(spec.width, len(stream)),
+        word_bits=_word_bits(spec.width, count),
         w_title=f"{weight.name}, {weight.bits} bits",
         a_title=f"{activation.name}, {activation.bits} bits",
         acc_width=spec.width,
@@ -138,15 +158,25 @@ def write_vectors(spec: MacSpec, path: Path, *, seed: int = 0) -> int:
         worst=min(spec.terms, MAX_WORST_PRODUCTS),
         cycles=RANDOM_CYCLES,
         seed=seed,
+        limits=_limits(spec, walk),
     )
     lines = map(" ".join, zip(*columns.values(), strict=True))
-    write_atomically(path, head + f"{len(stream):x}\n" + "\n".join(lines) + "\n")
-    return len(stream)
+    write_atomically(path, head + f"{count:x}\n" + "\n".join(lines) + "\n")
+    return count
+
+
+def _limits(spec: MacSpec, walk: Sequence[Step]) -> str:
+    """Which limits of the accumulator a walk reaches, for the header."""
+    walks = sum(step.clear for step in walk)
+    if walks == 2:
+        return "both"
+    reason = f"no product has its sign, or it is more than {MAX_CYCLES} products away"
+    return f"one; of the other, {reason}" if walks else f"none; of each, {reason}"
 
 
 def _word_bits(acc_width: int, count: int) -> int:
-    """Bits of a memory word that holds a code, an accumulator and the number of vectors."""
-    return max(8, acc_width, count.bit_length())
+    """Bits of a memory word: a number of cycles, an accumulator, the number of vectors."""
+    return max(MAX_CYCLES.bit_length(), acc_width, count.bit_length())
 
 
 def write_bench(spec: MacSpec, path: Path, *, vectors: str, count: int) -> None:
@@ -159,13 +189,13 @@ def write_bench(spec: MacSpec, path: Path, *, vectors: str, count: int) -> None:
         bench=path.stem,
         vectors=vectors,
         count=count,
-        columns=5 if spec.enable else 4,
+        columns=6 if spec.enable else 5,
         word=_word_bits(spec.width, count) - 1,
         w=spec.weight.bits - 1,
         a=spec.activation.bits - 1,
         acc=spec.width - 1,
         enable_reg="\n  reg enable;" if spec.enable else "",
         enable_port=".enable(enable), " if spec.enable else "",
-        enable_read="\n        enable = memory[COLUMNS * vector + 4];" if spec.enable else "",
+        enable_read="\n      enable = memory[COLUMNS * vector + 5][0];" if spec.enable else "",
     )
     write_atomically(path, text)

@@ -19,7 +19,8 @@ TREES = {
 }
 
 # A chain over the bits of Yosys' $alu cell. An operand may have no bits. Bit 0 of an addition with
-# a constant carry needs no full adder; nor does the last bit, whose carry nobody reads.
+# a constant carry needs no full adder; nor does the last bit, whose carry nobody reads, nor a bit
+# where B is constant zero.
 _CHAIN = """\
 (* techmap_celltype = "$alu" *)
 module _halfbyte_alu (A, B, CI, BI, X, Y, CO);
@@ -32,6 +33,10 @@ module _halfbyte_alu (A, B, CI, BI, X, Y, CO);
   parameter _TECHMAP_CONSTMSK_B_ = 0;
   parameter _TECHMAP_CONSTMSK_CI_ = 0;
   parameter _TECHMAP_CONSTVAL_CI_ = 0;
+  parameter _TECHMAP_CONSTMSK_BI_ = 0;
+  parameter _TECHMAP_CONSTVAL_BI_ = 0;
+  parameter _TECHMAP_CONSTMSK_B_ = 0;
+  parameter _TECHMAP_CONSTVAL_B_ = 0;
   input [A_WIDTH-1:0] A;
   input [B_WIDTH-1:0] B;
   input CI, BI;
@@ -52,6 +57,8 @@ module _halfbyte_alu (A, B, CI, BI, X, Y, CO);
   localparam constant_bit = _TECHMAP_CONSTMSK_A_[0] || _TECHMAP_CONSTMSK_B_[0];
   localparam constant_start = constant_carry && constant_bit;
   localparam no_carry = constant_carry && !_TECHMAP_CONSTVAL_CI_[0];
+  localparam plain_addition = _TECHMAP_CONSTMSK_BI_[0] && !_TECHMAP_CONSTVAL_BI_[0];
+  localparam [B_WIDTH-1:0] zeros = _TECHMAP_CONSTMSK_B_ & ~_TECHMAP_CONSTVAL_B_;
   genvar i;
   generate
     for (i = 0; i < Y_WIDTH; i = i + 1) begin : bits
@@ -59,7 +66,9 @@ module _halfbyte_alu (A, B, CI, BI, X, Y, CO);
         assign Y[i] = a[i] ^ b[i] ^ carry[i];
         assign carry[i+1] = (a[i] & b[i]) | (carry[i] & (a[i] | b[i]));
       end else if (i == 0 && no_carry) begin
-        HALF
+        HALF_OF_BOTH
+      end else if (plain_addition && i < B_WIDTH && zeros[i]) begin
+        HALF_OF_CARRY
       end else begin
         FULL
       end
@@ -85,9 +94,16 @@ def adder_techmap(technology: Technology, adder: str = CELLS) -> str:
     """
     bit = ("a[i]", "b[i]")
     cells = (technology.half_adder, technology.full_adder) if adder == CELLS else (None, None)
-    half = _bit(cells[0], bit, "Y[i]", "carry[i+1]")
-    full = _bit(cells[1], (*bit, "carry[i]"), "Y[i]", "carry[i+1]")
-    return _CHAIN.replace("HALF", half).replace("FULL", full)
+    operands = {
+        "HALF_OF_BOTH": bit,
+        "HALF_OF_CARRY": ("a[i]", "carry[i]"),
+        "FULL": (*bit, "carry[i]"),
+    }
+    text = _CHAIN
+    for place, inputs in operands.items():
+        cell = cells[len(inputs) - 2]
+        text = text.replace(place, _bit(cell, inputs, "Y[i]", "carry[i+1]"))
+    return text
 
 
 def _bit(adder: AdderCell | None, inputs: tuple[str, ...], total: str, carry: str) -> str:

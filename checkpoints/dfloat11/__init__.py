@@ -1,7 +1,8 @@
 """Files and models in DFloat11: compressed without loss, by tensors, files and folders."""
 
 from halfbyte.checkpoints.dfloat11.folder import compress_path, decompress_path, verify_path
-from halfbyte.checkpoints.dfloat11.loading import CompressedLinear, load
+from halfbyte.checkpoints.dfloat11.loading import load
+from halfbyte.checkpoints.dfloat11.modules import CompressedEmbedding, CompressedLinear
 from halfbyte.checkpoints.dfloat11.published_folder import (
     compress_published,
     decompress_published,
@@ -9,6 +10,7 @@ from halfbyte.checkpoints.dfloat11.published_folder import (
 )
 
 __all__ = [
+    "CompressedEmbedding",
     "CompressedLinear",
     "compress_path",
     "compress_published",

@@ -34,22 +34,38 @@ def _parameters_without_data() -> Iterator[None]:
         nn.Module.register_parameter = register  # type: ignore[method-assign]
 
 
-def empty_model(folder: Path) -> Any:
+def _class_of(config: Any) -> Any:
+    """The class that a configuration names, head and all; the body if it names none."""
+    import transformers
+
+    for name in getattr(config, "architectures", None) or []:
+        found = getattr(transformers, str(name), None)
+        if isinstance(found, type) and issubclass(found, transformers.PreTrainedModel):
+            return found
+    return transformers.AutoModel
+
+
+def empty_model(folder: Path, *, dtype: torch.dtype | None = None) -> Any:
     """The model that ``config.json`` in ``folder`` describes, for inference.
+
+    Of the class that the configuration names, with the generation configuration beside it.
+    ``dtype``: if the configuration has none.
 
     Raises UserError if there is none, or of an architecture that transformers does not know.
     """
     # Takes a second, which only those who want a model should wait.
-    from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
+    from transformers import AutoConfig, AutoModel, GenerationConfig
 
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True)
-        names = [str(name) for name in getattr(config, "architectures", None) or []]
-        is_causal = any(name.endswith(("CausalLM", "LMHeadModel")) for name in names)
-        kind: Any = AutoModelForCausalLM if is_causal else AutoModel
-        dtype = getattr(config, "dtype", None) or torch.float32
+        kind = _class_of(config)
+        wanted = getattr(config, "dtype", None) or dtype or torch.float32
+        make = kind.from_config if kind is AutoModel else kind._from_config
         with _parameters_without_data(), torch.no_grad():
-            return kind.from_config(config, dtype=dtype).eval()
+            model = make(config, dtype=wanted).eval()
+        if (folder / "generation_config.json").is_file() and model.can_generate():
+            model.generation_config = GenerationConfig.from_pretrained(folder)
+        return model
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UserError(f"The model in {folder} cannot be made: {reason[:300]}") from error

@@ -96,7 +96,7 @@ class Index:
             "copies": [[copy, other] for copy, other in self.copies.items()],
         }
         text = json.dumps(line, separators=(",", ":")).encode() + b"\n"
-        raw = zlib.compress(text + self.header, 9)
+        raw = zlib.compress(text + self.header)
         return raw + bytes(-len(raw) % 8)
 
     @classmethod

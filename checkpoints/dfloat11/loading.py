@@ -1,4 +1,4 @@
-"""Models whose linear layers keep their weights compressed and decode them as they run."""
+"""Models whose linear layers, and embeddings if wanted, keep their weights compressed."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,78 +12,17 @@ from torch import Tensor, nn
 from halfbyte.base import UserError
 from halfbyte.checkpoints.dfloat11.architecture import empty_model, stored_names
 from halfbyte.checkpoints.dfloat11.compressed_file import CompressedFile
-from halfbyte.checkpoints.dfloat11.folder import SUFFIX, check_indices
-from halfbyte.checkpoints.dfloat11.published_folder import is_published, read_published
-from halfbyte.checkpoints.tensor_file import StoredTensor, TensorFile
-from halfbyte.golden.dfloat11 import (
-    compress,
-    decompress,
-    element_type,
-    measure,
-    prepare,
-    read_header,
+from halfbyte.checkpoints.dfloat11.folder import PLAIN, SUFFIX, check_indices
+from halfbyte.checkpoints.dfloat11.modules import (
+    CompressedEmbedding,
+    CompressedLinear,
+    compress_weight,
 )
-from halfbyte.golden.dfloat11.devices import Prepared
+from halfbyte.checkpoints.dfloat11.published_folder import is_published, read_published
+from halfbyte.checkpoints.tensor_file import FLOATING, StoredTensor, TensorFile
+from halfbyte.golden.dfloat11 import compress, decompress, element_type, read_header
 
-__all__ = ["CompressedLinear", "load"]
-
-
-class CompressedLinear(nn.Module):
-    """A linear layer whose weight is decoded for each call and then forgotten.
-
-    Parameters
-    ----------
-    data : Tensor
-        (bytes,) uint8: the compressed weight, (outputs, inputs), verified before.
-    bias : Parameter or None
-        (outputs,).
-    decode_on : torch.device or str, optional
-        Where the weight is decoded: by default where its compressed form is.
-    """
-
-    compressed: Tensor
-
-    def __init__(
-        self,
-        data: Tensor,
-        bias: nn.Parameter | None,
-        decode_on: torch.device | str | None = None,
-    ) -> None:
-        super().__init__()
-        self.out_features, self.in_features = read_header(data.numpy()).shape
-        self.register_buffer("compressed", data)
-        self.bias = bias
-        self.decode_on = decode_on
-        self._prepared: tuple[Tensor, Prepared] | None = None
-
-    @property
-    def weight(self) -> Tensor:
-        """The weight, on the device of its compressed form.
-
-        Raises UserError or ToolError where that device has no decoder.
-        """
-        return self.prepare()()
-
-    def prepare(self) -> Prepared:
-        """The decoder of the weight; anew after the module was moved."""
-        if self._prepared is None or self._prepared[0] is not self.compressed:
-            self._prepared = self.compressed, prepare(self.compressed, device=self.decode_on)
-        return self._prepared[1]
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Without what is made anew when it is wanted."""
-        return {**self.__dict__, "_prepared": None}
-
-    def forward(self, x: Tensor) -> Tensor:
-        """As ``nn.Linear``, with the same bits."""
-        return nn.functional.linear(x, self.weight, self.bias)
-
-    def extra_repr(self) -> str:
-        """For printing a model."""
-        return (
-            f"in_features={self.in_features}, out_features={self.out_features}, "
-            f"bias={self.bias is not None}, bytes={len(self.compressed)}"
-        )
+__all__ = ["load"]
 
 
 @dataclass(frozen=True)
@@ -95,39 +34,36 @@ class _Source:
     compressed: Callable[[], Tensor | None]
 
 
-def _compress(weight: Tensor) -> Tensor | None:
-    """A weight in compressed form; None if it is of a type, or data, that is not."""
-    if element_type(weight.dtype) is None or not weight.numel():
-        return None
-    measured = measure(weight)
-    return compress(weight, measured) if measured.pays else None
-
-
 def _read_compressed(tensor: StoredTensor) -> Tensor | None:
-    return _compress(tensor.read())
+    return compress_weight(tensor.read())
 
 
 def _verified(file: CompressedFile, name: str) -> Tensor | None:
     """A tensor in the compressed form that the file holds, or made anew if it shares one."""
     data = file.compressed(name)
     if data is None:
-        return _compress(file.read(name))
+        return compress_weight(file.read(name))
     decompress(data)
     return data
 
 
-def _sources(folder: Path) -> Iterator[_Source]:
-    """Every tensor of a folder, compressed in either layout or not at all."""
-    paths = [path for path in sorted(folder.glob("*.safetensors")) if path.name[0] != "."]
+def _paths(folder: Path) -> list[Path]:
+    paths = [path for path in sorted(folder.glob(f"*{PLAIN}")) if path.name[0] != "."]
     paths = [path for path in paths if path.name.endswith(SUFFIX)] or paths
     if not paths:
-        raise UserError(f"{folder} has no *.safetensors files")
+        raise UserError(f"{folder} has no *{PLAIN} files")
+    return paths
+
+
+def _sources(folder: Path, config: Path | None) -> Iterator[_Source]:
+    """Every tensor of a folder, compressed in any layout or not at all."""
+    paths = _paths(folder)
     if is_published(folder):
         # Their streams hold whole blocks of layers: taken apart, and each weight for itself.
-        for name, weight in read_published(folder):
-            yield _Source(name, partial(torch.clone, weight), partial(_compress, weight))
+        for name, weight in read_published(folder, config=config):
+            yield _Source(name, partial(torch.clone, weight), partial(compress_weight, weight))
         return
-    check_indices(folder, SUFFIX if paths[0].name.endswith(SUFFIX) else ".safetensors")
+    check_indices(folder, SUFFIX if paths[0].name.endswith(SUFFIX) else PLAIN)
     for path in paths:
         if path.name.endswith(SUFFIX):
             opened = CompressedFile.open(path)
@@ -136,6 +72,20 @@ def _sources(folder: Path) -> Iterator[_Source]:
             continue
         for name, tensor in TensorFile.open(path).tensors.items():
             yield _Source(name, tensor.read, partial(_read_compressed, tensor))
+
+
+def _stored_dtype(folder: Path) -> torch.dtype | None:
+    """The floating type of most elements in a folder; None if that cannot be told."""
+    if is_published(folder):
+        return torch.bfloat16
+    found: dict[str, int] = {}
+    for path in _paths(folder):
+        is_own = path.name.endswith(SUFFIX)
+        tensors = CompressedFile.open(path).tensors if is_own else TensorFile.open(path).tensors
+        for tensor in tensors if isinstance(tensors, tuple) else tensors.values():
+            found[tensor.dtype] = found.get(tensor.dtype, 0) + tensor.elements
+    floating = [name for name in found if name in FLOATING]
+    return FLOATING[max(floating, key=found.__getitem__)] if floating else None
 
 
 def _place(model: Any, name: str, value: Tensor) -> None:
@@ -151,18 +101,91 @@ def _place(model: Any, name: str, value: Tensor) -> None:
         setattr(module, attribute, value)
 
 
-def _place_compressed(
-    model: Any, layer: str, data: Tensor, decode_on: torch.device | str | None
-) -> None:
-    """Put a compressed layer in the place of a linear one; its bias goes along or comes later."""
-    owner, _, attribute = layer.rpartition(".")
-    linear = model.get_submodule(layer)
-    shape = read_header(data.numpy()).shape
-    if shape != (linear.out_features, linear.in_features):
-        raise UserError(
-            f"{layer}.weight should be {(linear.out_features, linear.in_features)}, not {shape}"
-        )
-    setattr(model.get_submodule(owner), attribute, CompressedLinear(data, linear.bias, decode_on))
+@dataclass(frozen=True)
+class _Placing:
+    """How layers are replaced by compressed ones."""
+
+    model: Any
+    on_cpu: bool
+    decode_on: torch.device | str | None
+    exact: bool
+    embeddings: bool
+
+    def kinds(self) -> dict[str, type]:
+        """The layers that can be compressed, by name."""
+        taken = (nn.Linear, nn.Embedding) if self.embeddings else (nn.Linear,)
+        return {n: type(m) for n, m in self.model.named_modules() if type(m) in taken}
+
+    def has(self, name: str) -> bool:
+        """Whether a weight has been placed."""
+        owner, _, attribute = name.rpartition(".")
+        module = self.model.get_submodule(owner)
+        if isinstance(module, CompressedLinear | CompressedEmbedding):
+            return True
+        return bool(getattr(module, attribute).device.type != "meta")
+
+    def place(self, name: str, source: _Source, kinds: dict[str, type]) -> None:
+        """Put a tensor where it belongs, compressed if it is the weight of one of ``kinds``."""
+        layer = name.removesuffix(".weight")
+        data = source.compressed() if name.endswith(".weight") and layer in kinds else None
+        if data is None:
+            _place(self.model, name, source.plain())
+        else:
+            self.put(layer, data)
+
+    def put(self, layer: str, data: Tensor) -> None:
+        """Put a compressed layer in the place of a plain one; a bias goes along or comes later."""
+        owner, _, attribute = layer.rpartition(".")
+        plain = self.model.get_submodule(layer)
+        wanted, shape = tuple(plain.weight.shape), tuple(read_header(data.numpy()).shape)
+        if shape != wanted:
+            raise UserError(f"{layer}.weight should be {wanted}, not {shape}")
+        made: nn.Module
+        if isinstance(plain, nn.Embedding):
+            made = CompressedEmbedding(self._fitting(data), plain.padding_idx, self.decode_on)
+        else:
+            made = CompressedLinear(
+                self._fitting(data), plain.bias, self.decode_on, exact=self.exact
+            )
+        setattr(self.model.get_submodule(owner), attribute, made)
+
+    def _fitting(self, data: Tensor) -> Tensor:
+        """In the layout that the decoder of the device reads."""
+        if self.on_cpu:
+            return data
+        weight = decompress(data, verify=False)
+        return compress(weight) if element_type(weight.dtype) is not None else data
+
+    def tied(self) -> dict[str, str]:
+        """Weights that the architecture takes from another one, by name."""
+        return dict(getattr(self.model, "all_tied_weights_keys", None) or {})
+
+    def tie(self) -> None:
+        """Let what the architecture ties share one weight, compressed or not."""
+        for name, other in self.tied().items():
+            layer, source = name.removesuffix(".weight"), other.removesuffix(".weight")
+            held = self.model.get_submodule(source) if source != other else None
+            if isinstance(held, CompressedLinear | CompressedEmbedding):
+                self.put(layer, held.compressed)
+        if not any(isinstance(m, CompressedEmbedding) for m in self.model.modules()):
+            self.model.tie_weights()
+
+
+def _folder_of(model: Path | str) -> Path:
+    """A folder, or one that the hub gives by the model's name."""
+    folder = Path(model)
+    if folder.is_dir():
+        return folder
+    name = str(model)
+    if folder.exists() or name.count("/") != 1 or name.startswith((".", "/", "~")):
+        raise UserError(f"{folder} is no folder: give that of a model, or its name on the hub")
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(name))
+    except (OSError, ValueError) as error:  # also what the hub's client raises
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(f"{name} is no folder, nor on the hub: {reason[:200]}") from None
 
 
 def load(
@@ -170,24 +193,36 @@ def load(
     *,
     device: torch.device | str = "cpu",
     decode_on: torch.device | str | None = None,
+    embeddings: bool = False,
+    exact: bool = True,
+    config: Path | str | None = None,
 ) -> Any:
-    """A model of transformers with compressed linear layers, for inference.
+    """A model of transformers with compressed linear layers, for inference and for adapters.
 
     Outputs are those of the model with its weights as they are, to the last bit. A layer's weight
     exists in full only while the layer runs, so that memory holds the compressed weights, the
-    embeddings, and one layer.
+    embeddings, and one layer. Class, head, generation configuration and type are those of the
+    checkpoint; ``save_pretrained`` writes the model as it was.
 
     Parameters
     ----------
     model_dir : Path or str
         A folder that ``halfbyte compress`` wrote, or the ``dfloat11`` package, or any in Hugging
-        Face layout. Linear layers that are not in the own layout are compressed to it one by one
-        as they are read.
+        Face layout; or a model's name on the hub. Layers that are not stored on their own in one of
+        our layouts are compressed one by one as they are read.
     device : torch.device or str
         Where the model goes.
     decode_on : torch.device or str, optional
         Where weights are decoded: by default where they are. With ``"cpu"`` a GPU needs no decoder,
         which is compiled by nvcc, and each weight is copied from the CPU for each call.
+    embeddings : bool
+        Compress embeddings, too; of those, a call decodes the rows that it looks up.
+    exact : bool
+        False allows the CPU to multiply a few vectors as it decodes, in half the time: sums in FP32
+        in another order.
+    config : Path or str, optional
+        Folder of the original model's configuration, for folders of the ``dfloat11`` package that
+        lack it.
 
     Raises
     ------
@@ -197,24 +232,26 @@ def load(
     ToolError
         The decoder for the device cannot be built.
     """
-    folder = Path(model_dir)
-    if not folder.is_dir():
-        raise UserError(f"{folder} is no folder: give that of a model")
-    model = empty_model(folder)
-    names = stored_names(model)
-    linear = {name for name, module in model.named_modules() if type(module) is nn.Linear}
-    for source in _sources(folder):
+    folder = _folder_of(model_dir)
+    original = Path(config) if config is not None else None
+    model = empty_model(original or folder, dtype=_stored_dtype(folder))
+    on_cpu = torch.device(decode_on or device).type == "cpu"
+    placing = _Placing(model, on_cpu, decode_on, exact, embeddings)
+    names, kinds, tied = stored_names(model), placing.kinds(), placing.tied()
+    spare: dict[str, _Source] = {}
+    for source in _sources(folder, original):
         name = names.get(source.name)
         if name is None:  # as transformers does: a checkpoint may hold more than a model takes
             continue
-        layer = name.removesuffix(".weight")
-        if name.endswith(".weight") and layer in linear:
-            data = source.compressed()
-            if data is not None:
-                _place_compressed(model, layer, data, decode_on)
-                continue
-        _place(model, name, source.plain())
-    model.tie_weights()
+        if name in tied:
+            spare[tied[name]] = source
+            continue
+        spare.pop(name, None)
+        placing.place(name, source, kinds)
+    for name, source in spare.items():  # stored under the other name only
+        if not placing.has(name):
+            placing.place(name, source, kinds)
+    placing.tie()
     missing = [name for name, each in model.named_parameters() if each.device.type == "meta"]
     if missing:
         raise UserError(
@@ -222,6 +259,6 @@ def load(
         )
     model = model.to(device)
     for module in model.modules():
-        if isinstance(module, CompressedLinear):
+        if isinstance(module, CompressedLinear | CompressedEmbedding):
             module.prepare()
     return model

@@ -220,36 +220,72 @@ def _copy_others(source: Path, folder: Path) -> list[str]:
     return left_out
 
 
-def _files(source: Path) -> tuple[dict[str, StoredTensor], dict[str, str], Any]:
-    """Tensors over all files of a folder, their metadata, and its configuration."""
+def _home(source: Path) -> Path:
+    """The folder of what is read."""
+    return source if source.is_dir() else source.parent
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    """``config.json`` of a folder; empty if there is none, or it cannot be read."""
+    try:
+        found = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _files(
+    source: Path, original: Path | None
+) -> tuple[dict[str, StoredTensor], dict[str, str], Any]:
+    """Tensors over all files of a folder or of one file, their metadata, and the configuration."""
+    paths = sorted(source.glob(f"*{PLAIN}")) if source.is_dir() else [source]
     tensors: dict[str, StoredTensor] = {}
     metadata: dict[str, str] = {}
-    for path in sorted(source.glob(f"*{PLAIN}")):
+    for path in paths:
         file = TensorFile.open(path)
         if twice := tensors.keys() & file.tensors.keys():
             raise UserError(f"Tensor {min(twice)} is in {path} and in another file too")
         tensors |= file.tensors
         metadata |= file.metadata
-    try:
-        config = json.loads((source / CONFIG).read_text(encoding="utf-8"))
-        if isinstance(config[_CONFIG_KEY], dict):
-            return tensors, metadata, config
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        pass
-    raise UserError(f"{source / CONFIG} has no {_CONFIG_KEY}: what is compressed is not known")
+    found = _read_config(_home(source))
+    if original is not None:
+        found = {**_read_config(original), **found}
+    if not isinstance(found.get(_CONFIG_KEY), dict):
+        raise UserError(
+            f"{_home(source) / CONFIG} has no {_CONFIG_KEY}: what is compressed is not known; give "
+            f"the folder of a {CONFIG} that has it (--config)"
+        )
+    return tensors, metadata, found
+
+
+def _stated_shapes(folder: Path, wanted: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    """Shapes of a model's weights: from its files, if they are plain, else its architecture."""
+    from halfbyte.checkpoints.dfloat11.architecture import empty_model
+
+    shapes: dict[str, tuple[int, ...]] = {}
+    if not is_published(folder):
+        for path in sorted(folder.glob(f"*{PLAIN}")):
+            shapes |= {name: each.shape for name, each in TensorFile.open(path).tensors.items()}
+    if not shapes.keys() >= set(wanted):  # tied weights are stored under one of their names
+        shapes |= {n: tuple(t.shape) for n, t in empty_model(folder).state_dict().items()}
+    return shapes
 
 
 def _shapes_of(
-    source: Path, metadata: Mapping[str, str], plans: Sequence[ModulePlan]
+    source: Path, original: Path | None, metadata: Mapping[str, str], plans: Sequence[ModulePlan]
 ) -> dict[str, tuple[int, ...]]:
-    """Shapes of the weights: from the metadata, else from the architecture."""
+    """Shapes of the weights: from the metadata, else from the original or the architecture."""
     wanted = [name for plan in plans for name in plan.weights]
     try:
         found = {n: tuple(shape) for n, shape in json.loads(metadata[_SHAPES_KEY]).items()}
     except (KeyError, ValueError, TypeError, AttributeError, RecursionError):
-        from halfbyte.checkpoints.dfloat11.architecture import empty_model
-
-        found = {n: tuple(t.shape) for n, t in empty_model(source).state_dict().items()}
+        try:
+            found = _stated_shapes(original or _home(source), wanted)
+        except UserError as error:
+            raise UserError(
+                f"{source} says neither shapes nor architecture: give the folder of the original "
+                f"model's configuration (--config); {error}"
+            ) from None
     for name in wanted:
         shape = found.get(name, ())
         if len(shape) != 2 or not all(type(size) is int and size > 0 for size in shape):
@@ -279,26 +315,24 @@ class _PublishedModel:
     config: JsonObject
 
     @classmethod
-    def open(cls, source: Path) -> "_PublishedModel":
-        if not source.is_dir():
-            raise UserError(f"{source} is one file of the published layout: give its folder")
-        tensors, metadata, config = _files(source)
+    def open(cls, source: Path, original: Path | None = None) -> "_PublishedModel":
+        tensors, metadata, config = _files(source, original)
         marked = (name.rpartition(".") for name in tensors)
         modules = list(dict.fromkeys(name for name, _, part in marked if part in _MARKS))
         plans = attributes_of(modules, config.pop(_CONFIG_KEY).get("pattern_dict"))
-        shapes = _shapes_of(source, metadata, plans)
+        shapes = _shapes_of(source, original, metadata, plans)
         parts = {f"{name}.{part}" for name in modules for part in (*_PARTS, _SPLITS)}
         others = {name: tensor for name, tensor in tensors.items() if name not in parts}
         _check_sizes(tensors, plans, shapes, set(others))
         return cls(tensors, others, plans, shapes, config)
 
 
-def read_published(source: Path) -> Iterator[tuple[str, Tensor]]:
+def read_published(source: Path, *, config: Path | None = None) -> Iterator[tuple[str, Tensor]]:
     """The tensors of a folder in the published layout as they were, by name, a module at a time.
 
-    Raises as :func:`decompress_published`.
+    Takes and raises what :func:`decompress_published` does.
     """
-    model = _PublishedModel.open(source)
+    model = _PublishedModel.open(source, config)
     for plan in model.plans:
         for name, weight in _decode(model.tensors, plan, model.shapes):
             yield name, weight.reshape(model.shapes[name])
@@ -307,15 +341,21 @@ def read_published(source: Path) -> Iterator[tuple[str, Tensor]]:
 
 
 def decompress_published(
-    source: Path, target: Path, *, on_progress: Progress | None = None
+    source: Path,
+    target: Path,
+    *,
+    config: Path | None = None,
+    on_progress: Progress | None = None,
 ) -> PublishedDecompressionRecord:
-    """Write the plain model of a folder in the published layout, in one file.
+    """Write the plain model of a folder, or one file, in the published layout, in one file.
 
-    Streams are checked against their index; more the layout does not allow. Returns a record.
-    Raises UserError for bad input, :class:`CorruptError` for damaged data.
+    Streams are checked against their index; more the layout does not allow. ``config``: a folder of
+    the original model's configuration or weights, where the package wrote neither architecture nor
+    shapes. Returns a record. Raises UserError for bad input, :class:`CorruptError` for damaged
+    data.
     """
     begin = time.perf_counter()
-    model = _PublishedModel.open(source)
+    model = _PublishedModel.open(source, config)
     layout = {name: (tensor.dtype, tensor.shape) for name, tensor in model.others.items()}
     layout |= {name: ("BF16", shape) for name, shape in model.shapes.items()}
     with fresh_folder(target) as folder:
@@ -335,7 +375,9 @@ def decompress_published(
         output=str(target),
         tensors=len(layout),
         corrected_words=0,
-        bytes_before=sum(path.stat().st_size for path in source.glob(f"*{PLAIN}")),
+        bytes_before=sum(
+            path.stat().st_size for path in {each.file for each in model.tensors.values()}
+        ),
         bytes_after=(target / _SINGLE).stat().st_size,
         seconds=time.perf_counter() - begin,
         versions=versions_of("halfbyte", "numba"),

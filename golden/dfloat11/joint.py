@@ -211,11 +211,18 @@ class OpenedJoint:
             address(parts.words), address(parts.escapes), address(parts.raw),
         )  # fmt: skip
 
-    def decode(self, first: int, last: int, *, verify: bool) -> Tensor:
-        """Elements of chunks ``first`` up to ``last``; CorruptError, which names the chunk."""
+    def decode(
+        self, first: int, last: int, *, verify: bool, out: NDArray[Any] | None = None
+    ) -> Tensor:
+        """Elements of chunks ``first`` up to ``last``; CorruptError, which names the chunk.
+
+        out: (elements or more,) unsigned integers of their size, to decode into.
+        """
         header, kind = self.header, self.header.kind
         size = min(last * CHUNK, header.elements) - min(first * CHUNK, header.elements)
-        out = np.empty(size, dtype=f"u{kind.bytes}")
+        if out is None:
+            out = np.empty(size, dtype=f"u{kind.bytes}")
+        out = out[:size]
         results = np.zeros(last - first, dtype=np.uint8)
         native, structure = library(), self.structure()
 
@@ -236,6 +243,39 @@ class OpenedJoint:
             chunk, reason = first + int(bad[0]), _REASONS[int(results[bad[0]])]
             raise CorruptError(f"chunk {chunk} of {header.chunks}: {reason}")
         return torch.from_numpy(out).view(kind.torch_dtype)
+
+    def product(self, x: Tensor) -> Tensor | None:
+        """The matrix by vectors, without decoding it to memory; None without native loops.
+
+        x: (vectors, inputs) float32 on the CPU. Returns (vectors, outputs) float32: products of
+        BF16 weights summed in FP32, in an order of its own. Raises CorruptError for codes that do
+        not end where they should.
+        """
+        native, header = library(), self.header
+        outputs, inputs = header.shape
+        if native is None or header.kind.name != "BF16":
+            return None
+        x = x.contiguous()
+        vectors, most = len(x), -(-CHUNK // inputs) + 1
+        sums = np.zeros((header.chunks, most, vectors), dtype=np.float32)
+        structure, wanted = self.structure(), x.numpy()
+
+        def multiply(first: int, last: int) -> bool:
+            return bool(
+                native.hb_joint_product(
+                    ctypes.byref(structure), first, last, address(wanted), vectors, inputs, most,
+                    address(sums[first]),
+                )
+            )  # fmt: skip
+
+        if not all(over_ranges(multiply, header.chunks)):
+            raise CorruptError("its codes do not end where its sizes say")
+        y = np.zeros((outputs, vectors), dtype=np.float32)
+        for chunk in range(header.chunks):  # a row may be in two chunks or more
+            first = chunk * CHUNK // inputs
+            rows = y[first : first + most]
+            rows += sums[chunk, : len(rows)]
+        return torch.from_numpy(y).T
 
 
 def _draft(

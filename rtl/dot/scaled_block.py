@@ -5,6 +5,8 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from halfbyte.formats import ScaleCode
+from halfbyte.rtl.dot.adders import PLAIN, AdderStyle
+from halfbyte.rtl.dot.tree import Bit, SignedColumns, add_words
 
 __all__ = ["ScaleDecoder", "ScaledBlock", "normalized"]
 
@@ -40,9 +42,9 @@ class ScaleDecoder(wiring.Component):
     code : ``In(scale.bits)``
         The code.
     significand : ``Out(scale.mantissa_bits + 1)``
-        An integer, in units of two to ``scale.quantum_exponent + exponent``.
+        An integer, in units of two to ``scale.quantum_exponent`` plus the exponent.
     exponent : ``Out(scale.exponent_bits)``
-        Of the significand, above the least.
+        Of the significand, above the least, plus 1 if there are subnormals.
     is_nan : ``Out(1)``
         High if it is no number.
     """
@@ -70,8 +72,8 @@ class ScaleDecoder(wiring.Component):
         m.d.comb += [
             is_normal.eq(field.any()),
             self.significand.eq(Cat(mantissa, is_normal)),
-            # A subnormal has the exponent of the field 1. So the field less 1, or 0.
-            self.exponent.eq(field - is_normal),
+            # A subnormal has the exponent of the field 1.
+            self.exponent.eq(Cat(field[0] | ~is_normal, field[1:])),
         ]
         return m
 
@@ -89,6 +91,8 @@ class ScaledBlock(wiring.Component):
         Of both scales.
     quantum_exponent : :class:`int`
         The sum is in units of two to this power.
+    style : :class:`AdderStyle`
+        Of the full adders.
 
     Members
     -------
@@ -110,11 +114,12 @@ class ScaledBlock(wiring.Component):
         significand_bits: int,
         scale: ScaleCode | None,
         quantum_exponent: int,
+        style: AdderStyle = PLAIN,
     ) -> None:
-        self.scale = scale
+        self.scale, self.style = scale, style
         self.offset = quantum_exponent + FP32_BIAS + significand_bits - 1
         if scale:
-            self.offset += 2 * scale.quantum_exponent
+            self.offset += 2 * (scale.quantum_exponent - scale.has_subnormals)
         highest = self.offset + (2 << scale.exponent_bits if scale else 0)
         self.exponent_bits = max(
             10, 1 + max(highest.bit_length(), (significand_bits - self.offset).bit_length())
@@ -133,16 +138,19 @@ class ScaledBlock(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        # Magnitude
-        magnitude = Signal(len(self.total))
-        m.d.comb += [
-            self.negative.eq(self.total[-1]),
-            magnitude.eq((self.total ^ self.negative.replicate(len(self.total))) + self.negative),
-        ]
+        # Magnitude: the bits up to the lowest 1 stay, the others are inverted
+        negative = self.total[-1]
+        bits: list[Value] = [self.total[0]]
+        is_below: Value = self.total[0]
+        for place in range(1, len(self.total)):
+            bits.append(self.total[place] ^ (negative & is_below))
+            is_below = is_below | self.total[place]
+        magnitude = Signal(len(bits))
+        m.d.comb += [self.negative.eq(negative), magnitude.eq(Cat(*bits))]
 
         # Multiply by the significands of the scales
         product: Value = magnitude
-        exponent: Value = Const(self.offset, signed(self.exponent_bits))
+        exponents: list[Value] = []
         if self.scale:
             decoders = []
             for side, code in (("w", self.w_scale), ("a", self.a_scale)):
@@ -150,17 +158,29 @@ class ScaledBlock(wiring.Component):
                 m.submodules[f"{side}_scale"] = decoder
                 m.d.comb += decoder.code.eq(code)
                 decoders.append(decoder)
-                exponent = exponent + decoder.exponent
+                exponents.append(decoder.exponent)
                 if self.scale.mantissa_bits:
-                    product = product * decoder.significand
+                    product = self._multiplied(m, product, decoder.significand)
             m.d.comb += self.is_nan.eq(decoders[0].is_nan | decoders[1].is_nan)
         exact = Signal(len(self.significand))
         m.d.comb += exact.eq(product)
 
         # Normalize
         significand, zeros = normalized(m, exact)
-        m.d.comb += [
-            self.significand.eq(significand),
-            self.exponent.eq(exponent - zeros),
-        ]
+        constant = self.offset + 1 - (1 << len(zeros))
+        exponent = add_words(
+            m, self.style, self.exponent_bits, *exponents, ~zeros, constant=constant
+        )
+        m.d.comb += [self.significand.eq(significand), self.exponent.eq(exponent)]
         return m
+
+    def _multiplied(self, m: Module, one: Value, other: Value) -> Value:
+        """The product of unsigned numbers, from the NANDs of all pairs of bits."""
+        columns = SignedColumns(len(one) + len(other), style=self.style)
+        for x, left in enumerate(one):
+            for y, right in enumerate(other):
+                columns.add(x + y, Bit(~(left & right), negative=True))
+                columns.add_integer(1 << x + y)
+        product = Signal(columns.width)
+        m.d.comb += product.eq(columns.total(m))
+        return product

@@ -60,7 +60,7 @@ class ScaledTerm(wiring.Component):
             product = product * (w_decoder.significand * a_decoder.significand)
 
         # Shift by the exponents
-        exponent = w_decoder.exponent + a_decoder.exponent
+        exponent = w_decoder.exponent + a_decoder.exponent - 2 * self.scale.has_subnormals
         outside: Value = w_decoder.is_nan | a_decoder.is_nan
         highest = 2 * self.scale.highest_shift
         if self.spec.window:

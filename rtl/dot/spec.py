@@ -245,6 +245,21 @@ class DotSpec(UnitSpec):
         return (self.block_size * max(-low, high) * largest**2).bit_length()
 
     @property
+    def is_limited(self) -> bool:
+        """Whether no sum of an FP32 accumulator can overflow or be subnormal.
+
+        Sums are multiples of the least block. They stop growing once a block is less than half a
+        unit in the last place, which is so at 2^25 times the largest one.
+        """
+        lowest, highest = self.exponent_of_quantum, self.block_width - 1 + self.exponent_of_quantum
+        if self.scale:
+            lowest += 2 * self.scale.quantum_exponent
+            integer = self.scale.largest_integer.bit_length() + self.scale.quantum_exponent
+            highest += 2 * integer
+        # Two bits of the exponent are enough to tell NaN.
+        return lowest > -127 and highest + 26 < 64
+
+    @property
     def quantum(self) -> Fraction:
         """What one unit of the lanes' sum is worth."""
         return self.weight.quantum * self.activation.quantum

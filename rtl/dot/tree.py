@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from amaranth.hdl import Cat, Const, Module, Value
+from amaranth.hdl import Cat, Const, Module, Signal, Value
 
 from halfbyte.rtl.dot.adders import HALF, HALF_PLUS_ONE, LAST, PLAIN, AdderStyle, place_adder
 
-__all__ = ["Bit", "SignedColumns"]
+__all__ = ["Bit", "SignedColumns", "add_words"]
 
 # When a sum and a carry come, after the last of the bits that a full adder adds; in gate delays.
 _TOTAL_DELAY, _CARRY_DELAY = 1.2, 1.0
@@ -223,3 +223,15 @@ class SignedColumns:
         for above in range(position + 1, self.width):
             self.add(above, extended)
         self._integer = 0
+
+
+def add_words(m: Module, style: AdderStyle, width: int, *words: Value, constant: int = 0) -> Signal:
+    """The sum of unsigned words and a constant, modulo ``2**width``, in the tree's adders."""
+    columns = SignedColumns(width, style=style)
+    for word in words:
+        for place, bit in enumerate(word):
+            columns.add(place, Bit(bit))
+    columns.add_integer(constant)
+    total = Signal(width)
+    m.d.comb += total.eq(columns.total(m))
+    return total

@@ -11,6 +11,7 @@ from amaranth.lib.wiring import In, Out
 from halfbyte.formats import Overflow
 from halfbyte.rtl.bf16.accumulate import Accumulate
 from halfbyte.rtl.dot.adders import FINAL, FinalSum, adder_modules
+from halfbyte.rtl.dot.fp32_sum import Fp32Sum
 from halfbyte.rtl.dot.products import LANE, add_products
 from halfbyte.rtl.dot.scaled_block import ScaledBlock
 from halfbyte.rtl.dot.scaled_term import ScaledTerm
@@ -181,10 +182,9 @@ class DotUnit(Exported):
             significand_bits=spec.significand_bits,
             scale=spec.scale,
             quantum_exponent=spec.exponent_of_quantum,
+            style=spec.adders,
         )
-        m.submodules.accumulate = accumulate = Accumulate(
-            significand_bits=spec.significand_bits, exponent_bits=block.exponent_bits
-        )
+        m.submodules.accumulate = accumulate = _fp32_stage(spec, block.exponent_bits)
         if spec.scale:
             m.d.comb += [block.w_scale.eq(self.w_scale), block.a_scale.eq(self.a_scale)]
         m.d.comb += [
@@ -218,3 +218,15 @@ class DotUnit(Exported):
             accumulator.eq(augend + term.scaled),
             is_nan.eq((is_nan & keep) | term.is_nan),
         ]
+
+
+def _fp32_stage(spec: "DotSpec", exponent_bits: int) -> Fp32Sum | Accumulate:
+    """The small one, or for blocks of more bits than FP32 has the one that takes any width."""
+    if spec.significand_bits <= Fp32Sum.MAX_BITS:
+        return Fp32Sum(
+            significand_bits=spec.significand_bits,
+            exponent_bits=exponent_bits,
+            limited=spec.is_limited,
+            style=spec.adders,
+        )
+    return Accumulate(significand_bits=spec.significand_bits, exponent_bits=exponent_bits)

@@ -44,7 +44,10 @@ module tb_{name};
       end
     end
     if (errors == 0) $display("PASS: {count} vectors");
-    else $display("FAIL: %0d of {count} vectors differ", errors);
+    else begin
+      $display("FAIL: %0d of {count} vectors differ", errors);
+      $fatal;  // so that the exit status is not 0
+    end
     $finish;
   end
 endmodule

@@ -155,11 +155,11 @@ def test_a_model_is_profiled_layer_by_layer(subject):
         source, activations=True, on_progress=lambda *step: steps.append(step), block=8
     )
     records = [each.record for each in found]
-    assert [each["layer"] for each in records if each["what"] == "weight"][::2] == list(weights)
-    assert {each["inputs"] for each in records if each["what"] == "activation"} == {"text"}
-    assert all(each["model"] == "small" and each["versions"]["torch"] for each in records)
+    assert [each.layer for each in records if each.what == "weight"][::2] == list(weights)
+    assert {each.inputs for each in records if each.what == "activation"} == {"text"}
+    assert all(each.model == "small" and each.versions["torch"] for each in records)
     assert steps[-1][:2] == (6, 6)
-    values = sorted(each["nu"] for each in records[:6:2])
+    values = sorted(each.nu for each in records[:6:2])
     assert typical_nu(found) == values[1]
 
 

@@ -164,10 +164,10 @@ class TestResuming:
 
     def test_other_settings_keep_nothing(self, llama, tmp_path):
         run(llama, tmp_path / "q")
-        assert run(llama, tmp_path / "q", "int4")["shards_kept"] == 0
-        assert run(llama, tmp_path / "q", "int4", dequantize=True)["shards_kept"] == 0
+        assert run(llama, tmp_path / "q", "int4").shards_kept == 0
+        assert run(llama, tmp_path / "q", "int4", dequantize=True).shards_kept == 0
         again = run(llama, tmp_path / "q", "int4", dequantize=True)
-        assert again["shards_kept"] == again["shards"]
+        assert again.shards_kept == again.shards
 
     def test_a_damaged_shard_is_written_again(self, llama, tmp_path):
         run(llama, tmp_path / "q")

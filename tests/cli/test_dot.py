@@ -6,9 +6,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from halfbyte.area.proofs.results import DotProof
+from halfbyte.area.search.dot_records import DotRecord
 from halfbyte.base import UserError
 from halfbyte.cli.app import app
 from halfbyte.cli.dot import unseen_faults
+from tests.factory import sample
 
 
 def invoke(*arguments):
@@ -47,8 +50,9 @@ def test_bad_input_ends_in_one_line(arguments, message):
 
 
 def test_a_fault_that_is_not_refuted_is_reported():
-    proof = {"status": "undecided", "faults": {"dropped carry": "proved", "other": "refuted"}}
-    lines = unseen_faults([{"format": "e2m1", "lanes": 2, "proof": proof}])
+    faults = {"dropped carry": "proved", "other": "refuted"}
+    proof = sample(DotProof, status="undecided", faults=faults)
+    lines = unseen_faults([sample(DotRecord, format="e2m1", lanes=2, proof=proof)])
     assert lines == [
         "e2m1, 2 lanes: the unit is undecided",
         "e2m1, 2 lanes: the fault 'dropped carry' is proved",
@@ -56,14 +60,8 @@ def test_a_fault_that_is_not_refuted_is_reported():
 
 
 def test_proofs_are_shown_with_their_faults(monkeypatch):
-    proof = {
-        **dict.fromkeys(("status", "lane_netlist", "tree", "netlist"), "proved"),
-        "faults": {"dropped carry": "refuted"},
-        "method": "by hand",
-        "seconds": 1.0,
-    }
-    fields = {"format": "int4", "activation": "int4", "architecture": "lane", "recipe": "quick"}
-    record = {**fields, "lanes": 2, "scale": None, "accumulator": "fp32", "proof": proof}
+    proof = sample(DotProof, faults={"dropped carry": "refuted"})
+    record = sample(DotRecord, format="int4", activation="int4", lanes=2, proof=proof)
     monkeypatch.setattr("halfbyte.area.search.dot_units.synthesize_dots", lambda *_, **__: [record])
     done = invoke("prove", "int4", "--unit", "dot")
     assert done.exit_code == 0

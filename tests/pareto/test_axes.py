@@ -23,8 +23,9 @@ def record(name, **figures):
     area = AREAS[name]
     figures = {"proof": sample(MacProof), "acc_width": 17, "register_um2": 340.0, **figures}
     return sample(
-        SynthesisRecord, format=name, technology="sky130hd", terms=256, area_um2=area,
-        area_ge=area / 3.75, multiplier_um2=0.3 * area, accumulator_um2=0.3 * area, **figures,
+        SynthesisRecord, format=name, activation=name, technology="sky130hd", terms=256,
+        area_um2=area, area_ge=area / 3.75, multiplier_um2=0.3 * area, accumulator_um2=0.3 * area,
+        **figures,
     )  # fmt: skip
 
 

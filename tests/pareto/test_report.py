@@ -38,6 +38,7 @@ def area_records(areas=AREAS, **figures):
         sample(
             SynthesisRecord,
             format=name,
+            activation=name,
             technology="sky130hd",
             architecture="sign_magnitude",
             recipe="resub",

@@ -67,6 +67,26 @@ def formats(draw):
     return Format("mine", "mine", bits, (Fraction(1), *map(Fraction, integers[1:])))
 
 
+@st.composite
+def signed_formats(draw):
+    """A format whose top bit is the sign; in half of them, as in offset binary, 1 is positive."""
+    bits = draw(st.integers(2, 5))
+    half = st.lists(st.integers(0, 40), min_size=2 ** (bits - 1), max_size=2 ** (bits - 1))
+    positive, negative = [1, *draw(half)[1:]], [-magnitude for magnitude in draw(half)]
+    halves = [*negative, *positive] if draw(st.booleans()) else [*positive, *negative]
+    return Format("mine", "mine", bits, tuple(map(Fraction, halves)))
+
+
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
+@given(weight=signed_formats(), activation=signed_formats())
+def test_either_polarity_of_the_sign_multiplies_exactly(products, weight, activation):
+    pairs = code_pairs(weight, activation)
+    pairs = random.Random(3).sample(pairs, min(len(pairs), 64))
+    expected = [weight.integers[w] * activation.integers[a] for w, a in pairs]
+    for name in applicable_architectures(weight, activation):
+        assert products(name, weight, activation, pairs) == expected, name
+
+
 @settings(max_examples=25, suppress_health_check=list(HealthCheck))
 @given(weight=formats(), activation=formats())
 def test_any_two_formats_multiply_exactly(products, weight, activation):

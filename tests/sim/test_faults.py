@@ -190,12 +190,12 @@ def test_catches(fault: Fault) -> None:
 
 
 def test_a_filter_that_matches_no_test_fails() -> None:
-    with pytest.raises(SimulationError, match=r"ran 0 tests of 4 and checked 0 products of \d+"):
+    with pytest.raises(SimulationError, match=r"ran 0 tests of 5 and checked 0 products of \d+"):
         _simulate_reference(test_filter="nothing_is_called_this")
 
 
 def test_a_filter_that_leaves_tests_out_fails() -> None:
-    with pytest.raises(SimulationError, match=r"ran 1 tests of 4 and checked 2048 products"):
+    with pytest.raises(SimulationError, match=r"ran 1 tests of 5 and checked 2048 products"):
         _simulate_reference(test_filter="pairs")
 
 

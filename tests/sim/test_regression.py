@@ -31,6 +31,9 @@ def test_a_default_regression_checks_everything(sim_build: Path) -> None:
     scenarios = record.scenarios
     assert scenarios["pairs"] == 8 * 2**8
     assert scenarios["extremes"] == 8 * 2 * 256
+    covered = record.coverage
+    assert covered.code_pairs == covered.all_code_pairs == 256
+    assert all(covered.corners.values())
     # Five accumulators take every product, the three with enable about three of four.
     assert scenarios["random"] == pytest.approx(7.25 * 100_000, rel=0.01)
     assert record.products == sum(scenarios.values())

@@ -1,9 +1,11 @@
 """What is driven: complete, exact at the extremes, repeatable."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from halfbyte.formats import Format, bundled, load, lossless_acc_width, product_extremes
+from halfbyte.formats import Format, Overflow, bundled, load, lossless_acc_width, product_extremes
 from halfbyte.golden import scalar
 from halfbyte.rtl import MacSpec, variants
 from halfbyte.sim.runner import make_plans
@@ -14,6 +16,7 @@ from halfbyte.sim.scenarios import (
     clears,
     expectation,
     extremes,
+    limits,
     random_cycles,
     streams,
 )
@@ -47,6 +50,19 @@ def test_extremes_take_turns_between_pairs_of_the_same_product() -> None:
     assert pairs == {(7, 7), (15, 15), (7, 15), (15, 7)}
 
 
+def test_limits_are_reached_and_crossed_in_every_accumulator() -> None:
+    fmt = load("e2m1")
+    macs = variants(MacSpec(fmt, fmt, acc_width=20, overflow=Overflow.SATURATE)).values()
+    stream = limits(macs)
+    for spec in macs:
+        if not spec.enable:
+            sums = expectation(stream, replace(spec, overflow=Overflow.SATURATE, segment=None))
+            assert (sums == 2 ** (spec.width - 1) - 1).any(), spec.name
+            assert (sums == -(2 ** (spec.width - 1))).any(), spec.name
+    # 64 bits are too far away, and the stream is a stream all the same.
+    assert len(limits([MacSpec(fmt, fmt, acc_width=64)])) == 1
+
+
 def test_clears_at_every_position_and_ignores_each_once() -> None:
     fmt = load("e2m1_sp")
     stream = clears(fmt, fmt, np.random.default_rng(0))
@@ -59,7 +75,8 @@ def test_clears_at_every_position_and_ignores_each_once() -> None:
 def test_random_streams_repeat_with_their_seed_and_only_then() -> None:
     fmt = load("int5")
     first, again, other = (
-        streams(fmt, fmt, terms=TERMS, cycles=5000, seed=seed)["random"] for seed in (1, 1, 2)
+        streams([MacSpec(fmt, fmt, terms=TERMS)], cycles=5000, seed=seed)["random"]
+        for seed in (1, 1, 2)
     )
     assert (first.w == again.w).all()
     assert (first.clear == again.clear).all()

@@ -35,6 +35,7 @@ _PROTOTYPES: dict[str, tuple[Any, ...]] = {
     "hb_joint_count": (c_void_p, c_int, c_int, c_int, c_int64, c_int64, c_void_p),
     "hb_joint_ones": (c_void_p, c_int, c_int64, c_int64, c_int64, c_void_p),
     "hb_joint_encode": (*[c_void_p] * 3, c_int64, c_int64, *[c_void_p] * 3),
+    "hb_joint_product": (c_void_p, c_int64, c_int64, c_void_p, *[c_int64] * 3, c_void_p),
     "hb_joint_decode": (c_void_p, c_int64, c_int64, c_int, c_void_p, c_void_p),
 }
 

@@ -6,6 +6,7 @@
 #include "bits.h"
 #include "joint.h"
 #include "prefix.h"
+#include "product.h"
 
 #define EXPORT extern "C" __attribute__((visibility("default")))
 
@@ -230,4 +231,10 @@ EXPORT void hb_joint_decode(const joint::Tensor* tensor, int64_t first, int64_t 
     decode_joint(*tensor, first, last, check, static_cast<uint16_t*>(out), results);
   else
     decode_joint(*tensor, first, last, check, static_cast<uint8_t*>(out), results);
+}
+
+EXPORT int hb_joint_product(const joint::Tensor* tensor, int64_t first, int64_t last,
+                            const float* x, int64_t vectors, int64_t inputs, int64_t most_rows,
+                            float* sums) {
+  return product::multiply(*tensor, first, last, x, vectors, inputs, most_rows, sums);
 }

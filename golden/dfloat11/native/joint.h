@@ -235,8 +235,9 @@ bool place_escapes(const Tensor& tensor, const uint8_t* rows, int64_t count, int
   return true;
 }
 
-template <typename Word>
-Result decode_chunk(const Tensor& tensor, int64_t chunk, bool check, Word* out) {
+// Decodes a chunk, up to 4096 elements at a time: `sink` says where they go, and gets them there.
+template <typename Word, typename Sink>
+Result decode_blocks(const Tensor& tensor, int64_t chunk, Sink&& sink) {
   Coders coders;
   const uint16_t* words = tensor.words + tensor.word_starts[chunk];
   std::memcpy(coders.state, words, sizeof coders.state);
@@ -246,22 +247,41 @@ Result decode_chunk(const Tensor& tensor, int64_t chunk, bool check, Word* out) 
   const int64_t size = tensor.size(chunk);
   const Raw raw(tensor, chunk);
   uint8_t rows[kBlock + 64];
-  Crc crc;
   for (int64_t begin = 0; begin < size; begin += kBlock) {
     int64_t count = std::min(kBlock, size - begin);
-    Word* place = out + begin;
+    Word* place = sink.place(begin);
     if (!decode_rows(tensor.table, coders, rows, count)) return kNotTheEnd;
     if (raw.bits) place_raw(raw, begin, count, place);
     place_symbols(tensor, rows, count, raw.bits == 0, place);
     if (tensor.escape && !place_escapes(tensor, rows, count, escape, last_escape, place))
       return kWrongEscapes;
-    if (check) crc.add(reinterpret_cast<const uint8_t*>(place), count * int64_t{sizeof(Word)});
+    sink.take(begin, count, place);
   }
   for (uint32_t state : coders.state)
     if (state != kLow) return kNotTheEnd;
   if (coders.next != coders.end) return kNotTheEnd;
-  if (escape != last_escape) return kWrongEscapes;
-  return check && crc.value() != tensor.crcs[chunk] ? kWrongCrc : kGood;
+  return escape == last_escape ? kGood : kWrongEscapes;
+}
+
+// Elements in memory, and their CRC if it is to be checked.
+template <typename Word>
+struct Memory {
+  Word* out;
+  bool check;
+  Crc crc;
+
+  Word* place(int64_t begin) { return out + begin; }
+  void take(int64_t, int64_t count, const Word* block) {
+    if (check) crc.add(reinterpret_cast<const uint8_t*>(block), count * int64_t{sizeof(Word)});
+  }
+};
+
+template <typename Word>
+Result decode_chunk(const Tensor& tensor, int64_t chunk, bool check, Word* out) {
+  Memory<Word> memory{out, check, {}};
+  Result result = decode_blocks<Word>(tensor, chunk, memory);
+  if (result != kGood) return result;
+  return check && memory.crc.value() != tensor.crcs[chunk] ? kWrongCrc : kGood;
 }
 
 // How rows are coded.

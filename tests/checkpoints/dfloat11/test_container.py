@@ -176,6 +176,7 @@ class TestEveryHeaderThatTheFormatAllows:
         path = raw_file(tmp_path / "m.safetensors", {"a": entry}, bytes(range(200)) * 30)
         goes_round(path, tmp_path)
 
+    @pytest.mark.slow
     def test_a_header_of_sixty_megabytes(self, tmp_path):
         entry = {"dtype": "U8", "shape": [3], "data_offsets": [0, 3]}
         header = {"__metadata__": {"text": "x" * 60_000_000}, "a": entry}
@@ -237,7 +238,7 @@ class TestDamage:
         path, _ = compressed(original, tmp_path)
         good, wanted = path.read_bytes(), hashlib.sha256(original.read_bytes()).digest()
         harmless = 0
-        for bit in range(0, 8 * data_start(path), 23):
+        for bit in range(0, 8 * data_start(path), 89):
             raw = bytearray(good)
             raw[bit // 8] ^= 1 << bit % 8
             path.write_bytes(raw)
@@ -248,7 +249,7 @@ class TestDamage:
             except UserError as error:
                 assert "model.df11.safetensors" in str(error)
                 assert not (tmp_path / "restored.safetensors").exists()
-        assert harmless < 60  # mostly types and shapes of parts, which are bytes in any case
+        assert harmless < 20  # mostly types and shapes of parts, which are bytes in any case
 
     def test_every_part_of_the_file_is_protected(self, original, tmp_path):
         path, _ = compressed(original, tmp_path)

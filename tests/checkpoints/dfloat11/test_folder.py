@@ -114,7 +114,7 @@ class TestNothingHalfDone:
         raw = bytearray(shard.read_bytes())
         raw[len(raw) // 2] ^= 1
         shard.write_bytes(raw)
-        assert [r["error"] is None for r in verify_path(tmp_path / "packed")].count(False) == 1
+        assert [r.error is None for r in verify_path(tmp_path / "packed")].count(False) == 1
         with pytest.raises(CorruptError, match=shard.name):
             decompress_path(tmp_path / "packed", tmp_path / "plain")
         assert [path.name for path in tmp_path.iterdir()] == ["packed"]

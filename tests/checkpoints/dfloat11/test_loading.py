@@ -9,12 +9,17 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
-from transformers import AutoModel, AutoModelForCausalLM
+from transformers import (
+    AutoModel,
+    AutoModelForCausalLM,
+    BertConfig,
+    BertForSequenceClassification,
+)
 
 from halfbyte.accuracy import minilm
 from halfbyte.base import UserError
 from halfbyte.checkpoints import dfloat11
-from halfbyte.golden.dfloat11 import CorruptError, compress, decompress, devices
+from halfbyte.golden.dfloat11 import CorruptError, compress, decompress, devices, joint
 
 IDS = torch.tensor([[1, 5, 2, 250, 9, 4, 4, 17]])
 
@@ -133,10 +138,11 @@ class TestErrors:
     def test_no_model(self, packed, tmp_path):
         with pytest.raises(UserError, match="is no folder"):
             dfloat11.load(tmp_path / "nowhere")
-        with pytest.raises(UserError, match="cannot be made"):
-            dfloat11.load(tmp_path)
-        shutil.copy(packed / "config.json", tmp_path)
         with pytest.raises(UserError, match=r"has no \*\.safetensors files"):
+            dfloat11.load(tmp_path)
+        for shard in packed.glob("*.safetensors"):
+            shutil.copy(shard, tmp_path)
+        with pytest.raises(UserError, match="cannot be made"):
             dfloat11.load(tmp_path)
 
 
@@ -206,3 +212,127 @@ class TestDevices:
             for decode_on in (None, "cpu"):
                 model = dfloat11.load(packed, device="cuda", decode_on=decode_on)
                 assert same_bits(model(input_ids=ids).logits, expected)
+
+
+class TestWhereModelsAreUsed:
+    def test_class_head_and_generation_settings_are_those_of_the_checkpoint(self, tmp_path):
+        config = BertConfig(
+            vocab_size=90, hidden_size=64, num_hidden_layers=1, num_attention_heads=2,
+            intermediate_size=128, num_labels=3,
+        )  # fmt: skip
+        torch.manual_seed(0)
+        BertForSequenceClassification(config).bfloat16().save_pretrained(tmp_path / "m")
+        dfloat11.compress_path(tmp_path / "m", tmp_path / "p")
+        model = dfloat11.load(tmp_path / "p")
+        assert type(model) is BertForSequenceClassification
+        wanted = BertForSequenceClassification.from_pretrained(tmp_path / "m", dtype="auto").eval()
+        ids = IDS % 90
+        with torch.inference_mode():
+            assert same_bits(model(input_ids=ids).logits, wanted(input_ids=ids).logits)
+
+    def test_generation_settings(self, llama, tmp_path):
+        shutil.copytree(llama, tmp_path / "m")
+        settings = {"max_new_tokens": 3, "do_sample": False, "pad_token_id": 0}
+        (tmp_path / "m/generation_config.json").write_text(json.dumps(settings))
+        dfloat11.compress_path(tmp_path / "m", tmp_path / "p")
+        model = dfloat11.load(tmp_path / "p")
+        assert model.generation_config.max_new_tokens == 3
+        assert model.generate(IDS).shape[1] == IDS.shape[1] + 3
+
+    @pytest.mark.parametrize("embeddings", [False, True])
+    def test_what_it_saves_loads(self, llama, packed, tmp_path, embeddings):
+        model = dfloat11.load(packed, embeddings=embeddings)
+        model.save_pretrained(tmp_path / "saved")
+        wanted = AutoModelForCausalLM.from_pretrained(llama, dtype="auto").eval()
+        saved = AutoModelForCausalLM.from_pretrained(tmp_path / "saved", dtype="auto").eval()
+        assert same_bits(logits(saved), logits(wanted))
+        state = wanted.state_dict()
+        assert model.state_dict().keys() == state.keys()
+        state["model.layers.0.mlp.up_proj.weight"] *= 2
+        model.load_state_dict(state)
+        layer = model.model.layers[0].mlp.up_proj
+        assert torch.equal(layer.weight.data, state["model.layers.0.mlp.up_proj.weight"])
+
+    @pytest.mark.parametrize("tied", [False, True])
+    def test_embeddings_compressed_too(self, llama, tied_llama, tied):
+        folder = tied_llama if tied else llama
+        model = dfloat11.load(folder, embeddings=True)
+        embedding = model.model.embed_tokens
+        assert type(embedding) is dfloat11.CompressedEmbedding
+        assert (model.lm_head.compressed is embedding.compressed) == tied
+        wanted = AutoModelForCausalLM.from_pretrained(folder, dtype="auto").eval()
+        assert same_bits(logits(model), logits(wanted))
+        many = torch.arange(300).repeat(30)
+        assert same_bits(embedding(many), wanted.model.embed_tokens(many))
+        assert not any(p.ndim == 2 for p in model.parameters())
+
+    def test_rows_of_a_large_embedding(self):
+        weight = (torch.randn(5000, 48) * 0.02).bfloat16()
+        ids = torch.tensor([[4999, 0], [1365, 1366]])  # at the edges of chunks
+        for data in (compress(weight), joint.compress(weight)):
+            layer = dfloat11.CompressedEmbedding(data)
+            assert same_bits(layer(ids), nn.functional.embedding(ids, weight))
+
+    def test_compiled_layers(self, packed):
+        block = dfloat11.load(packed).model.layers[0].mlp
+        x = torch.randn(1, 5, 96).bfloat16()
+        compiled = torch.compile(block, backend="aot_eager", fullgraph=True)
+        with torch.no_grad():
+            assert torch.allclose(compiled(x).float(), block(x).float(), atol=1e-2)
+
+    @pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")
+    def test_adapters(self, llama, packed):
+        peft = pytest.importorskip("peft", reason="peft is an optional extra")
+        models = []
+        for base in (
+            dfloat11.load(packed),
+            AutoModelForCausalLM.from_pretrained(llama, dtype="auto"),
+        ):
+            torch.manual_seed(5)
+            config = peft.LoraConfig(target_modules=["q_proj", "up_proj"], r=4)
+            models.append(peft.get_peft_model(base, config))
+            for name, each in models[-1].named_parameters():
+                if "lora_B" in name:
+                    nn.init.normal_(each, std=0.1)
+        ours, theirs = models
+        for model in models:
+            model.eval()(input_ids=IDS, labels=IDS).loss.backward()
+        gradients = [
+            {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
+            for model in models
+        ]
+        assert gradients[0].keys() == {n for n in gradients[1] if "lora" in n}
+        assert all(torch.equal(g, gradients[1][n]) for n, g in gradients[0].items())
+        merged = [model.merge_and_unload() for model in (ours, theirs)]
+        assert same_bits(logits(merged[0]), logits(merged[1]))
+
+    def test_products_without_decoding(self, packed):
+        """Sums in another order, and the same on any number of threads."""
+        exact, other = dfloat11.load(packed), dfloat11.load(packed, exact=False)
+        found, wanted = logits(other).float(), logits(exact).float()
+        assert torch.allclose(found, wanted, atol=0.02)
+        for rows, columns in ((700, 333), (3, 70_000), (300, 96)):
+            weight = (torch.randn(rows, columns) * 0.02).bfloat16()
+            layer = dfloat11.CompressedLinear(joint.compress(weight), None, exact=False)
+            x = torch.randn(2, columns).bfloat16()
+            wanted = x.double() @ weight.double().T
+            assert torch.allclose(layer(x).double(), wanted, atol=0.02 * wanted.abs().max())
+
+    def test_layers_on_their_own(self):
+        weight = (torch.randn(40, 30) * 0.02).bfloat16()
+        layer = dfloat11.CompressedLinear(joint.compress(weight), None)
+        again = copy.deepcopy(layer)
+        layer.weight.data = weight + 1
+        assert torch.equal(layer.weight.data, weight + 1)
+        assert torch.equal(again.weight.data, weight)
+        with pytest.raises(UserError, match="cannot be compressed"):
+            noise = torch.randint(-(2**15), 2**15, (40, 30), dtype=torch.int16)
+            layer.weight.data = noise.view(torch.bfloat16)
+
+    def test_names_that_are_neither_folder_nor_on_the_hub(self, monkeypatch):
+        def fail(name):
+            raise OSError("no connection")
+
+        monkeypatch.setattr("huggingface_hub.snapshot_download", fail)
+        with pytest.raises(UserError, match="nor on the hub: no connection"):
+            dfloat11.load("somebody/some-model")

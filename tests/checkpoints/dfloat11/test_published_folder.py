@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from halfbyte.base import UserError
+from halfbyte.checkpoints import dfloat11
 from halfbyte.checkpoints.dfloat11 import compress_published, decompress_published, is_published
 from halfbyte.checkpoints.dfloat11.published_plan import ModulePlan, attributes_of, patterns
 from halfbyte.golden.dfloat11 import CorruptError
@@ -106,6 +107,15 @@ def assert_same_state(found, wanted):
         assert torch.equal(found[name].view(torch.uint8), tensor.view(torch.uint8)), name
 
 
+def folder_with(model, compressed, folder):
+    """A configuration of both: the architecture, and what is compressed."""
+    folder.mkdir()
+    whole = json.loads((model / "config.json").read_text())
+    whole |= json.loads((compressed / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(whole))
+    return folder
+
+
 @pytest.fixture(scope="module")
 def theirs(package, llama, tmp_path_factory):
     """The model as the package compresses it, with a complete configuration."""
@@ -141,6 +151,46 @@ class TestAgainstThePackage:
         assert is_published(theirs)
         decompress_published(theirs, tmp_path / "plain")
         assert_same_state(state(tmp_path / "plain"), state(llama))
+
+    def test_what_it_writes_by_default_is_read(self, package, llama, tmp_path):
+        """A single file, and a configuration that says nothing but what is compressed."""
+        folder = tmp_path / "single"
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("builtins.print", lambda *_, **__: None)
+            package.compress_model(
+                load(llama), PATTERNS, str(folder), save_single_file=True, check_correctness=False
+            )
+        assert {path.name for path in folder.iterdir()} == {"model.safetensors", "config.json"}
+        assert json.loads((folder / "config.json").read_text()).keys() == {"dfloat11_config"}
+        with pytest.raises(UserError, match="give the folder of the original model"):
+            decompress_published(folder, tmp_path / "x")
+        decompress_published(folder, tmp_path / "plain", config=llama)
+        assert_same_state(state(tmp_path / "plain"), state(llama))
+        model = dfloat11.load(folder, config=llama)
+        with torch.inference_mode():
+            found, wanted = model(input_ids=IDS).logits, load(llama)(input_ids=IDS).logits
+        assert torch.equal(found.view(torch.int16), wanted.view(torch.int16))
+        # The file alone, as ComfyUI has it: what is compressed is said elsewhere.
+        alone = tmp_path / "alone"
+        alone.mkdir()
+        shutil.copy(folder / "model.safetensors", alone)
+        decompress_published(alone / "model.safetensors", tmp_path / "again", config=folder_with(
+            llama, folder, tmp_path / "config"))  # fmt: skip
+        assert_same_state(state(tmp_path / "again"), state(llama))
+
+    def test_tied_weights_are_read(self, package, tied_llama, tmp_path):
+        folder = tmp_path / "tied"
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("builtins.print", lambda *_, **__: None)
+            package.compress_model(
+                load(tied_llama), PATTERNS, str(folder), check_correctness=False,
+                save_single_file=False,
+            )  # fmt: skip
+        shutil.copy(tied_llama / "config.json", tmp_path)
+        model = dfloat11.load(folder, config=tied_llama)
+        with torch.inference_mode():
+            found, wanted = model(input_ids=IDS).logits, load(tied_llama)(input_ids=IDS).logits
+        assert torch.equal(found.view(torch.int16), wanted.view(torch.int16))
 
     def test_it_loads_ours_and_gives_the_same_outputs(self, package, ours, llama, capsys):
         config = AutoConfig.from_pretrained(ours)
@@ -239,7 +289,7 @@ class TestBadInput:
         (copy / "config.json").unlink()
         with pytest.raises(UserError, match="has no dfloat11_config"):
             decompress_published(copy, tmp_path / "plain")
-        with pytest.raises(UserError, match="give its folder"):
+        with pytest.raises(UserError, match=r"give the folder of a config\.json"):
             decompress_published(copy / "model.safetensors", tmp_path / "plain")
 
     def test_nothing_to_compress(self, ours, tmp_path):

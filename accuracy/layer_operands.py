@@ -1,0 +1,99 @@
+"""One linear layer of a model as codes: its weight, and what reaches it on real text."""
+
+import difflib
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from halfbyte.accuracy.models.subject import Subject
+from halfbyte.base import UserError
+from halfbyte.formats import Format
+from halfbyte.golden import Quantized, quantize
+from halfbyte.golden.scales import ScaleFormat
+
+__all__ = ["LayerOperands", "layer_operands"]
+
+
+@dataclass(frozen=True, eq=False)
+class LayerOperands:
+    """The operands of one layer.
+
+    Parameters
+    ----------
+    inputs, weight : Tensor
+        (tokens, K) and (N, K) float32, as the model has them.
+    a, w : Quantized
+        The same as codes, blocks along K.
+    """
+
+    inputs: Tensor
+    weight: Tensor
+    a: Quantized
+    w: Quantized
+
+    @property
+    def exact(self) -> Tensor:
+        """The layer's result without quantization and without its bias; (tokens, N) float32."""
+        return self.inputs @ self.weight.T
+
+
+class _EnoughError(Exception):
+    """There are as many tokens as were asked for."""
+
+
+def layer_operands(
+    subject: Subject,
+    name: str,
+    *,
+    weight: Format,
+    activation: Format,
+    block: int,
+    scale_format: ScaleFormat,
+    tokens: int,
+) -> LayerOperands:
+    """Quantize a linear layer and the first ``tokens`` vectors that reach it on calibration text.
+
+    Raises UserError if the model has no such layer, or too few tokens reach it.
+    """
+    layer = _linear(subject, name)
+    seen: list[Tensor] = []
+
+    def look(_: nn.Module, args: tuple[Tensor, ...]) -> None:
+        seen.append(args[0].detach().to(torch.float32).reshape(-1, layer.in_features))
+        if sum(map(len, seen)) >= tokens:
+            raise _EnoughError
+
+    handle = layer.register_forward_pre_hook(look)
+    try:
+        subject.calibrate()
+    except _EnoughError:
+        pass
+    finally:
+        handle.remove()
+    inputs = torch.cat([*seen, torch.zeros(0, layer.in_features)])[:tokens].clone()
+    if len(inputs) < tokens:
+        raise UserError(f"Layer {name} sees {len(inputs)} tokens of the text, not {tokens}")
+    values = layer.weight.detach().to(torch.float32).clone()
+    codes = partial(quantize, block=block, scale_format=scale_format)
+    return LayerOperands(
+        inputs=inputs,
+        weight=values,
+        a=codes(inputs, activation),
+        w=codes(values, weight),
+    )
+
+
+def _linear(subject: Subject, name: str) -> nn.Linear:
+    """The linear layer of that name; raises UserError that names the nearest."""
+    layers = {
+        key: layer for key, layer in subject.module.named_modules() if isinstance(layer, nn.Linear)
+    }
+    if name not in layers:
+        nearest = difflib.get_close_matches(name[:200], layers, n=3, cutoff=0.3) or [*layers][:3]
+        raise UserError(
+            f"{subject.name} has no linear layer {name[:80]!r}; it has {len(layers)}, such as "
+            f"{', '.join(nearest)}"
+        )
+    return layers[name]

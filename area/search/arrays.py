@@ -1,0 +1,164 @@
+"""Systolic arrays: the area of every part from netlists, delay and energy of a product.
+
+An array is one netlist of its unit, proved, as often as there are elements; the registers of an
+element, synthesized apart; and the registers that delay rows and columns. Nothing is merged across
+these borders.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from halfbyte.area.cells.technology import Technology
+from halfbyte.area.search.array_records import ArrayRecord, MappedRegisters
+from halfbyte.area.search.dot_records import DotRecord
+from halfbyte.area.search.dot_units import synthesize_dots
+from halfbyte.area.search.jobs import JobRunner
+from halfbyte.area.synthesis.recipes import QUICK
+from halfbyte.area.synthesis.yosys import synthesize_rtlil
+from halfbyte.area.timing.operands import Operands
+from halfbyte.base import Progress, code_fingerprint, content_key, versions_of
+from halfbyte.rtl import to_rtlil
+from halfbyte.rtl.array import ArraySpec, ElementRegisters
+
+__all__ = ["synthesize_arrays"]
+
+_REGISTERS = "registers"
+
+
+@dataclass(frozen=True)
+class _RegistersJob:
+    """The registers of one element, synthesized."""
+
+    spec: ArraySpec
+    technology: Technology
+    result_type = MappedRegisters
+
+    @cached_property
+    def rtlil(self) -> str:
+        return to_rtlil(ElementRegisters(self.spec), _REGISTERS)
+
+    @cached_property
+    def key(self) -> str:
+        """What the result depends on."""
+        return content_key(
+            {
+                "rtlil": self.rtlil,
+                "technology": self.technology.content_hash,
+                "code": code_fingerprint("halfbyte.area.synthesis.yosys"),
+                "versions": versions_of("amaranth", "pyosys"),
+            }
+        )
+
+    @property
+    def label(self) -> str:
+        """For the progress line."""
+        return f"{self.spec.unit.weight.name}, registers of an element"
+
+    @property
+    def cost(self) -> float:
+        """How long it takes, roughly."""
+        return 1.0
+
+    def is_complete(self, result: MappedRegisters) -> bool:
+        """A stored result lacks nothing."""
+        return True
+
+    def run(self) -> MappedRegisters:
+        """Area and cells."""
+        with TemporaryDirectory(prefix="halfbyte-array-") as temporary:
+            folder = Path(temporary)
+            found = synthesize_rtlil(self.rtlil, self.technology, QUICK, folder, _REGISTERS)
+        return MappedRegisters(
+            area_um2=found.area_um2, cells=found.cells, flip_flops=found.flip_flops
+        )
+
+
+def synthesize_arrays(
+    specs: Sequence[ArraySpec],
+    technology: Technology,
+    *,
+    operands: Operands | None = None,
+    effort: float = 1.0,
+    prove: bool = True,
+    jobs: int | None = None,
+    on_progress: Progress | None = None,
+) -> list[ArrayRecord]:
+    """A record of each array, in order; the fields of its unit's record, and those of the array.
+
+    Parameters
+    ----------
+    specs : sequence of ArraySpec
+        The arrays.
+    technology, operands, effort, prove, jobs, on_progress
+        As :func:`halfbyte.area.search.dot_units.synthesize_dots` takes them.
+
+    Areas are in um^2: ``area_um2`` of the whole array; ``um2_per_mac``; of these ``unit_um2`` and
+    ``element_registers_um2`` in each element, ``skew_um2`` in all. ``energy_fj`` is that of a
+    product in the unit, with the clock of the element's registers; their data, the skew registers
+    and wires are left out. Raises as ``synthesize_dots`` does.
+    """
+    units = synthesize_dots(
+        [spec.unit for spec in specs],
+        technology,
+        operands=operands,
+        effort=effort,
+        prove=prove,
+        jobs=jobs,
+        on_progress=on_progress,
+    )
+    runner = JobRunner("arrays", jobs or 1, on_progress)
+    start = time.monotonic()
+    try:
+        registers = runner.run([_RegistersJob(spec, technology) for spec in specs])
+    finally:
+        runner.end()
+    seconds = time.monotonic() - start
+    return [
+        _record(spec, unit, found, technology, seconds)
+        for spec, unit, found in zip(specs, units, registers, strict=True)
+    ]
+
+
+def _record(
+    spec: ArraySpec,
+    unit: DotRecord,
+    registers: MappedRegisters,
+    technology: Technology,
+    seconds: float,
+) -> ArrayRecord:
+    skew = spec.skew_bits * technology.flip_flop.area
+    area = spec.elements * (unit.area_um2 + registers.area_um2) + skew
+    flip_flops = spec.elements * (unit.flip_flops + registers.flip_flops) + spec.skew_bits
+    per_mac = round(area / spec.macs, 4)
+    return ArrayRecord.from_json(
+        {
+            **unit.as_json(),
+            **spec.fields,
+            "architecture": unit.architecture,
+            "area_um2": round(area, 4),
+            "area_ge": round(area / technology.nand2_area, 2),
+            "um2_per_lane": per_mac,
+            "um2_per_mac": per_mac,
+            "unit_um2": unit.area_um2,
+            "element_registers_um2": registers.area_um2,
+            "skew_um2": round(skew, 4),
+            "register_um2": round(flip_flops * technology.flip_flop.area, 4),
+            "cells": spec.elements * (unit.cells + registers.cells) + spec.skew_bits,
+            "flip_flops": flip_flops,
+            **_energies(unit, registers.flip_flops),
+            "seconds": round(unit.seconds + seconds, 3),
+        }
+    )
+
+
+def _energies(unit: DotRecord, flip_flops: int) -> dict[str, float | None]:
+    """Energies per product with the clock of so many more flip-flops; None where not known."""
+    energy, clock = unit.energy_fj, unit.clock_energy_fj
+    if energy is None or clock is None or not unit.flip_flops:
+        return {"energy_fj": None, "clock_energy_fj": None}
+    more = clock / unit.flip_flops * flip_flops
+    return {"energy_fj": round(energy + more, 3), "clock_energy_fj": round(clock + more, 3)}

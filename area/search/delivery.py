@@ -1,0 +1,85 @@
+"""What a MAC is handed over as: netlist, RTL, constraints and report, under readable names."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+from halfbyte.area.cells.technology import Technology
+from halfbyte.area.netlists.modules import MAC
+from halfbyte.area.search.records import SynthesisRecord
+from halfbyte.area.search.synthesis_jobs import netlist_path
+from halfbyte.area.timing.delay import typical_slew
+from halfbyte.base import UserError, json_text, write_atomically
+from halfbyte.rtl import MacSpec, to_verilog
+
+__all__ = ["deliver", "synthesized_spec"]
+
+_SDC = """\
+# Constraints of {name}, written by halfbyte: {what}.
+# Times are in nanoseconds. For a library that counts in picoseconds: set ns 1000.
+set ns 1.0
+create_clock -name clk -period [expr {period:g} * $ns] [get_ports clk]
+set_clock_transition [expr {slew:g} * $ns] [get_clocks clk]
+set inputs [get_ports {{{inputs}}}]
+set_input_delay 0 -clock clk $inputs
+set_input_transition [expr {slew:g} * $ns] $inputs
+set_output_delay 0 -clock clk [get_ports {{acc[*]}}]
+"""
+
+
+def synthesized_spec(design: MacSpec, record: SynthesisRecord) -> MacSpec:
+    """The MAC that a synthesis record of ``design`` is about: what synthesis chose is filled in."""
+    return replace(design, architecture=record.architecture, segment=record.segment)
+
+
+def deliver(
+    design: MacSpec, record: SynthesisRecord, technology: Technology, folder: Path
+) -> dict[str, Path]:
+    """Write the MAC of a synthesis record into ``folder``; return the files by kind.
+
+    ``netlist`` and ``rtl`` have modules of the same name and ports. ``constraints`` (SDC) is for
+    timers and for place and route. ``report`` is the record. Names have formats, architecture,
+    width, technology, clock and recipe. Raises UserError if the record names no netlist.
+    """
+    spec = synthesized_spec(design, record)
+    if record.netlist is None:
+        raise UserError(f"There is no netlist of {spec.name} to write")
+    words = [spec.name, technology.name]
+    words += [f"{record.clock_ps:g}ps".replace(".", "p")] if record.clock_ps else []
+    name = "_".join([*words, record.recipe])
+    netlist = netlist_path(record.netlist).read_text()
+    files = {
+        "netlist": (f"{name}.v", _renamed(netlist, spec.name)),
+        "rtl": (f"{spec.name}.v", to_verilog(spec.component(), spec.name)),
+        "constraints": (f"{name}.sdc", _constraints(spec, record, technology)),
+        "report": (f"{name}.json", json_text([record.as_json()], indent=2) + "\n"),
+    }
+    for file, text in files.values():
+        write_atomically(folder / file, text)
+    return {kind: folder / file for kind, (file, _) in files.items()}
+
+
+def _renamed(netlist: str, name: str) -> str:
+    return re.sub(rf"^module {MAC}\b", f"module {name}", netlist, count=1, flags=re.MULTILINE)
+
+
+def _constraints(spec: MacSpec, record: SynthesisRecord, technology: Technology) -> str:
+    """SDC: the clock that was asked for, or else the least that the netlist meets."""
+    clock, delay = record.clock_ps, record.delay_ps
+    if clock is not None:
+        what, period = f"the clock of {clock:,g} ps that was asked for", clock
+    elif delay is not None:
+        what, period = "no clock was asked for, this is the least period", delay
+    else:
+        raise UserError(
+            f"{technology.name} has no delays, so there is no clock to write constraints for: "
+            "give one with --clock, or another library"
+        )
+    inputs = ["w[*]", "a[*]", "clear", *(["enable"] if spec.enable else [])]
+    return _SDC.format(
+        name=spec.name,
+        what=what,
+        period=period / 1000,
+        slew=typical_slew(technology) / 1000,
+        inputs=" ".join(inputs),
+    )

@@ -1,0 +1,178 @@
+"""Layers that keep their weights compressed, and decode them as they run.
+
+They are linear layers and embeddings to all who ask: adapters such as LoRA attach to them, a state
+dictionary has their weights in full, and what is written to ``weight.data`` is compressed.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from halfbyte.base import UserError
+from halfbyte.checkpoints.dfloat11.operators import (
+    compressed_linear,
+    compressed_rows,
+    decoder_of,
+)
+from halfbyte.golden.dfloat11 import joint, read_header
+
+__all__ = ["CompressedEmbedding", "CompressedLinear", "compress_weight"]
+
+
+def compress_weight(weight: Tensor) -> Tensor | None:
+    """A weight in compressed form; None if it is of a type, or data, that gets no smaller."""
+    if joint.joint_type(weight.dtype) is None or not weight.numel():
+        return None
+    data = joint.compress(weight)
+    return data if len(data) < weight.nbytes else None
+
+
+class _Decoded(Tensor):
+    """A decoded weight; writing to its ``data`` changes the layer that it is of."""
+
+    __torch_function__: Any = torch._C._disabled_torch_function_impl
+    _replace: Callable[[Tensor], None]
+
+    @classmethod
+    def of(cls, weight: Tensor, replace: Callable[[Tensor], None]) -> "_Decoded":
+        made: _Decoded = torch.Tensor._make_subclass(cls, weight)
+        made._replace = replace
+        return made
+
+    @property
+    def data(self) -> Tensor:
+        """The weight without the layer."""
+        return self.as_subclass(Tensor).detach()
+
+    @data.setter
+    def data(self, value: Tensor) -> None:
+        self._replace(value)
+
+
+class _Compressed(nn.Module):
+    """What both layers share: the compressed weight, and that it looks like a plain one."""
+
+    compressed: Tensor
+
+    def _hold(self, data: Tensor, decode_on: torch.device | str | None) -> None:
+        header = read_header(data.cpu().numpy())
+        self.register_buffer("compressed", data, persistent=False)
+        self.decode_on = "" if decode_on is None else str(decode_on)
+        self._shape = tuple(header.shape)
+        self._dtype = header.kind.torch_dtype
+
+    @property
+    def weight(self) -> Tensor:
+        """The weight, decoded, on the device of its compressed form.
+
+        Raises UserError or ToolError where that device has no decoder.
+        """
+        return _Decoded.of(decoder_of(self.compressed, self.decode_on)(), self.replace)
+
+    def replace(self, weight: Tensor) -> None:
+        """Hold another weight of this shape and type. UserError if that gets no smaller."""
+        data = compress_weight(weight.detach().to(self._dtype).cpu())
+        if data is None:
+            raise UserError("The new weight cannot be compressed: load the model uncompressed")
+        self.compressed = data.to(self.compressed.device)
+
+    def _save_to_state_dict(
+        self, destination: dict[str, Any], prefix: str, keep_vars: bool
+    ) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        destination[prefix + "weight"] = self.weight.data
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, *arguments: Any
+    ) -> None:
+        weight = state_dict.pop(prefix + "weight", None)
+        if weight is not None:
+            self.replace(weight)
+        super()._load_from_state_dict(state_dict, prefix, *arguments)
+
+    def prepare(self) -> None:
+        """Make the decoder now, and not when the layer first runs."""
+        decoder_of(self.compressed, self.decode_on)
+
+
+class CompressedLinear(_Compressed, nn.Linear):  # type: ignore[override]
+    """A linear layer whose weight is decoded for each call and then forgotten.
+
+    Parameters
+    ----------
+    data : Tensor
+        (bytes,) uint8: the compressed weight, (outputs, inputs), verified before.
+    bias : Parameter or None
+        (outputs,).
+    decode_on : torch.device or str, optional
+        Where the weight is decoded: by default where its compressed form is.
+    exact : bool
+        Give the bits of ``nn.Linear``; otherwise a few vectors at a time are multiplied on the CPU
+        as the weight is decoded, with sums in FP32 in an order of their own.
+    """
+
+    def __init__(
+        self,
+        data: Tensor,
+        bias: nn.Parameter | None,
+        decode_on: torch.device | str | None = None,
+        *,
+        exact: bool = True,
+    ) -> None:
+        nn.Module.__init__(self)
+        self._hold(data, decode_on)
+        self.out_features, self.in_features = self._shape
+        self.bias = bias  # type: ignore[assignment]
+        self.exact = exact
+
+    def forward(self, x: Tensor) -> Tensor:
+        """As ``nn.Linear``."""
+        y: Tensor = compressed_linear(
+            x, self.compressed, self.bias, self.out_features, self.decode_on, self.exact
+        )
+        return y
+
+    def extra_repr(self) -> str:
+        """For printing a model."""
+        return f"{nn.Linear.extra_repr(self)}, bytes={len(self.compressed)}"
+
+
+class CompressedEmbedding(_Compressed, nn.Embedding):  # type: ignore[override]
+    """An embedding of which the rows that are looked up are decoded, with their neighbours.
+
+    Parameters
+    ----------
+    data : Tensor
+        (bytes,) uint8: the compressed weight, (rows, width), verified before.
+    padding_idx : int, optional
+        As ``nn.Embedding`` has it.
+    decode_on : torch.device or str, optional
+        As :class:`CompressedLinear` has it.
+    """
+
+    def __init__(
+        self,
+        data: Tensor,
+        padding_idx: int | None = None,
+        decode_on: torch.device | str | None = None,
+    ) -> None:
+        nn.Module.__init__(self)
+        self._hold(data, decode_on)
+        self.num_embeddings, self.embedding_dim = self._shape
+        self.padding_idx = padding_idx
+        self.max_norm = None
+        self.norm_type = 2.0
+        self.scale_grad_by_freq = self.sparse = False
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """As ``nn.Embedding``, with the same bits."""
+        rows: Tensor = compressed_rows(
+            self.compressed, ids, self.embedding_dim, self._dtype, self.decode_on
+        )
+        return rows
+
+    def extra_repr(self) -> str:
+        """For printing a model."""
+        return f"{nn.Embedding.extra_repr(self)}, bytes={len(self.compressed)}"

@@ -1,0 +1,162 @@
+"""Compressed weights as operators of PyTorch: they trace, compile, and pass gradients on.
+
+The decoders of a tensor are made when it is first met, and kept as long as the tensor is.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.weak import WeakTensorKeyDictionary
+
+from halfbyte.golden.dfloat11 import decompress_chunks, layout_of, prepare, read_header
+from halfbyte.golden.dfloat11.joint import OpenedJoint
+from halfbyte.golden.dfloat11.layout import aligned_bytes
+
+__all__ = ["compressed_linear", "compressed_rows", "decoder_of"]
+
+FEW = 8
+"""Vectors up to which the CPU multiplies as it decodes, if the order of sums is free."""
+
+_DECODERS: Any = WeakTensorKeyDictionary()
+_OPENED: Any = WeakTensorKeyDictionary()
+
+
+def decoder_of(data: Tensor, decode_on: str = "") -> Callable[[], Tensor]:
+    """What decodes a compressed tensor, on its device or, with ``decode_on``, on another.
+
+    Raises UserError or ToolError where that device has no decoder.
+    """
+    found = _DECODERS.setdefault(data, {})
+    if decode_on not in found:
+        found[decode_on] = prepare(data, device=decode_on or None)
+    decode: Callable[[], Tensor] = found[decode_on]
+    return decode
+
+
+def _opened(data: Tensor) -> OpenedJoint | None:
+    """A tensor of layout 2 on the CPU; None for others."""
+    if data not in _OPENED:
+        is_joint = data.device.type == "cpu" and layout_of(aligned_bytes(data)).title == "joint"
+        _OPENED[data] = OpenedJoint.of(data) if is_joint else None
+    found: OpenedJoint | None = _OPENED[data]
+    return found
+
+
+class _Scratch(threading.local):
+    """Memory that weights are decoded to, one after the other: fresh memory takes time, too."""
+
+    def __init__(self) -> None:
+        self._held = np.empty(0, dtype=np.uint8)
+
+    def of(self, elements: int, size: int) -> NDArray[Any]:
+        """Room for elements of ``size`` bytes, until the next call."""
+        if len(self._held) < elements * size:
+            self._held = np.empty(elements * size, dtype=np.uint8)
+        room: NDArray[Any] = self._held[: elements * size].view(f"u{size}")
+        return room
+
+
+_SCRATCH = _Scratch()
+
+
+def _weight(data: Tensor, decode_on: str) -> Tensor:
+    """A decoded weight, which on the CPU holds until the next is decoded."""
+    opened = _opened(data)
+    if opened is None:
+        return decoder_of(data, decode_on)()
+    header = opened.header
+    room = _SCRATCH.of(header.elements, header.kind.bytes)
+    return opened.decode(0, header.chunks, verify=False, out=room).reshape(header.shape)
+
+
+@torch.library.custom_op("halfbyte::compressed_linear", mutates_args=())
+def compressed_linear(
+    x: Tensor, data: Tensor, bias: Tensor | None, outputs: int, decode_on: str, exact: bool
+) -> Tensor:
+    """``nn.functional.linear`` with a compressed weight (outputs, inputs).
+
+    ``exact``: with the same bits; otherwise the CPU may sum a few vectors in another order.
+    """
+    vectors = x.numel() // x.shape[-1]
+    if not exact and vectors <= FEW and x.dtype == torch.bfloat16:
+        opened = _opened(data)
+        product = opened.product(x.reshape(vectors, -1).float()) if opened is not None else None
+        if product is not None:
+            product = product if bias is None else product + bias.float()
+            return product.to(x.dtype).reshape(*x.shape[:-1], outputs)
+    return torch.nn.functional.linear(x, _weight(data, decode_on), bias)
+
+
+@compressed_linear.register_fake
+def _(
+    x: Tensor, data: Tensor, bias: Tensor | None, outputs: int, decode_on: str, exact: bool
+) -> Tensor:
+    return x.new_empty(*x.shape[:-1], outputs)
+
+
+def _keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    x, data, bias, _, decode_on, _ = inputs
+    ctx.save_for_backward(data)
+    ctx.shape, ctx.decode_on, ctx.has_bias = x.shape, decode_on, bias is not None
+
+
+def _backward(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
+    """The weight is decoded anew: it is not held between the passes."""
+    (data,) = ctx.saved_tensors
+    back = decode_weight(data, list(read_header(aligned_bytes(data.cpu())).shape),
+                         gradient.dtype, ctx.decode_on)  # fmt: skip
+    bias = gradient.reshape(-1, gradient.shape[-1]).sum(0) if ctx.has_bias else None
+    return gradient @ back, None, bias, None, None, None
+
+
+compressed_linear.register_autograd(_backward, setup_context=_keep)
+
+
+@torch.library.custom_op("halfbyte::decode_weight", mutates_args=())
+def decode_weight(data: Tensor, shape: Sequence[int], dtype: torch.dtype, decode_on: str) -> Tensor:
+    """A compressed weight, decoded: of ``shape`` and ``dtype``, as its header says."""
+    return decoder_of(data, decode_on)().to(dtype)
+
+
+@decode_weight.register_fake
+def _(data: Tensor, shape: Sequence[int], dtype: torch.dtype, decode_on: str) -> Tensor:
+    return data.new_empty(shape, dtype=dtype)
+
+
+@torch.library.custom_op("halfbyte::compressed_rows", mutates_args=())
+def compressed_rows(
+    data: Tensor, ids: Tensor, width: int, dtype: torch.dtype, decode_on: str
+) -> Tensor:
+    """Rows ``ids`` of a compressed matrix (rows, width), from the chunks that they are in."""
+    layout = layout_of(aligned_bytes(data[:8].cpu()))
+    if data.device.type != "cpu" or ids.numel() * layout.chunk > read_elements(data):
+        return torch.nn.functional.embedding(ids, decoder_of(data, decode_on)())
+    wanted, places = torch.unique(ids.flatten(), return_inverse=True)
+    rows = torch.empty(len(wanted), width, dtype=dtype)
+    held: dict[int, Tensor] = {}
+    for place, row in enumerate(wanted.tolist()):
+        first, last = row * width // layout.chunk, -(-(row + 1) * width // layout.chunk)
+        held = {chunk: part for chunk, part in held.items() if chunk >= first}
+        for chunk in range(first, last):
+            if chunk not in held:
+                held[chunk] = decompress_chunks(data, chunk, chunk + 1, verify=False)
+        joined = torch.cat([held[chunk] for chunk in range(first, last)])
+        begin = row * width - first * layout.chunk
+        rows[place] = joined[begin : begin + width]
+    return rows[places].reshape(*ids.shape, width)
+
+
+def read_elements(data: Tensor) -> int:
+    """How many elements a compressed tensor has."""
+    shape = read_header(aligned_bytes(data.cpu())).shape
+    return int(torch.Size(shape).numel())
+
+
+@compressed_rows.register_fake
+def _(data: Tensor, ids: Tensor, width: int, dtype: torch.dtype, decode_on: str) -> Tensor:
+    return data.new_empty(*ids.shape, width, dtype=dtype)

@@ -1,0 +1,203 @@
+"""``halfbyte run``: one layer of a real model through the RTL of an array, bit for bit."""
+
+import math
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from halfbyte.base import UserError
+from halfbyte.cli.dot import Scale
+from halfbyte.cli.options import (
+    Activation,
+    Json,
+    TechnologyName,
+    load_optional,
+    pick_technology,
+)
+from halfbyte.cli.output import print_json, progress, table
+from halfbyte.formats import find_scale_code, load
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from halfbyte.accuracy.layer_operands import LayerOperands
+    from halfbyte.area.cells.technology import Technology
+    from halfbyte.rtl.array import ArraySpec
+    from halfbyte.sim.array.record import LayerRun
+
+__all__ = ["run"]
+
+DEFAULT_SIDE, DEFAULT_LANES, DEFAULT_TOKENS = 8, 32, 128
+
+
+def run(
+    model: Annotated[str, typer.Argument(help="As for `halfbyte evaluate`.", metavar="MODEL")],
+    layer: Annotated[str, typer.Option(help="A linear layer by its name in the model.")],
+    fmt: Annotated[str, typer.Option("--format", help="Of the weights: a name or a .yaml file.")],
+    activation: Activation = None,
+    scale: Scale = "e8m0",
+    lanes: Annotated[int, typer.Option(help="Products a cycle of each unit.")] = DEFAULT_LANES,
+    block: Annotated[
+        int | None,
+        typer.Option(help="Products that share a scale; as many as lanes if not given."),
+    ] = None,
+    rows: Annotated[int, typer.Option(help="Units down: tokens at a time.")] = DEFAULT_SIDE,
+    columns: Annotated[int, typer.Option(help="Units across: outputs at a time.")] = DEFAULT_SIDE,
+    tokens: Annotated[int, typer.Option(help="Tokens of text.", min=1)] = DEFAULT_TOKENS,
+    energy: Annotated[
+        bool,
+        typer.Option(
+            "--energy/--no-energy",
+            help="Also synthesize the array, for its energy; takes minutes the first time.",
+        ),
+    ] = False,
+    tech: TechnologyName = None,
+    json: Json = False,
+) -> None:
+    """Run one layer of a model through an array's RTL; every result equal to the golden model's.
+
+    Weights and inputs are quantized, streamed tile by tile in Verilator, and compared as bits.
+    """
+    from halfbyte.accuracy import find_model
+    from halfbyte.accuracy.layer_operands import layer_operands
+    from halfbyte.accuracy.models.loading import open_subject
+    from halfbyte.golden.scales import ScaleFormat
+    from halfbyte.rtl.array import ArraySpec
+    from halfbyte.sim.array.product import run_product
+    from halfbyte.sim.array.record import LayerRun
+
+    start = time.monotonic()
+    weight, other = load(fmt), load_optional(activation)
+    code = find_scale_code(scale or "e8m0")
+    rule = {"e8m0": ScaleFormat.E8M0_RCEIL, "e4m3": ScaleFormat.E4M3, "ue5m3": ScaleFormat.UE5M3}
+    unit = _unit(weight, other or weight, lanes, code, block)
+    spec = ArraySpec(unit, rows, columns)
+    with progress("Layer") as update:
+        update(0, 2, "operands")
+        operands = layer_operands(
+            open_subject(find_model(model)),
+            layer,
+            weight=weight,
+            activation=other or weight,
+            block=unit.block_size,
+            scale_format=rule[code.name],
+            tokens=tokens,
+        )
+        update(1, 2, "simulation")
+        product, seen = run_product(spec, _codes(operands, unit.block_size))
+    outputs, inputs = operands.weight.shape
+    technology = pick_technology(tech, None) if energy else None
+    record = LayerRun(
+        model=model,
+        layer=layer,
+        format=weight.name,
+        activation=(other or weight).name,
+        scale=code.name,
+        block=unit.block_size,
+        lanes=lanes,
+        rows=rows,
+        columns=columns,
+        inputs=inputs,
+        outputs=outputs,
+        tokens=tokens,
+        results=seen.results,
+        host_build=_host_build(operands, product),
+        cycles=seen.cycles,
+        utilization=round(spec.utilization(inputs, outputs, tokens), 4),
+        sqnr_db=_sqnr(operands, product, float(unit.unit)),
+        energy_nj=_energy(spec, technology, tokens * inputs * outputs) if technology else None,
+        technology=technology.name if technology else None,
+        build_seconds=seen.build_seconds,
+        seconds=round(time.monotonic() - start, 3),
+    )
+    print_json([record]) if json else _show(record)
+
+
+def _unit(weight: Any, activation: Any, lanes: int, code: Any, block: int | None) -> Any:
+    """The FP32 unit whose RTL is simulated: the first architecture of a lane that fits."""
+    from halfbyte.rtl.dot import Accumulator, DotSpec
+    from halfbyte.rtl.dot.lane import lane_architectures
+
+    return DotSpec(
+        weight,
+        activation,
+        lanes,
+        next(iter(lane_architectures(weight, activation))),
+        accumulator=Accumulator.FP32,
+        scale=code,
+        block=block,
+    )
+
+
+def _codes(operands: "LayerOperands", block: int) -> Any:
+    """As the simulation takes them: whole blocks, the codes of their scales."""
+    from halfbyte.sim.array.schedule import Operands
+
+    if operands.inputs.shape[1] % block:
+        raise UserError(
+            f"The layer has {operands.inputs.shape[1]} inputs, which blocks of {block} do not "
+            "divide: choose other lanes or another --block"
+        )
+    a, w = operands.a, operands.w
+    if a.scale_codes is None or w.scale_codes is None:
+        raise AssertionError("these rules give scales of eight bits")
+    return Operands(a.codes.numpy(), w.codes.numpy(), a.scale_codes.numpy(), w.scale_codes.numpy())
+
+
+def _tensor_scales(operands: "LayerOperands") -> float:
+    """What the unit leaves to be multiplied with: the scales of whole tensors."""
+    scales = [each.tensor_scale for each in (operands.a, operands.w)]
+    return math.prod(1.0 if scale is None else float(scale) for scale in scales)
+
+
+def _sqnr(operands: "LayerOperands", product: "Tensor", unit: float) -> float | None:
+    """Signal to noise of the layer's result against the model's own, in dB."""
+    exact = operands.exact.double()
+    noise = float((product.double() * unit * _tensor_scales(operands) - exact).square().sum())
+    signal = float(exact.square().sum())
+    return round(10 * math.log10(signal / noise), 3) if signal and noise else None
+
+
+def _host_build(operands: "LayerOperands", product: "Tensor") -> str:
+    """Whether the kernels' host build gives the same bits, where its arithmetic is the unit's."""
+    import torch
+
+    from halfbyte.gpu_ref import Packed, matmul
+
+    quanta = operands.a.format.quantum * operands.w.format.quantum
+    powers = [number & (number - 1) == 0 for number in (quanta.numerator, quanta.denominator)]
+    if not all(powers) or operands.a.tensor_scale is not None:
+        return "not comparable: it takes in scales that the unit leaves out"
+    seen = matmul(Packed.from_golden(operands.a), Packed.from_golden(operands.w))
+    different = int((seen.view(torch.int32) != product.view(torch.int32)).sum())
+    return "the same bits" if not different else f"{different} results differ"
+
+
+def _energy(spec: "ArraySpec", technology: "Technology", products: int) -> float | None:
+    """Of all products in the array, in nJ; None where the technology does not know it."""
+    from halfbyte.area.search.arrays import synthesize_arrays
+
+    with progress("Synthesis") as update:
+        (record,) = synthesize_arrays(
+            [spec.with_architecture("auto")], technology, on_progress=update
+        )
+    energy = record.energy_fj
+    return None if energy is None else round(energy * products * 1e-6, 3)
+
+
+def _show(record: "LayerRun") -> None:
+    energy = "-" if record.energy_nj is None else f"{record.energy_nj:,.1f} nJ"
+    sqnr = "-" if record.sqnr_db is None else f"{record.sqnr_db:.2f} dB"
+    rows = [
+        ["layer", f"{record.layer}: {record.inputs} inputs, {record.outputs} outputs"],
+        ["array", f"{record.rows} x {record.columns} units of {record.lanes} lanes"],
+        ["formats", f"{record.format} x {record.activation}, scales {record.scale}"],
+        ["results compared", f"{record.results:,}, each equal to the golden model's, as bits"],
+        ["host build", record.host_build],
+        ["cycles", f"{record.cycles:,}; {100 * record.utilization:.1f} % of all products used"],
+        ["SQNR", f"{sqnr} against the layer in FP32"],
+        ["energy", energy if record.technology else "- (--energy synthesizes the array)"],
+        ["time", f"{record.seconds:.1f} s"],
+    ]
+    table(f"One layer of {record.model} through the RTL", ["", ""], rows)

@@ -1,0 +1,73 @@
+"""The registers of an element: what moves through the array, and the results that leave it."""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from halfbyte.rtl.array.spec import ArraySpec
+
+__all__ = ["ElementRegisters", "moving_ports"]
+
+
+def moving_ports(spec: ArraySpec) -> dict[str, int]:
+    """Bits of what moves through an element, by name; ``a`` to the right, ``w`` downwards."""
+    ports = {"a": spec.activation_bits, "w": spec.weight_bits, "control": spec.control_bits}
+    if spec.scale_bits:
+        ports |= {"a_scale": spec.scale_bits, "w_scale": spec.scale_bits}
+    return ports
+
+
+class ElementRegisters(wiring.Component):
+    """Every register of an element but those of its unit.
+
+    Codes, scales and control pass on to the next element one cycle later, which is also when the
+    unit sees them. ``take`` in the control moves the unit's result into a register of its own; in
+    all other cycles that register takes what the element below holds, so that results move up.
+
+    Parameters
+    ----------
+    spec : :class:`ArraySpec`
+        What the array is.
+
+    Members
+    -------
+    a_in, w_in, control_in, a_scale_in, w_scale_in : ``In``
+        From the neighbours to the left and above.
+    a_out, w_out, control_out, a_scale_out, w_scale_out : ``Out``
+        The registers, to the unit and to the neighbours; control is ``[0] clear, [1] take,
+        [2] last``.
+    acc : ``In(result_bits)``
+        The unit's result.
+    sum_in, valid_in : ``In(result_bits)``, ``In(1)``
+        The result that moves up from below, and whether there is one.
+    sum_out, valid_out : ``Out(result_bits)``, ``Out(1)``
+        The same, one cycle later, or this element's own.
+    """
+
+    def __init__(self, spec: ArraySpec) -> None:
+        self.spec = spec
+        ports = moving_ports(spec)
+        super().__init__(
+            {
+                **{f"{name}_in": In(bits) for name, bits in ports.items()},
+                **{f"{name}_out": Out(bits) for name, bits in ports.items()},
+                "acc": In(spec.result_bits),
+                "sum_in": In(spec.result_bits),
+                "valid_in": In(1),
+                "sum_out": Out(spec.result_bits),
+                "valid_out": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        for name, bits in moving_ports(self.spec).items():
+            register = Signal(bits, name=f"{name}_register", reset_less=True)
+            m.d.sync += register.eq(getattr(self, f"{name}_in"))
+            m.d.comb += getattr(self, f"{name}_out").eq(register)
+        result = Signal(self.spec.result_bits, reset_less=True)
+        valid = Signal(reset_less=True)
+        take = self.control_out[1]
+        m.d.sync += [result.eq(Mux(take, self.acc, self.sum_in)), valid.eq(take | self.valid_in)]
+        m.d.comb += [self.sum_out.eq(result), self.valid_out.eq(valid)]
+        return m

@@ -1,0 +1,1 @@
+"""Simulation of systolic arrays against the golden model."""

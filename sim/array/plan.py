@@ -1,0 +1,63 @@
+"""The plan of one simulation of an array; no PyTorch here, as in :mod:`halfbyte.sim.plan`."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from halfbyte.sim.ports import PortMap
+
+__all__ = ["ArrayPlan"]
+
+
+@dataclass(frozen=True)
+class ArrayPlan:
+    """What goes in, cycle by cycle, and what must come out, column by column.
+
+    Parameters
+    ----------
+    title : str
+        The array, for messages.
+    ports : PortMap
+        Of the module under test.
+    warm_up : int
+        Cycles at the start in which ``valid`` means nothing.
+    columns, result_bits : int
+        Of the array's outputs.
+    stimulus : array
+        (T, bytes) uint8, a row a cycle.
+    expected : array
+        (results, columns) int64: the bits of the results of each column in order; -1 for padding.
+    """
+
+    title: str
+    ports: PortMap
+    warm_up: int
+    columns: int
+    result_bits: int
+    stimulus: NDArray[np.uint8]
+    expected: NDArray[np.int64]
+
+    @property
+    def products(self) -> int:
+        """Results that are compared when the simulation runs to its end."""
+        return int((self.expected >= 0).sum())
+
+    def save(self, folder: Path, scenario: str) -> None:
+        """Write the plan for ``scenario`` into ``folder``."""
+        sizes = [self.title, self.warm_up, self.columns, self.result_bits]
+        (folder / f"{scenario}.plan.json").write_text(json.dumps(sizes))
+        (folder / "ports.json").write_text(self.ports.to_json())
+        np.save(folder / f"{scenario}.stimulus.npy", self.stimulus)
+        np.save(folder / f"{scenario}.expected.npy", self.expected)
+
+    @classmethod
+    def load(cls, folder: Path, scenario: str) -> "ArrayPlan":
+        """The plan that :meth:`save` wrote."""
+        title, warm_up, columns, bits = json.loads((folder / f"{scenario}.plan.json").read_text())
+        ports = PortMap.from_json((folder / "ports.json").read_text())
+        stimulus = np.load(folder / f"{scenario}.stimulus.npy")
+        expected = np.load(folder / f"{scenario}.expected.npy")
+        return cls(title, ports, warm_up, columns, bits, stimulus, expected)

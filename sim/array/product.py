@@ -1,0 +1,124 @@
+"""A matrix product through the RTL of an array, compared with the golden model bit by bit."""
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from halfbyte.base import UserError
+from halfbyte.formats import Overflow
+from halfbyte.golden import dot
+from halfbyte.golden.unit_gemm import unit_gemm
+from halfbyte.rtl import port_widths
+from halfbyte.rtl.array import ArraySpec
+from halfbyte.sim.array.plan import ArrayPlan
+from halfbyte.sim.array.schedule import Operands, schedule
+from halfbyte.sim.ports import PortMap
+from halfbyte.sim.simulation import simulate
+from halfbyte.sim.wrapper import TIMESCALE
+
+__all__ = ["ArrayRun", "expected_product", "run_product"]
+
+TEST_MODULE = "halfbyte.sim.tb_array"
+_SCENARIO, _MODULE = "product", "systolic_array"
+
+
+@dataclass(frozen=True)
+class ArrayRun:
+    """What a simulation of an array found.
+
+    Parameters
+    ----------
+    results : int
+        Results compared with the golden model; all are equal.
+    cycles : int
+        Clock cycles, with those that fill and empty the array.
+    build_seconds, seconds : float
+        For compiling, and in all.
+    """
+
+    results: int
+    cycles: int
+    build_seconds: float
+    seconds: float
+
+
+def expected_product(spec: ArraySpec, operands: Operands) -> Tensor:
+    """What the golden model says: (M, N) int64 of an integer unit, float32 of an FP32 one.
+
+    Raises UserError for units with neither accumulator.
+    """
+    unit = spec.unit
+    a, w = torch.from_numpy(operands.a), torch.from_numpy(operands.w)
+    if unit.is_fp32 and unit.scale:
+        assert operands.a_scales is not None and operands.w_scales is not None  # noqa: S101
+        return unit_gemm(
+            a,
+            w,
+            torch.from_numpy(operands.a_scales),
+            torch.from_numpy(operands.w_scales),
+            activation=unit.activation,
+            weight=unit.weight,
+            scale=unit.scale,
+            block=unit.block_size,
+        )
+    if unit.is_fp32 or unit.is_exact or unit.overflow is not Overflow.WRAP:
+        raise UserError(
+            "Products run through units with an integer accumulator that wraps, or with FP32 and "
+            f"scales, not {unit.title}"
+        )
+    return dot(w[None], a[:, None], unit.weight, unit.activation)
+
+
+def run_product(
+    spec: ArraySpec, operands: Operands, *, simulator: str = "verilator"
+) -> tuple[Tensor, ArrayRun]:
+    """Stream ``A W^T`` through the array's RTL, tile by tile; the product, and what was seen.
+
+    Every result that leaves the array is compared with the golden model. Raises SimulationError if
+    one differs or is missing, ToolError if a tool fails, UserError for units without a golden
+    product.
+    """
+    start = time.monotonic()
+    product = expected_product(spec, operands)
+    array = spec.component()
+    ports = PortMap(*port_widths(array))
+    plan = _plan(spec, operands, ports, _bits(product, spec.result_bits))
+    verilog = "\n".join([TIMESCALE, array.verilog(_MODULE), ports.verilog(_MODULE)])
+    outcome = simulate(
+        verilog, {_SCENARIO: plan}, name=spec.name, test_module=TEST_MODULE, simulator=simulator
+    )
+    run = ArrayRun(
+        results=sum(outcome.checked.values()),
+        cycles=len(plan.stimulus) - plan.warm_up,
+        build_seconds=round(outcome.build_seconds, 3),
+        seconds=round(time.monotonic() - start, 3),
+    )
+    return product, run
+
+
+def _plan(
+    spec: ArraySpec, operands: Operands, ports: PortMap, product: NDArray[np.int64]
+) -> ArrayPlan:
+    made = schedule(spec, operands, ports.inputs)
+    rows, columns = made.order[..., 0], made.order[..., 1]
+    expected = np.where(rows >= 0, product[rows, columns], -1)
+    return ArrayPlan(
+        title=spec.title,
+        ports=ports,
+        warm_up=made.warm_up,
+        columns=spec.columns,
+        result_bits=spec.result_bits,
+        stimulus=made.stimulus,
+        expected=expected,
+    )
+
+
+def _bits(product: Tensor, width: int) -> NDArray[np.int64]:
+    """The bits of each result as a number that is not negative."""
+    if product.dtype == torch.float32:
+        return product.view(torch.int32).numpy().astype(np.int64) & 0xFFFFFFFF
+    return product.numpy() & ((1 << width) - 1)

@@ -1,0 +1,73 @@
+"""What a regression has covered of one accumulator: pairs of codes, and its corners."""
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from halfbyte.rtl import MacSpec
+from halfbyte.sim.plan import Plan
+from halfbyte.sim.records import Coverage
+
+__all__ = ["CORNERS", "coverage"]
+
+CORNERS = {
+    "zero": "acc is 0",
+    "minus_one": "acc is -1, all bits set",
+    "upper_limit": "acc is the highest that it can hold",
+    "lower_limit": "acc is the lowest that it can hold",
+    "above": "a sum is above the upper limit",
+    "below": "a sum is below the lower limit",
+    "leaves_upper": "acc comes down from the upper limit",
+    "leaves_lower": "acc comes up from the lower limit",
+    "sum_cleared": "a clear ends a sum that is not 0",
+    "clear_ignored": "enable is low while clear is high",
+    "held": "enable is low while a product that is not 0 is there",
+}
+
+
+def coverage(plans: Iterable[Plan], spec: MacSpec, field: int) -> Coverage:
+    """How often each thing happened to the accumulator ``field`` of checked plans.
+
+    The corners are :data:`CORNERS`, without those of enable if the MAC has no such port.
+    """
+    pairs = np.zeros(1 << spec.code_bits, dtype=bool)
+    corners = dict.fromkeys(CORNERS, 0)
+    for plan in plans:
+        for name, count in _of_plan(plan, spec, field, pairs).items():
+            corners[name] += count
+    if not spec.enable:
+        del corners["clear_ignored"], corners["held"]
+    return Coverage(code_pairs=int(pairs.sum()), all_code_pairs=len(pairs), corners=corners)
+
+
+def _of_plan(plan: Plan, spec: MacSpec, field: int, pairs: NDArray[np.bool_]) -> dict[str, int]:
+    """Cycles of one plan by corner; marks its ``pairs``."""
+    words, layout = plan.stimulus, plan.layout
+    codes = words & (1 << spec.code_bits) - 1
+    w, a = codes & (1 << layout.w_bits) - 1, codes >> layout.w_bits
+    clear, enable = (words >> spec.code_bits + bit & 1 == 1 for bit in (0, 1))
+    taken = enable if spec.enable else np.ones(len(words), dtype=bool)
+    pairs[codes[taken]] = True
+    acc = plan.expected[field]
+    before = np.concatenate(([0], acc[:-1]))
+    integers = (np.array(fmt.integers, dtype=object) for fmt in (spec.weight, spec.activation))
+    product = np.multiply(*(each[code] for each, code in zip(integers, (w, a), strict=True)))
+    total = np.where(clear, 0, before).astype(object) + product  # exact, also in 64 bits
+    high = (1 << spec.width - 1) - 1
+    low = ~high
+    seen = {
+        "zero": acc == 0,
+        "minus_one": acc == -1,
+        "upper_limit": acc == high,
+        "lower_limit": acc == low,
+        "above": total > high,
+        "below": total < low,
+        "leaves_upper": (before == high) & ~clear & (product < 0),
+        "leaves_lower": (before == low) & ~clear & (product > 0),
+        "sum_cleared": clear & (before != 0),
+    }
+    counts = {name: int((mask & taken).sum()) for name, mask in seen.items()}
+    counts["clear_ignored"] = int((clear & ~taken).sum())
+    counts["held"] = int(((product != 0) & ~taken).sum())
+    return counts

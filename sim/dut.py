@@ -1,0 +1,184 @@
+"""A user's own RTL under the regression of the MACs."""
+
+import re
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from halfbyte.base import ToolError, UserError
+from halfbyte.rtl import MacSpec
+from halfbyte.sim.plan import Layout
+from halfbyte.sim.process import Processes
+from halfbyte.sim.records import DutRecord
+from halfbyte.sim.runner import CYCLES, new_seed, simulate_macs
+from halfbyte.sim.simulator import check_simulator, clean_environment, verilator_root
+from halfbyte.sim.wrapper import TIMESCALE, TOP, layout_of, top_verilog
+
+__all__ = ["MAX_LATENCY", "Dut", "run_dut"]
+
+MAX_LATENCY = 64
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_$]{0,199}")
+_WRONG_WIDTH = re.compile(
+    r"%Warning-WIDTH\w*: .*?port connection '(\w+)' expects (\d+) bits? on the pin connection, "
+    r"but .*? generates (\d+) bits?"
+)
+_MISSING_PIN = re.compile(r"%Warning-PINMISSING: .*?missing pin: '([^']+)'")
+_UNKNOWN_PIN = re.compile(r"%Error-PINNOTFOUND: .*?Pin not found: '([^']+)'")
+
+
+@dataclass(frozen=True)
+class Dut:
+    """A MAC in somebody's Verilog.
+
+    Parameters
+    ----------
+    sources : tuple of Path
+        Files of Verilog or SystemVerilog, in the order in which they are read.
+    top : str
+        The module of the MAC.
+    ports : mapping of str to str
+        What the module calls clk, w, a, clear, enable and acc, where it has other names.
+    tied : mapping of str to int
+        Other inputs, such as a reset, held at 0 or at 1 in all their bits.
+    latency : int
+        Clock edges from an input to the ``acc`` that has it; 1 where acc is the register.
+
+    Raises
+    ------
+    UserError
+        On construction.
+    """
+
+    sources: tuple[Path, ...]
+    top: str
+    ports: Mapping[str, str] = field(default_factory=dict)
+    tied: Mapping[str, int] = field(default_factory=dict)
+    latency: int = 1
+
+    def __post_init__(self) -> None:
+        known = ("clk", "w", "a", "clear", "enable", "acc")
+        unknown = [name for name in self.ports if name not in known]
+        if unknown:
+            raise UserError(f"A MAC has the ports {', '.join(known)}, not {unknown[0][:60]!r}")
+        for name in (self.top, *self.ports.values(), *self.tied):
+            if not _IDENTIFIER.fullmatch(name):
+                raise UserError(f"A module or port needs a plain Verilog name, not {name[:60]!r}")
+        if any(value not in (0, 1) for value in self.tied.values()):
+            raise UserError("An input can be tied to 0 or 1 only")
+        if not 1 <= self.latency <= MAX_LATENCY:
+            raise UserError(f"Latency must be 1 to {MAX_LATENCY} clock edges, not {self.latency}")
+
+    def verilog(self, spec: MacSpec, module: str) -> str:
+        """The sources, and a ``module`` around the MAC with the ports that the bench knows."""
+        widths = {"w": spec.weight.bits, "a": spec.activation.bits, "clear": 1}
+        widths |= {"enable": 1} if spec.enable else {}
+        inputs = ["input clk", *(f"input [{width - 1}:0] {name}" for name, width in widths.items())]
+        pins = [f".{self.ports.get(name, name)}({name})" for name in ("clk", *widths, "acc")]
+        pins += [f".{name}({{32{{1'b{value}}}}})" for name, value in self.tied.items()]
+        shell = (
+            f"module {module} ({', '.join(inputs)}, output signed [{spec.width - 1}:0] acc);\n"
+            f"  {self.top} dut ({', '.join(pins)});\nendmodule\n"
+        )
+        texts = [path.read_text(encoding="utf-8", errors="replace") for path in self.sources]
+        return "\n".join([*texts, shell])
+
+
+def run_dut(
+    spec: MacSpec,
+    dut: Dut,
+    *,
+    simulator: str = "verilator",
+    waves: bool = False,
+    seed: int | None = None,
+    cycles: int = CYCLES,
+    junit: Path | None = None,
+    processes: Processes | None = None,
+) -> DutRecord:
+    """Simulate a user's MAC against the golden model; return the record, with its coverage.
+
+    Parameters
+    ----------
+    spec : MacSpec
+        Formats, terms, width, overflow and enable port of the MAC. Its architecture is not used.
+    dut : Dut
+        The MAC.
+    junit : Path, optional
+        Where to write the results as JUnit XML, also if the simulation fails.
+    simulator, waves, seed, cycles, processes
+        As for :func:`halfbyte.sim.run_regression`.
+
+    Raises
+    ------
+    SimulationError
+        The MAC differs from the golden model.
+    UserError
+        The ports are not those of the MAC: the message names the first that differs.
+    ToolError
+        The Verilog cannot be read, or a tool is missing.
+    """
+    check_simulator(simulator)
+    seed = new_seed() if seed is None else seed
+    macs = {"dut": spec}
+    title = f"{dut.top}, {spec.weight.name} x {spec.activation.name}"
+    layout: Layout = replace(layout_of(macs, title=title, seed=seed), latency=dut.latency)
+    (port,) = layout.fields
+    verilog = "\n".join([TIMESCALE, dut.verilog(spec, port.name), top_verilog(layout)])
+    _check_ports(verilog, dut)
+    record = simulate_macs(
+        macs,
+        layout,
+        verilog,
+        name=f"dut-{dut.top.lower()}",
+        simulator=simulator,
+        waves=waves,
+        cycles=cycles,
+        processes=processes,
+        junit=junit,
+    )
+    return DutRecord(
+        **{**vars(record), "level": "dut", "architecture": None},
+        module=dut.top,
+        latency=dut.latency,
+    )
+
+
+def _check_ports(verilog: str, dut: Dut) -> None:
+    """Let Verilator read everything; a pin of another width would be cut or filled silently."""
+    root = verilator_root()
+    with tempfile.TemporaryDirectory(prefix="halfbyte-dut-") as temporary:
+        (Path(temporary) / "bench.v").write_text(verilog)
+        command = [str(root / "bin" / "verilator_bin"), "--lint-only", "-Wall", "-Wno-fatal"]
+        command += ["--timing", "--top-module", TOP, "bench.v"]
+        environment = clean_environment(VERILATOR_ROOT=str(root))
+        done = subprocess.run(
+            command, cwd=temporary, env=environment, capture_output=True, text=True
+        )
+    unknown = _UNKNOWN_PIN.search(done.stderr)
+    if unknown:
+        ours = {theirs: name for name, theirs in dut.ports.items()}.get(unknown[1], unknown[1])
+        remedy = (
+            f"leave out --tie {unknown[1]}={dut.tied[unknown[1]]}"
+            if unknown[1] in dut.tied
+            else f"say what it is called, as in --port {ours}=NAME"
+        )
+        raise UserError(f"Module {dut.top} has no port {unknown[1]}: {remedy}")
+    if f"module: '{dut.top}'" in done.stderr:
+        files = ", ".join(path.name for path in dut.sources)
+        raise UserError(f"There is no module {dut.top} in {files}: name the MAC's with --top")
+    if done.returncode:
+        raise ToolError(f"Verilator cannot read {dut.top}", command, done.stderr)
+    names = {dut.ports.get(name, name) for name in ("clk", "w", "a", "clear", "enable", "acc")}
+    for name, wanted, given in _WRONG_WIDTH.findall(done.stderr):
+        if name in names:
+            raise UserError(
+                f"Port {name} of {dut.top} has {wanted} bits, where the formats and the "
+                f"accumulator that were named need {given}"
+            )
+    missing = _MISSING_PIN.search(done.stderr)
+    if missing:
+        raise UserError(
+            f"Port {missing[1]} of {dut.top} is not connected: name it with --port, or hold it "
+            f"with --tie {missing[1]}=0"
+        )

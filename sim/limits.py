@@ -1,0 +1,88 @@
+"""Sums that walk to both limits of an accumulator, whatever its width."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from halfbyte.golden import scalar
+from halfbyte.rtl import MacSpec
+
+__all__ = ["MAX_CYCLES", "Step", "expected_after", "walk_to_limits"]
+
+# A walk takes at most so many strides in either direction, which reaches the limits of 32 bits for
+# formats of 4 bits: seconds of Verilator, minutes of Icarus.
+MAX_CYCLES = 2**26
+
+
+@dataclass(frozen=True)
+class Step:
+    """Codes that are held for ``cycles`` clock cycles; with ``clear``, which takes one cycle."""
+
+    w: int
+    a: int
+    clear: bool = False
+    cycles: int = 1
+
+
+def walk_to_limits(spec: MacSpec, max_cycles: int = MAX_CYCLES) -> list[Step]:
+    """Products of one sign up to the upper limit, beyond it and back; then the lower limit.
+
+    The last steps before a limit are the smallest products of that sign, so that the sum lands on
+    the limit itself wherever that is possible, and then crosses it by as little as possible. A
+    limit is left out if no product has its sign, or if it is more than ``max_cycles`` away.
+    """
+    half = 1 << (spec.width - 1)
+    steps: list[Step] = []
+    for limit, sign in ((half - 1, 1), (half, -1)):
+        steps += _walk(spec, limit, sign, max_cycles)
+    return steps
+
+
+def _walk(spec: MacSpec, limit: int, sign: int, max_cycles: int) -> Iterator[Step]:
+    """The walk over a distance of ``limit`` in the direction of ``sign``."""
+    pairs = _pairs_by_magnitude(spec, sign)
+    if not pairs:
+        return
+    (small, least), (large, most) = pairs[0], pairs[-1]
+    strides, rest = divmod(limit, most)
+    if strides > max_cycles:
+        return
+    walk = [(large, strides), (small, rest // least), (small, 1), (large, 2)]
+    walk += [(pair, 1) for pair, _ in _pairs_by_magnitude(spec, -sign)[:1]]
+    clear = True
+    for (w, a), cycles in walk:
+        if cycles and clear:
+            yield Step(w, a, clear=True)
+            cycles, clear = cycles - 1, False
+        if cycles:
+            yield Step(w, a, cycles=cycles)
+
+
+def _pairs_by_magnitude(spec: MacSpec, sign: int) -> list[tuple[tuple[int, int], int]]:
+    """One pair of codes for each magnitude of the products of a sign, the smallest first."""
+    found: dict[int, tuple[int, int]] = {}
+    for w, weight in enumerate(spec.weight.integers):
+        for a, activation in enumerate(spec.activation.integers):
+            product = sign * weight * activation
+            if product > 0:
+                found.setdefault(product, (w, a))
+    return [(pair, product) for product, pair in sorted(found.items())]
+
+
+def expected_after(spec: MacSpec, steps: list[Step]) -> list[int]:
+    """What the golden model says the accumulator holds after each step.
+
+    All products of a step have one sign. So it makes no difference whether the sum is limited
+    after each of them or after all.
+    """
+    acc, seen = 0, []
+    for step in steps:
+        product = scalar.product(step.w, step.a, spec.weight, spec.activation)
+        acc = scalar.mac(
+            acc,
+            product * step.cycles,
+            clear=step.clear,
+            acc_width=spec.width,
+            overflow=spec.overflow,
+        )
+        seen.append(acc)
+    return seen

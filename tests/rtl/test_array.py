@@ -1,0 +1,47 @@
+"""The specification of systolic arrays; what they compute is tested in tests/sim."""
+
+import pytest
+
+from halfbyte.base import UserError
+from halfbyte.formats import find_scale_code, load
+from halfbyte.rtl.array import ArraySpec
+from halfbyte.rtl.dot import Accumulator, DotSpec
+
+INT4 = load("int4")
+MAC = DotSpec(INT4, INT4, 1)
+
+
+def test_counts_its_flip_flops():
+    spec = ArraySpec(MAC, 3, 4)
+    # Codes, clear and take, the result that moves up, whether there is one.
+    assert spec.register_bits == 4 + 4 + 2 + MAC.width + 1
+    # Rows 1 and 2 delay codes and control, columns 1 to 3 codes.
+    assert spec.skew_bits == (1 + 2) * (4 + 2) + (1 + 2 + 3) * 4
+    assert (spec.elements, spec.macs) == (12, 12)
+
+
+def test_control_has_the_end_of_a_block_where_blocks_take_cycles():
+    unit = DotSpec(
+        INT4, INT4, 4, accumulator=Accumulator.FP32, scale=find_scale_code("e8m0"), block=8
+    )
+    assert ArraySpec(unit, 2, 2).control_bits == 3
+    assert ArraySpec(MAC, 2, 2).control_bits == 2
+
+
+def test_a_long_layer_uses_nearly_all_products():
+    spec = ArraySpec(MAC, 8, 8)
+    assert spec.utilization(4096, 64, 64) > 0.99
+    # Results need 2 rows - 1 cycles to leave: a short sum waits for them.
+    assert spec.utilization(3, 64, 64) < 3 / 15
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(0, 4), (4, 257), (-1, 1)])
+def test_refuses_sizes_that_no_array_has(rows, columns):
+    with pytest.raises(UserError, match=r"An array has 1 to 256 (rows|columns), not"):
+        ArraySpec(MAC, rows, columns)
+
+
+@pytest.mark.parametrize("rows", [True, 2.0, "4"])
+def test_refuses_sides_that_are_not_whole_numbers(rows):
+    with pytest.raises(TypeError, match="rows must be an int"):
+        ArraySpec(MAC, rows, 2)
