@@ -7,8 +7,8 @@ import shutil
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
-from typing import Any
 
+from halfbyte.base.strict_json import JsonObject
 from halfbyte.base.versions import versions_of
 
 __all__ = ["Finding", "examine"]
@@ -46,7 +46,7 @@ class Finding:
         """``ok``, ``missing`` (needed) or ``absent`` (optional)."""
         return "ok" if self.version else "missing" if self.needed else "absent"
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> JsonObject:
         """The finding as a record."""
         return {**asdict(self), "status": self.status}
 

@@ -16,7 +16,7 @@ __all__ = ["figure", "plot_style", "save_figure"]
 
 # The user's own settings of matplotlib must not change the plots; with a salt of its own the same
 # figure gives the same SVG.
-_STYLE: list[str | Path | dict[str, Any]] = ["default", {"svg.hashsalt": "halfbyte"}]
+_STYLE: list[str | Path | dict[str, object]] = ["default", {"svg.hashsalt": "halfbyte"}]
 
 
 @contextmanager

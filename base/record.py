@@ -10,6 +10,7 @@ import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from functools import cache
+from html import escape
 from itertools import pairwise
 from types import NoneType, UnionType
 from typing import Any, Self, TypeVar, cast, get_args, get_origin
@@ -42,6 +43,15 @@ class Record:
     def as_json(self) -> dict[str, Json]:
         """The record as a JSON object, its fields in their order."""
         return {_key(each.name): _plain(getattr(self, each.name)) for each in fields(self)}
+
+    def _repr_html_(self) -> str:
+        """A table of the fields, for notebooks."""
+        rows = (
+            f"<tr><th style='text-align:left'>{escape(name)}</th>"
+            f"<td style='text-align:left'>{escape(str(value))}</td></tr>"
+            for name, value in self.as_json().items()
+        )
+        return f"<table>{''.join(rows)}</table>"
 
     @classmethod
     def from_json(cls, data: object) -> Self:

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from halfbyte.base.errors import UserError
 from halfbyte.base.files import build_dir, write_atomically
@@ -32,7 +31,7 @@ _INPUTS = (
 )
 
 
-def keep_results(command: str, records: Sequence[Mapping[str, Any]]) -> Path:
+def keep_results(command: str, records: Sequence[Mapping[str, object]]) -> Path:
     """Keep ``records`` of ``command`` under ``build/results``; returns the file.
 
     The same formats measured in the same way replace what was kept of them.
@@ -50,7 +49,7 @@ def kept_results() -> list[Path]:
     return sorted(files, key=lambda path: (path.stat().st_mtime_ns, path.name))
 
 
-def read_results(paths: Sequence[Path]) -> Iterator[dict[str, Any]]:
+def read_results(paths: Sequence[Path]) -> Iterator[dict[str, object]]:
     """The records of files that ``--json`` or :func:`keep_results` wrote, in order.
 
     Raises UserError for a file that is missing, too large, or not a list of JSON objects.

@@ -9,6 +9,7 @@ import atexit
 import contextlib
 import json
 import os
+import re
 import select
 import shutil
 import signal
@@ -16,10 +17,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from halfbyte.base.errors import ToolError
+from halfbyte.base.errors import ToolError, UserError
 
-__all__ = ["run_yosys"]
+__all__ = ["close_yosys", "interrupt_yosys", "run_yosys"]
 
+# Paths that Yosys, ABC and their scripts take as they are.
+_PLAIN = re.compile(r"[\w./+,:=@%~-]*")
+_LEAST_SPACE = 2**20
 # Says where its temporary folder is; then reads a folder a line and answers each with a line, the
 # exit status of the run in it. It has a single thread, or forking would not be safe. Yosys keeps
 # libraries that it has read under $TMPDIR, by path, for good: every run has one of its own. What C
@@ -91,19 +95,26 @@ class _Server:
         self._process.wait()
         self._answers.close()
 
-    def kill(self) -> None:
-        """End it with all that it runs."""
+    def end_now(self) -> None:
+        """End it with all that it runs; whoever waits for an answer gets none."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
+
+    def kill(self) -> None:
+        """End it with all that it runs, and leave nothing of it."""
+        self.end_now()
         self.close()
         shutil.rmtree(self._temporary, ignore_errors=True)
 
 
 _idle: list[_Server] = []
+_busy: set[_Server] = set()
+_interrupted: set[_Server] = set()
 
 
 @atexit.register
-def _close_all() -> None:
+def close_yosys() -> None:
+    """End what waits for the next run."""
     while _idle:
         _idle.pop().close()
 
@@ -112,12 +123,21 @@ def _close_all() -> None:
 os.register_at_fork(after_in_child=_idle.clear)
 
 
+def interrupt_yosys() -> None:
+    """End every run: the threads that wait for one get a KeyboardInterrupt."""
+    for server in list(_busy):
+        _interrupted.add(server)
+        server.end_now()
+
+
 def run_yosys(script: str, folder: Path, what: str, timeout: float = 600) -> None:
     """Run ``script`` with ``folder`` as the working directory; its output is kept in ``log.txt``.
 
     File names in the script must be relative and plain: nothing of the user's may stand in it.
-    Raises ToolError with the last lines of the log if Yosys fails.
+    Raises ToolError with the last lines of the log if Yosys fails, and UserError for a folder that
+    it cannot work in, which is in ``$TMPDIR``: its path must be plain, and not on a full disk.
     """
+    _check_folder(folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "script.ys").write_text(script)
     command = ["yosys", "script.ys", f"(in {folder})"]
@@ -128,6 +148,7 @@ def run_yosys(script: str, folder: Path, what: str, timeout: float = 600) -> Non
     except ChildProcessError as error:
         raise ToolError(f"{what}: {error}", command) from None
     if status != 0:
+        _check_space(folder)
         output = (folder / "log.txt").read_text(errors="replace")
         raise ToolError(f"{what}: Yosys failed", command, output)
 
@@ -137,10 +158,31 @@ def _run(folder: Path, timeout: float) -> int:
         server = _idle.pop()  # another thread may be faster
     except IndexError:
         server = _Server()
+    _busy.add(server)
     try:
         status = server.run(folder, timeout)
-    except BaseException:
+    except BaseException as error:
         server.kill()
+        if server in _interrupted:
+            raise KeyboardInterrupt from error
         raise
+    finally:
+        _busy.discard(server)
+        _interrupted.discard(server)
     _idle.append(server)
     return status
+
+
+def _check_folder(folder: Path) -> None:
+    """Yosys and ABC split commands at spaces, and take quotes for their own."""
+    path = str(folder.resolve())
+    if not _PLAIN.fullmatch(path):
+        raise UserError(
+            f"Yosys cannot work in {path}: set TMPDIR to a path without spaces and quotes"
+        )
+
+
+def _check_space(folder: Path) -> None:
+    """Say of a run that failed on a full disk that it was full."""
+    if shutil.disk_usage(folder).free < _LEAST_SPACE:
+        raise UserError(f"No space is left in {folder.parent}: set TMPDIR to a larger disk")

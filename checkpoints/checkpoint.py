@@ -7,7 +7,6 @@ shards. A lone safetensors file is a checkpoint without configuration.
 import json
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from halfbyte.base import UserError
 from halfbyte.checkpoints.tensor_file import FLOATING, StoredTensor, TensorFile
@@ -29,7 +28,7 @@ _CONV1D_MODELS = ("gpt2", "openai-gpt", "imagegpt", "decision_transformer", "clv
 _CONV1D_LAYERS = ("c_attn", "q_attn", "c_proj", "c_fc")
 
 
-def _read_mapping(path: Path) -> dict[str, Any]:
+def _read_mapping(path: Path) -> dict[str, object]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -80,7 +79,7 @@ class Checkpoint:
     def __init__(self, path: Path) -> None:
         self.path = path
         if path.is_file():
-            self.config: dict[str, Any] = {}
+            self.config: dict[str, object] = {}
             self.shards: tuple[TensorFile, ...] = (TensorFile.open(path),)
         elif path.is_dir():
             self.config = _read_mapping(path / CONFIG)

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from halfbyte.base import UserError, code_fingerprint, content_key, versions_of
+from halfbyte.base import Progress, UserError, code_fingerprint, content_key, versions_of
 from halfbyte.checkpoints.checkpoint import CONFIG, Checkpoint
 from halfbyte.checkpoints.memory import check_memory
 from halfbyte.checkpoints.packed import Settings, describe, format_record, is_packed, stored_names
@@ -25,10 +25,7 @@ from halfbyte.golden.checks import check_integer
 from halfbyte.golden.codec import check_fp32_range
 from halfbyte.golden.quantizer import DEFAULT_BLOCK
 
-__all__ = ["Progress", "needed_memory", "quantize_checkpoint"]
-
-Progress = Callable[[int, int, str], None]
-"""Called with tensors done, tensors in all, and the name of the present one."""
+__all__ = ["needed_memory", "quantize_checkpoint"]
 
 _OnTensor = Callable[[str, int], None]  # name, and how many more are done
 

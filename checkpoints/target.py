@@ -77,7 +77,7 @@ class TargetFolder:
         finally:
             os.close(descriptor)
 
-    def begin(self, description: dict[str, Any]) -> None:
+    def begin(self, description: dict[str, object]) -> None:
         """Write ``halfbyte.json``; remove what makes a model of the rest, and strange shards."""
         _write_json(self.path / DESCRIPTION, description)
         names = {shard.path.name for shard in self.source.shards}

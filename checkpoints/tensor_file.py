@@ -180,7 +180,7 @@ def _fill(file: Any, view: memoryview, path: Path) -> None:
         view = view[count:]
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) != len(pairs):
         raise ValueError("a name occurs twice")
@@ -320,7 +320,7 @@ class TensorFileWriter:
         self, layout: Mapping[str, tuple[str, tuple[int, ...]]], metadata: Mapping[str, str]
     ) -> bytes:
         """Places every tensor, the widest types first: then each is aligned to its type."""
-        header: dict[str, Any] = {METADATA: dict(metadata)} if metadata else {}
+        header: dict[str, object] = {METADATA: dict(metadata)} if metadata else {}
         places: dict[str, tuple[int, int]] = {}
         position = 0
         for name in sorted(layout, key=lambda name: -_BITS[layout[name][0]]):

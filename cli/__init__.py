@@ -1,5 +1,13 @@
 """The ``halfbyte`` command: thin, one file per subcommand, nothing computed here."""
 
-from halfbyte.cli.app import main
+from halfbyte.cli.interruption import ends_in_one_line
 
 __all__ = ["main"]
+
+
+def main() -> None:
+    """Run the command line; imports come within, so that Ctrl-C may come while they go on."""
+    with ends_in_one_line():
+        from halfbyte.cli.app import main as run
+
+        run()

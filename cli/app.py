@@ -17,7 +17,6 @@ app = typer.Typer(
     name="halfbyte",
     cls=LazyGroup,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -55,5 +54,3 @@ def main() -> None:
         sys.exit(f"error: {printable(str(error))}")
     except OSError as error:  # a folder that cannot be written, a full disk
         sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit("interrupted: finished results are kept, and the next run continues from them")

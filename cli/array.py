@@ -53,8 +53,8 @@ def make_arrays(
 
 def show_arrays(records: "Sequence[ArrayRecord]") -> None:
     """Print synthesis records of arrays as a table."""
-    columns = ["format", ">size", ">lanes", "scale", ">area um²", ">per MAC", ">unit"]
-    columns += [">registers", ">skew", ">delay ps", ">fJ/product", "proof"]
+    columns = ["format", ">size", "~>lanes", "~scale", ">area um²", ">per MAC", "~>unit"]
+    columns += ["~>registers", "~>skew", ">delay ps", ">fJ/product", "proof"]
     rows = [
         [
             " x ".join(dict.fromkeys((record.format, record.activation))),

@@ -1,16 +1,43 @@
 """Every command with its place in the help; none is imported before it is called."""
 
+import functools
+import inspect
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
+from halfbyte.cli.output import show_all_columns
+
 __all__ = ["COMMANDS", "Entry", "LazyGroup"]
 
 _HELP_OPTIONS = {"help_option_names": ["-h", "--help"]}
+
+
+Wide = Annotated[bool, typer.Option("--wide", help="Tables with all columns, however wide.")]
+
+
+def _with_wide(function: Callable[..., None]) -> Callable[..., None]:
+    """The command with one more option, ``--wide``."""
+
+    @functools.wraps(function)
+    def command(*arguments: Any, wide: bool = False, **options: Any) -> None:
+        show_all_columns(wide)
+        function(*arguments, **options)
+
+    signature = inspect.signature(function)
+    option = inspect.Parameter(
+        "wide", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Wide
+    )
+    command.__signature__ = signature.replace(  # type: ignore[attr-defined]
+        parameters=[*signature.parameters.values(), option]
+    )
+    command.__annotations__ = {**function.__annotations__, "wide": Wide}
+    return command
 
 
 @dataclass(frozen=True)
@@ -28,32 +55,48 @@ class Entry:
         if isinstance(found, typer.Typer):
             return get_command(found)
         alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-        alone.command(name, context_settings=_HELP_OPTIONS)(found)
+        alone.command(name, context_settings=_HELP_OPTIONS)(_with_wide(found))
         return get_command(alone)
 
 
-_FORMATS, _HARDWARE, _CHECKS = "Formats", "Hardware", "Simulation and proof"
-_MODELS, _BOTH, _MACHINE = "Models", "Accuracy against hardware", "This installation"
+_START, _HARDWARE, _CHECKS = "Start here", "Hardware", "Verification"
+_MODELS, _FORMATS, _LOSSLESS = "Models and accuracy", "New formats", "Lossless weights"
+_MAINTAINERS = "Maintainers"
 COMMANDS = {
     "formats": Entry(
         "formats:formats",
-        _FORMATS,
+        _START,
         "List the formats, or print codes, values, integers, quantum, widths and source of some.",
-    ),
-    "derive": Entry(
-        "derive:derive",
-        _FORMATS,
-        "Derive a format from a distribution, write its file, and say how far it is from the best.",
-    ),
-    "assign": Entry(
-        "assign:assign",
-        _FORMATS,
-        "Permute the weight's codes, which costs nothing, for a smaller MAC; writes a format file.",
     ),
     "synth": Entry(
         "synth:synth",
-        _HARDWARE,
+        _START,
         "Synthesize MACs or other units: the smallest of every architecture and recipe.",
+    ),
+    "sim": Entry(
+        "sim:sim",
+        _START,
+        "Simulate MACs against the golden model; without a format, all of 4 and 5 bits.",
+    ),
+    "pareto": Entry(
+        "pareto:pareto",
+        _START,
+        "All formats to RTL, area, and accuracy on real weights; then the plots and the tables.",
+    ),
+    "recommend": Entry(
+        "recommend:recommend",
+        _START,
+        "The smallest format within a loss, or the most accurate within an area; and how sure.",
+    ),
+    "report": Entry(
+        "report:report",
+        _START,
+        "Write one HTML page of all results: plot, table, details, comparison; no network needed.",
+    ),
+    "doctor": Entry(
+        "doctor:doctor",
+        _START,
+        "Say which tools are there, what each is for, and how to get the others.",
     ),
     "curve": Entry(
         "curve:curve",
@@ -70,11 +113,6 @@ COMMANDS = {
         _HARDWARE,
         "Search for the fewest AND, OR, XOR and NOT gates of a multiplier in two's complement.",
     ),
-    "explore": Entry(
-        "explore:explore",
-        _HARDWARE,
-        "Synthesize every design of a space; what was computed before is not computed again.",
-    ),
     "rtl": Entry(
         "rtl:rtl",
         _HARDWARE,
@@ -90,31 +128,20 @@ COMMANDS = {
         _HARDWARE,
         "Write what the MACs of a model multiply, for `halfbyte synth --operands FILE`.",
     ),
-    "sim": Entry(
-        "sim:sim",
+    "prove": Entry(
+        "prove:prove",
         _CHECKS,
-        "Simulate MACs against the golden model; without a format, all of 4 and 5 bits.",
+        "Prove RTL and netlists of every architecture, for all codes and accumulator states.",
     ),
     "gatesim": Entry(
         "gatesim:gatesim",
         _CHECKS,
         "Simulate netlists against the golden model; without a format, all of 4 and 5 bits.",
     ),
-    "prove": Entry(
-        "prove:prove",
-        _CHECKS,
-        "Prove RTL and netlists of every architecture, for all codes and accumulator states.",
-    ),
     "mutants": Entry(
         "mutants:mutants",
         _CHECKS,
         "Inject faults into the RTL, and see that the cocotb regression catches each.",
-    ),
-    "run": Entry(
-        "run:run",
-        _CHECKS,
-        "Run one layer of a model through an array's RTL; every result equal to the golden "
-        "model's.",
     ),
     "triple": Entry(
         "triple:triple",
@@ -126,6 +153,18 @@ COMMANDS = {
         _CHECKS,
         "Compare every kernel with the golden model, bit for bit; exit status 1 if a number "
         "differs.",
+    ),
+    "run": Entry(
+        "run:run",
+        _CHECKS,
+        "Run one layer of a model through an array's RTL; every result equal to the golden "
+        "model's.",
+    ),
+    "diff": Entry(
+        "report:diff",
+        _CHECKS,
+        "Compare two sets of records: area, delay, energy, loss. Exit status 3 if any figure "
+        "moved.",
     ),
     "evaluate": Entry(
         "evaluate:evaluate",
@@ -148,81 +187,70 @@ COMMANDS = {
         _MODELS,
         "Quantize a model's weights from disk to disk; an interrupted run continues.",
     ),
+    "explore": Entry(
+        "explore:explore",
+        _FORMATS,
+        "Synthesize every design of a space; what was computed before is not computed again.",
+    ),
+    "derive": Entry(
+        "derive:derive",
+        _FORMATS,
+        "Derive a format from a distribution, write its file, and say how far it is from the best.",
+    ),
+    "assign": Entry(
+        "assign:assign",
+        _FORMATS,
+        "Permute the weight's codes, which costs nothing, for a smaller MAC; writes a format file.",
+    ),
     "compress": Entry(
         "compress:compress",
-        _MODELS,
+        _LOSSLESS,
         "Compress BF16, FP16, FP32, FP8 and 8-bit tensors without loss; the others are copied.",
     ),
     "decompress": Entry(
         "compress:decompress",
-        _MODELS,
+        _LOSSLESS,
         "Undo `halfbyte compress`, to the last byte and verified; also reads the dfloat11 layout.",
     ),
     "verify": Entry(
         "compress:verify",
-        _MODELS,
+        _LOSSLESS,
         "Decode compressed files and compare with the originals' digests; writes nothing.",
     ),
     "info": Entry(
         "compress:info",
-        _MODELS,
+        _LOSSLESS,
         "What is in a compressed file: of each tensor its layout, its bits, and their entropy.",
     ),
     "entropy": Entry(
         "entropy:entropy",
-        _MODELS,
+        _LOSSLESS,
         "Bits per weight: raw, the order-0 entropy, and ours; per tensor, or per format's codes.",
     ),
     "train-bytelm": Entry(
         "train_bytelm:train_bytelm",
-        _MODELS,
+        _MAINTAINERS,
         "Train bytelm; an interrupted run continues. About a second a step on two cores.",
-    ),
-    "pareto": Entry(
-        "pareto:pareto",
-        _BOTH,
-        "All formats to RTL, area, and accuracy on real weights; then the plots and the tables.",
-    ),
-    "recommend": Entry(
-        "recommend:recommend",
-        _BOTH,
-        "The smallest format within a loss, or the most accurate within an area; and how sure.",
     ),
     "findings": Entry(
         "findings:findings",
-        _BOTH,
+        _MAINTAINERS,
         "Evaluate what the paper compares on minilm and bytelm, and write the page of findings.",
-    ),
-    "report": Entry(
-        "report:report",
-        _BOTH,
-        "Write one HTML page of all results: plot, table, details, comparison; no network needed.",
-    ),
-    "diff": Entry(
-        "report:diff",
-        _BOTH,
-        "Compare two sets of records: area, delay, energy, loss. Exit status 3 if any figure "
-        "moved.",
     ),
     "schema": Entry(
         "schema:schema",
-        _MACHINE,
+        _MAINTAINERS,
         "Print the JSON Schema of a record: fields, types, units. Without a name, list the "
         "records.",
     ),
-    "doctor": Entry(
-        "doctor:doctor",
-        _MACHINE,
-        "Say which tools are there, what each is for, and how to get the others.",
-    ),
     "bench": Entry(
         "bench:bench",
-        _MACHINE,
+        _MAINTAINERS,
         "Time the golden model's block-scaled GEMM beside torch.matmul in FP32.",
     ),
     "gpu-bench": Entry(
         "gpu:gpu_bench",
-        _MACHINE,
+        _MAINTAINERS,
         "Time every kernel beside PyTorch's own, in one run; without a format, e2m1_sp.",
     ),
 }

@@ -93,8 +93,8 @@ def curve(
 
 
 def _show(records: "Sequence[SynthesisRecord]") -> None:
-    columns = ["format", ">clock ps", ">area um²", ">delay ps", ">slack ps", ">WNS ps", ">fJ/MAC"]
-    columns += ["architecture", "recipe"]
+    columns = ["format", ">clock ps", ">area um²", ">delay ps", ">slack ps", ">WNS ps", "~>fJ/MAC"]
+    columns += ["~architecture", "~recipe"]
     rows = [
         [
             record.pair,
@@ -103,7 +103,7 @@ def _show(records: "Sequence[SynthesisRecord]") -> None:
             number(record.delay_ps),
             number(record.slack_ps),
             number(record.wns_ps),
-            number(record.energy_fj, 1),
+            number(record.glitch_energy_fj, 1),
             record.architecture,
             record.recipe,
         ]

@@ -275,7 +275,7 @@ def _show_distances(recipe: _Recipe, formats: Sequence[Format]) -> None:
         error = relative_mse(levels, blocks)
         rows.append(
             [
-                f"{name} (this one)" if name == formats[0].name else name,
+                name,
                 number(1e3 * error, 3),
                 number(-10 * math.log10(error), 2),
                 number(distance, 2),

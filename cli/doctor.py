@@ -23,7 +23,7 @@ def doctor(json: Json = False) -> None:
             [finding.name, finding.status, finding.version or finding.remedy, finding.purpose]
             for finding in findings
         ]
-        table("What this machine has", ["", "status", "version, or remedy", "used for"], rows)
+        table("What this machine has", ["", "status", "version, or remedy", "~used for"], rows)
         missing = [finding.name for finding in findings if finding.status == "missing"]
         console.print(
             f"missing: {', '.join(missing)}" if missing else "all that is needed is there"

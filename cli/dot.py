@@ -129,8 +129,9 @@ def _parse_window(text: str) -> tuple[int, int]:
 
 def show_dots(records: "Sequence[DotRecord]") -> None:
     """Print synthesis records of dot-product units as a table."""
-    columns = ["format", "lane", "recipe", ">lanes", "scale", "accumulator", ">acc"]
-    columns += [">area um²", ">per lane", ">a lane alone", ">cells", ">delay ps", ">fJ/product"]
+    columns = ["format", "~lane", "~recipe", ">lanes", "scale", "~accumulator", "~>acc"]
+    columns += [">area um²", ">per lane", "~>a lane alone", "~>cells", ">delay ps"]
+    columns += ["~>fJ/product"]
     rows = [
         [
             " x ".join(dict.fromkeys((record.format, record.activation))),
@@ -143,7 +144,7 @@ def show_dots(records: "Sequence[DotRecord]") -> None:
             *(number(each, 1) for each in (record.area_um2, record.um2_per_lane, record.lane_um2)),
             number(record.cells),
             number(record.delay_ps),
-            number(record.energy_fj, 1),
+            number(record.glitch_energy_fj, 1),
             record.proof.status if record.proof else "-",
         ]
         for record in records
@@ -237,7 +238,7 @@ def show_dot_proofs(records: "Sequence[DotRecord]") -> None:
                 record.accumulator,
                 proof.lane_netlist,
                 proof.tree,
-                proof.accumulator or "simulated",
+                proof.accumulator or proof.fp32_stage or "simulated",
                 proof.netlist,
                 f"{faults.count('refuted')} of {len(faults)}",
                 number(proof.seconds, 1),

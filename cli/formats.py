@@ -42,7 +42,7 @@ def _list(chosen: list[Format]) -> None:
         ]
         for fmt in chosen
     ]
-    columns = ["name", "title", ">bits", "family", ">quantum", ">integers", ">accumulator"]
+    columns = ["name", "title", ">bits", "~family", ">quantum", ">integers", "~>accumulator"]
     table("Formats", columns, rows, "accumulator: bits for a lossless sum of 256 products")
 
 

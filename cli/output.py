@@ -1,5 +1,6 @@
 """What commands print: tables or JSON on standard output, progress on standard error."""
 
+import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,10 +14,22 @@ from rich.table import Table
 
 from halfbyte.base import JsonObject, Progress, Record, json_text
 
-__all__ = ["console", "number", "print_json", "progress", "rate_progress", "table", "versions_text"]
+__all__ = [
+    "console",
+    "number",
+    "print_json",
+    "progress",
+    "rate_progress",
+    "show_all_columns",
+    "table",
+    "versions_text",
+]
 
-# Without a terminal (a pipe, a log) there is no width to fit: let tables keep their lines.
-console = Console(width=None if sys.stdout.isatty() else 140)
+# Without a terminal (a pipe, a log) there is no width but COLUMNS, or what people have.
+_WIDTH = shutil.get_terminal_size((80, 24)).columns
+console = Console(width=_WIDTH)
+_wide = Console(width=10_000)
+_is_wide = False
 _status = Console(stderr=True)
 _SILENCE_SECONDS = 30.0  # between lines of progress in a log
 
@@ -37,21 +50,47 @@ def versions_text(versions: Mapping[str, str | None]) -> str:
     return ", ".join(f"{name} {version}" for name, version in versions.items())
 
 
+def show_all_columns(wanted: bool) -> None:
+    """Whether tables show all columns, however wide they are."""
+    global _is_wide
+    _is_wide = wanted
+
+
 def table(
     title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], caption: str = ""
 ) -> None:
-    """Print a table; columns that start with ``>`` are right-aligned."""
+    """Print a table; columns that start with ``>`` are right-aligned.
+
+    Those that start with ``~`` are left out, the last ones first, where the terminal is too narrow
+    for all; the caption then says how to see them.
+    """
+    shown = list(range(len(columns)))
+    widths = [
+        max(len(line) for cell in (name.lstrip("~>"), *(row[index] for row in rows))
+            for line in cell.split("\n"))
+        for index, name in enumerate(columns)
+    ]  # fmt: skip
+    for index in [index for index in reversed(shown) if columns[index].startswith("~")]:
+        if _is_wide or sum(widths[each] + 3 for each in shown) < _WIDTH:
+            break
+        shown.remove(index)
+    hidden = len(columns) - len(shown)
+    notes = [caption, f"{hidden} more columns with --wide" if hidden else ""]
     drawn = Table(
-        title=title, caption=caption or None, title_justify="left", caption_justify="left"
+        title=title,
+        caption="\n".join(filter(None, notes)) or None,
+        title_justify="left",
+        caption_justify="left",
     )
-    for column in columns:
+    for index in shown:
+        name = columns[index].lstrip("~")
         drawn.add_column(
-            column.removeprefix(">"), justify="right" if column.startswith(">") else "left"
+            name.removeprefix(">"), justify="right" if name.startswith(">") else "left"
         )
     for row in rows:
         # A name such as `halfbyte[tasks]` is text, not an instruction to rich.
-        drawn.add_row(*(escape(cell) for cell in row))
-    console.print(drawn)
+        drawn.add_row(*(escape(row[index]) for index in shown))
+    (_wide if _is_wide else console).print(drawn)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from halfbyte.base import ToolError, UserError
+from halfbyte.cli.array import ARRAY
 from halfbyte.cli.dot import (
     DOT,
     AccumulatorKind,
@@ -36,7 +37,7 @@ from halfbyte.cli.options import (
     pick_technology,
 )
 from halfbyte.cli.output import console, number, print_json, progress, table
-from halfbyte.cli.units import MAC, Lanes, UnitName
+from halfbyte.cli.units import MAC, Codes, Lanes, Symbols, UnitName, check_unit, prove_unit
 
 if TYPE_CHECKING:
     from halfbyte.area.cells.technology import Technology
@@ -117,7 +118,9 @@ def _prove_dots(
     from halfbyte.area.search.dot_units import synthesize_dots
 
     with progress(f"Proofs, {technology.name}") as update:
-        records = synthesize_dots(specs, technology, every=True, jobs=jobs, on_progress=update)
+        records = synthesize_dots(
+            specs, technology, every=True, stages=True, jobs=jobs, on_progress=update
+        )
     print_json(records) if json else show_dot_proofs(records)
     wrong = unseen_faults(records)
     if wrong:
@@ -136,6 +139,8 @@ def prove(
     overflow: OverflowRule = "wrap",
     unit: UnitName = MAC,
     lanes: Lanes = None,
+    codes: Codes = "table",
+    symbols: Symbols = 1,
     scale: Scale = None,
     block: Block = None,
     accumulator: AccumulatorKind = None,
@@ -147,7 +152,9 @@ def prove(
     """Prove RTL and netlists of every architecture, for all codes and accumulator states.
 
     In every unit faults are injected, each of which must be refuted. Exit status 1 if a proof
-    fails or a fault is not seen. Of dot-product units (--unit dot) the netlist of every recipe is
+    fails or a fault is not seen. Of the decoder and the BF16 MAC (--unit dfloat11, bf16_mac) the
+    netlists are proved equal to their RTL, and the RTL as far as there is a specification.
+    Of dot-product units (--unit dot) the netlist of every recipe is
     proved, and the RTL of the smallest lane.
     """
     check_dot_only(
@@ -159,8 +166,12 @@ def prove(
         lanes=lanes,
         acc_width=acc_width,
     )
-    if unit not in (MAC, DOT):
+    if unit == ARRAY:
         raise UserError(f"Proofs of {unit} are part of halfbyte synth --unit {unit}")
+    if check_unit(unit, names):
+        technology = pick_technology(tech, liberty, dont_use)
+        prove_unit(unit, technology, lanes, codes, symbols, json)
+        return
     if unit == DOT:
         specs = make_dot_specs(
             names,

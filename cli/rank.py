@@ -87,9 +87,9 @@ def rank(
     if json:
         print_json(records)
         return
-    _show(relaxed, "no timing constraint", ("area_um2", "delay_ps", "energy_fj"))
+    _show(relaxed, "no timing constraint", ("area_um2", "delay_ps", "glitch_energy_fj"))
     if fo4:
-        _show(clocked, f"clock of {fo4:g} FO4 delays", ("area_um2", "slack_ps", "energy_fj"))
+        _show(clocked, f"clock of {fo4:g} FO4 delays", ("area_um2", "slack_ps", "glitch_energy_fj"))
     for line in _changes(relaxed, clocked, fo4):
         console.print(line, highlight=False)
     console.print(f"wrote {path}")
@@ -99,8 +99,8 @@ def _show(columns: "Columns", constraint: str, fields: Sequence[str]) -> None:
     """A row for each format, three figures with their ranks for each technology."""
     from halfbyte.pareto.ranking import CRITERIA, figure_of, rank_by
 
-    titles = {"area_um2": "µm²", "delay_ps": "ps", "energy_fj": "fJ", "slack_ps": "slack ps"}
-    digits = {"area_um2": 1, "delay_ps": 0, "energy_fj": 1, "slack_ps": 0}
+    titles = {"area_um2": "µm²", "delay_ps": "ps", "glitch_energy_fj": "fJ", "slack_ps": "slack ps"}
+    digits = {"area_um2": 1, "delay_ps": 0, "glitch_energy_fj": 1, "slack_ps": 0}
     ranks = {
         (name, field): rank_by(records, field)
         for name, records in columns.items()

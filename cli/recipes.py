@@ -16,4 +16,4 @@ def recipes(json: Json = False) -> None:
         return
     rows = [[recipe.name, recipe.title, recipe.source] for recipe in found]
     caption = "use one with --recipe NAME; a .yaml file of your own works too"
-    table("Recipes", ["name", "what", "source"], rows, caption)
+    table("Recipes", ["name", "what", "~source"], rows, caption)

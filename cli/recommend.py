@@ -122,7 +122,7 @@ def _show(result: "Recommendation", source: str, technology: str) -> None:
         f"{result.criterion}; {source}, {technology}; chosen in: share of bootstrap resamples of "
         "the evaluation text that lead to this choice"
     )
-    columns = ["", "format", ">area µm²", ">loss", ">95 %", ">chosen in"]
+    columns = ["", "format", ">area µm²", ">loss", ">95 %", "~>chosen in"]
     table("Recommendation", columns, rows, caption)
     if not result.runner_up:
         console.print("no other format fits")

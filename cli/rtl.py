@@ -159,7 +159,7 @@ def _show(
     if json:
         print_json(records)
         return
-    columns = ["format", "activation", "architecture", ">acc", "module"]
+    columns = ["format", "~activation", "~architecture", "~>acc", "module"]
     rows = [
         [each.format, each.activation, each.architecture, str(each.acc_width), each.module]
         for each in records

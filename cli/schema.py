@@ -38,6 +38,7 @@ _RECORDS = {
     "mutants": "sim.records:MutantRecord",
     "profile": "accuracy.profile.tensors:TensorRecord",
     "prove": "area.search.proof_plan:ProofRecord",
+    "prove-unit": "area.search.unit_proofs:ClaimRecord",
     "quantize": "checkpoints.records:QuantizationRecord",
     "recommend": "pareto.records:Recommendation",
     "rtl": "sim.records:ExportRecord",

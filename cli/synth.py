@@ -58,8 +58,8 @@ if TYPE_CHECKING:
 
 __all__ = ["CLOCK_MISSED", "show_areas", "synth"]
 
-# Exit status where a clock is not met.
-CLOCK_MISSED = 2
+# Exit status where a clock is not met: neither an error (1) nor wrong usage (2).
+CLOCK_MISSED = 3
 MAX_EFFORT = 1000
 Every = Annotated[
     bool, typer.Option("--every", help="Show every architecture and recipe, not only the best.")
@@ -77,7 +77,7 @@ Clock = Annotated[
     typer.Option(
         "--clock",
         help="A clock to meet, such as 2ns, 500ps or 1.2GHz: the smallest MAC that meets it; "
-        "if none does, the fastest, and exit status 2.",
+        "if none does, the fastest, and exit status 3.",
         show_default=False,
     ),
 ]
@@ -121,13 +121,14 @@ def show_areas(records: "Sequence[SynthesisRecord]") -> None:
     # A column's title, its figure's field and digits; some make room for others.
     figures = [("area um²", "area_um2", 1)]
     if clock is None:
-        figures += [("GE", "area_ge", 1), ("mult.", "multiplier_um2", 1), ("cells", "cells", 0)]
+        figures += [("GE", "area_ge", 1), ("~mult.", "multiplier_um2", 1), ("~cells", "cells", 0)]
     figures.append(("delay ps", "delay_ps", 0))
     if clock is not None:
         figures.append(("slack", "slack_ps", 0))
         figures += [("carries every", "segment", 0), ("acc cycles", "acc_cycles", 0)]
-    figures += [("fJ/MAC", "energy_fj", 1), ("leak nW", "leakage_nw", 2)]
-    columns = ["format", "architecture", "recipe", ">acc", *(f">{title}" for title, *_ in figures)]
+    figures += [("fJ/MAC", "glitch_energy_fj", 1), ("~leak nW", "leakage_nw", 2)]
+    columns = ["format", "~architecture", "~recipe", "~>acc"]
+    columns += [f"~>{title[1:]}" if title.startswith("~") else f">{title}" for title, *_ in figures]
     rows = [
         [
             record.pair,
@@ -147,7 +148,7 @@ def show_areas(records: "Sequence[SynthesisRecord]") -> None:
         f"{first.corner}, {first.terms} terms; {versions_text(first.versions)}. Delay: the least "
         "clock period, from inputs that change with the clock or from registers, with setup, "
         f"without wires. Energy: on operands of {first.operands}, with the clock's pins, "
-        "without wires, clock tree, glitches and leakage. "
+        "with glitches, without wires, clock tree and leakage. "
         f"{_CARRIES if clock is not None else ''}Proof: the netlist equals its RTL, and "
         "that its specification, for all codes and states.",
     )

@@ -57,7 +57,7 @@ def list_cards(json: Json = False) -> None:
         ]
         for card in cards
     ]
-    columns = ["name", "title", "corner", ">cells", ">NAND2 um²", "licence"]
+    columns = ["name", "title", "~corner", ">cells", "~>NAND2 um²", "licence"]
     table("Technology cards", columns, rows)
 
 

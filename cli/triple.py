@@ -139,7 +139,7 @@ def _show(records: "Sequence[TripleRecord]") -> None:
     ]
     first = records[0]
     third = "CUDA kernel" if first.build == "cuda" else "HOST BUILD of the CUDA kernel"
-    columns = ["format", "activation", "architecture", ">cycles", ">accumulators", ">different"]
+    columns = ["format", "~activation", "~architecture", ">cycles", ">accumulators", ">different"]
     caption = (
         f"RTL on Verilator {first.simulator['verilator']} = golden model on torch "
         f"{first.versions['torch']} = {third} on {first.device} ({first.compiler})"

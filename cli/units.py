@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from halfbyte.base import UserError, versions_of, write_atomically
+from halfbyte.base import ToolError, UserError, versions_of, write_atomically
 from halfbyte.cli.array import ARRAY
 from halfbyte.cli.dot import DOT
-from halfbyte.cli.output import number, print_json, table, versions_text
+from halfbyte.cli.output import number, print_json, progress, table, versions_text
 from halfbyte.cli.records import UnitFileRecord
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ __all__ = [
     "UnitName",
     "check_codes",
     "check_unit",
+    "prove_unit",
     "rtl_unit",
     "show_lossless",
     "sim_unit",
@@ -129,6 +130,38 @@ def synth_unit(
     print_json([decoder, mac, both]) if json else _show_decoder(decoder, mac, both)
 
 
+def prove_unit(
+    unit: str,
+    technology: "Technology",
+    lanes: int | None,
+    codes: str,
+    symbols: int,
+    json: bool,
+) -> None:
+    """Prove the unit and print what was proved; raises ToolError if something was not."""
+    from halfbyte.area.search import unit_proofs
+
+    with progress(f"Proofs of {unit}, {technology.name}") as update:
+
+        def on_case(name: str) -> None:
+            update(0, 1, name)
+
+        if unit == "bf16_mac":
+            records = unit_proofs.prove_bf16(technology, on_case)
+        elif check_codes(codes, symbols):
+            records = unit_proofs.prove_fixed_decoder(technology, _decoder_lanes(lanes), symbols)
+        else:
+            records = unit_proofs.prove_decoder(technology, _decoder_lanes(lanes))
+    if json:
+        print_json(records)
+    else:
+        rows = [[each.part, each.status, each.claim, each.method] for each in records]
+        table(f"Proofs of {unit}", ["part", "status", "claim", "how"], rows, technology.title)
+    others = [each.part for each in records if each.status != "proved"]
+    if others:
+        raise ToolError(f"{len(others)} proofs of {unit} failed: {', '.join(others)}")
+
+
 def _caption(record: "UnitRecords") -> str:
     versions = versions_text(record.versions)
     return f"{record.technology}, {record.corner}, no timing constraint; {versions}."
@@ -152,7 +185,8 @@ def _show_mac(record: "Bf16MacRecord") -> None:
 
 def _energies(record: "UnitRecords") -> list[str]:
     return [
-        number(getattr(record, key), 1) for key in ("energy_fj", "clock_energy_fj", "leakage_nw")
+        number(getattr(record, key), 1)
+        for key in ("glitch_energy_fj", "clock_energy_fj", "leakage_nw")
     ]
 
 
@@ -208,7 +242,8 @@ def show_lossless(record: "LosslessRecord") -> None:
     caption = (
         f"{_caption(record)} For each MAC: a BF16 MAC with FP32 accumulation and 1/"
         f"{record.macs_per_lane} of a decoder lane. Loss: against the model in BF16. Proof: "
-        "netlists equal to their RTL, and that the decoder never hangs; the RTL is simulated."
+        "netlists equal to their RTL, and that the decoder never hangs; `halfbyte prove --unit` "
+        "proves the RTL."
     )
     missing = record.not_measured
     table(

@@ -1,10 +1,11 @@
 """Number formats: sixteen (or 2 to 256) exact values, where they come from, and how wide they are.
 
-The ground floor of halfbyte: everything else imports this package, and it imports nothing of ours.
+Everything else imports this package, which imports only :mod:`halfbyte.base`.
 """
 
 from halfbyte.formats.catalogue import bundled, load, names, user_names
 from halfbyte.formats.errors import FormatError
+from halfbyte.formats.integers import signed_width
 from halfbyte.formats.model import Format, Ties
 from halfbyte.formats.scale_code import SCALE_CODES, ScaleCode, find_scale_code
 from halfbyte.formats.widths import (
@@ -15,7 +16,6 @@ from halfbyte.formats.widths import (
     check_terms,
     lossless_acc_width,
     product_extremes,
-    signed_width,
 )
 
 __all__ = [

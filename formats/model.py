@@ -10,7 +10,7 @@ from functools import cached_property
 from itertools import pairwise
 
 from halfbyte.formats.errors import FormatError
-from halfbyte.formats.widths import signed_width
+from halfbyte.formats.integers import signed_width
 
 __all__ = ["MAX_INTEGER_BITS", "Format", "Ties", "check_name"]
 
@@ -145,11 +145,6 @@ class Format:
             if code not in self.nan_codes:
                 first.setdefault(value, code)
         return tuple(first[value] for value in sorted(first))
-
-    @property
-    def min_value(self) -> Fraction:
-        """The lowest value."""
-        return min(self.values)
 
     @property
     def max_value(self) -> Fraction:

@@ -1,12 +1,10 @@
 """Word widths that follow from value sets: shared by the golden model, the RTL and the GPU code."""
 
 import enum
-from typing import TYPE_CHECKING
 
 from halfbyte.base.errors import UserError
-
-if TYPE_CHECKING:
-    from halfbyte.formats.model import Format
+from halfbyte.formats.integers import signed_width
+from halfbyte.formats.model import Format
 
 __all__ = [
     "MAX_ACC_WIDTH",
@@ -16,7 +14,6 @@ __all__ = [
     "check_terms",
     "lossless_acc_width",
     "product_extremes",
-    "signed_width",
 ]
 
 MAX_TERMS = 2**20
@@ -34,14 +31,7 @@ class Overflow(enum.Enum):
     """Clamp to the nearest end of the range, after every addition."""
 
 
-def signed_width(low: int, high: int) -> int:
-    """Bits of the smallest two's complement word that holds ``low`` to ``high``; at least 1."""
-    if low > high:
-        raise ValueError(f"Low end must not exceed the high end, not {low} > {high}")
-    return max(high.bit_length() if high >= 0 else 0, (~low).bit_length() if low < 0 else 0) + 1
-
-
-def product_extremes(weight: "Format", activation: "Format") -> tuple[int, int]:
+def product_extremes(weight: Format, activation: Format) -> tuple[int, int]:
     """Lowest and highest product, in units of ``weight.quantum * activation.quantum``."""
     w_ends = (min(weight.integers), max(weight.integers))
     a_ends = (min(activation.integers), max(activation.integers))
@@ -67,7 +57,7 @@ def check_acc_width(acc_width: object) -> int:
     return acc_width
 
 
-def lossless_acc_width(weight: "Format", activation: "Format", terms: int = 256) -> int:
+def lossless_acc_width(weight: Format, activation: Format, terms: int = 256) -> int:
     """Bits of the smallest accumulator that holds every sum of ``terms`` products.
 
     From the real extremes of the two value sets: E2M1+SP needs 17 bits for 256 products, one

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from halfbyte.base import ToolError
+from halfbyte.base import JsonObject, ToolError
 from halfbyte.formats import Format
 from halfbyte.golden.quantizer import DEFAULT_BLOCK
 from halfbyte.gpu_ref.build import format_table
@@ -146,7 +146,7 @@ def product_records(fmt: Format, sizes: Sizes, device: torch.device) -> Iterator
 
 def few_rows_records(
     fmt: Format, sizes: Sizes, device: torch.device, *, calls: int = 20
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[JsonObject]:
     """Products of 1, 4 and 16 rows, as text generation needs them, beside torch.matmul.
 
     The kernel alone is timed, ``calls`` times in a row, against the packed weights that it reads.

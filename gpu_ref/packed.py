@@ -142,14 +142,3 @@ class Packed:
         if tensor.mirrored is not None:
             scales = torch.where(tensor.mirrored, -scales, scales)
         return cls(codes, scales, tensor.format, tensor.codes.shape[-1], tensor.block)
-
-    def to_golden(self) -> Quantized:
-        """The same for the golden model."""
-        mirrored = self.scales < 0
-        return Quantized(
-            self.unpacked(),
-            self.scales.abs(),
-            self.format,
-            self.block,
-            mirrored if bool(mirrored.any()) else None,
-        )

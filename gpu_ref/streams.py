@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
 
 import torch
 
+from halfbyte.base import JsonObject
 from halfbyte.formats import Format, lossless_acc_width
 from halfbyte.gpu_ref.bench import in_turn
 from halfbyte.gpu_ref.mac import mac_stream
@@ -18,7 +18,7 @@ REPEATS = 7
 _BYTES_PER_STEP = 2 + 1 + 8  # two codes, clear, the accumulator
 
 
-def stream_records(fmt: Format, device: torch.device) -> Iterator[dict[str, Any]]:
+def stream_records(fmt: Format, device: torch.device) -> Iterator[JsonObject]:
     """Steps a second of many accumulators side by side, each output kept."""
     streams, cycles = _SIZES[device.type]
     generator = torch.Generator(device).manual_seed(0)

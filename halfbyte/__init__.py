@@ -12,6 +12,7 @@ What a notebook needs stands here, under flat names, which are imported on first
 - units: ``mac`` makes a ``MacSpec``; ``Overflow`` says what a narrow accumulator does
 - hardware: ``synthesize``, ``simulate``, ``prove``, ``export``
 - models: ``evaluate``
+- tables and plots: ``records_to_frame``, ``plot_frontier``
 
 Measurements are typed records: ``SynthesisRecord``, ``SimulationRecord``, ``ProofRecord``,
 ``ExportRecord``, ``EvaluationRecord``. Each has ``as_json()``, ``from_json()`` and ``schema()``.
@@ -36,8 +37,10 @@ if TYPE_CHECKING:
         load,
         mac,
         mac_stream,
+        plot_frontier,
         prove,
         quantize,
+        records_to_frame,
         simulate,
         synthesize,
     )
@@ -72,8 +75,10 @@ _HOMES = {
     "load": "api",
     "mac": "api",
     "mac_stream": "api",
+    "plot_frontier": "api",
     "prove": "api",
     "quantize": "api",
+    "records_to_frame": "api",
     "simulate": "api",
     "synthesize": "api",
 }
@@ -99,8 +104,10 @@ __all__ = [
     "load",
     "mac",
     "mac_stream",
+    "plot_frontier",
     "prove",
     "quantize",
+    "records_to_frame",
     "simulate",
     "synthesize",
 ]

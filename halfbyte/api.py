@@ -8,12 +8,15 @@ from halfbyte.formats import Format, Overflow
 from halfbyte.formats import load as _load_format
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from numpy.typing import ArrayLike
+    from pandas import DataFrame
     from torch import Tensor
 
     from halfbyte.accuracy.record import EvaluationRecord
     from halfbyte.area.search.proof_plan import ProofRecord
     from halfbyte.area.search.records import SynthesisRecord
+    from halfbyte.base import Record
     from halfbyte.golden import Quantized
     from halfbyte.rtl import MacSpec
     from halfbyte.sim.records import ExportRecord, SimulationRecord
@@ -31,8 +34,10 @@ __all__ = [
     "load",
     "mac",
     "mac_stream",
+    "plot_frontier",
     "prove",
     "quantize",
+    "records_to_frame",
     "simulate",
     "synthesize",
 ]
@@ -216,6 +221,48 @@ def evaluate(
 
     found = run(find_model(model, **source), [load(each) for each in formats], load_recipe(recipe))
     return [each.record for each in found]
+
+
+def records_to_frame(records: "Sequence[Record]") -> "DataFrame":
+    """The records as a pandas table, a row each; needs pandas, which halfbyte does not install.
+
+    Fields that hold several figures become columns named ``field.figure``.
+    """
+    import pandas as pd
+
+    return pd.json_normalize([record.as_json() for record in records])
+
+
+def plot_frontier(
+    areas: "Sequence[SynthesisRecord]", evaluations: "Sequence[EvaluationRecord]"
+) -> "Figure":
+    """The area of MACs against the measured quality of their formats, with the frontier.
+
+    Formats with one of the two records are left out. Raises UserError if none has both.
+    """
+    from matplotlib.figure import Figure
+
+    from halfbyte.base import UserError
+    from halfbyte.pareto.claims import points_of
+    from halfbyte.pareto.plot import draw_frontier
+    from halfbyte.pareto.quality import measured_quality
+
+    quality = measured_quality(evaluations)
+    points = points_of({each.format: each for each in areas}, quality.values) if quality else []
+    if quality is None or not points:
+        raise UserError("No format has both an area and an evaluation")
+    formats = {point.format: _load_format(point.format) for point in points}
+    figure = Figure(figsize=(7.0, 4.8), layout="constrained")
+    draw_frontier(
+        figure.add_subplot(),
+        points,
+        titles={name: fmt.title for name, fmt in formats.items()},
+        families={name: fmt.family for name, fmt in formats.items()},
+        cost_label="MAC area, µm²",
+        quality_label=quality.label,
+        intervals=quality.intervals,
+    )
+    return figure
 
 
 def _overflow(rule: Overflow | str) -> Overflow:

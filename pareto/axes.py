@@ -193,10 +193,12 @@ def _bits_axis(bits: Mapping[str, float]) -> Axis:
 
 def _energy_axis(areas: Records) -> Axis:
     def cost(record: SynthesisRecord | LosslessRecord) -> float | None:
-        return record.energy_fj
+        return record.glitch_energy_fj
 
-    note = _left_out(areas, "energy_fj", [cost(record) for record in areas])
-    return Axis("energy", "energy_fj", "Energy per MAC, fJ", "Energy per MAC", note, cost, cost)
+    note = _left_out(areas, "glitch_energy_fj", [cost(record) for record in areas])
+    return Axis(
+        "energy", "glitch_energy_fj", "Energy per MAC, fJ", "Energy per MAC", note, cost, cost
+    )
 
 
 def _delay_axis(areas: Records) -> Axis:

@@ -25,7 +25,16 @@ _DASHES = ("-", "--", ":")
 _TICKS_NS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 1, 1.5, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50)
 _COLUMNS = (
     *("format", "activation", "clock_ps", "area_um2", "delay_ps", "slack_ps", "wns_ps"),
-    *("energy_fj", "leakage_nw", "architecture", "recipe", "technology", "corner", "terms"),
+    *(
+        "energy_fj",
+        "glitch_energy_fj",
+        "leakage_nw",
+        "architecture",
+        "recipe",
+        "technology",
+        "corner",
+        "terms",
+    ),
 )
 
 

@@ -9,7 +9,7 @@ from halfbyte.pareto.page.data import identities
 __all__ = ["FIGURES", "Change", "changes"]
 
 Record = Mapping[str, Any]
-FIGURES = ("area_um2", "delay_ps", "energy_fj", "bits_per_weight", "loss")
+FIGURES = ("area_um2", "delay_ps", "energy_fj", "glitch_energy_fj", "bits_per_weight", "loss")
 """Figures that are compared; less of each is better."""
 
 

@@ -77,6 +77,9 @@ def lossless_record(
         accumulator_um2=mac.accumulator_um2,
         delay_ps=max(delays) if len(delays) == 2 else None,
         energy_fj=_with_share(mac.energy_fj, decoder.energy_fj, macs_per_weight),
+        glitch_energy_fj=_with_share(
+            mac.glitch_energy_fj, decoder.glitch_energy_fj, macs_per_weight
+        ),
         clock_energy_fj=_with_share(mac.clock_energy_fj, decoder.clock_energy_fj, macs_per_weight),
         leakage_nw=_with_share(mac.leakage_nw, decoder.leakage_nw, decoder.lanes * macs_per_lane),
         not_measured=mac.not_measured or decoder.not_measured,

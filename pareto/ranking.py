@@ -9,7 +9,7 @@ from halfbyte.area import SynthesisRecord
 __all__ = ["CRITERIA", "Change", "figure_of", "order_changes", "rank_by"]
 
 # Fields of the records that formats are ranked by; less is better in all of them.
-CRITERIA = {"area_um2": "area", "delay_ps": "delay", "energy_fj": "energy"}
+CRITERIA = {"area_um2": "area", "delay_ps": "delay", "glitch_energy_fj": "energy"}
 # Figures that are closer than this do not rank: another recipe can turn them round.
 RESOLUTION = 0.01
 

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 from xml.etree.ElementTree import ParseError
 
 from cocotb_tools.check_results import get_results
@@ -19,7 +18,7 @@ RESULTS = "results.xml"
 
 def confirmed(
     folder: Path, plans: Mapping[str, PlanLike], *, log: Path
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, dict[str, object]]:
     """The bench's report per scenario, if every planned product was checked and none differs.
 
     cocotb counts a run in which no test matched as passed, so its verdict alone proves nothing:

@@ -30,8 +30,8 @@ _PROGRAMS = {
     "icarus": {"iverilog": "apt install iverilog", "vvp": "apt install iverilog"},
 }
 # Variables of the caller that would change what cocotb or make do.
-_FOREIGN = ("COCOTB_", "GPI_", "PYTEST_", "MAKE")
-_FOREIGN_NAMES = {"WAVES", "GUI", "SIM", "TOPLEVEL", "CXXFLAGS", "CPPFLAGS", "LDFLAGS"}
+_FOREIGN = ("COCOTB_", "GPI_", "PYGPI_", "LIBPYTHON_", "PYTEST_", "MAKE", "VERILATOR_", "OBJCACHE")
+_FOREIGN_NAMES = {"WAVES", "GUI", "SIM", "TOPLEVEL", "CXXFLAGS", "CPPFLAGS", "CFLAGS", "LDFLAGS"}
 
 
 def check_simulator(name: str) -> str:

@@ -7,7 +7,7 @@ that is continued with more steps before the fall begins is the run that had the
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,13 +18,12 @@ from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from halfbyte.accuracy.bytelm.corpus import Corpus
-from halfbyte.base import UserError, write_atomically
+from halfbyte.base import Progress, UserError, write_atomically
 
 __all__ = ["CONTEXT", "Plan", "bits_per_byte", "build_model", "train"]
 
 CONTEXT = 256  # bytes that the model is trained on at a time
 SAVE_EVERY = 100  # steps
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)

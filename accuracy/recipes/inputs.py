@@ -59,7 +59,7 @@ def _replaced(value: Any, transform: Transform) -> Any:
 def _hook(transform: Transform) -> Callable[..., Any]:
     """A forward pre-hook that replaces the layer's first argument, however it is passed."""
 
-    def hook(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def hook(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, object]) -> Any:
         if args:
             return (_replaced(args[0], transform), *args[1:]), kwargs
         first = next(iter(kwargs))

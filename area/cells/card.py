@@ -13,9 +13,13 @@ from halfbyte.area.cells.nldm import Table
 __all__ = ["cell_from_card", "cell_to_card"]
 
 
-def cell_to_card(cell: Cell) -> dict[str, Any]:
+def cell_to_card(cell: Cell) -> dict[str, object]:
     """The cell as plain data."""
-    card: dict[str, Any] = {"area": cell.area, "leakage": cell.leakage, "inputs": dict(cell.inputs)}
+    card: dict[str, object] = {
+        "area": cell.area,
+        "leakage": cell.leakage,
+        "inputs": dict(cell.inputs),
+    }
     if cell.untimed:
         card["untimed"] = cell.untimed
     if cell.late_inputs:
@@ -28,7 +32,7 @@ def cell_to_card(cell: Cell) -> dict[str, Any]:
     return card
 
 
-def _setup_to_card(flip_flop: FlipFlop) -> dict[str, Any] | None:
+def _setup_to_card(flip_flop: FlipFlop) -> dict[str, object] | None:
     if flip_flop.setup is None:
         return None
     rise, fall = flip_flop.setup
@@ -39,8 +43,8 @@ def _setup_to_card(flip_flop: FlipFlop) -> dict[str, Any] | None:
     }
 
 
-def _output_to_card(cell: Cell, pin: str) -> dict[str, Any]:
-    card: dict[str, Any] = {"function": cell.outputs[pin]}
+def _output_to_card(cell: Cell, pin: str) -> dict[str, object]:
+    card: dict[str, object] = {"function": cell.outputs[pin]}
     arcs = cell.arcs.get(pin)
     if arcs:
         pattern = next(iter(arcs.values()))[0].edges[0].delay

@@ -42,11 +42,6 @@ class Table(NamedTuple):
         """Number of rows and of columns."""
         return len(self.rows), len(self.columns)
 
-    @property
-    def average(self) -> float:
-        """The mean of all entries."""
-        return sum(map(sum, self.values)) / (len(self.rows) * len(self.columns))
-
     def scaled(self, factor: float) -> "Table":
         """Every entry times ``factor``."""
         return self._replace(

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -246,7 +245,7 @@ class Technology:
             self.name, [cell for cell in cells if not cell.flip_flop or cell.name == keep]
         )
 
-    def to_card(self) -> dict[str, Any]:
+    def to_card(self) -> dict[str, object]:
         """The technology as plain data."""
         return {
             "name": self.name,

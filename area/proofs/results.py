@@ -13,6 +13,7 @@ __all__ = [
     "DotProof",
     "MacProof",
     "ProofStatus",
+    "StageProof",
     "UnitProof",
 ]
 
@@ -83,6 +84,20 @@ class MacProof(ProofStatus):
 
 
 @dataclass(frozen=True, kw_only=True)
+class StageProof(ProofStatus):
+    """What was proved of an FP32 stage."""
+
+    cases: int
+    """Cases of the difference between both exponents."""
+    method: str
+    """How it was proved."""
+    counterexample: str | None
+    """The case in which it fails; null if it was not refuted."""
+    seconds: float
+    """Time that it took, in s."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class DotProof(ProofStatus):
     """What was proved of a dot-product unit."""
 
@@ -96,6 +111,8 @@ class DotProof(ProofStatus):
     """Whether an integer accumulator keeps that sum; null for others."""
     netlist: str
     """Whether the unit's netlist does what its RTL does."""
+    fp32_stage: str | None = None
+    """Whether its FP32 stage does what the independent one does; null if that was not asked for."""
     method: str
     """How it was proved."""
     simulated: str | None

@@ -77,7 +77,9 @@ class DotRecord(DotFields):
     critical_path: str | None
     """Where the slowest path begins and ends."""
     energy_fj: float | None
-    """Energy per product, in fJ."""
+    """Energy per product, in fJ, without glitches."""
+    glitch_energy_fj: float | None
+    """The same with glitches, in fJ: what the cells' delays add."""
     clock_energy_fj: float | None
     """The clock's part of it, in fJ."""
     leakage_nw: float | None

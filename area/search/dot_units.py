@@ -2,24 +2,29 @@
 
 import os
 import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, astuple, dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from halfbyte.area.cells.technology import Technology
 from halfbyte.area.proofs.dot_unit import prove_dot
+from halfbyte.area.proofs.fp32_stage import prove_fp32_stage
+from halfbyte.area.proofs.mac import ProofError
+from halfbyte.area.proofs.results import PROVED, StageProof
 from halfbyte.area.search.dot_records import DotRecord, MappedDot
 from halfbyte.area.search.jobs import JobRunner
 from halfbyte.area.search.lanes import FoundLane, search_lanes
+from halfbyte.area.search.run_folder import run_folder
 from halfbyte.area.search.synthesis_jobs import is_kept, netlist_digest, netlist_path
 from halfbyte.area.synthesis.dot import DOT_RECIPES, adder_style, synthesize_dot
 from halfbyte.area.synthesis.recipes import Recipe
 from halfbyte.area.timing.dot_streams import measure_dot
 from halfbyte.area.timing.operands import Operands, load_operands, shipped_operands
-from halfbyte.base import Progress, build_dir, code_fingerprint, content_key, versions_of
+from halfbyte.base import Progress, code_fingerprint, content_key, versions_of
 from halfbyte.rtl.dot import DotSpec
+from halfbyte.rtl.dot.scaled_block import block_exponent_bits
+from halfbyte.rtl.dot.unit import has_small_stage, small_stage
 from halfbyte.rtl.spec import AUTO
 
 __all__ = ["DotJob", "synthesize_dots"]
@@ -75,17 +80,11 @@ class DotJob:
 
     def run(self) -> MappedDot:
         """Synthesize in a temporary folder; if this fails it is kept under ``build/failed``."""
-        folder = Path(tempfile.mkdtemp(prefix="halfbyte-synth-"))
-        try:
+        with run_folder() as folder:
             result = self._run(folder)
-        except BaseException:
-            (build_dir() / "failed").mkdir(parents=True, exist_ok=True)
-            shutil.move(folder, build_dir() / "failed" / folder.name)
-            raise
-        netlist = netlist_path(f"{self.key[:16]}.v")
-        netlist.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(folder / "netlist.v", netlist)
-        shutil.rmtree(folder)
+            netlist = netlist_path(f"{self.key[:16]}.v")
+            netlist.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(folder / "netlist.v", netlist)
         return replace(result, netlist=netlist.name, netlist_sha256=netlist_digest(netlist))
 
     def _run(self, folder: Path) -> MappedDot:
@@ -132,6 +131,69 @@ class DotJob:
         )
 
 
+@dataclass(frozen=True)
+class StageJob:
+    """The proof of a unit's FP32 stage."""
+
+    spec: DotSpec
+    result_type = StageProof
+
+    @cached_property
+    def key(self) -> str:
+        """What the proof depends on."""
+        spec = self.spec
+        stage = [spec.significand_bits, block_exponent_bits(spec), spec.is_limited]
+        code = code_fingerprint("halfbyte.area.proofs.fp32_stage")
+        return content_key(
+            ["fp32 stage", stage, spec.adders.module, code, versions_of(*_VERSIONED, *_PROVERS)]
+        )
+
+    @property
+    def label(self) -> str:
+        """For the progress line."""
+        return f"{self.spec.weight.name} FP32 stage"
+
+    @property
+    def cost(self) -> float:
+        """Long."""
+        return 1000.0
+
+    def is_complete(self, result: StageProof) -> bool:
+        """A stored proof lacks nothing."""
+        return True
+
+    def run(self) -> StageProof:
+        """Prove the stage; raises ProofError if it is refuted."""
+        proof = prove_fp32_stage(partial(small_stage, self.spec))
+        if proof.counterexample:
+            raise ProofError(f"{self.spec.title}: FP32 stage, {proof.counterexample}")
+        return proof
+
+
+def _with_stages(
+    records: Sequence[DotRecord], specs: Sequence[DotSpec], runner: JobRunner
+) -> list[DotRecord]:
+    """The records with the proofs of their FP32 stages, where they have a small one."""
+    small = [spec for spec in specs if spec.is_fp32 and has_small_stage(spec)]
+    stages = dict(zip(small, runner.run([StageJob(spec) for spec in small]), strict=True))
+    return [
+        _with_stage(record, stages[spec]) if spec in stages else record
+        for record, spec in zip(records, specs, strict=True)
+    ]
+
+
+def _with_stage(record: DotRecord, stage: StageProof) -> DotRecord:
+    assert record.proof is not None  # noqa: S101
+    proof = replace(
+        record.proof,
+        status=record.proof.status if stage.status == PROVED else stage.status,
+        fp32_stage=stage.status,
+        method=f"{record.proof.method}; FP32 stage: {stage.method}",
+        simulated="scales, gathering of a block",
+    )
+    return replace(record, proof=proof)
+
+
 def synthesize_dots(
     specs: Sequence[DotSpec],
     technology: Technology,
@@ -140,6 +202,7 @@ def synthesize_dots(
     every: bool = False,
     effort: float = 1.0,
     prove: bool = True,
+    stages: bool = False,
     jobs: int | None = None,
     on_progress: Progress | None = None,
 ) -> list[DotRecord]:
@@ -163,6 +226,8 @@ def synthesize_dots(
         By how much lanes are annealed longer than by default.
     prove : bool
         Prove every netlist that is returned; otherwise ``proof`` is None.
+    stages : bool
+        Prove FP32 stages too, which takes minutes: that of the RTL alone, for any format.
     jobs : int, optional
         Processes at a time; all cores by default.
     on_progress : callable, optional
@@ -206,7 +271,10 @@ def synthesize_dots(
         if prove:
             proofs = [replace(job, proves=True) for job, _ in best]
             best = list(zip(proofs, units.run(proofs), strict=True))
+        records = [job.record(result) for job, result in best]
+        if prove and stages:
+            records = _with_stages(records, [job.spec for job, _ in best], units)
     finally:
         lanes.end()
         units.end()
-    return [job.record(result) for job, result in best]
+    return records

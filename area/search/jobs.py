@@ -1,10 +1,12 @@
 """Jobs on several processes, each looked up in the record store first."""
 
+import sys
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from typing import Any, Protocol, TypeVar
 
 from halfbyte.base import Progress, Record, RecordError, RecordStore, ToolError, build_dir
+from halfbyte.base.yosys import interrupt_yosys
 
 __all__ = ["Job", "JobRunner"]
 
@@ -84,8 +86,11 @@ class JobRunner:
         return results
 
     def end(self) -> None:
-        """Start nothing more, and wait for what runs."""
-        self.pool.shutdown(cancel_futures=True)
+        """Start nothing more, and wait for what runs; after an interruption, end it instead."""
+        interrupted = isinstance(sys.exc_info()[1], KeyboardInterrupt)
+        self.pool.shutdown(wait=not interrupted, cancel_futures=True)
+        if interrupted:
+            interrupt_yosys()
 
     def _known(self, job: Job[_Result]) -> _Result | None:
         """The stored result, if it is whole and of the kind that is wanted."""

@@ -99,6 +99,8 @@ class SynthesisRecord(Record):
     """Clock cycles after which ``acc`` has settled, if the registers stand still."""
     energy_fj: float | None = None
     """Energy per MAC on the operands, in fJ: with the clock's pins, without glitches."""
+    glitch_energy_fj: float | None = None
+    """The same with glitches, in fJ: what the cells' delays add."""
     uniform_energy_fj: float | None = None
     """The same on codes drawn uniformly, in fJ."""
     clock_energy_fj: float | None = None
@@ -188,6 +190,7 @@ class FpgaRecord(Record):
     acc_delay_ps: None = None
     acc_cycles: None = None
     energy_fj: None = None
+    glitch_energy_fj: None = None
     uniform_energy_fj: None = None
     clock_energy_fj: None = None
     leakage_nw: None = None

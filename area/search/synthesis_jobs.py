@@ -12,6 +12,7 @@ from halfbyte.area.cells.technology import Technology
 from halfbyte.area.netlists.modules import MAC, MULTIPLIER
 from halfbyte.area.proofs.results import MacProof
 from halfbyte.area.search.records import MappedRecord, SynthesisRecord
+from halfbyte.area.search.run_folder import run_folder
 from halfbyte.area.synthesis.recipes import Recipe
 from halfbyte.area.synthesis.yosys import synthesize_rtlil
 from halfbyte.area.timing.measure import Measured, measure_netlist
@@ -74,17 +75,11 @@ class SynthesisJob:
 
     def run(self) -> MappedRecord:
         """Synthesize in a temporary folder; if this fails it is kept under ``build/failed``."""
-        folder = Path(tempfile.mkdtemp(prefix="halfbyte-synth-"))
-        try:
+        with run_folder() as folder:
             result = self.measure(folder)
-        except BaseException:
-            (build_dir() / "failed").mkdir(parents=True, exist_ok=True)
-            shutil.move(folder, build_dir() / "failed" / folder.name)
-            raise
-        netlist = netlist_path(f"{self.key[:16]}.v")
-        netlist.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(folder / "netlist.v", netlist)
-        shutil.rmtree(folder)
+            netlist = netlist_path(f"{self.key[:16]}.v")
+            netlist.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(folder / "netlist.v", netlist)
         return replace(result, netlist=netlist.name, netlist_sha256=netlist_digest(netlist))
 
     def measure(self, folder: Path) -> MappedRecord:

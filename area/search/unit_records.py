@@ -114,6 +114,8 @@ class UnitRecord(Record):
     """Least clock period, in ps: with setup, without wires."""
     energy_fj: float | None
     """Energy per MAC or per decoded weight, in fJ: with the clock's pins, without glitches."""
+    glitch_energy_fj: float | None
+    """The same with glitches, in fJ: what the cells' delays add."""
     uniform_energy_fj: None = None
     clock_energy_fj: float | None
     """The clock's part of the energy, in fJ."""

@@ -4,8 +4,6 @@ They take the same technologies, the same script and the quick recipe as the MAC
 have stands in fields of its own, behind those that all records have.
 """
 
-import shutil
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -19,6 +17,7 @@ from halfbyte.area.proofs.mac import PROVED, UNDECIDED
 from halfbyte.area.proofs.progress import prove_progress
 from halfbyte.area.proofs.registers import prove_unit
 from halfbyte.area.proofs.results import UnitProof
+from halfbyte.area.search.run_folder import run_folder
 from halfbyte.area.search.unit_records import (
     Bf16MacProof,
     Bf16MacRecord,
@@ -58,6 +57,7 @@ from halfbyte.rtl.dfloat11.fixed import FixedLane
 
 __all__ = [
     "WEIGHT_BITS",
+    "stored",
     "synthesize_bf16_mac",
     "synthesize_decoder",
     "synthesize_fixed_decoder",
@@ -72,8 +72,8 @@ _VERSIONED = ("amaranth", "pyosys", "python-sat")
 _NO_PACKETS = f"the packets to measure on are for {ROWS} rows and codes of {MAX_LENGTH} bits"
 
 
-def _stored(kind: type[_Stored], key: str, compute: Callable[[], _Stored]) -> _Stored:
-    """What the store has under ``key``; computed and stored if it has nothing of that kind."""
+def stored(kind: type[_Stored], key: str, compute: Callable[[], _Stored]) -> _Stored:
+    """What the store of units has under ``key``; computed if it has nothing of that kind."""
     store = RecordStore(build_dir() / "records" / "units.jsonl")
     try:
         return kind.from_json(store.get(key))
@@ -97,8 +97,7 @@ def _synthesized(
     rtlil = {name: to_rtlil(component, _TOP) for name, component in components.items()}
 
     def compute() -> UnitFigures:
-        folder = Path(tempfile.mkdtemp(prefix="halfbyte-synth-"))
-        try:
+        with run_folder() as folder:
             parts = {
                 name: UnitPart(
                     **asdict(synthesize_rtlil(rtlil[name], technology, QUICK, folder / name, _TOP)),
@@ -107,18 +106,12 @@ def _synthesized(
                 )
                 for name, component in components.items()
             }
-            measured = measure(folder)
-        except BaseException:
-            (build_dir() / "failed").mkdir(parents=True, exist_ok=True)
-            shutil.move(folder, build_dir() / "failed" / folder.name)
-            raise
-        shutil.rmtree(folder)
-        return UnitFigures(parts=parts, measured=measured)
+            return UnitFigures(parts=parts, measured=measure(folder))
 
     versions = versions_of(*_VERSIONED)
     code = code_fingerprint(__name__)
     key = content_key([rtlil, technology.content_hash, QUICK.abc, code, versions, inputs])
-    return _stored(UnitFigures, key, compute)
+    return stored(UnitFigures, key, compute)
 
 
 def _delay(netlist: Path, technology: Technology) -> float | None:
@@ -225,7 +218,7 @@ def _decoder_record(
     key = content_key(
         [to_rtlil(component, _TOP), code_fingerprint("halfbyte.area.proofs.progress")]
     )
-    progress = _stored(UnitProof, key, lambda: prove_progress(component))
+    progress = stored(UnitProof, key, lambda: prove_progress(component))
     proofs = {"lane_netlist": lane.proof} | ({"table_netlist": table.proof} if table else {})
     area = round(lanes * lane.area_um2 + (table.area_um2 if table else 0), 4)
     registers = lanes * lane.register_um2 + (table.register_um2 if table else 0)
@@ -241,6 +234,7 @@ def _decoder_record(
         area_ge=round(area / technology.nand2_area, 2),
         delay_ps=_slowest(*parts),
         energy_fj=energy.energy_fj,
+        glitch_energy_fj=energy.glitch_energy_fj,
         clock_energy_fj=energy.clock_energy_fj,
         leakage_nw=energy.leakage_nw,
         not_measured=energy.not_measured,
@@ -275,16 +269,18 @@ def _decoder_energy(measured: DecoderEnergy | None, lanes: int) -> MacEnergy:
     if measured.table_leakage_nw is not None and measured.lane_leakage_nw is not None:
         leakage = measured.table_leakage_nw + lanes * measured.lane_leakage_nw
         result = replace(result, leakage_nw=round(leakage, 4))
-    energy, clock, table = (
-        measured.lane_energy_fj,
-        measured.lane_clock_fj,
-        measured.table_energy_fj,
-    )
-    if energy is None or clock is None or table is None:
+    if measured.table_energy_fj is None:
         return result
-    share = table / lanes
+    share = measured.table_energy_fj / lanes
+
+    def whole(lane: float | None) -> float | None:
+        return None if lane is None else round(lane + share, 3)
+
     return replace(
-        result, energy_fj=round(energy + share, 3), clock_energy_fj=round(clock + share, 3)
+        result,
+        energy_fj=whole(measured.lane_energy_fj),
+        glitch_energy_fj=whole(measured.lane_glitch_fj),
+        clock_energy_fj=whole(measured.lane_clock_fj),
     )
 
 
@@ -320,6 +316,7 @@ def synthesize_bf16_mac(technology: Technology) -> Bf16MacRecord:
         accumulator_um2=round(whole.area_um2 - product.area_um2 - whole.register_um2, 4),
         delay_ps=whole.delay_ps,
         energy_fj=measured.energy_fj,
+        glitch_energy_fj=measured.glitch_energy_fj,
         clock_energy_fj=measured.clock_energy_fj,
         leakage_nw=measured.leakage_nw,
         not_measured=measured.not_measured,

@@ -24,12 +24,11 @@ _SLEW_ROUNDS = 20
 
 
 class Step(NamedTuple):
-    """A point of a path: the net, its edge (``rise`` or ``fall``), what drives it, when in ps."""
+    """A point of a path: the net, its edge (``rise`` or ``fall``), and what drives it."""
 
     net: str
     edge: str
     cell: str
-    arrival_ps: float
 
 
 @dataclass(frozen=True)
@@ -194,10 +193,5 @@ class _Analysis:
     def _path(self, point: _Point | None) -> Iterator[Step]:
         while point:
             event = self.events[point]
-            yield Step(
-                self.netlist.name(point[0]),
-                ("rise", "fall")[point[1]],
-                event.cell,
-                round(event.arrival, 2),
-            )
+            yield Step(self.netlist.name(point[0]), ("rise", "fall")[point[1]], event.cell)
             point = event.after

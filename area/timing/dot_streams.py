@@ -14,6 +14,7 @@ from halfbyte.area.timing.activity import LANES as STREAMS
 from halfbyte.area.timing.activity import simulate
 from halfbyte.area.timing.delay import analyse_timing
 from halfbyte.area.timing.energy import analyse_energy
+from halfbyte.area.timing.glitches import glitch_energy
 from halfbyte.area.timing.operands import CYCLES as TERMS
 from halfbyte.area.timing.operands import Operands
 from halfbyte.base import Record, UserError
@@ -68,7 +69,9 @@ class DotMeasured(Record):
     critical_path: str | None = None
     """Where the slowest path begins and ends."""
     energy_fj: float | None = None
-    """Energy per product, in fJ."""
+    """Energy per product, in fJ, without glitches."""
+    glitch_energy_fj: float | None = None
+    """The same with glitches, in fJ: what the cells' delays add."""
     clock_energy_fj: float | None = None
     """The clock's part of it, in fJ."""
     leakage_nw: float | None = None
@@ -93,12 +96,15 @@ def measure_dot(
         where = f"{timing.path[0].net} to {timing.end}, {len(timing.path)} points"
         result = replace(result, delay_ps=timing.delay_ps, critical_path=where)
         used = {name: streams[name] for name in netlist.inputs}
-        energy = analyse_energy(netlist, technology, timing, simulate(netlist, used))
+        activity = simulate(netlist, used)
+        energy = analyse_energy(netlist, technology, timing, activity)
+        glitching = glitch_energy(netlist, technology, timing, activity)
     except UserError as error:
         return replace(result, not_measured=str(error))
     return replace(
         result,
         energy_fj=_each(energy.total, spec.lanes),
+        glitch_energy_fj=_each(glitching.total, spec.lanes),
         clock_energy_fj=_each(energy.clock, spec.lanes),
     )
 

@@ -16,14 +16,16 @@ from numpy.typing import NDArray
 
 from halfbyte.area.cells.cell import Cell
 from halfbyte.area.cells.function import truth_table
+from halfbyte.area.cells.technology import Technology
 from halfbyte.area.netlists.netlist import Instance, Net, Netlist, Register
 from halfbyte.area.timing.activity import LANES, Activity
 from halfbyte.area.timing.delay import Timing
+from halfbyte.area.timing.energy import Energy, analyse_energy
 from halfbyte.area.timing.event_kernel import run_events
 from halfbyte.area.timing.switching import Switching
 from halfbyte.base import UserError
 
-__all__ = ["Delays", "cell_delays", "delayed_switching"]
+__all__ = ["Delays", "cell_delays", "delayed_switching", "glitch_energy"]
 
 RISE, FALL = 0, 1
 # Large netlists are simulated in fewer streams, so that so many gates are settled in all.
@@ -89,6 +91,14 @@ def delayed_switching(netlist: Netlist, timing: Timing, activity: Activity) -> S
     if not np.array_equal(last, settled[:, steps % activity.cycles]):
         raise AssertionError("Events do not settle to the values without delays")
     return program.switching(caused, steps * count)
+
+
+def glitch_energy(
+    netlist: Netlist, technology: Technology, timing: Timing, activity: Activity
+) -> Energy:
+    """Energies with glitches; raises as :func:`delayed_switching` and ``analyse_energy`` do."""
+    switching = delayed_switching(netlist, timing, activity)
+    return analyse_energy(netlist, technology, timing, switching)
 
 
 def _bits(activity: Activity, net: Net, lanes: NDArray[np.intp]) -> NDArray[np.uint8]:

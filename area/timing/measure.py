@@ -12,7 +12,8 @@ from halfbyte.area.cells.technology import Technology
 from halfbyte.area.netlists.netlist import Netlist, read_netlist
 from halfbyte.area.timing.activity import simulate
 from halfbyte.area.timing.delay import Timing, analyse_timing
-from halfbyte.area.timing.energy import Energy, analyse_energy
+from halfbyte.area.timing.energy import analyse_energy
+from halfbyte.area.timing.glitches import glitch_energy
 from halfbyte.area.timing.operands import Operands, operand_streams
 from halfbyte.base import Record, UserError
 from halfbyte.formats import Format
@@ -31,7 +32,9 @@ class Measured(Record):
     acc_delay_ps: float | None = None
     """Time from the clock's edge until ``acc`` has settled, in ps."""
     energy_fj: float | None = None
-    """Energy per MAC on the operands, in fJ."""
+    """Energy per MAC on the operands, in fJ, without glitches."""
+    glitch_energy_fj: float | None = None
+    """The same with glitches, in fJ: what the cells' delays add."""
     uniform_energy_fj: float | None = None
     """Energy per MAC on codes drawn uniformly, in fJ."""
     clock_energy_fj: float | None = None
@@ -68,18 +71,21 @@ def measure_netlist(
             critical_path=_summary(timing),
             acc_delay_ps=timing.output_ps,
         )
+        activities = [
+            simulate(netlist, _streams(netlist, operand_streams(each, weight, activation, terms)))
+            for each in (operands, None)
+        ]
         real, uniform = (
-            _energy(netlist, technology, timing, _streams(netlist, streams))
-            for streams in (
-                operand_streams(each, weight, activation, terms) for each in (operands, None)
-            )
+            analyse_energy(netlist, technology, timing, activity) for activity in activities
         )
+        glitching = glitch_energy(netlist, technology, timing, activities[0])
     except UserError as error:
         reasons = filter(None, (str(error), unknown))
         return replace(result, not_measured="; ".join(reasons))
     return replace(
         result,
         energy_fj=round(real.total, 3),
+        glitch_energy_fj=round(glitching.total, 3),
         uniform_energy_fj=round(uniform.total, 3),
         clock_energy_fj=round(real.clock, 3),
     )
@@ -109,15 +115,6 @@ def acc_cycles(acc_delay_ps: float | None, clock_ps: float | None) -> int | None
     if acc_delay_ps is None or clock_ps is None:
         return None
     return math.ceil(acc_delay_ps / clock_ps)
-
-
-def _energy(
-    netlist: Netlist,
-    technology: Technology,
-    timing: Timing,
-    streams: Mapping[str, NDArray[np.uint8]],
-) -> Energy:
-    return analyse_energy(netlist, technology, timing, simulate(netlist, streams))
 
 
 def _summary(timing: Timing) -> str:

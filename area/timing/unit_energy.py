@@ -17,6 +17,7 @@ from halfbyte.area.netlists.netlist import Netlist, read_netlist
 from halfbyte.area.timing.activity import LANES, Activity, simulate, simulate_within
 from halfbyte.area.timing.delay import analyse_timing
 from halfbyte.area.timing.energy import Energy, analyse_energy
+from halfbyte.area.timing.glitches import glitch_energy
 from halfbyte.area.timing.operands import Operands
 from halfbyte.area.timing.packets import FixedPackets, Packets
 from halfbyte.base import Record, UserError
@@ -190,7 +191,9 @@ class DecoderEnergy(Record):
     """What decoding costs; None for what the technology lacks tables for."""
 
     lane_energy_fj: float | None = None
-    """Energy of a lane per weight, in fJ."""
+    """Energy of a lane per weight, in fJ, without glitches."""
+    lane_glitch_fj: float | None = None
+    """The same with glitches, in fJ."""
     lane_clock_fj: float | None = None
     """The clock's part of it, in fJ."""
     table_energy_fj: float | None = None
@@ -208,7 +211,9 @@ class MacEnergy(Record):
     """What a BF16 MAC costs; None for what the technology lacks tables for."""
 
     energy_fj: float | None = None
-    """Energy per MAC, in fJ."""
+    """Energy per MAC, in fJ, without glitches."""
+    glitch_energy_fj: float | None = None
+    """The same with glitches, in fJ: what the cells' delays add."""
     clock_energy_fj: float | None = None
     """The clock's part of it, in fJ."""
     leakage_nw: float | None = None
@@ -231,8 +236,8 @@ def measure_decoder(
         code, at_rest = load_table(table, packets)
         surroundings = LaneSurroundings(packets, code)
         decoding = simulate_within(one, surroundings, warm_up=WARM_UP, cycles=CYCLES)
-        of_lane = _energy(one, technology, decoding)
-        of_table = _energy(table, technology, at_rest)
+        of_lane, glitching = _energies(one, technology, decoding)
+        of_table, _ = _energies(table, technology, at_rest)
     except UserError as error:
         return replace(result, not_measured=str(error))
     given = sum(valid.bit_count() for valid, _ in surroundings.given[WARM_UP:])
@@ -240,6 +245,7 @@ def measure_decoder(
     return replace(
         result,
         lane_energy_fj=round(of_lane.total / weights_per_cycle, 3),
+        lane_glitch_fj=round(glitching.total / weights_per_cycle, 3),
         lane_clock_fj=round(of_lane.clock / weights_per_cycle, 3),
         table_energy_fj=round(of_table.total / weights_per_cycle, 3),
     )
@@ -258,7 +264,7 @@ def measure_fixed(
         activity = simulate_within(
             netlist, surroundings, warm_up=FIXED_WARM_UP, cycles=CYCLES // symbols
         )
-        energy = _energy(netlist, technology, activity)
+        energy, glitching = _energies(netlist, technology, activity)
     except UserError as error:
         return replace(result, not_measured=str(error))
     beats = sum(valid.bit_count() for valid, _ in surroundings.given[FIXED_WARM_UP:])
@@ -266,6 +272,7 @@ def measure_fixed(
     return replace(
         result,
         lane_energy_fj=round(energy.total / weights_per_cycle, 3),
+        lane_glitch_fj=round(glitching.total / weights_per_cycle, 3),
         lane_clock_fj=round(energy.clock / weights_per_cycle, 3),
         table_energy_fj=0.0,
     )
@@ -276,10 +283,16 @@ def measure_mac(path: Path, top: str, technology: Technology, operands: Operands
     netlist = read_netlist(path, technology.cells, top)
     result = MacEnergy(leakage_nw=netlist.leakage)
     try:
-        energy = _energy(netlist, technology, simulate(netlist, operand_words(operands)))
+        activity = simulate(netlist, operand_words(operands))
+        energy, glitching = _energies(netlist, technology, activity)
     except UserError as error:
         return replace(result, not_measured=str(error))
-    return replace(result, energy_fj=round(energy.total, 3), clock_energy_fj=round(energy.clock, 3))
+    return replace(
+        result,
+        energy_fj=round(energy.total, 3),
+        glitch_energy_fj=round(glitching.total, 3),
+        clock_energy_fj=round(energy.clock, 3),
+    )
 
 
 def operand_words(operands: Operands) -> dict[str, NDArray[np.unsignedinteger]]:
@@ -311,5 +324,12 @@ def _bf16(values: NDArray[np.int16]) -> NDArray[np.uint16]:
     )
 
 
-def _energy(netlist: Netlist, technology: Technology, activity: Activity) -> Energy:
-    return analyse_energy(netlist, technology, analyse_timing(netlist, technology), activity)
+def _energies(
+    netlist: Netlist, technology: Technology, activity: Activity
+) -> tuple[Energy, Energy]:
+    """Without glitches, and with them."""
+    timing = analyse_timing(netlist, technology)
+    return (
+        analyse_energy(netlist, technology, timing, activity),
+        glitch_energy(netlist, technology, timing, activity),
+    )

@@ -9,11 +9,11 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from halfbyte.base import UserError, versions_of
+from halfbyte.base import Progress, UserError, versions_of
 from halfbyte.base.files import partial_folder, publish
 from halfbyte.checkpoints.dfloat11.container import (
     Coding,
@@ -30,14 +30,11 @@ from halfbyte.checkpoints.records import (
 from halfbyte.checkpoints.tensor_file import TensorFile
 from halfbyte.golden.dfloat11 import CorruptError
 
-__all__ = ["PLAIN", "SUFFIX", "Progress", "check_indices", "compress_path", "copy_files",
+__all__ = ["PLAIN", "SUFFIX", "check_indices", "compress_path", "copy_files",
            "decompress_path",
            "fresh_folder", "other_files", "verify_path"]  # fmt: skip
 
 PLAIN, SUFFIX = ".safetensors", ".df11.safetensors"
-
-Progress = Callable[[int, int, str], None]
-"""Called with bytes done, bytes in all, and the name of the present tensor."""
 
 # Weights in forms that are not compressed: beside safetensors files they are second copies.
 _OTHER_WEIGHTS = (".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".onnx", ".gguf", ".ot")

@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from torch import Tensor
 
@@ -42,7 +42,7 @@ class GrowingTensorFileWriter(TensorFileWriter):
         super().__init__(path, {}, {}, replace=replace, check=check)
         self._start = self._position = _LENGTH_BYTES * (1 + -(-room // _LENGTH_BYTES))
         self._header = bytes(self._start)
-        self._entries: dict[str, Any] = {}
+        self._entries: dict[str, object] = {}
         self.metadata: Mapping[str, str] = {}
         """May be set until the file is closed."""
 

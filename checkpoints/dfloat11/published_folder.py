@@ -17,11 +17,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from halfbyte.base import JsonObject, UserError, versions_of, write_atomically
+from halfbyte.base import JsonObject, Progress, UserError, versions_of, write_atomically
 from halfbyte.checkpoints.checkpoint import CONFIG, INDEX, Checkpoint
 from halfbyte.checkpoints.dfloat11.folder import (
     PLAIN,
-    Progress,
     copy_files,
     fresh_folder,
     other_files,
@@ -225,7 +224,7 @@ def _home(source: Path) -> Path:
     return source if source.is_dir() else source.parent
 
 
-def _read_config(folder: Path) -> dict[str, Any]:
+def _read_config(folder: Path) -> dict[str, object]:
     """``config.json`` of a folder; empty if there is none, or it cannot be read."""
     try:
         found = json.loads((folder / CONFIG).read_text(encoding="utf-8"))

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from halfbyte.golden.dfloat11 import compress, decompress, published
+from halfbyte.golden.dfloat11 import CODES, compress, decompress, measure, published
 from halfbyte.gpu_ref.check import Comparison
 from halfbyte.gpu_ref.dfloat11.own import decode
 from halfbyte.gpu_ref.dfloat11.published import decode_published
@@ -40,11 +40,12 @@ def check_dfloat11(device: torch.device) -> list[Comparison]:
     own = Comparison("dfloat11 own layout", "bf16", "bf16")
     other = Comparison("dfloat11 published layout", "bf16", "bf16")
     for name, tensor in cases().items():
-        data = compress(tensor)
-        expected = decompress(data)
-        for verify in (True, False):
-            seen = decode(data.to(device), verify=verify).cpu()
-            own.add(_bytes(seen), _bytes(expected), name)
+        for codes in CODES if tensor.dtype == torch.bfloat16 else ("best",):
+            data = compress(tensor, measure(tensor, codes=codes))
+            expected = decompress(data)
+            for verify in (True, False):
+                seen = decode(data.to(device), verify=verify).cpu()
+                own.add(_bytes(seen), _bytes(expected), f"{name}, {codes} codes")
         if tensor.dtype == torch.bfloat16:
             try:
                 module = published.encode([tensor[: len(tensor) // 3], tensor[len(tensor) // 3 :]])

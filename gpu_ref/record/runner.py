@@ -8,15 +8,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
 __all__ = ["run_part"]
 
 LAST_LINES = 12  # of a part that failed
-OnResult = Callable[[dict[str, Any]], None]
+OnResult = Callable[[dict[str, object]], None]
 
 
-def run_part(name: str, device: str, seconds: float, on_result: OnResult) -> dict[str, Any]:
+def run_part(name: str, device: str, seconds: float, on_result: OnResult) -> dict[str, object]:
     """Run one part; ``on_result`` is called with each result as it comes.
 
     Returns how it ended: ``status`` (``complete``, ``cut short`` or ``failed``), ``seconds``, and
@@ -54,7 +53,7 @@ def run_part(name: str, device: str, seconds: float, on_result: OnResult) -> dic
     }
 
 
-def _results(process: "subprocess.Popen[str]") -> Iterator[dict[str, Any]]:
+def _results(process: "subprocess.Popen[str]") -> Iterator[dict[str, object]]:
     assert process.stdout is not None  # noqa: S101
     for line in process.stdout:
         if line.startswith("{"):

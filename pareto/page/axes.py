@@ -76,7 +76,7 @@ _HARDWARE = (
     ("area_um2", "Area", "µm²", 1, _field("area_um2")),
     ("lane_um2", "Area per lane", "µm²", 1, _per_lane),
     ("area_ge", "Gate equivalents", "", 1, _field("area_ge")),
-    ("energy_fj", "Energy", "fJ", 1, _field("energy_fj")),
+    ("glitch_energy_fj", "Energy", "fJ", 1, _field("glitch_energy_fj")),
     ("delay_ps", "Delay", "ps", 0, _field("delay_ps")),
     ("leakage_nw", "Leakage", "nW", 3, _field("leakage_nw")),
 )
@@ -128,5 +128,5 @@ AXES = (
         _field("change_percent"),
     ),
 )
-TABLE = ("area_ge", "delay_ps", "energy_fj", "bits_per_weight", "sqnr_db", "loss_percent")
+TABLE = ("area_ge", "delay_ps", "glitch_energy_fj", "bits_per_weight", "sqnr_db", "loss_percent")
 """Columns of the table beside the two axes."""

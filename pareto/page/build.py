@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 from halfbyte.base import write_atomically
 from halfbyte.pareto.page.data import page_data
@@ -18,7 +17,7 @@ _SCRIPTS = ("state.js", "plot.js", "table.js", "detail.js", "main.js")
 
 
 def write_page(
-    path: Path, records: Iterable[Mapping[str, Any]], netlists: Path | None = None
+    path: Path, records: Iterable[Mapping[str, object]], netlists: Path | None = None
 ) -> Path:
     """Write all ``records`` as one HTML page that needs no server and no network; under 5 MB.
 

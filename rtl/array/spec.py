@@ -1,7 +1,7 @@
 """``ArraySpec``: what a systolic array is, for RTL, simulation and synthesis."""
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from halfbyte.base import UserError
 from halfbyte.rtl.dot import DotSpec
@@ -125,7 +125,7 @@ class ArraySpec:
         return f"{self.rows} x {self.columns} units, {self.unit.title}"
 
     @property
-    def fields(self) -> dict[str, Any]:
+    def fields(self) -> dict[str, object]:
         """The fields with which a record repeats the specification."""
         return {**self.unit.fields, "unit": ARRAY, "rows": self.rows, "columns": self.columns}
 

@@ -1,14 +1,18 @@
 """A block's exact sum times its two scales, as a normalized binary number."""
 
+from typing import TYPE_CHECKING
+
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from halfbyte.formats import ScaleCode
-from halfbyte.rtl.dot.adders import PLAIN, AdderStyle
+from halfbyte.formats import ScaleCode, signed_width
 from halfbyte.rtl.dot.tree import Bit, SignedColumns, add_words
 
-__all__ = ["ScaleDecoder", "ScaledBlock", "normalized"]
+if TYPE_CHECKING:
+    from halfbyte.rtl.dot.spec import DotSpec
+
+__all__ = ["ScaleDecoder", "ScaledBlock", "block_exponent_bits", "normalized"]
 
 FP32_BIAS = 127
 
@@ -78,25 +82,34 @@ class ScaleDecoder(wiring.Component):
         return m
 
 
+def block_offset(spec: "DotSpec") -> int:
+    """The exponent, biased by 127, of a block whose significand has its top bit set, less those of
+    its scales."""
+    offset = spec.exponent_of_quantum + FP32_BIAS + spec.significand_bits - 1
+    if spec.scale:
+        offset += 2 * (spec.scale.quantum_exponent - spec.scale.has_subnormals)
+    return offset
+
+
+def block_exponent_bits(spec: "DotSpec") -> int:
+    """Bits of a block's exponent, two's complement."""
+    offset = block_offset(spec)
+    highest = offset + (2 << spec.scale.exponent_bits if spec.scale else 0)
+    lowest = offset - spec.significand_bits
+    return max(10, signed_width(min(lowest, 0), max(highest, 0)))
+
+
 class ScaledBlock(wiring.Component):
     """A block's sum times both scales, normalized; combinational and exact.
 
     Parameters
     ----------
-    sum_width : :class:`int`
-        Bits of the sum, two's complement.
-    significand_bits : :class:`int`
-        Bits that hold the largest magnitude of the sum times both significands.
-    scale : :class:`ScaleCode`, optional
-        Of both scales.
-    quantum_exponent : :class:`int`
-        The sum is in units of two to this power.
-    style : :class:`AdderStyle`
-        Of the full adders.
+    spec : :class:`DotSpec`
+        Of the unit, which has an FP32 accumulator.
 
     Members
     -------
-    total : ``In(signed(sum_width))``
+    total : ``In(signed(spec.block_width))``
         The block's sum.
     w_scale, a_scale : ``In(scale.bits)``
         The scales' codes, if there are scales.
@@ -107,31 +120,17 @@ class ScaledBlock(wiring.Component):
         High if a scale is no number.
     """
 
-    def __init__(
-        self,
-        *,
-        sum_width: int,
-        significand_bits: int,
-        scale: ScaleCode | None,
-        quantum_exponent: int,
-        style: AdderStyle = PLAIN,
-    ) -> None:
-        self.scale, self.style = scale, style
-        self.offset = quantum_exponent + FP32_BIAS + significand_bits - 1
-        if scale:
-            self.offset += 2 * (scale.quantum_exponent - scale.has_subnormals)
-        highest = self.offset + (2 << scale.exponent_bits if scale else 0)
-        self.exponent_bits = max(
-            10, 1 + max(highest.bit_length(), (significand_bits - self.offset).bit_length())
-        )
-        ports = {"w_scale": In(scale.bits), "a_scale": In(scale.bits)} if scale else {}
+    def __init__(self, spec: "DotSpec") -> None:
+        self.spec, self.scale, self.style = spec, spec.scale, spec.adders
+        self.exponent_bits = block_exponent_bits(spec)
+        ports = {name: In(width) for name, width in spec.inputs.items() if name.endswith("_scale")}
         super().__init__(
             {
-                "total": In(signed(sum_width)),
+                "total": In(signed(spec.block_width)),
                 **ports,
                 "negative": Out(1),
                 "exponent": Out(signed(self.exponent_bits)),
-                "significand": Out(significand_bits),
+                "significand": Out(spec.significand_bits),
                 "is_nan": Out(1),
             }
         )
@@ -167,7 +166,7 @@ class ScaledBlock(wiring.Component):
 
         # Normalize
         significand, zeros = normalized(m, exact)
-        constant = self.offset + 1 - (1 << len(zeros))
+        constant = block_offset(self.spec) + 1 - (1 << len(zeros))
         exponent = add_words(
             m, self.style, self.exponent_bits, *exponents, ~zeros, constant=constant
         )

@@ -13,7 +13,7 @@ from halfbyte.rtl.bf16.accumulate import Accumulate
 from halfbyte.rtl.dot.adders import FINAL, FinalSum, adder_modules
 from halfbyte.rtl.dot.fp32_sum import Fp32Sum
 from halfbyte.rtl.dot.products import LANE, add_products
-from halfbyte.rtl.dot.scaled_block import ScaledBlock
+from halfbyte.rtl.dot.scaled_block import ScaledBlock, block_exponent_bits
 from halfbyte.rtl.dot.scaled_term import ScaledTerm
 from halfbyte.rtl.dot.tree import Bit, SignedColumns
 from halfbyte.rtl.exported import Exported
@@ -21,7 +21,7 @@ from halfbyte.rtl.exported import Exported
 if TYPE_CHECKING:
     from halfbyte.rtl.dot.spec import DotSpec
 
-__all__ = ["DotUnit"]
+__all__ = ["DotUnit", "fp32_stage", "has_small_stage", "small_stage"]
 
 
 class DotUnit(Exported):
@@ -177,14 +177,8 @@ class DotUnit(Exported):
         spec = self.spec
         accumulator = Signal(spec.width, reset_less=True)
         augend = Signal(spec.width)
-        m.submodules.block = block = ScaledBlock(
-            sum_width=spec.block_width,
-            significand_bits=spec.significand_bits,
-            scale=spec.scale,
-            quantum_exponent=spec.exponent_of_quantum,
-            style=spec.adders,
-        )
-        m.submodules.accumulate = accumulate = _fp32_stage(spec, block.exponent_bits)
+        m.submodules.block = block = ScaledBlock(spec)
+        m.submodules.accumulate = accumulate = fp32_stage(spec)
         if spec.scale:
             m.d.comb += [block.w_scale.eq(self.w_scale), block.a_scale.eq(self.a_scale)]
         m.d.comb += [
@@ -220,13 +214,25 @@ class DotUnit(Exported):
         ]
 
 
-def _fp32_stage(spec: "DotSpec", exponent_bits: int) -> Fp32Sum | Accumulate:
-    """The small one, or for blocks of more bits than FP32 has the one that takes any width."""
-    if spec.significand_bits <= Fp32Sum.MAX_BITS:
-        return Fp32Sum(
-            significand_bits=spec.significand_bits,
-            exponent_bits=exponent_bits,
-            limited=spec.is_limited,
-            style=spec.adders,
-        )
-    return Accumulate(significand_bits=spec.significand_bits, exponent_bits=exponent_bits)
+def has_small_stage(spec: "DotSpec") -> bool:
+    """Whether a block has no more bits than the small FP32 stage takes."""
+    return spec.significand_bits <= Fp32Sum.MAX_BITS
+
+
+def small_stage(spec: "DotSpec") -> Fp32Sum:
+    """The FP32 stage that was built for area."""
+    return Fp32Sum(
+        significand_bits=spec.significand_bits,
+        exponent_bits=block_exponent_bits(spec),
+        limited=spec.is_limited,
+        style=spec.adders,
+    )
+
+
+def fp32_stage(spec: "DotSpec") -> Fp32Sum | Accumulate:
+    """The FP32 stage of a unit: the small one, or the one that takes blocks of any width."""
+    if has_small_stage(spec):
+        return small_stage(spec)
+    return Accumulate(
+        significand_bits=spec.significand_bits, exponent_bits=block_exponent_bits(spec)
+    )

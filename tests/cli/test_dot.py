@@ -21,8 +21,8 @@ def invoke(*arguments):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["synth", "e2m1", "--scale", "e8m0"], "--scale is for --unit dot, not for mac"),
-        (["sim", "e2m1", "--block", "32"], "--block is for --unit dot, not for mac"),
+        (["synth", "e2m1", "--scale", "e8m0"], "--scale is for --unit dot or array, not for mac"),
+        (["sim", "e2m1", "--block", "32"], "--block is for --unit dot or array, not for mac"),
         (["synth", "e2m1", "--lanes", "4"], "--lanes is for --unit dot or dfloat11"),
         (["synth", "e2m1", "--unit", "dot", "--lanes", "0"], "Lanes must be 1 to 1024, not 0"),
         (["rtl", "e2m1", "--unit", "dot", "--scale", "e8m1"], "Unknown scale format 'e8m1'"),

@@ -38,7 +38,7 @@ def test_of_two_codes_with_one_value_the_smaller_is_listed() -> None:
 
 def test_ends_and_widths() -> None:
     fmt = four("-1.5", 0, "0.5", 1)
-    assert (fmt.min_value, fmt.max_value) == (Fraction(-3, 2), 1)
+    assert (min(fmt.values), fmt.max_value) == (Fraction(-3, 2), 1)
     assert fmt.integers == (-3, 0, 1, 2)
     assert (fmt.integer_width, fmt.magnitude_width) == (3, 2)
 

@@ -93,7 +93,7 @@ def test_measured_figures_are_read_where_they_are_known(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("delay", "delay_ps is null in every"), ("energy", "energy_fj is null in every")],
+    [("delay", "delay_ps is null in every"), ("energy", "glitch_energy_fj is null in every")],
 )
 def test_what_no_record_knows_cannot_be_drawn(name, message):
     with pytest.raises(UserError, match=message):
@@ -133,13 +133,13 @@ def test_plots_and_data_follow_the_axis(tmp_path):
 def lossless(**figures):
     figures = {"area_um2": 9000.0, "bits_per_weight": 10.7, "codes": "fixed", **figures}
     return sample(
-        LosslessRecord, format="bf16_dfloat11", macs_per_lane=16, energy_fj=9900.0,
+        LosslessRecord, format="bf16_dfloat11", macs_per_lane=16, glitch_energy_fj=9900.0,
         delay_ps=30000.0, **figures,
     )  # fmt: skip
 
 
 def test_what_loses_nothing_has_a_cost_on_every_axis():
-    measured = [record(name, energy_fj=1000.0, delay_ps=8000.0) for name in NAMES]
+    measured = [record(name, glitch_energy_fj=1000.0, delay_ps=8000.0) for name in NAMES]
     bits = dict.fromkeys(NAMES, 4.0)
     found = {
         name: axis(name, measured, effective_bits=bits).lossless(lossless())

@@ -56,7 +56,10 @@ def compare(before: Path, after: Path) -> tuple[int, list[str]]:
         if not other.is_file():
             lines.append(f"{name}: missing")
             continue
-        found = list(differences(read(path), read(other), str(name)))
+        try:
+            found = list(differences(read(path), read(other), str(name)))
+        except ValueError as error:
+            found = [f"{name}: cannot be read: {error}"]
         lines += found[:MOST]
         if len(found) > MOST:
             lines.append(f"{name}: and {len(found) - MOST} more")

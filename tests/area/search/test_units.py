@@ -88,6 +88,8 @@ def test_a_lane_without_a_table_is_smaller_than_the_mac() -> None:
     assert one.lane_um2 < 0.7 * synthesize_bf16_mac(technology).area_um2
     assert two.um2_per_symbol == pytest.approx(two.lane_um2 / 2)
     assert two.um2_per_symbol < one.um2_per_symbol
+    page = (Path(__file__).parents[3] / "docs" / "dfloat11_hardware.md").read_text()
     for record in (one, two):
+        assert f"| {record.lane_um2:,.1f} | - | {record.um2_per_symbol:,.1f} |" in page
         assert record.proof.lane_netlist == record.proof.progress == "proved"
         assert 0 < record.clock_energy_fj < record.energy_fj

@@ -21,6 +21,7 @@ def synthesis(name, area, **changes):
         "cells": 90,
         "delay_ps": 7000.0,
         "energy_fj": 1200.0,
+        "glitch_energy_fj": 1200.0,
         "leakage_nw": None,
         "critical_path": "w[0] to acc[15]",
         "not_measured": None,

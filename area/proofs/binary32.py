@@ -1,0 +1,116 @@
+"""FP32 and BF16 by the definition (IEEE 754-2019, 3.4 and 4.3.1): the other side of proofs.
+
+Nothing of the RTL is used here. A number is an integer times a power of two, sums and products are
+exact, and rounding picks the place of the last bit, then looks at all bits below it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from halfbyte.area.netlists.aig import FALSE, Aig
+from halfbyte.area.proofs.words import Words
+
+__all__ = ["EXPONENT", "Number", "pack", "rounded", "unpack"]
+
+_FRACTION = 23
+_LEAST = -149  # exponent of the smallest subnormal
+EXPONENT = 13
+"""Bits of an exponent here: enough for all sums."""
+
+Word = Sequence[int]
+
+
+@dataclass(frozen=True)
+class Number:
+    """``(-1) ** negative * integer * 2 ** exponent``, if it is neither NaN nor infinite.
+
+    ``exponent`` has 13 bits, in two's complement.
+    """
+
+    negative: int
+    integer: list[int]
+    exponent: list[int]
+    is_nan: int
+    is_infinite: int
+
+
+def unpack(aig: Aig, word: Word, fraction_bits: int) -> Number:
+    """The number that a BF16 (7 fraction bits) or FP32 (23) word stands for."""
+    words = Words(aig)
+    fraction, field = list(word[:fraction_bits]), word[fraction_bits:-1]
+    is_normal, is_special = words.any(field), words.all(field)
+    has_fraction = words.any(fraction)
+    # A subnormal has no hidden bit, and the exponent of the least normal number.
+    stored = [*field, *[FALSE] * (EXPONENT - len(field))]
+    exponent = words.chosen(is_normal, stored, words.constant(1, EXPONENT))
+    bias = words.constant(-127 - fraction_bits, EXPONENT)
+    return Number(
+        negative=word[-1],
+        integer=[*fraction, is_normal],
+        exponent=words.sum(exponent, bias),
+        is_nan=aig.conjunction(is_special, has_fraction),
+        is_infinite=aig.conjunction(is_special, has_fraction ^ 1),
+    )
+
+
+def rounded(aig: Aig, integer: Word, exponent: Word) -> list[int]:
+    """The FP32 magnitude, 31 bits, nearest to ``integer * 2 ** exponent``; ties to even.
+
+    The last bit that is kept has the exponent that 24 bits from the highest 1 on allow, or -149 if
+    that is greater. For each possible place of it, the bits above are kept, and those below say
+    whether one is added.
+    """
+    words = Words(aig)
+    width = len(integer)
+    # Where the last bit of a subnormal stands in the integer.
+    least = words.difference(words.constant(_LEAST, EXPONENT), exponent)
+    tops = [
+        aig.conjunction(integer[top], words.any(integer[top + 1 :]) ^ 1) for top in range(width)
+    ]
+    places = range(-_FRACTION, width)
+    kept_words, guards, stickies, chosen = [], [], [], []
+    for place in places:
+        top = place + _FRACTION
+        at_top = FALSE
+        if top < width:
+            low_enough = words.is_less(words.constant(place, EXPONENT), least) ^ 1
+            at_top = aig.conjunction(tops[top], low_enough)
+        # A subnormal: all ones stand below the place that a hidden bit would have.
+        none_above = words.any(integer[max(top, 0) :]) ^ 1
+        at_least = aig.conjunction(words.is_equal(least, place), none_above)
+        here = aig.disjunction(at_top, at_least)
+        shifted = [FALSE] * -place + list(integer) if place < 0 else list(integer[place:])
+        kept_words.append(words.masked(words.extended(shifted, _FRACTION + 1), here))
+        guard = integer[place - 1] if place > 0 else FALSE
+        guards.append(aig.conjunction(guard, here))
+        stickies.append(aig.conjunction(words.any(integer[: max(place - 1, 0)]), here))
+        chosen.append(here)
+    kept, guard, sticky = words.merged(kept_words), words.any(guards), words.any(stickies)
+    # The field is 0 for subnormals, and one more for each step of the place; a hidden bit adds 1.
+    field = words.merged(
+        [
+            words.masked(words.difference(words.constant(place, EXPONENT), least), here)
+            for place, here in zip(places, chosen, strict=True)
+        ]
+    )
+    up = aig.conjunction(guard, aig.disjunction(sticky, kept[0]))
+    wide = _FRACTION + EXPONENT
+    encoded = words.sum(words.extended(kept, wide), [*words.constant(0, _FRACTION), *field], up)
+    overflows = words.is_less(words.constant(254, EXPONENT), encoded[_FRACTION:])
+    infinity = words.constant(0xFF << _FRACTION, 31)
+    # Below all places: nothing is left. Above them (an overflow) there is a top.
+    return words.chosen(overflows, infinity, encoded[:31])
+
+
+def pack(aig: Aig, one: Number, other: Number, magnitude: Word, negative: int) -> list[int]:
+    """The FP32 word of a sum of two numbers, whose finite value rounds to ``magnitude``."""
+    words = Words(aig)
+    opposite = aig.exclusive(one.negative, other.negative)
+    both_infinite = aig.conjunction(one.is_infinite, other.is_infinite)
+    is_nan = words.any([one.is_nan, other.is_nan, aig.conjunction(both_infinite, opposite)])
+    nan = words.constant(0x7FC0_0000, 32)
+    infinity = words.constant(0xFF << _FRACTION, 31)
+    finite = [*magnitude, negative]
+    with_one = words.chosen(one.is_infinite, [*infinity, one.negative], finite)
+    with_other = words.chosen(other.is_infinite, [*infinity, other.negative], with_one)
+    return words.chosen(is_nan, nan, with_other)

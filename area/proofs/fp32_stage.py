@@ -1,0 +1,174 @@
+"""The small FP32 stage proved equal to an independently written one, by cases of exponents.
+
+:class:`halfbyte.rtl.bf16.accumulate.Accumulate` is the specification: the other design of the same
+sum, with another order of comparing, negating and rounding, and written by other hands. Between
+two exponents of a fixed difference the alignment is fixed wiring, and what is left is small enough
+for SAT. One more case on either side takes all differences beyond.
+
+What is assumed of the block is what :class:`halfbyte.rtl.dot.scaled_block.ScaledBlock` gives: a top
+bit of 1, or +0. The accumulator's only NaN is 7FC00000. Where the range of scales is used, both
+summands lie within it.
+"""
+
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from amaranth.lib import wiring
+
+from halfbyte.area.netlists.aig import FALSE, TRUE, Aig
+from halfbyte.area.netlists.circuit import Circuit, read_circuits
+from halfbyte.area.netlists.lowering import LOGIC, PREPARE, RIPPLE_CARRY
+from halfbyte.area.proofs.equivalence import Verdict, compare
+from halfbyte.area.proofs.results import PROVED, REFUTED, UNDECIDED, StageProof
+from halfbyte.base import run_yosys
+from halfbyte.rtl import to_rtlil
+from halfbyte.rtl.bf16.accumulate import Accumulate
+from halfbyte.rtl.dot.adders import AdderStyle, adder_modules
+from halfbyte.rtl.dot.fp32_sum import Fp32Sum
+
+__all__ = ["ALL_CASES", "Case", "prove_fp32_stage"]
+
+_FRACTION, _EXPONENT = 23, 8
+# Beyond this distance nothing but a sticky bit is left of the lower summand.
+_NEAR = 30
+# Bits of what is added to the distance in the two cases beyond.
+_BEYOND = 9
+_TOP = "stage"
+
+
+@dataclass(frozen=True)
+class Case:
+    """The block's exponent less the accumulator's; ``beyond``: that, or any one farther off."""
+
+    difference: int
+    beyond: bool = False
+
+
+ALL_CASES = (
+    *(Case(difference) for difference in range(1 - _NEAR, _NEAR)),
+    Case(_NEAR, beyond=True),
+    Case(-_NEAR, beyond=True),
+)
+
+
+def _lower(component: wiring.Component, style: AdderStyle | None = None) -> Circuit:
+    """A component as a circuit, with the adders that it places."""
+    parts = adder_modules(style) if style else {}
+    with tempfile.TemporaryDirectory(prefix="halfbyte-proof-") as temporary:
+        folder = Path(temporary)
+        (folder / "ripple.v").write_text(RIPPLE_CARRY)
+        (folder / f"{_TOP}.il").write_text(to_rtlil(component, _TOP))
+        for name, make in parts.items():
+            (folder / f"{name}.il").write_text(to_rtlil(make(), name))
+        lines = [f"read_rtlil {name}.il" for name in (_TOP, *parts)]
+        lines += [PREPARE, f"hierarchy -top {_TOP}", LOGIC, "delete *.*", "write_json stage.json"]
+        run_yosys("\n".join(lines) + "\n", folder, "Reading an FP32 stage for a proof")
+        return read_circuits((folder / "stage.json").read_text())[_TOP]
+
+
+def _any(aig: Aig, literals: Iterable[int]) -> int:
+    found = FALSE
+    for literal in literals:
+        found = aig.disjunction(found, literal)
+    return found
+
+
+def _all(aig: Aig, literals: Iterable[int]) -> int:
+    return _any(aig, (literal ^ 1 for literal in literals)) ^ 1
+
+
+def _masked(aig: Aig, word: Sequence[int], mask: int) -> list[int]:
+    return [aig.conjunction(literal, mask) for literal in word]
+
+
+def _inputs(aig: Aig, stage: Fp32Sum, case: Case) -> Mapping[str, Sequence[int]]:
+    """The stage's inputs in a case, as functions of free variables."""
+    width = stage.exponent_bits
+    field = aig.word(_EXPONENT)
+    if stage.limited:
+        # Exponents 64 to 191: one of the upper two bits.
+        field = [*field[:-1], field[-2] ^ 1]
+        is_nan, is_number = aig.variable(), aig.variable()
+        field = _masked(aig, field, is_number)
+        field = [aig.disjunction(literal, is_nan) for literal in field]
+        fraction = _masked(aig, aig.word(_FRACTION), aig.conjunction(is_number, is_nan ^ 1))
+        fraction[-1] = aig.disjunction(fraction[-1], is_nan)
+    else:
+        is_special = _all(aig, field)
+        rest = _masked(aig, aig.word(_FRACTION - 1), is_special ^ 1)
+        fraction = [*rest, aig.variable()]
+    is_normal = _any(aig, field)
+    exponent = [aig.disjunction(field[0], is_normal ^ 1), *field[1:]]
+    difference = [TRUE if case.difference >> place & 1 else FALSE for place in range(width)]
+    block = aig.add([*exponent, *[FALSE] * (width - _EXPONENT)], difference)
+    if case.beyond:
+        more = [*aig.word(_BEYOND), *[FALSE] * (width - _BEYOND)]
+        # -1 - more is the inverse of more.
+        block = aig.add(block, [literal ^ (case.difference < 0) for literal in more])
+    is_nonzero = aig.variable()
+    if stage.limited:
+        inside = aig.conjunction(
+            _any(aig, block[_EXPONENT:]) ^ 1,
+            aig.exclusive(block[_EXPONENT - 1], block[_EXPONENT - 2]),
+        )
+        is_nonzero = aig.conjunction(is_nonzero, inside)
+    significand = _masked(aig, aig.word(stage.significand_bits - 1), is_nonzero)
+    return {
+        "negative": [aig.conjunction(aig.variable(), is_nonzero)],
+        "exponent": block,
+        "significand": [*significand, is_nonzero],
+        "is_nan": [aig.variable()],
+        "is_infinite": [FALSE],
+        "augend": [*fraction, *field, aig.variable()],
+    }
+
+
+def _total(aig: Aig, circuit: Circuit, words: Mapping[str, Sequence[int]]) -> list[int]:
+    known = {
+        net: literal
+        for name, nets in circuit.inputs.items()
+        for net, literal in zip(nets, words[name], strict=True)
+    }
+    return circuit.word(circuit.evaluate(aig, known), circuit.output("total"))
+
+
+def _verdict(stage: Fp32Sum, small: Circuit, large: Circuit, case: Case) -> Verdict:
+    aig = Aig()
+    words = _inputs(aig, stage, case)
+    expected, seen = (_total(aig, circuit, words) for circuit in (large, small))
+    return compare(aig, (), list(zip(expected, seen, strict=True)))
+
+
+def prove_fp32_stage(make: Callable[[], Fp32Sum], cases: Sequence[Case] = ALL_CASES) -> StageProof:
+    """Whether the stage that ``make`` builds (a :class:`Fp32Sum`) is the specification.
+
+    Raises ToolError if Yosys fails.
+    """
+    start = time.monotonic()
+    stage = make()
+    small = _lower(stage, stage.style)
+    large = _lower(
+        Accumulate(
+            significand_bits=stage.significand_bits, exponent_bits=max(10, stage.exponent_bits)
+        )
+    )
+    status, queries, counterexample = PROVED, 0, None
+    for case in cases:
+        verdict = _verdict(stage, small, large, case)
+        queries += verdict.queries
+        if verdict.equal is False:
+            where = "or farther" if case.beyond else "exactly"
+            status, counterexample = REFUTED, f"exponents {case.difference} apart, {where}"
+            break
+        if verdict.equal is None:
+            status = UNDECIDED
+    return StageProof(
+        status=status,
+        cases=len(cases),
+        method=f"{len(cases)} cases of the exponents' difference, {queries} queries",
+        counterexample=counterexample,
+        seconds=round(time.monotonic() - start, 3),
+    )

@@ -1,0 +1,88 @@
+"""Words in an and-inverter graph: what specifications are written with.
+
+A word is a list of literals, the least significant first. Everything is as plain as its definition:
+a specification shall be read, not be small.
+"""
+
+from collections.abc import Sequence
+
+from halfbyte.area.netlists.aig import FALSE, TRUE, Aig
+
+__all__ = ["Words"]
+
+Word = Sequence[int]
+
+
+class Words:
+    """Arithmetic on words of ``aig``."""
+
+    def __init__(self, aig: Aig) -> None:
+        self.aig = aig
+
+    @staticmethod
+    def constant(value: int, width: int) -> list[int]:
+        """``value`` modulo the range, in ``width`` bits."""
+        return [value >> place & 1 for place in range(width)]
+
+    @staticmethod
+    def extended(word: Word, width: int, *, signed: bool = False) -> list[int]:
+        """``word`` in ``width`` bits, with zeros above, or its sign."""
+        above = word[-1] if signed and word else FALSE
+        return [*word, *[above] * (width - len(word))][:width]
+
+    def any(self, word: Word) -> int:
+        """Whether one bit or more is 1."""
+        found = FALSE
+        for literal in word:
+            found = self.aig.disjunction(found, literal)
+        return found
+
+    def all(self, word: Word) -> int:
+        """Whether all bits are 1."""
+        return self.any([literal ^ 1 for literal in word]) ^ 1
+
+    def masked(self, word: Word, mask: int) -> list[int]:
+        """``word`` where ``mask`` is 1, else 0."""
+        return [self.aig.conjunction(literal, mask) for literal in word]
+
+    def chosen(self, select: int, high: Word, low: Word) -> list[int]:
+        """``high`` where ``select`` is 1, else ``low``."""
+        return [self.aig.choose(select, *bits) for bits in zip(high, low, strict=True)]
+
+    def merged(self, words: Sequence[Word]) -> list[int]:
+        """The or of words of one width, of which all but one are 0."""
+        return [self.any(bits) for bits in zip(*words, strict=True)]
+
+    def sum(self, one: Word, other: Word, carry: int = FALSE) -> list[int]:
+        """The sum modulo the range."""
+        return self.aig.add(one, other, carry)
+
+    def difference(self, one: Word, other: Word) -> list[int]:
+        """``one - other`` modulo the range."""
+        return self.aig.add(one, [literal ^ 1 for literal in other], TRUE)
+
+    def negated_if(self, condition: int, word: Word) -> list[int]:
+        """``-word`` where ``condition`` is 1, modulo the range."""
+        flipped = [self.aig.exclusive(literal, condition) for literal in word]
+        return self.aig.add(flipped, self.constant(0, len(word)), condition)
+
+    def is_equal(self, word: Word, value: int) -> int:
+        """Whether ``word`` is a constant, modulo its range."""
+        bits = self.constant(value, len(word))
+        return self.all([literal ^ bit ^ 1 for literal, bit in zip(word, bits, strict=True)])
+
+    def is_less(self, one: Word, other: Word) -> int:
+        """Whether ``one < other``, both in two's complement, and of one width."""
+        wide = len(one) + 1
+        return self.difference(
+            self.extended(one, wide, signed=True), self.extended(other, wide, signed=True)
+        )[-1]
+
+    def product(self, one: Word, other: Word) -> list[int]:
+        """The product of two unsigned words, with the bits of both."""
+        width = len(one) + len(other)
+        total = self.constant(0, width)
+        for place, literal in enumerate(other):
+            row = [*[FALSE] * place, *self.masked(one, literal)]
+            total = self.sum(total, self.extended(row, width))
+        return total

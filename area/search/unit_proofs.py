@@ -1,0 +1,106 @@
+"""Every proof of the units beside the MACs: netlists, progress, and the RTL's specification."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from halfbyte.area.cells.technology import Technology
+from halfbyte.area.proofs.bf16 import prove_bf16_mac
+from halfbyte.area.proofs.fixed_codes import prove_fixed_lane
+from halfbyte.area.proofs.mac import NETLIST_CLAIM
+from halfbyte.area.proofs.results import UnitProof
+from halfbyte.area.search.units import (
+    stored,
+    synthesize_bf16_mac,
+    synthesize_decoder,
+    synthesize_fixed_decoder,
+)
+from halfbyte.base import Record, code_fingerprint, content_key
+from halfbyte.rtl import to_rtlil
+from halfbyte.rtl.bf16 import Bf16Mac
+from halfbyte.rtl.dfloat11.fixed import FixedLane
+
+__all__ = ["ClaimRecord", "prove_bf16", "prove_decoder", "prove_fixed_decoder"]
+
+_TOP = "unit"
+
+OnCase = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClaimRecord(Record):
+    """One claim about a unit, and whether it was proved."""
+
+    unit: str
+    """``bf16_mac`` or ``dfloat11``."""
+    part: str
+    """What the claim is about: a netlist, ``progress``, or the RTL's ``specification``."""
+    claim: str
+    """What was to be proved."""
+    status: str
+    """``proved``, or ``undecided`` if the solver gave up."""
+    method: str
+    """How."""
+
+
+def prove_bf16(technology: Technology, on_case: OnCase = lambda name: None) -> list[ClaimRecord]:
+    """What is proved of the BF16 MAC.
+
+    Raises ProofError if a claim is refuted, ToolError if Yosys or ABC fails.
+    """
+    key = _key(to_rtlil(Bf16Mac(), _TOP), "halfbyte.area.proofs.bf16")
+    specification = stored(UnitProof, key, lambda: prove_bf16_mac(on_case=on_case))
+    proof = synthesize_bf16_mac(technology).proof
+    return [
+        *_netlists(
+            "bf16_mac", {"netlist": proof.netlist, "product netlist": proof.multiplier_netlist}
+        ),
+        _claim("bf16_mac", "specification", specification),
+    ]
+
+
+def prove_decoder(technology: Technology, lanes: int) -> list[ClaimRecord]:
+    """What is proved of a decoder with a table; raises as :func:`prove_bf16`."""
+    proof = synthesize_decoder(technology, lanes=lanes).proof
+    return [
+        *_netlists(
+            "dfloat11", {"lane netlist": proof.lane_netlist, "table netlist": proof.table_netlist}
+        ),
+        _progress(proof.progress, proof.claim),
+    ]
+
+
+def prove_fixed_decoder(technology: Technology, lanes: int, symbols: int) -> list[ClaimRecord]:
+    """What is proved of a decoder without a table; raises as :func:`prove_bf16`."""
+    proof = synthesize_fixed_decoder(technology, lanes=lanes, symbols=symbols).proof
+    key = _key(to_rtlil(FixedLane(symbols=symbols), _TOP), "halfbyte.area.proofs.fixed_codes")
+    specification = stored(UnitProof, key, lambda: prove_fixed_lane(symbols=symbols))
+    return [
+        *_netlists("dfloat11", {"lane netlist": proof.lane_netlist}),
+        _progress(proof.progress, proof.claim),
+        _claim("dfloat11", "specification", specification),
+    ]
+
+
+def _key(rtlil: str, module: str) -> str:
+    return content_key(["specification", rtlil, code_fingerprint(module)])
+
+
+def _netlists(unit: str, statuses: Mapping[str, str | None]) -> list[ClaimRecord]:
+    return [
+        ClaimRecord(
+            unit=unit, part=part, claim=NETLIST_CLAIM, status=status, method="any state by SAT"
+        )
+        for part, status in statuses.items()
+        if status is not None
+    ]
+
+
+def _progress(status: str, claim: str) -> ClaimRecord:
+    method = "induction from any state"
+    return ClaimRecord(unit="dfloat11", part="progress", claim=claim, status=status, method=method)
+
+
+def _claim(unit: str, part: str, proof: UnitProof) -> ClaimRecord:
+    return ClaimRecord(
+        unit=unit, part=part, claim=proof.claim, status=proof.status, method=proof.method
+    )

@@ -1,0 +1,41 @@
+"""The small FP32 stage against the one that is written independently."""
+
+from functools import partial
+
+import pytest
+
+from halfbyte.area.proofs.fp32_stage import ALL_CASES, Case, prove_fp32_stage
+from halfbyte.rtl.dot.adders import PLAIN
+from halfbyte.rtl.dot.fp32_sum import Fp32Sum
+
+pytestmark = pytest.mark.yosys
+
+
+def stage(limited, kind=Fp32Sum):
+    return partial(kind, significand_bits=8, exponent_bits=11, limited=limited, style=PLAIN)
+
+
+@pytest.mark.parametrize("limited", [False, True])
+def test_the_stage_is_proved_in_some_cases(limited):
+    proof = prove_fp32_stage(stage(limited), [Case(2), Case(-9), Case(-30, beyond=True)])
+    assert (proof.status, proof.cases) == ("proved", 3)
+
+
+def test_all_cases_leave_no_difference_out():
+    near = {case.difference for case in ALL_CASES if not case.beyond}
+    beyond = {case.difference for case in ALL_CASES if case.beyond}
+    assert near == set(range(-29, 30))
+    assert beyond == {-30, 30}
+
+
+class NeverUp(Fp32Sum):
+    """Cuts off instead of rounding."""
+
+    def _incremented(self, m, word, up, flip):
+        return super()._incremented(m, word, flip, flip)
+
+
+def test_a_stage_that_does_not_round_is_refuted():
+    proof = prove_fp32_stage(stage(False, NeverUp), [Case(0), Case(-9)])
+    assert proof.status == "refuted"
+    assert proof.counterexample in ("exponents 0 apart, exactly", "exponents -9 apart, exactly")

@@ -1,0 +1,122 @@
+"""Commands that are interrupted or terminated: one line, a status, and nothing left behind."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+HALFBYTE = Path(sys.executable).parent / "halfbyte"
+BEGUN = "tmp/halfbyte-*/halfbyte-synth-*/script.ys"
+# It is built at once.
+ICARUS = ["--simulator", "icarus"] if shutil.which("iverilog") else []
+MESSAGE = "finished results are kept, and the next run continues from them"
+
+
+def members(session):
+    """The processes that a command and its children are, by what the system knows of each."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            environment = (entry / "environ").read_bytes()
+        except OSError:
+            continue
+        if f"HALFBYTE_TEST={session}".encode() in environment.split(b"\0"):
+            found.append(entry.name)
+    return found
+
+
+def wait_for(condition, seconds=90):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc to find processes")
+@pytest.mark.parametrize(
+    ("number", "arguments", "begun"),
+    [
+        (
+            signal.SIGTERM,
+            ["synth", "int4", "--effort", "50"],
+            BEGUN,
+        ),
+        (
+            signal.SIGINT,
+            ["synth", "int4", "--effort", "50"],
+            BEGUN,
+        ),
+        (
+            signal.SIGTERM,
+            ["sim", "int4", "--arch", "baugh_wooley", "--cycles", "3000000", *ICARUS],
+            "build/sim/**/run-*/simulation.log",
+        ),
+    ],
+    ids=["synth-term", "synth-int", "sim-term"],
+)
+def test_nothing_is_left(tmp_path, number, arguments, begun):
+    (tmp_path / "tmp").mkdir()
+    name = f"{os.getpid()}-{number}-{arguments[0]}"
+    environment = {**os.environ, "TMPDIR": str(tmp_path / "tmp"), "HALFBYTE_TEST": name}
+    process = subprocess.Popen(
+        [HALFBYTE, *arguments],
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # Shells start what they put in the background with the interrupt ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    wait_for(lambda: list(tmp_path.glob(begun)))
+    process.send_signal(number)
+    _, error = process.communicate(timeout=90)
+    what = "interrupted" if number == signal.SIGINT else "terminated"
+    assert error.splitlines()[-1] == f"{what}: {MESSAGE}"
+    assert "Traceback" not in error
+    assert process.returncode == (1 if number == signal.SIGINT else 128 + number)
+    wait_for(lambda: not members(name), seconds=5)
+    assert not list((tmp_path / "tmp").glob("halfbyte-*"))
+    assert not (tmp_path / "build" / "failed").exists()
+
+
+STARTING = """
+import sys, threading, _thread, builtins
+real = builtins.__import__
+def slow(name, *rest):
+    if name == "typer":
+        raise KeyboardInterrupt  # as Ctrl-C does, in the middle of the imports
+    return real(name, *rest)
+builtins.__import__ = slow
+from halfbyte.cli import main
+sys.argv = ["halfbyte", "formats"]
+main()
+"""
+
+
+def test_an_interruption_at_the_start_is_one_line():
+    done = subprocess.run([sys.executable, "-c", STARTING], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (1, f"interrupted: {MESSAGE}\n")
+
+
+@pytest.mark.yosys
+def test_a_temporary_folder_with_spaces_is_named_in_one_line(tmp_path):
+    folder = tmp_path / "with space"
+    folder.mkdir()
+    done = subprocess.run(
+        [HALFBYTE, "synth", "e1m2", "--arch", "sign_magnitude"],
+        cwd=tmp_path,
+        env={**os.environ, "TMPDIR": str(folder)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "set TMPDIR to a path without spaces and quotes" in done.stderr
+    assert not list(folder.iterdir())
