@@ -117,14 +117,13 @@ def write_netlist(technology: Technology) -> list[str]:
 def _script(top: str, technology: Technology, annealed: bool) -> str:
     """The searched module first, so that what is constant in it is known to what goes around it."""
     searched = _searched(top)
-    is_whole = searched == top
     lines = [
         *_read(top),
         f"flatten {searched}",
-        *(_annealed(searched) if annealed else _mapped(searched, known=top in (MAC, MULTIPLIER))),
-        f"hierarchy -top {top}",
+        *(_annealed(searched) if annealed else _mapped(searched, top)),
+        *([f"hierarchy -top {top}"] if annealed or searched != top else []),
         "flatten",  # also drops the modules that are parts of others by now
-        *([] if is_whole else _around(top)),
+        *([] if searched == top else _around(top)),
         *write_netlist(technology),
     ]
     return "\n".join(lines) + "\n"
@@ -135,18 +134,19 @@ def _annealed(module: str) -> list[str]:
     return [f"delete {module}", f"read_verilog {ANNEALED}"]
 
 
-def _mapped(module: str, *, known: bool) -> list[str]:
-    """The searched module in cells; that of a unit which is not ``known`` has registers."""
+def _mapped(module: str, top: str) -> list[str]:
+    """The searched module, a part of ``top`` or all of it, in cells."""
+    part = "" if module == top else f" {module}"
     # The last that knows which signal a register holds. Writing sorts the design, and so moves
     # areas a little: not of MACs, which are proved by their ports. Before that, `opt` may have
     # shared operators behind multiplexers that are no gates yet.
     registers = ["simplemap", "write_json registers.json", "dfflibmap -liberty cells.lib"]
     return [
-        f"alumacc {module}",
-        f"opt {module}",
-        f"techmap {module}",
-        f"opt -full {module}",
-        *([] if known else registers),
+        f"alumacc{part}",
+        f"opt{part}",
+        f"techmap{part}",
+        f"opt -full{part}",
+        *([] if top in (MAC, MULTIPLIER) else registers),
         f"abc -liberty cells.lib -script search.abc {module}",
     ]
 
