@@ -15,11 +15,12 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 from halfbyte.base.errors import ToolError, UserError
 
-__all__ = ["close_yosys", "interrupt_yosys", "run_yosys"]
+__all__ = ["interrupt_yosys", "refuse_yosys", "run_yosys"]
 
 # Paths that Yosys, ABC and their scripts take as they are.
 _PLAIN = re.compile(r"[\w./+,:=@%~-]*")
@@ -112,9 +113,11 @@ _busy: set[_Server] = set()
 _interrupted: set[_Server] = set()
 
 
+_refuses = threading.Event()
+
+
 @atexit.register
-def close_yosys() -> None:
-    """End what waits for the next run."""
+def _close_all() -> None:
     while _idle:
         _idle.pop().close()
 
@@ -130,6 +133,14 @@ def interrupt_yosys() -> None:
         server.end_now()
 
 
+def refuse_yosys() -> None:
+    """End all servers, and start no run any more: the process is about to end at once."""
+    _refuses.set()
+    interrupt_yosys()
+    while _idle:
+        _idle.pop().kill()
+
+
 def run_yosys(script: str, folder: Path, what: str, timeout: float = 600) -> None:
     """Run ``script`` with ``folder`` as the working directory; its output is kept in ``log.txt``.
 
@@ -137,6 +148,8 @@ def run_yosys(script: str, folder: Path, what: str, timeout: float = 600) -> Non
     Raises ToolError with the last lines of the log if Yosys fails, and UserError for a folder that
     it cannot work in, which is in ``$TMPDIR``: its path must be plain, and not on a full disk.
     """
+    if _refuses.is_set():
+        raise KeyboardInterrupt
     _check_folder(folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "script.ys").write_text(script)

@@ -16,22 +16,28 @@ DEFAULT = ("int4", "e2m1_sp", "sf4")
 Codec = Annotated[
     bool, typer.Option("--codec", help="Time DFloat11 beside the published encoder instead.")
 ]
+Peers = Annotated[
+    bool, typer.Option("--peers", help="With --codec: zipnn and openzl in the same run.")
+]
 
 
 def bench(
     names: FormatNames = None,
     activation: Activation = None,
     codec: Codec = False,
+    peers: Peers = False,
     json: Json = False,
 ) -> None:
     """Time the golden model's block-scaled GEMM beside torch.matmul in FP32.
 
     Without a format: int4, e2m1_sp and sf4.
     """
+    if peers and not codec:
+        raise UserError("--peers are codecs: give --codec, too")
     if codec:
         if names or activation:
             raise UserError("--codec times the DFloat11 codec, which has no formats")
-        _bench_codec(json)
+        _bench_codec(peers, json)
         return
     from halfbyte.golden.bench import benchmark_gemm
 
@@ -66,11 +72,11 @@ def bench(
     )
 
 
-def _bench_codec(json: bool) -> None:
+def _bench_codec(peers: bool, json: bool) -> None:
     from halfbyte.golden.dfloat11.bench import benchmark_codec
 
     with progress("Benchmark") as update:
-        records = benchmark_codec(on_progress=update)
+        records = benchmark_codec(with_peers=peers, on_progress=update)
     if json:
         print_json(records)
         return
@@ -79,8 +85,8 @@ def _bench_codec(json: bool) -> None:
             record.what,
             f"{record.elements:,}",
             number(record.seconds, 3),
-            number(record.weights_per_second / 1e6, 1),
-            number(1e9 * record.core_seconds / record.elements, 1),
+            number(2 * record.weights_per_second / 1e9, 2),
+            number(2e-9 * record.elements / record.core_seconds, 2),
             number(record.bits_per_weight, 3),
         ]
         for record in records
@@ -88,8 +94,8 @@ def _bench_codec(json: bool) -> None:
     first = records[0]
     table(
         "DFloat11 of normal weights in BF16",
-        ["what", ">weights", ">seconds", ">10^6 weights/s", ">core ns/weight", ">bits"],
+        ["what", ">weights", ">seconds", ">GB/s", ">GB/s a core", ">bits"],
         rows,
-        f"{first.cores} cores, numba {first.versions['numba']}, medians of "
+        f"GB of BF16; {first.cores} cores, loops: {first.engine}, medians of "
         f"{first.repeats} runs, the last line one run",
     )

@@ -2,7 +2,6 @@
 
 import os
 import time
-from typing import TYPE_CHECKING
 
 from halfbyte.cli.options import (
     Activation,
@@ -21,28 +20,7 @@ from halfbyte.cli.options import (
 from halfbyte.cli.output import print_json, progress
 from halfbyte.cli.sim import Cycles, Seed, Simulator, show_simulations
 
-if TYPE_CHECKING:
-    from halfbyte.area import Technology
-    from halfbyte.rtl import MacSpec
-    from halfbyte.sim import Netlists
-
-__all__ = ["gatesim", "map_variants"]
-
-
-def map_variants(
-    design: "MacSpec", recipe: str, technology: "Technology", jobs: int | None
-) -> "Netlists":
-    """Every accumulator of the regression as a netlist, by the recipe that was chosen."""
-    from halfbyte.area.cells.cell_models import cell_models
-    from halfbyte.area.search.smallest import map_designs
-    from halfbyte.rtl import variants
-    from halfbyte.sim import Netlists
-
-    paths = map_designs(list(variants(design).values()), recipe, technology, jobs=jobs)
-    texts = tuple(path.read_text() for path in paths)
-    words = {word for text in texts for word in text.split()}
-    used = technology.cells.keys() & words
-    return Netlists(cell_models(technology, used), texts)
+__all__ = ["gatesim"]
 
 
 def gatesim(
@@ -62,11 +40,15 @@ def gatesim(
     """Simulate netlists against the golden model; without a format, all of 4 and 5 bits.
 
     The regression is that of `halfbyte sim`. Its accumulators are synthesized with the
-    architecture and recipe of the smallest MAC; cells do what the library's functions say.
+    architecture and recipe of the smallest MAC, whose own netlist is one of them. Cells do what the
+    library's functions say.
     """
     from halfbyte.area import synthesize
+    from halfbyte.area.search.delivery import synthesized_spec
+    from halfbyte.area.search.synthesis_jobs import netlist_path
+    from halfbyte.area.search.variant_netlists import map_variants
     from halfbyte.rtl import MacSpec
-    from halfbyte.sim import run_many
+    from halfbyte.sim import Netlists, run_many
     from halfbyte.sim.records import NetlistSimulationRecord
     from halfbyte.sim.simulator import check_simulator
 
@@ -76,21 +58,15 @@ def gatesim(
     chosen = [fmt for fmt in load_formats(names) if names or fmt.bits in (4, 5)]
     technology = pick_technology(tech, liberty, dont_use)
     with progress(f"Synthesis, {technology.name}") as update:
-        found = synthesize(
-            [MacSpec(fmt, other or fmt, arch, terms) for fmt in chosen],
-            technology,
-            prove=False,
-            jobs=jobs,
-            on_progress=update,
-        )
-    designs = [
-        MacSpec(fmt, other or fmt, record.architecture, terms)
-        for fmt, record in zip(chosen, found, strict=True)
-    ]
+        designs = [MacSpec(fmt, other or fmt, arch, terms) for fmt in chosen]
+        found = synthesize(designs, technology, prove=False, jobs=jobs, on_progress=update)
+    designs = [synthesized_spec(*pair) for pair in zip(designs, found, strict=True)]
     netlists = []
     with progress(f"Netlists of the regression, {technology.name}") as update:
         for design, record in zip(designs, found, strict=True):
-            netlists.append(map_variants(design, record.recipe, technology, jobs))
+            path = netlist_path(record.netlist) if record.netlist else None
+            mapped = map_variants(design, record.recipe, technology, lossless=path, jobs=jobs)
+            netlists.append(Netlists(mapped.cells, mapped.macs))
             update(len(netlists), len(designs), design.weight.name)
     with progress("Simulation of netlists") as update:
         records = run_many(

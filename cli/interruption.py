@@ -6,11 +6,13 @@ import signal
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 
-from halfbyte.base.yosys import close_yosys
+from halfbyte.base.yosys import refuse_yosys
 
 __all__ = ["MESSAGE", "ends_in_one_line"]
 
@@ -18,6 +20,8 @@ MESSAGE = "finished results are kept, and the next run continues from them"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # The exit status that typer turns an interruption into.
 _TYPER = 130
+# How often a folder is removed, and the seconds between.
+_TRIES, _PAUSE = 40, 0.05
 
 
 @contextmanager
@@ -38,26 +42,26 @@ def ends_in_one_line() -> Iterator[None]:
         for number in _SIGNALS:
             if signal.getsignal(number) is not signal.SIG_IGN:  # as `nohup` leaves it
                 previous[number] = signal.signal(number, interrupt)
+    temporary = Path(tempfile.mkdtemp(prefix="halfbyte-"))
     try:
-        with _own_temporary_folder():
+        with _temporary_files_in(temporary):
             yield
     except KeyboardInterrupt:
-        _end(received, list(previous))
+        _end(received, list(previous), temporary)
     except SystemExit as end:
         if not received or end.code != _TYPER:
             raise
-        _end(received, list(previous))
+        _end(received, list(previous), temporary)
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
 
 
 @contextmanager
-def _own_temporary_folder() -> Iterator[None]:
+def _temporary_files_in(folder: Path) -> Iterator[None]:
     """Threads that are cut off cannot remove their folders: those all stand in this one."""
     before = tempfile.tempdir
-    folder = tempfile.mkdtemp(prefix="halfbyte-")
-    tempfile.tempdir = folder
+    tempfile.tempdir = str(folder)
     try:
         yield
     finally:
@@ -65,7 +69,16 @@ def _own_temporary_folder() -> Iterator[None]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _end(received: list[int], handled: list[int]) -> None:
+def _remove(folder: Path) -> None:
+    """Remove a folder in which a thread that was cut off may still be writing."""
+    for _ in range(_TRIES):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+        time.sleep(_PAUSE)
+
+
+def _end(received: list[int], handled: list[int], temporary: Path) -> None:
     """Say what came and exit; computing threads are not waited for."""
     for number in handled:
         signal.signal(number, signal.SIG_IGN)
@@ -74,8 +87,9 @@ def _end(received: list[int], handled: list[int]) -> None:
     print(f"{what}: {MESSAGE}", file=sys.stderr)
     status = 1 if number == signal.SIGINT else 128 + number
     if threading.active_count() > 1:
-        close_yosys()
+        refuse_yosys()
         sys.stdout.flush()
         sys.stderr.flush()
+        _remove(temporary)
         os._exit(status)
     sys.exit(status)

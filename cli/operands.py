@@ -16,10 +16,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from halfbyte.area.timing.operands import Operands
     from halfbyte.area.timing.packets import FixedPackets, Packets
 
-__all__ = ["collect_fixed_packets", "collect_operands", "collect_packets", "operands"]
+__all__ = ["collect_fixed_packets", "collect_packets", "operands"]
 
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="As for `halfbyte evaluate`.")]
 Output = Annotated[Path, typer.Option("--output", "-o", help="The file to write (.npz).")]
@@ -31,9 +30,6 @@ PacketsOnly = Annotated[
         "is measured on.",
     ),
 ]
-BLOCK = 128
-# Values to keep of each layer's input: some rows of the widest layers that are met.
-_LIMIT = 2**16
 
 
 def operands(
@@ -47,52 +43,11 @@ def operands(
             collect = collect_fixed_packets if codes == "fixed" else collect_packets
             data = collect(model).to_bytes()
         else:
+            from halfbyte.pareto.operands import collect_operands
+
             data = collect_operands(model).to_bytes()
     write_atomically(output, data)
     console.print(f"wrote {output} ({len(data):,} bytes)")
-
-
-def collect_operands(model: str) -> "Operands":
-    """Rows of weights and activations of four layers, from first to last, by block maximum.
-
-    The activations are those of the model's calibration text. Raises UserError if the model has
-    too few layers of at least 256 inputs.
-    """
-    import torch
-
-    from halfbyte.accuracy import find_model
-    from halfbyte.accuracy.models.loading import open_subject
-    from halfbyte.accuracy.profile.activations import collect_activations
-    from halfbyte.area.timing.operands import CYCLES, LAYERS, ROWS, Operands
-
-    reference = find_model(model)
-    subject = open_subject(reference)
-    inputs = collect_activations(subject, limit=_LIMIT)
-    matrices = {name: matrix.read() for name, matrix in subject.matrices().items()}
-    wide = [
-        name
-        for name, matrix in matrices.items()
-        if name in inputs
-        and matrix.shape[1] >= CYCLES
-        and min(len(matrix), len(inputs[name])) >= ROWS
-    ]
-    if len(wide) < LAYERS:
-        raise UserError(
-            f"Operands need {LAYERS} layers of {CYCLES} inputs; {model} has {len(wide)}"
-        )
-    chosen = [wide[round(place)] for place in torch.linspace(0, len(wide) - 1, LAYERS).tolist()]
-
-    def rows(matrix: "Tensor") -> "Tensor":
-        places = torch.linspace(0, len(matrix) - 1, ROWS).round().long()
-        blocks = matrix[places, :CYCLES].float().reshape(ROWS, -1, BLOCK)
-        largest = blocks.abs().amax(-1, keepdim=True)
-        return (blocks / largest.where(largest > 0, 1.0)).reshape(ROWS, CYCLES)
-
-    weights, activations = (
-        torch.stack([rows(source[name]) for name in chosen]).numpy()
-        for source in (matrices, inputs)
-    )
-    return Operands.of(reference.name, weights, activations)
 
 
 def collect_packets(model: str) -> "Packets":

@@ -153,9 +153,9 @@ def prove(
 
     In every unit faults are injected, each of which must be refuted. Exit status 1 if a proof
     fails or a fault is not seen. Of the decoder and the BF16 MAC (--unit dfloat11, bf16_mac) the
-    netlists are proved equal to their RTL, and the RTL as far as there is a specification.
-    Of dot-product units (--unit dot) the netlist of every recipe is
-    proved, and the RTL of the smallest lane.
+    netlists are proved equal to their RTL, and the RTL as far as there is a specification. Of
+    dot-product units (--unit dot) the netlist of every recipe is proved, and the RTL of the
+    smallest lane.
     """
     check_dot_only(
         unit,
@@ -163,7 +163,7 @@ def prove(
         block=block,
         accumulator=accumulator,
         window=window,
-        lanes=lanes,
+        lanes=None if unit == "dfloat11" else lanes,
         acc_width=acc_width,
     )
     if unit == ARRAY:

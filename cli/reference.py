@@ -1,4 +1,4 @@
-"""The command line as a page of Markdown, made from the commands themselves."""
+"""Pages of Markdown made from the code: the command line, and the fields of records."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from typer.main import get_command
 
 from halfbyte.cli.app import app
 
-__all__ = ["commands_page"]
+__all__ = ["commands_page", "records_page"]
 
 _HEAD = """# Command line
 
@@ -59,3 +59,29 @@ def _row(parameter: Any) -> str:
 
 def _text(text: str | None) -> str:
     return " ".join((text or "").split()).replace("|", "\\|")
+
+
+_RECORDS_HEAD = """# Records
+
+Every measurement is a record: one JSON object that repeats its inputs. `--json` prints a list of
+them. What is not known is null. `halfbyte schema NAME` prints the JSON Schema of a record.
+"""
+
+
+def records_page() -> str:
+    """Markdown: for each record what it says, and its fields with their meaning and unit."""
+    from halfbyte.base.record import field_docs
+    from halfbyte.cli.schema import record_types
+
+    lines = [_RECORDS_HEAD]
+    for name, kind in record_types().items():
+        properties = kind.schema()["properties"]
+        assert isinstance(properties, dict)  # noqa: S101
+        texts = field_docs(kind)
+        rows = [
+            f"| `{field}` | {_text(texts.get(field) or texts.get(f'{field}_'))} |"
+            for field in properties
+        ]
+        what = _text(str(kind.schema()["description"]))
+        lines += [f"## {name}", "", what, "", "| field | meaning |", "|---|---|", *rows, ""]
+    return "\\n".join(lines)

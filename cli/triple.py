@@ -1,7 +1,7 @@
 """``halfbyte triple``: RTL, golden model and GPU reference on the same stream of clock cycles."""
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     from halfbyte.gpu_ref.records import TripleRecord
     from halfbyte.rtl import MacSpec
-    from halfbyte.sim.plan import Plan
 
 
 __all__ = ["triple"]
@@ -38,33 +37,11 @@ Seed = Annotated[
 Cycles = Annotated[int, typer.Option(min=1, help="Random cycles with random clears.")]
 
 
-def _unequal(plan: "Plan", macs: "Iterable[MacSpec]", device: "torch.device") -> int:
-    """Accumulator values of the kernel that differ from the plan's, which the RTL has shown."""
-    import torch
-
-    from halfbyte.gpu_ref import mac_stream
-
-    words = torch.from_numpy(plan.stimulus.astype("int64"))
-    w_bits, a_bits = plan.layout.w_bits, plan.layout.a_bits
-    w, a = words & 2**w_bits - 1, words >> w_bits & 2**a_bits - 1
-    clear, enable = (words >> w_bits + a_bits + bit & 1 for bit in (0, 1))
-    different = 0
-    for spec, expected in zip(macs, torch.from_numpy(plan.expected), strict=True):
-        acc = mac_stream(
-            w.to(device, torch.uint8),
-            a.to(device, torch.uint8),
-            clear.to(device, torch.bool),
-            enable=enable.to(device, torch.bool) if spec.enable else None,
-            **spec.arithmetic,
-        )
-        different += int((acc.cpu() != expected).sum())
-    return different
-
-
 def _compare(design: "MacSpec", device: "torch.device", seed: int, cycles: int) -> "TripleRecord":
     """The record of one design; raises SimulationError or ToolError where two sides differ."""
     from halfbyte.gpu_ref.machine import describe
     from halfbyte.gpu_ref.records import TripleRecord
+    from halfbyte.gpu_ref.replay import Accumulator, Columns, count_differences
     from halfbyte.rtl import variants
     from halfbyte.sim.runner import make_plans, run_regression
     from halfbyte.sim.wrapper import layout_of
@@ -74,7 +51,13 @@ def _compare(design: "MacSpec", device: "torch.device", seed: int, cycles: int) 
     # The same seed gives the same plans: what was driven, and what every accumulator held.
     macs = variants(design)
     plans = make_plans(macs, layout_of(macs, title="triple", seed=seed), cycles=cycles)
-    different = sum(_unequal(plan, macs.values(), device) for plan in plans.values())
+    different = 0
+    for plan in plans.values():
+        accumulators = [
+            Accumulator(spec.arithmetic, spec.enable, held)
+            for spec, held in zip(macs.values(), plan.expected, strict=True)
+        ]
+        different += count_differences(Columns(*plan.columns), accumulators, device)
     record = TripleRecord(
         format=simulated.format,
         activation=simulated.activation,

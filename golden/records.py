@@ -64,5 +64,7 @@ class CodecBenchRecord(Record):
     """Runs."""
     cores: int
     """Cores of the machine."""
+    engine: str
+    """What runs the loops: ``native`` or ``numba``."""
     versions: Mapping[str, str | None]
     """Versions of the libraries."""

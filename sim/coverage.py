@@ -43,12 +43,9 @@ def coverage(plans: Iterable[Plan], spec: MacSpec, field: int) -> Coverage:
 
 def _of_plan(plan: Plan, spec: MacSpec, field: int, pairs: NDArray[np.bool_]) -> dict[str, int]:
     """Cycles of one plan by corner; marks its ``pairs``."""
-    words, layout = plan.stimulus, plan.layout
-    codes = words & (1 << spec.code_bits) - 1
-    w, a = codes & (1 << layout.w_bits) - 1, codes >> layout.w_bits
-    clear, enable = (words >> spec.code_bits + bit & 1 == 1 for bit in (0, 1))
-    taken = enable if spec.enable else np.ones(len(words), dtype=bool)
-    pairs[codes[taken]] = True
+    w, a, clear, enable = plan.columns
+    taken = enable if spec.enable else np.ones(len(w), dtype=bool)
+    pairs[(w | a << spec.weight.bits)[taken]] = True
     acc = plan.expected[field]
     before = np.concatenate(([0], acc[:-1]))
     integers = (np.array(fmt.integers, dtype=object) for fmt in (spec.weight, spec.activation))

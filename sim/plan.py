@@ -137,6 +137,14 @@ class Plan:
     expected: NDArray[np.int64]
 
     @property
+    def columns(self) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.bool_], NDArray[np.bool_]]:
+        """The stimulus taken apart: codes w and a, and the flags clear and enable; each (T,)."""
+        w_bits, code_bits = self.layout.w_bits, self.layout.w_bits + self.layout.a_bits
+        codes = self.stimulus & (1 << code_bits) - 1
+        clear, enable = (self.stimulus >> code_bits + bit & 1 == 1 for bit in (0, 1))
+        return codes & (1 << w_bits) - 1, codes >> w_bits, clear, enable
+
+    @property
     def products(self) -> int:
         """Products that are checked when the scenario runs to its end."""
         return self.products_until(len(self.stimulus))

@@ -176,33 +176,34 @@ def run_many(
     processes = Processes()
     records: dict[int, SimulationRecord] = {}
     failures: dict[int, str] = {}
-    with ThreadPoolExecutor(max_workers=jobs) as pool:
-        try:
-            futures = {
-                pool.submit(
-                    run_regression,
-                    design,
-                    simulator=simulator,
-                    waves=waves,
-                    seed=seed,
-                    cycles=cycles,
-                    processes=processes,
-                    netlists=netlists[index] if netlists else None,
-                ): index
-                for index, design in enumerate(designs)
-            }
-            for done, future in enumerate(as_completed(futures), start=1):
-                index = futures[future]
-                try:
-                    records[index] = future.result()
-                except SimulationError as error:
-                    failures[index] = str(error)
-                if on_progress:
-                    on_progress(done, len(designs), designs[index].weight.name)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            processes.end()
-            raise
+    pool = ThreadPoolExecutor(max_workers=jobs)
+    try:
+        futures = {
+            pool.submit(
+                run_regression,
+                design,
+                simulator=simulator,
+                waves=waves,
+                seed=seed,
+                cycles=cycles,
+                processes=processes,
+                netlists=netlists[index] if netlists else None,
+            ): index
+            for index, design in enumerate(designs)
+        }
+        for done, future in enumerate(as_completed(futures), start=1):
+            index = futures[future]
+            try:
+                records[index] = future.result()
+            except SimulationError as error:
+                failures[index] = str(error)
+            if on_progress:
+                on_progress(done, len(designs), designs[index].weight.name)
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        processes.end()
+        raise
+    pool.shutdown()
     if failures:
         text = "\n\n".join(failures[index] for index in sorted(failures))
         raise SimulationError(f"{len(failures)} of {len(designs)} designs fail\n{text}")

@@ -5,8 +5,8 @@ number is rounded once, and the MAC is made of these two. The sum is proved by t
 summands' exponents: in each case the exact sum is an integer of fixed width.
 
 Where one summand is so small that it only says whether there is something beyond the other, and
-with which sign, one unit far below stands for it. That is no other result: the nearest numbers
-between which rounding chooses are more than twice as far away as the largest such summand.
+with which sign, one unit far below stands for it. The result is the same: the nearest
+points where rounding changes are more than twice as far away as the largest such summand.
 """
 
 import time

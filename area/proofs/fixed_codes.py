@@ -43,7 +43,7 @@ _XOR = 0b0110  # as a gate's table
 
 @cache
 def code_words(number: int) -> Mapping[str, int]:
-    """Of one code: how far below the highest exponent each word of at most eight bits leads."""
+    """How far below the highest exponent each word of at most eight bits leads, in one code."""
     flat, late = number >= 4, number % 4
     short = {"00": 2, "01": 3, "100" if flat else "10": 1}
     if flat:

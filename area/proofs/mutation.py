@@ -13,7 +13,15 @@ from halfbyte.area.proofs.mac import PROVED, prove_netlist
 from halfbyte.base import run_yosys
 from halfbyte.rtl import MacSpec, to_rtlil
 
-__all__ = ["SELECT", "SELECT_BITS", "Mutant", "Mutated", "is_equivalent", "mutate"]
+__all__ = [
+    "SELECT",
+    "SELECT_BITS",
+    "Mutant",
+    "Mutated",
+    "equivalent_mutants",
+    "is_equivalent",
+    "mutate",
+]
 
 # The port that chooses a mutant by its number, and its width; number 0 is none.
 SELECT, SELECT_BITS = "mutant", 16
@@ -80,6 +88,15 @@ def is_equivalent(mutated: Mutated, mutant: Mutant, mac: MacSpec) -> bool:
     """Whether a proof shows that the mutant does what the MAC does."""
     circuit = mutated.circuits[mutant.unit].fixed(SELECT, mutant.number)
     return prove_netlist(circuit, mutated.originals[mutant.unit], mac).status == PROVED
+
+
+def equivalent_mutants(mutated: Mutated, macs: Mapping[str, MacSpec]) -> set[int]:
+    """The numbers of the mutants that a proof shows to be no faults."""
+    return {
+        mutant.number
+        for mutant in mutated.mutants
+        if is_equivalent(mutated, mutant, macs[mutant.unit])
+    }
 
 
 def _list_script(names: Sequence[str]) -> str:

@@ -2,8 +2,8 @@
 
 While every stream offers what it can (inputs are valid, outputs are ready), a beat must cross some
 stream every few cycles: taken, given, or a verdict. All registers start with any values, reachable
-or not, so that neither code tables nor the past matter; payloads are free in every cycle. As each
-packet ends, so does then each chunk. A stream that does not offer is what a unit may wait for.
+or not, so that neither code tables nor the past matter; payloads are free in every cycle. Every
+chunk ends with a packet, so it ends too. A unit may wait for a stream that does not offer.
 """
 
 import tempfile
@@ -46,8 +46,8 @@ class ProgressError(ToolError):
 class _Progress(wiring.Component):
     """A unit with an assertion: while all streams offer, some beat crosses in time.
 
-    The unit's inputs become free inputs; those that are no stream (a table, whether it is usable)
-    too, with ``usable`` as something that must be offered.
+    The unit's inputs become free inputs, also those outside of streams (a table, and whether it is
+    usable). ``usable`` counts as something that must be offered.
     """
 
     def __init__(self, unit: wiring.Component, max_idle: int) -> None:

@@ -44,7 +44,7 @@ class MappedUnit:
 def read_mapped_unit(folder: Path, top: str, cells: Mapping[str, Cell]) -> MappedUnit:
     """What :func:`synthesis.synthesize_rtlil` left in ``folder``, of module ``top``.
 
-    Raises CircuitError for a netlist that is no synchronous circuit of ``cells``.
+    Raises CircuitError for a netlist that is not a synchronous circuit of ``cells``.
     """
     text = (folder / "netlist.json").read_text()
     mapped = json.loads(text)["modules"][top]["cells"]

@@ -19,7 +19,7 @@ from halfbyte.rtl import to_rtlil
 from halfbyte.rtl.bf16 import Bf16Mac
 from halfbyte.rtl.dfloat11.fixed import FixedLane
 
-__all__ = ["ClaimRecord", "prove_bf16", "prove_decoder", "prove_fixed_decoder"]
+__all__ = ["UnitClaim", "prove_bf16", "prove_decoder", "prove_fixed_decoder"]
 
 _TOP = "unit"
 
@@ -27,7 +27,7 @@ OnCase = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClaimRecord(Record):
+class UnitClaim(Record):
     """One claim about a unit, and whether it was proved."""
 
     unit: str
@@ -42,7 +42,7 @@ class ClaimRecord(Record):
     """How."""
 
 
-def prove_bf16(technology: Technology, on_case: OnCase = lambda name: None) -> list[ClaimRecord]:
+def prove_bf16(technology: Technology, on_case: OnCase = lambda name: None) -> list[UnitClaim]:
     """What is proved of the BF16 MAC.
 
     Raises ProofError if a claim is refuted, ToolError if Yosys or ABC fails.
@@ -58,7 +58,7 @@ def prove_bf16(technology: Technology, on_case: OnCase = lambda name: None) -> l
     ]
 
 
-def prove_decoder(technology: Technology, lanes: int) -> list[ClaimRecord]:
+def prove_decoder(technology: Technology, lanes: int) -> list[UnitClaim]:
     """What is proved of a decoder with a table; raises as :func:`prove_bf16`."""
     proof = synthesize_decoder(technology, lanes=lanes).proof
     return [
@@ -69,7 +69,7 @@ def prove_decoder(technology: Technology, lanes: int) -> list[ClaimRecord]:
     ]
 
 
-def prove_fixed_decoder(technology: Technology, lanes: int, symbols: int) -> list[ClaimRecord]:
+def prove_fixed_decoder(technology: Technology, lanes: int, symbols: int) -> list[UnitClaim]:
     """What is proved of a decoder without a table; raises as :func:`prove_bf16`."""
     proof = synthesize_fixed_decoder(technology, lanes=lanes, symbols=symbols).proof
     key = _key(to_rtlil(FixedLane(symbols=symbols), _TOP), "halfbyte.area.proofs.fixed_codes")
@@ -85,9 +85,9 @@ def _key(rtlil: str, module: str) -> str:
     return content_key(["specification", rtlil, code_fingerprint(module)])
 
 
-def _netlists(unit: str, statuses: Mapping[str, str | None]) -> list[ClaimRecord]:
+def _netlists(unit: str, statuses: Mapping[str, str | None]) -> list[UnitClaim]:
     return [
-        ClaimRecord(
+        UnitClaim(
             unit=unit, part=part, claim=NETLIST_CLAIM, status=status, method="any state by SAT"
         )
         for part, status in statuses.items()
@@ -95,12 +95,12 @@ def _netlists(unit: str, statuses: Mapping[str, str | None]) -> list[ClaimRecord
     ]
 
 
-def _progress(status: str, claim: str) -> ClaimRecord:
+def _progress(status: str, claim: str) -> UnitClaim:
     method = "induction from any state"
-    return ClaimRecord(unit="dfloat11", part="progress", claim=claim, status=status, method=method)
+    return UnitClaim(unit="dfloat11", part="progress", claim=claim, status=status, method=method)
 
 
-def _claim(unit: str, part: str, proof: UnitProof) -> ClaimRecord:
-    return ClaimRecord(
+def _claim(unit: str, part: str, proof: UnitProof) -> UnitClaim:
+    return UnitClaim(
         unit=unit, part=part, claim=proof.claim, status=proof.status, method=proof.method
     )

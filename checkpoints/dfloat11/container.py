@@ -236,7 +236,8 @@ def compress_file(
 
     names = [tensor.name for tensor in source.tensors.values()]
     listed = [names[part.numbers[0]] for part in plan.parts]
-    writer = GrowingTensorFileWriter(target, _room(listed), replace=False, check=check)
+    room = _room(listed) * (2 if secded else 1)
+    writer = GrowingTensorFileWriter(target, room, replace=False, check=check)
     with writer:
         worker = _Compressor(source, writer, coding=coding, secded=secded)
         left: list[int] = []
@@ -254,9 +255,9 @@ def compress_file(
 
 
 def _room(names: list[str]) -> int:
-    """Bytes that the header of the compressed file takes at most: two entries for each part."""
-    entry = 100  # type, shape, two offsets of up to 19 digits, punctuation
-    return 400 + 2 * sum(6 * len(name.encode("utf-16")) // 2 + entry + 40 for name in names)
+    """Bytes that the entries of the parts take in the header of the compressed file, at most."""
+    entry = 140  # type, shape, two offsets of up to 19 digits, punctuation, an end of the name
+    return 400 + sum(6 * (len(name.encode("utf-16")) // 2) + entry for name in names)
 
 
 def _compare(written: Path, source: Path) -> None:

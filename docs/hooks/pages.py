@@ -3,9 +3,9 @@
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
-from halfbyte.cli.reference import commands_page
+from halfbyte.cli.reference import commands_page, records_page
 
-_PAGES = {"reference/commands.md": commands_page}
+_PAGES = {"reference/commands.md": commands_page, "reference/records.md": records_page}
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:

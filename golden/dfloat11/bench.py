@@ -1,4 +1,4 @@
-"""How fast the codec is, beside the encoder of the ``dfloat11`` package."""
+"""How fast the codec is, beside the encoder of the ``dfloat11`` package and other codecs."""
 
 import contextlib
 import importlib.util
@@ -7,14 +7,18 @@ import statistics
 import time
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
 import torch
 from torch import Tensor
 
-from halfbyte.base import UserError, versions_of
-from halfbyte.golden.dfloat11 import compress, decompress, published
+from halfbyte.base import ToolError, UserError, versions_of
+from halfbyte.golden.dfloat11 import compress, decompress, joint, published
+from halfbyte.golden.dfloat11.native import engine
+from halfbyte.golden.dfloat11.peers import peers
 from halfbyte.golden.dfloat11.threads import cores
 from halfbyte.golden.records import CodecBenchRecord
 
@@ -77,45 +81,80 @@ def _medians(function: Callable[[], object], repeats: int) -> tuple[float, float
     return clock, cores
 
 
+@dataclass(frozen=True)
+class _Run:
+    """What is timed: of how many weights, with which size of the compressed form, how often."""
+
+    function: Callable[[], object]
+    elements: int
+    size: int
+    repeats: int
+
+
+def _own_runs(weights: Tensor, repeats: int) -> dict[str, _Run]:
+    """Both own layouts, and the published one."""
+    elements, module = len(weights), published.encode([weights])
+    runs: dict[str, _Run] = {}
+    for title, data, encode in (
+        ("joint", joint.compress(weights), lambda: joint.compress(weights)),
+        ("prefix", compress(weights), lambda: compress(weights)),
+    ):
+        for what, function in (
+            ("encode", encode),
+            ("decode, verified", partial(decompress, data)),
+            ("decode", partial(decompress, data, verify=False)),
+        ):
+            runs[f"{title}, {what}"] = _Run(function, elements, len(data), repeats)
+    runs["published layout, encode"] = _Run(
+        lambda: published.encode([weights]), elements, module.size, repeats
+    )
+    runs["published layout, decode"] = _Run(
+        lambda: published.decode(module), elements, module.size, repeats
+    )
+    return runs
+
+
+def _peer_runs(weights: Tensor, repeats: int) -> dict[str, _Run]:
+    """Others' codecs. ToolError for one that does not give the weights back."""
+    words = weights.view(torch.uint16).numpy()
+    runs = {}
+    for peer in peers():
+        data = peer.encode(words)
+        if bytes(memoryview(peer.decode(data)).cast("B")) != words.tobytes():
+            raise ToolError(f"{peer.name} does not give the weights back: nothing is timed")
+        size = peer.size(data)
+        runs[f"{peer.name}, encode"] = _Run(partial(peer.encode, words), len(words), size, repeats)
+        runs[f"{peer.name}, decode"] = _Run(partial(peer.decode, data), len(words), size, repeats)
+    return runs
+
+
 def benchmark_codec(
     *,
     elements: int = 1 << 25,
     repeats: int = 5,
     seed: int = 0,
+    with_peers: bool = False,
     on_progress: Callable[[int, int, str], None] = lambda done, total, name: None,
 ) -> list[CodecBenchRecord]:
     """A record for each direction and layout, of normal weights in BF16: medians, in turn.
 
-    The package's encoder, one thread of Python, gets fewer weights, and once.
+    The package's encoder, one thread of Python, gets fewer weights, and once. ``with_peers``: other
+    codecs in the same run. Raises UserError if one of those is not installed.
     """
     generator = torch.Generator().manual_seed(seed)
     weights = (torch.randn(elements, generator=generator) * 0.02).bfloat16()
     few = weights[:PACKAGE_ELEMENTS].clone()
-    data, module = compress(weights), published.encode([weights])
     encoder = package_encoder()
-    # What: function, elements, bytes of the compressed form, repeats.
-    runs: dict[str, tuple[Callable[[], object], int, int, int]] = {
-        "own layout, encode": (lambda: compress(weights), elements, len(data), repeats),
-        "own layout, decode, verified": (
-            lambda: decompress(data), elements, len(data), repeats,
-        ),
-        "own layout, decode": (
-            lambda: decompress(data, verify=False), elements, len(data), repeats,
-        ),
-        "published layout, encode": (
-            lambda: published.encode([weights]), elements, module.size, repeats,
-        ),
-        "published layout, decode": (
-            lambda: published.decode(module), elements, module.size, repeats,
-        ),
-        "dfloat11 0.5.0, encode": (
-            lambda: encode_with_package([few], encoder), len(few), published.encode([few]).size, 1,
-        ),
-    }  # fmt: skip
+    runs = _own_runs(weights, repeats)
+    if with_peers:
+        runs |= _peer_runs(weights, repeats)
+    runs["dfloat11 0.5.0, encode"] = _Run(
+        lambda: encode_with_package([few], encoder), len(few), published.encode([few]).size, 1
+    )
     records: list[CodecBenchRecord] = []
-    for name, (function, count, size, times) in runs.items():
+    for name, run in runs.items():
         on_progress(len(records), len(runs), name)
-        records.append(_record(name, function, count, size, times))
+        records.append(_record(name, run.function, run.elements, run.size, run.repeats))
     return records
 
 
@@ -133,5 +172,6 @@ def _record(
         bits_per_weight=8 * size / elements,
         repeats=repeats,
         cores=cores(),
-        versions=versions_of("halfbyte", "numba", "dfloat11"),
+        versions=versions_of("halfbyte", "numba", "dfloat11", "zipnn", "openzl"),
+        engine=engine(),
     )

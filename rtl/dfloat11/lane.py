@@ -122,7 +122,7 @@ class Lane(Exported):
                     refuse(Verdict.WRONG_LENGTH)
             with m.Case(_State.DECODE):
                 m.d.comb += self.words.ready.eq(walker.ready)
-                with m.If(walker.is_no_code):
+                with m.If(walker.is_unknown):
                     refuse(Verdict.NOT_A_CODE)
                 with m.Elif(walker.is_short):
                     refuse(Verdict.WRONG_LENGTH)

@@ -35,7 +35,7 @@ class SymbolReader(wiring.Component):
     is_escape : ``Out(1)``
         High if there is an escape instead of a symbol.
     is_known : ``Out(1)``
-        Low if the bits are no code.
+        Low if no code begins with the bits.
     end : ``Out(5)``
         The place after the code, modulo 32.
     crosses : ``Out(1)``

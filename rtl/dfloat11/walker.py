@@ -50,8 +50,8 @@ class Walker(wiring.Component):
         The next symbol.
     is_short : ``Out(1)``
         High if the packet has ended before its symbols.
-    is_no_code : ``Out(1)``
-        High if the next bits are no code.
+    is_unknown : ``Out(1)``
+        High if no code begins with the next bits.
     place : ``Out(5)``
         Bits of the word that are used up, modulo 32.
     """
@@ -75,7 +75,7 @@ class Walker(wiring.Component):
                 "offers": Out(1),
                 "symbol": Out(8),
                 "is_short": Out(1),
-                "is_no_code": Out(1),
+                "is_unknown": Out(1),
                 "place": Out(range(WORD)),
             }
         )
@@ -97,7 +97,7 @@ class Walker(wiring.Component):
             self.symbol.eq(reader.symbol),
             self.place.eq(position[:5]),
             is_whole.eq(~is_used_up & (~reader.overruns | (self.is_there & self.can_load))),
-            self.is_no_code.eq(~is_used_up & ~reader.is_known),
+            self.is_unknown.eq(~is_used_up & ~reader.is_known),
             self.is_short.eq(self.is_last & (is_used_up | reader.overruns)),
             self.offers.eq(is_whole & reader.is_known & ~reader.is_escape),
             goes_on.eq(is_whole & reader.is_known & (reader.is_escape | self.takes)),

@@ -20,9 +20,9 @@ class Bf16Plan:
     Parameters
     ----------
     seed : int
-        Of the scenario.
+        Where the scenario's random numbers begin.
     ports : PortMap
-        Of the module under test.
+        Ports of the module under test.
     rows : array
         (T, 4) uint32: w, a, clear, and what acc holds after that cycle.
     """

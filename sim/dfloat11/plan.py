@@ -15,7 +15,7 @@ __all__ = ["FIXED_SCENARIOS", "SCENARIOS", "DecoderPlan", "Packet", "Session"]
 
 SCENARIOS = ("tensors", "stalls", "tables", "flips", "cuts", "resets")
 FIXED_SCENARIOS = ("tensors", "stalls", "codes", "flips", "cuts", "resets")
-"""Of the decoder without a table."""
+"""The same for the decoder without a table."""
 
 
 @dataclass(frozen=True)

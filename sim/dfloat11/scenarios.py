@@ -140,7 +140,8 @@ def _with_code(shape: Shape, table: CodeTable, generator: np.random.Generator) -
 def _damaged(shape: Shape, damage: _Damage, generator: np.random.Generator) -> Iterator[Session]:
     """Every damage to small chunks, with a sound one after every fourth.
 
-    One chunk has an escape and no bits that are no code; the other, of one exponent, has such.
+    One chunk has an escape, and every bit pattern is a code. The other has one exponent, and some
+    bits are no code.
     """
     for table, chosen in (
         (CodeTable((120, ESCAPE, 121, 122), (1, 2, 3, 3)), [120, 255, 122, 121, 0]),
@@ -153,7 +154,7 @@ def _damaged(shape: Shape, damage: _Damage, generator: np.random.Generator) -> I
         for what, words, raw in damage(sound):
             weights, verdict = decode(code_of(table), words, raw)
             if verdict == GOOD:
-                raise AssertionError(f"{what} is no damage")
+                raise AssertionError(f"{what} goes unnoticed")
             packets.append(Packet(what, words, raw, weights, verdict))
             if len(packets) % 5 == 4:
                 packets.append(sound)

@@ -109,3 +109,14 @@ def test_errors_are_one_line(halfbyte, model, tmp_path, arguments, message):
     assert message in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "x").exists()
+
+
+def test_fixed_codes_come_back_too(halfbyte, model, tmp_path):
+    arguments = ("compress", "tiny/model.safetensors", "-o", "m.df11.safetensors")
+    (record,) = json.loads(halfbyte(*arguments, "--codes", "fixed", "--json").stdout)
+    assert (record["codes"], record["coded"]) == ("fixed", 2)
+    halfbyte("decompress", "m.df11.safetensors", "-o", "back.safetensors")
+    original = (model / "model.safetensors").read_bytes()
+    assert (tmp_path / "back.safetensors").read_bytes() == original
+    wrong = halfbyte(*arguments, "--codes", "odd", check=False)
+    assert "Codes must be best or fixed, not 'odd'" in wrong.stderr

@@ -54,7 +54,7 @@ def wait_for(condition, seconds=90):
         ),
         (
             signal.SIGTERM,
-            ["sim", "int4", "--arch", "baugh_wooley", "--cycles", "3000000", *ICARUS],
+            ["sim", "int4", "--arch", "baugh_wooley", "--cycles", "1000000", *ICARUS],
             "build/sim/**/run-*/simulation.log",
         ),
     ],

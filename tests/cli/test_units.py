@@ -39,6 +39,17 @@ def test_codes_are_checked() -> None:
 
 
 @pytest.mark.yosys
+@pytest.mark.slow
+def test_a_decoder_is_proved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HALFBYTE_BUILD", str(tmp_path))
+    arguments = ["prove", "--unit", "dfloat11", "--codes", "fixed", "--lanes", "3", "--json"]
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 0, done.exception
+    claims = {record["part"]: record["status"] for record in json.loads(done.stdout)}
+    assert claims == dict.fromkeys(("lane netlist", "progress", "specification"), "proved")
+
+
+@pytest.mark.yosys
 @pytest.mark.parametrize(
     ("unit", "options", "module"),
     [

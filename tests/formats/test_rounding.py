@@ -6,6 +6,7 @@ import pytest
 
 from halfbyte.base import UserError
 from halfbyte.cli.options import load_formats
+from halfbyte.cli.synth import rounding_lines
 from halfbyte.formats import FormatError, load, user_names
 from halfbyte.formats.rounding import largest_change, rounded
 
@@ -42,6 +43,14 @@ def test_shipped_formats_are_rounded_too():
 def test_bits_that_merge_values_are_too_few(paper):
     with pytest.raises(FormatError, match=r"4 bits are too few for paper: two of its values"):
         load(f"{paper}@4")
+
+
+def test_synth_says_what_rounding_would_save(paper):
+    head, six, eight = rounding_lines(str(paper), 256)
+    assert "multiples of 1/10000: 15 bits a value, 36 a sum" in head
+    assert f"{paper}@6: 6 bits a value, 19 a sum; no value moves by more than 1.5 %" in six
+    assert f"{paper}@8: 8 bits a value, 23 a sum; no value moves" in eight
+    assert rounding_lines("int4", 256) == rounding_lines("e4m3", 256) == []
 
 
 def test_a_file_must_not_take_the_name_of_a_shipped_format(tmp_path):

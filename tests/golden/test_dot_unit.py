@@ -190,3 +190,56 @@ def test_a_unit_computes_the_block_scaled_gemm(scale, block):
 def test_an_unknown_scale_format_is_refused():
     with pytest.raises(ValueError, match=r"Unknown scale format 'e8m1'; did you mean e8m0\?"):
         find_scale_code("e8m1")
+
+
+def random_blocks(generator, products):
+    return [generator.randrange(16) for _ in range(products)]
+
+
+def blackwell(c, w, a, w_scales, a_scales, scale="e4m3"):
+    return dot_scalar.blackwell(
+        c,
+        w,
+        a,
+        w_scales,
+        a_scales,
+        weight=E2M1,
+        activation=E2M1,
+        scale=find_scale_code(scale),
+    )
+
+
+def test_the_published_model_is_exact_where_nothing_is_cut_off():
+    """Sums of a few groups near 1 have fewer bits than FP32."""
+    generator = random.Random(6)
+    scale = find_scale_code("e4m3")
+    one = scale.values.index(1)
+    for _ in range(50):
+        w, a = (random_blocks(generator, 64) for _ in range(2))
+        w_scales, a_scales = ([one + generator.randrange(-8, 9, 8) for _ in range(4)] for _ in "wa")
+        exact = sum(
+            dot(w[16 * b : 16 * b + 16], a[16 * b : 16 * b + 16], E2M1, E2M1)
+            * scale.values[w_scales[b]]
+            * scale.values[a_scales[b]]
+            for b in range(4)
+        ) * Fraction(1, 4)
+        seen = blackwell(0x3F80_0000, w, a, w_scales, a_scales)
+        assert dot_scalar.fp32_value(seen) == exact + 1
+
+
+def test_the_published_model_cuts_off_toward_zero():
+    w, a = [2, *[0] * 15], [2, *[0] * 15]  # a sum of 1
+    scale = find_scale_code("e8m0")
+    one = scale.values.index(1)
+
+    def of(c, exponent):
+        return blackwell(c, w, a, [one + exponent], [one], "e8m0")
+
+    # A quarter of a unit in the last place above 1 is lost, and below 1 takes a whole one away.
+    assert of(0x3F80_0000, -25) == 0x3F80_0000
+    assert of(0xBF80_0000, -25) == 0xBF7F_FFFF
+    # 36 places below the largest exponent nothing is left.
+    assert of(0xBF80_0000, -36) == 0xBF80_0000
+    assert of(0, scale.nan_code - one) == dot_scalar.BLACKWELL_NAN
+    assert of(0xFF80_0000, 0) == 0xFF80_0000
+    assert blackwell(0, [0] * 16, a, [one], [one], "e8m0") == 0

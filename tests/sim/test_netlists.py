@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 
 from halfbyte.area import load_technology
-from halfbyte.cli.gatesim import map_variants
+from halfbyte.area.search.variant_netlists import map_variants
 from halfbyte.formats import load
 from halfbyte.rtl import MacSpec
-from halfbyte.sim import SimulationError, run_regression
+from halfbyte.sim import Netlists, SimulationError, run_regression
 
 pytestmark = [pytest.mark.simulator, pytest.mark.yosys]
 
@@ -16,7 +16,8 @@ CYCLES = 2000
 
 
 def regression(netlists, spec):
-    return run_regression(spec, cycles=CYCLES, seed=5, netlists=netlists)
+    mapped = Netlists(netlists.cells, netlists.macs)
+    return run_regression(spec, cycles=CYCLES, seed=5, netlists=mapped)
 
 
 @pytest.mark.parametrize(("name", "technology"), [("e1m2", "sky130hd"), ("apot4", "asap7")])
@@ -44,3 +45,13 @@ def test_a_wrong_cell_is_caught():
     assert wrong != netlists
     with pytest.raises(SimulationError, match="terms, netlist: mismatch in scenario pairs"):
         regression(wrong, spec)
+
+
+def test_the_netlist_that_is_named_is_the_one_that_is_simulated(tmp_path):
+    card = load_technology("sky130hd")
+    spec = MacSpec(load("e1m2"), load("e1m2"), "sign_magnitude")
+    right = map_variants(spec, "resub", card, jobs=2)
+    named = tmp_path / "named.v"
+    named.write_text(right.macs[0].replace("acc[1]", "acc[0]", 1))
+    mapped = map_variants(spec, "resub", card, lossless=named, jobs=2)
+    assert mapped.macs == (named.read_text(), *right.macs[1:])

@@ -203,7 +203,7 @@ def test_what_holds_no_operands_is_a_user_error(tmp_path, content):
 @pytest.mark.model
 @pytest.mark.parametrize("name", ["minilm", "bytelm"])
 def test_shipped_operands_are_what_the_command_writes(name):
-    from halfbyte.cli.operands import collect_operands
+    from halfbyte.pareto.operands import collect_operands
 
     assert shipped_operands() == ["minilm", "bytelm"]
     shipped, fresh = load_operands(name), collect_operands(name)

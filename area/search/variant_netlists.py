@@ -1,0 +1,43 @@
+"""Netlists of a MAC in all the accumulators of its regression."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from halfbyte.area.cells.cell_models import cell_models
+from halfbyte.area.cells.technology import Technology
+from halfbyte.area.search.smallest import map_designs
+from halfbyte.rtl import MacSpec, variants
+from halfbyte.rtl.variants import LOSSLESS
+
+__all__ = ["VariantNetlists", "map_variants"]
+
+
+@dataclass(frozen=True)
+class VariantNetlists:
+    """Verilog: models of the cells that are used, and a module ``mac`` for each of the variants."""
+
+    cells: str
+    macs: tuple[str, ...]
+
+
+def map_variants(
+    design: MacSpec,
+    recipe: str,
+    technology: Technology,
+    *,
+    lossless: Path | None = None,
+    jobs: int | None = None,
+) -> VariantNetlists:
+    """Every MAC of :func:`halfbyte.rtl.variants` as a netlist, in their order.
+
+    They are synthesized by ``recipe``, one without a clock; ``design`` names its architecture.
+    The lossless one is the file ``lossless``, if it is given.
+    """
+    macs = variants(design)
+    files = {LOSSLESS: lossless} if lossless else {}
+    others = [name for name in macs if name not in files]
+    paths = map_designs([macs[name] for name in others], recipe, technology, jobs=jobs)
+    files |= dict(zip(others, paths, strict=True))
+    texts = tuple(files[name].read_text() for name in macs)
+    words = {word for text in texts for word in text.split()}
+    return VariantNetlists(cell_models(technology, technology.cells.keys() & words), texts)

@@ -1,0 +1,74 @@
+"""Other codecs of weights, for comparison: those that are installed beside this project."""
+
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from halfbyte.base import UserError
+
+__all__ = ["INSTALL", "Peer", "peers"]
+
+INSTALL = "pip install zipnn==0.5.4 openzl==0.3.0"
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A codec of BF16 weights.
+
+    Parameters
+    ----------
+    name : str
+        Of its distribution, and how it is set.
+    encode : callable
+        From (elements,) uint16, the bits of the weights, to its own form.
+    decode : callable
+        Back to the bytes of the weights.
+    size : callable
+        Bytes of its form.
+    """
+
+    name: str
+    encode: Callable[[NDArray[np.uint16]], Any]
+    decode: Callable[[Any], Any]
+    size: Callable[[Any], int] = len
+
+
+def _zipnn() -> Peer:
+    from zipnn import ZipNN
+
+    codec = ZipNN(input_format="byte", bytearray_dtype="bfloat16", threads=1)
+    # A copy, since it turns the bits of its input in place.
+    return Peer("zipnn", lambda words: codec.compress(bytearray(words.tobytes())), codec.decompress)
+
+
+def _openzl() -> Peer:
+    """Sign and mantissa as they are, exponents by FSE."""
+    import openzl.ext as openzl
+
+    graphs, nodes = openzl.graphs, openzl.nodes
+    compressor = openzl.Compressor()
+    fse, store = graphs.Fse()(compressor), graphs.Store()(compressor)
+    compressor.select_starting_graph(nodes.BFloat16Deconstruct()(compressor, store, fse))
+
+    def encode(words: NDArray[np.uint16]) -> Any:
+        context = openzl.CCtx()  # forgets its compressor after each call
+        context.ref_compressor(compressor)
+        context.set_parameter(openzl.CParam.FormatVersion, openzl.MAX_FORMAT_VERSION)
+        return context.compress([openzl.Input(openzl.Type.Numeric, words)])
+
+    def decode(data: Any) -> Any:
+        return openzl.DCtx().decompress(data)[0].content.as_nparray()
+
+    return Peer("openzl", encode, decode)
+
+
+def peers() -> list[Peer]:
+    """All of them. UserError if one is not installed."""
+    missing = [name for name in ("zipnn", "openzl") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise UserError(f"{' and '.join(missing)} must be installed to compare with: {INSTALL}")
+    return [_zipnn(), _openzl()]

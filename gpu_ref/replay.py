@@ -1,0 +1,42 @@
+"""A stream of clock cycles that others have run, run again by the kernel."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from halfbyte.gpu_ref.mac import mac_stream
+
+__all__ = ["Accumulator", "Columns", "count_differences"]
+
+
+class Columns(NamedTuple):
+    """One value per clock cycle for each input of a MAC: four arrays of one length T."""
+
+    w: NDArray[np.uint32]
+    a: NDArray[np.uint32]
+    clear: NDArray[np.bool_]
+    enable: NDArray[np.bool_]
+
+
+class Accumulator(NamedTuple):
+    """A MAC and what it held: ``arithmetic`` are the keyword arguments of :func:`mac_stream`."""
+
+    arithmetic: Mapping[str, Any]
+    has_enable: bool
+    held: NDArray[np.int64]
+
+
+def count_differences(
+    columns: Columns, accumulators: Iterable[Accumulator], device: torch.device
+) -> int:
+    """How many values of all accumulators the kernel computes differently."""
+    w, a = (torch.from_numpy(codes.astype(np.uint8)).to(device) for codes in columns[:2])
+    clear, enable = (torch.from_numpy(flags).to(device) for flags in columns[2:])
+    different = 0
+    for each in accumulators:
+        acc = mac_stream(w, a, clear, enable=enable if each.has_enable else None, **each.arithmetic)
+        different += int((acc.cpu() != torch.from_numpy(each.held)).sum())
+    return different

@@ -1,0 +1,54 @@
+"""What the MACs of a model multiply: the operands that energies are measured on."""
+
+import torch
+from torch import Tensor
+
+from halfbyte.accuracy import find_model
+from halfbyte.accuracy.models.loading import open_subject
+from halfbyte.accuracy.profile.activations import collect_activations
+from halfbyte.area.timing.operands import CYCLES, LAYERS, ROWS, Operands
+from halfbyte.base import UserError
+
+__all__ = ["collect_operands"]
+
+# Values that share a scale.
+BLOCK = 128
+# Values to keep of each layer's input: some rows of the widest layers that are met.
+_LIMIT = 2**16
+
+
+def collect_operands(model: str) -> Operands:
+    """Rows of weights and activations of four layers, from first to last, by block maximum.
+
+    The activations are those of the model's calibration text. Raises UserError if the model has
+    too few layers of at least 256 inputs.
+    """
+    reference = find_model(model)
+    subject = open_subject(reference)
+    inputs = collect_activations(subject, limit=_LIMIT)
+    matrices = {name: matrix.read() for name, matrix in subject.matrices().items()}
+    wide = [
+        name
+        for name, matrix in matrices.items()
+        if name in inputs
+        and matrix.shape[1] >= CYCLES
+        and min(len(matrix), len(inputs[name])) >= ROWS
+    ]
+    if len(wide) < LAYERS:
+        raise UserError(
+            f"Operands need {LAYERS} layers of {CYCLES} inputs; {model} has {len(wide)}"
+        )
+    chosen = [wide[round(place)] for place in torch.linspace(0, len(wide) - 1, LAYERS).tolist()]
+    weights, activations = (
+        torch.stack([_rows(source[name]) for name in chosen]).numpy()
+        for source in (matrices, inputs)
+    )
+    return Operands.of(reference.name, weights, activations)
+
+
+def _rows(matrix: Tensor) -> Tensor:
+    """Rows from first to last, their blocks divided by the largest magnitude; (ROWS, CYCLES)."""
+    places = torch.linspace(0, len(matrix) - 1, ROWS).round().long()
+    blocks = matrix[places, :CYCLES].float().reshape(ROWS, -1, BLOCK)
+    largest = blocks.abs().amax(-1, keepdim=True)
+    return (blocks / largest.where(largest > 0, 1.0)).reshape(ROWS, CYCLES)

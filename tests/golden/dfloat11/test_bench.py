@@ -1,0 +1,21 @@
+"""The benchmark beside other codecs: every line is of weights that came back."""
+
+import pytest
+
+from halfbyte.base import UserError
+from halfbyte.golden.dfloat11 import bench, peers
+
+
+def test_other_codecs_in_the_same_run():
+    pytest.importorskip("zipnn", reason="an optional extra")
+    pytest.importorskip("openzl", reason="an optional extra")
+    records = bench.benchmark_codec(elements=1 << 16, repeats=1, with_peers=True)
+    bits = {record.what: record.bits_per_weight for record in records}
+    assert bits["joint, decode"] < bits["prefix, decode"] < bits["published layout, decode"]
+    assert {"zipnn, decode", "openzl, encode", "joint, decode, verified"} <= bits.keys()
+
+
+def test_what_is_missing_is_named(monkeypatch):
+    monkeypatch.setattr(peers.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"zipnn and openzl must be installed .*pip install"):
+        peers.peers()
