@@ -1,5 +1,6 @@
 # Every target sets up .venv first and is then a thin call of the `halfbyte` command.
 #
+#   make, make help                  this list
 #   make pareto                      all formats: RTL, area, accuracy, the plots [MODEL=bytelm RECIPE= BLOCK= AXIS=]
 #   make synth  [FORMAT=e2m1_sp]     area, delay, energy [CLOCK=2ns TECH= LIBERTY= TERMS= ARCH= ACTIVATION= EFFORT=]
 #                                    or FPGA resources   [TARGET=ice40]
@@ -9,7 +10,7 @@
 #   make mutants FORMAT=e2m1_sp      faults that the regression must catch  [ARCH= ACTIVATION= TERMS= SEED=]
 #   make rtl     FORMAT=e2m1_sp      Verilog   [ARCH= ACTIVATION= TERMS=], into build/rtl
 #   make synth UNIT=array FORMAT=e2m1 a systolic array [ROWS=16 COLUMNS=16 LANES= SCALE=]
-#   make synth|prove|sim|rtl UNIT=dot FORMAT=e2m1  dot-product units [LANES=32 SCALE=e8m0 ACCUMULATOR= BLOCK=
+#   make synth|prove|sim|gatesim|rtl UNIT=dot FORMAT=e2m1  dot-product units [LANES=32 SCALE=e8m0 ACCUMULATOR= BLOCK=
 #                                    WINDOW= ACC_WIDTH= ACTIVATION= TERMS=]
 #   make synth|sim|prove|rtl UNIT=dfloat11  the decoder of lossless BF16 weights
 #                                    [LANES=8 CODES=fixed SYMBOLS=2]; or UNIT=bf16_mac
@@ -54,8 +55,11 @@ OUTPUT = $(if $(JSON),--json)
 
 ACCURACY = $(call option,--recipe,$(RECIPE)) $(call option,--block,$(BLOCK)) $(call option,--text,$(TEXT))
 
-.PHONY: pareto synth prove sim gatesim mutants rtl formats evaluate findings bench fuzz \
+.PHONY: help pareto synth prove sim gatesim mutants rtl formats evaluate findings bench fuzz \
 	gpu-check gpu-bench gpu-record triple report test lint docs clean
+
+help:
+	@sed -n '/^$$/q; s/^# \{0,1\}//p' $(firstword $(MAKEFILE_LIST))
 
 pareto: $(VENV)/installed
 	@$(HALFBYTE) pareto $(FORMATS) $(call option,--model,$(MODEL)) $(ACCURACY) $(call option,--axis,$(AXIS)) $(TECHNOLOGY) $(call option,--terms,$(TERMS)) $(OUTPUT)
@@ -73,7 +77,7 @@ sim: $(VENV)/installed
 		$(call option,--seed,$(SEED)) $(if $(filter-out 0,$(WAVES)),--waves) $(OUTPUT)
 
 gatesim: $(VENV)/installed
-	@$(HALFBYTE) gatesim $(FORMATS) $(DESIGN) $(TECHNOLOGY) $(call option,--simulator,$(SIM)) \
+	@$(HALFBYTE) gatesim $(FORMATS) $(UNITS) $(DESIGN) $(TECHNOLOGY) $(call option,--simulator,$(SIM)) \
 		$(call option,--seed,$(SEED)) $(OUTPUT)
 
 mutants: $(VENV)/installed
@@ -106,7 +110,7 @@ bench: $(VENV)/installed
 # under the address and undefined-behaviour sanitizers.
 fuzz: $(VENV)/installed
 	@$(VENV)/bin/python -m halfbyte.gpu_ref.dfloat11.fuzz $(or $(COUNT),1000000) $(SEED)
-	@NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=build/fuzz $(VENV)/bin/python -m halfbyte.golden.dfloat11.fuzz \
+	@HALFBYTE_CODEC=numba NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=build/fuzz $(VENV)/bin/python -m halfbyte.golden.dfloat11.fuzz \
 		$(or $(COUNT),1000000)
 
 gpu-check: $(VENV)/installed

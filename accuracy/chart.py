@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from halfbyte.accuracy.evaluation import Evaluation
 from halfbyte.accuracy.ranking import rank
-from halfbyte.accuracy.record import EvaluationRecord
+from halfbyte.accuracy.record import EvaluationRecord, MeasureRecord
 from halfbyte.base import write_atomically
 from halfbyte.base.figures import figure, plot_style, save_figure
 from halfbyte.base.strict_json import Json
@@ -24,6 +24,8 @@ _COLOUR = "#0072B2"
 def draw_losses(axes: Axes, records: Sequence[EvaluationRecord], measure: str) -> None:
     """Draw one measure's relative loss of each format, best on top, with its 95 % interval.
 
+    A format without a relative loss has no point.
+
     Parameters
     ----------
     axes : Axes
@@ -34,13 +36,18 @@ def draw_losses(axes: Axes, records: Sequence[EvaluationRecord], measure: str) -
         Which of their measures.
     """
     figures = [record.measures[measure] for record in records]
-    losses = [100 * each.loss for each in figures]
-    reach = [
-        [100 * max(0.0, each.loss - each.loss_low) for each in figures],
-        [100 * max(0.0, each.loss_high - each.loss) for each in figures],
-    ]
     rows = range(len(records))
-    axes.errorbar(losses, rows, xerr=reach, fmt="o", color=_COLOUR, ecolor="#888888", capsize=3)
+    drawn = [(row, each) for row, each in enumerate(figures) if each.loss is not None]
+    axes.errorbar(
+        [100 * (each.loss or 0.0) for _, each in drawn],
+        [row for row, _ in drawn],
+        xerr=_reach([each for _, each in drawn]),
+        fmt="o",
+        color=_COLOUR,
+        ecolor="#888888",
+        capsize=3,
+    )
+    axes.set_ylim(-0.5, len(records) - 0.5)
     axes.set_yticks(list(rows), [record.format for record in records])
     axes.invert_yaxis()
     axes.axvline(0, color="#000000", linewidth=0.8)
@@ -48,6 +55,17 @@ def draw_losses(axes: Axes, records: Sequence[EvaluationRecord], measure: str) -
     axes.grid(visible=True, axis="x", color="#e6e6e6", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def _reach(figures: Sequence[MeasureRecord]) -> list[list[float]]:
+    """How far the intervals of losses reach down and up, in per cent; 0 where there is none."""
+    down, up = [], []
+    for each in figures:
+        loss = each.loss or 0.0
+        low, high = (loss if end is None else end for end in (each.loss_low, each.loss_high))
+        down.append(100 * max(0.0, loss - low))
+        up.append(100 * max(0.0, high - loss))
+    return [down, up]
 
 
 def write_evaluations(evaluations: Sequence[Evaluation], folder: Path) -> list[Path]:

@@ -28,11 +28,13 @@ from halfbyte.formats import Format
 if TYPE_CHECKING:
     from halfbyte.accuracy.models.subject import Outputs, Subject
     from halfbyte.accuracy.recipes import Recipe
+    from halfbyte.golden.layers import Kept, Survey
 
 __all__ = ["Evaluation", "evaluate"]
 
 DEFAULT_BLOCK = 128  # where a recipe has whole rows
-_VERSIONED = ("torch", "transformers")
+_VERSIONED = ("torch", "transformers", "tokenizers", "numpy")
+_TASK_VERSIONED = ("lm_eval", "datasets")
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,8 +63,24 @@ class Evaluation:
         return next(iter(self.record.measures))
 
     def losses(self) -> np.ndarray:
-        """Replicates of the primary measure's relative loss; (REPLICATES,) float64."""
+        """Replicates of the primary measure's relative loss; (REPLICATES,) float64.
+
+        Of its difference from the baseline where that has no relative loss.
+        """
         return self.replicates[f"{self.primary}_loss"]
+
+    @property
+    def worsening(self) -> float:
+        """The primary measure's relative loss, or its difference from the baseline.
+
+        Infinite where the model gives no figure at all.
+        """
+        measure = self.record.primary
+        if measure.loss is not None:
+            return measure.loss
+        if measure.value is None or measure.baseline is None:
+            return math.inf
+        return (-1.0 if measure.higher_is_better else 1.0) * (measure.value - measure.baseline)
 
 
 def evaluate(
@@ -124,7 +142,7 @@ def _key(fmt: Format, fingerprint: Fingerprint, recipe: "Recipe") -> str:
             "recipe": recipe.record(),
             "model": fingerprint,
             "code": code_fingerprint(__name__),
-            "versions": versions_of(*_VERSIONED),
+            "versions": versions_of(*_VERSIONED, *_TASK_VERSIONED),
         }
     )
 
@@ -188,23 +206,36 @@ class _Run:
         from halfbyte.accuracy.recipes import quantized
 
         start = time.monotonic()
-        subject = self.subject
-        with quantized(fmt, self.recipe, subject.matrices(), subject.calibrate) as noise:
+        subject, recipe = self.subject, self.recipe
+        found = subject.survey()
+        is_stored = (
+            subject.stored is not None
+            and recipe.weights is not None
+            and not recipe.needs_calibration
+            and subject.stored.is_that_of(fmt, recipe.weights)
+        )
+        with quantized(
+            fmt, recipe, found.matrices, subject.calibrate, keep_weights=is_stored
+        ) as noise:
             outputs = subject.observe()
         measures, replicates = self._measures(outputs)
         record = EvaluationRecord(
             format=fmt.name,
             model=subject.name,
             **self.fingerprint,
+            stored=subject.stored.record() if subject.stored else None,
             items=self.items,
             item=subject.items,
-            recipe=self.recipe.name,
-            recipe_parameters=self.recipe.record(),
-            bits_per_weight=self.recipe.bits_per_weight(fmt),
+            recipe=recipe.name,
+            recipe_parameters=recipe.record(),
+            bits_per_weight=_bits_per_weight(fmt, recipe, subject, found),
             measures=measures,
-            sqnr_db=round(noise.sqnr_db, 4) if math.isfinite(noise.sqnr_db) else None,
-            optimum_gap_db=_optimum_gaps(fmt, self.recipe),
-            layers={name: round(ratio, 3) for name, ratio in noise.layers.items()},
+            sqnr_db=_figure(noise.sqnr_db, 4),
+            optimum_gap_db=_optimum_gaps(fmt, recipe),
+            layers={name: _figure(ratio, 3) for name, ratio in noise.layers.items()},
+            unquantized={name: why.value for name, why in _multiplied(found).items()},
+            not_calibrated=noise.not_calibrated,
+            inputs_unquantized=noise.inputs_left(),
             versions={"python": platform.python_version(), **versions_of("halfbyte", *_VERSIONED)},
             seconds=round(time.monotonic() - start, 3),
         )
@@ -213,27 +244,81 @@ class _Run:
     def _measures(
         self, outputs: "Outputs"
     ) -> tuple[dict[str, MeasureRecord], dict[str, np.ndarray]]:
-        from halfbyte.accuracy.statistics import estimate, interval, worsening
+        from halfbyte.accuracy.statistics import difference, estimate, worsening
 
         statistics = self.subject.statistics(outputs, self.reference)
         records, replicates = {}, {}
         for measure in self.subject.measures:
+            better = measure.higher_is_better
             baseline, found = self.baseline[measure.name], estimate(statistics[measure.name])
-            loss = worsening(found, baseline, higher_is_better=measure.higher_is_better)
-            low, high = interval(found.replicates)
-            loss_low, loss_high = interval(loss.replicates)
+            loss = worsening(found, baseline, higher_is_better=better)
+            low, high = _interval(found.replicates, self.items)
+            loss_low, loss_high = _interval(loss.replicates if loss else None, self.items)
             records[measure.name] = MeasureRecord(
                 title=measure.title,
                 unit=measure.unit,
-                higher_is_better=measure.higher_is_better,
-                value=round(found.value, 6),
-                low=round(low, 6),
-                high=round(high, 6),
-                baseline=round(baseline.value, 6),
-                loss=round(loss.value, 6),
-                loss_low=round(loss_low, 6),
-                loss_high=round(loss_high, 6),
+                higher_is_better=better,
+                value=_figure(found.value, 6),
+                low=low,
+                high=high,
+                baseline=_figure(baseline.value, 6),
+                loss=_figure(loss.value, 6) if loss else None,
+                loss_low=loss_low,
+                loss_high=loss_high,
+                note=_note(baseline.value, loss_low, low, self.items),
             )
             replicates[measure.name] = found.replicates
-            replicates[f"{measure.name}_loss"] = loss.replicates
+            paired = loss or difference(found, baseline, higher_is_better=better)
+            replicates[f"{measure.name}_loss"] = paired.replicates
         return records, replicates
+
+
+def _figure(value: float, digits: int) -> float | None:
+    """Rounded for a record; null for what is not finite."""
+    return round(value, digits) if math.isfinite(value) else None
+
+
+def _interval(replicates: np.ndarray | None, items: int) -> tuple[float | None, float | None]:
+    """The 95 % interval for a record; null where there is none."""
+    from halfbyte.accuracy.statistics import interval
+
+    found = interval(replicates) if replicates is not None and items > 1 else None
+    return (round(found[0], 6), round(found[1], 6)) if found else (None, None)
+
+
+def _note(baseline: float, loss_low: float | None, low: float | None, items: int) -> str | None:
+    """Why figures are missing."""
+    if not math.isfinite(baseline):
+        return "the unquantized model gives no finite figure"
+    if items < 2:
+        return "one item only: there is nothing to resample, so no interval"
+    if baseline == 0:
+        return "the unquantized model's figure is 0: there is no relative loss"
+    if low is None:
+        return "some resamples give no finite figure: no interval"
+    if loss_low is None:
+        return "the unquantized model's figure is 0 in some resamples: no interval of the loss"
+    return None
+
+
+def _multiplied(found: "Survey") -> "dict[str, Kept]":
+    """Of what stays as it is, all but tables, which are looked up and not multiplied."""
+    from halfbyte.golden.layers import Kept
+
+    return {name: why for name, why in found.kept.items() if why is not Kept.EMBEDDING}
+
+
+def _bits_per_weight(fmt: Format, recipe: "Recipe", subject: "Subject", found: "Survey") -> float:
+    """Mean over all weights that multiply, those that stay as they are among them."""
+    bits, weights, seen = 0.0, 0, set()
+    for matrix in found.matrices.values():
+        if matrix.identity not in seen:
+            seen.add(matrix.identity)
+            elements, inputs = matrix.tensor.numel(), matrix.read().shape[1]
+            bits += elements * recipe.bits_per_weight(fmt, inputs)
+            weights += elements
+    parameters = dict(subject.module.named_parameters(remove_duplicate=False))
+    for name in _multiplied(found):
+        bits += parameters[name].numel() * subject.stored_bits
+        weights += parameters[name].numel()
+    return round(bits / weights, 6) if weights else recipe.bits_per_weight(fmt)

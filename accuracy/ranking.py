@@ -32,6 +32,8 @@ class Rank:
 def rank(evaluations: Sequence[Evaluation]) -> list[Rank]:
     """Order by the loss of the primary measure, least first; equal figures keep their order.
 
+    Where there is no relative loss, the difference from the baseline stands for it.
+
     Raises UserError if the evaluations are of different models, texts or recipes.
     """
     from halfbyte.accuracy.statistics import is_resolved
@@ -42,7 +44,7 @@ def rank(evaluations: Sequence[Evaluation]) -> list[Rank]:
     }
     if len(of_same) > 1:
         raise UserError("Formats can be ranked on one model, text and recipe only")
-    ordered = sorted(evaluations, key=lambda each: each.record.primary.loss)
+    ordered = sorted(evaluations, key=lambda each: each.worsening)
     ranks = [
         Rank(
             one,

@@ -18,20 +18,22 @@ class MeasureRecord(Record):
     """Its unit."""
     higher_is_better: bool
     """Whether a greater value is better."""
-    value: float
+    value: float | None
     """The quantized model's figure."""
-    low: float
+    low: float | None
     """Lower end of its 95 % interval."""
-    high: float
+    high: float | None
     """Upper end of its 95 % interval."""
-    baseline: float
+    baseline: float | None
     """The unquantized model's figure."""
-    loss: float
+    loss: float | None
     """Relative worsening against the baseline: 0.01 for 1 %."""
-    loss_low: float
+    loss_low: float | None
     """Lower end of the 95 % interval of the loss, from paired differences."""
-    loss_high: float
+    loss_high: float | None
     """Upper end of that interval."""
+    note: str | None = None
+    """Why figures are null, where some are."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,12 +46,18 @@ class EvaluationRecord(Record):
     """The model."""
     model_sha256: str
     """Digest of the model's weights."""
+    files_sha256: str
+    """Digest of its other files: vocabularies, merges, code."""
     text: str
     """The text, or the tasks, that it was measured on."""
     text_sha256: str
     """Digest of the text."""
     context: int | None
     """Tokens that a causal model sees at a time; null for others."""
+    bos: str | None
+    """Where a causal model's token of beginnings stands: ``text``, ``window`` or ``none``."""
+    stored: JsonObject | None
+    """The format in which the weights were stored already; null if they were not quantized."""
     items: int
     """Pieces of the text, over which the bootstrap draws."""
     item: str
@@ -59,15 +67,22 @@ class EvaluationRecord(Record):
     recipe_parameters: JsonObject
     """Everything that the recipe says."""
     bits_per_weight: float
-    """Bits stored for a weight, with its share of the block's scale."""
+    """Bits stored for a weight that multiplies, with its share of the block's scale; those that
+    stay as they are count too."""
     measures: Mapping[str, MeasureRecord]
     """By name, the first of which ranks formats."""
     sqnr_db: float | None
     """Signal over quantization noise of all weights, in dB; null if there is no noise."""
     optimum_gap_db: Mapping[str, float]
     """SQNR lost to the best levels there are, in dB, by distribution of the weights."""
-    layers: Mapping[str, float]
-    """SQNR in dB by layer."""
+    layers: Mapping[str, float | None]
+    """SQNR in dB by layer; null for a layer without noise."""
+    unquantized: Mapping[str, str]
+    """Weights that stay as they are, and why; embeddings, which are looked up, are left out."""
+    not_calibrated: tuple[str, ...]
+    """Weights that are rounded to nearest, for calibration does not see what they multiply."""
+    inputs_unquantized: tuple[str, ...]
+    """Weights whose inputs stay as they are although the recipe quantizes activations."""
     versions: Mapping[str, str | None]
     """Versions of the libraries."""
     seconds: float

@@ -20,6 +20,7 @@ __all__ = [
     "PairCorrelation",
     "RatioOfSums",
     "Statistic",
+    "difference",
     "estimate",
     "interval",
     "is_resolved",
@@ -125,24 +126,43 @@ def estimate(statistic: Statistic) -> Estimate:
     return Estimate(float(value), statistic.at(_draws(statistic.count)).numpy())
 
 
-def interval(replicates: np.ndarray) -> tuple[float, float]:
-    """The central 95 % of the replicates."""
+def interval(replicates: np.ndarray) -> tuple[float, float] | None:
+    """The central 95 % of the replicates; None where some of them are not finite."""
+    if not bool(np.isfinite(replicates).all()):
+        return None
     low, high = np.quantile(replicates, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
 
 
-def worsening(quantized: Estimate, baseline: Estimate, *, higher_is_better: bool) -> Estimate:
-    """Relative loss against the baseline, item for item the same; positive is worse."""
+def worsening(
+    quantized: Estimate, baseline: Estimate, *, higher_is_better: bool
+) -> Estimate | None:
+    """Relative loss against the baseline, item for item the same; positive is worse.
+
+    None for a baseline of zero or one that is not finite: nothing is relative to it. In resamples
+    whose baseline is zero the loss is not a number.
+    """
     sign = -1.0 if higher_is_better else 1.0
     if baseline.value == 0 or not math.isfinite(baseline.value):
-        raise ValueError(f"A relative loss needs a finite baseline, not {baseline.value}")
+        return None
+    with np.errstate(divide="ignore", invalid="ignore"):
+        replicates = sign * (quantized.replicates / baseline.replicates - 1)
     return Estimate(
         sign * (quantized.value / baseline.value - 1),
-        sign * (quantized.replicates / baseline.replicates - 1),
+        np.where(baseline.replicates == 0, np.nan, replicates),
+    )
+
+
+def difference(quantized: Estimate, baseline: Estimate, *, higher_is_better: bool) -> Estimate:
+    """How much worse than the baseline, in the measure's own unit; positive is worse."""
+    sign = -1.0 if higher_is_better else 1.0
+    return Estimate(
+        sign * (quantized.value - baseline.value),
+        sign * (quantized.replicates - baseline.replicates),
     )
 
 
 def is_resolved(one: np.ndarray, other: np.ndarray) -> bool:
     """Whether the 95 % interval of the paired difference of two sets of replicates excludes 0."""
-    low, high = interval(one - other)
-    return low > 0 or high < 0
+    found = interval(one - other)
+    return found is not None and (found[0] > 0 or found[1] < 0)

@@ -4,12 +4,13 @@
 shards. A lone safetensors file is a checkpoint without configuration.
 """
 
-import json
 from functools import cached_property
 from pathlib import Path
 
 from halfbyte.base import UserError
-from halfbyte.checkpoints.tensor_file import FLOATING, StoredTensor, TensorFile
+from halfbyte.checkpoints.architecture import read_config
+from halfbyte.checkpoints.plan import Plan, StoredWeight, plan_of
+from halfbyte.checkpoints.tensor_file import StoredTensor, TensorFile
 
 __all__ = ["CONFIG", "INDEX", "Checkpoint"]
 
@@ -17,27 +18,10 @@ CONFIG = "config.json"
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 
-# Parts of a dotted name that say a matrix is no layer's weight: it is looked up, not multiplied
-# (embed, wte, wpe, shared, relative_attention_bias), or kept precise by custom (lm_head, norm).
-_KEPT_PARTS = ("wte", "wpe", "lm_head", "shared", "relative_attention_bias")
-_KEPT_WORDS = ("embed", "norm")
-
 # Models whose layers are the ``Conv1D`` of transformers, which stores (inputs, outputs), with the
 # names of those layers; other layers of these models are ordinary.
 _CONV1D_MODELS = ("gpt2", "openai-gpt", "imagegpt", "decision_transformer", "clvp", "clvp_decoder")
 _CONV1D_LAYERS = ("c_attn", "q_attn", "c_proj", "c_fc")
-
-
-def _read_mapping(path: Path) -> dict[str, object]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path.parent} is no model directory: {path.name} is missing") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{path} cannot be read: {str(error)[:200]}") from None
-    if not isinstance(found, dict):
-        raise UserError(f"{path} must hold a mapping, not {type(found).__name__}")
-    return found
 
 
 def _shard_path(folder: Path, name: object) -> Path:
@@ -82,7 +66,7 @@ class Checkpoint:
             self.config: dict[str, object] = {}
             self.shards: tuple[TensorFile, ...] = (TensorFile.open(path),)
         elif path.is_dir():
-            self.config = _read_mapping(path / CONFIG)
+            self.config = read_config(path / CONFIG)
             self.shards = self._open_shards()
         else:
             raise UserError(f"{path} is no model directory: there is nothing of this name")
@@ -100,7 +84,7 @@ class Checkpoint:
                 f"{self.path} has neither {SINGLE} nor {INDEX}; pickled weights are not read, for "
                 "they can run code: convert them with transformers' save_pretrained"
             )
-        places = _read_mapping(self.path / INDEX).get("weight_map")
+        places = read_config(self.path / INDEX).get("weight_map")
         if not isinstance(places, dict) or not places:
             raise UserError(f"{self.path / INDEX} must hold a weight_map of tensor to shard")
         paths = {name: _shard_path(self.path, name) for name in map(str, places.values())}
@@ -114,29 +98,17 @@ class Checkpoint:
         return tuple(shards.values())
 
     @cached_property
-    def weights(self) -> tuple[StoredTensor, ...]:
-        """The tensors that are quantized, in the order of the shards.
+    def plan(self) -> Plan:
+        """What is quantized, and why the rest is not: see :mod:`halfbyte.checkpoints.plan`."""
+        return plan_of(self.path, self.config, self.tensors)
 
-        Those are the matrices that multiply activations: two-dimensional, floating, and named
-        ``*.weight``, except where the name says embedding (a part ``embed...``, ``wte``, ``wpe``,
-        ``shared``, ``relative_attention_bias``), output head (``lm_head``) or ``norm``.
-        """
-        return tuple(tensor for tensor in self.tensors.values() if _is_weight(tensor))
+    @property
+    def weights(self) -> tuple[StoredWeight, ...]:
+        """The tensors that are quantized, in the order of the shards."""
+        return self.plan.weights
 
     def is_transposed(self, name: str) -> bool:
         """Whether a weight is stored as (inputs, outputs): the ``Conv1D`` of the GPT-2 family."""
         layer = name.split(".")[-2:-1]
         model = self.config.get("model_type")
         return model in _CONV1D_MODELS and bool(layer) and layer[0] in _CONV1D_LAYERS
-
-    def matrix_shape(self, weight: StoredTensor) -> tuple[int, int]:
-        """(outputs, inputs) of one of :attr:`weights`, however it is stored."""
-        first, second = weight.shape
-        return (second, first) if self.is_transposed(weight.name) else (first, second)
-
-
-def _is_weight(tensor: StoredTensor) -> bool:
-    parts = tensor.name.lower().split(".")
-    is_matrix = len(tensor.shape) == 2 and tensor.elements > 0 and tensor.dtype in FLOATING
-    is_kept = any(part in _KEPT_PARTS or any(w in part for w in _KEPT_WORDS) for part in parts)
-    return is_matrix and parts[-1] == "weight" and not is_kept

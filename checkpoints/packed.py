@@ -1,35 +1,45 @@
-"""A quantized checkpoint on disk: what its ``halfbyte.json`` says, and one weight read back.
-
-Beside the tensors that stay as they were, the safetensors files hold for each quantized weight
-``NAME`` its ``NAME.codes`` (uint8; two to a byte, the even index in the low nibble, where the
-format has at most 4 bits) and its ``NAME.scales`` (float32, one per block). Rows are outputs,
-blocks run along the inputs.
-"""
+"""A quantized checkpoint on disk: what its ``halfbyte.json`` says, and its weights read back."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from halfbyte.base import UserError, versions_of
+from halfbyte.checkpoints.architecture import DESCRIPTION
 from halfbyte.checkpoints.checkpoint import Checkpoint
+from halfbyte.checkpoints.storage import STORAGES, OwnStorage, Storage, is_packed
+from halfbyte.checkpoints.tensor_file import StoredTensor
 from halfbyte.formats import Format, Ties
 from halfbyte.golden import Quantized, unpack
+from halfbyte.golden.layers import Layout, from_matrix
+from halfbyte.golden.operand import Clipping, Operand, TieRule
+from halfbyte.golden.quantizer import SupernormalSign
+from halfbyte.golden.scales import ScaleFormat
 
 __all__ = [
     "DESCRIPTION",
     "Settings",
+    "StoredFormat",
     "describe",
     "format_from",
     "format_record",
-    "is_packed",
     "read_quantized",
-    "stored_names",
+    "stored_format",
+    "stored_values",
 ]
 
-DESCRIPTION = "halfbyte.json"
-NIBBLE = 4  # bits
+_ENUMS: dict[str, Any] = {
+    "scale_format": ScaleFormat,
+    "clip": Clipping,
+    "supernormal_sign": SupernormalSign,
+    "ties": TieRule,
+}
 
 
 @dataclass(frozen=True)
@@ -39,25 +49,42 @@ class Settings:
     Parameters
     ----------
     format : Format
-    block : int
-        Elements that share a scale.
+        With the operand's rule for ties.
+    operand : Operand
+        Blocks, scales, clipping, signs.
     dequantize : bool
         Write values in the original type, not codes and scales.
+    storage : Storage
+        How codes and scales lie in the files.
     """
 
     format: Format
-    block: int
+    operand: Operand
     dequantize: bool = False
+    storage: Storage = STORAGES[OwnStorage.name]
 
 
-def is_packed(fmt: Format) -> bool:
-    """Whether two codes of the format share a byte."""
-    return fmt.bits <= NIBBLE
+@dataclass(frozen=True)
+class StoredFormat:
+    """In which format a checkpoint's weights are stored."""
+
+    format: Format
+    operand: Operand
+
+    def is_that_of(self, fmt: Format, operand: Operand) -> bool:
+        """Whether quantizing the original to ``fmt`` by ``operand`` gives the stored weights."""
+        wanted = operand.format_of(fmt)
+        same = (wanted.values, wanted.ties) == (self.format.values, self.format.ties)
+        return same and _comparable(operand) == _comparable(self.operand)
+
+    def record(self) -> dict[str, Any]:
+        """JSON-like: the format's name, and how it was used."""
+        return {**self.operand.record(), "format": self.format.name}
 
 
-def stored_names(weight: str) -> tuple[str, str]:
-    """Under which names the codes and the scales of a weight are stored."""
-    return f"{weight}.codes", f"{weight}.scales"
+def _comparable(operand: Operand) -> tuple[Any, ...]:
+    """All that decides values beside format and ties."""
+    return operand.block, operand.scale_format, operand.clip, operand.supernormal_sign
 
 
 def format_record(fmt: Format) -> dict[str, Any]:
@@ -71,7 +98,7 @@ def format_record(fmt: Format) -> dict[str, Any]:
     }
 
 
-def format_from(record: dict[str, Any]) -> Format:
+def format_from(record: Mapping[str, Any]) -> Format:
     """Undo :func:`format_record`. Raises KeyError, TypeError or ValueError for what is none."""
     return Format(
         name=record["name"],
@@ -82,53 +109,124 @@ def format_from(record: dict[str, Any]) -> Format:
     )
 
 
+def _operand_from(record: Mapping[str, Any]) -> Operand:
+    plain: dict[str, Any] = {each.name: record[each.name] for each in fields(Operand)}
+    plain["format"] = None  # it stands beside the operand, in full
+    return Operand(**{key: _ENUMS[key](v) if key in _ENUMS else v for key, v in plain.items()})
+
+
 def describe(checkpoint: Checkpoint, to: Settings) -> dict[str, Any]:
     """The content of ``halfbyte.json``."""
     weights = {}
     for weight in checkpoint.weights:
-        outputs, inputs = checkpoint.matrix_shape(weight)
+        outputs, inputs = weight.matrix_shape
         weights[weight.name] = {
             "outputs": outputs,
             "inputs": inputs,
-            "dtype": weight.dtype,
-            "transposed_in_model": checkpoint.is_transposed(weight.name),
+            "experts": weight.experts,
+            "dtype": weight.tensor.dtype,
+            "shape": list(weight.tensor.shape),
+            "layout": weight.layout.value,
+            "groups": weight.groups,
         }
     return {
+        "model": checkpoint.path.resolve().name,
         "format": format_record(to.format),
-        "block": to.block,
+        "block": to.operand.block,
+        "operand": to.operand.record(),
         "content": "values" if to.dequantize else "codes",
+        "storage": to.storage.name,
         "codes_per_byte": 2 if is_packed(to.format) else 1,
         "weights": weights,
         "copied": sorted(checkpoint.tensors.keys() - weights.keys()),
-        "versions": versions_of("halfbyte", "torch"),
+        "unquantized": checkpoint.plan.kept,
+        "told_by": checkpoint.plan.told_by,
+        "versions": versions_of("halfbyte", "torch", "transformers"),
     }
 
 
-def _description(folder: Path) -> tuple[Format, int, dict[str, Any]]:
-    """Format, block size, and the weights by name."""
+@dataclass(frozen=True)
+class _Description:
+    """What ``halfbyte.json`` says."""
+
+    stored: StoredFormat
+    storage: Storage
+    content: str
+    weights: dict[str, dict[str, Any]]
+
+
+def _description(folder: Path) -> _Description:
     path = folder / DESCRIPTION
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        return format_from(record["format"]), record["block"], dict(record["weights"])
+        return _Description(
+            StoredFormat(format_from(record["format"]), _operand_from(record["operand"])),
+            STORAGES[record["storage"]],
+            str(record["content"]),
+            dict(record["weights"]),
+        )
     except FileNotFoundError:
         raise UserError(f"{folder} is no quantized checkpoint: {path.name} is missing") from None
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise UserError(f"{path} cannot be read: {str(error)[:200]}") from None
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, UserError) as error:
+        raise UserError(
+            f"{path} cannot be read: {str(error)[:200]}; quantize the model again"
+        ) from None
+
+
+def stored_format(folder: Path) -> StoredFormat:
+    """The format of a folder's codes. Raises UserError if it has none."""
+    return _description(folder).stored
 
 
 def read_quantized(folder: Path, name: str) -> Quantized:
     """One weight of a folder that ``halfbyte.checkpoints.streaming.quantize_checkpoint`` wrote.
 
-    (outputs, inputs), also for a weight that the model stores as (inputs, outputs).
+    (outputs, inputs), with the experts before them where there are several; also for a weight that
+    the model stores as (inputs, outputs).
 
     Raises UserError if the folder holds no such weight, or values instead of codes.
     """
-    fmt, block, weights = _description(folder)
-    tensors = Checkpoint(folder).tensors
-    stored = [tensors.get(part) for part in stored_names(name)]
-    if name not in weights or None in stored:
-        raise UserError(f"{folder} holds no codes and scales of {name[:200]!r}")
-    codes, scales = (part.read() for part in stored if part is not None)
-    if is_packed(fmt):
-        codes = unpack(codes, weights[name]["inputs"])
-    return Quantized(codes, scales, fmt, block)
+    return _read(_description(folder), Checkpoint(folder), name)
+
+
+def _read(description: _Description, checkpoint: Checkpoint, name: str) -> Quantized:
+    stored, storage, weights = description.stored, description.storage, description.weights
+    names = storage.names(name, stored.operand)
+    missing = [each for each in names.values() if each not in checkpoint.tensors]
+    if name not in weights or missing or description.content != "codes":
+        raise UserError(f"{checkpoint.path} holds no codes and scales of {name[:200]!r}")
+    parts = {key: _raw(checkpoint.tensors[each]) for key, each in names.items()}
+    inputs = int(weights[name]["inputs"])
+    codes = unpack(parts["codes"], inputs) if is_packed(stored.format) else parts["codes"]
+    scales = storage.scales(parts, stored.operand.scale_format)
+    block = inputs if stored.operand.block is None else stored.operand.block
+    mirrored = parts["mirrored"].bool() if "mirrored" in parts else None
+    return Quantized(codes, scales, stored.format, max(1, block), mirrored)
+
+
+def _raw(tensor: StoredTensor) -> Tensor:
+    """A stored tensor; one of FP8 as its bytes."""
+    is_fp8 = tensor.dtype.startswith("F8")
+    return tensor.read_bytes().reshape(tensor.shape) if is_fp8 else tensor.read()
+
+
+def stored_values(folder: Path) -> Iterator[tuple[str, Tensor]]:
+    """The tensors of the original, by name: quantized ones as the FP32 values of their codes."""
+    description, checkpoint = _description(folder), Checkpoint(folder)
+    taken: set[str] = set()
+    for name, about in description.weights.items():
+        quantized = _read(description, checkpoint, name)
+        taken |= set(description.storage.names(name, description.stored.operand).values())
+        yield name, _as_stored(quantized.dequantize(), about)
+    for name, tensor in checkpoint.tensors.items():
+        if name not in taken:
+            yield name, tensor.read()
+
+
+def _as_stored(values: Tensor, about: Mapping[str, Any]) -> Tensor:
+    """(outputs, inputs) of each matrix in the layout of the original tensor."""
+    layout, shape = Layout(about["layout"]), list(about["shape"])
+    if about["experts"] is None:
+        return from_matrix(values, shape, layout, about["groups"])
+    each = [from_matrix(matrix, shape[1:], layout) for matrix in values]
+    return torch.stack(each)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from halfbyte.base import Record
+from halfbyte.base import JsonObject, Record
 
 __all__ = [
     "CompressionRecord",
@@ -203,14 +203,22 @@ class QuantizationRecord(Record):
     """Folder that was written."""
     format: str
     """The format."""
-    block: int
-    """Elements that share a scale."""
+    block: int | None
+    """Elements that share a scale; null for whole rows."""
+    operand: JsonObject
+    """How weights were quantized: blocks, scales, clipping, signs."""
     dequantized: bool
     """Whether values were written instead of codes and scales."""
+    storage: str
+    """How codes and scales lie in the files."""
     weights: int
     """Tensors that were quantized."""
     copied: int
     """Tensors that were copied."""
+    unquantized: Mapping[str, str]
+    """Matrices that were copied, and why."""
+    told_by: str
+    """What told the weights: ``model``, or ``names`` where transformers does not know it."""
     parameters: int
     """Elements that were quantized."""
     bytes_before: int

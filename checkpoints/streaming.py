@@ -7,25 +7,32 @@ its type.
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from halfbyte.base import Progress, UserError, code_fingerprint, content_key, versions_of
+from halfbyte.checkpoints.architecture import check_not_quantized
 from halfbyte.checkpoints.checkpoint import CONFIG, Checkpoint
 from halfbyte.checkpoints.memory import check_memory
-from halfbyte.checkpoints.packed import Settings, describe, format_record, is_packed, stored_names
+from halfbyte.checkpoints.packed import Settings, describe, format_record
+from halfbyte.checkpoints.plan import StoredWeight
 from halfbyte.checkpoints.records import QuantizationRecord
+from halfbyte.checkpoints.storage import STORAGES, OwnStorage
 from halfbyte.checkpoints.target import TargetFolder
-from halfbyte.checkpoints.tensor_file import StoredTensor, TensorFile, TensorFileWriter
-from halfbyte.formats import MAX_TERMS, Format
-from halfbyte.golden import Quantized, pack, quantize
-from halfbyte.golden.checks import check_integer
+from halfbyte.checkpoints.tensor_file import TensorFile, TensorFileWriter
+from halfbyte.formats import Format
+from halfbyte.golden import Quantized, quantize
+from halfbyte.golden.clipping import RATIOS, clip_ratios, layer_errors
 from halfbyte.golden.codec import check_fp32_range
-from halfbyte.golden.quantizer import DEFAULT_BLOCK
+from halfbyte.golden.layers import Layout, from_matrix, to_matrix
+from halfbyte.golden.operand import Clipping, Operand
+from halfbyte.golden.rounding import BlockRounding
 
-__all__ = ["needed_memory", "quantize_checkpoint"]
+__all__ = ["blaming", "matrices", "needed_memory", "quantize_checkpoint"]
 
 _OnTensor = Callable[[str, int], None]  # name, and how many more are done
 
@@ -45,36 +52,113 @@ def _rows_per_piece(inputs: int) -> int:
 def needed_memory(checkpoint: Checkpoint, *, dequantize: bool = False) -> int:
     """Bytes that quantizing takes at most, besides the program itself.
 
-    A piece in FP32 with what the quantizer makes of it; and, of a weight that is stored
-    (inputs, outputs), the whole tensor in its own type, three times while it is turned back.
+    A piece in FP32 with what the quantizer makes of it; and, of a weight that is not stored row by
+    row, the whole matrix in its own type, three times while it is turned back.
     """
     needed = _COPY_BUFFER
     for weight in checkpoint.weights:
-        outputs, inputs = checkpoint.matrix_shape(weight)
-        transposed = checkpoint.is_transposed(weight.name)
+        outputs, inputs = weight.matrix_shape
         piece = min(outputs, _rows_per_piece(inputs)) * inputs * PIECE_BYTES_PER_ELEMENT
-        whole = weight.bytes * (3 if dequantize else 1) if transposed else 0
-        needed = max(needed, piece + whole)
+        is_whole = weight.layout is not Layout.ROWS or weight.experts is not None
+        matrix = weight.tensor.bytes // (weight.experts or 1)
+        needed = max(needed, piece + (matrix * (3 if dequantize else 1) if is_whole else 0))
     return needed
 
 
-def _pieces(weight: StoredTensor, transposed: bool) -> Iterator[tuple[int, Tensor]]:
-    """First row and (rows, inputs), in the stored type, until the weight is through."""
-    whole = weight.read().T if transposed else None
-    outputs, inputs = whole.shape if whole is not None else weight.shape
+def matrices(weight: StoredWeight) -> Iterator[tuple[int, Iterator[tuple[int, Tensor]]]]:
+    """Number of each matrix, and its pieces: first row and (rows, inputs), in the stored type."""
+    for number in range(weight.experts or 1):
+        yield number, _pieces(weight, number)
+
+
+def _pieces(weight: StoredWeight, number: int) -> Iterator[tuple[int, Tensor]]:
+    outputs, inputs = weight.matrix_shape
     step = _rows_per_piece(inputs)
+    whole: Tensor | None = None
+    if weight.experts is not None:
+        whole = to_matrix(weight.tensor.read(number, number + 1)[0], weight.layout)
+    elif weight.layout is not Layout.ROWS:
+        whole = to_matrix(weight.tensor.read(), weight.layout, weight.groups)
     for first in range(0, outputs, step):
         last = min(first + step, outputs)
-        yield first, weight.read(first, last) if whole is None else whole[first:last].contiguous()
+        rows = weight.tensor.read(first, last) if whole is None else whole[first:last].contiguous()
+        yield first, rows
 
 
-def _quantize_rows(weight: StoredTensor, first: int, rows: Tensor, to: Settings) -> Quantized:
-    """rows: (rows, inputs). UserError names tensor, layer and rows of what cannot be quantized."""
+@dataclass(frozen=True)
+class _Shared:
+    """What all blocks of one matrix of the model share."""
+
+    tensor_absmax: Tensor | None = None
+    clip: float | None = None
+
+
+class _Quantizer:
+    """Quantizes pieces of weights. What a whole matrix shares is found in a pass of its own."""
+
+    def __init__(self, checkpoint: Checkpoint, to: Settings) -> None:
+        self.to = to
+        self._families: dict[str, list[StoredWeight]] = {}
+        for weight in checkpoint.weights:
+            self._families.setdefault(weight.family, []).append(weight)
+        self._known: dict[tuple[str, int], _Shared] = {}
+
+    def shared(self, weight: StoredWeight, number: int) -> _Shared:
+        """For the matrix ``number`` of a stored tensor."""
+        key = weight.family, number
+        if key not in self._known:
+            family = self._families[weight.family]
+            absmax = self._absmax(family, number) if self._has_tensor_scale else None
+            clip = None
+            if self.to.operand.clip is Clipping.MSE_LAYER:
+                clip = self._layer_clip(family, number, absmax)
+            self._known[key] = _Shared(absmax, clip)
+        return self._known[key]
+
+    @property
+    def _has_tensor_scale(self) -> bool:
+        return self.to.operand.scale_format.has_tensor_scale
+
+    def _absmax(self, family: list[StoredWeight], number: int) -> Tensor:
+        pieces = [p.abs().amax().float() for w in family for _, p in _pieces(w, number)]
+        return torch.stack(pieces).amax()
+
+    def _layer_clip(self, family: list[StoredWeight], number: int, absmax: Tensor | None) -> float:
+        rounding = BlockRounding(self.to.format, self.to.operand, absmax)
+        errors = torch.zeros(len(RATIOS), dtype=torch.float64)
+        for weight in family:
+            for first, rows in _pieces(weight, number):
+                with blaming(weight, first, rows):
+                    errors += layer_errors(rounding, rows.float())
+        return RATIOS[errors.tolist().index(float(errors.min()))]
+
+    def quantize(self, weight: StoredWeight, number: int, first: int, rows: Tensor) -> Quantized:
+        """rows: (rows, inputs). UserError names tensor, layer and rows of what cannot be."""
+        operand, shared = self.to.operand, self.shared(weight, number)
+        with blaming(weight, first, rows):
+            clip: float | Tensor = 1.0 if shared.clip is None else shared.clip
+            if operand.clip is Clipping.MSE_BLOCK:
+                rounding = BlockRounding(self.to.format, operand, shared.tensor_absmax)
+                clip = clip_ratios(rounding, rows.float())
+            return quantize(
+                rows,
+                self.to.format,
+                block=operand.block,
+                scale_format=operand.scale_format,
+                clip=clip,
+                supernormal_sign=operand.supernormal_sign,
+                tensor_absmax=shared.tensor_absmax,
+            )
+
+
+@contextmanager
+def blaming(weight: StoredWeight, first: int, rows: Tensor) -> Iterator[None]:
+    """Names tensor, layer and row of what cannot be quantized."""
     try:
-        return quantize(rows, to.format, block=to.block)
-    except ValueError as error:
+        yield
+    except (ValueError, UserError) as error:
         layer = weight.name.removesuffix(".weight")
-        where = f"Layer {layer}: tensor {weight.name} in {weight.file}"
+        where = f"Layer {layer}: tensor {weight.name} in {weight.tensor.file}"
         bad = (~rows.to(torch.float32).isfinite()).sum(dim=1)  # (rows,)
         if not bool(bad.any()):
             raise UserError(f"{where} cannot be quantized: {error}") from error
@@ -86,45 +170,46 @@ def _quantize_rows(weight: StoredTensor, first: int, rows: Tensor, to: Settings)
         ) from error
 
 
-def _write_codes(
-    writer: TensorFileWriter, weight: StoredTensor, transposed: bool, to: Settings
-) -> None:
-    codes, scales = stored_names(weight.name)
-    for first, rows in _pieces(weight, transposed):
-        quantized = _quantize_rows(weight, first, rows, to)
-        writer.append(codes, pack(quantized.codes) if is_packed(to.format) else quantized.codes)
-        writer.append(scales, quantized.scales)
+def _write_codes(writer: TensorFileWriter, weight: StoredWeight, quantizer: _Quantizer) -> None:
+    storage, operand = quantizer.to.storage, quantizer.to.operand
+    names = storage.names(weight.name, operand)
+    for number, pieces in matrices(weight):
+        scale: Tensor | None = None
+        for first, rows in pieces:
+            quantized = quantizer.quantize(weight, number, first, rows)
+            for key, part in storage.parts(quantized, operand).items():
+                writer.append(names[key], part)
+            scale = quantized.tensor_scale
+        if scale is not None:
+            writer.append(names["tensor_scale"], storage.tensor_scale(scale))
 
 
-def _write_values(
-    writer: TensorFileWriter, weight: StoredTensor, transposed: bool, to: Settings
-) -> None:
-    values = (
-        _quantize_rows(weight, first, rows, to).dequantize().to(rows.dtype)
-        for first, rows in _pieces(weight, transposed)
-    )
-    if transposed:
-        writer.append(weight.name, torch.cat(list(values)).T)
-        return
-    for piece in values:
-        writer.append(weight.name, piece)
+def _write_values(writer: TensorFileWriter, weight: StoredWeight, quantizer: _Quantizer) -> None:
+    shape = weight.tensor.shape if weight.experts is None else weight.tensor.shape[1:]
+    for number, pieces in matrices(weight):
+        values = (
+            quantizer.quantize(weight, number, first, rows).dequantize().to(rows.dtype)
+            for first, rows in pieces
+        )
+        if weight.layout is Layout.ROWS:
+            for piece in values:
+                writer.append(weight.name, piece)
+            continue
+        matrix = torch.cat(list(values))
+        writer.append(weight.name, from_matrix(matrix, shape, weight.layout, weight.groups))
 
 
 def _layout(
     shard: TensorFile, checkpoint: Checkpoint, to: Settings
 ) -> dict[str, tuple[str, tuple[int, ...]]]:
     """Types and shapes of the tensors that come of a shard."""
-    weights = set() if to.dequantize else {weight.name for weight in checkpoint.weights}
+    weights = {} if to.dequantize else {weight.name: weight for weight in checkpoint.weights}
     layout: dict[str, tuple[str, tuple[int, ...]]] = {}
     for name, tensor in shard.tensors.items():
-        if name not in weights:
+        if name in weights:
+            layout |= to.storage.shapes(weights[name], to.format, to.operand)
+        else:
             layout[name] = (tensor.dtype, tensor.shape)
-            continue
-        outputs, inputs = checkpoint.matrix_shape(tensor)
-        width = -(-inputs // 2) if is_packed(to.format) else inputs
-        codes, scales = stored_names(name)
-        layout[codes] = ("U8", (outputs, width))
-        layout[scales] = ("F32", (outputs, -(-inputs // to.block)))
     return layout
 
 
@@ -134,9 +219,11 @@ def _shard_key(shard: TensorFile, checkpoint: Checkpoint, to: Settings) -> str:
     return content_key(
         {
             "format": format_record(to.format),
-            "block": to.block,
+            "operand": to.operand.record(),
             "dequantize": to.dequantize,
-            "model_type": checkpoint.config.get("model_type"),
+            "storage": to.storage.name,
+            "config": checkpoint.config,
+            "weights": [[w.name, w.layout.value, w.experts, w.family] for w in checkpoint.weights],
             "source": [shard.path.name, status.st_size, status.st_mtime_ns, list(shard.tensors)],
             "code": code_fingerprint(__name__),
         }
@@ -151,38 +238,49 @@ def _is_finished(path: Path, key: str) -> bool:
 
 
 def _write_shard(
-    shard: TensorFile, target: Path, checkpoint: Checkpoint, to: Settings, on_tensor: _OnTensor
+    shard: TensorFile,
+    target: Path,
+    checkpoint: Checkpoint,
+    quantizer: _Quantizer,
+    on_tensor: _OnTensor,
 ) -> bool:
     """Whether the shard had to be written: one that is there with the same settings is kept."""
+    to = quantizer.to
     key = _shard_key(shard, checkpoint, to)
     if _is_finished(target, key):
         on_tensor("", len(shard.tensors))
         return False
-    weights = {weight.name for weight in checkpoint.weights}
+    weights = {weight.name: weight for weight in checkpoint.weights}
     write = _write_values if to.dequantize else _write_codes
     metadata = {"format": "pt", **shard.metadata, _KEY: key}
     with TensorFileWriter(target, _layout(shard, checkpoint, to), metadata) as writer:
         for name, tensor in shard.tensors.items():
             on_tensor(name, 0)
             if name in weights:
-                write(writer, tensor, checkpoint.is_transposed(name), to)
+                write(writer, weights[name], quantizer)
             else:
                 tensor.copy_to(writer)
             on_tensor(name, 1)
     return True
 
 
-def _check_source(checkpoint: Checkpoint) -> None:
+def _check_source(checkpoint: Checkpoint, to: Settings) -> None:
     if not checkpoint.path.is_dir():
         raise UserError(f"{checkpoint.path} is one file: give its directory, with {CONFIG}")
-    if "quantization_config" in checkpoint.config:
-        raise UserError(f"{checkpoint.path} is quantized already, its {CONFIG} says")
+    check_not_quantized(checkpoint.config, checkpoint.path)
     if not checkpoint.weights:
         raise UserError(
-            f"{checkpoint.path} has nothing to quantize: no two-dimensional floating-point "
-            "*.weight besides embeddings, output head and norms"
+            f"{checkpoint.path} has nothing to quantize: no floating-point weights of layers "
+            "besides embeddings, output head and routers"
         )
-    taken = {name for weight in checkpoint.weights for name in stored_names(weight.name)}
+    if to.dequantize:
+        return
+    to.storage.check(checkpoint.plan, to.format, to.operand)
+    taken = {
+        name
+        for weight in checkpoint.weights
+        for name in to.storage.names(weight.name, to.operand).values()
+    }
     if clash := checkpoint.tensors.keys() & taken:
         raise UserError(f"{checkpoint.path} has a tensor {min(clash)}, a name that is needed here")
 
@@ -192,17 +290,35 @@ def quantize_checkpoint(
     fmt: Format,
     output: Path,
     *,
-    block: int = DEFAULT_BLOCK,
+    operand: Operand | None = None,
     dequantize: bool = False,
+    storage: str = OwnStorage.name,
     on_progress: Progress | None = None,
 ) -> QuantizationRecord:
     """Quantize :attr:`Checkpoint.weights` into the folder ``output``; copy everything else.
 
-    Writes codes and scales (see :mod:`halfbyte.checkpoints.packed`), or with ``dequantize`` the
+    Writes codes and scales (see :mod:`halfbyte.checkpoints.storage`), or with ``dequantize`` the
     values that the hardware has, in the type and under the names of the original, for any tool to
     run. A run that was cut short continues with the shards that are missing.
 
-    Returns a record: sizes in bytes, counts, seconds.
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+        The model.
+    fmt : Format
+        What to quantize to.
+    output : Path
+        Folder to write.
+    operand : Operand, optional
+        Blocks, scales, clipping and signs; blocks of 128 with FP32 scales if not given.
+    dequantize : bool
+        Write values instead of codes.
+    storage : str
+        ``halfbyte``, or ``compressed-tensors`` for MXFP4 and NVFP4 models that transformers loads.
+    on_progress : callable, optional
+        Called with tensors done, tensors in all, and the name of the present one.
+
+    Returns a record: sizes in bytes, counts, what stays as it is, seconds.
 
     Raises
     ------
@@ -211,9 +327,10 @@ def quantize_checkpoint(
         something else.
     """
     begin = time.perf_counter()
-    check_fp32_range(fmt)
-    to = Settings(fmt, check_integer("block", block, 1, MAX_TERMS), dequantize)
-    _check_source(checkpoint)
+    how = operand or Operand()
+    to = Settings(how.format_of(fmt), how, dequantize, STORAGES[storage])
+    check_fp32_range(to.format)
+    _check_source(checkpoint, to)
     target = TargetFolder(output, checkpoint)
     needed = needed_memory(checkpoint, dequantize=dequantize)
     check_memory(needed, f"Quantizing {checkpoint.path}")
@@ -227,8 +344,9 @@ def quantize_checkpoint(
 
     with target.locked(), torch.inference_mode():
         target.begin(describe(checkpoint, to))
+        quantizer = _Quantizer(checkpoint, to)
         written = [
-            _write_shard(shard, output / shard.path.name, checkpoint, to, on_tensor)
+            _write_shard(shard, output / shard.path.name, checkpoint, quantizer, on_tensor)
             for shard in checkpoint.shards
         ]
         target.finish(to)
@@ -242,11 +360,15 @@ def _record(
         model=str(checkpoint.path),
         output=str(output),
         format=to.format.name,
-        block=to.block,
+        block=to.operand.block,
+        operand=to.operand.record(),
         dequantized=to.dequantize,
+        storage=to.storage.name,
         weights=len(checkpoint.weights),
         copied=len(checkpoint.tensors) - len(checkpoint.weights),
-        parameters=sum(weight.elements for weight in checkpoint.weights),
+        unquantized=checkpoint.plan.kept,
+        told_by=checkpoint.plan.told_by,
+        parameters=sum(weight.tensor.elements for weight in checkpoint.weights),
         bytes_before=sum(shard.path.stat().st_size for shard in checkpoint.shards),
         bytes_after=sum((output / s.path.name).stat().st_size for s in checkpoint.shards),
         shards=len(written),

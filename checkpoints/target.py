@@ -21,6 +21,7 @@ __all__ = ["TargetFolder"]
 
 # Besides weights, what a model needs in order to be run and passed on.
 _COMPANIONS = (".json", ".txt", ".model", ".jinja", ".tiktoken", ".py")
+_FREE = {"versions"}  # what may differ between a run and the one that continues it
 _LEGAL = ("LICENSE", "LICENCE", "NOTICE", "USE_POLICY")
 
 
@@ -78,7 +79,11 @@ class TargetFolder:
             os.close(descriptor)
 
     def begin(self, description: dict[str, object]) -> None:
-        """Write ``halfbyte.json``; remove what makes a model of the rest, and strange shards."""
+        """Write ``halfbyte.json``; remove what makes a model of the rest, and strange shards.
+
+        Raises UserError if the folder holds another model, or this one in another form.
+        """
+        self._check_same(description)
         _write_json(self.path / DESCRIPTION, description)
         names = {shard.path.name for shard in self.source.shards}
         strange = [path for path in self.path.glob("*.safetensors") if path.name not in names]
@@ -86,15 +91,34 @@ class TargetFolder:
         for path in [*strange, *partial, self.path / CONFIG, self.path / INDEX]:
             path.unlink(missing_ok=True)
 
+    def _check_same(self, description: dict[str, object]) -> None:
+        """What an earlier run of the same kind left is continued; nothing else is overwritten."""
+        path = self.path / DESCRIPTION
+        if not path.is_file():
+            return
+        try:
+            before = json.loads(path.read_text(encoding="utf-8"))
+            is_same = all(before[key] == description[key] for key in description.keys() - _FREE)
+        except (OSError, ValueError, KeyError, TypeError):
+            is_same = False
+        if not is_same:
+            raise UserError(
+                f"{self.path} holds another model, or this one quantized otherwise: give another "
+                "folder, or remove it"
+            )
+
     def finish(self, settings: Settings) -> None:
         """Write index, tokenizer and the other companions, and at last the configuration."""
         if (self.source.path / INDEX).is_file():
             self._write_index()
         for path in filter(_is_companion, sorted(self.source.path.iterdir())):
             write_atomically(self.path / path.name, path.read_bytes())
-        config = dict(self.source.config)
+        config = {k: v for k, v in self.source.config.items() if k != "quantization_config"}
         if not settings.dequantize:  # so that no tool takes codes for missing weights
-            config["quantization_config"] = {"quant_method": "halfbyte", "block": settings.block}
+            plan = self.source.plan
+            config["quantization_config"] = settings.storage.config(
+                plan, settings.format, settings.operand
+            )
         _write_json(self.path / CONFIG, config)
 
     def _write_index(self) -> None:

@@ -35,7 +35,10 @@ Formats = Annotated[
 ]
 Block = Annotated[int, typer.Option(min=1, max=MAX_TERMS, help="Elements that share a scale.")]
 Scale = Annotated[
-    str, typer.Option("--scale", help="Of the scales: fp32, fp16, bf16, e8m0_floor, e8m0_up, e4m3.")
+    str,
+    typer.Option(
+        "--scale", help="Type of the scales, as in recipes: fp32, bf16, e8m0_floor, e4m3..."
+    ),
 ]
 
 

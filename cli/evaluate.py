@@ -15,6 +15,8 @@ from halfbyte.formats import Format, load
 if TYPE_CHECKING:
     from halfbyte.accuracy import Evaluation, ModelReference
     from halfbyte.accuracy.recipes import Recipe
+    from halfbyte.accuracy.record import EvaluationRecord
+    from halfbyte.checkpoints.packed import StoredFormat
 
 __all__ = [
     "Block",
@@ -47,6 +49,14 @@ FormatList = Annotated[
 RecipeName = Annotated[
     str, typer.Option("--recipe", help="A recipe that `halfbyte recipes` lists, or a .yaml file.")
 ]
+OptionalRecipe = Annotated[
+    str | None,
+    typer.Option(
+        "--recipe",
+        help="A recipe that `halfbyte recipes` lists, or a .yaml file.",
+        show_default="w4, or that of a quantized folder",
+    ),
+]
 Block = Annotated[
     str | None,
     typer.Option(
@@ -78,6 +88,15 @@ Output = Annotated[
 ]
 
 
+Bos = Annotated[
+    str | None,
+    typer.Option(
+        metavar="text|window|none",
+        help="For causal models: the token of beginnings once before the text (the default, as "
+        "lm-eval has it), before every window, or nowhere.",
+        show_default=False,
+    ),
+]
 Tasks = Annotated[
     str | None,
     typer.Option(
@@ -127,12 +146,18 @@ def operand_of(recipe: "Recipe", activation: str | None) -> Format | None:
 
 
 def evaluate_formats(
-    reference: "ModelReference", formats: Sequence[str] | None, recipe: "Recipe"
+    reference: "ModelReference",
+    formats: Sequence[str] | None,
+    recipe: "Recipe",
+    stored: Format | None = None,
 ) -> list["Evaluation"]:
-    """The evaluations that the command line asks for, with a progress bar."""
+    """The evaluations that the command line asks for, with a progress bar.
+
+    ``stored`` is the format of a quantized folder: what is meant where none is named.
+    """
     from halfbyte.accuracy import evaluate
 
-    chosen = load_formats(formats)
+    chosen = [stored] if stored and not formats else load_formats(formats)
     with progress(f"{reference.name}, {recipe.name}") as update:
         return evaluate(reference, chosen, recipe, on_progress=update)
 
@@ -140,10 +165,11 @@ def evaluate_formats(
 def evaluate(
     model: ModelName,
     formats: FormatList = None,
-    recipe: RecipeName = "w4",
+    recipe: OptionalRecipe = None,
     block: Block = None,
     text: TextSource = None,
     context: Context = None,
+    bos: Bos = None,
     tasks: Tasks = None,
     task_folder: TaskFolder = None,
     task_limit: TaskLimit = None,
@@ -158,20 +184,46 @@ def evaluate(
         model,
         text=text,
         context=context,
+        bos=bos,
         tasks=tuple(_listed(tasks)),
         task_folder=task_folder,
         task_limit=task_limit,
     )
-    found = evaluate_formats(reference, _listed(formats), pick_recipe(recipe, block))
+    stored = _stored(reference)
+    if stored and recipe is None and block is None:
+        chosen = stored_recipe(stored)
+    else:
+        chosen = pick_recipe(recipe or "w4", block)
+    found = evaluate_formats(reference, _listed(formats), chosen, stored.format if stored else None)
     name = found[0].record.model.replace("/", "--")
     folder = output or build_dir() / "evaluate" / name
     written = write_evaluations(found, folder)
+    for line in _notes(found[0].record):
+        typer.echo(f"note: {line}", err=True)
     keep_results("evaluate", [each.record.as_json() for each in found])
     if json:
         print_json([each.record for each in found])
         return
     show_evaluations(found)
     console.print(f"wrote {', '.join(path.name for path in written)} in {folder}")
+
+
+def _stored(reference: "ModelReference") -> "StoredFormat | None":
+    """The format of a folder that `halfbyte quantize` wrote."""
+    from halfbyte.checkpoints.architecture import is_quantized
+
+    if not is_quantized(reference.folder):
+        return None
+    from halfbyte.checkpoints.packed import stored_format
+
+    return stored_format(reference.folder)
+
+
+def stored_recipe(stored: "StoredFormat") -> "Recipe":
+    """The recipe by which a folder was quantized."""
+    from halfbyte.accuracy.recipes import Recipe
+
+    return Recipe("stored", "weights as they are stored", weights=stored.operand)
 
 
 def _listed(names: str | None) -> list[str]:
@@ -195,12 +247,12 @@ def show_evaluations(evaluations: Sequence["Evaluation"]) -> None:
         row.append(number(record.sqnr_db, 2))
         row.append(number(record.optimum_gap_db["student_t_5"], 2))
         for each in record.measures.values():
-            low, high = 100 * each.loss_low, 100 * each.loss_high
             row.append(number(each.value, 4))
-            row.append(number(100 * each.loss, 2))
-            row.append(f"{low:.2f} to {high:.2f}")
+            row.append(number(_percent(each.loss), 2))
+            row.append(_span(each.loss_low, each.loss_high))
         rows.append([*row, _certainty(place.beats_next, place.is_resolved)])
-    baselines = ", ".join(f"{each.title} {each.baseline:.4f}" for each in measures.values())
+    baselines = ", ".join(f"{each.title} {number(each.baseline, 4)}" for each in measures.values())
+    notes = dict.fromkeys(f"; {each.title}: {each.note}" for each in measures.values() if each.note)
     caption = (
         f"{first.model}, recipe {first.recipe}; dB to optimum: what the format loses to the "
         "best levels for blocks of Student's t with nu 5; "
@@ -208,9 +260,38 @@ def show_evaluations(evaluations: Sequence["Evaluation"]) -> None:
         f"loss: relative to the unquantized model, by {next(iter(measures))}; "
         f"intervals: 95 %, paired bootstrap over {first.items} {first.item}; "
         "last column: share of resamples in which the format is better than the next one, * where "
-        "the interval of their difference excludes 0"
+        f"the interval of their difference excludes 0{''.join(notes)}"
     )
     table("Accuracy", [*columns, ">beats next"], rows, caption)
+
+
+def _percent(share: float | None) -> float | None:
+    return None if share is None else 100 * share
+
+
+def _span(low: float | None, high: float | None) -> str:
+    """An interval in per cent; a dash where there is none."""
+    return "-" if low is None or high is None else f"{100 * low:.2f} to {100 * high:.2f}"
+
+
+_KEPT_BY_RULE = ("output head", "router")
+
+
+def _notes(record: "EvaluationRecord") -> list[str]:
+    """What the recipe did not reach, beside heads and routers, which stay by rule."""
+    unknown = [name for name, why in record.unquantized.items() if why not in _KEPT_BY_RULE]
+    left = {
+        "not quantized, for they are not weights of a known layer": unknown,
+        "rounded to nearest, for calibration does not see what they multiply": (
+            record.not_calibrated
+        ),
+        "multiply inputs that are not quantized": record.inputs_unquantized,
+    }
+    return [
+        f"weights {what}: {len(names)}, {', '.join(names[:3])}{', ...' * (len(names) > 3)}"
+        for what, names in left.items()
+        if names
+    ]
 
 
 def _certainty(beats_next: float | None, is_resolved: bool | None) -> str:

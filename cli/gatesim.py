@@ -2,8 +2,23 @@
 
 import os
 import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
+from halfbyte.base import UserError
+from halfbyte.cli.dot import (
+    DOT,
+    AccumulatorKind,
+    Block,
+    Scale,
+    Window,
+    check_dot_only,
+    make_dot_specs,
+    show_dot_simulations,
+)
 from halfbyte.cli.options import (
+    AccWidth,
     Activation,
     Architecture,
     DontUse,
@@ -11,6 +26,7 @@ from halfbyte.cli.options import (
     Jobs,
     Json,
     LibertyFiles,
+    OverflowRule,
     TechnologyName,
     Terms,
     load_formats,
@@ -18,9 +34,51 @@ from halfbyte.cli.options import (
     pick_technology,
 )
 from halfbyte.cli.output import print_json, progress
-from halfbyte.cli.sim import Cycles, Seed, Simulator, show_simulations
+from halfbyte.cli.sim import DOT_SHARE, Cycles, Seed, Simulator, show_simulations
+from halfbyte.cli.units import MAC, Lanes, UnitName
+
+if TYPE_CHECKING:
+    from halfbyte.area import Technology
+    from halfbyte.rtl.dot import DotSpec
 
 __all__ = ["gatesim"]
+
+
+def _simulate_dots(
+    specs: "Sequence[DotSpec]",
+    technology: "Technology",
+    simulator: str,
+    seed: int | None,
+    cycles: int,
+    jobs: int | None,
+    json: bool,
+) -> None:
+    """Simulate the smallest netlist of each unit and print what was compared."""
+    from halfbyte.area.cells.cell_models import cell_models
+    from halfbyte.area.search.dot_units import synthesize_dots
+    from halfbyte.area.search.synthesis_jobs import netlist_path
+    from halfbyte.sim.dot.regression import run_dot_regression
+    from halfbyte.sim.records import DotSimulationRecord
+
+    with progress(f"Synthesis, {technology.name}") as update:
+        found = synthesize_dots(specs, technology, prove=False, jobs=jobs, on_progress=update)
+    records: list[DotSimulationRecord] = []
+    with progress("Simulation of netlists") as update:
+        for spec, record in zip(specs, found, strict=True):
+            update(len(records), len(specs), spec.weight.name)
+            assert record.netlist is not None  # noqa: S101
+            text = netlist_path(record.netlist).read_text()
+            used = technology.cells.keys() & set(text.split())
+            records.append(
+                run_dot_regression(
+                    replace(spec, architecture=record.architecture),
+                    cycles=max(1, cycles // DOT_SHARE),
+                    simulator=simulator,
+                    seed=seed,
+                    netlist=cell_models(technology, used) + text,
+                )
+            )
+    print_json(records) if json else show_dot_simulations(records)
 
 
 def gatesim(
@@ -34,15 +92,52 @@ def gatesim(
     simulator: Simulator = "verilator",
     seed: Seed = None,
     cycles: Cycles = 100_000,
+    acc_width: AccWidth = None,
+    overflow: OverflowRule = "wrap",
+    unit: UnitName = MAC,
+    lanes: Lanes = None,
+    scale: Scale = None,
+    block: Block = None,
+    accumulator: AccumulatorKind = None,
+    window: Window = None,
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:
     """Simulate netlists against the golden model; without a format, all of 4 and 5 bits.
 
-    The regression is that of `halfbyte sim`. Its accumulators are synthesized with the
-    architecture and recipe of the smallest MAC, whose own netlist is one of them. Cells do what the
-    library's functions say.
+        The regression is that of `halfbyte sim`. Its accumulators are synthesized with the
+    architecture and recipe of the smallest MAC, whose own netlist is one of them. Cells do what
+    the library's functions say. Of dot-product units (--unit dot) the smallest netlist is
+    simulated.
     """
+    check_dot_only(
+        unit,
+        lanes=lanes,
+        acc_width=acc_width,
+        scale=scale,
+        block=block,
+        accumulator=accumulator,
+        window=window,
+    )
+    if unit not in (MAC, DOT):
+        raise UserError(f"Netlists are simulated of mac and dot, not of {unit[:60]!r}")
+    if unit == DOT:
+        specs = make_dot_specs(
+            names,
+            activation=activation,
+            arch=arch,
+            lanes=lanes,
+            scale=scale,
+            block=block,
+            accumulator=accumulator,
+            window=window,
+            terms=terms,
+            acc_width=acc_width,
+            overflow=overflow,
+        )
+        technology = pick_technology(tech, liberty, dont_use)
+        _simulate_dots(specs, technology, simulator, seed, cycles, jobs, json)
+        return
     from halfbyte.area import synthesize
     from halfbyte.area.search.delivery import synthesized_spec
     from halfbyte.area.search.synthesis_jobs import netlist_path

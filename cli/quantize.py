@@ -1,19 +1,24 @@
 """``halfbyte quantize``: a checkpoint's weights as codes and scales, in little memory."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 
-from halfbyte.base import build_dir
+from halfbyte.base import UserError, build_dir
+from halfbyte.cli.evaluate import Block, RecipeName, pick_recipe
 from halfbyte.cli.options import Json
 from halfbyte.cli.output import console, number, print_json, progress, table
-from halfbyte.formats import MAX_TERMS, load
+from halfbyte.formats import load
+
+if TYPE_CHECKING:
+    from halfbyte.accuracy.recipes import Operand, Recipe
 
 __all__ = ["quantize"]
 
 MIB = 2**20
+DEFAULT_RECIPE = "w4"
 
 Model = Annotated[
     str, typer.Argument(metavar="MODEL", help="A directory in Hugging Face layout, or a hub name.")
@@ -21,7 +26,14 @@ Model = Annotated[
 FormatName = Annotated[
     str, typer.Option("--format", help="A shipped name, sf4@6 for another width, or a .yaml file.")
 ]
-Block = Annotated[int, typer.Option(min=1, max=MAX_TERMS, help="Elements that share a scale.")]
+Layout = Annotated[
+    str,
+    typer.Option(
+        metavar="halfbyte|compressed-tensors",
+        help="How codes and scales lie in the files; the second is what transformers and vLLM "
+        "load, for MXFP4 and NVFP4 (recipes w4_mx and w4_nv).",
+    ),
+]
 Output = Annotated[
     Path | None,
     typer.Option(
@@ -50,31 +62,51 @@ def _located(model: str) -> tuple[str, Path]:
     return reference.name.replace("/", "--"), reference.folder
 
 
+def _operand(recipe: "Recipe") -> "Operand":
+    """How the recipe quantizes weights. UserError for what needs the model to run."""
+    if recipe.weights is None:
+        raise UserError(f"Recipe {recipe.name} leaves weights as they are: choose another")
+    if recipe.needs_calibration:
+        raise UserError(
+            f"Recipe {recipe.name} calibrates on a text, but weights are read one by one here: "
+            "choose a recipe without gptq and smooth"
+        )
+    return recipe.weights
+
+
 def quantize(
     model: Model,
     format_name: FormatName,
-    block: Block = 128,
+    recipe: RecipeName = DEFAULT_RECIPE,
+    block: Block = None,
     output: Output = None,
     dequantize: Dequantize = False,
+    layout: Layout = "halfbyte",
     json: Json = False,
 ) -> None:
     """Quantize a model's weights from disk to disk; an interrupted run continues.
 
-    All matrices of layers are quantized; embeddings, output head and norms are copied.
+    All weights of layers are quantized; embeddings, output head, routers and norms are copied.
     """
     from halfbyte.checkpoints.checkpoint import Checkpoint
+    from halfbyte.checkpoints.storage import STORAGES
     from halfbyte.checkpoints.streaming import quantize_checkpoint
 
-    fmt = load(format_name)
+    fmt, chosen = load(format_name), pick_recipe(recipe, block)
+    operand = _operand(chosen)
+    if layout not in STORAGES:
+        raise UserError(f"--layout must be {' or '.join(STORAGES)}, not {layout[:60]!r}")
     name, folder = _located(model)
-    target = output or build_dir() / "quantized" / f"{name}-{fmt.name}"
+    suffix = "" if recipe == DEFAULT_RECIPE else f"-{chosen.name}"
+    target = output or build_dir() / "quantized" / f"{name}-{fmt.name}{suffix}"
     with progress(f"Quantizing to {fmt.name}") as update:
         record = quantize_checkpoint(
             Checkpoint(folder),
             fmt,
             target,
-            block=block,
+            operand=operand,
             dequantize=dequantize,
+            storage=layout,
             on_progress=lambda done, total, tensor: update(done, total, escape(tensor)),
         )
     if json:
@@ -91,6 +123,12 @@ def quantize(
     columns = [">weights", ">10^6 elements", ">copied", ">MiB before", ">MiB after", ">seconds"]
     kept = f"; {record.shards_kept} of {record.shards} shards were there already"
     what = "values" if dequantize else "codes and scales"
-    caption = f"{what}, block {block}{kept if record.shards_kept else ''}"
+    caption = f"{what}, block {record.block or 'of a whole row'}, recipe {chosen.name}"
+    caption += kept if record.shards_kept else ""
+    caption += f"; {len(record.unquantized)} matrices copied as they are, see halfbyte.json"
+    if record.told_by == "names":
+        caption += "; transformers does not know the model: weights were told by their names"
+    if chosen.activations is not None:
+        caption += "; activations are quantized when the model runs, so nothing of them is stored"
     table(f"{fmt.title}", columns, [row], caption)
     console.print(f"wrote {target}")

@@ -152,9 +152,11 @@ def check_clip(clip: float | Tensor) -> float | Tensor:
 def to_blocks(x: Tensor, block: int) -> Tensor:
     """Blocks of the last dimension, the tail filled with zeros.
 
-    x: (..., K). Returns (..., ceil(K / block), block); a view where nothing is filled in.
+    x: (..., K). Returns (..., ceil(K / block), block), of K where ``block`` is larger; a view where
+    nothing is filled in.
     """
     length = x.shape[-1]
+    block = min(block, max(length, 1))
     count = -(-length // block)
     if length % block:
         x = torch.nn.functional.pad(x, (0, count * block - length))
@@ -198,7 +200,7 @@ def quantize(
     check_fp32_range(fmt)
     length = single.shape[-1]
     size = max(length, 1) if block is None else check_integer("block", block, 1, MAX_TERMS)
-    blocks = to_blocks(single, min(size, max(length, 1)))  # (..., count, size)
+    blocks = to_blocks(single, size)  # (..., count, size)
     absmax = blocks.abs().amax(dim=-1)  # (..., count)
     scales = scale_blocks(absmax, fmt, scale_format, check_clip(clip), tensor_absmax)
     ratios = blocks / scales.values.unsqueeze(-1)

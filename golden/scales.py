@@ -15,7 +15,14 @@ from halfbyte.formats import Format
 from halfbyte.golden.codec import nearest_fp32
 from halfbyte.golden.powers import E8M0_RULES, power_of_two_exponents
 
-__all__ = ["BlockScales", "ScaleFormat", "block_scales", "exact_tensor", "scale_blocks"]
+__all__ = [
+    "BlockScales",
+    "ScaleFormat",
+    "block_scales",
+    "exact_tensor",
+    "scale_blocks",
+    "scales_of_codes",
+]
 
 FP32_LARGEST = float(np.finfo(np.float32).max)
 FP32_SMALLEST = 2.0**-149  # subnormal
@@ -177,6 +184,29 @@ def scale_blocks(
     narrowed = _NARROWED[scale_format](clipped / largest)
     scales = torch.where(absmax == 0, torch.ones_like(narrowed), narrowed)
     return BlockScales(scales, _ue5m3_codes(scales) if scale_format is ScaleFormat.UE5M3 else None)
+
+
+def scales_of_codes(
+    codes: Tensor, scale_format: ScaleFormat, tensor_scale: Tensor | None = None
+) -> Tensor:
+    """The FP32 scales that stored bytes stand for: the values that go with ``BlockScales.codes``.
+
+    codes: (..., blocks) uint8. tensor_scale: broadcastable to it, for E4M3. Raises ValueError for a
+    type that is not of 8 bits.
+    """
+    if scale_format.value in E8M0_RULES:
+        ones = torch.ones(codes.shape, device=codes.device)
+        return torch.ldexp(ones, codes.to(torch.int32) - E8M0_BIAS)
+    if scale_format.has_tensor_scale:
+        scale = torch.ones((), device=codes.device) if tensor_scale is None else tensor_scale
+        values = codes.view(torch.float8_e4m3fn).to(torch.float32) * scale
+        return values.clamp(FP32_SMALLEST, FP32_LARGEST)
+    if scale_format is not ScaleFormat.UE5M3:
+        raise ValueError(f"{scale_format.value} scales are not stored as bytes")
+    field = (codes >> UE5M3_MANTISSA_BITS).to(torch.int32)
+    hidden = torch.where(field > 0, 1 << UE5M3_MANTISSA_BITS, 0)
+    significand = (codes & 7).to(torch.float32) + hidden
+    return torch.ldexp(significand, field.clamp_min(1) - UE5M3_BIAS - UE5M3_MANTISSA_BITS)
 
 
 def _check_subnormals(absmax: Tensor) -> None:

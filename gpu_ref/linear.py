@@ -1,5 +1,9 @@
 """Linear layers in the hardware's arithmetic, and models whose layers are replaced by them."""
 
+import ast
+import inspect
+import re
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,13 +13,16 @@ from torch import Tensor, nn
 
 from halfbyte.base import UserError
 from halfbyte.formats import Format
+from halfbyte.golden.layers import survey
 from halfbyte.golden.quantizer import DEFAULT_BLOCK
 from halfbyte.golden.scales import ScaleFormat
 from halfbyte.gpu_ref.multiply import choose_kernel, matmul
 from halfbyte.gpu_ref.packed import Packed
 from halfbyte.gpu_ref.quantizer import quantize, resolve_format
 
-__all__ = ["Linear", "convert"]
+__all__ = ["Linear", "convert", "unconverted"]
+
+_SETS_UP = re.compile(r"__init__|reset_parameters|_?reset_|_?init_")
 
 
 class Linear(nn.Module):
@@ -123,6 +130,44 @@ def _is_linear(layer: nn.Module) -> bool:
     )
 
 
+def _read_elsewhere(model: nn.Module) -> set[str]:
+    """Names of layers whose weight another module reads, instead of calling the layer.
+
+    The code of each module's class tells: it says ``self.out_proj.weight`` (multi-head attention,
+    state-space models). Code that merely sets weights up does not count.
+    """
+    read = {kind: _children_read(kind) for kind in {type(module) for module in model.modules()}}
+    return {
+        f"{name}.{child}" if name else child
+        for name, module in model.named_modules()
+        for child in read[type(module)]
+    }
+
+
+def _children_read(kind: Any) -> frozenset[str]:
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(kind)))
+    except (OSError, TypeError, SyntaxError):  # built without source: nothing can be told
+        return frozenset()
+    functions = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef) and not _SETS_UP.match(node.name)
+    ]
+    found = {
+        inner.attr
+        for function in functions
+        for node in ast.walk(function)
+        if isinstance(node, ast.Attribute)
+        and node.attr in ("weight", "bias")
+        and isinstance(inner := node.value, ast.Attribute)
+        and isinstance(inner.value, ast.Name)
+        and inner.value.id == "self"
+    }
+    inherited = (_children_read(base) for base in kind.__bases__ if base is not object)
+    return frozenset(found.union(*inherited))
+
+
 def convert(
     model: nn.Module,
     fmt: Format | str | Path,
@@ -135,15 +180,18 @@ def convert(
 ) -> list[str]:
     """Replace the linear layers of ``model``, in place, by :class:`Linear`; their names.
 
-    ``skip`` gets a layer's name and says whether it stays as it is; by default all but ``lm_head``
-    are replaced. A kernel that cannot be exact for the formats raises UserError before anything
-    is changed.
+    Which ones is told by the rule for all models (:mod:`halfbyte.golden.layers`): not the output
+    head, routers, and what shares an embedding's table. Layers whose weight another module reads,
+    instead of calling them, stay as they are, too. Weights that are not linear layers
+    (convolutions, recurrent layers, experts in one parameter) stay; :func:`unconverted` lists them.
+
+    ``skip`` gets a layer's name and says whether it stays as well. A kernel that cannot be exact
+    for the formats raises UserError before anything is changed.
     """
     weight = resolve_format(fmt)
     other = weight if activation is None else resolve_format(activation)
-    keep = skip or (lambda name: name.rpartition(".")[2] == "lm_head")
-    found = {name: layer for name, layer in model.named_modules() if _is_linear(layer)}
-    chosen = {name: layer for name, layer in found.items() if name and not keep(name)}
+    keep = skip or (lambda name: False)
+    chosen = {name: layer for name, layer in _linear_layers(model).items() if not keep(name)}
     for layer in chosen.values():
         kind = "host" if layer.weight.device.type == "cpu" else "cuda"
         choose_kernel(kernel, kind, other, weight, block)
@@ -159,3 +207,21 @@ def convert(
         )
         setattr(model.get_submodule(parent), child, replacement)
     return list(chosen)
+
+
+def unconverted(model: nn.Module) -> list[str]:
+    """Weights that the rule quantizes and :func:`convert` does not: they are not linear layers.
+
+    Empty where all that remains of a converted model's weights are heads, routers and tables.
+    """
+    return list(survey(model).matrices)
+
+
+def _linear_layers(model: nn.Module) -> dict[str, Any]:
+    """The layers to replace, by name; a layer on its own has no place to be replaced in."""
+    read = _read_elsewhere(model)
+    return {
+        name: matrix.layer
+        for name, matrix in survey(model).matrices.items()
+        if _is_linear(matrix.layer) and matrix.layer is not model and name not in read
+    }

@@ -85,8 +85,12 @@ def compare(model: str, better: Case, worse: Case, lookup: Lookup) -> Row:
     from halfbyte.accuracy.statistics import interval
 
     one, other = lookup(model, better), lookup(model, worse)
-    losses = [each.record.primary.loss for each in (one, other)]
-    low, high = interval(other.losses() - one.losses())
+    losses = [each.worsening for each in (one, other)]
+    found = interval(other.losses() - one.losses())
+    if found is None:
+        figure = f"{100 * (losses[1] - losses[0]):+.3f}"
+        return Row(f"{model}: {better} against {worse}", figure, "none", "not resolved")
+    low, high = found
     verdict = "holds" if low > 0 else "does not hold" if high < 0 else "not resolved"
     return Row(
         f"{model}: {better} against {worse}",
@@ -204,10 +208,10 @@ def _order(models: Sequence[str], lookup: Lookup) -> Finding:
     rows = []
     for model in models:
         evaluations = [lookup(model, Case(name, _W4A4)) for name in _RANKED]
-        ours = [each.record.primary.loss for each in evaluations]
+        ours = [each.worsening for each in evaluations]
         replicates = np.stack([each.losses() for each in evaluations], axis=1)
         taus = np.array([kendalltau(theirs, each).statistic for each in replicates])
-        low, high = interval(taus)
+        low, high = interval(taus) or (-1.0, 1.0)  # nothing is told: the whole range
         order = sorted(zip(ours, _RANKED, strict=True))
         rows.append(
             Row(

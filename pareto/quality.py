@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from halfbyte.accuracy.record import EvaluationRecord
+from halfbyte.accuracy.record import EvaluationRecord, MeasureRecord
+from halfbyte.base import UserError
 
 __all__ = ["Quality", "measured_quality"]
 
@@ -60,15 +61,26 @@ def measured_quality(records: Sequence[EvaluationRecord]) -> Quality | None:
         f"{first.item}, bars: 95 % intervals; torch {first.versions['torch']}"
     )
     if measure.higher_is_better:
-        label, lossless = f"{measure.title}, {measure.unit}", measure.baseline
-        values = {name: each.value for name, each in found.items()}
-        intervals = {name: (each.low, each.high) for name, each in found.items()}
+        label = f"{measure.title}, {measure.unit}"
+        lossless = _known(measure.baseline, measure)
+        values = {name: _known(each.value, each) for name, each in found.items()}
+        intervals = {
+            name: (_known(each.low, each), _known(each.high, each)) for name, each in found.items()
+        }
     else:
         label = f"{measure.title}: minus the change against unquantized, %"
         lossless = 0.0
-        values = {name: -100 * each.loss for name, each in found.items()}
+        values = {name: -100 * _known(each.loss, each) for name, each in found.items()}
         intervals = {
-            name: (-100 * each.loss_high, -100 * each.loss_low) for name, each in found.items()
+            name: (-100 * _known(each.loss_high, each), -100 * _known(each.loss_low, each))
+            for name, each in found.items()
         }
     title = f"measured {measure.title}, {first.model}, {first.recipe}"
     return Quality(key, label, title, values, intervals, note, lossless)
+
+
+def _known(figure: float | None, measure: MeasureRecord) -> float:
+    """A figure to draw. Raises UserError where there is none, with the reason."""
+    if figure is None:
+        raise UserError(f"There is no figure to draw: {measure.note or 'it is not finite'}")
+    return figure

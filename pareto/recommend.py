@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from halfbyte.accuracy.record import MeasureRecord
 from halfbyte.base import UserError
 from halfbyte.pareto.records import Choice, Recommendation
 
@@ -106,13 +107,21 @@ def _table(areas: Mapping[str, float], evaluations: Sequence["Evaluation"]) -> _
     if not joined:
         raise UserError("A recommendation needs formats that have both an area and an accuracy")
     measures = [each.record.primary for each in joined]
+    spans = [_span_of(measure) for measure in measures]
     return _Table(
         [each.format for each in joined],
         np.array([areas[each.format] for each in joined]),
         np.array([measure.loss for measure in measures]),
         np.stack([each.losses() for each in joined]),
-        [(measure.loss_low, measure.loss_high) for measure in measures],
+        spans,
     )
+
+
+def _span_of(measure: MeasureRecord) -> tuple[float, float]:
+    """The interval of a loss. Raises UserError where there is none, with the reason."""
+    if measure.loss is None or measure.loss_low is None or measure.loss_high is None:
+        raise UserError(f"There is no loss to go by: {measure.note or 'it is not finite'}")
+    return measure.loss_low, measure.loss_high
 
 
 def _least(costs: np.ndarray) -> np.ndarray:

@@ -8,10 +8,13 @@ from torch import Tensor, nn
 from halfbyte.accuracy.models.subject import Measure, Outputs, Subject
 from halfbyte.accuracy.statistics import RatioOfSums, Statistic
 from halfbyte.base import UserError
+from halfbyte.checkpoints.memory import check_memory
 
 __all__ = ["CALIBRATION_WINDOWS", "CausalSubject", "sliding_windows"]
 
 BATCH_TOKENS = 4096
+BATCH_LOGITS = 1 << 26  # of a batch at most, unless one window has more: 256 MiB
+PIECE_LOGITS = 1 << 24  # scored at a time
 CALIBRATION_WINDOWS = 32
 
 BYTE_MEASURES = (
@@ -73,9 +76,7 @@ class CausalSubject(Subject):
         *,
         bytes_as_tokens: bool = False,
     ) -> None:
-        find_head = getattr(module, "get_output_embeddings", lambda: None)
-        head = find_head()
-        super().__init__(name, module, [head] if isinstance(head, nn.Module) else [])
+        super().__init__(name, module)
         self.windows, self.first_scored = windows, first_scored
         self.calibration = calibration[:CALIBRATION_WINDOWS]
         self.measures = BYTE_MEASURES if bytes_as_tokens else TOKEN_MEASURES
@@ -92,31 +93,42 @@ class CausalSubject(Subject):
         }
 
     def _batches(self, windows: Tensor) -> tuple[Tensor, ...]:
-        batches: tuple[Tensor, ...] = torch.split(windows, max(1, BATCH_TOKENS // windows.shape[1]))
+        tokens = min(BATCH_TOKENS, BATCH_LOGITS // self._vocabulary)
+        batches: tuple[Tensor, ...] = torch.split(windows, max(1, tokens // windows.shape[1]))
         return batches
+
+    @property
+    def _vocabulary(self) -> int:
+        """Logits for each token."""
+        config = getattr(self.module, "config", None)
+        return max(1, int(getattr(config, "vocab_size", None) or 1))
 
     def _run_calibration(self) -> None:
         for batch in self._batches(self.calibration):
             self.module(input_ids=batch)
 
     def _run_evaluation(self) -> Outputs:
-        parts = [
-            self._score(batch, first)
-            for batch, first in zip(
-                self._batches(self.windows),
-                torch.split(self.first_scored, len(self._batches(self.windows)[0])),
-                strict=True,
-            )
-        ]
+        batches = self._batches(self.windows)
+        logits = 4 * self._vocabulary * batches[0].numel()
+        check_memory(2 * logits, f"The logits of {self.name} in windows of {self.windows.shape[1]}")
+        firsts = torch.split(self.first_scored, len(batches[0]))
+        parts = [self._score(batch, first) for batch, first in zip(batches, firsts, strict=True)]
         bits, hits, counts = (torch.cat(each) for each in zip(*parts, strict=True))
         return {"bits": bits, "hits": hits, "counts": counts}
 
     def _score(self, windows: Tensor, first: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Bits, right guesses and scored targets of each window; three times (batch,) float64."""
-        logits = self.module(input_ids=windows[:, :-1]).logits.float()
+        logits = self.module(input_ids=windows[:, :-1]).logits
         targets = windows[:, 1:]
         scored = torch.arange(targets.shape[1]) >= first[:, None]
-        losses = nn.functional.cross_entropy(logits.transpose(1, 2), targets, reduction="none")
-        hits = (logits.argmax(-1) == targets) & scored
+        losses, hits = torch.empty(targets.shape), torch.empty(targets.shape, dtype=torch.bool)
+        step = max(1, PIECE_LOGITS // (len(windows) * logits.shape[-1]))
+        for begin in range(0, targets.shape[1], step):
+            piece = slice(begin, begin + step)
+            some, wanted = logits[:, piece].float(), targets[:, piece]
+            losses[:, piece] = nn.functional.cross_entropy(
+                some.transpose(1, 2), wanted, reduction="none"
+            )
+            hits[:, piece] = some.argmax(-1) == wanted
         bits = (losses.double() * scored).sum(1) / math.log(2)
-        return bits, hits.sum(1).double(), scored.sum(1).double()
+        return bits, (hits & scored).sum(1).double(), scored.sum(1).double()

@@ -1,6 +1,7 @@
 """Sentence encoders: do embeddings of texts keep their similarities and their neighbours?"""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -9,6 +10,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from halfbyte.accuracy.models.subject import Measure, Outputs, Subject
 from halfbyte.accuracy.statistics import PairCorrelation, RatioOfSums, Statistic
 from halfbyte.accuracy.texts import docstrings, longer_docstrings
+from halfbyte.checkpoints.architecture import not_read
 
 __all__ = ["EncoderSubject"]
 
@@ -31,11 +33,14 @@ class EncoderSubject(Subject):
     items = "texts"
 
     def __init__(
-        self, name: str, module: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
+        self,
+        name: str,
+        module: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        longest: int = MAX_TOKENS,
     ) -> None:
-        pooler = getattr(module, "pooler", None)  # embeddings do not go through it
-        super().__init__(name, module, [pooler] if isinstance(pooler, nn.Module) else [])
-        self.tokenizer = tokenizer
+        super().__init__(name, module, not_read(module))
+        self.tokenizer, self.longest = tokenizer, longest
 
     @torch.inference_mode()
     def embed(self, texts: Sequence[str]) -> Tensor:
@@ -45,13 +50,7 @@ class EncoderSubject(Subject):
         embeddings: list[Tensor] = [torch.empty(0)] * len(texts)
         for start in range(0, len(order), BATCH):
             chosen = order[start : start + BATCH]
-            tokens = self.tokenizer(
-                [texts[index] for index in chosen],
-                padding=True,
-                truncation=True,
-                max_length=MAX_TOKENS,
-                return_tensors="pt",
-            )
+            tokens = self._tokens([texts[index] for index in chosen])
             hidden = self.module(**tokens).last_hidden_state  # (batch, tokens, D)
             mask = tokens["attention_mask"].unsqueeze(-1).float()
             mean = (hidden * mask).sum(1) / mask.sum(1)
@@ -68,8 +67,32 @@ class EncoderSubject(Subject):
             "neighbour_agreement": RatioOfSums(kept, torch.ones_like(kept)),
         }
 
+    def _tokens(self, texts: Sequence[str]) -> Any:
+        """A batch of texts as the model takes them, cut at what it can see."""
+        return self.tokenizer(
+            list(texts),
+            padding=True,
+            truncation=True,
+            max_length=self.longest,
+            return_tensors="pt",
+        )
+
     def _run_calibration(self) -> None:
-        self.embed(longer_docstrings())
+        # Only texts of one length share a batch: what is observed is then never padding.
+        for texts in self._of_equal_length(longer_docstrings()):
+            self.module(**self._tokens(texts))
+
+    def _of_equal_length(self, texts: Sequence[str]) -> list[list[str]]:
+        """Texts by how many tokens they have, at most :data:`BATCH` together."""
+        by_length: dict[int, list[str]] = {}
+        for text in texts:
+            length = self._tokens([text])["input_ids"].shape[1]
+            by_length.setdefault(length, []).append(text)
+        return [
+            group[start : start + BATCH]
+            for _, group in sorted(by_length.items())
+            for start in range(0, len(group), BATCH)
+        ]
 
     def _run_evaluation(self) -> Outputs:
         return {"embeddings": self.embed(docstrings())}

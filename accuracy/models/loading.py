@@ -1,55 +1,62 @@
 """From a folder in Hugging Face layout to a subject in memory."""
 
+import inspect
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from torch import Tensor
-from transformers import (
-    AutoConfig,
-    AutoModel,
-    AutoModelForCausalLM,
-    AutoTokenizer,
-    PreTrainedTokenizerBase,
-    PreTrainedTokenizerFast,
-)
+from torch import Tensor, nn
+from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 from transformers.utils import logging as transformers_logging
 
 from halfbyte.accuracy import minilm
 from halfbyte.accuracy.bytelm import calibration_text, held_out_text
 from halfbyte.accuracy.models.causal import CausalSubject, sliding_windows
-from halfbyte.accuracy.models.encoder import EncoderSubject
+from halfbyte.accuracy.models.encoder import MAX_TOKENS, EncoderSubject
 from halfbyte.accuracy.models.reference import ModelReference, find_model
 from halfbyte.accuracy.models.subject import Subject
 from halfbyte.accuracy.texts import longer_docstrings, read_text
 from halfbyte.base import UserError
+from halfbyte.checkpoints.architecture import (
+    check_not_quantized,
+    is_quantized,
+    model_class,
+    not_read,
+    plain_config,
+    read_config,
+    reason_of,
+    skeleton,
+)
+from halfbyte.checkpoints.checkpoint import Checkpoint
+from halfbyte.checkpoints.memory import check_memory
+from halfbyte.checkpoints.packed import StoredFormat, stored_format, stored_values
 
 __all__ = ["open_model", "open_subject"]
+
+CALIBRATION_CONTEXT = 256  # tokens at most
+UNLIMITED = 131072  # tokens, where a configuration says nothing
+_POSITION_KEYS = ("max_position_embeddings", "n_positions", "max_sequence_length", "n_ctx")
+# Embeddings of positions whose first rows are for padding leave so many fewer.
+_PADDED_POSITIONS = ("roberta", "xlm-roberta", "camembert", "longformer", "mpnet", "xlm-roberta-xl")
 
 
 def open_subject(reference: ModelReference) -> Subject:
     """The model in FP32 with its texts.
 
-    Raises UserError if the files are damaged, of an unknown architecture, or too large for the
-    memory that is left.
+    Raises UserError if the files are damaged, do not belong together, are quantized in a way that
+    is not ours, of an unknown architecture, or too large for the memory that is left.
     """
     transformers_logging.disable_progress_bar()  # callers have their own
     transformers_logging.set_verbosity_error()
-    if reference.kind == "encoder":
-        return _open_encoder(reference)
-    module = _load(AutoModelForCausalLM, reference.folder)
-    if reference.kind == "bytes":
-        return _on_bytes(reference, module)
-    tokenizer = _tokenizer(reference.folder)
-    context = min(reference.context, _longest(module))
-    other = _tokens(tokenizer, "\n\n".join(longer_docstrings()))
-    calibration, _ = sliding_windows(other, min(context, 256), min(context, 256))
-    if reference.tasks:
-        return _on_tasks(reference, module, tokenizer, calibration)
-    tokens = _tokens(tokenizer, read_text(reference.text))
-    windows, first = sliding_windows(tokens, context, max(1, context // 2))
-    return CausalSubject(reference.name, module, windows, first, calibration)
+    kind = "encoder" if reference.kind == "encoder" else "causal"
+    module, stored = _load(kind, reference.folder)
+    subject = _encoder(reference, module) if kind == "encoder" else _causal(reference, module)
+    subject.stored = stored
+    config = read_config(reference.folder / "config.json")
+    is_half = str(config.get("dtype") or config.get("torch_dtype")) in ("bfloat16", "float16")
+    subject.stored_bits = 16 if is_half else 32
+    return subject
 
 
 def open_model(reference: str) -> Subject:
@@ -57,8 +64,7 @@ def open_model(reference: str) -> Subject:
     return open_subject(find_model(reference))
 
 
-def _open_encoder(reference: ModelReference) -> Subject:
-    module = _load(AutoModel, reference.folder)
+def _encoder(reference: ModelReference, module: Any) -> Subject:
     if reference.name == minilm.NAME:  # the release's own settings of the tokenizer, no others
         tokenizer: PreTrainedTokenizerBase = PreTrainedTokenizerFast(
             tokenizer_file=str(reference.folder / "tokenizer.json"),
@@ -68,7 +74,51 @@ def _open_encoder(reference: ModelReference) -> Subject:
         tokenizer = _tokenizer(reference.folder)
         if tokenizer.pad_token is None:
             raise UserError(f"The tokenizer in {reference.folder} has no padding token")
-    return EncoderSubject(reference.name, module, tokenizer)
+    longest = min(MAX_TOKENS, _longest(module))
+    return EncoderSubject(reference.name, module, tokenizer, longest)
+
+
+def _causal(reference: ModelReference, module: Any) -> Subject:
+    if reference.kind == "bytes":
+        return _on_bytes(reference, module)
+    tokenizer = _tokenizer(reference.folder)
+    longest = _longest(module)
+    if reference.context_asked and reference.context > longest:
+        raise UserError(
+            f"{reference.name} sees {longest} tokens at most, not {reference.context}: give a "
+            "smaller --context"
+        )
+    context = min(reference.context, longest)
+    other = _tokens(tokenizer, "\n\n".join(longer_docstrings()))
+    length = min(context, CALIBRATION_CONTEXT)
+    calibration, _ = sliding_windows(other, length, length)
+    calibration = calibration[:, :length]  # the last token has only been a target
+    if reference.tasks:
+        return _on_tasks(reference, module, tokenizer, calibration)
+    tokens = _tokens(tokenizer, read_text(reference.text))
+    windows, first = _windows(tokens, context, reference.bos, _prefix(tokenizer))
+    return CausalSubject(reference.name, module, windows, first, calibration)
+
+
+def _prefix(tokenizer: PreTrainedTokenizerBase) -> int | None:
+    """The token before a text, as lm-eval chooses it; None if the tokenizer has none."""
+    found = (tokenizer.bos_token_id, tokenizer.eos_token_id)
+    return next((int(each) for each in found if each is not None), None)
+
+
+def _windows(tokens: Tensor, context: int, bos: str, prefix: int | None) -> tuple[Tensor, Tensor]:
+    """Windows with the token of beginnings where it is wanted; see :func:`sliding_windows`."""
+    stride = max(1, context // 2)
+    if prefix is None and bos == "window":
+        raise UserError("The tokenizer has no token of beginnings: --bos window cannot be")
+    if prefix is None or bos == "none":
+        return sliding_windows(tokens, context, stride)
+    if bos == "text":
+        return sliding_windows(torch.cat([torch.tensor([prefix]), tokens]), context, stride)
+    windows, first = sliding_windows(tokens, context - 1, max(1, (context - 1) // 2))
+    first += 1
+    first[0] = 0  # the token of beginnings predicts the text's first
+    return torch.cat([torch.full((len(windows), 1), prefix), windows], dim=1), first
 
 
 def _on_bytes(reference: ModelReference, module: Any) -> Subject:
@@ -76,7 +126,13 @@ def _on_bytes(reference: ModelReference, module: Any) -> Subject:
         sliding_windows(_bytes(text), reference.context, reference.context)
         for text in (held_out_text().data, calibration_text().data)
     )
-    return CausalSubject(reference.name, module, *evaluation, calibration[0], bytes_as_tokens=True)
+    return CausalSubject(
+        reference.name,
+        module,
+        *evaluation,
+        calibration[0][:, : reference.context],
+        bytes_as_tokens=True,
+    )
 
 
 def _on_tasks(
@@ -99,25 +155,90 @@ def _bytes(data: bytes) -> Tensor:
     return torch.frombuffer(bytearray(data), dtype=torch.uint8).long()
 
 
-def _load(kind: Any, folder: Path) -> Any:
-    _check_memory(folder)
-    try:
-        config = AutoConfig.from_pretrained(folder, local_files_only=True)
-        return kind.from_pretrained(
-            folder, config=config, dtype=torch.float32, use_safetensors=True, local_files_only=True
-        )
-    except (SafetensorError, OSError, ValueError, KeyError, RuntimeError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(f"The model in {folder} cannot be loaded: {reason[:300]}") from error
-
-
-def _check_memory(folder: Path) -> None:
-    """A model is held in FP32 once, with one quantized copy of its weights."""
-    from halfbyte.checkpoints.checkpoint import Checkpoint
-    from halfbyte.checkpoints.memory import check_memory
-
-    needed = sum(4 * tensor.elements for tensor in Checkpoint(folder).tensors.values())
+def _load(kind: str, folder: Path) -> tuple[Any, StoredFormat | None]:
+    """The model in FP32, and in which format its weights were stored, if in one of ours."""
+    check_not_quantized(read_config(folder / "config.json"), folder, own=True)
+    checkpoint = Checkpoint(folder)
+    # A model is held in FP32 once, with one quantized copy of its weights.
+    needed = sum(4 * tensor.elements for tensor in checkpoint.tensors.values())
     check_memory(2 * needed, f"Evaluating the model in {folder}")
+    kind_of_model: Any = model_class(kind)
+    source: dict[str, Any] = {"pretrained_model_name_or_path": folder, "use_safetensors": True}
+    if is_quantized(folder):
+        kind_of_model = type(skeleton(folder, kind))  # automatic classes want a folder
+        source = {
+            "pretrained_model_name_or_path": None,
+            "state_dict": dict(stored_values(folder)),
+        }
+    try:
+        config = plain_config(folder)
+        config._experts_implementation = "eager"  # where each expert is seen to be used
+        module, report = kind_of_model.from_pretrained(
+            config=config,
+            dtype=torch.float32,
+            local_files_only=True,
+            output_loading_info=True,
+            **source,
+        )
+    except UserError:
+        raise
+    except Exception as error:  # transformers, tokenizers and safetensors have many
+        raise UserError(f"The model in {folder} cannot be loaded: {reason_of(error)}") from error
+    _check_report(module, report, folder)
+    if getattr(module, "main_input_name", "input_ids") != "input_ids":
+        raise UserError(f"{folder} holds {type(module).__name__}, which reads no text")
+    return module, stored_format(folder) if is_quantized(folder) else None
+
+
+def _check_report(module: nn.Module, report: Mapping[str, Any], folder: Path) -> None:
+    """Raise UserError unless the checkpoint holds the model, all of it and nothing else."""
+    unread = {id(p) for layer in not_read(module) for p in layer.parameters()}
+    optional = {name for name, p in module.named_parameters() if id(p) in unread}
+    missing = sorted(set(report["missing_keys"]) - optional)
+    if missing:
+        raise UserError(
+            f"{folder} lacks {_named(missing)}, which the model needs: fetch or save it again"
+        )
+    if wrong := sorted(str(each) for each in report["mismatched_keys"]):
+        raise UserError(f"{folder}: the shape of {_named(wrong)} is not that of the model")
+    if errors := list(report.get("error_msgs") or []):
+        raise UserError(f"The model in {folder} cannot be loaded: {str(errors[0])[:300]}")
+    unexpected = set(report["unexpected_keys"])
+    if unexpected and (strange := sorted(unexpected - _of_the_head(folder, unexpected))):
+        raise UserError(
+            f"{folder} holds {_named(strange)}, which the model has no place for: its figures "
+            "would be those of another model"
+        )
+
+
+def _of_the_head(folder: Path, names: set[str]) -> set[str]:
+    """Those of ``names`` that a head on top of the encoder takes, as the checkpoint's class has it.
+
+    Classes that transformers does not know take none.
+    """
+    import transformers
+
+    config = plain_config(folder)
+    found: set[str] = set()
+    for name in getattr(config, "architectures", None) or []:
+        kind: Any = getattr(transformers, str(name), None)
+        if not inspect.isclass(kind) or not issubclass(kind, transformers.PreTrainedModel):
+            continue
+        make: Any = kind
+        try:
+            with torch.device("meta"):
+                known = set(make(config).state_dict())
+        except Exception:  # noqa: S112 (what cannot be made takes nothing)
+            continue
+        prefix = getattr(kind, "base_model_prefix", "")
+        found |= {each for each in names if each in known or f"{prefix}.{each}" in known}
+    return found
+
+
+def _named(names: Iterable[str]) -> str:
+    """The first name, and how many more."""
+    first, *others = names
+    return f"{first[:200]}" + (f" and {len(others)} more" if others else "")
 
 
 def _tokenizer(folder: Path) -> PreTrainedTokenizerBase:
@@ -125,19 +246,26 @@ def _tokenizer(folder: Path) -> PreTrainedTokenizerBase:
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
             folder, local_files_only=True
         )
-    except (OSError, ValueError, KeyError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(f"The tokenizer in {folder} cannot be loaded: {reason[:300]}") from error
+    except Exception as error:  # the Rust library raises plain Exceptions
+        raise UserError(
+            f"The tokenizer in {folder} cannot be loaded: {reason_of(error)}; it may need another "
+            "version: pip install -U tokenizers transformers"
+        ) from error
     return tokenizer
 
 
 def _tokens(tokenizer: PreTrainedTokenizerBase, text: str) -> Tensor:
-    """(T,) int64, without special tokens but the first that the tokenizer puts before texts."""
-    ids = tokenizer(text, truncation=False, verbose=False)["input_ids"]
+    """(T,) int64, without special tokens."""
+    ids = tokenizer(text, truncation=False, verbose=False, add_special_tokens=False)["input_ids"]
     return torch.tensor(ids, dtype=torch.int64)
 
 
 def _longest(module: Any) -> int:
     """Tokens that the model can see at a time, as far as its configuration says."""
-    longest = getattr(module.config, "max_position_embeddings", None)
-    return longest if isinstance(longest, int) and longest > 1 else 131072
+    config = module.config
+    found = [getattr(config, key, None) for key in _POSITION_KEYS]
+    sizes = [size for size in found if type(size) is int and size > 1]
+    longest = min(sizes) if sizes else UNLIMITED
+    if getattr(config, "model_type", "") in _PADDED_POSITIONS:
+        longest -= (getattr(config, "pad_token_id", None) or 0) + 1
+    return longest

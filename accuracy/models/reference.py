@@ -4,9 +4,9 @@ Nothing here imports PyTorch: whether a result is known already is told from dig
 """
 
 import hashlib
-import json
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
@@ -15,6 +15,11 @@ from halfbyte.accuracy import minilm
 from halfbyte.accuracy.bytelm import CHECKPOINT, held_out_text
 from halfbyte.accuracy.texts import digest, docstrings, read_text
 from halfbyte.base import UserError
+from halfbyte.checkpoints.architecture import (
+    check_not_quantized,
+    kind_of,
+    read_config,
+)
 
 __all__ = ["BUILT_IN", "DEFAULT_CONTEXT", "ModelReference", "find_model"]
 
@@ -22,17 +27,26 @@ BUILT_IN = ("minilm", "bytelm")
 DEFAULT_CONTEXT = 512  # tokens
 _HUB_NAME = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}")
 _TOKENIZERS = (
-    "tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model"
+    "tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model",
+    "sentencepiece.bpe.model", "tekken.json", "tokenizer_config.json",
+)  # fmt: skip
+BOS = ("text", "window", "none")
+# What decides nothing: weights of other kinds, which are not read, and prose and pictures.
+_IGNORED = (
+    ".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".onnx", ".gguf", ".ot", ".md", ".png",
+    ".jpg", ".svg", ".gitattributes", ".lock",
 )  # fmt: skip
 
 
 class Fingerprint(TypedDict):
-    """What results depend on: digests of weights and text, the text's name, the context."""
+    """What results depend on: digests of all files and the text, and how the text is read."""
 
     model_sha256: str
+    files_sha256: str
     text: str
     text_sha256: str
     context: int | None
+    bos: str | None
 
 
 @dataclass(frozen=True)
@@ -51,6 +65,11 @@ class ModelReference:
         What causal models read: ``docstrings``, ``wikitext2``, ``held-out``, or a file.
     context : int
         Tokens that a causal model sees at a time.
+    context_asked : bool
+        Whether that was asked for: then it is never made smaller.
+    bos : str
+        Where the token of beginnings stands: once before the ``text`` (as lm-eval has it), before
+        every ``window``, or ``none``.
     tasks, task_folder, task_limit
         Zero-shot tasks of lm-eval instead of a text: names, a folder with further ones, and at most
         how many documents of each.
@@ -61,29 +80,35 @@ class ModelReference:
     kind: str
     text: str
     context: int = DEFAULT_CONTEXT
+    context_asked: bool = False
+    bos: str = "text"
     tasks: tuple[str, ...] = ()
     task_folder: Path | None = None
     task_limit: int | None = None
 
     def fingerprint(self) -> Fingerprint:
-        """Digests of weights and text: what results depend on, for keys and records."""
+        """Digests of all files and the text: what results depend on, for keys and records."""
         if self.tasks:
             return self._task_fingerprint()
         return {
-            "model_sha256": _digest_of(self.folder),
+            "model_sha256": _digest_of(_model_files(self.folder), self.folder),
+            "files_sha256": _digest_of(_other_files(self.folder), self.folder),
             "text": "docstrings" if self.kind == "encoder" else self.text,
             "text_sha256": self._text_digest(),
             "context": None if self.kind == "encoder" else self.context,
+            "bos": self.bos if self.kind == "causal" else None,
         }
 
     def _task_fingerprint(self) -> Fingerprint:
         own = sorted(self.task_folder.rglob("*")) if self.task_folder else []
         texts = [path.read_text("utf-8", "replace") for path in own if path.is_file()]
         return {
-            "model_sha256": _digest_of(self.folder),
+            "model_sha256": _digest_of(_model_files(self.folder), self.folder),
+            "files_sha256": _digest_of(_other_files(self.folder), self.folder),
             "text": ",".join(self.tasks),
             "text_sha256": digest([*self.tasks, str(self.task_limit), *texts]),
             "context": None,
+            "bos": None,
         }
 
     def _text_digest(self) -> str:
@@ -97,14 +122,16 @@ def find_model(
     *,
     text: str | None = None,
     context: int | None = None,
+    bos: str | None = None,
     tasks: tuple[str, ...] = (),
     task_folder: Path | None = None,
     task_limit: int | None = None,
 ) -> ModelReference:
     """The model that ``reference`` names: ``minilm``, ``bytelm``, a directory or a hub name.
 
-    ``text`` (``docstrings``, ``wikitext2`` or a file), ``context`` and ``tasks`` (of lm-eval, with
-    a folder of further ones and a limit of documents) are for causal models of Hugging Face.
+    ``text`` (``docstrings``, ``wikitext2`` or a file), ``context``, ``bos`` (``text``, ``window``
+    or ``none``) and ``tasks`` (of lm-eval, with a folder of further ones and a limit of documents)
+    are for causal models of Hugging Face.
 
     Raises
     ------
@@ -113,8 +140,10 @@ def find_model(
     """
     if context is not None and not 2 <= context <= 131072:
         raise UserError(f"Context must be 2 to 131072 tokens, not {context}")
+    if bos is not None and bos not in BOS:
+        raise UserError(f"--bos must be one of {', '.join(BOS)}, not {bos[:60]!r}")
     if reference in BUILT_IN:
-        if text is not None or context is not None or tasks:
+        if text is not None or context is not None or bos is not None or tasks:
             raise UserError(f"{reference} has a text and context of its own")
         if reference == "minilm":
             folder = minilm.verify(minilm.locate())
@@ -122,10 +151,10 @@ def find_model(
         return ModelReference("bytelm", CHECKPOINT, "bytes", "held-out", 256)
     folder = _folder_of(reference)
     kind = _kind_of(folder)
-    if kind == "encoder" and (text is not None or context is not None or tasks):
+    if kind == "encoder" and (text is not None or context is not None or bos or tasks):
         raise UserError(f"{reference} is an encoder: text, context and tasks are for causal models")
     if task_folder is not None and not task_folder.is_dir():
-        raise UserError(f"{task_folder} is no folder with tasks")
+        raise UserError(f"{task_folder} is not a folder with tasks")
     name = (
         reference
         if _HUB_NAME.fullmatch(reference) and not Path(reference).exists()
@@ -137,6 +166,8 @@ def find_model(
         kind,
         text or "docstrings",
         context or DEFAULT_CONTEXT,
+        context is not None,
+        bos or "text",
         tasks,
         task_folder,
         task_limit,
@@ -157,7 +188,7 @@ def _folder_of(reference: str) -> Path:
 def _from_hub(name: str) -> Path:
     from huggingface_hub import snapshot_download
 
-    wanted = ["*.json", "*.safetensors", "*.model", "*.txt"]
+    wanted = ["*.json", "*.safetensors", "*.model", "*.txt", "*.tiktoken", "*.jinja"]
     try:
         return Path(snapshot_download(name, allow_patterns=wanted))
     except Exception as error:  # the hub's many errors: network, access, no such repository
@@ -169,34 +200,42 @@ def _from_hub(name: str) -> Path:
 
 def _kind_of(folder: Path) -> str:
     """Checks that all parts are there, and tells causal models from encoders."""
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{folder} is no model directory: config.json is missing") from None
-    except (ValueError, OSError) as error:
-        raise UserError(f"{folder / 'config.json'} cannot be read: {error}") from error
-    if not isinstance(config, dict):
-        raise UserError(f"{folder / 'config.json'} must hold a mapping")
+    config = read_config(folder / "config.json")
     if not list(folder.glob("*.safetensors")):
         raise UserError(
             f"{folder} has no *.safetensors weights; other kinds are not read, for pickled weights "
             "can run code: convert them with transformers' save_pretrained"
         )
+    check_not_quantized(config, folder, own=True)
+    kind = kind_of(config, folder)
     if not any((folder / name).is_file() for name in _TOKENIZERS):
         raise UserError(f"{folder} has no tokenizer: {', '.join(_TOKENIZERS)} are all missing")
-    names = config.get("architectures") or []
-    return (
-        "causal"
-        if any(str(name).endswith(("CausalLM", "LMHeadModel")) for name in names)
-        else ("encoder")
+    return kind
+
+
+def _model_files(folder: Path) -> list[Path]:
+    """Configurations and weights."""
+    return sorted([*folder.glob("*.json"), *folder.glob("*.safetensors")])
+
+
+def _other_files(folder: Path) -> list[Path]:
+    """Everything else that may decide something: vocabularies, merges, code."""
+    known = set(_model_files(folder))
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.is_file()
+        and path not in known
+        and path.suffix.lower() not in _IGNORED
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     )
 
 
-def _digest_of(folder: Path) -> str:
-    """SHA-256 (hex) of everything in the folder that decides what the model computes."""
+def _digest_of(files: Sequence[Path], folder: Path) -> str:
+    """SHA-256 (hex) of the files with their names below the folder."""
     total = hashlib.sha256()
-    for path in sorted([*folder.glob("*.json"), *folder.glob("*.safetensors")]):
-        total.update(f"{path.name}\0".encode())
+    for path in files:
+        total.update(f"{path.relative_to(folder)}\0".encode())
         with path.open("rb") as file:
             total.update(hashlib.file_digest(file, "sha256").digest())
     return total.hexdigest()

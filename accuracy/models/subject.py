@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from halfbyte.accuracy.layers import WeightMatrix, weight_matrices
 from halfbyte.accuracy.statistics import Statistic
+from halfbyte.base import UserError
+from halfbyte.checkpoints.packed import StoredFormat
+from halfbyte.golden.layers import Survey, WeightMatrix, survey
 
 __all__ = ["Measure", "Outputs", "Subject"]
 
@@ -35,7 +37,14 @@ class Subject(ABC):
     module : nn.Module
         In FP32, for inference.
     left_out : sequence of nn.Module
-        Layers that stay as they are: output heads, and what outputs do not depend on.
+        Layers that do not count, for no measure depends on them.
+
+    Attributes
+    ----------
+    stored : StoredFormat or None
+        The format in which the weights were stored already, if they were.
+    stored_bits : int
+        Of a weight that is not quantized, in the files.
     """
 
     measures: tuple[Measure, ...]
@@ -46,15 +55,18 @@ class Subject(ABC):
     def __init__(self, name: str, module: nn.Module, left_out: Sequence[nn.Module] = ()) -> None:
         self.name = name
         self.module = module.float().eval()
-        self._left_out = {layer for each in left_out for layer in each.modules()}
+        self.stored: StoredFormat | None = None
+        self.stored_bits = 32
+        self._left_out = tuple(left_out)
+        _watch_tokens(name, module)
+
+    def survey(self) -> Survey:
+        """What is quantized of the model, and what is not."""
+        return survey(self.module, self._left_out)
 
     def matrices(self) -> dict[str, WeightMatrix]:
         """The weights that are quantized, by layer name."""
-        return {
-            name: matrix
-            for name, matrix in weight_matrices(self.module).items()
-            if matrix.layer not in self._left_out
-        }
+        return self.survey().matrices
 
     @torch.inference_mode()
     def calibrate(self) -> None:
@@ -75,3 +87,21 @@ class Subject(ABC):
 
     @abstractmethod
     def _run_evaluation(self) -> Outputs: ...
+
+
+def _watch_tokens(name: str, module: nn.Module) -> None:
+    """Have token ids checked: beyond the embedding PyTorch would only say "index out of range"."""
+    table = getattr(module, "get_input_embeddings", lambda: None)()
+    if not isinstance(table, nn.Embedding):
+        return
+
+    def check(layer: nn.Module, args: tuple[object, ...]) -> None:
+        if args and isinstance(args[0], Tensor) and args[0].numel():
+            largest = int(args[0].max())
+            if largest >= table.num_embeddings:
+                raise UserError(
+                    f"{name}: the tokenizer gives token {largest}, but the model has embeddings "
+                    f"of {table.num_embeddings} only: they do not belong together"
+                )
+
+    table.register_forward_pre_hook(check)

@@ -4,7 +4,8 @@ An optional extra, ``pip install "halfbyte[tasks]"``. Tasks with ``acc`` or ``ex
 document are read, so that the bootstrap can draw documents.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -63,8 +64,7 @@ class TaskSubject(Subject):
         folder: Path | None = None,
         limit: int | None = None,
     ) -> None:
-        head = module.get_output_embeddings()
-        super().__init__(name, module, [head] if head is not None else [])
+        super().__init__(name, module)
         try:
             from lm_eval.models.huggingface import HFLM
             from lm_eval.tasks import TaskManager
@@ -80,8 +80,22 @@ class TaskSubject(Subject):
         self._limit = limit
         self._calibration = calibration[:CALIBRATION_WINDOWS]
         self.measures = tuple(
-            Measure(task, f"{task} accuracy", "share", higher_is_better=True) for task in tasks
+            Measure(task, f"{task} accuracy", "share", higher_is_better=True)
+            for task in self._members(tasks)
         )
+
+    def _members(self, tasks: Sequence[str]) -> list[str]:
+        """The tasks themselves, for groups and tags those that belong to them; each once.
+
+        Raises UserError if one cannot be had.
+        """
+        from lm_eval.tasks import get_task_dict
+
+        try:
+            found = get_task_dict(list(tasks), self._manager)
+        except Exception as error:  # data sets are files, networks and code
+            raise UserError(f"The tasks {', '.join(tasks)[:100]} cannot be had: {error}") from error
+        return list(dict.fromkeys(_leaves(found)))
 
     def statistics(self, outputs: Outputs, reference: Outputs) -> dict[str, Statistic]:
         """Accuracy of each task over its documents."""
@@ -106,13 +120,45 @@ class TaskSubject(Subject):
             random_seed=_SEED,
             verbosity="ERROR",
         )
-        return {task: _hits(task, samples) for task, samples in found["samples"].items()}
+        self._name_filters(found["samples"])
+        return {
+            measure.name: _hits(measure.name, found["samples"].get(measure.name, []))
+            for measure in self.measures
+        }
+
+    def _name_filters(self, samples: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+        """Say in the titles which filter of the answers is meant, where a task has several."""
+        self.measures = tuple(
+            replace(measure, title=f"{measure.name} accuracy ({filters[0]})")
+            if len(filters := _filters(samples.get(measure.name, []))) > 1
+            else measure
+            for measure in self.measures
+        )
+
+
+def _leaves(found: Mapping[Any, Any]) -> Iterator[str]:
+    """Names of the tasks in lm-eval's nested dictionary, whose groups hold dictionaries."""
+    for name, item in found.items():
+        if isinstance(item, Mapping):
+            yield from _leaves(item)
+        else:
+            yield str(name)
+
+
+def _filters(samples: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Ways of reading an answer, in the task's order."""
+    return list(dict.fromkeys(str(sample.get("filter", "none")) for sample in samples))
 
 
 def _hits(task: str, samples: Sequence[Mapping[str, Any]]) -> Tensor:
-    """Metric of each document in the task's order; (documents,) float64."""
+    """Metric of each document in the task's order, by its first filter; (documents,) float64.
+
+    lm-eval lists every document once for each filter.
+    """
+    first = _filters(samples)[:1]
+    chosen = [sample for sample in samples if [str(sample.get("filter", "none"))] == first]
     for metric in _METRICS:
-        if samples and metric in samples[0]:
-            ordered = sorted(samples, key=lambda sample: int(sample["doc_id"]))
+        if chosen and metric in chosen[0]:
+            ordered = sorted(chosen, key=lambda sample: int(sample["doc_id"]))
             return torch.tensor([float(sample[metric]) for sample in ordered], dtype=torch.float64)
     raise UserError(f"Task {task} has none of the metrics {', '.join(_METRICS)}")

@@ -1,20 +1,17 @@
 """A sample of what each layer is fed while a model runs."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from halfbyte.accuracy.layers import rows_of
 from halfbyte.accuracy.models.subject import Subject
+from halfbyte.accuracy.recipes.inputs import layers_of, on_inputs
 from halfbyte.base import UserError
 
 __all__ = ["RowSample", "collect_activations"]
-
-# Of a recurrent layer only the first weight sees the layer's input.
-_FED = ("weight", "weight_ih_l0")
 
 
 class RowSample:
@@ -75,25 +72,21 @@ def collect_activations(
         Layer name to (rows, inputs) float32; layers that did not run are missing.
     """
     generator = torch.Generator().manual_seed(seed)
-    samples = {}
-    handles = []
-    for name, matrix in subject.matrices().items():
-        if matrix.parameter in _FED:
-            samples[name] = RowSample(limit, generator)
-            handles.append(matrix.layer.register_forward_pre_hook(_recorder(samples[name])))
-    try:
-        with _random_embeddings(subject.module, generator, random_inputs):
-            subject.calibrate()
-    finally:
-        for handle in handles:
-            handle.remove()
+    layers = layers_of(subject.matrices())
+    samples = {name: RowSample(limit, generator) for name in layers}
+    recorders = {name: _recorder(sample) for name, sample in samples.items()}
+    with (
+        on_inputs(layers, recorders),
+        _random_embeddings(subject.module, generator, random_inputs),
+    ):
+        subject.calibrate()
     return {name: sample.rows for name, sample in samples.items() if sample.rows.numel()}
 
 
-def _recorder(sample: RowSample) -> Any:
-    def record(layer: nn.Module, inputs: tuple[Any, ...]) -> None:
-        if inputs and isinstance(inputs[0], Tensor):
-            sample.add(rows_of(inputs[0].detach(), layer))
+def _recorder(sample: RowSample) -> Callable[[Tensor], Tensor]:
+    def record(vectors: Tensor) -> Tensor:
+        sample.add(vectors.detach().reshape(-1, vectors.shape[-1]))
+        return vectors
 
     return record
 

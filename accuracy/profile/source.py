@@ -9,13 +9,11 @@ from torch import Tensor
 from halfbyte.accuracy.models.loading import open_model
 from halfbyte.accuracy.models.subject import Subject
 from halfbyte.base import UserError
-from halfbyte.checkpoints.tensor_file import FLOATING, StoredTensor, TensorFile
+from halfbyte.checkpoints.checkpoint import Checkpoint
+from halfbyte.checkpoints.plan import StoredWeight
+from halfbyte.golden.layers import to_matrix
 
 __all__ = ["Source", "open_source"]
-
-# Parts of tensor names that mean tables of vectors, looked up and never multiplied, or the output
-# head, which the recipes leave as it is.
-_TABLES = ("embed", "wte", "wpe", "relative_attention_bias", "lm_head")
 
 
 @dataclass(frozen=True)
@@ -43,8 +41,9 @@ class Source:
 def open_source(reference: str) -> Source:
     """The weights of ``reference``: whatever ``open_model`` takes, or a ``.safetensors`` file.
 
-    A bare file knows no layers: its floating tensors ``*.weight`` of two dimensions or more are
-    read as Linear and convolution store them, (outputs, inputs, kernel...).
+    A bare file knows no layers: names tell what is a weight, as in
+    :mod:`halfbyte.checkpoints.plan`, and weights are read as linear layers and convolutions store
+    them, (outputs, inputs, kernel...).
 
     Raises
     ------
@@ -62,30 +61,20 @@ def open_source(reference: str) -> Source:
 
 def _from_file(path: Path) -> Source:
     try:
-        tensors = TensorFile.open(path).tensors
+        plan = Checkpoint(path).plan
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from error
-    matrices = {
-        name: tensor
-        for name, tensor in sorted(tensors.items())
-        if len(tensor.shape) >= 2 and tensor.dtype in FLOATING and tensor.elements
-    }
-    weights = {
-        name.removesuffix(".weight"): _reader(tensor)
-        for name, tensor in matrices.items()
-        if name.endswith(".weight") and not any(word in name.lower() for word in _TABLES)
-    }
+    weights = {weight.name.removesuffix(".weight"): _reader(weight) for weight in plan.weights}
     if not weights:
         raise UserError(
             f"{path} has no weights to profile: floating tensors named *.weight with two "
             "dimensions or more, embeddings and output heads left out"
         )
-    left_out = tuple(name for name in matrices if name.removesuffix(".weight") not in weights)
-    return Source(path.stem, weights, left_out)
+    return Source(path.stem, dict(sorted(weights.items())), tuple(sorted(plan.kept)))
 
 
-def _reader(tensor: StoredTensor) -> Callable[[], Tensor]:
+def _reader(weight: StoredWeight) -> Callable[[], Tensor]:
     def read() -> Tensor:
-        return tensor.read().movedim(1, -1).flatten(0, -2)
+        return to_matrix(weight.tensor.read(), weight.layout)
 
     return read

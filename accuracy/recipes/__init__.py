@@ -5,7 +5,8 @@ One pipeline of small pieces (smoothing, clipping, GPTQ, rounding), each on or o
 
 from halfbyte.accuracy.recipes.catalogue import load_recipe, recipe_names
 from halfbyte.accuracy.recipes.pipeline import QuantizationNoise, quantized
-from halfbyte.accuracy.recipes.recipe import Clipping, Operand, Recipe, TieRule
+from halfbyte.accuracy.recipes.recipe import Recipe
+from halfbyte.golden.operand import Clipping, Operand, TieRule
 
 __all__ = [
     "Clipping",

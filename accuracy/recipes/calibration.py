@@ -4,10 +4,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from halfbyte.accuracy.recipes.inputs import on_inputs, to_vectors
+from halfbyte.accuracy.recipes.inputs import on_inputs
 from halfbyte.base import UserError
+from halfbyte.golden.layers import WeightMatrix
 
 __all__ = ["LayerInputs", "observed_inputs"]
 
@@ -48,7 +49,10 @@ class LayerInputs:
         if not bool(vectors.isfinite().all()):
             raise UserError("calibration inputs must be finite, but there are NaN or infinities")
         self.absmax = torch.maximum(self.absmax, vectors.abs().amax(0))
-        self.gram += (vectors.T @ vectors).double()
+        product = vectors.T @ vectors
+        if not bool(product.isfinite().all()):  # squares beyond FP32
+            product = vectors.double().T @ vectors.double()
+        self.gram += product.double()
         wanted = min(ROWS_PER_CALL, MAX_ROWS - len(self.rows))
         if wanted > 0:
             some = vectors[:: -(-len(vectors) // wanted)]
@@ -56,30 +60,29 @@ class LayerInputs:
 
 
 def observed_inputs(
-    layers: Mapping[str, nn.Module], calibrate: Callable[[], None]
+    layers: Mapping[str, WeightMatrix], calibrate: Callable[[], None]
 ) -> dict[str, LayerInputs]:
-    """Run the model once, as it is, and see what reaches each layer.
+    """Run the model once, as it is, and see what reaches each weight.
 
-    Recurrent layers are left out: most of what their weights multiply is made inside them.
+    Recurrent layers are left out: most of what their weights multiply is made inside them. So are
+    weights that nothing reaches, such as those of experts that no token is sent to.
 
-    Raises UserError naming a layer that nothing reaches, or that something not finite does.
+    Raises UserError if nothing reaches any layer, or naming one that something not finite reaches.
     """
-    watched = {name: each for name, each in layers.items() if not isinstance(each, nn.RNNBase)}
+    watched = {name: each for name, each in layers.items() if not each.is_recurrent}
     seen: dict[str, LayerInputs] = {}
 
-    def watch(name: str, layer: nn.Module) -> Callable[[Tensor], Tensor]:
+    def watch(name: str) -> Callable[[Tensor], Tensor]:
         def look(inputs: Tensor) -> Tensor:
-            vectors = to_vectors(inputs.detach().to(torch.float32), layer)
-            vectors = vectors.reshape(-1, vectors.shape[-1])
+            vectors = inputs.detach().to(torch.float32).reshape(-1, inputs.shape[-1])
             seen.setdefault(name, LayerInputs.none_yet(vectors.shape[-1])).add(vectors)
             return inputs
 
         return look
 
-    transforms = {name: watch(name, layer) for name, layer in watched.items()}
-    with on_inputs(watched, transforms), torch.no_grad():
+    with on_inputs(watched, {name: watch(name) for name in watched}), torch.no_grad():
         calibrate()
-    for name in watched:
-        if name not in seen or not len(seen[name].rows):
-            raise UserError(f"Layer {name}: calibration text does not reach it")
-    return seen
+    reached = {name: inputs for name, inputs in seen.items() if len(inputs.rows)}
+    if watched and not reached:
+        raise UserError(f"Layer {next(iter(watched))}: calibration text does not reach it")
+    return reached

@@ -8,9 +8,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from halfbyte.accuracy.recipes.recipe import Clipping, Operand, Recipe, TieRule, shown
+from halfbyte.accuracy.recipes.recipe import Recipe
 from halfbyte.base import UserError
 from halfbyte.base.strict_yaml import check_keys, parse_mapping, read_mapping
+from halfbyte.golden.operand import Clipping, Operand, TieRule, shown
 from halfbyte.golden.quantizer import SupernormalSign
 from halfbyte.golden.scales import ScaleFormat
 

@@ -9,7 +9,7 @@ their order. Each kernel position of a convolution makes up for its own errors o
 import torch
 from torch import Tensor
 
-from halfbyte.accuracy.recipes.rounding import BlockRounding
+from halfbyte.golden.rounding import BlockRounding
 
 __all__ = ["gptq"]
 

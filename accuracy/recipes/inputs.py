@@ -1,19 +1,26 @@
-"""What reaches a layer, on its way in: seen for calibration, or replaced by quantized values."""
+"""What reaches a weight: seen for calibration, or replaced by quantized values on its way.
+
+Inputs are found where the weight is used: whatever multiplies by it, be it the layer itself, or
+another module that reads the layer's weight (Mamba), or an expert's part of a larger parameter.
+"""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
+from torch.overrides import TorchFunctionMode
 
-from halfbyte.accuracy.layers import WeightMatrix, input_axis
 from halfbyte.base import UserError
+from halfbyte.golden.layers import WeightMatrix, input_axis
 
-__all__ = ["blaming", "from_vectors", "layers_of", "on_inputs", "to_vectors"]
+__all__ = ["blaming", "layers_of", "on_inputs"]
 
 Transform = Callable[[Tensor], Tensor]
+"""From vectors (..., width), which a row of the weight matrix multiplies, to such vectors."""
 
 
 @contextmanager
@@ -25,69 +32,216 @@ def blaming(name: str) -> Iterator[None]:
         raise UserError(f"Layer {name}: {error}") from error
 
 
-def layers_of(matrices: Mapping[str, WeightMatrix]) -> dict[str, nn.Module]:
-    """Each layer once, by the name of its first matrix."""
-    names: dict[nn.Module, str] = {}
-    for name, matrix in matrices.items():
-        names.setdefault(matrix.layer, name)
-    return {name: layer for layer, name in names.items()}
+def layers_of(matrices: Mapping[str, WeightMatrix]) -> dict[str, WeightMatrix]:
+    """Every weight whose inputs can be seen: shared ones once, by their first name.
 
-
-def to_vectors(inputs: Tensor, layer: nn.Module) -> Tensor:
-    """A layer's input as (..., width) vectors, which a row of its weight matrix multiplies.
-
-    A convolution of several groups has one vector for each: (..., groups, width).
+    Of a recurrent layer only the first weight sees what enters the layer.
     """
-    vectors = inputs.movedim(input_axis(layer), -1)
-    groups = int(getattr(layer, "groups", 1))
-    return vectors if groups == 1 else vectors.reshape(*vectors.shape[:-1], groups, -1)
-
-
-def from_vectors(vectors: Tensor, layer: nn.Module) -> Tensor:
-    """Undo :func:`to_vectors`."""
-    if int(getattr(layer, "groups", 1)) != 1:
-        vectors = vectors.flatten(-2)
-    return vectors.movedim(-1, input_axis(layer))
-
-
-def _replaced(value: Any, transform: Transform) -> Any:
-    if isinstance(value, PackedSequence):
-        return value._replace(data=transform(value.data))
-    return transform(value)
-
-
-def _hook(transform: Transform) -> Callable[..., Any]:
-    """A forward pre-hook that replaces the layer's first argument, however it is passed."""
-
-    def hook(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, object]) -> Any:
-        if args:
-            return (_replaced(args[0], transform), *args[1:]), kwargs
-        first = next(iter(kwargs))
-        return args, {**kwargs, first: _replaced(kwargs[first], transform)}
-
-    return hook
-
-
-def _named(name: str, transform: Transform) -> Transform:
-    def named(inputs: Tensor) -> Tensor:
-        with blaming(name), torch.no_grad():
-            return transform(inputs)
-
-    return named
+    found: dict[object, tuple[str, WeightMatrix]] = {}
+    for name, matrix in matrices.items():
+        key = matrix.layer if matrix.is_recurrent else matrix.identity
+        found.setdefault(key, (name, matrix))
+    return dict(found.values())
 
 
 @contextmanager
 def on_inputs(
-    layers: Mapping[str, nn.Module], transforms: Mapping[str, Transform]
-) -> Iterator[None]:
-    """Within this context, the input of each layer that has a transform passes through it.
+    matrices: Mapping[str, WeightMatrix], transforms: Mapping[str, Transform]
+) -> Iterator[set[str]]:
+    """Within this context, what each weight with a transform multiplies passes through it.
 
     Of a recurrent layer that is the sequence alone: neither its initial state nor what it feeds
-    back to itself.
+    back to itself. A grouped convolution has a vector for each group: (..., groups, width).
+
+    Yields the names of the weights that were used so far. Raises UserError, naming the layer, if a
+    transform does, or if a weight multiplies along another axis than its matrix says.
     """
+    used: set[str] = set()
+    points = [
+        _Point(name, matrices[name], transform, used) for name, transform in transforms.items()
+    ]
     with ExitStack() as stack:
-        for name, transform in transforms.items():
-            hook = _hook(_named(name, transform))
-            handle = layers[name].register_forward_pre_hook(hook, with_kwargs=True)
-            stack.callback(handle.remove)
-        yield
+        for point in points:
+            if point.matrix.is_recurrent:
+                hook = _sequence_hook(point)
+                handle = point.matrix.layer.register_forward_pre_hook(hook, with_kwargs=True)
+                stack.callback(handle.remove)
+        direct = [point for point in points if not point.matrix.is_recurrent]
+        if direct:
+            stack.enter_context(_Uses(direct))
+        yield used
+
+
+@dataclass(frozen=True)
+class _Point:
+    """A weight, and what its inputs go through."""
+
+    name: str
+    matrix: WeightMatrix
+    transform: Transform
+    used: set[str]
+
+    def __call__(self, vectors: Tensor) -> Tensor:
+        self.used.add(self.name)
+        with blaming(self.name), torch.no_grad():
+            return self.transform(vectors)
+
+    def check_axis(self, weight: Tensor, axis: int) -> None:
+        """Raise UserError if the products are not summed along the matrix's inputs."""
+        if weight.shape[axis] > 1 and weight.stride(axis) != self.matrix.input_stride:
+            raise UserError(
+                f"Layer {self.name} sums along another axis than that of its blocks: this kind of "
+                "layer is not supported"
+            )
+
+    def on_channels(self, inputs: Tensor) -> Tensor:
+        """A convolution's input, whose channels are not the last dimension."""
+        axis = input_axis(self.matrix.layer)
+        groups = int(getattr(self.matrix.layer, "groups", 1))
+        vectors = inputs.movedim(axis, -1)
+        if groups != 1:
+            vectors = vectors.reshape(*vectors.shape[:-1], groups, -1)
+        vectors = self(vectors)
+        return (vectors if groups == 1 else vectors.flatten(-2)).movedim(-1, axis)
+
+
+class _Uses(TorchFunctionMode):
+    """Sends the other operand of every product with a watched weight through its transform."""
+
+    def __init__(self, points: list[_Point]) -> None:
+        super().__init__()
+        self._points: dict[int, list[tuple[int, int, _Point]]] = {}
+        for point in points:
+            weight = point.matrix.tensor
+            first = int(weight.storage_offset())
+            place = weight.untyped_storage().data_ptr()
+            self._points.setdefault(place, []).append((first, first + weight.numel(), point))
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        named = dict(kwargs or {})
+        change = _CHANGES.get(func)
+        if change is not None:
+            for key in _OPERANDS:  # those that come by name, in the order of their places
+                if key in named:
+                    args = (*args, named.pop(key))
+            if len(args) >= 2:
+                args = change(self, args)
+        return func(*args, **named)
+
+    def points_of(self, value: object) -> list[_Point]:
+        """The watched weights that a tensor is, or holds several of, or is a part of."""
+        if not isinstance(value, Tensor) or value.layout is not torch.strided:
+            return []
+        places = self._points.get(value.untyped_storage().data_ptr())
+        if not places:
+            return []
+        first = value.storage_offset()
+        last = first + max(1, value.numel())
+        return [point for begin, end, point in places if begin < last and first < end]
+
+
+def _linear(uses: _Uses, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """``linear(input, weight)``."""
+    inputs, weight, *rest = args
+    return _right(uses, inputs, weight, -1), weight, *rest
+
+
+def _convolution(uses: _Uses, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """``conv(input, weight)``, transposed or not."""
+    inputs, weight, *rest = args
+    for point in uses.points_of(weight)[:1]:
+        inputs = point.on_channels(inputs)
+    return inputs, weight, *rest
+
+
+def _product(uses: _Uses, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """``matmul(left, right)``: either may be the weight."""
+    left, right, *rest = args
+    if uses.points_of(right):
+        return _right(uses, left, right, -2), right, *rest
+    if uses.points_of(left):
+        # Rows of the transposed product.
+        turned = right.mT if right.ndim > 1 else right
+        turned = _right(uses, turned, left, -1)
+        return left, turned.mT if right.ndim > 1 else turned, *rest
+    return args
+
+
+def _reversed(uses: _Uses, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """``__rmatmul__(right, left)``."""
+    left, right = _product(uses, (args[1], args[0]))
+    return right, left
+
+
+def _added(uses: _Uses, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """``addmm(added, left, right)``."""
+    return args[0], *_product(uses, args[1:])
+
+
+def _right(uses: _Uses, inputs: Tensor, weight: Tensor, axis: int) -> Tensor:
+    """``inputs``, whose last dimension is summed with ``axis`` of ``weight``, transformed."""
+    points = uses.points_of(weight)
+    for point in points:
+        point.check_axis(weight, axis)
+    if len(points) == 1:
+        return points[0](inputs)
+    if not points:
+        return inputs
+    if weight.ndim != 3 or inputs.ndim != 3 or len(points) != len(inputs):
+        raise UserError(f"Layer {points[0].name}: several weights meet one input")
+    return torch.stack([point(each) for point, each in zip(points, inputs, strict=True)])
+
+
+_Change = Callable[[_Uses, tuple[Any, ...]], tuple[Any, ...]]
+# Names of the operands of all these operations.
+_OPERANDS = ("input", "weight", "other", "mat1", "mat2", "batch1", "batch2", "vec")
+_CHANGES: dict[Any, _Change] = {
+    nn.functional.linear: _linear,
+    torch.addmm: _added,
+    torch.baddbmm: _added,
+    torch.Tensor.addmm: _added,
+    torch.Tensor.__rmatmul__: _reversed,
+    **dict.fromkeys(
+        (
+            torch.matmul,
+            torch.mm,
+            torch.bmm,
+            torch.mv,
+            torch.Tensor.matmul,
+            torch.Tensor.mm,
+            torch.Tensor.bmm,
+            torch.Tensor.__matmul__,
+        ),
+        _product,
+    ),
+    **dict.fromkeys(
+        (
+            torch.conv1d,
+            torch.conv2d,
+            torch.conv3d,
+            torch.conv_transpose1d,
+            torch.conv_transpose2d,
+            torch.conv_transpose3d,
+        ),
+        _convolution,
+    ),
+}
+
+
+def _sequence_hook(point: _Point) -> Callable[..., Any]:
+    """A forward pre-hook that replaces the layer's first argument, however it is passed."""
+
+    def replaced(value: Any) -> Any:
+        if isinstance(value, PackedSequence):
+            return value._replace(data=point(value.data))
+        return point(value)
+
+    def hook(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if args:
+            return (replaced(args[0]), *args[1:]), kwargs
+        first = next(iter(kwargs))
+        return args, {**kwargs, first: replaced(kwargs[first])}
+
+    return hook

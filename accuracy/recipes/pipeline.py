@@ -1,30 +1,25 @@
 """``quantized``: a model under a recipe, in place and back."""
 
+import dataclasses
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from halfbyte.accuracy.layers import WeightMatrix
 from halfbyte.accuracy.metrics import sqnr_db
 from halfbyte.accuracy.recipes.calibration import LayerInputs, observed_inputs
-from halfbyte.accuracy.recipes.clipping import clip_ratios
 from halfbyte.accuracy.recipes.gptq import gptq
-from halfbyte.accuracy.recipes.inputs import (
-    blaming,
-    from_vectors,
-    layers_of,
-    on_inputs,
-    to_vectors,
-)
+from halfbyte.accuracy.recipes.inputs import blaming, layers_of, on_inputs
 from halfbyte.accuracy.recipes.recipe import Recipe
-from halfbyte.accuracy.recipes.rounding import BlockRounding
 from halfbyte.accuracy.recipes.smoothing import smoothing_divisors
 from halfbyte.base import UserError
 from halfbyte.formats import Format
+from halfbyte.golden.clipping import clip_ratios
+from halfbyte.golden.layers import WeightMatrix
+from halfbyte.golden.rounding import BlockRounding
 
 __all__ = ["QuantizationNoise", "quantized"]
 
@@ -34,10 +29,24 @@ class QuantizationNoise:
     """Signal-to-quantization-noise ratios of the weights, in dB: of all together, and by layer.
 
     Infinite without noise; no layers where the recipe leaves weights as they are.
+
+    Parameters
+    ----------
+    sqnr_db : float
+        Of all weights together.
+    layers : mapping of str to float
+        Of each weight.
+    not_calibrated : tuple of str
+        Weights that are rounded to the nearest value although the recipe calibrates, for nothing
+        tells what they multiply.
+    inputs_left : function
+        Weights whose inputs were not quantized so far although the recipe quantizes activations.
     """
 
     sqnr_db: float
     layers: Mapping[str, float]
+    not_calibrated: tuple[str, ...] = ()
+    inputs_left: Callable[[], tuple[str, ...]] = field(default=tuple)
 
 
 @contextmanager
@@ -46,13 +55,14 @@ def quantized(
     recipe: Recipe,
     matrices: Mapping[str, WeightMatrix],
     calibrate: Callable[[], None] | None = None,
+    *,
+    keep_weights: bool = False,
 ) -> Iterator[QuantizationNoise]:
     """Quantize weights in place, and the activations that reach their layers; undone on leaving.
 
-    Blocks run along the layers' inputs. Scales of activations are those of the moment. Of
-    a recurrent layer all weights are quantized, but of its activations only the sequence that
-    enters it. Activations of attention layers that read their weights directly
-    (``nn.MultiheadAttention``) stay as they are.
+    Blocks run along the layers' inputs. Scales of activations are those of the moment. All weights
+    of a recurrent layer are quantized, but only the layer's own inputs, not its hidden state. What
+    is not quantized, or not calibrated, the noise names.
 
     Parameters
     ----------
@@ -64,24 +74,40 @@ def quantized(
         What to quantize, by name.
     calibrate : callable, optional
         Runs the model on calibration text; needed if ``recipe.needs_calibration``.
+    keep_weights : bool
+        Whether the weights are those of the format already.
 
     Yields the noise that this adds to the weights. Raises UserError where weights or activations
     are not finite, naming the layer.
     """
-    originals = {name: matrix.tensor for name, matrix in matrices.items()}
     layers = layers_of(matrices)
     run = _Run(fmt, recipe, matrices, layers, _observed(recipe, layers, calibrate))
+    with _kept(matrices):
+        noise = QuantizationNoise(math.inf, {}) if keep_weights else run.quantize_weights()
+        with on_inputs(layers, run.transforms()) as used:
+            yield dataclasses.replace(noise, inputs_left=lambda: run.inputs_left(used))
+
+
+@contextmanager
+def _kept(matrices: Mapping[str, WeightMatrix]) -> Iterator[None]:
+    """Puts the weights back on leaving, whatever was written to them."""
+    parameters = {
+        id(parameter): (parameter, parameter.data, matrix.expert is not None)
+        for matrix in matrices.values()
+        for parameter in [getattr(matrix.layer, matrix.parameter)]
+    }
     try:
-        noise = run.quantize_weights()
-        with on_inputs(layers, run.transforms()):
-            yield noise
+        for parameter, data, is_in_parts in parameters.values():
+            if is_in_parts:  # its experts are written one by one, to a copy
+                parameter.data = data.clone()
+        yield
     finally:
-        for name, matrix in matrices.items():
-            matrix.restore(originals[name])
+        for parameter, data, _ in parameters.values():
+            parameter.data = data
 
 
 def _observed(
-    recipe: Recipe, layers: Mapping[str, nn.Module], calibrate: Callable[[], None] | None
+    recipe: Recipe, layers: Mapping[str, WeightMatrix], calibrate: Callable[[], None] | None
 ) -> dict[str, LayerInputs]:
     """What reaches each layer, if the recipe needs it."""
     if not recipe.needs_calibration:
@@ -99,7 +125,7 @@ class _Run:
         fmt: Format,
         recipe: Recipe,
         matrices: Mapping[str, WeightMatrix],
-        layers: Mapping[str, nn.Module],
+        layers: Mapping[str, WeightMatrix],
         observed: Mapping[str, LayerInputs],
     ) -> None:
         self.recipe, self.matrices, self.layers, self.observed = recipe, matrices, layers, observed
@@ -108,34 +134,29 @@ class _Run:
         self.divisors = self._divisors()
 
     def _divisors(self) -> dict[str, Tensor]:
-        """By layer: what smoothing divides its inputs by. Layers with one weight share them."""
+        """By weight: what smoothing divides its inputs by."""
         if self.recipe.smooth is None:
             return {}
         found: dict[str, Tensor] = {}
-        by_weight: dict[int, Tensor] = {}
         for name, inputs in self.observed.items():
-            matrix = self.matrices[name]
-            key = _identity(matrix)
-            if key not in by_weight:
-                with blaming(name):
-                    by_weight[key] = smoothing_divisors(
-                        inputs,
-                        matrix.read().to(torch.float32),
-                        self.recipe.smooth,
-                        self.weights or _unchanged,
-                        self.activations or _unchanged,
-                    )
-            found[name] = by_weight[key]
+            with blaming(name):
+                found[name] = smoothing_divisors(
+                    inputs,
+                    self.matrices[name].read().to(torch.float32),
+                    self.recipe.smooth,
+                    self.weights or _unchanged,
+                    self.activations or _unchanged,
+                )
         return found
 
     def quantize_weights(self) -> QuantizationNoise:
         """Replace every weight, one that layers share once; returns the noise."""
         energies: dict[str, tuple[float, float]] = {}
-        done: dict[int, str] = {}
+        done: dict[object, str] = {}
         if self.weights is None and not self.divisors:
             return QuantizationNoise(math.inf, {})
         for name, matrix in self.matrices.items():
-            first = done.setdefault(_identity(matrix), name)
+            first = done.setdefault(matrix.identity, name)
             if first == name:
                 with blaming(name):
                     energies[name] = self._quantize(name, matrix)
@@ -143,7 +164,12 @@ class _Run:
                 energies[name] = energies[first]
         if self.weights is None:
             return QuantizationNoise(math.inf, {})
-        return _noise(energies, [energies[name] for name in done.values()])
+        noise = _noise(energies, [energies[name] for name in done.values()])
+        if not self.recipe.needs_calibration:
+            return noise
+        return dataclasses.replace(
+            noise, not_calibrated=tuple(n for n in done.values() if n not in self.observed)
+        )
 
     def _quantize(self, name: str, matrix: WeightMatrix) -> tuple[float, float]:
         """Replace one weight; energies of the weight and of the noise, smoothing taken back."""
@@ -164,28 +190,32 @@ class _Run:
         return _energy(before), _energy(after - before)
 
     def transforms(self) -> dict[str, Callable[[Tensor], Tensor]]:
-        """By layer: what its input goes through; none where it stays as it is."""
+        """By weight: what its inputs go through; none where they stay as they are."""
         return {
-            name: self._transform(name, layer)
-            for name, layer in self.layers.items()
+            name: self._transform(self.divisors.get(name))
+            for name in self.layers
             if self.activations or name in self.divisors
         }
 
-    def _transform(self, name: str, layer: nn.Module) -> Callable[[Tensor], Tensor]:
-        rounding, divisor = self.activations or _unchanged, self.divisors.get(name)
+    def _transform(self, divisor: Tensor | None) -> Callable[[Tensor], Tensor]:
+        rounding = self.activations or _unchanged
 
         def transform(inputs: Tensor) -> Tensor:
-            vectors = to_vectors(inputs.detach().to(torch.float32), layer)
+            vectors = inputs.detach().to(torch.float32)
             if divisor is not None:
                 vectors = vectors / divisor
-            return from_vectors(rounding(vectors), layer).to(inputs.dtype)
+            return rounding(vectors).to(inputs.dtype)
 
         return transform
 
-
-def _identity(matrix: WeightMatrix) -> int:
-    """The same for layers that share a weight."""
-    return id(getattr(matrix.layer, matrix.parameter))
+    def inputs_left(self, used: set[str]) -> tuple[str, ...]:
+        """Weights whose inputs should be quantized, and were not; experts count together."""
+        if self.activations is None:
+            return ()
+        reached = {self.matrices[name].identity[0] for name in used}
+        return tuple(
+            name for name, matrix in self.matrices.items() if matrix.identity[0] not in reached
+        )
 
 
 def _unchanged(values: Tensor) -> Tensor:

@@ -1,116 +1,21 @@
 """``Recipe``: what is quantized, and how; a record that says everything."""
 
 import dataclasses
-import enum
 import re
 from dataclasses import dataclass
 
-from halfbyte.base import Json, UserError, content_key
-from halfbyte.formats import MAX_TERMS, Format, Ties, load
-from halfbyte.golden.quantizer import DEFAULT_BLOCK, SupernormalSign
-from halfbyte.golden.scales import ScaleFormat
+from halfbyte.base import Json, UserError
+from halfbyte.formats import Format
+from halfbyte.golden.operand import Clipping, Operand, shown
+from halfbyte.golden.quantizer import SupernormalSign
 
-__all__ = ["SEARCH", "Clipping", "Operand", "Recipe", "TieRule", "shown"]
+__all__ = ["SEARCH", "Recipe"]
 
 SEARCH = "search"
 MAX_TITLE_LENGTH = 200
 UNQUANTIZED_BITS = 32.0  # FP32
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _BLOCK_SUFFIX = re.compile(r"_(b[0-9]+|rows)$")
-
-
-class Clipping(enum.Enum):
-    """By what absmax is shrunk before it becomes a scale."""
-
-    NONE = "none"
-    """By nothing."""
-
-    MSE_BLOCK = "mse_block"
-    """By the ratio of 40 with the smallest squared error in the block."""
-
-    MSE_LAYER = "mse_layer"
-    """By the ratio of 40 with the smallest squared error in the layer (Dotzel et al., 2024)."""
-
-
-class TieRule(enum.Enum):
-    """Where a value that lies exactly between two values of the format goes."""
-
-    FORMAT = "format"
-    """As the format says."""
-
-    PAPER = "paper"
-    """Integers: to the even one; others: to the lower value (Dotzel et al., 2024)."""
-
-
-def shown(value: object) -> str:
-    """``value`` for an error message, cut to 60 characters."""
-    try:
-        return f"{value!r:.60}"
-    except ValueError:  # integers of more than 4300 digits have no text
-        return "a huge number"
-
-
-@dataclass(frozen=True)
-class Operand:
-    """How weights, or activations, are quantized.
-
-    Parameters
-    ----------
-    format : str, optional
-        A format by name, such as ``int8``; None is the one that is evaluated.
-    block : int, optional
-        Elements that share a scale, 1 to 2^20; None is a whole row: a weight's output channel, an
-        activation's token or pixel.
-    scale_format : ScaleFormat
-        The type of the scales.
-    clip : Clipping
-        How absmax is shrunk.
-    supernormal_sign : SupernormalSign
-        Whether a block may use the format mirrored.
-    ties : TieRule
-        Where midpoints go.
-    """
-
-    format: str | None = None
-    block: int | None = DEFAULT_BLOCK
-    scale_format: ScaleFormat = ScaleFormat.FP32
-    clip: Clipping = Clipping.NONE
-    supernormal_sign: SupernormalSign = SupernormalSign.FIXED
-    ties: TieRule = TieRule.FORMAT
-
-    def __post_init__(self) -> None:
-        if self.block is not None and (
-            type(self.block) is not int or not 1 <= self.block <= MAX_TERMS
-        ):
-            raise UserError(
-                f"block must be an integer from 1 to {MAX_TERMS}, or null for a whole row, "
-                f"not {shown(self.block)}"
-            )
-        if self.format is not None:
-            if not isinstance(self.format, str):
-                raise UserError(f"format must be a format's name, not {shown(self.format)}")
-            load(self.format)
-
-    def format_of(self, evaluated: Format) -> Format:
-        """The format to round to, with this operand's rule for ties."""
-        fmt = evaluated if self.format is None else load(self.format)
-        if self.ties is TieRule.FORMAT:
-            return fmt
-        ties = Ties.EVEN if fmt.family == "integer" else Ties.DOWN
-        return dataclasses.replace(fmt, ties=ties)
-
-    def record(self) -> dict[str, Json]:
-        """JSON-like; a format of its own is told apart by a digest of its values too."""
-        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        plain = {
-            key: value.value if isinstance(value, enum.Enum) else value
-            for key, value in values.items()
-        }
-        if self.format is not None:
-            fmt = load(self.format)
-            numbers = [str(value) for value in fmt.values]
-            plain["format_key"] = content_key({"values": numbers, "ties": fmt.ties.value})
-        return plain
 
 
 @dataclass(frozen=True)
@@ -213,15 +118,17 @@ class Recipe:
             for key, value in values.items()
         }
 
-    def bits_per_weight(self, fmt: Format) -> float:
+    def bits_per_weight(self, fmt: Format, inputs: int | None = None) -> float:
         """Bits stored for a weight: its code and its share of the block's scale and sign.
 
-        A scale for a whole row, or for a whole tensor, is not counted.
+        With ``inputs``, of a row of so many, whose last block may be shorter. A scale for a whole
+        row by the recipe, or for a whole tensor, is not counted.
         """
         if self.weights is None:
             return UNQUANTIZED_BITS
-        code = self.weights.format_of(fmt).bits
-        if self.weights.block is None:
+        code, block = self.weights.format_of(fmt).bits, self.weights.block
+        if block is None:
             return float(code)
         sign = int(self.weights.supernormal_sign is SupernormalSign.BLOCK)
-        return code + (self.weights.scale_format.bits + sign) / self.weights.block
+        share = 1 / block if not inputs else -(-inputs // block) / inputs
+        return code + (self.weights.scale_format.bits + sign) * share

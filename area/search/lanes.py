@@ -22,6 +22,7 @@ from halfbyte.base import code_fingerprint, content_key, versions_of
 from halfbyte.formats import Format
 from halfbyte.rtl import to_rtlil
 from halfbyte.rtl.dot import Lane, lane_architectures, lane_bits
+from halfbyte.rtl.dot.lane import PARTIAL_PRODUCTS
 
 __all__ = ["FoundLane", "pick_architecture", "search_lanes"]
 
@@ -172,6 +173,8 @@ def search_lanes(
     names = list(architectures or lane_architectures(weight, activation))
     is_wide = weight.bits + activation.bits > MAX_ANNEALED_BITS
     for stage in (_Stage(len(names), 0, 1),) if is_wide else _STAGES[:stages]:
+        if tried and tried[0][0].architecture == PARTIAL_PRODUCTS:
+            break  # every bit is one NAND: there is nothing to gain
         moves = round(stage.moves * effort)
         jobs = [
             LaneJob(weight, activation, name, technology, moves, seed)

@@ -26,6 +26,9 @@ GATES = {
     (NOT, 0): ("NOT", "~{}"),
 }
 _TOP = "product"
+# The module that is written; no port may have its name. The file is called as the user likes.
+_MODULE = "multiply"
+_ANY_FILE = "/* verilator lint_off DECLFILENAME */\n"
 # Temperatures, found by trial: with all gates equally dear, it is a little hotter than with areas.
 HOT, COLD = 0.24, 0.19
 _SCRIPT = (
@@ -78,7 +81,8 @@ class UnitMultiplier:
         """The gates as a Verilog module of continuous assignments."""
         counts = ", ".join(f"{count} {name}" for name, count in self.counts.items())
         title = f"// {self.weight.name} x {self.activation.name}: {self.gates} gates, {counts}\n"
-        return title + self.network.verilog(_TOP, self.network.gates, self._assignment, signed=True)
+        text = self.network.verilog(_MODULE, self.network.gates, self._assignment, signed=True)
+        return f"{title}{_ANY_FILE}{text}"
 
     def _assignment(self, node: int, names: Mapping[int, str]) -> str:
         expression = GATES[self.network.function(node)][1]

@@ -110,7 +110,7 @@ def load_operands(reference: str) -> Operands:
             f"wrote, not {reference[:60]!r}"
         ) from None
     except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path} holds no operands ({error})") from error
+        raise UserError(f"{path} is not a file that `halfbyte operands` wrote (.npz)") from error
 
 
 def operand_streams(

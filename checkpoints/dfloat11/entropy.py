@@ -16,6 +16,7 @@ from torch import Tensor
 
 from halfbyte.base import Progress, Record, UserError
 from halfbyte.checkpoints.checkpoint import Checkpoint
+from halfbyte.checkpoints.streaming import blaming, matrices
 from halfbyte.checkpoints.tensor_file import StoredTensor
 from halfbyte.formats import Format
 from halfbyte.golden import quantize
@@ -194,20 +195,24 @@ def code_entropies(
     records: list[CodeEntropy] = []
     total_count = len(checkpoint.weights) * len(formats)
     for weight in checkpoint.weights:
-        values = weight.read()
-        matrix = values.T if checkpoint.is_transposed(weight.name) else values
+        values = [torch.cat([rows for _, rows in pieces]) for _, pieces in matrices(weight)]
+        elements = sum(each.numel() for each in values)
         for fmt in formats:
             if on_progress is not None:
                 on_progress(len(records), total_count, f"{fmt.name} {weight.name}")
-            quantized = quantize(matrix, fmt, block=block, scale_format=scale_format)
-            bits = _bits(quantized.codes)
+            quantized = []
+            for each in values:
+                with blaming(weight, 0, each):
+                    quantized.append(quantize(each, fmt, block=block, scale_format=scale_format))
+            bits = _bits(torch.cat([each.codes for each in quantized]))
             codes = min(float(fmt.bits), bits.coded_bits)
-            scales = scale_format.bits * quantized.scales.numel() / matrix.numel()
+            count = sum(each.scales.numel() for each in quantized)
+            scales = scale_format.bits * count / elements
             records.append(
                 CodeEntropy(
                     tensor=weight.name,
                     format=fmt.name,
-                    elements=matrix.numel(),
+                    elements=elements,
                     block=block,
                     scale_format=scale_format.value,
                     raw_bits=float(fmt.bits),

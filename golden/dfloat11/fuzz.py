@@ -1,8 +1,9 @@
 """Damaged data for the decoders: whatever they get, they return, or say what is wrong.
 
 ``python -m halfbyte.golden.dfloat11.fuzz 1000000`` runs as many damaged inputs. With
-``NUMBA_BOUNDSCHECK=1`` in the environment, and a cache folder of its own in ``NUMBA_CACHE_DIR``,
-every access of the compiled loops is checked against the array's bounds.
+``HALFBYTE_CODEC=numba`` and ``NUMBA_BOUNDSCHECK=1`` in the environment, and a cache folder of its
+own in ``NUMBA_CACHE_DIR``, every access of numba's loops is checked against the array's bounds.
+``HALFBYTE_CODEC=sanitized`` runs those in C++ under sanitizers.
 """
 
 import random
@@ -16,7 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from halfbyte.golden.dfloat11 import compress, decompress, published
+from halfbyte.golden.dfloat11 import compress, decompress, joint, published
 from halfbyte.golden.dfloat11.kernels import crc32c
 from halfbyte.golden.dfloat11.layout import CRC_AT, CorruptError
 from halfbyte.golden.dfloat11.secded import check_bytes, correct
@@ -46,6 +47,13 @@ def corpus(seed: int) -> tuple[list[NDArray[np.uint8]], list[published.Module]]:
     samples = _samples(seed)
     modules = [published.encode([s]) for s in samples[:6] if s.dtype == torch.bfloat16]
     return [compress(sample).numpy() for sample in samples], modules
+
+
+def _joint_corpus(seed: int) -> list[NDArray[np.uint8]]:
+    """What is damaged of layout 2: other types, and FP32 with low bits that are zero."""
+    samples = _samples(seed)
+    wide = [samples[4].float(), samples[5].float() + 1e-3]
+    return [joint.compress(sample).numpy() for sample in (*samples, *wide)]
 
 
 def _damage(data: NDArray[np.uint8], dice: random.Random) -> NDArray[np.uint8]:
@@ -104,14 +112,17 @@ def fuzz(
     """
     dice = random.Random(seed)  # noqa: S311 (no secret)
     coded, modules = corpus(seed)
+    joined = _joint_corpus(seed)
     results: Counter[str] = Counter()
     for done in range(count):
         if done % 10_000 == 0:
             on_progress(done)
-        kind = dice.choice(("own", "own", "published", "published", "secded"))
+        kind = dice.choice(("own", "own", "joint", "joint", "published", "published", "secded"))
         try:
             if kind == "own":
                 _own(dice.choice(coded), dice)
+            elif kind == "joint":
+                _own(dice.choice(joined), dice)
             elif kind == "published":
                 _published(dice.choice(modules), dice)
             else:

@@ -1,16 +1,21 @@
 """One element of an array: a unit and its registers."""
 
+from typing import TYPE_CHECKING
+
 from amaranth.hdl import Cat, ClockSignal, Instance, Module, Signal
 from amaranth.lib.wiring import In, Member, Out
 
+from halfbyte.rtl.array.names import UNIT
 from halfbyte.rtl.array.registers import ElementRegisters, moving_ports
-from halfbyte.rtl.array.spec import UNIT, ArraySpec
 from halfbyte.rtl.exported import Exported
+
+if TYPE_CHECKING:
+    from halfbyte.rtl.array.spec import ArraySpec
 
 __all__ = ["Element", "element_ports"]
 
 
-def element_ports(spec: ArraySpec) -> dict[str, Member]:
+def element_ports(spec: "ArraySpec") -> dict[str, Member]:
     """The ports of an element."""
     moving = moving_ports(spec)
     return {
@@ -32,7 +37,7 @@ class Element(Exported):
         What the array is.
     """
 
-    def __init__(self, spec: ArraySpec) -> None:
+    def __init__(self, spec: "ArraySpec") -> None:
         self.spec = spec
         super().__init__(element_ports(spec))
 

@@ -1,15 +1,18 @@
 """The registers of an element: what moves through the array, and the results that leave it."""
 
+from typing import TYPE_CHECKING
+
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from halfbyte.rtl.array.spec import ArraySpec
+if TYPE_CHECKING:
+    from halfbyte.rtl.array.spec import ArraySpec
 
 __all__ = ["ElementRegisters", "moving_ports"]
 
 
-def moving_ports(spec: ArraySpec) -> dict[str, int]:
+def moving_ports(spec: "ArraySpec") -> dict[str, int]:
     """Bits of what moves through an element, by name; ``a`` to the right, ``w`` downwards."""
     ports = {"a": spec.activation_bits, "w": spec.weight_bits, "control": spec.control_bits}
     if spec.scale_bits:
@@ -44,7 +47,7 @@ class ElementRegisters(wiring.Component):
         The same, one cycle later, or this element's own.
     """
 
-    def __init__(self, spec: ArraySpec) -> None:
+    def __init__(self, spec: "ArraySpec") -> None:
         self.spec = spec
         ports = moving_ports(spec)
         super().__init__(

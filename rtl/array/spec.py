@@ -1,17 +1,15 @@
 """``ArraySpec``: what a systolic array is, for RTL, simulation and synthesis."""
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from halfbyte.base import UserError
+from halfbyte.rtl.array.names import ARRAY
+from halfbyte.rtl.array.systolic import SystolicArray
 from halfbyte.rtl.dot import DotSpec
 
-if TYPE_CHECKING:
-    from halfbyte.rtl.array.systolic import SystolicArray
+__all__ = ["MAX_SIDE", "ArraySpec"]
 
-__all__ = ["ARRAY", "ELEMENT", "MAX_SIDE", "UNIT", "ArraySpec"]
-
-ARRAY, ELEMENT, UNIT = "array", "element", "unit"
 MAX_SIDE = 256
 
 
@@ -133,8 +131,6 @@ class ArraySpec:
         """The same array with a named architecture of its lanes."""
         return replace(self, unit=replace(self.unit, architecture=name))
 
-    def component(self) -> "SystolicArray":
+    def component(self) -> SystolicArray:
         """A new array; its elements and their units are modules that it names."""
-        from halfbyte.rtl.array.systolic import SystolicArray
-
         return SystolicArray(self)

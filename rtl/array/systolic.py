@@ -1,13 +1,18 @@
 """An output-stationary systolic array of dot-product units."""
 
+from typing import TYPE_CHECKING
+
 from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Signal, Value
 from amaranth.lib.wiring import In, Member, Out
 
 from halfbyte.rtl.array.element import Element, element_ports
+from halfbyte.rtl.array.names import ELEMENT, UNIT
 from halfbyte.rtl.array.registers import moving_ports
-from halfbyte.rtl.array.spec import ELEMENT, UNIT, ArraySpec
 from halfbyte.rtl.export import to_verilog
 from halfbyte.rtl.exported import Exported
+
+if TYPE_CHECKING:
+    from halfbyte.rtl.array.spec import ArraySpec
 
 __all__ = ["SystolicArray"]
 
@@ -50,7 +55,7 @@ class SystolicArray(Exported):
         Whether there is one.
     """
 
-    def __init__(self, spec: ArraySpec) -> None:
+    def __init__(self, spec: "ArraySpec") -> None:
         self.spec = spec
         members: dict[str, Member] = {
             "a": In(spec.rows * spec.activation_bits),

@@ -64,9 +64,9 @@ def test_release_is_an_ordinary_checkpoint_with_a_card(tmp_path):
     plan = Plan(steps=1, batch=1)
     facts = save_release(build_model(), SMALL, SMALL, plan, tmp_path / "out")
     model = AutoModelForCausalLM.from_pretrained(tmp_path / "out", dtype=torch.float32)
-    assert facts["bits"] == pytest.approx(bits_per_byte(model, SMALL), abs=1e-4)
+    assert facts.bits == pytest.approx(bits_per_byte(model, SMALL), abs=1e-4)
     card = (tmp_path / "out" / "README.md").read_text()
-    assert re.search(rf"bits per byte, held out \| {facts['bits']:.4f}", card)
+    assert re.search(rf"bits per byte, held out \| {facts.bits:.4f}", card)
     assert (tmp_path / "out" / "model.safetensors").stat().st_size < 12e6
 
 

@@ -1,17 +1,19 @@
 """GPTQ: smaller output errors than rounding to nearest, on the same grid."""
 
+import dataclasses
+
 import pytest
 import torch
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
-from halfbyte.accuracy.layers import weight_matrices
 from halfbyte.accuracy.recipes import Operand, Recipe, load_recipe, quantized
 from halfbyte.accuracy.recipes.gptq import gptq
-from halfbyte.accuracy.recipes.rounding import BlockRounding
 from halfbyte.base import UserError
 from halfbyte.formats import load
+from halfbyte.golden.layers import weight_matrices
 from halfbyte.golden.quantizer import SupernormalSign
+from halfbyte.golden.rounding import BlockRounding
 from halfbyte.golden.scales import ScaleFormat
 
 NEAREST = load_recipe("w4").with_block(32)
@@ -130,7 +132,7 @@ def test_calibration_is_asked_for_and_must_reach_the_layer():
     before = model[0].weight.clone()
     for calibrate, message in (
         (None, "Recipe w4_gptq_b32 needs calibration text"),
-        (lambda: model[0](torch.randn(2, 8)), "Layer 1: calibration text does not reach it"),
+        (lambda: None, "Layer 0: calibration text does not reach it"),
         (
             lambda: model(torch.full((2, 8), torch.nan)),
             "Layer 0: calibration inputs must be finite",
@@ -153,3 +155,18 @@ def test_calibration_sees_the_model_as_it_is():
     with quantized(load("int4"), GPTQ, weight_matrices(model), lambda: seen.append(model(inputs))):
         assert torch.equal(seen[0], expected)
         assert not torch.equal(model(inputs), expected)
+
+
+@torch.no_grad()
+def test_a_layer_that_nothing_reaches_is_rounded_to_nearest_and_named():
+    torch.manual_seed(3)
+    model = nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 8))
+    matrices, data = weight_matrices(model), torch.randn(40, 8)
+    with quantized(load("int4"), GPTQ, matrices, lambda: model[0](data)) as noise:
+        assert noise.not_calibrated == ("1",)
+        calibrated, other = (layer.weight.clone() for layer in model)
+    plain = dataclasses.replace(GPTQ, gptq=False)
+    with quantized(load("int4"), plain, matrices) as noise:
+        assert noise.not_calibrated == ()
+        assert torch.equal(model[1].weight, other)
+        assert not torch.equal(model[0].weight, calibrated)

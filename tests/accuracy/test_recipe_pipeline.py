@@ -8,11 +8,11 @@ from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence
 from transformers.pytorch_utils import Conv1D
 
-from halfbyte.accuracy.layers import weight_matrices
 from halfbyte.accuracy.recipes import Clipping, Operand, Recipe, load_recipe, quantized
 from halfbyte.base import UserError
 from halfbyte.formats import load
 from halfbyte.golden import quantize
+from halfbyte.golden.layers import weight_matrices
 
 W4, W4A4 = load_recipe("w4"), load_recipe("w4a4")
 A4 = Recipe("a4", "activations only", activations=Operand(block=16))

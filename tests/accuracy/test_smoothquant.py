@@ -5,11 +5,11 @@ import torch
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
-from halfbyte.accuracy.layers import weight_matrices
 from halfbyte.accuracy.recipes import Operand, Recipe, load_recipe, quantized
 from halfbyte.accuracy.recipes.calibration import LayerInputs
 from halfbyte.accuracy.recipes.smoothing import divisors, smoothing_divisors
 from halfbyte.formats import load
+from halfbyte.golden.layers import weight_matrices
 
 
 def recipe(smooth: float | str | None) -> Recipe:

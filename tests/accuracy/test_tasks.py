@@ -7,6 +7,7 @@ import torch
 
 from halfbyte.accuracy import find_model
 from halfbyte.accuracy.models.loading import open_subject
+from halfbyte.accuracy.models.tasks import _filters, _hits, _leaves
 from halfbyte.base import UserError
 
 TASK = """task: {name}
@@ -57,3 +58,19 @@ def test_a_local_task_is_measured_by_document(small_llama, task_folder):
         matrix.write(torch.zeros_like(matrix.read()))
     with pytest.raises(UserError, match="knows no task 'no_such_task'"):
         open_subject(find_model(str(small_llama), tasks=("no_such_task",)))
+
+
+def test_a_document_counts_once_whatever_the_filters():
+    samples = [
+        {"doc_id": document, "filter": name, "exact_match": float(name == "strict" and document)}
+        for document in (1, 0)
+        for name in ("strict", "loose")
+    ]
+    assert _filters(samples) == ["strict", "loose"]
+    assert _hits("task", samples).tolist() == [0.0, 1.0]
+    with pytest.raises(UserError, match="has none of the metrics"):
+        _hits("task", [])
+
+
+def test_groups_stand_for_their_tasks():
+    assert list(_leaves({"group": {"inner": {"b": 1}, "a": 2}, "c": 3})) == ["b", "a", "c"]

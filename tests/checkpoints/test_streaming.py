@@ -24,6 +24,7 @@ from halfbyte.checkpoints.packed import format_from, read_quantized
 from halfbyte.checkpoints.streaming import needed_memory, quantize_checkpoint
 from halfbyte.formats import load
 from halfbyte.golden import quantize
+from halfbyte.golden.operand import Operand
 
 BLOCK = 32
 
@@ -65,7 +66,8 @@ def small_pieces(monkeypatch):
 
 
 def run(source, output, name="e2m1_sp", **options):
-    return quantize_checkpoint(Checkpoint(source), load(name), output, block=BLOCK, **options)
+    operand = options.pop("operand", Operand(block=BLOCK))
+    return quantize_checkpoint(Checkpoint(source), load(name), output, operand=operand, **options)
 
 
 def state(folder):
@@ -145,10 +147,10 @@ def test_blocks_run_along_the_inputs_of_a_conv1d(gpt2, tmp_path):
 
 class TestResuming:
     def test_finished_shards_are_kept(self, llama, tmp_path, monkeypatch):
-        def stop_after_a_shard(rows, fmt, *, block):
+        def stop_after_a_shard(rows, fmt, **options):
             if list((tmp_path / "q").glob("*.safetensors")):
                 raise KeyboardInterrupt
-            return quantize(rows, fmt, block=block)
+            return quantize(rows, fmt, **options)
 
         monkeypatch.setattr(streaming, "quantize", stop_after_a_shard)
         with pytest.raises(KeyboardInterrupt):
@@ -162,12 +164,20 @@ class TestResuming:
         assert resumed.keys() == whole.keys()
         assert all(torch.equal(resumed[name], whole[name]) for name in whole)
 
-    def test_other_settings_keep_nothing(self, llama, tmp_path):
-        run(llama, tmp_path / "q")
-        assert run(llama, tmp_path / "q", "int4").shards_kept == 0
-        assert run(llama, tmp_path / "q", "int4", dequantize=True).shards_kept == 0
+    def test_the_same_again_keeps_everything(self, llama, tmp_path):
+        run(llama, tmp_path / "q", "int4", dequantize=True)
         again = run(llama, tmp_path / "q", "int4", dequantize=True)
         assert again.shards_kept == again.shards
+
+    @pytest.mark.parametrize(
+        "other", [{"name": "int4"}, {"dequantize": True}, {"operand": Operand(block=16)}]
+    )
+    def test_other_settings_overwrite_nothing(self, llama, tmp_path, other):
+        run(llama, tmp_path / "q")
+        before = state(tmp_path / "q")
+        with pytest.raises(UserError, match="this one quantized otherwise: give another folder"):
+            run(llama, tmp_path / "q", **other)
+        assert all(torch.equal(each, before[name]) for name, each in state(tmp_path / "q").items())
 
     def test_a_damaged_shard_is_written_again(self, llama, tmp_path):
         run(llama, tmp_path / "q")
@@ -176,12 +186,10 @@ class TestResuming:
         record = run(llama, tmp_path / "q")
         assert record.shards - record.shards_kept == 1
 
-    def test_another_model_replaces_all_shards(self, llama, gpt2, tmp_path):
+    def test_another_model_overwrites_nothing(self, llama, gpt2, tmp_path):
         run(llama, tmp_path / "q")
-        run(gpt2, tmp_path / "q")
-        assert [path.name for path in (tmp_path / "q").glob("*.safetensors*")] == [
-            "model.safetensors"
-        ]
+        with pytest.raises(UserError, match="holds another model"):
+            run(gpt2, tmp_path / "q")
 
 
 def test_progress_ends_at_the_number_of_tensors(llama, tmp_path):
@@ -281,8 +289,9 @@ def resident(field):
     return next(int(line.split()[1]) for line in lines if line.startswith(field + ":")) * 1024
 
 quantize(torch.randn(64, 64), load("e2m1_sp")).dequantize()  # first use loads libraries
-baseline = resident("VmRSS")
 checkpoint = Checkpoint(Path(sys.argv[1]))
+checkpoint.weights  # told by the model's modules: that loads transformers
+baseline = resident("VmRSS")
 dequantize = sys.argv[3] == "values"
 quantize_checkpoint(checkpoint, load("e2m1_sp"), Path(sys.argv[2]), dequantize=dequantize)
 print(resident("VmHWM") - baseline, needed_memory(checkpoint, dequantize=dequantize))

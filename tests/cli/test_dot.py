@@ -11,6 +11,8 @@ from halfbyte.area.search.dot_records import DotRecord
 from halfbyte.base import UserError
 from halfbyte.cli.app import app
 from halfbyte.cli.dot import unseen_faults
+from halfbyte.cli.output import console
+from halfbyte.sim.dot.plan import DOT_SCENARIOS
 from tests.factory import sample
 
 
@@ -23,6 +25,7 @@ def invoke(*arguments):
     [
         (["synth", "e2m1", "--scale", "e8m0"], "--scale is for --unit dot or array, not for mac"),
         (["sim", "e2m1", "--block", "32"], "--block is for --unit dot or array, not for mac"),
+        (["gatesim", "--unit", "dfloat11"], "Netlists are simulated of mac and dot"),
         (["synth", "e2m1", "--lanes", "4"], "--lanes is for --unit dot or dfloat11"),
         (["synth", "e2m1", "--unit", "dot", "--lanes", "0"], "Lanes must be 1 to 1024, not 0"),
         (["rtl", "e2m1", "--unit", "dot", "--scale", "e8m1"], "Unknown scale format 'e8m1'"),
@@ -63,6 +66,7 @@ def test_proofs_are_shown_with_their_faults(monkeypatch):
     proof = sample(DotProof, faults={"dropped carry": "refuted"})
     record = sample(DotRecord, format="int4", activation="int4", lanes=2, proof=proof)
     monkeypatch.setattr("halfbyte.area.search.dot_units.synthesize_dots", lambda *_, **__: [record])
+    monkeypatch.setattr(console, "width", 200)
     done = invoke("prove", "int4", "--unit", "dot")
     assert done.exit_code == 0
     assert "1 of 1" in done.stdout
@@ -77,3 +81,13 @@ def test_a_unit_is_synthesized_proved_and_exported(tmp_path):
     exported = invoke("rtl", *unit, "--scale", "e4m3", "--json", "-o", tmp_path)
     (files,) = json.loads(exported.stdout)
     assert "module dot_int4_lanes2_fp32_e4m3" in Path(files["verilog"]).read_text()
+
+
+@pytest.mark.yosys
+@pytest.mark.simulator
+def test_the_netlist_of_a_unit_is_simulated():
+    unit = ["int4", "--unit", "dot", "--lanes", "2", "--arch", "partial_products"]
+    done = invoke("gatesim", *unit, "--acc-width", "12", "--cycles", "500", "--json")
+    (record,) = json.loads(done.stdout)
+    assert record["level"] == "netlist"
+    assert set(record["scenarios"]) == set(DOT_SCENARIOS)

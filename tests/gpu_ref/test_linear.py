@@ -37,23 +37,53 @@ def test_the_transposed_layer_of_transformers_is_taken():
     assert torch.equal(ours(x), expected)
 
 
+class Model(nn.ModuleDict):
+    """A model that names its head, which is not called as heads usually are."""
+
+    def get_output_embeddings(self):
+        return self["last"]
+
+
 def model():
-    layers = nn.ModuleDict({"body": nn.Sequential(nn.Linear(32, 48), nn.ReLU(), nn.Linear(48, 8))})
-    layers["lm_head"] = nn.Linear(8, 100)
-    return layers
+    body = nn.Sequential(nn.Linear(32, 48), nn.ReLU(), nn.Linear(48, 8))
+    return Model({"body": body, "last": nn.Linear(8, 100)})
 
 
 def test_a_model_is_converted_in_place():
     converted = model()
-    head = converted["lm_head"]
+    head = converted["last"]
     names = gpu_ref.convert(converted, "e2m1_sp", block=16)
     assert names == ["body.0", "body.2"]
-    assert converted["lm_head"] is head
+    assert converted["last"] is head
     assert isinstance(converted["body"][2], gpu_ref.Linear)
     assert "weight=e2m1_sp" in repr(converted)
     assert converted["body"](torch.randn(4, 32)).shape == (4, 8)
-    everything = model()
-    assert "lm_head" in gpu_ref.convert(everything, "int4", block=16, skip=lambda name: False)
+    skipped = gpu_ref.convert(model(), "int4", block=16, skip=lambda name: name == "body.0")
+    assert skipped == ["body.2"]
+
+
+class Direct(nn.Module):
+    """Reads the weight of one of its layers, and calls the other."""
+
+    def __init__(self):
+        super().__init__()
+        self.read, self.called = nn.Linear(32, 32), nn.Linear(32, 32)
+        nn.init.ones_(self.called.weight)
+        self.conv = nn.Conv1d(32, 32, 1)
+
+    def forward(self, x):
+        return self.called(x @ self.read.weight.T)
+
+
+def test_layers_whose_weight_is_read_directly_stay_and_the_model_runs():
+    layer = Direct()
+    assert gpu_ref.unconverted(layer) == ["read", "called", "conv"]
+    assert gpu_ref.convert(layer, "e2m1", block=16) == ["called"]
+    assert gpu_ref.unconverted(layer) == ["read", "conv"]
+    assert layer(torch.randn(3, 32)).isfinite().all()
+    attention = nn.MultiheadAttention(16, 2)
+    assert gpu_ref.convert(nn.Sequential(attention), "e2m1", block=16) == []
+    assert attention(*[torch.randn(3, 1, 16)] * 3)[0].isfinite().all()
 
 
 def test_a_converted_model_is_saved_and_loaded(tmp_path):

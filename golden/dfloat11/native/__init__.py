@@ -1,7 +1,9 @@
 """The codec's loops in C++, compiled for this machine on first use.
 
 :func:`library` gives them, or None where there is no compiler: then the loops of
-:mod:`halfbyte.golden.dfloat11.kernels` do the same work. ``HALFBYTE_CODEC=numba`` asks for those.
+:mod:`halfbyte.golden.dfloat11.kernels` do the same work. ``HALFBYTE_CODEC=numba`` asks for those,
+``sanitized`` for the address and undefined-behaviour sanitizers, whose runtime must then be loaded
+before Python (``LD_PRELOAD``).
 """
 
 import os
@@ -63,9 +65,9 @@ def build(*, sanitize: bool = False) -> Path:
 
 
 @cache
-def _library() -> Any:
+def _library(sanitize: bool = False) -> Any:
     try:
-        handle = loaded(build())
+        handle = loaded(build(sanitize=sanitize))
     except (ToolError, OSError):  # no compiler, or no folder that can be written
         return None
     for name, types in _PROTOTYPES.items():
@@ -80,9 +82,9 @@ def library() -> Any:
     Raises ValueError if the environment asks for loops that do not exist.
     """
     wanted = os.environ.get(VARIABLE, "native")
-    if wanted not in ("native", "numba"):
+    if wanted not in ("native", "sanitized", "numba"):
         raise ValueError(f"{VARIABLE} must be native or numba, not {wanted[:40]!r}")
-    return _library() if wanted == "native" else None
+    return _library(wanted == "sanitized") if wanted != "numba" else None
 
 
 def engine() -> str:

@@ -25,7 +25,12 @@ except IndexError:
 
 @pytest.mark.slow
 def test_no_access_is_out_of_bounds(tmp_path):
-    environment = {**os.environ, "NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(tmp_path)}
+    environment = {
+        **os.environ,
+        "NUMBA_BOUNDSCHECK": "1",
+        "HALFBYTE_CODEC": "numba",
+        "NUMBA_CACHE_DIR": str(tmp_path),
+    }
     for arguments, wanted in (
         (["-c", CONTROL], "checked"),
         (["-m", "halfbyte.golden.dfloat11.fuzz", str(COUNT)], "refused"),

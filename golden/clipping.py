@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor
 
-from halfbyte.accuracy.recipes.recipe import Clipping
-from halfbyte.accuracy.recipes.rounding import BlockRounding
+from halfbyte.golden.operand import Clipping
+from halfbyte.golden.rounding import BlockRounding
 
-__all__ = ["RATIOS", "clip_ratios"]
+__all__ = ["RATIOS", "clip_ratios", "layer_errors"]
 
 # 1.000, 0.995 ... 0.805 (Dotzel et al., 2024).
 RATIOS = tuple(1 - index / 200 for index in range(40))
@@ -21,16 +21,22 @@ def clip_ratios(rounding: BlockRounding, weight: Tensor) -> float | Tensor:
     clip = rounding.operand.clip
     if clip is Clipping.NONE or weight.numel() == 0:
         return 1.0
-    best_ratio = torch.ones(())
-    best_error = torch.full((), torch.inf, dtype=torch.float64)
+    best_ratio = torch.ones((), device=weight.device)
+    best_error = torch.full((), torch.inf, dtype=torch.float64, device=weight.device)
     for ratio in RATIOS:
         error = _block_errors(rounding, weight, ratio)  # (..., blocks)
         if clip is Clipping.MSE_LAYER:
             error = error.sum()
         is_better = error < best_error
-        best_ratio = torch.where(is_better, torch.tensor(ratio), best_ratio)
+        best_ratio = torch.where(is_better, torch.full_like(best_ratio, ratio), best_ratio)
         best_error = torch.where(is_better, error, best_error)
     return best_ratio
+
+
+def layer_errors(rounding: BlockRounding, weight: Tensor) -> Tensor:
+    """Squared error of a part of a layer with each of :data:`RATIOS`; (len(RATIOS),) float64."""
+    errors = [_block_errors(rounding, weight, ratio).sum() for ratio in RATIOS]
+    return torch.stack(errors)
 
 
 def _block_errors(rounding: BlockRounding, weight: Tensor, ratio: float) -> Tensor:

@@ -12,12 +12,12 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from halfbyte.accuracy.recipes.recipe import Operand
 from halfbyte.base import UserError
 from halfbyte.formats import Format
-from halfbyte.golden import decode_integers, encode
+from halfbyte.golden.codec import decode_integers, encode
+from halfbyte.golden.operand import Operand
 from halfbyte.golden.quantizer import SupernormalSign, prefer_mirrored, to_blocks
-from halfbyte.golden.scales import block_scales, exact_tensor
+from halfbyte.golden.scales import exact_tensor, scale_blocks
 
 __all__ = ["BlockGrid", "BlockRounding"]
 
@@ -89,8 +89,9 @@ def _cells(fmt: Format) -> _Cells | None:
     """The format's table; None if it would be too large."""
     for mantissa_bits in range(MAX_CELL_MANTISSA_BITS + 1):
         shift = FP32_MANTISSA_BITS - mantissa_bits
-        positive = _half_cells(fmt, shift, 1)
-        negative = _half_cells(fmt, shift, -1)
+        with torch.device("cpu"):  # the table outlives the caller's default device
+            positive = _half_cells(fmt, shift, 1)
+            negative = _half_cells(fmt, shift, -1)
         if positive and negative:
             turn, near, far = positive
             negative_turn, negative_near, negative_far = negative
@@ -130,11 +131,15 @@ class BlockRounding:
         The format that is evaluated.
     operand : Operand
         Which format instead, and blocks, scales, signs and ties. Its clipping is the caller's.
+    tensor_absmax : Tensor, optional
+        float32 without dimensions: with a scale for the whole tensor, that of the tensor whose
+        parts are rounded.
     """
 
-    def __init__(self, fmt: Format, operand: Operand) -> None:
+    def __init__(self, fmt: Format, operand: Operand, tensor_absmax: Tensor | None = None) -> None:
         self.format = operand.format_of(fmt)
         self.operand = operand
+        self.tensor_absmax = tensor_absmax
         self._cells = _cells(self.format)
 
     def nearest(self, ratios: Tensor) -> Tensor:
@@ -180,7 +185,8 @@ class BlockRounding:
         absmax = blocks.abs().amax(-1)
         if not bool(absmax.isfinite().all()):
             raise UserError("values to quantize must be finite, but there are NaN or infinities")
-        return block_scales(absmax, self.format, self.operand.scale_format, clip)
+        rule = self.operand.scale_format
+        return scale_blocks(absmax, self.format, rule, clip, self.tensor_absmax).values
 
     def _steps(self, scales: Tensor) -> Tensor:
         return scales * exact_tensor(self.format.quantum, scales.device)

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from halfbyte.accuracy.recipes import Operand
-from halfbyte.accuracy.recipes.rounding import BlockRounding
 from halfbyte.base import UserError
 from halfbyte.formats import Format, bundled, load
 from halfbyte.golden import encode, quantize
 from halfbyte.golden.quantizer import SupernormalSign
+from halfbyte.golden.rounding import BlockRounding
 from halfbyte.golden.scales import ScaleFormat
 
 finite_floats = st.floats(width=32, allow_nan=False, allow_infinity=False)

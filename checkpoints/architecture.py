@@ -1,0 +1,229 @@
+"""What kind of model a configuration describes, and which of its parameters a stored tensor is."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from halfbyte.base import UserError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = [
+    "DESCRIPTION",
+    "Place",
+    "check_not_quantized",
+    "is_quantized",
+    "kind_of",
+    "model_class",
+    "not_read",
+    "places",
+    "plain_config",
+    "quantization_of",
+    "read_config",
+    "reason_of",
+    "skeleton",
+]
+
+DESCRIPTION = "halfbyte.json"  # what a quantized checkpoint of ours says of itself
+_CAUSAL = ("CausalLM", "LMHeadModel")
+# Configurations of parts that are no text: vision and sound.
+_OTHER_PARTS = ("vision_config", "audio_config")
+# Files beside config.json in which quantizers say what they did.
+_QUANTIZER_FILES = ("quantize_config.json", "quant_config.json", "hf_quant_config.json")
+
+
+def quantization_of(config: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """What a configuration says of its weights' quantization; None where it says nothing."""
+    parts = [config, *(part for part in config.values() if isinstance(part, Mapping))]
+    for part in parts:
+        if found := part.get("quantization_config") or part.get("compression_config"):
+            return found if isinstance(found, Mapping) else {"quant_method": str(found)}
+    return None
+
+
+def is_quantized(folder: Path) -> bool:
+    """Whether :mod:`halfbyte.checkpoints.streaming` wrote codes to the folder."""
+    path = folder / DESCRIPTION
+    return path.is_file() and read_config(path).get("content") == "codes"
+
+
+def check_not_quantized(config: Mapping[str, Any], folder: Path, *, own: bool = False) -> None:
+    """Raise UserError if the weights are quantized already; ``own`` allows what we wrote."""
+    if own and is_quantized(folder):
+        return
+    found = quantization_of(config)
+    method = str(found.get("quant_method", "some method"))[:40] if found is not None else None
+    if method is None:
+        beside = [name for name in _QUANTIZER_FILES if (folder / name).is_file()]
+        method = f"{beside[0]} says" if beside else None
+    if method is not None:
+        raise UserError(
+            f"{folder} is quantized already ({method}): give the model with its original weights"
+        )
+
+
+def kind_of(config: Mapping[str, Any], folder: Path) -> str:
+    """``causal`` or ``encoder``: what predicts the next token, or what embeds texts.
+
+    Raises UserError for models of other kinds.
+    """
+    names = [str(name) for name in config.get("architectures") or []]
+    what = names[0] if names else str(config.get("model_type", "no architecture"))
+    other = next((part for part in _OTHER_PARTS if config.get(part)), None)
+    if any(name.endswith(_CAUSAL) for name in names) and not config.get("is_encoder_decoder"):
+        return "causal"
+    if config.get("is_encoder_decoder") or any("ForConditionalGeneration" in n for n in names):
+        raise UserError(
+            f"{folder} holds {what[:100]}, which is neither a causal language model nor an "
+            "encoder of texts: sequence-to-sequence and multimodal models are not supported"
+        )
+    if other is not None:
+        raise UserError(
+            f"{folder} holds {what[:100]}, a model with a {other.removesuffix('_config')} part: "
+            "only language models are supported"
+        )
+    return "encoder" if names else _kind_by_type(config, folder)
+
+
+def _kind_by_type(config: Mapping[str, Any], folder: Path) -> str:
+    """For a configuration without architectures: what transformers knows of its type."""
+    from transformers.models.auto import modeling_auto
+
+    kind = config.get("model_type")
+    if kind in modeling_auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES:
+        return "encoder"
+    if kind in modeling_auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES:
+        raise UserError(f"{folder}: sequence-to-sequence models ({kind}) are not supported")
+    if kind in modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+        return "causal"
+    raise UserError(
+        f"{folder / 'config.json'} names no architectures, and its model_type is {kind!r:.60}: add "
+        'the class, such as "architectures": ["LlamaForCausalLM"]'
+    )
+
+
+def model_class(kind: str) -> Any:
+    """The class of transformers that opens models of a kind, or the class of this name.
+
+    Raises UserError if there is none.
+    """
+    import transformers
+
+    if kind in ("causal", "encoder"):
+        name = "AutoModelForCausalLM" if kind == "causal" else "AutoModel"
+        return getattr(transformers, name)
+    found = getattr(transformers, kind, None) if kind.isidentifier() else None
+    if not hasattr(found, "_from_config"):
+        raise UserError(f"transformers knows no model {kind[:100]!r}")
+    return found
+
+
+def plain_config(folder: Path) -> Any:
+    """The configuration as transformers has it, without a word of quantization."""
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    if hasattr(config, "quantization_config"):
+        del config.quantization_config
+    return config
+
+
+def skeleton(folder: Path, kind: str) -> Any:
+    """The model that ``config.json`` describes, on the meta device: modules without data.
+
+    Raises UserError if transformers does not know it.
+    """
+    import torch
+
+    try:
+        with torch.device("meta"):
+            found = model_class(kind)
+            make = getattr(found, "from_config", None) or found._from_config
+            return make(plain_config(folder), dtype=torch.float32).eval()
+    except UserError:
+        raise
+    except Exception as error:  # a configuration's many errors
+        raise UserError(f"The model in {folder} cannot be made: {reason_of(error)}") from error
+
+
+def reason_of(error: BaseException) -> str:
+    """An error of another library in one line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines or [type(error).__name__])[0][:300]
+
+
+def not_read(model: "nn.Module") -> "list[nn.Module]":
+    """Modules whose outputs no evaluation reads: an encoder's pooler, beside its hidden states."""
+    from torch import nn
+
+    pooler = getattr(model, "pooler", None)
+    return [pooler] if isinstance(pooler, nn.Module) else []
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a stored tensor goes when transformers loads it.
+
+    Parameters
+    ----------
+    name : str
+        Of the parameter in the model; several tensors may become one.
+    is_turned : bool
+        Whether its two last dimensions are exchanged on the way.
+    axes : tuple of int
+        Dimensions of the parameter along which tensors are joined or a tensor is cut.
+    """
+
+    name: str
+    is_turned: bool = False
+    axes: tuple[int, ...] = ()
+
+
+def places(model: Any, stored: Iterable[str]) -> dict[str, Place]:
+    """For each stored tensor that the model takes: its place, as transformers would load it.
+
+    A checkpoint may have other names than the model (a prefix more or less, names of older
+    versions), and hold one tensor for each expert where the model has one for all.
+    """
+    from transformers.conversion_mapping import get_model_conversion_mapping
+    from transformers.core_model_loading import WeightConverter, WeightRenaming, rename_source_key
+
+    known = model.state_dict()
+    transforms = get_model_conversion_mapping(model)
+    renamings = [each for each in transforms if isinstance(each, WeightRenaming)]
+    converters = [each for each in transforms if isinstance(each, WeightConverter)]
+    operations = {
+        pattern: each.operations for each in converters for pattern in each.source_patterns
+    }
+    found = {}
+    for source in stored:
+        name, pattern = rename_source_key(
+            source, renamings, converters, model.base_model_prefix, known
+        )
+        if name in known:
+            found[source] = Place(name, *_changes(operations.get(pattern, ())))
+    return found
+
+
+def _changes(operations: Iterable[Any]) -> tuple[bool, tuple[int, ...]]:
+    """Whether a conversion turns matrices, and along which dimensions it joins or cuts."""
+    steps = list(operations)
+    is_turned = sum(type(step).__name__ == "Transpose" for step in steps) % 2 == 1
+    axes = (step.dim for step in steps if isinstance(getattr(step, "dim", None), int))
+    return is_turned, tuple(axes)
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """A ``config.json``. Raises UserError if it is missing or cannot be read."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path.parent} is no model directory: {path.name} is missing") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{path} cannot be read: {str(error)[:200]}") from None
+    if not isinstance(found, dict):
+        raise UserError(f"{path} must hold a mapping, not {type(found).__name__}")
+    return found

@@ -1,0 +1,204 @@
+"""What is quantized of a checkpoint: the rule for models, carried over to the tensors on disk.
+
+The model is made from its configuration without data; its weights are told by
+:func:`halfbyte.golden.layers.survey`, and the stored tensors are those that transformers would load
+into them. Where there is no configuration, or one that transformers does not know, names tell.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from halfbyte.base import UserError
+from halfbyte.checkpoints.architecture import (
+    Place,
+    check_not_quantized,
+    kind_of,
+    not_read,
+    places,
+    skeleton,
+)
+from halfbyte.checkpoints.tensor_file import FLOATING, StoredTensor
+from halfbyte.golden.layers import Layout, WeightMatrix, survey
+
+__all__ = ["Plan", "StoredWeight", "plan_of"]
+
+# Parts of names that tell, without a model, what is looked up or kept precise by custom.
+_KEPT_PARTS = ("wte", "wpe", "lm_head", "shared", "relative_attention_bias")
+_KEPT_WORDS = ("embed", "norm")
+_ELSEWHERE = "no part of the model that is evaluated"
+_EXPERT = re.compile(r"\.experts?\.(\d+)\.")
+
+
+@dataclass(frozen=True)
+class StoredWeight:
+    """A stored tensor that is quantized, seen as one matrix or several.
+
+    Parameters
+    ----------
+    tensor : StoredTensor
+        In its file.
+    layout : Layout
+        How a matrix lies in it.
+    experts : int or None
+        How many matrices it holds, one after the other; None for one without such a dimension.
+    groups : int
+        Of a transposed convolution.
+    family : str
+        The same for tensors that become one matrix of the model: they share a scale, where there is
+        one for a whole tensor, and the ratio by which a layer is clipped.
+    kind : str
+        The class of the layer in the model; empty where names tell.
+    """
+
+    tensor: StoredTensor
+    layout: Layout = Layout.ROWS
+    experts: int | None = None
+    groups: int = 1
+    family: str = ""
+    kind: str = ""
+
+    @property
+    def name(self) -> str:
+        """The tensor's name."""
+        return self.tensor.name
+
+    @property
+    def matrix_shape(self) -> tuple[int, int]:
+        """(outputs, inputs) of each matrix."""
+        shape = self.tensor.shape if self.experts is None else self.tensor.shape[1:]
+        first, second, *kernel = shape
+        positions = 1
+        for size in kernel:
+            positions *= size
+        if self.layout is Layout.COLUMNS:
+            return second, first
+        if self.layout is Layout.TRANSPOSED_CONVOLUTION:
+            return self.groups * second * positions, first // self.groups
+        return first * positions, second
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is quantized of a checkpoint, and what is not.
+
+    Parameters
+    ----------
+    weights : tuple of StoredWeight
+        In the order of the shards.
+    kept : dict of str to str
+        Every other floating tensor of two dimensions or more: why it is copied.
+    told_by : str
+        ``model``, or ``names`` where the configuration tells nothing.
+    """
+
+    weights: tuple[StoredWeight, ...] = ()
+    kept: dict[str, str] = field(default_factory=dict)
+    told_by: Literal["model", "names"] = "model"
+
+
+def plan_of(path: Path, config: Mapping[str, Any], tensors: Mapping[str, StoredTensor]) -> Plan:
+    """The plan for the tensors of a folder with this configuration, or of a lone file without.
+
+    Raises UserError for models that are quantized already, or of a kind that is not supported.
+    """
+    if config:
+        check_not_quantized(config, path)
+        if config.get("architectures") or config.get("model_type"):
+            try:
+                model = skeleton(path, _kind(config, path))
+            except UserError:  # what transformers does not know
+                return _by_names(tensors)
+            plan = _by_model(model, tensors)
+            if plan.weights or any(why != _ELSEWHERE for why in plan.kept.values()):
+                return plan
+    return _by_names(tensors)  # the tensors are those of another model
+
+
+def _kind(config: Mapping[str, Any], path: Path) -> str:
+    """The kind that is evaluated; for others, the class that the configuration names."""
+    try:
+        return kind_of(config, path)
+    except UserError:
+        return str((config.get("architectures") or [""])[0])
+
+
+def _is_matrix(tensor: StoredTensor) -> bool:
+    return len(tensor.shape) >= 2 and tensor.elements > 0 and tensor.dtype in FLOATING
+
+
+def _by_model(model: Any, tensors: Mapping[str, StoredTensor]) -> Plan:
+    found = survey(model, not_read(model))
+    matrices_of: dict[int, list[WeightMatrix]] = {}
+    for matrix in found.matrices.values():
+        matrices_of.setdefault(matrix.identity[0], []).append(matrix)
+    by_parameter = {
+        name: matrices_of[id(parameter)]
+        for name, parameter in model.named_parameters(remove_duplicate=False)
+        if id(parameter) in matrices_of
+    }
+    where = places(model, tensors)
+    weights, kept = [], {}
+    for name, tensor in tensors.items():
+        if not _is_matrix(tensor):
+            continue
+        place = where.get(name)
+        matrices = by_parameter.get(place.name) if place else None
+        if place is None:
+            kept[name] = _ELSEWHERE
+        elif matrices is None:
+            reason = found.kept.get(place.name)
+            kept[name] = reason.value if reason else "read by no evaluation"
+        elif (weight := _stored(tensor, place, matrices)) is None:
+            kept[name] = "rearranged along its inputs when it is loaded"
+        else:
+            weights.append(weight)
+    return Plan(tuple(weights), kept)
+
+
+def _stored(
+    tensor: StoredTensor, place: Place, matrices: list[WeightMatrix]
+) -> StoredWeight | None:
+    """The tensor as matrices like the model's; None if blocks would not be the same."""
+    first = matrices[0]
+    kind = type(first.layer).__name__
+    dimensions = len(tensor.shape)
+    is_stack = first.expert is not None
+    inputs_axis = (1 if is_stack else 0) + (first.layout is not Layout.COLUMNS)
+    if first.layout is Layout.TRANSPOSED_CONVOLUTION:
+        inputs_axis = 0
+    if inputs_axis in place.axes:
+        return None
+    layout = first.layout
+    if place.is_turned and layout in (Layout.ROWS, Layout.COLUMNS):
+        layout = Layout.COLUMNS if layout is Layout.ROWS else Layout.ROWS
+    elif place.is_turned:
+        return None
+    if not is_stack:
+        if dimensions != first.tensor.ndim:
+            return None
+        return StoredWeight(tensor, layout, None, first.groups, place.name, kind)
+    if dimensions == 3:
+        return StoredWeight(tensor, layout, tensor.shape[0], 1, place.name, kind)
+    number = _EXPERT.search(tensor.name)
+    if dimensions != 2 or number is None:
+        return None
+    return StoredWeight(tensor, layout, None, 1, f"{place.name}.{number[1]}", kind)
+
+
+def _by_names(tensors: Mapping[str, StoredTensor]) -> Plan:
+    weights, kept = [], {}
+    for name, tensor in tensors.items():
+        if not _is_matrix(tensor):
+            continue
+        parts = name.lower().split(".")
+        if parts[-1] != "weight":
+            kept[name] = "not named *.weight"
+        elif any(part in _KEPT_PARTS or any(w in part for w in _KEPT_WORDS) for part in parts):
+            kept[name] = "embedding, head or norm by its name"
+        else:
+            layout = Layout.ROWS if len(tensor.shape) == 2 else Layout.CONVOLUTION
+            weights.append(StoredWeight(tensor, layout, family=name))
+    return Plan(tuple(weights), kept, "names")

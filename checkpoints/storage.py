@@ -1,0 +1,242 @@
+"""How the codes and scales of a weight lie in safetensors files.
+
+Ours (``NAME`` is the weight's): ``NAME.codes`` (uint8; two to a byte, the even index in the low
+nibble, where the format has at most 4 bits), ``NAME.scales`` (one per block: FP32, FP16, BF16, or
+the byte of an 8-bit type), with E4M3 ``NAME.tensor_scale`` (FP32), and where blocks may be mirrored
+``NAME.mirrored`` (uint8, 0 or 1 per block). Rows are outputs, blocks run along the inputs; experts
+come first.
+
+That of compressed-tensors, which transformers and vLLM read (``mxfp4-pack-quantized`` and
+``nvfp4-pack-quantized``): ``weight_packed``, ``weight_scale`` and ``weight_global_scale``, whose
+value is one over the tensor's scale.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from halfbyte.base import UserError
+from halfbyte.checkpoints.plan import Plan, StoredWeight
+from halfbyte.formats import Format, load
+from halfbyte.golden import Quantized, pack
+from halfbyte.golden.operand import Operand
+from halfbyte.golden.quantizer import SupernormalSign
+from halfbyte.golden.scales import ScaleFormat, scales_of_codes
+
+__all__ = ["STORAGES", "CompressedTensors", "OwnStorage", "Storage", "is_packed"]
+
+NIBBLE = 4  # bits
+_TYPES = {ScaleFormat.FP32: "F32", ScaleFormat.FP16: "F16", ScaleFormat.BF16: "BF16"}
+_TORCH = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "U8": torch.uint8}
+_MX, _NV = 32, 16  # elements of a block
+
+
+def is_packed(fmt: Format) -> bool:
+    """Whether two codes of the format share a byte."""
+    return fmt.bits <= NIBBLE
+
+
+Shapes = dict[str, tuple[str, tuple[int, ...]]]
+"""Tensor name to dtype, in the words of safetensors, and shape."""
+
+
+class Storage(Protocol):
+    """A layout of quantized weights."""
+
+    name: str
+
+    def names(self, weight: str, operand: Operand) -> dict[str, str]:
+        """Names of the tensors by what they are: ``codes``, ``scales``, ``tensor_scale``..."""
+        ...
+
+    def shapes(self, weight: StoredWeight, fmt: Format, operand: Operand) -> Shapes:
+        """What is written for a weight."""
+        ...
+
+    def parts(self, quantized: Quantized, operand: Operand) -> dict[str, Tensor]:
+        """The data of some rows, by what it is; a tensor's scale is written once, not here."""
+        ...
+
+    def tensor_scale(self, scale: Tensor) -> Tensor:
+        """What is written for the scale of a whole tensor."""
+        ...
+
+    def scales(self, parts: Mapping[str, Tensor], scale_format: ScaleFormat) -> Tensor:
+        """The FP32 scales of the blocks, from what was read."""
+        ...
+
+    def check(self, plan: Plan, fmt: Format, operand: Operand) -> None:
+        """Raise UserError for what the layout cannot hold."""
+        ...
+
+    def config(self, plan: Plan, fmt: Format, operand: Operand) -> dict[str, Any]:
+        """The ``quantization_config`` of the model's configuration."""
+        ...
+
+
+def _blocks(inputs: int, operand: Operand) -> int:
+    return 1 if operand.block is None else -(-inputs // operand.block)
+
+
+def _lead(weight: StoredWeight) -> tuple[int, ...]:
+    return () if weight.experts is None else (weight.experts,)
+
+
+class OwnStorage:
+    """Ours: any format, any recipe's weights."""
+
+    name = "halfbyte"
+
+    def names(self, weight: str, operand: Operand) -> dict[str, str]:
+        """See :class:`Storage`."""
+        found = {"codes": f"{weight}.codes", "scales": f"{weight}.scales"}
+        if operand.scale_format.has_tensor_scale:
+            found["tensor_scale"] = f"{weight}.tensor_scale"
+        if operand.supernormal_sign is SupernormalSign.BLOCK:
+            found["mirrored"] = f"{weight}.mirrored"
+        return found
+
+    def shapes(self, weight: StoredWeight, fmt: Format, operand: Operand) -> Shapes:
+        """See :class:`Storage`."""
+        outputs, inputs = weight.matrix_shape
+        width = -(-inputs // 2) if is_packed(fmt) else inputs
+        blocks = (*_lead(weight), outputs, _blocks(inputs, operand))
+        kinds = {
+            "codes": ("U8", (*_lead(weight), outputs, width)),
+            "scales": (_TYPES.get(operand.scale_format, "U8"), blocks),
+            "tensor_scale": ("F32", _lead(weight)),
+            "mirrored": ("U8", blocks),
+        }
+        return {name: kinds[key] for key, name in self.names(weight.name, operand).items()}
+
+    def parts(self, quantized: Quantized, operand: Operand) -> dict[str, Tensor]:
+        """See :class:`Storage`."""
+        codes, scales = quantized.codes, quantized.scale_codes
+        if scales is None:
+            scales = quantized.scales.to(_TORCH[_TYPES[operand.scale_format]])
+        found = {"codes": pack(codes) if is_packed(quantized.format) else codes, "scales": scales}
+        if quantized.mirrored is not None:
+            found["mirrored"] = quantized.mirrored.to(torch.uint8)
+        return found
+
+    def tensor_scale(self, scale: Tensor) -> Tensor:
+        """See :class:`Storage`."""
+        return scale
+
+    def scales(self, parts: Mapping[str, Tensor], scale_format: ScaleFormat) -> Tensor:
+        """See :class:`Storage`."""
+        stored = parts["scales"]
+        if scale_format in _TYPES:
+            return stored.to(torch.float32)
+        tensor_scale = parts.get("tensor_scale")
+        if tensor_scale is not None:  # before outputs and blocks
+            tensor_scale = tensor_scale.reshape(*tensor_scale.shape, 1, 1)
+        return scales_of_codes(stored, scale_format, tensor_scale)
+
+    def check(self, plan: Plan, fmt: Format, operand: Operand) -> None:
+        """See :class:`Storage`."""
+
+    def config(self, plan: Plan, fmt: Format, operand: Operand) -> dict[str, Any]:
+        """See :class:`Storage`."""
+        return {"quant_method": self.name, "block": operand.block}
+
+
+class CompressedTensors:
+    """That of the compressed-tensors package: MXFP4 and NVFP4 in linear layers."""
+
+    name = "compressed-tensors"
+
+    def names(self, weight: str, operand: Operand) -> dict[str, str]:
+        """See :class:`Storage`."""
+        stem = weight.removesuffix("weight")
+        found = {"codes": f"{stem}weight_packed", "scales": f"{stem}weight_scale"}
+        if operand.scale_format.has_tensor_scale:
+            found["tensor_scale"] = f"{stem}weight_global_scale"
+        return found
+
+    def shapes(self, weight: StoredWeight, fmt: Format, operand: Operand) -> Shapes:
+        """See :class:`Storage`."""
+        outputs, inputs = weight.matrix_shape
+        kind = "F8_E4M3" if operand.scale_format.has_tensor_scale else "U8"
+        kinds = {
+            "codes": ("U8", (outputs, inputs // 2)),
+            "scales": (kind, (outputs, _blocks(inputs, operand))),
+            "tensor_scale": ("F32", (1,)),
+        }
+        return {name: kinds[key] for key, name in self.names(weight.name, operand).items()}
+
+    def parts(self, quantized: Quantized, operand: Operand) -> dict[str, Tensor]:
+        """See :class:`Storage`."""
+        if quantized.scale_codes is None:
+            raise AssertionError("these scales have bytes, as was checked")
+        return {"codes": pack(quantized.codes), "scales": quantized.scale_codes}
+
+    def tensor_scale(self, scale: Tensor) -> Tensor:
+        """See :class:`Storage`."""
+        return scale.reciprocal().reshape(1)
+
+    def scales(self, parts: Mapping[str, Tensor], scale_format: ScaleFormat) -> Tensor:
+        """See :class:`Storage`."""
+        codes = parts["scales"].view(torch.uint8)
+        if "tensor_scale" not in parts:
+            return scales_of_codes(codes, scale_format)
+        ones = torch.ones(())
+        return scales_of_codes(codes, scale_format, ones) / parts["tensor_scale"]
+
+    def check(self, plan: Plan, fmt: Format, operand: Operand) -> None:
+        """See :class:`Storage`."""
+        is_nv = operand.scale_format.has_tensor_scale
+        is_mx = operand.scale_format.value.startswith("e8m0")
+        size = _NV if is_nv else _MX
+        if fmt.values != load("e2m1").values or not (is_nv or is_mx) or operand.block != size:
+            raise UserError(
+                "compressed-tensors holds E2M1 with E8M0 scales in blocks of 32 (MXFP4) or with "
+                f"E4M3 scales in blocks of 16 (NVFP4), not {fmt.name} with "
+                f"{operand.scale_format.value} scales in blocks of {operand.block}: choose a "
+                "recipe such as w4_mx or w4_nv"
+            )
+        if operand.supernormal_sign is SupernormalSign.BLOCK:
+            raise UserError("compressed-tensors holds no mirrored blocks: choose another recipe")
+        for weight in _others(plan.weights):
+            raise UserError(
+                f"compressed-tensors holds linear layers only, not {weight.name} "
+                f"({weight.kind or 'unknown'}): leave out --layout"
+            )
+        for weight in plan.weights:
+            if weight.matrix_shape[1] % size:
+                raise UserError(
+                    f"compressed-tensors wants rows in whole blocks of {size}, but those of "
+                    f"{weight.name} have {weight.matrix_shape[1]} elements: leave out --layout"
+                )
+
+    def config(self, plan: Plan, fmt: Format, operand: Operand) -> dict[str, Any]:
+        """See :class:`Storage`."""
+        is_nv = operand.scale_format.has_tensor_scale
+        weights = {
+            "num_bits": 4,
+            "type": "float",
+            "symmetric": True,
+            "dynamic": False,
+            "strategy": "tensor_group" if is_nv else "group",
+            "group_size": operand.block,
+            "scale_dtype": "torch.float8_e4m3fn" if is_nv else "torch.uint8",
+        }
+        kind = "nvfp4-pack-quantized" if is_nv else "mxfp4-pack-quantized"
+        group = {"targets": ["Linear"], "weights": weights, "format": kind}
+        kept = [name.removesuffix(".weight") for name in plan.kept if name.endswith(".weight")]
+        return {
+            "quant_method": self.name,
+            "format": kind,
+            "quantization_status": "compressed",
+            "config_groups": {"group_0": group},
+            "ignore": kept,
+        }
+
+
+def _others(weights: Sequence[StoredWeight]) -> list[StoredWeight]:
+    return [each for each in weights if each.kind != "Linear" or each.experts is not None]
+
+
+STORAGES: dict[str, Storage] = {each.name: each for each in (OwnStorage(), CompressedTensors())}

@@ -1,0 +1,106 @@
+"""``Operand``: how weights, or activations, are quantized; all but the moment of it."""
+
+import dataclasses
+import enum
+from dataclasses import dataclass
+
+from halfbyte.base import Json, UserError, content_key
+from halfbyte.formats import MAX_TERMS, Format, Ties, load
+from halfbyte.golden.quantizer import DEFAULT_BLOCK, SupernormalSign
+from halfbyte.golden.scales import ScaleFormat
+
+__all__ = ["Clipping", "Operand", "TieRule", "shown"]
+
+
+class Clipping(enum.Enum):
+    """By what absmax is shrunk before it becomes a scale."""
+
+    NONE = "none"
+    """By nothing."""
+
+    MSE_BLOCK = "mse_block"
+    """By the ratio of 40 with the smallest squared error in the block."""
+
+    MSE_LAYER = "mse_layer"
+    """By the ratio of 40 with the smallest squared error in the layer (Dotzel et al., 2024)."""
+
+
+class TieRule(enum.Enum):
+    """Where a value that lies exactly between two values of the format goes."""
+
+    FORMAT = "format"
+    """As the format says."""
+
+    PAPER = "paper"
+    """Integers: to the even one; others: to the lower value (Dotzel et al., 2024)."""
+
+
+def shown(value: object) -> str:
+    """``value`` for an error message, cut to 60 characters."""
+    try:
+        return f"{value!r:.60}"
+    except ValueError:  # integers of more than 4300 digits have no text
+        return "a huge number"
+
+
+@dataclass(frozen=True)
+class Operand:
+    """How weights, or activations, are quantized.
+
+    Parameters
+    ----------
+    format : str, optional
+        A format by name, such as ``int8``; None is the one that is evaluated.
+    block : int, optional
+        Elements that share a scale, 1 to 2^20; None is a whole row: a weight's output channel, an
+        activation's token or pixel.
+    scale_format : ScaleFormat
+        The type of the scales.
+    clip : Clipping
+        How absmax is shrunk.
+    supernormal_sign : SupernormalSign
+        Whether a block may use the format mirrored.
+    ties : TieRule
+        Where midpoints go.
+    """
+
+    format: str | None = None
+    block: int | None = DEFAULT_BLOCK
+    scale_format: ScaleFormat = ScaleFormat.FP32
+    clip: Clipping = Clipping.NONE
+    supernormal_sign: SupernormalSign = SupernormalSign.FIXED
+    ties: TieRule = TieRule.FORMAT
+
+    def __post_init__(self) -> None:
+        if self.block is not None and (
+            type(self.block) is not int or not 1 <= self.block <= MAX_TERMS
+        ):
+            raise UserError(
+                f"block must be an integer from 1 to {MAX_TERMS}, or null for a whole row, "
+                f"not {shown(self.block)}"
+            )
+        if self.format is not None:
+            if not isinstance(self.format, str):
+                raise UserError(f"format must be a format's name, not {shown(self.format)}")
+            load(self.format)
+
+    def format_of(self, evaluated: Format) -> Format:
+        """The format to round to, with this operand's rule for ties."""
+        fmt = evaluated if self.format is None else load(self.format)
+        if self.ties is TieRule.FORMAT:
+            return fmt
+        ties = Ties.EVEN if fmt.family == "integer" else Ties.DOWN
+        return dataclasses.replace(fmt, ties=ties)
+
+    def record(self) -> dict[str, Json]:
+        """JSON-like; a format of its own is told apart by a digest of its values too."""
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        plain = {
+            key: value.value if isinstance(value, enum.Enum) else value
+            for key, value in values.items()
+        }
+        if self.format is not None:
+            fmt = load(self.format)
+            numbers = [str(value) for value in fmt.values]
+            plain["format_key"] = content_key({"values": numbers, "ties": fmt.ties.value})
+        return plain

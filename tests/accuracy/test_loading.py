@@ -1,0 +1,224 @@
+"""What is opened is the model that the files hold, all of it, or nothing."""
+
+import json
+import shutil
+
+import pytest
+import torch
+import transformers as t
+from safetensors.torch import load_file, save_file
+
+from halfbyte.accuracy import evaluate, find_model
+from halfbyte.accuracy.models.causal import sliding_windows
+from halfbyte.accuracy.models.loading import _windows, open_subject
+from halfbyte.accuracy.recipes import load_recipe
+from halfbyte.accuracy.texts import docstrings
+from halfbyte.base import UserError
+from halfbyte.checkpoints.checkpoint import Checkpoint
+from halfbyte.checkpoints.streaming import quantize_checkpoint
+from halfbyte.formats import load
+
+
+@pytest.fixture
+def folder(small_llama, tmp_path, monkeypatch):
+    """A copy of the small model, and a store of its own."""
+    monkeypatch.setenv("HALFBYTE_BUILD", str(tmp_path / "build"))
+    return shutil.copytree(small_llama, tmp_path / "model")
+
+
+def rewrite(folder, change):
+    """Change the tensors of a model."""
+    tensors = load_file(folder / "model.safetensors")
+    change(tensors)
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def reconfigure(folder, **changes):
+    path = folder / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def measured(folder, name="e2m1", text=None, **options):
+    """A record on a short text."""
+    path = folder.parent / "short.txt"
+    path.write_text(text or "".join(docstrings()[:20]))
+    model = find_model(str(folder), context=32, text=str(path), **options)
+    (found,) = evaluate(model, [load(name)], W4)
+    return found.record.as_json()
+
+
+W4 = load_recipe("w4").with_block(16)
+
+
+def test_a_missing_tensor_is_named_not_drawn_at_random(folder):
+    rewrite(folder, lambda tensors: tensors.pop("model.layers.1.mlp.down_proj.weight"))
+    with pytest.raises(UserError, match=r"lacks model\.layers\.1\.mlp\.down_proj\.weight, which"):
+        open_subject(find_model(str(folder)))
+
+
+def test_a_tensor_without_a_place_is_named(folder):
+    rewrite(folder, lambda tensors: tensors.update({"model.strange.weight": torch.ones(2, 2)}))
+    with pytest.raises(UserError, match=r"holds model\.strange\.weight, which the model has no"):
+        open_subject(find_model(str(folder)))
+
+
+def test_tensors_of_another_shape_are_refused(folder):
+    def shrink(tensors):
+        tensors["model.norm.weight"] = torch.ones(7)
+
+    rewrite(folder, shrink)
+    with pytest.raises(UserError, match=r"model\.norm\.weight|cannot be loaded"):
+        open_subject(find_model(str(folder)))
+
+
+@pytest.mark.parametrize("method", ["gptq", "awq", "fp8", "bitsandbytes", "mxfp4"])
+def test_foreign_quantization_is_said(folder, method):
+    reconfigure(folder, quantization_config={"quant_method": method})
+    with pytest.raises(UserError, match=rf"is quantized already \({method}\)"):
+        find_model(str(folder))
+    with pytest.raises(UserError, match="is quantized already"):
+        quantize_checkpoint(Checkpoint(folder), load("int4"), folder.parent / "q")
+
+
+def test_quantization_that_a_file_beside_tells_is_said(folder):
+    (folder / "hf_quant_config.json").write_text("{}")
+    with pytest.raises(UserError, match=r"is quantized already \(hf_quant_config\.json says\)"):
+        find_model(str(folder))
+
+
+def test_no_quantization_may_be_written_as_null(folder):
+    reconfigure(folder, quantization_config=None)
+    assert open_subject(find_model(str(folder))).stored is None
+
+
+def test_configurations_without_architectures_go_by_their_type(folder):
+    reconfigure(folder, architectures=None)
+    assert find_model(str(folder)).kind == "causal"
+    reconfigure(folder, model_type="bert")
+    assert find_model(str(folder)).kind == "encoder"
+    reconfigure(folder, model_type="of_tomorrow")
+    with pytest.raises(UserError, match=r"names no architectures, and its model_type is 'of_tom"):
+        find_model(str(folder))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"architectures": ["T5ForConditionalGeneration"], "is_encoder_decoder": True},
+        {"architectures": ["LlavaForConditionalGeneration"], "vision_config": {"a": 1}},
+        {"architectures": ["CLIPModel"], "vision_config": {"a": 1}},
+    ],
+)
+def test_other_kinds_of_models_are_refused(folder, changes):
+    reconfigure(folder, **changes)
+    with pytest.raises(UserError, match=r"neither a causal|only language models"):
+        find_model(str(folder))
+
+
+def test_tokens_beyond_the_embedding_are_refused(folder):
+    tokenizer = t.AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_tokens(["return", "the"])
+    tokenizer.save_pretrained(folder)
+    with pytest.raises(UserError, match=r"gives token 40\d, but the model has embeddings of 400"):
+        open_subject(find_model(str(folder))).observe()
+
+
+def test_a_tokenizer_of_another_version_is_said(folder):
+    path = folder / "tokenizer.json"
+    raw = json.loads(path.read_text())
+    raw["model"]["type"] = "OfTomorrow"
+    path.write_text(json.dumps(raw))
+    with pytest.raises(UserError, match=r"tokenizer in .* cannot be loaded: .*pip install -U"):
+        open_subject(find_model(str(folder)))
+
+
+@pytest.mark.parametrize("name", ["vocab.txt", "tokenizer.model", "modeling_own.py", "merges.txt"])
+def test_results_depend_on_every_file_of_the_model(folder, name):
+    before = find_model(str(folder)).fingerprint()
+    (folder / name).write_text("something")
+    assert find_model(str(folder)).fingerprint() != before
+    (folder / "README.md").write_text("prose")
+    with_prose = find_model(str(folder)).fingerprint()
+    (folder / "README.md").write_text("other prose")
+    assert find_model(str(folder)).fingerprint() == with_prose
+
+
+def test_a_context_beyond_the_positions_is_refused_not_cut(folder):
+    with pytest.raises(UserError, match="sees 128 tokens at most, not 129"):
+        open_subject(find_model(str(folder), context=129))
+
+
+def test_calibration_windows_fit_the_context(folder):
+    reconfigure(folder, max_position_embeddings=64)
+    assert open_subject(find_model(str(folder))).calibration.shape[1] == 64
+
+
+@pytest.mark.parametrize("storage", ["plain", "dequantized"])
+def test_evaluate_reads_what_quantize_wrote(folder, tmp_path, storage):
+    how = {"operand": W4.weights, "dequantize": storage == "dequantized"}
+    quantize_checkpoint(Checkpoint(folder), load("e2m1"), tmp_path / "q", **how)
+    original, stored = measured(folder), measured(tmp_path / "q")
+    for name, measure in original["measures"].items():
+        assert stored["measures"][name]["value"] == measure["value"]
+    if storage == "plain":
+        assert stored["stored"]["format"] == "e2m1"
+        assert stored["measures"]["perplexity"]["loss"] == 0
+        assert measured(tmp_path / "q", "int4")["measures"]["perplexity"]["loss"] != 0
+
+
+def test_a_baseline_of_zero_is_said_and_the_rest_is_measured(folder):
+    def forget(tensors):
+        # Every logit is the same: the first token wins, and no text holds it.
+        tensors["lm_head.weight"] = torch.zeros_like(tensors["lm_head.weight"])
+
+    rewrite(folder, forget)
+    record = measured(folder, bos="none")
+    accuracy = record["measures"]["next_token_accuracy"]
+    assert (accuracy["baseline"], accuracy["loss"], accuracy["loss_low"]) == (0, None, None)
+    assert "is 0: there is no relative loss" in accuracy["note"]
+    assert record["measures"]["perplexity"]["value"] == pytest.approx(400)
+    json.dumps(record, allow_nan=False)
+
+
+def test_a_text_of_one_window_has_no_interval(folder):
+    measure = measured(folder, text="a few words")["measures"]["perplexity"]
+    assert measure["value"] is not None
+    assert (measure["low"], measure["loss_low"]) == (None, None)
+    assert measure["note"].startswith("one item only")
+
+
+def test_a_layer_without_noise_is_null_in_the_record(folder):
+    rewrite(folder, lambda tensors: tensors["model.layers.0.mlp.up_proj.weight"].zero_())
+    record = measured(folder)
+    assert record["layers"]["model.layers.0.mlp.up_proj"] is None
+    json.dumps(record, allow_nan=False)
+
+
+def test_what_stays_is_listed_and_counted(folder):
+    record = measured(folder)
+    assert record["unquantized"] == {"lm_head.weight": "output head"}
+    assert record["inputs_unquantized"] == record["not_calibrated"] == []
+    tensors = load_file(folder / "model.safetensors")
+    quantized = [each for name, each in tensors.items() if "proj" in name]
+    bits = sum(4 * each.numel() + 32 * len(each) * -(-each.shape[1] // 16) for each in quantized)
+    head = tensors["lm_head.weight"].numel()
+    total = head + sum(each.numel() for each in quantized)
+    assert record["bits_per_weight"] == pytest.approx((bits + 32 * head) / total, abs=1e-6)
+
+
+def test_the_token_of_beginnings_stands_where_it_is_wanted():
+    tokens = torch.arange(10, 30)
+    windows, first = _windows(tokens, 8, "text", 1)
+    assert windows[0].tolist() == [1, *range(10, 18)]
+    assert int(first[0]) == 0
+    windows, first = _windows(tokens, 8, "window", 1)
+    assert windows.shape[1] == 9  # eight inputs and a target
+    assert windows[:, 0].tolist() == [1] * len(windows)
+    scored = [row[1:][at:].tolist() for row, at in zip(windows, first.tolist(), strict=True)]
+    assert [
+        token for row in scored for token in row
+    ] == tokens.tolist()  # every token once, the first one too
+    plain, _ = _windows(tokens, 8, "none", 1)
+    assert torch.equal(plain, sliding_windows(tokens, 8, 4)[0])
+    with pytest.raises(UserError, match="no token of beginnings"):
+        _windows(tokens, 8, "window", None)
