@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from rich.console import Console
+from rich.console import Console, ConsoleDimensions
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
@@ -25,9 +25,16 @@ __all__ = [
     "versions_text",
 ]
 
-# Without a terminal (a pipe, a log) there is no width but COLUMNS, or what people have.
-_WIDTH = shutil.get_terminal_size((80, 24)).columns
-console = Console(width=_WIDTH)
+
+class _Output(Console):
+    """Standard output, as wide as the terminal is now; of a pipe or a log, COLUMNS or 80."""
+
+    @property  # type: ignore[misc]
+    def size(self) -> ConsoleDimensions:
+        return ConsoleDimensions(*shutil.get_terminal_size((80, 24)))
+
+
+console = _Output()
 _wide = Console(width=10_000)
 _is_wide = False
 _status = Console(stderr=True)
@@ -71,7 +78,7 @@ def table(
         for index, name in enumerate(columns)
     ]  # fmt: skip
     for index in [index for index in reversed(shown) if columns[index].startswith("~")]:
-        if _is_wide or sum(widths[each] + 3 for each in shown) < _WIDTH:
+        if _is_wide or sum(widths[each] + 3 for each in shown) < console.width:
             break
         shown.remove(index)
     hidden = len(columns) - len(shown)

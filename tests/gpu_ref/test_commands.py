@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from halfbyte.base import ToolError, UserError
 from halfbyte.cli.app import app
+from halfbyte.cli.output import console
 from halfbyte.formats import load
 from halfbyte.gpu_ref import bench, check, replay
 from halfbyte.gpu_ref.bench import Sizes, benchmark
@@ -93,6 +94,7 @@ def test_the_benchmark_measures_both_sides():
 
 def test_gpu_bench_shows_a_table(monkeypatch):
     monkeypatch.setattr(Sizes, "of", classmethod(lambda cls, device: SMALL))
+    monkeypatch.setattr(console, "width", 200)
     table = run("gpu-bench", "int4", "--device", "cpu")
     assert "HOST BUILD, not a GPU result" in table
     assert "torch.matmul" in table
