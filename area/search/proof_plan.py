@@ -280,6 +280,10 @@ def _title(record: ProofRecord) -> str:
     return ", ".join(words)
 
 
+def _names(design: MacSpec) -> tuple[str, str, str]:
+    return design.weight.name, design.activation.name, design.architecture
+
+
 def prove_designs(
     designs: Sequence[MacSpec],
     technology: Technology,
@@ -305,9 +309,7 @@ def prove_designs(
         ProofTask(
             design=candidate,
             technology=technology,
-            netlists=tuple(
-                netlists[candidate.weight.name, candidate.activation.name, candidate.architecture]
-            ),
+            netlists=tuple(netlists.get(_names(candidate), ())),
         )
         for design in designs
         for candidate in design.candidates()

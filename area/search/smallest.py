@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from halfbyte.area.cells.technology import Technology
+from halfbyte.area.search.candidates import promising
 from halfbyte.area.search.jobs import JobRunner
 from halfbyte.area.search.proof_jobs import ProofJob
 from halfbyte.area.search.records import MappedRecord, SynthesisRecord
@@ -50,7 +51,7 @@ def synthesize(
 ) -> list[SynthesisRecord]:
     """The records of the smallest netlist of each design, in order.
 
-    Every architecture that fits is tried with the quick recipe, then the best two of each design
+    Every promising architecture is tried with the quick recipe, then the best two of each design
     with a longer one, then the best is annealed: the same rule for every format. Results are stored
     as they come, and what is in the store is not computed again.
 
@@ -97,7 +98,7 @@ def synthesize(
         firsts = [
             SynthesisJob(candidate, QUICK, technology, operands=operands)
             for design in designs
-            for candidate in design.candidates()
+            for candidate in promising(design)
         ]
         scored = _attempt(runner, firsts)
         seconds = [
@@ -244,7 +245,7 @@ def _every_structure(design: MacSpec, group: Sequence[_Scored]) -> list[Synthesi
     pattern = group[0][0]
     return [
         replace(pattern, design=candidate, recipe=recipe)
-        for candidate in design.candidates()
+        for candidate in promising(design)
         for recipe in clocked.FIRST
     ]
 

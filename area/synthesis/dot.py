@@ -11,7 +11,7 @@ from pathlib import Path
 from halfbyte.area.cells.technology import Technology
 from halfbyte.area.synthesis.adders import adder_techmap
 from halfbyte.area.synthesis.recipes import CLEAN, QUICK, RESUBSTITUTE, Recipe
-from halfbyte.area.synthesis.yosys import WRITE, SynthesisResult, read_result
+from halfbyte.area.synthesis.yosys import SynthesisResult, read_result, write_netlist
 from halfbyte.base import run_yosys
 from halfbyte.rtl.dot import AdderStyle
 
@@ -79,11 +79,11 @@ def synthesize_dot(
     (folder / "rest.abc").write_text(recipe.script(None))
     if lane is not None:
         (folder / LANE_NETLIST).write_text(lane)
-    run_yosys(_script(lane is not None), folder, f"Synthesis with recipe {recipe.name}")
+    run_yosys(_script(technology, lane is not None), folder, f"Synthesis with recipe {recipe.name}")
     return read_result(folder, technology, start)
 
 
-def _script(has_lane: bool) -> str:
+def _script(technology: Technology, has_lane: bool) -> str:
     lines = [
         "read_rtlil design.il",
         f"hierarchy -check -top {TOP}",
@@ -104,6 +104,6 @@ def _script(has_lane: bool) -> str:
         "write_json registers.json",
         "dfflibmap -liberty cells.lib",
         f"abc -liberty cells.lib -script rest.abc {TOP}",
-        *WRITE,
+        *write_netlist(technology),
     ]
     return "\n".join(lines) + "\n"

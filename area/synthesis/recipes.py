@@ -112,7 +112,13 @@ BRIEF = Recipe(
     "resubstitution, then a few random rewirings, for large netlists",
     (*CLEAN, *RESUBSTITUTE, *_rewire(6, 3), *_MAP),
 )
-ANNEAL = Recipe("anneal", "resubstitution, then annealing of the cells", QUICK.abc, moves=100_000)
+# Without the rewiring, whose work annealing does better, and which can crash on so few cells.
+ANNEAL = Recipe(
+    "anneal",
+    "a search over restructurings, then annealing of the cells",
+    (*CLEAN, *_RESTRUCTURE, *RESUBSTITUTE, *_MAP),
+    moves=100_000,
+)
 RECIPES = (QUICK, DEEP, BRIEF, ANNEAL)
 
 # Every architecture is synthesized with the quick recipe; of every format the best two then with

@@ -20,11 +20,10 @@ from halfbyte.area.synthesis.annealed import ANNEALED, anneal_module
 from halfbyte.area.synthesis.recipes import QUICK, Recipe
 from halfbyte.base import run_yosys
 
-__all__ = ["WRITE", "SynthesisResult", "read_result", "synthesize_rtlil"]
+__all__ = ["SynthesisResult", "read_result", "synthesize_rtlil", "write_netlist"]
 
 # Leaves the netlist and its statistics.
-WRITE = (
-    "setundef -zero",
+_WRITE = (
     "opt_clean -purge",
     "tee -q -o statistics.json stat -json",
     "write_json netlist.json",
@@ -65,23 +64,21 @@ def synthesize_rtlil(
     (folder / "adders.v").write_text(adder_techmap(technology, recipe.adder))
     (folder / "search.abc").write_text(recipe.script(clock_ps))
     (folder / "rest.abc").write_text(QUICK.script(None))
-    around = [MAC] if top == MAC else []
-    around += [RESOLVE] if RESOLVE in rtlil else []
     if recipe.clocked:
         (folder / "chain.v").write_text(adder_techmap(technology))
         (folder / "strengths.lib").write_text(technology.liberty_text(clocked=True))
         (folder / "clock.constr").write_text(_constraints(technology))
-        script = _clocked_script(top, recipe, around[1:])
+        script = _clocked_script(top, technology, recipe, [RESOLVE] if RESOLVE in rtlil else [])
     else:
         if recipe.moves:
             anneal_module(_searched(top), _read(top), technology, recipe, folder)
-        script = _script(top, around, annealed=bool(recipe.moves))
+        script = _script(top, technology, annealed=bool(recipe.moves))
     run_yosys(script, folder, f"Synthesis with recipe {recipe.name}")
     return read_result(folder, technology, start)
 
 
 def read_result(folder: Path, technology: Technology, start: float) -> SynthesisResult:
-    """What :data:`WRITE` has left in a folder, where ``netlist.v`` is added.
+    """What :func:`write_netlist` has left in a folder, where ``netlist.v`` is added.
 
     ``start`` is when the synthesis began (``time.monotonic``).
     """
@@ -105,33 +102,69 @@ def _searched(top: str) -> str:
     return ADDEND if top == MAC else top
 
 
-def _script(top: str, around: Sequence[str], annealed: bool) -> str:
+def write_netlist(technology: Technology) -> list[str]:
+    """Yosys commands that leave the netlist and its statistics for :func:`read_result`.
+
+    Pins that are constant get the technology's tie cells, one for each level.
+    """
+    ties = ""
+    for option, cell in (("hi", technology.tie(1)), ("lo", technology.tie(0))):
+        ties += f" -{option}cell {cell.cell} {cell.pin}" if cell else ""
+    tied = ["opt_clean -purge", f"hilomap -singleton{ties}"] if ties else []
+    return ["setundef -zero", *tied, *_WRITE]
+
+
+def _script(top: str, technology: Technology, annealed: bool) -> str:
+    """The searched module first, so that what is constant in it is known to what goes around it."""
     searched = _searched(top)
     lines = [
         *_read(top),
         f"flatten {searched}",
-        # In its place what the annealing has made of it.
-        *([f"delete {searched}"] if annealed else []),
-        "alumacc",
-        "opt",
-        *(f"techmap -map adders.v {module}" for module in around),
-        "techmap",
-        "opt -full",
-        # The last that knows which signal a register holds. Writing sorts the design, and so moves
-        # areas a little: not of MACs, which are proved by their ports.
-        # Before that, `opt` may have shared operators behind multiplexers that are no gates yet.
-        *(["simplemap", "write_json registers.json"] if top not in (MAC, MULTIPLIER) else []),
-        "dfflibmap -liberty cells.lib",
-        *([] if annealed else [f"abc -liberty cells.lib -script search.abc {searched}"]),
-        *(f"abc -liberty cells.lib -script rest.abc {module}" for module in around),
-        *([f"read_verilog {ANNEALED}", f"hierarchy -top {top}"] if annealed else []),
+        *(_annealed(searched) if annealed else _mapped(searched, top)),
+        *([f"hierarchy -top {top}"] if annealed or searched != top else []),
         "flatten",  # also drops the modules that are parts of others by now
-        *WRITE,
+        *([] if searched == top else _around(top)),
+        *write_netlist(technology),
     ]
     return "\n".join(lines) + "\n"
 
 
-def _clocked_script(top: str, recipe: Recipe, apart: Sequence[str]) -> str:
+def _annealed(module: str) -> list[str]:
+    """In a module's place what the annealing has made of it."""
+    return [f"delete {module}", f"read_verilog {ANNEALED}"]
+
+
+def _mapped(module: str, top: str) -> list[str]:
+    """The searched module, a part of ``top`` or all of it, in cells."""
+    part = "" if module == top else f" {module}"
+    # The last that knows which signal a register holds. Writing sorts the design, and so moves
+    # areas a little: not of MACs, which are proved by their ports. Before that, `opt` may have
+    # shared operators behind multiplexers that are no gates yet.
+    registers = ["simplemap", "write_json registers.json", "dfflibmap -liberty cells.lib"]
+    return [
+        f"alumacc{part}",
+        f"opt{part}",
+        f"techmap{part}",
+        f"opt -full{part}",
+        *([] if top in (MAC, MULTIPLIER) else registers),
+        f"abc -liberty cells.lib -script search.abc {module}",
+    ]
+
+
+def _around(top: str) -> list[str]:
+    """The rest of a MAC, flattened: its additions in adder cells, all else by the quick recipe."""
+    return [
+        "alumacc",
+        "opt",
+        "techmap -map adders.v",
+        "techmap",
+        "opt -full",
+        "dfflibmap -liberty cells.lib",
+        f"abc -liberty cells.lib -script rest.abc {top}",
+    ]
+
+
+def _clocked_script(top: str, technology: Technology, recipe: Recipe, apart: Sequence[str]) -> str:
     lines = [
         *_read(top),
         *(f"setattr -mod -set keep_hierarchy 1 {module}" for module in apart),
@@ -147,7 +180,7 @@ def _clocked_script(top: str, recipe: Recipe, apart: Sequence[str]) -> str:
         *(f"abc -liberty cells.lib -script rest.abc {module}" for module in apart),
         *(f"setattr -mod -unset keep_hierarchy {module}" for module in apart),
         *(["flatten"] if apart else []),
-        *WRITE,
+        *write_netlist(technology),
     ]
     return "\n".join(lines) + "\n"
 

@@ -232,9 +232,12 @@ def find_care(inputs: int, net: Any, work: Any, allowed: Any, position: int) -> 
 
 @jit
 def fill_pool(inputs: int, net: Any, work: Any, cost: Any) -> None:
-    """What the gate may read: nodes that do not depend on it, and a few new gates."""
+    """What the gate may read: nodes that do not depend on it, and a few new gates.
+
+    The constants, the last two inputs, follow: only wires read them (:func:`offer_constants`).
+    """
     count = 0
-    for node in range(inputs):
+    for node in range(inputs - 2):
         work.pool[count] = node
         count += 1
     for place in range(work.counts[ORDERED]):
@@ -263,6 +266,7 @@ def fill_pool(inputs: int, net: Any, work: Any, cost: Any) -> None:
             )
         count += 1
     work.counts[POOLED] = count
+    work.pool[count], work.pool[count + 1] = inputs - 2, inputs - 1
 
 
 @jit
@@ -337,6 +341,20 @@ def offer_wires(work: Any, cost: Any) -> None:
             offer(work, WIRE, 0, place, place, place)
         if opposite:
             offer(work, NOT, 0, place, place, place)
+
+
+@jit
+def offer_constants(work: Any) -> None:
+    """A constant instead of the gate, where its value never matters or is always the same."""
+    for level in range(2):
+        fits = True
+        for word in range(work.care.shape[0]):
+            if work.target[1 - level, word]:
+                fits = False
+                break
+        if fits:
+            place = work.counts[POOLED] + level
+            offer(work, WIRE, 0, place, place, place)
 
 
 @jit
@@ -602,6 +620,7 @@ def move(inputs: int, net: Any, work: Any, cost: Any, allowed: Any, temperature:
     work.counts[OFFERED] = 0
     work.counts[CANDIDATES] = 0
     offer_wires(work, cost)
+    offer_constants(work)
     for output in range(2):
         offer_ands(work, cost, output)
         offer_and_ors(work, cost, output)
@@ -633,7 +652,7 @@ def run(
     Parameters
     ----------
     inputs : int
-        How many nodes are inputs.
+        How many nodes are inputs, the last two of them the constants 0 and 1.
     net, best : Nodes
         The network, which is changed, and one of the same shapes for the result.
     cost : (KINDS, 16) float64

@@ -87,7 +87,8 @@ def test_areas_beat_the_first_experiment(experiment):
 @pytest.mark.slow
 def test_the_catalogue_states_the_areas(experiment):
     rows = re.findall(r"^\| `([a-z0-9_@]+)` \|(.*)\|$", CATALOGUE.read_text(), re.MULTILINE)
-    stated = {name: [cell.strip() for cell in cells.split("|")] for name, cells in rows}
+    table = {name: [cell.strip() for cell in cells.split("|")] for name, cells in rows[::-1]}
+    stated = {name: cells for name, cells in table.items() if len(cells) > 7}
     assert set(experiment) <= set(stated)
     for name, record in experiment.items():
         _, bits, acc_width, area, gates, _, architecture, *_ = stated[name]
