@@ -81,18 +81,18 @@ def test_measures_real_weights_once(monkeypatch, tmp_path):
     found = evaluate(model, formats, recipe, on_progress=lambda *update: seen.append(update[2]))
     assert seen == ["the unquantized model", "int4", "e2m1", "int8"]
     int4, e2m1, int8 = (each.record for each in found)
-    assert int4["sqnr_db"] == pytest.approx(17.9, abs=0.2)
-    assert int4["sqnr_db"] < e2m1["sqnr_db"] < int8["sqnr_db"]
+    assert int4.sqnr_db == pytest.approx(17.9, abs=0.2)
+    assert int4.sqnr_db < e2m1.sqnr_db < int8.sqnr_db
     fidelities = [each.record.measures["fidelity"] for each in found]
-    values = [each["value"] for each in fidelities]
+    values = [each.value for each in fidelities]
     assert values[0] < values[1] < values[2] < 1
     assert values[2] > 0.999
     for each in fidelities:
-        assert each["low"] < each["value"] < each["high"]
-        assert each["loss"] == pytest.approx(1 - each["value"], abs=1e-6)
-        assert each["loss_low"] < each["loss"] < each["loss_high"]
+        assert each.low < each.value < each.high
+        assert each.loss == pytest.approx(1 - each.value, abs=1e-6)
+        assert each.loss_low < each.loss < each.loss_high
     assert found[2].record.measures["neighbour_agreement"].value > 0.9
-    assert int4["bits_per_weight"] == 4.25
-    assert len(int4["layers"]) == 36  # six layers: Q, K, V, attention output, two feed-forward
+    assert int4.bits_per_weight == 4.25
+    assert len(int4.layers) == 36  # six layers: Q, K, V, attention output, two feed-forward
     assert [each.record for each in evaluate(model, formats, recipe)] == [int4, e2m1, int8]
     evaluate(model, formats, recipe, on_progress=lambda *_: pytest.fail("computed again"))

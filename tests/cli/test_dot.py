@@ -11,7 +11,6 @@ from halfbyte.area.search.dot_records import DotRecord
 from halfbyte.base import UserError
 from halfbyte.cli.app import app
 from halfbyte.cli.dot import unseen_faults
-from halfbyte.cli.output import console
 from halfbyte.sim.dot.plan import DOT_SCENARIOS
 from tests.factory import sample
 
@@ -66,7 +65,7 @@ def test_proofs_are_shown_with_their_faults(monkeypatch):
     proof = sample(DotProof, faults={"dropped carry": "refuted"})
     record = sample(DotRecord, format="int4", activation="int4", lanes=2, proof=proof)
     monkeypatch.setattr("halfbyte.area.search.dot_units.synthesize_dots", lambda *_, **__: [record])
-    monkeypatch.setattr(console, "width", 200)
+    monkeypatch.setenv("COLUMNS", "200")
     done = invoke("prove", "int4", "--unit", "dot")
     assert done.exit_code == 0
     assert "1 of 1" in done.stdout
