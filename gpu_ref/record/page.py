@@ -1,4 +1,4 @@
-"""A record as a page of Markdown: what was run, what agreed, how fast it was."""
+"""A record as a page of Markdown: runs, agreement with the golden model, and speed."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any

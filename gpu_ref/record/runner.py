@@ -19,7 +19,7 @@ def run_part(name: str, device: str, seconds: float, on_result: OnResult) -> dic
     """Run one part; ``on_result`` is called with each result as it comes.
 
     Returns how it ended: ``status`` (``complete``, ``cut short`` or ``failed``), ``seconds``, and
-    ``error``, the last lines of a part that failed. No process outlives the call.
+    ``error``, the last lines of a part that failed. All processes end with the call.
     """
     begin = time.monotonic()
     command = [sys.executable, "-m", "halfbyte.gpu_ref.record.part_process", name, device]
