@@ -14,6 +14,7 @@ from typing import Any, Literal
 from halfbyte.base import UserError
 from halfbyte.checkpoints.architecture import (
     Place,
+    architectures,
     check_not_quantized,
     kind_of,
     not_read,
@@ -99,7 +100,7 @@ class Plan:
     told_by: Literal["model", "names"] = "model"
 
 
-def plan_of(path: Path, config: Mapping[str, Any], tensors: Mapping[str, StoredTensor]) -> Plan:
+def plan_of(path: Path, config: Mapping[str, object], tensors: Mapping[str, StoredTensor]) -> Plan:
     """The plan for the tensors of a folder with this configuration, or of a lone file without.
 
     Raises UserError for models that are quantized already, or of a kind that is not supported.
@@ -117,12 +118,12 @@ def plan_of(path: Path, config: Mapping[str, Any], tensors: Mapping[str, StoredT
     return _by_names(tensors)  # the tensors are those of another model
 
 
-def _kind(config: Mapping[str, Any], path: Path) -> str:
+def _kind(config: Mapping[str, object], path: Path) -> str:
     """The kind that is evaluated; for others, the class that the configuration names."""
     try:
         return kind_of(config, path)
     except UserError:
-        return str((config.get("architectures") or [""])[0])
+        return next(iter(architectures(config)), "")
 
 
 def _is_matrix(tensor: StoredTensor) -> bool:

@@ -218,7 +218,7 @@ def _shard_key(shard: TensorFile, checkpoint: Checkpoint, to: Settings) -> str:
     status = shard.path.stat()
     return content_key(
         {
-            "format": format_record(to.format),
+            "format": format_record(to.format).as_json(),
             "operand": to.operand.record(),
             "dequantize": to.dequantize,
             "storage": to.storage.name,
