@@ -99,7 +99,7 @@ def format_record(fmt: Format) -> dict[str, Any]:
 
 
 def format_from(record: Mapping[str, Any]) -> Format:
-    """Undo :func:`format_record`. Raises KeyError, TypeError or ValueError for what is none."""
+    """Undo :func:`format_record`. Raises KeyError, TypeError or ValueError for anything else."""
     return Format(
         name=record["name"],
         title=record["title"],

@@ -79,7 +79,7 @@ class TargetFolder:
             os.close(descriptor)
 
     def begin(self, description: dict[str, object]) -> None:
-        """Write ``halfbyte.json``; remove what makes a model of the rest, and strange shards.
+        """Write ``halfbyte.json``; remove configuration, index, partial files and foreign shards.
 
         Raises UserError if the folder holds another model, or this one in another form.
         """
