@@ -30,14 +30,14 @@ __all__ = [
 
 DESCRIPTION = "halfbyte.json"  # what a quantized checkpoint of ours says of itself
 _CAUSAL = ("CausalLM", "LMHeadModel")
-# Configurations of parts that are no text: vision and sound.
+# Configurations of parts that do not handle text: vision and sound.
 _OTHER_PARTS = ("vision_config", "audio_config")
 # Files beside config.json in which quantizers say what they did.
 _QUANTIZER_FILES = ("quantize_config.json", "quant_config.json", "hf_quant_config.json")
 
 
 def quantization_of(config: Mapping[str, object]) -> Mapping[str, object] | None:
-    """What a configuration says of its weights' quantization; None where it says nothing."""
+    """What a configuration says about quantized weights; None if it says nothing."""
     parts = [config, *(part for part in config.values() if isinstance(part, Mapping))]
     for part in parts:
         if found := part.get("quantization_config") or part.get("compression_config"):
@@ -129,7 +129,7 @@ def model_class(kind: str) -> Any:
 
 
 def plain_config(folder: Path) -> Any:
-    """The configuration as transformers has it, without a word of quantization."""
+    """The configuration as transformers has it, without its entries on quantization."""
     from transformers import AutoConfig
 
     config = AutoConfig.from_pretrained(folder, local_files_only=True)
@@ -152,7 +152,7 @@ def skeleton(folder: Path, kind: str) -> Any:
             return make(plain_config(folder), dtype=torch.float32).eval()
     except UserError:
         raise
-    except Exception as error:  # a configuration's many errors
+    except Exception as error:  # a configuration can fail in many ways
         raise UserError(f"The model in {folder} cannot be made: {reason_of(error)}") from error
 
 
@@ -177,7 +177,7 @@ class Place:
     Parameters
     ----------
     name : str
-        Of the parameter in the model; several tensors may become one.
+        Name of the parameter in the model; several tensors may become one parameter.
     is_turned : bool
         Whether its two last dimensions are exchanged on the way.
     axes : tuple of int

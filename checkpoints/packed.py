@@ -100,7 +100,7 @@ def format_record(fmt: Format) -> FormatDescription:
 
 
 def format_from(record: FormatDescription) -> Format:
-    """Undo :func:`format_record`. Raises ValueError or UserError for what is none."""
+    """Undo :func:`format_record`. Raises ValueError or UserError for anything else."""
     return Format(
         name=record.name,
         title=record.title,

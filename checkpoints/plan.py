@@ -26,7 +26,7 @@ from halfbyte.golden.layers import Layout, WeightMatrix, survey
 
 __all__ = ["Plan", "StoredWeight", "plan_of"]
 
-# Parts of names that tell, without a model, what is looked up or kept precise by custom.
+# Without a model, these parts of names tell what is looked up or usually kept precise.
 _KEPT_PARTS = ("wte", "wpe", "lm_head", "shared", "relative_attention_bias")
 _KEPT_WORDS = ("embed", "norm")
 _ELSEWHERE = "no part of the model that is evaluated"
@@ -46,12 +46,12 @@ class StoredWeight:
     experts : int or None
         How many matrices it holds, one after the other; None for one without such a dimension.
     groups : int
-        Of a transposed convolution.
+        Groups of a transposed convolution.
     family : str
-        The same for tensors that become one matrix of the model: they share a scale, where there is
-        one for a whole tensor, and the ratio by which a layer is clipped.
+        A name that tensors share if they become one matrix of the model. They then share the
+        layer's clipping ratio, and the scale of the whole tensor if there is one.
     kind : str
-        The class of the layer in the model; empty where names tell.
+        The class of the layer in the model; empty if only names tell.
     """
 
     tensor: StoredTensor
@@ -90,7 +90,8 @@ class Plan:
     weights : tuple of StoredWeight
         In the order of the shards.
     kept : dict of str to str
-        Every other floating tensor of two dimensions or more: why it is copied.
+        Every other floating-point tensor of two or more dimensions, with the reason why it is
+        copied.
     told_by : str
         ``model``, or ``names`` where the configuration tells nothing.
     """

@@ -6,7 +6,7 @@ the byte of an 8-bit type), with E4M3 ``NAME.tensor_scale`` (FP32), and where bl
 ``NAME.mirrored`` (uint8, 0 or 1 per block). Rows are outputs, blocks run along the inputs; experts
 come first.
 
-That of compressed-tensors, which transformers and vLLM read (``mxfp4-pack-quantized`` and
+The layout of compressed-tensors, which transformers and vLLM read (``mxfp4-pack-quantized`` and
 ``nvfp4-pack-quantized``): ``weight_packed``, ``weight_scale`` and ``weight_global_scale``, whose
 value is one over the tensor's scale.
 """
@@ -144,7 +144,7 @@ class OwnStorage:
 
 
 class CompressedTensors:
-    """That of the compressed-tensors package: MXFP4 and NVFP4 in linear layers."""
+    """The layout of the compressed-tensors package: MXFP4 and NVFP4 in linear layers."""
 
     name = "compressed-tensors"
 

@@ -80,7 +80,7 @@ class TargetFolder:
             os.close(descriptor)
 
     def begin(self, description: CheckpointDescription) -> None:
-        """Write ``halfbyte.json``; remove what makes a model of the rest, and strange shards.
+        """Write ``halfbyte.json``; remove configuration, index, partial files and foreign shards.
 
         Raises UserError if the folder holds another model, or this one in another form.
         """

@@ -1,8 +1,8 @@
 """Compressed files of version 1, which earlier releases wrote, and files without an index.
 
 A tensor ``NAME`` is ``NAME.df11`` if it was coded, and has its own name if not. The metadata hold a
-JSON object with the original's header as text. There is no digest of the whole: what tells damage
-is the digest of each coded tensor, and one of those that were copied.
+JSON object with the original's header as text. There is no digest of the whole. Damage shows in the
+digest of each coded tensor, and in one digest of those that were copied.
 """
 
 import hashlib
@@ -116,5 +116,5 @@ def guess_index(file: TensorFile) -> Index:
         }
         position += size
         parts.append(Part(tensor.name, tensor.name.endswith(_CODED), (len(parts),)))
-    # Sorting by places keeps the order but for empty tensors, of which there are none coded.
+    # Sorting by places keeps the order, except for empty tensors, and those are never coded.
     return Index(json.dumps(entries).encode(), "", tuple(parts))
