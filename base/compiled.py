@@ -1,4 +1,4 @@
-"""Compiled loops, for what has no vectorized form that is nearly as fast."""
+"""Compiled loops, for work without a vectorized form that is nearly as fast."""
 
 import warnings
 from collections.abc import Callable
@@ -31,5 +31,5 @@ def jit(function: _Function) -> _Function:
         return function
     try:
         return cast(_Function, numba.njit(nogil=True, cache=True)(function))
-    except RuntimeError:  # no folder at all that can be written: compile in every process
+    except RuntimeError:  # no folder can be written: compile in every process
         return cast(_Function, numba.njit(nogil=True)(function))

@@ -1,4 +1,4 @@
-"""The full libraries, which lie beside the repository and are no part of it."""
+"""The full libraries, which lie beside the repository and are not part of it."""
 
 from collections.abc import Callable
 from functools import cache
