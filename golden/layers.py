@@ -315,7 +315,7 @@ def _expert_layout(layer: nn.Module, weight: Tensor, hidden: int | None) -> Layo
     """Which side of an expert's matrix its inputs are on; None if unknown.
 
     transformers marks modules whose matrices are (inputs, outputs). Otherwise the sizes decide: the
-    first parameter's inputs are as many as the model is wide.
+    first parameter has as many inputs as the width of the model.
     """
     marked = getattr(layer, "is_transposed", None)
     if isinstance(marked, bool):

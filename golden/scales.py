@@ -190,7 +190,7 @@ def scale_blocks(
 def scales_of_codes(
     codes: Tensor, scale_format: ScaleFormat, tensor_scale: Tensor | None = None
 ) -> Tensor:
-    """The FP32 scales that stored bytes stand for: the values that go with ``BlockScales.codes``.
+    """The FP32 scales for stored bytes: the values that belong to ``BlockScales.codes``.
 
     codes: (..., blocks) uint8. tensor_scale: broadcastable to it, for E4M3. Raises ValueError for a
     type that does not have 8 bits.

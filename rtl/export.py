@@ -125,5 +125,5 @@ def _header(component: wiring.Component) -> str:
 
 
 def _printable(line: str) -> str:
-    """One line of plain text, whatever a user's title holds."""
+    """One line of plain text: a user's title may hold any characters."""
     return "".join(character if character.isprintable() else " " for character in line)

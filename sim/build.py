@@ -43,7 +43,7 @@ endmodule
 
 
 def build(verilog: str, *, simulator: str, waves: bool, processes: Processes) -> Path:
-    """The folder with the simulation of module ``bench`` in ``verilog``, built if need be.
+    """The folder with the simulation of module ``bench`` in ``verilog``, built if necessary.
 
     Its name depends on the content of ``verilog`` and the versions of all tools. It appears only
     when complete, and holds the program that cocotb's runner starts. Raises ToolError if a tool

@@ -273,7 +273,7 @@ HB_HD float tensor_scale(float absmax, const Largest &largest, int rule) {
 }
 
 // The scale of a block: absmax, first shrunk by `clip`, becomes the format's largest value.
-// `whole` is tensor_scale() for E4M3. It must not be called if absmax / largest is infinite.
+// `whole` is tensor_scale() for E4M3. The result is not valid if absmax / largest is infinite.
 HB_HD float block_scale(float absmax, float clip, float whole, const Largest &largest, int rule) {
   const float clipped = multiply(absmax, clip);
   const float scale = divide(clipped, largest.value);

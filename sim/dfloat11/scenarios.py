@@ -68,7 +68,7 @@ def _tensors(shape: Shape, weights: int, generator: np.random.Generator) -> Iter
     """Like trained weights; then the corners of codes and of BF16."""
     trained = torch.from_numpy(generator.normal(0, _SCALE, weights)).to(torch.bfloat16)
     any_low = generator.integers(0, 1 << 16, 2 << LENGTH_LIMIT) & 0x807F
-    # Twice as many of each exponent as of the next: codes of every length up to the longest.
+    # Each exponent is twice as frequent as the next, which gives codes of every length.
     steep = np.repeat(np.arange(100, 101 + shape.max_length), 2 ** np.arange(shape.max_length + 1))
     # All NaN payloads, both infinities, zeros and subnormals, among some other exponents.
     special = np.concatenate(

@@ -9,7 +9,7 @@ packets, which may go to any lane. The lane answers with weights and one verdict
   first word.
 - ``raw``: the chunk's raw bytes, one for each element.
 
-A beat has as many bytes as the lane decodes symbols in a cycle.
+The bytes of a beat equal the symbols that the lane decodes in a cycle.
 
 The CRC is CRC-32C of the weights as BF16, little-endian. The verdict on an invalid header is that
 the length is wrong.
