@@ -1,4 +1,4 @@
-"""Compiled loops, for what has no vectorized form that is nearly as fast."""
+"""Compiled loops, for work without a vectorized form that is nearly as fast."""
 
 import os
 import tempfile
