@@ -83,6 +83,7 @@ DEPENDS = [
     (synthesis_key, "area/cells/technology.py"),
     (synthesis_key, "area/synthesis/yosys.py"),
     (synthesis_key, "area/synthesis/annealing/kernel.py"),
+    (synthesis_key, "area/synthesis/annealing/candidates.py"),
     (synthesis_key, "area/timing/delay.py"),
     (synthesis_key, "area/timing/energy.py"),
     (synthesis_key, "base/yosys.py"),

@@ -16,8 +16,8 @@ from halfbyte.area.synthesis.annealing import (
     read_network,
     unit_gates,
 )
-from halfbyte.area.synthesis.annealing.kernel import IMPOSSIBLE
 from halfbyte.area.synthesis.annealing.network import MAX_INPUTS
+from halfbyte.area.synthesis.annealing.state import IMPOSSIBLE
 from halfbyte.base import run_yosys
 
 
