@@ -1,12 +1,12 @@
-"""The compiled loops of the annealing: one move is one gate replaced by another.
+"""The compiled loops of the annealing: each move replaces one gate by another.
 
-A *network* is a list of nodes: the inputs first, then gates, each of a kind and a polarity
-(:mod:`.functions`) with up to three fan-ins, in no order. Of every node the truth table over all
-inputs is known, as words of 64 rows. Truth tables say all there is to know: a gate may become
-whatever agrees with it on the rows where its value matters, which is less than all rows where
-other gates mask it, or where several outputs are allowed.
+A *network* is a list of nodes: the inputs first, then the gates in any order. Each gate has a kind
+and a polarity (:mod:`.functions`) and up to three fan-ins. The truth table of every node over all
+inputs is known, as words of 64 rows. A gate may be replaced by anything that agrees with it on the
+rows where its value matters. Its value does not matter on rows where other gates mask it, or where
+either of the allowed outputs would result.
 
-All of it stands in one file, since machine code that is kept would not notice a change in another.
+All loops are in one file, since numba's cached machine code would miss a change in another file.
 """
 
 from typing import Any, NamedTuple
@@ -22,18 +22,12 @@ KINDS = 6
 FAN_INS = (1, 2, 2, 3, 3, 3)
 # Polarity: bits 0 to 2 invert fan-ins, bit 3 the output.
 OUTPUT = 8
-# Another node instead of a gate.
 WIRE = -1
-# Costs from here on mean that there is no such gate.
 IMPOSSIBLE = 1e9
-# A move sees this many random gates that do not exist yet, looks for XORs with this many of the
-# nodes, and weighs this many candidates.
 EXTRAS, XORED, KEPT = 4, 8, 8
-# How often an extra gate is an inverter.
 INVERTERS = 0.15
 ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
 NONE = np.uint64(0)
-# Places in `Scratch.counts`.
 ORDERED, POOLED, OFFERED, CANDIDATES = range(4)
 SMALLEST = 1e-9
 
@@ -41,7 +35,7 @@ SMALLEST = 1e-9
 class Nodes(NamedTuple):
     """A network: ``kind``, ``polarity`` and ``fan_ins`` of every node, and its truth table.
 
-    ``values`` is (nodes, words); rows of nodes that nothing reads are free for new gates.
+    ``values`` is (nodes, words). Nodes without readers are free for new gates.
     """
 
     kind: Any
@@ -52,7 +46,7 @@ class Nodes(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """What the moves work in. ``pool`` holds the nodes that a gate may read, -1 - n for extra n."""
+    """Working arrays of a move. ``pool`` lists nodes that a gate may read; extra n is -1 - n."""
 
     order: Any
     mark: Any
@@ -75,7 +69,7 @@ class Scratch(NamedTuple):
 
 @jit
 def fan_in_count(kind: int) -> int:
-    """How many nodes a gate reads."""
+    """The number of nodes that a gate reads."""
     if kind <= NOT:
         return 1
     return 2 if kind <= XOR2 else 3
@@ -83,7 +77,7 @@ def fan_in_count(kind: int) -> int:
 
 @jit
 def gate(kind: int, polarity: int, a: Any, b: Any, c: Any) -> Any:
-    """A gate's value of words of 64 rows."""
+    """The value of a gate from words of 64 rows."""
     if kind == NOT:
         return ~a
     if polarity & 1:
@@ -107,7 +101,7 @@ def gate(kind: int, polarity: int, a: Any, b: Any, c: Any) -> Any:
 
 @jit
 def scratch(nodes: int, words: int) -> Any:
-    """Working arrays for a network of so many nodes."""
+    """Working arrays for a network with this number of nodes and words."""
     pool = nodes + EXTRAS
     return Scratch(
         np.zeros(nodes, np.int64),
@@ -132,7 +126,7 @@ def scratch(nodes: int, words: int) -> Any:
 
 @jit
 def refresh(inputs: int, net: Any, work: Any, cost: Any) -> float:
-    """Order the gates that outputs need, count who reads them, evaluate them; their cost."""
+    """Sort the gates that outputs need, count their readers, evaluate them; return their cost."""
     work.mark[:] = 0
     work.uses[:] = 0
     count, total = 0, 0.0
@@ -171,7 +165,7 @@ def refresh(inputs: int, net: Any, work: Any, cost: Any) -> float:
 
 @jit
 def evaluate(net: Any, node: int) -> None:
-    """Set the truth table of a gate from those of its fan-ins."""
+    """Compute the truth table of a gate from those of its fan-ins."""
     a, b, c = net.fan_ins[node, 0], net.fan_ins[node, 1], net.fan_ins[node, 2]
     values = net.values
     for word in range(values.shape[1]):
@@ -182,7 +176,7 @@ def evaluate(net: Any, node: int) -> None:
 
 @jit
 def flip(inputs: int, net: Any, work: Any, position: int) -> None:
-    """The truth tables of all that depends on a gate, if its value were the opposite."""
+    """Compute the truth tables of dependent nodes for the opposite value of a gate."""
     order, downstream, flipped, values = work.order, work.downstream, work.flipped, net.values
     for place in range(work.counts[ORDERED]):
         downstream[order[place]] = False
@@ -212,7 +206,7 @@ def flip(inputs: int, net: Any, work: Any, position: int) -> None:
 
 @jit
 def find_care(inputs: int, net: Any, work: Any, allowed: Any, position: int) -> None:
-    """The rows on which a gate must keep its value, or the outputs were none of the allowed."""
+    """Find the rows on which a gate must keep its value for the outputs to stay allowed."""
     flip(inputs, net, work, position)
     node = work.order[position]
     for word in range(work.care.shape[0]):
@@ -232,9 +226,10 @@ def find_care(inputs: int, net: Any, work: Any, allowed: Any, position: int) -> 
 
 @jit
 def fill_pool(inputs: int, net: Any, work: Any, cost: Any) -> None:
-    """What the gate may read: nodes that do not depend on it, and a few new gates.
+    """List what the gate may read: nodes that do not depend on it, and a few new gates.
 
-    The constants, the last two inputs, follow: only wires read them (:func:`offer_constants`).
+    The constants, which are the last two inputs, come after these nodes: only wires read them
+    (:func:`offer_constants`).
     """
     count = 0
     for node in range(inputs - 2):
@@ -271,7 +266,7 @@ def fill_pool(inputs: int, net: Any, work: Any, cost: Any) -> None:
 
 @jit
 def offer(work: Any, kind: int, polarity: int, a: int, b: int, c: int) -> None:
-    """Keep a candidate, or let it replace one, so that all have the same chance to stay."""
+    """Keep a candidate or let it replace another; all have the same chance to stay."""
     work.counts[OFFERED] += 1
     slot = work.counts[CANDIDATES]
     if slot < KEPT:
@@ -285,9 +280,9 @@ def offer(work: Any, kind: int, polarity: int, a: int, b: int, c: int) -> None:
 
 @jit
 def covering(work: Any, must: Any, skip: int, literals: Any, used: Any) -> int:
-    """List the literals (2 * place in the pool, plus 1 if inverted) that are 1 where ``must`` is.
+    """List the literals that are 1 wherever ``must`` is: 2 * pool place, plus 1 if inverted.
 
-    With ``used``, only those that are 1 on some row of it.
+    With ``used``, list only literals that are 1 on at least one row of it.
     """
     count = 0
     for place in range(work.counts[POOLED]):
@@ -318,14 +313,14 @@ def covering(work: Any, must: Any, skip: int, literals: Any, used: Any) -> int:
 
 @jit
 def literal_value(work: Any, literal: int, word: int) -> Any:
-    """A word of the truth table of a literal."""
+    """One word of the truth table of a literal."""
     value = work.pool_values[literal >> 1, word]
     return ~value if literal & 1 else value
 
 
 @jit
 def offer_wires(work: Any, cost: Any) -> None:
-    """Another node instead of the gate, or its inverse."""
+    """Offer another node, or its inverse, in place of the gate."""
     on, off = work.target[1], work.target[0]
     for place in range(work.counts[POOLED]):
         same, opposite = True, cost[NOT, 0] < IMPOSSIBLE
@@ -345,7 +340,7 @@ def offer_wires(work: Any, cost: Any) -> None:
 
 @jit
 def offer_constants(work: Any) -> None:
-    """A constant instead of the gate, where its value never matters or is always the same."""
+    """Offer a constant for the gate if its value never matters or is always the same."""
     for level in range(2):
         fits = True
         for word in range(work.care.shape[0]):
@@ -359,7 +354,7 @@ def offer_constants(work: Any) -> None:
 
 @jit
 def offer_ands(work: Any, cost: Any, output: int) -> None:
-    """ANDs of two literals; and of three, of which one is chosen at random."""
+    """Offer ANDs of two literals, and of three with one chosen at random."""
     on, off = work.target[1 - output], work.target[output]
     count = covering(work, on, -1, work.literals, work.care)
     if count < 2:
@@ -390,9 +385,8 @@ def offer_ands(work: Any, cost: Any, output: int) -> None:
 
 @jit
 def offer_and_ors(work: Any, cost: Any, output: int) -> None:
-    """``(a & b) | c``, where ``c`` is chosen at random."""
+    """Offer ``(a & b) | c``, where ``c`` is chosen at random."""
     on, off = work.target[1 - output], work.target[output]
-    # Where the target is 0 so is c, that is, its inverse covers those rows.
     count = covering(work, off, -1, work.literals, work.care)
     if count == 0:
         return
@@ -420,7 +414,7 @@ def offer_and_ors(work: Any, cost: Any, output: int) -> None:
 
 @jit
 def offer_possible(work: Any, cost: Any, kind: int, output: int, a: int, b: int, c: int) -> None:
-    """Offer a gate of literals if there is one, with its first two fan-ins in either order."""
+    """Offer a gate of literals if it exists, with its first two fan-ins in either order."""
     for _ in range(2):
         polarity = a & 1 | (b & 1) << 1 | (c & 1) << 2 | output << 3
         if cost[kind, polarity] < IMPOSSIBLE:
@@ -431,7 +425,7 @@ def offer_possible(work: Any, cost: Any, kind: int, output: int, a: int, b: int,
 
 @jit
 def offer_xors(work: Any, cost: Any, values: Any) -> None:
-    """XOR and XNOR of two nodes, of which one is chosen at random, a few times."""
+    """Offer XOR and XNOR of two nodes, one of them chosen at random, a few times."""
     care = work.care
     for _ in range(XORED):
         i = np.random.randint(work.counts[POOLED])
@@ -453,7 +447,7 @@ def offer_xors(work: Any, cost: Any, values: Any) -> None:
 
 @jit
 def offer_multiplexer(work: Any, cost: Any, values: Any) -> None:
-    """A multiplexer with a select and data that are chosen at random."""
+    """Offer a multiplexer with select and data chosen at random."""
     if cost[MUX, 0] >= IMPOSSIBLE:
         return
     select = np.random.randint(work.counts[POOLED])
@@ -483,7 +477,7 @@ def offer_multiplexer(work: Any, cost: Any, values: Any) -> None:
 
 @jit
 def release(inputs: int, net: Any, work: Any, cost: Any, node: int) -> float:
-    """Take back one use of a node; the cost of what then nobody needs."""
+    """Drop one use of a node; return the cost of the gates that are then unused."""
     freed, depth = 0.0, 1
     work.stack[0] = node
     while depth > 0:
@@ -515,9 +509,9 @@ def retain(inputs: int, net: Any, work: Any, node: int) -> None:
 
 @jit
 def use(work: Any, cost: Any, place: int, step: int) -> float:
-    """Count a use of what stands at a place of the pool, or with step -1 uncount it.
+    """Count a use of the node at a place of the pool, or with step -1 take it back.
 
-    The cost is that of an extra gate, which would have to be built.
+    Returns the cost of an extra gate, which would have to be built.
     """
     node = work.pool[place]
     if node >= 0:
@@ -532,7 +526,7 @@ def use(work: Any, cost: Any, place: int, step: int) -> float:
 
 @jit
 def rise(inputs: int, net: Any, work: Any, cost: Any, node: int, candidate: int) -> float:
-    """By how much the cost rises if the gate ``node`` becomes a candidate."""
+    """The rise of the cost if a candidate replaces the gate ``node``."""
     kind, polarity = work.candidates[candidate, 0], work.candidates[candidate, 1]
     count = fan_in_count(kind)
     same = kind == net.kind[node] and polarity == net.polarity[node]
@@ -555,7 +549,7 @@ def rise(inputs: int, net: Any, work: Any, cost: Any, node: int, candidate: int)
 
 @jit
 def built(inputs: int, net: Any, work: Any, place: int, node: int) -> int:
-    """The node at a place of the pool; an extra gate gets a free one. -1 if none is left."""
+    """The node at a place of the pool; an extra gate gets a free node, or -1 if all are used."""
     found: int = work.pool[place]
     if found >= 0:
         return found
@@ -571,7 +565,7 @@ def built(inputs: int, net: Any, work: Any, place: int, node: int) -> int:
 
 @jit
 def replace(inputs: int, net: Any, work: Any, node: int, candidate: int) -> None:
-    """Let a gate become a candidate; nothing happens if there is no room for it."""
+    """Replace a gate by a candidate; does nothing if there is no room for it."""
     chosen = work.candidates[candidate]
     kind, count = chosen[0], fan_in_count(chosen[0])
     a = built(inputs, net, work, chosen[2], node)
@@ -595,7 +589,7 @@ def replace(inputs: int, net: Any, work: Any, node: int, candidate: int) -> None
 
 @jit
 def choose(inputs: int, net: Any, work: Any, cost: Any, node: int) -> tuple[int, float]:
-    """The cheapest candidate, one of them at random, and by how much the cost rises."""
+    """A cheapest candidate, ties broken at random, and the rise of the cost."""
     best, chosen, equals = IMPOSSIBLE, -1, 0
     for candidate in range(work.counts[CANDIDATES]):
         change = rise(inputs, net, work, cost, node, candidate)
@@ -612,7 +606,7 @@ def choose(inputs: int, net: Any, work: Any, cost: Any, node: int) -> tuple[int,
 
 @jit
 def move(inputs: int, net: Any, work: Any, cost: Any, allowed: Any, temperature: float) -> bool:
-    """Try to replace one gate, chosen at random; whether the network has changed."""
+    """Try to replace a random gate; return whether the network has changed."""
     position = np.random.randint(work.counts[ORDERED])
     node = work.order[position]
     find_care(inputs, net, work, allowed, position)
@@ -647,18 +641,18 @@ def run(
     cold: float,
     seed: int,
 ) -> float:
-    """Anneal ``net`` from temperature ``hot`` to ``cold``, keep the cheapest in ``best``: its cost.
+    """Anneal ``net`` from ``hot`` to ``cold``; keep the cheapest in ``best``, return its cost.
 
     Parameters
     ----------
     inputs : int
-        How many nodes are inputs, the last two of them the constants 0 and 1.
+        Number of input nodes; the last two are the constants 0 and 1.
     net, best : Nodes
-        The network, which is changed, and one of the same shapes for the result.
+        The network, which is changed, and a second one of the same shapes for the result.
     cost : (KINDS, 16) float64
         Cost of a gate by kind and polarity.
     allowed : (2, outputs, words) uint64
-        Two truth tables of the outputs: on each row all outputs must be those of either.
+        Two truth tables of the outputs. On each row, all outputs must come from one of the two.
     """
     np.random.seed(seed)
     work = scratch(net.kind.shape[0], net.values.shape[1])
