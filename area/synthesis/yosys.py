@@ -191,8 +191,7 @@ def _read(top: str) -> list[str]:
 
 
 def _constraints(technology: Technology) -> str:
-    """What ABC takes for the surroundings: inputs driven by a buffer (or else an inverter), a
-    flip-flop as load."""
+    """Surroundings for ABC: a buffer (or else an inverter) as driver, a flip-flop as load."""
     state = technology.flip_flop.flip_flop
     load = technology.flip_flop.inputs[state.data] if state else 0.0
     driver = technology.buffer or technology.inverter

@@ -61,8 +61,7 @@ class CellNetlist:
 
 
 def merged(network: Network, gates: GateSet, technology: Technology) -> CellNetlist:
-    """The network in cells. A cell that feeds one other cell is merged into it if that is
-    smaller."""
+    """The network in cells; a cell that feeds only one other is merged into it to save area."""
     instances = {}
     for node in network.gates:
         placed = gates.cells[network.function(node)]
