@@ -8,7 +8,7 @@ from halfbyte.area.cells.nldm import Table
 __all__ = ["liberty_text"]
 
 _SENSES = {"positive": "positive_unate", "negative": "negative_unate", "both": "non_unate"}
-# The template of a table with a single value.
+# The axis that is written for a table with a single value.
 _NO_AXIS = (1.0, 100.0)
 _LEAST_PS = 0.01
 _LEAST_FUNCTIONS = 3

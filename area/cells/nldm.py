@@ -25,7 +25,7 @@ class Table(NamedTuple):
     values: tuple[tuple[float, ...], ...]
 
     def at(self, row: float, column: float) -> float:
-        """The interpolated value at a point; extrapolated from the outermost cells beyond the axes."""
+        """The interpolated value at a point; beyond the axes it is extrapolated linearly."""
         i, y = _place(self.rows, row)
         j, x = _place(self.columns, column)
         low = self.values[i]

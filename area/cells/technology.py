@@ -171,8 +171,7 @@ class Technology:
         return min(found, key=cost)
 
     def tie(self, level: int) -> TieCell | None:
-        """The smallest cell that gives the constant ``level`` (0 or 1); None if the library lacks
-        one.
+        """The smallest cell that gives the constant ``level`` (0 or 1); None if it is missing.
 
         One cell may give both constants, from two outputs.
         """

@@ -24,7 +24,7 @@ DELAY_AXES = {
 _SETUP_AXES = {"constrained_pin_transition": _ROW, "related_pin_transition": _COLUMN}
 _SENSES = {"positive_unate": "positive", "negative_unate": "negative", "non_unate": "both"}
 DIRECTIONS = ("rise", "fall")
-# Templates for tables with a single value are not defined in the library.
+# A table with a single value has this template name, without a template group.
 _SCALAR = "scalar"
 
 

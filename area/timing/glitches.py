@@ -28,7 +28,7 @@ from halfbyte.base import UserError
 __all__ = ["Delays", "cell_delays", "delayed_switching", "glitch_energy"]
 
 RISE, FALL = 0, 1
-# Large netlists are simulated in fewer streams, so that the evaluated gates stay below this number.
+# Large netlists are simulated in fewer streams, to evaluate at most this many gates in total.
 _BUDGET = 12_000_000
 _FS_PER_PS = 1000
 _ZERO, _ONE = 0, 1

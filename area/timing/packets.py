@@ -34,8 +34,10 @@ ELEMENTS = 256  # weights of a chunk
 
 @dataclass(frozen=True)
 class Packets:
-    """``numbers``: the code table, (n,) uint16, as the loader takes it. ``words``: (64, m) uint32,
-    of which ``word_counts``, (64,) uint16, are a packet. ``raw``: (64, 256) uint8.
+    """Packets of 64 streams and their code table.
+
+    ``numbers``, (n,) uint16, is the code table as the loader takes it. ``words`` is (64, m) uint32;
+    the first ``word_counts``, (64,) uint16, of each row are a packet. ``raw`` is (64, 256) uint8.
 
     Raises ValueError for other shapes or types.
     """
@@ -64,8 +66,10 @@ class Packets:
 
 @dataclass(frozen=True)
 class FixedPackets:
-    """``codes``: (64, m) uint8, of which ``code_counts``, (64,) uint16, are a packet, an even
-    number of bytes. ``raw``: (64, 256) uint8.
+    """Packets of 64 streams in fixed codes.
+
+    ``codes`` is (64, m) uint8; the first ``code_counts``, (64,) uint16, of each row are a packet
+    with an even number of bytes. ``raw`` is (64, 256) uint8.
 
     Raises ValueError for other shapes or counts.
     """

@@ -119,7 +119,7 @@ class LaneSurroundings:
         }
 
     def observe(self, outputs: Mapping[str, Sequence[int]]) -> None:
-        """Count the beats that were taken, and record the weights that came."""
+        """Record the weights that came, and move past the beats that were taken."""
         self.given.append((outputs["weights__valid"][0], outputs["weights__payload"]))
         if not self._resets:
             for name, source in self._sources.items():
@@ -256,8 +256,9 @@ def measure_decoder(
 def measure_fixed(
     lane: Path, top: str, technology: Technology, packets: FixedPackets, symbols: int
 ) -> DecoderEnergy:
-    """As :func:`measure_decoder`, of a lane that gives ``symbols`` weights in a cycle, without a
-    table, which costs nothing then.
+    """Energies and leakage of a lane without a table that gives ``symbols`` weights in a cycle.
+
+    The rest is as in :func:`measure_decoder`.
     """
     netlist = read_netlist(lane, technology.cells, top)
     result = DecoderEnergy(lane_leakage_nw=netlist.leakage, table_leakage_nw=0.0)
