@@ -16,7 +16,9 @@ __all__ = ["cluster_workers"]
 
 _ADDRESS = re.compile(r"(?:tcp|tls)://(?:\[([0-9a-fA-F:]+)\]|([A-Za-z0-9_.-]+)):([0-9]{1,5})")
 _CONNECT_SECONDS = 30.0
+# If no result arrives for this long, tasks count as lost. The slowest take a minute or two.
 _PATIENCE_SECONDS = 900.0
+# A cluster without workers may soon get new ones.
 _EMPTY_SECONDS = 30.0
 _POLL_SECONDS = 2.0
 
@@ -96,6 +98,7 @@ def _check_address(address: str) -> None:
 def _run(
     client: Any, address: str, empty_seconds: float, poll_seconds: float, calls: Iterator[Any]
 ) -> Iterator[Any]:
+    # This name is not public, but there is no other way to make joblib use a cluster of one thread.
     from joblib._dask import DaskDistributedBackend
 
     class Backend(DaskDistributedBackend):  # type: ignore[misc]

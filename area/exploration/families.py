@@ -15,6 +15,7 @@ __all__ = ["MAX_FORMATS", "Family", "SupernormalGrid", "ValueSets"]
 
 MAX_FORMATS = 100_000
 MINUS = "\N{MINUS SIGN}"
+# Without the sign there are 2^(bits - 1) magnitudes.
 SET_BITS = (2, 5)
 MAX_MAGNITUDE = 64
 

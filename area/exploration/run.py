@@ -21,9 +21,13 @@ from halfbyte.base import JsonObject, Progress, RecordError, ToolError, UserErro
 
 __all__ = ["Exploration", "Failure", "explore"]
 
+# A task with this many designs takes a few seconds. That is long against the time of sending it,
+# and little is lost if a worker dies.
 DESIGNS_PER_TASK = 8
 LEAST_TASKS = 32
+# How often a design that runs alone may kill its worker.
 MAX_DEATHS = 2
+# After this many failures of workers in a row, without a record, the designs are not to blame.
 MAX_FAILURES_IN_A_ROW = 6
 _OTHERS_POLL_SECONDS = 1.0
 
@@ -138,6 +142,7 @@ def _read(data: JsonObject, store: ResultStore) -> SynthesisRecord:
         ) from error
 
 
+# A function that runs tasks, locally or on a cluster, and yields their outcomes as they come.
 _Workers = Callable[[Iterator[Any]], Iterator[list[Outcome]]]
 
 
@@ -178,6 +183,7 @@ class _Run:
         self._done = len(known)
         self.on_progress(self._done, len(self.points), "")
         missing = [key for key in self.points if key not in known]
+        # Points that other runs compute are looked up again once there is nothing else to do.
         elsewhere = self._round(workers, _portions(missing))
         while elsewhere:
             known = self.store.get(elsewhere)
@@ -237,6 +243,7 @@ class _Run:
                     yield delayed(compute)(chosen, os.getpid())
 
         with warnings.catch_warnings():
+            # joblib gives this warning when a run is interrupted or a worker dies.
             warnings.filterwarnings("ignore", message=".*tasks which were still being processed")
             for outcomes in workers(tasks()):
                 self._keep(outcomes)

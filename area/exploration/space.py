@@ -221,6 +221,7 @@ def _build(data: Mapping[Any, Any], folder: Path) -> Space:
     if not formats:
         raise UserError("A space needs formats or families")
     clocks = _axis(data, "clocks", [NONE], _clock)
+    # Whether a clock is met is known only from a measured delay.
     measure = _flag(data, "measure") or clocks != (None,)
     return Space(
         name=name,

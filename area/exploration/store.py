@@ -14,6 +14,7 @@ from halfbyte.base import JsonObject, UserError, json_text
 
 __all__ = ["ResultStore"]
 
+# The version of the file, which also marks it as ours; raised when the tables change.
 _VERSION = 1
 _TABLES = """\
 CREATE TABLE IF NOT EXISTS results (key TEXT PRIMARY KEY, record TEXT NOT NULL);
@@ -30,6 +31,7 @@ CREATE VIEW IF NOT EXISTS designs AS SELECT
   json_extract(record, '$.area_um2') AS area_um2,
   record FROM results;
 """
+# SQLite takes at most 32766 parameters in a statement; older versions take 999.
 _MANY = 900
 _PATIENCE_SECONDS = 60.0  # for another run's transaction, which takes milliseconds
 
@@ -80,6 +82,8 @@ class ResultStore:
                     f"{self.path} is a store of version {version}, and this is {_VERSION}: "
                     "name another with --store"
                 )
+            # In this mode readers and a writer do not wait for each other. A killed writer leaves a
+            # log, which the next writer finishes or drops.
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA synchronous = NORMAL")
             if version == 0:

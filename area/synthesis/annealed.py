@@ -16,7 +16,9 @@ from halfbyte.base import run_yosys
 __all__ = ["ANNEALED", "anneal_module", "other_sign", "starting_network"]
 
 # The time of a move is proportional to the gates. A module with more gates gets fewer moves.
+# The time of a move is proportional to the gates. A module with more gates gets fewer moves.
 LARGE = 100
+# Name of the file with the result.
 ANNEALED = "annealed.v"
 
 
@@ -33,6 +35,7 @@ def anneal_module(
     known = {placed.cell.name: placed.cell for placed in gates.cells.values()}
     (folder / "gates.lib").write_text(technology.liberty_of(list(known.values())))
     network = starting_network(module, read, "-liberty gates.lib", technology.cells, folder)
+    # If an addend is never negated, or never odd, the RTL omits the port for it.
     is_addend = {"odd", "rest", "negate"} == set(network.outputs)
     alternative = other_sign(network) if is_addend else None
     shorter = min(1.0, LARGE / max(1, len(network.gates)))

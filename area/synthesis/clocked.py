@@ -22,6 +22,7 @@ __all__ = [
     "retargeted",
 ]
 
+# Buffers for high fan-outs; then stronger cells where the clock needs them, weaker elsewhere.
 _SIZE = ("topo", "buffer -c", "upsize {clock}", "dnsize {clock}")
 # Restructure for depth (SOP balancing), with structural choices for the mapper.
 _SHORTEN = ("if -g", "strash", "dch -f")
@@ -40,9 +41,12 @@ _SCRIPTS = {
         (*CLEAN, *_SHORTEN, *_SHORTEN, "map -B 0.9 {clock}", *_SIZE),
     ),
 }
+# ABC gets this part of the clock period. The rest is for setup and for what ABC's timing omits.
 _SHARE = 0.95
+# ABC does not see a chain of adder cells, and the logic around it has little time left.
 _SHARE_AROUND_CELLS = 0.15
 _OTHER_SHARES = (1.1, 0.8, 0.65)
+# The number of structures in the second round, and of recipes then tried with other targets.
 STRUCTURES, FINALISTS = 1, 2
 
 
@@ -57,6 +61,7 @@ FIRST = (
     _recipe("level", "sklansky"),
     _recipe("swift", "kogge_stone"),
 )
+# Saved carries make adders short, so mapping for area alone may be fast enough.
 SEGMENTS = (1, 2, 4, 8)
 SAVED = (QUICK, *FIRST)
 SECOND = (

@@ -18,6 +18,8 @@ from halfbyte.rtl.dot import AdderStyle
 __all__ = ["DOT_RECIPES", "LANE_NETLIST", "adder_style", "synthesize_dot"]
 
 TOP, LANE = "dot", "lane"
+# The recipe for the logic outside of lanes and adders. This is little of an integer unit, but a
+# third of one in FP32.
 RESTRUCTURED = Recipe(
     "resyn",
     "resubstitution, restructuring, resubstitution, then area mapping",
@@ -99,6 +101,7 @@ def _script(technology: Technology, has_lane: bool) -> str:
         "techmap -map adders.v",
         "techmap",
         "opt -full",
+        # The last state in which it is known which signal a register holds.
         "write_json registers.json",
         "dfflibmap -liberty cells.lib",
         f"abc -liberty cells.lib -script rest.abc {TOP}",

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["LANE_SCRIPT", "anneal_lane", "start_lane"]
 
 _MODULE = "lane"
+# ABC restructures the logic first; annealing improves most from such a start.
 LANE_SCRIPT = (
     *(*CLEAN, "&get -n", "&deepsyn -I 2 -J 10", "&put"),
     *(*RESUBSTITUTE, "dch", "amap -m", "topo"),

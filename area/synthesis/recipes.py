@@ -73,6 +73,7 @@ class Recipe:
         return "\n".join(self.abc).replace("{clock}", target) + "\n"
 
 
+# Merge equivalent nodes first, so that the next commands start from a clean AIG.
 CLEAN = ("strash", "ifraig", "scorr", "dc2", "strash")
 # The area-oriented script known as compress2rs: balance, resubstitute with growing cuts, rewrite,
 # refactor.
@@ -112,6 +113,8 @@ BRIEF = Recipe(
     "resubstitution, then a few random rewirings, for large netlists",
     (*CLEAN, *RESUBSTITUTE, *_rewire(6, 3), *_MAP),
 )
+# This recipe leaves out rewiring: annealing does the same better, and rewiring can crash on so few
+# cells.
 ANNEAL = Recipe(
     "anneal",
     "a search over restructurings, then annealing of the cells",
@@ -120,10 +123,14 @@ ANNEAL = Recipe(
 )
 RECIPES = (QUICK, DEEP, BRIEF, ANNEAL)
 
+# Every architecture is synthesized with the quick recipe. The best two of each format then get a
+# longer one; the second only if it is at most this many times as large as the first.
 SECOND_ARCHITECTURES = 2
 HOPELESS_RATIO = 2.0
 # Beyond this many cells the deep search takes over 10 seconds.
 MAX_SEARCHED_CELLS = 200
+# The best of all is annealed if both codes together have at most this many bits. Two bits more mean
+# four times as many rows.
 MAX_ANNEALED_BITS = 8
 
 

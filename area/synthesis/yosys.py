@@ -22,6 +22,7 @@ from halfbyte.base import run_yosys
 
 __all__ = ["SynthesisResult", "read_result", "synthesize_rtlil", "write_netlist"]
 
+# Commands that write the netlist and its statistics.
 _WRITE = (
     "opt_clean -purge",
     "tee -q -o statistics.json stat -json",
@@ -96,6 +97,8 @@ def read_result(folder: Path, technology: Technology, start: float) -> Synthesis
 
 
 def _searched(top: str) -> str:
+    # The addend depends only on the two codes. Alone it is small enough for the searches of the
+    # recipes, whose time grows with the number of inputs. The rest of a MAC is mapped around it.
     return ADDEND if top == MAC else top
 
 
@@ -134,6 +137,10 @@ def _annealed(module: str) -> list[str]:
 def _mapped(module: str, top: str) -> list[str]:
     """Commands that map the searched module, a part of ``top`` or all of it, to cells."""
     part = "" if module == top else f" {module}"
+    # The last state in which it is known which signal a register holds. Writing it sorts the
+    # design, which changes areas a little. It is therefore not written for MACs, whose proofs need
+    # only their ports. Before this point, `opt` may have shared operators behind multiplexers that
+    # are not gates yet.
     registers = ["simplemap", "write_json registers.json", "dfflibmap -liberty cells.lib"]
     return [
         f"alumacc{part}",

@@ -124,6 +124,7 @@ def smallest_cells(technology: Technology, max_pins: int) -> dict[tuple[int, int
 def library_gates(technology: Technology) -> GateSet:
     """The smallest cell of a technology for each gate that it has a cell for."""
     gates = {(FAN_INS[gate[0]], table): gate for gate, table in gate_functions().items()}
+    # Sorted from small to large, since ABC breaks ties by the order of the cells.
     chosen = {
         gates[function]: placed
         for function, placed in smallest_cells(technology, max(FAN_INS)).items()

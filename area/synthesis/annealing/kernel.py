@@ -22,12 +22,18 @@ KINDS = 6
 FAN_INS = (1, 2, 2, 3, 3, 3)
 # Polarity: bits 0 to 2 invert fan-ins, bit 3 the output.
 OUTPUT = 8
+# A wire: another node takes the place of a gate.
 WIRE = -1
+# A cost of this or more means that the gate does not exist.
 IMPOSSIBLE = 1e9
+# In each move: the number of random extra gates, which are not built yet; of nodes that are tried
+# in XORs; and of candidates whose cost is computed.
 EXTRAS, XORED, KEPT = 4, 8, 8
+# The share of inverters among extra gates.
 INVERTERS = 0.15
 ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
 NONE = np.uint64(0)
+# Indices into `Scratch.counts`.
 ORDERED, POOLED, OFFERED, CANDIDATES = range(4)
 SMALLEST = 1e-9
 
@@ -387,6 +393,7 @@ def offer_ands(work: Any, cost: Any, output: int) -> None:
 def offer_and_ors(work: Any, cost: Any, output: int) -> None:
     """Offer ``(a & b) | c``, where ``c`` is chosen at random."""
     on, off = work.target[1 - output], work.target[output]
+    # c must be 0 wherever the target is 0, so its inverse must cover those rows.
     count = covering(work, off, -1, work.literals, work.care)
     if count == 0:
         return

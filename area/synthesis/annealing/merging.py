@@ -12,6 +12,7 @@ from halfbyte.area.synthesis.annealing.network import Network
 
 __all__ = ["CellNetlist", "merged"]
 
+# Cells with more inputs are rare, and they seldom fit.
 MAX_PINS = 4
 
 

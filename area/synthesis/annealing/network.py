@@ -14,8 +14,11 @@ from halfbyte.area.synthesis.annealing.kernel import FAN_INS, NOT, Nodes, evalua
 
 __all__ = ["MAX_INPUTS", "Network", "read_network"]
 
+# A truth table over this many inputs has 64 words.
 MAX_INPUTS = 12
+# Rows of a truth table in a word.
 WORD = 64
+# Spare nodes for gates that an annealing needs in between.
 SPARE = 100
 
 

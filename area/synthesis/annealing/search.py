@@ -10,6 +10,8 @@ from halfbyte.area.synthesis.annealing.network import Network
 
 __all__ = ["anneal"]
 
+# Temperatures in typical gates, found by trial on the multipliers of 4-bit formats. Above 0.2 these
+# only grow; most improvements come between 0.2 and 0.1.
 HOT, COLD = 0.18, 0.1
 
 
