@@ -46,7 +46,7 @@ class Evaluation:
     record : EvaluationRecord
         Inputs, measures with their 95 % intervals, noise, versions.
     replicates : mapping of str to ndarray
-        By measure: its bootstrap replicates, (REPLICATES,) float64; the same draws for all formats.
+        Bootstrap replicates of each measure, (REPLICATES,) float64. All formats share the draws.
     """
 
     record: EvaluationRecord
@@ -65,7 +65,7 @@ class Evaluation:
     def losses(self) -> np.ndarray:
         """Replicates of the primary measure's relative loss; (REPLICATES,) float64.
 
-        Of its difference from the baseline where that has no relative loss.
+        Where there is no relative loss, those of the difference from the baseline.
         """
         return self.replicates[f"{self.primary}_loss"]
 
@@ -93,7 +93,7 @@ def evaluate(
     """Quantize the model to each format by the recipe and measure it, in order.
 
     Results are stored by content (model, text, recipe, format, code): what is in the store is not
-    computed again, and an interrupted run continues. Of every measure a record has ``value`` with
+    computed again, and an interrupted run continues. For every measure, a record has ``value`` with
     its 95 % interval ``low`` to ``high``, the unquantized model's ``baseline``, and ``loss``, the
     relative worsening against it, with the interval of the paired difference.
 
@@ -111,7 +111,7 @@ def evaluate(
     Raises
     ------
     UserError
-        The model or its text cannot be had, or weights are not finite.
+        The model or its text is not available, or weights are not finite.
     """
     fingerprint = reference.fingerprint()
     store = _Store()
@@ -148,7 +148,7 @@ def _key(fmt: Format, fingerprint: Fingerprint, recipe: "Recipe") -> str:
 
 
 def _optimum_gaps(fmt: Format, recipe: "Recipe") -> dict[str, float]:
-    """What the format loses to the best levels there are, in dB, by distribution of the weights."""
+    """SQNR lost to the best possible levels, in dB, for each distribution of the weights."""
     from halfbyte.formats.codebooks import distance_to_optimum_db
 
     block = (recipe.weights.block if recipe.weights else None) or DEFAULT_BLOCK
@@ -159,7 +159,7 @@ def _optimum_gaps(fmt: Format, recipe: "Recipe") -> dict[str, float]:
 
 
 class _Store:
-    """Records in a JSON Lines file, the replicates of each in a NumPy file of its own."""
+    """Records in a JSON Lines file, and one NumPy file of replicates for each record."""
 
     def __init__(self) -> None:
         folder = build_dir() / "records"
@@ -172,12 +172,12 @@ class _Store:
     def get(self, key: str) -> Evaluation | None:
         try:
             record = EvaluationRecord.from_json(self._records.get(key))
-        except RecordError:  # none, or one that older code wrote
+        except RecordError:  # missing, or written by older code
             return None
         try:
             with np.load(self._path(key), allow_pickle=False) as arrays:
                 return Evaluation(record, dict(arrays))
-        except (OSError, ValueError, EOFError):  # deleted or damaged: to be computed again
+        except (OSError, ValueError, EOFError):  # deleted or damaged: compute it again
             return None
 
     def put(self, key: str, evaluation: Evaluation) -> None:
@@ -188,9 +188,10 @@ class _Store:
 
 
 class _Run:
-    """A model in memory with what it gives unquantized, against which formats are measured.
+    """A model in memory, and its unquantized results, which formats are compared with.
 
-    PyTorch and transformers take seconds to import: only when there is something to measure.
+    The model is opened only when there is something to measure: PyTorch and transformers take
+    seconds to import.
     """
 
     def __init__(self, subject: "Subject", recipe: "Recipe", fingerprint: Fingerprint) -> None:
@@ -302,14 +303,14 @@ def _note(baseline: float, loss_low: float | None, low: float | None, items: int
 
 
 def _multiplied(found: "Survey") -> "dict[str, Kept]":
-    """Of what stays as it is, all but tables, which are looked up and not multiplied."""
+    """What stays as it is, except tables: they are looked up and not multiplied."""
     from halfbyte.golden.layers import Kept
 
     return {name: why for name, why in found.kept.items() if why is not Kept.EMBEDDING}
 
 
 def _bits_per_weight(fmt: Format, recipe: "Recipe", subject: "Subject", found: "Survey") -> float:
-    """Mean over all weights that multiply, those that stay as they are among them."""
+    """Mean over all weights that multiply, including those that are not quantized."""
     bits, weights, seen = 0.0, 0, set()
     for matrix in found.matrices.values():
         if matrix.identity not in seen:

@@ -40,7 +40,7 @@ class LayerOperands:
 
 
 class _EnoughError(Exception):
-    """There are as many tokens as were asked for."""
+    """Ends the run of the model: enough tokens were seen."""
 
 
 def layer_operands(

@@ -72,7 +72,7 @@ class PairCorrelation:
     ours, theirs : Tensor
         (N, D) with rows of unit length, N at least 4.
 
-    A pair of two draws of one item is no pair: its similarity is 1 whatever the format.
+    Two draws of the same item do not count as a pair: their similarity is 1 in every format.
     """
 
     def __init__(self, ours: Tensor, theirs: Tensor) -> None:
@@ -137,10 +137,10 @@ def interval(replicates: np.ndarray) -> tuple[float, float] | None:
 def worsening(
     quantized: Estimate, baseline: Estimate, *, higher_is_better: bool
 ) -> Estimate | None:
-    """Relative loss against the baseline, item for item the same; positive is worse.
+    """Relative loss against the baseline, both on the same draws; positive is worse.
 
-    None for a baseline of zero or one that is not finite: nothing is relative to it. In resamples
-    whose baseline is zero the loss is not a number.
+    None if the baseline is zero or not finite. In resamples whose baseline is zero, the loss is
+    NaN.
     """
     sign = -1.0 if higher_is_better else 1.0
     if baseline.value == 0 or not math.isfinite(baseline.value):

@@ -22,8 +22,8 @@ shelve shutil smtplib socket statistics string subprocess tarfile tempfile textw
 threading timeit tokenize types typing unittest/case urllib/parse uuid wave weakref
 xml/dom/minidom zipfile
 """.split()  # noqa: SIM905 (62 names read better as text)
-# Many short texts rather than few long ones: time goes with the letters, but the certainty of a
-# correlation over pairs of texts with the number of texts.
+# Many short texts rather than few long ones: the time grows with the number of letters, but the
+# certainty of a correlation over pairs of texts grows with the number of texts.
 SHORTEST, LONGEST = 40, 160
 PER_MODULE = 10
 LARGEST_FILE = 64 << 20  # bytes
@@ -88,7 +88,7 @@ def longer_docstrings() -> tuple[str, ...]:
 def read_text(source: str) -> str:
     """The text that ``source`` names: ``docstrings``, ``wikitext2`` (by ``datasets``), or a file.
 
-    Raises UserError if it cannot be had, is empty, no UTF-8, or larger than 64 MiB.
+    Raises UserError if it is not available, empty, not UTF-8, or larger than 64 MiB.
     """
     if source == "docstrings":
         return "\n\n".join(docstrings())

@@ -8,7 +8,7 @@ TAIL_LINES = 12
 
 
 def printable(text: str) -> str:
-    """Text whose every letter a terminal shows: names in files may hold those that command it."""
+    """Text with control characters escaped: names in files may hold some."""
     shown = (each if each.isprintable() or each in "\n\t" else ascii(each)[1:-1] for each in text)
     return "".join(shown)
 

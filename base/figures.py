@@ -21,7 +21,7 @@ _STYLE: list[str | Path | dict[str, object]] = ["default", {"svg.hashsalt": "hal
 
 @contextmanager
 def plot_style() -> Iterator[None]:
-    """What is drawn and saved within it has matplotlib's defaults."""
+    """Within this context, drawing and saving use matplotlib's defaults."""
     with style.context(_STYLE):
         yield
 

@@ -85,7 +85,7 @@ def _locked(descriptor: int) -> bool:
 
 
 def _remove_abandoned(path: Path) -> None:
-    """What killed writers of ``path`` left: nobody holds its lock."""
+    """Partial files that killed writers of ``path`` left: nobody holds their locks."""
     pattern = f".{path.name}."
     for each in path.parent.iterdir():
         if not (each.name.startswith(pattern) and each.name.endswith(_PARTIAL)):
@@ -139,7 +139,7 @@ def partial_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def partial_folder(path: Path) -> Iterator[Path]:
-    """As :func:`partial_file`, a folder. Makes the folder that it stands in, too."""
+    """Like :func:`partial_file`, but a folder. Makes the folder that it stands in, too."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial, descriptor = _create(path, folder=True)
     try:
@@ -150,10 +150,10 @@ def partial_folder(path: Path) -> Iterator[Path]:
 
 
 def publish(partial: Path, path: Path, *, replace: bool = False) -> None:
-    """Give what was written its name.
+    """Give the written file or folder its final name.
 
-    Raises UserError if there is something of that name, made meanwhile perhaps by another run,
-    unless a file may ``replace`` a file.
+    Raises UserError if the name is taken, perhaps by another run meanwhile. With ``replace``, a
+    file may replace a file.
     """
     try:
         if replace or partial.is_dir():

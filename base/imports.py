@@ -75,7 +75,7 @@ def _targets(tree: ast.AST, top: str, types: bool) -> Iterator[str]:
 
 
 def _statements(tree: ast.AST, types: bool) -> Iterator[ast.AST]:
-    """All nodes of a tree; without ``types``, none that stands under ``if TYPE_CHECKING``."""
+    """All nodes of a tree; without ``types``, nodes under ``if TYPE_CHECKING`` are left out."""
     for node in ast.iter_child_nodes(tree):
         hidden = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
         if types or not hidden:

@@ -1,4 +1,4 @@
-"""How long work reports how far it is."""
+"""How work that takes long reports its progress."""
 
 from collections.abc import Callable
 
@@ -9,4 +9,4 @@ Progress = Callable[[int, int, str], None]
 
 
 def unheard(done: int, total: int, label: str) -> None:
-    """Progress that nobody wants to hear of."""
+    """Ignores what is reported."""

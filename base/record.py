@@ -208,9 +208,9 @@ def _type_schema(kind: Any) -> dict[str, Json]:
 def field_docs(cls: type[Record]) -> dict[str, str]:
     """The text below each field, those of its base classes included.
 
-    A field that is always None needs none.
+    A field that is always None needs no text.
 
-    Raises LookupError for a field without one: a figure without a unit is not a record.
+    Raises LookupError for a field without a text: every figure needs its unit.
     """
     found: dict[str, str] = {}
     for base in reversed(cls.__mro__):

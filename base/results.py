@@ -7,6 +7,7 @@ from pathlib import Path
 from halfbyte.base.errors import UserError
 from halfbyte.base.files import build_dir, write_atomically
 from halfbyte.base.fingerprint import content_key
+from halfbyte.base.strict_json import JsonObject
 
 __all__ = ["keep_results", "kept_results", "read_results"]
 
@@ -49,7 +50,7 @@ def kept_results() -> list[Path]:
     return sorted(files, key=lambda path: (path.stat().st_mtime_ns, path.name))
 
 
-def read_results(paths: Sequence[Path]) -> Iterator[dict[str, object]]:
+def read_results(paths: Sequence[Path]) -> Iterator[JsonObject]:
     """The records of files that ``--json`` or :func:`keep_results` wrote, in order.
 
     Raises UserError for a file that is missing, too large, or not a list of JSON objects.

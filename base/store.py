@@ -77,7 +77,7 @@ class RecordStore:
 
 
 def _digest(key: str, text: str) -> str:
-    """Of a record's JSON under its key, in hex digits."""
+    """Digest of a record's JSON under its key, in hex digits."""
     return hashlib.sha256(f"{key}\n{text}".encode()).hexdigest()
 
 

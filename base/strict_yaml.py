@@ -1,4 +1,4 @@
-"""Mappings from a user's YAML: plain data only, and nothing that is said twice."""
+"""Mappings from a user's YAML: plain data only, and no key twice."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -47,7 +47,7 @@ _Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
 
 
 def parse_mapping(text: str, what: str) -> dict[Any, Any]:
-    """The mapping that ``text`` is; raises UserError with one line, in which ``what`` names it."""
+    """The mapping in ``text``; raises UserError with one line that calls the text ``what``."""
     try:
         data = yaml.load(text, Loader=_Loader)  # noqa: S506 (a SafeLoader with more checks)
     except UserError:
@@ -63,7 +63,7 @@ def parse_mapping(text: str, what: str) -> dict[Any, Any]:
 
 
 def read_text(path: Path, what: str, max_bytes: int = MAX_BYTES) -> str:
-    """The text of a file; raises UserError, with its name, if it cannot be had."""
+    """The text of a file; raises UserError, with its name, if it cannot be read."""
     try:
         with path.open("rb") as file:
             raw = file.read(max_bytes + 1)

@@ -25,11 +25,11 @@ __all__ = ["interrupt_yosys", "refuse_yosys", "run_yosys"]
 # Paths that Yosys, ABC and their scripts take as they are.
 _PLAIN = re.compile(r"[\w./+,:=@%~-]*")
 _LEAST_SPACE = 2**20
-# Says where its temporary folder is; then reads a folder a line and answers each with a line, the
-# exit status of the run in it. It has a single thread, or forking would not be safe. Yosys keeps
-# libraries that it has read under $TMPDIR, by path, for good: every run has one of its own. What C
-# has buffered is written before a run ends; os._exit, which spares it the end of Python, would drop
-# it.
+# The program of a server. It prints the path of its temporary folder, then reads one folder a line.
+# It answers each with a line: the exit status of the run in that folder. It has a single thread, or
+# forking would not be safe. Yosys keeps the libraries that it has read under $TMPDIR, by path, for
+# good: so every run has a $TMPDIR of its own. A run flushes C's buffers before it ends, since
+# os._exit, which skips Python's clean-up, would drop them.
 _SERVER = """\
 import ctypes, json, os, shutil, sys, tempfile
 from pyosys import libyosys
@@ -145,8 +145,8 @@ def run_yosys(script: str, folder: Path, what: str, timeout: float = 600) -> Non
     """Run ``script`` with ``folder`` as the working directory; its output is kept in ``log.txt``.
 
     File names in the script must be relative and plain: nothing of the user's may stand in it.
-    Raises ToolError with the last lines of the log if Yosys fails, and UserError for a folder that
-    it cannot work in, which is in ``$TMPDIR``: its path must be plain, and not on a full disk.
+    Raises ToolError with the last lines of the log if Yosys fails, and UserError for a folder in
+    ``$TMPDIR`` that it cannot work in: the path must be plain, and the disk not full.
     """
     if _refuses.is_set():
         raise KeyboardInterrupt

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DESCRIPTION",
     "Place",
+    "architectures",
     "check_not_quantized",
     "is_quantized",
     "kind_of",
@@ -29,14 +30,14 @@ __all__ = [
 
 DESCRIPTION = "halfbyte.json"  # what a quantized checkpoint of ours says of itself
 _CAUSAL = ("CausalLM", "LMHeadModel")
-# Configurations of parts that are no text: vision and sound.
+# Configurations of parts that do not handle text: vision and sound.
 _OTHER_PARTS = ("vision_config", "audio_config")
 # Files beside config.json in which quantizers say what they did.
 _QUANTIZER_FILES = ("quantize_config.json", "quant_config.json", "hf_quant_config.json")
 
 
-def quantization_of(config: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """What a configuration says of its weights' quantization; None where it says nothing."""
+def quantization_of(config: Mapping[str, object]) -> Mapping[str, object] | None:
+    """What a configuration says about quantized weights; None if it says nothing."""
     parts = [config, *(part for part in config.values() if isinstance(part, Mapping))]
     for part in parts:
         if found := part.get("quantization_config") or part.get("compression_config"):
@@ -50,7 +51,7 @@ def is_quantized(folder: Path) -> bool:
     return path.is_file() and read_config(path).get("content") == "codes"
 
 
-def check_not_quantized(config: Mapping[str, Any], folder: Path, *, own: bool = False) -> None:
+def check_not_quantized(config: Mapping[str, object], folder: Path, *, own: bool = False) -> None:
     """Raise UserError if the weights are quantized already; ``own`` allows what we wrote."""
     if own and is_quantized(folder):
         return
@@ -65,12 +66,18 @@ def check_not_quantized(config: Mapping[str, Any], folder: Path, *, own: bool = 
         )
 
 
-def kind_of(config: Mapping[str, Any], folder: Path) -> str:
+def architectures(config: Mapping[str, object]) -> list[str]:
+    """The classes that a configuration names."""
+    found = config.get("architectures")
+    return [str(name) for name in found] if isinstance(found, list | tuple) else []
+
+
+def kind_of(config: Mapping[str, object], folder: Path) -> str:
     """``causal`` or ``encoder``: what predicts the next token, or what embeds texts.
 
     Raises UserError for models of other kinds.
     """
-    names = [str(name) for name in config.get("architectures") or []]
+    names = architectures(config)
     what = names[0] if names else str(config.get("model_type", "no architecture"))
     other = next((part for part in _OTHER_PARTS if config.get(part)), None)
     if any(name.endswith(_CAUSAL) for name in names) and not config.get("is_encoder_decoder"):
@@ -88,7 +95,7 @@ def kind_of(config: Mapping[str, Any], folder: Path) -> str:
     return "encoder" if names else _kind_by_type(config, folder)
 
 
-def _kind_by_type(config: Mapping[str, Any], folder: Path) -> str:
+def _kind_by_type(config: Mapping[str, object], folder: Path) -> str:
     """For a configuration without architectures: what transformers knows of its type."""
     from transformers.models.auto import modeling_auto
 
@@ -122,7 +129,7 @@ def model_class(kind: str) -> Any:
 
 
 def plain_config(folder: Path) -> Any:
-    """The configuration as transformers has it, without a word of quantization."""
+    """The configuration as transformers has it, without its entries on quantization."""
     from transformers import AutoConfig
 
     config = AutoConfig.from_pretrained(folder, local_files_only=True)
@@ -145,7 +152,7 @@ def skeleton(folder: Path, kind: str) -> Any:
             return make(plain_config(folder), dtype=torch.float32).eval()
     except UserError:
         raise
-    except Exception as error:  # a configuration's many errors
+    except Exception as error:  # a configuration can fail in many ways
         raise UserError(f"The model in {folder} cannot be made: {reason_of(error)}") from error
 
 
@@ -170,7 +177,7 @@ class Place:
     Parameters
     ----------
     name : str
-        Of the parameter in the model; several tensors may become one.
+        Name of the parameter in the model; several tensors may become one parameter.
     is_turned : bool
         Whether its two last dimensions are exchanged on the way.
     axes : tuple of int
@@ -216,7 +223,7 @@ def _changes(operations: Iterable[Any]) -> tuple[bool, tuple[int, ...]]:
     return is_turned, tuple(axes)
 
 
-def read_config(path: Path) -> dict[str, Any]:
+def read_config(path: Path) -> dict[str, object]:
     """A ``config.json``. Raises UserError if it is missing or cannot be read."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))

@@ -1,8 +1,8 @@
-"""How much memory there is to work with, so that too little is said before, not found out.
+"""How much memory is available, so that a lack of it is reported before work starts.
 
-Linux tells: ``MemAvailable`` in ``/proc/meminfo`` (proc(5)), and the limits of the control groups
-that the process is in, version 2 (``memory.max``) and version 1 (``memory.limit_in_bytes``). What a
-group has cached of files counts as used there but can be had back, so it is added.
+Linux states it in ``MemAvailable`` in ``/proc/meminfo`` (proc(5)), and in the limits of the control
+groups that the process is in: version 2 (``memory.max``) and version 1 (``memory.limit_in_bytes``).
+A group's cache of files counts as used there but can be reclaimed, so it is added.
 """
 
 import re

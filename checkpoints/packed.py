@@ -5,14 +5,20 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
-from halfbyte.base import UserError, versions_of
+from halfbyte.base import Json, Record, UserError, versions_of
 from halfbyte.checkpoints.architecture import DESCRIPTION
 from halfbyte.checkpoints.checkpoint import Checkpoint
+from halfbyte.checkpoints.plan import StoredWeight
+from halfbyte.checkpoints.records import (
+    CheckpointDescription,
+    FormatDescription,
+    WeightDescription,
+)
 from halfbyte.checkpoints.storage import STORAGES, OwnStorage, Storage, is_packed
 from halfbyte.checkpoints.tensor_file import StoredTensor
 from halfbyte.formats import Format, Ties
@@ -34,12 +40,7 @@ __all__ = [
     "stored_values",
 ]
 
-_ENUMS: dict[str, Any] = {
-    "scale_format": ScaleFormat,
-    "clip": Clipping,
-    "supernormal_sign": SupernormalSign,
-    "ties": TieRule,
-}
+_Record = TypeVar("_Record", bound=Record)
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class StoredFormat:
         same = (wanted.values, wanted.ties) == (self.format.values, self.format.ties)
         return same and _comparable(operand) == _comparable(self.operand)
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> dict[str, Json]:
         """JSON-like: the format's name, and how it was used."""
         return {**self.operand.record(), "format": self.format.name}
 
@@ -87,62 +88,71 @@ def _comparable(operand: Operand) -> tuple[Any, ...]:
     return operand.block, operand.scale_format, operand.clip, operand.supernormal_sign
 
 
-def format_record(fmt: Format) -> dict[str, Any]:
-    """All that is needed to decode a format's codes, for JSON; values are exact, as text."""
-    return {
-        "name": fmt.name,
-        "title": fmt.title,
-        "bits": fmt.bits,
-        "ties": fmt.ties.value,
-        "values": [str(value) for value in fmt.values],
-    }
-
-
-def format_from(record: Mapping[str, Any]) -> Format:
-    """Undo :func:`format_record`. Raises KeyError, TypeError or ValueError for what is none."""
-    return Format(
-        name=record["name"],
-        title=record["title"],
-        bits=record["bits"],
-        values=tuple(Fraction(value) for value in record["values"]),
-        ties=Ties(record["ties"]),
+def format_record(fmt: Format) -> FormatDescription:
+    """All that is needed to decode a format's codes; values are exact, as text."""
+    return FormatDescription(
+        name=fmt.name,
+        title=fmt.title,
+        bits=fmt.bits,
+        ties=fmt.ties.value,
+        values=tuple(str(value) for value in fmt.values),
     )
 
 
-def _operand_from(record: Mapping[str, Any]) -> Operand:
-    plain: dict[str, Any] = {each.name: record[each.name] for each in fields(Operand)}
-    plain["format"] = None  # it stands beside the operand, in full
-    return Operand(**{key: _ENUMS[key](v) if key in _ENUMS else v for key, v in plain.items()})
+def format_from(record: FormatDescription) -> Format:
+    """Undo :func:`format_record`. Raises ValueError or UserError for anything else."""
+    return Format(
+        name=record.name,
+        title=record.title,
+        bits=record.bits,
+        values=tuple(Fraction(value) for value in record.values),
+        ties=Ties(record.ties),
+    )
 
 
-def describe(checkpoint: Checkpoint, to: Settings) -> dict[str, Any]:
+def _operand_from(record: Mapping[str, object]) -> Operand:
+    block = record["block"]
+    if block is not None and not isinstance(block, int):
+        raise ValueError(f"block must be an integer or null, not {block!r:.60}")
+    return Operand(
+        block=block,  # the format stands beside the operand, in full
+        scale_format=ScaleFormat(record["scale_format"]),
+        clip=Clipping(record["clip"]),
+        supernormal_sign=SupernormalSign(record["supernormal_sign"]),
+        ties=TieRule(record["ties"]),
+    )
+
+
+def describe(checkpoint: Checkpoint, to: Settings) -> CheckpointDescription:
     """The content of ``halfbyte.json``."""
-    weights = {}
-    for weight in checkpoint.weights:
-        outputs, inputs = weight.matrix_shape
-        weights[weight.name] = {
-            "outputs": outputs,
-            "inputs": inputs,
-            "experts": weight.experts,
-            "dtype": weight.tensor.dtype,
-            "shape": list(weight.tensor.shape),
-            "layout": weight.layout.value,
-            "groups": weight.groups,
-        }
-    return {
-        "model": checkpoint.path.resolve().name,
-        "format": format_record(to.format),
-        "block": to.operand.block,
-        "operand": to.operand.record(),
-        "content": "values" if to.dequantize else "codes",
-        "storage": to.storage.name,
-        "codes_per_byte": 2 if is_packed(to.format) else 1,
-        "weights": weights,
-        "copied": sorted(checkpoint.tensors.keys() - weights.keys()),
-        "unquantized": checkpoint.plan.kept,
-        "told_by": checkpoint.plan.told_by,
-        "versions": versions_of("halfbyte", "torch", "transformers"),
-    }
+    weights = {weight.name: _weight_record(weight) for weight in checkpoint.weights}
+    return CheckpointDescription(
+        model=checkpoint.path.resolve().name,
+        format=format_record(to.format),
+        block=to.operand.block,
+        operand=to.operand.record(),
+        content="values" if to.dequantize else "codes",
+        storage=to.storage.name,
+        codes_per_byte=2 if is_packed(to.format) else 1,
+        weights=weights,
+        copied=tuple(sorted(checkpoint.tensors.keys() - weights.keys())),
+        unquantized=checkpoint.plan.kept,
+        told_by=checkpoint.plan.told_by,
+        versions=versions_of("halfbyte", "torch", "transformers"),
+    )
+
+
+def _weight_record(weight: StoredWeight) -> WeightDescription:
+    outputs, inputs = weight.matrix_shape
+    return WeightDescription(
+        outputs=outputs,
+        inputs=inputs,
+        experts=weight.experts,
+        dtype=weight.tensor.dtype,
+        shape=tuple(weight.tensor.shape),
+        layout=weight.layout.value,
+        groups=weight.groups,
+    )
 
 
 @dataclass(frozen=True)
@@ -152,7 +162,7 @@ class _Description:
     stored: StoredFormat
     storage: Storage
     content: str
-    weights: dict[str, dict[str, Any]]
+    weights: Mapping[str, WeightDescription]
 
 
 def _description(folder: Path) -> _Description:
@@ -160,10 +170,13 @@ def _description(folder: Path) -> _Description:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         return _Description(
-            StoredFormat(format_from(record["format"]), _operand_from(record["operand"])),
+            StoredFormat(
+                format_from(_known(FormatDescription, record["format"])),
+                _operand_from(record["operand"]),
+            ),
             STORAGES[record["storage"]],
             str(record["content"]),
-            dict(record["weights"]),
+            {k: _known(WeightDescription, v) for k, v in dict(record["weights"]).items()},
         )
     except FileNotFoundError:
         raise UserError(f"{folder} is no quantized checkpoint: {path.name} is missing") from None
@@ -171,6 +184,11 @@ def _description(folder: Path) -> _Description:
         raise UserError(
             f"{path} cannot be read: {str(error)[:200]}; quantize the model again"
         ) from None
+
+
+def _known(kind: type[_Record], data: Mapping[str, object]) -> _Record:
+    """The record of an object that may hold more: what another release wrote beside it."""
+    return kind.from_json({each.name: data[each.name] for each in fields(kind)})
 
 
 def stored_format(folder: Path) -> StoredFormat:
@@ -196,7 +214,7 @@ def _read(description: _Description, checkpoint: Checkpoint, name: str) -> Quant
     if name not in weights or missing or description.content != "codes":
         raise UserError(f"{checkpoint.path} holds no codes and scales of {name[:200]!r}")
     parts = {key: _raw(checkpoint.tensors[each]) for key, each in names.items()}
-    inputs = int(weights[name]["inputs"])
+    inputs = weights[name].inputs
     codes = unpack(parts["codes"], inputs) if is_packed(stored.format) else parts["codes"]
     scales = storage.scales(parts, stored.operand.scale_format)
     block = inputs if stored.operand.block is None else stored.operand.block
@@ -223,10 +241,10 @@ def stored_values(folder: Path) -> Iterator[tuple[str, Tensor]]:
             yield name, tensor.read()
 
 
-def _as_stored(values: Tensor, about: Mapping[str, Any]) -> Tensor:
+def _as_stored(values: Tensor, about: WeightDescription) -> Tensor:
     """(outputs, inputs) of each matrix in the layout of the original tensor."""
-    layout, shape = Layout(about["layout"]), list(about["shape"])
-    if about["experts"] is None:
-        return from_matrix(values, shape, layout, about["groups"])
-    each = [from_matrix(matrix, shape[1:], layout) for matrix in values]
+    layout = Layout(about.layout)
+    if about.experts is None:
+        return from_matrix(values, about.shape, layout, about.groups)
+    each = [from_matrix(matrix, about.shape[1:], layout) for matrix in values]
     return torch.stack(each)

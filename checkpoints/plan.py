@@ -14,6 +14,7 @@ from typing import Any, Literal
 from halfbyte.base import UserError
 from halfbyte.checkpoints.architecture import (
     Place,
+    architectures,
     check_not_quantized,
     kind_of,
     not_read,
@@ -25,7 +26,7 @@ from halfbyte.golden.layers import Layout, WeightMatrix, survey
 
 __all__ = ["Plan", "StoredWeight", "plan_of"]
 
-# Parts of names that tell, without a model, what is looked up or kept precise by custom.
+# Without a model, these parts of names tell what is looked up or usually kept precise.
 _KEPT_PARTS = ("wte", "wpe", "lm_head", "shared", "relative_attention_bias")
 _KEPT_WORDS = ("embed", "norm")
 _ELSEWHERE = "no part of the model that is evaluated"
@@ -45,12 +46,12 @@ class StoredWeight:
     experts : int or None
         How many matrices it holds, one after the other; None for one without such a dimension.
     groups : int
-        Of a transposed convolution.
+        Groups of a transposed convolution.
     family : str
-        The same for tensors that become one matrix of the model: they share a scale, where there is
-        one for a whole tensor, and the ratio by which a layer is clipped.
+        A name that tensors share if they become one matrix of the model. They then share the
+        layer's clipping ratio, and the scale of the whole tensor if there is one.
     kind : str
-        The class of the layer in the model; empty where names tell.
+        The class of the layer in the model; empty if only names tell.
     """
 
     tensor: StoredTensor
@@ -89,7 +90,8 @@ class Plan:
     weights : tuple of StoredWeight
         In the order of the shards.
     kept : dict of str to str
-        Every other floating tensor of two dimensions or more: why it is copied.
+        Every other floating-point tensor of two or more dimensions, with the reason why it is
+        copied.
     told_by : str
         ``model``, or ``names`` where the configuration tells nothing.
     """
@@ -99,7 +101,7 @@ class Plan:
     told_by: Literal["model", "names"] = "model"
 
 
-def plan_of(path: Path, config: Mapping[str, Any], tensors: Mapping[str, StoredTensor]) -> Plan:
+def plan_of(path: Path, config: Mapping[str, object], tensors: Mapping[str, StoredTensor]) -> Plan:
     """The plan for the tensors of a folder with this configuration, or of a lone file without.
 
     Raises UserError for models that are quantized already, or of a kind that is not supported.
@@ -117,12 +119,12 @@ def plan_of(path: Path, config: Mapping[str, Any], tensors: Mapping[str, StoredT
     return _by_names(tensors)  # the tensors are those of another model
 
 
-def _kind(config: Mapping[str, Any], path: Path) -> str:
+def _kind(config: Mapping[str, object], path: Path) -> str:
     """The kind that is evaluated; for others, the class that the configuration names."""
     try:
         return kind_of(config, path)
     except UserError:
-        return str((config.get("architectures") or [""])[0])
+        return next(iter(architectures(config)), "")
 
 
 def _is_matrix(tensor: StoredTensor) -> bool:

@@ -6,14 +6,17 @@ from dataclasses import dataclass
 from halfbyte.base import JsonObject, Record
 
 __all__ = [
+    "CheckpointDescription",
     "CompressionRecord",
     "DecompressionRecord",
+    "FormatDescription",
     "PartRecord",
     "PublishedCompressionRecord",
     "PublishedDecompressionRecord",
     "QuantizationRecord",
     "TensorRecord",
     "VerificationRecord",
+    "WeightDescription",
 ]
 
 
@@ -233,5 +236,71 @@ class QuantizationRecord(Record):
     """Bytes of memory that it takes at most."""
     seconds: float
     """Time that it took, in s."""
+    versions: Mapping[str, str | None]
+    """Versions of the libraries."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FormatDescription(Record):
+    """All that is needed to decode a format's codes."""
+
+    name: str
+    """A word for files and commands."""
+    title: str
+    """What people call it."""
+    bits: int
+    """Bits of a code."""
+    ties: str
+    """Where midpoints between two values go."""
+    values: tuple[str, ...]
+    """The value of each code, as an exact fraction."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightDescription(Record):
+    """A weight that was quantized."""
+
+    outputs: int
+    """Rows of its matrix."""
+    inputs: int
+    """Columns of its matrix, along which blocks run."""
+    experts: int | None
+    """Matrices in the tensor; null where it is one matrix."""
+    dtype: str
+    """Type of the original tensor."""
+    shape: tuple[int, ...]
+    """Shape of the original tensor."""
+    layout: str
+    """How the original tensor holds the matrix."""
+    groups: int
+    """Groups of a convolution; 1 for others."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointDescription(Record):
+    """What the ``halfbyte.json`` of a quantized checkpoint says."""
+
+    model: str
+    """Name of the folder that was read."""
+    format: FormatDescription
+    """The format."""
+    block: int | None
+    """Elements that share a scale; null for whole rows."""
+    operand: JsonObject
+    """How weights were quantized: blocks, scales, clipping, signs."""
+    content: str
+    """``codes``, with their scales, or ``values``."""
+    storage: str
+    """How codes and scales lie in the files."""
+    codes_per_byte: int
+    """2 where two codes share a byte."""
+    weights: Mapping[str, WeightDescription]
+    """The weights that were quantized, by the names of their tensors."""
+    copied: tuple[str, ...]
+    """Tensors that were copied."""
+    unquantized: Mapping[str, str]
+    """Matrices that were copied, and why."""
+    told_by: str
+    """What told the weights: ``model``, or ``names`` where transformers does not know it."""
     versions: Mapping[str, str | None]
     """Versions of the libraries."""

@@ -6,18 +6,18 @@ the byte of an 8-bit type), with E4M3 ``NAME.tensor_scale`` (FP32), and where bl
 ``NAME.mirrored`` (uint8, 0 or 1 per block). Rows are outputs, blocks run along the inputs; experts
 come first.
 
-That of compressed-tensors, which transformers and vLLM read (``mxfp4-pack-quantized`` and
+The layout of compressed-tensors, which transformers and vLLM read (``mxfp4-pack-quantized`` and
 ``nvfp4-pack-quantized``): ``weight_packed``, ``weight_scale`` and ``weight_global_scale``, whose
 value is one over the tensor's scale.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from halfbyte.base import UserError
+from halfbyte.base import Json, JsonObject, UserError
 from halfbyte.checkpoints.plan import Plan, StoredWeight
 from halfbyte.formats import Format, load
 from halfbyte.golden import Quantized, pack
@@ -71,7 +71,7 @@ class Storage(Protocol):
         """Raise UserError for what the layout cannot hold."""
         ...
 
-    def config(self, plan: Plan, fmt: Format, operand: Operand) -> dict[str, Any]:
+    def config(self, plan: Plan, fmt: Format, operand: Operand) -> dict[str, Json]:
         """The ``quantization_config`` of the model's configuration."""
         ...
 
@@ -138,13 +138,13 @@ class OwnStorage:
     def check(self, plan: Plan, fmt: Format, operand: Operand) -> None:
         """See :class:`Storage`."""
 
-    def config(self, plan: Plan, fmt: Format, operand: Operand) -> dict[str, Any]:
+    def config(self, plan: Plan, fmt: Format, operand: Operand) -> dict[str, Json]:
         """See :class:`Storage`."""
         return {"quant_method": self.name, "block": operand.block}
 
 
 class CompressedTensors:
-    """That of the compressed-tensors package: MXFP4 and NVFP4 in linear layers."""
+    """The layout of the compressed-tensors package: MXFP4 and NVFP4 in linear layers."""
 
     name = "compressed-tensors"
 
@@ -211,10 +211,10 @@ class CompressedTensors:
                     f"{weight.name} have {weight.matrix_shape[1]} elements: leave out --layout"
                 )
 
-    def config(self, plan: Plan, fmt: Format, operand: Operand) -> dict[str, Any]:
+    def config(self, plan: Plan, fmt: Format, operand: Operand) -> dict[str, Json]:
         """See :class:`Storage`."""
         is_nv = operand.scale_format.has_tensor_scale
-        weights = {
+        weights: JsonObject = {
             "num_bits": 4,
             "type": "float",
             "symmetric": True,
@@ -224,7 +224,7 @@ class CompressedTensors:
             "scale_dtype": "torch.float8_e4m3fn" if is_nv else "torch.uint8",
         }
         kind = "nvfp4-pack-quantized" if is_nv else "mxfp4-pack-quantized"
-        group = {"targets": ["Linear"], "weights": weights, "format": kind}
+        group: JsonObject = {"targets": ["Linear"], "weights": weights, "format": kind}
         kept = [name.removesuffix(".weight") for name in plan.kept if name.endswith(".weight")]
         return {
             "quant_method": self.name,

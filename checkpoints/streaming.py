@@ -1,8 +1,8 @@
 """Quantizes a checkpoint of any size in a small, constant amount of memory.
 
-Shard by shard, tensor by tensor, and of a tensor a quarter of a million elements at a time, in
-whole rows: only those are ever held in FP32. What is not quantized is copied in pieces, whatever
-its type.
+It goes shard by shard and tensor by tensor, and takes a tensor in pieces: whole rows of a quarter
+of a million elements together. Only one piece at a time is held in FP32. Tensors that are not
+quantized are copied in pieces, whatever their type.
 """
 
 import time
@@ -52,8 +52,8 @@ def _rows_per_piece(inputs: int) -> int:
 def needed_memory(checkpoint: Checkpoint, *, dequantize: bool = False) -> int:
     """Bytes that quantizing takes at most, besides the program itself.
 
-    A piece in FP32 with what the quantizer makes of it; and, of a weight that is not stored row by
-    row, the whole matrix in its own type, three times while it is turned back.
+    That is a piece in FP32, with what the quantizer makes of it. A weight that is not stored row by
+    row also needs its whole matrix in its own type, three times while it is turned back.
     """
     needed = _COPY_BUFFER
     for weight in checkpoint.weights:
@@ -133,7 +133,7 @@ class _Quantizer:
         return RATIOS[errors.tolist().index(float(errors.min()))]
 
     def quantize(self, weight: StoredWeight, number: int, first: int, rows: Tensor) -> Quantized:
-        """rows: (rows, inputs). UserError names tensor, layer and rows of what cannot be."""
+        """rows: (rows, inputs). UserError names tensor, layer and rows that cannot be quantized."""
         operand, shared = self.to.operand, self.shared(weight, number)
         with blaming(weight, first, rows):
             clip: float | Tensor = 1.0 if shared.clip is None else shared.clip
@@ -202,7 +202,7 @@ def _write_values(writer: TensorFileWriter, weight: StoredWeight, quantizer: _Qu
 def _layout(
     shard: TensorFile, checkpoint: Checkpoint, to: Settings
 ) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Types and shapes of the tensors that come of a shard."""
+    """Types and shapes of the tensors that a shard becomes."""
     weights = {} if to.dequantize else {weight.name: weight for weight in checkpoint.weights}
     layout: dict[str, tuple[str, tuple[int, ...]]] = {}
     for name, tensor in shard.tensors.items():
@@ -218,7 +218,7 @@ def _shard_key(shard: TensorFile, checkpoint: Checkpoint, to: Settings) -> str:
     status = shard.path.stat()
     return content_key(
         {
-            "format": format_record(to.format),
+            "format": format_record(to.format).as_json(),
             "operand": to.operand.record(),
             "dequantize": to.dequantize,
             "storage": to.storage.name,

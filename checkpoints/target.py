@@ -12,9 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from halfbyte.base import UserError, write_atomically
+from halfbyte.base import JsonObject, UserError, write_atomically
 from halfbyte.checkpoints.checkpoint import CONFIG, INDEX, Checkpoint
 from halfbyte.checkpoints.packed import DESCRIPTION, Settings
+from halfbyte.checkpoints.records import CheckpointDescription
 from halfbyte.checkpoints.tensor_file import TensorFile
 
 __all__ = ["TargetFolder"]
@@ -78,20 +79,21 @@ class TargetFolder:
         finally:
             os.close(descriptor)
 
-    def begin(self, description: dict[str, object]) -> None:
-        """Write ``halfbyte.json``; remove what makes a model of the rest, and strange shards.
+    def begin(self, description: CheckpointDescription) -> None:
+        """Write ``halfbyte.json``; remove configuration, index, partial files and foreign shards.
 
         Raises UserError if the folder holds another model, or this one in another form.
         """
-        self._check_same(description)
-        _write_json(self.path / DESCRIPTION, description)
+        content = description.as_json()
+        self._check_same(content)
+        _write_json(self.path / DESCRIPTION, content)
         names = {shard.path.name for shard in self.source.shards}
         strange = [path for path in self.path.glob("*.safetensors") if path.name not in names]
         partial = self.path.glob(".*.safetensors.*partial")
         for path in [*strange, *partial, self.path / CONFIG, self.path / INDEX]:
             path.unlink(missing_ok=True)
 
-    def _check_same(self, description: dict[str, object]) -> None:
+    def _check_same(self, description: JsonObject) -> None:
         """What an earlier run of the same kind left is continued; nothing else is overwritten."""
         path = self.path / DESCRIPTION
         if not path.is_file():

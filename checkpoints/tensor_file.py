@@ -148,7 +148,7 @@ class StoredTensor:
         return data
 
     def pieces(self) -> Iterator[Tensor]:
-        """The data, whatever its type, as uint8 of a few MiB, a multiple of 8, at a time."""
+        """The data of any type, as uint8, in pieces of a few MiB (a multiple of 8 bytes)."""
         for offset in range(0, self.bytes, _COPY_BYTES):
             yield self.read_bytes(offset, min(_COPY_BYTES, self.bytes - offset))
 
@@ -198,7 +198,7 @@ def _read_header(path: Path) -> bytes:
 
 
 def parse_header(raw: bytes, path: Path) -> tuple[dict[str, "StoredTensor"], dict[str, str]]:
-    """Tensors in the order of their data, and metadata, by the header between length and data.
+    """Tensors in the order of their data, and the metadata, from the JSON of the header.
 
     Raises UserError, which names ``path``, for a header that is inconsistent.
     """
@@ -227,7 +227,7 @@ def _are_sizes(value: object) -> TypeGuard[list[int]]:
 
 
 def _stored(path: Path, name: str, entry: Any, data_start: int) -> tuple[StoredTensor, int]:
-    """A tensor by its entry in the header, and the byte at which it ends."""
+    """A tensor from its entry in the header, and the byte at which it ends."""
     what = f"tensor {name[:200]!r}"
     if any("\ud800" <= letter <= "\udfff" for letter in name):  # JSON can say it, UTF-8 cannot
         raise _corrupt(path, f"{what} has half a surrogate pair in its name")

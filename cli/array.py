@@ -44,7 +44,7 @@ def check_array_only(unit: str, rows: int | None, columns: int | None) -> None:
 def make_arrays(
     units: "Sequence[DotSpec]", rows: int | None, columns: int | None
 ) -> "list[ArraySpec]":
-    """An array of each unit; raises UserError for a size that no array has."""
+    """An array of each unit; raises UserError for a size that an array cannot have."""
     from halfbyte.rtl.array import ArraySpec
 
     sides = [DEFAULT_SIDE if side is None else side for side in (rows, columns)]

@@ -133,7 +133,7 @@ class _Recipe:
         if self.method == "lloyd_max":
             return lloyd_max(blocks, count, pinned=True)
         levels = entropy_constrained(blocks, count, entropy=self.entropy, pinned=True).levels
-        # Levels not worth their code are gone; the codes left over repeat the highest one.
+        # Levels not worth their code were dropped; the codes left over repeat the highest one.
         return np.append(levels, np.ones(count - len(levels)))
 
     def text(self, name: str, levels: np.ndarray) -> str:

@@ -37,8 +37,8 @@ def choose_architectures(
 ) -> "list[MacSpec]":
     """The same with a named architecture: for ``auto`` the one that ``halfbyte synth`` finds.
 
-    At a clock also the carries that it saves. An enable port has no part in the choice. Says on
-    standard error which of them miss the clock.
+    At a clock, the accumulator may also become a carry-save one. An enable port does not affect the
+    choice. Says on standard error which of them miss the clock.
     """
     from halfbyte.area import synthesize
     from halfbyte.area.search.delivery import synthesized_spec

@@ -90,7 +90,7 @@ def make_dot_specs(
     acc_width: int | None = None,
     overflow: str = "wrap",
 ) -> "list[DotSpec]":
-    """The units that a command line asks for; raises UserError where there are none such."""
+    """The units that a command line asks for; raises UserError if they cannot exist."""
     from halfbyte.rtl.dot import Accumulator, DotSpec
 
     other = load_optional(activation)

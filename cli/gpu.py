@@ -33,7 +33,7 @@ Sanitize = Annotated[
 
 
 def resolve_device(name: str) -> "torch.device":
-    """The device of ``--device``; raises UserError if there is no such."""
+    """The device of ``--device``; raises UserError if it does not exist."""
     import torch
 
     from halfbyte.gpu_ref.machine import pick_device

@@ -26,7 +26,7 @@ _TRIES, _PAUSE = 40, 0.05
 
 @contextmanager
 def ends_in_one_line() -> Iterator[None]:
-    """Within it, each of the signals ends the process, with one line and nothing left behind.
+    """Within this context, each signal ends the process with one line, and nothing is left behind.
 
     The exit status is 1 after Ctrl-C, else 128 and the signal's number, as a shell has it.
     Temporary files stand in a folder of this process, which is removed in any case.

@@ -144,7 +144,7 @@ def _notes(technology: "Technology") -> list[str]:
         notes[_MOST_NOTES:] = [f"{len(notes) - _MOST_NOTES} more cells are left out"]
     try:
         slew = typical_slew(technology)
-    except UserError:  # there are no delays, which records say
+    except UserError:  # without delays; the records say so
         return notes
     load = 10 * next(iter(technology.inverter.inputs.values()))
     doubts = list(doubtful_areas(technology.cells.values(), slew, load))

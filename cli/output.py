@@ -128,13 +128,13 @@ def progress(what: str) -> Iterator[Progress]:
 
 
 class _Pace:
-    """How fast work goes on, reckoned from the first update: what was done then was done before."""
+    """Speed of the work since the first update: what was done by then is not counted."""
 
     def __init__(self) -> None:
         self._first: tuple[int, float] | None = None
 
     def rate(self, done: int) -> float | None:
-        """Steps a second; None before there is anything to go by."""
+        """Steps a second; None before the first step is done."""
         now = time.monotonic()
         if self._first is None:
             self._first = done, now
@@ -142,7 +142,7 @@ class _Pace:
         return steps / seconds if steps > 0 and seconds > 0 else None
 
     def left(self, done: int, total: int) -> str:
-        """``0:12:30 left``; nothing before there is anything to go by."""
+        """``0:12:30 left``; empty while the speed is not known."""
         rate = self.rate(done)
         if rate is None:
             return ""

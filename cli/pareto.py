@@ -216,7 +216,7 @@ def _array_of(recipe: "Recipe") -> "ArrayModel":
 def _effective_bits(
     reference: "ModelReference", recipe: "Recipe", formats: Sequence[Format]
 ) -> dict[str, float]:
-    """Of the model's weights, in the blocks and with the scales of the recipe."""
+    """Bits per weight of the model, with the blocks and scales of the recipe."""
     from halfbyte.checkpoints.dfloat11.entropy import effective_bits
 
     if recipe.weights is None or recipe.weights.block is None:

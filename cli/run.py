@@ -175,7 +175,7 @@ def _host_build(operands: "LayerOperands", product: "Tensor") -> str:
 
 
 def _energy(spec: "ArraySpec", technology: "Technology", products: int) -> float | None:
-    """Of all products in the array, in nJ; None where the technology does not know it."""
+    """Energy of all products in the array, in nJ; None if the technology has no figures for it."""
     from halfbyte.area.search.arrays import synthesize_arrays
 
     with progress("Synthesis") as update:

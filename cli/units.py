@@ -1,4 +1,4 @@
-"""``--unit``: what synth, sim and rtl do for units that are no MAC of two 4-bit formats."""
+"""``--unit``: what synth, sim and rtl do for units other than a MAC of two 4-bit formats."""
 
 from collections.abc import Sequence
 from pathlib import Path

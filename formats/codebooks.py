@@ -41,11 +41,11 @@ __all__ = [
 ]
 
 MIN_BLOCK, MAX_BLOCK = 2, 2**20
-# Student's t has no variance up to nu = 2, and so near it the quadrature no accuracy.
+# Up to nu = 2, Student's t has no variance. Any closer to 2, the quadrature is inaccurate.
 MIN_NU = 2.01
-_CELLS = 1024  # a side; their width adds less than 0.001 dB to the error of 16 levels
-_JOINED = 4  # cells in one of those on which the optimum is searched
-_NODES = 128  # of the quadrature over m; four times as many change no error by 0.01 %
+_CELLS = 1024  # on each side of 0; their width adds less than 0.001 dB to the error of 16 levels
+_JOINED = 4  # cells that the search for the optimum takes as one
+_NODES = 128  # of the quadrature over m; with four times as many no error moves by 0.01 %
 _FAR_TAIL = 1e-12
 _MAX_ITERATIONS = 20_000
 _SETTLED = 1e-9  # greatest move of a level in the last iteration
@@ -74,7 +74,7 @@ class Blocks:
 
 @dataclass(frozen=True, eq=False)
 class EntropyCodebook:
-    """Levels for codes that are stored entropy-coded.
+    """Levels whose codes are stored with an entropy coder.
 
     Parameters
     ----------
@@ -144,15 +144,15 @@ def _parent(distribution: str, nu: float | None) -> Any:
 def _largest_magnitudes(parent: Any, nu: float | None, block: int) -> tuple[_Array, _Array, _Array]:
     """Nodes m of the quadrature, their probabilities, and these times m^2; both sum to 1.
 
-    F(m)^n is uniform on (0, 1). Its distance s^k from 1, with k = nu / (nu - 2), keeps m^2 times
-    the density of s finite where s goes to 0.
+    F(m)^n is uniform on (0, 1). The nodes are points s with 1 - F(m)^n = s^k and k = nu / (nu - 2).
+    So m^2 times the density of s stays finite where s goes to 0.
     """
     nodes, weights = np.polynomial.legendre.leggauss(_NODES)
     power = 1.0 if nu is None else nu / (nu - 2)
     s = (nodes + 1) / 2
     upper_tail = -np.expm1(np.log1p(-(s**power)) / block) / 2
     maxima = parent.isf(np.maximum(upper_tail, _FAR_TAIL))
-    if nu is not None:  # the tail is a power law where scipy's quantile gives out
+    if nu is not None:  # the tail is a power law where scipy's quantile fails
         maxima *= (np.clip(upper_tail, 1e-290, _FAR_TAIL) / _FAR_TAIL) ** (-1 / nu)
     probabilities = weights * s ** (power - 1)
     # Divided by the greatest first, so that squares stay finite for the heaviest tails.
@@ -162,7 +162,7 @@ def _largest_magnitudes(parent: Any, nu: float | None, block: int) -> tuple[_Arr
 
 
 def _both_sides(mass: _Array, block: int) -> _Array:
-    """(cells,) for magnitudes of the others to (2 cells + 2,) with signs and the largest."""
+    """(cells,) shares of the other magnitudes to (2 cells + 2,): with signs and the largest."""
     half = mass * (block - 1) / block / 2
     return np.concatenate([[0.5 / block], half[::-1], half, [0.5 / block]])
 
@@ -289,7 +289,7 @@ def entropy_constrained(
     best = _trade(lloyd_max(blocks, count, pinned=pinned), blocks, 0.0, pinned)
     if best.entropy <= entropy:
         return best
-    # High rates want the levels even: searches begin with those, too.
+    # At high rates even levels are best, so searches begin with those, too.
     starts = (best.levels, np.linspace(-1.0, 1.0, count), np.linspace(-1.0, 1.0, count - 1))
     found = [_at_entropy(start, blocks, entropy, pinned) for start in starts]
     return min(found, key=lambda book: book.relative_mse)

@@ -57,7 +57,7 @@ def quantile_levels(distribution: str, bits: int = 4, nu: float | None = None) -
 
 
 def _student_t_quantile(part: float, nu: float) -> float:
-    """Where the distribution function of Student's t is ``part``.
+    """The value at which the distribution function of Student's t is ``part``.
 
     Each tail holds half of the regularized incomplete beta function of (nu/2, 1/2) at
     nu / (nu + x^2): Abramowitz and Stegun, Handbook of Mathematical Functions, 26.7.1.

@@ -40,7 +40,7 @@ def rounded(fmt: Format, bits: int) -> Format:
 
 
 def largest_change(fmt: Format, other: Format) -> float:
-    """By how much a value differs at most, as a part of the greatest magnitude."""
+    """Largest change of a value, as a part of the greatest magnitude."""
     greatest = max(map(abs, fmt.values))
     pairs = zip(fmt.values, other.values, strict=True)
     return float(max(abs(one - two) for one, two in pairs) / greatest)

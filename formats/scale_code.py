@@ -24,7 +24,7 @@ class ScaleCode:
     name, title, source : str
         Short name, name for people, and where it is defined.
     exponent_bits, mantissa_bits, bias : int
-        Of the format.
+        Field widths and bias of the format.
     """
 
     name: str
@@ -62,7 +62,8 @@ class ScaleCode:
     @property
     def highest_shift(self) -> int:
         """By how much the highest exponent of a number exceeds that of the quantum."""
-        # The highest field less that of subnormals, or less that of NaN, which has it for itself.
+        # With a mantissa, the lowest exponent field is for subnormals; without one, NaN takes the
+        # highest field. Either leaves one field fewer.
         return (1 << self.exponent_bits) - 2
 
     @property

@@ -1,4 +1,4 @@
-"""How long the golden model's GEMM takes, beside a plain FP32 ``torch.matmul`` of that size."""
+"""Times the golden model's GEMM, and a plain FP32 ``torch.matmul`` of the same size."""
 
 import statistics
 import time
@@ -32,11 +32,12 @@ def benchmark_gemm(
     repeats: int = 7,
     seed: int = 0,
 ) -> GemmBenchRecord:
-    """One record: medians of ``repeats`` runs of either side, which take turns on the CPU.
+    """One record: medians of ``repeats`` runs of both sides, which take turns on the CPU.
 
-    The time of :func:`gemm` starts from codes and scales; quantizing is not in it. On a busy
+    The time of :func:`gemm` starts from codes and scales; it excludes quantization. On a busy
     machine, set ``OMP_WAIT_POLICY=passive`` before Python starts: threads that spin while they wait
-    for each other slow down the many short operations far more than the one long one.
+    slow down the many short operations of our GEMM far more than the one long operation of
+    ``torch.matmul``.
     """
     generator = torch.Generator().manual_seed(seed)
     a = torch.randn(m, k, generator=generator)

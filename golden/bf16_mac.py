@@ -1,10 +1,10 @@
 """The golden BF16 MAC: exact products, sums in FP32 rounded once to nearest even.
 
-In Python's floats, of 53 bits: a product of two BF16 numbers is exact in them, its sum with an FP32
-number is not always. Rounding that sum twice, to 53 bits and then to 24, could go wrong where the
-first result lies half-way; so the first rounding is made *to odd*, after which the second is
-right (Boldo and Melquiond, "Emulation of a FMA and correctly rounded sums", IEEE Transactions on
-Computers 57(4), 2008).
+Computed in Python's floats, which have 53 bits. They hold every product of two BF16 numbers
+exactly, but not every sum of such a product and an FP32 number. Rounding that sum twice, to 53 bits
+and then to 24, could give a wrong result if the first result lies half-way. So the first rounding
+is *to odd*, which makes the second correct (Boldo and Melquiond, "Emulation of a FMA and correctly
+rounded sums", IEEE Transactions on Computers 57(4), 2008).
 """
 
 import ctypes
@@ -23,14 +23,14 @@ def _from_bits(bits: int) -> float:
 
 
 def _to_bits(value: float) -> int:
-    """The FP32 number nearest to ``value``, ties to even; one NaN for all."""
+    """The FP32 number nearest to ``value``, ties to even; every NaN becomes the same one."""
     if math.isnan(value):
         return QUIET_NAN
     return int.from_bytes(bytes(ctypes.c_float(value)), "little")
 
 
 def _sum_to_odd(one: float, other: float) -> float:
-    """The sum, rounded to odd: of two neighbours around an inexact sum, the one with last bit 1."""
+    """The sum, rounded to odd: an inexact sum becomes the neighbour whose last bit is 1."""
     total = one + other
     if not math.isfinite(total):
         return total
@@ -50,7 +50,7 @@ def bf16_multiply_accumulate(w: int, a: int, acc: int) -> int:
 
 
 def bf16_mac_stream(w: Iterable[int], a: Iterable[int], clear: Iterable[bool]) -> list[int]:
-    """What the accumulator holds after each cycle, as bits of FP32; the first must clear."""
+    """The accumulator after each cycle, as bits of FP32; the first cycle must clear."""
     acc, held = 0, []
     for weight, activation, clears in zip(w, a, clear, strict=True):
         acc = bf16_multiply_accumulate(weight, activation, 0 if clears else acc)

@@ -13,7 +13,7 @@ def _kind(value: object) -> str:
 
 
 def check_format(fmt: object) -> Format:
-    """Return ``fmt`` if it is a :class:`Format`, and not its name for instance."""
+    """Return ``fmt`` if it is a :class:`Format`; a format's name is refused."""
     if not isinstance(fmt, Format):
         raise TypeError(f"A format must be a halfbyte.formats.Format, not {fmt!r:.60}")
     return fmt

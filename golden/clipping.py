@@ -13,10 +13,10 @@ RATIOS = tuple(1 - index / 200 for index in range(40))
 
 
 def clip_ratios(rounding: BlockRounding, weight: Tensor) -> float | Tensor:
-    """By what absmax is best multiplied, as the rounding's operand wants it.
+    """The best factors for absmax, by the clipping of the rounding's operand.
 
-    weight: (..., K) float32. Returns 1, one ratio for all, or (..., blocks) float32: of those with
-    the smallest squared error, the largest.
+    weight: (..., K) float32. Returns 1, one ratio for all blocks, or (..., blocks) float32. If
+    several ratios have the smallest squared error, the largest is taken.
     """
     clip = rounding.operand.clip
     if clip is Clipping.NONE or weight.numel() == 0:

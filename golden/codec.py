@@ -1,8 +1,8 @@
 """Encode values to codes and decode codes to values, exactly, on tensors of any shape.
 
-The encoder compares with one threshold per pair of neighbouring values. A threshold is a float, so
-chosen that ``x > threshold`` is the exact rule for every float ``x`` although the midpoint itself
-may be no float: nothing is rounded on the way.
+The encoder compares with one threshold per pair of neighbouring values. A threshold is a float for
+which ``x > threshold`` is the exact rule for every float ``x``, even if the midpoint itself is not
+a float. So nothing is rounded on the way.
 """
 
 from fractions import Fraction
@@ -26,8 +26,8 @@ __all__ = [
     "nearest_fp32",
 ]
 
-# With these bounds neither a value, nor a quotient of an input and a subnormal block scale (at most
-# twice the largest value), nor the quantum leaves the normal range of FP32.
+# With these bounds three numbers stay in the normal range of FP32: every value, the quantum, and
+# the quotient of an input and a subnormal block scale (at most twice the largest value).
 MIN_QUANTUM = Fraction(2) ** -126
 MAX_MAGNITUDE = Fraction(2) ** 126
 
@@ -66,8 +66,8 @@ def check_fp32_range(fmt: Format) -> None:
 
 @cache
 def integer_table(fmt: Format) -> Tensor:
-    """Values in units of the quantum by code; (2^bits,) int64. Not to be written to."""
-    with torch.device("cpu"):  # whatever device is the default: the table outlives the caller's
+    """Values in units of the quantum by code; (2^bits,) int64. Callers must not write to it."""
+    with torch.device("cpu"):  # the table outlives the caller's default device
         return torch.tensor(fmt.integers, dtype=torch.int64)
 
 
@@ -108,7 +108,7 @@ def encode(x: Tensor, fmt: Format) -> Tensor:
     """Codes of the nearest values, ties by ``fmt.ties``, saturating.
 
     x: any shape, floating point, in the units of ``fmt.values``; infinities saturate, -0 is 0.
-    Returns uint8 of the same shape. Of two codes with one value, the smaller is given.
+    Returns uint8 of the same shape. If two codes have the same value, the smaller one is given.
 
     Raises TypeError if ``x`` is not floating point, ValueError if it holds a NaN.
     """

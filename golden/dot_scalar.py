@@ -43,7 +43,7 @@ def fp32_value(bits: int) -> Fraction | None:
 def _fp32(value: Fraction, *, nearest: bool = True) -> int:
     """Bits of the FP32 number nearest to ``value``, ties to even, or of the next toward zero.
 
-    Every 0 is +0, but for what is rounded to one from below: that is -0.
+    Every 0 is +0, except a negative value that is rounded to 0: it becomes -0.
     """
     if value == 0:
         return 0
@@ -72,8 +72,8 @@ def fp32_step(
     """The FP32 accumulator after a block: ``fl((clear ? +0 : acc) + block_sum * quantum * s)``.
 
     ``acc`` and the result are bits of FP32, ``block_sum`` the exact sum of a block's products in
-    units of ``quantum``, and s the product of both scales. Without ``scale`` their codes mean
-    nothing.
+    units of ``quantum``, and s the product of both scales. Without ``scale`` their codes are
+    ignored.
     """
     base = 0 if clear else acc
     w, a = _scale(w_scale, scale), _scale(a_scale, scale)
@@ -84,9 +84,9 @@ def fp32_step(
 
 
 def gathered(sums: Sequence[int], clear: Sequence[bool], last: Sequence[bool]) -> list[int]:
-    """What a unit has put together of its block in each cycle, that cycle included.
+    """The sum of a unit's block so far in each cycle, that cycle included.
 
-    ``sums`` are those of the lanes. A block begins after the last cycle of another, or with a
+    ``sums`` are the sums of the lanes. A block begins after the last cycle of another, or with a
     clear.
     """
     held, seen = 0, []
@@ -109,11 +109,12 @@ def exact_step(
     acc_width: int,
     window: tuple[int, int] | None = None,
 ) -> tuple[int, bool]:
-    """The exact accumulator after a cycle, and whether it is no number.
+    """The exact accumulator after a cycle, and whether it is NaN.
 
-    In units of both quanta's product, times two to ``window[0]``, or without a window the product
-    of both scales' quanta. It wraps. Scales that are NaN, or whose exponents together lie outside
-    the window, add nothing and make it no number until it is cleared.
+    The unit is the product of both quanta times ``2**window[0]``, or without a window times the
+    product of both scales' quanta. The accumulator wraps. If a scale is NaN, or the sum of the
+    scales' exponents lies outside the window, the cycle adds nothing and the accumulator is NaN
+    until a clear.
     """
     base, base_is_nan = (0, False) if clear else (acc, is_nan)
     w, a = scale.values[w_scale], scale.values[a_scale]
@@ -128,7 +129,7 @@ def exact_step(
 
 
 def _exponent(code: int, scale: ScaleCode) -> int:
-    """The place of a scale's last bit: that of its significand as an integer."""
+    """The place of a scale's last bit, if its significand is an integer."""
     field = code >> scale.mantissa_bits
     return scale.quantum_exponent + max(field - scale.has_subnormals, 0)
 
@@ -148,9 +149,10 @@ def blackwell(
 
     A published model, not verified by us (see the module's constants). Codes are a multiple of 16
     products, and scales one per block of equal length. Every group of 16 is summed exactly and
-    multiplied by the scales' significands. It and ``c`` are cut off, toward zero, 35 bits below the
-    largest exponent: that of ``c``, or of the product of both scales of a group that is not 0. The
-    sum is cut off to FP32. What the model leaves open: a sum beyond FP32 is infinite.
+    multiplied by the scales' significands. These results and ``c`` are truncated toward zero, 35
+    bits below the largest exponent. The exponents are those of ``c`` and of the product of both
+    scales of each group that is not 0. The sum is truncated to FP32. The model does not say what
+    happens beyond FP32; here it is infinite.
     """
     block = len(w_codes) // len(w_scales)
     quantum = weight.quantum * activation.quantum
@@ -163,7 +165,7 @@ def blackwell(
             return BLACKWELL_NAN
         members = slice(begin, begin + BLACKWELL_GROUP)
         exact = dot(w_codes[members], a_codes[members], weight, activation) * quantum * w * a
-        # Of the scales as 1.m times a power of two: the last bits' places and the mantissas.
+        # The scales as 1.m times a power of two: the places of their last bits, and the mantissas.
         groups.append((exact, w_exponent + a_exponent + 2 * scale.mantissa_bits))
     value = fp32_value(c)
     if value is None:

@@ -1,10 +1,10 @@
 """Dot-product units on tensors, bit for bit: see ``docs/architecture.md`` for the definitions.
 
 A block with its scales is exact in FP64, whose significand has 53 bits. Its sum with an FP32 number
-is not always. Rounding that sum twice, to 53 bits and then to 24, could go wrong where the first
-result lies half-way; so the first rounding is made *to odd*, after which the second is right
-(Boldo and Melquiond, "Emulation of a FMA and correctly rounded sums", IEEE Transactions on
-Computers 57(4), 2008).
+is not always. Rounding that sum twice, to 53 bits and then to 24, could give a wrong result if the
+first result lies half-way. So the first rounding is *to odd*, which makes the second correct (Boldo
+and Melquiond, "Emulation of a FMA and correctly rounded sums", IEEE Transactions on Computers
+57(4), 2008).
 """
 
 from fractions import Fraction
@@ -58,8 +58,8 @@ def fp32_stream(
     """The FP32 accumulator after each cycle: ``acc <= fl((clear ? +0 : acc) + P * s)``.
 
     w_codes, a_codes: (T, lanes) uint8. clear: (T,) bool. w_scales, a_scales: (T,) uint8, the codes
-    of ``scale``. last: (T,) bool, where a block takes several cycles: it is rounded in the last
-    one, with that one's scales. Returns (T,) float32, times the power of two in the quanta; every
+    of ``scale``. last: (T,) bool, if a block takes several cycles. The unit rounds in the last one,
+    with the scales of that cycle. Returns (T,) float32, times the power of two in the quanta; every
     NaN is 7FC00000. ``initial`` is the accumulator before.
     """
     sums = dot(w_codes, a_codes, weight, activation)  # (T,)
@@ -82,24 +82,24 @@ def block_values(
     quantum: Fraction,
     scale: ScaleCode | None,
 ) -> Tensor:
-    """What blocks are worth, exactly; float64 of the shape of ``sums``, NaN for a NaN scale.
+    """Exact values of blocks; float64 of the shape of ``sums``, NaN for a NaN scale.
 
     sums: int64, the exact sums of the products. w_scales, a_scales: uint8, codes of ``scale``, of
-    the same shape. ``quantum`` is that of the sums, of which the power of two is taken in.
+    the same shape. ``quantum`` is the unit of the sums; only its power of two is included.
     """
     exponent = _twos(quantum.numerator) - _twos(quantum.denominator)
     values = sums.to(torch.float64) * 2.0**exponent
     if scale is not None:
         assert w_scales is not None and a_scales is not None  # noqa: S101
         table = _scale_table(scale).to(values.device)
-        # A zero sum times a zero scale is +0 whatever the sum's sign, as is a zero block.
+        # A zero sum times a zero scale is +0 for either sign of the sum, like a zero block.
         values = values * (table[w_scales.long()] * table[a_scales.long()])
     return values + 0.0
 
 
 @cache
 def _scale_table(scale: ScaleCode) -> Tensor:
-    """Values of the codes; (2^bits,) float64, NaN for NaN. Not to be written to."""
+    """Values of the codes; (2^bits,) float64, NaN for NaN. Callers must not write to it."""
     values = [float("nan") if value is None else float(value) for value in scale.values]
     return torch.tensor(values, dtype=torch.float64, device="cpu")
 
@@ -109,7 +109,7 @@ def _twos(number: int) -> int:
 
 
 def _by_segments(values: Tensor, clear: Tensor, last: Tensor, initial: float) -> Tensor:
-    """The sums, cycle by cycle, of all stretches between two clears at a time; (T,) float32."""
+    """The running sums; all stretches between two clears are computed in parallel; (T,) float32."""
     if not len(values):
         return values.to(torch.float32)
     starts = clear.clone()
@@ -162,7 +162,7 @@ def exact_stream(
     acc_width: int,
     window: tuple[int, int] | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """The exact accumulator after each cycle, (T,) int64, and whether it is no number, (T,) bool.
+    """The exact accumulator after each cycle, (T,) int64, and whether it is NaN, (T,) bool.
 
     Operands as in :func:`fp32_stream`; units, window and NaN as in
     :func:`halfbyte.golden.dot_scalar.exact_step`. It starts at 0.
@@ -183,7 +183,7 @@ def exact_stream(
 
 @cache
 def _scale_parts(scale: ScaleCode) -> tuple[Tensor, Tensor]:
-    """Significands as integers, and the powers of two that they are in units of; int64."""
+    """Significands as integers, and the exponents of their units, powers of two; int64."""
     codes = torch.arange(2**scale.bits, device="cpu")
     field, mantissa = codes >> scale.mantissa_bits, codes & (1 << scale.mantissa_bits) - 1
     if not scale.has_subnormals:

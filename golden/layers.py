@@ -1,16 +1,17 @@
 """Which parameters of a model are weights that a MAC multiplies, each seen as a matrix.
 
-One rule for everything that quantizes a model. It goes by what a parameter is, never by its name:
+Everything that quantizes a model uses this one rule. It looks at what a parameter is, never at its
+name. These are quantized:
 
 - the weights of linear layers (``Linear``, the ``Conv1D`` of transformers, the projections of
   attention), convolutions (grouped, depthwise and transposed ones too), recurrent layers and cells;
-- experts that are held as one parameter of three dimensions: one matrix for each.
+- experts that share one parameter of three dimensions: one matrix for each expert.
 
-These stay as they are: the output head, which is the module that the model itself names; routers,
-whose outputs are as many as the experts beside them; what an embedding shares; and parameters of
-modules of which nothing is known.
+These stay as they are: the output head, which the model itself names; routers, which have one
+output for each expert beside them; parameters that an embedding shares; and parameters of unknown
+modules.
 
-Blocks run along the inputs, which are what a MAC sums over: for a convolution, the input channels
+Blocks run along the inputs, over which a MAC sums. For a convolution these are the input channels
 at one kernel position.
 """
 
@@ -70,9 +71,9 @@ class WeightMatrix:
     parameter : str
         The weight's name in the layer: ``weight``, or ``weight_hh_l0`` and the like.
     expert : int, optional
-        Which one, where the parameter holds the weights of several experts.
+        Number of the expert, if the parameter holds the weights of several experts.
     layout : Layout
-        How the parameter holds it.
+        How the weight lies in the parameter.
     """
 
     layer: nn.Module
@@ -82,13 +83,13 @@ class WeightMatrix:
 
     @property
     def tensor(self) -> Tensor:
-        """The weight as the layer stores it; of an expert, its part."""
+        """The weight as the layer stores it; for an expert, its part of the parameter."""
         weight: Tensor = getattr(self.layer, self.parameter).data
         return weight if self.expert is None else weight[self.expert]
 
     @property
     def identity(self) -> tuple[int, int | None]:
-        """The same for layers that share a weight."""
+        """A key that is equal for layers that share a weight."""
         return id(getattr(self.layer, self.parameter)), self.expert
 
     @property
@@ -151,13 +152,13 @@ def from_matrix(matrix: Tensor, shape: Sequence[int], layout: Layout, groups: in
 
 @dataclass(frozen=True)
 class Survey:
-    """What is quantized of a model, and what is not.
+    """The parameters of a model that are quantized, and those that are not.
 
     Parameters
     ----------
     matrices : dict of str to WeightMatrix
-        Every weight that can be quantized, by layer name, in the model's order. Weights of one
-        layer are told apart by their parameter's name, experts by their number.
+        Every weight that can be quantized, by layer name, in the model's order. Names of weights in
+        one layer include the parameter's name, and those of experts their number.
     kept : dict of str to Kept
         Every other floating parameter of two dimensions or more, by its name in the model.
     """
@@ -167,9 +168,9 @@ class Survey:
 
 
 def survey(model: nn.Module, left_out: Iterable[nn.Module] = ()) -> Survey:
-    """Tell the weights of ``model`` that are quantized from those that stay.
+    """Separate the weights of ``model`` that are quantized from those that stay.
 
-    ``left_out`` are modules that do not count at all, such as a pooler that nobody reads.
+    ``left_out`` are modules to ignore, such as a pooler whose output nobody reads.
     """
     ignored = {id(layer) for each in left_out for layer in each.modules()}
     rule = _Rule(model)
@@ -240,7 +241,7 @@ class _Rule:
         return Kept.UNKNOWN
 
     def _is_router(self, name: str, weight: Tensor) -> bool:
-        """Whether it has one output for each of the experts that stand beside it."""
+        """Whether it has one output for each of the experts beside it."""
         return weight.ndim == 2 and any(
             weight.shape[0] == count
             and name.startswith(f"{parent}." if parent else "")
@@ -251,7 +252,8 @@ class _Rule:
 
 
 def _layout(layer: nn.Module, parameter: str) -> tuple[Layout, bool] | None:
-    """The layout of a known layer's weight, and whether it is the only one; None for others."""
+    """The layout of a known layer's weight, and whether it has only this one; None for other
+    layers."""
     if isinstance(layer, _RECURRENT):
         return (Layout.ROWS, False) if parameter.startswith("weight") else None
     if isinstance(layer, nn.MultiheadAttention):
@@ -270,12 +272,12 @@ def _layout(layer: nn.Module, parameter: str) -> tuple[Layout, bool] | None:
 
 
 def _is_conv1d_of_transformers(layer: nn.Module) -> bool:
-    # transformers is not imported for its one class, whose weight is (inputs, outputs).
+    # This avoids an import of transformers for one class, whose weight is (inputs, outputs).
     return type(layer).__name__ == "Conv1D" and hasattr(layer, "nf") and hasattr(layer, "weight")
 
 
 def _flat_config(model: nn.Module) -> dict[str, Any]:
-    """The configuration of a model of transformers, that of its text part on top; or nothing."""
+    """The configuration of a transformers model, overridden by that of its text part; or empty."""
     config = getattr(model, "config", None)
     if config is None or not hasattr(config, "to_dict"):
         return {}
@@ -293,7 +295,7 @@ def _counts(values: Mapping[str, Any]) -> set[int]:
 
 
 def _expert_counts(layer: nn.Module, config: Mapping[str, Any]) -> set[int]:
-    """How many experts there may be, by what the layer and the configuration call so."""
+    """Possible numbers of experts, from attributes of the layer and the configuration."""
     return _counts(vars(layer)) | _counts(config)
 
 
@@ -310,10 +312,10 @@ def _expert_places(model: nn.Module, config: Mapping[str, Any]) -> list[tuple[st
 
 
 def _expert_layout(layer: nn.Module, weight: Tensor, hidden: int | None) -> Layout | None:
-    """Which side of an expert's matrix its inputs are; None if nothing tells.
+    """Which side of an expert's matrix its inputs are on; None if unknown.
 
-    transformers marks modules whose matrices are (inputs, outputs). Otherwise sizes tell: the first
-    parameter takes what is as wide as the model.
+    transformers marks modules whose matrices are (inputs, outputs). Otherwise the sizes decide: the
+    first parameter has as many inputs as the width of the model.
     """
     marked = getattr(layer, "is_transposed", None)
     if isinstance(marked, bool):

@@ -98,7 +98,7 @@ def sums_since(products: Tensor, clear: Tensor, initial: int = 0) -> Tensor:
     """Running sums that start anew at each clear, modulo 2^64; (T,) int64."""
     if len(products) == 0:
         return products
-    # totals[t] is the sum before cycle t, had nothing been cleared.
+    # totals[t] is the sum before cycle t without any clear.
     totals = torch.cat((products.new_tensor([initial]), products)).cumsum(0)  # (T + 1,)
     cycles = torch.arange(len(products), device=products.device)
     last_clear = torch.where(clear, cycles, -1).cummax(0).values  # (T,), -1 before the first
@@ -113,7 +113,7 @@ def _wrap(sums: Tensor, width: int) -> Tensor:
 
 
 def _saturating_sums(products: Tensor, clear: Tensor, initial: int, low: int, high: int) -> Tensor:
-    """A loop, for a saturated sum forgets what would be needed to compute it in parallel."""
+    """This is a loop: a saturated sum depends on all sums before, so it cannot run in parallel."""
     acc, seen = initial, []
     for addend, start in zip(products.tolist(), clear.tolist(), strict=True):
         total = addend if start else acc + addend

@@ -2,8 +2,8 @@
 
 The dot product of a block is an exact integer. A float matrix multiplication computes it exactly if
 every partial sum, in whatever order, is an integer that the significand holds:
-``max|w| * max|a| * block <= 2^24`` for float32 and ``2^53`` for float64. Then neither blocking,
-vectors, fused multiply-add nor threads can change a bit. Otherwise int64 is used.
+``max|w| * max|a| * block <= 2^24`` for float32 and ``2^53`` for float64. Then blocking, vectors,
+fused multiply-add and threads cannot change a bit. Otherwise int64 is used.
 
 The scales are applied in FP32 with separate multiplications and additions. (``addcmul`` and
 ``addmm`` are avoided: they may fuse.)
@@ -21,9 +21,9 @@ from halfbyte.golden.quantizer import Quantized
 
 __all__ = ["Arithmetic", "exact_arithmetic", "gemm"]
 
-# Tiles of the result, so that the float32 buffers of one (4 MiB each) stay in the cache between the
-# blocks. Smaller ones are a little faster on an idle machine and much slower on a busy one, where
-# every operation ends with threads that wait for each other.
+# Size of a tile of the result. Its float32 buffers (4 MiB each) stay in the cache between blocks.
+# Smaller tiles are a little faster on an idle machine. They are much slower on a busy one, where
+# threads wait for each other at the end of every operation.
 TILE_ROWS, TILE_COLUMNS = 1024, 1024
 # float32 products of integers up to 256 stay exact even if PyTorch is told to multiply in bfloat16
 # (``torch.set_float32_matmul_precision("medium")``), which has 8 significant bits.
@@ -71,7 +71,7 @@ def gemm(a: Quantized, w: Quantized, *, arithmetic: Arithmetic | None = None) ->
             result[rows, columns] = _tile(
                 a_integers[rows], w_integers, a_steps[:, rows], w_steps[:, columns], a.block
             )
-    # Whatever overflows on the way leaves an infinity or a NaN here.
+    # An overflow on the way leaves an infinity or a NaN here.
     if not bool(result.isfinite().all()):
         raise ValueError("The result exceeds the range of FP32; scale the operands down")
     return result
@@ -83,7 +83,7 @@ def _check_operands(a: Quantized, w: Quantized) -> None:
             raise TypeError(f"gemm wants Quantized operands, not {type(operand).__name__}")
     if len(a.shape) != 2 or len(w.shape) != 2 or a.shape[1] != w.shape[1]:
         raise ValueError(f"gemm wants (M, K) and (N, K), not {tuple(a.shape)} and {tuple(w.shape)}")
-    # One row is one block, whatever size was stated beyond it.
+    # A block size above the row's length means one block per row.
     if min(a.block, a.shape[1]) != min(w.block, w.shape[1]):
         raise ValueError(f"gemm wants equal block sizes, not {a.block} and {w.block}")
 

@@ -1,4 +1,4 @@
-"""``Operand``: how weights, or activations, are quantized; all but the moment of it."""
+"""``Operand``: how weights or activations are quantized, but not when."""
 
 import dataclasses
 import enum
@@ -13,33 +13,34 @@ __all__ = ["Clipping", "Operand", "TieRule", "shown"]
 
 
 class Clipping(enum.Enum):
-    """By what absmax is shrunk before it becomes a scale."""
+    """How absmax is shrunk before it becomes a scale."""
 
     NONE = "none"
-    """By nothing."""
+    """absmax is not shrunk."""
 
     MSE_BLOCK = "mse_block"
-    """By the ratio of 40 with the smallest squared error in the block."""
+    """By one of 40 ratios: the one with the smallest squared error in the block."""
 
     MSE_LAYER = "mse_layer"
-    """By the ratio of 40 with the smallest squared error in the layer (Dotzel et al., 2024)."""
+    """By one of 40 ratios: the one with the smallest squared error in the layer (Dotzel et al.,
+    2024)."""
 
 
 class TieRule(enum.Enum):
-    """Where a value that lies exactly between two values of the format goes."""
+    """How a value exactly half-way between two values of the format is rounded."""
 
     FORMAT = "format"
-    """As the format says."""
+    """As defined by the format."""
 
     PAPER = "paper"
-    """Integers: to the even one; others: to the lower value (Dotzel et al., 2024)."""
+    """Integers go to the even neighbour, other formats to the lower value (Dotzel et al., 2024)."""
 
 
 def shown(value: object) -> str:
     """``value`` for an error message, cut to 60 characters."""
     try:
         return f"{value!r:.60}"
-    except ValueError:  # integers of more than 4300 digits have no text
+    except ValueError:  # Python refuses to print integers of more than 4300 digits
         return "a huge number"
 
 
@@ -50,18 +51,18 @@ class Operand:
     Parameters
     ----------
     format : str, optional
-        A format by name, such as ``int8``; None is the one that is evaluated.
+        A format by name, such as ``int8``; None means the format that is evaluated.
     block : int, optional
-        Elements that share a scale, 1 to 2^20; None is a whole row: a weight's output channel, an
-        activation's token or pixel.
+        Elements that share a scale, 1 to 2^20. None means a whole row: an output channel of a
+        weight, a token or pixel of an activation.
     scale_format : ScaleFormat
         The type of the scales.
     clip : Clipping
         How absmax is shrunk.
     supernormal_sign : SupernormalSign
-        Whether a block may use the format mirrored.
+        Whether blocks may use the format with negated values.
     ties : TieRule
-        Where midpoints go.
+        How midpoints are rounded.
     """
 
     format: str | None = None
@@ -93,7 +94,7 @@ class Operand:
         return dataclasses.replace(fmt, ties=ties)
 
     def record(self) -> dict[str, Json]:
-        """JSON-like; a format of its own is told apart by a digest of its values too."""
+        """JSON-like; for a format of its own it includes a digest of the values."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         plain = {
             key: value.value if isinstance(value, enum.Enum) else value

@@ -1,4 +1,4 @@
-"""Powers of two as block scales (E8M0): the rules by which their exponents are chosen."""
+"""Powers of two as block scales (E8M0): the rules that choose their exponents."""
 
 from collections.abc import Callable
 from fractions import Fraction
@@ -31,7 +31,7 @@ def _floor(absmax: Tensor, fmt: Format, _: Tensor) -> Tensor:
 
 
 def _up(absmax: Tensor, fmt: Format, largest: Tensor) -> Tensor:
-    """One more where absmax would exceed the largest value."""
+    """As the floor rule, but one more if absmax would otherwise exceed the largest value."""
     limit, _ = _fraction_and_exponent(fmt.max_value)
     return _floor(absmax, fmt, largest) + (torch.frexp(absmax).mantissa > limit)
 
@@ -42,7 +42,8 @@ def _ceil(absmax: Tensor, fmt: Format, largest: Tensor) -> Tensor:
 
 
 def _nearest(absmax: Tensor, fmt: Format, largest: Tensor) -> Tensor:
-    """One more where absmax is not nearer to the largest value than to the next power of two."""
+    """As the floor rule, but one more unless absmax is nearer to the largest value than to the next
+    power of two."""
     fraction = fmt.max_value / Fraction(2) ** _fraction_and_exponent(fmt.max_value)[1]
     middle = _rounded_up((fraction + 1) / 2)
     return _floor(absmax, fmt, largest) + (torch.frexp(absmax).mantissa >= middle)
@@ -64,7 +65,7 @@ E8M0_RULES: dict[str, Callable[[Tensor, Format, Tensor], Tensor]] = {
 
 
 def _rounded_up(fraction: Fraction) -> float:
-    """The smallest FP32 number that is not below ``fraction``, so that ``x >=`` it is exact."""
+    """The smallest FP32 number not below ``fraction``, for an exact comparison ``x >=``."""
     rounded = np.float32(nearest_fp32(fraction))
     if Fraction(float(rounded)) < fraction:
         rounded = np.nextafter(rounded, np.float32(np.inf))

@@ -33,10 +33,11 @@ class SupernormalSign(enum.Enum):
     """Whether blocks may be mirrored."""
 
     FIXED = "fixed"
-    """None is: the format's values are used as they stand."""
+    """Never: the format's values are used as they are."""
 
     BLOCK = "block"
-    """Those are whose squared error is smaller that way; a stored bit of each block says so."""
+    """Blocks are mirrored if that makes their squared error smaller; each block stores a bit for
+    it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,9 +57,9 @@ class Quantized:
     mirrored : Tensor, optional
         Shape of ``scales``, bool: blocks whose values are the negated values of their codes.
     scale_codes : Tensor, optional
-        Shape of ``scales``, uint8: the bytes that are stored, where the scales' type has 8 bits.
+        Shape of ``scales``, uint8: the stored bytes, if the scales' type has 8 bits.
     tensor_scale : Tensor, optional
-        float32 without dimensions: with E4M3, what the codes' values are multiplied by.
+        float32 without dimensions: with E4M3, the factor for the values of the scale codes.
     """
 
     codes: Tensor
@@ -108,7 +109,7 @@ class Quantized:
 
     @property
     def steps(self) -> Tensor:
-        """What one unit of the integers is worth: scales times the quantum, rounded to FP32.
+        """The value of one unit of the integers: scale times quantum, rounded to FP32.
 
         Negative for mirrored blocks.
         """
@@ -152,8 +153,8 @@ def check_clip(clip: float | Tensor) -> float | Tensor:
 def to_blocks(x: Tensor, block: int) -> Tensor:
     """Blocks of the last dimension, the tail filled with zeros.
 
-    x: (..., K). Returns (..., ceil(K / block), block), of K where ``block`` is larger; a view where
-    nothing is filled in.
+    x: (..., K). Returns (..., ceil(K / block), block), with K in place of ``block`` if that is
+    larger; a view if nothing is filled in.
     """
     length = x.shape[-1]
     block = min(block, max(length, 1))
@@ -164,11 +165,11 @@ def to_blocks(x: Tensor, block: int) -> Tensor:
 
 
 def prefer_mirrored(ratios: Tensor, plain: Tensor, negated: Tensor, fmt: Format) -> Tensor:
-    """Which blocks have the smaller squared error mirrored; (..., blocks) bool.
+    """Which blocks have a smaller squared error when mirrored; (..., blocks) bool.
 
     ratios: (..., blocks, block) float32, values over their block's scale. ``plain`` and ``negated``
     are the format's integers for ``ratios`` and for ``-ratios``, as float32. In units of the scale
-    nothing underflows. Equal errors are for the plain block.
+    nothing underflows. With equal errors the block is not mirrored.
     """
     quantum = exact_tensor(fmt.quantum, ratios.device)
     mirrored_error = (ratios + negated * quantum).square().sum(-1)
@@ -191,8 +192,8 @@ def quantize(
     scale ``absmax / fmt.max_value``; None makes one block of the whole last dimension. A tail is a
     shorter block. The scale is a value of ``scale_format`` (:func:`scale_blocks` has the rules);
     ``clip``, above 0 and at most 1, shrinks absmax first: one number, or float32 broadcastable to
-    the (..., blocks) scales. The codes are those of ``x / scale`` (FP32), in mirrored blocks those
-    of ``-x / scale``. ``tensor_absmax`` is for a part of a tensor whose scale is E4M3.
+    the (..., blocks) scales. The codes are those of ``x / scale`` (FP32), or of ``-x / scale`` in
+    mirrored blocks. ``tensor_absmax`` is needed if ``x`` is a part of a tensor with E4M3 scales.
 
     Raises TypeError if ``x`` is not floating point, ValueError on NaN or infinities.
     """

@@ -33,9 +33,9 @@ class GemmBenchRecord(Record):
     torch_matmul_seconds: float
     """Median time of torch.matmul in FP32, in s."""
     ratio: float
-    """The first over the second."""
+    """Time of the exact product over that of torch.matmul."""
     repeats: int
-    """Runs of either side."""
+    """Runs of each side."""
     threads: int
     """Threads of PyTorch."""
     versions: Mapping[str, str | None]

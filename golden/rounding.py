@@ -1,9 +1,9 @@
 """Round trip through a format, at the speed of a forward pass.
 
-Gives what ``golden.quantize(...).dequantize()`` gives, to the last bit, without codes. The nearest
-value is found in a table that is indexed by the leading bits of the float: sign, exponent and as
-many mantissa bits as it takes for each cell to hold at most one point where the nearest value
-changes. The table is made by asking the golden encoder, which settles ties.
+The result equals ``golden.quantize(...).dequantize()`` to the last bit, but without codes. A table
+gives the nearest value. Its index is the leading bits of the float: sign, exponent, and so many
+mantissa bits that the nearest value changes at most once in each cell. The golden encoder fills the
+table, so it also decides ties.
 """
 
 from dataclasses import dataclass
@@ -23,9 +23,9 @@ __all__ = ["BlockGrid", "BlockRounding"]
 
 FP32_MANTISSA_BITS = 23
 FP32_INFINITY_BITS = 0x7F800000
-# Formats whose values lie closer together than this resolves are rounded by the golden encoder.
+# The golden encoder rounds formats whose values are too close together for this resolution.
 MAX_CELL_MANTISSA_BITS = 8
-# Elements that are looked up at a time, so that what lies in between stays in the cache.
+# Elements that are looked up at a time, so that intermediate results stay in the cache.
 CHUNK = 1 << 17
 
 
@@ -57,12 +57,12 @@ class _Cells:
 
 
 def _floats(bits: Tensor, sign: int) -> Tensor:
-    """float32 from int32 bits of the magnitude (any beyond infinity are infinity) and a sign."""
+    """float32 from int32 bits of the magnitude and a sign; bits beyond infinity give infinity."""
     return bits.clamp(max=FP32_INFINITY_BITS).to(torch.int32).view(torch.float32) * sign
 
 
 def _half_cells(fmt: Format, shift: int, sign: int) -> tuple[Tensor, Tensor, Tensor] | None:
-    """Turn, nearest value before it and after it, away from zero, of one sign's cells.
+    """For the cells of one sign: the turn, and the nearest values below and above it in magnitude.
 
     None if the value changes more than once in a cell.
     """
@@ -75,7 +75,7 @@ def _half_cells(fmt: Format, shift: int, sign: int) -> tuple[Tensor, Tensor, Ten
     steps = (rank[near.int()] - rank[far.int()]).abs()
     if int(steps.max()) > 1:
         return None
-    below, above = first.clone(), last.clone()  # by bisection: the last magnitude that is near
+    below, above = first.clone(), last.clone()  # by bisection: the last magnitude before the turn
     for _ in range(shift):
         middle = (below + above + 1) // 2
         is_near = encode(_floats(middle, sign), fmt) == near
@@ -95,7 +95,8 @@ def _cells(fmt: Format) -> _Cells | None:
         if positive and negative:
             turn, near, far = positive
             negative_turn, negative_near, negative_far = negative
-            # Among negative floats, above means nearer to zero: the turn is the first far one.
+            # Among negative floats, above means nearer to zero: the turn is the first one beyond
+            # it.
             return _Cells(
                 shift,
                 torch.cat([_floats(turn, 1), _floats(negative_turn + 1, -1)]),
@@ -108,14 +109,14 @@ def _cells(fmt: Format) -> _Cells | None:
 
 @dataclass(frozen=True, eq=False)
 class BlockGrid:
-    """What the values of each block are rounded to.
+    """The values to which each block is rounded.
 
     Parameters
     ----------
     scales : Tensor
         (..., blocks) float32; negative where a block is mirrored.
     steps : Tensor
-        (..., blocks) float32: what one unit of the format's integers is worth.
+        (..., blocks) float32: the value of one unit of the format's integers.
     """
 
     scales: Tensor
@@ -130,10 +131,11 @@ class BlockRounding:
     fmt : Format
         The format that is evaluated.
     operand : Operand
-        Which format instead, and blocks, scales, signs and ties. Its clipping is the caller's.
+        The format to use instead, if any, and blocks, scales, signs and ties. The caller does the
+        clipping.
     tensor_absmax : Tensor, optional
-        float32 without dimensions: with a scale for the whole tensor, that of the tensor whose
-        parts are rounded.
+        float32 without dimensions: absmax of the whole tensor, if only parts of it are rounded and
+        it has a scale of its own.
     """
 
     def __init__(self, fmt: Format, operand: Operand, tensor_absmax: Tensor | None = None) -> None:
@@ -192,7 +194,7 @@ class BlockRounding:
         return scales * exact_tensor(self.format.quantum, scales.device)
 
     def _signed(self, ratios: Tensor) -> tuple[Tensor, Tensor]:
-        """Integers of the better sign of each block, and which blocks are mirrored."""
+        """Integers for the better sign of each block, and which blocks are mirrored."""
         plain, negated = self.nearest(ratios), self.nearest(-ratios)
         mirrored = prefer_mirrored(ratios, plain, negated, self.format)
         return torch.where(mirrored.unsqueeze(-1), negated, plain), mirrored

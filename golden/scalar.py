@@ -1,7 +1,7 @@
-"""The golden model once more, one number at a time, reading like ``docs/architecture.md``.
+"""The golden model for single numbers, written like ``docs/architecture.md``.
 
 Only ints and Fractions: nothing here rounds except where :func:`round_to_fp32` says so. The tensor
-code is tested against these functions and shares nothing with them but :mod:`halfbyte.formats`.
+code is tested against these functions. Both share only :mod:`halfbyte.formats`.
 """
 
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ FP32_LIMIT = Fraction(2) ** 128
 
 
 def round_to_fp32(value: Fraction) -> Fraction:
-    """``value`` rounded to FP32, to nearest, ties to even; ValueError where it overflows."""
+    """``value`` rounded to FP32, to nearest, ties to even; ValueError if it overflows."""
     if value == 0:
         return value
     magnitude = abs(value)
@@ -59,7 +59,7 @@ def decode_integer(code: int, fmt: Format) -> int:
 
 
 def encode(value: Fraction, fmt: Format) -> int:
-    """The code of the value nearest to ``value``; beyond the ends, the end."""
+    """The code of the value nearest to ``value``; it saturates beyond both ends."""
     distance = min(abs(candidate - value) for candidate in fmt.values)
     nearest = {candidate for candidate in fmt.values if abs(candidate - value) == distance}
     codes = {candidate: _smallest_code(candidate, fmt) for candidate in nearest}
@@ -69,7 +69,7 @@ def encode(value: Fraction, fmt: Format) -> int:
 
 
 def _smallest_code(value: Fraction, fmt: Format) -> int:
-    """Of the codes that share ``value`` and are not NaN in the format's standard, the smallest."""
+    """The smallest code with ``value`` that is not NaN in the format's standard."""
     return min(
         code
         for code, candidate in enumerate(fmt.values)
@@ -145,7 +145,7 @@ def quantize(row: Sequence[Fraction], fmt: Format, block: int) -> tuple[list[int
 
 
 def step(scale: Fraction, fmt: Format) -> Fraction:
-    """A block's scale with the quantum folded in: what one unit of its integers is worth."""
+    """A block's scale times the quantum: the value of one unit of its integers."""
     return round_to_fp32(scale * round_to_fp32(fmt.quantum))
 
 

@@ -1,7 +1,7 @@
-"""Block scales once more, one number at a time, reading like their definitions.
+"""Block scales for single numbers, written like their definitions.
 
-Only ints and Fractions; the tensor code is tested against these functions and shares nothing with
-them but :mod:`halfbyte.formats`.
+Only ints and Fractions. The tensor code is tested against these functions. Both share only
+:mod:`halfbyte.formats`.
 """
 
 from fractions import Fraction
@@ -54,7 +54,7 @@ def e8m0_code(absmax: Fraction, fmt: Format, rule: str) -> int:
 def rounded(value: Fraction, mantissa_bits: int, bias: int) -> int:
     """The bits of the unsigned minifloat nearest to ``value``, ties to even; at least 1.
 
-    ``exponent field, mantissa`` with subnormals; what exceeds the fields is for the caller.
+    ``exponent field, mantissa`` with subnormals. The caller handles values beyond the fields.
     """
     place = max(floor_log2(value), 1 - bias) - mantissa_bits
     significand = round(value / Fraction(2) ** place)  # round() on a Fraction takes ties to even

@@ -37,7 +37,7 @@ E8M0_BIAS = 127
 
 
 class ScaleFormat(enum.Enum):
-    """The type in which block scales are stored, and the rule by which they are chosen."""
+    """The type of stored block scales, and the rule that chooses them."""
 
     FP32 = "fp32"
     """absmax over the format's largest value, in FP32."""
@@ -55,26 +55,26 @@ class ScaleFormat(enum.Enum):
     """The smallest power of two with which absmax does not exceed the largest value, exactly."""
 
     E4M3 = "e4m3"
-    """FP8 block scales under one FP32 scale for the whole tensor, as NVFP4 has them."""
+    """FP8 block scales and one FP32 scale for the whole tensor, as in NVFP4."""
 
     E8M0_CEIL = "e8m0_ceil"
     """2^(ceil(log2 absmax) - floor(log2 largest value)): "CEIL" of torchao's MX formats."""
 
     E8M0_NEAREST = "e8m0_nearest"
-    """The floor rule, one power higher where absmax is nearer to the next power of two than to the
-    format's largest value, or just as near. For E2M1 that is "EVEN" of torchao and AMD Quark, and
-    what compressed-tensors does."""
+    """The floor rule, but one power higher unless absmax is nearer to the format's largest value
+    than to the next power of two. For E2M1 this equals "EVEN" of torchao and AMD Quark, and the
+    rule of compressed-tensors."""
 
     E8M0_RCEIL = "e8m0_rceil"
     """absmax over the largest value in FP32, rounded up to a power of two: the rule for UE8M0 in
     NVIDIA's cuBLAS manual, "RCEIL" of torchao. Differs from ``e8m0_up`` where FP32 rounds."""
 
     E4M3_MODELOPT = "e4m3_modelopt"
-    """As ``e4m3``, in the order of operations of NVIDIA's ModelOpt: the tensor's scale is
-    absmax / (largest * 448), a block's absmax / (largest * tensor's scale)."""
+    """The same as ``e4m3``, with the order of operations of NVIDIA's ModelOpt: the tensor's scale
+    is absmax / (largest * 448), a block's absmax / (largest * tensor's scale)."""
 
     UE5M3 = "ue5m3"
-    """The FP32 scale rounded to unsigned E5M3, nearest even; no scale for the tensor."""
+    """The FP32 scale rounded to unsigned E5M3, nearest even; without a scale for the tensor."""
 
     @property
     def bits(self) -> int:
@@ -83,7 +83,7 @@ class ScaleFormat(enum.Enum):
 
     @property
     def has_tensor_scale(self) -> bool:
-        """Whether one FP32 scale for the whole tensor stands above those of the blocks."""
+        """Whether the whole tensor has an FP32 scale besides those of the blocks."""
         return self in _TENSOR_SCALED
 
 
@@ -98,12 +98,12 @@ class BlockScales:
     Parameters
     ----------
     values : Tensor
-        (..., blocks) float32, positive and finite: what elements are divided by.
+        (..., blocks) float32, positive and finite: the divisors of the elements.
     codes : Tensor or None
         (..., blocks) uint8: the stored bytes of formats of 8 bits (E8M0: exponent plus 127; E4M3
         and UE5M3: their bits).
     tensor_scale : Tensor or None
-        float32 without dimensions: what E4M3 values are multiplied by.
+        float32 without dimensions: the factor for E4M3 values.
     """
 
     values: Tensor
@@ -113,9 +113,9 @@ class BlockScales:
 
 @lru_cache(maxsize=256)
 def exact_tensor(value: Fraction, device: torch.device) -> Tensor:
-    """``value`` rounded once to FP32, as a tensor without dimensions. Not to be written to.
+    """``value`` rounded once to FP32, as a tensor without dimensions. Callers must not write to it.
 
-    Not a Python number: PyTorch may turn a division by a number into a multiplication.
+    It is not a Python number, since PyTorch may turn a division by a number into a multiplication.
     """
     with torch.inference_mode(False):  # the tensor outlives the caller's mode
         return torch.tensor(nearest_fp32(value), dtype=torch.float32, device=device)
@@ -145,22 +145,23 @@ def scale_blocks(
     absmax : Tensor
         (..., blocks) float32: the blocks' absolute maxima, finite.
     fmt : Format
-        Its largest value is what absmax becomes.
+        Format of the elements; the scale maps absmax to its largest value.
     scale_format : ScaleFormat
         Type and rule. Each scale is a value of the type; with E4M3, such a value times the
         tensor's scale (FP32).
     clip : float or Tensor
-        Shrinks absmax first; a number or broadcastable to ``absmax``. A tensor's scale is that of
-        the unclipped tensor: its largest absmax is stored as 448.
+        Shrinks absmax first; a number or broadcastable to ``absmax``. A tensor's own scale ignores
+        clipping: the largest absmax is stored as 448.
     tensor_absmax : Tensor, optional
-        float32 without dimensions: the whole tensor's, where ``absmax`` is of a part of it.
+        float32 without dimensions: absmax of the whole tensor, if ``absmax`` covers only a part of
+        it.
 
-    A scale too small or too large for its format is the smallest or largest one that it has. A
-    block of zeros has scale 1 (with E4M3, the tensor's scale); so has, in FP32, one whose scale
-    underflows.
+    A scale that is too small or too large for its format becomes the smallest or largest one. A
+    block of zeros has scale 1 (with E4M3, the tensor's scale). A block whose FP32 scale underflows
+    also has scale 1.
 
-    Raises UserError where absmax over the format's largest value exceeds FP32, or where PyTorch
-    flushes subnormal numbers to zero.
+    Raises UserError if absmax over the format's largest value exceeds FP32, or if PyTorch flushes
+    subnormal numbers to zero.
     """
     _check_subnormals(absmax)
     largest = exact_tensor(fmt.max_value, absmax.device)
@@ -189,10 +190,10 @@ def scale_blocks(
 def scales_of_codes(
     codes: Tensor, scale_format: ScaleFormat, tensor_scale: Tensor | None = None
 ) -> Tensor:
-    """The FP32 scales that stored bytes stand for: the values that go with ``BlockScales.codes``.
+    """The FP32 scales for stored bytes: the values that belong to ``BlockScales.codes``.
 
     codes: (..., blocks) uint8. tensor_scale: broadcastable to it, for E4M3. Raises ValueError for a
-    type that is not of 8 bits.
+    type that does not have 8 bits.
     """
     if scale_format.value in E8M0_RULES:
         ones = torch.ones(codes.shape, device=codes.device)
@@ -210,7 +211,7 @@ def scales_of_codes(
 
 
 def _check_subnormals(absmax: Tensor) -> None:
-    """Scales of tiny blocks are subnormal: without them results would silently be others."""
+    """Scales of tiny blocks are subnormal. Without subnormals, results would silently differ."""
     if absmax.device.type == "cpu" and float(torch.full((), FP32_SMALLEST, device="cpu") * 1) == 0:
         raise UserError(
             "Quantizing needs subnormal numbers, but PyTorch flushes them to zero here: call "
@@ -247,7 +248,7 @@ def _ue5m3_codes(scales: Tensor) -> Tensor:
     field = (exponent - 1 + UE5M3_BIAS).clamp_min(0)
     place = field.clamp_min(1) - UE5M3_BIAS - UE5M3_MANTISSA_BITS
     significand = torch.ldexp(scales.double(), -place).to(torch.int32)  # hidden bit and all
-    # A subnormal has no hidden bit; a normal one's adds one to the exponent field, as it stands.
+    # The hidden bit of a normal number adds one to the exponent field; a subnormal has none.
     return (significand + ((field.clamp_min(1) - 1) << UE5M3_MANTISSA_BITS)).to(torch.uint8)
 
 

@@ -1,7 +1,7 @@
-"""Matrix products as dot-product units compute them: every result one unit's accumulator.
+"""Matrix products as dot-product units compute them: each result is the accumulator of one unit.
 
-Where FP32 scales and products do not reach the ends of FP32's range this is the block-scaled GEMM
-of :mod:`halfbyte.golden.matmul`; at the ends the unit's one rounding holds.
+The results equal the block-scaled GEMM of :mod:`halfbyte.golden.matmul`, unless FP32 scales or
+products reach the ends of FP32's range. There the unit still rounds only once.
 """
 
 import torch
@@ -29,8 +29,8 @@ def unit_gemm(
     """``A W^T``: blocks in ascending order, each rounded once onto an FP32 sum; (M, N) float32.
 
     a_codes: (M, K) uint8, w_codes: (N, K) uint8, K a multiple of ``block``. a_scales:
-    (M, K / block) and w_scales: (N, K / block) uint8, codes of ``scale``. The result lacks what is
-    not a power of two in the product of the quanta, as the unit's does.
+    (M, K / block) and w_scales: (N, K / block) uint8, codes of ``scale``. The result includes only
+    the power of two in the product of the quanta, like the unit.
 
     Raises ValueError on shapes that differ.
     """

@@ -1,4 +1,5 @@
-"""The GPU reference: CUDA kernels, and the same code on the host, bit for bit the golden model.
+"""The GPU reference: CUDA kernels, and the same code on the host; both equal the golden model's
+bits.
 
 CPU tensors are served by the host build, compiled by the C++ compiler; CUDA tensors by the CUDA
 build, compiled by nvcc. Both are compiled on first use and kept under ``build_dir()``.

@@ -65,13 +65,13 @@ class FormatTable(ctypes.Structure):
 
 
 class Context(ctypes.Structure):
-    """Where a call runs."""
+    """The device and threads for a call."""
 
     _fields_ = (("device", c_int32), ("threads", c_int32), ("stream", c_void_p))
 
 
 class Refusals(ctypes.Structure):
-    """Counters of what was refused."""
+    """Counters of refused values."""
 
     _fields_ = (
         ("nans", c_int64),

@@ -1,4 +1,4 @@
-"""Throughput of every kernel beside PyTorch's own, in one run on one device."""
+"""Throughput of every kernel and of PyTorch's own, in one run on one device."""
 
 import statistics
 import time
@@ -32,7 +32,7 @@ __all__ = ["Sizes", "benchmark", "few_rows_records", "in_turn", "memory_records"
 
 @dataclass(frozen=True)
 class Sizes:
-    """What is timed: a GEMM of m x n x k, and a tensor of rows x length."""
+    """The sizes to time: a GEMM of m x n x k, and a tensor of rows x length."""
 
     m: int
     n: int
@@ -71,7 +71,7 @@ def _seconds(function: Callable[[], object], device: torch.device) -> float:
 def in_turn(
     functions: dict[str, Callable[[], object]], repeats: int, device: torch.device
 ) -> dict[str, float]:
-    """Median seconds of each; they take turns, so that what disturbs one disturbs all."""
+    """Median seconds of each function; they take turns, so that a disturbance affects all."""
     for function in functions.values():
         function()  # caches, threads, lazily loaded kernels
     times: dict[str, list[float]] = {name: [] for name in functions}
@@ -87,7 +87,7 @@ def _random(rows: int, length: int, device: torch.device, dtype: torch.dtype) ->
 
 
 def memory_records(fmt: Format, sizes: Sizes, device: torch.device) -> Iterator[MemoryRun]:
-    """Quantize and dequantize: bytes read and written per second, beside a copy."""
+    """Quantize and dequantize: bytes read and written per second, compared with a copy."""
     for dtype in (torch.float32, torch.bfloat16):
         x = _random(sizes.rows, sizes.length, device, dtype)
         target, packed = torch.empty_like(x), quantize(x, fmt, block=sizes.block)
@@ -97,7 +97,7 @@ def memory_records(fmt: Format, sizes: Sizes, device: torch.device) -> Iterator[
         }
         small = packed.codes.nbytes + packed.scales.nbytes
         moved = {"copy": 2 * x.nbytes, "quantize": x.nbytes + small}
-        if dtype == torch.float32:  # what dequantize gives
+        if dtype == torch.float32:  # the type of dequantize's result
             functions["dequantize"] = packed.dequantize
             moved["dequantize"] = x.nbytes + small
         seconds = in_turn(functions, sizes.repeats, device)
@@ -117,7 +117,7 @@ def memory_records(fmt: Format, sizes: Sizes, device: torch.device) -> Iterator[
 
 
 def product_records(fmt: Format, sizes: Sizes, device: torch.device) -> Iterator[ProductRun]:
-    """Every GEMM kernel beside torch.matmul: BF16 on a GPU, FP32 on a CPU."""
+    """Every GEMM kernel compared with torch.matmul: BF16 on a GPU, FP32 on a CPU."""
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     a, w = (_random(rows, sizes.k, device, dtype) for rows in (sizes.m, sizes.n))
     operands = [quantize(x, fmt, block=sizes.block) for x in (a, w)]
@@ -147,9 +147,9 @@ def product_records(fmt: Format, sizes: Sizes, device: torch.device) -> Iterator
 def few_rows_records(
     fmt: Format, sizes: Sizes, device: torch.device, *, calls: int = 20
 ) -> Iterator[JsonObject]:
-    """Products of 1, 4 and 16 rows, as text generation needs them, beside torch.matmul.
+    """Products of 1, 4 and 16 rows, as in text generation, compared with torch.matmul.
 
-    The kernel alone is timed, ``calls`` times in a row, against the packed weights that it reads.
+    Only the kernel is timed, ``calls`` times in a row, against the packed weights that it reads.
     """
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     w = _random(sizes.n, sizes.k, device, dtype)
@@ -200,7 +200,7 @@ def _rows_kernel(x: Tensor, w: Packed) -> Callable[[], object]:
 
 
 def _timed_kernels(fmt: Format, sizes: Sizes, device: torch.device) -> list[str]:
-    """On the host without the emulated kernels, and without plain, which takes minutes."""
+    """The kernels to time; on the host without emulated kernels and plain, which take minutes."""
     kind = library_for(device).kind
     skipped = () if kind == "cuda" else (*EMULATED, "plain")
     return [
@@ -223,7 +223,7 @@ def _check_agreement(operands: list[Packed], kernels: list[str]) -> None:
 
 
 def benchmark(fmt: Format, device: torch.device, sizes: Sizes | None = None) -> list[Timing]:
-    """Records of every kernel on ``device``: medians, and shares of what PyTorch achieves.
+    """Records of every kernel on ``device``: medians, and shares of PyTorch's speed.
 
     Raises ToolError if a kernel differs from the plain one.
     """

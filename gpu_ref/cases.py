@@ -1,4 +1,4 @@
-"""What the check feeds to the kernels: formats, shapes, and numbers where rounding is delicate."""
+"""Inputs of the check for the kernels: formats, shapes, and numbers that are hard to round."""
 
 import random
 from collections.abc import Iterator, Sequence
@@ -25,17 +25,17 @@ __all__ = [
 ]
 
 SEED = 4
-# Random formats of users: bits, largest integer, denominator of the quantum.
+# Random formats like those of users: bits, largest integer, denominator of the quantum.
 _RANDOM = ((4, 24, 3), (3, 7, 8), (6, 2**19, 1024))
 RANDOM_CYCLES = 3000
-# Significant bits of the types of scales that are rounded to nearest.
+# Significant bits of scale types that round to nearest.
 _SIGNIFICANDS = {
     ScaleFormat.FP16: 11,
     ScaleFormat.BF16: 8,
     ScaleFormat.E4M3: 4,
     ScaleFormat.E4M3_MODELOPT: 4,
     ScaleFormat.UE5M3: 4,
-    ScaleFormat.E8M0_NEAREST: 4,  # where absmax turns to the next power of two
+    ScaleFormat.E8M0_NEAREST: 4,  # bits that decide whether absmax goes to the next power of two
 }
 
 
@@ -92,7 +92,8 @@ def random_formats(seed: int = SEED) -> list[Format]:
 
 
 def matrix(rows: int, length: int, block: int, *, seed: int, spread: float = 1.0) -> Tensor:
-    """Normal numbers with what is rare in them: zeros of either sign, blocks of zeros, outliers."""
+    """Normally distributed numbers with rare cases: zeros of both signs, blocks of zeros,
+    outliers."""
     generator = torch.Generator().manual_seed(seed)
     x = torch.randn(rows, length, generator=generator) * spread
     if x.numel():
@@ -132,7 +133,7 @@ def near_thresholds(fmt: Format) -> Tensor:
 
 
 def absmax_near_thresholds(fmt: Format, rule: ScaleFormat) -> Tensor:
-    """Absolute maxima whose scales are delicate in ``rule``: ties, ends of the range, subnormals.
+    """Absolute maxima whose scales are hard to round by ``rule``: ties, range ends, subnormals.
 
     float32, positive and finite.
     """

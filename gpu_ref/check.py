@@ -27,13 +27,13 @@ from halfbyte.gpu_ref.records import ComparisonRecord
 __all__ = ["Comparison", "check_format", "merged"]
 
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)
-# Scales that make steps subnormal or huge, and sums with them still finite.
+# Scales that make steps subnormal or huge, but keep sums finite.
 SPREADS = (1.0, 2.0**-70, 2.0**50)
 
 
 @dataclass
 class Comparison:
-    """What one kernel gave for one pair of formats.
+    """The results of one kernel for one pair of formats.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ class Comparison:
         self.different += count
 
     def record(self) -> ComparisonRecord:
-        """What was counted, for JSON."""
+        """The counts, for JSON."""
         return ComparisonRecord(**asdict(self))
 
 
@@ -139,7 +139,7 @@ def _quantizers(fmt: Format, shapes: Sequence[Shape], device: torch.device) -> I
                         kernel=name,
                     )
                 except UserError:
-                    continue  # only spans refuses, and only shapes; units takes all
+                    continue  # only spans refuses shapes; units takes all
                 comparison.add(seen.unpacked(), expected.codes, f"codes of {what}")
                 comparison.add(seen.scales, expected.scales, f"scales of {what}")
     yield from (largest, *kernels.values())
@@ -159,7 +159,7 @@ def _absmax_of(
 
 
 def _streams(weight: Format, activation: Format, device: torch.device) -> Iterator[Comparison]:
-    """Accumulators that wrap and saturate, with and without enable, all code pairs."""
+    """Check accumulators that wrap and saturate, with and without enable, on all code pairs."""
     comparison = Comparison("mac_stream", weight.name, activation.name)
     w, a, clear, enable = cases.mac_columns(weight, activation)
     columns = [column.to(device) for column in (w, a, clear)]
@@ -206,7 +206,7 @@ def _operand(rows: int, shape: Shape, fmt: Format, *, seed: int, spread: float) 
     x = cases.matrix(rows, shape.k, shape.block, seed=seed, spread=spread)
     operand = golden_quantize(x, fmt, block=shape.block)
     mirrored = torch.zeros_like(operand.scales, dtype=torch.bool)
-    mirrored[..., ::2] = True  # every other block, as if its supernormal's sign were flipped
+    mirrored[..., ::2] = True  # in every other block, as for a flipped sign
     return Quantized(operand.codes, operand.scales, fmt, operand.block, mirrored)
 
 

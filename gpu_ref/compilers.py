@@ -1,4 +1,4 @@
-"""nvcc: found, and checked for age."""
+"""Finds nvcc and checks its version."""
 
 import os
 import re
@@ -49,7 +49,7 @@ def _cuda_compiler(path: str) -> Compiler:
 
 
 def cuda_compiler() -> Compiler:
-    """nvcc, as :func:`find_nvcc` finds it; raises ToolError if there is none or it is too old."""
+    """nvcc, as :func:`find_nvcc` finds it; raises ToolError if it is missing or too old."""
     path = find_nvcc()
     if path is None:
         raise ToolError(

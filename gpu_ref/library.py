@@ -62,7 +62,7 @@ class Library:
     def call(self, name: str, device: torch.device, *arguments: Any) -> None:
         """Run a kernel on ``device``; structures are passed by reference.
 
-        Raises ToolError with what CUDA or the host said.
+        Raises ToolError with the message of CUDA or the host.
         """
         if self.kind == "cuda":
             index = torch.cuda.current_device() if device.index is None else device.index
@@ -88,15 +88,15 @@ class Library:
         return bool(self._handle.hb_in_spans(ctypes.byref(call)))
 
     def layout(self, rows: int, length: int, block: int) -> Layout:
-        """Where the elements of an operand lie after expansion."""
+        """The places of an operand's elements after expansion."""
         layout = Layout(rows=rows, length=length, block=block)
         self._handle.hb_complete(ctypes.byref(layout))
         return layout
 
     def read_container(self, head: torch.Tensor, size: int) -> tuple[int, Container]:
-        """What is wrong with a compressed tensor's header, 0 if nothing, and what it says.
+        """The damage number of a compressed tensor's header, 0 if it is good, and its content.
 
-        head: the first bytes, on the CPU; size: of the whole.
+        head: the first bytes, on the CPU; size: bytes of the whole tensor.
         """
         found = Container()
         address, held = head.data_ptr(), head.numel()
@@ -104,13 +104,13 @@ class Library:
         return damage, found
 
     def check_published(self, call: DecodePublished) -> int:
-        """What is wrong with the sizes of a module's parts; 0 if nothing."""
+        """The damage number for the sizes of a module's parts; 0 if they are good."""
         damage: int = self._handle.hb_dfloat11_check(ctypes.byref(call))
         return damage
 
     @property
     def simd(self) -> str | None:
-        """What the host build's vectors are made of; None for the CUDA build."""
+        """The vector instructions of the host build; None for the CUDA build."""
         if self.kind == "cuda":
             return None
         self._handle.hb_simd.restype = ctypes.c_char_p
@@ -120,13 +120,13 @@ class Library:
 
 @cache
 def host_library() -> Library:
-    """The host build, compiled if need be."""
+    """The host build, compiled if necessary."""
     return Library(loaded(build_host(sanitize=os.environ.get(SANITIZE_VARIABLE) == "1")))
 
 
 @cache
 def cuda_library() -> Library:
-    """The CUDA build, compiled if need be; raises ToolError without nvcc."""
+    """The CUDA build, compiled if necessary; raises ToolError without nvcc."""
     return Library(loaded(build_cuda()))
 
 

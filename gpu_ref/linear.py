@@ -38,9 +38,9 @@ class Linear(nn.Module):
     bias : Tensor, optional
         (outputs).
     activation : Format, str or Path, optional
-        Of the inputs; by default the weight's format.
+        Format of the inputs; by default the weight's format.
     scale_format : ScaleFormat
-        Of the inputs' block scales.
+        Type of the inputs' block scales.
     kernel : str
         See :func:`matmul`.
     """
@@ -80,7 +80,7 @@ class Linear(nn.Module):
     @property
     def weight(self) -> Packed:
         """The quantized weight."""
-        # A module that is cast to another type casts its scales, too: undo what can be undone.
+        # A cast of the module to another type also casts its scales; undo this where possible.
         if self.scales.dtype != torch.float32:
             raise UserError("Block scales were cast away from FP32: do not cast a converted model")
         return Packed(
@@ -124,7 +124,7 @@ class Linear(nn.Module):
 
 
 def _is_linear(layer: nn.Module) -> bool:
-    # transformers is not imported for its one class, whose weight is (inputs, outputs).
+    # This avoids an import of transformers for one class, whose weight is (inputs, outputs).
     return isinstance(layer, nn.Linear) or (
         type(layer).__name__ == "Conv1D" and hasattr(layer, "nf") and hasattr(layer, "weight")
     )
@@ -133,8 +133,8 @@ def _is_linear(layer: nn.Module) -> bool:
 def _read_elsewhere(model: nn.Module) -> set[str]:
     """Names of layers whose weight another module reads, instead of calling the layer.
 
-    The code of each module's class tells: it says ``self.out_proj.weight`` (multi-head attention,
-    state-space models). Code that merely sets weights up does not count.
+    Their names are found in the code of each module's class, as ``self.out_proj.weight``
+    (multi-head attention, state-space models). Code that only initializes weights is ignored.
     """
     read = {kind: _children_read(kind) for kind in {type(module) for module in model.modules()}}
     return {
@@ -147,7 +147,7 @@ def _read_elsewhere(model: nn.Module) -> set[str]:
 def _children_read(kind: Any) -> frozenset[str]:
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(kind)))
-    except (OSError, TypeError, SyntaxError):  # built without source: nothing can be told
+    except (OSError, TypeError, SyntaxError):  # without source nothing is known
         return frozenset()
     functions = [
         node
@@ -178,11 +178,11 @@ def convert(
     kernel: str = "auto",
     skip: Callable[[str], bool] | None = None,
 ) -> list[str]:
-    """Replace the linear layers of ``model``, in place, by :class:`Linear`; their names.
+    """Replace the linear layers of ``model``, in place, by :class:`Linear`; returns their names.
 
-    Which ones is told by the rule for all models (:mod:`halfbyte.golden.layers`): not the output
-    head, routers, and what shares an embedding's table. Layers whose weight another module reads,
-    instead of calling them, stay as they are, too. Weights that are not linear layers
+    The common rule for models decides which ones (:mod:`halfbyte.golden.layers`). It excludes the
+    output head, routers, and layers that share an embedding's table. Layers whose weight another
+    module reads, instead of calling them, also stay as they are. Weights that are not linear layers
     (convolutions, recurrent layers, experts in one parameter) stay; :func:`unconverted` lists them.
 
     ``skip`` gets a layer's name and says whether it stays as well. A kernel that cannot be exact
@@ -212,13 +212,14 @@ def convert(
 def unconverted(model: nn.Module) -> list[str]:
     """Weights that the rule quantizes and :func:`convert` does not: they are not linear layers.
 
-    Empty where all that remains of a converted model's weights are heads, routers and tables.
+    Empty if a converted model has only heads, routers and tables left.
     """
     return list(survey(model).matrices)
 
 
 def _linear_layers(model: nn.Module) -> dict[str, Any]:
-    """The layers to replace, by name; a layer on its own has no place to be replaced in."""
+    """The layers to replace, by name. A model that is itself a layer cannot be replaced in
+    place."""
     read = _read_elsewhere(model)
     return {
         name: matrix.layer

@@ -43,7 +43,8 @@ def mac_stream(
     _check_columns(columns)
     device, shape = w_codes.device, w_codes.shape
     streams, cycles = (1, shape[0]) if len(shape) == 1 else shape
-    # Streams side by side in memory stay so: on a GPU neighbouring threads then read neighbours.
+    # Streams that alternate in memory stay so: then neighbouring GPU threads read neighbouring
+    # bytes.
     beside = len(shape) == 2 and columns[0].T.is_contiguous() and not columns[0].is_contiguous()
     if beside:
         columns = [column.T.contiguous() for column in columns]

@@ -1,4 +1,4 @@
-"""What a result was made on: device, driver, compiler, versions, date."""
+"""Describes the machine of a result: device, driver, compiler, versions, date."""
 
 import platform
 import shutil
@@ -23,7 +23,7 @@ def pick_device() -> torch.device:
 
 
 def _processor() -> str:
-    """The processor's name, as Linux tells it."""
+    """The processor's name, from Linux."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -33,7 +33,7 @@ def _processor() -> str:
 
 
 def _driver() -> str | None:
-    """The version of NVIDIA's driver, if its tool is there."""
+    """The version of NVIDIA's driver, if ``nvidia-smi`` is installed."""
     tool = shutil.which("nvidia-smi")
     if tool is None:
         return None
@@ -46,7 +46,7 @@ def _driver() -> str | None:
 
 
 def describe(device: torch.device) -> MachineRecord:
-    """The machine and the build: ``cuda`` or ``host``, never one for the other."""
+    """The machine and the build that really ran: ``cuda`` or ``host``."""
     library = library_for(device)
     on_gpu = library.kind == "cuda"
     capability = torch.cuda.get_device_capability(device) if on_gpu else None

@@ -1,4 +1,4 @@
-"""Block-scaled matrix multiplication by the kernels, and which kernel fits which formats."""
+"""Block-scaled matrix multiplication by the kernels, and the choice of a kernel for the formats."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,14 +20,14 @@ SMALL = 2**22
 # dp4a and mma pad blocks to 32; where that more than quadruples the work, auto avoids mma.
 MAX_PADDING = 4
 BLOCK_PADDING = 32
-# Of gemm_rows.h: rows of activations at most, codes that a lane reads at once, lanes of a warp.
+# As in gemm_rows.h: most rows of activations, codes that a lane reads at once, lanes of a warp.
 FEW_ROWS, PIECE, LANES = 16, 16, 32
 
 
 @dataclass(frozen=True)
 class _Sizes:
-    """What decides whether a kernel is exact and fits: integers of both formats, sums of a block,
-    rows of activations and their length where these are known."""
+    """The sizes that decide whether a kernel is exact and fits: integers of both formats, sums of a
+    block, and the rows of activations and their length, if known."""
 
     formats: tuple[Format, Format]
     terms: int
@@ -36,7 +36,7 @@ class _Sizes:
 
     @property
     def bound(self) -> int:
-        """No partial sum of a block exceeds it in magnitude."""
+        """Bound on the magnitude of every partial sum of a block."""
         a, w = (max(map(abs, fmt.integers)) for fmt in self.formats)
         return a * w * self.terms
 
@@ -83,7 +83,7 @@ def _no_refusal(sizes: _Sizes) -> str | None:
     return None
 
 
-# By name, why it cannot take given sizes; and the builds that have it.
+# By kernel name: a function that says why it cannot take given sizes, and the builds that have it.
 _REFUSALS: dict[str, Callable[[_Sizes], str | None]] = {
     "plain": _no_refusal,
     "dp4a": _bytes_refusal,
@@ -97,7 +97,7 @@ GEMM_KERNELS = {
     "host": ("plain", "dp4a", "mma", "rows", "pairs", "doubles"),
 }
 EMULATED = ("dp4a", "mma", "rows")
-"""Kernels that the host build runs thread by thread, to check them without a GPU."""
+"""Kernels that the host build emulates thread by thread, to check them without a GPU."""
 _PREFERENCE = {"cuda": ("rows", "mma", "plain"), "host": ("pairs", "doubles", "plain")}
 
 
@@ -112,7 +112,7 @@ def refusal(
 ) -> str | None:
     """Why ``kernel`` cannot multiply blocks of ``terms`` products exactly; None if it can.
 
-    ``rows`` and ``length`` are those of the activations; a kernel for few rows wants to know them.
+    ``rows`` and ``length`` are those of the activations; a kernel for few rows needs them.
     """
     return _REFUSALS[kernel](_Sizes((activation, weight), terms, rows, length))
 
@@ -167,7 +167,7 @@ def choose_kernel(
 
 @dataclass
 class Expanded:
-    """An operand as dp4a and mma read it: int8 elements and steps by block, both padded."""
+    """An operand for dp4a and mma: int8 elements and steps by block, both padded."""
 
     integers: Tensor
     steps: Tensor
@@ -192,13 +192,13 @@ def expand(library: Library, packed: Packed, rows: int) -> Expanded:
 def matmul(a: Packed, w: Packed, *, kernel: str = "auto") -> Tensor:
     """``A W^T``, bit for bit as :func:`halfbyte.golden.gemm` defines it; (..., N) float32.
 
-    a: (..., K). w: (N, K), with the same block size, on the same device. Kernels: ``plain`` reads
-    like the definition and takes everything. ``dp4a`` and ``mma`` (tensor cores) multiply int8.
-    ``rows`` does, too, for at most 16 rows, and reads the weights' packed codes. ``pairs`` and
+    a: (..., K). w: (N, K), with the same block size, on the same device. Kernels: ``plain`` follows
+    the definition and takes all shapes. ``dp4a`` and ``mma`` (tensor cores) multiply int8. ``rows``
+    also multiplies int8, for at most 16 rows, and reads the weights' packed codes. ``pairs`` and
     ``doubles`` are the host build's SIMD. ``auto`` is the fastest that is exact.
 
-    Raises ValueError on shapes, blocks or devices that differ and where a result exceeds FP32,
-    UserError if the kernel cannot be exact for these formats, ToolError if it fails.
+    Raises ValueError if shapes, blocks or devices differ or a result exceeds FP32, UserError if the
+    kernel cannot be exact for these formats, ToolError if it fails.
     """
     _check_operands(a, w)
     rows, length, columns = a.shape[:-1].numel(), a.length, w.shape[0]
@@ -285,7 +285,7 @@ def _multiply_rows(
 
 
 def rows_call(a: Expanded, w: Operand, columns: int, y: Tensor, overflows: Tensor) -> RowsProduct:
-    """What the kernel ``rows`` takes; the tensors must live until it is done."""
+    """The arguments of the kernel ``rows``; the tensors must live until it is done."""
     return RowsProduct(
         a=a.integers.data_ptr(),
         a_steps=a.steps.data_ptr(),

@@ -14,7 +14,7 @@ from halfbyte.gpu_ref.library import library_for
 
 __all__ = ["Packed", "row_bytes"]
 
-PAIR_BITS = 4  # codes of at most so many bits lie two in a byte
+PAIR_BITS = 4  # codes of at most this many bits lie two in a byte
 
 
 def row_bytes(fmt: Format, length: int) -> int:
@@ -130,7 +130,8 @@ class Packed:
         return x
 
     def operand(self) -> tuple[Operand, tuple[Tensor, Tensor]]:
-        """What kernels take, and the contiguous tensors that must live until they are done."""
+        """The kernels' argument, and the contiguous tensors that must live until the kernels are
+        done."""
         codes, scales = self.codes.contiguous(), self.scales.contiguous()
         return Operand(codes=codes.data_ptr(), scales=scales.data_ptr()), (codes, scales)
 

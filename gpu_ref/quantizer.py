@@ -37,7 +37,7 @@ QUANTIZE_KERNELS = {"units": 0, "spans": 1}
 
 
 def resolve_format(fmt: Format | str | Path) -> Format:
-    """A format as it is, or the one that a name or file stands for."""
+    """A format: ``fmt`` itself, or the one with this name or file."""
     return load(fmt) if isinstance(fmt, (str, Path)) else check_format(fmt)
 
 
@@ -53,7 +53,7 @@ class _Refusals:
     counters: Tensor
 
     def check(self, fmt: Format, count: int) -> None:
-        """Raise what the golden model raises."""
+        """Raise the golden model's errors."""
         nans, infinities, scales, _ = self.counters.tolist()
         if nans or infinities:
             raise ValueError(
@@ -100,8 +100,8 @@ def quantize(
     file. ``clip`` is a number, or float32 broadcastable to the (..., blocks) scales. ``kernel`` is
     ``spans`` (whole lines, blocks of 16 to 256), ``units`` (any shape) or ``auto``.
 
-    Raises TypeError if ``x`` is not floating point, ValueError on NaN or infinities, UserError
-    where a scale exceeds FP32 or a kernel does not take the shape, ToolError if a build fails.
+    Raises TypeError if ``x`` is not floating point, ValueError on NaN or infinities, UserError if a
+    scale exceeds FP32 or a kernel does not take the shape, ToolError if a build fails.
     """
     fmt = resolve_format(fmt)
     if check_float(x, "What is quantized").ndim == 0:
@@ -182,9 +182,10 @@ def scales_of(
     clip: float = 1.0,
     tensor_absmax: float | None = None,
 ) -> Tensor:
-    """The scales that the quantizer gives blocks of these absolute maxima; any shape, float32.
+    """The quantizer's scales for blocks with these absolute maxima; any shape, float32.
 
-    absmax: float32, finite. ``tensor_absmax`` is for E4M3: of the tensor, by default the largest.
+    absmax: float32, finite. ``tensor_absmax`` is the tensor's, for E4M3; by default the largest of
+    ``absmax``.
     """
     library, table = library_for(absmax.device), format_table(fmt)
     flat = absmax.contiguous().reshape(-1, 1)

@@ -21,7 +21,7 @@ __all__ = [
 
 @dataclass(frozen=True, kw_only=True)
 class MachineRecord(Record):
-    """The machine, and the build of the kernels: never a GPU's for a CPU's."""
+    """The machine, and the build of the kernels that really ran."""
 
     build: str
     """``cuda`` or ``host``."""
@@ -72,7 +72,7 @@ class CheckRecord(MachineRecord):
     cuda_build: str
     """Whether the CUDA build compiles."""
     sanitizers: str | None
-    """What the sanitizers found; null if they did not run."""
+    """Findings of the sanitizers; null if they did not run."""
     formats: tuple[str, ...]
     """Formats that were compared."""
     compared: int
@@ -87,7 +87,7 @@ class CheckRecord(MachineRecord):
 
 @dataclass(frozen=True, kw_only=True)
 class _Run(Record):
-    """What every timing states first."""
+    """The fields that every timing begins with."""
 
     kernel: str
     """The kernel."""
@@ -106,7 +106,7 @@ class MemoryRun(_Run):
     gigabytes_per_second: float
     """Bytes read and written per second, in 10^9."""
     share_of_copy: float
-    """That over what a copy achieves."""
+    """Speed relative to a copy."""
     format: str
     """The format."""
     block: int
@@ -122,9 +122,9 @@ class ProductRun(_Run):
     tera_operations_per_second: float
     """Multiplications and additions per second, in 10^12."""
     share_of_torch: float
-    """That over what torch.matmul achieves."""
+    """Speed relative to torch.matmul."""
     times_plain: float | None
-    """That over what the plain kernel achieves; null if it did not run."""
+    """Speed relative to the plain kernel; null if that did not run."""
     format: str
     """The format."""
     block: int
@@ -140,7 +140,7 @@ class _Codec(_Run):
     weights_gigabytes_per_second: float
     """Bytes of decoded weights per second, in 10^9."""
     share_of_copy: float
-    """Bytes per second over what a copy of the weights achieves."""
+    """Bytes per second relative to a copy of the weights."""
     repeats: int
     """Runs, of which the median is taken."""
 

@@ -1,4 +1,4 @@
-"""A stream of clock cycles that others have run, run again by the kernel."""
+"""Repeats a recorded stream of clock cycles with the kernel."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
@@ -22,7 +22,8 @@ class Columns(NamedTuple):
 
 
 class Accumulator(NamedTuple):
-    """A MAC and what it held: ``arithmetic`` are the keyword arguments of :func:`mac_stream`."""
+    """A MAC and its accumulator values; ``arithmetic`` are the keyword arguments of
+    :func:`mac_stream`."""
 
     arithmetic: Mapping[str, Any]
     has_enable: bool

@@ -17,13 +17,13 @@ __all__ = [
 ]
 
 SECONDS = 1800
-# compute-sanitizer's own exit status, apart from the one of a differing number.
+# compute-sanitizer's own exit status; a differing number gives another one.
 FOUND = 86
 COMPUTE_TOOLS = ("memcheck", "racecheck", "synccheck")
 
 
 def find_compute_sanitizer() -> str | None:
-    """The program, where the CUDA toolkit is installed with it."""
+    """The program, if the CUDA toolkit includes it."""
     for name in ("compute-sanitizer", "/usr/local/cuda/bin/compute-sanitizer"):
         if path := shutil.which(name):
             return path
@@ -51,7 +51,7 @@ def _smoke(what: str, device: str, prefix: list[str], environment: dict[str, str
 
 
 def run_compute_sanitizer(path: str, tools: tuple[str, ...] = COMPUTE_TOOLS) -> tuple[str, ...]:
-    """Run the kernels on the GPU under some tools of compute-sanitizer; the tools.
+    """Run the kernels on the GPU under tools of compute-sanitizer; returns the tools' names.
 
     Raises ToolError with the last lines of the tool that found something.
     """
@@ -64,7 +64,7 @@ def run_compute_sanitizer(path: str, tools: tuple[str, ...] = COMPUTE_TOOLS) -> 
 def sanitized() -> dict[str, str]:
     """The environment of a Python whose host build has the sanitizers.
 
-    Raises ToolError if the compiler has none.
+    Raises ToolError if the compiler lacks sanitizers.
     """
     compiler = host_compiler(sanitize=True)
     asked = [*compiler.command, "-print-file-name=libasan.so"]
@@ -75,7 +75,7 @@ def sanitized() -> dict[str, str]:
         **os.environ,
         SANITIZE_VARIABLE: "1",
         "LD_PRELOAD": runtime,
-        # Python and PyTorch leave memory to the end of the process.
+        # Python and PyTorch do not free all memory at exit.
         "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=0:halt_on_error=1",
         "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
     }

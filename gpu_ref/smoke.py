@@ -1,6 +1,7 @@
 """A short run of every kernel for a sanitizer: ``python -m halfbyte.gpu_ref.smoke cpu|cuda``.
 
-Exits with status 1 if a number differs from the golden model; a sanitizer ends it with its own.
+Exits with status 1 if a number differs from the golden model; a sanitizer exits with its own
+status.
 """
 
 import sys
@@ -15,7 +16,7 @@ from halfbyte.gpu_ref.dfloat11.check import check_dfloat11
 __all__ = ["main"]
 
 FORMATS = ("e2m1_sp", "e2m3")  # two codes in a byte, and one
-# Emulated under a sanitizer, many tiles would take minutes.
+# Emulation of many tiles under a sanitizer would take minutes.
 SHAPES = [shape for shape in cases.SHAPES if shape.n < 1000]
 
 

@@ -1,7 +1,7 @@
-"""Format tables as C++ headers: what ``arithmetic.h`` needs of a format, generated from it.
+"""Format tables as C++ headers for ``arithmetic.h``, generated from the formats.
 
-Written from the definition of the nearest value, apart from the golden model's encoder: the first
-float that belongs to the next higher value is found by bisection over all floats.
+This follows the definition of the nearest value, independently of the golden model's encoder.
+Bisection over all floats finds the first float that belongs to the next higher value.
 """
 
 import math
@@ -74,7 +74,7 @@ def _first_float_above(lower: Fraction, upper: Fraction, *, tie_goes_up: bool) -
 
 
 def _ascending_codes(fmt: Format) -> list[int]:
-    """The code that the encoder gives for each distinct value: the smallest that is no NaN."""
+    """The encoder's code for each distinct value: the smallest that is not NaN."""
     chosen: dict[Fraction, int] = {}
     for code in reversed(range(len(fmt.values))):
         if code not in fmt.nan_codes:
@@ -141,7 +141,7 @@ def format_header(fmt: Format) -> str:
 
 def header_name(fmt: Format) -> str:
     """The file that holds the header of ``fmt``."""
-    return f"format_{fmt.name}.h"  # a format may be named as another header is
+    return f"format_{fmt.name}.h"  # the prefix keeps formats apart from other headers
 
 
 def tables_source(formats: Sequence[Format]) -> str:

@@ -46,7 +46,7 @@ __all__ = [
 def load(reference: "FormatLike") -> Format:
     """The format of a shipped name, of ``NAME@BITS``, or of a ``.yaml`` file.
 
-    A Format is given back. Raises UserError for anything else, with the known names.
+    A Format is returned as it is. Raises UserError for anything else, with the known names.
     """
     return reference if isinstance(reference, Format) else _load_format(reference)
 
@@ -275,7 +275,7 @@ def _overflow(rule: Overflow | str) -> Overflow:
 
 
 def _floats(x: "ArrayLike | Tensor") -> "Tensor":
-    """A floating-point tensor; what is one already keeps its type."""
+    """``x`` as a floating-point tensor; one that is given keeps its type."""
     import torch
 
     tensor = torch.as_tensor(x)

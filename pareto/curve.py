@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from textwrap import wrap
-from typing import Any
+from typing import TypedDict
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
@@ -48,7 +48,15 @@ def _label(name: str, record: SynthesisRecord, titles: Mapping[str, str]) -> str
     return title if record.activation == record.format else f"{title} x {record.activation}"
 
 
-def _line(place: int) -> dict[str, Any]:
+class _Line(TypedDict):
+    """How a line is drawn; keyword arguments of matplotlib."""
+
+    color: str
+    linestyle: str
+    linewidth: float
+
+
+def _line(place: int) -> _Line:
     return {
         "color": _COLOURS[place % len(_COLOURS)],
         "linestyle": _DASHES[place // len(_COLOURS) % len(_DASHES)],

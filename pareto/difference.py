@@ -1,14 +1,14 @@
 """Changes between two sets of records: area, delay, energy and loss of each circuit."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Any
 
+from halfbyte.base import Json, JsonObject
 from halfbyte.pareto.page.data import identities
+from halfbyte.pareto.page.fields import members, number
 
 __all__ = ["FIGURES", "Change", "changes"]
 
-Record = Mapping[str, Any]
 FIGURES = ("area_um2", "delay_ps", "energy_fj", "glitch_energy_fj", "bits_per_weight", "loss")
 """The compared figures; less is better for all of them."""
 
@@ -45,12 +45,12 @@ class Change:
             return False
         return self.relative is None or abs(self.relative) > tolerance
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, Json]:
         """The change as a record."""
         return {**asdict(self), "relative": self.relative}
 
 
-def changes(before: Iterable[Record], after: Iterable[Record]) -> list[Change]:
+def changes(before: Iterable[JsonObject], after: Iterable[JsonObject]) -> list[Change]:
     """Every figure that is in one set or in both, in the order of the second set.
 
     Records are matched by what they measure. For circuits this is format, unit, technology, clock
@@ -70,7 +70,7 @@ def changes(before: Iterable[Record], after: Iterable[Record]) -> list[Change]:
     return found
 
 
-def _whole(record: Record, one: Record | None, other: Record | None) -> Change:
+def _whole(record: JsonObject, one: JsonObject | None, other: JsonObject | None) -> Change:
     figure = "area_um2" if "area_um2" in record else "loss"
     return Change(
         _name(record),
@@ -80,18 +80,19 @@ def _whole(record: Record, one: Record | None, other: Record | None) -> Change:
     )
 
 
-def _figure(record: Record, name: str) -> float | None:
+def _figure(record: JsonObject, name: str) -> float | None:
     if name == "loss" and "measures" in record:
-        return next((measure["loss"] for measure in record["measures"].values()), None)
-    value = record.get(name)
+        measures = members(record, "measures")
+        return next((number(members(measures, each), name) for each in measures), None)
+    value = number(record, name)
     return None if value is None else float(value)
 
 
-def _name(record: Record) -> str:
+def _name(record: JsonObject) -> str:
     keys = ["format", "activation", "unit", "lanes", "technology", "model"]
     if "measures" in record:  # a circuit's recipe says how it was found, not what it is
         keys.append("recipe")
     parts = dict.fromkeys(str(record[key]) for key in keys if record.get(key) is not None)
-    if record.get("clock_ps"):
-        parts[f"{record['clock_ps']:g} ps"] = None
+    if clock := number(record, "clock_ps"):
+        parts[f"{clock:g} ps"] = None
     return " ".join(parts)

@@ -11,17 +11,18 @@ __all__ = ["Addend"]
 
 
 class Addend(wiring.Component):
-    """The product of two codes as its lowest bit and a rest that is still to be incremented.
+    """The product of two codes: its lowest bit, and the rest, which may still have to be
+    incremented.
 
-    Negating a term is inverting its bits and adding 1. The 1 goes into the carry of the adder that
-    follows; and as it never changes the lowest bit, that bit need not be inverted first::
+    To negate a term, its bits are inverted and 1 is added. The adder that follows adds the 1 as its
+    carry. Negation never changes the lowest bit, so that bit is not inverted first::
 
         product = odd + 2 * (rest + (negate if not odd else 0))
 
-    which in an adder with ``base`` is a carry of ``base[0] if odd else negate`` out of bit 0.
+    An adder with ``base`` therefore has a carry of ``base[0] if odd else negate`` out of bit 0.
 
-    Combinational. A component of its own so that synthesis can work on it alone: it depends on
-    the few bits of the codes only.
+    Combinational. It is a component of its own so that synthesis can work on it alone: it depends
+    only on the few bits of the codes.
 
     Parameters
     ----------

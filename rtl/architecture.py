@@ -1,4 +1,4 @@
-"""What every multiplier architecture has in common: its ports, and how it is refused."""
+"""The common part of all multiplier architectures: ports, and errors for those that do not fit."""
 
 from abc import abstractmethod
 from typing import ClassVar
@@ -20,7 +20,7 @@ __all__ = [
     "signed_product_shape",
 ]
 
-# Beyond this, a table is no longer a multiplier that anybody would build.
+# Nobody would build a multiplier from a larger table.
 MAX_TABLE_ROWS = 2**10
 
 
@@ -53,8 +53,8 @@ def plain_integers_refusal(weight: Format, activation: Format) -> str | None:
 class MultiplierArchitecture(wiring.Component):
     """An exact, combinational multiplier of two codes.
 
-    The product is given as a term and whether to negate it, so that the negation can be left to
-    the adder that follows: ``product = -term if negate else term``, in units of
+    The product comes as a term and a bit that says whether to negate it. The adder that follows can
+    then do the negation: ``product = -term if negate else term``, in units of
     ``weight.quantum * activation.quantum``.
 
     Parameters

@@ -14,10 +14,10 @@ __all__ = ["BaughWooley"]
 
 
 class BaughWooley(MultiplierArchitecture):
-    """Add the products of all pairs of bits; those with one sign bit count negative.
+    """Add the products of all pairs of bits; a product with one sign bit counts as negative.
 
-    These are inverted, and constants make up for it, so that all are added alike (Baugh and
-    Wooley, IEEE Transactions on Computers, 1973, in the form with inverted products)::
+    Negative products are inverted, and constants correct the sum. So all products are added alike
+    (Baugh and Wooley, IEEE Transactions on Computers, 1973, in the form with inverted products)::
 
         -x * 2**k = (1 - x) * 2**k - 2**k
     """

@@ -16,10 +16,10 @@ __all__ = ["Booth"]
 class Booth(MultiplierArchitecture):
     """Recode the narrower operand in digits -2 to 2 of radix 4; add the other's multiples.
 
-    Half as many rows as an array has, each a choice of 0, the operand and its double, inverted
-    for negative digits (MacSorley, Proceedings of the IRE, 1961). The 1 that completes the
-    negation is added at the row's lowest place. Sign bits are inverted, and constants make up for
-    it, so that no row is extended.
+    This takes half as many rows as an array. Each row is 0, the operand or its double, inverted for
+    negative digits (MacSorley, Proceedings of the IRE, 1961). The 1 that completes the negation is
+    added at the row's lowest place. Sign bits are inverted and constants correct the sum, so no row
+    needs sign extension.
     """
 
     name = "booth"

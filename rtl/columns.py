@@ -11,8 +11,8 @@ __all__ = ["Columns"]
 class Columns:
     """Bits to be added, by place; the sum is taken modulo ``2**width``.
 
-    Full adders take three bits of a place, half adders the last two, those that came first ahead
-    of sums and carries (Wallace, IEEE Transactions on Electronic Computers, 1964).
+    Full adders take three bits of a place, and half adders the last two. Bits that were added first
+    go before sums and carries (Wallace, IEEE Transactions on Electronic Computers, 1964).
     """
 
     def __init__(self, width: int) -> None:
@@ -20,7 +20,7 @@ class Columns:
         self._integer = 0
 
     def add(self, place: int, bits: Iterable[Value]) -> None:
-        """Add bits, the first at ``place``, each other one place higher."""
+        """Add bits: the first at ``place``, each following one a place higher."""
         for offset, bit in enumerate(bits, start=place):
             if offset < len(self._bits):
                 self._bits[offset].append(bit)

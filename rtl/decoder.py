@@ -97,7 +97,7 @@ class SignMagnitudeDecoder(wiring.Component):
 
 
 def sign_table(fmt: Format) -> list[int]:
-    """The sign of each code; zeros take the sign that makes the table depend on fewest bits."""
+    """The sign of each code; zeros take the sign that makes the table depend on the fewest bits."""
     top = 1 << (fmt.bits - 1)
     by_top_bit = [1 if code & top else 0 for code in range(2**fmt.bits)]
     agrees = all(

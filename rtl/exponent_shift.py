@@ -17,7 +17,7 @@ def _significand_width(fmt: Format) -> int:
 def split_magnitude(magnitude: int, significand_width: int) -> tuple[int, int]:
     """``(significand, shift)`` with ``significand << shift == magnitude``.
 
-    Normalized to ``significand_width`` bits, with subnormals at shift 0, as a minifloat is.
+    Normalized to ``significand_width`` bits, with subnormals at shift 0, as in a minifloat.
     """
     shift = max(0, magnitude.bit_length() - significand_width)
     return magnitude >> shift, shift
@@ -36,7 +36,7 @@ class ExponentShift(MultiplierArchitecture):
 
     @classmethod
     def refusal(cls, weight: Format, activation: Format) -> str | None:
-        # Two's complement integers have one shifted magnitude, -2^(n-1): that is no exponent.
+        # Two's complement integers have one shifted magnitude, -2^(n-1): that is not an exponent.
         if len(_shifted_magnitudes(weight)) < 2 and len(_shifted_magnitudes(activation)) < 2:
             return "neither format has an exponent: their significands are whole magnitudes"
         return None

@@ -29,8 +29,8 @@ opt_clean -purge
 delete w:* s:0 %i
 write_verilog -noattr -simple-lhs design.v
 """
-# A bit of an adder that only makes a carry is not read by anything. What a case leaves out has its
-# value from before the case.
+# Nothing reads a sum bit of an adder that only makes a carry. A signal that a case does not assign
+# keeps its value from before the case.
 _UNFOUNDED = ("UNUSEDSIGNAL", "CASEINCOMPLETE")
 
 
@@ -76,9 +76,9 @@ def port_widths(component: wiring.Component) -> tuple[dict[str, int], dict[str, 
 def to_rtlil(component: wiring.Component, name: str = "mac") -> str:
     """RTLIL text with top module ``name``; the same component gives the same text.
 
-    A :class:`Mac` has the ports clk, w, a, clear, acc, and enable if it has one. What is in arrays
-    or streams has its path as its name: ``words__0__valid``. Modules that the component
-    instantiates by name follow.
+    A :class:`Mac` has the ports clk, w, a, clear, acc, and enable if it has one. Ports in arrays or
+    streams are named by their path: ``words__0__valid``. Modules that the component instantiates by
+    name follow.
     """
     fragment, ports = _with_clock(component)
     text = str(rtlil.convert(fragment, name=check_module_name(name), ports=ports, emit_src=False))
@@ -107,7 +107,7 @@ def to_verilog(component: wiring.Component, name: str = "mac") -> str:
 
 
 def _count_ports_from_one(text: str) -> str:
-    """RTLIL with Amaranth's port numbers plus one: Yosys takes a port 0 for the last one."""
+    """RTLIL with Amaranth's port numbers plus one: Yosys would put a port 0 last."""
     return re.sub(
         r"^(  wire width \d+ (?:input|output|inout)) (\d+) ",
         lambda match: f"{match[1]} {int(match[2]) + 1} ",
@@ -125,5 +125,5 @@ def _header(component: wiring.Component) -> str:
 
 
 def _printable(line: str) -> str:
-    """One line of plain text, whatever a user's title holds."""
+    """One line of plain text: a user's title may hold any characters."""
     return "".join(character if character.isprintable() else " " for character in line)

@@ -1,4 +1,4 @@
-"""What a component says about itself when it is exported."""
+"""The information that a component gives for its export."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
@@ -15,12 +15,13 @@ class Exported(wiring.Component):
     """
 
     NEEDS_RESET: ClassVar[bool] = False
-    """Whether there is a port ``rst``, a synchronous reset; without one registers start with any
+    """Whether there is a port ``rst``, a synchronous reset. Without it registers start with any
     value."""
 
     @property
     def modules(self) -> Mapping[str, Callable[[], wiring.Component]]:
-        """What makes the modules that it instantiates by name, so that others can replace them."""
+        """Functions that make the modules that it instantiates by name, so that others can replace
+        them."""
         return {}
 
     def header(self) -> Sequence[str]:

@@ -25,15 +25,15 @@ class Mac(Exported):
     Every cycle ``acc <= (clear ? 0 : acc) + w * a``. Latency 1 cycle, one product per cycle.
     ``clear`` starts a new sum, so the register needs no reset. The operands are not registered.
 
-    With ``segment`` the accumulator is redundant: no carry runs further than so many bits in a
-    cycle. The one that leaves a segment is saved in a register and enters the next segment in the
-    next cycle (carry-save, for ``segment=1`` of every bit). ``acc`` is then the sum of these
-    registers, from a final addition outside of the recurrence. It has the same value in the same
-    cycle as without, but comes from logic, not from a register: it settles later after the clock
-    edge. If that takes more than a cycle, the registers must stand still meanwhile: ``enable`` low
-    keeps them. Without that port, products of zero without ``clear`` keep the sum, but the
-    registers change until its carries have run on, for at most as many cycles as there are saved
-    carries; only then does ``acc`` begin to settle.
+    With ``segment`` the accumulator is redundant: in a cycle, no carry runs further than
+    ``segment`` bits. A register saves the carry that leaves a segment. It enters the next segment
+    in the next cycle (carry-save; ``segment=1`` saves the carry of every bit). ``acc`` is then the
+    sum of the accumulator and its saved carries, from a final addition behind the registers. It has
+    the same value in the same cycle as without ``segment``. But it comes from logic, so it settles
+    later after the clock edge. If that takes more than a cycle, the registers must not change
+    meanwhile: hold ``enable`` low. Without that port, give products of zero without ``clear``.
+    These keep the sum, but the registers still change while saved carries move on, for at most as
+    many cycles as there are saved carries. Only then does ``acc`` begin to settle.
 
     Parameters
     ----------
@@ -50,8 +50,8 @@ class Mac(Exported):
         If there is such a port: low to keep ``acc`` and ignore the other inputs.
     acc : ``Out(signed(spec.width))``
         Sum of the products since the last clear, this one included, in units of the product of both
-        quanta. Valid after the clock edge; with ``segment`` once the final addition has settled,
-        from registers that stand still.
+        quanta. Valid after the clock edge. With ``segment`` it is valid once the registers have
+        stopped changing and the final addition has settled.
 
     Raises
     ------
@@ -96,7 +96,7 @@ class Mac(Exported):
         m.submodules.addend = addend = self._addend
         m.d.comb += [addend.w.eq(self.w), addend.a.eq(self.a)]
 
-        # Add: bit 0 by itself, the carry into the others apart
+        # Add: bit 0 alone, and the carry into the other bits separately
         accumulator = Signal(signed(self.spec.width), reset_less=True)
         keep = Signal()
         base = Signal(signed(self.spec.width))
@@ -117,8 +117,8 @@ class Mac(Exported):
     def _ripple(
         self, m: Module, addend: Addend, accumulator: Signal, base: Signal, carry: Signal
     ) -> list[tuple[Signal, Value]]:
-        """The register and its next value, from one addition with a bit in front that makes the
-        carry, so that synthesis sees one adder."""
+        """The register and its next value, from one addition. An extra lowest bit makes the carry,
+        so that synthesis sees one adder."""
         upper = Signal(signed(self._sum_width(addend.term_width) - 1))
         carried = Signal(signed(len(upper) + 1))
         m.d.comb += [
@@ -134,7 +134,7 @@ class Mac(Exported):
     def _segments(
         self, m: Module, addend: Addend, accumulator: Signal, base: Signal, carry: Signal
     ) -> list[tuple[Signal, Value]]:
-        """The registers and their next values, each segment's from an addition of its own."""
+        """The registers and their next values; each segment has its own addition."""
         assert self.spec.segment is not None  # noqa: S101
         ends = [*range(self.spec.segment, self.spec.width, self.spec.segment), self.spec.width]
         saved = Signal(len(ends) - 1, reset_less=True)

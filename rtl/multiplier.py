@@ -41,7 +41,7 @@ def applicable_architectures(weight: Format, activation: Format) -> list[str]:
 def check_architecture(name: str, weight: Format, activation: Format) -> None:
     """Raise :class:`ArchitectureError` if ``name`` is unknown or does not fit the formats.
 
-    Raises TypeError for what is no name or no :class:`Format`.
+    Raises TypeError if ``name`` is not a string or a format is not a :class:`Format`.
     """
     if not isinstance(name, str):
         raise TypeError(f"Architecture must be a name, not {name!r}")

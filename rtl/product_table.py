@@ -16,7 +16,7 @@ __all__ = ["ProductTable"]
 
 
 def _address_bits(tables: Sequence[Sequence[int]]) -> int:
-    """Address bits of a table that is looked up by all that ``tables`` are looked up by."""
+    """Address bits of one table that has every address bit on which ``tables`` depend."""
     return sum(len(essential_bits(table)) for table in tables)
 
 
@@ -28,7 +28,8 @@ class ProductTable(MultiplierArchitecture):
 
     @classmethod
     def refusal(cls, weight: Format, activation: Format) -> str | None:
-        """Rows count the code bits on which the magnitudes depend; or the signs, if on more."""
+        """The code bits that decide the magnitudes, or the signs if more bits decide these, set its
+        rows."""
         magnitudes = [[abs(integer) for integer in fmt.integers] for fmt in (weight, activation)]
         signs = [sign_table(fmt) for fmt in (weight, activation)]
         return check_table_rows(max(_address_bits(magnitudes), _address_bits(signs)))

@@ -12,7 +12,8 @@ __all__ = ["Resolve"]
 class Resolve(wiring.Component):
     """Add saved carries to the sum that they belong to, modulo ``2**width``; combinational.
 
-    A component of its own so that synthesis can keep it apart: it has no clock to meet.
+    It is a component of its own so that synthesis can treat it separately: it need not meet the
+    clock.
 
     Parameters
     ----------

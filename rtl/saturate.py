@@ -1,4 +1,4 @@
-"""Saturation of a sum, by a look at its upper bits."""
+"""Saturation of a sum, decided by its upper bits."""
 
 from amaranth.hdl import Cat, Module, Signal, Value
 
@@ -10,9 +10,9 @@ def saturated(m: Module, total: Value, width: int) -> Value:
 
     Its logic becomes part of ``m``.
 
-    It is in range if all its bits from ``width - 1`` up are alike. Otherwise the bits below become
-    ones, and zeros again where the sum is negative. Two comparisons with the limits would each
-    cost an adder.
+    The sum is in range if all its bits from ``width - 1`` up are equal. Otherwise the bits below
+    become ones, or zeros if the sum is negative. Two comparisons with the limits would each cost an
+    adder.
     """
     top = width - 1
     sum_ = Signal(total.shape())

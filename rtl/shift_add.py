@@ -19,7 +19,7 @@ def _powers(magnitude: int) -> list[int]:
 class ShiftAdd(MultiplierArchitecture):
     """Add two shifted copies of the activation, chosen by the weight's code.
 
-    For formats whose magnitudes are sums of at most two powers of two, as APoT builds them.
+    This suits formats whose magnitudes are sums of at most two powers of two, as in APoT.
     """
 
     name = "shift_add"
@@ -65,6 +65,6 @@ class ShiftAdd(MultiplierArchitecture):
 
     @staticmethod
     def _factor(integer: int, place: int) -> int:
-        """The power of two (or 0) that the copy ``place`` of the activation is multiplied by."""
+        """The power of two (or 0) that multiplies the copy ``place`` of the activation."""
         powers = _powers(abs(integer))
         return 1 << powers[place] if place < len(powers) else 0

@@ -14,7 +14,7 @@ __all__ = ["SignedProduct"]
 class SignedProduct(wiring.Component):
     """The product of two codes as one number; combinational.
 
-    In a MAC nobody needs it, since the accumulator's adder does the negation.
+    A MAC does not need it, since the accumulator's adder does the negation.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""``MacSpec``: what a MAC is, for RTL, simulation, synthesis, proofs and the GPU alike."""
+"""``MacSpec``: the specification of a MAC, for all rooms from RTL to the GPU."""
 
 import hashlib
 import threading
@@ -30,12 +30,13 @@ _MAC, _MULTIPLIER = "mac", "multiplier"
 # Verilog tools accept longer names; file systems and people do not.
 _MAX_NAME = 90
 _DIGEST_DIGITS = 8
-# Amaranth numbers its signals with a counter that threads share.
+# Threads share the counter with which Amaranth numbers its signals, so only one elaborates at a
+# time.
 _elaborating = threading.Lock()
 
 
 def check_segment(segment: int | None, acc_width: int, overflow: Overflow) -> int | None:
-    """Return ``segment`` if the carries of an accumulator can be saved so.
+    """Return ``segment`` if an accumulator can save its carries after that many bits.
 
     Raises TypeError for the wrong type, UserError (a ValueError) otherwise.
     """
@@ -58,7 +59,7 @@ def check_segment(segment: int | None, acc_width: int, overflow: Overflow) -> in
 
 @dataclass(frozen=True)
 class MacSpec(UnitSpec):
-    """What a MAC is. See :class:`halfbyte.rtl.Mac` for what it does.
+    """The specification of a MAC. :class:`halfbyte.rtl.Mac` says what it does.
 
     Parameters
     ----------
@@ -135,7 +136,7 @@ class MacSpec(UnitSpec):
 
     @property
     def name(self) -> str:
-        """A name for modules and files that says all that the ports and sums depend on.
+        """A name for modules and files, from everything that the ports and sums depend on.
 
         ``mac_e2m1_int8_sign_magnitude_acc20_saturate_enable``, with a digest where it would be
         too long.
@@ -157,7 +158,7 @@ class MacSpec(UnitSpec):
 
     @property
     def content(self) -> dict[str, Any]:
-        """All that the hardware depends on, as plain data for the keys of stored results."""
+        """Everything that the hardware depends on, as plain data for the keys of stored results."""
         return {
             "formats": [
                 [fmt.bits, fmt.integers, fmt.nan_codes] for fmt in (self.weight, self.activation)

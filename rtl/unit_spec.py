@@ -16,7 +16,7 @@ class UnitSpec(Protocol):
 
     @property
     def name(self) -> str:
-        """A lower-case identifier for modules and files; units that differ have other names."""
+        """A lower-case identifier for modules and files; different units have different names."""
 
     @property
     def width(self) -> int:
@@ -32,7 +32,7 @@ class UnitSpec(Protocol):
 
     @property
     def content(self) -> Mapping[str, Any]:
-        """All that the hardware depends on, as plain data for the keys of stored results."""
+        """Everything that the hardware depends on, as plain data for the keys of stored results."""
 
     @property
     def fields(self) -> Mapping[str, Any]:

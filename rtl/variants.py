@@ -7,11 +7,11 @@ from halfbyte.rtl.spec import MacSpec
 
 __all__ = ["LOSSLESS", "SAVED", "variants"]
 
-# Names of variants that proofs treat in a way of their own.
+# Names of variants that proofs treat specially.
 LOSSLESS, SAVED = "lossless", "saved"
 # The narrowest accumulator that a MAC can have.
 _NARROWEST = 2
-# Carries saved after so many bits.
+# Bits after which these variants save a carry.
 _SEGMENT = 3
 
 
@@ -20,8 +20,9 @@ def variants(spec: MacSpec) -> dict[str, MacSpec]:
 
     Two have the lossless accumulator, without and with an enable port. Four overflow all the time.
     ``wrap`` and ``saturate`` are as wide as one product, so nearly every sum leaves their range.
-    ``tight`` and ``tight_wrap`` are narrower still, so that single products do. Two save carries.
-    ``given`` is ``spec`` itself, if it says more than formats, architecture and terms.
+    ``tight`` and ``tight_wrap`` are narrower still, so even single products leave it. Two save
+    carries. ``given`` is ``spec`` itself, if it specifies more than formats, architecture and
+    terms.
     """
     one_product = max(_NARROWEST, lossless_acc_width(spec.weight, spec.activation, 1))
     tight = max(_NARROWEST, one_product - 2)

@@ -1,4 +1,4 @@
-"""Operands as wide as what is computed from them, as lint of Verilog wants it."""
+"""Makes operands as wide as the result of their operation, as Verilog lint demands."""
 
 __all__ = ["widening"]
 
@@ -29,7 +29,7 @@ module _halfbyte_{name} (A, B, Y);
     .Y_WIDTH(Y_WIDTH)) _TECHMAP_REPLACE_ (.A(a), .B(b), .Y(Y));
 endmodule
 """
-# A result that is narrower than the shifted word is cut afterwards.
+# If the result is narrower than the shifted word, it is cut afterwards.
 _SHIFT = """\
 (* techmap_celltype = "{cell}" *)
 module _halfbyte_{name} (A, B, Y);

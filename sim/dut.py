@@ -1,4 +1,4 @@
-"""A user's own RTL under the regression of the MACs."""
+"""Runs the regression of the MACs on a user's own RTL."""
 
 import re
 import subprocess
@@ -39,11 +39,11 @@ class Dut:
     top : str
         The module of the MAC.
     ports : mapping of str to str
-        What the module calls clk, w, a, clear, enable and acc, where it has other names.
+        The module's names for clk, w, a, clear, enable and acc, if they differ.
     tied : mapping of str to int
         Other inputs, such as a reset, held at 0 or at 1 in all their bits.
     latency : int
-        Clock edges from an input to the ``acc`` that has it; 1 where acc is the register.
+        Clock edges from an input to the ``acc`` that includes it; 1 if acc is the register.
 
     Raises
     ------
@@ -114,7 +114,7 @@ def run_dut(
     SimulationError
         The MAC differs from the golden model.
     UserError
-        The ports are not those of the MAC: the message names the first that differs.
+        The ports differ from those of the MAC; the message names the first difference.
     ToolError
         The Verilog cannot be read, or a tool is missing.
     """
@@ -145,7 +145,8 @@ def run_dut(
 
 
 def _check_ports(verilog: str, dut: Dut) -> None:
-    """Let Verilator read everything; a pin of another width would be cut or filled silently."""
+    """Let Verilator check all widths; otherwise a pin of another width is cut or padded
+    silently."""
     root = verilator_root()
     with tempfile.TemporaryDirectory(prefix="halfbyte-dut-") as temporary:
         (Path(temporary) / "bench.v").write_text(verilog)

@@ -1,4 +1,4 @@
-"""A MAC for people who use none of this: Verilog, vectors and a bench."""
+"""A MAC for use without this package: Verilog, vectors and a bench."""
 
 from pathlib import Path
 

@@ -8,8 +8,8 @@ from halfbyte.rtl import MacSpec
 
 __all__ = ["MAX_CYCLES", "Step", "expected_after", "walk_to_limits"]
 
-# A walk takes at most so many strides in either direction, which reaches the limits of 32 bits for
-# formats of 4 bits: seconds of Verilator, minutes of Icarus.
+# Most strides of a walk in either direction. They reach the limits of 32 bits with formats of 4
+# bits, which takes seconds in Verilator and minutes in Icarus.
 MAX_CYCLES = 2**26
 
 
@@ -27,8 +27,8 @@ def walk_to_limits(spec: MacSpec, max_cycles: int = MAX_CYCLES) -> list[Step]:
     """Products of one sign up to the upper limit, beyond it and back; then the lower limit.
 
     The last steps before a limit are the smallest products of that sign, so that the sum lands on
-    the limit itself wherever that is possible, and then crosses it by as little as possible. A
-    limit is left out if no product has its sign, or if it is more than ``max_cycles`` away.
+    the limit itself if possible, and then crosses it by as little as possible. A limit is left out
+    if no product has its sign, or if it is more than ``max_cycles`` away.
     """
     half = 1 << (spec.width - 1)
     steps: list[Step] = []
@@ -69,7 +69,7 @@ def _pairs_by_magnitude(spec: MacSpec, sign: int) -> list[tuple[tuple[int, int],
 
 
 def expected_after(spec: MacSpec, steps: list[Step]) -> list[int]:
-    """What the golden model says the accumulator holds after each step.
+    """The golden model's accumulator after each step.
 
     All products of a step have one sign. So it makes no difference whether the sum is limited
     after each of them or after all.

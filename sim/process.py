@@ -1,4 +1,4 @@
-"""External programs: their output in a log, and none left behind."""
+"""Runs external programs: their output goes to a log, and none keeps running afterwards."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ __all__ = ["Processes"]
 
 
 class Processes:
-    """The programs that one caller has running, so that all of them can be ended at once.
+    """The running programs of one caller, so that all of them can be ended at once.
 
     Every program leads a process group, so that ending it also ends what it started.
     """

@@ -89,7 +89,7 @@ class DutRecord(SimulationRecord):
     module: str
     """The module that was simulated."""
     latency: int
-    """Clock edges from an input to the accumulator that has it."""
+    """Clock edges from an input to the accumulator that includes it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,7 +212,7 @@ class ExportRecord(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class MutantRecord(Record):
-    """Faults that were put into the RTL of a MAC, and whether the regression caught each."""
+    """Faults inserted into the RTL of a MAC, and whether the regression caught each."""
 
     format: str
     """Format of the weights."""
@@ -239,17 +239,17 @@ class MutantRecord(Record):
     mutants: int
     """Mutants that were made."""
     equivalent: int
-    """Those that are proved equivalent to the MAC."""
+    """Mutants that are proved equivalent to the MAC."""
     caught: int
-    """Those that the regression caught."""
+    """Mutants that the regression caught."""
     caught_by: Mapping[str, int]
     """By scenario: mutants that it was the first to catch."""
     survivors: tuple[str, ...]
-    """What was changed in those that nothing caught."""
+    """The changes in mutants that the regression did not catch."""
     versions: Mapping[str, str | None]
     """Versions of the tools."""
     seconds: float
-    """Time that it took, in s: an equal share of the design's."""
+    """Time for this MAC, in s: an equal share of the whole run."""
 
 
 @dataclass(frozen=True, kw_only=True)

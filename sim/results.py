@@ -1,4 +1,4 @@
-"""What a simulation left behind, and whether it confirms the design."""
+"""Reads the results of a simulation, and decides whether they confirm the design."""
 
 import json
 from collections.abc import Mapping
@@ -19,10 +19,10 @@ RESULTS = "results.xml"
 def confirmed(
     folder: Path, plans: Mapping[str, PlanLike], *, log: Path
 ) -> dict[str, dict[str, object]]:
-    """The bench's report per scenario, if every planned product was checked and none differs.
+    """The bench's report per scenario, if every planned product was checked and agrees.
 
-    cocotb counts a run in which no test matched as passed, so its verdict alone proves nothing:
-    the reports of the bench are compared with the plans.
+    cocotb passes a run in which no test matched. Its verdict alone proves nothing, so the reports
+    of the bench are compared with the plans.
 
     Raises
     ------

@@ -28,7 +28,8 @@ SEED_BITS = 32
 
 
 def _plan(stream: Stream, macs: Mapping[str, MacSpec], layout: Layout) -> Plan:
-    """Pack a stream for the ports of the bench, and let the golden model say what must come."""
+    """Pack a stream for the ports of the bench, and compute the expected results with the golden
+    model."""
     columns = (stream.w, stream.a, stream.clear, stream.enable)
     codes = layout.w_bits + layout.a_bits
     offsets = (0, layout.w_bits, codes, codes + 1)
@@ -59,9 +60,9 @@ def run_regression(
 
     All :func:`halfbyte.rtl.variants` of the MAC run side by side on the same stream. A product
     counts as checked when one of them was compared with the golden model in the cycle after it
-    took that product. ``seconds`` is everything: export, build (part of it in ``build_seconds``),
-    expectations, simulation.
-    With ``netlists`` these stand in for the RTL, and nothing else changes.
+    took that product. ``seconds`` covers everything: export, build (part of it in
+    ``build_seconds``), expectations, simulation. With ``netlists`` these replace the RTL, and
+    nothing else changes.
 
     Raises
     ------
@@ -97,7 +98,7 @@ def run_regression(
 
 
 def new_seed() -> int:
-    """A seed for random stimulus, another one each time."""
+    """A seed for random stimulus, different each time."""
     return secrets.randbits(SEED_BITS)
 
 
@@ -168,9 +169,9 @@ def run_many(
 
     ``netlists``, one for each design, are simulated in place of the RTL.
 
-    ``on_progress`` gets the number of finished designs, of all, and the name of the last. A
-    design that differs from the golden model does not keep the others from being simulated: one
-    SimulationError reports all that do. Any other error, and an interrupt, ends everything.
+    ``on_progress`` gets the number of finished designs, of all, and the name of the last. If a
+    design differs from the golden model, the others are still simulated; then one SimulationError
+    reports all that differ. Any other error, or an interrupt, ends everything.
     """
     check_simulator(simulator)
     processes = Processes()

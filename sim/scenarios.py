@@ -1,4 +1,4 @@
-"""What the bench drives, and what the golden model says the accumulators then hold."""
+"""The inputs of the bench, and the golden model's accumulators for them."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ SHORT_SUM = 8
 SEGMENT = 500
 CLEAR_PROBABILITIES = (1 / 2, 1 / 8, 1 / 64, 0)
 ENABLE_PROBABILITY = 3 / 4
-# Products of a walk to a limit at most: some seconds of cocotb.
+# Most products of a walk to a limit: some seconds of cocotb.
 MAX_WALK = 2**20
 
 
@@ -40,8 +40,8 @@ MAX_WALK = 2**20
 class Stream:
     """One value per clock cycle for each input of the MAC: four arrays of one length T.
 
-    w, a: uint8 codes. clear, enable: bool. The first cycle clears and is enabled, so that nothing
-    depends on what the register held before.
+    w, a: uint8 codes. clear, enable: bool. The first cycle clears and is enabled, so that the
+    register's earlier content has no effect.
     """
 
     w: Codes
@@ -98,7 +98,7 @@ def extremes(weight: Format, activation: Format, terms: int) -> Stream:
 def clears(weight: Format, activation: Format, generator: np.random.Generator) -> Stream:
     """Short sums with a clear at every position, with and without an enabled clear.
 
-    Products of zero are avoided as far as the formats allow: after them a clear cannot be seen.
+    Products of zero are avoided if the formats allow, since they would hide a clear.
     """
     sums = 2 * SHORT_SUM
     position = np.arange(SHORT_SUM)
@@ -116,7 +116,8 @@ def clears(weight: Format, activation: Format, generator: np.random.Generator) -
 def random_cycles(
     weight: Format, activation: Format, cycles: int, generator: np.random.Generator
 ) -> Stream:
-    """Uniform codes with random clears, now frequent, now rare, and random pauses of enable."""
+    """Uniform codes with random clears, alternately frequent and rare, and random pauses of
+    enable."""
     segments = np.arange(cycles) // SEGMENT % len(CLEAR_PROBABILITIES)
     clear = generator.random(cycles) < np.array(CLEAR_PROBABILITIES)[segments]
     enable = generator.random(cycles) < ENABLE_PROBABILITY
@@ -144,9 +145,10 @@ def limits(specs: Iterable[MacSpec]) -> Stream:
 
 
 def streams(macs: Sequence[MacSpec], *, cycles: int, seed: int) -> dict[str, Stream]:
-    """The stream of every scenario for MACs of the same formats; the same arguments give the same.
+    """The stream of every scenario for MACs of the same formats; equal arguments give equal
+    streams.
 
-    Their number of terms is that of the first.
+    All take the number of terms of the first MAC.
     """
     weight, activation, terms = macs[0].weight, macs[0].activation, macs[0].terms
     for_clears, for_cycles = np.random.default_rng(seed).spawn(2)
@@ -160,7 +162,7 @@ def streams(macs: Sequence[MacSpec], *, cycles: int, seed: int) -> dict[str, Str
 
 
 def expectation(stream: Stream, spec: MacSpec) -> NDArray[np.int64]:
-    """What the golden model says ``acc`` of the MAC holds after each cycle; (T,) int64.
+    """The golden model's ``acc`` of the MAC after each cycle; (T,) int64.
 
     A cycle without enable leaves the register as it was: the sum of the last enabled cycle.
     """

@@ -1,4 +1,4 @@
-"""Expected results in order, compared with what the simulator shows."""
+"""Expected results in order, compared with those of the simulator."""
 
 from halfbyte.sim.plan import Plan
 
@@ -6,19 +6,19 @@ __all__ = ["MismatchError", "Scoreboard"]
 
 
 class MismatchError(AssertionError):
-    """The simulated accumulators are not what the golden model says."""
+    """The simulated accumulators differ from the golden model."""
 
 
 class Scoreboard:
     """Compares the accumulators of one scenario, cycle by cycle.
 
-    All accumulators of a cycle are compared as one integer, which is what makes 100,000 cycles a
-    matter of a second; only a mismatch is taken apart.
+    All accumulators of a cycle are compared as one integer, so 100,000 cycles take about a second.
+    Only a mismatch is split into single accumulators.
 
     Parameters
     ----------
     plan : Plan
-        What is driven and expected.
+        The inputs and the expected results.
     scenario : str
         Its name, for messages.
     """
@@ -57,7 +57,8 @@ class Scoreboard:
         self.cycles += 1
 
     def report(self, acc: int | str) -> str:
-        """What is wrong in the next cycle: inputs, decoded, and every accumulator that differs.
+        """Describe a mismatch in the next cycle: decoded inputs, and every accumulator that
+        differs.
 
         ``acc`` is the whole result port; text if it has bits that are neither 0 nor 1.
         """

@@ -22,9 +22,9 @@ from halfbyte.sim.wrapper import TOP
 __all__ = ["Outcome", "Run", "simulate", "simulated"]
 
 TEST_MODULE = "halfbyte.sim.tb_mac"
-# What cocotb's runner makes the simulators write.
+# File that cocotb's runner makes the simulators write.
 _WAVES = {"verilator": "dump.vcd", "icarus": f"{TOP}.fst"}
-# Folders of failed or killed runs are kept for so long.
+# How long folders of failed or killed runs are kept.
 KEPT_SECONDS = 24 * 3600
 
 
@@ -44,7 +44,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Run:
-    """What a simulation left behind: its folder, its log, and the seconds spent on building."""
+    """The output of a simulation: its folder, its log, and the seconds spent on building."""
 
     folder: Path
     log: Path
@@ -64,10 +64,10 @@ def simulated(
     test_filter: str | None = None,
     files: Mapping[str, str] | None = None,
 ) -> Iterator[Run]:
-    """Build and run the tests of ``test_module``; the results are of this run or there are none.
+    """Build and run the tests of ``test_module``; results of an earlier run are never returned.
 
     Plans and ``files`` (text by name) lie in the run's folder, a new one in the design's folder
-    ``name`` under ``build_dir()/sim``. It stays behind, with its log, only if the caller fails.
+    ``name`` under ``build_dir()/sim``. The folder and its log are kept only if the caller fails.
 
     Raises ToolError as :func:`build` does.
     """
@@ -114,9 +114,8 @@ def simulate(
     """Simulate module ``bench`` in ``verilog`` against the plans.
 
     ``name`` names the design's folder; ``test_module`` has the tests, ``test_filter`` is a regular
-    expression for the names of those to run. ``junit`` takes cocotb's results as JUnit XML,
-    whatever they are. Raises SimulationError and ToolError as :func:`confirmed` and
-    :func:`simulated` do.
+    expression for the names of those to run. ``junit`` takes cocotb's results as JUnit XML, also if
+    they failed. Raises SimulationError and ToolError as :func:`confirmed` and :func:`simulated` do.
     """
     with simulated(
         verilog,

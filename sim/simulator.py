@@ -1,4 +1,4 @@
-"""Finding the simulators and the tools that they need, with an error that names the remedy."""
+"""Finds the simulators and the tools that they need; errors name the remedy."""
 
 import importlib.util
 import os
@@ -24,7 +24,7 @@ __all__ = [
 
 SIMULATORS = ("verilator", "icarus")
 
-# What each simulator starts, and where a Debian or Ubuntu user gets it.
+# The programs of each simulator, and how to install them on Debian or Ubuntu.
 _PROGRAMS = {
     "verilator": {"g++": "apt install g++", "make": "apt install make"},
     "icarus": {"iverilog": "apt install iverilog", "vvp": "apt install iverilog"},
@@ -115,7 +115,8 @@ def simulator_version(name: str) -> dict[str, str | None]:
 
 
 def clean_environment(**extra: str) -> dict[str, str]:
-    """The environment of a build or a simulation: the caller's, without what would change it."""
+    """The environment of a build or a simulation: the caller's, without variables that would change
+    it."""
     kept = {
         name: text
         for name, text in os.environ.items()

@@ -20,8 +20,8 @@ SCENARIO = "product"
 
 
 async def _drive_and_check(dut: Any, plan: ArrayPlan) -> int:
-    """Apply each row after a rising edge; read what leaves on the falling edge. Returns the
-    results compared."""
+    """Apply each row after a rising edge; read the outputs on the falling edge. Returns the number
+    of results compared."""
     at = plan.ports.output_offsets
     rising, falling = RisingEdge(dut.clk), FallingEdge(dut.clk)
     bits, mask = plan.result_bits, (1 << plan.result_bits) - 1
@@ -47,7 +47,7 @@ async def _drive_and_check(dut: Any, plan: ArrayPlan) -> int:
 def _compare(
     plan: ArrayPlan, expected: list[list[int]], left: list[int], column: int, seen: int, cycle: int
 ) -> int:
-    """Compare one result with the next one of its column; 1, or 0 for padding."""
+    """Compare one result with the next expected one of its column; returns 1, or 0 for padding."""
     number = left[column]
     left[column] += 1
     if number >= len(expected):

@@ -19,7 +19,7 @@ CLOCK_PERIOD_NS = 10
 
 
 async def _drive_and_check(dut: Any, plan: Bf16Plan, scenario: str) -> int:
-    """Apply each row after a rising edge; the accumulator that it leaves stands after the next.
+    """Apply each row after a rising edge; the accumulator has its result after the next one.
 
     It is read on the falling edge before the one that overwrites it. Returns the rows compared.
     """
@@ -44,7 +44,7 @@ async def _drive_and_check(dut: Any, plan: Bf16Plan, scenario: str) -> int:
 @cocotb.test()
 @cocotb.parametrize(scenario=SCENARIOS)
 async def agrees_with_golden_model(dut: Any, scenario: str) -> None:
-    """The accumulator holds what the golden model says, after every cycle."""
+    """The accumulator equals the golden model's after every cycle."""
     folder = Path(os.environ[FOLDER_VARIABLE])
     plan = Bf16Plan.load(folder, scenario)
     Clock(dut.clk, CLOCK_PERIOD_NS, unit="ns").start(start_high=False)

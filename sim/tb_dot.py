@@ -20,7 +20,7 @@ CLOCK_PERIOD_NS = 10
 
 
 def _fields(word: int, ports: PortMap, inputs: bool) -> str:
-    """A word as its ports, in hexadecimal."""
+    """A word split into its ports, in hexadecimal."""
     widths = ports.inputs if inputs else ports.outputs
     offsets = ports.input_offsets if inputs else ports.output_offsets
     return ", ".join(
@@ -29,7 +29,7 @@ def _fields(word: int, ports: PortMap, inputs: bool) -> str:
 
 
 async def _drive_and_check(dut: Any, plan: DotPlan) -> int:
-    """Apply each row after a rising edge; what it leaves stands after the next one.
+    """Apply each row after a rising edge; the outputs have its result after the next one.
 
     Outputs are read on the falling edge after that. Returns the rows compared.
     """
@@ -53,7 +53,7 @@ async def _drive_and_check(dut: Any, plan: DotPlan) -> int:
 @cocotb.test()
 @cocotb.parametrize(scenario=DOT_SCENARIOS)
 async def agrees_with_golden_model(dut: Any, scenario: str) -> None:
-    """The accumulator holds what the golden model says, after every cycle."""
+    """The accumulator equals the golden model's after every cycle."""
     folder = Path(os.environ[FOLDER_VARIABLE])
     plan = DotPlan.load(folder, scenario)
     Clock(dut.clk, CLOCK_PERIOD_NS, unit="ns").start(start_high=False)

@@ -15,7 +15,7 @@ __all__ = ["agrees_with_golden_model"]
 @cocotb.test()
 @cocotb.parametrize(scenario=SCENARIOS)
 async def agrees_with_golden_model(dut: Any, scenario: str) -> None:
-    """Every accumulator holds what the golden model says, after every cycle."""
+    """Every accumulator equals the golden model's after every cycle."""
     bench = Testbench(dut, Path(os.environ[FOLDER_VARIABLE]), scenario)
     await bench.run()
     assert bench.scoreboard.left == 0

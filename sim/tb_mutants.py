@@ -16,7 +16,7 @@ __all__ = ["catches_mutants"]
 
 
 async def _first_mismatch(benches: Mapping[str, Testbench]) -> str | None:
-    """The scenario that shows a mismatch first; None if none does."""
+    """The first scenario that shows a mismatch; None if all pass."""
     for scenario, bench in benches.items():
         try:
             await bench.check()

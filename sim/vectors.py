@@ -106,7 +106,7 @@ endmodule
 
 
 def _stream(weight: Format, activation: Format, terms: int, seed: int) -> Stream:
-    """All scenarios of one vector a cycle, one after the other."""
+    """All scenarios with one vector per cycle, one after the other."""
     for_clears, for_cycles = np.random.default_rng(seed).spawn(2)
     parts = (
         all_pairs(weight, activation),

@@ -21,7 +21,8 @@ TOP = "bench"
 # The clock of the test bench counts nanoseconds.
 TIMESCALE = "`timescale 1ns / 1ps\n"
 
-# Verilator shows cocotb only what is public; making all of a MAC public would cost build time.
+# Verilator shows cocotb only public signals. Making all signals of a MAC public would cost build
+# time.
 _HEAD = """\
 module {top} (clk, stimulus, acc{mutant_port});
   input clk /* verilator public_flat_rw */;
@@ -36,7 +37,7 @@ module {top} (clk, stimulus, acc{mutant_port});
 
 @dataclass(frozen=True)
 class Netlists:
-    """What is simulated in place of the RTL.
+    """A netlist that is simulated in place of the RTL.
 
     Parameters
     ----------
@@ -85,7 +86,7 @@ def netlist_bench_verilog(netlists: Netlists, layout: Layout) -> str:
 def top_verilog(layout: Layout, *, mutant_bits: int = 0) -> str:
     """The module that spreads the stimulus over the MACs and collects their accumulators.
 
-    With ``mutant_bits`` it has one more input of so many bits, ``mutant``, and so have the MACs.
+    With ``mutant_bits`` it and the MACs have one more input, ``mutant``, of that many bits.
     """
     w, a = layout.w_bits, layout.a_bits
     lines = [

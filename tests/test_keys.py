@@ -28,7 +28,7 @@ def forget() -> None:
 
 
 def _python_files(folder: Path) -> Iterator[Path]:
-    """Those of all rooms; links to them are followed."""
+    """Python files of all rooms; links to the rooms are followed."""
     return (path for room in folder.iterdir() for path in room.rglob("*.py"))
 
 
@@ -83,6 +83,7 @@ DEPENDS = [
     (synthesis_key, "area/cells/technology.py"),
     (synthesis_key, "area/synthesis/yosys.py"),
     (synthesis_key, "area/synthesis/annealing/kernel.py"),
+    (synthesis_key, "area/synthesis/annealing/candidates.py"),
     (synthesis_key, "area/timing/delay.py"),
     (synthesis_key, "area/timing/energy.py"),
     (synthesis_key, "base/yosys.py"),
@@ -109,7 +110,7 @@ INDEPENDENT = [
 
 
 def changed_by(edit: Edit, pairs: list[tuple[Callable[[], str], str]]) -> set[tuple[str, str]]:
-    """Those of the pairs of a key and a file where an edit of the file changes the key."""
+    """The pairs of a key and a file where an edit of the file changes the key."""
     changed = set()
     for key, group in groupby(pairs, key=itemgetter(0)):
         before = key()

@@ -18,7 +18,7 @@ FOREIGN = {"--no-deps", "--binary", "--timing", "--enable-shared", "--version"}
 
 
 def options(command) -> set[str]:
-    """Those of a command and of all its subcommands."""
+    """Options of a command and of all its subcommands."""
     own = {name for each in command.params for name in (*each.opts, *each.secondary_opts)}
     names = command.list_commands(None) if hasattr(command, "list_commands") else []
     return own.union({"--help"}, *(options(command.get_command(None, name)) for name in names))

@@ -73,7 +73,7 @@ def _joined(paths: list[Path]) -> Corpus:
 
 
 def read_corpus() -> Corpus:
-    """Everything to train on: the library's Python files but the held-out ones, sorted by path.
+    """All training text: the library's Python files without the held-out ones, sorted by path.
 
     Raises UserError if Python is installed without its source.
     """

@@ -3,7 +3,7 @@
 Muon: Jordan et al. (2024), "Muon: an optimizer for hidden layers in neural networks", with the
 step size of Liu et al. (2025, arXiv 2502.16982), which lets both optimizers share a rate. The rate
 warms up, stays, and falls to zero over the last part (Hu et al., 2024, arXiv 2404.06395): a run
-that is continued with more steps before the fall begins is the run that had them from the start.
+that gets more steps before the fall begins ends as if it had had them from the start.
 """
 
 import math
@@ -35,7 +35,7 @@ class Plan:
     steps, batch : int
         Updates of the weights, and windows of 256 bytes in each.
     seed : int
-        Of the initial weights and of the choice of windows.
+        Seed of the initial weights and of the choice of windows.
     rate : float
         Highest step size.
     """
@@ -90,7 +90,7 @@ def _optimizers(model: nn.Module, plan: Plan) -> list[torch.optim.Optimizer]:
 
 
 def _windows(data: Tensor, plan: Plan, step: int) -> Tensor:
-    """The batch of one step, which depends on nothing but seed and step; (batch, CONTEXT + 1)."""
+    """The batch of one step, which depends on seed and step only; (batch, CONTEXT + 1)."""
     source = torch.Generator().manual_seed(plan.seed * 1_000_003 + step)
     starts = torch.randint(len(data) - CONTEXT, (plan.batch, 1), generator=source)
     return data[starts + torch.arange(CONTEXT + 1)].long()

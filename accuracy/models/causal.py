@@ -13,7 +13,7 @@ from halfbyte.checkpoints.memory import check_memory
 __all__ = ["CALIBRATION_WINDOWS", "CausalSubject", "sliding_windows"]
 
 BATCH_TOKENS = 4096
-BATCH_LOGITS = 1 << 26  # of a batch at most, unless one window has more: 256 MiB
+BATCH_LOGITS = 1 << 26  # most in a batch (256 MiB), unless one window has more
 PIECE_LOGITS = 1 << 24  # scored at a time
 CALIBRATION_WINDOWS = 32
 

@@ -14,7 +14,7 @@ from halfbyte.checkpoints.architecture import not_read
 
 __all__ = ["EncoderSubject"]
 
-# Beyond this many tokens the MiniLM release cuts texts off (its sentence_bert_config.json).
+# The MiniLM release cuts texts off after this many tokens (its sentence_bert_config.json).
 MAX_TOKENS = 256
 BATCH = 64
 
@@ -45,7 +45,7 @@ class EncoderSubject(Subject):
     @torch.inference_mode()
     def embed(self, texts: Sequence[str]) -> Tensor:
         """Mean over tokens, then unit length; (len(texts), D) float32."""
-        # Texts of like length share a batch: less padding.
+        # Texts of similar length share a batch: less padding.
         order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
         embeddings: list[Tensor] = [torch.empty(0)] * len(texts)
         for start in range(0, len(order), BATCH):

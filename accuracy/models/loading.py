@@ -37,7 +37,7 @@ __all__ = ["open_model", "open_subject"]
 CALIBRATION_CONTEXT = 256  # tokens at most
 UNLIMITED = 131072  # tokens, where a configuration says nothing
 _POSITION_KEYS = ("max_position_embeddings", "n_positions", "max_sequence_length", "n_ctx")
-# Embeddings of positions whose first rows are for padding leave so many fewer.
+# Models whose first position embeddings are reserved for padding: fewer are left for tokens.
 _PADDED_POSITIONS = ("roberta", "xlm-roberta", "camembert", "longformer", "mpnet", "xlm-roberta-xl")
 
 
@@ -107,7 +107,7 @@ def _prefix(tokenizer: PreTrainedTokenizerBase) -> int | None:
 
 
 def _windows(tokens: Tensor, context: int, bos: str, prefix: int | None) -> tuple[Tensor, Tensor]:
-    """Windows with the token of beginnings where it is wanted; see :func:`sliding_windows`."""
+    """Windows, with the beginning-of-text token where wanted; see :func:`sliding_windows`."""
     stride = max(1, context // 2)
     if prefix is None and bos == "window":
         raise UserError("The tokenizer has no token of beginnings: --bos window cannot be")
@@ -117,7 +117,7 @@ def _windows(tokens: Tensor, context: int, bos: str, prefix: int | None) -> tupl
         return sliding_windows(torch.cat([torch.tensor([prefix]), tokens]), context, stride)
     windows, first = sliding_windows(tokens, context - 1, max(1, (context - 1) // 2))
     first += 1
-    first[0] = 0  # the token of beginnings predicts the text's first
+    first[0] = 0  # the beginning-of-text token predicts the first one
     return torch.cat([torch.full((len(windows), 1), prefix), windows], dim=1), first
 
 
@@ -156,7 +156,7 @@ def _bytes(data: bytes) -> Tensor:
 
 
 def _load(kind: str, folder: Path) -> tuple[Any, StoredFormat | None]:
-    """The model in FP32, and in which format its weights were stored, if in one of ours."""
+    """The model in FP32, and the format of its stored weights if it is one of ours."""
     check_not_quantized(read_config(folder / "config.json"), folder, own=True)
     checkpoint = Checkpoint(folder)
     # A model is held in FP32 once, with one quantized copy of its weights.
@@ -172,7 +172,7 @@ def _load(kind: str, folder: Path) -> tuple[Any, StoredFormat | None]:
         }
     try:
         config = plain_config(folder)
-        config._experts_implementation = "eager"  # where each expert is seen to be used
+        config._experts_implementation = "eager"  # here each expert's use can be observed
         module, report = kind_of_model.from_pretrained(
             config=config,
             dtype=torch.float32,
@@ -191,7 +191,7 @@ def _load(kind: str, folder: Path) -> tuple[Any, StoredFormat | None]:
 
 
 def _check_report(module: nn.Module, report: Mapping[str, Any], folder: Path) -> None:
-    """Raise UserError unless the checkpoint holds the model, all of it and nothing else."""
+    """Raise UserError unless the checkpoint holds exactly the tensors of the model."""
     unread = {id(p) for layer in not_read(module) for p in layer.parameters()}
     optional = {name for name, p in module.named_parameters() if id(p) in unread}
     missing = sorted(set(report["missing_keys"]) - optional)
@@ -212,9 +212,9 @@ def _check_report(module: nn.Module, report: Mapping[str, Any], folder: Path) ->
 
 
 def _of_the_head(folder: Path, names: set[str]) -> set[str]:
-    """Those of ``names`` that a head on top of the encoder takes, as the checkpoint's class has it.
+    """The ``names`` that belong to a head on top of the encoder, by the checkpoint's class.
 
-    Classes that transformers does not know take none.
+    Returns nothing if transformers does not know the class.
     """
     import transformers
 

@@ -31,7 +31,7 @@ _TOKENIZERS = (
     "sentencepiece.bpe.model", "tekken.json", "tokenizer_config.json",
 )  # fmt: skip
 BOS = ("text", "window", "none")
-# What decides nothing: weights of other kinds, which are not read, and prose and pictures.
+# Files that do not affect results: weights of other kinds, which are not read, prose, pictures.
 _IGNORED = (
     ".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".onnx", ".gguf", ".ot", ".md", ".png",
     ".jpg", ".svg", ".gitattributes", ".lock",
@@ -68,8 +68,8 @@ class ModelReference:
     context_asked : bool
         Whether that was asked for: then it is never made smaller.
     bos : str
-        Where the token of beginnings stands: once before the ``text`` (as lm-eval has it), before
-        every ``window``, or ``none``.
+        Where the beginning-of-text token stands: once before the ``text`` (as lm-eval has it),
+        before every ``window``, or ``none``.
     tasks, task_folder, task_limit
         Zero-shot tasks of lm-eval instead of a text: names, a folder with further ones, and at most
         how many documents of each.
@@ -219,7 +219,7 @@ def _model_files(folder: Path) -> list[Path]:
 
 
 def _other_files(folder: Path) -> list[Path]:
-    """Everything else that may decide something: vocabularies, merges, code."""
+    """All other files that may affect results: vocabularies, merges, code."""
     known = set(_model_files(folder))
     return sorted(
         path

@@ -37,14 +37,14 @@ class Subject(ABC):
     module : nn.Module
         In FP32, for inference.
     left_out : sequence of nn.Module
-        Layers that do not count, for no measure depends on them.
+        Layers that do not count, since no measure depends on them.
 
     Attributes
     ----------
     stored : StoredFormat or None
         The format in which the weights were stored already, if they were.
     stored_bits : int
-        Of a weight that is not quantized, in the files.
+        Bits of a weight that is not quantized, as stored in the files.
     """
 
     measures: tuple[Measure, ...]
@@ -90,7 +90,7 @@ class Subject(ABC):
 
 
 def _watch_tokens(name: str, module: nn.Module) -> None:
-    """Have token ids checked: beyond the embedding PyTorch would only say "index out of range"."""
+    """Check token ids: PyTorch would only say "index out of range"."""
     table = getattr(module, "get_input_embeddings", lambda: None)()
     if not isinstance(table, nn.Embedding):
         return

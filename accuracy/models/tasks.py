@@ -85,9 +85,9 @@ class TaskSubject(Subject):
         )
 
     def _members(self, tasks: Sequence[str]) -> list[str]:
-        """The tasks themselves, for groups and tags those that belong to them; each once.
+        """The tasks, with groups and tags replaced by their members; each once.
 
-        Raises UserError if one cannot be had.
+        Raises UserError if one is not available.
         """
         from lm_eval.tasks import get_task_dict
 

@@ -61,9 +61,9 @@ def collect_activations(
     limit : int
         Values to keep of each layer; whole rows are drawn uniformly.
     seed : int
-        Of the sample, and of random inputs.
+        Seed of the sample and of random inputs.
     random_inputs : bool
-        Put values of N(0, 1) in the place of the token embeddings: an option of Dotzel et al.,
+        Replace the token embeddings by values of N(0, 1): an option of Dotzel et al.,
         2024.
 
     Returns
@@ -95,7 +95,7 @@ def _recorder(sample: RowSample) -> Callable[[Tensor], Tensor]:
 def _random_embeddings(
     module: nn.Module, generator: torch.Generator, wanted: bool
 ) -> Iterator[None]:
-    """Within, the embedding of tokens gives N(0, 1)."""
+    """Within this context, the token embedding gives values of N(0, 1)."""
     if not wanted:
         yield
         return

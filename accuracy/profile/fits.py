@@ -17,7 +17,8 @@ from torch import Tensor
 __all__ = ["MAX_NU", "MIN_COUNT", "MIN_NU", "Fit", "Fits", "fit_distributions"]
 
 MIN_COUNT = 10
-# Below, not even quantile formats are derived; above, t and normal differ by less than 1e-4 in KS.
+# Below MIN_NU, no quantile formats are derived. Above MAX_NU, the KS distance between t and normal
+# is less than 1e-4.
 MIN_NU, MAX_NU = 0.5, 1000.0
 # Bins per unit of asinh(z): 1/2048 of a scale wide in the middle, 1/2048 of the value in the tails.
 _RESOLUTION = 2048

@@ -64,7 +64,7 @@ def profile_model(
 
 
 def typical_nu(profiles: Sequence[TensorProfile]) -> float:
-    """Median over the layers of the nu of their weights as they are.
+    """Median nu of the layers' weights as they are.
 
     Raises UserError if no layer has a fit.
     """

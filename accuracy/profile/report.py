@@ -23,9 +23,9 @@ def write_profiles(
 ) -> list[Path]:
     """Write ``profile.json``, ``profile.csv`` and pictures (PNG and SVG); returns the files.
 
-    ``nu`` shows nu by layer; ``weights`` and ``activations`` show a histogram and a Q-Q plot, as
-    they are and by block, of ``layers``: of those with the least, the median and the greatest nu
-    if none are named.
+    ``nu`` shows nu by layer; ``weights`` and ``activations`` show a histogram and a Q-Q plot of
+    ``layers``, as they are and by block. Without ``layers``, they show those with the least, the
+    median and the greatest nu.
 
     Raises UserError if a layer of that name was not profiled, OSError as usual.
     """

@@ -27,7 +27,7 @@ class Source:
     weights : mapping of str to function
         Layer name to a function that reads its weight, (outputs, inputs) floating point.
     left_out : tuple of str
-        Tensors of a bare file that have two dimensions or more but are no layer's weight.
+        Tensors of a bare file that have two dimensions or more but are not the weight of a layer.
     subject : Subject or None
         The model to run for activations; a bare file has none.
     """
@@ -41,14 +41,14 @@ class Source:
 def open_source(reference: str) -> Source:
     """The weights of ``reference``: whatever ``open_model`` takes, or a ``.safetensors`` file.
 
-    A bare file knows no layers: names tell what is a weight, as in
-    :mod:`halfbyte.checkpoints.plan`, and weights are read as linear layers and convolutions store
-    them, (outputs, inputs, kernel...).
+    A bare file does not list its layers, so names tell which tensors are weights, as in
+    :mod:`halfbyte.checkpoints.plan`. Weights are read as linear layers and convolutions store them,
+    (outputs, inputs, kernel...).
 
     Raises
     ------
     UserError
-        No such model, a corrupt file, or a file without weights.
+        The model does not exist, or the file is corrupt or has no weights.
     """
     if reference.endswith(".safetensors"):
         return _from_file(Path(reference).expanduser())

@@ -87,9 +87,10 @@ def profile_matrix(
 ) -> list[TensorProfile]:
     """Two profiles: of the values as they are, and of blocks divided by their largest magnitude.
 
-    matrix: (rows, inputs) floating point; blocks of ``block`` run along the inputs, the tail is a
-    shorter one. Of more than :data:`MAX_SAMPLES` values, whole blocks are drawn at random. Zeros
-    are counted and left out: every format has them exactly, and a third of them would leave no fit.
+    matrix: (rows, inputs) floating point; blocks of ``block`` run along the inputs; the last one
+    may be shorter. If there are more than :data:`MAX_SAMPLES` values, whole blocks are drawn at
+    random. Zeros are counted and left out: every format has them exactly, and a third of them would
+    leave no fit.
 
     Raises
     ------

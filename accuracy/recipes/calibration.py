@@ -12,7 +12,7 @@ from halfbyte.golden.layers import WeightMatrix
 
 __all__ = ["LayerInputs", "observed_inputs"]
 
-# Rows kept of each layer, to try smoothing on: at most so many of a call, and in all.
+# Rows kept of each layer to try smoothing on: the most from one call, and the most in all.
 ROWS_PER_CALL, MAX_ROWS = 64, 512
 
 
@@ -38,7 +38,7 @@ class LayerInputs:
 
     @classmethod
     def none_yet(cls, width: int) -> "LayerInputs":
-        """Before the first vector."""
+        """The statistics before the first vector."""
         gram = torch.zeros(width, width, dtype=torch.float64)
         return cls(torch.zeros(width), gram, torch.zeros(0, width))
 
@@ -64,10 +64,11 @@ def observed_inputs(
 ) -> dict[str, LayerInputs]:
     """Run the model once, as it is, and see what reaches each weight.
 
-    Recurrent layers are left out: most of what their weights multiply is made inside them. So are
-    weights that nothing reaches, such as those of experts that no token is sent to.
+    Recurrent layers are left out: most of what their weights multiply is made inside them. Weights
+    that nothing reaches are left out, too, such as those of experts without tokens.
 
-    Raises UserError if nothing reaches any layer, or naming one that something not finite reaches.
+    Raises UserError if nothing reaches any layer, or if a value that is not finite reaches one; it
+    then names the layer.
     """
     watched = {name: each for name, each in layers.items() if not each.is_recurrent}
     seen: dict[str, LayerInputs] = {}

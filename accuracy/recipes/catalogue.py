@@ -84,7 +84,8 @@ def recipe_names() -> tuple[str, ...]:
 def load_recipe(reference: str | Path) -> Recipe:
     """The recipe that ``reference`` names: a shipped name, or a path that ends in ``.yaml``.
 
-    Raises UserError: an unknown name (with the list and the nearest), or a file that is no recipe.
+    Raises UserError for an unknown name (with the list and the nearest), or a file that is not a
+    recipe.
     """
     text = str(reference)
     if isinstance(reference, Path) or text.endswith((".yaml", ".yml")):

@@ -49,7 +49,8 @@ def gptq(
 def _error_spread(gram: Tensor) -> Tensor:
     """How a column's error is spread over later ones: upper Cholesky factor of the inverse.
 
-    (width, width) float32. Inputs that are always zero neither give nor take.
+    (width, width) float32. An input that is always zero does not pass errors on and does not
+    receive any.
     """
     diagonal = gram.diagonal()
     added = DAMPING * diagonal.mean() + (diagonal == 0)

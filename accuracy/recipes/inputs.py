@@ -20,7 +20,7 @@ from halfbyte.golden.layers import WeightMatrix, input_axis
 __all__ = ["blaming", "layers_of", "on_inputs"]
 
 Transform = Callable[[Tensor], Tensor]
-"""From vectors (..., width), which a row of the weight matrix multiplies, to such vectors."""
+"""Maps vectors (..., width), which the weight matrix multiplies, to vectors of the same shape."""
 
 
 @contextmanager
@@ -35,7 +35,7 @@ def blaming(name: str) -> Iterator[None]:
 def layers_of(matrices: Mapping[str, WeightMatrix]) -> dict[str, WeightMatrix]:
     """Every weight whose inputs can be seen: shared ones once, by their first name.
 
-    Of a recurrent layer only the first weight sees what enters the layer.
+    In a recurrent layer, only the first weight sees what enters the layer.
     """
     found: dict[object, tuple[str, WeightMatrix]] = {}
     for name, matrix in matrices.items():
@@ -48,9 +48,9 @@ def layers_of(matrices: Mapping[str, WeightMatrix]) -> dict[str, WeightMatrix]:
 def on_inputs(
     matrices: Mapping[str, WeightMatrix], transforms: Mapping[str, Transform]
 ) -> Iterator[set[str]]:
-    """Within this context, what each weight with a transform multiplies passes through it.
+    """Within this context, the inputs of each weight pass through the weight's transform.
 
-    Of a recurrent layer that is the sequence alone: neither its initial state nor what it feeds
+    For a recurrent layer, only the sequence is transformed, not its initial state or what it feeds
     back to itself. A grouped convolution has a vector for each group: (..., groups, width).
 
     Yields the names of the weights that were used so far. Raises UserError, naming the layer, if a
@@ -131,7 +131,7 @@ class _Uses(TorchFunctionMode):
         return func(*args, **named)
 
     def points_of(self, value: object) -> list[_Point]:
-        """The watched weights that a tensor is, or holds several of, or is a part of."""
+        """The watched weights whose memory a tensor shares, in whole or in part."""
         if not isinstance(value, Tensor) or value.layout is not torch.strided:
             return []
         places = self._points.get(value.untyped_storage().data_ptr())
@@ -181,7 +181,7 @@ def _added(uses: _Uses, args: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def _right(uses: _Uses, inputs: Tensor, weight: Tensor, axis: int) -> Tensor:
-    """``inputs``, whose last dimension is summed with ``axis`` of ``weight``, transformed."""
+    """Transform ``inputs``; their last dimension is summed with ``axis`` of ``weight``."""
     points = uses.points_of(weight)
     for point in points:
         point.check_axis(weight, axis)

@@ -26,21 +26,22 @@ __all__ = ["QuantizationNoise", "quantized"]
 
 @dataclass(frozen=True)
 class QuantizationNoise:
-    """Signal-to-quantization-noise ratios of the weights, in dB: of all together, and by layer.
+    """Signal-to-quantization-noise ratios of the weights, in dB: over all weights, and by layer.
 
     Infinite without noise; no layers where the recipe leaves weights as they are.
 
     Parameters
     ----------
     sqnr_db : float
-        Of all weights together.
+        Over all weights together.
     layers : mapping of str to float
-        Of each weight.
+        For each weight.
     not_calibrated : tuple of str
-        Weights that are rounded to the nearest value although the recipe calibrates, for nothing
-        tells what they multiply.
+        Weights that are rounded to the nearest value although the recipe calibrates, since
+        calibration does not show what they multiply.
     inputs_left : function
-        Weights whose inputs were not quantized so far although the recipe quantizes activations.
+        Returns weights whose inputs were not quantized so far although the recipe quantizes
+        activations.
     """
 
     sqnr_db: float
@@ -60,9 +61,9 @@ def quantized(
 ) -> Iterator[QuantizationNoise]:
     """Quantize weights in place, and the activations that reach their layers; undone on leaving.
 
-    Blocks run along the layers' inputs. Scales of activations are those of the moment. All weights
-    of a recurrent layer are quantized, but only the layer's own inputs, not its hidden state. What
-    is not quantized, or not calibrated, the noise names.
+    Blocks run along the layers' inputs. Scales of activations are computed in each call. All
+    weights of a recurrent layer are quantized, but only the layer's own inputs, not its hidden
+    state. The noise names what is not quantized or not calibrated.
 
     Parameters
     ----------
@@ -134,7 +135,7 @@ class _Run:
         self.divisors = self._divisors()
 
     def _divisors(self) -> dict[str, Tensor]:
-        """By weight: what smoothing divides its inputs by."""
+        """What smoothing divides the inputs of each weight by, by the weight's name."""
         if self.recipe.smooth is None:
             return {}
         found: dict[str, Tensor] = {}
@@ -150,7 +151,7 @@ class _Run:
         return found
 
     def quantize_weights(self) -> QuantizationNoise:
-        """Replace every weight, one that layers share once; returns the noise."""
+        """Replace every weight, shared ones once; returns the noise."""
         energies: dict[str, tuple[float, float]] = {}
         done: dict[object, str] = {}
         if self.weights is None and not self.divisors:
@@ -190,7 +191,7 @@ class _Run:
         return _energy(before), _energy(after - before)
 
     def transforms(self) -> dict[str, Callable[[Tensor], Tensor]]:
-        """By weight: what its inputs go through; none where they stay as they are."""
+        """The transforms of inputs, by weight; inputs that stay as they are have none."""
         return {
             name: self._transform(self.divisors.get(name))
             for name in self.layers

@@ -121,8 +121,8 @@ class Recipe:
     def bits_per_weight(self, fmt: Format, inputs: int | None = None) -> float:
         """Bits stored for a weight: its code and its share of the block's scale and sign.
 
-        With ``inputs``, of a row of so many, whose last block may be shorter. A scale for a whole
-        row by the recipe, or for a whole tensor, is not counted.
+        With ``inputs``, a row has so many weights, and its last block may be shorter. A scale for a
+        whole row by the recipe, or for a whole tensor, is not counted.
         """
         if self.weights is None:
             return UNQUANTIZED_BITS

@@ -16,7 +16,6 @@ from halfbyte.base import run_yosys
 __all__ = ["ANNEALED", "anneal_module", "other_sign", "starting_network"]
 
 # The time of a move is proportional to the gates. A module with more gates gets fewer moves.
-# The time of a move is proportional to the gates. A module with more gates gets fewer moves.
 LARGE = 100
 # Name of the file with the result.
 ANNEALED = "annealed.v"

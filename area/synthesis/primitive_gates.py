@@ -10,7 +10,7 @@ import numpy as np
 
 from halfbyte.area.synthesis.annealed import starting_network
 from halfbyte.area.synthesis.annealing import Network, anneal, unit_gates
-from halfbyte.area.synthesis.annealing.kernel import AND2, NOT, OUTPUT, XOR2
+from halfbyte.area.synthesis.annealing.state import AND2, NOT, OUTPUT, XOR2
 from halfbyte.area.synthesis.recipes import CLEAN, RESUBSTITUTE
 from halfbyte.formats import Format
 from halfbyte.rtl import to_rtlil

@@ -35,7 +35,7 @@ def _parameters_without_data() -> Iterator[None]:
 
 
 def _class_of(config: Any) -> Any:
-    """The class that a configuration names, head and all; the body if it names none."""
+    """The class that a configuration names, with its head; the body's if it names none."""
     import transformers
 
     for name in getattr(config, "architectures", None) or []:
@@ -48,12 +48,12 @@ def _class_of(config: Any) -> Any:
 def empty_model(folder: Path, *, dtype: torch.dtype | None = None) -> Any:
     """The model that ``config.json`` in ``folder`` describes, for inference.
 
-    Of the class that the configuration names, with the generation configuration beside it.
-    ``dtype``: if the configuration has none.
+    It has the class that the configuration names, and the generation configuration beside it.
+    ``dtype`` counts if the configuration has none.
 
-    Raises UserError if there is none, or of an architecture that transformers does not know.
+    Raises UserError if there is no configuration, or transformers does not know the architecture.
     """
-    # Takes a second, which only those who want a model should wait.
+    # Takes a second: only those who want a model should wait for it.
     from transformers import AutoConfig, AutoModel, GenerationConfig
 
     try:
@@ -72,7 +72,7 @@ def empty_model(folder: Path, *, dtype: torch.dtype | None = None) -> Any:
 
 
 def stored_names(model: Any) -> dict[str, str]:
-    """Under which names checkpoints may hold a tensor, to its name in the model.
+    """Names that tensors may have in checkpoints, each with the tensor's name in the model.
 
     A checkpoint of the model without its head lacks the prefix of the body, and the reverse.
     """

@@ -20,7 +20,7 @@ from halfbyte.golden.dfloat11.joint_layout import JOINT_TYPES
 __all__ = ["CompressedFile", "is_compressed"]
 
 _CODED = ".df11"
-_KEPT = 12  # parts with several tensors, decoded, that are held
+_KEPT = 12  # decoded parts with several tensors that are kept in memory
 
 OnBytes = Callable[[int, str], None]
 
@@ -51,7 +51,7 @@ class CompressedFile:
     ----------
     file : TensorFile
     index : Index
-        Of the original, or, for files of version 1, one that says the same.
+        Index of the original; for files of version 1, one that says the same.
     salvaged : bool
         Whether the index was guessed.
     """
@@ -173,7 +173,7 @@ class CompressedFile:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of the original's tensors."""
+        """Names of the original's tensors."""
         return tuple(self._numbers)
 
     def read(self, name: str) -> Tensor:
@@ -194,7 +194,7 @@ class CompressedFile:
         return read_header(self.data(part).numpy())
 
     def salvage(self, target: Path) -> tuple[int, list[str]]:
-        """Write the tensors that can be decoded; words corrected, and parts that are lost."""
+        """Write the tensors that can be decoded; returns corrected words and lost parts."""
         found: dict[str, Tensor] = {}
         lost = [name for name in self.file.tensors
                 if name.startswith("halfbyte.") and not name.endswith(CHECKS)]  # fmt: skip

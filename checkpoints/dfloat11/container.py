@@ -4,8 +4,8 @@ The compressed file is a safetensors file of *parts*: tensors in the codec's for
 several of the original's, and what is not coded. :mod:`.index` says what is where, with the SHA-256
 of the whole original. With SECDED, every part has its check bytes in a tensor beside it.
 
-Nothing gets its name before it was read again from the disk: a compressed file is decoded and
-compared with the original, a decompressed one has its digest.
+No file gets its name before it was read again from the disk. A compressed file is decoded and
+compared with the original. A decompressed file must have the original's digest.
 """
 
 import hashlib
@@ -46,13 +46,13 @@ __all__ = [
 
 CODED = ".df11"
 LAYOUTS = ("joint", "prefix")
-"""Of the parts: the smaller one, or the one that hardware and GPUs decode."""
+"""Layouts of the parts: the smaller one, and the one that hardware and GPUs decode."""
 _RAW = "halfbyte.raw"
 _GROUP = "halfbyte.group"
 _HASHED = 1 << 22  # bytes at a time
 
 OnBytes = Callable[[int, str], None]
-"""Called with how many bytes more of the original are done, and the present tensor."""
+"""Called with the number of bytes of the original just done, and the present tensor."""
 
 
 def _nothing(count: int, name: str) -> None:
@@ -68,7 +68,7 @@ class Coding:
     layout : str
         ``joint``, or ``prefix``, which hardware and GPUs decode.
     codes : str
-        Of ``prefix``: as :func:`halfbyte.golden.dfloat11.measure` takes them.
+        For ``prefix``, as :func:`halfbyte.golden.dfloat11.measure` takes them.
 
     Raises
     ------
@@ -87,7 +87,7 @@ class Coding:
 
 
 def _coded(elements: Tensor, part: PlannedPart, coding: Coding) -> Tensor | None:
-    """The compressed form; None if it is no smaller."""
+    """The compressed form; None if it is not smaller."""
     if coding.layout == "joint":
         counts = part.counts or joint.count(elements)
         if counts.bytes() >= 1.02 * elements.nbytes:
@@ -139,7 +139,7 @@ class _Compressor:
     def _encoded(self, tensors: list[StoredTensor], planned: PlannedPart) -> Tensor | None:
         elements = elements_of(read_together(tensors), planned.kind)
         shape = tensors[0].shape
-        if len(tensors) == 1 and len(shape) <= 64:  # more dimensions PyTorch has not
+        if len(tensors) == 1 and len(shape) <= 64:  # PyTorch allows no more
             elements = elements.reshape(shape)
         return _coded(elements, planned, self._coding)
 
@@ -171,7 +171,7 @@ class _Compressor:
         self._add(INDEX_TENSOR, torch.frombuffer(raw, dtype=torch.uint8))
 
     def _name(self, tensors: list[StoredTensor]) -> str:
-        """As telling as can be, and of no other part."""
+        """A name that tells what the part holds, and that no other part has."""
         stem = tensors[0].name if len(tensors) == 1 else _GROUP
         name = stem + CODED
         number = 1

@@ -1,7 +1,7 @@
 """How many bits a model's weights need: as they are, and as codes of a format.
 
-The order-0 entropy is what no code can beat that takes symbols one by one by their frequency in the
-tensor; ours is the whole compressed tensor, index, table and header included.
+The order-0 entropy is the limit for codes that take symbols one by one, by their frequency in the
+tensor. Our figure counts the whole compressed tensor: index, table and header included.
 """
 
 from collections.abc import Callable, Sequence
@@ -37,7 +37,7 @@ __all__ = [
 ]
 
 _WIDE = ("F32", "F64")
-"""Read as BF16, to which they are rounded: what a model released in BF16 would hold."""
+"""Types that are rounded to BF16 when read: a model released in BF16 would hold that."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,7 +156,8 @@ def tensor_entropies(
     """A record for each tensor that can be coded, of a folder or a safetensors file.
 
     FP32 and FP64 are rounded to BF16 first. ``codes``: as
-    :func:`halfbyte.golden.dfloat11.measure` takes them. Raises UserError if there is none.
+    :func:`halfbyte.golden.dfloat11.measure` takes them. Raises UserError if there is no such
+    tensor.
     """
     tensors = [each for each in _checkpoint(path).tensors.values() if _readable(each)]
     records = []
@@ -250,7 +251,7 @@ def effective_bits(
     block: int = 128,
     scale_format: ScaleFormat = ScaleFormat.FP32,
 ) -> dict[str, float]:
-    """Bits per weight of a model in each format, by its name: codes as small as they get, scales.
+    """Bits per weight of a model, for codes as small as they get and scales, by format name.
 
     The mean of :func:`code_entropies` over all weights, for an axis of a plot.
     """

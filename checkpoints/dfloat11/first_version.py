@@ -1,15 +1,15 @@
 """Compressed files of version 1, which earlier releases wrote, and files without an index.
 
 A tensor ``NAME`` is ``NAME.df11`` if it was coded, and has its own name if not. The metadata hold a
-JSON object with the original's header as text. There is no digest of the whole: what tells damage
-is the digest of each coded tensor, and one of those that were copied.
+JSON object with the original's header as text. There is no digest of the whole. Damage shows in the
+digest of each coded tensor, and in one digest of those that were copied.
 """
 
 import hashlib
 import json
-from typing import Any
+from typing import NamedTuple
 
-from halfbyte.base import UserError
+from halfbyte.base import JsonObject, UserError
 from halfbyte.checkpoints.dfloat11.index import Index, Part
 from halfbyte.checkpoints.dfloat11.protection import CHECKS, read_head, read_pieces
 from halfbyte.checkpoints.tensor_file import StoredTensor, TensorFile, parse_header
@@ -22,14 +22,20 @@ _CODED = ".df11"
 _HEAD = 1 << 13  # bytes; more than any header takes
 
 
-def _description(file: TensorFile) -> dict[str, Any]:
+class _Description(NamedTuple):
+    """What the metadata hold: the original's header, and the digest of what was copied."""
+
+    header: bytes
+    copied_sha256: object
+
+
+def _description(file: TensorFile) -> _Description:
     if KEY not in file.metadata:
         raise CorruptError(f"{file.path} lacks its description: another tool dropped it, or damage")
     try:
         found = dict(json.loads(file.metadata[KEY]))
         if found["version"] == 1:
-            found["header"].encode()
-            return found
+            return _Description(found["header"].encode(), found.get("copied_sha256"))
         what = f"its layout has version {found['version']!r:.20}, and this release reads 1 and 2"
     except AttributeError:
         what = f"the header in its metadata {KEY} is no text"
@@ -66,7 +72,7 @@ def read_index(file: TensorFile) -> Index:
     Raises CorruptError if it is missing or damaged, or contradicts the tensors.
     """
     description = _description(file)
-    header = description["header"].encode()
+    header = description.header
     contents = _contents(file)
     try:
         tensors, _ = parse_header(header, file.path)
@@ -80,7 +86,7 @@ def read_index(file: TensorFile) -> Index:
         if not tensor.name.endswith(_CODED):
             for piece, _ in read_pieces(tensor, file.tensors.get(tensor.name + CHECKS)):
                 copied.update(piece.numpy().data)
-    if copied.hexdigest() != description.get("copied_sha256"):
+    if copied.hexdigest() != description.copied_sha256:
         raise CorruptError(f"{file.path}: the SHA-256 of the copied tensors is wrong")
     numbers = {name: number for number, name in enumerate(tensors)}
     parts = tuple(
@@ -92,7 +98,7 @@ def read_index(file: TensorFile) -> Index:
 
 def guess_index(file: TensorFile) -> Index:
     """An index of those coded tensors whose names and first bytes say what they are."""
-    entries: dict[str, Any] = {}
+    entries: dict[str, JsonObject] = {}
     parts: list[Part] = []
     position = 0
     for name, tensor in _contents(file).items():
@@ -110,5 +116,5 @@ def guess_index(file: TensorFile) -> Index:
         }
         position += size
         parts.append(Part(tensor.name, tensor.name.endswith(_CODED), (len(parts),)))
-    # Sorting by places keeps the order but for empty tensors, of which there are none coded.
+    # Sorting by places keeps the order, except for empty tensors, and those are never coded.
     return Index(json.dumps(entries).encode(), "", tuple(parts))

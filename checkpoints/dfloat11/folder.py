@@ -42,7 +42,7 @@ _INDEX = ".index.json"
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    """All files below a folder, in order, but for hidden ones; links to folders as themselves."""
+    """All files below a folder, in order, without hidden ones; links to folders as themselves."""
     for path in sorted(folder.iterdir()):
         if path.name.startswith("."):
             yield path
@@ -77,7 +77,7 @@ def copy_files(paths: Sequence[Path], source: Path, target: Path) -> None:
 def fresh_folder(target: Path) -> Iterator[Path]:
     """A folder to write to, which becomes ``target`` at the end, and vanishes on an error.
 
-    UserError if ``target`` exists and is no empty folder, now or at the end.
+    Raises UserError if ``target`` exists, now or at the end, and is not an empty folder.
     """
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UserError(f"{target} exists already; give another name, or remove it")
@@ -102,8 +102,8 @@ def _weights(folder: Path, suffix: str) -> list[Path]:
 def check_indices(folder: Path, suffix: str) -> None:
     """Whether every shard that an index below ``folder`` names is there, and has its tensors.
 
-    suffix: of the shards as they are stored. Raises UserError for an index that cannot be read, or
-    names what is missing.
+    ``suffix``: the end of the names of the stored shards. Raises UserError for an index that cannot
+    be read, or names what is missing.
     """
     for path in [each for each in _walk(folder) if each.name.endswith(f"{PLAIN}{_INDEX}")]:
         try:
@@ -176,7 +176,7 @@ def compress_path(
 ) -> CompressionRecord:
     """Compress a safetensors file to a file, or a model's folder to a folder.
 
-    layout, codes: as :class:`.container.Coding` has them. Nothing appears under
+    ``layout`` and ``codes`` are those of :class:`.container.Coding`. Nothing appears under
     ``target`` until all is done. Returns a record: sizes, counts, seconds, and what became of each
     part. Raises UserError for bad input, or if ``target`` exists.
     """
@@ -243,8 +243,8 @@ def decompress_path(
 ) -> DecompressionRecord:
     """Undo :func:`compress_path`, to the last byte, and verify everything.
 
-    Nothing appears under ``target`` unless all is well. ``salvage``: of files whose index is
-    damaged, write what can still be decoded. Returns a record. Raises
+    Nothing appears under ``target`` unless all is well. With ``salvage``, a file whose index is
+    damaged gives what can still be decoded. Returns a record. Raises
     :class:`~halfbyte.golden.dfloat11.CorruptError` for damaged data.
     """
     begin = time.perf_counter()

@@ -1,7 +1,7 @@
-"""Which tensors of a file are stored together, which once for several, and which as they are.
+"""Which tensors of a file are stored together, once for several equal ones, or as they are.
 
 Small tensors of one type share a code, where that costs less than a code for each: a table and a
-place in the file take about 400 bytes. The smallest are not even asked.
+place in the file take about 400 bytes. The smallest tensors are grouped without comparing costs.
 """
 
 import hashlib
@@ -25,8 +25,8 @@ CODED_AS = {name: name for name in JOINT_TYPES} | dict.fromkeys(
 _LARGE = 1 << 18  # elements; a table of its own costs less than 0.01 bits per weight
 _TINY = 1 << 12
 _MOST = 1 << 22  # elements in a group, which is decoded at once
-_OWN_BITS = 8 * 400  # that a part costs besides what is coded
-_SAMPLE = 1 << 12  # bytes that tell most tensors apart
+_OWN_BITS = 8 * 400  # what a part costs besides its codes
+_SAMPLE = 1 << 12  # first bytes to compare: they tell most tensors apart
 
 
 @dataclass
@@ -38,9 +38,9 @@ class PlannedPart:
     kind : str
         Element type, as the codec takes it.
     numbers : list of int
-        Of the tensors, in the order of the file.
+        Numbers of the tensors, in the order of the file.
     counts : JointCounts or None
-        Of all its symbols, if they were counted.
+        Counts of all its symbols, if they were counted.
     """
 
     kind: str
@@ -121,7 +121,7 @@ def _copies(tensors: Sequence[StoredTensor]) -> dict[int, int]:
 
 
 def _best_group(groups: list[PlannedPart], counts: JointCounts) -> PlannedPart | None:
-    """The group that a tensor makes the least larger, if less than on its own."""
+    """The group that grows least by a tensor; None if the tensor alone costs less."""
     best, least = None, counts.entropy() + _OWN_BITS
     for group in groups:
         if group.counts is None or group.elements + counts.elements > _MOST:

@@ -20,7 +20,7 @@ _LENGTH_BYTES = 8
 class GrowingTensorFileWriter(TensorFileWriter):
     """Writes tensors one after the other, whose sizes are not known when the file is begun.
 
-    Room for the header is left free at the start, and what it does not take is blanks.
+    Room for the header is left free at the start. What the header does not need becomes blanks.
 
     Parameters
     ----------

@@ -69,9 +69,9 @@ class Index:
     Parameters
     ----------
     header : bytes
-        The original's, as between its length and its data.
+        The original's header: the bytes between its length and its data.
     sha256 : str
-        Of the whole original, in hexadecimal digits.
+        Digest of the whole original, in hexadecimal digits.
     parts : tuple of Part
     copies : dict
         Number of a tensor that is stored once, with another, to that other's number.
@@ -101,7 +101,7 @@ class Index:
 
     @classmethod
     def from_bytes(cls, data: bytes, path: Path) -> "Index":
-        """Undo :meth:`to_bytes`. Raises CorruptError, which names ``path``, for what is none.
+        """Undo :meth:`to_bytes`. Raises CorruptError, which names ``path``, for anything else.
 
         The checksum of zlib guards it against damage; what it says is checked for consistency.
         """

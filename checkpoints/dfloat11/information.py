@@ -1,4 +1,4 @@
-"""What is in a compressed file: of each part its layout, bits, and the entropy they aim at."""
+"""What is in a compressed file: each part's layout, its bits, and its entropy."""
 
 from pathlib import Path
 

@@ -59,7 +59,8 @@ def _sources(folder: Path, config: Path | None) -> Iterator[_Source]:
     """Every tensor of a folder, compressed in any layout or not at all."""
     paths = _paths(folder)
     if is_published(folder):
-        # Their streams hold whole blocks of layers: taken apart, and each weight for itself.
+        # Their streams hold whole blocks of layers, so each weight is decoded and compressed by
+        # itself.
         for name, weight in read_published(folder, config=config):
             yield _Source(name, partial(torch.clone, weight), partial(compress_weight, weight))
         return
@@ -216,7 +217,7 @@ def load(
         Where weights are decoded: by default where they are. With ``"cpu"`` a GPU needs no decoder,
         which is compiled by nvcc, and each weight is copied from the CPU for each call.
     embeddings : bool
-        Compress embeddings, too; of those, a call decodes the rows that it looks up.
+        Compress embeddings, too; a call then decodes only the rows that it looks up.
     exact : bool
         False allows the CPU to multiply a few vectors as it decodes, in half the time: sums in FP32
         in another order.

@@ -22,7 +22,7 @@ __all__ = ["CompressedEmbedding", "CompressedLinear", "compress_weight"]
 
 
 def compress_weight(weight: Tensor) -> Tensor | None:
-    """A weight in compressed form; None if it is of a type, or data, that gets no smaller."""
+    """A weight in compressed form; None if its type or its data do not get smaller."""
     if joint.joint_type(weight.dtype) is None or not weight.numel():
         return None
     data = joint.compress(weight)
@@ -30,7 +30,7 @@ def compress_weight(weight: Tensor) -> Tensor | None:
 
 
 class _Decoded(Tensor):
-    """A decoded weight; writing to its ``data`` changes the layer that it is of."""
+    """A decoded weight; writing to its ``data`` changes its layer."""
 
     __torch_function__: Any = torch._C._disabled_torch_function_impl
     _replace: Callable[[Tensor], None]
@@ -72,7 +72,7 @@ class _Compressed(nn.Module):
         return _Decoded.of(decoder_of(self.compressed, self.decode_on)(), self.replace)
 
     def replace(self, weight: Tensor) -> None:
-        """Hold another weight of this shape and type. UserError if that gets no smaller."""
+        """Hold another weight of this shape and type. UserError if it does not get smaller."""
         data = compress_weight(weight.detach().to(self._dtype).cpu())
         if data is None:
             raise UserError("The new weight cannot be compressed: load the model uncompressed")
@@ -140,7 +140,7 @@ class CompressedLinear(_Compressed, nn.Linear):  # type: ignore[override]
 
 
 class CompressedEmbedding(_Compressed, nn.Embedding):  # type: ignore[override]
-    """An embedding of which the rows that are looked up are decoded, with their neighbours.
+    """An embedding that decodes only the rows that are looked up, and their neighbours.
 
     Parameters
     ----------

@@ -65,7 +65,7 @@ _SCRATCH = _Scratch()
 
 
 def _weight(data: Tensor, decode_on: str) -> Tensor:
-    """A decoded weight, which on the CPU holds until the next is decoded."""
+    """A decoded weight; on the CPU it is valid until the next one is decoded."""
     opened = _opened(data)
     if opened is None:
         return decoder_of(data, decode_on)()

@@ -122,7 +122,7 @@ class _Compressor:
         self._splits: dict[str, Tensor] = {}
 
     def compress(self, plan: ModulePlan, verify: bool) -> None:
-        """Write a module's parts, but for split positions, which are whole words of eight bytes."""
+        """Write a module's parts, except split positions, which are whole words of eight bytes."""
         try:
             module = _encode(plan, self._checkpoint, verify)
         except published.UnrepresentableError as error:
@@ -299,12 +299,12 @@ class _PublishedModel:
     Parameters
     ----------
     tensors, others : dict
-        All stored tensors; those that are no part of a compressed module.
+        All stored tensors; those that are not part of a compressed module.
     plans : list of ModulePlan
     shapes : dict
-        Of the compressed weights.
+        Shapes of the compressed weights.
     config : dict
-        Without what it says of the compression.
+        The configuration, without its entries on the compression.
     """
 
     tensors: dict[str, StoredTensor]
@@ -346,11 +346,11 @@ def decompress_published(
     config: Path | None = None,
     on_progress: Progress | None = None,
 ) -> PublishedDecompressionRecord:
-    """Write the plain model of a folder, or one file, in the published layout, in one file.
+    """Write the plain model of a folder or file in the published layout, as one file.
 
-    Streams are checked against their index; more the layout does not allow. ``config``: a folder of
-    the original model's configuration or weights, where the package wrote neither architecture nor
-    shapes. Returns a record. Raises UserError for bad input, :class:`CorruptError` for damaged
+    Streams are checked against their index; the layout allows no other check. ``config``: a folder
+    of the original model's configuration or weights, where the package wrote neither architecture
+    nor shapes. Returns a record. Raises UserError for bad input, :class:`CorruptError` for damaged
     data.
     """
     begin = time.perf_counter()

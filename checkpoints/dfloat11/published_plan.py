@@ -31,7 +31,7 @@ class ModulePlan:
     Parameters
     ----------
     name : str
-        Of the module, as ``model.layers.3`` or ``lm_head``.
+        Name of the module, as ``model.layers.3`` or ``lm_head``.
     attributes : tuple of str
         Paths of the layers in it, as ``self_attn.q_proj``; none for a lone layer.
     """
@@ -48,7 +48,7 @@ class ModulePlan:
 
 
 def _split(name: str) -> tuple[str, str]:
-    """Block and path in the block of a layer; the layer itself and nothing if it is in none."""
+    """A layer's block and its path there; the layer itself and nothing outside of blocks."""
     parts = name.split(".")
     for place, part in enumerate(parts[:-1]):
         if part.isdecimal():
@@ -83,7 +83,7 @@ def plan_modules(checkpoint: Checkpoint) -> list[ModulePlan]:
 
 
 def patterns(modules: Sequence[ModulePlan]) -> dict[str, list[str]]:
-    """The ``pattern_dict`` that matches these modules and, of like blocks, no others."""
+    """The ``pattern_dict`` that matches these modules, and no other blocks like them."""
     groups: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for module in modules:
         owner, _, index = module.name.rpartition(".")
@@ -122,7 +122,7 @@ def _compiled(pattern_dict: object) -> list[tuple[re.Pattern[str], tuple[str, ..
 def attributes_of(names: Sequence[str], pattern_dict: object) -> list[ModulePlan]:
     """The plans of compressed modules, by the patterns of a configuration.
 
-    Raises UserError for patterns that are none, or that leave a module out.
+    Raises UserError for invalid patterns, or if they leave a module out.
     """
     compiled = _compiled(pattern_dict)
     plans = []

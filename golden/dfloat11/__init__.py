@@ -1,8 +1,8 @@
-"""DFloat11: weights without loss in about ten and a half bits, by a code of their exponents.
+"""DFloat11: lossless weights in about ten and a half bits, by a variable-length exponent code.
 
-The own layouts (:func:`compress` writes the one that hardware decodes,
-:mod:`halfbyte.golden.dfloat11.joint` the smaller one, :func:`decompress` reads both) and that of
-the ``dfloat11`` package (:mod:`halfbyte.golden.dfloat11.published`).
+There are two layouts of our own: :func:`compress` writes the one that hardware decodes,
+:mod:`halfbyte.golden.dfloat11.joint` writes the smaller one, and :func:`decompress` reads both.
+:mod:`halfbyte.golden.dfloat11.published` has the layout of the ``dfloat11`` package.
 ``docs/dfloat11.md`` describes them.
 """
 

@@ -1,4 +1,4 @@
-"""How fast the codec is, beside the encoder of the ``dfloat11`` package and other codecs."""
+"""Speed of the codec, of the ``dfloat11`` package's encoder, and of other codecs."""
 
 import contextlib
 import importlib.util
@@ -25,12 +25,12 @@ from halfbyte.golden.records import CodecBenchRecord
 __all__ = ["benchmark_codec", "encode_with_package", "package_encoder"]
 
 INSTALL = "pip install --no-deps dfloat11==0.5.0 dahuffman==0.4.2"
-PACKAGE_ELEMENTS = 1 << 20  # that its encoder gets; it takes about a second for as many
+PACKAGE_ELEMENTS = 1 << 20  # for its encoder, which takes about a second for them
 
 
 def package_encoder() -> ModuleType:
-    """The encoder of the ``dfloat11`` package, without the package, which wants a GPU to be
-    imported. UserError if it is not installed.
+    """The encoder of the ``dfloat11`` package, loaded alone, since the whole package cannot be
+    imported without a GPU. UserError if it is not installed.
     """
     spec = importlib.util.find_spec("dfloat11")
     if spec is None or spec.origin is None or importlib.util.find_spec("dahuffman") is None:
@@ -44,8 +44,8 @@ def package_encoder() -> ModuleType:
 
 
 def encode_with_package(weights: list[Tensor], encoder: ModuleType) -> published.Module:
-    """What the package makes of BF16 weights of one dimension, by the steps of its own
-    ``compress_model``; what it prints is dropped.
+    """BF16 weights of one dimension, compressed by the package in the steps of its own
+    ``compress_model``. Its printed output is dropped.
     """
     with (
         warnings.catch_warnings(action="ignore"),
@@ -69,7 +69,7 @@ def encode_with_package(weights: list[Tensor], encoder: ModuleType) -> published
 
 
 def _medians(function: Callable[[], object], repeats: int) -> tuple[float, float]:
-    """Seconds by the clock and of all cores, after a first call that compiles and fills caches."""
+    """Seconds by the clock, and seconds of all cores. A first call compiles and fills caches."""
     if repeats > 1:
         function()
     times = []
@@ -83,7 +83,7 @@ def _medians(function: Callable[[], object], repeats: int) -> tuple[float, float
 
 @dataclass(frozen=True)
 class _Run:
-    """What is timed: of how many weights, with which size of the compressed form, how often."""
+    """A job to time: its number of weights, the size of its compressed form, and its repeats."""
 
     function: Callable[[], object]
     elements: int
@@ -92,7 +92,7 @@ class _Run:
 
 
 def _own_runs(weights: Tensor, repeats: int) -> dict[str, _Run]:
-    """Both own layouts, and the published one."""
+    """The jobs of our own two layouts and of the published one."""
     elements, module = len(weights), published.encode([weights])
     runs: dict[str, _Run] = {}
     for title, data, encode in (
@@ -115,7 +115,7 @@ def _own_runs(weights: Tensor, repeats: int) -> dict[str, _Run]:
 
 
 def _peer_runs(weights: Tensor, repeats: int) -> dict[str, _Run]:
-    """Others' codecs. ToolError for one that does not give the weights back."""
+    """The jobs of other codecs. ToolError if a codec does not give the weights back."""
     words = weights.view(torch.uint16).numpy()
     runs = {}
     for peer in peers():
@@ -136,10 +136,11 @@ def benchmark_codec(
     with_peers: bool = False,
     on_progress: Callable[[int, int, str], None] = lambda done, total, name: None,
 ) -> list[CodecBenchRecord]:
-    """A record for each direction and layout, of normal weights in BF16: medians, in turn.
+    """A record for each direction and layout: medians for normal weights in BF16, timed in turn.
 
-    The package's encoder, one thread of Python, gets fewer weights, and once. ``with_peers``: other
-    codecs in the same run. Raises UserError if one of those is not installed.
+    The package's encoder is one thread of Python, so it gets fewer weights and runs once.
+    ``with_peers`` times other codecs in the same run. Raises UserError if one of those is not
+    installed.
     """
     generator = torch.Generator().manual_seed(seed)
     weights = (torch.randn(elements, generator=generator) * 0.02).bfloat16()

@@ -1,4 +1,4 @@
-"""The code of a tensor's symbols: which have a code of their own, and what it is."""
+"""The code of a tensor's symbols: the symbols with a code of their own, and these codes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,17 +14,17 @@ __all__ = ["ESCAPE", "ESCAPED_BITS", "LENGTH_LIMIT", "SYMBOLS", "CodeTable"]
 
 SYMBOLS = 256
 ESCAPE = 256
-"""Stands in a table for every symbol without a row: its code is followed by the symbol itself."""
+"""A table's entry for every symbol without a row. The symbol itself follows the escape's code."""
 ESCAPED_BITS = 8
 LENGTH_LIMIT = 12
-"""No code is longer. Twelve comparators then find a length, and a look-up table has 4096 entries;
-the loss against unlimited codes is below 0.003 bits per weight on normal weights."""
+"""Bits of the longest code. Twelve comparators then find a length, and a look-up table has 4096
+entries; the loss against unlimited codes is below 0.003 bits per weight on normal weights."""
 _NO_ESCAPE = 0xFFFF
 
 
 @dataclass(frozen=True)
 class CodeTable:
-    """A canonical prefix code: lengths say all.
+    """A canonical prefix code: the lengths determine the codes.
 
     Parameters
     ----------
@@ -36,8 +36,8 @@ class CodeTable:
     Raises
     ------
     ValueError
-        The lengths are no complete prefix code, or a symbol occurs twice. A lone row with one bit
-        is allowed.
+        The lengths do not make a complete prefix code, or a symbol occurs twice. A lone row with
+        one bit is allowed.
     """
 
     rows: tuple[int, ...]
@@ -63,8 +63,8 @@ class CodeTable:
     ) -> "CodeTable":
         """The best code for symbols that occur ``counts`` times, in at most ``max_rows`` rows.
 
-        If more symbols occur, the rarest share the escape. UserError if ``max_length`` is too short
-        for the rows. At least one count must be positive.
+        If more symbols occur, the rarest share the escape. Raises UserError if ``max_length`` is
+        too short for the rows. At least one count must be positive.
         """
         present = [symbol for symbol, count in enumerate(counts) if count]
         weights = {symbol: int(counts[symbol]) for symbol in present}
@@ -79,7 +79,7 @@ class CodeTable:
 
     @property
     def max_length(self) -> int:
-        """Bits of the longest code, without what follows an escape."""
+        """Bits of the longest code, without the symbol after an escape."""
         return self.lengths[-1]
 
     @cached_property
@@ -89,8 +89,8 @@ class CodeTable:
 
     @cached_property
     def encoder(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """By symbol: the bits to write (an escape with the symbol itself), and how many; 0 if the
-        table has no way to write the symbol.
+        """By symbol: the bits to write (an escape with the symbol itself), and their number, which
+        is 0 if the table cannot write the symbol.
         """
         values = np.zeros(SYMBOLS, dtype=np.int64)
         bits = np.zeros(SYMBOLS, dtype=np.int64)
@@ -122,8 +122,8 @@ class CodeTable:
 
     @cached_property
     def several(self) -> NDArray[np.uint8]:
-        """(4096, 6): by the next 12 bits, what the native loops decode at once. As ``prefix.h``
-        has it; nothing without those loops.
+        """(4096, 6): by the next 12 bits, the symbols that the native loops decode at once, in the
+        form of ``prefix.h``. Empty without those loops.
         """
         table = np.zeros((1 << LENGTH_LIMIT, 6), dtype=np.uint8)
         native = library()
@@ -134,7 +134,7 @@ class CodeTable:
     def to_bytes(self) -> bytes:
         """Rows and escape (uint16), rows of each length 1 to 12 (uint16), symbols (uint8).
 
-        Little-endian; the escape's place among the symbols is its row, where a zero stands.
+        Little-endian. In the escape's row the symbol is stored as zero.
         """
         escape = self.rows.index(ESCAPE) if ESCAPE in self.rows else _NO_ESCAPE
         per_length = [self.lengths.count(length) for length in range(1, LENGTH_LIMIT + 1)]
@@ -145,7 +145,7 @@ class CodeTable:
     def from_bytes(cls, data: bytes) -> tuple["CodeTable", int]:
         """Undo :meth:`to_bytes`: the table, and how many bytes it took.
 
-        Raises ValueError for what is no code table.
+        Raises ValueError if the bytes are not a code table.
         """
         head_bytes = 2 * (2 + LENGTH_LIMIT)
         if len(data) < head_bytes:

@@ -1,4 +1,4 @@
-"""A tensor to its compressed form in the own layout, and back, bit for bit."""
+"""Compresses a tensor in our own layout, and decompresses it, bit for bit."""
 
 import hashlib
 from collections.abc import Callable
@@ -53,7 +53,7 @@ __all__ = [
 ]
 
 CODES = ("best", "fixed")
-"""How codes are chosen: the best for each tensor, or one that hardware knows without a table."""
+"""How codes are chosen: the best for each tensor, or one that hardware decodes without a table."""
 _NO_DIGEST = bytes(32)
 _REASONS = {
     WRONG_CRC: "its CRC is wrong",
@@ -94,7 +94,7 @@ def symbol_counts(tensor: Tensor) -> NDArray[np.int64]:
 
 @dataclass(frozen=True)
 class Measured:
-    """How a tensor would be compressed: all but the streams themselves.
+    """How a tensor would be compressed: everything except the streams themselves.
 
     Parameters
     ----------
@@ -143,12 +143,12 @@ def measure(
         Bits of the longest code, 1 to 12: 10 for BF16 and 12 for the others.
     codes : str
         ``best`` for the shortest code within these limits, ``fixed`` for the best of the eight that
-        hardware knows (:class:`FixedCode`); of types other than BF16 both are the same.
+        hardware knows (:class:`FixedCode`); for types other than BF16 both are the same.
 
     Raises
     ------
     TypeError, ValueError
-        Of another type; empty; no such limits or codes.
+        The tensor has another type or is empty; limits or ``codes`` are out of range.
     UserError
         ``max_length`` bits are too few for ``max_rows`` codes.
     """
@@ -178,9 +178,9 @@ def measure(
 def compress(tensor: Tensor, measured: Measured | None = None) -> Tensor:
     """The compressed form of a tensor: (bytes,) uint8, the same for the same input.
 
-    measured: what :func:`measure` gave for this very tensor, if other limits are wanted or it is
-    known already. Raises as :func:`measure` does. For data without structure the result is larger
-    than the tensor: :attr:`Measured.pays` tells before.
+    measured: the result of :func:`measure` for this very tensor, for other limits or to save time.
+    Raises as :func:`measure` does. For data without structure the result is larger than the tensor;
+    :attr:`Measured.pays` says so beforehand.
     """
     measured = measured or measure(tensor)
     words = _words(tensor, measured.header.kind)
@@ -206,7 +206,7 @@ def _open(data: Tensor) -> tuple[TensorHeader, Parts, NDArray[np.int64]]:
     raw = aligned_bytes(data)
     header = read_header(raw)
     parts = split(raw, header)
-    if header.stream_words * WORD < header.elements:  # bounds what is allocated by what was read
+    if header.stream_words * WORD < header.elements:  # limits what is allocated
         raise CorruptError("the stream is too short for the elements: each takes a bit or more")
     return header, parts, chunk_starts(header, parts)
 
@@ -219,12 +219,12 @@ def _decode(
     last: int,
     verify: bool,
 ) -> Tensor:
-    """Elements of chunks ``first`` up to ``last``; nothing outside of them is looked at."""
+    """Elements of chunks ``first`` up to ``last``; reads nothing outside of them."""
     kind, table, count = header.kind, header.table, last - first
     elements = min(last * CHUNK, header.elements) - min(first * CHUNK, header.elements)
     out = np.empty(elements, dtype=np.uint16 if kind.bytes == 2 else np.uint8)
     results = np.full(count, GOOD, dtype=np.uint8)
-    # All views of this range: what is outside of it cannot be read.
+    # These are all views of this range, so nothing outside of it can be read.
     begins = starts[first : last + 1] - starts[first]
     stream = parts.stream[starts[first] * WORD // 8 : starts[last] * WORD // 8]
     lengths = parts.lengths[first * 2 * SEGMENTS : last * 2 * SEGMENTS]
@@ -247,8 +247,8 @@ def _decode(
 def decompress_chunks(data: Tensor, first: int, last: int, *, verify: bool = True) -> Tensor:
     """The elements of chunks ``first`` up to ``last`` (excluded), (elements,), from those alone.
 
-    Every chunk has 16384 elements, but for the last one. Raises as :func:`decompress`, and
-    ValueError for chunks that are not there; ``verify`` their CRCs.
+    Every chunk except the last has 16384 elements. Raises as :func:`decompress`, and ValueError for
+    chunks that do not exist. ``verify`` checks their CRCs.
     """
     header, parts, starts = _open(data)
     check_integer("first", first, 0, header.chunks)
@@ -257,11 +257,11 @@ def decompress_chunks(data: Tensor, first: int, last: int, *, verify: bool = Tru
 
 
 def decompress(data: Tensor, *, verify: bool = True) -> Tensor:
-    """The tensor whose compressed form ``data`` is: the same bits, type and shape.
+    """The tensor that was compressed to ``data``: the same bits, type and shape.
 
     data: (bytes,) uint8, on the CPU. Raises :class:`CorruptError`, which names the chunk, for
-    anything that :func:`compress` did not write. ``verify`` the chunks' CRCs and the whole tensor's
-    digest: without it, damage may go unseen, but nothing worse happens.
+    anything that :func:`compress` did not write. ``verify`` checks the chunks' CRCs and the whole
+    tensor's digest. Without it, damage may stay undetected, but memory accesses stay in bounds.
     """
     opened = _open(data)
     header = opened[0]
@@ -272,7 +272,7 @@ def decompress(data: Tensor, *, verify: bool = True) -> Tensor:
 
 
 def opened(data: Tensor) -> Callable[[], Tensor]:
-    """A function that decodes ``data``, unverified; its header is read once, now."""
+    """A function that decodes ``data`` without verification; its header is read now, once."""
     found = _open(data)
     header = found[0]
     return lambda: _decode(*found, 0, header.chunks, False).reshape(header.shape)

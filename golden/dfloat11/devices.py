@@ -1,7 +1,7 @@
-"""Which decoder serves a device: the codec's own on the CPU, and what is registered for others.
+"""Which decoder serves a device: the codec's own on the CPU, registered ones on others.
 
 A package offers a decoder through an entry point of the group ``halfbyte.dfloat11.decoders``, named
-as the device type in PyTorch's words: so this room needs to know nothing of those above it.
+by PyTorch's device type. So this package needs no import of the packages above it.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ __all__ = ["GROUP", "Prepared", "prepare"]
 GROUP = "halfbyte.dfloat11.decoders"
 
 Prepared = Callable[[], Tensor]
-"""Gives the tensor, on the device of its compressed form, without looking at CRCs or digest."""
+"""Gives the tensor, on the device of its compressed form, without a check of CRCs or digest."""
 
 
 @cache
@@ -34,8 +34,8 @@ def _registered(device_type: str) -> Callable[[Tensor], Prepared]:
 def prepare(data: Tensor, *, device: torch.device | str | None = None) -> Prepared:
     """A function that decodes ``data`` ((bytes,) uint8, verified before) as often as it is called.
 
-    device: where it decodes: by default where ``data`` is. The CPU serves data from anywhere, by
-    copying it there and the tensor back.
+    device: where it decodes, by default where ``data`` is. The CPU decodes data from any device:
+    the data is copied to it, and the tensor back.
 
     Raises UserError if there is no decoder for the device, ToolError if it cannot be built.
     """

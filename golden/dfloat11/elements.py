@@ -1,4 +1,4 @@
-"""Element types that are coded, and how an element splits into a symbol and raw bits."""
+"""The element types of the codec, and how an element splits into a symbol and raw bits."""
 
 from dataclasses import dataclass
 
@@ -14,15 +14,15 @@ class ElementType:
     Parameters
     ----------
     name : str
-        In the words of safetensors.
+        Name in safetensors.
     code : int
         Its number in the layout.
     torch_dtype : torch.dtype
     rows, max_length : int
-        Rows of the code table and bits of a code at most, unless told otherwise. The exponents of
-        trained weights take few values: fifteen of them and an escape, in codes of at most ten
-        bits, cost less than 0.01 bits per weight and are small in hardware. The symbols of the
-        other types, which hold mantissa bits too, take nearly all values.
+        Default limits: rows of the code table, and bits of a code. The exponents of trained weights
+        take few values: fifteen of them and an escape, in codes of at most ten bits, cost less than
+        0.01 bits per weight and are small in hardware. The symbols of the other types, which hold
+        mantissa bits too, take nearly all values.
     """
 
     name: str
@@ -38,8 +38,9 @@ class ElementType:
 
     @property
     def shift(self) -> int:
-        """Of 16 bits, bits 14 to 7 are the symbol: BF16's exponent; FP16's exponent and the three
-        upper bits of its mantissa. Sign and the lower seven bits stay raw. Of 8 bits, all are.
+        """Place of the symbol's lowest bit. In 16-bit elements bits 14 to 7 are the symbol: BF16's
+        exponent, or FP16's exponent and the three upper bits of its mantissa. The sign and the
+        lower seven bits stay raw. In 8-bit elements all bits are the symbol.
         """
         return 7 if self.bytes == 2 else 0
 
@@ -60,7 +61,7 @@ ELEMENT_TYPES = {
         ElementType("U8", 6, torch.uint8, 256, 12),
     )
 }
-"""By name. ``U8`` is for codes of quantized weights, one a byte."""
+"""By name. ``U8`` is for codes of quantized weights, one per byte."""
 
 
 def element_type(dtype: torch.dtype) -> ElementType | None:

@@ -1,13 +1,13 @@
-"""Eight codes for the exponents of BF16 weights that a decoder knows without being told a table.
+"""Eight fixed codes for the exponents of BF16 weights; a decoder needs no table for them.
 
-Trained weights differ in scale, but hardly in shape: below the most common exponent each next one
-is about half as frequent, and above it there are two, seldom three. So a code counts down from a
-highest exponent, which is all that is chosen freely. Of the shape, three bits say the rest: whether
-the first lengths are 2, 2, 2, 3 or, flat, 2, 2, 3, 3, 3, and how late the highest exponent has its
-turn, in a code of 4 to 7 bits.
+Trained weights differ in scale, but hardly in the shape of their distribution. Below the most
+common exponent each next one is about half as frequent; above it there are two, seldom three. So a
+code counts down from a highest exponent, which can be any. Three bits give the shape: whether the
+first lengths are 2, 2, 2, 3 or, flat, 2, 2, 3, 3, 3, and whether the code of the highest exponent
+has 4, 5, 6 or 7 bits.
 
-Every such code is a code table like any other (:class:`CodeTable`), so that every reader of the
-layout decodes it. ``rtl.dfloat11.fixed`` decodes it without the table.
+Every such code is also a code table (:class:`CodeTable`), so every reader of the layout decodes it.
+``rtl.dfloat11.fixed`` decodes it without the table.
 """
 
 from collections.abc import Sequence
@@ -20,14 +20,14 @@ from halfbyte.golden.dfloat11.code_table import ESCAPE, ESCAPED_BITS, SYMBOLS, C
 __all__ = ["FIXED_CODES", "FixedCode"]
 
 FIXED_CODES = 8
-_ONES = 8  # of a code that goes on with a rest
-_FIRST_TURN = 4  # bits of the highest exponent's code, if its turn is early
-# Lengths of the ranks that come first; from then on each next one is a bit longer.
+_ONES = 8  # that begin a code with a second part
+_FIRST_TURN = 4  # bits of the highest exponent's code, at the least
+# Code lengths of the first ranks; each following rank has one bit more.
 _FIRST_LENGTHS = {False: (2, 2, 2), True: (2, 2, 3, 3)}
-# Steps below the highest exponent, in the order of the codes: of the ranks that come first.
+# The first ranks in the order of their codes, as steps below the highest exponent.
 _FIRST_STEPS = {False: (2, 3, 1), True: (2, 3, 1, 4)}
-# Lengths of what comes behind eight ones: two exponents further down, the one above the highest,
-# two further down again; and of the escape.
+# Lengths of the second parts after eight ones: two exponents further down, the one above the
+# highest, two more further down, and the escape.
 _REST = (2, 2, 2, 3, 4)
 _REST_ESCAPE = 4
 
@@ -39,16 +39,16 @@ class FixedCode:
     Parameters
     ----------
     number : int
-        0 to 7: bits 1 and 0 say how late the highest exponent has its turn, bit 2 is the flat
-        shape.
+        0 to 7. Bits 1 and 0 hold the length of the highest exponent's code, minus 4. Bit 2 selects
+        the flat shape.
     highest : int
-        The highest exponent but for the one above it, 0 to 255. Exponents below 0 are those
-        from 255 on.
+        The exponent from which the code counts down, 0 to 255; one more exponent lies above it.
+        Exponents below 0 wrap around to 255 and below.
 
     Raises
     ------
     TypeError, ValueError
-        No such number or exponent.
+        The number or the exponent is out of range.
     """
 
     number: int
@@ -95,7 +95,7 @@ class FixedCode:
     @classmethod
     def best(cls, counts: Sequence[int]) -> "FixedCode":
         """The code with the shortest stream for exponents that occur ``counts`` times ((256,))."""
-        # No other highest exponent gives a common exponent a short code.
+        # With any other highest exponent the common exponents would have long codes.
         common = max(range(SYMBOLS), key=lambda symbol: counts[symbol])
         candidates = (
             cls(number, (common + above) % SYMBOLS)
@@ -106,7 +106,7 @@ class FixedCode:
 
     @classmethod
     def of(cls, table: CodeTable) -> "FixedCode | None":
-        """The fixed code that ``table`` is; None if it is another one."""
+        """The fixed code that ``table`` holds; None if it holds another code."""
         if len(table.rows) < 3:
             return None
         # The third row of any fixed code is one step below the highest exponent.

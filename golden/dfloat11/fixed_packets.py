@@ -1,7 +1,7 @@
-"""A tensor in a fixed code as the hardware without a table takes it: two packets for each chunk.
+"""Input for the hardware without a table: two packets for each chunk of a tensor in a fixed code.
 
-``rtl.dfloat11.fixed`` says what the packets are. Stream and raw bytes are those of the compressed
-tensor; header and CRC are made here, from the weights that it was verified to hold.
+``rtl.dfloat11.fixed`` defines the packets. Stream and raw bytes come from the compressed tensor.
+Header and CRC are computed here, from its verified weights.
 """
 
 from collections.abc import Iterator
@@ -30,15 +30,16 @@ def fixed_packets(data: Tensor, *, symbols: int = 1) -> Iterator[tuple[bytes, by
     data : Tensor
         (bytes,) uint8, as :func:`compress` gives it for BF16 and ``codes="fixed"``.
     symbols : int
-        Weights that a lane gives in a cycle, 1 or 2. If 2, packets have whole pairs of bytes, and a
-        chunk with an odd number of weights gets one more, of code 00, for the receiver to drop.
+        Weights that a lane gives in a cycle, 1 or 2. If 2, packets have whole pairs of bytes. A
+        chunk with an odd number of weights then gets one more, with code 00, which the receiver
+        must drop.
 
     Raises
     ------
     CorruptError
-        It is damaged.
+        The data is damaged.
     UserError
-        It is in another code, or not of BF16.
+        The data has another code, or is not BF16.
     """
     weights = decompress(data).flatten()
     header = read_header(data.numpy())

@@ -1,9 +1,9 @@
-"""Damaged data for the decoders: whatever they get, they return, or say what is wrong.
+"""Damaged data for the decoders: for any input they must return, or report what is wrong.
 
-``python -m halfbyte.golden.dfloat11.fuzz 1000000`` runs as many damaged inputs. With
-``HALFBYTE_CODEC=numba`` and ``NUMBA_BOUNDSCHECK=1`` in the environment, and a cache folder of its
-own in ``NUMBA_CACHE_DIR``, every access of numba's loops is checked against the array's bounds.
-``HALFBYTE_CODEC=sanitized`` runs those in C++ under sanitizers.
+``python -m halfbyte.golden.dfloat11.fuzz 1000000`` runs that many damaged inputs. Set
+``HALFBYTE_CODEC=numba``, ``NUMBA_BOUNDSCHECK=1`` and a separate ``NUMBA_CACHE_DIR`` in the
+environment to check every array access of numba's loops. ``HALFBYTE_CODEC=sanitized`` runs the C++
+loops under sanitizers.
 """
 
 import random
@@ -43,21 +43,21 @@ def _samples(seed: int) -> list[torch.Tensor]:
 
 
 def corpus(seed: int) -> tuple[list[NDArray[np.uint8]], list[published.Module]]:
-    """What is damaged: compressed tensors of the own layout, and modules of the published one."""
+    """Inputs to damage: compressed tensors in our own layout, and modules in the published one."""
     samples = _samples(seed)
     modules = [published.encode([s]) for s in samples[:6] if s.dtype == torch.bfloat16]
     return [compress(sample).numpy() for sample in samples], modules
 
 
 def _joint_corpus(seed: int) -> list[NDArray[np.uint8]]:
-    """What is damaged of layout 2: other types, and FP32 with low bits that are zero."""
+    """Inputs to damage in layout 2: other types, and FP32 with low bits that are zero."""
     samples = _samples(seed)
     wide = [samples[4].float(), samples[5].float() + 1e-3]
     return [joint.compress(sample).numpy() for sample in (*samples, *wide)]
 
 
 def _damage(data: NDArray[np.uint8], dice: random.Random) -> NDArray[np.uint8]:
-    """A copy with a few bytes changed, a part cut out, or another cut off."""
+    """A copy with a few bytes changed, a part removed, or the end cut off."""
     made = data.copy()
     for _ in range(dice.choice((1, 1, 2, 8))):
         # The first bytes decide most: half of all changes go there.
@@ -71,7 +71,7 @@ def _damage(data: NDArray[np.uint8], dice: random.Random) -> NDArray[np.uint8]:
 
 
 def _mend_header(data: NDArray[np.uint8]) -> None:
-    """Give the header a CRC that fits, so that what it says is looked at."""
+    """Give the header the right CRC, so that decoders look at its content."""
     size = int.from_bytes(data[8:12].tobytes(), "little")
     if CRC_AT + 4 <= size <= len(data):
         data[CRC_AT : CRC_AT + 4] = 0
@@ -83,7 +83,7 @@ def _own(data: NDArray[np.uint8], dice: random.Random) -> None:
     damaged = _damage(data, dice)
     if dice.random() < 0.7:
         _mend_header(damaged)
-    # Without the checks, damage reaches the inner loops.
+    # Without the CRC checks, damage reaches the inner loops.
     decompress(torch.from_numpy(damaged), verify=dice.random() < 0.3)
 
 
@@ -107,8 +107,8 @@ def fuzz(
 ) -> Counter[str]:
     """Decode ``count`` damaged inputs, the same for the same seed.
 
-    Returns how many were decoded (damage may hit what is not checked) and how many refused, by
-    decoder. Any error but :class:`CorruptError` is raised: it is a fault of the decoder's.
+    Returns, by decoder, how many were decoded (damage may hit unchecked parts) and how many
+    refused. Any error other than :class:`CorruptError` is a fault of the decoder and is raised.
     """
     dice = random.Random(seed)  # noqa: S311 (no secret)
     coded, modules = corpus(seed)

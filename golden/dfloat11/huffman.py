@@ -1,9 +1,9 @@
-"""The Huffman code of the published layout: that of ``dahuffman`` 0.4.2, which decides its bits.
+"""The Huffman code of the published layout, bit for bit that of ``dahuffman`` 0.4.2.
 
-Not canonical. An end-of-file symbol of weight 1 takes part, as the least of all symbols. The two
-lightest nodes are joined, the lighter one under bit 0; of two equal weights, the node with the
-smaller first symbol is the lighter. No two nodes have the same first symbol, so that the tree
-depends on the counts alone.
+The code is not canonical. It includes an end-of-file symbol with weight 1, the least of all
+symbols. The two lightest nodes are joined, the lighter one under bit 0; of two equal weights, the
+node with the smaller first symbol is the lighter. Two nodes never have the same first symbol, so
+the tree depends only on the counts.
 """
 
 import heapq
@@ -18,7 +18,7 @@ END = -1
 """The end-of-file symbol; less than every exponent."""
 
 LENGTH_LIMIT = 32
-"""Bits; so that five bits say where in a piece of 64 bits the first code starts."""
+"""Bits of the longest code. So five bits can say where in 64 bits the first code starts."""
 
 
 class Code(NamedTuple):
@@ -56,10 +56,11 @@ def huffman(counts: Mapping[int, int]) -> dict[int, Code]:
 
 
 def bounded_huffman(counts: Mapping[int, int]) -> dict[int, Code]:
-    """As :func:`huffman`, with no code longer than 32 bits.
+    """The same as :func:`huffman`, with codes of at most 32 bits.
 
-    As the ``dfloat11`` package does it: the two rarest counts become 1, then the three rarest and
-    so on, until the tree is shallow enough. Its ``argpartition`` decides between equal counts.
+    It follows the ``dfloat11`` package: the two rarest counts become 1, then the three rarest and
+    so on, until the tree is shallow enough. The package's ``argpartition`` decides between equal
+    counts.
     """
     codes = huffman(counts)
     weights = np.array(list(counts.values()))

@@ -1,7 +1,7 @@
-"""A tensor to layout 2 and back: exponent and upper mantissa bits coded together.
+"""Compresses a tensor to layout 2 and back: it codes exponent and upper mantissa bits together.
 
-Within 0.02 bits per weight of the entropy of those symbols, where layout 1 spends 0.1 on whole
-bits and its index; FP32 too. Layout 1 is what hardware and GPUs decode.
+It comes within 0.02 bits per weight of the entropy of those symbols. Layout 1 loses 0.1 bits to
+codes of whole bits and its index. Layout 2 also takes FP32. Hardware and GPUs decode layout 1.
 """
 
 import ctypes
@@ -65,7 +65,7 @@ def _words(tensor: Tensor, kind: ElementType) -> NDArray[Any]:
 
 @dataclass(frozen=True)
 class JointCounts:
-    """What decides the code of a tensor, or of several that share one; these can be added.
+    """The counts that decide the code of a tensor. Add them for tensors that share a code.
 
     Parameters
     ----------
@@ -85,16 +85,16 @@ class JointCounts:
 
     @property
     def elements(self) -> int:
-        """How many were counted."""
+        """Number of elements counted."""
         return int(self.counts.sum())
 
     def choice(self) -> tuple[Fields, SymbolTable, float]:
-        """Fields, table, and bits of the whole but for chunks' overhead."""
+        """Fields, table, and bits of the whole without the overhead of chunks."""
         most = widest(self.kind.name, 8 * self.kind.bytes)
         return choose(self.kind.name, most, self.counts, self.zeros)
 
     def entropy(self) -> float:
-        """About how many bits the symbols take, with their table, whatever is left beside them."""
+        """About how many bits the symbols and their table take; raw bits are not counted."""
         return entropy(self.counts)
 
     def bytes(self) -> int:
@@ -104,7 +104,7 @@ class JointCounts:
 
 
 def count(tensor: Tensor) -> JointCounts:
-    """Count the symbols of a tensor. TypeError for a type that the layout has not."""
+    """Count the symbols of a tensor. TypeError for a type that the layout does not have."""
     kind = joint_type(tensor.dtype) if isinstance(tensor, Tensor) else None
     if kind is None:
         what = tensor.dtype if isinstance(tensor, Tensor) else type(tensor).__name__
@@ -129,7 +129,7 @@ def count(tensor: Tensor) -> JointCounts:
 
 
 def _ones(words: NDArray[Any]) -> NDArray[np.uint32]:
-    """(chunks,): which bits any element of a chunk has."""
+    """(chunks,): the bits that are 1 in any element of a chunk."""
     chunks = -(-len(words) // CHUNK)
     native = library()
     if native is None:
@@ -140,7 +140,7 @@ def _ones(words: NDArray[Any]) -> NDArray[np.uint32]:
 
 
 def _zeros(ones: int, bits: int) -> int:
-    """How many of the lowest bits are not among ``ones``."""
+    """How many of the lowest bits are 0 in ``ones``."""
     return (ones & -ones).bit_length() - 1 if ones else bits
 
 
@@ -164,7 +164,7 @@ class OpenedJoint:
     ----------
     header : JointHeader
     parts : JointParts
-        Views; whoever holds this holds them.
+        Views of the data, which stay valid as long as this object.
 
     Raises
     ------
@@ -188,20 +188,21 @@ class OpenedJoint:
             raise CorruptError("a chunk is too short for the states that it begins with")
 
     def _groups(self) -> NDArray[np.int64]:
-        """(chunks,): groups of eight elements, the last perhaps with fewer."""
+        """(chunks,): number of groups of eight elements; the last group may have fewer."""
         groups = np.full(self.header.chunks, CHUNK // 8, dtype=np.int64)
         groups[-1:] = -(-(self.header.elements - CHUNK * (len(groups) - 1)) // 8)
         return groups
 
     @classmethod
     def of(cls, data: Tensor) -> "OpenedJoint":
-        """Open (bytes,) uint8 on the CPU. TypeError or CorruptError for what is none."""
+        """Open (bytes,) uint8 on the CPU. TypeError or CorruptError if it is not a compressed
+        tensor."""
         raw = aligned_bytes(data)
         header = read_header(raw)
         return cls(header, split(raw, header))
 
     def structure(self) -> _Tensor:
-        """For the native loops; this object must outlive it."""
+        """The argument for the native loops; this object must outlive it."""
         header, parts, fields = self.header, self.parts, self.header.fields
         table = header.table
         return _Tensor(
@@ -214,9 +215,9 @@ class OpenedJoint:
     def decode(
         self, first: int, last: int, *, verify: bool, out: NDArray[Any] | None = None
     ) -> Tensor:
-        """Elements of chunks ``first`` up to ``last``; CorruptError, which names the chunk.
+        """Elements of chunks ``first`` up to ``last``. Raises CorruptError, which names the chunk.
 
-        out: (elements or more,) unsigned integers of their size, to decode into.
+        out: (elements or more,) unsigned integers of the elements' size, to decode into.
         """
         header, kind = self.header, self.header.kind
         size = min(last * CHUNK, header.elements) - min(first * CHUNK, header.elements)
@@ -248,8 +249,8 @@ class OpenedJoint:
         """The matrix by vectors, without decoding it to memory; None without native loops.
 
         x: (vectors, inputs) float32 on the CPU. Returns (vectors, outputs) float32: products of
-        BF16 weights summed in FP32, in an order of its own. Raises CorruptError for codes that do
-        not end where they should.
+        BF16 weights, summed in FP32 in the order of ``product.h``. Raises CorruptError for codes
+        that do not end where they should.
         """
         native, header = library(), self.header
         outputs, inputs = header.shape
@@ -285,7 +286,7 @@ def _draft(
     table: SymbolTable,
     words: NDArray[Any],
 ) -> OpenedJoint:
-    """A compressed tensor with room for raw bits and CRCs, and without streams."""
+    """A compressed tensor with room for raw bits and CRCs, still without streams."""
     zeros = [min(_zeros(int(each), fields.bits), fields.shift) for each in _ones(words)]
     sizes = np.zeros((len(zeros), 3), dtype=np.uint32)
     sizes[:, 0], sizes[:, 2] = STATE_WORDS, zeros
@@ -323,8 +324,8 @@ def compress(tensor: Tensor, counts: JointCounts | None = None) -> Tensor:
     """The compressed form of a tensor in layout 2: (bytes,) uint8, the same for the same input.
 
     tensor: BF16, FP16, FP32, FP8 (E4M3, E5M2), INT8 or uint8; any shape, at least one element.
-    counts: what :func:`count` gave for it, if that is known already. Raises TypeError for another
-    type, ValueError for an empty tensor or more than 65535 dimensions.
+    counts: the result of :func:`count` for it, to save time. Raises TypeError for another type,
+    ValueError for an empty tensor or more than 65535 dimensions.
     """
     counts = counts or count(tensor)
     if not tensor.numel():
@@ -333,7 +334,7 @@ def compress(tensor: Tensor, counts: JointCounts | None = None) -> Tensor:
     words = _words(tensor, counts.kind)
     drafted = _draft(counts.kind, tuple(tensor.shape), fields, table, words)
     chunks, structure = drafted.header.chunks, drafted.structure()
-    # A few chunks at a time: their streams have room for the worst.
+    # Only a few chunks at a time, since each stream gets room for the worst case.
     found = over_ranges(
         lambda first, last: _encode_chunks(structure, drafted, words, first, last),
         chunks,
@@ -357,8 +358,8 @@ def compress(tensor: Tensor, counts: JointCounts | None = None) -> Tensor:
 def decompress_chunks(data: Tensor, first: int, last: int, *, verify: bool = True) -> Tensor:
     """The elements of chunks ``first`` up to ``last`` (excluded), (elements,), from those alone.
 
-    Every chunk has 65536 elements, but for the last one. Raises as :func:`decompress`, and
-    ValueError for chunks that are not there.
+    Every chunk except the last has 65536 elements. Raises as :func:`decompress`, and ValueError for
+    chunks that do not exist.
     """
     opened = OpenedJoint.of(data)
     check_integer("first", first, 0, opened.header.chunks)
@@ -367,18 +368,18 @@ def decompress_chunks(data: Tensor, first: int, last: int, *, verify: bool = Tru
 
 
 def decompress(data: Tensor, *, verify: bool = True) -> Tensor:
-    """The tensor whose form in layout 2 ``data`` is: the same bits, type and shape.
+    """The tensor that was compressed to ``data`` in layout 2: the same bits, type and shape.
 
     data: (bytes,) uint8, on the CPU. Raises CorruptError, which names the chunk, for anything that
-    :func:`compress` did not write. ``verify`` the CRCs of the elements: without it, damage may go
-    unseen, but nothing worse happens.
+    :func:`compress` did not write. ``verify`` checks the CRCs of the elements. Without it, damage
+    may stay undetected, but memory accesses stay in bounds.
     """
     opened = OpenedJoint.of(data)
     return opened.decode(0, opened.header.chunks, verify=verify).reshape(opened.header.shape)
 
 
 def opened(data: Tensor) -> Callable[[], Tensor]:
-    """A function that decodes ``data``, unverified; its header is read once, now."""
+    """A function that decodes ``data`` without verification; its header is read now, once."""
     found = OpenedJoint.of(data)
     header = found.header
     return lambda: found.decode(0, header.chunks, verify=False).reshape(header.shape)

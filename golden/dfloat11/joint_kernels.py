@@ -1,5 +1,5 @@
-"""The loops of layout 2 in numba, element by element: the reference, and for machines without a
-C++ compiler. ``native/joint.h`` does the same work.
+"""The loops of layout 2 in numba, element by element. They are the reference for
+``native/joint.h``, and replace it on machines without a C++ compiler.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -32,7 +32,7 @@ def count(words: _Array, shift: int, width: int, first: int, last: int, counts: 
 
 @jit
 def _raw_bits(word: Any, width: int, shift: int, zeros: int) -> Any:
-    """What is left of an element without symbol and zeros."""
+    """The raw bits of an element: without the symbol and the low zeros."""
     return (word >> (shift + width)) << (shift - zeros) | (word & ((1 << shift) - 1)) >> zeros
 
 
@@ -45,7 +45,7 @@ def _joined(symbol: int, raw: int, width: int, shift: int, zeros: int) -> Any:
 
 @jit
 def _read_bits(data: _Array, place: int, count: int) -> Any:
-    """``count`` bits from bit ``place`` on, the lowest first."""
+    """Read ``count`` bits from bit ``place`` on, the lowest first."""
     found: Any = 0
     for k in range(count):
         bit = place + k
@@ -147,7 +147,8 @@ def encode(
     opened: "OpenedJoint", words: _Array, first: int, last: int, stream: _Array, escapes: _Array,
     sizes: _Array,
 ) -> None:  # fmt: skip
-    """Encode chunks ``first`` up to ``last``: a row of ``stream``, ``escapes``, ``sizes`` each."""
+    """Encode chunks ``first`` up to ``last``; each fills a row of ``stream``, ``escapes``,
+    ``sizes``."""
     table = opened.header.table
     starts = np.cumsum([0, *table.frequencies]).astype(np.int64)
     for chunk in range(first, last):
@@ -163,7 +164,8 @@ def encode(
 def decode(
     opened: "OpenedJoint", first: int, last: int, check: bool, out: _Array, results: _Array
 ) -> None:
-    """Decode chunks ``first`` up to ``last`` to the begin of ``out``; their results likewise."""
+    """Decode chunks ``first`` up to ``last`` to the start of ``out``, their results to
+    ``results``."""
     header, parts, starts = opened.header, opened.parts, opened.starts
     for chunk in range(first, last):
         begin = (chunk - first) * CHUNK

@@ -1,7 +1,6 @@
-"""Layout 2: header, symbol table, and where the other parts are. ``docs/dfloat11.md`` has it.
+"""Layout 2: header, symbol table, and where the other parts are. See ``docs/dfloat11.md``.
 
-Everything that a reader takes from a file is checked here, before memory is allocated by it or an
-address computed from it.
+All numbers from a file are checked here, before they set the size of memory or an address.
 """
 
 import math
@@ -41,7 +40,7 @@ def _aligned(count: int) -> int:
 
 @dataclass(frozen=True)
 class JointHeader:
-    """What stands at the head of a tensor in layout 2.
+    """The header of a tensor in layout 2.
 
     Parameters
     ----------
@@ -50,8 +49,7 @@ class JointHeader:
     fields : Fields
     table : SymbolTable
     words, escapes, raw_bytes : int
-        16-bit words of the stream, escaped symbols, and bytes of the raw part, of all chunks
-        together.
+        Totals of all chunks: 16-bit words of the stream, escaped symbols, bytes of the raw part.
     """
 
     kind: ElementType
@@ -130,9 +128,9 @@ class JointParts:
 
 
 def read_header(data: NDArray[np.uint8]) -> JointHeader:
-    """The header of a tensor in layout 2, of which ``data`` are all bytes or only the first.
+    """The header of a tensor in layout 2. ``data`` are all its bytes, or only the first ones.
 
-    Raises CorruptError for whatever is not a header that this version writes.
+    Raises CorruptError if they are not a header that this version writes.
     """
     if len(data) < _FIXED.size:
         raise CorruptError("the header is cut off, or its length is wrong")

@@ -29,24 +29,24 @@ SCALE = 1 << SCALE_BITS
 """Sum of a table's frequencies."""
 MAX_ROWS = 256
 MAX_WIDTH = 11
-"""Bits of a symbol at most: 2048 counters fit the first cache."""
+"""Bits of the longest symbol: 2048 counters fit the first cache."""
 _ESCAPED_BITS = 16
 _EXPONENT_BITS = {"BF16": 8, "F16": 5, "F32": 8}
-# Symbols rarer than these shares are left to the escape, whichever costs least.
+# Candidate shares: rarer symbols take the escape. The share with the lowest cost is used.
 _RARE = (0.0, 2.0**-20, 2.0**-17, 2.0**-14)
 
 
 @dataclass(frozen=True)
 class Fields:
-    """Where an element's bits go.
+    """How an element's bits are split.
 
     Parameters
     ----------
     bits : int
-        Of an element: 8, 16 or 32.
+        Bits of an element: 8, 16 or 32.
     width, shift : int
-        Of the symbol: bits, and the place of its lowest. The bits beside it are stored as they
-        are, but for low ones that are zero in a whole chunk.
+        Bits of the symbol, and the place of its lowest bit. The other bits are stored raw, without
+        the low ones that are zero in a whole chunk.
 
     Raises
     ------
@@ -66,7 +66,7 @@ class Fields:
 
     @property
     def raw_bits(self) -> int:
-        """Bits of an element beside the symbol."""
+        """Bits of an element outside the symbol."""
         return self.bits - self.width
 
 
@@ -81,7 +81,7 @@ class SymbolTable:
     frequencies : tuple of int
         By row, out of :data:`SCALE`; 0 for symbols that do not occur.
     escape : bool
-        Whether the last row stands for all symbols outside of the others.
+        Whether the last row stands for all symbols without a row.
 
     Raises
     ------
@@ -116,7 +116,8 @@ class SymbolTable:
         return np.array(self.frequencies, dtype=np.uint16)
 
     def to_bytes(self) -> bytes:
-        """The frequencies, seven bits a byte, the lowest first; the eighth bit says: one more."""
+        """The frequencies, seven bits a byte, the lowest first; the eighth bit says that a byte
+        follows."""
         raw = bytearray()
         for frequency in self.frequencies:
             if frequency > 0x7F:
@@ -128,7 +129,7 @@ class SymbolTable:
     def from_bytes(
         cls, data: bytes, base: int, rows: int, escape: bool
     ) -> tuple["SymbolTable", int]:
-        """Undo :meth:`to_bytes`: the table, and how many bytes it took; ValueError for others."""
+        """Undo :meth:`to_bytes`: the table, and how many bytes it took; ValueError if invalid."""
         found: list[int] = []
         place = 0
         while len(found) < rows:
@@ -159,7 +160,7 @@ def _quantized(counts: NDArray[np.int64]) -> tuple[int, ...]:
     left = SCALE - int(found.sum())
     while left:
         step = 1 if left > 0 else -1
-        # Where one more or less changes the length of what is coded the least for its share.
+        # Correct the sum where a change by one costs the fewest bits.
         able = found > 1 if step < 0 else counts > 0
         change = np.full(len(found), -np.inf)
         change[able] = counts[able] * np.log2((found[able] + step) / found[able])
@@ -191,7 +192,7 @@ def _table(counts: NDArray[np.int64], rare: float) -> SymbolTable:
 
 
 def widest(kind: str, bits: int) -> Fields:
-    """The fields with as many mantissa bits in the symbol as can be counted."""
+    """The fields with the most mantissa bits in the symbol that can still be counted."""
     if kind not in _EXPONENT_BITS:
         return Fields(bits, bits, 0)
     width = min(MAX_WIDTH, _EXPONENT_BITS[kind] + 3 if bits > 16 or kind == "BF16" else MAX_WIDTH)
@@ -214,7 +215,7 @@ def order_0(counts: NDArray[np.int64]) -> float:
 
 
 def entropy(counts: NDArray[np.int64]) -> float:
-    """Bits of all symbols together, with about what their table takes."""
+    """Bits of all symbols together, plus about the bits of their table."""
     used = counts[counts > 0]
     return float((used * np.log2(used.sum() / used)).sum()) + 11.0 * len(used)
 
@@ -222,16 +223,16 @@ def entropy(counts: NDArray[np.int64]) -> float:
 def choose(
     kind: str, most: Fields, counts: NDArray[np.int64], zeros: int = 0
 ) -> tuple[Fields, SymbolTable, float]:
-    """Fields and table that cost the least, and how many bits the elements cost then.
+    """The cheapest fields and table, and how many bits the elements then cost.
 
     Parameters
     ----------
     kind : str
-        Element type, in the words of safetensors.
+        Element type, by its name in safetensors.
     most : Fields
-        What :func:`widest` gives.
+        The result of :func:`widest`.
     counts : array
-        (2^width,) int64, of the symbols of ``most``.
+        (2^width,) int64, for the symbols of ``most``.
     zeros : int
         Low bits that are zero in all elements: they cost nothing.
     """

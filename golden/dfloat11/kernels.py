@@ -1,11 +1,11 @@
 """The inner loops of the codec, over ranges of chunks.
 
-They check nothing that their callers can check beforehand: sizes of arrays, and that the chunks'
-places are in the stream. What the stream says is never trusted: whatever its bits, a loop stays in
-its arrays and ends, and reports what it met. Numbers are int64 throughout and below 2^63.
+Their callers check what can be checked beforehand: the sizes of arrays, and that the chunks' places
+are in the stream. The stream itself is never trusted. For any bits, a loop stays inside its arrays,
+ends, and reports what it found. All numbers are int64 and below 2^63.
 
-Common arguments: ``words`` are the elements (uint16 or uint8), ``shift`` is 7 for 16 bits, where
-bits 14 to 7 are the symbol and the others go to ``raw``, and 0 for 8 bits, which are all symbol.
+Common arguments: ``words`` are the elements (uint16 or uint8). ``shift`` is 7 for 16 bits: bits 14
+to 7 are the symbol and the others go to ``raw``. It is 0 for 8 bits, which are all symbol.
 """
 
 from typing import Any
@@ -37,20 +37,20 @@ CHUNK = 16384
 SEGMENT = 512
 """Elements whose length in bits is recorded, so that decoding can begin at each."""
 SEGMENTS = CHUNK // SEGMENT
-"""In a chunk: as many as threads in a warp of a GPU."""
+"""Segments in a chunk: as many as threads in a warp of a GPU."""
 WORD = 32  # bits; the unit of the stream, first bit most significant
 
 GOOD, WRONG_CRC, NOT_A_CODE, WRONG_LENGTH = range(4)
-"""What became of a chunk."""
+"""Results of decoding a chunk."""
 
 COUNTERS = 4
-"""Histograms side by side: equal neighbours would wait for each other in one."""
+"""Number of parallel histograms. In a single one, equal neighbours would wait for each other."""
 
 _Array = NDArray[Any]
 
 # CRC-32C (Castagnoli), reflected, as iSCSI (RFC 3720) and SSE 4.2 compute it.
 _POLYNOMIAL = 0x82F63B78
-_AT_ONCE = 8  # bytes a step, by as many tables ("slicing-by-8")
+_AT_ONCE = 8  # bytes per step, with as many tables ("slicing-by-8")
 
 
 def _crc_tables() -> NDArray[np.int64]:
@@ -70,7 +70,7 @@ _CRC = _crc_tables()
 
 @jit
 def crc32c(data: _Array, first: int, last: int) -> Any:
-    """CRC-32C of bytes ``first`` up to ``last`` of ``data`` (uint8); 0 of none."""
+    """CRC-32C of bytes ``first`` up to ``last`` of ``data`` (uint8); 0 if empty."""
     crc: Any = 0xFFFFFFFF
     while last - first >= _AT_ONCE:
         low = np.int64(data[first]) | np.int64(data[first + 1]) << 8
@@ -106,7 +106,7 @@ def measure_chunks(
 ) -> None:
     """Bits of every segment of chunks ``first`` up to ``last``.
 
-    bits: by symbol; lengths: (chunks, SEGMENTS), what is found. A segment without elements has 0.
+    bits: by symbol; lengths: (chunks, SEGMENTS), the result. A segment without elements has 0.
     """
     for chunk in range(first, last):
         for segment in range(SEGMENTS):
@@ -121,7 +121,8 @@ def measure_chunks(
 def _chunk_crc(
     lengths: _Array, stream: _Array, raw: _Array, chunk: int, start: int, end: int
 ) -> Any:
-    """Of segment lengths, stream and raw bytes: three CRCs that can be computed side by side."""
+    """Exclusive or of three CRCs that can be computed in parallel: segment lengths, stream, raw
+    bytes."""
     crc = crc32c(lengths, chunk * 2 * SEGMENTS, (chunk + 1) * 2 * SEGMENTS)
     crc ^= crc32c(stream, start * WORD // 8, end * WORD // 8)
     if len(raw):
@@ -145,7 +146,7 @@ def encode_chunks(
 ) -> None:
     """Write the streams, raw bytes and CRCs of chunks ``first`` up to ``last``.
 
-    values, bits: what to write for a symbol, and how many bits; starts: first word of each chunk
+    values, bits: by symbol, the bits to write and their number; starts: first word of each chunk
     ((chunks + 1,)); lengths: as measured, as bytes; stream: uint32, and its bytes; raw: (elements,)
     uint8, or empty for elements of 8 bits.
     """
@@ -178,7 +179,7 @@ def _decode_segment(
 ) -> int:  # fmt: skip
     """Elements ``first`` up to ``last`` from the bits ``position`` up to ``end`` of the stream.
 
-    Bits from ``end`` on read as whatever is there in the stream's last word, then as zeros.
+    Bits from ``end`` on read as the rest of the stream's last word, then as zeros.
     """
     word = position // WORD
     end_word = (end + WORD - 1) // WORD
@@ -191,7 +192,7 @@ def _decode_segment(
         word += 1
     mask = (1 << max_length) - 1
     for i in range(first, last):
-        if held < WORD:  # at most 12 + 8 bits are wanted
+        if held < WORD:  # a step takes at most 12 + 8 bits
             buffer = (buffer & ((1 << held) - 1)) << WORD
             if word < end_word:
                 buffer |= np.int64(stream[word])
@@ -229,11 +230,11 @@ def decode_chunks(
     out: _Array,
     results: _Array,
 ) -> None:
-    """Decode chunks ``first`` up to ``last`` into ``out``; what became of each into ``results``.
+    """Decode chunks ``first`` up to ``last`` into ``out``; the result of each goes to ``results``.
 
-    stream, lengths: uint8, whose views are uint32 and uint16; starts: (chunks + 1,), in the stream
-    and as far apart as the lengths say; out: (elements,) uint16 or uint8; ``check`` the CRCs, or
-    not if the data was checked before.
+    stream, lengths: uint8, whose views are uint32 and uint16; starts: (chunks + 1,), inside the
+    stream and as far apart as the lengths say; out: (elements,) uint16 or uint8. ``check`` compares
+    the CRCs; it is not needed for data that was checked before.
     """
     words = stream.view(np.uint32)
     bits = lengths.view(np.uint16)

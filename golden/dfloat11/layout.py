@@ -1,7 +1,6 @@
-"""The own layout: header, code table, and where the other parts are. ``docs/dfloat11.md`` has it.
+"""Our own layout: header, code table, and where the other parts are. See ``docs/dfloat11.md``.
 
-Everything that a reader takes from a file is checked here, before memory is allocated by it or an
-address computed from it.
+All numbers from a file are checked here, before they set the size of memory or an address.
 """
 
 import math
@@ -36,7 +35,7 @@ __all__ = [
 
 MAGIC = b"hbdf11"
 VERSION = 1
-ALIGNMENT = 8  # bytes, of every part
+ALIGNMENT = 8  # in bytes, for every part
 # Magic, version, bytes of the header, its CRC-32C, element type, dimensions, zeros, elements,
 # words of the stream, SHA-256.
 _FIXED = struct.Struct("<6sHIIBB6xQQ32s")
@@ -48,8 +47,8 @@ class CorruptError(UserError):
 
 
 def aligned_bytes(data: Tensor) -> NDArray[np.uint8]:
-    """The memory of compressed data, (bytes,) uint8 on the CPU; copied to an address that loops
-    take if need be. TypeError for anything else.
+    """The memory of compressed data, (bytes,) uint8 on the CPU. It is copied if its address is not
+    aligned for the loops. TypeError for anything else.
     """
     if data.dtype != torch.uint8 or data.ndim != 1:
         raise TypeError(f"Compressed data must be bytes in one dimension, not {data.dtype}")
@@ -65,7 +64,7 @@ def _aligned(count: int) -> int:
 
 @dataclass(frozen=True)
 class TensorHeader:
-    """What stands at the head of a compressed tensor.
+    """The header of a compressed tensor.
 
     Parameters
     ----------
@@ -75,7 +74,7 @@ class TensorHeader:
     stream_words : int
         Words of 32 bits, of all chunks together.
     sha256 : bytes
-        Of the tensor's elements, little-endian, in row-major order.
+        Digest of the tensor's elements, little-endian, in row-major order.
     """
 
     kind: ElementType
@@ -141,7 +140,7 @@ class TensorHeader:
 
 @dataclass(frozen=True)
 class Parts:
-    """Views of a compressed tensor's parts, all but ``crcs`` and ``starts`` as bytes."""
+    """Views of a compressed tensor's parts, as bytes except ``crcs`` and ``starts``."""
 
     crcs: NDArray[np.uint32]
     starts: NDArray[np.uint32]
@@ -151,9 +150,9 @@ class Parts:
 
 
 def read_header(data: NDArray[np.uint8]) -> TensorHeader:
-    """The header of a compressed tensor, of which ``data`` are all bytes or only the first.
+    """The header of a compressed tensor. ``data`` are all its bytes, or only the first ones.
 
-    Raises CorruptError for whatever is not a header that this version writes.
+    Raises CorruptError if they are not a header that this version writes.
     """
     if len(data) < _FIXED.size or data[: len(MAGIC)].tobytes() != MAGIC:
         raise CorruptError("this is no compressed tensor: it does not begin with 'hbdf11'")
@@ -198,9 +197,9 @@ def split(data: NDArray[np.uint8], header: TensorHeader) -> Parts:
 
 
 def chunk_starts(header: TensorHeader, parts: Parts) -> NDArray[np.int64]:
-    """First words of the chunks, and the end of the last, as the segment lengths imply them.
+    """First words of the chunks, and the end of the last, computed from the segment lengths.
 
-    Raises CorruptError if the starts that are stored, or the stream's length, are others.
+    Raises CorruptError if the stored starts or the stream's length differ from these.
     """
     bits = parts.lengths.view("<u2").reshape(-1, SEGMENTS).sum(axis=1, dtype=np.int64)
     starts = starts_of(bits)

@@ -1,7 +1,7 @@
-"""The layouts that compressed tensors may have, by the version in their header; all read for ever.
+"""The layouts of compressed tensors, by the version in their header. All will stay readable.
 
-A layout is a row of :data:`LAYOUTS`. Version 1 (:mod:`.codec`) is what hardware and GPUs decode,
-version 2 (:mod:`.joint`) is smaller and takes FP32.
+A layout is a row of :data:`LAYOUTS`. Hardware and GPUs decode version 1 (:mod:`.codec`). Version 2
+(:mod:`.joint`) is smaller and takes FP32.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ __all__ = ["LAYOUTS", "Header", "Layout", "decompress", "decompress_chunks", "la
 
 
 class Header(Protocol):
-    """What every layout's header says."""
+    """The content of every layout's header."""
 
     @property
     def kind(self) -> ElementType:
@@ -29,11 +29,11 @@ class Header(Protocol):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of the tensor."""
+        """Shape of the tensor."""
 
     @property
     def chunks(self) -> int:
-        """How many parts can be decoded on their own."""
+        """Number of parts that can be decoded separately."""
 
     @property
     def size(self) -> int:
@@ -47,15 +47,16 @@ class Layout:
     Parameters
     ----------
     title : str
-        What it is called where people choose one.
+        Its name for users who choose a layout.
     chunk : int
-        Elements that are decoded on their own.
+        Elements of a part that can be decoded separately.
     read_header : callable
-        From the first bytes, or all.
+        Takes the first bytes, or all.
     decompress, decompress_chunks : callable
         From all bytes.
     opened : callable
-        From all bytes a function that decodes them, unverified, as often as it is called.
+        Takes all bytes. Gives a function that decodes them without verification, as often as
+        called.
     """
 
     title: str
@@ -91,9 +92,9 @@ def layout_of(data: NDArray[np.uint8]) -> Layout:
 
 
 def read_header(data: NDArray[np.uint8]) -> Header:
-    """The header of a compressed tensor, of which ``data`` are all bytes or only the first.
+    """The header of a compressed tensor. ``data`` are all its bytes, or only the first ones.
 
-    Raises CorruptError for whatever is none.
+    Raises CorruptError if they are not a header.
     """
     found: Header = layout_of(data).read_header(data)
     return found
@@ -104,11 +105,11 @@ def _of(data: Tensor) -> Layout:
 
 
 def decompress(data: Tensor, *, verify: bool = True) -> Tensor:
-    """The tensor whose compressed form, in any layout, ``data`` is: the same bits, type and shape.
+    """The tensor that was compressed to ``data``, in any layout: the same bits, type and shape.
 
-    data: (bytes,) uint8, on the CPU. Raises CorruptError, which names the chunk, for anything that
-    no ``compress`` wrote. ``verify`` CRCs and digests: without it, damage may go unseen, but
-    nothing worse happens.
+    data: (bytes,) uint8, on the CPU. Raises CorruptError, which names the chunk, for data that
+    ``compress`` did not write. ``verify`` checks CRCs and digests. Without it, damage may stay
+    undetected, but memory accesses stay in bounds.
     """
     return _of(data).decompress(data, verify=verify)
 
@@ -116,14 +117,14 @@ def decompress(data: Tensor, *, verify: bool = True) -> Tensor:
 def decompress_chunks(data: Tensor, first: int, last: int, *, verify: bool = True) -> Tensor:
     """The elements of chunks ``first`` up to ``last`` (excluded), (elements,), from those alone.
 
-    How many elements a chunk has is the layout's. Raises as :func:`decompress`, and ValueError for
-    chunks that are not there; ``verify`` their CRCs.
+    The layout decides how many elements a chunk has. Raises as :func:`decompress`, and ValueError
+    for chunks that do not exist. ``verify`` checks their CRCs.
     """
     return _of(data).decompress_chunks(data, first, last, verify=verify)
 
 
 def opened(data: Tensor) -> Callable[[], Tensor]:
-    """A function that decodes ``data``, verified before, as often as it is called.
+    """A function that decodes ``data`` as often as it is called. Verify ``data`` before.
 
     The header is read now, once. Raises as :func:`decompress`.
     """

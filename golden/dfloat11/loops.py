@@ -1,4 +1,4 @@
-"""The loops of layout 1, in C++ where they could be compiled, else by numba: the same results.
+"""The loops of layout 1: in C++ if it compiles here, else in numba, with the same results.
 
 The arguments are those of :mod:`halfbyte.golden.dfloat11.kernels`; all arrays are contiguous.
 """
@@ -18,7 +18,7 @@ _Array = NDArray[Any]
 
 
 def crc32c(data: _Array) -> int:
-    """CRC-32C of bytes (uint8); 0 of none."""
+    """CRC-32C of bytes (uint8); 0 if empty."""
     native = library()
     if native is None:
         return int(kernels.crc32c(data, 0, len(data)))
@@ -93,7 +93,8 @@ def decode_chunks(
     out: _Array,
     results: _Array,
 ) -> None:
-    """Decode chunks ``first`` up to ``last`` into ``out``; what became of each into ``results``."""
+    """Decode chunks ``first`` up to ``last`` into ``out``; the result of each goes to
+    ``results``."""
     native = library()
     if native is None:
         kernels.decode_chunks(

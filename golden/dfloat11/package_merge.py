@@ -11,16 +11,16 @@ from halfbyte.base import UserError
 
 __all__ = ["canonical_codes", "code_lengths"]
 
-_Package = tuple[int, tuple[int, ...]]  # weight, and the symbols in it (with repetition)
+_Package = tuple[int, tuple[int, ...]]  # weight, and the symbols in it (repeated)
 
 
 def code_lengths(weights: Sequence[int], limit: int) -> list[int]:
     """Lengths, each 1 to ``limit``, of the prefix code with the least weighted length.
 
-    A lone symbol gets one bit. Equal weights are told apart by position, so the result is
-    determined by the arguments.
+    A lone symbol gets one bit. Equal weights are ordered by position, so the arguments determine
+    the result.
 
-    Raises UserError if ``limit`` bits are too few for so many symbols.
+    Raises UserError if ``limit`` bits are too few for the number of symbols.
     """
     if len(weights) > 1 << limit:
         raise UserError(
@@ -36,8 +36,8 @@ def code_lengths(weights: Sequence[int], limit: int) -> list[int]:
             (left[0] + right[0], left[1] + right[1])
             for left, right in zip(merged[0::2], merged[1::2], strict=False)
         ]
-    # The first 2 n - 2 coins of the last merge are n - 1 packages: how often a symbol is in them
-    # is the length of its code.
+    # The first 2 n - 2 coins of the last merge are n - 1 packages. The length of a symbol's code is
+    # the number of times it is in them.
     taken = Counter(symbol for _, symbols in packages[: len(weights) - 1] for symbol in symbols)
     return [taken[symbol] for symbol in range(len(weights))]
 

@@ -1,4 +1,4 @@
-"""Other codecs of weights, for comparison: those that are installed beside this project."""
+"""Other codecs of weights, for comparison, if they are installed."""
 
 import importlib.util
 from collections.abc import Callable
@@ -22,13 +22,13 @@ class Peer:
     Parameters
     ----------
     name : str
-        Of its distribution, and how it is set.
+        Its distribution, and its settings.
     encode : callable
-        From (elements,) uint16, the bits of the weights, to its own form.
+        Takes (elements,) uint16, the bits of the weights, and gives the compressed form.
     decode : callable
-        Back to the bytes of the weights.
+        Gives the bytes of the weights back.
     size : callable
-        Bytes of its form.
+        Bytes of the compressed form.
     """
 
     name: str
@@ -41,12 +41,12 @@ def _zipnn() -> Peer:
     from zipnn import ZipNN
 
     codec = ZipNN(input_format="byte", bytearray_dtype="bfloat16", threads=1)
-    # A copy, since it turns the bits of its input in place.
+    # A copy, since the codec rearranges the bits of its input in place.
     return Peer("zipnn", lambda words: codec.compress(bytearray(words.tobytes())), codec.decompress)
 
 
 def _openzl() -> Peer:
-    """Sign and mantissa as they are, exponents by FSE."""
+    """Stores sign and mantissa as they are, and codes exponents by FSE."""
     import openzl.ext as openzl
 
     graphs, nodes = openzl.graphs, openzl.nodes
@@ -67,7 +67,7 @@ def _openzl() -> Peer:
 
 
 def peers() -> list[Peer]:
-    """All of them. UserError if one is not installed."""
+    """All these codecs. UserError if one is not installed."""
     missing = [name for name in ("zipnn", "openzl") if importlib.util.find_spec(name) is None]
     if missing:
         raise UserError(f"{' and '.join(missing)} must be installed to compare with: {INSTALL}")

@@ -1,7 +1,7 @@
-"""The layout of the ``dfloat11`` package, version 0.5.0: the same bytes, and what it lacks: checks.
+"""The layout of the ``dfloat11`` package, version 0.5.0: the same bytes, with added checks.
 
-A module is one stream of the exponents of all its weights, with a byte of sign and mantissa for
-each. Its look-up tables are what decodes it; the code itself is not stored. ``docs/dfloat11.md``
+A module is one stream of the exponents of all its weights, and a byte of sign and mantissa for each
+weight. Look-up tables decode the stream; the code itself is not stored. ``docs/dfloat11.md``
 describes the parts.
 """
 
@@ -54,7 +54,7 @@ _REASONS = {
 
 
 class UnrepresentableError(UserError):
-    """Weights that the published layout cannot hold, though they are valid."""
+    """The weights are valid, but the published layout cannot hold them."""
 
 
 @dataclass(frozen=True)
@@ -64,12 +64,13 @@ class Module:
     Parameters
     ----------
     luts : array
-        (tables + 1, 256) uint8: look-up tables, and as the last row code lengths by exponent.
+        (tables + 1, 256) uint8: look-up tables; the last row has the code lengths by exponent.
     encoded_exponent, sign_mantissa, gaps : array
         uint8: the stream; a byte for each element; five bits for each 8 bytes of the stream, in
         whole blocks of 512.
     output_positions : array
-        uint32: the first element of each block of 4096 bytes of the stream, and their number.
+        uint32: the first element of each block of 4096 bytes of the stream, then the number of
+        elements.
     split_positions : tuple of int
         Where the elements of the second weight begin, of the third and so on.
     """
@@ -93,8 +94,8 @@ class Module:
 
 
 def _tables(codes: Mapping[int, Code]) -> NDArray[np.uint8]:
-    """Look-up tables and lengths. Each table is for one prefix of whole bytes that codes go beyond;
-    the shorter prefixes come first, those of a length in the order of the codes.
+    """Look-up tables and lengths. Each table belongs to one prefix of whole bytes that longer codes
+    begin with. Shorter prefixes come first, and prefixes of one length in the order of the codes.
 
     Raises UnrepresentableError if there are more tables than an entry can point to.
     """
@@ -120,7 +121,7 @@ def _tables(codes: Mapping[int, Code]) -> NDArray[np.uint8]:
             else:
                 entries[row][(code.value << -spare) & 0xFF] = symbol
     luts = np.zeros((len(prefixes) + 1, _SIDE), dtype=np.uint8)
-    # An entry that no code starts at repeats the one before it; the first ones, the next.
+    # An entry without a code repeats the one before it; such entries at the start repeat the next.
     current = next(iter(entries[0].values()))
     for row, found in enumerate(entries):
         for index in range(_SIDE):
@@ -162,9 +163,9 @@ def _check_counts(counts: NDArray[np.int64]) -> None:
 def encode(weights: Sequence[Tensor]) -> Module:
     """Compress BF16 weights together, as the package's encoder does.
 
-    Where the package's encoder fails (constant weights, a few elements), the result is still what
-    its kernel decodes rightly. Raises TypeError or ValueError for other types and for no elements,
-    :class:`UnrepresentableError` where the layout has no room.
+    Where the package's encoder fails (constant weights, a few elements), the result is still right
+    for its kernel. Raises TypeError for other types, ValueError for an empty tensor, and
+    :class:`UnrepresentableError` if the layout cannot hold the weights.
     """
     if any(weight.dtype != torch.bfloat16 for weight in weights):
         raise TypeError("The published layout holds BF16 tensors and no others")
@@ -193,7 +194,7 @@ def encode(weights: Sequence[Tensor]) -> Module:
 
 
 def _checked_positions(module: Module) -> NDArray[np.uint32]:
-    """Output positions, (blocks + 1,); CorruptError if the module's parts do not fit each other."""
+    """Output positions, (blocks + 1,); CorruptError if the module's parts do not match."""
     luts, positions = module.luts, module.output_positions
     elements = len(module.sign_mantissa)
     if luts.ndim != 2 or luts.shape[1] != _SIDE or not 2 <= len(luts) <= _MAX_TABLES + 1:
@@ -225,11 +226,11 @@ def _checked_positions(module: Module) -> NDArray[np.uint32]:
 
 
 def decode(module: Module) -> list[Tensor]:
-    """The weights of a module, BF16, one dimension each.
+    """The weights of a module: BF16 tensors of one dimension.
 
-    Raises :class:`CorruptError` for parts that do not fit each other, or a stream that does not fit
-    its index. The layout has no checksum: a wrong bit of sign or mantissa cannot be seen, nor can
-    every wrong bit of the stream.
+    Raises :class:`CorruptError` if parts do not match each other, or the stream does not match its
+    index. The layout lacks a checksum. So wrong bits of sign or mantissa are never detected, and
+    wrong bits of the stream not always.
     """
     positions = _checked_positions(module)
     blocks = len(positions) - 1

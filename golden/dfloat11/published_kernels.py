@@ -1,5 +1,5 @@
-"""The inner loops of the published layout. As in :mod:`halfbyte.golden.dfloat11.kernels`, streams
-are never trusted, and numbers are int64 below 2^63.
+"""The inner loops of the published layout. Streams are never trusted, and numbers are int64 below
+2^63, as in :mod:`halfbyte.golden.dfloat11.kernels`.
 """
 
 from typing import Any
@@ -20,9 +20,9 @@ __all__ = [
 _Array = NDArray[Any]
 
 PIECE_BITS = 64
-"""Of the stream, for a thread of the GPU; each piece has a gap."""
+"""Bytes of the stream for a thread of the GPU; each such piece has a gap."""
 BLOCK_BITS = 512 * PIECE_BITS
-"""Of the stream, for a block of threads; each has an output position."""
+"""Bytes of the stream for a block of threads; each block has an output position."""
 POINTER = 240
 """Entries of a look-up table from here on lead to table 256 - entry."""
 _LEVELS = 4  # bytes of the longest code
@@ -37,9 +37,9 @@ def encode_stream(
 ) -> None:  # fmt: skip
     """Write exponents of ``words`` (uint16) to ``stream`` (uint8), and the index arrays.
 
-    values, bits: code by exponent; end_value, end_bits: that of the end-of-file symbol, whose first
-    bits fill the last byte; gaps: by piece; positions: by block, and one more. All arrays are
-    zeros, and as long as needed.
+    values, bits: code by exponent; end_value, end_bits: code of the end-of-file symbol, whose first
+    bits fill the last byte; gaps: by piece; positions: by block, and one more. All arrays must be
+    long enough and hold zeros.
     """
     buffer = 0
     held = 0  # below 8 + 32
@@ -63,7 +63,7 @@ def encode_stream(
             stream[place] = buffer >> held
             buffer &= (1 << held) - 1
             place += 1
-    # No code starts in the last block if the last one reaches just into it.
+    # The last block may hold only the end of a code: then no code starts in it.
     positions[block:] = len(words)
     if held:
         if position >= piece * PIECE_BITS:
@@ -78,7 +78,7 @@ def _decode_block(
     stream: _Array, luts: _Array, gaps: _Array, position: Any,
     other: _Array, out: _Array, first: Any, last: Any,
 ) -> tuple[int, int]:  # fmt: skip
-    """Elements ``first`` up to ``last`` from bit ``position``; the result and the bit after them.
+    """Decode elements ``first`` up to ``last`` from bit ``position``; the result and the next bit.
 
     Bits beyond the stream read as zeros.
     """
@@ -122,7 +122,7 @@ def decode_blocks(
     stream: _Array, luts: _Array, gaps: _Array, positions: _Array, other: _Array,
     first: int, last: int, out: _Array, results: _Array,
 ) -> None:  # fmt: skip
-    """Decode blocks ``first`` up to ``last`` into ``out``; what became of each into ``results``.
+    """Decode blocks ``first`` up to ``last`` into ``out``; the result of each goes to ``results``.
 
     luts: (tables + 1, 256), the last row being lengths; gaps: by piece of the whole blocks;
     positions: (blocks + 1,), ascending, from 0 to the number of elements.

@@ -1,8 +1,9 @@
 """Single error correction, double error detection: a check byte for each 64 bits.
 
 The odd-weight-column code of M. Y. Hsiao, "A class of optimal minimum odd-weight-column SEC-DED
-codes", IBM Journal of Research and Development 14(4), 1970: a data bit's column has three or five
-ones, so that the sum of two columns has an even number and is none. Costs 12.5 per cent.
+codes", IBM Journal of Research and Development 14(4), 1970. A data bit's column has three or five
+ones. The sum of two columns has an even number of ones, so it is never a column. The check bytes
+cost 12.5 per cent.
 """
 
 from itertools import combinations
@@ -33,7 +34,7 @@ def _columns() -> tuple[int, ...]:
 
 
 COLUMNS = _columns()
-"""By data bit, bit 0 the least significant of the word's first byte: the check bits it is in."""
+"""By data bit: the check bits that cover it. Bit 0 is the lowest of the word's first byte."""
 
 
 def _byte_tables() -> NDArray[np.uint8]:
@@ -74,7 +75,8 @@ def _encode(data: _Array, first: int, last: int, checks: _Array) -> None:
 
 @jit
 def _correct(data: _Array, checks: _Array, first: int, last: int) -> tuple[int, int]:
-    """How many words were corrected, in place; the first that is lost, or -1."""
+    """Correct words in place; returns how many, and the first word that cannot be corrected, or
+    -1."""
     corrected = 0
     for word in range(first, last):
         syndrome = _check_byte(data, word) ^ checks[word]
@@ -90,9 +92,7 @@ def _correct(data: _Array, checks: _Array, first: int, last: int) -> tuple[int, 
 
 
 def check_bytes(data: Tensor) -> Tensor:
-    """(words,) uint8: check bytes of ``data`` ((bytes,) uint8), whose last word counts as filled up
-    with zeros.
-    """
+    """(words,) uint8: check bytes of ``data`` ((bytes,) uint8). Zeros fill up the last word."""
     words = -(-len(data) // WORD_BYTES)
     padded = torch.nn.functional.pad(data, (0, words * WORD_BYTES - len(data)))
     raw = padded.numpy()
@@ -102,10 +102,10 @@ def check_bytes(data: Tensor) -> Tensor:
 
 
 def correct(data: Tensor, checks: Tensor) -> tuple[Tensor, int]:
-    """``data`` with up to one wrong bit a word put right, and in how many words that was.
+    """``data`` with up to one wrong bit per word corrected, and the number of corrected words.
 
-    checks: as :func:`check_bytes` gave them; a wrong bit there is found too. Raises
-    :class:`CorruptError` for a word with two wrong bits, and most with more.
+    checks: the result of :func:`check_bytes`; wrong bits in it are found too. Raises
+    :class:`CorruptError` for a word with two wrong bits, and for most words with more.
     """
     words = -(-len(data) // WORD_BYTES)
     if len(checks) != words:

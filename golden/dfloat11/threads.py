@@ -18,11 +18,12 @@ def cores() -> int:
 def over_ranges(
     function: Callable[[int, int], Any], count: int, *, per_thread: int = 8
 ) -> list[Any]:
-    """Call ``function(first, last)`` for ranges that cover ``count`` on all cores.
+    """Call ``function(first, last)`` on all cores, for ranges that together cover ``count``.
 
-    ``per_thread`` ranges for each thread, so that a core that is slow for a while holds up little.
-    Plain threads, since the functions run without the lock: numba's own may not be started from
-    two threads at a time, nor before a fork. Returns the results in the order of the ranges.
+    Each thread gets ``per_thread`` ranges, so that a temporarily slow core costs little time. Plain
+    threads suffice, since the functions run without the lock. Numba's own threads must not be
+    started from two threads at a time, nor before a fork. Returns the results in the order of the
+    ranges.
     """
     if not count:
         return []

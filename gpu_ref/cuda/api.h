@@ -1,8 +1,8 @@
 // The C interface, the same for the CUDA build and the host build.
 //
 // Pointers are to memory of the context's device; tables and argument structures are always on the
-// host. Every function returns 0, or 1 with a message in hb_error(). Nothing is checked here that
-// the Python side checks: shapes, sizes, element types.
+// host. Every function returns 0, or 1 with a message in hb_error(). The Python side checks shapes,
+// sizes and element types; these are not checked again here.
 #pragma once
 
 #include "dfloat11_published.h"
@@ -24,7 +24,7 @@ struct PlainProduct {
   Operand a, w;
   int64_t m, n, length, block;
   float *y;            // (m, n)
-  int64_t *overflows;  // results beyond FP32 are counted here
+  int64_t *overflows;  // counts results beyond FP32
 };
 
 enum QuantiseKernel : int32_t { QUANTIZE_UNITS = 0, QUANTIZE_SPANS = 1 };
@@ -63,18 +63,18 @@ HB_API int hb_gemm_rows(const halfbyte::Context *, const halfbyte::Format *w,
 // `small`: every partial sum of a block is below 2^22 in magnitude.
 HB_API int hb_gemm_mma(const halfbyte::Context *, const halfbyte::Product *, int32_t small);
 
-// Reads the header of a compressed tensor of `size` bytes, of which `data`, on the host, are the
-// first `available`; gives a dfloat11::Damage.
+// Reads the header of a compressed tensor of `size` bytes. `data` are its first `available` bytes,
+// on the host. Gives a dfloat11::Damage.
 HB_API int32_t hb_dfloat11_read(const uint8_t *data, int64_t available, int64_t size,
                                 halfbyte::dfloat11::Container *);
 HB_API int32_t hb_dfloat11_check(const halfbyte::dfloat11::DecodePublished *);
 HB_API int hb_dfloat11_decode(const halfbyte::Context *, const halfbyte::dfloat11::Decode *);
-// What hb_dfloat11_check() accepts, and nothing else.
+// Only for parts that hb_dfloat11_check() accepts.
 HB_API int hb_dfloat11_published(const halfbyte::Context *,
                                  const halfbyte::dfloat11::DecodePublished *);
 
 // Host build only. hb_gemm_pairs: integers fit an int16 and a block's partial sums an int32;
-// hb_gemm_doubles: partial sums are at most 2^53; hb_simd: what the vectors are made of.
+// hb_gemm_doubles: partial sums are at most 2^53; hb_simd: the vector instructions in use.
 HB_API int hb_gemm_pairs(const halfbyte::Context *, const halfbyte::Format *a,
                          const halfbyte::Format *w, const halfbyte::PlainProduct *);
 HB_API int hb_gemm_doubles(const halfbyte::Context *, const halfbyte::Format *a,

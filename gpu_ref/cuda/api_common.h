@@ -15,7 +15,7 @@ inline std::string &last_error() {
   return message;
 }
 
-// Runs `body`; what it throws becomes the last error.
+// Runs `body`; an exception becomes the last error.
 template <class Body>
 int guarded(Body body) {
   try {

@@ -1,8 +1,8 @@
 // The arithmetic of 4-bit formats: codes, values, products, the MAC's step, block scales and sums.
 //
 // One header for the device (nvcc) and the host (any C++17 compiler). It is written from the
-// definitions and shares nothing with the golden model or the RTL but the format tables, which are
-// generated as headers beside this one. Each FP32 operation rounds once, to nearest, ties to even.
+// definitions. It shares only the format tables with the golden model and the RTL; these are
+// generated as separate headers. Each FP32 operation rounds once, to nearest, ties to even.
 #pragma once
 
 #include <cfloat>
@@ -28,8 +28,8 @@ constexpr int MAX_CODES = 256;  // formats have 2 to 8 bits
 // From numbers to codes.
 struct Encoder {
   int32_t bits;
-  // The first float that belongs to the next higher value, ascending; NaN, which nothing reaches,
-  // beyond the last.
+  // By value, ascending: the first float that belongs to the next higher value; NaN after the last,
+  // since no float reaches it.
   float thresholds[MAX_CODES];
   uint8_t codes[MAX_CODES];       // by position in ascending order of the values
 };
@@ -139,8 +139,8 @@ HB_HD int32_t magnitude_bits(float x) { return bits_of(x) & MAGNITUDE_MASK; }
 
 // ---------------------------------------------------------------- codes
 
-// Code of the value nearest to x, a number or an infinity, for formats of at most BITS bits: by how
-// many thresholds x has reached.
+// Code of the value nearest to x, a number or an infinity, for formats of at most BITS bits. It is
+// found by the number of thresholds that x has reached.
 template <int BITS>
 HB_HD uint8_t encode_within(const Encoder &encoder, float x) {
   int position = 0;
@@ -180,7 +180,7 @@ HB_HD int64_t mac_step(int64_t acc, int64_t product, bool clear, int acc_width, 
   const int64_t high = INT64_MAX >> (64 - acc_width);
   const int64_t low = -high - 1;
   if (overflow == SATURATE) {
-    if (product > 0 && base > high - product) return high;  // a product above high saturates, too
+    if (product > 0 && base > high - product) return high;  // a product above high also saturates
     if (product < 0 && base < low - product) return low;
     return base + product;
   }
@@ -212,7 +212,8 @@ HB_HD int exponent_of(float x) {
   return exponent - 1;
 }
 
-// x >= 0 rounded to so many significant bits, ties to even; its last place is at least 2^lowest.
+// x >= 0 rounded to a number of significant bits, ties to even; its last place is at least
+// 2^lowest.
 HB_HD float round_significand(float x, int significant_bits, int lowest) {
   if (x == 0 || bits_of(x) >= INFINITY_BITS) return x;
   const int place = exponent_of(x) - significant_bits + 1;
@@ -244,15 +245,15 @@ HB_HD float power_of_two(int exponent) {
   return std::ldexp(1.0f, limited);
 }
 
-// Of a positive x: the smallest power of two that is at least x.
+// The smallest power of two that is at least x, for positive x.
 HB_HD float rounded_up(float x) {
   const int exponent = exponent_of(x);
   return power_of_two(std::ldexp(1.0f, exponent) == x ? exponent : exponent + 1);
 }
 
-// A power of two for absmax > 0: floor(log2 absmax) - floor(log2 largest), and one more where the
-// rule says so: up, where absmax would exceed the largest value; ceil, where absmax is not a power
-// of two; nearest, where it is not nearer to the largest value than to the next power of two.
+// A power of two for absmax > 0: floor(log2 absmax) - floor(log2 largest), or one more by the rule.
+// up: if absmax would exceed the largest value; ceil: if absmax is not a power of two; nearest:
+// unless absmax is nearer to the largest value than to the next power of two.
 HB_HD float power_of_two_scale(float absmax, const Largest &largest, int rule) {
   const int exponent = exponent_of(absmax);
   const int32_t significand = static_cast<int32_t>(std::ldexp(absmax, 23 - exponent));  // exact
@@ -272,7 +273,7 @@ HB_HD float tensor_scale(float absmax, const Largest &largest, int rule) {
 }
 
 // The scale of a block: absmax, first shrunk by `clip`, becomes the format's largest value.
-// `whole` is tensor_scale() for E4M3. Where absmax / largest is infinite there is none.
+// `whole` is tensor_scale() for E4M3. The result is not valid if absmax / largest is infinite.
 HB_HD float block_scale(float absmax, float clip, float whole, const Largest &largest, int rule) {
   const float clipped = multiply(absmax, clip);
   const float scale = divide(clipped, largest.value);
@@ -296,7 +297,7 @@ HB_HD float block_scale(float absmax, float clip, float whole, const Largest &la
   return power_of_two_scale(clipped, largest, rule);
 }
 
-// What one unit of a block's integers is worth; negative where the block is mirrored.
+// The value of one unit of a block's integers; negative if the block is mirrored.
 HB_HD float block_step(float scale, const Decoder &decoder) {
   return multiply(scale, decoder.quantum);
 }

@@ -13,17 +13,17 @@ namespace {
 
 constexpr int THREADS = 256;
 constexpr int WARPS = THREADS / LANES;
-constexpr int64_t MAX_BLOCKS = 1 << 16;  // more work than that is taken in turns
+constexpr int64_t MAX_BLOCKS = 1 << 16;  // a block takes several turns if there is more work
 
 #define CUDA_CHECK(call) check(call, #call)
 
 void check(cudaError_t status, const char *call) {
   if (status == cudaSuccess) return;
-  cudaGetLastError();  // so that it is not reported again
+  cudaGetLastError();  // clears the error, so that it is not reported again
   throw std::runtime_error(std::string(call) + ": " + cudaGetErrorString(status));
 }
 
-// Makes the context's device current, and afterwards the one that was.
+// Makes the context's device current, and restores the earlier one afterwards.
 class DeviceGuard {
  public:
   explicit DeviceGuard(int device) {
@@ -38,7 +38,7 @@ class DeviceGuard {
   int before_ = 0;
 };
 
-// Runs `launch(stream)` on the context's device and reports what failed.
+// Runs `launch(stream)` on the context's device and reports errors.
 template <class Launch>
 int launched(const Context *context, Launch launch) {
   return guarded([&] {
@@ -53,7 +53,8 @@ unsigned blocks_for(int64_t work, int64_t per_block) {
   return static_cast<unsigned>(blocks < MAX_BLOCKS ? blocks : MAX_BLOCKS);
 }
 
-// A table from the kernel's arguments, where threads can index it apart, to shared memory.
+// Copies a table from the kernel's arguments to shared memory, where threads can index it
+// separately.
 template <class Table>
 __device__ void share(Table &to, const Table &from) {
   static_assert(sizeof(Table) % 4 == 0);

@@ -1,4 +1,4 @@
-// The own layout of DFloat11: its header, read and checked, on the host. docs/dfloat11.md has it.
+// Our own layout of DFloat11: reads and checks its header, on the host. See docs/dfloat11.md.
 #pragma once
 
 #include "dfloat11_crc.h"
@@ -6,22 +6,22 @@
 namespace halfbyte {
 namespace dfloat11 {
 
-constexpr int64_t CHUNK = 16384;   // elements that are decoded on their own
+constexpr int64_t CHUNK = 16384;   // elements that are decoded separately
 constexpr int64_t SEGMENT = 512;   // elements whose length in bits is stored
 constexpr int SEGMENTS = 32;       // in a chunk
 constexpr int WORD = 32;           // bits
 constexpr int LENGTH_LIMIT = 12;   // bits of a code
 constexpr int ROWS_LIMIT = 257;    // symbols, and the escape
-constexpr int ESCAPE = 256;        // as a symbol: the next eight bits are it
+constexpr int ESCAPE = 256;        // as a symbol: the next eight bits are the real one
 constexpr int MAX_DIMENSIONS = 255;
 constexpr int64_t ALIGNMENT = 8;   // bytes, of every part
 constexpr int FIXED = 72;          // bytes of the header before the shape
 constexpr int TYPES = 6;
 
-// What can be wrong, in the order in which it is looked for; python has the words.
+// Kinds of damage, in the order of the checks; Python has the messages.
 enum Damage : int32_t {
   GOOD,
-  NO_TENSOR,      // the first bytes are others
+  NO_TENSOR,      // the first bytes are wrong
   VERSION,
   HEADER_SIZE,
   HEADER_CRC,
@@ -34,19 +34,19 @@ enum Damage : int32_t {
   WRONG_CRC,
   NOT_A_CODE,
   WRONG_LENGTH,   // of a chunk: a segment ends elsewhere than its length says
-  PUBLISHED_PARTS,      // sizes of the parts do not fit each other
+  PUBLISHED_PARTS,      // sizes of the parts do not match
   PUBLISHED_LOST,       // made of exponents that the layout cannot hold
   PUBLISHED_POSITIONS,  // of a block: output positions do not ascend to the number of elements
   PUBLISHED_CODE,
   PUBLISHED_GAP,
-  PUBLISHED_END,        // of a block: it holds another number of codes
+  PUBLISHED_END,        // of a block: it holds a wrong number of codes
   DAMAGES
 };
-// Chunk or block, times this, plus what is wrong with it: the least is the first.
+// Number of the chunk or block, times this, plus its damage: the least is the first.
 constexpr int64_t PLACE = 32;
 static_assert(DAMAGES <= PLACE, "a place has room for what is wrong there");
 
-// What a header says, once it has been checked. Parts are where they are, in bytes.
+// The content of a checked header. Places of parts are offsets in bytes.
 struct Container {
   int64_t elements, chunks, stream_words;
   int64_t crcs, starts, lengths, stream, raw, size;
@@ -65,7 +65,7 @@ inline uint64_t little_endian(const uint8_t *bytes, int count) {
   return value;
 }
 
-// CRC-32C of a header, its own place taken as zeros.
+// CRC-32C of a header, with zeros in the place of the CRC.
 inline uint32_t header_crc(const uint8_t *data, int64_t size) {
   uint32_t table[BYTES];
   for (int byte = 0; byte < BYTES; ++byte) table[byte] = crc_entry(byte);
@@ -75,8 +75,8 @@ inline uint32_t header_crc(const uint8_t *data, int64_t size) {
   return ~crc_register(table, crc, data + 16, size - 16);
 }
 
-// The canonical code of rows in order: `counts` rows have each length. False if it is no complete
-// prefix code, but for a lone row.
+// The canonical code of rows in order: `counts` rows have each length. False if this is not a
+// complete prefix code; a lone row is allowed.
 inline bool fill_lookup(Container &c, const uint8_t *counts, const uint8_t *symbols, int rows,
                         int escape) {
   bool seen[BYTES] = {};
@@ -106,7 +106,7 @@ inline bool fill_lookup(Container &c, const uint8_t *counts, const uint8_t *symb
   return true;
 }
 
-// Where the parts are; the total is below 2^63, since each is bounded by `size`, what is there.
+// Finds the parts. The total is below 2^63, since each part is at most `size`, the bytes available.
 inline Damage place_parts(Container &c, uint64_t elements, uint64_t words, int64_t header,
                           int64_t size) {
   if (words > static_cast<uint64_t>(size) / 4) return TOTAL_SIZE;
@@ -126,7 +126,7 @@ inline Damage place_parts(Container &c, uint64_t elements, uint64_t words, int64
   return c.size == size ? GOOD : TOTAL_SIZE;
 }
 
-// Reads the header of a tensor of `size` bytes, of which `data` are the first `available`.
+// Reads the header of a tensor of `size` bytes. `data` are its first `available` bytes.
 inline Damage read_container(const uint8_t *data, int64_t available, int64_t size, Container &c) {
   static const char magic[] = "hbdf11";
   if (available < FIXED || std::memcmp(data, magic, 6)) return NO_TENSOR;

@@ -1,7 +1,8 @@
 // CRC-32C (RFC 3720) by a warp: every lane takes a piece, and the pieces are shifted together.
 //
-// A CRC is linear: that of a whole is the exclusive or of its parts', each multiplied by x^(8 n) for
-// the n bytes that follow it. Polynomials are reflected: bit 31 is the coefficient of x^0.
+// A CRC is linear: the CRC of the whole is the exclusive or of the CRCs of its parts, each
+// multiplied by x^(8 n) for the n bytes after the part. Polynomials are reflected: bit 31 is the
+// coefficient of x^0.
 #pragma once
 
 #include "machine.h"
@@ -12,13 +13,13 @@ namespace dfloat11 {
 constexpr uint32_t POLYNOMIAL = 0x82F63B78;
 constexpr int BYTES = 256;  // entries of the table
 
-// What a byte that leaves the register puts into it.
+// The change of the register by a byte that leaves it.
 HB_HD uint32_t crc_entry(uint32_t byte) {
   for (int bit = 0; bit < 8; ++bit) byte = byte >> 1 ^ (byte & 1 ? POLYNOMIAL : 0);
   return byte;
 }
 
-// The register after some bytes, from `crc` on, without what is done first and last.
+// The register after some bytes, starting from `crc`, without the initial and final complement.
 HB_HD uint32_t crc_register(const uint32_t *table, uint32_t crc, const uint8_t *data, int64_t size) {
   for (int64_t i = 0; i < size; ++i) crc = table[(crc ^ data[i]) & 0xFF] ^ crc >> 8;
   return crc;
@@ -44,7 +45,7 @@ HB_HD uint32_t crc_shift(uint32_t crc, int64_t size) {
   return crc;
 }
 
-// CRC-32C of `size` bytes, in every lane; 0 of none.
+// CRC-32C of `size` bytes, in every lane; 0 if empty.
 template <class M>
 HB_BODY uint32_t crc_of(M &machine, const uint32_t *table, const uint8_t *data, int64_t size) {
   const int64_t piece = (size + LANES - 1) / LANES;

@@ -1,8 +1,8 @@
 // Damaged data for the decoders of the host build, compiled with the sanitizers.
 //
-// Inputs are copied to buffers of exactly their size, so that a byte too far is seen. Each execution
-// has dice of its own, thrown from the seed and its number: a finding, which names the number, is
-// repeated alone.
+// Inputs are copied to buffers of exactly their size, so that an access one byte too far is
+// detected. The seed and an execution's number set its random numbers. A finding names the number,
+// so that execution can be repeated alone.
 #include <sanitizer/common_interface_defs.h>
 
 #include <cstdio>
@@ -20,7 +20,7 @@ constexpr int64_t LARGEST = 1 << 18;  // bytes that an input may grow to
 
 int64_t size_of(const Buffer &data) { return static_cast<int64_t>(data.size()); }
 
-int64_t current = 0;  // the execution under way
+int64_t current = 0;  // number of the running execution
 
 void on_death() {
   std::fprintf(stderr, "execution %lld: repeat it alone by this number\n",
@@ -58,7 +58,7 @@ void put(Buffer &data, int64_t at, uint64_t value, int bytes) {
     data[at + i] = static_cast<uint8_t>(value >> 8 * i);
 }
 
-// A few bits or bytes; half of them among the first `head` bytes, which decide most.
+// A few bits or bytes; half of them among the first `head` bytes, which matter most.
 void flip(Buffer &data, Dice &dice, int64_t head) {
   for (int64_t times = 1 + dice.below(dice.once_in(4) ? 16 : 2); times && !data.empty(); --times) {
     const int64_t size = size_of(data);
@@ -72,7 +72,8 @@ void resize(Buffer &data, Dice &dice) {
   data.resize(dice.once_in(3) ? size + dice.below(40) : dice.below(size + 1), 0xA5);
 }
 
-// Elements, words, shape, element type, rows, escape, rows by length: numbers that were never there.
+// Elements, words, shape, element type, rows, escape, rows by length: replaced by arbitrary
+// numbers.
 void attack_header(Buffer &data, Dice &dice) {
   const int64_t table = FIXED + 8 * (data.size() > 17 ? data[17] : 0);
   for (int64_t times = 1 + dice.below(2); times; --times) switch (dice.below(8)) {
@@ -83,7 +84,7 @@ void attack_header(Buffer &data, Dice &dice) {
       case 4: put(data, 17, dice.hostile(), 1); break;
       case 5: put(data, 8, dice.hostile(), 4); break;
       case 6: put(data, table + 2 * dice.below(14), dice.once_in(2) ? dice.below(4) : dice.hostile(), 2); break;
-      case 7: {  // Two lengths exchange their numbers of rows: often still a number of rows.
+      case 7: {  // Two lengths exchange their numbers of rows: the total stays the same.
         const int64_t a = table + 4 + 2 * dice.below(12), b = table + 4 + 2 * dice.below(12);
         if (std::max(a, b) + 1 < size_of(data))
           for (int i = 0; i < 2; ++i) std::swap(data[a + i], data[b + i]);
@@ -97,7 +98,7 @@ void attack_header(Buffer &data, Dice &dice) {
   }
 }
 
-// Starts and lengths, where a valid header says they are.
+// Damages starts and lengths, found by a valid header.
 void attack_index(Buffer &data, const Container &c, Dice &dice) {
   for (int64_t times = 1 + dice.below(3); times; --times) {
     if (dice.once_in(2)) put(data, c.starts + 4 * dice.below(c.chunks), dice.hostile(), 4);
@@ -114,14 +115,14 @@ void mend_crc(Buffer &data) {
 
 int32_t decode_own(const uint8_t *input, int64_t size, Dice &dice) {
   Buffer data(input, input + size);
-  static Container c;  // large; what an earlier call left there must not matter
+  static Container c;  // large, so static; contents from an earlier call must not matter
   const int64_t kind = dice.below(10);
   if (kind < 4) flip(data, dice, 200);
   else if (kind < 6) attack_header(data, dice);
   else if (kind < 8 && read_container(data.data(), size, size, c) == GOOD) attack_index(data, c, dice);
   else resize(data, dice);
   if (!dice.once_in(5)) mend_crc(data);
-  // Often, as many bytes as a damaged header wants, so that what follows it is looked at.
+  // Often give as many bytes as a damaged header demands, so that later checks run too.
   c.size = 0;
   if (read_container(data.data(), size_of(data), size_of(data), c) == TOTAL_SIZE && c.size > 0 &&
       c.size < LARGEST && !dice.once_in(4))
@@ -178,9 +179,9 @@ int32_t decode_module(const uint8_t *input, const int64_t *ends, Dice &dice) {
 
 }  // namespace
 
-// Runs executions `first` up to `last` on one of `count` inputs each, which lie one after the other
-// in `data`; `ends` has their bounds, of each of the five parts for the published layout. What
-// became of them is added to `outcomes` (DAMAGES).
+// Runs executions `first` up to `last`, each on one of `count` inputs. The inputs lie one after the
+// other in `data`. `ends` has their bounds; for the published layout, those of each of the five
+// parts. The outcomes are counted in `outcomes` (DAMAGES).
 extern "C" __attribute__((visibility("default"))) void hb_fuzz(int32_t is_published, const uint8_t *data,
                                                               const int64_t *ends, int64_t count,
                                                               uint64_t seed, int64_t first,

@@ -1,9 +1,9 @@
-// Kernel body: the own layout of DFloat11, decoded by a warp per chunk in one pass.
+// Kernel body: decodes our own layout of DFloat11, a warp per chunk, in one pass.
 //
-// The 32 lengths of a chunk say, summed, where each lane begins. Lanes decode 64 symbols each to
-// shared memory; then the warp joins them with the raw bytes, eight lanes side by side, so that
-// lines of 128 bytes are written whole. What the stream, the starts and the lengths say is never
-// trusted: a lane reads words of its chunk only, and writes elements of its chunk only.
+// Sums of the 32 lengths of a chunk give the start of each lane. Each lane decodes 64 symbols to
+// shared memory. Then the warp joins them with the raw bytes, eight lanes side by side, so that
+// lines of 128 bytes are written whole. The stream, the starts and the lengths are never trusted: a
+// lane reads only words of its chunk, and writes only elements of its chunk.
 #pragma once
 
 #include "dfloat11_container.h"
@@ -124,7 +124,7 @@ HB_BODY void report(M &machine, int64_t *failure, int64_t index, int32_t damage)
 }
 
 // One warp decodes one chunk. lookup, crc_table, symbols (STAGED words) are in shared memory; the
-// elements of a chunk that is reported mean nothing.
+// elements of a damaged chunk are undefined.
 template <class M>
 HB_BODY void decode_chunk(M &machine, const Decode &d, const uint16_t *lookup,
                           const uint32_t *crc_table, uint32_t *symbols, int64_t chunk) {

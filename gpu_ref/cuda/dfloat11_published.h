@@ -1,9 +1,9 @@
-// Kernel body: the layout of the dfloat11 package, decoded by a block of threads per 4096 bytes.
+// Kernel body: decodes the layout of the dfloat11 package, a block of threads per 4096 bytes.
 //
-// As in the published kernel a thread decodes the codes that start in its eight bytes, from the gap
-// that the index has for it, and sums over the block say where they go. Unlike there, codes are
-// decoded once: symbols wait in shared memory until their places are known. Neither the stream nor
-// the tables nor the index are trusted.
+// As in the published kernel, a thread decodes the codes that start in its eight bytes. The index
+// has a gap for it, which says where the first one starts. Sums over the block give the places of
+// the symbols. Unlike the published kernel, this one decodes codes only once: symbols wait in
+// shared memory until their places are known. Stream, tables and index are never trusted.
 #pragma once
 
 #include "dfloat11_own.h"
@@ -32,7 +32,7 @@ struct DecodePublished {
 
   HB_HD int64_t blocks() const { return (bytes + BLOCK_BYTES - 1) / BLOCK_BYTES; }
   HB_HD int64_t tables() const { return rows - 1; }
-  // The package leaves out the last position where no code starts in the last block.
+  // The package omits the last position if no code starts in the last block.
   HB_HD int64_t position(int64_t block) const {
     return positions[block < position_count ? block : position_count - 1];
   }
@@ -71,7 +71,7 @@ HB_HD uint32_t four_bytes(const DecodePublished &d, int64_t byte) {
   return word;
 }
 
-// The symbol at the head of `window` and the bits of its code; 0 bits if it is none.
+// The symbol at the head of `window` and the bits of its code; 0 bits if it is not a code.
 HB_HD uint32_t look_up(const uint8_t *luts, int tables, uint32_t window, int &bits) {
   int level = 0;
   uint32_t entry = luts[window >> 24];
@@ -88,11 +88,11 @@ HB_HD uint32_t look_up(const uint8_t *luts, int tables, uint32_t window, int &bi
   return entry;
 }
 
-// What a thread found in its piece.
+// The result of a thread for its piece.
 struct Found {
   int32_t count;   // codes
   int32_t end;     // the bit after the last, from the piece's first
-  int32_t failed;  // at `end` there is no code
+  int32_t failed;  // the bits at `end` are not a code
 };
 
 // The codes that start in a piece, and before the stream's end, as symbols to `staged`.
@@ -129,8 +129,8 @@ HB_HD uint32_t staged_symbol(const uint32_t *staged, int index) {
   return staged[index / 4] >> 8 * (index % 4) & 0xFF;
 }
 
-// What a thread's find says of the index, given that `left` elements of the module remain for it
-// and those after it.
+// Checks a thread's result against the index. `left` elements of the module remain for it and the
+// threads after it.
 HB_HD int32_t check_found(const DecodePublished &d, const uint8_t *luts, const uint32_t *staged,
                           const Found &found, int64_t piece, int64_t left) {
   if (left <= 0) return GOOD;
@@ -140,14 +140,13 @@ HB_HD int32_t check_found(const DecodePublished &d, const uint8_t *luts, const u
     const bool within = piece + 1 < d.blocks() * THREADS;
     return within && found.end == PIECE_BITS + gap_of(d, piece + 1) ? GOOD : PUBLISHED_GAP;
   }
-  // The last element: after it, less than a byte is filled up.
+  // The last element: less than a byte of padding follows it.
   int64_t end = piece * PIECE_BITS + gap_of(d, piece);
   for (int i = 0; i < left; ++i) end += luts[d.tables() * SIDE + staged_symbol(staged, i)];
   return end <= 8 * d.bytes && 8 * d.bytes < end + 8 ? GOOD : PUBLISHED_END;
 }
 
-// One block of threads decodes one block of the stream. Elements of a block that is reported mean
-// nothing.
+// One block of threads decodes one block of the stream. Elements of a damaged block are undefined.
 template <class M>
 HB_BODY void decode_published(M &machine, const DecodePublished &d, PublishedShared &shared,
                               int64_t block) {

@@ -1,8 +1,8 @@
-// Kernel body: packed codes to the int8 operands that dp4a and the tensor cores multiply.
+// Kernel body: turns packed codes into the int8 operands of dp4a and the tensor cores.
 //
-// A GEMM reads every element of an operand once per tile of the result that it takes part in.
-// Decoded once beforehand, that is (M + N) K table look-ups instead of M N K / 128 of them, and the
-// inner loop only copies and multiplies.
+// A GEMM reads every element of an operand once for each tile of the result that uses it. Decoding
+// beforehand takes (M + N) K table look-ups instead of M N K / 128, and the inner loop only copies
+// and multiplies.
 #pragma once
 
 #include "arithmetic.h"
@@ -18,10 +18,11 @@ HB_HD int64_t round_up(int64_t value, int64_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
 }
 
-// Where the elements of a (rows, length) operand lie after expansion; what is padded is zero.
+// Where the elements of a (rows, length) operand lie after expansion; padding is zero.
 struct Layout {
   int64_t rows, length, block;
-  // What follows from these, see complete(); computed once, for 64-bit division is slow on a GPU.
+  // Derived numbers, see complete(). They are computed once, since 64-bit division is slow on a
+  // GPU.
   int64_t blocks;       // of a row
   int64_t padded_rows;
   int64_t block_bytes;  // of an expanded block
@@ -39,10 +40,10 @@ struct Expand {
   Operand from;
   Layout layout;
   int8_t *integers;  // (padded_rows, row_length)
-  float *steps;      // (blocks, padded_rows): one unit's worth, by block
+  float *steps;      // (blocks, padded_rows): value of one unit, by block
 };
 
-// Number of threads that expand_piece() wants.
+// Number of threads for expand_piece().
 HB_HD int64_t pieces(const Layout &layout) {
   return layout.padded_rows * (layout.row_length / PIECE);
 }
@@ -89,7 +90,7 @@ struct Product {
   const float *a_steps, *w_steps;
   Layout a_layout, w_layout;     // of equal length and block
   float *y;                      // (a rows, w rows)
-  int64_t *overflows;            // results beyond FP32 are counted here
+  int64_t *overflows;            // counts results beyond FP32
 };
 
 // The first row and column of a tile of the result.
@@ -98,7 +99,7 @@ struct Corner {
 };
 
 // The order in which square tiles of the result are computed: GROUP tiles across, for all rows,
-// before the next ones, so that what they share of the operands stays in a GPU's L2 cache.
+// before the next ones. So the operands that they share stay in a GPU's L2 cache.
 struct Tiling {
   static constexpr int64_t GROUP = 16;
   int64_t side, down, across;

@@ -40,7 +40,7 @@ HB_BODY void sum_step(M &machine, Dp4a::State &state, int thread, int step,
   }
 }
 
-// The float stage of block b for one thread's results.
+// The FP32 stage of block b for one thread's results.
 HB_BODY void finish_block(Dp4a::State &state, const Product &p, int64_t row0, int64_t column0,
                         int thread, int64_t b) {
   using D = Dp4a;

@@ -1,12 +1,12 @@
 // Kernel body: block-scaled GEMM on the tensor cores, int8 operands and int32 sums.
 //
 // A thread block of 8 warps computes 128 x 128 results, a warp 64 x 32 of them. Chunks of 128 bytes
-// of both operands arrive through a ring of STAGES buffers in shared memory; rows of 128 bytes with
-// their 16-byte parts permuted (part ^ row % 8) make every ldmatrix free of bank conflicts.
+// of both operands arrive through a ring of STAGES buffers in shared memory. In a row of 128 bytes
+// the 16-byte parts are permuted (part ^ row % 8), so that every ldmatrix avoids bank conflicts.
 //
-// Where |P| < 2^22, the sums start from the bit pattern of 1.5 * 2^23 instead of zero: adding the
-// integer P to the bits of that float adds P to its value, so that one subtraction, which is exact,
-// converts P to FP32, and the four operations of the float stage all run on the FP32 units.
+// If |P| < 2^22, the sums start from the bit pattern of 1.5 * 2^23 instead of zero. Adding the
+// integer P to the bits of that float adds P to its value. One exact subtraction then converts P to
+// FP32, so that all four operations of the float stage run on the FP32 units.
 //
 // Per thread 64 sums, 64 results, 24 words of fragments and 16 steps stay in registers.
 #pragma once
@@ -18,7 +18,7 @@ namespace halfbyte {
 
 struct Mma {
   static constexpr int THREADS = 256;
-  static constexpr int STAGES = 3;  // 96 KiB: what every GPU from sm_80 on can give one block
+  static constexpr int STAGES = 3;  // 96 KiB, which every GPU from sm_80 on has for one block
   static constexpr int WARP_ROWS = 64, WARP_COLUMNS = 32, WARPS_ACROSS = TILE / WARP_COLUMNS;
   static constexpr int ROW_TILES = WARP_ROWS / 16, COLUMN_TILES = WARP_COLUMNS / 8;
   static constexpr int PARTS = CHUNK / COPY_BYTES;      // of a row in a buffer
@@ -46,7 +46,7 @@ HB_HD int part_offset(int row, int part) {
 template <class M>
 HB_BODY void fetch(M &machine, const Product &p, int64_t row0, int64_t column0, int64_t chunk,
                    int8_t *a) {
-  constexpr int ROWS = Mma::THREADS / Mma::PARTS;  // that all threads together copy at once
+  constexpr int ROWS = Mma::THREADS / Mma::PARTS;  // which all threads together copy at once
   const int64_t length = p.a_layout.row_length;
   int8_t *w = a + Mma::OPERAND_BYTES;
   if (chunk < length / CHUNK)
@@ -64,7 +64,7 @@ HB_BODY void fetch(M &machine, const Product &p, int64_t row0, int64_t column0, 
   machine.commit();
 }
 
-// Read what one warp multiplies in step `step` of a chunk.
+// Read the operands of one warp in step `step` of a chunk.
 template <class M, class State>
 HB_BODY void load_fragments(M &machine, State state, const int8_t *a, const int8_t *w, int warp,
                             int step) {
@@ -159,7 +159,7 @@ HB_BODY void gemm_mma(M &machine, const Product &p, int64_t row0, int64_t column
   int64_t b = 0, step_in_block = 0;
   for (int64_t chunk = 0; chunk < chunks; ++chunk) {
     machine.template wait<Mma::STAGES - 2>();
-    machine.barrier();  // the chunk is there for all, and nobody reads the one before it any more
+    machine.barrier();  // all threads have the chunk, and the one before it is no longer read
     fetch(machine, p, row0, column0, chunk + Mma::STAGES - 1, shared + write * STAGE_BYTES);
     const int8_t *a = shared + read * STAGE_BYTES, *w = a + Mma::OPERAND_BYTES;
     write = read;

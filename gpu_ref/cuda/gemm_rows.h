@@ -1,10 +1,10 @@
 // Kernel body: block-scaled products of few rows, straight from the weights' packed codes.
 //
-// Generating text multiplies one to sixteen rows of activations by every weight once: time goes into
-// reading the weights. A warp takes OUTPUTS / ROWS rows of weights; a lane reads 16 codes of each
-// at a time and turns them into bytes by permuting a table of 16 bytes that it keeps in registers.
-// Lanes that share a block add their integers. Terms of different blocks are computed side by side,
-// and then added in the order of the blocks, each lane for one result.
+// Text generation multiplies one to sixteen rows of activations by every weight once, so reading
+// the weights takes most of the time. A warp takes OUTPUTS / ROWS rows of weights; a lane reads 16
+// codes of each at a time and turns them into bytes by permuting a table of 16 bytes that it keeps
+// in registers. Lanes that share a block add their integers. Terms of different blocks are computed
+// in parallel. Then each lane adds the terms of one result in the order of the blocks.
 #pragma once
 
 #include "expand.h"
@@ -22,7 +22,7 @@ struct RowsProduct {
   Operand w;              // codes packed in pairs; rows of whole pieces
   int64_t n;              // rows of weights
   float *y;               // (a rows, n)
-  int64_t *overflows;     // results beyond FP32 are counted here
+  int64_t *overflows;     // counts results beyond FP32
 };
 
 // What a warp shares: the terms of one span, for each result and block.
@@ -151,7 +151,7 @@ HB_BODY void gemm_rows(M &machine, const RowsProduct &p, const CodeBytes &table,
   });
 }
 
-// Calls `run` with the smallest power of two that holds `rows`, as a type.
+// Calls `run` with the smallest power of two that is at least `rows`, as a type.
 template <class Run>
 void with_rows(int64_t rows, Run run) {
   if (rows <= 1) run(std::integral_constant<int, 1>());

@@ -1,10 +1,10 @@
 // The host build's block-scaled GEMM with SIMD, on all cores.
 //
-// The vectors run along the rows of W. Operands are decoded and packed first, so that the inner
-// loop multiplies a broadcast element of A with a vector of W; every sum is an exact integer, and
-// the float stage is the definition's, vector by vector (compiled without contraction). The vectors
-// are those of GCC and Clang, which any target can lower; only the product of 16-bit pairs, for
-// which processors have an instruction, is written out.
+// The vectors run along the rows of W. Operands are decoded and packed first. The inner loop then
+// multiplies a broadcast element of A with a vector of W. Every sum is an exact integer. The float
+// stage follows the definition, vector by vector (compiled without contraction). The vectors are
+// those of GCC and Clang, which work on any target. Only the product of 16-bit pairs uses
+// intrinsics, since processors have an instruction for it.
 #pragma once
 
 #include <cstdlib>
@@ -14,7 +14,7 @@
 #include "api.h"
 #include "host_parallel.h"
 
-#if defined(__SSE2__) && !defined(HB_NO_INTRINSICS)  // for tests: what other processors get
+#if defined(__SSE2__) && !defined(HB_NO_INTRINSICS)  // lets tests use the code for other processors
 #define HB_SSE2
 #include <immintrin.h>
 #endif
@@ -90,7 +90,7 @@ inline Vector load(const void *from) {
 struct Pairs {
   using Element = int16_t;
   using Sum = Ints;
-  using Rounded = Floats;        // as many lanes as Sum
+  using Rounded = Floats;        // with as many lanes as Sum
   static constexpr int GROUP = 2;  // consecutive elements of a row that stay together
   static constexpr int ROWS = PAIR_ROWS, VECTORS = PAIR_VECTORS;
 
@@ -101,7 +101,7 @@ struct Pairs {
   }
 };
 
-// Products and sums in FP64, where all of them are integers up to 2^53: exact, for wide formats.
+// Products and sums in FP64, exact for wide formats, as long as all are integers up to 2^53.
 struct Wide {
   using Element = double;
   using Sum = Doubles;
@@ -178,7 +178,7 @@ void compute_tile(const Panels<Kind, Kind::ROWS> &a, const Panels<Kind, COLUMNS<
     const auto *v = &w.elements[(w_panel * w.blocks + b) * w.block_elements()];
     typename Kind::Sum exact[ROWS][VECTORS] = {};
     for (int64_t group = 0; group < a.groups; ++group) {
-#pragma GCC unroll 8  // else the sums leave their registers
+#pragma GCC unroll 8  // without it the sums leave their registers
       for (int r = 0; r < ROWS; ++r)
 #pragma GCC unroll 8
         for (int c = 0; c < VECTORS; ++c)

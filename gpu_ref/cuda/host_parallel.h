@@ -13,7 +13,7 @@
 
 namespace halfbyte {
 
-// The caller may have changed rounding or flush subnormals to zero; here, IEEE 754 holds.
+// Restores IEEE 754: the caller may have changed the rounding or flush subnormals to zero.
 class DefaultFloatingPoint {
  public:
   DefaultFloatingPoint() {
@@ -28,8 +28,8 @@ class DefaultFloatingPoint {
   std::fenv_t saved_;
 };
 
-// work(i) for every i below `count`, on up to `threads` threads that take `grain` at a time. What
-// one of them throws ends the loop and is thrown here.
+// work(i) for every i below `count`, on up to `threads` threads that take `grain` at a time. An
+// exception in a thread ends the loop and is thrown again here.
 template <class Work>
 void parallel(int threads, int64_t count, int64_t grain, Work work) {
   std::atomic<int64_t> next{0};
@@ -51,7 +51,7 @@ void parallel(int threads, int64_t count, int64_t grain, Work work) {
   try {
     for (int64_t i = 1; i < useful; ++i) others.emplace_back(take);
   } catch (const std::system_error &) {
-    // No more threads are to be had: those that run, and this one, do the work.
+    // The system gives no more threads: the running ones and this one do the work.
   }
   take();
   for (std::thread &thread : others) thread.join();

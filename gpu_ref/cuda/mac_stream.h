@@ -1,4 +1,4 @@
-// Kernel body: MAC units, each stepping through a stream of its own exactly as the RTL does.
+// Kernel body: MAC units. Each steps through a separate stream exactly as the RTL does.
 #pragma once
 
 #include "arithmetic.h"
@@ -11,8 +11,8 @@ struct MacStream {
   const uint8_t *w, *a;          // codes, one byte each
   const uint8_t *clear;          // 0 or 1
   const uint8_t *enable;         // 0 or 1, or null: always enabled
-  const int64_t *initial;        // (streams): what the registers hold before
-  int64_t *acc;                  // what they hold after each cycle, laid out as the columns
+  const int64_t *initial;        // (streams): register values before the first cycle
+  int64_t *acc;                  // register values after each cycle, laid out as the columns
   int64_t streams, cycles;
   int64_t stream_stride, cycle_stride;
   int32_t acc_width;

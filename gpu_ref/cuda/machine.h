@@ -1,10 +1,9 @@
-// What kernels need of a thread block, on the device and emulated on the host.
+// The operations of a thread block that kernels need, on the device and emulated on the host.
 //
 // A kernel's body is written once, as steps that every thread, lane or warp takes between barriers.
-// On the device a step is taken by the calling thread. On the host a loop takes it for all threads
-// in turn, so that the very index arithmetic that runs on a GPU is tested without one: fragments of
-// matrices are spread over 32 lanes as the instructions spread them, and asynchronous copies
-// arrive only when they are waited for.
+// On the device the calling thread takes a step. On the host a loop takes it for all threads in
+// turn. So the index arithmetic of a GPU is tested without one. Fragments of matrices are spread
+// over 32 lanes as the instructions spread them, and asynchronous copies arrive only after a wait.
 #pragma once
 
 #include "arithmetic.h"
@@ -32,13 +31,13 @@ constexpr int COPY_BYTES = 16;  // of one asynchronous copy
 template <int THREADS>
 class Machine {
  public:
-  // A T of every thread of the block: each sees only its own.
+  // A T for every thread of the block: each sees only its own.
   template <class T>
   struct PerThread {
     T own;
     HB_BODY T &operator[](int) { return own; }
   };
-  // A T of every lane of the warp that takes a step.
+  // A T for every lane of the warp that takes a step.
   template <class T>
   using PerLane = PerThread<T>;
 
@@ -56,15 +55,15 @@ class Machine {
   }
   HB_BODY void barrier() { __syncthreads(); }
 
-  // Copy 16 bytes from global to shared memory, some time before wait() says so.
+  // Copy 16 bytes from global to shared memory; the copy may end only with wait().
   HB_BODY void copy(void *to, const void *from) {
     const unsigned address = static_cast<unsigned>(__cvta_generic_to_shared(to));
     asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(address), "l"(from) : "memory");
   }
   // Close a group of copies.
   HB_BODY void commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
-  // Wait until at most PENDING groups, the latest, are under way; other threads see the copies
-  // after a barrier.
+  // Wait until at most the latest PENDING groups are unfinished; other threads see the copies after
+  // a barrier.
   template <int PENDING>
   HB_BODY void wait() {
     asm volatile("cp.async.wait_group %0;" ::"n"(PENDING) : "memory");
@@ -135,7 +134,7 @@ class Machine {
     }
   }
 
-  // Turns a number of every lane into the sum of those of the lanes before it; the sum of all.
+  // Replaces each lane's number by the sum over the lanes before it; returns the sum of all.
   HB_BODY uint32_t sums_before(PerLane<uint32_t> &values) {
     const int lane = static_cast<int>(threadIdx.x) % LANES;
     uint32_t sum = values[0];
@@ -169,10 +168,10 @@ class Machine {
     return all;
   }
 
-  // As barrier(), of the lanes of a warp.
+  // Like barrier(), for the lanes of a warp.
   HB_BODY void warp_barrier() { __syncwarp(); }
 
-  // *place = min(*place, value), of numbers that are not negative.
+  // *place = min(*place, value), for numbers that are not negative.
   HB_BODY void least(int64_t *place, int64_t value) {
     atomicMin(reinterpret_cast<unsigned long long *>(place),
               static_cast<unsigned long long>(value));
@@ -217,7 +216,7 @@ class Machine {
   void barrier() {}
 
   void copy(void *to, const void *from) {
-    std::memset(to, 0xA5, COPY_BYTES);  // whoever reads too early gets this
+    std::memset(to, 0xA5, COPY_BYTES);  // a read that comes too early gets this
     open_.push_back({to, from});
   }
   void commit() {

@@ -27,7 +27,7 @@ HB_HD float widen(Half x) {
   return float_of(static_cast<int32_t>(sign | wide));
 }
 
-// Counters of what cannot be quantized.
+// Counters of values that cannot be quantized.
 struct Refusals {
   int64_t nans;
   int64_t infinities;
@@ -63,7 +63,7 @@ HB_HD void count_refusals(float x, int64_t &nans, int64_t &infinities) {
 }
 
 HB_HD float scale_of(const Quantize &q, const Largest &largest, int32_t magnitude, int64_t index) {
-  if (magnitude >= INFINITY_BITS) return 1;  // refused; nothing depends on it
+  if (magnitude >= INFINITY_BITS) return 1;  // refused; the result is not used
   const float clip = q.clips ? q.clips[index] : q.clip;
   return block_scale(float_of(magnitude), clip, q.whole, largest, q.rule);
 }
@@ -73,7 +73,7 @@ HB_HD bool scale_exceeds_fp32(const Largest &largest, int32_t magnitude) {
          bits_of(divide(float_of(magnitude), largest.value)) >= INFINITY_BITS;
 }
 
-// The largest magnitude of a block, over the lanes of a warp, as bits; it counts what it refuses.
+// The largest magnitude of a block, over the lanes of a warp, as bits; counts refused values.
 template <class M, class T>
 HB_BODY int32_t block_magnitude(M &machine, const T *row, int64_t begin, int64_t end,
                                 Refusals *refusals) {
@@ -142,7 +142,7 @@ struct alignas(16) Several {
 };
 
 constexpr int SPAN = EACH * LANES;  // elements that a warp reads at once
-constexpr int SPANS_PER_WARP = 2;   // spans whose reads are under way together
+constexpr int SPANS_PER_WARP = 2;   // spans that are read at the same time
 
 // Whether quantize_spans() applies: blocks of 16 to 256, powers of two, that fill whole rows, and
 // spans that fill the tensor.
@@ -153,7 +153,7 @@ HB_HD bool in_spans(const Quantize &q) {
          reinterpret_cast<uintptr_t>(q.codes) % 8 == 0;
 }
 
-// The largest magnitude, as bits, of what one lane has read; it counts what it refuses.
+// The largest magnitude, as bits, of one lane's elements; counts refused values.
 template <class M, class T>
 HB_BODY int32_t largest_magnitude(M &machine, const Several<T> &read, Refusals *refusals) {
   int32_t largest = 0;
@@ -171,7 +171,7 @@ HB_BODY int32_t largest_magnitude(M &machine, const Several<T> &read, Refusals *
   return largest;
 }
 
-// The codes of what one lane has read, of 4 or of 8 bits, to their place.
+// Writes the codes of one lane's elements, of 4 or 8 bits.
 template <int BITS, class T>
 HB_BODY void store_codes(const Quantize &q, const Encoder &encoder, const Several<T> &read,
                          float scale, int64_t place) {
@@ -240,7 +240,7 @@ HB_BODY void absmax_of_block(M &machine, const Quantize &q, int64_t index) {
   });
 }
 
-// What packed codes and their scales stand for, in FP32.
+// The FP32 values of packed codes and their scales.
 struct Dequantize {
   Operand from;
   int64_t rows, length, block;

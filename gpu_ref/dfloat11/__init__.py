@@ -1,6 +1,6 @@
-"""DFloat11 decoded by the kernels: the own layout and the published one, on a GPU or on the host.
+"""DFloat11 decoded by the kernels: our own layout and the published one, on a GPU or on the host.
 
-Written from ``docs/dfloat11.md``, apart from the golden codec, which it is compared with.
+It is written from ``docs/dfloat11.md``, independently of the golden codec, and compared with it.
 """
 
 from halfbyte.gpu_ref.dfloat11.own import CompressedTensor, decode

@@ -1,4 +1,4 @@
-"""Throughput of the DFloat11 decoders beside the package's kernel and a copy, in one run."""
+"""Throughput of the DFloat11 decoders, of the package's kernel and of a copy, in one run."""
 
 from collections.abc import Callable
 from functools import partial
@@ -23,9 +23,9 @@ ELEMENTS = {"cuda": 1 << 28, "cpu": 1 << 22}
 def benchmark_dfloat11(
     device: torch.device, *, elements: int | None = None, repeats: int = 9
 ) -> list[CodecTiming]:
-    """A record for each decoder, of normal weights in BF16: medians, in turn.
+    """A record for each decoder: medians for normal weights in BF16, timed in turn.
 
-    Bytes are those of the compressed form and of the BF16 weights, against a copy that reads and
+    Bytes count the compressed form and the BF16 weights. The comparison is a copy that reads and
     writes the weights. The package's kernel runs on GPUs only. Raises ToolError if a decoder does
     not give the weights' bits.
     """

@@ -1,4 +1,4 @@
-"""What the kernels say of damaged data, in words: ``Damage`` in ``dfloat11_container.h``."""
+"""Messages for damaged data, by the kernels' numbers (``Damage`` in ``dfloat11_container.h``)."""
 
 import torch
 from torch import Tensor
@@ -7,7 +7,7 @@ from halfbyte.golden.dfloat11 import CorruptError
 
 __all__ = ["NAMES", "check", "no_failure", "raise_failure"]
 
-# By number; beside the words, a name for counts.
+# By number: the message, and a name for counts.
 _DAMAGES = (
     ("good", ""),
     ("magic", "this is no compressed tensor: it does not begin with 'hbdf11'"),
@@ -36,18 +36,18 @@ _NONE = 2**63 - 1
 
 
 def check(damage: int) -> None:
-    """Raise CorruptError for what is wrong with a whole, if anything is."""
+    """Raise CorruptError if the data as a whole is damaged."""
     if damage:
         raise CorruptError(_DAMAGES[damage][1])
 
 
 def no_failure(device: torch.device) -> Tensor:
-    """(1,) int64: where the kernels leave the first damage that they find."""
+    """(1,) int64: where the kernels write the first damage that they find."""
     return torch.full((1,), _NONE, dtype=torch.int64, device=device)
 
 
 def raise_failure(failure: Tensor, unit: str, count: int) -> None:
-    """Raise CorruptError if a kernel left damage of one of ``count`` units."""
+    """Raise CorruptError if a kernel reported damage in one of ``count`` chunks or blocks."""
     found = int(failure)
     if found != _NONE:
         index, damage = divmod(found, _PLACE)

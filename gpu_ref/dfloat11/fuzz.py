@@ -1,8 +1,8 @@
 """Damaged data for the DFloat11 decoders of the host build, under the sanitizers.
 
-``python -m halfbyte.gpu_ref.dfloat11.fuzz 1000000 [SEED]`` runs as many damaged inputs, natively: a
-process of its own, in which the address and undefined-behaviour sanitizers end the first execution
-that reads or writes a byte too far. A finding names seed and execution.
+``python -m halfbyte.gpu_ref.dfloat11.fuzz 1000000 [SEED]`` runs that many damaged inputs natively,
+in a separate process. There the address and undefined-behaviour sanitizers stop at the first
+execution that accesses memory out of bounds. A finding names seed and execution.
 """
 
 import ctypes
@@ -28,12 +28,12 @@ from halfbyte.gpu_ref.sanitizers import sanitized
 
 __all__ = ["fuzz", "fuzz_library"]
 
-SECONDS_EACH = 0.05  # at most, far from what one takes
+SECONDS_EACH = 0.05  # time limit, far more than an execution takes
 _WITHIN = "HALFBYTE_FUZZ_LIBRARY"
 
 
 def _parts(module: published.Module) -> list[NDArray[np.uint8]]:
-    """In the order of the driver."""
+    """Possible outcomes, in the order of the driver."""
     parts: list[NDArray[Any]] = [
         module.luts,
         module.encoded_exponent,
@@ -60,7 +60,7 @@ def _run(
 
 
 def fuzz_library(library: ctypes.CDLL, count: int, seed: int) -> Counter[str]:
-    """Half of ``count`` executions on each layout; how many had which outcome."""
+    """Run half of ``count`` executions on each layout; returns how many had each outcome."""
     coded, modules = corpus(0)
     half = count // 2
     found = _run(library, "own", coded, len(coded), seed, 0, half)
@@ -69,9 +69,9 @@ def fuzz_library(library: ctypes.CDLL, count: int, seed: int) -> Counter[str]:
 
 
 def fuzz(count: int, seed: int = 0, *, library: Path | None = None) -> str:
-    """Run the driver in a process of its own; what it prints.
+    """Run the driver in a separate process; returns its output.
 
-    library: another build than :func:`.build_fuzz`. Raises ToolError with the last lines if the
+    library: a build in place of :func:`.build_fuzz`. Raises ToolError with the last lines if the
     sanitizers find something.
     """
     command = [sys.executable, "-m", "halfbyte.gpu_ref.dfloat11.fuzz", str(count), str(seed)]
@@ -93,7 +93,7 @@ def fuzz(count: int, seed: int = 0, *, library: Path | None = None) -> str:
 
 
 def main(count: int, seed: int) -> None:
-    """Start the process with the sanitizers, or, in it, the driver."""
+    """Start the process with the sanitizers; inside that process, run the driver."""
     within = os.environ.get(_WITHIN)
     if within is None:
         print(fuzz(count, seed), end="")

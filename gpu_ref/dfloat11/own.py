@@ -1,4 +1,4 @@
-"""The own layout, decoded where its bytes are."""
+"""Decodes our own layout on the device that holds its bytes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ from halfbyte.gpu_ref.library import library_for
 __all__ = ["CompressedTensor", "decode", "prepare"]
 
 HEADER_BYTES = 2400  # of the longest header
-ALIGNMENT = 16  # bytes, that the kernels rely on
+ALIGNMENT = 16  # bytes; the kernels rely on it
 
-# As docs/dfloat11.md numbers them.
+# Numbered as in docs/dfloat11.md.
 _TYPES = {
     1: torch.bfloat16,
     2: torch.float16,
@@ -29,21 +29,21 @@ _TYPES = {
 
 
 def aligned(data: Tensor) -> Tensor:
-    """Contiguous, and at an address that the kernels take; copied if need be."""
+    """Contiguous data at an aligned address; copied if necessary."""
     data = data.contiguous()
     return data if data.data_ptr() % ALIGNMENT == 0 else data.clone()
 
 
 @dataclass(frozen=True)
 class CompressedTensor:
-    """A compressed tensor whose header has been read; decodes without looking at it again.
+    """A compressed tensor whose header has been read once; decoding does not read it again.
 
     Parameters
     ----------
     data : Tensor
         (bytes,) uint8, on the CPU or a GPU.
     container : Container
-        What the header says.
+        Content of the header.
     lookup : Tensor
         (4096,) int16: the code as the kernels look it up, on the device of ``data``.
     """
@@ -54,8 +54,8 @@ class CompressedTensor:
 
     @classmethod
     def open(cls, data: Tensor) -> "CompressedTensor":
-        """Read and check the header. Raises TypeError for what is not bytes, CorruptError for
-        what is no compressed tensor.
+        """Read and check the header. Raises TypeError if the data is not bytes, CorruptError if it
+        is not a compressed tensor.
         """
         if data.dtype != torch.uint8 or data.ndim != 1:
             raise TypeError(f"Compressed data must be bytes in one dimension, not {data.dtype}")
@@ -67,18 +67,18 @@ class CompressedTensor:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of the tensor."""
+        """Shape of the tensor."""
         return tuple(self.container.shape[: self.container.dimensions])
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of the tensor."""
+        """Element type of the tensor."""
         return _TYPES[self.container.type]
 
     def launch(self, out: Tensor, failure: Tensor, *, verify: bool) -> None:
         """Decode into ``out``, (elements,) of :attr:`dtype`, without waiting for the GPU.
 
-        ``failure``: as :func:`.damage.no_failure` makes it; damage that is found is left there.
+        ``failure``: from :func:`.damage.no_failure`; the kernels report damage there.
         """
         found, base = self.container, self.data.data_ptr()
         call = Decode(
@@ -102,8 +102,8 @@ class CompressedTensor:
     def decode(self, *, verify: bool = True) -> Tensor:
         """The tensor: the same bits, type and shape. Raises CorruptError, which names the chunk.
 
-        ``verify`` the CRCs of the chunks, too; the digest of the whole is left to
-        :func:`halfbyte.golden.dfloat11.decompress`.
+        ``verify`` also checks the CRCs of the chunks. Only
+        :func:`halfbyte.golden.dfloat11.decompress` checks the digest of the whole.
         """
         device = self.data.device
         out = torch.empty(self.container.elements, dtype=self.dtype, device=device)
@@ -114,17 +114,17 @@ class CompressedTensor:
 
 
 def decode(data: Tensor, *, verify: bool = True) -> Tensor:
-    """The tensor whose compressed form ``data`` is, on its device, the CPU or a GPU.
+    """The tensor that was compressed to ``data``, on the same device, the CPU or a GPU.
 
-    data: (bytes,) uint8, as :func:`halfbyte.golden.dfloat11.compress` gives it. Raises TypeError
-    for what is not bytes, CorruptError for damaged data, ToolError where no build of the kernels is
-    to be had. ``verify`` the CRCs of the chunks.
+    data: (bytes,) uint8, as :func:`halfbyte.golden.dfloat11.compress` gives it. Raises TypeError if
+    it is not bytes, CorruptError for damaged data, ToolError if the kernels cannot be built.
+    ``verify`` checks the CRCs of the chunks.
     """
     return CompressedTensor.open(data).decode(verify=verify)
 
 
 def prepare(data: Tensor) -> Callable[[], Tensor]:
-    """A function that decodes ``data``, verified before; see
-    :func:`halfbyte.golden.dfloat11.prepare`, which finds this one for CUDA tensors.
+    """A function that decodes ``data``, which must be verified before.
+    :func:`halfbyte.golden.dfloat11.prepare` uses it for CUDA tensors.
     """
     return partial(CompressedTensor.open(data).decode, verify=False)

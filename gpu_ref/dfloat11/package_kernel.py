@@ -1,7 +1,7 @@
 """The kernel that the ``dfloat11`` package ships as PTX, through CUDA's driver interface.
 
-For the benchmark, which runs it beside ours on the same data. The package itself loads it with
-CuPy, and only where there is a GPU.
+The benchmark runs it and our kernel on the same data. The package itself loads it with CuPy, and
+only on a machine with a GPU.
 """
 
 import ctypes
@@ -19,7 +19,7 @@ from halfbyte.gpu_ref.dfloat11.published import PublishedModule
 
 __all__ = ["Launch", "PackageKernel", "find_ptx", "launch_of"]
 
-# Without asking for more, a kernel gets this much dynamic shared memory.
+# Bytes of dynamic shared memory that a kernel gets by default.
 _DEFAULT_SHARED = 48 << 10
 _MAX_DYNAMIC_SHARED = 8  # CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
 

@@ -1,4 +1,4 @@
-"""The layout of the ``dfloat11`` package, decoded where its parts are."""
+"""Decodes the layout of the ``dfloat11`` package on the device that holds its parts."""
 
 from dataclasses import dataclass
 
@@ -63,7 +63,7 @@ class PublishedModule:
 
     @property
     def elements(self) -> int:
-        """Of all weights together."""
+        """Number of elements of all weights together."""
         return len(self.sign_mantissa)
 
     def _call(self, out: Tensor, failure: Tensor) -> DecodePublished:
@@ -85,8 +85,8 @@ class PublishedModule:
     def launch(self, out: Tensor, failure: Tensor) -> None:
         """Decode into ``out``, (elements,) BF16, without waiting for the GPU.
 
-        Raises CorruptError if the sizes of the parts do not fit each other. ``failure``: as
-        :func:`.damage.no_failure` makes it; damage that is found is left there.
+        Raises CorruptError if the sizes of the parts do not match. ``failure``: from
+        :func:`.damage.no_failure`; the kernels report damage there.
         """
         device, call = self.luts.device, self._call(out, failure)
         library = library_for(device)
@@ -94,9 +94,9 @@ class PublishedModule:
         library.call("hb_dfloat11_published", device, call)
 
     def decode(self) -> list[Tensor]:
-        """The weights, BF16, one dimension each. Raises CorruptError, which names the block.
+        """The weights, BF16 tensors of one dimension. Raises CorruptError, which names the block.
 
-        The layout has no checksum: not every wrong bit can be seen.
+        The layout lacks a checksum, so some wrong bits stay undetected.
         """
         device = self.luts.device
         out = torch.empty(self.elements, dtype=torch.bfloat16, device=device)

@@ -5,15 +5,16 @@ import json
 import re
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from halfbyte.base import write_atomically
+from halfbyte.base import JsonObject, write_atomically
 from halfbyte.gpu_ref.record.page import page
-from halfbyte.gpu_ref.record.parts import PARTS
+from halfbyte.gpu_ref.record.parts import PARTS, Part
+from halfbyte.gpu_ref.record.run import PartEntry, RunRecord
 from halfbyte.gpu_ref.record.runner import run_part
 
 __all__ = ["main"]
@@ -26,25 +27,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if device == "cuda" and not torch.cuda.is_available():
         sys.exit("error: PyTorch sees no GPU here; --device cpu records the host build")
     path = options.output / f"gpu-{_name(device)}-{datetime.now(UTC):%Y-%m-%d}.json"
-    record: dict[str, Any] = {"date": datetime.now(UTC).isoformat(timespec="seconds"), "parts": {}}
+    record = RunRecord(date=datetime.now(UTC).isoformat(timespec="seconds"))
     for part in PARTS:
         if options.only and part.name not in options.only:
             continue
-        results: list[dict[str, Any]] = []
-        entry = {"title": part.title, "status": "running", "seconds": None, "error": None}
-        record["parts"][part.name] = {**entry, "results": results}
-
-        def keep(result: dict[str, Any], results: list[dict[str, Any]] = results) -> None:
-            results.append(result)
-            _write(path, record)
-
         limit = part.seconds if options.seconds is None else options.seconds
         print(f"{part.title} (at most {limit:g} s)", file=sys.stderr, flush=True)
-        record["parts"][part.name].update(run_part(part.name, device, limit, keep))
-        _write(path, record)
+        record = _run(part, device, limit, record, path)
     print(page(record))
     print(f"wrote {path} and {path.with_suffix('.md').name}", file=sys.stderr)
-    return _status(record)
+    return 0 if record.is_good else 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -65,15 +57,23 @@ def _name(device: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
-def _write(path: Path, record: dict[str, Any]) -> None:
-    write_atomically(path, json.dumps(record, indent=1, allow_nan=False) + "\n")
-    write_atomically(path.with_suffix(".md"), page(record))
+def _run(part: Part, device: str, seconds: float, record: RunRecord, path: Path) -> RunRecord:
+    """The record with what ``part`` gives; it is written after each result, and at the end."""
+    entry = PartEntry(title=part.title, status="running", seconds=None, error=None)
+    results: list[JsonObject] = []
 
+    def kept(entry: PartEntry) -> RunRecord:
+        found = record.with_part(part.name, replace(entry, results=tuple(results)))
+        write_atomically(path, json.dumps(found.as_json(), indent=1, allow_nan=False) + "\n")
+        write_atomically(path.with_suffix(".md"), page(found))
+        return found
 
-def _status(record: dict[str, Any]) -> int:
-    parts = record["parts"].values()
-    different = sum(each.get("different", 0) for part in parts for each in part["results"])
-    return int(bool(different) or any(part["status"] != "complete" for part in parts))
+    def keep(result: JsonObject) -> None:
+        results.append(result)
+        kept(entry)
+
+    ending = run_part(part.name, device, seconds, keep)
+    return kept(replace(entry, status=ending.status, seconds=ending.seconds, error=ending.error))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,10 @@
-"""A record as a page of Markdown: what was run, what agreed, how fast it was."""
+"""A record as a page of Markdown: runs, agreement with the golden model, and speed."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+
+from halfbyte.base import Json, JsonObject
+from halfbyte.gpu_ref.record.run import PartEntry, RunRecord
+from halfbyte.gpu_ref.records import ComparisonRecord
 
 __all__ = ["page"]
 
@@ -14,68 +17,79 @@ _SPEED = (
 )
 
 
-def page(record: Mapping[str, Any]) -> str:
+def page(record: RunRecord) -> str:
     """Markdown of a record that :func:`halfbyte.gpu_ref.record.__main__.main` keeps."""
-    parts = record["parts"]
-    lines = [f"# {_title(parts)}", "", *_machine(parts), ""]
-    for name, part in parts.items():
-        lines += [f"## {part['title']}", "", _ending(part), ""]
-        results = part["results"]
+    lines = [f"# {_title(record)}", "", *_machine(record), ""]
+    for name, part in record.parts.items():
+        lines += [f"## {part.title}", "", _ending(part), ""]
         if name.startswith("check"):
-            lines += _comparisons(results)
+            lines += _comparisons([ComparisonRecord.from_json(each) for each in part.results])
         elif name == "sanitize":
-            lines += [f"- {each['tool']}: {each['why'] or 'nothing found'}" for each in results]
+            lines += [
+                f"- {each['tool']}: {each['why'] or 'nothing found'}" for each in part.results
+            ]
         elif name != "machine":
-            lines += _speeds(results)
+            lines += _speeds(part.results)
         lines.append("")
     return "\n".join(lines)
 
 
-def _machine(parts: Mapping[str, Any]) -> list[str]:
-    found = parts.get("machine", {}).get("results") or [{}]
-    return [f"- {key}: {value}" for key, value in found[0].items() if value is not None]
+def _found_machine(record: RunRecord) -> JsonObject:
+    part = record.parts.get("machine")
+    return part.results[0] if part and part.results else {}
 
 
-def _title(parts: Mapping[str, Any]) -> str:
-    found = parts.get("machine", {}).get("results") or [{}]
-    where = {"cuda": "GPU", "host": "host build, no GPU"}.get(found[0].get("build"), "no build")
-    return f"Kernels on {found[0].get('device', 'an unknown device')} ({where})"
+def _machine(record: RunRecord) -> list[str]:
+    found = _found_machine(record)
+    return [f"- {key}: {value}" for key, value in found.items() if value is not None]
 
 
-def _ending(part: Mapping[str, Any]) -> str:
-    text = f"{part['status']} after {part['seconds']} s, {len(part['results'])} results"
-    return text + (f"\n\n    {part['error']}" if part["error"] else "")
+def _title(record: RunRecord) -> str:
+    found = _found_machine(record)
+    where = {"cuda": "GPU", "host": "host build, no GPU"}.get(str(found.get("build")), "no build")
+    return f"Kernels on {found.get('device', 'an unknown device')} ({where})"
 
 
-def _comparisons(results: Sequence[Mapping[str, Any]]) -> list[str]:
+def _ending(part: PartEntry) -> str:
+    text = f"{part.status} after {part.seconds} s, {len(part.results)} results"
+    return text + (f"\n\n    {part.error}" if part.error else "")
+
+
+def _comparisons(results: Iterable[ComparisonRecord]) -> list[str]:
     totals: dict[str, list[int]] = {}
     first = []
     for each in results:
-        total = totals.setdefault(each["kernel"], [0, 0])
-        total[0] += each["compared"]
-        total[1] += each["different"]
-        if each["different"]:
-            first.append(f"- {each['kernel']}, {each['format']}: {each['first']}")
+        total = totals.setdefault(each.kernel, [0, 0])
+        total[0] += each.compared
+        total[1] += each.different
+        if each.different:
+            first.append(f"- {each.kernel}, {each.format}: {each.first}")
     rows = [[name, f"{count:,}", f"{wrong:,}"] for name, (count, wrong) in totals.items()]
     return [*_table(["kernel", "compared", "different"], rows), "", *first]
 
 
-def _speeds(results: Sequence[Mapping[str, Any]]) -> list[str]:
+def _speeds(results: Sequence[JsonObject]) -> list[str]:
     shown = [key for key in _SPEED if any(each.get(key[0]) is not None for each in results)]
     rows = [
         [
             str(each["kernel"]),
-            " x ".join(map(str, each["shape"])),
+            _shape(each["shape"]),
             str(each.get("block") or ""),
-            f"{1e3 * each['seconds']:,.3f}",
-            *[
-                form.format(each[key]) if each.get(key) is not None else ""
-                for key, _, form in shown
-            ],
+            _cell("{:,.3f}", each["seconds"], 1e3),
+            *[_cell(form, each.get(key)) for key, _, form in shown],
         ]
         for each in results
     ]
     return _table(["kernel", "shape", "block", "ms", *[title for _, title, _ in shown]], rows)
+
+
+def _shape(sizes: Json) -> str:
+    return " x ".join(map(str, sizes)) if isinstance(sizes, Sequence) else str(sizes)
+
+
+def _cell(form: str, value: Json, factor: float = 1) -> str:
+    """The number in a cell of the table; empty where it is not known."""
+    return form.format(factor * value) if isinstance(value, int | float) else ""
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

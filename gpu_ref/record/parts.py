@@ -19,7 +19,7 @@ from halfbyte.gpu_ref.streams import stream_records
 __all__ = ["PARTS", "Part"]
 
 Result = JsonObject
-# The formats that most depends on come first: a run that is cut short has at least these.
+# The most important formats come first, so that an interrupted run has at least these.
 _FIRST = ("e2m1", "int4", "e2m1_sp", "e2m1_sr", "apot4", "sf4")
 _TIMED = "e2m1_sp"
 
@@ -33,11 +33,11 @@ class Part:
     name : str
         A word for the command line and the record.
     title : str
-        For people.
+        Title for readers.
     seconds : float
-        After so many it is ended; what it gave until then is kept.
+        Time limit; results from before it are kept.
     results : function
-        Of a device; gives JSON-like results one by one.
+        Takes a device; yields JSON-like results one by one.
     """
 
     name: str
@@ -80,7 +80,7 @@ def _memory(device: torch.device) -> Iterator[Result]:
 
 
 def _products(device: torch.device) -> Iterator[Result]:
-    """In blocks of 128, 32 (MXFP4) and 16 (NVFP4)."""
+    """Speed with blocks of 128, 32 (MXFP4) and 16 (NVFP4)."""
     for block in (128, 32, 16):
         for run in product_records(load(_TIMED), Sizes.of(device, block=block), device):
             yield run.as_json()
@@ -111,4 +111,5 @@ PARTS = (
     Part("streams", "MAC streams", 20, _streams),
     Part("sanitize", "compute-sanitizer on small shapes", 180, _sanitize),
 )
-"""In this order; correctness takes about four minutes on an H100's machine, speed as long."""
+"""In this order; correctness takes about four minutes on an H100's machine, and speed takes as
+long."""

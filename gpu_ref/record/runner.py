@@ -8,18 +8,28 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
-__all__ = ["run_part"]
+from halfbyte.base import JsonObject
+
+__all__ = ["Ending", "run_part"]
 
 LAST_LINES = 12  # of a part that failed
-OnResult = Callable[[dict[str, object]], None]
+OnResult = Callable[[JsonObject], None]
 
 
-def run_part(name: str, device: str, seconds: float, on_result: OnResult) -> dict[str, object]:
+class Ending(NamedTuple):
+    """How a part ended: ``error`` are the last lines of one that failed."""
+
+    status: str
+    seconds: float
+    error: str | None
+
+
+def run_part(name: str, device: str, seconds: float, on_result: OnResult) -> Ending:
     """Run one part; ``on_result`` is called with each result as it comes.
 
-    Returns how it ended: ``status`` (``complete``, ``cut short`` or ``failed``), ``seconds``, and
-    ``error``, the last lines of a part that failed. No process outlives the call.
+    Its status is then ``complete``, ``cut short`` or ``failed``. All processes end with the call.
     """
     begin = time.monotonic()
     command = [sys.executable, "-m", "halfbyte.gpu_ref.record.part_process", name, device]
@@ -46,14 +56,11 @@ def run_part(name: str, device: str, seconds: float, on_result: OnResult) -> dic
             _kill(process)
             reader.join(timeout=5)
     status = "complete" if code == 0 else "cut short" if expired else "failed"
-    return {
-        "status": status,
-        "seconds": round(time.monotonic() - begin, 1),
-        "error": "".join(errors[-LAST_LINES:]) if status == "failed" else None,
-    }
+    error = "".join(errors[-LAST_LINES:]) if status == "failed" else None
+    return Ending(status, round(time.monotonic() - begin, 1), error)
 
 
-def _results(process: "subprocess.Popen[str]") -> Iterator[dict[str, object]]:
+def _results(process: "subprocess.Popen[str]") -> Iterator[JsonObject]:
     assert process.stdout is not None  # noqa: S101
     for line in process.stdout:
         if line.startswith("{"):

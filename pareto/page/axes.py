@@ -1,12 +1,12 @@
 """The figures that the page can draw, each with unit, direction and source."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+
+from halfbyte.base import Json, JsonObject
+from halfbyte.pareto.page.fields import members, number
 
 __all__ = ["AXES", "TABLE", "PageAxis"]
-
-Record = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -38,36 +38,37 @@ class PageAxis:
     kind: str
     better: str
     digits: int
-    figure: Callable[[Record], float | None]
+    figure: Callable[[JsonObject], float | None]
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, Json]:
         """The axis as the page reads it."""
         keys = ("name", "title", "unit", "of", "kind", "better", "digits")
         return {key: getattr(self, key) for key in keys}
 
 
-def _field(key: str) -> Callable[[Record], float | None]:
-    return lambda record: record.get(key)
+def _field(key: str) -> Callable[[JsonObject], float | None]:
+    return lambda record: number(record, key)
 
 
-def _per_lane(record: Record) -> float | None:
-    lanes = record.get("lanes") if record.get("unit") == "dot" else 1
-    area = record.get("area_um2")
+def _per_lane(record: JsonObject) -> float | None:
+    lanes = number(record, "lanes") if record.get("unit") == "dot" else 1
+    area = number(record, "area_um2")
     return None if area is None or not lanes else area / lanes
 
 
-def _measure(name: str, key: str, factor: float = 1.0) -> Callable[[Record], float | None]:
-    def figure(record: Record) -> float | None:
-        value = (record.get("measures") or {}).get(name, {}).get(key)
+def _measure(name: str, key: str, factor: float = 1.0) -> Callable[[JsonObject], float | None]:
+    def figure(record: JsonObject) -> float | None:
+        value = number(members(members(record, "measures"), name), key)
         return None if value is None else factor * value
 
     return figure
 
 
-def _loss_percent(record: Record) -> float | None:
+def _loss_percent(record: JsonObject) -> float | None:
     """The loss of the first measure: the one that the model is judged by."""
-    for measure in (record.get("measures") or {}).values():
-        value = measure.get("loss")
+    measures = members(record, "measures")
+    for name in measures:
+        value = number(members(measures, name), "loss")
         return None if value is None else 100 * float(value)
     return None
 

@@ -3,11 +3,11 @@
 import base64
 import gzip
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
 
-from halfbyte.base import write_atomically
+from halfbyte.base import JsonObject, write_atomically
 from halfbyte.pareto.page.data import page_data
 
 __all__ = ["write_page"]
@@ -16,15 +16,15 @@ _ASSETS = Path(__file__).parent / "assets"
 _SCRIPTS = ("state.js", "plot.js", "table.js", "detail.js", "main.js")
 
 
-def write_page(
-    path: Path, records: Iterable[Mapping[str, object]], netlists: Path | None = None
-) -> Path:
+def write_page(path: Path, records: Iterable[JsonObject], netlists: Path | None = None) -> Path:
     """Write all ``records`` as one HTML page that needs no server and no network; under 5 MB.
 
     ``records`` and ``netlists`` are those of :func:`halfbyte.pareto.page.data.page_data`. Returns
     ``path``. Raises UserError if there is nothing to show.
     """
-    data = json.dumps(page_data(records, netlists), separators=(",", ":"), allow_nan=False)
+    data = json.dumps(
+        page_data(records, netlists).as_json(), separators=(",", ":"), allow_nan=False
+    )
     parts = {
         "CSS": _asset("page.css"),
         # Escaped, so that the text of a record cannot end the element that holds it.

@@ -29,12 +29,13 @@ def element_ports(spec: "ArraySpec") -> dict[str, Member]:
 
 
 class Element(Exported):
-    """A unit, by name, with :class:`ElementRegisters` around it, whose ports it has.
+    """A unit, instantiated by name, and the :class:`ElementRegisters` around it. It has their
+    ports.
 
     Parameters
     ----------
     spec : :class:`ArraySpec`
-        What the array is.
+        The specification of the array.
     """
 
     def __init__(self, spec: "ArraySpec") -> None:

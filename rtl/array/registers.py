@@ -1,4 +1,4 @@
-"""The registers of an element: what moves through the array, and the results that leave it."""
+"""The registers of an element: for the data that moves through the array, and for the results."""
 
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,8 @@ __all__ = ["ElementRegisters", "moving_ports"]
 
 
 def moving_ports(spec: "ArraySpec") -> dict[str, int]:
-    """Bits of what moves through an element, by name; ``a`` to the right, ``w`` downwards."""
+    """Widths in bits of the data that moves through an element: ``a`` to the right, ``w``
+    downwards."""
     ports = {"a": spec.activation_bits, "w": spec.weight_bits, "control": spec.control_bits}
     if spec.scale_bits:
         ports |= {"a_scale": spec.scale_bits, "w_scale": spec.scale_bits}
@@ -21,16 +22,16 @@ def moving_ports(spec: "ArraySpec") -> dict[str, int]:
 
 
 class ElementRegisters(wiring.Component):
-    """Every register of an element but those of its unit.
+    """All registers of an element except those of its unit.
 
-    Codes, scales and control pass on to the next element one cycle later, which is also when the
-    unit sees them. ``take`` in the control moves the unit's result into a register of its own; in
-    all other cycles that register takes what the element below holds, so that results move up.
+    Codes, scales and control reach the unit one cycle later. They reach the next element at the
+    same time. ``take`` in the control copies the unit's result into a register of its own. In all
+    other cycles that register takes the result of the element below, so results move up.
 
     Parameters
     ----------
     spec : :class:`ArraySpec`
-        What the array is.
+        The specification of the array.
 
     Members
     -------
@@ -44,7 +45,7 @@ class ElementRegisters(wiring.Component):
     sum_in, valid_in : ``In(result_bits)``, ``In(1)``
         The result that moves up from below, and whether there is one.
     sum_out, valid_out : ``Out(result_bits)``, ``Out(1)``
-        The same, one cycle later, or this element's own.
+        The same, one cycle later; or this element's own result.
     """
 
     def __init__(self, spec: "ArraySpec") -> None:

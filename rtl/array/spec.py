@@ -1,4 +1,4 @@
-"""``ArraySpec``: what a systolic array is, for RTL, simulation and synthesis."""
+"""``ArraySpec``: the specification of a systolic array, for RTL, simulation and synthesis."""
 
 from dataclasses import dataclass, replace
 from typing import Self
@@ -74,7 +74,8 @@ class ArraySpec:
 
     @property
     def result_bits(self) -> int:
-        """Bits of a result: the accumulator, and above it the ``nan`` of an exact one."""
+        """Bits of a result: the accumulator, and above it the ``nan`` bit if the accumulator is
+        exact."""
         return self.unit.width + int(self.unit.is_exact)
 
     @property
@@ -95,13 +96,13 @@ class ArraySpec:
 
     @property
     def least_steps(self) -> int:
-        """Cycles from one tile's results to the next one's, so that they do not collide."""
+        """Fewest cycles between the results of two tiles; with fewer they would collide."""
         return 2 * self.rows - 1
 
     def cycles(self, inputs: int, outputs: int, tokens: int) -> int:
         """Cycles of a layer: ``outputs`` sums over ``inputs`` products for each of ``tokens``.
 
-        Tiles follow each other without a gap; what fills and empties the array is counted once.
+        Tiles follow each other without a gap. The cycles that fill and empty the array count once.
         """
         steps = max(-(-inputs // self.unit.lanes), self.least_steps)
         tiles = -(-tokens // self.rows) * -(-outputs // self.columns)
@@ -119,7 +120,7 @@ class ArraySpec:
 
     @property
     def title(self) -> str:
-        """For people."""
+        """A title for readers."""
         return f"{self.rows} x {self.columns} units, {self.unit.title}"
 
     @property
@@ -132,5 +133,5 @@ class ArraySpec:
         return replace(self, unit=replace(self.unit, architecture=name))
 
     def component(self) -> SystolicArray:
-        """A new array; its elements and their units are modules that it names."""
+        """A new array. It instantiates the modules of its elements and their units by name."""
         return SystolicArray(self)

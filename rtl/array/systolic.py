@@ -16,29 +16,29 @@ if TYPE_CHECKING:
 
 __all__ = ["SystolicArray"]
 
-# What enters on the left and moves to the right; the rest enters above and moves down.
+# These enter on the left and move to the right. The others enter at the top and move down.
 _ALONG_ROWS = ("a", "a_scale", "control")
 
 
 class SystolicArray(Exported):
-    """An array whose element (r, c) computes the dot products of row r's and column c's operands.
+    """Element (r, c) computes the dot products of row r's activations and column c's weights.
 
-    Every cycle, each row takes the activations of one step and each column the weights. Inside,
-    row r is delayed by r cycles and column c by c, and both move on by one element a cycle, so that
-    what belongs together meets. A step takes as many products as a unit has lanes.
+    Every cycle, each row takes the activations of one step and each column the weights. Inside, row
+    r is delayed by r cycles and column c by c cycles. Both move on by one element a cycle. So the
+    operands of one step meet in every element. A step takes as many products as a unit has lanes.
 
-    A result leaves by ``take``: give it together with the first step after those of a sum, which
-    may be the first of the next one (``clear``). The result of row r and column c then appears at
+    ``take`` makes a result leave. It must be high in the first step after those of a sum; this may
+    be the first step of the next sum (``clear``). The result of row r and column c then appears at
     ``sums`` 2 + c + 2 r cycles later, while ``valid`` is high. From one ``take`` to the next there
     must be at least 2 rows - 1 cycles.
 
     There is no reset. ``valid`` is unknown at first, until 2 rows + columns cycles without ``take``
-    have gone.
+    have passed.
 
     Parameters
     ----------
     spec : :class:`ArraySpec`
-        What the array is.
+        The specification of the array.
 
     Members
     -------
@@ -47,12 +47,13 @@ class SystolicArray(Exported):
     w, w_scale : ``In(columns * ...)``
         Weight codes and scales, column 0 lowest.
     clear, take, last : ``In(1)``
-        Of all elements: start a new sum; let the results go; end a block (only where a block takes
-        several cycles).
+        For all elements: start a new sum; send the results out; end a block (only where a block
+        takes several cycles).
     sums : ``Out(columns * result_bits)``
-        A result of each column, as the unit gives it; of an exact one ``nan`` stands above it.
+        A result of each column, as the unit gives it. If the accumulator is exact, ``nan`` is the
+        bit above it.
     valid : ``Out(columns)``
-        Whether there is one.
+        High if ``sums`` has a result of the column.
     """
 
     def __init__(self, spec: "ArraySpec") -> None:
@@ -80,7 +81,7 @@ class SystolicArray(Exported):
         ]
 
     def verilog(self, name: str) -> str:
-        """Verilog of the array, module ``name``, with a module each for an element and its unit.
+        """Verilog of the array, module ``name``, with the modules of an element and its unit.
 
         Raises ArchitectureError if the architecture of the lanes is ``auto``.
         """
@@ -90,7 +91,7 @@ class SystolicArray(Exported):
     def elaborate(self, platform: object) -> Module:
         m, spec = Module(), self.spec
         ports = moving_ports(spec)
-        # What each element gives to its neighbours
+        # The outputs of each element to its neighbours
         cells = {
             (row, column): {
                 name: Signal(member.shape, name=f"{name}_{row}_{column}")
@@ -127,7 +128,7 @@ class SystolicArray(Exported):
         return m
 
     def _skewed(self, m: Module, name: str, place: int) -> Value:
-        """What enters at row or column ``place``, as many cycles later."""
+        """The input of row or column ``place``, delayed by ``place`` cycles."""
         bits = moving_ports(self.spec)[name]
         if name == "control":
             flags = [self.clear, self.take, *([self.last] if self.spec.unit.gathers else [])]

@@ -1,4 +1,4 @@
-"""A BF16 MAC with FP32 accumulation: what lossless weights are multiplied with."""
+"""A BF16 MAC with FP32 accumulation, for lossless weights."""
 
 from halfbyte.rtl.bf16.mac import Bf16Mac
 

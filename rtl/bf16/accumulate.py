@@ -19,7 +19,7 @@ class Accumulate(wiring.Component):
     This is IEEE 754's fused multiply-add after the multiplication. Subnormals are kept. Overflow
     gives infinity. An exact zero is +0 unless both summands are -0. Every NaN is 7FC00000.
 
-    Any exact term will do as the product: that of two BF16 numbers, or of a whole block.
+    The product may be any exact term: of two BF16 numbers, or of a whole block.
 
     Parameters
     ----------
@@ -83,8 +83,8 @@ class Accumulate(wiring.Component):
         ]
 
         # Align: the summand with the lower exponent moves right. A product of 0 counts as lower. A
-        # subnormal augend has the least exponent that there is. So where it is the upper summand,
-        # no bit of the sum lies above its place.
+        # subnormal augend has the least possible exponent. If it is the upper summand, the product
+        # lies below it, so no bit of the sum lies above its place.
         difference = Signal(signed(self.exponent_bits + 1))
         product_is_upper = Signal()
         distance = Signal(self.exponent_bits + 1)
@@ -165,7 +165,8 @@ class Accumulate(wiring.Component):
 
     @staticmethod
     def _shifted_right(m: Module, word: Value, distance: Value) -> Value:
-        """``word`` with extra bits below, shifted; its lowest bit stands for all that is lost."""
+        """``word`` with extra bits below, shifted right; its lowest bit is the sticky bit of the
+        lost ones."""
         shifted: Value = Cat(Const(0, _EXTRA), word)
         steps = (len(shifted) - 1).bit_length()
         for place in range(steps):
@@ -180,7 +181,7 @@ class Accumulate(wiring.Component):
 
     @staticmethod
     def _leading_zeros(m: Module, word: Value) -> Value:
-        """How many bits are above the highest 1; all ones if there is none."""
+        """How many zeros are above the highest 1; all ones if the word is 0."""
         steps = len(word).bit_length()
         spare = (1 << steps) - len(word)
         rest: Value = Cat(Const((1 << spare) - 1, spare), word)  # ones below end the zeros

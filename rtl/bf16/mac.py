@@ -16,8 +16,8 @@ class Bf16Mac(Exported):
     """``acc <= (clear ? +0 : acc) + w * a`` in FP32 every cycle, rounded once.
 
     The product is exact; the sum is rounded to nearest even, with subnormals, infinities and NaN
-    as in IEEE 754 (see :class:`Accumulate`). Latency 1 cycle, one product per cycle, as
-    :class:`halfbyte.rtl.Mac` has them; no reset.
+    as in IEEE 754 (see :class:`Accumulate`). Latency 1 cycle, one product per cycle, no reset, like
+    :class:`halfbyte.rtl.Mac`.
 
     Members
     -------

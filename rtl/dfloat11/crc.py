@@ -37,9 +37,9 @@ def _following(bits: int) -> list[set[int]]:
 
 @cache
 def _shared(bits: int) -> tuple[tuple[tuple[int, int], ...], _Sums]:
-    """Pairs of terms to be added, each the next higher term; and what each sum then consists of.
+    """Pairs of terms to add, each of which becomes the next term; and the terms of each sum then.
 
-    Always the pair that most sums have is added first: C. Paar, "Optimized arithmetic for
+    The pair that most sums share is always added first: C. Paar, "Optimized arithmetic for
     Reed-Solomon encoders", ISIT 1997.
     """
     sums = _following(bits)
@@ -59,8 +59,8 @@ def _shared(bits: int) -> tuple[tuple[tuple[int, int], ...], _Sums]:
 class Crc(wiring.Component):
     """The step of some bits; combinational.
 
-    Every bit of the next state is a sum. What several sums have in common is added once, which
-    synthesis does not find by itself.
+    Every bit of the next state is a sum. Terms that several sums share are added once; synthesis
+    does not find these by itself.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The decoder: one code table, and lanes that decode chunks of their own."""
+"""The decoder: one code table, and lanes that each decode their own chunks."""
 
 from collections.abc import Sequence
 from functools import reduce
@@ -30,13 +30,13 @@ MAX_ROWS = 256
 
 
 def check_lanes(lanes: int) -> None:
-    """Raise UserError if no decoder has so many lanes."""
+    """Raise UserError if a decoder cannot have this number of lanes."""
     if not 1 <= lanes <= MAX_LANES:
         raise UserError(f"A decoder has 1 to {MAX_LANES} lanes, not {lanes}")
 
 
 def check_decoder(lanes: int, rows: int, max_length: int) -> None:
-    """Raise UserError if no decoder has these parameters."""
+    """Raise UserError if a decoder cannot have these parameters."""
     check_lanes(lanes)
     if not 2 <= rows <= MAX_ROWS or rows & (rows - 1):
         raise UserError(f"Rows of a code table must be 2, 4, 8 ... or {MAX_ROWS}, not {rows}")
@@ -47,18 +47,18 @@ def check_decoder(lanes: int, rows: int, max_length: int) -> None:
 class Decoder(Exported):
     """Decodes BF16 tensors in DFloat11's own layout, ``lanes`` chunks at a time.
 
-    It holds one :class:`Loader` and ``lanes`` times :class:`Lane`, and nothing else. Their
-    docstrings say what goes over the streams, and when. Load a table first; chunks may go to any
-    lane. Needs a synchronous reset.
+    It consists of one :class:`Loader` and ``lanes`` times :class:`Lane`. Their docstrings say what
+    goes over the streams, and when. Load a table first; chunks may go to any lane. Needs a
+    synchronous reset.
 
     Parameters
     ----------
     lanes : :class:`int`
         Lanes, 1 to 64.
     rows : :class:`int`
-        Symbols of a code table at most, escape included: a power of two, 2 to 256.
+        Most symbols in a code table, escape included: a power of two, 2 to 256.
     max_length : :class:`int`
-        Bits of a code at most, 8 to 12.
+        Bits of the longest code, 8 to 12.
 
     Members
     -------
@@ -69,12 +69,12 @@ class Decoder(Exported):
     words, raw : arrays of ``In(stream.Signature(...))``
         The packets of each lane.
     weights, verdict : arrays of ``Out(stream.Signature(...))``
-        What each lane gives.
+        The weights and verdicts of each lane.
 
     Raises
     ------
     UserError
-        No such number of lanes, rows or bits.
+        The number of lanes, rows or bits is out of range.
     """
 
     NEEDS_RESET = True

@@ -1,14 +1,14 @@
-"""What goes over the streams of the decoder: beats, verdicts, and the table that lanes share.
+"""The data on the decoder's streams: beats and verdicts; and the table that all lanes share.
 
-A *packet* is what stands between two beats with ``last``. Every chunk of a compressed tensor is two
-packets for one lane, and gives weights and one verdict:
+A *packet* is a run of beats that ends with ``last``. Every chunk of a compressed tensor is two
+packets for one lane. The lane answers with weights and one verdict:
 
 - ``words``, 32 bits each: the number of elements minus 1 (14 bits, zeros above), the chunk's 32
   segment lengths (16 words as they lie in memory, little-endian), its CRC, its stream.
 - ``raw``: the chunk's raw bytes, one for each element.
 
-The table is one packet of 16-bit numbers: those of the layout's code table, one after the other
-(rows, escape, rows of each length from 1 to 12, symbols).
+The table is one packet of 16-bit numbers: the layout's code table, in its order (rows, escape, rows
+of each length from 1 to 12, symbols).
 """
 
 from amaranth.lib import data, enum
@@ -34,7 +34,7 @@ NO_ESCAPE = 0xFFFF
 
 
 class Verdict(enum.Enum):
-    """What became of a chunk; the codec knows the same four."""
+    """Whether a chunk is good, or what is wrong; the codec has the same four results."""
 
     GOOD = 0
     WRONG_CRC = 1
@@ -55,10 +55,10 @@ NumberBeat = data.StructLayout({"data": 16, "last": 1})
 def table_layout(rows: int, max_length: int) -> data.StructLayout:
     """A canonical code of ``rows`` symbols in at most ``max_length`` bits, as lanes use it.
 
-    Codes ascend with their lengths, so that a complete code can be told by what it leaves over:
-    ``room[n - 1]`` of the words of n bits begin longer codes, and these are the greatest. No more
-    than half the rows can: each leads to two symbols or more. A code of n bits, less ``2 ** n``,
-    plus ``base[n - 1]`` is its row, modulo the number of rows (a power of two).
+    Codes ascend with their lengths. ``room[n - 1]`` is the number of n-bit words that begin longer
+    codes; these words are the greatest of their length. It is at most half the rows, since each of
+    these words leads to two symbols or more. Subtract ``2**n`` from a code of n bits and add
+    ``base[n-1]``: modulo the number of rows (a power of two), this is its row.
 
     ``escape`` is the row of the escape, if ``has_escape``. ``lone`` says that there is one row,
     with the code 0: the only code that may be incomplete.

@@ -1,4 +1,4 @@
-"""What stands in a packet of words before the stream: count, segment lengths, CRC."""
+"""The header of a packet of words, before the stream: count, segment lengths, CRC."""
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
@@ -31,7 +31,7 @@ class Header(wiring.Component):
     ready : ``Out(1)``
         High if a word can be taken.
     load, restart : ``Out(1)``
-        What :class:`WordBuffer` has to do.
+        Commands to :class:`WordBuffer`.
     begins : ``Out(1)``
         High before the first word of a packet.
     count : ``Out(14)``
@@ -43,7 +43,7 @@ class Header(wiring.Component):
     length_sum : ``Out(5)``
         Sum of the segment lengths, modulo 32.
     expected_crc : ``Out(32)``
-        What remains of the chunk's CRC without that of the lengths.
+        The chunk's CRC without the part of the lengths.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Joins symbols with raw bytes: the last step to a weight."""
+"""Joins symbols with raw bytes into weights: the last step."""
 
 from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import stream, wiring

@@ -25,14 +25,15 @@ class _State(enum.Enum):
 class Lane(Exported):
     """Decodes chunks of BF16 weights, one after the other.
 
-    One weight per cycle while all streams flow, but: an escaped symbol takes another cycle; a word
-    is kept for four cycles at least, in which its CRC is computed; a chunk takes about 75 cycles
-    more than its weights.
+    The lane gives one weight per cycle while all streams flow, with three exceptions. An escaped
+    symbol takes another cycle. A word stays for at least four cycles, in which its CRC is computed.
+    A chunk takes about 75 cycles more than its weights.
 
-    Whatever comes in, each pair of packets gives one verdict, after its weights, and the next pair
-    is not touched before. A verdict other than ``GOOD`` says that the weights since the last one
-    may be wrong, or too few. Of the segment lengths only the sum is compared with the codes, modulo
-    32: together with the number of words that is the length of the whole stream.
+    Each pair of packets gives one verdict after its weights, even if the input is damaged. The lane
+    does not read the next pair before. A verdict other than ``GOOD`` says that the weights since
+    the last one may be wrong, or too few. The lane compares only the sum of the segment lengths,
+    modulo 32, with the codes. Together with the number of words this gives the length of the whole
+    stream.
 
     Parameters
     ----------
@@ -55,7 +56,7 @@ class Lane(Exported):
     weights : ``Out(stream.Signature(16))``
         The weights, as BF16; from a register.
     verdict : ``Out(stream.Signature(Verdict))``
-        What became of the chunk.
+        Whether the chunk is good, or what is wrong.
     """
 
     NEEDS_RESET = True
@@ -143,7 +144,7 @@ class Lane(Exported):
                 m.d.comb += self.words.ready.eq(~is_last)
                 with m.If(is_last & joiner.is_done):
                     m.d.sync += state.eq(_State.VERDICT)
-            with m.Default():  # VERDICT, and the codes that no state has
+            with m.Default():  # VERDICT, and unused state codes
                 m.d.comb += self.verdict.valid.eq(joiner.is_empty)
                 with m.If(self.verdict.valid & self.verdict.ready):
                     m.d.sync += state.eq(_State.HEADER)
@@ -152,7 +153,7 @@ class Lane(Exported):
     def _connect(
         self, m: Module, header: Header, buffer: WordBuffer, walker: Walker, joiner: Joiner
     ) -> None:
-        """Wires between the parts, and from them to the ports, that no state changes."""
+        """Wires between the parts, and from them to the ports, that do not depend on the state."""
         wiring.connect(m, wiring.flipped(self.raw), joiner.raw)
         wiring.connect(m, joiner.weights, wiring.flipped(self.weights))
         m.d.comb += [

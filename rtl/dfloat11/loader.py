@@ -21,10 +21,10 @@ class _State(enum.Enum):
 class Loader(Exported):
     """Loads the code table that all lanes share; one number per cycle.
 
-    A packet with a table that has more rows or longer codes than the decoder, is not prefix-free,
-    not complete, or of another length than it says, is refused: ``error`` rises, and stays until
-    the next table. That no symbol occurs twice is left to software. A new table waits until no
-    lane is busy.
+    The loader refuses a table with more rows or longer codes than the decoder has, one that is not
+    prefix-free or not complete, and a packet of another length than it says. ``error`` then rises,
+    and stays high until the next table. Software must ensure that each symbol occurs only once. A
+    new table waits until no lane is busy.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class Loader(Exported):
     usable : ``Out(1)``
         High if the table is whole, checked, and not about to be replaced.
     error : ``Out(1)``
-        High if the last packet was no such table.
+        High if the last packet was refused.
     """
 
     NEEDS_RESET = True
@@ -66,7 +66,7 @@ class Loader(Exported):
         state = Signal(_State)
         loaded = Signal()
         error = Signal()
-        # A lone row, of code 0, counts as two: as if the code 1 had one, too.
+        # A lone row, with code 0, counts as two rows, as if code 1 had one too.
         slots = Signal(range(self.rows + 1), reset_less=True)
         row = Signal(range(self.rows + 1), reset_less=True)  # of the next code, or symbol
         length = Signal(range(LENGTH_LIMIT + 1), reset_less=True)
@@ -80,7 +80,7 @@ class Loader(Exported):
             self.numbers.ready.eq(~self.busy),
         ]
 
-        # One length: what its codes leave over, and the row after its last
+        # One length: how many words its codes leave over, and the row after its last one
         is_coded = Signal()
         codes = Signal(len(number) + 1)
         left = Signal(signed(len(number) + 2))
@@ -102,7 +102,7 @@ class Loader(Exported):
             ),
         ]
 
-        # One number after the other
+        # Take one number after the other
         wrong = Signal()
         with m.If(self.numbers.valid & self.numbers.ready):
             with m.Switch(state):
@@ -148,7 +148,7 @@ class Loader(Exported):
                             m.d.sync += table.symbols[n].eq(number)
                     with m.If(ends):
                         m.d.sync += [loaded.eq(1), error.eq(0), state.eq(_State.ROWS)]
-                with m.Default(), m.If(last):  # DRAIN, and codes that no state has
+                with m.Default(), m.If(last):  # DRAIN, and unused state codes
                     m.d.sync += state.eq(_State.ROWS)
             with m.If(wrong):
                 m.d.sync += [loaded.eq(0), error.eq(1)]

@@ -1,4 +1,4 @@
-"""From the next bits of a stream to a code's length and symbol."""
+"""Finds the length and symbol of the code at the head of a stream."""
 
 from functools import reduce
 from operator import or_
@@ -15,8 +15,8 @@ __all__ = ["Matcher"]
 class Matcher(wiring.Component):
     """Finds the code that a window of bits begins with; combinational.
 
-    One comparator for each length tells whether the window begins a longer code; the shortest
-    length at which it does not is the code's. Row and symbol follow by an addition and a choice.
+    One comparator for each length tells whether the window begins a longer code. The code's length
+    is the shortest one at which it does not. An addition gives the row, and a choice the symbol.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ class Matcher(wiring.Component):
     symbol : ``Out(8)``
         Its symbol.
     is_escape : ``Out(1)``
-        High if the symbol follows the code.
+        High if the code is the escape: the symbol follows it in the stream.
     is_known : ``Out(1)``
         Low if no code begins the window.
     """

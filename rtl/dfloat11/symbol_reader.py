@@ -1,4 +1,4 @@
-"""From a place in the stream to the symbol there, and to the place after it."""
+"""Reads the symbol at a place in the stream, and finds the place after it."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
@@ -25,7 +25,7 @@ class SymbolReader(wiring.Component):
     table : ``In(table_layout(rows, max_length))``
         The code.
     word, following : ``In(32)``
-        The word that is read, and the one behind it. Zeros stand behind the last word.
+        The word that is read, and the one behind it. Zeros follow the last word.
     position : ``In(6)``
         Bits of ``word`` that are used up, 0 to 31.
     escaped : ``In(1)``

@@ -1,4 +1,4 @@
-"""Walks through the stream of a chunk, from one symbol to the next."""
+"""Reads the stream of a chunk, from one symbol to the next."""
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
@@ -45,7 +45,7 @@ class Walker(wiring.Component):
     ready : ``Out(1)``
         High to ask for the next word.
     offers : ``Out(1)``
-        High if ``symbol`` is there.
+        High if ``symbol`` is valid.
     symbol : ``Out(8)``
         The next symbol.
     is_short : ``Out(1)``
@@ -83,7 +83,7 @@ class Walker(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         position = Signal(range(WORD + 1), reset_less=True)  # bits of the word that are used up
-        escaped = Signal(reset_less=True)  # the next symbol stands in the stream itself
+        escaped = Signal(reset_less=True)  # the next symbol is in the stream itself
         m.submodules.reader = reader = SymbolReader(rows=self.rows, max_length=self.max_length)
         is_used_up = position[5]
         is_whole = Signal()  # all bits of the code are here

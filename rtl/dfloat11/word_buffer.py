@@ -15,8 +15,8 @@ _BYTES = WORD // 8
 class WordBuffer(wiring.Component):
     """A word, and the CRC of all words since the last restart.
 
-    The CRC takes a byte per cycle, in the order in which the bytes lie in memory. So a word stays
-    for four cycles at least.
+    The CRC takes a byte per cycle, in the order of the bytes in memory. So a word stays for at
+    least four cycles.
 
     Members
     -------

@@ -1,4 +1,4 @@
-"""The adders that a tree of bits is made of: modules of their own, so that cells can replace them.
+"""The adders of a tree of bits. Each is a module, so that library cells can replace it.
 
 ABC neither makes full-adder cells nor looks through them. So the generator places every adder
 itself, as an instance of one of these modules; synthesis puts the library's cell in its place.
@@ -30,7 +30,7 @@ FINAL = "final_adder"
 
 @dataclass(frozen=True)
 class AdderStyle:
-    """Which outputs of the full adder are inverted, as they are in some libraries' cells."""
+    """Which outputs of the full adder are inverted; the cells of some libraries invert them."""
 
     total_inverted: bool = False
     carry_inverted: bool = False
@@ -53,14 +53,14 @@ class BitAdder(wiring.Component):
     inputs : :class:`int`
         2 or 3.
     one : :class:`bool`
-        Whether 1 is added as well; of two inputs.
+        Whether 1 is added as well; only with two inputs.
     style : :class:`AdderStyle`
         Which outputs are inverted.
 
     Members
     -------
     a, b, c : ``In(1)``
-        The bits; ``c`` of three.
+        The bits; ``c`` only with three inputs.
     total, carry : ``Out(1)``
         ``total + 2 * carry`` is the sum, where they are not inverted.
     """
@@ -129,7 +129,7 @@ class FinalSum(wiring.Component):
 
 
 def adder_modules(style: AdderStyle) -> dict[str, Callable[[], wiring.Component]]:
-    """What makes the modules that :func:`place_adder` instantiates, by name."""
+    """The functions that make the modules of :func:`place_adder`, by module name."""
     return {
         style.module: partial(BitAdder, inputs=3, style=style),
         HALF: partial(BitAdder, inputs=2),
@@ -139,7 +139,7 @@ def adder_modules(style: AdderStyle) -> dict[str, Callable[[], wiring.Component]
 
 
 class Outputs(NamedTuple):
-    """What comes out of an adder; no carry where nobody reads it."""
+    """The outputs of an adder; without a carry where nobody reads it."""
 
     total: Signal
     carry: Signal | None

@@ -1,9 +1,9 @@
 """An FP32 accumulator plus a scaled block, rounded once, with as few gates as we know of.
 
-It computes what :class:`halfbyte.rtl.bf16.accumulate.Accumulate` does for finite summands, but is
-built for area. Magnitudes are compared before the summands change places, so that the difference
-is hardly ever negative; one carry serves rounding and negation; lost bits are gathered in the
-shifter alone; and what the range of the block's scales excludes is left out.
+For finite summands it gives the same sums as :class:`halfbyte.rtl.bf16.accumulate.Accumulate`, with
+less area. Magnitudes are compared before the summands change places, so the difference is hardly
+ever negative. One carry serves rounding and negation. Only the shifter gathers lost bits. Logic for
+cases that the range of the block's scales excludes is left out.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ __all__ = ["Fp32Sum"]
 
 _FRACTION, _SIGNIFICAND, _EXTRA = 23, 24, 3
 _WHOLE = 1 + _SIGNIFICAND + _EXTRA  # a sum: carry, significand, guard, round and sticky bit
-_STEPS = 5  # of a shift by less than 32
+_STEPS = 5  # to shift by less than 32
 
 
 def _net(m: Module, value: Value, name: str) -> Signal:
@@ -33,7 +33,7 @@ def _net(m: Module, value: Value, name: str) -> Signal:
 class _Order:
     """Which summand is the upper one, and how far the lower one moves.
 
-    ``is_far``: so far that only a sticky bit is left of it.
+    ``is_far``: it moves so far that only a sticky bit is left.
     """
 
     block_is_upper: Value
@@ -51,9 +51,9 @@ class Fp32Sum(wiring.Component):
     exponent_bits : :class:`int`
         Bits of its exponent, two's complement.
     limited : :class:`bool`
-        Whether no sum can overflow or be subnormal: without logic for that.
+        True if no sum can overflow or be subnormal; the logic for both is then left out.
     style : :class:`AdderStyle`
-        Of the full adders.
+        Which outputs of the full adders are inverted.
 
     Members
     -------
@@ -88,9 +88,10 @@ class Fp32Sum(wiring.Component):
         # Unpack
         fraction, field = self.augend[:_FRACTION], self.augend[_FRACTION:-1]
         is_normal = _net(m, field.any(), "is_normal")
-        # Subnormals have exponent 1. Without them only 0 is not normal, whose exponent may be 0.
+        # Subnormals have exponent 1. Without subnormals only 0 is not normal, and its exponent may
+        # be 0.
         exponent = field if self.limited else Cat(field[0] | ~is_normal, field[1:])
-        # Where no sum comes near the largest exponents, two bits tell that it is NaN.
+        # If no sum comes near the largest exponents, two bits of the exponent identify NaN.
         is_special = _net(m, field[-2:].all() if self.limited else field.all(), "is_special")
         augend = Cat(fraction, is_normal)
         block = Cat(Const(0, _SIGNIFICAND - self.significand_bits), self.significand)
@@ -100,7 +101,7 @@ class Fp32Sum(wiring.Component):
             "not_a_number",
         )
 
-        # Compare, then let the smaller one move
+        # Compare, then shift the smaller one
         order = self._order(m, augend, block, exponent, is_special)
         block_is_upper = order.block_is_upper
         upper = _net(m, Mux(block_is_upper, block, augend), "upper")
@@ -112,7 +113,7 @@ class Fp32Sum(wiring.Component):
             | (augend & lower_is_augend.replicate(_SIGNIFICAND)),
             "lower",
         )
-        # Of a block that moves out of sight, its sign may still count: a sum of -0.
+        # The sign of a block that is shifted out completely may still matter, for a sum of -0.
         sticky = Const(0, 1) if self.limited else order.is_far & self.significand[-1]
         aligned = self._shifted_right(m, lower, order.distance, sticky)
 
@@ -158,7 +159,7 @@ class Fp32Sum(wiring.Component):
             carry,
             constant=2 - (1 << len(zeros)),
         )
-        # A subnormal sum has exponent 0, and 1 where rounding makes it normal.
+        # A subnormal sum has exponent 0, or 1 if rounding makes it normal.
         overflows = _net(m, (is_number & (raw[8:].any() | raw[:8].all())) | is_nan, "overflows")
         stays = ~overflows
         is_zero = ~(normalized.any())
@@ -176,19 +177,21 @@ class Fp32Sum(wiring.Component):
     def _order(
         self, m: Module, augend: Value, block: Value, exponent: Value, is_special: Value
     ) -> _Order:
-        """The comparison of magnitudes: of exponents, and of significands as the carry below."""
+        """Compare magnitudes: exponents, with the comparison of the significands as the carry
+        below."""
         reaches = _net(m, ~augend[: _SIGNIFICAND - self.significand_bits].any(), "reaches0")
         for place in range(_SIGNIFICAND - self.significand_bits, _SIGNIFICAND):
             one, other = block[place], ~augend[place]
             reaches = _net(m, (one & other) | (reaches & (one | other)), f"reaches{place}")
         width = self.exponent_bits
-        # block - augend - 1 + reaches: not negative if the block is as large or larger.
+        # block - augend - 1 + reaches: not negative if the block is at least as large.
         difference = add_words(
             m, self.style, width, self.exponent, ~exponent, reaches, constant=-(1 << 8)
         )
         below = _net(m, difference[-1] | is_special, "below")
         block_is_upper = _net(m, ~below & self.significand[-1], "block_is_upper")
-        # The distance is the difference with the comparison taken out of it, without its sign.
+        # The distance is the absolute value of the difference, without the carry from the
+        # comparison.
         carry: Value = ~(reaches ^ below)
         bits = []
         magnitude = _net(m, difference[:-1] ^ below.replicate(width - 1), "magnitude")
@@ -199,7 +202,7 @@ class Fp32Sum(wiring.Component):
         return _Order(block_is_upper, _net(m, Cat(*bits), "distance"), is_far)
 
     def _shifted_right(self, m: Module, word: Value, distance: Value, sticky: Value) -> Value:
-        """``word`` with three bits below, shifted; its lowest bit stands for all that is lost."""
+        """``word`` with three bits below, shifted right; its lowest bit is the sticky bit."""
         shifted: Value = Cat(sticky, Const(0, _EXTRA - 1), word)
         for place in range(_STEPS):
             step = 1 << place
@@ -209,12 +212,12 @@ class Fp32Sum(wiring.Component):
         return shifted
 
     def _added(self, m: Module, upper: Value, lower: Value, subtract: Value) -> tuple[Value, Value]:
-        """The sum or difference, and whether it is a negative one.
+        """The sum or difference, and whether it is negative.
 
-        Only a subnormal number may turn out smaller than what was taken from it.
+        The difference can only be negative if one number is subnormal.
         """
         low, rest = lower[:_EXTRA], lower[_EXTRA:]
-        # Of -x the bits up to the lowest 1 are those of x, the others inverted.
+        # -x has the bits of x up to the lowest 1, and the inverted bits of x above.
         below = Cat(low[0], low[1] ^ (subtract & low[0]), low[2] ^ (subtract & low[:2].any()))
         carry = subtract & ~low.any()
         total = add_words(
@@ -233,7 +236,8 @@ class Fp32Sum(wiring.Component):
     def _shifted_left(self, m: Module, word: Value, limit: Value) -> tuple[Value, Value]:
         """``word`` shifted until its top bit is 1, and how far.
 
-        Unless the range is limited, by no more than ``limit``: a subnormal sum stays one.
+        The shift is at most ``limit``, so that a subnormal sum stays subnormal; a limited range has
+        no subnormals and needs no limit.
         """
         zeros: list[Value] = []
         unlimited = _net(m, limit[_STEPS:].any(), "unlimited")
@@ -255,8 +259,8 @@ class Fp32Sum(wiring.Component):
     def _incremented(self, m: Module, word: Value, up: Value, flip: Value) -> tuple[Value, Value]:
         """``word + up``, or ``~(word + up)`` and 1, to negate what was rounded; and its carry.
 
-        With ``flip`` all of word, carries and sum are inverted. So the sum's bits are the same, and
-        the carries are an OR in place of an AND.
+        With ``flip`` word, carries and sum are all inverted. So the sum's bits are the same, and an
+        OR instead of an AND makes the carries.
         """
         bits = []
         carry = up

@@ -22,28 +22,29 @@ PARTIAL_PRODUCTS = "partial_products"
 
 @dataclass(frozen=True)
 class LaneBits:
-    """What the bits of a lane count: their sum is the product of the codes.
+    """The values of a lane's bits: their sum is the product of the codes.
 
     Parameters
     ----------
     weights : tuple of int
-        What each bit adds where it is 1, in units of ``weight.quantum * activation.quantum``. Bits
-        whose weight is no power of two, nor minus one, are counted over all lanes first.
+        What each bit adds if it is 1, in units of ``weight.quantum * activation.quantum``. If a
+        weight is neither a power of two nor minus a power of two, its bits are counted over all
+        lanes first.
     constant : int
-        What is added beside.
+        A constant that is added to the bits.
     """
 
     weights: tuple[int, ...]
     constant: int = 0
 
     def value(self, bits: int) -> int:
-        """The product that is written as ``bits``, bit 0 first."""
+        """The product that ``bits`` stand for, bit 0 first."""
         chosen = (weight for place, weight in enumerate(self.weights) if bits >> place & 1)
         return self.constant + sum(chosen)
 
     @property
     def single(self) -> tuple[int, ...]:
-        """The bits that go into the tree as they are."""
+        """The bits that go straight into the tree."""
         return tuple(place for place, weight in enumerate(self.weights) if _is_power(weight))
 
     @property
@@ -63,7 +64,7 @@ def lane_architectures(weight: Format, activation: Format) -> list[str]:
 
 
 def lane_bits(weight: Format, activation: Format, architecture: str) -> LaneBits:
-    """What the bits of a lane count; raises ArchitectureError for one that does not fit."""
+    """The values of a lane's bits; raises ArchitectureError if the architecture does not fit."""
     if architecture != PARTIAL_PRODUCTS:
         check_architecture(architecture, weight, activation)
         shape = ARCHITECTURES[architecture].term_shape(weight, activation)
@@ -77,10 +78,9 @@ def lane_bits(weight: Format, activation: Format, architecture: str) -> LaneBits
 class Lane(wiring.Component):
     """The product of two codes, as bits for the tree; combinational.
 
-    A product that comes as sign and magnitude stays one: its bits are those of the magnitude,
-    inverted where the product is negative, and the sign, which makes up for it as a bit of the
-    weight ``-(2**m - 1)``. Nothing is carried within the lane. Partial products are the NANDs of
-    all pairs of bits.
+    A product in sign and magnitude becomes these bits: the magnitude's, inverted if the product is
+    negative, and the sign, whose weight ``-(2**m - 1)`` corrects the inversion. A lane has no
+    carries. Partial products are the NANDs of all pairs of bits.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ class Lane(wiring.Component):
     w, a : ``In(weight.bits)``, ``In(activation.bits)``
         Operand codes.
     bits : ``Out(len(meaning.weights))``
-        The product; ``meaning`` says what each bit counts.
+        The product; ``meaning`` has the value of each bit.
 
     Raises
     ------
@@ -140,9 +140,9 @@ def _nand_bits(w_bits: int, a_bits: int) -> LaneBits:
 
 
 def _term_bits(width: int, is_signed: bool) -> LaneBits:
-    """Of the bits of a term, inverted where it is to be negated, and of whether it is.
+    """The meaning of a term's bits, inverted if it must be negated, and of the bit that says so.
 
-    Terms in two's complement are never to be negated.
+    Terms in two's complement are never negated.
     """
     weights = [1 << place for place in range(width)]
     if is_signed:

@@ -13,7 +13,7 @@ __all__ = ["LANE", "add_products", "signed_digits"]
 
 # The name of the lane's module: synthesis works on it alone, once for all lanes.
 LANE = "lane"
-# When the bits of a lane come; of a partial product, which is a single gate.
+# When a lane's bits come, and when those of partial products come, which are single gates.
 _LANE_DELAY, _GATE_DELAY = 3.0, 0.3
 
 
@@ -60,7 +60,7 @@ def _add_counted(
 ) -> None:
     """Count bits of one weight, and add the count by the digits of that weight.
 
-    In groups of ``2**n - 1`` a count of n bits takes full adders only.
+    Groups of ``2**n - 1`` bits need only full adders for a count of n bits.
     """
     while bits:
         width = (len(bits) + 1).bit_length() - 1

@@ -9,7 +9,7 @@ __all__ = ["DotFields"]
 
 @dataclass(frozen=True, kw_only=True)
 class DotFields(Record):
-    """What a dot-product unit is."""
+    """The specification of a dot-product unit."""
 
     format: str
     """Format of the weights."""

@@ -39,7 +39,7 @@ class ScaleDecoder(wiring.Component):
     Parameters
     ----------
     scale : :class:`ScaleCode`
-        What it is a code of.
+        The type of the scale.
 
     Members
     -------
@@ -48,9 +48,9 @@ class ScaleDecoder(wiring.Component):
     significand : ``Out(scale.mantissa_bits + 1)``
         An integer, in units of two to ``scale.quantum_exponent`` plus the exponent.
     exponent : ``Out(scale.exponent_bits)``
-        Of the significand, above the least, plus 1 if there are subnormals.
+        Exponent of the significand, counted from the least one, plus 1 if there are subnormals.
     is_nan : ``Out(1)``
-        High if it is no number.
+        High if the scale is NaN.
     """
 
     def __init__(self, *, scale: ScaleCode) -> None:
@@ -76,15 +76,15 @@ class ScaleDecoder(wiring.Component):
         m.d.comb += [
             is_normal.eq(field.any()),
             self.significand.eq(Cat(mantissa, is_normal)),
-            # A subnormal has the exponent of the field 1.
+            # A subnormal has the same exponent as the field value 1.
             self.exponent.eq(Cat(field[0] | ~is_normal, field[1:])),
         ]
         return m
 
 
 def block_offset(spec: "DotSpec") -> int:
-    """The exponent, biased by 127, of a block whose significand has its top bit set, less those of
-    its scales."""
+    """The biased exponent (bias 127) of a block whose significand has its top bit set. The
+    exponents of its scales are not included."""
     offset = spec.exponent_of_quantum + FP32_BIAS + spec.significand_bits - 1
     if spec.scale:
         offset += 2 * (spec.scale.quantum_exponent - spec.scale.has_subnormals)
@@ -105,7 +105,7 @@ class ScaledBlock(wiring.Component):
     Parameters
     ----------
     spec : :class:`DotSpec`
-        Of the unit, which has an FP32 accumulator.
+        The unit, which has an FP32 accumulator.
 
     Members
     -------
@@ -115,9 +115,9 @@ class ScaledBlock(wiring.Component):
         The scales' codes, if there are scales.
     negative, exponent, significand : ``Out``
         The result, with the exponent biased by 127 and one bit before the point: the top bit of the
-        significand is 1, unless it is 0 as a whole and the exponent means nothing.
+        significand is 1. If the whole significand is 0, the exponent has no meaning.
     is_nan : ``Out(1)``
-        High if a scale is no number.
+        High if a scale is NaN.
     """
 
     def __init__(self, spec: "DotSpec") -> None:

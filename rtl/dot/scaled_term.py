@@ -20,7 +20,7 @@ class ScaledTerm(wiring.Component):
     Parameters
     ----------
     spec : :class:`DotSpec`
-        Of the unit: its scales, widths and window.
+        The unit, with its scales, widths and window.
 
     Members
     -------
@@ -29,10 +29,10 @@ class ScaledTerm(wiring.Component):
     w_scale, a_scale : ``In(scale.bits)``
         The scales' codes.
     scaled : ``Out(signed(spec.width))``
-        The product, modulo the accumulator's range, in units of ``spec.unit``. 0 if it is no
-        number.
+        The product, modulo the accumulator's range, in units of ``spec.unit``. It is 0 if
+        ``is_nan`` is high.
     is_nan : ``Out(1)``
-        High if a scale is no number, or the product of both is outside the window.
+        High if a scale is NaN, or if the product of both is outside the window.
     """
 
     def __init__(self, spec: "DotSpec") -> None:

@@ -1,4 +1,4 @@
-"""``DotSpec``: what a dot-product unit is, for RTL, simulation, synthesis, proofs and the GPU."""
+"""``DotSpec``: the specification of a dot-product unit, for all rooms from RTL to the GPU."""
 
 import enum
 import threading
@@ -32,15 +32,16 @@ __all__ = ["DOT", "LANE_PART", "MAX_LANES", "Accumulator", "DotSpec", "FinalAdde
 
 DOT, LANE_PART = "dot", "lane"
 MAX_LANES = 1024
-# The golden model adds blocks in FP64, whose significand has so many bits.
+# Bits of the significand of FP64, in which the golden model adds blocks.
 MAX_BLOCK_BITS = 53
 FP32_BITS = 32
-# Amaranth numbers its signals with a counter that threads share.
+# Threads share the counter with which Amaranth numbers its signals, so only one elaborates at a
+# time.
 _elaborating = threading.Lock()
 
 
 class Accumulator(enum.Enum):
-    """What the sums of the lanes are added up in."""
+    """The number type in which the lanes' sums are accumulated."""
 
     INTEGER = "integer"
     """Two's complement, in units of both quanta's product; no scales."""
@@ -53,18 +54,18 @@ class Accumulator(enum.Enum):
 
 
 class FinalAdder(enum.Enum):
-    """The last adder of the tree, the only one that carries run through."""
+    """The last adder of the tree, the only one with a long carry chain."""
 
     RIPPLE = "ripple"
     """Part of the tree: the smallest."""
 
     PREFIX = "prefix"
-    """By itself, so that synthesis can make it fast."""
+    """A module of its own, so that synthesis can make it fast."""
 
 
 @dataclass(frozen=True)
 class DotSpec(UnitSpec):
-    """What a dot-product unit is. See :class:`halfbyte.rtl.dot.DotUnit` for what it does.
+    """The specification of a dot-product unit. :class:`halfbyte.rtl.dot.DotUnit` says what it does.
 
     Parameters
     ----------
@@ -73,27 +74,28 @@ class DotSpec(UnitSpec):
     lanes : int
         Products per cycle.
     architecture : str
-        Of a lane (:func:`halfbyte.rtl.dot.lane_architectures`), or ``auto`` to let synthesis
-        choose the smallest.
+        Architecture of a lane (:func:`halfbyte.rtl.dot.lane_architectures`), or ``auto`` to let
+        synthesis choose the smallest.
     accumulator : Accumulator
-        What sums are added up in.
+        The number type in which sums are accumulated.
     scale : ScaleCode, optional
-        In what the scales of blocks are given; FP32 and exact accumulators.
+        Type of the blocks' scales; for FP32 and exact accumulators.
     block : int, optional
-        Products that share a scale: as many as there are lanes, if not given, or a multiple.
+        Products that share a scale, a multiple of the number of lanes. Default: the number of
+        lanes.
     terms : int
         Products that an integer or exact accumulator holds without loss.
     acc_width : int, optional
-        Its bits, instead of the lossless width.
+        Bits of that accumulator, instead of the lossless width.
     overflow : Overflow
-        What it does with sums outside its range; an exact one wraps.
+        What an integer accumulator does with sums outside its range; an exact one wraps.
     window : (int, int), optional
-        Of an exact accumulator: the lowest and highest exponent of the product of both scales that
-        it can take. Without it, all of them.
+        Lowest and highest exponent of the product of both scales that an exact accumulator can
+        take. Default: all exponents.
     final_adder : FinalAdder
         The last adder of the tree.
     adders : AdderStyle
-        The full adders of the library that it is meant for.
+        The full adders of the library that the unit is meant for.
 
     Raises
     ------
@@ -191,7 +193,7 @@ class DotSpec(UnitSpec):
 
     @property
     def gathers(self) -> bool:
-        """Whether a block's sum is put together over several cycles."""
+        """Whether a block's sum takes several cycles."""
         return self.is_fp32 and self.cycles_per_block > 1
 
     @property
@@ -201,12 +203,12 @@ class DotSpec(UnitSpec):
 
     @property
     def adds_base(self) -> bool:
-        """Whether the tree adds what a register holds, beside the products."""
+        """Whether the tree adds a register's value to the products."""
         return self.gathers or self.accumulator is Accumulator.INTEGER
 
     @property
     def lane_bits(self) -> LaneBits:
-        """What the bits of a lane count."""
+        """The values of a lane's bits."""
         return lane_bits(self.weight, self.activation, self.architecture)
 
     @property
@@ -229,7 +231,7 @@ class DotSpec(UnitSpec):
         """Bits of the tree's output."""
         if self.accumulator is not Accumulator.INTEGER:
             return self.block_width if self.is_fp32 else self.sum_width
-        # One that saturates must see the true sum.
+        # A saturating accumulator must see the true sum.
         whole = max(self.width, self.sum_width) + 1
         return whole if self.overflow is Overflow.SATURATE else self.width
 
@@ -249,31 +251,31 @@ class DotSpec(UnitSpec):
         """Whether no sum of an FP32 accumulator can overflow or be subnormal.
 
         Sums are multiples of the least block. They stop growing once a block is less than half a
-        unit in the last place, which is so at 2^25 times the largest one.
+        unit in the last place. This is so at 2^25 times the largest block.
         """
         lowest, highest = self.exponent_of_quantum, self.block_width - 1 + self.exponent_of_quantum
         if self.scale:
             lowest += 2 * self.scale.quantum_exponent
             integer = self.scale.largest_integer.bit_length() + self.scale.quantum_exponent
             highest += 2 * integer
-        # Two bits of the exponent are enough to tell NaN.
+        # Two bits of the exponent are enough to recognize NaN.
         return lowest > -127 and highest + 26 < 64
 
     @property
     def quantum(self) -> Fraction:
-        """What one unit of the lanes' sum is worth."""
+        """The value of one unit of the lanes' sum."""
         return self.weight.quantum * self.activation.quantum
 
     @property
     def exponent_of_quantum(self) -> int:
-        """The power of two in :attr:`quantum`, which an FP32 accumulator takes in."""
+        """The power of two in :attr:`quantum`; an FP32 accumulator includes it in its values."""
         return _twos(self.quantum.numerator) - _twos(self.quantum.denominator)
 
     @property
     def unit(self) -> Fraction:
-        """What 1 in the accumulator is worth, beside the tensors' own scales.
+        """The value of 1 in the accumulator, before the tensors' own scales.
 
-        An FP32 accumulator takes in the power of two in the quanta, but not a factor such as 1/5.
+        An FP32 accumulator includes the power of two in the quanta, but not a factor such as 1/5.
         """
         if self.accumulator is Accumulator.INTEGER:
             return self.quantum
@@ -284,7 +286,7 @@ class DotSpec(UnitSpec):
 
     @property
     def lowest_exponent(self) -> int:
-        """Of an exact accumulator: the least exponent of the product of both scales' quanta."""
+        """For an exact accumulator: the least exponent of the product of both scales' quanta."""
         assert self.scale is not None  # noqa: S101
         return self.window[0] if self.window else 2 * self.scale.quantum_exponent
 
@@ -359,7 +361,7 @@ class DotSpec(UnitSpec):
 
     @property
     def content(self) -> dict[str, Any]:
-        """All that the hardware depends on, as plain data for the keys of stored results."""
+        """Everything that the hardware depends on, as plain data for the keys of stored results."""
         return {
             "unit": DOT,
             "formats": [

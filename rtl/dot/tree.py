@@ -1,8 +1,8 @@
 """Signed bits added: every bit of the tree has a place and a sign.
 
-A full adder joins three bits of one place *and one sign* into two, so it takes away exactly one
-bit; what the sum costs is known from how many bits go in. A bit is given the other sign by an
-inverter, ``-x = ~x - 1``, and all constants are gathered in one number that costs next to nothing.
+A full adder turns three bits of one place *and one sign* into two, so it removes exactly one bit.
+The number of bits that go in therefore gives the number of adders. An inverter changes the sign of
+a bit: ``-x = ~x - 1``. All constants are added up into one number, which costs almost no area.
 """
 
 from collections.abc import Iterator
@@ -15,15 +15,15 @@ from halfbyte.rtl.dot.adders import HALF, HALF_PLUS_ONE, LAST, PLAIN, AdderStyle
 
 __all__ = ["Bit", "SignedColumns", "add_words"]
 
-# When a sum and a carry come, after the last of the bits that a full adder adds; in gate delays.
+# Delays of a full adder's sum and carry, from the last of its inputs; in gate delays.
 _TOTAL_DELAY, _CARRY_DELAY = 1.2, 1.0
 _HALF_DELAY = 0.5
 
 
 class Bit(NamedTuple):
-    """A net that counts ``2**place``, or minus that; ``ready`` is when it comes, in gate delays.
+    """A net that counts ``2**place`` or ``-2**place``; ``ready`` is its arrival, in gate delays.
 
-    ``held`` bits are the accumulator's. A place with nothing else is left alone.
+    ``held`` bits come from the accumulator. A place that has only these is left as it is.
     """
 
     net: Value
@@ -52,7 +52,7 @@ class _Column:
         group.sort(key=lambda each: each.ready)
 
     def take(self, bit: Bit) -> None:
-        # By identity: comparing nets would make new ones.
+        # Compare by identity: ``==`` on nets would make a new net.
         group = self.negative if bit.negative else self.positive
         group[:] = [each for each in group if each is not bit]
 
@@ -62,7 +62,7 @@ class _Column:
 
     @property
     def triple(self) -> list[Bit] | None:
-        """Three bits of one sign, the earliest that there are."""
+        """The three earliest bits of one sign."""
         groups = [group for group in (self.positive, self.negative) if len(group) >= 3]
         return min(groups, key=lambda group: group[2].ready)[:3] if groups else None
 
@@ -75,7 +75,7 @@ class SignedColumns:
     width : int
         Places.
     style : AdderStyle
-        Of the full adders.
+        Which outputs of the full adders are inverted.
     """
 
     def __init__(self, width: int, *, style: AdderStyle = PLAIN) -> None:
@@ -106,7 +106,8 @@ class SignedColumns:
         return Cat(*totals)
 
     def rows(self, m: Module) -> tuple[Value, Value]:
-        """Two numbers of ``width`` bits whose sum is the sum: for an adder that does not ripple."""
+        """Two numbers of ``width`` bits that add up to the sum: for a last adder that does not
+        ripple."""
         rows: tuple[list[Value], list[Value]] = ([], [])
         for position in range(self.width):
             bits = [bit.net for bit in self._reduced(m, position)]
@@ -122,7 +123,7 @@ class SignedColumns:
         return Cat(*rows[0]), Cat(*rows[1])
 
     def _take_one(self, position: int) -> int:
-        """The constant's bit at a place, which is taken out of it."""
+        """Take the bit at a place out of the constant, and return it."""
         one = self._integer >> position & 1
         self._integer -= one << position
         return one
@@ -147,7 +148,7 @@ class SignedColumns:
         return ~bit.net
 
     def _reduced(self, m: Module, position: int) -> list[Bit]:
-        """What is left of a place: at most two bits, both positive; carries go one place up."""
+        """Reduce a place to at most two bits, both positive; carries go one place up."""
         column = _Column.of(self._bits[position])
         while True:
             if self._extends_sign(column, position):
@@ -160,10 +161,10 @@ class SignedColumns:
                 return column.positive
 
     def _add_three(self, m: Module, column: _Column, position: int, bits: list[Bit]) -> None:
-        """A full adder in place of three bits; inverted outputs have the other sign."""
+        """Replace three bits by a full adder's outputs; inverted outputs have the other sign."""
         for bit in bits:
             column.take(bit)
-        # The latest at the last pin, which is the fastest.
+        # The latest bit goes to the last pin, which is the fastest.
         is_last = position == self.width - 1
         module = LAST if is_last else self.style.module
         total, carry = place_adder(m, module, [bit.net for bit in bits])
@@ -180,7 +181,7 @@ class SignedColumns:
                 self._integer += sign << position + 1
 
     def _odd_one(self, column: _Column) -> Bit:
-        """The bit whose sign is to be changed: of the smaller group, in the end a negative one."""
+        """The bit whose sign will change: one of the smaller group, or finally a negative one."""
         positive, negative = column.positive, column.negative
         if positive and len(negative) > len(positive) and len(column.bits) >= 3:
             return positive[0]

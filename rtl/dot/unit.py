@@ -25,26 +25,26 @@ __all__ = ["DotUnit", "fp32_stage", "has_small_stage", "small_stage"]
 
 
 class DotUnit(Exported):
-    """Dot-product unit: the products of all lanes, added up every cycle. Latency 1 cycle.
+    """Dot-product unit: adds the products of all lanes every cycle. Latency 1 cycle.
 
     Let P be the exact sum over the lanes of ``w * a`` and s the product of both scales.
 
     - Integer: ``acc <= (clear ? 0 : acc) + P``.
     - FP32: ``acc <= fl((clear ? +0 : acc) + P * s)``, with one rounding to nearest even, subnormals
-      and infinities as in IEEE 754. A NaN scale makes it NaN, 7FC00000, until it is cleared.
-    - Exact: ``acc <= (clear ? 0 : acc) + P * s``. ``nan`` is high from a scale that is NaN, or
-      outside the window, until it is cleared.
+      and infinities as in IEEE 754. A NaN scale makes ``acc`` NaN (7FC00000) until ``clear``.
+    - Exact: ``acc <= (clear ? 0 : acc) + P * s``. A scale that is NaN or outside the window makes
+      ``nan`` high until ``clear``.
 
-    An FP32 unit whose blocks are longer than its lanes adds the sums of a block in integers. Only
-    the cycle in which ``last`` is high rounds, with that cycle's scales. ``clear`` drops what was
-    added before, of the block too.
+    An FP32 unit may have blocks with more products than lanes. It then adds the sums of a block in
+    integers. Only the cycle in which ``last`` is high rounds, with that cycle's scales. ``clear``
+    drops all earlier sums, also those of the current block.
 
     There is no reset: ``clear`` starts a new sum. The operands are not registered.
 
     Parameters
     ----------
     spec : :class:`DotSpec`
-        What the unit is. The architecture must be a named one.
+        The specification of the unit. The architecture must be a named one.
 
     Members
     -------
@@ -59,7 +59,7 @@ class DotUnit(Exported):
     acc : ``Out(signed(width))``, of FP32 ``Out(32)``
         The sum, in units of ``spec.unit``, valid after the clock edge.
     nan : ``Out(1)``
-        Of an exact accumulator: high if the sum is no number.
+        Only with an exact accumulator: high if the sum is NaN.
     """
 
     def __init__(self, spec: "DotSpec") -> None:
@@ -124,7 +124,7 @@ class DotUnit(Exported):
         return m
 
     def _sum(self, m: Module, columns: SignedColumns) -> Value:
-        """The sum of what is in ``columns`` and of the products; as many bits as there are."""
+        """The sum of the bits in ``columns`` and the products, with all its bits."""
         spec = self.spec
         add_products(m, columns, spec, self.w, self.a)
         total = Signal(columns.width, name="tree_total")  # a name that proofs know, like "base"
@@ -215,7 +215,7 @@ class DotUnit(Exported):
 
 
 def has_small_stage(spec: "DotSpec") -> bool:
-    """Whether a block has no more bits than the small FP32 stage takes."""
+    """Whether a block has few enough bits for the small FP32 stage."""
     return spec.significand_bits <= Fp32Sum.MAX_BITS
 
 

@@ -14,18 +14,18 @@ __all__ = ["ArrayPlan"]
 
 @dataclass(frozen=True)
 class ArrayPlan:
-    """What goes in, cycle by cycle, and what must come out, column by column.
+    """The inputs of every cycle, and the expected results of every column.
 
     Parameters
     ----------
     title : str
         The array, for messages.
     ports : PortMap
-        Of the module under test.
+        Ports of the module under test.
     warm_up : int
-        Cycles at the start in which ``valid`` means nothing.
+        Cycles at the start in which ``valid`` is ignored.
     columns, result_bits : int
-        Of the array's outputs.
+        Number of the array's columns, and bits of a result.
     stimulus : array
         (T, bytes) uint8, a row a cycle.
     expected : array

@@ -28,7 +28,7 @@ _SCENARIO, _MODULE = "product", "systolic_array"
 
 @dataclass(frozen=True)
 class ArrayRun:
-    """What a simulation of an array found.
+    """The outcome of a simulation of an array.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ class ArrayRun:
     cycles : int
         Clock cycles, with those that fill and empty the array.
     build_seconds, seconds : float
-        For compiling, and in all.
+        Time for compiling, and total time.
     """
 
     results: int
@@ -47,9 +47,9 @@ class ArrayRun:
 
 
 def expected_product(spec: ArraySpec, operands: Operands) -> Tensor:
-    """What the golden model says: (M, N) int64 of an integer unit, float32 of an FP32 one.
+    """The golden model's result: (M, N) int64 for an integer unit, float32 for an FP32 one.
 
-    Raises UserError for units with neither accumulator.
+    Raises UserError for other accumulators.
     """
     unit = spec.unit
     a, w = torch.from_numpy(operands.a), torch.from_numpy(operands.w)
@@ -76,7 +76,7 @@ def expected_product(spec: ArraySpec, operands: Operands) -> Tensor:
 def run_product(
     spec: ArraySpec, operands: Operands, *, simulator: str = "verilator"
 ) -> tuple[Tensor, ArrayRun]:
-    """Stream ``A W^T`` through the array's RTL, tile by tile; the product, and what was seen.
+    """Stream ``A W^T`` through the array's RTL, tile by tile; returns the product and the outcome.
 
     Every result that leaves the array is compared with the golden model. Raises SimulationError if
     one differs or is missing, ToolError if a tool fails, UserError for units without a golden

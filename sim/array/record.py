@@ -44,12 +44,12 @@ class LayerRun(Record):
     utilization: float
     """Part of the array's products that the layer needed, 0 to 1."""
     sqnr_db: float | None
-    """Signal to noise against the layer in FP32, in dB; null if there is no noise or no signal."""
+    """Signal to noise against the layer in FP32, in dB; null without noise or without signal."""
     energy_nj: float | None
-    """Energy of all products, in nJ; null if it was not asked for or is not known."""
+    """Energy of all products, in nJ; null if not requested or not known."""
     technology: str | None
     """The cell library of the energy."""
     build_seconds: float
     """Time to compile the simulation, in s."""
     seconds: float
-    """Time in all, in s."""
+    """Total time, in s."""

@@ -1,4 +1,4 @@
-"""What an array is fed, cycle by cycle, to compute a matrix product tile by tile."""
+"""The inputs of an array, cycle by cycle, for a matrix product tile by tile."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -42,10 +42,10 @@ class Schedule:
     stimulus : array
         (T, bytes) uint8: the array's inputs of each cycle, one after the other, the lowest first.
     order : array
-        (results, columns, 2) int64: row of A and row of W of the results that leave each column, in
-        order; -1 for those of padding.
+        (results, columns, 2) int64: row of A and row of W for the results that leave each column,
+        in order; -1 for padding.
     warm_up : int
-        Cycles at the start that let what the registers held run out.
+        Cycles at the start that flush the unknown contents of the registers.
     """
 
     stimulus: Codes
@@ -57,7 +57,8 @@ def schedule(spec: ArraySpec, operands: Operands, inputs: Mapping[str, int]) -> 
     """The tiles of a product, one after the other without a gap, weights changing slowest.
 
     ``inputs`` are the widths of the array's ports in their order. K is filled up to whole steps
-    with products of zero. Raises UserError if neither format has a zero, and K is no such multiple.
+    with products of zero. Raises UserError if neither format has a zero and K is not a multiple of
+    a step.
     """
     unit = spec.unit
     lanes = unit.lanes

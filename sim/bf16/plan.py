@@ -20,11 +20,11 @@ class Bf16Plan:
     Parameters
     ----------
     seed : int
-        Where the scenario's random numbers begin.
+        Seed of the scenario's random numbers.
     ports : PortMap
         Ports of the module under test.
     rows : array
-        (T, 4) uint32: w, a, clear, and what acc holds after that cycle.
+        (T, 4) uint32: w, a, clear, and acc after that cycle.
     """
 
     seed: int

@@ -29,10 +29,11 @@ def run_bf16_regression(
     waves: bool = False,
     seed: int | None = None,
 ) -> Bf16SimulationRecord:
-    """Simulate the BF16 MAC against the golden model, ``cycles`` of each scenario; the record.
+    """Simulate the BF16 MAC against the golden model, ``cycles`` of each scenario; return the
+    record.
 
-    Raises SimulationError if they differ or not everything was checked, ToolError and UserError as
-    the other regressions do.
+    Raises SimulationError if they differ or not everything was checked, ToolError and UserError
+    like the other regressions.
     """
     start = time.monotonic()
     check_simulator(simulator)

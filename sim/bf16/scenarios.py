@@ -1,4 +1,4 @@
-"""What the BF16 MAC's bench drives: operands chosen by what the accumulator holds."""
+"""Operands for the BF16 MAC's bench, chosen by the value in the accumulator."""
 
 import math
 import random
@@ -28,7 +28,7 @@ _Choice = Callable[[random.Random, int], _Operands]
 
 
 def _bf16(value: float) -> int:
-    """A BF16 number near ``value``: cut off, not rounded."""
+    """A BF16 number near ``value``, truncated."""
     limited = max(-3.0e38, min(3.0e38, value))
     return int.from_bytes(struct.pack(">f", limited)[:2], "big")
 

@@ -15,9 +15,9 @@ from halfbyte.sim.scoreboard import MismatchError
 __all__ = ["Testbench"]
 
 CLOCK_PERIOD_NS = 10
-# No unit works for so many cycles on its own: then it hangs. Random pauses come on top.
+# A unit without progress for this many cycles counts as hanging. Random pauses come on top.
 _PATIENCE = 40
-# Cycles after the last verdict in which nothing more may come.
+# Cycles after the last verdict in which no more output may come.
 _QUIET = 30
 _VERDICTS = ("good", "wrong CRC", "not a code", "wrong length")
 
@@ -39,14 +39,14 @@ class _Source:
 
 
 class _Lane:
-    """What one lane takes, and what it still has to give."""
+    """The inputs of one lane, and its outputs that are still to come."""
 
     def __init__(self, packets: Sequence[Packet], plan: DecoderPlan) -> None:
         self.words = _Source(_beats((packet.words for packet in packets), plan.coded_bits))
         self.raw = _Source(_beats((packet.raw for packet in packets), 8 * plan.symbols))
         self.packets = packets
         self.packet = 0
-        self.weights = 0  # of this packet that came
+        self.weights = 0  # received of this packet
 
     @property
     def is_done(self) -> bool:
@@ -60,10 +60,10 @@ def _beats(packets: Iterable[Sequence[int]], last_bit: int) -> Iterable[int]:
 
 
 class Testbench:
-    """Drives the sessions of one scenario into the module ``bench`` and checks all that comes.
+    """Drives the sessions of one scenario into the module ``bench`` and checks all output.
 
-    Inputs change after the rising edge; what crosses a stream is read on the falling edge, when
-    everything has settled, and happens at the next rising edge.
+    Inputs change after the rising edge; streams are read on the falling edge, when everything has
+    settled. A beat read there is transferred at the next rising edge.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ class Testbench:
         Name of the plan in ``folder``.
     """
 
-    # Else pytest takes it for a class of tests.
+    # Without this, pytest takes it for a class of tests.
     __test__ = False
 
     def __init__(self, dut: Any, folder: Path, scenario: str) -> None:
@@ -91,7 +91,8 @@ class Testbench:
         self._cycles: list[int] = []
 
     async def run(self) -> None:
-        """Drive and check everything; the report says how far it came, and took how long."""
+        """Drive and check everything; the report says how much was checked, and in how many
+        cycles."""
         mismatch = None
         try:
             self._clock.start(start_high=False)
@@ -137,7 +138,7 @@ class Testbench:
             await self._cycle(lanes, 1.0)
 
     async def _load(self, session: Session) -> None:
-        """Drive the table; afterwards it must be refused, or not, and a refused one be useless."""
+        """Drive the table, and check whether it is refused. Lanes must not use a refused table."""
         table = _Source(_beats([session.table], 16))
         while table.beat is not None:
             table.offer(self._random.random() < session.flow)

@@ -1,4 +1,4 @@
-"""What a lane without a table must make of two packets: by the definition of the fixed codes.
+"""The correct output of a lane without a table for two packets, from the fixed codes' definition.
 
 Independent of the codec and of the RTL: bits are text, and codes are looked up.
 """
@@ -20,14 +20,14 @@ HEADER_BYTES = 4
 _CRC_BYTES = 4
 _CODES = 8
 _COUNT_BITS = 14
-_ONES = 8  # that a code may begin with, before it goes on in another step
+_ONES = 8  # after which a code continues in another step
 
 
 def fixed_code(number: int, highest: int) -> Code:
     """The code with this number, from text of bits to exponents.
 
-    Unary codes in which two or three of the first have two bits, with the highest exponent moved to
-    the place that the number says.
+    They are unary codes in which two or three of the first have two bits. The number gives the
+    place to which the highest exponent moves.
     """
     first = ["00", "01", "100", "101"] if number & 4 else ["00", "01", "10"]
     chain = [f"{'1' * ones}0" for ones in range(2, 8)]
@@ -43,7 +43,7 @@ def fixed_code(number: int, highest: int) -> Code:
 
 
 def fixed_crc(weights: Sequence[int]) -> bytes:
-    """The CRC of a chunk as it stands in its packet."""
+    """The CRC of a chunk, as in its packet."""
     data = b"".join(weight.to_bytes(2, "little") for weight in weights)
     return crc32c(data).to_bytes(_CRC_BYTES, "little")
 
@@ -51,7 +51,7 @@ def fixed_crc(weights: Sequence[int]) -> bytes:
 def _read(words: Code, bits: str, position: int) -> tuple[int, list[int]]:
     """The exponent at ``position``, and where each of the lane's steps to it ends.
 
-    Beyond the end of the stream stand zeros, which no lane reads as far as to an exponent.
+    Zeros follow the end of the stream; a lane never reads a whole exponent from them.
     """
     rest = bits[position : position + 20].ljust(20, "0")
     code = next(word for word in words if rest.startswith(word))
@@ -66,9 +66,9 @@ def _read(words: Code, bits: str, position: int) -> tuple[int, list[int]]:
 
 
 def _read_all(words: Code, bits: str, position: int, symbols: int) -> tuple[list[int], list[int]]:
-    """As :func:`_read`, for as many exponents as a lane gives in a cycle.
+    """Like :func:`_read`, for all exponents that a lane gives in a cycle.
 
-    Two that take one step each, the first from where it is, are read in one.
+    Two exponents that take one step each from here are read in one step together.
     """
     first, ends = _read(words, bits, position)
     if symbols == 1:
@@ -80,11 +80,11 @@ def _read_all(words: Code, bits: str, position: int, symbols: int) -> tuple[list
 def decode_fixed(
     codes: Sequence[int], raw: Sequence[int], symbols: int = 1
 ) -> tuple[list[int], int]:
-    """The weights that come of two packets of bytes, and the verdict.
+    """The weights from two packets of bytes, and the verdict.
 
     A lane takes a beat, of ``symbols`` bytes, as soon as it has read the one before to its end,
-    unless the chunk's last exponents end there. When it takes the packet's last beat, it stops; but
-    exponents that end in the same step still come.
+    unless the chunk's last exponents end there. When it takes the packet's last beat, it stops.
+    Exponents that end in the same step are still given.
     """
     weights: list[int] = []
     stream = codes[HEADER_BYTES:]

@@ -1,4 +1,4 @@
-"""What the bench of the decoder without a table drives: tensors, stalls, codes, damage, resets."""
+"""Scenarios of the decoder without a table: tensors, stalls, codes, damage, resets."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -16,7 +16,7 @@ from halfbyte.sim.dfloat11.reference import ESCAPE, GOOD
 
 __all__ = ["encode_fixed", "fixed_sessions"]
 
-_SCALE = 0.02  # of trained weights
+_SCALE = 0.02  # standard deviation of trained weights
 _CODES = 8
 _FLOWS = (0.9, 0.5, 0.2, 0.7, 0.3)
 
@@ -59,7 +59,7 @@ def _in_beats(packet: Packet, symbols: int) -> Packet:
 
 
 def _compressed(tensor: Tensor, symbols: int, what: str) -> list[Packet]:
-    """The codec's packets of a tensor; what they must give is the tensor, and what fills it up."""
+    """The codec's packets of a tensor; the expected output is the tensor and its padding."""
     words = tensor.view(torch.uint16).tolist()
     data = compress(tensor, measure(tensor, codes="fixed"))
     table = read_header(data.numpy()).table
@@ -96,7 +96,7 @@ def _bf16(bits: NDArray[np.integer]) -> Tensor:
 
 
 def encode_fixed(code: FixedCode, weights: Sequence[int], what: str, symbols: int = 1) -> Packet:
-    """The packets of weights in any of the codes, made from text; as bytes.
+    """The packets of weights in any of the codes, made from text, as bytes.
 
     The number of weights must be a multiple of ``symbols``.
     """

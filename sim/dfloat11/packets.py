@@ -1,4 +1,4 @@
-"""From a tensor that the codec compressed to the packets that the decoder takes."""
+"""Turns a compressed tensor into packets for the decoder."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -34,14 +34,15 @@ def code_of(table: CodeTable) -> Code:
 
 @dataclass(frozen=True)
 class Compressed:
-    """A BF16 tensor, compressed by the codec, and what the codec makes of it again."""
+    """A BF16 tensor, compressed by the codec, and the tensor that the codec decompresses from
+    it."""
 
     table: CodeTable
     packets: tuple[Packet, ...]
 
     @classmethod
     def of(cls, tensor: Tensor, what: str, *, rows: int, max_length: int) -> "Compressed":
-        """Compress ``tensor``; what the packets must give is what decompression gives."""
+        """Compress ``tensor``; the expected weights of the packets come from decompression."""
         data = compress(tensor, measure(tensor, max_rows=rows, max_length=max_length))
         weights = decompress(data).flatten().view(torch.uint16).tolist()
         packets = tuple(
@@ -69,7 +70,7 @@ def _chunks(data: Tensor) -> Iterator[tuple[int, list[int], list[int]]]:
 def encode(code: Code, weights: Sequence[int], what: str) -> Packet:
     """The packets of up to 16384 weights in any code that has them, made from text.
 
-    For codes that the codec would not choose. A code without a symbol must have an escape.
+    This serves codes that the codec would not choose. A code that lacks a symbol needs an escape.
     """
     words_of = {symbol: bits for bits, symbol in code.items()}
     segments = [""] * SEGMENTS

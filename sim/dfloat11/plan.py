@@ -1,6 +1,6 @@
-"""The plan of one simulation of the decoder: what its streams take, and what they must give.
+"""The plan of one simulation of the decoder: inputs and expected outputs of its streams.
 
-No PyTorch here, as in :mod:`halfbyte.sim.plan`.
+This file avoids PyTorch, like :mod:`halfbyte.sim.plan`.
 """
 
 import json
@@ -20,11 +20,11 @@ FIXED_SCENARIOS = ("tensors", "stalls", "codes", "flips", "cuts", "resets")
 
 @dataclass(frozen=True)
 class Packet:
-    """One chunk for one lane, and what comes of it.
+    """One chunk for one lane, and its expected output.
 
     ``words`` and ``raw`` are the beats of the coded stream and of the raw bytes; the last of each
-    has ``last``. ``weights`` is what the lane gives before its ``verdict``. ``what`` says in
-    messages what this is.
+    has ``last``. ``weights`` is what the lane gives before its ``verdict``. ``what`` names the
+    packet in messages.
     """
 
     what: str
@@ -49,7 +49,7 @@ class Session:
     flow : float
         Probability, per cycle, that a stream offers or takes a beat.
     reset_after : int
-        Cycles after which a reset cuts the session off; 0 for never.
+        Cycles after which a reset ends the session; 0 for never.
     """
 
     table: Sequence[int]
@@ -70,7 +70,8 @@ class DecoderPlan:
     """All sessions of one scenario, for a decoder with ``ports``.
 
     ``coded`` is the name of its coded streams, whose beats have ``coded_bits`` bits besides
-    ``last``. A beat of raw bytes holds ``symbols`` of them, and one of weights as many.
+    ``last``. A beat of raw bytes holds ``symbols`` bytes, and a beat of weights ``symbols``
+    weights.
     """
 
     title: str
@@ -83,7 +84,7 @@ class DecoderPlan:
 
     @property
     def products(self) -> int:
-        """What is compared when the scenario runs to its end."""
+        """Number of comparisons when the scenario runs to its end."""
         return sum(session.checks for session in self.sessions)
 
     def save(self, folder: Path, scenario: str) -> None:

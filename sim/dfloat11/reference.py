@@ -1,4 +1,4 @@
-"""What a lane must make of two packets: a scalar function that reads like the layout's definition.
+"""The correct output of a lane for two packets: a scalar function like the layout's definition.
 
 Independent of the codec's loops and of the RTL: bits are text, and codes are looked up.
 """
@@ -24,7 +24,7 @@ _HEAD_WORDS = 18  # count, sixteen words of lengths, CRC
 _POLYNOMIAL = 0x82F63B78
 
 Code = Mapping[str, int]
-"""From a code, as text of its bits, to its symbol."""
+"""Maps a code, as text of its bits, to its symbol."""
 
 
 def crc32c(data: bytes) -> int:
@@ -53,12 +53,12 @@ def _next_symbol(code: Code, bits: str, position: int) -> tuple[int, int]:
 
 
 def as_bytes(words: Sequence[int]) -> bytes:
-    """Words of 32 bits as they lie in memory."""
+    """Words of 32 bits in the byte order of memory."""
     return b"".join(word.to_bytes(4, "little") for word in words)
 
 
 def decode(code: Code, words: Sequence[int], raw: Sequence[int]) -> tuple[list[int], int]:
-    """The weights that come of two packets, and the verdict."""
+    """The weights from two packets, and the verdict."""
     weights: list[int] = []
     if len(words) <= _HEAD_WORDS or words[0] >> _COUNT_BITS:
         return weights, WRONG_LENGTH

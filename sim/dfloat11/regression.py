@@ -42,15 +42,15 @@ def run_decoder_regression(
     """Simulate the decoder against codec and scalar reference; return the record.
 
     weights: elements of the longest tensor; if not given, a whole chunk for each lane.
-    ``symbols_per_cycle`` is what was measured on it: of all lanes together, with streams that never
-    pause, from its first word to its last verdict.
+    ``symbols_per_cycle`` is measured on that tensor, for all lanes together, with streams that
+    never pause, from its first word to its last verdict.
 
     Raises
     ------
     SimulationError
         RTL and reference differ, something hangs, or not everything was checked.
     ToolError, UserError
-        A tool is missing or fails; unknown simulator, no such decoder.
+        A tool is missing or fails; the simulator or the decoder's parameters are unknown.
     """
     check_decoder(lanes, rows, max_length)
     weights = lanes * CHUNK if weights is None else weights
@@ -84,7 +84,7 @@ def run_fixed_regression(
     waves: bool = False,
     seed: int | None = None,
 ) -> DecoderSimulationRecord:
-    """Simulate the decoder without a table; as :func:`run_decoder_regression`.
+    """Simulate the decoder without a table, like :func:`run_decoder_regression`.
 
     symbols: weights that a lane gives in a cycle, 1 or 2.
     """
@@ -112,7 +112,7 @@ def run_fixed_regression(
 
 
 class _Inputs(TypedDict):
-    """What a record says of the decoder."""
+    """The fields of a record that describe the decoder."""
 
     codes: str
     symbols: int
@@ -134,7 +134,7 @@ def _simulated(
     waves: bool,
     seed: int,
 ) -> DecoderSimulationRecord:
-    """Simulate all scenarios; the record."""
+    """Simulate all scenarios; return the record."""
     start = time.monotonic()
     check_simulator(simulator)
     ports = PortMap(*port_widths(decoder))

@@ -1,4 +1,4 @@
-"""What the decoder's bench drives: tensors, stalls, code tables, damage, resets."""
+"""Scenarios of the decoder's bench: tensors, stalls, code tables, damage, resets."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ from halfbyte.sim.dfloat11.reference import GOOD, decode
 
 __all__ = ["Shape", "sessions"]
 
-_SCALE = 0.02  # of trained weights
+_SCALE = 0.02  # standard deviation of trained weights
 _MAX_NUMBER = 0xFFFF
 
 _Damaged = Iterator[tuple[str, list[int], list[int]]]
@@ -68,7 +68,7 @@ def _tensors(shape: Shape, weights: int, generator: np.random.Generator) -> Iter
     """Like trained weights; then the corners of codes and of BF16."""
     trained = torch.from_numpy(generator.normal(0, _SCALE, weights)).to(torch.bfloat16)
     any_low = generator.integers(0, 1 << 16, 2 << LENGTH_LIMIT) & 0x807F
-    # Twice as many of each exponent as of the next: codes of every length up to the longest.
+    # Each exponent is twice as frequent as the next, which gives codes of every length.
     steep = np.repeat(np.arange(100, 101 + shape.max_length), 2 ** np.arange(shape.max_length + 1))
     # All NaN payloads, both infinities, zeros and subnormals, among some other exponents.
     special = np.concatenate(
@@ -100,7 +100,7 @@ def _tables(shape: Shape, generator: np.random.Generator) -> Iterator[Session]:
     yield _with_code(shape, CodeTable((ESCAPE,), (1,)), generator)
 
     table = numbers_of(CodeTable((120, 121, ESCAPE), (1, 2, 2)))
-    counts = 2  # where the rows of each length stand
+    counts = 2  # first place of the rows of each length
     wrong = {
         "no rows": {0: 0},
         "more rows than codes": {0: 4},
@@ -123,7 +123,7 @@ def _tables(shape: Shape, generator: np.random.Generator) -> Iterator[Session]:
     yield Session([*table, 7], refused=True, lanes=[])
     lone = numbers_of(CodeTable((120,), (1,)))
     yield Session([*lone[:2], 0, 1, *lone[4:]], refused=True, lanes=[])
-    # After all that, a good one works.
+    # After all these, a good table works.
     yield _with_code(shape, CodeTable((120, 121, ESCAPE), (1, 2, 2)), generator)
 
 
@@ -141,7 +141,7 @@ def _damaged(shape: Shape, damage: _Damage, generator: np.random.Generator) -> I
     """Every damage to small chunks, with a sound one after every fourth.
 
     One chunk has an escape, and every bit pattern is a code. The other has one exponent, and some
-    bits are no code.
+    bits are not a code.
     """
     for table, chosen in (
         (CodeTable((120, ESCAPE, 121, 122), (1, 2, 3, 3)), [120, 255, 122, 121, 0]),

@@ -1,4 +1,4 @@
-"""A dot-product unit for people who use none of this: Verilog, vectors and a bench."""
+"""A dot-product unit for use without this package: Verilog, vectors and a bench."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from halfbyte.sim.records import DotExportRecord
 
 __all__ = ["export_dot"]
 
-# The scenarios that the vectors are taken from, and cycles of each.
+# Source scenarios of the vectors, and cycles of each.
 _SCENARIOS, _CYCLES = ("random", "scales", "cancelling"), 500
 
 _BENCH = """\

@@ -1,4 +1,5 @@
-"""The plan of one simulation of a dot-product unit; no PyTorch, as in :mod:`halfbyte.sim.plan`."""
+"""The plan of one simulation of a dot-product unit; without PyTorch, like
+:mod:`halfbyte.sim.plan`."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,7 @@ class DotPlan:
     lanes : int
         Products per cycle.
     ports : PortMap
-        Of the module under test.
+        Ports of the module under test.
     stimulus, expected : array
         (T, bytes) uint8: the inputs, and the outputs after that cycle, each as one number with the
         least significant byte first.

@@ -29,7 +29,7 @@ _MODULE = "dot"
 
 
 def expected_words(spec: DotSpec, stimulus: Stimulus) -> NDArray[np.int64]:
-    """What the outputs hold after each cycle, from the golden model; (T, outputs) int64."""
+    """The expected outputs after each cycle, from the golden model; (T, outputs) int64."""
     w, a, clear, last = (
         torch.from_numpy(each) for each in (stimulus.w, stimulus.a, stimulus.clear, stimulus.last)
     )
@@ -45,7 +45,7 @@ def expected_words(spec: DotSpec, stimulus: Stimulus) -> NDArray[np.int64]:
 
 
 def dot_plan(spec: DotSpec, scenario: str, *, cycles: int, seed: int) -> DotPlan:
-    """The plan of a scenario: stimulus, and what the golden model makes of it."""
+    """The plan of a scenario: stimulus, and the golden model's outputs."""
     ports = PortMap(spec.inputs, spec.outputs)
     stimulus = stimulus_of(spec, scenario, cycles, seed)
     outputs = expected_words(spec, stimulus)
@@ -71,11 +71,12 @@ def run_dot_regression(
     seed: int | None = None,
     netlist: str | None = None,
 ) -> DotSimulationRecord:
-    """Simulate a unit against the golden model, about ``cycles`` of each scenario; the record.
+    """Simulate a unit against the golden model, about ``cycles`` of each scenario; return the
+    record.
 
     ``netlist`` is Verilog of module ``dot`` with everything that it instantiates, to be simulated
     in place of the RTL. Raises SimulationError if they differ or not everything was checked,
-    ToolError and UserError as the other regressions do.
+    ToolError and UserError like the other regressions.
     """
     start = time.monotonic()
     check_simulator(simulator)

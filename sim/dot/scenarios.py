@@ -1,4 +1,4 @@
-"""The scenarios of a dot-product unit: which inputs, and why these."""
+"""The scenarios of a dot-product unit: their inputs, and the purpose of each."""
 
 from collections.abc import Callable
 
@@ -22,7 +22,7 @@ def _stimulus(
     clear: NDArray[np.bool_] | None = None,
     scales: tuple[NDArray[np.uint8], NDArray[np.uint8]] | None = None,
 ) -> Stimulus:
-    """Codes with random clears, likely scales and whole blocks, where nothing else is asked for."""
+    """Codes with random clears, likely scales and whole blocks, unless given otherwise."""
     count = len(w)
     if clear is None:
         clear = generator.random(count) < _CLEAR
@@ -32,7 +32,7 @@ def _stimulus(
 
 
 def _last(spec: DotSpec, generator: _Generator, clear: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Where blocks end: after as many cycles as they have, or now and then after fewer."""
+    """Where blocks end: after their full number of cycles, or sometimes after fewer."""
     last = np.zeros(len(clear), np.bool_)
     taken = 0
     for cycle, cleared in enumerate(clear):
@@ -45,7 +45,7 @@ def _last(spec: DotSpec, generator: _Generator, clear: NDArray[np.bool_]) -> NDA
 def _likely_scales(
     spec: DotSpec, generator: _Generator, count: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Scales around 1, some anywhere, few NaN."""
+    """Scales mostly around 1, some random, a few NaN."""
     if spec.scale is None:
         none = np.zeros(count, np.uint8)
         return none, none
@@ -90,7 +90,7 @@ def _extremes(spec: DotSpec, generator: _Generator, cycles: int) -> Stimulus:
     table = np.array(ends, np.uint8)[kinds]
     w_codes = np.repeat(table[:, :1], spec.lanes, axis=1)
     a_codes = np.repeat(table[:, 1:], spec.lanes, axis=1)
-    # Now and then one lane differs.
+    # Sometimes one lane differs.
     rows = generator.random(len(table)) < _CLEAR
     lane = generator.integers(0, spec.lanes, rows.sum())
     w_codes[rows, lane] = generator.integers(0, w.count, rows.sum())
@@ -186,7 +186,7 @@ def _high_scales(spec: DotSpec, generator: _Generator, count: int) -> list[NDArr
 
 
 def _ties(spec: DotSpec, generator: _Generator, cycles: int) -> Stimulus:
-    """A block, then one product about half a unit in the last place of what it left."""
+    """A block, then one product of about half a unit in the last place of its sum."""
     w, a = _few(spec, generator, cycles)
     w_format, a_format = Codes(spec.weight), Codes(spec.activation)
     clear = np.arange(cycles) % 3 == 0
@@ -219,6 +219,6 @@ SCENARIOS: dict[str, Callable[[DotSpec, _Generator, int], Stimulus]] = {
 
 
 def stimulus_of(spec: DotSpec, scenario: str, cycles: int, seed: int) -> Stimulus:
-    """The inputs of a scenario, about so many cycles; the same for the same seed."""
+    """The inputs of a scenario, for about ``cycles`` cycles; the same for the same seed."""
     generator = np.random.default_rng([seed, *scenario.encode()])
     return SCENARIOS[scenario](spec, generator, cycles)

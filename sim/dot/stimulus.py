@@ -1,4 +1,4 @@
-"""What a dot-product unit is driven with, cycle by cycle, as arrays."""
+"""The inputs of a dot-product unit, cycle by cycle, as arrays."""
 
 from dataclasses import dataclass, replace
 
@@ -23,7 +23,7 @@ class Stimulus:
     clear, last : array
         (T,) bool.
     w_scale, a_scale : array
-        (T,) uint8, codes of the scales; without meaning where there are none.
+        (T,) uint8, codes of the scales; ignored if the unit has none.
     """
 
     w: NDArray[np.uint8]
@@ -78,7 +78,7 @@ class Codes:
         self.zero = int(np.abs(integers).argmin())
         self.smallest = int(np.where(integers > 0, integers, integers.max() + 1).argmin())
         by_value = {int(value): code for code, value in enumerate(integers)}
-        # The code of the negated value, or its own where there is none.
+        # The code of the negated value, or the same code if the format lacks that value.
         self.negated = np.array(
             [by_value.get(-int(value), code) for code, value in enumerate(integers)], np.uint8
         )

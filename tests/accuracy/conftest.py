@@ -12,7 +12,7 @@ from halfbyte.accuracy.texts import docstrings
 
 @pytest.fixture(scope="session")
 def small_llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in Hugging Face layout: two layers, 40 wide (no multiple of the usual blocks)."""
+    """A folder in Hugging Face layout: two layers, 40 wide (not a multiple of the usual blocks)."""
     folder = tmp_path_factory.mktemp("llama") / "small-llama"
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel()

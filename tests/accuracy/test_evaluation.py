@@ -47,7 +47,7 @@ def test_perplexity_is_that_of_transformers(small_llama, build):
             loss = subject.module(input_ids=window[None], labels=labels[None]).loss
         scored = int((labels[1:] != -100).sum())
         total, count = total + float(loss) * scored, count + scored
-    # The last target of a window sees one token more here; both sum in another order.
+    # Here the last target of a window sees one more token, and sums are in another order.
     assert ours == pytest.approx(np.exp(total / count), rel=1e-4)
 
 

@@ -89,7 +89,7 @@ def test_experts_see_their_own_tokens(implementation):
     with torch.no_grad(), quantized(load("int4"), A4, weight_matrices(model)) as noise:
         run()
         left = noise.inputs_left()
-    # The other way copies the experts' weights: their inputs are not found, and that is said.
+    # The other way copies the experts' weights: their inputs are not found, and the noise says so.
     assert bool(left) is (implementation == "batched_mm")
 
 

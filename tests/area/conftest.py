@@ -1,4 +1,4 @@
-"""The full libraries, which lie beside the repository and are no part of it."""
+"""A toy technology, and the full libraries, which lie beside the repository."""
 
 from collections.abc import Callable
 from functools import cache
@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from halfbyte.area.cells.library import Library, read_library
+from halfbyte.area.cells.technology import Technology, from_card
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "lib"
 PATTERNS = {
@@ -26,6 +27,12 @@ def find_files(technology: str) -> list[Path]:
 @cache
 def read_once(technology: str) -> Library:
     return read_library(find_files(technology))
+
+
+@pytest.fixture(scope="session")
+def toy() -> Technology:
+    """Cells with whole areas and linear delays, to compute with by hand: see ``toy.yaml``."""
+    return from_card(Path(__file__).with_name("toy.yaml"))
 
 
 @pytest.fixture

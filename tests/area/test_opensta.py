@@ -153,13 +153,13 @@ RATE = 0.1
 
 
 def test_energy_is_within_ten_percent(case):
-    """At the same activity everywhere, which is what this OpenSTA can be given.
+    """Energies agree at the same activity on all nets, the only input that this OpenSTA takes.
 
     Debian's OpenSTA (2.0.17) reads no internal energies of sky130's file, and adds SG13G2's figures
-    for all states to those for each state: internal energies are compared for ASAP7, and there the
-    flip-flops', since of a gate with several inputs it adds the figures of all inputs where only
-    one of them makes the output change. As for delays it takes the upper end of a range of
-    capacitances, and so do we here.
+    for all states to those for each state. So internal energies are compared for ASAP7 only, and
+    only for its flip-flops: for a gate with several inputs, OpenSTA adds the figures of all inputs
+    although only one of them makes the output change. As for delays, OpenSTA takes the upper end of
+    a range of capacitances, and so does this test.
     """
     technology = replace(
         case.technology,

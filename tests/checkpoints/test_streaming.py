@@ -21,6 +21,7 @@ from halfbyte.base import UserError
 from halfbyte.checkpoints import memory, streaming
 from halfbyte.checkpoints.checkpoint import Checkpoint
 from halfbyte.checkpoints.packed import format_from, read_quantized
+from halfbyte.checkpoints.records import CheckpointDescription
 from halfbyte.checkpoints.streaming import needed_memory, quantize_checkpoint
 from halfbyte.formats import load
 from halfbyte.golden import quantize
@@ -106,7 +107,9 @@ def test_the_description_says_all_that_decoding_needs(llama, tmp_path):
     record = json.loads((tmp_path / "q/halfbyte.json").read_text())
     fmt = load("e2m1_sp")
     assert record["format"]["values"][:4] == ["0", "1/2", "1", "3/2"]
-    assert format_from(record["format"]).values == fmt.values
+    description = CheckpointDescription.from_json(record)
+    assert description.as_json() == record
+    assert format_from(description.format).values == fmt.values
     assert (record["block"], record["content"], record["codes_per_byte"]) == (BLOCK, "codes", 2)
     weight = record["weights"]["model.layers.0.mlp.down_proj.weight"]
     assert (weight["outputs"], weight["inputs"], weight["dtype"]) == (36, 52, "BF16")

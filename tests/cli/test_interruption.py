@@ -12,13 +12,13 @@ import pytest
 
 HALFBYTE = Path(sys.executable).parent / "halfbyte"
 BEGUN = "tmp/halfbyte-*/halfbyte-synth-*/script.ys"
-# It is built at once.
+# Icarus builds its simulation at once.
 ICARUS = ["--simulator", "icarus"] if shutil.which("iverilog") else []
 MESSAGE = "finished results are kept, and the next run continues from them"
 
 
 def members(session):
-    """The processes that a command and its children are, by what the system knows of each."""
+    """Process numbers of a command and its children, found by their environment variable."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:

@@ -77,7 +77,7 @@ def test_what_cannot_be_used_is_named_in_one_line(halfbyte, tmp_path, options, m
 
 @pytest.mark.yosys
 def test_nand_inverter_and_flip_flop_are_enough(halfbyte, tmp_path):
-    """And what the library does not state is null, with the reason; a malformed cell is named."""
+    """What the library does not state is null, with the reason; a malformed cell is named."""
     (tmp_path / "own.lib").write_text(LIBRARY % "")
     done = halfbyte(*MAC, "--liberty", "own.lib", "--dont-use", "*_STRONG")
     (record,) = json.loads(done.stdout)

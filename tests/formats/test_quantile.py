@@ -38,7 +38,7 @@ def test_every_width_ascends_from_minus_one_through_zero_to_one(bits: int) -> No
     assert len(levels) == 2**bits
     assert (np.diff(levels) > 0).all()
     assert levels[2 ** (bits - 1) - 1] == 0.0
-    # The two tails agree but for the last bits of a double; every grid is far coarser.
+    # The two tails agree except in the last bits of a double; every grid is far coarser.
     assert levels[0] == pytest.approx(-1, abs=1e-12)
     assert levels[-1] == pytest.approx(1, abs=1e-12)
 

@@ -25,7 +25,7 @@ def test_signed_width_is_the_smallest_that_holds_both_ends(one: int, other: int)
     low, high = sorted((one, other))
     width = signed_width(low, high)
     assert -(2 ** (width - 1)) <= low <= high < 2 ** (width - 1)
-    # One bit fewer holds them not (no bit at all holds nothing).
+    # One bit fewer does not hold them (zero bits hold nothing).
     assert width == 1 or not -(2 ** (width - 2)) <= low <= high < 2 ** (width - 2)
 
 

@@ -238,7 +238,7 @@ def test_the_published_model_cuts_off_toward_zero():
     # A quarter of a unit in the last place above 1 is lost, and below 1 takes a whole one away.
     assert of(0x3F80_0000, -25) == 0x3F80_0000
     assert of(0xBF80_0000, -25) == 0xBF7F_FFFF
-    # 36 places below the largest exponent nothing is left.
+    # A product 36 places below the largest exponent is lost entirely.
     assert of(0xBF80_0000, -36) == 0xBF80_0000
     assert of(0, scale.nan_code - one) == dot_scalar.BLACKWELL_NAN
     assert of(0xFF80_0000, 0) == 0xFF80_0000

@@ -8,7 +8,7 @@ import pytest
 
 @pytest.fixture(scope="module", autouse=True)
 def gpu_ref_build(session_folder: Path) -> Iterator[Path]:
-    """Of module scope: tests of other rooms that run later in the process have their own."""
+    """It has module scope, so that tests of other rooms later in the process have their own."""
     folder = session_folder / "gpu_ref"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HALFBYTE_BUILD", str(folder))

@@ -8,6 +8,7 @@ import pytest
 
 from halfbyte.gpu_ref.record.__main__ import main
 from halfbyte.gpu_ref.record.page import page
+from halfbyte.gpu_ref.record.run import PartEntry, RunRecord
 from halfbyte.gpu_ref.record.runner import run_part
 
 # What a machine with a GPU may lack.
@@ -48,6 +49,8 @@ def test_keeps_parts_as_json_and_as_a_page(tmp_path, capsys):
     assert main(["--device", "cpu", "--only", "machine", "streams", "-o", str(tmp_path)]) == 0
     (path,) = tmp_path.glob("gpu-host-*.json")
     record = json.loads(path.read_text())
+    assert RunRecord.from_json(record).as_json() == record
+    assert list(record["parts"]["streams"]) == ["title", "status", "seconds", "error", "results"]
     assert [part["status"] for part in record["parts"].values()] == ["complete"] * 2
     (speed,) = record["parts"]["streams"]["results"]
     assert speed["steps_per_second"] > 0
@@ -60,29 +63,32 @@ def test_keeps_parts_as_json_and_as_a_page(tmp_path, capsys):
 def test_a_part_that_is_cut_short_keeps_what_it_gave():
     results = []
     ending = run_part("check_dfloat11", "cpu", 0.05, results.append)
-    assert ending["status"] == "cut short"
-    assert ending["error"] is None
+    assert ending.status == "cut short"
+    assert ending.error is None
 
 
 def test_a_part_that_fails_says_why():
     ending = run_part("machine", "nowhere", 60, lambda result: None)
-    assert ending["status"] == "failed"
-    assert "nowhere" in ending["error"]
+    assert ending.status == "failed"
+    assert "nowhere" in ending.error
 
 
 def record(**changes):
     comparison = {
-        "kernel": "encode", "format": "int4", "compared": 10, "different": 0, "first": "", **changes
+        "kernel": "encode", "format": "int4", "activation": "int4", "compared": 10,
+        "different": 0, "first": "", **changes,
     }  # fmt: skip
-    part = {
-        "title": "Check", "status": "complete", "seconds": 1.0, "error": None,
-        "results": [comparison],
-    }  # fmt: skip
-    return {"parts": {"check": part}}
+    part = PartEntry(
+        title="Check", status="complete", seconds=1.0, error=None, results=(comparison,)
+    )
+    return RunRecord(date="2026-01-01T00:00:00+00:00").with_part("check", part)
 
 
 def test_a_difference_shows_on_the_page():
-    text = page(record(different=1, first="codes at (0,): 1 for 2"))
+    found = record(different=1, first="codes at (0,): 1 for 2")
+    assert record().is_good
+    assert not found.is_good
+    text = page(found)
     assert "| encode | 10 | 1 |" in text
     assert "codes at (0,): 1 for 2" in text
 

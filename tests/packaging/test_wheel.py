@@ -101,7 +101,7 @@ def imported_names(node: ast.AST) -> list[str]:
 
 
 def test_what_is_imported_comes_with_the_package_or_its_dependencies():
-    """Which the test of the wheel does not show: it borrows the packages of this environment."""
+    """The test of the wheel does not show this: it borrows the packages of this environment."""
     trees = (
         ast.parse(path.read_bytes())
         for room in (ROOT / "halfbyte").iterdir()

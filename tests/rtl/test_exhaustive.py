@@ -1,4 +1,4 @@
-"""What Yosys reads, for inputs too many to simulate: all pairs of 8-bit codes, any sum before."""
+"""Circuits read by Yosys, on inputs too many to simulate: all pairs of 8-bit codes, any sum."""
 
 import numpy as np
 import pytest

@@ -113,7 +113,7 @@ def test_narrow_accumulators_with_saved_carries_wrap(accumulate, acc_width, segm
 
 @pytest.mark.parametrize("pattern", [[7, 7], [8, 8], [7, 8], [0, 0]])
 def test_carries_run_through_all_segments(accumulate, pattern):
-    """From -1 to 0 and back a carry passes every bit; then the sum is read without products."""
+    """A carry passes every bit from -1 to 0 and back; then the sum is read without products."""
     fmt = load("int4")
     mac = Mac(MacSpec(fmt, fmt, "twos_complement", segment=1))
     minus_one, one = (15, 1), (1, 1)
@@ -124,7 +124,7 @@ def test_carries_run_through_all_segments(accumulate, pattern):
 @pytest.mark.parametrize(("segment", "moving"), [(1, 15), (4, 3), (8, 1)])
 @pytest.mark.parametrize("enable", [False, True])
 def test_registers_stand_still_for_the_final_addition(segment, moving, enable):
-    """At once with enable low; with products of zero, after a cycle for each saved carry."""
+    """At once with enable low; with products of zero, a cycle later for each kept carry."""
     fmt = load("int4")
     options = {"architecture": "sign_magnitude", "segment": segment, "enable": enable}
     mac = Mac(MacSpec(weight=fmt, activation=fmt, **options))

@@ -22,7 +22,7 @@ TERMS = 16
 
 @pytest.fixture(scope="module")
 def bench():
-    """Mutants of a lossless MAC, one that saturates, one that saves carries; the real faults."""
+    """Mutants of a lossless, a saturating and a carry-save MAC; the real faults."""
     fmt = load("e1m2")
     macs = variants(MacSpec(fmt, fmt, "sign_magnitude", TERMS))
     macs = {name: macs[name] for name in ("lossless", "saturate", "saved")}

@@ -59,7 +59,7 @@ def test_limits_are_reached_and_crossed_in_every_accumulator() -> None:
             sums = expectation(stream, replace(spec, overflow=Overflow.SATURATE, segment=None))
             assert (sums == 2 ** (spec.width - 1) - 1).any(), spec.name
             assert (sums == -(2 ** (spec.width - 1))).any(), spec.name
-    # 64 bits are too far away, and the stream is a stream all the same.
+    # The ends of 64 bits are out of reach, but there still is a stream.
     assert len(limits([MacSpec(fmt, fmt, acc_width=64)])) == 1
 
 
@@ -118,7 +118,7 @@ def test_narrow_accumulators_overflow_in_the_random_stream() -> None:
     sums = dict(zip(macs, plan.expected, strict=True))
     for name in ("enabled", "wrap", "saturate", "tight", "tight_wrap"):
         assert (sums[name] != sums["lossless"]).mean() > 0.05
-    # Saved carries are a matter of how a sum is kept, not of what it is
+    # A carry-save accumulator keeps the same sum in another form
     assert (sums["saved"] == sums["enabled"]).all()
     assert (sums["wrap_saved"] == sums["tight_wrap"]).all()
     assert {sums["saturate"].min(), sums["saturate"].max()} == {-256, 255}

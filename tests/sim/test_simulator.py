@@ -86,7 +86,7 @@ def test_a_killed_simulation_leaves_no_result(tmp_path: Path) -> None:
     with pytest.raises(ToolError, match="ended without results") as caught:
         confirmed(tmp_path, plans, log=log)
     assert "half a li" in str(caught.value)
-    # A part of a results file is no result either.
+    # A part of a results file is not a result.
     (tmp_path / RESULTS).write_text('<testsuites name="results"><testsuite name="all"')
     with pytest.raises(ToolError, match="ended without results"):
         confirmed(tmp_path, plans, log=log)

@@ -113,7 +113,7 @@ def test_sums_walk_to_both_limits_of_any_accumulator(acc_width: int, overflow: O
     seen = expected_after(spec, steps)
     half = 2 ** (acc_width - 1)
     assert {half - 1, -half} <= set(seen)
-    # And beyond: a saturating and a wrapping MAC differ in both walks.
+    # The walks pass both ends: a saturating and a wrapping MAC differ in both.
     other = replace(spec, overflow=next(each for each in Overflow if each is not overflow))
     differ = [one != two for one, two in zip(seen, expected_after(other, steps), strict=True)]
     start = [step.clear for step in steps].index(True, 1)

@@ -1,4 +1,4 @@
-"""Compare two folders of outputs of ``--json`` and their CSVs: what differs beside what may.
+"""Compare two folders of outputs of ``--json`` and their CSVs: what differs, apart from what may.
 
     python tests/tools/compare_records.py BEFORE AFTER
 

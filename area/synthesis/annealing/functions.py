@@ -9,7 +9,7 @@ import numpy as np
 from halfbyte.area.cells.cell import Cell
 from halfbyte.area.cells.function import truth_table
 from halfbyte.area.cells.technology import Technology
-from halfbyte.area.synthesis.annealing.kernel import (
+from halfbyte.area.synthesis.annealing.state import (
     AND2,
     AND3,
     AO21,

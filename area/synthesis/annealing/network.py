@@ -10,7 +10,7 @@ import numpy as np
 
 from halfbyte.area.netlists.circuit import Circuit, Net
 from halfbyte.area.synthesis.annealing.functions import GateFunction, GateSet, gate_functions
-from halfbyte.area.synthesis.annealing.kernel import FAN_INS, NOT, Nodes, evaluate
+from halfbyte.area.synthesis.annealing.state import FAN_INS, NOT, Nodes, evaluate
 
 __all__ = ["MAX_INPUTS", "Network", "read_network"]
 

@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 
 from halfbyte.area.synthesis.annealing.functions import GateSet
-from halfbyte.area.synthesis.annealing.kernel import Nodes, run
+from halfbyte.area.synthesis.annealing.kernel import run
 from halfbyte.area.synthesis.annealing.network import Network
+from halfbyte.area.synthesis.annealing.state import Nodes
 
 __all__ = ["anneal"]
 

@@ -1,9 +1,9 @@
 """The codec's loops in C++, compiled for this machine on first use.
 
-:func:`library` gives them, or None where there is no compiler: then the loops of
-:mod:`halfbyte.golden.dfloat11.kernels` do the same work. ``HALFBYTE_CODEC=numba`` asks for those,
-``sanitized`` for the address and undefined-behaviour sanitizers, whose runtime must then be loaded
-before Python (``LD_PRELOAD``).
+:func:`library` gives them, or None without a compiler. Then the loops of
+:mod:`halfbyte.golden.dfloat11.kernels` do the same work. ``HALFBYTE_CODEC=numba`` selects these.
+``HALFBYTE_CODEC=sanitized`` adds the address and undefined-behaviour sanitizers, whose runtime must
+be loaded before Python (``LD_PRELOAD``).
 """
 
 import os
@@ -43,13 +43,13 @@ _PROTOTYPES: dict[str, tuple[Any, ...]] = {
 
 
 def address(array: NDArray[Any]) -> int:
-    """Where an array's memory begins, for a call; the array must outlive it."""
+    """The address of an array's memory, for a call; the array must outlive it."""
     found: int = array.ctypes.data
     return found
 
 
 def _cache_folder() -> Path:
-    """``$HALFBYTE_BUILD`` if set, else the user's cache: not wherever a command happens to run."""
+    """``$HALFBYTE_BUILD`` if set, else the user's cache; never the current folder."""
     build = os.environ.get("HALFBYTE_BUILD")
     if build:
         return Path(build).resolve() / "codec"
@@ -68,7 +68,7 @@ def build(*, sanitize: bool = False) -> Path:
 def _library(sanitize: bool = False) -> Any:
     try:
         handle = loaded(build(sanitize=sanitize))
-    except (ToolError, OSError):  # no compiler, or no folder that can be written
+    except (ToolError, OSError):  # without a compiler or a writable folder
         return None
     for name, types in _PROTOTYPES.items():
         getattr(handle, name).argtypes = types
@@ -88,5 +88,5 @@ def library() -> Any:
 
 
 def engine() -> str:
-    """What runs the loops: ``native`` or ``numba``."""
+    """Which loops run: ``native`` or ``numba``."""
     return "numba" if library() is None else "native"

@@ -1,4 +1,4 @@
-// Words of a stream, bytes of memory, and CRC-32C, as all loops of the codec use them.
+// Words of a stream, bytes of memory, and CRC-32C, for all loops of the codec.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +22,7 @@ inline void store(void* place, T value) {
   std::memcpy(place, &value, sizeof value);
 }
 
-// The bits of `source`, from the lowest on, to the places where `mask` has ones.
+// Moves the bits of `source`, from the lowest on, to the places where `mask` has ones.
 inline uint64_t deposit(uint64_t source, uint64_t mask) {
 #ifdef __BMI2__
   return _pdep_u64(source, mask);
@@ -47,7 +47,7 @@ inline uint64_t extract(uint64_t source, uint64_t mask) {
 #endif
 }
 
-// CRC-32C (Castagnoli), reflected, as RFC 3720 has it; of data that comes in pieces.
+// CRC-32C (Castagnoli), reflected, as in RFC 3720; for data that comes in pieces.
 class Crc {
  public:
   void add(const uint8_t* data, int64_t size) {

@@ -1,5 +1,5 @@
 // The loops of the codec, as a shared library: the same results as kernels.py, several times as
-// fast. Python checks sizes before it calls; what streams say is checked here.
+// fast. Python checks sizes before it calls. The content of streams is checked here.
 
 #include <memory>
 
@@ -16,7 +16,7 @@ namespace {
 
 template <typename Word>
 void count(const Word* words, int shift, int64_t first, int64_t last, int64_t* counts) {
-  // Equal neighbours would wait for each other in one histogram.
+  // In a single histogram, equal neighbours would wait for each other.
   uint32_t several[4][256] = {};
   constexpr int64_t kMost = int64_t{1} << 31;  // of what a counter holds
   for (; first < last; first += kMost) {
@@ -98,7 +98,7 @@ void count_joint(const Word* words, int shift, uint32_t mask, int64_t first, int
   }
 }
 
-// Of each chunk, which bits any of its elements has.
+// For each chunk, the bits that are 1 in any of its elements.
 template <typename Word>
 void find_ones(const Word* words, int64_t elements, int64_t first, int64_t last, uint32_t* ones) {
   for (int64_t chunk = first; chunk < last; ++chunk) {
@@ -207,8 +207,8 @@ EXPORT void hb_joint_ones(const void* words, int bytes, int64_t elements, int64_
     find_ones(static_cast<const uint8_t*>(words), elements, first, last, ones);
 }
 
-// Streams and escapes of each chunk go to places of their own, as many words apart as they may
-// take: the stream's to the end of its place.
+// Each chunk has separate places for its stream and its escapes, large enough for the worst case.
+// The stream ends at the end of its place.
 EXPORT void hb_joint_encode(const joint::Tensor* tensor, const void* words,
                             const uint16_t* frequencies, int64_t first, int64_t last,
                             uint16_t* stream, uint16_t* escapes, uint32_t* sizes) {

@@ -3,8 +3,8 @@
 // A chunk has 65536 elements; element i belongs to coder i mod 32. A coder's state is at least 2^16
 // and below 2^32; symbols have frequencies out of 4096. All coders take 16-bit words from one
 // stream, in the order of the elements ("Asymmetric numeral systems", J. Duda, arXiv 1311.2540;
-// interleaving: F. Giesen, arXiv 1402.3392). What the stream says is never trusted: words are taken
-// only from the chunk, and in the end every state must be what coding began with.
+// interleaving: F. Giesen, arXiv 1402.3392). The stream is never trusted: words are taken only from
+// the chunk, and in the end every state must be the one with which coding began.
 #pragma once
 
 #include <algorithm>
@@ -21,7 +21,7 @@ constexpr uint32_t kScale = 1u << kScaleBits;
 
 enum Result : uint8_t { kGood, kWrongCrc, kNotTheEnd, kWrongEscapes };
 
-// What a tensor's header says, and where its parts are. As Python declares it.
+// The content of a tensor's header, and pointers to its parts. Python declares the same structure.
 struct Tensor {
   int32_t bytes, width, shift;  // of an element; of a symbol: bits, place
   int32_t rows, base, escape;
@@ -31,7 +31,7 @@ struct Tensor {
   const int64_t* word_starts;   // chunks + 1
   const int64_t* escape_starts;
   const int64_t* raw_starts;
-  const uint32_t* zeros;        // of each chunk: how many low bits are left out
+  const uint32_t* zeros;        // by chunk: number of low bits that are left out
   uint16_t* words;
   uint16_t* escapes;
   uint8_t* raw;
@@ -49,7 +49,7 @@ struct Tensor {
   }
 };
 
-// The bits beside the symbols: `bits` of an element, which stand where `mask` has ones.
+// The raw bits outside the symbols: `bits` per element, at the places where `mask` has ones.
 struct Raw {
   int bits;
   uint64_t mask;
@@ -61,7 +61,7 @@ struct Raw {
         begin(tensor.raw + tensor.raw_starts[chunk]),
         end(tensor.raw + tensor.raw_starts[chunk + 1]) {}
 
-  // The mask for as many elements as a word of 64 bits has.
+  // The mask for all elements of a 64-bit word.
   template <typename Word>
   uint64_t repeated() const {
     uint64_t all = 0;
@@ -79,7 +79,7 @@ inline uint32_t advance(uint32_t state, uint32_t entry) {
   return ((entry >> 12 & 0xFFF) + 1) * (state >> kScaleBits) + (entry & 0xFFF);
 }
 
-// Up to 32 symbols, each word looked for before it is taken. False if there is none.
+// Decodes up to 32 symbols, and checks before each word that there is one. False if not.
 inline bool decode_round(const uint32_t* table, Coders& coders, uint8_t* rows, int64_t count) {
   for (int64_t k = 0; k < count; ++k) {
     uint32_t entry = table[coders.state[k] & (kScale - 1)];
@@ -96,8 +96,7 @@ inline bool decode_round(const uint32_t* table, Coders& coders, uint8_t* rows, i
 
 #if defined(__AVX512F__) && defined(__AVX512VL__) && defined(__AVX512VBMI2__)
 #define CODEC_VECTORS 1
-// Sixteen entries of a table. Loads one by one take half the time of the gather instruction on
-// Zen 4.
+// Sixteen entries of a table. On Zen 4, single loads take half the time of the gather instruction.
 template <typename Index>
 inline __m512i sixteen(const uint32_t* table, const Index* places) {
   __m128i quarters[4];
@@ -140,7 +139,7 @@ inline void decode_sixteen(const uint32_t* table, __m512i& states, const uint16_
   next += __builtin_popcount(is_low);
 }
 
-// Whole rounds while 32 words are left; how many symbols that were.
+// Decodes whole rounds while 32 words are left; returns the number of symbols.
 inline int64_t decode_rounds(const uint32_t* table, Coders& coders, uint8_t* rows, int64_t count) {
   __m512i first = load<__m512i>(coders.state), second = load<__m512i>(coders.state + 16);
   const uint16_t* next = coders.next;
@@ -163,7 +162,7 @@ inline int64_t decode_rounds(const uint32_t* table, Coders& coders, uint8_t* row
       uint32_t entry = table[coders.state[k] & (kScale - 1)];
       rows[done + k] = static_cast<uint8_t>(entry >> 24);
       uint32_t state = advance(coders.state[k], entry);
-      uint32_t is_low = state < kLow;  // no branch: it could not be predicted
+      uint32_t is_low = state < kLow;  // not a branch, which could not be predicted
       coders.state[k] = is_low ? state << 16 | *next : state;
       next += is_low;
     }
@@ -214,7 +213,7 @@ void place_symbols(const Tensor& tensor, const uint8_t* rows, int64_t count, boo
   for (int64_t i = 0; i < count; ++i) out[i] |= static_cast<Word>((rows[i] + base) << shift);
 }
 
-// Puts right the words whose row is the escape. False if there are more of them than escapes.
+// Corrects the words whose row is the escape. False if there are more of them than escapes.
 template <typename Word>
 bool place_escapes(const Tensor& tensor, const uint8_t* rows, int64_t count, int64_t& next,
                    int64_t end, Word* out) {
@@ -235,7 +234,7 @@ bool place_escapes(const Tensor& tensor, const uint8_t* rows, int64_t count, int
   return true;
 }
 
-// Decodes a chunk, up to 4096 elements at a time: `sink` says where they go, and gets them there.
+// Decodes a chunk, up to 4096 elements at a time. `sink` gives the place for them, and takes them.
 template <typename Word, typename Sink>
 Result decode_blocks(const Tensor& tensor, int64_t chunk, Sink&& sink) {
   Coders coders;
@@ -287,7 +286,7 @@ Result decode_chunk(const Tensor& tensor, int64_t chunk, bool check, Word* out) 
 // How rows are coded.
 struct Code {
   double reciprocals[256];  // of the frequencies
-  uint32_t rows[256];       // frequency, and above 16 bits the sum of those before
+  uint32_t rows[256];       // frequency, and from bit 16 on the sum of those before
 
   Code(const uint16_t* frequencies, int count) : reciprocals{}, rows{} {
     uint32_t start = 0;
@@ -300,11 +299,11 @@ struct Code {
 
   uint32_t step(uint8_t row, uint32_t state, uint16_t*& next) const {
     uint32_t frequency = rows[row] & 0xFFFF;
-    uint32_t is_full = state >> 20 >= frequency;  // no branch: it could not be predicted
+    uint32_t is_full = state >> 20 >= frequency;  // not a branch, which could not be predicted
     next[-1] = static_cast<uint16_t>(state);
     next -= is_full;
     state >>= 16 * is_full;
-    // Half more than the state: rounding then never leads over a multiple of the frequency.
+    // Half more than the state, so that rounding never crosses a multiple of the frequency.
     uint32_t quotient = static_cast<uint32_t>((state + 0.5) * reciprocals[row]);
     return state + (rows[row] >> 16) + quotient * (kScale - frequency);
   }
@@ -357,7 +356,7 @@ inline void encode_sixteen(const Code& code, const uint8_t* rows, __m512i& state
 }
 #endif
 
-// Codes a chunk's rows from the last to the first, downwards from `end`; where the words begin.
+// Codes a chunk's rows from last to first, downwards from `end`; returns where the words begin.
 inline uint16_t* encode_rows(const Code& code, const uint8_t* rows, int64_t count, uint16_t* end) {
   uint32_t state[kCoders];
   std::fill(state, state + kCoders, kLow);
@@ -393,11 +392,12 @@ void write_raw(const Raw& raw, const Word* words, int64_t count) {
   const uint64_t all = raw.repeated<Word>();
   uint8_t* place = raw.begin;
   int64_t i = 0;
-  // Stores go up to eight bytes too far, over what is written next: not over another chunk.
+  // Stores write up to eight bytes too far. Later stores overwrite these; other chunks stay
+  // untouched.
   for (; i + 8 * (1 + 8) <= count; i += 8, place += bits)
 #pragma GCC unroll 8
     for (int k = 0; k < 8; k += kAtOnce) {
-      const int bit = k * bits, shared = bit & 7;  // bits of the first byte that are there already
+      const int bit = k * bits, shared = bit & 7;  // bits already in the first byte
       uint64_t found = extract(load<uint64_t>(words + i + k), all) << shared;
       if (shared) found |= place[bit >> 3] & ((1u << shared) - 1);
       store(place + (bit >> 3), found);

@@ -1,8 +1,8 @@
 // The loops of layout 1: a prefix code in segments of 512 elements, 32 of them to a chunk.
 //
-// Decoding takes eight segments at a time, so that their chains of loads overlap, and with each
-// look-up as many whole symbols as twelve bits hold, up to four. What the stream says is never
-// trusted: near its end, and for escapes, symbols are taken one by one with every index checked.
+// Decoding takes eight segments at a time, so that their chains of loads overlap. Each look-up
+// gives all whole symbols in twelve bits, up to four. The stream is never trusted: near its end,
+// and for escapes, symbols are taken one by one with every index checked.
 #pragma once
 
 #include <algorithm>
@@ -19,7 +19,7 @@ constexpr uint64_t kSymbols = 0x7F807F807F807F80, kOthers = 0x807F807F807F807F;
 
 enum Result : uint8_t { kGood, kWrongCrc, kNotACode, kWrongLength };
 
-// What a look-up gives: bits taken, how many symbols (0: take one by itself), the symbols.
+// The result of a look-up: bits taken, number of symbols (0: take one singly), the symbols.
 struct Several {
   uint8_t bits, count;
   uint8_t symbols[4];
@@ -37,7 +37,7 @@ struct Stream {
     return static_cast<uint32_t>(both << (bit & 31) >> 32);
   }
 
-  // The same where both words are there.
+  // The same if both words exist.
   uint64_t peek_inside(int64_t bit) const {
     uint64_t both = load<uint64_t>(words + (bit >> 5));
     return (both << 32 | both >> 32) << (bit & 31);
@@ -79,7 +79,7 @@ inline void fill_table(const uint16_t* lookup, int max_length, Several* table) {
   }
 }
 
-// How elements of 16 and 8 bits are put together.
+// How elements of 16 and 8 bits are assembled.
 struct Wide {
   using Word = uint16_t;
   static constexpr bool has_raw = true;
@@ -116,8 +116,8 @@ Result decode_rest(const Stream& stream, const Code& code, const uint8_t* raw, P
   return part.bit == end_bit ? kGood : kWrongLength;
 }
 
-// Eight whole segments, of which none can lead out of the stream; as far as four elements are left
-// in each. False for bits that are no code.
+// Decodes eight whole segments that all lie inside the stream, until fewer than four elements are
+// left in one. False for bits that are not a code.
 template <typename Kind>
 bool decode_together(const Stream& stream, const Code& code, const uint8_t* raw, Part* parts,
                      typename Kind::Word* out) {
@@ -201,7 +201,7 @@ inline Word join(Word first, Word second) {
   return {first.value << second.bits | second.value, first.bits + second.bits};
 }
 
-// Writes bits. Each step stores the word that it is at, complete or not: no branch to predict.
+// Writes bits. Each step stores the current word, complete or not, to avoid a branch.
 struct Writer {
   uint32_t* next;
   uint64_t buffer = 0;  // its upper `held` bits are not written yet

@@ -1,8 +1,8 @@
-// A matrix in layout 2 by a few vectors: each block of weights is multiplied as it is decoded, and
-// never leaves the first cache.
+// Multiplies a matrix in layout 2 by a few vectors. Each block of weights is multiplied as soon as
+// it is decoded, and stays in the first cache.
 //
-// Sums are in FP32, in sixteen parts, which depend on the place in the matrix alone: the same on any
-// number of threads.
+// Sums are in FP32, in sixteen parts. The parts depend only on the place in the matrix, so results
+// are the same for any number of threads.
 #pragma once
 
 #include "joint.h"
@@ -29,7 +29,7 @@ inline float dot(const uint16_t* weights, const float* x, int64_t count) {
   return parts[0];
 }
 
-// Sums of a chunk's rows, (rows that it touches) x vectors, the first and last perhaps in part.
+// Sums of a chunk's rows, (rows that it touches) x vectors; the first and last row may be partial.
 struct Rows {
   int64_t start, inputs;  // first element of the chunk; elements of a row
   const float* x;         // (vectors, inputs)

@@ -1,7 +1,7 @@
-"""A decoder without a table: exponents in one of eight codes that it knows.
+"""A decoder without a table: it knows eight fixed codes for exponents.
 
-``golden.dfloat11.fixed_codes`` says what the codes are, and chooses one for a tensor. Every chunk
-is two packets for any lane, and gives weights and one verdict:
+``golden.dfloat11.fixed_codes`` defines the codes and chooses one for a tensor. Every chunk is two
+packets, which may go to any lane. The lane answers with weights and one verdict:
 
 - ``codes``: the header (number of elements minus 1 in two bytes, the lower first; the highest
   exponent; the number of the code), the chunk's stream, the CRC in four bytes, the lowest first.
@@ -9,10 +9,10 @@ is two packets for any lane, and gives weights and one verdict:
   first word.
 - ``raw``: the chunk's raw bytes, one for each element.
 
-A beat has as many bytes as the lane decodes symbols in a cycle.
+The bytes of a beat equal the symbols that the lane decodes in a cycle.
 
-The CRC is CRC-32C of the weights as BF16, little-endian. A header without meaning is refused as of
-a wrong length.
+The CRC is CRC-32C of the weights as BF16, little-endian. The verdict on an invalid header is that
+the length is wrong.
 """
 
 from halfbyte.rtl.dfloat11.fixed.decoder import FixedDecoder

@@ -1,4 +1,4 @@
-"""The decoder without a table: lanes side by side, and nothing else."""
+"""The decoder without a table: it consists of lanes side by side."""
 
 from collections.abc import Sequence
 
@@ -33,12 +33,12 @@ class FixedDecoder(Exported):
     codes, raw : arrays of ``In(stream.Signature(beat_layout(symbols)))``
         The packets of each lane.
     weights, verdict : arrays of ``Out(stream.Signature(...))``
-        What each lane gives.
+        The weights and verdicts of each lane.
 
     Raises
     ------
     UserError
-        No such number of lanes or symbols.
+        The number of lanes or symbols is out of range.
     """
 
     NEEDS_RESET = True

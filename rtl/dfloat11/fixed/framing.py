@@ -6,17 +6,17 @@ from halfbyte.base import UserError
 
 __all__ = ["MAX_SYMBOLS", "beat_layout", "check_symbols"]
 
-MAX_SYMBOLS = 2  # of a lane in a cycle
+MAX_SYMBOLS = 2  # per lane and cycle
 
 
 def check_symbols(symbols: int) -> None:
-    """Raise UserError if no lane decodes so many symbols in a cycle."""
+    """Raise UserError if a lane cannot decode this many symbols in a cycle."""
     if symbols not in range(1, MAX_SYMBOLS + 1):
         raise UserError(f"A lane decodes 1 or {MAX_SYMBOLS} symbols a cycle, not {symbols}")
 
 
 def beat_layout(symbols: int) -> data.StructLayout:
-    """A beat of codes or raw bytes: as many bytes as the lane decodes symbols in a cycle, the first
-    one lowest.
+    """A beat of codes or raw bytes: a byte for each symbol that the lane decodes in a cycle, the
+    first one lowest.
     """
     return data.StructLayout({"data": 8 * symbols, "last": 1})

@@ -34,14 +34,15 @@ class _State(enum.Enum):
 class FixedLane(Exported):
     """Decodes chunks of BF16 weights in one of eight fixed codes, one chunk after the other.
 
-    ``symbols`` weights come per cycle while all streams flow. For each exponent beyond eight ones
-    it takes one cycle more, for an escaped one two, and for a chunk nine: of two symbols a cycle,
-    up to two more for such an exponent, and five for a chunk.
+    The lane gives ``symbols`` weights per cycle while all streams flow. With one symbol a cycle, it
+    takes one more cycle for each code that begins with eight ones, two for an escaped exponent, and
+    nine for a chunk. With two symbols a cycle, it takes up to two more cycles for each of these
+    exponents, and five for a chunk.
 
-    Whatever comes in, each pair of packets gives one verdict, after its weights, and the next pair
-    is not touched before. A verdict other than ``GOOD`` says that the weights since the last one
-    may be wrong, or too few. The CRC is that of the weights as they leave the lane, so it also
-    covers the lane itself. Bits that fill up the last beat of the stream are not looked at.
+    Each pair of packets gives one verdict after its weights, even if the input is damaged. The lane
+    does not read the next pair before. A verdict other than ``GOOD`` says that the weights since
+    the last one may be wrong, or too few. The CRC is that of the weights as they leave the lane, so
+    it also covers the lane itself. Bits that fill up the last beat of the stream are ignored.
 
     Parameters
     ----------
@@ -59,12 +60,12 @@ class FixedLane(Exported):
         The weights, as BF16, the first one lowest. ``valid`` and ``payload`` follow the inputs in
         the same cycle.
     verdict : ``Out(stream.Signature(Verdict))``
-        What became of the chunk; never ``NOT_A_CODE``, since all bits are codes.
+        Whether the chunk is good, or what is wrong; never ``NOT_A_CODE``, since all bits are codes.
 
     Raises
     ------
     UserError
-        No such number of symbols.
+        The number of symbols is out of range.
     """
 
     NEEDS_RESET = True
@@ -97,7 +98,7 @@ class FixedLane(Exported):
         is_header = state == _State.HEADER
         is_decoding = state == _State.DECODE
         is_end = place == _HEADER_BITS // width - 1
-        header = codes.data.replicate(_HEADER_BITS // width)  # a beat stands where it belongs
+        header = codes.data.replicate(_HEADER_BITS // width)  # a copy is in each place
 
         m.submodules.reader = reader = PairReader() if self.symbols == 2 else Reader()
         m.submodules.step = step = Crc(bits=16 * self.symbols)
@@ -120,7 +121,8 @@ class FixedLane(Exported):
             self.verdict.payload.eq(verdict),
         ]
 
-        # The CRC starts as ones, which the header shifts in, and is shifted out to be compared
+        # While the header comes, ones are shifted into the CRC. Behind the stream, the CRC is
+        # shifted out and compared, beat by beat.
         with m.If(code_comes & ~is_decoding):
             m.d.sync += [place.eq(place + 1), crc.eq(Cat(crc[width:], Const(-1, width)))]
         with m.Elif(raw_comes):
@@ -167,14 +169,15 @@ class FixedLane(Exported):
                 m.d.sync += place.eq(0)
                 with m.If(codes_done & raw_done):
                     m.d.sync += state.eq(_State.VERDICT)
-            with m.Default():  # VERDICT, and the codes that no state has
+            with m.Default():  # VERDICT, and unused state codes
                 m.d.comb += self.verdict.valid.eq(1)
                 with m.If(self.verdict.ready):
                     m.d.sync += state.eq(_State.HEADER)
         return m
 
     def _take_count(self, m: Module, header: Value, place: Signal, left: Signal) -> Value:
-        """Take the number of beats from a beat of the header; whether that beat has no meaning."""
+        """Take the number of beats from a beat of the header; return whether that beat is
+        invalid."""
         width, spare = len(self.codes.payload.data), self.symbols - 1
         wrong = []
         for beat in range(_HEADER_BITS // width):

@@ -1,4 +1,4 @@
-"""As the reader of single exponents, but two in a cycle."""
+"""Like the reader of single exponents, but reads two in a cycle."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
@@ -19,8 +19,8 @@ class PairReader(wiring.Component):
 
     Members
     -------
-    As those of :class:`Reader`, but for ``data``, ``In(16)``, with the first byte in the lower
-    half, and ``exponents``, ``Out(16)``, with the first exponent there.
+    The same as those of :class:`Reader`, except two: ``data`` is ``In(16)`` and ``exponents`` is
+    ``Out(16)``. The first byte and the first exponent are in the lower half.
     """
 
     def __init__(self) -> None:
@@ -80,12 +80,11 @@ class PairReader(wiring.Component):
             ),
         ]
 
-        # Go on
         is_exponent = first.following == Mode.CODE
         is_pair = Signal()  # both are read in this cycle
         is_complete = Signal()
         end = Signal(range(2 * _BEAT))
-        crosses, is_short = end[4], end[:4].any()  # whether the beat ends, and too early
+        crosses, is_short = end[4], end[:4].any()  # the steps end the beat; they need more bits
         is_whole = Signal()  # all bits of the steps are here
         goes_on = Signal()
         m.d.comb += [
@@ -95,7 +94,7 @@ class PairReader(wiring.Component):
             is_whole.eq(~is_empty & (~crosses | ~is_short | self.is_there)),
             self.offers.eq(is_whole & is_complete),
             goes_on.eq(is_whole & (~is_complete | self.takes)),
-            # What stands behind the last exponent is no longer ours
+            # Bits behind the last exponent do not belong to the stream
             self.ready.eq(is_empty | goes_on & crosses & (is_short | ~is_complete | ~self.is_last)),
         ]
         with m.If(self.comes):

@@ -1,4 +1,4 @@
-"""From the next eight bits of a stream to what stands there: the fixed codes themselves."""
+"""The fixed codes themselves: decodes the next eight bits of a stream."""
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, enum, wiring
@@ -10,12 +10,12 @@ WINDOW = 8  # bits that a cycle looks at
 CODES = 8
 
 CodeNumber = data.StructLayout({"late": 2, "flat": 1})
-"""Which of the eight codes: ``flat`` says how the first two lengths are shared out, ``late`` how
-late the highest exponent has its turn."""
+"""Which of the eight codes: ``flat`` says how many codes the two shortest lengths have, ``late``
+plus 4 is the length of the highest exponent's code."""
 
 
 class Mode(enum.Enum):
-    """What the next bits are."""
+    """The kind of the next bits."""
 
     CODE = 0
     REST = 1  # of a code that began with eight ones
@@ -25,8 +25,8 @@ class Mode(enum.Enum):
 class Prefix(wiring.Component):
     """Reads one step of a fixed code; combinational.
 
-    A code counts down from a highest exponent. Its ones before the first zero, and up to two bits
-    behind them, give the *rank* of an exponent among those that are one or more below the highest:
+    A code counts down from a highest exponent. The number of ones before the first zero, and up to
+    two more bits, give the *rank* of an exponent. Rank 0 is one below the highest exponent:
 
     ============ ==== ==== ==== ==== ==== ===== ====== ===
     rank          0    1    2    3    4     5      6   ...
@@ -36,8 +36,8 @@ class Prefix(wiring.Component):
     ============ ==== ==== ==== ==== ==== ===== ====== ===
 
     The highest exponent itself takes the code with ``late + 3`` ones, and the ranks from there on
-    move up by one. After eight ones a rest follows, which is a code that is not flat: 10 is the
-    exponent above the highest, 00, 01, 110 and 1110 go on below, and 1111 is the escape.
+    move up by one. After eight ones a second code follows, which is not flat: 10 is the exponent
+    above the highest; 00, 01, 110 and 1110 continue the ranks; 1111 is the escape.
 
     Members
     -------
@@ -50,9 +50,9 @@ class Prefix(wiring.Component):
     length : ``Out(range(9))``
         How many of them this step takes.
     following : ``Out(Mode)``
-        What the bits after them are. If it is ``CODE``, an exponent is complete.
+        The kind of the bits after them. If it is ``CODE``, an exponent is complete.
     below : ``Out(signed(5))``
-        How far that exponent is below the highest, -1 to 13; without meaning for plain ones.
+        How far that exponent is below the highest, -1 to 13; ignore it for plain ones.
     """
 
     def __init__(self) -> None:

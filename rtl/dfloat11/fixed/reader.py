@@ -1,4 +1,4 @@
-"""Walks through the stream of a chunk in a fixed code, and gives its exponents."""
+"""Reads the stream of a chunk in a fixed code, and gives its exponents."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
@@ -19,7 +19,7 @@ class Reader(wiring.Component):
     sets_highest, sets_code : ``In(1)``
         High to take the highest exponent, or the code's number, from the next two members.
     highest, code : ``In``
-        They themselves.
+        The highest exponent, and the code's number.
     walks : ``In(1)``
         High while the stream is read. While it is low, the place goes back to the start.
     data : ``In(8)``
@@ -35,7 +35,7 @@ class Reader(wiring.Component):
     ready : ``Out(1)``
         High to ask for the next byte.
     offers : ``Out(1)``
-        High if ``exponents`` is there.
+        High if ``exponents`` is valid.
     exponents : ``Out(8)``
         The next exponent.
     """
@@ -82,8 +82,7 @@ class Reader(wiring.Component):
             end.eq(position + prefix.length),
         ]
 
-        # Go on
-        crosses, is_short = end[3], end[:3].any()  # whether the byte ends, and too early
+        crosses, is_short = end[3], end[:3].any()  # the step ends the byte; it needs more bits
         is_exponent = prefix.following == Mode.CODE
         is_whole = Signal()  # all bits of this step are here
         goes_on = Signal()
@@ -91,7 +90,7 @@ class Reader(wiring.Component):
             is_whole.eq(~is_empty & (~crosses | ~is_short | self.is_there)),
             self.offers.eq(is_whole & is_exponent),
             goes_on.eq(is_whole & (~is_exponent | self.takes)),
-            # What stands behind the last exponent is no longer ours
+            # Bits behind the last exponent do not belong to the stream
             self.ready.eq(is_empty | goes_on & crosses & (is_short | ~is_exponent | ~self.is_last)),
         ]
         with m.If(self.comes):

@@ -25,7 +25,7 @@ register_pickle_by_value(sys.modules[__name__])
 
 
 class Elsewhere(Point):
-    """Says which process computed it, before it does so really."""
+    """Says which process computes it, before the real work."""
 
     def compute(self):
         return replace(super().compute(), operands=str(os.getpid()))
@@ -46,7 +46,7 @@ def store(tmp_path):
 
 @pytest.fixture
 def cluster():
-    """One worker of one thread, which joblib alone would take for an order to work here."""
+    """One worker of one thread; joblib by itself would then work in this process."""
     with LocalCluster(
         n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs=50
     ) as cluster:

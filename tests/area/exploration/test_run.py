@@ -146,7 +146,7 @@ def test_records_are_those_of_synth(monkeypatch, tmp_path):
 
 
 class Deadly(Point):
-    """Takes the process that computes it along."""
+    """Kills the process that computes it."""
 
     def compute(self):
         os.kill(os.getpid(), signal.SIGKILL)

@@ -113,7 +113,7 @@ def test_killed_writers_leave_whole_batches_and_no_claims(path):
         keys = [f"{name}-{index}-{place}" for index in range(reported + 3) for place in range(5)]
         found = store.get(keys)
         assert all(record["value"] == key for key, record in found.items())
-        # All that was reported, and of a batch all five or none.
+        # All that was reported is there; a batch is there with all five or not at all.
         assert set(keys[: 5 * (reported + 1)]) <= set(found)
         assert len(found) % 5 == 0
         missing = [key for key in keys if key not in found]

@@ -30,7 +30,7 @@ class LosesSticky(Accumulate):
 
 
 class CountsTooFew(Accumulate):
-    """Takes 16 zeros or more for 16 fewer."""
+    """Counts 16 zeros too few where there are 16 or more."""
 
     @staticmethod
     def _leading_zeros(m: Module, word: Value) -> Value:
@@ -79,7 +79,7 @@ def test_the_specification_rounds_as_fractions_do() -> None:
     for _ in range(150):
         value = generator.getrandbits(generator.choice([1, 20, 24, 25, 40]))
         power = generator.choice([-200, -185, -180, -160, -150, -20, 0, 95, 104])
-        # A place of the last bit beyond the integer has no case there; no sum needs it.
+        # Lower powers would put FP32's last bit beyond the integer; no sum needs that case.
         power = max(power, -149 - 39)
         bits = Words.constant(value, 40) + Words.constant(power, EXPONENT)
         model = dict(zip([*integer, *exponent], bits, strict=True))

@@ -1,4 +1,4 @@
-"""Mutants of MACs, and which of them are no faults: the proof against enumeration."""
+"""Mutants of MACs, and which of them are harmless: the proof against enumeration."""
 
 import pytest
 

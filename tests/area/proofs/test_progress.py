@@ -12,7 +12,7 @@ SHAPE = {"rows": ROWS, "max_length": MAX_LENGTH}
 
 
 class HangsAfterNoCode(Lane):
-    """Gives no verdict if bits were no code."""
+    """Gives no verdict if the bits were not a code."""
 
     def elaborate(self, platform: object) -> Module:
         m = super().elaborate(platform)

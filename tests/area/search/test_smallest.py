@@ -35,7 +35,7 @@ FIRST_EXPERIMENT = {
 
 @pytest.fixture(scope="module", autouse=True)
 def session_store(shared_build):
-    """What is synthesized here is found by every test that wants the same."""
+    """One store for all tests here, so that none repeats a synthesis of another."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HALFBYTE_BUILD", str(shared_build))
         yield

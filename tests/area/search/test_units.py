@@ -23,7 +23,7 @@ pytestmark = pytest.mark.yosys
 
 @pytest.fixture(scope="module", autouse=True)
 def build(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """One store for all: no unit is synthesized twice."""
+    """One store for all tests: each unit is synthesized once."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HALFBYTE_BUILD", str(tmp_path_factory.mktemp("units")))
         yield

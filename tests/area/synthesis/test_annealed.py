@@ -1,4 +1,4 @@
-"""Addends that are annealed: what else they may put out."""
+"""Annealed addends, and the other outputs that they may have."""
 
 import numpy as np
 import pytest

@@ -70,7 +70,7 @@ def test_clock_is_met_by_a_larger_mac(design, card, relaxed):
     assert record.delay_ps <= clock
     assert record.wns_ps == 0 <= record.slack_ps
     assert record.area_um2 > relaxed.area_um2
-    assert record.segment is None  # saved carries are for clocks that nothing else meets
+    assert record.segment is None  # carry-save accumulators are for clocks that nothing else meets
     assert record.proof.status == "proved"
     assert record.clock_ps == clock
 

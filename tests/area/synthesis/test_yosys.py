@@ -6,7 +6,8 @@ import pytest
 
 from halfbyte.area import load_technology
 from halfbyte.area.cells.technology import Technology
-from halfbyte.area.netlists.modules import MULTIPLIER
+from halfbyte.area.netlists.modules import MAC, MULTIPLIER
+from halfbyte.area.netlists.netlist import read_netlist
 from halfbyte.area.synthesis.recipes import (
     ANNEAL,
     DEEP,
@@ -127,19 +128,32 @@ def test_same_input_gives_the_same_netlist(
     assert texts[0] == texts[1]
 
 
-def test_multiplier_alone_has_no_register(sky130hd: Technology, tmp_path: Path) -> None:
+def summed(netlist: Path, technology: Technology, top: str) -> float:
+    """The area of a netlist, cell by cell."""
+    read = read_netlist(netlist / "netlist.json", technology.cells, top)
+    return sum(instance.cell.area for instance in read.instances)
+
+
+def test_area_is_the_sum_of_the_cells(toy: Technology, tmp_path: Path) -> None:
+    result = synthesize("int4", "sign_magnitude", toy, QUICK, tmp_path)
+    assert result.area_um2 == summed(tmp_path, toy, MAC)
+    # 256 products of up to 64: 16384 and a sign need 16 bits, each a flip-flop of 20 um^2.
+    assert (result.flip_flops, result.register_um2) == (16, 16 * 20)
+
+
+def test_multiplier_alone_has_no_register(toy: Technology, tmp_path: Path) -> None:
     fmt = load("int4")
     rtlil = to_rtlil(multiplier("sign_magnitude", weight=fmt, activation=fmt), MULTIPLIER)
-    alone = synthesize_rtlil(rtlil, sky130hd, QUICK, tmp_path, top=MULTIPLIER)
+    alone = synthesize_rtlil(rtlil, toy, QUICK, tmp_path, top=MULTIPLIER)
     assert (tmp_path / "netlist.v").read_text().count("endmodule") == 1
     assert alone.register_um2 == 0
-    assert 0 < alone.area_um2 < 400
+    assert alone.area_um2 == summed(tmp_path, toy, MULTIPLIER)
 
 
-def test_failure_is_reported_with_the_log(sky130hd: Technology, tmp_path: Path) -> None:
+def test_failure_is_reported_with_the_log(toy: Technology, tmp_path: Path) -> None:
     broken = Recipe("broken", "not ABC", ("no_such_command",))
     with pytest.raises(ToolError, match="recipe broken"):
-        synthesize("int4", "sign_magnitude", sky130hd, broken, tmp_path)
+        synthesize("int4", "sign_magnitude", toy, broken, tmp_path)
     assert "no_such_command" in (tmp_path / "log.txt").read_text()
 
 

@@ -95,7 +95,7 @@ def test_idle_operands_cost_the_clock_only(mac):
     assert busy.total > 1.2 * still.total
 
 
-def test_energy_of_two_cells_by_hand():
+def test_energy_of_two_cells_by_hand(toy):
     inverter = Cell(
         "INV",
         1.0,
@@ -130,9 +130,8 @@ def test_energy_of_two_cells_by_hand():
     words = np.array([0, 0, 0, 2**LANES - 1], np.uint64)
     activity = Activity(dict.fromkeys((2, 3, 4), words), 4)
     assert activity.toggles(3) == 2 / 4
-    technology = replace(load_technology("sg13g2"), voltage=2.0)
     timing = Timing(0.0, 0.0, (), "", {2: 50.0, 3: 20.0, 4: 0.0}, 30.0)
-    energy = analyse_energy(netlist, technology, timing, activity)
+    energy = analyse_energy(netlist, toy, timing, activity)  # 2 V
     inside_inverter = 1.0 + (2 + 0.4)  # A by itself at 50 ps; Y at 50 ps and 4 fF
     inside_register = 0.25 + 10
     assert energy.internal == pytest.approx(0.5 * (inside_inverter + inside_register))
@@ -141,17 +140,16 @@ def test_energy_of_two_cells_by_hand():
     assert netlist.leakage == 7
 
 
-def test_energies_need_a_voltage_and_tables():
-    card = load_technology("sg13g2")
+def test_energies_need_a_voltage_and_tables(toy):
     timing, activity = Timing(0.0, 0.0, (), "", {2: 30.0}, 30.0), Activity({}, 1)
     empty = Netlist({}, {}, None, [], [])
     with pytest.raises(UserError, match="does not state its supply voltage"):
-        analyse_energy(empty, replace(card, voltage=None), timing, activity)
-    bare = replace(card.inverter, energies={}, input_energies={})
+        analyse_energy(empty, replace(toy, voltage=None), timing, activity)
+    bare = replace(toy.inverter, energies={}, input_energies={})
     netlist = Netlist({}, {}, None, [Instance("u", bare, {"A": 2, "Y": 3})], [])
-    with pytest.raises(UserError, match="sg13g2_inv_1: the library states no internal energies"):
-        analyse_energy(netlist, card, timing, activity)
-    others = replace(card, cells={name: _silent(cell) for name, cell in card.cells.items()})
+    with pytest.raises(UserError, match="INV: the library states no internal energies"):
+        analyse_energy(netlist, toy, timing, activity)
+    others = replace(toy, cells={name: _silent(cell) for name, cell in toy.cells.items()})
     still = Activity({2: np.zeros(1, np.uint64), 3: np.zeros(1, np.uint64)}, 1)
     assert analyse_energy(netlist, others, timing, still).total == 0
 

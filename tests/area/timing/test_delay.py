@@ -59,7 +59,7 @@ CELLS = [
 TECHNOLOGY = Technology("demo", "", "", "", "", {cell.name: cell for cell in CELLS}, 1.0)
 
 
-def netlist(tmp_path, cells, inputs, outputs=()):
+def netlist(tmp_path, cells, inputs, outputs=(), technology=TECHNOLOGY):
     """``cells`` are ``(type, pins)``; net 1000 is the clock."""
     ports = {
         name: {"direction": direction, "bits": bits}
@@ -76,7 +76,7 @@ def netlist(tmp_path, cells, inputs, outputs=()):
     }
     path = tmp_path / "netlist.json"
     path.write_text(json.dumps({"modules": {"top": module}}))
-    return read_netlist(path, TECHNOLOGY.cells, "top")
+    return read_netlist(path, technology.cells, "top")
 
 
 def flip_flop(data, output):
@@ -165,6 +165,19 @@ def test_cell_without_tables_is_named(tmp_path):
         UserError, match="cell BUF: the library states no timing tables from A to Y"
     ):
         analyse_timing(read, technology)
+
+
+def test_numbers_of_the_toy_technology(tmp_path, toy):
+    assert (typical_slew(toy), inverter_delay(toy)) == (16, 20)
+    cells = [
+        ("DFF", {"D": 4, "CK": 1000, "Q": 2}),
+        ("INV", {"A": 2, "Y": 3}),
+        ("NAND2", {"A": 3, "B": 3, "Y": 4}),
+    ]
+    found = analyse_timing(netlist(tmp_path, cells, {}, technology=toy), toy)
+    # Each its own delay, its load, and 1/8 of its input's slew, which is twice the load before it.
+    launch, inverter, nand = 50 + 2 + 16 / 8, 10 + 4 + 4 / 8, 12 + 2 + 8 / 8
+    assert found.delay_ps == launch + inverter + nand + 20 + 4 / 8
 
 
 # FO4 delays that are known of such processes: a slip in units is a factor of 1000.

@@ -141,7 +141,7 @@ class TestRoundTrip:
         assert len(places) / 2 <= corrected <= len(places) + 4  # the index is read twice
 
     def test_a_tool_that_drops_the_metadata_and_sorts(self, original, tmp_path):
-        """The index is a tensor as any other."""
+        """The index is a tensor like any other."""
         path, _ = compressed(original, tmp_path)
         again = tmp_path / "resaved.safetensors"
         save_file(load_file(path), again)
@@ -287,7 +287,7 @@ class TestDamage:
             restored(path, tmp_path)
 
     def test_an_index_of_another_file(self, original, tmp_path):
-        """Everything is well but the digest of the whole."""
+        """Everything is right except the digest of the whole."""
         path, _ = compressed(original, tmp_path)
         tensors = load_file(path)
         index = CompressedFile.open(path).index

@@ -153,7 +153,7 @@ class TestAgainstThePackage:
         assert_same_state(state(tmp_path / "plain"), state(llama))
 
     def test_what_it_writes_by_default_is_read(self, package, llama, tmp_path):
-        """A single file, and a configuration that says nothing but what is compressed."""
+        """A single file, and a configuration that only says what is compressed."""
         folder = tmp_path / "single"
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("builtins.print", lambda *_, **__: None)

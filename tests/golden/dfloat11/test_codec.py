@@ -1,4 +1,4 @@
-"""The own layout: every bit comes back, sizes are as promised, damage is named.
+"""Our own layout: every bit comes back, sizes are as promised, damage is named.
 
 ``reference_decode`` is a decoder of its own, written from ``docs/dfloat11.md`` bit by bit.
 """
@@ -61,7 +61,7 @@ def plain_crc(data):
 
 
 def reference_decode(data):
-    """The elements' bytes, by the page that describes the layout, and nothing of ours."""
+    """The elements' bytes, decoded by the page that describes the layout, without our code."""
     magic, version, size, crc, kind, dims, elements, words, sha = struct.unpack(
         "<6sHIIBB6xQQ32s", data[:72]
     )

@@ -60,7 +60,7 @@ def values(count, dtype):
 
 
 def reference_decode(data):
-    """The elements' bytes, by the page that describes the layout, and nothing of ours."""
+    """The elements' bytes, decoded by the page that describes the layout, without our code."""
     (magic, version, size, _, kind, width, shift, escape, dims, rows, base, count, words,
      escapes, _) = struct.unpack("<6sHIIBBBBHHH2xQQQQ", data[:60])  # fmt: skip
     assert (magic, version) == (b"hbdf11", 2)
@@ -167,7 +167,7 @@ def test_a_decoder_written_from_the_description_agrees(dtype):
 
 
 class TestSize:
-    """Of a million normal weights; the entropy of exponent and mantissa together is 10.46."""
+    """Bits of a million normal weights; the entropy of exponent and mantissa together is 10.46."""
 
     @pytest.mark.parametrize(
         ("dtypes", "share"),

@@ -5,9 +5,14 @@ import json
 import pytest
 
 from halfbyte.base import UserError
-from halfbyte.pareto.page.data import page_data
+from halfbyte.pareto.page import data as page
+from halfbyte.pareto.page.entries import PageData
 
 from .records import NETLIST, RECORDS, evaluation, synthesis
+
+
+def page_data(*arguments):
+    return page.page_data(*arguments).as_json()
 
 
 def test_figures_and_what_repeats_them():
@@ -63,7 +68,13 @@ def test_netlists_are_carried_until_they_grow_too_large(tmp_path, monkeypatch):
 
 
 def test_data_is_strict_json():
-    json.dumps(page_data(RECORDS), allow_nan=False)
+    data = page_data(RECORDS)
+    assert PageData.from_json(json.loads(json.dumps(data, allow_nan=False))).as_json() == data
+
+
+def test_refuses_a_figure_that_is_no_number():
+    with pytest.raises(UserError, match="area_um2 of a record must be a number, not 'large'"):
+        page_data([{**synthesis("int4", 1.0), "area_um2": "large"}])
 
 
 def test_refuses_records_without_a_circuit():

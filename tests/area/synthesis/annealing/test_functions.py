@@ -8,7 +8,7 @@ import pytest
 from halfbyte.area.cells.function import truth_table
 from halfbyte.area.cells.technology import load_technology, technology_names
 from halfbyte.area.synthesis.annealing.functions import gate_functions, library_gates, unit_gates
-from halfbyte.area.synthesis.annealing.kernel import (
+from halfbyte.area.synthesis.annealing.state import (
     AND2,
     FAN_INS,
     IMPOSSIBLE,

@@ -16,8 +16,8 @@ from halfbyte.area.synthesis.annealing import (
     read_network,
     unit_gates,
 )
-from halfbyte.area.synthesis.annealing.kernel import IMPOSSIBLE
 from halfbyte.area.synthesis.annealing.network import MAX_INPUTS
+from halfbyte.area.synthesis.annealing.state import IMPOSSIBLE
 from halfbyte.base import run_yosys
 
 
@@ -109,7 +109,7 @@ def test_the_same_seed_gives_the_same_network():
 
 
 def test_every_row_has_the_outputs_or_all_the_alternatives():
-    """XOR and its inverse, or on any row both the other way round: then constants will do."""
+    """XOR and its inverse; any row may have both inverted, so that constants are enough."""
     rows = [0, 1, 1, 0]
     inverse = [1 - value for value in rows]
     network = read_network(table_circuit([rows, inverse], 2), ["x"], ["y"])

@@ -1,0 +1,92 @@
+"""The page's data for each circuit, each evaluation and each format."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from halfbyte.base import JsonObject, Record
+
+__all__ = ["AccuracyEntry", "FormatEntry", "HardwareEntry", "NetlistEntry", "PageData"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FormatEntry(Record):
+    """A format."""
+
+    title: str
+    """The displayed name."""
+    bits: int
+    """Bits of a code."""
+    values: tuple[float, ...]
+    """The value of each code."""
+    quantum: str
+    """The greatest step that divides every value, as a fraction."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HardwareEntry(Record):
+    """A circuit."""
+
+    id: str
+    """A key that identifies what was synthesized."""
+    format: str
+    """Format of the weights."""
+    shown: Mapping[str, str]
+    """The texts by which the page filters."""
+    figures: Mapping[str, float]
+    """The figures by axis, in the unit of the axis."""
+    facts: tuple[tuple[str, ...], ...]
+    """Pairs of a title and a text, for the details."""
+    grade: str
+    """``measured``."""
+    command: str
+    """The command that repeats it."""
+    file: str
+    """The file name for saving its netlist."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetlistEntry(HardwareEntry):
+    """A circuit whose netlist can be saved from the page."""
+
+    verilog: str
+    """The netlist."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccuracyEntry(Record):
+    """An evaluation."""
+
+    format: str
+    """Format of the weights."""
+    shown: Mapping[str, str]
+    """The texts by which the page filters."""
+    figures: Mapping[str, float]
+    """The figures by axis, in the unit of the axis."""
+    intervals: Mapping[str, tuple[float, ...]]
+    """Low and high ends of 95 % intervals, by axis."""
+    facts: tuple[tuple[str, ...], ...]
+    """Pairs of a title and a text, for the details."""
+    grade: str
+    """``measured`` here, or ``published`` by others."""
+    command: str
+    """The command that repeats it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PageData(Record):
+    """All data of the page."""
+
+    summary: str
+    """The numbers of entries."""
+    versions: str
+    """The versions that made the records."""
+    formats: Mapping[str, FormatEntry]
+    """The formats by name."""
+    axes: tuple[JsonObject, ...]
+    """The possible axes and columns."""
+    columns: tuple[str, ...]
+    """Columns of the table besides the two axes."""
+    hardware: tuple[NetlistEntry | HardwareEntry, ...]
+    """The circuits."""
+    accuracy: tuple[AccuracyEntry, ...]
+    """The evaluations."""

@@ -1,0 +1,31 @@
+"""Reads fields of records from files of any release and any kind of result."""
+
+from collections.abc import Mapping
+
+from halfbyte.base import JsonObject, UserError
+
+__all__ = ["members", "number", "text"]
+
+
+def number(record: JsonObject, key: str) -> float | None:
+    """A number; None if it is null or missing. Raises UserError for any other value."""
+    value = record.get(key)
+    if value is None or isinstance(value, int | float):
+        return value
+    raise UserError(f"The field {key} of a record must be a number, not {value!r:.60}")
+
+
+def text(record: JsonObject, key: str) -> str | None:
+    """A readable text; None if it is null or missing."""
+    value = record.get(key)
+    return None if value is None else str(value)
+
+
+def members(record: JsonObject, key: str) -> JsonObject:
+    """An object, empty if it is null or missing. Raises UserError for any other value."""
+    value = record.get(key)
+    if value is None:
+        return {}
+    if isinstance(value, Mapping):
+        return value
+    raise UserError(f"The field {key} of a record must be a JSON object, not {value!r:.60}")

@@ -1,0 +1,100 @@
+"""Compiled functions that call each other across files, and where their machine code is kept."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+NAME = "halfbyte_compiled_sample"
+FILES = {
+    "__init__.py": "",
+    "high.py": f"""
+from halfbyte.base.compiled import jit
+from {NAME}.low import factor
+
+@jit
+def result(x):
+    return factor() * x
+""",
+    "low.py": """
+from halfbyte.base.compiled import jit
+
+@jit
+def factor():
+    return 2
+""",
+    "apart.py": "",
+}
+# Machine code that was loaded instead of being compiled counts as a hit.
+SCRIPT = f"""
+from {NAME}.high import result
+found = result(21)
+print(found, sum(result.stats.cache_hits.values()), result.stats.cache_path, sep="|")
+"""
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    folder = tmp_path / NAME
+    folder.mkdir()
+    for name, text in FILES.items():
+        (folder / name).write_text(text)
+    return folder
+
+
+def run(package: Path, **variables: str) -> tuple[int, int, Path]:
+    """The result, how often kept machine code was used, and where it is kept."""
+    names = ("NUMBA_CACHE_DIR", "NUMBA_CACHE_LOCATOR_CLASSES", "PYTHONDONTWRITEBYTECODE")
+    environment = {name: value for name, value in os.environ.items() if name not in names}
+    paths = [str(package.parent), *filter(None, [environment.get("PYTHONPATH")])]
+    environment |= {"PYTHONPATH": os.pathsep.join(paths), **variables}
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    value, hits, path = done.stdout.strip().split("|")
+    return int(value), int(hits), Path(path)
+
+
+def edit(path: Path, text: str) -> None:
+    """Replace a file; bytecode of the former one must not be taken for that of the latter."""
+    path.write_text(text)
+    for bytecode in (path.parent / "__pycache__").glob(f"{path.stem}.*.pyc"):
+        bytecode.unlink()
+
+
+def test_an_edit_of_a_called_function_in_another_file_is_noticed(package: Path) -> None:
+    assert run(package)[:2] == (42, 0)
+    assert run(package)[:2] == (42, 1)
+    edit(package / "low.py", FILES["low.py"].replace("return 2", "return 3"))
+    assert run(package)[:2] == (63, 0)
+
+
+def test_an_edit_of_what_is_not_imported_changes_nothing(package: Path) -> None:
+    run(package)
+    edit(package / "apart.py", "x = 1\n")
+    assert run(package)[:2] == (42, 1)
+
+
+def test_machine_code_is_kept_beside_the_source_or_where_numba_was_told(
+    package: Path, tmp_path: Path
+) -> None:
+    assert run(package)[2].is_relative_to(package / "__pycache__")
+    chosen = tmp_path / "chosen"
+    assert run(package, NUMBA_CACHE_DIR=str(chosen))[2].is_relative_to(chosen)
+
+
+def test_the_user_keeps_it_where_the_source_is_read_only(package: Path, tmp_path: Path) -> None:
+    # A file where the folder should be: root may write to read-only folders.
+    (package / "__pycache__").write_text("")
+    value, hits, path = run(package, XDG_CACHE_HOME=str(tmp_path / "cache"))
+    assert (value, hits) == (42, 0)
+    assert path.is_relative_to(tmp_path / "cache" / "halfbyte")
+
+
+def test_every_process_compiles_where_nothing_can_be_written(package: Path) -> None:
+    blocked = package / "blocked"
+    blocked.write_text("")
+    assert [run(package, NUMBA_CACHE_DIR=str(blocked))[:2] for _ in range(2)] == [(42, 0)] * 2
