@@ -100,7 +100,7 @@ def write_report(
 class _Plot(NamedTuple):
     name: str
     title: str
-    """Label of the quality that is drawn against the cost."""
+    """Title of the quality that is drawn against the cost."""
     key: str
     """Column of the quality in the data beside the plot."""
     label: str

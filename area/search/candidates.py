@@ -8,7 +8,7 @@ __all__ = ["promising"]
 # Beyond these limits an architecture took over twice the area of the smallest, for all formats that
 # were tried, and much of the run time. A table has a row for each pair of codes.
 MAX_TABLE_BITS = 9
-# Where exponents can be added, wider decoders and integer multipliers are not worth trying.
+# If the architecture that adds exponents fits, integers with more bits than this are not tried.
 MAX_INTEGER_BITS = 12
 _TABLE, _EXPONENTS = "product_table", "exponent_shift"
 
