@@ -13,7 +13,15 @@ if TYPE_CHECKING:
     from halfbyte.rtl.array import ArraySpec
     from halfbyte.rtl.dot import DotSpec
 
-__all__ = ["ARRAY", "Columns", "Rows", "check_array_only", "make_arrays", "show_arrays"]
+__all__ = [
+    "ARRAY",
+    "Columns",
+    "Rows",
+    "check_array_only",
+    "make_arrays",
+    "refuse_arrays",
+    "show_arrays",
+]
 
 ARRAY = "array"
 DEFAULT_SIDE = 16
@@ -39,6 +47,12 @@ def check_array_only(unit: str, rows: int | None, columns: int | None) -> None:
     given = [name for name, value in (("rows", rows), ("columns", columns)) if value is not None]
     if unit != ARRAY and given:
         raise UserError(f"--{given[0]} is for --unit array, not for {unit}: leave it out")
+
+
+def refuse_arrays(unit: str, instead: str) -> None:
+    """Raise UserError if ``unit`` is an array, which this command does not take."""
+    if unit == ARRAY:
+        raise UserError(f"Arrays are not among what this command takes: {instead}")
 
 
 def make_arrays(

@@ -9,6 +9,7 @@ import typer
 
 from halfbyte.area.timing.clocks import parse_clock
 from halfbyte.base import build_dir
+from halfbyte.cli.array import refuse_arrays
 from halfbyte.cli.designs import choose_architectures, mac_specs
 from halfbyte.cli.dot import (
     DOT,
@@ -104,6 +105,7 @@ def rtl(
     """
     folder = output or build_dir() / "rtl"
     check_dot_only(unit, scale=scale, block=block, accumulator=accumulator, window=window)
+    refuse_arrays(unit, "export the unit in each element with --unit dot")
     if check_unit(unit, names):
         rtl_unit(unit, lanes, codes, symbols, folder, json)
         return
