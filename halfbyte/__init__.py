@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from halfbyte.rtl import MacSpec
     from halfbyte.sim.records import ExportRecord, SimulationRecord
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOMES = {
     "EvaluationRecord": "accuracy.record",

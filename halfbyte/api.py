@@ -240,6 +240,7 @@ def plot_frontier(
 
     Formats with one of the two records are left out. Raises UserError if none has both.
     """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     from halfbyte.base import UserError
@@ -253,6 +254,7 @@ def plot_frontier(
         raise UserError("No format has both an area and an evaluation")
     formats = {point.format: _load_format(point.format) for point in points}
     figure = Figure(figsize=(7.0, 4.8), layout="constrained")
+    FigureCanvasAgg(figure)
     draw_frontier(
         figure.add_subplot(),
         points,

@@ -1,4 +1,4 @@
-"""Accuracy against area: the frontier, the plots, and what they say of published claims."""
+"""Accuracy against area: the frontier, the plots, and the check of published claims."""
 
 from halfbyte.pareto.axes import check_axis, make_axis
 from halfbyte.pareto.report import write_report

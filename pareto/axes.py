@@ -13,30 +13,30 @@ __all__ = ["AXES", "MAC_AREA", "Axis", "check_axis", "make_axis"]
 
 Records = Sequence[SynthesisRecord]
 BF16_BITS = 16
-# The chip whose shares are known has MACs of this format.
+# The format of the MACs on the chip whose area shares are published.
 _BASELINE = "int4"
 
 
 @dataclass(frozen=True)
 class Axis:
-    """A cost, of which less is better.
+    """A cost; less is better.
 
     Parameters
     ----------
     name : str
-        As ``--axis`` takes it.
+        Name for ``--axis``.
     column : str
-        Its name in data.
+        Name of the column in data files.
     label : str
-        With its unit.
+        Label with the unit.
     title : str
-        Begins the title of a plot.
+        The first words of a plot's title.
     note : str
-        What it rests on, for the caption; may be empty.
+        What the cost is based on, for the caption; may be empty.
     cost : function
-        Of a synthesis record; None where the record does not know it.
+        Gives the cost from a synthesis record; None if the record lacks it.
     lossless : function
-        The same of BF16 with DFloat11.
+        Gives the cost from the record of BF16 with DFloat11.
     """
 
     name: str
@@ -57,7 +57,7 @@ AXES = ("mac_area", "array_area", "chip_overhead", "energy", "delay", "bits")
 
 
 def check_axis(name: str) -> None:
-    """Raise UserError if there is no such axis."""
+    """Raise UserError for an unknown axis."""
     if name not in AXES:
         raise UserError(f"Axis must be one of {', '.join(AXES)}, not {name[:60]!r}")
 
@@ -73,29 +73,29 @@ def make_axis(
     activation: Format | None = None,
     effective_bits: Mapping[str, float] | None = None,
 ) -> Axis:
-    """The axis ``name`` for MACs whose weights have one of ``formats``.
+    """The axis ``name`` for MACs with weights in ``formats``.
 
     Parameters
     ----------
     name : str
         One of :data:`AXES`.
     formats : sequence of Format
-        Those of the records.
+        The formats of the records.
     areas : sequence of SynthesisRecord
-        As ``area.synthesize`` gives them.
+        Results of ``area.synthesize``.
     technology : Technology
-        Its flip-flop and SRAM make the array.
+        Gives the flip-flop and SRAM of the array.
     chip, array : ChipModel, ArrayModel
         For the axes ``chip_overhead`` and ``array_area``.
     activation : Format, optional
-        Of the other operand; the weight's own format if not given.
+        Format of the other operand; by default the weight's own format.
     effective_bits : mapping of str to float, optional
-        For the axis ``bits``: by format, bits per weight with entropy-coded codes and scales.
+        For the axis ``bits``: bits per weight of each format, with entropy-coded codes and scales.
 
     Raises
     ------
     UserError
-        No such axis, or no record knows it.
+        The axis is unknown, or all records lack its figure.
     """
     check_axis(name)
     by_name = {fmt.name: fmt for fmt in formats}
@@ -210,7 +210,7 @@ def _delay_axis(areas: Records) -> Axis:
 
 
 def _left_out(areas: Records, column: str, costs: Sequence[float | None]) -> str:
-    """Which formats have no figure; raises UserError if all lack it."""
+    """A note on the formats without a figure; raises UserError if all lack it."""
     missing = [record.format for record, cost in zip(areas, costs, strict=True) if cost is None]
     if len(missing) == len(areas):
         raise UserError(f"There is nothing to draw: {column} is null in every record")

@@ -1,4 +1,4 @@
-"""What the paper claims of its formats, beside this project's figures; decided by the figures."""
+"""The paper's claims about its formats, checked against this project's figures."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,16 +12,16 @@ from halfbyte.pareto.records import Claim
 
 __all__ = ["PAPER_FRONTIER", "claims", "points_of"]
 
-# Dotzel et al., 2024: the frontier of MAC area against W4A4 accuracy.
+# The frontier of MAC area against W4A4 accuracy in Dotzel et al., 2024.
 PAPER_FRONTIER = ("int4", "e2m1", "e2m1_sr", "e2m1_sp")
-# Two technologies and tools agree on the ratio of two MACs if they differ by no more than this.
+# Two technologies and tools agree on the area ratio of two MACs if they differ by at most this.
 _AGREEMENT = 0.03
 Records = Mapping[str, SynthesisRecord]
 
 
 @dataclass(frozen=True)
 class _Quality:
-    """A quality with the points that have it."""
+    """A quality, and the points of the formats that have it."""
 
     name: str
     points: list[Point]
@@ -41,14 +41,14 @@ def points_of(
 
 
 def claims(areas: Records, quality: Quality | None) -> list[Claim]:
-    """The claims that these records can answer; none without the baselines INT4 and E2M1.
+    """The claims that these records can answer; empty without the baselines INT4 and E2M1.
 
     Parameters
     ----------
     areas : mapping of format name to record
         Synthesis records.
     quality : Quality or None
-        What was measured on a model.
+        The quality that was measured on a model.
     """
     if not {"int4", "e2m1"} <= set(areas):
         return []
@@ -66,7 +66,7 @@ def _is_sf4(name: str) -> bool:
 
 
 def _axes(areas: Records, quality: Quality | None) -> list[_Quality]:
-    """Both qualities, for the paper's formats and SF4 with other tables."""
+    """The published and the measured quality, for the paper's formats and variants of SF4."""
     shown = [name for name in areas if name in published()["w4a4_delta_percent"]["plain"]]
     paper = w4a4_accuracy(shown)
     models = ", ".join(paper.models)
@@ -105,7 +105,7 @@ def _frontier_claim(areas: Records, axis: _Quality) -> Claim:
 
 
 def _with_paper_areas(points: Sequence[Point]) -> str:
-    """The frontier of the same qualities, over the formats that the paper synthesized."""
+    """The frontier of the same qualities with the paper's areas, for the formats it synthesized."""
     areas = published()["mac_area_28nm"]
     theirs = [
         Point(point.format, areas[point.format]["mac"], point.quality)
@@ -137,7 +137,7 @@ def _difference(areas: Records, name: str, other: str) -> str:
 
 
 def _supernormal_cost(areas: Records, name: str, title: str) -> Claim:
-    """Cost over E2M1 of the MAC and of the chip, in the paper's 28 nm and here."""
+    """Extra cost over E2M1 of the MAC and of the chip, in the paper's 28 nm and here."""
     theirs = published()["mac_area_28nm"]
     paper_ratio = theirs[name]["mac"] / theirs["e2m1"]["mac"]
     our_ratio = areas[name].area_um2 / areas["e2m1"].area_um2
@@ -156,7 +156,7 @@ def _cost(ratio: float) -> str:
 
 
 def _causes(areas: Records, name: str) -> list[str]:
-    """Where the paper's and our figures put the cost over E2M1, and what is known to differ."""
+    """Which parts cause the extra cost over E2M1 in the paper and here, and known differences."""
     theirs = published()["mac_area_28nm"]
     record, baseline = areas[name], areas["e2m1"]
     paper_parts = {
@@ -185,7 +185,7 @@ def _causes(areas: Records, name: str) -> list[str]:
 
 
 def _shares(parts: Mapping[str, tuple[float, float]], whole: float) -> str:
-    """What each part adds over the baseline, in % of the baseline's MAC."""
+    """The extra area of each part over the baseline, in % of the baseline's MAC."""
     return ", ".join(
         f"{part} {100 * (area - baseline) / whole:+.1f} %"
         for part, (area, baseline) in parts.items()

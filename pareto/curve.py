@@ -1,4 +1,4 @@
-"""Drawing and writing area against clock: the staircase of each format, and its slack."""
+"""Plots and data of area against clock: a staircase for each format, and its slack."""
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
@@ -18,8 +18,8 @@ __all__ = ["draw_area", "draw_slack", "write_curve"]
 
 SIZE_INCHES = (9.0, 6.8)
 CAPTION_WIDTH = 150  # letters in a line
-MARGIN = 1.12  # beside the slowest and the fastest clock
-# Okabe and Ito's colours, which colour-blind readers can tell apart; then again, dashed.
+MARGIN = 1.12  # factor left free beyond the slowest and the fastest clock
+# Okabe and Ito's colours, which colour-blind readers can tell apart; reused with dashed lines.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9")
 _DASHES = ("-", "--", ":")
 _TICKS_NS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 1, 1.5, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50)
@@ -43,7 +43,7 @@ def _by_format(records: Sequence[SynthesisRecord]) -> list[tuple[str, list[Synth
 
 
 def _label(name: str, record: SynthesisRecord, titles: Mapping[str, str]) -> str:
-    """The title of a format, or of both operands where they differ."""
+    """The title of a format, or of both operands' formats if they differ."""
     title = titles.get(record.format, name)
     return title if record.activation == record.format else f"{title} x {record.activation}"
 
@@ -70,11 +70,11 @@ def draw_area(axes: Axes, records: Sequence[SynthesisRecord], titles: Mapping[st
     Parameters
     ----------
     axes : Axes
-        Where to draw; the clock period in ns goes to the right on a logarithmic axis.
+        Where to draw. The horizontal axis is the clock period in ns, logarithmic.
     records : sequence of SynthesisRecord
-        As ``area.sweep_clocks`` gives them.
+        Results of ``area.sweep_clocks``.
     titles : mapping of str
-        What each format is called.
+        The displayed name of each format.
     """
     for place, (name, group) in enumerate(_by_format(records)):
         points = sorted({(_delay(each) / 1e3, each.area_um2) for each in group}, reverse=True)
@@ -116,7 +116,7 @@ def draw_area(axes: Axes, records: Sequence[SynthesisRecord], titles: Mapping[st
 
 
 def draw_slack(axes: Axes, records: Sequence[SynthesisRecord]) -> None:
-    """Slack of the best netlist at each clock, as a part of the clock; below zero it is missed."""
+    """Draw the slack of the best netlist over the clock period; below zero the clock is missed."""
     for place, (_, group) in enumerate(_by_format(records)):
         clocks = [_clock(each) / 1e3 for each in group]
         slacks = [100 * (each.slack_ps or 0.0) / _clock(each) for each in group]
@@ -181,11 +181,11 @@ def write_curve(
     Parameters
     ----------
     records : sequence of SynthesisRecord
-        As ``area.sweep_clocks`` gives them, by format.
+        Results of ``area.sweep_clocks``, by format.
     titles : mapping of str
-        What each format is called.
+        The displayed name of each format.
     folder : Path
-        Made if need be; files are replaced whole.
+        Created if missing; existing files are replaced as a whole.
     """
     others = dict.fromkeys(each.activation for each in records if each.activation != each.format)
     operands = "".join(f"_x_{name}" for name in others)
@@ -218,14 +218,14 @@ def write_curve(
 
 
 def _clock(record: SynthesisRecord) -> float:
-    """In ps; every record of a sweep has one."""
+    """The clock period in ps; raises UserError if the record lacks it."""
     if record.clock_ps is None:
         raise UserError(f"The record of {record.format} has no clock: sweep clocks first")
     return record.clock_ps
 
 
 def _delay(record: SynthesisRecord) -> float:
-    """In ps; every record of a sweep has one."""
+    """The delay in ps; raises UserError if the record lacks it."""
     if record.delay_ps is None:
         raise UserError(f"The record of {record.format} has no delay: {record.not_measured}")
     return record.delay_ps

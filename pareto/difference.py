@@ -1,4 +1,4 @@
-"""What changed between two sets of records: area, delay, energy and loss, circuit by circuit."""
+"""Changes between two sets of records: area, delay, energy and loss of each circuit."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -10,7 +10,7 @@ from halfbyte.pareto.page.fields import members, number
 __all__ = ["FIGURES", "Change", "changes"]
 
 FIGURES = ("area_um2", "delay_ps", "energy_fj", "glitch_energy_fj", "bits_per_weight", "loss")
-"""Figures that are compared; less of each is better."""
+"""The compared figures; less is better for all of them."""
 
 
 @dataclass(frozen=True)
@@ -20,11 +20,11 @@ class Change:
     Parameters
     ----------
     what : str
-        The circuit or the evaluation, as people read it.
+        Readable name of the circuit or the evaluation.
     figure : str
-        One of :data:`FIGURES`; ``record`` where the whole record appeared or vanished.
+        One of :data:`FIGURES`, or ``record`` if the whole record appeared or vanished.
     before, after : float, optional
-        None where there is none.
+        The figure; None if it is missing.
     """
 
     what: str
@@ -34,13 +34,13 @@ class Change:
 
     @property
     def relative(self) -> float | None:
-        """The change as a part of ``before``; None where it has no meaning."""
+        """The change as a fraction of ``before``; None if it is not defined."""
         if self.before is None or self.after is None or self.before == 0:
             return None
         return self.after / self.before - 1
 
     def exceeds(self, tolerance: float) -> bool:
-        """Whether the figure moved by more than ``tolerance``, a part of ``before``."""
+        """Whether the figure changed by more than ``tolerance``, a fraction of ``before``."""
         if self.before == self.after:
             return False
         return self.relative is None or abs(self.relative) > tolerance
@@ -51,10 +51,10 @@ class Change:
 
 
 def changes(before: Iterable[JsonObject], after: Iterable[JsonObject]) -> list[Change]:
-    """Every figure that both sets know or that only one has, in the order of the second set.
+    """Every figure that is in one set or in both, in the order of the second set.
 
-    Records are matched by what they measure: format, unit, technology, clock and so on, or format,
-    model, text and recipe. Records of other kinds are left out.
+    Records are matched by what they measure. For circuits this is format, unit, technology, clock
+    and so on; for evaluations it is format, model, text and recipe. Other records are left out.
     """
     old, new = identities(before), identities(after)
     found = []
@@ -90,7 +90,7 @@ def _figure(record: JsonObject, name: str) -> float | None:
 
 def _name(record: JsonObject) -> str:
     keys = ["format", "activation", "unit", "lanes", "technology", "model"]
-    if "measures" in record:  # a circuit's recipe is how it was found, not what it is
+    if "measures" in record:  # a circuit's recipe says how it was found, not what it is
         keys.append("recipe")
     parts = dict.fromkeys(str(record[key]) for key in keys if record.get(key) is not None)
     if clock := number(record, "clock_ps"):

@@ -1,4 +1,4 @@
-"""What an exploration says: for each format its smallest design, beside how well it quantizes."""
+"""The findings of an exploration: each format's smallest design, and how well it quantizes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,12 +27,12 @@ class Candidate:
     format : Format
         Its values.
     base : Format or None
-        The format of the exploration that has zero where this one has its supernormal value; itself
-        for such a base, None where there is none.
+        The explored format that has zero in place of this one's supernormal value. A base is its
+        own base. None if the base was not explored.
     record : SynthesisRecord
         The smallest of its designs.
     distances : mapping of str to float
-        SQNR lost to the best levels there are, in dB, by parent's name.
+        SQNR lost against the best possible levels, in dB, by the parent's name.
     """
 
     format: Format
@@ -42,25 +42,25 @@ class Candidate:
 
     @property
     def supernormal(self) -> Fraction | None:
-        """The value that the base has not; None for a base, and without one."""
+        """The value that the base lacks; None for a base, and for a format without a base."""
         if self.base is None or self.base is self.format:
             return None
         return self.format.values[len(self.format.values) // 2]
 
     @property
     def refinement(self) -> Fraction:
-        """How many of the format's quanta make one of its base's."""
+        """The number of the format's quanta in one quantum of its base."""
         return self.base.quantum / self.format.quantum if self.base else Fraction(1)
 
     @property
     def area_um2(self) -> float:
-        """Of the smallest design."""
+        """The area of the smallest design, in um^2."""
         return self.record.area_um2
 
 
 @dataclass(frozen=True, eq=False)
 class Findings:
-    """An exploration with its accuracies; the first parent is the one that decides."""
+    """An exploration with its accuracies; the first parent decides the frontier."""
 
     parents: tuple[Parent, ...]
     candidates: tuple[Candidate, ...]
@@ -68,7 +68,7 @@ class Findings:
 
     @cached_property
     def _points(self) -> dict[str, Point]:
-        """Area, and minus the distance to the optimum of the first parent, by format."""
+        """Points by format: area, and the negative distance to the first parent's optimum."""
         name = self.parents[0].name
         return {
             each.format.name: Point(each.format.name, each.area_um2, -each.distances[name])
@@ -81,7 +81,7 @@ class Findings:
 
     @cached_property
     def frontier(self) -> tuple[Candidate, ...]:
-        """The candidates that no other dominates, by ascending area; of equal ones the first."""
+        """The candidates that are not dominated, by ascending area; the first of equal ones."""
         best: dict[tuple[float, float], Candidate] = {}
         for point in frontier(list(self._points.values())):
             best.setdefault((point.cost, point.quality), self._by_name[point.format])
@@ -89,7 +89,7 @@ class Findings:
 
     @property
     def shown(self) -> tuple[Candidate, ...]:
-        """The frontier, and what has the values of a shipped format, by ascending area."""
+        """The frontier and the candidates that equal a shipped format, by ascending area."""
         shipped = {fmt.values for fmt in bundled()}
         chosen = [
             each
@@ -99,7 +99,7 @@ class Findings:
         return tuple(sorted(chosen, key=lambda each: (each.area_um2, each.format.name)))
 
     def with_records(self, records: Mapping[str, SynthesisRecord]) -> "Findings":
-        """The same with other records of some formats, for what else is known of their designs."""
+        """The same findings with some records replaced, such as by records with proofs."""
         candidates = tuple(
             replace(each, record=records.get(each.format.name, each.record))
             for each in self.candidates
@@ -107,7 +107,7 @@ class Findings:
         return replace(self, candidates=candidates)
 
     def dominator(self, candidate: Candidate) -> Candidate | None:
-        """The smallest candidate that is no larger and no less accurate; None if none is."""
+        """The smallest candidate that dominates ``candidate``; None if it is not dominated."""
         found = dominator(self._points[candidate.format.name], self._points.values())
         return self._by_name[found.format] if found else None
 
@@ -126,17 +126,17 @@ def find(
     formats : sequence of Format
         The weight formats; those without a record are left out.
     records : sequence of record
-        Of any number of designs of each format, all in one technology.
+        Records of any number of designs of each format, all in one technology.
     parents : sequence of Parent
-        What the formats represent; at least one.
+        The distributions that the formats represent; at least one.
     block : int
         Values that share a scale.
 
     Raises
     ------
     UserError
-        No records, records of several technologies or activation formats, or a block or nu that is
-        out of range.
+        There are no records, they have several technologies or activation formats, or the block or
+        nu is out of range.
     """
     smallest = _smallest(records)
     chosen = [fmt for fmt in formats if fmt.name in smallest]
@@ -153,7 +153,7 @@ def find(
 
 
 def _smallest(records: Sequence[SynthesisRecord]) -> dict[str, SynthesisRecord]:
-    """The smallest design of each format; of equal ones the first by architecture and recipe."""
+    """The smallest design of each format; ties go to the first by architecture and recipe."""
     if not records:
         raise UserError("A report needs at least one design that was synthesized")
     kinds: tuple[tuple[str, set[str | int]], ...] = (
@@ -174,17 +174,17 @@ def _smallest(records: Sequence[SynthesisRecord]) -> dict[str, SynthesisRecord]:
 
 
 def _distances(formats: Sequence[Format], parent: Parent, block: int) -> list[float]:
-    """Mean over the parent's distributions; a distribution at a time, which is kept meanwhile."""
+    """The mean distance over the parent's distributions, one distribution after another."""
     columns = [
         [distance_to_optimum_db(fmt, distribution, nu, block) for fmt in formats]
         for distribution, nu in parent.distributions
     ]
-    # Mirrored formats differ in the last digits of their sums: that must make none the better one.
+    # Sums of mirrored formats differ only in their last digits; this must not rank them.
     return [round(fmean(values), _DIGITS) for values in zip(*columns, strict=True)]
 
 
 def _bases(formats: Sequence[Format]) -> dict[str, Format | None]:
-    """For each format the one that differs from it in nothing but a second zero."""
+    """For each format, the format that differs from it only by a second zero."""
 
     def rest(fmt: Format) -> tuple[Fraction, ...]:
         half = len(fmt.values) // 2

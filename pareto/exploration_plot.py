@@ -1,4 +1,4 @@
-"""Drawing an exploration: all formats with their frontier, and what a supernormal value does."""
+"""Plots of an exploration: all formats with their frontier, and the gain by supernormal value."""
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
@@ -13,12 +13,13 @@ from halfbyte.pareto.plot import LINE, steps
 
 __all__ = ["draw_area_by_value", "draw_cloud", "draw_gain_by_value"]
 
-# Okabe and Ito's, which colour-blind readers can tell apart, by base in order of appearance.
+# Okabe and Ito's colours, which colour-blind readers can tell apart, by base in order of
+# appearance.
 _COLOURS = ("#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _NO_BASE = "#777777"
 _NAMED = "#000000"
-# Beyond the frontier and the named formats, so much of their span is shown: more where it gets
-# larger and worse.
+# The plot shows this share of the span of frontier and named formats as margin: more on the side of
+# larger and worse formats.
 _BETTER_MARGIN, _WORSE_MARGIN = 0.08, 0.3
 _HEADROOM = 0.2  # for a legend
 _SHOWN_LOSS_DB = 1.0
@@ -33,16 +34,16 @@ def _base_colours(findings: Findings) -> dict[str | None, str]:
 
 
 def draw_cloud(axes: Axes, findings: Findings, named: Mapping[str, str]) -> int:
-    """Draw every candidate, the frontier as a staircase, and labels; returns how many lie outside.
+    """Draw all candidates, the frontier and labels; returns the number of candidates outside.
 
     Parameters
     ----------
     axes : Axes
-        Its figure must be drawn by Agg.
+        Where to draw; its figure must be drawn by Agg.
     findings : Findings
         What to draw.
     named : mapping of str to str
-        Titles of the candidates that have a name of their own, by format.
+        Titles by format, for the candidates that have a title.
     """
     colours = _base_colours(findings)
     parent = findings.parents[0].name
@@ -131,7 +132,7 @@ def _set_limits(axes: Axes, shown: Sequence[Candidate], parent: str) -> None:
 
 
 def _with_margins(values: Sequence[float]) -> tuple[float, float]:
-    """From below the least to above the greatest; less is better."""
+    """Axis limits from below the least to above the greatest value; less is better."""
     span = max(values) - min(values) or 1.0
     return min(values) - _BETTER_MARGIN * span, max(values) + _WORSE_MARGIN * span
 
@@ -144,7 +145,7 @@ def _finish(axes: Axes) -> None:
 def draw_gain_by_value(
     axes: Axes, group: Sequence[Candidate], findings: Findings, named: Mapping[str, str]
 ) -> None:
-    """Draw what each supernormal value of one base gains over it, in dB, for every parent.
+    """Draw the gain of each supernormal value over its base, in dB, for every parent.
 
     ``group`` holds the base and its variants.
     """
@@ -155,7 +156,7 @@ def draw_gain_by_value(
             float(each.supernormal or 0): base.distances[parent.name] - each.distances[parent.name]
             for each in variants
         }
-        # A value that the base has already gains nothing.
+        # The gain of a value that the base already has is 0.
         gains |= {float(value): 0.0 for value in base.format.values}
         axes.plot(
             *zip(*sorted(gains.items()), strict=True), styles[index % len(styles)],
@@ -208,7 +209,7 @@ def _split(group: Sequence[Candidate]) -> tuple[Candidate, list[Candidate]]:
 
 
 def _mark_named(axes: Axes, variants: Sequence[Candidate], named: Mapping[str, str]) -> None:
-    """A line at each value that a shipped format has, with the format's title on top."""
+    """Draw a line at the value of each shipped format, with the format's title on top."""
     for each in variants:
         if each.format.name in named:
             value = float(each.supernormal or 0)

@@ -1,4 +1,4 @@
-"""An exploration as files: plots, the table of the best, formats to go on with, CSV and JSON."""
+"""An exploration as files: plots, a table of the best, format files, CSV and JSON."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,7 +17,7 @@ from halfbyte.pareto.exploration_plot import draw_area_by_value, draw_cloud, dra
 
 __all__ = ["summary_rows", "write_exploration"]
 
-_LETTERS_PER_INCH = 17  # of a caption
+_LETTERS_PER_INCH = 17  # letters of a caption per inch of width
 _CAPTION_LINE_INCHES = 0.125
 _CAPTION_COLOUR = "#555555"
 
@@ -25,14 +25,14 @@ _CAPTION_COLOUR = "#555555"
 def write_exploration(
     title: str, findings: Findings, records: Sequence[SynthesisRecord], folder: Path
 ) -> list[Path]:
-    """Write what an exploration says to ``folder``; returns the files.
+    """Write the findings of an exploration to ``folder``; returns the files.
 
-    Plots as PNG and SVG: ``frontier`` and, if there are supernormal values, ``supernormal``. As CSV
-    and JSON: ``candidates`` with a row for each format, ``designs`` with one for each record. The
-    frontier and the shipped formats as a table in ``frontier.md``; and the formats of the frontier
-    as files under ``formats``, for the other commands.
+    The plots are PNG and SVG: ``frontier`` and, if there are supernormal values, ``supernormal``.
+    The data are CSV and JSON: ``candidates`` has a row for each format, ``designs`` a row for each
+    record. ``frontier.md`` is a table of the frontier and the shipped formats. The formats of the
+    frontier are written as files under ``formats``, for use by other commands.
 
-    Raises UserError if a netlist that is shown by name has no proof; the other formats are a
+    Raises UserError if a netlist that is shown by name is not proved. The other formats are only a
     background without names.
     """
     unproved = [each.format.name for each in findings.shown if not each.record.is_proved]
@@ -57,7 +57,7 @@ def write_exploration(
 
 
 def _shipped_titles(findings: Findings) -> dict[str, str]:
-    """Titles of the candidates with the values of a shipped format, by candidate's name."""
+    """Titles of the candidates that equal a shipped format, by the candidate's name."""
     shipped = {fmt.values: fmt.title for fmt in reversed(bundled())}
     return {
         each.format.name: shipped[each.format.values]
@@ -67,7 +67,7 @@ def _shipped_titles(findings: Findings) -> dict[str, str]:
 
 
 def _groups(findings: Findings) -> list[list[Candidate]]:
-    """The candidates of each base that has supernormal variants, the base with them."""
+    """Groups of candidates: a base and its supernormal variants."""
     groups: dict[str, list[Candidate]] = {}
     for each in findings.candidates:
         if each.base is not None:
@@ -132,7 +132,7 @@ def _caption(findings: Findings, note: str) -> str:
 
 
 def _figure(width: float, height: float, title: str, caption: str) -> tuple[Figure, float]:
-    """A figure with its title and caption; also where, from the bottom, the caption ends."""
+    """A figure with title and caption; and the height at which the caption ends."""
     drawn = figure(width, height)
     lines = wrap(caption, int(_LETTERS_PER_INCH * width))
     left, margin = 0.75 / width, 0.12

@@ -1,7 +1,7 @@
-"""The findings of Dotzel et al. (2024) one by one: the paper's figures, ours, whether they hold.
+"""The findings of Dotzel et al. (2024): the paper's figures, ours, and whether they hold.
 
-A comparison is of two cases (format, recipe, block) on one model: the difference of their relative
-losses, with the interval of the paired bootstrap.
+A comparison takes two cases (format, recipe, block) on one model. It gives the difference of their
+relative losses, with the interval of the paired bootstrap.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,13 +21,13 @@ __all__ = ["Case", "Finding", "Row", "cases", "compare", "findings"]
 
 BLOCKS = (16, 32, 64, 128, 256)
 _W4, _W4A4, _SIGN = "dotzel2024", "dotzel2024_w4a4", "w4_sign"
-# Formats of the paper's Table 8 that are ranked.
+# The ranked formats of the paper's Table 8.
 _RANKED = ("nf4", "sf4", "int4", "e2m1", "e2m1_sr", "e2m1_sp", "e3m0", "apot4", "apot4_sp")
 
 
 @dataclass(frozen=True)
 class Case:
-    """A format as it is evaluated."""
+    """A format with the recipe and block size of its evaluation."""
 
     format: str
     recipe: str
@@ -39,7 +39,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Row:
-    """One answer: where it was measured, the figure with its interval, and the verdict."""
+    """One answer: what it was measured on, the figure with its interval, and the verdict."""
 
     where: str
     figure: str
@@ -57,7 +57,7 @@ class Finding:
     rows: tuple[Row, ...]
 
 
-# The evaluation of a case on a model.
+# A function that gives the evaluation of a case on a model.
 Lookup = Callable[[str, Case], "Evaluation"]
 
 
@@ -108,11 +108,11 @@ def findings(
     Parameters
     ----------
     models : sequence of str
-        Models that ``lookup`` knows.
+        The models; ``lookup`` must know them.
     lookup : callable
-        The evaluation of a case on a model.
+        Gives the evaluation of a case on a model.
     ks_deltas : mapping of model to mapping of layer to float
-        Kolmogorov-Smirnov distance of the normal fit minus that of Student's t.
+        For each layer, the Kolmogorov-Smirnov distance of the normal fit minus that of Student's t.
     """
 
     def rows(pairs: Iterable[tuple[Case, Case]]) -> tuple[Row, ...]:
@@ -211,7 +211,7 @@ def _order(models: Sequence[str], lookup: Lookup) -> Finding:
         ours = [each.worsening for each in evaluations]
         replicates = np.stack([each.losses() for each in evaluations], axis=1)
         taus = np.array([kendalltau(theirs, each).statistic for each in replicates])
-        low, high = interval(taus) or (-1.0, 1.0)  # nothing is told: the whole range
+        low, high = interval(taus) or (-1.0, 1.0)  # not known: the whole range
         order = sorted(zip(ours, _RANKED, strict=True))
         rows.append(
             Row(

@@ -16,7 +16,7 @@ class Point:
 
 
 def _dominates(one: Point, other: Point) -> bool:
-    """Whether ``one`` costs no more, is no worse, and differs in at least one of the two."""
+    """Whether ``one`` is at least as good in cost and quality, and better in one of them."""
     return (
         one.cost <= other.cost
         and one.quality >= other.quality
@@ -25,16 +25,16 @@ def _dominates(one: Point, other: Point) -> bool:
 
 
 def frontier(points: Sequence[Point]) -> list[Point]:
-    """The points that no other dominates, by ascending cost; equal points stay together."""
+    """The points that are not dominated, by ascending cost; equal points are all kept."""
     kept = [point for point in points if dominator(point, points) is None]
     return sorted(kept, key=lambda point: (point.cost, -point.quality, point.format))
 
 
 def dominator(point: Point, points: Iterable[Point]) -> Point | None:
-    """The cheapest point that dominates ``point``, the best if several; None if none does.
+    """The cheapest, then best point that dominates ``point``; None if it is not dominated.
 
-    A point is dominated by one that costs no more, is no worse, and differs in at least one of
-    the two.
+    A point dominates another if it is at least as good in cost and quality, and better in one of
+    them.
     """
     better = (each for each in points if _dominates(each, point))
     return min(better, key=lambda each: (each.cost, -each.quality, each.format), default=None)

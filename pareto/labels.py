@@ -1,4 +1,4 @@
-"""Labels beside the points of a plot: nearest to their own, and over no other label or marker."""
+"""Labels of the points of a plot: close to their own marker, clear of other labels and markers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,13 +18,13 @@ _MARKER_POINTS = 9
 _LINE_POINTS = 2
 # Beyond this distance in points a thin line leads from the label to its marker.
 _LEADER = 16
-# A label must be nearer to its own marker than to any other by this.
+# A label must be closer to its own marker than to any other marker, by this distance.
 _CLEARLY_POINTS = 3
-# What standing nearer to a foreign marker counts, in pixels shared per pixel too far.
+# The cost of a label too close to another marker: overlapping pixels for each pixel of distance.
 _FOREIGN = 200.0
-# After every label has a place, each looks for a better one so many times.
+# Number of rounds in which each placed label looks for a better place.
 _ROUNDS = 3
-# Where a label may stand, in points from its marker: near places first.
+# The possible places of a label, in points from its marker, near places first.
 _PLACES = [
     (dx * distance, dy * distance)
     for distance in (8, 13, 20, 29, 40)
@@ -34,7 +34,7 @@ _PLACES = [
 
 @dataclass(frozen=True)
 class Label:
-    """A text for the point ``(x, y)`` in data coordinates; prominent ones choose first."""
+    """A text at the point ``(x, y)`` in data coordinates; prominent labels are placed first."""
 
     text: str
     x: float
@@ -46,10 +46,11 @@ class Label:
 def place_labels(
     axes: Axes, labels: Sequence[Label], corners: Sequence[tuple[float, float]] = ()
 ) -> None:
-    """Write each label where it overlaps least and is nearest to its own marker.
+    """Write each label where it overlaps least and is closest to its own marker.
 
-    ``corners`` are those of a staircase, in data coordinates, that labels keep off. The limits of
-    ``axes`` must be final. Raises TypeError unless its figure is drawn by Agg, which measures text.
+    ``corners`` are the corners of a staircase, in data coordinates, which labels must not cross.
+    The limits of ``axes`` must be final. Raises TypeError unless the figure is drawn by Agg, which
+    can measure text.
     """
     canvas = axes.figure.canvas
     canvas.draw()
@@ -85,7 +86,7 @@ def box_distance(box: Bbox, marker: Bbox) -> float:
 
 
 def _too_far(box: Bbox, own: int, markers: Sequence[Bbox]) -> float:
-    """By how many pixels another marker is nearer to the box than its own; negative if none is."""
+    """The pixels by which another marker is closer to the box than its own; else negative."""
     others = [box_distance(box, each) for place, each in enumerate(markers) if place != own]
     return box_distance(box, markers[own]) - min(others, default=inf)
 
@@ -130,12 +131,12 @@ def _move(text: Annotation, place: tuple[float, float], renderer: RendererBase) 
     text.set_horizontalalignment("left" if dx > 0 else "right" if dx < 0 else "center")
     text.set_verticalalignment("bottom" if dy > 0 else "top" if dy < 0 else "center")
     text.update_positions(renderer)
-    # Of the text alone: an annotation's own extent includes its arrow.
+    # The extent of the text alone: an annotation's own extent includes its arrow.
     return Bbox(Text.get_window_extent(text).get_points())
 
 
 def _cost(box: Bbox, taken: Sequence[Bbox], frame: Bbox) -> float:
-    """Pixels that the box shares with what is taken, and those outside the frame."""
+    """The pixels of the box that overlap taken boxes or are outside the frame."""
     shared = [Bbox.intersection(box, other) for other in taken]
     inside = Bbox.intersection(box, frame)
     outside = _pixels(box) - (_pixels(inside) if inside else 0.0)

@@ -1,4 +1,4 @@
-"""BF16 weights without loss, DFloat11-coded, as a point beside the 4-bit formats."""
+"""Lossless BF16 weights, coded with DFloat11, as a point beside the 4-bit formats."""
 
 from halfbyte.area.proofs.mac import PROVED
 from halfbyte.area.search.unit_records import Bf16MacRecord, DecoderRecord
@@ -19,10 +19,9 @@ __all__ = [
 NAME = "bf16_dfloat11"
 TITLE = "BF16 with DFloat11"
 SYMBOLS = 2
-"""Weights in a cycle of the lanes that are plotted: two take less area each than one."""
+"""Weights per cycle of the plotted lanes: with two, each weight takes less area than with one."""
 MACS_PER_WEIGHT = 16
-"""MACs that use each weight that a lane decodes, as in an array in which 16 activations share a
-weight: a lane's area is divided among them."""
+"""MACs that use each decoded weight, and share the lane's area: 16 activations meet a weight."""
 
 
 def lossless_record(
@@ -32,24 +31,24 @@ def lossless_record(
     macs_per_weight: int = MACS_PER_WEIGHT,
     bits_per_weight: float | None = None,
 ) -> LosslessRecord:
-    """What BF16 with DFloat11 costs for each MAC, as a record like those of synthesis.
+    """The cost of BF16 with DFloat11 for each MAC, as a record like those of synthesis.
 
     Parameters
     ----------
     mac : Bf16MacRecord
-        As ``area.search.units.synthesize_bf16_mac`` gives it.
+        Result of ``area.search.units.synthesize_bf16_mac``.
     decoder : DecoderRecord
-        As ``synthesize_decoder`` or ``synthesize_fixed_decoder`` gives it.
+        Result of ``synthesize_decoder`` or ``synthesize_fixed_decoder``.
     macs_per_weight : int
-        MACs that use a weight. So many share a lane, times the weights that it gives in a cycle;
-        its area includes its share of a code table.
+        MACs that use a weight. A lane is shared by this number times the weights that it gives in a
+        cycle. Its area includes its share of a code table.
     bits_per_weight : float, optional
-        Measured by the codec on the weights in question.
+        Bits per weight that the codec measured on the model's weights.
 
     Raises
     ------
     UserError
-        The records are of different technologies, or fewer than one MAC uses a weight.
+        The records have different technologies, or ``macs_per_weight`` is below 1.
     """
     if mac.versions["card"] != decoder.versions["card"]:
         raise UserError(
@@ -102,7 +101,7 @@ def _with_share(one: float | None, shared: float | None, sharers: int) -> float 
 
 
 def _joined(mac: Bf16MacRecord, decoder: DecoderRecord) -> LosslessProof:
-    """Proved only if both are."""
+    """The proofs of both units as one, proved only if both are proved."""
     statuses = (mac.proof.status, decoder.proof.status)
     others = [status for status in statuses if status != PROVED]
     return LosslessProof(
@@ -115,7 +114,7 @@ def _joined(mac: Bf16MacRecord, decoder: DecoderRecord) -> LosslessProof:
 
 
 def lossless_point(record: LosslessRecord, quality: float, axis: Axis = MAC_AREA) -> Point | None:
-    """The point of a plot, if its cost is known: ``quality`` is that of the unquantized model."""
+    """The point of a plot, or None if its cost is not known; ``quality`` is the full model's."""
     cost = axis.lossless(record)
     return None if cost is None else Point(record.format, cost, quality)
 
@@ -125,7 +124,7 @@ def _codes(record: LosslessRecord) -> str:
 
 
 def lossless_note(record: LosslessRecord) -> str:
-    """What the point rests on, for the caption."""
+    """What the point is based on, for the caption."""
     bits = record.bits_per_weight
     weights = "" if bits is None else f", {bits:.2f} bits per weight"
     return (

@@ -1,4 +1,4 @@
-"""What the MACs of a model multiply: the operands that energies are measured on."""
+"""Collects the operands of a model's MACs, on which energies are measured."""
 
 import torch
 from torch import Tensor
@@ -13,15 +13,15 @@ __all__ = ["collect_operands"]
 
 # Values that share a scale.
 BLOCK = 128
-# Values to keep of each layer's input: some rows of the widest layers that are met.
+# Values to keep of each layer's input: a few rows of the widest layers in use.
 _LIMIT = 2**16
 
 
 def collect_operands(model: str) -> Operands:
-    """Rows of weights and activations of four layers, from first to last, by block maximum.
+    """Rows of weights and activations of four layers, scaled by their blocks' maxima.
 
-    The activations are those of the model's calibration text. Raises UserError if the model has
-    too few layers of at least 256 inputs.
+    The layers are spread from the first to the last. The activations come from the model's
+    calibration text. Raises UserError if the model has too few layers of at least 256 inputs.
     """
     reference = find_model(model)
     subject = open_subject(reference)
@@ -47,7 +47,7 @@ def collect_operands(model: str) -> Operands:
 
 
 def _rows(matrix: Tensor) -> Tensor:
-    """Rows from first to last, their blocks divided by the largest magnitude; (ROWS, CYCLES)."""
+    """Rows from first to last, each block divided by its largest magnitude; (ROWS, CYCLES)."""
     places = torch.linspace(0, len(matrix) - 1, ROWS).round().long()
     blocks = matrix[places, :CYCLES].float().reshape(ROWS, -1, BLOCK)
     largest = blocks.abs().amax(-1, keepdim=True)

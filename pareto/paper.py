@@ -1,4 +1,4 @@
-"""Figures that others published, as data with their source."""
+"""Published figures, as data with their sources."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ from halfbyte.pareto.system import ChipModel
 
 __all__ = ["PAPER_TERMS", "PublishedAccuracy", "paper_chip", "published", "w4a4_accuracy"]
 
-# Products that every accumulator of the paper's Table 10 sums without loss.
+# The number of products that every accumulator of the paper's Table 10 sums without loss.
 PAPER_TERMS = 256
 _FILE = Path(__file__).parent / "published" / "dotzel2024.yaml"
 
 
 @cache
 def published() -> Any:
-    """The figures of Dotzel et al., 2024, that this project compares with."""
+    """The figures of Dotzel et al., 2024, with which this project compares its own."""
     data: Any = yaml.safe_load(_FILE.read_text(encoding="utf-8"))
     return data
 
@@ -35,10 +35,10 @@ class PublishedAccuracy:
 
 
 def w4a4_accuracy(formats: Collection[str], recipe: str = "plain") -> PublishedAccuracy:
-    """The published W4A4 figures of those ``formats`` that the paper has.
+    """The published W4A4 figures of the ``formats`` that are in the paper.
 
-    Averages run only over models with a readable cell for every one of these formats, so that all
-    formats are compared on the same models. Raises ValueError if no model is left.
+    Averages include only models with a readable cell for all of these formats, so that all formats
+    are compared on the same models. Raises ValueError if no model is left.
     """
     table = published()["w4a4_delta_percent"]
     rows = {name: row for name, row in table[recipe].items() if name in formats}
@@ -59,6 +59,6 @@ def w4a4_accuracy(formats: Collection[str], recipe: str = "plain") -> PublishedA
 
 
 def paper_chip() -> ChipModel:
-    """The paper's estimate of a chip, with the shares that it states."""
+    """The paper's estimate of a chip, with the paper's area shares."""
     model = published()["system_model"]
     return ChipModel(model["mac_share"], model["memory_share"])

@@ -1,4 +1,4 @@
-"""The distributions that formats are judged on: named ones, and those of a model's layers."""
+"""The distributions for judging formats: named ones, and those of a model's layers."""
 
 import re
 from dataclasses import dataclass
@@ -14,16 +14,16 @@ _STUDENT_T = re.compile(r"t([0-9]{1,4}(?:\.[0-9]{1,4})?)")
 
 @dataclass(frozen=True)
 class Parent:
-    """One or more distributions; figures are means over them.
+    """One or more distributions; figures are averaged over them.
 
     Parameters
     ----------
     name : str
-        As it was asked for; names columns.
+        The requested name; it is used in names of columns.
     title : str
-        For people.
+        The displayed name.
     distributions : tuple
-        Pairs as ``formats.codebooks`` takes them: ``("normal", None)``, ``("student_t", nu)``.
+        Pairs for ``formats.codebooks``: ``("normal", None)`` or ``("student_t", nu)``.
     """
 
     name: str
@@ -34,9 +34,8 @@ class Parent:
 def find_parent(name: str, on_progress: Progress = unheard) -> Parent:
     """``normal``, ``tNU`` for Student's t, or a model: Student's t fitted to its layers' weights.
 
-    Layers whose nu is too low for a finite variance are taken at the lowest nu that has one.
-
-    Raises UserError: no such model, or a nu out of range.
+    If the nu of a layer is too low for a finite variance, the lowest nu with a finite variance is
+    used. Raises UserError for an unknown model or a nu out of range.
     """
     if name == "normal":
         return Parent(name, "normal", (("normal", None),))
@@ -56,7 +55,7 @@ def _of_model(name: str, on_progress: Progress) -> Parent:
     fitted = nus_of_weights(profile_model(source, on_progress=on_progress))
     if not fitted:
         raise UserError(f"No layer of {source.name} has weights that follow a distribution")
-    # Three digits: the optimum is found for each nu, and layers differ by far more.
+    # Three digits are enough, since layers differ by far more. The optimum is computed for each nu.
     nus = [min(MAX_NU, max(MIN_NU, float(f"{nu:.3g}"))) for nu in fitted]
     title = f"{source.name}, Student's t of its {len(nus)} layers"
     return Parent(name, title, tuple(("student_t", nu) for nu in nus))

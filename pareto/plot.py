@@ -27,8 +27,8 @@ _FAMILY_NAMES = {
 LINE = "#555555"
 _QUIET = 0.45
 _LOSSLESS = "#7A4F9A"
-# Beyond so many times the greatest of the other costs the lossless point is drawn at the edge, from
-# which its hollow marker keeps away by this share of the width.
+# If the lossless point costs more than this many times the greatest other cost, it is drawn at the
+# edge, with a hollow marker at this share of the width from the edge.
 _FAR, _EDGE = 1.5, 0.06
 
 
@@ -48,18 +48,18 @@ def draw_frontier(
     Parameters
     ----------
     axes : Axes
-        Where to draw; the cost goes to the right, quality upwards.
+        Where to draw; cost is horizontal, quality vertical.
     points : sequence of Point
-        What to draw.
+        The points.
     titles, families : mapping of str
         Title and family of each format; the family gives the colour.
     cost_label, quality_label : str
         Labels of the axes, with their units.
     intervals : mapping of str to pair of float
-        The 95 % interval of a format's quality, drawn as a bar; a format may have none.
+        The 95 % interval of a format's quality, drawn as a bar; it may be missing.
     lossless : Point, optional
-        What loses nothing. Where it costs far more than all others, it stands at the right edge
-        with an arrow and its cost, so that it does not squeeze them; its title is in ``titles``.
+        The point without loss. If it costs far more than all others, it is drawn at the right edge
+        with an arrow and its cost, so that it does not squeeze them. Its title is in ``titles``.
     """
     is_far = lossless is not None and lossless.cost > _FAR * max(each.cost for each in points)
     drawn_at_cost = [lossless] if lossless is not None and not is_far else []
@@ -106,7 +106,7 @@ def draw_frontier(
 
 
 def _draw_lossless(axes: Axes, point: Point, title: str, is_far: bool, right: float) -> Label:
-    """The marker of the lossless point, at the edge if it lies far beyond; returns its label."""
+    """Draw the marker of the lossless point, at the edge if ``is_far``; returns its label."""
     left = axes.get_xlim()[0]
     place = right - _EDGE * (right - left) if is_far else point.cost
     axes.scatter(
@@ -132,7 +132,7 @@ def _draw_lossless(axes: Axes, point: Point, title: str, is_far: bool, right: fl
 
 
 def steps(best: Sequence[Point], right: float) -> list[tuple[float, float]]:
-    """Corners of what can be had for a cost: flat until the next better point, then on."""
+    """Corners of the frontier's staircase: flat until the next better point."""
     corners = [(best[0].cost, best[0].quality)]
     for point in best[1:]:
         corners += [(point.cost, corners[-1][1]), (point.cost, point.quality)]
@@ -144,7 +144,7 @@ def _draw_legend(axes: Axes, shown: set[str]) -> None:
         if family in shown:
             axes.scatter([], [], s=50, color=colour, label=_FAMILY_NAMES[family])
     axes.plot([], [], color=LINE, linewidth=1.3, label="frontier")
-    # Above the frame, where no point can be.
+    # Above the frame, outside of all points.
     axes.legend(
         loc="lower left",
         bbox_to_anchor=(-0.01, 1.0),

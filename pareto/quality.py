@@ -1,4 +1,4 @@
-"""The measured quality of formats, for the vertical axis: greater is better."""
+"""The measured quality of formats, for the vertical axis; greater is better."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,17 +18,17 @@ class Quality:
     key : str
         Name of the measure in records, and in file names.
     label : str
-        With its unit, for an axis.
+        Label of an axis, with the unit.
     title : str
-        In a sentence: ``measured fidelity``.
+        Name within a sentence: ``measured fidelity``.
     values : mapping of str to float
-        By format; greater is better.
+        Values by format; greater is better.
     intervals : mapping of str to pair of float
         The 95 % interval of each value.
     note : str
         Model, recipe, text and versions.
     lossless : float
-        Of the unquantized model.
+        Value of the unquantized model.
     """
 
     key: str
@@ -48,8 +48,8 @@ class Quality:
 def measured_quality(records: Sequence[EvaluationRecord]) -> Quality | None:
     """The first measure of evaluation records of one model and recipe; None without records.
 
-    A measure of which less is better is shown as its relative change against the unquantized
-    model, in per cent, with the sign turned.
+    If less of a measure is better, it is shown as the negative relative change against the
+    unquantized model, in per cent.
     """
     if not records:
         return None
@@ -80,7 +80,7 @@ def measured_quality(records: Sequence[EvaluationRecord]) -> Quality | None:
 
 
 def _known(figure: float | None, measure: MeasureRecord) -> float:
-    """A figure to draw. Raises UserError where there is none, with the reason."""
+    """A figure to draw; raises UserError with the reason if it is missing."""
     if figure is None:
         raise UserError(f"There is no figure to draw: {measure.note or 'it is not finite'}")
     return figure

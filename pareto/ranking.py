@@ -1,4 +1,4 @@
-"""Formats ranked side by side in several technologies, and where the order changes."""
+"""Ranks of formats in several technologies side by side, and changes of their order."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,15 +8,15 @@ from halfbyte.area import SynthesisRecord
 
 __all__ = ["CRITERIA", "Change", "figure_of", "order_changes", "rank_by"]
 
-# Fields of the records that formats are ranked by; less is better in all of them.
+# Record fields for ranking formats; less is better in all of them.
 CRITERIA = {"area_um2": "area", "delay_ps": "delay", "glitch_energy_fj": "energy"}
-# Figures that are closer than this do not rank: another recipe can turn them round.
+# Figures closer than this are too close to rank: another recipe can reverse the order.
 RESOLUTION = 0.01
 
 
 @dataclass(frozen=True)
 class Change:
-    """Two formats of which one is better in some technologies, and worse in others.
+    """Two formats, each better than the other in some technologies.
 
     ``first_better`` and ``second_better`` name the technologies (or the technology with a clock).
     """
@@ -35,7 +35,7 @@ def figure_of(record: SynthesisRecord, field: str) -> float | None:
 
 
 def rank_by(records: Sequence[SynthesisRecord], field: str) -> dict[str, int | None]:
-    """Rank of each format, the least first from 1; None where the figure is not known."""
+    """The rank of each format, 1 for the least; None if the figure is not known."""
     known = {
         each.format: figure for each in records if (figure := figure_of(each, field)) is not None
     }
@@ -49,7 +49,7 @@ def rank_by(records: Sequence[SynthesisRecord], field: str) -> dict[str, int | N
 def order_changes(columns: Mapping[str, Sequence[SynthesisRecord]], field: str) -> list[Change]:
     """The pairs of formats whose order differs between columns by more than 1 %.
 
-    ``columns`` holds the records of each technology, by its name; all of the same formats.
+    ``columns`` holds the records of each technology by name, all for the same formats.
     """
     formats = [each.format for each in next(iter(columns.values()))]
     figures = {

@@ -1,7 +1,7 @@
-"""One format out of many: the smallest within a loss, or the most accurate within an area.
+"""Choosing one format: the smallest within a loss, or the most accurate within an area.
 
-How sure the choice is, the bootstrap says: in which share of resamples of the evaluation text the
-same format would have been chosen.
+The bootstrap says how certain the choice is: the share of resamples of the evaluation text in which
+the same format would have been chosen.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -41,7 +41,7 @@ class _Table:
         )
 
 
-# Rows chosen by losses (F, B) at areas (F,); (B,) int, -1 where nothing fits.
+# Chooses rows from losses (F, B) and areas (F,); gives (B,) int, -1 if no row fits.
 _Rule = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
@@ -55,14 +55,14 @@ def within_loss(
     areas : mapping of str to float
         MAC areas in um^2 by format.
     evaluations : sequence of Evaluation
-        Of one model and recipe; formats without an area are left out.
+        Evaluations of one model and recipe; formats without an area are left out.
     max_loss : float
         Greatest relative loss of the primary measure, 0.01 for 1 %.
 
     Raises
     ------
     UserError
-        No format fits; the message names the nearest.
+        No format fits; the message names the nearest one.
     """
     table = _table(areas, evaluations)
     if not (table.losses <= max_loss).any():
@@ -83,7 +83,7 @@ def within_area(
 ) -> Recommendation:
     """The most accurate format among those with a MAC of at most ``max_area`` um^2.
 
-    Parameters and errors as of :func:`within_loss`.
+    Parameters and errors are those of :func:`within_loss`.
     """
     table = _table(areas, evaluations)
     if not (table.areas <= max_area).any():
@@ -100,7 +100,7 @@ def within_area(
 
 
 def _table(areas: Mapping[str, float], evaluations: Sequence["Evaluation"]) -> _Table:
-    """Smaller formats first, and of equal areas the more accurate, for a tie goes to the first."""
+    """The table, smaller formats first, of equal areas the more accurate: a tie takes the first."""
     joined = [each for each in evaluations if each.format in areas]
     if not joined:
         raise UserError("A recommendation needs formats that have both an area and an accuracy")
@@ -119,14 +119,14 @@ def _table(areas: Mapping[str, float], evaluations: Sequence["Evaluation"]) -> _
 
 
 def _span_of(measure: MeasureRecord) -> tuple[float, float]:
-    """The interval of a loss. Raises UserError where there is none, with the reason."""
+    """The interval of a loss; raises UserError with the reason if it is missing."""
     if measure.loss is None or measure.loss_low is None or measure.loss_high is None:
         raise UserError(f"There is no loss to go by: {measure.note or 'it is not finite'}")
     return measure.loss_low, measure.loss_high
 
 
 def _least(costs: np.ndarray) -> np.ndarray:
-    """Row of the least cost in each column, -1 where all are infinite; (F, B) to (B,)."""
+    """The row of the least cost in each column, -1 if all are infinite; (F, B) to (B,)."""
     return np.where(np.isinf(costs).all(0), -1, costs.argmin(0))
 
 
@@ -152,6 +152,6 @@ def _recommend(table: _Table, rule: _Rule, criterion: str) -> Recommendation:
     return Recommendation(
         criterion,
         _choice(table, rule, row),
-        # Its certainty among all formats: how often it would have been chosen instead.
+        # Its certainty counts all formats: how often it would have been chosen instead.
         _choice(table, rule, table.names.index(others.names[second])) if second >= 0 else None,
     )

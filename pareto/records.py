@@ -1,4 +1,4 @@
-"""The records of this room: BF16 with DFloat11 as a point, claims, recommendations."""
+"""The records of ``pareto``: BF16 with DFloat11 as a point, claims, recommendations."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class LosslessProof(ProofStatus):
     mac: str
     """Whether the MAC's netlist does what its RTL does."""
     decoder: str
-    """The same of the decoder, and that it never hangs."""
+    """Whether the decoder's netlists do what its RTL does, and it never hangs."""
     method: str
     """How it was proved."""
     seconds: float
@@ -26,7 +26,7 @@ class LosslessProof(ProofStatus):
 
 @dataclass(frozen=True, kw_only=True)
 class LosslessRecord(UnitRecord):
-    """What BF16 with DFloat11 costs for each MAC: the MAC and its share of a decoder lane."""
+    """The cost of BF16 with DFloat11 for each MAC: the MAC and its share of a decoder lane."""
 
     proof: LosslessProof
     """What was proved of MAC and decoder."""
@@ -43,11 +43,11 @@ class LosslessRecord(UnitRecord):
     codes: str
     """``table`` if codes are loaded, ``fixed`` for a decoder without a table."""
     symbols: int
-    """Weights that a lane gives in a cycle, at most."""
+    """The most weights that a lane gives in a cycle."""
     bits_per_weight: float | None
-    """Bits that the codec needs for a weight; null if no model was measured."""
+    """Bits per weight with the codec; null if a model was not measured."""
     loss: float = 0.0
-    """Loss against the model in BF16: none, since every weight is the same."""
+    """Loss against the model in BF16; it is 0, since every weight is the same."""
 
 
 @dataclass(frozen=True)
@@ -55,15 +55,15 @@ class Claim(Record):
     """A question with the paper's answer, this project's, and whether they agree."""
 
     question: str
-    """What is asked."""
+    """The question."""
     paper: str
     """The paper's answer."""
     ours: str
     """The answer of this project's figures."""
     verdict: str
-    """``holds``, ``differs``, or ``new`` where the paper says nothing."""
+    """``holds``, ``differs``, or ``new`` if the paper does not answer it."""
     why: str = ""
-    """What explains the verdict."""
+    """Explanation of the verdict."""
 
 
 @dataclass(frozen=True)
@@ -86,11 +86,11 @@ class Choice(Record):
 
 @dataclass(frozen=True)
 class Recommendation(Record):
-    """The choice, and what would be chosen if it did not exist."""
+    """The chosen format, and the next choice."""
 
     criterion: str
-    """What was asked for."""
+    """The requirement."""
     choice: Choice
-    """The format that meets it best."""
+    """The format that meets the requirement best."""
     runner_up: Choice | None
-    """The next one; null if no other format fits."""
+    """The next best format; null if no other format fits."""

@@ -1,4 +1,4 @@
-"""The report: two plots with their data, and the table of claims, as files."""
+"""The report as files: two plots with their data, and the table of claims."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -25,9 +25,10 @@ __all__ = ["write_report"]
 
 SIZE_INCHES = (9.0, 6.2)
 CAPTION_WIDTH = 150  # letters in a line
-CAPTION_LINE = 0.019  # of the figure's height
+CAPTION_LINE = 0.019  # height of a line, as a share of the figure's height
 TITLE_WIDTH = 78  # letters at full size
-# Wider formats stay in the tables: their areas would squeeze the 4-bit ones into a corner.
+# Wider formats are only in the tables: in the plot they would squeeze the 4-bit formats into a
+# corner.
 MAX_PLOTTED_BITS = 5
 
 
@@ -46,17 +47,17 @@ def write_report(
     formats : sequence of Format
         The formats of the records.
     area_records : sequence of SynthesisRecord
-        As ``area.synthesize`` gives them, one for each format.
+        Results of ``area.synthesize``, one for each format.
     accuracy_records : sequence of EvaluationRecord
-        As ``accuracy.evaluate`` gives them, one for each format.
+        Results of ``accuracy.evaluate``, one for each format.
     folder : Path
-        Made if need be; files are replaced whole.
+        Created if missing; existing files are replaced as a whole.
     axis : Axis
-        What is drawn to the right. The claims are about MAC areas, whatever is drawn.
+        The horizontal axis. The claims are always about MAC areas.
     lossless : LosslessRecord, optional
-        As ``pareto.lossless.lossless_record`` gives it: a point beside those of the formats.
+        Result of ``pareto.lossless.lossless_record``, drawn as an extra point.
 
-    Returns the claims and the files. Raises UserError if a netlist has no proof.
+    Returns the claims and the files. Raises UserError if a netlist is not proved.
     """
     if not area_records:
         raise UserError("A Pareto plot needs at least one format")
@@ -71,10 +72,10 @@ def write_report(
     areas = {record.format: record for record in area_records}
     accuracies = {record.format: record for record in accuracy_records}
     quality = measured_quality(accuracy_records)
-    # If there are only wide ones, they are not in the way of others.
+    # If all formats are wide, they are drawn.
     plotted = [fmt for fmt in formats if fmt.bits <= MAX_PLOTTED_BITS] or formats
-    # ``_x_int8`` in names where activations have a format of their own. The paper, whose accuracies
-    # and claims are of one format for both operands, has nothing to say of such MACs.
+    # Names get a suffix such as ``_x_int8`` if activations have their own format. The paper's
+    # accuracies and claims use one format for both operands, so they do not apply to such MACs.
     operands = "".join(f"_x_{name}" for name in _other_operands(area_records))
     plots = [plot for plot in _plots(plotted, quality) if plot.is_measured or not operands]
     written = []
@@ -99,7 +100,7 @@ def write_report(
 class _Plot(NamedTuple):
     name: str
     title: str
-    """What the cost is drawn against."""
+    """Title of the quality that is drawn against the cost."""
     key: str
     """Column of the quality in the data beside the plot."""
     label: str
@@ -107,7 +108,7 @@ class _Plot(NamedTuple):
     note: str
     intervals: Mapping[str, tuple[float, float]]
     lossless: float
-    """The quality of what loses nothing."""
+    """The quality of a point without loss."""
 
     @property
     def is_measured(self) -> bool:
@@ -154,7 +155,7 @@ def _plots(plotted: Sequence[Format], quality: Quality | None) -> list[_Plot]:
 
 
 def _other_operands(records: Iterable[SynthesisRecord | LosslessRecord]) -> list[str]:
-    """Formats of activations that are not those of the weights; BF16 is always with its like."""
+    """Activation formats that differ from the weight's; BF16 is left out."""
     return sorted(
         {
             each.activation
@@ -165,13 +166,13 @@ def _other_operands(records: Iterable[SynthesisRecord | LosslessRecord]) -> list
 
 
 def _operands(records: Iterable[SynthesisRecord]) -> str:
-    """Which operands the MACs have, for a caption."""
+    """The operands of the MACs, for a caption."""
     others = _other_operands(records)
     return f"activations in {', '.join(others)}" if others else "both operands in the format"
 
 
 def _table_note(shown: Sequence[Format]) -> str:
-    """How the hardware's quantile formats differ from those whose accuracy was published."""
+    """A note on how the hardware's quantile formats differ from the published ones."""
     tables = [
         f"{fmt.title} ({fmt.integer_width} bits)" for fmt in shown if fmt.family == "quantile"
     ]

@@ -1,4 +1,4 @@
-"""From one MAC to a chip: the paper's model of shares, and an array built up from its parts."""
+"""From one MAC to a chip: the paper's model of area shares, and an array from its parts."""
 
 import math
 from collections.abc import Mapping
@@ -18,12 +18,13 @@ MAX_COUNT = 2**24
 
 @dataclass(frozen=True)
 class ChipModel:
-    """The estimate of Dotzel et al. (2024), Table 10: a chip by its shares.
+    """A chip by its area shares: the estimate of Dotzel et al. (2024), Table 10.
 
-    The MACs and the memory of a baseline chip have the shares ``mac_share`` and ``memory_share`` of
-    its area. MACs grow with the area of one, memory with the bits of a value, and the rest stays.
+    On a baseline chip, MACs take the share ``mac_share`` of the area and memory takes
+    ``memory_share``. The part of the MACs scales with the area of one MAC, and the memory with the
+    bits of a value. The rest stays the same.
 
-    Raises UserError unless both shares are from 0 to 1, and together at most 1.
+    Raises UserError unless both shares are from 0 to 1 and their sum is at most 1.
     """
 
     mac_share: float
@@ -40,22 +41,21 @@ class ChipModel:
     def overhead_percent(self, mac_ratio: float, bits: float = 4) -> float:
         """Chip area over the baseline's in %, for a MAC ``mac_ratio`` times as large.
 
-        ``bits`` are those of a value; the baseline has 4.
+        ``bits`` is the width of a value; the baseline has 4 bits.
         """
         return 100 * (self.mac_share * (mac_ratio - 1) + self.memory_share * (bits / 4 - 1))
 
 
 @dataclass(frozen=True)
 class SramDensity:
-    """Area of an SRAM macro over the bits that it stores, in um^2: decoders, sense amplifiers and
-    edges included."""
+    """Area of an SRAM macro per stored bit, in um^2, with decoders, sense amplifiers and edges."""
 
     um2_per_bit: float
     source: str
 
 
-# Single-port macros, outlines as in their LEF files (SIZE), of those that were found for each
-# technology one of 16 or 32 Kbit.
+# Single-port macros, with the outlines in their LEF files (SIZE). For each technology, one of 16 or
+# 32 Kbit was chosen among those that were found.
 SRAM: Mapping[str, SramDensity] = {
     "sky130hd": SramDensity(
         483.86 * 326.1 / (512 * 32),
@@ -97,7 +97,7 @@ class ArrayArea:
 
     @property
     def total(self) -> float:
-        """All of it."""
+        """The sum of all parts."""
         return float(sum(asdict(self).values()))
 
 
@@ -110,18 +110,18 @@ class ArrayModel:
     - Each MAC computes one output for one token: rows are tokens, columns are outputs. Weights move
       down the columns and activations along the rows, so that every MAC has a register for both
       operands: ``weight bits + activation bits`` of the technology's smallest flip-flop.
-    - The MAC is the synthesized one, its accumulator resized for exact sums over one block (over
-      all inputs if there are no blocks): each bit more or less is reckoned with as much as a bit
-      of its adder, clear and register takes on average.
+    - The MAC is the synthesized one. Its accumulator is resized for exact sums over one block, or
+      over all inputs without blocks. Each bit more or less counts as the average area of a bit of
+      its adder, clear and register.
     - Block sums are scaled and added up in ``sum_bits`` flip-flops beside each MAC (FP32 by
-      default, as in the golden model's GEMM); without blocks the accumulator is all there is.
-    - The weight buffer holds the weights of as many outputs as there are columns, the activation
-      buffer the activations of as many tokens as there are rows, both for all inputs of the layer
-      (no more than the layer has), ``copies`` times: twice by default, to load one while the other
-      is used. A value takes its code and its share of a block's scale: ``bits + scale_bits /
-      block``.
-    - Buffers are SRAM at ``sram_um2_per_bit``, that of a public macro of the technology unless
-      given (:data:`SRAM`).
+      default, as in the golden model's GEMM). Without blocks, only the accumulator is needed.
+    - The weight buffer holds the weights of one output for each column. The activation buffer holds
+      the activations of one token for each row. Both hold all inputs of the layer, but no more
+      outputs or tokens than the layer has. They store ``copies`` of this: two by default, to load
+      one while the other is used. A value takes its code and its share of a block's scale:
+      ``bits + scale_bits / block``.
+    - Buffers are SRAM at ``sram_um2_per_bit``, by default that of a public macro of the technology
+      (:data:`SRAM`).
 
     Left out: the multipliers and adders that apply scales (one a block, so that a few can serve a
     whole column), control, wires, the clock tree, and what placement leaves empty.
@@ -133,20 +133,20 @@ class ArrayModel:
     layer : Layer
         What the buffers are sized for.
     block : int or None
-        Values that share a scale; None for one scale a row, which is not counted.
+        Values that share a scale; None for one scale per row, which is not counted.
     scale_bits : int
         Bits of a block's scale; 32 is FP32.
     sum_bits : int
         Bits of the sum over blocks.
     copies : int
-        Of what the buffers hold.
+        Copies of the contents of the buffers.
     sram_um2_per_bit : float, optional
-        Area of a bit of SRAM, its share of decoders and edges included.
+        Area of a bit of SRAM, including its share of decoders and edges.
 
     Raises
     ------
     UserError
-        On construction, for what is no positive number.
+        On construction, for a value that is not a positive number.
     """
 
     rows: int = 64
@@ -172,7 +172,7 @@ class ArrayModel:
             raise UserError(f"sram_um2_per_bit must be a positive area, not {density!r:.60}")
 
     def sram(self, technology: Technology) -> SramDensity:
-        """The area of a bit; raises UserError if none is given and none is known."""
+        """The area of a bit; raises UserError if it is neither given nor known."""
         if self.sram_um2_per_bit is not None:
             return SramDensity(self.sram_um2_per_bit, "as given")
         if technology.name not in SRAM:
@@ -219,9 +219,10 @@ class ArrayModel:
         operand_bits: int,
         technology: Technology,
     ) -> ArrayArea:
-        """The array's parts per MAC, for one that accumulates in floating point, without blocks.
+        """The array's parts per MAC, for a MAC that accumulates in floating point without blocks.
 
-        A MAC has registers for ``operand_bits``; the buffers store values of the other bits.
+        A MAC has registers for ``operand_bits``. The buffers store values of the other given
+        widths.
         """
         bit, macs = self.sram(technology).um2_per_bit, self.rows * self.columns
         held = self.copies * self.layer.inputs

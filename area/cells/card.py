@@ -1,7 +1,7 @@
-"""Cells as plain data: what stands in a technology card.
+"""Cells as plain data, as a technology card holds them.
 
-The tables of a cell's output share their axes, which stand once beside them. A table is text, its
-rows between commas: YAML reads that many times as fast as lists of lists.
+The tables of a cell's output share their axes, which the card holds once. A table is a text with
+commas between rows, since YAML reads this many times as fast as lists of lists.
 """
 
 from collections.abc import Mapping, Sequence
@@ -74,7 +74,7 @@ def _table(rows: Sequence[float], columns: Sequence[float], text: str) -> Table:
 
 
 def cell_from_card(name: str, card: Mapping[str, Any]) -> Cell:
-    """The cell of a card; raises KeyError, TypeError or ValueError for a card that is none."""
+    """The cell of a card; raises KeyError, TypeError or ValueError for malformed data."""
     outputs = {str(pin): out for pin, out in card["outputs"].items()}
     return Cell(
         name=name,
@@ -114,7 +114,7 @@ def _arcs(out: Mapping[str, Any]) -> dict[str, tuple[Arc, ...]]:
 
 
 def _edge(out: Mapping[str, Any], texts: Sequence[str | None]) -> Edge | None:
-    """Delay and transition of one edge, or None where the card has none."""
+    """Delay and transition of one edge, or None if the card lacks the edge."""
     delay, transition = (
         None if text is None else _table(out["slews"], out["loads"], text) for text in texts
     )

@@ -1,4 +1,4 @@
-"""Library cells as synthesis needs them: combinational gates, flip-flops and adder cells."""
+"""Library cells for synthesis: combinational gates, flip-flops and adder cells."""
 
 import math
 import re
@@ -15,7 +15,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,79}")
 
 
 class Edge(NamedTuple):
-    """One edge of an output: delay and transition in ps over the input's slew and the load."""
+    """One edge of an output: tables of delay and transition in ps, over input slew and load."""
 
     delay: Table
     transition: Table
@@ -31,9 +31,9 @@ class TieCell(NamedTuple):
 class Arc(NamedTuple):
     """From one input to one output: the output's rising and falling edge.
 
-    ``sense`` says which edge of the input they follow: ``positive`` the same, ``negative`` the
-    opposite, ``both`` either. An XOR may have a positive and a negative arc. An edge that does not
-    follow from this input is None.
+    ``sense`` says which edge of the input causes them: ``positive`` the same edge, ``negative`` the
+    opposite one, ``both`` either one. An XOR may have a positive and a negative arc. An edge that
+    this input does not cause is None.
     """
 
     sense: str
@@ -42,7 +42,7 @@ class Arc(NamedTuple):
 
     @property
     def edges(self) -> list[Edge]:
-        """Those of both edges that there are, at least one."""
+        """The edges that exist, at least one."""
         return [edge for edge in (self.rise, self.fall) if edge]
 
 
@@ -51,10 +51,10 @@ class FlipFlop:
     """What makes a cell a rising-edge D flip-flop.
 
     ``inverted`` says that its output is QN. ``setup`` holds the setup times of a rising and a
-    falling data input in ps, over its slew and the clock's; None where the library states none.
-    ``clear`` and ``preset`` are the pins,
-    with ``!`` if low is active, that set the output's state to 0 and 1 at once (empty: there is
-    none): tied inactive they leave a plain flip-flop. The cell's area counts in full.
+    falling data input in ps, over the slews of data and clock. It is None if the library does not
+    state them. ``clear`` and ``preset`` are the pins, with ``!`` if low is active, that set the
+    state to 0 and 1 at once; empty if missing. If both are tied inactive, the cell is a plain
+    flip-flop. Its full area counts.
     """
 
     data: str
@@ -78,13 +78,13 @@ class Cell:
 
     ``outputs`` are functions by output.
 
-    ``arcs[output][input]`` is the timing, ``energies[output][input]`` the internal energy in fJ of
-    a transition of the output that follows from the input, ``input_energies[input]`` that of a
-    transition of the input by itself. ``late_inputs`` are capacitances for the latest arrival: what
-    the library states as their upper end, where it gives a range. A flip-flop's output has the
-    function ``IQ`` or ``IQN``. ``untimed`` says what the library does not state and every delay and
-    energy would need, such as a capacitance, which then is 0 here. Raises ValueError for a name
-    that Verilog would not take, or no positive area.
+    ``arcs[output][input]`` is the timing. ``energies[output][input]`` is the internal energy in fJ
+    of an output transition caused by the input, and ``input_energies[input]`` that of a transition
+    of the input alone. ``late_inputs`` are capacitances for the latest arrival: the upper ends, if
+    the library gives ranges. A flip-flop's output has the function ``IQ`` or ``IQN``. ``untimed``
+    names a quantity that the library does not state although delays and energies need it, such as a
+    capacitance, which is then 0 here. Raises ValueError for a name that Verilog does not allow, or
+    for an area that is not positive.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""A Liberty library's tables of internal energies, which may depend on the state of a cell."""
+"""Liberty tables of internal energies, which may depend on the state of a cell."""
 
 import re
 from collections import defaultdict
@@ -17,10 +17,10 @@ _WORD = re.compile(r"[A-Za-z_]\w*")
 
 @dataclass(frozen=True)
 class States:
-    """What the pins of a cell can be.
+    """The possible states of a cell's pins.
 
-    ``inputs`` are free, ``functions`` follow, ``tied`` are fixed. A flip-flop's state counts as an
-    input.
+    ``inputs`` are free, ``functions`` depend on them, and ``tied`` are constant. A flip-flop's
+    state counts as an input.
     """
 
     inputs: tuple[str, ...]
@@ -28,9 +28,9 @@ class States:
     tied: Mapping[str, int]
 
     def share(self, condition: str) -> float:
-        """The part of all states in which a ``when`` condition holds; raises UserError."""
+        """The share of states in which a ``when`` condition holds; UserError if it is malformed."""
         expression = condition
-        for _ in range(2):  # an output, then the state that it may name
+        for _ in range(2):  # replace an output, then the state that it may name
             expression = _WORD.sub(self._substitute, expression)
         held = truth_table(expression, self.inputs).bit_count()
         return held / float(1 << len(self.inputs))
@@ -45,14 +45,13 @@ class States:
 def read_energies(
     pin: Group, states: States, templates: Mapping[str, Group], units: Units
 ) -> dict[str, Table]:
-    """Internal energy of one transition of a pin in fJ, by the input that it follows from.
+    """Internal energy of one transition of a pin in fJ, by the input that causes it.
 
-    An input pin has one table, under the empty name: what its own transition costs. Rising and
-    falling are averaged, as they alternate (one stands for both where the library states no other),
-    and so are states, all being as likely; a figure without a condition is for the states that have
-    none of their own. Figures for several supplies are added. An output's figures hold for its
-    transitions only: there their states are averaged over those that have one. Raises UserError for
-    a malformed table.
+    An input pin has one table, under the empty name: the energy of its own transition. Rising and
+    falling edges alternate, so they are averaged; if the library states only one of them, it counts
+    for both. States are averaged as equally likely. A figure without a condition holds for the
+    states that do not have a figure of their own. Figures for several supplies are added. For an
+    output, only the states with a figure are averaged. Raises UserError for a malformed table.
     """
     reader = TableReader(templates, DELAY_AXES, units.time, units.load, units.energy)
     found: dict[str, dict[tuple[str, str], list[tuple[str, Table]]]] = defaultdict(
@@ -73,7 +72,7 @@ def read_energies(
 def _over_edges(
     by: Mapping[tuple[str, str], Sequence[tuple[str, Table]]], states: States, source: str
 ) -> Table:
-    """The mean over both edges, added over all supplies."""
+    """The mean over both edges, summed over all supplies."""
     supplies: dict[str, list[Table]] = defaultdict(list)
     for (supply, _), entries in by.items():
         supplies[supply].append(_over_states(entries, states, source))
@@ -81,7 +80,7 @@ def _over_edges(
 
 
 def _over_states(entries: Iterable[tuple[str, Table]], states: States, source: str) -> Table:
-    """The mean over the states of one supply's figures for one direction."""
+    """The mean over the states, for one supply and one direction."""
     conditional = [(states.share(when), table) for when, table in entries if when]
     rest = [table for when, table in entries if not when]
     covered = sum(share for share, _ in conditional)
@@ -95,8 +94,8 @@ def _over_states(entries: Iterable[tuple[str, Table]], states: States, source: s
 def for_every_input(by_source: Mapping[str, Table], inputs: Iterable[str]) -> dict[str, Table]:
     """An output's energies for each input that can change it.
 
-    What a library states for no input in particular holds for all, and an input that it leaves out
-    costs as much as the others do in the mean.
+    A figure that does not name an input holds for all inputs. An input without a figure gets the
+    mean of the others.
     """
     known = {source: by_source[source] for source in inputs if source in by_source}
     rest = by_source.get("") or (mean(list(known.values())) if known else None)

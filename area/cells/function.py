@@ -23,12 +23,12 @@ MAX_LENGTH = 4000
 MAX_DEPTH = 50
 _TOKEN = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_\[\]]*|[01]|[!'()&*|+^])")
 _OPERATORS = {"|": "|", "+": "|", "&": "&", "*": "&", "^": "^", "!": "!", "'": "'"}
-# From weak to strong; juxtaposition is an AND (Liberty User Guide, attribute "function").
+# Operators from weak to strong; juxtaposition is an AND (Liberty User Guide, "function").
 _LEVELS = ("|", "&", "^")
 
 
 class _Node(NamedTuple):
-    """``kind`` is ``|``, ``&`` or ``^`` with operands, ``!`` with one, or a pin or constant."""
+    """``kind`` is ``|``, ``&`` or ``^`` with operands, ``!`` with one, a pin or a constant."""
 
     kind: str
     operands: tuple["_Node", ...] = ()
@@ -53,7 +53,7 @@ class _Parser:
 
     def __init__(self, expression: str) -> None:
         self.expression = expression
-        self.tokens = _tokens(expression)[::-1]  # the next one last
+        self.tokens = _tokens(expression)[::-1]  # reversed: the next token is last
 
     def parse(self) -> _Node:
         node = self._binary(0, MAX_DEPTH)
@@ -65,7 +65,7 @@ class _Parser:
         return UserError(f"Not a Liberty function: {self.expression[:80]!r}")
 
     def _next(self) -> str:
-        """The operator that comes next: ``&`` also where an operand follows directly."""
+        """The next operator; ``&`` if an operand follows directly."""
         if not self.tokens or self.tokens[-1] == ")":
             return ""
         return _OPERATORS.get(self.tokens[-1], "&").replace("!", "&")
@@ -104,7 +104,7 @@ class _Parser:
 
 
 def _evaluate(node: _Node, columns: dict[str, int], ones: int) -> int:
-    """All rows at a time: one bit per row."""
+    """The values for all rows at once, one bit per row."""
     if not node.operands:
         if node.kind in ("0", "1"):
             return ones * int(node.kind)
@@ -132,7 +132,7 @@ def _write(node: _Node) -> str:
 def truth_table(expression: str, inputs: Sequence[str]) -> int:
     """The function as an integer: bit ``row`` is its value where input ``i`` is ``row >> i & 1``.
 
-    Raises UserError if ``expression`` is no function of ``inputs``.
+    Raises UserError if ``expression`` is not a function of ``inputs``.
     """
     return _truth_table(expression, tuple(inputs))
 
@@ -150,10 +150,10 @@ def _truth_table(expression: str, inputs: tuple[str, ...]) -> int:
 def compiled(
     expression: str, places: Mapping[str, int], ones: int
 ) -> Callable[[Sequence[Any]], Any]:
-    """The function of words: ``f(values)``, where input ``name`` is ``values[places[name]]``.
+    """The expression as ``f(values)`` on words; input ``name`` is ``values[places[name]]``.
 
-    Words are integers or arrays of unsigned integers, ``ones`` one with every bit set. Raises
-    UserError if ``expression`` is no function of the names.
+    Words are integers or arrays of unsigned integers. ``ones`` is a word with every bit set. Raises
+    UserError if ``expression`` is not a function of the names.
     """
     return _compiled(_Parser(expression).parse(), places, ones)
 
@@ -184,15 +184,16 @@ def _binary(
 
 
 def normalized(expression: str) -> str:
-    """The same expression in one spelling: ``! & | ^``, and brackets round every inner operation.
+    """The same expression in one spelling: ``! & | ^``, and brackets around inner operations.
 
-    Readers disagree on the precedence of ``^``, so nothing is left to it. Raises UserError.
+    Tools disagree on the precedence of ``^``, so the result does not depend on it. Raises UserError
+    for a malformed expression.
     """
     return _write(_Parser(expression).parse())
 
 
 def literal(expression: str) -> tuple[str, bool] | None:
-    """``(pin, whether it is inverted)`` for one pin with or without inversions; None for more."""
+    """``(pin, whether inverted)`` for a single pin; None for other expressions."""
     try:
         node = _Parser(expression).parse()
     except UserError:
@@ -212,14 +213,14 @@ class Sense(NamedTuple):
 
 
 def sense(table: int, inputs: int, place: int) -> Sense:
-    """How the function ``table`` of so many inputs follows the input at ``place``."""
+    """How the function ``table`` with ``inputs`` inputs follows the input at ``place``."""
     rows = [row for row in range(2**inputs) if not row >> place & 1]
     steps = {(table >> (row | 1 << place) & 1) - (table >> row & 1) for row in rows}
     return Sense(1 in steps, -1 in steps)
 
 
 def canonical_table(table: int, inputs: int) -> tuple[int, int]:
-    """``(inputs, table)``, equal for functions that differ by a permutation of inputs only."""
+    """``(inputs, table)``, equal for functions that differ only by the order of inputs."""
     rows = range(2**inputs)
     tables = (
         sum(

@@ -1,4 +1,4 @@
-"""Reading Liberty, the format of standard-cell libraries: any file as a tree of groups."""
+"""Reading Liberty, the format of standard-cell libraries, as a tree of groups."""
 
 import math
 import re
@@ -14,9 +14,9 @@ __all__ = ["CELL", "Group", "parse_liberty", "read_liberty"]
 MAX_DEPTH = 100
 CELL = "cell"
 _INCLUDE = "include_file"
-# What an expression goes on after, on the next line.
+# An expression continues on the next line after one of these.
 _OPERATORS = ("&", "*", "|", "+", "^", "!", "-", "/", "(", ",")
-# A backslash at the end of a line inside quotes: the text goes on.
+# A backslash at the end of a line inside quotes: the text continues.
 _CONTINUED = re.compile(r"\\[ \t]*\r?\n[ \t]*")
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _TOKEN = re.compile(
@@ -32,9 +32,9 @@ _TOKEN = re.compile(
 class Group:
     """``name (arguments) { attributes and groups }``.
 
-    ``attributes`` holds simple attributes as text and complex ones as lists of text; where one
-    stands several times the last counts. Groups keep their order. ``damage`` says why the text of
-    a cell ends early; such a cell holds what came before.
+    ``attributes`` holds simple attributes as text and complex ones as lists of text. If an
+    attribute is repeated, the last one counts. Groups keep their order. ``damage`` says why the
+    text of a cell ends early; such a cell holds the part before.
     """
 
     name: str
@@ -69,7 +69,7 @@ class Group:
 
 
 class _Reader:
-    """One token ahead; groups that are open stand on a stack."""
+    """Parses with one token of look-ahead; open groups are on a stack."""
 
     def __init__(self, text: str, origin: str) -> None:
         self.text, self.origin = text, origin
@@ -134,7 +134,7 @@ class _Reader:
         return values
 
     def library(self) -> Group:
-        """The one group that a Liberty file consists of."""
+        """Read the single top group of a Liberty file."""
         if self.kind != "word" or self.token != "library":
             raise self.error("'library (NAME) {'")
         self.advance()
@@ -146,7 +146,7 @@ class _Reader:
         return root
 
     def body(self, root: Group) -> None:
-        """Statements up to the closing brace of ``root``."""
+        """Read statements up to the closing brace of ``root``."""
         stack = [root]
         while stack:
             try:
@@ -158,7 +158,7 @@ class _Reader:
                 del stack[1:]
 
     def step(self, stack: list[Group]) -> None:
-        """One statement of the innermost group, or its end."""
+        """Read one statement of the innermost group, or its end."""
         if self.is_mark("}"):
             stack.pop()
             self.advance()
@@ -170,7 +170,7 @@ class _Reader:
             raise self.error(f"at most {MAX_DEPTH} nested groups")
 
     def skip_groups(self, depth: int) -> bool:
-        """Move past the closing braces of so many groups; False if the file ends before."""
+        """Move past the closing braces of ``depth`` groups; False if the file ends before."""
         self.end = self.start
         while depth and self.end < len(self.text):
             match = _TOKEN.match(self.text, self.end)
@@ -183,7 +183,7 @@ class _Reader:
         return True
 
     def statement(self, stack: list[Group]) -> None:
-        """An attribute of the innermost group, or the head of a group in it, which becomes that."""
+        """Read an attribute of the innermost group, or the head of a new innermost group."""
         name = self.take_value()
         if self.is_mark(":"):
             self.advance()
@@ -206,8 +206,8 @@ class _Reader:
     def simple_value(self) -> str:
         """One quoted value, or the words of an expression such as ``VDD + 0.5`` or ``(A & !B)``.
 
-        It ends with ``;``, or with the line where that is left out, unless a bracket is open or an
-        operator stands last.
+        It ends with ``;``. If that is missing, it ends with the line, unless a bracket is open or
+        the line ends with an operator.
         """
         if self.kind == "quoted":
             return self.take_value()
@@ -227,19 +227,19 @@ class _Reader:
 def parse_liberty(text: str, origin: str = "text") -> Group:
     """The ``library`` group of Liberty ``text``; errors name ``origin`` and the line.
 
-    Raises UserError for anything that is not one whole library.
+    Raises UserError unless the text is one complete library.
     """
     return _Reader(text, origin).library()
 
 
 def read_liberty(path: Path) -> Group:
-    """Read a Liberty file, plain or compressed; raises UserError with the remedy."""
+    """Read a Liberty file, plain or compressed; raises UserError that says what to do."""
     raw = read_packed(path, "Liberty file", "give the path of a .lib or .lib.gz")
     return parse_liberty(_decoded(raw), str(path))
 
 
 def _decoded(raw: bytes) -> str:
-    """The text, without a byte order mark; only comments and titles are ever beyond ASCII."""
+    """The text without a byte order mark; only comments and titles are not ASCII."""
     if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return raw.decode("utf-16", errors="replace")
     return raw.decode("utf-8-sig", errors="replace")

@@ -8,7 +8,7 @@ from halfbyte.area.cells.nldm import Table
 __all__ = ["liberty_text"]
 
 _SENSES = {"positive": "positive_unate", "negative": "negative_unate", "both": "non_unate"}
-# For a table that depends on nothing.
+# The axis that is written for a table with a single value.
 _NO_AXIS = (1.0, 100.0)
 _LEAST_PS = 0.01
 _LEAST_FUNCTIONS = 3
@@ -35,8 +35,8 @@ _TEMPLATE = """\
 def liberty_text(name: str, cells: Sequence[Cell]) -> str:
     """The text of a library with these cells.
 
-    With one flip-flop among them Yosys takes that one. An asynchronous clear or preset stands in it
-    as it is: ``dfflibmap`` ties it inactive.
+    If there is only one flip-flop among them, Yosys takes that one. Its asynchronous clear and
+    preset are written unchanged: ``dfflibmap`` ties them inactive.
     """
     templates = {table.shape: _template(table) for cell in cells for table in _tables(cell)}
     parts = [*templates.values(), *map(_cell, cells), *_fillers(cells)]
@@ -44,7 +44,7 @@ def liberty_text(name: str, cells: Sequence[Cell]) -> str:
 
 
 def _fillers(cells: Sequence[Cell]) -> list[str]:
-    """ABC refuses libraries of fewer than three functions: cells that it never has a use for."""
+    """Unused extra cells: ABC refuses libraries with fewer than three functions."""
     functions = {
         (len(cell.inputs), tuple(cell.outputs.values())) for cell in cells if not cell.flip_flop
     }
@@ -76,14 +76,14 @@ def _tables(cell: Cell) -> Iterator[Table]:
 
 
 def _usable(table: Table) -> Table:
-    """The table as ABC wants it: at least two rows and columns, delays positive."""
+    """The table as ABC needs it: at least two rows and columns, and positive delays."""
     rows, columns = (axis if len(axis) > 1 else _NO_AXIS for axis in (table.rows, table.columns))
     values = [[max(table.at(row, column), _LEAST_PS) for column in columns] for row in rows]
     return Table(rows, columns, tuple(map(tuple, values)))
 
 
 def _template(table: Table) -> str:
-    """ABC wants the template of a table to have its size."""
+    """The template for the size of a table, which ABC requires."""
     return _TEMPLATE.format(
         name=_template_name(table), rows=_list(table.rows), columns=_list(table.columns)
     )
@@ -129,7 +129,7 @@ def _state(flip_flop: FlipFlop) -> str:
 
 
 def _timing(cell: Cell, source: str, arc: Arc) -> str:
-    """A timing group; ABC wants both edges, so that one stands for another that is not there."""
+    """A timing group. ABC needs both edges, so a missing edge is replaced by the other."""
     kind = "timing_type : rising_edge; " if cell.flip_flop else ""
     rise, fall = arc.rise or arc.edges[0], arc.fall or arc.edges[0]
     return (

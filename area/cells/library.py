@@ -17,7 +17,7 @@ from halfbyte.base import UserError
 __all__ = ["Library", "read_library"]
 
 MAX_INPUTS = 6
-# Cells that no synthesis of plain logic should take.
+# Cells that the synthesis of plain logic should not use.
 _EXCLUDING_ATTRIBUTES = (
     "dont_use",
     "is_isolation_cell",
@@ -29,9 +29,9 @@ _EXCLUDING_ATTRIBUTES = (
     "retention_cell",
 )
 _EXCLUDING_GROUPS = ("latch", "latch_bank", "ff_bank", "statetable", "test_cell", "bus", "bundle")
-# Buffers and inverters for clock trees, delays and probing: no attribute tells them from others.
+# Buffers and inverters for clock trees, delays and probing. They can be told apart only by name.
 _SPECIAL_DRIVERS = re.compile(r"clk|dly|delay|probe", re.IGNORECASE)
-# Values of "timing_type", and the edges of the output that such a group can state.
+# Values of "timing_type", each with the output edges that such a group can state.
 _COMBINATIONAL = {
     "combinational": ("rise", "fall"),
     "combinational_rise": ("rise",),
@@ -43,13 +43,13 @@ _SENSES = {
     Sense(False, True): "negative",
 }
 _NO_AREA = "it states no area"
-# Names reach Yosys scripts and Verilog.
+# The names are written into Yosys scripts and Verilog.
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,79}")
 _SCALE = {"f": 1e-15, "p": 1e-12, "n": 1e-9, "u": 1e-6, "m": 1e-3, "": 1.0, "k": 1e3}
 _UNIT = re.compile(
     r"(\d{0,9}(?:\.\d{0,12})?(?:e[+-]?\d{1,2})?)\s*([fpnumk]?)([a-z])[a-z]*", re.IGNORECASE
 )
-# What libraries call their process corners.
+# Names of process corners in libraries.
 _PROCESSES = {"typ": "tt", "typical": "tt", "nom": "tt", "fast": "ff", "slow": "ss"}
 _PROCESS = re.compile(r"(?<![a-z])(tt|ff|ss|sf|fs|typ|typical|nom|fast|slow)(?![a-z])")
 
@@ -58,7 +58,7 @@ _PROCESS = re.compile(r"(?<![a-z])(tt|ff|ss|sf|fs|typ|typical|nom|fast|slow)(?![
 class Library:
     """The usable cells of one library, with its name, corner and supply voltage, if stated.
 
-    ``left_out`` says why of each cell that is malformed, by its name.
+    ``left_out`` gives the malformed cells by name, each with the reason.
     """
 
     name: str
@@ -71,9 +71,8 @@ class Library:
 def read_library(paths: Sequence[Path]) -> Library:
     """Read one library from one or several Liberty files, which may differ in their units.
 
-    Of two cells with one name the first counts. Raises UserError for a file that cannot be read, is
-    not Liberty, has no usable cell although some are malformed, or belongs to another corner than
-    the rest.
+    If two cells have the same name, the first counts. Raises UserError for a file that cannot be
+    read, is not Liberty, has only malformed cells, or belongs to another corner than the rest.
     """
     if not paths:
         raise UserError("A library needs at least one Liberty file")
@@ -111,14 +110,14 @@ def _none_usable(left_out: Mapping[str, str]) -> str:
 
 
 def _common_name(names: Sequence[str]) -> str:
-    """``asap7_tt`` for ``asap7_AO_tt`` and ``asap7_OA_tt``: the words that all share."""
+    """The words that all names share: ``asap7_tt`` for ``asap7_AO_tt`` and ``asap7_OA_tt``."""
     words = zip(*(name.split("_") for name in names), strict=False)
     common = [first for first, *others in words if all(other == first for other in others)]
     return "_".join(common) or names[0]
 
 
 def _conditions(library: Group) -> tuple[float | None, float | None]:
-    """Temperature in degrees Celsius and voltage in V: of the default conditions, or nominal."""
+    """Temperature in degrees Celsius and voltage in V of the default or nominal conditions."""
     temperature, voltage = library.number("nom_temperature"), library.number("nom_voltage")
     for stated in library.all("operating_conditions"):
         if stated.arguments == [library.text("default_operating_conditions")]:
@@ -144,10 +143,10 @@ def _corner(library: Group, name: str) -> str:
 
 
 def _factor(text: str, kind: str, target: float) -> float:
-    """Factor from a unit such as ``1ns`` to ``target`` in SI units; ``kind`` is its letter.
+    """Factor from a unit such as ``1ns`` to ``target`` in SI units; ``kind`` is the unit's letter.
 
-    Case and spaces do not count, the unit may be written out (``1 nWatt``), and a micro sign stands
-    for ``u``.
+    Case and spaces do not matter. The unit may be written out (``1 nWatt``), and a micro sign means
+    ``u``.
     """
     match = _UNIT.fullmatch(text.strip().replace("\u00b5", "u").replace("\u03bc", "u"))
     if match is None or match[3].lower() != kind:
@@ -169,7 +168,7 @@ def _units(library: Group) -> Units:
         time=_factor(library.text("time_unit", "1ns"), "s", 1e-12),
         load=load,
         power=_factor(power, "w", 1e-9) if power else None,
-        # Liberty derives the unit of internal energies from those of load and voltage.
+        # In Liberty, the unit of internal energies follows from those of load and voltage.
         energy=load * volt**2,
     )
 
@@ -185,7 +184,7 @@ class _Context:
 
 
 def _cells(library: Group) -> Iterator[tuple[str, Cell | str]]:
-    """The usable cells of one file by name; why a cell is left out, where it is malformed."""
+    """The usable cells of one file by name; for a malformed cell, the reason instead."""
     context = _Context(
         units=_units(library),
         templates={
@@ -220,7 +219,7 @@ def _is_excluded(name: str, group: Group) -> bool:
 
 
 def _pins(group: Group, direction: str) -> dict[str, Group]:
-    """The pins of one direction; a group may name several, also in one text."""
+    """The pins of one direction; a group may name several pins, also in one text."""
     return {
         name: pin
         for pin in group.all("pin")
@@ -231,7 +230,7 @@ def _pins(group: Group, direction: str) -> dict[str, Group]:
 
 
 def _read_cell(name: str, group: Group, context: _Context) -> Cell | None:
-    """The cell, or None if it is of no use here; raises UserError for a malformed one."""
+    """The cell, or None if it is not usable; raises UserError for a malformed cell."""
     if _is_excluded(name, group):
         return None
     inputs, outputs = _pins(group, "input"), _pins(group, "output")
@@ -278,7 +277,7 @@ def _read_cell(name: str, group: Group, context: _Context) -> Cell | None:
         leakage=_leakage(group, context),
         inputs={pin: rounded((load or 0.0) * units.load) for pin, load in loads.items()},
         outputs=functions,
-        # Some adders state the arc from one output to the other, which no function follows.
+        # Some adders state an arc from one output to the other, which is not part of a function.
         arcs={
             pin: {source: each for source, each in found.items() if source in inputs}
             for pin, found in arcs.items()
@@ -298,7 +297,7 @@ def _read_cell(name: str, group: Group, context: _Context) -> Cell | None:
 def _sense_of(
     function: str, inputs: Iterable[str], flip_flop: FlipFlop | None
 ) -> Callable[[str], str]:
-    """How an output follows an input where no timing group says so: as its function does."""
+    """The sense from the output's function, for inputs whose timing groups do not state it."""
     names = list(inputs)
 
     def of(source: str) -> str:
@@ -311,17 +310,17 @@ def _sense_of(
 
 
 def _states(group: Group, inputs: Iterable[str], flip_flop: FlipFlop | None) -> States:
-    """The states that the cell can be in, of which a condition takes a part."""
+    """The possible states of the cell, for evaluating conditions."""
     functions = {pin: body.text("function") for pin, body in _pins(group, "output").items()}
     for state in group.all("ff") if flip_flop else ():
-        # The state itself is free; the second variable is its inverse.
+        # The state variable is free; the second variable is its inverse.
         inputs, (variable, inverse) = [*inputs, state.arguments[0]], [*state.arguments, ""][:2]
         functions |= {inverse: f"!{variable}"} if inverse else {}
     return States(tuple(inputs), functions, flip_flop.tied if flip_flop else {})
 
 
 def _capacitance(pin: Group, default: float | None) -> float | None:
-    """What the pin states, or the mean of both edges, or the library's default; else None."""
+    """The pin's figure, the mean of both edges, or the library's default; else None."""
     stated = pin.number("capacitance")
     edges = [pin.number(f"{edge}_capacitance") for edge in ("rise", "fall")]
     known = [edge for edge in edges if edge is not None]
@@ -333,7 +332,7 @@ def _capacitance(pin: Group, default: float | None) -> float | None:
 
 
 def _late_capacitance(pin: Group) -> float | None:
-    """The upper ends of the ranges for rising and falling edges, averaged; None without ranges."""
+    """The mean of the ranges' upper ends for rising and falling edges; None without ranges."""
     ranges = [pin.attributes.get(f"{edge}_capacitance_range") for edge in ("rise", "fall")]
     if not any(ranges):
         return None
@@ -347,7 +346,7 @@ def _late_capacitance(pin: Group) -> float | None:
 
 
 def _is_plain_logic(name: str, inputs: Mapping[str, Group], outputs: Mapping[str, Group]) -> bool:
-    """Whether every output is a function of few inputs, and constant only without inputs."""
+    """Whether all outputs are functions of few inputs, constant only if there are no inputs."""
     if len(inputs) > MAX_INPUTS or (len(inputs) == 1 and _SPECIAL_DRIVERS.search(name)):
         return False
     try:
@@ -358,10 +357,10 @@ def _is_plain_logic(name: str, inputs: Mapping[str, Group], outputs: Mapping[str
 
 
 def _leakage(group: Group, context: _Context) -> float | None:
-    """The cell's figure in nW; None if the library states none, or no unit.
+    """The cell's leakage in nW; None if the library does not state it or its unit.
 
-    It is what the cell states, or its groups without a condition, or the mean of its states, or
-    the library's default. A state may have a group for each supply: these are added.
+    The sources are, in this order: the cell's own figure, its groups without a condition, the mean
+    of its states, and the library's default. Groups of one state for several supplies are added.
     """
     stated = group.number("cell_leakage_power")
     states: dict[str, float] = {}
@@ -387,9 +386,9 @@ def _read_flip_flop(
     outputs: Mapping[str, Group],
     context: _Context,
 ) -> FlipFlop | None:
-    """A rising-edge D flip-flop, plain or with a clear and a preset that can be tied; else None.
+    """A rising-edge D flip-flop, also one whose clear and preset can be tied; else None.
 
-    State variable and next state may both be inverted (as in ASAP7): what counts is the output.
+    State variable and next state may both be inverted (as in ASAP7). Only the output decides.
     """
     state, *more = group.all("ff")
     clock, data = literal(state.text("clocked_on")), literal(state.text("next_state"))

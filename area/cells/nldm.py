@@ -1,4 +1,4 @@
-"""Look-up in a library's tables (NLDM, the non-linear delay model): bilinear, as timers do it."""
+"""Bilinear look-up in a library's tables (NLDM, the non-linear delay model)."""
 
 import math
 import statistics
@@ -15,9 +15,9 @@ _NO_AXIS = (0.0,)
 class Table(NamedTuple):
     """``values[row][column]`` over two ascending axes.
 
-    For delays, transitions and energies ``rows`` are slews of the input in ps and ``columns`` loads
-    of the output in fF; for setup times slews of the data and of the clock. An axis of one entry is
-    none: the table does not depend on it.
+    For delays, transitions and energies, ``rows`` are slews of the input in ps and ``columns``
+    loads of the output in fF. For setup times they are slews of the data and of the clock. If an
+    axis has one entry, the table does not depend on it.
     """
 
     rows: tuple[float, ...]
@@ -25,7 +25,7 @@ class Table(NamedTuple):
     values: tuple[tuple[float, ...], ...]
 
     def at(self, row: float, column: float) -> float:
-        """The value at a point, interpolated; beyond the axes the outermost cells go on."""
+        """The interpolated value at a point; beyond the axes it is extrapolated linearly."""
         i, y = _place(self.rows, row)
         j, x = _place(self.columns, column)
         low = self.values[i]
@@ -55,7 +55,7 @@ class Table(NamedTuple):
         columns: Sequence[float],
         values: Sequence[Sequence[float | str]],
     ) -> "Table":
-        """A table from numbers or their text; raises TypeError or ValueError if they make none."""
+        """A table from numbers or texts; raises TypeError or ValueError if they are malformed."""
         table = cls(
             tuple(map(float, rows)),
             tuple(map(float, columns)),
@@ -69,12 +69,12 @@ class Table(NamedTuple):
 
     @classmethod
     def constant(cls, value: float) -> "Table":
-        """A table that depends on nothing."""
+        """A table with a single value."""
         return cls(_NO_AXIS, _NO_AXIS, ((value,),))
 
 
 def _place(axis: Sequence[float], point: float) -> tuple[int, float]:
-    """The axis cell that ``point`` belongs to, and how far into it."""
+    """The axis interval that ``point`` belongs to, and its relative position there."""
     if len(axis) == 1:
         return 0, 0.0
     index = min(max(bisect_right(axis, point) - 1, 0), len(axis) - 2)
@@ -82,17 +82,17 @@ def _place(axis: Sequence[float], point: float) -> tuple[int, float]:
 
 
 def greatest(tables: Sequence[Table]) -> Table:
-    """Entry by entry the largest, on the axes of the largest table."""
+    """The largest value of each entry, on the axes of the largest table."""
     return _combined(tables, max)
 
 
 def mean(tables: Sequence[Table]) -> Table:
-    """Entry by entry the mean, on the axes of the largest table."""
+    """The mean of each entry, on the axes of the largest table."""
     return _combined(tables, statistics.fmean)
 
 
 def total(tables: Sequence[Table]) -> Table:
-    """Entry by entry the sum, on the axes of the largest table."""
+    """The sum of each entry, on the axes of the largest table."""
     return _combined(tables, sum)
 
 

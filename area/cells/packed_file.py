@@ -1,4 +1,4 @@
-"""Reading whole files, up to a limit, that may be packed with gzip, bzip2 or xz."""
+"""Reading whole files, up to a size limit; they may be packed with gzip, bzip2 or xz."""
 
 import bz2
 import lzma
@@ -15,7 +15,7 @@ MAX_BYTES = 512 * 2**20
 
 
 class _Stream(Protocol):
-    """One compressed member of a file; what follows it is ``unused_data``."""
+    """One compressed member of a file; the bytes after it are ``unused_data``."""
 
     @property
     def eof(self) -> bool: ...
@@ -24,7 +24,7 @@ class _Stream(Protocol):
     def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
 
 
-# How a file of each kind begins, and what reads a member of it.
+# The first bytes of each kind of file, and the class that reads a member of it.
 _KINDS: dict[str, tuple[bytes, Callable[[], _Stream]]] = {
     "gzip": (b"\x1f\x8b", lambda: zlib.decompressobj(wbits=31)),
     "bzip2": (b"BZh", bz2.BZ2Decompressor),
@@ -35,8 +35,9 @@ _KINDS: dict[str, tuple[bytes, Callable[[], _Stream]]] = {
 def read_packed(path: Path, what: str, remedy: str) -> bytes:
     """The contents of ``path``, decompressed.
 
-    Raises UserError, which begins with ``what`` it should be, for a file that is missing (with the
-    ``remedy``), unreadable, damaged, or larger than the limit.
+    Raises UserError for a file that is missing, unreadable, damaged, or larger than the limit. The
+    message begins with ``what`` the file should be; for a missing file it also gives the
+    ``remedy``.
     """
     kind = ""
     try:
@@ -52,7 +53,7 @@ def read_packed(path: Path, what: str, remedy: str) -> bytes:
         raise UserError(f"{what} {path} is a damaged {kind} file ({error})") from error
     except OSError as error:
         reason = error.strerror or str(error)
-        if error.strerror is None:  # what bz2 raises for damaged data
+        if error.strerror is None:  # bz2 raises this for damaged data
             raise UserError(f"{what} {path} is a damaged {kind} file ({reason})") from error
         raise UserError(f"{what} {path} cannot be read ({reason})") from error
     if len(raw) > MAX_BYTES:
@@ -61,7 +62,7 @@ def read_packed(path: Path, what: str, remedy: str) -> bytes:
 
 
 def _unpacked(raw: bytes, magic: bytes, stream: Callable[[], _Stream]) -> bytes:
-    """All members one after another, a little over the limit at most; EOFError if cut short."""
+    """All members joined, at most a little over the limit; EOFError if the file is cut short."""
     parts: list[bytes] = []
     left = MAX_BYTES + 1
     while raw.startswith(magic) and left > 0:

@@ -1,8 +1,8 @@
-"""Reducing a cell's tables to what a card keeps.
+"""Reducing a cell's tables to the size that a card keeps.
 
-Delays, transitions and setup times keep four rows and four columns; the entries are fitted (least
-squares) to the library's table, interpolated at its own points and half way between them, so that
-the small table errs to both sides. Internal energies keep one row.
+Delays, transitions and setup times keep four rows and four columns. Their entries are a
+least-squares fit to the library's table, at its own points and half way between them, so that the
+errors of the small table have both signs. Internal energies keep one row.
 """
 
 from collections.abc import Mapping
@@ -18,14 +18,14 @@ from halfbyte.area.cells.nldm import Table
 
 __all__ = ["reduced"]
 
-# Where the rows and columns stand that are kept, as parts of the way along the library's axes.
+# The positions of the kept rows and columns, as fractions of the library's axes.
 _ROWS = (0, 1 / 3, 2 / 3, 5 / 6)
 _COLUMNS = (0, 1 / 3, 2 / 3, 1)
 _Axis = tuple[float, ...]
 
 
 def reduced(cell: Cell, slew: float) -> Cell:
-    """The cell with small tables, those of an output on the same axes; energies for ``slew``."""
+    """The cell with small tables; an output's tables share axes, energies are for ``slew``."""
     state = cell.flip_flop
     if state and state.setup:
         knots = _knots(state.setup[0])
@@ -71,7 +71,7 @@ def _energy(table: Table, slew: float, loads: _Axis) -> Table:
 
 
 def _fitted(table: Table, rows: _Axis, columns: _Axis) -> Table:
-    """The table on these axes that fits best."""
+    """The best-fitting table on these axes."""
     dense_rows, dense_columns = _dense(table.rows), _dense(table.columns)
     points = [[table.at(row, column) for column in dense_columns] for row in dense_rows]
     values = _fit(rows, dense_rows) @ np.array(points) @ _fit(columns, dense_columns).T
@@ -79,7 +79,7 @@ def _fitted(table: Table, rows: _Axis, columns: _Axis) -> Table:
 
 
 def _brief(value: float) -> float:
-    """Three significant digits."""
+    """The value with three significant digits."""
     return float(f"{value:.3g}")
 
 
@@ -99,7 +99,7 @@ def _dense(axis: _Axis) -> _Axis:
 
 @cache
 def _fit(knots: _Axis, points: _Axis) -> NDArray[np.float64]:
-    """What takes values at the points to those at the knots: least squares, linear between them."""
+    """The matrix from values at the points to a piecewise linear least-squares fit at the knots."""
     unit = np.eye(len(knots))
     weights = [
         [

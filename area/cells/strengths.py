@@ -1,4 +1,4 @@
-"""Which cells are stronger forms of others, by how fast they drive a load."""
+"""Finds cells that are stronger versions of others, by how fast they drive a load."""
 
 import statistics
 from collections.abc import Iterable, Iterator
@@ -10,12 +10,12 @@ from halfbyte.area.cells.function import canonical_table, truth_table
 __all__ = ["Doubt", "doubtful_areas", "family", "resistance"]
 
 MAX_INPUTS = 5
-# A cell that drives a load so many times as fast is a stronger one, beyond doubt.
+# A cell that drives a load this many times as fast is certainly a stronger one.
 _STRONGER = 1.3
 
 
 class Doubt(NamedTuple):
-    """A cell that states less area than a weaker one of the same function."""
+    """A cell with a smaller stated area than a weaker cell of the same function."""
 
     strong: Cell
     weak: Cell
@@ -28,7 +28,7 @@ class Doubt(NamedTuple):
 
 
 def family(cell: Cell, most_inputs: int = MAX_INPUTS) -> object:
-    """Alike for cells that can stand for each other; None for a cell that is in no family."""
+    """A key, equal for cells that can replace each other; None for a cell without a family."""
     if cell.flip_flop:
         return "flip-flop", cell.flip_flop.inverted, sorted(cell.flip_flop.tied.items())
     if not 1 <= len(cell.inputs) <= most_inputs:
@@ -41,7 +41,7 @@ def family(cell: Cell, most_inputs: int = MAX_INPUTS) -> object:
 
 
 def resistance(cell: Cell, slew: float, load: float) -> float:
-    """By how many ps a cell gets slower with ``load`` fF, mean over its edges; it has tables."""
+    """The mean extra delay in ps of a cell with timing tables when its load is ``load`` fF."""
     return statistics.fmean(
         edge.delay.at(slew, load) - edge.delay.at(slew, 0.0)
         for by_source in cell.arcs.values()
@@ -52,9 +52,9 @@ def resistance(cell: Cell, slew: float, load: float) -> float:
 
 
 def doubtful_areas(cells: Iterable[Cell], slew: float, load: float) -> Iterator[Doubt]:
-    """The smallest cell of each function, where it drives more than one that states more area.
+    """The smallest cell of each function if it is stronger than a cell with a larger area.
 
-    Areas may be so in earnest, or a slip of the library that every synthesis would fall for.
+    Such areas may be correct, or an error of the library that every synthesis would exploit.
     """
     families: dict[str, list[Cell]] = {}
     for cell in cells:

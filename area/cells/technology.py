@@ -1,7 +1,7 @@
-"""A technology: the cells that synthesis may use, and the parts they play.
+"""A technology: the cells that synthesis may use, and their roles.
 
-It comes from a shipped card (a few dozen cells) or from a full Liberty library; either way it is
-written out as a small Liberty file for Yosys and ABC.
+It comes from a shipped card (a few dozen cells) or from a full Liberty library. In both cases it is
+written as a small Liberty file for Yosys and ABC.
 """
 
 import difflib
@@ -29,10 +29,10 @@ DEFAULT = "sky130hd"
 _OWN = "technologies"
 UNITS = {"area": "um^2", "time": "ps", "capacitance": "fF", "leakage": "nW", "energy": "fJ"}
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
-# The C loader where PyYAML has it: a card takes a tenth of the time.
+# PyYAML's C loader, if available, reads a card in a tenth of the time.
 _SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
-# Truth tables: bit `row` is the value for inputs `row`, first input least significant.
+# Truth tables: bit `row` is the value for the inputs `row`, the first input least significant.
 _BUFFER, _INVERTER = (1, 0b10), (1, 0b01)
 _NAND2, _AND2, _XOR2 = (2, 0b0111), (2, 0b1000), (2, 0b0110)
 _XOR3, _MAJORITY3 = (3, 0b10010110), (3, 0b11101000)
@@ -45,14 +45,14 @@ def _inverted(function: tuple[int, int]) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class Technology:
-    """A cell library, cut to what synthesis uses.
+    """A cell library, reduced to the cells that synthesis uses.
 
     Parameters
     ----------
     name : str
         Lower-case identifier.
     title : str
-        The name that people read.
+        The displayed name.
     corner : str
         Process, temperature and voltage.
     source, licence : str
@@ -60,16 +60,16 @@ class Technology:
     cells : mapping of str to Cell
         Areas in um^2, times in ps, capacitances in fF, leakage in nW, energies in fJ.
     voltage : float, optional
-        Of the supply, in V; without it there are no energies.
+        Supply voltage in V; without it, energies are not known.
     strengths : frozenset of str
-        Cells that only a clock needs: stronger ones of functions for which there are others.
+        Cells that are used only with a clock to meet: stronger versions of other cells.
     left_out : mapping of str to str
-        Cells that were malformed, and why; they are no part of the technology.
+        Malformed cells, which are not part of the technology, with the reasons.
 
     Raises
     ------
     UserError
-        There is no two-input NAND, inverter or D flip-flop among the cells.
+        The cells lack a two-input NAND, an inverter or a D flip-flop.
     """
 
     name: str
@@ -103,14 +103,14 @@ class Technology:
 
     @property
     def _malformed(self) -> str:
-        """``; left out: A (why)``, or nothing."""
+        """The text ``; left out: A (why)``, or an empty one."""
         texts = [f"{name} ({why})" for name, why in list(self.left_out.items())[:3]]
         return f"; left out: {', '.join(texts)}" if texts else ""
 
     def without(self, patterns: Sequence[str]) -> "Technology":
         """The technology without the cells whose names match one of the patterns (``*_x4``).
 
-        Raises UserError for a pattern that no cell matches, or if too few cells are left.
+        Raises UserError for a pattern that does not match a cell, or if too few cells are left.
         """
         matched = {pattern: fnmatch.filter(self.cells, pattern) for pattern in patterns}
         for pattern, names in matched.items():
@@ -124,11 +124,11 @@ class Technology:
 
     @cached_property
     def plain_cells(self) -> tuple[Cell, ...]:
-        """The cells for synthesis without a clock."""
+        """The cells for synthesis without a clock to meet."""
         return tuple(cell for cell in self.cells.values() if cell.name not in self.strengths)
 
     def _smallest(self, *functions: tuple[int, int]) -> Cell:
-        """The smallest single-output gate with one of the functions; LookupError if none."""
+        """The smallest single-output gate with one of the functions; LookupError if none exists."""
         found = [cell for cell in self.plain_cells if _gate_function(cell) in functions]
         if not found:
             raise LookupError(functions)
@@ -151,7 +151,7 @@ class Technology:
 
     @cached_property
     def buffer(self) -> Cell | None:
-        """The smallest buffer; None if there is none."""
+        """The smallest buffer; None if the library lacks one."""
         try:
             return self._smallest(_BUFFER)
         except LookupError:
@@ -159,7 +159,7 @@ class Technology:
 
     @cached_property
     def flip_flop(self) -> Cell:
-        """The D flip-flop that takes the least area, with the inverter that a QN output needs."""
+        """The D flip-flop of least area, counting the inverter that a QN output needs."""
         found = [cell for cell in self.plain_cells if cell.flip_flop]
         if not found:
             raise LookupError("flip-flop")
@@ -171,7 +171,7 @@ class Technology:
         return min(found, key=cost)
 
     def tie(self, level: int) -> TieCell | None:
-        """The smallest cell that gives the constant ``level`` (0 or 1); None if there is none.
+        """The smallest cell that gives the constant ``level`` (0 or 1); None if it is missing.
 
         One cell may give both constants, from two outputs.
         """
@@ -186,12 +186,12 @@ class Technology:
 
     @cached_property
     def full_adder(self) -> AdderCell | None:
-        """The smallest full adder, whatever the polarity of its outputs; None if there is none."""
+        """The smallest full adder, with outputs of any polarity; None if the library lacks one."""
         return self._adder(3, _XOR3, _MAJORITY3)
 
     @cached_property
     def half_adder(self) -> AdderCell | None:
-        """The smallest half adder; None if there is none."""
+        """The smallest half adder; None if the library lacks one."""
         return self._adder(2, _XOR2, _AND2)
 
     def _adder(
@@ -226,7 +226,7 @@ class Technology:
     def liberty_text(self, *, clocked: bool = False) -> str:
         """A Liberty library with the cells, for Yosys and ABC; one flip-flop, the smallest.
 
-        ``clocked`` says that there is a clock to meet: with every strength of the cells.
+        ``clocked`` says that there is a clock to meet: the library then has all strengths.
         """
         return self._clocked_liberty if clocked else self._plain_liberty
 
@@ -239,7 +239,7 @@ class Technology:
         return self.liberty_of(list(self.cells.values()))
 
     def liberty_of(self, cells: Sequence[Cell]) -> str:
-        """A Liberty file of these cells, of flip-flops only :attr:`flip_flop`."""
+        """A Liberty file of these cells; the only flip-flop in it is :attr:`flip_flop`."""
         keep = self.flip_flop.name
         return liberty_text(
             self.name, [cell for cell in cells if not cell.flip_flop or cell.name == keep]
@@ -284,7 +284,7 @@ def _known_cards() -> dict[str, Path]:
 
 
 def technology_names() -> list[str]:
-    """Names of all cards, the shipped ones first, and of these the default."""
+    """Names of all cards: the default, the other shipped ones, then the user's."""
     return sorted(_known_cards(), key=lambda name: (name not in _cards(CARDS), name != DEFAULT))
 
 
@@ -320,11 +320,11 @@ def from_card(path: Path) -> Technology:
 
 
 def load_technology(name: str | None = None) -> Technology:
-    """A technology by the name of its card, or by the card's path; the default without either.
+    """A technology by the name or the path of its card; the default one without ``name``.
 
-    Cards are shipped, or lie in the user's own folder (:func:`halfbyte.base.user_folder`). Raises
-    UserError for an unknown one, with the list and the nearest name, and for a card that has the
-    name of a shipped one.
+    Cards are shipped, or are in the user's folder (:func:`halfbyte.base.user_folder`). Raises
+    UserError for an unknown card, with the list and the nearest name, and for a user's card that
+    has the name of a shipped one.
     """
     name = name or DEFAULT
     if name.endswith((".yaml", ".yml")) or "/" in name:
@@ -342,7 +342,7 @@ def load_technology(name: str | None = None) -> Technology:
 
 
 def _own_card(path: Path) -> Technology:
-    """A card of the user's, which must not pass for a shipped one."""
+    """A card of the user, which must not have the name of a shipped one."""
     if path.suffix in (".lib", ".gz"):
         raise UserError(f"{path} is not a card: give a full library with --liberty")
     technology = from_card(path)
@@ -355,7 +355,7 @@ def _own_card(path: Path) -> Technology:
 
 
 def from_liberty(paths: Sequence[Path]) -> Technology:
-    """A technology with every usable cell of a full library, in one Liberty file or several."""
+    """A technology with every usable cell of a full library, from one or more Liberty files."""
     library = read_library(paths)
     name = re.sub(r"[^a-z0-9]+", "_", library.name.lower()).strip("_")[:40]
     return Technology(

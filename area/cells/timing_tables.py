@@ -14,7 +14,7 @@ from halfbyte.base import UserError
 __all__ = ["DELAY_AXES", "DIRECTIONS", "TableReader", "Units", "read_arcs", "read_setup", "rounded"]
 
 _ROW, _COLUMN = "row", "column"
-# What Liberty calls the axes of delays and energies, and those of setup times.
+# Liberty's names of the axes of delays and energies, and of setup times.
 DELAY_AXES = {
     "input_net_transition": _ROW,
     "input_transition_time": _ROW,
@@ -24,7 +24,7 @@ DELAY_AXES = {
 _SETUP_AXES = {"constrained_pin_transition": _ROW, "related_pin_transition": _COLUMN}
 _SENSES = {"positive_unate": "positive", "negative_unate": "negative", "non_unate": "both"}
 DIRECTIONS = ("rise", "fall")
-# Axes that depend on nothing have no template.
+# A table with a single value has this template name, without a template group.
 _SCALAR = "scalar"
 
 
@@ -39,7 +39,7 @@ class Units:
 
 
 def rounded(value: float) -> float:
-    """Four significant digits: a card reads well and repeats exactly on any machine."""
+    """Four significant digits: a card is readable, and the same on any machine."""
     return float(f"{value:.4g}")
 
 
@@ -56,7 +56,7 @@ def _numbers(values: str | list[str]) -> list[float]:
 
 @dataclass(frozen=True)
 class TableReader:
-    """Tables of one kind: what their axes are called, and factors to our units."""
+    """Reads tables of one kind, with the names of their axes and factors to our units."""
 
     templates: Mapping[str, Group]
     axes: Mapping[str, str]
@@ -65,7 +65,7 @@ class TableReader:
     value: float
 
     def read(self, table: Group) -> Table | None:
-        """The table, or None if it has other axes; raises UserError if it is malformed."""
+        """The table; None if it has other axes; raises UserError if it is malformed."""
         values = _numbers(table.attributes.get("values", ""))
         axes = [axis for axis in (self._axis(table, number) for number in (1, 2, 3)) if axis[1]]
         sizes = [len(index) for _, index in axes]
@@ -101,7 +101,7 @@ class TableReader:
         return kind, _numbers(index) if index else []
 
     def edge(self, tables: Mapping[str, Group], direction: str) -> Edge | None:
-        """Delay and transition of one direction of an output, if both are there."""
+        """Delay and transition of one edge of an output; None unless both are stated."""
         groups = [tables.get(f"cell_{direction}"), tables.get(f"{direction}_transition")]
         read = [self.read(group) for group in groups if group]
         usable = [table for table in read if table]
@@ -109,7 +109,7 @@ class TableReader:
 
 
 def _scaled(axis: Sequence[float], factor: float) -> tuple[float, ...]:
-    """An axis in our unit, with four digits unless that makes neighbours equal."""
+    """An axis in our unit, with four digits unless that would make neighbours equal."""
     brief = tuple(rounded(entry * factor) for entry in axis)
     return brief if len(set(brief)) == len(axis) else tuple(entry * factor for entry in axis)
 
@@ -124,21 +124,21 @@ def read_arcs(
     """The arcs of an output by input.
 
     A library may spread the edges and senses of one input over several timing groups, and give
-    some for each state of the other inputs. What has one sense becomes one arc: at each point the
-    slowest. An edge that no group states is None.
+    groups for each state of the other inputs. Groups of one sense become one arc, with the slowest
+    value at each point. An edge that is missing in all groups is None.
 
     Parameters
     ----------
     output : Group
         The output pin.
     kinds : mapping of str to sequence of str
-        What counts: values of ``timing_type``, each with the directions that it can state.
+        The values of ``timing_type`` that count, each with the directions that it can state.
     templates : mapping of str to Group
         Templates of tables.
     units : Units
-        The library's.
+        Units of the library.
     sense_of : callable
-        Given an input, the sense where a group states none.
+        Gives the sense of an input if a group does not state it.
 
     Raises
     ------
@@ -170,9 +170,9 @@ def _slowest(edges: Sequence[Edge]) -> Edge | None:
 def read_setup(
     data: Group, templates: Mapping[str, Group], units: Units
 ) -> tuple[Table, Table] | None:
-    """Setup times in ps of a rising and a falling data input, over its slew and the clock's.
+    """Setup times in ps of a rising and a falling data input, over the slews of data and clock.
 
-    Where a library states one of them, it stands for both; where it states none, the answer is
+    If a library states only one of them, it counts for both. If it states neither, the result is
     None. Raises UserError for a malformed table.
     """
     reader = TableReader(templates, _SETUP_AXES, units.time, units.time, units.time)

@@ -16,9 +16,9 @@ __all__ = ["cluster_workers"]
 
 _ADDRESS = re.compile(r"(?:tcp|tls)://(?:\[([0-9a-fA-F:]+)\]|([A-Za-z0-9_.-]+)):([0-9]{1,5})")
 _CONNECT_SECONDS = 30.0
-# Without a single result for so long tasks count as lost; the slowest take a minute or two.
+# If no result arrives for this long, tasks count as lost. The slowest take a minute or two.
 _PATIENCE_SECONDS = 900.0
-# A cluster without workers may be about to get new ones.
+# A cluster without workers may soon get new ones.
 _EMPTY_SECONDS = 30.0
 _POLL_SECONDS = 2.0
 
@@ -29,14 +29,14 @@ def cluster_workers(
 ) -> Iterator[Any]:
     """A function that runs joblib's delayed calls on the cluster and yields results as they come.
 
-    Dask itself gives the tasks of a dead worker to others, as long as there are others. If there
-    are none for ``empty_seconds``, the function raises ToolError; what else it raises concerns some
-    of the tasks that were at work.
+    Dask itself gives the tasks of a dead worker to other workers. If the cluster has no workers for
+    ``empty_seconds``, the function raises ToolError. Any other exception comes from one of the
+    running tasks.
 
     Parameters
     ----------
     address : str
-        Of the scheduler, ``tcp://host:port``.
+        Address of the scheduler, ``tcp://host:port``.
 
     Raises
     ------
@@ -68,7 +68,7 @@ def cluster_workers(
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without Dask's own log, which has tracebacks of what is said here in a line."""
+    """Silence Dask's log, which prints tracebacks for what halfbyte reports in one line."""
     loggers = [logging.getLogger(name) for name in ("distributed", "tornado")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
@@ -81,7 +81,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _check_address(address: str) -> None:
-    """Whether anything answers; Dask's client takes long to say so, and says it with tracebacks."""
+    """Raise UserError if nothing answers; Dask's client is slow and prints tracebacks instead."""
     match = _ADDRESS.fullmatch(address)
     if match is None:
         raise UserError(f"A scheduler's address is like tcp://host:8786, not {address[:100]!r}")
@@ -98,16 +98,16 @@ def _check_address(address: str) -> None:
 def _run(
     client: Any, address: str, empty_seconds: float, poll_seconds: float, calls: Iterator[Any]
 ) -> Iterator[Any]:
-    # No public name, but the only way to say that a cluster of one thread is a cluster, too.
+    # This name is not public, but there is no other way to make joblib use a cluster of one thread.
     from joblib._dask import DaskDistributedBackend
 
     class Backend(DaskDistributedBackend):  # type: ignore[misc]
         def effective_n_jobs(self, n_jobs: int) -> int:
-            """joblib takes one job for an order to work right here."""
+            """At least two: joblib would run a single job in this process."""
             return max(2, int(super().effective_n_jobs(n_jobs)))
 
         def give_up(self) -> None:
-            """Cancel what is at work: joblib then raises an error."""
+            """Cancel the running tasks; joblib then raises an error."""
             self.client.cancel(list(self._results), force=True)
 
     backend = Backend(client=client)
@@ -115,7 +115,7 @@ def _run(
     empty = threading.Event()
 
     def watch() -> None:
-        """joblib would wait for ever for a cluster that has lost its last worker."""
+        """Watch the workers: joblib would wait forever for a cluster without workers."""
         without = 0.0
         while not done.wait(poll_seconds):
             without = 0.0 if _has_workers(client) else without + poll_seconds

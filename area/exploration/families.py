@@ -1,4 +1,4 @@
-"""Families of formats for a space: what a few parameters stand for, as formats with names."""
+"""Families of formats for a space: a few parameters define many named formats."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -15,26 +15,26 @@ __all__ = ["MAX_FORMATS", "Family", "SupernormalGrid", "ValueSets"]
 
 MAX_FORMATS = 100_000
 MINUS = "\N{MINUS SIGN}"
-# Beside the sign: 2^(bits - 1) magnitudes.
+# Without the sign there are 2^(bits - 1) magnitudes.
 SET_BITS = (2, 5)
 MAX_MAGNITUDE = 64
 
 
 @dataclass(frozen=True)
 class SupernormalGrid:
-    """A format with each value of a grid on its code of negative zero.
+    """Variants of a format: each gives one value of a grid to the code of negative zero.
 
-    Values that the format has already are left out. Midpoints go to the lower value, as those of
-    Dotzel et al. (2024) do: no code order suits every value on the grid.
+    Values that the format already has are left out. Midpoints round to the lower value, as in
+    Dotzel et al. (2024), since no single code order suits every value on the grid.
 
     Parameters
     ----------
     base : Format
-        Its codes 0 and ``2^(bits-1)`` are both zero.
+        The format; its codes 0 and ``2^(bits-1)`` must both be zero.
     start, stop : Fraction
         Ends of the grid, both included, in the units of the format's values.
     step : Fraction
-        Distance of neighbours, positive.
+        Distance of neighbouring values, positive.
 
     Raises
     ------
@@ -65,9 +65,10 @@ class SupernormalGrid:
             )
 
     def formats(self) -> Iterator[Format]:
-        """Named by the value: ``e2m1_p5``, ``e2m1_m39_16`` for -39/16.
+        """The formats, named by the value: ``e2m1_p5``, ``e2m1_m39_16`` for -39/16.
 
-        Those with the largest quantum come first, so that a part of them is a coarser grid.
+        Formats with the largest quantum come first, so that any first part of them is a coarser
+        grid.
         """
         count = int((self.stop - self.start) / self.step) + 1
         values = (self.start + index * self.step for index in range(count))
@@ -90,10 +91,10 @@ class SupernormalGrid:
 
 @dataclass(frozen=True)
 class ValueSets:
-    """Every set {0 .. m} of magnitudes with a sign: m, and all choices of what lies between.
+    """All signed sets of magnitudes from 0 to m: every choice of the magnitudes in between.
 
-    The magnitudes are integers; sets whose members have a common divisor are those of a smaller m
-    and are left out. Code bit ``bits - 1`` is the sign, so that there are two zeros.
+    The magnitudes are integers. Sets whose members have a common divisor are left out, since they
+    equal sets of a smaller m. Code bit ``bits - 1`` is the sign, so that there are two zeros.
 
     Parameters
     ----------
@@ -130,11 +131,11 @@ class ValueSets:
 
     @property
     def _free(self) -> int:
-        """Magnitudes beside 0 and m."""
+        """The number of magnitudes other than 0 and m."""
         return (1 << (self.bits - 1)) - 2
 
     def formats(self) -> Iterator[Format]:
-        """Named by the magnitudes: ``set_0_1_2_3_4_6_8_12``."""
+        """The formats, named by the magnitudes: ``set_0_1_2_3_4_6_8_12``."""
         for inner in combinations(range(1, self.greatest), self._free):
             magnitudes = (0, *inner, self.greatest)
             if reduce(gcd, magnitudes) > 1:

@@ -1,4 +1,4 @@
-"""Proofs of chosen designs of a space: a run itself proves nothing, for its rate."""
+"""Proofs of chosen designs of a space; a run itself proves nothing, to save time."""
 
 import tempfile
 from pathlib import Path
@@ -13,7 +13,7 @@ __all__ = ["prove_point"]
 
 
 def prove_point(point: Point) -> MacProof:
-    """The proof of a design: synthesized again, which gives the same netlist.
+    """Prove a design by synthesizing it again, which gives the same netlist.
 
     Raises ProofError with a counterexample if it is refuted, ToolError if synthesis fails.
     """

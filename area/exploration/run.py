@@ -1,4 +1,4 @@
-"""Running a space: in processes of this machine or on a Dask cluster, resumable, shared."""
+"""Running a space in local processes or on a Dask cluster; runs can be resumed and shared."""
 
 import os
 import time
@@ -21,20 +21,20 @@ from halfbyte.base import JsonObject, Progress, RecordError, ToolError, UserErro
 
 __all__ = ["Exploration", "Failure", "explore"]
 
-# A task of so many designs takes a few seconds: sending it costs nothing beside that, and little is
-# lost with a worker.
+# A task with this many designs takes a few seconds. That is long against the time of sending it,
+# and little is lost if a worker dies.
 DESIGNS_PER_TASK = 8
 LEAST_TASKS = 32
-# How often a design may take its worker with it when it runs alone.
+# How often a design that runs alone may kill its worker.
 MAX_DEATHS = 2
-# After so many failures of the workers with no record in between it is not the designs' fault.
+# After this many failures of workers in a row, without a record, the designs are not to blame.
 MAX_FAILURES_IN_A_ROW = 6
 _OTHERS_POLL_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A design without a record, and why."""
+    """A design without a record, and the reason."""
 
     label: str
     reason: str
@@ -42,20 +42,20 @@ class Failure:
 
 @dataclass(frozen=True)
 class Exploration:
-    """What a run came to.
+    """The results of a run.
 
     Parameters
     ----------
     points : list of Point
-        The space's designs, each once: of those with the same contents the first.
+        The space's designs, each once: the first of those with the same contents.
     records : list of SynthesisRecord
-        Of the points that have one, in their order.
+        Records of the points that have one, in their order.
     failures : list of Failure
-        The others.
+        The points without a record.
     computed : int
-        How many records this run computed; the rest was in the store, or came from other runs.
+        Number of records that this run computed; the rest was in the store or came from other runs.
     seconds : float
-        How long this run took.
+        Time that this run took.
     """
 
     points: list[Point]
@@ -65,7 +65,7 @@ class Exploration:
     seconds: float
 
     def point_of(self, record: SynthesisRecord) -> Point:
-        """The design of one of the records; raises LookupError for another."""
+        """The design of one of ``records``; raises LookupError for any other record."""
 
         def named(point: Point) -> tuple[object, ...]:
             design = point.design
@@ -92,28 +92,28 @@ def explore(
     scheduler: str | None = None,
     on_progress: Progress = unheard,
 ) -> Exploration:
-    """Compute what the store lacks of ``space``.
+    """Compute the records of ``space`` that the store lacks.
 
     Parameters
     ----------
     space : Space
         The designs.
     store : ResultStore
-        Where records are looked up and added, a task at a time: a run that is killed loses at most
-        the tasks that its workers were at.
+        Where records are looked up and added, a task at a time. A run that is killed loses only the
+        tasks that its workers were running.
     jobs : int, optional
-        Processes at a time; all cores by default. A cluster uses what it has.
+        Processes at a time; all cores by default. A cluster uses all its workers.
     scheduler : str, optional
         Address of a Dask scheduler, ``tcp://host:port``. Its workers need the same halfbyte.
     on_progress : callable, optional
-        Called with ``(done, total, label)``, first with what the store has.
+        Called with ``(done, total, label)``; the first call counts the records in the store.
 
     Raises
     ------
     UserError
         No scheduler at that address, or no workers.
     ToolError
-        Workers keep failing, or a cluster lost its last one; what is done is in the store.
+        Workers keep failing, or a cluster lost its last worker. Finished records stay in the store.
     """
     start = time.monotonic()
     points = {point.key(): point for point in reversed(list(space.points()))}
@@ -132,7 +132,7 @@ def explore(
 
 
 def _read(data: JsonObject, store: ResultStore) -> SynthesisRecord:
-    """Raises UserError for a record that somebody changed, or that other code wrote."""
+    """A stored record; raises UserError if it was edited or written by other code."""
     try:
         return SynthesisRecord.from_json(data)
     except RecordError as error:
@@ -142,7 +142,7 @@ def _read(data: JsonObject, store: ResultStore) -> SynthesisRecord:
         ) from error
 
 
-# Runs tasks, whatever it is that runs them, and gives their outcomes as they come.
+# A function that runs tasks, locally or on a cluster, and yields their outcomes as they come.
 _Workers = Callable[[Iterator[Any]], Iterator[list[Outcome]]]
 
 
@@ -166,7 +166,7 @@ def _workers(jobs: int | None, scheduler: str | None) -> Iterator[_Workers]:
 
 @dataclass
 class _Run:
-    """One run over a space; keys stand for points."""
+    """One run over a space; points are referred to by their keys."""
 
     points: dict[str, Point]
     store: ResultStore
@@ -178,12 +178,12 @@ class _Run:
     _failures_in_a_row: int = 0
 
     def work(self, workers: _Workers) -> None:
-        """Compute everything that is missing, or find out why it cannot be."""
+        """Compute every missing record, or note why that failed."""
         known = self.store.get(self.points)
         self._done = len(known)
         self.on_progress(self._done, len(self.points), "")
         missing = [key for key in self.points if key not in known]
-        # What others compute is looked at again once there is nothing else to do.
+        # Points that other runs compute are looked up again once there is nothing else to do.
         elsewhere = self._round(workers, _portions(missing))
         while elsewhere:
             known = self.store.get(elsewhere)
@@ -197,8 +197,8 @@ class _Run:
     def _round(self, workers: _Workers, tasks: list[list[str]]) -> list[str]:
         """Run ``tasks``, again if workers die; returns the keys that belong to other runs.
 
-        Nobody can tell which of the designs at work took a worker with it. So each of them is
-        tried again alone, and who does it alone is to blame.
+        It is not known which of the running designs killed a worker. So each of them runs again
+        alone, and one that kills its worker then is to blame.
         """
         elsewhere: list[str] = []
         queue = deque([tasks] if tasks else [])
@@ -210,7 +210,7 @@ class _Run:
                 continue
             except ToolError:
                 raise
-            except Exception as error:  # whatever a library says when a process is gone
+            except Exception as error:  # libraries raise many kinds when a process is gone
                 reason = f"{type(error).__name__}: {error}".splitlines()[0]
             self._count_failure(reason)
             if waiting:
@@ -230,7 +230,7 @@ class _Run:
         at_work: set[str],
         elsewhere: list[str],
     ) -> None:
-        """Run tasks until none is ``waiting``; on an exception ``at_work`` holds what is open."""
+        """Run tasks until ``waiting`` is empty; after an exception ``at_work`` holds open tasks."""
 
         def tasks() -> Iterator[Any]:
             while waiting:
@@ -243,7 +243,7 @@ class _Run:
                     yield delayed(compute)(chosen, os.getpid())
 
         with warnings.catch_warnings():
-            # joblib's, when a run is interrupted or a worker dies.
+            # joblib gives this warning when a run is interrupted or a worker dies.
             warnings.filterwarnings("ignore", message=".*tasks which were still being processed")
             for outcomes in workers(tasks()):
                 self._keep(outcomes)
@@ -279,6 +279,6 @@ class _Run:
 
 
 def _portions(keys: Sequence[str]) -> list[list[str]]:
-    """Tasks, smaller ones where there is little to do and many may want a part of it."""
+    """The keys as tasks; tasks are smaller if there are few keys, so that all workers get some."""
     size = min(DESIGNS_PER_TASK, max(1, len(keys) // LEAST_TASKS))
     return [list(keys[start : start + size]) for start in range(0, len(keys), size)]

@@ -37,20 +37,20 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class Point:
-    """One design of a space, with all that its record depends on.
+    """One design of a space, with everything that its record depends on.
 
     Parameters
     ----------
     design : MacSpec
-        In a named architecture.
+        The MAC, with a named architecture.
     recipe : Recipe
-        The only one that is tried.
+        The only recipe that is tried.
     technology : Technology
         The cells.
     clock_ps : float, optional
-        The clock to meet, for recipes that meet one.
+        The clock period to meet, for recipes with a clock.
     operands : Operands, optional
-        What energies are measured on; without them neither energy nor delay is.
+        What energies are measured on; without them, energy and delay are not measured.
     multiplier : bool
         Whether the multiplier is also synthesized alone.
     """
@@ -63,13 +63,13 @@ class Point:
     multiplier: bool = False
 
     def key(self) -> str:
-        """Hash of inputs, code and tool versions; names of formats are no part of it."""
+        """Hash of inputs, code and tool versions, but not of the names of formats."""
         key = design_key(self.design, self.recipe, self.technology, self.clock_ps, self.operands)
         return f"{key}-multiplier" if self.multiplier else key
 
     @property
     def label(self) -> str:
-        """For people."""
+        """A readable name."""
         weight, activation = self.design.weight.name, self.design.activation.name
         formats = weight if weight == activation else f"{weight} x {activation}"
         parts = [formats, self.design.architecture, self.recipe.name, self.technology.name]
@@ -88,7 +88,7 @@ class Point:
         )
 
     def named(self, record: SynthesisRecord) -> SynthesisRecord:
-        """A record of the same contents with this point's names, which may be others."""
+        """A record of the same contents, renamed to the names of this point."""
         return replace(
             record,
             format=self.design.weight.name,
@@ -106,25 +106,25 @@ class Space:
     name : str
         Lower-case identifier; names the folder of its results.
     title : str
-        For people.
+        A readable name.
     formats : tuple of Format
-        Weight formats: those that are named, then those of the families.
+        Weight formats: the named ones, then those of the families.
     activations : tuple of Format or None
-        None is the weight's own format.
+        Activation formats; None means the weight's own format.
     architectures : tuple of str
-        Those that do not fit a pair of formats are left out for that pair.
+        Architectures; one that does not fit a pair of formats is left out for that pair.
     recipes : tuple of Recipe
-        Each is a design of its own; those that meet a clock one for each clock.
+        Each recipe gives a design; a recipe with a clock gives one for each clock.
     terms : tuple of int
         Products that the accumulator holds without loss.
     clocks : tuple of float or None
-        Periods in ps for the recipes that meet one; None lets the others in.
+        Periods in ps for the recipes with a clock; None allows the recipes without one.
     technologies : tuple of Technology
         The cells.
     multipliers : bool
-        Whether records state the areas of the parts, which takes half as long again.
+        Whether records state the areas of the parts. This takes half as long again.
     operands : Operands, optional
-        What energies are measured on; without them neither energy nor delay is.
+        What energies are measured on; without them, energy and delay are not measured.
 
     Raises
     ------
@@ -156,7 +156,7 @@ class Space:
             raise UserError(f"Clocks need recipes that meet one: {names}")
 
     def points(self) -> Iterator[Point]:
-        """Every design, formats outermost, so that a part of a run is a part of the formats."""
+        """All designs, format by format, so that a partial run has finished some of the formats."""
         for weight in self.formats:
             for other in self.activations:
                 activation = other or weight
@@ -220,8 +220,8 @@ def _build(data: Mapping[Any, Any], folder: Path) -> Space:
     _check_names(formats)
     if not formats:
         raise UserError("A space needs formats or families")
-    # A clock is met or not: that takes a delay.
     clocks = _axis(data, "clocks", [NONE], _clock)
+    # Whether a clock is met is known only from a measured delay.
     measure = _flag(data, "measure") or clocks != (None,)
     return Space(
         name=name,
@@ -266,13 +266,13 @@ def _entries(data: Mapping[Any, Any], key: str, default: list[Any]) -> list[Any]
 def _axis(
     data: Mapping[Any, Any], key: str, default: list[Any], read: Callable[[Any], _T]
 ) -> tuple[_T, ...]:
-    """The entries of an axis, each once."""
+    """The entries of an axis, without duplicates."""
     once = {repr(entry): entry for entry in _entries(data, key, default)}
     return tuple(read(entry) for entry in once.values())
 
 
 def _choices(data: Mapping[Any, Any], key: str, known: list[str]) -> tuple[str, ...]:
-    """Names among the ``known`` ones; ``all`` of them if not given."""
+    """Names from ``known``; all of them if ``key`` is missing."""
     if data.get(key, ALL) == ALL:
         return tuple(known)
     chosen = _entries(data, key, [])
@@ -285,7 +285,7 @@ def _choices(data: Mapping[Any, Any], key: str, known: list[str]) -> tuple[str, 
 
 
 def _recipes(data: Mapping[Any, Any], clocks: tuple[float | None, ...]) -> tuple[Recipe, ...]:
-    """The quick one if none is given; all is all that the clocks let in."""
+    """The recipes: the quick one by default; ``all`` means all that the clocks allow."""
     by_name = {recipe.name: recipe for recipe in (*RECIPES, *CLOCKED)}
     if "recipes" not in data:
         return RECIPES[:1]
@@ -307,7 +307,7 @@ def _activation(entry: object, folder: Path) -> Format | None:
 
 
 def _check_names(formats: list[Format]) -> None:
-    """A name must stand for one format: records know no more of it."""
+    """Check that each name means one format, since records hold only the name."""
     seen: dict[str, Format] = {}
     for fmt in formats:
         if seen.setdefault(fmt.name, fmt).values != fmt.values:
@@ -322,7 +322,7 @@ def _terms(entry: object) -> int:
 
 
 def _technology(entry: object, folder: Path) -> Technology:
-    """A card by name, or a library: a Liberty file, or a list of those that make one library."""
+    """A card by name, or a library: one Liberty file, or a list of files that form one library."""
     files: list[Any] = entry if isinstance(entry, list) else [entry]
     if not files or not all(isinstance(each, str) for each in files):
         raise UserError(f"A technology is a name or Liberty files, not {entry!r:.60}")

@@ -1,4 +1,4 @@
-"""The store of an exploration: records by content in SQLite, shared by any number of runs."""
+"""The store of an exploration: records by content in SQLite, shared by many runs."""
 
 import fcntl
 import json
@@ -14,7 +14,7 @@ from halfbyte.base import JsonObject, UserError, json_text
 
 __all__ = ["ResultStore"]
 
-# Marks the file as ours; raised when the tables change.
+# The version of the file, which also marks it as ours; raised when the tables change.
 _VERSION = 1
 _TABLES = """\
 CREATE TABLE IF NOT EXISTS results (key TEXT PRIMARY KEY, record TEXT NOT NULL);
@@ -31,30 +31,30 @@ CREATE VIEW IF NOT EXISTS designs AS SELECT
   json_extract(record, '$.area_um2') AS area_um2,
   record FROM results;
 """
-# SQLite takes at most 32766 parameters in a statement, older ones 999.
+# SQLite takes at most 32766 parameters in a statement; older versions take 999.
 _MANY = 900
 _PATIENCE_SECONDS = 60.0  # for another run's transaction, which takes milliseconds
 
 
 class ResultStore:
-    """Records under keys that say what they were computed from; they are only ever added.
+    """Records under keys that say what they were computed from; records are never changed.
 
-    Any number of processes of one machine may use the same file at the same time, and each may be
-    killed at any moment: what was added is whole or not there. Before a run computes something it
-    claims it, so that no other does the same. A run holds a lock on a file of its own; the system
-    drops it with the process, and the claims of runs without a lock are void.
+    Many processes of one machine may use the same file at the same time, and each may be killed at
+    any moment: a record is stored completely or not at all. A run claims a record before it
+    computes it, so that no other run does the same work. Each run locks a file of its own. The
+    system drops the lock when the process ends, and claims of runs without a lock no longer count.
 
     The view ``designs`` shows the records to SQL. Threads may share a store.
 
     Parameters
     ----------
     path : Path
-        The file; it, its folder, and beside it a folder of locks are made if need be.
+        The file. It is created if missing, with its folder and a folder of locks beside it.
 
     Raises
     ------
     UserError
-        The file is no store of this version, or cannot be opened.
+        The file is not a store of this version, or cannot be opened.
     """
 
     def __init__(self, path: Path) -> None:
@@ -82,8 +82,8 @@ class ResultStore:
                     f"{self.path} is a store of version {version}, and this is {_VERSION}: "
                     "name another with --store"
                 )
-            # Readers and a writer do not wait for each other, and a killed writer leaves a log that
-            # the next one finishes or drops.
+            # In this mode readers and a writer do not wait for each other. A killed writer leaves a
+            # log, which the next writer finishes or drops.
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA synchronous = NORMAL")
             if version == 0:
@@ -98,7 +98,7 @@ class ResultStore:
         return database
 
     def _hold_lock(self) -> int:
-        """Make this run's file, which no other may see before it is locked."""
+        """Make this run's lock file; other runs must not see it before it is locked."""
         hidden = self.path.with_name(f".{self._run}")
         file = os.open(hidden, os.O_CREAT | os.O_RDWR, 0o666)
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -122,7 +122,7 @@ class ResultStore:
         return int(count)
 
     def get(self, keys: Collection[str]) -> dict[str, JsonObject]:
-        """The records under those of ``keys`` that have one."""
+        """The stored records of ``keys``."""
         found: dict[str, JsonObject] = {}
         with self._lock:
             for some in _portions(keys):
@@ -134,14 +134,14 @@ class ResultStore:
         return found
 
     def add(self, records: Mapping[str, JsonObject]) -> None:
-        """Add records and drop the claims on them; what is there already stays as it is."""
+        """Add records and drop the claims on them; existing records stay unchanged."""
         rows = [(key, json_text(record)) for key, record in records.items()]
         with self._transaction() as database:
             database.executemany("INSERT OR IGNORE INTO results VALUES (?, ?)", rows)
             database.executemany("DELETE FROM claims WHERE key = ?", [row[:1] for row in rows])
 
     def claim(self, keys: Collection[str]) -> set[str]:
-        """Those of ``keys`` that this run is to compute: not stored, and no other live run's."""
+        """Claim the ``keys`` that are not stored and not claimed by a live run; return them."""
         with self._transaction() as database:
             self._drop_claims_of_the_dead(database)
             rows = [(key, self._run, key) for key in keys]
@@ -160,7 +160,7 @@ class ResultStore:
         return mine
 
     def release(self, keys: Collection[str]) -> None:
-        """Drop this run's claims on ``keys``, which it could not compute."""
+        """Drop this run's claims on ``keys`` that it could not compute."""
         with self._transaction() as database:
             rows = [(key, self._run) for key in keys]
             database.executemany("DELETE FROM claims WHERE key = ? AND run = ?", rows)
@@ -171,7 +171,7 @@ class ResultStore:
         database.executemany("DELETE FROM claims WHERE run = ?", [(run,) for run in dead])
 
     def _is_alive(self, run: str) -> bool:
-        """Whether the run still holds its lock; the file of one that does not is removed."""
+        """Whether the run still holds its lock; if not, its file is removed."""
         path = self._locks / run
         try:
             file = os.open(path, os.O_RDWR)
@@ -187,7 +187,7 @@ class ResultStore:
         return False
 
     def close(self) -> None:
-        """Give up all claims; the store can be opened again."""
+        """Drop all claims; the store can be opened again."""
         with self._lock:
             with self._transaction() as database:
                 database.execute("DELETE FROM claims WHERE run = ?", (self._run,))

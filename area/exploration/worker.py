@@ -1,4 +1,4 @@
-"""What a worker does: a few designs at a time, each for itself."""
+"""The work of a worker: it computes a few designs, one after another."""
 
 import os
 import threading
@@ -17,12 +17,12 @@ _POLL_SECONDS = 0.5
 
 
 class OtherVersionError(RuntimeError):
-    """A worker has other code or tools than the process that sent it the work."""
+    """A worker's code or tools differ from those of the process that sent the work."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """A design's record, or why there is none."""
+    """A design's record, or the reason why it is missing."""
 
     key: str
     record: SynthesisRecord | None
@@ -32,8 +32,9 @@ class Outcome:
 def compute(tasks: Sequence[tuple[str, Point]], sender: int) -> list[Outcome]:
     """Outcomes of points with their keys, in order; a design that fails does not stop the others.
 
-    ``sender`` is the process that sent them: where it is the parent of this one, this one ends with
-    it. Raises :class:`OtherVersionError` if the keys differ here: the records would be others.
+    ``sender`` is the process that sent them. If it is the parent of this process, this process ends
+    with it. Raises :class:`OtherVersionError` if the keys differ here, since the records would
+    differ too.
     """
     if os.getppid() == sender:
         _end_with(sender)
@@ -50,7 +51,7 @@ def compute(tasks: Sequence[tuple[str, Point]], sender: int) -> list[Outcome]:
 
 @cache
 def _end_with(parent: int) -> None:
-    """Let this process end when its parent does; joblib's would wait for a killed one for ever."""
+    """End this process when its parent ends; joblib's workers would outlive a killed parent."""
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -65,5 +66,5 @@ def _outcome(key: str, point: Point) -> Outcome:
         return Outcome(key, point.compute())
     except ToolError as error:
         return Outcome(key, None, str(error))
-    except Exception as error:  # a defect of ours in one design, which must not end the run
+    except Exception as error:  # our own defect in one design must not end the run
         return Outcome(key, None, f"{type(error).__name__}: {error}")

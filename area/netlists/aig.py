@@ -1,4 +1,4 @@
-"""And-inverter graphs: logic as two-input ANDs and inversions, each function built once."""
+"""And-inverter graphs: logic as two-input ANDs and inversions; equal nodes are shared."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,11 +8,11 @@ FALSE, TRUE = 0, 1
 
 
 class Aig:
-    """Logic over variables. A literal is ``2 * node``, plus 1 where the node is inverted.
+    """Logic over variables. A literal is ``2 * node``, plus 1 if the node is inverted.
 
-    Node 0 is the constant false, so that the literals 0 and 1 are false and true. A node is a
-    variable, the AND of two literals, or a *table*: a function of the variables that are listed
-    first, the codes, given by its values. Fan-ins have smaller numbers than their node.
+    Node 0 is the constant false, so the literals 0 and 1 are false and true. Any other node is a
+    variable, the AND of two literals, or a *table*. A table is a function of the first variables,
+    the codes, and is given by its values. Fan-ins have smaller numbers than their node.
     """
 
     def __init__(self) -> None:
@@ -40,7 +40,7 @@ class Aig:
         return [self.variable() for _ in range(width)]
 
     def table(self, values: int) -> int:
-        """The function whose value is bit ``i`` of ``values`` where the codes read ``i``."""
+        """The function that is bit ``i`` of ``values`` where the codes read ``i``."""
         if values not in self._tabled:
             self._tabled[values] = self._node()
             self.tables[self._tabled[values] // 2] = values
@@ -63,7 +63,7 @@ class Aig:
         return self.conjunction(left ^ 1, right ^ 1) ^ 1
 
     def exclusive(self, left: int, right: int) -> int:
-        """``left ^ right``; inversions move to the output, so that both ways share their nodes."""
+        """``left ^ right``; inversions move to the output, so that XOR and XNOR share nodes."""
         inverted = (left & 1) ^ (right & 1)
         left, right = left & ~1, right & ~1
         both, neither = self.conjunction(left, right), self.conjunction(left ^ 1, right ^ 1)
@@ -78,12 +78,12 @@ class Aig:
         return self.disjunction(self.conjunction(select, high), self.conjunction(select ^ 1, low))
 
     def majority(self, first: int, second: int, third: int) -> int:
-        """1 where at least two of three are."""
+        """1 where at least two of the three are 1."""
         both = self.conjunction(first, second)
         return self.disjunction(both, self.conjunction(third, self.disjunction(first, second)))
 
     def lookup(self, table: int, selects: Sequence[int]) -> int:
-        """Bit ``row`` of ``table`` where select ``i`` is ``row >> i & 1``."""
+        """Bit ``row`` of ``table``, where select ``i`` is ``row >> i & 1``."""
         if not selects:
             return table & 1
         half = 1 << (len(selects) - 1)
@@ -93,7 +93,7 @@ class Aig:
         )
 
     def add(self, left: Sequence[int], right: Sequence[int], carry: int = FALSE) -> list[int]:
-        """The sum of two words of one width, modulo its range: a ripple-carry chain."""
+        """The sum of two words of equal width, modulo their range, as a ripple-carry chain."""
         total = []
         for one, other in zip(left, right, strict=True):
             total.append(self.exclusive(self.exclusive(one, other), carry))
@@ -103,7 +103,7 @@ class Aig:
     def simulate(self, values: Mapping[int, int], count: int) -> list[int]:
         """The values of every node for ``count`` patterns at once: bit ``i`` for pattern ``i``.
 
-        ``values`` gives those of variables and tables, by node; what is missing is 0.
+        ``values`` gives the values of variables and tables by node; missing ones are 0.
         """
         ones, result = (1 << count) - 1, [0] * len(self)
         for node in range(1, len(self)):
@@ -120,9 +120,10 @@ class Aig:
     def evaluate(
         self, words: Sequence[Sequence[int]], model: Mapping[int, int], codes: Sequence[int]
     ) -> list[int]:
-        """``words`` as unsigned numbers, where the variables have the values of ``model``.
+        """``words`` as unsigned numbers for the variables' values in ``model``.
 
-        ``model`` is by literal, and ``codes`` are the variables that the tables are functions of.
+        ``model`` gives a value for each literal. ``codes`` are the variables that the tables depend
+        on.
         """
         row = sum(model.get(literal, 0) << place for place, literal in enumerate(codes))
         values = {literal // 2: value for literal, value in model.items()}

@@ -1,4 +1,4 @@
-"""Circuits as Yosys hands them over: gates or library cells, registers, ports and names."""
+"""Circuits read from Yosys: gates or library cells, registers, ports and names."""
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -13,12 +13,12 @@ from halfbyte.base import ToolError
 
 __all__ = ["Circuit", "CircuitError", "Net", "read_circuits"]
 
-# A number for a wire, or a constant as text.
+# A net: a number for a wire, or a text for a constant.
 Net = int | str
 _CONSTANTS: dict[Net, int] = {"0": FALSE, "1": TRUE}
 _UNDEFINED = "x"
 CLOCK = "clk"
-# Yosys' gates after `techmap`: inputs, and the function of output Y.
+# Yosys' gates after `techmap`: their inputs, and the function of output Y.
 _GATES = {
     "$_BUF_": ("A", "A"),
     "$_NOT_": ("A", "!A"),
@@ -36,7 +36,7 @@ _REGISTER = "$_DFF_P_"
 
 
 class CircuitError(ToolError):
-    """Not a synchronous circuit of known gates; the message says why."""
+    """A circuit is not a synchronous circuit of known gates; the message says why."""
 
 
 class Gate(NamedTuple):
@@ -48,9 +48,9 @@ class Gate(NamedTuple):
 
 
 class Register(NamedTuple):
-    """A flip-flop: after the clock edge ``output`` is ``data``, or its inverse.
+    """A flip-flop: after the clock edge, ``output`` is ``data`` or its inverse.
 
-    ``tied`` are nets that must be constant: pins that clear or preset, at their inactive level.
+    ``tied`` are nets that must be constant: clear and preset pins, at their inactive level.
     """
 
     output: Net
@@ -61,10 +61,10 @@ class Register(NamedTuple):
 
 @dataclass(frozen=True)
 class Circuit:
-    """One module: ports and wires by name, as nets from the least significant bit on.
+    """One module: its ports and wires by name, as nets with the least significant bit first.
 
-    Each gate comes after those that drive it. ``inputs`` are without the ``clock``. No net has two
-    drivers.
+    Each gate comes after the gates that drive it. ``inputs`` does not contain the ``clock``. Every
+    net has at most one driver.
     """
 
     inputs: Mapping[str, Sequence[Net]]
@@ -92,15 +92,15 @@ class Circuit:
         )
 
     def output(self, name: str) -> Sequence[Net]:
-        """The nets of an output; raises CircuitError if there is none of that name."""
+        """The nets of an output; raises CircuitError for an unknown name."""
         if name not in self.outputs:
             raise CircuitError(f"There is no output {name}")
         return self.outputs[name]
 
     def evaluate(self, aig: Aig, known: Mapping[Net, int]) -> dict[Net, int]:
-        """The literals of all nets that follow from the ``known`` ones.
+        """The literals of all nets that depend only on the ``known`` ones.
 
-        An undefined value may be anything: wherever one is read it becomes a variable.
+        An undefined value may be anything, so each place that reads one gets a variable.
         """
         literals: dict[Net, int] = {**_CONSTANTS, **known}
         for gate in self.gates:
@@ -114,27 +114,27 @@ class Circuit:
         return literals
 
     def word(self, literals: Mapping[Net, int], nets: Sequence[Net]) -> list[int]:
-        """The literals of ``nets``; raises CircuitError if one does not follow from the inputs."""
+        """The literals of ``nets``; raises CircuitError if one is missing from ``literals``."""
         try:
             return [literals[net] for net in nets]
         except KeyError as error:
             raise CircuitError(f"Net {error} has no defined value") from None
 
     def tied(self, wire: str) -> "Circuit":
-        """The circuit in which 0 is read wherever a named wire was."""
+        """The circuit in which every reader of a named wire reads 0."""
 
         return self.rewired(dict.fromkeys(self.wires[wire], "0"))
 
     def fixed(self, name: str, value: int) -> "Circuit":
-        """The circuit with ``value`` at the input ``name``, which it then no longer has."""
+        """The circuit with the input ``name`` replaced by the constant ``value``."""
         bits = {net: str(value >> place & 1) for place, net in enumerate(self.inputs[name])}
         others = {other: nets for other, nets in self.inputs.items() if other != name}
         return replace(self.rewired(bits), inputs=others)
 
     def rewired(self, sources: Mapping[Net, Net]) -> "Circuit":
-        """The circuit in which whatever read a net of ``sources`` reads another net instead.
+        """The circuit in which every reader of a net in ``sources`` reads another net instead.
 
-        The other nets must be constants or inputs, so that the gates stay in order.
+        These other nets must be constants or inputs, so that the gates stay in order.
         """
 
         def source(net: Net) -> Net:
@@ -152,11 +152,11 @@ class Circuit:
 
 
 def read_circuits(text: str, cells: Mapping[str, Cell] | None = None) -> dict[str, Circuit]:
-    """The modules of Yosys' JSON ``text`` by name, made of Yosys' gates and of library ``cells``.
+    """The modules of Yosys' JSON ``text`` by name, made of Yosys' gates and library ``cells``.
 
-    Modules that instantiate others are left out. Raises CircuitError for what is not a synchronous
-    circuit of these: another cell, a pin that is missing or unknown, a net with two drivers, a
-    loop, a register that the library lacks or that ``clk`` does not clock.
+    Modules that instantiate other modules are left out. Raises CircuitError for another cell, a
+    missing or unknown pin, a net with two drivers, a combinational loop, and a register that the
+    library lacks or that is not clocked by ``clk``.
     """
     modules = json.loads(text)["modules"]
     return {
@@ -188,7 +188,7 @@ def _circuit(module: Mapping[str, Any], cells: Mapping[str, Cell]) -> Circuit:
 
 
 def _pins(name: str, cell: Mapping[str, Any], cells: Mapping[str, Cell]) -> dict[str, Net]:
-    """The net at each pin of a cell; only an output may be left open. Raises CircuitError."""
+    """The net at each pin of a cell; raises CircuitError if an input is open."""
     kind, connected = cell["type"], cell["connections"]
     inputs, outputs = _pin_names(kind, cells)
     for pin, nets in connected.items():
@@ -220,9 +220,9 @@ def _check_drivers(
     registers: Iterable[Register],
     wires: Mapping[str, Sequence[Net]],
 ) -> None:
-    """Raise CircuitError where two of inputs, clock, gates, registers, constants drive one net.
+    """Raise CircuitError if a net has two drivers: input, clock, gate, register or constant.
 
-    Yosys has merged nets that an ``assign`` joins, also with a constant.
+    Yosys merges nets that an ``assign`` joins, also with a constant.
     """
     driven: set[Net] = set()
     drivers = [net for nets in inputs for net in nets]
@@ -237,7 +237,7 @@ def _check_drivers(
 
 
 def _wire_name(net: Net, wires: Mapping[str, Sequence[Net]]) -> str:
-    """What people call a net: the shortest name, with its bit."""
+    """The readable name of a net: its shortest one, with the bit."""
     names = [
         f"{name}[{nets.index(net)}]" if len(nets) > 1 else name
         for name, nets in wires.items()
@@ -247,7 +247,7 @@ def _wire_name(net: Net, wires: Mapping[str, Sequence[Net]]) -> str:
 
 
 def _sorted(gates: Sequence[Gate]) -> list[Gate]:
-    """The gates, each after those that drive it; raises CircuitError for a loop."""
+    """The gates, each after the gates that drive it; raises CircuitError for a loop."""
     drivers = {gate.output: gate for gate in gates}
     sorter = TopologicalSorter({net: gate.inputs for net, gate in drivers.items()})
     try:

@@ -1,4 +1,4 @@
-"""From RTL and netlists to circuits, in one Yosys process for many of them."""
+"""From RTL and netlists to circuits; one Yosys process lowers many of them."""
 
 import re
 import tempfile
@@ -14,8 +14,8 @@ from halfbyte.rtl import to_rtlil
 
 __all__ = ["LOGIC", "PREPARE", "RIPPLE_CARRY", "lower"]
 
-# The carries of Yosys' adders and comparators as a chain. Its own map builds prefix trees, whose
-# carries no adder of a netlist has, so that fewer points inside would be equal.
+# Yosys' adders and comparators become carry chains. Yosys' own map builds prefix trees. Their
+# carries do not occur in a netlist's adders, so fewer inner points would be equal.
 RIPPLE_CARRY = """\
 (* techmap_celltype = "$lcu" *)
 module _halfbyte_lcu (P, G, CI, CO);
@@ -32,21 +32,21 @@ module _halfbyte_lcu (P, G, CI, CO);
   endgenerate
 endmodule
 """
-# What Yosys says last in its log.
+# The last lines of Yosys' log.
 _ERROR = re.compile(r"ERROR: ([^\n]*)")
-# From modules with processes to flat ones of word-level cells. Tables become trees of multiplexers,
-# by way of memories. Without `top`, flattening keeps every module.
+# From modules with processes to flat modules of word-level cells. Tables first become memories,
+# then trees of multiplexers. Without `top`, flattening keeps every module.
 PREPARE = """\
 setattr -mod -unset top
 proc
 flatten -noscopeinfo
 memory_map
 """
-# As synthesis maps products to carry-save adders: a multiplier of another structure has no points
-# inside that would be equal.
+# Products become carry-save adders, as in synthesis. A multiplier of another structure would not
+# have equal inner points.
 FUSED = "alumacc\n"
-# On to two-input gates. With constants folded and equal cells merged a table has a tenth of the
-# gates that it has with a comparison for each row; nothing is restructured.
+# To two-input gates. Folding constants and merging equal cells leaves a table a tenth of the gates
+# that a comparison for each row would take. Nothing is restructured.
 LOGIC = """\
 opt_expr
 opt_merge
@@ -70,18 +70,18 @@ def lower(
     Parameters
     ----------
     components : mapping of str to component
-        Names must be lower-case identifiers, also those of ``netlists``, and none that a module of
-        a netlist has.
+        RTL by name. All names, also those of ``netlists``, must be lower-case identifiers and must
+        differ from the modules of the netlists.
     netlists : mapping of str to (Path, str), optional
-        Verilog file, and the name of the module in it.
+        For each name, the Verilog file and the module in it.
     cells : mapping of str to Cell, optional
         The library that the netlists are mapped to.
     fused : bool
-        Whether products are built as synthesis builds them: for units whose operands are too wide
+        Whether products are built as in synthesis. Units need this if their operands are too wide
         to be simulated exhaustively.
 
-    Raises ToolError if Yosys fails, and CircuitError for what is not a synchronous circuit, or not
-    Verilog.
+    Raises ToolError if Yosys fails, and CircuitError for text that is not Verilog or does not
+    describe a synchronous circuit.
     """
     lines = []
     with tempfile.TemporaryDirectory(prefix="halfbyte-proof-") as temporary:
@@ -95,7 +95,7 @@ def lower(
         for name, (path, module) in (netlists or {}).items():
             (folder / f"{name}.v").write_bytes(path.read_bytes())
             lines += [f"read_verilog {name}.v", f"rename {module} {name}"]
-        # What was flattened stays behind; submodules have a dot in their names.
+        # Flattened submodules are still there; their names have a dot.
         lines += ["delete *.*", "write_json circuits.json"]
         try:
             run_yosys("\n".join(lines) + "\n", folder, "Reading circuits for a proof")

@@ -1,11 +1,11 @@
-"""The names of the modules that are synthesized and proved, and of those that are told apart."""
+"""The names of the modules that are synthesized and proved, and of their special parts."""
 
 __all__ = ["ADDEND", "MAC", "MULTIPLIER", "RESOLVE"]
 
-# As in ``MacSpec.parts``.
+# The same names as in ``MacSpec.parts``.
 MAC = "mac"
 MULTIPLIER = "multiplier"
-# The part of a MAC that depends on the few bits of the codes only and is searched by itself.
+# The part of a MAC that depends only on the few bits of the codes and is searched separately.
 ADDEND = "mac.addend"
-# The final addition of saved carries, which has no clock to meet.
+# The final addition of saved carries, which does not have to meet the clock.
 RESOLVE = "mac.resolve"

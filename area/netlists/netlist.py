@@ -1,4 +1,4 @@
-"""A mapped netlist as Yosys writes it in JSON: gates in order, flip-flops, nets and their loads."""
+"""A mapped netlist read from Yosys' JSON: gates in order, flip-flops, nets and their loads."""
 
 import json
 from collections import defaultdict
@@ -14,13 +14,13 @@ from halfbyte.area.cells.function import truth_table
 
 __all__ = ["Instance", "Net", "Netlist", "Register", "Sink", "read_netlist"]
 
-# A number, or "0" or "1" for a constant.
+# A net: a number, or "0" or "1" for a constant.
 Net = int | str
 
 
 @dataclass(frozen=True)
 class Instance:
-    """One cell in the netlist: its name, and the net at each of its connected pins."""
+    """One cell in the netlist: its name, and the net at each connected pin."""
 
     name: str
     cell: Cell
@@ -28,7 +28,7 @@ class Instance:
 
     @property
     def outputs(self) -> dict[str, Net]:
-        """The nets that it drives, by pin."""
+        """The nets that the cell drives, by pin."""
         return {pin: self.pins[pin] for pin in self.cell.outputs if pin in self.pins}
 
 
@@ -50,9 +50,9 @@ class Sink(NamedTuple):
 class Netlist:
     """A flat netlist with one clock.
 
-    ``inputs`` and ``outputs`` are the ports, bit 0 first, without the clock; ``gates`` stand in an
-    order in which every gate comes after those that drive it. ``ties`` are the cells that give
-    constants; pins on their nets read ``"0"`` or ``"1"``.
+    ``inputs`` and ``outputs`` are the ports without the clock, bit 0 first. In ``gates``, every
+    gate comes after the gates that drive it. ``ties`` are the cells that give constants; pins on
+    their nets read ``"0"`` or ``"1"``.
     """
 
     inputs: Mapping[str, tuple[Net, ...]]
@@ -73,7 +73,7 @@ class Netlist:
 
     @cached_property
     def loads(self) -> Mapping[Net, float]:
-        """Capacitance of the pins on each net in fF; there are no wires."""
+        """Capacitance of the pins on each net in fF, without wires."""
         return {
             net: sum(sink.instance.cell.inputs[sink.pin] for sink in sinks)
             for net, sinks in self.sinks.items()
@@ -81,7 +81,7 @@ class Netlist:
 
     @cached_property
     def late_loads(self) -> Mapping[Net, float]:
-        """The same for the latest arrival, where the library gives ranges."""
+        """The same with the capacitances for the latest arrival, where the library gives ranges."""
         return {
             net: sum(sink.instance.cell.late_capacitance(sink.pin) for sink in sinks)
             for net, sinks in self.sinks.items()
@@ -94,12 +94,12 @@ class Netlist:
 
     @property
     def leakage(self) -> float | None:
-        """Leakage of all cells in nW; None if the library does not state that of one."""
+        """Leakage of all cells in nW; None if the library does not state it for one of them."""
         stated = [each.cell.leakage for each in self.instances if each.cell.leakage is not None]
         return round(sum(stated), 4) if len(stated) == len(self.instances) else None
 
     def name(self, net: Net) -> str:
-        """What people call a net: the port it belongs to, or the pin that drives it."""
+        """The readable name of a net: the port it belongs to, or the pin that drives it."""
         return self._names.get(net, str(net))
 
     @cached_property
@@ -167,7 +167,7 @@ def _instance(name: str, body: Mapping[str, Any], cells: Mapping[str, Cell]) -> 
 
 
 def _in_order(gates: Iterable[Instance]) -> list[Instance]:
-    """The gates in topological order; equals in the order in which they came."""
+    """The gates in topological order, otherwise in the given order."""
     by_name = {gate.name: gate for gate in gates}
     driver = {net: gate.name for gate in by_name.values() for net in gate.outputs.values()}
     before = {

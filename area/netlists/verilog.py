@@ -1,8 +1,8 @@
-"""Netlists as structural Verilog: ports, scalar wires, cells, and nothing that a reader refuses.
+"""Netlists as structural Verilog that every tool reads: ports, scalar wires and cells.
 
-Timers, simulators and synthesis read it alike: no signed vectors, no attributes, no undefined
-values, plain names. A net is called after the port that it belongs to, or after a signal of the
-RTL.
+Timing analysis, simulators and synthesis read it the same way. It has plain names, and does not use
+signed vectors, attributes or undefined values. A net is named after its port or after a signal of
+the RTL.
 """
 
 import json
@@ -15,8 +15,8 @@ from halfbyte.area.netlists.netlist import Net
 __all__ = ["structural_verilog"]
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-# Words that Verilog, or the SystemVerilog that Verilator reads, keeps for itself, of those that a
-# signal of ours could be called.
+# Reserved words of Verilog, and of the SystemVerilog that Verilator reads, that could be the name
+# of one of our signals.
 _WORDS = """
 always and assign begin bit bind buf byte case cell class clocking config const cover default
 design disable do edge else end endmodule enum event export expect extends final first_match for
@@ -32,13 +32,13 @@ _UNDEFINED = "x"
 
 
 def structural_verilog(text: str) -> str:
-    """The modules of ``text``, which Yosys' ``write_json`` wrote; an undefined value is 0."""
+    """The modules of ``text``, Yosys' ``write_json`` output; undefined values become 0."""
     modules = json.loads(text)["modules"]
     return "\n".join(_Module(name, body).text() for name, body in modules.items())
 
 
 def _escaped(name: str) -> str:
-    """A name that must stay as it is; where Verilog would not take it, as an escaped identifier."""
+    """The unchanged name, as an escaped identifier if Verilog does not allow it."""
     plain = _IDENTIFIER.fullmatch(name) and name not in _KEYWORDS
     return name if plain else f"\\{name} "
 
@@ -49,7 +49,7 @@ def _nets(cell: Mapping[str, Any]) -> Iterator[Net]:
 
 
 class _Module:
-    """One module, and what its nets are called."""
+    """One module, and the names of its nets."""
 
     def __init__(self, name: str, body: Mapping[str, Any]) -> None:
         self.name, self.body = name, body
@@ -88,14 +88,14 @@ class _Module:
                 yield port["direction"], _escaped(name) + index, net
 
     def _name_ports(self) -> None:
-        """Inputs first: an output on the net of an input is assigned from it."""
+        """Name the ports, inputs first: an output on the net of an input is assigned from it."""
         for direction in ("input", "output"):
             for port_direction, name, net in self._bits():
                 if port_direction == direction:
                     self.names.setdefault(net, name)
 
     def _name_signals(self) -> None:
-        """Nets at pins that people have named; the shortest name counts."""
+        """Name the nets of pins after their signals in the RTL; the shortest name is taken."""
         used = {net for cell in self.body["cells"].values() for net in _nets(cell)}
         for signal, wire in sorted(
             self.body["netnames"].items(), key=lambda entry: (len(entry[0]), entry[0])
@@ -110,7 +110,7 @@ class _Module:
         self.wires.append(self.names[net])
 
     def _free(self, name: str) -> str:
-        """The name, or with underscores where it is taken."""
+        """The name, with underscores appended if it is taken."""
         while name in self.taken:
             name += "_"
         self.taken.add(name)

@@ -1,12 +1,13 @@
 """The RTL of the BF16 MAC proved to be IEEE 754's fused multiply-add.
 
-Three parts, each for all inputs: the product of two BF16 numbers is exact, the sum with an FP32
-number is rounded once, and the MAC is made of these two. The sum is proved by the difference of the
-summands' exponents: in each case the exact sum is an integer of fixed width.
+The proof has three parts, each for all inputs: the product of two BF16 numbers is exact, the sum
+with an FP32 number is rounded once, and the MAC consists of these two stages. The sum is proved
+separately for each difference of the summands' exponents: the exact sum is then an integer of fixed
+width.
 
-Where one summand is so small that it only says whether there is something beyond the other, and
-with which sign, one unit far below stands for it. The result is the same: the nearest
-points where rounding changes are more than twice as far away as the largest such summand.
+If one summand is far smaller than the other, it affects rounding only by its sign and by not being
+zero. The proof replaces it by one unit far below the other summand. The result is the same: the
+nearest points where rounding changes are more than twice as far away as the largest such summand.
 """
 
 import time
@@ -40,14 +41,14 @@ __all__ = [
 
 CLAIM = "bf16_mac = fused multiply-add of IEEE 754, rounded once to nearest even"
 FAR = 28
-"""From this difference of exponents on, the lower summand is far below the upper one's last bit."""
+"""At this difference of exponents, the lower summand is far below the upper one's last bit."""
 
-_SIGNIFICAND = 16  # bits of the product's
-_GAP = 36  # bits between a far summand's stand-in and the last bit of the product
+_SIGNIFICAND = 16  # bits of the product's significand
+_GAP = 36  # bits between the unit that replaces a far summand and the last bit of the product
 
 _ABOVE, _BELOW, _NEAR = "product far above", "product far below", "exponents "
 SUM_CASES = (_ABOVE, _BELOW, *(f"{_NEAR}{difference:+d}" for difference in range(-FAR, FAR)))
-"""The cases of the sum stage: by how far the product's exponent is above the augend's."""
+"""The cases of the sum stage: the product's exponent minus the augend's."""
 
 Pair = tuple[int, int]
 OnCase = Callable[[str], None]
@@ -56,7 +57,7 @@ OnCase = Callable[[str], None]
 def _outputs(
     aig: Aig, circuit: Circuit, words: Mapping[str, Sequence[int]]
 ) -> dict[str, list[int]]:
-    """The outputs of a combinational circuit, or of the logic before registers that are given."""
+    """The outputs for given inputs and registers, and as ``next`` the registers' next values."""
     known: dict[Any, int] = {}
     for name, word in words.items():
         nets = circuit.inputs.get(name) or circuit.wires[name]
@@ -67,7 +68,7 @@ def _outputs(
 
 
 def prove_product(circuit: Circuit) -> Verdict:
-    """The product stage against the product of two integers, for all pairs of BF16 numbers."""
+    """Prove the product stage against the integer product, for all pairs of BF16 numbers."""
     aig = Aig()
     words = Words(aig)
     w, a = aig.word(16), aig.word(16)
@@ -75,7 +76,7 @@ def prove_product(circuit: Circuit) -> Verdict:
     one, other = unpack(aig, w, 7), unpack(aig, a, 7)
     whole = words.product(one.integer, other.integer)
     unit = words.sum(one.exponent, other.exponent)
-    # With the top bit in place 15: for each place where it may be
+    # The product's top bit moves to place 15. There is one case for each place where it may be.
     shifted, exponents = [], []
     for zeros in range(_SIGNIFICAND):
         top = _SIGNIFICAND - 1 - zeros
@@ -108,14 +109,14 @@ def prove_product(circuit: Circuit) -> Verdict:
 
 
 def _where(aig: Aig, condition: int, expected: Iterable[int], seen: Sequence[int]) -> list[Pair]:
-    """Pairs that are equal where ``condition`` is 0; of what is seen, its lower bits."""
+    """Pairs to compare where ``condition`` is 1; the lower bits of ``seen`` are compared."""
     both = zip(expected, seen, strict=False)
     return [(FALSE, aig.conjunction(aig.exclusive(*pair), condition)) for pair in both]
 
 
 @dataclass(frozen=True)
 class _Sum:
-    """The inputs of the sum stage; ``exponent`` is biased, ``augend`` as a word and a number."""
+    """The inputs of the sum stage; ``exponent`` is biased, ``augend`` is a word and a number."""
 
     aig: Aig
     product: Number
@@ -125,7 +126,7 @@ class _Sum:
 
     @classmethod
     def free(cls, aig: Aig) -> "_Sum":
-        """Any inputs, but that a significand other than 0 has its top bit set."""
+        """Free inputs, except that a nonzero significand has its top bit set."""
         word = aig.word(32)
         top = aig.variable()
         significand = [aig.conjunction(aig.variable(), top) for _ in range(_SIGNIFICAND - 1)]
@@ -137,7 +138,7 @@ class _Sum:
         return cls(aig, product, exponent, word, unpack(aig, word, 23))
 
     def seen(self, circuit: Circuit) -> list[int]:
-        """What the circuit makes of them."""
+        """The circuit's outputs for these inputs."""
         product = self.product
         return _outputs(
             self.aig,
@@ -153,28 +154,28 @@ class _Sum:
         )["total"]
 
     def expected(self, product: list[int], augend: list[int], unit: list[int]) -> list[int]:
-        """What they should give: the sum of integers of one width, in units of 2 ** unit."""
+        """The expected result: the sum of integers of one width, in units of 2 ** unit."""
         aig, words = self.aig, Words(self.aig)
         total = words.sum(
             words.negated_if(self.product.negative, product),
             words.negated_if(self.augend.negative, augend),
         )
         magnitude = words.negated_if(total[-1], total)[:-1]
-        # Exact zeros are +0, but for -0 + -0.
+        # Exact zeros are +0, except that -0 + -0 is -0.
         both_negative = aig.conjunction(self.product.negative, self.augend.negative)
         negative = aig.choose(words.any(magnitude), total[-1], both_negative)
         return pack(aig, self.product, self.augend, rounded(aig, magnitude, unit), negative)
 
 
 def _near(circuit: Circuit, difference: int) -> Verdict:
-    """The sum where the product's exponent is ``difference`` above the augend's."""
+    """Prove the sum where the product's exponent is ``difference`` above the augend's."""
     aig = Aig()
     words = Words(aig)
     inputs = _Sum.free(aig)
     augend = inputs.augend
     biased = words.sum(augend.exponent, words.constant(150 + difference, EXPONENT))
     inputs = replace(inputs, exponent=biased)
-    # The product's last bit is 142 below its biased exponent, the augend's 150.
+    # The exponent of the last bit is the biased exponent minus 142 (product) or 150 (augend).
     up = difference + 8
     ups = (max(up, 0), max(-up, 0))
     width = max(_SIGNIFICAND + ups[0], 24 + ups[1]) + 2
@@ -188,13 +189,13 @@ def _near(circuit: Circuit, difference: int) -> Verdict:
 
 
 def _difference(words: Words, inputs: _Sum) -> list[int]:
-    """The product's exponent less the augend's, both biased."""
+    """The product's exponent minus the augend's, both biased."""
     augend = words.sum(inputs.augend.exponent, words.constant(150, EXPONENT))
     return words.difference(inputs.exponent, augend)
 
 
 def _far_above(circuit: Circuit) -> Verdict:
-    """The sum where the augend is far below the product."""
+    """Prove the sum where the augend is far below the product."""
     aig = Aig()
     words = Words(aig)
     inputs = _Sum.free(aig)
@@ -209,7 +210,7 @@ def _far_above(circuit: Circuit) -> Verdict:
 
 
 def _far_below(circuit: Circuit) -> Verdict:
-    """The sum where the product is far below the augend, or 0."""
+    """Prove the sum where the product is far below the augend, or 0."""
     aig = Aig()
     words = Words(aig)
     inputs = _Sum.free(aig)
@@ -229,7 +230,7 @@ def prove_sum(
     on_case: OnCase = lambda name: None,
     only: Sequence[str] = SUM_CASES,
 ) -> dict[str, Verdict]:
-    """The sum stage against the exactly rounded sum, for all inputs, by cases; or ``only`` some."""
+    """Prove the sum stage against the exactly rounded sum, in all cases or in ``only`` some."""
     found = {}
     for name in only:
         on_case(name)
@@ -243,7 +244,7 @@ def prove_sum(
 
 
 def prove_wiring(mac: Circuit, product: Circuit, accumulate: Circuit) -> Verdict:
-    """The MAC against its two stages: what the register takes next, from any state."""
+    """Compare the MAC with its two stages: the register's next value, from any state."""
     aig = Aig()
     w, a, clear, register = aig.word(16), aig.word(16), aig.variable(), aig.word(32)
     of_product = _outputs(aig, product, {"w": w, "a": a})
@@ -263,10 +264,10 @@ def prove_wiring(mac: Circuit, product: Circuit, accumulate: Circuit) -> Verdict
 def prove_bf16_mac(
     parts: Sequence[wiring.Component] | None = None, on_case: OnCase = lambda name: None
 ) -> UnitProof:
-    """Prove the BF16 MAC, all that it may be given.
+    """Prove the BF16 MAC for all inputs.
 
-    parts: MAC, product and sum stage, if others than those of ``rtl.bf16``. Raises ProofError if
-    one of them is refuted.
+    parts: MAC, product and sum stage, by default those of ``rtl.bf16``. Raises ProofError if one of
+    them is refuted.
     """
     start = time.monotonic()
     mac, product, accumulate = parts or (Bf16Mac(), Product(), Accumulate())

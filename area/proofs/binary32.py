@@ -1,7 +1,7 @@
-"""FP32 and BF16 by the definition (IEEE 754-2019, 3.4 and 4.3.1): the other side of proofs.
+"""FP32 and BF16 by their definition (IEEE 754-2019, 3.4 and 4.3.1), to prove the RTL against.
 
-Nothing of the RTL is used here. A number is an integer times a power of two, sums and products are
-exact, and rounding picks the place of the last bit, then looks at all bits below it.
+This module does not use the RTL. A number is an integer times a power of two. Sums and products are
+exact. Rounding picks the place of the last bit, then looks at all bits below it.
 """
 
 from collections.abc import Sequence
@@ -15,14 +15,14 @@ __all__ = ["EXPONENT", "Number", "pack", "rounded", "unpack"]
 _FRACTION = 23
 _LEAST = -149  # exponent of the smallest subnormal
 EXPONENT = 13
-"""Bits of an exponent here: enough for all sums."""
+"""Bits of an exponent in this module: enough for all sums."""
 
 Word = Sequence[int]
 
 
 @dataclass(frozen=True)
 class Number:
-    """``(-1) ** negative * integer * 2 ** exponent``, if it is neither NaN nor infinite.
+    """``(-1) ** negative * integer * 2 ** exponent``, unless it is NaN or infinite.
 
     ``exponent`` has 13 bits, in two's complement.
     """
@@ -35,12 +35,12 @@ class Number:
 
 
 def unpack(aig: Aig, word: Word, fraction_bits: int) -> Number:
-    """The number that a BF16 (7 fraction bits) or FP32 (23) word stands for."""
+    """The number of a BF16 (7 fraction bits) or FP32 (23 fraction bits) word."""
     words = Words(aig)
     fraction, field = list(word[:fraction_bits]), word[fraction_bits:-1]
     is_normal, is_special = words.any(field), words.all(field)
     has_fraction = words.any(fraction)
-    # A subnormal has no hidden bit, and the exponent of the least normal number.
+    # A subnormal lacks the hidden bit and has the exponent of the least normal number.
     stored = [*field, *[FALSE] * (EXPONENT - len(field))]
     exponent = words.chosen(is_normal, stored, words.constant(1, EXPONENT))
     bias = words.constant(-127 - fraction_bits, EXPONENT)
@@ -56,13 +56,12 @@ def unpack(aig: Aig, word: Word, fraction_bits: int) -> Number:
 def rounded(aig: Aig, integer: Word, exponent: Word) -> list[int]:
     """The FP32 magnitude, 31 bits, nearest to ``integer * 2 ** exponent``; ties to even.
 
-    The last bit that is kept has the exponent that 24 bits from the highest 1 on allow, or -149 if
-    that is greater. For each possible place of it, the bits above are kept, and those below say
-    whether one is added.
+    The result keeps 24 bits from the highest 1, but no bit below exponent -149. For each possible
+    place of the last bit, the bits above are kept, and the bits below decide whether one is added.
     """
     words = Words(aig)
     width = len(integer)
-    # Where the last bit of a subnormal stands in the integer.
+    # The place of a subnormal's last bit in the integer.
     least = words.difference(words.constant(_LEAST, EXPONENT), exponent)
     tops = [
         aig.conjunction(integer[top], words.any(integer[top + 1 :]) ^ 1) for top in range(width)
@@ -75,7 +74,7 @@ def rounded(aig: Aig, integer: Word, exponent: Word) -> list[int]:
         if top < width:
             low_enough = words.is_less(words.constant(place, EXPONENT), least) ^ 1
             at_top = aig.conjunction(tops[top], low_enough)
-        # A subnormal: all ones stand below the place that a hidden bit would have.
+        # A subnormal: all ones are below the place of the hidden bit.
         none_above = words.any(integer[max(top, 0) :]) ^ 1
         at_least = aig.conjunction(words.is_equal(least, place), none_above)
         here = aig.disjunction(at_top, at_least)
@@ -86,7 +85,7 @@ def rounded(aig: Aig, integer: Word, exponent: Word) -> list[int]:
         stickies.append(aig.conjunction(words.any(integer[: max(place - 1, 0)]), here))
         chosen.append(here)
     kept, guard, sticky = words.merged(kept_words), words.any(guards), words.any(stickies)
-    # The field is 0 for subnormals, and one more for each step of the place; a hidden bit adds 1.
+    # The exponent field is 0 for subnormals and grows by one with each place; a hidden bit adds 1.
     field = words.merged(
         [
             words.masked(words.difference(words.constant(place, EXPONENT), least), here)
@@ -98,12 +97,12 @@ def rounded(aig: Aig, integer: Word, exponent: Word) -> list[int]:
     encoded = words.sum(words.extended(kept, wide), [*words.constant(0, _FRACTION), *field], up)
     overflows = words.is_less(words.constant(254, EXPONENT), encoded[_FRACTION:])
     infinity = words.constant(0xFF << _FRACTION, 31)
-    # Below all places: nothing is left. Above them (an overflow) there is a top.
+    # Below all places the result is 0. Above them it overflows.
     return words.chosen(overflows, infinity, encoded[:31])
 
 
 def pack(aig: Aig, one: Number, other: Number, magnitude: Word, negative: int) -> list[int]:
-    """The FP32 word of a sum of two numbers, whose finite value rounds to ``magnitude``."""
+    """The FP32 word of the sum of two numbers; a finite sum rounds to ``magnitude``."""
     words = Words(aig)
     opposite = aig.exclusive(one.negative, other.negative)
     both_infinite = aig.conjunction(one.is_infinite, other.is_infinite)

@@ -1,14 +1,14 @@
-"""A dot-product unit proved in parts, each with the method that suits it.
+"""The proof of a dot-product unit in parts, each with the method that suits it.
 
-1. *Lane = table.* A lane's bits, each with its weight, are the product: all pairs of codes are
-   tried, on the RTL and on the netlist.
-2. *Tree = sum.* The output of the tree is the sum of what it adds, each bit with its weight:
-   by substitution (:mod:`.linear`), which takes the lanes' bits as they come.
-3. *Netlist = RTL.* From any state and for any inputs, by SAT; the RTL with the lane's netlist in
-   it, so that both sides agree inside.
+1. *Lane = table.* The weighted sum of a lane's bits is the product. All pairs of codes are tried,
+   on the RTL and on the netlist.
+2. *Tree = sum.* The output of the tree is the weighted sum of its input bits. This is shown by
+   substitution (:mod:`.linear`), for any values of the lanes' bits.
+3. *Netlist = RTL.* They are equal from any state and for any inputs, by SAT. The RTL contains the
+   lane's netlist, so that both sides have equal points inside.
 
-From 1 and 2 the tree gives the sum of the products. What comes after it is up to 3 the same in RTL
-and netlist, and compared with the golden model by simulation.
+From 1 and 2, the tree gives the sum of the products. By 3, the logic after the tree is the same in
+RTL and netlist; simulation compares it with the golden model.
 """
 
 import json
@@ -57,13 +57,14 @@ class Tree:
     cells : sequence of TreeCell
         Adders, and gates between them.
     total, base : sequence of Net
-        The output of the tree, and what it adds beside the products: two's complement or empty.
+        The output of the tree, and the other number that it adds to the products: two's complement
+        or empty.
     rows : sequence of sequence of Net
-        The numbers whose sum the output is: itself, or the two that a final adder adds.
+        The numbers whose sum is the output: the output itself, or the two inputs of a final adder.
     lanes : sequence of sequence of Net
-        The bits of each lane, in the order of the lanes.
+        The bits of each lane, lane by lane.
     around : Circuit
-        The unit without lanes and adders: nothing drives what comes out of them.
+        The unit without lanes and adders, whose outputs are free nets here.
     """
 
     cells: Sequence[TreeCell]
@@ -145,7 +146,7 @@ def _tree(
 
 
 def _check_final_adder(circuit: Circuit) -> None:
-    """Raise CircuitError if it does not add two numbers modulo their range."""
+    """Raise CircuitError if a circuit does not add two numbers modulo their range."""
     aig = Aig()
     words = {name: aig.word(len(nets)) for name, nets in circuit.inputs.items()}
     known = {
@@ -159,7 +160,7 @@ def _check_final_adder(circuit: Circuit) -> None:
         raise CircuitError("The final adder of a tree is not proved to add")
 
 
-# Gates that a tree has beside its adders, as (inputs, truth table).
+# Gates of a tree other than its adders, as (inputs, truth table).
 _GATES = {"$_NOT_": (("A",), 0b01), "$_XOR_": (("A", "B"), 0b0110), "$_XNOR_": (("A", "B"), 0b1001)}
 
 
@@ -195,7 +196,7 @@ def _products(spec: DotSpec) -> NDArray[np.int64]:
 
 
 def wrong_product(circuit: Circuit, spec: DotSpec) -> str | None:
-    """The first pair of codes whose product a lane's bits do not add up to; None if none."""
+    """The first pair of codes whose product differs from the lane's bits; None if all agree."""
     inputs = [*circuit.inputs["w"], *circuit.inputs["a"]]
     meaning, rows = spec.lane_bits, _rows(circuit, inputs)
     count = 2 ** len(inputs)
@@ -212,7 +213,7 @@ def wrong_product(circuit: Circuit, spec: DotSpec) -> str | None:
 
 
 def wrong_sum(tree: Tree, spec: DotSpec) -> tuple[str | None, int]:
-    """In what the tree's output differs from the sum, or None; and how many steps it took."""
+    """How the tree's output differs from the sum, or None; and the number of steps."""
     seen = reduce_to_inputs(tree.cells, *tree.rows)
     expected = LinearForm(seen.modulus)
     for place, net in enumerate(tree.base):
@@ -238,9 +239,9 @@ def wrong_sum(tree: Tree, spec: DotSpec) -> tuple[str | None, int]:
 
 
 def prove_accumulator(tree: Tree, spec: DotSpec) -> Verdict:
-    """Whether an integer unit keeps what its tree gives, and gives it ``clear ? 0 : acc``.
+    """Whether an integer unit stores its tree's output, and feeds it ``clear ? 0 : acc``.
 
-    From any state, and for anything that comes out of lanes and adders: variables here.
+    Proved from any state and for any outputs of lanes and adders, which are variables here.
     """
     aig, around = Aig(), tree.around
     driven = {gate.output for gate in around.gates}
@@ -265,7 +266,7 @@ def prove_accumulator(tree: Tree, spec: DotSpec) -> Verdict:
 
 
 def read_rtl(spec: DotSpec, lane: str, technology: Technology) -> Circuit:
-    """The RTL of a unit with the netlist of a lane in it: Verilog of the technology's cells."""
+    """The RTL of a unit that contains a lane's netlist, Verilog of the technology's cells."""
     used = [name for name in technology.cells if re.search(rf"\b{name}\b", lane)]
     lines = [
         "read_rtlil design.il",

@@ -1,4 +1,4 @@
-"""Bugs put into dot-product units to see that a proof refutes them."""
+"""Bugs put into dot-product units to check that a proof refutes them."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -36,7 +36,7 @@ def _repeated_input(cell: TreeCell) -> TreeCell:
 
 
 def _swapped_bits(tree: Tree) -> Tree:
-    """The first two bits of the first lane in each other's place."""
+    """The tree with the first two bits of the first lane swapped."""
     first = list(tree.lanes[0])
     first[0], first[1] = first[1], first[0]
     return replace(tree, lanes=[first, *tree.lanes[1:]])
@@ -45,7 +45,7 @@ def _swapped_bits(tree: Tree) -> Tree:
 def fault_verdicts(
     spec: DotSpec, tree: Tree, lane: Circuit, rtl: Circuit, netlist: MappedUnit
 ) -> Mapping[str, str]:
-    """What the proof says of a unit with each fault: ``refuted``, as it should, or ``proved``."""
+    """The verdict on a unit with each fault: ``refuted``, as it should be, or ``proved``."""
     changes = {
         "swapped outputs of an adder": _swapped_outputs,
         "dropped carry": _dropped_carry,

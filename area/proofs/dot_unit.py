@@ -1,4 +1,4 @@
-"""The record of a dot-product unit's proof: its parts, what each rests on, and what is left."""
+"""The record of a dot-product unit's proof: its parts, their methods, and what is unproved."""
 
 import tempfile
 import time
@@ -28,7 +28,7 @@ _STATUS = {True: PROVED, False: REFUTED, None: UNDECIDED}
 
 
 def _lanes(spec: DotSpec, lane: str, technology: Technology) -> dict[str, Circuit]:
-    """A lane's RTL and its netlist as circuits."""
+    """The RTL and the netlist of a lane, as circuits."""
     with tempfile.TemporaryDirectory(prefix="halfbyte-proof-") as temporary:
         path = Path(temporary) / "lane.v"
         path.write_text(lane)
@@ -36,9 +36,9 @@ def _lanes(spec: DotSpec, lane: str, technology: Technology) -> dict[str, Circui
 
 
 def prove_dot(spec: DotSpec, lane: str, folder: Path, technology: Technology) -> DotProof:
-    """Prove the unit in ``folder``, as :func:`synthesis.dot.synthesize_dot` left it.
+    """Prove the unit that :func:`synthesis.dot.synthesize_dot` wrote to ``folder``.
 
-    Raises ProofError if anything of the unit is refuted.
+    Raises ProofError if any part of the unit is refuted.
     """
     start = time.monotonic()
     parts: dict[str, str] = {}
@@ -79,7 +79,7 @@ def prove_dot(spec: DotSpec, lane: str, folder: Path, technology: Technology) ->
     )
 
 
-# What no proof says of the RTL: only its netlist is proved equal to it.
+# The parts of the RTL without a proof; only the netlist is proved equal to it.
 _SIMULATED: Mapping[Accumulator, str | None] = {
     Accumulator.INTEGER: None,
     Accumulator.FP32: "scales, gathering of a block, FP32 addition",

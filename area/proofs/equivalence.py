@@ -1,11 +1,11 @@
-"""Whether two words are equal for all values of their variables: simulation, then SAT.
+"""Equality of two words for all values of their variables, by simulation and SAT.
 
 Every node of the graph is simulated for *all* codes at once, with random values of the other
-variables. What depends on the codes alone is thereby known completely: two such nodes that agree
-in simulation are equal, and no solver is asked. Of the others, nodes that agree are candidates;
-going from the inputs to the outputs, a SAT solver proves them equal one by one, and each then
-stands for the other (SAT sweeping: Kuehlmann and Krohm, DAC 1997). So the solver never meets a
-multiplier, and an adder only bit by bit.
+variables. Nodes that depend on the codes alone are thereby known completely: two of them that agree
+in simulation are equal, without a solver. Other nodes that agree are candidates. From the inputs to
+the outputs, a SAT solver proves the candidates equal one by one, and each equal pair becomes one
+node (SAT sweeping: Kuehlmann and Krohm, DAC 1997). So the solver never sees a multiplier, and sees
+an adder only bit by bit.
 """
 
 import random
@@ -18,10 +18,10 @@ from halfbyte.area.netlists.aig import FALSE, TRUE, Aig
 
 __all__ = ["Verdict", "compare"]
 
-# Enough random patterns that few nodes which differ look alike.
+# With this many random patterns, few nodes that differ look equal.
 MIN_PATTERNS = 2**12
 SEED = 1
-# Conflicts that the solver may spend on a candidate within, and on an output.
+# Conflicts that the solver may spend on an inner candidate, and on an output.
 INNER_CONFLICTS, OUTPUT_CONFLICTS = 2_000, 500_000
 SOLVER = "glucose4"
 
@@ -30,9 +30,9 @@ SOLVER = "glucose4"
 class Verdict:
     """``equal`` is True (proved), False (refuted) or None (the solver gave up).
 
-    ``codes`` is the number of values of the codes, all of which were simulated, and ``queries``
-    the number of proofs left to the solver. ``model`` gives the value of every variable, by
-    literal, where the words differ.
+    ``codes`` is the number of values of the codes, all of which were simulated. ``queries`` is the
+    number of proofs by the solver. ``model`` gives the value of every variable, by literal, for
+    which the words differ.
     """
 
     equal: bool | None
@@ -51,13 +51,13 @@ def compare(
     aig : Aig
         The graph.
     codes : sequence of int
-        Literals of the variables that all combinations are simulated of, at most 16 or so; the
-        first runs fastest. Tables of ``aig`` are functions of these.
+        Literals of the variables whose combinations are all simulated, at most 16 or so; the first
+        runs fastest. Tables of ``aig`` are functions of these.
     pairs : sequence of (int, int)
-        Literals, the ones to be proved first in front.
+        Pairs of literals, in the order in which they are proved.
     extremes : sequence of int
-        Literals of a word that half of the patterns set near the ends of its range: random
-        values alone hardly ever saturate an adder. What is no variable in it is left alone.
+        Literals of a word that half of the patterns set near the ends of its range, since random
+        values alone hardly ever saturate an adder. Literals that are not variables are left alone.
     """
     simulation = _Simulation(aig, codes, extremes)
     for left, right in pairs:
@@ -84,7 +84,8 @@ class _Simulation:
         self.count = rows * repeats
         self.ones = (1 << self.count) - 1
         generator = random.Random(SEED)  # noqa: S311
-        # Repeating the rows: one block of bits, times 1 in front of every block.
+        # Repeat the rows: multiply one block of bits by a number with a 1 at the start of every
+        # block.
         repeat = self.ones // ((1 << rows) - 1)
         values = {node: table * repeat for node, table in aig.tables.items()}
         for place, literal in enumerate(codes):
@@ -99,7 +100,7 @@ class _Simulation:
     def _spread(
         self, values: dict[int, int], nodes: Sequence[int], generator: random.Random
     ) -> None:
-        """In half of the patterns, set the upper bits of a word alike but for the sign."""
+        """In half of the patterns, set the upper bits of a word, except the sign, to one value."""
         if not nodes:
             return
         near, sign = generator.getrandbits(self.count), values[nodes[-1]]
@@ -118,9 +119,9 @@ class _Simulation:
 
 
 class _Sweep:
-    """Nodes replaced by equal ones, from the inputs to the outputs, and the solver's clauses.
+    """Replaces nodes by equal ones, from the inputs to the outputs; holds the solver's clauses.
 
-    ``_merged[node]`` is the literal that stands for a node: its own, or that of an earlier node.
+    ``_merged[node]`` is the literal that replaces a node: its own, or that of an earlier node.
     """
 
     def __init__(
@@ -132,7 +133,7 @@ class _Sweep:
         self._solver = solver
         self._solver.add_clause([-1])  # node 0, the constant; the solver counts from 1
         self.queries = 0
-        self.model: dict[int, int] | None = None  # of the last two that were found to differ
+        self.model: dict[int, int] | None = None  # of the last pair that was found to differ
         self._merged = [FALSE] * len(aig)
         self._of_codes = [False] * len(aig)
         self._by_values = {0: 0}
@@ -172,7 +173,7 @@ class _Sweep:
             self._merged[node] = candidate
 
     def _simplified(self, left: int, right: int, own: int) -> int:
-        """The literal that ``left & right`` is known by, or ``own``."""
+        """A known literal equal to ``left & right``, or ``own``."""
         if left == FALSE or left == right ^ 1:
             return FALSE
         if left in (TRUE, right):
@@ -180,12 +181,12 @@ class _Sweep:
         return self._by_fanins.get((left, right), own)
 
     def merged(self, literal: int) -> int:
-        """The literal that stands for ``literal``."""
+        """The literal that replaces ``literal``."""
         return self._merged[literal >> 1] ^ literal & 1
 
     @staticmethod
     def _signed(literal: int) -> int:
-        """The solver's name of a literal."""
+        """The solver's number for a literal."""
         return -(literal // 2 + 1) if literal & 1 else literal // 2 + 1
 
     def _clauses(self, own: int, left: int, right: int) -> None:
@@ -194,7 +195,7 @@ class _Sweep:
             self._solver.add_clause(clause)
 
     def _tabulate(self, node: int) -> None:
-        """Clauses for a table that no logic was found to compute: one for each row."""
+        """Add one clause for each row of a table for which no equal logic was found."""
         values, own = self._aig.tables[node], self._signed(2 * node)
         for row in range(2 ** len(self._codes)):
             here = [

@@ -1,4 +1,4 @@
-"""Bugs of the kind that designers make, put into units to see that a proof refutes them."""
+"""Typical design bugs, put into units to check that a proof refutes them."""
 
 from dataclasses import replace
 from fractions import Fraction
@@ -16,8 +16,9 @@ CLEAR, SIGN, SAVED = "missing clear", "dropped sign", "dropped saved carries"
 def altered_table(weight: Format, activation: Format, architecture: str) -> Format | None:
     """``weight`` with one value a quantum higher or lower, so that the architecture still fits.
 
-    Where none fits, as in a table that is addressed by magnitudes, one magnitude is. Quantum and
-    largest magnitude stay, and with them every width. None if nothing can change that way.
+    If no such value fits, as in a table that is addressed by magnitudes, a magnitude is changed
+    instead. Quantum and largest magnitude stay the same, and so do all widths. The result is None
+    if no value can be changed this way.
     """
     for both_signs in (False, True):
         for code in range(len(weight.values)):
@@ -29,7 +30,7 @@ def altered_table(weight: Format, activation: Format, architecture: str) -> Form
 
 
 def _changed(fmt: Format, code: int, change: Fraction, both_signs: bool) -> Format | None:
-    """``fmt`` with ``change`` added to a value, and if asked for taken from its negation's."""
+    """``fmt`` with ``change`` added to a value; with ``both_signs`` its negative changes too."""
     values = list(fmt.values)
     values[code] += change
     if both_signs:
@@ -44,7 +45,7 @@ def _changed(fmt: Format, code: int, change: Fraction, both_signs: bool) -> Form
 
 
 def _swapped(circuit: Circuit) -> Circuit:
-    """The second operand in place of the first."""
+    """The circuit that reads the second operand in place of the first."""
     w, a = circuit.inputs["w"], circuit.inputs["a"]
     return circuit.rewired({net: a[place % len(a)] for place, net in enumerate(w)})
 
@@ -52,8 +53,8 @@ def _swapped(circuit: Circuit) -> Circuit:
 def faulty_macs(mac: Circuit, altered: Circuit | None) -> dict[str, Circuit]:
     """The MAC with each of its faults; ``altered`` is one made from another table.
 
-    The carry that is dropped is the one into the accumulator's adder; where carries are saved,
-    those are a fault of their own.
+    The dropped carry is the one into the accumulator's adder. A carry-save accumulator has another
+    fault in its saved carries.
     """
     return {
         **({TABLE: altered} if altered else {}),
@@ -65,9 +66,9 @@ def faulty_macs(mac: Circuit, altered: Circuit | None) -> dict[str, Circuit]:
 
 
 def faulty_multipliers(multiplier: Circuit, altered: Circuit | None) -> dict[str, Circuit]:
-    """The multiplier with each fault that one without an accumulator can have.
+    """The multiplier with each fault that does not need an accumulator.
 
-    The sign is ``negate``, or bit -1 of the term where that is constant.
+    The sign is ``negate``, or the top bit of the term if ``negate`` is constant.
     """
     (negate,), term = multiplier.outputs["negate"], multiplier.outputs["term"]
     sign = term[-1] if isinstance(negate, str) else negate

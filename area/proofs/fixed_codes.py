@@ -1,9 +1,9 @@
-"""The lane without a table proved to decode: one step from any state, by the codes' definition.
+"""The proof that the lane without a table decodes: one step from any state.
 
-While a lane decodes, its state is what is left of the stream, and how far the chunk has come. From
-every such state, for all inputs, this says what the lane gives and in which state it is afterwards:
-the next exponent is looked up among the words of its code, which stand here as text, and the CRC is
-computed bit by bit. Nothing of the RTL is used but the names of its registers.
+While a lane decodes, its state is the rest of the stream and the position in the chunk. From every
+such state and for all inputs, this specification says what the lane outputs and which state
+follows. The next exponent is looked up among the code words, which are listed here as text. The CRC
+is computed bit by bit. Only the names of the registers are taken from the RTL.
 """
 
 import time
@@ -33,7 +33,7 @@ __all__ = [
 
 CLAIM = "lane = fixed codes and CRC-32C, one step from any state of decoding"
 
-_ONES = "1" * 8  # a code begins with them, before it goes on with a rest
+_ONES = "1" * 8  # the start of every code word that has a rest
 _CODE, _REST, _PLAIN = range(3)  # what the next bits are
 _DECODE, _CHECK, _DRAIN = 1, 2, 3  # states of a lane
 _WRONG_LENGTH = 3
@@ -43,7 +43,7 @@ _XOR = 0b0110  # as a gate's table
 
 @cache
 def code_words(number: int) -> Mapping[str, int]:
-    """How far below the highest exponent each word of at most eight bits leads, in one code."""
+    """Words of at most eight bits in one code: how far below the highest exponent each is."""
     flat, late = number >= 4, number % 4
     short = {"00": 2, "01": 3, "100" if flat else "10": 1}
     if flat:
@@ -62,7 +62,7 @@ def code_words(number: int) -> Mapping[str, int]:
 
 @cache
 def rest_words(number: int) -> Mapping[str, int]:
-    """The same for the words that follow eight ones; 1111 is the escape."""
+    """The same for the words after eight ones; 1111 is the escape."""
     lowest = max(code_words(number).values())
     return {
         "10": -1, "00": lowest + 1, "01": lowest + 2, "110": lowest + 3, "1110": lowest + 4
@@ -71,7 +71,7 @@ def rest_words(number: int) -> Mapping[str, int]:
 
 @dataclass(frozen=True)
 class _Step:
-    """One step: its length as one literal for each, what follows, and an exponent if complete."""
+    """One step: a literal for each length, what follows, and an exponent if complete."""
 
     lengths: Mapping[int, int]
     following: list[int]
@@ -80,7 +80,7 @@ class _Step:
 
 
 class _Specification:
-    """The lane's inputs and registers as variables, and what must come of them."""
+    """The lane's inputs and registers as variables, and the results that must follow."""
 
     def __init__(self, circuit: Circuit, symbols: int) -> None:
         self.aig = aig = Aig()
@@ -111,12 +111,12 @@ class _Specification:
         self.state["mode"] = [low, aig.conjunction(high, low ^ 1)]  # three modes, not four
         for name, nets in self.nets.items():
             self.known |= zip(nets, self.state[name], strict=True)
-        # What the CRC stage gives may be anything here: it is proved by itself.
+        # The CRC stage may output anything here: it is proved separately.
         self.crc = aig.word(32)
         self.known |= zip(circuit.wires["step.following"], self.crc, strict=True)
 
     def seen(self) -> tuple[dict[str, list[int]], dict[str, list[int]]]:
-        """Outputs of the RTL and inputs of its CRC stage, and what its registers take next."""
+        """The RTL's outputs and the inputs of its CRC stage; and its registers' next values."""
         literals = self._circuit.evaluate(self.aig, self.known)
         data = {each.output: each.data for each in self._circuit.registers}
         outputs = {
@@ -131,11 +131,11 @@ class _Specification:
         return outputs, following
 
     def _is(self, bits: Sequence[int], text: str) -> int:
-        """Whether ``bits``, the first one first, begin with ``text``."""
+        """Whether ``bits`` begin with ``text``; both have the first bit first."""
         return self.words.all([bit ^ (sign == "0") for bit, sign in zip(bits, text, strict=False)])
 
     def step(self, bits: Sequence[int], mode: Sequence[int]) -> _Step:
-        """The step that eight bits begin with, the first one first."""
+        """The step at the start of eight bits, the first bit first."""
         aig, words = self.aig, self.words
         is_mode = [words.is_equal(mode, each) for each in range(3)]
         lengths: dict[int, list[int]] = {8: [is_mode[_PLAIN]]}
@@ -162,7 +162,7 @@ class _Specification:
         )
 
     def after(self, bits: Sequence[int], lengths: Mapping[int, int]) -> list[int]:
-        """The bits behind a step."""
+        """The bits after a step."""
         count = len(bits) - max(lengths)
         return self.words.merged(
             [self.words.masked(bits[n : n + count], here) for n, here in lengths.items()]
@@ -176,7 +176,7 @@ class _Specification:
         return self.words.merged(constants)
 
     def window(self) -> list[int]:
-        """The next bits at the place, the first one first: eight for each symbol."""
+        """The next bits of the stream, the first bit first: eight for each symbol."""
         first = self.state["kept"][::-1]
         codes = self.inputs["codes__payload"][: self.beat]
         following = [
@@ -195,7 +195,7 @@ class _Specification:
 
 
 def _pairs(circuit: Circuit, symbols: int) -> tuple[Aig, list[tuple[int, int]]]:
-    """What must be equal, and what the circuit makes of it."""
+    """The pairs of literals that must be equal: the specification's and the circuit's."""
     spec = _Specification(circuit, symbols)
     aig, words, state = spec.aig, spec.words, dict(spec.state)
     flags = {
@@ -293,7 +293,7 @@ def _pairs(circuit: Circuit, symbols: int) -> tuple[Aig, list[tuple[int, int]]]:
         for one, other in zip(weights, outputs[name], strict=True):
             pairs.append((FALSE, aig.conjunction(aig.exclusive(one, other), valid)))
     for name, word in following.items():
-        if name != "half":  # which means nothing unless there is one
+        if name != "half":  # has a meaning only if there is a half
             pairs += zip(word, seen[name], strict=True)
     if symbols == 2:
         (will_have,) = following["has_half"]
@@ -303,7 +303,7 @@ def _pairs(circuit: Circuit, symbols: int) -> tuple[Aig, list[tuple[int, int]]]:
 
 
 def crc_is_right(circuit: Circuit, bits: int) -> bool:
-    """Whether a circuit is CRC-32C's step of some bits, by the inputs that each output sums up."""
+    """Whether a circuit is CRC-32C's step over ``bits`` bits: each output XORs the right inputs."""
     sums: dict[Net, frozenset[tuple[str, int]]] = {}
     for name, nets in circuit.inputs.items():
         sums |= {net: frozenset({(name, place)}) for place, net in enumerate(nets)}
@@ -323,9 +323,9 @@ def crc_is_right(circuit: Circuit, bits: int) -> bool:
 
 
 def prove_fixed_lane(component: wiring.Component | None = None, symbols: int = 1) -> UnitProof:
-    """Prove that a lane of ``symbols`` a cycle decodes.
+    """Prove that a lane decodes ``symbols`` symbols a cycle.
 
-    component: a lane, if another than ``rtl.dfloat11.fixed.FixedLane``. Raises ProofError if it is
+    component: the lane, by default ``rtl.dfloat11.fixed.FixedLane``. Raises ProofError if it is
     refuted.
     """
     start = time.monotonic()

@@ -1,13 +1,13 @@
-"""The small FP32 stage proved equal to an independently written one, by cases of exponents.
+"""The proof that the small FP32 stage equals an independent one, by cases of exponents.
 
-:class:`halfbyte.rtl.bf16.accumulate.Accumulate` is the specification: the other design of the same
-sum, with another order of comparing, negating and rounding, and written by other hands. Between
-two exponents of a fixed difference the alignment is fixed wiring, and what is left is small enough
-for SAT. One more case on either side takes all differences beyond.
+:class:`halfbyte.rtl.bf16.accumulate.Accumulate` is the specification. It computes the same sum, but
+was designed independently, with another order of comparing, negating and rounding. If the
+difference of the exponents is fixed, the alignment is fixed wiring, and the rest is small enough
+for SAT. One more case on either side covers all larger differences.
 
-What is assumed of the block is what :class:`halfbyte.rtl.dot.scaled_block.ScaledBlock` gives: a top
-bit of 1, or +0. The accumulator's only NaN is 7FC00000. Where the range of scales is used, both
-summands lie within it.
+The block is assumed to be an output of :class:`halfbyte.rtl.dot.scaled_block.ScaledBlock`: its top
+bit is 1, or it is +0. The accumulator's only NaN is 7FC00000. If the stage uses the range of
+scales, both summands are within it.
 """
 
 import tempfile
@@ -32,16 +32,16 @@ from halfbyte.rtl.dot.fp32_sum import Fp32Sum
 __all__ = ["ALL_CASES", "Case", "prove_fp32_stage"]
 
 _FRACTION, _EXPONENT = 23, 8
-# Beyond this distance nothing but a sticky bit is left of the lower summand.
+# Beyond this distance only a sticky bit is left of the lower summand.
 _NEAR = 30
-# Bits of what is added to the distance in the two cases beyond.
+# Bits of the number that is added to the distance in the two outer cases.
 _BEYOND = 9
 _TOP = "stage"
 
 
 @dataclass(frozen=True)
 class Case:
-    """The block's exponent less the accumulator's; ``beyond``: that, or any one farther off."""
+    """The block's exponent minus the accumulator's; ``beyond``: this difference or a larger one."""
 
     difference: int
     beyond: bool = False
@@ -55,7 +55,7 @@ ALL_CASES = (
 
 
 def _lower(component: wiring.Component, style: AdderStyle | None = None) -> Circuit:
-    """A component as a circuit, with the adders that it places."""
+    """A component as a circuit, including the adders that it places."""
     parts = adder_modules(style) if style else {}
     with tempfile.TemporaryDirectory(prefix="halfbyte-proof-") as temporary:
         folder = Path(temporary)
@@ -89,7 +89,7 @@ def _inputs(aig: Aig, stage: Fp32Sum, case: Case) -> Mapping[str, Sequence[int]]
     width = stage.exponent_bits
     field = aig.word(_EXPONENT)
     if stage.limited:
-        # Exponents 64 to 191: one of the upper two bits.
+        # Exponents 64 to 191: exactly one of the upper two bits is 1.
         field = [*field[:-1], field[-2] ^ 1]
         is_nan, is_number = aig.variable(), aig.variable()
         field = _masked(aig, field, is_number)
@@ -106,7 +106,7 @@ def _inputs(aig: Aig, stage: Fp32Sum, case: Case) -> Mapping[str, Sequence[int]]
     block = aig.add([*exponent, *[FALSE] * (width - _EXPONENT)], difference)
     if case.beyond:
         more = [*aig.word(_BEYOND), *[FALSE] * (width - _BEYOND)]
-        # -1 - more is the inverse of more.
+        # In two's complement, -1 - more is the bitwise inverse of more.
         block = aig.add(block, [literal ^ (case.difference < 0) for literal in more])
     is_nonzero = aig.variable()
     if stage.limited:
@@ -143,7 +143,7 @@ def _verdict(stage: Fp32Sum, small: Circuit, large: Circuit, case: Case) -> Verd
 
 
 def prove_fp32_stage(make: Callable[[], Fp32Sum], cases: Sequence[Case] = ALL_CASES) -> StageProof:
-    """Whether the stage that ``make`` builds (a :class:`Fp32Sum`) is the specification.
+    """Whether the stage that ``make`` builds (a :class:`Fp32Sum`) equals the specification.
 
     Raises ToolError if Yosys fails.
     """

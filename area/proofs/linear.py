@@ -1,11 +1,11 @@
-"""A tree of adders proved to be a sum, by substitution from its output to its inputs.
+"""The proof that a tree of adders is a sum, by substitution from its output to its inputs.
 
-The output is the number ``sum(2**k * bit[k])`` modulo a power of two. Wherever the bits that an
-adder drives stand in it with weights ``c`` and ``2c``, they are replaced by the three bits that it
-reads, each with weight ``c``; and so on to the inputs. Nothing is known here of how the tree was
-built: whether a cell's outputs are such a combination of its inputs is found by trying all values
-of its few inputs. What is left is a linear form of bits that no adder drives. Each step is exact,
-so the form *is* the output, for all values of these bits: no solver is asked.
+The output is the number ``sum(2**k * bit[k])`` modulo a power of two. If the two outputs of an
+adder occur in it with weights ``c`` and ``2c``, they are replaced by the adder's three inputs, each
+with weight ``c``. This is repeated down to the inputs of the tree. The proof does not need to know
+how the tree was built: it tries all values of a cell's few inputs to see whether the outputs are
+such a combination. The result is a linear form of bits that are not driven by an adder. Each step
+is exact, so the form equals the output for all values of these bits, without a solver.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ _CONSTANTS: Mapping[Net, int] = {"0": 0, "1": 1}
 
 @dataclass(frozen=True)
 class TreeCell:
-    """A cell of few inputs: its outputs' nets, each with its truth table over ``inputs``."""
+    """A cell with few inputs: the nets of its outputs, each with a truth table over ``inputs``."""
 
     inputs: tuple[Net, ...]
     outputs: Mapping[Net, int]
@@ -29,7 +29,7 @@ class TreeCell:
 
 @dataclass
 class LinearForm:
-    """``constant + sum(weights[net] * net)``, modulo ``modulus``; ``steps`` that led to it."""
+    """``constant + sum(weights[net] * net)`` modulo ``modulus``, after ``steps`` substitutions."""
 
     modulus: int
     weights: dict[Net, int] = field(default_factory=dict)
@@ -46,7 +46,7 @@ class LinearForm:
             self.weights[net] = total
 
     def substitute(self, cell: TreeCell) -> bool:
-        """Replace the bits that a cell drives by those that it reads; False if it is not linear."""
+        """Replace a cell's outputs by its inputs; returns False if the cell is not linear."""
         driven = {net: self.weights.get(net, 0) for net in cell.outputs}
         if not any(driven.values()):
             return True
@@ -70,10 +70,10 @@ class LinearForm:
 
 
 def reduce_to_inputs(cells: Sequence[TreeCell], *words: Sequence[Net]) -> LinearForm:
-    """The sum of ``words`` as a linear form of bits that no linear cell drives, modulo their range.
+    """The sum of ``words``, modulo their range, as a linear form of the tree's inputs.
 
-    Cells that are not linear in the weights that they are read with are left alone: what they drive
-    stays in the form. Raises CircuitError for a loop.
+    The outputs of cells that are not linear at their weights stay in the form. Raises CircuitError
+    for a loop.
     """
     form = LinearForm(1 << len(words[0]))
     for word in words:

@@ -1,11 +1,10 @@
-"""Proofs: RTL equals its specification, a netlist equals its RTL, for all codes and all states.
+"""Proofs that RTL equals its specification, and a netlist its RTL, for all codes and states.
 
-A MAC is proved over one clock edge. From *any* state of its registers, with any codes and any
-``clear`` and ``enable``, the accumulator that follows must be what the other side makes of the
-accumulator before: as both start alike after the first clear, they then never differ. It does not
-matter how a netlist encodes its state, as long as ``acc`` follows from it. Nor does it matter in
-which of several states with one ``acc`` the RTL starts: that its next ``acc`` depends on no more is
-part of what is proved of it.
+A MAC is proved over one clock edge. Both sides start with the same accumulator, from *any* state of
+the registers and with any codes, ``clear`` and ``enable``. Their next accumulators must be equal.
+Both sides are equal after the first clear, so they then never differ. A netlist may encode its
+state in any way, as long as ``acc`` follows from it. The RTL may have several states with the same
+``acc``; the proof shows that its next ``acc`` does not depend on which of them it starts from.
 """
 
 from collections.abc import Sequence
@@ -56,8 +55,8 @@ class ProofError(ToolError):
 class Counterexample:
     """Inputs and state for which the two sides differ, all as integers.
 
-    ``before``, ``expected`` and ``seen`` count units of both quanta's product; ``before`` is None
-    for a multiplier, which has no state.
+    ``before``, ``expected`` and ``seen`` are in units of the product of both quanta. ``before`` is
+    None for a multiplier, which does not have a state.
     """
 
     weight: Format
@@ -90,10 +89,10 @@ class Counterexample:
 
 @dataclass(frozen=True)
 class Proof:
-    """What came of a proof: ``proved``, ``refuted`` or ``undecided`` (the solver gave up).
+    """The result of a proof: ``proved``, ``refuted`` or ``undecided`` (the solver gave up).
 
-    ``code_pairs`` pairs of codes were simulated: all that there are. ``queries`` questions were
-    left to the SAT solver.
+    ``code_pairs`` is the number of pairs of codes, all of which were simulated. ``queries`` is the
+    number of questions to the SAT solver.
     """
 
     claim: str
@@ -119,7 +118,7 @@ class Proof:
 
 
 def prove_mac(rtl: Circuit, spec: MacSpec) -> Proof:
-    """Whether ``rtl``, lowered from the MAC of ``spec``, computes what the formats' tables say."""
+    """Whether ``rtl``, lowered from the MAC of ``spec``, agrees with the formats' tables."""
     inputs = _inputs(spec)
     aig = inputs.aig
     state = initial_state(aig, rtl)
@@ -149,7 +148,7 @@ def prove_netlist(netlist: Circuit, rtl: Circuit, spec: MacSpec) -> Proof:
 def prove_multiplier(rtl: Circuit, multiplier: MultiplierArchitecture) -> Proof:
     """Whether ``rtl``, lowered from ``multiplier``, gives the products of the formats' tables."""
     inputs = _inputs(multiplier)
-    # Logic first: a table that some logic was found to compute need not go to the solver.
+    # Logic first: a table that equals some logic does not have to go to the solver.
     width = signed_width(*product_extremes(multiplier.weight, multiplier.activation))
     seen = _product(rtl, inputs, multiplier, width)
     expected = product(inputs.aig, multiplier.weight, multiplier.activation)

@@ -18,7 +18,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Inputs:
-    """The variables of a proof: codes, ``clear`` and ``enable``; the same for both sides."""
+    """The variables of a proof, shared by both sides: codes, ``clear`` and ``enable``."""
 
     aig: Aig
     w: Sequence[int]
@@ -50,17 +50,17 @@ State = Mapping[Net, int]
 
 
 def initial_state(aig: Aig, circuit: Circuit) -> dict[Net, int]:
-    """Any state: a variable for each register."""
+    """A free state: a variable for each register."""
     return {register.output: aig.variable() for register in circuit.registers}
 
 
 def accumulator(aig: Aig, circuit: Circuit, state: State) -> list[int]:
-    """Output ``acc``, which must follow from the state alone."""
+    """The output ``acc``, which must follow from the state alone."""
     return circuit.word(circuit.evaluate(aig, state), circuit.output("acc"))
 
 
 def state_of(circuit: Circuit, acc: Sequence[int]) -> dict[Net, int]:
-    """The state of ``rtl.Mac`` in which the accumulator is ``acc``, and no carry is saved."""
+    """The state of ``rtl.Mac`` with accumulator ``acc`` and all saved carries 0."""
     nets = circuit.wires.get("accumulator", ())
     if len(nets) != len(acc):
         raise CircuitError(f"The accumulator has {len(nets)} bits, not {len(acc)}")
@@ -72,7 +72,7 @@ def state_of(circuit: Circuit, acc: Sequence[int]) -> dict[Net, int]:
 
 
 def after_clock(circuit: Circuit, inputs: Inputs, state: State) -> dict[Net, int]:
-    """The state after the clock edge; pins that clear or preset must be tied inactive."""
+    """The state after the clock edge; clear and preset pins must be tied inactive."""
     literals = circuit.evaluate(inputs.aig, {**inputs.of(circuit), **state})
     for register in circuit.registers:
         for net, level in register.tied:
@@ -87,10 +87,10 @@ def after_clock(circuit: Circuit, inputs: Inputs, state: State) -> dict[Net, int
 
 
 def _hint(aig: Aig, circuit: Circuit, literals: Mapping[Net, int]) -> None:
-    """Build the product behind ``rtl.Addend`` from its outputs, which nothing else computes.
+    """Build the product from the outputs of ``rtl.Addend``; the MAC itself does not compute it.
 
-    No proof rests on it: the nodes are there to be found equal to the specification's product,
-    which otherwise enters the solver as a table.
+    Proofs do not depend on it. Its nodes only give the specification's product something to be
+    equal to; otherwise the product would enter the solver as a table.
     """
     odd, rest, negate = (
         [literals[net] for net in circuit.wires.get(f"addend.{name}", ()) if net in literals]
@@ -104,7 +104,7 @@ def _hint(aig: Aig, circuit: Circuit, literals: Mapping[Net, int]) -> None:
 def product_of_multiplier(
     circuit: Circuit, inputs: Inputs, *, signed: bool, width: int
 ) -> list[int]:
-    """``-term if negate else term``, extended to ``width`` bits; ``signed`` as the term.
+    """``-term if negate else term``, extended to ``width`` bits; ``signed`` applies to the term.
 
     Raises CircuitError for a circuit without these outputs, or with a wider term.
     """

@@ -1,4 +1,4 @@
-"""Mutants of MACs: small changes of the RTL, all in one design, one of them active at a time."""
+"""Mutants of MACs: small changes of the RTL in one design, of which one is active at a time."""
 
 import random
 import re
@@ -23,9 +23,9 @@ __all__ = [
     "mutate",
 ]
 
-# The port that chooses a mutant by its number, and its width; number 0 is none.
+# The port that selects a mutant by number, and its width; 0 selects the unchanged MAC.
 SELECT, SELECT_BITS = "mutant", 16
-# A mutated clock is no synchronous circuit any more, and no question to a proof.
+# A circuit with a mutated clock is not synchronous, so it cannot be proved.
 _CLOCK_PORT = "-port CLK "
 _CHANGES = {
     "inv": "inverted",
@@ -38,7 +38,7 @@ _CHANGES = {
 
 @dataclass(frozen=True)
 class Mutant:
-    """One change: its number on the port ``mutant``, the MAC it is in, and what it changes."""
+    """One change: its number on the port ``mutant``, its MAC, and what it changes."""
 
     number: int
     unit: str
@@ -47,7 +47,7 @@ class Mutant:
 
 @dataclass(frozen=True)
 class Mutated:
-    """MACs with a port ``mutant``, as one Verilog text and as circuits, and without, by name."""
+    """MACs by name: with a port ``mutant`` as one Verilog text and as circuits; and originals."""
 
     verilog: str
     mutants: tuple[Mutant, ...]
@@ -58,7 +58,7 @@ class Mutated:
 def mutate(macs: Mapping[str, MacSpec], *, count: int, seed: int) -> Mutated:
     """``count`` mutants of each MAC, a random choice of all that Yosys can make.
 
-    They change one bit of one port of a cell; there are fewer if a MAC has no more to change.
+    Each changes one bit of one port of a cell. There are fewer if a MAC does not have that many.
     Raises ToolError if Yosys fails.
     """
     components = {name: mac.component() for name, mac in macs.items()}
@@ -91,7 +91,7 @@ def is_equivalent(mutated: Mutated, mutant: Mutant, mac: MacSpec) -> bool:
 
 
 def equivalent_mutants(mutated: Mutated, macs: Mapping[str, MacSpec]) -> set[int]:
-    """The numbers of the mutants that a proof shows to be no faults."""
+    """The numbers of the mutants that are proved to be harmless."""
     return {
         mutant.number
         for mutant in mutated.mutants
@@ -102,11 +102,11 @@ def equivalent_mutants(mutated: Mutated, macs: Mapping[str, MacSpec]) -> set[int
 def _list_script(names: Sequence[str]) -> str:
     lines = [f"read_rtlil {name}.il" for name in names]
     lines += ["setattr -unset init w:*", PREPARE, "delete *.*"]
-    # A fault can bring undefined values to light, and select two inputs of one multiplexer: that
-    # must mean the same to proof and simulator. And there should be little that no fault could
-    # change.
+    # A fault can expose undefined values, or select two inputs of one multiplexer. Proof and
+    # simulator must treat both the same way. Little logic should remain in which faults have no
+    # effect.
     lines += ["pmuxtree", "setundef -zero", "opt_expr", "opt_merge", "opt_clean -purge"]
-    # All that there are: Yosys' own choice does not end if a small module cannot give as many.
+    # List all mutations, since Yosys' own choice never ends if a module has fewer than asked for.
     lines += [f"mutate -list 0 -module {name} -o {name}.mutants" for name in names]
     return "\n".join([*lines, "write_rtlil prepared.il", ""])
 
@@ -122,7 +122,7 @@ def _chosen(path: Path, count: int, generator: random.Random) -> list[str]:
 
 
 def _change(line: str) -> str:
-    """A mutation command for people: ``bit 3 of addend.rest stuck at 0, at port B of $7``."""
+    """A readable mutation command: ``bit 3 of addend.rest stuck at 0, at port B of $7``."""
     options = dict(re.findall(r"-(\w+) (\S+)", line))
     wire = options.get("wire")
     what = f"bit {options.get('wirebit')} of {wire}" if wire else f"bit {options['portbit']}"

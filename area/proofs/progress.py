@@ -1,9 +1,9 @@
 """The proof that the DFloat11 decoder never hangs, by induction over any state and any input.
 
-While every stream offers what it can (inputs are valid, outputs are ready), a beat must cross some
-stream every few cycles: taken, given, or a verdict. All registers start with any values, reachable
-or not, so that neither code tables nor the past matter; payloads are free in every cycle. Every
-chunk ends with a packet, so it ends too. A unit may wait for a stream that does not offer.
+While all inputs are valid and all outputs are ready, a beat must cross some stream every few
+cycles: an input, an output or a verdict. All registers start with any values, reachable or not, so
+code tables and the past do not matter. Payloads are free in every cycle. Every chunk ends with a
+packet, so every chunk ends. A unit may wait for a stream that is not valid or not ready.
 """
 
 import tempfile
@@ -24,7 +24,7 @@ from halfbyte.rtl import to_rtlil
 __all__ = ["MAX_IDLE", "ProgressError", "prove_progress"]
 
 MAX_IDLE = 7
-"""Cycles in which nothing crosses a stream, at most: a word's CRC, and steps between states."""
+"""The most cycles without a beat on any stream: a word's CRC, and steps between states."""
 _TIMEOUT = 600  # seconds; on an idle core it takes about ten
 
 _SCRIPT = """\
@@ -44,10 +44,10 @@ class ProgressError(ToolError):
 
 
 class _Progress(wiring.Component):
-    """A unit with an assertion: while all streams offer, some beat crosses in time.
+    """A unit with an assertion: while all streams are valid or ready, some beat crosses in time.
 
-    The unit's inputs become free inputs, also those outside of streams (a table, and whether it is
-    usable). ``usable`` counts as something that must be offered.
+    All inputs of the unit are free, also those outside of streams (a table, and whether it is
+    usable). The assertion also waits for ``usable``.
     """
 
     def __init__(self, unit: wiring.Component, max_idle: int) -> None:
@@ -94,8 +94,8 @@ def _streams(unit: wiring.Component) -> list[Any]:
 def prove_progress(unit: wiring.Component, max_idle: int = MAX_IDLE) -> UnitProof:
     """Prove that ``unit`` lets a beat cross at least every ``max_idle + 1`` cycles.
 
-    unit: a :class:`Lane`, or a :class:`Decoder`, which then must offer its code table's stream too.
-    Raises ProgressError if it can be idle for longer, or Yosys fails.
+    unit: a :class:`Lane`, or a :class:`Decoder`, whose code table's stream then must be valid too.
+    Raises ProgressError if it can be idle for longer, or if Yosys fails.
     """
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="halfbyte-progress-") as temporary:

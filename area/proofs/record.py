@@ -1,4 +1,4 @@
-"""The proof that goes into a synthesis record: what was proved of one netlist, and how."""
+"""The proof in a synthesis record: what was proved of one netlist, and how."""
 
 import time
 from pathlib import Path
@@ -26,7 +26,7 @@ def prove_chosen(
     netlist: Path,
     multiplier_netlist: Path,
 ) -> MacProof:
-    """Prove MAC and multiplier: the RTL equal to its specification, the netlists to their RTL.
+    """Prove that RTL equals specification and netlist equals RTL, for MAC and multiplier.
 
     Raises ProofError with a counterexample if anything is refuted.
     """

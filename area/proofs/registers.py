@@ -1,10 +1,10 @@
-"""The netlist of any unit proved equal to its RTL, register by register.
+"""The proof that the netlist of any unit equals its RTL, register by register.
 
-A register of the netlist has the name of the one it was mapped from, and so stands for a bit of a
-signal. From *any* common state of the registers, and for any inputs, every output and what every
-register takes next must be equal: both sides then stay equal once their registers are, which a
-reset (or a loaded table, a cleared sum) makes them. A register without a partner may have any
-value on its side, so that a proof does not depend on which ones synthesis has dropped.
+A register of the netlist has the name of the RTL register it was mapped from, so it holds a known
+bit of a signal. From *any* common state of the registers and for any inputs, all outputs and the
+next values of all registers must be equal. Both sides then stay equal once their registers are
+equal, for example after a reset, a loaded table or a cleared sum. A register without a partner may
+have any value, so a proof does not depend on which registers synthesis has dropped.
 """
 
 import json
@@ -35,14 +35,14 @@ _RTL = "rtl"
 
 @dataclass(frozen=True)
 class MappedUnit:
-    """A netlist, and the net of the register that holds each bit of the RTL's signals."""
+    """A netlist, and for each bit of the RTL's signals the net of the register that holds it."""
 
     circuit: Circuit
     registers: Mapping[Bit, Net]
 
 
 def read_mapped_unit(folder: Path, top: str, cells: Mapping[str, Cell]) -> MappedUnit:
-    """What :func:`synthesis.synthesize_rtlil` left in ``folder``, of module ``top``.
+    """Module ``top`` as :func:`synthesis.synthesize_rtlil` wrote it to ``folder``.
 
     Raises CircuitError for a netlist that is not a synchronous circuit of ``cells``.
     """
@@ -60,7 +60,7 @@ def read_mapped_unit(folder: Path, top: str, cells: Mapping[str, Cell]) -> Mappe
 
 
 def _signals(netnames: Any) -> dict[Net, list[Bit]]:
-    """Which bits of the signals that people named each net is."""
+    """For each net, the bits of named signals that it carries."""
     found: dict[Net, list[Bit]] = {}
     for name, wire in netnames.items():
         if not wire.get("hide_name"):
@@ -90,7 +90,7 @@ def prove_circuits(rtl: Circuit, unit: MappedUnit) -> UnitProof:
     """Compare both circuits over one clock edge.
 
     Raises CircuitError if the ports differ, or if a value on either side does not follow from
-    inputs and registers.
+    inputs and registers alone.
     """
     start = time.monotonic()
     unit.circuit.check_ports(rtl)
@@ -111,9 +111,9 @@ def prove_circuits(rtl: Circuit, unit: MappedUnit) -> UnitProof:
 
 
 class _Sides:
-    """RTL and netlist over the same variables: one for each bit of an input or register.
+    """RTL and netlist over the same variables, one for each bit of an input or register.
 
-    ``words`` are the literals of inputs and registers by name, for people to read.
+    ``words`` are the literals of inputs and registers by name, for messages.
     """
 
     def __init__(self, aig: Aig, rtl: Circuit, unit: MappedUnit) -> None:
@@ -138,7 +138,7 @@ class _Sides:
         self._seen = unit.circuit.evaluate(aig, mapped)
 
     def checked(self) -> Iterator[tuple[str, int, int]]:
-        """What must be equal: what it is, the RTL's literal, the netlist's."""
+        """What must be equal: its name, the RTL's literal, and the netlist's literal."""
         for name, nets in self._rtl.outputs.items():
             expected = self._rtl.word(self._expected, nets)
             seen = self._netlist.word(self._seen, self._netlist.outputs[name])
@@ -155,10 +155,10 @@ class _Sides:
 
 
 def _partners(rtl: Circuit, unit: MappedUnit) -> Iterator[tuple[Bit, Register, Register]]:
-    """Registers of both sides that hold the same bit."""
+    """Pairs of registers, one of each side, that hold the same bit."""
     mapped = {register.output: register for register in unit.circuit.registers}
     holders = {register.output: register for register in rtl.registers}
-    # Amaranth numbers what is named twice; of a register's names, those without come first.
+    # Amaranth numbers repeated names; a register's names without a number come first.
     for name in sorted(rtl.wires, key=lambda name: ("$" in name or "." in name, name)):
         for place, net in enumerate(rtl.wires[name]):
             other = unit.registers.get((name, place))
@@ -169,7 +169,7 @@ def _partners(rtl: Circuit, unit: MappedUnit) -> Iterator[tuple[Bit, Register, R
 def _counterexample(
     aig: Aig, sides: _Sides, checked: Sequence[tuple[str, int, int]], model: Mapping[int, int]
 ) -> str:
-    """What differs first, and the inputs and registers from which it does."""
+    """The first difference, and the inputs and registers that cause it."""
     literals = [[literal] for _, one, other in checked for literal in (one, other)]
     values = aig.evaluate(literals, model, ())
     differing = [

@@ -1,4 +1,4 @@
-"""What came of proofs, as records."""
+"""The results of proofs, as records."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,30 +22,30 @@ PROVED, REFUTED, UNDECIDED = "proved", "refuted", "undecided"
 
 @dataclass(frozen=True, kw_only=True)
 class ClaimRecord(Record):
-    """What came of the proof of one claim."""
+    """The result of the proof of one claim."""
 
     status: str
     """``proved``, ``refuted``, or ``undecided`` if the solver gave up."""
     claim: str
     """What was to be proved."""
     code_pairs: int
-    """Pairs of codes that were simulated: all that there are."""
+    """The number of pairs of codes; all were simulated."""
     queries: int
-    """Questions that were left to the SAT solver."""
+    """The number of questions to the SAT solver."""
     counterexample: str | None
-    """Inputs on which the claim fails, for people; null if it was not refuted."""
+    """Readable inputs for which the claim fails; null if it was not refuted."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class UnitProof(Record):
-    """What came of the proof of one claim about a unit."""
+    """The result of the proof of one claim about a unit."""
 
     status: str
     """``proved``, ``refuted``, or ``undecided`` if the solver gave up."""
     claim: str
     """What was to be proved."""
     method: str
-    """How."""
+    """The method of proof."""
     counterexample: str | None
     """What differs, and where; null if the claim was not refuted."""
     seconds: float
@@ -54,23 +54,23 @@ class UnitProof(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class ProofStatus(Record):
-    """What came of a proof in several parts."""
+    """The result of a proof in several parts."""
 
     status: str
-    """``proved`` if every part is; ``undecided`` if the solver gave up on one."""
+    """``proved`` if every part is proved; ``undecided`` if the solver gave up on one."""
 
     @property
     def is_proved(self) -> bool:
-        """Whether nothing was left open."""
+        """Whether every part is proved."""
         return self.status == PROVED
 
 
 @dataclass(frozen=True, kw_only=True)
 class MacProof(ProofStatus):
-    """What was proved of a MAC's netlist and of its multiplier's: RTL to tables, netlist to RTL."""
+    """Proofs of a MAC and its multiplier: RTL against tables, netlist against RTL."""
 
     rtl: str
-    """Whether the MAC's RTL computes what the formats' tables say."""
+    """Whether the MAC's RTL agrees with the formats' tables."""
     netlist: str
     """Whether the MAC's netlist does what its RTL does."""
     multiplier_rtl: str
@@ -92,7 +92,7 @@ class StageProof(ProofStatus):
     method: str
     """How it was proved."""
     counterexample: str | None
-    """The case in which it fails; null if it was not refuted."""
+    """The case in which the stage fails; null if it was not refuted."""
     seconds: float
     """Time that it took, in s."""
 
@@ -104,20 +104,20 @@ class DotProof(ProofStatus):
     lane_rtl: str
     """Whether a lane's RTL gives the products of the tables."""
     lane_netlist: str
-    """Whether its netlist does, too."""
+    """Whether a lane's netlist gives the products of the tables."""
     tree: str
     """Whether the tree gives the sum of the products."""
     accumulator: str | None
-    """Whether an integer accumulator keeps that sum; null for others."""
+    """Whether an integer accumulator stores that sum; null for other accumulators."""
     netlist: str
     """Whether the unit's netlist does what its RTL does."""
     fp32_stage: str | None = None
-    """Whether its FP32 stage does what the independent one does; null if that was not asked for."""
+    """Whether its FP32 stage equals the independent one; null if that was not asked for."""
     method: str
     """How it was proved."""
     simulated: str | None
-    """What is compared with the golden model by simulation only."""
+    """What is not proved, only compared with the golden model by simulation."""
     faults: Mapping[str, str]
-    """By fault that was injected: what the proof says of it, which must be ``refuted``."""
+    """For each injected fault: the verdict of the proof, which must be ``refuted``."""
     seconds: float
     """Time that it took, in s."""

@@ -1,7 +1,7 @@
-"""What a MAC must compute, straight from its formats' tables: the other side of every proof.
+"""What a MAC must compute, straight from its formats' tables, to prove the RTL against.
 
-Nothing of the RTL is used here. The product is no multiplier but the table of all products of
-integers; the rest is one addition and, where asked for, a saturation.
+This module does not use the RTL. The product is a table of all products of the formats' integers.
+The rest is one addition and, if the MAC saturates, a clamp.
 """
 
 import math
@@ -28,9 +28,9 @@ def _tables(weight: Format, activation: Format) -> tuple[int, ...]:
 
 
 def _check_products(products: Sequence[int], weight: Format, activation: Format) -> None:
-    """Assert that products times both quanta are the products of the formats' exact values.
+    """Assert that products, times both quanta, are the products of the formats' exact values.
 
-    RTL and golden model take a format's integers as they are: only here are they checked.
+    RTL and golden model trust a format's integers. Only this function checks them.
     """
     (w_values, w_unit), (a_values, a_unit) = map(_over_one_denominator, (weight, activation))
     exact = [one * other for one in a_values for other in w_values]
@@ -55,7 +55,7 @@ def product_tables(weight: Format, activation: Format) -> tuple[int, ...]:
 def product(aig: Aig, weight: Format, activation: Format, width: int | None = None) -> list[int]:
     """The product of the codes, two's complement, in units of the quanta's product.
 
-    Of more than ``width`` bits, the upper ones are left out.
+    Bits above ``width`` are left out.
     """
     return [aig.table(table) for table in product_tables(weight, activation)[:width]]
 
@@ -65,7 +65,7 @@ def _extended(word: Sequence[int], width: int) -> list[int]:
 
 
 def saturated(aig: Aig, total: Sequence[int], width: int) -> list[int]:
-    """``total`` clamped to ``width`` bits: in range if all bits from the new sign up are alike."""
+    """``total`` clamped to ``width`` bits; it fits if all bits from the new sign up are equal."""
     sign = total[-1]
     outside = FALSE
     for literal in total[width - 1 : -1]:

@@ -1,7 +1,7 @@
-"""Words in an and-inverter graph: what specifications are written with.
+"""Words in an and-inverter graph, for writing specifications.
 
-A word is a list of literals, the least significant first. Everything is as plain as its definition:
-a specification shall be read, not be small.
+A word is a list of literals, the least significant first. Each operation follows its definition: a
+specification must be easy to read, not small.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ class Words:
 
     @staticmethod
     def extended(word: Word, width: int, *, signed: bool = False) -> list[int]:
-        """``word`` in ``width`` bits, with zeros above, or its sign."""
+        """``word`` in ``width`` bits, extended with zeros, or with its sign if ``signed``."""
         above = word[-1] if signed and word else FALSE
         return [*word, *[above] * (width - len(word))][:width]
 
@@ -50,7 +50,7 @@ class Words:
         return [self.aig.choose(select, *bits) for bits in zip(high, low, strict=True)]
 
     def merged(self, words: Sequence[Word]) -> list[int]:
-        """The or of words of one width, of which all but one are 0."""
+        """The OR of words of one width, of which all but one are 0."""
         return [self.any(bits) for bits in zip(*words, strict=True)]
 
     def sum(self, one: Word, other: Word, carry: int = FALSE) -> list[int]:
@@ -67,19 +67,19 @@ class Words:
         return self.aig.add(flipped, self.constant(0, len(word)), condition)
 
     def is_equal(self, word: Word, value: int) -> int:
-        """Whether ``word`` is a constant, modulo its range."""
+        """Whether ``word`` equals the constant ``value``, modulo its range."""
         bits = self.constant(value, len(word))
         return self.all([literal ^ bit ^ 1 for literal, bit in zip(word, bits, strict=True)])
 
     def is_less(self, one: Word, other: Word) -> int:
-        """Whether ``one < other``, both in two's complement, and of one width."""
+        """Whether ``one < other``, both in two's complement and of equal width."""
         wide = len(one) + 1
         return self.difference(
             self.extended(one, wide, signed=True), self.extended(other, wide, signed=True)
         )[-1]
 
     def product(self, one: Word, other: Word) -> list[int]:
-        """The product of two unsigned words, with the bits of both."""
+        """The product of two unsigned words; its width is the sum of their widths."""
         width = len(one) + len(other)
         total = self.constant(0, width)
         for place, literal in enumerate(other):

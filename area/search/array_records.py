@@ -17,26 +17,26 @@ class MappedRegisters(Record):
     cells: int
     """Cells of the netlist."""
     flip_flops: int
-    """Flip-flops among them."""
+    """Flip-flops of the netlist."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ArrayRecord(DotRecord):
-    """What an array takes on a cell library. Areas, cells and flip-flops are those of all of it.
+    """What an array takes on a cell library. Areas, cells and flip-flops count the whole array.
 
-    Delay, proof and netlist are those of its unit; the energy of a product is that in the unit,
-    with the clock of the element's registers.
+    Delay, proof and netlist are those of one unit. The energy of a product counts the unit and the
+    clock pins of the element's registers.
     """
 
     rows: int
-    """Units down: tokens at a time."""
+    """Rows of units: tokens processed at a time."""
     columns: int
-    """Units across: outputs at a time."""
+    """Columns of units: outputs computed at a time."""
     um2_per_mac: float
-    """Area over all products of a cycle, in um^2."""
+    """Area divided by the products per cycle, in um^2."""
     unit_um2: float
     """Area of one unit, in um^2."""
     element_registers_um2: float
-    """Area of the registers around a unit, with what selects the result that moves on, in um^2."""
+    """Area of a unit's registers and of the multiplexer that passes results on, in um^2."""
     skew_um2: float
     """Area of the registers that delay rows and columns, in um^2."""

@@ -1,8 +1,8 @@
 """Systolic arrays: the area of every part from netlists, delay and energy of a product.
 
-An array is one netlist of its unit, proved, as often as there are elements; the registers of an
-element, synthesized apart; and the registers that delay rows and columns. Nothing is merged across
-these borders.
+An array has three parts: a proved netlist of its unit, once for each element; the registers of each
+element, synthesized alone; and the registers that delay rows and columns. Logic is never merged
+across the borders of these parts.
 """
 
 import time
@@ -87,19 +87,20 @@ def synthesize_arrays(
     jobs: int | None = None,
     on_progress: Progress | None = None,
 ) -> list[ArrayRecord]:
-    """A record of each array, in order; the fields of its unit's record, and those of the array.
+    """A record of each array, in order: the fields of its unit's record, and the array's own.
 
     Parameters
     ----------
     specs : sequence of ArraySpec
         The arrays.
     technology, operands, effort, prove, jobs, on_progress
-        As :func:`halfbyte.area.search.dot_units.synthesize_dots` takes them.
+        The same as for :func:`halfbyte.area.search.dot_units.synthesize_dots`.
 
-    Areas are in um^2: ``area_um2`` of the whole array; ``um2_per_mac``; of these ``unit_um2`` and
-    ``element_registers_um2`` in each element, ``skew_um2`` in all. ``energy_fj`` is that of a
-    product in the unit, with the clock of the element's registers; their data, the skew registers
-    and wires are left out. Raises as ``synthesize_dots`` does.
+    Areas are in um^2. ``area_um2`` is that of the whole array, and ``um2_per_mac`` that area per
+    product. Each element has ``unit_um2`` and ``element_registers_um2``; all skew registers
+    together have ``skew_um2``. ``energy_fj`` is the energy of a product in the unit, with the clock
+    pins of the element's registers. It leaves out the data of these registers, the skew registers
+    and wires. Raises the same errors as ``synthesize_dots``.
     """
     units = synthesize_dots(
         [spec.unit for spec in specs],
@@ -156,7 +157,7 @@ def _record(
 
 
 def _energies(unit: DotRecord, flip_flops: int) -> dict[str, float | None]:
-    """Energies per product with the clock of so many more flip-flops; None where not known."""
+    """Energies per product, with the clock pins of ``flip_flops`` more; None where not known."""
     energy, clock = unit.energy_fj, unit.clock_energy_fj
     if energy is None or clock is None or not unit.flip_flops:
         return {"energy_fj": None, "clock_energy_fj": None}

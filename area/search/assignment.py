@@ -1,7 +1,8 @@
 """Code assignment: the order of a format's values that makes the smallest MAC.
 
-Codes of weights are permuted offline at no cost, so the order is free. A permuted format is a
-format like any other, with the same values: RTL, golden model, simulation and packing follow it.
+The codes of weights are permuted offline at no cost, so any order may be chosen. A permuted format
+has the same values and is a format like any other: RTL, golden model, simulation and packing work
+with it.
 """
 
 import os
@@ -21,9 +22,9 @@ from halfbyte.rtl import MacSpec, applicable_architectures
 
 __all__ = ["ROUNDS", "Assignment", "assign_codes", "permuted", "signed_orders"]
 
-# Of each round: how many orders enter it, and the moves of the annealing that judges them. Short
-# annealings scatter by a few percent, which is as much as orders differ: the later rounds are for
-# that.
+# For each round: the number of orders in it, and the moves of the annealing that judges them. The
+# results of short annealings scatter by a few percent, about as much as orders differ. The later,
+# longer rounds tell such orders apart.
 ROUNDS = ((60, 40_000), (15, 160_000), (5, 640_000))
 
 
@@ -31,8 +32,8 @@ ROUNDS = ((60, 40_000), (15, 160_000), (5, 640_000))
 class Assignment:
     """A permuted format, and areas in um^2 of MACs with it and with the given order.
 
-    Both were annealed equally long; ``architecture`` and ``given_architecture`` are what they
-    started from.
+    Both were annealed equally long. ``architecture`` and ``given_architecture`` are the
+    architectures that the two annealings started from.
     """
 
     fmt: Format
@@ -47,8 +48,8 @@ class Assignment:
 def permuted(fmt: Format, values: Sequence[Fraction], name: str) -> Format:
     """``fmt`` with its values in another order.
 
-    Ties to even go by codes, whose parity has no meaning any more: they become ties to the lower
-    value. Raises ValueError if the values are not those of the format.
+    Ties to even depend on the parity of codes, which a permutation makes meaningless. They become
+    ties to the lower value. Raises ValueError if the values are not those of the format.
     """
     if sorted(values) != sorted(fmt.values):
         raise ValueError(f"Values must be those of {fmt.name}, in another order")
@@ -65,11 +66,11 @@ def permuted(fmt: Format, values: Sequence[Fraction], name: str) -> Format:
 
 
 def signed_orders(fmt: Format, seed: int) -> Iterator[tuple[Fraction, ...]]:
-    """Orders whose top bit is the sign, endlessly; the first is by magnitude.
+    """Orders whose top bit is the sign, without end; the first is by magnitude.
 
-    The lower half of all values has the top bit set, and opposite values differ in it alone. What
-    has no opposite (a supernormal value, a zero) is paired with what is left over. The others are
-    random permutations of these pairs.
+    The lower half of all values has the top bit set, and opposite values differ in it alone. A
+    value without an opposite (a supernormal value, a zero) is paired with another such value. All
+    orders but the first are random permutations of these pairs.
     """
     ordered = sorted(fmt.values)
     half = len(ordered) // 2
@@ -99,12 +100,12 @@ def assign_codes(
     jobs: int | None = None,
     on_progress: Progress | None = None,
 ) -> Assignment:
-    """The best of some orders of the weight's codes, in rounds of fewer orders and longer search.
+    """The best of some orders of the weight's codes: each round has fewer and searches longer.
 
     Parameters
     ----------
     fmt, activation : Format
-        Formats of weight, whose codes are permuted, and activation.
+        Formats of the weight, whose codes are permuted, and of the activation.
     technology : Technology
         The cells to use.
     name : str
@@ -112,7 +113,7 @@ def assign_codes(
     terms : int
         Products that the accumulator holds without loss.
     seed : int
-        Of the random orders.
+        Seed of the random orders.
     jobs : int, optional
         Processes at a time; all cores by default.
     on_progress : callable, optional

@@ -5,18 +5,18 @@ from halfbyte.rtl import MacSpec
 
 __all__ = ["promising"]
 
-# Limits beyond which an architecture takes over twice the area of the smallest, for all formats
-# that were tried, and much of the time. A table has a row for each pair of codes.
+# Beyond these limits an architecture took over twice the area of the smallest, for all formats that
+# were tried, and much of the run time. A table has a row for each pair of codes.
 MAX_TABLE_BITS = 9
-# Where exponents can be added, decoders and multipliers of integers that wide are not needed.
+# If the architecture that adds exponents fits, integers with more bits than this are not tried.
 MAX_INTEGER_BITS = 12
 _TABLE, _EXPONENTS = "product_table", "exponent_shift"
 
 
 def promising(design: MacSpec) -> list[MacSpec]:
-    """The design in each architecture that fits and is not hopeless; or as it is if it names one.
+    """The design in each architecture worth trying; only the design itself if it names one.
 
-    The rule looks at the formats' integers alone, so that it is the same for all formats.
+    The rule looks only at the formats' integers, so it is the same for all formats.
     """
     candidates = design.candidates()
     if len(candidates) == 1:

@@ -29,16 +29,16 @@ def sweep_clocks(
 ) -> list[SynthesisRecord]:
     """Records of the best MAC of each design at each clock, by design and from slow to fast.
 
-    A netlist that was found for one clock counts at all of them: a faster clock never takes less
-    area. Where no netlist meets the clock the record is that of the fastest one.
+    A netlist that was found for one clock is considered at all clocks, so a faster clock never
+    takes less area. If no netlist meets a clock, the record is that of the fastest netlist.
 
     Parameters
     ----------
     designs, technology, operands, jobs, on_progress
         As for :func:`halfbyte.area.synthesize`.
     clocks : sequence of float, optional
-        Periods in ps. If not given: ten to a decade, from one that every smallest MAC meets, until
-        one that no MAC meets.
+        Periods in ps. By default there are ten to a decade, from one that the smallest MAC of every
+        design meets to one that no MAC meets.
 
     Raises
     ------
@@ -81,7 +81,7 @@ def _descending(slowest: float) -> list[float]:
 
 
 def _delay(record: SynthesisRecord, technology: Technology) -> float:
-    """In ps; raises UserError if it is not known."""
+    """The delay in ps; raises UserError if it is not known."""
     if record.delay_ps is None:
         raise UserError(f"{technology.name} gives no delays: {record.not_measured}")
     return record.delay_ps

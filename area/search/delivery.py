@@ -1,4 +1,4 @@
-"""What a MAC is handed over as: netlist, RTL, constraints and report, under readable names."""
+"""The files of a finished MAC: netlist, RTL, constraints and report, with readable names."""
 
 import re
 from dataclasses import replace
@@ -28,7 +28,7 @@ set_output_delay 0 -clock clk [get_ports {{acc[*]}}]
 
 
 def synthesized_spec(design: MacSpec, record: SynthesisRecord) -> MacSpec:
-    """The MAC that a synthesis record of ``design`` is about: what synthesis chose is filled in."""
+    """The MAC of a synthesis record of ``design``, with the choices of synthesis filled in."""
     return replace(design, architecture=record.architecture, segment=record.segment)
 
 
@@ -38,8 +38,9 @@ def deliver(
     """Write the MAC of a synthesis record into ``folder``; return the files by kind.
 
     ``netlist`` and ``rtl`` have modules of the same name and ports. ``constraints`` (SDC) is for
-    timers and for place and route. ``report`` is the record. Names have formats, architecture,
-    width, technology, clock and recipe. Raises UserError if the record names no netlist.
+    timing analysis and for place and route. ``report`` is the record. File names contain formats,
+    architecture, width, technology, clock and recipe. Raises UserError if the record does not name
+    a netlist.
     """
     spec = synthesized_spec(design, record)
     if record.netlist is None:
@@ -64,7 +65,7 @@ def _renamed(netlist: str, name: str) -> str:
 
 
 def _constraints(spec: MacSpec, record: SynthesisRecord, technology: Technology) -> str:
-    """SDC: the clock that was asked for, or else the least that the netlist meets."""
+    """SDC with the requested clock, or else the shortest period that the netlist meets."""
     clock, delay = record.clock_ps, record.delay_ps
     if clock is not None:
         what, period = f"the clock of {clock:,g} ps that was asked for", clock

@@ -1,4 +1,4 @@
-"""The records of dot-product units: of the synthesis, and of what is kept of each netlist."""
+"""Records of dot-product units: of the synthesis, and of each stored netlist."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ __all__ = ["DotRecord", "LaneResult", "MappedDot"]
 
 @dataclass(frozen=True, kw_only=True)
 class LaneResult(Record):
-    """A lane as a netlist."""
+    """The netlist of a lane."""
 
     area_um2: float
     """Its area, in um^2."""
@@ -23,7 +23,7 @@ class LaneResult(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class MappedDot(Record):
-    """A netlist that one recipe gave, and what was measured of it."""
+    """A netlist that one recipe gave, and what was measured on it."""
 
     area_um2: float
     """Area of all cells, in um^2."""
@@ -32,7 +32,7 @@ class MappedDot(Record):
     cells: int
     """Cells of the netlist."""
     flip_flops: int
-    """Flip-flops among them."""
+    """Flip-flops of the netlist."""
     seconds: float
     """Time that synthesis took, in s."""
     measured: DotMeasured
@@ -61,7 +61,7 @@ class DotRecord(DotFields):
     area_ge: float
     """Area in gate equivalents: areas of a two-input NAND."""
     um2_per_lane: float
-    """Area over the lanes, in um^2."""
+    """Area divided by the number of lanes, in um^2."""
     lane_um2: float
     """Area of a lane alone, without its share of the tree, in um^2."""
     lane_moves: int
@@ -71,7 +71,7 @@ class DotRecord(DotFields):
     cells: int
     """Cells of the netlist."""
     flip_flops: int
-    """Flip-flops among them."""
+    """Flip-flops of the netlist."""
     delay_ps: float | None
     """Least clock period, in ps: with setup, without wires."""
     critical_path: str | None
@@ -79,13 +79,13 @@ class DotRecord(DotFields):
     energy_fj: float | None
     """Energy per product, in fJ, without glitches."""
     glitch_energy_fj: float | None
-    """The same with glitches, in fJ: what the cells' delays add."""
+    """Energy per product, in fJ, with the glitches that the cells' delays cause."""
     clock_energy_fj: float | None
-    """The clock's part of it, in fJ."""
+    """The clock's part of the energy, in fJ."""
     leakage_nw: float | None
     """Leakage, in nW."""
     not_measured: str | None
-    """Why something is null."""
+    """Why a field is null."""
     operands: str
     """What the energies were measured on."""
     proof: DotProof | None

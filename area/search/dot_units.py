@@ -36,7 +36,7 @@ _CODE = ("halfbyte.area.synthesis.dot", "halfbyte.area.timing.dot_streams")
 
 @dataclass(frozen=True)
 class DotJob:
-    """The synthesis of a unit around a lane by a recipe, measured; and its proof, if asked for."""
+    """Synthesizes a unit around a lane by a recipe, measures it, and proves it if asked to."""
 
     spec: DotSpec
     lane: FoundLane
@@ -155,7 +155,7 @@ class StageJob:
 
     @property
     def cost(self) -> float:
-        """Long."""
+        """High: the proof takes minutes."""
         return 1000.0
 
     def is_complete(self, result: StageProof) -> bool:
@@ -173,7 +173,7 @@ class StageJob:
 def _with_stages(
     records: Sequence[DotRecord], specs: Sequence[DotSpec], runner: JobRunner
 ) -> list[DotRecord]:
-    """The records with the proofs of their FP32 stages, where they have a small one."""
+    """The records, with a proof of the FP32 stage for each unit that has the small stage."""
     small = [spec for spec in specs if spec.is_fp32 and has_small_stage(spec)]
     stages = dict(zip(small, runner.run([StageJob(spec) for spec in small]), strict=True))
     return [
@@ -209,13 +209,13 @@ def synthesize_dots(
     """Records of the smallest netlist of each unit, in order.
 
     The lane is searched first, once for each pair of formats: every architecture, the same effort
-    for all (:mod:`halfbyte.area.search.lanes`). Then every recipe is tried on the unit. Results are
-    stored as they come, and what is in the store is not computed again.
+    for all (:mod:`halfbyte.area.search.lanes`). Then every recipe is tried on the unit. Each result
+    is stored at once, and stored results are not computed again.
 
     Parameters
     ----------
     specs : sequence of DotSpec
-        The units. Full adders are taken in the polarity of the technology's.
+        The units. Their full adders get the polarity of the technology's full-adder cell.
     technology : Technology
         The cells to use.
     operands : Operands, optional
@@ -223,11 +223,12 @@ def synthesize_dots(
     every : bool
         Return the records of all recipes, the best first, not only the best.
     effort : float
-        By how much lanes are annealed longer than by default.
+        Factor by which lanes are annealed longer than by default.
     prove : bool
         Prove every netlist that is returned; otherwise ``proof`` is None.
     stages : bool
-        Prove FP32 stages too, which takes minutes: that of the RTL alone, for any format.
+        Prove FP32 stages too, which takes minutes. This proof is of the RTL alone and holds for all
+        formats.
     jobs : int, optional
         Processes at a time; all cores by default.
     on_progress : callable, optional
@@ -238,7 +239,7 @@ def synthesize_dots(
     ProofError
         A lane, a tree or a netlist was refuted.
     ToolError
-        Yosys or ABC failed; script and log stand in ``build/failed``.
+        Yosys or ABC failed; script and log are kept in ``build/failed``.
     """
     operands = operands or load_operands(shipped_operands()[0])
     processes = jobs or os.cpu_count() or 1

@@ -30,10 +30,10 @@ _VERSIONED = ("amaranth", "pyosys")
 
 @dataclass(frozen=True)
 class FpgaTarget:
-    """A family: Yosys' command for it, and how the names of its cells begin, by resource.
+    """A family of FPGAs: its Yosys command, and the prefixes of its cells' names by resource.
 
-    No DSP blocks are used: they would hide what a format costs. Multiplexers that a slice has
-    beside its LUTs count as neither.
+    DSP blocks are not used: they would hide what a format costs. Multiplexers that a slice has
+    beside its LUTs are not counted as LUTs.
     """
 
     name: str
@@ -156,7 +156,7 @@ class _FpgaJob:
         return True
 
     def record(self, result: _Resources) -> FpgaRecord:
-        """In the shape of other synthesis records; what does not apply is None."""
+        """The result as a record; fields that do not apply to FPGAs are None."""
         return FpgaRecord(
             **design_fields(self.design),
             recipe=self.target.command.split()[0],
@@ -167,7 +167,7 @@ class _FpgaJob:
 
 
 def _by_resource(counts: Mapping[str, int], target: FpgaTarget) -> dict[str, int]:
-    """Cells by resource; AssertionError for a cell that belongs to none."""
+    """Cells by resource; raises AssertionError for a cell of an unknown resource."""
     found = {"luts": 0, "carry_cells": 0, "flip_flops": 0}
     for cell, count in counts.items():
         if cell.startswith(target.carries):
@@ -189,7 +189,7 @@ def synthesize_fpga(
     jobs: int | None = None,
     on_progress: Progress | None = None,
 ) -> list[FpgaRecord]:
-    """Records of the MACs on an FPGA: of each design the architecture with the fewest LUTs.
+    """Records of the MACs on an FPGA: for each design, the architecture with the fewest LUTs.
 
     Parameters are those of :func:`halfbyte.area.synthesize`. Raises ToolError if Yosys fails.
     """

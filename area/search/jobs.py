@@ -1,4 +1,4 @@
-"""Jobs on several processes, each looked up in the record store first."""
+"""Jobs in several processes; the record store is searched for each job's result first."""
 
 import sys
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ class Job(Protocol[_Result]):
 
 
 class JobRunner:
-    """Runs jobs that wait for tools, so many at a time, and keeps their results.
+    """Runs jobs that wait for tools, ``processes`` at a time, and stores their results.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class JobRunner:
     Attributes
     ----------
     failures : dict of str to (Job, ToolError)
-        What failed, by the jobs' keys.
+        Failed jobs and their errors, by the jobs' keys.
     """
 
     def __init__(self, store: str, processes: int, on_progress: Progress | None) -> None:
@@ -62,11 +62,11 @@ class JobRunner:
         return [results[job.key] for job in jobs]
 
     def attempt(self, jobs: Sequence[Job[_Result]]) -> dict[str, _Result]:
-        """Results by key; a job whose tool fails is among the failures instead."""
+        """Results by key; a job whose tool fails is added to ``failures`` instead."""
         self.total += len(jobs)
         results: dict[str, _Result] = {}
         waiting: dict[Future[_Result], Job[_Result]] = {}
-        # The longest first, so that no core is idle while one ends last.
+        # The longest jobs start first, so that no core sits idle while a long one finishes.
         for job in sorted(jobs, key=lambda job: job.cost, reverse=True):
             known = self._known(job)
             if known is None:
@@ -86,14 +86,14 @@ class JobRunner:
         return results
 
     def end(self) -> None:
-        """Start nothing more, and wait for what runs; after an interruption, end it instead."""
+        """Start no more jobs and wait for running ones; after an interruption, stop them."""
         interrupted = isinstance(sys.exc_info()[1], KeyboardInterrupt)
         self.pool.shutdown(wait=not interrupted, cancel_futures=True)
         if interrupted:
             interrupt_yosys()
 
     def _known(self, job: Job[_Result]) -> _Result | None:
-        """The stored result, if it is whole and of the kind that is wanted."""
+        """The stored result, if it is complete and of the right type."""
         data = self.store.get(job.key)
         if data is None:
             return None

@@ -1,8 +1,8 @@
-"""The search for the lane of a dot-product unit, apart from the unit and the same for every format.
+"""The search for a dot-product unit's lane: apart from the unit, the same for every format.
 
-A lane is judged by its own area and that of a full adder for each of its bits, which is what the
-tree takes to add one. Every architecture is annealed briefly, the best two for longer, and the best
-of these for longest.
+A lane is judged by its own area plus a full adder for each of its output bits, since the tree needs
+one full adder to add one bit. Every architecture is annealed briefly, the best two for longer, and
+the better of these for longest.
 """
 
 import os
@@ -31,14 +31,15 @@ _MODULE = "lane"
 
 @dataclass(frozen=True)
 class _Stage:
-    """Annealings of the best lanes so far: how many of them, how many moves, how many seeds."""
+    """One round of annealing: how many of the best lanes, how many moves, how many seeds."""
 
     lanes: int
     moves: int
     seeds: int
 
 
-# A move takes about 15 us: some two minutes in all. Late seeds find more than longer annealings.
+# A move takes about 15 us, so all stages take some two minutes. In the last stage, more seeds find
+# more than longer annealings.
 _STAGES = (_Stage(64, 50_000, 1), _Stage(2, 500_000, 2), _Stage(1, 1_000_000, 6))
 
 
@@ -46,7 +47,7 @@ _STAGES = (_Stage(64, 50_000, 1), _Stage(2, 500_000, 2), _Stage(1, 1_000_000, 6)
 class FoundLane:
     """A lane as a netlist: Verilog module ``lane`` of the technology's cells.
 
-    ``moves`` are those of the annealing that found it; 0 for codes too wide to be annealed.
+    ``moves`` is the length of the annealing that found it; 0 if its codes are too wide to anneal.
     """
 
     architecture: str
@@ -57,7 +58,7 @@ class FoundLane:
 
 @dataclass(frozen=True)
 class LaneJob:
-    """One architecture of a lane, annealed once; without moves it is mapped by a recipe."""
+    """One architecture of a lane, annealed once; with 0 moves, a recipe maps it instead."""
 
     weight: Format
     activation: Format
@@ -120,13 +121,13 @@ class LaneJob:
 
 
 def _adder_area(technology: Technology) -> float:
-    """What one bit costs in the tree: a full adder, or the gates in its place."""
+    """The area of adding one bit in the tree: a full adder, or the gates that replace one."""
     cell = technology.full_adder
     return technology.cells[cell.cell].area if cell else 5 * technology.nand2_area
 
 
 def pick_architecture(weight: Format, activation: Format, technology: Technology) -> str:
-    """The architecture of the best lane after a brief search: the first stage of a longer one."""
+    """The architecture of the best lane after the first, short stage of the search."""
     runner = JobRunner("lanes", os.cpu_count() or 1, None)
     try:
         return search_lanes(weight, activation, technology, runner, stages=1).architecture
@@ -157,9 +158,9 @@ def search_lanes(
     architectures : sequence of str, optional
         Those that are tried; all that fit if not given.
     effort : float
-        By how much the annealing is longer than by default.
+        Factor by which the annealing is longer than by default.
     stages : int
-        How many of the stages are gone through.
+        Number of stages to run.
 
     Raises ToolError if Yosys or ABC fails.
     """
@@ -174,7 +175,7 @@ def search_lanes(
     is_wide = weight.bits + activation.bits > MAX_ANNEALED_BITS
     for stage in (_Stage(len(names), 0, 1),) if is_wide else _STAGES[:stages]:
         if tried and tried[0][0].architecture == PARTIAL_PRODUCTS:
-            break  # every bit is one NAND: there is nothing to gain
+            break  # every bit is one NAND: it cannot get smaller
         moves = round(stage.moves * effort)
         jobs = [
             LaneJob(weight, activation, name, technology, moves, seed)

@@ -1,4 +1,4 @@
-"""The proof of what a synthesis has made, run and stored like the synthesis itself."""
+"""The proof of synthesized netlists, run and stored like the synthesis itself."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,7 +17,7 @@ _PROVERS = ("python-sat",)
 
 @dataclass(frozen=True)
 class ProofJob:
-    """The proof of a job's two netlists: that of the MAC, and that of its multiplier alone."""
+    """Proves the two netlists of a synthesis: the MAC, and its multiplier alone."""
 
     job: SynthesisJob
     netlist: Path
@@ -40,7 +40,7 @@ class ProofJob:
 
     @cached_property
     def key(self) -> str:
-        """What the proof depends on; the netlists by their content."""
+        """What the proof depends on, with the content of the netlists."""
         texts = [path.read_text() for path in (self.netlist, self.multiplier)]
         return content_key(
             ["proof", self.job.key, texts, code_fingerprint(__name__), versions_of(*_PROVERS)]

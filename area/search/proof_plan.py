@@ -1,4 +1,4 @@
-"""Every unit of a design proved: multiplier, MACs of all kinds, netlists; and faults refuted."""
+"""Proofs of a design's multiplier, MACs and netlists, and refutations of deliberate faults."""
 
 import os
 import time
@@ -33,13 +33,13 @@ from halfbyte.rtl.variants import LOSSLESS, SAVED
 __all__ = ["Netlist", "ProofRecord", "ProofTask", "failures", "prove_designs"]
 
 _TOOLS = ("amaranth", "pyosys", "python-sat")
-# What the circuit of the multiplier is called, beside those of the MACs.
+# The name of the multiplier's circuit, among those of the MACs.
 _ALONE = "alone"
 
 
 @dataclass(frozen=True)
 class Netlist:
-    """Two netlists of one recipe: of the MAC, and of its multiplier alone."""
+    """Two netlists from one recipe: the MAC, and its multiplier alone."""
 
     recipe: str
     mac: Path
@@ -48,7 +48,7 @@ class Netlist:
 
 @dataclass(frozen=True, kw_only=True)
 class ProofRecord(Record):
-    """The proof of one unit, and of faults in it, each of which must be refuted."""
+    """The proof of one unit, and the proofs of its faulty copies, which must be refuted."""
 
     format: str
     """Format of the weights."""
@@ -67,7 +67,7 @@ class ProofRecord(Record):
     enable: bool | None
     """Whether the MAC has an enable port; null for a multiplier."""
     segment: int | None
-    """Bits of the accumulator after which a carry is saved; null if none is."""
+    """Bits of the accumulator between saved carries; null without carry-save."""
     technology: str | None
     """Cell library of the netlist; null for the RTL."""
     recipe: str | None
@@ -75,7 +75,7 @@ class ProofRecord(Record):
     proof: ClaimRecord
     """The proof of the unit itself."""
     faults: Mapping[str, ClaimRecord]
-    """By fault that was put into the unit: its proof, which must be refuted."""
+    """For each fault that was put into the unit: its proof, which must be refuted."""
     versions: Mapping[str, str | None]
     """Versions of the tools."""
     seconds: float
@@ -94,11 +94,11 @@ class _TaskRecord(Record):
 
 @dataclass(frozen=True)
 class ProofTask:
-    """What is proved of two formats in the architecture that ``design`` names.
+    """All proofs for two formats in the architecture that ``design`` names.
 
-    The RTL of the multiplier, the RTL of the MAC in all its :func:`variants`, and the netlists,
-    which have the lossless accumulator. Multiplier, lossless MACs and netlists are also compared
-    with units that have a fault, which must be refuted.
+    Proves the RTL of the multiplier, the RTL of the MAC in all its :func:`variants`, and the
+    netlists, which have the lossless accumulator. Faults are also put into multiplier, lossless
+    MACs and netlists; each faulty unit must be refuted.
     """
 
     design: MacSpec
@@ -122,7 +122,7 @@ class ProofTask:
 
     @cached_property
     def key(self) -> str:
-        """What the result depends on; netlists by their content."""
+        """What the result depends on, with the content of the netlists."""
         formats = [
             [fmt.name, fmt.bits, str(fmt.quantum), fmt.integers]
             for fmt in (self.design.weight, self.design.activation)
@@ -164,7 +164,7 @@ class ProofTask:
 
     @cached_property
     def _altered(self) -> MacSpec | None:
-        """The lossless MAC of a format with one wrong value."""
+        """The lossless MAC for a format with one wrong value."""
         lossless = self._variants[LOSSLESS]
         table = altered_table(lossless.weight, lossless.activation, lossless.architecture)
         return replace(lossless, weight=table, acc_width=lossless.width) if table else None
@@ -204,7 +204,7 @@ class ProofTask:
             yield self._record(MULTIPLIER, proof, faults, start, recipe=netlist.recipe)
 
     def _macs(self, circuits: Mapping[str, Circuit]) -> Iterator[ProofRecord]:
-        """The RTL of every kind of accumulator."""
+        """The MAC's RTL with every kind of accumulator."""
         altered = circuits.get("altered_mac")
         for name, mac in self._variants.items():
             rtl, start = circuits[name], time.monotonic()
@@ -294,7 +294,7 @@ def prove_designs(
     """Prove every architecture of the designs, and every netlist that synthesis tries for them.
 
     Returns a record for each proof, with the faults that were tried on it; :func:`failures` says
-    what is wrong. Proofs are stored by the content of what they prove. Raises ToolError if a tool
+    what is wrong. Proofs are stored by the content of the circuits. Raises ToolError if a tool
     fails.
     """
     mapped = synthesize(

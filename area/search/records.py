@@ -1,6 +1,6 @@
-"""The records of synthesis: of MACs on cell libraries and FPGAs, and what is kept of each netlist.
+"""Records of synthesis: of MACs on cell libraries and FPGAs, and of each stored netlist.
 
-What is not known is None, and what does not apply is always None.
+A field is None where its value is not known or does not apply.
 """
 
 from collections.abc import Mapping
@@ -15,13 +15,13 @@ __all__ = ["FpgaRecord", "MappedRecord", "SynthesisRecord", "pair_name"]
 
 
 def pair_name(weight: str, activation: str) -> str:
-    """Two formats for people: one name if both operands share it."""
+    """Two formats as a readable name: one name if both operands share a format."""
     return weight if weight == activation else f"{weight} x {activation}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class MappedRecord(Record):
-    """A netlist that one recipe gave: its cells, and what was measured of it."""
+    """A netlist that one recipe gave: its cells, and what was measured on it."""
 
     area_um2: float
     """Area of all cells, in um^2."""
@@ -30,7 +30,7 @@ class MappedRecord(Record):
     cells: int
     """Cells of the netlist."""
     flip_flops: int
-    """Flip-flops among them."""
+    """Flip-flops of the netlist."""
     seconds: float
     """Time that synthesis took, in s."""
     measured: Measured | None = None
@@ -62,7 +62,7 @@ class SynthesisRecord(Record):
     overflow: str
     """What the accumulator does on overflow: wrap or saturate."""
     segment: int | None
-    """Bits of the accumulator after which a carry is saved; null if none is."""
+    """Bits of the accumulator between saved carries; null without carry-save."""
     technology: str
     """The cell library."""
     corner: str
@@ -76,7 +76,7 @@ class SynthesisRecord(Record):
     multiplier_um2: float | None = None
     """Area of the multiplier synthesized alone, in um^2."""
     accumulator_um2: float | None = None
-    """What multiplier and registers leave of the area, in um^2."""
+    """The area without multiplier and registers, in um^2."""
     register_um2: float
     """Area of the flip-flops, in um^2."""
     cells: int
@@ -96,13 +96,13 @@ class SynthesisRecord(Record):
     acc_delay_ps: float | None = None
     """Time from the clock's edge until ``acc`` has settled, in ps."""
     acc_cycles: int | None = None
-    """Clock cycles after which ``acc`` has settled, if the registers stand still."""
+    """Clock cycles until ``acc`` has settled, while the registers keep their values."""
     energy_fj: float | None = None
     """Energy per MAC on the operands, in fJ: with the clock's pins, without glitches."""
     glitch_energy_fj: float | None = None
-    """The same with glitches, in fJ: what the cells' delays add."""
+    """Energy per MAC, in fJ, with the glitches that the cells' delays cause."""
     uniform_energy_fj: float | None = None
-    """The same on codes drawn uniformly, in fJ."""
+    """Energy per MAC on codes drawn uniformly, in fJ."""
     clock_energy_fj: float | None = None
     """The clock's part of the energy, in fJ."""
     leakage_nw: float | None = None
@@ -124,16 +124,16 @@ class SynthesisRecord(Record):
 
     @property
     def pair(self) -> str:
-        """The formats for people: one name if both operands share it."""
+        """The formats as a readable name: one name if both operands share a format."""
         return pair_name(self.format, self.activation)
 
     @property
     def is_proved(self) -> bool:
-        """Whether the netlist is proved, with nothing left open."""
+        """Whether every claim about the netlist is proved."""
         return self.proof is not None and self.proof.is_proved
 
     def at_clock(self, clock_ps: float) -> Self:
-        """The same netlist at another clock: with its slack there."""
+        """The same netlist at another clock, with its slack at that clock."""
         left, worst = slack(self.delay_ps, clock_ps)
         return replace(
             self,
@@ -165,7 +165,7 @@ class FpgaRecord(Record):
     overflow: str
     """What the accumulator does on overflow: wrap or saturate."""
     segment: int | None
-    """Bits of the accumulator after which a carry is saved; null if none is."""
+    """Bits of the accumulator between saved carries; null without carry-save."""
     technology: str
     """Family of FPGAs."""
     corner: None = None
@@ -206,5 +206,5 @@ class FpgaRecord(Record):
 
     @property
     def pair(self) -> str:
-        """The formats for people: one name if both operands share it."""
+        """The formats as a readable name: one name if both operands share a format."""
         return pair_name(self.format, self.activation)

@@ -1,4 +1,4 @@
-"""The folder of one synthesis: temporary if all goes well, kept if something fails."""
+"""The folder of one synthesis: removed on success, kept after a failure."""
 
 import shutil
 import tempfile
@@ -13,7 +13,7 @@ __all__ = ["run_folder"]
 
 @contextmanager
 def run_folder() -> Iterator[Path]:
-    """A new folder, removed in the end; if a tool fails, it is moved to ``build/failed``."""
+    """A new folder, removed at the end; if a tool fails, it is moved to ``build/failed``."""
     folder = Path(tempfile.mkdtemp(prefix="halfbyte-synth-"))
     try:
         yield folder

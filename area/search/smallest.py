@@ -51,9 +51,9 @@ def synthesize(
 ) -> list[SynthesisRecord]:
     """The records of the smallest netlist of each design, in order.
 
-    Every promising architecture is tried with the quick recipe, then the best two of each design
-    with a longer one, then the best is annealed: the same rule for every format. Results are stored
-    as they come, and what is in the store is not computed again.
+    Every promising architecture is tried with the quick recipe. The best two of each design are
+    then tried with a longer one, and the better of these is annealed. The rule is the same for
+    every format. Each result is stored at once, and stored results are not computed again.
 
     Parameters
     ----------
@@ -62,17 +62,17 @@ def synthesize(
     technology : Technology
         The cells to use.
     clock_ps : float, optional
-        A clock period to meet. The record is then that of the smallest netlist that meets it, or,
-        if none does, of the fastest (its ``wns_ps`` is negative).
+        A clock period to meet. The record is then that of the smallest netlist that meets it. If no
+        netlist meets it, the record is that of the fastest (its ``wns_ps`` is negative).
     saved_carries : bool
-        At a clock that nothing else meets, try accumulators whose carries are saved. Their ``acc``
-        comes from a final addition and not from a register (:class:`halfbyte.rtl.Mac`).
+        Try carry-save accumulators at a clock that no other netlist meets. Their ``acc`` comes from
+        a final addition and not from a register (:class:`halfbyte.rtl.Mac`).
     operands : Operands, optional
         What the energies are measured on; the shipped set of the default model if not given.
     every : bool
         Return the records of all that was tried, the best first, not only the best.
     effort : int
-        By how much the annealing is longer than by default.
+        Factor by which the annealing is longer than by default.
     prove : bool
         Prove every netlist that is returned; otherwise ``proof`` is None.
     jobs : int, optional
@@ -85,8 +85,8 @@ def synthesize(
     ProofError
         A netlist or its RTL was refuted; the message has the counterexample.
     ToolError
-        Yosys or ABC failed with every recipe; script and log stand in ``build/failed``. Where only
-        some recipes fail, a warning says which.
+        Yosys or ABC failed with every recipe; script and log are kept in ``build/failed``. Where
+        only some recipes fail, a warning says which.
     UserError
         There is a clock, and the technology has no timing tables.
     """
@@ -137,7 +137,7 @@ def synthesize(
 
 
 def _attempt(runner: JobRunner, jobs: Sequence[SynthesisJob]) -> list[_Scored]:
-    """Jobs with their results, in order, without those whose tool failed."""
+    """The jobs with their results, in order; jobs whose tool failed are left out."""
     results = runner.attempt(jobs)
     return [(job, results[job.key]) for job in jobs if job.key in results]
 
@@ -147,7 +147,7 @@ def _netlist(result: MappedRecord) -> Path:
 
 
 def _multipliers(jobs: Sequence[SynthesisJob], runner: JobRunner) -> list[MappedRecord]:
-    """The multipliers alone, by the recipe of each MAC, or where that fails by the quick one."""
+    """The multipliers alone, by the recipe of each MAC; by the quick one if that fails."""
     alone = [job.of_multiplier() for job in jobs]
     found = runner.attempt(alone)
     rest = [replace(job, recipe=QUICK, clock_ps=None) for job in alone if job.key not in found]
@@ -176,7 +176,7 @@ def _by_design(
     scored: Sequence[_Scored],
     failures: Mapping[str, tuple[Any, ToolError]],
 ) -> list[list[_Scored]]:
-    """What was tried for each design, the smallest first; equals in a fixed order.
+    """What was tried for each design, the smallest first; ties have a fixed order.
 
     Raises ToolError for a design with which everything failed.
     """
@@ -204,8 +204,9 @@ def _for_clock(
 ) -> list[list[_Scored]]:
     """What was tried for each design at a clock, the best first: see :mod:`.clocked`.
 
-    ``groups`` are the results without a clock; where the smallest meets it, nothing else is tried.
-    Saved carries, whose sum comes later, are tried where nothing else meets the clock.
+    ``groups`` are the results without a clock. If the smallest of them meets the clock, nothing
+    else is tried. Carry-save accumulators, whose sum comes later, are tried only where nothing else
+    meets the clock.
     """
 
     def best_first(entries: Iterable[_Scored]) -> list[_Scored]:
@@ -234,7 +235,7 @@ def _for_clock(
 
 
 def _delay(result: MappedRecord) -> float:
-    """Of a netlist, in ps; raises UserError if it is not known."""
+    """The delay of a netlist in ps; raises UserError if it is not known."""
     measured = result.measured
     if measured is None or measured.delay_ps is None:
         raise UserError(f"a clock needs delays: {measured and measured.not_measured}")
@@ -265,7 +266,7 @@ def _saved_carries(design: MacSpec, group: Sequence[_Scored]) -> list[SynthesisJ
 
 
 def _timed(group: Sequence[_Scored], saved: bool) -> list[SynthesisJob]:
-    """What was mapped for the clock, with saved carries or without, the best first."""
+    """What was mapped for the clock, the best first; with saved carries if ``saved`` is set."""
     return [
         job for job, _ in group if job.recipe.clocked and (job.design.segment is not None) == saved
     ]

@@ -1,4 +1,4 @@
-"""What is run and stored: the synthesis of a design by a recipe."""
+"""The synthesis of a design by a recipe, as a job that is run and stored."""
 
 import hashlib
 import shutil
@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 _VERSIONED = ("amaranth", "pyosys")
-# A multiplier alone, which is only reported, is annealed with so many times fewer moves.
+# A multiplier alone, which is only reported, is annealed with fewer moves by this factor.
 MULTIPLIER_SHARE = 4
 
 
@@ -83,7 +83,7 @@ class SynthesisJob:
         return replace(result, netlist=netlist.name, netlist_sha256=netlist_digest(netlist))
 
     def measure(self, folder: Path) -> MappedRecord:
-        """The figures of the netlist, which is left in ``folder``."""
+        """The figures of the netlist in ``folder``."""
         result = synthesize_rtlil(
             _rtlil(self.design, self.module),
             self.technology,
@@ -95,13 +95,13 @@ class SynthesisJob:
         return MappedRecord(**asdict(result), measured=self._measure(folder / "netlist.json"))
 
     def of_multiplier(self) -> "SynthesisJob":
-        """The same for the multiplier alone; where it is annealed, with fewer moves."""
+        """The same job for the multiplier alone; an annealing has fewer moves."""
         clock = self.clock_ps if self.recipe.clocked else None
         recipe = replace(self.recipe, moves=self.recipe.moves // MULTIPLIER_SHARE)
         return replace(self, module=MULTIPLIER, recipe=recipe, clock_ps=clock, operands=None)
 
     def _measure(self, netlist: Path) -> Measured | None:
-        """Delay and energies of a MAC; nothing of a multiplier alone."""
+        """Delay and energies of a MAC; None for a multiplier alone."""
         if self.operands is None:
             return None
         design = self.design
@@ -124,9 +124,9 @@ class SynthesisJob:
     ) -> SynthesisRecord:
         """The result record from the figures of the MAC and its multiplier.
 
-        The accumulator's area is what multiplier and registers leave of the whole: adder, clear
-        and sign logic. Synthesis optimizes across the border, so the parts are not an exact sum.
-        Both are null if the multiplier was not synthesized alone.
+        The accumulator's area is the whole minus multiplier and registers: adder, clear and sign
+        logic. Synthesis optimizes across the border, so this split is not exact. Both areas are
+        null if the multiplier was not synthesized alone.
         """
         technology, measured = self.technology, whole.measured or Measured()
         area, register = whole.area_um2, whole.register_um2
@@ -159,12 +159,12 @@ class SynthesisJob:
 
 @lru_cache(maxsize=256)
 def _rtlil(design: MacSpec, module: str) -> str:
-    """Recipes share it: to elaborate a design takes a tenth of the time of its synthesis."""
+    """The design's RTL, cached for all recipes: elaborating takes a tenth of a synthesis."""
     return design.rtlil(module)
 
 
 class DesignFields(TypedDict):
-    """What a record says of the design."""
+    """The fields of a record that describe the design."""
 
     format: str
     activation: str
@@ -194,7 +194,7 @@ def netlist_path(name: str) -> Path:
 
 
 def is_kept(name: str | None, digest: str | None) -> bool:
-    """Whether the netlist of that name is there, and what it was when it was made."""
+    """Whether the netlist of that name exists and still has this digest."""
     path = netlist_path(name or "")
     return path.is_file() and netlist_digest(path) == digest
 
@@ -224,11 +224,11 @@ def synthesize_named(
     *,
     multiplier: bool = False,
 ) -> SynthesisRecord:
-    """The record of one design in a named architecture, computed here and now, without the store.
+    """The record of one design in a named architecture, computed now, without the store.
 
-    Delay and energies are null without ``operands``; the figures of its parts are null unless
-    ``multiplier`` asks for its multiplier alone, which takes half as long again. Nothing is proved,
-    and no netlist is kept. Raises ToolError if Yosys or ABC fails.
+    Delay and energies are null without ``operands``. The areas of its parts are null unless
+    ``multiplier`` is set: the multiplier is then also synthesized alone, which takes half as long
+    again. Nothing is proved, and no netlist is kept. Raises ToolError if Yosys or ABC fails.
     """
     job = SynthesisJob(design, recipe, technology, clock_ps=clock_ps, operands=operands)
     with tempfile.TemporaryDirectory(prefix="halfbyte-synth-") as temporary:

@@ -1,4 +1,4 @@
-"""Every proof of the units beside the MACs: netlists, progress, and the RTL's specification."""
+"""All proofs of the BF16 MAC and the DFloat11 decoders: netlists, progress, specification."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -39,11 +39,11 @@ class UnitClaim(Record):
     status: str
     """``proved``, or ``undecided`` if the solver gave up."""
     method: str
-    """How."""
+    """The method of proof."""
 
 
 def prove_bf16(technology: Technology, on_case: OnCase = lambda name: None) -> list[UnitClaim]:
-    """What is proved of the BF16 MAC.
+    """Prove all claims about the BF16 MAC.
 
     Raises ProofError if a claim is refuted, ToolError if Yosys or ABC fails.
     """
@@ -59,7 +59,7 @@ def prove_bf16(technology: Technology, on_case: OnCase = lambda name: None) -> l
 
 
 def prove_decoder(technology: Technology, lanes: int) -> list[UnitClaim]:
-    """What is proved of a decoder with a table; raises as :func:`prove_bf16`."""
+    """Prove all claims about a decoder with a table; same errors as :func:`prove_bf16`."""
     proof = synthesize_decoder(technology, lanes=lanes).proof
     return [
         *_netlists(
@@ -70,7 +70,7 @@ def prove_decoder(technology: Technology, lanes: int) -> list[UnitClaim]:
 
 
 def prove_fixed_decoder(technology: Technology, lanes: int, symbols: int) -> list[UnitClaim]:
-    """What is proved of a decoder without a table; raises as :func:`prove_bf16`."""
+    """Prove all claims about a decoder without a table; same errors as :func:`prove_bf16`."""
     proof = synthesize_fixed_decoder(technology, lanes=lanes, symbols=symbols).proof
     key = _key(to_rtlil(FixedLane(symbols=symbols), _TOP), "halfbyte.area.proofs.fixed_codes")
     specification = stored(UnitProof, key, lambda: prove_fixed_lane(symbols=symbols))

@@ -1,4 +1,4 @@
-"""The records of the units beside the MACs of formats: DFloat11 decoder and BF16 MAC."""
+"""Records of the units other than the format MACs: DFloat11 decoder and BF16 MAC."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,18 +29,18 @@ class UnitPart(Record):
     cells: int
     """Cells of the netlist."""
     flip_flops: int
-    """Flip-flops among them."""
+    """Flip-flops of the netlist."""
     seconds: float
     """Time that synthesis took, in s."""
     delay_ps: float | None
     """Least clock period, in ps; null if the technology has no timing tables."""
     proof: UnitProof
-    """The netlist equal to its RTL."""
+    """The proof that the netlist equals its RTL."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class UnitFigures(Record):
-    """What is kept of a unit: its parts, and what was measured."""
+    """What is stored of a unit: its parts, and what was measured."""
 
     parts: Mapping[str, UnitPart]
     """The parts, by name."""
@@ -55,7 +55,7 @@ class Bf16MacProof(ProofStatus):
     netlist: str
     """Whether the netlist does what its RTL does."""
     multiplier_netlist: str
-    """The same of the exact product alone."""
+    """Whether the netlist of the exact product alone does what its RTL does."""
     method: str
     """How it was proved."""
     seconds: float
@@ -69,7 +69,7 @@ class DecoderProof(ProofStatus):
     lane_netlist: str
     """Whether a lane's netlist does what its RTL does."""
     table_netlist: str | None
-    """The same of the code table's loader; null without a table."""
+    """The same claim about the code table's loader; null without a table."""
     progress: str
     """Whether a lane never hangs."""
     method: str
@@ -77,12 +77,12 @@ class DecoderProof(ProofStatus):
     seconds: float
     """Time that it took, in s."""
     claim: str
-    """What progress means."""
+    """What is meant by progress."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class UnitRecord(Record):
-    """What a unit for BF16 takes on a cell library; what it does not have is null."""
+    """What a unit for BF16 takes on a cell library; fields that do not apply are null."""
 
     format: str = "bf16"
     """Format of the weights."""
@@ -109,13 +109,13 @@ class UnitRecord(Record):
     multiplier_um2: float | None = None
     """Area of the exact product synthesized alone, in um^2."""
     accumulator_um2: float | None = None
-    """What product and registers leave of the area, in um^2."""
+    """The area without product and registers, in um^2."""
     delay_ps: float | None
     """Least clock period, in ps: with setup, without wires."""
     energy_fj: float | None
     """Energy per MAC or per decoded weight, in fJ: with the clock's pins, without glitches."""
     glitch_energy_fj: float | None
-    """The same with glitches, in fJ: what the cells' delays add."""
+    """The same energy, in fJ, with the glitches that the cells' delays cause."""
     uniform_energy_fj: None = None
     clock_energy_fj: float | None
     """The clock's part of the energy, in fJ."""
@@ -132,7 +132,7 @@ class UnitRecord(Record):
 
     @property
     def is_proved(self) -> bool:
-        """Whether the netlists are proved, with nothing left open."""
+        """Whether every claim about the netlists is proved."""
         return self.proof.is_proved
 
 
@@ -157,7 +157,7 @@ class DecoderRecord(UnitRecord):
     lanes: int
     """Lanes, each of which decodes a stream of its own."""
     symbols: int
-    """Weights that a lane gives in a cycle, at most."""
+    """The most weights that a lane gives in a cycle."""
     codes: str
     """``table`` if codes are loaded, ``fixed`` for a decoder without a table."""
     rows: int | None
@@ -171,11 +171,11 @@ class DecoderRecord(UnitRecord):
     um2_per_lane: float
     """Area of a lane with its share of the table, in um^2."""
     um2_per_symbol: float
-    """That area per weight and cycle, in um^2."""
+    """``um2_per_lane`` divided by the weights per cycle, in um^2."""
     um2_per_bit: float
-    """That area per bit of decoded weight and cycle, in um^2."""
+    """``um2_per_lane`` divided by the bits of decoded weight per cycle, in um^2."""
     symbols_per_cycle: int
-    """Weights per cycle, at most."""
+    """The most weights per cycle."""
     seconds: float
     """Time that synthesis took, in s."""
     versions: Mapping[str, str | None]

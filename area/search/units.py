@@ -1,7 +1,7 @@
-"""Units beside the 4-bit MACs: the DFloat11 decoders and the BF16 MAC, synthesized, as records.
+"""Synthesis of the units other than the 4-bit MACs: the DFloat11 decoders and the BF16 MAC.
 
-They take the same technologies, the same script and the quick recipe as the MACs. What only they
-have stands in fields of its own, behind those that all records have.
+They use the same technologies and script as the MACs, with the quick recipe. Figures that only
+these units have are in extra fields after those that all records share.
 """
 
 from collections.abc import Callable, Mapping
@@ -73,7 +73,7 @@ _NO_PACKETS = f"the packets to measure on are for {ROWS} rows and codes of {MAX_
 
 
 def stored(kind: type[_Stored], key: str, compute: Callable[[], _Stored]) -> _Stored:
-    """What the store of units has under ``key``; computed if it has nothing of that kind."""
+    """The stored result of type ``kind`` under ``key``; computed if there is none."""
     store = RecordStore(build_dir() / "records" / "units.jsonl")
     try:
         return kind.from_json(store.get(key))
@@ -89,10 +89,10 @@ def _synthesized(
     measure: Callable[[Path], DecoderEnergy | MacEnergy | None],
     inputs: str,
 ) -> UnitFigures:
-    """Figures of each component, by name: synthesized, timed and proved; and what was measured.
+    """Synthesize, time and prove each component; their figures by name, with the energies.
 
-    ``measure`` is given the folder with the netlists, ``NAME/netlist.json``, and ``inputs`` is a
-    key of what it measures on. A failed run is kept under ``build/failed``.
+    ``measure`` gets the folder with the netlists, ``NAME/netlist.json``. ``inputs`` is a key for
+    the data that it measures on. A failed run is kept under ``build/failed``.
     """
     rtlil = {name: to_rtlil(component, _TOP) for name, component in components.items()}
 
@@ -123,7 +123,7 @@ def _delay(netlist: Path, technology: Technology) -> float | None:
 
 
 class _Summary(TypedDict):
-    """What a record says of the proof of several parts together."""
+    """The fields of a record that sum up the proofs of several parts."""
 
     status: str
     method: str
@@ -144,7 +144,7 @@ def _versions(technology: Technology) -> dict[str, str | None]:
 
 
 def _slowest(*parts: UnitPart) -> float | None:
-    """The delay of the slowest part, if it is known of all."""
+    """The delay of the slowest part; None if that of any part is not known."""
     delays = [part.delay_ps for part in parts if part.delay_ps is not None]
     return max(delays) if len(delays) == len(parts) else None
 
@@ -154,14 +154,14 @@ def synthesize_decoder(
 ) -> DecoderRecord:
     """The record of a DFloat11 decoder of ``lanes`` lanes with a code table.
 
-    Its parts are synthesized by themselves. Between them stands nothing but the ``or`` of the
-    lanes' ``busy``, so the area is that of the table's loader and ``lanes`` times that of a lane.
-    ``um2_per_lane`` includes the lane's share of the table. ``um2_per_symbol`` is that per weight
-    and cycle, ``um2_per_bit`` per bit of it. ``symbols_per_cycle`` is the peak, which simulation
-    measures. ``energy_fj`` is that of a decoded weight, with its share of the table's.
+    Its parts are synthesized separately. Between them is only the ``or`` of the lanes' ``busy``, so
+    the area is the table's loader plus ``lanes`` times a lane. ``um2_per_lane`` includes the lane's
+    share of the table. ``um2_per_symbol`` is this area per weight and cycle, ``um2_per_bit`` per
+    bit of the weight. ``symbols_per_cycle`` is the peak, which simulation measures. ``energy_fj``
+    is the energy of a decoded weight, with its share of the table's energy.
 
-    Raises UserError for no such decoder, ToolError if Yosys or ABC fails, ProofError if a netlist
-    differs from its RTL, ProgressError if a lane can hang.
+    Raises UserError for an impossible decoder, ToolError if Yosys or ABC fails, ProofError if a
+    netlist differs from its RTL, and ProgressError if a lane can hang.
     """
     check_decoder(lanes, rows, max_length)
     component = Lane(rows=rows, max_length=max_length)
@@ -186,8 +186,7 @@ def synthesize_fixed_decoder(
 ) -> DecoderRecord:
     """The record of a DFloat11 decoder of ``lanes`` lanes without a table, ``symbols`` a cycle.
 
-    Its fields are those of :func:`synthesize_decoder`; what belongs to a table is null. Raises as
-    that does.
+    Its fields and errors are those of :func:`synthesize_decoder`; fields of the table are null.
     """
     check_lanes(lanes)
     component = FixedLane(symbols=symbols)
@@ -262,7 +261,7 @@ def _decoder_record(
 
 
 def _decoder_energy(measured: DecoderEnergy | None, lanes: int) -> MacEnergy:
-    """Energies per weight with a lane's share of the table, and the leakage of all."""
+    """Energies per weight with a lane's share of the table, and the leakage of the decoder."""
     if measured is None:
         return MacEnergy(not_measured=_NO_PACKETS)
     result = MacEnergy(not_measured=measured.not_measured)
@@ -287,9 +286,9 @@ def _decoder_energy(measured: DecoderEnergy | None, lanes: int) -> MacEnergy:
 def synthesize_bf16_mac(technology: Technology) -> Bf16MacRecord:
     """The record of the BF16 MAC with FP32 accumulation, in one cycle.
 
-    ``multiplier_um2`` is the exact product by itself, ``accumulator_um2`` what product and
-    registers leave of the whole, as for the other MACs; ``energy_fj`` is that of a MAC on the
-    operands that the others are measured on. Raises ToolError as above.
+    As for the other MACs, ``multiplier_um2`` is the exact product synthesized alone, and
+    ``accumulator_um2`` the whole minus product and registers. ``energy_fj`` is the energy of a MAC
+    on the operands that the other MACs are measured on. Raises ToolError if Yosys or ABC fails.
     """
     operands = load_operands(shipped_operands()[0])
     found = _synthesized(

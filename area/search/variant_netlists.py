@@ -1,4 +1,4 @@
-"""Netlists of a MAC in all the accumulators of its regression."""
+"""Netlists of a MAC with each accumulator of its regression."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ __all__ = ["VariantNetlists", "map_variants"]
 
 @dataclass(frozen=True)
 class VariantNetlists:
-    """Verilog: models of the cells that are used, and a module ``mac`` for each of the variants."""
+    """Verilog models of the cells that are used, and a module ``mac`` for each variant."""
 
     cells: str
     macs: tuple[str, ...]
@@ -28,10 +28,10 @@ def map_variants(
     lossless: Path | None = None,
     jobs: int | None = None,
 ) -> VariantNetlists:
-    """Every MAC of :func:`halfbyte.rtl.variants` as a netlist, in their order.
+    """Netlists of the MACs of :func:`halfbyte.rtl.variants`, in the same order.
 
-    They are synthesized by ``recipe``, one without a clock; ``design`` names its architecture.
-    The lossless one is the file ``lossless``, if it is given.
+    They are synthesized by ``recipe``, which must be a recipe without a clock; ``design`` must name
+    its architecture. If the file ``lossless`` is given, it is the netlist of the lossless MAC.
     """
     macs = variants(design)
     files = {LOSSLESS: lossless} if lossless else {}

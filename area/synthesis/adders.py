@@ -1,7 +1,7 @@
-"""Adders: Yosys techmaps that turn an addition into a chain of cells, or of gates, or a tree.
+"""Adders: Yosys techmaps that turn an addition into a chain of cells or gates, or a tree.
 
-The chain of the library's full-adder cells is the smallest; ABC does not look into it. A chain of
-gates is left to ABC, which rearranges it for speed. The trees are Yosys' own.
+A chain of the library's full-adder cells is the smallest; ABC does not change it. A chain of gates
+goes to ABC, which rearranges it for speed. The trees are Yosys' own.
 """
 
 from halfbyte.area.cells.cell import AdderCell
@@ -10,7 +10,7 @@ from halfbyte.area.cells.technology import Technology
 __all__ = ["CELLS", "GATES", "TREES", "adder_options", "adder_techmap"]
 
 CELLS, GATES = "cells", "gates"
-# Parallel prefix adders by name, and the file of Yosys that has them; without one, its default.
+# Parallel prefix adders by name, with the Yosys file that has them; None for Yosys' default.
 TREES = {
     "brent_kung": None,
     "sklansky": "sklansky.v",
@@ -18,9 +18,9 @@ TREES = {
     "han_carlson": "han-carlson.v",
 }
 
-# A chain over the bits of Yosys' $alu cell. An operand may have no bits. Bit 0 of an addition with
-# a constant carry needs no full adder; nor does the last bit, whose carry nobody reads, nor a bit
-# where B is constant zero.
+# A chain over the bits of Yosys' $alu cell. An operand may have no bits. Three bits do not need a
+# full adder: bit 0 of an addition with a constant carry, the last bit, whose carry is not read, and
+# a bit where B is constant zero.
 _CHAIN = """\
 (* techmap_celltype = "$alu" *)
 module _halfbyte_alu (A, B, CI, BI, X, Y, CO);
@@ -79,7 +79,7 @@ endmodule
 
 
 def adder_options(adder: str) -> str:
-    """Options of ``techmap`` for an adder, the chain being in ``adders.v``."""
+    """Options of ``techmap`` for an adder; a chain is read from ``adders.v``."""
     if adder in (CELLS, GATES):
         return "-map adders.v"
     tree = TREES[adder]
@@ -89,8 +89,8 @@ def adder_options(adder: str) -> str:
 def adder_techmap(technology: Technology, adder: str = CELLS) -> str:
     """Verilog for ``techmap -map``: ripple-carry adders of the technology's adder cells.
 
-    Where the technology has no full-adder cell, or ``adder`` says so, the bits are left to ABC as
-    gates.
+    If the technology lacks a full-adder cell, or if ``adder`` says so, the bits become gates for
+    ABC.
     """
     bit = ("a[i]", "b[i]")
     cells = (technology.half_adder, technology.full_adder) if adder == CELLS else (None, None)
@@ -107,7 +107,7 @@ def adder_techmap(technology: Technology, adder: str = CELLS) -> str:
 
 
 def _bit(adder: AdderCell | None, inputs: tuple[str, ...], total: str, carry: str) -> str:
-    """One bit as a cell, with inverters where its outputs are inverted, or as logic."""
+    """One bit: a cell, with inverters behind inverted outputs, or logic without a cell."""
     if adder is None:
         pairs = [
             f"({left} & {right})"

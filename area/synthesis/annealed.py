@@ -15,26 +15,26 @@ from halfbyte.base import run_yosys
 
 __all__ = ["ANNEALED", "anneal_module", "other_sign", "starting_network"]
 
-# A move takes time in proportion to the gates: beyond so many there are fewer moves.
+# The time of a move is proportional to the gates. A module with more gates gets fewer moves.
 LARGE = 100
-# The file with the result.
+# Name of the file with the result.
 ANNEALED = "annealed.v"
 
 
 def anneal_module(
     module: str, read: Sequence[str], technology: Technology, recipe: Recipe, folder: Path
 ) -> None:
-    """Leave ``annealed.v`` in ``folder``: the module in cells, annealed as a recipe says.
+    """Write ``annealed.v`` into ``folder``: the module in cells, annealed as a recipe says.
 
-    Of large modules there are fewer moves, so that the time stays about the same.
-    ``read`` are the Yosys commands that load the design, and ``search.abc`` is the script that
-    minimizes the logic before. Raises ToolError if Yosys or ABC fails.
+    Large modules get fewer moves, so that the time stays about the same. ``read`` holds the Yosys
+    commands that load the design. The ABC script ``search.abc`` minimizes the logic before the
+    annealing. Raises ToolError if Yosys or ABC fails.
     """
     gates = library_gates(technology)
     known = {placed.cell.name: placed.cell for placed in gates.cells.values()}
     (folder / "gates.lib").write_text(technology.liberty_of(list(known.values())))
     network = starting_network(module, read, "-liberty gates.lib", technology.cells, folder)
-    # Of an addend that is never negated, or never odd, RTL has no port that says so.
+    # If an addend is never negated, or never odd, the RTL omits the port for it.
     is_addend = {"odd", "rest", "negate"} == set(network.outputs)
     alternative = other_sign(network) if is_addend else None
     shorter = min(1.0, LARGE / max(1, len(network.gates)))
@@ -50,10 +50,10 @@ def anneal_module(
 def starting_network(
     module: str, read: Sequence[str], gates: str, cells: Mapping[str, Cell], folder: Path
 ) -> Network:
-    """A module as a network of gates of at most three inputs, by ``search.abc`` in ``folder``.
+    """A module as a network of gates with at most three inputs, by ``search.abc`` in ``folder``.
 
-    ``gates`` are the options that tell Yosys' ``abc`` what to map to, and ``cells`` those that it
-    may find there. Raises ToolError if Yosys or ABC fails.
+    ``gates`` are options of Yosys' ``abc`` that say what to map to. ``cells`` are the cells that
+    may appear in the result. Raises ToolError if Yosys or ABC fails.
     """
     lines = [
         *read,
@@ -75,9 +75,9 @@ def starting_network(
 def other_sign(network: Network) -> np.ndarray:
     """The truth tables of an addend in which every product is negated the other way.
 
-    What the accumulator adds (:class:`halfbyte.rtl.addend.Addend`) stays the same: ``rest``, and 1
-    if the product is even and ``negate`` is set. Rows where ``rest`` had to be wider are as they
-    were. Returns (outputs, words) uint64.
+    The accumulator (:class:`halfbyte.rtl.addend.Addend`) still adds the same number: ``rest``, plus
+    1 if the product is even and ``negate`` is set. Rows are left unchanged where the other form
+    would need a wider ``rest``. Returns (outputs, words) uint64.
     """
     tables = network.tables()
     bits = np.unpackbits(tables.view(np.uint8), axis=1, bitorder="little").astype(np.int64)

@@ -1,10 +1,11 @@
-"""Meeting a clock: recipes that trade area for speed, and the order in which they are tried.
+"""Meeting a clock: the recipes that trade area for speed, and the order of trying them.
 
-First every multiplier architecture is mapped in a few ways; the best goes on with all scripts and
-all adders; then the best two of these again with other targets for ABC, whose own timing is not
-quite ours. If none of them meets the clock, the same is done with carries that are saved after
-every few bits (:class:`halfbyte.rtl.Mac`). What counts is our own analysis: of the netlists that
-meet the clock the smallest is the best, and if none does, the fastest.
+First every multiplier architecture is mapped in a few ways. The best one is then tried with all
+scripts and all adders. The best two of these results are tried again with other delay targets for
+ABC, since ABC's timing differs a little from our own analysis. If no netlist meets the clock, the
+same is done with carry-save accumulators (:class:`halfbyte.rtl.Mac`). Only our own analysis
+decides: the smallest netlist that meets the clock is the best. If no netlist meets it, the fastest
+is the best.
 """
 
 from halfbyte.area.synthesis.adders import CELLS, GATES, TREES
@@ -21,7 +22,7 @@ __all__ = [
     "retargeted",
 ]
 
-# Buffers for high fan-outs, then stronger cells where the clock needs them and weaker elsewhere.
+# Buffers for high fan-outs; then stronger cells where the clock needs them, weaker elsewhere.
 _SIZE = ("topo", "buffer -c", "upsize {clock}", "dnsize {clock}")
 # Restructure for depth (SOP balancing), with structural choices for the mapper.
 _SHORTEN = ("if -g", "strash", "dch -f")
@@ -40,12 +41,12 @@ _SCRIPTS = {
         (*CLEAN, *_SHORTEN, *_SHORTEN, "map -B 0.9 {clock}", *_SIZE),
     ),
 }
-# Of the clock ABC gets this part: the rest is the setup time and what its timing leaves out.
+# ABC gets this part of the clock period. The rest is for setup and for what ABC's timing omits.
 _SHARE = 0.95
-# Around a chain of adder cells, which ABC does not see, the rest has little time left.
+# ABC does not see a chain of adder cells, and the logic around it has little time left.
 _SHARE_AROUND_CELLS = 0.15
 _OTHER_SHARES = (1.1, 0.8, 0.65)
-# Structures that go to the second round, and recipes that are then tried with other targets.
+# The number of structures in the second round, and of recipes then tried with other targets.
 STRUCTURES, FINALISTS = 1, 2
 
 
@@ -60,7 +61,7 @@ FIRST = (
     _recipe("level", "sklansky"),
     _recipe("swift", "kogge_stone"),
 )
-# Where carries are saved, adders are short, and area mapping alone may be quick enough.
+# Saved carries make adders short, so mapping for area alone may be fast enough.
 SEGMENTS = (1, 2, 4, 8)
 SAVED = (QUICK, *FIRST)
 SECOND = (
@@ -72,7 +73,7 @@ SECOND = (
 
 
 def retargeted(recipe: Recipe) -> list[Recipe]:
-    """The recipe with other delays for ABC to reach."""
+    """The recipe with other delay targets for ABC."""
     if recipe.share is None:
         return []
     return [
@@ -88,5 +89,5 @@ def retargeted(recipe: Recipe) -> list[Recipe]:
 
 
 def rank(area_um2: float, delay_ps: float, clock_ps: float) -> tuple[bool, float, float]:
-    """Sorts netlists at a clock, the best first: the smallest that meet it, then the fastest."""
+    """Sort key for netlists at a clock: the smallest that meet it first, then the fastest."""
     return (False, area_um2, delay_ps) if delay_ps <= clock_ps else (True, delay_ps, area_um2)

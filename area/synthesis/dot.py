@@ -1,8 +1,8 @@
-"""One synthesis of a dot-product unit: its lanes as they were found, its adders as cells.
+"""One synthesis of a dot-product unit: its lanes come as netlists, its adders become cells.
 
-A lane is searched alone (:mod:`halfbyte.area.synthesis.lane`) and comes as a netlist. The adders of
-the tree were placed by the generator, and become the library's full-adder cells one by one. What is
-left for ABC is the logic between them, and an FP32 stage.
+The search for a lane is separate (:mod:`halfbyte.area.synthesis.lane`) and gives a netlist. The
+generator has placed the adders of the tree; each becomes a full-adder cell of the library. ABC maps
+the logic between them, and the FP32 stage if there is one.
 """
 
 import time
@@ -18,7 +18,8 @@ from halfbyte.rtl.dot import AdderStyle
 __all__ = ["DOT_RECIPES", "LANE_NETLIST", "adder_style", "synthesize_dot"]
 
 TOP, LANE = "dot", "lane"
-# Of what is neither lane nor adder: little in an integer unit, a third of one in FP32.
+# The recipe for the logic outside of lanes and adders. This is little of an integer unit, but a
+# third of one in FP32.
 RESTRUCTURED = Recipe(
     "resyn",
     "resubstitution, restructuring, resubstitution, then area mapping",
@@ -30,13 +31,13 @@ LANE_NETLIST = "lane.v"
 
 
 def adder_style(technology: Technology) -> AdderStyle:
-    """The polarity of the library's full-adder cell; plain where there is none."""
+    """The polarity of the library's full-adder cell; plain if it does not have one."""
     cell = technology.full_adder
     return AdderStyle(cell.total_inverted, cell.carry_inverted) if cell else AdderStyle()
 
 
 def _full_adder(technology: Technology) -> str:
-    """A techmap from the tree's full adders to the library's; nothing without one."""
+    """A techmap from the tree's full adders to the library's; empty if it lacks one."""
     cell = technology.full_adder
     if cell is None:
         return ""
@@ -52,21 +53,21 @@ def _full_adder(technology: Technology) -> str:
 def synthesize_dot(
     rtlil: str, lane: str | None, technology: Technology, recipe: Recipe, folder: Path
 ) -> SynthesisResult:
-    """Synthesize a unit into ``folder``: script, log, statistics, ``netlist.v``, ``netlist.json``.
+    """Synthesize into ``folder``: script, log, statistics, ``netlist.v``, ``netlist.json``.
 
     Parameters
     ----------
     rtlil : str
         The unit, module ``dot``.
     lane : str, optional
-        The netlist of a lane, module ``lane`` of the technology's cells; without one it is mapped
-        with the rest.
+        The netlist of a lane, module ``lane`` of the technology's cells. Without it, the lanes are
+        mapped with the rest.
     technology : Technology
         The cells. The unit's adders must be in :func:`adder_style`.
     recipe : Recipe
-        Its script maps what is neither lane nor adder.
+        Its script maps the logic outside of lanes and adders.
     folder : Path
-        Made if need be.
+        Created if it does not exist.
 
     Raises ToolError if Yosys or ABC fails.
     """
@@ -100,7 +101,7 @@ def _script(technology: Technology, has_lane: bool) -> str:
         "techmap -map adders.v",
         "techmap",
         "opt -full",
-        # The last that knows which signal a register holds.
+        # The last state in which it is known which signal a register holds.
         "write_json registers.json",
         "dfflibmap -liberty cells.lib",
         f"abc -liberty cells.lib -script rest.abc {TOP}",

@@ -1,4 +1,4 @@
-"""A lane of a dot-product unit, searched alone: the same effort for every format."""
+"""The search for a lane of a dot-product unit, with the same effort for every format."""
 
 import tempfile
 from pathlib import Path
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["LANE_SCRIPT", "anneal_lane", "start_lane"]
 
 _MODULE = "lane"
-# A search over restructurings first: what it leaves, annealing improves most.
+# ABC restructures the logic first; annealing improves most from such a start.
 LANE_SCRIPT = (
     *(*CLEAN, "&get -n", "&deepsyn -I 2 -J 10", "&put"),
     *(*RESUBSTITUTE, "dch", "amap -m", "topo"),
@@ -52,16 +52,16 @@ def start_lane(rtlil: str, technology: Technology) -> Network:
 def anneal_lane(
     start: Network, meaning: "LaneBits", technology: Technology, moves: int, seed: int
 ) -> CellNetlist:
-    """A lane whose bits have this meaning in cells, after so many moves."""
+    """A lane in cells after annealing; ``meaning`` says what its bits mean."""
     gates = library_gates(technology)
     found = anneal(start, gates, moves, alternative=_alternative(start, meaning), seed=seed)
     return merged(found, gates, technology)
 
 
 def _alternative(network: Network, meaning: "LaneBits") -> np.ndarray:
-    """The other bits that a product may be written as: all inverted, where they count the same.
+    """The other way to write a product: all bits inverted, where that has the same value.
 
-    So a product of 0 may have either sign. Returns (outputs, words) uint64.
+    For example, a product of 0 may have either sign. Returns (outputs, words) uint64.
     """
     tables = network.tables()
     bits = np.unpackbits(tables.view(np.uint8), axis=1, bitorder="little").astype(np.int64)

@@ -1,4 +1,4 @@
-"""Multipliers in AND, OR, XOR and NOT at a cost of one each, as published searches count them."""
+"""Multipliers of AND, OR, XOR and NOT gates, which cost one each as in published searches."""
 
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -26,10 +26,10 @@ GATES = {
     (NOT, 0): ("NOT", "~{}"),
 }
 _TOP = "product"
-# The module that is written; no port may have its name. The file is called as the user likes.
+# Name of the module in the file; a port may not have this name.
 _MODULE = "multiply"
 _ANY_FILE = "/* verilator lint_off DECLFILENAME */\n"
-# Temperatures, found by trial: with all gates equally dear, it is a little hotter than with areas.
+# Temperatures, found by trial: a little hotter than with areas, since all gates cost the same.
 HOT, COLD = 0.24, 0.19
 _SCRIPT = (
     *(*CLEAN, "&get -n", "&deepsyn -I 4 -J 10", "&put"),
@@ -41,7 +41,7 @@ _SCRIPT = (
 class UnitMultiplier:
     """A multiplier of codes whose product is a number in two's complement.
 
-    ``seed`` is that of the annealing which found it, ``architecture`` that from which it started.
+    ``seed`` is the seed of the annealing that found it, and ``architecture`` its start.
     """
 
     weight: Format
@@ -52,19 +52,19 @@ class UnitMultiplier:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Gates by name."""
+        """The number of gates, by name."""
         counts = self.network.counts()
         return {name: counts[function] for function, (name, _) in GATES.items()}
 
     @property
     def gates(self) -> int:
-        """All gates."""
+        """The number of all gates."""
         return sum(self.counts.values())
 
     def check(self) -> None:
         """Compare all pairs of codes with the products of the formats' integers.
 
-        Raises AssertionError for one that differs.
+        Raises AssertionError if a product differs.
         """
         tables = self.network.tables()
         bits = np.unpackbits(tables.view(np.uint8), axis=1, bitorder="little").astype(np.int64)
@@ -100,9 +100,9 @@ def search_unit_gates(
     jobs: int = 1,
     on_progress: Callable[[int, int, str], None] | None = None,
 ) -> UnitMultiplier:
-    """The multiplier of fewest gates that annealings from some architectures and seeds find.
+    """The multiplier with the fewest gates among annealings from some architectures and seeds.
 
-    ``moves`` are those of each annealing; the same arguments give the same gates. Raises
+    ``moves`` is the length of each annealing. The same arguments give the same gates. Raises
     ArchitectureError for an architecture that does not fit, ValueError for codes of more than 12
     bits together, and ToolError if Yosys or ABC fails.
     """

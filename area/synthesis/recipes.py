@@ -1,9 +1,9 @@
-"""The synthesis recipes: a fixed set that is tried for every format alike.
+"""The synthesis recipes: a fixed set, the same for every format.
 
 A recipe minimizes the logic of the addend (multiplier and sign) and maps it onto the cells of a
-technology: by an ABC script, or by annealing what one leaves. What goes around it is common to all:
-the accumulator's addition becomes a ripple-carry chain of the library's full adders (the smallest
-adder, with no clock to meet), and what else there is gets the quick recipe.
+technology. It uses an ABC script, and may anneal the result. The logic around the addend is the
+same in all recipes. The accumulator's addition becomes a ripple-carry chain of the library's full
+adders, the smallest adder when there is no clock to meet. The rest gets the quick recipe.
 """
 
 import math
@@ -34,20 +34,20 @@ class Recipe:
     Parameters
     ----------
     name : str
-        Goes into the record.
+        Name in the record.
     description : str
-        One line for people.
+        One line that describes it.
     abc : tuple of str
-        Lines of the ABC script; ``{clock}`` stands for the delay to reach.
+        Lines of the ABC script; ``{clock}`` is replaced by the target delay.
     adder : str
-        What the accumulator's addition becomes (:mod:`halfbyte.area.synthesis.adders`).
+        The adder of the accumulator (:mod:`halfbyte.area.synthesis.adders`).
     share : float, optional
-        For recipes that have a clock to meet: the delay that ABC is to reach, as a part of it.
+        For recipes with a clock: ABC's target delay as a fraction of the clock period.
     moves : int
-        Moves of the annealing (:mod:`halfbyte.area.synthesis.annealing`) that follows the script;
-        0 for none.
+        Moves of the annealing (:mod:`halfbyte.area.synthesis.annealing`) after the script; 0 for no
+        annealing.
     seeds : int
-        Annealings, each of so many moves, of which the best is taken.
+        Number of annealings, each of ``moves`` moves; the best result is taken.
     """
 
     name: str
@@ -73,7 +73,7 @@ class Recipe:
         return "\n".join(self.abc).replace("{clock}", target) + "\n"
 
 
-# Merge equivalent nodes first; what follows starts from a clean AIG.
+# Merge equivalent nodes first, so that the next commands start from a clean AIG.
 CLEAN = ("strash", "ifraig", "scorr", "dc2", "strash")
 # The area-oriented script known as compress2rs: balance, resubstitute with growing cuts, rewrite,
 # refactor.
@@ -97,7 +97,8 @@ _RESTRUCTURE = ("&get -n", "&deepsyn -I 2 -J 10", "&put")
 def _rewire(iterations: int, seed: int) -> tuple[str, ...]:
     """Random rewirings that keep the function, accepted if they lower the *mapped* area.
 
-    They work on truth tables over all inputs, which only a small block such as the addend has.
+    They work on truth tables over all inputs, which is possible only for a small block such as the
+    addend.
     """
     return ("&get -n", f"&rewire -M 2 -I {iterations} -S {seed} -V 0", "&put", "strash")
 
@@ -112,7 +113,8 @@ BRIEF = Recipe(
     "resubstitution, then a few random rewirings, for large netlists",
     (*CLEAN, *RESUBSTITUTE, *_rewire(6, 3), *_MAP),
 )
-# Without the rewiring, whose work annealing does better, and which can crash on so few cells.
+# This recipe leaves out rewiring: annealing does the same better, and rewiring can crash on so few
+# cells.
 ANNEAL = Recipe(
     "anneal",
     "a search over restructurings, then annealing of the cells",
@@ -121,14 +123,14 @@ ANNEAL = Recipe(
 )
 RECIPES = (QUICK, DEEP, BRIEF, ANNEAL)
 
-# Every architecture is synthesized with the quick recipe; of every format the best two then with
-# a longer one, the second only if it is not hopeless: at most so many times as large as the first.
+# Every architecture is synthesized with the quick recipe. The best two of each format then get a
+# longer one; the second only if it is at most this many times as large as the first.
 SECOND_ARCHITECTURES = 2
 HOPELESS_RATIO = 2.0
 # Beyond this many cells the deep search takes over 10 seconds.
 MAX_SEARCHED_CELLS = 200
-# The best of all is annealed, with so many bits of both codes or fewer: two bits more are four
-# times as many rows.
+# The best of all is annealed if both codes together have at most this many bits. Two bits more mean
+# four times as many rows.
 MAX_ANNEALED_BITS = 8
 
 
@@ -138,10 +140,10 @@ def recipes_for(cells: int) -> tuple[Recipe, ...]:
 
 
 def annealing(effort: int) -> Recipe:
-    """Annealings with ``effort`` times as many moves together.
+    """A recipe whose annealings have ``effort`` times as many moves in total.
 
-    One that is longer finds more, but with the square root of the effort at most; and some that
-    start from other seeds find more than the longest one.
+    A longer annealing finds more, but the gain grows at most with the square root of the effort.
+    Several annealings from different seeds find more than one very long annealing.
     """
     if effort == 1:
         return ANNEAL

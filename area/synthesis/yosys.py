@@ -1,9 +1,9 @@
-"""One synthesis: RTLIL to a netlist of library cells, and its area.
+"""One synthesis: from RTLIL to a netlist of library cells and its area.
 
-Without a clock the addend is minimized by itself, by ABC or by annealing, and the rest mapped
-around it. With one the whole unit is flattened and mapped as one piece, with every strength of the
-cells, and ABC buffers and sizes it for the clock; all but the final addition of saved carries,
-which has none to meet.
+Without a clock, ABC or annealing minimizes the addend alone, and the rest is mapped around it. With
+a clock, the whole unit is flattened and mapped as one piece with all strengths of the cells, and
+ABC buffers and sizes it for the clock. Only the final addition of saved carries is kept apart,
+since it does not have to meet the clock.
 """
 
 import json
@@ -22,7 +22,7 @@ from halfbyte.base import run_yosys
 
 __all__ = ["SynthesisResult", "read_result", "synthesize_rtlil", "write_netlist"]
 
-# Leaves the netlist and its statistics.
+# Commands that write the netlist and its statistics.
 _WRITE = (
     "opt_clean -purge",
     "tee -q -o statistics.json stat -json",
@@ -32,7 +32,7 @@ _WRITE = (
 
 @dataclass(frozen=True)
 class SynthesisResult:
-    """A netlist's area and that of its flip-flops, in um^2, and how many cells it has of each."""
+    """Areas of a netlist and of its flip-flops, in um^2, and the number of cells of each kind."""
 
     area_um2: float
     register_um2: float
@@ -49,11 +49,11 @@ def synthesize_rtlil(
     top: str = MAC,
     clock_ps: float | None = None,
 ) -> SynthesisResult:
-    """Synthesize module ``top`` of ``rtlil``; script, log, statistics, ``netlist.v`` and
-    ``netlist.json`` stay in ``folder``; of units beside the MACs also ``registers.json``,
-    which is the unit before its registers are mapped.
+    """Synthesize module ``top`` of ``rtlil``; all files stay in ``folder``.
 
-    A recipe for clocks needs the clock's period.
+    The files are script, log, statistics, ``netlist.v`` and ``netlist.json``. For units other than
+    MACs there is also ``registers.json``, the unit before its registers are mapped. A recipe with a
+    clock needs ``clock_ps``.
 
     Raises ToolError if Yosys or ABC fails.
     """
@@ -78,7 +78,7 @@ def synthesize_rtlil(
 
 
 def read_result(folder: Path, technology: Technology, start: float) -> SynthesisResult:
-    """What :func:`write_netlist` has left in a folder, where ``netlist.v`` is added.
+    """The result in a folder in which :func:`write_netlist` ran; writes ``netlist.v`` there too.
 
     ``start`` is when the synthesis began (``time.monotonic``).
     """
@@ -97,15 +97,15 @@ def read_result(folder: Path, technology: Technology, start: float) -> Synthesis
 
 
 def _searched(top: str) -> str:
-    # The addend depends on nothing but the two codes. Alone it is small enough for the searches of
-    # the recipes, which grow with the number of inputs; in a MAC the rest is mapped around it.
+    # The addend depends only on the two codes. Alone it is small enough for the searches of the
+    # recipes, whose time grows with the number of inputs. The rest of a MAC is mapped around it.
     return ADDEND if top == MAC else top
 
 
 def write_netlist(technology: Technology) -> list[str]:
-    """Yosys commands that leave the netlist and its statistics for :func:`read_result`.
+    """Yosys commands that write the netlist and its statistics for :func:`read_result`.
 
-    Pins that are constant get the technology's tie cells, one for each level.
+    Constant pins are driven by the technology's tie cells, one cell for each level.
     """
     ties = ""
     for option, cell in (("hi", technology.tie(1)), ("lo", technology.tie(0))):
@@ -115,14 +115,14 @@ def write_netlist(technology: Technology) -> list[str]:
 
 
 def _script(top: str, technology: Technology, annealed: bool) -> str:
-    """The searched module first, so that what is constant in it is known to what goes around it."""
+    """The script. It maps the searched module first, so that the rest can use its constants."""
     searched = _searched(top)
     lines = [
         *_read(top),
         f"flatten {searched}",
         *(_annealed(searched) if annealed else _mapped(searched, top)),
         *([f"hierarchy -top {top}"] if annealed or searched != top else []),
-        "flatten",  # also drops the modules that are parts of others by now
+        "flatten",  # also drops modules that are now parts of others
         *([] if searched == top else _around(top)),
         *write_netlist(technology),
     ]
@@ -130,16 +130,17 @@ def _script(top: str, technology: Technology, annealed: bool) -> str:
 
 
 def _annealed(module: str) -> list[str]:
-    """In a module's place what the annealing has made of it."""
+    """Commands that replace a module by its annealed netlist."""
     return [f"delete {module}", f"read_verilog {ANNEALED}"]
 
 
 def _mapped(module: str, top: str) -> list[str]:
-    """The searched module, a part of ``top`` or all of it, in cells."""
+    """Commands that map the searched module, a part of ``top`` or all of it, to cells."""
     part = "" if module == top else f" {module}"
-    # The last that knows which signal a register holds. Writing sorts the design, and so moves
-    # areas a little: not of MACs, which are proved by their ports. Before that, `opt` may have
-    # shared operators behind multiplexers that are no gates yet.
+    # The last state in which it is known which signal a register holds. Writing it sorts the
+    # design, which changes areas a little. It is therefore not written for MACs, whose proofs need
+    # only their ports. Before this point, `opt` may have shared operators behind multiplexers that
+    # are not gates yet.
     registers = ["simplemap", "write_json registers.json", "dfflibmap -liberty cells.lib"]
     return [
         f"alumacc{part}",
@@ -152,7 +153,7 @@ def _mapped(module: str, top: str) -> list[str]:
 
 
 def _around(top: str) -> list[str]:
-    """The rest of a MAC, flattened: its additions in adder cells, all else by the quick recipe."""
+    """Commands for the rest of a MAC: additions become adder cells, the rest is quickly mapped."""
     return [
         "alumacc",
         "opt",
@@ -190,15 +191,14 @@ def _read(top: str) -> list[str]:
         "read_rtlil design.il",
         f"hierarchy -check -top {top}",
         "setattr -unset init w:*",
-        "proc -norom",  # or a table becomes a memory
+        "proc -norom",  # otherwise a table would become a memory
         "opt -full",
         "wreduce",
     ]
 
 
 def _constraints(technology: Technology) -> str:
-    """What ABC takes for the surroundings: inputs driven by a buffer (or else an inverter), a
-    flip-flop as load."""
+    """Surroundings for ABC: a buffer (or else an inverter) as driver, a flip-flop as load."""
     state = technology.flip_flop.flip_flop
     load = technology.flip_flop.inputs[state.data] if state else 0.0
     driver = technology.buffer or technology.inverter
@@ -206,7 +206,7 @@ def _constraints(technology: Technology) -> str:
 
 
 def _cell_counts(path: Path, technology: Technology) -> dict[str, int]:
-    """How often each cell stands in the netlist; every one must be the technology's."""
+    """The count of each cell in the netlist; AssertionError for a cell of another library."""
     design = json.loads(path.read_text())["design"]
     counts = {str(cell): int(count) for cell, count in design["num_cells_by_type"].items()}
     unknown = sorted(set(counts) - set(technology.cells))

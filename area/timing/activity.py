@@ -1,10 +1,9 @@
 """Switching activity: a netlist simulated on operand streams, 64 of them at a time.
 
-Zero-delay simulation: every net takes one value per cycle, so that glitches are not seen. A word
-holds one net in 64 independent streams. Where all inputs are known beforehand, what does not
-depend on the registers is evaluated for all cycles at once, the rest cycle by cycle; where
-something stands around the netlist and answers it, as with ready and valid, everything goes cycle
-by cycle.
+This is a zero-delay simulation: every net has one value per cycle, so glitches are not seen. A word
+holds one net in 64 independent streams. If all inputs are known beforehand, logic that does not
+depend on the registers is evaluated for all cycles at once, and the rest cycle by cycle. If the
+surroundings react to the netlist, as with ready and valid, everything is evaluated cycle by cycle.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -22,15 +21,15 @@ __all__ = ["LANES", "Activity", "Surroundings", "simulate", "simulate_within"]
 LANES = 64
 _ONES = (1 << LANES) - 1
 Words = NDArray[np.uint64]
-# The place of its output, and its function of the values of all places.
+# A gate: the place of its output, and the function that computes it from all values.
 _PlacedGate = tuple[int, Callable[[Sequence[Any]], Any]]
 
 
 @dataclass(frozen=True)
 class Activity:
-    """``words[net]`` are its values, (cycles,) uint64, one bit per stream.
+    """``words[net]`` are the values of a net, (cycles,) uint64, one bit per stream.
 
-    If ``cyclic``, the first cycle follows the last; else there is a change less than cycles.
+    If ``cyclic``, the first cycle follows the last. Otherwise there is one change less than cycles.
     """
 
     words: Mapping[Net, Words]
@@ -38,7 +37,7 @@ class Activity:
     cyclic: bool = True
 
     def changes(self, net: Net) -> Words:
-        """In which streams the net differs from the cycle before, uint64."""
+        """The streams in which the net differs from the cycle before, uint64."""
         words = self.words[net]
         return words ^ np.roll(words, 1) if self.cyclic else words[1:] ^ words[:-1]
 
@@ -47,25 +46,25 @@ class Activity:
         return self.rate(self.changes(net)) if net in self.words else 0.0
 
     def rate(self, events: Words) -> float:
-        """How many of the bits are set per cycle and stream."""
+        """The number of set bits per cycle and stream."""
         return float(np.bitwise_count(events).sum()) / (len(events) * LANES)
 
 
 class Surroundings(Protocol):
-    """What drives a netlist and looks at what it gives; a word for each bit of a port."""
+    """Drives a netlist and observes its outputs, as one word for each bit of a port."""
 
     def drive(self) -> Mapping[str, Sequence[int]]:
-        """The inputs of the next cycle; they must not depend on its outputs."""
+        """The inputs of the next cycle; they must not depend on the outputs of that cycle."""
 
     def observe(self, outputs: Mapping[str, Sequence[int]]) -> None:
-        """The outputs of this cycle, before the clock edge that ends it."""
+        """Takes the outputs of this cycle, before the clock edge that ends it."""
 
 
 def simulate(netlist: Netlist, inputs: Mapping[str, NDArray[np.unsignedinteger]]) -> Activity:
     """Run a netlist on ``inputs[port]``, (cycles, 64) codes, one stream per column.
 
-    The streams are taken to repeat: the first cycle follows the last, and the registers hold what
-    they hold then. Raises ValueError for ports or shapes that do not fit.
+    The streams are assumed to repeat: the first cycle follows the last, and the registers start
+    with their values after the last cycle. Raises ValueError for ports or shapes that do not fit.
     """
     words = _pack(netlist, inputs)
     cycles = len(next(iter(words.values())))
@@ -89,7 +88,7 @@ def simulate(netlist: Netlist, inputs: Mapping[str, NDArray[np.unsignedinteger]]
 def simulate_within(
     netlist: Netlist, surroundings: Surroundings, *, warm_up: int, cycles: int
 ) -> Activity:
-    """Run a netlist from registers at 0; of its activity, the ``cycles`` after ``warm_up`` ones."""
+    """Run a netlist from registers at 0; its activity in ``cycles`` cycles after ``warm_up``."""
     program = _Program(netlist)
     state = [0] * len(program.registers)
     rows = []
@@ -116,7 +115,7 @@ def simulate_within(
 
 
 def _pack(netlist: Netlist, inputs: Mapping[str, NDArray[np.unsignedinteger]]) -> dict[Net, Words]:
-    """One word per bit of an input port and cycle."""
+    """The inputs as one word for each bit of a port and cycle."""
     if set(inputs) != set(netlist.inputs):
         raise ValueError(f"Streams must be for {sorted(netlist.inputs)}, not {sorted(inputs)}")
     shapes = {codes.shape for codes in inputs.values()}
@@ -133,8 +132,9 @@ def _pack(netlist: Netlist, inputs: Mapping[str, NDArray[np.unsignedinteger]]) -
 class _Program:
     """A netlist as functions of a list of values, one place per net.
 
-    ``free`` are the gates that no register reaches, ``bound`` the others; both are in order, as
-    ``(place of the output, function)``. ``registers`` are ``(output, data, whether inverted)``.
+    ``free`` are the gates that do not depend on registers, ``bound`` the others. Both are in
+    evaluation order, as ``(place of the output, function)``. ``registers`` are ``(output, data,
+    whether inverted)``.
     """
 
     def __init__(self, netlist: Netlist) -> None:
@@ -167,11 +167,11 @@ class _Program:
         )
 
     def values(self) -> list[Any]:
-        """A list with a place for every net, the constants set."""
+        """A list with a place for every net; only the constants are set."""
         return [0, _ONES, *[None] * (len(self.place) - 2)]
 
     def nets(self, netlist: Netlist) -> list[tuple[Net, int]]:
-        """Nets that can change, but for the clock, with their places."""
+        """Nets that can change, except the clock, with their places."""
         return [
             (net, place)
             for net, place in self.place.items()
@@ -186,14 +186,14 @@ class _Program:
         return values
 
     def settle(self, values: list[Any], gates: Sequence[_PlacedGate]) -> list[Any]:
-        """Evaluate ``gates`` in place; returns what the registers take then."""
+        """Evaluate ``gates`` in place; return the registers' next values."""
         for place, function in gates:
             values[place] = function(values)
         return [values[data] for _, data, _ in self.registers]
 
 
 def _run(program: _Program, known: Mapping[int, list[int]], cycles: int) -> list[list[Any]]:
-    """The values of all places by cycle, from registers at 0 until they repeat."""
+    """The values of all places in each cycle, from registers at 0 until the values repeat."""
     rows: list[list[Any]] = []
     state = [0] * len(program.registers)
     for step in range(2 * cycles):

@@ -13,7 +13,7 @@ _LEAST_PS, _MOST_PS = 1.0, 1e9
 
 
 def parse_clock(text: str) -> float:
-    """The period in ps; raises UserError for what is no clock of 1 ps to 1 ms."""
+    """The period in ps; raises UserError unless ``text`` is a clock of 1 ps to 1 ms."""
     match = _CLOCK.fullmatch(text.strip())
     unit = match[2].lower() if match else ""
     if match is None or unit not in {**_PERIODS, **_FREQUENCIES}:

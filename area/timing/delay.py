@@ -1,10 +1,10 @@
 """Static timing analysis: the least clock period of a netlist, from the library's tables.
 
-Every path that ends at the data input of a flip-flop counts, from a flip-flop (clock to output,
-logic, setup) as from an input port, which is taken to change with the clock edge. The clock is
-ideal; it and the inputs have the slew of an inverter that drives four like it. Loads are those of
-the pins on a net: there are no wires. Delay and slew are carried on by edge, the latest arrival
-and the slowest slew each for itself, as timers with graph-based analysis do.
+Every path that ends at the data input of a flip-flop counts. It starts at a flip-flop (clock to
+output, logic, setup) or at an input port, which is assumed to change with the clock edge. The clock
+is ideal; clock and inputs have the slew of an inverter that drives four inverters like it. The load
+of a net is that of its pins, without wires. Rising and falling edges are propagated separately, and
+so are the latest arrival and the slowest slew, as in graph-based timing analysis.
 """
 
 from collections.abc import Iterator, Mapping
@@ -37,8 +37,8 @@ class Timing:
 
     ``delay_ps`` is the least clock period, and ``output_ps`` the latest arrival at an output port.
     ``path`` is the critical path, from its start to the data input of the register whose output is
-    called ``end``. ``slews`` are the transitions of the nets in ps, mean of both edges, and
-    ``slew_ps`` that of the clock and the inputs.
+    named ``end``. ``slews`` are the transition times of the nets in ps, averaged over both edges.
+    ``slew_ps`` is that of the clock and the inputs.
     """
 
     delay_ps: float
@@ -50,7 +50,7 @@ class Timing:
 
 
 class _Event(NamedTuple):
-    """The latest arrival of an edge at a net in ps, the cell that made it, and after which edge."""
+    """The latest arrival of an edge at a net in ps, the cell that drives it, and its cause."""
 
     arrival: float
     cell: str
@@ -61,7 +61,7 @@ _Point = tuple[Net, int]
 
 
 def typical_slew(technology: Technology) -> float:
-    """The transition in ps of the smallest inverter that drives four like it, driven by such.
+    """The transition time in ps of the smallest inverter in a chain with a fan-out of four.
 
     Raises UserError if the inverter has no timing tables.
     """
@@ -75,7 +75,7 @@ def typical_slew(technology: Technology) -> float:
 
 
 def inverter_delay(technology: Technology) -> float:
-    """FO4: the delay in ps of the smallest inverter that drives four like it, mean of both edges.
+    """FO4: the mean delay in ps of the smallest inverter that drives four inverters like it.
 
     Raises UserError if the inverter has no timing tables.
     """
@@ -100,7 +100,7 @@ def _arcs(cell: Cell, output: str, source: str) -> tuple[Arc, ...]:
 
 
 def _edges(arc: Arc) -> Iterator[tuple[int, int, Edge]]:
-    """``(edge of the input, edge of the output, tables)``."""
+    """Triples ``(edge of the input, edge of the output, tables)``."""
     for after in (RISE, FALL):
         for edge, tables in ((RISE, arc.rise), (FALL, arc.fall)):
             follows = arc.sense == "both" or (arc.sense == "positive") == (after == edge)
@@ -109,7 +109,7 @@ def _edges(arc: Arc) -> Iterator[tuple[int, int, Edge]]:
 
 
 class _Analysis:
-    """Arrivals and slews, from the inputs and registers forward."""
+    """Computes arrivals and slews, from the inputs and registers forward."""
 
     def __init__(self, netlist: Netlist, slew: float) -> None:
         self.netlist = netlist
@@ -134,7 +134,7 @@ class _Analysis:
         return self._result()
 
     def _launch(self, register: Register) -> None:
-        """The edges of a flip-flop's output, at the clock's slew and its own load."""
+        """Start the edges of a flip-flop's output, at the clock's slew and the output's load."""
         state = register.state
         net = register.pins[state.output]
         load = self.netlist.late_loads.get(net, 0.0)
@@ -149,7 +149,7 @@ class _Analysis:
         for after, edge, tables in _edges(arc):
             point = (source, after)
             if point not in self.events:
-                continue  # the library states no such edge of what drives it
+                continue  # the library does not state this edge for the driver
             slew = self.slews[point]
             arrival = self.events[point].arrival + tables.delay.at(slew, load)
             event = _Event(arrival, gate.cell.name, point)

@@ -17,13 +17,13 @@ from halfbyte.area.timing.delay import typical_slew
 
 __all__ = ["distill"]
 
-# With gates of up to four inputs a MAC takes up to 5 % more area than with the whole library
-# (ASAP7, 6-bit table); with five the difference is below 1 % on all shipped cards.
+# With gates of up to four inputs, a MAC takes up to 5 % more area than with the whole library
+# (ASAP7, 6-bit table). With five inputs the difference is below 1 % on all shipped cards.
 MAX_INPUTS = 5
-# Inverters and buffers of the smallest areas are kept for driving loads.
+# The smallest inverters and buffers are kept for driving loads.
 STRENGTHS = 4
-# Of other small cells come those that drive a load so many times as fast as the smallest, for
-# netlists that have a clock to meet.
+# For netlists with a clock to meet, other small cells are kept if they drive a load this many times
+# as fast as the smallest.
 SPEEDS = (1.7, 3.4)
 MAX_SIZED_INPUTS = 3
 _HEADER = """\
@@ -36,7 +36,7 @@ _HEADER = """\
 
 
 class _Dumper(yaml.SafeDumper):
-    """Lists stand in one row, even lists of lists."""
+    """Writes each list in one row, even a list of lists."""
 
 
 _Dumper.add_representer(
@@ -49,10 +49,10 @@ def distill(
 ) -> str:
     """The text of a card (YAML) for a library in one Liberty file or several.
 
-    Keeps, for every function of up to five inputs (inputs may swap), the smallest cell; a few
-    inverters and buffers; the smallest flip-flop, full and half adder, and tie cells; and two more
-    strengths of what has up to three inputs. Raises UserError for libraries that cannot be read or
-    lack a needed cell.
+    The card keeps the smallest cell for every function of up to five inputs, where the order of
+    inputs does not matter. It also keeps a few inverters and buffers, the smallest flip-flop, full
+    adder, half adder and tie cells, and two more strengths of cells with up to three inputs. Raises
+    UserError for libraries that cannot be read or lack a needed cell.
     """
     library = read_library(paths)
     whole = Technology(
@@ -67,15 +67,15 @@ def distill(
     strengths = _strengths(whole, kept, slew) if has_tables else frozenset()
     cells = {cell: reduced(whole.cells[cell], slew) for cell in sorted(kept | strengths)}
     card = replace(whole, cells=cells, strengths=strengths).to_card()
-    # No line is folded: an input's timing is one row.
+    # Lines are not folded, so that an input's timing stays in one row.
     text = yaml.dump(card, Dumper=_Dumper, sort_keys=False, default_flow_style=None, width=1000)
     return f"{_HEADER}{text}"
 
 
 def _logic(cell: Cell) -> tuple[int, tuple[int, ...]] | None:
-    """What a gate computes, alike for gates that differ by the order of inputs; else None.
+    """The function of a gate, the same for any order of inputs; None for other cells.
 
-    Several outputs count if all are constant: a tie cell.
+    A cell with several outputs counts only if all are constant: a tie cell.
     """
     count = len(cell.inputs)
     if cell.flip_flop or count > MAX_INPUTS or (count and len(cell.outputs) > 1):
@@ -88,10 +88,10 @@ Preference = Callable[[Cell], tuple[float, float, str]]
 
 
 def _preference(cells: Iterable[Cell]) -> Preference:
-    """The smallest first; of equal ones that whose inputs load most like the library's median.
+    """A sort key: the smallest cell first, then the input load closest to the median.
 
-    Libraries have gates of several strengths in one area. Alike in strength, they drive each other
-    well without being sized.
+    Libraries have gates of different strengths with equal area. Gates of similar strength drive
+    each other well without sizing.
     """
     median = statistics.median(load for cell in cells for load in cell.inputs.values())
 
@@ -112,7 +112,7 @@ def _smallest_gates(cells: Iterable[Cell], preference: Preference) -> set[str]:
 
 
 def _drivers(technology: Technology, preference: Preference) -> set[str]:
-    """A few strengths of inverter and buffer, the smallest first, each of another area."""
+    """A few strengths of inverter and buffer, the smallest first, all of different areas."""
     kept: set[str] = set()
     for pattern in filter(None, (technology.inverter, technology.buffer)):
         same = [cell for cell in technology.cells.values() if _logic(cell) == _logic(pattern)]
@@ -122,12 +122,12 @@ def _drivers(technology: Technology, preference: Preference) -> set[str]:
 
 
 def _family(cell: Cell) -> object:
-    """The family of a cell of which stronger ones are kept; None for others."""
+    """The family of a cell if its stronger cells are kept; None for other cells."""
     return None if len(cell.inputs) == 1 else family(cell, MAX_SIZED_INPUTS)
 
 
 def _strengths(technology: Technology, kept: set[str], slew: float) -> frozenset[str]:
-    """Stronger cells of the families of those that are kept."""
+    """Stronger cells of the families of the kept cells."""
     load = 10 * next(iter(technology.inverter.inputs.values()))
     found = set()
     timed = [cell for cell in technology.cells.values() if any(cell.arcs.values())]

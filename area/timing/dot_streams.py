@@ -1,4 +1,4 @@
-"""What a dot-product unit sees, cycle by cycle, while its delay and energy are measured."""
+"""The inputs of a dot-product unit, cycle by cycle, while its delay and energy are measured."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -24,10 +24,10 @@ __all__ = ["DotMeasured", "dot_streams", "measure_dot"]
 
 
 def dot_streams(spec: DotSpec, operands: Operands) -> dict[str, NDArray[Any]]:
-    """Words by port for 64 units, (cycles, 64): each adds up one dot product of 256 terms.
+    """Words by port for 64 units, (cycles, 64); each unit computes a dot product of 256 terms.
 
-    The codes are those that the MACs are measured on, as many a cycle as there are lanes. Scales
-    are 1 throughout: what they are in a model, the operands do not say.
+    The codes are those that the MACs are measured on, one for each lane in a cycle. All scales are
+    1, since the operands do not hold the scales of the model.
     """
     cycles = max(2, -(-TERMS // spec.lanes))
     codes = operands.codes(spec.weight, spec.activation)
@@ -46,7 +46,7 @@ def dot_streams(spec: DotSpec, operands: Operands) -> dict[str, NDArray[Any]]:
 
 
 def _words(codes: NDArray[np.uint8], bits: int, lanes: int, cycles: int) -> NDArray[np.object_]:
-    """The codes of all lanes as one number, lane 0 lowest; they start over after 256 terms."""
+    """The codes of all lanes as one number, lane 0 lowest; they repeat after 256 terms."""
     words = np.zeros((cycles, STREAMS), object)
     for lane in range(lanes):
         terms = (np.arange(cycles) * lanes + lane) % TERMS
@@ -62,7 +62,7 @@ def _marks(cycles: int, places: Any) -> NDArray[np.uint64]:
 
 @dataclass(frozen=True, kw_only=True)
 class DotMeasured(Record):
-    """Delay, energies and leakage of a unit; None for what the library has no tables for."""
+    """Delay, energies and leakage of a unit; None where the library lacks tables."""
 
     delay_ps: float | None = None
     """Least clock period, in ps."""
@@ -71,13 +71,13 @@ class DotMeasured(Record):
     energy_fj: float | None = None
     """Energy per product, in fJ, without glitches."""
     glitch_energy_fj: float | None = None
-    """The same with glitches, in fJ: what the cells' delays add."""
+    """Energy per product, in fJ, with the glitches that the cells' delays cause."""
     clock_energy_fj: float | None = None
-    """The clock's part of it, in fJ."""
+    """The clock's part of the energy, in fJ."""
     leakage_nw: float | None = None
     """Leakage, in nW."""
     not_measured: str | None = None
-    """Why something is null."""
+    """Why a field is null."""
 
 
 def measure_dot(
@@ -85,8 +85,8 @@ def measure_dot(
 ) -> DotMeasured:
     """Delay with its critical path, energies and leakage of a netlist.
 
-    ``path`` is the netlist as Yosys' ``write_json`` wrote it. What the technology lacks tables for
-    is None, and ``not_measured`` says why.
+    ``path`` is the netlist in the format of Yosys' ``write_json``. A figure is None if the
+    technology lacks its tables, and ``not_measured`` says why.
     """
     netlist = read_netlist(path, technology.cells, "dot")
     result = DotMeasured(leakage_nw=netlist.leakage)

@@ -1,10 +1,11 @@
 """Energy per multiply-accumulate, from switching activity and the library's tables.
 
-Every transition of a net charges or discharges the pins on it (half of C V^2) and costs internal
-energy in the cell that drives it: the library's, at the slew of the input that it follows from and
-the load that the cell drives; where several inputs change together, their mean. Inputs cost what
-the library states for them alone. The clock is counted by itself: two transitions per cycle at
-every flip-flop. Left out: wires and the clock tree; glitches, unless the transitions have them.
+Every transition of a net charges or discharges the pins on it (half of C V^2). It also costs
+internal energy in the cell that drives the net. The library states this energy for the slew of the
+input that caused the transition and for the load of the cell. If several inputs change together,
+their mean counts. A transition of an input also costs what the library states for the input alone.
+The clock is counted separately: two transitions per cycle at every flip-flop. Wires and the clock
+tree are left out, and so are glitches unless the transitions include them.
 """
 
 from dataclasses import dataclass
@@ -25,8 +26,8 @@ CLOCK_EDGES = 2
 class Energy:
     """Energies in fJ per cycle.
 
-    ``internal`` and ``switching`` are those of data: inside the cells, and of the pins that they
-    drive. ``clock`` is what the clock's pins cost, inside and as load.
+    ``internal`` and ``switching`` are the energies of data: inside the cells, and in the pins that
+    they drive. ``clock`` is the energy of the clock pins, both internal and as load.
     """
 
     internal: float
@@ -47,10 +48,10 @@ def analyse_energy(
 ) -> Energy:
     """Energies of a netlist of the technology's cells.
 
-    From an activity they are those without glitches; transitions with them come from
-    :func:`.glitches.delayed_switching`. Where no cell of the technology states internal energies,
-    those of the loads are all. Raises UserError if some cells state them and one of the netlist
-    does not, or without a voltage.
+    An activity gives energies without glitches; transitions with glitches come from
+    :func:`.glitches.delayed_switching`. If the technology does not state internal energies at all,
+    only those of the loads count. Raises UserError if some of its cells state them and a cell of
+    the netlist does not, or if the technology lacks a voltage.
     """
     if technology.voltage is None:
         raise UserError(f"technology {technology.name} does not state its supply voltage")
@@ -74,7 +75,7 @@ def analyse_energy(
 
 
 def _internal(instance: Instance, netlist: Netlist, timing: Timing, switching: Switching) -> float:
-    """Energy in fJ per cycle inside one cell, without that of a clock pin."""
+    """Energy in fJ per cycle inside one cell, without its clock pin."""
     cell, state = instance.cell, instance.cell.flip_flop
     rates = switching.transitions
     energy = 0.0
@@ -93,6 +94,6 @@ def _internal(instance: Instance, netlist: Netlist, timing: Timing, switching: S
 
 
 def _own(instance: Instance, pin: str, slew: float) -> float:
-    """Energy in fJ of one transition of an input for itself."""
+    """Energy in fJ of one transition of an input alone."""
     table = instance.cell.input_energies.get(pin)
     return table.at(slew, 0.0) if table else 0.0

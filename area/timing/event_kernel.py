@@ -1,8 +1,8 @@
-"""The compiled loop of :mod:`.glitches`: events in the order of their times.
+"""The compiled loop of :mod:`.glitches`: it handles events in the order of their times.
 
-An output has one pending event at most: it goes to the value that the output does not have. Events
-wait in a binary heap that knows where each output's is, so that one that is overtaken can be taken
-out. All that happens at one time is done before any output that reads it is looked at.
+An output has at most one pending event, which inverts its value. Events wait in a binary heap that
+records the place of each output's event, so that a cancelled event can be removed. All changes at
+one time are made before the outputs that read them are evaluated.
 """
 
 import numpy as np
@@ -24,7 +24,7 @@ def _swap(times: _Ints, items: _Ints, where: _Ints, one: int, other: int) -> Non
 
 @jit
 def _settle(times: _Ints, items: _Ints, where: _Ints, size: int, place: int) -> None:
-    """Move the entry at ``place`` to where it belongs."""
+    """Move the entry at ``place`` to its right place in the heap."""
     while place > 0 and times[place] < times[(place - 1) // 2]:
         _swap(times, items, where, place, (place - 1) // 2)
         place = (place - 1) // 2
@@ -48,7 +48,7 @@ def _push(times: _Ints, items: _Ints, where: _Ints, size: int, time: int, item: 
 
 @jit
 def _remove(times: _Ints, items: _Ints, where: _Ints, size: int, item: int) -> int:
-    """Take an item out; returns the new size."""
+    """Remove an item; returns the new size."""
     place, size = where[item], size - 1
     _swap(times, items, where, place, size)
     where[item] = -1
@@ -68,32 +68,32 @@ def run_events(
     settled: NDArray[np.uint8],
     steps: int,
 ) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-    """How often each net changes, by the pin that it follows from, and the last values.
+    """How often each net changes, by the pin that causes the change; and the last values.
 
     Nets are numbered: sources first, then the outputs of gates in order.
 
     Parameters
     ----------
     reads : (outputs, pins) int64
-        The nets that an output is a function of.
+        The nets that each output depends on.
     tables : (outputs,) uint64
         Truth tables.
     delays : (outputs, pins, 2) int64
-        From a pin to a rising output, and to a falling one.
+        Delays in fs from a pin to a rising output, and to a falling output.
     launch : (sources, 2) int64
-        When a source rises after the clock edge, and when it falls.
+        Times in fs after the clock edge at which a source rises, and falls.
     starts, readers : (nets + 1,) int64, (n, 2) int64
-        The entries of net ``i``, from ``starts[i]`` to ``starts[i + 1]``, are outputs and pins that
-        read it.
+        The outputs and pins that read net ``i`` are the entries from ``starts[i]`` to ``starts[i +
+        1]``.
     settled : (streams, cycles, nets) uint8
-        The values at the end of every cycle. After the last cycle comes the first again.
+        The values at the end of every cycle. The first cycle follows the last.
     steps : int
-        Cycles to go on from the first one.
+        Number of cycles to simulate after the first one.
 
     Returns
     -------
     (nets, pins) int64, (streams, nets) uint8
-        Counts, of which those of sources stand in column 0; and the values after the last event.
+        The counts, where those of sources are in column 0; and the values after the last event.
     """
     sources, nets = len(launch), settled.shape[2]
     caused = np.zeros((nets, reads.shape[1]), np.int64)

@@ -1,10 +1,10 @@
-"""Glitches: a netlist simulated event by event, with the delays that its cells have.
+"""Glitches: event-driven simulation of a netlist with the delays of its cells.
 
-Within a cycle a net may change several times before it settles, as its inputs arrive one after
-another. Each output of a cell follows an input after that pin's own delay, from the library's
-tables at the slews and loads of the timing analysis. Delays are inertial: a pulse vanishes that is
-shorter than the delay of the cell that would pass it on. Inputs change with the clock edge, and
-registers when their clock-to-output delay has passed; then everything settles before the next edge.
+Within a cycle, a net may change several times before it settles, since its inputs arrive one after
+another. Each output of a cell follows an input after the delay of that pin, from the library's
+tables at the slews and loads of the timing analysis. Delays are inertial: a pulse that is shorter
+than the delay of a cell does not pass through the cell. Inputs change with the clock edge,
+registers after their clock-to-output delay. Everything settles before the next edge.
 """
 
 from collections.abc import Iterator, Sequence
@@ -28,14 +28,14 @@ from halfbyte.base import UserError
 __all__ = ["Delays", "cell_delays", "delayed_switching", "glitch_energy"]
 
 RISE, FALL = 0, 1
-# Large netlists are simulated in fewer streams, so that so many gates are settled in all.
+# Large netlists are simulated in fewer streams, to evaluate at most this many gates in total.
 _BUDGET = 12_000_000
 _FS_PER_PS = 1000
 _ZERO, _ONE = 0, 1
 
 
 class Delays(NamedTuple):
-    """Delay in fs from an input to an output that rises, and to one that falls; at least 1."""
+    """Delays in fs from an input to a rising and to a falling output; at least 1."""
 
     rise: int
     fall: int
@@ -44,10 +44,10 @@ class Delays(NamedTuple):
 def cell_delays(
     instance: Instance, output: str, netlist: Netlist, timing: Timing
 ) -> dict[str, Delays]:
-    """The delays of an output by input, at the slews and the load that the instance has.
+    """The delays of an output by input, at the slews and the load of the instance.
 
-    Where an output can take the same edge in several ways (as an XOR can), their mean counts.
-    Raises UserError if the library states none for an input.
+    If an input can cause the same output edge in several ways, as in an XOR, their mean counts.
+    Raises UserError if the library does not state a delay for an input.
     """
     load = netlist.loads.get(instance.pins[output], 0.0)
     sources = [instance.state.clock] if isinstance(instance, Register) else instance.cell.inputs
@@ -58,7 +58,7 @@ def cell_delays(
 
 
 def _slew(instance: Instance, source: str, timing: Timing) -> float:
-    """The transition of the net at a pin; the typical one at a clock pin or a constant."""
+    """The transition time of the net at a pin; the typical one at a clock pin or a constant."""
     return timing.slews.get(instance.pins[source], timing.slew_ps)
 
 
@@ -78,9 +78,10 @@ def _delays(cell: Cell, output: str, source: str, slew: float, load: float) -> D
 
 
 def delayed_switching(netlist: Netlist, timing: Timing, activity: Activity) -> Switching:
-    """Transitions with glitches, where :func:`.activity.simulate` has found the settled values.
+    """Transitions with glitches; ``activity`` holds the settled values of a simulation.
 
-    Raises UserError if the library lacks delays, and AssertionError if anything settles otherwise.
+    Raises UserError if the library lacks delays, and AssertionError if a net settles at another
+    value.
     """
     program = _Program(netlist, timing)
     count = max(1, min(LANES, _BUDGET // max(1, len(program.outputs) * activity.cycles)))
@@ -96,7 +97,7 @@ def delayed_switching(netlist: Netlist, timing: Timing, activity: Activity) -> S
 def glitch_energy(
     netlist: Netlist, technology: Technology, timing: Timing, activity: Activity
 ) -> Energy:
-    """Energies with glitches; raises as :func:`delayed_switching` and ``analyse_energy`` do."""
+    """Energies with glitches; same errors as :func:`delayed_switching`, ``analyse_energy``."""
     switching = delayed_switching(netlist, timing, activity)
     return analyse_energy(netlist, technology, timing, switching)
 
@@ -115,7 +116,7 @@ class _Output(NamedTuple):
 
 
 class _Program:
-    """A netlist as arrays. ``nets`` are those of constants, of sources, and of gates' outputs."""
+    """A netlist as arrays. ``nets`` lists constants, sources, and then outputs of gates."""
 
     def __init__(self, netlist: Netlist, timing: Timing) -> None:
         self.outputs = [_Output(gate, pin) for gate in netlist.gates for pin in gate.outputs]
@@ -145,7 +146,7 @@ class _Program:
     def run(
         self, settled: NDArray[np.uint8], steps: int
     ) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-        """:func:`.event_kernel.run_events` of the netlist."""
+        """Run :func:`.event_kernel.run_events` on the netlist."""
         pins = [len(output.instance.cell.inputs) for output in self.outputs]
         starts, readers = _readers(self._reads, pins, len(self.nets))
         return run_events(
@@ -153,9 +154,9 @@ class _Program:
         )
 
     def switching(self, caused: NDArray[np.int64], cycles: int) -> Switching:
-        """Per cycle, from how often each pin made each output change.
+        """Transitions per cycle, from the number of changes that each pin caused at each output.
 
-        Rows of ``caused`` are the nets; those of inputs and registers count in the first column.
+        Each row of ``caused`` is a net. Inputs and registers have their count in the first column.
         """
         totals = caused.sum(axis=1) / cycles
         transitions = dict(zip(self.nets[2:], totals[2:].tolist(), strict=True))
@@ -171,7 +172,7 @@ class _Program:
 def _readers(
     reads: NDArray[np.int64], counts: Sequence[int], nets: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Who reads each net: where its entries start, and the entries ``(output, pin)``."""
+    """The readers of each net: the start of its entries, and the entries ``(output, pin)``."""
 
     def entries() -> Iterator[tuple[int, int, int]]:
         for output, count in enumerate(counts):

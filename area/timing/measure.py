@@ -1,4 +1,4 @@
-"""What is measured of a mapped MAC beside its area: delay, energy and leakage, for the record."""
+"""What is measured on a mapped MAC besides its area: delay, energy and leakage."""
 
 import math
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ __all__ = ["Measured", "acc_cycles", "measure_netlist", "slack"]
 
 @dataclass(frozen=True, kw_only=True)
 class Measured(Record):
-    """Delay, energies and leakage of a mapped MAC; None for what the library has no tables for."""
+    """Delay, energies and leakage of a mapped MAC; None where the library lacks tables."""
 
     delay_ps: float | None = None
     """Least clock period, in ps."""
@@ -34,7 +34,7 @@ class Measured(Record):
     energy_fj: float | None = None
     """Energy per MAC on the operands, in fJ, without glitches."""
     glitch_energy_fj: float | None = None
-    """The same with glitches, in fJ: what the cells' delays add."""
+    """Energy per MAC, in fJ, with the glitches that the cells' delays cause."""
     uniform_energy_fj: float | None = None
     """Energy per MAC on codes drawn uniformly, in fJ."""
     clock_energy_fj: float | None = None
@@ -42,7 +42,7 @@ class Measured(Record):
     leakage_nw: float | None = None
     """Leakage, in nW."""
     not_measured: str | None = None
-    """Why something is null."""
+    """Why a field is null."""
 
 
 def measure_netlist(
@@ -57,8 +57,8 @@ def measure_netlist(
 ) -> Measured:
     """Delay with its critical path, energies and leakage of a netlist.
 
-    ``path`` is the netlist as Yosys' ``write_json`` wrote it. What the technology lacks tables for
-    is None, and ``not_measured`` says why.
+    ``path`` is the netlist in the format of Yosys' ``write_json``. A figure is None if the
+    technology lacks its tables, and ``not_measured`` says why.
     """
     netlist = read_netlist(path, technology.cells, top)
     unknown = None if netlist.leakage is not None else "the library states no leakage, or no unit"
@@ -94,7 +94,7 @@ def measure_netlist(
 def _streams(
     netlist: Netlist, streams: Mapping[str, NDArray[np.uint8]]
 ) -> dict[str, NDArray[np.uint8]]:
-    """With every other input, such as an enable, high."""
+    """The streams of all inputs; inputs other than operands, such as an enable, are high."""
     ones = np.ones_like(streams["clear"])
     return {**dict.fromkeys(netlist.inputs, ones), **streams}
 
@@ -108,9 +108,9 @@ def slack(delay_ps: float | None, clock_ps: float | None) -> tuple[float | None,
 
 
 def acc_cycles(acc_delay_ps: float | None, clock_ps: float | None) -> int | None:
-    """After how many cycles ``acc`` has settled: 1, unless a final addition takes longer.
+    """The cycles until ``acc`` has settled: 1, unless a final addition takes longer.
 
-    They are counted from the edge after which the registers stand still.
+    They are counted from the last clock edge at which the registers change.
     """
     if acc_delay_ps is None or clock_ps is None:
         return None
@@ -118,6 +118,6 @@ def acc_cycles(acc_delay_ps: float | None, clock_ps: float | None) -> int | None
 
 
 def _summary(timing: Timing) -> str:
-    """``w[1] to acc[16], 27 cells``."""
+    """The critical path as text: ``w[1] to acc[16], 27 cells``."""
     first = timing.path[0]
     return f"{first.net} to {timing.end}, {len(timing.path) - (not first.cell)} cells"

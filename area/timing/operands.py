@@ -1,8 +1,9 @@
-"""Operand streams: what the inputs of a MAC see, cycle by cycle, while it computes dot products.
+"""Operand streams: the inputs of a MAC, cycle by cycle, while it computes dot products.
 
-A set of operands holds values of weights and activations from a model, by layer and row, each
-divided by the largest magnitude of its block: what a format's codes are chosen from. Every weight
-row of a layer meets every activation row of it, one dot product per stream.
+A set of operands holds values of weights and activations from a model, by layer and row. Each value
+is divided by the largest magnitude of its block; a format's codes are chosen from these. Every
+weight row of a layer is combined with every activation row of the layer, one dot product per
+stream.
 """
 
 import io
@@ -25,7 +26,8 @@ FOLDER = Path(__file__).parent / "samples"
 UNIFORM = "uniform"
 LAYERS, ROWS, CYCLES = 4, 4, 256
 _SHAPE = (LAYERS, ROWS, CYCLES)
-# Values of -1 to 1 are stored as integers: a 32767th is finer than any format's step.
+# Values from -1 to 1 are stored as integers in units of 1/32767, which is finer than any format's
+# step.
 _SCALE = 32767
 _SEED = 1
 
@@ -34,7 +36,7 @@ _SEED = 1
 class Operands:
     """``weights`` and ``activations``: (4, 4, 256) int16, layers by rows by terms; 32767 is 1.
 
-    Raises ValueError for another shape or kind.
+    Raises ValueError for another shape or type.
     """
 
     name: str
@@ -52,7 +54,7 @@ class Operands:
     def of(
         cls, name: str, weights: NDArray[np.floating], activations: NDArray[np.floating]
     ) -> "Operands":
-        """From values of -1 to 1, (4, 4, 256)."""
+        """The operands from values of -1 to 1, (4, 4, 256)."""
         stored = (np.rint(np.clip(each, -1, 1) * _SCALE) for each in (weights, activations))
         return cls(name, *(each.astype(np.int16) for each in stored))
 
@@ -62,13 +64,13 @@ class Operands:
         return content_key([self.weights.tolist(), self.activations.tolist()])
 
     def to_bytes(self) -> bytes:
-        """As a file."""
+        """The contents of a file."""
         buffer = io.BytesIO()
         np.savez_compressed(buffer, weights=self.weights, activations=self.activations)
         return buffer.getvalue()
 
     def codes(self, weight: Format, activation: Format) -> dict[str, NDArray[np.uint8]]:
-        """Codes of both operands by port, (256, 64) each."""
+        """The codes of both operands by port, (256, 64) each."""
         rows = (slice(None), slice(None), None), (slice(None), None, slice(None))
         return {
             port: np.broadcast_to(_encode(values, fmt)[place], (LAYERS, ROWS, ROWS, CYCLES))
@@ -82,10 +84,10 @@ class Operands:
 
 
 def _encode(values: NDArray[np.int16], fmt: Format) -> NDArray[np.uint8]:
-    """Codes of the nearest values, a block's largest magnitude going to the format's maximum."""
+    """Codes of the nearest values; a block's largest magnitude maps to the format's maximum."""
     levels = np.array([float(fmt.values[code] / fmt.max_value) for code in fmt.sorted_codes])
     midpoints = (levels[1:] + levels[:-1]) / 2
-    places = np.searchsorted(midpoints, values / _SCALE)  # a tie goes to the lower one
+    places = np.searchsorted(midpoints, values / _SCALE)  # a tie goes to the lower value
     codes = np.array(fmt.sorted_codes, np.uint8)
     return codes[places]
 
@@ -101,7 +103,7 @@ def load_operands(reference: str) -> Operands:
     is_name = reference in shipped_operands()
     path = FOLDER / f"{reference}.npz" if is_name else Path(reference)
     try:
-        # From memory: NumPy leaves a file open that it cannot read.
+        # Read from memory, since NumPy leaves a file open if it cannot read it.
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
             return Operands(path.stem, stored["weights"], stored["activations"])
     except FileNotFoundError:
@@ -118,8 +120,8 @@ def operand_streams(
 ) -> Mapping[str, NDArray[np.uint8]]:
     """Codes by port for 64 MACs over 256 cycles, (256, 64), with a clear before each sum.
 
-    Without ``operands`` all codes are as likely (a fixed seed). Sums have ``terms`` products, or
-    256 if that is less.
+    Without ``operands``, codes are random and equally likely (a fixed seed). Sums have ``terms``
+    products, but at most 256.
     """
     if operands:
         codes = operands.codes(weight, activation)

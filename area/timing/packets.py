@@ -1,8 +1,8 @@
-"""What a DFloat11 decoder decodes while its energy is measured: packets of a model's weights.
+"""Packets of a model's weights, which a DFloat11 decoder decodes to measure its energy.
 
-The weights are BF16. Each of 64 streams is one short chunk, coded with one table for all, or in the
-fixed code of its matrix. ``rtl.dfloat11.framing`` and ``rtl.dfloat11.fixed`` say what the packets
-are.
+The weights are BF16. Each of 64 streams is one short chunk. The chunks are coded with one table for
+all streams, or each in the fixed code of its matrix. ``rtl.dfloat11.framing`` and
+``rtl.dfloat11.fixed`` define the packets.
 """
 
 import io
@@ -34,10 +34,12 @@ ELEMENTS = 256  # weights of a chunk
 
 @dataclass(frozen=True)
 class Packets:
-    """``numbers``: the code table, (n,) uint16, as the loader takes it. ``words``: (64, m) uint32,
-    of which ``word_counts``, (64,) uint16, are a packet. ``raw``: (64, 256) uint8.
+    """Packets of 64 streams and their code table.
 
-    Raises ValueError for other shapes or kinds.
+    ``numbers``, (n,) uint16, is the code table as the loader takes it. ``words`` is (64, m) uint32;
+    the first ``word_counts``, (64,) uint16, of each row are a packet. ``raw`` is (64, 256) uint8.
+
+    Raises ValueError for other shapes or types.
     """
 
     numbers: NDArray[np.uint16]
@@ -58,14 +60,16 @@ class Packets:
         return _content_hash(self)
 
     def to_bytes(self) -> bytes:
-        """As a file."""
+        """The contents of a file."""
         return _to_bytes(self)
 
 
 @dataclass(frozen=True)
 class FixedPackets:
-    """``codes``: (64, m) uint8, of which ``code_counts``, (64,) uint16, are a packet, an even
-    number of bytes. ``raw``: (64, 256) uint8.
+    """Packets of 64 streams in fixed codes.
+
+    ``codes`` is (64, m) uint8; the first ``code_counts``, (64,) uint16, of each row are a packet
+    with an even number of bytes. ``raw`` is (64, 256) uint8.
 
     Raises ValueError for other shapes or counts.
     """
@@ -87,7 +91,7 @@ class FixedPackets:
         return _content_hash(self)
 
     def to_bytes(self) -> bytes:
-        """As a file."""
+        """The contents of a file."""
         return _to_bytes(self)
 
 
@@ -107,12 +111,12 @@ def _to_bytes(packets: Packets | FixedPackets) -> bytes:
 
 
 def load_packets(path: Path = SHIPPED) -> Packets:
-    """Packets as ``halfbyte operands --packets`` wrote them."""
+    """Packets from a file that ``halfbyte operands --packets`` wrote."""
     return Packets(**_stored(path, Packets))
 
 
 def load_fixed_packets(path: Path = SHIPPED_FIXED) -> FixedPackets:
-    """Packets as ``halfbyte operands --packets --codes fixed`` wrote them."""
+    """Packets from a file that ``halfbyte operands --packets --codes fixed`` wrote."""
     return FixedPackets(**_stored(path, FixedPackets))
 
 

@@ -1,4 +1,4 @@
-"""How often nets change, and which input each change of an output follows from."""
+"""How often nets change, and which input causes each change of an output."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,16 +11,16 @@ __all__ = ["Switching", "settled_switching"]
 
 @dataclass(frozen=True)
 class Switching:
-    """Transitions per cycle: of each net, and by ``(instance, output, input)`` of each cause."""
+    """Transitions per cycle: of each net, and of each cause, ``(instance, output, input)``."""
 
     transitions: Mapping[Net, float]
     caused: Mapping[tuple[str, str, str], float]
 
 
 def settled_switching(netlist: Netlist, activity: Activity) -> Switching:
-    """The transitions of an activity, in which every net changes once per cycle at most.
+    """The transitions of an activity, in which every net changes at most once per cycle.
 
-    Where several inputs change together with an output, each has its share in the cause.
+    If several inputs change together with an output, its transitions are divided among them.
     """
     transitions = {net: activity.toggles(net) for net in activity.words}
     caused: dict[tuple[str, str, str], float] = {}

@@ -1,7 +1,8 @@
-"""Energy of the units beside the MACs: per decoded weight of a decoder, per MAC of the BF16 MAC.
+"""Energy of the other units: of a decoder per decoded weight, of the BF16 MAC per MAC.
 
-A lane is simulated while it decodes: its header, the verdict and the loading of the table are left
-out, which are once in 16384 weights or a tensor; so are waits for a memory: every stream offers.
+A lane is simulated while it decodes. Header and verdict, which come once in 16384 weights, and the
+loading of the table, once per tensor, are left out. The lane never waits for memory: every stream
+is always valid or ready.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,16 +36,16 @@ __all__ = [
 ]
 
 _ALL = (1 << LANES) - 1
-# A lane has taken the header of a chunk, and given its first weights, in so many cycles; it then
-# decodes for so many, in which no chunk of 256 weights ends.
+# In the warm-up cycles a lane takes the header of a chunk and gives its first weights. It then
+# decodes for the counted cycles, in which a chunk of 256 weights does not end.
 WARM_UP, CYCLES = 88, 160
-FIXED_WARM_UP = 8  # of a lane without a table, whose header is shorter
-# Cycles in which a loaded table is looked at.
+FIXED_WARM_UP = 8  # for a lane without a table, whose header is shorter
+# Cycles in which a loaded table is observed.
 _REST = 8
 
 
 class _Source:
-    """Offers the beats of one stream: (64, n) payloads, of which ``counts`` are a packet.
+    """Offers the beats of one stream: (64, n) payloads, of which the first ``counts`` are a packet.
 
     The bit above a payload's ``bits`` marks the last beat.
     """
@@ -68,7 +69,7 @@ class _Source:
         return self._next < self._counts
 
     def take(self, ready: int) -> None:
-        """Go on in the streams that were ready."""
+        """Move to the next beat in the streams that were ready."""
         self._next += self._is_valid & _lanes(ready)
 
 
@@ -87,9 +88,9 @@ def _lanes(word: int) -> NDArray[np.bool_]:
 
 
 class LaneSurroundings:
-    """What stands around a lane: memory that always offers, and takes every weight.
+    """The surroundings of a lane: memory that is always valid, and takes every weight.
 
-    ``given`` holds, by cycle, in which streams weights came, and the words of their bits.
+    ``given`` holds, for each cycle, the streams in which weights came and the words of their bits.
     """
 
     def __init__(self, packets: Packets, table: Sequence[int]) -> None:
@@ -103,7 +104,7 @@ class LaneSurroundings:
         self.given: list[tuple[int, Sequence[int]]] = []
 
     def drive(self) -> Mapping[str, Sequence[int]]:
-        """A reset, then whatever the streams have."""
+        """A reset, then the beats of the streams."""
         streams = {
             port: [0] * len(words) if self._resets else words
             for name, source in self._sources.items()
@@ -118,7 +119,7 @@ class LaneSurroundings:
         }
 
     def observe(self, outputs: Mapping[str, Sequence[int]]) -> None:
-        """Beats that were taken, weights that came."""
+        """Record the weights that came, and move past the beats that were taken."""
         self.given.append((outputs["weights__valid"][0], outputs["weights__payload"]))
         if not self._resets:
             for name, source in self._sources.items():
@@ -127,7 +128,7 @@ class LaneSurroundings:
 
 
 class FixedSurroundings(LaneSurroundings):
-    """The same around a lane without a table, for ``symbols`` weights in a cycle."""
+    """The surroundings of a lane without a table, for ``symbols`` weights in a cycle."""
 
     def __init__(self, packets: FixedPackets, symbols: int) -> None:
         counts = np.full(LANES, packets.raw.shape[1] // symbols)
@@ -151,7 +152,7 @@ def _in_beats(data: NDArray[np.uint8], symbols: int) -> NDArray[Any]:
 
 
 class _LoaderSurroundings:
-    """Loads a table, the same in all streams; lanes are busy with it afterwards."""
+    """Loads the same table in all streams; afterwards the lanes use it."""
 
     def __init__(self, numbers: NDArray[np.uint16]) -> None:
         beats = np.broadcast_to(numbers, (LANES, len(numbers)))
@@ -178,7 +179,7 @@ class _LoaderSurroundings:
 
 
 def load_table(loader: Netlist, packets: Packets) -> tuple[list[int], Activity]:
-    """The ``table`` that a loader's netlist gives for the packets, and its activity at rest."""
+    """The ``table`` that a loader's netlist outputs for the packets, and its idle activity."""
     surroundings = _LoaderSurroundings(packets.numbers)
     activity = simulate_within(loader, surroundings, warm_up=len(packets.numbers) + 3, cycles=_REST)
     if surroundings.outputs["usable"] != [_ALL]:
@@ -188,16 +189,16 @@ def load_table(loader: Netlist, packets: Packets) -> tuple[list[int], Activity]:
 
 @dataclass(frozen=True, kw_only=True)
 class DecoderEnergy(Record):
-    """What decoding costs; None for what the technology lacks tables for."""
+    """The energy of decoding; None where the technology lacks tables."""
 
     lane_energy_fj: float | None = None
     """Energy of a lane per weight, in fJ, without glitches."""
     lane_glitch_fj: float | None = None
-    """The same with glitches, in fJ."""
+    """Energy of a lane per weight, in fJ, with glitches."""
     lane_clock_fj: float | None = None
-    """The clock's part of it, in fJ."""
+    """The clock's part of the energy, in fJ."""
     table_energy_fj: float | None = None
-    """Energy of the code table at rest per weight of one lane, in fJ: lanes share it."""
+    """Energy of the idle code table per weight of one lane, in fJ; all lanes share the table."""
     lane_leakage_nw: float | None
     """Leakage of a lane, in nW."""
     table_leakage_nw: float | None
@@ -208,14 +209,14 @@ class DecoderEnergy(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class MacEnergy(Record):
-    """What a BF16 MAC costs; None for what the technology lacks tables for."""
+    """The energy of a BF16 MAC; None where the technology lacks tables."""
 
     energy_fj: float | None = None
     """Energy per MAC, in fJ, without glitches."""
     glitch_energy_fj: float | None = None
-    """The same with glitches, in fJ: what the cells' delays add."""
+    """Energy per MAC, in fJ, with the glitches that the cells' delays cause."""
     clock_energy_fj: float | None = None
-    """The clock's part of it, in fJ."""
+    """The clock's part of the energy, in fJ."""
     leakage_nw: float | None = None
     """Leakage, in nW."""
     not_measured: str | None = None
@@ -227,8 +228,9 @@ def measure_decoder(
 ) -> DecoderEnergy:
     """Energies and leakages of a lane and of the code table.
 
-    lane, loader: netlists as Yosys' ``write_json`` wrote them. The table is at rest, which costs
-    its clock. What the technology lacks tables for is None, and ``not_measured`` says why.
+    lane, loader: netlists in the format of Yosys' ``write_json``. The table is idle, so it only
+    costs the energy of its clock. A figure is None if the technology lacks its tables, and
+    ``not_measured`` says why.
     """
     one, table = (read_netlist(path, technology.cells, top) for path in (lane, loader))
     result = DecoderEnergy(lane_leakage_nw=one.leakage, table_leakage_nw=table.leakage)
@@ -254,8 +256,9 @@ def measure_decoder(
 def measure_fixed(
     lane: Path, top: str, technology: Technology, packets: FixedPackets, symbols: int
 ) -> DecoderEnergy:
-    """As :func:`measure_decoder`, of a lane that gives ``symbols`` weights in a cycle, without a
-    table, which costs nothing then.
+    """Energies and leakage of a lane without a table that gives ``symbols`` weights in a cycle.
+
+    The rest is as in :func:`measure_decoder`.
     """
     netlist = read_netlist(lane, technology.cells, top)
     result = DecoderEnergy(lane_leakage_nw=netlist.leakage, table_leakage_nw=0.0)
@@ -279,7 +282,7 @@ def measure_fixed(
 
 
 def measure_mac(path: Path, top: str, technology: Technology, operands: Operands) -> MacEnergy:
-    """Energy and leakage of the BF16 MAC, on the same operands as the MACs of formats."""
+    """Energy and leakage of the BF16 MAC, on the same operands as the format MACs."""
     netlist = read_netlist(path, technology.cells, top)
     result = MacEnergy(leakage_nw=netlist.leakage)
     try:
@@ -298,7 +301,7 @@ def measure_mac(path: Path, top: str, technology: Technology, operands: Operands
 def operand_words(operands: Operands) -> dict[str, NDArray[np.unsignedinteger]]:
     """Operands as BF16 by port, (256, 64), with a clear before each sum of 256 products.
 
-    The values are those of -1 to 1 that the codes of other formats are chosen from.
+    The values lie between -1 and 1; the codes of other formats are chosen from the same values.
     """
     places = (slice(None), slice(None), None), (slice(None), None, slice(None))
     layers, rows, cycles = operands.weights.shape
@@ -317,7 +320,7 @@ def operand_words(operands: Operands) -> dict[str, NDArray[np.unsignedinteger]]:
 
 
 def _bf16(values: NDArray[np.int16]) -> NDArray[np.uint16]:
-    """The nearest BF16 numbers, ties to even, of values where 32767 is 1."""
+    """The nearest BF16 numbers, ties to even; the value 32767 stands for 1."""
     bits = (values / np.float32(32767)).astype(np.float32).view(np.uint32).astype(np.uint64)
     return ((bits + 0x7FFF + (bits >> np.uint64(16) & np.uint64(1))) >> np.uint64(16)).astype(
         np.uint16
@@ -327,7 +330,7 @@ def _bf16(values: NDArray[np.int16]) -> NDArray[np.uint16]:
 def _energies(
     netlist: Netlist, technology: Technology, activity: Activity
 ) -> tuple[Energy, Energy]:
-    """Without glitches, and with them."""
+    """Energies without glitches, and with them."""
     timing = analyse_timing(netlist, technology)
     return (
         analyse_energy(netlist, technology, timing, activity),

@@ -1,4 +1,4 @@
-"""What the page can draw: each figure with its unit, its direction, and where it comes from."""
+"""The figures that the page can draw, each with unit, direction and source."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ __all__ = ["AXES", "TABLE", "PageAxis"]
 
 @dataclass(frozen=True)
 class PageAxis:
-    """One figure of a record that can be an axis or a column.
+    """A figure of a record that can be an axis or a column.
 
     Parameters
     ----------
     name : str
         Key in the page's data.
     title, unit : str
-        As people read them; the unit may be empty.
+        Displayed title and unit; the unit may be empty.
     of : str
         ``hardware`` or ``accuracy``: the kind of record.
     kind : str
@@ -28,7 +28,7 @@ class PageAxis:
     digits : int
         Decimals shown.
     figure : function
-        Of a record; None where it does not know the figure.
+        Gives the figure of a record; None if the record lacks it.
     """
 
     name: str
@@ -41,7 +41,7 @@ class PageAxis:
     figure: Callable[[JsonObject], float | None]
 
     def as_json(self) -> dict[str, Json]:
-        """What the page needs of it."""
+        """The axis as the page reads it."""
         keys = ("name", "title", "unit", "of", "kind", "better", "digits")
         return {key: getattr(self, key) for key in keys}
 
@@ -130,4 +130,4 @@ AXES = (
     ),
 )
 TABLE = ("area_ge", "delay_ps", "glitch_energy_fj", "bits_per_weight", "sqnr_db", "loss_percent")
-"""Columns of the table beside the two axes."""
+"""Columns of the table besides the two axes."""

@@ -19,7 +19,7 @@ _SCRIPTS = ("state.js", "plot.js", "table.js", "detail.js", "main.js")
 def write_page(path: Path, records: Iterable[JsonObject], netlists: Path | None = None) -> Path:
     """Write all ``records`` as one HTML page that needs no server and no network; under 5 MB.
 
-    ``records`` and ``netlists`` as :func:`halfbyte.pareto.page.data.page_data` takes them. Returns
+    ``records`` and ``netlists`` are those of :func:`halfbyte.pareto.page.data.page_data`. Returns
     ``path``. Raises UserError if there is nothing to show.
     """
     data = json.dumps(
@@ -27,7 +27,7 @@ def write_page(path: Path, records: Iterable[JsonObject], netlists: Path | None 
     )
     parts = {
         "CSS": _asset("page.css"),
-        # No text of a record can end the element that holds it.
+        # Escaped, so that the text of a record cannot end the element that holds it.
         "DATA": data.replace("<", "\\u003c"),
         "PLOTLY": _plotly(),
         "SCRIPT": "\n".join(_asset(name) for name in _SCRIPTS),
@@ -45,6 +45,6 @@ def _asset(name: str) -> str:
 
 
 def _plotly() -> str:
-    """The plotting library, compressed: a third of its size, and no mark-up inside."""
+    """The plotting library, compressed to a third of its size and free of mark-up."""
     library = resources.files("plotly") / "package_data" / "plotly.min.js"
     return base64.b64encode(gzip.compress(library.read_bytes(), mtime=0)).decode()

@@ -1,4 +1,4 @@
-"""Records as the page's data: what is shown of each, its figures, the command that repeats it."""
+"""Records as the page's data: for each one its texts, figures and the command to repeat it."""
 
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,24 +20,24 @@ from halfbyte.pareto.paper import published, w4a4_accuracy
 
 __all__ = ["identities", "page_data"]
 
-MAX_VERILOG_BYTES = 1_500_000  # of all netlists together, so that the page stays small
-_BUILT_IN = {"all-MiniLM-L6-v2": "minilm"}  # names that commands take
+MAX_VERILOG_BYTES = 1_500_000  # limit for all netlists together, so that the page stays small
+_BUILT_IN = {"all-MiniLM-L6-v2": "minilm"}  # names to use in commands
 _UNITS = {"mac": "MAC", "dot": "dot-product unit", "bf16_mac": "BF16 MAC", "dfloat11": "decoder"}
 
 
 def page_data(records: Iterable[JsonObject], netlists: Path | None = None) -> PageData:
-    """What the page shows.
+    """The data of the page.
 
     Parameters
     ----------
     records : iterable of record
-        Of synthesis and of evaluations, as ``--json`` prints them; of equal ones the last counts.
-        Others are left out.
+        Records of synthesis and of evaluations, as ``--json`` prints them. The last of equal ones
+        counts. Other records are left out.
     netlists : Path, optional
-        Folder of the netlists that synthesis records name; those found there can be saved from the
-        page, as long as they are small together.
+        Folder of the netlists that synthesis records name. The page offers the netlists found there
+        for saving, up to a total size.
 
-    Raises UserError if there is no record of a synthesis.
+    Raises UserError without a synthesis record.
     """
     known = identities(records)
     hardware = {key: record for key, record in known.items() if "measures" not in record}
@@ -77,7 +77,7 @@ _ACCURACY_KEYS = ("format", "model", "text", "context", "recipe")
 
 
 def identities(records: Iterable[JsonObject]) -> dict[str, JsonObject]:
-    """The newest record of each circuit and of each evaluation, by a key of what it measures."""
+    """The newest record of each circuit and evaluation, by a key of what it measures."""
     found: dict[str, JsonObject] = {}
     for record in records:
         if record.get("area_um2") is not None and "technology" in record:
@@ -92,7 +92,7 @@ def _identity(record: JsonObject, keys: Iterable[str]) -> str:
 
 
 def _format(name: str) -> FormatEntry | None:
-    """Values of a format by its name; None for what is no format, or a file that is gone."""
+    """Values of a format by its name; None for an unknown name or a missing file."""
     try:
         fmt = load(name)
     except (FormatError, UserError, OSError):
@@ -195,7 +195,7 @@ def _measured(measure: JsonObject) -> tuple[str, str] | None:
 
 
 def _intervals(measures: JsonObject) -> dict[str, tuple[float, ...]]:
-    """Low and high ends of 95 % intervals, by axis."""
+    """The low and high ends of 95 % intervals, by axis."""
     found: dict[str, tuple[float, ...]] = {}
     for place, name in enumerate(measures):
         measure = members(measures, name)
@@ -209,7 +209,7 @@ def _intervals(measures: JsonObject) -> dict[str, tuple[float, ...]]:
 
 
 def _published(names: Iterable[str]) -> list[AccuracyEntry]:
-    """Accuracies that others published, for the formats that they have."""
+    """Published accuracies of the formats among ``names``."""
     known = set(published()["w4a4_delta_percent"]["plain"]) & set(names)
     if not known:
         return []

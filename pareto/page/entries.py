@@ -1,4 +1,4 @@
-"""What the page holds of each circuit, each evaluation and each format."""
+"""The page's data for each circuit, each evaluation and each format."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ class FormatEntry(Record):
     """A format."""
 
     title: str
-    """What people call it."""
+    """The displayed name."""
     bits: int
     """Bits of a code."""
     values: tuple[float, ...]
@@ -27,13 +27,13 @@ class HardwareEntry(Record):
     """A circuit."""
 
     id: str
-    """A key of what was synthesized."""
+    """A key that identifies what was synthesized."""
     format: str
     """Format of the weights."""
     shown: Mapping[str, str]
-    """What the page filters by."""
+    """The texts by which the page filters."""
     figures: Mapping[str, float]
-    """What it measures, by axis and in the axis's unit."""
+    """The figures by axis, in the unit of the axis."""
     facts: tuple[tuple[str, ...], ...]
     """Pairs of a title and a text, for the details."""
     grade: str
@@ -41,7 +41,7 @@ class HardwareEntry(Record):
     command: str
     """The command that repeats it."""
     file: str
-    """What its netlist is called when it is saved."""
+    """The file name for saving its netlist."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,33 +59,33 @@ class AccuracyEntry(Record):
     format: str
     """Format of the weights."""
     shown: Mapping[str, str]
-    """What the page filters by."""
+    """The texts by which the page filters."""
     figures: Mapping[str, float]
-    """What it measures, by axis and in the axis's unit."""
+    """The figures by axis, in the unit of the axis."""
     intervals: Mapping[str, tuple[float, ...]]
     """Low and high ends of 95 % intervals, by axis."""
     facts: tuple[tuple[str, ...], ...]
     """Pairs of a title and a text, for the details."""
     grade: str
-    """``measured``, or ``published`` by others."""
+    """``measured`` here, or ``published`` by others."""
     command: str
     """The command that repeats it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PageData(Record):
-    """All that the page shows."""
+    """All data of the page."""
 
     summary: str
-    """How much there is."""
+    """The numbers of entries."""
     versions: str
-    """What the records were made with."""
+    """The versions that made the records."""
     formats: Mapping[str, FormatEntry]
     """The formats by name."""
     axes: tuple[JsonObject, ...]
-    """What can be an axis or a column."""
+    """The possible axes and columns."""
     columns: tuple[str, ...]
-    """Columns of the table beside the two axes."""
+    """Columns of the table besides the two axes."""
     hardware: tuple[NetlistEntry | HardwareEntry, ...]
     """The circuits."""
     accuracy: tuple[AccuracyEntry, ...]

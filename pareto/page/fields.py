@@ -1,4 +1,4 @@
-"""Fields of records as files hold them: of any release, and of several kinds of result."""
+"""Reads fields of records from files of any release and any kind of result."""
 
 from collections.abc import Mapping
 
@@ -8,7 +8,7 @@ __all__ = ["members", "number", "text"]
 
 
 def number(record: JsonObject, key: str) -> float | None:
-    """A number; None where it is null or missing. Raises UserError for anything else."""
+    """A number; None if it is null or missing. Raises UserError for any other value."""
     value = record.get(key)
     if value is None or isinstance(value, int | float):
         return value
@@ -16,13 +16,13 @@ def number(record: JsonObject, key: str) -> float | None:
 
 
 def text(record: JsonObject, key: str) -> str | None:
-    """As people read it; None where it is null or missing."""
+    """A readable text; None if it is null or missing."""
     value = record.get(key)
     return None if value is None else str(value)
 
 
 def members(record: JsonObject, key: str) -> JsonObject:
-    """An object; an empty one where it is null or missing. Raises UserError for anything else."""
+    """An object, empty if it is null or missing. Raises UserError for any other value."""
     value = record.get(key)
     if value is None:
         return {}

@@ -99,13 +99,15 @@ def test_a_failing_design_does_not_hide_the_others(monkeypatch: pytest.MonkeyPat
 
 
 def test_an_interrupt_ends_what_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    statuses = []
+    statuses, started = [], tmp_path / "started"
 
     def regression(spec: MacSpec, *, processes: Processes, **_options: object) -> None:
         if spec.weight.name == "int5":
-            time.sleep(0.5)
+            while not started.exists():  # the other one is to run when this one ends
+                time.sleep(0.05)
             return
-        command = [sys.executable, "-c", "import time; time.sleep(60)"]
+        code = f"import pathlib, time; pathlib.Path({str(started)!r}).touch(); time.sleep(60)"
+        command = [sys.executable, "-c", code]
         log = tmp_path / "log"
         statuses.append(processes.run(command, folder=tmp_path, environment={}, log=log))
 
@@ -117,6 +119,8 @@ def test_an_interrupt_ends_what_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     start = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         run_many(designs, jobs=2, on_progress=interrupt)
+    while not statuses and time.monotonic() - start < 30:  # the thread that waited for it
+        time.sleep(0.05)
     assert time.monotonic() - start < 30
     assert statuses == [-signal.SIGKILL]
 

@@ -1,8 +1,8 @@
-"""Simulated annealing of combinational netlists in the cells that they will be built of.
+"""Simulated annealing of combinational netlists, made of the final library cells.
 
-ABC minimizes and-inverter graphs and maps what it finds. Here a netlist is changed gate by gate,
-and every change is judged by the area of the cells themselves. What makes it strong is that it
-knows the truth tables of all nets over all inputs: two codes of four bits have 256 values.
+ABC minimizes and-inverter graphs and then maps them to cells. The annealing changes a netlist gate
+by gate and judges every change by the area of the cells themselves. Its strength is that it knows
+the truth table of every net over all inputs: two codes of four bits have only 256 values.
 """
 
 from halfbyte.area.synthesis.annealing.functions import GateSet, library_gates, unit_gates

@@ -1,7 +1,7 @@
-"""What may stand instead of a gate: candidates that agree with it on the rows that matter.
+"""Candidates to replace a gate: they agree with it on the rows that matter.
 
-They read nodes that do not depend on the gate, or new gates. A few are kept at random
-(:func:`offer`); :mod:`.kernel` weighs them.
+They read nodes that do not depend on the gate, or new gates. A few of them are kept at random
+(:func:`offer`). :mod:`.kernel` computes their cost.
 """
 
 from typing import Any
@@ -30,17 +30,18 @@ from halfbyte.base.compiled import jit
 
 __all__ = ["collect"]
 
-# XORs are looked for with this many of the nodes.
+# The number of nodes that are tried in XORs.
 XORED = 8
-# How often an extra gate is an inverter.
+# The share of inverters among extra gates.
 INVERTERS = 0.15
 
 
 @jit
 def fill_pool(inputs: int, net: Any, work: Any, cost: Any) -> None:
-    """What the gate may read: nodes that do not depend on it, and a few new gates.
+    """List what the gate may read: nodes that do not depend on it, and a few new gates.
 
-    The constants, the last two inputs, follow: only wires read them (:func:`offer_constants`).
+    The constants, which are the last two inputs, come after these nodes: only wires read them
+    (:func:`offer_constants`).
     """
     count = 0
     for node in range(inputs - 2):
@@ -77,7 +78,7 @@ def fill_pool(inputs: int, net: Any, work: Any, cost: Any) -> None:
 
 @jit
 def offer(work: Any, kind: int, polarity: int, a: int, b: int, c: int) -> None:
-    """Keep a candidate, or let it replace one, so that all have the same chance to stay."""
+    """Keep a candidate or let it replace another; all have the same chance to stay."""
     work.counts[OFFERED] += 1
     slot = work.counts[CANDIDATES]
     if slot < KEPT:
@@ -91,9 +92,9 @@ def offer(work: Any, kind: int, polarity: int, a: int, b: int, c: int) -> None:
 
 @jit
 def covering(work: Any, must: Any, skip: int, literals: Any, used: Any) -> int:
-    """List the literals (2 * place in the pool, plus 1 if inverted) that are 1 where ``must`` is.
+    """List the literals that are 1 wherever ``must`` is: 2 * pool place, plus 1 if inverted.
 
-    With ``used``, only those that are 1 on some row of it.
+    With ``used``, list only literals that are 1 on at least one row of it.
     """
     count = 0
     for place in range(work.counts[POOLED]):
@@ -124,14 +125,14 @@ def covering(work: Any, must: Any, skip: int, literals: Any, used: Any) -> int:
 
 @jit
 def literal_value(work: Any, literal: int, word: int) -> Any:
-    """A word of the truth table of a literal."""
+    """One word of the truth table of a literal."""
     value = work.pool_values[literal >> 1, word]
     return ~value if literal & 1 else value
 
 
 @jit
 def offer_wires(work: Any, cost: Any) -> None:
-    """Another node instead of the gate, or its inverse."""
+    """Offer another node, or its inverse, in place of the gate."""
     on, off = work.target[1], work.target[0]
     for place in range(work.counts[POOLED]):
         same, opposite = True, cost[NOT, 0] < IMPOSSIBLE
@@ -151,7 +152,7 @@ def offer_wires(work: Any, cost: Any) -> None:
 
 @jit
 def offer_constants(work: Any) -> None:
-    """A constant instead of the gate, where its value never matters or is always the same."""
+    """Offer a constant for the gate if its value never matters or is always the same."""
     for level in range(2):
         fits = True
         for word in range(work.care.shape[0]):
@@ -165,7 +166,7 @@ def offer_constants(work: Any) -> None:
 
 @jit
 def offer_ands(work: Any, cost: Any, output: int) -> None:
-    """ANDs of two literals; and of three, of which one is chosen at random."""
+    """Offer ANDs of two literals, and of three with one chosen at random."""
     on, off = work.target[1 - output], work.target[output]
     count = covering(work, on, -1, work.literals, work.care)
     if count < 2:
@@ -196,9 +197,9 @@ def offer_ands(work: Any, cost: Any, output: int) -> None:
 
 @jit
 def offer_and_ors(work: Any, cost: Any, output: int) -> None:
-    """``(a & b) | c``, where ``c`` is chosen at random."""
+    """Offer ``(a & b) | c``, where ``c`` is chosen at random."""
     on, off = work.target[1 - output], work.target[output]
-    # Where the target is 0 so is c, that is, its inverse covers those rows.
+    # c must be 0 wherever the target is 0, so its inverse must cover those rows.
     count = covering(work, off, -1, work.literals, work.care)
     if count == 0:
         return
@@ -226,7 +227,7 @@ def offer_and_ors(work: Any, cost: Any, output: int) -> None:
 
 @jit
 def offer_possible(work: Any, cost: Any, kind: int, output: int, a: int, b: int, c: int) -> None:
-    """Offer a gate of literals if there is one, with its first two fan-ins in either order."""
+    """Offer a gate of literals if it exists, with its first two fan-ins in either order."""
     for _ in range(2):
         polarity = a & 1 | (b & 1) << 1 | (c & 1) << 2 | output << 3
         if cost[kind, polarity] < IMPOSSIBLE:
@@ -237,7 +238,7 @@ def offer_possible(work: Any, cost: Any, kind: int, output: int, a: int, b: int,
 
 @jit
 def offer_xors(work: Any, cost: Any, values: Any) -> None:
-    """XOR and XNOR of two nodes, of which one is chosen at random, a few times."""
+    """Offer XOR and XNOR of two nodes, one of them chosen at random, a few times."""
     care = work.care
     for _ in range(XORED):
         i = np.random.randint(work.counts[POOLED])
@@ -259,7 +260,7 @@ def offer_xors(work: Any, cost: Any, values: Any) -> None:
 
 @jit
 def offer_multiplexer(work: Any, cost: Any, values: Any) -> None:
-    """A multiplexer with a select and data that are chosen at random."""
+    """Offer a multiplexer with select and data chosen at random."""
     if cost[MUX, 0] >= IMPOSSIBLE:
         return
     select = np.random.randint(work.counts[POOLED])
@@ -289,7 +290,7 @@ def offer_multiplexer(work: Any, cost: Any, values: Any) -> None:
 
 @jit
 def collect(inputs: int, net: Any, work: Any, cost: Any, node: int) -> None:
-    """Leave candidates for the gate ``node``, whose care is known, in ``work.candidates``."""
+    """Write candidates for the gate ``node`` to ``work.candidates``; its care is known."""
     fill_pool(inputs, net, work, cost)
     work.counts[OFFERED] = 0
     work.counts[CANDIDATES] = 0

@@ -1,4 +1,4 @@
-"""Which gates there are, what they cost, and the cells behind them."""
+"""The gates of the annealing, their costs, and the library cells that implement them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -38,7 +38,7 @@ GateFunction = tuple[int, int]
 
 @dataclass(frozen=True)
 class PlacedCell:
-    """A cell that computes a function: ``pins`` in the order of its inputs, and its ``output``."""
+    """A cell that computes a function: ``pins`` in the order of the inputs, and ``output``."""
 
     cell: Cell
     pins: tuple[str, ...]
@@ -49,8 +49,8 @@ class PlacedCell:
 class GateSet:
     """The gates that a netlist may have.
 
-    ``cost`` is (KINDS, 16): the cost of each by kind and polarity, IMPOSSIBLE where there is none;
-    ``cells`` are those that compute them, if the costs are areas in um^2 of a library.
+    ``cost`` is (KINDS, 16): the cost of each gate by kind and polarity, IMPOSSIBLE for a missing
+    gate. If the costs are areas in um^2 of a library, ``cells`` are the library cells of the gates.
     """
 
     cost: np.ndarray
@@ -58,7 +58,7 @@ class GateSet:
 
     @property
     def typical(self) -> float:
-        """The cost of a typical gate with two inputs: the unit of temperatures."""
+        """The cost of a typical two-input gate. It is the unit of temperatures."""
         costs = self.cost[[AND2, XOR2]]
         return float(np.median(costs[costs < IMPOSSIBLE]))
 
@@ -66,8 +66,8 @@ class GateSet:
 def gate_functions() -> dict[GateFunction, int]:
     """All gates that the annealing knows, with their truth tables over the fan-ins.
 
-    The inverse of a multiplexer is none of them, and inverting fan-ins of an XOR or the select of
-    a multiplexer gives nothing new.
+    The inverse of a multiplexer is left out. So are inverted fan-ins of an XOR and an inverted
+    select of a multiplexer, since these give the same functions again.
     """
     masks = {NOT: 0, AND2: 3 | OUTPUT, XOR2: OUTPUT, AND3: 7 | OUTPUT, AO21: 7 | OUTPUT, MUX: 0}
     return {
@@ -79,7 +79,7 @@ def gate_functions() -> dict[GateFunction, int]:
 
 
 def _table(kind: int, polarity: int) -> int:
-    """Bit ``i`` is the value where the fan-ins, the first least significant, read ``i``."""
+    """A truth table: bit ``i`` is the value where the fan-ins, the first lowest, read ``i``."""
     table = 0
     for row, bits in enumerate(product((0, 1), repeat=FAN_INS[kind])):
         a, b, c = (*reversed(bits), 0, 0)[:3]
@@ -97,7 +97,7 @@ def _table(kind: int, polarity: int) -> int:
 
 
 def unit_gates() -> GateSet:
-    """AND, OR, XOR and NOT at a cost of one each."""
+    """The gates AND, OR, XOR and NOT, each at a cost of one."""
     cost = np.full((KINDS, 16), IMPOSSIBLE)
     for gate in ((NOT, 0), (AND2, 0), (AND2, 3 | OUTPUT), (XOR2, 0)):
         cost[gate] = 1.0
@@ -105,10 +105,10 @@ def unit_gates() -> GateSet:
 
 
 def smallest_cells(technology: Technology, max_pins: int) -> dict[tuple[int, int], PlacedCell]:
-    """The smallest cell by number of inputs, at most ``max_pins``, and truth table over them.
+    """The smallest cell for each ``(number of inputs, truth table)``, up to ``max_pins`` inputs.
 
     Bit ``i`` of a truth table is the value where the inputs, the first least significant, read
-    ``i``. Cells with several outputs are none of them.
+    ``i``. Cells with several outputs are left out.
     """
     cells: dict[tuple[int, int], PlacedCell] = {}
     for cell in sorted(technology.plain_cells, key=lambda cell: (cell.area, cell.name)):
@@ -124,7 +124,7 @@ def smallest_cells(technology: Technology, max_pins: int) -> dict[tuple[int, int
 def library_gates(technology: Technology) -> GateSet:
     """The smallest cell of a technology for each gate that it has a cell for."""
     gates = {(FAN_INS[gate[0]], table): gate for gate, table in gate_functions().items()}
-    # From small cells to large: ABC, which is given these cells, decides ties by their order.
+    # Sorted from small to large, since ABC breaks ties by the order of the cells.
     chosen = {
         gates[function]: placed
         for function, placed in smallest_cells(technology, max(FAN_INS)).items()

@@ -1,8 +1,9 @@
-"""The compiled loop of the annealing: one move is one gate replaced by another.
+"""The compiled loop of the annealing: each move replaces one gate by another.
 
-Truth tables say all there is to know of a network (:mod:`.state`): a gate may become whatever
-agrees with it on the rows where its value matters (:mod:`.candidates`). Those are less than all
-rows where other gates mask it, or where several outputs are allowed.
+The truth tables of a network are known completely (:mod:`.state`). A gate may be replaced by
+anything that agrees with it on the rows where its value matters (:mod:`.candidates`). Its value
+does not matter on rows where other gates mask it, or where either of the allowed outputs would
+result.
 """
 
 from typing import Any
@@ -24,13 +25,13 @@ from halfbyte.base.compiled import jit
 
 __all__ = ["run"]
 
-# Changes of the cost up to here are none.
+# Smaller changes of the cost count as 0.
 SMALLEST = 1e-9
 
 
 @jit
 def release(inputs: int, net: Any, work: Any, cost: Any, node: int) -> float:
-    """Take back one use of a node; the cost of what then nobody needs."""
+    """Drop one use of a node; return the cost of the gates that are then unused."""
     freed, depth = 0.0, 1
     work.stack[0] = node
     while depth > 0:
@@ -62,9 +63,9 @@ def retain(inputs: int, net: Any, work: Any, node: int) -> None:
 
 @jit
 def use(work: Any, cost: Any, place: int, step: int) -> float:
-    """Count a use of what stands at a place of the pool, or with step -1 uncount it.
+    """Count a use of the node at a place of the pool, or with step -1 take it back.
 
-    The cost is that of an extra gate, which would have to be built.
+    Returns the cost of an extra gate, which would have to be built.
     """
     node = work.pool[place]
     if node >= 0:
@@ -79,7 +80,7 @@ def use(work: Any, cost: Any, place: int, step: int) -> float:
 
 @jit
 def rise(inputs: int, net: Any, work: Any, cost: Any, node: int, candidate: int) -> float:
-    """By how much the cost rises if the gate ``node`` becomes a candidate."""
+    """The rise of the cost if a candidate replaces the gate ``node``."""
     kind, polarity = work.candidates[candidate, 0], work.candidates[candidate, 1]
     count = fan_in_count(kind)
     same = kind == net.kind[node] and polarity == net.polarity[node]
@@ -102,7 +103,7 @@ def rise(inputs: int, net: Any, work: Any, cost: Any, node: int, candidate: int)
 
 @jit
 def built(inputs: int, net: Any, work: Any, place: int, node: int) -> int:
-    """The node at a place of the pool; an extra gate gets a free one. -1 if none is left."""
+    """The node at a place of the pool; an extra gate gets a free node, or -1 if all are used."""
     found: int = work.pool[place]
     if found >= 0:
         return found
@@ -118,7 +119,7 @@ def built(inputs: int, net: Any, work: Any, place: int, node: int) -> int:
 
 @jit
 def replace(inputs: int, net: Any, work: Any, node: int, candidate: int) -> None:
-    """Let a gate become a candidate; nothing happens if there is no room for it."""
+    """Replace a gate by a candidate; does nothing if there is no room for it."""
     chosen = work.candidates[candidate]
     kind, count = chosen[0], fan_in_count(chosen[0])
     a = built(inputs, net, work, chosen[2], node)
@@ -142,7 +143,7 @@ def replace(inputs: int, net: Any, work: Any, node: int, candidate: int) -> None
 
 @jit
 def choose(inputs: int, net: Any, work: Any, cost: Any, node: int) -> tuple[int, float]:
-    """The cheapest candidate, one of them at random, and by how much the cost rises."""
+    """A cheapest candidate, ties broken at random, and the rise of the cost."""
     best, chosen, equals = IMPOSSIBLE, -1, 0
     for candidate in range(work.counts[CANDIDATES]):
         change = rise(inputs, net, work, cost, node, candidate)
@@ -159,7 +160,7 @@ def choose(inputs: int, net: Any, work: Any, cost: Any, node: int) -> tuple[int,
 
 @jit
 def move(inputs: int, net: Any, work: Any, cost: Any, allowed: Any, temperature: float) -> bool:
-    """Try to replace one gate, chosen at random; whether the network has changed."""
+    """Try to replace a random gate; return whether the network has changed."""
     position = np.random.randint(work.counts[ORDERED])
     node = work.order[position]
     find_care(inputs, net, work, allowed, position)
@@ -185,18 +186,18 @@ def run(
     cold: float,
     seed: int,
 ) -> float:
-    """Anneal ``net`` from temperature ``hot`` to ``cold``, keep the cheapest in ``best``: its cost.
+    """Anneal ``net`` from ``hot`` to ``cold``; keep the cheapest in ``best``, return its cost.
 
     Parameters
     ----------
     inputs : int
-        How many nodes are inputs, the last two of them the constants 0 and 1.
+        Number of input nodes; the last two are the constants 0 and 1.
     net, best : Nodes
-        The network, which is changed, and one of the same shapes for the result.
+        The network, which is changed, and a second one of the same shapes for the result.
     cost : (KINDS, 16) float64
         Cost of a gate by kind and polarity.
     allowed : (2, outputs, words) uint64
-        Two truth tables of the outputs: on each row all outputs must be those of either.
+        Two truth tables of the outputs. On each row, all outputs must come from one of the two.
     """
     np.random.seed(seed)
     work = scratch(net.kind.shape[0], net.values.shape[1])

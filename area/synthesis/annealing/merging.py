@@ -1,4 +1,4 @@
-"""From the gates of the annealing to cells, and to cells of more inputs where they are smaller."""
+"""From annealed gates to cells; gates are merged into larger cells where that saves area."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -12,13 +12,13 @@ from halfbyte.area.synthesis.annealing.network import Network
 
 __all__ = ["CellNetlist", "merged"]
 
-# Cells of more inputs are rare, and so are the places for them.
+# Cells with more inputs are rare, and they seldom fit.
 MAX_PINS = 4
 
 
 @dataclass(frozen=True)
 class _Instance:
-    """A cell with what it reads, in the order of its pins."""
+    """A cell with the nodes that it reads, in the order of its pins."""
 
     placed: PlacedCell
     reads: tuple[int, ...]
@@ -36,7 +36,7 @@ class _Instance:
 
 @dataclass(frozen=True)
 class CellNetlist:
-    """A combinational netlist of cells; nodes are numbered as those of ``network``."""
+    """A combinational netlist of cells; nodes have the same numbers as in ``network``."""
 
     network: Network
     instances: dict[int, _Instance]
@@ -62,7 +62,7 @@ class CellNetlist:
 
 
 def merged(network: Network, gates: GateSet, technology: Technology) -> CellNetlist:
-    """The network in cells; two of which one feeds only the other become one if that is smaller."""
+    """The network in cells; a cell that feeds only one other is merged into it to save area."""
     instances = {}
     for node in network.gates:
         placed = gates.cells[network.function(node)]
@@ -91,7 +91,7 @@ def _merger(
     uses: Counter[int],
     library: Mapping[tuple[int, int], PlacedCell],
 ) -> tuple[int, _Instance] | None:
-    """The cell that gains most over ``node`` and one that only it reads, and that one's node."""
+    """The cell that saves most by replacing ``node`` and a node that only it reads; that node."""
     outer = instances[node]
     best, found = 1e-9, None
     for inner_node in dict.fromkeys(outer.reads):
@@ -107,7 +107,7 @@ def _merger(
 
 
 def _composed(outer: _Instance, inner_node: int, inner: _Instance, reads: Sequence[int]) -> int:
-    """Truth table over ``reads`` of a cell with another in front of one of its pins."""
+    """Truth table over ``reads`` of a cell with another cell in front of one of its pins."""
     table = 0
     for row in range(2 ** len(reads)):
         value = {source: row >> place & 1 for place, source in enumerate(reads)}

@@ -14,11 +14,11 @@ from halfbyte.area.synthesis.annealing.state import FAN_INS, NOT, Nodes, evaluat
 
 __all__ = ["MAX_INPUTS", "Network", "read_network"]
 
-# A truth table of so many inputs has 64 words.
+# A truth table over this many inputs has 64 words.
 MAX_INPUTS = 12
-# Rows of a word.
+# Rows of a truth table in a word.
 WORD = 64
-# Places for gates that an annealing may need for a while.
+# Spare nodes for gates that an annealing needs in between.
 SPARE = 100
 
 
@@ -26,8 +26,8 @@ SPARE = 100
 class Network:
     """A combinational netlist.
 
-    Its first nodes are the inputs, bit by bit in the order of ``inputs``, and the constants 0 and
-    1; then come the gates.
+    The first nodes are the inputs, bit by bit in the order of ``inputs``. The constants 0 and 1
+    follow, then the gates.
 
     Parameters
     ----------
@@ -43,12 +43,12 @@ class Network:
 
     @property
     def sources(self) -> int:
-        """How many nodes are no gates: inputs and the two constants."""
+        """The number of nodes that are not gates: inputs and the two constants."""
         return sum(self.inputs.values()) + 2
 
     @property
     def gates(self) -> list[int]:
-        """The gates that outputs need, each after those that it reads."""
+        """The gates that outputs need, each after the gates that it reads."""
         order: list[int] = []
         seen = set(range(self.sources))
 
@@ -74,11 +74,11 @@ class Network:
         return int(self.nodes.kind[node]), int(self.nodes.polarity[node])
 
     def cost(self, gates: GateSet) -> float:
-        """What the gates cost together."""
+        """The total cost of the gates."""
         return float(sum(gates.cost[self.function(node)] for node in self.gates))
 
     def counts(self) -> Counter[GateFunction]:
-        """How many gates there are of each function."""
+        """The number of gates of each function."""
         return Counter(self.function(node) for node in self.gates)
 
     def tables(self) -> np.ndarray:
@@ -101,11 +101,12 @@ class Network:
         Parameters
         ----------
         name : str
-            Of the module.
+            Name of the module.
         nodes : iterable of int
-            What has a wire; outputs must be among these, or inputs or constants.
+            Nodes that get a wire. Every output must be one of these, an input or a constant.
         statement : callable
-            Given a node and the names of all, what drives its wire.
+            Takes a node and the names of all nodes; gives the statement that drives the node's
+            wire.
         signed : bool
             Whether the outputs are signed numbers.
         """
@@ -130,7 +131,7 @@ class Network:
 
 
 def read_network(circuit: Circuit, inputs: Sequence[str], outputs: Sequence[str]) -> Network:
-    """The network of a circuit of gates with at most three inputs and without registers.
+    """The network of a circuit without registers whose gates have at most three inputs.
 
     Raises ValueError for more than ``MAX_INPUTS`` input bits.
     """
@@ -159,7 +160,7 @@ def read_network(circuit: Circuit, inputs: Sequence[str], outputs: Sequence[str]
 
 @cache
 def _identified(count: int, table: int) -> tuple[GateFunction, tuple[int, ...]]:
-    """The gate that has a truth table over inputs in some order, and that order."""
+    """The gate with this truth table over its inputs in some order, and that order."""
     gates = {(FAN_INS[kind], known): (kind, p) for (kind, p), known in gate_functions().items()}
     for order in permutations(range(count)):
         reordered = 0
@@ -173,7 +174,7 @@ def _identified(count: int, table: int) -> tuple[GateFunction, tuple[int, ...]]:
 
 
 def _empty(bits: int, count: int) -> Nodes:
-    """Arrays for so many nodes, with the truth tables of the inputs and constants."""
+    """Arrays for ``count`` nodes, with the truth tables of the inputs and constants."""
     rows = np.arange(max(WORD, 2**bits))
     values = np.zeros((count, len(rows) // WORD), np.uint64)
     for bit in range(bits):

@@ -1,4 +1,4 @@
-"""The annealing of a network: how hot, how long, and what is checked afterwards."""
+"""The annealing of a network: its temperatures, its length, and the check of its result."""
 
 from dataclasses import replace
 
@@ -11,8 +11,8 @@ from halfbyte.area.synthesis.annealing.state import Nodes
 
 __all__ = ["anneal"]
 
-# In typical gates; found by trial on the multipliers of 4-bit formats, where most of what is found
-# is found between 0.2, above which they only grow, and 0.1.
+# Temperatures in typical gates, found by trial on the multipliers of 4-bit formats. Above 0.2 these
+# only grow; most improvements come between 0.2 and 0.1.
 HOT, COLD = 0.18, 0.1
 
 
@@ -26,21 +26,21 @@ def anneal(
     hot: float = HOT,
     cold: float = COLD,
 ) -> Network:
-    """A network that costs at most as much, after so many moves; the same for the same input.
+    """A network that costs no more, after ``moves`` moves; the same input gives the same result.
 
     Parameters
     ----------
     network : Network
-        Where to start; its gates must all be in ``gates``.
+        The start; all its gates must be in ``gates``.
     gates : GateSet
-        What the result may consist of.
+        The gates that the result may have.
     moves : int
-        Gates that are tried to be replaced.
+        Number of attempts to replace a gate.
     alternative : ndarray, optional
-        (outputs, words) uint64: truth tables that the outputs may have instead; on each row either
-        all outputs are those of ``network`` or all are these.
+        (outputs, words) uint64: truth tables that the outputs may have instead. On each row, either
+        all outputs come from ``network`` or all come from ``alternative``.
     seed : int
-        Of the random numbers.
+        Seed of the random numbers.
     hot, cold : float
         First and last temperature, in typical gates.
     """

@@ -1,7 +1,7 @@
-"""A network that is being annealed, and what is known of it: order, truth tables, care.
+"""The state of a network during annealing: order, truth tables and care.
 
-A *network* is a list of nodes: the inputs first, then gates, each of a kind and a polarity
-(:mod:`.functions`) with up to three fan-ins, in no order. Of every node the truth table over all
+A *network* is a list of nodes: the inputs first, then the gates in any order. Each gate has a kind
+and a polarity (:mod:`.functions`) and up to three fan-ins. The truth table of every node over all
 inputs is known, as words of 64 rows.
 """
 
@@ -44,30 +44,31 @@ KINDS = 6
 FAN_INS = (1, 2, 2, 3, 3, 3)
 # Polarity: bits 0 to 2 invert fan-ins, bit 3 the output.
 OUTPUT = 8
-# Another node instead of a gate.
+# A wire: another node takes the place of a gate.
 WIRE = -1
-# Costs from here on mean that there is no such gate.
+# A cost of this or more means that the gate does not exist.
 IMPOSSIBLE = 1e9
-# A move sees this many random gates that do not exist yet, and weighs this many candidates.
+# In each move: the number of random extra gates, which are not built yet, and of candidates whose
+# cost is computed.
 EXTRAS, KEPT = 4, 8
 ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
-# Places in `Scratch.counts`.
+# Indices into `Scratch.counts`.
 ORDERED, POOLED, OFFERED, CANDIDATES = range(4)
 
 
 class Nodes(NamedTuple):
-    """A network; rows of nodes that nothing reads are free for new gates.
+    """A network. Nodes without readers are free for new gates.
 
     Attributes
     ----------
     kind, polarity : (nodes,) int64
-        What each gate is.
+        Kind and polarity of each gate.
     fan_ins : (nodes, 3) int64
-        The nodes that it reads.
+        The nodes that each gate reads.
     outputs : (outputs,) int64
         The nodes that are outputs.
     values : (nodes, words) uint64
-        The truth table of each node, a row of the table a bit.
+        The truth table of each node, one bit for each row.
     """
 
     kind: Any
@@ -78,7 +79,7 @@ class Nodes(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """What the moves work in; all is written anew by each move, or by :func:`refresh`.
+    """Working arrays; each move, or :func:`refresh`, writes them anew.
 
     The *pool* is what the gate may read: existing nodes, then :data:`EXTRAS` new gates. It has room
     for ``nodes + EXTRAS``. A *literal* is twice a place in the pool, plus 1 if inverted.
@@ -90,19 +91,20 @@ class Scratch(NamedTuple):
     mark : (nodes,) int64
         1 for gates that are in ``order``.
     stack : (6 * nodes,) int64
-        Nodes still to be visited.
+        Nodes that are still to be visited.
     uses : (nodes,) int64
-        How many needed gates and outputs read a node.
+        Number of needed gates and outputs that read each node.
     flipped : (nodes, words) uint64
-        Truth tables if the gate had the opposite value, where ``downstream``.
+        Truth tables for the opposite value of the gate, of nodes in ``downstream``.
     downstream : (nodes,) bool
         The gate itself, and gates that depend on it.
     pool : (nodes + EXTRAS,) int64
-        The node at each place, or -1 - n for extra n; ``counts[POOLED]``, and two constants.
+        The node at each place, or -1 - n for extra n; ``counts[POOLED]`` of them, then two
+        constants.
     pool_values : (nodes + EXTRAS, words) uint64
         The truth table at each place.
     literals, others : (2 * (nodes + EXTRAS),) int64
-        Literals, or places in the pool, that a gate could be built of.
+        Literals, or places in the pool, from which a gate could be built.
     literal_values : (2 * (nodes + EXTRAS), words) uint64
         The truth tables of ``literals``.
     extras : (EXTRAS, 5) int64
@@ -116,7 +118,8 @@ class Scratch(NamedTuple):
     candidates : (KEPT, 5) int64
         Kind, polarity and three places in the pool; ``counts[CANDIDATES]`` of them.
     counts : (4,) int64
-        By :data:`ORDERED`, :data:`POOLED`, :data:`OFFERED` and :data:`CANDIDATES`.
+        Counters with the indices :data:`ORDERED`, :data:`POOLED`, :data:`OFFERED`,
+        :data:`CANDIDATES`.
     """
 
     order: Any
@@ -140,7 +143,7 @@ class Scratch(NamedTuple):
 
 @jit
 def fan_in_count(kind: int) -> int:
-    """How many nodes a gate reads."""
+    """The number of nodes that a gate reads."""
     if kind <= NOT:
         return 1
     return 2 if kind <= XOR2 else 3
@@ -148,7 +151,7 @@ def fan_in_count(kind: int) -> int:
 
 @jit
 def gate(kind: int, polarity: int, a: Any, b: Any, c: Any) -> Any:
-    """A gate's value of words of 64 rows."""
+    """The value of a gate from words of 64 rows."""
     if kind == NOT:
         return ~a
     if polarity & 1:
@@ -172,7 +175,7 @@ def gate(kind: int, polarity: int, a: Any, b: Any, c: Any) -> Any:
 
 @jit
 def scratch(nodes: int, words: int) -> Any:
-    """Working arrays for a network of so many nodes."""
+    """Working arrays for a network with this number of nodes and words."""
     pool = nodes + EXTRAS
     return Scratch(
         np.zeros(nodes, np.int64),
@@ -197,7 +200,7 @@ def scratch(nodes: int, words: int) -> Any:
 
 @jit
 def refresh(inputs: int, net: Any, work: Any, cost: Any) -> float:
-    """Order the gates that outputs need, count who reads them, evaluate them; their cost."""
+    """Sort the gates that outputs need, count their readers, evaluate them; return their cost."""
     work.mark[:] = 0
     work.uses[:] = 0
     count, total = 0, 0.0
@@ -236,7 +239,7 @@ def refresh(inputs: int, net: Any, work: Any, cost: Any) -> float:
 
 @jit
 def evaluate(net: Any, node: int) -> None:
-    """Set the truth table of a gate from those of its fan-ins."""
+    """Compute the truth table of a gate from those of its fan-ins."""
     a, b, c = net.fan_ins[node, 0], net.fan_ins[node, 1], net.fan_ins[node, 2]
     values = net.values
     for word in range(values.shape[1]):
@@ -247,7 +250,7 @@ def evaluate(net: Any, node: int) -> None:
 
 @jit
 def flip(inputs: int, net: Any, work: Any, position: int) -> None:
-    """The truth tables of all that depends on a gate, if its value were the opposite."""
+    """Compute the truth tables of dependent nodes for the opposite value of a gate."""
     order, downstream, flipped, values = work.order, work.downstream, work.flipped, net.values
     for place in range(work.counts[ORDERED]):
         downstream[order[place]] = False
@@ -277,7 +280,7 @@ def flip(inputs: int, net: Any, work: Any, position: int) -> None:
 
 @jit
 def find_care(inputs: int, net: Any, work: Any, allowed: Any, position: int) -> None:
-    """The rows on which a gate must keep its value, or the outputs were none of the allowed."""
+    """Find the rows on which a gate must keep its value for the outputs to stay allowed."""
     flip(inputs, net, work, position)
     node = work.order[position]
     for word in range(work.care.shape[0]):
