@@ -6,11 +6,13 @@ from math import gcd
 
 import pytest
 
+from halfbyte.area import SynthesisRecord
 from halfbyte.area.exploration import load_space, parse_space, space_names
 from halfbyte.area.exploration.families import SupernormalGrid, ValueSets
 from halfbyte.base import UserError
 from halfbyte.formats import Ties, load
 from halfbyte.rtl import applicable_architectures
+from tests.factory import sample
 
 MINIMAL = "name: mine\nformats: [int4]\n"
 
@@ -89,8 +91,10 @@ def test_keys_depend_on_values_and_not_on_names(tmp_path):
         for name in ("other_name", "e2m1_sp")
     )
     assert [point.key() for point in first] == [point.key() for point in second]
-    record = {"format": "e2m1_sp", "activation": "e2m1_sp", "technology": "", "area_um2": 1.0}
-    assert first[0].named(record)["format"] == "other_name"
+    record = sample(SynthesisRecord, format="e2m1_sp", activation="e2m1_sp", technology="")
+    named = first[0].named(record)
+    assert (named.format, named.activation) == ("other_name", "other_name")
+    assert named.technology == "sky130hd"
     # With the multiplier there is more in the record.
     more = list(parse_space(f"{text}multipliers: true\n", tmp_path).points())
     assert not {point.key() for point in more} & {point.key() for point in first}
@@ -201,11 +205,17 @@ def test_bad_spaces_are_refused_in_one_line(text, message):
 
 
 def test_two_formats_of_one_name_are_refused(tmp_path):
-    (tmp_path / "mine.yaml").write_text(
-        "name: int4\nvalues: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]"
-    )
-    with pytest.raises(UserError, match="Two formats of the space have the name int4"):
-        parse_space("name: mine\nformats: [int4, mine.yaml]", tmp_path)
+    values = [*range(16)]
+    (tmp_path / "one.yaml").write_text(f"name: own\nvalues: {values}")
+    (tmp_path / "same.yaml").write_text(f"name: own\nvalues: {values}")
+    (tmp_path / "other.yaml").write_text(f"name: own\nvalues: {values[::-1]}")
+    parse_space("name: mine\nformats: [one.yaml, same.yaml]", tmp_path)
+    with pytest.raises(UserError, match="Two formats of the space have the name own"):
+        parse_space("name: mine\nformats: [one.yaml, other.yaml]", tmp_path)
+    # The name of a shipped format is refused even alone.
+    (tmp_path / "int4.yaml").write_text(f"name: int4\nvalues: {values}")
+    with pytest.raises(UserError, match="int4 is the name of a shipped format"):
+        parse_space("name: mine\nformats: [int4.yaml]", tmp_path)
 
 
 def test_errors_name_the_file_or_the_nearest_space(tmp_path):

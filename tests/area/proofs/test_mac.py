@@ -186,7 +186,8 @@ def test_netlists_are_their_rtl_in_every_technology(technology, tmp_path):
     assert prove_netlist(netlist, rtl, mac).status == PROVED
     alone = circuits["alone_netlist"], circuits["alone"], mac.multiplier()
     assert prove_multiplier_netlist(*alone).status == PROVED
-    for gate in netlist.gates[:: len(netlist.gates) // 8]:
+    gates = [gate for gate in netlist.gates if gate.inputs]  # without tie cells: constants stay
+    for gate in gates[:: len(gates) // 8]:
         wrong = netlist.rewired({gate.output: "1"})
         assert prove_netlist(wrong, rtl, mac).status == REFUTED, gate
 

@@ -192,7 +192,7 @@ def test_what_holds_no_operands_is_a_user_error(tmp_path, content):
         np.savez(path, weights=np.zeros((2, 2), np.int16), activations=np.zeros(1, np.int16))
     else:
         path.write_bytes(content)
-    with pytest.raises(UserError, match="holds no operands"):
+    with pytest.raises(UserError, match="is not a file that `halfbyte operands` wrote"):
         load_operands(str(path))
     with pytest.raises(UserError, match=r"must be minilm, bytelm or a file .*, not 'nope'"):
         load_operands("nope")

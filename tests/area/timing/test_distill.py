@@ -165,5 +165,5 @@ def test_delay_and_energy_are_those_of_the_full_library(name, full_library, tmp_
         for technology in (card, whole)
     )
     for figure in ("delay_ps", "energy_fj", "uniform_energy_fj", "clock_energy_fj"):
-        assert small[figure] == pytest.approx(full[figure], rel=0.03), figure
-    assert small["leakage_nw"] == full["leakage_nw"]
+        assert getattr(small, figure) == pytest.approx(getattr(full, figure), rel=0.03), figure
+    assert small.leakage_nw == full.leakage_nw
