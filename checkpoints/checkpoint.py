@@ -68,6 +68,8 @@ class Checkpoint:
         elif path.is_dir():
             self.config = read_config(path / CONFIG)
             self.shards = self._open_shards()
+        elif path.suffix == ".safetensors":
+            raise UserError(f"{path} cannot be read: No such file")
         else:
             raise UserError(f"{path} is no model directory: there is nothing of this name")
         self.tensors: dict[str, StoredTensor] = {}

@@ -86,16 +86,15 @@ def _show(profiles: Sequence["TensorProfile"]) -> None:
     records = [each.record for each in profiles]
     rows = [
         [
-            escape(record.layer),
+            record.layer,
             record.what,
-            "by block" if record.normalised else "as is",
+            _values(record.normalised),
             f"{record.count:,}",
             number(record.nu, 2),
             number(record.ks_t, 4),
             number(record.ks_normal, 4),
             number(record.ks_laplace, 4),
             number(record.ks_delta, 4),
-            escape(record.note or ""),
         ]
         for record in records
     ]
@@ -103,17 +102,21 @@ def _show(profiles: Sequence["TensorProfile"]) -> None:
         *("layer", "what", "values", ">count", ">nu"),
         *(">KS t", ">KS normal", ">KS Laplace", ">KS delta"),
     ]
-    if any(record.note for record in records):
-        columns.append("note")
-    else:
-        rows = [row[:-1] for row in rows]
     caption = (
         "KS: Kolmogorov-Smirnov distance of the best fit; delta: normal minus t, positive where t "
         "is nearer; nu 1000: normal or lighter tails"
     )
     table(f"{escape(records[0].model or '')}, blocks of {records[0].block}", columns, rows, caption)
+    for record in records:
+        if record.note:  # below the table: a column would be too narrow to read
+            what = f"{record.layer}, {record.what} {_values(record.normalised)}"
+            console.print(escape(f"{what}: {record.note}"), highlight=False)
     for line in _summary(profiles):
         console.print(line, highlight=False)
+
+
+def _values(normalised: bool) -> str:
+    return "by block" if normalised else "as is"
 
 
 def _summary(profiles: Sequence["TensorProfile"]) -> list[str]:

@@ -23,6 +23,8 @@ def test_plain_mappings_are_read(tmp_path):
         ("a: [1", "Not valid YAML: .* in line 1"),
         ("a: !!python/object/apply:os.system ['true']", "Not valid YAML"),
         ("a: " + "[" * 3000, "Not valid YAML"),
+        (f"b: {'9' * 100}\na: {'9' * 101}", "at most 100 digits, not 101 in line 2"),
+        (f"a: 0x{'f' * 99}", "at most 100 digits, not 101 in line 1"),
     ],
 )
 def test_anything_else_is_refused_in_one_line(text, message):

@@ -90,6 +90,8 @@ class TestBadDirectory:
     def test_nothing_there(self, tmp_path):
         with pytest.raises(UserError, match="is no model directory: there is nothing"):
             Checkpoint(tmp_path / "missing")
+        with pytest.raises(UserError, match=r"missing\.safetensors cannot be read: No such file"):
+            Checkpoint(tmp_path / "missing.safetensors")
 
     def test_no_config(self, tmp_path):
         with pytest.raises(UserError, match=r"no model directory: config\.json is missing"):

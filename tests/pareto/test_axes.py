@@ -38,7 +38,8 @@ def accuracies():
             measures={
                 "fidelity": sample(
                     MeasureRecord, title="fidelity", value=value[name], low=value[name],
-                    high=value[name], loss=1 - value[name], loss_low=0.0, loss_high=0.1,
+                    high=value[name], baseline=1.0, loss=1 - value[name], loss_low=0.0,
+                    loss_high=0.1,
                 )
             },
         )

@@ -57,6 +57,14 @@ def test_certainty_falls_where_formats_are_close():
     assert found.choice.certainty + found.runner_up.certainty == pytest.approx(1)
 
 
+@pytest.mark.parametrize("names", [("small", "middle"), ("middle", "small")])
+def test_of_equal_areas_the_more_accurate_is_chosen(names):
+    losses = {name: LOSSES[name] for name in names}
+    found = within_loss(dict.fromkeys(names, 900.0), evaluations(losses), 1.0)
+    assert (found.choice.format, found.choice.loss) == ("middle", LOSSES["middle"])
+    assert (found.runner_up.format, found.choice.certainty) == ("small", 1)
+
+
 def test_of_equal_losses_the_smaller_is_chosen():
     same = [Evaluation(record(name, 0.0, 0.0), {"m_loss": np.zeros(9)}) for name in LOSSES]
     assert within_area(AREAS, same, 5000).choice.format == "small"
