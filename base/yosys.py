@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 from halfbyte.base.errors import ToolError, UserError
@@ -25,6 +26,8 @@ __all__ = ["interrupt_yosys", "refuse_yosys", "run_yosys"]
 # Paths that Yosys, ABC and their scripts take as they are.
 _PLAIN = re.compile(r"[\w./+,:=@%~-]*")
 _LEAST_SPACE = 2**20
+# How often a folder is removed, and the seconds between.
+_TRIES, _PAUSE = 40, 0.05
 # The program of a server. It prints the path of its temporary folder, then reads one folder a line.
 # It answers each with a line: the exit status of the run in that folder. It has a single thread, or
 # forking would not be safe. Yosys keeps the libraries that it has read under $TMPDIR, by path, for
@@ -105,7 +108,16 @@ class _Server:
         """End it with all that it runs, and leave nothing of it."""
         self.end_now()
         self.close()
-        shutil.rmtree(self._temporary, ignore_errors=True)
+        self.remove()
+
+    def remove(self) -> None:
+        """Remove the temporary folder of a server that was ended."""
+        self._process.wait()
+        for _ in range(_TRIES):  # a run that is dying may still write into it
+            shutil.rmtree(self._temporary, ignore_errors=True)
+            if not self._temporary.exists():
+                return
+            time.sleep(_PAUSE)
 
 
 _idle: list[_Server] = []
@@ -136,9 +148,12 @@ def interrupt_yosys() -> None:
 def refuse_yosys() -> None:
     """End all servers, and start no run any more: the process is about to end at once."""
     _refuses.set()
+    busy = list(_busy)
     interrupt_yosys()
     while _idle:
         _idle.pop().kill()
+    for server in busy:  # the threads that wait for them may not come to it
+        server.remove()
 
 
 def run_yosys(script: str, folder: Path, what: str, timeout: float = 600) -> None:
