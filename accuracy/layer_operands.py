@@ -1,6 +1,7 @@
 """One linear layer of a model as codes: its weight, and what reaches it on real text."""
 
 import difflib
+import math
 from dataclasses import dataclass
 from functools import partial
 
@@ -37,6 +38,21 @@ class LayerOperands:
     def exact(self) -> Tensor:
         """The layer's result without quantization and without its bias; (tokens, N) float32."""
         return self.inputs @ self.weight.T
+
+    @property
+    def tensor_scale(self) -> float:
+        """The product of the scales that whole tensors have; 1 if none has."""
+        scales = [each.tensor_scale for each in (self.a, self.w)]
+        return math.prod(1.0 if scale is None else float(scale) for scale in scales)
+
+    def sqnr_db(self, product: Tensor) -> float | None:
+        """Signal to noise of a result against the model's own; None without noise or signal.
+
+        product: (tokens, N), in the layer's unit.
+        """
+        exact = self.exact.double()
+        signal, noise = (float(each.square().sum()) for each in (exact, product.double() - exact))
+        return 10 * math.log10(signal / noise) if signal and noise else None
 
 
 class _EnoughError(Exception):

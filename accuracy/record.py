@@ -55,7 +55,8 @@ class EvaluationRecord(Record):
     context: int | None
     """Tokens that a causal model sees at a time; null for others."""
     bos: str | None
-    """Where a causal model's token of beginnings stands: ``text``, ``window`` or ``none``."""
+    """Where a causal model's beginning-of-text token stands: before the ``text``, before every
+    ``window``, or nowhere (``none``)."""
     stored: JsonObject | None
     """The format in which the weights were stored already; null if they were not quantized."""
     items: int
@@ -67,10 +68,10 @@ class EvaluationRecord(Record):
     recipe_parameters: JsonObject
     """Everything that the recipe says."""
     bits_per_weight: float
-    """Bits stored for a weight that multiplies, with its share of the block's scale; those that
-    stay as they are count too."""
+    """Bits stored per weight that multiplies, block scales included. Weights that stay as they are
+    count, too."""
     measures: Mapping[str, MeasureRecord]
-    """By name, the first of which ranks formats."""
+    """Measures by name. The first one ranks formats."""
     sqnr_db: float | None
     """Signal over quantization noise of all weights, in dB; null if there is no noise."""
     optimum_gap_db: Mapping[str, float]
@@ -80,7 +81,7 @@ class EvaluationRecord(Record):
     unquantized: Mapping[str, str]
     """Weights that stay as they are, and why; embeddings, which are looked up, are left out."""
     not_calibrated: tuple[str, ...]
-    """Weights that are rounded to nearest, for calibration does not see what they multiply."""
+    """Weights that are rounded to nearest, because calibration does not see their inputs."""
     inputs_unquantized: tuple[str, ...]
     """Weights whose inputs stay as they are although the recipe quantizes activations."""
     versions: Mapping[str, str | None]

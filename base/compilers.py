@@ -103,7 +103,7 @@ def _host_compiler(chosen: str | None) -> Compiler:
     names = shlex.split(chosen) if chosen else ["g++", "clang++", "c++"]
     if chosen:
         if not names or shutil.which(names[0]) is None:
-            raise ToolError(f"CXX={chosen!r} is no program that can be run: set it to a compiler")
+            raise ToolError(f"CXX={chosen!r} is not a program: set it to a compiler")
         return _checked(tuple(names))
     for name in names:
         if shutil.which(name):

@@ -75,12 +75,25 @@ def _targets(tree: ast.AST, top: str, types: bool) -> Iterator[str]:
 
 
 def _statements(tree: ast.AST, types: bool) -> Iterator[ast.AST]:
-    """All nodes of a tree; without ``types``, nodes under ``if TYPE_CHECKING`` are left out."""
-    for node in ast.iter_child_nodes(tree):
-        hidden = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-        if types or not hidden:
+    """All statements of a tree; without ``types``, those under ``if TYPE_CHECKING`` are left out.
+
+    Expressions hold no imports and are many, so they are not looked at.
+    """
+    waiting = [tree]
+    while waiting:
+        for node in ast.iter_child_nodes(waiting.pop()):
+            if isinstance(node, ast.expr) or (not types and _is_for_types(node)):
+                continue
             yield node
-            yield from _statements(node, types)
+            waiting.append(node)
+
+
+def _is_for_types(node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.If)
+        and isinstance(node.test, ast.Name)
+        and node.test.id == "TYPE_CHECKING"
+    )
 
 
 def _is_own(module: str | None, top: str) -> bool:

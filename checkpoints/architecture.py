@@ -228,7 +228,7 @@ def read_config(path: Path) -> dict[str, object]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise UserError(f"{path.parent} is no model directory: {path.name} is missing") from None
+        raise UserError(f"{path.parent} is not a model directory: {path.name} is missing") from None
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path} cannot be read: {str(error)[:200]}") from None
     if not isinstance(found, dict):

@@ -71,7 +71,7 @@ class Checkpoint:
         elif path.suffix == ".safetensors":
             raise UserError(f"{path} cannot be read: No such file")
         else:
-            raise UserError(f"{path} is no model directory: there is nothing of this name")
+            raise UserError(f"{path} is not a model directory: there is nothing of this name")
         self.tensors: dict[str, StoredTensor] = {}
         for shard in self.shards:
             if twice := self.tensors.keys() & shard.tensors.keys():

@@ -179,7 +179,7 @@ def _description(folder: Path) -> _Description:
             {k: _known(WeightDescription, v) for k, v in dict(record["weights"]).items()},
         )
     except FileNotFoundError:
-        raise UserError(f"{folder} is no quantized checkpoint: {path.name} is missing") from None
+        raise UserError(f"{folder} is not a quantized checkpoint: {path.name} is missing") from None
     except (OSError, ValueError, KeyError, TypeError, RecursionError, UserError) as error:
         raise UserError(
             f"{path} cannot be read: {str(error)[:200]}; quantize the model again"

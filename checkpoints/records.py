@@ -61,9 +61,9 @@ class CompressionRecord(Record):
     coded: int
     """Tensors that were coded."""
     coded_elements: int
-    """Their elements."""
+    """Elements of what was coded."""
     coded_bits_per_element: float | None
-    """Bits per element of them; null if there are none."""
+    """Bits per element of what was coded; null if nothing was."""
     bytes_before: int
     """Bytes of the files that were read."""
     bytes_after: int
@@ -93,9 +93,9 @@ class PublishedCompressionRecord(Record):
     modules: int
     """Modules that were coded."""
     coded_elements: int
-    """Their elements."""
+    """Elements of what was coded."""
     coded_bits_per_element: float | None
-    """Bits per element of them; null if there are none."""
+    """Bits per element of what was coded; null if nothing was."""
     kept: Mapping[str, str]
     """Modules that stay as they are, and why."""
     bytes_before: int
@@ -189,7 +189,8 @@ class PartRecord(Record):
     raw_bits: float | None
     """Bits per element as they were."""
     entropy_bits: float | None
-    """Entropy of exponent and upper mantissa bits, and all bits beside them; null for a copy."""
+    """Bits per element of an ideal code: the entropy of exponent and upper mantissa bits, and the
+    other bits as they are; null for a copy."""
     stored_bits: float | None
     """Bits per element as they are stored."""
     bytes: int

@@ -60,7 +60,8 @@ class TargetFolder:
             raise UserError(f"{path} is the model itself; give another folder to write to")
         if path.is_dir() and any(path.iterdir()) and not (path / DESCRIPTION).is_file():
             raise UserError(
-                f"{path} holds files that are not of a quantized checkpoint; give an empty folder"
+                f"{path} holds files that do not belong to a quantized checkpoint; give an empty "
+                "folder"
             )
         self.path = path
         self.source = source

@@ -72,7 +72,7 @@ _BITS = {name: 8 * dtype.itemsize for name, dtype in _TORCH.items()} | {
 
 
 def _corrupt(file: Path, what: str) -> UserError:
-    return UserError(f"{file} is no valid safetensors file: {what}; fetch or save it again")
+    return UserError(f"{file} is not a valid safetensors file: {what}; fetch or save it again")
 
 
 @dataclass(frozen=True)
@@ -193,7 +193,7 @@ def _read_header(path: Path) -> bytes:
         length = int.from_bytes(prefix, "little")
         room = path.stat().st_size - _LENGTH_BYTES
         if len(prefix) < _LENGTH_BYTES or not 2 <= length <= min(room, MAX_HEADER):
-            raise _corrupt(path, "its header is cut off, or its first 8 bytes are no length")
+            raise _corrupt(path, "its header is cut off, or its first 8 bytes are not a length")
         return file.read(length)
 
 
@@ -207,7 +207,7 @@ def parse_header(raw: bytes, path: Path) -> tuple[dict[str, "StoredTensor"], dic
     except (ValueError, RecursionError) as error:
         raise _corrupt(path, f"its header cannot be read ({error})") from None
     if not isinstance(header, dict):
-        raise _corrupt(path, "its header is no mapping")
+        raise _corrupt(path, "its header is not a mapping")
     metadata = header.pop(METADATA, None) or {}
     if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
         raise _corrupt(path, "its metadata is not text")

@@ -38,7 +38,7 @@ Output = Annotated[
         show_default=False,
     ),
 ]
-Seed = Annotated[int, typer.Option(min=0, help="Of the random orders.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of the random orders.")]
 MAX_BITS = 8
 
 

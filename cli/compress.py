@@ -62,7 +62,7 @@ Verify = Annotated[
 Salvage = Annotated[
     bool,
     typer.Option(
-        "--salvage", help="Of a file whose index is damaged, write what can still be decoded."
+        "--salvage", help="Write what can still be decoded of a file whose index is damaged."
     ),
 ]
 Config = Annotated[

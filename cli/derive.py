@@ -1,13 +1,9 @@
 """``halfbyte derive``: a format file from a distribution, which every other command can load."""
 
-import json as json_module
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
 
 from halfbyte.base import UserError, build_dir, write_atomically
@@ -15,35 +11,12 @@ from halfbyte.cli.options import Json
 from halfbyte.cli.output import console, number, print_json, progress, table
 from halfbyte.cli.records import DerivationRecord
 from halfbyte.formats import Format, bundled, names
-from halfbyte.formats.codebooks import (
-    MIN_NU,
-    block_distribution,
-    code_entropy,
-    distance_to_optimum_db,
-    entropy_constrained,
-    levels_of,
-    lloyd_max,
-    relative_mse,
-)
+from halfbyte.formats.derivation import METHODS, Derivation, Errors
 from halfbyte.formats.model import MAX_BITS, MIN_BITS, check_name
 from halfbyte.formats.parse import parse_text
-from halfbyte.formats.quantile import (
-    DISTRIBUTIONS,
-    MAX_LUT_BITS,
-    MIN_LUT_BITS,
-    quantile_levels,
-    round_to_grid,
-)
+from halfbyte.formats.quantile import DISTRIBUTIONS, MAX_LUT_BITS, MIN_LUT_BITS
 
 __all__ = ["derive"]
-
-_TITLES = {"quantile": "quantiles", "lloyd_max": "Lloyd-Max", "entropy": "entropy-constrained"}
-_METHODS = {
-    "quantile": "equally likely quantiles (Dotzel et al., 2024, Algorithm 1)",
-    "lloyd_max": "least mean square error in blocks of {block} (Lloyd, 1982; Max, 1960)",
-    "entropy": "least mean square error in blocks of {block} at {entropy:g} bits of entropy "
-    "(Chou, Lookabaugh and Gray, 1989)",
-}
 
 Distribution = Annotated[str, typer.Argument(help=f"{' or '.join(DISTRIBUTIONS)}.")]
 Nu = Annotated[
@@ -91,65 +64,6 @@ Output = Annotated[
 ]  # fmt: skip
 
 
-@dataclass(frozen=True)
-class _Recipe:
-    """What a format is derived from; ``levels`` are exact, ascending, the highest one 1."""
-
-    distribution: str
-    nu: float | None
-    bits: int
-    lut_bits: int
-    method: str
-    block: int
-    entropy: float
-
-    @property
-    def default_name(self) -> str:
-        parts = [self.distribution]
-        if self.nu is not None:
-            parts.append(f"nu{self.nu:.6g}".replace(".", "_").replace("+", ""))
-        parts += [self.method.removesuffix("_max")] * (self.method != "quantile")
-        parts += [f"{self.bits}bit"] * (self.bits != 4)
-        parts += [f"b{self.block}"] * (self.method != "quantile" and self.block != 128)
-        parts += [f"lut{self.lut_bits}"] * (self.lut_bits != 8)
-        return "_".join(parts)
-
-    @property
-    def title(self) -> str:
-        parent = "normal" if self.nu is None else f"Student's t, nu {self.nu:g}"
-        return f"{parent}, {_TITLES[self.method]}, {self.bits} bits"
-
-    @property
-    def source(self) -> str:
-        method = _METHODS[self.method].format(block=self.block, entropy=self.entropy)
-        return f"halfbyte derive {self.distribution}: {method}"
-
-    def levels(self) -> np.ndarray:
-        """(2^bits,) before they are rounded to the hardware's grid."""
-        if self.method == "quantile":
-            return quantile_levels(self.distribution, self.bits, self.nu)
-        blocks = block_distribution(self.distribution, self.nu, self.block)
-        count = 2**self.bits
-        if self.method == "lloyd_max":
-            return lloyd_max(blocks, count, pinned=True)
-        levels = entropy_constrained(blocks, count, entropy=self.entropy, pinned=True).levels
-        # Levels not worth their code were dropped; the codes left over repeat the highest one.
-        return np.append(levels, np.ones(count - len(levels)))
-
-    def text(self, name: str, levels: np.ndarray) -> str:
-        """The format file."""
-        lines = {"name": name, "title": _quoted(self.title)}
-        if self.method == "quantile":
-            lines |= {"family": "quantile", "distribution": self.distribution}
-            lines |= {} if self.nu is None else {"nu": f"{self.nu:.10g}"}
-            lines |= {"bits": str(self.bits), "lut_bits": str(self.lut_bits)}
-        else:
-            values = ", ".join(map(str, round_to_grid(levels, self.lut_bits)))
-            lines |= {"bits": str(self.bits), "values": f"[{values}]"}
-        lines |= {"ties": "down", "source": _quoted(self.source)}
-        return "".join(f"{key}: {value}\n" for key, value in lines.items())
-
-
 def derive(
     distribution: Distribution,
     nu: Nu = None,
@@ -168,17 +82,16 @@ def derive(
     if from_model is not None:
         nu = _nu_of(from_model)
     bits_coded = bits - 0.5 if entropy is None else entropy
-    recipe = _Recipe(distribution, nu, bits, lut_bits, method, block, bits_coded)
-    levels = recipe.levels()
-    text = recipe.text(name or recipe.default_name, levels)
+    derivation = Derivation(distribution, nu, bits, lut_bits, method, block, bits_coded)
+    text = derivation.text(name or derivation.default_name)
     fmt = parse_text(text)
     path = output or build_dir() / "formats" / f"{fmt.name}.yaml"
-    record = _record(recipe, fmt, levels, path, from_model)
+    record = _record(derivation, fmt, path, from_model)
     write_atomically(path, text)
     if json:
         print_json([record])
         return
-    _show(recipe, fmt, levels, record)
+    _show(derivation, fmt)
     console.print(f"wrote {path}", highlight=False)
 
 
@@ -196,8 +109,8 @@ def _check(
         raise UserError(
             f"Distribution must be {' or '.join(DISTRIBUTIONS)}, not {distribution[:60]!r}"
         )
-    if method not in _METHODS:
-        raise UserError(f"Method must be {', '.join(_METHODS)}, not {method[:60]!r}")
+    if method not in METHODS:
+        raise UserError(f"Method must be {', '.join(METHODS)}, not {method[:60]!r}")
     if entropy is not None and method != "entropy":
         raise UserError("--entropy belongs to --method entropy")
     if nu is not None and model is not None:
@@ -219,78 +132,59 @@ def _nu_of(model: str) -> float:
     return float(f"{found:.3g}")
 
 
-def _record(
-    recipe: _Recipe, fmt: Format, levels: np.ndarray, path: Path, model: str | None
-) -> DerivationRecord:
-    figures: dict[str, float | None] = dict.fromkeys(("relative_mse", "distance_db", "entropy"))
-    if recipe.nu is None or recipe.nu >= MIN_NU:
-        blocks = block_distribution(recipe.distribution, recipe.nu, recipe.block)
-        figures = {
-            "relative_mse": relative_mse(levels_of(fmt), blocks),
-            "distance_db": _distance(fmt, recipe),
-            "entropy": code_entropy(levels_of(fmt), blocks),
-        }
+def _record(derivation: Derivation, fmt: Format, path: Path, model: str | None) -> DerivationRecord:
+    errors = derivation.errors(fmt)
     return DerivationRecord(
         format=fmt.name,
         file=str(path),
-        distribution=recipe.distribution,
-        nu=recipe.nu,
+        distribution=derivation.distribution,
+        nu=derivation.nu,
         from_=model,
-        method=recipe.method,
-        bits=recipe.bits,
-        lut_bits=recipe.lut_bits,
-        block=recipe.block,
-        levels=tuple(levels.tolist()),
+        method=derivation.method,
+        bits=derivation.bits,
+        lut_bits=derivation.lut_bits,
+        block=derivation.block,
+        levels=tuple(derivation.levels.tolist()),
         values=tuple(map(str, fmt.values)),
-        **figures,
+        relative_mse=errors.relative_mse if errors else None,
+        distance_db=errors.distance_db if errors else None,
+        entropy=errors.entropy if errors else None,
     )
 
 
-def _distance(fmt: Format, recipe: _Recipe) -> float:
-    return distance_to_optimum_db(fmt, recipe.distribution, recipe.nu, recipe.block)
-
-
-def _show(recipe: _Recipe, fmt: Format, levels: np.ndarray, record: DerivationRecord) -> None:
+def _show(derivation: Derivation, fmt: Format) -> None:
     rows = [
         [str(code), f"{level:.6f}", str(value), f"{float(value):.6f}"]
-        for code, (level, value) in enumerate(zip(levels, fmt.values, strict=True))
+        for code, (level, value) in enumerate(zip(derivation.levels, fmt.values, strict=True))
     ]
     caption = "" if 0 in fmt.values else "no value is exactly 0"
-    table(fmt.title, [">code", ">level", f">in {recipe.lut_bits} bits", ">value"], rows, caption)
-    if record.relative_mse is None:
+    columns = [">code", ">level", f">in {derivation.lut_bits} bits", ">value"]
+    table(fmt.title, columns, rows, caption)
+    formats = [fmt, *(each for each in bundled() if each.bits == fmt.bits)]
+    found = {each.name: errors for each in formats if (errors := derivation.errors(each))}
+    if found:
+        _show_errors(derivation, found)
+    else:
         console.print(
-            f"no errors: Student's t has no variance up to nu = 2, and here nu is {recipe.nu:g}"
+            f"no errors: Student's t has no variance up to nu = 2, and here nu is {derivation.nu:g}"
         )
-        return
-    _show_distances(recipe, [fmt, *(each for each in bundled() if each.bits == fmt.bits)])
 
 
-def _show_distances(recipe: _Recipe, formats: Sequence[Format]) -> None:
-    blocks = block_distribution(recipe.distribution, recipe.nu, recipe.block)
-    found = sorted((_distance(fmt, recipe), fmt.name) for fmt in formats)
-    by_name = {fmt.name: fmt for fmt in formats}
-    rows = []
-    for distance, name in found:
-        levels = levels_of(by_name[name])
-        error = relative_mse(levels, blocks)
-        rows.append(
-            [
-                name,
-                number(1e3 * error, 3),
-                number(-10 * math.log10(error), 2),
-                number(distance, 2),
-                number(code_entropy(levels, blocks), 2),
-            ]
-        )
-    parent = "normal" if recipe.nu is None else f"Student's t, nu {recipe.nu:g}"
+def _show_errors(derivation: Derivation, found: Mapping[str, Errors]) -> None:
+    rows = [
+        [
+            name,
+            number(1e3 * errors.relative_mse, 3),
+            number(errors.sqnr_db, 2),
+            number(errors.distance_db, 2),
+            number(errors.entropy, 2),
+        ]
+        for name, errors in sorted(found.items(), key=lambda each: (each[1].distance_db, each[0]))
+    ]
     caption = (
-        f"{parent}, blocks of {recipe.block}; distance: SQNR lost to the best {2**recipe.bits} "
-        "levels there are (Lloyd-Max); entropy: bits a code if codes are entropy-coded"
+        f"{derivation.parent}, blocks of {derivation.block}; distance: SQNR lost to the best "
+        f"{2**derivation.bits} levels there are (Lloyd-Max); entropy: bits a code if codes are "
+        "entropy-coded"
     )
     columns = ["format", ">relative MSE x 1e-3", ">SQNR dB", ">distance dB", ">entropy bits"]
     table("Errors", columns, rows, caption)
-
-
-def _quoted(text: str) -> str:
-    """A YAML string in double quotes, which are those of JSON."""
-    return json_module.dumps(text)

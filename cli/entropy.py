@@ -29,7 +29,8 @@ Formats = Annotated[
     str | None,
     typer.Option(
         "--formats",
-        help="Of the codes of these formats, with commas between; 'all' for every shipped one.",
+        help="Entropy of the codes of these formats, with commas between; 'all' for every shipped "
+        "one.",
         show_default=False,
     ),
 ]

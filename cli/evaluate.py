@@ -92,8 +92,8 @@ Bos = Annotated[
     str | None,
     typer.Option(
         metavar="text|window|none",
-        help="For causal models: the token of beginnings once before the text (the default, as "
-        "lm-eval has it), before every window, or nowhere.",
+        help="For causal models: the beginning-of-text token once before the text (the default, as "
+        "in lm-eval), before every window, or nowhere.",
         show_default=False,
     ),
 ]

@@ -42,7 +42,7 @@ Layers = Annotated[
         show_default=False,
     ),
 ]
-Seed = Annotated[int, typer.Option(min=0, help="Of the sample where a tensor is large.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of the sample of a large tensor.")]
 
 
 def profile(

@@ -84,4 +84,4 @@ def records_page() -> str:
         ]
         what = _text(str(kind.schema()["description"]))
         lines += [f"## {name}", "", what, "", "| field | meaning |", "|---|---|", *rows, ""]
-    return "\\n".join(lines)
+    return "\n".join(lines)

@@ -1,12 +1,10 @@
 """``halfbyte run``: one layer of a real model through the RTL of an array, bit for bit."""
 
-import math
 import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from halfbyte.base import UserError
 from halfbyte.cli.dot import Scale
 from halfbyte.cli.options import (
     Activation,
@@ -19,9 +17,6 @@ from halfbyte.cli.output import print_json, progress, table
 from halfbyte.formats import find_scale_code, load
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from halfbyte.accuracy.layer_operands import LayerOperands
     from halfbyte.area.cells.technology import Technology
     from halfbyte.rtl.array import ArraySpec
     from halfbyte.sim.array.record import LayerRun
@@ -34,7 +29,7 @@ DEFAULT_SIDE, DEFAULT_LANES, DEFAULT_TOKENS = 8, 32, 128
 def run(
     model: Annotated[str, typer.Argument(help="As for `halfbyte evaluate`.", metavar="MODEL")],
     layer: Annotated[str, typer.Option(help="A linear layer by its name in the model.")],
-    fmt: Annotated[str, typer.Option("--format", help="Of the weights: a name or a .yaml file.")],
+    fmt: Annotated[str, typer.Option("--format", help="Format or .yaml file of the weights.")],
     activation: Activation = None,
     scale: Scale = "e8m0",
     lanes: Annotated[int, typer.Option(help="Products a cycle of each unit.")] = DEFAULT_LANES,
@@ -63,9 +58,11 @@ def run(
     from halfbyte.accuracy.layer_operands import layer_operands
     from halfbyte.accuracy.models.loading import open_subject
     from halfbyte.golden.scales import ScaleFormat
+    from halfbyte.gpu_ref.product_check import compare_product
     from halfbyte.rtl.array import ArraySpec
     from halfbyte.sim.array.product import run_product
     from halfbyte.sim.array.record import LayerRun
+    from halfbyte.sim.array.schedule import Operands
 
     start = time.monotonic()
     weight, other = load(fmt), load_optional(activation)
@@ -85,8 +82,9 @@ def run(
             tokens=tokens,
         )
         update(1, 2, "simulation")
-        product, seen = run_product(spec, _codes(operands, unit.block_size))
+        product, seen = run_product(spec, Operands.of(operands.a, operands.w))
     outputs, inputs = operands.weight.shape
+    sqnr = operands.sqnr_db(product.double() * float(unit.unit) * operands.tensor_scale)
     technology = pick_technology(tech, None) if energy else None
     record = LayerRun(
         model=model,
@@ -102,10 +100,10 @@ def run(
         outputs=outputs,
         tokens=tokens,
         results=seen.results,
-        host_build=_host_build(operands, product),
+        host_build=compare_product(product, operands.a, operands.w),
         cycles=seen.cycles,
         utilization=round(spec.utilization(inputs, outputs, tokens), 4),
-        sqnr_db=_sqnr(operands, product, float(unit.unit)),
+        sqnr_db=None if sqnr is None else round(sqnr, 3),
         energy_nj=_energy(spec, technology, tokens * inputs * outputs) if technology else None,
         technology=technology.name if technology else None,
         build_seconds=seen.build_seconds,
@@ -128,50 +126,6 @@ def _unit(weight: Any, activation: Any, lanes: int, code: Any, block: int | None
         scale=code,
         block=block,
     )
-
-
-def _codes(operands: "LayerOperands", block: int) -> Any:
-    """As the simulation takes them: whole blocks, the codes of their scales."""
-    from halfbyte.sim.array.schedule import Operands
-
-    if operands.inputs.shape[1] % block:
-        raise UserError(
-            f"The layer has {operands.inputs.shape[1]} inputs, which blocks of {block} do not "
-            "divide: choose other lanes or another --block"
-        )
-    a, w = operands.a, operands.w
-    if a.scale_codes is None or w.scale_codes is None:
-        raise AssertionError("these rules give scales of eight bits")
-    return Operands(a.codes.numpy(), w.codes.numpy(), a.scale_codes.numpy(), w.scale_codes.numpy())
-
-
-def _tensor_scales(operands: "LayerOperands") -> float:
-    """What the unit leaves to be multiplied with: the scales of whole tensors."""
-    scales = [each.tensor_scale for each in (operands.a, operands.w)]
-    return math.prod(1.0 if scale is None else float(scale) for scale in scales)
-
-
-def _sqnr(operands: "LayerOperands", product: "Tensor", unit: float) -> float | None:
-    """Signal to noise of the layer's result against the model's own, in dB."""
-    exact = operands.exact.double()
-    noise = float((product.double() * unit * _tensor_scales(operands) - exact).square().sum())
-    signal = float(exact.square().sum())
-    return round(10 * math.log10(signal / noise), 3) if signal and noise else None
-
-
-def _host_build(operands: "LayerOperands", product: "Tensor") -> str:
-    """Whether the kernels' host build gives the same bits, where its arithmetic is the unit's."""
-    import torch
-
-    from halfbyte.gpu_ref import Packed, matmul
-
-    quanta = operands.a.format.quantum * operands.w.format.quantum
-    powers = [number & (number - 1) == 0 for number in (quanta.numerator, quanta.denominator)]
-    if not all(powers) or operands.a.tensor_scale is not None:
-        return "not comparable: it takes in scales that the unit leaves out"
-    seen = matmul(Packed.from_golden(operands.a), Packed.from_golden(operands.w))
-    different = int((seen.view(torch.int32) != product.view(torch.int32)).sum())
-    return "the same bits" if not different else f"{different} results differ"
 
 
 def _energy(spec: "ArraySpec", technology: "Technology", products: int) -> float | None:

@@ -19,7 +19,7 @@ Output = Annotated[
 ]
 Steps = Annotated[int, typer.Option(min=1, help="Updates of the weights.")]
 Batch = Annotated[int, typer.Option(min=1, help="Windows of 256 bytes in each update.")]
-Seed = Annotated[int, typer.Option(min=0, help="Of the initial weights and of the windows.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of the initial weights and of the windows.")]
 
 
 def train_bytelm(

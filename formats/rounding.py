@@ -1,7 +1,7 @@
-"""A format's values rounded to a table of fewer bits: what hardware for measured decimals takes.
+"""A format's values rounded to fewer bits, so that hardware for fitted values stays small.
 
-Values that were fitted, such as 0.6962 and 0.5251, are integers only over a quantum of 1/10000, and
-make a wide multiplier and accumulator. On a grid of ``bits`` bits they move a little and cost less.
+Fitted values, such as 0.6962 and 0.5251, are integers only in units of 1/10000. They make a wide
+multiplier and accumulator. On a grid of ``bits`` bits they move a little and cost less.
 """
 
 from dataclasses import replace

@@ -54,7 +54,7 @@ def mac_stream(
 
     w_codes, a_codes: (T,) uint8. clear: (T,) bool. Returns (T,) int64, in units of
     ``weight.quantum * activation.quantum``, each within ``acc_width`` bits. ``initial`` is the
-    register before the first cycle. A lossless width makes both overflow rules the plain sum.
+    register before the first cycle. With a lossless width, both overflow rules give the plain sum.
     """
     _check_stream(w_codes, a_codes, clear)
     products = product(w_codes, a_codes, weight, activation)

@@ -18,8 +18,8 @@ __all__ = ["draw_area_by_value", "draw_cloud", "draw_gain_by_value"]
 _COLOURS = ("#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _NO_BASE = "#777777"
 _NAMED = "#000000"
-# The plot shows this share of the span of frontier and named formats as margin: more on the side of
-# larger and worse formats.
+# Margins around the frontier and the named formats, as parts of their span. The side of larger and
+# worse formats gets more.
 _BETTER_MARGIN, _WORSE_MARGIN = 0.08, 0.3
 _HEADROOM = 0.2  # for a legend
 _SHOWN_LOSS_DB = 1.0

@@ -44,7 +44,7 @@ def plain_integers_refusal(weight: Format, activation: Format) -> str | None:
             plain = (code ^ half) - half
             if integer != plain:
                 return (
-                    f"the codes of {fmt.name} are no two's complement integers: code "
+                    f"the codes of {fmt.name} are not two's complement integers: code "
                     f"{code:0{fmt.bits}b} stands for {integer} (in quanta), not {plain}"
                 )
     return None

@@ -8,14 +8,14 @@ from halfbyte.rtl import MacSpec
 
 __all__ = ["MAX_CYCLES", "Step", "expected_after", "walk_to_limits"]
 
-# Most strides of a walk in either direction. They reach the limits of 32 bits with formats of 4
-# bits, which takes seconds in Verilator and minutes in Icarus.
+# The longest walk in either direction. It reaches the limits of 32 bits with formats of 4 bits, and
+# takes seconds in Verilator and minutes in Icarus.
 MAX_CYCLES = 2**26
 
 
 @dataclass(frozen=True)
 class Step:
-    """Codes that are held for ``cycles`` clock cycles; with ``clear``, which takes one cycle."""
+    """Codes that are held for ``cycles`` clock cycles. A step with ``clear`` takes one cycle."""
 
     w: int
     a: int

@@ -1,6 +1,7 @@
 """The plan of the house: imports go down only and in no circle, and what texts name exists."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -42,6 +43,12 @@ def modules() -> list[str]:
     return [f"halfbyte.{name.removesuffix('.__init__')}" for name in names]
 
 
+@cache
+def all_imports(types: bool = False) -> dict[str, frozenset[str]]:
+    """What every module imports."""
+    return {module: imports_of(module, types=types) for module in modules()}
+
+
 def allowed(plan: Mapping[str, Sequence[str]], room: str) -> set[str]:
     """The room itself and all below it."""
     return {room}.union(*(allowed(plan, below) for below in plan[room]))
@@ -76,13 +83,13 @@ def circle(imports: Mapping[str, Iterable[str]]) -> list[str]:
 
 @pytest.mark.parametrize(("within", "plan"), [("halfbyte", ROOMS), ("halfbyte.area", AREA)])
 def test_imports_go_down_only(within, plan):
-    imports = {module: imports_of(module, types=True) for module in modules()}
+    imports = all_imports(types=True)
     assert sum(map(len, imports.values())) > 500
     assert upward(plan, imports, within) == []
 
 
 def test_imports_run_in_no_circle():
-    assert circle({module: imports_of(module) for module in modules()}) == []
+    assert circle(all_imports()) == []
 
 
 def test_an_upward_import_and_a_circle_would_be_seen():

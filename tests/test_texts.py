@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from typer.main import get_command
@@ -24,9 +24,15 @@ def options(command) -> set[str]:
     return own.union({"--help"}, *(options(command.get_command(None, name)) for name in names))
 
 
-def sources() -> Iterator[Path]:
+@cache
+def sources() -> dict[str, ast.Module]:
+    """All source files, parsed, by their path."""
     rooms = (path for path in (ROOT / "halfbyte").iterdir() if path.is_dir())
-    return (path for room in rooms for path in sorted(room.rglob("*.py")))
+    return {
+        str(path.relative_to(ROOT)): ast.parse(path.read_bytes())
+        for room in rooms
+        for path in sorted(room.rglob("*.py"))
+    }
 
 
 def named_options(text: str) -> set[str]:
@@ -46,7 +52,8 @@ def unknown_options(tree: ast.AST, known: set[str]) -> set[str]:
 def cited_files(tree: ast.AST) -> set[str]:
     """Names of texts and sources in docstrings."""
     kinds = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
-    texts = (ast.get_docstring(node) or "" for node in ast.walk(tree) if isinstance(node, kinds))
+    nodes = (node for node in ast.walk(tree) if isinstance(node, kinds))
+    texts = (ast.get_docstring(node, clean=False) or "" for node in nodes)
     return {name for text in texts for name in re.findall(r"[\w./-]+\.(?:md|py|cpp|cu|h)\b", text)}
 
 
@@ -55,9 +62,7 @@ def test_every_option_in_a_text_exists():
     assert {"--format", "--json", "--tech"} <= known
     assert {"--formats"} == unknown_options(ast.parse("'see --formats, --json'"), {"--json"})
     unknown = {
-        (str(path.relative_to(ROOT)), name)
-        for path in sources()
-        for name in unknown_options(ast.parse(path.read_bytes()), known)
+        (path, name) for path, tree in sources().items() for name in unknown_options(tree, known)
     }
     assert unknown == set()
 
@@ -67,9 +72,9 @@ def test_every_file_in_a_docstring_exists():
     folders = [ROOT / "docs", *(ROOT / "halfbyte").iterdir()]
     files = [f"/{path.relative_to(ROOT)}" for each in folders for path in each.rglob("*.*")]
     cited = {
-        (str(path.relative_to(ROOT)), name)
-        for path in sources()
-        for name in cited_files(ast.parse(path.read_bytes())) - WRITTEN
+        (path, name)
+        for path, tree in sources().items()
+        for name in cited_files(tree) - WRITTEN
         if not any(file.endswith(f"/{name}") for file in files)
     }
     assert cited == set()

@@ -110,7 +110,7 @@ def _windows(tokens: Tensor, context: int, bos: str, prefix: int | None) -> tupl
     """Windows, with the beginning-of-text token where wanted; see :func:`sliding_windows`."""
     stride = max(1, context // 2)
     if prefix is None and bos == "window":
-        raise UserError("The tokenizer has no token of beginnings: --bos window cannot be")
+        raise UserError("The tokenizer has no beginning-of-text token: --bos window cannot be")
     if prefix is None or bos == "none":
         return sliding_windows(tokens, context, stride)
     if bos == "text":

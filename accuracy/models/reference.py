@@ -179,7 +179,7 @@ def _folder_of(reference: str) -> Path:
         return Path(reference).resolve()
     if os.path.exists(reference) or not _HUB_NAME.fullmatch(reference):  # noqa: PTH110
         raise UserError(
-            f"{reference[:200]!r} is no model: give {', '.join(BUILT_IN)}, a directory with "
+            f"{reference[:200]!r} is not a model: give {', '.join(BUILT_IN)}, a directory with "
             "config.json and model.safetensors, or a hub name such as facebook/opt-125m"
         )
     return _from_hub(reference)

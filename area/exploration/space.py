@@ -185,7 +185,8 @@ def space_names() -> tuple[str, ...]:
 def load_space(reference: str | Path) -> Space:
     """The space that ``reference`` names: a shipped name, or a path that ends in ``.yaml``.
 
-    Raises UserError: an unknown name (with the list and the nearest), or a file that is no space.
+    Raises UserError for an unknown name (with the list and the nearest), or a file that does not
+    describe a space.
     """
     text = str(reference)
     if isinstance(reference, Path) or text.endswith((".yaml", ".yml")):

@@ -1,5 +1,6 @@
-"""The search for a dot-product unit's lane: apart from the unit, the same for every format.
+"""The search for the smallest lane of a dot-product unit; the same for every format.
 
+The lane is searched on its own, before the unit.
 A lane is judged by its own area plus a full adder for each of its output bits, since the tree needs
 one full adder to add one bit. Every architecture is annealed briefly, the best two for longer, and
 the better of these for longest.

@@ -34,7 +34,8 @@ _SEED = 1
 
 @dataclass(frozen=True)
 class Operands:
-    """``weights`` and ``activations``: (4, 4, 256) int16, layers by rows by terms; 32767 is 1.
+    """``weights`` and ``activations``: (4, 4, 256) int16, layers by rows by terms; 32767
+    stands for 1.
 
     Raises ValueError for another shape or type.
     """

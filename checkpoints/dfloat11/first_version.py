@@ -38,7 +38,7 @@ def _description(file: TensorFile) -> _Description:
             return _Description(found["header"].encode(), found.get("copied_sha256"))
         what = f"its layout has version {found['version']!r:.20}, and this release reads 1 and 2"
     except AttributeError:
-        what = f"the header in its metadata {KEY} is no text"
+        what = f"the header in its metadata {KEY} is not text"
     except (ValueError, TypeError, KeyError, RecursionError):
         what = f"its metadata {KEY} cannot be read"
     raise CorruptError(f"{file.path}: {what}")

@@ -179,14 +179,14 @@ def _folder_of(model: Path | str) -> Path:
         return folder
     name = str(model)
     if folder.exists() or name.count("/") != 1 or name.startswith((".", "/", "~")):
-        raise UserError(f"{folder} is no folder: give that of a model, or its name on the hub")
+        raise UserError(f"{folder} is not a folder: give that of a model, or its name on the hub")
     from huggingface_hub import snapshot_download
 
     try:
         return Path(snapshot_download(name))
     except (OSError, ValueError) as error:  # also what the hub's client raises
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(f"{name} is no folder, nor on the hub: {reason[:200]}") from None
+        raise UserError(f"{name} is neither a folder nor on the hub: {reason[:200]}") from None
 
 
 def load(

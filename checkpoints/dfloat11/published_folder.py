@@ -71,7 +71,7 @@ def _read(tensors: Mapping[str, StoredTensor], name: str) -> published.Module:
     arrays = [tensor.read().numpy() for tensor in found if tensor is not None]
     luts, stream, other, positions, gaps, splits = arrays
     if positions.size % 4:
-        raise CorruptError(f"Module {name}: output_positions are no whole numbers of 32 bits")
+        raise CorruptError(f"Module {name}: output_positions are not integers of 32 bits")
     return published.Module(
         luts,
         stream.reshape(-1),

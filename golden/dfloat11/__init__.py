@@ -11,6 +11,7 @@ from halfbyte.golden.dfloat11.codec import (
     Measured,
     compress,
     measure,
+    measure_with,
     symbol_counts,
 )
 from halfbyte.golden.dfloat11.devices import prepare
@@ -26,6 +27,7 @@ from halfbyte.golden.dfloat11.layouts import (
     opened,
     read_header,
 )
+from halfbyte.golden.dfloat11.table_packets import table_packets
 
 __all__ = [
     "CODES",
@@ -42,8 +44,10 @@ __all__ = [
     "fixed_packets",
     "layout_of",
     "measure",
+    "measure_with",
     "opened",
     "prepare",
     "read_header",
     "symbol_counts",
+    "table_packets",
 ]

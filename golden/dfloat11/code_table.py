@@ -141,6 +141,13 @@ class CodeTable:
         head = np.array([len(self.rows), escape, *per_length], dtype="<u2").tobytes()
         return head + bytes(0 if row == ESCAPE else row for row in self.rows)
 
+    @property
+    def numbers(self) -> list[int]:
+        """What :meth:`to_bytes` writes, number by number: what the hardware's loader takes."""
+        data = self.to_bytes()
+        head = len(data) - len(self.rows)
+        return [*np.frombuffer(data[:head], dtype="<u2").tolist(), *data[head:]]
+
     @classmethod
     def from_bytes(cls, data: bytes) -> tuple["CodeTable", int]:
         """Undo :meth:`to_bytes`: the table, and how many bytes it took.

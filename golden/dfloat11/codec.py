@@ -57,7 +57,7 @@ CODES = ("best", "fixed")
 _NO_DIGEST = bytes(32)
 _REASONS = {
     WRONG_CRC: "its CRC is wrong",
-    NOT_A_CODE: "its stream holds bits that are no code",
+    NOT_A_CODE: "its stream holds bits that are not a code",
     WRONG_LENGTH: "its codes do not end where its lengths say",
 }
 
@@ -164,6 +164,29 @@ def measure(
         table = FixedCode.best(counts.tolist()).table
     else:
         table = CodeTable.from_counts(counts.tolist(), max_rows=rows, max_length=limit)
+    return _measured(tensor, table, counts)
+
+
+def measure_with(tensor: Tensor, table: CodeTable) -> Measured:
+    """The same for a given code, such as that of a larger tensor of which this one is a part.
+
+    Raises
+    ------
+    TypeError, ValueError
+        The tensor has a type that the codec does not take or is empty; the table lacks a symbol.
+    """
+    counts = symbol_counts(tensor)
+    if not tensor.numel():
+        raise ValueError("A tensor without elements cannot be compressed")
+    missing = np.flatnonzero((counts > 0) & (table.encoder[1] == 0))
+    if len(missing):
+        raise ValueError(f"The code table has no code for symbol {missing[0]}, which occurs")
+    return _measured(tensor, table, counts)
+
+
+def _measured(tensor: Tensor, table: CodeTable, counts: NDArray[np.int64]) -> Measured:
+    """Sizes of all segments with a table that has a code for every symbol."""
+    kind = _kind_of(tensor)
     header = TensorHeader(kind, tuple(tensor.shape), table, 0, _NO_DIGEST)
     words = _words(tensor, kind)
     lengths = np.zeros((header.chunks, SEGMENTS), dtype=np.uint16)
@@ -178,7 +201,8 @@ def measure(
 def compress(tensor: Tensor, measured: Measured | None = None) -> Tensor:
     """The compressed form of a tensor: (bytes,) uint8, the same for the same input.
 
-    measured: the result of :func:`measure` for this very tensor, for other limits or to save time.
+    measured: the result of :func:`measure` or :func:`measure_with` for this very tensor, for other
+    limits, for a given code, or to save time.
     Raises as :func:`measure` does. For data without structure the result is larger than the tensor;
     :attr:`Measured.pays` says so beforehand.
     """

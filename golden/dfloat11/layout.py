@@ -155,7 +155,7 @@ def read_header(data: NDArray[np.uint8]) -> TensorHeader:
     Raises CorruptError if they are not a header that this version writes.
     """
     if len(data) < _FIXED.size or data[: len(MAGIC)].tobytes() != MAGIC:
-        raise CorruptError("this is no compressed tensor: it does not begin with 'hbdf11'")
+        raise CorruptError("this is not a compressed tensor: it does not begin with 'hbdf11'")
     fixed = _FIXED.unpack(data[: _FIXED.size].tobytes())
     _, version, size, crc, code, dimensions, elements, stream_words, sha256 = fixed
     if version != VERSION:

@@ -83,7 +83,7 @@ LAYOUTS: dict[int, Layout] = {
 def layout_of(data: NDArray[np.uint8]) -> Layout:
     """The layout of a compressed tensor, by its first bytes. CorruptError if it has none."""
     if len(data) < 8 or data[: len(MAGIC)].tobytes() != MAGIC:
-        raise CorruptError("this is no compressed tensor: it does not begin with 'hbdf11'")
+        raise CorruptError("this is not a compressed tensor: it does not begin with 'hbdf11'")
     version = int.from_bytes(data[6:8].tobytes(), "little")
     if version not in LAYOUTS:
         known = ", ".join(map(str, LAYOUTS))

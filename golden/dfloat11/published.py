@@ -47,7 +47,7 @@ _MAX_TABLES = _SIDE - POINTER + 1
 _MAX_COUNT = 2**31 - 1  # the kernel counts bytes and elements in 32 bits with sign
 _GAP_BITS = 5
 _REASONS = {
-    NOT_A_CODE: "its stream holds bits that are no code",
+    NOT_A_CODE: "its stream holds bits that are not a code",
     WRONG_GAP: "a gap contradicts the stream",
     WRONG_END: "its codes do not end where the next block begins",
 }

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from halfbyte.base import UserError
+from halfbyte.golden import Quantized
 from halfbyte.rtl.array import ArraySpec
 from halfbyte.rtl.dot import DotSpec
 
@@ -31,6 +32,23 @@ class Operands:
     w: Codes
     a_scales: Codes | None = None
     w_scales: Codes | None = None
+
+    @classmethod
+    def of(cls, a: Quantized, w: Quantized) -> "Operands":
+        """The codes of two quantized matrices, (M, K) and (N, K), and of their scales.
+
+        Raises UserError if the blocks do not divide K, ValueError if scales are not codes of eight
+        bits.
+        """
+        length = a.codes.shape[1]
+        if length % a.block:
+            raise UserError(
+                f"Blocks of {a.block} do not divide the {length} elements of a row: choose another "
+                "block"
+            )
+        if a.scale_codes is None or w.scale_codes is None:
+            raise ValueError("The scales of both matrices must be codes of eight bits")
+        return cls(a.codes.numpy(), w.codes.numpy(), a.scale_codes.numpy(), w.scale_codes.numpy())
 
 
 @dataclass(frozen=True)

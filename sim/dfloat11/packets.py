@@ -1,27 +1,18 @@
 """Turns a compressed tensor into packets for the decoder."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from halfbyte.golden.dfloat11 import compress, decompress, measure
+from halfbyte.golden.dfloat11 import compress, decompress, measure, table_packets
 from halfbyte.golden.dfloat11.code_table import CodeTable
 from halfbyte.golden.dfloat11.kernels import CHUNK, SEGMENT, SEGMENTS
-from halfbyte.golden.dfloat11.layout import read_header, split
 from halfbyte.sim.dfloat11.plan import Packet
 from halfbyte.sim.dfloat11.reference import ESCAPE, GOOD, Code, as_bytes, crc32c
 
-__all__ = ["Compressed", "code_of", "encode", "numbers_of"]
-
-
-def numbers_of(table: CodeTable) -> list[int]:
-    """A code table as the decoder's loader takes it: the numbers of the layout."""
-    data = table.to_bytes()
-    head = len(data) - len(table.rows)
-    return [*np.frombuffer(data[:head], dtype="<u2").tolist(), *data[head:]]
+__all__ = ["Compressed", "code_of", "encode"]
 
 
 def code_of(table: CodeTable) -> Code:
@@ -34,8 +25,7 @@ def code_of(table: CodeTable) -> Code:
 
 @dataclass(frozen=True)
 class Compressed:
-    """A BF16 tensor, compressed by the codec, and the tensor that the codec decompresses from
-    it."""
+    """A BF16 tensor compressed by the codec, as packets that say which weights must come out."""
 
     table: CodeTable
     packets: tuple[Packet, ...]
@@ -43,28 +33,14 @@ class Compressed:
     @classmethod
     def of(cls, tensor: Tensor, what: str, *, rows: int, max_length: int) -> "Compressed":
         """Compress ``tensor``; the expected weights of the packets come from decompression."""
-        data = compress(tensor, measure(tensor, max_rows=rows, max_length=max_length))
+        measured = measure(tensor, max_rows=rows, max_length=max_length)
+        data = compress(tensor, measured)
         weights = decompress(data).flatten().view(torch.uint16).tolist()
         packets = tuple(
-            Packet(f"{what}, chunk {index}", words, raw, weights[first : first + len(raw)], GOOD)
-            for index, (first, words, raw) in enumerate(_chunks(data))
+            Packet(f"{what}, chunk {index}", words, raw, weights[index * CHUNK :][:CHUNK], GOOD)
+            for index, (words, raw) in enumerate(table_packets(data))
         )
-        return cls(read_header(data.numpy()).table, packets)
-
-
-def _chunks(data: Tensor) -> Iterator[tuple[int, list[int], list[int]]]:
-    """By chunk: its first element, its words, its raw bytes."""
-    header = read_header(data.numpy())
-    parts = split(data.numpy(), header)
-    stream = parts.stream.view("<u4")
-    lengths = parts.lengths.view("<u4").reshape(-1, SEGMENTS // 2)
-    ends = [*parts.starts[1:].tolist(), header.stream_words]
-    for index, (start, end) in enumerate(zip(parts.starts.tolist(), ends, strict=True)):
-        first = index * CHUNK
-        raw = parts.raw[first : first + CHUNK].tolist()
-        crc = int(parts.crcs[index])
-        words = [len(raw) - 1, *lengths[index].tolist(), crc, *stream[start:end].tolist()]
-        yield first, words, raw
+        return cls(measured.header.table, packets)
 
 
 def encode(code: Code, weights: Sequence[int], what: str) -> Packet:

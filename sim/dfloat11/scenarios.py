@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from halfbyte.golden.dfloat11.code_table import ESCAPE, LENGTH_LIMIT, CodeTable
-from halfbyte.sim.dfloat11.packets import Compressed, code_of, encode, numbers_of
+from halfbyte.sim.dfloat11.packets import Compressed, code_of, encode
 from halfbyte.sim.dfloat11.plan import Packet, Session
 from halfbyte.sim.dfloat11.reference import GOOD, decode
 
@@ -57,7 +57,7 @@ def _dealt(packets: Sequence[Packet], lanes: int) -> list[list[Packet]]:
 
 def _session(shape: Shape, compressed: Compressed) -> Session:
     lanes = _dealt(compressed.packets, shape.lanes)
-    return Session(numbers_of(compressed.table), refused=False, lanes=lanes)
+    return Session(compressed.table.numbers, refused=False, lanes=lanes)
 
 
 def _bf16(bits: NDArray[np.integer]) -> Tensor:
@@ -99,7 +99,7 @@ def _tables(shape: Shape, generator: np.random.Generator) -> Iterator[Session]:
         yield _with_code(shape, CodeTable(tuple(chosen), tuple(flat)), generator)
     yield _with_code(shape, CodeTable((ESCAPE,), (1,)), generator)
 
-    table = numbers_of(CodeTable((120, 121, ESCAPE), (1, 2, 2)))
+    table = CodeTable((120, 121, ESCAPE), (1, 2, 2)).numbers
     counts = 2  # first place of the rows of each length
     wrong = {
         "no rows": {0: 0},
@@ -121,7 +121,7 @@ def _tables(shape: Shape, generator: np.random.Generator) -> Iterator[Session]:
     for end in range(1, len(table)):
         yield Session(table[:end], refused=True, lanes=[])
     yield Session([*table, 7], refused=True, lanes=[])
-    lone = numbers_of(CodeTable((120,), (1,)))
+    lone = CodeTable((120,), (1,)).numbers
     yield Session([*lone[:2], 0, 1, *lone[4:]], refused=True, lanes=[])
     # After all these, a good table works.
     yield _with_code(shape, CodeTable((120, 121, ESCAPE), (1, 2, 2)), generator)
@@ -134,7 +134,7 @@ def _with_code(shape: Shape, table: CodeTable, generator: np.random.Generator) -
     exponents = np.concatenate([own, generator.choice(choice, 40)]).astype(np.int64)
     bits = generator.integers(0, 1 << 16, len(exponents)) & 0x807F | exponents << 7
     packet = encode(code_of(table), bits.tolist(), f"rows {table.rows}")
-    return Session(numbers_of(table), refused=False, lanes=_dealt([packet], shape.lanes))
+    return Session(table.numbers, refused=False, lanes=_dealt([packet], shape.lanes))
 
 
 def _damaged(shape: Shape, damage: _Damage, generator: np.random.Generator) -> Iterator[Session]:
@@ -159,7 +159,7 @@ def _damaged(shape: Shape, damage: _Damage, generator: np.random.Generator) -> I
             if len(packets) % 5 == 4:
                 packets.append(sound)
         lanes = _dealt([*packets, *[sound] * shape.lanes], shape.lanes)
-        yield Session(numbers_of(table), refused=False, lanes=lanes)
+        yield Session(table.numbers, refused=False, lanes=lanes)
 
 
 def _flips(sound: Packet) -> _Damaged:

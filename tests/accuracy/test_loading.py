@@ -220,5 +220,5 @@ def test_the_token_of_beginnings_stands_where_it_is_wanted():
     ] == tokens.tolist()  # every token once, the first one too
     plain, _ = _windows(tokens, 8, "none", 1)
     assert torch.equal(plain, sliding_windows(tokens, 8, 4)[0])
-    with pytest.raises(UserError, match="no token of beginnings"):
+    with pytest.raises(UserError, match="no beginning-of-text token"):
         _windows(tokens, 8, "window", None)

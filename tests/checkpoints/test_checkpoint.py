@@ -88,13 +88,13 @@ def test_knows_the_transposed_layers_of_gpt2(tmp_path):
 
 class TestBadDirectory:
     def test_nothing_there(self, tmp_path):
-        with pytest.raises(UserError, match="is no model directory: there is nothing"):
+        with pytest.raises(UserError, match="is not a model directory: there is nothing"):
             Checkpoint(tmp_path / "missing")
         with pytest.raises(UserError, match=r"missing\.safetensors cannot be read: No such file"):
             Checkpoint(tmp_path / "missing.safetensors")
 
     def test_no_config(self, tmp_path):
-        with pytest.raises(UserError, match=r"no model directory: config\.json is missing"):
+        with pytest.raises(UserError, match=r"not a model directory: config\.json is missing"):
             Checkpoint(tmp_path)
 
     @pytest.mark.parametrize("text", ["{", "[]", "[" * 100_000, "\x00"])

@@ -256,7 +256,7 @@ class TestBadInput:
 
     def test_never_overwrites_what_is_not_its_own(self, llama, tmp_path):
         (tmp_path / "mine.txt").write_text("precious")
-        with pytest.raises(UserError, match="holds files that are not of a quantized checkpoint"):
+        with pytest.raises(UserError, match="holds files that do not belong to a quantized"):
             run(llama, tmp_path)
         with pytest.raises(UserError, match="is a file"):
             run(llama, tmp_path / "mine.txt")
@@ -274,7 +274,7 @@ class TestBadInput:
         run(llama, tmp_path / "q")
         with pytest.raises(UserError, match=r"no codes and scales of 'model\.norm\.weight'"):
             read_quantized(tmp_path / "q", "model.norm.weight")
-        with pytest.raises(UserError, match="is no quantized checkpoint"):
+        with pytest.raises(UserError, match="is not a quantized checkpoint"):
             read_quantized(llama, "model.norm.weight")
 
 

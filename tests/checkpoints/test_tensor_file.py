@@ -36,7 +36,7 @@ class TestCorruptFile:
         good = path.read_bytes()
         for size in range(len(good)):
             path.write_bytes(good[:size])
-            with pytest.raises(UserError, match="is no valid safetensors file"):
+            with pytest.raises(UserError, match="is not a valid safetensors file"):
                 TensorFile.open(path)
 
     def test_every_byte_of_the_header_flipped(self, tmp_path):
@@ -67,7 +67,7 @@ class TestCorruptFile:
             ({"\ud800": ENTRY}, 8, "half a surrogate pair"),
             ({"a": ENTRY, "__metadata__": {"x": 1}}, 8, "metadata is not text"),
             (b'{"a":1,"a":1}', 0, "occurs twice"),
-            (b"[]", 0, "no mapping"),
+            (b"[]", 0, "not a mapping"),
             (b"[" * 100_000, 0, "cannot be read"),
             (b"\xff\xfe", 0, "cannot be read"),
         ],

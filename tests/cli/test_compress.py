@@ -94,7 +94,7 @@ def test_entropy_of_codes(halfbyte, model):
             "dfloat11 has no place for it",
         ),
         (["decompress", "tiny", "-o", "x"], "has no *.df11.safetensors files"),
-        (["entropy", "nowhere"], "'nowhere' is no model"),
+        (["entropy", "nowhere"], "'nowhere' is not a model"),
         (["entropy", "tiny", "--scale", "fp7"], "--scale must be one of fp32"),
         (["verify", "nowhere"], "There is no nowhere"),
         (["info", "nowhere"], "There is no file nowhere"),

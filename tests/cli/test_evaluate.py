@@ -10,7 +10,7 @@ from halfbyte.accuracy.bytelm import corpus
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["evaluate", "no-such-model"], "is no model: give minilm, bytelm, a directory"),
+        (["evaluate", "no-such-model"], "is not a model: give minilm, bytelm, a directory"),
         (["evaluate", "bytelm", "--recipe", "w5"], "w4a4"),
         (["evaluate", "bytelm", "--formats", "int4,e9m9"], "e9m9"),
         (["evaluate", "bytelm", "--text", "x.txt"], "bytelm has a text and context of its own"),

@@ -83,7 +83,7 @@ def test_minilm_with_activations(halfbyte, tmp_path, monkeypatch):
     ("arguments", "message"),
     [
         (["none.safetensors"], "none.safetensors cannot be read: No such file"),
-        (["torn.safetensors"], "torn.safetensors is no valid safetensors file"),
+        (["torn.safetensors"], "torn.safetensors is not a valid safetensors file"),
         (["nan.safetensors"], "The weight of layer encoder.0 has NaN or infinite values"),
         (["nan.safetensors", "--activations"], "there is nothing to run on a text"),
         (["nan.safetensors", "--random-inputs"], "give --activations too"),

@@ -45,9 +45,9 @@ def test_writes_values_and_a_record(halfbyte, model, tmp_path):
     ("arguments", "message"),
     [
         (["tiny", "--format", "e2m1sp"], "did you mean e2m1_sp?"),
-        (["nowhere", "--format", "int4"], "'nowhere' is no model"),
+        (["nowhere", "--format", "int4"], "'nowhere' is not a model"),
         (["empty", "--format", "int4"], "config.json is missing"),
-        (["cut", "--format", "int4"], "is no valid safetensors file"),
+        (["cut", "--format", "int4"], "is not a valid safetensors file"),
         (["tiny", "--format", "int4", "-o", "tiny"], "is the model itself"),
     ],
 )

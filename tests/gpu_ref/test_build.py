@@ -45,7 +45,7 @@ def test_no_compiler_is_an_error_with_the_remedy(monkeypatch, tmp_path):
     with pytest.raises(ToolError, match=r"No C\+\+ compiler found: .*apt install g\+\+"):
         host_compiler()
     monkeypatch.setenv("CXX", "no-such-compiler")
-    with pytest.raises(ToolError, match="CXX='no-such-compiler' is no program"):
+    with pytest.raises(ToolError, match="CXX='no-such-compiler' is not a program"):
         host_compiler()
 
 

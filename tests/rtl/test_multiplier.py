@@ -112,9 +112,9 @@ def test_every_architecture_is_used_by_some_format():
         (
             "baugh_wooley",
             "e2m1",
-            "of e2m1 are no two's complement integers: code 0101 .* 6 .*not 5",
+            "of e2m1 are not two's complement integers: code 0101 .* 6 .*not 5",
         ),
-        ("booth", "e3m0", "the codes of e3m0 are no two's complement integers"),
+        ("booth", "e3m0", "the codes of e3m0 are not two's complement integers"),
         ("sign_magnitde", "int4", "did you mean sign_magnitude"),
         ("auto", "int4", "found by synthesis .* here name one of: twos_complement, sign_magnitude"),
     ],

@@ -4,9 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from halfbyte.base import UserError
 from halfbyte.formats import find_scale_code, load
+from halfbyte.golden import quantize
+from halfbyte.golden.scales import ScaleFormat
 from halfbyte.rtl.array import ArraySpec
 from halfbyte.rtl.dot import Accumulator, DotSpec
 from halfbyte.sim import SimulationError
@@ -51,6 +54,22 @@ def test_scaled_blocks_over_several_cycles_with_every_scale():
     operands = Operands(codes(5, 7, 32), codes(6, 5, 32), *scales)
     _, run = run_product(SCALED, operands)
     assert run.results == 35
+
+
+def test_operands_are_the_codes_of_quantized_matrices():
+    a, w = (
+        quantize(torch.randn(rows, 32), load("e2m1"), block=8, scale_format=ScaleFormat.E8M0_UP)
+        for rows in (5, 7)
+    )
+    operands = Operands.of(a, w)
+    assert (operands.a == a.codes.numpy()).all() and (operands.w == w.codes.numpy()).all()
+    assert (operands.a_scales == a.scale_codes.numpy()).all()
+    assert operands.w_scales.shape == (7, 4)
+    plain = quantize(torch.randn(7, 32), load("e2m1"), block=8)
+    with pytest.raises(ValueError, match="must be codes of eight bits"):
+        Operands.of(a, plain)
+    with pytest.raises(UserError, match="Blocks of 12 do not divide the 32 elements of a row"):
+        Operands.of(replace(plain, block=12, scales=plain.scales[:, :3]), w)
 
 
 def test_a_wrong_result_is_noticed(monkeypatch):

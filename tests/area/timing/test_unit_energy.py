@@ -170,10 +170,3 @@ def test_packets_must_fit():
         replace(packets, raw=packets.raw[:, :5])
     with pytest.raises(ValueError, match="more words than there are"):
         replace(packets, words=packets.words[:, :20])
-
-
-@pytest.mark.model
-def test_shipped_packets_are_what_the_command_writes():
-    from halfbyte.cli.operands import collect_packets
-
-    assert collect_packets("minilm").content_hash == load_packets().content_hash

@@ -1,7 +1,8 @@
-"""Small models in BF16, as Hugging Face saves them."""
+"""Small models in BF16, as Hugging Face saves them, and a file of tensors of every kind."""
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from transformers import LlamaConfig, LlamaForCausalLM
 
 
@@ -33,3 +34,32 @@ def llama(tmp_path_factory):
 @pytest.fixture(scope="session")
 def tied_llama(tmp_path_factory):
     return make_llama(tmp_path_factory.mktemp("tied") / "small", tied=True)
+
+
+@pytest.fixture(scope="session")
+def original(tmp_path_factory):
+    """Every type that is coded, others, noise, tiny, empty, equal and odd-sized tensors."""
+    torch.manual_seed(4)
+    noise = torch.randint(-(2**15), 2**15, (5001,), dtype=torch.int16).view(torch.bfloat16)
+    large = (torch.randn(600, 500) * 0.02).bfloat16()
+    tensors = {
+        "embed": large,
+        "head": large.clone(),
+        "layers.0.up.weight": (torch.randn(300, 200) * 0.02).bfloat16(),
+        "layers.0.down.weight": (torch.randn(200, 301) * 0.02).half(),
+        "layers.1.up.weight": torch.randn(150, 151).to(torch.float8_e4m3fn),
+        "layers.1.down.weight": torch.randn(150, 151).to(torch.float8_e5m2),
+        "layers.2.up.weight": (torch.randn(99, 101) * 9).to(torch.int8),
+        "layers.2.down.weight": torch.randn(99, 101),
+        "noise": noise,
+        "tiny": torch.ones(3).bfloat16(),
+        "single": torch.randn(5, 5),
+        "ids": torch.arange(7),
+        "bytes": torch.arange(33, dtype=torch.uint8),
+        "none": torch.ones(0, 3).bfloat16(),
+        "scalar": torch.tensor(2.0).bfloat16(),
+        "ünïcode": torch.zeros(70, 70).bfloat16(),
+    }
+    path = tmp_path_factory.mktemp("model") / "model.safetensors"
+    save_file(tensors, path, {"format": "pt", "made_by": "a test"})
+    return path

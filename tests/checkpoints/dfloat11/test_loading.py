@@ -136,7 +136,7 @@ class TestErrors:
             dfloat11.load(tmp_path / "m")
 
     def test_no_model(self, packed, tmp_path):
-        with pytest.raises(UserError, match="is no folder"):
+        with pytest.raises(UserError, match="is not a folder"):
             dfloat11.load(tmp_path / "nowhere")
         with pytest.raises(UserError, match=r"has no \*\.safetensors files"):
             dfloat11.load(tmp_path)

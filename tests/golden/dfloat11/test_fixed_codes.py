@@ -12,6 +12,7 @@ from halfbyte.golden.dfloat11 import (
     decompress,
     fixed_packets,
     measure,
+    measure_with,
     read_header,
 )
 from halfbyte.golden.dfloat11.code_table import ESCAPE, CodeTable
@@ -104,3 +105,15 @@ def test_errors_name_what_is_wanted() -> None:
     assert FixedCode.of(CodeTable((ESCAPE,), (1,))) is None
     with pytest.raises(ValueError, match="highest"):
         FixedCode(0, 256)
+
+
+def test_a_part_takes_the_code_of_the_whole() -> None:
+    whole = normal(5000)
+    table = measure(whole).header.table
+    part = compress(whole[:300], measure_with(whole[:300], table))
+    assert torch.equal(decompress(part), whole[:300])
+    assert read_header(part.numpy()).table == table
+    with pytest.raises(ValueError, match="no code for symbol 255, which occurs"):
+        measure_with(torch.tensor([float("inf")]).bfloat16(), CodeTable((127, 126), (1, 1)))
+    with pytest.raises(ValueError, match="without elements"):
+        measure_with(whole[:0], table)

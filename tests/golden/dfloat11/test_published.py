@@ -224,7 +224,7 @@ class TestDamage:
     def test_tables_that_lead_in_a_circle(self, module):
         luts = module.luts.copy()
         luts[:-1] = 255  # each entry points to table 1
-        with pytest.raises(CorruptError, match="bits that are no code"):
+        with pytest.raises(CorruptError, match="bits that are not a code"):
             decode(replace(module, luts=luts))
 
 

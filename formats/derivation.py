@@ -1,0 +1,161 @@
+"""A format file from a distribution: as equally likely quantiles, or as levels of least error."""
+
+import json
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from halfbyte.formats.codebooks import (
+    MIN_NU,
+    block_distribution,
+    code_entropy,
+    distance_to_optimum_db,
+    entropy_constrained,
+    levels_of,
+    lloyd_max,
+    relative_mse,
+)
+from halfbyte.formats.errors import FormatError
+from halfbyte.formats.model import Format
+from halfbyte.formats.quantile import quantile_levels, round_to_grid
+
+__all__ = ["METHODS", "Derivation", "Errors"]
+
+METHODS = {
+    "quantile": "equally likely quantiles (Dotzel et al., 2024, Algorithm 1)",
+    "lloyd_max": "least mean square error in blocks of {block} (Lloyd, 1982; Max, 1960)",
+    "entropy": "least mean square error in blocks of {block} at {entropy:g} bits of entropy "
+    "(Chou, Lookabaugh and Gray, 1989)",
+}
+"""Ways to choose levels, each with its source."""
+_TITLES = {"quantile": "quantiles", "lloyd_max": "Lloyd-Max", "entropy": "entropy-constrained"}
+
+
+@dataclass(frozen=True)
+class Errors:
+    """How well a format quantizes blocks of a distribution.
+
+    Parameters
+    ----------
+    relative_mse : float
+        Mean square error over mean square.
+    distance_db : float
+        SQNR lost to the best levels there are, in dB.
+    entropy : float
+        Bits a code, if codes are entropy-coded.
+    """
+
+    relative_mse: float
+    distance_db: float
+    entropy: float
+
+    @property
+    def sqnr_db(self) -> float:
+        """Signal to quantization noise, in dB."""
+        return -10 * math.log10(self.relative_mse)
+
+
+@dataclass(frozen=True)
+class Derivation:
+    """What a format is derived from, and how.
+
+    Parameters
+    ----------
+    distribution : str
+        ``normal`` or ``student_t``.
+    nu : float or None
+        Degrees of freedom, for ``student_t`` only.
+    bits : int
+        Bits of a code.
+    lut_bits : int
+        Signed bits of a value in hardware.
+    method : str
+        One of :data:`METHODS`.
+    block : int
+        Elements that share a scale, for all methods but ``quantile`` and for errors.
+    entropy : float
+        Bits a code, for ``entropy``.
+
+    Raises
+    ------
+    FormatError
+        The method is unknown. Other wrong parameters are found when :attr:`levels` are computed.
+    """
+
+    distribution: str
+    nu: float | None
+    bits: int
+    lut_bits: int
+    method: str
+    block: int
+    entropy: float
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise FormatError(f"Method must be {', '.join(METHODS)}, not {self.method!r:.60}")
+
+    @property
+    def default_name(self) -> str:
+        """A name made from all parameters that are not the usual ones."""
+        parts = [self.distribution]
+        if self.nu is not None:
+            parts.append(f"nu{self.nu:.6g}".replace(".", "_").replace("+", ""))
+        parts += [self.method.removesuffix("_max")] * (self.method != "quantile")
+        parts += [f"{self.bits}bit"] * (self.bits != 4)
+        parts += [f"b{self.block}"] * (self.method != "quantile" and self.block != 128)
+        parts += [f"lut{self.lut_bits}"] * (self.lut_bits != 8)
+        return "_".join(parts)
+
+    @property
+    def parent(self) -> str:
+        """The distribution's name for people."""
+        return "normal" if self.nu is None else f"Student's t, nu {self.nu:g}"
+
+    @cached_property
+    def levels(self) -> np.ndarray:
+        """(2^bits,) ascending, the highest one 1; not yet rounded to the hardware's grid."""
+        if self.method == "quantile":
+            return quantile_levels(self.distribution, self.bits, self.nu)
+        blocks = block_distribution(self.distribution, self.nu, self.block)
+        count = 2**self.bits
+        if self.method == "lloyd_max":
+            return lloyd_max(blocks, count, pinned=True)
+        levels = entropy_constrained(blocks, count, entropy=self.entropy, pinned=True).levels
+        # Levels not worth their code were dropped; the codes left over repeat the highest one.
+        return np.append(levels, np.ones(count - len(levels)))
+
+    def text(self, name: str) -> str:
+        """The format file, as YAML. Raises FormatError if a parameter is out of range."""
+        levels = self.levels
+        title = f"{self.parent}, {_TITLES[self.method]}, {self.bits} bits"
+        lines = {"name": name, "title": _quoted(title)}
+        if self.method == "quantile":
+            lines |= {"family": "quantile", "distribution": self.distribution}
+            lines |= {} if self.nu is None else {"nu": f"{self.nu:.10g}"}
+            lines |= {"bits": str(self.bits), "lut_bits": str(self.lut_bits)}
+        else:
+            values = ", ".join(map(str, round_to_grid(levels, self.lut_bits)))
+            lines |= {"bits": str(self.bits), "values": f"[{values}]"}
+        method = METHODS[self.method].format(block=self.block, entropy=self.entropy)
+        source = _quoted(f"halfbyte derive {self.distribution}: {method}")
+        lines |= {"ties": "down", "source": source}
+        return "".join(f"{key}: {value}\n" for key, value in lines.items())
+
+    def errors(self, fmt: Format) -> Errors | None:
+        """How well ``fmt`` quantizes the distribution; None if that has no variance."""
+        if self.nu is not None and self.nu < MIN_NU:
+            return None
+        blocks = block_distribution(self.distribution, self.nu, self.block)
+        levels = levels_of(fmt)
+        return Errors(
+            relative_mse(levels, blocks),
+            distance_to_optimum_db(fmt, self.distribution, self.nu, self.block),
+            code_entropy(levels, blocks),
+        )
+
+
+def _quoted(text: str) -> str:
+    """A YAML string in double quotes, which are those of JSON."""
+    return json.dumps(text)

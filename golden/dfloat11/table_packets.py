@@ -1,0 +1,30 @@
+"""Input for the hardware that loads a code table: two packets for each chunk of a tensor.
+
+``rtl.dfloat11.framing`` defines the packets. All their contents come from the compressed tensor.
+"""
+
+from collections.abc import Iterator
+
+from torch import Tensor
+
+from halfbyte.golden.dfloat11.kernels import CHUNK, SEGMENTS
+from halfbyte.golden.dfloat11.layout import read_header, split
+
+__all__ = ["table_packets"]
+
+
+def table_packets(data: Tensor) -> Iterator[tuple[list[int], list[int]]]:
+    """Words of 32 bits and raw bytes of every chunk of a compressed tensor.
+
+    data: (bytes,) uint8, as :func:`compress` gives it. Raises CorruptError if its header is damaged
+    or its length is wrong; chunks are not checked.
+    """
+    header = read_header(data.numpy())
+    parts = split(data.numpy(), header)
+    stream = parts.stream.view("<u4")
+    lengths = parts.lengths.view("<u4").reshape(-1, SEGMENTS // 2)
+    ends = [*parts.starts[1:].tolist(), header.stream_words]
+    for index, (start, end) in enumerate(zip(parts.starts.tolist(), ends, strict=True)):
+        raw = parts.raw[index * CHUNK :][:CHUNK].tolist()
+        crc = int(parts.crcs[index])
+        yield [len(raw) - 1, *lengths[index].tolist(), crc, *stream[start:end].tolist()], raw

@@ -1,0 +1,115 @@
+"""Damaged compressed files: an error says what is damaged, or nothing is."""
+
+import hashlib
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from halfbyte.base import UserError
+from halfbyte.checkpoints.dfloat11.compressed_file import CompressedFile
+from halfbyte.checkpoints.dfloat11.container import decompress_file, verify_file
+from halfbyte.checkpoints.dfloat11.index import INDEX_TENSOR, Index, Part
+from halfbyte.checkpoints.tensor_file import TensorFile
+from halfbyte.golden.dfloat11 import CorruptError
+from tests.checkpoints.dfloat11.files import compressed, data_start, restored
+
+
+class TestDamage:
+    def test_every_bit_of_the_header_is_refused_or_harmless(self, original, tmp_path):
+        path, _ = compressed(original, tmp_path)
+        good, wanted = path.read_bytes(), hashlib.sha256(original.read_bytes()).digest()
+        harmless = 0
+        for bit in range(0, 8 * data_start(path), 89):
+            raw = bytearray(good)
+            raw[bit // 8] ^= 1 << bit % 8
+            path.write_bytes(raw)
+            try:
+                found, _ = restored(path, tmp_path)
+                assert hashlib.sha256(found).digest() == wanted
+                harmless += 1
+            except UserError as error:
+                assert "model.df11.safetensors" in str(error)
+                assert not (tmp_path / "restored.safetensors").exists()
+        assert harmless < 20  # mostly types and shapes of parts, which are bytes in any case
+
+    def test_every_part_of_the_file_is_protected(self, original, tmp_path):
+        path, _ = compressed(original, tmp_path)
+        good, wanted = path.read_bytes(), original.read_bytes()
+        harmless = 0
+        for place in range(data_start(path), len(good), 6007):
+            path.write_bytes(good[:place] + bytes([good[place] ^ 8]) + good[place + 1 :])
+            try:
+                found, _ = restored(path, tmp_path)
+                assert found == wanted
+                harmless += 1
+            except CorruptError as error:
+                assert "model.df11.safetensors" in str(error)
+                assert len(str(error).splitlines()) == 1
+        assert harmless <= 2  # padding
+
+    def test_the_tensor_and_chunk_are_named(self, original, tmp_path):
+        path, _ = compressed(original, tmp_path)
+        raw = bytearray(path.read_bytes())
+        tensor = TensorFile.open(path).tensors["embed.df11"]
+        raw[tensor.start + tensor.bytes - 9] ^= 1
+        path.write_bytes(raw)
+        message = r"Tensor embed in .* is damaged: chunk 4 of 5: its CRC is wrong"
+        with pytest.raises(CorruptError, match=message):
+            restored(path, tmp_path)
+        with pytest.raises(CorruptError, match=message):
+            verify_file(TensorFile.open(path))
+
+    def test_two_wrong_bits_in_a_word(self, original, tmp_path):
+        path, _ = compressed(original, tmp_path, secded=True)
+        raw = bytearray(path.read_bytes())
+        raw[TensorFile.open(path).tensors["embed.df11"].start + 4000] ^= 3
+        path.write_bytes(raw)
+        with pytest.raises(CorruptError, match="bytes 4000 to 4007 have more than one wrong bit"):
+            restored(path, tmp_path)
+
+    def test_an_index_of_another_file(self, original, tmp_path):
+        """Everything is right except the digest of the whole."""
+        path, _ = compressed(original, tmp_path)
+        tensors = load_file(path)
+        index = CompressedFile.open(path).index
+        wrong = Index(index.header, "0" * 64, index.parts, index.copies).to_bytes()
+        tensors[INDEX_TENSOR] = torch.frombuffer(bytearray(wrong), dtype=torch.uint8)
+        save_file(tensors, path)
+        for run in (restored, lambda p, _: verify_file(TensorFile.open(p))):
+            with pytest.raises(CorruptError, match="has not the original's SHA-256"):
+                run(path, tmp_path)
+        assert not list(tmp_path.glob("*restored*"))
+
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            ({"parts": (Part("a", True, (0,)),)}, "in no part, or in two"),
+            ({"copies": {0: 1}}, "in no part, or in two"),
+            ({"sha256": "12"}, "it has no digest"),
+            ({"header": b"{"}, "header cannot be read"),
+        ],
+    )
+    def test_hostile_indices(self, original, tmp_path, change, message):
+        path, _ = compressed(original, tmp_path)
+        index = CompressedFile.open(path).index
+        fields = {"header": index.header, "sha256": index.sha256, "parts": index.parts,
+                  "copies": index.copies, **change}  # fmt: skip
+        with pytest.raises(CorruptError, match=message):
+            Index.from_bytes(Index(**fields).to_bytes(), path)
+        for data in (b"", index.to_bytes()[:50], b"x" * 80, index.to_bytes() + b"tail"):
+            with pytest.raises(CorruptError, match="its index is damaged"):
+                Index.from_bytes(data, path)
+
+    def test_what_an_index_cannot_say_is_salvaged(self, original, tmp_path):
+        path, _ = compressed(original, tmp_path)
+        tensors = load_file(path)
+        del tensors[INDEX_TENSOR]
+        save_file(tensors, path)
+        with pytest.raises((CorruptError, UserError), match="--salvage saves what"):
+            restored(path, tmp_path)
+        target = tmp_path / "saved"
+        _, lost = decompress_file(TensorFile.open(path), target, salvage=True)
+        assert "halfbyte.raw" in lost
+        wanted = load_file(original)["embed"].view(torch.int16)
+        assert torch.equal(load_file(target)["embed"].view(torch.int16), wanted)

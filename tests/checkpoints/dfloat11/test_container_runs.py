@@ -1,0 +1,127 @@
+"""Runs of the compression: what they refuse, two at once, an interrupted one, and memory."""
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from halfbyte.base import UserError
+from halfbyte.checkpoints.dfloat11 import container
+from halfbyte.checkpoints.dfloat11.container import compress_file, verify_file
+from halfbyte.checkpoints.tensor_file import TensorFile
+from tests.checkpoints.dfloat11.files import compressed, restored
+
+
+class TestRefusals:
+    def test_compressed_already(self, original, tmp_path):
+        path, _ = compressed(original, tmp_path)
+        with pytest.raises(UserError, match="is compressed already"):
+            compress_file(TensorFile.open(path), tmp_path / "twice.safetensors")
+
+    def test_not_compressed(self, original, tmp_path):
+        with pytest.raises(UserError, match=r"is not compressed: it has no tensor halfbyte\.index"):
+            restored(original, tmp_path)
+
+    def test_the_source_changes_meanwhile(self, original, tmp_path):
+        path = tmp_path / "m.safetensors"
+        path.write_bytes(original.read_bytes())
+
+        def touch(count, name):
+            os.utime(path, ns=(1, 1))
+
+        with pytest.raises(UserError, match="changed while it was compressed"):
+            compressed(path, tmp_path, on_bytes=touch)
+        assert [each.name for each in tmp_path.iterdir()] == ["m.safetensors"]
+
+    def test_what_is_written_wrongly_is_found_before_it_has_its_name(
+        self, original, tmp_path, monkeypatch
+    ):
+        encode = container.joint.compress
+
+        def wrong(elements, counts):
+            return encode(elements.flip(0), counts)
+
+        monkeypatch.setattr(container.joint, "compress", wrong)
+        with pytest.raises(RuntimeError, match="was not written as it is"):
+            compressed(original, tmp_path)
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_two_runs_at_once_leave_one_good_file(original, tmp_path):
+    """Exactly one of them says that it wrote the file."""
+    for number in range(6):
+        target = tmp_path / f"{number}.df11.safetensors"
+
+        def run(_, target=target):
+            try:
+                compress_file(TensorFile.open(original), target)
+                return True
+            except UserError as error:
+                assert "exists already" in str(error)
+                return False
+
+        with ThreadPoolExecutor(3) as pool:
+            assert sorted(pool.map(run, range(3))) == [False, False, True]
+        verify_file(TensorFile.open(target))
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_an_interrupted_run_leaves_nothing(original, tmp_path, monkeypatch):
+    calls = []
+
+    def stop_at_the_third(*arguments):
+        calls.append(arguments)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return encode(*arguments)
+
+    encode = container.joint.compress
+    monkeypatch.setattr(container.joint, "compress", stop_at_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        compressed(original, tmp_path)
+    assert len(calls) == 3
+    assert list(tmp_path.iterdir()) == []
+
+
+MEASURE = """\
+import sys
+from pathlib import Path
+import torch
+from halfbyte.checkpoints.dfloat11.container import compress_file, decompress_file
+from halfbyte.checkpoints.tensor_file import TensorFile
+from halfbyte.golden.dfloat11 import decompress, joint
+
+def resident(field):
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(field + ":")) * 1024
+
+decompress(joint.compress(torch.ones(100).bfloat16()))  # first use loads libraries
+baseline = resident("VmRSS")
+source, packed, plain = (Path(text) for text in sys.argv[1:])
+compress_file(TensorFile.open(source), packed)
+decompress_file(TensorFile.open(packed), plain)
+print(resident("VmHWM") - baseline)
+"""
+
+
+@pytest.mark.slow
+def test_memory_stays_below_three_times_the_largest_tensor(tmp_path):
+    largest = 12 << 20  # elements: 24 MiB
+    torch.manual_seed(0)
+    tensors = {f"layers.{i}": (torch.randn(1 << 21) * 0.02).bfloat16() for i in range(6)}
+    tensors["embed"] = (torch.randn(largest) * 0.02).bfloat16()
+    source = tmp_path / "m.safetensors"
+    save_file(tensors, source)
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURE, source, tmp_path / "p.safetensors", tmp_path / "q"],
+        env={**os.environ, "OMP_WAIT_POLICY": "passive"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert int(done.stdout) < 3 * 2 * largest
+    assert (tmp_path / "q").read_bytes() == source.read_bytes()
