@@ -25,6 +25,7 @@ from halfbyte.golden.dfloat11.layouts import (
     decompress_chunks,
     layout_of,
     opened,
+    pieces,
     read_header,
 )
 from halfbyte.golden.dfloat11.table_packets import table_packets
@@ -46,6 +47,7 @@ __all__ = [
     "measure",
     "measure_with",
     "opened",
+    "pieces",
     "prepare",
     "read_header",
     "symbol_counts",
