@@ -1,5 +1,6 @@
 """Compiled loops, for work without a vectorized form that is nearly as fast."""
 
+import fcntl
 import os
 import tempfile
 import threading
@@ -15,6 +16,7 @@ from halfbyte.base.imports import source_of
 
 try:
     import numba
+    from numba.core.compiler_lock import global_compiler_lock
 except ModuleNotFoundError:  # on a machine with a GPU that has PyTorch and little else
     numba = None  # type: ignore[assignment]
 
@@ -76,11 +78,46 @@ def _kept_in(folder: Path) -> Iterator[None]:
             _config.CACHE_DIR = before
 
 
+class _Alone:
+    """Compiles for a folder while no other process does. The others then load what was kept."""
+
+    held = False
+
+    @classmethod
+    @contextmanager
+    def in_folder(cls, folder: Path) -> Iterator[None]:
+        """Wait for the folder's turn. Functions that are called compile under the caller's lock."""
+        with global_compiler_lock:  # one thread at a time
+            if cls.held:
+                yield
+                return
+            with (folder / "lock").open("wb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                cls.held = True
+                try:
+                    yield
+                finally:
+                    cls.held = False
+
+
+def _compiled_once(dispatcher: Any, folder: Path) -> Any:
+    """Have processes that call a function for the first time compile it one after the other."""
+    compile_or_load = dispatcher.compile
+
+    def compile_alone(signature: Any) -> Any:
+        with _Alone.in_folder(folder):
+            return compile_or_load(signature)
+
+    dispatcher.compile = compile_alone
+    return dispatcher
+
+
 def jit(function: _Function) -> _Function:
     """Compile ``function`` on its first call, to run without the interpreter's lock.
 
     The machine code is kept in ``$NUMBA_CACHE_DIR``, else beside the source, or in the user's cache
-    folder where that is read-only. It is used again until the function's module changes, or one
+    folder where that is read-only. Of processes that need it at once, one compiles and the others
+    wait. It is used again until the function's module changes, or one
     that it imports, directly or not: functions may call each other across files. Where no folder
     can be written, every process compiles for itself. Without numba the function runs as it is,
     hundreds of times slower, and a warning says so.
@@ -96,4 +133,5 @@ def jit(function: _Function) -> _Function:
     if folder is None:
         return cast(_Function, numba.njit(nogil=True)(function))
     with _kept_in(folder):
-        return cast(_Function, numba.njit(nogil=True, cache=True)(function))
+        dispatcher = numba.njit(nogil=True, cache=True)(function)
+    return cast(_Function, _compiled_once(dispatcher, folder))

@@ -222,7 +222,8 @@ class QuantizationRecord(Record):
     unquantized: Mapping[str, str]
     """Matrices that were copied, and why."""
     told_by: str
-    """What told the weights: ``model``, or ``names`` where transformers does not know it."""
+    """How weights were recognized: by the ``model``'s modules, or by ``names`` if transformers does
+    not know the model."""
     parameters: int
     """Elements that were quantized."""
     bytes_before: int
@@ -302,6 +303,7 @@ class CheckpointDescription(Record):
     unquantized: Mapping[str, str]
     """Matrices that were copied, and why."""
     told_by: str
-    """What told the weights: ``model``, or ``names`` where transformers does not know it."""
+    """How weights were recognized: by the ``model``'s modules, or by ``names`` if transformers does
+    not know the model."""
     versions: Mapping[str, str | None]
     """Versions of the libraries."""

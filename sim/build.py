@@ -129,7 +129,7 @@ def _first_build(objects: dict[str, Path]) -> Iterator[None]:
     if objects["verilated.o"].is_file():
         yield
         return
-    lock = _cache() / "objects" / "lock"
+    lock = _objects() / "lock"
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("wb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -149,5 +149,9 @@ def _shared_objects(folder: Path, waves: bool) -> dict[str, Path]:
         for source in (verilator_root() / "include").glob("verilated*.cpp")
     }
     keys["verilator.o"] = [*common, header]
-    objects = _cache() / "objects"
-    return {name: objects / content_key([name, key])[:24] / name for name, key in keys.items()}
+    return {name: _objects() / content_key([name, key])[:24] / name for name, key in keys.items()}
+
+
+def _objects() -> Path:
+    """Where compiled files are kept."""
+    return _cache() / "objects"

@@ -1,6 +1,7 @@
 """Settings for all tests."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,3 +30,13 @@ def session_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def shared_build(session_folder: Path) -> Path:
     """A build folder for tests that want a synthesis and do not care who ran it first."""
     return session_folder / "build"
+
+
+@pytest.fixture(scope="session")
+def shared_objects(session_folder: Path) -> Iterator[None]:
+    """Verilator's runtime is compiled once for all build folders of the session."""
+    from halfbyte.sim import build
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(build, "_objects", lambda: session_folder / "objects")
+        yield

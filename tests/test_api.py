@@ -66,8 +66,8 @@ def test_a_stream_takes_lists_and_overflow_by_name():
 
 
 @pytest.mark.yosys
-def test_hardware_gives_records(tmp_path, monkeypatch):
-    monkeypatch.setenv("HALFBYTE_BUILD", str(tmp_path))
+def test_hardware_gives_records(tmp_path, shared_build, monkeypatch):
+    monkeypatch.setenv("HALFBYTE_BUILD", str(shared_build))
     spec = halfbyte.mac("e1m2", architecture="sign_magnitude", terms=4)
     record = halfbyte.synthesize(spec)
     assert isinstance(record, halfbyte.SynthesisRecord)

@@ -17,7 +17,8 @@ __all__ = [
 ]
 
 SEPARATOR = b"\0"  # between files, and before the first byte of any text
-# Never trained on, with their tests: modules of every kind that Python has had for years and keeps.
+# Modules that bytelm is not trained on, nor on their tests. They are of every kind, and every
+# version of Python has them.
 HELD_OUT = """
 argparse bisect calendar configparser contextlib csv difflib ftplib gettext graphlib hmac
 ipaddress locale mailbox netrc operator pprint queue reprlib sched selectors shelve shlex

@@ -137,10 +137,10 @@ def _annealed(module: str) -> list[str]:
 def _mapped(module: str, top: str) -> list[str]:
     """Commands that map the searched module, a part of ``top`` or all of it, to cells."""
     part = "" if module == top else f" {module}"
-    # The last state in which it is known which signal a register holds. Writing it sorts the
-    # design, which changes areas a little. It is therefore not written for MACs, whose proofs need
-    # only their ports. Before this point, `opt` may have shared operators behind multiplexers that
-    # are not gates yet.
+    # Proofs need a state of the design in which it is known which signal a register holds. This is
+    # the last one; in earlier ones, multiplexers that `opt` has shared are not gates yet. Writing
+    # the design sorts it, which changes areas a little. So it is not written for MACs, whose proofs
+    # need only their ports.
     registers = ["simplemap", "write_json registers.json", "dfflibmap -liberty cells.lib"]
     return [
         f"alumacc{part}",

@@ -316,10 +316,10 @@ def write_big_model(folder, layers, shape):
 
 @pytest.mark.slow
 def test_memory_stays_below_a_few_fp32_layers(tmp_path):
-    layers, shape = 16, (2048, 4096)
-    fp32_layer = 4 * 2048 * 4096  # 32 MiB
+    layers, shape = 16, (1024, 4096)
+    fp32_layer = 4 * 1024 * 4096  # 16 MiB
     total = write_big_model(tmp_path / "m", layers, shape)
-    assert total > 250 * 2**20
+    assert total >= 128 * 2**20
     for content in ("codes", "values"):
         done = subprocess.run(
             [sys.executable, "-c", MEASURE, tmp_path / "m", tmp_path / content, content],

@@ -38,7 +38,7 @@ def _status(code: object) -> int:
 
 
 @pytest.fixture
-def halfbyte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+def halfbyte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared_objects: None) -> Run:
     """``halfbyte(*arguments, check=True)`` run in ``tmp_path``, within the process of the tests."""
     for name in INFLUENCES:
         monkeypatch.delenv(name, raising=False)
@@ -61,6 +61,15 @@ def halfbyte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         return Done(code, out.getvalue(), err.getvalue())
 
     return run
+
+
+@pytest.fixture
+def shared_store(tmp_path: Path, shared_build: Path) -> None:
+    """Syntheses of the session serve the command in ``tmp_path``, and its own serve the session."""
+    (tmp_path / "build").mkdir()
+    for name in ("records", "netlists"):
+        (shared_build / name).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "build" / name).symlink_to(shared_build / name)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@ import json
 
 import pytest
 
+from halfbyte.area.synthesis import clocked
 from halfbyte.area.timing.clocks import parse_clock
 from halfbyte.base import UserError
 
@@ -61,7 +62,10 @@ UNIT = ("--arch", "sign_magnitude", "--terms", "4")
 
 
 @pytest.mark.yosys
-def test_curve_shows_writes_and_plots_what_was_found(halfbyte, tmp_path):
+@pytest.mark.usefixtures("shared_store")
+def test_curve_shows_writes_and_plots_what_was_found(halfbyte, tmp_path, monkeypatch):
+    monkeypatch.setattr(clocked, "SECOND", clocked.SECOND[:2])  # a shorter search
+    monkeypatch.setattr(clocked, "FINALISTS", 1)
     done = halfbyte("curve", "--formats", "e1m2", "--clocks", "20ns,100ps", *UNIT)
     assert "Area against clock" in done.stdout
     folder = tmp_path / "build" / "curve"

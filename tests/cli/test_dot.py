@@ -15,6 +15,12 @@ from halfbyte.sim.dot.plan import DOT_SCENARIOS
 from tests.factory import sample
 
 
+@pytest.fixture(autouse=True)
+def build(shared_build, shared_objects, monkeypatch):
+    """The store of the session: what is synthesized for one test serves the others."""
+    monkeypatch.setenv("HALFBYTE_BUILD", str(shared_build))
+
+
 def invoke(*arguments):
     return CliRunner().invoke(app, [str(each) for each in arguments])
 

@@ -28,6 +28,7 @@ def test_mistakes_are_answered_in_one_line(halfbyte, arguments, message):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("shared_store")
 def test_evaluates_and_recommends_on_bytelm(halfbyte, tmp_path, monkeypatch):
     monkeypatch.setattr(corpus, "EVALUATED", 400)  # the beginnings say enough about the command
     done = halfbyte("evaluate", "bytelm", "--formats", "int4,e2m1", "--recipe", "w4a4", "--json")

@@ -49,9 +49,11 @@ def test_python_runs(page, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("shared_objects")
 @pytest.mark.parametrize("page", RUN, ids=name)
-def test_commands_run_with_the_files_that_the_page_shows(page, tmp_path, monkeypatch):
+def test_commands_run_with_the_files_that_the_page_shows(page, tmp_path, shared_build, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HALFBYTE_BUILD", str(shared_build))
     for block in blocks(page):
         if block.title:
             (tmp_path / block.title).write_text(block.text)

@@ -7,7 +7,7 @@ import pytest
 
 
 @pytest.fixture(scope="module", autouse=True)
-def sim_build(session_folder: Path) -> Iterator[Path]:
+def sim_build(session_folder: Path, shared_objects: None) -> Iterator[Path]:
     """It has module scope, so that tests of other rooms later in the process have their own."""
     folder = session_folder / "sim"
     with pytest.MonkeyPatch.context() as patch:

@@ -35,7 +35,7 @@ SCALED = ArraySpec(
         scale=find_scale_code("e8m0"),
         block=8,
     ),
-    3,
+    2,
     2,
 )
 # Sides that the array does not divide, steps that the products do not fill.
