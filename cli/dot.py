@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from halfbyte.area.cells.technology import Technology
     from halfbyte.area.search.dot_records import DotRecord
     from halfbyte.rtl.dot import DotSpec
-    from halfbyte.sim.records import DotSimulationRecord
+    from halfbyte.sim.records import DotMutantRecord, DotSimulationRecord
 
 __all__ = [
     "DOT",
@@ -26,6 +26,7 @@ __all__ = [
     "check_dot_only",
     "make_dot_specs",
     "resolve_lanes",
+    "show_dot_mutants",
     "show_dot_proofs",
     "show_dot_simulations",
     "show_dots",
@@ -250,6 +251,34 @@ def show_dot_simulations(records: "Sequence[DotSimulationRecord]") -> None:
     for record in records:
         if record.waves:
             typer.echo(f"waveform: {record.waves}")
+
+
+def show_dot_mutants(records: "Sequence[DotMutantRecord]") -> None:
+    """Print the records of mutants as a table."""
+    columns = ["format", "lane", ">lanes", "scale", "accumulator", ">mutants", ">equivalent"]
+    rows = [
+        [
+            " x ".join(dict.fromkeys((record.format, record.activation))),
+            record.architecture,
+            str(record.lanes),
+            record.scale or "-",
+            record.accumulator,
+            number(record.mutants),
+            number(record.equivalent),
+            number(record.caught),
+            number(len(record.survivors)),
+            ", ".join(f"{name} {count}" for name, count in record.caught_by.items()),
+            number(record.seconds, 1),
+        ]
+        for record in records
+    ]
+    table(
+        "Mutants of dot-product units",
+        [*columns, ">caught", ">survived", "caught by", "~>s"],
+        rows,
+        "Equivalent: proved to do what the unit does, from every state that can occur. Caught by: "
+        "the first scenario that shows a mismatch.",
+    )
 
 
 def show_dot_proofs(records: "Sequence[DotRecord]") -> None:

@@ -33,13 +33,16 @@ _CODE = ("halfbyte.area.synthesis.dot", "halfbyte.area.timing.dot_streams")
 
 @dataclass(frozen=True)
 class DotJob:
-    """Synthesizes a unit around a lane by a recipe, measures it, and proves it if asked to."""
+    """Synthesizes a unit around a lane by a recipe, measures it, and proves it if asked to.
+
+    Energies are measured on ``operands``, or not at all.
+    """
 
     spec: DotSpec
     lane: FoundLane
     recipe: Recipe
     technology: Technology
-    operands: Operands
+    operands: Operands | None = None
     proves: bool = False
     clock_ps: float | None = None
     result_type = MappedDot
@@ -55,7 +58,7 @@ class DotJob:
                 "recipe": list(astuple(self.recipe)),
                 "clock_ps": self.clock_ps if self.recipe.clocked else None,
                 "technology": self.technology.content_hash,
-                "operands": self.operands.content_hash,
+                "operands": self.operands and self.operands.content_hash,
                 "code": code_fingerprint(*_CODE),
                 "versions": versions_of(*_VERSIONED),
                 "proof": [prover, versions_of(*_PROVERS)] if self.proves else None,
@@ -100,7 +103,8 @@ class DotJob:
         )
 
     def record(self, result: MappedDot) -> DotRecord:
-        """The result record."""
+        """The result record; the job has operands."""
+        assert self.operands is not None  # noqa: S101
         technology, spec, area = self.technology, self.spec, result.area_um2
         left, worst = slack(result.measured.delay_ps, self.clock_ps)
         return DotRecord.from_json(

@@ -12,7 +12,7 @@ from halfbyte.area.search.jobs import JobRunner
 from halfbyte.area.search.lanes import search_lanes
 from halfbyte.area.synthesis.clocked import rank
 from halfbyte.area.synthesis.dot import DOT_RECIPES, adder_style
-from halfbyte.area.synthesis.dot_clocked import DotWay, first_ways, other_ways
+from halfbyte.area.synthesis.dot_clocked import NEAR, DotWay, first_ways, other_ways
 from halfbyte.area.timing.delay import typical_slew
 from halfbyte.area.timing.operands import Operands, load_operands, shipped_operands
 from halfbyte.base import Progress, UserError
@@ -63,9 +63,7 @@ def _ranked(
         for group in found
     ]
     found = _merged(found, _scored(firsts, runner, clock_ps), clock_ps)
-    seconds = [
-        [_by(group[0][0], way) for way in other_ways(_clocked_ways(group))] for group in found
-    ]
+    seconds = [[_by(group[0][0], way) for way in _other_ways(group, clock_ps)] for group in found]
     return _merged(found, _scored(seconds, runner, clock_ps), clock_ps)
 
 
@@ -95,8 +93,20 @@ def _best_first(group: Sequence[_Scored], clock_ps: float | None) -> list[_Score
     return sorted(group, key=key)
 
 
-def _clocked_ways(group: Sequence[_Scored]) -> list[DotWay]:
-    return [DotWay(job.spec.final_adder, job.recipe) for job, _ in group if job.recipe.clocked]
+def _other_ways(group: Sequence[_Scored], clock_ps: float) -> list[DotWay]:
+    """The ways to try again: of the best, and of smaller ones that almost meet the clock."""
+    timed = [each for each in group if each[0].recipe.clocked]
+    smaller = [
+        each
+        for each in sorted(timed, key=lambda each: each[1].area_um2)
+        if clock_ps < _delay(each[1]) <= NEAR * clock_ps
+    ]
+    best, near = ([_way(job) for job, _ in each] for each in (timed, smaller))
+    return other_ways(best, near)
+
+
+def _way(job: DotJob) -> DotWay:
+    return DotWay(job.spec.final_adder, job.recipe)
 
 
 def _by(job: DotJob, way: DotWay) -> DotJob:
@@ -184,15 +194,14 @@ def synthesize_dots(
             chosen = replace(spec, architecture=lane.architecture, adders=adder_style(technology))
             groups.append(
                 [
-                    DotJob(chosen, lane, recipe, technology, operands, clock_ps=clock_ps)
+                    DotJob(chosen, lane, recipe, technology, clock_ps=clock_ps)
                     for recipe in DOT_RECIPES
                 ]
             )
         ranked = _ranked(groups, units, clock_ps)
         best = [each for group in ranked for each in (group if every else group[:1])]
-        if prove:
-            proofs = [replace(job, proves=True) for job, _ in best]
-            best = list(zip(proofs, units.run(proofs), strict=True))
+        finals = [replace(job, operands=operands, proves=prove) for job, _ in best]
+        best = list(zip(finals, units.run(finals), strict=True))
         records = [job.record(result) for job, result in best]
         if prove and stages:
             records = _with_stages(records, [job.spec for job, _ in best], units)

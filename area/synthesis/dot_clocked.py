@@ -6,6 +6,7 @@ delay target is another part of the clock for either, and the best netlists are 
 other targets. As for MACs, only our own timing analysis decides.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from halfbyte.area.cells.technology import Technology
@@ -13,10 +14,12 @@ from halfbyte.area.synthesis.clocked import FINALISTS, named_recipe, retargeted
 from halfbyte.area.synthesis.recipes import Recipe
 from halfbyte.rtl.dot import DotSpec, FinalAdder
 
-__all__ = ["DotWay", "first_ways", "other_ways"]
+__all__ = ["NEAR", "DotWay", "first_ways", "other_ways"]
 
 # The part of the clock that is left for the logic which ABC times.
 _FINAL_ADDER_SHARE, _STAGE_SHARE, _WHOLE_SHARE = 0.35, 0.8, 0.95
+# Netlists that need at most this many clock periods may meet the clock by another delay target.
+NEAR = 1.25
 _SCRIPTS, _ADDER = ("sized", "level", "swift"), "sklansky"
 
 
@@ -44,10 +47,11 @@ def first_ways(spec: DotSpec, technology: Technology) -> list[DotWay]:
     ]
 
 
-def other_ways(best_first: list[DotWay]) -> list[DotWay]:
-    """The best ways again with other delay targets."""
-    return [
-        DotWay(way.final, recipe)
-        for way in best_first[:FINALISTS]
-        for recipe in retargeted(way.recipe)
-    ]
+def other_ways(best: Sequence[DotWay], near: Sequence[DotWay]) -> list[DotWay]:
+    """The first ways of both lists with other delay targets, each once.
+
+    ``best`` are the best so far. ``near`` gave smaller netlists that miss the clock by less than
+    ``NEAR``, the smallest first.
+    """
+    chosen = dict.fromkeys((*best[:FINALISTS], *near[:FINALISTS]))
+    return [DotWay(way.final, recipe) for way in chosen for recipe in retargeted(way.recipe)]
