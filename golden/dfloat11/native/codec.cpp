@@ -120,14 +120,6 @@ void encode_joint(const joint::Tensor& tensor, const Word* words, const uint16_t
   }
 }
 
-template <typename Word>
-void decode_joint(const joint::Tensor& tensor, int64_t first, int64_t last, bool check, Word* out,
-                  uint8_t* results) {
-  for (int64_t chunk = first; chunk < last; ++chunk)
-    results[chunk - first] = joint::decode_chunk(
-        tensor, chunk, check, out + (chunk - first) * joint::kChunk);
-}
-
 }  // namespace
 
 EXPORT uint32_t hb_crc32c(const uint8_t* data, int64_t size) { return crc32c(data, size); }
@@ -211,11 +203,11 @@ EXPORT void hb_joint_encode(const joint::Tensor* tensor, const void* words,
 EXPORT void hb_joint_decode(const joint::Tensor* tensor, int64_t first, int64_t last, int check,
                             void* out, uint8_t* results) {
   if (tensor->bytes == 4)
-    decode_joint(*tensor, first, last, check, static_cast<uint32_t*>(out), results);
+    joint::decode_chunks(*tensor, first, last, check, static_cast<uint32_t*>(out), results);
   else if (tensor->bytes == 2)
-    decode_joint(*tensor, first, last, check, static_cast<uint16_t*>(out), results);
+    joint::decode_chunks(*tensor, first, last, check, static_cast<uint16_t*>(out), results);
   else
-    decode_joint(*tensor, first, last, check, static_cast<uint8_t*>(out), results);
+    joint::decode_chunks(*tensor, first, last, check, static_cast<uint8_t*>(out), results);
 }
 
 EXPORT int hb_joint_product(const joint::Tensor* tensor, int64_t first, int64_t last,
