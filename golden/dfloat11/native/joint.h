@@ -8,6 +8,7 @@
 #pragma once
 
 #include <algorithm>
+#include <memory>
 
 #include "bits.h"
 
@@ -494,33 +495,89 @@ inline void encode_sixteen(const Code& code, const uint8_t* rows, __m512i& state
 }
 #endif
 
-// Codes a chunk's rows from last to first, downwards from `end`; returns where the words begin.
-inline uint16_t* encode_rows(const Code& code, const uint8_t* rows, int64_t count, uint16_t* end) {
-  uint32_t state[kCoders];
-  std::fill(state, state + kCoders, kLow);
-  uint16_t* next = end;
-  int64_t i = count;
-  for (; i % kCoders; --i) {
-    uint32_t& coder = state[(i - 1) % kCoders];
-    coder = code.step(rows[i - 1], coder, next);
+// A chunk while it is coded: from last to first, downwards from the end of its place.
+template <typename Word>
+class Encoding {
+ public:
+  static constexpr int64_t kWords = kChunk + kStateWords + 1;  // at most
+
+  Encoding() : rows_(new uint8_t[kChunk]), place_(new uint16_t[kWords]) {}
+
+  // Returns the number of escapes.
+  int64_t begin(const Tensor& tensor, const Code& code, const Word* words, int64_t size,
+                uint16_t* escapes) {
+    int64_t found = find_rows(tensor, words, size, rows_.get(), escapes);
+    std::fill(state_, state_ + kCoders, kLow);
+    next_ = place_.get() + kWords;
+    for (left_ = size; left_ % kCoders; --left_) {
+      uint32_t& coder = state_[(left_ - 1) % kCoders];
+      coder = code.step(rows_[left_ - 1], coder, next_);
+    }
+    return found;
   }
+
+  // Codes the rest. Returns where the words begin; they end where the next word would begin.
+  const uint16_t* finish(const Code& code) {
+    rounds(code, nullptr);
+    next_ -= kStateWords;
+    std::memcpy(next_, state_, sizeof state_);
+    return next_;
+  }
+  const uint16_t* end() const { return place_.get() + kWords; }
+
+  // Codes whole rounds; those of another chunk fill the time that each step waits.
+  void rounds(const Code& code, Encoding* other) {
 #ifdef CODEC_VECTORS
-  __m512i first = load<__m512i>(state), second = load<__m512i>(state + 16);
-  for (; i; i -= kCoders) {
-    encode_sixteen(code, rows + i - 16, second, next);
-    encode_sixteen(code, rows + i - 32, first, next);
-  }
-  store(state, first), store(state + 16, second);
+    int64_t both = other ? std::min(left_, other->left_) : 0;
+    if (both) {
+      Lanes a(*this), b(*other);
+      for (; both; both -= kCoders) a.round(code), b.round(code);
+      a.keep(*this), b.keep(*other);
+    }
+    Lanes lanes(*this);
+    while (lanes.left) lanes.round(code);
+    lanes.keep(*this);
 #else
-  for (; i; i -= kCoders)
+    (void)other;
+    for (; left_; left_ -= kCoders)
 #pragma GCC unroll 32
-    for (int k = kCoders - 1; k >= 0; --k)
-      state[k] = code.step(rows[i - kCoders + k], state[k], next);
+      for (int k = kCoders - 1; k >= 0; --k)
+        state_[k] = code.step(rows_[left_ - kCoders + k], state_[k], next_);
 #endif
-  next -= kStateWords;
-  std::memcpy(next, state, sizeof state);
-  return next;
-}
+  }
+
+ private:
+#ifdef CODEC_VECTORS
+  // The states in registers.
+  struct Lanes {
+    __m512i first, second;
+    const uint8_t* rows;
+    uint16_t* next;
+    int64_t left;
+
+    explicit Lanes(const Encoding& from)
+        : first(load<__m512i>(from.state_)),
+          second(load<__m512i>(from.state_ + 16)),
+          rows(from.rows_.get()),
+          next(from.next_),
+          left(from.left_) {}
+    void round(const Code& code) {
+      encode_sixteen(code, rows + left - 16, second, next);
+      encode_sixteen(code, rows + left - 32, first, next);
+      left -= kCoders;
+    }
+    void keep(Encoding& to) const {
+      store(to.state_, first), store(to.state_ + 16, second);
+      to.next_ = next, to.left_ = left;
+    }
+  };
+#endif
+  std::unique_ptr<uint8_t[]> rows_;
+  std::unique_ptr<uint16_t[]> place_;
+  uint32_t state_[kCoders];
+  uint16_t* next_ = nullptr;
+  int64_t left_ = 0;
+};
 
 // Raw bits of a block's elements, in whole groups of eight.
 template <typename Word>
