@@ -96,3 +96,8 @@ class DotRecord(DotFields):
     """Versions of the tools; ``card`` is a digest of the library."""
     seconds: float
     """Time that synthesis took, in s."""
+
+    @property
+    def is_proved(self) -> bool:
+        """Whether the unit is proved, in the parts that can be."""
+        return self.proof is not None and self.proof.is_proved
