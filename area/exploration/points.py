@@ -3,8 +3,8 @@
 from dataclasses import astuple, dataclass, replace
 
 from halfbyte.area.cells.technology import Technology
+from halfbyte.area.search.dot_jobs import DotJob
 from halfbyte.area.search.dot_records import DotRecord, MappedDot
-from halfbyte.area.search.dot_units import DotJob
 from halfbyte.area.search.jobs import JobRunner
 from halfbyte.area.search.lanes import search_lanes
 from halfbyte.area.search.records import SynthesisRecord
