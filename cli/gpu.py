@@ -14,7 +14,7 @@ from halfbyte.cli.output import number, print_json, progress, table
 if TYPE_CHECKING:
     import torch
 
-    from halfbyte.gpu_ref.check import Comparison
+    from halfbyte.gpu_ref.comparison import Comparison
     from halfbyte.gpu_ref.records import CheckRecord, MachineRecord, Timing
 
 __all__ = ["Device", "gpu_bench", "gpu_check", "resolve_device"]
@@ -79,10 +79,12 @@ def gpu_check(
     Without a format: every shipped one and three random ones such as users write.
     """
     from halfbyte.gpu_ref.cases import random_formats
-    from halfbyte.gpu_ref.check import Comparison, check_format, merged
+    from halfbyte.gpu_ref.check import check_format
+    from halfbyte.gpu_ref.comparison import Comparison, merged
     from halfbyte.gpu_ref.dfloat11.check import check_dfloat11
     from halfbyte.gpu_ref.machine import describe
     from halfbyte.gpu_ref.records import CheckRecord
+    from halfbyte.gpu_ref.unit_check import check_units
 
     chosen = [*load_formats(names), *([] if names else random_formats())]
     where, other = resolve_device(device), load_optional(activation)
@@ -91,6 +93,7 @@ def gpu_check(
         for done, fmt in enumerate(chosen):
             update(done, len(chosen), fmt.name)
             comparisons += check_format(fmt, where, activation=other)
+            comparisons += check_units(fmt, where, activation=other)
         comparisons += check_dfloat11(where)
     totals = merged(comparisons)
     record = CheckRecord(

@@ -129,6 +129,28 @@ __global__ void mac_stream_kernel(const __grid_constant__ MacStream m,
     run_stream(m, w_table, a_table, i);
 }
 
+__global__ void unit_stream_kernel(const __grid_constant__ UnitStream u,
+                                   const __grid_constant__ Unit unit,
+                                   const __grid_constant__ Decoder w,
+                                   const __grid_constant__ Decoder a) {
+  __shared__ Decoder w_table, a_table;
+  share(w_table, w);
+  share(a_table, a);
+  for (int64_t i = global_thread(); i < u.streams; i += all_threads())
+    run_unit(u, unit, w_table, a_table, i);
+}
+
+__global__ void unit_product_kernel(const __grid_constant__ UnitProduct p,
+                                    const __grid_constant__ Unit unit,
+                                    const __grid_constant__ Decoder w,
+                                    const __grid_constant__ Decoder a) {
+  __shared__ Decoder w_table, a_table;
+  share(w_table, w);
+  share(a_table, a);
+  for (int64_t cell = global_thread(); cell < p.m * p.n; cell += all_threads())
+    unit_result(p, unit, w_table, a_table, cell);
+}
+
 __global__ void expand_kernel(const __grid_constant__ Expand e,
                               const __grid_constant__ Decoder decoder) {
   __shared__ Decoder table;
@@ -281,6 +303,22 @@ int hb_mac_stream(const Context *context, const Format *w, const Format *a, cons
   return launched(context, [&](cudaStream_t stream) {
     const unsigned blocks = blocks_for(m->streams, THREADS);
     mac_stream_kernel<<<blocks, THREADS, 0, stream>>>(*m, w->decoder, a->decoder);
+  });
+}
+
+int hb_unit_stream(const Context *context, const Format *w, const Format *a, const Unit *unit,
+                   const UnitStream *u) {
+  return launched(context, [&](cudaStream_t stream) {
+    const unsigned blocks = blocks_for(u->streams, THREADS);
+    unit_stream_kernel<<<blocks, THREADS, 0, stream>>>(*u, *unit, w->decoder, a->decoder);
+  });
+}
+
+int hb_unit_product(const Context *context, const Format *w, const Format *a, const Unit *unit,
+                    const UnitProduct *p) {
+  return launched(context, [&](cudaStream_t stream) {
+    const unsigned blocks = blocks_for(p->m * p->n, THREADS);
+    unit_product_kernel<<<blocks, THREADS, 0, stream>>>(*p, *unit, w->decoder, a->decoder);
   });
 }
 

@@ -110,6 +110,22 @@ int hb_mac_stream(const Context *context, const Format *w, const Format *a, cons
   });
 }
 
+int hb_unit_stream(const Context *context, const Format *w, const Format *a, const Unit *unit,
+                   const UnitStream *u) {
+  return guarded([&] {
+    parallel(context->threads, u->streams, 1,
+             [&](int64_t stream) { run_unit(*u, *unit, w->decoder, a->decoder, stream); });
+  });
+}
+
+int hb_unit_product(const Context *context, const Format *w, const Format *a, const Unit *unit,
+                    const UnitProduct *p) {
+  return guarded([&] {
+    parallel(context->threads, p->m * p->n, GRAIN,
+             [&](int64_t cell) { unit_result(*p, *unit, w->decoder, a->decoder, cell); });
+  });
+}
+
 int hb_expand(const Context *context, const Format *format, const Expand *e) {
   return guarded([&] {
     parallel(context->threads, pieces(e->layout), ELEMENT_GRAIN,

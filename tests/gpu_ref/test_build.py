@@ -15,7 +15,8 @@ from halfbyte.base.compilers import Compiler, host_compiler
 from halfbyte.formats import load
 from halfbyte.gpu_ref import build, cases, compilers, library
 from halfbyte.gpu_ref.abi import Quantize
-from halfbyte.gpu_ref.check import check_format, merged
+from halfbyte.gpu_ref.check import check_format
+from halfbyte.gpu_ref.comparison import merged
 from halfbyte.gpu_ref.compilers import cuda_compiler, find_nvcc
 from halfbyte.gpu_ref.library import Library
 from halfbyte.gpu_ref.sanitizers import run_host_sanitizers, sanitized

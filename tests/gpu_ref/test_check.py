@@ -5,7 +5,8 @@ import torch
 
 from halfbyte.formats import load
 from halfbyte.gpu_ref import cases
-from halfbyte.gpu_ref.check import Comparison, check_format, merged
+from halfbyte.gpu_ref.check import check_format
+from halfbyte.gpu_ref.comparison import Comparison, merged
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 # Pairs in a byte; one in a byte; beyond int8; beyond int16; user formats of 4, 3 and 6 bits.
