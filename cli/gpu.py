@@ -30,6 +30,12 @@ Sanitize = Annotated[
         "where it is installed.",
     ),
 ]
+Sweep = Annotated[
+    bool,
+    typer.Option(
+        "--sweep", help="Instead, the tensor-core product with each of its tiles; on a GPU only."
+    ),
+]
 
 
 def resolve_device(name: str) -> "torch.device":
@@ -150,9 +156,11 @@ def _show_check(totals: "Sequence[Comparison]", record: "CheckRecord", path: Pat
     table("Kernels against the golden model", columns, rows, "\n".join(notes))
 
 
-def gpu_bench(names: FormatNames = None, device: Device = "auto", json: Json = False) -> None:
+def gpu_bench(
+    names: FormatNames = None, sweep: Sweep = False, device: Device = "auto", json: Json = False
+) -> None:
     """Time every kernel beside PyTorch's own, in one run; without a format, e2m1_sp."""
-    from halfbyte.gpu_ref.bench import benchmark
+    from halfbyte.gpu_ref import bench
     from halfbyte.gpu_ref.dfloat11.bench import benchmark_dfloat11
 
     chosen, where = load_formats(names or ["e2m1_sp"]), resolve_device(device)
@@ -160,8 +168,8 @@ def gpu_bench(names: FormatNames = None, device: Device = "auto", json: Json = F
     with progress("Benchmark") as update:
         for done, fmt in enumerate(chosen):
             update(done, len(chosen), fmt.name)
-            records += benchmark(fmt, where)
-        records += benchmark_dfloat11(where)
+            records += bench.sweep(fmt, where) if sweep else bench.benchmark(fmt, where)
+        records += [] if sweep else benchmark_dfloat11(where)
     path = _store("bench.json", [record.as_json() for record in records])
     print_json(records) if json else _show_bench(records, path)
 
@@ -172,6 +180,7 @@ def _show_bench(records: "Sequence[Timing]", path: Path) -> None:
             record.kernel,
             record.type,
             " x ".join(map(str, record.shape)),
+            str(getattr(record, "block", None) or "-"),
             number(record.seconds * 1e3, 3),
             number(getattr(record, "gigabytes_per_second", None), 1),
             number(getattr(record, "share_of_copy", None), 2),
@@ -181,11 +190,17 @@ def _show_bench(records: "Sequence[Timing]", path: Path) -> None:
         ]
         for record in records
     ]
-    columns = ["kernel", "type", "shape", ">ms", ">GB/s", ">of copy", ">TOPS", ">of torch"]
+    columns = [
+        "kernel",
+        "type",
+        "shape",
+        ">block",
+        ">ms",
+        ">GB/s",
+        ">of copy",
+        ">TOPS",
+        ">of torch",
+    ]
     first = records[0]
-    block = getattr(first, "block", None)
-    caption = (
-        f"{_where(first)}\nmedians of {first.repeats} runs in turn, blocks of {block}; "
-        f"record: {path}"
-    )
-    table("Throughput", [*columns, ">of plain"], rows, caption)
+    caption = f"{_where(first)}\nmedians of {first.repeats} runs in turn; record: {path}"
+    table("Throughput", columns, rows, caption)

@@ -35,7 +35,7 @@ def build_host(*, sanitize: bool = False) -> Path:
 
 
 def build_cuda() -> Path:
-    """The library of the CUDA build: sm_80, sm_90, and PTX for later GPUs."""
+    """The library of the CUDA build: for the GPUs of this machine, or for all if it has none."""
     files = {name: text for name, text in _sources().items() if name != "host.cpp"}
     return _library(cuda_compiler(), "device.cu", files)
 

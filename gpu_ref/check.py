@@ -19,7 +19,7 @@ from halfbyte.gpu_ref.cases import Shape
 from halfbyte.gpu_ref.comparison import Comparison
 from halfbyte.gpu_ref.library import library_for
 from halfbyte.gpu_ref.mac import mac_stream
-from halfbyte.gpu_ref.multiply import EMULATED, applicable_kernels, matmul
+from halfbyte.gpu_ref.multiply import EMULATED, alternatives, applicable_kernels, matmul
 from halfbyte.gpu_ref.packed import Packed
 from halfbyte.gpu_ref.quantizer import absmax, encode, quantize, scales_of
 
@@ -134,7 +134,10 @@ def _products(
         expected = gemm(a, w)
         packed = [Packed.from_golden(operand).to(device) for operand in (a, w)]
         block, sizes = packed[0].kernel_block, {"rows": shape.m, "length": shape.k}
-        for name in applicable_kernels(kind, activation, weight, block, **sizes):
+        names = applicable_kernels(kind, activation, weight, block, **sizes)
+        if kind == "cuda" and "mma" in names:
+            names += alternatives(device)
+        for name in names:
             emulated = kind == "host" and name in EMULATED
             label = f"gemm {name}{' (emulated)' if emulated else ''}"
             comparison = found.setdefault(label, Comparison(label, weight.name, activation.name))

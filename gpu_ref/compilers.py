@@ -5,6 +5,8 @@ import re
 import shutil
 from functools import cache
 
+import torch
+
 from halfbyte.base import ToolError
 from halfbyte.base.compilers import SHARED_LIBRARY, Compiler, run_tool
 
@@ -18,9 +20,12 @@ _CUDA = (
     "-fmad=false",
     "-ftz=false",
     "-prec-div=true",
+    "-Xcompiler=-fPIC,-fvisibility=hidden",
+)
+# For machines without a GPU: these, and PTX that later GPUs compile when they load it.
+_EVERY_GPU = (
     "-gencode=arch=compute_80,code=sm_80",
     "-gencode=arch=compute_90,code=[sm_90,compute_90]",
-    "-Xcompiler=-fPIC,-fvisibility=hidden",
 )
 
 
@@ -34,6 +39,17 @@ def find_nvcc() -> str | None:
     return next(filter(None, map(shutil.which, candidates)), None)
 
 
+def _architectures(path: str) -> tuple[str, ...]:
+    """Flags for the GPUs of this machine if the compiler knows all of them, else for every GPU."""
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    found = {torch.cuda.get_device_capability(index) for index in range(count)}
+    names = [f"{major}{minor}" for major, minor in sorted(found)]
+    known = run_tool([path, "--list-gpu-code"]).stdout.split()
+    if not names or any(f"sm_{name}" not in known for name in names):
+        return _EVERY_GPU
+    return tuple(f"-gencode=arch=compute_{name},code=sm_{name}" for name in names)
+
+
 @cache
 def _cuda_compiler(path: str) -> Compiler:
     text = run_tool([path, "--version"]).stdout
@@ -45,7 +61,8 @@ def _cuda_compiler(path: str) -> Compiler:
             f"nvcc {release[1]}.{release[2]} is too old: the CUDA build needs "
             f"{OLDEST_NVCC[0]}.{OLDEST_NVCC[1]} or newer; set NVCC to one"
         )
-    return Compiler((path,), f"nvcc {release[3]}", (*SHARED_LIBRARY, *_CUDA))
+    flags = (*SHARED_LIBRARY, *_CUDA, *_architectures(path))
+    return Compiler((path,), f"nvcc {release[3]}", flags)
 
 
 def cuda_compiler() -> Compiler:

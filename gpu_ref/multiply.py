@@ -13,7 +13,14 @@ from halfbyte.gpu_ref.build import format_table
 from halfbyte.gpu_ref.library import Library, library_for
 from halfbyte.gpu_ref.packed import Packed
 
-__all__ = ["GEMM_KERNELS", "applicable_kernels", "choose_kernel", "matmul", "refusal"]
+__all__ = [
+    "GEMM_KERNELS",
+    "alternatives",
+    "applicable_kernels",
+    "choose_kernel",
+    "matmul",
+    "refusal",
+]
 
 # Below this, partial sums of a block can be converted to FP32 by one subtraction; see gemm_mma.h.
 SMALL = 2**22
@@ -96,6 +103,11 @@ GEMM_KERNELS = {
     "cuda": ("plain", "dp4a", "mma", "rows"),
     "host": ("plain", "dp4a", "mma", "rows", "pairs", "doubles"),
 }
+_MMA_TILES = {"mma": (0, 96), "mma 128x128x4": (1, 128), "mma 128x64x3": (2, 72)}
+_MMA_TILES["mma 128x64x4"] = (3, 96)
+"""Tiles of mma, rows x columns x buffers: the number for the library, and KiB of shared memory.
+``mma`` is 128x128x3, which every GPU has room for; the others are for ``gpu-bench --sweep``."""
+
 EMULATED = ("dp4a", "mma", "rows")
 """Kernels that the host build emulates thread by thread, to check them without a GPU."""
 _PREFERENCE = {"cuda": ("rows", "mma", "plain"), "host": ("pairs", "doubles", "plain")}
@@ -114,7 +126,8 @@ def refusal(
 
     ``rows`` and ``length`` are those of the activations; a kernel for few rows needs them.
     """
-    return _REFUSALS[kernel](_Sizes((activation, weight), terms, rows, length))
+    name = "mma" if kernel in _MMA_TILES else kernel
+    return _REFUSALS[name](_Sizes((activation, weight), terms, rows, length))
 
 
 def applicable_kernels(
@@ -132,6 +145,14 @@ def applicable_kernels(
         for name in GEMM_KERNELS[kind]
         if not refusal(name, activation, weight, terms, rows=rows, length=length)
     ]
+
+
+def alternatives(device: torch.device) -> tuple[str, ...]:
+    """Kernels that differ from ``mma`` only in their tiles, and that fit the device."""
+    room = 2**10
+    if device.type == "cuda":
+        room = torch.cuda.get_device_properties(device).shared_memory_per_block_optin >> 10
+    return tuple(name for name, (number, kib) in _MMA_TILES.items() if number and kib <= room)
 
 
 def choose_kernel(
@@ -154,7 +175,7 @@ def choose_kernel(
         return next(
             name for name in _PREFERENCE[kind] if name in fitting and not (name == "mma" and padded)
         )
-    if kernel not in GEMM_KERNELS[kind]:
+    if kernel not in (*GEMM_KERNELS[kind], *_MMA_TILES):
         names = ", ".join(GEMM_KERNELS[kind])
         raise UserError(
             f"Kernel of the {kind} build must be auto, {names}, not {str(kernel)[:60]!r}"
@@ -271,8 +292,10 @@ def _multiply_expanded(
         overflows=overflows.data_ptr(),
     )
     small = _Sizes((a.format, w.format), a.kernel_block).bound < SMALL
-    extra = (int(small),) if kernel == "mma" else ()
-    library.call(f"hb_gemm_{kernel}", a.device, call, *extra)
+    if kernel in _MMA_TILES:
+        library.call("hb_gemm_mma", a.device, call, int(small), _MMA_TILES[kernel][0])
+    else:
+        library.call("hb_gemm_dp4a", a.device, call)
 
 
 def _multiply_rows(
@@ -297,4 +320,4 @@ def rows_call(a: Expanded, w: Operand, columns: int, y: Tensor, overflows: Tenso
     )
 
 
-_RUNS = {"dp4a": _multiply_expanded, "mma": _multiply_expanded, "rows": _multiply_rows}
+_RUNS = dict.fromkeys(("dp4a", *_MMA_TILES), _multiply_expanded) | {"rows": _multiply_rows}

@@ -68,7 +68,9 @@ HB_API int hb_gemm_dp4a(const halfbyte::Context *, const halfbyte::Product *);
 HB_API int hb_gemm_rows(const halfbyte::Context *, const halfbyte::Format *w,
                         const halfbyte::RowsProduct *);
 // `small`: every partial sum of a block is below 2^22 in magnitude.
-HB_API int hb_gemm_mma(const halfbyte::Context *, const halfbyte::Product *, int32_t small);
+// `tile`: a number of with_tile() in gemm_mma.h.
+HB_API int hb_gemm_mma(const halfbyte::Context *, const halfbyte::Product *, int32_t small,
+                       int32_t tile);
 
 // Reads the header of a compressed tensor of `size` bytes. `data` are its first `available` bytes,
 // on the host. Gives a dfloat11::Damage.

@@ -177,17 +177,17 @@ __global__ void __launch_bounds__(Dp4a::THREADS)
     gemm_dp4a_kernel(const __grid_constant__ Product p) {
   __shared__ Dp4a::Shared shared;
   Machine<Dp4a::THREADS> machine;
-  const Corner at = Tiling(p, Dp4a::SIDE).corner(blockIdx.x);
+  const Corner at = Tiling(p, Dp4a::SIDE, Dp4a::SIDE).corner(blockIdx.x);
   gemm_dp4a(machine, p, at.row, at.column, shared);
 }
 
-template <int BLOCK_STEPS, bool SMALL>
-__global__ void __launch_bounds__(Mma::THREADS, 1)
+template <class Tile, int BLOCK_STEPS, bool SMALL>
+__global__ void __launch_bounds__(Tile::THREADS, Tile::RESIDENT)
     gemm_mma_kernel(const __grid_constant__ Product p) {
   extern __shared__ __align__(128) int8_t shared_bytes[];
-  Machine<Mma::THREADS> machine;
-  const Corner at = Tiling(p, TILE).corner(blockIdx.x);
-  gemm_mma<BLOCK_STEPS, SMALL>(machine, p, at.row, at.column, shared_bytes);
+  Machine<Tile::THREADS> machine;
+  const Corner at = Tiling(p, TILE, Tile::COLUMNS).corner(blockIdx.x);
+  gemm_mma<Tile, BLOCK_STEPS, SMALL>(machine, p, at.row, at.column, shared_bytes);
 }
 
 template <int ROWS>
@@ -229,18 +229,19 @@ __global__ void __launch_bounds__(dfloat11::THREADS)
                              blockIdx.x);
 }
 
-unsigned tiles(const Product &p, int64_t side) {
-  const int64_t count = Tiling(p, side).count();
+unsigned tiles(const Tiling &tiling) {
+  const int64_t count = tiling.count();
   if (count > INT_MAX) throw std::runtime_error("the result has too many tiles");
   return static_cast<unsigned>(count);
 }
 
-template <int BLOCK_STEPS, bool SMALL>
+template <class Tile, int BLOCK_STEPS, bool SMALL>
 void launch_mma(const Product &p, cudaStream_t stream) {
-  const auto kernel = gemm_mma_kernel<BLOCK_STEPS, SMALL>;
+  const auto kernel = gemm_mma_kernel<Tile, BLOCK_STEPS, SMALL>;
   CUDA_CHECK(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                  Mma::SHARED_BYTES));
-  kernel<<<tiles(p, TILE), Mma::THREADS, Mma::SHARED_BYTES, stream>>>(p);
+                                  Tile::SHARED_BYTES));
+  const unsigned blocks = tiles(Tiling(p, TILE, Tile::COLUMNS));
+  kernel<<<blocks, Tile::THREADS, Tile::SHARED_BYTES, stream>>>(p);
 }
 
 template <class T>
@@ -339,7 +340,7 @@ int hb_gemm_plain(const Context *context, const Format *a, const Format *w,
 
 int hb_gemm_dp4a(const Context *context, const Product *p) {
   return launched(context, [&](cudaStream_t stream) {
-    gemm_dp4a_kernel<<<tiles(*p, Dp4a::SIDE), Dp4a::THREADS, 0, stream>>>(*p);
+    gemm_dp4a_kernel<<<tiles(Tiling(*p, Dp4a::SIDE, Dp4a::SIDE)), Dp4a::THREADS, 0, stream>>>(*p);
   });
 }
 
@@ -352,13 +353,14 @@ int hb_gemm_rows(const Context *context, const Format *w, const RowsProduct *p) 
   });
 }
 
-int hb_gemm_mma(const Context *context, const Product *p, int32_t small) {
+int hb_gemm_mma(const Context *context, const Product *p, int32_t small, int32_t tile) {
   return launched(context, [&](cudaStream_t stream) {
-    const bool whole = p->a_layout.block_bytes == CHUNK;
-    if (whole && small) launch_mma<Mma::STEPS, true>(*p, stream);
-    else if (whole) launch_mma<Mma::STEPS, false>(*p, stream);
-    else if (small) launch_mma<0, true>(*p, stream);
-    else launch_mma<0, false>(*p, stream);
+    with_tile(tile, [&](auto chosen) {
+      with_blocks(p->a_layout, small, [&](auto steps, auto is_small) {
+        launch_mma<decltype(chosen), decltype(steps)::value, decltype(is_small)::value>(*p,
+                                                                                         stream);
+      });
+    });
   });
 }
 

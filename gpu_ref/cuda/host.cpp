@@ -43,21 +43,11 @@ void run_absmax(const Context &context, const Quantize &q) {
 }
 
 // Every tile of the result of a GEMM that is emulated block by block.
-template <class Tile>
-void over_tiles(const Context &context, const Product &p, int64_t side, Tile tile) {
-  const Tiling tiling(p, side);
+template <class Compute>
+void over_tiles(const Context &context, const Tiling &tiling, Compute compute) {
   parallel(context.threads, tiling.count(), 1, [&](int64_t i) {
     const Corner corner = tiling.corner(i);
-    tile(corner.row, corner.column);
-  });
-}
-
-template <int BLOCK_STEPS, bool SMALL>
-void run_mma(const Context &context, const Product &p) {
-  over_tiles(context, p, TILE, [&](int64_t row, int64_t column) {
-    const Buffer<int8_t> shared = zeros<int8_t>(Mma::SHARED_BYTES);
-    Machine<Mma::THREADS> machine;
-    gemm_mma<BLOCK_STEPS, SMALL>(machine, p, row, column, shared.get());
+    compute(corner.row, corner.column);
   });
 }
 
@@ -147,7 +137,7 @@ int hb_gemm_plain(const Context *context, const Format *a, const Format *w,
 
 int hb_gemm_dp4a(const Context *context, const Product *p) {
   return guarded([&] {
-    over_tiles(*context, *p, Dp4a::SIDE, [&](int64_t row, int64_t column) {
+    over_tiles(*context, Tiling(*p, Dp4a::SIDE, Dp4a::SIDE), [&](int64_t row, int64_t column) {
       const std::unique_ptr<Dp4a::Shared> shared(new Dp4a::Shared());
       Machine<Dp4a::THREADS> machine;
       gemm_dp4a(machine, *p, row, column, *shared);
@@ -169,13 +159,19 @@ int hb_gemm_rows(const Context *context, const Format *w, const RowsProduct *p) 
   });
 }
 
-int hb_gemm_mma(const Context *context, const Product *p, int32_t small) {
+int hb_gemm_mma(const Context *context, const Product *p, int32_t small, int32_t tile) {
   return guarded([&] {
-    const bool whole = p->a_layout.block_bytes == CHUNK;
-    if (whole && small) run_mma<Mma::STEPS, true>(*context, *p);
-    else if (whole) run_mma<Mma::STEPS, false>(*context, *p);
-    else if (small) run_mma<0, true>(*context, *p);
-    else run_mma<0, false>(*context, *p);
+    with_tile(tile, [&](auto chosen) {
+      using Tile = decltype(chosen);
+      with_blocks(p->a_layout, small, [&](auto steps, auto is_small) {
+        over_tiles(*context, Tiling(*p, TILE, Tile::COLUMNS), [&](int64_t row, int64_t column) {
+          const Buffer<int8_t> shared = zeros<int8_t>(Tile::SHARED_BYTES);
+          Machine<Tile::THREADS> machine;
+          gemm_mma<Tile, decltype(steps)::value, decltype(is_small)::value>(
+              machine, *p, row, column, shared.get());
+        });
+      });
+    });
   });
 }
 

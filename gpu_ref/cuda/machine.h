@@ -11,6 +11,7 @@
 #if defined(__CUDACC__)
 #define HB_BODY __device__ __forceinline__
 #define HB_UNROLL _Pragma("unroll")
+#define HB_UNROLL_TIMES _Pragma("unroll TIMES")  // TIMES: a constant where it is used
 #else
 #include <array>
 #include <deque>
@@ -18,6 +19,7 @@
 #include <vector>
 #define HB_BODY inline
 #define HB_UNROLL
+#define HB_UNROLL_TIMES
 #endif
 
 namespace halfbyte {

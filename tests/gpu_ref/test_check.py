@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from halfbyte.formats import load
-from halfbyte.gpu_ref import cases
+from halfbyte.gpu_ref import cases, matmul, quantize
 from halfbyte.gpu_ref.check import check_format
 from halfbyte.gpu_ref.comparison import Comparison, merged
+from halfbyte.gpu_ref.multiply import alternatives
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 # Pairs in a byte; one in a byte; beyond int8; beyond int16; user formats of 4, 3 and 6 bits.
@@ -45,6 +46,21 @@ def test_mixed_formats_agree():
     kernels = {total.kernel for total in totals if total.compared}
     assert {"gemm mma (emulated)", "gemm dp4a (emulated)", "gemm pairs"} <= kernels
     assert not [total for total in totals if total.different]
+
+
+# Blocks of four matrix instructions, of one that fill all chunks, of one that do not; of any length.
+@pytest.mark.parametrize(("length", "block"), [(900, 128), (256, 32), (160, 32), (200, 100)])
+def test_every_tile_of_the_tensor_core_kernel_agrees(length, block):
+    generator = torch.Generator().manual_seed(1)
+    a, w = (
+        quantize(torch.randn(rows, length, generator=generator), "e2m1_sp", block=block)
+        for rows in (3, 70)
+    )
+    expected = matmul(a, w, kernel="plain")
+    tiles = ["mma", *alternatives(torch.device("cpu"))]
+    assert len(tiles) == 4
+    for kernel in tiles:
+        assert torch.equal(matmul(a, w, kernel=kernel), expected)
 
 
 def test_a_difference_is_counted_and_named():

@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 from halfbyte.base import ToolError, UserError
 from halfbyte.cli.app import app
 from halfbyte.formats import load
-from halfbyte.gpu_ref import bench, check, replay
-from halfbyte.gpu_ref.bench import Sizes, benchmark
+from halfbyte.gpu_ref import bench, check, dot_unit, replay
+from halfbyte.gpu_ref.bench import Sizes, benchmark, sweep_records
 from halfbyte.gpu_ref.cases import Shape
 
 SMALL = Sizes(m=6, n=10, k=256, rows=4, length=256, repeats=3)
@@ -99,6 +99,18 @@ def test_gpu_bench_shows_a_table(monkeypatch):
     assert "torch.matmul" in table
 
 
+def test_tiles_are_compared_with_the_plain_kernel_before_they_are_timed():
+    records = list(sweep_records(load("int4"), torch.device("cpu"), SMALL))
+    kernels = ["torch.matmul", "gemm mma", *("gemm mma 128x128x4", "gemm mma 128x64x3")]
+    assert [record.kernel for record in records[:4]] == kernels
+    assert [record.block for record in records[::5]] == [128, 32, 16]
+
+
+def test_tiles_are_not_timed_where_they_are_emulated():
+    with pytest.raises(UserError, match="on a GPU: the host build only emulates"):
+        run("gpu-bench", "int4", "--sweep", "--device", "cpu")
+
+
 def test_nothing_is_timed_where_kernels_differ(monkeypatch):
     right = bench.matmul
 
@@ -133,3 +145,25 @@ def test_rtl_golden_model_and_kernel_agree_on_one_stream(monkeypatch):
         ToolError, match="accumulators of the host build differ from RTL and golden"
     ):
         run(*TRIPLE, "--seed", "5")
+
+
+@pytest.mark.simulator
+@pytest.mark.slow
+def test_rtl_golden_model_and_kernel_agree_on_a_dot_product_unit(monkeypatch):
+    command = ["triple", "e2m1", "--unit", "dot", "--lanes", "2", "--arch", "sign_magnitude"]
+    command += ["--scale", "e4m3", "--cycles", "500", "--device", "cpu", "--seed", "5"]
+    (record,) = json.loads(run(*command, "--json"))
+    assert (record["accumulator"], record["scale"], record["build"]) == ("fp32", "e4m3", "host")
+    assert record["compared"] == record["cycles"] > 700
+    assert record["different"] == 0
+    right = dot_unit.fp32_stream
+    monkeypatch.setattr(dot_unit, "fp32_stream", lambda *a, **b: right(*a, **b) + 1)
+    with pytest.raises(ToolError, match="outputs of the host build differ from RTL and golden"):
+        run(*command)
+
+
+def test_options_of_a_dot_product_unit_are_not_for_macs():
+    with pytest.raises(UserError, match="--scale is for --unit dot or array, not for mac"):
+        run("triple", "e2m1", "--scale", "e8m0")
+    with pytest.raises(UserError, match="Unit must be mac or dot, not 'array'"):
+        run("triple", "e2m1", "--unit", "array")
