@@ -374,6 +374,7 @@ def prototypes(kind: str) -> dict[str, tuple[Any, ...]]:
         "hb_gemm_dp4a": (context, product),
         "hb_gemm_rows": (context, table, POINTER(RowsProduct)),
         "hb_gemm_mma": (context, product, c_int32, c_int32),
+        "hb_gemm_wgmma": (context, product, c_int32, c_int32),
         "hb_dfloat11_decode": (context, POINTER(Decode)),
         "hb_dfloat11_published": (context, POINTER(DecodePublished)),
         "hb_dfloat11_read": (c_void_p, c_int64, c_int64, POINTER(Container)),

@@ -38,6 +38,7 @@ __all__ = [
     "product_records",
     "sweep",
     "sweep_records",
+    "timed_kernels",
 ]
 
 BLOCKS = (DEFAULT_BLOCK, 32, 16)
@@ -141,7 +142,7 @@ def product_records(
     a, w = (_random(rows, sizes.k, device, dtype) for rows in (sizes.m, sizes.n))
     operands = [quantize(x, fmt, block=sizes.block) for x in (a, w)]
     if kernels is None:
-        kernels = _timed_kernels(fmt, sizes, device)
+        kernels = timed_kernels(fmt, sizes, device)
     _check_agreement(operands, kernels)
     functions: dict[str, Callable[[], object]] = {"torch.matmul": partial(torch.matmul, a, w.T)}
     for kernel in kernels:
@@ -219,7 +220,7 @@ def _rows_kernel(x: Tensor, w: Packed) -> Callable[[], object]:
     return run
 
 
-def _timed_kernels(fmt: Format, sizes: Sizes, device: torch.device) -> list[str]:
+def timed_kernels(fmt: Format, sizes: Sizes, device: torch.device) -> list[str]:
     """The kernels to time; on the host without emulated kernels and plain, which take minutes."""
     kind = library_for(device).kind
     skipped = () if kind == "cuda" else (*EMULATED, "plain")

@@ -109,6 +109,11 @@ class Library:
         return damage
 
     @property
+    def has_groups(self) -> bool:
+        """Whether the build has kernels with the warpgroup instructions of Hopper."""
+        return bool(self._handle.hb_has_groups())
+
+    @property
     def simd(self) -> str | None:
         """The vector instructions of the host build; None for the CUDA build."""
         if self.kind == "cuda":

@@ -103,10 +103,30 @@ GEMM_KERNELS = {
     "cuda": ("plain", "dp4a", "mma", "rows"),
     "host": ("plain", "dp4a", "mma", "rows", "pairs", "doubles"),
 }
-_MMA_TILES = {"mma": (0, 96), "mma 128x128x4": (1, 128), "mma 128x64x3": (2, 72)}
-_MMA_TILES["mma 128x64x4"] = (3, 96)
-"""Tiles of mma, rows x columns x buffers: the number for the library, and KiB of shared memory.
-``mma`` is 128x128x3, which every GPU has room for; the others are for ``gpu-bench --sweep``."""
+
+
+@dataclass(frozen=True)
+class _Tile:
+    """A tensor-core kernel with one size of tiles: its function, the tile's number there, and KiB
+    of shared memory."""
+
+    function: str
+    number: int
+    shared: int
+
+
+# Named after rows x columns x buffers. ``mma`` is 128x128x3, which every GPU has room for. The
+# others are for ``gpu-bench --sweep``; those of wgmma need compute capability 9.0.
+_TILES = {
+    "mma": _Tile("hb_gemm_mma", 0, 96),
+    "mma 128x128x4": _Tile("hb_gemm_mma", 1, 128),
+    "mma 128x64x3": _Tile("hb_gemm_mma", 2, 72),
+    "mma 128x64x4": _Tile("hb_gemm_mma", 3, 96),
+    "wgmma 64x128x3": _Tile("hb_gemm_wgmma", 0, 72),
+    "wgmma 64x128x4": _Tile("hb_gemm_wgmma", 1, 96),
+    "wgmma 128x128x4": _Tile("hb_gemm_wgmma", 2, 128),
+}
+WARPGROUPS = (9, 0)
 
 EMULATED = ("dp4a", "mma", "rows")
 """Kernels that the host build emulates thread by thread, to check them without a GPU."""
@@ -126,7 +146,7 @@ def refusal(
 
     ``rows`` and ``length`` are those of the activations; a kernel for few rows needs them.
     """
-    name = "mma" if kernel in _MMA_TILES else kernel
+    name = "mma" if kernel in _TILES else kernel
     return _REFUSALS[name](_Sizes((activation, weight), terms, rows, length))
 
 
@@ -148,11 +168,18 @@ def applicable_kernels(
 
 
 def alternatives(device: torch.device) -> tuple[str, ...]:
-    """Kernels that differ from ``mma`` only in their tiles, and that fit the device."""
-    room = 2**10
+    """Kernels that compute as ``mma`` does in other tiles, and that the device can run."""
+    room, groups = 2**10, True
     if device.type == "cuda":
-        room = torch.cuda.get_device_properties(device).shared_memory_per_block_optin >> 10
-    return tuple(name for name, (number, kib) in _MMA_TILES.items() if number and kib <= room)
+        properties = torch.cuda.get_device_properties(device)
+        room = getattr(properties, "shared_memory_per_block_optin", 0) >> 10  # not in old PyTorch
+        groups = torch.cuda.get_device_capability(device) == WARPGROUPS
+    groups = groups and library_for(device).has_groups
+    return tuple(
+        name
+        for name, tile in _TILES.items()
+        if name != "mma" and tile.shared <= room and (groups or "wgmma" not in name)
+    )
 
 
 def choose_kernel(
@@ -175,7 +202,7 @@ def choose_kernel(
         return next(
             name for name in _PREFERENCE[kind] if name in fitting and not (name == "mma" and padded)
         )
-    if kernel not in (*GEMM_KERNELS[kind], *_MMA_TILES):
+    if kernel not in (*GEMM_KERNELS[kind], *_TILES):
         names = ", ".join(GEMM_KERNELS[kind])
         raise UserError(
             f"Kernel of the {kind} build must be auto, {names}, not {str(kernel)[:60]!r}"
@@ -292,8 +319,9 @@ def _multiply_expanded(
         overflows=overflows.data_ptr(),
     )
     small = _Sizes((a.format, w.format), a.kernel_block).bound < SMALL
-    if kernel in _MMA_TILES:
-        library.call("hb_gemm_mma", a.device, call, int(small), _MMA_TILES[kernel][0])
+    if kernel in _TILES:
+        tile = _TILES[kernel]
+        library.call(tile.function, a.device, call, int(small), tile.number)
     else:
         library.call("hb_gemm_dp4a", a.device, call)
 
@@ -320,4 +348,4 @@ def rows_call(a: Expanded, w: Operand, columns: int, y: Tensor, overflows: Tenso
     )
 
 
-_RUNS = dict.fromkeys(("dp4a", *_MMA_TILES), _multiply_expanded) | {"rows": _multiply_rows}
+_RUNS = dict.fromkeys(("dp4a", *_TILES), _multiply_expanded) | {"rows": _multiply_rows}

@@ -72,6 +72,12 @@ HB_API int hb_gemm_rows(const halfbyte::Context *, const halfbyte::Format *w,
 HB_API int hb_gemm_mma(const halfbyte::Context *, const halfbyte::Product *, int32_t small,
                        int32_t tile);
 
+// Whether the build has the warpgroup instructions of compute capability 9.0; the host build
+// emulates them. `tile`: a number of with_group_tile() in gemm_wgmma.h.
+HB_API int32_t hb_has_groups();
+HB_API int hb_gemm_wgmma(const halfbyte::Context *, const halfbyte::Product *, int32_t small,
+                         int32_t tile);
+
 // Reads the header of a compressed tensor of `size` bytes. `data` are its first `available` bytes,
 // on the host. Gives a dfloat11::Damage.
 HB_API int32_t hb_dfloat11_read(const uint8_t *data, int64_t available, int64_t size,

@@ -5,7 +5,7 @@
 
 #include "api_common.h"
 #include "gemm_dp4a.h"
-#include "gemm_mma.h"
+#include "gemm_wgmma.h"
 
 using namespace halfbyte;
 
@@ -190,6 +190,17 @@ __global__ void __launch_bounds__(Tile::THREADS, Tile::RESIDENT)
   gemm_mma<Tile, BLOCK_STEPS, SMALL>(machine, p, at.row, at.column, shared_bytes);
 }
 
+template <class Tile, int BLOCK_STEPS, bool SMALL>
+__global__ void __launch_bounds__(Tile::THREADS, Tile::RESIDENT)
+    gemm_wgmma_kernel(const __grid_constant__ Product p) {
+#if defined(__CUDA_ARCH_FEAT_SM90_ALL)  // elsewhere never launched: see hb_has_groups()
+  extern __shared__ __align__(SWIZZLE_BYTES) int8_t group_bytes[];
+  Machine<Tile::THREADS> machine;
+  const Corner at = Tiling(p, Tile::ROWS, Tile::COLUMNS).corner(blockIdx.x);
+  gemm_wgmma<Tile, BLOCK_STEPS, SMALL>(machine, p, at.row, at.column, group_bytes);
+#endif
+}
+
 template <int ROWS>
 __global__ void __launch_bounds__(THREADS)
     gemm_rows_kernel(const __grid_constant__ RowsProduct p,
@@ -235,12 +246,12 @@ unsigned tiles(const Tiling &tiling) {
   return static_cast<unsigned>(count);
 }
 
-template <class Tile, int BLOCK_STEPS, bool SMALL>
-void launch_mma(const Product &p, cudaStream_t stream) {
-  const auto kernel = gemm_mma_kernel<Tile, BLOCK_STEPS, SMALL>;
+// Launches a kernel that computes the result in tiles.
+template <class Tile>
+void launch_tiles(void (*kernel)(Product), const Product &p, cudaStream_t stream) {
   CUDA_CHECK(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                   Tile::SHARED_BYTES));
-  const unsigned blocks = tiles(Tiling(p, TILE, Tile::COLUMNS));
+  const unsigned blocks = tiles(Tiling(p, Tile::ROWS, Tile::COLUMNS));
   kernel<<<blocks, Tile::THREADS, Tile::SHARED_BYTES, stream>>>(p);
 }
 
@@ -357,8 +368,31 @@ int hb_gemm_mma(const Context *context, const Product *p, int32_t small, int32_t
   return launched(context, [&](cudaStream_t stream) {
     with_tile(tile, [&](auto chosen) {
       with_blocks(p->a_layout, small, [&](auto steps, auto is_small) {
-        launch_mma<decltype(chosen), decltype(steps)::value, decltype(is_small)::value>(*p,
-                                                                                         stream);
+        using Tile = decltype(chosen);
+        const auto kernel =
+            gemm_mma_kernel<Tile, decltype(steps)::value, decltype(is_small)::value>;
+        launch_tiles<Tile>(kernel, *p, stream);
+      });
+    });
+  });
+}
+
+int32_t hb_has_groups() {
+#if defined(HB_WARPGROUPS)  // one of the architectures is sm_90a
+  return 1;
+#else
+  return 0;
+#endif
+}
+
+int hb_gemm_wgmma(const Context *context, const Product *p, int32_t small, int32_t tile) {
+  return launched(context, [&](cudaStream_t stream) {
+    with_group_tile(tile, [&](auto chosen) {
+      with_blocks(p->a_layout, small, [&](auto steps, auto is_small) {
+        using Tile = decltype(chosen);
+        const auto kernel =
+            gemm_wgmma_kernel<Tile, decltype(steps)::value, decltype(is_small)::value>;
+        launch_tiles<Tile>(kernel, *p, stream);
       });
     });
   });

@@ -37,7 +37,7 @@ struct Mma {
 // The tile of a thread block, and its buffers.
 template <int COLUMNS_, int STAGES_>
 struct MmaTile {
-  static constexpr int COLUMNS = COLUMNS_, STAGES = STAGES_;
+  static constexpr int ROWS = TILE, COLUMNS = COLUMNS_, STAGES = STAGES_;
   static constexpr int WARPS_ACROSS = COLUMNS / Mma::WARP_COLUMNS;
   static constexpr int THREADS = TILE / Mma::WARP_ROWS * WARPS_ACROSS * LANES;
   static constexpr int RESIDENT = COLUMNS == TILE ? 1 : 2;  // blocks on a multiprocessor
@@ -82,7 +82,7 @@ HB_HD int part_offset(int row, int part) {
 template <class Tile, class M>
 HB_BODY void fetch(M &machine, const Product &p, int64_t row0, int64_t column0, int64_t chunk,
                    int8_t *a) {
-  constexpr int ROWS = Tile::THREADS / Mma::PARTS;  // which all threads together copy at once
+  constexpr int STRIDE = Tile::THREADS / Mma::PARTS;  // rows that all threads copy at once
   const int64_t length = p.a_layout.row_length;
   int8_t *w = a + Tile::A_BYTES;
   if (chunk < length / CHUNK)
@@ -92,11 +92,11 @@ HB_BODY void fetch(M &machine, const Product &p, int64_t row0, int64_t column0, 
       const int8_t *from_a = p.a + (row0 + row) * length + at;
       const int8_t *from_w = p.w + (column0 + row) * length + at;
       HB_UNROLL
-      for (int i = 0; i < TILE / ROWS; ++i)
-        machine.copy(a + part_offset(row + i * ROWS, part), from_a + i * ROWS * length);
+      for (int i = 0; i < Tile::ROWS / STRIDE; ++i)
+        machine.copy(a + part_offset(row + i * STRIDE, part), from_a + i * STRIDE * length);
       HB_UNROLL
-      for (int i = 0; i < Tile::COLUMNS / ROWS; ++i)
-        machine.copy(w + part_offset(row + i * ROWS, part), from_w + i * ROWS * length);
+      for (int i = 0; i < Tile::COLUMNS / STRIDE; ++i)
+        machine.copy(w + part_offset(row + i * STRIDE, part), from_w + i * STRIDE * length);
     });
   machine.commit();
 }

@@ -3,7 +3,7 @@
 #include "api_common.h"
 #include "dfloat11_host.h"
 #include "gemm_dp4a.h"
-#include "gemm_mma.h"
+#include "gemm_wgmma.h"
 #include "host_gemm.h"
 #include "host_parallel.h"
 
@@ -168,6 +168,25 @@ int hb_gemm_mma(const Context *context, const Product *p, int32_t small, int32_t
           const Buffer<int8_t> shared = zeros<int8_t>(Tile::SHARED_BYTES);
           Machine<Tile::THREADS> machine;
           gemm_mma<Tile, decltype(steps)::value, decltype(is_small)::value>(
+              machine, *p, row, column, shared.get());
+        });
+      });
+    });
+  });
+}
+
+int32_t hb_has_groups() { return 1; }
+
+int hb_gemm_wgmma(const Context *context, const Product *p, int32_t small, int32_t tile) {
+  return guarded([&] {
+    with_group_tile(tile, [&](auto chosen) {
+      using Tile = decltype(chosen);
+      with_blocks(p->a_layout, small, [&](auto steps, auto is_small) {
+        const Tiling tiling(*p, Tile::ROWS, Tile::COLUMNS);
+        over_tiles(*context, tiling, [&](int64_t row, int64_t column) {
+          const Buffer<int8_t> shared = zeros<int8_t>(Tile::SHARED_BYTES, SWIZZLE_BYTES);
+          Machine<Tile::THREADS> machine;
+          gemm_wgmma<Tile, decltype(steps)::value, decltype(is_small)::value>(
               machine, *p, row, column, shared.get());
         });
       });

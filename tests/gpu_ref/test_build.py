@@ -172,15 +172,16 @@ def test_sanitizers_see_a_write_past_a_tensor():
 @needs_nvcc
 @pytest.mark.slow
 def test_the_cuda_build_is_what_the_definition_asks_for(tmp_path, monkeypatch):
-    monkeypatch.setattr(compilers, "_architectures", lambda path: compilers._EVERY_GPU)
-    compiler = flags_of(cuda_compiler(), "--keep", "--keep-dir=kept", "-Xptxas=-v")
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.cuda, "is_available", lambda: False)  # so that it is for every GPU
+        compiler = flags_of(cuda_compiler(), "--keep", "--keep-dir=kept", "-Xptxas=-v")
     for name, text in build._sources().items():
         (tmp_path / name).write_text(text)
     (tmp_path / "kept").mkdir()
     command = [*compiler.command, *compiler.flags, "device.cu", "-o", "device.so"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    (ptx,) = [path.read_text() for path in (tmp_path / "kept").glob("*compute_90*.ptx")]
+    (ptx,) = [path.read_text() for path in (tmp_path / "kept").glob("*compute_90.ptx")]
     # Nothing is contracted, by the compiler or later: every operation states its rounding.
     assert not re.search(r"\bfma\.[a-z.]*f32", ptx)
     assert not re.search(r"\b(add|sub|mul)(\.ftz)?\.f32", ptx)
@@ -189,8 +190,13 @@ def test_the_cuda_build_is_what_the_definition_asks_for(tmp_path, monkeypatch):
         assert needed in ptx
     assert "mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32" in ptx
     assert "ldmatrix.sync.aligned.m8n8.x4.shared.b16" in ptx
-    reports = re.findall(r"gemm_mma_kernel\S+\n\s+(.*spill stores.*)", done.stderr)
-    assert len(reports) == 32  # four tiles, four kernels each, two architectures
+    (hopper,) = [path.read_text() for path in (tmp_path / "kept").glob("*compute_90a*.ptx")]
+    assert "wgmma.mma_async.sync.aligned.m64n128k32.s32.s8.s8" in hopper
+    assert "wgmma" not in ptx
+    assert "serialized" not in done.stderr  # ptxas says so of wgmma where it cannot overlap them
+    reports = re.findall(r"gemm_w?g?mma_kernel\S+\n\s+(.*spill stores.*)", done.stderr)
+    # Four kernels for each of four tiles, and of three of warpgroups, for two architectures.
+    assert len(reports) == 4 * (4 + 3) * 2
     assert all(line.startswith("0 bytes stack frame, 0 bytes spill") for line in reports)
 
     built = Library(build.loaded(tmp_path / "device.so"))
