@@ -170,9 +170,15 @@ def _host_build(unit: "DotSpec", operands: "Operands", product: "Tensor") -> str
 
     from halfbyte.gpu_ref.unit_gemm import unit_gemm
 
+    if operands.a_scales is None or operands.w_scales is None:
+        raise AssertionError("units with an FP32 accumulator and scales")
     arrays = (operands.a, operands.w, operands.a_scales, operands.w_scales)
+    a, w, a_scales, w_scales = map(torch.from_numpy, arrays)
     seen = unit_gemm(
-        *(each if each is None else torch.from_numpy(each) for each in arrays),
+        a,
+        w,
+        a_scales,
+        w_scales,
         **unit.arithmetic,
         block=unit.block_size,
     )

@@ -103,13 +103,13 @@ def _kernel_words(
     from halfbyte.gpu_ref import dot_unit
 
     columns = (stimulus.w, stimulus.a, stimulus.clear, stimulus.w_scale, stimulus.a_scale)
-    w, a, clear, *scales = (torch.from_numpy(each).to(device) for each in columns)
+    w, a, clear, w_scale, a_scale = (torch.from_numpy(each).to(device) for each in columns)
     if spec.is_fp32:
         ends = torch.from_numpy(stimulus.last).to(device) if spec.gathers else None
-        acc = dot_unit.fp32_stream(w, a, clear, *scales, ends, **spec.arithmetic)
+        acc = dot_unit.fp32_stream(w, a, clear, w_scale, a_scale, ends, **spec.arithmetic)
         outputs = [acc.view(torch.int32)]
     elif spec.is_exact:
-        outputs = list(dot_unit.exact_stream(w, a, clear, *scales, **spec.arithmetic))
+        outputs = [*dot_unit.exact_stream(w, a, clear, w_scale, a_scale, **spec.arithmetic)]
     else:
         outputs = [dot_unit.integer_stream(w, a, clear, **spec.arithmetic)]
     return torch.stack([each.to(torch.int64).cpu() for each in outputs], dim=1).numpy()

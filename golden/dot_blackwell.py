@@ -3,6 +3,8 @@
 MMA-Sim (arXiv 2511.10909); :func:`halfbyte.golden.dot_scalar.blackwell` has the definition.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -64,7 +66,7 @@ def blackwell_gemm(
     Operands and errors as in :func:`halfbyte.golden.unit_gemm.unit_gemm`; blocks are a multiple of
     16 products. The last instruction may have fewer products.
     """
-    formats = {"activation": activation, "weight": weight}
+    formats: dict[str, Any] = {"activation": activation, "weight": weight}
     operands = (a_codes, w_codes, a_scales, w_scales)
     rows, columns, _ = check_products(*operands, **formats, scale=scale, block=block)
     check_blackwell(weight, activation, scale, block)

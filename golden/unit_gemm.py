@@ -6,6 +6,7 @@ products reach the ends of FP32's range. There the unit still rounds only once.
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -100,7 +101,7 @@ def unit_gemm(
 
     Raises ValueError on shapes that differ, UserError for blocks of more than 53 bits.
     """
-    formats = {"activation": activation, "weight": weight}
+    formats: dict[str, Any] = {"activation": activation, "weight": weight}
     operands = (a_codes, w_codes, a_scales, w_scales)
     rows, columns, _ = check_products(*operands, **formats, scale=scale, block=block)
     check_block_bits(weight, activation, block, scale)
@@ -129,7 +130,7 @@ def integer_gemm(
     Operands and errors as in :func:`unit_gemm`, without scales.
     """
     check_acc_width(acc_width)
-    formats = {"activation": activation, "weight": weight}
+    formats: dict[str, Any] = {"activation": activation, "weight": weight}
     rows, columns, _ = check_products(
         a_codes, w_codes, None, None, **formats, scale=None, block=block
     )
@@ -169,7 +170,7 @@ def exact_gemm(
     :func:`halfbyte.golden.dot_scalar.exact_step`.
     """
     check_acc_width(acc_width)
-    formats = {"activation": activation, "weight": weight}
+    formats: dict[str, Any] = {"activation": activation, "weight": weight}
     operands = (a_codes, w_codes, a_scales, w_scales)
     rows, columns, _ = check_products(*operands, **formats, scale=scale, block=block)
     acc = torch.zeros(rows, columns, dtype=torch.int64)
