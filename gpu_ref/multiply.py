@@ -119,9 +119,7 @@ class _Tile:
 # others are for ``gpu-bench --sweep``; those of wgmma need compute capability 9.0.
 _TILES = {
     "mma": _Tile("hb_gemm_mma", 0, 96),
-    "mma 128x128x4": _Tile("hb_gemm_mma", 1, 128),
-    "mma 128x64x3": _Tile("hb_gemm_mma", 2, 72),
-    "mma 128x64x4": _Tile("hb_gemm_mma", 3, 96),
+    "mma 128x64x3": _Tile("hb_gemm_mma", 1, 72),
     "wgmma 64x128x3": _Tile("hb_gemm_wgmma", 0, 72),
     "wgmma 64x128x4": _Tile("hb_gemm_wgmma", 1, 96),
     "wgmma 128x128x4": _Tile("hb_gemm_wgmma", 2, 128),

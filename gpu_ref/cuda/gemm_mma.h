@@ -51,9 +51,7 @@ struct MmaTile {
 template <class Run>
 void with_tile(int32_t tile, Run run) {
   if (tile == 0) run(MmaTile<TILE, 3>());
-  else if (tile == 1) run(MmaTile<TILE, 4>());
-  else if (tile == 2) run(MmaTile<TILE / 2, 3>());
-  else run(MmaTile<TILE / 2, 4>());
+  else run(MmaTile<TILE / 2, 3>());
 }
 
 // Calls `run` with the matrix instructions along a block, or 0 for any number, and with whether
