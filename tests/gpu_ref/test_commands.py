@@ -1,4 +1,4 @@
-"""``halfbyte gpu-check``, ``gpu-bench`` and ``triple``, as a user meets them; kernels in ``run``."""
+"""``gpu-check``, ``gpu-bench``, ``triple`` and the kernels in ``run``, as a user meets them."""
 
 import json
 from pathlib import Path
