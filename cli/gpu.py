@@ -161,7 +161,7 @@ def gpu_bench(
 ) -> None:
     """Time every kernel beside PyTorch's own, in one run; without a format, e2m1_sp."""
     from halfbyte.gpu_ref import bench
-    from halfbyte.gpu_ref.dfloat11.bench import benchmark_dfloat11
+    from halfbyte.gpu_ref.dfloat11.bench import benchmark_dfloat11, benchmark_product
 
     chosen, where = load_formats(names or ["e2m1_sp"]), resolve_device(device)
     records: list[Timing] = []
@@ -169,7 +169,8 @@ def gpu_bench(
         for done, fmt in enumerate(chosen):
             update(done, len(chosen), fmt.name)
             records += bench.sweep(fmt, where) if sweep else bench.benchmark(fmt, where)
-        records += [] if sweep else benchmark_dfloat11(where)
+        if not sweep:
+            records += [*benchmark_dfloat11(where), *benchmark_product(where)]
     path = _store("bench.json", [record.as_json() for record in records])
     print_json(records) if json else _show_bench(records, path)
 

@@ -20,6 +20,7 @@ from halfbyte.cli.dot import (
     check_dot_only,
     make_dot_specs,
     resolve_lanes,
+    synthesized_designs,
 )
 from halfbyte.cli.options import (
     AccWidth,
@@ -101,7 +102,8 @@ def rtl(
     """Write Verilog, test vectors and a self-checking Verilog bench for MACs or dot units.
 
     With --arch auto the architecture is the one that `halfbyte synth` chooses for the same
-    options. At a --clock that needs it, the accumulator saves carries.
+    options. At a --clock that needs it, the accumulator of a MAC saves carries, and a dot unit
+    gets other adders.
     """
     folder = output or build_dir() / "rtl"
     check_dot_only(unit, scale=scale, block=block, accumulator=accumulator, window=window)
@@ -123,7 +125,12 @@ def rtl(
             acc_width=acc_width,
             overflow=overflow,
         )
-        _export_dots(resolve_lanes(units, tech), folder, json)
+        if clock:
+            chosen = pick_technology(tech, liberty, dont_use)
+            units = synthesized_designs(units, chosen, parse_clock(clock), jobs)
+        else:
+            units = resolve_lanes(units, tech)
+        _export_dots(units, folder, json)
         return
     from halfbyte.sim import export_mac
 

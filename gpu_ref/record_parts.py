@@ -93,7 +93,7 @@ def _sweep(device: torch.device) -> Results:
 
 PARTS = (
     Part("machine", "Build for the device at hand", Value.MACHINE, 120, _machine),
-    Part("check", "Every kernel against the golden model", Value.CORRECTNESS, 110, _check),
+    Part("check", "Every kernel against the golden model", Value.CORRECTNESS, 90, _check),
     Part(
         "check_units",
         "Accumulators of dot-product units against the golden model",

@@ -2,7 +2,7 @@
 
 import torch
 
-from halfbyte.gpu_ref.dfloat11.bench import benchmark_dfloat11
+from halfbyte.gpu_ref.dfloat11.bench import benchmark_dfloat11, benchmark_product
 from halfbyte.gpu_ref.dfloat11.check import check_dfloat11
 from halfbyte.gpu_ref.record.part import Part, Results, Value
 
@@ -16,6 +16,11 @@ def _check(device: torch.device) -> Results:
 
 def _speed(device: torch.device) -> Results:
     for timing in benchmark_dfloat11(device):
+        yield timing.as_json()
+
+
+def _product(device: torch.device) -> Results:
+    for timing in benchmark_product(device):
         yield timing.as_json()
 
 
@@ -33,5 +38,12 @@ PARTS = (
         Value.SPEED,
         45,
         _speed,
+    ),
+    Part(
+        "dfloat11_product",
+        "A vector by DFloat11 weights that are decoded in registers",
+        Value.SPEED,
+        30,
+        _product,
     ),
 )
