@@ -36,6 +36,7 @@ __all__ = [
     "UnitProduct",
     "UnitStream",
     "prototypes",
+    "tile_prototypes",
 ]
 
 MAX_CODES = 256
@@ -422,8 +423,7 @@ def prototypes(kind: str) -> dict[str, tuple[Any, ...]]:
         "hb_gemm_plain": (context, table, table, plain),
         "hb_gemm_dp4a": (context, product),
         "hb_gemm_rows": (context, table, POINTER(RowsProduct)),
-        "hb_gemm_mma": (context, product, c_int32, c_int32),
-        "hb_gemm_wgmma": (context, product, c_int32, c_int32),
+        "hb_gemm_mma": (context, product, c_int32),
         "hb_dfloat11_decode": (context, POINTER(Decode)),
         "hb_dfloat11_published": (context, POINTER(DecodePublished)),
         "hb_dfloat11_read": (c_void_p, c_int64, c_int64, POINTER(Container)),
@@ -440,3 +440,8 @@ def prototypes(kind: str) -> dict[str, tuple[Any, ...]]:
         "hb_gemm_pairs": (context, table, table, plain),
         "hb_gemm_doubles": (context, table, table, plain),
     }
+
+
+def tile_prototypes() -> dict[str, tuple[Any, ...]]:
+    """Argument types of the functions in the library of further tensor-core products."""
+    return {"hb_gemm_tile": (POINTER(Context), POINTER(Product), c_int32, c_int32)}

@@ -10,7 +10,7 @@ from halfbyte.base import UserError
 from halfbyte.formats import Format
 from halfbyte.gpu_ref.abi import Expand, Layout, Operand, PlainProduct, Product, RowsProduct
 from halfbyte.gpu_ref.build import format_table
-from halfbyte.gpu_ref.library import Library, library_for
+from halfbyte.gpu_ref.library import Library, library_for, tile_library
 from halfbyte.gpu_ref.packed import Packed
 
 __all__ = [
@@ -107,22 +107,19 @@ GEMM_KERNELS = {
 
 @dataclass(frozen=True)
 class _Tile:
-    """A tensor-core kernel with one size of tiles: its function, the tile's number there, and KiB
-    of shared memory."""
+    """A tensor-core product in other tiles: its number in tiles.h, and KiB of shared memory."""
 
-    function: str
     number: int
     shared: int
 
 
-# Named after rows x columns x buffers. ``mma`` is 128x128x3, which every GPU has room for. The
-# others are for ``gpu-bench --sweep``; those of wgmma need compute capability 9.0.
+# Named after rows x columns x buffers; ``mma`` itself is 128x128x3. They are for ``gpu-bench
+# --sweep``; those of wgmma need compute capability 9.0.
 _TILES = {
-    "mma": _Tile("hb_gemm_mma", 0, 96),
-    "mma 128x64x3": _Tile("hb_gemm_mma", 1, 72),
-    "wgmma 64x128x3": _Tile("hb_gemm_wgmma", 0, 72),
-    "wgmma 64x128x4": _Tile("hb_gemm_wgmma", 1, 96),
-    "wgmma 128x128x4": _Tile("hb_gemm_wgmma", 2, 128),
+    "mma 128x64x3": _Tile(0, 72),
+    "wgmma 64x128x3": _Tile(1, 72),
+    "wgmma 64x128x4": _Tile(2, 96),
+    "wgmma 128x128x4": _Tile(3, 128),
 }
 WARPGROUPS = (9, 0)
 
@@ -172,11 +169,11 @@ def alternatives(device: torch.device) -> tuple[str, ...]:
         properties = torch.cuda.get_device_properties(device)
         room = getattr(properties, "shared_memory_per_block_optin", 0) >> 10  # not in old PyTorch
         groups = torch.cuda.get_device_capability(device) == WARPGROUPS
-    groups = groups and library_for(device).has_groups
+    groups = groups and tile_library(library_for(device).kind).has_groups
     return tuple(
         name
         for name, tile in _TILES.items()
-        if name != "mma" and tile.shared <= room and (groups or "wgmma" not in name)
+        if tile.shared <= room and (groups or "wgmma" not in name)
     )
 
 
@@ -318,10 +315,11 @@ def _multiply_expanded(
     )
     small = _Sizes((a.format, w.format), a.kernel_block).bound < SMALL
     if kernel in _TILES:
-        tile = _TILES[kernel]
-        library.call(tile.function, a.device, call, int(small), tile.number)
+        tiles, number = tile_library(library.kind), _TILES[kernel].number
+        tiles.call("hb_gemm_tile", a.device, call, int(small), number)
     else:
-        library.call("hb_gemm_dp4a", a.device, call)
+        extra = (int(small),) if kernel == "mma" else ()
+        library.call(f"hb_gemm_{kernel}", a.device, call, *extra)
 
 
 def _multiply_rows(
@@ -346,4 +344,4 @@ def rows_call(a: Expanded, w: Operand, columns: int, y: Tensor, overflows: Tenso
     )
 
 
-_RUNS = dict.fromkeys(("dp4a", *_TILES), _multiply_expanded) | {"rows": _multiply_rows}
+_RUNS = dict.fromkeys(("dp4a", "mma", *_TILES), _multiply_expanded) | {"rows": _multiply_rows}

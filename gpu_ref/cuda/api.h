@@ -69,15 +69,7 @@ HB_API int hb_gemm_dp4a(const halfbyte::Context *, const halfbyte::Product *);
 HB_API int hb_gemm_rows(const halfbyte::Context *, const halfbyte::Format *w,
                         const halfbyte::RowsProduct *);
 // `small`: every partial sum of a block is below 2^22 in magnitude.
-// `tile`: a number of with_tile() in gemm_mma.h.
-HB_API int hb_gemm_mma(const halfbyte::Context *, const halfbyte::Product *, int32_t small,
-                       int32_t tile);
-
-// Whether the build has the warpgroup instructions of compute capability 9.0; the host build
-// emulates them. `tile`: a number of with_group_tile() in gemm_wgmma.h.
-HB_API int32_t hb_has_groups();
-HB_API int hb_gemm_wgmma(const halfbyte::Context *, const halfbyte::Product *, int32_t small,
-                         int32_t tile);
+HB_API int hb_gemm_mma(const halfbyte::Context *, const halfbyte::Product *, int32_t small);
 
 // Reads the header of a compressed tensor of `size` bytes. `data` are its first `available` bytes,
 // on the host. Gives a dfloat11::Damage.

@@ -1,11 +1,9 @@
 // The CUDA build: launches the kernel bodies on a GPU of compute capability 8.0 or newer.
 //   nvcc -std=c++17 -O3 -fmad=false -gencode arch=compute_80,code=sm_80
 //     -gencode arch=compute_90,code=[sm_90,compute_90] -Xcompiler -fPIC -shared device.cu
-#include <stdexcept>
-
 #include "api_common.h"
 #include "gemm_dp4a.h"
-#include "gemm_wgmma.h"
+#include "launch.h"
 
 using namespace halfbyte;
 
@@ -14,39 +12,6 @@ namespace {
 constexpr int THREADS = 256;
 constexpr int WARPS = THREADS / LANES;
 constexpr int64_t MAX_BLOCKS = 1 << 16;  // a block takes several turns if there is more work
-
-#define CUDA_CHECK(call) check(call, #call)
-
-void check(cudaError_t status, const char *call) {
-  if (status == cudaSuccess) return;
-  cudaGetLastError();  // clears the error, so that it is not reported again
-  throw std::runtime_error(std::string(call) + ": " + cudaGetErrorString(status));
-}
-
-// Makes the context's device current, and restores the earlier one afterwards.
-class DeviceGuard {
- public:
-  explicit DeviceGuard(int device) {
-    CUDA_CHECK(cudaGetDevice(&before_));
-    CUDA_CHECK(cudaSetDevice(device));
-  }
-  ~DeviceGuard() { cudaSetDevice(before_); }
-  DeviceGuard(const DeviceGuard &) = delete;
-  DeviceGuard &operator=(const DeviceGuard &) = delete;
-
- private:
-  int before_ = 0;
-};
-
-// Runs `launch(stream)` on the context's device and reports errors.
-template <class Launch>
-int launched(const Context *context, Launch launch) {
-  return guarded([&] {
-    const DeviceGuard device(context->device);
-    launch(static_cast<cudaStream_t>(context->stream));
-    CUDA_CHECK(cudaGetLastError());
-  });
-}
 
 unsigned blocks_for(int64_t work, int64_t per_block) {
   const int64_t blocks = (work + per_block - 1) / per_block;
@@ -181,26 +146,6 @@ __global__ void __launch_bounds__(Dp4a::THREADS)
   gemm_dp4a(machine, p, at.row, at.column, shared);
 }
 
-template <class Tile, int BLOCK_STEPS, bool SMALL>
-__global__ void __launch_bounds__(Tile::THREADS, Tile::RESIDENT)
-    gemm_mma_kernel(const __grid_constant__ Product p) {
-  extern __shared__ __align__(128) int8_t shared_bytes[];
-  Machine<Tile::THREADS> machine;
-  const Corner at = Tiling(p, TILE, Tile::COLUMNS).corner(blockIdx.x);
-  gemm_mma<Tile, BLOCK_STEPS, SMALL>(machine, p, at.row, at.column, shared_bytes);
-}
-
-template <class Tile, int BLOCK_STEPS, bool SMALL>
-__global__ void __launch_bounds__(Tile::THREADS, Tile::RESIDENT)
-    gemm_wgmma_kernel(const __grid_constant__ Product p) {
-#if defined(__CUDA_ARCH_FEAT_SM90_ALL)  // elsewhere never launched: see hb_has_groups()
-  extern __shared__ __align__(SWIZZLE_BYTES) int8_t group_bytes[];
-  Machine<Tile::THREADS> machine;
-  const Corner at = Tiling(p, Tile::ROWS, Tile::COLUMNS).corner(blockIdx.x);
-  gemm_wgmma<Tile, BLOCK_STEPS, SMALL>(machine, p, at.row, at.column, group_bytes);
-#endif
-}
-
 template <int ROWS>
 __global__ void __launch_bounds__(THREADS)
     gemm_rows_kernel(const __grid_constant__ RowsProduct p,
@@ -271,21 +216,6 @@ __global__ void __launch_bounds__(dfloat11::THREADS)
   dfloat11::decode_published(machine, d,
                              *reinterpret_cast<dfloat11::PublishedShared *>(published_bytes),
                              blockIdx.x);
-}
-
-unsigned tiles(const Tiling &tiling) {
-  const int64_t count = tiling.count();
-  if (count > INT_MAX) throw std::runtime_error("the result has too many tiles");
-  return static_cast<unsigned>(count);
-}
-
-// Launches a kernel that computes the result in tiles.
-template <class Tile>
-void launch_tiles(void (*kernel)(Product), const Product &p, cudaStream_t stream) {
-  CUDA_CHECK(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                  Tile::SHARED_BYTES));
-  const unsigned blocks = tiles(Tiling(p, Tile::ROWS, Tile::COLUMNS));
-  kernel<<<blocks, Tile::THREADS, Tile::SHARED_BYTES, stream>>>(p);
 }
 
 template <class T>
@@ -397,37 +327,9 @@ int hb_gemm_rows(const Context *context, const Format *w, const RowsProduct *p) 
   });
 }
 
-int hb_gemm_mma(const Context *context, const Product *p, int32_t small, int32_t tile) {
+int hb_gemm_mma(const Context *context, const Product *p, int32_t small) {
   return launched(context, [&](cudaStream_t stream) {
-    with_tile(tile, [&](auto chosen) {
-      with_blocks(p->a_layout, small, [&](auto steps, auto is_small) {
-        using Tile = decltype(chosen);
-        const auto kernel =
-            gemm_mma_kernel<Tile, decltype(steps)::value, decltype(is_small)::value>;
-        launch_tiles<Tile>(kernel, *p, stream);
-      });
-    });
-  });
-}
-
-int32_t hb_has_groups() {
-#if defined(HB_WARPGROUPS)  // one of the architectures is sm_90a
-  return 1;
-#else
-  return 0;
-#endif
-}
-
-int hb_gemm_wgmma(const Context *context, const Product *p, int32_t small, int32_t tile) {
-  return launched(context, [&](cudaStream_t stream) {
-    with_group_tile(tile, [&](auto chosen) {
-      with_blocks(p->a_layout, small, [&](auto steps, auto is_small) {
-        using Tile = decltype(chosen);
-        const auto kernel =
-            gemm_wgmma_kernel<Tile, decltype(steps)::value, decltype(is_small)::value>;
-        launch_tiles<Tile>(kernel, *p, stream);
-      });
-    });
+    launch_mma<MmaTile<TILE, 3>>(*p, small, stream);
   });
 }
 

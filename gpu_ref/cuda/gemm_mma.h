@@ -34,7 +34,8 @@ struct Mma {
   };
 };
 
-// The tile of a thread block, and its buffers.
+// The tile of a thread block, and its buffers. That of 128 columns and three buffers needs 96 KiB of
+// shared memory, which every GPU from sm_80 on has for one block.
 template <int COLUMNS_, int STAGES_>
 struct MmaTile {
   static constexpr int ROWS = TILE, COLUMNS = COLUMNS_, STAGES = STAGES_;
@@ -45,14 +46,6 @@ struct MmaTile {
   static constexpr int STAGE_BYTES = A_BYTES + COLUMNS * CHUNK;
   static constexpr int SHARED_BYTES = STAGES * STAGE_BYTES;
 };
-
-// Calls `run` with the tile of a number, as a type. The first needs 96 KiB of shared memory, which
-// every GPU from sm_80 on has for one block.
-template <class Run>
-void with_tile(int32_t tile, Run run) {
-  if (tile == 0) run(MmaTile<TILE, 3>());
-  else run(MmaTile<TILE / 2, 3>());
-}
 
 // Calls `run` with the matrix instructions along a block, or 0 for any number, and with whether
 // partial sums are small, as types. Blocks of one or four instructions must fill all chunks; their

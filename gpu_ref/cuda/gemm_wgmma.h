@@ -22,14 +22,6 @@ struct GroupTile {
   static constexpr int SHARED_BYTES = STAGES * STAGE_BYTES;
 };
 
-// Calls `run` with the tile of a number, as a type.
-template <class Run>
-void with_group_tile(int32_t tile, Run run) {
-  if (tile == 0) run(GroupTile<1, 3>());
-  else if (tile == 1) run(GroupTile<1, 4>());
-  else run(GroupTile<2, 4>());
-}
-
 struct GroupState {
   int32_t exact[GROUP_SUMS];
   float y[GROUP_SUMS];

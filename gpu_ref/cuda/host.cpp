@@ -3,7 +3,7 @@
 #include "api_common.h"
 #include "dfloat11_host.h"
 #include "gemm_dp4a.h"
-#include "gemm_wgmma.h"
+#include "host_emulation.h"
 #include "host_gemm.h"
 #include "host_parallel.h"
 
@@ -39,15 +39,6 @@ void run_absmax(const Context &context, const Quantize &q) {
   parallel(context.threads, q.rows * q.blocks(), GRAIN, [&](int64_t block) {
     Machine<WARP> machine;
     absmax_of_block<Machine<WARP>, T>(machine, q, block);
-  });
-}
-
-// Every tile of the result of a GEMM that is emulated block by block.
-template <class Compute>
-void over_tiles(const Context &context, const Tiling &tiling, Compute compute) {
-  parallel(context.threads, tiling.count(), 1, [&](int64_t i) {
-    const Corner corner = tiling.corner(i);
-    compute(corner.row, corner.column);
   });
 }
 
@@ -159,39 +150,8 @@ int hb_gemm_rows(const Context *context, const Format *w, const RowsProduct *p) 
   });
 }
 
-int hb_gemm_mma(const Context *context, const Product *p, int32_t small, int32_t tile) {
-  return guarded([&] {
-    with_tile(tile, [&](auto chosen) {
-      using Tile = decltype(chosen);
-      with_blocks(p->a_layout, small, [&](auto steps, auto is_small) {
-        over_tiles(*context, Tiling(*p, TILE, Tile::COLUMNS), [&](int64_t row, int64_t column) {
-          const Buffer<int8_t> shared = zeros<int8_t>(Tile::SHARED_BYTES);
-          Machine<Tile::THREADS> machine;
-          gemm_mma<Tile, decltype(steps)::value, decltype(is_small)::value>(
-              machine, *p, row, column, shared.get());
-        });
-      });
-    });
-  });
-}
-
-int32_t hb_has_groups() { return 1; }
-
-int hb_gemm_wgmma(const Context *context, const Product *p, int32_t small, int32_t tile) {
-  return guarded([&] {
-    with_group_tile(tile, [&](auto chosen) {
-      using Tile = decltype(chosen);
-      with_blocks(p->a_layout, small, [&](auto steps, auto is_small) {
-        const Tiling tiling(*p, Tile::ROWS, Tile::COLUMNS);
-        over_tiles(*context, tiling, [&](int64_t row, int64_t column) {
-          const Buffer<int8_t> shared = zeros<int8_t>(Tile::SHARED_BYTES, SWIZZLE_BYTES);
-          Machine<Tile::THREADS> machine;
-          gemm_wgmma<Tile, decltype(steps)::value, decltype(is_small)::value>(
-              machine, *p, row, column, shared.get());
-        });
-      });
-    });
-  });
+int hb_gemm_mma(const Context *context, const Product *p, int32_t small) {
+  return guarded([&] { emulate_mma<MmaTile<TILE, 3>>(*context, *p, small); });
 }
 
 int hb_gemm_pairs(const Context *context, const Format *a, const Format *w,

@@ -122,9 +122,10 @@ template <class T>
 using Buffer = std::unique_ptr<T[], decltype(&std::free)>;
 
 template <class T>
-Buffer<T> zeros(int64_t count, size_t alignment = 64) {
-  const size_t bytes = (static_cast<size_t>(count) * sizeof(T) / alignment + 1) * alignment;
-  T *memory = static_cast<T *>(std::aligned_alloc(alignment, bytes));
+Buffer<T> zeros(int64_t count) {
+  constexpr size_t LINE = 64;
+  const size_t bytes = (static_cast<size_t>(count) * sizeof(T) / LINE + 1) * LINE;
+  T *memory = static_cast<T *>(std::aligned_alloc(LINE, bytes));
   if (!memory) throw std::bad_alloc();
   std::memset(memory, 0, bytes);
   return {memory, &std::free};
