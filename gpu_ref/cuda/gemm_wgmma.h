@@ -109,13 +109,15 @@ HB_BODY void gemm_wgmma(M &machine, const Product &p, int64_t row0, int64_t colu
       // A run of products ends with the block or with the buffer.
       const bool begins = first || step == 0, ends = last || step == Mma::STEPS - 1;
       if (first) machine.threads([&](int thread) { start_sums<SMALL>(states[thread]); });
-      if (begins) machine.begin_products();
       machine.groups([&](int group) {
-        machine.multiply_group(
-            [&states, group](int thread) { return states[group * GROUP_THREADS + thread].exact; },
-            a + group * GROUP_ROWS * CHUNK + step * GROUP_BYTES, w + step * GROUP_BYTES);
+        const auto sums = [&states, group](int thread) {
+          return states[group * GROUP_THREADS + thread].exact;
+        };
+        if (begins) machine.begin_products(sums);
+        machine.multiply_group(sums, a + group * GROUP_ROWS * CHUNK + step * GROUP_BYTES,
+                               w + step * GROUP_BYTES);
+        if (ends) machine.end_products(sums);
       });
-      if (ends) machine.end_products();
       if (last)
         machine.threads([&](int thread) {
           finish_sums<SMALL>(states[thread], p, row0, column0, thread, b);

@@ -117,8 +117,10 @@ class Machine {
 #endif
   }
 
-  // Before the first of several warpgroup products, after other writes to the sums.
-  HB_BODY void begin_products() {
+  // Before the first of several warpgroup products onto a thread's sums, after other writes to them.
+  template <class Sums>
+  HB_BODY void begin_products(Sums sums) {
+    hold(sums(0));
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
     asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
 #endif
@@ -151,11 +153,13 @@ class Machine {
   }
 
   // Wait for all products that were started.
-  HB_BODY void end_products() {
+  template <class Sums>
+  HB_BODY void end_products(Sums sums) {
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
     asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
     asm volatile("wgmma.wait_group.sync.aligned 0;" ::: "memory");
 #endif
+    hold(sums(0));
   }
 
   // sum + the dot product of four int8 each.
@@ -258,6 +262,13 @@ class Machine {
   }
 
  private:
+  // Keeps the compiler from moving reads and writes of the sums across this point: it does not know
+  // that products are still writing to them.
+  HB_BODY static void hold(int32_t *sums) {
+    HB_UNROLL
+    for (int i = 0; i < GROUP_SUMS; ++i) asm volatile("" : "+r"(sums[i])::"memory");
+  }
+
   // A matrix of rows of 128 bytes for wgmma (PTX ISA, matrix descriptor): its address, 1024 bytes
   // from 8 rows to the next 8, and the swizzle of 128 bytes.
   HB_BODY static uint64_t descriptor(const int8_t *matrix) {
@@ -347,7 +358,8 @@ class Machine {
   }
 
   void publish_copies() {}
-  void begin_products() {}
+  template <class Sums>
+  void begin_products(Sums) {}
   template <class Sums>
   void multiply_group(Sums sums, const int8_t *a, const int8_t *b) {
     products_.push_back([=] {
@@ -361,7 +373,8 @@ class Machine {
         }
     });
   }
-  void end_products() {
+  template <class Sums>
+  void end_products(Sums) {
     for (const auto &product : products_) product();
     products_.clear();
   }
