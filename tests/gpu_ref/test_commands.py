@@ -1,6 +1,8 @@
 """``gpu-check``, ``gpu-bench``, ``triple`` and the kernels in ``run``, as a user meets them."""
 
+import inspect
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +14,8 @@ from halfbyte.base import ToolError, UserError
 from halfbyte.cli.app import app
 from halfbyte.cli.run import _host_build, _unit
 from halfbyte.formats import find_scale_code, load
-from halfbyte.gpu_ref import bench, check, dot_unit, replay
-from halfbyte.gpu_ref.bench import Sizes, benchmark, sweep_records
+from halfbyte.gpu_ref import bench, check, dot_unit, quantize, replay
+from halfbyte.gpu_ref.bench import Sizes, benchmark, few_rows_records, sweep_records
 from halfbyte.gpu_ref.cases import Shape
 from halfbyte.rtl.array import ArraySpec
 from halfbyte.sim.array.product import expected_product
@@ -109,6 +111,16 @@ def test_tiles_are_compared_with_the_plain_kernel_before_they_are_timed():
     kernels = ["torch.matmul", "gemm mma", "gemm mma 128x64x3"]
     assert [record.kernel for record in records[:3]] == kernels
     assert [record.block for record in records[::6]] == [128, 32, 16]
+
+
+def test_products_of_few_rows_are_timed_on_what_they_write_to():
+    sizes = replace(SMALL, m=64, n=64, block=128)
+    records = list(few_rows_records(load("int4"), sizes, torch.device("cpu"), calls=2))
+    assert [record["shape"] for record in records[1::2]] == [[rows, 64, 256] for rows in (1, 4, 16)]
+    # The result must outlive the calls: the kernel writes to it each time.
+    run = bench._rows_kernel(torch.randn(2, 256), quantize(torch.randn(8, 256), "int4", block=128))
+    kept = inspect.signature(run).parameters["kept"].default
+    assert any(isinstance(each, torch.Tensor) and each.shape == (2, 8) for each in kept)
 
 
 def test_tiles_are_not_timed_where_they_are_emulated():
