@@ -86,8 +86,8 @@ class _RegistersJob:
             area_um2=found.area_um2,
             cells=found.cells,
             flip_flops=found.flip_flops,
-            data_energy_fj=energy and round((energy.total - energy.clock) / lanes, 3),
-            clock_energy_fj=energy and round(energy.clock / lanes, 3),
+            data_energy_fj=round((energy.total - energy.clock) / lanes, 3) if energy else None,
+            clock_energy_fj=round(energy.clock / lanes, 3) if energy else None,
         )
 
 

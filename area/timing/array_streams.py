@@ -43,9 +43,11 @@ def _sums(spec: ArraySpec, operands: Operands, cycles: int) -> NDArray[Any]:
     totals = products.cumsum(axis=0)
     if unit.is_fp32:
         scaled = np.ldexp(totals.astype(np.float32), unit.exponent_of_quantum)
-        return scaled.astype(np.float32).view(np.uint32).astype(object)
+        bits: NDArray[Any] = scaled.astype(np.float32).view(np.uint32).astype(object)
+        return bits
     shift = -unit.lowest_exponent if unit.is_exact else 0
-    return (totals.astype(object) << max(shift, 0)) & ((1 << unit.width) - 1)
+    words: NDArray[Any] = (totals.astype(object) << max(shift, 0)) & ((1 << unit.width) - 1)
+    return words
 
 
 def element_streams(spec: ArraySpec, operands: Operands) -> dict[str, NDArray[Any]]:
