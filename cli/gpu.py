@@ -85,7 +85,7 @@ def gpu_check(
     Without a format: every shipped one and three random ones such as users write.
     """
     from halfbyte.gpu_ref.cases import random_formats
-    from halfbyte.gpu_ref.check import check_format
+    from halfbyte.gpu_ref.check import check_format, check_tiles
     from halfbyte.gpu_ref.comparison import Comparison, merged
     from halfbyte.gpu_ref.dfloat11.check import check_dfloat11
     from halfbyte.gpu_ref.machine import describe
@@ -100,6 +100,7 @@ def gpu_check(
             update(done, len(chosen), fmt.name)
             comparisons += check_format(fmt, where, activation=other)
             comparisons += check_units(fmt, where, activation=other)
+            comparisons += check_tiles(fmt, where) if where.type == "cuda" else []
         comparisons += check_dfloat11(where)
     totals = merged(comparisons)
     record = CheckRecord(

@@ -23,7 +23,7 @@ from halfbyte.gpu_ref.multiply import EMULATED, alternatives, applicable_kernels
 from halfbyte.gpu_ref.packed import Packed
 from halfbyte.gpu_ref.quantizer import absmax, encode, quantize, scales_of
 
-__all__ = ["check_format"]
+__all__ = ["check_format", "check_tiles"]
 
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 # Scales that make steps subnormal or huge, but keep sums finite.
@@ -121,9 +121,13 @@ def _streams(weight: Format, activation: Format, device: torch.device) -> Iterat
 
 
 def _products(
-    weight: Format, activation: Format, shapes: Sequence[Shape], device: torch.device
+    weight: Format,
+    activation: Format,
+    shapes: Sequence[Shape],
+    device: torch.device,
+    tiles: Sequence[str] | None = None,
 ) -> Iterator[Comparison]:
-    """Every GEMM kernel that is exact for a shape."""
+    """Every GEMM kernel that is exact for a shape, or the ``tiles`` that replace mma."""
     kind = library_for(device).kind
     found: dict[str, Comparison] = {}
     for number, shape in enumerate(shapes):
@@ -134,10 +138,8 @@ def _products(
         expected = gemm(a, w)
         packed = [Packed.from_golden(operand).to(device) for operand in (a, w)]
         block, sizes = packed[0].kernel_block, {"rows": shape.m, "length": shape.k}
-        names = applicable_kernels(kind, activation, weight, block, **sizes)
-        if kind == "cuda" and "mma" in names:
-            names += alternatives(device)
-        for name in names:
+        fitting = applicable_kernels(kind, activation, weight, block, **sizes)
+        for name in fitting if tiles is None else tiles if "mma" in fitting else ():
             emulated = kind == "host" and name in EMULATED
             label = f"gemm {name}{' (emulated)' if emulated else ''}"
             comparison = found.setdefault(label, Comparison(label, weight.name, activation.name))
@@ -201,3 +203,13 @@ def check_format(
         *_products(weight, other, shapes, device),
         *_refusals(weight, device),
     ]
+
+
+def check_tiles(
+    fmt: Format, device: torch.device, *, shapes: Sequence[Shape] = cases.SHAPES
+) -> list[Comparison]:
+    """The tensor-core products that only ``gpu-bench --sweep`` takes, against the golden model.
+
+    They are apart from :func:`check_format`, so that a fault of theirs spoils nothing else.
+    """
+    return list(_products(fmt, fmt, shapes, device, alternatives(device)))

@@ -13,7 +13,8 @@ from halfbyte.gpu_ref.bench import (
     sweep_records,
     timed_kernels,
 )
-from halfbyte.gpu_ref.check import check_format
+from halfbyte.gpu_ref.check import check_format, check_tiles
+from halfbyte.gpu_ref.library import tile_library
 from halfbyte.gpu_ref.machine import describe
 from halfbyte.gpu_ref.record.part import Part, Results, Value
 from halfbyte.gpu_ref.sanitizers import find_compute_sanitizer, run_compute_sanitizer
@@ -35,6 +36,8 @@ def _formats() -> list[Format]:
 
 def _machine(device: torch.device) -> Results:
     yield describe(device).as_json()
+    if device.type == "cuda":
+        tile_library("cuda")  # builds it, so that later parts need not
 
 
 def _check(device: torch.device) -> Results:
@@ -84,6 +87,14 @@ def _streams(device: torch.device) -> Results:
     yield from stream_records(load(_TIMED), device)
 
 
+def _check_tiles(device: torch.device) -> Results:
+    """On a CPU, which emulates them, tests do that."""
+    if device.type == "cuda":
+        for fmt in _formats():
+            for comparison in check_tiles(fmt, device):
+                yield comparison.record().as_json()
+
+
 def _sweep(device: torch.device) -> Results:
     """Tiles of the tensor-core kernel; nothing on a CPU, which emulates it."""
     if device.type == "cuda":
@@ -98,7 +109,7 @@ PARTS = (
         "check_units",
         "Accumulators of dot-product units against the golden model",
         Value.CORRECTNESS,
-        40,
+        30,
         _check_units,
     ),
     Part("sanitize", "compute-sanitizer on small shapes", Value.SAFETY, 80, _sanitize),
@@ -106,5 +117,6 @@ PARTS = (
     Part("few_rows", "Products of few rows from packed weights", Value.SPEED, 25, _few_rows),
     Part("memory", "Quantizing and dequantizing beside a copy", Value.SPEED, 20, _memory),
     Part("streams", "MAC streams", Value.SPEED, 15, _streams),
+    Part("check_tiles", "Tensor-core products to choose from", Value.CHOICE, 20, _check_tiles),
     Part("sweep", "Tiles of the tensor-core product", Value.CHOICE, 30, _sweep),
 )

@@ -29,7 +29,7 @@ PARTS = (
         "check_dfloat11",
         "DFloat11 decoders against the golden codec",
         Value.CORRECTNESS,
-        30,
+        25,
         _check,
     ),
     Part(

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from halfbyte.formats import load
-from halfbyte.gpu_ref import cases, matmul, quantize
-from halfbyte.gpu_ref.check import check_format
+from halfbyte.gpu_ref import cases
+from halfbyte.gpu_ref.check import check_format, check_tiles
 from halfbyte.gpu_ref.comparison import Comparison, merged
 from halfbyte.gpu_ref.multiply import alternatives
 
@@ -49,18 +49,15 @@ def test_mixed_formats_agree():
 
 
 # Blocks of four matrix instructions; of one, which fill all chunks or do not; of any length.
-@pytest.mark.parametrize(("length", "block"), [(900, 128), (256, 32), (160, 32), (200, 100)])
-def test_every_tile_of_the_tensor_core_kernel_agrees(length, block):
-    generator = torch.Generator().manual_seed(1)
-    a, w = (
-        quantize(torch.randn(rows, length, generator=generator), "e2m1_sp", block=block)
-        for rows in (3, 70)
-    )
-    expected = matmul(a, w, kernel="plain")
-    tiles = ["mma", *alternatives(torch.device("cpu"))]
-    assert len(tiles) == 5
-    for kernel in tiles:
-        assert torch.equal(matmul(a, w, kernel=kernel), expected)
+TILED = [cases.Shape(3, 70, *sizes) for sizes in ((900, 128), (256, 32), (160, 32), (200, 100))]
+
+
+def test_every_tile_of_the_tensor_core_kernel_agrees():
+    totals = merged(check_tiles(load("e2m1_sp"), torch.device("cpu"), shapes=TILED))
+    tiles = [f"gemm {name}" for name in alternatives(torch.device("cpu"))]
+    assert [total.kernel for total in totals] == tiles
+    assert len(tiles) == 4
+    assert all(total.compared == 4 * 3 * 70 and not total.different for total in totals)
 
 
 def test_a_difference_is_counted_and_named():
