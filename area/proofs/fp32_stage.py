@@ -6,7 +6,8 @@ difference of the exponents is fixed, the alignment is fixed wiring, and the res
 for SAT. One more case on either side covers all larger differences.
 
 The block is assumed to be an output of :class:`halfbyte.rtl.dot.scaled_block.ScaledBlock`: its top
-bit is 1, or it is +0. The accumulator's only NaN is 7FC00000. If the stage uses the range of
+bit is 1, or it is +0; its exponent, and how far that lies from the accumulator's, fit in the
+exponent's bits. The accumulator's only NaN is 7FC00000. If the stage uses the range of
 scales, both summands are within it.
 """
 
@@ -87,6 +88,7 @@ def _masked(aig: Aig, word: Sequence[int], mask: int) -> list[int]:
 def _inputs(aig: Aig, stage: Fp32Sum, case: Case) -> Mapping[str, Sequence[int]]:
     """The stage's inputs in a case, as functions of free variables."""
     width = stage.exponent_bits
+    wide = width + 1  # exact even in the outer cases
     field = aig.word(_EXPONENT)
     if stage.limited:
         # Exponents 64 to 191: exactly one of the upper two bits is 1.
@@ -102,13 +104,16 @@ def _inputs(aig: Aig, stage: Fp32Sum, case: Case) -> Mapping[str, Sequence[int]]
         fraction = [*rest, aig.variable()]
     is_normal = _any(aig, field)
     exponent = [aig.disjunction(field[0], is_normal ^ 1), *field[1:]]
-    difference = [TRUE if case.difference >> place & 1 else FALSE for place in range(width)]
-    block = aig.add([*exponent, *[FALSE] * (width - _EXPONENT)], difference)
+    difference = [TRUE if case.difference >> place & 1 else FALSE for place in range(wide)]
     if case.beyond:
-        more = [*aig.word(_BEYOND), *[FALSE] * (width - _BEYOND)]
+        more = [*aig.word(_BEYOND), *[FALSE] * (wide - _BEYOND)]
         # In two's complement, -1 - more is the bitwise inverse of more.
-        block = aig.add(block, [literal ^ (case.difference < 0) for literal in more])
-    is_nonzero = aig.variable()
+        difference = aig.add(difference, [literal ^ (case.difference < 0) for literal in more])
+    exact = aig.add([*exponent, *[FALSE] * (wide - _EXPONENT)], difference)
+    less = aig.add(difference, [TRUE] * wide)  # the stage compares the distance minus 1
+    fits = [aig.exclusive(word[width - 1], word[width]) ^ 1 for word in (exact, less)]
+    block = exact[:width]
+    is_nonzero = aig.conjunction(aig.variable(), aig.conjunction(*fits))
     if stage.limited:
         inside = aig.conjunction(
             _any(aig, block[_EXPONENT:]) ^ 1,

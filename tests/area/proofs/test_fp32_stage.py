@@ -12,7 +12,7 @@ pytestmark = pytest.mark.yosys
 
 
 def stage(limited, kind=Fp32Sum):
-    return partial(kind, significand_bits=8, exponent_bits=11, limited=limited, style=PLAIN)
+    return partial(kind, significand_bits=8, exponent_bits=10, limited=limited, style=PLAIN)
 
 
 @pytest.mark.parametrize("limited", [False, True])
