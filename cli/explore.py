@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from halfbyte.base import UserError, build_dir
+from halfbyte.cli.look import Annotate, PictureWidth, Transparent, folder_of_run, look_of
 from halfbyte.cli.options import Jobs, Json
 from halfbyte.cli.output import console, print_json, progress, rate_progress, table
 
 if TYPE_CHECKING:
     from halfbyte.area.exploration import Exploration, Space
+    from halfbyte.base.look import Look
     from halfbyte.pareto.parents import Parent
 
 __all__ = ["explore"]
 
 MAX_FAILURES = 5
+DEFAULT_BLOCK = 128
 PARENTS = ("minilm", "bytelm", "t5", "normal")
 
 SpaceName = Annotated[
@@ -60,8 +63,9 @@ Block = Annotated[int, typer.Option(help="Elements that share a scale, for the r
 Output = Annotated[
     Path | None,
     typer.Option(
-        "--output", "-o", help="Folder of the report; build/explore/NAME if not given.",
-        show_default=False,
+        "--output", "-o", show_default=False,
+        help="Folder of the report; if not given one in build/explore that names the space and "
+        "all options.",
     ),
 ]  # fmt: skip
 
@@ -73,8 +77,11 @@ def explore(
     store: Store = None,
     report: Report = False,
     accuracy: Accuracy = None,
-    block: Block = 128,
+    block: Block = DEFAULT_BLOCK,
     output: Output = None,
+    width: PictureWidth = None,
+    annotate: Annotate = False,
+    transparent: Transparent = False,
     json: Json = False,
 ) -> None:
     """Synthesize every design of a space; what was computed before is not computed again."""
@@ -83,7 +90,7 @@ def explore(
 
     if jobs is not None and scheduler is not None:
         raise UserError("--jobs is about this machine and --scheduler about a cluster: give one")
-    chosen = load_space(space)
+    look, chosen = look_of(width, annotate, transparent), load_space(space)
     parents = _parents(accuracy or list(PARENTS)) if report else []
     results = ResultStore(store or build_dir() / "records" / "explore.sqlite")
     try:
@@ -92,8 +99,9 @@ def explore(
     finally:
         results.close()
     if report:
-        folder = output or build_dir() / "explore" / chosen.name
-        _report(chosen, found, parents, block, folder, quiet=json)
+        size = None if block == DEFAULT_BLOCK else block
+        folder = output or folder_of_run("explore", chosen.name, accuracy=accuracy, block=size)
+        _report(chosen, found, parents, block, folder, look, quiet=json)
     if json:
         print_json(found.records)
     else:
@@ -116,6 +124,7 @@ def _report(
     parents: "Sequence[Parent]",
     block: int,
     folder: Path,
+    look: "Look",
     quiet: bool,
 ) -> None:
     from halfbyte.area.exploration import prove_point
@@ -131,7 +140,7 @@ def _report(
             point = found.point_of(each.record)
             proved[each.format.name] = replace(each.record, proof=prove_point(point))
     findings = findings.with_records(proved)
-    written = write_exploration(space.title, findings, found.records, folder)
+    written = write_exploration(space.title, findings, found.records, folder, look)
     if quiet:
         return
     columns, rows = summary_rows(findings)

@@ -82,7 +82,7 @@ def table(
             break
         shown.remove(index)
     hidden = len(columns) - len(shown)
-    notes = [caption, f"{hidden} more columns with --wide" if hidden else ""]
+    notes = [caption, f"{hidden} more column{'s' * (hidden > 1)} with --wide" if hidden else ""]
     drawn = Table(
         title=title,
         caption="\n".join(filter(None, notes)) or None,

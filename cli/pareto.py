@@ -17,7 +17,9 @@ from halfbyte.cli.evaluate import (
     pick_recipe,
     show_evaluations,
 )
+from halfbyte.cli.look import Annotate, PictureWidth, Transparent, folder_of_run, look_of
 from halfbyte.cli.options import (
+    DEFAULT_TERMS,
     Activation,
     DontUse,
     FormatNames,
@@ -48,8 +50,8 @@ Output = Annotated[
     typer.Option(
         "--output",
         "-o",
-        help="Folder to write to; if not given build/pareto, or a folder in it that is named after "
-        "what is not the default: model, recipe, library, formats.",
+        help="Folder to write to; if not given one in build/pareto that names model, recipe, "
+        "technology, and all other options.",
         show_default=False,
     ),
 ]
@@ -95,7 +97,6 @@ Array = Annotated[
 ]
 # Beside the shipped formats: SF4 with a smaller table, since the table's width sets its area.
 EXTRA = ("sf4@6",)
-_MOST_LETTERS = 60  # of a folder's name
 
 
 def pareto(
@@ -109,13 +110,16 @@ def pareto(
     liberty: LibertyFiles = None,
     dont_use: DontUse = None,
     activation: Activation = None,
-    terms: Terms = 256,
+    terms: Terms = DEFAULT_TERMS,
     lossless: Lossless = None,
     axis: AxisName = "mac_area",
     mac_share: MacShare = None,
     memory_share: MemoryShare = None,
     array: Array = None,
     output: Output = None,
+    width: PictureWidth = None,
+    annotate: Annotate = False,
+    transparent: Transparent = False,
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:
@@ -128,6 +132,7 @@ def pareto(
     from halfbyte.rtl import MacSpec
 
     check_axis(axis)
+    look = look_of(width, annotate, transparent)
     chip = _chip(mac_share, memory_share)
     chosen = load_formats(names)
     if not names:
@@ -155,10 +160,24 @@ def pareto(
     with progress(f"Accuracy, {reference.name}") as update:
         evaluations = evaluate(reference, chosen, quantizer, on_progress=update)
     accuracies = [each.record for each in evaluations]
-    folder = output or _folder(model, quantizer.name, technology.name, names)
+    folder = output or folder_of_run(
+        "pareto",
+        model,
+        quantizer.name,
+        technology.name,
+        formats=names,
+        activation=activation,
+        terms=None if terms == DEFAULT_TERMS else terms,
+        text=text,
+        context=context,
+        dont_use=dont_use,
+        macs=mac_share,
+        memory=memory_share,
+        array=array,
+    )
     wanted = not names if lossless is None else lossless
     bf16 = _lossless(reference, technology) if wanted else None
-    claims, written = write_report(chosen, areas, accuracies, folder, cost, bf16)
+    claims, written = write_report(chosen, areas, accuracies, folder, cost, bf16, look)
     listed: list[Record] = [*areas, *([bf16] if bf16 else []), *accuracies]
     results = [record.as_json() for record in listed]
     keep_results("pareto", results)
@@ -176,14 +195,6 @@ def pareto(
         table("The paper's claims", columns, rows, "paper: Dotzel et al., 2024; why: claims.md")
     console.print(f"wrote {', '.join(path.name for path in written)} in {folder}")
     console.print(f"open {page} in a browser: all figures, to sort, filter and compare")
-
-
-def _folder(model: str, recipe: str, technology: str, names: Sequence[str] | None) -> Path:
-    """``build/pareto``, or a folder in it that is named after all that is not the default."""
-    given = {"minilm": Path(model).name, "w4": recipe, "sky130hd": technology}
-    words = [word for default, word in given.items() if word != default]
-    words += ["_".join(Path(name).stem for name in names)[:_MOST_LETTERS]] if names else []
-    return build_dir() / "pareto" / "-".join(words)
 
 
 def _lossless(reference: "ModelReference", technology: "Technology") -> "LosslessRecord":
