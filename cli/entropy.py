@@ -67,8 +67,8 @@ def entropy(
     try:
         scale_format = ScaleFormat(scale)
     except ValueError:
-        names = ", ".join(each.value for each in ScaleFormat)
-        raise UserError(f"--scale must be one of {names}, not {scale[:60]!r}") from None
+        known = ", ".join(each.value for each in ScaleFormat)
+        raise UserError(f"--scale must be one of {known}, not {scale[:60]!r}") from None
     path, wanted = _path_of(model), named_formats(names, formats)
     with progress(f"Entropy of {path.name}") as update:
 

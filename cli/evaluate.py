@@ -245,9 +245,10 @@ def show_evaluations(evaluations: Sequence["Evaluation"]) -> None:
 
     first = evaluations[0].record
     measures = first.measures
-    columns = ["format", ">bits per\nweight", ">SQNR\ndB", ">dB to\noptimum"]
-    for measure in measures.values():
-        columns += [f">{measure.title}", ">loss %", ">95 %"]
+    columns = ["format", "~>bits per\nweight", ">SQNR\ndB", "~>dB to\noptimum"]
+    for index, measure in enumerate(measures.values()):
+        more = "~" * (index > 0)  # the first is what formats are ranked by
+        columns += [f"~>{measure.title}", f"{more}>loss %", f"{more}>95 %"]
     rows = []
     for place in rank(evaluations):
         record = place.evaluation.record

@@ -115,22 +115,21 @@ def draw_area(
 def draw_slack(axes: Axes, records: Sequence[SynthesisRecord]) -> list[Label]:
     """Draw the slack of the best netlist over the clock period; below zero the clock is missed.
 
-    Returns the labels of the missed clocks, to be placed when the limits are final.
+    Returns a label with the worst slack of each format, to be placed when the limits are final.
     """
     labels = []
     for place, (_, group) in enumerate(_by_format(records)):
         clocks = [_clock(each) / 1e3 for each in group]
         slacks = [100 * (each.slack_ps or 0.0) / _clock(each) for each in group]
         axes.plot(clocks, slacks, marker="o", markersize=scaled(4.5), **_line(place))
-        labels += [
-            Label(f"WNS {each.wns_ps:,.0f} ps", clock, slack, _line(place)["color"], False)
-            for clock, slack, each in zip(clocks, slacks, group, strict=True)
-            if slack < 0
-        ]
+        worst = min(range(len(group)), key=lambda index: slacks[index])
+        if slacks[worst] < 0:
+            text = f"WNS {group[worst].wns_ps:,.0f} ps"
+            labels.append(Label(text, clocks[worst], slacks[worst], _line(place)["color"], False))
     axes.axhline(0, color="#555555", linewidth=scaled(0.9))
     low, high = axes.get_ylim()
     low = min(low, -1) * MARGIN
-    axes.axhspan(low, 0, color="#D55E00", alpha=0.07, linewidth=scaled(0))
+    axes.axhspan(low, 0, color="#D55E00", alpha=0.07, linewidth=0)
     axes.text(
         0.99,
         0.03,
@@ -144,6 +143,13 @@ def draw_slack(axes: Axes, records: Sequence[SynthesisRecord]) -> list[Label]:
     axes.set_ylabel("slack, % of the clock")
     axes.set_xlabel("clock period, ns (less is faster)")
     return labels
+
+
+def _lines(axes: Axes) -> list[list[tuple[float, float]]]:
+    """Corners of the coloured lines and staircases."""
+    colours = [_line(place)["color"] for place in range(len(_COLOURS))]
+    drawn = [line for line in axes.lines if line.get_color() in colours]
+    return [[tuple(corner) for corner in line.get_path().vertices] for line in drawn]
 
 
 def _tidy(axes: Axes, periods: Sequence[float]) -> None:
@@ -203,7 +209,7 @@ def write_curve(
         for axes, _ in labels:
             _tidy(axes, periods)
         for axes, texts in labels:
-            place_labels(axes, texts)
+            place_labels(axes, texts, *_lines(axes))
         written = drawn.save(path)
     listed = [record.as_json() for record in records]
     return [*written, *write_rows(path, [{key: each[key] for key in _COLUMNS} for each in listed])]

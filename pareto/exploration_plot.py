@@ -24,6 +24,7 @@ _NAMED = "#000000"
 _BETTER_MARGIN, _WORSE_MARGIN = 0.08, 0.3
 _HEADROOM = 0.2  # for a legend
 _SHOWN_LOSS_DB = 1.0
+_RIGHT_SHARE = 0.85
 
 
 def _base_colours(findings: Findings) -> dict[str | None, str]:
@@ -174,7 +175,8 @@ def draw_gain_by_value(
             for each in variants
         }
         # The gain of a value that the base already has is 0.
-        gains |= {float(value): 0.0 for value in base.format.values}
+        low, high = min(gains), max(gains)
+        gains |= {float(value): 0.0 for value in base.format.values if low <= value <= high}
         axes.plot(
             *zip(*sorted(gains.items()), strict=True), styles[index % len(styles)],
             color=_COLOURS[0] if index == 0 else LINE, linewidth=scaled(1.8 if index == 0 else 1.1),
@@ -232,11 +234,13 @@ def _mark_named(axes: Axes, variants: Sequence[Candidate], named: Mapping[str, s
     for each in variants:
         if each.format.name in named:
             value = float(each.supernormal or 0)
+            low, high = axes.get_xlim()
+            is_right = value > low + _RIGHT_SHARE * (high - low)  # the title stands to the left
             axes.axvline(
                 value, color="#D55E00", linewidth=scaled(0.9), linestyle=(0, (4, 3)), zorder=1
             )
             axes.annotate(
                 named[each.format.name], (value, 1), xycoords=("data", "axes fraction"),
-                xytext=(3, -2), textcoords="offset points", fontsize=scaled(8), color="#D55E00",
-                va="top",
+                xytext=(-3 if is_right else 3, -2), textcoords="offset points", fontsize=scaled(8),
+                color="#D55E00", ha="right" if is_right else "left", va="top",
             )  # fmt: skip

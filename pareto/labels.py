@@ -15,9 +15,12 @@ from halfbyte.base.figures import scaled
 
 __all__ = ["Label", "box_distance", "place_labels"]
 
+Corners = Sequence[tuple[float, float]]
+
 _SIZE = 10
 _MARKER_POINTS = 9
 _LINE_POINTS = 2
+_PIECES = 12  # of a slanted line
 # Beyond this distance in points a thin line leads from the label to its marker.
 _LEADER = 16
 # A label must be closer to its own marker than to any other marker, by this distance.
@@ -28,6 +31,8 @@ _GAP = 2
 _FOREIGN = 200.0
 # The cost of covering a line, in the same unit: a text that is struck through is hard to read.
 _STRUCK = 8.0
+# The cost of leaving the frame, in the same unit.
+_OUTSIDE = 8.0
 # Number of rounds in which each placed label looks for a better place.
 _ROUNDS = 3
 # The possible places of a label, in points from its marker, near places first.
@@ -49,12 +54,10 @@ class Label:
     prominent: bool
 
 
-def place_labels(
-    axes: Axes, labels: Sequence[Label], corners: Sequence[tuple[float, float]] = ()
-) -> None:
+def place_labels(axes: Axes, labels: Sequence[Label], *lines: Corners) -> None:
     """Write each label where it overlaps least and is closest to its own marker.
 
-    ``corners`` are the corners of a staircase, in data coordinates, which labels must not cross.
+    ``lines`` are corners in data coordinates, of a staircase for example. Labels keep off them.
     The limits of ``axes`` must be final. Raises TypeError unless the figure is drawn by Agg, which
     can measure text.
     """
@@ -66,7 +69,7 @@ def place_labels(
     pixels_per_point = scaled(axes.figure.dpi / 72)
     ordered = sorted(labels, key=lambda each: (not each.prominent, each.x, each.text))
     markers = [_marker_box(axes, label, pixels_per_point) for label in ordered]
-    lines = _line_boxes(axes, corners, pixels_per_point)
+    struck = [box for corners in lines for box in _line_boxes(axes, corners, pixels_per_point)]
     frame = axes.get_window_extent()
     clearly, gap = _CLEARLY_POINTS * pixels_per_point, _GAP * pixels_per_point
     texts = [_write(axes, label) for label in ordered]
@@ -77,8 +80,8 @@ def place_labels(
         for place in _PLACES:
             box = _move(text, place, renderer)
             foreign = max(0.0, _too_far(box, own, markers) + clearly)
-            struck = _STRUCK * _overlap(box, lines)
-            costs.append(_cost(box, taken, frame) + struck + _FOREIGN * foreign)
+            strikes = _STRUCK * _overlap(box, struck)
+            costs.append(_cost(box, taken, frame) + strikes + _FOREIGN * foreign)
             if costs[-1] == 0:
                 break
         place = _PLACES[costs.index(min(costs))]
@@ -105,12 +108,14 @@ def _marker_box(axes: Axes, label: Label, pixels_per_point: float) -> Bbox:
     return Bbox.from_bounds(x - side / 2, y - side / 2, side, side)
 
 
-def _line_boxes(
-    axes: Axes, corners: Sequence[tuple[float, float]], pixels_per_point: float
-) -> list[Bbox]:
-    """A thin box around each horizontal or vertical piece."""
+def _line_boxes(axes: Axes, corners: Corners, pixels_per_point: float) -> list[Bbox]:
+    """Thin boxes along the line; a slanted piece gets several."""
     pad = _LINE_POINTS * pixels_per_point
-    pixels = [axes.transData.transform(corner) for corner in corners]
+    ends = [axes.transData.transform(corner) for corner in corners]
+    pixels = ends[:1]
+    for one, other in pairwise(ends):
+        pieces = _PIECES if abs(other - one).min() > pad else 1
+        pixels += [one + (other - one) * (piece + 1) / pieces for piece in range(pieces)]
     return [
         Bbox([[min(x0, x1) - pad, min(y0, y1) - pad], [max(x0, x1) + pad, max(y0, y1) + pad]])
         for (x0, y0), (x1, y1) in pairwise(pixels)
@@ -149,7 +154,7 @@ def _cost(box: Bbox, taken: Sequence[Bbox], frame: Bbox) -> float:
     """The pixels of the box that overlap taken boxes or are outside the frame."""
     inside = Bbox.intersection(box, frame)
     outside = _pixels(box) - (_pixels(inside) if inside else 0.0)
-    return _overlap(box, taken) + outside
+    return _overlap(box, taken) + _OUTSIDE * outside
 
 
 def _overlap(box: Bbox, taken: Sequence[Bbox]) -> float:

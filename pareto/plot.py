@@ -1,6 +1,7 @@
 """Drawing accuracy against cost: a function of points and an ``Axes``."""
 
 from collections.abc import Mapping, Sequence
+from textwrap import wrap
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
@@ -34,6 +35,8 @@ _LOSSLESS = "#7A4F9A"
 _FAR, _EDGE = 1.5, 0.06
 # Room for labels beside the outermost points, as a share of the axis, in a picture of nine inches.
 _MARGIN, _INCHES, _WIDEST_MARGIN = 0.1, 9.0, 0.25
+# The vertical axis as a share of the figure's height, and the width of a letter.
+_AXIS_SHARE, _LETTER_POINTS = 0.85, 5.5
 
 
 def draw_frontier(
@@ -92,7 +95,8 @@ def draw_frontier(
             width = scaled(1)
             axes.vlines(point.cost, low, high, color=LINE, alpha=_QUIET, linewidth=width, zorder=1)
     axes.set_xlabel(f"{cost_label} (less is better)")
-    axes.set_ylabel(f"{quality_label} ({'less' if is_loss else 'more'} is better)")
+    upwards = f"{quality_label} ({'less' if is_loss else 'more'} is better)"
+    axes.set_ylabel("\n".join(wrap(upwards, _letters_beside(axes))))
     if is_loss:
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{0 - value:g}"))
     if lossless is not None:
@@ -111,9 +115,24 @@ def draw_frontier(
     if lossless is not None:
         title = titles[lossless.format]
         if is_far:
-            title += f",\nbeyond the edge: {lossless.cost:,.5g} {cost_unit}".rstrip()
+            title += f",\nbeyond the edge: {_figure(lossless.cost)} {cost_unit}".rstrip()
         labels.append(_draw_lossless(axes, lossless, title, is_far, right))
-    place_labels(axes, labels, corners)
+    bars = [
+        [(point.cost, end) for end in intervals[point.format]]
+        for point in points
+        if point.format in intervals
+    ]
+    place_labels(axes, labels, corners, *bars)
+
+
+def _letters_beside(axes: Axes) -> int:
+    """Letters of a label that is about as long as the vertical axis."""
+    height = axes.figure.bbox.height / axes.figure.dpi * 72
+    return int(_AXIS_SHARE * height / scaled(_LETTER_POINTS))
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:,.4g}"
 
 
 def _labels(
