@@ -5,6 +5,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, TypedDict
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
@@ -149,7 +150,7 @@ def _lines(axes: Axes) -> list[list[tuple[float, float]]]:
     """Corners of the coloured lines and staircases."""
     colours = [_line(place)["color"] for place in range(len(_COLOURS))]
     drawn = [line for line in axes.lines if line.get_color() in colours]
-    return [[tuple(corner) for corner in line.get_path().vertices] for line in drawn]
+    return [[(float(x), float(y)) for x, y in np.asarray(line.get_xydata())] for line in drawn]
 
 
 def _tidy(axes: Axes, periods: Sequence[float]) -> None:
