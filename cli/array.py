@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from halfbyte.base import UserError
 from halfbyte.cli.output import number, table
 
 if TYPE_CHECKING:
@@ -17,9 +16,7 @@ __all__ = [
     "ARRAY",
     "Columns",
     "Rows",
-    "check_array_only",
     "make_arrays",
-    "refuse_arrays",
     "show_arrays",
 ]
 
@@ -40,19 +37,6 @@ Columns = Annotated[
         show_default=str(DEFAULT_SIDE),
     ),
 ]
-
-
-def check_array_only(unit: str, rows: int | None, columns: int | None) -> None:
-    """Raise UserError if the size of an array was given for another unit."""
-    given = [name for name, value in (("rows", rows), ("columns", columns)) if value is not None]
-    if unit != ARRAY and given:
-        raise UserError(f"--{given[0]} is for --unit array, not for {unit}: leave it out")
-
-
-def refuse_arrays(unit: str, instead: str) -> None:
-    """Raise UserError if ``unit`` is an array, which this command does not take."""
-    if unit == ARRAY:
-        raise UserError(f"Arrays are not among what this command takes: {instead}")
 
 
 def make_arrays(

@@ -22,7 +22,6 @@ __all__ = [
     "Block",
     "Scale",
     "Window",
-    "check_dot_only",
     "make_dot_specs",
     "resolve_lanes",
     "show_dot_proofs",
@@ -67,13 +66,6 @@ Window = Annotated[
         show_default=False,
     ),
 ]
-
-
-def check_dot_only(unit: str, **options: object) -> None:
-    """Raise UserError if one of the ``options`` was given for another unit."""
-    given = [name for name, value in options.items() if value is not None]
-    if unit not in (DOT, "array") and given:
-        raise UserError(f"--{given[0]} is for --unit dot or array, not for {unit}: leave it out")
 
 
 def make_dot_specs(

@@ -9,7 +9,6 @@ import typer
 
 from halfbyte.area.timing.clocks import parse_clock
 from halfbyte.base import build_dir
-from halfbyte.cli.array import refuse_arrays
 from halfbyte.cli.designs import choose_architectures, mac_specs
 from halfbyte.cli.dot import (
     DOT,
@@ -17,7 +16,6 @@ from halfbyte.cli.dot import (
     Block,
     Scale,
     Window,
-    check_dot_only,
     make_dot_specs,
     resolve_lanes,
 )
@@ -104,8 +102,6 @@ def rtl(
     options. At a --clock that needs it, the accumulator saves carries.
     """
     folder = output or build_dir() / "rtl"
-    check_dot_only(unit, scale=scale, block=block, accumulator=accumulator, window=window)
-    refuse_arrays(unit, "export the unit in each element with --unit dot")
     if check_unit(unit, names):
         rtl_unit(unit, lanes, codes, symbols, folder, json)
         return

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from halfbyte.base import UserError
-from halfbyte.cli.array import refuse_arrays
 from halfbyte.cli.designs import choose_architectures, mac_specs
 from halfbyte.cli.dot import (
     DOT,
@@ -16,7 +15,6 @@ from halfbyte.cli.dot import (
     Block,
     Scale,
     Window,
-    check_dot_only,
     make_dot_specs,
     resolve_lanes,
     show_dot_simulations,
@@ -169,10 +167,6 @@ def sim(
     --scale, --block, --accumulator, --window, --acc-width and --overflow; each of its scenarios has
     a fifth of --cycles.
     """
-    check_dot_only(unit, scale=scale, block=block, accumulator=accumulator, window=window)
-    if not dut and (top or port or tie or junit or latency != 1):
-        raise UserError("--top, --port, --tie, --latency and --junit belong to --dut FILE")
-    refuse_arrays(unit, "`halfbyte run` streams a layer of a model through one")
     if unit == DOT:
         units = make_dot_specs(
             names,
