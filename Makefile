@@ -10,7 +10,7 @@
 #   make mutants FORMAT=e2m1_sp      faults that the regression must catch  [ARCH= ACTIVATION= TERMS= SEED=]
 #   make rtl     FORMAT=e2m1_sp      Verilog   [ARCH= ACTIVATION= TERMS=], into build/rtl
 #   make synth UNIT=array FORMAT=e2m1 a systolic array [ROWS=16 COLUMNS=16 LANES= SCALE=]
-#   make synth|prove|sim|gatesim|rtl UNIT=dot FORMAT=e2m1  dot-product units [LANES=32 SCALE=e8m0 ACCUMULATOR= BLOCK=
+#   make synth|prove|sim|gatesim|mutants|rtl UNIT=dot FORMAT=e2m1  dot-product units [LANES=32 SCALE=e8m0 ACCUMULATOR= BLOCK=
 #                                    WINDOW= ACC_WIDTH= ACTIVATION= TERMS=]
 #   make synth|sim|prove|rtl UNIT=dfloat11  the decoder of lossless BF16 weights
 #                                    [LANES=8 CODES=fixed SYMBOLS=2]; or UNIT=bf16_mac
@@ -81,11 +81,11 @@ gatesim: $(VENV)/installed
 		$(call option,--seed,$(SEED)) $(OUTPUT)
 
 mutants: $(VENV)/installed
-	@$(HALFBYTE) mutants $(FORMATS) $(DESIGN) $(call option,--tech,$(TECH)) $(call option,--seed,$(SEED)) \
+	@$(HALFBYTE) mutants $(FORMATS) $(UNITS) $(DESIGN) $(call option,--tech,$(TECH)) $(call option,--seed,$(SEED)) \
 		$(OUTPUT)
 
 rtl: $(VENV)/installed
-	@$(HALFBYTE) rtl $(FORMATS) $(UNITS) $(DESIGN) $(call option,--tech,$(TECH)) $(OUTPUT)
+	@$(HALFBYTE) rtl $(FORMATS) $(UNITS) $(DESIGN) $(TECHNOLOGY) $(call option,--clock,$(CLOCK)) $(OUTPUT)
 
 report: $(VENV)/installed
 	@$(HALFBYTE) report

@@ -55,7 +55,7 @@ def show_arrays(records: "Sequence[ArrayRecord]") -> None:
     columns += ["~>registers", "~>skew", ">delay ps", ">fJ/product", "proof"]
     rows = [
         [
-            " x ".join(dict.fromkeys((record.format, record.activation))),
+            record.pair,
             f"{record.rows} x {record.columns}",
             str(record.lanes),
             record.scale or "-",
@@ -71,9 +71,10 @@ def show_arrays(records: "Sequence[ArrayRecord]") -> None:
         ]
         for record in records
     ]
-    first = records[0]
+    first, clock = records[0], records[0].clock_ps
     table(
-        f"Output-stationary arrays; {first.technology}, no timing constraint",
+        f"Output-stationary arrays; {first.technology}, "
+        + ("no timing constraint" if clock is None else f"clock {clock:,g} ps"),
         columns,
         rows,
         f"{first.corner}. Unit and registers: of one element. Skew: registers that delay rows "

@@ -8,13 +8,14 @@ import typer
 
 from halfbyte.base import UserError
 from halfbyte.cli.options import load_formats, load_optional, overflow_rule
-from halfbyte.cli.output import console, number, table, versions_text
+from halfbyte.cli.output import console, number, progress, table, versions_text
 from halfbyte.formats import find_scale_code
 
 if TYPE_CHECKING:
+    from halfbyte.area.cells.technology import Technology
     from halfbyte.area.search.dot_records import DotRecord
     from halfbyte.rtl.dot import DotSpec
-    from halfbyte.sim.records import DotSimulationRecord
+    from halfbyte.sim.records import DotMutantRecord, DotSimulationRecord
 
 __all__ = [
     "DOT",
@@ -24,9 +25,11 @@ __all__ = [
     "Window",
     "make_dot_specs",
     "resolve_lanes",
+    "show_dot_mutants",
     "show_dot_proofs",
     "show_dot_simulations",
     "show_dots",
+    "synthesized_designs",
     "unseen_faults",
 ]
 
@@ -123,10 +126,13 @@ def show_dots(records: "Sequence[DotRecord]") -> None:
     """Print synthesis records of dot-product units as a table."""
     columns = ["format", "~lane", "~recipe", ">lanes", "scale", "~accumulator", "~>acc"]
     columns += [">area um²", ">per lane", "~>a lane alone", "~>cells", ">delay ps"]
+    clock = records[0].clock_ps
+    if clock is not None:
+        columns += [">slack"]
     columns += ["~>fJ/product"]
     rows = [
         [
-            " x ".join(dict.fromkeys((record.format, record.activation))),
+            record.pair,
             record.architecture,
             record.recipe,
             str(record.lanes),
@@ -136,6 +142,7 @@ def show_dots(records: "Sequence[DotRecord]") -> None:
             *(number(each, 1) for each in (record.area_um2, record.um2_per_lane, record.lane_um2)),
             number(record.cells),
             number(record.delay_ps),
+            *([] if clock is None else [number(record.slack_ps)]),
             number(record.glitch_energy_fj, 1),
             record.proof.status if record.proof else "-",
         ]
@@ -144,7 +151,8 @@ def show_dots(records: "Sequence[DotRecord]") -> None:
     first = records[0]
     versions = versions_text(first.versions)
     table(
-        f"Dot-product units; {first.technology}, no timing constraint",
+        f"Dot-product units; {first.technology}, "
+        + ("no timing constraint" if clock is None else f"clock {clock:,g} ps"),
         [*columns, "proof"],
         rows,
         f"{first.corner}; {versions}. A lane alone: its product, without its share of the tree. "
@@ -161,9 +169,8 @@ def show_dots(records: "Sequence[DotRecord]") -> None:
             console.print(f"not measured: {reason}", highlight=False)
 
 
-def resolve_lanes(specs: "Sequence[DotSpec]", tech: str | None) -> "list[DotSpec]":
+def resolve_lanes(specs: "Sequence[DotSpec]", technology: "Technology") -> "list[DotSpec]":
     """The units with a named architecture: where it is ``auto``, the best of a brief search."""
-    from halfbyte.area.cells.technology import load_technology
     from halfbyte.area.search.lanes import pick_architecture
     from halfbyte.rtl.spec import AUTO
 
@@ -173,11 +180,36 @@ def resolve_lanes(specs: "Sequence[DotSpec]", tech: str | None) -> "list[DotSpec
         pair = (spec.weight, spec.activation)
         if spec.architecture == AUTO:
             if pair not in found:
-                technology = load_technology(tech or "sky130hd")
                 found[pair] = pick_architecture(*pair, technology)
             spec = replace(spec, architecture=found[pair])
         chosen.append(spec)
     return chosen
+
+
+def synthesized_designs(
+    specs: "Sequence[DotSpec]",
+    technology: "Technology",
+    clock_ps: float,
+    jobs: int | None,
+) -> "list[DotSpec]":
+    """The units as synthesis builds them for a clock: lanes, and the last adder of the sums."""
+    from halfbyte.area.search.dot_units import synthesize_dots
+    from halfbyte.area.synthesis.dot import adder_style
+    from halfbyte.rtl.dot import FinalAdder
+
+    with progress(f"Synthesis, {technology.name}") as update:
+        records = synthesize_dots(
+            specs, technology, clock_ps=clock_ps, prove=False, jobs=jobs, on_progress=update
+        )
+    return [
+        replace(
+            spec,
+            architecture=record.architecture,
+            adders=adder_style(technology),
+            final_adder=FinalAdder(record.final_adder),
+        )
+        for spec, record in zip(specs, records, strict=True)
+    ]
 
 
 def show_dot_simulations(records: "Sequence[DotSimulationRecord]") -> None:
@@ -209,6 +241,34 @@ def show_dot_simulations(records: "Sequence[DotSimulationRecord]") -> None:
     for record in records:
         if record.waves:
             typer.echo(f"waveform: {record.waves}")
+
+
+def show_dot_mutants(records: "Sequence[DotMutantRecord]") -> None:
+    """Print the records of mutants as a table."""
+    columns = ["format", "lane", ">lanes", "scale", "accumulator", ">mutants", ">equivalent"]
+    rows = [
+        [
+            " x ".join(dict.fromkeys((record.format, record.activation))),
+            record.architecture,
+            str(record.lanes),
+            record.scale or "-",
+            record.accumulator,
+            number(record.mutants),
+            number(record.equivalent),
+            number(record.caught),
+            number(len(record.survivors)),
+            ", ".join(f"{name} {count}" for name, count in record.caught_by.items()),
+            number(record.seconds, 1),
+        ]
+        for record in records
+    ]
+    table(
+        "Mutants of dot-product units",
+        [*columns, ">caught", ">survived", "caught by", "~>s"],
+        rows,
+        "Equivalent: proved to do what the unit does, from every state that can occur. Caught by: "
+        "the first scenario that shows a mismatch.",
+    )
 
 
 def show_dot_proofs(records: "Sequence[DotRecord]") -> None:

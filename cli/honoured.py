@@ -25,8 +25,8 @@ HONOURED: Mapping[str, Mapping[str, str]] = {
     "synth": {
         "mac": f"{_LIBRARY} {_DESIGN} clock saved_carries operands every effort output",
         _TARGET: f"target {_DESIGN} every",
-        "dot": f"{_LIBRARY} {_DOT} operands every effort",
-        "array": f"{_LIBRARY} {_DOT} operands effort rows columns",
+        "dot": f"{_LIBRARY} {_DOT} clock operands every effort",
+        "array": f"{_LIBRARY} {_DOT} clock operands effort rows columns",
         "dfloat11": f"{_LIBRARY} {_DECODER}",
         "bf16_mac": _LIBRARY,
     },
@@ -42,6 +42,10 @@ HONOURED: Mapping[str, Mapping[str, str]] = {
         "mac": f"{_LIBRARY} arch activation terms simulator seed cycles",
         "dot": f"{_LIBRARY} {_DOT} simulator seed cycles",
     },
+    "mutants": {
+        "mac": "tech arch activation terms count seed cycles",
+        "dot": f"tech {_DOT} count seed cycles",
+    },
     "prove": {
         "mac": f"{_LIBRARY} arch activation terms counterexamples",
         "dot": f"{_LIBRARY} {_DOT}",
@@ -50,7 +54,7 @@ HONOURED: Mapping[str, Mapping[str, str]] = {
     },
     "rtl": {
         "mac": f"{_LIBRARY} {_DESIGN} enable segment clock output",
-        "dot": f"tech {_DOT} output",
+        "dot": f"{_LIBRARY} {_DOT} clock output",
         "dfloat11": f"{_DECODER} output",
         "bf16_mac": "output",
     },

@@ -18,6 +18,7 @@ from halfbyte.cli.dot import (
     Window,
     make_dot_specs,
     resolve_lanes,
+    synthesized_designs,
 )
 from halfbyte.cli.options import (
     AccWidth,
@@ -99,7 +100,8 @@ def rtl(
     """Write Verilog, test vectors and a self-checking Verilog bench for MACs or dot units.
 
     With --arch auto the architecture is the one that `halfbyte synth` chooses for the same
-    options. At a --clock that needs it, the accumulator saves carries.
+    options. At a --clock that needs it, the accumulator of a MAC saves carries, and a dot unit
+    gets other adders.
     """
     folder = output or build_dir() / "rtl"
     if check_unit(unit, names):
@@ -119,7 +121,12 @@ def rtl(
             acc_width=acc_width,
             overflow=overflow,
         )
-        _export_dots(resolve_lanes(units, tech), folder, json)
+        chosen = pick_technology(tech, liberty, dont_use)
+        if clock:
+            units = synthesized_designs(units, chosen, parse_clock(clock), jobs)
+        else:
+            units = resolve_lanes(units, chosen)
+        _export_dots(units, folder, json)
         return
     from halfbyte.sim import export_mac
 

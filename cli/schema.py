@@ -36,6 +36,7 @@ _RECORDS = {
     "info": "checkpoints.records:PartRecord",
     "lossless": "pareto.records:LosslessRecord",
     "mutants": "sim.records:MutantRecord",
+    "mutants-dot": "sim.records:DotMutantRecord",
     "profile": "accuracy.profile.tensors:TensorRecord",
     "prove": "area.search.proof_plan:ProofRecord",
     "prove-unit": "area.search.unit_proofs:UnitClaim",

@@ -167,6 +167,8 @@ def sim(
     --scale, --block, --accumulator, --window, --acc-width and --overflow; each of its scenarios has
     a fifth of --cycles.
     """
+    from halfbyte.area.cells.technology import load_technology
+
     if unit == DOT:
         units = make_dot_specs(
             names,
@@ -181,7 +183,8 @@ def sim(
             acc_width=acc_width,
             overflow=overflow,
         )
-        _sim_dots(resolve_lanes(units, tech), simulator, waves, seed, cycles, json)
+        resolved = resolve_lanes(units, load_technology(tech))
+        _sim_dots(resolved, simulator, waves, seed, cycles, json)
         return
     if check_unit(unit, names):
         sim_unit(
@@ -197,7 +200,6 @@ def sim(
         return
     import time
 
-    from halfbyte.area.cells.technology import load_technology
     from halfbyte.rtl import AUTO, MacSpec
     from halfbyte.sim import run_dut, run_many
 

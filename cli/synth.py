@@ -51,6 +51,7 @@ from halfbyte.formats.rounding import largest_change, rounded
 if TYPE_CHECKING:
     from halfbyte.area import FpgaRecord, SynthesisRecord
     from halfbyte.area.cells.technology import Technology
+    from halfbyte.area.search.dot_records import DotRecord
     from halfbyte.rtl import MacSpec
     from halfbyte.rtl.array import ArraySpec
     from halfbyte.rtl.dot import DotSpec
@@ -76,7 +77,7 @@ Clock = Annotated[
     str | None,
     typer.Option(
         "--clock",
-        help="A clock to meet, such as 2ns, 500ps or 1.2GHz: the smallest MAC that meets it; "
+        help="A clock to meet, such as 2ns, 500ps or 1.2GHz: the smallest unit that meets it; "
         "if none does, the fastest, and exit status 3.",
         show_default=False,
     ),
@@ -175,7 +176,7 @@ def _show_resources(records: "Sequence[FpgaRecord]", title: str) -> None:
     table(f"MAC on {title}, {first.recipe}", columns, rows, caption)
 
 
-def _check_clock(records: "Sequence[SynthesisRecord]") -> None:
+def _check_clock(records: "Sequence[SynthesisRecord | DotRecord]") -> None:
     """Say by how much a clock is missed, and end with a status of its own."""
     missed: dict[str, float] = {}
     for record in records:
@@ -246,6 +247,7 @@ def _say_where(records: "Sequence[SynthesisRecord]") -> None:
 def _synth_dots(
     specs: "Sequence[DotSpec]",
     technology: "Technology",
+    clock_ps: float | None,
     operands: str | None,
     every: bool,
     effort: int,
@@ -259,6 +261,7 @@ def _synth_dots(
         records = synthesize_dots(
             specs,
             technology,
+            clock_ps=clock_ps,
             operands=pick_operands(operands),
             every=every,
             effort=effort,
@@ -267,11 +270,13 @@ def _synth_dots(
         )
     keep_results("synth", [record.as_json() for record in records])
     print_json(records) if json else show_dots(records)
+    _check_clock(records)
 
 
 def _synth_arrays(
     specs: "Sequence[ArraySpec]",
     technology: "Technology",
+    clock_ps: float | None,
     operands: str | None,
     effort: int,
     jobs: int | None,
@@ -284,6 +289,7 @@ def _synth_arrays(
         records = synthesize_arrays(
             specs,
             technology,
+            clock_ps=clock_ps,
             operands=pick_operands(operands),
             effort=effort,
             jobs=jobs,
@@ -291,6 +297,7 @@ def _synth_arrays(
         )
     keep_results("synth", [record.as_json() for record in records])
     print_json(records) if json else show_arrays(records)
+    _check_clock(records)
 
 
 def synth(
@@ -332,6 +339,7 @@ def synth(
         synth_unit(unit, pick_technology(tech, liberty, dont_use), lanes, codes, symbols, json)
         return
     if unit in (DOT, ARRAY):
+        period = parse_clock(clock) if clock else None
         specs = make_dot_specs(
             names,
             activation=activation,
@@ -348,11 +356,10 @@ def synth(
         if unit == ARRAY:
             arrays = make_arrays(specs, rows, columns)
             chosen = pick_technology(tech, liberty, dont_use)
-            _synth_arrays(arrays, chosen, operands, effort, jobs, json)
+            _synth_arrays(arrays, chosen, period, operands, effort, jobs, json)
             return
-        _synth_dots(
-            specs, pick_technology(tech, liberty, dont_use), operands, every, effort, jobs, json
-        )
+        chosen = pick_technology(tech, liberty, dont_use)
+        _synth_dots(specs, chosen, period, operands, every, effort, jobs, json)
         return
     from halfbyte.area import synthesize
     from halfbyte.area.search.fpga import pick_target, synthesize_fpga

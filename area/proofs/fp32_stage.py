@@ -29,7 +29,7 @@ from halfbyte.rtl.bf16.accumulate import Accumulate
 from halfbyte.rtl.dot.adders import AdderStyle, adder_modules
 from halfbyte.rtl.dot.fp32_sum import Fp32Sum
 
-__all__ = ["ALL_CASES", "Case", "prove_fp32_stage"]
+__all__ = ["ALL_CASES", "Case", "augend_fields", "prove_fp32_stage"]
 
 _FRACTION, _EXPONENT = 23, 8
 # Beyond this distance only a sticky bit is left of the lower summand.
@@ -84,11 +84,13 @@ def _masked(aig: Aig, word: Sequence[int], mask: int) -> list[int]:
     return [aig.conjunction(literal, mask) for literal in word]
 
 
-def _inputs(aig: Aig, stage: Fp32Sum, case: Case) -> Mapping[str, Sequence[int]]:
-    """The stage's inputs in a case, as functions of free variables."""
-    width = stage.exponent_bits
+def augend_fields(aig: Aig, *, limited: bool) -> tuple[list[int], list[int]]:
+    """Fraction and exponent field of any number that the accumulator can hold.
+
+    Its only NaN is 7FC00000. ``limited``: no number is subnormal or infinite.
+    """
     field = aig.word(_EXPONENT)
-    if stage.limited:
+    if limited:
         # Exponents 64 to 191: exactly one of the upper two bits is 1.
         field = [*field[:-1], field[-2] ^ 1]
         is_nan, is_number = aig.variable(), aig.variable()
@@ -96,10 +98,16 @@ def _inputs(aig: Aig, stage: Fp32Sum, case: Case) -> Mapping[str, Sequence[int]]
         field = [aig.disjunction(literal, is_nan) for literal in field]
         fraction = _masked(aig, aig.word(_FRACTION), aig.conjunction(is_number, is_nan ^ 1))
         fraction[-1] = aig.disjunction(fraction[-1], is_nan)
-    else:
-        is_special = _all(aig, field)
-        rest = _masked(aig, aig.word(_FRACTION - 1), is_special ^ 1)
-        fraction = [*rest, aig.variable()]
+        return fraction, field
+    is_special = _all(aig, field)
+    rest = _masked(aig, aig.word(_FRACTION - 1), is_special ^ 1)
+    return [*rest, aig.variable()], field
+
+
+def _inputs(aig: Aig, stage: Fp32Sum, case: Case) -> Mapping[str, Sequence[int]]:
+    """The stage's inputs in a case, as functions of free variables."""
+    width = stage.exponent_bits
+    fraction, field = augend_fields(aig, limited=stage.limited)
     is_normal = _any(aig, field)
     exponent = [aig.disjunction(field[0], is_normal ^ 1), *field[1:]]
     difference = [TRUE if case.difference >> place & 1 else FALSE for place in range(width)]

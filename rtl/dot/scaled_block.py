@@ -121,7 +121,7 @@ class ScaledBlock(wiring.Component):
     """
 
     def __init__(self, spec: "DotSpec") -> None:
-        self.spec, self.scale, self.style = spec, spec.scale, spec.adders
+        self.spec, self.scale, self.style = spec, spec.scale, spec.style
         self.exponent_bits = block_exponent_bits(spec)
         ports = {name: In(width) for name, width in spec.inputs.items() if name.endswith("_scale")}
         super().__init__(
@@ -181,5 +181,5 @@ class ScaledBlock(wiring.Component):
                 columns.add(x + y, Bit(~(left & right), negative=True))
                 columns.add_integer(1 << x + y)
         product = Signal(columns.width)
-        m.d.comb += product.eq(columns.total(m))
+        m.d.comb += product.eq(columns.sum(m))
         return product

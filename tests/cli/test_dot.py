@@ -11,6 +11,7 @@ from halfbyte.area.search.dot_records import DotRecord
 from halfbyte.base import UserError
 from halfbyte.cli.app import app
 from halfbyte.cli.dot import unseen_faults
+from halfbyte.cli.synth import CLOCK_MISSED
 from halfbyte.sim.dot.plan import DOT_SCENARIOS
 from tests.factory import sample
 
@@ -86,3 +87,13 @@ def test_the_netlist_of_a_unit_is_simulated():
     (record,) = json.loads(done.stdout)
     assert record["level"] == "netlist"
     assert set(record["scenarios"]) == set(DOT_SCENARIOS)
+
+
+@pytest.mark.yosys
+def test_a_clock_that_is_missed_has_a_status_of_its_own():
+    unit = ("int4", "--unit", "dot", "--lanes", "1", "--acc-width", "10")
+    done = invoke("synth", *unit, "--arch", "partial_products", "--clock", "10ps", "--json")
+    assert done.exit_code == CLOCK_MISSED
+    assert "clock not met: int4 misses 10 ps" in done.stderr
+    (record,) = json.loads(done.stdout)
+    assert record["slack_ps"] == record["wns_ps"] == pytest.approx(10 - record["delay_ps"])

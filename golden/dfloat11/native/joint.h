@@ -31,7 +31,7 @@ struct Tensor {
   const int64_t* word_starts;   // chunks + 1
   const int64_t* escape_starts;
   const int64_t* raw_starts;
-  const uint32_t* zeros;        // by chunk: number of low bits that are left out
+  const uint32_t* zeros;        // by chunk: low bits left out; from bit 16 on, blocks that keep them
   uint16_t* words;
   uint16_t* escapes;
   uint8_t* raw;
@@ -39,27 +39,27 @@ struct Tensor {
   int64_t first(int64_t chunk) const { return chunk * kChunk; }
   int64_t size(int64_t chunk) const { return std::min(kChunk, elements - first(chunk)); }
   uint32_t symbol_mask() const { return ((1u << width) - 1) << shift; }
-  int raw_bits(int64_t chunk) const {
-    return 8 * bytes - width - static_cast<int>(zeros[chunk]);
-  }
-  // The bits of an element that are neither symbol nor zeros.
-  uint64_t raw_mask(int64_t chunk) const {
-    uint64_t all = (uint64_t{1} << 8 * bytes) - 1;
-    return all & ~uint64_t{symbol_mask()} & ~((uint64_t{1} << zeros[chunk]) - 1);
+  // How many low bits of a block's elements are zero and left out.
+  int left_out(int64_t chunk, int64_t block) const {
+    return zeros[chunk] >> (16 + block) & 1 ? 0 : static_cast<int>(zeros[chunk] & 0xFF);
   }
 };
 
-// The raw bits outside the symbols: `bits` per element, at the places where `mask` has ones.
+// The raw bits of a block, outside the symbols: `bits` per element, where `mask` has ones.
 struct Raw {
   int bits;
   uint64_t mask;
-  uint8_t *begin, *end;
+  uint8_t *begin, *end;  // of the block; of the chunk
 
-  Raw(const Tensor& tensor, int64_t chunk)
-      : bits(tensor.raw_bits(chunk)),
-        mask(tensor.raw_mask(chunk)),
-        begin(tensor.raw + tensor.raw_starts[chunk]),
+  Raw(const Tensor& tensor, int64_t chunk, int64_t block, uint8_t* begin)
+      : bits(8 * tensor.bytes - tensor.width - tensor.left_out(chunk, block)),
+        mask(((uint64_t{1} << 8 * tensor.bytes) - 1) & ~uint64_t{tensor.symbol_mask()} &
+             ~((uint64_t{1} << tensor.left_out(chunk, block)) - 1)),
+        begin(begin),
         end(tensor.raw + tensor.raw_starts[chunk + 1]) {}
+
+  // Where the next block begins, after `count` elements.
+  uint8_t* after(int64_t count) const { return begin + (count + 7) / 8 * bits; }
 
   // The mask for all elements of a 64-bit word.
   template <typename Word>
@@ -110,15 +110,6 @@ inline __m512i sixteen(const uint32_t* table, const Index* places) {
   __m256i low = _mm256_inserti128_si256(_mm256_castsi128_si256(quarters[0]), quarters[1], 1);
   __m256i high = _mm256_inserti128_si256(_mm256_castsi128_si256(quarters[2]), quarters[3], 1);
   return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
-}
-
-inline __m512d eight(const double* table, const uint8_t* places) {
-  __m128d pairs[4];
-  for (int k = 0; k < 4; ++k)
-    pairs[k] = _mm_set_pd(table[places[2 * k + 1]], table[places[2 * k]]);
-  __m256d low = _mm256_insertf128_pd(_mm256_castpd128_pd256(pairs[0]), pairs[1], 1);
-  __m256d high = _mm256_insertf128_pd(_mm256_castpd128_pd256(pairs[2]), pairs[3], 1);
-  return _mm512_insertf64x4(_mm512_castpd256_pd512(low), high, 1);
 }
 
 inline void decode_sixteen(const uint32_t* table, __m512i& states, const uint16_t*& next,
@@ -180,13 +171,13 @@ inline bool decode_rows(const uint32_t* table, Coders& coders, uint8_t* rows, in
   return true;
 }
 
-// The words of a chunk from element `first` on, a multiple of 8; their symbols are still zero.
+// The words of a block; their symbols are still zero.
 template <typename Word>
-void place_raw(const Raw& raw, int64_t first, int64_t count, Word* out) {
+void place_raw(const Raw& raw, int64_t count, Word* out) {
   constexpr int kAtOnce = 8 / sizeof(Word);
   const int bits = raw.bits;
   const uint64_t all = raw.repeated<Word>();
-  const uint8_t* place = raw.begin + first / 8 * bits;
+  const uint8_t* place = raw.begin;
   int64_t i = 0;
   for (; i + 8 <= count && raw.end - place >= bits + 8; i += 8, place += bits)
 #pragma GCC unroll 8
@@ -244,13 +235,15 @@ Result decode_blocks(const Tensor& tensor, int64_t chunk, Sink&& sink) {
   coders.end = tensor.words + tensor.word_starts[chunk + 1];
   int64_t escape = tensor.escape_starts[chunk], last_escape = tensor.escape_starts[chunk + 1];
   const int64_t size = tensor.size(chunk);
-  const Raw raw(tensor, chunk);
+  uint8_t* next_raw = tensor.raw + tensor.raw_starts[chunk];
   uint8_t rows[kBlock + 64];
   for (int64_t begin = 0; begin < size; begin += kBlock) {
     int64_t count = std::min(kBlock, size - begin);
     Word* place = sink.place(begin);
+    const Raw raw(tensor, chunk, begin / kBlock, next_raw);
+    next_raw = raw.after(count);
     if (!decode_rows(tensor.table, coders, rows, count)) return kNotTheEnd;
-    if (raw.bits) place_raw(raw, begin, count, place);
+    if (raw.bits) place_raw(raw, count, place);
     place_symbols(tensor, rows, count, raw.bits == 0, place);
     if (tensor.escape && !place_escapes(tensor, rows, count, escape, last_escape, place))
       return kWrongEscapes;
@@ -332,11 +325,6 @@ int64_t find_rows(const Tensor& tensor, const Word* words, int64_t count, uint8_
 }
 
 #ifdef CODEC_VECTORS
-inline __m256i quotients(__m256i states, __m512d reciprocals) {
-  __m512d raised = _mm512_add_pd(_mm512_cvtepu32_pd(states), _mm512_set1_pd(0.5));
-  return _mm512_cvttpd_epu32(_mm512_mul_pd(raised, reciprocals));
-}
-
 inline void encode_sixteen(const Code& code, const uint8_t* rows, __m512i& states,
                            uint16_t*& next) {
   __m512i row = sixteen(code.rows, rows);
@@ -347,12 +335,19 @@ inline void encode_sixteen(const Code& code, const uint8_t* rows, __m512i& state
   __m256i words = _mm256_maskz_compress_epi16(is_full, _mm512_cvtepi32_epi16(states));
   _mm256_mask_storeu_epi16(next, static_cast<__mmask16>((1u << count) - 1), words);
   states = _mm512_mask_srli_epi32(states, is_full, states, 16);
-  __m512i quotient = _mm512_inserti64x4(
-      _mm512_castsi256_si512(quotients(_mm512_castsi512_si256(states), eight(code.reciprocals, rows))),
-      quotients(_mm512_extracti64x4_epi64(states, 1), eight(code.reciprocals, rows + 8)), 1);
-  __m512i rest = _mm512_sub_epi32(_mm512_set1_epi32(kScale), frequency);
-  states = _mm512_add_epi32(_mm512_add_epi32(states, _mm512_srli_epi32(row, 16)),
-                            _mm512_mullo_epi32(quotient, rest));
+  // Quotients are below 2^20. Single precision is wrong by one at most, which the rest tells.
+  __m512i quotient = _mm512_cvttps_epu32(
+      _mm512_div_ps(_mm512_cvtepu32_ps(states), _mm512_cvtepi32_ps(frequency)));
+  __m512i rest = _mm512_sub_epi32(states, _mm512_mullo_epi32(quotient, frequency));
+  const __m512i one = _mm512_set1_epi32(1);
+  __mmask16 above = _mm512_cmplt_epi32_mask(rest, _mm512_setzero_si512());
+  __mmask16 below = _mm512_cmpge_epi32_mask(rest, frequency);
+  rest = _mm512_mask_add_epi32(rest, above, rest, frequency);
+  rest = _mm512_mask_sub_epi32(rest, below, rest, frequency);
+  quotient = _mm512_mask_sub_epi32(quotient, above, quotient, one);
+  quotient = _mm512_mask_add_epi32(quotient, below, quotient, one);
+  states = _mm512_add_epi32(_mm512_add_epi32(rest, _mm512_srli_epi32(row, 16)),
+                            _mm512_slli_epi32(quotient, kScaleBits));
 }
 #endif
 
@@ -384,9 +379,9 @@ inline uint16_t* encode_rows(const Code& code, const uint8_t* rows, int64_t coun
   return next;
 }
 
-// Raw bits of a chunk's elements, in whole groups of eight.
+// Raw bits of a block's elements, in whole groups of eight.
 template <typename Word>
-void write_raw(const Raw& raw, const Word* words, int64_t count) {
+void write_block(const Raw& raw, const Word* words, int64_t count) {
   constexpr int kAtOnce = 8 / sizeof(Word);
   const int bits = raw.bits;
   const uint64_t all = raw.repeated<Word>();
@@ -412,6 +407,17 @@ void write_raw(const Raw& raw, const Word* words, int64_t count) {
       store(bytes + (bit >> 3), load<uint64_t>(bytes + (bit >> 3)) | found);
     }
     std::memcpy(place, bytes, static_cast<size_t>(bits));
+  }
+}
+
+template <typename Word>
+void write_raw(const Tensor& tensor, int64_t chunk, const Word* words) {
+  uint8_t* place = tensor.raw + tensor.raw_starts[chunk];
+  for (int64_t begin = 0; begin < tensor.size(chunk); begin += kBlock) {
+    int64_t count = std::min(kBlock, tensor.size(chunk) - begin);
+    const Raw raw(tensor, chunk, begin / kBlock, place);
+    if (raw.bits) write_block(raw, words + begin, count);
+    place = raw.after(count);
   }
 }
 

@@ -5,19 +5,23 @@ from functools import partial
 import pytest
 
 from halfbyte.area.proofs.fp32_stage import ALL_CASES, Case, prove_fp32_stage
-from halfbyte.rtl.dot.adders import PLAIN
+from halfbyte.rtl.dot.adders import PLAIN, AdderStyle, FinalAdder
 from halfbyte.rtl.dot.fp32_sum import Fp32Sum
 
 pytestmark = pytest.mark.yosys
 
 
-def stage(limited, kind=Fp32Sum):
-    return partial(kind, significand_bits=8, exponent_bits=11, limited=limited, style=PLAIN)
+PREFIX = AdderStyle(final=FinalAdder.PREFIX)
 
 
-@pytest.mark.parametrize("limited", [False, True])
-def test_the_stage_is_proved_in_some_cases(limited):
-    proof = prove_fp32_stage(stage(limited), [Case(2), Case(-9), Case(-30, beyond=True)])
+def stage(limited, kind=Fp32Sum, style=PLAIN):
+    return partial(kind, significand_bits=8, exponent_bits=11, limited=limited, style=style)
+
+
+@pytest.mark.parametrize(("limited", "style"), [(False, PREFIX), (True, PLAIN)])
+def test_the_stage_is_proved_in_some_cases(limited, style):
+    cases = [Case(2), Case(-9), Case(-30, beyond=True)]
+    proof = prove_fp32_stage(stage(limited, style=style), cases)
     assert (proof.status, proof.cases) == ("proved", 3)
 
 
