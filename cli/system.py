@@ -30,7 +30,8 @@ def open_standard_streams() -> None:
                 os.dup2(empty, number)
                 os.close(empty)
         if getattr(sys, name) is None:
-            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))
+            stream = open(number, mode, encoding="utf-8", closefd=False)  # noqa: SIM115
+            setattr(sys, name, stream)
 
 
 def explain(error: OSError) -> str:
