@@ -5,18 +5,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from halfbyte.base import UserError
 from halfbyte.cli.output import number, table
 
 if TYPE_CHECKING:
     from halfbyte.area.search.array_records import ArrayRecord
     from halfbyte.rtl.array import ArraySpec
     from halfbyte.rtl.dot import DotSpec
+    from halfbyte.sim.array.record import ArraySimulation
 
 __all__ = [
     "ARRAY",
     "Columns",
     "Rows",
+    "check_array_only",
     "make_arrays",
+    "show_array_simulations",
     "show_arrays",
 ]
 
@@ -37,6 +41,13 @@ Columns = Annotated[
         show_default=str(DEFAULT_SIDE),
     ),
 ]
+
+
+def check_array_only(unit: str, rows: int | None, columns: int | None) -> None:
+    """Raise UserError if the size of an array was given for another unit."""
+    given = [name for name, value in (("rows", rows), ("columns", columns)) if value is not None]
+    if unit != ARRAY and given:
+        raise UserError(f"--{given[0]} is for --unit array, not for {unit}: leave it out")
 
 
 def make_arrays(
@@ -80,4 +91,32 @@ def show_arrays(records: "Sequence[ArrayRecord]") -> None:
         f"{first.corner}. Unit and registers: of one element. Skew: registers that delay rows "
         "and columns. Energy: of the unit, with the clock of the element's registers, without "
         "their data, the skew and wires. Proof: of the unit.",
+    )
+
+
+def show_array_simulations(records: "Sequence[ArraySimulation]") -> None:
+    """Print the records of simulations as a table."""
+    columns = ["format", "~lane", ">size", ">lanes", "scale", "~accumulator", ">results"]
+    rows = [
+        [
+            " x ".join(dict.fromkeys((record.format, record.activation))),
+            record.architecture,
+            f"{record.rows} x {record.columns}",
+            str(record.lanes),
+            record.scale or "-",
+            record.accumulator,
+            number(record.results),
+            number(record.products),
+            number(record.cycles),
+            number(record.seconds, 1),
+            str(record.seed),
+        ]
+        for record in records
+    ]
+    table(
+        "Simulation of arrays",
+        [*columns, ">products", ">cycles", ">s", ">seed"],
+        rows,
+        f"{records[0].simulator}: every result that leaves the array agrees with the golden model, "
+        "as bits. Rows of the largest and smallest values, and tails that the array does not fill.",
     )

@@ -117,7 +117,8 @@ COMMANDS = {
     "rtl": Entry(
         "rtl:rtl",
         _HARDWARE,
-        "Write Verilog, test vectors and a self-checking Verilog bench for MACs or dot units.",
+        "Write Verilog, test vectors and a self-checking Verilog bench for MACs, dot units or "
+        "arrays.",
     ),
     "tech": Entry(
         "tech:app",

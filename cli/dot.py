@@ -14,6 +14,8 @@ from halfbyte.formats import find_scale_code
 if TYPE_CHECKING:
     from halfbyte.area.cells.technology import Technology
     from halfbyte.area.search.dot_records import DotRecord
+    from halfbyte.formats import ScaleCode
+    from halfbyte.golden.scales import ScaleFormat
     from halfbyte.rtl.dot import DotSpec
     from halfbyte.sim.records import DotMutantRecord, DotSimulationRecord
 
@@ -25,6 +27,7 @@ __all__ = [
     "Window",
     "make_dot_specs",
     "resolve_lanes",
+    "scale_rule",
     "show_dot_mutants",
     "show_dot_proofs",
     "show_dot_simulations",
@@ -167,6 +170,14 @@ def show_dots(records: "Sequence[DotRecord]") -> None:
     for reason in dict.fromkeys(record.not_measured for record in records):
         if reason:
             console.print(f"not measured: {reason}", highlight=False)
+
+
+def scale_rule(code: "ScaleCode") -> "ScaleFormat":
+    """The rule by which block scales of a type are chosen where nothing else is said."""
+    from halfbyte.golden.scales import ScaleFormat
+
+    rules = {"e8m0": ScaleFormat.E8M0_RCEIL, "e4m3": ScaleFormat.E4M3, "ue5m3": ScaleFormat.UE5M3}
+    return rules[code.name]
 
 
 def resolve_lanes(specs: "Sequence[DotSpec]", technology: "Technology") -> "list[DotSpec]":

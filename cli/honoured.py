@@ -35,6 +35,7 @@ HONOURED: Mapping[str, Mapping[str, str]] = {
         _DUT: f"dut top port tie latency junit activation terms acc_width overflow enable {_RUN} "
         "cycles",
         "dot": f"tech {_DOT} {_RUN} cycles",
+        "array": f"tech {_DOT} simulator seed rows columns",
         "dfloat11": f"{_DECODER} {_RUN}",
         "bf16_mac": _RUN,
     },
@@ -55,16 +56,16 @@ HONOURED: Mapping[str, Mapping[str, str]] = {
     "rtl": {
         "mac": f"{_LIBRARY} {_DESIGN} enable segment clock output",
         "dot": f"{_LIBRARY} {_DOT} clock output",
+        "array": f"{_LIBRARY} {_DOT} clock output rows columns",
         "dfloat11": f"{_DECODER} output",
         "bf16_mac": "output",
     },
 }
 # For a unit that a command does not take: what does.
 _ELSEWHERE = {
-    ("sim", "array"): "`halfbyte run` streams a layer of a model through one",
-    ("rtl", "array"): "export the unit in each of its elements with --unit dot",
     ("prove", "array"): "proofs are part of `halfbyte synth --unit array`",
     ("gatesim", "array"): "simulate the netlist of the unit in each of its elements, --unit dot",
+    ("mutants", "array"): "inject faults into the unit in each of its elements, --unit dot",
 }
 _ALWAYS = frozenset({"names", "unit", "jobs", "json", "wide"})
 
@@ -72,10 +73,10 @@ _ALWAYS = frozenset({"names", "unit", "jobs", "json", "wide"})
 def check_honoured(context: typer.Context, options: Mapping[str, object]) -> None:
     """Raise UserError for a unit that a command lacks, or an option that it would not honour.
 
-    Commands without ``--unit`` honour all their options.
+    Commands that are not in the table honour all their options, or check them by themselves.
     """
     command = str(context.info_name)
-    if "unit" not in options:
+    if command not in HONOURED:
         return
     cases = HONOURED[command]
     case = _case(cases, command, options)

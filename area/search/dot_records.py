@@ -104,6 +104,11 @@ class DotRecord(DotFields):
     """Time that synthesis took, in s."""
 
     @property
+    def is_proved(self) -> bool:
+        """Whether the unit is proved, in the parts that can be."""
+        return self.proof is not None and self.proof.is_proved
+
+    @property
     def pair(self) -> str:
         """The formats as a readable name: one name if both operands share a format."""
         return pair_name(self.format, self.activation)

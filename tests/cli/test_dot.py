@@ -30,6 +30,10 @@ def invoke(*arguments):
             ["prove", "e2m1", "--unit", "dot", "--scale", "e8m0", "--block", "48"],
             "Lanes must divide the block, and 32 do not divide 48",
         ),
+        (
+            ["synth", "e2m1", "--unit", "dot", "--scale", "e4m3", "--block", "16"],
+            "a unit rounds once a cycle, after one block: take units of at most 16 lanes",
+        ),
         (["sim", "e2m1", "--unit", "dot", "--accumulator", "foo"], "Accumulator must be integer"),
         (
             ["synth", "e2m1", "--unit", "dot", "--scale", "e8m0", "--accumulator", "exact"],
