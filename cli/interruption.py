@@ -64,17 +64,17 @@ def ends_in_one_line() -> Iterator[None]:
 def _temporary_files_in(folder: Path) -> Iterator[None]:
     """Threads that are cut off cannot remove their folders: those all stand in this one.
 
-    So do those of the tools, which may not find another one if the user's is missing.
+    Tools are told of the folder around it: they would look no further if ``$TMPDIR`` is missing.
     """
     before, users = tempfile.tempdir, os.environ.get("TMPDIR")
-    tempfile.tempdir = os.environ["TMPDIR"] = str(folder)
+    tempfile.tempdir = str(folder)
+    if users is not None:
+        os.environ["TMPDIR"] = str(folder.parent)
     try:
         yield
     finally:
         tempfile.tempdir = before
-        if users is None:
-            del os.environ["TMPDIR"]
-        else:
+        if users is not None:
             os.environ["TMPDIR"] = users
         shutil.rmtree(folder, ignore_errors=True)
 
