@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 from halfbyte.area.cells.technology import Technology, from_liberty, load_technology
 from halfbyte.area.exploration.families import Family, SupernormalGrid, ValueSets
+from halfbyte.area.search.measure_jobs import design_key, synthesize_named
 from halfbyte.area.search.records import SynthesisRecord
-from halfbyte.area.search.synthesis_jobs import design_key, synthesize_named
 from halfbyte.area.synthesis import clocked
 from halfbyte.area.synthesis.recipes import RECIPES, Recipe
 from halfbyte.area.timing.clocks import parse_clock
