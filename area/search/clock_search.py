@@ -77,9 +77,8 @@ def search_for_clock(
             jobs = {place: stage(designs[place], best_first(found[place])) for place in open_}
             results = runner.attempt([job for each in jobs.values() for job in each])
             for place, each in jobs.items():
-                entries = [(job, results[job.key]) for job in each if job.key in results]
-                delays.measure(entries)
-                found[place] += entries
+                found[place] += [(job, results[job.key]) for job in each if job.key in results]
+            delays.measure([entry for place in open_ for entry in found[place]])
         open_ = [place for place in open_ if delays.of(best_first(found[place])[0]) > clock_ps]
     return [best_first(group) if place in searched else group for place, group in enumerate(found)]
 
