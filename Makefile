@@ -2,6 +2,7 @@
 #
 #   make, make help                  this list
 #   make pareto                      all formats: RTL, area, accuracy, the plots [MODEL=bytelm RECIPE= BLOCK= AXIS=]
+#   make pareto UNIT=dot             the same by area per lane [LANES=32 SCALE=e8m0]; UNIT=array [ROWS= COLUMNS= LANES= SCALE=]
 #   make synth  [FORMAT=e2m1_sp]     area, delay, energy [CLOCK=2ns TECH= LIBERTY= TERMS= ARCH= ACTIVATION= EFFORT=]
 #                                    or FPGA resources   [TARGET=ice40]
 #   make sim    [FORMAT=e2m1_sp]     cocotb    [ARCH= ACTIVATION= TERMS= SIM=icarus WAVES=1 SEED=]
@@ -9,8 +10,8 @@
 #   make gatesim FORMAT=e2m1_sp      cocotb on the netlist  [ARCH= ACTIVATION= TERMS= TECH= LIBERTY= SIM= SEED=]
 #   make mutants FORMAT=e2m1_sp      faults that the regression must catch  [ARCH= ACTIVATION= TERMS= SEED=]
 #   make rtl     FORMAT=e2m1_sp      Verilog   [ARCH= ACTIVATION= TERMS=], into build/rtl
-#   make synth UNIT=array FORMAT=e2m1 a systolic array [ROWS=16 COLUMNS=16 LANES= SCALE=]
-#   make synth|prove|sim|gatesim|rtl UNIT=dot FORMAT=e2m1  dot-product units [LANES=32 SCALE=e8m0 ACCUMULATOR= BLOCK=
+#   make synth|sim|rtl UNIT=array FORMAT=e2m1  a systolic array [ROWS=16 COLUMNS=16 LANES= SCALE=]
+#   make synth|prove|sim|gatesim|mutants|rtl UNIT=dot FORMAT=e2m1  dot-product units [LANES=32 SCALE=e8m0 ACCUMULATOR= BLOCK=
 #                                    WINDOW= ACC_WIDTH= ACTIVATION= TERMS=]
 #   make synth|sim|prove|rtl UNIT=dfloat11  the decoder of lossless BF16 weights
 #                                    [LANES=8 CODES=fixed SYMBOLS=2]; or UNIT=bf16_mac
@@ -62,7 +63,9 @@ help:
 	@sed -n '/^$$/q; s/^# \{0,1\}//p' $(firstword $(MAKEFILE_LIST))
 
 pareto: $(VENV)/installed
-	@$(HALFBYTE) pareto $(FORMATS) $(call option,--model,$(MODEL)) $(ACCURACY) $(call option,--axis,$(AXIS)) $(TECHNOLOGY) $(call option,--terms,$(TERMS)) $(OUTPUT)
+	@$(HALFBYTE) pareto $(FORMATS) $(call option,--model,$(MODEL)) $(ACCURACY) $(call option,--axis,$(AXIS)) $(TECHNOLOGY) \
+		$(call option,--unit,$(UNIT)) $(call option,--lanes,$(LANES)) $(call option,--scale,$(SCALE)) $(SIDES) \
+		$(call option,--terms,$(TERMS)) $(OUTPUT)
 
 synth: $(VENV)/installed
 	@$(HALFBYTE) synth $(FORMATS) $(UNITS) $(SIDES) $(DESIGN) $(TECHNOLOGY) \
@@ -73,7 +76,7 @@ prove: $(VENV)/installed
 	@$(HALFBYTE) prove $(FORMATS) $(UNITS) $(DESIGN) $(TECHNOLOGY) $(OUTPUT)
 
 sim: $(VENV)/installed
-	@$(HALFBYTE) sim $(FORMATS) $(UNITS) $(DESIGN) $(call option,--tech,$(TECH)) $(call option,--simulator,$(SIM)) \
+	@$(HALFBYTE) sim $(FORMATS) $(UNITS) $(SIDES) $(DESIGN) $(call option,--tech,$(TECH)) $(call option,--simulator,$(SIM)) \
 		$(call option,--seed,$(SEED)) $(if $(filter-out 0,$(WAVES)),--waves) $(OUTPUT)
 
 gatesim: $(VENV)/installed
@@ -81,11 +84,11 @@ gatesim: $(VENV)/installed
 		$(call option,--seed,$(SEED)) $(OUTPUT)
 
 mutants: $(VENV)/installed
-	@$(HALFBYTE) mutants $(FORMATS) $(DESIGN) $(call option,--tech,$(TECH)) $(call option,--seed,$(SEED)) \
+	@$(HALFBYTE) mutants $(FORMATS) $(UNITS) $(DESIGN) $(call option,--tech,$(TECH)) $(call option,--seed,$(SEED)) \
 		$(OUTPUT)
 
 rtl: $(VENV)/installed
-	@$(HALFBYTE) rtl $(FORMATS) $(UNITS) $(DESIGN) $(call option,--tech,$(TECH)) $(OUTPUT)
+	@$(HALFBYTE) rtl $(FORMATS) $(UNITS) $(SIDES) $(DESIGN) $(TECHNOLOGY) $(call option,--clock,$(CLOCK)) $(OUTPUT)
 
 report: $(VENV)/installed
 	@$(HALFBYTE) report

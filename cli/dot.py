@@ -8,13 +8,16 @@ import typer
 
 from halfbyte.base import UserError
 from halfbyte.cli.options import load_formats, load_optional, overflow_rule
-from halfbyte.cli.output import console, number, table, versions_text
+from halfbyte.cli.output import console, number, progress, table, versions_text
 from halfbyte.formats import find_scale_code
 
 if TYPE_CHECKING:
+    from halfbyte.area.cells.technology import Technology
     from halfbyte.area.search.dot_records import DotRecord
+    from halfbyte.formats import ScaleCode
+    from halfbyte.golden.scales import ScaleFormat
     from halfbyte.rtl.dot import DotSpec
-    from halfbyte.sim.records import DotSimulationRecord
+    from halfbyte.sim.records import DotMutantRecord, DotSimulationRecord
 
 __all__ = [
     "DOT",
@@ -25,9 +28,12 @@ __all__ = [
     "check_dot_only",
     "make_dot_specs",
     "resolve_lanes",
+    "scale_rule",
+    "show_dot_mutants",
     "show_dot_proofs",
     "show_dot_simulations",
     "show_dots",
+    "synthesized_designs",
     "unseen_faults",
 ]
 
@@ -131,10 +137,13 @@ def show_dots(records: "Sequence[DotRecord]") -> None:
     """Print synthesis records of dot-product units as a table."""
     columns = ["format", "~lane", "~recipe", ">lanes", "scale", "~accumulator", "~>acc"]
     columns += [">area um²", ">per lane", "~>a lane alone", "~>cells", ">delay ps"]
+    clock = records[0].clock_ps
+    if clock is not None:
+        columns += [">slack"]
     columns += ["~>fJ/product"]
     rows = [
         [
-            " x ".join(dict.fromkeys((record.format, record.activation))),
+            record.pair,
             record.architecture,
             record.recipe,
             str(record.lanes),
@@ -144,6 +153,7 @@ def show_dots(records: "Sequence[DotRecord]") -> None:
             *(number(each, 1) for each in (record.area_um2, record.um2_per_lane, record.lane_um2)),
             number(record.cells),
             number(record.delay_ps),
+            *([] if clock is None else [number(record.slack_ps)]),
             number(record.glitch_energy_fj, 1),
             record.proof.status if record.proof else "-",
         ]
@@ -152,7 +162,8 @@ def show_dots(records: "Sequence[DotRecord]") -> None:
     first = records[0]
     versions = versions_text(first.versions)
     table(
-        f"Dot-product units; {first.technology}, no timing constraint",
+        f"Dot-product units; {first.technology}, "
+        + ("no timing constraint" if clock is None else f"clock {clock:,g} ps"),
         [*columns, "proof"],
         rows,
         f"{first.corner}; {versions}. A lane alone: its product, without its share of the tree. "
@@ -167,6 +178,14 @@ def show_dots(records: "Sequence[DotRecord]") -> None:
     for reason in dict.fromkeys(record.not_measured for record in records):
         if reason:
             console.print(f"not measured: {reason}", highlight=False)
+
+
+def scale_rule(code: "ScaleCode") -> "ScaleFormat":
+    """The rule by which block scales of a type are chosen where nothing else is said."""
+    from halfbyte.golden.scales import ScaleFormat
+
+    rules = {"e8m0": ScaleFormat.E8M0_RCEIL, "e4m3": ScaleFormat.E4M3, "ue5m3": ScaleFormat.UE5M3}
+    return rules[code.name]
 
 
 def resolve_lanes(specs: "Sequence[DotSpec]", tech: str | None) -> "list[DotSpec]":
@@ -186,6 +205,32 @@ def resolve_lanes(specs: "Sequence[DotSpec]", tech: str | None) -> "list[DotSpec
             spec = replace(spec, architecture=found[pair])
         chosen.append(spec)
     return chosen
+
+
+def synthesized_designs(
+    specs: "Sequence[DotSpec]",
+    technology: "Technology",
+    clock_ps: float,
+    jobs: int | None,
+) -> "list[DotSpec]":
+    """The units as synthesis builds them for a clock: lanes, and the last adder of the sums."""
+    from halfbyte.area.search.dot_units import synthesize_dots
+    from halfbyte.area.synthesis.dot import adder_style
+    from halfbyte.rtl.dot import FinalAdder
+
+    with progress(f"Synthesis, {technology.name}") as update:
+        records = synthesize_dots(
+            specs, technology, clock_ps=clock_ps, prove=False, jobs=jobs, on_progress=update
+        )
+    return [
+        replace(
+            spec,
+            architecture=record.architecture,
+            adders=adder_style(technology),
+            final_adder=FinalAdder(record.final_adder),
+        )
+        for spec, record in zip(specs, records, strict=True)
+    ]
 
 
 def show_dot_simulations(records: "Sequence[DotSimulationRecord]") -> None:
@@ -217,6 +262,34 @@ def show_dot_simulations(records: "Sequence[DotSimulationRecord]") -> None:
     for record in records:
         if record.waves:
             typer.echo(f"waveform: {record.waves}")
+
+
+def show_dot_mutants(records: "Sequence[DotMutantRecord]") -> None:
+    """Print the records of mutants as a table."""
+    columns = ["format", "lane", ">lanes", "scale", "accumulator", ">mutants", ">equivalent"]
+    rows = [
+        [
+            " x ".join(dict.fromkeys((record.format, record.activation))),
+            record.architecture,
+            str(record.lanes),
+            record.scale or "-",
+            record.accumulator,
+            number(record.mutants),
+            number(record.equivalent),
+            number(record.caught),
+            number(len(record.survivors)),
+            ", ".join(f"{name} {count}" for name, count in record.caught_by.items()),
+            number(record.seconds, 1),
+        ]
+        for record in records
+    ]
+    table(
+        "Mutants of dot-product units",
+        [*columns, ">caught", ">survived", "caught by", "~>s"],
+        rows,
+        "Equivalent: proved to do what the unit does, from every state that can occur. Caught by: "
+        "the first scenario that shows a mismatch.",
+    )
 
 
 def show_dot_proofs(records: "Sequence[DotRecord]") -> None:

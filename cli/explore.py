@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,7 +24,9 @@ PARENTS = ("minilm", "bytelm", "t5", "normal")
 SpaceName = Annotated[
     str,
     typer.Argument(
-        metavar="SPACE", help="A .yaml file, or a shipped space: supernormal.", show_default=False
+        metavar="SPACE",
+        help="A .yaml file, or a shipped space: supernormal, units.",
+        show_default=False,
     ),
 ]
 Scheduler = Annotated[
@@ -52,7 +55,7 @@ Accuracy = Annotated[
     typer.Option(
         help="What the formats of the report represent: normal, t5 (Student's t with nu 5), or a "
         "model, by the profile of its weights; minilm, bytelm, t5 and normal if not given. The "
-        "first is plotted.",
+        "first is plotted; for dot-product units it must be a model.",
         show_default=False,
     ),
 ]
@@ -84,16 +87,19 @@ def explore(
     if jobs is not None and scheduler is not None:
         raise UserError("--jobs is about this machine and --scheduler about a cluster: give one")
     chosen = load_space(space)
-    parents = _parents(accuracy or list(PARENTS)) if report else []
+    names = accuracy or list(PARENTS)
+    parents = _parents(names) if report and chosen.has_macs else []
     results = ResultStore(store or build_dir() / "records" / "explore.sqlite")
     try:
         with rate_progress(f"Exploring {chosen.name}", "designs") as update:
             found = run_space(chosen, results, jobs=jobs, scheduler=scheduler, on_progress=update)
     finally:
         results.close()
-    if report:
-        folder = output or build_dir() / "explore" / chosen.name
+    folder = output or build_dir() / "explore" / chosen.name
+    if report and chosen.has_macs:
         _report(chosen, found, parents, block, folder, quiet=json)
+    if report and chosen.units:
+        _report_units(chosen, found, names[0], folder, quiet=json)
     if json:
         print_json(found.records)
     else:
@@ -118,12 +124,14 @@ def _report(
     folder: Path,
     quiet: bool,
 ) -> None:
+    from halfbyte.area import SynthesisRecord
     from halfbyte.area.exploration import prove_point
     from halfbyte.pareto.exploration import find
     from halfbyte.pareto.exploration_report import summary_rows, write_exploration
 
+    records = [each for each in found.records if isinstance(each, SynthesisRecord)]
     with progress("Accuracy") as update:
-        findings = find(space.formats, found.records, parents, block, update)
+        findings = find(space.formats, records, parents, block, update)
     proved = {}
     with progress("Proofs") as update:
         for index, each in enumerate(findings.shown):
@@ -131,7 +139,7 @@ def _report(
             point = found.point_of(each.record)
             proved[each.format.name] = replace(each.record, proof=prove_point(point))
     findings = findings.with_records(proved)
-    written = write_exploration(space.title, findings, found.records, folder)
+    written = write_exploration(space.title, findings, records, folder)
     if quiet:
         return
     columns, rows = summary_rows(findings)
@@ -142,6 +150,34 @@ def _report(
     table(space.title, columns, rows, caption)
     names = ", ".join(path.name for path in written if path.parent == folder)
     console.print(f"wrote {names}, and formats/ in {folder}")
+
+
+def _report_units(
+    space: "Space", found: "Exploration", model: str, folder: Path, quiet: bool
+) -> None:
+    """Which block size and how many lanes are best for each format."""
+    from halfbyte.accuracy.layer_noise import layer_samples, result_sqnr_db
+    from halfbyte.area.search.dot_records import DotRecord
+    from halfbyte.pareto.unit_exploration import find_units
+    from halfbyte.pareto.unit_exploration_report import best_rows, write_units
+
+    records = [each for each in found.records if isinstance(each, DotRecord)]
+    with progress("Accuracy") as update:
+        update(0, 2, f"layers of {model}")
+        samples = layer_samples(model)
+        update(1, 2, "signal to noise")
+        candidates = find_units(space.formats, records, partial(result_sqnr_db, samples))
+    written = write_units(space.title, candidates, records, model, folder)
+    if quiet:
+        return
+    columns, rows = best_rows(candidates)
+    caption = (
+        "Best block: the greatest SQNR of layers' results, less 6.02 dB for each bit of scales "
+        "stored with a value. Best lanes: the least area per lane; enough: within 2 % of it. "
+        "Netlists are not proved."
+    )
+    table(space.title, columns, rows, caption)
+    console.print(f"wrote {', '.join(path.name for path in written)} in {folder}")
 
 
 def _show(found: "Exploration") -> None:

@@ -150,7 +150,7 @@ def _show_check(totals: "Sequence[Comparison]", record: "CheckRecord", path: Pat
 def gpu_bench(names: FormatNames = None, device: Device = "auto", json: Json = False) -> None:
     """Time every kernel beside PyTorch's own, in one run; without a format, e2m1_sp."""
     from halfbyte.gpu_ref.bench import benchmark
-    from halfbyte.gpu_ref.dfloat11.bench import benchmark_dfloat11
+    from halfbyte.gpu_ref.dfloat11.bench import benchmark_dfloat11, benchmark_product
 
     chosen, where = load_formats(names or ["e2m1_sp"]), resolve_device(device)
     records: list[Timing] = []
@@ -158,7 +158,7 @@ def gpu_bench(names: FormatNames = None, device: Device = "auto", json: Json = F
         for done, fmt in enumerate(chosen):
             update(done, len(chosen), fmt.name)
             records += benchmark(fmt, where)
-        records += benchmark_dfloat11(where)
+        records += [*benchmark_dfloat11(where), *benchmark_product(where)]
     path = _store("bench.json", [record.as_json() for record in records])
     print_json(records) if json else _show_bench(records, path)
 

@@ -7,31 +7,46 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from halfbyte.base import ToolError
+from halfbyte.base import ToolError, UserError
 from halfbyte.cli.designs import resolve_architectures
+from halfbyte.cli.dot import (
+    DOT,
+    AccumulatorKind,
+    Block,
+    Scale,
+    Window,
+    check_dot_only,
+    make_dot_specs,
+    resolve_lanes,
+    show_dot_mutants,
+)
 from halfbyte.cli.options import (
+    AccWidth,
     Activation,
     Architecture,
     FormatNames,
     Jobs,
     Json,
+    OverflowRule,
     TechnologyName,
     Terms,
     load_formats,
     load_optional,
 )
 from halfbyte.cli.output import number, print_json, progress, table
-from halfbyte.cli.sim import Cycles, Seed
+from halfbyte.cli.sim import DOT_SHARE, Cycles, Seed
+from halfbyte.cli.units import MAC, Lanes, UnitName
 
 if TYPE_CHECKING:
     from halfbyte.rtl import MacSpec
-    from halfbyte.sim.records import MutantRecord
+    from halfbyte.rtl.dot import DotSpec
+    from halfbyte.sim.records import DotMutantRecord, MutantRecord
 
 __all__ = ["mutants"]
 
 MAX_COUNT = 10_000
 SEED_BITS = 31
-Count = Annotated[int, typer.Option(min=1, max=MAX_COUNT, help="Mutants of every MAC.")]
+Count = Annotated[int, typer.Option(min=1, max=MAX_COUNT, help="Mutants of every unit.")]
 
 
 def _test(design: "MacSpec", count: int, seed: int, cycles: int) -> "list[MutantRecord]":
@@ -83,6 +98,46 @@ def _show(records: "Sequence[MutantRecord]", seconds: float) -> None:
     table("Mutants", columns, rows, caption)
 
 
+def _test_dots(
+    specs: "Sequence[DotSpec]", count: int, seed: int, cycles: int
+) -> "list[DotMutantRecord]":
+    """A record of each dot-product unit."""
+    from halfbyte.area.proofs.dot_mutation import equivalent_dot_mutants
+    from halfbyte.area.proofs.mutation import SELECT_BITS, mutate
+    from halfbyte.sim.dot.mutants import MODULE, check_dot_mutants
+
+    records = []
+    with progress("Mutants") as update:
+        for done, spec in enumerate(specs):
+            update(done, len(specs), spec.weight.name)
+            start = time.monotonic()
+            mutated = mutate({MODULE: spec}, count=count, seed=seed)
+            records.append(
+                check_dot_mutants(
+                    spec,
+                    mutated.verilog,
+                    mutated.mutants,
+                    equivalent_dot_mutants(mutated, MODULE, spec),
+                    select_bits=SELECT_BITS,
+                    cycles=max(1, cycles // DOT_SHARE),
+                    seed=seed,
+                    start=start,
+                )
+            )
+    return records
+
+
+def _refuse_survivors(records: "Sequence[MutantRecord | DotMutantRecord]") -> None:
+    """Raise ToolError if mutants survive."""
+    survivors = [
+        f"{record.format} {record.unit}: {change}"
+        for record in records
+        for change in record.survivors
+    ]
+    if survivors:
+        raise ToolError("\n".join([f"{len(survivors)} mutants survive", *survivors]))
+
+
 def mutants(
     names: FormatNames = None,
     arch: Architecture = "auto",
@@ -92,31 +147,63 @@ def mutants(
     count: Count = 200,
     seed: Seed = None,
     cycles: Cycles = 100_000,
+    acc_width: AccWidth = None,
+    overflow: OverflowRule = "wrap",
+    unit: UnitName = MAC,
+    lanes: Lanes = None,
+    scale: Scale = None,
+    block: Block = None,
+    accumulator: AccumulatorKind = None,
+    window: Window = None,
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:
     """Inject faults into the RTL, and see that the cocotb regression catches each.
 
     Mutants that are proved equivalent are set aside. Without a format, all of 4 and 5 bits. Exit
-    status 1 if a mutant survives.
+    status 1 if a mutant survives. A dot-product unit (--unit dot) is one design.
     """
     from halfbyte.sim.simulator import check_simulator
 
     start = time.monotonic()
     check_simulator("verilator")
+    seed = secrets.randbits(SEED_BITS) if seed is None else seed
+    check_dot_only(
+        unit,
+        lanes=lanes,
+        acc_width=acc_width,
+        scale=scale,
+        block=block,
+        accumulator=accumulator,
+        window=window,
+        overflow=None if overflow == "wrap" else overflow,
+    )
+    if unit not in (MAC, DOT):
+        raise UserError(f"Mutants are made of mac and dot, not of {unit[:60]!r}")
+    if unit == DOT:
+        specs = make_dot_specs(
+            names,
+            activation=activation,
+            arch=arch,
+            lanes=lanes,
+            scale=scale,
+            block=block,
+            accumulator=accumulator,
+            window=window,
+            terms=terms,
+            acc_width=acc_width,
+            overflow=overflow,
+        )
+        found = _test_dots(resolve_lanes(specs, tech), count, seed, cycles)
+        print_json(found) if json else show_dot_mutants(found)
+        _refuse_survivors(found)
+        return
     chosen = [fmt for fmt in load_formats(names) if names or fmt.bits in (4, 5)]
     designs = resolve_architectures(chosen, load_optional(activation), arch, terms, tech, jobs)
-    seed = secrets.randbits(SEED_BITS) if seed is None else seed
     records: list[MutantRecord] = []
     with progress("Mutants") as update:
         for done, design in enumerate(designs):
             update(done, len(designs), design.weight.name)
             records += _test(design, count, seed, cycles)
     print_json(records) if json else _show(records, time.monotonic() - start)
-    survivors = [
-        f"{record.format} {record.unit}: {change}"
-        for record in records
-        for change in record.survivors
-    ]
-    if survivors:
-        raise ToolError("\n".join([f"{len(survivors)} mutants survive", *survivors]))
+    _refuse_survivors(records)

@@ -1,6 +1,7 @@
 """``halfbyte pareto``: the main job, from formats to the accuracy-versus-area plots."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,14 +9,16 @@ import typer
 
 from halfbyte.base import Record, UserError, build_dir
 from halfbyte.base.results import keep_results
-from halfbyte.cli.evaluate import (
-    Block,
-    Context,
-    RecipeName,
-    TextSource,
-    operand_of,
-    pick_recipe,
-    show_evaluations,
+from halfbyte.cli.array import ARRAY, Columns, Rows, check_array_only
+from halfbyte.cli.dot import DOT, Scale
+from halfbyte.cli.evaluate import Context, TextSource, operand_of, show_evaluations
+from halfbyte.cli.hardware import (
+    MAC,
+    Hardware,
+    HardwareUnit,
+    UnitBlock,
+    UnitLanes,
+    UnitRecipe,
 )
 from halfbyte.cli.options import (
     Activation,
@@ -30,7 +33,6 @@ from halfbyte.cli.options import (
     pick_technology,
 )
 from halfbyte.cli.output import console, print_json, progress, table
-from halfbyte.cli.synth import show_areas
 from halfbyte.cli.units import show_lossless
 from halfbyte.formats import Format, load
 
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
     from halfbyte.accuracy.recipes import Recipe
     from halfbyte.area.cells.technology import Technology
     from halfbyte.pareto.records import LosslessRecord
-    from halfbyte.pareto.system import ArrayModel, ChipModel
+    from halfbyte.pareto.system import ArrayModel, ChipModel, Storage
 
 __all__ = ["pareto"]
 
@@ -66,11 +68,13 @@ Model = Annotated[
     str, typer.Option("--model", help="As for `halfbyte evaluate`: whose accuracy is plotted.")
 ]
 AxisName = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--axis",
-        help="What is drawn to the right: mac_area, array_area (per MAC, bottom up), chip_overhead "
-        "(by shares), energy, delay or bits (per weight, entropy-coded).",
+        help="What is drawn to the right: mac_area, lane_area or unit_area (of a dot-product "
+        "unit), array_area (per MAC, with buffers), chip_overhead (by shares), energy, delay or "
+        "bits (per weight, entropy-coded).",
+        show_default="mac_area, lane_area or array_area, by the unit",
     ),
 ]
 MacShare = Annotated[
@@ -88,8 +92,8 @@ MemoryShare = Annotated[
 Array = Annotated[
     Path | None,
     typer.Option(
-        help="A .yaml file with the array and the layer of --axis array_area; 64 x 64 MACs for a "
-        "layer of 4096 x 4096 in the recipe's blocks if not given.",
+        help="A .yaml file with the array and the layer of --unit array; 64 x 64 units for a "
+        "layer of 4096 x 4096 if not given.",
         show_default=False,
     ),
 ]
@@ -101,8 +105,8 @@ _MOST_LETTERS = 60  # of a folder's name
 def pareto(
     names: FormatNames = None,
     model: Model = "minilm",
-    recipe: RecipeName = "w4",
-    block: Block = None,
+    recipe: UnitRecipe = None,
+    block: UnitBlock = None,
     text: TextSource = None,
     context: Context = None,
     tech: TechnologyName = None,
@@ -110,8 +114,13 @@ def pareto(
     dont_use: DontUse = None,
     activation: Activation = None,
     terms: Terms = 256,
+    unit: HardwareUnit = None,
+    lanes: UnitLanes = None,
+    scale: Scale = None,
+    rows: Rows = None,
+    columns: Columns = None,
     lossless: Lossless = None,
-    axis: AxisName = "mac_area",
+    axis: AxisName = None,
     mac_share: MacShare = None,
     memory_share: MemoryShare = None,
     array: Array = None,
@@ -121,26 +130,27 @@ def pareto(
 ) -> None:
     """All formats to RTL, area, and accuracy on real weights; then the plots and the tables."""
     from halfbyte.accuracy import evaluate, find_model
-    from halfbyte.area import synthesize
-    from halfbyte.pareto import check_axis, make_axis, write_report
+    from halfbyte.pareto import check_axis, default_axis, make_axis, write_report
+    from halfbyte.pareto.hardware import file_tag
     from halfbyte.pareto.page import write_page
-    from halfbyte.pareto.system import load_array
-    from halfbyte.rtl import MacSpec
 
-    check_axis(axis)
-    chip = _chip(mac_share, memory_share)
+    unit = unit or (ARRAY if axis == "array_area" else MAC)
+    hardware = Hardware(unit, lanes, scale, block)
+    axis = axis or default_axis(unit)
+    check_axis(axis, unit)
+    check_array_only(unit, rows, columns)
+    chip, system = _chip(mac_share, memory_share), _array(array, rows, columns)
+    technology = pick_technology(tech, liberty, dont_use)
+    reference, quantizer = find_model(model, text=text, context=context), hardware.recipe(recipe)
+    operand = operand_of(quantizer, activation)
     chosen = load_formats(names)
     if not names:
         chosen += [load(reference) for reference in EXTRA]
-    technology = pick_technology(tech, liberty, dont_use)
-    reference, quantizer = find_model(model, text=text, context=context), pick_recipe(recipe, block)
-    operand = operand_of(quantizer, activation)
-    system = load_array(array) if array else _array_of(quantizer)
+    chosen = hardware.fitting(chosen, operand, terms, strict=bool(names))
     if axis == "array_area":
         system.sram(technology)  # raises before the work if no SRAM is known
-    designs = [MacSpec(fmt, operand or fmt, "auto", terms) for fmt in chosen]
-    with progress(f"Area, {technology.name}") as update:
-        areas = synthesize(designs, technology, jobs=jobs, on_progress=update)
+    sides = system.rows, system.columns
+    areas = hardware.synthesize(chosen, operand, technology, terms=terms, sides=sides, jobs=jobs)
     bits = _effective_bits(reference, quantizer, chosen) if axis == "bits" else None
     cost = make_axis(
         axis,
@@ -149,14 +159,18 @@ def pareto(
         technology=technology,
         chip=chip,
         array=system,
+        storage=_storage(quantizer),
         activation=operand,
         effective_bits=bits,
     )
     with progress(f"Accuracy, {reference.name}") as update:
         evaluations = evaluate(reference, chosen, quantizer, on_progress=update)
     accuracies = [each.record for each in evaluations]
-    folder = output or _folder(model, quantizer.name, technology.name, names)
-    wanted = not names if lossless is None else lossless
+    tag = file_tag(areas[0])
+    usual = replace(hardware, block=block if hardware.code else None).recipe(None).name
+    said = "" if quantizer.name == usual else quantizer.name
+    folder = output or _folder([Path(model).name, tag, said, technology.name], names)
+    wanted = unit != DOT and not names if lossless is None else lossless
     bf16 = _lossless(reference, technology) if wanted else None
     claims, written = write_report(chosen, areas, accuracies, folder, cost, bf16)
     listed: list[Record] = [*areas, *([bf16] if bf16 else []), *accuracies]
@@ -166,24 +180,23 @@ def pareto(
     if json:
         print_json(results)
         return
-    show_areas(areas)
+    hardware.show(areas)
     if bf16:
         show_lossless(bf16)
     show_evaluations(evaluations)
     if claims:
-        columns = ["question", "paper", "here", "verdict"]
-        rows = [[claim.question, claim.paper, claim.ours, claim.verdict] for claim in claims]
-        table("The paper's claims", columns, rows, "paper: Dotzel et al., 2024; why: claims.md")
+        head = ["question", "paper", "here", "verdict"]
+        answers = [[claim.question, claim.paper, claim.ours, claim.verdict] for claim in claims]
+        table("The paper's claims", head, answers, "paper: Dotzel et al., 2024; why: claims.md")
     console.print(f"wrote {', '.join(path.name for path in written)} in {folder}")
     console.print(f"open {page} in a browser: all figures, to sort, filter and compare")
 
 
-def _folder(model: str, recipe: str, technology: str, names: Sequence[str] | None) -> Path:
+def _folder(words: Sequence[str], names: Sequence[str] | None) -> Path:
     """``build/pareto``, or a folder in it that is named after all that is not the default."""
-    given = {"minilm": Path(model).name, "w4": recipe, "sky130hd": technology}
-    words = [word for default, word in given.items() if word != default]
-    words += ["_".join(Path(name).stem for name in names)[:_MOST_LETTERS]] if names else []
-    return build_dir() / "pareto" / "-".join(words)
+    said = [word for word in words if word not in ("minilm", "", "sky130hd")]
+    said += ["_".join(Path(name).stem for name in names)[:_MOST_LETTERS]] if names else []
+    return build_dir() / "pareto" / "-".join(said)
 
 
 def _lossless(reference: "ModelReference", technology: "Technology") -> "LosslessRecord":
@@ -204,13 +217,25 @@ def _lossless(reference: "ModelReference", technology: "Technology") -> "Lossles
     return lossless_record(mac, decoder, bits_per_weight=round(bits, 4))
 
 
-def _array_of(recipe: "Recipe") -> "ArrayModel":
-    """The array by default, with the blocks and scales of the recipe's weights."""
-    from halfbyte.pareto.system import ArrayModel
+def _array(path: Path | None, rows: int | None, columns: int | None) -> "ArrayModel":
+    """The array of a file, or the default one, in the size that is given."""
+    from halfbyte.pareto.system import ArrayModel, load_array
+
+    model = load_array(path) if path else ArrayModel()
+    return replace(
+        model,
+        rows=model.rows if rows is None else rows,
+        columns=model.columns if columns is None else columns,
+    )
+
+
+def _storage(recipe: "Recipe") -> "Storage":
+    """How buffers store values: in the blocks and scales of the recipe's weights."""
+    from halfbyte.pareto.system import Storage
 
     if recipe.weights is None or recipe.weights.block is None:
-        return ArrayModel(block=None)
-    return ArrayModel(block=recipe.weights.block, scale_bits=recipe.weights.scale_format.bits)
+        return Storage(block=None)
+    return Storage(recipe.weights.block, recipe.weights.scale_format.bits)
 
 
 def _effective_bits(

@@ -1,4 +1,7 @@
-"""``halfbyte rank``: formats by area, delay and energy in several technologies side by side."""
+"""``halfbyte rank``: formats by area, delay and energy in several technologies side by side.
+
+With ``--levels``, by area alone: as MACs, in dot-product units, and in arrays.
+"""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -8,6 +11,9 @@ import typer
 
 from halfbyte.base import build_dir
 from halfbyte.base.tables import write_json
+from halfbyte.cli.dot import DEFAULT_LANES, Scale
+from halfbyte.cli.hardware import UnitLanes
+from halfbyte.cli.levels import DEFAULT_BITS, DEFAULT_SCALE, check_levels_only, rank_levels
 from halfbyte.cli.options import (
     Activation,
     FormatNames,
@@ -46,6 +52,14 @@ FanOutsOfFour = Annotated[
         show_default=False,
     ),
 ]
+Levels = Annotated[
+    bool,
+    typer.Option(
+        "--levels",
+        help="Rank by area as MACs, in units and in arrays instead, with a figure; by default on "
+        "sky130hd, formats of 4 bits.",
+    ),
+]
 
 
 def rank(
@@ -55,6 +69,9 @@ def rank(
     activation: Activation = None,
     terms: Terms = 256,
     operands: OperandSet = None,
+    levels: Levels = False,
+    lanes: UnitLanes = None,
+    scale: Scale = None,
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:
@@ -63,9 +80,22 @@ def rank(
     from halfbyte.area.timing.delay import inverter_delay
     from halfbyte.rtl import MacSpec
 
-    other = load_optional(activation)
-    designs = [MacSpec(fmt, other or fmt, "auto", terms) for fmt in load_formats(names)]
+    other, formats = load_optional(activation), load_formats(names)
     chosen = [name.strip() for name in techs.split(",")] if techs else technology_names()
+    if levels:
+        rank_levels(
+            [fmt for fmt in formats if names or fmt.bits <= DEFAULT_BITS],
+            [load_technology(name) for name in (chosen if techs else [None])],
+            operand=other,
+            lanes=DEFAULT_LANES if lanes is None else lanes,
+            scale=scale or DEFAULT_SCALE,
+            terms=terms,
+            jobs=jobs,
+            json=json,
+        )
+        return
+    check_levels_only(lanes=lanes, scale=scale)
+    designs = [MacSpec(fmt, other or fmt, "auto", terms) for fmt in formats]
     relaxed, clocked = {}, {}
     for technology in map(load_technology, chosen):
         with progress(f"Synthesis, {technology.name}") as update:

@@ -1,19 +1,19 @@
 """``halfbyte recommend``: one format, within a loss of accuracy or within an area."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from halfbyte.base import UserError
-from halfbyte.cli.evaluate import (
-    Block,
-    Context,
-    RecipeName,
-    TextSource,
-    evaluate_formats,
-    operand_of,
-    pick_recipe,
+from halfbyte.cli.dot import Scale
+from halfbyte.cli.evaluate import Context, TextSource, operand_of
+from halfbyte.cli.hardware import (
+    MAC,
+    Hardware,
+    HardwareUnit,
+    UnitBlock,
+    UnitLanes,
+    UnitRecipe,
 )
 from halfbyte.cli.options import (
     Activation,
@@ -28,7 +28,6 @@ from halfbyte.cli.options import (
     pick_technology,
 )
 from halfbyte.cli.output import console, number, print_json, progress, table
-from halfbyte.formats import Format
 
 if TYPE_CHECKING:
     from halfbyte.pareto.records import Recommendation
@@ -39,7 +38,10 @@ MaxLoss = Annotated[
     str | None,
     typer.Option(help="Greatest relative loss: 1% or 0.01.", show_default=False),
 ]
-MaxArea = Annotated[float | None, typer.Option(help="Largest MAC in um^2.", show_default=False)]
+MaxArea = Annotated[
+    float | None,
+    typer.Option(help="Largest MAC in um^2; of units and arrays per lane.", show_default=False),
+]
 Model = Annotated[
     str, typer.Option("--model", help="As for `halfbyte evaluate`: whose accuracy counts.")
 ]
@@ -50,8 +52,8 @@ def recommend(
     max_loss: MaxLoss = None,
     max_area: MaxArea = None,
     model: Model = "minilm",
-    recipe: RecipeName = "w4",
-    block: Block = None,
+    recipe: UnitRecipe = None,
+    block: UnitBlock = None,
     text: TextSource = None,
     context: Context = None,
     tech: TechnologyName = None,
@@ -59,28 +61,30 @@ def recommend(
     dont_use: DontUse = None,
     activation: Activation = None,
     terms: Terms = 256,
+    unit: HardwareUnit = None,
+    lanes: UnitLanes = None,
+    scale: Scale = None,
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:
     """The smallest format within a loss, or the most accurate within an area; and how sure."""
-    from halfbyte.accuracy import find_model
-    from halfbyte.area import synthesize
+    from halfbyte.accuracy import evaluate, find_model
+    from halfbyte.pareto.hardware import area_per_mac, unit_title
     from halfbyte.pareto.recommend import within_area, within_loss
-    from halfbyte.rtl import MacSpec
 
     if (max_loss is None) == (max_area is None):
         raise UserError("Give one of --max-loss and --max-area")
     loss_limit = _fraction(max_loss or "0")
-    chosen: Sequence[Format] = load_formats(names)
+    hardware = Hardware(unit or MAC, lanes, scale, block)
     technology = pick_technology(tech, liberty, dont_use)
     reference = find_model(model, text=text, context=context)
-    quantizer = pick_recipe(recipe, block)
+    quantizer = hardware.recipe(recipe)
     operand = operand_of(quantizer, activation)
-    found = evaluate_formats(reference, names, quantizer)
-    designs = [MacSpec(fmt, operand or fmt, "auto", terms) for fmt in chosen]
-    with progress(f"Area, {technology.name}") as update:
-        records = synthesize(designs, technology, jobs=jobs, on_progress=update)
-    areas = {record.format: record.area_um2 for record in records}
+    chosen = hardware.fitting(load_formats(names), operand, terms, strict=bool(names))
+    with progress(f"{reference.name}, {quantizer.name}") as update:
+        found = evaluate(reference, chosen, quantizer, on_progress=update)
+    records = hardware.synthesize(chosen, operand, technology, terms=terms, jobs=jobs)
+    areas = {record.format: area_per_mac(record) for record in records}
     if max_area is not None:
         result = within_area(areas, found, max_area)
     else:
@@ -90,7 +94,9 @@ def recommend(
         return
     first = found[0].record
     operands = f"activations in {operand.name}" if operand else "both operands in the format"
-    _show(result, f"{first.model}, recipe {first.recipe}", f"{technology.name}, {operands}")
+    title = unit_title(records[0])
+    where = technology.name if title == "MAC" else f"{technology.name}, per lane of a {title}"
+    _show(result, f"{first.model}, recipe {first.recipe}", f"{where}, {operands}")
 
 
 def _fraction(text: str) -> float:

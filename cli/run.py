@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from halfbyte.base import UserError
-from halfbyte.cli.dot import Scale
+from halfbyte.cli.dot import Scale, scale_rule
 from halfbyte.cli.options import (
     Activation,
     Json,
@@ -62,7 +62,6 @@ def run(
     from halfbyte.accuracy import find_model
     from halfbyte.accuracy.layer_operands import layer_operands
     from halfbyte.accuracy.models.loading import open_subject
-    from halfbyte.golden.scales import ScaleFormat
     from halfbyte.rtl.array import ArraySpec
     from halfbyte.sim.array.product import run_product
     from halfbyte.sim.array.record import LayerRun
@@ -70,7 +69,6 @@ def run(
     start = time.monotonic()
     weight, other = load(fmt), load_optional(activation)
     code = find_scale_code(scale or "e8m0")
-    rule = {"e8m0": ScaleFormat.E8M0_RCEIL, "e4m3": ScaleFormat.E4M3, "ue5m3": ScaleFormat.UE5M3}
     unit = _unit(weight, other or weight, lanes, code, block)
     spec = ArraySpec(unit, rows, columns)
     with progress("Layer") as update:
@@ -81,7 +79,7 @@ def run(
             weight=weight,
             activation=other or weight,
             block=unit.block_size,
-            scale_format=rule[code.name],
+            scale_format=scale_rule(code),
             tokens=tokens,
         )
         update(1, 2, "simulation")

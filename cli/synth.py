@@ -54,6 +54,7 @@ from halfbyte.formats.rounding import largest_change, rounded
 if TYPE_CHECKING:
     from halfbyte.area import FpgaRecord, SynthesisRecord
     from halfbyte.area.cells.technology import Technology
+    from halfbyte.area.search.dot_records import DotRecord
     from halfbyte.rtl import MacSpec
     from halfbyte.rtl.array import ArraySpec
     from halfbyte.rtl.dot import DotSpec
@@ -79,7 +80,7 @@ Clock = Annotated[
     str | None,
     typer.Option(
         "--clock",
-        help="A clock to meet, such as 2ns, 500ps or 1.2GHz: the smallest MAC that meets it; "
+        help="A clock to meet, such as 2ns, 500ps or 1.2GHz: the smallest unit that meets it; "
         "if none does, the fastest, and exit status 3.",
         show_default=False,
     ),
@@ -178,7 +179,7 @@ def _show_resources(records: "Sequence[FpgaRecord]", title: str) -> None:
     table(f"MAC on {title}, {first.recipe}", columns, rows, caption)
 
 
-def _check_clock(records: "Sequence[SynthesisRecord]") -> None:
+def _check_clock(records: "Sequence[SynthesisRecord | DotRecord]") -> None:
     """Say by how much a clock is missed, and end with a status of its own."""
     missed: dict[str, float] = {}
     for record in records:
@@ -249,6 +250,7 @@ def _say_where(records: "Sequence[SynthesisRecord]") -> None:
 def _synth_dots(
     specs: "Sequence[DotSpec]",
     technology: "Technology",
+    clock_ps: float | None,
     operands: str | None,
     every: bool,
     effort: int,
@@ -262,6 +264,7 @@ def _synth_dots(
         records = synthesize_dots(
             specs,
             technology,
+            clock_ps=clock_ps,
             operands=pick_operands(operands),
             every=every,
             effort=effort,
@@ -270,11 +273,13 @@ def _synth_dots(
         )
     keep_results("synth", [record.as_json() for record in records])
     print_json(records) if json else show_dots(records)
+    _check_clock(records)
 
 
 def _synth_arrays(
     specs: "Sequence[ArraySpec]",
     technology: "Technology",
+    clock_ps: float | None,
     operands: str | None,
     effort: int,
     jobs: int | None,
@@ -287,6 +292,7 @@ def _synth_arrays(
         records = synthesize_arrays(
             specs,
             technology,
+            clock_ps=clock_ps,
             operands=pick_operands(operands),
             effort=effort,
             jobs=jobs,
@@ -294,6 +300,7 @@ def _synth_arrays(
         )
     keep_results("synth", [record.as_json() for record in records])
     print_json(records) if json else show_arrays(records)
+    _check_clock(records)
 
 
 def synth(
@@ -343,8 +350,9 @@ def synth(
         synth_unit(unit, pick_technology(tech, liberty, dont_use), lanes, codes, symbols, json)
         return
     if unit in (DOT, ARRAY):
-        if clock or target:
-            raise UserError(f"--unit {unit} takes neither --clock nor --target: leave it out")
+        if target:
+            raise UserError(f"--target is for MACs, not for --unit {unit}: leave it out")
+        period = parse_clock(clock) if clock else None
         specs = make_dot_specs(
             names,
             activation=activation,
@@ -361,11 +369,10 @@ def synth(
         if unit == ARRAY:
             arrays = make_arrays(specs, rows, columns)
             chosen = pick_technology(tech, liberty, dont_use)
-            _synth_arrays(arrays, chosen, operands, effort, jobs, json)
+            _synth_arrays(arrays, chosen, period, operands, effort, jobs, json)
             return
-        _synth_dots(
-            specs, pick_technology(tech, liberty, dont_use), operands, every, effort, jobs, json
-        )
+        chosen = pick_technology(tech, liberty, dont_use)
+        _synth_dots(specs, chosen, period, operands, every, effort, jobs, json)
         return
     if lanes is not None:
         raise UserError("--lanes is for --unit dot or dfloat11, not for mac: leave it out")

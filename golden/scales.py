@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from halfbyte.base import UserError
-from halfbyte.formats import Format
+from halfbyte.formats import SCALE_CODES, Format, ScaleCode
 from halfbyte.golden.codec import nearest_fp32
 from halfbyte.golden.powers import E8M0_RULES, power_of_two_exponents
 
@@ -80,6 +80,13 @@ class ScaleFormat(enum.Enum):
     def bits(self) -> int:
         """Bits stored for each block; a tensor's own scale is not counted."""
         return _WIDE_BITS.get(self, 8)
+
+    @property
+    def code(self) -> ScaleCode | None:
+        """The codes that are stored; None for scales of more than eight bits."""
+        if self.bits > 8:
+            return None
+        return SCALE_CODES[self.value.partition("_")[0]]
 
     @property
     def has_tensor_scale(self) -> bool:

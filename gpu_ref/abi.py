@@ -1,7 +1,17 @@
 """The structures of the C interface, as ``api.h`` and the headers below it declare them."""
 
 import ctypes
-from ctypes import POINTER, c_float, c_int32, c_int64, c_uint8, c_uint16, c_uint64, c_void_p
+from ctypes import (
+    POINTER,
+    c_float,
+    c_int32,
+    c_int64,
+    c_uint8,
+    c_uint16,
+    c_uint32,
+    c_uint64,
+    c_void_p,
+)
 from typing import Any
 
 __all__ = [
@@ -268,6 +278,42 @@ class DecodePublished(ctypes.Structure):
     )
 
 
+class JointContainer(ctypes.Structure):
+    """``dfloat11::JointContainer`` in dfloat11_joint_container.h."""
+
+    _fields_ = (
+        *((name, c_int64) for name in (
+            "elements", "chunks", "words", "escapes", "raw_bytes",
+            "crcs", "sizes", "stream", "escaped", "raw", "size")),
+        *((name, c_int32) for name in (
+            "type", "bytes", "width", "shift", "escape", "rows", "base", "dimensions")),
+        ("slots", c_uint32 * 4096),
+    )  # fmt: skip
+
+
+class DecodeJoint(ctypes.Structure):
+    """``dfloat11::DecodeJoint`` in dfloat11_joint.h."""
+
+    _fields_ = (
+        *((name, c_void_p) for name in (
+            "crcs", "sizes", "starts", "words", "escapes", "raw", "slots", "out", "failure")),
+        *((name, c_int64) for name in ("elements", "chunks", "raw_words")),
+        *((name, c_int32) for name in (
+            "bytes", "width", "shift", "escape", "rows", "base", "verify")),
+    )  # fmt: skip
+
+
+class JointProduct(ctypes.Structure):
+    """``dfloat11::JointProduct`` in dfloat11_product.h."""
+
+    _fields_ = (
+        ("weights", DecodeJoint),
+        *((name, c_void_p) for name in ("plain", "x", "sums", "y")),
+        *((name, c_int64) for name in ("outputs", "inputs", "parts")),
+        ("vectors", c_int32),
+    )
+
+
 # In the order of hb_sizes().
 STRUCTURES: tuple[type[ctypes.Structure], ...] = (
     FormatTable,
@@ -284,6 +330,9 @@ STRUCTURES: tuple[type[ctypes.Structure], ...] = (
     Decode,
     DecodePublished,
     RowsProduct,
+    JointContainer,
+    DecodeJoint,
+    JointProduct,
 )
 
 
@@ -307,6 +356,10 @@ def prototypes(kind: str) -> dict[str, tuple[Any, ...]]:
         "hb_dfloat11_published": (context, POINTER(DecodePublished)),
         "hb_dfloat11_read": (c_void_p, c_int64, c_int64, POINTER(Container)),
         "hb_dfloat11_check": (POINTER(DecodePublished),),
+        "hb_dfloat11_read_joint": (c_void_p, c_int64, c_int64, POINTER(JointContainer)),
+        "hb_dfloat11_index": (POINTER(JointContainer), c_void_p, c_void_p),
+        "hb_dfloat11_joint": (context, POINTER(DecodeJoint)),
+        "hb_dfloat11_product": (context, POINTER(JointProduct)),
     }
     if kind == "cuda":
         return shared

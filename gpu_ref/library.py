@@ -15,6 +15,7 @@ from halfbyte.gpu_ref.abi import (
     Context,
     DecodePublished,
     FormatTable,
+    JointContainer,
     Layout,
     prototypes,
 )
@@ -102,6 +103,26 @@ class Library:
         address, held = head.data_ptr(), head.numel()
         damage: int = self._handle.hb_dfloat11_read(address, held, size, ctypes.byref(found))
         return damage, found
+
+    def read_joint(self, head: torch.Tensor, size: int) -> tuple[int, JointContainer]:
+        """As :meth:`read_container`, for the joint layout."""
+        found = JointContainer()
+        address, held = head.data_ptr(), head.numel()
+        damage: int = self._handle.hb_dfloat11_read_joint(address, held, size, ctypes.byref(found))
+        return damage, found
+
+    def index_joint(
+        self, container: JointContainer, sizes: torch.Tensor
+    ) -> tuple[int, torch.Tensor]:
+        """The damage number of the chunks' sizes, and (3, chunks + 1) int64: where parts begin.
+
+        sizes: the part of this name, uint8 on the CPU.
+        """
+        starts = torch.zeros(3, container.chunks + 1, dtype=torch.int64)
+        damage: int = self._handle.hb_dfloat11_index(
+            ctypes.byref(container), sizes.data_ptr(), starts.data_ptr()
+        )
+        return damage, starts
 
     def check_published(self, call: DecodePublished) -> int:
         """The damage number for the sizes of a module's parts; 0 if they are good."""

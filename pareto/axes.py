@@ -3,16 +3,17 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from halfbyte.area import SynthesisRecord, Technology
+from halfbyte.area import Technology
+from halfbyte.area.search.array_records import ArrayRecord
 from halfbyte.base import UserError
 from halfbyte.formats import Format
+from halfbyte.pareto.hardware import HardwareRecord, area_per_mac, unit_title
 from halfbyte.pareto.records import LosslessRecord
-from halfbyte.pareto.system import ArrayModel, ChipModel
+from halfbyte.pareto.system import ArrayModel, ChipModel, Storage
 
-__all__ = ["AXES", "MAC_AREA", "Axis", "check_axis", "make_axis"]
+__all__ = ["AXES", "LANE_AREA", "MAC_AREA", "Axis", "check_axis", "default_axis", "make_axis"]
 
-Records = Sequence[SynthesisRecord]
-BF16_BITS = 16
+Records = Sequence[HardwareRecord]
 # The format of the MACs on the chip whose area shares are published.
 _BASELINE = "int4"
 
@@ -44,22 +45,46 @@ class Axis:
     label: str
     title: str
     note: str
-    cost: Callable[[SynthesisRecord], float | None]
+    cost: Callable[[HardwareRecord], float | None]
     lossless: Callable[[LosslessRecord], float | None]
 
 
-def _area(record: SynthesisRecord | LosslessRecord) -> float:
+def _area(record: HardwareRecord | LosslessRecord) -> float:
     return record.area_um2
 
 
+def _no_point(_: LosslessRecord) -> None:
+    """BF16 with DFloat11 has no such figure."""
+
+
 MAC_AREA = Axis("mac_area", "area_um2", "MAC area, µm²", "Area of this project", "", _area, _area)
-AXES = ("mac_area", "array_area", "chip_overhead", "energy", "delay", "bits")
+LANE_AREA = Axis(
+    "lane_area", "um2_per_lane", "Area per lane, µm²", "Area per lane", "", area_per_mac, _area
+)
+UNIT_AREA = Axis("unit_area", "area_um2", "Area of a unit, µm²", "Unit area", "", _area, _no_point)
+_OF_ALL = ("chip_overhead", "energy", "delay", "bits")
+# The axes of each unit, its own first.
+AXES = {
+    "mac": ("mac_area", *_OF_ALL),
+    "dot": ("lane_area", "unit_area", *_OF_ALL),
+    "array": ("array_area", *_OF_ALL),
+}
+_PLAIN = {axis.name: axis for axis in (MAC_AREA, LANE_AREA, UNIT_AREA)}
 
 
-def check_axis(name: str) -> None:
-    """Raise UserError for an unknown axis."""
-    if name not in AXES:
-        raise UserError(f"Axis must be one of {', '.join(AXES)}, not {name[:60]!r}")
+def default_axis(unit: str) -> str:
+    """The axis of a unit where none is named."""
+    return AXES[unit][0]
+
+
+def check_axis(name: str, unit: str = "mac") -> None:
+    """Raise UserError for an axis that the unit does not have."""
+    if name not in AXES[unit]:
+        others = [other for other, names in AXES.items() if name in names]
+        hint = f"; that is one of --unit {others[0]}" if others else ""
+        raise UserError(
+            f"Axis of {unit} must be one of {', '.join(AXES[unit])}, not {name[:60]!r}{hint}"
+        )
 
 
 def make_axis(
@@ -70,23 +95,26 @@ def make_axis(
     technology: Technology,
     chip: ChipModel,
     array: ArrayModel,
+    storage: Storage | None = None,
     activation: Format | None = None,
     effective_bits: Mapping[str, float] | None = None,
 ) -> Axis:
-    """The axis ``name`` for MACs with weights in ``formats``.
+    """The axis ``name`` for hardware with weights in ``formats``.
 
     Parameters
     ----------
     name : str
-        One of :data:`AXES`.
+        One of :data:`AXES` of the records' unit.
     formats : sequence of Format
         The formats of the records.
-    areas : sequence of SynthesisRecord
-        Results of ``area.synthesize``.
+    areas : sequence of record
+        Results of ``area.synthesize``, ``synthesize_dots`` or ``synthesize_arrays``.
     technology : Technology
-        Gives the flip-flop and SRAM of the array.
+        Gives the SRAM of the array.
     chip, array : ChipModel, ArrayModel
         For the axes ``chip_overhead`` and ``array_area``.
+    storage : Storage, optional
+        How the buffers of ``array_area`` store values.
     activation : Format, optional
         Format of the other operand; by default the weight's own format.
     effective_bits : mapping of str to float, optional
@@ -97,12 +125,11 @@ def make_axis(
     UserError
         The axis is unknown, or all records lack its figure.
     """
-    check_axis(name)
     by_name = {fmt.name: fmt for fmt in formats}
-    if name == "mac_area":
-        return MAC_AREA
+    if name in _PLAIN:
+        return _PLAIN[name]
     if name == "array_area":
-        return _array_axis(by_name, activation, technology, array)
+        return _array_axis(by_name, areas, activation, technology, array, storage or Storage())
     if name == "chip_overhead":
         return _chip_axis(by_name, areas, chip)
     if name == "bits":
@@ -114,33 +141,36 @@ def make_axis(
 
 def _array_axis(
     formats: Mapping[str, Format],
+    areas: Records,
     activation: Format | None,
     technology: Technology,
     array: ArrayModel,
+    storage: Storage,
 ) -> Axis:
     sram, layer = array.sram(technology), array.layer
 
-    def cost(record: SynthesisRecord) -> float:
+    def cost(record: HardwareRecord) -> float | None:
+        if not isinstance(record, ArrayRecord):
+            return None
         weight = formats[record.format]
-        return array.area(record, weight, activation or weight, technology).total
+        return array.area(record, weight, activation or weight, storage, technology).total
 
     def lossless(record: LosslessRecord) -> float | None:
-        if record.bits_per_weight is None:
+        bits = record.bits_per_weight
+        if bits is None:
             return None
-        return array.area_of_bits(
-            record.area_um2,
-            weight_bits=record.bits_per_weight,
-            activation_bits=BF16_BITS,
-            operand_bits=2 * BF16_BITS,
-            technology=technology,
-        ).total
+        area = array.area_of_bf16(record.area_um2, weight_bits=bits, technology=technology)
+        return area.total
 
-    block = f"blocks of {array.block} with {array.scale_bits}-bit scales" if array.block else "rows"
+    weight = formats[areas[0].format]
+    lanes = getattr(areas[0], "lanes", 1)
+    used = f"{array.utilization(weight, activation or weight, lanes):.0%}"
+    scale = f"{storage.scale_bits}-bit scales"
+    block = f"blocks of {storage.block} with {scale}" if storage.block else "rows"
     note = (
-        f"array: {array.rows} x {array.columns} MACs with operand registers, sums of "
-        f"{array.sum_bits} bits and buffers for a layer of {layer.inputs} inputs, {layer.outputs} "
-        f"outputs and {layer.tokens} tokens, {block}; SRAM: {sram.um2_per_bit:.4g} µm² a bit "
-        f"({sram.source})"
+        f"array: synthesized, and buffers for a layer of {layer.inputs} inputs, {layer.outputs} "
+        f"outputs and {layer.tokens} tokens in {block}, which uses {used} of the products; SRAM: "
+        f"{sram.um2_per_bit:.4g} µm² a bit ({sram.source})"
     )
     return Axis(
         "array_area",
@@ -154,13 +184,13 @@ def _array_axis(
 
 
 def _chip_axis(formats: Mapping[str, Format], areas: Records, chip: ChipModel) -> Axis:
-    baseline = {record.format: record.area_um2 for record in areas}.get(_BASELINE)
+    baseline = {record.format: area_per_mac(record) for record in areas}.get(_BASELINE)
     if baseline is None:
         raise UserError(f"The chip overhead is counted from {_BASELINE}: add it to the formats")
 
-    def cost(record: SynthesisRecord) -> float:
+    def cost(record: HardwareRecord) -> float:
         bits = formats[record.format].bits
-        return chip.overhead_percent(record.area_um2 / baseline, bits)
+        return chip.overhead_percent(area_per_mac(record) / baseline, bits)
 
     def lossless(record: LosslessRecord) -> float | None:
         bits = record.bits_per_weight
@@ -192,21 +222,23 @@ def _bits_axis(bits: Mapping[str, float]) -> Axis:
 
 
 def _energy_axis(areas: Records) -> Axis:
-    def cost(record: SynthesisRecord | LosslessRecord) -> float | None:
-        return record.glitch_energy_fj
+    def cost(record: HardwareRecord | LosslessRecord) -> float | None:
+        # Only the energy without glitches has the clock of an array's own registers.
+        return record.energy_fj if isinstance(record, ArrayRecord) else record.glitch_energy_fj
 
-    note = _left_out(areas, "glitch_energy_fj", [cost(record) for record in areas])
-    return Axis(
-        "energy", "glitch_energy_fj", "Energy per MAC, fJ", "Energy per MAC", note, cost, cost
-    )
+    column = "energy_fj" if isinstance(areas[0], ArrayRecord) else "glitch_energy_fj"
+    note = _left_out(areas, column, [cost(record) for record in areas])
+    title = f"Energy per {'MAC' if unit_title(areas[0]) == 'MAC' else 'product'}"
+    return Axis("energy", column, f"{title}, fJ", title, note, cost, cost)
 
 
 def _delay_axis(areas: Records) -> Axis:
-    def cost(record: SynthesisRecord | LosslessRecord) -> float | None:
+    def cost(record: HardwareRecord | LosslessRecord) -> float | None:
         return record.delay_ps
 
     note = _left_out(areas, "delay_ps", [cost(record) for record in areas])
-    return Axis("delay", "delay_ps", "Delay, ps", "Delay of the MAC", note, cost, cost)
+    title = f"Delay of the {unit_title(areas[0])}"
+    return Axis("delay", "delay_ps", "Delay, ps", title, note, cost, cost)
 
 
 def _left_out(areas: Records, column: str, costs: Sequence[float | None]) -> str:

@@ -1,11 +1,22 @@
-"""The paper's claims about its formats, checked against this project's figures."""
+"""The paper's claims about its formats, checked against this project's figures.
+
+The paper compares MACs. The same questions are answered for dot-product units and arrays, whose
+areas are counted per lane.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from halfbyte.area import SynthesisRecord
-from halfbyte.pareto.axes import MAC_AREA, Axis
+from halfbyte.pareto.axes import LANE_AREA, MAC_AREA, Axis
 from halfbyte.pareto.frontier import Point, dominator, frontier
+from halfbyte.pareto.hardware import (
+    HardwareRecord,
+    area_parts,
+    area_per_mac,
+    scale_of,
+    unit_title,
+)
 from halfbyte.pareto.paper import PAPER_TERMS, paper_chip, published, w4a4_accuracy
 from halfbyte.pareto.quality import Quality
 from halfbyte.pareto.records import Claim
@@ -16,7 +27,7 @@ __all__ = ["PAPER_FRONTIER", "claims", "points_of"]
 PAPER_FRONTIER = ("int4", "e2m1", "e2m1_sr", "e2m1_sp")
 # Two technologies and tools agree on the area ratio of two MACs if they differ by at most this.
 _AGREEMENT = 0.03
-Records = Mapping[str, SynthesisRecord]
+Records = Mapping[str, HardwareRecord]
 
 
 @dataclass(frozen=True)
@@ -46,7 +57,7 @@ def claims(areas: Records, quality: Quality | None) -> list[Claim]:
     Parameters
     ----------
     areas : mapping of format name to record
-        Synthesis records.
+        Synthesis records, all of MACs, of units or of arrays.
     quality : Quality or None
         The quality that was measured on a model.
     """
@@ -68,15 +79,17 @@ def _is_sf4(name: str) -> bool:
 def _axes(areas: Records, quality: Quality | None) -> list[_Quality]:
     """The published and the measured quality, for the paper's formats and variants of SF4."""
     shown = [name for name in areas if name in published()["w4a4_delta_percent"]["plain"]]
-    paper = w4a4_accuracy(shown)
-    models = ", ".join(paper.models)
-    axes = [_Quality(f"published W4A4 accuracy ({models})", points_of(areas, paper.by_format))]
+    axes = []
+    if scale_of(areas["int4"]) is None:  # the paper's scales have full precision
+        paper = w4a4_accuracy(shown)
+        name = f"published W4A4 accuracy ({', '.join(paper.models)})"
+        axes.append(_Quality(name, points_of(areas, paper.by_format, LANE_AREA)))
     if quality:
         measured = {
             name: value for name, value in quality.values.items() if name in shown or _is_sf4(name)
         }
         certainty = f"a 95 % interval reaches at most {quality.widest:.2g} to either side"
-        axes.append(_Quality(quality.title, points_of(areas, measured), certainty))
+        axes.append(_Quality(quality.title, points_of(areas, measured, LANE_AREA), certainty))
     return axes
 
 
@@ -87,7 +100,8 @@ def _frontier_claim(areas: Records, axis: _Quality) -> Claim:
     added = [name for name in names if name not in expected]
     reasons = [_standing(name, axis.points) for name in missing]
     reasons += [
-        f"{name} joins it, its MAC {_difference(areas, name, 'int4')} than int4's" for name in added
+        f"{name} joins it, its {_unit(areas)} {_difference(areas, name, 'int4')} than int4's"
+        for name in added
     ]
     if missing or added:
         reasons.append(
@@ -96,7 +110,7 @@ def _frontier_claim(areas: Records, axis: _Quality) -> Claim:
         )
         reasons += [axis.certainty] if axis.certainty else []
     return Claim(
-        question=f"Is the frontier INT4, E2M1, E2M1+SR/SP? Our area, {axis.name}",
+        question=f"Is the frontier INT4, E2M1, E2M1+SR/SP{_within(areas)}? Our area, {axis.name}",
         paper=", ".join(PAPER_FRONTIER),
         ours=", ".join(names),
         verdict="differs" if missing or added else "holds",
@@ -113,6 +127,17 @@ def _with_paper_areas(points: Sequence[Point]) -> str:
         if point.format in areas
     ]
     return ", ".join(_names(frontier(theirs)))
+
+
+def _unit(areas: Records) -> str:
+    """What is compared, in one word."""
+    return unit_title(areas["e2m1"]).partition(" ")[0]
+
+
+def _within(areas: Records) -> str:
+    """Where a question is asked: empty for MACs."""
+    title = unit_title(areas["e2m1"])
+    return "" if title == "MAC" else f" in {'an' if title.startswith('array') else 'a'} {title}"
 
 
 def _names(points: Iterable[Point]) -> list[str]:
@@ -132,27 +157,27 @@ def _percent(ratio: float) -> float:
 
 
 def _difference(areas: Records, name: str, other: str) -> str:
-    percent = _percent(areas[name].area_um2 / areas[other].area_um2)
+    percent = _percent(area_per_mac(areas[name]) / area_per_mac(areas[other]))
     return f"{abs(percent):.1f} % {'larger' if percent > 0 else 'smaller'}"
 
 
 def _supernormal_cost(areas: Records, name: str, title: str) -> Claim:
-    """Extra cost over E2M1 of the MAC and of the chip, in the paper's 28 nm and here."""
+    """Extra cost over E2M1 of the hardware and of the chip, in the paper's 28 nm and here."""
     theirs = published()["mac_area_28nm"]
     paper_ratio = theirs[name]["mac"] / theirs["e2m1"]["mac"]
-    our_ratio = areas[name].area_um2 / areas["e2m1"].area_um2
+    our_ratio = area_per_mac(areas[name]) / area_per_mac(areas["e2m1"])
     return Claim(
-        question=f"What does {title} cost over E2M1?",
-        paper=_cost(paper_ratio),
-        ours=_cost(our_ratio),
+        question=f"What does {title} cost over E2M1{_within(areas)}?",
+        paper=_cost(paper_ratio, "MAC"),
+        ours=_cost(our_ratio, _unit(areas)),
         verdict="holds" if abs(our_ratio - paper_ratio) <= _AGREEMENT else "differs",
         why="; ".join(_causes(areas, name)),
     )
 
 
-def _cost(ratio: float) -> str:
+def _cost(ratio: float, unit: str) -> str:
     chip = paper_chip().overhead_percent(ratio)
-    return f"{_percent(ratio):+.1f} % of the MAC, {chip:+.1f} % of the chip"
+    return f"{_percent(ratio):+.1f} % of the {unit}, {chip:+.1f} % of the chip"
 
 
 def _causes(areas: Records, name: str) -> list[str]:
@@ -162,26 +187,33 @@ def _causes(areas: Records, name: str) -> list[str]:
     paper_parts = {
         part: (theirs[name][part], theirs["e2m1"][part]) for part in ("multiplier", "accumulator")
     }
-    our_parts = {
-        part: (getattr(record, f"{part}_um2"), getattr(baseline, f"{part}_um2"))
-        for part in ("multiplier", "accumulator", "register")
-    }
     causes = [
         f"the paper's cost: {_shares(paper_parts, theirs['e2m1']['mac'])}",
-        f"ours: {_shares(our_parts, baseline.area_um2)}",
+        f"ours: {_shares(_both_parts(record, baseline), area_per_mac(baseline))}",
     ]
-    if record.terms != PAPER_TERMS:
-        causes.append(f"ours is for {record.terms} terms, the paper's for {PAPER_TERMS}")
-    elif theirs[name]["acc_bits"] != record.acc_width:
-        causes.append(
-            f"the paper's accumulator has {theirs[name]['acc_bits']} bits, ours "
-            f"{record.acc_width}, lossless for {record.terms} terms"
-        )
+    if isinstance(record, SynthesisRecord):
+        if record.terms != PAPER_TERMS:
+            causes.append(f"ours is for {record.terms} terms, the paper's for {PAPER_TERMS}")
+        elif theirs[name]["acc_bits"] != record.acc_width:
+            causes.append(
+                f"the paper's accumulator has {theirs[name]['acc_bits']} bits, ours "
+                f"{record.acc_width}, lossless for {record.terms} terms"
+            )
     causes.append(
         f"our smallest architecture is {record.architecture} (E2M1: "
         f"{baseline.architecture}), the paper states none"
     )
     return causes
+
+
+def _both_parts(record: HardwareRecord, baseline: HardwareRecord) -> dict[str, tuple[float, float]]:
+    """The area of each part that is known of both, per MAC or lane."""
+    others = area_parts(baseline)
+    return {
+        part: (area, other)
+        for part, area in area_parts(record).items()
+        if area is not None and (other := others[part]) is not None
+    }
 
 
 def _shares(parts: Mapping[str, tuple[float, float]], whole: float) -> str:
@@ -193,24 +225,24 @@ def _shares(parts: Mapping[str, tuple[float, float]], whole: float) -> str:
 
 
 def _table_format(areas: Records, axes: Sequence[_Quality], name: str) -> Claim:
-    record = areas[name]
-    ratio = record.area_um2 / areas["int4"].area_um2
+    record, baseline = areas[name], areas["int4"]
+    ratio = area_per_mac(record) / area_per_mac(baseline)
     chip = paper_chip().overhead_percent(ratio)
     standings = [
         f"{axis.name}: {_standing(name, axis.points)}"
         for axis in axes
         if name in _names(axis.points)
     ]
-    parts = (
-        f"accumulator of {record.acc_width} bits (INT4: {areas['int4'].acc_width}), "
-        f"multiplier {record.multiplier_um2:,.0f} µm² (INT4: "
-        f"{areas['int4'].multiplier_um2:,.0f})"
-    )
+    parts = [
+        f"{part} {area:,.0f} µm² (INT4: {other:,.0f})"
+        for part, (area, other) in _both_parts(record, baseline).items()
+    ]
+    width = f"accumulator of {record.acc_width} bits (INT4: {baseline.acc_width})"
     return Claim(
-        question=f"Where does {name} stand?",
+        question=f"Where does {name} stand{_within(areas)}?",
         paper="not synthesized",
-        ours=f"{ratio:.2f} times INT4's MAC, {_difference(areas, name, 'e2m1')} than E2M1; "
-        f"{chip:+.1f} % of the chip over INT4",
+        ours=f"{ratio:.2f} times INT4's {_unit(areas)}, {_difference(areas, name, 'e2m1')} than "
+        f"E2M1; {chip:+.1f} % of the chip over INT4",
         verdict="new",
-        why="; ".join([*standings, parts]),
+        why="; ".join([*standings, ", ".join([width, *parts])]),
     )

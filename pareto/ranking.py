@@ -1,10 +1,10 @@
-"""Ranks of formats in several technologies side by side, and changes of their order."""
+"""Ranks of formats side by side, in several technologies or units; changes of their order."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from halfbyte.area import SynthesisRecord
+from halfbyte.pareto.hardware import HardwareRecord
 
 __all__ = ["CRITERIA", "Change", "figure_of", "order_changes", "rank_by"]
 
@@ -18,7 +18,8 @@ RESOLUTION = 0.01
 class Change:
     """Two formats, each better than the other in some technologies.
 
-    ``first_better`` and ``second_better`` name the technologies (or the technology with a clock).
+    ``first_better`` and ``second_better`` name the technologies (or the technology with a clock, or
+    the units).
     """
 
     criterion: str
@@ -28,13 +29,13 @@ class Change:
     second_better: tuple[str, ...]
 
 
-def figure_of(record: SynthesisRecord, field: str) -> float | None:
+def figure_of(record: HardwareRecord, field: str) -> float | None:
     """A figure of a record by the name of its field."""
     figure: float | None = getattr(record, field)
     return figure
 
 
-def rank_by(records: Sequence[SynthesisRecord], field: str) -> dict[str, int | None]:
+def rank_by(records: Sequence[HardwareRecord], field: str) -> dict[str, int | None]:
     """The rank of each format, 1 for the least; None if the figure is not known."""
     known = {
         each.format: figure for each in records if (figure := figure_of(each, field)) is not None
@@ -46,10 +47,10 @@ def rank_by(records: Sequence[SynthesisRecord], field: str) -> dict[str, int | N
     }
 
 
-def order_changes(columns: Mapping[str, Sequence[SynthesisRecord]], field: str) -> list[Change]:
+def order_changes(columns: Mapping[str, Sequence[HardwareRecord]], field: str) -> list[Change]:
     """The pairs of formats whose order differs between columns by more than 1 %.
 
-    ``columns`` holds the records of each technology by name, all for the same formats.
+    ``columns`` holds the records of each technology, or unit, by name; all for the same formats.
     """
     formats = [each.format for each in next(iter(columns.values()))]
     figures = {

@@ -7,7 +7,7 @@ from textwrap import wrap
 from typing import NamedTuple
 
 from halfbyte.accuracy.record import EvaluationRecord
-from halfbyte.area import SynthesisRecord
+from halfbyte.area.search.dot_records import DotRecord
 from halfbyte.base import Json, UserError, write_atomically
 from halfbyte.base.figures import figure, plot_style, save_figure
 from halfbyte.base.tables import write_json, write_rows
@@ -15,6 +15,13 @@ from halfbyte.formats import Format
 from halfbyte.pareto.axes import MAC_AREA, Axis
 from halfbyte.pareto.claims import claims, points_of
 from halfbyte.pareto.frontier import Point, frontier
+from halfbyte.pareto.hardware import (
+    HardwareRecord,
+    file_tag,
+    other_operands,
+    scale_of,
+    unit_title,
+)
 from halfbyte.pareto.lossless import TITLE, lossless_note, lossless_point
 from halfbyte.pareto.paper import published, w4a4_accuracy
 from halfbyte.pareto.plot import draw_frontier
@@ -34,7 +41,7 @@ MAX_PLOTTED_BITS = 5
 
 def write_report(
     formats: Sequence[Format],
-    area_records: Sequence[SynthesisRecord],
+    area_records: Sequence[HardwareRecord],
     accuracy_records: Sequence[EvaluationRecord],
     folder: Path,
     axis: Axis = MAC_AREA,
@@ -46,14 +53,15 @@ def write_report(
     ----------
     formats : sequence of Format
         The formats of the records.
-    area_records : sequence of SynthesisRecord
-        Results of ``area.synthesize``, one for each format.
+    area_records : sequence of record
+        Results of ``area.synthesize``, or those of dot-product units or arrays; one for each
+        format.
     accuracy_records : sequence of EvaluationRecord
         Results of ``accuracy.evaluate``, one for each format.
     folder : Path
         Created if missing; existing files are replaced as a whole.
     axis : Axis
-        The horizontal axis. The claims are always about MAC areas.
+        The horizontal axis. The claims are always about areas of a MAC, or per lane.
     lossless : LosslessRecord, optional
         Result of ``pareto.lossless.lossless_record``, drawn as an extra point.
 
@@ -61,7 +69,7 @@ def write_report(
     """
     if not area_records:
         raise UserError("A Pareto plot needs at least one format")
-    shown: list[SynthesisRecord | LosslessRecord] = [*area_records]
+    shown: list[HardwareRecord | LosslessRecord] = [*area_records]
     shown += [lossless] if lossless else []
     unproved = [record.format for record in shown if not record.is_proved]
     if unproved:
@@ -74,19 +82,22 @@ def write_report(
     quality = measured_quality(accuracy_records)
     # If all formats are wide, they are drawn.
     plotted = [fmt for fmt in formats if fmt.bits <= MAX_PLOTTED_BITS] or formats
-    # Names get a suffix such as ``_x_int8`` if activations have their own format. The paper's
-    # accuracies and claims use one format for both operands, so they do not apply to such MACs.
-    operands = "".join(f"_x_{name}" for name in _other_operands(area_records))
-    plots = [plot for plot in _plots(plotted, quality) if plot.is_measured or not operands]
+    # Names get a suffix such as ``_x_int8`` if activations have their own format, and ``_dot32``
+    # for a unit of 32 lanes. The paper's accuracies are for one format in both operands and scales
+    # of full precision, so they do not apply to other hardware.
+    operands = "".join(f"_x_{name}" for name in other_operands(area_records))
+    tag = file_tag(area_records[0])
+    compares = not operands and scale_of(area_records[0]) is None
+    plots = [plot for plot in _plots(plotted, quality) if plot.is_measured or compares]
     written = []
     for plot in plots:
         points = points_of(areas, plot.qualities, axis)
         beyond = lossless_point(lossless, plot.lossless, axis) if lossless else None
         if points:
             suffix = "" if axis is MAC_AREA else f"_by_{axis.name}"
-            path = folder / f"{plot.name}{suffix}{operands}"
+            path = folder / f"{plot.name}{suffix}{operands}{f'_{tag}' * bool(tag)}"
             written += _write_plot(path, plot, axis, plotted, areas, points, lossless, beyond)
-            known: dict[str, SynthesisRecord | LosslessRecord] = {**areas}
+            known: dict[str, HardwareRecord | LosslessRecord] = {**areas}
             if lossless and beyond:
                 known[beyond.format] = lossless
             both = [*points, *([beyond] if beyond else [])]
@@ -154,20 +165,9 @@ def _plots(plotted: Sequence[Format], quality: Quality | None) -> list[_Plot]:
     return plots
 
 
-def _other_operands(records: Iterable[SynthesisRecord | LosslessRecord]) -> list[str]:
-    """Activation formats that differ from the weight's; BF16 is left out."""
-    return sorted(
-        {
-            each.activation
-            for each in records
-            if isinstance(each, SynthesisRecord) and each.activation != each.format
-        }
-    )
-
-
-def _operands(records: Iterable[SynthesisRecord]) -> str:
-    """The operands of the MACs, for a caption."""
-    others = _other_operands(records)
+def _operands(records: Iterable[HardwareRecord]) -> str:
+    """The operands of the hardware, for a caption."""
+    others = other_operands(records)
     return f"activations in {', '.join(others)}" if others else "both operands in the format"
 
 
@@ -179,15 +179,16 @@ def _table_note(shown: Sequence[Format]) -> str:
     return f"; real values there, tables here: {', '.join(tables)}" if tables else ""
 
 
-def _area_caption(areas: Mapping[str, SynthesisRecord], points: Sequence[Point]) -> str:
+def _area_caption(areas: Mapping[str, HardwareRecord], points: Sequence[Point]) -> str:
     shown = [areas[point.format] for point in points]
     first = shown[0]
     recipes = sorted({record.recipe for record in shown})
     versions = ", ".join(f"{tool} {version}" for tool, version in first.versions.items())
+    sums = f"lossless for {first.terms} terms" if first.terms else "FP32 accumulator"
+    unit = f"{unit_title(first)}, " if isinstance(first, DotRecord) else ""
     return (
-        f"area: {first.technology}, {first.corner}, {_operands(shown)}, lossless for "
-        f"{first.terms} terms, no timing constraint, best of recipes {', '.join(recipes)}; "
-        f"{versions}"
+        f"area: {unit}{first.technology}, {first.corner}, {_operands(shown)}, {sums}, "
+        f"no timing constraint, best of recipes {', '.join(recipes)}; {versions}"
     )
 
 
@@ -200,7 +201,7 @@ def _write_plot(
     plot: _Plot,
     axis: Axis,
     formats: Sequence[Format],
-    areas: Mapping[str, SynthesisRecord],
+    areas: Mapping[str, HardwareRecord],
     points: Sequence[Point],
     lossless: LosslessRecord | None,
     beyond: Point | None,
@@ -236,12 +237,12 @@ def _write_data(
     path: Path,
     plot: _Plot,
     axis: Axis,
-    records: Mapping[str, SynthesisRecord | LosslessRecord],
+    records: Mapping[str, HardwareRecord | LosslessRecord],
     accuracies: Mapping[str, EvaluationRecord],
     points: Sequence[Point],
 ) -> list[Path]:
     best = frontier(points)
-    has_operand = bool(_other_operands(records.values()))
+    has_operand = bool(other_operands(records.values()))
     rows: list[dict[str, Json]] = []
     for point in sorted(points, key=lambda each: each.cost):
         record = records[point.format]
@@ -257,6 +258,7 @@ def _write_data(
                 "architecture": record.architecture,
                 "recipe": record.recipe,
                 "acc_width": record.acc_width,
+                **_unit_columns(record),
                 **_measured(accuracies.get(point.format)),
                 "technology": record.technology,
                 "corner": record.corner,
@@ -264,6 +266,14 @@ def _write_data(
             }
         )
     return write_rows(path, rows)
+
+
+def _unit_columns(record: HardwareRecord | LosslessRecord) -> dict[str, Json]:
+    """What only dot-product units and arrays have."""
+    if not isinstance(record, DotRecord):
+        return {}
+    keys = ("unit", "lanes", "accumulator", "scale", "block", "rows", "columns")
+    return {key: getattr(record, key) for key in keys if hasattr(record, key)}
 
 
 def _measured(record: EvaluationRecord | None) -> dict[str, Json]:

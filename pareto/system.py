@@ -5,15 +5,28 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
-from halfbyte.area import SynthesisRecord
 from halfbyte.area.cells.technology import Technology
+from halfbyte.area.search.array_records import ArrayRecord
 from halfbyte.base import UserError
 from halfbyte.base.strict_yaml import check_keys, read_mapping
-from halfbyte.formats import Format, lossless_acc_width
+from halfbyte.formats import Format
+from halfbyte.rtl.array import ArraySpec
+from halfbyte.rtl.dot import DotSpec
 
-__all__ = ["SRAM", "ArrayArea", "ArrayModel", "ChipModel", "Layer", "SramDensity", "load_array"]
+__all__ = [
+    "SRAM",
+    "ArrayArea",
+    "ArrayModel",
+    "ChipModel",
+    "Layer",
+    "SramDensity",
+    "Storage",
+    "load_array",
+]
 
 MAX_COUNT = 2**24
+BF16_BITS, FP32_BITS = 16, 32
+CONTROL_BITS = 3  # of an array's element: clear, take, and whether a result is on its way
 
 
 @dataclass(frozen=True)
@@ -87,11 +100,10 @@ class Layer:
 
 @dataclass(frozen=True)
 class ArrayArea:
-    """Parts of an array, in um^2 per MAC."""
+    """Parts of an array with its memories, in um^2 per MAC."""
 
-    mac: float
-    operands: float
-    sums: float
+    units: float
+    registers: float
     weight_buffer: float
     activation_buffer: float
 
@@ -102,42 +114,48 @@ class ArrayArea:
 
 
 @dataclass(frozen=True)
-class ArrayModel:
-    """An output-stationary systolic array of ``rows`` x ``columns`` MACs with its memories.
-
-    What is assumed:
-
-    - Each MAC computes one output for one token: rows are tokens, columns are outputs. Weights move
-      down the columns and activations along the rows, so that every MAC has a register for both
-      operands: ``weight bits + activation bits`` of the technology's smallest flip-flop.
-    - The MAC is the synthesized one. Its accumulator is resized for exact sums over one block, or
-      over all inputs without blocks. Each bit more or less counts as the average area of a bit of
-      its adder, clear and register.
-    - Block sums are scaled and added up in ``sum_bits`` flip-flops beside each MAC (FP32 by
-      default, as in the golden model's GEMM). Without blocks, only the accumulator is needed.
-    - The weight buffer holds the weights of one output for each column. The activation buffer holds
-      the activations of one token for each row. Both hold all inputs of the layer, but no more
-      outputs or tokens than the layer has. They store ``copies`` of this: two by default, to load
-      one while the other is used. A value takes its code and its share of a block's scale:
-      ``bits + scale_bits / block``.
-    - Buffers are SRAM at ``sram_um2_per_bit``, by default that of a public macro of the technology
-      (:data:`SRAM`).
-
-    Left out: the multipliers and adders that apply scales (one a block, so that a few can serve a
-    whole column), control, wires, the clock tree, and what placement leaves empty.
+class Storage:
+    """How values are stored in the buffers: in blocks with a scale each, or without scales.
 
     Parameters
     ----------
-    rows, columns : int
-        Size of the array.
-    layer : Layer
-        What the buffers are sized for.
     block : int or None
         Values that share a scale; None for one scale per row, which is not counted.
     scale_bits : int
         Bits of a block's scale; 32 is FP32.
-    sum_bits : int
-        Bits of the sum over blocks.
+    """
+
+    block: int | None = 128
+    scale_bits: int = 32
+
+    def bits(self, fmt: Format) -> float:
+        """Bits stored for a value: its code and its share of a block's scale."""
+        return fmt.bits + (self.scale_bits / self.block if self.block else 0.0)
+
+
+@dataclass(frozen=True)
+class ArrayModel:
+    """An output-stationary systolic array of ``rows`` x ``columns`` units with its memories.
+
+    Units, registers and skew are those of a synthesized array (``area.search.arrays``). Only the
+    buffers are estimated:
+
+    - The weight buffer holds the weights of one output for each column. The activation buffer holds
+      the activations of one token for each row. Both hold all inputs of the layer, but no more
+      outputs or tokens than the layer has. They store ``copies`` of this: two by default, to load
+      one while the other is used.
+    - Buffers are SRAM at ``sram_um2_per_bit``, by default that of a public macro of the technology
+      (:data:`SRAM`).
+
+    Left out: what scales the sums of units without scales, control, wires, the clock tree, and what
+    placement leaves empty.
+
+    Parameters
+    ----------
+    rows, columns : int
+        Size of the array, in units.
+    layer : Layer
+        What the buffers are sized for.
     copies : int
         Copies of the contents of the buffers.
     sram_um2_per_bit : float, optional
@@ -152,21 +170,17 @@ class ArrayModel:
     rows: int = 64
     columns: int = 64
     layer: Layer = field(default_factory=Layer)
-    block: int | None = 128
-    scale_bits: int = 32
-    sum_bits: int = 32
     copies: int = 2
     sram_um2_per_bit: float | None = None
 
     def __post_init__(self) -> None:
         counts = {name: getattr(self, name) for name in ("rows", "columns", "copies")}
         counts |= {f"layer.{name}": value for name, value in vars(self.layer).items()}
-        if self.block is not None:
-            counts["block"] = self.block
         for name, value in counts.items():
-            _check_count(name, value, least=1)
-        for name in ("scale_bits", "sum_bits"):
-            _check_count(name, getattr(self, name), least=0)
+            if type(value) is not int or not 1 <= value <= MAX_COUNT:
+                raise UserError(
+                    f"{name} must be an integer from 1 to {MAX_COUNT}, not {value!r:.60}"
+                )
         density = self.sram_um2_per_bit
         if density is not None and not (type(density) in (int, float) and 0 < density < math.inf):
             raise UserError(f"sram_um2_per_bit must be a positive area, not {density!r:.60}")
@@ -182,79 +196,51 @@ class ArrayModel:
             )
         return SRAM[technology.name]
 
-    def bits_of(self, fmt: Format) -> float:
-        """Bits stored for a value: its code and its share of a block's scale."""
-        return fmt.bits + (self.scale_bits / self.block if self.block else 0.0)
+    def utilization(self, weight: Format, activation: Format, lanes: int) -> float:
+        """The part of the array's products that the layer needs, 0 to 1."""
+        spec = ArraySpec(DotSpec(weight, activation, lanes), self.rows, self.columns)
+        return spec.utilization(self.layer.inputs, self.layer.outputs, self.layer.tokens)
 
     def area(
         self,
-        record: SynthesisRecord,
+        record: ArrayRecord,
         weight: Format,
         activation: Format,
+        storage: Storage,
         technology: Technology,
     ) -> ArrayArea:
-        """The array's parts per MAC, for the MAC of a synthesis record.
+        """The parts per MAC of a synthesized array, with its buffers.
 
-        Raises UserError if the record does not state the area of the accumulator's logic.
+        Raises UserError if no SRAM of the technology is known.
         """
-        flip_flop, bit = technology.flip_flop.area, self.sram(technology).um2_per_bit
-        macs, layer = self.rows * self.columns, self.layer
-        held = self.copies * layer.inputs
-        weights = min(self.columns, layer.outputs) * held * self.bits_of(weight)
-        activations = min(self.rows, layer.tokens) * held * self.bits_of(activation)
-        return ArrayArea(
-            mac=record.area_um2 + self._accumulator_change(record, weight, activation),
-            operands=(weight.bits + activation.bits) * flip_flop,
-            sums=self.sum_bits * flip_flop if self.block else 0.0,
-            weight_buffer=weights * bit / macs,
-            activation_buffer=activations * bit / macs,
+        units = record.unit_um2 / record.lanes
+        weights, activations = self._buffers(
+            storage.bits(weight), storage.bits(activation), record.lanes, technology
         )
+        return ArrayArea(units, record.um2_per_mac - units, weights, activations)
 
-    def area_of_bits(
-        self,
-        mac_um2: float,
-        *,
-        weight_bits: float,
-        activation_bits: float,
-        operand_bits: int,
-        technology: Technology,
+    def area_of_bf16(
+        self, mac_um2: float, *, weight_bits: float, technology: Technology
     ) -> ArrayArea:
-        """The array's parts per MAC, for a MAC that accumulates in floating point without blocks.
+        """The parts per MAC for BF16 MACs, of which no array was synthesized.
 
-        A MAC has registers for ``operand_bits``. The buffers store values of the other given
-        widths.
+        The registers are those that an element of an array has: both operands, the FP32 result on
+        its way out, and three control bits. Weights are stored in ``weight_bits``.
         """
-        bit, macs = self.sram(technology).um2_per_bit, self.rows * self.columns
-        held = self.copies * self.layer.inputs
-        return ArrayArea(
-            mac=mac_um2,
-            operands=operand_bits * technology.flip_flop.area,
-            sums=0.0,
-            weight_buffer=min(self.columns, self.layer.outputs) * held * weight_bits * bit / macs,
-            activation_buffer=min(self.rows, self.layer.tokens)
-            * held
-            * activation_bits
-            * bit
-            / macs,
+        weights, activations = self._buffers(weight_bits, BF16_BITS, 1, technology)
+        registers = (2 * BF16_BITS + FP32_BITS + CONTROL_BITS) * technology.flip_flop.area
+        return ArrayArea(mac_um2, registers, weights, activations)
+
+    def _buffers(
+        self, weight_bits: float, activation_bits: float, lanes: int, technology: Technology
+    ) -> tuple[float, float]:
+        """Weight and activation buffer, in um^2 per MAC."""
+        held = self.copies * self.layer.inputs * self.sram(technology).um2_per_bit
+        macs = self.rows * self.columns * lanes
+        return (
+            min(self.columns, self.layer.outputs) * held * weight_bits / macs,
+            min(self.rows, self.layer.tokens) * held * activation_bits / macs,
         )
-
-    def _accumulator_change(
-        self, record: SynthesisRecord, weight: Format, activation: Format
-    ) -> float:
-        if record.accumulator_um2 is None:
-            raise UserError(
-                f"The record of {record.format} does not state its accumulator's area: for the "
-                "area of an array, synthesize its multiplier, too"
-            )
-        terms = min(self.block or self.layer.inputs, self.layer.inputs)
-        bits = lossless_acc_width(weight, activation, terms) - record.acc_width
-        logic = record.accumulator_um2 + record.register_um2
-        return bits * logic / record.acc_width
-
-
-def _check_count(name: str, value: object, least: int) -> None:
-    if type(value) is not int or not least <= value <= MAX_COUNT:
-        raise UserError(f"{name} must be an integer from {least} to {MAX_COUNT}, not {value!r:.60}")
 
 
 def load_array(path: Path) -> ArrayModel:

@@ -9,7 +9,7 @@ from typing import Protocol
 from halfbyte.base import ToolError, versions_of
 from halfbyte.rtl import MacSpec, variants
 from halfbyte.sim.errors import SimulationError
-from halfbyte.sim.plan import CAUGHT, MUTANTS, Plan
+from halfbyte.sim.plan import CAUGHT, MUTANTS, PlanLike
 from halfbyte.sim.process import Processes
 from halfbyte.sim.records import MutantRecord
 from halfbyte.sim.runner import make_plans
@@ -26,16 +26,17 @@ NO_MUTANT = 0
 
 def run_mutants(
     verilog: str,
-    plans: Mapping[str, Plan],
+    plans: Mapping[str, PlanLike],
     mutants: Sequence[int],
     *,
     name: str,
+    test_module: str = TEST_MODULE,
     processes: Processes | None = None,
 ) -> dict[int, str | None]:
     """The first scenario that catches each mutant; None if all scenarios pass.
 
     One build holds all mutants: module ``bench`` has a port ``mutant`` that chooses one by its
-    number. The unchanged design is run as well.
+    number. The unchanged design is run as well. ``test_module`` drives the scenarios.
 
     Raises
     ------
@@ -49,7 +50,7 @@ def run_mutants(
         verilog,
         plans,
         name=name,
-        test_module=TEST_MODULE,
+        test_module=test_module,
         processes=processes,
         files={MUTANTS: json.dumps(numbers)},
     ) as run:

@@ -11,6 +11,7 @@ __all__ = [
     "Coverage",
     "DecoderSimulationRecord",
     "DotExportRecord",
+    "DotMutantRecord",
     "DotSimulationRecord",
     "DutRecord",
     "ExportRecord",
@@ -208,6 +209,30 @@ class ExportRecord(Record):
     """File of the bench."""
     versions: Mapping[str, str | None]
     """Versions of the tools."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DotMutantRecord(DotFields):
+    """Faults inserted into the RTL of a dot-product unit, and how many the regression caught."""
+
+    seed: int
+    """Seed by which mutants and stimulus are drawn."""
+    cycles: int
+    """About the cycles of a scenario."""
+    mutants: int
+    """Mutants that were made."""
+    equivalent: int
+    """Mutants that are proved equivalent to the unit."""
+    caught: int
+    """Mutants that the regression caught."""
+    caught_by: Mapping[str, int]
+    """By scenario: mutants that it was the first to catch."""
+    survivors: tuple[str, ...]
+    """The changes in mutants that the regression did not catch."""
+    versions: Mapping[str, str | None]
+    """Versions of the tools."""
+    seconds: float
+    """Total time, in s."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,19 +3,23 @@
 import dataclasses
 import re
 from dataclasses import dataclass
+from typing import Any
 
 from halfbyte.base import Json, UserError
 from halfbyte.formats import Format
 from halfbyte.golden.operand import Clipping, Operand, shown
 from halfbyte.golden.quantizer import SupernormalSign
+from halfbyte.golden.scales import ScaleFormat
 
 __all__ = ["SEARCH", "Recipe"]
 
 SEARCH = "search"
 MAX_TITLE_LENGTH = 200
 UNQUANTIZED_BITS = 32.0  # FP32
+MAX_NAME_LENGTH = 40
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
-_BLOCK_SUFFIX = re.compile(r"_(b[0-9]+|rows)$")
+_SCALES = "|".join(scales.value for scales in ScaleFormat)
+_SUFFIX = re.compile(rf"(_({_SCALES}))?_(b[0-9]+|rows)$")
 
 
 @dataclass(frozen=True)
@@ -95,19 +99,32 @@ class Recipe:
 
         Name and title say so, unless nothing changes.
         """
-        changed = {
-            key: dataclasses.replace(operand, block=block)
+        return self._changed(block=block)
+
+    def with_scales(self, scale_format: ScaleFormat, block: int) -> "Recipe":
+        """This recipe with other scales and blocks, for weights and activations.
+
+        Name and title say so, unless nothing changes.
+        """
+        return self._changed(block=block, scale_format=scale_format)
+
+    def _changed(self, **changes: Any) -> "Recipe":
+        """Both operands with ``changes`` of block and scale format, in name and title, too."""
+        operands = {
+            key: dataclasses.replace(operand, **changes)
             for key in ("weights", "activations")
-            if (operand := getattr(self, key)) is not None and operand.block != block
+            if (operand := getattr(self, key)) is not None
         }
-        if not changed:
+        if all(getattr(self, key) == operand for key, operand in operands.items()):
             return self
+        block, scales = changes["block"], changes.get("scale_format")
         suffix, words = ("rows", "whole rows") if block is None else (f"b{block}", f"block {block}")
+        if scales is not None:
+            suffix, words = f"{scales.value}_{suffix}", f"{words}, scales {scales.value}"
+        name = _SUFFIX.sub("", self.name)[: MAX_NAME_LENGTH - 1 - len(suffix)]
+        title = self.title.split(" @ ")[0][: MAX_TITLE_LENGTH - 3 - len(words)]
         return dataclasses.replace(
-            self,
-            name=f"{_BLOCK_SUFFIX.sub('', self.name)[:30]}_{suffix}",
-            title=f"{self.title.split(' @ ')[0][:170]} @ {words}",
-            **changed,
+            self, name=f"{name}_{suffix}", title=f"{title} @ {words}", **operands
         )
 
     def record(self) -> dict[str, Json]:

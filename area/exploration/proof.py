@@ -3,7 +3,7 @@
 import tempfile
 from pathlib import Path
 
-from halfbyte.area.exploration.space import Point
+from halfbyte.area.exploration.points import Point
 from halfbyte.area.netlists.modules import MAC, MULTIPLIER
 from halfbyte.area.proofs.record import prove_chosen
 from halfbyte.area.proofs.results import MacProof

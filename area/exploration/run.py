@@ -13,9 +13,11 @@ from joblib import Parallel, delayed, parallel_config
 from joblib.externals.loky import get_reusable_executor
 
 from halfbyte.area.exploration.cluster import cluster_workers
-from halfbyte.area.exploration.space import Point, Space
+from halfbyte.area.exploration.points import AnyPoint, ExploredRecord, Point
+from halfbyte.area.exploration.space import Space
 from halfbyte.area.exploration.store import ResultStore
 from halfbyte.area.exploration.worker import Outcome, compute
+from halfbyte.area.search.dot_records import DotRecord
 from halfbyte.area.search.records import SynthesisRecord
 from halfbyte.base import JsonObject, Progress, RecordError, ToolError, UserError, unheard
 
@@ -46,9 +48,9 @@ class Exploration:
 
     Parameters
     ----------
-    points : list of Point
+    points : list of Point or UnitPoint
         The space's designs, each once: the first of those with the same contents.
-    records : list of SynthesisRecord
+    records : list of SynthesisRecord or DotRecord
         Records of the points that have one, in their order.
     failures : list of Failure
         The points without a record.
@@ -58,14 +60,14 @@ class Exploration:
         Time that this run took.
     """
 
-    points: list[Point]
-    records: list[SynthesisRecord]
+    points: list[AnyPoint]
+    records: list[ExploredRecord]
     failures: list[Failure]
     computed: int
     seconds: float
 
     def point_of(self, record: SynthesisRecord) -> Point:
-        """The design of one of ``records``; raises LookupError for any other record."""
+        """The MAC of one of ``records``; raises LookupError for any other record."""
 
         def named(point: Point) -> tuple[object, ...]:
             design = point.design
@@ -79,7 +81,7 @@ class Exploration:
             *(record.recipe, record.technology, record.clock_ps),
         )
         for point in self.points:
-            if named(point) == wanted:
+            if isinstance(point, Point) and named(point) == wanted:
                 return point
         raise LookupError(wanted)
 
@@ -121,20 +123,22 @@ def explore(
     run = _Run(points, store, on_progress)
     with _workers(jobs, scheduler) as workers:
         run.work(workers)
-    records = {key: _read(data, store) for key, data in store.get(points).items()}
+    known = store.get(points)
     return Exploration(
         points=list(points.values()),
-        records=[points[key].named(records[key]) for key in points if key in records],
+        records=[_read(known[key], points[key], store) for key in points if key in known],
         failures=[Failure(points[key].label, reason) for key, reason in run.failed.items()],
         computed=run.computed,
         seconds=time.monotonic() - start,
     )
 
 
-def _read(data: JsonObject, store: ResultStore) -> SynthesisRecord:
-    """A stored record; raises UserError if it was edited or written by other code."""
+def _read(data: JsonObject, point: AnyPoint, store: ResultStore) -> ExploredRecord:
+    """A stored record, with the point's names; raises UserError if it is damaged."""
     try:
-        return SynthesisRecord.from_json(data)
+        if isinstance(point, Point):
+            return point.named(SynthesisRecord.from_json(data))
+        return point.named(DotRecord.from_json(data))
     except RecordError as error:
         raise UserError(
             f"{store.path} holds a damaged record ({error}): name another store with --store, or "
@@ -168,7 +172,7 @@ def _workers(jobs: int | None, scheduler: str | None) -> Iterator[_Workers]:
 class _Run:
     """One run over a space; points are referred to by their keys."""
 
-    points: dict[str, Point]
+    points: dict[str, AnyPoint]
     store: ResultStore
     on_progress: Progress
     failed: dict[str, str] = field(default_factory=dict)

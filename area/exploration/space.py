@@ -2,15 +2,17 @@
 
 import difflib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any, TypeVar
 
 from halfbyte.area.cells.technology import Technology, from_liberty, load_technology
 from halfbyte.area.exploration.families import Family, SupernormalGrid, ValueSets
-from halfbyte.area.search.measure_jobs import design_key, synthesize_named
-from halfbyte.area.search.records import SynthesisRecord
+from halfbyte.area.exploration.points import AnyPoint, Point, UnitPoint
+from halfbyte.area.exploration.unit_axes import UNIT_KEYS, UnitAxes, unit_axes
 from halfbyte.area.synthesis import clocked
+from halfbyte.area.synthesis.dot import DOT_RECIPES
 from halfbyte.area.synthesis.recipes import RECIPES, Recipe
 from halfbyte.area.timing.clocks import parse_clock
 from halfbyte.area.timing.operands import Operands, load_operands, shipped_operands
@@ -21,80 +23,19 @@ from halfbyte.formats.model import check_name
 from halfbyte.formats.parse import exact_number
 from halfbyte.rtl import ARCHITECTURES, MacSpec, applicable_architectures
 
-__all__ = ["Point", "Space", "load_space", "parse_space", "space_names"]
+__all__ = ["Space", "load_space", "parse_space", "space_names"]
 
 # The recipes that meet a clock.
 CLOCKED = (*clocked.FIRST, *clocked.SECOND)
+_OF_MACS = (*RECIPES, *CLOCKED)
 SPACES = Path(__file__).parent / "spaces"
 SAME, ALL, NONE = "same", "all", "none"
 MAX_ENTRIES = 10_000
 _KEYS = (
     "name", "title", "formats", "families", "activations", "architectures", "recipes", "terms",
-    "clocks", "technologies", "multipliers", "measure",
+    "clocks", "technologies", "multipliers", "measure", *UNIT_KEYS,
 )  # fmt: skip
 _T = TypeVar("_T")
-
-
-@dataclass(frozen=True)
-class Point:
-    """One design of a space, with everything that its record depends on.
-
-    Parameters
-    ----------
-    design : MacSpec
-        The MAC, with a named architecture.
-    recipe : Recipe
-        The only recipe that is tried.
-    technology : Technology
-        The cells.
-    clock_ps : float, optional
-        The clock period to meet, for recipes with a clock.
-    operands : Operands, optional
-        What energies are measured on; without them, energy and delay are not measured.
-    multiplier : bool
-        Whether the multiplier is also synthesized alone.
-    """
-
-    design: MacSpec
-    recipe: Recipe
-    technology: Technology
-    clock_ps: float | None = None
-    operands: Operands | None = None
-    multiplier: bool = False
-
-    def key(self) -> str:
-        """Hash of inputs, code and tool versions, but not of the names of formats."""
-        key = design_key(self.design, self.recipe, self.technology, self.clock_ps, self.operands)
-        return f"{key}-multiplier" if self.multiplier else key
-
-    @property
-    def label(self) -> str:
-        """A readable name."""
-        weight, activation = self.design.weight.name, self.design.activation.name
-        formats = weight if weight == activation else f"{weight} x {activation}"
-        parts = [formats, self.design.architecture, self.recipe.name, self.technology.name]
-        parts += [] if self.clock_ps is None else [f"{self.clock_ps:g} ps"]
-        return ", ".join(parts)
-
-    def compute(self) -> SynthesisRecord:
-        """The record; raises ToolError if synthesis fails."""
-        return synthesize_named(
-            self.design,
-            self.recipe,
-            self.technology,
-            self.clock_ps,
-            self.operands,
-            multiplier=self.multiplier,
-        )
-
-    def named(self, record: SynthesisRecord) -> SynthesisRecord:
-        """A record of the same contents, renamed to the names of this point."""
-        return replace(
-            record,
-            format=self.design.weight.name,
-            activation=self.design.activation.name,
-            technology=self.technology.name,
-        )
 
 
 @dataclass(frozen=True)
@@ -125,11 +66,15 @@ class Space:
         Whether records state the areas of the parts. This takes half as long again.
     operands : Operands, optional
         What energies are measured on; without them, energy and delay are not measured.
+    has_macs : bool
+        Whether single MACs are among the designs.
+    units : UnitAxes, optional
+        The dot-product units among the designs.
 
     Raises
     ------
     UserError
-        On construction, if clocks and recipes do not fit each other.
+        On construction, if clocks, recipes and units do not fit each other.
     """
 
     name: str
@@ -143,8 +88,18 @@ class Space:
     technologies: tuple[Technology, ...]
     multipliers: bool = False
     operands: Operands | None = None
+    has_macs: bool = True
+    units: UnitAxes | None = None
 
     def __post_init__(self) -> None:
+        self._check_clocks()
+        kinds = ((self.has_macs, "MACs", _OF_MACS), (bool(self.units), "Units", DOT_RECIPES))
+        for is_wanted, what, known in kinds:
+            if is_wanted and not set(self.recipes) & set(known):
+                names = ", ".join(recipe.name for recipe in known)
+                raise UserError(f"{what} need one of the recipes {names}")
+
+    def _check_clocks(self) -> None:
         periods = [clock for clock in self.clocks if clock is not None]
         for recipe in self.recipes:
             if recipe.clocked and not periods:
@@ -155,26 +110,34 @@ class Space:
             names = ", ".join(recipe.name for recipe in CLOCKED)
             raise UserError(f"Clocks need recipes that meet one: {names}")
 
-    def points(self) -> Iterator[Point]:
+    def points(self) -> Iterator[AnyPoint]:
         """All designs, format by format, so that a partial run has finished some of the formats."""
         for weight in self.formats:
             for other in self.activations:
-                activation = other or weight
-                fitting = applicable_architectures(weight, activation)
-                for architecture in (name for name in self.architectures if name in fitting):
-                    for terms in self.terms:
-                        design = MacSpec(weight, activation, architecture, terms)
-                        yield from self._mapped(design)
+                for terms in self.terms:
+                    if self.has_macs:
+                        yield from self._macs(weight, other or weight, terms)
+                    if self.units:
+                        yield from self._units(self.units, weight, other or weight, terms)
 
-    def _mapped(self, design: MacSpec) -> Iterator[Point]:
-        """A design in every technology, with every recipe, at every clock."""
-        for technology in self.technologies:
-            for recipe in self.recipes:
-                for clock in self.clocks:
-                    if recipe.clocked == (clock is not None):
-                        yield Point(
-                            design, recipe, technology, clock, self.operands, self.multipliers
-                        )
+    def _macs(self, weight: Format, activation: Format, terms: int) -> Iterator[Point]:
+        """The MACs of two formats, in every technology, with every recipe, at every clock."""
+        fitting = applicable_architectures(weight, activation)
+        recipes = [recipe for recipe in self.recipes if recipe in _OF_MACS]
+        for architecture in (name for name in self.architectures if name in fitting):
+            design = MacSpec(weight, activation, architecture, terms)
+            for technology, recipe, clock in product(self.technologies, recipes, self.clocks):
+                if recipe.clocked == (clock is not None):
+                    yield Point(design, recipe, technology, clock, self.operands, self.multipliers)
+
+    def _units(
+        self, axes: UnitAxes, weight: Format, activation: Format, terms: int
+    ) -> Iterator[UnitPoint]:
+        """The units of two formats, in every technology, with every recipe."""
+        recipes = [recipe for recipe in self.recipes if recipe in DOT_RECIPES]
+        for design in axes.designs(weight, activation, terms):
+            for technology, recipe in product(self.technologies, recipes):
+                yield UnitPoint(design, recipe, technology, axes.effort, self.operands)
 
 
 def space_names() -> tuple[str, ...]:
@@ -223,6 +186,7 @@ def _build(data: Mapping[Any, Any], folder: Path) -> Space:
     clocks = _axis(data, "clocks", [NONE], _clock)
     # Whether a clock is met is known only from a measured delay.
     measure = _flag(data, "measure") or clocks != (None,)
+    has_macs, units = unit_axes(data, _axis)
     return Space(
         name=name,
         title=_text(data, "title", name),
@@ -237,6 +201,8 @@ def _build(data: Mapping[Any, Any], folder: Path) -> Space:
         clocks=clocks,
         multipliers=_flag(data, "multipliers"),
         operands=load_operands(shipped_operands()[0]) if measure else None,
+        has_macs=has_macs,
+        units=units,
     )
 
 
@@ -286,7 +252,7 @@ def _choices(data: Mapping[Any, Any], key: str, known: list[str]) -> tuple[str, 
 
 def _recipes(data: Mapping[Any, Any], clocks: tuple[float | None, ...]) -> tuple[Recipe, ...]:
     """The recipes: the quick one by default; ``all`` means all that the clocks allow."""
-    by_name = {recipe.name: recipe for recipe in (*RECIPES, *CLOCKED)}
+    by_name = {recipe.name: recipe for recipe in (*_OF_MACS, *DOT_RECIPES)}
     if "recipes" not in data:
         return RECIPES[:1]
     if data["recipes"] == ALL:

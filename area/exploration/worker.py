@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from halfbyte.area.exploration.space import Point
-from halfbyte.area.search.records import SynthesisRecord
+from halfbyte.area.exploration.points import AnyPoint, ExploredRecord
 from halfbyte.base import ToolError
 
 __all__ = ["OtherVersionError", "Outcome", "compute"]
@@ -25,11 +24,11 @@ class Outcome:
     """A design's record, or the reason why it is missing."""
 
     key: str
-    record: SynthesisRecord | None
+    record: ExploredRecord | None
     error: str | None = None
 
 
-def compute(tasks: Sequence[tuple[str, Point]], sender: int) -> list[Outcome]:
+def compute(tasks: Sequence[tuple[str, AnyPoint]], sender: int) -> list[Outcome]:
     """Outcomes of points with their keys, in order; a design that fails does not stop the others.
 
     ``sender`` is the process that sent them. If it is the parent of this process, this process ends
@@ -61,7 +60,7 @@ def _end_with(parent: int) -> None:
     threading.Thread(target=watch, name="halfbyte-parent", daemon=True).start()
 
 
-def _outcome(key: str, point: Point) -> Outcome:
+def _outcome(key: str, point: AnyPoint) -> Outcome:
     try:
         return Outcome(key, point.compute())
     except ToolError as error:

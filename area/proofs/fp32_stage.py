@@ -29,13 +29,11 @@ from halfbyte.rtl.bf16.accumulate import Accumulate
 from halfbyte.rtl.dot.adders import AdderStyle, adder_modules
 from halfbyte.rtl.dot.fp32_sum import Fp32Sum
 
-__all__ = ["ALL_CASES", "Case", "prove_fp32_stage"]
+__all__ = ["ALL_CASES", "Case", "augend_fields", "prove_fp32_stage"]
 
 _FRACTION, _EXPONENT = 23, 8
 # Beyond this distance only a sticky bit is left of the lower summand.
 _NEAR = 30
-# Bits of the number that is added to the distance in the two outer cases.
-_BEYOND = 9
 _TOP = "stage"
 
 
@@ -84,11 +82,13 @@ def _masked(aig: Aig, word: Sequence[int], mask: int) -> list[int]:
     return [aig.conjunction(literal, mask) for literal in word]
 
 
-def _inputs(aig: Aig, stage: Fp32Sum, case: Case) -> Mapping[str, Sequence[int]]:
-    """The stage's inputs in a case, as functions of free variables."""
-    width = stage.exponent_bits
+def augend_fields(aig: Aig, *, limited: bool) -> tuple[list[int], list[int]]:
+    """Fraction and exponent field of any number that the accumulator can hold.
+
+    Its only NaN is 7FC00000. ``limited``: no number is subnormal or infinite.
+    """
     field = aig.word(_EXPONENT)
-    if stage.limited:
+    if limited:
         # Exponents 64 to 191: exactly one of the upper two bits is 1.
         field = [*field[:-1], field[-2] ^ 1]
         is_nan, is_number = aig.variable(), aig.variable()
@@ -96,19 +96,50 @@ def _inputs(aig: Aig, stage: Fp32Sum, case: Case) -> Mapping[str, Sequence[int]]
         field = [aig.disjunction(literal, is_nan) for literal in field]
         fraction = _masked(aig, aig.word(_FRACTION), aig.conjunction(is_number, is_nan ^ 1))
         fraction[-1] = aig.disjunction(fraction[-1], is_nan)
-    else:
-        is_special = _all(aig, field)
-        rest = _masked(aig, aig.word(_FRACTION - 1), is_special ^ 1)
-        fraction = [*rest, aig.variable()]
+        return fraction, field
+    is_special = _all(aig, field)
+    rest = _masked(aig, aig.word(_FRACTION - 1), is_special ^ 1)
+    return [*rest, aig.variable()], field
+
+
+def _constant(number: int, width: int) -> list[int]:
+    return [TRUE if number >> place & 1 else FALSE for place in range(width)]
+
+
+def _is_beyond(aig: Aig, block: Sequence[int], exponent: Sequence[int], case: Case) -> int:
+    """Whether the exponents are as far apart as the case says, or farther.
+
+    The stage takes differences that fit in the bits of the block's exponent:
+    :func:`halfbyte.rtl.dot.scaled_block.block_exponent_bits` sees to that.
+    """
+    width = len(block) + 2
+    wide = [*block, block[-1], block[-1]]
+    inverse = [*(literal ^ 1 for literal in exponent), *[TRUE] * (width - _EXPONENT)]
+    less_one = aig.add(wide, inverse)
+    difference = aig.add(less_one, _constant(1, width))
+    fits = TRUE
+    for word in (less_one, difference):
+        for literal in word[len(block) :]:
+            fits = aig.conjunction(fits, aig.exclusive(literal, word[len(block) - 1]) ^ 1)
+    if case.difference < 0:  # -difference - 1 is the bitwise inverse
+        difference = aig.add([literal ^ 1 for literal in difference], _constant(1, width))
+    beyond = aig.add(difference, _constant(-abs(case.difference), width))
+    return aig.conjunction(fits, beyond[-1] ^ 1)
+
+
+def _inputs(aig: Aig, stage: Fp32Sum, case: Case) -> Mapping[str, Sequence[int]]:
+    """The stage's inputs in a case, as functions of free variables."""
+    width = stage.exponent_bits
+    fraction, field = augend_fields(aig, limited=stage.limited)
     is_normal = _any(aig, field)
     exponent = [aig.disjunction(field[0], is_normal ^ 1), *field[1:]]
-    difference = [TRUE if case.difference >> place & 1 else FALSE for place in range(width)]
-    block = aig.add([*exponent, *[FALSE] * (width - _EXPONENT)], difference)
-    if case.beyond:
-        more = [*aig.word(_BEYOND), *[FALSE] * (width - _BEYOND)]
-        # In two's complement, -1 - more is the bitwise inverse of more.
-        block = aig.add(block, [literal ^ (case.difference < 0) for literal in more])
     is_nonzero = aig.variable()
+    if case.beyond:
+        block = aig.word(width)
+        is_nonzero = aig.conjunction(is_nonzero, _is_beyond(aig, block, exponent, case))
+    else:
+        wide = [*exponent, *[FALSE] * (width - _EXPONENT)]
+        block = aig.add(wide, _constant(case.difference, width))
     if stage.limited:
         inside = aig.conjunction(
             _any(aig, block[_EXPONENT:]) ^ 1,

@@ -12,6 +12,7 @@ from halfbyte.area.netlists.lowering import LOGIC, PREPARE, RIPPLE_CARRY, lower
 from halfbyte.area.proofs.mac import PROVED, prove_netlist
 from halfbyte.base import run_yosys
 from halfbyte.rtl import MacSpec, to_rtlil
+from halfbyte.rtl.dot import DotSpec
 
 __all__ = [
     "SELECT",
@@ -55,8 +56,8 @@ class Mutated:
     originals: Mapping[str, Circuit]
 
 
-def mutate(macs: Mapping[str, MacSpec], *, count: int, seed: int) -> Mutated:
-    """``count`` mutants of each MAC, a random choice of all that Yosys can make.
+def mutate(macs: Mapping[str, MacSpec | DotSpec], *, count: int, seed: int) -> Mutated:
+    """``count`` mutants of each unit, a random choice of all that Yosys can make.
 
     Each changes one bit of one port of a cell. There are fewer if a MAC does not have that many.
     Raises ToolError if Yosys fails.

@@ -81,6 +81,7 @@ def synthesize_arrays(
     specs: Sequence[ArraySpec],
     technology: Technology,
     *,
+    clock_ps: float | None = None,
     operands: Operands | None = None,
     effort: float = 1.0,
     prove: bool = True,
@@ -93,7 +94,7 @@ def synthesize_arrays(
     ----------
     specs : sequence of ArraySpec
         The arrays.
-    technology, operands, effort, prove, jobs, on_progress
+    technology, clock_ps, operands, effort, prove, jobs, on_progress
         The same as for :func:`halfbyte.area.search.dot_units.synthesize_dots`.
 
     Areas are in um^2. ``area_um2`` is that of the whole array, and ``um2_per_mac`` that area per
@@ -105,6 +106,7 @@ def synthesize_arrays(
     units = synthesize_dots(
         [spec.unit for spec in specs],
         technology,
+        clock_ps=clock_ps,
         operands=operands,
         effort=effort,
         prove=prove,

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from halfbyte.area.proofs.results import DotProof
+from halfbyte.area.search.records import pair_name
 from halfbyte.area.timing.dot_streams import DotMeasured
 from halfbyte.base import Record
 from halfbyte.rtl.dot.record import DotFields
@@ -55,7 +56,12 @@ class DotRecord(DotFields):
     """The cell library."""
     corner: str
     """Process, temperature and voltage of the library."""
-    clock_ps: None = None
+    clock_ps: float | None
+    """The clock period to meet, in ps; null if there was none."""
+    slack_ps: float | None
+    """Clock period minus delay, in ps; null without a clock."""
+    wns_ps: float | None
+    """Worst negative slack, in ps: 0 if the clock is met; null without a clock."""
     area_um2: float
     """Area of all cells, in um^2."""
     area_ge: float
@@ -96,3 +102,13 @@ class DotRecord(DotFields):
     """Versions of the tools; ``card`` is a digest of the library."""
     seconds: float
     """Time that synthesis took, in s."""
+
+    @property
+    def is_proved(self) -> bool:
+        """Whether the unit is proved, in the parts that can be."""
+        return self.proof is not None and self.proof.is_proved
+
+    @property
+    def pair(self) -> str:
+        """The formats as a readable name: one name if both operands share a format."""
+        return pair_name(self.format, self.activation)

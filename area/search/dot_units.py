@@ -1,173 +1,28 @@
 """The smallest dot-product unit: the best lane, then the same recipes for every format."""
 
 import os
-import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, astuple, dataclass, replace
-from functools import cached_property, partial
-from pathlib import Path
+from dataclasses import replace
 
 from halfbyte.area.cells.technology import Technology
-from halfbyte.area.proofs.dot_unit import prove_dot
-from halfbyte.area.proofs.fp32_stage import prove_fp32_stage
-from halfbyte.area.proofs.mac import ProofError
 from halfbyte.area.proofs.results import PROVED, StageProof
+from halfbyte.area.search.dot_jobs import DotJob, StageJob
 from halfbyte.area.search.dot_records import DotRecord, MappedDot
 from halfbyte.area.search.jobs import JobRunner
-from halfbyte.area.search.lanes import FoundLane, search_lanes
-from halfbyte.area.search.run_folder import run_folder
-from halfbyte.area.search.synthesis_jobs import is_kept, netlist_digest, netlist_path
-from halfbyte.area.synthesis.dot import DOT_RECIPES, adder_style, synthesize_dot
-from halfbyte.area.synthesis.recipes import Recipe
-from halfbyte.area.timing.dot_streams import measure_dot
+from halfbyte.area.search.lanes import search_lanes
+from halfbyte.area.synthesis.clocked import rank
+from halfbyte.area.synthesis.dot import DOT_RECIPES, adder_style
+from halfbyte.area.synthesis.dot_clocked import NEAR, DotWay, first_ways, other_ways
+from halfbyte.area.timing.delay import typical_slew
 from halfbyte.area.timing.operands import Operands, load_operands, shipped_operands
-from halfbyte.base import Progress, code_fingerprint, content_key, versions_of
+from halfbyte.base import Progress, UserError
 from halfbyte.rtl.dot import DotSpec
-from halfbyte.rtl.dot.scaled_block import block_exponent_bits
-from halfbyte.rtl.dot.unit import has_small_stage, small_stage
+from halfbyte.rtl.dot.unit import has_small_stage
 from halfbyte.rtl.spec import AUTO
 
-__all__ = ["DotJob", "synthesize_dots"]
+__all__ = ["synthesize_dots"]
 
-_VERSIONED = ("amaranth", "pyosys")
-_PROVERS = ("python-sat",)
-_CODE = ("halfbyte.area.synthesis.dot", "halfbyte.area.timing.dot_streams")
-
-
-@dataclass(frozen=True)
-class DotJob:
-    """Synthesizes a unit around a lane by a recipe, measures it, and proves it if asked to."""
-
-    spec: DotSpec
-    lane: FoundLane
-    recipe: Recipe
-    technology: Technology
-    operands: Operands
-    proves: bool = False
-    result_type = MappedDot
-
-    @cached_property
-    def key(self) -> str:
-        """What the result depends on."""
-        prover = code_fingerprint("halfbyte.area.proofs.dot_unit")
-        return content_key(
-            {
-                "rtlil": self.spec.rtlil(),
-                "lane": self.lane.verilog,
-                "recipe": list(astuple(self.recipe)),
-                "technology": self.technology.content_hash,
-                "operands": self.operands.content_hash,
-                "code": code_fingerprint(*_CODE),
-                "versions": versions_of(*_VERSIONED),
-                "proof": [prover, versions_of(*_PROVERS)] if self.proves else None,
-            }
-        )
-
-    @property
-    def label(self) -> str:
-        """For the progress line."""
-        what = " proof" if self.proves else ""
-        return f"{self.spec.weight.name}, {self.spec.lanes} lanes, {self.recipe.name}{what}"
-
-    @property
-    def cost(self) -> float:
-        """How long it takes, roughly."""
-        return self.spec.lanes * (4.0 if self.proves else 1.0)
-
-    def is_complete(self, result: MappedDot) -> bool:
-        """Whether the netlist is still there, and still the one that was measured."""
-        return is_kept(result.netlist, result.netlist_sha256)
-
-    def run(self) -> MappedDot:
-        """Synthesize in a temporary folder; if this fails it is kept under ``build/failed``."""
-        with run_folder() as folder:
-            result = self._run(folder)
-            netlist = netlist_path(f"{self.key[:16]}.v")
-            netlist.parent.mkdir(parents=True, exist_ok=True)
-            shutil.move(folder / "netlist.v", netlist)
-        return replace(result, netlist=netlist.name, netlist_sha256=netlist_digest(netlist))
-
-    def _run(self, folder: Path) -> MappedDot:
-        rtlil, lane = self.spec.rtlil(), self.lane.verilog
-        result = synthesize_dot(rtlil, lane, self.technology, self.recipe, folder)
-        netlist = folder / "netlist.json"
-        proof = None
-        if self.proves:
-            proof = prove_dot(self.spec, lane, folder, self.technology)
-        return MappedDot(
-            **asdict(result),
-            measured=measure_dot(netlist, self.technology, self.spec, self.operands),
-            proof=proof,
-        )
-
-    def record(self, result: MappedDot) -> DotRecord:
-        """The result record."""
-        technology, spec, area = self.technology, self.spec, result.area_um2
-        return DotRecord.from_json(
-            {
-                **spec.fields,
-                "recipe": self.recipe.name,
-                "technology": technology.name,
-                "corner": technology.corner,
-                "clock_ps": None,
-                "area_um2": area,
-                "area_ge": round(area / technology.nand2_area, 2),
-                "um2_per_lane": round(area / spec.lanes, 4),
-                "lane_um2": self.lane.area_um2,
-                "lane_moves": self.lane.moves,
-                "register_um2": result.register_um2,
-                "cells": result.cells,
-                "flip_flops": result.flip_flops,
-                **result.measured.as_json(),
-                "operands": self.operands.name,
-                "proof": result.proof.as_json() if result.proof else None,
-                "netlist": result.netlist,
-                "versions": {
-                    **versions_of("halfbyte", *_VERSIONED),
-                    "card": technology.content_hash[:12],
-                },
-                "seconds": result.seconds,
-            }
-        )
-
-
-@dataclass(frozen=True)
-class StageJob:
-    """The proof of a unit's FP32 stage."""
-
-    spec: DotSpec
-    result_type = StageProof
-
-    @cached_property
-    def key(self) -> str:
-        """What the proof depends on."""
-        spec = self.spec
-        stage = [spec.significand_bits, block_exponent_bits(spec), spec.is_limited]
-        code = code_fingerprint("halfbyte.area.proofs.fp32_stage")
-        return content_key(
-            ["fp32 stage", stage, spec.adders.module, code, versions_of(*_VERSIONED, *_PROVERS)]
-        )
-
-    @property
-    def label(self) -> str:
-        """For the progress line."""
-        return f"{self.spec.weight.name} FP32 stage"
-
-    @property
-    def cost(self) -> float:
-        """High: the proof takes minutes."""
-        return 1000.0
-
-    def is_complete(self, result: StageProof) -> bool:
-        """A stored proof lacks nothing."""
-        return True
-
-    def run(self) -> StageProof:
-        """Prove the stage; raises ProofError if it is refuted."""
-        proof = prove_fp32_stage(partial(small_stage, self.spec))
-        if proof.counterexample:
-            raise ProofError(f"{self.spec.title}: FP32 stage, {proof.counterexample}")
-        return proof
+_Scored = tuple[DotJob, MappedDot]
 
 
 def _with_stages(
@@ -194,10 +49,82 @@ def _with_stage(record: DotRecord, stage: StageProof) -> DotRecord:
     return replace(record, proof=proof)
 
 
+def _ranked(
+    groups: Sequence[Sequence[DotJob]], runner: JobRunner, clock_ps: float | None
+) -> list[list[_Scored]]:
+    """The jobs of each unit with their results, the best first; at a clock, also other ways."""
+    found = _scored(groups, runner, clock_ps)
+    if clock_ps is None:
+        return found
+    firsts = [
+        []
+        if _delay(group[0][1]) <= clock_ps
+        else [_by(group[0][0], way) for way in first_ways(group[0][0].spec, group[0][0].technology)]
+        for group in found
+    ]
+    found = _merged(found, _scored(firsts, runner, clock_ps), clock_ps)
+    seconds = [[_by(group[0][0], way) for way in _other_ways(group, clock_ps)] for group in found]
+    return _merged(found, _scored(seconds, runner, clock_ps), clock_ps)
+
+
+def _scored(
+    groups: Sequence[Sequence[DotJob]], runner: JobRunner, clock_ps: float | None
+) -> list[list[_Scored]]:
+    results = iter(runner.run([job for group in groups for job in group]))
+    scored = [[(job, next(results)) for job in group] for group in groups]
+    return [_best_first(group, clock_ps) for group in scored]
+
+
+def _merged(
+    one: Sequence[list[_Scored]], other: Sequence[list[_Scored]], clock_ps: float
+) -> list[list[_Scored]]:
+    pairs = zip(one, other, strict=True)
+    return [_best_first([*first, *second], clock_ps) for first, second in pairs]
+
+
+def _best_first(group: Sequence[_Scored], clock_ps: float | None) -> list[_Scored]:
+    def key(each: _Scored) -> tuple[object, ...]:
+        job, result = each
+        name = (job.recipe.name, job.spec.final_adder.value)
+        if clock_ps is None:
+            return result.area_um2, *name
+        return *rank(result.area_um2, _delay(result), clock_ps), *name
+
+    return sorted(group, key=key)
+
+
+def _other_ways(group: Sequence[_Scored], clock_ps: float) -> list[DotWay]:
+    """The ways to try again: of the best, and of smaller ones that almost meet the clock."""
+    timed = [each for each in group if each[0].recipe.clocked]
+    smaller = [
+        each
+        for each in sorted(timed, key=lambda each: each[1].area_um2)
+        if clock_ps < _delay(each[1]) <= NEAR * clock_ps
+    ]
+    best, near = ([_way(job) for job, _ in each] for each in (timed, smaller))
+    return other_ways(best, near)
+
+
+def _way(job: DotJob) -> DotWay:
+    return DotWay(job.spec.final_adder, job.recipe)
+
+
+def _by(job: DotJob, way: DotWay) -> DotJob:
+    return replace(job, spec=replace(job.spec, final_adder=way.final), recipe=way.recipe)
+
+
+def _delay(result: MappedDot) -> float:
+    """The delay in ps; raises UserError if it is not known."""
+    if result.measured.delay_ps is None:
+        raise UserError(f"a clock needs delays: {result.measured.not_measured}")
+    return result.measured.delay_ps
+
+
 def synthesize_dots(
     specs: Sequence[DotSpec],
     technology: Technology,
     *,
+    clock_ps: float | None = None,
     operands: Operands | None = None,
     every: bool = False,
     effort: float = 1.0,
@@ -218,6 +145,10 @@ def synthesize_dots(
         The units. Their full adders get the polarity of the technology's full-adder cell.
     technology : Technology
         The cells to use.
+    clock_ps : float, optional
+        A clock period to meet (:mod:`halfbyte.area.synthesis.dot_clocked`). The record is then that
+        of the smallest netlist that meets it; if none does, that of the fastest (its ``wns_ps`` is
+        negative).
     operands : Operands, optional
         What the energies are measured on; the shipped set of the default model if not given.
     every : bool
@@ -240,7 +171,11 @@ def synthesize_dots(
         A lane, a tree or a netlist was refuted.
     ToolError
         Yosys or ABC failed; script and log are kept in ``build/failed``.
+    UserError
+        There is a clock, and the technology has no timing tables.
     """
+    if clock_ps is not None:
+        typical_slew(technology)  # raises if there are no tables
     operands = operands or load_operands(shipped_operands()[0])
     processes = jobs or os.cpu_count() or 1
     lanes = JobRunner("lanes", processes, on_progress)
@@ -258,20 +193,15 @@ def synthesize_dots(
             )
             chosen = replace(spec, architecture=lane.architecture, adders=adder_style(technology))
             groups.append(
-                [DotJob(chosen, lane, recipe, technology, operands) for recipe in DOT_RECIPES]
+                [
+                    DotJob(chosen, lane, recipe, technology, clock_ps=clock_ps)
+                    for recipe in DOT_RECIPES
+                ]
             )
-        results = iter(units.run([job for group in groups for job in group]))
-        ranked = [
-            sorted(
-                ((job, next(results)) for job in group),
-                key=lambda each: (each[1].area_um2, each[0].recipe.name),
-            )
-            for group in groups
-        ]
+        ranked = _ranked(groups, units, clock_ps)
         best = [each for group in ranked for each in (group if every else group[:1])]
-        if prove:
-            proofs = [replace(job, proves=True) for job, _ in best]
-            best = list(zip(proofs, units.run(proofs), strict=True))
+        finals = [replace(job, operands=operands, proves=prove) for job, _ in best]
+        best = list(zip(finals, units.run(finals), strict=True))
         records = [job.record(result) for job, result in best]
         if prove and stages:
             records = _with_stages(records, [job.spec for job, _ in best], units)

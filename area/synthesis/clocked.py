@@ -18,6 +18,7 @@ __all__ = [
     "SECOND",
     "SEGMENTS",
     "STRUCTURES",
+    "named_recipe",
     "rank",
     "retargeted",
 ]
@@ -50,25 +51,27 @@ _OTHER_SHARES = (1.1, 0.8, 0.65)
 STRUCTURES, FINALISTS = 1, 2
 
 
-def _recipe(script: str, adder: str) -> Recipe:
+def named_recipe(script: str, adder: str, share: float | None = None) -> Recipe:
+    """A recipe by its ABC script and its adder; ABC gets ``share`` of the clock period."""
     description, abc = _SCRIPTS[script]
-    share = _SHARE_AROUND_CELLS if adder == CELLS else _SHARE
+    if share is None:
+        share = _SHARE_AROUND_CELLS if adder == CELLS else _SHARE
     return Recipe(f"{script}_{adder}", f"{description}; adder: {adder}", abc, adder, share)
 
 
 FIRST = (
-    _recipe("sized", "brent_kung"),
-    _recipe("level", "sklansky"),
-    _recipe("swift", "kogge_stone"),
+    named_recipe("sized", "brent_kung"),
+    named_recipe("level", "sklansky"),
+    named_recipe("swift", "kogge_stone"),
 )
 # Saved carries make adders short, so mapping for area alone may be fast enough.
 SEGMENTS = (1, 2, 4, 8)
 SAVED = (QUICK, *FIRST)
 SECOND = (
-    _recipe("sized", CELLS),
-    *(_recipe("sized", adder) for adder in (GATES, *TREES)),
-    *(_recipe("balanced", adder) for adder in ("sklansky", "kogge_stone")),
-    *(_recipe(script, adder) for script in ("level", "swift") for adder in (GATES, *TREES)),
+    named_recipe("sized", CELLS),
+    *(named_recipe("sized", adder) for adder in (GATES, *TREES)),
+    *(named_recipe("balanced", adder) for adder in ("sklansky", "kogge_stone")),
+    *(named_recipe(script, adder) for script in ("level", "swift") for adder in (GATES, *TREES)),
 )
 
 

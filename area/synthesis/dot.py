@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 
 from halfbyte.area.cells.technology import Technology
-from halfbyte.area.synthesis.adders import adder_techmap
+from halfbyte.area.synthesis.adders import adder_options, adder_techmap
 from halfbyte.area.synthesis.recipes import CLEAN, QUICK, RESUBSTITUTE, Recipe
-from halfbyte.area.synthesis.yosys import SynthesisResult, read_result, write_netlist
+from halfbyte.area.synthesis.yosys import SynthesisResult, constraints, read_result, write_netlist
 from halfbyte.base import run_yosys
 from halfbyte.rtl.dot import AdderStyle
 
@@ -51,7 +51,12 @@ def _full_adder(technology: Technology) -> str:
 
 
 def synthesize_dot(
-    rtlil: str, lane: str | None, technology: Technology, recipe: Recipe, folder: Path
+    rtlil: str,
+    lane: str | None,
+    technology: Technology,
+    recipe: Recipe,
+    folder: Path,
+    clock_ps: float | None = None,
 ) -> SynthesisResult:
     """Synthesize into ``folder``: script, log, statistics, ``netlist.v``, ``netlist.json``.
 
@@ -77,14 +82,24 @@ def synthesize_dot(
     (folder / "cells.lib").write_text(technology.liberty_text())
     (folder / "full_adder.v").write_text(_full_adder(technology))
     (folder / "adders.v").write_text(adder_techmap(technology, recipe.adder))
-    (folder / "rest.abc").write_text(recipe.script(None))
+    (folder / "rest.abc").write_text(recipe.script(clock_ps))
+    if recipe.clocked:
+        (folder / "strengths.lib").write_text(technology.liberty_text(clocked=True))
+        (folder / "clock.constr").write_text(constraints(technology))
     if lane is not None:
         (folder / LANE_NETLIST).write_text(lane)
-    run_yosys(_script(technology, lane is not None), folder, f"Synthesis with recipe {recipe.name}")
+    run_yosys(
+        _script(technology, lane is not None, recipe),
+        folder,
+        f"Synthesis with recipe {recipe.name}",
+    )
     return read_result(folder, technology, start)
 
 
-def _script(technology: Technology, has_lane: bool) -> str:
+def _script(technology: Technology, has_lane: bool, recipe: Recipe) -> str:
+    cells = "-liberty cells.lib"
+    if recipe.clocked:
+        cells = "-liberty strengths.lib -constr clock.constr"
     lines = [
         "read_rtlil design.il",
         f"hierarchy -check -top {TOP}",
@@ -98,13 +113,13 @@ def _script(technology: Technology, has_lane: bool) -> str:
         "wreduce",
         "alumacc",
         "opt",
-        "techmap -map adders.v",
+        f"techmap {adder_options(recipe.adder)}",
         "techmap",
         "opt -full",
         # The last state in which it is known which signal a register holds.
         "write_json registers.json",
         "dfflibmap -liberty cells.lib",
-        f"abc -liberty cells.lib -script rest.abc {TOP}",
+        f"abc {cells} -script rest.abc {TOP}",
         *write_netlist(technology),
     ]
     return "\n".join(lines) + "\n"

@@ -20,7 +20,7 @@ from halfbyte.area.synthesis.annealed import ANNEALED, anneal_module
 from halfbyte.area.synthesis.recipes import QUICK, Recipe
 from halfbyte.base import run_yosys
 
-__all__ = ["SynthesisResult", "read_result", "synthesize_rtlil", "write_netlist"]
+__all__ = ["SynthesisResult", "constraints", "read_result", "synthesize_rtlil", "write_netlist"]
 
 # Commands that write the netlist and its statistics.
 _WRITE = (
@@ -67,7 +67,7 @@ def synthesize_rtlil(
     if recipe.clocked:
         (folder / "chain.v").write_text(adder_techmap(technology))
         (folder / "strengths.lib").write_text(technology.liberty_text(clocked=True))
-        (folder / "clock.constr").write_text(_constraints(technology))
+        (folder / "clock.constr").write_text(constraints(technology))
         script = _clocked_script(top, technology, recipe, [RESOLVE] if RESOLVE in rtlil else [])
     else:
         if recipe.moves:
@@ -197,7 +197,7 @@ def _read(top: str) -> list[str]:
     ]
 
 
-def _constraints(technology: Technology) -> str:
+def constraints(technology: Technology) -> str:
     """Surroundings for ABC: a buffer (or else an inverter) as driver, a flip-flop as load."""
     state = technology.flip_flop.flip_flop
     load = technology.flip_flop.inputs[state.data] if state else 0.0

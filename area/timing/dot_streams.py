@@ -81,20 +81,23 @@ class DotMeasured(Record):
 
 
 def measure_dot(
-    path: Path, technology: Technology, spec: DotSpec, operands: Operands
+    path: Path, technology: Technology, spec: DotSpec, operands: Operands | None
 ) -> DotMeasured:
     """Delay with its critical path, energies and leakage of a netlist.
 
     ``path`` is the netlist in the format of Yosys' ``write_json``. A figure is None if the
-    technology lacks its tables, and ``not_measured`` says why.
+    technology lacks its tables, and ``not_measured`` says why. Energies are left out without
+    ``operands``.
     """
     netlist = read_netlist(path, technology.cells, "dot")
     result = DotMeasured(leakage_nw=netlist.leakage)
-    streams: Mapping[str, Any] = dot_streams(spec, operands)
     try:
         timing = analyse_timing(netlist, technology)
         where = f"{timing.path[0].net} to {timing.end}, {len(timing.path)} points"
         result = replace(result, delay_ps=timing.delay_ps, critical_path=where)
+        if operands is None:
+            return result
+        streams: Mapping[str, Any] = dot_streams(spec, operands)
         used = {name: streams[name] for name in netlist.inputs}
         activity = simulate(netlist, used)
         energy = analyse_energy(netlist, technology, timing, activity)

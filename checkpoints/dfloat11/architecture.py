@@ -1,5 +1,6 @@
 """A model of transformers from its configuration alone: real buffers, parameters without data."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,14 +46,47 @@ def _class_of(config: Any) -> Any:
     return transformers.AutoModel
 
 
+def _diffusers_class(folder: Path) -> str | None:
+    """The class that a configuration of diffusers names; None for others."""
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    name = config.get("_class_name") if isinstance(config, dict) else None
+    return name if isinstance(name, str) and name.isidentifier() else None
+
+
+def _empty_diffusers_model(folder: Path, name: str, dtype: torch.dtype | None) -> Any:
+    try:
+        import diffusers
+    except ImportError:
+        what = f"{folder} is a model of diffusers, which is not installed"
+        raise UserError(f"{what}: pip install diffusers") from None
+    found = getattr(diffusers, name, None)
+    if not (isinstance(found, type) and issubclass(found, diffusers.ModelMixin)):
+        raise UserError(f"The model in {folder} cannot be made: diffusers has no model {name}")
+    kind: Any = found
+    try:
+        config = kind.load_config(folder, local_files_only=True)
+        with _parameters_without_data(), torch.no_grad():
+            model = kind.from_config(config).eval()
+            return nn.Module.to(model, dtype=dtype or torch.float32)
+    except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(f"The model in {folder} cannot be made: {reason[:300]}") from error
+
+
 def empty_model(folder: Path, *, dtype: torch.dtype | None = None) -> Any:
     """The model that ``config.json`` in ``folder`` describes, for inference.
 
     It has the class that the configuration names, and the generation configuration beside it.
     ``dtype`` counts if the configuration has none.
 
-    Raises UserError if there is no configuration, or transformers does not know the architecture.
+    Raises UserError if there is no configuration, or neither transformers nor diffusers knows the
+    architecture.
     """
+    if (name := _diffusers_class(folder)) is not None:
+        return _empty_diffusers_model(folder, name, dtype)
     # Takes a second: only those who want a model should wait for it.
     from transformers import AutoConfig, AutoModel, GenerationConfig
 

@@ -1,5 +1,6 @@
 """A compressed safetensors file, opened: its tensors as they were, one by one or as a whole."""
 
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ from halfbyte.checkpoints.dfloat11.grouping import CODED_AS
 from halfbyte.checkpoints.dfloat11.index import INDEX_TENSOR, Index, Part
 from halfbyte.checkpoints.dfloat11.protection import CHECKS, read_corrected
 from halfbyte.checkpoints.tensor_file import StoredTensor, TensorFile, TensorFileWriter
-from halfbyte.golden.dfloat11 import CorruptError, Header, decompress, read_header
+from halfbyte.golden.dfloat11 import CorruptError, Header, decompress, pieces, read_header
 from halfbyte.golden.dfloat11.joint_layout import JOINT_TYPES
 
 __all__ = ["CompressedFile", "is_compressed"]
@@ -63,6 +64,7 @@ class CompressedFile:
         self.tensors = index.tensors(file.path)
         self.parts = index.parts
         self.corrected = 0
+        self._copied = set(index.copies.values())
         self._numbers = {tensor.name: number for number, tensor in enumerate(self.tensors)}
         self._places: dict[int, tuple[Part, int]] = {}
         for part in self.parts:
@@ -131,19 +133,35 @@ class CompressedFile:
                 elements = decompress(data)
             except CorruptError as error:
                 raise self._located(part, error) from None
-            self._check_type(part, elements)
+            self._check_type(part, elements.dtype, elements.nbytes)
             data = elements.flatten().view(torch.uint8)
-        if len(part.tensors) > 1 or part.tensors[0] in self.index.copies.values():
+        if not self._is_alone(part):
             self._decoded[part.name] = data
             if len(self._decoded) > _KEPT:
                 self._decoded.popitem(last=False)
         return data
 
-    def _check_type(self, part: Part, elements: Tensor) -> None:
+    def _is_alone(self, part: Part) -> bool:
+        """Whether a part is needed for one tensor only."""
+        return len(part.tensors) == 1 and part.tensors[0] not in self._copied
+
+    def _pieces(self, part: Part) -> Iterator[Tensor]:
+        """The original bytes of a coded part, verified, in pieces that are valid one at a time."""
+        data = self.data(part)
+        try:
+            header = read_header(data.numpy())
+            size = header.kind.bytes * math.prod(header.shape)
+            self._check_type(part, header.kind.torch_dtype, size)
+            for elements in pieces(data):
+                yield elements.view(torch.uint8)
+        except CorruptError as error:
+            raise self._located(part, error) from None
+
+    def _check_type(self, part: Part, dtype: torch.dtype, nbytes: int) -> None:
         kinds = {CODED_AS.get(self.tensors[number].dtype) for number in part.tensors}
         size = sum(self.tensors[number].bytes for number in part.tensors)
         wanted = [JOINT_TYPES[kind].torch_dtype for kind in kinds if kind is not None]
-        if None in kinds or wanted != [elements.dtype] or elements.nbytes != size:
+        if None in kinds or wanted != [dtype] or nbytes != size:
             raise self._located(part, CorruptError("it is not of the type and size in the index"))
 
     def _located(self, part: Part, error: CorruptError) -> CorruptError:
@@ -152,8 +170,11 @@ class CompressedFile:
         return CorruptError(f"Tensor {names}{more} in {self.file.path} is damaged: {error}")
 
     def bytes_of(self, number: int) -> Iterator[Tensor]:
-        """The original bytes of a tensor, in pieces if it is stored as it was."""
+        """The original bytes of a tensor in pieces, each of which is valid until the next."""
         tensor, (part, begin) = self.tensors[number], self._places[number]
+        if part.coded and self._is_alone(part):
+            yield from self._pieces(part)
+            return
         if part.coded or part.name + CHECKS in self.file.tensors:
             yield self.decoded(part)[begin : begin + tensor.bytes]
             return
@@ -162,7 +183,8 @@ class CompressedFile:
         yield from place.pieces()
 
     def original(self, on_bytes: OnBytes = lambda count, name: None) -> Iterator[Tensor]:
-        """The whole original file, piece by piece, as uint8; coded tensors verified."""
+        """The whole original file as uint8, coded tensors verified, in pieces that are valid one at
+        a time."""
         header = self.index.header
         head = len(header).to_bytes(8, "little") + header
         yield torch.frombuffer(bytearray(head), dtype=torch.uint8)
@@ -179,9 +201,12 @@ class CompressedFile:
     def read(self, name: str) -> Tensor:
         """A tensor of the original, verified, in its type and shape."""
         number = self._numbers[name]
-        tensor = self.tensors[number]
-        pieces = list(self.bytes_of(number))
-        data = torch.cat(pieces) if len(pieces) != 1 else pieces[0].clone()
+        tensor, (part, begin) = self.tensors[number], self._places[number]
+        if part.coded:
+            data = self.decoded(part)[begin : begin + tensor.bytes]
+            data = data if self._is_alone(part) else data.clone()
+        else:
+            data = torch.cat([torch.empty(0, dtype=torch.uint8), *self.bytes_of(number)])
         return data.view(tensor.torch_dtype_of_bytes).reshape(tensor.shape)
 
     def compressed(self, name: str) -> Tensor | None:

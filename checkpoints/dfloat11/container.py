@@ -12,7 +12,6 @@ import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -28,6 +27,7 @@ from halfbyte.checkpoints.dfloat11.grouping import (
 from halfbyte.checkpoints.dfloat11.growing_file import GrowingTensorFileWriter, PlainFileWriter
 from halfbyte.checkpoints.dfloat11.index import INDEX_TENSOR, Index, Part
 from halfbyte.checkpoints.dfloat11.protection import CHECKS, check_tensor, checks_for
+from halfbyte.checkpoints.dfloat11.verification import RunningDigest, compare, digest_of
 from halfbyte.checkpoints.records import TensorRecord
 from halfbyte.checkpoints.tensor_file import StoredTensor, TensorFile, memory_of
 from halfbyte.golden.dfloat11 import CorruptError, compress, joint, measure
@@ -49,7 +49,6 @@ LAYOUTS = ("joint", "prefix")
 """Layouts of the parts: the smaller one, and the one that hardware and GPUs decode."""
 _RAW = "halfbyte.raw"
 _GROUP = "halfbyte.group"
-_HASHED = 1 << 22  # bytes at a time
 
 OnBytes = Callable[[int, str], None]
 """Called with the number of bytes of the original just done, and the present tensor."""
@@ -101,16 +100,6 @@ def _coded(elements: Tensor, part: PlannedPart, coding: Coding) -> Tensor | None
     return data if len(data) < elements.nbytes else None
 
 
-def _digest(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal digits."""
-    found = hashlib.sha256()
-    with path.open("rb", buffering=0) as file:
-        buffer = memoryview(bytearray(_HASHED))
-        while count := file.readinto(buffer):
-            found.update(buffer[:count])
-    return found.hexdigest()
-
-
 class _Compressor:
     """The state while one file is compressed."""
 
@@ -122,6 +111,7 @@ class _Compressor:
         self._coding = coding
         self._secded = secded
         self._names = {INDEX_TENSOR, _RAW}
+        self.digest = RunningDigest(source.path)
         self.parts: list[Part] = []
         self.records: list[TensorRecord] = []
 
@@ -137,7 +127,10 @@ class _Compressor:
         return True
 
     def _encoded(self, tensors: list[StoredTensor], planned: PlannedPart) -> Tensor | None:
-        elements = elements_of(read_together(tensors), planned.kind)
+        data = read_together(tensors)
+        if len(tensors) == 1:
+            self.digest.offer(tensors[0], data)
+        elements = elements_of(data, planned.kind)
         shape = tensors[0].shape
         if len(tensors) == 1 and len(shape) <= 64:  # PyTorch allows no more
             elements = elements.reshape(shape)
@@ -232,7 +225,7 @@ def compress_file(
         if (now.st_size, now.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
             raise UserError(f"{source.path} changed while it was compressed; try again")
         if verify:
-            _compare(written, source.path)
+            compare(written, source.path)
 
     names = [tensor.name for tensor in source.tensors.values()]
     listed = [names[part.numbers[0]] for part in plan.parts]
@@ -248,7 +241,7 @@ def compress_file(
             size = sum(source.tensors[names[number]].bytes for number in part.numbers)
             on_bytes(size, names[part.numbers[0]])
         worker.copy(sorted([*plan.raw, *left]))
-        digest = _digest(source.path)
+        digest = worker.digest.hexdigest()
         index = Index(source.header_bytes(), digest, tuple(worker.parts), plan.copies)
         worker.finish(index)
     return worker.records
@@ -258,26 +251,6 @@ def _room(names: list[str]) -> int:
     """Bytes that the entries of the parts take in the header of the compressed file, at most."""
     entry = 140  # type, shape, two offsets of up to 19 digits, punctuation, an end of the name
     return 400 + sum(6 * (len(name.encode("utf-16")) // 2) + entry for name in names)
-
-
-def _compare(written: Path, source: Path) -> None:
-    """RuntimeError unless the file that was written holds the source, byte for byte."""
-    buffer = torch.empty(_HASHED, dtype=torch.uint8)
-    with source.open("rb", buffering=0) as file:
-        for piece in CompressedFile.open(written).original():
-            for part in torch.split(piece, _HASHED):
-                found = buffer[: len(part)]
-                if not (_filled(file, found) and torch.equal(found, part)):
-                    raise RuntimeError(f"{source} was not written as it is; nothing is kept")
-        if file.read(1):
-            raise RuntimeError(f"{source} was not written to its end; nothing is kept")
-
-
-def _filled(file: Any, buffer: Tensor) -> bool:
-    view = memory_of(buffer)
-    while len(view) and (count := file.readinto(view)):
-        view = view[count:]
-    return not len(view)
 
 
 def decompress_file(
@@ -297,7 +270,7 @@ def decompress_file(
         return opened.salvage(target)
 
     def check(written: Path) -> None:
-        if opened.digest is not None and _digest(written) != opened.digest:
+        if opened.digest is not None and digest_of(written) != opened.digest:
             raise CorruptError(f"{source.path}: what it holds has not the original's SHA-256")
 
     with PlainFileWriter(target, check=check) as writer:

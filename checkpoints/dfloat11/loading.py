@@ -168,8 +168,9 @@ class _Placing:
             held = self.model.get_submodule(source) if source != other else None
             if isinstance(held, CompressedLinear | CompressedEmbedding):
                 self.put(layer, held.compressed)
-        if not any(isinstance(m, CompressedEmbedding) for m in self.model.modules()):
-            self.model.tie_weights()
+        tie = getattr(self.model, "tie_weights", None)  # models of diffusers tie nothing
+        if tie and not any(isinstance(m, CompressedEmbedding) for m in self.model.modules()):
+            tie()
 
 
 def _folder_of(model: Path | str) -> Path:

@@ -43,6 +43,7 @@ _CONFIG_KEY = "dfloat11_config"
 _SHAPES_KEY = "halfbyte.shapes"
 _MARKS = ("encoded_exponent", "sign_mantissa")  # of compressed modules
 _PARTS = ("luts", "encoded_exponent", "sign_mantissa", "output_positions", "gaps")
+_TYPES = {"output_positions": ("U8", "I32", "U32"), "split_positions": ("I64", "I32")}
 _SPLITS = "split_positions"
 _SINGLE = "model.safetensors"
 
@@ -62,23 +63,30 @@ def _stored(module: published.Module) -> dict[str, Tensor]:
     return {**tensors, _SPLITS: torch.tensor(module.split_positions, dtype=torch.int64)}
 
 
-def _read(tensors: Mapping[str, StoredTensor], name: str) -> published.Module:
-    """A module from its tensors. CorruptError if one is missing or of a wrong type."""
-    found = [tensors.get(f"{name}.{part}") for part in (*_PARTS, _SPLITS)]
-    for part, tensor in zip((*_PARTS, _SPLITS), found, strict=True):
-        if tensor is None or tensor.dtype != ("I64" if part == _SPLITS else "U8"):
-            raise CorruptError(f"Module {name}: {part} is missing, or of another type")
-    arrays = [tensor.read().numpy() for tensor in found if tensor is not None]
-    luts, stream, other, positions, gaps, splits = arrays
-    if positions.size % 4:
-        raise CorruptError(f"Module {name}: output_positions are no whole numbers of 32 bits")
+def _read(tensors: Mapping[str, StoredTensor], plan: ModulePlan) -> published.Module:
+    """A module from its tensors. CorruptError if one is missing or of a wrong type.
+
+    A module of one weight may lack its split positions, which the package does not ask for there.
+    """
+    found = {part: tensors.get(f"{plan.name}.{part}") for part in (*_PARTS, _SPLITS)}
+    if found[_SPLITS] is None and len(plan.weights) == 1:
+        del found[_SPLITS]
+    arrays = {}
+    for part, tensor in found.items():
+        if tensor is None or tensor.dtype not in _TYPES.get(part, ("U8",)):
+            raise CorruptError(f"Module {plan.name}: {part} is missing, or of another type")
+        arrays[part] = tensor.read_bytes().numpy()
+    if arrays["output_positions"].size % 4:
+        raise CorruptError(f"Module {plan.name}: output_positions are no whole numbers of 32 bits")
+    luts, splits = found["luts"], found.get(_SPLITS)
+    assert luts is not None  # noqa: S101 (see above)
     return published.Module(
-        luts,
-        stream.reshape(-1),
-        other.reshape(-1),
-        positions.reshape(-1).view("<u4"),
-        gaps.reshape(-1),
-        tuple(splits.reshape(-1).tolist()),
+        arrays["luts"].reshape(luts.shape),
+        arrays["encoded_exponent"],
+        arrays["sign_mantissa"],
+        arrays["output_positions"].view("<u4"),
+        arrays["gaps"],
+        tuple(splits.read().flatten().tolist()) if splits is not None else (),
     )
 
 
@@ -407,7 +415,7 @@ def _decode(
     shapes: Mapping[str, tuple[int, ...]],
 ) -> Iterator[tuple[str, Tensor]]:
     try:
-        weights = published.decode(_read(tensors, plan.name))
+        weights = published.decode(_read(tensors, plan))
     except CorruptError as error:
         raise CorruptError(f"Module {plan.name} is damaged: {error}") from None
     if [weight.numel() for weight in weights] != [math.prod(shapes[n]) for n in plan.weights]:

@@ -24,6 +24,7 @@ from halfbyte.golden.dfloat11.layouts import (
     decompress_chunks,
     layout_of,
     opened,
+    pieces,
     read_header,
 )
 
@@ -43,6 +44,7 @@ __all__ = [
     "layout_of",
     "measure",
     "opened",
+    "pieces",
     "prepare",
     "read_header",
     "symbol_counts",

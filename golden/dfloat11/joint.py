@@ -5,8 +5,10 @@ codes of whole bits and its index. Layout 2 also takes FP32. Hardware and GPUs d
 """
 
 import ctypes
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -26,6 +28,13 @@ from halfbyte.golden.dfloat11.joint_layout import (
     read_header,
     split,
 )
+from halfbyte.golden.dfloat11.joint_raw import (
+    BLOCK,
+    are_sound,
+    packed,
+    raw_sizes,
+    trailing_zeros,
+)
 from halfbyte.golden.dfloat11.joint_table import Fields, SymbolTable, choose, entropy, widest
 from halfbyte.golden.dfloat11.layout import CorruptError, aligned_bytes
 from halfbyte.golden.dfloat11.native import address, library
@@ -40,6 +49,7 @@ __all__ = [
     "decompress_chunks",
     "joint_type",
     "opened",
+    "pieces",
 ]
 
 _REASONS = {
@@ -47,6 +57,7 @@ _REASONS = {
     2: "its codes do not end where its sizes say",
     3: "its escapes are not as many as its sizes say",
 }
+_PIECE = 4  # chunks of a core that are decoded at once: half a megabyte of BF16
 _PLACE_WORDS = CHUNK + STATE_WORDS + 1  # 16-bit words that a chunk's stream takes at most
 
 
@@ -74,11 +85,14 @@ class JointCounts:
         (2^width,) int64, of the widest symbols.
     zeros : int
         Low bits that are zero in all elements.
+    ones : array, optional
+        (blocks,) uint32: the bits that are 1 in any element of a block; not for several tensors.
     """
 
     kind: ElementType
     counts: NDArray[np.int64]
     zeros: int
+    ones: NDArray[np.uint32] | None = None
 
     def __add__(self, other: "JointCounts") -> "JointCounts":
         return JointCounts(self.kind, self.counts + other.counts, min(self.zeros, other.zeros))
@@ -88,6 +102,7 @@ class JointCounts:
         """Number of elements counted."""
         return int(self.counts.sum())
 
+    @cached_property
     def choice(self) -> tuple[Fields, SymbolTable, float]:
         """Fields, table, and bits of the whole without the overhead of chunks."""
         most = widest(self.kind.name, 8 * self.kind.bytes)
@@ -100,7 +115,7 @@ class JointCounts:
     def bytes(self) -> int:
         """About how many bytes the compressed form takes."""
         chunks = -(-self.elements // CHUNK)
-        return int(self.choice()[2]) // 8 + 100 + chunks * (16 + STATE_WORDS)
+        return int(self.choice[2]) // 8 + 100 + chunks * (16 + STATE_WORDS)
 
 
 def count(tensor: Tensor) -> JointCounts:
@@ -110,38 +125,26 @@ def count(tensor: Tensor) -> JointCounts:
         what = tensor.dtype if isinstance(tensor, Tensor) else type(tensor).__name__
         raise TypeError(f"The codec takes tensors of {', '.join(JOINT_TYPES)}, not {what}")
     words, most = _words(tensor, kind), widest(kind.name, 8 * kind.bytes)
+    blocks = -(-len(words) // BLOCK)
+    ones = np.zeros(blocks, dtype=np.uint32)
     native = library()
 
     def over(first: int, last: int) -> NDArray[np.int64]:
         counts = np.zeros(1 << most.width, dtype=np.int64)
         if native is None:
-            joint_kernels.count(words, most.shift, most.width, first, last, counts)
+            joint_kernels.count(words, most.shift, most.width, first, last, counts, ones)
         else:
             native.hb_joint_count(
-                address(words), kind.bytes, most.shift, most.width, first, last, address(counts)
-            )
+                address(words), kind.bytes, most.shift, most.width, len(words), first, last,
+                address(counts), address(ones),
+            )  # fmt: skip
         return counts
 
-    parts = over_ranges(over, len(words), per_thread=1) if len(words) else []
+    parts = over_ranges(over, blocks, per_thread=1)
     counts = sum(parts, np.zeros(1 << most.width, dtype=np.int64))
-    ones = int(np.bitwise_or.reduce(_ones(words))) if len(words) else 0
-    return JointCounts(kind, counts, _zeros(ones, 8 * kind.bytes))
-
-
-def _ones(words: NDArray[Any]) -> NDArray[np.uint32]:
-    """(chunks,): the bits that are 1 in any element of a chunk."""
-    chunks = -(-len(words) // CHUNK)
-    native = library()
-    if native is None:
-        return np.bitwise_or.reduceat(words, np.arange(chunks) * CHUNK).astype(np.uint32)
-    ones = np.zeros(chunks, dtype=np.uint32)
-    native.hb_joint_ones(address(words), words.itemsize, len(words), 0, chunks, address(ones))
-    return ones
-
-
-def _zeros(ones: int, bits: int) -> int:
-    """How many of the lowest bits are 0 in ``ones``."""
-    return (ones & -ones).bit_length() - 1 if ones else bits
+    any_ones = np.bitwise_or.reduce(ones) if blocks else np.uint32(0)
+    zeros = int(trailing_zeros(np.array([any_ones]), 8 * kind.bytes)[0])
+    return JointCounts(kind, counts, zeros, ones)
 
 
 class _Tensor(ctypes.Structure):
@@ -176,22 +179,16 @@ class OpenedJoint:
         self.header = header
         self.parts = parts
         self.zeros = np.ascontiguousarray(parts.sizes[:, 2])
-        if len(self.zeros) and self.zeros.max() > header.fields.shift:
+        if not are_sound(self.zeros, header.elements, header.fields.shift):
             raise CorruptError("a chunk leaves out more bits than there are below the symbol")
         sizes = parts.sizes.T.astype(np.int64)
-        sizes[2] = self._groups() * (header.fields.raw_bits - self.zeros)
+        sizes[2] = raw_sizes(self.zeros, header.elements, header.fields.raw_bits)
         self.starts = np.zeros((3, sizes.shape[1] + 1), dtype=np.int64)
         np.cumsum(sizes, axis=1, out=self.starts[:, 1:])
         if tuple(self.starts[:, -1]) != (header.words, header.escapes, header.raw_bytes):
             raise CorruptError("the sizes of the chunks contradict the header")
         if sizes[0].size and sizes[0].min() < STATE_WORDS:
             raise CorruptError("a chunk is too short for the states that it begins with")
-
-    def _groups(self) -> NDArray[np.int64]:
-        """(chunks,): number of groups of eight elements; the last group may have fewer."""
-        groups = np.full(self.header.chunks, CHUNK // 8, dtype=np.int64)
-        groups[-1:] = -(-(self.header.elements - CHUNK * (len(groups) - 1)) // 8)
-        return groups
 
     @classmethod
     def of(cls, data: Tensor) -> "OpenedJoint":
@@ -201,6 +198,7 @@ class OpenedJoint:
         header = read_header(raw)
         return cls(header, split(raw, header))
 
+    @cached_property
     def structure(self) -> _Tensor:
         """The argument for the native loops; this object must outlive it."""
         header, parts, fields = self.header, self.parts, self.header.fields
@@ -225,7 +223,7 @@ class OpenedJoint:
             out = np.empty(size, dtype=f"u{kind.bytes}")
         out = out[:size]
         results = np.zeros(last - first, dtype=np.uint8)
-        native, structure = library(), self.structure()
+        native, structure = library(), self.structure
 
         def decode(begin: int, end: int) -> None:
             if native is None:
@@ -259,7 +257,7 @@ class OpenedJoint:
         x = x.contiguous()
         vectors, most = len(x), -(-CHUNK // inputs) + 1
         sums = np.zeros((header.chunks, most, vectors), dtype=np.float32)
-        structure, wanted = self.structure(), x.numpy()
+        structure, wanted = self.structure, x.numpy()
 
         def multiply(first: int, last: int) -> bool:
             return bool(
@@ -284,71 +282,82 @@ def _draft(
     shape: tuple[int, ...],
     fields: Fields,
     table: SymbolTable,
-    words: NDArray[Any],
+    ones: NDArray[np.uint32],
 ) -> OpenedJoint:
     """A compressed tensor with room for raw bits and CRCs, still without streams."""
-    zeros = [min(_zeros(int(each), fields.bits), fields.shift) for each in _ones(words)]
-    sizes = np.zeros((len(zeros), 3), dtype=np.uint32)
-    sizes[:, 0], sizes[:, 2] = STATE_WORDS, zeros
-    whole, rest = divmod(len(words), CHUNK)
-    groups = [CHUNK // 8] * whole + [-(-rest // 8)] * (rest > 0)
-    raw = sum(n * (fields.raw_bits - z) for n, z in zip(groups, zeros, strict=True))
-    header = JointHeader(kind, shape, fields, table, STATE_WORDS * len(zeros), 0, raw)
+    elements = math.prod(shape)
+    left_out = packed(np.minimum(trailing_zeros(ones, fields.bits), fields.shift), elements)
+    sizes = np.zeros((len(left_out), 3), dtype=np.uint32)
+    sizes[:, 0], sizes[:, 2] = STATE_WORDS, left_out
+    raw = int(raw_sizes(left_out, elements, fields.raw_bits).sum())
+    header = JointHeader(kind, shape, fields, table, STATE_WORDS * len(sizes), 0, raw)
     none = np.zeros(0, dtype=np.uint16)
-    crcs = np.zeros(len(zeros), dtype=np.uint32)
+    crcs = np.zeros(len(sizes), dtype=np.uint32)
     return OpenedJoint(header, JointParts(crcs, sizes, none, none, np.zeros(raw, np.uint8)))
 
 
-def _encode_chunks(
-    structure: _Tensor, opened: OpenedJoint, words: NDArray[Any], first: int, last: int
-) -> tuple[list[NDArray[np.uint16]], list[NDArray[np.uint16]], NDArray[np.uint32]]:
-    """Streams and escapes of chunks ``first`` up to ``last``, and their sizes."""
-    places = last - first
-    stream = np.empty((places, _PLACE_WORDS), dtype=np.uint16)
-    escapes = np.empty((places, CHUNK), dtype=np.uint16)
-    sizes = np.zeros((places, 2), dtype=np.uint32)
-    table, native = opened.header.table, library()
-    if native is None:
-        joint_kernels.encode(opened, words, first, last, stream, escapes, sizes)
-    else:
-        native.hb_joint_encode(
-            ctypes.byref(structure), address(words), address(table.array), first, last,
-            address(stream), address(escapes), address(sizes),
-        )  # fmt: skip
-    streams = [row[len(row) - n :].copy() for row, n in zip(stream, sizes[:, 0], strict=True)]
-    kept = [row[:n].copy() for row, n in zip(escapes, sizes[:, 1], strict=True)]
-    return streams, kept, sizes
+@dataclass(frozen=True)
+class _Room:
+    """Room for streams and escapes in the worst case; memory is taken only where it is written."""
+
+    stream: NDArray[np.uint16]
+    escapes: NDArray[np.uint16]
+    sizes: NDArray[np.uint32]
+
+    @classmethod
+    def of(cls, chunks: int) -> "_Room":
+        # NumPy takes large pages, which suit the long stream, and not the few escapes.
+        escapes = torch.empty(chunks * CHUNK, dtype=torch.uint16).numpy()
+        stream = np.empty(chunks * _PLACE_WORDS, dtype=np.uint16)
+        return cls(stream, escapes, np.zeros((chunks, 2), dtype=np.uint32))
+
+    def encode(
+        self, structure: _Tensor, opened: OpenedJoint, words: NDArray[Any], first: int, last: int
+    ) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
+        """Encode chunks ``first`` up to ``last``: the streams of all, and the escapes of all."""
+        stream, escapes = self.stream[first * _PLACE_WORDS :], self.escapes[first * CHUNK :]
+        sizes, table, native = self.sizes[first:last], opened.header.table, library()
+        if native is None:
+            joint_kernels.encode(opened, words, first, last, stream, escapes, sizes)
+        else:
+            native.hb_joint_encode(
+                ctypes.byref(structure), address(words), address(table.array), first, last,
+                address(stream), address(escapes), address(sizes),
+            )  # fmt: skip
+        taken, kept = sizes.sum(axis=0)
+        return stream[:taken], escapes[:kept]
 
 
 def compress(tensor: Tensor, counts: JointCounts | None = None) -> Tensor:
     """The compressed form of a tensor in layout 2: (bytes,) uint8, the same for the same input.
 
     tensor: BF16, FP16, FP32, FP8 (E4M3, E5M2), INT8 or uint8; any shape, at least one element.
-    counts: the result of :func:`count` for it, to save time. Raises TypeError for another type,
-    ValueError for an empty tensor or more than 65535 dimensions.
+    counts: the result of :func:`count` for it, to save time, or those of several tensors together.
+    Raises TypeError for another type, ValueError for an empty tensor or more than 65535 dimensions.
     """
     counts = counts or count(tensor)
     if not tensor.numel():
         raise ValueError("A tensor without elements cannot be compressed")
-    fields, table, _ = counts.choice()
+    fields, table, _ = counts.choice
     words = _words(tensor, counts.kind)
-    drafted = _draft(counts.kind, tuple(tensor.shape), fields, table, words)
-    chunks, structure = drafted.header.chunks, drafted.structure()
-    # Only a few chunks at a time, since each stream gets room for the worst case.
+    ones = counts.ones if counts.ones is not None else count(tensor).ones
+    assert ones is not None  # noqa: S101 (of one tensor)
+    drafted = _draft(counts.kind, tuple(tensor.shape), fields, table, ones)
+    chunks, structure = drafted.header.chunks, drafted.structure
+    room = _Room.of(chunks)
     found = over_ranges(
-        lambda first, last: _encode_chunks(structure, drafted, words, first, last),
+        lambda first, last: room.encode(structure, drafted, words, first, last),
         chunks,
-        per_thread=max(8, chunks // (16 * cores())),
+        per_thread=4,
     )
-    streams = [each for part, _, _ in found for each in part]
-    escapes = [each for _, part, _ in found for each in part]
+    streams, escapes = zip(*found, strict=True)
     header = replace(drafted.header, words=sum(map(len, streams)), escapes=sum(map(len, escapes)))
     data = np.zeros(header.total_size, dtype=np.uint8)
     data[: header.size] = np.frombuffer(header.to_bytes(), dtype=np.uint8)
     parts = split(data, header)
     parts.crcs[:] = drafted.parts.crcs
     parts.raw[:] = drafted.parts.raw
-    parts.sizes[:, :2] = np.concatenate([sizes for _, _, sizes in found])
+    parts.sizes[:, :2] = room.sizes
     parts.sizes[:, 2] = drafted.zeros
     np.concatenate(streams, out=parts.words)
     np.concatenate(escapes, out=parts.escapes)
@@ -383,3 +392,16 @@ def opened(data: Tensor) -> Callable[[], Tensor]:
     found = OpenedJoint.of(data)
     header = found.header
     return lambda: found.decode(0, header.chunks, verify=False).reshape(header.shape)
+
+
+def pieces(data: Tensor) -> Iterator[Tensor]:
+    """The elements in order, verified, a few chunks at a time; each piece is valid until the next.
+
+    Raises as :func:`decompress`.
+    """
+    found = OpenedJoint.of(data)
+    chunks, kind = found.header.chunks, found.header.kind
+    step = _PIECE * cores()
+    room = np.empty(min(step * CHUNK, found.header.elements), dtype=f"u{kind.bytes}")
+    for first in range(0, chunks, step):
+        yield found.decode(first, min(first + step, chunks), verify=True, out=room)

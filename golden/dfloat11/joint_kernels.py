@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from halfbyte.base.compiled import jit
 from halfbyte.golden.dfloat11.joint_layout import CHUNK, CODERS, STATE_WORDS
+from halfbyte.golden.dfloat11.joint_raw import BLOCK
 from halfbyte.golden.dfloat11.joint_table import SCALE, SCALE_BITS
 from halfbyte.golden.dfloat11.loops import crc32c
 
@@ -23,17 +24,28 @@ GOOD, WRONG_CRC, NOT_THE_END, WRONG_ESCAPES = range(4)
 
 
 @jit
-def count(words: _Array, shift: int, width: int, first: int, last: int, counts: _Array) -> None:
-    """Add the symbols of elements ``first`` up to ``last``."""
+def count(
+    words: _Array, shift: int, width: int, first: int, last: int, counts: _Array, ones: _Array
+) -> None:
+    """Add the symbols of blocks ``first`` up to ``last``; ``ones`` gets the bits that occur."""
     mask = (1 << width) - 1
-    for i in range(first, last):
-        counts[(np.int64(words[i]) >> shift) & mask] += 1
+    for block in range(first, last):
+        for i in range(block * BLOCK, min((block + 1) * BLOCK, len(words))):
+            word = np.int64(words[i])
+            counts[(word >> shift) & mask] += 1
+            ones[block] |= word
 
 
 @jit
 def _raw_bits(word: Any, width: int, shift: int, zeros: int) -> Any:
     """The raw bits of an element: without the symbol and the low zeros."""
     return (word >> (shift + width)) << (shift - zeros) | (word & ((1 << shift) - 1)) >> zeros
+
+
+@jit
+def _left_out(zeros: int, element: int) -> Any:
+    """How many low bits an element leaves out, by its chunk's word."""
+    return zeros & 0xFF if (zeros >> (16 + element // BLOCK)) & 1 == 0 else 0
 
 
 @jit
@@ -58,20 +70,21 @@ def _encode_chunk(
     words: _Array, size: int, layout: _Array, frequencies: _Array, starts: _Array, raw: _Array,
     stream: _Array, escapes: _Array, sizes: _Array,
 ) -> None:  # fmt: skip
-    """layout: width, shift, zeros, base, escape, raw bits. The stream goes to the array's end."""
-    width, shift, zeros, base, escape, raw_bits = layout
-    mask, rows = (1 << width) - 1, len(frequencies)
-    kept = 0
+    """layout: width, shift, zeros, base, escape. The stream goes to the array's end."""
+    width, shift, zeros, base, escape = layout
+    mask, rows, word_bits = (1 << width) - 1, len(frequencies), 8 * words.itemsize
+    kept, bit = 0, 0
     for i in range(size):
+        left_out = _left_out(zeros, i)
         word = np.int64(words[i])
         symbol = (word >> shift) & mask
         if escape and (symbol < base or symbol >= base + rows - 1):
             escapes[kept] = symbol
             kept += 1
-        bits = _raw_bits(word, width, shift, zeros)
-        for k in range(raw_bits):
-            place = i * raw_bits + k
-            raw[place >> 3] |= ((bits >> k) & 1) << (place & 7)
+        bits = _raw_bits(word, width, shift, left_out)
+        for k in range(word_bits - width - left_out):
+            raw[bit >> 3] |= ((bits >> k) & 1) << (bit & 7)
+            bit += 1
     states = np.full(CODERS, _LOW, dtype=np.int64)
     place = len(stream)
     for i in range(size - 1, -1, -1):
@@ -99,7 +112,8 @@ def _decode_chunk(
     words: _Array, escapes: _Array, raw: _Array, layout: _Array, slots: _Array, rows: int,
     out: _Array,
 ) -> int:  # fmt: skip
-    width, shift, zeros, base, escape, raw_bits = layout
+    width, shift, zeros, base, escape = layout
+    word_bits, bit = 8 * out.itemsize, 0
     states = np.empty(CODERS, dtype=np.int64)
     for k in range(CODERS):
         states[k] = np.int64(words[2 * k]) | np.int64(words[2 * k + 1]) << 16
@@ -121,8 +135,11 @@ def _decode_chunk(
                 return WRONG_ESCAPES
             symbol = np.int64(escapes[taken]) & ((1 << width) - 1)
             taken += 1
-        bits = _read_bits(raw, i * raw_bits, raw_bits)
-        out[i] = _joined(symbol, bits, width, shift, zeros)
+        left_out = _left_out(zeros, i)
+        raw_bits = word_bits - width - left_out
+        bits = _read_bits(raw, bit, raw_bits)
+        bit += raw_bits
+        out[i] = _joined(symbol, bits, width, shift, left_out)
     for k in range(CODERS):
         if states[k] != _LOW:
             return NOT_THE_END
@@ -133,9 +150,7 @@ def _decode_chunk(
 
 def _layout(opened: "OpenedJoint", chunk: int) -> NDArray[np.int64]:
     fields, table, zeros = opened.header.fields, opened.header.table, int(opened.zeros[chunk])
-    numbers = (
-        fields.width, fields.shift, zeros, table.base, table.escape, fields.raw_bits - zeros,
-    )  # fmt: skip
+    numbers = fields.width, fields.shift, zeros, table.base, table.escape
     return np.array(numbers, dtype=np.int64)
 
 
@@ -147,17 +162,22 @@ def encode(
     opened: "OpenedJoint", words: _Array, first: int, last: int, stream: _Array, escapes: _Array,
     sizes: _Array,
 ) -> None:  # fmt: skip
-    """Encode chunks ``first`` up to ``last``; each fills a row of ``stream``, ``escapes``,
-    ``sizes``."""
+    """Encode chunks ``first`` up to ``last``: streams and escapes one after the other, and a row
+    of ``sizes`` for each."""
+    words_at, escapes_at = 0, 0
+    room, kept = np.empty(CHUNK + STATE_WORDS + 1, np.uint16), np.empty(CHUNK, np.uint16)
     table = opened.header.table
     starts = np.cumsum([0, *table.frequencies]).astype(np.int64)
     for chunk in range(first, last):
         part = words[chunk * CHUNK : (chunk + 1) * CHUNK]
-        place = chunk - first
+        taken = sizes[chunk - first]
         _encode_chunk(
             part, len(part), _layout(opened, chunk), table.array, starts, _raw_of(opened, chunk),
-            stream[place], escapes[place], sizes[place],
+            room, kept, taken,
         )  # fmt: skip
+        stream[words_at : words_at + taken[0]] = room[len(room) - taken[0] :]
+        escapes[escapes_at : escapes_at + taken[1]] = kept[: taken[1]]
+        words_at, escapes_at = words_at + int(taken[0]), escapes_at + int(taken[1])
         opened.parts.crcs[chunk] = crc32c(part.view(np.uint8))
 
 

@@ -4,7 +4,7 @@ A layout is a row of :data:`LAYOUTS`. Hardware and GPUs decode version 1 (:mod:`
 (:mod:`.joint`) is smaller and takes FP32.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -17,7 +17,7 @@ from halfbyte.golden.dfloat11.elements import ElementType
 from halfbyte.golden.dfloat11.layout import MAGIC, CorruptError
 
 __all__ = ["LAYOUTS", "Header", "Layout", "decompress", "decompress_chunks", "layout_of",
-           "opened", "read_header"]  # fmt: skip
+           "opened", "pieces", "read_header"]  # fmt: skip
 
 
 class Header(Protocol):
@@ -57,6 +57,8 @@ class Layout:
     opened : callable
         Takes all bytes. Gives a function that decodes them without verification, as often as
         called.
+    pieces : callable
+        Takes all bytes. Gives the elements piece by piece, verified.
     """
 
     title: str
@@ -65,16 +67,17 @@ class Layout:
     decompress: Callable[..., Tensor]
     decompress_chunks: Callable[..., Tensor]
     opened: Callable[[Tensor], Callable[[], Tensor]]
+    pieces: Callable[[Tensor], Iterator[Tensor]]
 
 
 LAYOUTS: dict[int, Layout] = {
     layout.VERSION: Layout(
         "prefix", codec.CHUNK, layout.read_header, codec.decompress, codec.decompress_chunks,
-        codec.opened,
+        codec.opened, codec.pieces,
     ),
     joint_layout.VERSION: Layout(
         "joint", joint_layout.CHUNK, joint_layout.read_header, joint.decompress,
-        joint.decompress_chunks, joint.opened,
+        joint.decompress_chunks, joint.opened, joint.pieces,
     ),
 }  # fmt: skip
 """By version."""
@@ -129,3 +132,12 @@ def opened(data: Tensor) -> Callable[[], Tensor]:
     The header is read now, once. Raises as :func:`decompress`.
     """
     return _of(data).opened(data)
+
+
+def pieces(data: Tensor) -> Iterator[Tensor]:
+    """The elements that were compressed to ``data``, in order, verified, (elements of a piece,).
+
+    A piece has a few chunks, and is valid until the next. Raises as :func:`decompress`, perhaps
+    after some pieces.
+    """
+    return _of(data).pieces(data)

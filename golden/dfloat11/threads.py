@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import Any
 
 __all__ = ["cores", "over_ranges"]
@@ -15,22 +16,31 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
+@cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    """Threads that stay: to start them takes as long as to decode a chunk."""
+    return ThreadPoolExecutor(threads, thread_name_prefix="halfbyte-codec")
+
+
+if hasattr(os, "register_at_fork"):  # a forked process has none of the threads
+    os.register_at_fork(after_in_child=_pool.cache_clear)
+
+
 def over_ranges(
     function: Callable[[int, int], Any], count: int, *, per_thread: int = 8
 ) -> list[Any]:
     """Call ``function(first, last)`` on all cores, for ranges that together cover ``count``.
 
     Each thread gets ``per_thread`` ranges, so that a temporarily slow core costs little time. Plain
-    threads suffice, since the functions run without the lock. Numba's own threads must not be
-    started from two threads at a time, nor before a fork. Returns the results in the order of the
-    ranges.
+    threads suffice, since the functions run without the lock; these must not call this in turn.
+    Numba's own threads must not be started from two threads at a time, nor before a fork. Returns
+    the results in the order of the ranges.
     """
     if not count:
         return []
     threads = min(cores(), count)
+    if threads <= 1:
+        return [function(0, count)]
     pieces = min(count, per_thread * threads)
     bounds = [count * piece // pieces for piece in range(pieces + 1)]
-    if threads <= 1:
-        return list(map(function, bounds[:-1], bounds[1:]))
-    with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(function, bounds[:-1], bounds[1:]))
+    return list(_pool(cores()).map(function, bounds[:-1], bounds[1:]))

@@ -5,6 +5,7 @@
 // sizes and element types; these are not checked again here.
 #pragma once
 
+#include "dfloat11_product.h"
 #include "dfloat11_published.h"
 #include "expand.h"
 #include "gemm_rows.h"
@@ -69,6 +70,14 @@ HB_API int32_t hb_dfloat11_read(const uint8_t *data, int64_t available, int64_t 
                                 halfbyte::dfloat11::Container *);
 HB_API int32_t hb_dfloat11_check(const halfbyte::dfloat11::DecodePublished *);
 HB_API int hb_dfloat11_decode(const halfbyte::Context *, const halfbyte::dfloat11::Decode *);
+// The same for the joint layout. hb_dfloat11_index() gives the starts of its chunks, 3 (chunks + 1)
+// numbers, from the part with their sizes, on the host; kernels take only starts from there.
+HB_API int32_t hb_dfloat11_read_joint(const uint8_t *data, int64_t available, int64_t size,
+                                      halfbyte::dfloat11::JointContainer *);
+HB_API int32_t hb_dfloat11_index(const halfbyte::dfloat11::JointContainer *, const uint8_t *sizes,
+                                 int64_t *starts);
+HB_API int hb_dfloat11_joint(const halfbyte::Context *, const halfbyte::dfloat11::DecodeJoint *);
+HB_API int hb_dfloat11_product(const halfbyte::Context *, const halfbyte::dfloat11::JointProduct *);
 // Only for parts that hb_dfloat11_check() accepts.
 HB_API int hb_dfloat11_published(const halfbyte::Context *,
                                  const halfbyte::dfloat11::DecodePublished *);

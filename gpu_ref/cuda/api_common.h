@@ -39,7 +39,9 @@ void hb_sizes(int64_t *sizes, int32_t count) {
                          sizeof(Dequantize), sizeof(MacStream), sizeof(Layout), sizeof(Expand),
                          sizeof(Product),    sizeof(PlainProduct),
                          sizeof(dfloat11::Container), sizeof(dfloat11::Decode),
-                         sizeof(dfloat11::DecodePublished), sizeof(RowsProduct)};
+                         sizeof(dfloat11::DecodePublished), sizeof(RowsProduct),
+                         sizeof(dfloat11::JointContainer), sizeof(dfloat11::DecodeJoint),
+                         sizeof(dfloat11::JointProduct)};
   for (int32_t i = 0; i < count; ++i)
     sizes[i] = i < static_cast<int32_t>(sizeof all / sizeof *all) ? all[i] : 0;
 }
@@ -56,6 +58,16 @@ float hb_tensor_scale(float absmax, const halfbyte::Format *format, int32_t rule
 int32_t hb_dfloat11_read(const uint8_t *data, int64_t available, int64_t size,
                          halfbyte::dfloat11::Container *container) {
   return halfbyte::dfloat11::read_container(data, available, size, *container);
+}
+
+int32_t hb_dfloat11_read_joint(const uint8_t *data, int64_t available, int64_t size,
+                               halfbyte::dfloat11::JointContainer *container) {
+  return halfbyte::dfloat11::read_joint(data, available, size, *container);
+}
+
+int32_t hb_dfloat11_index(const halfbyte::dfloat11::JointContainer *container,
+                          const uint8_t *sizes, int64_t *starts) {
+  return halfbyte::dfloat11::index_joint(*container, sizes, starts);
 }
 
 int32_t hb_dfloat11_check(const halfbyte::dfloat11::DecodePublished *call) {

@@ -198,6 +198,39 @@ __global__ void __launch_bounds__(CHUNK_WARPS *LANES)
     dfloat11::decode_chunk(machine, d, lookup, crc_table, symbols[warp], chunk);
 }
 
+__device__ void share_slots(uint32_t *slots, const uint32_t *from) {
+  for (int i = threadIdx.x; i < dfloat11::SLOTS; i += blockDim.x) slots[i] = from[i];
+  __syncthreads();
+}
+
+__global__ void __launch_bounds__(CHUNK_WARPS *LANES)
+    dfloat11_joint_kernel(const __grid_constant__ dfloat11::DecodeJoint d) {
+  __shared__ uint32_t slots[dfloat11::SLOTS];
+  __shared__ uint32_t crc_table[dfloat11::BYTES];
+  for (int i = threadIdx.x; i < dfloat11::BYTES; i += blockDim.x)
+    crc_table[i] = dfloat11::crc_entry(i);
+  share_slots(slots, d.slots);
+  Machine<CHUNK_WARPS * LANES> machine;
+  for (int64_t chunk = global_thread() / LANES; chunk < d.chunks; chunk += all_threads() / LANES)
+    dfloat11::decode_joint_chunk(machine, d, slots, crc_table, chunk);
+}
+
+__global__ void __launch_bounds__(CHUNK_WARPS *LANES)
+    dfloat11_product_kernel(const __grid_constant__ dfloat11::JointProduct p) {
+  __shared__ uint32_t slots[dfloat11::SLOTS];
+  share_slots(slots, p.weights.slots);
+  Machine<CHUNK_WARPS * LANES> machine;
+  for (int64_t chunk = global_thread() / LANES; chunk < p.weights.chunks;
+       chunk += all_threads() / LANES)
+    dfloat11::multiply_joint_chunk(machine, p, slots, chunk);
+}
+
+__global__ void __launch_bounds__(THREADS)
+    dfloat11_gather_kernel(const __grid_constant__ dfloat11::JointProduct p) {
+  for (int64_t row = global_thread(); row < p.outputs; row += all_threads())
+    dfloat11::gather_joint_row(p, row);
+}
+
 __global__ void __launch_bounds__(dfloat11::THREADS)
     dfloat11_published_kernel(const __grid_constant__ dfloat11::DecodePublished d) {
   extern __shared__ __align__(16) uint8_t published_bytes[];
@@ -328,6 +361,22 @@ int hb_dfloat11_decode(const Context *context, const dfloat11::Decode *call) {
   return launched(context, [&](cudaStream_t stream) {
     const unsigned blocks = blocks_for(call->chunks, CHUNK_WARPS);
     dfloat11_kernel<<<blocks, CHUNK_WARPS * LANES, 0, stream>>>(*call);
+  });
+}
+
+int hb_dfloat11_joint(const Context *context, const dfloat11::DecodeJoint *call) {
+  return launched(context, [&](cudaStream_t stream) {
+    const unsigned blocks = blocks_for(call->chunks, CHUNK_WARPS);
+    dfloat11_joint_kernel<<<blocks, CHUNK_WARPS * LANES, 0, stream>>>(*call);
+  });
+}
+
+int hb_dfloat11_product(const Context *context, const dfloat11::JointProduct *call) {
+  return launched(context, [&](cudaStream_t stream) {
+    const unsigned blocks = blocks_for(call->weights.chunks, CHUNK_WARPS);
+    dfloat11_product_kernel<<<blocks, CHUNK_WARPS * LANES, 0, stream>>>(*call);
+    CUDA_CHECK(cudaGetLastError());
+    dfloat11_gather_kernel<<<blocks_for(call->outputs, THREADS), THREADS, 0, stream>>>(*call);
   });
 }
 

@@ -40,6 +40,11 @@ enum Damage : int32_t {
   PUBLISHED_CODE,
   PUBLISHED_GAP,
   PUBLISHED_END,        // of a block: it holds a wrong number of codes
+  JOINT_FIELDS,   // symbols that do not fit an element, or rows that do not fit the symbols
+  JOINT_TABLE,    // frequencies that do not sum to 4096
+  JOINT_INDEX,    // sizes of the chunks contradict the header, or leave out wrong bits
+  JOINT_END,      // of a chunk: the coders do not end with their stream
+  JOINT_ESCAPES,  // of a chunk: it has another number of escapes than its sizes say
   DAMAGES
 };
 // Number of the chunk or block, times this, plus its damage: the least is the first.

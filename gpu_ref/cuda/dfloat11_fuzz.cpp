@@ -147,6 +147,52 @@ int32_t decode_own(const uint8_t *input, int64_t size, Dice &dice) {
   return failure == INT64_MAX ? GOOD : static_cast<int32_t>(failure % PLACE);
 }
 
+// Fields, rows, base, totals: replaced by arbitrary numbers.
+void attack_joint_header(Buffer &data, Dice &dice) {
+  for (int64_t times = 1 + dice.below(2); times; --times) switch (dice.below(4)) {
+      case 0: put(data, 16 + dice.below(4), dice.below(33), 1); break;
+      case 1: put(data, 20 + 2 * dice.below(3), dice.once_in(2) ? dice.below(300) : dice.hostile(), 2); break;
+      case 2: put(data, 28 + 8 * dice.below(4), dice.once_in(2) ? dice.below(1 << 20) : dice.hostile(), 8); break;
+      case 3: put(data, JOINT_FIXED + 8 * dice.below(2), dice.hostile(), 8);
+    }
+}
+
+int32_t decode_joint(const uint8_t *input, int64_t size, Dice &dice) {
+  Buffer data(input, input + size);
+  static JointContainer c;
+  const int64_t kind = dice.below(10);
+  if (kind < 4) flip(data, dice, 200);
+  else if (kind < 6) attack_joint_header(data, dice);
+  else if (kind < 8 && read_joint(data.data(), size, size, c) == GOOD)
+    put(data, c.sizes + 4 * dice.below(3 * c.chunks), dice.once_in(2) ? dice.below(70000) : dice.hostile(), 4);
+  else resize(data, dice);
+  if (!dice.once_in(5)) mend_crc(data);
+  c.size = 0;
+  if (read_joint(data.data(), size_of(data), size_of(data), c) == TOTAL_SIZE && c.size > 0 &&
+      c.size < LARGEST && !dice.once_in(4))
+    data.resize(c.size, static_cast<uint8_t>(dice.next()));
+  const int64_t now = size_of(data);
+  const std::unique_ptr<uint8_t[]> exact(new uint8_t[now]);
+  std::copy(data.begin(), data.end(), exact.get());
+  if (const Damage damage = read_joint(exact.get(), now, now, c)) return damage;
+  if (c.elements > LARGEST) return GOOD;  // a few bytes may rightly hold very many equal elements
+  const std::unique_ptr<int64_t[]> starts(new int64_t[3 * (c.chunks + 1)]);
+  const uint8_t *base = exact.get();
+  if (const Damage damage = index_joint(c, base + c.sizes, starts.get())) return damage;
+  const std::unique_ptr<uint8_t[]> out(new uint8_t[c.elements * c.bytes]);
+  const std::unique_ptr<uint32_t[]> slots(new uint32_t[SLOTS]);
+  std::copy(c.slots, c.slots + SLOTS, slots.get());
+  int64_t failure = INT64_MAX;
+  const auto words = [&](int64_t at) { return reinterpret_cast<const uint32_t *>(base + at); };
+  const auto halves = [&](int64_t at) { return reinterpret_cast<const uint16_t *>(base + at); };
+  const DecodeJoint call = {words(c.crcs), words(c.sizes), starts.get(), halves(c.stream),
+                            halves(c.escaped), words(c.raw), slots.get(), out.get(), &failure,
+                            c.elements, c.chunks, (c.size - c.raw) / 4, c.bytes, c.width, c.shift,
+                            c.escape, c.rows, c.base, dice.once_in(4)};
+  decode_joint_on_host(1, call);
+  return failure == INT64_MAX ? GOOD : static_cast<int32_t>(failure % PLACE);
+}
+
 constexpr int PARTS = 5;  // luts, stream, sign and mantissa, gaps, output positions
 
 int32_t decode_module(const uint8_t *input, const int64_t *ends, Dice &dice) {
@@ -181,8 +227,8 @@ int32_t decode_module(const uint8_t *input, const int64_t *ends, Dice &dice) {
 
 // Runs executions `first` up to `last`, each on one of `count` inputs. The inputs lie one after the
 // other in `data`. `ends` has their bounds; for the published layout, those of each of the five
-// parts. The outcomes are counted in `outcomes` (DAMAGES).
-extern "C" __attribute__((visibility("default"))) void hb_fuzz(int32_t is_published, const uint8_t *data,
+// parts. `kind`: 0 for the prefix layout, 1 for the published one, 2 for the joint one. The outcomes are counted in `outcomes` (DAMAGES).
+extern "C" __attribute__((visibility("default"))) void hb_fuzz(int32_t kind, const uint8_t *data,
                                                               const int64_t *ends, int64_t count,
                                                               uint64_t seed, int64_t first,
                                                               int64_t last, int64_t *outcomes) {
@@ -190,9 +236,9 @@ extern "C" __attribute__((visibility("default"))) void hb_fuzz(int32_t is_publis
   for (current = first; current < last; ++current) {
     Dice dice(seed, static_cast<uint64_t>(current));
     const int64_t i = dice.below(count);
-    const int32_t damage =
-        is_published ? decode_module(data, ends + i * PARTS, dice)
-                     : decode_own(data + ends[i], ends[i + 1] - ends[i], dice);
+    const int32_t damage = kind == 1 ? decode_module(data, ends + i * PARTS, dice)
+                           : kind == 2 ? decode_joint(data + ends[i], ends[i + 1] - ends[i], dice)
+                                       : decode_own(data + ends[i], ends[i + 1] - ends[i], dice);
     ++outcomes[damage];
   }
 }

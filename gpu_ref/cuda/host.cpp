@@ -177,6 +177,14 @@ int hb_dfloat11_decode(const Context *context, const dfloat11::Decode *call) {
   return guarded([&] { dfloat11::decode_on_host(context->threads, *call); });
 }
 
+int hb_dfloat11_joint(const Context *context, const dfloat11::DecodeJoint *call) {
+  return guarded([&] { dfloat11::decode_joint_on_host(context->threads, *call); });
+}
+
+int hb_dfloat11_product(const Context *context, const dfloat11::JointProduct *call) {
+  return guarded([&] { dfloat11::multiply_joint_on_host(context->threads, *call); });
+}
+
 int hb_dfloat11_published(const Context *context, const dfloat11::DecodePublished *call) {
   return guarded([&] { dfloat11::decode_published_on_host(context->threads, *call); });
 }

@@ -146,7 +146,21 @@ class Machine {
     return __shfl_sync(~0u, sum, LANES - 1);
   }
 
-  // The same over all threads of the block; `scratch`, a number for each warp, is in shared memory.
+  // Replaces each lane's flag, 0 or 1, by the number of flags before it; returns that of all.
+  HB_BODY uint32_t flags_before(PerLane<uint32_t> &flags) {
+    const uint32_t all = __ballot_sync(~0u, flags[0]);
+    const unsigned lane = threadIdx.x % LANES;
+    flags[0] = static_cast<uint32_t>(__popc(all & ((1u << lane) - 1)));
+    return static_cast<uint32_t>(__popc(all));
+  }
+
+  // The sum over the lanes, in all of them: neighbours that are 16 lanes apart, then 8, and so on.
+  HB_BODY void tree_sum(PerLane<float> &values) {
+    for (int distance = LANES / 2; distance > 0; distance /= 2)
+      values[0] = __fadd_rn(values[0], __shfl_xor_sync(~0u, values[0], distance));
+  }
+
+  // sums_before() over all threads of the block; `scratch`, a number for each warp, is in shared memory.
   HB_BODY uint32_t block_sums_before(PerThread<uint32_t> &values, uint32_t *scratch) {
     const int warp = static_cast<int>(threadIdx.x) / LANES;
     scratch[warp] = sums_before(values);
@@ -303,8 +317,16 @@ class Machine {
     return sum;
   }
   uint32_t sums_before(PerLane<uint32_t> &values) { return sums(values, LANES); }
+  uint32_t flags_before(PerLane<uint32_t> &flags) { return sums(flags, LANES); }
   uint32_t block_sums_before(PerThread<uint32_t> &values, uint32_t *) {
     return sums(values, THREADS);
+  }
+
+  void tree_sum(PerLane<float> &values) {
+    for (int distance = LANES / 2; distance > 0; distance /= 2) {
+      const PerLane<float> before = values;
+      for (int lane = 0; lane < LANES; ++lane) values[lane] += before[lane ^ distance];
+    }
   }
 
   uint32_t xor_of_lanes(PerLane<uint32_t> &values) {

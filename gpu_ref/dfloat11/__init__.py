@@ -1,9 +1,11 @@
-"""DFloat11 decoded by the kernels: our own layout and the published one, on a GPU or on the host.
+"""DFloat11 decoded by the kernels: our own layouts and the published one, on a GPU or on the host.
 
 It is written from ``docs/dfloat11.md``, independently of the golden codec, and compared with it.
 """
 
+from halfbyte.gpu_ref.dfloat11.joint import JointTensor, multiply_plain
 from halfbyte.gpu_ref.dfloat11.own import CompressedTensor, decode
 from halfbyte.gpu_ref.dfloat11.published import PublishedModule, decode_published
 
-__all__ = ["CompressedTensor", "PublishedModule", "decode", "decode_published"]
+__all__ = ["CompressedTensor", "JointTensor", "PublishedModule", "decode", "decode_published",
+           "multiply_plain"]  # fmt: skip

@@ -1,21 +1,23 @@
 """Throughput of the DFloat11 decoders, of the package's kernel and of a copy, in one run."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import torch
+from torch import Tensor
 
 from halfbyte.base import ToolError
-from halfbyte.golden.dfloat11 import compress, published
+from halfbyte.golden.dfloat11 import compress, joint, published
 from halfbyte.gpu_ref.bench import in_turn
 from halfbyte.gpu_ref.dfloat11.damage import no_failure, raise_failure
+from halfbyte.gpu_ref.dfloat11.joint import JointTensor, multiply_plain
 from halfbyte.gpu_ref.dfloat11.own import CompressedTensor
 from halfbyte.gpu_ref.dfloat11.package_kernel import PackageKernel, launch_of
 from halfbyte.gpu_ref.dfloat11.published import PublishedModule
 from halfbyte.gpu_ref.machine import describe
 from halfbyte.gpu_ref.records import CodecTiming
 
-__all__ = ["benchmark_dfloat11"]
+__all__ = ["benchmark_dfloat11", "benchmark_product"]
 
 ELEMENTS = {"cuda": 1 << 28, "cpu": 1 << 22}
 
@@ -33,6 +35,7 @@ def benchmark_dfloat11(
     generator = torch.Generator().manual_seed(0)
     weights = (torch.randn(count, generator=generator) * 0.02).bfloat16()
     tensor = CompressedTensor.open(compress(weights).to(device))
+    smaller = JointTensor.open(joint.compress(weights).to(device))
     golden = published.encode([weights])
     module = PublishedModule.from_golden(golden, device)
     x, out, failure = (
@@ -44,6 +47,8 @@ def benchmark_dfloat11(
         "copy": partial(out.copy_, x),
         "dfloat11 own layout": partial(tensor.launch, out, failure, verify=False),
         "dfloat11 own layout, CRCs": partial(tensor.launch, out, failure, verify=True),
+        "dfloat11 joint layout": partial(smaller.launch, out, failure, verify=False),
+        "dfloat11 joint layout, CRCs": partial(smaller.launch, out, failure, verify=True),
         "dfloat11 published layout": partial(module.launch, out, failure),
     }
     if device.type == "cuda":
@@ -60,16 +65,55 @@ def benchmark_dfloat11(
     sizes = dict.fromkeys(functions, golden.size + x.nbytes)
     sizes |= {name: len(tensor.data) + x.nbytes for name in functions if "own" in name}
     sizes["copy"] = 2 * x.nbytes
+    sizes |= {name: len(smaller.data) + x.nbytes for name in functions if "joint" in name}
+    return _timings(seconds, sizes, x, device, repeats)
+
+
+def benchmark_product(
+    device: torch.device, *, outputs: int | None = None, inputs: int = 4096, repeats: int = 9
+) -> list[CodecTiming]:
+    """One vector by a matrix: BF16 in PyTorch, and weights that are decoded in registers.
+
+    Bytes count the weights as they are read. Raises ToolError if the fused product differs from the
+    same sums of the plain weights.
+    """
+    outputs = outputs or ELEMENTS[device.type] // inputs
+    generator = torch.Generator().manual_seed(0)
+    weight = (torch.randn(outputs, inputs, generator=generator) * 0.02).bfloat16()
+    tensor = JointTensor.open(joint.compress(weight).to(device))
+    plain, x = weight.to(device), torch.randn(1, inputs, generator=generator).to(device)
+    if not torch.equal(tensor.multiply(x), multiply_plain(plain, x)):
+        raise ToolError("The fused product has other bits than the plain one: nothing is timed")
+    narrow, out = x.bfloat16(), torch.empty_like(plain)
+    functions: dict[str, Callable[[], object]] = {
+        "copy": partial(out.copy_, plain),
+        "BF16 in PyTorch, one vector": partial(torch.nn.functional.linear, narrow, plain),
+        "plain weights, one vector": partial(multiply_plain, plain, x),
+        "dfloat11 joint layout, one vector": partial(tensor.multiply, x),
+    }
+    seconds = in_turn(functions, repeats, device)
+    sizes = dict.fromkeys(functions, plain.nbytes) | {"copy": 2 * plain.nbytes}
+    sizes["dfloat11 joint layout, one vector"] = len(tensor.data)
+    return _timings(seconds, sizes, plain, device, repeats)
+
+
+def _timings(
+    seconds: Mapping[str, float],
+    sizes: Mapping[str, int],
+    weights: Tensor,
+    device: torch.device,
+    repeats: int,
+) -> list[CodecTiming]:
     copied = sizes["copy"] / seconds["copy"]
     where = describe(device)
     return [
         CodecTiming(
             kernel=name,
-            shape=(count,),
+            shape=tuple(weights.shape),
             type="bfloat16",
             seconds=taken,
             gigabytes_per_second=sizes[name] / taken / 1e9,
-            weights_gigabytes_per_second=x.nbytes / taken / 1e9,
+            weights_gigabytes_per_second=weights.nbytes / taken / 1e9,
             share_of_copy=sizes[name] / taken / copied,
             repeats=repeats,
             **vars(where),

@@ -3,8 +3,9 @@
 import torch
 from torch import Tensor
 
-from halfbyte.golden.dfloat11 import CODES, compress, decompress, measure, published
+from halfbyte.golden.dfloat11 import CODES, compress, decompress, joint, measure, published
 from halfbyte.gpu_ref.check import Comparison
+from halfbyte.gpu_ref.dfloat11.joint import JointTensor, multiply_plain
 from halfbyte.gpu_ref.dfloat11.own import decode
 from halfbyte.gpu_ref.dfloat11.published import decode_published
 
@@ -13,6 +14,10 @@ __all__ = ["cases", "check_dfloat11"]
 # Elements: at the edges of pieces, segments, chunks; several blocks of the published layout.
 _LENGTHS = (1, 7, 8, 9, 511, 512, 513, 16_383, 16_384, 16_385, 70_001)
 _EIGHT_BITS = (torch.float8_e4m3fn, torch.float8_e5m2, torch.int8, torch.uint8)
+
+
+# Outputs, inputs, vectors: rows shorter than a round, over the edges of rounds and chunks.
+_PRODUCTS = ((700, 5, 1), (300, 333, 3), (17, 5000, 8), (2, 70_000, 2), (128, 1024, 1))
 
 
 def _bytes(x: Tensor) -> Tensor:
@@ -36,8 +41,9 @@ def cases(seed: int = 11) -> dict[str, Tensor]:
 
 
 def check_dfloat11(device: torch.device) -> list[Comparison]:
-    """Both decoders on ``device`` against the golden codec on the CPU."""
+    """All decoders on ``device`` against the golden codec on the CPU."""
     own = Comparison("dfloat11 own layout", "bf16", "bf16")
+    both = Comparison("dfloat11 joint layout", "bf16", "bf16")
     other = Comparison("dfloat11 published layout", "bf16", "bf16")
     for name, tensor in cases().items():
         for codes in CODES if tensor.dtype == torch.bfloat16 else ("best",):
@@ -46,6 +52,10 @@ def check_dfloat11(device: torch.device) -> list[Comparison]:
             for verify in (True, False):
                 seen = decode(data.to(device), verify=verify).cpu()
                 own.add(_bytes(seen), _bytes(expected), f"{name}, {codes} codes")
+        for kind, each in {name: tensor, **_wide(name, tensor)}.items():
+            data = joint.compress(each)
+            seen = decode(data.to(device)).cpu()
+            both.add(_bytes(seen), _bytes(decompress(data)), f"{kind}, joint")
         if tensor.dtype == torch.bfloat16:
             try:
                 module = published.encode([tensor[: len(tensor) // 3], tensor[len(tensor) // 3 :]])
@@ -54,4 +64,25 @@ def check_dfloat11(device: torch.device) -> list[Comparison]:
             pairs = zip(decode_published(module, device), published.decode(module), strict=True)
             for seen, expected in pairs:
                 other.add(_bytes(seen.cpu()), _bytes(expected), name)
-    return [own, other]
+    return [own, both, other, _products(device)]
+
+
+def _wide(name: str, tensor: Tensor) -> dict[str, Tensor]:
+    """FP32 for the floating-point ones: rows of them keep the zeros of their narrow type."""
+    if not tensor.dtype.is_floating_point or tensor.dtype.itemsize != 2:
+        return {}
+    wide = tensor.float()
+    wide.view(-1)[: len(wide.view(-1)) // 2] *= 1.0009765625  # needs more bits of mantissa
+    return {f"{name} in FP32": wide}
+
+
+def _products(device: torch.device) -> Comparison:
+    """The fused product against the same sums of decoded weights, as bits."""
+    found = Comparison("dfloat11 fused product", "bf16", "fp32")
+    generator = torch.Generator().manual_seed(5)
+    for outputs, inputs, vectors in _PRODUCTS:
+        weight = (torch.randn(outputs, inputs, generator=generator) * 0.02).bfloat16().to(device)
+        x = torch.randn(vectors, inputs, generator=generator).to(device)
+        fused = JointTensor.open(joint.compress(weight.cpu()).to(device)).multiply(x)
+        found.add(_bytes(fused.cpu()), _bytes(multiply_plain(weight, x).cpu()), f"{inputs} inputs")
+    return found

@@ -11,7 +11,7 @@ __all__ = ["NAMES", "check", "no_failure", "raise_failure"]
 _DAMAGES = (
     ("good", ""),
     ("magic", "this is no compressed tensor: it does not begin with 'hbdf11'"),
-    ("version", "the layout's version is not 1, which this release reads"),
+    ("version", "the layout's version is not 1 or 2, which this release reads"),
     ("header size", "the header is cut off, or its length is wrong"),
     ("header CRC", "the header's CRC is wrong"),
     ("type", "the header names an unknown element type"),
@@ -29,6 +29,11 @@ _DAMAGES = (
     ("published no code", "its stream holds bits that are no code"),
     ("gap", "a gap contradicts the stream"),
     ("end", "it holds another number of codes than its output positions say"),
+    ("fields", "the symbols do not fit an element, or the table the symbols"),
+    ("frequencies", "the frequencies of the table do not sum to 4096"),
+    ("sizes", "the sizes of the chunks contradict the header"),
+    ("coders", "its codes do not end where its sizes say"),
+    ("escapes", "its escapes are not as many as its sizes say"),
 )
 NAMES = tuple(name for name, _ in _DAMAGES)
 _PLACE = 32

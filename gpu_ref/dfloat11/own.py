@@ -1,4 +1,4 @@
-"""Decodes our own layout on the device that holds its bytes."""
+"""Decodes our own layouts on the device that holds their bytes; the prefix layout is here."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,28 +10,13 @@ from torch import Tensor
 
 from halfbyte.gpu_ref.abi import Container, Decode
 from halfbyte.gpu_ref.dfloat11.damage import check, no_failure, raise_failure
+from halfbyte.gpu_ref.dfloat11.joint import JointTensor, is_joint
+from halfbyte.gpu_ref.dfloat11.memory import TYPES, aligned
 from halfbyte.gpu_ref.library import library_for
 
-__all__ = ["CompressedTensor", "decode", "prepare"]
+__all__ = ["CompressedTensor", "decode", "opened", "prepare"]
 
 HEADER_BYTES = 2400  # of the longest header
-ALIGNMENT = 16  # bytes; the kernels rely on it
-
-# Numbered as in docs/dfloat11.md.
-_TYPES = {
-    1: torch.bfloat16,
-    2: torch.float16,
-    3: torch.float8_e4m3fn,
-    4: torch.float8_e5m2,
-    5: torch.int8,
-    6: torch.uint8,
-}
-
-
-def aligned(data: Tensor) -> Tensor:
-    """Contiguous data at an aligned address; copied if necessary."""
-    data = data.contiguous()
-    return data if data.data_ptr() % ALIGNMENT == 0 else data.clone()
 
 
 @dataclass(frozen=True)
@@ -73,7 +58,7 @@ class CompressedTensor:
     @property
     def dtype(self) -> torch.dtype:
         """Element type of the tensor."""
-        return _TYPES[self.container.type]
+        return TYPES[self.container.type]
 
     def launch(self, out: Tensor, failure: Tensor, *, verify: bool) -> None:
         """Decode into ``out``, (elements,) of :attr:`dtype`, without waiting for the GPU.
@@ -113,18 +98,23 @@ class CompressedTensor:
         return out.reshape(self.shape)
 
 
+def opened(data: Tensor) -> CompressedTensor | JointTensor:
+    """Read the header of a tensor in either layout. Raises as ``open`` of their classes."""
+    return JointTensor.open(data) if is_joint(data) else CompressedTensor.open(data)
+
+
 def decode(data: Tensor, *, verify: bool = True) -> Tensor:
     """The tensor that was compressed to ``data``, on the same device, the CPU or a GPU.
 
-    data: (bytes,) uint8, as :func:`halfbyte.golden.dfloat11.compress` gives it. Raises TypeError if
+    data: (bytes,) uint8, in the prefix or the joint layout of the golden codec. Raises TypeError if
     it is not bytes, CorruptError for damaged data, ToolError if the kernels cannot be built.
     ``verify`` checks the CRCs of the chunks.
     """
-    return CompressedTensor.open(data).decode(verify=verify)
+    return opened(data).decode(verify=verify)
 
 
 def prepare(data: Tensor) -> Callable[[], Tensor]:
     """A function that decodes ``data``, which must be verified before.
     :func:`halfbyte.golden.dfloat11.prepare` uses it for CUDA tensors.
     """
-    return partial(CompressedTensor.open(data).decode, verify=False)
+    return partial(opened(data).decode, verify=False)

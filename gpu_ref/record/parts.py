@@ -10,7 +10,7 @@ from halfbyte.formats import bundled, load
 from halfbyte.gpu_ref import cases
 from halfbyte.gpu_ref.bench import Sizes, few_rows_records, memory_records, product_records
 from halfbyte.gpu_ref.check import check_format
-from halfbyte.gpu_ref.dfloat11.bench import benchmark_dfloat11
+from halfbyte.gpu_ref.dfloat11.bench import benchmark_dfloat11, benchmark_product
 from halfbyte.gpu_ref.dfloat11.check import check_dfloat11
 from halfbyte.gpu_ref.machine import describe
 from halfbyte.gpu_ref.sanitizers import find_compute_sanitizer, run_compute_sanitizer
@@ -96,7 +96,7 @@ def _streams(device: torch.device) -> Iterator[Result]:
 
 
 def _dfloat11(device: torch.device) -> Iterator[Result]:
-    for timing in benchmark_dfloat11(device):
+    for timing in (*benchmark_dfloat11(device), *benchmark_product(device)):
         yield timing.as_json()
 
 

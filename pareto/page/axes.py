@@ -51,9 +51,9 @@ def _field(key: str) -> Callable[[JsonObject], float | None]:
 
 
 def _per_lane(record: JsonObject) -> float | None:
-    lanes = number(record, "lanes") if record.get("unit") == "dot" else 1
-    area = number(record, "area_um2")
-    return None if area is None or not lanes else area / lanes
+    """Area per product of a cycle: that of a MAC, or of a lane of a unit or an array."""
+    known = number(record, "um2_per_lane") if record.get("unit") in ("dot", "array") else None
+    return number(record, "area_um2") if known is None else known
 
 
 def _measure(name: str, key: str, factor: float = 1.0) -> Callable[[JsonObject], float | None]:
@@ -75,7 +75,7 @@ def _loss_percent(record: JsonObject) -> float | None:
 
 _HARDWARE = (
     ("area_um2", "Area", "µm²", 1, _field("area_um2")),
-    ("lane_um2", "Area per lane", "µm²", 1, _per_lane),
+    ("um2_per_lane", "Area per lane", "µm²", 1, _per_lane),
     ("area_ge", "Gate equivalents", "", 1, _field("area_ge")),
     ("glitch_energy_fj", "Energy", "fJ", 1, _field("glitch_energy_fj")),
     ("delay_ps", "Delay", "ps", 0, _field("delay_ps")),

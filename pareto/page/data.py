@@ -22,7 +22,13 @@ __all__ = ["identities", "page_data"]
 
 MAX_VERILOG_BYTES = 1_500_000  # limit for all netlists together, so that the page stays small
 _BUILT_IN = {"all-MiniLM-L6-v2": "minilm"}  # names to use in commands
-_UNITS = {"mac": "MAC", "dot": "dot-product unit", "bf16_mac": "BF16 MAC", "dfloat11": "decoder"}
+_UNITS = {
+    "mac": "MAC",
+    "dot": "dot-product unit",
+    "array": "array",
+    "bf16_mac": "BF16 MAC",
+    "dfloat11": "decoder",
+}
 
 
 def page_data(records: Iterable[JsonObject], netlists: Path | None = None) -> PageData:
@@ -71,7 +77,11 @@ _HARDWARE_KEYS = (
     "acc_width",
     "overflow",
     "lanes",
+    "accumulator",
     "scale",
+    "block",
+    "rows",
+    "columns",
 )
 _ACCURACY_KEYS = ("format", "model", "text", "context", "recipe")
 
@@ -106,6 +116,8 @@ def _hardware(key: str, record: JsonObject) -> HardwareEntry:
     shown_clock = f"{clock:g} ps" if clock else "none"
     lanes = record.get("lanes")
     unit = _UNITS.get(str(record["unit"]), str(record["unit"]))
+    if rows := record.get("rows"):
+        unit += f" of {rows} x {record.get('columns')}"
     unit += f", {lanes} lanes" if lanes else ""
     name, technology = str(record["format"]), str(record["technology"])
     proof = members(record, "proof")
@@ -114,7 +126,7 @@ def _hardware(key: str, record: JsonObject) -> HardwareEntry:
         ("Activations", text(record, "activation") or "-"),
         ("Technology", f"{technology}, {record.get('corner') or '-'}"),
         ("Clock", shown_clock),
-        ("Accumulator", f"{record.get('acc_width')} bits for {record.get('terms')} products"),
+        ("Accumulator", _accumulator(record)),
         ("Architecture", text(record, "architecture") or "-"),
         ("Recipe", text(record, "recipe") or "-"),
         ("Cells", str(record.get("cells"))),
@@ -142,12 +154,21 @@ def _hardware(key: str, record: JsonObject) -> HardwareEntry:
     )
 
 
+def _accumulator(record: JsonObject) -> str:
+    terms = record.get("terms")
+    width = f"{record.get('acc_width')} bits"
+    return f"{width} for {terms} products" if terms else f"{width}, {record.get('accumulator')}"
+
+
 def _synth_command(record: JsonObject) -> str:
     options: list[str] = []
     for option, key, default in (
         ("--unit", "unit", "mac"),
         ("--lanes", "lanes", None),
         ("--scale", "scale", None),
+        ("--block", "block", record.get("lanes")),
+        ("--rows", "rows", None),
+        ("--columns", "columns", None),
         ("--activation", "activation", record["format"]),
         ("--tech", "technology", None),
         ("--terms", "terms", 256),

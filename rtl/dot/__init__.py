@@ -1,8 +1,8 @@
 """Dot-product units: many products a cycle, added in one tree."""
 
-from halfbyte.rtl.dot.adders import AdderStyle
+from halfbyte.rtl.dot.adders import AdderStyle, FinalAdder
 from halfbyte.rtl.dot.lane import Lane, LaneBits, lane_architectures, lane_bits
-from halfbyte.rtl.dot.spec import Accumulator, DotSpec, FinalAdder
+from halfbyte.rtl.dot.spec import Accumulator, DotSpec
 from halfbyte.rtl.dot.unit import DotUnit
 
 __all__ = [

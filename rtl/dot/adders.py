@@ -4,6 +4,7 @@ ABC neither makes full-adder cells nor looks through them. So the generator plac
 itself, as an instance of one of these modules; synthesis puts the library's cell in its place.
 """
 
+import enum
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +19,7 @@ __all__ = [
     "PLAIN",
     "AdderStyle",
     "BitAdder",
+    "FinalAdder",
     "FinalSum",
     "Outputs",
     "adder_modules",
@@ -28,12 +30,27 @@ HALF, HALF_PLUS_ONE, LAST = "half_adder", "half_adder_plus_one", "last_adder"
 FINAL = "final_adder"
 
 
+class FinalAdder(enum.Enum):
+    """The last adder of a sum, the only one with a long carry chain."""
+
+    RIPPLE = "ripple"
+    """Part of the tree."""
+
+    PREFIX = "prefix"
+    """An addition that synthesis can make fast."""
+
+    BALANCED = "balanced"
+    """The same; the tree leaves it all bits that come late, so that no carry ripples before it."""
+
+
 @dataclass(frozen=True)
 class AdderStyle:
-    """Which outputs of the full adder are inverted; the cells of some libraries invert them."""
+    """How sums are made: which outputs of the library's full adder are inverted, and how carries
+    end."""
 
     total_inverted: bool = False
     carry_inverted: bool = False
+    final: FinalAdder = FinalAdder.RIPPLE
 
     @property
     def module(self) -> str:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["ScaleDecoder", "ScaledBlock", "block_exponent_bits", "normalized"]
 
 FP32_BIAS = 127
+_LARGEST_EXPONENT = 255
 
 
 def normalized(m: Module, word: Value) -> tuple[Value, Value]:
@@ -92,11 +93,11 @@ def block_offset(spec: "DotSpec") -> int:
 
 
 def block_exponent_bits(spec: "DotSpec") -> int:
-    """Bits of a block's exponent, two's complement."""
+    """Bits of a block's exponent, and of its difference from the exponent of any FP32 number."""
     offset = block_offset(spec)
     highest = offset + (2 << spec.scale.exponent_bits if spec.scale else 0)
     lowest = offset - spec.significand_bits
-    return max(10, signed_width(min(lowest, 0), max(highest, 0)))
+    return max(10, signed_width(lowest - _LARGEST_EXPONENT, max(highest, 0)))
 
 
 class ScaledBlock(wiring.Component):
@@ -121,7 +122,7 @@ class ScaledBlock(wiring.Component):
     """
 
     def __init__(self, spec: "DotSpec") -> None:
-        self.spec, self.scale, self.style = spec, spec.scale, spec.adders
+        self.spec, self.scale, self.style = spec, spec.scale, spec.style
         self.exponent_bits = block_exponent_bits(spec)
         ports = {name: In(width) for name, width in spec.inputs.items() if name.endswith("_scale")}
         super().__init__(
@@ -181,5 +182,5 @@ class ScaledBlock(wiring.Component):
                 columns.add(x + y, Bit(~(left & right), negative=True))
                 columns.add_integer(1 << x + y)
         product = Signal(columns.width)
-        m.d.comb += product.eq(columns.total(m))
+        m.d.comb += product.eq(columns.sum(m))
         return product

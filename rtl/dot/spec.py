@@ -21,7 +21,7 @@ from halfbyte.formats import (
     product_extremes,
     signed_width,
 )
-from halfbyte.rtl.dot.adders import PLAIN, AdderStyle
+from halfbyte.rtl.dot.adders import PLAIN, AdderStyle, FinalAdder
 from halfbyte.rtl.dot.lane import Lane, LaneBits, lane_architectures, lane_bits
 from halfbyte.rtl.dot.unit import DotUnit
 from halfbyte.rtl.export import to_rtlil
@@ -51,16 +51,6 @@ class Accumulator(enum.Enum):
 
     EXACT = "exact"
     """Two's complement that holds every scaled block without rounding."""
-
-
-class FinalAdder(enum.Enum):
-    """The last adder of the tree, the only one with a long carry chain."""
-
-    RIPPLE = "ripple"
-    """Part of the tree: the smallest."""
-
-    PREFIX = "prefix"
-    """A module of its own, so that synthesis can make it fast."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +83,7 @@ class DotSpec(UnitSpec):
         Lowest and highest exponent of the product of both scales that an exact accumulator can
         take. Default: all exponents.
     final_adder : FinalAdder
-        The last adder of the tree.
+        The last adder of the tree, and of the sums in an FP32 stage.
     adders : AdderStyle
         The full adders of the library that the unit is meant for.
 
@@ -138,6 +128,11 @@ class DotSpec(UnitSpec):
             return
         if isinstance(self.block, bool) or not isinstance(self.block, int) or self.block < 1:
             raise UserError(f"Block must be a number of products, not {self.block!r}")
+        if self.block < self.lanes:
+            raise UserError(
+                f"{self.lanes} lanes take more than a block of {self.block} in a cycle, and a unit "
+                f"rounds once a cycle, after one block: take units of at most {self.block} lanes"
+            )
         if self.block % self.lanes:
             raise UserError(
                 f"Lanes must divide the block, and {self.lanes} do not divide {self.block}"
@@ -200,6 +195,11 @@ class DotSpec(UnitSpec):
     def ripples(self) -> bool:
         """Whether the carries of the last adder ripple."""
         return self.final_adder is FinalAdder.RIPPLE
+
+    @property
+    def style(self) -> AdderStyle:
+        """How the unit's sums are made."""
+        return replace(self.adders, final=self.final_adder)
 
     @property
     def adds_base(self) -> bool:

@@ -5,13 +5,22 @@ The number of bits that go in therefore gives the number of adders. An inverter 
 a bit: ``-x = ~x - 1``. All constants are added up into one number, which costs almost no area.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from amaranth.hdl import Cat, Const, Module, Signal, Value
 
-from halfbyte.rtl.dot.adders import HALF, HALF_PLUS_ONE, LAST, PLAIN, AdderStyle, place_adder
+from halfbyte.rtl.dot.adders import (
+    HALF,
+    HALF_PLUS_ONE,
+    LAST,
+    PLAIN,
+    AdderStyle,
+    FinalAdder,
+    place_adder,
+)
 
 __all__ = ["Bit", "SignedColumns", "add_words"]
 
@@ -81,6 +90,8 @@ class SignedColumns:
     def __init__(self, width: int, *, style: AdderStyle = PLAIN) -> None:
         self.width = width
         self.style = style
+        # Bits that come later are left to a final adder.
+        self._deadline = math.inf
         self._bits: list[list[Bit]] = [[] for _ in range(width)]
         self._integer = 0
 
@@ -105,22 +116,44 @@ class SignedColumns:
             totals.append(self._finished(m, position, bits, one))
         return Cat(*totals)
 
-    def rows(self, m: Module) -> tuple[Value, Value]:
+    @property
+    def depth(self) -> float:
+        """When the tallest place can be down to two bits, in gate delays: three to two a level."""
+        tallest = max(self._bits, key=len)
+        first = max((bit.ready for bit in tallest), default=0.0)
+        levels = math.ceil(math.log(max(len(tallest), 2) / 2, 1.5))
+        return first + levels * (_TOTAL_DELAY + _CARRY_DELAY) / 2
+
+    def rows(self, m: Module, deadline: float = math.inf) -> tuple[Value, Value]:
         """Two numbers of ``width`` bits that add up to the sum: for a last adder that does not
-        ripple."""
+        ripple.
+
+        Where three bits are left of which one comes after ``deadline``, in gate delays, that one
+        stays.
+        """
+        self._deadline = deadline
         rows: tuple[list[Value], list[Value]] = ([], [])
         for position in range(self.width):
-            bits = [bit.net for bit in self._reduced(m, position)]
+            bits = self._reduced(m, position, in_rows=True)
             one = self._take_one(position)
+            nets: list[Value] = [bit.net for bit in bits]
             if one and len(bits) == 2:
-                total, carry = place_adder(m, HALF_PLUS_ONE, bits)
+                total, carry = place_adder(m, HALF_PLUS_ONE, nets)
                 assert carry is not None  # noqa: S101
-                self.add(position + 1, Bit(carry))
-                bits, one = [total], 0
-            bits += [Const(1)] * one
-            for row, net in zip(rows, [*bits, Const(0), Const(0)], strict=False):
+                self.add(position + 1, Bit(carry, ready=bits[-1].ready + _HALF_DELAY))
+                nets, one = [total], 0
+            nets += [Const(1)] * one
+            for row, net in zip(rows, [*nets, Const(0), Const(0)], strict=False):
                 row.append(net)
         return Cat(*rows[0]), Cat(*rows[1])
+
+    def sum(self, m: Module) -> Value:
+        """The sum, of ``width`` bits, in the style's way; carries ripple or are left to an
+        addition."""
+        if self.style.final is FinalAdder.RIPPLE:
+            return self.total(m)
+        one, other = self.rows(m, deadline=0.0)
+        return (one + other)[: self.width]
 
     def _take_one(self, position: int) -> int:
         """Take the bit at a place out of the constant, and return it."""
@@ -147,12 +180,17 @@ class SignedColumns:
         self.add(position + 1, bit._replace(held=False))
         return ~bit.net
 
-    def _reduced(self, m: Module, position: int) -> list[Bit]:
+    def _reduced(self, m: Module, position: int, *, in_rows: bool = False) -> list[Bit]:
         """Reduce a place to at most two bits, both positive; carries go one place up."""
         column = _Column.of(self._bits[position])
         while True:
             if self._extends_sign(column, position):
-                self._extend_sign(column, position)
+                if in_rows and len(column.bits) == 3:
+                    self._join_signs(m, column, position)
+                else:
+                    self._extend_sign(column, position)
+            elif in_rows and self._is_late(column):
+                self._add_two(m, column, position)
             elif triple := column.triple:
                 self._add_three(m, column, position, triple)
             elif len(column.bits) >= 3 or column.negative:
@@ -180,6 +218,27 @@ class SignedColumns:
             if inverted:
                 self._integer += sign << position + 1
 
+    def _is_late(self, column: _Column) -> bool:
+        """Whether the last of three bits comes so late that the final adder should take it."""
+        bits = column.bits
+        one_sign = not column.positive or not column.negative
+        return len(bits) == 3 and one_sign and bits[2].ready + _TOTAL_DELAY > self._deadline
+
+    def _add_two(self, m: Module, column: _Column, position: int) -> None:
+        """Replace the two earliest bits by the outputs of a half adder, of the same sign."""
+        bits = column.bits[:2]
+        for bit in bits:
+            column.take(bit)
+        negative = bits[0].negative
+        one = self._take_one(position)
+        if one and negative:
+            self._integer += 2 << position  # -(a + b + 1) is one less
+        total, carry = place_adder(m, HALF_PLUS_ONE if one else HALF, [bit.net for bit in bits])
+        assert carry is not None  # noqa: S101
+        ready = bits[1].ready + _HALF_DELAY
+        column.add(Bit(total, negative, ready))
+        self.add(position + 1, Bit(carry, negative, ready))
+
     def _odd_one(self, column: _Column) -> Bit:
         """The bit whose sign will change: one of the smaller group, or finally a negative one."""
         positive, negative = column.positive, column.negative
@@ -197,7 +256,7 @@ class SignedColumns:
         return (bit for bits in self._bits[position + 1 :] for bit in bits)
 
     def _extends_sign(self, column: _Column, position: int) -> bool:
-        """Whether from here on an accumulator meets two bits that together are -1, 0 or 1."""
+        """Whether from here on an accumulator meets at most two bits that are -1, 0 or 1."""
         held = [bit for bit in column.bits if bit.held]
         others = [bit for bit in column.bits if not bit.held]
         if len(held) != 1 or len(others) != 2 or position >= self.width - 2:
@@ -225,6 +284,24 @@ class SignedColumns:
             self.add(above, extended)
         self._integer = 0
 
+    def _join_signs(self, m: Module, column: _Column, position: int) -> None:
+        """Make the two bits one that counts here, and one that is repeated at every place above.
+
+        ``a + b - 1 = total - 2 * ~carry``, where total and carry are those of ``a + b + 1``.
+        """
+        others = [bit for bit in column.bits if not bit.held]
+        for bit in others:
+            column.take(bit)
+        total, carry = place_adder(
+            m, HALF_PLUS_ONE, [~bit.net if bit.negative else bit.net for bit in others]
+        )
+        assert carry is not None  # noqa: S101
+        ready = max(bit.ready for bit in others) + _HALF_DELAY
+        column.add(Bit(total, ready=ready))
+        for above in range(position + 1, self.width):
+            self.add(above, Bit(~carry, ready=ready))
+        self._integer = 0
+
 
 def add_words(m: Module, style: AdderStyle, width: int, *words: Value, constant: int = 0) -> Signal:
     """The sum of unsigned words and a constant, modulo ``2**width``, in the tree's adders."""
@@ -234,5 +311,5 @@ def add_words(m: Module, style: AdderStyle, width: int, *words: Value, constant:
             columns.add(place, Bit(bit))
     columns.add_integer(constant)
     total = Signal(width)
-    m.d.comb += total.eq(columns.total(m))
+    m.d.comb += total.eq(columns.sum(m))
     return total

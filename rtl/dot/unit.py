@@ -1,5 +1,6 @@
 """The dot-product unit."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from amaranth.lib.wiring import In, Out
 
 from halfbyte.formats import Overflow
 from halfbyte.rtl.bf16.accumulate import Accumulate
-from halfbyte.rtl.dot.adders import FINAL, FinalSum, adder_modules
+from halfbyte.rtl.dot.adders import FINAL, FinalAdder, FinalSum, adder_modules
 from halfbyte.rtl.dot.fp32_sum import Fp32Sum
 from halfbyte.rtl.dot.products import LANE, add_products
 from halfbyte.rtl.dot.scaled_block import ScaledBlock, block_exponent_bits
@@ -131,13 +132,14 @@ class DotUnit(Exported):
         if spec.ripples:
             m.d.comb += total.eq(columns.total(m))
         else:
-            one, other = columns.rows(m)
+            is_balanced = spec.final_adder is FinalAdder.BALANCED
+            one, other = columns.rows(m, columns.depth if is_balanced else math.inf)
             m.submodules += Instance(FINAL, i_a=one, i_b=other, o_total=total)
         return total
 
     def _added(self, m: Module, base: Value, width: int) -> Value:
         """``base``, two's complement, plus the products: one tree, of ``width`` bits."""
-        columns = SignedColumns(width, style=self.spec.adders)
+        columns = SignedColumns(width, style=self.spec.style)
         for place, bit in enumerate(base):
             negative = place == len(base) - 1 < width - 1
             columns.add(place, Bit(bit, negative, held=True))
@@ -165,7 +167,7 @@ class DotUnit(Exported):
         """The exact sum of a block, of which this cycle may be the last part."""
         spec = self.spec
         if not spec.gathers:
-            return self._sum(m, SignedColumns(spec.tree_width, style=spec.adders))
+            return self._sum(m, SignedColumns(spec.tree_width, style=spec.style))
         gathered = Signal(signed(spec.block_width), reset_less=True)
         part = Signal(spec.block_width, name="base")
         m.d.comb += part.eq(gathered & keep.replicate(spec.block_width))
@@ -200,7 +202,7 @@ class DotUnit(Exported):
         is_nan = Signal(reset_less=True)
         m.submodules.term = term = ScaledTerm(spec)
         m.d.comb += [
-            term.total.eq(self._sum(m, SignedColumns(spec.tree_width, style=spec.adders))),
+            term.total.eq(self._sum(m, SignedColumns(spec.tree_width, style=spec.style))),
             term.w_scale.eq(self.w_scale),
             term.a_scale.eq(self.a_scale),
             self.acc.eq(accumulator),
@@ -225,7 +227,7 @@ def small_stage(spec: "DotSpec") -> Fp32Sum:
         significand_bits=spec.significand_bits,
         exponent_bits=block_exponent_bits(spec),
         limited=spec.is_limited,
-        style=spec.adders,
+        style=spec.style,
     )
 
 

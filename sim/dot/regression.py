@@ -12,6 +12,7 @@ from halfbyte.golden.dot_unit import exact_stream, fp32_stream, integer_stream
 from halfbyte.rtl import to_verilog
 from halfbyte.rtl.dot import DotSpec
 from halfbyte.sim.dot.plan import DOT_SCENARIOS, DotPlan
+from halfbyte.sim.dot.player import player_verilog
 from halfbyte.sim.dot.scenarios import stimulus_of
 from halfbyte.sim.dot.stimulus import Stimulus, packed
 from halfbyte.sim.ports import PortMap
@@ -88,7 +89,7 @@ def run_dot_regression(
     verilog = netlist or to_verilog(spec.component(), _MODULE)
     began = time.monotonic()
     outcome = simulate(
-        "\n".join([TIMESCALE, verilog, ports.verilog(_MODULE)]),
+        "\n".join([TIMESCALE, verilog, player_verilog(ports, _MODULE)]),
         plans,
         name=f"{spec.name}{'-netlist' if netlist else ''}",
         test_module=TEST_MODULE,

@@ -8,6 +8,7 @@ import pytest
 from halfbyte.accuracy.recipes import Clipping, Operand, Recipe, load_recipe, recipe_names
 from halfbyte.base import UserError
 from halfbyte.formats import Ties, load
+from halfbyte.golden.scales import ScaleFormat
 
 SHIPPED = """
 dotzel2024 dotzel2024_clip dotzel2024_w4a4 w4 w4_clip w4_gptq w4_mx w4_nv w4_sign w4a4 w4a4_sign
@@ -85,6 +86,17 @@ def test_another_block_size_changes_both_operands_and_the_name() -> None:
         recipe.with_block(0)
     with pytest.raises(UserError, match=r"block must be an integer .* not a huge number"):
         recipe.with_block(10**5000)
+
+
+def test_other_scales_change_both_operands_and_the_name() -> None:
+    recipe = load_recipe("w4a4").with_scales(ScaleFormat.E8M0_RCEIL, 32)
+    assert recipe.weights == recipe.activations == Operand(None, 32, ScaleFormat.E8M0_RCEIL)
+    assert recipe.name == "w4a4_e8m0_rceil_b32"
+    assert recipe.title == "weights and activations @ block 32, scales e8m0_rceil"
+    assert recipe.with_scales(ScaleFormat.E4M3, 16).name == "w4a4_e4m3_b16"
+    assert recipe.with_scales(ScaleFormat.E8M0_RCEIL, 32) is recipe
+    longest = Recipe("a" * 40, "", weights=Operand()).with_scales(ScaleFormat.E4M3, 16)
+    assert longest.name == f"{'a' * 31}_e4m3_b16"
 
 
 def test_records_differ_where_recipes_do(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from halfbyte.area.search.dot_records import DotRecord
 from halfbyte.base import UserError
 from halfbyte.cli.app import app
 from halfbyte.cli.dot import unseen_faults
+from halfbyte.cli.synth import CLOCK_MISSED
 from halfbyte.sim.dot.plan import DOT_SCENARIOS
 from tests.factory import sample
 
@@ -32,6 +33,10 @@ def invoke(*arguments):
             ["prove", "e2m1", "--unit", "dot", "--scale", "e8m0", "--block", "48"],
             "Lanes must divide the block, and 32 do not divide 48",
         ),
+        (
+            ["synth", "e2m1", "--unit", "dot", "--scale", "e4m3", "--block", "16"],
+            "a unit rounds once a cycle, after one block: take units of at most 16 lanes",
+        ),
         (["sim", "e2m1", "--unit", "dot", "--accumulator", "foo"], "Accumulator must be integer"),
         (
             ["synth", "e2m1", "--unit", "dot", "--scale", "e8m0", "--accumulator", "exact"],
@@ -41,7 +46,9 @@ def invoke(*arguments):
             ["synth", "e2m1", "--unit", "dot", "--accumulator", "exact", "--window", "1"],
             "A window of exponents is written LOW:HIGH",
         ),
-        (["synth", "e2m1", "--unit", "dot", "--clock", "2ns"], "neither --clock nor --target"),
+        (["synth", "e2m1", "--unit", "dot", "--target", "ice40"], "--target is for MACs"),
+        (["mutants", "e2m1", "--scale", "e8m0"], "--scale is for --unit dot or array"),
+        (["mutants", "--unit", "array"], "Mutants are made of mac and dot, not of 'array'"),
     ],
 )
 def test_bad_input_ends_in_one_line(arguments, message):
@@ -90,3 +97,13 @@ def test_the_netlist_of_a_unit_is_simulated():
     (record,) = json.loads(done.stdout)
     assert record["level"] == "netlist"
     assert set(record["scenarios"]) == set(DOT_SCENARIOS)
+
+
+@pytest.mark.yosys
+def test_a_clock_that_is_missed_has_a_status_of_its_own():
+    unit = ("int4", "--unit", "dot", "--lanes", "1", "--acc-width", "10")
+    done = invoke("synth", *unit, "--arch", "partial_products", "--clock", "10ps", "--json")
+    assert done.exit_code == CLOCK_MISSED
+    assert "clock not met: int4 misses 10 ps" in done.stderr
+    (record,) = json.loads(done.stdout)
+    assert record["slack_ps"] == record["wns_ps"] == pytest.approx(10 - record["delay_ps"])

@@ -64,10 +64,3 @@ def test_verilog_is_written(unit: str, options: list[str], module: str, tmp_path
     assert done.exit_code == 0
     (record,) = json.loads(done.stdout)
     assert f"module {module}(" in Path(record["verilog"]).read_text()
-
-
-@pytest.mark.parametrize("command", ["rtl", "sim"])
-def test_commands_that_take_no_arrays_say_so(halfbyte, command):
-    done = halfbyte(command, "int4", "--unit", "array", check=False)
-    assert done.returncode == 1
-    assert "Arrays are not among what this command takes" in done.stderr

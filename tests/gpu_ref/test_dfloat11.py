@@ -8,9 +8,9 @@ import torch
 
 from halfbyte.base import ToolError
 from halfbyte.base.compilers import host_compiler
-from halfbyte.golden.dfloat11 import CorruptError, compress, published
+from halfbyte.golden.dfloat11 import CorruptError, compress, joint, published
 from halfbyte.gpu_ref import build, dfloat11
-from halfbyte.gpu_ref.dfloat11.bench import benchmark_dfloat11
+from halfbyte.gpu_ref.dfloat11.bench import benchmark_dfloat11, benchmark_product
 from halfbyte.gpu_ref.dfloat11.check import check_dfloat11
 from halfbyte.gpu_ref.dfloat11.fuzz import fuzz
 from halfbyte.gpu_ref.dfloat11.package_kernel import find_ptx, launch_of
@@ -24,10 +24,12 @@ def normal(count=60_000):
 
 @pytest.mark.parametrize("device", DEVICES)
 def test_every_tensor_comes_back_as_the_golden_codec_has_it(device):
-    own, other = check_dfloat11(torch.device(device))
-    assert (own.different, other.different) == (0, 0)
-    assert own.compared > 1_000_000
-    assert other.compared > 300_000
+    found = check_dfloat11(torch.device(device))
+    assert [each.different for each in found] == [0, 0, 0, 0]
+    own, joint_layout, other, products = (each.compared for each in found)
+    assert min(own, joint_layout) > 1_000_000
+    assert other > 300_000
+    assert products > 5_000
 
 
 def test_shape_and_type_come_back():
@@ -64,6 +66,55 @@ def test_damage_is_named():
         dfloat11.decode(index, verify=False)
 
 
+def test_products_of_the_joint_layout():
+    """In FP32, sums of a thousand products keep about 18 bits."""
+    weight = normal(96_000).reshape(96, 1000)
+    x = torch.randn(3, 1000, generator=torch.Generator().manual_seed(1))
+    tensor = dfloat11.JointTensor.open(joint.compress(weight))
+    y = tensor.multiply(x)
+    torch.testing.assert_close(y.double(), x.double() @ weight.double().T, rtol=2e-5, atol=2e-6)
+    for wrong, message in [
+        (x[:, 1:], "must have .* inputs"),
+        (torch.ones(9, 1000), "must be 1 to 8, not 9"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            tensor.multiply(wrong)
+    with pytest.raises(TypeError, match="take BF16 weights and FP32 vectors"):
+        tensor.multiply(x.half())
+
+
+def test_damage_of_the_joint_layout_is_named():
+    x = normal(150_000)
+    x[::500] *= 1e-20  # escapes
+    data = joint.compress(x)
+    with pytest.raises(CorruptError, match="size is not what the header says"):
+        dfloat11.decode(data[:-8])
+    with pytest.raises(CorruptError, match="header is cut off"):
+        dfloat11.decode(data[:40])
+    opened = dfloat11.JointTensor.open(data)
+    places = opened.container
+
+    def damaged(place, value=1):
+        changed = data.clone()
+        changed[place] ^= value
+        return changed
+
+    for place, message in [
+        (places.sizes, "sizes of the chunks contradict"),
+        (places.sizes + 8, "sizes of the chunks contradict"),
+        (40, "header's CRC is wrong"),
+        (places.stream, "chunk 0 of 3: (its codes do not end|its escapes are not|its CRC)"),
+        (places.raw + places.raw_bytes - 3, "chunk 2 of 3: its CRC is wrong"),
+        (places.escaped, "chunk 0 of 3: its CRC is wrong"),
+    ]:
+        with pytest.raises(CorruptError, match=message):
+            dfloat11.decode(damaged(place))
+    matrix = joint.compress(x.reshape(300, 500))
+    matrix[dfloat11.JointTensor.open(matrix).container.stream] ^= 1
+    with pytest.raises(CorruptError, match=r"chunk 0 of 3: its (codes|escapes)"):
+        dfloat11.JointTensor.open(matrix).multiply(torch.ones(1, 500))
+
+
 def test_damage_of_the_published_layout_is_named():
     module = published.encode([normal()])
     gaps, positions = module.gaps.copy(), module.output_positions.copy()
@@ -84,19 +135,23 @@ def test_damage_of_the_published_layout_is_named():
 def test_sanitizers_find_nothing_in_damaged_data():
     output = fuzz(20_000, seed=5)
     assert "seed 5: 20000 damaged inputs" in output
-    for outcome in ("own good", "own index", "own code table", "published end", "own no code"):
+    for outcome in (
+        "own good", "own index", "own code table", "published end", "own no code",
+        "joint good", "joint sizes", "joint coders", "joint escapes", "joint frequencies",
+    ):  # fmt: skip
         assert f"{outcome}: " in output
 
 
 # Checks without which damaged data is read or written past its end.
 MISSING = [
     ("dfloat11_own.h", "return word < end ? d.stream[word] : 0;", "return d.stream[word];"),
+    ("dfloat11_joint.h", "wants[lane] && word >= place.last_word", "false"),
     ("dfloat11_published.h", "(byte + i < d.bytes ? d.stream[byte + i] : 0)", "d.stream[byte + i]"),
 ]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "right", "wrong"), MISSING, ids=["own", "published"])
+@pytest.mark.parametrize(("name", "right", "wrong"), MISSING, ids=["own", "joint", "published"])
 def test_a_missing_check_is_found(name, right, wrong):
     files = {path.name: path.read_text() for path in build.SOURCES.glob("*.h")}
     files[build.FUZZ] = (build.SOURCES / build.FUZZ).read_text()
@@ -132,3 +187,16 @@ def test_the_benchmark_counts_both_directions():
     size = len(compress(normal(40_000))) + 80_000
     assert own.gigabytes_per_second * own.seconds * 1e9 == pytest.approx(size, rel=0.01)
     assert own.build == "host"
+    assert records["dfloat11 joint layout"].gigabytes_per_second * records[
+        "dfloat11 joint layout"
+    ].seconds * 1e9 == pytest.approx(len(joint.compress(normal(40_000))) + 80_000, rel=0.01)
+
+
+def test_the_benchmark_of_products_counts_what_is_read():
+    timings = benchmark_product(torch.device("cpu"), outputs=20, inputs=4096, repeats=1)
+    records = {each.kernel: each for each in timings}
+    plain = records["BF16 in PyTorch, one vector"]
+    fused = records["dfloat11 joint layout, one vector"]
+    assert plain.gigabytes_per_second == pytest.approx(plain.weights_gigabytes_per_second)
+    share = fused.gigabytes_per_second / fused.weights_gigabytes_per_second
+    assert 10.4 / 16 < share < 10.8 / 16

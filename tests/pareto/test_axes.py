@@ -7,12 +7,14 @@ import pytest
 
 from halfbyte.accuracy.record import EvaluationRecord, MeasureRecord
 from halfbyte.area import SynthesisRecord, load_technology
-from halfbyte.area.proofs.results import MacProof
+from halfbyte.area.proofs.results import DotProof, MacProof
+from halfbyte.area.search.array_records import ArrayRecord
+from halfbyte.area.search.dot_records import DotRecord
 from halfbyte.base import UserError
 from halfbyte.formats import load
-from halfbyte.pareto import make_axis, write_report
+from halfbyte.pareto import check_axis, make_axis, write_report
 from halfbyte.pareto.records import LosslessProof, LosslessRecord
-from halfbyte.pareto.system import ArrayModel, ChipModel
+from halfbyte.pareto.system import ArrayModel, ChipModel, Storage
 from tests.factory import sample
 
 NAMES = ("int4", "e2m1", "int5")
@@ -26,6 +28,25 @@ def record(name, **figures):
         SynthesisRecord, format=name, activation=name, technology="sky130hd", terms=256,
         area_um2=area, area_ge=area / 3.75, multiplier_um2=0.3 * area, accumulator_um2=0.3 * area,
         **figures,
+    )  # fmt: skip
+
+
+def unit_record(name, kind=DotRecord, **figures):
+    """Of a unit of 4 lanes; each lane has a tenth of the MAC's area."""
+    area = 4 * AREAS[name] / 10
+    figures = {"area_um2": area, "lanes": 4, "um2_per_lane": area / 4, **figures}
+    return sample(
+        kind, format=name, activation=name, technology="sky130hd", scale="e8m0", block=4,
+        lane_um2=30.0, register_um2=20.0, terms=None, proof=sample(DotProof), **figures,
+    )  # fmt: skip
+
+
+def array_record(name):
+    """Of 2 x 2 units; a MAC of it has 50 um^2 of registers more than one of a unit."""
+    per_mac = AREAS[name] / 10 + 50
+    return unit_record(
+        name, ArrayRecord, rows=2, columns=2, area_um2=16 * per_mac, um2_per_lane=per_mac,
+        um2_per_mac=per_mac, unit_um2=4 * AREAS[name] / 10, energy_fj=7.0, glitch_energy_fj=6.0,
     )  # fmt: skip
 
 
@@ -70,15 +91,44 @@ def test_chip_overhead_counts_macs_and_memory_from_int4():
         axis("chip_overhead", RECORDS[1:])
 
 
-def test_array_area_is_the_models():
-    model = ArrayModel(rows=8, columns=8)
-    found = axis("array_area", RECORDS, array=model)
-    for each in RECORDS:
+def test_units_and_arrays_are_compared_per_lane():
+    units = [unit_record(name) for name in NAMES]
+    assert [axis("lane_area", units).cost(each) for each in units] == [100.0, 110.0, 150.0]
+    assert [axis("unit_area", units).cost(each) for each in units] == [400.0, 440.0, 600.0]
+    assert axis("unit_area", units).lossless(lossless()) is None
+    # The MACs' share of the chip follows the area per lane.
+    assert axis("chip_overhead", units).cost(units[1]) == pytest.approx(1.0)
+
+
+def test_array_area_adds_buffers_to_the_arrays_own():
+    model, storage = ArrayModel(rows=2, columns=2), Storage(32, 8)
+    records = [array_record(name) for name in NAMES]
+    found = axis("array_area", records, array=model, storage=storage)
+    for each in records:
         fmt = load(each.format)
-        expected = model.area(each, fmt, fmt, load_technology("sky130hd")).total
-        assert found.cost(each) == expected > each.area_um2
-    for part in ("8 x 8 MACs", "4096 inputs", "9.631 µm² a bit", "sky130_sram_2kbyte_1rw_32x512_8"):
+        parts = model.area(each, fmt, fmt, storage, load_technology("sky130hd"))
+        assert found.cost(each) == parts.total > each.um2_per_mac == parts.units + parts.registers
+    # 32 x 2048 tiles of 1024 cycles, 7 cycles to fill and empty: all but nothing is idle.
+    for part in (
+        "4096 inputs",
+        "blocks of 32 with 8-bit",
+        "uses 100% of the products",
+        "9.631 µm² a bit",
+        "1rw_32x512_8",
+    ):
         assert part in found.note
+    assert found.cost(record("int4")) is None
+    assert axis("energy", records).cost(records[0]) == 7.0  # with the clock of the registers
+
+
+def test_each_unit_has_its_axes():
+    check_axis("lane_area", "dot")
+    with pytest.raises(
+        UserError, match=r"Axis of mac must be one of mac_area, .*one of --unit dot"
+    ):
+        check_axis("lane_area")
+    with pytest.raises(UserError, match="Axis of dot must be one of lane_area, unit_area, chip"):
+        check_axis("area", "dot")
 
 
 def test_measured_figures_are_read_where_they_are_known(tmp_path):
@@ -109,26 +159,21 @@ def test_effective_bits_are_those_given():
         axis("bits", RECORDS)
 
 
-def test_unknown_axes_are_refused():
-    with pytest.raises(UserError, match=r"Axis must be one of mac_area, array_area, .*not 'area'"):
-        axis("area", RECORDS)
-
-
 def test_plots_and_data_follow_the_axis(tmp_path):
     formats = [load(name) for name in NAMES]
-    found = axis("array_area", RECORDS)
-    claims, written = write_report(formats, RECORDS, accuracies(), tmp_path, found)
-    assert tmp_path / "measured_fidelity_by_array_area.png" in written
-    written_csv = (tmp_path / "measured_fidelity_by_array_area.csv").read_text()
-    rows = list(csv.DictReader(written_csv.splitlines()))
-    costs = {each.format: found.cost(each) for each in RECORDS}
+    records = [array_record(name) for name in NAMES]
+    found = axis("array_area", records)
+    _, written = write_report(formats, records, accuracies(), tmp_path, found)
+    name = "measured_fidelity_by_array_area_array2x2_lanes4_e8m0"
+    assert tmp_path / f"{name}.png" in written
+    rows = list(csv.DictReader((tmp_path / f"{name}.csv").read_text().splitlines()))
+    costs = {each.format: found.cost(each) for each in records}
     assert {row["format"]: float(row["array_um2_per_mac"]) for row in rows} == costs
-    assert [float(row["area_um2"]) for row in rows] == [AREAS[row["format"]] for row in rows]
-    svg = (tmp_path / "measured_fidelity_by_array_area.svg").read_text()
+    assert {(row["lanes"], row["rows"], row["scale"]) for row in rows} == {("4", "2", "e8m0")}
+    svg = (tmp_path / f"{name}.svg").read_text()
     assert "Array area per MAC" in svg
-    # The claims are about MACs, whatever is drawn.
-    plain, _ = write_report(formats, RECORDS, accuracies(), tmp_path)
-    assert claims == plain
+    # The published accuracies have scales of full precision.
+    assert not any(path.name.startswith("published") for path in written)
 
 
 def lossless(**figures):
@@ -159,7 +204,8 @@ def test_what_loses_nothing_has_a_cost_on_every_axis():
     bit, layer = array.sram(technology).um2_per_bit, array.layer
     buffers = layer.inputs * (4 * 10.7 + 8 * 16) * bit / 32
     cost = axis("array_area", measured, array=array).lossless(lossless())
-    assert cost == pytest.approx(9000 + 32 * technology.flip_flop.area + buffers)
+    # Registers for both operands, for the FP32 result on its way out, and three bits of control.
+    assert cost == pytest.approx(9000 + (32 + 32 + 3) * technology.flip_flop.area + buffers)
 
 
 def test_bits_that_are_not_known_are_not_drawn():

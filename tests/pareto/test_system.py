@@ -4,20 +4,15 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from halfbyte.area import SynthesisRecord, load_technology, technology_names
+from halfbyte.area import load_technology, technology_names
+from halfbyte.area.search.array_records import ArrayRecord
 from halfbyte.base import UserError
 from halfbyte.formats import load
-from halfbyte.pareto.system import SRAM, ArrayModel, ChipModel, Layer, load_array
+from halfbyte.pareto.system import SRAM, ArrayModel, ChipModel, Layer, Storage, load_array
 from tests.factory import sample
 
 RECORD = sample(
-    SynthesisRecord,
-    format="e2m1",
-    area_um2=1000.0,
-    accumulator_um2=400.0,
-    register_um2=340.0,
-    acc_width=17,
-    terms=256,
+    ArrayRecord, format="e2m1", lanes=2, unit_um2=1000.0, um2_per_mac=700.0, um2_per_lane=700.0
 )
 SMALL = ArrayModel(
     rows=4, columns=8, layer=Layer(inputs=512, outputs=100, tokens=50), sram_um2_per_bit=2.0
@@ -29,43 +24,40 @@ def sky130hd():
     return load_technology("sky130hd")
 
 
-def area(model, technology, record=RECORD, weight="e2m1", activation="e2m1"):
-    return model.area(record, load(weight), load(activation), technology)
+def area(model, technology, activation="e2m1", storage=None):
+    formats = load("e2m1"), load(activation)
+    return model.area(RECORD, *formats, storage or Storage(), technology)
 
 
 def test_every_part_is_what_the_assumptions_say(sky130hd):
     parts = area(SMALL, sky130hd)
-    flip_flop = sky130hd.flip_flop.area
-    # 128 products of at most 12 * 12 quanta need one bit less than the 256 of the record.
-    assert parts.mac == pytest.approx(1000 - (400 + 340) / 17)
-    assert parts.operands == pytest.approx(8 * flip_flop)
-    assert parts.sums == pytest.approx(32 * flip_flop)
+    assert (parts.units, parts.registers) == (500.0, 200.0)
     # Two copies of 512 inputs at 4 + 32/128 bits and 2 um^2, for 8 outputs and 4 tokens.
-    assert parts.weight_buffer == pytest.approx(2 * 512 * 8 * 4.25 * 2.0 / 32)
-    assert parts.activation_buffer == pytest.approx(2 * 512 * 4 * 4.25 * 2.0 / 32)
+    assert parts.weight_buffer == pytest.approx(2 * 512 * 8 * 4.25 * 2.0 / 64)
+    assert parts.activation_buffer == pytest.approx(2 * 512 * 4 * 4.25 * 2.0 / 64)
     assert parts.total == pytest.approx(sum(asdict(parts).values()))
 
 
 def test_buffers_hold_no_more_than_the_layer_has(sky130hd):
     layer = Layer(inputs=512, outputs=3, tokens=1)
     parts = area(ArrayModel(rows=4, columns=8, layer=layer, sram_um2_per_bit=2.0), sky130hd)
-    assert parts.weight_buffer == pytest.approx(2 * 512 * 3 * 4.25 * 2.0 / 32)
-    assert parts.activation_buffer == pytest.approx(2 * 512 * 1 * 4.25 * 2.0 / 32)
+    assert parts.weight_buffer == pytest.approx(2 * 512 * 3 * 4.25 * 2.0 / 64)
+    assert parts.activation_buffer == pytest.approx(2 * 512 * 1 * 4.25 * 2.0 / 64)
 
 
-def test_without_blocks_the_accumulator_holds_the_whole_sum(sky130hd):
-    layer = Layer(inputs=4096, outputs=8, tokens=4)
-    model = ArrayModel(rows=4, columns=8, layer=layer, block=None, sram_um2_per_bit=2.0)
-    parts = area(model, sky130hd)
-    assert parts.mac == pytest.approx(1000 + 4 * (400 + 340) / 17)  # 4096 terms: four bits more
-    assert parts.sums == 0
-    assert parts.weight_buffer == pytest.approx(2 * 4096 * 8 * 4 * 2.0 / 32)
+def test_buffers_store_the_scales_of_blocks(sky130hd):
+    parts = area(SMALL, sky130hd, storage=Storage(16, 8), activation="int8")
+    assert parts.weight_buffer == pytest.approx(2 * 512 * 8 * 4.5 * 2.0 / 64)
+    assert parts.activation_buffer == pytest.approx(2 * 512 * 4 * 8.5 * 2.0 / 64)
+    rows = area(SMALL, sky130hd, storage=Storage(None))
+    assert rows.weight_buffer == pytest.approx(2 * 512 * 8 * 4 * 2.0 / 64)
 
 
-def test_operands_may_differ(sky130hd):
-    parts = area(SMALL, sky130hd, activation="int8")
-    assert parts.operands == pytest.approx(12 * sky130hd.flip_flop.area)
-    assert parts.activation_buffer == pytest.approx(2 * 512 * 4 * 8.25 * 2.0 / 32)
+def test_a_layer_uses_a_part_of_the_array():
+    int4 = load("int4")
+    # 13 x 13 tiles of 512 / 2 cycles, and 4 + 8 + 7 + 1 to fill and empty the array.
+    expected = 512 * 100 * 50 / ((13 * 13 * 256 + 20) * 4 * 8 * 2)
+    assert SMALL.utilization(int4, int4, lanes=2) == pytest.approx(expected)
 
 
 def test_every_shipped_technology_has_a_memory_of_a_plausible_size():
@@ -79,17 +71,10 @@ def test_every_shipped_technology_has_a_memory_of_a_plausible_size():
 
 
 def test_another_library_needs_its_memory_stated(sky130hd):
-    from dataclasses import replace
-
     other = replace(sky130hd, name="mine")
     with pytest.raises(UserError, match="No SRAM macro of mine is known: state the area of a bit"):
         ArrayModel().sram(other)
     assert ArrayModel(sram_um2_per_bit=3).sram(other).um2_per_bit == 3
-
-
-def test_records_without_parts_are_refused(sky130hd):
-    with pytest.raises(UserError, match="does not state its accumulator's area"):
-        area(SMALL, sky130hd, record=replace(RECORD, accumulator_um2=None))
 
 
 def test_arrays_come_from_files(tmp_path):
@@ -99,8 +84,8 @@ def test_arrays_come_from_files(tmp_path):
         "sram_um2_per_bit: 2.0\n"
     )
     assert load_array(path) == SMALL
-    path.write_text("block: null\n")
-    assert load_array(path) == ArrayModel(block=None)
+    path.write_text("copies: 1\n")
+    assert load_array(path) == ArrayModel(copies=1)
 
 
 @pytest.mark.parametrize(
@@ -109,13 +94,12 @@ def test_arrays_come_from_files(tmp_path):
         ("rows: 0", "rows must be an integer from 1 to"),
         ("rows: many", "rows must be an integer from 1 to 16777216, not 'many'"),
         ("rows: true", "rows must be an integer"),
-        ("row: 4", "Unknown key 'row' in an array; allowed: rows, columns, layer, block"),
+        ("row: 4", "Unknown key 'row' in an array; allowed: rows, columns, layer, copies"),
         ("layer: 5", "layer must be a mapping"),
         ("layer: {inputs: -5}", "layer.inputs must be an integer from 1"),
         ("layer: {input: 5}", "Unknown key 'input' in layer; allowed: inputs, outputs, tokens"),
         ("sram_um2_per_bit: -1", "sram_um2_per_bit must be a positive area, not -1"),
         ("sram_um2_per_bit: .inf", "must be a positive area"),
-        ("scale_bits: 0.5", "scale_bits must be an integer from 0"),
     ],
 )
 def test_bad_arrays_are_refused(tmp_path, text, message):

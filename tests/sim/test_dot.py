@@ -8,7 +8,7 @@ import pytest
 
 from halfbyte.formats import SCALE_CODES, load
 from halfbyte.rtl import to_verilog
-from halfbyte.rtl.dot import Accumulator, DotSpec
+from halfbyte.rtl.dot import Accumulator, DotSpec, FinalAdder
 from halfbyte.sim.dot.export import export_dot
 from halfbyte.sim.dot.plan import DOT_SCENARIOS
 from halfbyte.sim.dot.regression import expected_words, run_dot_regression
@@ -53,7 +53,12 @@ def test_scenarios_reach_ties():
     [
         DotSpec(INT4, INT4, 2, "partial_products", acc_width=10),
         replace(MXFP4, scale=SCALE_CODES["e4m3"], block=6),
-        replace(MXFP4, accumulator=Accumulator.EXACT, scale=SCALE_CODES["e4m3"]),
+        replace(
+            MXFP4,
+            accumulator=Accumulator.EXACT,
+            scale=SCALE_CODES["e4m3"],
+            final_adder=FinalAdder.BALANCED,
+        ),
     ],
     ids=["integer", "nvfp4", "exact"],
 )

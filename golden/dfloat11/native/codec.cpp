@@ -29,20 +29,14 @@ void count(const Word* words, int shift, int64_t first, int64_t last, int64_t* c
   }
 }
 
-template <typename Word>
-void measure(const Word* words, int shift, const prefix::Word* code, int64_t elements,
+template <typename Kind>
+void measure(const typename Kind::Word* words, const prefix::Word* code, int64_t elements,
              int64_t first, int64_t last, uint16_t* lengths) {
+  const prefix::Lengths bits(code);
   for (int64_t segment = first * prefix::kSegments; segment < last * prefix::kSegments; ++segment) {
     int64_t begin = std::min(segment * prefix::kSegment, elements);
     int64_t end = std::min(begin + prefix::kSegment, elements);
-    uint32_t total = 0, other = 0;
-    int64_t i = begin;
-    for (; i + 2 <= end; i += 2) {
-      total += code[words[i] >> shift & 0xFF].bits;
-      other += code[words[i + 1] >> shift & 0xFF].bits;
-    }
-    if (i < end) total += code[words[i] >> shift & 0xFF].bits;
-    lengths[segment] = static_cast<uint16_t>(total + other);
+    lengths[segment] = static_cast<uint16_t>(bits.sum<Kind>(words + begin, end - begin));
   }
 }
 
@@ -78,34 +72,29 @@ void decode(const uint8_t* stream, const uint8_t* raw, const prefix::Code& code,
   }
 }
 
-// Counts of symbols of up to 11 bits.
+// Counts symbols of up to 11 bits in blocks `first` up to `last`, and finds for each block the bits
+// that are 1 in any of its elements.
 template <typename Word>
-void count_joint(const Word* words, int shift, uint32_t mask, int64_t first, int64_t last,
-                 int64_t* counts) {
-  constexpr int64_t kMost = int64_t{1} << 31;  // of what a counter holds
+void count_joint(const Word* words, int shift, uint32_t mask, int64_t elements, int64_t first,
+                 int64_t last, int64_t* counts, uint32_t* ones) {
+  constexpr int64_t kMost = int64_t{1} << 19;  // blocks: a counter holds all their elements
   auto several = std::make_unique<uint32_t[]>(2 * (mask + 1));
-  for (; first < last; first += kMost) {
-    int64_t i = first, end = std::min(last, first + kMost);
-    for (; i + 2 <= end; i += 2) {
-      ++several[words[i] >> shift & mask];
-      ++several[(words[i + 1] >> shift & mask) + mask + 1];
+  for (int64_t part = first; part < last; part += kMost) {
+    for (int64_t block = part; block < std::min(last, part + kMost); ++block) {
+      int64_t i = block * joint::kBlock, end = std::min(i + joint::kBlock, elements);
+      uint32_t any = 0;
+      for (; i + 2 <= end; i += 2) {
+        ++several[words[i] >> shift & mask];
+        ++several[(words[i + 1] >> shift & mask) + mask + 1];
+        any |= uint32_t{words[i]} | uint32_t{words[i + 1]};
+      }
+      if (i < end) ++several[words[i] >> shift & mask], any |= words[i];
+      ones[block] = any;
     }
-    if (i < end) ++several[words[i] >> shift & mask];
     for (uint32_t symbol = 0; symbol <= mask; ++symbol) {
       counts[symbol] += int64_t{several[symbol]} + several[symbol + mask + 1];
       several[symbol] = several[symbol + mask + 1] = 0;
     }
-  }
-}
-
-// For each chunk, the bits that are 1 in any of its elements.
-template <typename Word>
-void find_ones(const Word* words, int64_t elements, int64_t first, int64_t last, uint32_t* ones) {
-  for (int64_t chunk = first; chunk < last; ++chunk) {
-    int64_t begin = chunk * joint::kChunk, end = std::min(begin + joint::kChunk, elements);
-    Word any = 0;
-    for (int64_t i = begin; i < end; ++i) any |= words[i];
-    ones[chunk] = any;
   }
 }
 
@@ -114,27 +103,28 @@ void encode_joint(const joint::Tensor& tensor, const Word* words, const uint16_t
                   int64_t first, int64_t last, uint16_t* stream, uint16_t* escapes,
                   uint32_t* sizes) {
   const joint::Code code(frequencies, tensor.rows);
-  auto rows = std::make_unique<uint8_t[]>(joint::kChunk);
-  for (int64_t chunk = first; chunk < last; ++chunk) {
-    const Word* begin = words + tensor.first(chunk);
-    int64_t size = tensor.size(chunk), place = chunk - first;
-    uint16_t* most = stream + (place + 1) * (joint::kChunk + joint::kStateWords + 1);
-    uint16_t* kept = escapes + place * joint::kChunk;
-    sizes[2 * place + 1] =
-        static_cast<uint32_t>(joint::find_rows(tensor, begin, size, rows.get(), kept));
-    uint16_t* start = joint::encode_rows(code, rows.get(), size, most);
-    sizes[2 * place] = static_cast<uint32_t>(most - start);
-    if (tensor.raw_bits(chunk)) joint::write_raw(joint::Raw(tensor, chunk), begin, size);
-    tensor.crcs[chunk] = crc32c(reinterpret_cast<const uint8_t*>(begin), size * tensor.bytes);
+  joint::Encoding<Word> two[2];
+  for (int64_t chunk = first; chunk < last; chunk += 2) {
+    const int count = chunk + 1 < last ? 2 : 1;
+    for (int k = 0; k < count; ++k) {
+      const Word* begin = words + tensor.first(chunk + k);
+      int64_t size = tensor.size(chunk + k);
+      int64_t kept = two[k].begin(tensor, code, begin, size, escapes);
+      sizes[2 * k + 1] = static_cast<uint32_t>(kept);
+      escapes += kept;
+      joint::write_raw(tensor, chunk + k, begin);
+      tensor.crcs[chunk + k] =
+          crc32c(reinterpret_cast<const uint8_t*>(begin), size * tensor.bytes);
+    }
+    if (count == 2) two[0].rounds(code, &two[1]);
+    for (int k = 0; k < count; ++k, sizes += 2) {
+      const uint16_t* start = two[k].finish(code);
+      int64_t taken = two[k].end() - start;
+      std::memcpy(stream, start, 2 * static_cast<size_t>(taken));
+      sizes[0] = static_cast<uint32_t>(taken);
+      stream += taken;
+    }
   }
-}
-
-template <typename Word>
-void decode_joint(const joint::Tensor& tensor, int64_t first, int64_t last, bool check, Word* out,
-                  uint8_t* results) {
-  for (int64_t chunk = first; chunk < last; ++chunk)
-    results[chunk - first] = joint::decode_chunk(
-        tensor, chunk, check, out + (chunk - first) * joint::kChunk);
 }
 
 }  // namespace
@@ -151,9 +141,11 @@ EXPORT void hb_count(const void* words, int wide, int64_t first, int64_t last, i
 EXPORT void hb_prefix_measure(const void* words, int wide, const prefix::Word* code,
                               int64_t elements, int64_t first, int64_t last, uint16_t* lengths) {
   if (wide)
-    measure(static_cast<const uint16_t*>(words), 7, code, elements, first, last, lengths);
+    measure<prefix::Wide>(static_cast<const uint16_t*>(words), code, elements, first, last,
+                          lengths);
   else
-    measure(static_cast<const uint8_t*>(words), 0, code, elements, first, last, lengths);
+    measure<prefix::Narrow>(static_cast<const uint8_t*>(words), code, elements, first, last,
+                            lengths);
 }
 
 EXPORT void hb_prefix_encode(const void* words, int wide, const prefix::Word* code,
@@ -186,29 +178,21 @@ EXPORT void hb_prefix_decode(const uint8_t* stream, const uint8_t* raw, const ui
                            elements, static_cast<uint8_t*>(out), results);
 }
 
-EXPORT void hb_joint_count(const void* words, int bytes, int shift, int width, int64_t first,
-                           int64_t last, int64_t* counts) {
+EXPORT void hb_joint_count(const void* words, int bytes, int shift, int width, int64_t elements,
+                           int64_t first, int64_t last, int64_t* counts, uint32_t* ones) {
   uint32_t mask = (1u << width) - 1;
   if (bytes == 4)
-    count_joint(static_cast<const uint32_t*>(words), shift, mask, first, last, counts);
+    count_joint(static_cast<const uint32_t*>(words), shift, mask, elements, first, last, counts,
+                ones);
   else if (bytes == 2)
-    count_joint(static_cast<const uint16_t*>(words), shift, mask, first, last, counts);
+    count_joint(static_cast<const uint16_t*>(words), shift, mask, elements, first, last, counts,
+                ones);
   else
-    count_joint(static_cast<const uint8_t*>(words), shift, mask, first, last, counts);
+    count_joint(static_cast<const uint8_t*>(words), shift, mask, elements, first, last, counts,
+                ones);
 }
 
-EXPORT void hb_joint_ones(const void* words, int bytes, int64_t elements, int64_t first,
-                          int64_t last, uint32_t* ones) {
-  if (bytes == 4)
-    find_ones(static_cast<const uint32_t*>(words), elements, first, last, ones);
-  else if (bytes == 2)
-    find_ones(static_cast<const uint16_t*>(words), elements, first, last, ones);
-  else
-    find_ones(static_cast<const uint8_t*>(words), elements, first, last, ones);
-}
-
-// Each chunk has separate places for its stream and its escapes, large enough for the worst case.
-// The stream ends at the end of its place.
+// Streams and escapes of the chunks follow each other; there must be room for the worst case.
 EXPORT void hb_joint_encode(const joint::Tensor* tensor, const void* words,
                             const uint16_t* frequencies, int64_t first, int64_t last,
                             uint16_t* stream, uint16_t* escapes, uint32_t* sizes) {
@@ -226,11 +210,11 @@ EXPORT void hb_joint_encode(const joint::Tensor* tensor, const void* words,
 EXPORT void hb_joint_decode(const joint::Tensor* tensor, int64_t first, int64_t last, int check,
                             void* out, uint8_t* results) {
   if (tensor->bytes == 4)
-    decode_joint(*tensor, first, last, check, static_cast<uint32_t*>(out), results);
+    joint::decode_chunks(*tensor, first, last, check, static_cast<uint32_t*>(out), results);
   else if (tensor->bytes == 2)
-    decode_joint(*tensor, first, last, check, static_cast<uint16_t*>(out), results);
+    joint::decode_chunks(*tensor, first, last, check, static_cast<uint16_t*>(out), results);
   else
-    decode_joint(*tensor, first, last, check, static_cast<uint8_t*>(out), results);
+    joint::decode_chunks(*tensor, first, last, check, static_cast<uint8_t*>(out), results);
 }
 
 EXPORT int hb_joint_product(const joint::Tensor* tensor, int64_t first, int64_t last,

@@ -201,6 +201,50 @@ inline Word join(Word first, Word second) {
   return {first.value << second.bits | second.value, first.bits + second.bits};
 }
 
+// The lengths of a code, to be added up for the symbols of a segment.
+class Lengths {
+ public:
+  explicit Lengths(const Word* code) {
+    for (int symbol = 0; symbol < 256; ++symbol)
+      of_[symbol] = static_cast<uint8_t>(code[symbol].bits);
+  }
+
+  template <typename Kind>
+  uint32_t sum(const typename Kind::Word* words, int64_t count) const {
+    constexpr int shift = Kind::has_raw ? 7 : 0;
+    uint32_t total = 0, other = 0;
+    int64_t i = 0;
+#if defined(__AVX512VBMI__) && defined(__AVX512BW__)
+    __m512i table[4], sums = _mm512_setzero_si512();
+    for (int k = 0; k < 4; ++k) table[k] = load<__m512i>(of_ + 64 * k);
+    for (; i + 64 <= count; i += 64) {
+      __m512i symbols = sixty_four(words + i);
+      __m512i low = _mm512_permutex2var_epi8(table[0], symbols, table[1]);
+      __m512i high = _mm512_permutex2var_epi8(table[2], symbols, table[3]);
+      __m512i bits = _mm512_mask_blend_epi8(_mm512_movepi8_mask(symbols), low, high);
+      sums = _mm512_add_epi64(sums, _mm512_sad_epu8(bits, _mm512_setzero_si512()));
+    }
+    total = static_cast<uint32_t>(_mm512_reduce_add_epi64(sums));
+#endif
+    for (; i + 2 <= count; i += 2) {
+      total += of_[words[i] >> shift & 0xFF];
+      other += of_[words[i + 1] >> shift & 0xFF];
+    }
+    return i < count ? total + other + of_[words[i] >> shift & 0xFF] : total + other;
+  }
+
+ private:
+#if defined(__AVX512VBMI__) && defined(__AVX512BW__)
+  static __m512i sixty_four(const uint8_t* words) { return load<__m512i>(words); }
+  static __m512i sixty_four(const uint16_t* words) {
+    __m256i low = _mm512_cvtepi16_epi8(_mm512_srli_epi16(load<__m512i>(words), 7));
+    __m256i high = _mm512_cvtepi16_epi8(_mm512_srli_epi16(load<__m512i>(words + 32), 7));
+    return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+  }
+#endif
+  alignas(64) uint8_t of_[256];
+};
+
 // Writes bits. Each step stores the current word, complete or not, to avoid a branch.
 struct Writer {
   uint32_t* next;

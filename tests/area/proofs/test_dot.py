@@ -1,6 +1,7 @@
 """Proofs of dot-product units, and faults that they refute."""
 
 from dataclasses import replace
+from functools import cache
 
 import pytest
 
@@ -55,9 +56,36 @@ def test_an_integer_unit_is_proved(fmt, architecture, lanes, style, overflow):
     assert prove_accumulator(tree, spec).equal
 
 
-def test_the_rows_of_a_prefix_adder_are_proved():
-    spec = DotSpec(INT4, INT4, 3, "partial_products", acc_width=12, final_adder=FinalAdder.PREFIX)
+@pytest.mark.parametrize("style", [AdderStyle(), INVERTED])
+@pytest.mark.parametrize("final", [FinalAdder.PREFIX, FinalAdder.BALANCED])
+@pytest.mark.parametrize(
+    ("fmt", "architecture"), [(INT4, "partial_products"), (E2M1, "exponent_shift")]
+)
+def test_the_rows_of_a_final_adder_are_proved(fmt, architecture, final, style):
+    spec = DotSpec(fmt, fmt, 9, architecture, acc_width=17, final_adder=final, adders=style)
     assert wrong_sum(read_tree(spec), spec)[0] is None
+
+
+def test_a_balanced_tree_leaves_late_bits_to_the_final_adder():
+    """No carry ripples through the tree: it is hardly deeper than its tallest place."""
+    spec = DotSpec(INT4, INT4, 32, "partial_products", acc_width=32)
+    depths = {
+        final: depth_of(read_tree(replace(spec, final_adder=final)))
+        for final in (FinalAdder.PREFIX, FinalAdder.BALANCED)
+    }
+    assert depths[FinalAdder.BALANCED] <= 15 < depths[FinalAdder.PREFIX]
+
+
+def depth_of(tree):
+    """The most full adders between an input of the tree and a row."""
+    driver = {net: cell for cell in tree.cells for net in cell.outputs}
+
+    @cache
+    def depth(net):
+        cell = driver.get(net)
+        return (len(cell.inputs) == 3) + max(map(depth, cell.inputs)) if cell else 0
+
+    return max(depth(net) for row in tree.rows for net in row)
 
 
 def test_the_tree_of_scaled_blocks_is_proved():

@@ -31,6 +31,20 @@ def test_a_unit_is_proved_in_every_technology(technology):
     assert netlist_path(record.netlist).is_file()
 
 
+def test_a_clock_is_met_by_another_final_adder():
+    spec = DotSpec(INT4, INT4, 4, "partial_products", acc_width=24)
+    slow = smallest(spec, prove=False)
+    assert (slow.final_adder, slow.clock_ps, slow.slack_ps) == ("ripple", None, None)
+    record = smallest(spec, clock_ps=0.7 * slow.delay_ps)
+    assert record.final_adder in ("prefix", "balanced")
+    assert record.delay_ps <= record.clock_ps < slow.delay_ps
+    assert record.wns_ps == 0
+    assert record.area_um2 > slow.area_um2
+    assert record.proof.status == "proved"
+    relaxed = smallest(spec, prove=False, clock_ps=2 * slow.delay_ps)
+    assert (relaxed.area_um2, relaxed.final_adder) == (slow.area_um2, "ripple")
+
+
 def test_full_adders_are_the_librarys_cells():
     record = smallest(DotSpec(INT4, INT4, 3, "partial_products", acc_width=16), prove=False)
     netlist = netlist_path(record.netlist).read_text()

@@ -79,14 +79,17 @@ def reference_decode(data):
     _, sizes, stream, escaped, raw = places
     made = bytearray()
     for chunk in range(chunks):
-        length, _, zeros = struct.unpack_from("<3I", data, sizes + 12 * chunk)
-        raw_bits, elements = bits - width - zeros, min(65536, count - 65536 * chunk)
-        raw_end = raw + -(-elements // 8) * raw_bits
-        raw_text, raw = int.from_bytes(data[raw:raw_end], "little"), raw_end
+        length, _, left_out = struct.unpack_from("<3I", data, sizes + 12 * chunk)
+        elements = min(65536, count - 65536 * chunk)
         chunk_words = iter(struct.unpack_from(f"<{length}H", data, stream))
         stream += 2 * length
         states = [next(chunk_words) + 65536 * next(chunk_words) for _ in range(32)]
         for i in range(elements):
+            if i % 4096 == 0:
+                zeros = 0 if left_out >> 16 + i // 4096 & 1 else left_out & 255
+                raw_bits = bits - width - zeros
+                end = raw + -(-min(4096, elements - i) // 8) * raw_bits
+                raw_text, raw = int.from_bytes(data[raw:end], "little"), end
             row, place, frequency = slots[states[i % 32] % 4096]
             states[i % 32] = states[i % 32] // 4096 * frequency + place
             if states[i % 32] < 65536:
@@ -95,7 +98,7 @@ def reference_decode(data):
             if escape and row == rows - 1:
                 symbol = struct.unpack_from("<H", data, escaped)[0]
                 escaped += 2
-            rest = raw_text >> i * raw_bits & (1 << raw_bits) - 1
+            rest = raw_text >> i % 4096 * raw_bits & (1 << raw_bits) - 1
             high, low = rest >> shift - zeros, rest & (1 << shift - zeros) - 1
             word = high << shift + width | symbol << shift | low << zeros
             made += word.to_bytes(bits // 8, "little")
@@ -161,7 +164,10 @@ class TestRoundTrip:
 
 @pytest.mark.parametrize("dtype", TYPES)
 def test_a_decoder_written_from_the_description_agrees(dtype):
-    x = values(CHUNK + 333, dtype)
+    x = values(CHUNK + 5333, dtype)
+    if dtype == torch.float32:
+        x[3000:30_000] = x[3000:30_000].bfloat16()  # blocks of their own
+        x[CHUNK : CHUNK + 4096] = x[CHUNK : CHUNK + 4096].half()
     data = joint.compress(x).numpy().tobytes()
     assert reference_decode(data) == bits_of(x).numpy().tobytes()
 
@@ -191,6 +197,17 @@ class TestSize:
         x[CHUNK : 2 * CHUNK] = x[CHUNK : 2 * CHUNK].bfloat16()
         data = joint.compress(x)
         assert len(data) < plain - 2 * CHUNK + 1000
+        assert_same(decompress(data), x)
+
+    def test_rows_of_another_type_are_found_within_a_chunk(self, engine):
+        """All blocks that such rows fill leave their bits out; the others of the chunk do not."""
+        x = normal(2 * CHUNK - 77)
+        plain = len(joint.compress(x))
+        x[9 * 4096 - 50 : 12 * 4096 + 50] = x[9 * 4096 - 50 : 12 * 4096 + 50].bfloat16()
+        x[CHUNK:] = x[CHUNK:].half()
+        data = joint.compress(x)
+        saved = (3 * 4096 * 16 + (CHUNK - 77) * 13) / 8
+        assert plain - len(data) == pytest.approx(saved, rel=0.01)
         assert_same(decompress(data), x)
 
     def test_counts_tell_before(self):
@@ -261,6 +278,16 @@ class TestDamage:
         raw[12:16] = np.frombuffer(crc32c(raw[:size].copy()).to_bytes(4, "little"), np.uint8)
         with pytest.raises(CorruptError, match=message):
             decompress(torch.from_numpy(raw))
+
+    @pytest.mark.parametrize("word", [10, 0x101, 1 << 16, 1 | 1 << 17], ids=hex)
+    def test_bits_that_cannot_be_left_out(self, data, word):
+        """Too many; a byte without meaning; blocks that keep them though none are left out, and
+        blocks that do not exist."""
+        raw = data.numpy().copy()
+        last = read_header(raw).size + 8 + 12 + 8  # the second chunk's word, after two CRCs
+        raw[last : last + 4] = np.frombuffer(word.to_bytes(4, "little"), np.uint8)
+        with pytest.raises(CorruptError, match="leaves out more bits"):
+            decompress(torch.from_numpy(raw), verify=False)
 
     def test_sizes_that_lead_out_of_the_stream(self, data):
         raw = data.numpy().copy()

@@ -29,14 +29,21 @@ def test_figures_and_what_repeats_them():
 
 def test_every_command_option_of_a_record_is_repeated():
     record = synthesis(
-        "e2m1", 1500.0, activation="int8", clock_ps=2000.0, terms=1024, unit="dot", lanes=32
+        "e2m1",
+        1500.0,
+        activation="int8",
+        clock_ps=2000.0,
+        terms=1024,
+        unit="dot",
+        lanes=32,
+        um2_per_lane=1500.0 / 32,
     )
     (entry,) = page_data([record])["hardware"]
     assert entry["command"] == (
         "halfbyte synth e2m1 --unit dot --lanes 32 --activation int8 --tech sky130hd "
         "--terms 1024 --clock 2000ps"
     )
-    assert entry["figures"]["lane_um2"] == 1500.0 / 32
+    assert entry["figures"]["um2_per_lane"] == 1500.0 / 32
 
 
 def test_the_newest_of_equal_records_counts():

@@ -1,0 +1,89 @@
+"""Noise of quantized layers: signal to noise of their results, without running the whole model.
+
+This takes milliseconds for a format, so that many block sizes and scales can be compared. It says
+nothing of how much of the noise matters to the model.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from statistics import fmean
+
+import torch
+from torch import Tensor
+
+from halfbyte.accuracy.models.loading import open_subject
+from halfbyte.accuracy.models.reference import find_model
+from halfbyte.accuracy.profile.activations import collect_activations
+from halfbyte.base import UserError
+from halfbyte.formats import Format
+from halfbyte.golden import quantize
+from halfbyte.golden.scales import ScaleFormat
+
+__all__ = ["LayerSample", "layer_samples", "result_sqnr_db"]
+
+ROWS = 48
+"""Outputs and tokens of each layer that are looked at."""
+# Values to keep of each layer's input: enough rows of the widest layers in use.
+_LIMIT = 2**18
+
+
+@dataclass(frozen=True, eq=False)
+class LayerSample:
+    """Some outputs of a layer for some tokens.
+
+    Parameters
+    ----------
+    weight, inputs : Tensor
+        (N, K) and (T, K) float32.
+    weight_absmax : Tensor
+        Largest magnitude of the whole weight, for scales of whole tensors.
+    """
+
+    weight: Tensor
+    inputs: Tensor
+    weight_absmax: Tensor
+
+
+def layer_samples(model: str, rows: int = ROWS) -> list[LayerSample]:
+    """``rows`` outputs and inputs of every layer, from first to last.
+
+    The inputs come from the model's calibration text. Raises UserError if no layer has so many.
+    """
+    subject = open_subject(find_model(model))
+    inputs = collect_activations(subject, limit=_LIMIT)
+    samples = []
+    for name, matrix in subject.matrices().items():
+        if name not in inputs:
+            continue
+        weight, seen = matrix.read().float(), inputs[name]
+        if min(len(weight), len(seen)) >= rows and seen.shape[1] == weight.shape[1]:
+            chosen = (_spread(weight, rows), _spread(seen, rows))
+            samples.append(LayerSample(*chosen, weight.abs().amax()))
+    if not samples:
+        raise UserError(f"{model} has no layer with {rows} outputs that reads its text")
+    return samples
+
+
+def _spread(matrix: Tensor, rows: int) -> Tensor:
+    """Rows from first to last, equally far apart."""
+    return matrix[torch.linspace(0, len(matrix) - 1, rows).round().long()].float()
+
+
+def result_sqnr_db(
+    samples: Sequence[LayerSample], fmt: Format, block: int, scale_format: ScaleFormat
+) -> float:
+    """Signal to noise of layers' results in dB, both operands in ``fmt``; the mean over layers.
+
+    Blocks of ``block`` values along the sum share a scale. Results are added up in FP64.
+    """
+    code = partial(quantize, fmt=fmt, block=block, scale_format=scale_format)
+    decibels = []
+    for sample in samples:
+        weight = code(sample.weight, tensor_absmax=sample.weight_absmax).dequantize()
+        inputs = code(sample.inputs).dequantize()
+        exact = sample.inputs.double() @ sample.weight.double().T
+        noise = (inputs.double() @ weight.double().T - exact).square().sum()
+        decibels.append(10 * math.log10(float(exact.square().sum() / noise)))
+    return fmean(decibels)

@@ -1,0 +1,124 @@
+"""The dot-product units of a space: the product of lanes, scales and blocks."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from halfbyte.base import UserError
+from halfbyte.formats import Format, ScaleCode, find_scale_code
+from halfbyte.rtl.dot import Accumulator, DotSpec
+from halfbyte.rtl.dot.spec import MAX_LANES
+
+__all__ = ["DOT", "MAC", "UNIT_KEYS", "UnitAxes", "unit_axes"]
+
+MAC, DOT = "mac", "dot"
+UNIT_KEYS = ("units", "lanes", "scales", "blocks", "effort")
+# In a list of blocks: as many products as the unit has lanes.
+LANES = "lanes"
+NO_SCALE = "none"
+MAX_EFFORT = 1000
+
+Read = Callable[[Any], Any]
+# Reads a list of a space: its key, what it is where it is missing, and what reads an entry.
+ReadAxis = Callable[[Mapping[Any, Any], str, list[Any], Read], tuple[Any, ...]]
+
+
+@dataclass(frozen=True)
+class UnitAxes:
+    """The units of a space for each pair of formats.
+
+    Parameters
+    ----------
+    lanes : tuple of int
+        Products a cycle.
+    scales : tuple of ScaleCode or None
+        Types of the blocks' scales; None is an integer accumulator without scales.
+    blocks : tuple of int or None
+        Products that share a scale; None means as many as lanes. Those that the lanes do not divide
+        are left out.
+    effort : float
+        Factor by which lanes are annealed longer than by default.
+    """
+
+    lanes: tuple[int, ...]
+    scales: tuple[ScaleCode | None, ...]
+    blocks: tuple[int | None, ...]
+    effort: float = 1.0
+
+    def designs(self, weight: Format, activation: Format, terms: int) -> Iterator[DotSpec]:
+        """The units of two formats, each once; those that cannot exist are left out."""
+        for scale in self.scales:
+            for lanes in self.lanes:
+                sizes = [None] if scale is None else [block or lanes for block in self.blocks]
+                for block in dict.fromkeys(sizes):
+                    if block is None or block % lanes == 0:
+                        yield from _design(weight, activation, lanes, scale, block, terms)
+
+
+def _design(
+    weight: Format,
+    activation: Format,
+    lanes: int,
+    scale: ScaleCode | None,
+    block: int | None,
+    terms: int,
+) -> Iterator[DotSpec]:
+    """The unit; nothing if its formats are too wide for the accumulator."""
+    kind = Accumulator.FP32 if scale else Accumulator.INTEGER
+    try:
+        yield DotSpec(
+            weight, activation, lanes, accumulator=kind, scale=scale, block=block, terms=terms
+        )
+    except UserError:
+        return
+
+
+def unit_axes(data: Mapping[Any, Any], read_axis: ReadAxis) -> tuple[bool, UnitAxes | None]:
+    """Whether a space has MACs, and the axes of its units if it has any.
+
+    Raises UserError for a wrong value, or for axes of units in a space without units.
+    """
+    kinds = read_axis(data, "units", [MAC], _kind)
+    if DOT not in kinds:
+        given = [key for key in UNIT_KEYS[1:] if key in data]
+        if given:
+            raise UserError(f"{given[0]} is of dot-product units: add `units: [{DOT}]`")
+        return True, None
+    axes = UnitAxes(
+        lanes=read_axis(data, "lanes", [32], _lanes),
+        scales=read_axis(data, "scales", [NO_SCALE], _scale),
+        blocks=read_axis(data, "blocks", [LANES], _block),
+        effort=_effort(data.get("effort", 1)),
+    )
+    return MAC in kinds, axes
+
+
+def _kind(entry: object) -> str:
+    if entry not in (MAC, DOT):
+        raise UserError(f"units: {MAC} or {DOT}, not {entry!r:.60}")
+    return str(entry)
+
+
+def _lanes(entry: object) -> int:
+
+    if type(entry) is not int or not 1 <= entry <= MAX_LANES:
+        raise UserError(f"lanes must be 1 to {MAX_LANES}, not {entry!r:.60}")
+    return entry
+
+
+def _scale(entry: object) -> ScaleCode | None:
+    return None if entry in (NO_SCALE, None) else find_scale_code(str(entry))
+
+
+def _block(entry: object) -> int | None:
+    if entry == LANES:
+        return None
+    if type(entry) is not int or entry < 1:
+        raise UserError(f"blocks: a number of products, or {LANES}, not {entry!r:.60}")
+    return entry
+
+
+def _effort(value: object) -> float:
+    if type(value) not in (int, float) or not 0 < float(str(value)) <= MAX_EFFORT:
+        raise UserError(f"effort must be a number up to {MAX_EFFORT}, not {value!r:.60}")
+    return float(str(value))

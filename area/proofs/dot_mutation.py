@@ -1,0 +1,78 @@
+"""Which mutants of a dot-product unit are harmless: a proof from every state that can occur.
+
+An FP32 accumulator never holds -0, nor most of the patterns that stand for NaN. If sums cannot
+overflow or be subnormal, it never holds the largest and the smallest exponents either. A change
+that matters only there is no fault, so these states are left out.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from halfbyte.area.netlists.aig import TRUE, Aig
+from halfbyte.area.netlists.circuit import Circuit, Net
+from halfbyte.area.proofs.equivalence import compare
+from halfbyte.area.proofs.fp32_stage import augend_fields
+from halfbyte.area.proofs.mutation import SELECT, Mutated
+from halfbyte.rtl.dot import DotSpec
+from halfbyte.rtl.dot.unit import has_small_stage
+
+__all__ = ["equivalent_dot_mutants"]
+
+
+def equivalent_dot_mutants(mutated: Mutated, name: str, spec: DotSpec) -> set[int]:
+    """The numbers of the mutants of unit ``name`` (of ``spec``) that are proved to be harmless.
+
+    A mutant that the solver gives up on counts as a fault.
+    """
+    circuit = mutated.circuits[name]
+    held = _accumulator(circuit) if spec.is_fp32 and has_small_stage(spec) else []
+    return {
+        mutant.number
+        for mutant in mutated.mutants
+        if mutant.unit == name and _is_equivalent(circuit, mutant.number, held, spec)
+    }
+
+
+def _is_equivalent(circuit: Circuit, number: int, held: Sequence[Net], spec: DotSpec) -> bool:
+    """Whether the mutant does what mutant 0 does; ``held`` are the nets of an FP32 number."""
+    aig = Aig()
+    known = _variables(aig, circuit)
+    known |= zip(held, _numbers(aig, limited=spec.is_limited) if held else (), strict=True)
+    expected, seen = (_after(aig, circuit.fixed(SELECT, each), known) for each in (0, number))
+    return compare(aig, (), list(zip(expected, seen, strict=True))).equal is True
+
+
+def _variables(aig: Aig, circuit: Circuit) -> dict[Net, int]:
+    """A variable for each input and register."""
+    nets = [net for name, nets in circuit.inputs.items() if name != SELECT for net in nets]
+    nets += [register.output for register in circuit.registers]
+    return {net: aig.variable() for net in nets}
+
+
+def _accumulator(circuit: Circuit) -> list[Net]:
+    """The registers that hold ``acc``, bit 0 first."""
+    aig = Aig()
+    known = _variables(aig, circuit)
+    unchanged = circuit.fixed(SELECT, 0)
+    literals = unchanged.word(unchanged.evaluate(aig, known), unchanged.outputs["acc"])
+    holders = {known[register.output]: register.output for register in circuit.registers}
+    return [holders[literal] for literal in literals]
+
+
+def _numbers(aig: Aig, *, limited: bool) -> list[int]:
+    """The bits of every number that an FP32 accumulator can hold, as functions of variables."""
+    fraction, field = augend_fields(aig, limited=limited)
+    is_zero = is_nan = TRUE
+    for literal in (*fraction, *field):
+        is_zero = aig.conjunction(is_zero, literal ^ 1)
+    for literal in (*field, fraction[-1]):
+        is_nan = aig.conjunction(is_nan, literal)
+    has_sign = aig.conjunction(is_zero ^ 1, is_nan ^ 1)
+    return [*fraction, *field, aig.conjunction(aig.variable(), has_sign)]
+
+
+def _after(aig: Aig, circuit: Circuit, known: Mapping[Net, int]) -> list[int]:
+    """All outputs, and the next values of all registers."""
+    literals = circuit.evaluate(aig, dict(known))
+    outputs = [net for nets in circuit.outputs.values() for net in nets]
+    data = circuit.word(literals, [register.data for register in circuit.registers])
+    return circuit.word(literals, outputs) + data

@@ -1,0 +1,176 @@
+"""The jobs of the search for a dot-product unit: a netlist by a recipe, and a stage's proof."""
+
+import shutil
+from dataclasses import asdict, astuple, dataclass, replace
+from functools import cached_property, partial
+from pathlib import Path
+
+from halfbyte.area.cells.technology import Technology
+from halfbyte.area.proofs.dot_unit import prove_dot
+from halfbyte.area.proofs.fp32_stage import prove_fp32_stage
+from halfbyte.area.proofs.mac import ProofError
+from halfbyte.area.proofs.results import StageProof
+from halfbyte.area.search.dot_records import DotRecord, MappedDot
+from halfbyte.area.search.lanes import FoundLane
+from halfbyte.area.search.run_folder import run_folder
+from halfbyte.area.search.synthesis_jobs import is_kept, netlist_digest, netlist_path
+from halfbyte.area.synthesis.dot import synthesize_dot
+from halfbyte.area.synthesis.recipes import Recipe
+from halfbyte.area.timing.dot_streams import measure_dot
+from halfbyte.area.timing.measure import slack
+from halfbyte.area.timing.operands import Operands
+from halfbyte.base import code_fingerprint, content_key, versions_of
+from halfbyte.rtl.dot import DotSpec
+from halfbyte.rtl.dot.scaled_block import block_exponent_bits
+from halfbyte.rtl.dot.unit import small_stage
+
+__all__ = ["DotJob", "StageJob"]
+
+_VERSIONED = ("amaranth", "pyosys")
+_PROVERS = ("python-sat",)
+_CODE = ("halfbyte.area.synthesis.dot", "halfbyte.area.timing.dot_streams")
+
+
+@dataclass(frozen=True)
+class DotJob:
+    """Synthesizes a unit around a lane by a recipe, measures it, and proves it if asked to.
+
+    Energies are measured on ``operands``, or not at all.
+    """
+
+    spec: DotSpec
+    lane: FoundLane
+    recipe: Recipe
+    technology: Technology
+    operands: Operands | None = None
+    proves: bool = False
+    clock_ps: float | None = None
+    result_type = MappedDot
+
+    @cached_property
+    def key(self) -> str:
+        """What the result depends on."""
+        prover = code_fingerprint("halfbyte.area.proofs.dot_unit")
+        return content_key(
+            {
+                "rtlil": self.spec.rtlil(),
+                "lane": self.lane.verilog,
+                "recipe": list(astuple(self.recipe)),
+                "clock_ps": self.clock_ps if self.recipe.clocked else None,
+                "technology": self.technology.content_hash,
+                "operands": self.operands and self.operands.content_hash,
+                "code": code_fingerprint(*_CODE),
+                "versions": versions_of(*_VERSIONED),
+                "proof": [prover, versions_of(*_PROVERS)] if self.proves else None,
+            }
+        )
+
+    @property
+    def label(self) -> str:
+        """For the progress line."""
+        what = " proof" if self.proves else ""
+        return f"{self.spec.weight.name}, {self.spec.lanes} lanes, {self.recipe.name}{what}"
+
+    @property
+    def cost(self) -> float:
+        """How long it takes, roughly."""
+        return self.spec.lanes * (4.0 if self.proves else 1.0)
+
+    def is_complete(self, result: MappedDot) -> bool:
+        """Whether the netlist is still there, and still the one that was measured."""
+        return is_kept(result.netlist, result.netlist_sha256)
+
+    def run(self) -> MappedDot:
+        """Synthesize in a temporary folder; if this fails it is kept under ``build/failed``."""
+        with run_folder() as folder:
+            result = self._run(folder)
+            netlist = netlist_path(f"{self.key[:16]}.v")
+            netlist.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(folder / "netlist.v", netlist)
+        return replace(result, netlist=netlist.name, netlist_sha256=netlist_digest(netlist))
+
+    def _run(self, folder: Path) -> MappedDot:
+        rtlil, lane = self.spec.rtlil(), self.lane.verilog
+        result = synthesize_dot(rtlil, lane, self.technology, self.recipe, folder, self.clock_ps)
+        netlist = folder / "netlist.json"
+        proof = None
+        if self.proves:
+            proof = prove_dot(self.spec, lane, folder, self.technology)
+        return MappedDot(
+            **asdict(result),
+            measured=measure_dot(netlist, self.technology, self.spec, self.operands),
+            proof=proof,
+        )
+
+    def record(self, result: MappedDot) -> DotRecord:
+        """The result record; the job has operands."""
+        assert self.operands is not None  # noqa: S101
+        technology, spec, area = self.technology, self.spec, result.area_um2
+        left, worst = slack(result.measured.delay_ps, self.clock_ps)
+        return DotRecord.from_json(
+            {
+                **spec.fields,
+                "recipe": self.recipe.name,
+                "technology": technology.name,
+                "corner": technology.corner,
+                "clock_ps": self.clock_ps,
+                "slack_ps": left,
+                "wns_ps": worst,
+                "area_um2": area,
+                "area_ge": round(area / technology.nand2_area, 2),
+                "um2_per_lane": round(area / spec.lanes, 4),
+                "lane_um2": self.lane.area_um2,
+                "lane_moves": self.lane.moves,
+                "register_um2": result.register_um2,
+                "cells": result.cells,
+                "flip_flops": result.flip_flops,
+                **result.measured.as_json(),
+                "operands": self.operands.name,
+                "proof": result.proof.as_json() if result.proof else None,
+                "netlist": result.netlist,
+                "versions": {
+                    **versions_of("halfbyte", *_VERSIONED),
+                    "card": technology.content_hash[:12],
+                },
+                "seconds": result.seconds,
+            }
+        )
+
+
+@dataclass(frozen=True)
+class StageJob:
+    """The proof of a unit's FP32 stage."""
+
+    spec: DotSpec
+    result_type = StageProof
+
+    @cached_property
+    def key(self) -> str:
+        """What the proof depends on."""
+        spec = self.spec
+        stage = [spec.significand_bits, block_exponent_bits(spec), spec.is_limited]
+        code = code_fingerprint("halfbyte.area.proofs.fp32_stage")
+        return content_key(
+            ["fp32 stage", stage, repr(spec.style), code, versions_of(*_VERSIONED, *_PROVERS)]
+        )
+
+    @property
+    def label(self) -> str:
+        """For the progress line."""
+        return f"{self.spec.weight.name} FP32 stage"
+
+    @property
+    def cost(self) -> float:
+        """High: the proof takes minutes."""
+        return 1000.0
+
+    def is_complete(self, result: StageProof) -> bool:
+        """A stored proof lacks nothing."""
+        return True
+
+    def run(self) -> StageProof:
+        """Prove the stage; raises ProofError if it is refuted."""
+        proof = prove_fp32_stage(partial(small_stage, self.spec))
+        if proof.counterexample:
+            raise ProofError(f"{self.spec.title}: FP32 stage, {proof.counterexample}")
+        return proof

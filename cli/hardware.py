@@ -1,0 +1,203 @@
+"""The hardware that is set beside accuracy: MACs, dot-product units, or arrays of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from halfbyte.base import UserError
+from halfbyte.cli.array import ARRAY, make_arrays, show_arrays
+from halfbyte.cli.dot import DEFAULT_LANES, DOT, NO_SCALE, scale_rule, show_dots
+from halfbyte.cli.output import progress
+from halfbyte.cli.synth import show_areas
+from halfbyte.formats import Format, ScaleCode, find_scale_code
+
+if TYPE_CHECKING:
+    from halfbyte.accuracy.recipes import Recipe
+    from halfbyte.area.cells.technology import Technology
+    from halfbyte.pareto.hardware import HardwareRecord
+    from halfbyte.rtl.dot import DotSpec
+
+__all__ = ["MAC", "Hardware", "HardwareUnit", "UnitBlock", "UnitLanes", "UnitRecipe"]
+
+MAC = "mac"
+HardwareUnit = Annotated[
+    str | None,
+    typer.Option(
+        "--unit",
+        help="What formats are compared in: mac, dot (dot-product unit) or array (of such units).",
+        show_default=MAC,
+    ),
+]
+UnitLanes = Annotated[
+    int | None,
+    typer.Option(
+        "--lanes", help="Products a cycle of a unit.", show_default=f"{DEFAULT_LANES}, in arrays 1"
+    ),
+]
+UnitRecipe = Annotated[
+    str | None,
+    typer.Option(
+        "--recipe",
+        help="A recipe that `halfbyte recipes` lists, or a .yaml file; blocks and scales are those "
+        "of the unit if it has scales.",
+        show_default="w4; with scales w4a4",
+    ),
+]
+UnitBlock = Annotated[
+    str | None,
+    typer.Option(
+        "--block",
+        metavar="N|channel",
+        help="Elements that share a scale, in the unit and in the recipe; if not given, as many as "
+        "the unit has lanes, and without scales the recipe's.",
+        show_default=False,
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """What a command line asks for.
+
+    Parameters
+    ----------
+    unit : str
+        ``mac``, ``dot`` or ``array``.
+    lanes : int, optional
+        Products a cycle of a unit; 32, and 1 in an array.
+    scale : str, optional
+        Type of the blocks' scales.
+    block : str, optional
+        Products that share a scale; as many as lanes if not given.
+
+    Raises
+    ------
+    UserError
+        On construction, for what does not fit together.
+    """
+
+    unit: str = MAC
+    lanes: int | None = None
+    scale: str | None = None
+    block: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.unit not in (MAC, DOT, ARRAY):
+            raise UserError(f"Unit must be {MAC}, {DOT} or {ARRAY}, not {self.unit[:60]!r}")
+        if self.unit == MAC:
+            for name in ("lanes", "scale"):
+                if getattr(self, name) is not None:
+                    raise UserError(
+                        f"--{name} is for --unit dot or array, not for mac: leave it out"
+                    )
+        if self.code and self.block and not self.block.isdecimal():
+            raise UserError(f"--block of a unit with scales is a number, not {self.block[:60]!r}")
+
+    @property
+    def code(self) -> ScaleCode | None:
+        """The type of the blocks' scales."""
+        return None if self.scale in (None, NO_SCALE) else find_scale_code(str(self.scale))
+
+    @property
+    def recipe_name(self) -> str:
+        """The recipe where none is given: both operands of a unit have block scales."""
+        return "w4a4" if self.code else "w4"
+
+    def recipe(self, name: str | None) -> "Recipe":
+        """The recipe with the blocks and scales of the unit.
+
+        If the recipe already chooses scales of the unit's type, its rule stays.
+        """
+        from halfbyte.cli.evaluate import pick_recipe
+
+        if not self.code:
+            return pick_recipe(name or self.recipe_name, self.block)
+        recipe = pick_recipe(name or self.recipe_name, None)
+        operand = recipe.weights or recipe.activations
+        assert operand is not None  # noqa: S101  (a recipe has one of them)
+        scales = operand.scale_format
+        if scales.code != self.code:
+            scales = scale_rule(self.code)
+        return recipe.with_scales(scales, self._block_size)
+
+    @property
+    def _lanes(self) -> int:
+        if self.lanes is not None:
+            return self.lanes
+        return DEFAULT_LANES if self.unit == DOT else 1
+
+    @property
+    def _block_size(self) -> int:
+        return int(self.block[:20]) if self.block else self._lanes
+
+    def _spec(self, fmt: Format, operand: Format | None, terms: int) -> "DotSpec":
+        """The unit for a format; raises UserError if there is none."""
+        from halfbyte.rtl.dot import Accumulator, DotSpec
+
+        return DotSpec(
+            fmt,
+            operand or fmt,
+            self._lanes,
+            accumulator=Accumulator.FP32 if self.code else Accumulator.INTEGER,
+            scale=self.code,
+            block=self._block_size if self.code else None,
+            terms=terms,
+        )
+
+    def fitting(
+        self, formats: Sequence[Format], operand: Format | None, terms: int, *, strict: bool
+    ) -> list[Format]:
+        """The formats for which there is such a unit; the others are named on standard error.
+
+        Raises UserError for the first other format if ``strict``, or if none is left.
+        """
+        if self.unit == MAC:
+            return list(formats)
+        kept, reasons = [], []
+        for fmt in formats:
+            try:
+                self._spec(fmt, operand, terms)
+            except UserError as error:
+                if strict:
+                    raise
+                reasons.append(f"{fmt.name}: {error}")
+            else:
+                kept.append(fmt)
+        if not kept:
+            raise UserError(f"No format fits: {reasons[0]}" if reasons else "No format is given")
+        for reason in reasons:
+            typer.echo(f"note: left out, {reason}", err=True)
+        return kept
+
+    def synthesize(
+        self,
+        formats: Sequence[Format],
+        operand: Format | None,
+        technology: "Technology",
+        *,
+        terms: int,
+        sides: tuple[int | None, int | None] = (None, None),
+        jobs: int | None = None,
+    ) -> "list[HardwareRecord]":
+        """A proved record for each format, with a progress bar; ``sides`` are those of an array."""
+        from halfbyte.area import synthesize
+        from halfbyte.area.search.arrays import synthesize_arrays
+        from halfbyte.area.search.dot_units import synthesize_dots
+        from halfbyte.rtl import MacSpec
+
+        with progress(f"Area, {technology.name}") as update:
+            if self.unit == MAC:
+                macs = [MacSpec(fmt, operand or fmt, "auto", terms) for fmt in formats]
+                return [*synthesize(macs, technology, jobs=jobs, on_progress=update)]
+            units = [self._spec(fmt, operand, terms) for fmt in formats]
+            if self.unit == DOT:
+                return [*synthesize_dots(units, technology, jobs=jobs, on_progress=update)]
+            arrays = make_arrays(units, *sides)
+            return [*synthesize_arrays(arrays, technology, jobs=jobs, on_progress=update)]
+
+    def show(self, records: "Sequence[HardwareRecord]") -> None:
+        """Print the records as a table."""
+        show = {MAC: show_areas, DOT: show_dots, ARRAY: show_arrays}[self.unit]
+        show(records)  # type: ignore[operator]

@@ -1,0 +1,113 @@
+"""``halfbyte rank --levels``: formats as MACs, in dot-product units, and in arrays."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from halfbyte.base import UserError, build_dir
+from halfbyte.cli.array import ARRAY, DEFAULT_SIDE
+from halfbyte.cli.dot import DOT
+from halfbyte.cli.hardware import MAC, Hardware
+from halfbyte.cli.output import console, print_json, table
+from halfbyte.formats import Format
+
+if TYPE_CHECKING:
+    from halfbyte.area.cells.technology import Technology
+    from halfbyte.pareto.levels import Level
+
+__all__ = ["DEFAULT_BITS", "DEFAULT_SCALE", "check_levels_only", "rank_levels"]
+
+DEFAULT_BITS, DEFAULT_SCALE = 4, "e8m0"
+
+
+def check_levels_only(**options: object) -> None:
+    """Raise UserError if one of the ``options`` was given without ``--levels``."""
+    given = [name for name, value in options.items() if value is not None]
+    if given:
+        raise UserError(f"--{given[0]} is for --levels: leave it out")
+
+
+def rank_levels(
+    formats: Sequence[Format],
+    technologies: "Sequence[Technology]",
+    *,
+    operand: Format | None,
+    lanes: int,
+    scale: str,
+    terms: int,
+    jobs: int | None,
+    json: bool,
+) -> None:
+    """Synthesize every level in every technology; then tables, data and a figure for each."""
+    from halfbyte.pareto.levels import write_levels
+
+    kinds = _kinds(lanes, scale)
+    scaled = kinds["unit_scaled"][1]
+    chosen = scaled.fitting(formats, operand, terms, strict=False)
+    found = {
+        technology.name: [
+            _level(name, title, hardware, chosen, operand, technology, terms, jobs)
+            for name, (title, hardware) in kinds.items()
+        ]
+        for technology in technologies
+    }
+    folder = build_dir() / "rank"
+    written = [path for levels in found.values() for path in write_levels(levels, chosen, folder)]
+    if json:
+        every = [each for levels in found.values() for level in levels for each in level.records]
+        print_json(every)
+        return
+    for name, levels in found.items():
+        _show(name, levels)
+    console.print(f"wrote {', '.join(path.name for path in written)} in {folder}")
+
+
+def _kinds(lanes: int, scale: str) -> dict[str, tuple[str, Hardware]]:
+    """The levels by name, with the title that stands under the plot."""
+    side, name = f"{DEFAULT_SIDE} x {DEFAULT_SIDE}", scale.upper()
+    return {
+        "mac": ("MAC", Hardware(MAC)),
+        "array_of_macs": (f"array of\n{side} MACs", Hardware(ARRAY, 1)),
+        "unit": (f"unit of {lanes} lanes,\ninteger", Hardware(DOT, lanes)),
+        "unit_scaled": (f"unit of {lanes} lanes,\n{name}, FP32", Hardware(DOT, lanes, scale)),
+        "array": (f"array of {side}\nsuch units", Hardware(ARRAY, lanes, scale)),
+    }
+
+
+def _level(
+    name: str,
+    title: str,
+    hardware: Hardware,
+    formats: Sequence[Format],
+    operand: Format | None,
+    technology: "Technology",
+    terms: int,
+    jobs: int | None,
+) -> "Level":
+    from halfbyte.pareto.levels import Level
+
+    records = hardware.synthesize(formats, operand, technology, terms=terms, jobs=jobs)
+    return Level(name, title, tuple(records))
+
+
+def _show(technology: str, levels: "Sequence[Level]") -> None:
+    """Area per lane and over E2M1 at every level; then which pairs change their order."""
+    from halfbyte.pareto.levels import BASELINE
+    from halfbyte.pareto.ranking import order_changes
+
+    titles = {level.name: level.title.replace("\n", " ") for level in levels}
+    columns = ["format", *(f">{title}" for title in titles.values())]
+    order = sorted(levels[-1].relative, key=lambda name: levels[-1].relative[name])
+    rows = [
+        [name, *(f"{level.areas[name]:,.1f} ({level.relative[name]:.3f})" for level in levels)]
+        for name in order
+    ]
+    caption = f"um^2 per product of a cycle; in brackets: over {BASELINE}"
+    table(f"Formats from MAC to array, {technology}", columns, rows, caption)
+    changes = order_changes({titles[each.name]: each.records for each in levels}, "area_um2")
+    console.print(f"the order changes for {len(changes)} pairs, by more than 1 %:")
+    for change in changes:
+        console.print(
+            f"  {change.first} before {change.second}: {'; '.join(change.first_better)} | "
+            f"after it: {'; '.join(change.second_better)}",
+            highlight=False,
+        )

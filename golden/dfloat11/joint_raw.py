@@ -1,0 +1,80 @@
+"""Which low bits are left out of the raw bits of layout 2, since they are zero.
+
+A chunk leaves out one number of low bits. Blocks of it whose elements need them keep them. So rows
+that were stored in FP16 once are found within an FP32 matrix. A chunk's word has the number in its
+lowest byte, and from bit 16 on a bit for each block that keeps them.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["BLOCK", "are_sound", "packed", "raw_sizes", "trailing_zeros"]
+
+BLOCK = 4096
+"""Elements of a block."""
+BLOCKS = 16
+"""Blocks of a chunk; the last chunk may have fewer."""
+GROUP = 8
+"""Elements whose raw bits fill whole bytes."""
+
+_Words = NDArray[np.uint32]
+
+
+def trailing_zeros(ones: NDArray[Any], bits: int) -> NDArray[np.int64]:
+    """How many of the lowest bits are 0 in each word of ``bits`` bits; all where a word is 0."""
+    wide = ones.astype(np.int64)
+    found: NDArray[np.int64] = np.where(
+        wide == 0, bits, np.bitwise_count((wide & -wide) - 1).astype(np.int64)
+    )
+    return found
+
+
+def _groups(elements: int) -> NDArray[np.int64]:
+    """(chunks, BLOCKS): groups of elements in each block; 0 for blocks past the end."""
+    chunks = -(-elements // (BLOCK * BLOCKS))
+    firsts = np.arange(chunks * BLOCKS, dtype=np.int64) * BLOCK
+    sizes = np.clip(elements - firsts, 0, BLOCK)
+    return (-(-sizes // GROUP)).reshape(chunks, BLOCKS)
+
+
+def packed(zeros: NDArray[np.int64], elements: int) -> _Words:
+    """(chunks,): the choices that leave out the most bits.
+
+    zeros: (blocks,) low bits that could be left out of each block.
+    """
+    groups = _groups(elements)
+    able = np.zeros(groups.size, dtype=np.int64)
+    able[: len(zeros)] = zeros
+    table = able.reshape(groups.shape)
+    words = np.zeros(len(groups), dtype=np.uint32)
+    for chunk in np.flatnonzero(table.any(axis=1)):
+        options = sorted(set(table[chunk].tolist()) - {0})
+        saved = [each * int(groups[chunk][table[chunk] >= each].sum()) for each in options]
+        best = options[int(np.argmax(saved))]
+        kept = np.flatnonzero((table[chunk] < best) & (groups[chunk] > 0))
+        words[chunk] = best | sum(1 << (16 + int(block)) for block in kept)
+    return words
+
+
+def are_sound(words: _Words, elements: int, most: int) -> bool:
+    """Whether no chunk leaves out more than ``most`` bits, and only blocks that exist keep bits."""
+    zeros, kept = words & 0xFF, words >> 16
+    last = -(-(elements - (len(words) - 1) * BLOCK * BLOCKS) // BLOCK)
+    return bool(
+        (zeros <= most).all()
+        and not (words >> 8 & 0xFF).any()
+        and not kept[zeros == 0].any()
+        and not (kept[-1:] >> last).any()
+    )
+
+
+def raw_sizes(words: _Words, elements: int, raw_bits: int) -> NDArray[np.int64]:
+    """(chunks,): bytes of the raw bits, of ``raw_bits`` an element if nothing is left out."""
+    groups = _groups(elements)
+    blocks = np.arange(BLOCKS, dtype=np.uint32)
+    kept = (words[:, None] >> (16 + blocks) & 1).astype(np.int64)
+    zeros = (words & 0xFF).astype(np.int64)[:, None] * (1 - kept)
+    found: NDArray[np.int64] = (groups * (raw_bits - zeros)).sum(axis=1)
+    return found

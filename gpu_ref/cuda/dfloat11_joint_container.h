@@ -1,0 +1,146 @@
+// The joint layout (version 2): reads and checks its header and index, on the host. See
+// docs/dfloat11.md.
+#pragma once
+
+#include "dfloat11_container.h"
+
+namespace halfbyte {
+namespace dfloat11 {
+
+constexpr int64_t JOINT_CHUNK = 65536;  // elements that are decoded separately
+constexpr int64_t JOINT_BLOCK = 4096;   // elements that leave out low bits together
+constexpr int JOINT_FIXED = 60;         // bytes of the header before the shape
+constexpr int JOINT_ROWS = 256;
+constexpr int JOINT_WIDTH = 11;         // bits of a symbol
+constexpr int SCALE_BITS = 12;          // all frequencies sum to 2^12
+constexpr int SLOTS = 1 << SCALE_BITS;
+constexpr int STATE_WORDS = 2 * LANES;  // 16-bit words of the states with which a chunk begins
+
+// The content of a checked header. Places of parts are offsets in bytes.
+struct JointContainer {
+  int64_t elements, chunks, words, escapes, raw_bytes;  // 16-bit words of the stream
+  int64_t crcs, sizes, stream, escaped, raw, size;
+  int32_t type, bytes;  // as the layout numbers it; of an element
+  int32_t width, shift, escape, rows, base;
+  int32_t dimensions;
+  // By the low bits of a state: place in the row, from bit 12 on frequency - 1, from 24 on the row.
+  uint32_t slots[SLOTS];
+};
+
+inline int joint_bytes(int type) { return type == 7 ? 4 : type <= 2 ? 2 : 1; }
+
+// Frequencies, one or two bytes each, to slots. Where they end, or null if they are invalid.
+inline const uint8_t *fill_slots(JointContainer &c, const uint8_t *at, const uint8_t *end) {
+  uint32_t slot = 0;
+  for (int row = 0; row < c.rows; ++row) {
+    if (at == end) return nullptr;
+    uint32_t frequency = *at & 0x7F;
+    if (*at++ & 0x80) {
+      if (at == end) return nullptr;
+      frequency |= uint32_t{*at++} << 7;
+    }
+    if (frequency > SLOTS - slot) return nullptr;
+    for (uint32_t place = 0; place < frequency; ++place)
+      c.slots[slot++] = place | (frequency - 1) << 12 | static_cast<uint32_t>(row) << 24;
+  }
+  return slot == SLOTS ? at : nullptr;
+}
+
+inline bool fields_fit(const JointContainer &c) {
+  const int bits = 8 * c.bytes, raw = bits - c.width;
+  return c.width >= 1 && c.width <= JOINT_WIDTH && c.shift + c.width <= bits &&
+         raw * (64 / bits) + 7 <= 64;
+}
+
+// Finds the parts. No sum exceeds 2^63, since each part is at most `size`, the bytes available.
+inline Damage place_joint_parts(JointContainer &c, const uint64_t *totals, int64_t header,
+                                int64_t size) {
+  const uint64_t most = static_cast<uint64_t>(size);
+  const uint64_t chunks = (totals[0] - 1) / JOINT_CHUNK + 1;
+  if (chunks > most / 16 || totals[1] > most / 2 || totals[2] > most / 2 || totals[3] > most)
+    return TOTAL_SIZE;
+  c.elements = static_cast<int64_t>(totals[0]), c.chunks = static_cast<int64_t>(chunks);
+  c.words = static_cast<int64_t>(totals[1]), c.escapes = static_cast<int64_t>(totals[2]);
+  c.raw_bytes = static_cast<int64_t>(totals[3]);
+  const auto aligned = [](int64_t count) {
+    return (count + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+  };
+  c.crcs = header;
+  c.sizes = c.crcs + aligned(4 * c.chunks);
+  c.stream = c.sizes + aligned(12 * c.chunks);
+  c.escaped = c.stream + aligned(2 * c.words);
+  c.raw = c.escaped + aligned(2 * c.escapes);
+  c.size = c.raw + aligned(c.raw_bytes);
+  return c.size == size ? GOOD : TOTAL_SIZE;
+}
+
+// Reads the header of a tensor of `size` bytes. `data` are its first `available` bytes.
+inline Damage read_joint(const uint8_t *data, int64_t available, int64_t size, JointContainer &c) {
+  if (available < JOINT_FIXED || std::memcmp(data, "hbdf11", 6)) return NO_TENSOR;
+  if (little_endian(data + 6, 2) != 2) return VERSION;
+  const int64_t header = static_cast<int64_t>(little_endian(data + 8, 4));
+  if (header % ALIGNMENT || header < JOINT_FIXED || header > available) return HEADER_SIZE;
+  if (header_crc(data, header) != little_endian(data + 12, 4)) return HEADER_CRC;
+  c.type = data[16], c.width = data[17], c.shift = data[18], c.escape = data[19];
+  if (c.type < 1 || c.type > 7) return TYPE;
+  c.bytes = joint_bytes(c.type);
+  c.dimensions = static_cast<int32_t>(little_endian(data + 20, 2));
+  c.rows = static_cast<int32_t>(little_endian(data + 22, 2));
+  c.base = static_cast<int32_t>(little_endian(data + 24, 2));
+  uint64_t totals[4], product = 1;
+  for (int i = 0; i < 4; ++i) totals[i] = little_endian(data + 28 + 8 * i, 8);
+  const int64_t table = JOINT_FIXED + 8 * c.dimensions;
+  if (table > header) return HEADER_SIZE;
+  for (int i = 0; i < c.dimensions; ++i) {
+    const uint64_t length = little_endian(data + JOINT_FIXED + 8 * i, 8);
+    if (length == 0 || product > totals[0] / length) return COUNTS;
+    product *= length;
+  }
+  if (totals[0] == 0 || totals[0] >> 63 || product != totals[0] || c.escape > 1) return COUNTS;
+  if (!fields_fit(c)) return JOINT_FIELDS;
+  if (c.rows < 1 || c.rows > JOINT_ROWS || c.base + c.rows > 1 << c.width) return JOINT_FIELDS;
+  if (!c.escape && totals[2]) return COUNTS;
+  const uint8_t *end = fill_slots(c, data + table, data + header);
+  if (end == nullptr) return JOINT_TABLE;
+  if (data + header - end >= ALIGNMENT) return COUNTS;
+  for (; end < data + header; ++end)
+    if (*end) return COUNTS;
+  return place_joint_parts(c, totals, header, size);
+}
+
+// How many low bits the elements of a block leave out, by its chunk's word.
+HB_HD int left_out(uint32_t word, int64_t block) {
+  return word >> (16 + block) & 1 ? 0 : static_cast<int>(word & 0xFF);
+}
+
+// Where the parts of each chunk begin: `starts` has three rows of chunks + 1, of words of the
+// stream, of escapes and of raw bytes. `sizes`: the part of this name.
+inline Damage index_joint(const JointContainer &c, const uint8_t *sizes, int64_t *starts) {
+  int64_t *words = starts, *escapes = words + c.chunks + 1, *raw = escapes + c.chunks + 1;
+  words[0] = escapes[0] = raw[0] = 0;
+  for (int64_t chunk = 0; chunk < c.chunks; ++chunk) {
+    const uint8_t *three = sizes + 12 * chunk;
+    const int64_t count = static_cast<int64_t>(little_endian(three, 4));
+    const uint32_t word = static_cast<uint32_t>(little_endian(three + 8, 4));
+    const int64_t left = c.elements - chunk * JOINT_CHUNK;
+    const int64_t elements = left < JOINT_CHUNK ? left : JOINT_CHUNK;
+    const int64_t blocks = (elements + JOINT_BLOCK - 1) / JOINT_BLOCK;
+    if (count < STATE_WORDS || (word & 0xFF) > static_cast<uint32_t>(c.shift) || (word & 0xFF00) ||
+        (word >> 16 && !(word & 0xFF)) || word >> 16 >> blocks)
+      return JOINT_INDEX;
+    words[chunk + 1] = words[chunk] + count;
+    escapes[chunk + 1] = escapes[chunk] + static_cast<int64_t>(little_endian(three + 4, 4));
+    raw[chunk + 1] = raw[chunk];
+    for (int64_t block = 0; block < blocks; ++block) {
+      const int64_t rest = elements - block * JOINT_BLOCK;
+      const int64_t groups = ((rest < JOINT_BLOCK ? rest : JOINT_BLOCK) + 7) / 8;
+      raw[chunk + 1] += groups * (8 * c.bytes - c.width - left_out(word, block));
+    }
+  }
+  const bool good = words[c.chunks] == c.words && escapes[c.chunks] == c.escapes &&
+                    raw[c.chunks] == c.raw_bytes;
+  return good ? GOOD : JOINT_INDEX;
+}
+
+}  // namespace dfloat11
+}  // namespace halfbyte

@@ -1,0 +1,125 @@
+// Kernel bodies: a matrix in the joint layout by a few vectors. Weights are multiplied as they are
+// decoded, in registers.
+//
+// A lane adds up the products of its own elements of a row, in FP32 and in the order of the row. At
+// the row's end within a chunk, the lanes' sums are added as a tree; then the sums of the chunks
+// that share a row are added in order. Products and sums are rounded separately. The same body also
+// multiplies weights that lie in memory, with the same bits as result.
+#pragma once
+
+#include "dfloat11_joint.h"
+
+namespace halfbyte {
+namespace dfloat11 {
+
+constexpr int MOST_VECTORS = 8;
+
+struct JointProduct {
+  DecodeJoint weights;
+  const uint16_t *plain;  // weights in memory, or null: decode them
+  const float *x;         // (vectors, inputs)
+  float *sums;            // (chunks, parts, vectors)
+  float *y;               // (vectors, outputs)
+  int64_t outputs, inputs;
+  int64_t parts;          // rows that a chunk touches at most
+  int32_t vectors;        // at most MOST_VECTORS
+};
+
+struct LaneSums {
+  float of[MOST_VECTORS];
+};
+
+template <class M>
+struct JointMultiply {
+  const JointProduct &p;
+  float *sums;            // of the chunk: (parts, vectors)
+  int64_t row_begin;      // element at which the present row begins
+  int64_t end;            // of the chunk
+  typename M::template PerLane<LaneSums> own;
+
+  HB_BODY JointMultiply(M &machine, const JointProduct &p, int64_t chunk)
+      : p(p), sums(p.sums + chunk * p.parts * p.vectors),
+        row_begin(chunk * JOINT_CHUNK / p.inputs * p.inputs),
+        end((chunk + 1) * JOINT_CHUNK < p.weights.elements ? (chunk + 1) * JOINT_CHUNK
+                                                          : p.weights.elements) {
+    clear(machine);
+  }
+
+  HB_BODY void clear(M &machine) {
+    machine.lanes([&](int lane) {
+      HB_UNROLL
+      for (int v = 0; v < MOST_VECTORS; ++v) own[lane].of[v] = 0;
+    });
+  }
+
+  // The present row ends, or the chunk does.
+  HB_BODY void finish_row(M &machine) {
+    HB_UNROLL
+    for (int v = 0; v < MOST_VECTORS; ++v) {
+      if (v >= p.vectors) break;
+      typename M::template PerLane<float> values;
+      machine.lanes([&](int lane) { values[lane] = own[lane].of[v]; });
+      machine.tree_sum(values);
+      machine.lanes([&](int lane) {
+        if (lane == 0) sums[v] = values[lane];
+      });
+    }
+    sums += p.vectors;
+    row_begin += p.inputs;
+    clear(machine);
+  }
+
+  template <class Words>
+  HB_BODY void take(M &machine, int64_t first, int count, Words &words) {
+    const int64_t last = first + count;
+    for (;;) {
+      const int64_t row_end = row_begin + p.inputs;
+      machine.lanes([&](int lane) {
+        const int64_t element = first + lane;
+        if (lane >= count || element < row_begin || element >= row_end) return;
+        const float weight = float_of(static_cast<int32_t>(words[lane] << 16));
+        HB_UNROLL
+        for (int v = 0; v < MOST_VECTORS; ++v)
+          if (v < p.vectors)
+            own[lane].of[v] =
+                add(own[lane].of[v], multiply(weight, p.x[v * p.inputs + element - row_begin]));
+      });
+      if (row_end > last && last < end) return;
+      finish_row(machine);
+      if (row_end >= last) return;
+    }
+  }
+};
+
+// One warp multiplies the weights of one chunk; slots are in shared memory.
+template <class M>
+HB_BODY void multiply_joint_chunk(M &machine, const JointProduct &p, const uint32_t *slots,
+                                  int64_t chunk) {
+  JointMultiply<M> product(machine, p, chunk);
+  if (p.plain == nullptr) {
+    joint_rounds(machine, p.weights, slots, chunk, product);
+    return;
+  }
+  typename M::template PerLane<uint32_t> words;
+  for (int64_t first = chunk * JOINT_CHUNK; first < product.end; first += LANES) {
+    const int count = clamp(product.end - first, LANES);
+    machine.lanes([&](int lane) { words[lane] = lane < count ? p.plain[first + lane] : 0; });
+    product.take(machine, first, count, words);
+  }
+}
+
+// The results of output `row`, from the sums of all chunks that it is in.
+HB_HD void gather_joint_row(const JointProduct &p, int64_t row) {
+  const int64_t begin = row * p.inputs, end = begin + p.inputs;
+  for (int v = 0; v < p.vectors; ++v) {
+    float sum = 0;
+    for (int64_t chunk = begin / JOINT_CHUNK; chunk * JOINT_CHUNK < end; ++chunk) {
+      const int64_t part = row - chunk * JOINT_CHUNK / p.inputs;
+      sum = add(sum, p.sums[(chunk * p.parts + part) * p.vectors + v]);
+    }
+    p.y[v * p.outputs + row] = sum;
+  }
+}
+
+}  // namespace dfloat11
+}  // namespace halfbyte

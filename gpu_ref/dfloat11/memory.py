@@ -1,0 +1,25 @@
+"""What the decoders ask of memory, and the element types by their number."""
+
+import torch
+from torch import Tensor
+
+__all__ = ["TYPES", "aligned"]
+
+ALIGNMENT = 16  # bytes; the kernels rely on it
+
+TYPES = {
+    1: torch.bfloat16,
+    2: torch.float16,
+    3: torch.float8_e4m3fn,
+    4: torch.float8_e5m2,
+    5: torch.int8,
+    6: torch.uint8,
+    7: torch.float32,
+}
+"""Numbered as in docs/dfloat11.md."""
+
+
+def aligned(data: Tensor) -> Tensor:
+    """Contiguous data at an aligned address; copied if necessary."""
+    data = data.contiguous()
+    return data if data.data_ptr() % ALIGNMENT == 0 else data.clone()

@@ -1,0 +1,83 @@
+"""What formats are compared in: MACs, dot-product units, or arrays of such units."""
+
+from collections.abc import Iterable
+
+from halfbyte.area import SynthesisRecord
+from halfbyte.area.search.array_records import ArrayRecord
+from halfbyte.area.search.dot_records import DotRecord
+
+__all__ = [
+    "HardwareRecord",
+    "area_parts",
+    "area_per_mac",
+    "file_tag",
+    "other_operands",
+    "scale_of",
+    "unit_title",
+]
+
+HardwareRecord = SynthesisRecord | DotRecord
+"""A record of synthesis; that of an array is one of a dot-product unit with more fields."""
+
+
+def area_per_mac(record: HardwareRecord) -> float:
+    """Area divided by the products of a cycle, in um^2: comparable between MAC, unit and array."""
+    return record.um2_per_lane if isinstance(record, DotRecord) else record.area_um2
+
+
+def area_parts(record: HardwareRecord) -> dict[str, float | None]:
+    """Area by part, in um^2 per product of a cycle."""
+    if isinstance(record, ArrayRecord):
+        unit = record.unit_um2 / record.lanes
+        skew = record.skew_um2 / (record.rows * record.columns * record.lanes)
+        return {"units": unit, "registers": record.um2_per_mac - unit - skew, "skew": skew}
+    if isinstance(record, DotRecord):
+        registers = record.register_um2 / record.lanes
+        rest = record.um2_per_lane - record.lane_um2 - registers
+        return {"lanes": record.lane_um2, "tree and accumulation": rest, "registers": registers}
+    return {
+        "multiplier": record.multiplier_um2,
+        "accumulator": record.accumulator_um2,
+        "register": record.register_um2,
+    }
+
+
+def scale_of(record: HardwareRecord) -> str | None:
+    """The type of the scales that the hardware takes; None without."""
+    return record.scale if isinstance(record, DotRecord) else None
+
+
+def unit_title(record: HardwareRecord) -> str:
+    """The hardware in words, without the formats: ``unit of 32 lanes, e8m0 scales``."""
+    if not isinstance(record, DotRecord):
+        return "MAC"
+    lanes = f"{record.lanes} lane{'s' * (record.lanes > 1)}"
+    title = f"unit of {lanes}"
+    if isinstance(record, ArrayRecord):
+        title = f"array of {record.rows} x {record.columns} units of {lanes}"
+    block = f" in blocks of {record.block}" if record.block != record.lanes else ""
+    return f"{title}, {record.scale} scales{block}" if record.scale else title
+
+
+def file_tag(record: HardwareRecord) -> str:
+    """The same for the name of a file: ``dot32_e8m0``; empty for a MAC."""
+    if not isinstance(record, DotRecord):
+        return ""
+    words = [f"dot{record.lanes}"]
+    if isinstance(record, ArrayRecord):
+        words = [f"array{record.rows}x{record.columns}", f"lanes{record.lanes}"]
+    if record.scale:
+        words.append(record.scale)
+        words += [f"block{record.block}"] if record.block != record.lanes else []
+    return "_".join(words)
+
+
+def other_operands(records: Iterable[object]) -> list[str]:
+    """Activation formats that differ from the weight's; BF16 is left out."""
+    return sorted(
+        {
+            each.activation
+            for each in records
+            if isinstance(each, SynthesisRecord | DotRecord) and each.activation != each.format
+        }
+    )

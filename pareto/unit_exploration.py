@@ -1,0 +1,134 @@
+"""What an exploration of dot-product units says: the best lanes and blocks of each format."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from halfbyte.area.search.dot_records import DotRecord
+from halfbyte.base import UserError
+from halfbyte.formats import Format
+from halfbyte.golden.scales import ScaleFormat
+from halfbyte.pareto.frontier import Point, frontier
+
+__all__ = ["SCALE_RULES", "UnitCandidate", "best_blocks", "find_units", "on_frontier"]
+
+# How the scales of each type are chosen; without scales in the unit, FP32 scales outside of it.
+SCALE_RULES = {
+    None: ScaleFormat.FP32,
+    "e8m0": ScaleFormat.E8M0_RCEIL,
+    "e4m3": ScaleFormat.E4M3,
+    "ue5m3": ScaleFormat.UE5M3,
+}
+# Products that share a scale where the unit has none.
+PLAIN_BLOCK = 128
+# A bit more for every value halves the steps, which is worth so many dB.
+DB_PER_BIT = 6.02
+# A unit is as good as a larger one if its area per lane is at most this much larger.
+TOLERANCE = 0.02
+
+# Signal to noise of results for a format, a block size and a rule for scales, in dB.
+Accuracy = Callable[[Format, int, ScaleFormat], float]
+
+
+@dataclass(frozen=True, eq=False)
+class UnitCandidate:
+    """A format with a scale type and a block size, in units of any number of lanes.
+
+    Parameters
+    ----------
+    format : Format
+        Format of both operands.
+    scale : str or None
+        Type of the scales; None if they stay outside of the unit.
+    block : int
+        Products that share a scale.
+    sqnr_db : float
+        Signal to noise of results.
+    areas : mapping of int to float
+        Area per lane in um^2 by the number of lanes.
+    """
+
+    format: Format
+    scale: str | None
+    block: int
+    sqnr_db: float
+    areas: Mapping[int, float]
+
+    @property
+    def scale_bits(self) -> float:
+        """Bits of scales stored for each value."""
+        return SCALE_RULES[self.scale].bits / self.block
+
+    @property
+    def net_db(self) -> float:
+        """Signal to noise, less what the scales' bits could have bought in the codes."""
+        return self.sqnr_db - DB_PER_BIT * self.scale_bits
+
+    @property
+    def lanes(self) -> int:
+        """The number of lanes with the least area per lane."""
+        return min(self.areas, key=lambda lanes: (self.areas[lanes], lanes))
+
+    @property
+    def um2_per_lane(self) -> float:
+        """The least area per lane."""
+        return self.areas[self.lanes]
+
+    @property
+    def enough_lanes(self) -> int:
+        """The fewest lanes whose area per lane is within 2 % of the least."""
+        limit = (1 + TOLERANCE) * self.um2_per_lane
+        return min(lanes for lanes, area in self.areas.items() if area <= limit)
+
+
+def find_units(
+    formats: Sequence[Format], records: Sequence[DotRecord], accuracy: Accuracy
+) -> list[UnitCandidate]:
+    """A candidate for each format, scale type and block size.
+
+    Raises UserError if there are no records, or they cannot be compared: several technologies or
+    numbers of terms, or operands in two formats.
+    """
+    if not records:
+        raise UserError("A report needs at least one unit that was synthesized")
+    if len({record.technology for record in records}) > 1:
+        raise UserError("A report compares units in one technology: explore a space with only one")
+    if len({record.terms for record in records} - {None}) > 1:
+        raise UserError("A report compares units for one number of terms")
+    if any(record.activation != record.format for record in records):
+        raise UserError("A report compares formats for both operands: `activations: [same]`")
+    areas: dict[tuple[str, str | None, int], dict[int, float]] = {}
+    for record in records:
+        place = (record.format, record.scale, record.block or PLAIN_BLOCK)
+        of_lanes = areas.setdefault(place, {})
+        known = of_lanes.get(record.lanes, record.um2_per_lane)
+        of_lanes[record.lanes] = min(known, record.um2_per_lane)
+    by_name = {fmt.name: fmt for fmt in formats}
+    return [
+        UnitCandidate(
+            by_name[name],
+            scale,
+            block,
+            round(accuracy(by_name[name], block, SCALE_RULES[scale]), 3),
+            of_lanes,
+        )
+        for (name, scale, block), of_lanes in areas.items()
+    ]
+
+
+def best_blocks(candidates: Sequence[UnitCandidate]) -> list[UnitCandidate]:
+    """For each format and scale type, the block size with the greatest net signal to noise."""
+    best: dict[tuple[str, str | None], UnitCandidate] = {}
+    for each in candidates:
+        place = (each.format.name, each.scale)
+        if place not in best or each.net_db > best[place].net_db:
+            best[place] = each
+    return list(best.values())
+
+
+def on_frontier(candidates: Sequence[UnitCandidate]) -> list[UnitCandidate]:
+    """The candidates that none beats in both area per lane and net signal to noise, by area."""
+    points = {
+        str(place): Point(str(place), each.um2_per_lane, each.net_db)
+        for place, each in enumerate(candidates)
+    }
+    return [candidates[int(point.format)] for point in frontier(list(points.values()))]

@@ -1,0 +1,177 @@
+"""An exploration of dot-product units as files: a plot, a table of the best, CSV and JSON."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from textwrap import wrap
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
+
+from halfbyte.area.search.dot_records import DotRecord
+from halfbyte.base import Json, write_atomically
+from halfbyte.base.figures import figure, plot_style, save_figure
+from halfbyte.base.tables import write_rows
+from halfbyte.pareto.labels import Label, place_labels
+from halfbyte.pareto.unit_exploration import UnitCandidate, best_blocks, on_frontier
+
+__all__ = ["best_rows", "write_units"]
+
+_SIZE_INCHES = (11.5, 6.6)
+_COLOURS = {None: "#000000", "e8m0": "#0072B2", "e4m3": "#D55E00", "ue5m3": "#009E73"}
+_MARKERS = {None: "s", "e8m0": "o", "e4m3": "^", "ue5m3": "v"}
+_GREY = "#555555"
+_CAPTION_WIDTH = 190
+# Beyond this many bits, formats are only in the tables: they would squeeze the others.
+_MOST_BITS = 4
+
+
+def write_units(
+    title: str,
+    candidates: Sequence[UnitCandidate],
+    records: Sequence[DotRecord],
+    source: str,
+    folder: Path,
+) -> list[Path]:
+    """Write ``units``: PNG, SVG, CSV, JSON and a Markdown table of the best; returns the files.
+
+    ``source`` says what the signal to noise was measured on.
+    """
+    drawn = [each for each in candidates if each.format.bits <= _MOST_BITS] or list(candidates)
+    path = folder / "units"
+    with plot_style():
+        made = figure(*_SIZE_INCHES)
+        made.text(0.06, 0.955, title, fontsize=13, fontweight="bold", va="center")
+        left = made.add_axes((0.06, 0.2, 0.36, 0.68))
+        _draw_lanes(left, best_blocks(drawn))
+        right = made.add_axes((0.49, 0.2, 0.49, 0.68))
+        _draw_blocks(right, drawn)
+        caption = "\n".join(wrap(_caption(records, source), _CAPTION_WIDTH))
+        made.text(0.06, 0.02, caption, fontsize=7, color=_GREY, va="bottom")
+        written = save_figure(made, path)
+    written += write_rows(path, [row for each in candidates for row in _rows(each)])
+    columns, rows = best_rows(candidates)
+    marks = ["--:" if column.startswith(">") else "---" for column in columns]
+    lines = [[column.removeprefix(">") for column in columns], marks, *rows]
+    table = path.with_name("best_units.md")
+    write_atomically(table, "".join(f"| {' | '.join(line)} |\n" for line in lines))
+    return [*written, table]
+
+
+def best_rows(candidates: Sequence[UnitCandidate]) -> tuple[list[str], list[list[str]]]:
+    """Columns and rows of the best block size for each format and type of scales, by format."""
+    columns = ["format", "scales", ">best block", ">best lanes", ">area per lane µm²"]
+    columns += [">enough lanes", ">SQNR dB", ">bits of scales", ">net dB"]
+    best = sorted(best_blocks(candidates), key=lambda each: (each.format.name, each.scale or ""))
+    rows = [
+        [
+            each.format.title,
+            each.scale or "outside",
+            str(each.block),
+            str(each.lanes),
+            f"{each.um2_per_lane:,.1f}",
+            str(each.enough_lanes),
+            f"{each.sqnr_db:.2f}",
+            f"{each.scale_bits:.3g}",
+            f"{each.net_db:.2f}",
+        ]
+        for each in best
+    ]
+    return columns, rows
+
+
+def _rows(candidate: UnitCandidate) -> list[dict[str, Json]]:
+    return [
+        {
+            "format": candidate.format.name,
+            "scale": candidate.scale,
+            "block": candidate.block,
+            "lanes": lanes,
+            "um2_per_lane": area,
+            "sqnr_db": candidate.sqnr_db,
+            "scale_bits": candidate.scale_bits,
+            "net_db": round(candidate.net_db, 3),
+        }
+        for lanes, area in sorted(candidate.areas.items())
+    ]
+
+
+def _caption(records: Sequence[DotRecord], source: str) -> str:
+    first = records[0]
+    versions = ", ".join(f"{tool} {version}" for tool, version in first.versions.items())
+    proved = "proved" if all(record.is_proved for record in records) else "not proved"
+    recipes = ", ".join(sorted({record.recipe for record in records}))
+    return (
+        f"Area: {first.technology}, {first.corner}, both operands in the format, no timing "
+        f"constraint, without wires, recipe {recipes}, netlists {proved}; {versions}. SQNR: "
+        f"results of layers, both operands quantized, mean over the layers of {source}; net: less "
+        "6.02 dB for each bit of scales that is stored with a value. Scales outside: an integer "
+        "accumulator, and FP32 scales of blocks of 128 that the unit does not apply"
+    )
+
+
+def _draw_lanes(axes: Axes, best: Sequence[UnitCandidate]) -> None:
+    """Area per lane by the number of lanes, for the best block of each format and scale type."""
+    for each in best:
+        lanes = sorted(each.areas)
+        axes.plot(
+            lanes, [each.areas[count] for count in lanes], color=_COLOURS[each.scale],
+            marker=_MARKERS[each.scale], markersize=3, linewidth=0.9, alpha=0.75,
+        )  # fmt: skip
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log")
+    axes.set_title("Lanes: the best block of each format", loc="left", fontsize=10)
+    axes.set_xlabel("lanes")
+    axes.set_ylabel("area per lane, µm² (less is better)")
+    shown = sorted({count for each in best for count in each.areas})
+    axes.set_xticks(shown, [str(count) for count in shown])
+    axes.yaxis.set_major_locator(FixedLocator([200, 300, 500, 1000, 2000, 3000, 5000]))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    _finish(axes)
+
+
+def _draw_blocks(axes: Axes, candidates: Sequence[UnitCandidate]) -> None:
+    """Net signal to noise against the least area per lane; lines join a format's block sizes."""
+    groups: dict[tuple[str, str | None], list[UnitCandidate]] = {}
+    for each in candidates:
+        groups.setdefault((each.format.name, each.scale), []).append(each)
+    for (_, scale), group in groups.items():
+        group.sort(key=lambda each: each.block)
+        axes.plot(
+            [each.um2_per_lane for each in group], [each.net_db for each in group],
+            color=_COLOURS[scale], marker=_MARKERS[scale], markersize=4, linewidth=0.7, alpha=0.6,
+        )  # fmt: skip
+    for scale in dict.fromkeys(scale for _, scale in groups):
+        axes.plot(
+            [], [], color=_COLOURS[scale], marker=_MARKERS[scale],
+            label=f"{scale} scales" if scale else "scales outside",
+        )  # fmt: skip
+    best = on_frontier(candidates)
+    axes.plot(
+        [each.um2_per_lane for each in best], [each.net_db for each in best],
+        color=_GREY, linewidth=1.6, zorder=1, label="frontier",
+    )  # fmt: skip
+    axes.set_title("Blocks: every block at its best number of lanes", loc="left", fontsize=10)
+    axes.set_xlabel("least area per lane, µm² (less is better)")
+    axes.set_ylabel("net SQNR of results, dB (more is better)")
+    axes.legend(loc="lower right", fontsize=8, frameon=False)
+    _finish(axes)
+    named = dict.fromkeys([*best, *best_blocks(candidates)])
+    place_labels(
+        axes,
+        [
+            Label(
+                f"{each.format.title}, {each.block}" if each.scale else each.format.title,
+                each.um2_per_lane,
+                each.net_db,
+                _COLOURS[each.scale],
+                each in best,
+            )
+            for each in named
+        ],
+    )
+
+
+def _finish(axes: Axes) -> None:
+    axes.grid(visible=True, color="#e6e6e6", linewidth=0.6, zorder=0)
+    axes.spines[["top", "right"]].set_visible(False)

