@@ -61,7 +61,7 @@ class MeasureJob:
 def _conditions(operands: Operands | None) -> list[str | None]:
     """What figures depend on besides the netlist: the operands, and the code."""
     code = code_fingerprint("halfbyte.area.timing.measure")
-    return [operands and operands.content_hash, code]
+    return [operands.content_hash if operands else None, code]
 
 
 def _measure(job: SynthesisJob, netlist: Path, operands: Operands | None) -> Measured:

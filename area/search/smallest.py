@@ -130,7 +130,7 @@ def synthesize(
     return [
         job.record(whole, multiplier, proof, figures, operands)
         for (job, whole), multiplier, proof, figures in zip(
-            chosen, multipliers, proofs or [None] * len(chosen), measured, strict=True
+            chosen, multipliers, proofs if prove else [None] * len(chosen), measured, strict=True
         )
     ]
 
