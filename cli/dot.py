@@ -235,7 +235,7 @@ def synthesized_designs(
 
 def show_dot_simulations(records: "Sequence[DotSimulationRecord]") -> None:
     """Print the records of simulations as a table."""
-    columns = ["format", "lane", ">lanes", "scale", "accumulator", ">acc", ">products"]
+    columns = ["format", "~lane", ">lanes", "scale", "accumulator", "~>acc", ">products"]
     rows = [
         [
             " x ".join(dict.fromkeys((record.format, record.activation))),
@@ -254,7 +254,7 @@ def show_dot_simulations(records: "Sequence[DotSimulationRecord]") -> None:
     scenarios = ", ".join(records[0].scenarios)
     table(
         "Simulation of dot-product units",
-        [*columns, ">products/s", ">s", ">seed"],
+        [*columns, "~>products/s", "~>s", ">seed"],
         rows,
         f"{records[0].simulator}, {records[0].level}: every output agrees with the golden "
         f"model in every cycle; scenarios: {scenarios}.",
@@ -294,7 +294,7 @@ def show_dot_mutants(records: "Sequence[DotMutantRecord]") -> None:
 
 def show_dot_proofs(records: "Sequence[DotRecord]") -> None:
     """Print the proofs of synthesis records as a table."""
-    columns = ["format", "lane", "recipe", ">lanes", "scale", "accumulator", "lane = table"]
+    columns = ["format", "~lane", "~recipe", ">lanes", "~scale", "~accumulator", "lane = table"]
     rows = []
     for record in records:
         proof = record.proof
@@ -317,7 +317,7 @@ def show_dot_proofs(records: "Sequence[DotRecord]") -> None:
                 number(proof.seconds, 1),
             ]
         )
-    columns += ["tree = sum", "accumulator", "netlist = RTL", ">faults refuted", ">s"]
+    columns += ["tree = sum", "accumulator", "netlist = RTL", ">faults refuted", "~>s"]
     table(
         "Proofs of dot-product units",
         columns,

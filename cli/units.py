@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 MAC = "mac"
-_ENERGY_COLUMNS = (">energy fJ", ">of it clock", ">leakage nW")
+_ENERGY_COLUMNS = (">energy fJ", "~>of it clock", "~>leakage nW")
 _UNITS = (MAC, DOT, ARRAY, "dfloat11", "bf16_mac")
 _CODES = ("table", "fixed")
 _TABLES = {"table": "The table is shared.", "fixed": "Fixed codes: no table."}
@@ -229,7 +229,7 @@ def _show_decoder(record: "DecoderRecord", mac: "Bf16MacRecord", both: "Lossless
 
 def show_lossless(record: "LosslessRecord") -> None:
     """Print the record of BF16 with DFloat11, as it stands beside the formats."""
-    columns = [">area µm²", ">GE", ">of it decoder", ">delay ps", *_ENERGY_COLUMNS]
+    columns = [">area µm²", "~>GE", "~>of it decoder", ">delay ps", *_ENERGY_COLUMNS]
     columns += [">bits per weight", ">loss", "proof"]
     keys = ["area_um2", "area_ge", "decoder_um2", "delay_ps"]
     row = [
