@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from halfbyte.base import ToolError, UserError
+from halfbyte.base import ToolError
 from halfbyte.cli.designs import resolve_architectures
-from halfbyte.cli.dot import DOT, AccumulatorKind, Block, Scale, Window, check_dot_only
+from halfbyte.cli.dot import DOT, AccumulatorKind, Block, Scale, Window
 from halfbyte.cli.gpu import Device, resolve_device
 from halfbyte.cli.options import (
     AccWidth,
@@ -119,9 +119,6 @@ def triple(
     """
     asked = {"scale": scale, "block": block, "accumulator": accumulator, "window": window}
     asked |= {"acc_width": acc_width, "overflow": None if overflow == "wrap" else overflow}
-    check_dot_only(unit, lanes=lanes, **asked)
-    if unit not in (MAC, DOT):
-        raise UserError(f"Unit must be {MAC} or {DOT}, not {unit[:60]!r}")
     where = resolve_device(device)
     start = secrets.randbits(SEED_BITS) if seed is None else seed
     if unit == DOT:

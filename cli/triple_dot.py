@@ -50,11 +50,13 @@ def triple_dots(
     ``options`` are further arguments of :func:`make_dot_specs`. Raises ToolError where two sides
     differ.
     """
+    from halfbyte.area.cells.technology import load_technology
+
     kinds = [given] if given else _EVERY
     specs = [spec for kind in kinds for spec in make_dot_specs(names, **options, **kind)]
     records = []
     with progress("Three ways") as update:
-        for done, spec in enumerate(resolve_lanes(specs, tech)):
+        for done, spec in enumerate(resolve_lanes(specs, load_technology(tech))):
             update(done, len(specs), spec.title)
             records.append(_compare(spec, device, seed, max(1, cycles // SHARE)))
     print_json(records) if json else _show(records)
