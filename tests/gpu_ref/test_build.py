@@ -15,7 +15,8 @@ from halfbyte.base.compilers import Compiler, host_compiler
 from halfbyte.formats import load
 from halfbyte.gpu_ref import build, cases, compilers, library
 from halfbyte.gpu_ref.abi import Quantize
-from halfbyte.gpu_ref.check import check_format, merged
+from halfbyte.gpu_ref.check import check_format
+from halfbyte.gpu_ref.comparison import merged
 from halfbyte.gpu_ref.compilers import cuda_compiler, find_nvcc
 from halfbyte.gpu_ref.library import Library
 from halfbyte.gpu_ref.sanitizers import run_host_sanitizers, sanitized
@@ -124,7 +125,7 @@ FAULTS = [
         ("host_gemm.h", "(a_steps[r])", "(a_steps[0])", "gemm pairs"),
         ("arithmetic.h", "int spare = 64 - acc_width", "int spare = 63 - acc_width", "mac_stream"),
     ],
-    [("gemm_mma.h", "wait<Mma::STAGES - 2>", "wait<Mma::STAGES - 1>", "gemm mma")],
+    [("gemm_mma.h", "wait<Tile::STAGES - 2>", "wait<Tile::STAGES - 1>", "gemm mma")],
     [("gemm_mma.h", "write = read;", "write = 0;", "gemm mma")],
 ]
 
@@ -168,28 +169,44 @@ def test_sanitizers_see_a_write_past_a_tensor():
     assert "heap-buffer-overflow" in done.stderr
 
 
+def compiled_by_nvcc(monkeypatch, folder: Path, main: str) -> tuple[dict[str, str], str]:
+    """PTX by architecture, and what ptxas said, of a source compiled for every GPU."""
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.cuda, "is_available", lambda: False)
+        compiler = flags_of(cuda_compiler(), "--keep", "--keep-dir=kept", "-Xptxas=-v")
+    for name, text in build._sources().items():
+        (folder / name).write_text(text)
+    (folder / "kept").mkdir()
+    command = [*compiler.command, *compiler.flags, main, "-o", "device.so"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    kept = {path.stem: path.read_text() for path in (folder / "kept").glob("*.ptx")}
+    ptx = {name.rpartition("compute_")[2]: text for name, text in kept.items()}
+    assert ptx.keys() == {"80", "90", "90a"}
+    for text in ptx.values():
+        # Nothing is contracted, by the compiler or later: every operation states its rounding.
+        assert not re.search(r"\bfma\.[a-z.]*f32", text)
+        assert not re.search(r"\b(add|sub|mul)(\.ftz)?\.f32", text)
+        assert ".ftz" not in text
+    return ptx, done.stderr
+
+
+def spills(log: str, kernel: str) -> list[str]:
+    """What ptxas says of those instances of a kernel that do not fit registers."""
+    reports = re.findall(kernel + r"\S+\n\s+(.*spill stores.*)", log)
+    assert reports
+    return [line for line in reports if not line.startswith("0 bytes stack frame, 0 bytes spill")]
+
+
 @needs_nvcc
 @pytest.mark.slow
 def test_the_cuda_build_is_what_the_definition_asks_for(tmp_path, monkeypatch):
-    compiler = flags_of(cuda_compiler(), "--keep", "--keep-dir=kept", "-Xptxas=-v")
-    for name, text in build._sources().items():
-        (tmp_path / name).write_text(text)
-    (tmp_path / "kept").mkdir()
-    command = [*compiler.command, *compiler.flags, "device.cu", "-o", "device.so"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    (ptx,) = [path.read_text() for path in (tmp_path / "kept").glob("*compute_90*.ptx")]
-    # Nothing is contracted, by the compiler or later: every operation states its rounding.
-    assert not re.search(r"\bfma\.[a-z.]*f32", ptx)
-    assert not re.search(r"\b(add|sub|mul)(\.ftz)?\.f32", ptx)
-    assert ".ftz" not in ptx
+    ptx, log = compiled_by_nvcc(monkeypatch, tmp_path, "device.cu")
     for needed in ("mul.rn.f32", "add.rn.f32", "div.rn.f32", "dp4a.s32.s32", "cp.async.cg.shared"):
-        assert needed in ptx
-    assert "mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32" in ptx
-    assert "ldmatrix.sync.aligned.m8n8.x4.shared.b16" in ptx
-    reports = re.findall(r"gemm_mma_kernel\S+\n\s+(.*spill stores.*)", done.stderr)
-    assert len(reports) == 8  # four kernels for two architectures
-    assert all(line.startswith("0 bytes stack frame, 0 bytes spill") for line in reports)
+        assert needed in ptx["90"]
+    assert "mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32" in ptx["90"]
+    assert "ldmatrix.sync.aligned.m8n8.x4.shared.b16" in ptx["90"]
+    assert not spills(log, "gemm_mma_kernel")
 
     built = Library(build.loaded(tmp_path / "device.so"))
     assert built.kind == "cuda"
@@ -200,3 +217,14 @@ def test_the_cuda_build_is_what_the_definition_asks_for(tmp_path, monkeypatch):
         monkeypatch.setattr(torch.cuda, "current_stream", lambda index: stream)
         with pytest.raises(ToolError, match=r"absmax failed on cuda:0: cudaGetDevice"):
             built.call("hb_absmax", context, Quantize())
+
+
+@needs_nvcc
+@pytest.mark.slow
+def test_warpgroups_are_compiled_for_hopper_alone(tmp_path, monkeypatch):
+    ptx, log = compiled_by_nvcc(monkeypatch, tmp_path, "device_tiles.cu")
+    assert "wgmma.mma_async.sync.aligned.m64n128k32.s32.s8.s8" in ptx["90a"]
+    assert not any("wgmma.mma_async" in ptx[name] for name in ("80", "90"))
+    assert "serialized" not in log  # ptxas says so where it cannot overlap products
+    assert not spills(log, "gemm_w?g?mma_kernel")
+    assert Library(build.loaded(tmp_path / "device.so"), lambda kind: {}).has_groups
