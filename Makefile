@@ -1,7 +1,8 @@
 # Every target sets up .venv first and is then a thin call of the `halfbyte` command.
 #
 #   make, make help                  this list
-#   make pareto                      all formats: RTL, area, accuracy, the plots [MODEL=bytelm RECIPE= BLOCK= AXIS=]
+#   make pareto                      all formats: RTL, area, accuracy, the plots [MODEL=bytelm RECIPE= BLOCK= AXIS=
+#                                    WIDTH=column]
 #   make pareto UNIT=dot             the same by area per lane [LANES=32 SCALE=e8m0]; UNIT=array [ROWS= COLUMNS= LANES= SCALE=]
 #   make synth  [FORMAT=e2m1_sp]     area, delay, energy [CLOCK=2ns TECH= LIBERTY= TERMS= ARCH= ACTIVATION= EFFORT=]
 #                                    or FPGA resources   [TARGET=ice40]
@@ -27,6 +28,7 @@
 #   make gpu-bench                   throughput of the kernels beside PyTorch's [FORMAT=]
 #   make gpu-record                  everything on a GPU, into docs/records (needs only PyTorch with CUDA, nvcc)
 #   make triple [FORMAT=e2m1_sp]     RTL, golden model, CUDA reference on one stream [ARCH= ACTIVATION=]
+#                                    [UNIT=dot LANES=32 SCALE= ACCUMULATOR= ...; all of them if none is given]
 #   make fuzz                        damaged data for the DFloat11 decoders [COUNT=1000000 SEED=]
 #
 # JSON=1 prints records on standard output instead of tables.
@@ -53,6 +55,7 @@ UNITS = $(call option,--unit,$(UNIT)) $(call option,--lanes,$(LANES)) \
 	$(call option,--codes,$(CODES)) $(call option,--symbols,$(SYMBOLS))
 SIDES = $(call option,--rows,$(ROWS)) $(call option,--columns,$(COLUMNS))
 OUTPUT = $(if $(JSON),--json)
+PICTURES = $(call option,--width,$(WIDTH))
 
 ACCURACY = $(call option,--recipe,$(RECIPE)) $(call option,--block,$(BLOCK)) $(call option,--text,$(TEXT))
 
@@ -65,7 +68,7 @@ help:
 pareto: $(VENV)/installed
 	@$(HALFBYTE) pareto $(FORMATS) $(call option,--model,$(MODEL)) $(ACCURACY) $(call option,--axis,$(AXIS)) $(TECHNOLOGY) \
 		$(call option,--unit,$(UNIT)) $(call option,--lanes,$(LANES)) $(call option,--scale,$(SCALE)) $(SIDES) \
-		$(call option,--terms,$(TERMS)) $(OUTPUT)
+		$(call option,--terms,$(TERMS)) $(PICTURES) $(OUTPUT)
 
 synth: $(VENV)/installed
 	@$(HALFBYTE) synth $(FORMATS) $(UNITS) $(SIDES) $(DESIGN) $(TECHNOLOGY) \
@@ -96,11 +99,8 @@ report: $(VENV)/installed
 formats: $(VENV)/installed
 	@$(HALFBYTE) formats $(FORMATS) $(OUTPUT)
 
-comma := ,
-space := $(subst ,, )
 evaluate: $(VENV)/installed
-	@$(HALFBYTE) evaluate $(call option,,$(or $(MODEL),minilm)) $(ACCURACY) $(OUTPUT) \
-		$(call option,--formats,$(subst $(space),$(comma),$(strip $(FORMAT))))
+	@$(HALFBYTE) evaluate $(call option,,$(or $(MODEL),minilm)) $(FORMATS) $(ACCURACY) $(PICTURES) $(OUTPUT)
 
 findings: $(VENV)/installed
 	@$(HALFBYTE) findings -o docs/findings.md
@@ -127,7 +127,7 @@ gpu-record:
 	@$(PYTHON) -m halfbyte.gpu_ref.record
 
 triple: $(VENV)/installed
-	@$(HALFBYTE) triple $(FORMATS) $(DESIGN) $(call option,--tech,$(TECH)) $(call option,--seed,$(SEED)) $(OUTPUT)
+	@$(HALFBYTE) triple $(FORMATS) $(UNITS) $(DESIGN) $(call option,--tech,$(TECH)) $(call option,--seed,$(SEED)) $(OUTPUT)
 
 test: $(VENV)/installed
 	@$(VENV)/bin/python -m pytest -n $(TEST_JOBS) --dist loadfile

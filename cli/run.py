@@ -1,7 +1,7 @@
 """``halfbyte run``: one layer of a real model through the RTL of an array, bit for bit."""
 
 import time
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,16 +9,20 @@ from halfbyte.cli.dot import Scale, scale_rule
 from halfbyte.cli.options import (
     Activation,
     Json,
+    OldFormat,
+    OneFormat,
     TechnologyName,
     load_optional,
+    named_format,
     pick_technology,
 )
 from halfbyte.cli.output import print_json, progress, table
-from halfbyte.formats import find_scale_code, load
+from halfbyte.formats import Format, ScaleCode, find_scale_code, load
 
 if TYPE_CHECKING:
     from halfbyte.area.cells.technology import Technology
     from halfbyte.rtl.array import ArraySpec
+    from halfbyte.rtl.dot import DotSpec
     from halfbyte.sim.array.record import LayerRun
 
 __all__ = ["run"]
@@ -28,8 +32,10 @@ DEFAULT_SIDE, DEFAULT_LANES, DEFAULT_TOKENS = 8, 32, 128
 
 def run(
     model: Annotated[str, typer.Argument(help="As for `halfbyte evaluate`.", metavar="MODEL")],
+    name: OneFormat = None,
+    *,
     layer: Annotated[str, typer.Option(help="A linear layer by its name in the model.")],
-    fmt: Annotated[str, typer.Option("--format", help="Format or .yaml file of the weights.")],
+    fmt: OldFormat = None,
     activation: Activation = None,
     scale: Scale = "e8m0",
     lanes: Annotated[int, typer.Option(help="Products a cycle of each unit.")] = DEFAULT_LANES,
@@ -64,7 +70,7 @@ def run(
     from halfbyte.sim.array.schedule import Operands
 
     start = time.monotonic()
-    weight, other = load(fmt), load_optional(activation)
+    weight, other = load(named_format(name, fmt)), load_optional(activation)
     code = find_scale_code(scale or "e8m0")
     unit = _unit(weight, other or weight, lanes, code, block)
     spec = ArraySpec(unit, rows, columns)
@@ -80,7 +86,8 @@ def run(
             tokens=tokens,
         )
         update(1, 2, "simulation")
-        product, seen = run_product(spec, Operands.of(operands.a, operands.w))
+        streamed = Operands.of(operands.a, operands.w)
+        product, seen = run_product(spec, streamed)
     outputs, inputs = operands.weight.shape
     sqnr = operands.sqnr_db(product.double() * float(unit.unit) * operands.tensor_scale)
     technology = pick_technology(tech, None) if energy else None
@@ -98,7 +105,9 @@ def run(
         outputs=outputs,
         tokens=tokens,
         results=seen.results,
-        host_build=compare_product(product, operands.a, operands.w),
+        host_build=compare_product(
+            product, *streamed.tensors(), **unit.arithmetic, block=unit.block_size
+        ),
         cycles=seen.cycles,
         utilization=round(spec.utilization(inputs, outputs, tokens), 4),
         sqnr_db=None if sqnr is None else round(sqnr, 3),
@@ -110,7 +119,9 @@ def run(
     print_json([record]) if json else _show(record)
 
 
-def _unit(weight: Any, activation: Any, lanes: int, code: Any, block: int | None) -> Any:
+def _unit(
+    weight: Format, activation: Format, lanes: int, code: ScaleCode, block: int | None
+) -> "DotSpec":
     """The FP32 unit whose RTL is simulated: the first architecture of a lane that fits."""
     from halfbyte.rtl.dot import Accumulator, DotSpec
     from halfbyte.rtl.dot.lane import lane_architectures

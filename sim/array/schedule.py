@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from halfbyte.base import UserError
 from halfbyte.golden import Quantized
@@ -49,6 +51,14 @@ class Operands:
         if a.scale_codes is None or w.scale_codes is None:
             raise ValueError("The scales of both matrices must be codes of eight bits")
         return cls(a.codes.numpy(), w.codes.numpy(), a.scale_codes.numpy(), w.scale_codes.numpy())
+
+    def tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Codes of both matrices, and of their scales, which they must have."""
+        if self.a_scales is None or self.w_scales is None:
+            raise ValueError("These operands have no scales")
+        arrays = (self.a, self.w, self.a_scales, self.w_scales)
+        a, w, a_scales, w_scales = map(torch.from_numpy, arrays)
+        return a, w, a_scales, w_scales
 
 
 @dataclass(frozen=True)

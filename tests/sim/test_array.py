@@ -69,6 +69,10 @@ def test_operands_are_the_codes_of_quantized_matrices():
     assert (operands.a == a.codes.numpy()).all() and (operands.w == w.codes.numpy()).all()
     assert (operands.a_scales == a.scale_codes.numpy()).all()
     assert operands.w_scales.shape == (7, 4)
+    given = (a.codes, w.codes, a.scale_codes, w.scale_codes)
+    assert all(map(torch.equal, operands.tensors(), given))
+    with pytest.raises(ValueError, match="have no scales"):
+        Operands(operands.a, operands.w).tensors()
     plain = quantize(torch.randn(7, 32), load("e2m1"), block=8)
     with pytest.raises(ValueError, match="must be codes of eight bits"):
         Operands.of(a, plain)
