@@ -1,29 +1,28 @@
 """A product of dot-product units beside that of the kernels."""
 
-import torch
+import numpy as np
+import pytest
 
+from halfbyte.cli.run import _unit
 from halfbyte.formats import find_scale_code, load
-from halfbyte.golden import quantize
-from halfbyte.golden.scales import ScaleFormat
-from halfbyte.golden.unit_gemm import unit_gemm
 from halfbyte.gpu_ref.product_check import compare_product
+from halfbyte.rtl.array import ArraySpec
+from halfbyte.sim.array.product import expected_product
+from halfbyte.sim.array.schedule import Operands
 
 
-def test_the_bits_are_compared():
-    generator = torch.Generator().manual_seed(1)
-    fmt, code = load("e2m1"), find_scale_code("e8m0")
-    a, w = (
-        quantize(
-            torch.randn(rows, 64, generator=generator),
-            fmt,
-            block=32,
-            scale_format=ScaleFormat.E8M0_RCEIL,
-        )
-        for rows in (3, 5)
-    )
-    operands = (a.codes, w.codes, a.scale_codes, w.scale_codes)
-    arithmetic = {"activation": fmt, "weight": fmt, "scale": code, "block": 32}
-    product = unit_gemm(*operands, **arithmetic)
-    assert compare_product(product, *operands, **arithmetic) == "the same bits"
-    product[1, 2] = product[1, 2].nextafter(torch.tensor(1e9))
-    assert compare_product(product, *operands, **arithmetic) == "1 results differ"
+@pytest.mark.parametrize("scale", ["e8m0", "e4m3"])
+@pytest.mark.parametrize("weight", ["e2m1", "sf4"])
+def test_a_layer_is_compared_with_the_host_build(weight, scale):
+    generator = np.random.default_rng(1)
+
+    def codes(high, *shape):
+        return generator.integers(0, high, shape).astype(np.uint8)
+
+    operands = Operands(codes(16, 5, 16), codes(16, 6, 16), codes(120, 5, 2), codes(120, 6, 2))
+    unit = _unit(load(weight), load("e2m1"), 4, find_scale_code(scale), 8)
+    product = expected_product(ArraySpec(unit, 2, 2), operands)
+    inputs, arithmetic = operands.tensors(), {**unit.arithmetic, "block": unit.block_size}
+    assert compare_product(product, *inputs, **arithmetic) == "the same bits"
+    product[0, 0] = -product[0, 0]
+    assert compare_product(product, *inputs, **arithmetic) == "1 results differ"
