@@ -21,7 +21,7 @@ SECONDS = 900
 SHARED_LIBRARY = ("-std=c++17", "-O3", "-shared")
 # The definitions have no fused multiply-add, so nothing may be contracted.
 _HOST = ("-ffp-contract=off", "-fPIC", "-fvisibility=hidden", "-pthread")
-SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g", "-O1")
+SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g1", "-O1")
 
 
 @dataclass(frozen=True)
