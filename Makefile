@@ -1,7 +1,8 @@
 # Every target sets up .venv first and is then a thin call of the `halfbyte` command.
 #
 #   make, make help                  this list
-#   make pareto                      all formats: RTL, area, accuracy, the plots [MODEL=bytelm RECIPE= BLOCK= AXIS=]
+#   make pareto                      all formats: RTL, area, accuracy, the plots [MODEL=bytelm RECIPE= BLOCK= AXIS=
+#                                    WIDTH=column]
 #   make pareto UNIT=dot             the same by area per lane [LANES=32 SCALE=e8m0]; UNIT=array [ROWS= COLUMNS= LANES= SCALE=]
 #   make synth  [FORMAT=e2m1_sp]     area, delay, energy [CLOCK=2ns TECH= LIBERTY= TERMS= ARCH= ACTIVATION= EFFORT=]
 #                                    or FPGA resources   [TARGET=ice40]
@@ -53,6 +54,7 @@ UNITS = $(call option,--unit,$(UNIT)) $(call option,--lanes,$(LANES)) \
 	$(call option,--codes,$(CODES)) $(call option,--symbols,$(SYMBOLS))
 SIDES = $(call option,--rows,$(ROWS)) $(call option,--columns,$(COLUMNS))
 OUTPUT = $(if $(JSON),--json)
+PICTURES = $(call option,--width,$(WIDTH))
 
 ACCURACY = $(call option,--recipe,$(RECIPE)) $(call option,--block,$(BLOCK)) $(call option,--text,$(TEXT))
 
@@ -65,7 +67,7 @@ help:
 pareto: $(VENV)/installed
 	@$(HALFBYTE) pareto $(FORMATS) $(call option,--model,$(MODEL)) $(ACCURACY) $(call option,--axis,$(AXIS)) $(TECHNOLOGY) \
 		$(call option,--unit,$(UNIT)) $(call option,--lanes,$(LANES)) $(call option,--scale,$(SCALE)) $(SIDES) \
-		$(call option,--terms,$(TERMS)) $(OUTPUT)
+		$(call option,--terms,$(TERMS)) $(PICTURES) $(OUTPUT)
 
 synth: $(VENV)/installed
 	@$(HALFBYTE) synth $(FORMATS) $(UNITS) $(SIDES) $(DESIGN) $(TECHNOLOGY) \
@@ -96,11 +98,8 @@ report: $(VENV)/installed
 formats: $(VENV)/installed
 	@$(HALFBYTE) formats $(FORMATS) $(OUTPUT)
 
-comma := ,
-space := $(subst ,, )
 evaluate: $(VENV)/installed
-	@$(HALFBYTE) evaluate $(call option,,$(or $(MODEL),minilm)) $(ACCURACY) $(OUTPUT) \
-		$(call option,--formats,$(subst $(space),$(comma),$(strip $(FORMAT))))
+	@$(HALFBYTE) evaluate $(call option,,$(or $(MODEL),minilm)) $(FORMATS) $(ACCURACY) $(PICTURES) $(OUTPUT)
 
 findings: $(VENV)/installed
 	@$(HALFBYTE) findings -o docs/findings.md

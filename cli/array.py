@@ -89,8 +89,8 @@ def show_arrays(records: "Sequence[ArrayRecord]") -> None:
         columns,
         rows,
         f"{first.corner}. Unit and registers: of one element. Skew: registers that delay rows "
-        "and columns. Energy: of the unit, with the clock of the element's registers, without "
-        "their data, the skew and wires. Proof: of the unit.",
+        "and columns. Energy: of the unit and the element's registers, with the clock's pins, "
+        "without the skew and wires. Proof: of the unit.",
     )
 
 

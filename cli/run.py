@@ -11,8 +11,11 @@ from halfbyte.cli.dot import Scale, scale_rule
 from halfbyte.cli.options import (
     Activation,
     Json,
+    OldFormat,
+    OneFormat,
     TechnologyName,
     load_optional,
+    named_format,
     pick_technology,
 )
 from halfbyte.cli.output import print_json, progress, table
@@ -33,8 +36,10 @@ DEFAULT_SIDE, DEFAULT_LANES, DEFAULT_TOKENS = 8, 32, 128
 
 def run(
     model: Annotated[str, typer.Argument(help="As for `halfbyte evaluate`.", metavar="MODEL")],
+    name: OneFormat = None,
+    *,
     layer: Annotated[str, typer.Option(help="A linear layer by its name in the model.")],
-    fmt: Annotated[str, typer.Option("--format", help="Of the weights: a name or a .yaml file.")],
+    fmt: OldFormat = None,
     activation: Activation = None,
     scale: Scale = "e8m0",
     lanes: Annotated[int, typer.Option(help="Products a cycle of each unit.")] = DEFAULT_LANES,
@@ -67,7 +72,7 @@ def run(
     from halfbyte.sim.array.record import LayerRun
 
     start = time.monotonic()
-    weight, other = load(fmt), load_optional(activation)
+    weight, other = load(named_format(name, fmt)), load_optional(activation)
     code = find_scale_code(scale or "e8m0")
     unit = _unit(weight, other or weight, lanes, code, block)
     spec = ArraySpec(unit, rows, columns)
