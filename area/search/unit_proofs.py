@@ -11,8 +11,6 @@ from halfbyte.area.proofs.results import UnitProof
 from halfbyte.area.proofs.table_code import prove_symbol_reader
 from halfbyte.area.proofs.table_loader import prove_loader
 from halfbyte.area.search.units import (
-    MAX_LENGTH,
-    ROWS,
     stored,
     synthesize_bf16_mac,
     synthesize_decoder,
@@ -21,8 +19,8 @@ from halfbyte.area.search.units import (
 from halfbyte.base import Record, code_fingerprint, content_key
 from halfbyte.rtl import to_rtlil
 from halfbyte.rtl.bf16 import Bf16Mac
+from halfbyte.rtl.dfloat11 import MAX_LENGTH, ROWS, Loader
 from halfbyte.rtl.dfloat11.fixed import FixedLane
-from halfbyte.rtl.dfloat11.loader import Loader
 from halfbyte.rtl.dfloat11.symbol_reader import SymbolReader
 
 __all__ = ["UnitClaim", "prove_bf16", "prove_decoder", "prove_fixed_decoder"]
