@@ -47,6 +47,10 @@ HONOURED: Mapping[str, Mapping[str, str]] = {
         "mac": "tech arch activation terms count seed cycles",
         "dot": f"tech {_DOT} count seed cycles",
     },
+    "triple": {
+        "mac": "tech arch activation terms seed cycles device",
+        "dot": f"tech {_DOT} seed cycles device",
+    },
     "prove": {
         "mac": f"{_LIBRARY} arch activation terms counterexamples",
         "dot": f"{_LIBRARY} {_DOT}",
