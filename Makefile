@@ -1,7 +1,8 @@
 # Every target sets up .venv first and is then a thin call of the `halfbyte` command.
 #
 #   make, make help                  this list
-#   make pareto                      all formats: RTL, area, accuracy, the plots [MODEL=bytelm RECIPE= BLOCK= AXIS=]
+#   make pareto                      all formats: RTL, area, accuracy, the plots [MODEL=bytelm RECIPE= BLOCK= AXIS=
+#                                    WIDTH=column]
 #   make pareto UNIT=dot             the same by area per lane [LANES=32 SCALE=e8m0]; UNIT=array [ROWS= COLUMNS= LANES= SCALE=]
 #   make synth  [FORMAT=e2m1_sp]     area, delay, energy [CLOCK=2ns TECH= LIBERTY= TERMS= ARCH= ACTIVATION= EFFORT=]
 #                                    or FPGA resources   [TARGET=ice40]
@@ -10,7 +11,7 @@
 #   make gatesim FORMAT=e2m1_sp      cocotb on the netlist  [ARCH= ACTIVATION= TERMS= TECH= LIBERTY= SIM= SEED=]
 #   make mutants FORMAT=e2m1_sp      faults that the regression must catch  [ARCH= ACTIVATION= TERMS= SEED=]
 #   make rtl     FORMAT=e2m1_sp      Verilog   [ARCH= ACTIVATION= TERMS=], into build/rtl
-#   make synth UNIT=array FORMAT=e2m1 a systolic array [ROWS=16 COLUMNS=16 LANES= SCALE=]
+#   make synth|sim|rtl UNIT=array FORMAT=e2m1  a systolic array [ROWS=16 COLUMNS=16 LANES= SCALE=]
 #   make synth|prove|sim|gatesim|mutants|rtl UNIT=dot FORMAT=e2m1  dot-product units [LANES=32 SCALE=e8m0 ACCUMULATOR= BLOCK=
 #                                    WINDOW= ACC_WIDTH= ACTIVATION= TERMS=]
 #   make synth|sim|prove|rtl UNIT=dfloat11  the decoder of lossless BF16 weights
@@ -27,6 +28,7 @@
 #   make gpu-bench                   throughput of the kernels beside PyTorch's [FORMAT=]
 #   make gpu-record                  everything on a GPU, into docs/records (needs only PyTorch with CUDA, nvcc)
 #   make triple [FORMAT=e2m1_sp]     RTL, golden model, CUDA reference on one stream [ARCH= ACTIVATION=]
+#                                    [UNIT=dot LANES=32 SCALE= ACCUMULATOR= ...; all of them if none is given]
 #   make fuzz                        damaged data for the DFloat11 decoders [COUNT=1000000 SEED=]
 #
 # JSON=1 prints records on standard output instead of tables.
@@ -53,6 +55,7 @@ UNITS = $(call option,--unit,$(UNIT)) $(call option,--lanes,$(LANES)) \
 	$(call option,--codes,$(CODES)) $(call option,--symbols,$(SYMBOLS))
 SIDES = $(call option,--rows,$(ROWS)) $(call option,--columns,$(COLUMNS))
 OUTPUT = $(if $(JSON),--json)
+PICTURES = $(call option,--width,$(WIDTH))
 
 ACCURACY = $(call option,--recipe,$(RECIPE)) $(call option,--block,$(BLOCK)) $(call option,--text,$(TEXT))
 
@@ -65,7 +68,7 @@ help:
 pareto: $(VENV)/installed
 	@$(HALFBYTE) pareto $(FORMATS) $(call option,--model,$(MODEL)) $(ACCURACY) $(call option,--axis,$(AXIS)) $(TECHNOLOGY) \
 		$(call option,--unit,$(UNIT)) $(call option,--lanes,$(LANES)) $(call option,--scale,$(SCALE)) $(SIDES) \
-		$(call option,--terms,$(TERMS)) $(OUTPUT)
+		$(call option,--terms,$(TERMS)) $(PICTURES) $(OUTPUT)
 
 synth: $(VENV)/installed
 	@$(HALFBYTE) synth $(FORMATS) $(UNITS) $(SIDES) $(DESIGN) $(TECHNOLOGY) \
@@ -76,7 +79,7 @@ prove: $(VENV)/installed
 	@$(HALFBYTE) prove $(FORMATS) $(UNITS) $(DESIGN) $(TECHNOLOGY) $(OUTPUT)
 
 sim: $(VENV)/installed
-	@$(HALFBYTE) sim $(FORMATS) $(UNITS) $(DESIGN) $(call option,--tech,$(TECH)) $(call option,--simulator,$(SIM)) \
+	@$(HALFBYTE) sim $(FORMATS) $(UNITS) $(SIDES) $(DESIGN) $(call option,--tech,$(TECH)) $(call option,--simulator,$(SIM)) \
 		$(call option,--seed,$(SEED)) $(if $(filter-out 0,$(WAVES)),--waves) $(OUTPUT)
 
 gatesim: $(VENV)/installed
@@ -88,7 +91,7 @@ mutants: $(VENV)/installed
 		$(OUTPUT)
 
 rtl: $(VENV)/installed
-	@$(HALFBYTE) rtl $(FORMATS) $(UNITS) $(DESIGN) $(TECHNOLOGY) $(call option,--clock,$(CLOCK)) $(OUTPUT)
+	@$(HALFBYTE) rtl $(FORMATS) $(UNITS) $(SIDES) $(DESIGN) $(TECHNOLOGY) $(call option,--clock,$(CLOCK)) $(OUTPUT)
 
 report: $(VENV)/installed
 	@$(HALFBYTE) report
@@ -96,11 +99,8 @@ report: $(VENV)/installed
 formats: $(VENV)/installed
 	@$(HALFBYTE) formats $(FORMATS) $(OUTPUT)
 
-comma := ,
-space := $(subst ,, )
 evaluate: $(VENV)/installed
-	@$(HALFBYTE) evaluate $(call option,,$(or $(MODEL),minilm)) $(ACCURACY) $(OUTPUT) \
-		$(call option,--formats,$(subst $(space),$(comma),$(strip $(FORMAT))))
+	@$(HALFBYTE) evaluate $(call option,,$(or $(MODEL),minilm)) $(FORMATS) $(ACCURACY) $(PICTURES) $(OUTPUT)
 
 findings: $(VENV)/installed
 	@$(HALFBYTE) findings -o docs/findings.md
@@ -127,7 +127,7 @@ gpu-record:
 	@$(PYTHON) -m halfbyte.gpu_ref.record
 
 triple: $(VENV)/installed
-	@$(HALFBYTE) triple $(FORMATS) $(DESIGN) $(call option,--tech,$(TECH)) $(call option,--seed,$(SEED)) $(OUTPUT)
+	@$(HALFBYTE) triple $(FORMATS) $(UNITS) $(DESIGN) $(call option,--tech,$(TECH)) $(call option,--seed,$(SEED)) $(OUTPUT)
 
 test: $(VENV)/installed
 	@$(VENV)/bin/python -m pytest -n $(TEST_JOBS) --dist loadfile

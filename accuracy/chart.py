@@ -3,16 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from textwrap import wrap
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from halfbyte.accuracy.evaluation import Evaluation
 from halfbyte.accuracy.ranking import rank
 from halfbyte.accuracy.record import EvaluationRecord, MeasureRecord
 from halfbyte.base import write_atomically
-from halfbyte.base.figures import figure, plot_style, save_figure
+from halfbyte.base.figures import picture, scaled
+from halfbyte.base.look import OWN_LOOK, Look
 from halfbyte.base.strict_json import Json
 from halfbyte.base.tables import csv_text, write_json
 
@@ -45,14 +44,15 @@ def draw_losses(axes: Axes, records: Sequence[EvaluationRecord], measure: str) -
         fmt="o",
         color=_COLOUR,
         ecolor="#888888",
-        capsize=3,
+        capsize=scaled(3),
+        markersize=scaled(6),
     )
     axes.set_ylim(-0.5, len(records) - 0.5)
     axes.set_yticks(list(rows), [record.format for record in records])
     axes.invert_yaxis()
-    axes.axvline(0, color="#000000", linewidth=0.8)
+    axes.axvline(0, color="#000000", linewidth=scaled(0.8))
     axes.set_xlabel(f"relative loss in {figures[0].title}, % (less is better)")
-    axes.grid(visible=True, axis="x", color="#e6e6e6", linewidth=0.6)
+    axes.grid(visible=True, axis="x", color="#e6e6e6", linewidth=scaled(0.6))
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
 
@@ -68,32 +68,32 @@ def _reach(figures: Sequence[MeasureRecord]) -> list[list[float]]:
     return [down, up]
 
 
-def write_evaluations(evaluations: Sequence[Evaluation], folder: Path) -> list[Path]:
-    """Write ``RECIPE.png``, ``.svg``, ``.csv`` and ``.json`` to ``folder``; returns the files."""
+def write_evaluations(
+    evaluations: Sequence[Evaluation], folder: Path, look: Look = OWN_LOOK
+) -> list[Path]:
+    """Write the chart ``RECIPE.png`` (SVG, PDF, TXT), ``.csv`` and ``.json``; returns the files."""
     records = [place.evaluation.record for place in rank(evaluations)]
     path = folder / records[0].recipe
-    with plot_style():
-        written = save_figure(_picture(records), path)
+    written = _write_chart(records, path, look)
     table = path.with_name(f"{path.name}.csv")
     write_atomically(table, csv_text([_row(record) for record in records]))
     listed = [record.as_json() for record in records]
     return [*written, table, write_json(path.with_name(f"{path.name}.json"), listed)]
 
 
-def _picture(records: Sequence[EvaluationRecord]) -> Figure:
+def _write_chart(records: Sequence[EvaluationRecord], path: Path, look: Look) -> list[Path]:
     first, measures = records[0], list(records[0].measures)
-    drawn = figure(5.2 * len(measures), 1.8 + 0.28 * len(records))
-    note = (
-        f"{first.model}, recipe {first.recipe}; 95 % intervals, paired bootstrap over "
-        f"{first.items} {first.item}; torch {first.versions['torch']}"
+    title = f"Loss of {first.model} by format, recipe {first.recipe}"
+    caption = (
+        f"95 % intervals, paired bootstrap over {first.items} {first.item}; "
+        f"torch {first.versions['torch']}"
     )
-    for axes, measure in zip(
-        drawn.subplots(1, len(measures), squeeze=False)[0], measures, strict=True
-    ):
-        draw_losses(axes, records, measure)
-    drawn.suptitle("\n".join(wrap(note, 50 * len(measures))), fontsize=9, color="#555555")
-    drawn.tight_layout()
-    return drawn
+    size = 5.2 * len(measures), 1.3 + 0.28 * len(records)
+    with picture(*size, title=title, caption=caption, look=look) as drawn:
+        panels = drawn.figure.subplots(1, len(measures), squeeze=False)[0]
+        for axes, measure in zip(panels, measures, strict=True):
+            draw_losses(axes, records, measure)
+        return drawn.save(path)
 
 
 def _row(record: EvaluationRecord) -> dict[str, Json]:

@@ -1,44 +1,160 @@
-"""Figures as files: the same picture as PNG and SVG, whatever the user's own settings are."""
+"""Figures as files: the same picture as PNG, SVG and PDF, whatever the user's own settings are.
+
+Title and caption stand in a text file beside the picture, since a paper or a page has its own.
+"""
 
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
-from matplotlib import style
+from matplotlib import rcParams, style
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 
 from halfbyte.base.files import write_atomically
+from halfbyte.base.look import OWN_LOOK, Look
 
-__all__ = ["figure", "plot_style", "save_figure"]
+__all__ = ["FIGURE_KINDS", "Picture", "legend_above", "picture", "scaled", "text_width"]
 
-# The user's own settings of matplotlib must not change the plots; with a salt of its own the same
-# figure gives the same SVG.
-_STYLE: list[str | Path | dict[str, object]] = ["default", {"svg.hashsalt": "halfbyte"}]
+FIGURE_KINDS = ("png", "svg", "pdf", "txt")
+_TEXT_POINTS = 10.0
+_SCREEN_DPI, _PRINT_DPI = 160, 300
+_CAPTION_COLOUR = "#555555"
+_TITLE_LETTERS_PER_INCH = 9.0
+_CAPTION_LETTERS_PER_INCH = 18.5
+_LINE_POINTS = 10.0  # the height of a line of caption, generously
+_LEGEND_MARGIN = 55.0  # points beside a legend: the labels of the vertical axis
+_LINE_LETTERS = 100  # of the text file
+# With a salt of its own the same figure gives the same SVG. Text stays text, so that it can be
+# searched and edited.
+_STYLE: dict[str, Any] = {
+    "svg.hashsalt": "halfbyte",
+    "svg.fonttype": "none",
+    "pdf.fonttype": 42,
+    "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial", "Helvetica"],
+}
+_DATES: dict[str, dict[str, Any]] = {
+    "png": {},
+    "svg": {"Date": None},
+    "pdf": {"CreationDate": None},
+}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure to draw in, and what :meth:`save` needs beside it."""
+
+    figure: Figure
+    title: str
+    caption: str
+    look: Look
+
+    def save(self, path: Path) -> list[Path]:
+        """Write ``path`` with ``.png``, ``.svg``, ``.pdf``, and ``.txt`` for title and caption.
+
+        Returns the files. To be called within the context of :func:`picture`.
+        """
+        self.figure.canvas.draw()
+        self.figure.set_layout_engine("none")  # the same places in every kind of file
+        dpi = _SCREEN_DPI if self.look.width_mm is None else _PRINT_DPI
+        written = []
+        for kind, metadata in _DATES.items():
+            buffer = io.BytesIO()
+            self.figure.savefig(
+                buffer,
+                format=kind,
+                dpi=dpi,
+                metadata=metadata,
+                transparent=self.look.is_transparent,
+            )
+            written.append(path.with_name(f"{path.name}.{kind}"))
+            write_atomically(written[-1], buffer.getvalue())
+        written.append(path.with_name(f"{path.name}.txt"))
+        words = [self.title, "", *wrap(self.caption, _LINE_LETTERS)]
+        write_atomically(written[-1], "\n".join(words) + "\n")
+        return written
 
 
 @contextmanager
-def plot_style() -> Iterator[None]:
-    """Within this context, drawing and saving use matplotlib's defaults."""
-    with style.context(_STYLE):
-        yield
+def picture(
+    width: float, height: float, *, title: str, caption: str, look: Look = OWN_LOOK
+) -> Iterator[Picture]:
+    """An empty picture of so many inches, or of the width that ``look`` wants.
+
+    Within the context, drawing uses matplotlib's defaults and not the user's settings. Sizes in
+    points go through :func:`scaled`. The figure is drawn by Agg, which can measure text, and keeps
+    its axes within its borders (the constrained layout).
+    """
+    inches, high, text = look.size(width, height)
+    settings: dict[str, Any] = {
+        **_STYLE,
+        "font.size": _TEXT_POINTS * text,
+        "axes.linewidth": 0.8 * text,
+        "lines.linewidth": 1.5 * text,
+    }
+    with style.context(["default", settings]):
+        figure = Figure(figsize=(inches, high), dpi=_SCREEN_DPI, layout="constrained")
+        FigureCanvasAgg(figure)
+        if look.has_words:
+            lines = _write_words(figure, title, caption)
+            figure.set_figheight(high + lines * scaled(_LINE_POINTS) / 72)
+        yield Picture(figure, title, caption, look)
 
 
-def figure(width: float, height: float, dpi: int = 160, **options: Any) -> Figure:
-    """An empty figure of so many inches, drawn by Agg, which can measure text."""
-    made = Figure(figsize=(width, height), dpi=dpi, **options)
-    FigureCanvasAgg(made)
-    return made
+def _write_words(figure: Figure, title: str, caption: str) -> int:
+    """Write title and caption; returns their lines."""
+    width = text_width(figure)
+    heads = wrap(title, int(_TITLE_LETTERS_PER_INCH * width))
+    notes = wrap(caption, int(_CAPTION_LETTERS_PER_INCH * width))
+    figure.suptitle(
+        "\n".join(heads),
+        x=0.01,
+        ha="left",
+        fontsize=scaled(12),
+        fontweight="bold",
+    )
+    figure.supxlabel(
+        "\n".join(notes),
+        x=0.01,
+        ha="left",
+        fontsize=scaled(7),
+        color=_CAPTION_COLOUR,
+    )
+    return len(heads) + len(notes)
 
 
-def save_figure(drawn: Figure, path: Path) -> list[Path]:
-    """Write the figure as ``path`` with ``.png`` and ``.svg`` behind it; returns both files."""
-    written = []
-    for kind, metadata in (("png", {}), ("svg", {"Date": None})):
-        buffer = io.BytesIO()
-        drawn.savefig(buffer, format=kind, metadata=metadata)
-        written.append(path.with_name(f"{path.name}.{kind}"))
-        write_atomically(written[-1], buffer.getvalue())
-    return written
+def scaled(points: float) -> float:
+    """A size in points at the scale of the picture that is being drawn."""
+    return points * float(rcParams["font.size"]) / _TEXT_POINTS
+
+
+def legend_above(axes: Axes) -> None:
+    """A legend above the frame, outside of all points, in as few lines as fit the figure."""
+    handles, names = axes.get_legend_handles_labels()
+    renderer = axes.figure.canvas.get_renderer()  # type: ignore[attr-defined]
+    room = axes.figure.bbox.width - axes.figure.dpi / 72 * scaled(_LEGEND_MARGIN)
+    for columns in range(len(names), 0, -1):
+        legend = axes.legend(
+            handles,
+            names,
+            loc="lower left",
+            bbox_to_anchor=(-0.01, 1.0),
+            ncols=columns,
+            frameon=False,
+            fontsize=scaled(9),
+            borderpad=0,
+            columnspacing=1.6,
+            handletextpad=0.4,
+        )
+        if legend.get_window_extent(renderer).width <= room:
+            break
+
+
+def text_width(figure: Figure | SubFigure) -> float:
+    """The figure's width in inches, at the usual size of text."""
+    return float(figure.bbox.width / figure.dpi) / scaled(1.0)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from halfbyte.area.search.array_records import ArrayRecord
     from halfbyte.rtl.array import ArraySpec
     from halfbyte.rtl.dot import DotSpec
+    from halfbyte.sim.array.record import ArraySimulation
 
 __all__ = [
     "ARRAY",
@@ -19,7 +20,7 @@ __all__ = [
     "Rows",
     "check_array_only",
     "make_arrays",
-    "refuse_arrays",
+    "show_array_simulations",
     "show_arrays",
 ]
 
@@ -47,12 +48,6 @@ def check_array_only(unit: str, rows: int | None, columns: int | None) -> None:
     given = [name for name, value in (("rows", rows), ("columns", columns)) if value is not None]
     if unit != ARRAY and given:
         raise UserError(f"--{given[0]} is for --unit array, not for {unit}: leave it out")
-
-
-def refuse_arrays(unit: str, instead: str) -> None:
-    """Raise UserError if ``unit`` is an array, which this command does not take."""
-    if unit == ARRAY:
-        raise UserError(f"Arrays are not among what this command takes: {instead}")
 
 
 def make_arrays(
@@ -94,6 +89,34 @@ def show_arrays(records: "Sequence[ArrayRecord]") -> None:
         columns,
         rows,
         f"{first.corner}. Unit and registers: of one element. Skew: registers that delay rows "
-        "and columns. Energy: of the unit, with the clock of the element's registers, without "
-        "their data, the skew and wires. Proof: of the unit.",
+        "and columns. Energy: of the unit and the element's registers, with the clock's pins, "
+        "without the skew and wires. Proof: of the unit.",
+    )
+
+
+def show_array_simulations(records: "Sequence[ArraySimulation]") -> None:
+    """Print the records of simulations as a table."""
+    columns = ["format", "~lane", ">size", ">lanes", "scale", "~accumulator", ">results"]
+    rows = [
+        [
+            " x ".join(dict.fromkeys((record.format, record.activation))),
+            record.architecture,
+            f"{record.rows} x {record.columns}",
+            str(record.lanes),
+            record.scale or "-",
+            record.accumulator,
+            number(record.results),
+            number(record.products),
+            number(record.cycles),
+            number(record.seconds, 1),
+            str(record.seed),
+        ]
+        for record in records
+    ]
+    table(
+        "Simulation of arrays",
+        [*columns, ">products", ">cycles", ">s", ">seed"],
+        rows,
+        f"{records[0].simulator}: every result that leaves the array agrees with the golden model, "
+        "as bits. Rows of the largest and smallest values, and tails that the array does not fill.",
     )

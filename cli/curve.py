@@ -7,19 +7,22 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from halfbyte.area.timing.clocks import parse_clock
-from halfbyte.base import build_dir
+from halfbyte.cli.look import Annotate, PictureWidth, Transparent, folder_of_run, look_of
 from halfbyte.cli.options import (
+    DEFAULT_TERMS,
     Activation,
     Architecture,
     DontUse,
     Jobs,
     Json,
     LibertyFiles,
+    OldFormats,
     OperandSet,
     TechnologyName,
     Terms,
     load_formats,
     load_optional,
+    named_formats,
     pick_operands,
     pick_technology,
 )
@@ -30,8 +33,15 @@ if TYPE_CHECKING:
 
 __all__ = ["curve"]
 
+DEFAULT = ("int4", "e2m1_sp")
+
 Formats = Annotated[
-    str, typer.Option("--formats", help="Formats, separated by commas: names or .yaml files.")
+    list[str] | None,
+    typer.Argument(
+        metavar="[FORMAT]...",
+        help="Shipped names, sf4@6 for another table width, or .yaml files.",
+        show_default=" ".join(DEFAULT),
+    ),
 ]
 Clocks = Annotated[
     str | None,
@@ -44,22 +54,30 @@ Clocks = Annotated[
 Output = Annotated[
     Path | None,
     typer.Option(
-        "--output", "-o", help="Folder to write to; build/curve if not given.", show_default=False
+        "--output",
+        "-o",
+        help="Folder to write to; if not given one in build/curve that names the technology and "
+        "all options.",
+        show_default=False,
     ),
 ]
 
 
 def curve(
-    formats: Formats = "int4,e2m1_sp",
+    names: Formats = None,
+    formats: OldFormats = None,
     clocks: Clocks = None,
     tech: TechnologyName = None,
     liberty: LibertyFiles = None,
     dont_use: DontUse = None,
     arch: Architecture = "auto",
     activation: Activation = None,
-    terms: Terms = 256,
+    terms: Terms = DEFAULT_TERMS,
     operands: OperandSet = None,
     output: Output = None,
+    width: PictureWidth = None,
+    annotate: Annotate = False,
+    transparent: Transparent = False,
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:
@@ -68,7 +86,8 @@ def curve(
     from halfbyte.pareto.curve import write_curve
     from halfbyte.rtl import MacSpec
 
-    chosen = load_formats([name.strip() for name in formats.split(",") if name.strip()])
+    look, wanted = look_of(width, annotate, transparent), named_formats(names, formats)
+    chosen = load_formats(wanted or list(DEFAULT))
     other = load_optional(activation)
     periods = sorted({parse_clock(each) for each in clocks.split(",")}) if clocks else None
     designs = [MacSpec(fmt, other or fmt, arch, terms) for fmt in chosen]
@@ -83,8 +102,18 @@ def curve(
             on_progress=update,
         )
     titles = {fmt.name: fmt.title for fmt in chosen}
-    folder = output or build_dir() / "curve"
-    written = write_curve(records, titles, folder)
+    folder = output or folder_of_run(
+        "curve",
+        technology.name,
+        formats=wanted,
+        arch="" if arch == "auto" else arch,
+        activation=activation,
+        terms=None if terms == DEFAULT_TERMS else terms,
+        clocks=clocks,
+        operands=operands,
+        dont_use=dont_use,
+    )
+    written = write_curve(records, titles, folder, look)
     if json:
         print_json(records)
         return

@@ -8,9 +8,9 @@ import typer
 from rich.markup import escape
 
 from halfbyte.base import UserError
-from halfbyte.cli.options import Json
+from halfbyte.cli.options import Json, OldFormats, load_formats, named_formats
 from halfbyte.cli.output import number, print_json, progress, table
-from halfbyte.formats import MAX_TERMS, bundled, load
+from halfbyte.formats import MAX_TERMS
 
 if TYPE_CHECKING:
     from halfbyte.checkpoints.dfloat11.entropy import CodeEntropy, TensorEntropy, Totals
@@ -26,10 +26,11 @@ Model = Annotated[
     ),
 ]
 Formats = Annotated[
-    str | None,
-    typer.Option(
-        "--formats",
-        help="Of the codes of these formats, with commas between; 'all' for every shipped one.",
+    list[str] | None,
+    typer.Argument(
+        metavar="[FORMAT]...",
+        help="Of the codes of these formats; 'all' for every shipped one. If none, of the tensors "
+        "as they are.",
         show_default=False,
     ),
 ]
@@ -53,7 +54,8 @@ def _path_of(model: str) -> Path:
 
 def entropy(
     model: Model,
-    formats: Formats = None,
+    names: Formats = None,
+    formats: OldFormats = None,
     block: Block = 128,
     scale: Scale = "fp32",
     json: Json = False,
@@ -65,23 +67,19 @@ def entropy(
     try:
         scale_format = ScaleFormat(scale)
     except ValueError:
-        names = ", ".join(each.value for each in ScaleFormat)
-        raise UserError(f"--scale must be one of {names}, not {scale[:60]!r}") from None
-    path = _path_of(model)
+        known = ", ".join(each.value for each in ScaleFormat)
+        raise UserError(f"--scale must be one of {known}, not {scale[:60]!r}") from None
+    path, wanted = _path_of(model), named_formats(names, formats)
     with progress(f"Entropy of {path.name}") as update:
 
         def on_progress(done: int, count: int, name: str) -> None:
             update(done, count, escape(name))
 
-        if formats is None:
+        if not wanted:
             tensors = tensor_entropies(path, on_progress=on_progress)
             print_json(tensors) if json else _show_tensors(model, tensors)
             return
-        chosen = (
-            list(bundled())
-            if formats == "all"
-            else [load(each.strip()) for each in formats.split(",")]
-        )
+        chosen = load_formats(None if wanted == ["all"] else wanted)
         codes = code_entropies(
             path, chosen, block=block, scale_format=scale_format, on_progress=on_progress
         )

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from halfbyte.base import UserError, build_dir
+from halfbyte.base import UserError
 from halfbyte.base.results import keep_results
-from halfbyte.cli.options import Json, load_formats
+from halfbyte.cli.look import Annotate, PictureWidth, Transparent, folder_of_run, look_of
+from halfbyte.cli.options import FormatNames, Json, OldFormats, load_formats, named_formats
 from halfbyte.cli.output import console, number, print_json, progress, table
 from halfbyte.formats import Format, load
 
@@ -36,14 +37,6 @@ ModelName = Annotated[
     typer.Argument(
         metavar="MODEL",
         help="minilm, bytelm, a directory in Hugging Face layout, or a hub name.",
-    ),
-]
-FormatList = Annotated[
-    str | None,
-    typer.Option(
-        "--formats",
-        help="Names or .yaml files, separated by commas; all shipped formats if not given.",
-        show_default=False,
     ),
 ]
 RecipeName = Annotated[
@@ -82,7 +75,8 @@ Output = Annotated[
     typer.Option(
         "--output",
         "-o",
-        help="Folder for plot, CSV and JSON; build/evaluate/MODEL if not given.",
+        help="Folder for plot, CSV and JSON; if not given one in build/evaluate that names the "
+        "model and all options.",
         show_default=False,
     ),
 ]
@@ -164,7 +158,8 @@ def evaluate_formats(
 
 def evaluate(
     model: ModelName,
-    formats: FormatList = None,
+    names: FormatNames = None,
+    formats: OldFormats = None,
     recipe: OptionalRecipe = None,
     block: Block = None,
     text: TextSource = None,
@@ -174,12 +169,16 @@ def evaluate(
     task_folder: TaskFolder = None,
     task_limit: TaskLimit = None,
     output: Output = None,
+    width: PictureWidth = None,
+    annotate: Annotate = False,
+    transparent: Transparent = False,
     json: Json = False,
 ) -> None:
     """Quantize a model to each format and measure it, with 95 % intervals from the bootstrap."""
     from halfbyte.accuracy import find_model
     from halfbyte.accuracy.chart import write_evaluations
 
+    look, wanted = look_of(width, annotate, transparent), named_formats(names, formats)
     reference = find_model(
         model,
         text=text,
@@ -194,10 +193,19 @@ def evaluate(
         chosen = stored_recipe(stored)
     else:
         chosen = pick_recipe(recipe or "w4", block)
-    found = evaluate_formats(reference, _listed(formats), chosen, stored.format if stored else None)
+    found = evaluate_formats(reference, wanted, chosen, stored.format if stored else None)
     name = found[0].record.model.replace("/", "--")
-    folder = output or build_dir() / "evaluate" / name
-    written = write_evaluations(found, folder)
+    folder = output or folder_of_run(
+        "evaluate",
+        name,
+        formats=wanted,
+        text=text,
+        context=context,
+        bos=bos,
+        tasks=tasks,
+        limit=task_limit,
+    )
+    written = write_evaluations(found, folder, look)
     for line in _notes(found[0].record):
         typer.echo(f"note: {line}", err=True)
     keep_results("evaluate", [each.record.as_json() for each in found])
@@ -237,9 +245,10 @@ def show_evaluations(evaluations: Sequence["Evaluation"]) -> None:
 
     first = evaluations[0].record
     measures = first.measures
-    columns = ["format", ">bits per\nweight", ">SQNR\ndB", ">dB to\noptimum"]
-    for measure in measures.values():
-        columns += [f">{measure.title}", ">loss %", ">95 %"]
+    columns = ["format", "~>bits per\nweight", ">SQNR\ndB", "~>dB to\noptimum"]
+    for index, measure in enumerate(measures.values()):
+        more = "~" * (index > 0)  # the first is what formats are ranked by
+        columns += [f"~>{measure.title}", f"{more}>loss %", f"{more}>95 %"]
     rows = []
     for place in rank(evaluations):
         record = place.evaluation.record

@@ -9,16 +9,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from halfbyte.base import UserError, build_dir
+from halfbyte.cli.look import Annotate, PictureWidth, Transparent, folder_of_run, look_of
 from halfbyte.cli.options import Jobs, Json
 from halfbyte.cli.output import console, print_json, progress, rate_progress, table
 
 if TYPE_CHECKING:
     from halfbyte.area.exploration import Exploration, Space
+    from halfbyte.base.look import Look
     from halfbyte.pareto.parents import Parent
 
 __all__ = ["explore"]
 
 MAX_FAILURES = 5
+DEFAULT_BLOCK = 128
 PARENTS = ("minilm", "bytelm", "t5", "normal")
 
 SpaceName = Annotated[
@@ -63,8 +66,9 @@ Block = Annotated[int, typer.Option(help="Elements that share a scale, for the r
 Output = Annotated[
     Path | None,
     typer.Option(
-        "--output", "-o", help="Folder of the report; build/explore/NAME if not given.",
-        show_default=False,
+        "--output", "-o", show_default=False,
+        help="Folder of the report; if not given one in build/explore that names the space and "
+        "all options.",
     ),
 ]  # fmt: skip
 
@@ -76,8 +80,11 @@ def explore(
     store: Store = None,
     report: Report = False,
     accuracy: Accuracy = None,
-    block: Block = 128,
+    block: Block = DEFAULT_BLOCK,
     output: Output = None,
+    width: PictureWidth = None,
+    annotate: Annotate = False,
+    transparent: Transparent = False,
     json: Json = False,
 ) -> None:
     """Synthesize every design of a space; what was computed before is not computed again."""
@@ -86,7 +93,7 @@ def explore(
 
     if jobs is not None and scheduler is not None:
         raise UserError("--jobs is about this machine and --scheduler about a cluster: give one")
-    chosen = load_space(space)
+    look, chosen = look_of(width, annotate, transparent), load_space(space)
     names = accuracy or list(PARENTS)
     parents = _parents(names) if report and chosen.has_macs else []
     results = ResultStore(store or build_dir() / "records" / "explore.sqlite")
@@ -95,11 +102,12 @@ def explore(
             found = run_space(chosen, results, jobs=jobs, scheduler=scheduler, on_progress=update)
     finally:
         results.close()
-    folder = output or build_dir() / "explore" / chosen.name
+    size = None if block == DEFAULT_BLOCK else block
+    folder = output or folder_of_run("explore", chosen.name, accuracy=accuracy, block=size)
     if report and chosen.has_macs:
-        _report(chosen, found, parents, block, folder, quiet=json)
+        _report(chosen, found, parents, block, folder, look, quiet=json)
     if report and chosen.units:
-        _report_units(chosen, found, names[0], folder, quiet=json)
+        _report_units(chosen, found, names[0], folder, look, quiet=json)
     if json:
         print_json(found.records)
     else:
@@ -122,6 +130,7 @@ def _report(
     parents: "Sequence[Parent]",
     block: int,
     folder: Path,
+    look: "Look",
     quiet: bool,
 ) -> None:
     from halfbyte.area import SynthesisRecord
@@ -139,7 +148,7 @@ def _report(
             point = found.point_of(each.record)
             proved[each.format.name] = replace(each.record, proof=prove_point(point))
     findings = findings.with_records(proved)
-    written = write_exploration(space.title, findings, records, folder)
+    written = write_exploration(space.title, findings, records, folder, look)
     if quiet:
         return
     columns, rows = summary_rows(findings)
@@ -153,7 +162,7 @@ def _report(
 
 
 def _report_units(
-    space: "Space", found: "Exploration", model: str, folder: Path, quiet: bool
+    space: "Space", found: "Exploration", model: str, folder: Path, look: "Look", quiet: bool
 ) -> None:
     """Which block size and how many lanes are best for each format."""
     from halfbyte.accuracy.layer_noise import layer_samples, result_sqnr_db
@@ -167,7 +176,7 @@ def _report_units(
         samples = layer_samples(model)
         update(1, 2, "signal to noise")
         candidates = find_units(space.formats, records, partial(result_sqnr_db, samples))
-    written = write_units(space.title, candidates, records, model, folder)
+    written = write_units(space.title, candidates, records, model, folder, look)
     if quiet:
         return
     columns, rows = best_rows(candidates)

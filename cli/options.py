@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from halfbyte.area.timing.operands import Operands
 
 __all__ = [
+    "DEFAULT_TERMS",
     "AccWidth",
     "Activation",
     "Architecture",
@@ -22,26 +23,57 @@ __all__ = [
     "Jobs",
     "Json",
     "LibertyFiles",
+    "OldFormat",
+    "OldFormats",
+    "OneFormat",
     "OperandSet",
     "OverflowRule",
     "TechnologyName",
     "Terms",
     "load_formats",
     "load_optional",
+    "named_format",
+    "named_formats",
     "overflow_rule",
     "pick_operands",
     "pick_technology",
 ]
 
+DEFAULT_TERMS = 256
 # So many malformed cells of a library are named.
 _MOST_NOTES = 5
+
+
+def _shipped_names(incomplete: str) -> list[str]:
+    """For the shell's completion."""
+    return [fmt.name for fmt in bundled() if fmt.name.startswith(incomplete)]
+
+
 FormatNames = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[FORMAT]...",
         help="Shipped names, sf4@6 for another table width, or .yaml files; all formats if none.",
         show_default=False,
+        autocompletion=_shipped_names,
     ),
+]
+OneFormat = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="FORMAT",
+        help="A shipped name, sf4@6 for another table width, or a .yaml file.",
+        show_default=False,
+        autocompletion=_shipped_names,
+    ),
+]
+# How some commands took formats before all took them as arguments.
+OldFormats = Annotated[
+    str | None,
+    typer.Option("--formats", hidden=True, help="The formats as arguments, with commas between."),
+]
+OldFormat = Annotated[
+    str | None, typer.Option("--format", hidden=True, help="The format as an argument.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print records as JSON on standard output.")]
 Activation = Annotated[
@@ -109,6 +141,20 @@ def load_formats(references: Sequence[str] | None) -> list[Format]:
         if by_name.setdefault(fmt.name, fmt) != fmt:
             raise UserError(f"Two different formats have the name {fmt.name}: rename one of them")
     return chosen
+
+
+def named_formats(names: Sequence[str] | None, listed: str | None) -> list[str]:
+    """The formats of arguments and of an option with commas, in this order."""
+    return [*(names or []), *filter(None, map(str.strip, (listed or "").split(",")))]
+
+
+def named_format(name: str | None, option: str | None) -> str:
+    """The one format of an argument or an option; raises UserError for none or two."""
+    if name and option and name != option:
+        raise UserError(f"One format is wanted, not two: {name[:60]} and {option[:60]}")
+    if not (found := name or option):
+        raise UserError("The format is missing: give its name behind the model")
+    return found
 
 
 def load_optional(reference: str | None) -> Format | None:

@@ -68,21 +68,13 @@ def table(
 ) -> None:
     """Print a table; columns that start with ``>`` are right-aligned.
 
-    Those that start with ``~`` are left out, the last ones first, where the terminal is too narrow
-    for all; the caption then says how to see them.
+    Where the terminal is too narrow for all columns, those that start with ``~`` are left out, the
+    last ones first; then others, but never the first and the last. The caption says how to see
+    them.
     """
-    shown = list(range(len(columns)))
-    widths = [
-        max(len(line) for cell in (name.lstrip("~>"), *(row[index] for row in rows))
-            for line in cell.split("\n"))
-        for index, name in enumerate(columns)
-    ]  # fmt: skip
-    for index in [index for index in reversed(shown) if columns[index].startswith("~")]:
-        if _is_wide or sum(widths[each] + 3 for each in shown) < console.width:
-            break
-        shown.remove(index)
+    shown = list(range(len(columns))) if _is_wide else _fitting(columns, rows)
     hidden = len(columns) - len(shown)
-    notes = [caption, f"{hidden} more columns with --wide" if hidden else ""]
+    notes = [caption, f"{hidden} more column{'s' * (hidden > 1)} with --wide" if hidden else ""]
     drawn = Table(
         title=title,
         caption="\n".join(filter(None, notes)) or None,
@@ -98,6 +90,23 @@ def table(
         # A name such as `halfbyte[tasks]` is text, not an instruction to rich.
         drawn.add_row(*(escape(row[index]) for index in shown))
     (_wide if _is_wide else console).print(drawn)
+
+
+def _fitting(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
+    """The indices of the columns that fit the terminal."""
+    shown = list(range(len(columns)))
+    widths = [
+        max(len(line) for cell in (name.lstrip("~>"), *(row[index] for row in rows))
+            for line in cell.split("\n"))
+        for index, name in enumerate(columns)
+    ]  # fmt: skip
+    marked = [index for index in reversed(shown) if columns[index].startswith("~")]
+    others = [index for index in reversed(shown[1:-1]) if index not in marked]
+    for index in (*marked, *others):
+        if sum(widths[each] + 3 for each in shown) < console.width:
+            break
+        shown.remove(index)
+    return shown
 
 
 @contextmanager

@@ -20,7 +20,9 @@ from halfbyte.cli.hardware import (
     UnitLanes,
     UnitRecipe,
 )
+from halfbyte.cli.look import Annotate, PictureWidth, Transparent, folder_of_run, look_of
 from halfbyte.cli.options import (
+    DEFAULT_TERMS,
     Activation,
     DontUse,
     FormatNames,
@@ -50,8 +52,8 @@ Output = Annotated[
     typer.Option(
         "--output",
         "-o",
-        help="Folder to write to; if not given build/pareto, or a folder in it that is named after "
-        "what is not the default: model, recipe, library, formats.",
+        help="Folder to write to; if not given one in build/pareto that names model, recipe, "
+        "technology, and all other options.",
         show_default=False,
     ),
 ]
@@ -99,7 +101,6 @@ Array = Annotated[
 ]
 # Beside the shipped formats: SF4 with a smaller table, since the table's width sets its area.
 EXTRA = ("sf4@6",)
-_MOST_LETTERS = 60  # of a folder's name
 
 
 def pareto(
@@ -113,7 +114,7 @@ def pareto(
     liberty: LibertyFiles = None,
     dont_use: DontUse = None,
     activation: Activation = None,
-    terms: Terms = 256,
+    terms: Terms = DEFAULT_TERMS,
     unit: HardwareUnit = None,
     lanes: UnitLanes = None,
     scale: Scale = None,
@@ -125,6 +126,9 @@ def pareto(
     memory_share: MemoryShare = None,
     array: Array = None,
     output: Output = None,
+    width: PictureWidth = None,
+    annotate: Annotate = False,
+    transparent: Transparent = False,
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:
@@ -134,6 +138,7 @@ def pareto(
     from halfbyte.pareto.hardware import file_tag
     from halfbyte.pareto.page import write_page
 
+    look = look_of(width, annotate, transparent)
     unit = unit or (ARRAY if axis == "array_area" else MAC)
     hardware = Hardware(unit, lanes, scale, block)
     axis = axis or default_axis(unit)
@@ -166,13 +171,25 @@ def pareto(
     with progress(f"Accuracy, {reference.name}") as update:
         evaluations = evaluate(reference, chosen, quantizer, on_progress=update)
     accuracies = [each.record for each in evaluations]
-    tag = file_tag(areas[0])
-    usual = replace(hardware, block=block if hardware.code else None).recipe(None).name
-    said = "" if quantizer.name == usual else quantizer.name
-    folder = output or _folder([Path(model).name, tag, said, technology.name], names)
+    folder = output or folder_of_run(
+        "pareto",
+        model,
+        file_tag(areas[0]),
+        quantizer.name,
+        technology.name,
+        formats=names,
+        activation=activation,
+        terms=None if terms == DEFAULT_TERMS else terms,
+        text=text,
+        context=context,
+        dont_use=dont_use,
+        macs=mac_share,
+        memory=memory_share,
+        array=array,
+    )
     wanted = unit != DOT and not names if lossless is None else lossless
     bf16 = _lossless(reference, technology) if wanted else None
-    claims, written = write_report(chosen, areas, accuracies, folder, cost, bf16)
+    claims, written = write_report(chosen, areas, accuracies, folder, cost, bf16, look)
     listed: list[Record] = [*areas, *([bf16] if bf16 else []), *accuracies]
     results = [record.as_json() for record in listed]
     keep_results("pareto", results)
@@ -190,13 +207,6 @@ def pareto(
         table("The paper's claims", head, answers, "paper: Dotzel et al., 2024; why: claims.md")
     console.print(f"wrote {', '.join(path.name for path in written)} in {folder}")
     console.print(f"open {page} in a browser: all figures, to sort, filter and compare")
-
-
-def _folder(words: Sequence[str], names: Sequence[str] | None) -> Path:
-    """``build/pareto``, or a folder in it that is named after all that is not the default."""
-    said = [word for word in words if word not in ("minilm", "", "sky130hd")]
-    said += ["_".join(Path(name).stem for name in names)[:_MOST_LETTERS]] if names else []
-    return build_dir() / "pareto" / "-".join(said)
 
 
 def _lossless(reference: "ModelReference", technology: "Technology") -> "LosslessRecord":

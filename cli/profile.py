@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from halfbyte.base import UserError, build_dir
+from halfbyte.base import UserError
+from halfbyte.cli.look import Annotate, PictureWidth, Transparent, folder_of_run, look_of
 from halfbyte.cli.options import Json
 from halfbyte.cli.output import console, number, print_json, progress, table
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from halfbyte.accuracy.profile import TensorProfile
 
 __all__ = ["profile"]
+
+DEFAULT_BLOCK = 128
 
 Model = Annotated[
     str,
@@ -47,11 +50,14 @@ Seed = Annotated[int, typer.Option(min=0, help="Of the sample where a tensor is 
 
 def profile(
     model: Model,
-    block: Block = 128,
+    block: Block = DEFAULT_BLOCK,
     activations: Activations = False,
     random_inputs: RandomInputs = False,
     layer: Layers = None,
     seed: Seed = 0,
+    width: PictureWidth = None,
+    annotate: Annotate = False,
+    transparent: Transparent = False,
     json: Json = False,
 ) -> None:
     """Fit Student's t, normal and Laplace distributions to every layer; table, plots, CSV, JSON."""
@@ -60,7 +66,7 @@ def profile(
     from halfbyte.accuracy.profile import open_source, profile_model
     from halfbyte.accuracy.profile.report import check_layers, write_profiles
 
-    source = open_source(model)
+    look, source = look_of(width, annotate, transparent), open_source(model)
     check_layers(source.weights, layer or [])
     with progress(f"profile {source.name}") as update:
         found = profile_model(
@@ -71,8 +77,16 @@ def profile(
             seed=seed,
             on_progress=update,
         )
-    folder = build_dir() / "profile" / source.name.replace("/", "--")
-    files = write_profiles(found, folder, layers=layer or [])
+    folder = folder_of_run(
+        "profile",
+        source.name.replace("/", "--"),
+        block=None if block == DEFAULT_BLOCK else block,
+        activations=activations,
+        random_inputs=random_inputs,
+        layers=layer,
+        seed=seed or None,
+    )
+    files = write_profiles(found, folder, layers=layer or [], look=look)
     if json:
         print_json([each.record for each in found])
         return

@@ -8,7 +8,7 @@ from rich.markup import escape
 
 from halfbyte.base import UserError, build_dir
 from halfbyte.cli.evaluate import Block, RecipeName, pick_recipe
-from halfbyte.cli.options import Json
+from halfbyte.cli.options import Json, OldFormat, OneFormat, named_format
 from halfbyte.cli.output import console, number, print_json, progress, table
 from halfbyte.formats import load
 
@@ -22,9 +22,6 @@ DEFAULT_RECIPE = "w4"
 
 Model = Annotated[
     str, typer.Argument(metavar="MODEL", help="A directory in Hugging Face layout, or a hub name.")
-]
-FormatName = Annotated[
-    str, typer.Option("--format", help="A shipped name, sf4@6 for another width, or a .yaml file.")
 ]
 Layout = Annotated[
     str,
@@ -76,7 +73,8 @@ def _operand(recipe: "Recipe") -> "Operand":
 
 def quantize(
     model: Model,
-    format_name: FormatName,
+    name: OneFormat = None,
+    format_name: OldFormat = None,
     recipe: RecipeName = DEFAULT_RECIPE,
     block: Block = None,
     output: Output = None,
@@ -92,13 +90,13 @@ def quantize(
     from halfbyte.checkpoints.storage import STORAGES
     from halfbyte.checkpoints.streaming import quantize_checkpoint
 
-    fmt, chosen = load(format_name), pick_recipe(recipe, block)
+    fmt, chosen = load(named_format(name, format_name)), pick_recipe(recipe, block)
     operand = _operand(chosen)
     if layout not in STORAGES:
         raise UserError(f"--layout must be {' or '.join(STORAGES)}, not {layout[:60]!r}")
-    name, folder = _located(model)
+    model_name, folder = _located(model)
     suffix = "" if recipe == DEFAULT_RECIPE else f"-{chosen.name}"
-    target = output or build_dir() / "quantized" / f"{name}-{fmt.name}{suffix}"
+    target = output or build_dir() / "quantized" / f"{model_name}-{fmt.name}{suffix}"
     with progress(f"Quantizing to {fmt.name}") as update:
         record = quantize_checkpoint(
             Checkpoint(folder),

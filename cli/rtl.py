@@ -9,7 +9,7 @@ import typer
 
 from halfbyte.area.timing.clocks import parse_clock
 from halfbyte.base import build_dir
-from halfbyte.cli.array import refuse_arrays
+from halfbyte.cli.array import ARRAY, Columns, Rows, make_arrays
 from halfbyte.cli.designs import choose_architectures, mac_specs
 from halfbyte.cli.dot import (
     DOT,
@@ -17,7 +17,6 @@ from halfbyte.cli.dot import (
     Block,
     Scale,
     Window,
-    check_dot_only,
     make_dot_specs,
     resolve_lanes,
     synthesized_designs,
@@ -43,7 +42,9 @@ from halfbyte.cli.output import print_json, progress, table
 from halfbyte.cli.units import MAC, Codes, Lanes, Symbols, UnitName, check_unit, rtl_unit
 
 if TYPE_CHECKING:
+    from halfbyte.rtl.array import ArraySpec
     from halfbyte.rtl.dot import DotSpec
+    from halfbyte.sim.array.record import ArrayExport
     from halfbyte.sim.records import DotExportRecord, ExportRecord
 
 __all__ = ["rtl"]
@@ -94,29 +95,29 @@ def rtl(
     block: Block = None,
     accumulator: AccumulatorKind = None,
     window: Window = None,
+    rows: Rows = None,
+    columns: Columns = None,
     codes: Codes = "table",
     symbols: Symbols = 1,
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:
-    """Write Verilog, test vectors and a self-checking Verilog bench for MACs or dot units.
+    """Write Verilog, test vectors and a self-checking Verilog bench for MACs, dot units or arrays.
 
     With --arch auto the architecture is the one that `halfbyte synth` chooses for the same
     options. At a --clock that needs it, the accumulator of a MAC saves carries, and a dot unit
     gets other adders.
     """
     folder = output or build_dir() / "rtl"
-    check_dot_only(unit, scale=scale, block=block, accumulator=accumulator, window=window)
-    refuse_arrays(unit, "export the unit in each element with --unit dot")
     if check_unit(unit, names):
         rtl_unit(unit, lanes, codes, symbols, folder, json)
         return
-    if unit == DOT:
+    if unit in (DOT, ARRAY):
         units = make_dot_specs(
             names,
             activation=activation,
             arch=arch,
-            lanes=lanes,
+            lanes=1 if lanes is None and unit == ARRAY else lanes,
             scale=scale,
             block=block,
             accumulator=accumulator,
@@ -125,12 +126,15 @@ def rtl(
             acc_width=acc_width,
             overflow=overflow,
         )
+        chosen = pick_technology(tech, liberty, dont_use)
         if clock:
-            chosen = pick_technology(tech, liberty, dont_use)
             units = synthesized_designs(units, chosen, parse_clock(clock), jobs)
         else:
-            units = resolve_lanes(units, tech)
-        _export_dots(units, folder, json)
+            units = resolve_lanes(units, chosen)
+        if unit == ARRAY:
+            _export_arrays(make_arrays(units, rows, columns), folder, json)
+        else:
+            _export_dots(units, folder, json)
         return
     from halfbyte.sim import export_mac
 
@@ -162,8 +166,22 @@ def _export_dots(specs: "Sequence[DotSpec]", folder: Path, json: bool) -> None:
     _show(records, folder, json)
 
 
+def _export_arrays(specs: "Sequence[ArraySpec]", folder: Path, json: bool) -> None:
+    """Write arrays with vectors and benches."""
+    from halfbyte.sim.array.export import export_array
+
+    records = []
+    with progress("Export") as update:
+        for done, spec in enumerate(specs):
+            update(done, len(specs), spec.unit.weight.name)
+            records.append(export_array(spec, folder))
+    _show(records, folder, json)
+
+
 def _show(
-    records: "Sequence[ExportRecord] | Sequence[DotExportRecord]", folder: Path, json: bool
+    records: "Sequence[ExportRecord] | Sequence[DotExportRecord] | Sequence[ArrayExport]",
+    folder: Path,
+    json: bool,
 ) -> None:
     if json:
         print_json(records)

@@ -43,9 +43,11 @@ _RECORDS = {
     "quantize": "checkpoints.records:QuantizationRecord",
     "recommend": "pareto.records:Recommendation",
     "rtl": "sim.records:ExportRecord",
+    "rtl-array": "sim.array.record:ArrayExport",
     "rtl-dot": "sim.records:DotExportRecord",
     "rtl-unit": "cli.records:UnitFileRecord",
     "sim": "sim.records:SimulationRecord",
+    "sim-array": "sim.array.record:ArraySimulation",
     "sim-bf16_mac": "sim.records:Bf16SimulationRecord",
     "sim-dfloat11": "sim.records:DecoderSimulationRecord",
     "sim-dot": "sim.records:DotSimulationRecord",
@@ -60,6 +62,7 @@ _RECORDS = {
     "tech": "cli.records:CardRecord",
     "train-bytelm": "accuracy.bytelm.release:TrainingRecord",
     "triple": "gpu_ref.records:TripleRecord",
+    "triple-dot": "cli.triple_record:DotTripleRecord",
     "verify": "checkpoints.records:VerificationRecord",
 }
 Name = Annotated[

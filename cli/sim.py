@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from halfbyte.base import UserError
-from halfbyte.cli.array import refuse_arrays
+from halfbyte.cli.array import ARRAY, Columns, Rows, make_arrays, show_array_simulations
 from halfbyte.cli.designs import choose_architectures, mac_specs
 from halfbyte.cli.dot import (
     DOT,
@@ -16,7 +16,6 @@ from halfbyte.cli.dot import (
     Block,
     Scale,
     Window,
-    check_dot_only,
     make_dot_specs,
     resolve_lanes,
     show_dot_simulations,
@@ -40,6 +39,7 @@ from halfbyte.cli.output import number, print_json, progress, table
 from halfbyte.cli.units import MAC, Codes, Symbols, UnitName, check_unit, sim_unit
 
 if TYPE_CHECKING:
+    from halfbyte.rtl.array import ArraySpec
     from halfbyte.rtl.dot import DotSpec
     from halfbyte.sim.records import SimulationRecord
 
@@ -132,6 +132,18 @@ def _sim_dots(
     print_json(records) if json else show_dot_simulations(records)
 
 
+def _sim_arrays(specs: "Sequence[ArraySpec]", simulator: str, seed: int | None, json: bool) -> None:
+    """Stream a product through each array and print what was compared."""
+    from halfbyte.sim.array.regression import run_array_regression
+
+    records = []
+    with progress("Simulation") as update:
+        for done, spec in enumerate(specs):
+            update(done, len(specs), spec.unit.weight.name)
+            records.append(run_array_regression(spec, simulator=simulator, seed=seed))
+    print_json(records) if json else show_array_simulations(records)
+
+
 def sim(
     names: FormatNames = None,
     arch: Architecture = "auto",
@@ -157,6 +169,8 @@ def sim(
     block: Block = None,
     accumulator: AccumulatorKind = None,
     window: Window = None,
+    rows: Rows = None,
+    columns: Columns = None,
     codes: Codes = "table",
     symbols: Symbols = 1,
     jobs: Jobs = None,
@@ -167,18 +181,17 @@ def sim(
     --arch all runs every architecture that fits; auto runs the one that synthesis found smallest.
     --dut simulates your own Verilog of a MAC. A dot-product unit (--unit dot) takes --lanes,
     --scale, --block, --accumulator, --window, --acc-width and --overflow; each of its scenarios has
-    a fifth of --cycles.
+    a fifth of --cycles. An array of them (--unit array) also takes --rows and --columns: a matrix
+    product is streamed through it.
     """
-    check_dot_only(unit, scale=scale, block=block, accumulator=accumulator, window=window)
-    if not dut and (top or port or tie or junit or latency != 1):
-        raise UserError("--top, --port, --tie, --latency and --junit belong to --dut FILE")
-    refuse_arrays(unit, "`halfbyte run` streams a layer of a model through one")
-    if unit == DOT:
+    from halfbyte.area.cells.technology import load_technology
+
+    if unit in (DOT, ARRAY):
         units = make_dot_specs(
             names,
             activation=activation,
             arch=arch,
-            lanes=lanes,
+            lanes=1 if lanes is None and unit == ARRAY else lanes,
             scale=scale,
             block=block,
             accumulator=accumulator,
@@ -187,7 +200,11 @@ def sim(
             acc_width=acc_width,
             overflow=overflow,
         )
-        _sim_dots(resolve_lanes(units, tech), simulator, waves, seed, cycles, json)
+        units = resolve_lanes(units, load_technology(tech))
+        if unit == ARRAY:
+            _sim_arrays(make_arrays(units, rows, columns), simulator, seed, json)
+        else:
+            _sim_dots(units, simulator, waves, seed, cycles, json)
         return
     if check_unit(unit, names):
         sim_unit(
@@ -203,7 +220,6 @@ def sim(
         return
     import time
 
-    from halfbyte.area.cells.technology import load_technology
     from halfbyte.rtl import AUTO, MacSpec
     from halfbyte.sim import run_dut, run_many
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from halfbyte.area.search.records import SynthesisRecord
     from halfbyte.base import Record
     from halfbyte.golden import Quantized
+    from halfbyte.golden.scales import ScaleFormat
     from halfbyte.rtl import MacSpec
     from halfbyte.sim.records import ExportRecord, SimulationRecord
 
@@ -98,15 +99,23 @@ def decode(codes: "ArrayLike | Tensor", fmt: "FormatLike") -> "Tensor":
     return golden.decode(torch.as_tensor(codes, dtype=torch.uint8), load(fmt))
 
 
-def quantize(x: "ArrayLike | Tensor", fmt: "FormatLike", **options: Any) -> "Quantized":
+def quantize(
+    x: "ArrayLike | Tensor",
+    fmt: "FormatLike",
+    *,
+    scale_format: "ScaleFormat | str" = "fp32",
+    **options: Any,
+) -> "Quantized":
     """Quantize blocks of the last dimension of ``x``, each scaled by its absolute maximum.
 
-    ``x`` is a tensor, an array or nested lists of numbers; integers count as FP32. The options are
-    those of :func:`halfbyte.golden.quantize`. ``dequantize()`` of the result gives values.
+    ``x`` is a tensor, an array or nested lists of numbers; integers count as FP32.
+    ``scale_format`` names the scales: fp32, fp16, bf16, e4m3 (NVFP4), e8m0_floor (MXFP4) and
+    others. The other options are those of :func:`halfbyte.golden.quantize`, such as ``block=32``.
+    ``dequantize()`` of the result gives values. Raises UserError for unknown scales.
     """
     from halfbyte import golden
 
-    return golden.quantize(_floats(x), load(fmt), **options)
+    return golden.quantize(_floats(x), load(fmt), scale_format=_scales(scale_format), **options)
 
 
 def gemm(a: "Quantized", w: "Quantized") -> "Tensor":
@@ -240,10 +249,8 @@ def plot_frontier(
 
     Formats with one of the two records are left out. Raises UserError if none has both.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     from halfbyte.base import UserError
+    from halfbyte.base.figures import picture
     from halfbyte.pareto.claims import points_of
     from halfbyte.pareto.plot import draw_frontier
     from halfbyte.pareto.quality import measured_quality
@@ -253,18 +260,18 @@ def plot_frontier(
     if quality is None or not points:
         raise UserError("No format has both an area and an evaluation")
     formats = {point.format: _load_format(point.format) for point in points}
-    figure = Figure(figsize=(7.0, 4.8), layout="constrained")
-    FigureCanvasAgg(figure)
-    draw_frontier(
-        figure.add_subplot(),
-        points,
-        titles={name: fmt.title for name, fmt in formats.items()},
-        families={name: fmt.family for name, fmt in formats.items()},
-        cost_label="MAC area, µm²",
-        quality_label=quality.label,
-        intervals=quality.intervals,
-    )
-    return figure
+    with picture(7.0, 4.8, title="", caption="") as drawn:
+        draw_frontier(
+            drawn.figure.add_subplot(),
+            points,
+            titles={name: fmt.title for name, fmt in formats.items()},
+            families={name: fmt.family for name, fmt in formats.items()},
+            cost_label="MAC area, µm²",
+            quality_label=quality.label,
+            intervals=quality.intervals,
+            is_loss=quality.is_loss,
+        )
+    return drawn.figure
 
 
 def _overflow(rule: Overflow | str) -> Overflow:
@@ -274,6 +281,17 @@ def _overflow(rule: Overflow | str) -> Overflow:
         return Overflow(rule)
     except ValueError:
         raise UserError(f"Overflow must be wrap or saturate, not {str(rule)[:60]!r}") from None
+
+
+def _scales(name: "ScaleFormat | str") -> "ScaleFormat":
+    from halfbyte.base import UserError
+    from halfbyte.golden.scales import ScaleFormat
+
+    try:
+        return ScaleFormat(name)
+    except ValueError:
+        known = ", ".join(each.value for each in ScaleFormat)
+        raise UserError(f"Scales must be one of {known}, not {str(name)[:60]!r}") from None
 
 
 def _floats(x: "ArrayLike | Tensor") -> "Tensor":

@@ -48,6 +48,11 @@ class Axis:
     cost: Callable[[HardwareRecord], float | None]
     lossless: Callable[[LosslessRecord], float | None]
 
+    @property
+    def unit(self) -> str:
+        """The unit in the label; empty if it has none."""
+        return self.label.partition(", ")[2]
+
 
 def _area(record: HardwareRecord | LosslessRecord) -> float:
     return record.area_um2

@@ -3,21 +3,22 @@
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
-from textwrap import wrap
-from typing import TypedDict
+from typing import Any, TypedDict
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from halfbyte.area import SynthesisRecord
 from halfbyte.base import UserError
-from halfbyte.base.figures import figure, plot_style, save_figure
+from halfbyte.base.figures import picture, scaled
+from halfbyte.base.look import OWN_LOOK, Look
 from halfbyte.base.tables import write_rows
+from halfbyte.pareto.labels import Label, place_labels
 
 __all__ = ["draw_area", "draw_slack", "write_curve"]
 
 SIZE_INCHES = (9.0, 6.8)
-CAPTION_WIDTH = 150  # letters in a line
 MARGIN = 1.12  # factor left free beyond the slowest and the fastest clock
 # Okabe and Ito's colours, which colour-blind readers can tell apart; reused with dashed lines.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9")
@@ -60,12 +61,16 @@ def _line(place: int) -> _Line:
     return {
         "color": _COLOURS[place % len(_COLOURS)],
         "linestyle": _DASHES[place // len(_COLOURS) % len(_DASHES)],
-        "linewidth": 1.8,
+        "linewidth": scaled(1.8),
     }
 
 
-def draw_area(axes: Axes, records: Sequence[SynthesisRecord], titles: Mapping[str, str]) -> None:
+def draw_area(
+    axes: Axes, records: Sequence[SynthesisRecord], titles: Mapping[str, str]
+) -> list[Label]:
     """The least area that meets each clock, as steps; rings mark the fastest netlist found.
+
+    Returns the labels of the rings, to be placed when the limits are final.
 
     Parameters
     ----------
@@ -76,7 +81,9 @@ def draw_area(axes: Axes, records: Sequence[SynthesisRecord], titles: Mapping[st
     titles : mapping of str
         The displayed name of each format.
     """
+    labels = []
     for place, (name, group) in enumerate(_by_format(records)):
+        colour = _line(place)["color"]
         points = sorted({(_delay(each) / 1e3, each.area_um2) for each in group}, reverse=True)
         front = [points[0]]
         for delay, area in points[1:]:
@@ -91,47 +98,36 @@ def draw_area(axes: Axes, records: Sequence[SynthesisRecord], titles: Mapping[st
             label=_label(name, group[0], titles),
             **_line(place),
         )
-        axes.plot(delays, areas, "o", markersize=4.5, color=_line(place)["color"])
-        axes.plot(
-            delays[-1],
-            areas[-1],
-            "o",
-            markersize=11,
-            markerfacecolor="none",
-            color=_line(place)["color"],
-        )
-        axes.annotate(
-            f"{delays[-1]:.2f} ns",
-            (delays[-1], areas[-1]),
-            xytext=(-9, 4),
-            textcoords="offset points",
-            horizontalalignment="right",
-            fontsize=8.5,
-            color=_line(place)["color"],
-        )
+        axes.plot(delays, areas, "o", markersize=scaled(4.5), color=colour)
+        ring: dict[str, Any] = {
+            "markersize": scaled(11),
+            "markerfacecolor": "none",
+            "color": colour,
+        }
+        axes.plot(delays[-1], areas[-1], "o", **ring)
+        labels.append(Label(f"{delays[-1]:.2f} ns", delays[-1], areas[-1], colour, False))
     axes.set_ylabel("MAC area, µm²")
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
-    axes.legend(frameon=False, loc="upper right", fontsize=10)
+    axes.legend(frameon=False, loc="upper right", fontsize=scaled(10))
     axes.margins(y=0.12)
+    return labels
 
 
-def draw_slack(axes: Axes, records: Sequence[SynthesisRecord]) -> None:
-    """Draw the slack of the best netlist over the clock period; below zero the clock is missed."""
+def draw_slack(axes: Axes, records: Sequence[SynthesisRecord]) -> list[Label]:
+    """Draw the slack of the best netlist over the clock period; below zero the clock is missed.
+
+    Returns a label with the worst slack of each format, to be placed when the limits are final.
+    """
+    labels = []
     for place, (_, group) in enumerate(_by_format(records)):
         clocks = [_clock(each) / 1e3 for each in group]
         slacks = [100 * (each.slack_ps or 0.0) / _clock(each) for each in group]
-        axes.plot(clocks, slacks, marker="o", markersize=4.5, **_line(place))
-        for clock, slack, each in zip(clocks, slacks, group, strict=True):
-            if slack < 0:
-                axes.annotate(
-                    f"WNS {each.wns_ps:,.0f} ps",
-                    (clock, slack),
-                    xytext=(22, 1 - 11 * (place % 2)),
-                    textcoords="offset points",
-                    fontsize=8,
-                    color=_line(place)["color"],
-                )
-    axes.axhline(0, color="#555555", linewidth=0.9)
+        axes.plot(clocks, slacks, marker="o", markersize=scaled(4.5), **_line(place))
+        worst = min(range(len(group)), key=lambda index: slacks[index])
+        if slacks[worst] < 0:
+            text = f"WNS {group[worst].wns_ps:,.0f} ps"
+            labels.append(Label(text, clocks[worst], slacks[worst], _line(place)["color"], False))
+    axes.axhline(0, color="#555555", linewidth=scaled(0.9))
     low, high = axes.get_ylim()
     low = min(low, -1) * MARGIN
     axes.axhspan(low, 0, color="#D55E00", alpha=0.07, linewidth=0)
@@ -141,12 +137,20 @@ def draw_slack(axes: Axes, records: Sequence[SynthesisRecord]) -> None:
         "clock not met",
         transform=axes.transAxes,
         horizontalalignment="right",
-        fontsize=8.5,
+        fontsize=scaled(8.5),
         color="#8a3d00",
     )
     axes.set_ylim(low, high)
     axes.set_ylabel("slack, % of the clock")
     axes.set_xlabel("clock period, ns (less is faster)")
+    return labels
+
+
+def _lines(axes: Axes) -> list[list[tuple[float, float]]]:
+    """Corners of the coloured lines and staircases."""
+    colours = [_line(place)["color"] for place in range(len(_COLOURS))]
+    drawn = [line for line in axes.lines if line.get_color() in colours]
+    return [[(float(x), float(y)) for x, y in np.asarray(line.get_xydata())] for line in drawn]
 
 
 def _tidy(axes: Axes, periods: Sequence[float]) -> None:
@@ -157,7 +161,7 @@ def _tidy(axes: Axes, periods: Sequence[float]) -> None:
     axes.xaxis.set_major_locator(FixedLocator(ticks))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.grid(visible=True, color="#e6e6e6", linewidth=0.6, zorder=0)
+    axes.grid(visible=True, color="#e6e6e6", linewidth=scaled(0.6), zorder=0)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
 
@@ -174,9 +178,12 @@ def _caption(records: Sequence[SynthesisRecord]) -> str:
 
 
 def write_curve(
-    records: Sequence[SynthesisRecord], titles: Mapping[str, str], folder: Path
+    records: Sequence[SynthesisRecord],
+    titles: Mapping[str, str],
+    folder: Path,
+    look: Look = OWN_LOOK,
 ) -> list[Path]:
-    """Write the plot (PNG, SVG) and its data (CSV, JSON) to ``folder``; returns the files.
+    """Write the plot and its data (CSV, JSON) to ``folder``; returns the files.
 
     Parameters
     ----------
@@ -186,6 +193,8 @@ def write_curve(
         The displayed name of each format.
     folder : Path
         Created if missing; existing files are replaced as a whole.
+    look : Look
+        How the plot is saved.
     """
     others = dict.fromkeys(each.activation for each in records if each.activation != each.format)
     operands = "".join(f"_x_{name}" for name in others)
@@ -193,26 +202,16 @@ def write_curve(
     proved = [record for record in records if record.is_proved]
     if not proved:
         raise UserError("No netlist of the curve is proved: there is nothing to plot")
-    with plot_style():
-        drawn = figure(*SIZE_INCHES)
-        upper, lower = drawn.subplots(
-            2, 1, sharex=True, height_ratios=(2.3, 1), gridspec_kw={"hspace": 0.08}
-        )
-        drawn.subplots_adjust(left=0.09, right=0.975, top=0.93, bottom=0.17)
-        upper.set_title(
-            f"Area against clock, {records[0].technology}",
-            loc="left",
-            fontsize=12,
-            fontweight="bold",
-        )
-        draw_area(upper, proved, titles)
-        draw_slack(lower, proved)
+    title = f"Area against clock, {records[0].technology}"
+    with picture(*SIZE_INCHES, title=title, caption=_caption(proved), look=look) as drawn:
+        upper, lower = drawn.figure.subplots(2, 1, sharex=True, height_ratios=(2.3, 1))
+        labels = [(upper, draw_area(upper, proved, titles)), (lower, draw_slack(lower, proved))]
         periods = [time / 1e3 for each in proved for time in (_clock(each), _delay(each))]
-        for axes in (upper, lower):
+        for axes, _ in labels:
             _tidy(axes, periods)
-        caption = "\n".join(wrap(_caption(proved), CAPTION_WIDTH))
-        drawn.text(0.09, 0.015, caption, fontsize=7, color="#555555", va="bottom")
-        written = save_figure(drawn, path)
+        for axes, texts in labels:
+            place_labels(axes, texts, *_lines(axes))
+        written = drawn.save(path)
     listed = [record.as_json() for record in records]
     return [*written, *write_rows(path, [{key: each[key] for key in _COLUMNS} for each in listed])]
 

@@ -6,12 +6,13 @@ from fractions import Fraction
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 
+from halfbyte.base.figures import legend_above, scaled
 from halfbyte.pareto.exploration import Candidate, Findings
 from halfbyte.pareto.frontier import Point
 from halfbyte.pareto.labels import Label, place_labels
 from halfbyte.pareto.plot import LINE, steps
 
-__all__ = ["draw_area_by_value", "draw_cloud", "draw_gain_by_value"]
+__all__ = ["count_outside", "draw_area_by_value", "draw_cloud", "draw_gain_by_value"]
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart, by base in order of
 # appearance.
@@ -23,6 +24,7 @@ _NAMED = "#000000"
 _BETTER_MARGIN, _WORSE_MARGIN = 0.08, 0.3
 _HEADROOM = 0.2  # for a legend
 _SHOWN_LOSS_DB = 1.0
+_RIGHT_SHARE = 0.85
 
 
 def _base_colours(findings: Findings) -> dict[str | None, str]:
@@ -33,8 +35,25 @@ def _base_colours(findings: Findings) -> dict[str | None, str]:
     return {**colours, None: _NO_BASE}
 
 
-def draw_cloud(axes: Axes, findings: Findings, named: Mapping[str, str]) -> int:
-    """Draw all candidates, the frontier and labels; returns the number of candidates outside.
+def count_outside(findings: Findings, named: Mapping[str, str]) -> int:
+    """The number of candidates outside of the frame that :func:`draw_cloud` draws."""
+    parent = findings.parents[0].name
+    (left, right), (top, bottom) = _limits(_shown(findings, named), parent)
+    inside = [
+        left <= each.area_um2 <= right and top <= each.distances[parent] <= bottom
+        for each in findings.candidates
+    ]
+    return inside.count(False)
+
+
+def _shown(findings: Findings, named: Mapping[str, str]) -> list[Candidate]:
+    """The frontier and the candidates with a title."""
+    known = [each for each in findings.candidates if each.format.name in named]
+    return list(dict.fromkeys([*findings.frontier, *known]))
+
+
+def draw_cloud(axes: Axes, findings: Findings, named: Mapping[str, str]) -> None:
+    """Draw all candidates, the frontier and labels.
 
     Parameters
     ----------
@@ -54,27 +73,32 @@ def draw_cloud(axes: Axes, findings: Findings, named: Mapping[str, str]) -> int:
             axes.scatter(
                 [each.area_um2 for each in group],
                 [each.distances[parent] for each in group],
-                s=13, color=colour, alpha=0.4, edgecolors="none", zorder=2,
+                s=scaled(3.6) ** 2, color=colour, alpha=0.4, edgecolors="none", zorder=2,
                 label=_group_title(group[0]),
             )  # fmt: skip
     known = [each for each in findings.candidates if each.format.name in named]
-    _mark(axes, [each for each in best if each not in known], parent, colours, "o", 46)
-    _mark(axes, known, parent, colours, "D", 44)
-    shown = [*best, *known]
-    _set_limits(axes, shown, parent)
-    right = axes.get_xlim()[1]
+    _mark(axes, [each for each in best if each not in known], parent, colours, "o", 6.8)
+    _mark(axes, known, parent, colours, "D", 6.6)
+    shown = _shown(findings, named)
+    (left, right), (top, bottom) = _limits(shown, parent)
+    axes.set_xlim(left, right)
+    axes.set_ylim(bottom, top)
     corners = steps([Point(e.format.name, e.area_um2, e.distances[parent]) for e in best], right)
-    axes.plot(*zip(*corners, strict=True), color=LINE, linewidth=1.3, zorder=3, label="frontier")
+    axes.plot(*zip(*corners, strict=True), color=LINE, linewidth=scaled(1.3), zorder=3,
+              label="frontier")  # fmt: skip
     axes.scatter(
-        [], [], marker="D", s=40, color="white", edgecolors=_NAMED, label="shipped formats"
+        [],
+        [],
+        marker="D",
+        s=scaled(6.3) ** 2,
+        color="white",
+        edgecolors=_NAMED,
+        label="shipped formats",
     )
     axes.set_xlabel("MAC area, µm² (less is better)")
     axes.set_ylabel("SQNR lost to the best levels, dB (upwards is better)")
     _finish(axes)
-    axes.legend(
-        loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=6, frameon=False, fontsize=9,
-        borderpad=0, columnspacing=1.4, handletextpad=0.3,
-    )  # fmt: skip
+    legend_above(axes)
     labels = [
         Label(
             named.get(each.format.name, each.format.title),
@@ -83,15 +107,9 @@ def draw_cloud(axes: Axes, findings: Findings, named: Mapping[str, str]) -> int:
             _NAMED if each.format.name in named else colours[_base_name(each)],
             each in best,
         )
-        for each in dict.fromkeys(shown)
+        for each in shown
     ]
     place_labels(axes, labels, corners)
-    (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
-    inside = [
-        left <= each.area_um2 <= right and high <= each.distances[parent] <= low
-        for each in findings.candidates
-    ]
-    return inside.count(False)
 
 
 def _mark(
@@ -105,11 +123,11 @@ def _mark(
     axes.scatter(
         [each.area_um2 for each in candidates],
         [each.distances[parent] for each in candidates],
-        s=size,
+        s=scaled(size) ** 2,
         marker=marker,
         color=[colours[_base_name(each)] for each in candidates],
         edgecolors=_NAMED if marker == "D" else "white",
-        linewidths=0.9,
+        linewidths=scaled(0.9),
         zorder=4,
     )
 
@@ -122,13 +140,13 @@ def _group_title(candidate: Candidate) -> str:
     return f"{candidate.base.title} and a value" if candidate.base else "others"
 
 
-def _set_limits(axes: Axes, shown: Sequence[Candidate], parent: str) -> None:
+def _limits(
+    shown: Sequence[Candidate], parent: str
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Least and greatest area and distance of the frame."""
     areas = [each.area_um2 for each in shown]
     distances = [each.distances[parent] for each in shown]
-    left, right = _with_margins(areas)
-    top, bottom = _with_margins(distances)
-    axes.set_xlim(left, right)
-    axes.set_ylim(bottom, top)
+    return _with_margins(areas), _with_margins(distances)
 
 
 def _with_margins(values: Sequence[float]) -> tuple[float, float]:
@@ -138,7 +156,7 @@ def _with_margins(values: Sequence[float]) -> tuple[float, float]:
 
 
 def _finish(axes: Axes) -> None:
-    axes.grid(visible=True, color="#e6e6e6", linewidth=0.6, zorder=0)
+    axes.grid(visible=True, color="#e6e6e6", linewidth=scaled(0.6), zorder=0)
     axes.spines[["top", "right"]].set_visible(False)
 
 
@@ -157,13 +175,14 @@ def draw_gain_by_value(
             for each in variants
         }
         # The gain of a value that the base already has is 0.
-        gains |= {float(value): 0.0 for value in base.format.values}
+        low, high = min(gains), max(gains)
+        gains |= {float(value): 0.0 for value in base.format.values if low <= value <= high}
         axes.plot(
             *zip(*sorted(gains.items()), strict=True), styles[index % len(styles)],
-            color=_COLOURS[0] if index == 0 else LINE, linewidth=1.8 if index == 0 else 1.1,
+            color=_COLOURS[0] if index == 0 else LINE, linewidth=scaled(1.8 if index == 0 else 1.1),
             label=parent.title, zorder=3,
         )  # fmt: skip
-    axes.axhline(0, color=_NAMED, linewidth=0.8)
+    axes.axhline(0, color=_NAMED, linewidth=scaled(0.8))
     axes.set_ylim(bottom=max(-_SHOWN_LOSS_DB, axes.get_ylim()[0]))
     axes.set_title(f"{base.format.title} and one more value", loc="left", fontweight="bold")
     axes.set_ylabel("gain in SQNR, dB")
@@ -186,10 +205,12 @@ def draw_area_by_value(axes: Axes, group: Sequence[Candidate], named: Mapping[st
         axes.scatter(
             [float(each.supernormal or 0) for each in some],
             [each.area_um2 for each in some],
-            s=11, color=colours(0.92 * place), edgecolors="none", zorder=3,
+            s=scaled(3.3) ** 2, color=colours(0.92 * place), edgecolors="none", zorder=3,
             label=f"quantum {some[0].format.quantum}",
         )  # fmt: skip
-    axes.axhline(base.area_um2, color=_NAMED, linewidth=0.8, label=f"{base.format.title} itself")
+    axes.axhline(
+        base.area_um2, color=_NAMED, linewidth=scaled(0.8), label=f"{base.format.title} itself"
+    )
     axes.set_xlabel(
         f"supernormal value ({base.format.title} goes to ±{float(base.format.max_value):g})"
     )
@@ -198,7 +219,7 @@ def draw_area_by_value(axes: Axes, group: Sequence[Candidate], named: Mapping[st
     _mark_named(axes, variants, dict.fromkeys(named, ""))
     low, high = axes.get_ylim()
     axes.set_ylim(low, high + _HEADROOM * (high - low))
-    axes.legend(loc="upper center", ncols=3, fontsize=7.5, frameon=True, framealpha=0.9,
+    axes.legend(loc="upper center", ncols=3, fontsize=scaled(7.5), frameon=True, framealpha=0.9,
                 edgecolor="none", handletextpad=0.1, columnspacing=0.8)  # fmt: skip
 
 
@@ -213,8 +234,13 @@ def _mark_named(axes: Axes, variants: Sequence[Candidate], named: Mapping[str, s
     for each in variants:
         if each.format.name in named:
             value = float(each.supernormal or 0)
-            axes.axvline(value, color="#D55E00", linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
+            low, high = axes.get_xlim()
+            is_right = value > low + _RIGHT_SHARE * (high - low)  # the title stands to the left
+            axes.axvline(
+                value, color="#D55E00", linewidth=scaled(0.9), linestyle=(0, (4, 3)), zorder=1
+            )
             axes.annotate(
                 named[each.format.name], (value, 1), xycoords=("data", "axes fraction"),
-                xytext=(3, -2), textcoords="offset points", fontsize=8, color="#D55E00", va="top",
+                xytext=(-3 if is_right else 3, -2), textcoords="offset points", fontsize=scaled(8),
+                color="#D55E00", ha="right" if is_right else "left", va="top",
             )  # fmt: skip

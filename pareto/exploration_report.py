@@ -2,35 +2,38 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from textwrap import wrap
-
-from matplotlib.figure import Figure
 
 from halfbyte.area import SynthesisRecord
 from halfbyte.base import Json, UserError, write_atomically
-from halfbyte.base.figures import figure, plot_style, save_figure
+from halfbyte.base.figures import picture, scaled
+from halfbyte.base.look import OWN_LOOK, Look
 from halfbyte.base.tables import write_rows
 from halfbyte.formats import bundled
 from halfbyte.formats.writing import format_text
 from halfbyte.pareto.exploration import Candidate, Findings
-from halfbyte.pareto.exploration_plot import draw_area_by_value, draw_cloud, draw_gain_by_value
+from halfbyte.pareto.exploration_plot import (
+    count_outside,
+    draw_area_by_value,
+    draw_cloud,
+    draw_gain_by_value,
+)
 
 __all__ = ["summary_rows", "write_exploration"]
 
-_LETTERS_PER_INCH = 17  # letters of a caption per inch of width
-_CAPTION_LINE_INCHES = 0.125
-_CAPTION_COLOUR = "#555555"
-
 
 def write_exploration(
-    title: str, findings: Findings, records: Sequence[SynthesisRecord], folder: Path
+    title: str,
+    findings: Findings,
+    records: Sequence[SynthesisRecord],
+    folder: Path,
+    look: Look = OWN_LOOK,
 ) -> list[Path]:
     """Write the findings of an exploration to ``folder``; returns the files.
 
-    The plots are PNG and SVG: ``frontier`` and, if there are supernormal values, ``supernormal``.
-    The data are CSV and JSON: ``candidates`` has a row for each format, ``designs`` a row for each
-    record. ``frontier.md`` is a table of the frontier and the shipped formats. The formats of the
-    frontier are written as files under ``formats``, for use by other commands.
+    The plots are ``frontier`` and, if there are supernormal values, ``supernormal``. The data are
+    CSV and JSON: ``candidates`` has a row for each format, ``designs`` a row for each record.
+    ``frontier.md`` is a table of the frontier and the shipped formats. The formats of the frontier
+    are written as files under ``formats``, for use by other commands.
 
     Raises UserError if a netlist that is shown by name is not proved. The other formats are only a
     background without names.
@@ -39,11 +42,10 @@ def write_exploration(
     if unproved:
         raise UserError(f"Only proved netlists are shown; not proved: {', '.join(unproved)}")
     named = _shipped_titles(findings)
-    with plot_style():
-        written = save_figure(_frontier_figure(title, findings, named), folder / "frontier")
-        if groups := _groups(findings):
-            drawn = _supernormal_figure(title, findings, groups, named)
-            written += save_figure(drawn, folder / "supernormal")
+    written = _draw_frontier(title, findings, named, folder / "frontier", look)
+    if groups := _groups(findings):
+        path = folder / "supernormal"
+        written += _draw_supernormal(title, findings, groups, named, path, look)
     rows = [_row(findings, each) for each in findings.candidates]
     written += write_rows(folder / "candidates", rows)
     written += write_rows(folder / "designs", [_flat(record) for record in records])
@@ -131,48 +133,36 @@ def _caption(findings: Findings, note: str) -> str:
     )
 
 
-def _figure(width: float, height: float, title: str, caption: str) -> tuple[Figure, float]:
-    """A figure with title and caption; and the height at which the caption ends."""
-    drawn = figure(width, height)
-    lines = wrap(caption, int(_LETTERS_PER_INCH * width))
-    left, margin = 0.75 / width, 0.12
-    drawn.text(left, 1 - 0.32 / height, title, fontsize=13, fontweight="bold", va="center")
-    drawn.text(
-        left, margin / height, "\n".join(lines), fontsize=7, color=_CAPTION_COLOUR, va="bottom"
-    )
-    return drawn, (margin + _CAPTION_LINE_INCHES * len(lines)) / height
+def _draw_frontier(
+    title: str, findings: Findings, named: Mapping[str, str], path: Path, look: Look
+) -> list[Path]:
+    outside = count_outside(findings, named)
+    note = f" {outside} of {len(findings.candidates)} formats lie outside." if outside else ""
+    caption = _caption(findings, note)
+    with picture(10.0, 6.2, title=title, caption=caption, look=look) as drawn:
+        draw_cloud(drawn.figure.add_subplot(), findings, named)
+        return drawn.save(path)
 
 
-def _frontier_figure(title: str, findings: Findings, named: Mapping[str, str]) -> Figure:
-    note = " 0000 formats lie outside."  # as long as the note that follows
-    for _ in range(2):
-        drawn, end = _figure(10.0, 6.8, title, _caption(findings, note))
-        bottom = end + 0.62 / 6.8
-        axes = drawn.add_axes((0.075, bottom, 0.9, 0.885 - bottom))
-        outside = draw_cloud(axes, findings, named)
-        note = f" {outside} of {len(findings.candidates)} formats lie outside." if outside else ""
-    return drawn
-
-
-def _supernormal_figure(
-    title: str, findings: Findings, groups: Sequence[Sequence[Candidate]], named: Mapping[str, str]
-) -> Figure:
-    width, height = max(10.0, 6.0 * len(groups)), 7.6
-    drawn, end = _figure(width, height, title, _caption(findings, ""))
-    grid = drawn.add_gridspec(
-        2, len(groups), left=0.75 / width, right=1 - 0.2 / width, bottom=end + 0.6 / height,
-        top=1 - 0.95 / height, hspace=0.09, wspace=0.16,
-    )  # fmt: skip
-    for column, group in enumerate(groups):
-        upper = drawn.add_subplot(grid[0, column])
-        lower = drawn.add_subplot(grid[1, column], sharex=upper)
-        draw_gain_by_value(upper, group, findings, named)
-        draw_area_by_value(lower, group, named)
-        upper.tick_params(labelbottom=False)
-        if column == 0:
-            upper.legend(loc="lower center", fontsize=8, frameon=True, framealpha=0.9,
-                         edgecolor="none")  # fmt: skip
-    return drawn
+def _draw_supernormal(
+    title: str,
+    findings: Findings,
+    groups: Sequence[Sequence[Candidate]],
+    named: Mapping[str, str],
+    path: Path,
+    look: Look,
+) -> list[Path]:
+    size = max(10.0, 6.0 * len(groups)), 7.0
+    with picture(*size, title=title, caption=_caption(findings, ""), look=look) as drawn:
+        grid = drawn.figure.subplots(2, len(groups), squeeze=False, sharex="col")
+        for column, group in enumerate(groups):
+            upper, lower = grid[:, column]
+            draw_gain_by_value(upper, group, findings, named)
+            draw_area_by_value(lower, group, named)
+            if column == 0:
+                upper.legend(loc="lower center", fontsize=scaled(8), frameon=True, framealpha=0.9,
+                             edgecolor="none")  # fmt: skip
+        return drawn.save(path)
 
 
 def _row(findings: Findings, candidate: Candidate) -> dict[str, Json]:

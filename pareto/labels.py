@@ -11,23 +11,34 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Annotation, Text
 from matplotlib.transforms import Bbox
 
+from halfbyte.base.figures import scaled
+
 __all__ = ["Label", "box_distance", "place_labels"]
+
+Corners = Sequence[tuple[float, float]]
 
 _SIZE = 10
 _MARKER_POINTS = 9
 _LINE_POINTS = 2
+_PIECES = 12  # of a slanted line
 # Beyond this distance in points a thin line leads from the label to its marker.
 _LEADER = 16
 # A label must be closer to its own marker than to any other marker, by this distance.
 _CLEARLY_POINTS = 3
+# Space between two labels, in points.
+_GAP = 2
 # The cost of a label too close to another marker: overlapping pixels for each pixel of distance.
 _FOREIGN = 200.0
+# The cost of covering a line, in the same unit: a text that is struck through is hard to read.
+_STRUCK = 8.0
+# The cost of leaving the frame, in the same unit.
+_OUTSIDE = 8.0
 # Number of rounds in which each placed label looks for a better place.
 _ROUNDS = 3
 # The possible places of a label, in points from its marker, near places first.
 _PLACES = [
     (dx * distance, dy * distance)
-    for distance in (8, 13, 20, 29, 40)
+    for distance in (8, 13, 20, 29, 40, 54)
     for dx, dy in ((1, 0.6), (1, -0.6), (-1, 0.6), (-1, -0.6), (0, 1.1), (0, -1.1), (1, 0), (-1, 0))
 ]
 
@@ -43,12 +54,10 @@ class Label:
     prominent: bool
 
 
-def place_labels(
-    axes: Axes, labels: Sequence[Label], corners: Sequence[tuple[float, float]] = ()
-) -> None:
+def place_labels(axes: Axes, labels: Sequence[Label], *lines: Corners) -> None:
     """Write each label where it overlaps least and is closest to its own marker.
 
-    ``corners`` are the corners of a staircase, in data coordinates, which labels must not cross.
+    ``lines`` are corners in data coordinates, of a staircase for example. Labels keep off them.
     The limits of ``axes`` must be final. Raises TypeError unless the figure is drawn by Agg, which
     can measure text.
     """
@@ -57,20 +66,22 @@ def place_labels(
     if not isinstance(canvas, FigureCanvasAgg):
         raise TypeError(f"Labels need a FigureCanvasAgg, not {type(canvas).__name__}")
     renderer = canvas.get_renderer()  # type: ignore[no-untyped-call]
-    pixels_per_point = axes.figure.dpi / 72
+    pixels_per_point = scaled(axes.figure.dpi / 72)
     ordered = sorted(labels, key=lambda each: (not each.prominent, each.x, each.text))
     markers = [_marker_box(axes, label, pixels_per_point) for label in ordered]
-    lines = _line_boxes(axes, corners, pixels_per_point)
-    frame, clearly = axes.get_window_extent(), _CLEARLY_POINTS * pixels_per_point
+    struck = [box for corners in lines for box in _line_boxes(axes, corners, pixels_per_point)]
+    frame = axes.get_window_extent()
+    clearly, gap = _CLEARLY_POINTS * pixels_per_point, _GAP * pixels_per_point
     texts = [_write(axes, label) for label in ordered]
     boxes: dict[int, Bbox] = {}
     for own, text in [*enumerate(texts)] * _ROUNDS:
-        taken = [*markers, *lines, *(box for other, box in boxes.items() if other != own)]
+        taken = [*markers, *(box.padded(gap) for other, box in boxes.items() if other != own)]
         costs = []
         for place in _PLACES:
             box = _move(text, place, renderer)
             foreign = max(0.0, _too_far(box, own, markers) + clearly)
-            costs.append(_cost(box, taken, frame) + _FOREIGN * foreign)
+            strikes = _STRUCK * _overlap(box, struck)
+            costs.append(_cost(box, taken, frame) + strikes + _FOREIGN * foreign)
             if costs[-1] == 0:
                 break
         place = _PLACES[costs.index(min(costs))]
@@ -97,12 +108,14 @@ def _marker_box(axes: Axes, label: Label, pixels_per_point: float) -> Bbox:
     return Bbox.from_bounds(x - side / 2, y - side / 2, side, side)
 
 
-def _line_boxes(
-    axes: Axes, corners: Sequence[tuple[float, float]], pixels_per_point: float
-) -> list[Bbox]:
-    """A thin box around each horizontal or vertical piece."""
+def _line_boxes(axes: Axes, corners: Corners, pixels_per_point: float) -> list[Bbox]:
+    """Thin boxes along the line; a slanted piece gets several."""
     pad = _LINE_POINTS * pixels_per_point
-    pixels = [axes.transData.transform(corner) for corner in corners]
+    ends = [axes.transData.transform(corner) for corner in corners]
+    pixels = ends[:1]
+    for one, other in pairwise(ends):
+        pieces = _PIECES if abs(other - one).min() > pad else 1
+        pixels += [one + (other - one) * (piece + 1) / pieces for piece in range(pieces)]
     return [
         Bbox([[min(x0, x1) - pad, min(y0, y1) - pad], [max(x0, x1) + pad, max(y0, y1) + pad]])
         for (x0, y0), (x1, y1) in pairwise(pixels)
@@ -110,24 +123,26 @@ def _line_boxes(
 
 
 def _write(axes: Axes, label: Label) -> Annotation:
-    return axes.annotate(
+    text = axes.annotate(
         label.text,
         (label.x, label.y),
         textcoords="offset points",
         xytext=(0, 0),
-        fontsize=_SIZE if label.prominent else _SIZE - 1,
+        fontsize=scaled(_SIZE if label.prominent else _SIZE - 1),
         fontweight="bold" if label.prominent else "normal",
         color=label.colour,
         alpha=1.0 if label.prominent else 0.85,
-        arrowprops={"arrowstyle": "-", "color": "#999999", "linewidth": 0.5, "shrinkB": 4},
+        arrowprops={"arrowstyle": "-", "color": "#999999", "linewidth": 0.5, "shrinkB": scaled(4)},
         zorder=4,
     )
+    text.set_in_layout(False)  # the axes must not move for it
+    return text
 
 
 def _move(text: Annotation, place: tuple[float, float], renderer: RendererBase) -> Bbox:
     """Put the text at ``place`` and return the box of its letters, in pixels."""
-    dx, dy = place
-    text.set_position(place)
+    dx, dy = (scaled(each) for each in place)
+    text.set_position((dx, dy))
     text.set_horizontalalignment("left" if dx > 0 else "right" if dx < 0 else "center")
     text.set_verticalalignment("bottom" if dy > 0 else "top" if dy < 0 else "center")
     text.update_positions(renderer)
@@ -137,10 +152,15 @@ def _move(text: Annotation, place: tuple[float, float], renderer: RendererBase) 
 
 def _cost(box: Bbox, taken: Sequence[Bbox], frame: Bbox) -> float:
     """The pixels of the box that overlap taken boxes or are outside the frame."""
-    shared = [Bbox.intersection(box, other) for other in taken]
     inside = Bbox.intersection(box, frame)
     outside = _pixels(box) - (_pixels(inside) if inside else 0.0)
-    return sum(_pixels(each) for each in shared if each) + outside
+    return _overlap(box, taken) + _OUTSIDE * outside
+
+
+def _overlap(box: Bbox, taken: Sequence[Bbox]) -> float:
+    """The pixels of the box that overlap others."""
+    shared = [Bbox.intersection(box, other) for other in taken]
+    return sum(_pixels(each) for each in shared if each)
 
 
 def _pixels(box: Bbox) -> float:

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import exp, log
 from pathlib import Path
-from textwrap import wrap
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,7 +11,8 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 from scipy.optimize import isotonic_regression
 
 from halfbyte.base import Json, UserError
-from halfbyte.base.figures import figure, plot_style, save_figure
+from halfbyte.base.figures import picture, scaled
+from halfbyte.base.look import OWN_LOOK, Look
 from halfbyte.base.tables import write_rows
 from halfbyte.formats import Format
 from halfbyte.pareto.hardware import HardwareRecord, area_per_mac, unit_title
@@ -25,13 +25,11 @@ _MOST_BITS = 4
 _SIZE_INCHES = (9.6, 6.4)
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#777777")
 _STYLES = ("-", "--", ":")
-_QUIET = "#555555"
 # Labels keep this distance from each other, as a share of the lines' height.
 _LEAST_GAP = 0.036
 _MARGIN = 0.05
 # From the last marker to its label, and to the edge, where 1 is the distance between levels.
 _BESIDE, _ROOM = 0.07, 0.85
-_CAPTION_WIDTH = 150
 
 
 @dataclass(frozen=True)
@@ -78,8 +76,10 @@ def level_rows(levels: Sequence[Level]) -> list[dict[str, Json]]:
     return rows
 
 
-def write_levels(levels: Sequence[Level], formats: Sequence[Format], folder: Path) -> list[Path]:
-    """Write the plot (PNG, SVG) and its data (CSV, JSON) to ``folder``; returns the files.
+def write_levels(
+    levels: Sequence[Level], formats: Sequence[Format], folder: Path, look: Look = OWN_LOOK
+) -> list[Path]:
+    """Write the plot and its data (CSV, JSON) to ``folder``; returns the files.
 
     Raises UserError if a netlist is not proved, or E2M1 is missing.
     """
@@ -89,16 +89,10 @@ def write_levels(levels: Sequence[Level], formats: Sequence[Format], folder: Pat
     technology = levels[0].records[0].technology
     path = folder / f"levels_{technology}"
     drawn_formats = [fmt for fmt in formats if fmt.bits <= _MOST_BITS] or list(formats)
-    with plot_style():
-        drawn = figure(*_SIZE_INCHES)
-        axes = drawn.add_axes((0.085, 0.2, 0.895, 0.72))
-        axes.set_title(
-            "Area per lane, over that of E2M1", loc="left", fontsize=12, fontweight="bold"
-        )
-        _draw(axes, levels, drawn_formats)
-        lines = wrap(_caption(levels), _CAPTION_WIDTH)
-        drawn.text(0.03, 0.02, "\n".join(lines), fontsize=7, color=_QUIET, va="bottom")
-        written = save_figure(drawn, path)
+    title = "Area per lane, over that of E2M1"
+    with picture(*_SIZE_INCHES, title=title, caption=_caption(levels), look=look) as drawn:
+        _draw(drawn.figure.add_subplot(), levels, drawn_formats)
+        written = drawn.save(path)
     return [*written, *write_rows(path, level_rows(levels))]
 
 
@@ -123,7 +117,8 @@ def _draw(axes: Axes, levels: Sequence[Level], formats: Sequence[Format]) -> Non
     for place, name in enumerate(order):
         axes.plot(
             places, ratios[name], _STYLES[place // len(_COLOURS) % len(_STYLES)], marker="o",
-            markersize=4, linewidth=2.4 if name == BASELINE else 1.5, color=colours[name],
+            markersize=scaled(4), linewidth=scaled(2.4 if name == BASELINE else 1.5),
+            color=colours[name],
         )  # fmt: skip
     every = [ratio for of_format in ratios.values() for ratio in of_format]
     span = max(every) / min(every)
@@ -135,7 +130,7 @@ def _draw(axes: Axes, levels: Sequence[Level], formats: Sequence[Format]) -> Non
     axes.yaxis.set_major_formatter(FuncFormatter(lambda ratio, _: f"{ratio:.1f}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.set_ylabel("area over E2M1's (less is better)")
-    axes.grid(visible=True, color="#e6e6e6", linewidth=0.6)
+    axes.grid(visible=True, color="#e6e6e6", linewidth=scaled(0.6))
     axes.spines[["top", "right"]].set_visible(False)
     for end, step, side in ((0, -1, "right"), (len(levels) - 1, 1, "left")):
         heights = {name: log(ratios[name][end]) for name in order}
@@ -143,7 +138,7 @@ def _draw(axes: Axes, levels: Sequence[Level], formats: Sequence[Format]) -> Non
         for name, height in spread(heights, least).items():
             axes.text(
                 end + step * _BESIDE, exp(height), f"{titles[name]}  {ratios[name][end]:.2f}",
-                color=colours[name], fontsize=9, ha=side, va="center",
+                color=colours[name], fontsize=scaled(9), ha=side, va="center",
                 fontweight="bold" if name == BASELINE else "normal",
             )  # fmt: skip
 

@@ -1,9 +1,12 @@
 """Drawing accuracy against cost: a function of points and an ``Axes``."""
 
 from collections.abc import Mapping, Sequence
+from textwrap import wrap
 
 from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter
 
+from halfbyte.base.figures import legend_above, scaled, text_width
 from halfbyte.pareto.frontier import Point, frontier
 from halfbyte.pareto.labels import Label, place_labels
 
@@ -30,6 +33,10 @@ _LOSSLESS = "#7A4F9A"
 # If the lossless point costs more than this many times the greatest other cost, it is drawn at the
 # edge, with a hollow marker at this share of the width from the edge.
 _FAR, _EDGE = 1.5, 0.06
+# Room for labels beside the outermost points, as a share of the axis, in a picture of nine inches.
+_MARGIN, _INCHES, _WIDEST_MARGIN = 0.1, 9.0, 0.25
+# The vertical axis as a share of the figure's height, and the width of a letter.
+_AXIS_SHARE, _LETTER_POINTS = 0.85, 5.5
 
 
 def draw_frontier(
@@ -42,6 +49,8 @@ def draw_frontier(
     quality_label: str,
     intervals: Mapping[str, tuple[float, float]],
     lossless: Point | None = None,
+    cost_unit: str = "",
+    is_loss: bool = False,
 ) -> None:
     """Draw ``points`` with the frontier as a staircase; every point gets its title.
 
@@ -60,6 +69,11 @@ def draw_frontier(
     lossless : Point, optional
         The point without loss. If it costs far more than all others, it is drawn at the right edge
         with an arrow and its cost, so that it does not squeeze them. Its title is in ``titles``.
+    cost_unit : str
+        The unit of that cost.
+    is_loss : bool
+        Whether the quality is a loss with its sign turned. The axis then shows the loss itself,
+        which grows downwards.
     """
     is_far = lossless is not None and lossless.cost > _FAR * max(each.cost for each in points)
     drawn_at_cost = [lossless] if lossless is not None and not is_far else []
@@ -69,40 +83,78 @@ def draw_frontier(
         axes.scatter(
             point.cost,
             point.quality,
-            s=64 if on_frontier else 42,
+            s=scaled(8.4 if on_frontier else 6.9) ** 2,
             color=_COLOURS[families[point.format]],
             alpha=1.0 if on_frontier else _QUIET,
-            edgecolors="none",
+            edgecolors="white",
+            linewidths=scaled(0.6),
             zorder=3,
         )
         if point.format in intervals:
-            axes.vlines(point.cost, *intervals[point.format], color=LINE, alpha=_QUIET, linewidth=1)
+            low, high = intervals[point.format]
+            width = scaled(1)
+            axes.vlines(point.cost, low, high, color=LINE, alpha=_QUIET, linewidth=width, zorder=1)
     axes.set_xlabel(f"{cost_label} (less is better)")
-    axes.set_ylabel(f"{quality_label} (more is better)")
+    upwards = f"{quality_label} ({'less' if is_loss else 'more'} is better)"
+    axes.set_ylabel("\n".join(wrap(upwards, _letters_beside(axes))))
+    if is_loss:
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{0 - value:g}"))
     if lossless is not None:
         place = min(each.cost for each in points) if is_far else lossless.cost
         axes.scatter(place, lossless.quality, s=0)  # makes room
-    axes.margins(x=0.1, y=0.1)
+    margin = _MARGIN * _INCHES / text_width(axes.figure)
+    axes.margins(x=min(_WIDEST_MARGIN, margin), y=_MARGIN)
     right = axes.get_xlim()[1]
     corners = steps(best, right)
-    axes.plot(*zip(*corners, strict=True), color=LINE, linewidth=1.3, zorder=2)
+    axes.plot(*zip(*corners, strict=True), color=LINE, linewidth=scaled(1.3), zorder=2)
     axes.set_xlim(right=right)
     _draw_legend(axes, {families[point.format] for point in points})
-    axes.grid(visible=True, color="#e6e6e6", linewidth=0.6, zorder=0)
+    axes.grid(visible=True, color="#e6e6e6", linewidth=scaled(0.6), zorder=0)
     axes.spines[["top", "right"]].set_visible(False)
-    labels = [
-        Label(
-            text=titles[point.format],
-            x=point.cost,
-            y=point.quality,
-            colour=_COLOURS[families[point.format]],
-            prominent=point in best,
-        )
-        for point in points
-    ]
+    labels = _labels(points, best, titles, families)
     if lossless is not None:
-        labels.append(_draw_lossless(axes, lossless, titles[lossless.format], is_far, right))
-    place_labels(axes, labels, corners)
+        title = titles[lossless.format]
+        if is_far:
+            title += f",\nbeyond the edge: {_figure(lossless.cost)} {cost_unit}".rstrip()
+        labels.append(_draw_lossless(axes, lossless, title, is_far, right))
+    bars = [
+        [(point.cost, end) for end in intervals[point.format]]
+        for point in points
+        if point.format in intervals
+    ]
+    place_labels(axes, labels, corners, *bars)
+
+
+def _letters_beside(axes: Axes) -> int:
+    """Letters of a label that is about as long as the vertical axis."""
+    height = axes.figure.bbox.height / axes.figure.dpi * 72
+    return int(_AXIS_SHARE * height / scaled(_LETTER_POINTS))
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:,.4g}"
+
+
+def _labels(
+    points: Sequence[Point],
+    best: Sequence[Point],
+    titles: Mapping[str, str],
+    families: Mapping[str, str],
+) -> list[Label]:
+    """A label for each place: formats of equal cost and quality share it."""
+    places: dict[tuple[float, float], list[Point]] = {}
+    for point in points:
+        places.setdefault((point.cost, point.quality), []).append(point)
+    return [
+        Label(
+            text=", ".join(titles[point.format] for point in group),
+            x=cost,
+            y=quality,
+            colour=_COLOURS[families[group[0].format]],
+            prominent=group[0] in best,
+        )
+        for (cost, quality), group in places.items()
+    ]
 
 
 def _draw_lossless(axes: Axes, point: Point, title: str, is_far: bool, right: float) -> Label:
@@ -112,11 +164,11 @@ def _draw_lossless(axes: Axes, point: Point, title: str, is_far: bool, right: fl
     axes.scatter(
         place,
         point.quality,
-        s=56,
+        s=scaled(7.5) ** 2,
         marker="D",
         facecolors="white" if is_far else _LOSSLESS,
         edgecolors=_LOSSLESS,
-        linewidths=1.3,
+        linewidths=scaled(1.3),
         zorder=3,
     )
     if is_far:
@@ -124,10 +176,9 @@ def _draw_lossless(axes: Axes, point: Point, title: str, is_far: bool, right: fl
             "",
             (right, point.quality),
             (place, point.quality),
-            arrowprops={"arrowstyle": "-|>", "color": _LOSSLESS, "linewidth": 1.3},
+            arrowprops={"arrowstyle": "-|>", "color": _LOSSLESS, "linewidth": scaled(1.3)},
             annotation_clip=False,
         )
-        title = f"{title}, beyond the edge: {point.cost:,.4g}"
     return Label(text=title, x=place, y=point.quality, colour=_LOSSLESS, prominent=True)
 
 
@@ -142,16 +193,6 @@ def steps(best: Sequence[Point], right: float) -> list[tuple[float, float]]:
 def _draw_legend(axes: Axes, shown: set[str]) -> None:
     for family, colour in _COLOURS.items():
         if family in shown:
-            axes.scatter([], [], s=50, color=colour, label=_FAMILY_NAMES[family])
-    axes.plot([], [], color=LINE, linewidth=1.3, label="frontier")
-    # Above the frame, outside of all points.
-    axes.legend(
-        loc="lower left",
-        bbox_to_anchor=(-0.01, 1.0),
-        ncols=len(_COLOURS) + 1,
-        frameon=False,
-        fontsize=9,
-        borderpad=0,
-        columnspacing=1.6,
-        handletextpad=0.4,
-    )
+            axes.scatter([], [], s=scaled(7) ** 2, color=colour, label=_FAMILY_NAMES[family])
+    axes.plot([], [], color=LINE, linewidth=scaled(1.3), label="frontier")
+    legend_above(axes)

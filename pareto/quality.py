@@ -29,6 +29,8 @@ class Quality:
         Model, recipe, text and versions.
     lossless : float
         Value of the unquantized model.
+    is_loss : bool
+        Whether the values are losses with their sign turned, since less of the measure is better.
     """
 
     key: str
@@ -38,6 +40,7 @@ class Quality:
     intervals: Mapping[str, tuple[float, float]]
     note: str
     lossless: float
+    is_loss: bool
 
     @property
     def widest(self) -> float:
@@ -68,7 +71,7 @@ def measured_quality(records: Sequence[EvaluationRecord]) -> Quality | None:
             name: (_known(each.low, each), _known(each.high, each)) for name, each in found.items()
         }
     else:
-        label = f"{measure.title}: minus the change against unquantized, %"
+        label = f"loss in {measure.title}, %"
         lossless = 0.0
         values = {name: -100 * _known(each.loss, each) for name, each in found.items()}
         intervals = {
@@ -76,7 +79,8 @@ def measured_quality(records: Sequence[EvaluationRecord]) -> Quality | None:
             for name, each in found.items()
         }
     title = f"measured {measure.title}, {first.model}, {first.recipe}"
-    return Quality(key, label, title, values, intervals, note, lossless)
+    is_loss = not measure.higher_is_better
+    return Quality(key, label, title, values, intervals, note, lossless, is_loss)
 
 
 def _known(figure: float | None, measure: MeasureRecord) -> float:

@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from textwrap import wrap
 from typing import NamedTuple
 
 from halfbyte.accuracy.record import EvaluationRecord
 from halfbyte.area.search.dot_records import DotRecord
 from halfbyte.base import Json, UserError, write_atomically
-from halfbyte.base.figures import figure, plot_style, save_figure
+from halfbyte.base.figures import picture
+from halfbyte.base.look import OWN_LOOK, Look
 from halfbyte.base.tables import write_json, write_rows
 from halfbyte.formats import Format
 from halfbyte.pareto.axes import MAC_AREA, Axis
@@ -31,9 +31,6 @@ from halfbyte.pareto.records import Claim, LosslessRecord
 __all__ = ["write_report"]
 
 SIZE_INCHES = (9.0, 6.2)
-CAPTION_WIDTH = 150  # letters in a line
-CAPTION_LINE = 0.019  # height of a line, as a share of the figure's height
-TITLE_WIDTH = 78  # letters at full size
 # Wider formats are only in the tables: in the plot they would squeeze the 4-bit formats into a
 # corner.
 MAX_PLOTTED_BITS = 5
@@ -46,8 +43,11 @@ def write_report(
     folder: Path,
     axis: Axis = MAC_AREA,
     lossless: LosslessRecord | None = None,
+    look: Look = OWN_LOOK,
 ) -> tuple[list[Claim], list[Path]]:
-    """Write plots (PNG, SVG), their data (CSV, JSON) and the claims (Markdown, JSON) to ``folder``.
+    """Write plots, their data (CSV, JSON) and the claims (Markdown, JSON) to ``folder``.
+
+    A plot is a PNG, an SVG and a PDF, with its title and caption in a text file.
 
     Parameters
     ----------
@@ -64,6 +64,8 @@ def write_report(
         The horizontal axis. The claims are always about areas of a MAC, or per lane.
     lossless : LosslessRecord, optional
         Result of ``pareto.lossless.lossless_record``, drawn as an extra point.
+    look : Look
+        How the plots are saved.
 
     Returns the claims and the files. Raises UserError if a netlist is not proved.
     """
@@ -96,7 +98,9 @@ def write_report(
         if points:
             suffix = "" if axis is MAC_AREA else f"_by_{axis.name}"
             path = folder / f"{plot.name}{suffix}{operands}{f'_{tag}' * bool(tag)}"
-            written += _write_plot(path, plot, axis, plotted, areas, points, lossless, beyond)
+            wide = [fmt for fmt in formats if fmt not in plotted]
+            caption = _caption(areas, points, axis, plot, wide, lossless if beyond else None)
+            written += _write_plot(path, plot, axis, plotted, points, beyond, caption, look)
             known: dict[str, HardwareRecord | LosslessRecord] = {**areas}
             if lossless and beyond:
                 known[beyond.format] = lossless
@@ -120,6 +124,8 @@ class _Plot(NamedTuple):
     intervals: Mapping[str, tuple[float, float]]
     lossless: float
     """The quality of a point without loss."""
+    is_loss: bool = False
+    """Whether the qualities are losses with their sign turned."""
 
     @property
     def is_measured(self) -> bool:
@@ -154,12 +160,13 @@ def _plots(plotted: Sequence[Format], quality: Quality | None) -> list[_Plot]:
             _Plot(
                 f"measured_{quality.key}",
                 quality.title,
-                quality.key,
+                f"{quality.key}_loss_percent" if quality.is_loss else quality.key,
                 quality.label,
                 values,
                 quality.note,
                 quality.intervals,
                 quality.lossless,
+                quality.is_loss,
             )
         )
     return plots
@@ -196,28 +203,41 @@ def _title(fmt: Format) -> str:
     return fmt.title if fmt.bits == 4 else f"{fmt.title}, {fmt.bits} bits"
 
 
+def _caption(
+    areas: Mapping[str, HardwareRecord],
+    points: Sequence[Point],
+    axis: Axis,
+    plot: _Plot,
+    wide: Sequence[Format],
+    lossless: LosslessRecord | None,
+) -> str:
+    left_out = ", ".join(fmt.title for fmt in wide if fmt.name in areas)
+    notes = [
+        _area_caption(areas, points),
+        axis.note,
+        plot.note,
+        lossless_note(lossless) if lossless else "",
+        f"only in the tables, for they have more than {MAX_PLOTTED_BITS} bits: {left_out}"
+        if left_out
+        else "",
+    ]
+    return ". ".join(note[0].upper() + note[1:] for note in notes if note) + "."
+
+
 def _write_plot(
     path: Path,
     plot: _Plot,
     axis: Axis,
     formats: Sequence[Format],
-    areas: Mapping[str, HardwareRecord],
     points: Sequence[Point],
-    lossless: LosslessRecord | None,
     beyond: Point | None,
+    caption: str,
+    look: Look,
 ) -> list[Path]:
-    with plot_style():
-        drawn = figure(*SIZE_INCHES)
-        ours = lossless_note(lossless) if lossless and beyond else ""
-        notes = filter(None, (_area_caption(areas, points), axis.note, plot.note, ours))
-        lines = [line for note in notes for line in wrap(note, CAPTION_WIDTH)]
-        bottom = max(0.17, 0.105 + CAPTION_LINE * len(lines))
-        axes = drawn.add_axes((0.09, bottom, 0.88, 0.9 - bottom))
-        title = f"{axis.title} against {plot.title}"
-        size = min(12.0, 12.0 * TITLE_WIDTH / len(title))
-        axes.set_title(title, loc="left", fontsize=size, fontweight="bold", pad=24)
+    title = f"{axis.title} against {plot.title}"
+    with picture(*SIZE_INCHES, title=title, caption=caption, look=look) as drawn:
         draw_frontier(
-            axes,
+            drawn.figure.add_subplot(),
             points,
             titles={
                 **{fmt.name: _title(fmt) for fmt in formats},
@@ -225,12 +245,13 @@ def _write_plot(
             },
             families={fmt.name: fmt.family for fmt in formats},
             cost_label=axis.label,
+            cost_unit=axis.unit,
             quality_label=plot.label,
             intervals=plot.intervals,
             lossless=beyond,
+            is_loss=plot.is_loss,
         )
-        drawn.text(0.09, 0.015, "\n".join(lines), fontsize=7, color="#555555", va="bottom")
-        return save_figure(drawn, path)
+        return drawn.save(path)
 
 
 def _write_data(
@@ -253,7 +274,7 @@ def _write_data(
                 "area_um2": record.area_um2,
                 "area_ge": record.area_ge,
                 axis.column: point.cost,
-                plot.key: point.quality,
+                plot.key: 0 - point.quality if plot.is_loss else point.quality,
                 "on_frontier": point in best,
                 "architecture": record.architecture,
                 "recipe": record.recipe,

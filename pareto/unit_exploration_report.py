@@ -2,25 +2,24 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from textwrap import wrap
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 
 from halfbyte.area.search.dot_records import DotRecord
 from halfbyte.base import Json, write_atomically
-from halfbyte.base.figures import figure, plot_style, save_figure
+from halfbyte.base.figures import picture, scaled
+from halfbyte.base.look import OWN_LOOK, Look
 from halfbyte.base.tables import write_rows
 from halfbyte.pareto.labels import Label, place_labels
 from halfbyte.pareto.unit_exploration import UnitCandidate, best_blocks, on_frontier
 
 __all__ = ["best_rows", "write_units"]
 
-_SIZE_INCHES = (11.5, 6.6)
+_SIZE_INCHES = (11.5, 5.6)
 _COLOURS = {None: "#000000", "e8m0": "#0072B2", "e4m3": "#D55E00", "ue5m3": "#009E73"}
 _MARKERS = {None: "s", "e8m0": "o", "e4m3": "^", "ue5m3": "v"}
 _GREY = "#555555"
-_CAPTION_WIDTH = 190
 # Beyond this many bits, formats are only in the tables: they would squeeze the others.
 _MOST_BITS = 4
 
@@ -31,23 +30,20 @@ def write_units(
     records: Sequence[DotRecord],
     source: str,
     folder: Path,
+    look: Look = OWN_LOOK,
 ) -> list[Path]:
-    """Write ``units``: PNG, SVG, CSV, JSON and a Markdown table of the best; returns the files.
+    """Write ``units``: a plot, CSV, JSON and a Markdown table of the best; returns the files.
 
     ``source`` says what the signal to noise was measured on.
     """
     drawn = [each for each in candidates if each.format.bits <= _MOST_BITS] or list(candidates)
     path = folder / "units"
-    with plot_style():
-        made = figure(*_SIZE_INCHES)
-        made.text(0.075, 0.955, title, fontsize=13, fontweight="bold", va="center")
-        left = made.add_axes((0.075, 0.2, 0.345, 0.68))
+    caption = _caption(records, source)
+    with picture(*_SIZE_INCHES, title=title, caption=caption, look=look) as made:
+        left, right = made.figure.subplots(1, 2, width_ratios=(3, 4))
         _draw_lanes(left, best_blocks(drawn))
-        right = made.add_axes((0.49, 0.2, 0.49, 0.68))
         _draw_blocks(right, drawn)
-        caption = "\n".join(wrap(_caption(records, source), _CAPTION_WIDTH))
-        made.text(0.075, 0.02, caption, fontsize=7, color=_GREY, va="bottom")
-        written = save_figure(made, path)
+        written = made.save(path)
     written += write_rows(path, [row for each in candidates for row in _rows(each)])
     columns, rows = best_rows(candidates)
     marks = ["--:" if column.startswith(">") else "---" for column in columns]
@@ -115,11 +111,11 @@ def _draw_lanes(axes: Axes, best: Sequence[UnitCandidate]) -> None:
         lanes = sorted(each.areas)
         axes.plot(
             lanes, [each.areas[count] for count in lanes], color=_COLOURS[each.scale],
-            marker=_MARKERS[each.scale], markersize=3, linewidth=0.9, alpha=0.75,
+            marker=_MARKERS[each.scale], markersize=scaled(3), linewidth=scaled(0.9), alpha=0.75,
         )  # fmt: skip
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
-    axes.set_title("Lanes: the best block of each format", loc="left", fontsize=10)
+    axes.set_title("Lanes: the best block of each format", loc="left", fontsize=scaled(10))
     axes.set_xlabel("lanes")
     axes.set_ylabel("area per lane, µm² (less is better)")
     shown = sorted({count for each in best for count in each.areas})
@@ -139,7 +135,8 @@ def _draw_blocks(axes: Axes, candidates: Sequence[UnitCandidate]) -> None:
         group.sort(key=lambda each: each.block)
         axes.plot(
             [each.um2_per_lane for each in group], [each.net_db for each in group],
-            color=_COLOURS[scale], marker=_MARKERS[scale], markersize=4, linewidth=0.7, alpha=0.6,
+            color=_COLOURS[scale], marker=_MARKERS[scale], markersize=scaled(4),
+            linewidth=scaled(0.7), alpha=0.6,
         )  # fmt: skip
     for scale in dict.fromkeys(scale for _, scale in groups):
         axes.plot(
@@ -149,12 +146,14 @@ def _draw_blocks(axes: Axes, candidates: Sequence[UnitCandidate]) -> None:
     best = on_frontier(candidates)
     axes.plot(
         [each.um2_per_lane for each in best], [each.net_db for each in best],
-        color=_GREY, linewidth=1.6, zorder=1, label="frontier",
+        color=_GREY, linewidth=scaled(1.6), zorder=1, label="frontier",
     )  # fmt: skip
-    axes.set_title("Blocks: every block at its best number of lanes", loc="left", fontsize=10)
+    axes.set_title(
+        "Blocks: every block at its best number of lanes", loc="left", fontsize=scaled(10)
+    )
     axes.set_xlabel("least area per lane, µm² (less is better)")
     axes.set_ylabel("net SQNR of results, dB (more is better)")
-    axes.legend(loc="lower right", fontsize=8, frameon=False)
+    axes.legend(loc="lower right", fontsize=scaled(8), frameon=False)
     _finish(axes)
     named = dict.fromkeys([*best, *best_blocks(candidates)])
     place_labels(
@@ -173,5 +172,5 @@ def _draw_blocks(axes: Axes, candidates: Sequence[UnitCandidate]) -> None:
 
 
 def _finish(axes: Axes) -> None:
-    axes.grid(visible=True, color="#e6e6e6", linewidth=0.6, zorder=0)
+    axes.grid(visible=True, color="#e6e6e6", linewidth=scaled(0.6), zorder=0)
     axes.spines[["top", "right"]].set_visible(False)

@@ -46,6 +46,14 @@ def test_every_name_is_there_and_is_listed():
         halfbyte.nothing  # noqa: B018
 
 
+def test_block_scales_are_chosen_by_name():
+    block = halfbyte.quantize([[0.25, -2.0, 4.0, 24.0]], "e2m1", block=4, scale_format="e8m0_floor")
+    assert block.scales.tolist() == [[4.0]]
+    assert block.dequantize().tolist() == [[0.0, -2.0, 4.0, 24.0]]
+    with pytest.raises(halfbyte.UserError, match=r"Scales must be one of fp32, .*, not 'e9m0'"):
+        halfbyte.quantize([[1.0]], "e2m1", scale_format="e9m0")
+
+
 def test_arrays_of_any_kind_are_quantized_and_multiplied():
     x = np.linspace(-3, 3, 64, dtype=np.float32).reshape(2, 32)
     a = halfbyte.quantize(x, "e2m1", block=16)

@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 
 from halfbyte.accuracy.profile.fits import Fit, Fits
 from halfbyte.accuracy.profile.tensors import TensorRecord
+from halfbyte.base.figures import scaled
 
 __all__ = ["draw_histogram", "draw_nu", "draw_quantiles"]
 
@@ -45,7 +46,11 @@ def draw_histogram(axes: Axes, fits: Fits, *, unit: str) -> None:
     x = np.linspace(low, high, 400)
     for fit in (fits.laplace, fits.normal, fits.student_t):
         axes.plot(
-            x, fit.frozen.pdf(x), color=_COLOURS[fit.distribution], label=_label(fit), linewidth=1.4
+            x,
+            fit.frozen.pdf(x),
+            color=_COLOURS[fit.distribution],
+            label=_label(fit),
+            linewidth=scaled(1.4),
         )
     axes.set_yscale("log")
     peak = max(float(density.max()), float(t.frozen.pdf(t.loc)))
@@ -53,7 +58,7 @@ def draw_histogram(axes: Axes, fits: Fits, *, unit: str) -> None:
     axes.set_ylim(0.5 * float(density[density > 0].min()), 100 * peak)
     axes.set_xlabel(unit)
     axes.set_ylabel("density")
-    axes.legend(frameon=False, fontsize=8, loc="upper center", ncols=2)
+    axes.legend(frameon=False, fontsize=scaled(8), loc="upper center", ncols=2)
     _tidy(axes)
 
 
@@ -77,13 +82,13 @@ def draw_quantiles(axes: Axes, fits: Fits, *, unit: str) -> None:
     loc, scale = fits.normal.loc, fits.normal.scale
     observed = (fits.quantiles[chosen] - loc) / scale
     reach = 1.05 * float(np.abs(observed).max())
-    axes.plot([-reach, reach], [-reach, reach], color="#555555", linewidth=0.8, zorder=1)
+    axes.plot([-reach, reach], [-reach, reach], color="#555555", linewidth=scaled(0.8), zorder=1)
     for fit in (fits.normal, fits.student_t):
         expected = (fit.frozen.ppf(probabilities) - loc) / scale
         axes.scatter(
             expected,
             observed,
-            s=9,
+            s=scaled(3) ** 2,
             color=_COLOURS[fit.distribution],
             edgecolors="none",
             label=f"{_TITLES[fit.distribution]}: KS {fit.ks:.4f}",
@@ -93,7 +98,7 @@ def draw_quantiles(axes: Axes, fits: Fits, *, unit: str) -> None:
     axes.set_ylim(-reach, reach)
     axes.set_xlabel("quantile of the fit, standard deviations")
     axes.set_ylabel(f"quantile of {unit}")
-    axes.legend(frameon=False, fontsize=8, loc="upper left")
+    axes.legend(frameon=False, fontsize=scaled(8), loc="upper left")
     _tidy(axes)
 
 
@@ -118,7 +123,7 @@ def draw_nu(axes: Axes, records: Sequence[TensorRecord]) -> None:
             axes.scatter(
                 [record.nu or 0.0 for record in shown],
                 [layers.index(str(record.layer)) for record in shown],
-                s=26,
+                s=scaled(5.1) ** 2,
                 color=colour,
                 marker=marker,
                 alpha=0.8,
@@ -128,17 +133,17 @@ def draw_nu(axes: Axes, records: Sequence[TensorRecord]) -> None:
     axes.set_xscale("log")
     axes.set_xticks(_NU_TICKS, [f"{tick:g}" for tick in _NU_TICKS])
     axes.minorticks_off()
-    axes.set_yticks(range(len(layers)), [_shortened(layer) for layer in layers], fontsize=7)
+    axes.set_yticks(range(len(layers)), [_shortened(layer) for layer in layers], fontsize=scaled(7))
     axes.set_ylim(len(layers) - 0.4, -0.6)
     axes.set_xlabel("degrees of freedom nu of Student's t (1000: normal or lighter tails)")
-    axes.grid(visible=True, axis="y", color="#eeeeee", linewidth=0.6)
+    axes.grid(visible=True, axis="y", color="#eeeeee", linewidth=scaled(0.6))
     if axes.collections:  # nothing to explain where no layer has a fit
         axes.legend(
             loc="lower left",
             bbox_to_anchor=(0.0, 1.0),
             ncols=2,
             frameon=False,
-            fontsize=8,
+            fontsize=scaled(8),
             borderpad=0,
         )
     _tidy(axes)
@@ -154,6 +159,6 @@ def _shortened(name: str, length: int = 44) -> str:
 
 
 def _tidy(axes: Axes) -> None:
-    axes.grid(visible=True, axis="x", color="#e6e6e6", linewidth=0.6)
+    axes.grid(visible=True, axis="x", color="#e6e6e6", linewidth=scaled(0.6))
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)

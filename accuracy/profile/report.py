@@ -4,28 +4,30 @@ import difflib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from matplotlib.figure import Figure
-
 from halfbyte.accuracy.profile.plots import draw_histogram, draw_nu, draw_quantiles
 from halfbyte.accuracy.profile.tensors import TensorProfile
 from halfbyte.base import UserError, write_atomically
-from halfbyte.base.figures import figure, plot_style, save_figure
+from halfbyte.base.figures import picture, scaled
+from halfbyte.base.look import OWN_LOOK, Look
 from halfbyte.base.tables import csv_text, write_json
 
 __all__ = ["check_layers", "write_profiles"]
 
-_DPI = 130
 _UNITS = {False: "{what}", True: "{what} / largest in its block"}
 
 
 def write_profiles(
-    profiles: Sequence[TensorProfile], folder: Path, *, layers: Sequence[str] = ()
+    profiles: Sequence[TensorProfile],
+    folder: Path,
+    *,
+    layers: Sequence[str] = (),
+    look: Look = OWN_LOOK,
 ) -> list[Path]:
-    """Write ``profile.json``, ``profile.csv`` and pictures (PNG and SVG); returns the files.
+    """Write ``profile.json``, ``profile.csv`` and pictures; returns the files.
 
-    ``nu`` shows nu by layer; ``weights`` and ``activations`` show a histogram and a Q-Q plot of
-    ``layers``, as they are and by block. Without ``layers``, they show those with the least, the
-    median and the greatest nu.
+    ``nu`` shows nu by layer. ``weights`` and ``weights_by_block`` (and the same of activations)
+    show a histogram and a Q-Q plot of ``layers``. Without ``layers``, they show those with the
+    least, the median and the greatest nu.
 
     Raises UserError if a layer of that name was not profiled, OSError as usual.
     """
@@ -39,13 +41,12 @@ def write_profiles(
     write_atomically(table, csv_text(rows))
     listed = [record.as_json() for record in records]
     files = [write_json(folder / "profile.json", listed), table]
-    with plot_style():
-        figures = {"nu": _nu_figure(profiles)}
-        for what in ("weight", "activation"):
-            if chosen := _chosen(profiles, what, layers):
-                figures[f"{what}s"] = _fits_figure(profiles, what, chosen)
-        for name, drawn in figures.items():
-            files += save_figure(drawn, folder / name)
+    files += _draw_nus(profiles, folder / "nu", look)
+    for what in ("weight", "activation"):
+        if chosen := _chosen(profiles, what, layers):
+            for normalized, suffix in ((False, ""), (True, "_by_block")):
+                path = folder / f"{what}s{suffix}"
+                files += _draw_fits(profiles, what, normalized, chosen, path, look)
     return files
 
 
@@ -71,39 +72,47 @@ def _chosen(profiles: Sequence[TensorProfile], what: str, layers: Sequence[str])
     return list(dict.fromkeys(names[index] for index in (0, len(names) // 2, -1))) if names else []
 
 
-def _fits_figure(profiles: Sequence[TensorProfile], what: str, layers: Sequence[str]) -> Figure:
-    """A row for each layer: histogram and Q-Q plot of the values as they are, then by block."""
-    drawn = figure(17, 3.7 * len(layers) + 0.5, _DPI, layout="constrained")
-    grid = drawn.subplots(len(layers), 4, squeeze=False)
+def _draw_fits(
+    profiles: Sequence[TensorProfile],
+    what: str,
+    normalized: bool,
+    layers: Sequence[str],
+    path: Path,
+    look: Look,
+) -> list[Path]:
+    """A row for each layer: histogram and Q-Q plot; nothing if no layer has a fit."""
     shown = {
-        (each.record.layer, each.record.normalised): each
+        each.record.layer: each.fits
         for each in profiles
-        if each.record.what == what
+        if each.record.what == what and each.record.normalised == normalized and each.fits
     }
-    for row, layer in zip(grid, layers, strict=True):
-        for normalized in (False, True):
-            profile = shown[layer, normalized]
-            left, right = row[2 * normalized : 2 * normalized + 2]
-            if profile.fits is None:
-                left.set_axis_off()
-                right.set_axis_off()
-                continue
-            unit = _UNITS[normalized].format(what=what)
-            draw_histogram(left, profile.fits, unit=unit)
-            draw_quantiles(right, profile.fits, unit=unit)
-        row[0].set_title(layer, fontsize=9, loc="left")
-    drawn.suptitle(_caption(profiles), fontsize=9, color="#555555")
-    return drawn
+    rows = [layer for layer in layers if layer in shown]
+    if not rows:
+        return []
+    title = f"Distribution of {what}s{', by block' if normalized else ''}, {_model(profiles)}"
+    size = 9.0, 3.3 * len(rows) + 0.4
+    with picture(*size, title=title, caption=_caption(profiles), look=look) as drawn:
+        grid = drawn.figure.subplots(len(rows), 2, squeeze=False)
+        unit = _UNITS[normalized].format(what=what)
+        for (left, right), layer in zip(grid, rows, strict=True):
+            draw_histogram(left, shown[layer], unit=unit)
+            draw_quantiles(right, shown[layer], unit=unit)
+            left.set_title(layer, fontsize=scaled(9), loc="left")
+        return drawn.save(path)
 
 
-def _nu_figure(profiles: Sequence[TensorProfile]) -> Figure:
+def _draw_nus(profiles: Sequence[TensorProfile], path: Path, look: Look) -> list[Path]:
     records = [each.record for each in profiles]
     layers = len({record.layer for record in records})
-    height = min(200.0, 1.6 + 0.17 * layers)
-    drawn = figure(9, height, _DPI, layout="constrained")
-    draw_nu(drawn.subplots(), records)
-    drawn.supxlabel(_caption(profiles), fontsize=8, color="#555555")
-    return drawn
+    size = 9.0, min(200.0, 1.3 + 0.17 * layers)
+    title = f"Degrees of freedom by layer, {_model(profiles)}"
+    with picture(*size, title=title, caption=_caption(profiles), look=look) as drawn:
+        draw_nu(drawn.figure.subplots(), records)
+        return drawn.save(path)
+
+
+def _model(profiles: Sequence[TensorProfile]) -> str:
+    return str(profiles[0].record.model)
 
 
 def _caption(profiles: Sequence[TensorProfile]) -> str:

@@ -34,8 +34,6 @@ __all__ = ["ALL_CASES", "Case", "augend_fields", "prove_fp32_stage"]
 _FRACTION, _EXPONENT = 23, 8
 # Beyond this distance only a sticky bit is left of the lower summand.
 _NEAR = 30
-# Bits of the number that is added to the distance in the two outer cases.
-_BEYOND = 9
 _TOP = "stage"
 
 
@@ -104,19 +102,44 @@ def augend_fields(aig: Aig, *, limited: bool) -> tuple[list[int], list[int]]:
     return [*rest, aig.variable()], field
 
 
+def _constant(number: int, width: int) -> list[int]:
+    return [TRUE if number >> place & 1 else FALSE for place in range(width)]
+
+
+def _is_beyond(aig: Aig, block: Sequence[int], exponent: Sequence[int], case: Case) -> int:
+    """Whether the exponents are as far apart as the case says, or farther.
+
+    The stage takes differences that fit in the bits of the block's exponent:
+    :func:`halfbyte.rtl.dot.scaled_block.block_exponent_bits` sees to that.
+    """
+    width = len(block) + 2
+    wide = [*block, block[-1], block[-1]]
+    inverse = [*(literal ^ 1 for literal in exponent), *[TRUE] * (width - _EXPONENT)]
+    less_one = aig.add(wide, inverse)
+    difference = aig.add(less_one, _constant(1, width))
+    fits = TRUE
+    for word in (less_one, difference):
+        for literal in word[len(block) :]:
+            fits = aig.conjunction(fits, aig.exclusive(literal, word[len(block) - 1]) ^ 1)
+    if case.difference < 0:  # -difference - 1 is the bitwise inverse
+        difference = aig.add([literal ^ 1 for literal in difference], _constant(1, width))
+    beyond = aig.add(difference, _constant(-abs(case.difference), width))
+    return aig.conjunction(fits, beyond[-1] ^ 1)
+
+
 def _inputs(aig: Aig, stage: Fp32Sum, case: Case) -> Mapping[str, Sequence[int]]:
     """The stage's inputs in a case, as functions of free variables."""
     width = stage.exponent_bits
     fraction, field = augend_fields(aig, limited=stage.limited)
     is_normal = _any(aig, field)
     exponent = [aig.disjunction(field[0], is_normal ^ 1), *field[1:]]
-    difference = [TRUE if case.difference >> place & 1 else FALSE for place in range(width)]
-    block = aig.add([*exponent, *[FALSE] * (width - _EXPONENT)], difference)
-    if case.beyond:
-        more = [*aig.word(_BEYOND), *[FALSE] * (width - _BEYOND)]
-        # In two's complement, -1 - more is the bitwise inverse of more.
-        block = aig.add(block, [literal ^ (case.difference < 0) for literal in more])
     is_nonzero = aig.variable()
+    if case.beyond:
+        block = aig.word(width)
+        is_nonzero = aig.conjunction(is_nonzero, _is_beyond(aig, block, exponent, case))
+    else:
+        wide = [*exponent, *[FALSE] * (width - _EXPONENT)]
+        block = aig.add(wide, _constant(case.difference, width))
     if stage.limited:
         inside = aig.conjunction(
             _any(aig, block[_EXPONENT:]) ^ 1,

@@ -18,6 +18,10 @@ class MappedRegisters(Record):
     """Cells of the netlist."""
     flip_flops: int
     """Flip-flops of the netlist."""
+    data_energy_fj: float | None
+    """Energy of the data per product, in fJ; null without the library's tables."""
+    clock_energy_fj: float | None
+    """Energy of the clock pins per product, in fJ; null without the library's tables."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +29,7 @@ class ArrayRecord(DotRecord):
     """What an array takes on a cell library. Areas, cells and flip-flops count the whole array.
 
     Delay, proof and netlist are those of one unit. The energy of a product counts the unit and the
-    clock pins of the element's registers.
+    element's registers.
     """
 
     rows: int
@@ -38,5 +42,7 @@ class ArrayRecord(DotRecord):
     """Area of one unit, in um^2."""
     element_registers_um2: float
     """Area of a unit's registers and of the multiplexer that passes results on, in um^2."""
+    element_registers_fj: float | None
+    """Energy per product in an element's registers, with their clock pins, in fJ."""
     skew_um2: float
     """Area of the registers that delay rows and columns, in um^2."""

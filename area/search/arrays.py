@@ -19,7 +19,8 @@ from halfbyte.area.search.dot_units import synthesize_dots
 from halfbyte.area.search.jobs import JobRunner
 from halfbyte.area.synthesis.recipes import QUICK
 from halfbyte.area.synthesis.yosys import synthesize_rtlil
-from halfbyte.area.timing.operands import Operands
+from halfbyte.area.timing.array_streams import measure_registers
+from halfbyte.area.timing.operands import Operands, load_operands, shipped_operands
 from halfbyte.base import Progress, code_fingerprint, content_key, versions_of
 from halfbyte.rtl import to_rtlil
 from halfbyte.rtl.array import ArraySpec, ElementRegisters
@@ -27,6 +28,7 @@ from halfbyte.rtl.array import ArraySpec, ElementRegisters
 __all__ = ["synthesize_arrays"]
 
 _REGISTERS = "registers"
+_CODE = ("halfbyte.area.synthesis.yosys", "halfbyte.area.timing.array_streams")
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class _RegistersJob:
 
     spec: ArraySpec
     technology: Technology
+    operands: Operands
     result_type = MappedRegisters
 
     @cached_property
@@ -48,7 +51,9 @@ class _RegistersJob:
             {
                 "rtlil": self.rtlil,
                 "technology": self.technology.content_hash,
-                "code": code_fingerprint("halfbyte.area.synthesis.yosys"),
+                "rows": self.spec.rows,
+                "operands": self.operands.content_hash,
+                "code": code_fingerprint(*_CODE),
                 "versions": versions_of("amaranth", "pyosys"),
             }
         )
@@ -72,8 +77,17 @@ class _RegistersJob:
         with TemporaryDirectory(prefix="halfbyte-array-") as temporary:
             folder = Path(temporary)
             found = synthesize_rtlil(self.rtlil, self.technology, QUICK, folder, _REGISTERS)
+            netlist = folder / "netlist.json"
+            energy = measure_registers(
+                netlist, _REGISTERS, self.technology, self.spec, self.operands
+            )
+        lanes = self.spec.unit.lanes
         return MappedRegisters(
-            area_um2=found.area_um2, cells=found.cells, flip_flops=found.flip_flops
+            area_um2=found.area_um2,
+            cells=found.cells,
+            flip_flops=found.flip_flops,
+            data_energy_fj=round((energy.total - energy.clock) / lanes, 3) if energy else None,
+            clock_energy_fj=round(energy.clock / lanes, 3) if energy else None,
         )
 
 
@@ -99,10 +113,12 @@ def synthesize_arrays(
 
     Areas are in um^2. ``area_um2`` is that of the whole array, and ``um2_per_mac`` that area per
     product. Each element has ``unit_um2`` and ``element_registers_um2``; all skew registers
-    together have ``skew_um2``. ``energy_fj`` is the energy of a product in the unit, with the clock
-    pins of the element's registers. It leaves out the data of these registers, the skew registers
-    and wires. Raises the same errors as ``synthesize_dots``.
+    together have ``skew_um2``. ``energy_fj`` is the energy of a product in the unit and in the
+    element's registers, of which ``element_registers_fj`` is that in the registers, with their
+    clock pins. It leaves out the skew registers and wires. Raises the same errors as
+    ``synthesize_dots``.
     """
+    operands = operands or load_operands(shipped_operands()[0])
     units = synthesize_dots(
         [spec.unit for spec in specs],
         technology,
@@ -116,7 +132,7 @@ def synthesize_arrays(
     runner = JobRunner("arrays", jobs or 1, on_progress)
     start = time.monotonic()
     try:
-        registers = runner.run([_RegistersJob(spec, technology) for spec in specs])
+        registers = runner.run([_RegistersJob(spec, technology, operands) for spec in specs])
     finally:
         runner.end()
     seconds = time.monotonic() - start
@@ -152,16 +168,23 @@ def _record(
             "register_um2": round(flip_flops * technology.flip_flop.area, 4),
             "cells": spec.elements * (unit.cells + registers.cells) + spec.skew_bits,
             "flip_flops": flip_flops,
-            **_energies(unit, registers.flip_flops),
+            **_energies(unit, registers),
             "seconds": round(unit.seconds + seconds, 3),
         }
     )
 
 
-def _energies(unit: DotRecord, flip_flops: int) -> dict[str, float | None]:
-    """Energies per product, with the clock pins of ``flip_flops`` more; None where not known."""
-    energy, clock = unit.energy_fj, unit.clock_energy_fj
-    if energy is None or clock is None or not unit.flip_flops:
-        return {"energy_fj": None, "clock_energy_fj": None}
-    more = clock / unit.flip_flops * flip_flops
-    return {"energy_fj": round(energy + more, 3), "clock_energy_fj": round(clock + more, 3)}
+def _energies(unit: DotRecord, registers: MappedRegisters) -> dict[str, float | None]:
+    """Energies per product of a unit with its element's registers; None where not known."""
+    data, clock = registers.data_energy_fj, registers.clock_energy_fj
+    more = None if data is None or clock is None else round(data + clock, 3)
+
+    def with_more(energy: float | None, addition: float | None) -> float | None:
+        return None if energy is None or addition is None else round(energy + addition, 3)
+
+    return {
+        "energy_fj": with_more(unit.energy_fj, more),
+        "glitch_energy_fj": with_more(unit.glitch_energy_fj, more),
+        "clock_energy_fj": with_more(unit.clock_energy_fj, clock),
+        "element_registers_fj": more,
+    }

@@ -192,7 +192,7 @@ def _accuracy(record: JsonObject) -> AccuracyEntry:
         ("Recipe", f"{recipe}: {title}"),
         *(found for key in measures if (found := _measured(members(measures, key)))),
     )
-    words = ["halfbyte", "evaluate", _BUILT_IN.get(model, model), "--formats", name]
+    words = ["halfbyte", "evaluate", _BUILT_IN.get(model, model), name]
     return AccuracyEntry(
         format=name,
         shown={

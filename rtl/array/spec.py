@@ -1,7 +1,7 @@
 """``ArraySpec``: the specification of a systolic array, for RTL, simulation and synthesis."""
 
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Any, Self
 
 from halfbyte.base import UserError
 from halfbyte.rtl.array.names import ARRAY
@@ -124,7 +124,7 @@ class ArraySpec:
         return f"{self.rows} x {self.columns} units, {self.unit.title}"
 
     @property
-    def fields(self) -> dict[str, object]:
+    def fields(self) -> dict[str, Any]:
         """The fields with which a record repeats the specification."""
         return {**self.unit.fields, "unit": ARRAY, "rows": self.rows, "columns": self.columns}
 

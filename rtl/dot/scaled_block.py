@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["ScaleDecoder", "ScaledBlock", "block_exponent_bits", "normalized"]
 
 FP32_BIAS = 127
+_LARGEST_EXPONENT = 255
 
 
 def normalized(m: Module, word: Value) -> tuple[Value, Value]:
@@ -92,11 +93,11 @@ def block_offset(spec: "DotSpec") -> int:
 
 
 def block_exponent_bits(spec: "DotSpec") -> int:
-    """Bits of a block's exponent, two's complement."""
+    """Bits of a block's exponent, and of its difference from the exponent of any FP32 number."""
     offset = block_offset(spec)
     highest = offset + (2 << spec.scale.exponent_bits if spec.scale else 0)
     lowest = offset - spec.significand_bits
-    return max(10, signed_width(min(lowest, 0), max(highest, 0)))
+    return max(10, signed_width(lowest - _LARGEST_EXPONENT, max(highest, 0)))
 
 
 class ScaledBlock(wiring.Component):

@@ -128,6 +128,11 @@ class DotSpec(UnitSpec):
             return
         if isinstance(self.block, bool) or not isinstance(self.block, int) or self.block < 1:
             raise UserError(f"Block must be a number of products, not {self.block!r}")
+        if self.block < self.lanes:
+            raise UserError(
+                f"{self.lanes} lanes take more than a block of {self.block} in a cycle, and a unit "
+                f"rounds once a cycle, after one block: take units of at most {self.block} lanes"
+            )
         if self.block % self.lanes:
             raise UserError(
                 f"Lanes must divide the block, and {self.lanes} do not divide {self.block}"

@@ -20,7 +20,7 @@ from halfbyte.sim.ports import PortMap
 from halfbyte.sim.simulation import simulate
 from halfbyte.sim.wrapper import TIMESCALE
 
-__all__ = ["ArrayRun", "expected_product", "run_product"]
+__all__ = ["ArrayRun", "expected_product", "make_plan", "run_product"]
 
 TEST_MODULE = "halfbyte.sim.tb_array"
 _SCENARIO, _MODULE = "product", "systolic_array"
@@ -86,7 +86,7 @@ def run_product(
     product = expected_product(spec, operands)
     array = spec.component()
     ports = PortMap(*port_widths(array))
-    plan = _plan(spec, operands, ports, _bits(product, spec.result_bits))
+    plan = make_plan(spec, operands, ports, product)
     verilog = "\n".join([TIMESCALE, array.verilog(_MODULE), ports.verilog(_MODULE)])
     outcome = simulate(
         verilog, {_SCENARIO: plan}, name=spec.name, test_module=TEST_MODULE, simulator=simulator
@@ -100,12 +100,19 @@ def run_product(
     return product, run
 
 
-def _plan(
-    spec: ArraySpec, operands: Operands, ports: PortMap, product: NDArray[np.int64]
+def make_plan(
+    spec: ArraySpec, operands: Operands, ports: PortMap, product: Tensor | None = None
 ) -> ArrayPlan:
+    """The array's inputs of every cycle, and the results that leave it, from the golden model.
+
+    ``product`` is that of :func:`expected_product`, if it is known already.
+    """
+    if product is None:
+        product = expected_product(spec, operands)
+    bits = _bits(product, spec.result_bits)
     made = schedule(spec, operands, ports.inputs)
     rows, columns = made.order[..., 0], made.order[..., 1]
-    expected = np.where(rows >= 0, product[rows, columns], -1)
+    expected = np.where(rows >= 0, bits[rows, columns], -1)
     return ArrayPlan(
         title=spec.title,
         ports=ports,

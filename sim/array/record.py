@@ -1,10 +1,12 @@
-"""The record of a layer that ran through an array."""
+"""The records of what runs through an array: a layer, a test product, an export."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from halfbyte.base import Record
+from halfbyte.rtl.dot.record import DotFields
 
-__all__ = ["LayerRun"]
+__all__ = ["ArrayExport", "ArraySimulation", "LayerRun"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,3 +55,63 @@ class LayerRun(Record):
     """Time to compile the simulation, in s."""
     seconds: float
     """Total time, in s."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArraySimulation(DotFields):
+    """A matrix product through the RTL of an array, equal to the golden model's as bits."""
+
+    rows: int
+    """Units down."""
+    columns: int
+    """Units across."""
+    simulator: str
+    """The simulator."""
+    seed: int
+    """Seed of the operands."""
+    inputs: int
+    """Products of a result."""
+    outputs: int
+    """Results of a token."""
+    tokens: int
+    """Rows of results."""
+    results: int
+    """Results that were compared."""
+    products: int
+    """Products in these results."""
+    cycles: int
+    """Clock cycles, with those that fill and empty the array."""
+    passed: bool
+    """Whether none differed."""
+    versions: Mapping[str, str | None]
+    """Versions of the tools."""
+    build_seconds: float
+    """Time that building took, in s."""
+    seconds: float
+    """Time that everything took, in s."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArrayExport(DotFields):
+    """An array written as Verilog, with vectors and a bench."""
+
+    rows: int
+    """Units down."""
+    columns: int
+    """Units across."""
+    module: str
+    """Name of the Verilog module."""
+    count: int
+    """Test vectors: cycles."""
+    results: int
+    """Results that the bench compares."""
+    seed: int
+    """Seed of the operands."""
+    verilog: str
+    """File of the array, its elements and units."""
+    vectors: str
+    """File of the vectors."""
+    bench: str
+    """File of the bench."""
+    versions: Mapping[str, str | None]
+    """Versions of the tools."""

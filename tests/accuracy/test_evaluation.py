@@ -113,11 +113,12 @@ def test_writes_a_chart_with_its_data(small_llama, build, tmp_path):
     model = find_model(str(small_llama), context=64)
     found = evaluate(model, [load("int4"), load("e2m1")], load_recipe("w4"))
     written = write_evaluations(found, tmp_path / "out")
-    assert [path.name for path in written] == ["w4.png", "w4.svg", "w4.csv", "w4.json"]
+    kinds = ("png", "svg", "pdf", "txt", "csv", "json")
+    assert [path.name for path in written] == [f"w4.{kind}" for kind in kinds]
     assert written[0].read_bytes().startswith(b"\x89PNG")
     assert ElementTree.fromstring(written[1].read_text()).tag.endswith("svg")  # noqa: S314 (ours)
-    rows = list(csv.DictReader(written[2].read_text().splitlines()))
-    data = json.loads(written[3].read_text())
+    rows = list(csv.DictReader(written[4].read_text().splitlines()))
+    data = json.loads(written[5].read_text())
     assert [row["format"] for row in rows] == [record["format"] for record in data]
     for row, record in zip(rows, data, strict=True):
         assert float(row["perplexity_loss"]) == record["measures"]["perplexity"]["loss"]

@@ -30,7 +30,7 @@ def test_mistakes_are_answered_in_one_line(halfbyte, arguments, message):
 @pytest.mark.slow
 def test_evaluates_and_recommends_on_bytelm(halfbyte, tmp_path, monkeypatch):
     monkeypatch.setattr(corpus, "EVALUATED", 400)  # the beginnings say enough about the command
-    done = halfbyte("evaluate", "bytelm", "--formats", "int4,e2m1", "--recipe", "w4a4", "--json")
+    done = halfbyte("evaluate", "bytelm", "int4", "e2m1", "--recipe", "w4a4", "--json")
     records = json.loads(done.stdout)
     assert [record["format"] for record in records] == ["int4", "e2m1"]
     for record in records:
@@ -38,7 +38,7 @@ def test_evaluates_and_recommends_on_bytelm(halfbyte, tmp_path, monkeypatch):
         assert 0.8 < bits["baseline"] < 2
         assert bits["baseline"] < bits["value"]
         assert bits["loss_low"] < bits["loss"] < bits["loss_high"]
-    assert (tmp_path / "build" / "evaluate" / "bytelm" / "w4a4.png").exists()
+    assert (tmp_path / "build" / "evaluate" / "bytelm-int4_e2m1" / "w4a4.png").exists()
     choice = ["recommend", "int4", "e2m1", "--max-loss", "100%", "--model", "bytelm"]
     (found,) = json.loads(halfbyte(*choice, "--recipe", "w4a4", "--json").stdout)
     assert {found["choice"]["format"], found["runner_up"]["format"]} == {"int4", "e2m1"}

@@ -24,7 +24,7 @@ def test_explores_resumes_and_reports(halfbyte, tmp_path):
     assert "2 designs: 0 synthesized" in again.stdout
     assert "E2M1+SP" in again.stdout
     assert again.stdout.count("proved") == 2
-    folder = tmp_path / "build" / "explore" / "mine"
+    folder = tmp_path / "build" / "explore" / "mine-accuracy_normal"
     rows = json.loads((folder / "candidates.json").read_text())
     assert [row["area_um2"] for row in rows] == [record["area_um2"] for record in records]
     assert (folder / "frontier.png").read_bytes().startswith(b"\x89PNG")

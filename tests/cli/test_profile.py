@@ -32,8 +32,10 @@ def test_a_file_of_weights_gives_a_table_and_files(halfbyte, tmp_path, weights):
     assert "three, blocks of 64" in done.stdout
     assert re.search(r"weights as they are: nu (2\.9|3\.0)\d to ", done.stdout)
     assert "left out: embed.weight" in done.stdout
-    folder = tmp_path / "build/profile/three"
-    names = {"profile.json", "profile.csv", "nu.png", "nu.svg", "weights.png", "weights.svg"}
+    folder = tmp_path / "build/profile/three-block_64"
+    plots = ("nu", "weights", "weights_by_block")
+    names = {f"{plot}.{kind}" for plot in plots for kind in ("png", "svg", "pdf", "txt")}
+    names |= {"profile.json", "profile.csv"}
     assert {path.name for path in folder.iterdir()} == names
     assert (folder / "nu.png").read_bytes().startswith(b"\x89PNG")
     assert "<svg" in (folder / "weights.svg").read_text()[:1000]
@@ -76,7 +78,7 @@ def test_minilm_with_activations(halfbyte, tmp_path, monkeypatch):
     assert all(4 < record["nu"] < 100 for record in weights)
     assert sum(record["ks_delta"] > 0 for record in weights) >= 35
     assert all(record["inputs"] == "text" for record in records if record["what"] == "activation")
-    assert (tmp_path / f"build/profile/{minilm.NAME}/activations.png").is_file()
+    assert (tmp_path / f"build/profile/{minilm.NAME}-activations/activations.png").is_file()
 
 
 @pytest.mark.parametrize(

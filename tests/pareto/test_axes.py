@@ -224,8 +224,9 @@ def test_what_loses_nothing_is_drawn_at_its_place_or_at_the_edge(area, edge, tmp
     assert (rows[-1]["area_um2"], rows[-1]["fidelity"]) == (area, 1.0)
     assert rows[-1]["on_frontier"]
     svg = (tmp_path / "measured_fidelity.svg").read_text()
-    assert "BF16 with DFloat11: no loss" in svg
-    assert ("beyond the edge: 9,000" in svg) == edge
+    assert "BF16 with DFloat11" in svg
+    assert ("beyond the edge: 9,000 µm²" in svg) == edge
+    assert "BF16 with DFloat11: no loss" in (tmp_path / "measured_fidelity.txt").read_text()
 
 
 def test_what_loses_nothing_must_be_proved_too(tmp_path):

@@ -117,7 +117,8 @@ def test_everything_is_written_and_says_the_same(findings, records, tmp_path):
     written = write_exploration("A title", findings, records, tmp_path)
     names = {path.name for path in written if path.parent == tmp_path}
     assert names == {
-        "frontier.png", "frontier.svg", "frontier.md", "supernormal.png", "supernormal.svg",
+        *(f"{plot}.{kind}" for plot in ("frontier", "supernormal")
+          for kind in ("png", "svg", "pdf", "txt")), "frontier.md",
         "candidates.csv", "candidates.json", "designs.csv", "designs.json",
     }  # fmt: skip
     rows = json.loads((tmp_path / "candidates.json").read_text())

@@ -87,10 +87,12 @@ def by_format(records):
 def test_writes_plots_with_their_data(tmp_path):
     _, written = write_report(formats(), area_records(), accuracy_records(), tmp_path)
     plots = ("published_accuracy", "measured_fidelity")
-    expected = {f"{plot}.{kind}" for plot in plots for kind in ("png", "svg", "csv", "json")}
+    kinds = ("png", "svg", "pdf", "txt", "csv", "json")
+    expected = {f"{plot}.{kind}" for plot in plots for kind in kinds}
     assert {path.name for path in written} == expected | {"claims.md", "claims.json"}
     for plot in plots:
         assert (tmp_path / f"{plot}.png").read_bytes().startswith(b"\x89PNG")
+        assert (tmp_path / f"{plot}.pdf").read_bytes().startswith(b"%PDF")
         svg = ElementTree.fromstring((tmp_path / f"{plot}.svg").read_text())  # noqa: S314 (our own)
         assert svg.tag.endswith("svg")
         rows = list(csv.DictReader((tmp_path / f"{plot}.csv").read_text().splitlines()))
@@ -207,8 +209,16 @@ def test_less_is_better_is_shown_with_the_sign_turned(tmp_path):
         made = measure("bits per byte", bits, higher_is_better=False, baseline=1.2)
         records.append(replace(record, measures={"bits_per_byte": made}))
     quality = measured_quality(records)
+    assert quality.is_loss
     assert quality.values["int4"] == pytest.approx(-100 * 0.05 / 1.2)
     low, high = quality.intervals["int4"]
     assert low < quality.values["int4"] < high
     _, written = write_report(formats(), area_records(), records, tmp_path)
     assert tmp_path / "measured_bits_per_byte.png" in written
+    rows = json.loads((tmp_path / "measured_bits_per_byte.json").read_text())
+    (loss,) = (row["bits_per_byte_loss_percent"] for row in rows if row["format"] == "int4")
+    assert loss == pytest.approx(100 * 0.05 / 1.2)
+    assert (
+        "loss in bits per byte, % (less is better)"
+        in (tmp_path / "measured_bits_per_byte.svg").read_text()
+    )

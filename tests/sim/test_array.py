@@ -1,5 +1,7 @@
 """Arrays in Verilator: every result that leaves them, and faults that must be noticed."""
 
+import shutil
+import subprocess
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +13,9 @@ from halfbyte.rtl.array import ArraySpec
 from halfbyte.rtl.dot import Accumulator, DotSpec
 from halfbyte.sim import SimulationError
 from halfbyte.sim.array import product as module
+from halfbyte.sim.array.export import export_array
 from halfbyte.sim.array.product import run_product
+from halfbyte.sim.array.regression import regression_operands, run_array_regression
 from halfbyte.sim.array.schedule import Operands
 
 pytestmark = pytest.mark.simulator
@@ -51,6 +55,36 @@ def test_scaled_blocks_over_several_cycles_with_every_scale():
     operands = Operands(codes(5, 7, 32), codes(6, 5, 32), *scales)
     _, run = run_product(SCALED, operands)
     assert run.results == 35
+
+
+def test_the_regression_has_tails_and_extremes():
+    record = run_array_regression(INTEGER, seed=1)
+    assert (record.tokens, record.outputs, record.inputs) == (5, 7, 61)
+    assert record.results == 35
+    operands = regression_operands(INTEGER, 1)
+    assert set(operands.a[0].tolist()) == {load("int4").integers.index(7)}
+    assert len(set(operands.a[2].tolist())) > 10
+
+
+def test_the_exported_bench_passes_and_sees_a_fault(tmp_path):
+    record = export_array(INTEGER, tmp_path)
+    assert record.results == 35
+    if shutil.which("iverilog") is None:
+        pytest.skip("iverilog is not installed")
+    assert "PASS: 35 results" in play(tmp_path, record)
+    verilog = tmp_path / record.verilog
+    text = verilog.read_text()
+    verilog.write_text(text.replace(".clear(control_out[0])", ".clear(control_out[1])"))
+    assert verilog.read_text() != text
+    assert "FAIL" in play(tmp_path, record)
+
+
+def play(folder, record):
+    files = [record.bench, record.verilog]
+    compile_ = [shutil.which("iverilog"), "-g2012", "-o", "sim", *files]
+    subprocess.run(compile_, cwd=folder, check=True)
+    run = [shutil.which("vvp"), "sim"]
+    return subprocess.run(run, cwd=folder, check=False, capture_output=True, text=True).stdout
 
 
 def test_a_wrong_result_is_noticed(monkeypatch):

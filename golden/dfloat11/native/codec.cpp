@@ -103,29 +103,28 @@ void encode_joint(const joint::Tensor& tensor, const Word* words, const uint16_t
                   int64_t first, int64_t last, uint16_t* stream, uint16_t* escapes,
                   uint32_t* sizes) {
   const joint::Code code(frequencies, tensor.rows);
-  constexpr int64_t kMost = joint::kChunk + joint::kStateWords + 1;
-  std::unique_ptr<uint8_t[]> rows(new uint8_t[joint::kChunk]);
-  std::unique_ptr<uint16_t[]> place(new uint16_t[kMost]);
-  for (int64_t chunk = first; chunk < last; ++chunk, sizes += 2) {
-    const Word* begin = words + tensor.first(chunk);
-    int64_t size = tensor.size(chunk);
-    int64_t kept = joint::find_rows(tensor, begin, size, rows.get(), escapes);
-    const uint16_t* start = joint::encode_rows(code, rows.get(), size, place.get() + kMost);
-    int64_t taken = place.get() + kMost - start;
-    std::memcpy(stream, start, 2 * static_cast<size_t>(taken));
-    sizes[0] = static_cast<uint32_t>(taken), sizes[1] = static_cast<uint32_t>(kept);
-    stream += taken, escapes += kept;
-    joint::write_raw(tensor, chunk, begin);
-    tensor.crcs[chunk] = crc32c(reinterpret_cast<const uint8_t*>(begin), size * tensor.bytes);
+  joint::Encoding<Word> two[2];
+  for (int64_t chunk = first; chunk < last; chunk += 2) {
+    const int count = chunk + 1 < last ? 2 : 1;
+    for (int k = 0; k < count; ++k) {
+      const Word* begin = words + tensor.first(chunk + k);
+      int64_t size = tensor.size(chunk + k);
+      int64_t kept = two[k].begin(tensor, code, begin, size, escapes);
+      sizes[2 * k + 1] = static_cast<uint32_t>(kept);
+      escapes += kept;
+      joint::write_raw(tensor, chunk + k, begin);
+      tensor.crcs[chunk + k] =
+          crc32c(reinterpret_cast<const uint8_t*>(begin), size * tensor.bytes);
+    }
+    if (count == 2) two[0].rounds(code, &two[1]);
+    for (int k = 0; k < count; ++k, sizes += 2) {
+      const uint16_t* start = two[k].finish(code);
+      int64_t taken = two[k].end() - start;
+      std::memcpy(stream, start, 2 * static_cast<size_t>(taken));
+      sizes[0] = static_cast<uint32_t>(taken);
+      stream += taken;
+    }
   }
-}
-
-template <typename Word>
-void decode_joint(const joint::Tensor& tensor, int64_t first, int64_t last, bool check, Word* out,
-                  uint8_t* results) {
-  for (int64_t chunk = first; chunk < last; ++chunk)
-    results[chunk - first] = joint::decode_chunk(
-        tensor, chunk, check, out + (chunk - first) * joint::kChunk);
 }
 
 }  // namespace
@@ -211,11 +210,11 @@ EXPORT void hb_joint_encode(const joint::Tensor* tensor, const void* words,
 EXPORT void hb_joint_decode(const joint::Tensor* tensor, int64_t first, int64_t last, int check,
                             void* out, uint8_t* results) {
   if (tensor->bytes == 4)
-    decode_joint(*tensor, first, last, check, static_cast<uint32_t*>(out), results);
+    joint::decode_chunks(*tensor, first, last, check, static_cast<uint32_t*>(out), results);
   else if (tensor->bytes == 2)
-    decode_joint(*tensor, first, last, check, static_cast<uint16_t*>(out), results);
+    joint::decode_chunks(*tensor, first, last, check, static_cast<uint16_t*>(out), results);
   else
-    decode_joint(*tensor, first, last, check, static_cast<uint8_t*>(out), results);
+    joint::decode_chunks(*tensor, first, last, check, static_cast<uint8_t*>(out), results);
 }
 
 EXPORT int hb_joint_product(const joint::Tensor* tensor, int64_t first, int64_t last,

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <algorithm>
+#include <memory>
 
 #include "bits.h"
 
@@ -94,7 +95,8 @@ inline bool decode_round(const uint32_t* table, Coders& coders, uint8_t* rows, i
   return true;
 }
 
-#if defined(__AVX512F__) && defined(__AVX512VL__) && defined(__AVX512VBMI2__)
+#if defined(__AVX512F__) && defined(__AVX512VL__) && defined(__AVX512BW__) && \
+    defined(__AVX512VBMI2__)
 #define CODEC_VECTORS 1
 // Sixteen entries of a table. On Zen 4, single loads take half the time of the gather instruction.
 template <typename Index>
@@ -143,7 +145,31 @@ inline int64_t decode_rounds(const uint32_t* table, Coders& coders, uint8_t* row
   coders.next = next;
   return done;
 }
+
+// The same for two chunks at once: each waits for its own loads, and the other fills the time.
+inline int64_t decode_two(const uint32_t* table, Coders& a, uint8_t* rows_a, Coders& b,
+                          uint8_t* rows_b, int64_t count) {
+  __m512i first = load<__m512i>(a.state), second = load<__m512i>(a.state + 16);
+  __m512i third = load<__m512i>(b.state), fourth = load<__m512i>(b.state + 16);
+  const uint16_t *next_a = a.next, *next_b = b.next;
+  int64_t done = 0;
+  for (; done + kCoders <= count && a.end - next_a >= kCoders && b.end - next_b >= kCoders;
+       done += kCoders) {
+    decode_sixteen(table, first, next_a, rows_a + done);
+    decode_sixteen(table, third, next_b, rows_b + done);
+    decode_sixteen(table, second, next_a, rows_a + done + 16);
+    decode_sixteen(table, fourth, next_b, rows_b + done + 16);
+  }
+  store(a.state, first), store(a.state + 16, second);
+  store(b.state, third), store(b.state + 16, fourth);
+  a.next = next_a, b.next = next_b;
+  return done;
+}
 #else
+inline int64_t decode_two(const uint32_t*, Coders&, uint8_t*, Coders&, uint8_t*, int64_t) {
+  return 0;
+}
+
 inline int64_t decode_rounds(const uint32_t* table, Coders& coders, uint8_t* rows, int64_t count) {
   const uint16_t* next = coders.next;
   int64_t done = 0;
@@ -163,22 +189,72 @@ inline int64_t decode_rounds(const uint32_t* table, Coders& coders, uint8_t* row
 }
 #endif
 
-inline bool decode_rows(const uint32_t* table, Coders& coders, uint8_t* rows, int64_t count) {
-  int64_t done = decode_rounds(table, coders, rows, count);
+// Decodes `count` symbols, of which `done` are there already.
+inline bool decode_rows(const uint32_t* table, Coders& coders, uint8_t* rows, int64_t done,
+                        int64_t count) {
+  done += decode_rounds(table, coders, rows + done, count - done);
   for (; done < count; done += kCoders)
     if (!decode_round(table, coders, rows + done, std::min<int64_t>(kCoders, count - done)))
       return false;
   return true;
 }
 
-// The words of a block; their symbols are still zero.
+#if defined(CODEC_VECTORS) && defined(__AVX512VBMI__)
+// The words of a block, 64 at a time, if a word of 16 bits has 8 raw ones at most; returns how many
+// were placed. A group of eight elements has `bits` bytes of raw bits: one permutation gives each
+// group a register of 64 bits, and one shift gives each element a byte.
+inline int64_t place_words(const Tensor& tensor, const Raw& raw, const uint8_t* rows, int64_t count,
+                           uint16_t* out) {
+  const int bits = raw.bits, left_out = 16 - tensor.width - bits, below = tensor.shift - left_out;
+  if (bits > 8) return 0;
+  alignas(64) uint8_t places[64], shifts[64];
+  for (int k = 0; k < 64; ++k) {
+    places[k] = static_cast<uint8_t>(k / 8 * bits + k % 8);
+    shifts[k] = static_cast<uint8_t>(k % 8 * bits);
+  }
+  const __m512i place_of = load<__m512i>(places), shift_of = load<__m512i>(shifts);
+  const __m512i mask = _mm512_set1_epi8(static_cast<char>((1 << bits) - 1));
+  const __m512i low_mask = _mm512_set1_epi16(static_cast<short>((1 << below) - 1));
+  const __m512i base = _mm512_set1_epi16(static_cast<short>(tensor.base));
+  const auto joined = [&](__m256i fields, __m256i symbols) {
+    __m512i field = _mm512_cvtepu8_epi16(fields);
+    __m512i symbol = _mm512_add_epi16(_mm512_cvtepu8_epi16(symbols), base);
+    __m512i high = _mm512_sll_epi16(_mm512_srl_epi16(field, _mm_cvtsi32_si128(below)),
+                                    _mm_cvtsi32_si128(tensor.shift + tensor.width));
+    __m512i low = _mm512_sll_epi16(_mm512_and_si512(field, low_mask), _mm_cvtsi32_si128(left_out));
+    symbol = _mm512_sll_epi16(symbol, _mm_cvtsi32_si128(tensor.shift));
+    return _mm512_or_si512(_mm512_or_si512(high, low), symbol);
+  };
+  const uint8_t* place = raw.begin;
+  int64_t i = 0;
+  for (; i + 64 <= count && raw.end - place >= 64; i += 64, place += 8 * bits) {
+    __m512i groups = _mm512_permutexvar_epi8(place_of, load<__m512i>(place));
+    __m512i fields = _mm512_and_si512(_mm512_multishift_epi64_epi8(shift_of, groups), mask);
+    __m512i symbols = load<__m512i>(rows + i);
+    store(out + i, joined(_mm512_castsi512_si256(fields), _mm512_castsi512_si256(symbols)));
+    store(out + i + 32, joined(_mm512_extracti64x4_epi64(fields, 1),
+                               _mm512_extracti64x4_epi64(symbols, 1)));
+  }
+  return i;
+}
+#else
+inline int64_t place_words(const Tensor&, const Raw&, const uint8_t*, int64_t, uint16_t*) {
+  return 0;
+}
+#endif
 template <typename Word>
-void place_raw(const Raw& raw, int64_t count, Word* out) {
+int64_t place_words(const Tensor&, const Raw&, const uint8_t*, int64_t, Word*) {
+  return 0;
+}
+
+// The words of a block from element `first` on, a multiple of 8; their symbols are still zero.
+template <typename Word>
+void place_raw(const Raw& raw, int64_t first, int64_t count, Word* out) {
   constexpr int kAtOnce = 8 / sizeof(Word);
   const int bits = raw.bits;
   const uint64_t all = raw.repeated<Word>();
-  const uint8_t* place = raw.begin;
-  int64_t i = 0;
+  const uint8_t* place = raw.begin + first / 8 * bits;
+  int64_t i = first;
   for (; i + 8 <= count && raw.end - place >= bits + 8; i += 8, place += bits)
 #pragma GCC unroll 8
     for (int k = 0; k < 8; k += kAtOnce)
@@ -194,14 +270,29 @@ void place_raw(const Raw& raw, int64_t count, Word* out) {
 }
 
 template <typename Word>
-void place_symbols(const Tensor& tensor, const uint8_t* rows, int64_t count, bool is_all,
-                   Word* out) {
+void place_symbols(const Tensor& tensor, const uint8_t* rows, int64_t first, int64_t count,
+                   bool is_all, Word* out) {
   const int base = tensor.base, shift = tensor.shift;
   if (is_all) {
-    for (int64_t i = 0; i < count; ++i) out[i] = static_cast<Word>((rows[i] + base) << shift);
+    for (int64_t i = first; i < count; ++i) out[i] = static_cast<Word>((rows[i] + base) << shift);
     return;
   }
-  for (int64_t i = 0; i < count; ++i) out[i] |= static_cast<Word>((rows[i] + base) << shift);
+  for (int64_t i = first; i < count; ++i) out[i] |= static_cast<Word>((rows[i] + base) << shift);
+}
+
+// Which of 64 rows are `wanted`, or of `count` if these are fewer: a bit for each.
+inline uint64_t find_row(const uint8_t* rows, uint8_t wanted, int64_t count) {
+#ifdef CODEC_VECTORS
+  if (count >= 64)
+    return _mm512_cmpeq_epi8_mask(load<__m512i>(rows), _mm512_set1_epi8(static_cast<char>(wanted)));
+#endif
+  count = std::min<int64_t>(count, 64);
+  uint8_t any = 0;
+  for (int64_t i = 0; i < count; ++i) any |= rows[i] == wanted;
+  uint64_t found = 0;
+  for (int64_t i = 0; any && i < count; ++i)
+    found |= uint64_t{rows[i] == wanted} << i;
+  return found;
 }
 
 // Corrects the words whose row is the escape. False if there are more of them than escapes.
@@ -211,13 +302,10 @@ bool place_escapes(const Tensor& tensor, const uint8_t* rows, int64_t count, int
   const Word keep = static_cast<Word>(~tensor.symbol_mask());
   const uint8_t escape = static_cast<uint8_t>(tensor.rows - 1);
   for (int64_t begin = 0; begin < count; begin += 64) {
-    int64_t last = std::min<int64_t>(begin + 64, count);
-    uint8_t any = 0;
-    for (int64_t i = begin; i < last; ++i) any |= rows[i] == escape;
-    if (!any) continue;
-    for (int64_t i = begin; i < last; ++i) {
-      if (rows[i] != escape) continue;
+    uint64_t found = find_row(rows + begin, escape, count - begin);
+    for (; found; found &= found - 1) {
       if (next == end) return false;
+      int64_t i = begin + __builtin_ctzll(found);
       uint32_t symbol = tensor.escapes[next++] & ((1u << tensor.width) - 1);
       out[i] = static_cast<Word>((out[i] & keep) | symbol << tensor.shift);
     }
@@ -225,34 +313,79 @@ bool place_escapes(const Tensor& tensor, const uint8_t* rows, int64_t count, int
   return true;
 }
 
-// Decodes a chunk, up to 4096 elements at a time. `sink` gives the place for them, and takes them.
+// A chunk while it is decoded, up to 4096 elements at a time. `sink` gives the place for them, and
+// takes them.
 template <typename Word, typename Sink>
-Result decode_blocks(const Tensor& tensor, int64_t chunk, Sink&& sink) {
-  Coders coders;
-  const uint16_t* words = tensor.words + tensor.word_starts[chunk];
-  std::memcpy(coders.state, words, sizeof coders.state);
-  coders.next = words + kStateWords;
-  coders.end = tensor.words + tensor.word_starts[chunk + 1];
-  int64_t escape = tensor.escape_starts[chunk], last_escape = tensor.escape_starts[chunk + 1];
-  const int64_t size = tensor.size(chunk);
-  uint8_t* next_raw = tensor.raw + tensor.raw_starts[chunk];
-  uint8_t rows[kBlock + 64];
-  for (int64_t begin = 0; begin < size; begin += kBlock) {
-    int64_t count = std::min(kBlock, size - begin);
-    Word* place = sink.place(begin);
-    const Raw raw(tensor, chunk, begin / kBlock, next_raw);
-    next_raw = raw.after(count);
-    if (!decode_rows(tensor.table, coders, rows, count)) return kNotTheEnd;
-    if (raw.bits) place_raw(raw, count, place);
-    place_symbols(tensor, rows, count, raw.bits == 0, place);
-    if (tensor.escape && !place_escapes(tensor, rows, count, escape, last_escape, place))
-      return kWrongEscapes;
-    sink.take(begin, count, place);
+class Decoding {
+ public:
+  Decoding(const Tensor& tensor, int64_t chunk, Sink& sink)
+      : tensor_(tensor),
+        chunk_(chunk),
+        size_(tensor.size(chunk)),
+        escape_(tensor.escape_starts[chunk]),
+        last_escape_(tensor.escape_starts[chunk + 1]),
+        next_raw_(tensor.raw + tensor.raw_starts[chunk]),
+        sink_(sink) {
+    const uint16_t* words = tensor.words + tensor.word_starts[chunk];
+    std::memcpy(coders.state, words, sizeof coders.state);
+    coders.next = words + kStateWords;
+    coders.end = tensor.words + tensor.word_starts[chunk + 1];
   }
-  for (uint32_t state : coders.state)
-    if (state != kLow) return kNotTheEnd;
-  if (coders.next != coders.end) return kNotTheEnd;
-  return escape == last_escape ? kGood : kWrongEscapes;
+
+  bool more() const { return result_ == kGood && begin_ < size_; }
+  int64_t count() const { return std::min(kBlock, size_ - begin_); }  // of the next block
+
+  // Decodes a block, of which `done` rows are there already.
+  void block(int64_t done) {
+    const int64_t size = count();
+    Word* place = sink_.place(begin_);
+    const Raw raw(tensor_, chunk_, begin_ / kBlock, next_raw_);
+    next_raw_ = raw.after(size);
+    if (!decode_rows(tensor_.table, coders, rows, done, size)) {
+      result_ = kNotTheEnd;
+      return;
+    }
+    const int64_t placed = place_words(tensor_, raw, rows, size, place);
+    if (raw.bits) place_raw(raw, placed, size, place);
+    place_symbols(tensor_, rows, placed, size, raw.bits == 0, place);
+    if (tensor_.escape && !place_escapes(tensor_, rows, size, escape_, last_escape_, place)) {
+      result_ = kWrongEscapes;
+      return;
+    }
+    sink_.take(begin_, size, place);
+    begin_ += size;
+  }
+
+  // Decodes what is left.
+  Result finish() {
+    while (more()) block(0);
+    if (result_ != kGood) return result_;
+    for (uint32_t state : coders.state)
+      if (state != kLow) return kNotTheEnd;
+    if (coders.next != coders.end) return kNotTheEnd;
+    return escape_ == last_escape_ ? kGood : kWrongEscapes;
+  }
+
+  Coders coders;
+  uint8_t rows[kBlock + 64];
+
+ private:
+  const Tensor& tensor_;
+  const int64_t chunk_, size_;
+  int64_t begin_ = 0, escape_, last_escape_;
+  uint8_t* next_raw_;
+  Result result_ = kGood;
+  Sink& sink_;
+};
+
+// Decodes the blocks of two chunks in turn.
+template <typename Word, typename Sink>
+void decode_together(const Tensor& tensor, Decoding<Word, Sink>& a, Decoding<Word, Sink>& b) {
+  while (a.more() && b.more()) {
+    int64_t done = decode_two(tensor.table, a.coders, a.rows, b.coders, b.rows,
+                              std::min(a.count(), b.count()));
+    a.block(done), b.block(done);
+  }
 }
 
 // Elements in memory, and their CRC if it is to be checked.
@@ -268,12 +401,25 @@ struct Memory {
   }
 };
 
+// Decodes chunks `first` up to `last`, two at a time.
 template <typename Word>
-Result decode_chunk(const Tensor& tensor, int64_t chunk, bool check, Word* out) {
-  Memory<Word> memory{out, check, {}};
-  Result result = decode_blocks<Word>(tensor, chunk, memory);
-  if (result != kGood) return result;
-  return check && memory.crc.value() != tensor.crcs[chunk] ? kWrongCrc : kGood;
+void decode_chunks(const Tensor& tensor, int64_t first, int64_t last, bool check, Word* out,
+                   uint8_t* results) {
+  for (int64_t chunk = first; chunk < last; chunk += 2) {
+    Word* place = out + (chunk - first) * kChunk;
+    const bool both = chunk + 1 < last;
+    Memory<Word> memory{place, check, {}}, other{place + kChunk, check, {}};
+    Decoding<Word, Memory<Word>> one(tensor, chunk, memory);
+    Decoding<Word, Memory<Word>> two(tensor, both ? chunk + 1 : chunk, other);
+    if (both) decode_together(tensor, one, two);
+    const auto result = [&](auto& decoding, auto& held, int64_t number) {
+      Result found = decoding.finish();
+      bool wrong = found == kGood && check && held.crc.value() != tensor.crcs[number];
+      results[number - first] = wrong ? kWrongCrc : found;
+    };
+    result(one, memory, chunk);
+    if (both) result(two, other, chunk + 1);
+  }
 }
 
 // How rows are coded.
@@ -314,12 +460,10 @@ int64_t find_rows(const Tensor& tensor, const Word* words, int64_t count, uint8_
   int64_t found = 0;
   if (!tensor.escape) return found;
   for (int64_t begin = 0; begin < count; begin += 64) {
-    int64_t last = std::min<int64_t>(begin + 64, count);
-    uint8_t any = 0;
-    for (int64_t i = begin; i < last; ++i) any |= rows[i] == most;
-    if (!any) continue;
-    for (int64_t i = begin; i < last; ++i)
-      if (rows[i] == most) escapes[found++] = static_cast<uint16_t>(words[i] >> shift & mask);
+    uint64_t some = find_row(rows + begin, static_cast<uint8_t>(most), count - begin);
+    for (; some; some &= some - 1)
+      escapes[found++] =
+          static_cast<uint16_t>(words[begin + __builtin_ctzll(some)] >> shift & mask);
   }
   return found;
 }
@@ -351,33 +495,89 @@ inline void encode_sixteen(const Code& code, const uint8_t* rows, __m512i& state
 }
 #endif
 
-// Codes a chunk's rows from last to first, downwards from `end`; returns where the words begin.
-inline uint16_t* encode_rows(const Code& code, const uint8_t* rows, int64_t count, uint16_t* end) {
-  uint32_t state[kCoders];
-  std::fill(state, state + kCoders, kLow);
-  uint16_t* next = end;
-  int64_t i = count;
-  for (; i % kCoders; --i) {
-    uint32_t& coder = state[(i - 1) % kCoders];
-    coder = code.step(rows[i - 1], coder, next);
+// A chunk while it is coded: from last to first, downwards from the end of its place.
+template <typename Word>
+class Encoding {
+ public:
+  static constexpr int64_t kWords = kChunk + kStateWords + 1;  // at most
+
+  Encoding() : rows_(new uint8_t[kChunk]), place_(new uint16_t[kWords]) {}
+
+  // Returns the number of escapes.
+  int64_t begin(const Tensor& tensor, const Code& code, const Word* words, int64_t size,
+                uint16_t* escapes) {
+    int64_t found = find_rows(tensor, words, size, rows_.get(), escapes);
+    std::fill(state_, state_ + kCoders, kLow);
+    next_ = place_.get() + kWords;
+    for (left_ = size; left_ % kCoders; --left_) {
+      uint32_t& coder = state_[(left_ - 1) % kCoders];
+      coder = code.step(rows_[left_ - 1], coder, next_);
+    }
+    return found;
   }
+
+  // Codes the rest. Returns where the words begin; they end where the next word would begin.
+  const uint16_t* finish(const Code& code) {
+    rounds(code, nullptr);
+    next_ -= kStateWords;
+    std::memcpy(next_, state_, sizeof state_);
+    return next_;
+  }
+  const uint16_t* end() const { return place_.get() + kWords; }
+
+  // Codes whole rounds; those of another chunk fill the time that each step waits.
+  void rounds(const Code& code, Encoding* other) {
 #ifdef CODEC_VECTORS
-  __m512i first = load<__m512i>(state), second = load<__m512i>(state + 16);
-  for (; i; i -= kCoders) {
-    encode_sixteen(code, rows + i - 16, second, next);
-    encode_sixteen(code, rows + i - 32, first, next);
-  }
-  store(state, first), store(state + 16, second);
+    int64_t both = other ? std::min(left_, other->left_) : 0;
+    if (both) {
+      Lanes a(*this), b(*other);
+      for (; both; both -= kCoders) a.round(code), b.round(code);
+      a.keep(*this), b.keep(*other);
+    }
+    Lanes lanes(*this);
+    while (lanes.left) lanes.round(code);
+    lanes.keep(*this);
 #else
-  for (; i; i -= kCoders)
+    (void)other;
+    for (; left_; left_ -= kCoders)
 #pragma GCC unroll 32
-    for (int k = kCoders - 1; k >= 0; --k)
-      state[k] = code.step(rows[i - kCoders + k], state[k], next);
+      for (int k = kCoders - 1; k >= 0; --k)
+        state_[k] = code.step(rows_[left_ - kCoders + k], state_[k], next_);
 #endif
-  next -= kStateWords;
-  std::memcpy(next, state, sizeof state);
-  return next;
-}
+  }
+
+ private:
+#ifdef CODEC_VECTORS
+  // The states in registers.
+  struct Lanes {
+    __m512i first, second;
+    const uint8_t* rows;
+    uint16_t* next;
+    int64_t left;
+
+    explicit Lanes(const Encoding& from)
+        : first(load<__m512i>(from.state_)),
+          second(load<__m512i>(from.state_ + 16)),
+          rows(from.rows_.get()),
+          next(from.next_),
+          left(from.left_) {}
+    void round(const Code& code) {
+      encode_sixteen(code, rows + left - 16, second, next);
+      encode_sixteen(code, rows + left - 32, first, next);
+      left -= kCoders;
+    }
+    void keep(Encoding& to) const {
+      store(to.state_, first), store(to.state_ + 16, second);
+      to.next_ = next, to.left_ = left;
+    }
+  };
+#endif
+  std::unique_ptr<uint8_t[]> rows_;
+  std::unique_ptr<uint16_t[]> place_;
+  uint32_t state_[kCoders];
+  uint16_t* next_ = nullptr;
+  int64_t left_ = 0;
+};
 
 // Raw bits of a block's elements, in whole groups of eight.
 template <typename Word>

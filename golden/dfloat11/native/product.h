@@ -55,10 +55,18 @@ struct Rows {
 // sums: (chunks of the range, rows that a chunk touches at most, vectors), zeros before.
 inline bool multiply(const joint::Tensor& tensor, int64_t first, int64_t last, const float* x,
                      int64_t vectors, int64_t inputs, int64_t most_rows, float* sums) {
-  for (int64_t chunk = first; chunk < last; ++chunk) {
-    Rows rows{tensor.first(chunk), inputs, x, vectors,
-              sums + (chunk - first) * most_rows * vectors, {}};
-    if (joint::decode_blocks<uint16_t>(tensor, chunk, rows) != joint::kGood) return false;
+  const auto rows = [&](int64_t chunk) {
+    return Rows{tensor.first(chunk), inputs, x, vectors,
+                sums + (chunk - first) * most_rows * vectors, {}};
+  };
+  for (int64_t chunk = first; chunk < last; chunk += 2) {
+    const bool both = chunk + 1 < last;
+    Rows some = rows(chunk), others = rows(both ? chunk + 1 : chunk);
+    joint::Decoding<uint16_t, Rows> one(tensor, chunk, some);
+    joint::Decoding<uint16_t, Rows> two(tensor, both ? chunk + 1 : chunk, others);
+    if (both) joint::decode_together(tensor, one, two);
+    if (one.finish() != joint::kGood) return false;
+    if (both && two.finish() != joint::kGood) return false;
   }
   return true;
 }

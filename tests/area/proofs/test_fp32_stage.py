@@ -1,5 +1,6 @@
 """The small FP32 stage against the one that is written independently."""
 
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -15,14 +16,14 @@ PREFIX = AdderStyle(final=FinalAdder.PREFIX)
 
 
 def stage(limited, kind=Fp32Sum, style=PLAIN):
-    return partial(kind, significand_bits=8, exponent_bits=11, limited=limited, style=style)
+    return partial(kind, significand_bits=8, exponent_bits=10, limited=limited, style=style)
 
 
 @pytest.mark.parametrize(("limited", "style"), [(False, PREFIX), (True, PLAIN)])
 def test_the_stage_is_proved_in_some_cases(limited, style):
-    cases = [Case(2), Case(-9), Case(-30, beyond=True)]
+    cases = [Case(2), Case(-9), Case(-30, beyond=True), Case(30, beyond=True)]
     proof = prove_fp32_stage(stage(limited, style=style), cases)
-    assert (proof.status, proof.cases) == ("proved", 3)
+    assert (proof.status, proof.cases) == ("proved", 4)
 
 
 def test_all_cases_leave_no_difference_out():
@@ -43,3 +44,17 @@ def test_a_stage_that_does_not_round_is_refuted():
     proof = prove_fp32_stage(stage(False, NeverUp), [Case(0), Case(-9)])
     assert proof.status == "refuted"
     assert proof.counterexample in ("exponents 0 apart, exactly", "exponents -9 apart, exactly")
+
+
+class WrongWhenFar(Fp32Sum):
+    """Takes the wrong summand if the other one is too far away to count."""
+
+    def _order(self, m, *summands):
+        order = super()._order(m, *summands)
+        return replace(order, block_is_upper=order.block_is_upper ^ order.is_far)
+
+
+@pytest.mark.parametrize("difference", [30, -30])
+def test_a_stage_that_is_wrong_for_far_summands_is_refuted(difference):
+    proof = prove_fp32_stage(stage(False, WrongWhenFar), [Case(difference, beyond=True)])
+    assert proof.counterexample == f"exponents {difference} apart, or farther"

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from halfbyte.base import UserError
 from halfbyte.checkpoints.dfloat11 import container
+from halfbyte.checkpoints.dfloat11.bench import benchmark_files
 from halfbyte.checkpoints.dfloat11.compressed_file import CompressedFile
 from halfbyte.checkpoints.dfloat11.container import compress_file, decompress_file, verify_file
 from halfbyte.checkpoints.dfloat11.index import INDEX_TENSOR, Index, Part
@@ -506,3 +507,14 @@ def test_memory_stays_below_three_times_the_largest_tensor(tmp_path):
     )
     assert int(done.stdout) < 3 * 2 * largest
     assert (tmp_path / "q").read_bytes() == source.read_bytes()
+
+
+def test_the_benchmark_goes_from_file_to_file():
+    records = benchmark_files(elements=1 << 16, repeats=1)
+    assert [each.what for each in records] == [
+        f"{layout}, file to file, {what}"
+        for layout in ("joint", "prefix")
+        for what in ("compress", "decompress")
+    ]
+    assert records[0].bits_per_weight < records[2].bits_per_weight < 16
+    assert all(each.core_seconds > 0 for each in records)

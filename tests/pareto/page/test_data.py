@@ -23,7 +23,7 @@ def test_figures_and_what_repeats_them():
     assert first["command"] == "halfbyte synth apot4 --tech sky130hd"
     measured = next(each for each in data["accuracy"] if each["format"] == "apot4")
     assert measured["figures"]["loss_percent"] == pytest.approx(2.88)
-    assert measured["command"] == "halfbyte evaluate minilm --formats apot4 --recipe w4"
+    assert measured["command"] == "halfbyte evaluate minilm apot4 --recipe w4"
     assert data["formats"]["apot4"]["values"][3] == 1.0
 
 

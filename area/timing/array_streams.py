@@ -1,0 +1,98 @@
+"""The data in the registers of an array's element, cycle by cycle, and the energy that it takes.
+
+Codes are those that units are measured on. A result is the unit's sum of the cycles before. In each
+sum, the results of the elements below pass one after the other, with a cycle between them; an
+element in the middle of a column is measured.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from halfbyte.area.cells.technology import Technology
+from halfbyte.area.netlists.netlist import read_netlist
+from halfbyte.area.timing.activity import simulate
+from halfbyte.area.timing.delay import analyse_timing
+from halfbyte.area.timing.dot_streams import dot_streams
+from halfbyte.area.timing.energy import Energy, analyse_energy
+from halfbyte.area.timing.operands import CYCLES as TERMS
+from halfbyte.area.timing.operands import Operands
+from halfbyte.base import UserError
+from halfbyte.rtl.array import ArraySpec
+
+__all__ = ["element_streams", "measure_registers"]
+
+_CLEAR, _TAKE, _LAST = 1, 2, 4
+
+
+def _sums(spec: ArraySpec, operands: Operands, cycles: int) -> NDArray[Any]:
+    """The unit's accumulator after each cycle as a number of ``result_bits``; (cycles, 64).
+
+    Scales are 1. Exact and FP32 accumulators take in the quanta as the unit does.
+    """
+    unit = spec.unit
+    codes = operands.codes(unit.weight, unit.activation)
+    values = [
+        np.array(fmt.integers, np.int64)[codes[port]]
+        for port, fmt in (("w", unit.weight), ("a", unit.activation))
+    ]
+    terms = np.arange(cycles * unit.lanes) % TERMS
+    products = (values[0] * values[1])[terms].reshape(cycles, unit.lanes, -1).sum(axis=1)
+    totals = products.cumsum(axis=0)
+    if unit.is_fp32:
+        scaled = np.ldexp(totals.astype(np.float32), unit.exponent_of_quantum)
+        bits: NDArray[Any] = scaled.astype(np.float32).view(np.uint32).astype(object)
+        return bits
+    shift = -unit.lowest_exponent if unit.is_exact else 0
+    words: NDArray[Any] = (totals.astype(object) << max(shift, 0)) & ((1 << unit.width) - 1)
+    return words
+
+
+def element_streams(spec: ArraySpec, operands: Operands) -> dict[str, NDArray[Any]]:
+    """Words by port of :class:`halfbyte.rtl.array.ElementRegisters`, (cycles, 64) each."""
+    unit_streams = dot_streams(spec.unit, operands)
+    cycles = len(unit_streams["w"])
+    control = np.zeros((cycles, 1), np.uint64)
+    # The result of a sum leaves in the first cycle of the next one.
+    control[0] |= _CLEAR | _TAKE
+    if "last" in unit_streams:
+        control += unit_streams["last"][:, :1] * np.uint64(_LAST)
+    sums = _sums(spec, operands, cycles)
+    passing = np.zeros_like(sums)
+    valid = np.zeros((cycles, sums.shape[1]), np.uint64)
+    for number in range((spec.rows - 1) // 2):
+        cycle = 2 * (number + 1)
+        if cycle < cycles:
+            passing[cycle] = np.roll(sums[-1], number + 1)
+            valid[cycle] = 1
+    streams = {
+        "w_in": unit_streams["w"],
+        "a_in": unit_streams["a"],
+        "control_in": np.broadcast_to(control, valid.shape),
+        "acc": np.roll(sums, 1, axis=0),
+        "sum_in": passing,
+        "valid_in": valid,
+    }
+    for side in ("w_scale", "a_scale"):
+        if side in unit_streams:
+            streams[f"{side}_in"] = unit_streams[side]
+    return streams
+
+
+def measure_registers(
+    path: Path, top: str, technology: Technology, spec: ArraySpec, operands: Operands
+) -> Energy | None:
+    """The energies in fJ per cycle of an element's registers; None without the tables for them.
+
+    ``path`` is their netlist in the format of Yosys' ``write_json``, module ``top``.
+    """
+    netlist = read_netlist(path, technology.cells, top)
+    streams = element_streams(spec, operands)
+    try:
+        timing = analyse_timing(netlist, technology)
+        activity = simulate(netlist, {name: streams[name] for name in netlist.inputs})
+        return analyse_energy(netlist, technology, timing, activity)
+    except UserError:
+        return None

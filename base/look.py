@@ -1,0 +1,64 @@
+"""How pictures are saved: their width, the words in them, and their background."""
+
+from dataclasses import dataclass
+
+from halfbyte.base.errors import UserError
+
+__all__ = ["OWN_LOOK", "Look", "parse_width"]
+
+# The columns of the usual two-column papers (IEEE: 88.9 and 181 mm; ACM: 84.7 and 177.8 mm).
+_NAMED_MM = {"column": 88.0, "page": 180.0}
+_SHORTEST_MM, _LONGEST_MM = 60.0, 1000.0
+_MM_PER_INCH = 25.4
+# Text in a narrow picture is smaller, but not below this share of its usual size: 10 points are
+# then 7, what papers use in figures.
+_SMALLEST_TEXT = 0.7
+
+
+@dataclass(frozen=True)
+class Look:
+    """How pictures are saved.
+
+    Parameters
+    ----------
+    width_mm : float, optional
+        The width in millimetres; each picture's own width if not given.
+    has_words : bool
+        Whether title and footnote stand in the picture. They always stand in the text file beside.
+    is_transparent : bool
+        Whether the background is transparent instead of white.
+    """
+
+    width_mm: float | None = None
+    has_words: bool = False
+    is_transparent: bool = False
+
+    def size(self, width: float, height: float) -> tuple[float, float, float]:
+        """Width and height in inches, and the scale of text, for a picture of its own size.
+
+        A narrower picture keeps more of its height, as its text shrinks less than its width.
+        """
+        if self.width_mm is None:
+            return width, height, 1.0
+        inches = self.width_mm / _MM_PER_INCH
+        text = min(1.0, max(_SMALLEST_TEXT, (inches / width) ** 0.5))
+        return inches, height * inches / width / text, text
+
+
+OWN_LOOK = Look()
+
+
+def parse_width(text: str) -> float:
+    """Millimetres of ``88``, ``88mm``, ``column`` or ``page``; raises UserError for other text."""
+    if text in _NAMED_MM:
+        return _NAMED_MM[text]
+    try:
+        value = float(text.removesuffix("mm"))
+    except ValueError:
+        value = 0.0
+    if not _SHORTEST_MM <= value <= _LONGEST_MM:
+        raise UserError(
+            f"A width must be column, page, or {_SHORTEST_MM:g} to {_LONGEST_MM:g} mm, "
+            f"not {text[:40]!r}"
+        )
+    return value

@@ -1,0 +1,67 @@
+"""Options of the commands that draw: how pictures are saved, and in which folder."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from halfbyte.base import build_dir, content_key
+from halfbyte.base.look import Look, parse_width
+
+__all__ = ["Annotate", "PictureWidth", "Transparent", "folder_of_run", "look_of"]
+
+_MOST_LETTERS = 80  # of a folder's name
+
+PictureWidth = Annotated[
+    str | None,
+    typer.Option(
+        "--width",
+        metavar="column|page|MM",
+        help="Width of the pictures: a paper's column (88 mm), its page (180 mm), or millimetres.",
+        show_default=False,
+    ),
+]
+Annotate = Annotated[
+    bool,
+    typer.Option(
+        "--annotate",
+        help="Title and footnote in the pictures; they are always in a .txt file beside each.",
+    ),
+]
+Transparent = Annotated[
+    bool, typer.Option("--transparent", help="Pictures without a white background.")
+]
+
+
+def look_of(width: str | None, annotate: bool, transparent: bool) -> Look:
+    """The look that the command line asks for; raises UserError for a width that cannot be."""
+    return Look(parse_width(width) if width else None, annotate, transparent)
+
+
+def folder_of_run(command: str, *names: str, **options: object) -> Path:
+    """``build/COMMAND``, or a folder in it that names what is not the default.
+
+    ``names`` are words such as a model or a technology, where they are not the default; ``options``
+    are those of the command line that were given. None, False and empty lists were not given. So a
+    run with other inputs goes to another folder, and nothing is overwritten.
+    """
+    words = [Path(name).name for name in names]
+    for name, value in options.items():
+        if value is None or value is False or value in ("", [], ()):
+            continue
+        listed = value if isinstance(value, list | tuple) else [] if value is True else [value]
+        texts = [Path(each).stem if _is_path(each) else each for each in map(str, listed)]
+        words.append("_".join([*([] if name == "formats" else [name]), *texts]))
+    text = "-".join(_plain(word) for word in words if word)
+    if len(text) > _MOST_LETTERS:
+        text = f"{text[:_MOST_LETTERS]}-{content_key(words)[:8]}"
+    return build_dir() / command / text
+
+
+def _is_path(text: str) -> bool:
+    return "/" in text or text.endswith((".yaml", ".yml", ".txt", ".lib", ".gz"))
+
+
+def _plain(word: str) -> str:
+    """A word with letters that every file system takes."""
+    return "".join(letter if letter.isalnum() or letter in "._@+" else "_" for letter in word)

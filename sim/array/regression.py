@@ -1,0 +1,80 @@
+"""The regression of an array: a matrix product with tails, extremes and all scales, as bits."""
+
+import secrets
+import time
+
+import numpy as np
+from numpy.typing import NDArray
+
+from halfbyte.base import versions_of
+from halfbyte.formats import Format
+from halfbyte.rtl.array import ArraySpec
+from halfbyte.sim.array.product import run_product
+from halfbyte.sim.array.record import ArraySimulation
+from halfbyte.sim.array.schedule import Operands
+from halfbyte.sim.runner import SEED_BITS
+from halfbyte.sim.simulator import check_simulator, simulator_version
+
+__all__ = ["regression_operands", "run_array_regression"]
+
+# Whole tiles down and across before the tails; blocks of a result, and cycles without scales.
+_TILES, _BLOCKS, _STEPS = 2, 3, 20
+
+
+def _codes(
+    generator: np.random.Generator, fmt: Format, shape: tuple[int, int]
+) -> NDArray[np.uint8]:
+    """Random codes; the first two rows are all of the largest and of the smallest value."""
+    codes = generator.integers(0, 2**fmt.bits, shape).astype(np.uint8)
+    codes[0] = int(np.argmax(fmt.integers))
+    codes[1] = int(np.argmin(fmt.integers))
+    return codes
+
+
+def regression_operands(spec: ArraySpec, seed: int) -> Operands:
+    """Operands for whole tiles and one row and column more; without scales, also part of a step."""
+    generator, unit = np.random.default_rng(seed), spec.unit
+    length = _BLOCKS * unit.block_size if unit.scale else _STEPS * unit.lanes
+    if not unit.scale and 0 in (*unit.weight.integers, *unit.activation.integers):
+        length += unit.lanes // 2
+    tokens, outputs = _TILES * spec.rows + 1, _TILES * spec.columns + 1
+    a = _codes(generator, unit.activation, (tokens, length))
+    w = _codes(generator, unit.weight, (outputs, length))
+    if unit.scale is None:
+        return Operands(a, w)
+    scales = [
+        generator.integers(0, 2**unit.scale.bits, (rows, _BLOCKS)).astype(np.uint8)
+        for rows in (tokens, outputs)
+    ]
+    return Operands(a, w, *scales)
+
+
+def run_array_regression(
+    spec: ArraySpec, *, simulator: str = "verilator", seed: int | None = None
+) -> ArraySimulation:
+    """Stream a product through the array's RTL and compare every result with the golden model.
+
+    Raises SimulationError if one differs, ToolError and UserError as
+    :func:`halfbyte.sim.array.product.run_product`.
+    """
+    start = time.monotonic()
+    check_simulator(simulator)
+    seed = secrets.randbits(SEED_BITS) if seed is None else seed
+    operands = regression_operands(spec, seed)
+    _, run = run_product(spec, operands, simulator=simulator)
+    (tokens, inputs), outputs = operands.a.shape, len(operands.w)
+    return ArraySimulation(
+        **spec.fields,
+        simulator=simulator,
+        seed=seed,
+        inputs=inputs,
+        outputs=outputs,
+        tokens=tokens,
+        results=run.results,
+        products=run.results * inputs,
+        cycles=run.cycles,
+        passed=True,
+        versions={**versions_of("amaranth", "pyosys"), **simulator_version(simulator)},
+        build_seconds=run.build_seconds,
+        seconds=round(time.monotonic() - start, 3),
+    )

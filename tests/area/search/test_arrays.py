@@ -1,0 +1,29 @@
+"""Arrays synthesized: every part counts, and what moves through the registers takes energy."""
+
+import pytest
+
+from halfbyte.area.cells.technology import load_technology
+from halfbyte.area.search.arrays import synthesize_arrays
+from halfbyte.area.search.dot_units import synthesize_dots
+from halfbyte.formats import load
+from halfbyte.rtl.array import ArraySpec
+from halfbyte.rtl.dot import DotSpec
+
+pytestmark = pytest.mark.yosys
+INT4 = load("int4")
+
+
+def test_an_array_is_its_parts():
+    spec = ArraySpec(DotSpec(INT4, INT4, 2, "partial_products", acc_width=14), 3, 2)
+    technology = load_technology("sky130hd")
+    options = {"prove": False, "jobs": 1}
+    (unit,) = synthesize_dots([spec.unit], technology, **options)
+    (array,) = synthesize_arrays([spec], technology, **options)
+    elements = 6 * (unit.area_um2 + array.element_registers_um2)
+    assert array.area_um2 == pytest.approx(elements + array.skew_um2)
+    assert array.um2_per_mac == pytest.approx(array.area_um2 / 12, abs=1e-4)
+    registers = array.element_registers_fj
+    assert array.energy_fj == pytest.approx(unit.energy_fj + registers, abs=0.01)
+    # The clock's pins, and the codes and results that change.
+    clock = array.clock_energy_fj - unit.clock_energy_fj
+    assert 0 < clock < registers

@@ -1,0 +1,46 @@
+"""The data that moves through the registers of an array's element."""
+
+import numpy as np
+
+from halfbyte.area.timing.array_streams import element_streams
+from halfbyte.area.timing.operands import load_operands, shipped_operands
+from halfbyte.formats import SCALE_CODES, load
+from halfbyte.rtl.array import ArraySpec
+from halfbyte.rtl.dot import Accumulator, DotSpec
+
+E2M1 = load("e2m1")
+OPERANDS = load_operands(shipped_operands()[0])
+
+
+def streams(**options):
+    unit = DotSpec(E2M1, E2M1, 4, "exponent_shift", **options)
+    return element_streams(ArraySpec(unit, 5, 5), OPERANDS)
+
+
+def test_the_accumulator_is_the_sum_so_far_and_leaves_in_the_first_cycle():
+    found = streams(acc_width=20)
+    codes = OPERANDS.codes(E2M1, E2M1)
+    integers = np.array(E2M1.integers)
+    sums = (integers[codes["w"]] * integers[codes["a"]]).sum(axis=0)
+    assert (found["control_in"][:, 0] == [3, *[0] * 63]).all()
+    assert (found["acc"][0] == sums % 2**20).all()
+    # Two elements lie below the middle one of five.
+    assert np.flatnonzero(found["valid_in"][:, 0]).tolist() == [2, 4]
+    assert (found["sum_in"][2] == np.roll(sums, 1) % 2**20).all()
+
+
+def test_scaled_sums_are_fp32_numbers():
+    whole, scaled = (
+        streams(**options)
+        for options in (
+            {"acc_width": 40},
+            {"accumulator": Accumulator.FP32, "scale": SCALE_CODES["e4m3"], "block": 8},
+        )
+    )
+    sums = whole["acc"][0].astype(np.int64)
+    sums[sums >= 2**39] -= 2**40
+    seen = scaled["acc"][0].astype(np.uint32).view(np.float32)
+    assert (seen == (sums * 0.25).astype(np.float32)).all()
+    # A block ends in every second cycle: bit 2 of the control.
+    assert (scaled["control_in"][1::2, 0] & 4 == 4).all()
+    assert not (scaled["control_in"][::2, 0] & 4).any()

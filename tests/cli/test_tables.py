@@ -1,0 +1,48 @@
+"""Tables fit the terminal, and nothing in them is cut."""
+
+import pytest
+
+from halfbyte.cli import output
+
+COLUMNS = ["format", "~recipe", ">area um2", ">delay ps", "~>cells", "proof"]
+ROWS = [["a_format_of_a_user", "swift_kogge_stone", "1,103.6", "8,923", "412", "proved"]]
+
+
+@pytest.fixture
+def printed(monkeypatch, capsys):
+    def of(width, *, wide=False):
+        monkeypatch.setenv("COLUMNS", str(width))
+        output.show_all_columns(wide)
+        try:
+            output.table("Title", COLUMNS, ROWS, "caption")
+        finally:
+            output.show_all_columns(False)
+        return capsys.readouterr().out
+
+    return of
+
+
+def test_all_columns_where_there_is_room(printed):
+    text = printed(100)
+    assert all(cell in text for cell in ROWS[0])
+    assert "--wide" not in text
+
+
+def test_marked_columns_go_first_and_the_last_one_first(printed):
+    text = printed(75)
+    assert "412" not in text
+    assert "swift" in text
+    assert "1 more column with --wide" in text
+
+
+@pytest.mark.parametrize("width", [60, 48, 40])
+def test_what_is_shown_is_whole(printed, width):
+    text = printed(width)
+    assert "…" not in text
+    assert "a_format_of_a_user" in text
+    assert "proved" in text
+    assert max(map(len, text.splitlines())) <= width
+
+
+def test_wide_shows_all(printed):
+    assert all(cell in printed(40, wide=True) for cell in ROWS[0])
