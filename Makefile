@@ -28,6 +28,7 @@
 #   make gpu-bench                   throughput of the kernels beside PyTorch's [FORMAT=]
 #   make gpu-record                  everything on a GPU, into docs/records (needs only PyTorch with CUDA, nvcc)
 #   make triple [FORMAT=e2m1_sp]     RTL, golden model, CUDA reference on one stream [ARCH= ACTIVATION=]
+#                                    [UNIT=dot LANES=32 SCALE= ACCUMULATOR= ...; all of them if none is given]
 #   make fuzz                        damaged data for the DFloat11 decoders [COUNT=1000000 SEED=]
 #
 # JSON=1 prints records on standard output instead of tables.
@@ -126,7 +127,7 @@ gpu-record:
 	@$(PYTHON) -m halfbyte.gpu_ref.record
 
 triple: $(VENV)/installed
-	@$(HALFBYTE) triple $(FORMATS) $(DESIGN) $(call option,--tech,$(TECH)) $(call option,--seed,$(SEED)) $(OUTPUT)
+	@$(HALFBYTE) triple $(FORMATS) $(UNITS) $(DESIGN) $(call option,--tech,$(TECH)) $(call option,--seed,$(SEED)) $(OUTPUT)
 
 test: $(VENV)/installed
 	@$(VENV)/bin/python -m pytest -n $(TEST_JOBS) --dist loadfile

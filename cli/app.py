@@ -10,6 +10,7 @@ from halfbyte.base import ToolError, UserError
 from halfbyte.base.errors import printable
 from halfbyte.cli.commands import LazyGroup
 from halfbyte.cli.plain import write_any_text
+from halfbyte.cli.system import explain, full_disk
 
 __all__ = ["app", "main"]
 
@@ -50,7 +51,9 @@ def main() -> None:
     write_any_text()
     try:
         app(prog_name="halfbyte")
-    except (UserError, ToolError) as error:
+    except UserError as error:
         sys.exit(f"error: {printable(str(error))}")
+    except ToolError as error:
+        sys.exit(f"error: {printable(full_disk() or str(error))}")
     except OSError as error:  # a folder that cannot be written, a full disk
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {printable(explain(error))}")

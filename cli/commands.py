@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
+from halfbyte.cli.honoured import check_honoured
 from halfbyte.cli.output import show_all_columns
 
 __all__ = ["COMMANDS", "Entry", "LazyGroup"]
@@ -21,22 +22,22 @@ _HELP_OPTIONS = {"help_option_names": ["-h", "--help"]}
 Wide = Annotated[bool, typer.Option("--wide", help="Tables with all columns, however wide.")]
 
 
-def _with_wide(function: Callable[..., None]) -> Callable[..., None]:
-    """The command with one more option, ``--wide``."""
+def _completed(function: Callable[..., None]) -> Callable[..., None]:
+    """The command with one more option, ``--wide``, and without options that it would ignore."""
 
     @functools.wraps(function)
-    def command(*arguments: Any, wide: bool = False, **options: Any) -> None:
+    def command(invocation: typer.Context, wide: bool = False, **options: Any) -> None:
+        check_honoured(invocation, options)
         show_all_columns(wide)
-        function(*arguments, **options)
+        function(**options)
 
-    signature = inspect.signature(function)
-    option = inspect.Parameter(
-        "wide", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Wide
-    )
-    command.__signature__ = signature.replace(  # type: ignore[attr-defined]
-        parameters=[*signature.parameters.values(), option]
-    )
-    command.__annotations__ = {**function.__annotations__, "wide": Wide}
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    added = {"invocation": typer.Context, "wide": Wide}
+    first = inspect.Parameter("invocation", keyword, annotation=typer.Context)
+    last = inspect.Parameter("wide", keyword, default=False, annotation=Wide)
+    own = [each.replace(kind=keyword) for each in inspect.signature(function).parameters.values()]
+    command.__signature__ = inspect.Signature([first, *own, last])  # type: ignore[attr-defined]
+    command.__annotations__ = {**function.__annotations__, **added}
     return command
 
 
@@ -55,7 +56,7 @@ class Entry:
         if isinstance(found, typer.Typer):
             return get_command(found)
         alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-        alone.command(name, context_settings=_HELP_OPTIONS)(_with_wide(found))
+        alone.command(name, context_settings=_HELP_OPTIONS)(_completed(found))
         return get_command(alone)
 
 
@@ -116,7 +117,8 @@ COMMANDS = {
     "rtl": Entry(
         "rtl:rtl",
         _HARDWARE,
-        "Write Verilog, test vectors and a self-checking Verilog bench for MACs or dot units.",
+        "Write Verilog, test vectors and a self-checking Verilog bench for MACs, dot units or "
+        "arrays.",
     ),
     "tech": Entry(
         "tech:app",

@@ -25,7 +25,6 @@ __all__ = [
     "Block",
     "Scale",
     "Window",
-    "check_dot_only",
     "make_dot_specs",
     "resolve_lanes",
     "scale_rule",
@@ -73,13 +72,6 @@ Window = Annotated[
         show_default=False,
     ),
 ]
-
-
-def check_dot_only(unit: str, **options: object) -> None:
-    """Raise UserError if one of the ``options`` was given for another unit."""
-    given = [name for name, value in options.items() if value is not None]
-    if unit not in (DOT, "array") and given:
-        raise UserError(f"--{given[0]} is for --unit dot or array, not for {unit}: leave it out")
 
 
 def make_dot_specs(
@@ -188,9 +180,8 @@ def scale_rule(code: "ScaleCode") -> "ScaleFormat":
     return rules[code.name]
 
 
-def resolve_lanes(specs: "Sequence[DotSpec]", tech: str | None) -> "list[DotSpec]":
+def resolve_lanes(specs: "Sequence[DotSpec]", technology: "Technology") -> "list[DotSpec]":
     """The units with a named architecture: where it is ``auto``, the best of a brief search."""
-    from halfbyte.area.cells.technology import load_technology
     from halfbyte.area.search.lanes import pick_architecture
     from halfbyte.rtl.spec import AUTO
 
@@ -200,7 +191,6 @@ def resolve_lanes(specs: "Sequence[DotSpec]", tech: str | None) -> "list[DotSpec
         pair = (spec.weight, spec.activation)
         if spec.architecture == AUTO:
             if pair not in found:
-                technology = load_technology(tech or "sky130hd")
                 found[pair] = pick_architecture(*pair, technology)
             spec = replace(spec, architecture=found[pair])
         chosen.append(spec)

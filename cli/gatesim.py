@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from halfbyte.base import UserError
 from halfbyte.cli.dot import (
     DOT,
     AccumulatorKind,
     Block,
     Scale,
     Window,
-    check_dot_only,
     make_dot_specs,
     show_dot_simulations,
 )
@@ -105,22 +103,11 @@ def gatesim(
 ) -> None:
     """Simulate netlists against the golden model; without a format, all of 4 and 5 bits.
 
-        The regression is that of `halfbyte sim`. Its accumulators are synthesized with the
+    The regression is that of `halfbyte sim`. Its accumulators are synthesized with the
     architecture and recipe of the smallest MAC, whose own netlist is one of them. Cells do what
     the library's functions say. Of dot-product units (--unit dot) the smallest netlist is
     simulated.
     """
-    check_dot_only(
-        unit,
-        lanes=lanes,
-        acc_width=acc_width,
-        scale=scale,
-        block=block,
-        accumulator=accumulator,
-        window=window,
-    )
-    if unit not in (MAC, DOT):
-        raise UserError(f"Netlists are simulated of mac and dot, not of {unit[:60]!r}")
     if unit == DOT:
         specs = make_dot_specs(
             names,

@@ -14,7 +14,7 @@ from halfbyte.cli.output import number, print_json, progress, table
 if TYPE_CHECKING:
     import torch
 
-    from halfbyte.gpu_ref.check import Comparison
+    from halfbyte.gpu_ref.comparison import Comparison
     from halfbyte.gpu_ref.records import CheckRecord, MachineRecord, Timing
 
 __all__ = ["Device", "gpu_bench", "gpu_check", "resolve_device"]
@@ -28,6 +28,12 @@ Sanitize = Annotated[
         "--sanitize",
         help="On the CPU, also under g++'s sanitizers; on a GPU, compute-sanitizer always runs "
         "where it is installed.",
+    ),
+]
+Sweep = Annotated[
+    bool,
+    typer.Option(
+        "--sweep", help="Instead, the tensor-core product with each of its tiles; on a GPU only."
     ),
 ]
 
@@ -79,10 +85,12 @@ def gpu_check(
     Without a format: every shipped one and three random ones such as users write.
     """
     from halfbyte.gpu_ref.cases import random_formats
-    from halfbyte.gpu_ref.check import Comparison, check_format, merged
+    from halfbyte.gpu_ref.check import check_format, check_tiles
+    from halfbyte.gpu_ref.comparison import Comparison, merged
     from halfbyte.gpu_ref.dfloat11.check import check_dfloat11
     from halfbyte.gpu_ref.machine import describe
     from halfbyte.gpu_ref.records import CheckRecord
+    from halfbyte.gpu_ref.unit_check import check_units
 
     chosen = [*load_formats(names), *([] if names else random_formats())]
     where, other = resolve_device(device), load_optional(activation)
@@ -91,6 +99,8 @@ def gpu_check(
         for done, fmt in enumerate(chosen):
             update(done, len(chosen), fmt.name)
             comparisons += check_format(fmt, where, activation=other)
+            comparisons += check_units(fmt, where, activation=other)
+            comparisons += check_tiles(fmt, where) if where.type == "cuda" else []
         comparisons += check_dfloat11(where)
     totals = merged(comparisons)
     record = CheckRecord(
@@ -147,9 +157,11 @@ def _show_check(totals: "Sequence[Comparison]", record: "CheckRecord", path: Pat
     table("Kernels against the golden model", columns, rows, "\n".join(notes))
 
 
-def gpu_bench(names: FormatNames = None, device: Device = "auto", json: Json = False) -> None:
+def gpu_bench(
+    names: FormatNames = None, sweep: Sweep = False, device: Device = "auto", json: Json = False
+) -> None:
     """Time every kernel beside PyTorch's own, in one run; without a format, e2m1_sp."""
-    from halfbyte.gpu_ref.bench import benchmark
+    from halfbyte.gpu_ref import bench
     from halfbyte.gpu_ref.dfloat11.bench import benchmark_dfloat11, benchmark_product
 
     chosen, where = load_formats(names or ["e2m1_sp"]), resolve_device(device)
@@ -157,8 +169,9 @@ def gpu_bench(names: FormatNames = None, device: Device = "auto", json: Json = F
     with progress("Benchmark") as update:
         for done, fmt in enumerate(chosen):
             update(done, len(chosen), fmt.name)
-            records += benchmark(fmt, where)
-        records += [*benchmark_dfloat11(where), *benchmark_product(where)]
+            records += bench.sweep(fmt, where) if sweep else bench.benchmark(fmt, where)
+        if not sweep:
+            records += [*benchmark_dfloat11(where), *benchmark_product(where)]
     path = _store("bench.json", [record.as_json() for record in records])
     print_json(records) if json else _show_bench(records, path)
 
@@ -169,6 +182,7 @@ def _show_bench(records: "Sequence[Timing]", path: Path) -> None:
             record.kernel,
             record.type,
             " x ".join(map(str, record.shape)),
+            str(getattr(record, "block", None) or "-"),
             number(record.seconds * 1e3, 3),
             number(getattr(record, "gigabytes_per_second", None), 1),
             number(getattr(record, "share_of_copy", None), 2),
@@ -178,11 +192,17 @@ def _show_bench(records: "Sequence[Timing]", path: Path) -> None:
         ]
         for record in records
     ]
-    columns = ["kernel", "type", "shape", ">ms", ">GB/s", ">of copy", ">TOPS", ">of torch"]
+    columns = [
+        "kernel",
+        "type",
+        "shape",
+        ">block",
+        ">ms",
+        ">GB/s",
+        ">of copy",
+        ">TOPS",
+        ">of torch",
+    ]
     first = records[0]
-    block = getattr(first, "block", None)
-    caption = (
-        f"{_where(first)}\nmedians of {first.repeats} runs in turn, blocks of {block}; "
-        f"record: {path}"
-    )
-    table("Throughput", [*columns, ">of plain"], rows, caption)
+    caption = f"{_where(first)}\nmedians of {first.repeats} runs in turn; record: {path}"
+    table("Throughput", columns, rows, caption)

@@ -42,7 +42,10 @@ def ends_in_one_line() -> Iterator[None]:
         for number in _SIGNALS:
             if signal.getsignal(number) is not signal.SIG_IGN:  # as `nohup` leaves it
                 previous[number] = signal.signal(number, interrupt)
-    temporary = Path(tempfile.mkdtemp(prefix="halfbyte-"))
+    try:
+        temporary = Path(tempfile.mkdtemp(prefix="halfbyte-"))
+    except OSError as error:
+        sys.exit(f"error: No temporary folder can be made ({error.strerror}): set TMPDIR to one")
     try:
         with _temporary_files_in(temporary):
             yield
@@ -59,13 +62,20 @@ def ends_in_one_line() -> Iterator[None]:
 
 @contextmanager
 def _temporary_files_in(folder: Path) -> Iterator[None]:
-    """Threads that are cut off cannot remove their folders: those all stand in this one."""
-    before = tempfile.tempdir
+    """Threads that are cut off cannot remove their folders: those all stand in this one.
+
+    Tools are told of the folder around it: they would look no further if ``$TMPDIR`` is missing.
+    """
+    before, users = tempfile.tempdir, os.environ.get("TMPDIR")
     tempfile.tempdir = str(folder)
+    if users is not None:
+        os.environ["TMPDIR"] = str(folder.parent)
     try:
         yield
     finally:
         tempfile.tempdir = before
+        if users is not None:
+            os.environ["TMPDIR"] = users
         shutil.rmtree(folder, ignore_errors=True)
 
 

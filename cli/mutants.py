@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from halfbyte.base import ToolError, UserError
+from halfbyte.base import ToolError
 from halfbyte.cli.designs import resolve_architectures
 from halfbyte.cli.dot import (
     DOT,
@@ -15,7 +15,6 @@ from halfbyte.cli.dot import (
     Block,
     Scale,
     Window,
-    check_dot_only,
     make_dot_specs,
     resolve_lanes,
     show_dot_mutants,
@@ -163,23 +162,12 @@ def mutants(
     Mutants that are proved equivalent are set aside. Without a format, all of 4 and 5 bits. Exit
     status 1 if a mutant survives. A dot-product unit (--unit dot) is one design.
     """
+    from halfbyte.area.cells.technology import load_technology
     from halfbyte.sim.simulator import check_simulator
 
     start = time.monotonic()
     check_simulator("verilator")
     seed = secrets.randbits(SEED_BITS) if seed is None else seed
-    check_dot_only(
-        unit,
-        lanes=lanes,
-        acc_width=acc_width,
-        scale=scale,
-        block=block,
-        accumulator=accumulator,
-        window=window,
-        overflow=None if overflow == "wrap" else overflow,
-    )
-    if unit not in (MAC, DOT):
-        raise UserError(f"Mutants are made of mac and dot, not of {unit[:60]!r}")
     if unit == DOT:
         specs = make_dot_specs(
             names,
@@ -194,7 +182,8 @@ def mutants(
             acc_width=acc_width,
             overflow=overflow,
         )
-        found = _test_dots(resolve_lanes(specs, tech), count, seed, cycles)
+        technology = load_technology(tech)
+        found = _test_dots(resolve_lanes(specs, technology), count, seed, cycles)
         print_json(found) if json else show_dot_mutants(found)
         _refuse_survivors(found)
         return

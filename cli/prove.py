@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from halfbyte.base import ToolError, UserError
-from halfbyte.cli.array import ARRAY
+from halfbyte.base import ToolError
 from halfbyte.cli.dot import (
     DOT,
     AccumulatorKind,
     Block,
     Scale,
     Window,
-    check_dot_only,
     make_dot_specs,
     show_dot_proofs,
     unseen_faults,
@@ -157,17 +155,6 @@ def prove(
     dot-product units (--unit dot) the netlist of every recipe is proved, and the RTL of the
     smallest lane.
     """
-    check_dot_only(
-        unit,
-        scale=scale,
-        block=block,
-        accumulator=accumulator,
-        window=window,
-        lanes=None if unit == "dfloat11" else lanes,
-        acc_width=acc_width,
-    )
-    if unit == ARRAY:
-        raise UserError(f"Proofs of {unit} are part of halfbyte synth --unit {unit}")
     if check_unit(unit, names):
         technology = pick_technology(tech, liberty, dont_use)
         prove_unit(unit, technology, lanes, codes, symbols, json)

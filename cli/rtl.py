@@ -9,7 +9,7 @@ import typer
 
 from halfbyte.area.timing.clocks import parse_clock
 from halfbyte.base import build_dir
-from halfbyte.cli.array import ARRAY, Columns, Rows, check_array_only, make_arrays
+from halfbyte.cli.array import ARRAY, Columns, Rows, make_arrays
 from halfbyte.cli.designs import choose_architectures, mac_specs
 from halfbyte.cli.dot import (
     DOT,
@@ -17,7 +17,6 @@ from halfbyte.cli.dot import (
     Block,
     Scale,
     Window,
-    check_dot_only,
     make_dot_specs,
     resolve_lanes,
     synthesized_designs,
@@ -110,8 +109,6 @@ def rtl(
     gets other adders.
     """
     folder = output or build_dir() / "rtl"
-    check_dot_only(unit, scale=scale, block=block, accumulator=accumulator, window=window)
-    check_array_only(unit, rows, columns)
     if check_unit(unit, names):
         rtl_unit(unit, lanes, codes, symbols, folder, json)
         return
@@ -129,11 +126,11 @@ def rtl(
             acc_width=acc_width,
             overflow=overflow,
         )
+        chosen = pick_technology(tech, liberty, dont_use)
         if clock:
-            chosen = pick_technology(tech, liberty, dont_use)
             units = synthesized_designs(units, chosen, parse_clock(clock), jobs)
         else:
-            units = resolve_lanes(units, tech)
+            units = resolve_lanes(units, chosen)
         if unit == ARRAY:
             _export_arrays(make_arrays(units, rows, columns), folder, json)
         else:

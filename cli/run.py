@@ -2,7 +2,7 @@
 
 import math
 import time
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,7 +19,7 @@ from halfbyte.cli.options import (
     pick_technology,
 )
 from halfbyte.cli.output import print_json, progress, table
-from halfbyte.formats import find_scale_code, load
+from halfbyte.formats import Format, ScaleCode, find_scale_code, load
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from halfbyte.accuracy.layer_operands import LayerOperands
     from halfbyte.area.cells.technology import Technology
     from halfbyte.rtl.array import ArraySpec
+    from halfbyte.rtl.dot import DotSpec
     from halfbyte.sim.array.record import LayerRun
+    from halfbyte.sim.array.schedule import Operands
 
 __all__ = ["run"]
 
@@ -88,7 +90,8 @@ def run(
             tokens=tokens,
         )
         update(1, 2, "simulation")
-        product, seen = run_product(spec, _codes(operands, unit.block_size))
+        streamed = _codes(operands, unit.block_size)
+        product, seen = run_product(spec, streamed)
     outputs, inputs = operands.weight.shape
     technology = pick_technology(tech, None) if energy else None
     record = LayerRun(
@@ -105,7 +108,7 @@ def run(
         outputs=outputs,
         tokens=tokens,
         results=seen.results,
-        host_build=_host_build(operands, product),
+        host_build=_host_build(unit, streamed, product),
         cycles=seen.cycles,
         utilization=round(spec.utilization(inputs, outputs, tokens), 4),
         sqnr_db=_sqnr(operands, product, float(unit.unit)),
@@ -117,7 +120,9 @@ def run(
     print_json([record]) if json else _show(record)
 
 
-def _unit(weight: Any, activation: Any, lanes: int, code: Any, block: int | None) -> Any:
+def _unit(
+    weight: Format, activation: Format, lanes: int, code: ScaleCode, block: int | None
+) -> "DotSpec":
     """The FP32 unit whose RTL is simulated: the first architecture of a lane that fits."""
     from halfbyte.rtl.dot import Accumulator, DotSpec
     from halfbyte.rtl.dot.lane import lane_architectures
@@ -133,7 +138,7 @@ def _unit(weight: Any, activation: Any, lanes: int, code: Any, block: int | None
     )
 
 
-def _codes(operands: "LayerOperands", block: int) -> Any:
+def _codes(operands: "LayerOperands", block: int) -> "Operands":
     """As the simulation takes them: whole blocks, the codes of their scales."""
     from halfbyte.sim.array.schedule import Operands
 
@@ -162,17 +167,24 @@ def _sqnr(operands: "LayerOperands", product: "Tensor", unit: float) -> float | 
     return round(10 * math.log10(signal / noise), 3) if signal and noise else None
 
 
-def _host_build(operands: "LayerOperands", product: "Tensor") -> str:
-    """Whether the kernels' host build gives the same bits, where its arithmetic is the unit's."""
+def _host_build(unit: "DotSpec", operands: "Operands", product: "Tensor") -> str:
+    """Whether the host build of the unit's kernel gives the same bits."""
     import torch
 
-    from halfbyte.gpu_ref import Packed, matmul
+    from halfbyte.gpu_ref.unit_gemm import unit_gemm
 
-    quanta = operands.a.format.quantum * operands.w.format.quantum
-    powers = [number & (number - 1) == 0 for number in (quanta.numerator, quanta.denominator)]
-    if not all(powers) or operands.a.tensor_scale is not None:
-        return "not comparable: it takes in scales that the unit leaves out"
-    seen = matmul(Packed.from_golden(operands.a), Packed.from_golden(operands.w))
+    if operands.a_scales is None or operands.w_scales is None:
+        raise AssertionError("units with an FP32 accumulator and scales")
+    arrays = (operands.a, operands.w, operands.a_scales, operands.w_scales)
+    a, w, a_scales, w_scales = map(torch.from_numpy, arrays)
+    seen = unit_gemm(
+        a,
+        w,
+        a_scales,
+        w_scales,
+        **unit.arithmetic,
+        block=unit.block_size,
+    )
     different = int((seen.view(torch.int32) != product.view(torch.int32)).sum())
     return "the same bits" if not different else f"{different} results differ"
 

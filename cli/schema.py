@@ -63,6 +63,7 @@ _RECORDS = {
     "tech": "cli.records:CardRecord",
     "train-bytelm": "accuracy.bytelm.release:TrainingRecord",
     "triple": "gpu_ref.records:TripleRecord",
+    "triple-dot": "cli.triple_record:DotTripleRecord",
     "verify": "checkpoints.records:VerificationRecord",
 }
 Name = Annotated[

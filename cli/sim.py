@@ -8,14 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from halfbyte.base import UserError
-from halfbyte.cli.array import (
-    ARRAY,
-    Columns,
-    Rows,
-    check_array_only,
-    make_arrays,
-    show_array_simulations,
-)
+from halfbyte.cli.array import ARRAY, Columns, Rows, make_arrays, show_array_simulations
 from halfbyte.cli.designs import choose_architectures, mac_specs
 from halfbyte.cli.dot import (
     DOT,
@@ -23,7 +16,6 @@ from halfbyte.cli.dot import (
     Block,
     Scale,
     Window,
-    check_dot_only,
     make_dot_specs,
     resolve_lanes,
     show_dot_simulations,
@@ -192,10 +184,8 @@ def sim(
     a fifth of --cycles. An array of them (--unit array) also takes --rows and --columns: a matrix
     product is streamed through it.
     """
-    check_dot_only(unit, scale=scale, block=block, accumulator=accumulator, window=window)
-    if not dut and (top or port or tie or junit or latency != 1):
-        raise UserError("--top, --port, --tie, --latency and --junit belong to --dut FILE")
-    check_array_only(unit, rows, columns)
+    from halfbyte.area.cells.technology import load_technology
+
     if unit in (DOT, ARRAY):
         units = make_dot_specs(
             names,
@@ -210,10 +200,8 @@ def sim(
             acc_width=acc_width,
             overflow=overflow,
         )
-        units = resolve_lanes(units, tech)
+        units = resolve_lanes(units, load_technology(tech))
         if unit == ARRAY:
-            if waves:
-                raise UserError("--waves is not for --unit array: leave it out")
             _sim_arrays(make_arrays(units, rows, columns), simulator, seed, json)
         else:
             _sim_dots(units, simulator, waves, seed, cycles, json)
@@ -232,7 +220,6 @@ def sim(
         return
     import time
 
-    from halfbyte.area.cells.technology import load_technology
     from halfbyte.rtl import AUTO, MacSpec
     from halfbyte.sim import run_dut, run_many
 

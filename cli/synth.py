@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from halfbyte.area.timing.clocks import parse_clock
-from halfbyte.base import UserError
 from halfbyte.base.results import keep_results
 from halfbyte.cli.array import (
     ARRAY,
     Columns,
     Rows,
-    check_array_only,
     make_arrays,
     show_arrays,
 )
@@ -23,7 +21,6 @@ from halfbyte.cli.dot import (
     Block,
     Scale,
     Window,
-    check_dot_only,
     make_dot_specs,
     show_dots,
 )
@@ -338,20 +335,10 @@ def synth(
     With delay and energy. A dot-product unit (--unit dot) takes --lanes, --scale, --block,
     --accumulator and --window; an array of them (--unit array) also --rows and --columns.
     """
-    check_array_only(unit, rows, columns)
-    check_dot_only(unit, scale=scale, block=block, accumulator=accumulator, window=window)
     if check_unit(unit, names):
-        if clock or target:
-            given = "--clock" if clock else "--target"
-            raise UserError(
-                f"{given} is for MACs of formats; {unit} is synthesized without a clock, on cell "
-                "libraries: leave it out (its delay is in the table)"
-            )
         synth_unit(unit, pick_technology(tech, liberty, dont_use), lanes, codes, symbols, json)
         return
     if unit in (DOT, ARRAY):
-        if target:
-            raise UserError(f"--target is for MACs, not for --unit {unit}: leave it out")
         period = parse_clock(clock) if clock else None
         specs = make_dot_specs(
             names,
@@ -374,8 +361,6 @@ def synth(
         chosen = pick_technology(tech, liberty, dont_use)
         _synth_dots(specs, chosen, period, operands, every, effort, jobs, json)
         return
-    if lanes is not None:
-        raise UserError("--lanes is for --unit dot or dfloat11, not for mac: leave it out")
     from halfbyte.area import synthesize
     from halfbyte.area.search.fpga import pick_target, synthesize_fpga
     from halfbyte.rtl import MacSpec
@@ -387,11 +372,6 @@ def synth(
     ]
     period = parse_clock(clock) if clock else None
     if target:
-        if clock or liberty or output:
-            raise UserError(
-                "--target goes without --clock, --liberty and --output: Yosys does not time it, "
-                "and maps it for its size only"
-            )
         family = pick_target(target)
         with progress(f"Synthesis, {family.title}") as update:
             mapped = synthesize_fpga(designs, family, every=every, jobs=jobs, on_progress=update)

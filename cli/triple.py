@@ -8,18 +8,23 @@ import typer
 
 from halfbyte.base import ToolError
 from halfbyte.cli.designs import resolve_architectures
+from halfbyte.cli.dot import DOT, AccumulatorKind, Block, Scale, Window
 from halfbyte.cli.gpu import Device, resolve_device
 from halfbyte.cli.options import (
+    AccWidth,
     Activation,
     Architecture,
     FormatNames,
     Json,
+    OverflowRule,
     TechnologyName,
     Terms,
     load_formats,
     load_optional,
 )
 from halfbyte.cli.output import number, print_json, progress, table
+from halfbyte.cli.triple_dot import triple_dots
+from halfbyte.cli.units import MAC
 
 if TYPE_CHECKING:
     import torch
@@ -31,10 +36,16 @@ if TYPE_CHECKING:
 __all__ = ["triple"]
 
 SEED_BITS = 32
+DEFAULT = ["e2m1_sp"]
 Seed = Annotated[
     int | None, typer.Option(min=0, help="Seed of the random stimulus.", show_default=False)
 ]
 Cycles = Annotated[int, typer.Option(min=1, help="Random cycles with random clears.")]
+Unit = Annotated[str, typer.Option(help="mac, or dot (a dot-product unit).")]
+Lanes = Annotated[
+    int | None,
+    typer.Option(help="Products per cycle of a dot-product unit.", show_default="32"),
+]
 
 
 def _compare(design: "MacSpec", device: "torch.device", seed: int, cycles: int) -> "TripleRecord":
@@ -88,16 +99,44 @@ def triple(
     tech: TechnologyName = None,
     seed: Seed = None,
     cycles: Cycles = 100_000,
+    unit: Unit = MAC,
+    lanes: Lanes = None,
+    scale: Scale = None,
+    block: Block = None,
+    accumulator: AccumulatorKind = None,
+    window: Window = None,
+    acc_width: AccWidth = None,
+    overflow: OverflowRule = "wrap",
     device: Device = "auto",
     json: Json = False,
 ) -> None:
     """Run RTL (Verilator), golden model and CUDA reference on one stream: three-way equality.
 
-    Every cycle of every accumulator is compared: lossless, wrapping, saturating, with enable.
-    Without a format: e2m1_sp. Exit status 1 if any two differ.
+    Every cycle of every accumulator is compared: lossless, wrapping, saturating, with enable. Of a
+    dot-product unit: the one that --scale, --accumulator and so on ask for, or without these every
+    accumulator with every type of scales, each scenario with a fifth of --cycles. Without a format:
+    e2m1_sp. Exit status 1 if any two differ.
     """
-    chosen, where = load_formats(names or ["e2m1_sp"]), resolve_device(device)
+    asked = {"scale": scale, "block": block, "accumulator": accumulator, "window": window}
+    asked |= {"acc_width": acc_width, "overflow": None if overflow == "wrap" else overflow}
+    where = resolve_device(device)
     start = secrets.randbits(SEED_BITS) if seed is None else seed
+    if unit == DOT:
+        triple_dots(
+            names or DEFAULT,
+            where,
+            given={name: each for name, each in asked.items() if each is not None},
+            tech=tech,
+            seed=start,
+            cycles=cycles,
+            json=json,
+            activation=activation,
+            arch=arch,
+            lanes=lanes,
+            terms=terms,
+        )
+        return
+    chosen = load_formats(names or DEFAULT)
     designs = resolve_architectures(chosen, load_optional(activation), arch, terms, tech, None)
     records = []
     with progress("Three ways") as update:

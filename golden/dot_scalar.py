@@ -12,9 +12,15 @@ from halfbyte.golden.scalar import dot
 from halfbyte.golden.scalar_scales import floor_log2
 
 __all__ = [
+    "BLACKWELL_BITS",
+    "BLACKWELL_GROUP",
     "BLACKWELL_NAN",
+    "FRACTION_BITS",
     "INFINITY",
+    "LEAST_PLACE",
+    "MIN_EXPONENT",
     "QUIET_NAN",
+    "SIGN",
     "blackwell",
     "exact_step",
     "fp32_step",
@@ -134,6 +140,12 @@ def _exponent(code: int, scale: ScaleCode) -> int:
     return scale.quantum_exponent + max(field - scale.has_subnormals, 0)
 
 
+def _twos(number: Fraction) -> int:
+    """The exponent of the power of two in a positive number."""
+    numerator, denominator = number.as_integer_ratio()
+    return (numerator & -numerator).bit_length() - (denominator & -denominator).bit_length()
+
+
 def blackwell(
     c: int,
     w_codes: Sequence[int],
@@ -152,10 +164,11 @@ def blackwell(
     multiplied by the scales' significands. These results and ``c`` are truncated toward zero, 35
     bits below the largest exponent. The exponents are those of ``c`` and of the product of both
     scales of each group that is not 0. The sum is truncated to FP32. The model does not say what
-    happens beyond FP32; here it is infinite.
+    happens beyond FP32; here it is infinite. Of other formats than the chip's, sums include only
+    the power of two in the product of the quanta.
     """
     block = len(w_codes) // len(w_scales)
-    quantum = weight.quantum * activation.quantum
+    quantum = Fraction(2) ** _twos(weight.quantum * activation.quantum)
     groups: list[tuple[Fraction, int]] = []
     for begin in range(0, len(w_codes), BLACKWELL_GROUP):
         codes = (scales[begin // block] for scales in (w_scales, a_scales))

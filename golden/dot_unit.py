@@ -13,13 +13,25 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from halfbyte.formats import Format, Overflow, ScaleCode
+from halfbyte.base import UserError
+from halfbyte.formats import Format, Overflow, ScaleCode, product_extremes
 from halfbyte.golden.dot_scalar import QUIET_NAN
 from halfbyte.golden.mac import accumulate, dot, sums_since
 
-__all__ = ["add_rounded_once", "block_values", "exact_stream", "fp32_stream", "integer_stream"]
+__all__ = [
+    "add_rounded_once",
+    "block_values",
+    "check_block_bits",
+    "exact_stream",
+    "exact_terms",
+    "fp32_stream",
+    "integer_stream",
+    "power_of_two",
+    "scale_parts",
+]
 
 INT64_BITS = 64
+FP64_BITS = 53
 
 
 def integer_stream(
@@ -72,6 +84,26 @@ def fp32_stream(
         sums, w_scales, a_scales, quantum=weight.quantum * activation.quantum, scale=scale
     )
     return _by_segments(values, clear, last, initial)
+
+
+def check_block_bits(
+    weight: Format, activation: Format, block: int, scale: ScaleCode | None
+) -> None:
+    """Raise UserError if the value of a block has more bits than the 53 that FP64 holds."""
+    significand = scale.largest_significand if scale else 1
+    largest = max(map(abs, product_extremes(weight, activation)))
+    bits = (block * largest * significand**2).bit_length()
+    if bits > FP64_BITS:
+        raise UserError(
+            f"A block may have at most {FP64_BITS} significant bits, not {bits}: take smaller "
+            "blocks or a narrower format"
+        )
+
+
+def power_of_two(weight: Format, activation: Format) -> int:
+    """The exponent of the power of two in the product of both quanta."""
+    quantum = weight.quantum * activation.quantum
+    return _twos(quantum.numerator) - _twos(quantum.denominator)
 
 
 def block_values(
@@ -168,7 +200,24 @@ def exact_stream(
     :func:`halfbyte.golden.dot_scalar.exact_step`. It starts at 0.
     """
     sums = dot(w_codes, a_codes, weight, activation)
-    significands, places = (table.to(sums.device) for table in _scale_parts(scale))
+    terms, outside = exact_terms(sums, w_scales, a_scales, scale=scale, window=window)
+    acc = accumulate(terms, clear, acc_width=acc_width)
+    return acc, sums_since(outside.long(), clear) > 0
+
+
+def exact_terms(
+    sums: Tensor,
+    w_scales: Tensor,
+    a_scales: Tensor,
+    *,
+    scale: ScaleCode,
+    window: tuple[int, int] | None,
+) -> tuple[Tensor, Tensor]:
+    """What an exact accumulator adds, int64 modulo 2^64, and where it becomes NaN, bool.
+
+    sums: int64, the exact sums of the products. w_scales, a_scales: uint8, of the same shape.
+    """
+    significands, places = (table.to(sums.device) for table in scale_parts(scale))
     w, a = w_scales.long(), a_scales.long()
     place = places[w] + places[a]
     outside = (w == scale.nan_code) | (a == scale.nan_code)
@@ -176,14 +225,15 @@ def exact_stream(
     if window is not None:
         lowest = window[0]
         outside |= (place < window[0]) | (place > window[1])
-    terms = sums * significands[w] * significands[a] << (place - lowest).clamp(0, INT64_BITS - 1)
-    acc = accumulate(torch.where(outside, 0, terms), clear, acc_width=acc_width)
-    return acc, sums_since(outside.long(), clear) > 0
+    up = place - lowest
+    terms = sums * significands[w] * significands[a] << up.clamp(0, INT64_BITS - 1)
+    return torch.where(outside | (up >= INT64_BITS), 0, terms), outside
 
 
 @cache
-def _scale_parts(scale: ScaleCode) -> tuple[Tensor, Tensor]:
-    """Significands as integers, and the exponents of their units, powers of two; int64."""
+def scale_parts(scale: ScaleCode) -> tuple[Tensor, Tensor]:
+    """Significands as integers, and the exponents of their units, powers of two; (2^bits,) int64
+    each. The code of NaN has some number. Callers must not write to them."""
     codes = torch.arange(2**scale.bits, device="cpu")
     field, mantissa = codes >> scale.mantissa_bits, codes & (1 << scale.mantissa_bits) - 1
     if not scale.has_subnormals:

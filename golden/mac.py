@@ -7,7 +7,7 @@ from halfbyte.formats import MAX_TERMS, Format, Overflow, check_acc_width
 from halfbyte.golden.checks import check_integer
 from halfbyte.golden.codec import decode_integers
 
-__all__ = ["accumulate", "dot", "mac_stream", "product", "sums_since"]
+__all__ = ["accumulate", "dot", "mac_stream", "product", "sums_since", "wrapped"]
 
 INT64_BITS = 64
 
@@ -81,7 +81,7 @@ def accumulate(
     check_integer("initial", initial, low, high)
     if overflow is Overflow.SATURATE:
         return _saturating_sums(addends, clear, initial, low, high)
-    return _wrap(sums_since(addends, clear, initial), acc_width)
+    return wrapped(sums_since(addends, clear, initial), acc_width)
 
 
 def _check_stream(w_codes: Tensor, a_codes: Tensor, clear: Tensor) -> None:
@@ -106,7 +106,7 @@ def sums_since(products: Tensor, clear: Tensor, initial: int = 0) -> Tensor:
     return totals[1:] - forgotten
 
 
-def _wrap(sums: Tensor, width: int) -> Tensor:
+def wrapped(sums: Tensor, width: int) -> Tensor:
     """Keep the low ``width`` bits as two's complement."""
     spare = INT64_BITS - width
     return (sums << spare) >> spare

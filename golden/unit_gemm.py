@@ -1,21 +1,157 @@
 """Matrix products as dot-product units compute them: each result is the accumulator of one unit.
 
-The results equal the block-scaled GEMM of :mod:`halfbyte.golden.matmul`, unless FP32 scales or
+A unit takes a block of a row in a cycle, the blocks in ascending order; the last may be shorter.
+The FP32 results equal the block-scaled GEMM of :mod:`halfbyte.golden.matmul`, unless FP32 scales or
 products reach the ends of FP32's range. There the unit still rounds only once.
 """
+
+from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from halfbyte.formats import Format, ScaleCode
+from halfbyte.formats import Format, Overflow, ScaleCode, check_acc_width
 from halfbyte.golden.checks import check_codes
 from halfbyte.golden.codec import decode_integers
-from halfbyte.golden.dot_unit import add_rounded_once, block_values
+from halfbyte.golden.dot_unit import (
+    add_rounded_once,
+    block_values,
+    check_block_bits,
+    exact_terms,
+)
+from halfbyte.golden.mac import wrapped
+from halfbyte.golden.matmul import exact_arithmetic
 
-__all__ = ["unit_gemm"]
+__all__ = ["block_sums", "check_products", "exact_gemm", "integer_gemm", "unit_gemm"]
+
+
+def check_products(
+    a_codes: Tensor,
+    w_codes: Tensor,
+    a_scales: Tensor | None,
+    w_scales: Tensor | None,
+    *,
+    activation: Format,
+    weight: Format,
+    scale: ScaleCode | None,
+    block: int,
+) -> tuple[int, int, int]:
+    """M, N and the number of blocks of ``A W^T``; operands as in :func:`unit_gemm`.
+
+    Raises ValueError on shapes that do not fit, TypeError if scales are missing or in excess.
+    """
+    for codes, fmt in ((a_codes, activation), (w_codes, weight)):
+        if check_codes(codes, fmt).ndim != 2:
+            raise ValueError(f"A product wants (M, K) and (N, K) codes, not {tuple(codes.shape)}")
+    if block < 1:
+        raise ValueError(f"A block must have at least 1 product, not {block}")
+    (rows, length), (columns, other) = a_codes.shape, w_codes.shape
+    blocks = -(-length // block)
+    scales = [each for each in (a_scales, w_scales) if each is not None]
+    if len(scales) != (2 if scale else 0):
+        raise TypeError("A product wants the codes of both scales with a scale format, or neither")
+    if any(each.dtype != torch.uint8 for each in scales):
+        raise TypeError("Codes of scales must be uint8 tensors")
+    wanted = [(rows, blocks), (columns, blocks)] if scale else []
+    seen = [tuple(each.shape) for each in scales]
+    if length != other or seen != wanted:
+        shapes = [tuple(a_codes.shape), tuple(w_codes.shape), *seen]
+        raise ValueError(
+            f"A product wants (M, K) and (N, K) codes with a scale for each {block} of K, not "
+            f"{', '.join(map(str, shapes))}"
+        )
+    return rows, columns, blocks
+
+
+def block_sums(
+    a_codes: Tensor, w_codes: Tensor, *, activation: Format, weight: Format, block: int
+) -> Iterator[Tensor]:
+    """The exact sums of the products of each block; (M, N) int64 each."""
+    arithmetic = exact_arithmetic(activation, weight, block).value
+    a = decode_integers(a_codes, activation).to(arithmetic)
+    w = decode_integers(w_codes, weight).to(arithmetic)
+    for begin in range(0, a.shape[1], block):
+        part = slice(begin, begin + block)
+        yield (a[:, part] @ w[:, part].T).to(torch.int64)
+
+
+def _shared(a_scales: Tensor, w_scales: Tensor, index: int) -> tuple[Tensor, Tensor]:
+    """The scales of one block for all results: of W, then of A; (M, N) each."""
+    shape = (a_scales.shape[0], w_scales.shape[0])
+    return w_scales[:, index].expand(shape), a_scales[:, index : index + 1].expand(shape)
 
 
 def unit_gemm(
+    a_codes: Tensor,
+    w_codes: Tensor,
+    a_scales: Tensor | None = None,
+    w_scales: Tensor | None = None,
+    *,
+    activation: Format,
+    weight: Format,
+    scale: ScaleCode | None,
+    block: int,
+) -> Tensor:
+    """``A W^T``: blocks in ascending order, each rounded once onto an FP32 sum; (M, N) float32.
+
+    a_codes: (M, K) uint8, w_codes: (N, K) uint8. a_scales: (M, ceil(K / block)) and w_scales:
+    (N, ceil(K / block)) uint8, codes of ``scale``. The result includes only the power of two in the
+    product of the quanta, like the unit.
+
+    Raises ValueError on shapes that differ, UserError for blocks of more than 53 bits.
+    """
+    formats: dict[str, Any] = {"activation": activation, "weight": weight}
+    operands = (a_codes, w_codes, a_scales, w_scales)
+    rows, columns, _ = check_products(*operands, **formats, scale=scale, block=block)
+    check_block_bits(weight, activation, block, scale)
+    y = torch.zeros(rows, columns)
+    for index, sums in enumerate(block_sums(a_codes, w_codes, **formats, block=block)):
+        shared: tuple[Tensor | None, Tensor | None] = (None, None)
+        if a_scales is not None and w_scales is not None:
+            shared = _shared(a_scales, w_scales, index)
+        quantum = weight.quantum * activation.quantum
+        y = add_rounded_once(y, block_values(sums, *shared, quantum=quantum, scale=scale))
+    return y
+
+
+def integer_gemm(
+    a_codes: Tensor,
+    w_codes: Tensor,
+    *,
+    activation: Format,
+    weight: Format,
+    acc_width: int,
+    overflow: Overflow = Overflow.WRAP,
+    block: int,
+) -> Tensor:
+    """``A W^T`` by integer accumulators that add ``block`` products a cycle; (M, N) int64.
+
+    Operands and errors as in :func:`unit_gemm`, without scales.
+    """
+    check_acc_width(acc_width)
+    formats: dict[str, Any] = {"activation": activation, "weight": weight}
+    rows, columns, _ = check_products(
+        a_codes, w_codes, None, None, **formats, scale=None, block=block
+    )
+    acc = torch.zeros(rows, columns, dtype=torch.int64)
+    for sums in block_sums(a_codes, w_codes, **formats, block=block):
+        acc = _added(acc, sums, acc_width, overflow)
+    return acc
+
+
+def _added(acc: Tensor, sums: Tensor, acc_width: int, overflow: Overflow) -> Tensor:
+    """``acc + sums`` in ``acc_width`` bits."""
+    total = acc + sums  # modulo 2^64
+    if overflow is Overflow.WRAP:
+        return wrapped(total, acc_width)
+    high = 2 ** (acc_width - 1) - 1
+    ends = torch.where(sums < 0, ~high, high)
+    has_wrapped = (acc ^ total) & (sums ^ total) < 0
+    return torch.where(has_wrapped, ends, total.clamp(~high, high))
+
+
+def exact_gemm(
     a_codes: Tensor,
     w_codes: Tensor,
     a_scales: Tensor,
@@ -24,33 +160,23 @@ def unit_gemm(
     activation: Format,
     weight: Format,
     scale: ScaleCode,
+    acc_width: int,
+    window: tuple[int, int] | None = None,
     block: int,
-) -> Tensor:
-    """``A W^T``: blocks in ascending order, each rounded once onto an FP32 sum; (M, N) float32.
+) -> tuple[Tensor, Tensor]:
+    """``A W^T`` in fixed point, (M, N) int64, and whether each result is NaN, (M, N) bool.
 
-    a_codes: (M, K) uint8, w_codes: (N, K) uint8, K a multiple of ``block``. a_scales:
-    (M, K / block) and w_scales: (N, K / block) uint8, codes of ``scale``. The result includes only
-    the power of two in the product of the quanta, like the unit.
-
-    Raises ValueError on shapes that differ.
+    Operands and errors as in :func:`unit_gemm`; units, window and NaN as in
+    :func:`halfbyte.golden.dot_scalar.exact_step`.
     """
-    rows, length = check_codes(a_codes, activation).shape
-    columns = check_codes(w_codes, weight).shape[0]
-    blocks = length // block
-    wanted = ((rows, blocks), (columns, blocks))
-    if w_codes.shape[1] != length or length % block or (a_scales.shape, w_scales.shape) != wanted:
-        raise ValueError(
-            f"unit_gemm wants (M, K) and (N, K) codes with a scale for each {block} of K, not "
-            f"{tuple(a_codes.shape)}, {tuple(w_codes.shape)}, {tuple(a_scales.shape)} and "
-            f"{tuple(w_scales.shape)}"
-        )
-    # FP64 holds the sums of a block exactly: that is checked when the unit is specified.
-    a = decode_integers(a_codes, activation).to(torch.float64).reshape(rows, blocks, block)
-    w = decode_integers(w_codes, weight).to(torch.float64).reshape(columns, blocks, block)
-    quantum = weight.quantum * activation.quantum
-    y = torch.zeros(rows, columns)
-    for index in range(blocks):
-        sums = (a[:, index] @ w[:, index].T).to(torch.int64)  # (M, N)
-        shared = w_scales[:, index].expand(rows, -1), a_scales[:, index : index + 1].expand_as(sums)
-        y = add_rounded_once(y, block_values(sums, *shared, quantum=quantum, scale=scale))
-    return y
+    check_acc_width(acc_width)
+    formats: dict[str, Any] = {"activation": activation, "weight": weight}
+    operands = (a_codes, w_codes, a_scales, w_scales)
+    rows, columns, _ = check_products(*operands, **formats, scale=scale, block=block)
+    acc = torch.zeros(rows, columns, dtype=torch.int64)
+    is_nan = torch.zeros(rows, columns, dtype=torch.bool)
+    for index, sums in enumerate(block_sums(a_codes, w_codes, **formats, block=block)):
+        shared = _shared(a_scales, w_scales, index)
+        terms, outside = exact_terms(sums, *shared, scale=scale, window=window)
+        acc, is_nan = acc + terms, is_nan | outside
+    return wrapped(acc, acc_width), is_nan

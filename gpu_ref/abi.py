@@ -16,6 +16,7 @@ from typing import Any
 
 __all__ = [
     "STRUCTURES",
+    "CodedOperand",
     "Container",
     "Context",
     "Decode",
@@ -30,7 +31,12 @@ __all__ = [
     "Product",
     "Quantize",
     "Refusals",
+    "ScaleFormat",
+    "Unit",
+    "UnitProduct",
+    "UnitStream",
     "prototypes",
+    "tile_prototypes",
 ]
 
 MAX_CODES = 256
@@ -216,6 +222,67 @@ class RowsProduct(ctypes.Structure):
     )
 
 
+class ScaleFormat(ctypes.Structure):
+    """``ScaleFormat`` in dot_unit.h."""
+
+    _fields_ = (("bits", c_int32), ("mantissa_bits", c_int32), ("quantum_exponent", c_int32))
+
+
+class Unit(ctypes.Structure):
+    """``Unit`` in dot_unit.h."""
+
+    _fields_ = (
+        ("accumulator", c_int32),
+        ("acc_width", c_int32),
+        ("overflow", c_int32),
+        ("quantum_exponent", c_int32),
+        ("window_low", c_int32),
+        ("window_high", c_int32),
+        ("scale", ScaleFormat),
+    )
+
+
+class UnitStream(ctypes.Structure):
+    """``UnitStream`` in unit_kernels.h."""
+
+    _fields_ = (
+        ("w", c_void_p),
+        ("a", c_void_p),
+        ("clear", c_void_p),
+        ("last", c_void_p),
+        ("w_scales", c_void_p),
+        ("a_scales", c_void_p),
+        ("initial", c_int64),
+        ("acc", c_void_p),
+        ("is_nan", c_void_p),
+        ("streams", c_int64),
+        ("cycles", c_int64),
+        ("lanes", c_int64),
+    )
+
+
+class CodedOperand(ctypes.Structure):
+    """``CodedOperand`` in unit_kernels.h."""
+
+    _fields_ = (("codes", c_void_p), ("scales", c_void_p))
+
+
+class UnitProduct(ctypes.Structure):
+    """``UnitProduct`` in unit_kernels.h."""
+
+    _fields_ = (
+        ("a", CodedOperand),
+        ("w", CodedOperand),
+        ("m", c_int64),
+        ("n", c_int64),
+        ("length", c_int64),
+        ("block", c_int64),
+        ("blocks", c_int64),
+        ("acc", c_void_p),
+        ("is_nan", c_void_p),
+    )
+
+
 class Container(ctypes.Structure):
     """``dfloat11::Container`` in dfloat11_container.h."""
 
@@ -333,6 +400,9 @@ STRUCTURES: tuple[type[ctypes.Structure], ...] = (
     JointContainer,
     DecodeJoint,
     JointProduct,
+    Unit,
+    UnitStream,
+    UnitProduct,
 )
 
 
@@ -347,6 +417,8 @@ def prototypes(kind: str) -> dict[str, tuple[Any, ...]]:
         "hb_quantize": (context, table, POINTER(Quantize), c_int32),
         "hb_dequantize": (context, table, POINTER(Dequantize)),
         "hb_mac_stream": (context, table, table, POINTER(MacStream)),
+        "hb_unit_stream": (context, table, table, POINTER(Unit), POINTER(UnitStream)),
+        "hb_unit_product": (context, table, table, POINTER(Unit), POINTER(UnitProduct)),
         "hb_expand": (context, table, POINTER(Expand)),
         "hb_gemm_plain": (context, table, table, plain),
         "hb_gemm_dp4a": (context, product),
@@ -368,3 +440,8 @@ def prototypes(kind: str) -> dict[str, tuple[Any, ...]]:
         "hb_gemm_pairs": (context, table, table, plain),
         "hb_gemm_doubles": (context, table, table, plain),
     }
+
+
+def tile_prototypes() -> dict[str, tuple[Any, ...]]:
+    """Argument types of the functions in the library of further tensor-core products."""
+    return {"hb_gemm_tile": (POINTER(Context), POINTER(Product), c_int32, c_int32)}

@@ -2,15 +2,15 @@
 
 import statistics
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from halfbyte.base import JsonObject, ToolError
+from halfbyte.base import JsonObject, ToolError, UserError
 from halfbyte.formats import Format
 from halfbyte.golden.quantizer import DEFAULT_BLOCK
 from halfbyte.gpu_ref.build import format_table
@@ -18,6 +18,7 @@ from halfbyte.gpu_ref.library import library_for
 from halfbyte.gpu_ref.machine import describe
 from halfbyte.gpu_ref.multiply import (
     EMULATED,
+    alternatives,
     applicable_kernels,
     expand,
     matmul,
@@ -27,7 +28,21 @@ from halfbyte.gpu_ref.packed import Packed
 from halfbyte.gpu_ref.quantizer import quantize
 from halfbyte.gpu_ref.records import MemoryRun, MemoryTiming, ProductRun, ProductTiming, Timing
 
-__all__ = ["Sizes", "benchmark", "few_rows_records", "in_turn", "memory_records", "product_records"]
+__all__ = [
+    "BLOCKS",
+    "Sizes",
+    "benchmark",
+    "few_rows_records",
+    "in_turn",
+    "memory_records",
+    "product_records",
+    "sweep",
+    "sweep_records",
+    "timed_kernels",
+]
+
+BLOCKS = (DEFAULT_BLOCK, 32, 16)
+"""Block sizes to time; the last two are those of MXFP4 and NVFP4."""
 
 
 @dataclass(frozen=True)
@@ -116,12 +131,18 @@ def memory_records(fmt: Format, sizes: Sizes, device: torch.device) -> Iterator[
             )
 
 
-def product_records(fmt: Format, sizes: Sizes, device: torch.device) -> Iterator[ProductRun]:
-    """Every GEMM kernel compared with torch.matmul: BF16 on a GPU, FP32 on a CPU."""
+def product_records(
+    fmt: Format, sizes: Sizes, device: torch.device, kernels: Sequence[str] | None = None
+) -> Iterator[ProductRun]:
+    """Every GEMM kernel, or those given, compared with torch.matmul: BF16 on a GPU, FP32 on a CPU.
+
+    Raises ToolError if a kernel differs from the plain one.
+    """
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     a, w = (_random(rows, sizes.k, device, dtype) for rows in (sizes.m, sizes.n))
     operands = [quantize(x, fmt, block=sizes.block) for x in (a, w)]
-    kernels = _timed_kernels(fmt, sizes, device)
+    if kernels is None:
+        kernels = timed_kernels(fmt, sizes, device)
     _check_agreement(operands, kernels)
     functions: dict[str, Callable[[], object]] = {"torch.matmul": partial(torch.matmul, a, w.T)}
     for kernel in kernels:
@@ -190,7 +211,7 @@ def _rows_kernel(x: Tensor, w: Packed) -> Callable[[], object]:
     overflows = torch.zeros(1, dtype=torch.int64, device=x.device)
     call, table = rows_call(wide, operand, w.shape[0], y, overflows), format_table(w.format)
 
-    def run(kept: object = (wide, keep, overflows)) -> None:
+    def run(kept: object = (wide, keep, y, overflows)) -> None:
         library.call("hb_gemm_rows", x.device, table, call)
 
     run()
@@ -199,7 +220,7 @@ def _rows_kernel(x: Tensor, w: Packed) -> Callable[[], object]:
     return run
 
 
-def _timed_kernels(fmt: Format, sizes: Sizes, device: torch.device) -> list[str]:
+def timed_kernels(fmt: Format, sizes: Sizes, device: torch.device) -> list[str]:
     """The kernels to time; on the host without emulated kernels and plain, which take minutes."""
     kind = library_for(device).kind
     skipped = () if kind == "cuda" else (*EMULATED, "plain")
@@ -210,7 +231,7 @@ def _timed_kernels(fmt: Format, sizes: Sizes, device: torch.device) -> list[str]
     ]
 
 
-def _check_agreement(operands: list[Packed], kernels: list[str]) -> None:
+def _check_agreement(operands: list[Packed], kernels: Sequence[str]) -> None:
     """Every kernel gives the bits of the plain one on a corner of the problem."""
     corner = [
         Packed(x.codes[:300], x.scales[:300], x.format, x.length, x.block, trusted=True)
@@ -234,3 +255,23 @@ def benchmark(fmt: Format, device: torch.device, sizes: Sizes | None = None) -> 
         *(MemoryTiming(**vars(run), **where) for run in memory),
         *(ProductTiming(**vars(run), **where) for run in products),
     ]
+
+
+def sweep_records(
+    fmt: Format, device: torch.device, sizes: Sizes | None = None
+) -> Iterator[ProductRun]:
+    """The tensor-core kernel with each of its tiles, for every block size of :data:`BLOCKS`.
+
+    Raises UserError on a CPU, where these kernels are emulated, and ToolError if one differs.
+    """
+    if device.type != "cuda" and sizes is None:
+        raise UserError("Tiles are compared on a GPU: the host build only emulates their kernel")
+    for block in BLOCKS:
+        chosen = replace(sizes or Sizes.of(device), block=block)
+        yield from product_records(fmt, chosen, device, ("mma", *alternatives(device)))
+
+
+def sweep(fmt: Format, device: torch.device) -> list[Timing]:
+    """Records of :func:`sweep_records`, with the machine."""
+    where = vars(describe(device))
+    return [ProductTiming(**vars(run), **where) for run in sweep_records(fmt, device)]

@@ -13,7 +13,14 @@ from halfbyte.gpu_ref.abi import FormatTable
 from halfbyte.gpu_ref.compilers import cuda_compiler
 from halfbyte.gpu_ref.tables import SYMBOL, format_header, header_name, tables_source
 
-__all__ = ["SOURCES", "build_cuda", "build_fuzz", "build_host", "format_table"]
+__all__ = [
+    "SOURCES",
+    "build_cuda",
+    "build_fuzz",
+    "build_host",
+    "build_tiles",
+    "format_table",
+]
 
 SOURCES = Path(__file__).parent / "cuda"
 FUZZ = "dfloat11_fuzz.cpp"
@@ -28,16 +35,26 @@ def _library(compiler: Compiler, main: str, files: Mapping[str, str]) -> Path:
     return compiled_library(compiler, main, files, build_dir().resolve() / "gpu_ref")
 
 
+def _files(main: str) -> dict[str, str]:
+    """The headers, and the source that includes them."""
+    return {name: text for name, text in _sources().items() if name.endswith(".h") or name == main}
+
+
 def build_host(*, sanitize: bool = False) -> Path:
     """The library of the host build, compiled for this machine's processor."""
-    files = {name: text for name, text in _sources().items() if not name.endswith(".cu")}
-    return _library(host_compiler(sanitize=sanitize), "host.cpp", files)
+    return _library(host_compiler(sanitize=sanitize), "host.cpp", _files("host.cpp"))
 
 
 def build_cuda() -> Path:
-    """The library of the CUDA build: sm_80, sm_90, and PTX for later GPUs."""
-    files = {name: text for name, text in _sources().items() if name != "host.cpp"}
-    return _library(cuda_compiler(), "device.cu", files)
+    """The library of the CUDA build: for the GPUs of this machine, or for all if it has none."""
+    return _library(cuda_compiler(), "device.cu", _files("device.cu"))
+
+
+def build_tiles(kind: str) -> Path:
+    """The library of further tensor-core products for the build ``cuda`` or ``host``."""
+    if kind == "cuda":
+        return _library(cuda_compiler(), "device_tiles.cu", _files("device_tiles.cu"))
+    return _library(host_compiler(), "host_tiles.cpp", _files("host_tiles.cpp"))
 
 
 def build_fuzz() -> Path:

@@ -1,7 +1,6 @@
 """The check: every kernel against the golden model, number by number and as bits."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -17,77 +16,18 @@ from halfbyte.golden import quantize as golden_quantize
 from halfbyte.golden.scales import ScaleFormat, block_scales
 from halfbyte.gpu_ref import cases
 from halfbyte.gpu_ref.cases import Shape
+from halfbyte.gpu_ref.comparison import Comparison
 from halfbyte.gpu_ref.library import library_for
 from halfbyte.gpu_ref.mac import mac_stream
-from halfbyte.gpu_ref.multiply import EMULATED, applicable_kernels, matmul
+from halfbyte.gpu_ref.multiply import EMULATED, alternatives, applicable_kernels, matmul
 from halfbyte.gpu_ref.packed import Packed
 from halfbyte.gpu_ref.quantizer import absmax, encode, quantize, scales_of
-from halfbyte.gpu_ref.records import ComparisonRecord
 
-__all__ = ["Comparison", "check_format", "merged"]
+__all__ = ["check_format", "check_tiles"]
 
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 # Scales that make steps subnormal or huge, but keep sums finite.
 SPREADS = (1.0, 2.0**-70, 2.0**50)
-
-
-@dataclass
-class Comparison:
-    """The results of one kernel for one pair of formats.
-
-    Parameters
-    ----------
-    kernel : str
-        Its name; ``emulated`` kernels run thread by thread on the CPU.
-    compared, different : int
-        Numbers that were compared with the golden model, and those whose bits differ.
-    first : str
-        The first difference.
-    """
-
-    kernel: str
-    format: str
-    activation: str
-    compared: int = 0
-    different: int = 0
-    first: str = field(default="")
-
-    def add(self, seen: Tensor, expected: Tensor, what: str) -> None:
-        """Count the numbers of two tensors of one type and shape; floats are compared as bits."""
-        seen, expected = seen.cpu().contiguous(), expected.cpu().contiguous()
-        if seen.shape != expected.shape or seen.dtype != expected.dtype:
-            self.compared, self.different = self.compared + 1, self.different + 1
-            self.first = self.first or (
-                f"{what}: {seen.dtype} of shape {tuple(seen.shape)} for {expected.dtype} of shape "
-                f"{tuple(expected.shape)}"
-            )
-            return
-        if seen.dtype == torch.float32:
-            wrong = seen.view(torch.int32) != expected.view(torch.int32)
-        else:
-            wrong = seen != expected
-        self.compared += seen.numel()
-        count = int(wrong.sum())
-        if count and not self.first:
-            at = tuple(wrong.nonzero()[0].tolist())
-            self.first = f"{what} at {at}: {seen[at].item()} for {expected[at].item()}"
-        self.different += count
-
-    def record(self) -> ComparisonRecord:
-        """The counts, for JSON."""
-        return ComparisonRecord(**asdict(self))
-
-
-def merged(comparisons: Iterable[Comparison]) -> list[Comparison]:
-    """One comparison per kernel, over all formats, in order of appearance."""
-    totals: dict[str, Comparison] = {}
-    for each in comparisons:
-        total = totals.setdefault(each.kernel, Comparison(each.kernel, "all", "all"))
-        total.compared += each.compared
-        total.different += each.different
-        if each.first and not total.first:
-            total.first = f"{each.format} x {each.activation}, {each.first}"
-    return list(totals.values())
 
 
 def _elementwise(fmt: Format, device: torch.device) -> Iterator[Comparison]:
@@ -181,9 +121,13 @@ def _streams(weight: Format, activation: Format, device: torch.device) -> Iterat
 
 
 def _products(
-    weight: Format, activation: Format, shapes: Sequence[Shape], device: torch.device
+    weight: Format,
+    activation: Format,
+    shapes: Sequence[Shape],
+    device: torch.device,
+    tiles: Sequence[str] | None = None,
 ) -> Iterator[Comparison]:
-    """Every GEMM kernel that is exact for a shape."""
+    """Every GEMM kernel that is exact for a shape, or the ``tiles`` that replace mma."""
     kind = library_for(device).kind
     found: dict[str, Comparison] = {}
     for number, shape in enumerate(shapes):
@@ -194,7 +138,8 @@ def _products(
         expected = gemm(a, w)
         packed = [Packed.from_golden(operand).to(device) for operand in (a, w)]
         block, sizes = packed[0].kernel_block, {"rows": shape.m, "length": shape.k}
-        for name in applicable_kernels(kind, activation, weight, block, **sizes):
+        fitting = applicable_kernels(kind, activation, weight, block, **sizes)
+        for name in fitting if tiles is None else tiles if "mma" in fitting else ():
             emulated = kind == "host" and name in EMULATED
             label = f"gemm {name}{' (emulated)' if emulated else ''}"
             comparison = found.setdefault(label, Comparison(label, weight.name, activation.name))
@@ -258,3 +203,13 @@ def check_format(
         *_products(weight, other, shapes, device),
         *_refusals(weight, device),
     ]
+
+
+def check_tiles(
+    fmt: Format, device: torch.device, *, shapes: Sequence[Shape] = cases.SHAPES
+) -> list[Comparison]:
+    """The tensor-core products that only ``gpu-bench --sweep`` takes, against the golden model.
+
+    They are apart from :func:`check_format`, so that a fault of theirs spoils nothing else.
+    """
+    return list(_products(fmt, fmt, shapes, device, alternatives(device)))

@@ -5,6 +5,8 @@ import re
 import shutil
 from functools import cache
 
+import torch
+
 from halfbyte.base import ToolError
 from halfbyte.base.compilers import SHARED_LIBRARY, Compiler, run_tool
 
@@ -18,10 +20,15 @@ _CUDA = (
     "-fmad=false",
     "-ftz=false",
     "-prec-div=true",
-    "-gencode=arch=compute_80,code=sm_80",
-    "-gencode=arch=compute_90,code=[sm_90,compute_90]",
     "-Xcompiler=-fPIC,-fvisibility=hidden",
 )
+# For machines without a GPU: capabilities 8.0 and 9.0, and PTX that later GPUs compile when they
+# load it.
+_OLDEST = ("-gencode=arch=compute_80,code=sm_80",)
+_HOPPER = ("-gencode=arch=compute_90,code=sm_90",)
+_WARPGROUPS = ("-gencode=arch=compute_90a,code=sm_90a", "-DHB_WARPGROUPS")
+_LATER = ("-gencode=arch=compute_90,code=compute_90",)
+WARPGROUP_NVCC = (12, 0)  # the first that knows sm_90a
 
 
 def find_nvcc() -> str | None:
@@ -34,18 +41,36 @@ def find_nvcc() -> str | None:
     return next(filter(None, map(shutil.which, candidates)), None)
 
 
+def _architectures(path: str, hopper: tuple[str, ...]) -> tuple[str, ...]:
+    """Flags for the GPUs of this machine if the compiler knows all of them, else for every GPU.
+
+    ``hopper`` are those for capability 9.0.
+    """
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    found = {torch.cuda.get_device_capability(index) for index in range(count)}
+    names = [f"{major}{minor}" for major, minor in sorted(found)]
+    known = run_tool([path, "--list-gpu-code"]).stdout.split()
+    if not names or any(f"sm_{name}" not in known for name in names):
+        return (*_OLDEST, *hopper, *_LATER)
+    flags = [f"-gencode=arch=compute_{name},code=sm_{name}" for name in names if name != "90"]
+    return (*flags, *(hopper if "90" in names else ()))
+
+
 @cache
 def _cuda_compiler(path: str) -> Compiler:
     text = run_tool([path, "--version"]).stdout
     release = re.search(r"release (\d+)\.(\d+), (V[\d.]+)", text)
     if release is None:
         raise ToolError(f"{path} does not say its version: is it nvcc?", [path, "--version"], text)
-    if (int(release[1]), int(release[2])) < OLDEST_NVCC:
+    version = int(release[1]), int(release[2])
+    if version < OLDEST_NVCC:
         raise ToolError(
             f"nvcc {release[1]}.{release[2]} is too old: the CUDA build needs "
             f"{OLDEST_NVCC[0]}.{OLDEST_NVCC[1]} or newer; set NVCC to one"
         )
-    return Compiler((path,), f"nvcc {release[3]}", (*SHARED_LIBRARY, *_CUDA))
+    hopper = _WARPGROUPS if version >= WARPGROUP_NVCC else _HOPPER
+    flags = (*SHARED_LIBRARY, *_CUDA, *_architectures(path, hopper))
+    return Compiler((path,), f"nvcc {release[3]}", flags)
 
 
 def cuda_compiler() -> Compiler:

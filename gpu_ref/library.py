@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
@@ -18,16 +19,18 @@ from halfbyte.gpu_ref.abi import (
     JointContainer,
     Layout,
     prototypes,
+    tile_prototypes,
 )
-from halfbyte.gpu_ref.build import build_cuda, build_host
+from halfbyte.gpu_ref.build import build_cuda, build_host, build_tiles
 
-__all__ = ["Library", "cuda_library", "host_library", "library_for"]
+__all__ = ["Library", "cuda_library", "host_library", "library_for", "tile_library"]
 
 # mma.m16n8k32 on int8 and asynchronous copies.
 OLDEST_CAPABILITY = (8, 0)
 # Set to 1, the host build has the address and undefined-behaviour sanitizers; their runtime must
 # then be loaded before Python (LD_PRELOAD).
 SANITIZE_VARIABLE = "HALFBYTE_GPU_REF_SANITIZE"
+Functions = Callable[[str], Mapping[str, tuple[Any, ...]]]
 
 
 class Library:
@@ -37,14 +40,16 @@ class Library:
     ----------
     handle : ctypes.CDLL
         The library; its structures must have the sizes that :mod:`.abi` declares.
+    functions : function
+        Gives its functions and their argument types for the build ``cuda`` or ``host``.
     """
 
-    def __init__(self, handle: ctypes.CDLL) -> None:
+    def __init__(self, handle: ctypes.CDLL, functions: Functions = prototypes) -> None:
         self._handle = handle
         handle.hb_kind.restype = handle.hb_error.restype = ctypes.c_char_p
         self.kind: str = handle.hb_kind().decode()
         self._check_sizes()
-        for name, types in prototypes(self.kind).items():
+        for name, types in functions(self.kind).items():
             getattr(handle, name).argtypes = types
         handle.hb_tensor_scale.argtypes = (
             ctypes.c_float,
@@ -130,6 +135,11 @@ class Library:
         return damage
 
     @property
+    def has_groups(self) -> bool:
+        """Of :func:`tile_library`: whether it has the warpgroup instructions of Hopper."""
+        return bool(self._handle.hb_has_groups())
+
+    @property
     def simd(self) -> str | None:
         """The vector instructions of the host build; None for the CUDA build."""
         if self.kind == "cuda":
@@ -137,6 +147,12 @@ class Library:
         self._handle.hb_simd.restype = ctypes.c_char_p
         name: str = self._handle.hb_simd().decode()
         return name
+
+
+@cache
+def tile_library(kind: str) -> Library:
+    """Further tensor-core products of the build ``cuda`` or ``host``, compiled if necessary."""
+    return Library(loaded(build_tiles(kind)), lambda kind: tile_prototypes())
 
 
 @cache

@@ -10,10 +10,17 @@ from halfbyte.base import UserError
 from halfbyte.formats import Format
 from halfbyte.gpu_ref.abi import Expand, Layout, Operand, PlainProduct, Product, RowsProduct
 from halfbyte.gpu_ref.build import format_table
-from halfbyte.gpu_ref.library import Library, library_for
+from halfbyte.gpu_ref.library import Library, library_for, tile_library
 from halfbyte.gpu_ref.packed import Packed
 
-__all__ = ["GEMM_KERNELS", "applicable_kernels", "choose_kernel", "matmul", "refusal"]
+__all__ = [
+    "GEMM_KERNELS",
+    "alternatives",
+    "applicable_kernels",
+    "choose_kernel",
+    "matmul",
+    "refusal",
+]
 
 # Below this, partial sums of a block can be converted to FP32 by one subtraction; see gemm_mma.h.
 SMALL = 2**22
@@ -96,6 +103,26 @@ GEMM_KERNELS = {
     "cuda": ("plain", "dp4a", "mma", "rows"),
     "host": ("plain", "dp4a", "mma", "rows", "pairs", "doubles"),
 }
+
+
+@dataclass(frozen=True)
+class _Tile:
+    """A tensor-core product in other tiles: its number in tiles.h, and KiB of shared memory."""
+
+    number: int
+    shared: int
+
+
+# Named after rows x columns x buffers; ``mma`` itself is 128x128x3. They are for ``gpu-bench
+# --sweep``; those of wgmma need compute capability 9.0.
+_TILES = {
+    "mma 128x64x3": _Tile(0, 72),
+    "wgmma 64x128x3": _Tile(1, 72),
+    "wgmma 64x128x4": _Tile(2, 96),
+    "wgmma 128x128x4": _Tile(3, 128),
+}
+WARPGROUPS = (9, 0)
+
 EMULATED = ("dp4a", "mma", "rows")
 """Kernels that the host build emulates thread by thread, to check them without a GPU."""
 _PREFERENCE = {"cuda": ("rows", "mma", "plain"), "host": ("pairs", "doubles", "plain")}
@@ -114,7 +141,8 @@ def refusal(
 
     ``rows`` and ``length`` are those of the activations; a kernel for few rows needs them.
     """
-    return _REFUSALS[kernel](_Sizes((activation, weight), terms, rows, length))
+    name = "mma" if kernel in _TILES else kernel
+    return _REFUSALS[name](_Sizes((activation, weight), terms, rows, length))
 
 
 def applicable_kernels(
@@ -132,6 +160,21 @@ def applicable_kernels(
         for name in GEMM_KERNELS[kind]
         if not refusal(name, activation, weight, terms, rows=rows, length=length)
     ]
+
+
+def alternatives(device: torch.device) -> tuple[str, ...]:
+    """Kernels that compute as ``mma`` does in other tiles, and that the device can run."""
+    room, groups = 2**10, True
+    if device.type == "cuda":
+        properties = torch.cuda.get_device_properties(device)
+        room = getattr(properties, "shared_memory_per_block_optin", 0) >> 10  # not in old PyTorch
+        groups = torch.cuda.get_device_capability(device) == WARPGROUPS
+    groups = groups and tile_library(library_for(device).kind).has_groups
+    return tuple(
+        name
+        for name, tile in _TILES.items()
+        if tile.shared <= room and (groups or "wgmma" not in name)
+    )
 
 
 def choose_kernel(
@@ -154,7 +197,7 @@ def choose_kernel(
         return next(
             name for name in _PREFERENCE[kind] if name in fitting and not (name == "mma" and padded)
         )
-    if kernel not in GEMM_KERNELS[kind]:
+    if kernel not in (*GEMM_KERNELS[kind], *_TILES):
         names = ", ".join(GEMM_KERNELS[kind])
         raise UserError(
             f"Kernel of the {kind} build must be auto, {names}, not {str(kernel)[:60]!r}"
@@ -271,8 +314,12 @@ def _multiply_expanded(
         overflows=overflows.data_ptr(),
     )
     small = _Sizes((a.format, w.format), a.kernel_block).bound < SMALL
-    extra = (int(small),) if kernel == "mma" else ()
-    library.call(f"hb_gemm_{kernel}", a.device, call, *extra)
+    if kernel in _TILES:
+        tiles, number = tile_library(library.kind), _TILES[kernel].number
+        tiles.call("hb_gemm_tile", a.device, call, int(small), number)
+    else:
+        extra = (int(small),) if kernel == "mma" else ()
+        library.call(f"hb_gemm_{kernel}", a.device, call, *extra)
 
 
 def _multiply_rows(
@@ -297,4 +344,4 @@ def rows_call(a: Expanded, w: Operand, columns: int, y: Tensor, overflows: Tenso
     )
 
 
-_RUNS = {"dp4a": _multiply_expanded, "mma": _multiply_expanded, "rows": _multiply_rows}
+_RUNS = dict.fromkeys(("dp4a", "mma", *_TILES), _multiply_expanded) | {"rows": _multiply_rows}

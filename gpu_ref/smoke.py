@@ -10,8 +10,10 @@ import torch
 
 from halfbyte.formats import load
 from halfbyte.gpu_ref import cases
-from halfbyte.gpu_ref.check import check_format, merged
+from halfbyte.gpu_ref.check import check_format
+from halfbyte.gpu_ref.comparison import merged
 from halfbyte.gpu_ref.dfloat11.check import check_dfloat11
+from halfbyte.gpu_ref.unit_check import check_units
 
 __all__ = ["main"]
 
@@ -25,7 +27,10 @@ def main(device: str) -> int:
     comparisons = [
         comparison
         for fmt in map(load, FORMATS)
-        for comparison in check_format(fmt, torch.device(device), shapes=SHAPES)
+        for comparison in (
+            *check_format(fmt, torch.device(device), shapes=SHAPES),
+            *check_units(fmt, torch.device(device)),
+        )
     ]
     totals = merged([*comparisons, *check_dfloat11(torch.device(device))])
     for total in totals:

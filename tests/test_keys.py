@@ -12,6 +12,8 @@ import pytest
 
 import halfbyte
 from halfbyte.area import load_technology
+from halfbyte.area.search.measure_jobs import MeasureJob
+from halfbyte.area.search.records import MappedRecord
 from halfbyte.area.search.synthesis_jobs import SynthesisJob
 from halfbyte.area.synthesis.recipes import QUICK
 from halfbyte.area.timing.operands import load_operands
@@ -57,15 +59,20 @@ def edit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Edit]:
     forget()
 
 
-def synthesis_key() -> str:
+def synthesis_job() -> SynthesisJob:
     fmt = load("e2m1")
-    job = SynthesisJob(
-        MacSpec(fmt, fmt, "exponent_shift"),
-        QUICK,
-        load_technology("sky130hd"),
-        operands=load_operands("minilm"),
+    return SynthesisJob(MacSpec(fmt, fmt, "exponent_shift"), QUICK, load_technology("sky130hd"))
+
+
+def synthesis_key() -> str:
+    return synthesis_job().key
+
+
+def energy_key() -> str:
+    netlist = MappedRecord(
+        area_um2=1.0, register_um2=1.0, cells=1, flip_flops=1, seconds=1.0, json_sha256="0"
     )
-    return job.key
+    return MeasureJob(synthesis_job(), netlist, load_operands("minilm")).key
 
 
 def evaluation_code() -> str:
@@ -84,9 +91,10 @@ DEPENDS = [
     (synthesis_key, "area/synthesis/yosys.py"),
     (synthesis_key, "area/synthesis/annealing/kernel.py"),
     (synthesis_key, "area/synthesis/annealing/candidates.py"),
-    (synthesis_key, "area/timing/delay.py"),
-    (synthesis_key, "area/timing/energy.py"),
     (synthesis_key, "base/yosys.py"),
+    (energy_key, "area/timing/delay.py"),
+    (energy_key, "area/timing/energy.py"),
+    (energy_key, "area/timing/event_kernel.py"),
     (evaluation_code, "golden/quantizer.py"),
     (evaluation_code, "accuracy/recipes/gptq.py"),
     (evaluation_code, "accuracy/models/causal.py"),
@@ -99,8 +107,10 @@ INDEPENDENT = [
     (synthesis_key, "rtl/__init__.py"),
     (synthesis_key, "area/exploration/run.py"),
     (synthesis_key, "area/proofs/mac.py"),
+    (synthesis_key, "area/timing/energy.py"),
     (synthesis_key, "cli/synth.py"),
     (synthesis_key, "golden/codec.py"),
+    (energy_key, "area/synthesis/yosys.py"),
     (evaluation_code, "accuracy/chart.py"),
     (evaluation_code, "golden/dfloat11/codec.py"),
     (evaluation_code, "rtl/mac.py"),

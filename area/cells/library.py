@@ -58,7 +58,8 @@ _PROCESS = re.compile(r"(?<![a-z])(tt|ff|ss|sf|fs|typ|typical|nom|fast|slow)(?![
 class Library:
     """The usable cells of one library, with its name, corner and supply voltage, if stated.
 
-    ``left_out`` gives the malformed cells by name, each with the reason.
+    ``left_out`` gives the malformed cells by name, each with the reason. ``time_unit_ps`` is the
+    unit of time of its first file in ps.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Library:
     voltage: float | None
     cells: Mapping[str, Cell]
     left_out: Mapping[str, str] = field(default_factory=dict)
+    time_unit_ps: float = 1000.0
 
 
 def read_library(paths: Sequence[Path]) -> Library:
@@ -78,13 +80,14 @@ def read_library(paths: Sequence[Path]) -> Library:
         raise UserError("A library needs at least one Liberty file")
     cells: dict[str, Cell] = {}
     left_out: dict[str, str] = {}
-    names, corners, voltages = [], set(), []
+    names, corners, voltages, times = [], set(), [], []
     for path in paths:
         group = read_liberty(path)
         names.append(group.arguments[0] if group.arguments else path.name.split(".")[0])
         try:
             corners.add(_corner(group, names[-1]))
             voltages.append(_conditions(group)[1])
+            times.append(_units(group).time)
             for name, cell in _cells(group):
                 if isinstance(cell, str):
                     left_out.setdefault(name, cell)
@@ -98,7 +101,7 @@ def read_library(paths: Sequence[Path]) -> Library:
         )
     if left_out and not cells:
         raise UserError(f"{', '.join(map(str, paths))}: {_none_usable(left_out)}")
-    return Library(_common_name(names), corners.pop(), voltages[0], cells, left_out)
+    return Library(_common_name(names), corners.pop(), voltages[0], cells, left_out, times[0])
 
 
 def _none_usable(left_out: Mapping[str, str]) -> str:

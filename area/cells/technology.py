@@ -28,6 +28,7 @@ DEFAULT = "sky130hd"
 # The user's folder of cards.
 _OWN = "technologies"
 UNITS = {"area": "um^2", "time": "ps", "capacitance": "fF", "leakage": "nW", "energy": "fJ"}
+_TIME_UNIT = "library_time_ps"
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 # PyYAML's C loader, if available, reads a card in a tenth of the time.
 _SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -65,6 +66,8 @@ class Technology:
         Cells that are used only with a clock to meet: stronger versions of other cells.
     left_out : mapping of str to str
         Malformed cells, which are not part of the technology, with the reasons.
+    time_unit_ps : float
+        The full library's own unit of time in ps, in which constraints (SDC) count.
 
     Raises
     ------
@@ -81,6 +84,7 @@ class Technology:
     voltage: float | None = None
     strengths: frozenset[str] = frozenset()
     left_out: Mapping[str, str] = field(default_factory=dict, compare=False)
+    time_unit_ps: float = field(default=1000.0, compare=False)
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -221,7 +225,8 @@ class Technology:
     @cached_property
     def content_hash(self) -> str:
         """SHA-256 (hex) of everything that synthesis sees."""
-        return content_key({**self.to_card(), "cells": repr(self.cells)})
+        card = {key: value for key, value in self.to_card().items() if key != _TIME_UNIT}
+        return content_key({**card, "cells": repr(self.cells)})
 
     def liberty_text(self, *, clocked: bool = False) -> str:
         """A Liberty library with the cells, for Yosys and ABC; one flip-flop, the smallest.
@@ -254,6 +259,7 @@ class Technology:
             "source": self.source,
             "licence": self.licence,
             "units": UNITS,
+            _TIME_UNIT: self.time_unit_ps,
             "voltage": self.voltage,
             "strengths": sorted(self.strengths),
             "cells": {name: cell_to_card(cell) for name, cell in self.cells.items()},
@@ -301,6 +307,7 @@ def from_card(path: Path) -> Technology:
             cells={str(name): cell_from_card(name, cell) for name, cell in card["cells"].items()},
             voltage=None if card["voltage"] is None else float(card["voltage"]),
             strengths=frozenset(map(str, card["strengths"])),
+            time_unit_ps=float(card.get(_TIME_UNIT, 1000.0)),
         )
     except OSError as error:
         raise UserError(f"Technology card {path} cannot be read ({error.strerror})") from error
@@ -367,4 +374,5 @@ def from_liberty(paths: Sequence[Path]) -> Technology:
         cells=library.cells,
         voltage=library.voltage,
         left_out=library.left_out,
+        time_unit_ps=library.time_unit_ps,
     )

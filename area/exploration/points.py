@@ -7,9 +7,9 @@ from halfbyte.area.search.dot_jobs import DotJob
 from halfbyte.area.search.dot_records import DotRecord, MappedDot
 from halfbyte.area.search.jobs import JobRunner
 from halfbyte.area.search.lanes import search_lanes
+from halfbyte.area.search.measure_jobs import design_key, synthesize_named
 from halfbyte.area.search.records import SynthesisRecord
 from halfbyte.area.search.run_folder import run_folder
-from halfbyte.area.search.synthesis_jobs import design_key, synthesize_named
 from halfbyte.area.synthesis.dot import adder_style, synthesize_dot
 from halfbyte.area.synthesis.recipes import Recipe
 from halfbyte.area.timing.dot_streams import DotMeasured, measure_dot

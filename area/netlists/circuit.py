@@ -146,7 +146,13 @@ class Circuit:
                 gate._replace(inputs=tuple(source(net) for net in gate.inputs))
                 for gate in self.gates
             ],
-            registers=[each._replace(data=source(each.data)) for each in self.registers],
+            registers=[
+                each._replace(
+                    data=source(each.data),
+                    tied=tuple((source(net), level) for net, level in each.tied),
+                )
+                for each in self.registers
+            ],
             outputs={name: [source(net) for net in nets] for name, nets in self.outputs.items()},
         )
 

@@ -16,14 +16,18 @@ __all__ = ["deliver", "synthesized_spec"]
 
 _SDC = """\
 # Constraints of {name}, written by halfbyte: {what}.
-# Times are in nanoseconds. For a library that counts in picoseconds: set ns 1000.
-set ns 1.0
-create_clock -name clk -period [expr {period:g} * $ns] [get_ports clk]
-set_clock_transition [expr {slew:g} * $ns] [get_clocks clk]
+# Times count in the unit of {library}: {unit:g} ps.
+create_clock -name clk -period {period:.7g} [get_ports clk]
+set_clock_transition {slew:.7g} [get_clocks clk]
 set inputs [get_ports {{{inputs}}}]
 set_input_delay 0 -clock clk $inputs
-set_input_transition [expr {slew:g} * $ns] $inputs
+set_input_transition {slew:.7g} $inputs
 set_output_delay 0 -clock clk [get_ports {{acc[*]}}]
+"""
+# The final addition of saved carries may take several cycles.
+_SLOW_SUM = """\
+set_multicycle_path {cycles} -setup -to [get_ports {{acc[*]}}]
+set_multicycle_path {less} -hold -to [get_ports {{acc[*]}}]
 """
 
 
@@ -77,10 +81,15 @@ def _constraints(spec: MacSpec, record: SynthesisRecord, technology: Technology)
             "give one with --clock, or another library"
         )
     inputs = ["w[*]", "a[*]", "clear", *(["enable"] if spec.enable else [])]
-    return _SDC.format(
+    unit = technology.time_unit_ps
+    text = _SDC.format(
         name=spec.name,
         what=what,
-        period=period / 1000,
-        slew=typical_slew(technology) / 1000,
+        library=technology.title,
+        unit=unit,
+        period=period / unit,
+        slew=typical_slew(technology) / unit,
         inputs=" ".join(inputs),
     )
+    cycles = record.acc_cycles or 1
+    return text + (_SLOW_SUM.format(cycles=cycles, less=cycles - 1) if cycles > 1 else "")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from halfbyte.area.proofs.results import MacProof
-from halfbyte.area.timing.measure import Measured, acc_cycles, slack
+from halfbyte.area.timing.measure import acc_cycles, slack
 from halfbyte.base import Record
 
 __all__ = ["FpgaRecord", "MappedRecord", "SynthesisRecord", "pair_name"]
@@ -21,7 +21,7 @@ def pair_name(weight: str, activation: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class MappedRecord(Record):
-    """A netlist that one recipe gave: its cells, and what was measured on it."""
+    """A netlist that one recipe gave, and its cells."""
 
     area_um2: float
     """Area of all cells, in um^2."""
@@ -33,12 +33,12 @@ class MappedRecord(Record):
     """Flip-flops of the netlist."""
     seconds: float
     """Time that synthesis took, in s."""
-    measured: Measured | None = None
-    """Delay, energies and leakage; null if nothing was to be measured."""
     netlist: str | None = None
     """File of the netlist; null if it was not kept."""
     netlist_sha256: str | None = None
     """SHA-256 of that file, in hex digits."""
+    json_sha256: str | None = None
+    """SHA-256 of the netlist in Yosys' JSON, which is kept beside it, in hex digits."""
 
 
 @dataclass(frozen=True, kw_only=True)

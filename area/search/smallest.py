@@ -2,19 +2,19 @@
 
 import logging
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from halfbyte.area.cells.technology import Technology
 from halfbyte.area.search.candidates import promising
+from halfbyte.area.search.clock_search import search_for_clock
 from halfbyte.area.search.jobs import JobRunner
+from halfbyte.area.search.measure_jobs import MeasureJob
 from halfbyte.area.search.proof_jobs import ProofJob
 from halfbyte.area.search.records import MappedRecord, SynthesisRecord
-from halfbyte.area.search.synthesis_jobs import SynthesisJob, netlist_path
-from halfbyte.area.synthesis import clocked
+from halfbyte.area.search.synthesis_jobs import Scored, SynthesisJob, netlist_path
 from halfbyte.area.synthesis.recipes import (
     HOPELESS_RATIO,
     MAX_ANNEALED_BITS,
@@ -26,14 +26,12 @@ from halfbyte.area.synthesis.recipes import (
 )
 from halfbyte.area.timing.delay import typical_slew
 from halfbyte.area.timing.operands import Operands, load_operands, shipped_operands
-from halfbyte.base import Progress, ToolError, UserError, build_dir
-from halfbyte.formats import Overflow
+from halfbyte.base import Progress, ToolError, build_dir
 from halfbyte.rtl import MacSpec
 
 __all__ = ["map_designs", "synthesize"]
 
 _log = logging.getLogger(__name__)
-_Scored = tuple[SynthesisJob, MappedRecord]
 
 
 def synthesize(
@@ -96,7 +94,7 @@ def synthesize(
     runner = JobRunner("synth", jobs or os.cpu_count() or 1, on_progress)
     try:
         firsts = [
-            SynthesisJob(candidate, QUICK, technology, operands=operands)
+            SynthesisJob(candidate, QUICK, technology)
             for design in designs
             for candidate in promising(design)
         ]
@@ -115,8 +113,9 @@ def synthesize(
         scored += _attempt(runner, thirds)
         groups = _by_design(designs, scored, runner.failures)
         if clock_ps is not None:
-            groups = _for_clock(designs, groups, clock_ps, runner, saved_carries)
+            groups = search_for_clock(designs, groups, clock_ps, runner, saved_carries)
         chosen = [entry for group in groups for entry in (group if every else group[:1])]
+        measured = runner.run([MeasureJob(*entry, operands) for entry in chosen])
         multipliers = _multipliers([job for job, _ in chosen], runner)
         proofs = runner.run(
             [
@@ -129,14 +128,14 @@ def synthesize(
         runner.end()
     _report(runner)
     return [
-        job.record(whole, multiplier, proof)
-        for (job, whole), multiplier, proof in zip(
-            chosen, multipliers, proofs if prove else [None] * len(chosen), strict=True
+        job.record(whole, multiplier, proof, figures, operands)
+        for (job, whole), multiplier, proof, figures in zip(
+            chosen, multipliers, proofs if prove else [None] * len(chosen), measured, strict=True
         )
     ]
 
 
-def _attempt(runner: JobRunner, jobs: Sequence[SynthesisJob]) -> list[_Scored]:
+def _attempt(runner: JobRunner, jobs: Sequence[SynthesisJob]) -> list[Scored]:
     """The jobs with their results, in order; jobs whose tool failed are left out."""
     results = runner.attempt(jobs)
     return [(job, results[job.key]) for job in jobs if job.key in results]
@@ -167,22 +166,18 @@ def _report(runner: JobRunner) -> None:
         )
 
 
-def _label(job: SynthesisJob) -> tuple[str, int, str]:
-    return job.design.architecture, job.design.segment or 0, job.recipe.name
-
-
 def _by_design(
     designs: Sequence[MacSpec],
-    scored: Sequence[_Scored],
+    scored: Sequence[Scored],
     failures: Mapping[str, tuple[Any, ToolError]],
-) -> list[list[_Scored]]:
+) -> list[list[Scored]]:
     """What was tried for each design, the smallest first; ties have a fixed order.
 
     Raises ToolError for a design with which everything failed.
     """
 
-    def rank(entry: _Scored) -> tuple[float, str, int, str]:
-        return entry[1].area_um2, *_label(entry[0])
+    def rank(entry: Scored) -> tuple[float, str, int, str]:
+        return entry[1].area_um2, *entry[0].order
 
     groups = []
     for design in designs:
@@ -195,103 +190,7 @@ def _by_design(
     return groups
 
 
-def _for_clock(
-    designs: Sequence[MacSpec],
-    groups: Sequence[list[_Scored]],
-    clock_ps: float,
-    runner: JobRunner,
-    saved_carries: bool,
-) -> list[list[_Scored]]:
-    """What was tried for each design at a clock, the best first: see :mod:`.clocked`.
-
-    ``groups`` are the results without a clock. If the smallest of them meets the clock, nothing
-    else is tried. Carry-save accumulators, whose sum comes later, are tried only where nothing else
-    meets the clock.
-    """
-
-    def best_first(entries: Iterable[_Scored]) -> list[_Scored]:
-        return sorted(
-            entries,
-            key=lambda entry: (
-                *clocked.rank(entry[1].area_um2, _delay(entry[1]), clock_ps),
-                *_label(entry[0]),
-            ),
-        )
-
-    groups = [
-        [(replace(job, clock_ps=clock_ps), result) for job, result in group] for group in groups
-    ]
-    open_ = [place for place, group in enumerate(groups) if _delay(group[0][1]) > clock_ps]
-    searched = list(open_)
-    kinds = [(_every_structure, False), (_saved_carries, True)]
-    for first, saved in kinds if saved_carries else kinds[:1]:
-        for stage in (first, partial(_every_recipe, saved), partial(_other_targets, saved)):
-            jobs = {place: stage(designs[place], best_first(groups[place])) for place in open_}
-            found = runner.attempt([job for each in jobs.values() for job in each])
-            for place, each in jobs.items():
-                groups[place] += [(job, found[job.key]) for job in each if job.key in found]
-        open_ = [place for place in open_ if _delay(best_first(groups[place])[0][1]) > clock_ps]
-    return [best_first(group) if place in searched else group for place, group in enumerate(groups)]
-
-
-def _delay(result: MappedRecord) -> float:
-    """The delay of a netlist in ps; raises UserError if it is not known."""
-    measured = result.measured
-    if measured is None or measured.delay_ps is None:
-        raise UserError(f"a clock needs delays: {measured and measured.not_measured}")
-    return measured.delay_ps
-
-
-def _every_structure(design: MacSpec, group: Sequence[_Scored]) -> list[SynthesisJob]:
-    pattern = group[0][0]
-    return [
-        replace(pattern, design=candidate, recipe=recipe)
-        for candidate in promising(design)
-        for recipe in clocked.FIRST
-    ]
-
-
-def _saved_carries(design: MacSpec, group: Sequence[_Scored]) -> list[SynthesisJob]:
-    if design.overflow is not Overflow.WRAP:
-        return []
-    timed = next((job for job, _ in group if job.recipe.clocked), None)
-    if timed is None:  # every recipe has failed
-        return []
-    return [
-        replace(timed, design=replace(timed.design, segment=segment), recipe=recipe)
-        for segment in clocked.SEGMENTS
-        if segment < design.width
-        for recipe in clocked.SAVED
-    ]
-
-
-def _timed(group: Sequence[_Scored], saved: bool) -> list[SynthesisJob]:
-    """What was mapped for the clock, the best first; with saved carries if ``saved`` is set."""
-    return [
-        job for job, _ in group if job.recipe.clocked and (job.design.segment is not None) == saved
-    ]
-
-
-def _every_recipe(saved: bool, design: MacSpec, group: Sequence[_Scored]) -> list[SynthesisJob]:
-    timed = _timed(group, saved)
-    return [
-        replace(job, design=structure, recipe=recipe)
-        for job in timed[:1]
-        for structure in list(dict.fromkeys(job.design for job in timed))[: clocked.STRUCTURES]
-        for recipe in clocked.SECOND
-        if recipe not in clocked.FIRST
-    ]
-
-
-def _other_targets(saved: bool, design: MacSpec, group: Sequence[_Scored]) -> list[SynthesisJob]:
-    return [
-        replace(job, recipe=recipe)
-        for job in _timed(group, saved)[: clocked.FINALISTS]
-        for recipe in clocked.retargeted(job.recipe)
-    ]
-
-
-def _second_stage(group: Sequence[_Scored]) -> list[SynthesisJob]:
+def _second_stage(group: Sequence[Scored]) -> list[SynthesisJob]:
     return [
         replace(job, recipe=recipe)
         for job, result in group[:SECOND_ARCHITECTURES]
@@ -300,7 +199,7 @@ def _second_stage(group: Sequence[_Scored]) -> list[SynthesisJob]:
     ]
 
 
-def _third_stage(group: Sequence[_Scored], effort: int) -> list[SynthesisJob]:
+def _third_stage(group: Sequence[Scored], effort: int) -> list[SynthesisJob]:
     best = group[0][0]
     if best.design.code_bits > MAX_ANNEALED_BITS:
         return []

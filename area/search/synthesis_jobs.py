@@ -2,7 +2,6 @@
 
 import hashlib
 import shutil
-import tempfile
 from dataclasses import asdict, astuple, dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -15,22 +14,24 @@ from halfbyte.area.search.records import MappedRecord, SynthesisRecord
 from halfbyte.area.search.run_folder import run_folder
 from halfbyte.area.synthesis.recipes import Recipe
 from halfbyte.area.synthesis.yosys import synthesize_rtlil
-from halfbyte.area.timing.measure import Measured, measure_netlist
+from halfbyte.area.timing.measure import Measured
 from halfbyte.area.timing.operands import Operands
 from halfbyte.base import build_dir, code_fingerprint, content_key, versions_of
 from halfbyte.rtl import MacSpec
 
 __all__ = [
+    "Scored",
     "SynthesisJob",
     "design_fields",
-    "design_key",
     "is_kept",
+    "json_path",
     "netlist_digest",
     "netlist_path",
-    "synthesize_named",
 ]
 
 _VERSIONED = ("amaranth", "pyosys")
+# Netlists depend on this code, and not on what is measured on them.
+_CODE = ("halfbyte.area.synthesis.yosys", "halfbyte.rtl.spec")
 # A multiplier alone, which is only reported, is annealed with fewer moves by this factor.
 MULTIPLIER_SHARE = 4
 
@@ -44,7 +45,6 @@ class SynthesisJob:
     technology: Technology
     module: str = MAC
     clock_ps: float | None = None
-    operands: Operands | None = None
     result_type = MappedRecord
 
     @cached_property
@@ -57,8 +57,7 @@ class SynthesisJob:
                 "recipe": list(astuple(self.recipe)),
                 "module": self.module,
                 "clock_ps": self.clock_ps,
-                "operands": self.operands and self.operands.content_hash,
-                "code": code_fingerprint(__name__),
+                "code": code_fingerprint(*_CODE),
                 "versions": versions_of(*_VERSIONED),
             }
         )
@@ -69,6 +68,11 @@ class SynthesisJob:
         return f"{self.design.weight.name} {self.recipe.name}"
 
     @property
+    def order(self) -> tuple[str, int, str]:
+        """Sort key for netlists that are equally good."""
+        return self.design.architecture, self.design.segment or 0, self.recipe.name
+
+    @property
     def cost(self) -> float:
         """How long it takes, roughly: wide designs longest."""
         return self.design.width
@@ -76,14 +80,20 @@ class SynthesisJob:
     def run(self) -> MappedRecord:
         """Synthesize in a temporary folder; if this fails it is kept under ``build/failed``."""
         with run_folder() as folder:
-            result = self.measure(folder)
+            result = self.map(folder)
             netlist = netlist_path(f"{self.key[:16]}.v")
             netlist.parent.mkdir(parents=True, exist_ok=True)
             shutil.move(folder / "netlist.v", netlist)
-        return replace(result, netlist=netlist.name, netlist_sha256=netlist_digest(netlist))
+            shutil.move(folder / "netlist.json", json_path(netlist))
+        return replace(
+            result,
+            netlist=netlist.name,
+            netlist_sha256=netlist_digest(netlist),
+            json_sha256=netlist_digest(json_path(netlist)),
+        )
 
-    def measure(self, folder: Path) -> MappedRecord:
-        """The figures of the netlist in ``folder``."""
+    def map(self, folder: Path) -> MappedRecord:
+        """Synthesize in ``folder``, which gets ``netlist.v`` and ``netlist.json``."""
         result = synthesize_rtlil(
             _rtlil(self.design, self.module),
             self.technology,
@@ -92,43 +102,37 @@ class SynthesisJob:
             self.module,
             self.clock_ps,
         )
-        return MappedRecord(**asdict(result), measured=self._measure(folder / "netlist.json"))
+        return MappedRecord(**asdict(result))
 
     def of_multiplier(self) -> "SynthesisJob":
         """The same job for the multiplier alone; an annealing has fewer moves."""
         clock = self.clock_ps if self.recipe.clocked else None
         recipe = replace(self.recipe, moves=self.recipe.moves // MULTIPLIER_SHARE)
-        return replace(self, module=MULTIPLIER, recipe=recipe, clock_ps=clock, operands=None)
-
-    def _measure(self, netlist: Path) -> Measured | None:
-        """Delay and energies of a MAC; None for a multiplier alone."""
-        if self.operands is None:
-            return None
-        design = self.design
-        return measure_netlist(
-            netlist,
-            self.module,
-            self.technology,
-            weight=design.weight,
-            activation=design.activation,
-            terms=design.terms,
-            operands=self.operands,
-        )
+        return replace(self, module=MULTIPLIER, recipe=recipe, clock_ps=clock)
 
     def is_complete(self, result: MappedRecord) -> bool:
-        """Whether the netlist is still there, and still the one that was measured."""
-        return is_kept(result.netlist, result.netlist_sha256)
+        """Whether the netlist is still there in both forms, and still the same."""
+        json = json_path(netlist_path(result.netlist or ""))
+        return is_kept(result.netlist, result.netlist_sha256) and is_kept(
+            json.name, result.json_sha256
+        )
 
     def record(
-        self, whole: MappedRecord, multiplier: MappedRecord | None, proof: MacProof | None
+        self,
+        whole: MappedRecord,
+        multiplier: MappedRecord | None,
+        proof: MacProof | None,
+        measured: Measured | None,
+        operands: Operands | None,
     ) -> SynthesisRecord:
         """The result record from the figures of the MAC and its multiplier.
 
-        The accumulator's area is the whole minus multiplier and registers: adder, clear and sign
-        logic. Synthesis optimizes across the border, so this split is not exact. Both areas are
-        null if the multiplier was not synthesized alone.
+        ``measured`` holds what was measured of the MAC on ``operands``. The accumulator's area is
+        the whole minus multiplier and registers: adder, clear and sign logic. Synthesis optimizes
+        across the border, so this split is not exact. Both areas are null if the multiplier was not
+        synthesized alone.
         """
-        technology, measured = self.technology, whole.measured or Measured()
+        technology = self.technology
         area, register = whole.area_um2, whole.register_um2
         product = multiplier.area_um2 if multiplier else None
         record = SynthesisRecord(
@@ -143,8 +147,8 @@ class SynthesisJob:
             register_um2=register,
             cells=whole.cells,
             flip_flops=whole.flip_flops,
-            **asdict(measured),
-            operands=self.operands.name if self.operands else None,
+            **asdict(measured or Measured()),
+            operands=operands.name if operands else None,
             proof=proof,
             netlist=whole.netlist,
             multiplier_netlist=multiplier.netlist if multiplier else None,
@@ -155,6 +159,9 @@ class SynthesisJob:
             seconds=whole.seconds,
         )
         return record if self.clock_ps is None else record.at_clock(self.clock_ps)
+
+
+Scored = tuple[SynthesisJob, MappedRecord]
 
 
 @lru_cache(maxsize=256)
@@ -193,6 +200,11 @@ def netlist_path(name: str) -> Path:
     return build_dir() / "netlists" / name
 
 
+def json_path(netlist: Path) -> Path:
+    """Where a MAC's netlist is kept in Yosys' JSON, beside the Verilog."""
+    return netlist.with_suffix(".json")
+
+
 def is_kept(name: str | None, digest: str | None) -> bool:
     """Whether the netlist of that name exists and still has this digest."""
     path = netlist_path(name or "")
@@ -202,36 +214,3 @@ def is_kept(name: str | None, digest: str | None) -> bool:
 def netlist_digest(path: Path) -> str:
     """SHA-256 (hex) of a file."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def design_key(
-    design: MacSpec,
-    recipe: Recipe,
-    technology: Technology,
-    clock_ps: float | None = None,
-    operands: Operands | None = None,
-) -> str:
-    """What the record of a design in a named architecture depends on, as a hash."""
-    return SynthesisJob(design, recipe, technology, clock_ps=clock_ps, operands=operands).key
-
-
-def synthesize_named(
-    design: MacSpec,
-    recipe: Recipe,
-    technology: Technology,
-    clock_ps: float | None = None,
-    operands: Operands | None = None,
-    *,
-    multiplier: bool = False,
-) -> SynthesisRecord:
-    """The record of one design in a named architecture, computed now, without the store.
-
-    Delay and energies are null without ``operands``. The areas of its parts are null unless
-    ``multiplier`` is set: the multiplier is then also synthesized alone, which takes half as long
-    again. Nothing is proved, and no netlist is kept. Raises ToolError if Yosys or ABC fails.
-    """
-    job = SynthesisJob(design, recipe, technology, clock_ps=clock_ps, operands=operands)
-    with tempfile.TemporaryDirectory(prefix="halfbyte-synth-") as temporary:
-        whole = job.measure(Path(temporary))
-        part = job.of_multiplier().measure(Path(temporary)) if multiplier else None
-    return job.record(whole, part, None)

@@ -30,8 +30,19 @@ LANE_SCRIPT = (
 )
 
 
+# Lanes in gates, by RTLIL and technology: one is annealed from several seeds.
+_started: dict[tuple[str, str], Network] = {}
+
+
 def start_lane(rtlil: str, technology: Technology) -> Network:
     """A lane, module ``lane`` of RTLIL, in gates. Raises ToolError if Yosys or ABC fails."""
+    key = rtlil, technology.content_hash
+    if key not in _started:
+        _started[key] = _start(rtlil, technology)
+    return _started[key]
+
+
+def _start(rtlil: str, technology: Technology) -> Network:
     read = [
         "read_rtlil design.il",
         f"hierarchy -check -top {_MODULE}",

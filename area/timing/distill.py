@@ -56,7 +56,14 @@ def distill(
     """
     library = read_library(paths)
     whole = Technology(
-        name, title or library.name, library.corner, source, licence, library.cells, library.voltage
+        name,
+        title or library.name,
+        library.corner,
+        source,
+        licence,
+        library.cells,
+        library.voltage,
+        time_unit_ps=library.time_unit_ps,
     )
     preference = _preference(whole.cells.values())
     kept = _smallest_gates(whole.cells.values(), preference) | _drivers(whole, preference)

@@ -53,12 +53,13 @@ def measure_netlist(
     weight: Format,
     activation: Format,
     terms: int,
-    operands: Operands,
+    operands: Operands | None,
 ) -> Measured:
     """Delay with its critical path, energies and leakage of a netlist.
 
-    ``path`` is the netlist in the format of Yosys' ``write_json``. A figure is None if the
-    technology lacks its tables, and ``not_measured`` says why.
+    ``path`` is the netlist in the format of Yosys' ``write_json``. Energies are left out without
+    ``operands``: they take most of the time. A figure is None if the technology lacks its tables,
+    and ``not_measured`` says why.
     """
     netlist = read_netlist(path, technology.cells, top)
     unknown = None if netlist.leakage is not None else "the library states no leakage, or no unit"
@@ -71,6 +72,8 @@ def measure_netlist(
             critical_path=_summary(timing),
             acc_delay_ps=timing.output_ps,
         )
+        if operands is None:
+            return result
         activities = [
             simulate(netlist, _streams(netlist, operand_streams(each, weight, activation, terms)))
             for each in (operands, None)

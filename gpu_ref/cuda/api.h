@@ -11,6 +11,7 @@
 #include "gemm_rows.h"
 #include "mac_stream.h"
 #include "quantize.h"
+#include "unit_kernels.h"
 
 namespace halfbyte {
 
@@ -53,6 +54,12 @@ HB_API int hb_dequantize(const halfbyte::Context *, const halfbyte::Format *,
                          const halfbyte::Dequantize *);
 HB_API int hb_mac_stream(const halfbyte::Context *, const halfbyte::Format *w,
                          const halfbyte::Format *a, const halfbyte::MacStream *);
+HB_API int hb_unit_stream(const halfbyte::Context *, const halfbyte::Format *w,
+                          const halfbyte::Format *a, const halfbyte::Unit *,
+                          const halfbyte::UnitStream *);
+HB_API int hb_unit_product(const halfbyte::Context *, const halfbyte::Format *w,
+                           const halfbyte::Format *a, const halfbyte::Unit *,
+                           const halfbyte::UnitProduct *);
 HB_API int hb_expand(const halfbyte::Context *, const halfbyte::Format *,
                      const halfbyte::Expand *);
 HB_API int hb_gemm_plain(const halfbyte::Context *, const halfbyte::Format *a,

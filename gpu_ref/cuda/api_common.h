@@ -41,7 +41,8 @@ void hb_sizes(int64_t *sizes, int32_t count) {
                          sizeof(dfloat11::Container), sizeof(dfloat11::Decode),
                          sizeof(dfloat11::DecodePublished), sizeof(RowsProduct),
                          sizeof(dfloat11::JointContainer), sizeof(dfloat11::DecodeJoint),
-                         sizeof(dfloat11::JointProduct)};
+                         sizeof(dfloat11::JointProduct),
+                         sizeof(Unit), sizeof(UnitStream), sizeof(UnitProduct)};
   for (int32_t i = 0; i < count; ++i)
     sizes[i] = i < static_cast<int32_t>(sizeof all / sizeof *all) ? all[i] : 0;
 }

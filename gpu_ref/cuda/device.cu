@@ -1,11 +1,9 @@
 // The CUDA build: launches the kernel bodies on a GPU of compute capability 8.0 or newer.
 //   nvcc -std=c++17 -O3 -fmad=false -gencode arch=compute_80,code=sm_80
 //     -gencode arch=compute_90,code=[sm_90,compute_90] -Xcompiler -fPIC -shared device.cu
-#include <stdexcept>
-
 #include "api_common.h"
 #include "gemm_dp4a.h"
-#include "gemm_mma.h"
+#include "launch.h"
 
 using namespace halfbyte;
 
@@ -14,39 +12,6 @@ namespace {
 constexpr int THREADS = 256;
 constexpr int WARPS = THREADS / LANES;
 constexpr int64_t MAX_BLOCKS = 1 << 16;  // a block takes several turns if there is more work
-
-#define CUDA_CHECK(call) check(call, #call)
-
-void check(cudaError_t status, const char *call) {
-  if (status == cudaSuccess) return;
-  cudaGetLastError();  // clears the error, so that it is not reported again
-  throw std::runtime_error(std::string(call) + ": " + cudaGetErrorString(status));
-}
-
-// Makes the context's device current, and restores the earlier one afterwards.
-class DeviceGuard {
- public:
-  explicit DeviceGuard(int device) {
-    CUDA_CHECK(cudaGetDevice(&before_));
-    CUDA_CHECK(cudaSetDevice(device));
-  }
-  ~DeviceGuard() { cudaSetDevice(before_); }
-  DeviceGuard(const DeviceGuard &) = delete;
-  DeviceGuard &operator=(const DeviceGuard &) = delete;
-
- private:
-  int before_ = 0;
-};
-
-// Runs `launch(stream)` on the context's device and reports errors.
-template <class Launch>
-int launched(const Context *context, Launch launch) {
-  return guarded([&] {
-    const DeviceGuard device(context->device);
-    launch(static_cast<cudaStream_t>(context->stream));
-    CUDA_CHECK(cudaGetLastError());
-  });
-}
 
 unsigned blocks_for(int64_t work, int64_t per_block) {
   const int64_t blocks = (work + per_block - 1) / per_block;
@@ -129,6 +94,28 @@ __global__ void mac_stream_kernel(const __grid_constant__ MacStream m,
     run_stream(m, w_table, a_table, i);
 }
 
+__global__ void unit_stream_kernel(const __grid_constant__ UnitStream u,
+                                   const __grid_constant__ Unit unit,
+                                   const __grid_constant__ Decoder w,
+                                   const __grid_constant__ Decoder a) {
+  __shared__ Decoder w_table, a_table;
+  share(w_table, w);
+  share(a_table, a);
+  for (int64_t i = global_thread(); i < u.streams; i += all_threads())
+    run_unit(u, unit, w_table, a_table, i);
+}
+
+__global__ void unit_product_kernel(const __grid_constant__ UnitProduct p,
+                                    const __grid_constant__ Unit unit,
+                                    const __grid_constant__ Decoder w,
+                                    const __grid_constant__ Decoder a) {
+  __shared__ Decoder w_table, a_table;
+  share(w_table, w);
+  share(a_table, a);
+  for (int64_t cell = global_thread(); cell < p.m * p.n; cell += all_threads())
+    unit_result(p, unit, w_table, a_table, cell);
+}
+
 __global__ void expand_kernel(const __grid_constant__ Expand e,
                               const __grid_constant__ Decoder decoder) {
   __shared__ Decoder table;
@@ -155,17 +142,8 @@ __global__ void __launch_bounds__(Dp4a::THREADS)
     gemm_dp4a_kernel(const __grid_constant__ Product p) {
   __shared__ Dp4a::Shared shared;
   Machine<Dp4a::THREADS> machine;
-  const Corner at = Tiling(p, Dp4a::SIDE).corner(blockIdx.x);
+  const Corner at = Tiling(p, Dp4a::SIDE, Dp4a::SIDE).corner(blockIdx.x);
   gemm_dp4a(machine, p, at.row, at.column, shared);
-}
-
-template <int BLOCK_STEPS, bool SMALL>
-__global__ void __launch_bounds__(Mma::THREADS, 1)
-    gemm_mma_kernel(const __grid_constant__ Product p) {
-  extern __shared__ __align__(128) int8_t shared_bytes[];
-  Machine<Mma::THREADS> machine;
-  const Corner at = Tiling(p, TILE).corner(blockIdx.x);
-  gemm_mma<BLOCK_STEPS, SMALL>(machine, p, at.row, at.column, shared_bytes);
 }
 
 template <int ROWS>
@@ -240,20 +218,6 @@ __global__ void __launch_bounds__(dfloat11::THREADS)
                              blockIdx.x);
 }
 
-unsigned tiles(const Product &p, int64_t side) {
-  const int64_t count = Tiling(p, side).count();
-  if (count > INT_MAX) throw std::runtime_error("the result has too many tiles");
-  return static_cast<unsigned>(count);
-}
-
-template <int BLOCK_STEPS, bool SMALL>
-void launch_mma(const Product &p, cudaStream_t stream) {
-  const auto kernel = gemm_mma_kernel<BLOCK_STEPS, SMALL>;
-  CUDA_CHECK(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                  Mma::SHARED_BYTES));
-  kernel<<<tiles(p, TILE), Mma::THREADS, Mma::SHARED_BYTES, stream>>>(p);
-}
-
 template <class T>
 void launch_quantize(const Format &format, const Quantize &q, int32_t kernel,
                      cudaStream_t stream) {
@@ -317,6 +281,22 @@ int hb_mac_stream(const Context *context, const Format *w, const Format *a, cons
   });
 }
 
+int hb_unit_stream(const Context *context, const Format *w, const Format *a, const Unit *unit,
+                   const UnitStream *u) {
+  return launched(context, [&](cudaStream_t stream) {
+    const unsigned blocks = blocks_for(u->streams, THREADS);
+    unit_stream_kernel<<<blocks, THREADS, 0, stream>>>(*u, *unit, w->decoder, a->decoder);
+  });
+}
+
+int hb_unit_product(const Context *context, const Format *w, const Format *a, const Unit *unit,
+                    const UnitProduct *p) {
+  return launched(context, [&](cudaStream_t stream) {
+    const unsigned blocks = blocks_for(p->m * p->n, THREADS);
+    unit_product_kernel<<<blocks, THREADS, 0, stream>>>(*p, *unit, w->decoder, a->decoder);
+  });
+}
+
 int hb_expand(const Context *context, const Format *format, const Expand *e) {
   return launched(context, [&](cudaStream_t stream) {
     const unsigned blocks = blocks_for(pieces(e->layout), THREADS);
@@ -334,7 +314,7 @@ int hb_gemm_plain(const Context *context, const Format *a, const Format *w,
 
 int hb_gemm_dp4a(const Context *context, const Product *p) {
   return launched(context, [&](cudaStream_t stream) {
-    gemm_dp4a_kernel<<<tiles(*p, Dp4a::SIDE), Dp4a::THREADS, 0, stream>>>(*p);
+    gemm_dp4a_kernel<<<tiles(Tiling(*p, Dp4a::SIDE, Dp4a::SIDE)), Dp4a::THREADS, 0, stream>>>(*p);
   });
 }
 
@@ -349,11 +329,7 @@ int hb_gemm_rows(const Context *context, const Format *w, const RowsProduct *p) 
 
 int hb_gemm_mma(const Context *context, const Product *p, int32_t small) {
   return launched(context, [&](cudaStream_t stream) {
-    const bool whole = p->a_layout.block_bytes == CHUNK;
-    if (whole && small) launch_mma<Mma::STEPS, true>(*p, stream);
-    else if (whole) launch_mma<Mma::STEPS, false>(*p, stream);
-    else if (small) launch_mma<0, true>(*p, stream);
-    else launch_mma<0, false>(*p, stream);
+    launch_mma<MmaTile<TILE, 3>>(*p, small, stream);
   });
 }
 

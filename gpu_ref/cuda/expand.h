@@ -98,16 +98,17 @@ struct Corner {
   int64_t row, column;
 };
 
-// The order in which square tiles of the result are computed: GROUP tiles across, for all rows,
-// before the next ones. So the operands that they share stay in a GPU's L2 cache.
+// The order in which tiles of the result are computed: GROUP tiles across, for all rows, before the
+// next ones. So the operands that they share stay in a GPU's L2 cache.
 struct Tiling {
   static constexpr int64_t GROUP = 16;
-  int64_t side, down, across;
+  int64_t rows, columns, down, across;
 
-  HB_HD Tiling(const Product &p, int64_t side)
-      : side(side),
-        down((p.a_layout.rows + side - 1) / side),
-        across((p.w_layout.rows + side - 1) / side) {}
+  HB_HD Tiling(const Product &p, int64_t rows, int64_t columns)
+      : rows(rows),
+        columns(columns),
+        down((p.a_layout.rows + rows - 1) / rows),
+        across((p.w_layout.rows + columns - 1) / columns) {}
 
   HB_HD int64_t count() const { return down * across; }
 
@@ -115,7 +116,7 @@ struct Tiling {
     const int64_t first = index / (GROUP * down) * GROUP;
     const int64_t width = across - first < GROUP ? across - first : GROUP;
     const int64_t within = index - first * down;
-    return {within / width * side, (first + within % width) * side};
+    return {within / width * rows, (first + within % width) * columns};
   }
 };
 

@@ -3,7 +3,7 @@
 #include "api_common.h"
 #include "dfloat11_host.h"
 #include "gemm_dp4a.h"
-#include "gemm_mma.h"
+#include "host_emulation.h"
 #include "host_gemm.h"
 #include "host_parallel.h"
 
@@ -39,25 +39,6 @@ void run_absmax(const Context &context, const Quantize &q) {
   parallel(context.threads, q.rows * q.blocks(), GRAIN, [&](int64_t block) {
     Machine<WARP> machine;
     absmax_of_block<Machine<WARP>, T>(machine, q, block);
-  });
-}
-
-// Every tile of the result of a GEMM that is emulated block by block.
-template <class Tile>
-void over_tiles(const Context &context, const Product &p, int64_t side, Tile tile) {
-  const Tiling tiling(p, side);
-  parallel(context.threads, tiling.count(), 1, [&](int64_t i) {
-    const Corner corner = tiling.corner(i);
-    tile(corner.row, corner.column);
-  });
-}
-
-template <int BLOCK_STEPS, bool SMALL>
-void run_mma(const Context &context, const Product &p) {
-  over_tiles(context, p, TILE, [&](int64_t row, int64_t column) {
-    const Buffer<int8_t> shared = zeros<int8_t>(Mma::SHARED_BYTES);
-    Machine<Mma::THREADS> machine;
-    gemm_mma<BLOCK_STEPS, SMALL>(machine, p, row, column, shared.get());
   });
 }
 
@@ -110,6 +91,22 @@ int hb_mac_stream(const Context *context, const Format *w, const Format *a, cons
   });
 }
 
+int hb_unit_stream(const Context *context, const Format *w, const Format *a, const Unit *unit,
+                   const UnitStream *u) {
+  return guarded([&] {
+    parallel(context->threads, u->streams, 1,
+             [&](int64_t stream) { run_unit(*u, *unit, w->decoder, a->decoder, stream); });
+  });
+}
+
+int hb_unit_product(const Context *context, const Format *w, const Format *a, const Unit *unit,
+                    const UnitProduct *p) {
+  return guarded([&] {
+    parallel(context->threads, p->m * p->n, GRAIN,
+             [&](int64_t cell) { unit_result(*p, *unit, w->decoder, a->decoder, cell); });
+  });
+}
+
 int hb_expand(const Context *context, const Format *format, const Expand *e) {
   return guarded([&] {
     parallel(context->threads, pieces(e->layout), ELEMENT_GRAIN,
@@ -131,7 +128,7 @@ int hb_gemm_plain(const Context *context, const Format *a, const Format *w,
 
 int hb_gemm_dp4a(const Context *context, const Product *p) {
   return guarded([&] {
-    over_tiles(*context, *p, Dp4a::SIDE, [&](int64_t row, int64_t column) {
+    over_tiles(*context, Tiling(*p, Dp4a::SIDE, Dp4a::SIDE), [&](int64_t row, int64_t column) {
       const std::unique_ptr<Dp4a::Shared> shared(new Dp4a::Shared());
       Machine<Dp4a::THREADS> machine;
       gemm_dp4a(machine, *p, row, column, *shared);
@@ -154,13 +151,7 @@ int hb_gemm_rows(const Context *context, const Format *w, const RowsProduct *p) 
 }
 
 int hb_gemm_mma(const Context *context, const Product *p, int32_t small) {
-  return guarded([&] {
-    const bool whole = p->a_layout.block_bytes == CHUNK;
-    if (whole && small) run_mma<Mma::STEPS, true>(*context, *p);
-    else if (whole) run_mma<Mma::STEPS, false>(*context, *p);
-    else if (small) run_mma<0, true>(*context, *p);
-    else run_mma<0, false>(*context, *p);
-  });
+  return guarded([&] { emulate_mma<MmaTile<TILE, 3>>(*context, *p, small); });
 }
 
 int hb_gemm_pairs(const Context *context, const Format *a, const Format *w,

@@ -11,19 +11,27 @@
 #if defined(__CUDACC__)
 #define HB_BODY __device__ __forceinline__
 #define HB_UNROLL _Pragma("unroll")
+#define HB_UNROLL_TIMES _Pragma("unroll TIMES")  // TIMES: a constant where it is used
 #else
 #include <array>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <vector>
 #define HB_BODY inline
 #define HB_UNROLL
+#define HB_UNROLL_TIMES
 #endif
 
 namespace halfbyte {
 
 constexpr int LANES = 32;
 constexpr int COPY_BYTES = 16;  // of one asynchronous copy
+
+constexpr int GROUP_THREADS = 128;  // of a warpgroup
+constexpr int GROUP_ROWS = 64, GROUP_COLUMNS = 128, GROUP_BYTES = 32;  // of its product
+constexpr int GROUP_SUMS = GROUP_ROWS * GROUP_COLUMNS / GROUP_THREADS;  // of a thread
+constexpr int SWIZZLE_BYTES = 1024;  // alignment of swizzled matrices in shared memory
 
 #if defined(__CUDACC__)
 
@@ -95,6 +103,63 @@ class Machine {
         : "=r"(d[0]), "=r"(d[1]), "=r"(d[2]), "=r"(d[3])
         : "r"(x[0]), "r"(x[1]), "r"(x[2]), "r"(x[3]), "r"(y[0]), "r"(y[1]), "r"(c0), "r"(c1),
           "r"(c2), "r"(c3));
+  }
+
+  template <class Step>
+  HB_BODY void groups(Step step) {
+    step(static_cast<int>(threadIdx.x) / GROUP_THREADS);
+  }
+
+  // Lets warpgroup products read what was copied to shared memory before the next barrier.
+  HB_BODY void publish_copies() {
+#if defined(__CUDA_ARCH_FEAT_SM90_ALL)
+    asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
+#endif
+  }
+
+  // Before the first of several warpgroup products onto a thread's sums, after other writes to them.
+  template <class Sums>
+  HB_BODY void begin_products(Sums sums) {
+    hold(sums(0));
+#if defined(__CUDA_ARCH_FEAT_SM90_ALL)
+    asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
+#endif
+  }
+
+  // Start sums += A (64 x 32) B^T (128 x 32), of int8, by the four warps of a group (PTX ISA, wgmma
+  // m64n128k32). Both begin in swizzled rows of 128 bytes. Thread 32 w + 4 r + c has sums
+  // 4 j + i at row 16 w + r + i / 2 * 8, column 8 j + 2 c + i % 2. They are ready after
+  // end_products().
+  template <class Sums>
+  HB_BODY void multiply_group(Sums sums, const int8_t *a, const int8_t *b) {
+#if defined(__CUDA_ARCH_FEAT_SM90_ALL)
+    int32_t *d = sums(0);
+#define HB_SUMS(i) "+r"(d[i]), "+r"(d[i + 1]), "+r"(d[i + 2]), "+r"(d[i + 3])
+    asm volatile(
+        "wgmma.mma_async.sync.aligned.m64n128k32.s32.s8.s8 "
+        "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
+        "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "
+        "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "
+        "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63}, "
+        "%64, %65, 1;"
+        : HB_SUMS(0), HB_SUMS(4), HB_SUMS(8), HB_SUMS(12), HB_SUMS(16), HB_SUMS(20), HB_SUMS(24),
+          HB_SUMS(28), HB_SUMS(32), HB_SUMS(36), HB_SUMS(40), HB_SUMS(44), HB_SUMS(48),
+          HB_SUMS(52), HB_SUMS(56), HB_SUMS(60)
+        : "l"(descriptor(a)), "l"(descriptor(b)));
+#undef HB_SUMS
+#else
+    __trap();  // other GPUs have no such instruction
+#endif
+  }
+
+  // Wait for all products that were started.
+  template <class Sums>
+  HB_BODY void end_products(Sums sums) {
+#if defined(__CUDA_ARCH_FEAT_SM90_ALL)
+    asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
+    asm volatile("wgmma.wait_group.sync.aligned 0;" ::: "memory");
+#endif
+    hold(sums(0));
   }
 
   // sum + the dot product of four int8 each.
@@ -195,6 +260,22 @@ class Machine {
     atomicAdd(reinterpret_cast<unsigned long long *>(counter),
               static_cast<unsigned long long>(amount));
   }
+
+ private:
+  // Keeps the compiler from moving reads and writes of the sums across this point: it does not know
+  // that products are still writing to them.
+  HB_BODY static void hold(int32_t *sums) {
+    HB_UNROLL
+    for (int i = 0; i < GROUP_SUMS; ++i) asm volatile("" : "+r"(sums[i])::"memory");
+  }
+
+  // A matrix of rows of 128 bytes for wgmma (PTX ISA, matrix descriptor): its address, 1024 bytes
+  // from 8 rows to the next 8, and the swizzle of 128 bytes.
+  HB_BODY static uint64_t descriptor(const int8_t *matrix) {
+    const uint64_t address = static_cast<uint64_t>(__cvta_generic_to_shared(matrix));
+    return (address & 0x3ffff) >> 4 | uint64_t{1} << 16 | uint64_t{SWIZZLE_BYTES >> 4} << 32 |
+           uint64_t{1} << 62;
+  }
 };
 
 #else
@@ -269,6 +350,33 @@ class Machine {
         for (int k = 0; k < 32; ++k) sum += x[k] * y[k];
         sums(lane)[i] = sum;
       }
+  }
+
+  template <class Step>
+  void groups(Step step) {
+    for (int group = 0; group < THREADS / GROUP_THREADS; ++group) step(group);
+  }
+
+  void publish_copies() {}
+  template <class Sums>
+  void begin_products(Sums) {}
+  template <class Sums>
+  void multiply_group(Sums sums, const int8_t *a, const int8_t *b) {
+    products_.push_back([=] {
+      for (int thread = 0; thread < GROUP_THREADS; ++thread)
+        for (int e = 0; e < GROUP_SUMS; ++e) {
+          const int row = thread / LANES * 16 + thread % LANES / 4 + e % 4 / 2 * 8;
+          const int column = e / 4 * 8 + thread % 4 * 2 + e % 2;
+          int32_t sum = 0;
+          for (int k = 0; k < GROUP_BYTES; ++k) sum += swizzled(a, row, k) * swizzled(b, column, k);
+          sums(thread)[e] += sum;
+        }
+    });
+  }
+  template <class Sums>
+  void end_products(Sums) {
+    for (const auto &product : products_) product();
+    products_.clear();
   }
 
   int32_t dot4(int32_t sum, uint32_t a, uint32_t b) {
@@ -353,6 +461,14 @@ class Machine {
     void *to;
     const void *from;
   };
+  // A byte of a matrix, as the hardware finds it: bits 4 to 6 of the address are exclusive-ored with
+  // bits 7 to 9.
+  static int swizzled(const int8_t *matrix, int row, int k) {
+    const uintptr_t address = reinterpret_cast<uintptr_t>(matrix) + row * 128 + k;
+    return *reinterpret_cast<const int8_t *>(address ^ ((address >> 7 & 7) << 4));
+  }
+
+  std::vector<std::function<void()>> products_;
   std::vector<Copy> open_;
   std::deque<std::vector<Copy>> groups_;
 };

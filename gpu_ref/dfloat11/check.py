@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from halfbyte.golden.dfloat11 import CODES, compress, decompress, joint, measure, published
-from halfbyte.gpu_ref.check import Comparison
+from halfbyte.gpu_ref.comparison import Comparison
 from halfbyte.gpu_ref.dfloat11.joint import JointTensor, multiply_plain
 from halfbyte.gpu_ref.dfloat11.own import decode
 from halfbyte.gpu_ref.dfloat11.published import decode_published

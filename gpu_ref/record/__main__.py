@@ -13,7 +13,8 @@ import torch
 
 from halfbyte.base import JsonObject, write_atomically
 from halfbyte.gpu_ref.record.page import page
-from halfbyte.gpu_ref.record.parts import PARTS, Part
+from halfbyte.gpu_ref.record.part import Part
+from halfbyte.gpu_ref.record.parts import PARTS
 from halfbyte.gpu_ref.record.run import PartEntry, RunRecord
 from halfbyte.gpu_ref.record.runner import run_part
 

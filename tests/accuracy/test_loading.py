@@ -8,7 +8,8 @@ import torch
 import transformers as t
 from safetensors.torch import load_file, save_file
 
-from halfbyte.accuracy import evaluate, find_model
+from halfbyte.accuracy import evaluate, find_model, models
+from halfbyte.accuracy.models import open_model
 from halfbyte.accuracy.models.causal import sliding_windows
 from halfbyte.accuracy.models.loading import _windows, open_subject
 from halfbyte.accuracy.recipes import load_recipe
@@ -48,6 +49,13 @@ def measured(folder, name="e2m1", text=None, **options):
 
 
 W4 = load_recipe("w4").with_block(16)
+
+
+def test_models_are_opened_by_name_too(folder):
+    model = open_model(str(folder))
+    assert model.matrices().keys() == open_subject(find_model(str(folder))).matrices().keys()
+    with pytest.raises(AttributeError, match="has no attribute 'close_model'"):
+        models.close_model  # noqa: B018
 
 
 def test_a_missing_tensor_is_named_not_drawn_at_random(folder):

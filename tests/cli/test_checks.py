@@ -86,7 +86,7 @@ def test_sim_takes_a_user_s_own_mac(halfbyte, tiny, tmp_path):
     wrong = halfbyte(*own, "--acc-width", "5", check=False)
     assert (wrong.returncode, "mismatch in scenario" in wrong.stderr) == (1, True)
     for options, message in (
-        (("--top", "x"), "belong to --dut FILE"),
+        (("--top", "x"), "--top is for --dut, not for mac: leave it out"),
         (("--dut", "none.v"), "There is no file none.v for --dut"),
         (("--dut", "mine.v", "--tie", "rst=2"), "--tie must read like rst=0 or rst_n=1"),
         (("--dut", "mine.v", "--port", "w"), "--port must read like NAME=VALUE"),

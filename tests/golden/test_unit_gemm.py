@@ -3,11 +3,14 @@
 import pytest
 import torch
 
-from halfbyte.formats import find_scale_code, load
+from halfbyte.base import UserError
+from halfbyte.formats import Overflow, find_scale_code, load
 from halfbyte.golden import gemm, quantize
-from halfbyte.golden.dot_unit import fp32_stream
+from halfbyte.golden.dot_scalar import exact_step
+from halfbyte.golden.dot_unit import fp32_stream, integer_stream
+from halfbyte.golden.scalar import dot
 from halfbyte.golden.scales import ScaleFormat
-from halfbyte.golden.unit_gemm import unit_gemm
+from halfbyte.golden.unit_gemm import _added, exact_gemm, integer_gemm, unit_gemm
 
 FORMAT = load("e2m1_sp")
 SCALE = find_scale_code("e8m0")
@@ -54,7 +57,70 @@ def test_is_the_block_scaled_gemm_within_fp32s_range():
     assert torch.equal(seen, gemm(a, w))
 
 
-def test_refuses_scales_that_do_not_fit():
+def test_the_last_block_may_be_shorter():
+    a, w, a_scales, w_scales = random_operands(3, 255)
+    short = product(a[:, :29], w[:, :29], a_scales, w_scales)
+    a[:, 29:] = 0  # the code of 0
+    assert torch.equal(short, product(a, w, a_scales, w_scales))
+
+
+@pytest.mark.parametrize("overflow", Overflow)
+@pytest.mark.parametrize("acc_width", [8, 64])
+def test_integer_results_are_those_of_a_units_stream(acc_width, overflow):
+    a, w, *_ = random_operands(4, 255)
+    rule = {"activation": FORMAT, "weight": FORMAT, "acc_width": acc_width, "overflow": overflow}
+    seen = integer_gemm(a, w, **rule, block=BLOCK)
+    clear = torch.tensor([True, False, False, False])
+    for m in range(3):
+        for n in range(4):
+            steps = w[n].reshape(4, BLOCK), a[m].reshape(4, BLOCK)
+            assert seen[m, n] == integer_stream(*steps, clear, **rule)[-1]
+
+
+def test_the_widest_integer_saturates():
+    top = load("int8")
+    codes = torch.full((1, 4), 127, dtype=torch.uint8)
+    seen = integer_gemm(
+        codes, codes, activation=top, weight=top, acc_width=16, overflow=Overflow.SATURATE, block=1
+    )
+    assert seen.tolist() == [[2**15 - 1]]
+    high = torch.tensor([2**63 - 5, 5 - 2**63])
+    added = torch.tensor([127 * 127, -127 * 127])
+    assert _added(high, added, 64, Overflow.SATURATE).tolist() == [2**63 - 1, -(2**63)]
+
+
+@pytest.mark.parametrize("window", [(-6, 9), (-100, 120)])
+def test_exact_results_are_those_of_the_definition(window):
+    a, w, a_scales, w_scales = random_operands(5, 256)
+    options = {"scale": SCALE, "window": window, "acc_width": 60}
+    formats = {"activation": FORMAT, "weight": FORMAT}
+    near = [100 + each // 5 for each in (a_scales, w_scales)]
+    for scales in ((a_scales, w_scales), near):
+        acc, is_nan = exact_gemm(a, w, *scales, **formats, **options, block=BLOCK)
+        for m in range(3):
+            for n in range(4):
+                state = (0, False)
+                for b in range(4):
+                    part = slice(b * BLOCK, (b + 1) * BLOCK)
+                    state = exact_step(
+                        *state,
+                        dot(w[n, part].tolist(), a[m, part].tolist(), FORMAT, FORMAT),
+                        int(scales[1][n, b]),
+                        int(scales[0][m, b]),
+                        clear=b == 0,
+                        **options,
+                    )
+                assert (int(acc[m, n]), bool(is_nan[m, n])) == state
+
+
+def test_refuses_operands_that_do_not_fit():
     a, w, a_scales, w_scales = random_operands(2, 255)
     with pytest.raises(ValueError, match="a scale for each 8 of K"):
         product(a, w, a_scales[:, :3], w_scales)
+    with pytest.raises(TypeError, match="both scales with a scale format, or neither"):
+        product(a, w, a_scales, None)
+    with pytest.raises(ValueError, match=r"\(M, K\) and \(N, K\) codes, not \(32,\)"):
+        product(a[0], w, a_scales, w_scales)
+    wide = load("e4m3")
+    with pytest.raises(UserError, match="at most 53 significant bits"):
+        unit_gemm(a, w, activation=wide, weight=wide, scale=None, block=1 << 20)

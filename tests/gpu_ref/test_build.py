@@ -15,7 +15,8 @@ from halfbyte.base.compilers import Compiler, host_compiler
 from halfbyte.formats import load
 from halfbyte.gpu_ref import build, cases, compilers, library
 from halfbyte.gpu_ref.abi import Quantize
-from halfbyte.gpu_ref.check import check_format, merged
+from halfbyte.gpu_ref.check import check_format
+from halfbyte.gpu_ref.comparison import merged
 from halfbyte.gpu_ref.compilers import cuda_compiler, find_nvcc
 from halfbyte.gpu_ref.library import Library
 from halfbyte.gpu_ref.sanitizers import run_host_sanitizers, sanitized
@@ -66,6 +67,34 @@ def test_a_missing_or_old_nvcc_is_an_error(monkeypatch, tmp_path):
     program(tmp_path / "nvcc", 'echo "hello"')
     with pytest.raises(ToolError, match="is it nvcc"):
         cuda_compiler()
+
+
+def architectures(monkeypatch, folder: Path, capability: tuple[int, int] | None, release: str):
+    """The architectures for which an nvcc of this release compiles, beside one GPU or none."""
+    known = "sm_80 sm_86 sm_89 sm_90 sm_100"
+    listing = f'echo "{known}" | tr " " "\\n"'
+    program(
+        folder / "nvcc",
+        f'case "$1" in --version) echo "release {release}, V{release}.1";; *) {listing};; esac',
+    )
+    monkeypatch.setenv("NVCC", str(folder / "nvcc"))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: capability is not None)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda index: capability)
+    compilers._cuda_compiler.cache_clear()
+    flags = cuda_compiler().flags
+    codes = [flag.rpartition("code=")[2] for flag in flags if "gencode" in flag]
+    assert ("-DHB_WARPGROUPS" in flags) == ("sm_90a" in codes)
+    return codes
+
+
+def test_kernels_are_compiled_for_the_gpu_at_hand(monkeypatch, tmp_path):
+    assert architectures(monkeypatch, tmp_path, (9, 0), "12.8") == ["sm_90a"]
+    assert architectures(monkeypatch, tmp_path, (9, 0), "11.8") == ["sm_90"]
+    assert architectures(monkeypatch, tmp_path, (8, 9), "12.8") == ["sm_89"]
+    every = ["sm_80", "sm_90a", "compute_90"]
+    assert architectures(monkeypatch, tmp_path, (12, 0), "12.8") == every  # nvcc does not know it
+    assert architectures(monkeypatch, tmp_path, None, "12.8") == every
 
 
 def test_a_failed_compilation_shows_command_and_last_lines(tmp_path):
@@ -124,7 +153,7 @@ FAULTS = [
         ("host_gemm.h", "(a_steps[r])", "(a_steps[0])", "gemm pairs"),
         ("arithmetic.h", "int spare = 64 - acc_width", "int spare = 63 - acc_width", "mac_stream"),
     ],
-    [("gemm_mma.h", "wait<Mma::STAGES - 2>", "wait<Mma::STAGES - 1>", "gemm mma")],
+    [("gemm_mma.h", "wait<Tile::STAGES - 2>", "wait<Tile::STAGES - 1>", "gemm mma")],
     [("gemm_mma.h", "write = read;", "write = 0;", "gemm mma")],
 ]
 
@@ -168,28 +197,44 @@ def test_sanitizers_see_a_write_past_a_tensor():
     assert "heap-buffer-overflow" in done.stderr
 
 
+def compiled_by_nvcc(monkeypatch, folder: Path, main: str) -> tuple[dict[str, str], str]:
+    """PTX by architecture, and what ptxas said, of a source compiled for every GPU."""
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.cuda, "is_available", lambda: False)
+        compiler = flags_of(cuda_compiler(), "--keep", "--keep-dir=kept", "-Xptxas=-v")
+    for name, text in build._sources().items():
+        (folder / name).write_text(text)
+    (folder / "kept").mkdir()
+    command = [*compiler.command, *compiler.flags, main, "-o", "device.so"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    kept = {path.stem: path.read_text() for path in (folder / "kept").glob("*.ptx")}
+    ptx = {name.rpartition("compute_")[2]: text for name, text in kept.items()}
+    assert ptx.keys() == {"80", "90", "90a"}
+    for text in ptx.values():
+        # Nothing is contracted, by the compiler or later: every operation states its rounding.
+        assert not re.search(r"\bfma\.[a-z.]*f32", text)
+        assert not re.search(r"\b(add|sub|mul)(\.ftz)?\.f32", text)
+        assert ".ftz" not in text
+    return ptx, done.stderr
+
+
+def spills(log: str, kernel: str) -> list[str]:
+    """What ptxas says of those instances of a kernel that do not fit registers."""
+    reports = re.findall(kernel + r"\S+\n\s+(.*spill stores.*)", log)
+    assert reports
+    return [line for line in reports if not line.startswith("0 bytes stack frame, 0 bytes spill")]
+
+
 @needs_nvcc
 @pytest.mark.slow
 def test_the_cuda_build_is_what_the_definition_asks_for(tmp_path, monkeypatch):
-    compiler = flags_of(cuda_compiler(), "--keep", "--keep-dir=kept", "-Xptxas=-v")
-    for name, text in build._sources().items():
-        (tmp_path / name).write_text(text)
-    (tmp_path / "kept").mkdir()
-    command = [*compiler.command, *compiler.flags, "device.cu", "-o", "device.so"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    (ptx,) = [path.read_text() for path in (tmp_path / "kept").glob("*compute_90*.ptx")]
-    # Nothing is contracted, by the compiler or later: every operation states its rounding.
-    assert not re.search(r"\bfma\.[a-z.]*f32", ptx)
-    assert not re.search(r"\b(add|sub|mul)(\.ftz)?\.f32", ptx)
-    assert ".ftz" not in ptx
+    ptx, log = compiled_by_nvcc(monkeypatch, tmp_path, "device.cu")
     for needed in ("mul.rn.f32", "add.rn.f32", "div.rn.f32", "dp4a.s32.s32", "cp.async.cg.shared"):
-        assert needed in ptx
-    assert "mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32" in ptx
-    assert "ldmatrix.sync.aligned.m8n8.x4.shared.b16" in ptx
-    reports = re.findall(r"gemm_mma_kernel\S+\n\s+(.*spill stores.*)", done.stderr)
-    assert len(reports) == 8  # four kernels for two architectures
-    assert all(line.startswith("0 bytes stack frame, 0 bytes spill") for line in reports)
+        assert needed in ptx["90"]
+    assert "mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32" in ptx["90"]
+    assert "ldmatrix.sync.aligned.m8n8.x4.shared.b16" in ptx["90"]
+    assert not spills(log, "gemm_mma_kernel")
 
     built = Library(build.loaded(tmp_path / "device.so"))
     assert built.kind == "cuda"
@@ -200,3 +245,14 @@ def test_the_cuda_build_is_what_the_definition_asks_for(tmp_path, monkeypatch):
         monkeypatch.setattr(torch.cuda, "current_stream", lambda index: stream)
         with pytest.raises(ToolError, match=r"absmax failed on cuda:0: cudaGetDevice"):
             built.call("hb_absmax", context, Quantize())
+
+
+@needs_nvcc
+@pytest.mark.slow
+def test_warpgroups_are_compiled_for_hopper_alone(tmp_path, monkeypatch):
+    ptx, log = compiled_by_nvcc(monkeypatch, tmp_path, "device_tiles.cu")
+    assert "wgmma.mma_async.sync.aligned.m64n128k32.s32.s8.s8" in ptx["90a"]
+    assert not any("wgmma.mma_async" in ptx[name] for name in ("80", "90"))
+    assert "serialized" not in log  # ptxas says so where it cannot overlap products
+    assert not spills(log, "gemm_w?g?mma_kernel")
+    assert Library(build.loaded(tmp_path / "device.so"), lambda kind: {}).has_groups

@@ -5,7 +5,9 @@ import torch
 
 from halfbyte.formats import load
 from halfbyte.gpu_ref import cases
-from halfbyte.gpu_ref.check import Comparison, check_format, merged
+from halfbyte.gpu_ref.check import check_format, check_tiles
+from halfbyte.gpu_ref.comparison import Comparison, merged
+from halfbyte.gpu_ref.multiply import alternatives
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 # Pairs in a byte; one in a byte; beyond int8; beyond int16; user formats of 4, 3 and 6 bits.
@@ -44,6 +46,18 @@ def test_mixed_formats_agree():
     kernels = {total.kernel for total in totals if total.compared}
     assert {"gemm mma (emulated)", "gemm dp4a (emulated)", "gemm pairs"} <= kernels
     assert not [total for total in totals if total.different]
+
+
+# Blocks of four matrix instructions; of one, which fill all chunks or do not; of any length.
+TILED = [cases.Shape(3, 70, *sizes) for sizes in ((900, 128), (256, 32), (160, 32), (200, 100))]
+
+
+def test_every_tile_of_the_tensor_core_kernel_agrees():
+    totals = merged(check_tiles(load("e2m1_sp"), torch.device("cpu"), shapes=TILED))
+    tiles = [f"gemm {name}" for name in alternatives(torch.device("cpu"))]
+    assert [total.kernel for total in totals] == tiles
+    assert len(tiles) == 4
+    assert all(total.compared == 4 * 3 * 70 and not total.different for total in totals)
 
 
 def test_a_difference_is_counted_and_named():

@@ -1,18 +1,25 @@
-"""``halfbyte gpu-check``, ``gpu-bench`` and ``triple``, as a user meets them."""
+"""``gpu-check``, ``gpu-bench``, ``triple`` and the kernels in ``run``, as a user meets them."""
 
+import inspect
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from typer.testing import CliRunner
 
 from halfbyte.base import ToolError, UserError
 from halfbyte.cli.app import app
-from halfbyte.formats import load
-from halfbyte.gpu_ref import bench, check, replay
-from halfbyte.gpu_ref.bench import Sizes, benchmark
+from halfbyte.cli.run import _host_build, _unit
+from halfbyte.formats import find_scale_code, load
+from halfbyte.gpu_ref import bench, check, dot_unit, quantize, replay
+from halfbyte.gpu_ref.bench import Sizes, benchmark, few_rows_records, sweep_records
 from halfbyte.gpu_ref.cases import Shape
+from halfbyte.rtl.array import ArraySpec
+from halfbyte.sim.array.product import expected_product
+from halfbyte.sim.array.schedule import Operands
 
 SMALL = Sizes(m=6, n=10, k=256, rows=4, length=256, repeats=3)
 TRIPLE = ["triple", "e2m1_sp", "--arch", "exponent_shift", "--cycles", "2000", "--device", "cpu"]
@@ -99,6 +106,28 @@ def test_gpu_bench_shows_a_table(monkeypatch):
     assert "torch.matmul" in table
 
 
+def test_tiles_are_compared_with_the_plain_kernel_before_they_are_timed():
+    records = list(sweep_records(load("int4"), torch.device("cpu"), SMALL))
+    kernels = ["torch.matmul", "gemm mma", "gemm mma 128x64x3"]
+    assert [record.kernel for record in records[:3]] == kernels
+    assert [record.block for record in records[::6]] == [128, 32, 16]
+
+
+def test_products_of_few_rows_are_timed_on_what_they_write_to():
+    sizes = replace(SMALL, m=64, n=64, block=128)
+    records = list(few_rows_records(load("int4"), sizes, torch.device("cpu"), calls=2))
+    assert [record["shape"] for record in records[1::2]] == [[rows, 64, 256] for rows in (1, 4, 16)]
+    # The result must outlive the calls: the kernel writes to it each time.
+    run = bench._rows_kernel(torch.randn(2, 256), quantize(torch.randn(8, 256), "int4", block=128))
+    kept = inspect.signature(run).parameters["kept"].default
+    assert any(isinstance(each, torch.Tensor) and each.shape == (2, 8) for each in kept)
+
+
+def test_tiles_are_not_timed_where_they_are_emulated():
+    with pytest.raises(UserError, match="on a GPU: the host build only emulates"):
+        run("gpu-bench", "int4", "--sweep", "--device", "cpu")
+
+
 def test_nothing_is_timed_where_kernels_differ(monkeypatch):
     right = bench.matmul
 
@@ -133,3 +162,41 @@ def test_rtl_golden_model_and_kernel_agree_on_one_stream(monkeypatch):
         ToolError, match="accumulators of the host build differ from RTL and golden"
     ):
         run(*TRIPLE, "--seed", "5")
+
+
+@pytest.mark.simulator
+@pytest.mark.slow
+def test_rtl_golden_model_and_kernel_agree_on_a_dot_product_unit(monkeypatch):
+    command = ["triple", "e2m1", "--unit", "dot", "--lanes", "2", "--arch", "sign_magnitude"]
+    command += ["--scale", "e4m3", "--cycles", "500", "--device", "cpu", "--seed", "5"]
+    (record,) = json.loads(run(*command, "--json"))
+    assert (record["accumulator"], record["scale"], record["build"]) == ("fp32", "e4m3", "host")
+    assert record["compared"] == record["cycles"] > 700
+    assert record["different"] == 0
+    right = dot_unit.fp32_stream
+    monkeypatch.setattr(dot_unit, "fp32_stream", lambda *a, **b: right(*a, **b) + 1)
+    with pytest.raises(ToolError, match="outputs of the host build differ from RTL and golden"):
+        run(*command)
+
+
+def test_options_of_a_dot_product_unit_are_not_for_macs():
+    with pytest.raises(UserError, match="--scale is for --unit dot, not for mac"):
+        run("triple", "e2m1", "--scale", "e8m0")
+    with pytest.raises(UserError, match="Unit must be mac, dot, not 'array'"):
+        run("triple", "e2m1", "--unit", "array")
+
+
+@pytest.mark.parametrize("scale", ["e8m0", "e4m3"])
+@pytest.mark.parametrize("weight", ["e2m1", "sf4"])
+def test_run_compares_a_layer_with_the_host_build(weight, scale):
+    generator = np.random.default_rng(1)
+
+    def codes(high, *shape):
+        return generator.integers(0, high, shape).astype(np.uint8)
+
+    operands = Operands(codes(16, 5, 16), codes(16, 6, 16), codes(120, 5, 2), codes(120, 6, 2))
+    unit = _unit(load(weight), load("e2m1"), 4, find_scale_code(scale), 8)
+    product = expected_product(ArraySpec(unit, 2, 2), operands)
+    assert _host_build(unit, operands, product) == "the same bits"
+    product[0, 0] = -product[0, 0]
+    assert _host_build(unit, operands, product) == "1 results differ"

@@ -8,6 +8,8 @@ import pytest
 
 from halfbyte.gpu_ref.record.__main__ import main
 from halfbyte.gpu_ref.record.page import page
+from halfbyte.gpu_ref.record.part import Value
+from halfbyte.gpu_ref.record.parts import PARTS
 from halfbyte.gpu_ref.record.run import PartEntry, RunRecord
 from halfbyte.gpu_ref.record.runner import run_part
 
@@ -29,11 +31,13 @@ import torch
 from halfbyte.formats import bundled
 from halfbyte.gpu_ref import cases
 from halfbyte.gpu_ref.check import check_format
+from halfbyte.gpu_ref.unit_check import check_units
 from halfbyte.gpu_ref.record import parts, page, runner
 for name in {ABSENT!r}:
     assert name not in sys.modules, name
 shapes = [cases.Shape(2, 3, 131, 128)]
 found = check_format(bundled()[0], torch.device("cpu"), shapes=shapes)
+found += check_units(bundled()[0], torch.device("cpu"), shapes=shapes)
 assert sum(each.compared for each in found) > 1000 and not any(each.different for each in found)
 print(len(bundled()), "formats")
 """
@@ -58,6 +62,21 @@ def test_keeps_parts_as_json_and_as_a_page(tmp_path, capsys):
     assert "host build, no GPU" in text
     assert "| mac_stream | 256 x 1024 |" in text
     assert text.strip() in capsys.readouterr().out
+
+
+def test_parts_are_registered_in_the_order_of_their_value():
+    names = [part.name for part in PARTS]
+    assert len(set(names)) == len(names)
+    assert names[0] == "machine"
+    assert {"check", "check_units", "check_dfloat11", "sanitize", "products", "dfloat11"} <= {
+        *names
+    }
+    values = [part.value for part in PARTS]
+    assert values == sorted(values)
+    # Of the ten minutes of a session on a GPU: all of them, at their limits, and the start.
+    assert sum(part.seconds for part in PARTS) <= 590
+    for value in (Value.CORRECTNESS, Value.SPEED):
+        assert sum(part.seconds for part in PARTS if part.value is value) <= 240
 
 
 def test_a_part_that_is_cut_short_keeps_what_it_gave():

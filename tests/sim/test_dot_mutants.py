@@ -1,6 +1,7 @@
 """Mutants of dot-product units: the regression catches all but those that are harmless."""
 
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -43,6 +44,8 @@ def test_states_that_an_fp32_accumulator_never_holds_do_not_make_a_fault(monkeyp
     scale = SCALE_CODES["e4m3"]
     spec = DotSpec(E2M1, E2M1, 1, "exponent_shift", accumulator=Accumulator.FP32, scale=scale)
     mutated = mutate({MODULE: spec}, count=20, seed=3)
+    # Two of them are enough: one does nothing at all, the other nothing that can be seen.
+    mutated = replace(mutated, mutants=mutated.mutants[14:16])
     harmless = equivalent_dot_mutants(mutated, MODULE, spec)
     monkeypatch.setattr(dot_mutation, "has_small_stage", lambda spec: False)
-    assert equivalent_dot_mutants(mutated, MODULE, spec) < harmless
+    assert len(equivalent_dot_mutants(mutated, MODULE, spec)) == 1 < len(harmless)

@@ -53,7 +53,9 @@ def fill_pool(inputs: int, net: Any, work: Any, cost: Any) -> None:
             work.pool[count] = node
             count += 1
     for place in range(count):
-        work.pool_values[place] = net.values[work.pool[place]]
+        node = work.pool[place]
+        for word in range(work.care.shape[0]):  # faster than to assign a row
+            work.pool_values[place, word] = net.values[node, word]
     base = count
     for extra in range(EXTRAS):
         kind = AND2 if np.random.random() < 0.8 else XOR2
@@ -131,6 +133,15 @@ def literal_value(work: Any, literal: int, word: int) -> Any:
 
 
 @jit
+def mask_literals(work: Any, literals: Any, count: int, mask: Any) -> None:
+    """Write the truth tables of ``literals``, on the rows of a mask, to ``literal_values``."""
+    for place in range(count):
+        for word in range(mask.shape[0]):
+            value = literal_value(work, literals[place], word)
+            work.literal_values[place, word] = value & mask[word]
+
+
+@jit
 def offer_wires(work: Any, cost: Any) -> None:
     """Offer another node, or its inverse, in place of the gate."""
     on, off = work.target[1], work.target[0]
@@ -171,9 +182,7 @@ def offer_ands(work: Any, cost: Any, output: int) -> None:
     count = covering(work, on, -1, work.literals, work.care)
     if count < 2:
         return
-    for place in range(count):
-        for word in range(on.shape[0]):
-            work.literal_values[place, word] = literal_value(work, work.literals[place], word)
+    mask_literals(work, work.literals, count, off)
     third = np.random.randint(count)
     for i in range(count):
         for j in range(i):
@@ -183,7 +192,7 @@ def offer_ands(work: Any, cost: Any, output: int) -> None:
             two = True
             three = i != third and j != third and a ^ c != 1 and b ^ c != 1
             for word in range(on.shape[0]):
-                wrong = work.literal_values[i, word] & work.literal_values[j, word] & off[word]
+                wrong = work.literal_values[i, word] & work.literal_values[j, word]
                 if wrong:
                     two = False
                     three = three and not wrong & work.literal_values[third, word]
@@ -212,6 +221,7 @@ def offer_and_ors(work: Any, cost: Any, output: int) -> None:
     if not useful:
         return
     count = covering(work, work.rest, c >> 1, work.others, work.care)
+    mask_literals(work, work.others, count, off)
     for i in range(count):
         for j in range(i):
             a, b = work.others[i], work.others[j]
@@ -219,8 +229,7 @@ def offer_and_ors(work: Any, cost: Any, output: int) -> None:
             for word in range(on.shape[0]):
                 if not fits:
                     break
-                both = literal_value(work, a, word) & literal_value(work, b, word)
-                fits = not both & off[word]
+                fits = not work.literal_values[i, word] & work.literal_values[j, word]
             if fits:
                 offer_possible(work, cost, AO21, output, a, b, c)
 

@@ -106,7 +106,7 @@ class Scratch(NamedTuple):
     literals, others : (2 * (nodes + EXTRAS),) int64
         Literals, or places in the pool, from which a gate could be built.
     literal_values : (2 * (nodes + EXTRAS), words) uint64
-        The truth tables of ``literals``.
+        The truth tables of ``literals`` or ``others``, on some rows.
     extras : (EXTRAS, 5) int64
         New gates: kind, polarity and three nodes that they read.
     care : (words,) uint64

@@ -35,14 +35,15 @@ def without(technology, *cells):
 
 
 def test_default_card_is_listed_first():
-    assert technology_names() == list(NAMES)
+    assert technology_names()[0] == NAMES[0]
+    assert set(NAMES) <= set(technology_names())
     assert load_technology() == load_technology("sky130hd")
 
 
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("sky130", r"'sky130'; did you mean sky130hd\? known: sky130hd, asap7, sg13g2"),
+        ("sky130", r"'sky130'; did you mean sky130hd\? known: sky130hd, asap7, "),
         ("qqqq", "Unknown technology 'qqqq'; known: sky130hd"),
     ],
 )

@@ -17,7 +17,7 @@ import halfbyte.area.exploration.run as module
 from halfbyte.area import SynthesisRecord, load_technology, synthesize
 from halfbyte.area.exploration import Point, ResultStore, explore, parse_space
 from halfbyte.area.exploration.worker import compute
-from halfbyte.area.search.synthesis_jobs import synthesize_named
+from halfbyte.area.search.measure_jobs import synthesize_named
 from halfbyte.area.synthesis.recipes import QUICK, Recipe
 from halfbyte.area.timing.operands import load_operands
 from halfbyte.base import ToolError

@@ -122,6 +122,12 @@ def test_a_register_that_may_be_cleared_is_refused():
         loose = circuit(wrong)
         with pytest.raises(CircuitError, match="not tied inactive"):
             after_clock(loose, inputs, state_of(loose, [state]))
+    # A wire that holds the pin counts as what it is rewired to.
+    held = circuit(4)
+    active, inactive = held.rewired({4: str(1 - level)}), held.rewired({4: str(level)})
+    assert after_clock(inactive, inputs, state_of(inactive, [state])) == {3: w}
+    with pytest.raises(CircuitError, match="not tied inactive"):
+        after_clock(active, inputs, state_of(active, [state]))
 
 
 def test_inverted_flip_flops_keep_the_inverse():

@@ -1,0 +1,113 @@
+"""Delay and energies of a netlist, measured as a job that is run and stored.
+
+Energies take longer than most syntheses. They are measured on the netlists that are returned, and
+not on all that were tried.
+"""
+
+import tempfile
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from halfbyte.area.cells.technology import Technology
+from halfbyte.area.netlists.modules import MAC
+from halfbyte.area.search.records import MappedRecord, SynthesisRecord
+from halfbyte.area.search.synthesis_jobs import SynthesisJob, json_path, netlist_path
+from halfbyte.area.synthesis.recipes import Recipe
+from halfbyte.area.timing.measure import Measured, measure_netlist
+from halfbyte.area.timing.operands import Operands
+from halfbyte.base import code_fingerprint, content_key
+from halfbyte.rtl import MacSpec
+
+__all__ = ["MeasureJob", "design_key", "synthesize_named"]
+
+
+@dataclass(frozen=True)
+class MeasureJob:
+    """Measures a synthesized MAC: its delay, and its energies if there are ``operands``."""
+
+    job: SynthesisJob
+    mapped: MappedRecord
+    operands: Operands | None = None
+    result_type = Measured
+
+    @cached_property
+    def key(self) -> str:
+        """What the figures depend on, with the content of the netlist."""
+        technology = self.job.technology.content_hash
+        netlist = [self.mapped.json_sha256, self.job.design.content, technology]
+        return content_key(["measured", netlist, _conditions(self.operands)])
+
+    @property
+    def label(self) -> str:
+        """For the progress line."""
+        return f"{self.job.design.weight.name} {'energies' if self.operands else 'delay'}"
+
+    @property
+    def cost(self) -> float:
+        """How long it takes, roughly: wide designs longest."""
+        return self.job.design.width
+
+    def run(self) -> Measured:
+        """Measure the netlist that was kept."""
+        netlist = netlist_path(self.mapped.netlist or "")
+        return _measure(self.job, json_path(netlist), self.operands)
+
+    def is_complete(self, result: Measured) -> bool:
+        """A stored measurement lacks nothing."""
+        return True
+
+
+def _conditions(operands: Operands | None) -> list[str | None]:
+    """What figures depend on besides the netlist: the operands, and the code."""
+    code = code_fingerprint("halfbyte.area.timing.measure")
+    return [operands.content_hash if operands else None, code]
+
+
+def _measure(job: SynthesisJob, netlist: Path, operands: Operands | None) -> Measured:
+    design = job.design
+    return measure_netlist(
+        netlist,
+        MAC,
+        job.technology,
+        weight=design.weight,
+        activation=design.activation,
+        terms=design.terms,
+        operands=operands,
+    )
+
+
+def design_key(
+    design: MacSpec,
+    recipe: Recipe,
+    technology: Technology,
+    clock_ps: float | None = None,
+    operands: Operands | None = None,
+) -> str:
+    """What the record of :func:`synthesize_named` depends on, as a hash."""
+    key = SynthesisJob(design, recipe, technology, clock_ps=clock_ps).key
+    return content_key([key, _conditions(operands) if operands else None])
+
+
+def synthesize_named(
+    design: MacSpec,
+    recipe: Recipe,
+    technology: Technology,
+    clock_ps: float | None = None,
+    operands: Operands | None = None,
+    *,
+    multiplier: bool = False,
+) -> SynthesisRecord:
+    """The record of one design in a named architecture, computed now, without the store.
+
+    Delay and energies are null without ``operands``. The areas of its parts are null unless
+    ``multiplier`` is set: the multiplier is then also synthesized alone, which takes half as long
+    again. Nothing is proved, and no netlist is kept. Raises ToolError if Yosys or ABC fails.
+    """
+    job = SynthesisJob(design, recipe, technology, clock_ps=clock_ps)
+    with tempfile.TemporaryDirectory(prefix="halfbyte-synth-") as temporary:
+        folder = Path(temporary)
+        whole = job.map(folder)
+        measured = _measure(job, folder / "netlist.json", operands) if operands else None
+        part = job.of_multiplier().map(folder) if multiplier else None
+    return job.record(whole, part, None, measured, operands)

@@ -1,0 +1,119 @@
+"""Which options a command honours for which unit. Any other that is given is refused.
+
+An option without effect would let a user take a figure for one that was measured otherwise.
+"""
+
+from collections.abc import Mapping
+
+import typer
+
+from halfbyte.base import UserError
+
+__all__ = ["HONOURED", "check_honoured"]
+
+_LIBRARY = "tech liberty dont_use"
+_DESIGN = "arch activation terms acc_width overflow"
+_DOT = f"{_DESIGN} lanes scale block accumulator window"
+_DECODER = "lanes codes symbols"
+_RUN = "simulator waves seed"
+_DUT = "--dut"
+_TARGET = "--target"
+
+# Of each command, and each of its units or of an option that makes it another command: names of
+# parameters. What says only how to print and how many processes to start is left out.
+HONOURED: Mapping[str, Mapping[str, str]] = {
+    "synth": {
+        "mac": f"{_LIBRARY} {_DESIGN} clock saved_carries operands every effort output",
+        _TARGET: f"target {_DESIGN} every",
+        "dot": f"{_LIBRARY} {_DOT} clock operands every effort",
+        "array": f"{_LIBRARY} {_DOT} clock operands effort rows columns",
+        "dfloat11": f"{_LIBRARY} {_DECODER}",
+        "bf16_mac": _LIBRARY,
+    },
+    "sim": {
+        "mac": f"tech {_DESIGN} enable {_RUN} cycles",
+        _DUT: f"dut top port tie latency junit activation terms acc_width overflow enable {_RUN} "
+        "cycles",
+        "dot": f"tech {_DOT} {_RUN} cycles",
+        "array": f"tech {_DOT} simulator seed rows columns",
+        "dfloat11": f"{_DECODER} {_RUN}",
+        "bf16_mac": _RUN,
+    },
+    "gatesim": {
+        "mac": f"{_LIBRARY} arch activation terms simulator seed cycles",
+        "dot": f"{_LIBRARY} {_DOT} simulator seed cycles",
+    },
+    "mutants": {
+        "mac": "tech arch activation terms count seed cycles",
+        "dot": f"tech {_DOT} count seed cycles",
+    },
+    "triple": {
+        "mac": "tech arch activation terms seed cycles device",
+        "dot": f"tech {_DOT} seed cycles device",
+    },
+    "prove": {
+        "mac": f"{_LIBRARY} arch activation terms counterexamples",
+        "dot": f"{_LIBRARY} {_DOT}",
+        "dfloat11": f"{_LIBRARY} {_DECODER}",
+        "bf16_mac": _LIBRARY,
+    },
+    "rtl": {
+        "mac": f"{_LIBRARY} {_DESIGN} enable segment clock output",
+        "dot": f"{_LIBRARY} {_DOT} clock output",
+        "array": f"{_LIBRARY} {_DOT} clock output rows columns",
+        "dfloat11": f"{_DECODER} output",
+        "bf16_mac": "output",
+    },
+}
+# For a unit that a command does not take: what does.
+_ELSEWHERE = {
+    ("prove", "array"): "proofs are part of `halfbyte synth --unit array`",
+    ("gatesim", "array"): "simulate the netlist of the unit in each of its elements, --unit dot",
+    ("mutants", "array"): "inject faults into the unit in each of its elements, --unit dot",
+}
+_ALWAYS = frozenset({"names", "unit", "jobs", "json", "wide"})
+
+
+def check_honoured(context: typer.Context, options: Mapping[str, object]) -> None:
+    """Raise UserError for a unit that a command lacks, or an option that it would not honour.
+
+    Commands that are not in the table honour all their options, or check them by themselves.
+    """
+    command = str(context.info_name)
+    if command not in HONOURED:
+        return
+    cases = HONOURED[command]
+    case = _case(cases, command, options)
+    for name in options:
+        if name not in _ALWAYS | set(cases[case].split()) and _is_given(context, name):
+            option = f"--{name.replace('_', '-')}"
+            takers = [each for each, honoured in cases.items() if name in honoured.split()]
+            raise UserError(
+                f"{option} is for {_listed(takers, option)}, not for {case}: leave it out"
+            )
+
+
+def _case(cases: Mapping[str, str], command: str, options: Mapping[str, object]) -> str:
+    """The unit, or the option that makes the command another one."""
+    unit = str(options["unit"])
+    if (command, unit) in _ELSEWHERE:
+        raise UserError(f"`halfbyte {command}` takes no {unit}: {_ELSEWHERE[command, unit]}")
+    units = [each for each in cases if not each.startswith("--")]
+    if unit not in units:
+        raise UserError(f"Unit must be {', '.join(units)}, not {unit[:60]!r}")
+    modes = [each for each in cases if each.startswith("--") and options.get(each[2:])]
+    return modes[0] if modes and unit == units[0] else unit
+
+
+def _is_given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _listed(cases: list[str], option: str) -> str:
+    """``--unit dot or array``, with other options as they are; the option itself is for MACs."""
+    cases = ["mac" if each == option else each for each in cases]
+    units = [each for each in cases if not each.startswith("--")]
+    words = [f"--unit {units[0]}", *units[1:]] if units else []
+    words += [each for each in cases if each.startswith("--")]
+    return " or ".join(filter(None, (", ".join(words[:-1]), words[-1])))

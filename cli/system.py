@@ -1,0 +1,77 @@
+"""What the operating system gives a command, and how the user reads what it refuses."""
+
+import errno
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from halfbyte.base.files import build_dir
+
+__all__ = ["explain", "full_disk", "open_standard_streams"]
+
+_LEAST_SPACE = 1 << 20
+_UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR)
+
+
+def open_standard_streams() -> None:
+    """Give a process whose caller closed standard input, output or error an empty one.
+
+    Otherwise the next file that is opened, perhaps a store, would take the place of the stream, and
+    what a tool prints would be written into it.
+    """
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            empty = os.open(os.devnull, os.O_RDWR)
+            if empty != number:
+                os.dup2(empty, number)
+                os.close(empty)
+        if getattr(sys, name) is None:
+            stream = open(number, mode, encoding="utf-8", closefd=False)  # noqa: SIM115
+            setattr(sys, name, stream)
+
+
+def explain(error: OSError) -> str:
+    """One line that names the file and the remedy."""
+    if error.errno == errno.ENOSPC:
+        return _full(error)
+    if error.filename is None or error.strerror is None:
+        return str(error)
+    path = Path(os.fsdecode(error.filename))
+    if error.errno in _UNWRITABLE and _is_below(path, build_dir()):
+        return f"{path} cannot be written ({error.strerror}): set HALFBYTE_BUILD to another folder"
+    return f"{path}: {error.strerror}"
+
+
+def full_disk() -> str | None:
+    """One line that names the disk without space on which halfbyte works; None if both have some.
+
+    Tools that fail for want of space do not all say so.
+    """
+    variables = {"TMPDIR": Path(tempfile.gettempdir()), "HALFBYTE_BUILD": build_dir()}
+    for variable, folder in variables.items():
+        if _free(folder) < _LEAST_SPACE:
+            return f"No space is left in {folder}: free some, or set {variable} to a larger disk"
+    return None
+
+
+def _full(error: OSError) -> str:
+    known = full_disk()
+    if known:
+        return known
+    where = f" for {os.fsdecode(error.filename)}" if error.filename else ""
+    return f"No space is left{where} on the disk or device that is written to"
+
+
+def _free(folder: Path) -> int:
+    """Free bytes on the disk of a folder, which need not exist yet."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return shutil.disk_usage(folder).free
+
+
+def _is_below(path: Path, folder: Path) -> bool:
+    return path.absolute().is_relative_to(folder.absolute())

@@ -1,0 +1,145 @@
+"""``halfbyte triple --unit dot``: the accumulators of dot-product units, three ways."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from halfbyte.base import ToolError
+from halfbyte.cli.dot import make_dot_specs, resolve_lanes
+from halfbyte.cli.output import number, print_json, progress, table
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from numpy.typing import NDArray
+
+    from halfbyte.cli.triple_record import DotTripleRecord
+    from halfbyte.rtl.dot import DotSpec
+    from halfbyte.sim.dot.stimulus import Stimulus
+
+__all__ = ["triple_dots"]
+
+# A unit has many products a cycle: as `halfbyte sim`, a fifth of the cycles for each scenario.
+SHARE = 5
+# Every accumulator with every type of scales.
+_EVERY: tuple[Mapping[str, str], ...] = (
+    {},
+    {"overflow": "saturate"},
+    {"accumulator": "fp32"},
+    {"scale": "e8m0"},
+    {"scale": "e4m3"},
+    {"scale": "ue5m3"},
+    {"scale": "e8m0", "accumulator": "exact", "window": "-8:8"},
+    {"scale": "e4m3", "accumulator": "exact"},
+    {"scale": "ue5m3", "accumulator": "exact", "window": "-40:-8"},
+)
+
+
+def triple_dots(
+    names: Sequence[str],
+    device: "torch.device",
+    *,
+    given: Mapping[str, Any],
+    tech: str | None,
+    seed: int,
+    cycles: int,
+    json: bool,
+    **options: Any,
+) -> None:
+    """Compare the units that ``given`` names, or every accumulator with every type of scales.
+
+    ``options`` are further arguments of :func:`make_dot_specs`. Raises ToolError where two sides
+    differ.
+    """
+    from halfbyte.area.cells.technology import load_technology
+
+    kinds = [given] if given else _EVERY
+    specs = [spec for kind in kinds for spec in make_dot_specs(names, **options, **kind)]
+    records = []
+    with progress("Three ways") as update:
+        for done, spec in enumerate(resolve_lanes(specs, load_technology(tech))):
+            update(done, len(specs), spec.title)
+            records.append(_compare(spec, device, seed, max(1, cycles // SHARE)))
+    print_json(records) if json else _show(records)
+
+
+def _compare(spec: "DotSpec", device: "torch.device", seed: int, cycles: int) -> "DotTripleRecord":
+    """The record of one unit; raises SimulationError or ToolError where two sides differ."""
+    from halfbyte.cli.triple_record import DotTripleRecord
+    from halfbyte.gpu_ref.machine import describe
+    from halfbyte.sim.dot.plan import DOT_SCENARIOS
+    from halfbyte.sim.dot.regression import expected_words, run_dot_regression
+    from halfbyte.sim.dot.scenarios import stimulus_of
+
+    # The RTL's outputs equal the golden model's in every cycle, or this raises.
+    simulated = run_dot_regression(spec, cycles=cycles, seed=seed)
+    compared = different = count = 0
+    for scenario in DOT_SCENARIOS:
+        stimulus = stimulus_of(spec, scenario, cycles, seed)  # the same one for the same seed
+        expected = expected_words(spec, stimulus)
+        different += int((_kernel_words(spec, stimulus, device) != expected).sum())
+        compared, count = compared + expected.size, count + len(stimulus)
+    record = DotTripleRecord(
+        **spec.fields,
+        seed=seed,
+        scenarios=simulated.scenarios,
+        cycles=count,
+        compared=compared,
+        different=different,
+        simulator={"name": simulated.simulator, **simulated.versions},
+        **vars(describe(device)),
+    )
+    if different:
+        raise ToolError(
+            f"{spec.title}: {different} of {compared} outputs of the {record.build} build differ "
+            f"from RTL and golden model (seed {seed})"
+        )
+    return record
+
+
+def _kernel_words(
+    spec: "DotSpec", stimulus: "Stimulus", device: "torch.device"
+) -> "NDArray[np.int64]":
+    """The kernel's outputs after each cycle; (T, outputs) int64."""
+    import torch
+
+    from halfbyte.gpu_ref import dot_unit
+
+    columns = (stimulus.w, stimulus.a, stimulus.clear, stimulus.w_scale, stimulus.a_scale)
+    w, a, clear, w_scale, a_scale = (torch.from_numpy(each).to(device) for each in columns)
+    if spec.is_fp32:
+        ends = torch.from_numpy(stimulus.last).to(device) if spec.gathers else None
+        acc = dot_unit.fp32_stream(w, a, clear, w_scale, a_scale, ends, **spec.arithmetic)
+        outputs = [acc.view(torch.int32)]
+    elif spec.is_exact:
+        outputs = [*dot_unit.exact_stream(w, a, clear, w_scale, a_scale, **spec.arithmetic)]
+    else:
+        outputs = [dot_unit.integer_stream(w, a, clear, **spec.arithmetic)]
+    return torch.stack([each.to(torch.int64).cpu() for each in outputs], dim=1).numpy()
+
+
+def _show(records: "Sequence[DotTripleRecord]") -> None:
+    rows = [
+        [
+            " x ".join(dict.fromkeys((record.format, record.activation))),
+            record.architecture,
+            str(record.lanes),
+            record.accumulator + (f", {record.overflow}" if record.overflow else ""),
+            record.scale or "-",
+            str(record.acc_width),
+            number(record.cycles),
+            number(record.compared),
+            number(record.different),
+        ]
+        for record in records
+    ]
+    first = records[0]
+    third = "CUDA kernel" if first.build == "cuda" else "HOST BUILD of the CUDA kernel"
+    columns = ["format", "~lane", ">lanes", "accumulator", "scale", ">acc", ">cycles", ">compared"]
+    table(
+        "Three-way equality of dot-product units",
+        [*columns, ">different"],
+        rows,
+        f"RTL on Verilator {first.simulator['verilator']} = golden model on torch "
+        f"{first.versions['torch']} = {third} on {first.device} ({first.compiler}); seed "
+        f"{first.seed}",
+    )

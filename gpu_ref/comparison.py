@@ -1,0 +1,70 @@
+"""Numbers of a kernel beside those of the golden model: how many differ, and which is the first."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+
+import torch
+from torch import Tensor
+
+from halfbyte.gpu_ref.records import ComparisonRecord
+
+__all__ = ["Comparison", "merged"]
+
+
+@dataclass
+class Comparison:
+    """The results of one kernel for one pair of formats.
+
+    Parameters
+    ----------
+    kernel : str
+        Its name; ``emulated`` kernels run thread by thread on the CPU.
+    compared, different : int
+        Numbers that were compared with the golden model, and those whose bits differ.
+    first : str
+        The first difference.
+    """
+
+    kernel: str
+    format: str
+    activation: str
+    compared: int = 0
+    different: int = 0
+    first: str = field(default="")
+
+    def add(self, seen: Tensor, expected: Tensor, what: str) -> None:
+        """Count the numbers of two tensors of one type and shape; floats are compared as bits."""
+        seen, expected = seen.cpu().contiguous(), expected.cpu().contiguous()
+        if seen.shape != expected.shape or seen.dtype != expected.dtype:
+            self.compared, self.different = self.compared + 1, self.different + 1
+            self.first = self.first or (
+                f"{what}: {seen.dtype} of shape {tuple(seen.shape)} for {expected.dtype} of shape "
+                f"{tuple(expected.shape)}"
+            )
+            return
+        if seen.dtype == torch.float32:
+            wrong = seen.view(torch.int32) != expected.view(torch.int32)
+        else:
+            wrong = seen != expected
+        self.compared += seen.numel()
+        count = int(wrong.sum())
+        if count and not self.first:
+            at = tuple(wrong.nonzero()[0].tolist())
+            self.first = f"{what} at {at}: {seen[at].item()} for {expected[at].item()}"
+        self.different += count
+
+    def record(self) -> ComparisonRecord:
+        """The counts, for JSON."""
+        return ComparisonRecord(**asdict(self))
+
+
+def merged(comparisons: Iterable[Comparison]) -> list[Comparison]:
+    """One comparison per kernel, over all formats, in order of appearance."""
+    totals: dict[str, Comparison] = {}
+    for each in comparisons:
+        total = totals.setdefault(each.kernel, Comparison(each.kernel, "all", "all"))
+        total.compared += each.compared
+        total.different += each.different
+        if each.first and not total.first:
+            total.first = f"{each.format} x {each.activation}, {each.first}"
+    return list(totals.values())

@@ -1,0 +1,104 @@
+// Dot-product units: block scales of eight bits, and the accumulators of the units.
+//
+// A cycle adds P, the exact sum of the lanes' products. It is in units of the product of both
+// quanta, of which an FP32 sum includes only the power of two.
+#pragma once
+
+#include "fp32_sum.h"
+
+namespace halfbyte {
+
+// [exponent][mantissa] without a sign; all ones is NaN. With a mantissa, the lowest exponent is
+// that of subnormal numbers.
+struct ScaleFormat {
+  int32_t bits;  // 0: there are no scales
+  int32_t mantissa_bits;
+  int32_t quantum_exponent;  // every value is a multiple of two to this power
+};
+
+// significand * 2^place.
+struct Scale {
+  int32_t significand, place;
+  bool is_nan;
+};
+
+HB_HD Scale decode_scale(const ScaleFormat &format, uint8_t code) {
+  if (format.bits == 0) return {1, 0, false};
+  const int32_t field = code >> format.mantissa_bits;
+  const int32_t mantissa = code & ((1 << format.mantissa_bits) - 1);
+  const bool has_subnormals = format.mantissa_bits > 0, hidden = !has_subnormals || field > 0;
+  return {mantissa | static_cast<int32_t>(hidden) << format.mantissa_bits,
+          format.quantum_exponent + field - (has_subnormals && field > 0),
+          code == (1 << format.bits) - 1};
+}
+
+// The product of the scales of two blocks.
+HB_HD Scale product_of(const ScaleFormat &format, uint8_t one_code, uint8_t other_code) {
+  const Scale one = decode_scale(format, one_code), other = decode_scale(format, other_code);
+  return {one.significand * other.significand, one.place + other.place,
+          one.is_nan || other.is_nan};
+}
+
+enum Accumulator : int32_t { INTEGER = 0, FP32_SUM = 1, EXACT = 2, BLACKWELL = 3 };
+
+// How a unit accumulates.
+struct Unit {
+  int32_t accumulator;
+  int32_t acc_width;        // of INTEGER and EXACT, 2 to 64
+  int32_t overflow;         // of INTEGER
+  int32_t quantum_exponent; // the power of two in the product of both quanta
+  int32_t window_low, window_high;  // of EXACT: exponents of the product of the scales
+  ScaleFormat scale;
+};
+
+// An accumulator between two cycles. `acc` holds an integer or the bits of an FP32 number.
+struct UnitState {
+  int64_t acc, gathered;
+  bool is_nan;
+};
+
+// What one cycle adds.
+struct UnitCycle {
+  int64_t sum;
+  uint8_t w_scale, a_scale;
+  bool clear, last;
+};
+
+// acc <= fl((clear ? +0 : acc) + P * scales): rounds in the last cycle of a block.
+HB_HD void fp32_step(const Unit &unit, UnitState &state, const UnitCycle &cycle) {
+  if (cycle.clear) state.acc = state.gathered = 0;
+  state.gathered += cycle.sum;
+  if (!cycle.last) return;
+  const Scale scale = product_of(unit.scale, cycle.w_scale, cycle.a_scale);
+  const int32_t total = add_rounded_once(static_cast<int32_t>(state.acc),
+                                         state.gathered * scale.significand,
+                                         scale.place + unit.quantum_exponent);
+  state.acc = scale.is_nan ? QUIET_NAN : total;
+  state.gathered = 0;
+}
+
+// acc <= (clear ? 0 : acc) + P * scales in fixed point, modulo its width. A scale that is NaN or
+// outside the window adds nothing and makes the accumulator NaN until a clear.
+HB_HD void exact_step(const Unit &unit, UnitState &state, const UnitCycle &cycle) {
+  if (cycle.clear) state.acc = 0, state.is_nan = false;
+  const Scale scale = product_of(unit.scale, cycle.w_scale, cycle.a_scale);
+  const bool outside = scale.place < unit.window_low || scale.place > unit.window_high;
+  state.is_nan = state.is_nan || scale.is_nan || outside;
+  if (scale.is_nan || outside) return;
+  const uint64_t term = static_cast<uint64_t>(cycle.sum) * scale.significand;
+  state.acc = mac_step(state.acc,
+                       shifted_toward_zero(static_cast<int64_t>(term),
+                                           scale.place - unit.window_low),
+                       false, unit.acc_width, WRAP);
+}
+
+HB_HD void unit_step(const Unit &unit, UnitState &state, const UnitCycle &cycle) {
+  if (unit.accumulator == INTEGER)
+    state.acc = mac_step(state.acc, cycle.sum, cycle.clear, unit.acc_width, unit.overflow);
+  else if (unit.accumulator == FP32_SUM)
+    fp32_step(unit, state, cycle);
+  else
+    exact_step(unit, state, cycle);
+}
+
+}  // namespace halfbyte

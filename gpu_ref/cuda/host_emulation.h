@@ -1,0 +1,39 @@
+// Products that the host build emulates block of threads by block.
+#pragma once
+
+#include "api.h"
+#include "gemm_mma.h"
+#include "host_parallel.h"
+
+namespace halfbyte {
+
+// Every tile of the result of a GEMM that is emulated block by block.
+template <class Compute>
+void over_tiles(const Context &context, const Tiling &tiling, Compute compute) {
+  parallel(context.threads, tiling.count(), 1, [&](int64_t i) {
+    const Corner corner = tiling.corner(i);
+    compute(corner.row, corner.column);
+  });
+}
+
+// Aligned memory for what a block shares.
+template <class Tile>
+std::unique_ptr<int8_t, decltype(&std::free)> shared_memory() {
+  void *memory = std::aligned_alloc(SWIZZLE_BYTES, Tile::SHARED_BYTES);
+  if (!memory) throw std::bad_alloc();
+  return {static_cast<int8_t *>(std::memset(memory, 0, Tile::SHARED_BYTES)), &std::free};
+}
+
+template <class Tile>
+void emulate_mma(const Context &context, const Product &p, bool small) {
+  with_blocks(p.a_layout, small, [&](auto steps, auto is_small) {
+    over_tiles(context, Tiling(p, Tile::ROWS, Tile::COLUMNS), [&](int64_t row, int64_t column) {
+      const auto shared = shared_memory<Tile>();
+      Machine<Tile::THREADS> machine;
+      gemm_mma<Tile, decltype(steps)::value, decltype(is_small)::value>(machine, p, row, column,
+                                                                        shared.get());
+    });
+  });
+}
+
+}  // namespace halfbyte

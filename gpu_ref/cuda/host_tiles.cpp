@@ -1,0 +1,38 @@
+// The host build of the tensor-core products that are compared, but not chosen by themselves.
+#include "api_common.h"
+#include "host_emulation.h"
+#include "tiles.h"
+
+using namespace halfbyte;
+
+namespace {
+
+template <class Tile>
+void emulate_groups(const Context &context, const Product &p, bool small) {
+  with_blocks(p.a_layout, small, [&](auto steps, auto is_small) {
+    over_tiles(context, Tiling(p, Tile::ROWS, Tile::COLUMNS), [&](int64_t row, int64_t column) {
+      const auto shared = shared_memory<Tile>();
+      Machine<Tile::THREADS> machine;
+      gemm_wgmma<Tile, decltype(steps)::value, decltype(is_small)::value>(machine, p, row, column,
+                                                                          shared.get());
+    });
+  });
+}
+
+}  // namespace
+
+const char *hb_kind() { return "host"; }
+
+int32_t hb_has_groups() { return 1; }
+
+int hb_gemm_tile(const Context *context, const Product *p, int32_t small, int32_t tile) {
+  return guarded([&] {
+    if (tile == NARROW_MMA) {
+      emulate_mma<NarrowTile>(*context, *p, small);
+      return;
+    }
+    with_group_tile(tile, [&](auto chosen) {
+      emulate_groups<decltype(chosen)>(*context, *p, small);
+    });
+  });
+}

@@ -1,0 +1,28 @@
+// The C interface of the tensor-core products that are compared, but not chosen by themselves.
+//
+// They are in a library of their own, so that the other kernels compile sooner.
+#pragma once
+
+#include "api.h"
+#include "gemm_wgmma.h"
+
+namespace halfbyte {
+
+using NarrowTile = MmaTile<TILE / 2, 3>;
+constexpr int32_t NARROW_MMA = 0;  // the others are warpgroups
+
+// Calls `run` with a tile of warpgroups, as a type.
+template <class Run>
+void with_group_tile(int32_t tile, Run run) {
+  if (tile == 1) run(GroupTile<1, 3>());
+  else if (tile == 2) run(GroupTile<1, 4>());
+  else run(GroupTile<2, 4>());
+}
+
+}  // namespace halfbyte
+
+// Whether the build has the warpgroup instructions of compute capability 9.0; the host build
+// emulates them.
+HB_API int32_t hb_has_groups();
+HB_API int hb_gemm_tile(const halfbyte::Context *, const halfbyte::Product *, int32_t small,
+                        int32_t tile);

@@ -1,0 +1,219 @@
+"""Streams of dot-product units by the kernel, cycle for cycle like the RTL.
+
+The functions take and return what those of :mod:`halfbyte.golden.dot_unit` do.
+"""
+
+import struct
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from halfbyte.formats import Format, Overflow, ScaleCode, check_acc_width
+from halfbyte.golden.checks import check_codes, check_integer
+from halfbyte.golden.dot_unit import check_block_bits
+from halfbyte.gpu_ref.abi import ScaleFormat, Unit, UnitStream
+from halfbyte.gpu_ref.build import format_table
+from halfbyte.gpu_ref.library import library_for
+
+__all__ = ["exact_stream", "exact_unit", "fp32_stream", "fp32_unit", "integer_stream", "unit"]
+
+# As in dot_unit.h.
+INTEGER, FP32, EXACT, BLACKWELL = range(4)
+_OVERFLOWS = {Overflow.WRAP: 0, Overflow.SATURATE: 1}
+WIDEST = 64
+
+
+def unit(
+    accumulator: int,
+    weight: Format,
+    activation: Format,
+    *,
+    scale: ScaleCode | None = None,
+    acc_width: int = WIDEST,
+    overflow: Overflow = Overflow.WRAP,
+    window: tuple[int, int] | None = None,
+) -> Unit:
+    """How a unit accumulates, for the kernels; raises TypeError or UserError."""
+    check_acc_width(acc_width)
+    if not isinstance(overflow, Overflow):
+        raise TypeError(f"overflow must be an Overflow, not {overflow!r}")
+    stored = ScaleFormat()
+    if scale is not None:
+        stored = ScaleFormat(scale.bits, scale.mantissa_bits, scale.quantum_exponent)
+        lowest = 2 * scale.quantum_exponent
+        window = window or (lowest, lowest + 2 * scale.highest_shift)
+    low, high = window or (0, 0)
+    exponent = _exponent(weight) + _exponent(activation)
+    return Unit(accumulator, acc_width, _OVERFLOWS[overflow], exponent, low, high, stored)
+
+
+def _exponent(fmt: Format) -> int:
+    """Of the power of two in the quantum."""
+    numerator, denominator = fmt.quantum.as_integer_ratio()
+    even = numerator & -numerator, denominator & -denominator
+    return even[0].bit_length() - even[1].bit_length()
+
+
+def fp32_unit(weight: Format, activation: Format, scale: ScaleCode | None, block: int) -> Unit:
+    """A unit with an FP32 accumulator; raises UserError for blocks of more than 53 bits."""
+    check_block_bits(weight, activation, block, scale)
+    return unit(FP32, weight, activation, scale=scale)
+
+
+def exact_unit(
+    weight: Format,
+    activation: Format,
+    scale: ScaleCode,
+    acc_width: int,
+    window: tuple[int, int] | None,
+) -> Unit:
+    """A unit with an exact accumulator."""
+    return unit(EXACT, weight, activation, scale=scale, acc_width=acc_width, window=window)
+
+
+def integer_stream(
+    w_codes: Tensor,
+    a_codes: Tensor,
+    clear: Tensor,
+    *,
+    weight: Format,
+    activation: Format,
+    acc_width: int,
+    overflow: Overflow = Overflow.WRAP,
+    initial: int = 0,
+) -> Tensor:
+    """The integer accumulator after each cycle; (T,) or (S, T) int64 for S units side by side.
+
+    w_codes, a_codes: (T, lanes) or (S, T, lanes) uint8. clear: the same without lanes, bool.
+    """
+    kind = unit(INTEGER, weight, activation, acc_width=acc_width, overflow=overflow)
+    half = 1 << acc_width - 1
+    check_integer("initial", initial, -half, half - 1)
+    return _run(kind, weight, activation, w_codes, a_codes, clear, initial=initial)[0]
+
+
+def fp32_stream(
+    w_codes: Tensor,
+    a_codes: Tensor,
+    clear: Tensor,
+    w_scales: Tensor | None = None,
+    a_scales: Tensor | None = None,
+    last: Tensor | None = None,
+    *,
+    weight: Format,
+    activation: Format,
+    scale: ScaleCode | None = None,
+    initial: float = 0.0,
+) -> Tensor:
+    """The FP32 accumulator after each cycle; (T,) or (S, T) float32.
+
+    Operands as in :func:`integer_stream`; scales uint8 and ``last`` bool have the shape of
+    ``clear``. The sum of a block must have at most 53 bits, with the significands of its scales.
+    """
+    lanes = w_codes.shape[-1] if w_codes.ndim else 0
+    kind = fp32_unit(weight, activation, scale, lanes)
+    scales = (w_scales, a_scales) if scale else ()
+    (bits,) = struct.unpack("<i", struct.pack("<f", initial))
+    acc, _ = _run(
+        kind, weight, activation, w_codes, a_codes, clear, *scales, last=last, initial=bits
+    )
+    return acc.to(torch.int32).view(torch.float32)
+
+
+def exact_stream(
+    w_codes: Tensor,
+    a_codes: Tensor,
+    clear: Tensor,
+    w_scales: Tensor,
+    a_scales: Tensor,
+    *,
+    weight: Format,
+    activation: Format,
+    scale: ScaleCode,
+    acc_width: int,
+    window: tuple[int, int] | None = None,
+) -> tuple[Tensor, Tensor]:
+    """The exact accumulator after each cycle, int64, and whether it is NaN, bool; (T,) or (S, T).
+
+    Operands as in :func:`fp32_stream`.
+    """
+    kind = exact_unit(weight, activation, scale, acc_width, window)
+    return _run(kind, weight, activation, w_codes, a_codes, clear, w_scales, a_scales)
+
+
+def _run(
+    kind: Unit,
+    weight: Format,
+    activation: Format,
+    w_codes: Tensor,
+    a_codes: Tensor,
+    clear: Tensor,
+    w_scales: Tensor | None = None,
+    a_scales: Tensor | None = None,
+    *,
+    last: Tensor | None = None,
+    initial: int = 0,
+) -> tuple[Tensor, Tensor]:
+    """Accumulators and NaN after each cycle; int64 and bool of the shape of ``clear``."""
+    columns: dict[str, Tensor | None] = {
+        "w": check_codes(w_codes, weight),
+        "a": check_codes(a_codes, activation),
+        "clear": clear,
+        "last": last,
+        "w_scales": w_scales,
+        "a_scales": a_scales,
+    }
+    _check_columns(columns)
+    device, shape = w_codes.device, clear.shape
+    acc = torch.empty(shape, dtype=torch.int64, device=device)
+    is_nan = torch.empty(shape, dtype=torch.bool, device=device)
+    if acc.numel():
+        kept = {name: each if each is None else each.contiguous() for name, each in columns.items()}
+        pointers: dict[str, Any] = {
+            name: each if each is None else each.data_ptr() for name, each in kept.items()
+        }
+        call = UnitStream(
+            **pointers,
+            initial=initial,
+            acc=acc.data_ptr(),
+            is_nan=is_nan.data_ptr(),
+            streams=acc.numel() // shape[-1],
+            cycles=shape[-1],
+            lanes=w_codes.shape[-1],
+        )
+        tables = format_table(weight), format_table(activation)
+        library_for(device).call("hb_unit_stream", device, *tables, kind, call)
+    return acc, is_nan
+
+
+def _check_columns(columns: dict[str, Tensor | None]) -> None:
+    """Raise TypeError or ValueError for columns of wrong types or shapes."""
+    w, a, clear = columns["w"], columns["a"], columns["clear"]
+    assert w is not None and a is not None  # noqa: S101
+    for name, dtype in (
+        ("clear", torch.bool),
+        ("last", torch.bool),
+        ("w_scales", torch.uint8),
+        ("a_scales", torch.uint8),
+    ):
+        each = columns[name]
+        if each is not None and (not isinstance(each, Tensor) or each.dtype != dtype):
+            raise TypeError(f"{name} must be a {dtype} tensor")
+    if (columns["w_scales"] is None) != (columns["a_scales"] is None):
+        raise TypeError("A stream wants the codes of both scales, or of neither")
+    given = {name: each for name, each in columns.items() if each is not None}
+    cycles = {tuple(given[name].shape) for name in given.keys() - {"w", "a"}}
+    devices = {each.device for each in given.values()}
+    if (
+        clear is None
+        or cycles != {tuple(w.shape[:-1])}
+        or w.shape != a.shape
+        or w.ndim not in (2, 3)
+        or len(devices) != 1
+    ):
+        shapes = {name: tuple(each.shape) for name, each in given.items()}
+        raise ValueError(
+            "A stream wants codes (T, lanes) or (S, T, lanes) and other columns without the lanes, "
+            f"on one device, not {shapes} on {sorted(map(str, devices))}"
+        )

@@ -1,0 +1,122 @@
+"""The parts of a record that run the kernels for formats and for dot-product units."""
+
+import torch
+
+from halfbyte.formats import Format, bundled, load
+from halfbyte.gpu_ref import cases
+from halfbyte.gpu_ref.bench import (
+    BLOCKS,
+    Sizes,
+    few_rows_records,
+    memory_records,
+    product_records,
+    sweep_records,
+    timed_kernels,
+)
+from halfbyte.gpu_ref.check import check_format, check_tiles
+from halfbyte.gpu_ref.library import tile_library
+from halfbyte.gpu_ref.machine import describe
+from halfbyte.gpu_ref.record.part import Part, Results, Value
+from halfbyte.gpu_ref.sanitizers import find_compute_sanitizer, run_compute_sanitizer
+from halfbyte.gpu_ref.streams import stream_records
+from halfbyte.gpu_ref.unit_check import check_units
+
+__all__ = ["PARTS"]
+
+# The most important formats come first, so that an interrupted run has at least these.
+_FIRST = ("e2m1", "int4", "e2m1_sp", "e2m1_sr", "apot4", "sf4")
+_TIMED = "e2m1_sp"
+
+
+def _formats() -> list[Format]:
+    """Every shipped format and three random ones."""
+    others = [fmt for fmt in bundled() if fmt.name not in _FIRST]
+    return [*map(load, _FIRST), *cases.random_formats(), *others]
+
+
+def _machine(device: torch.device) -> Results:
+    yield describe(device).as_json()
+    if device.type == "cuda":
+        tile_library("cuda")  # builds it, so that later parts need not
+
+
+def _check(device: torch.device) -> Results:
+    for fmt in _formats():
+        for comparison in check_format(fmt, device):
+            yield comparison.record().as_json()
+
+
+def _check_units(device: torch.device) -> Results:
+    for fmt in _formats():
+        for comparison in check_units(fmt, device):
+            yield comparison.record().as_json()
+
+
+def _sanitize(device: torch.device) -> Results:
+    """compute-sanitizer's tools on small shapes of every kernel."""
+    path = find_compute_sanitizer() if device.type == "cuda" else None
+    if path is None:
+        yield {"tool": "compute-sanitizer", "found": None, "why": "there is no GPU, or no tool"}
+        return
+    for tool in ("memcheck", "racecheck"):
+        run_compute_sanitizer(path, (tool,))
+        yield {"tool": tool, "found": 0, "why": None}
+
+
+def _memory(device: torch.device) -> Results:
+    for run in memory_records(load(_TIMED), Sizes.of(device), device):
+        yield run.as_json()
+
+
+def _products(device: torch.device) -> Results:
+    """All kernels but the plain one, which takes most of the time and is never chosen."""
+    fmt = load(_TIMED)
+    for block in BLOCKS:
+        sizes = Sizes.of(device, block=block)
+        kernels = [name for name in timed_kernels(fmt, sizes, device) if name != "plain"]
+        for run in product_records(fmt, sizes, device, kernels):
+            yield run.as_json()
+
+
+def _few_rows(device: torch.device) -> Results:
+    for block in BLOCKS:
+        yield from few_rows_records(load(_TIMED), Sizes.of(device, block=block), device)
+
+
+def _streams(device: torch.device) -> Results:
+    yield from stream_records(load(_TIMED), device)
+
+
+def _check_tiles(device: torch.device) -> Results:
+    """On a CPU, which emulates them, tests do that."""
+    if device.type == "cuda":
+        for fmt in _formats():
+            for comparison in check_tiles(fmt, device):
+                yield comparison.record().as_json()
+
+
+def _sweep(device: torch.device) -> Results:
+    """Tiles of the tensor-core kernel; nothing on a CPU, which emulates it."""
+    if device.type == "cuda":
+        for run in sweep_records(load(_TIMED), device):
+            yield run.as_json()
+
+
+PARTS = (
+    Part("machine", "Build for the device at hand", Value.MACHINE, 120, _machine),
+    Part("check", "Every kernel against the golden model", Value.CORRECTNESS, 90, _check),
+    Part(
+        "check_units",
+        "Accumulators of dot-product units against the golden model",
+        Value.CORRECTNESS,
+        30,
+        _check_units,
+    ),
+    Part("sanitize", "compute-sanitizer on small shapes", Value.SAFETY, 80, _sanitize),
+    Part("products", "Block-scaled products beside torch.matmul", Value.SPEED, 60, _products),
+    Part("few_rows", "Products of few rows from packed weights", Value.SPEED, 25, _few_rows),
+    Part("memory", "Quantizing and dequantizing beside a copy", Value.SPEED, 20, _memory),
+    Part("streams", "MAC streams", Value.SPEED, 15, _streams),
+    Part("check_tiles", "Tensor-core products to choose from", Value.CHOICE, 20, _check_tiles),
+    Part("sweep", "Tiles of the tensor-core product", Value.CHOICE, 30, _sweep),
+)

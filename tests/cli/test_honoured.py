@@ -1,0 +1,85 @@
+"""Every option of a command with ``--unit`` is honoured, or refused in one line."""
+
+import pytest
+from typer.testing import CliRunner
+
+from halfbyte.base import UserError
+from halfbyte.cli import honoured
+from halfbyte.cli.app import app
+from halfbyte.cli.commands import COMMANDS
+from halfbyte.cli.honoured import HONOURED
+
+
+def options_of(command):
+    """What a command takes, without that which every unit honours."""
+    return {
+        each.name: each
+        for each in COMMANDS[command].load(command).params
+        if each.name not in honoured._ALWAYS | {"help"}
+    }
+
+
+def test_every_command_with_units_is_in_the_table():
+    """But those that choose the unit by ``--axis``, which check their options themselves."""
+    with_units = {
+        command
+        for command in COMMANDS
+        if "unit" in {each.name for each in COMMANDS[command].load(command).params}
+    }
+    assert with_units - {"pareto", "recommend"} == set(HONOURED)
+
+
+@pytest.mark.parametrize("command", HONOURED)
+def test_the_table_names_every_option_and_no_other(command):
+    named = {name for each in HONOURED[command].values() for name in each.split()}
+    assert named == options_of(command).keys()
+
+
+def refused(*arguments):
+    """What is said of a command line that ends before anything is computed."""
+    done = CliRunner().invoke(app, arguments)
+    assert isinstance(done.exception, UserError), done.output
+    assert "\n" not in str(done.exception)
+    return str(done.exception)
+
+
+def example(parameter):
+    """The option on a command line, with some value."""
+    option = parameter.opts[0]
+    return [option] if parameter.is_flag else [option, str(parameter.default or 1)]
+
+
+@pytest.mark.parametrize(
+    ("command", "unit"),
+    [(command, unit) for command in HONOURED for unit in HONOURED[command] if unit[0] != "-"],
+)
+def test_an_option_without_effect_is_refused(command, unit):
+    for name, parameter in options_of(command).items():
+        if name in HONOURED[command][unit].split():
+            continue
+        words = example(parameter)
+        if unit == "mac" and name in ("dut", "target"):  # they make the command another one
+            continue
+        message = refused(command, "--unit", unit, *words)
+        assert message.startswith(f"{words[0]} is for "), message
+        assert message.endswith(f", not for {unit}: leave it out")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("synth int4 --scale e8m0", "--scale is for --unit dot or array, not for mac: leave it"),
+        ("rtl int4 --unit dfloat11 --tech asap7", "--tech is for --unit mac, dot or array, not"),
+        ("sim int4 --dut x.v --arch booth", "--arch is for --unit mac, dot or array, not for --d"),
+        ("synth int4 --target ice40 --liberty x.lib", "--liberty is for --unit mac, dot, array, d"),
+        (
+            "synth int4 --target ice40 --unit dot",
+            "--target is for --unit mac, not for dot: leave it",
+        ),
+        ("synth int4 --unit mca", "Unit must be mac, dot, array, dfloat11, bf16_mac, not 'mca'"),
+        ("prove int4 --unit array", "`halfbyte prove` takes no array: proofs are part of `halfby"),
+        ("sim int4 --unit array --waves", "--waves is for --unit mac, dot, dfloat11, bf16_mac or "),
+    ],
+)
+def test_the_message_says_what_takes_the_option(words, message):
+    assert refused(*words.split()).startswith(message)

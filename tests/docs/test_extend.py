@@ -1,0 +1,72 @@
+"""What the page for contributors shows, done in a copy of the tree, ends green."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.area.small_library import library
+
+from .blocks import ROOT, blocks, commands
+
+PAGE = ROOT / "docs" / "how_to" / "extend.md"
+LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "build", "__pycache__", ".*_cache", "images")
+PROGRAMS = {
+    "python": [sys.executable],
+    "halfbyte": [sys.executable, "-c", "from halfbyte.cli import main; main()"],
+}
+
+
+def changed(text, diff):
+    """A text with the changes of a diff without line numbers, whose parts are divided by @@."""
+    for part in diff.split("@@\n"):
+        lines = part.splitlines(keepends=True)
+        old = "".join(line[1:] for line in lines if line[0] in " -")
+        new = "".join(line[1:] for line in lines if line[0] in " +")
+        assert text.count(old) == 1, f"the page shows what is not there: {old}"
+        text = text.replace(old, new)
+    return text
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """A copy of the tree with a library to distill."""
+    copy = tmp_path / "halfbyte"
+    shutil.copytree(ROOT, copy, symlinks=True, ignore=LEFT_OUT)
+    (copy / "FULL.lib").write_text(library())
+    return copy
+
+
+@pytest.mark.slow
+def test_following_the_page_ends_green(tree):
+    environment = {**os.environ, "PYTHONPATH": str(tree), "HALFBYTE_BUILD": str(tree / "build")}
+    environment["PYTHONDONTWRITEBYTECODE"] = "1"
+    done = []
+    for block in blocks(PAGE):
+        path = tree / (block.title or "")
+        if block.kind == "diff":
+            path.write_text(changed(path.read_text(), block.text))
+        elif block.title:
+            assert not path.exists()
+            path.write_text(block.text)
+        for program, *arguments in commands(block) if block.kind == "sh" else ():
+            result = subprocess.run(
+                [*PROGRAMS[program], *arguments],
+                cwd=tree,
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=600,
+            )
+            assert result.returncode == 0, (arguments, result.stdout[-3000:], result.stderr)
+            done.append(result.stdout)
+    assert len(done) == 7
+    assert "Steps4" in done[1]
+    assert "mylib" in done[-1]
+    for tests, count in ((done[0], 10), (done[2], 10), (done[5], 2)):
+        passed = int(tests.split(" passed")[0].split()[-1])
+        assert passed >= count and " skipped" not in tests, tests
+    assert Path(tree / "build" / "quarter_squares").is_dir()
