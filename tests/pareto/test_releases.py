@@ -1,6 +1,7 @@
 """Records of releases: read, compared, drawn."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +10,7 @@ from halfbyte.base.figures import FIGURE_KINDS
 from halfbyte.pareto.releases import ReleaseRecord, read_releases, release_rows, write_releases
 from tests.factory import sample
 
+ROOT = Path(__file__).resolve().parents[2]
 MADE_UP = {"0.9.0": {"int4": 1000.0, "e2m1": 1100.0}, "0.10.0": {"int4": 990.0, "mine": 1200.0}}
 
 
@@ -53,3 +55,8 @@ def test_what_is_no_record_is_refused(files, tmp_path):
     (tmp_path / "bad.json").write_text("[1]")
     with pytest.raises(UserError, match=r"bad\.json is no record of a release"):
         read_releases([tmp_path / "bad.json"])
+
+
+def test_the_records_of_this_repository_are_read():
+    records = read_releases(sorted((ROOT / "docs" / "records").glob("release-*.json")))
+    assert {"int4", "e2m1"} <= records[-1].areas_um2.keys()
