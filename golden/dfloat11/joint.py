@@ -1,7 +1,7 @@
 """Compresses a tensor to layout 2 and back: it codes exponent and upper mantissa bits together.
 
 It comes within 0.02 bits per weight of the entropy of those symbols. Layout 1 loses 0.1 bits to
-codes of whole bits and its index. Layout 2 also takes FP32. Hardware and GPUs decode layout 1.
+codes of whole bits and its index. Layout 2 also takes FP32. Hardware decodes layout 1 only.
 """
 
 import ctypes
