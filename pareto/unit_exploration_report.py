@@ -156,6 +156,7 @@ def _draw_blocks(axes: Axes, candidates: Sequence[UnitCandidate]) -> None:
     axes.legend(loc="lower right", fontsize=scaled(8), frameon=False)
     _finish(axes)
     named = dict.fromkeys([*best, *best_blocks(candidates)])
+    lines = [[(each.um2_per_lane, each.net_db) for each in of] for of in (best, *groups.values())]
     place_labels(
         axes,
         [
@@ -168,6 +169,7 @@ def _draw_blocks(axes: Axes, candidates: Sequence[UnitCandidate]) -> None:
             )
             for each in named
         ],
+        *lines,
     )
 
 
