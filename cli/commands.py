@@ -239,6 +239,11 @@ COMMANDS = {
         _MAINTAINERS,
         "Evaluate what the paper compares on minilm and bytelm, and write the page of findings.",
     ),
+    "releases": Entry(
+        "releases:releases",
+        _MAINTAINERS,
+        "Show areas by release, and draw them with the speeds; --record measures this release.",
+    ),
     "schema": Entry(
         "schema:schema",
         _MAINTAINERS,

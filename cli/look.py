@@ -64,4 +64,4 @@ def _is_path(text: str) -> bool:
 
 def _plain(word: str) -> str:
     """A word with letters that every file system takes."""
-    return "".join(letter if letter.isalnum() or letter in "._@+" else "_" for letter in word)
+    return "".join(letter if letter.isalnum() or letter in "-._@+" else "_" for letter in word)

@@ -41,6 +41,7 @@ _RECORDS = {
     "prove": "area.search.proof_plan:ProofRecord",
     "prove-unit": "area.search.unit_proofs:UnitClaim",
     "quantize": "checkpoints.records:QuantizationRecord",
+    "releases": "pareto.releases:ReleaseRecord",
     "recommend": "pareto.records:Recommendation",
     "rtl": "sim.records:ExportRecord",
     "rtl-array": "sim.array.record:ArrayExport",

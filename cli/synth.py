@@ -44,9 +44,8 @@ from halfbyte.cli.options import (
     pick_technology,
 )
 from halfbyte.cli.output import console, number, print_json, progress, table, versions_text
+from halfbyte.cli.rounding import rounded_areas, rounding_lines
 from halfbyte.cli.units import MAC, Codes, Lanes, Symbols, UnitName, check_unit, synth_unit
-from halfbyte.formats import Format, FormatError, load, lossless_acc_width
-from halfbyte.formats.rounding import largest_change, rounded
 
 if TYPE_CHECKING:
     from halfbyte.area import FpgaRecord, SynthesisRecord
@@ -56,11 +55,10 @@ if TYPE_CHECKING:
     from halfbyte.rtl.array import ArraySpec
     from halfbyte.rtl.dot import DotSpec
 
-__all__ = ["CLOCK_MISSED", "rounding_lines", "show_areas", "synth"]
+__all__ = ["CLOCK_MISSED", "show_areas", "synth"]
 
 # Exit status where a clock is not met: neither an error (1) nor wrong usage (2).
 CLOCK_MISSED = 3
-_WIDE = 10  # bits of a value, above which rounding is worth a word
 MAX_EFFORT = 1000
 Every = Annotated[
     bool, typer.Option("--every", help="Show every architecture and recipe, not only the best.")
@@ -210,29 +208,6 @@ def _deliver(
         if not quiet:
             names = ", ".join(path.name for path in files.values())
             console.print(f"{record.pair}: {names} in {folder}", highlight=False, soft_wrap=True)
-
-
-def rounding_lines(name: str, terms: int) -> list[str]:
-    """What tables of 6 and of 8 bits would save a format whose integers are wide; none if not."""
-    fmt = load(name)
-    if fmt.integer_width <= _WIDE or "@" in name:
-        return []
-    lines = []
-    for bits in (6, 8):
-        try:
-            other = rounded(fmt, bits)
-        except FormatError:  # two values would become one
-            continue
-        lines.append(
-            f"  {name}@{bits}: {_widths(other, terms)}; no value moves by more than "
-            f"{100 * largest_change(fmt, other):.2g} % of the greatest"
-        )
-    head = f"{name}, multiples of {fmt.quantum}: {_widths(fmt, terms)}. Rounded to a table:"
-    return [head, *lines] if lines else []
-
-
-def _widths(fmt: Format, terms: int) -> str:
-    return f"{fmt.integer_width} bits a value, {lossless_acc_width(fmt, fmt, terms)} a sum"
 
 
 def _say_where(records: "Sequence[SynthesisRecord]") -> None:
@@ -393,7 +368,9 @@ def synth(
     keep_results("synth", [record.as_json() for record in records])
     print_json(records) if json else show_areas(records)
     if not json:
-        for line in (line for name in names or () for line in rounding_lines(name, terms)):
+        areas = {record.format: record.area_um2 for record in reversed(records)}
+        areas |= rounded_areas(names or (), designs, technology, clock_ps=period, jobs=jobs)
+        for line in (line for name in names or () for line in rounding_lines(name, terms, areas)):
             console.print(line, highlight=False, soft_wrap=True)
     if output:
         _deliver(designs, records, technology, output, quiet=json)

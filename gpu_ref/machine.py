@@ -14,7 +14,7 @@ from halfbyte.gpu_ref.compilers import cuda_compiler
 from halfbyte.gpu_ref.library import library_for
 from halfbyte.gpu_ref.records import MachineRecord
 
-__all__ = ["describe", "pick_device"]
+__all__ = ["describe", "pick_device", "processor"]
 
 
 def pick_device() -> torch.device:
@@ -22,7 +22,7 @@ def pick_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def _processor() -> str:
+def processor() -> str:
     """The processor's name, from Linux."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
@@ -53,7 +53,7 @@ def describe(device: torch.device) -> MachineRecord:
     compiler = cuda_compiler() if on_gpu else host_compiler()
     return MachineRecord(
         build=library.kind,
-        device=torch.cuda.get_device_name(device) if on_gpu else _processor(),
+        device=torch.cuda.get_device_name(device) if on_gpu else processor(),
         compute_capability=".".join(map(str, capability)) if capability else None,
         driver=_driver() if on_gpu else None,
         simd=library.simd,

@@ -228,13 +228,11 @@ def _bits_axis(bits: Mapping[str, float]) -> Axis:
 
 def _energy_axis(areas: Records) -> Axis:
     def cost(record: HardwareRecord | LosslessRecord) -> float | None:
-        # Only the energy without glitches has the clock of an array's own registers.
-        return record.energy_fj if isinstance(record, ArrayRecord) else record.glitch_energy_fj
+        return record.glitch_energy_fj
 
-    column = "energy_fj" if isinstance(areas[0], ArrayRecord) else "glitch_energy_fj"
-    note = _left_out(areas, column, [cost(record) for record in areas])
+    note = _left_out(areas, "glitch_energy_fj", [cost(record) for record in areas])
     title = f"Energy per {'MAC' if unit_title(areas[0]) == 'MAC' else 'product'}"
-    return Axis("energy", column, f"{title}, fJ", title, note, cost, cost)
+    return Axis("energy", "glitch_energy_fj", f"{title}, fJ", title, note, cost, cost)
 
 
 def _delay_axis(areas: Records) -> Axis:

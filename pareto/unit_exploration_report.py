@@ -120,7 +120,7 @@ def _draw_lanes(axes: Axes, best: Sequence[UnitCandidate]) -> None:
     axes.set_ylabel("area per lane, µm² (less is better)")
     shown = sorted({count for each in best for count in each.areas})
     axes.set_xticks(shown, [str(count) for count in shown])
-    axes.yaxis.set_major_locator(FixedLocator([200, 300, 500, 1000, 2000, 3000, 5000]))
+    axes.yaxis.set_major_locator(FixedLocator([200, 300, 500, 1000, 2000, 3000, 5000, 10000]))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     _finish(axes)
@@ -156,6 +156,7 @@ def _draw_blocks(axes: Axes, candidates: Sequence[UnitCandidate]) -> None:
     axes.legend(loc="lower right", fontsize=scaled(8), frameon=False)
     _finish(axes)
     named = dict.fromkeys([*best, *best_blocks(candidates)])
+    lines = [[(each.um2_per_lane, each.net_db) for each in of] for of in (best, *groups.values())]
     place_labels(
         axes,
         [
@@ -168,6 +169,7 @@ def _draw_blocks(axes: Axes, candidates: Sequence[UnitCandidate]) -> None:
             )
             for each in named
         ],
+        *lines,
     )
 
 

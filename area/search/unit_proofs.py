@@ -8,6 +8,8 @@ from halfbyte.area.proofs.bf16 import prove_bf16_mac
 from halfbyte.area.proofs.fixed_codes import prove_fixed_lane
 from halfbyte.area.proofs.mac import NETLIST_CLAIM
 from halfbyte.area.proofs.results import UnitProof
+from halfbyte.area.proofs.table_code import prove_symbol_reader
+from halfbyte.area.proofs.table_loader import prove_loader
 from halfbyte.area.search.units import (
     stored,
     synthesize_bf16_mac,
@@ -17,7 +19,9 @@ from halfbyte.area.search.units import (
 from halfbyte.base import Record, code_fingerprint, content_key
 from halfbyte.rtl import to_rtlil
 from halfbyte.rtl.bf16 import Bf16Mac
+from halfbyte.rtl.dfloat11 import MAX_LENGTH, ROWS, Loader
 from halfbyte.rtl.dfloat11.fixed import FixedLane
+from halfbyte.rtl.dfloat11.symbol_reader import SymbolReader
 
 __all__ = ["UnitClaim", "prove_bf16", "prove_decoder", "prove_fixed_decoder"]
 
@@ -66,7 +70,15 @@ def prove_decoder(technology: Technology, lanes: int) -> list[UnitClaim]:
             "dfloat11", {"lane netlist": proof.lane_netlist, "table netlist": proof.table_netlist}
         ),
         _progress(proof.progress, proof.claim),
+        _claim("dfloat11", "specification", _table_proof(SymbolReader, prove_symbol_reader)),
+        _claim("dfloat11", "specification", _table_proof(Loader, prove_loader)),
     ]
+
+
+def _table_proof(part: type[SymbolReader | Loader], prove: Callable[..., UnitProof]) -> UnitProof:
+    rtlil = to_rtlil(part(rows=ROWS, max_length=MAX_LENGTH), _TOP)
+    key = _key(rtlil, "halfbyte.area.proofs.table_loader")  # which uses the other's tables
+    return stored(UnitProof, key, lambda: prove(rows=ROWS, longest=MAX_LENGTH))
 
 
 def prove_fixed_decoder(technology: Technology, lanes: int, symbols: int) -> list[UnitClaim]:

@@ -38,7 +38,7 @@ from halfbyte.golden.dfloat11.loops import (
     encode_chunks,
     measure_chunks,
 )
-from halfbyte.golden.dfloat11.threads import cores, over_ranges
+from halfbyte.golden.dfloat11.threads import cores, meanwhile, over_ranges
 
 __all__ = [
     "CHUNK",
@@ -186,9 +186,9 @@ def compress(tensor: Tensor, measured: Measured | None = None) -> Tensor:
     """
     measured = measured or measure(tensor)
     words = _words(tensor, measured.header.kind)
-    header = replace(measured.header, sha256=hashlib.sha256(words.data).digest())
+    digest = meanwhile(lambda: hashlib.sha256(words.data).digest())
+    header = measured.header
     data = np.zeros(header.total_size, dtype=np.uint8)
-    data[: header.size] = np.frombuffer(header.to_bytes(), dtype=np.uint8)
     parts = split(data, header)
     parts.starts[:] = measured.starts[:-1]
     parts.lengths[:] = measured.lengths.reshape(-1).view(np.uint8)
@@ -200,6 +200,8 @@ def compress(tensor: Tensor, measured: Measured | None = None) -> Tensor:
         )  # fmt: skip
 
     over_ranges(encode, header.chunks)
+    raw = replace(header, sha256=digest()).to_bytes()
+    data[: header.size] = np.frombuffer(raw, dtype=np.uint8)
     return torch.from_numpy(data)
 
 

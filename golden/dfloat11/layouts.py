@@ -1,6 +1,6 @@
 """The layouts of compressed tensors, by the version in their header. All will stay readable.
 
-A layout is a row of :data:`LAYOUTS`. Hardware and GPUs decode version 1 (:mod:`.codec`). Version 2
+A layout is a row of :data:`LAYOUTS`. Hardware decodes version 1 only (:mod:`.codec`). Version 2
 (:mod:`.joint`) is smaller and takes FP32.
 """
 

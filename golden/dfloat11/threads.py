@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
 
-__all__ = ["cores", "over_ranges"]
+__all__ = ["cores", "meanwhile", "over_ranges"]
 
 
 def cores() -> int:
@@ -44,3 +44,8 @@ def over_ranges(
     pieces = min(count, per_thread * threads)
     bounds = [count * piece // pieces for piece in range(pieces + 1)]
     return list(_pool(cores()).map(function, bounds[:-1], bounds[1:]))
+
+
+def meanwhile(function: Callable[[], Any]) -> Callable[[], Any]:
+    """Start ``function`` on another core, if there is one; call the result to wait for its own."""
+    return _pool(cores()).submit(function).result if cores() > 1 else function

@@ -6,7 +6,7 @@ import pytest
 
 from halfbyte.base import UserError
 from halfbyte.cli.options import load_formats
-from halfbyte.cli.synth import rounding_lines
+from halfbyte.cli.rounding import rounding_lines
 from halfbyte.formats import FormatError, load, user_names
 from halfbyte.formats.rounding import largest_change, rounded
 
@@ -46,11 +46,14 @@ def test_bits_that_merge_values_are_too_few(paper):
 
 
 def test_synth_says_what_rounding_would_save(paper):
-    head, six, eight = rounding_lines(str(paper), 256)
-    assert "multiples of 1/10000: 15 bits a value, 36 a sum" in head
-    assert f"{paper}@6: 6 bits a value, 19 a sum; no value moves by more than 1.5 %" in six
+    head, six, eight = rounding_lines(str(paper), 256, {"paper": 5174.0, "paper_lut6": 1600.5})
+    assert "multiples of 1/10000: 5,174.0 µm², 15 bits a value, 36 a sum" in head
+    assert (
+        f"{paper}@6: 1,600.5 µm², 6 bits a value, 19 a sum; no value moves by more than 1.5 %"
+        in six
+    )
     assert f"{paper}@8: 8 bits a value, 23 a sum; no value moves" in eight
-    assert rounding_lines("int4", 256) == rounding_lines("e4m3", 256) == []
+    assert rounding_lines("int4", 256, {}) == rounding_lines("e4m3", 256, {}) == []
 
 
 def test_a_file_must_not_take_the_name_of_a_shipped_format(tmp_path):

@@ -69,6 +69,34 @@ def test_a_missing_or_old_nvcc_is_an_error(monkeypatch, tmp_path):
         cuda_compiler()
 
 
+def architectures(monkeypatch, folder: Path, capability: tuple[int, int] | None, release: str):
+    """The architectures for which an nvcc of this release compiles, beside one GPU or none."""
+    known = "sm_80 sm_86 sm_89 sm_90 sm_100"
+    listing = f'echo "{known}" | tr " " "\\n"'
+    program(
+        folder / "nvcc",
+        f'case "$1" in --version) echo "release {release}, V{release}.1";; *) {listing};; esac',
+    )
+    monkeypatch.setenv("NVCC", str(folder / "nvcc"))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: capability is not None)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda index: capability)
+    compilers._cuda_compiler.cache_clear()
+    flags = cuda_compiler().flags
+    codes = [flag.rpartition("code=")[2] for flag in flags if "gencode" in flag]
+    assert ("-DHB_WARPGROUPS" in flags) == ("sm_90a" in codes)
+    return codes
+
+
+def test_kernels_are_compiled_for_the_gpu_at_hand(monkeypatch, tmp_path):
+    assert architectures(monkeypatch, tmp_path, (9, 0), "12.8") == ["sm_90a"]
+    assert architectures(monkeypatch, tmp_path, (9, 0), "11.8") == ["sm_90"]
+    assert architectures(monkeypatch, tmp_path, (8, 9), "12.8") == ["sm_89"]
+    every = ["sm_80", "sm_90a", "compute_90"]
+    assert architectures(monkeypatch, tmp_path, (12, 0), "12.8") == every  # nvcc does not know it
+    assert architectures(monkeypatch, tmp_path, None, "12.8") == every
+
+
 def test_a_failed_compilation_shows_command_and_last_lines(tmp_path):
     (tmp_path / "broken.cpp").write_text("#error nothing works\n")
     with pytest.raises(ToolError, match=r"(?s)Compiling broken.cpp failed.*nothing works"):

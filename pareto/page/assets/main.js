@@ -25,7 +25,7 @@ function choose(id) {
 
 function setTheme(name) {
   document.documentElement.dataset.theme = name;
-  $("theme").setAttribute("aria-pressed", String(name === "dark"));
+  $("theme").textContent = name === "dark" ? "Light" : "Dark";  // what a click leads to
 }
 
 function axesFor(of, kind) {

@@ -17,8 +17,8 @@ function axisLayout(name, logarithmic, upwards) {
     gridcolor: color("--line"), zeroline: false };
 }
 
-// For each label the side of its dot where it covers the fewest other labels and dots.
-function labelPlaces(known) {
+// For each label the side of its dot where it covers the fewest other labels, dots and bars.
+function labelPlaces(known, bars) {
   const scale = (values, logarithmic, size) => {
     const plain = values.map((value) => (logarithmic ? Math.log(Math.max(value, 1e-12)) : value));
     const [low, high] = [Math.min(...plain), Math.max(...plain)];
@@ -28,9 +28,16 @@ function labelPlaces(known) {
   const xs = scale(known.map((point) => point.x), $("xlog").checked, 0.8 * $("plot").clientWidth);
   const ys = scale(known.map((point) => point.y), $("ylog").checked, 0.7 * $("plot").clientHeight).map((value) => flip * value);
   const taken = xs.map((x, index) => [x - 6, ys[index] - 6, x + 6, ys[index] + 6]);
+  const values = known.map((point) => point.y);
+  const perUnit = $("ylog").checked ? 0 : (0.7 * $("plot").clientHeight) / (Math.max(...values) - Math.min(...values) || 1);
+  bars.forEach((bar, index) => {
+    const ends = bar.map((end) => ys[index] + flip * perUnit * (end - values[index]));
+    taken.push([xs[index] - 3, Math.min(...ends), xs[index] + 3, Math.max(...ends)]);
+  });
   return known.map((point, index) => {
     const [x, y, half] = [xs[index], ys[index], 4 * point.title.length];
-    const boxes = { "top center": [x - half, y - 24, x + half, y - 8], "bottom center": [x - half, y + 8, x + half, y + 24],
+    const boxes = { "top right": [x + 5, y - 22, x + 5 + 2 * half, y - 6], "top left": [x - 5 - 2 * half, y - 22, x - 5, y - 6],
+      "bottom right": [x + 5, y + 6, x + 5 + 2 * half, y + 22], "bottom left": [x - 5 - 2 * half, y + 6, x - 5, y + 22],
       "middle right": [x + 9, y - 8, x + 9 + 2 * half, y + 8], "middle left": [x - 9 - 2 * half, y - 8, x - 9, y + 8] };
     const cost = ([l, t, r, b]) => taken.filter(([l2, t2, r2, b2]) => l < r2 && l2 < r && t < b2 && t2 < b).length;
     const best = Object.keys(boxes).reduce((one, other) => (cost(boxes[other]) < cost(boxes[one]) ? other : one));
@@ -46,7 +53,7 @@ function drawPlot(shown) {
   const bars = known.map((point) => (point.accuracy && point.accuracy.intervals[state.y]) || [point.y, point.y]);
   const traces = [{
     x: known.map((point) => point.x), y: known.map((point) => point.y), text: known.map((point) => point.title),
-    customdata: known.map((point) => point.hardware.id), mode: "markers+text", type: "scatter", textposition: labelPlaces(known),
+    customdata: known.map((point) => point.hardware.id), mode: "markers+text", type: "scatter", textposition: labelPlaces(known, bars), cliponaxis: false,
     hovertemplate: "%{text}<br>%{x}, %{y}<extra></extra>", name: "formats",
     marker: { size: known.map((point) => (point.hardware.id === state.chosen ? 16 : 10)),
       color: known.map((point) => (names.has(point.format) ? color("--mark") : color("--quiet"))) },

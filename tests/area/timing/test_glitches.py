@@ -15,7 +15,7 @@ from halfbyte.area.synthesis.yosys import MAC, synthesize_rtlil
 from halfbyte.area.timing.activity import LANES, Activity, simulate
 from halfbyte.area.timing.delay import analyse_timing
 from halfbyte.area.timing.energy import analyse_energy
-from halfbyte.area.timing.glitches import cell_delays, delayed_switching
+from halfbyte.area.timing.glitches import Delays, cell_delays, delayed_switching
 from halfbyte.area.timing.operands import load_operands, operand_streams, shipped_operands
 from halfbyte.formats import load
 from halfbyte.rtl import Mac, MacSpec, to_rtlil
@@ -114,8 +114,18 @@ def test_macs_cost_more_with_glitches(mac, technology):
 PERIOD_FS = 20_000_000
 
 
-def bench(netlist, timing, streams):
-    """The netlist with a module for each cell, which has that cell's delays, and its stimuli."""
+def slowest(instance, output, netlist, timing):
+    """The delays of an output, with the longest for every input."""
+    found = cell_delays(instance, output, netlist, timing)
+    longest = Delays(*(max(edges) for edges in zip(*found.values(), strict=True)))
+    return dict.fromkeys(found, longest)
+
+
+def bench(netlist, timing, streams, delays=cell_delays):
+    """The netlist with a module for each cell, which has that cell's delays, and its stimuli.
+
+    Delays that differ by input are module paths; delays of an output are those of its assignment.
+    """
     name = {"0": "1'b0", "1": "1'b1", netlist.clock: "clk"}
     for nets in netlist.inputs.values():
         name |= {net: f"n{net}" for net in nets}
@@ -126,11 +136,13 @@ def bench(netlist, timing, streams):
         ports = [f"{'output' if pin in each.outputs else 'input'} {pin}" for pin in pins]
         paths, logic = [], []
         for output in each.outputs:
-            for source, delays in cell_delays(each, output, netlist, timing).items():
-                paths.append(f"({source} => {output}) = ({delays.rise}, {delays.fall});")
-                last = delays
-            logic.append(f"assign {output} = {each.cell.outputs[output]};")
-        body = f"{' '.join(logic)} specify {' '.join(paths)} endspecify"
+            for source, last in delays(each, output, netlist, timing).items():
+                paths.append(f"({source} => {output}) = ({last.rise}, {last.fall});")
+            after = f"#({last.rise}, {last.fall}) " if delays is slowest else ""
+            logic.append(f"assign {after}{output} = {each.cell.outputs[output]};")
+        body = " ".join(logic)
+        if delays is cell_delays:
+            body += f" specify {' '.join(paths)} endspecify"
         if each.cell.flip_flop:
             state = each.state
             mark = "!" if state.inverted else ""
@@ -180,11 +192,10 @@ def changes(text):
     return counts
 
 
-@pytest.mark.yosys
-@pytest.mark.skipif(ICARUS is None, reason="Icarus Verilog is not installed")
-def test_transitions_are_those_of_an_event_driven_simulator(mac):
+def compared(mac, delays):
+    """Transitions of the gates' nets in one stream: settled, ours, and those of Icarus."""
     netlist, timing, streams, folder = mac
-    (folder / "top.v").write_text(bench(netlist, timing, streams))
+    (folder / "top.v").write_text(bench(netlist, timing, streams, delays))
     for command in ([ICARUS, "-gspecify", "-o", "top.vvp", "top.v"], ["vvp", "-n", "top.vvp"]):
         subprocess.run(command, cwd=folder, check=True, timeout=120, capture_output=True)
     seen = changes((folder / "top.vcd").read_text())
@@ -192,10 +203,29 @@ def test_transitions_are_those_of_an_event_driven_simulator(mac):
     activity = simulate(netlist, one)
     ours = delayed_switching(netlist, timing, activity).transitions
     driven = [net for each in netlist.gates for net in each.outputs.values()]
-    expected = {net: seen[f"n{net}"] for net in driven}
-    counted = {net: round(ours[net] * activity.cycles) for net in driven}
+    return (
+        {net: round(activity.toggles(net) * activity.cycles) for net in driven},
+        {net: round(ours[net] * activity.cycles) for net in driven},
+        {net: seen[f"n{net}"] for net in driven},
+    )
+
+
+@pytest.mark.yosys
+@pytest.mark.skipif(ICARUS is None, reason="Icarus Verilog is not installed")
+def test_transitions_are_those_of_an_event_driven_simulator(mac, monkeypatch):
+    monkeypatch.setattr("halfbyte.area.timing.glitches.cell_delays", slowest)
+    settled, counted, expected = compared(mac, slowest)
+    assert counted == expected
+    assert sum(counted.values()) > 1.05 * sum(settled.values())
+
+
+@pytest.mark.yosys
+@pytest.mark.skipif(ICARUS is None, reason="Icarus Verilog is not installed")
+def test_transitions_are_near_those_with_delays_by_input(mac):
+    # Icarus drops short pulses on the paths of a module, but not in trains of them: equal here,
+    # but up to 7 % more transitions in MACs of many exclusive ors.
+    netlist = mac[0]
+    _, counted, expected = compared(mac, cell_delays)
     assert sum(counted.values()) == pytest.approx(sum(expected.values()), rel=0.01)
-    settled = sum(round(activity.toggles(net) * activity.cycles) for net in driven)
-    assert sum(expected.values()) > 1.05 * settled
-    for net in driven:
-        assert counted[net] == pytest.approx(expected[net], rel=0.1, abs=8), netlist.name(net)
+    for net, count in expected.items():
+        assert counted[net] == pytest.approx(count, rel=0.1, abs=8), netlist.name(net)

@@ -133,6 +133,7 @@ def test_logarithmic_axis_and_dark_theme(page):
     assert page.evaluate("document.getElementById('plot').layout.xaxis.type") == "log"
     before = page.evaluate("getComputedStyle(document.body).backgroundColor")
     page.locator("#theme").click()
+    assert page.locator("#theme").inner_text() == "Light"
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") != before
 
 

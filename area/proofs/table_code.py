@@ -1,0 +1,256 @@
+"""The proof that the reader with a code table decodes any canonical code.
+
+The specification is the layout's own: rows have lengths that ascend, the first code is all zeros,
+and each next one is the one before plus 1, shifted left to its own length. For every complete code
+of as many rows as the table has, every place in the stream and all bits, the reader gives the
+symbol of the row whose code the bits begin with, and the place after it. :mod:`.table_loader` shows
+that only such tables are loaded.
+"""
+
+import time
+from collections.abc import Sequence
+
+from amaranth.lib import wiring
+
+from halfbyte.area.netlists.aig import FALSE, Aig
+from halfbyte.area.netlists.circuit import Circuit, Net
+from halfbyte.area.netlists.lowering import lower
+from halfbyte.area.proofs.equivalence import compare
+from halfbyte.area.proofs.mac import ProofError
+from halfbyte.area.proofs.results import PROVED, UNDECIDED, UnitProof
+from halfbyte.area.proofs.words import Words
+from halfbyte.rtl.dfloat11.framing import WORD, table_layout
+from halfbyte.rtl.dfloat11.symbol_reader import SymbolReader
+
+__all__ = ["Table", "is_canonical", "prove_symbol_reader"]
+
+CLAIM = "symbol reader = canonical codes, for all tables and bits"
+
+
+class Table:
+    """A code table as lanes use it, read as a canonical code.
+
+    It says how many words of each length begin longer codes: the *room*. A length's codes are the
+    words of the length before that have room, doubled, less its own.
+
+    Parameters
+    ----------
+    aig : Aig
+    bits : sequence of int
+        Literals, laid out as ``table_layout(rows, longest)``.
+    rows, longest : int
+        Rows, and bits of the longest code.
+    """
+
+    def __init__(self, aig: Aig, bits: Sequence[int], rows: int, longest: int) -> None:
+        self._words = words = Words(aig)
+        self._layout = table_layout(rows, longest)
+        self._bits = bits
+        self._rows = rows
+        # Sums and differences below keep their signs.
+        self.width = width = max((2 * rows).bit_length(), longest) + 2
+        self._rooms = [words.constant(1, width)]
+        self._row = [words.constant(0, width)]
+        self.counts: list[list[int]] = []
+        for length in range(1, longest + 1):
+            left = words.extended(self._element("room", length - 1), width)
+            self.counts.append(words.difference([FALSE, *self._rooms[-1][:-1]], left))
+            self._rooms.append(left)
+            self._row.append(words.sum(self._row[-1], self.counts[-1]))
+
+    def _element(self, name: str, index: int) -> list[int]:
+        field = self._layout[name]
+        width = field.width // field.shape.length
+        return list(self._bits[field.offset + index * width :][:width])
+
+    def _field(self, name: str) -> list[int]:
+        field = self._layout[name]
+        return list(self._bits[field.offset :][: field.width])
+
+    @property
+    def lone(self) -> int:
+        """Whether there is one row, so that code 1 counts, but does not occur."""
+        return self._field("lone")[0]
+
+    @property
+    def has_escape(self) -> int:
+        """Whether a row is the escape."""
+        return self._field("has_escape")[0]
+
+    @property
+    def escape(self) -> list[int]:
+        """The escape's row."""
+        return self._field("escape")
+
+    def symbol(self, row: int) -> list[int]:
+        """The symbol of a row."""
+        return self._element("symbols", row)
+
+    def room(self, length: int) -> list[int]:
+        """Words of ``length`` bits that begin longer codes; 1 for no bits."""
+        return self._rooms[length]
+
+    def row(self, length: int) -> list[int]:
+        """The row after the last code of up to ``length`` bits."""
+        return self._row[length]
+
+    def first_codes(self) -> list[list[int]]:
+        """The first code of each length, by the layout's rule: the next one, shifted left."""
+        code, found = self._words.constant(0, self.width), []
+        for count in self.counts:
+            code = [FALSE, *code[:-1]]
+            found.append(code)
+            code = self._words.sum(code, count)
+        return found
+
+    def fits(self, longest: int) -> list[int]:
+        """What makes it a prefix code up to a length, whose rows are found by its bases."""
+        words, found = self._words, []
+        for n in range(1, longest + 1):
+            base = words.sum(self.row(n), self.room(n))
+            here = self._element("base", n - 1)
+            found += [
+                words.is_less(self.counts[n - 1], words.constant(0, self.width)) ^ 1,
+                words.is_less(words.constant(self._rows // 2, self.width), self.room(n)) ^ 1,
+                words.is_less(words.constant(self._rows, self.width), self.row(n)) ^ 1,
+                words.all(
+                    [words.aig.exclusive(*each) ^ 1 for each in zip(base, here, strict=False)]
+                ),
+            ]
+        return found
+
+
+def is_canonical(aig: Aig, bits: Sequence[int], rows: int, longest: int) -> int:
+    """Whether a table is a complete canonical code, and has two codes of one bit if it is lone."""
+    table, words = Table(aig, bits, rows, longest), Words(aig)
+    is_alone = words.is_equal(table.counts[0], 2)
+    return words.all(
+        [
+            *table.fits(longest),
+            words.any(table.room(longest)) ^ 1,
+            aig.disjunction(table.lone ^ 1, is_alone),
+        ]
+    )
+
+
+class _Specification:
+    """The reader's inputs: any table, any place, any bits; and its results."""
+
+    def __init__(self, circuit: Circuit, rows: int, longest: int) -> None:
+        self.aig = aig = Aig()
+        self.words = Words(aig)
+        self.longest, self.rows = longest, rows
+        self.inputs = {name: aig.word(len(nets)) for name, nets in circuit.inputs.items()}
+        self.inputs["position"][-1] = FALSE  # 0 to 31
+        self.table = Table(aig, self.inputs["table"], rows, longest)
+        self.is_valid = is_canonical(aig, self.inputs["table"], rows, longest)
+        self.known: dict[Net, int] = {}
+        for name, nets in circuit.inputs.items():
+            self.known |= zip(nets, self.inputs[name], strict=True)
+
+    def found(self, bits: Sequence[int]) -> tuple[list[int], list[list[int]]]:
+        """For each length, whether the bits, the first one first, begin with a code of it, and its
+        row."""
+        words, table, here, rows = self.words, self.table, [], []
+        for length, first in enumerate(table.first_codes(), 1):
+            number = words.extended(bits[:length][::-1], table.width)
+            place = words.difference(number, first)  # among the codes of this length
+            is_here = [
+                words.is_less(number, first) ^ 1,
+                words.is_less(place, table.counts[length - 1]),
+            ]
+            here.append(words.all(is_here))
+            rows.append(words.sum(table.row(length - 1), place))
+        return here, rows
+
+    def window(self) -> list[int]:
+        """The bits at the place in the stream, the first one first."""
+        words, count = self.words, max(self.longest, 8)
+        text = [*self.inputs["word"][::-1], *self.inputs["following"][::-1]]
+        position = self.inputs["position"][:5]
+        return words.merged(
+            [
+                words.masked(text[place : place + count], words.is_equal(position, place))
+                for place in range(WORD)
+            ]
+        )
+
+    def results(self) -> dict[str, list[int]]:
+        """The outputs that must follow."""
+        aig, words = self.aig, self.words
+        (escaped,) = self.inputs["escaped"]
+        bits = self.window()
+        here, rows = self.found(bits)
+        row = words.merged([words.masked(each, one) for each, one in zip(rows, here, strict=True)])
+        symbol = words.merged(
+            [
+                words.masked(self.table.symbol(number), words.is_equal(row, number))
+                for number in range(self.rows)
+            ]
+        )
+        length = words.merged(
+            [words.masked(words.constant(n, 6), one) for n, one in enumerate(here, 1)]
+        )
+        length = words.chosen(escaped, words.constant(8, 6), length)
+        end = words.sum(words.extended(self.inputs["position"][:5], 6), length)
+        is_escape = words.all(
+            [
+                aig.exclusive(one, other) ^ 1
+                for one, other in zip(row, self.table.escape, strict=False)
+            ]
+        )
+        self.decided = words.all([words.any(here), *self._no_two(here)])
+        return {
+            "end": end[:5],
+            "crosses": [end[5]],
+            "overruns": [aig.conjunction(end[5], words.any(end[:5]))],
+            "is_known": [words.all([self.table.lone, bits[0], escaped ^ 1]) ^ 1],
+            "is_escape": [words.all([is_escape, self.table.has_escape, escaped ^ 1])],
+            "symbol": words.chosen(escaped, bits[:8][::-1], symbol),
+        }
+
+    def _no_two(self, here: Sequence[int]) -> list[int]:
+        return [
+            self.aig.conjunction(one, other) ^ 1
+            for place, one in enumerate(here)
+            for other in here[:place]
+        ]
+
+
+def _pairs(circuit: Circuit, rows: int, longest: int) -> tuple[Aig, list[tuple[int, int]]]:
+    """Pairs of literals that must be equal: a difference at a valid table, and false."""
+    spec = _Specification(circuit, rows, longest)
+    aig, valid = spec.aig, spec.is_valid
+    wanted = spec.results()
+    literals = circuit.evaluate(aig, spec.known)
+    pairs = [(FALSE, aig.conjunction(valid, spec.decided ^ 1))]
+    for name, word in wanted.items():
+        seen = circuit.word(literals, circuit.outputs[name])
+        for one, other in zip(word, seen, strict=True):
+            pairs.append((FALSE, aig.conjunction(valid, aig.exclusive(one, other))))
+    return aig, pairs
+
+
+def prove_symbol_reader(
+    component: wiring.Component | None = None, *, rows: int = 16, longest: int = 10
+) -> UnitProof:
+    """Prove that the reader decodes every code of up to ``rows`` rows and ``longest`` bits.
+
+    component: the reader, by default ``rtl.dfloat11.symbol_reader.SymbolReader``. Raises ProofError
+    if it is refuted.
+    """
+    start = time.monotonic()
+    reader = component or SymbolReader(rows=rows, max_length=longest)
+    circuit = lower({"reader": reader}, fused=True)["reader"]
+    aig, pairs = _pairs(circuit, rows, longest)
+    verdict = compare(aig, (), pairs)
+    if verdict.equal is False:
+        raise ProofError(f"{CLAIM} is refuted")
+    return UnitProof(
+        status=PROVED if verdict.equal else UNDECIDED,
+        claim=CLAIM,
+        method=f"all codes of up to {rows} rows and {longest} bits by SAT, "
+        f"{verdict.queries} queries",
+        counterexample=None,
+        seconds=round(time.monotonic() - start, 3),
+    )

@@ -1,0 +1,42 @@
+"""The reader with a code table against the layout's definition of its codes, and its loader."""
+
+import pytest
+
+from halfbyte.area.proofs.mac import ProofError
+from halfbyte.area.proofs.table_code import prove_symbol_reader
+from halfbyte.area.proofs.table_loader import prove_loader
+from halfbyte.rtl.dfloat11.matcher import Matcher
+
+pytestmark = pytest.mark.yosys
+SMALL = {"rows": 4, "longest": 8}
+
+
+def test_every_code_of_four_rows_is_decoded():
+    record = prove_symbol_reader(**SMALL)
+    assert record.status == "proved"
+    assert "all codes of up to 4 rows and 8 bits" in record.method
+
+
+class MistakesOneLength(Matcher):
+    """Takes the last of three bits for a 1."""
+
+    def _bits(self, length):
+        return super()._bits(length) | (length == 3)
+
+
+def test_a_wrong_length_is_refuted(monkeypatch):
+    monkeypatch.setattr("halfbyte.rtl.dfloat11.symbol_reader.Matcher", MistakesOneLength)
+    with pytest.raises(ProofError, match="canonical codes, for all tables and bits is refuted"):
+        prove_symbol_reader(**SMALL)
+
+
+def test_loaded_tables_are_canonical():
+    record = prove_loader(**SMALL)
+    assert (record.status, "induction" in record.method) == ("proved", True)
+
+
+def test_a_loader_that_stops_early_is_refuted(monkeypatch):
+    """It takes symbols after seven lengths, though codes may have eight bits."""
+    monkeypatch.setattr("halfbyte.rtl.dfloat11.loader.LENGTH_LIMIT", 7)
+    with pytest.raises(ProofError, match="by induction is refuted"):
+        prove_loader(**SMALL)
