@@ -59,6 +59,11 @@ PICTURES = $(call option,--width,$(WIDTH))
 
 ACCURACY = $(call option,--recipe,$(RECIPE)) $(call option,--block,$(BLOCK)) $(call option,--text,$(TEXT))
 
+# A variable that is given and that nothing here reads is misspelt: all formats would be taken instead.
+GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
+UNKNOWN := $(strip $(foreach name,$(GIVEN),$(if $(shell grep -F '$$($(name))' $(firstword $(MAKEFILE_LIST))),,$(name))))
+$(if $(UNKNOWN),$(error No target reads $(firstword $(UNKNOWN)): `make help` lists the variables))
+
 .PHONY: help pareto synth prove sim gatesim mutants rtl formats evaluate findings bench fuzz \
 	gpu-check gpu-bench gpu-record triple report test lint docs clean
 

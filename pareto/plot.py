@@ -95,8 +95,10 @@ def draw_frontier(
             width = scaled(1)
             axes.vlines(point.cost, low, high, color=LINE, alpha=_QUIET, linewidth=width, zorder=1)
     axes.set_xlabel(f"{cost_label} (less is better)")
-    upwards = f"{quality_label} ({'less' if is_loss else 'more'} is better)"
-    axes.set_ylabel("\n".join(wrap(upwards, _letters_beside(axes))))
+    better, letters = f"({'less' if is_loss else 'more'} is better)", _letters_beside(axes)
+    upwards = f"{quality_label} {better}"
+    lines = [upwards] if len(upwards) <= letters else [*wrap(quality_label, letters), better]
+    axes.set_ylabel("\n".join(lines))
     if is_loss:
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{0 - value:g}"))
     if lossless is not None:

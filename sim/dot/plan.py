@@ -11,7 +11,7 @@ from halfbyte.sim.ports import PortMap
 
 __all__ = ["DOT_SCENARIOS", "DotPlan"]
 
-DOT_SCENARIOS = ("lanes", "extremes", "random", "scales", "cancelling", "ends", "ties")
+DOT_SCENARIOS = ("lanes", "extremes", "random", "scales", "cancelling", "ends", "ties", "residues")
 
 
 @dataclass(frozen=True)

@@ -207,6 +207,39 @@ def _ties(spec: DotSpec, generator: _Generator, cycles: int) -> Stimulus:
     return _stimulus(spec, generator, w, a, clear, (scales[0], scales[1]))
 
 
+def _residues(spec: DotSpec, generator: _Generator, cycles: int) -> Stimulus:
+    """Sums that use all bits, or only two: small blocks below a large one, or before it.
+
+    In turn: a block, two much smaller ones, then the negative of the first, or nearly; and four
+    blocks of growing scales. Half of the groups have single products of plus or minus one unit.
+    """
+    w, a = _few(spec, generator, cycles)
+    clear = np.arange(cycles) % 4 == 0
+    scales = _high_scales(spec, generator, cycles)
+    if spec.scale is None:
+        return _stimulus(spec, generator, w, a, clear)
+    w_format, a_format = Codes(spec.weight), Codes(spec.activation)
+    negated, one = w_format.negated, 1 << spec.scale.mantissa_bits
+    for start in range(0, cycles - 3, 4):
+        group, last = slice(start, start + 4), start + 3
+        if generator.random() < 0.5:
+            signs = np.array([w_format.smallest, negated[w_format.smallest]], np.uint8)
+            w[group], a[group] = w_format.zero, a_format.zero
+            w[group, 0], a[group, 0] = generator.choice(signs, 4), a_format.smallest
+        for each in scales:
+            high = int(each[start])
+            if start % 8:
+                steps = one * generator.integers(0, 13, 4).cumsum() - high // 2
+            else:
+                steps = -one * np.array([0, *generator.integers(1, 14, 2), 0])
+            each[group] = (high + steps).clip(0, spec.scale.nan_code - 1)
+        if start % 8 == 0:
+            w[last], a[last] = negated[w[start]], a[start]
+            if generator.random() < 0.5:
+                w[last, generator.integers(spec.lanes)] = generator.integers(len(negated))
+    return _stimulus(spec, generator, w, a, clear, (scales[0], scales[1]))
+
+
 SCENARIOS: dict[str, Callable[[DotSpec, _Generator, int], Stimulus]] = {
     "lanes": _lanes,
     "extremes": _extremes,
@@ -215,6 +248,7 @@ SCENARIOS: dict[str, Callable[[DotSpec, _Generator, int], Stimulus]] = {
     "cancelling": _cancelling,
     "ends": _ends,
     "ties": _ties,
+    "residues": _residues,
 }
 
 

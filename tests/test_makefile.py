@@ -1,0 +1,34 @@
+"""``make``: what it is given is read, or refused."""
+
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from tests.docs.blocks import ROOT
+
+pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+
+
+def make(*words):
+    return subprocess.run(
+        [shutil.which("make") or "make", *words],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_a_misspelt_variable_is_refused():
+    done = make("help", "FROMAT=e2m1")
+    assert done.returncode == 2
+    assert "No target reads FROMAT: `make help` lists the variables" in done.stderr
+
+
+def test_every_variable_of_the_list_is_taken():
+    listed = set(re.findall(r"\b([A-Z_]+)=", make("help").stdout))
+    assert {"FORMAT", "CLOCK", "UNIT", "JSON"} <= listed
+    done = make("help", *(f"{name}=1" for name in listed), "PYTHON=python3", "TEST_JOBS=1")
+    assert done.returncode == 0, done.stderr
