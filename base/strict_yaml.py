@@ -1,5 +1,6 @@
 """Mappings from a user's YAML: plain data only, and no key twice."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,12 @@ class _Loader(yaml.SafeLoader):
         if digits > MAX_DIGITS:
             place = f"in line {node.start_mark.line + 1}"
             raise UserError(f"A number has at most {MAX_DIGITS} digits, not {digits} {place}")
+        _check_decimal(node)
         return int(super().construct_yaml_int(node))
+
+    def construct_yaml_float(self, node: Any) -> float:
+        _check_decimal(node)
+        return float(super().construct_yaml_float(node))
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         if any(key.tag == _MERGE for key, _ in node.value):
@@ -42,8 +48,17 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep=deep)
 
 
+def _check_decimal(node: Any) -> None:
+    """Refuse what YAML 1.1 reads in another base than people do: 010 is 8 there, and 1:30 is 90."""
+    if _ODD_BASE.match(node.value):
+        place = f"in line {node.start_mark.line + 1}"
+        raise UserError(f"A number is written in decimal, not as {node.value!r:.40} {place}")
+
+
+_ODD_BASE = re.compile(r"[-+]?(0[0-9_]+$|[0-9_]+:)")
 _MERGE = "tag:yaml.org,2002:merge"
 _Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
+_Loader.add_constructor("tag:yaml.org,2002:float", _Loader.construct_yaml_float)
 
 
 def parse_mapping(text: str, what: str) -> dict[Any, Any]:

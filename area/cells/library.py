@@ -254,7 +254,9 @@ def _read_cell(name: str, group: Group, context: _Context) -> Cell | None:
     area = group.number("area")
     if area is None:
         raise UserError(_NO_AREA)
-    if area <= 0:
+    if area < 0:
+        raise UserError(f"its area must not be negative, as {area:g} is")
+    if area == 0:
         return None
     units, templates = context.units, context.templates
     loads = {pin: _capacitance(body, context.capacitance) for pin, body in inputs.items()}
@@ -376,6 +378,8 @@ def _leakage(group: Group, context: _Context) -> float | None:
         stated = states.get("", statistics.fmean(states.values())) if states else context.leakage
     if stated is None or context.units.power is None:
         return None
+    if stated < 0:
+        raise UserError(f"its leakage must not be negative, as {stated:g} is")
     return rounded(stated * context.units.power)
 
 

@@ -63,6 +63,7 @@ def distill(
         licence,
         library.cells,
         library.voltage,
+        left_out=library.left_out,
         time_unit_ps=library.time_unit_ps,
     )
     preference = _preference(whole.cells.values())

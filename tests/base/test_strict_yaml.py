@@ -51,3 +51,12 @@ def test_keys_are_checked_both_ways():
         check_keys({"c": 1}, "a thing", ("a", "b"))
     with pytest.raises(UserError, match="Key 'b' is missing in a thing"):
         check_keys({"a": 1}, "a thing", ("a", "b"), required=("b",))
+
+
+@pytest.mark.parametrize("text", ["010", "-017", "1:30", "1:30.5", "0_7"])
+def test_numbers_in_another_base_are_refused(text):
+    """YAML 1.1 reads 010 as 8, and 1:30 as 90."""
+    with pytest.raises(UserError, match=f"in decimal, not as '{text}' in line 2"):
+        parse_mapping(f"a: 1\nb: [{text}, 1]", "A file")
+    plain = parse_mapping("b: [0, -0, 10, 0.5, 007x, 1e-3, 0x10]", "A file")
+    assert plain == {"b": [0, 0, 10, 0.5, "007x", "1e-3", 16]}

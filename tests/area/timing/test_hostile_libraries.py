@@ -1,0 +1,32 @@
+"""Figures that no cell can have: the cell is left out, and the message names it with the reason."""
+
+import pytest
+
+from halfbyte.area.cells.technology import from_liberty
+from halfbyte.area.timing.distill import distill
+from halfbyte.base import UserError
+from tests.area.small_library import CELLS, library
+
+INVERTER = CELLS["INV"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ("area : 1", "area : -1", "its area must not be negative, as -1 is"),
+        ("area : 1", "area : inf", "area must be a finite number, not 'inf'"),
+        ("leakage_power : 0.1", "leakage_power : -5", "its leakage must not be negative, as -5 is"),
+        ("capacitance : 0.002", "capacitance : nan", "must be a finite number, not 'nan'"),
+        ("capacitance : 0.002", "capacitance : -1", "must not be negative, as -1 is"),
+        ('"0.02, 0.30"', '"1e999, 0.3"', "a table must hold finite numbers"),
+    ],
+)
+@pytest.mark.parametrize("read", [from_liberty, lambda paths: distill(paths, name="mine")])
+def test_a_cell_with_impossible_figures_is_named(tmp_path, read, old, new, why):
+    assert old in INVERTER
+    path = tmp_path / "small.lib"
+    path.write_text(library(INV=INVERTER.replace(old, new)))
+    with pytest.raises(UserError, match="has no inverter") as caught:
+        read([path])
+    assert "left out: INV (" in str(caught.value)
+    assert why in str(caught.value)
