@@ -26,9 +26,9 @@ Model = Annotated[
 Layout = Annotated[
     str,
     typer.Option(
-        metavar="halfbyte|compressed-tensors",
-        help="How codes and scales lie in the files; the second is what transformers and vLLM "
-        "load, for MXFP4 and NVFP4 (recipes w4_mx and w4_nv).",
+        metavar="NAME",
+        help="How codes and scales lie in the files: halfbyte; or compressed-tensors, which "
+        "transformers and vLLM load, for MXFP4 and NVFP4 (recipes w4_mx and w4_nv).",
     ),
 ]
 Output = Annotated[
