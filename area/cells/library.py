@@ -87,7 +87,7 @@ def read_library(paths: Sequence[Path]) -> Library:
         try:
             corners.add(_corner(group, names[-1]))
             voltages.append(_conditions(group)[1])
-            times.append(_units(group).time)
+            times.append(round(_units(group).time, 9))  # 1 ns is 1000 ps, not 1000.0000000000001
             for name, cell in _cells(group):
                 if isinstance(cell, str):
                     left_out.setdefault(name, cell)
