@@ -117,7 +117,7 @@ class ProofTask:
         return 2.0 ** max(self.design.weight.bits, self.design.activation.bits)
 
     def is_complete(self, result: _TaskRecord) -> bool:
-        """A stored proof lacks nothing."""
+        """Always true: the record holds the whole result."""
         return True
 
     @cached_property
