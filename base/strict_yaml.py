@@ -44,7 +44,7 @@ class _Loader(yaml.SafeLoader):
         for index, key in enumerate(keys):
             if key in keys[:index]:
                 line = node.value[index][0].start_mark.line + 1
-                raise UserError(f"Key {key!r:.60} stands twice, again in line {line}")
+                raise UserError(f"Key {key!r:.60} occurs twice, again in line {line}")
         return super().construct_mapping(node, deep=deep)
 
 

@@ -26,7 +26,8 @@ HardwareUnit = Annotated[
     str | None,
     typer.Option(
         "--unit",
-        help="What formats are compared in: mac, dot (dot-product unit) or array (of such units).",
+        help="The hardware that formats are compared in: mac, dot (dot-product unit) or array "
+        "(of such units).",
         show_default=MAC,
     ),
 ]

@@ -114,8 +114,8 @@ def simulate(
 ) -> Outcome:
     """Simulate module ``bench`` in ``verilog`` against the plans.
 
-    ``name`` names the design's folder. Of the tests in ``test_module``, only those run whose names
-    match the regular expression ``test_filter``. The results of cocotb are written to ``junit`` as
+    ``name`` names the design's folder. The tests of ``test_module`` run whose names match
+    the regular expression ``test_filter``. The results of cocotb are written to ``junit`` as
     JUnit XML, also if a test failed.
 
     Raises SimulationError and ToolError as :func:`confirmed` and :func:`simulated` do.

@@ -67,7 +67,7 @@ class ProofRecord(Record):
     enable: bool | None
     """Whether the MAC has an enable port; null for a multiplier."""
     segment: int | None
-    """Bits of the accumulator between saved carries; null without carry-save."""
+    """Bits of the accumulator between the carries of carry-save; null without it."""
     technology: str | None
     """Cell library of the netlist; null for the RTL."""
     recipe: str | None
