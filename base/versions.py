@@ -3,11 +3,15 @@
 from functools import cache
 from importlib import metadata
 
+from halfbyte import __version__
+
 __all__ = ["versions_of"]
 
 
 @cache
 def _version(distribution: str) -> str | None:
+    if distribution == "halfbyte":  # a checkout's code may be newer than its installation
+        return __version__
     try:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:

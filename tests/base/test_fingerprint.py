@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import halfbyte
 from halfbyte.base import code_fingerprint, content_key, imports, versions_of
 
 
@@ -81,3 +82,7 @@ def test_a_module_without_source_is_refused() -> None:
 def test_versions_are_those_installed() -> None:
     versions = versions_of("pytest", "no-such-distribution")
     assert versions == {"pytest": pytest.__version__, "no-such-distribution": None}
+
+
+def test_the_version_of_halfbyte_is_that_of_the_code() -> None:
+    assert versions_of("halfbyte") == {"halfbyte": halfbyte.__version__}
