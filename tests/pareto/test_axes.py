@@ -156,7 +156,7 @@ def test_effective_bits_are_those_given():
     bits = {"int4": 3.61, "e2m1": 4.04, "int5": 4.4}
     found = axis("bits", RECORDS, effective_bits=bits)
     assert [found.cost(each) for each in RECORDS] == list(bits.values())
-    with pytest.raises(UserError, match="effective bits of no format are known"):
+    with pytest.raises(UserError, match="No format has known effective bits"):
         axis("bits", RECORDS)
 
 
