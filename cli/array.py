@@ -62,7 +62,7 @@ def make_arrays(
 
 def show_arrays(records: "Sequence[ArrayRecord]") -> None:
     """Print synthesis records of arrays as a table."""
-    columns = ["format", ">size", "~>lanes", "~scale", ">area um²", ">per MAC", "~>unit"]
+    columns = ["format", ">size", "~>lanes", "~scale", ">area µm²", ">per MAC", "~>unit"]
     columns += ["~>registers", "~>skew", ">delay ps", ">fJ/product", "proof"]
     rows = [
         [

@@ -13,6 +13,7 @@ from typer.main import get_command
 
 from halfbyte.cli.honoured import check_honoured
 from halfbyte.cli.output import show_all_columns
+from halfbyte.cli.panels import arrange
 
 __all__ = ["COMMANDS", "Entry", "LazyGroup"]
 
@@ -57,7 +58,9 @@ class Entry:
             return get_command(found)
         alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
         alone.command(name, context_settings=_HELP_OPTIONS)(_completed(found))
-        return get_command(alone)
+        command = get_command(alone)
+        arrange(command)
+        return command
 
 
 _START, _HARDWARE, _CHECKS = "Start here", "Hardware", "Verification"

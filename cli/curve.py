@@ -122,7 +122,7 @@ def curve(
 
 
 def _show(records: "Sequence[SynthesisRecord]") -> None:
-    columns = ["format", ">clock ps", ">area um²", ">delay ps", ">slack ps", ">WNS ps", "~>fJ/MAC"]
+    columns = ["format", ">clock ps", ">area µm²", ">delay ps", ">slack ps", ">WNS ps", "~>fJ/MAC"]
     columns += ["~architecture", "~recipe"]
     rows = [
         [

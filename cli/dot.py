@@ -130,7 +130,7 @@ def _parse_window(text: str) -> tuple[int, int]:
 def show_dots(records: "Sequence[DotRecord]") -> None:
     """Print synthesis records of dot-product units as a table."""
     columns = ["format", "~lane", "~recipe", ">lanes", "scale", "~accumulator", "~>acc"]
-    columns += [">area um²", ">per lane", "~>a lane alone", "~>cells", ">delay ps"]
+    columns += [">area µm²", ">per lane", "~>a lane alone", "~>cells", ">delay ps"]
     clock = records[0].clock_ps
     if clock is not None:
         columns += [">slack"]

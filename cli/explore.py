@@ -28,7 +28,7 @@ SpaceName = Annotated[
     str,
     typer.Argument(
         metavar="SPACE",
-        help="A .yaml file, or a shipped space: supernormal, units.",
+        help="A .yaml file, or a shipped space: supernormal, supernormal_coarse, units.",
         show_default=False,
     ),
 ]

@@ -38,6 +38,7 @@ console = _Output()
 _wide = Console(width=10_000)
 _is_wide = False
 _status = Console(stderr=True)
+_NARROWEST_CAPTION = 72
 _SILENCE_SECONDS = 30.0  # between lines of progress in a log
 
 
@@ -69,18 +70,13 @@ def table(
     """Print a table; columns that start with ``>`` are right-aligned.
 
     Where the terminal is too narrow for all columns, those that start with ``~`` are left out, the
-    last ones first; then others, but never the first and the last. The caption says how to see
-    them.
+    last ones first; then others, but never the first and the last of these. The caption says how to
+    see them.
     """
     shown = list(range(len(columns))) if _is_wide else _fitting(columns, rows)
     hidden = len(columns) - len(shown)
     notes = [caption, f"{hidden} more column{'s' * (hidden > 1)} with --wide" if hidden else ""]
-    drawn = Table(
-        title=title,
-        caption="\n".join(filter(None, notes)) or None,
-        title_justify="left",
-        caption_justify="left",
-    )
+    drawn = Table(title=title, title_justify="left")
     for index in shown:
         name = columns[index].lstrip("~")
         drawn.add_column(
@@ -90,6 +86,10 @@ def table(
         # A name such as `halfbyte[tasks]` is text, not an instruction to rich.
         drawn.add_row(*(escape(row[index]) for index in shown))
     (_wide if _is_wide else console).print(drawn)
+    # Under a narrow table, a caption as narrow as the table would be hard to read.
+    width = max(_NARROWEST_CAPTION, console.measure(drawn).maximum)
+    for note in filter(None, notes):
+        console.print(note, style="table.caption", highlight=False, width=min(width, console.width))
 
 
 def _fitting(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
@@ -101,8 +101,8 @@ def _fitting(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]
         for index, name in enumerate(columns)
     ]  # fmt: skip
     marked = [index for index in reversed(shown) if columns[index].startswith("~")]
-    others = [index for index in reversed(shown[1:-1]) if index not in marked]
-    for index in (*marked, *others):
+    others = [index for index in shown if index not in marked][1:-1]
+    for index in (*marked, *reversed(others)):
         if sum(widths[each] + 3 for each in shown) < console.width:
             break
         shown.remove(index)

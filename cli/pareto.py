@@ -134,7 +134,13 @@ def pareto(
 ) -> None:
     """All formats to RTL, area, and accuracy on real weights; then the plots and the tables."""
     from halfbyte.accuracy import evaluate, find_model
-    from halfbyte.pareto import check_axis, default_axis, make_axis, write_report
+    from halfbyte.pareto import (
+        check_axis,
+        default_axis,
+        make_axis,
+        measured_frontier,
+        write_report,
+    )
     from halfbyte.pareto.hardware import file_tag
     from halfbyte.pareto.page import write_page
 
@@ -205,6 +211,8 @@ def pareto(
         head = ["question", "paper", "here", "verdict"]
         answers = [[claim.question, claim.paper, claim.ours, claim.verdict] for claim in claims]
         table("The paper's claims", head, answers, "paper: Dotzel et al., 2024; why: claims.md")
+    best = ", ".join(measured_frontier(chosen, areas, accuracies, cost))
+    console.print(f"on the frontier, from the least {cost.name.replace('_', ' ')}: {best or '-'}")
     console.print(f"wrote {', '.join(path.name for path in written)} in {folder}")
     console.print(f"open {page} in a browser: all figures, to sort, filter and compare")
 

@@ -26,9 +26,9 @@ Model = Annotated[
 Layout = Annotated[
     str,
     typer.Option(
-        metavar="halfbyte|compressed-tensors",
-        help="Layout of codes and scales in the files. transformers and vLLM load the second, for "
-        "MXFP4 and NVFP4 (recipes w4_mx and w4_nv).",
+        metavar="NAME",
+        help="Layout of codes and scales in the files: halfbyte; or compressed-tensors, which "
+        "transformers and vLLM load, for MXFP4 and NVFP4 (recipes w4_mx and w4_nv).",
     ),
 ]
 Output = Annotated[

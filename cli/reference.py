@@ -54,6 +54,11 @@ def _row(parameter: Any) -> str:
     default = parameter.default
     if default in (None, False, (), []) or callable(default):
         default = ""
+    elif default is True:
+        default = parameter.opts[0]
+    in_words = getattr(parameter, "show_default", None)
+    if isinstance(in_words, str):
+        return f"| {shown} | {_text(parameter.help)} | {_text(in_words)} |"
     return f"| {shown} | {_text(parameter.help)} | {f'`{default}`' if default != '' else ''} |"
 
 

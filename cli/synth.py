@@ -117,7 +117,7 @@ def show_areas(records: "Sequence[SynthesisRecord]") -> None:
     first = records[0]
     clock = first.clock_ps
     # A column's title, its figure's field and digits; some make room for others.
-    figures = [("area um²", "area_um2", 1)]
+    figures = [("area µm²", "area_um2", 1)]
     if clock is None:
         figures += [("GE", "area_ge", 1), ("~mult.", "multiplier_um2", 1), ("~cells", "cells", 0)]
     figures.append(("delay ps", "delay_ps", 0))

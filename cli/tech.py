@@ -12,7 +12,11 @@ from halfbyte.cli.records import CardRecord
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Technology cards: small cell libraries for area.", no_args_is_help=True)
+app = typer.Typer(
+    help="Technology cards: small cell libraries for area.",
+    no_args_is_help=True,
+    add_completion=False,  # that of `halfbyte` completes these, too
+)
 
 Libraries = Annotated[
     list[Path], typer.Argument(metavar="FULL.lib...", help="One library in one file or several.")
@@ -57,7 +61,7 @@ def list_cards(json: Json = False) -> None:
         ]
         for card in cards
     ]
-    columns = ["name", "title", "~corner", ">cells", "~>NAND2 um²", "licence"]
+    columns = ["name", "title", "~corner", ">cells", "~>NAND2 µm²", "licence"]
     table("Technology cards", columns, rows)
 
 

@@ -74,10 +74,16 @@ def load(reference: str | Path) -> Format:
         folder = user_folder("formats")
         if match[1] in own and folder:
             return _load_file(folder / f"{match[1]}.yaml", bits)
-    known = (*names(), *own)
+    raise _unknown(text, (*names(), *own))
+
+
+def _unknown(text: str, known: tuple[str, ...]) -> FormatError:
+    """The error for a name that is not ``known``, with the nearest one or the file meant."""
     nearest = difflib.get_close_matches(text[:60].lower(), known, n=1, cutoff=0.4)
+    if len(text) <= 60 and Path(f"{text}.yaml").is_file():
+        nearest = [f"{text}.yaml"]
     hint = f"did you mean {nearest[0]}? " if nearest else ""
-    raise FormatError(
+    return FormatError(
         f"Unknown format {text[:60]!r}; {hint}known: {', '.join(known)}; "
         "sf4@6 for another table width; or the path of a .yaml file"
     )

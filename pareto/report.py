@@ -28,7 +28,7 @@ from halfbyte.pareto.plot import draw_frontier
 from halfbyte.pareto.quality import Quality, measured_quality
 from halfbyte.pareto.records import Claim, LosslessRecord
 
-__all__ = ["write_report"]
+__all__ = ["measured_frontier", "write_report"]
 
 SIZE_INCHES = (9.0, 6.2)
 # Wider formats are only in the tables: in the plot they would squeeze the 4-bit formats into a
@@ -82,8 +82,7 @@ def write_report(
     areas = {record.format: record for record in area_records}
     accuracies = {record.format: record for record in accuracy_records}
     quality = measured_quality(accuracy_records)
-    # If all formats are wide, they are drawn.
-    plotted = [fmt for fmt in formats if fmt.bits <= MAX_PLOTTED_BITS] or formats
+    plotted = _plotted(formats)
     # Names get a suffix such as ``_x_int8`` if activations have their own format, and ``_dot32``
     # for a unit of 32 lanes. The paper's accuracies are for one format in both operands and scales
     # of full precision, so they do not apply to other hardware.
@@ -110,6 +109,30 @@ def write_report(
     if not operands:
         written += _write_claims(folder / "claims", answered)
     return answered, written
+
+
+def measured_frontier(
+    formats: Sequence[Format],
+    area_records: Sequence[HardwareRecord],
+    accuracy_records: Sequence[EvaluationRecord],
+    axis: Axis = MAC_AREA,
+) -> list[str]:
+    """Names of the formats on the frontier of the measured plot, by ascending cost.
+
+    Parameters as for :func:`write_report`. Formats that are too wide for the plot do not count.
+    """
+    quality = measured_quality(accuracy_records)
+    if quality is None:
+        return []
+    names = {fmt.name for fmt in _plotted(formats)}
+    values = {name: value for name, value in quality.values.items() if name in names}
+    points = points_of({record.format: record for record in area_records}, values, axis)
+    return [point.format for point in frontier(points)]
+
+
+def _plotted(formats: Sequence[Format]) -> Sequence[Format]:
+    """The formats that are drawn; wide ones only if all are wide."""
+    return [fmt for fmt in formats if fmt.bits <= MAX_PLOTTED_BITS] or formats
 
 
 class _Plot(NamedTuple):

@@ -1,11 +1,14 @@
 """The list of commands: what the help says of each is what the command says of itself."""
 
+import re
+
 import pytest
 from typer.testing import CliRunner
 
 from halfbyte import __version__
 from halfbyte.cli.app import app
 from halfbyte.cli.commands import COMMANDS
+from halfbyte.cli.panels import PANEL_OF
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -21,6 +24,30 @@ def test_the_help_lists_every_command_by_panel():
     for name, entry in COMMANDS.items():
         assert f" {name} " in text
         assert entry.panel in text
+
+
+@pytest.mark.parametrize("name", ["synth", "sim", "pareto", "evaluate"])
+def test_a_long_help_has_its_options_in_panels(name):
+    text = CliRunner().invoke(app, [name, "--help"], env={"COLUMNS": "80"}).output
+    panels = re.findall(r"^╭─ (.+?) ─", text, re.MULTILINE)
+    assert panels[:2] == ["Arguments", "Options"]
+    assert len(panels) >= 4
+    assert len(panels) == len(set(panels))
+    options = re.split(r"^╭─ Options", text, flags=re.MULTILINE)[1].partition("╰")[0]
+    assert "--json" in options
+    assert "--tech" not in options
+
+
+def test_every_option_of_a_panel_is_one_of_a_command():
+    loaded = [entry.load(name) for name, entry in COMMANDS.items()]
+    known = {parameter.name for command in loaded for parameter in command.params}
+    assert set(PANEL_OF) <= known
+
+
+def test_paragraphs_of_a_help_fill_their_lines():
+    text = COMMANDS["sim"].load("sim").help
+    summary, rest = text.split("\n\n")
+    assert "\n" not in summary + rest
 
 
 def test_version_and_unknown_commands():

@@ -34,6 +34,15 @@ def test_an_unknown_name_gets_the_list_and_the_nearest(reference: str, nearest: 
     assert hint in message
 
 
+def test_a_name_without_its_ending_gets_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.yaml").write_text("name: mine\nvalues: [0, 1, 2, 3]\n")
+    with pytest.raises(FormatError, match=r"'mine'; did you mean mine\.yaml\? known"):
+        load("mine")
+
+
 @pytest.mark.parametrize(
     "reference", ["", "../int4", "int4\n", "int4@", "a" * 10_000, "*", "sf4@٦"]
 )

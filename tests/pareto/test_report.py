@@ -13,7 +13,7 @@ from halfbyte.area import SynthesisRecord
 from halfbyte.area.proofs.results import MacProof
 from halfbyte.base import UserError
 from halfbyte.formats import load
-from halfbyte.pareto import write_report
+from halfbyte.pareto import measured_frontier, write_report
 from halfbyte.pareto.claims import claims
 from halfbyte.pareto.quality import measured_quality
 from tests.factory import sample
@@ -100,8 +100,10 @@ def test_writes_plots_with_their_data(tmp_path):
         assert [row["format"] for row in rows] == [row["format"] for row in data]
         assert [float(row["area_um2"]) for row in rows] == [row["area_um2"] for row in data]
         assert "int8" not in {row["format"] for row in rows}  # too wide for the plot
-    best = {row["format"] for row in data if row["on_frontier"]}
-    assert best == {"int4", "e2m1", "e2m1_sp", "e2m1_sr"}
+    best = [row["format"] for row in data if row["on_frontier"]]
+    assert set(best) == {"int4", "e2m1", "e2m1_sp", "e2m1_sr"}
+    told = measured_frontier(formats(), area_records(), accuracy_records())
+    assert told == sorted(best, key=AREAS.get)
 
 
 @pytest.mark.parametrize("proof", [None, sample(MacProof, status="undecided")])
