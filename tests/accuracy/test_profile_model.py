@@ -189,7 +189,7 @@ def test_bad_files_are_refused(tmp_path):
     with pytest.raises(UserError, match=r"bad\.safetensors cannot be read: No such file"):
         open_source(str(path))
     path.write_bytes(b"\xff" * 100)
-    with pytest.raises(UserError, match="no valid safetensors file"):
+    with pytest.raises(UserError, match="is not a valid safetensors file"):
         open_source(str(path))
     save_file({"a.bias": torch.ones(4)}, path)
     with pytest.raises(UserError, match="has no weights to profile"):

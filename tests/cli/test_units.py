@@ -44,13 +44,17 @@ def test_a_decoder_is_proved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize(
     ("unit", "options", "module"),
     [
-        ("dfloat11", [], "dfloat11_3_lanes"),
-        ("dfloat11", ["--codes", "fixed", "--symbols", "2"], "dfloat11_fixed_3_lanes_2"),
+        ("dfloat11", ["--lanes", "3"], "dfloat11_3_lanes"),
+        (
+            "dfloat11",
+            ["--lanes", "3", "--codes", "fixed", "--symbols", "2"],
+            "dfloat11_fixed_3_lanes_2",
+        ),
         ("bf16_mac", [], "bf16_mac"),
     ],
 )
 def test_verilog_is_written(unit: str, options: list[str], module: str, tmp_path: Path) -> None:
-    arguments = ["rtl", "--unit", unit, "--lanes", "3", *options, "-o", str(tmp_path), "--json"]
+    arguments = ["rtl", "--unit", unit, *options, "-o", str(tmp_path), "--json"]
     done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 0
     (record,) = json.loads(done.stdout)
