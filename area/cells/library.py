@@ -5,7 +5,6 @@ import re
 import statistics
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 from halfbyte.area.cells.cell import Cell, FlipFlop
@@ -46,7 +45,7 @@ _SENSES = {
 _NO_AREA = "it states no area"
 # The names are written into Yosys scripts and Verilog.
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,79}")
-_POWER = {"f": -15, "p": -12, "n": -9, "u": -6, "m": -3, "": 0, "k": 3}
+_SCALE = {"f": 1e-15, "p": 1e-12, "n": 1e-9, "u": 1e-6, "m": 1e-3, "": 1.0, "k": 1e3}
 _UNIT = re.compile(
     r"(\d{0,9}(?:\.\d{0,12})?(?:e[+-]?\d{1,2})?)\s*([fpnumk]?)([a-z])[a-z]*", re.IGNORECASE
 )
@@ -88,7 +87,7 @@ def read_library(paths: Sequence[Path]) -> Library:
         try:
             corners.add(_corner(group, names[-1]))
             voltages.append(_conditions(group)[1])
-            times.append(_units(group).time)
+            times.append(round(_units(group).time, 9))  # 1 ns is 1000 ps, not 1000.0000000000001
             for name, cell in _cells(group):
                 if isinstance(cell, str):
                     left_out.setdefault(name, cell)
@@ -146,32 +145,32 @@ def _corner(library: Group, name: str) -> str:
     return text
 
 
-def _factor(text: str, kind: str, target: int) -> float:
-    """Factor from a unit such as ``1ns`` to 10 to the power of ``target`` in SI units.
+def _factor(text: str, kind: str, target: float) -> float:
+    """Factor from a unit such as ``1ns`` to ``target`` in SI units; ``kind`` is the unit's letter.
 
-    ``kind`` is the unit's letter. Case and spaces do not matter. The unit may be written out
-    (``1 nWatt``), and a micro sign means ``u``.
+    Case and spaces do not matter. The unit may be written out (``1 nWatt``), and a micro sign means
+    ``u``.
     """
     match = _UNIT.fullmatch(text.strip().replace("\u00b5", "u").replace("\u03bc", "u"))
     if match is None or match[3].lower() != kind:
         raise UserError(f"a unit must read like 1n{kind}, not {text[:40]!r}")
     try:
-        number = Decimal(match[1])
-    except InvalidOperation:
-        number = Decimal(0)
+        number = float(match[1])
+    except ValueError:
+        number = 0.0
     if number == 0:
         raise UserError(f"a unit must read like 1n{kind}, not {text[:40]!r}")
-    return float(number.scaleb(_POWER[match[2].lower()] - target))
+    return number * _SCALE[match[2].lower()] / target
 
 
 def _units(library: Group) -> Units:
-    load = _factor(library.text("capacitive_load_unit", "1 pf"), "f", -15)
-    volt = _factor(library.text("voltage_unit", "1V"), "v", 0)
+    load = _factor(library.text("capacitive_load_unit", "1 pf"), "f", 1e-15)
+    volt = _factor(library.text("voltage_unit", "1V"), "v", 1.0)
     power = library.text("leakage_power_unit")
     return Units(
-        time=_factor(library.text("time_unit", "1ns"), "s", -12),
+        time=_factor(library.text("time_unit", "1ns"), "s", 1e-12),
         load=load,
-        power=_factor(power, "w", -9) if power else None,
+        power=_factor(power, "w", 1e-9) if power else None,
         # In Liberty, the unit of internal energies follows from those of load and voltage.
         energy=load * volt**2,
     )
