@@ -116,8 +116,8 @@ def jit(function: _Function) -> _Function:
     """Compile ``function`` on its first call, to run without the interpreter's lock.
 
     The machine code is kept in ``$NUMBA_CACHE_DIR``, else beside the source, or in the user's cache
-    folder where that is read-only. Of processes that need it at once, one compiles and the others
-    wait. It is used again until the function's module changes, or one
+    folder where that is read-only. If several processes need it at once, one compiles
+    and the others wait. It is used again until the function's module changes, or one
     that it imports, directly or not: functions may call each other across files. Where no folder
     can be written, every process compiles for itself. Without numba the function runs as it is,
     hundreds of times slower, and a warning says so.

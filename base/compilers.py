@@ -33,11 +33,11 @@ class Compiler:
     command : tuple of str
         What starts it.
     version : str
-        The line by which it names itself.
+        The first line that it prints for ``--version``.
     flags : tuple of str
         For a shared library of this project.
     target : str
-        Key of what the flags mean on this machine, such as its instruction set.
+        Hash of the macros that the flags predefine, which tell the instruction set.
     """
 
     command: tuple[str, ...]

@@ -1,6 +1,6 @@
 """Figures as files: the same picture as PNG, SVG and PDF, whatever the user's own settings are.
 
-Title and caption stand in a text file beside the picture, since a paper or a page has its own.
+Title and caption are in a text file beside the picture, since a paper or a page has its own.
 """
 
 import io

@@ -139,7 +139,7 @@ def partial_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def partial_folder(path: Path) -> Iterator[Path]:
-    """Like :func:`partial_file`, but a folder. Makes the folder that it stands in, too."""
+    """Like :func:`partial_file`, but a folder. Makes the folder above it, too."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial, descriptor = _create(path, folder=True)
     try:

@@ -24,7 +24,7 @@ class Look:
     width_mm : float, optional
         The width in millimetres; each picture's own width if not given.
     has_words : bool
-        Whether title and footnote stand in the picture. They always stand in the text file beside.
+        Whether title and footnote are in the picture. They always stand in the text file beside.
     is_transparent : bool
         Whether the background is transparent instead of white.
     """

@@ -35,9 +35,9 @@ class RecordError(UserError):
 class Record:
     """What every record can do; subclasses are frozen dataclasses.
 
-    Fields are text, numbers, truth values, other records, tuples and mappings of these, and None
-    for what is not known. A field of type ``JsonObject`` holds any JSON object. A field whose name
-    Python keeps for itself ends in an underscore, which JSON does not have: ``from_``.
+    Fields are text, numbers, booleans, other records, tuples and mappings of these, and None
+    for what is not known. A field of type ``JsonObject`` holds any JSON object. A field that
+    would be a Python keyword ends in an underscore: ``from_`` is ``from`` in JSON.
     """
 
     def as_json(self) -> dict[str, Json]:
@@ -69,7 +69,7 @@ class Record:
     @classmethod
     @cache
     def _readers(cls) -> dict[str, _Reader]:
-        """By field: what checks and reads its value."""
+        """For each field, the function that checks and reads its value."""
         return {each.name: _reader(each.type) for each in fields(cls)}
 
     @classmethod
@@ -80,7 +80,7 @@ class Record:
 
 
 def _key(name: str) -> str:
-    """The name in JSON of a field."""
+    """The name that a field has in JSON."""
     return name.removesuffix("_")
 
 
@@ -124,7 +124,7 @@ def _reader(kind: Any) -> _Reader:
         return _object_of(_reader(get_args(kind)[1]))
     if issubclass(kind, Record):
         return lambda value, place: _read(kind, value, place)
-    # An integer is a number, too; a truth value is neither.
+    # An integer is allowed where a number is wanted. A boolean is allowed for neither.
     wanted = (int, float) if kind is float else (kind,)
 
     def read(value: object, place: str) -> object:

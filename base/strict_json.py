@@ -13,7 +13,7 @@ JsonObject = Mapping[str, Json]
 
 
 def json_text(value: object, indent: int | None = None) -> str:
-    """``value`` as JSON: mappings, sequences, text, numbers, truth values and None.
+    """``value`` as JSON: mappings, sequences, text, numbers, booleans and None.
 
     Raises TypeError for anything else.
     """

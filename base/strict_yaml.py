@@ -13,12 +13,12 @@ __all__ = ["check_keys", "parse_mapping", "read_mapping", "read_text"]
 
 
 MAX_BYTES = 64 * 1024
-# No more digits than any sensible number has: reading a longer one takes long, or fails in Python.
+# More digits than any sensible number has. Python reads longer numbers slowly, or refuses them.
 MAX_DIGITS = 100
 
 
 class _Loader(yaml.SafeLoader):
-    """``SafeLoader`` that refuses aliases, merges, keys that stand twice, and endless numbers."""
+    """``SafeLoader`` that refuses aliases, merges, repeated keys and very long numbers."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
@@ -44,7 +44,7 @@ class _Loader(yaml.SafeLoader):
         for index, key in enumerate(keys):
             if key in keys[:index]:
                 line = node.value[index][0].start_mark.line + 1
-                raise UserError(f"Key {key!r:.60} stands twice, again in line {line}")
+                raise UserError(f"Key {key!r:.60} occurs twice, again in line {line}")
         return super().construct_mapping(node, deep=deep)
 
 
@@ -62,7 +62,7 @@ _Loader.add_constructor("tag:yaml.org,2002:float", _Loader.construct_yaml_float)
 
 
 def parse_mapping(text: str, what: str) -> dict[Any, Any]:
-    """The mapping in ``text``; raises UserError with one line that calls the text ``what``."""
+    """The mapping in ``text``; raises UserError. ``what`` names the text in the message."""
     try:
         data = yaml.load(text, Loader=_Loader)  # noqa: S506 (a SafeLoader with more checks)
     except UserError:

@@ -100,12 +100,12 @@ class _Server:
         self._answers.close()
 
     def end_now(self) -> None:
-        """End it with all that it runs; whoever waits for an answer gets none."""
+        """End Yosys and all processes that it started. Who waits for an answer gets none."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
 
     def kill(self) -> None:
-        """End it with all that it runs, and leave nothing of it."""
+        """End Yosys and all processes that it started, and remove its files."""
         self.end_now()
         self.close()
         self.remove()
@@ -159,7 +159,7 @@ def refuse_yosys() -> None:
 def run_yosys(script: str, folder: Path, what: str, timeout: float = 600) -> None:
     """Run ``script`` with ``folder`` as the working directory; its output is kept in ``log.txt``.
 
-    File names in the script must be relative and plain: nothing of the user's may stand in it.
+    File names in the script must be relative and plain: it may hold no text from the user.
     Raises ToolError with the last lines of the log if Yosys fails, and UserError for a folder in
     ``$TMPDIR`` that it cannot work in: the path must be plain, and the disk not full.
     """

@@ -115,7 +115,7 @@ def _operand_from(record: Mapping[str, object]) -> Operand:
     if block is not None and not isinstance(block, int):
         raise ValueError(f"block must be an integer or null, not {block!r:.60}")
     return Operand(
-        block=block,  # the format stands beside the operand, in full
+        block=block,  # the record holds the format itself, beside the operand
         scale_format=ScaleFormat(record["scale_format"]),
         clip=Clipping(record["clip"]),
         supernormal_sign=SupernormalSign(record["supernormal_sign"]),

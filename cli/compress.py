@@ -37,7 +37,10 @@ Source = Annotated[
     Path, typer.Argument(metavar="INPUT", help="A safetensors file, or a model's folder.")
 ]
 Output = Annotated[
-    Path, typer.Option("--output", "-o", help="What to write: a file for a file, else a folder.")
+    Path,
+    typer.Option(
+        "--output", "-o", help="Where to write: a file if the input is a file, else a folder."
+    ),
 ]
 Layout = Annotated[
     str,
@@ -57,7 +60,7 @@ Secded = Annotated[
     typer.Option("--secded", help="Add check bytes, 12.5 %: corrects one wrong bit in each 64."),
 ]
 Verify = Annotated[
-    bool, typer.Option(help="Read what was written, and compare, before it gets its name.")
+    bool, typer.Option(help="Read the file again and compare it before it gets its final name.")
 ]
 Salvage = Annotated[
     bool,
@@ -180,7 +183,7 @@ def verify(source: Source, json: Json = False) -> None:
 
 
 def info(source: CompressedFile, json: Json = False) -> None:
-    """What is in a compressed file: of each tensor its layout, its bits, and their entropy."""
+    """Show what a compressed file holds: the layout, bits and entropy of each tensor."""
     from halfbyte.checkpoints.dfloat11.information import describe_file
 
     with progress("Reading") as update:

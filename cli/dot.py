@@ -52,7 +52,7 @@ Block = Annotated[
     int | None,
     typer.Option(
         "--block",
-        help="Products that share a scale, a multiple of the lanes; as many as lanes if not given.",
+        help="Products that share a scale, a multiple of the lanes; by default as many as lanes.",
         show_default=False,
     ),
 ]
@@ -60,7 +60,8 @@ AccumulatorKind = Annotated[
     str | None,
     typer.Option(
         "--accumulator",
-        help="Of a dot-product unit: integer, fp32 or exact; fp32 if there are scales.",
+        help="Accumulator of a dot-product unit: integer, fp32 or exact; by default fp32 with "
+        "scales.",
         show_default=False,
     ),
 ]
@@ -68,7 +69,8 @@ Window = Annotated[
     str | None,
     typer.Option(
         "--window",
-        help="LOW:HIGH, the exponents of both scales' product that an exact accumulator takes.",
+        help="LOW:HIGH, the range of exponents that an exact accumulator takes, of both scales "
+        "multiplied.",
         show_default=False,
     ),
 ]

@@ -60,7 +60,7 @@ def entropy(
     scale: Scale = "fp32",
     json: Json = False,
 ) -> None:
-    """Bits per weight: raw, the order-0 entropy, and ours; per tensor, or per format's codes."""
+    """Bits per weight, raw and compressed, beside the order-0 entropy; per tensor or per format."""
     from halfbyte.checkpoints.dfloat11.entropy import code_entropies, tensor_entropies
     from halfbyte.golden.scales import ScaleFormat
 

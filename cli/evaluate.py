@@ -235,7 +235,7 @@ def stored_recipe(stored: "StoredFormat") -> "Recipe":
 
 
 def _listed(names: str | None) -> list[str]:
-    """Names between commas."""
+    """The names in a list with commas."""
     return [name.strip() for name in (names or "").split(",") if name.strip()]
 
 

@@ -26,7 +26,8 @@ HardwareUnit = Annotated[
     str | None,
     typer.Option(
         "--unit",
-        help="What formats are compared in: mac, dot (dot-product unit) or array (of such units).",
+        help="The hardware that formats are compared in: mac, dot (dot-product unit) or array "
+        "(of such units).",
         show_default=MAC,
     ),
 ]
@@ -66,11 +67,11 @@ class Hardware:
     unit : str
         ``mac``, ``dot`` or ``array``.
     lanes : int, optional
-        Products a cycle of a unit; 32, and 1 in an array.
+        Products per cycle of a unit; by default 32, in arrays 1.
     scale : str, optional
         Type of the blocks' scales.
     block : str, optional
-        Products that share a scale; as many as lanes if not given.
+        Products that share a scale; by default as many as lanes.
 
     Raises
     ------
@@ -151,7 +152,7 @@ class Hardware:
     ) -> list[Format]:
         """The formats for which there is such a unit; the others are named on standard error.
 
-        Raises UserError for the first other format if ``strict``, or if none is left.
+        Raises UserError if no format is left, or with ``strict`` for the first that has no unit.
         """
         if self.unit == MAC:
             return list(formats)

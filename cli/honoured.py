@@ -19,8 +19,9 @@ _RUN = "simulator waves seed"
 _DUT = "--dut"
 _TARGET = "--target"
 
-# Of each command, and each of its units or of an option that makes it another command: names of
-# parameters. What says only how to print and how many processes to start is left out.
+# The names of the parameters that count, for each command and each of its units. An option that
+# turns the command into another one stands in place of the unit. Parameters are left out if they
+# only say how to print or how many processes to start.
 HONOURED: Mapping[str, Mapping[str, str]] = {
     "synth": {
         "mac": f"{_LIBRARY} {_DESIGN} clock saved_carries operands every effort output",
@@ -65,7 +66,7 @@ HONOURED: Mapping[str, Mapping[str, str]] = {
         "bf16_mac": "output",
     },
 }
-# For a unit that a command does not take: what does.
+# Which command takes a unit that another command does not take.
 _ELSEWHERE = {
     ("prove", "array"): "proofs are part of `halfbyte synth --unit array`",
     ("gatesim", "array"): "simulate the netlist of the unit in each of its elements, --unit dot",
@@ -77,7 +78,7 @@ _ALWAYS = frozenset({"names", "unit", "jobs", "json", "wide"})
 def check_honoured(context: typer.Context, options: Mapping[str, object]) -> None:
     """Raise UserError for a unit that a command lacks, or an option that it would not honour.
 
-    Commands that are not in the table honour all their options, or check them by themselves.
+    Commands that are not in the table honour all their options, or check them themselves.
     """
     command = str(context.info_name)
     if command not in HONOURED:

@@ -29,7 +29,7 @@ def ends_in_one_line() -> Iterator[None]:
     """Within this context, each signal ends the process with one line, and nothing is left behind.
 
     The exit status is 1 after Ctrl-C, else 128 and the signal's number, as a shell has it.
-    Temporary files stand in a folder of this process, which is removed in any case.
+    Temporary files are in a folder of this process, which is removed in any case.
     """
     received: list[int] = []
 
@@ -62,9 +62,9 @@ def ends_in_one_line() -> Iterator[None]:
 
 @contextmanager
 def _temporary_files_in(folder: Path) -> Iterator[None]:
-    """Threads that are cut off cannot remove their folders: those all stand in this one.
+    """Put all temporary folders into ``folder``: threads that are cut off cannot remove theirs.
 
-    Tools are told of the folder around it: they would look no further if ``$TMPDIR`` is missing.
+    Tools get the folder above it as ``$TMPDIR``, since they fail if that is missing.
     """
     before, users = tempfile.tempdir, os.environ.get("TMPDIR")
     tempfile.tempdir = str(folder)
@@ -89,7 +89,7 @@ def _remove(folder: Path) -> None:
 
 
 def _end(received: list[int], handled: list[int], temporary: Path) -> None:
-    """Say what came and exit; computing threads are not waited for."""
+    """Say which signal came and exit, without waiting for computing threads."""
     for number in handled:
         signal.signal(number, signal.SIG_IGN)
     number = received[0] if received else signal.SIGINT

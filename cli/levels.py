@@ -62,7 +62,7 @@ def rank_levels(
 
 
 def _kinds(lanes: int, scale: str) -> dict[str, tuple[str, Hardware]]:
-    """The levels by name, with the title that stands under the plot."""
+    """The levels by name, with the title under the plot."""
     side, name = f"{DEFAULT_SIDE} x {DEFAULT_SIDE}", scale.upper()
     return {
         "mac": ("MAC", Hardware(MAC)),

@@ -40,7 +40,7 @@ __all__ = [
 ]
 
 DEFAULT_TERMS = 256
-# So many malformed cells of a library are named.
+# How many malformed cells of a library are named.
 _MOST_NOTES = 5
 
 

@@ -73,7 +73,7 @@ AxisName = Annotated[
     str | None,
     typer.Option(
         "--axis",
-        help="What is drawn to the right: mac_area, lane_area or unit_area (of a dot-product "
+        help="What the horizontal axis shows: mac_area, lane_area or unit_area (of a dot-product "
         "unit), array_area (per MAC, with buffers), chip_overhead (by shares), energy, delay or "
         "bits (per weight, entropy-coded).",
         show_default="mac_area, lane_area or array_area, by the unit",

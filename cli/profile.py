@@ -29,12 +29,13 @@ Model = Annotated[
 ]
 Block = Annotated[int, typer.Option(min=2, help="Elements that share a scale.")]
 Activations = Annotated[
-    bool, typer.Option("--activations", help="Also what each layer is fed, on real text.")
+    bool, typer.Option("--activations", help="Also profile the inputs of each layer, on real text.")
 ]
 RandomInputs = Annotated[
     bool,
     typer.Option(
-        "--random-inputs", help="Activations from N(0, 1) in the place of token embeddings."
+        "--random-inputs",
+        help="Feed the model random numbers from N(0, 1) instead of token embeddings.",
     ),
 ]
 Layers = Annotated[

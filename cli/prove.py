@@ -149,10 +149,10 @@ def prove(
 ) -> None:
     """Prove RTL and netlists of every architecture, for all codes and accumulator states.
 
-    In every unit faults are injected, each of which must be refuted. Exit status 1 if a proof
-    fails or a fault is not seen. Of the decoder and the BF16 MAC (--unit dfloat11, bf16_mac) the
-    netlists are proved equal to their RTL, and the RTL as far as there is a specification. Of
-    dot-product units (--unit dot) the netlist of every recipe is proved, and the RTL of the
+    Faults are injected into every unit, and each must be refuted. Exit status 1 if a proof fails
+    or a fault is not seen. For the decoder and the BF16 MAC (--unit dfloat11, bf16_mac), the
+    netlists are proved equal to their RTL. Their RTL is proved as far as there is a specification.
+    For dot-product units (--unit dot), the netlist of every recipe is proved, and the RTL of the
     smallest lane.
     """
     if check_unit(unit, names):

@@ -27,7 +27,7 @@ Layout = Annotated[
     str,
     typer.Option(
         metavar="NAME",
-        help="How codes and scales lie in the files: halfbyte; or compressed-tensors, which "
+        help="Layout of codes and scales in the files: halfbyte; or compressed-tensors, which "
         "transformers and vLLM load, for MXFP4 and NVFP4 (recipes w4_mx and w4_nv).",
     ),
 ]
@@ -44,13 +44,13 @@ Dequantize = Annotated[
     bool,
     typer.Option(
         "--dequantize",
-        help="Write the values that the hardware has, in the original type, for any tool to run.",
+        help="Write rounded values instead of codes, in the original type, for any tool to run.",
     ),
 ]
 
 
 def _located(model: str) -> tuple[str, Path]:
-    """The model's name, for the output's, and its folder, which need not have a tokenizer."""
+    """The name for the output, and the folder of the model; it may lack a tokenizer."""
     if Path(model).is_dir():
         return Path(model).resolve().name, Path(model)
     from halfbyte.accuracy import find_model
@@ -125,8 +125,8 @@ def quantize(
     caption += kept if record.shards_kept else ""
     caption += f"; {len(record.unquantized)} matrices copied as they are, see halfbyte.json"
     if record.told_by == "names":
-        caption += "; transformers does not know the model: weights were told by their names"
+        caption += "; transformers does not know the model: weights were recognized by their names"
     if chosen.activations is not None:
-        caption += "; activations are quantized when the model runs, so nothing of them is stored"
+        caption += "; activations are quantized when the model runs: nothing is stored for them"
     table(f"{fmt.title}", columns, [row], caption)
     console.print(f"wrote {target}")

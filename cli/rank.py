@@ -47,8 +47,8 @@ FanOutsOfFour = Annotated[
     typer.Option(
         "--fo4",
         min=1,
-        help="Also rank areas at a clock of so many delays of an inverter that drives four: a unit "
-        "that means the same in every technology.",
+        help="Also rank areas at a clock of this many FO4 delays (an inverter that drives four): a "
+        "unit that means the same in every technology.",
         show_default=False,
     ),
 ]

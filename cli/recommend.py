@@ -40,7 +40,10 @@ MaxLoss = Annotated[
 ]
 MaxArea = Annotated[
     float | None,
-    typer.Option(help="Largest MAC in um^2; of units and arrays per lane.", show_default=False),
+    typer.Option(
+        help="Largest area of a MAC in um^2; for units and arrays, area per lane.",
+        show_default=False,
+    ),
 ]
 Model = Annotated[
     str, typer.Option("--model", help="As for `halfbyte evaluate`: whose accuracy counts.")
@@ -67,7 +70,7 @@ def recommend(
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:
-    """The smallest format within a loss, or the most accurate within an area; and how sure."""
+    """Find the smallest format within a loss, or the most accurate within an area; say how sure."""
     from halfbyte.accuracy import evaluate, find_model
     from halfbyte.pareto.hardware import area_per_mac, unit_title
     from halfbyte.pareto.recommend import within_area, within_loss

@@ -40,9 +40,14 @@ def _sections(group: Any, path: str, level: int) -> list[str]:
 def _command(command: Any, path: str, level: int) -> list[str]:
     usage = " ".join([path, *command.collect_usage_pieces(Context(command, info_name=path))])
     lines = [f"{'#' * level} {path}", "", _text(command.help), "", f"    {usage}", ""]
-    rows = [_row(each) for each in command.params if not getattr(each, "hidden", False)]
-    if rows:
-        lines += ["| | what | default |", "|---|---|---|", *rows, ""]
+    panels: dict[str, list[str]] = {"": []}
+    for each in command.params:
+        if not getattr(each, "hidden", False):
+            panel = getattr(each, "rich_help_panel", None) or ""
+            panels.setdefault(panel, []).append(_row(each))
+    for panel, rows in panels.items():
+        lines += [f"**{panel}**", ""] if panel else []
+        lines += ["| | what | default |", "|---|---|---|", *rows, ""] if rows else []
     return lines
 
 

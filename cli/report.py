@@ -30,7 +30,7 @@ Output = Annotated[
     ),
 ]
 Tolerance = Annotated[
-    str, typer.Option(help="Changes up to this part of the figure before do not count: 1% or 0.01.")
+    str, typer.Option(help="Ignore changes up to this part of the earlier figure: 1% or 0.01.")
 ]
 
 

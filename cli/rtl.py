@@ -68,8 +68,8 @@ Segment = Annotated[
     int | None,
     typer.Option(
         "--segment",
-        help="Save the accumulator's carry after every so many bits; acc is then the sum of "
-        "registers.",
+        help="Build a carry-save accumulator, with segments of this many bits; acc is then the "
+        "sum of registers.",
         show_default=False,
     ),
 ]
@@ -105,8 +105,8 @@ def rtl(
     """Write Verilog, test vectors and a self-checking Verilog bench for MACs, dot units or arrays.
 
     With --arch auto the architecture is the one that `halfbyte synth` chooses for the same
-    options. At a --clock that needs it, the accumulator of a MAC saves carries, and a dot unit
-    gets other adders.
+    options. At a --clock that needs it, a MAC gets a carry-save accumulator and a dot unit gets
+    other adders.
     """
     folder = output or build_dir() / "rtl"
     if check_unit(unit, names):

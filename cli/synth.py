@@ -67,7 +67,7 @@ SavedCarries = Annotated[
     bool,
     typer.Option(
         "--saved-carries/--registered",
-        help="At a clock that nothing else meets, try accumulators that save carries, whose acc "
+        help="At a clock that nothing else meets, also try carry-save accumulators, whose acc "
         "comes from a final addition; or only those whose acc is a register.",
     ),
 ]
@@ -75,8 +75,8 @@ Clock = Annotated[
     str | None,
     typer.Option(
         "--clock",
-        help="A clock to meet, such as 2ns, 500ps or 1.2GHz: the smallest unit that meets it; "
-        "if none does, the fastest, and exit status 3.",
+        help="A clock to meet, such as 2ns, 500ps or 1.2GHz. Finds the smallest unit that meets "
+        "it; if none does, shows the fastest and ends with exit status 3.",
         show_default=False,
     ),
 ]
@@ -86,7 +86,7 @@ Effort = Annotated[
         "--effort",
         min=1,
         max=MAX_EFFORT,
-        help="By how much longer the multiplier is annealed: 20 takes about a minute for a 4-bit "
+        help="How many times longer the multiplier is annealed. 20 takes a minute for a 4-bit "
         "format and makes its MAC a percent or two smaller.",
     ),
 ]
@@ -107,9 +107,8 @@ Target = Annotated[
 
 
 _CARRIES = (
-    "Carries every: bits of the accumulator after which a carry is saved, if any; acc cycles: "
-    "after so many cycles the final addition of saved carries has settled, if the registers stand "
-    "still. "
+    "Carries every: bits between the carries of a carry-save accumulator; acc cycles: how many "
+    "cycles acc takes to settle after the registers stop changing. "
 )
 
 
@@ -307,8 +306,9 @@ def synth(
 ) -> None:
     """Synthesize MACs or other units: the smallest of every architecture and recipe.
 
-    With delay and energy. A dot-product unit (--unit dot) takes --lanes, --scale, --block,
-    --accumulator and --window; an array of them (--unit array) also --rows and --columns.
+    Delay and energy are measured, too. A dot-product unit (--unit dot) takes --lanes, --scale,
+    --block, --accumulator and --window. An array of them (--unit array) also takes --rows and
+    --columns.
     """
     if check_unit(unit, names):
         synth_unit(unit, pick_technology(tech, liberty, dont_use), lanes, codes, symbols, json)

@@ -112,10 +112,10 @@ def triple(
 ) -> None:
     """Run RTL (Verilator), golden model and CUDA reference on one stream: three-way equality.
 
-    Every cycle of every accumulator is compared: lossless, wrapping, saturating, with enable. Of a
-    dot-product unit: the one that --scale, --accumulator and so on ask for, or without these every
-    accumulator with every type of scales, each scenario with a fifth of --cycles. Without a format:
-    e2m1_sp. Exit status 1 if any two differ.
+    Every cycle of every accumulator is compared: lossless, wrapping, saturating, with enable.
+    --unit dot compares the dot-product unit that --scale, --accumulator and so on ask for. Without
+    these it compares every accumulator with every type of scales. Each of its scenarios has a fifth
+    of --cycles. The default format is e2m1_sp. Exit status 1 if any two differ.
     """
     asked = {"scale": scale, "block": block, "accumulator": accumulator, "window": window}
     asked |= {"acc_width": acc_width, "overflow": None if overflow == "wrap" else overflow}

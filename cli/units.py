@@ -46,7 +46,7 @@ UnitName = Annotated[
     str,
     typer.Option(
         "--unit",
-        help="Of the formats: mac, dot (dot-product unit) or array (of such units); of BF16: "
+        help="For formats: mac, dot (dot-product unit) or array (of such units). For BF16: "
         "dfloat11 (decoder of lossless weights) or bf16_mac.",
     ),
 ]
@@ -67,7 +67,7 @@ Codes = Annotated[
     ),
 ]
 Symbols = Annotated[
-    int, typer.Option(help="Weights that a lane of the decoder for fixed codes gives in a cycle.")
+    int, typer.Option(help="Weights per cycle of each lane of the decoder for fixed codes.")
 ]
 
 

@@ -41,7 +41,7 @@ class ScaleCode:
 
     @property
     def nan_code(self) -> int:
-        """The code that stands for no number."""
+        """The code of NaN."""
         return (1 << self.bits) - 1
 
     @property

@@ -164,7 +164,7 @@ def blackwell(
     multiplied by the scales' significands. These results and ``c`` are truncated toward zero, 35
     bits below the largest exponent. The exponents are those of ``c`` and of the product of both
     scales of each group that is not 0. The sum is truncated to FP32. The model does not say what
-    happens beyond FP32; here it is infinite. Of other formats than the chip's, sums include only
+    happens beyond FP32; here it is infinite. For formats that the chip lacks, sums include only
     the power of two in the product of the quanta.
     """
     block = len(w_codes) // len(w_scales)

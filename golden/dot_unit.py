@@ -1,10 +1,10 @@
 """Dot-product units on tensors, bit for bit: see ``docs/architecture.md`` for the definitions.
 
-A block with its scales is exact in FP64, whose significand has 53 bits. Its sum with an FP32 number
-is not always. Rounding that sum twice, to 53 bits and then to 24, could give a wrong result if the
-first result lies half-way. So the first rounding is *to odd*, which makes the second correct (Boldo
-and Melquiond, "Emulation of a FMA and correctly rounded sums", IEEE Transactions on Computers
-57(4), 2008).
+FP64 has a significand of 53 bits. It holds the value of a block exactly, scales included. It does
+not always hold the sum of that value and an FP32 number. Rounding that sum twice, to 53 bits and
+then to 24, could give a wrong result if the first result lies half-way. So the first rounding is
+*to odd*, which makes the second correct (Boldo and Melquiond, "Emulation of a FMA and correctly
+rounded sums", IEEE Transactions on Computers 57(4), 2008).
 """
 
 from fractions import Fraction
@@ -71,8 +71,9 @@ def fp32_stream(
 
     w_codes, a_codes: (T, lanes) uint8. clear: (T,) bool. w_scales, a_scales: (T,) uint8, the codes
     of ``scale``. last: (T,) bool, if a block takes several cycles. The unit rounds in the last one,
-    with the scales of that cycle. Returns (T,) float32, times the power of two in the quanta; every
-    NaN is 7FC00000. ``initial`` is the accumulator before.
+    with the scales of that cycle. Returns (T,) float32, in units of the odd factor of
+    ``weight.quantum * activation.quantum``; every NaN is 7FC00000. ``initial`` is the accumulator
+    before.
     """
     sums = dot(w_codes, a_codes, weight, activation)  # (T,)
     if last is None:
@@ -124,9 +125,8 @@ def block_values(
     if scale is not None:
         assert w_scales is not None and a_scales is not None  # noqa: S101
         table = _scale_table(scale).to(values.device)
-        # A zero sum times a zero scale is +0 for either sign of the sum, like a zero block.
         values = values * (table[w_scales.long()] * table[a_scales.long()])
-    return values + 0.0
+    return values + 0.0  # a negative sum times a zero scale gives -0; this makes it +0
 
 
 @cache
@@ -170,7 +170,8 @@ def add_rounded_once(acc: Tensor, values: Tensor) -> Tensor:
     """
     one = acc.to(torch.float64)
     total = one + values
-    # The exact error of the sum (Knuth's TwoSum), then the neighbour of an odd last bit.
+    # Knuth's TwoSum gives the exact error of the sum. An inexact sum with an even last bit moves to
+    # its neighbour on the side of the exact sum, whose last bit is odd.
     back = total - one
     error = (one - (total - back)) + (values - back)
     is_even = total.view(torch.int64) & 1 == 0
@@ -232,8 +233,10 @@ def exact_terms(
 
 @cache
 def scale_parts(scale: ScaleCode) -> tuple[Tensor, Tensor]:
-    """Significands as integers, and the exponents of their units, powers of two; (2^bits,) int64
-    each. The code of NaN has some number. Callers must not write to them."""
+    """Two tables by code, m and e, (2^bits,) int64 each: the scale is ``m * 2**e``.
+
+    The entries at the code of NaN have no meaning. Callers must not write to the tables.
+    """
     codes = torch.arange(2**scale.bits, device="cpu")
     field, mantissa = codes >> scale.mantissa_bits, codes & (1 << scale.mantissa_bits) - 1
     if not scale.has_subnormals:

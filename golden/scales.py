@@ -174,7 +174,7 @@ def scale_blocks(
     largest = exact_tensor(fmt.max_value, absmax.device)
     if bool((absmax / largest).isinf().any()):
         raise UserError(
-            f"{fmt.name}: a block scale exceeds FP32, for the format's largest value is only "
+            f"{fmt.name}: a block scale exceeds FP32: the format's largest value is only "
             f"{float(fmt.max_value):.3g}; rescale the values"
         )
     clipped = absmax * clip

@@ -49,7 +49,7 @@ def unit(
 
 
 def _exponent(fmt: Format) -> int:
-    """Of the power of two in the quantum."""
+    """The exponent of the power of two in the quantum."""
     numerator, denominator = fmt.quantum.as_integer_ratio()
     even = numerator & -numerator, denominator & -denominator
     return even[0].bit_length() - even[1].bit_length()

@@ -136,7 +136,7 @@ class Library:
 
     @property
     def has_groups(self) -> bool:
-        """Of :func:`tile_library`: whether it has the warpgroup instructions of Hopper."""
+        """Whether a :func:`tile_library` has the warpgroup instructions of Hopper."""
         return bool(self._handle.hb_has_groups())
 
     @property

@@ -62,7 +62,7 @@ class _Refusals:
             )
         if scales:
             raise UserError(
-                f"{fmt.name}: a block scale exceeds FP32, for the format's largest value is only "
+                f"{fmt.name}: a block scale exceeds FP32: the format's largest value is only "
                 f"{float(fmt.max_value):.3g}; rescale the values"
             )
 

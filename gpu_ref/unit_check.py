@@ -1,4 +1,4 @@
-"""The accumulators of dot-product units against the golden model, number by number and as bits."""
+"""Compares the GPU kernels of dot-product units with the golden model, bit for bit."""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -43,7 +43,7 @@ def check_units(
     activation: Format | None = None,
     shapes: Sequence[Shape] = UNIT_SHAPES,
 ) -> list[Comparison]:
-    """Every accumulator on ``device``, with every kind of scale, for one pair of formats.
+    """Compare every accumulator on ``device`` for one pair of formats, with every kind of scale.
 
     Blocks that a unit refuses are left out.
     """
@@ -65,6 +65,7 @@ def check_units(
     return list(found.values())
 
 
+# A comparison: its name, what is compared, the kernel, the golden function, and their operands.
 _Case = tuple[str, str, Callable[..., _Result], Callable[..., _Result], tuple[Tensor | None, ...]]
 
 
@@ -73,7 +74,7 @@ def _tensors(result: _Result) -> tuple[Tensor, ...]:
 
 
 def _products(formats: dict[str, Format], shapes: Sequence[Shape]) -> Iterator[_Case]:
-    """Products of matrices: name, what is compared, kernel, golden model, operands."""
+    """Products of matrices, with every kind of accumulator."""
     for number, shape in enumerate(shapes):
         generator = torch.Generator().manual_seed(number)
         codes = (
@@ -100,7 +101,7 @@ def _products(formats: dict[str, Format], shapes: Sequence[Shape]) -> Iterator[_
 def _scales(
     generator: torch.Generator, scale: ScaleCode, kind: str, shape: Shape
 ) -> tuple[Tensor, Tensor]:
-    """Scales of A, and of W from another draw of the kind."""
+    """Scales of A and of W, drawn apart."""
     blocks = -(-shape.k // shape.block)
     return (
         scales_of(generator, scale, kind, shape.m, blocks)[0],
@@ -129,7 +130,7 @@ def _pair(
 
 
 def _widths(formats: dict[str, Format], shape: Shape) -> Iterator[tuple[int, Overflow]]:
-    """Lossless, one bit less, and very narrow or wide accumulators."""
+    """Accumulators to test: just lossless, one bit less, the narrowest and the widest."""
     lossless = lossless_acc_width(**formats, terms=max(1, shape.k))
     for width in {lossless, max(2, lossless - 1), 2, 64}:
         for overflow in Overflow:

@@ -135,7 +135,7 @@ def mac_stream(
 ) -> "Tensor":
     """The accumulator of a MAC after each cycle; (T,) int64, in units of the product's quantum.
 
-    w_codes, a_codes: (T,) codes. clear: (T,) truth values, where a sum begins.
+    w_codes, a_codes: (T,) codes. clear: (T,) booleans, true where a sum begins.
     """
     import torch
 
@@ -182,7 +182,7 @@ def simulate(unit: "Unit", **options: Any) -> "SimulationRecord":
     """Simulate a MAC's RTL against the golden model; raises SimulationError where they differ.
 
     The options are those of :func:`halfbyte.sim.run_regression`: ``simulator``, ``seed``,
-    ``cycles`` and others. An architecture that is not named is the one that synthesis chooses.
+    ``cycles`` and others. If no architecture is named, the one that synthesis chooses is simulated.
     """
     from halfbyte.sim import run_regression
 

@@ -214,7 +214,7 @@ def _chip_axis(formats: Mapping[str, Format], areas: Records, chip: ChipModel) -
 
 def _bits_axis(bits: Mapping[str, float]) -> Axis:
     if not bits:
-        raise UserError("The effective bits of no format are known")
+        raise UserError("No format has known effective bits")
     return Axis(
         "bits",
         "effective_bits",

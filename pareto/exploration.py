@@ -166,7 +166,9 @@ def _smallest(records: Sequence[SynthesisRecord]) -> dict[str, SynthesisRecord]:
                 f"A report compares formats in one {what}: explore a space that has only one"
             )
     if any(record.activation != record.format for record in records):
-        raise UserError("A report compares formats for both operands: `activations: [same]`")
+        raise UserError(
+            "A report compares MACs whose operands share a format: write `activations: [same]`"
+        )
     smallest: dict[str, SynthesisRecord] = {}
     for record in sorted(records, key=lambda each: (each.area_um2, each.architecture, each.recipe)):
         smallest.setdefault(record.format, record)

@@ -11,18 +11,18 @@ from halfbyte.pareto.frontier import Point, frontier
 
 __all__ = ["SCALE_RULES", "UnitCandidate", "best_blocks", "find_units", "on_frontier"]
 
-# How the scales of each type are chosen; without scales in the unit, FP32 scales outside of it.
+# The rule that chooses the scales of each type. A unit without scales gets FP32 scales outside.
 SCALE_RULES = {
     None: ScaleFormat.FP32,
     "e8m0": ScaleFormat.E8M0_RCEIL,
     "e4m3": ScaleFormat.E4M3,
     "ue5m3": ScaleFormat.UE5M3,
 }
-# Products that share a scale where the unit has none.
+# Block size of the scales outside of a unit that has none.
 PLAIN_BLOCK = 128
-# A bit more for every value halves the steps, which is worth so many dB.
+# What one more bit for every value gains: it halves the steps between values.
 DB_PER_BIT = 6.02
-# A unit is as good as a larger one if its area per lane is at most this much larger.
+# Areas per lane that differ by at most this part count as equal.
 TOLERANCE = 0.02
 
 # Signal to noise of results for a format, a block size and a rule for scales, in dB.
@@ -60,7 +60,7 @@ class UnitCandidate:
 
     @property
     def net_db(self) -> float:
-        """Signal to noise, less what the scales' bits could have bought in the codes."""
+        """Signal to noise, less what the same bits would gain in codes instead of scales."""
         return self.sqnr_db - DB_PER_BIT * self.scale_bits
 
     @property
@@ -85,8 +85,8 @@ def find_units(
 ) -> list[UnitCandidate]:
     """A candidate for each format, scale type and block size.
 
-    Raises UserError if there are no records, or they cannot be compared: several technologies or
-    numbers of terms, or operands in two formats.
+    Raises UserError if there are no records, or if they cannot be compared. They differ in
+    technology or number of terms, or a unit has operands in two formats.
     """
     if not records:
         raise UserError("A report needs at least one unit that was synthesized")
@@ -95,7 +95,9 @@ def find_units(
     if len({record.terms for record in records} - {None}) > 1:
         raise UserError("A report compares units for one number of terms")
     if any(record.activation != record.format for record in records):
-        raise UserError("A report compares formats for both operands: `activations: [same]`")
+        raise UserError(
+            "A report compares units whose operands share a format: write `activations: [same]`"
+        )
     areas: dict[tuple[str, str | None, int], dict[int, float]] = {}
     for record in records:
         place = (record.format, record.scale, record.block or PLAIN_BLOCK)

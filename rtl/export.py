@@ -29,8 +29,9 @@ opt_clean -purge
 delete w:* s:0 %i
 write_verilog -noattr -simple-lhs design.v
 """
-# Nothing reads a sum bit of an adder that only makes a carry. A signal that a case does not assign
-# keeps its value from before the case.
+# Warnings of Verilator that are turned off, since both cases are meant. An adder that only makes a
+# carry has sum bits that nothing reads. A signal that a case does not assign keeps its value from
+# before the case.
 _UNFOUNDED = ("UNUSEDSIGNAL", "CASEINCOMPLETE")
 
 
@@ -52,7 +53,7 @@ def _needs_reset(component: wiring.Component) -> bool:
 
 
 def _with_clock(component: wiring.Component) -> tuple[Fragment, list[Value]]:
-    """The elaborated component with its clock, and its ports; a reset only where one is needed."""
+    """The elaborated component and its ports, with a clock and a reset only if it needs them."""
     needs_reset = _needs_reset(component)
     domain = ClockDomain("sync", reset_less=not needs_reset)
     fragment = Fragment.get(component, None)

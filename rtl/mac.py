@@ -28,12 +28,12 @@ class Mac(Exported):
     With ``segment`` the accumulator is redundant: in a cycle, no carry runs further than
     ``segment`` bits. A register saves the carry that leaves a segment. It enters the next segment
     in the next cycle (carry-save; ``segment=1`` saves the carry of every bit). ``acc`` is then the
-    sum of the accumulator and its saved carries, from a final addition behind the registers. It has
-    the same value in the same cycle as without ``segment``. But it comes from logic, so it settles
-    later after the clock edge. If that takes more than a cycle, the registers must not change
+    sum of the accumulator and these carries, from an adder behind the registers. It has the same
+    value in the same cycle as without ``segment``. But it comes from logic, so it settles later
+    after the clock edge. If that takes more than a cycle, the registers must not change
     meanwhile: hold ``enable`` low. Without that port, give products of zero without ``clear``.
-    These keep the sum, but the registers still change while saved carries move on, for at most as
-    many cycles as there are saved carries. Only then does ``acc`` begin to settle.
+    These keep the sum, but the registers still change while carries move on, for at most as many
+    cycles as there are registers for carries. Only then does ``acc`` begin to settle.
 
     Parameters
     ----------

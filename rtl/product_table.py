@@ -16,7 +16,7 @@ __all__ = ["ProductTable"]
 
 
 def _address_bits(tables: Sequence[Sequence[int]]) -> int:
-    """Address bits of one table that has every address bit on which ``tables`` depend."""
+    """How many code bits decide what the tables hold; one table for each operand."""
     return sum(len(essential_bits(table)) for table in tables)
 
 
@@ -28,8 +28,10 @@ class ProductTable(MultiplierArchitecture):
 
     @classmethod
     def refusal(cls, weight: Format, activation: Format) -> str | None:
-        """The code bits that decide the magnitudes, or the signs if more bits decide these, set its
-        rows."""
+        """Why a table of the two formats is too large, or None.
+
+        The table of magnitudes and the table of signs are built apart. The larger one counts.
+        """
         magnitudes = [[abs(integer) for integer in fmt.integers] for fmt in (weight, activation)]
         signs = [sign_table(fmt) for fmt in (weight, activation)]
         return check_table_rows(max(_address_bits(magnitudes), _address_bits(signs)))

@@ -10,7 +10,7 @@ __all__ = ["Resolve"]
 
 
 class Resolve(wiring.Component):
-    """Add saved carries to the sum that they belong to, modulo ``2**width``; combinational.
+    """Add the carries of a carry-save accumulator to its sum, modulo ``2**width``; combinational.
 
     It is a component of its own so that synthesis can treat it separately: it need not meet the
     clock.

@@ -51,7 +51,7 @@ def check_segment(segment: int | None, acc_width: int, overflow: Overflow) -> in
         )
     if overflow is not Overflow.WRAP:
         raise UserError(
-            f"An accumulator with saved carries must wrap, not {overflow.value}: whether a sum "
+            f"A carry-save accumulator must wrap, not {overflow.value}: whether a sum "
             "leaves the range is not known before the final addition"
         )
     return segment

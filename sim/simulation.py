@@ -66,8 +66,9 @@ def simulated(
 ) -> Iterator[Run]:
     """Build and run the tests of ``test_module``; results of an earlier run are never returned.
 
-    Plans and ``files`` (text by name) lie in the run's folder, a new one in the design's folder
-    ``name`` under ``build_dir()/sim``. The folder and its log are kept only if the caller fails.
+    Every run has a new folder under ``build_dir()/sim/name``, with the plans and ``files`` (text by
+    file name). The folder and its log are kept only if the run, or what the caller does with it,
+    fails.
 
     Raises ToolError as :func:`build` does.
     """
@@ -113,9 +114,11 @@ def simulate(
 ) -> Outcome:
     """Simulate module ``bench`` in ``verilog`` against the plans.
 
-    ``name`` names the design's folder; ``test_module`` has the tests, ``test_filter`` is a regular
-    expression for the names of those to run. ``junit`` takes cocotb's results as JUnit XML, also if
-    they failed. Raises SimulationError and ToolError as :func:`confirmed` and :func:`simulated` do.
+    ``name`` names the design's folder. The tests of ``test_module`` run whose names match
+    the regular expression ``test_filter``. The results of cocotb are written to ``junit`` as
+    JUnit XML, also if a test failed.
+
+    Raises SimulationError and ToolError as :func:`confirmed` and :func:`simulated` do.
     """
     with simulated(
         verilog,

@@ -55,7 +55,7 @@ class CausalSubject(Subject):
     Parameters
     ----------
     name : str
-        As it stands in records.
+        The name in records.
     module : nn.Module
         A causal language model of transformers.
     windows, first_scored : Tensor

@@ -33,7 +33,7 @@ class Subject(ABC):
     Parameters
     ----------
     name : str
-        As it stands in records.
+        The name in records.
     module : nn.Module
         In FP32, for inference.
     left_out : sequence of nn.Module

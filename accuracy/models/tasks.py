@@ -31,7 +31,7 @@ class TaskSubject(Subject):
     Parameters
     ----------
     name : str
-        As it stands in records.
+        The name in records.
     module : PreTrainedModel
         A causal language model.
     tokenizer : PreTrainedTokenizerBase

@@ -23,7 +23,7 @@ class Source:
     Parameters
     ----------
     name : str
-        As it stands in records.
+        The name in records.
     weights : mapping of str to function
         Layer name to a function that reads its weight, (outputs, inputs) floating point.
     left_out : tuple of str

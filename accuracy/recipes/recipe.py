@@ -72,7 +72,7 @@ class Recipe:
             raise UserError("A recipe needs 'weights' or 'activations', or both")
         if self.activations is not None and self.activations.clip is not Clipping.NONE:
             raise UserError(
-                "activations.clip must be none: their scales are those of the moment, "
+                "activations.clip must be none: their scales are computed in each call, "
                 f"not {self.activations.clip.value}"
             )
         self._check_methods()

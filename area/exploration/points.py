@@ -76,7 +76,7 @@ class Point:
         )
 
     def named(self, record: SynthesisRecord) -> SynthesisRecord:
-        """A record of the same contents, renamed to the names of this point."""
+        """The same record under the names of this point's formats and technology."""
         return replace(
             record,
             format=self.design.weight.name,
@@ -152,7 +152,7 @@ class UnitPoint:
         return job.record(MappedDot(**vars(result), measured=measured, proof=None))
 
     def named(self, record: DotRecord) -> DotRecord:
-        """A record of the same contents, renamed to the names of this point."""
+        """The same record under the names of this point's formats and technology."""
         return replace(
             record,
             format=self.design.weight.name,

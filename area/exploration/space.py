@@ -103,12 +103,12 @@ class Space:
         periods = [clock for clock in self.clocks if clock is not None]
         for recipe in self.recipes:
             if recipe.clocked and not periods:
-                raise UserError(f"Recipe {recipe.name} meets a clock: give clocks, such as [2ns]")
+                raise UserError(f"Recipe {recipe.name} needs a clock: give clocks, such as [2ns]")
             if not recipe.clocked and None not in self.clocks:
-                raise UserError(f"Recipe {recipe.name} meets no clock: let {NONE} be one of clocks")
+                raise UserError(f"Recipe {recipe.name} takes no clock: add {NONE} to clocks")
         if periods and not any(recipe.clocked for recipe in self.recipes):
             names = ", ".join(recipe.name for recipe in CLOCKED)
-            raise UserError(f"Clocks need recipes that meet one: {names}")
+            raise UserError(f"Clocks need a recipe for a clock: {names}")
 
     def points(self) -> Iterator[AnyPoint]:
         """All designs, format by format, so that a partial run has finished some of the formats."""

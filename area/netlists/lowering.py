@@ -14,8 +14,9 @@ from halfbyte.rtl import to_rtlil
 
 __all__ = ["LOGIC", "PREPARE", "RIPPLE_CARRY", "lower"]
 
-# Yosys' adders and comparators become carry chains. Yosys' own map builds prefix trees. Their
-# carries do not occur in a netlist's adders, so fewer inner points would be equal.
+# A proof is quick if RTL and netlist have many internal signals in common. So Yosys' adders and
+# comparators become carry chains. Yosys' own map builds prefix trees, whose carries do not occur in
+# the adders of a netlist.
 RIPPLE_CARRY = """\
 (* techmap_celltype = "$lcu" *)
 module _halfbyte_lcu (P, G, CI, CO);
@@ -32,7 +33,7 @@ module _halfbyte_lcu (P, G, CI, CO);
   endgenerate
 endmodule
 """
-# The last lines of Yosys' log.
+# The complaint in Yosys' log.
 _ERROR = re.compile(r"ERROR: ([^\n]*)")
 # From modules with processes to flat modules of word-level cells. Tables first become memories,
 # then trees of multiplexers. Without `top`, flattening keeps every module.
@@ -42,11 +43,11 @@ proc
 flatten -noscopeinfo
 memory_map
 """
-# Products become carry-save adders, as in synthesis. A multiplier of another structure would not
-# have equal inner points.
+# Products become carry-save adders, as in synthesis. A multiplier of another structure would have
+# no internal signals in common with the netlist's.
 FUSED = "alumacc\n"
-# To two-input gates. Folding constants and merging equal cells leaves a table a tenth of the gates
-# that a comparison for each row would take. Nothing is restructured.
+# From word-level cells to two-input gates. Only constants are folded and equal cells merged; that
+# alone reduces the gates of a table to a tenth.
 LOGIC = """\
 opt_expr
 opt_merge
@@ -65,7 +66,7 @@ def lower(
     *,
     fused: bool = False,
 ) -> dict[str, Circuit]:
-    """The circuits of RTL components and of mapped netlists, by the same names.
+    """Turn RTL components and mapped netlists into circuits, under the names that are given.
 
     Parameters
     ----------

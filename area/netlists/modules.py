@@ -7,5 +7,5 @@ MAC = "mac"
 MULTIPLIER = "multiplier"
 # The part of a MAC that depends only on the few bits of the codes and is searched separately.
 ADDEND = "mac.addend"
-# The final addition of saved carries, which does not have to meet the clock.
+# The last adder of a carry-save accumulator, which does not have to meet the clock.
 RESOLVE = "mac.resolve"

@@ -53,8 +53,8 @@ def _swapped(circuit: Circuit) -> Circuit:
 def faulty_macs(mac: Circuit, altered: Circuit | None) -> dict[str, Circuit]:
     """The MAC with each of its faults; ``altered`` is one made from another table.
 
-    The dropped carry is the one into the accumulator's adder. A carry-save accumulator has another
-    fault in its saved carries.
+    The dropped carry is the one into the accumulator's adder. In a carry-save accumulator, the
+    carries in registers are another fault.
     """
     return {
         **({TABLE: altered} if altered else {}),

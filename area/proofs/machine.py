@@ -41,7 +41,7 @@ class Inputs:
         known: dict[Net, int] = {}
         for name, nets in circuit.inputs.items():
             if len(nets) != len(self.words.get(name, ())):
-                raise CircuitError(f"Input {name} of {len(nets)} bits is none of a MAC")
+                raise CircuitError(f"A MAC has no input {name} of {len(nets)} bits")
             known |= dict(zip(nets, self.words[name], strict=True))
         return known
 
@@ -60,7 +60,7 @@ def accumulator(aig: Aig, circuit: Circuit, state: State) -> list[int]:
 
 
 def state_of(circuit: Circuit, acc: Sequence[int]) -> dict[Net, int]:
-    """The state of ``rtl.Mac`` with accumulator ``acc`` and all saved carries 0."""
+    """The state of ``rtl.Mac`` with accumulator ``acc`` and no carries in registers."""
     nets = circuit.wires.get("accumulator", ())
     if len(nets) != len(acc):
         raise CircuitError(f"The accumulator has {len(nets)} bits, not {len(acc)}")

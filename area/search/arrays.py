@@ -69,7 +69,7 @@ class _RegistersJob:
         return 1.0
 
     def is_complete(self, result: MappedRegisters) -> bool:
-        """A stored result lacks nothing."""
+        """Always true: the record holds the whole result."""
         return True
 
     def run(self) -> MappedRegisters:

@@ -107,7 +107,7 @@ def _saved_carries(design: MacSpec, group: Sequence[Scored]) -> list[SynthesisJo
 
 
 def _timed(group: Sequence[Scored], saved: bool) -> list[SynthesisJob]:
-    """What was mapped for the clock, the best first; with saved carries if ``saved`` is set."""
+    """What was mapped for the clock, the best first; carry-save designs if ``saved`` is set."""
     return [
         job for job, _ in group if job.recipe.clocked and (job.design.segment is not None) == saved
     ]

@@ -24,7 +24,7 @@ set_input_delay 0 -clock clk $inputs
 set_input_transition {slew:.7g} $inputs
 set_output_delay 0 -clock clk [get_ports {{acc[*]}}]
 """
-# The final addition of saved carries may take several cycles.
+# The last adder of a carry-save accumulator may take several cycles.
 _SLOW_SUM = """\
 set_multicycle_path {cycles} -setup -to [get_ports {{acc[*]}}]
 set_multicycle_path {less} -hold -to [get_ports {{acc[*]}}]

@@ -87,7 +87,7 @@ class DotRecord(DotFields):
     glitch_energy_fj: float | None
     """Energy per product, in fJ, with the glitches that the cells' delays cause."""
     clock_energy_fj: float | None
-    """The clock's part of the energy, in fJ."""
+    """The part of the energy that the clock's pins take, in fJ."""
     leakage_nw: float | None
     """Leakage, in nW."""
     not_measured: str | None

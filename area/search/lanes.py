@@ -1,9 +1,8 @@
 """The search for the smallest lane of a dot-product unit; the same for every format.
 
-The lane is searched on its own, before the unit.
-A lane is judged by its own area plus a full adder for each of its output bits, since the tree needs
-one full adder to add one bit. Every architecture is annealed briefly, the best two for longer, and
-the better of these for longest.
+The lane is searched on its own, before the unit. A lane is judged by its own area plus a full adder
+for each of its output bits, since the tree needs one full adder to add one bit. Every architecture
+is annealed briefly, the best two for longer, and the better of these for longest.
 """
 
 import os
@@ -117,7 +116,7 @@ class LaneJob:
         return LaneResult(area_um2=round(netlist.area, 4), verilog=netlist.verilog(_MODULE))
 
     def is_complete(self, result: LaneResult) -> bool:
-        """A stored lane lacks nothing."""
+        """Always true: the record holds the whole result."""
         return True
 
 
@@ -157,7 +156,7 @@ def search_lanes(
     runner : JobRunner
         Runs the annealings, and keeps what they find.
     architectures : sequence of str, optional
-        Those that are tried; all that fit if not given.
+        Architectures to try; by default all that fit the formats.
     effort : float
         Factor by which the annealing is longer than by default.
     stages : int

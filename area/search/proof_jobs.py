@@ -40,7 +40,7 @@ class ProofJob:
 
     @cached_property
     def key(self) -> str:
-        """What the proof depends on, with the content of the netlists."""
+        """A hash of all that the proof depends on, including the text of the netlists."""
         texts = [path.read_text() for path in (self.netlist, self.multiplier)]
         return content_key(
             ["proof", self.job.key, texts, code_fingerprint(__name__), versions_of(*_PROVERS)]
@@ -51,5 +51,5 @@ class ProofJob:
         return prove_chosen(self.design, self.job.technology, self.netlist, self.multiplier)
 
     def is_complete(self, result: MacProof) -> bool:
-        """A stored proof lacks nothing."""
+        """Always true: the record holds the whole result."""
         return True

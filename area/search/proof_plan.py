@@ -67,7 +67,7 @@ class ProofRecord(Record):
     enable: bool | None
     """Whether the MAC has an enable port; null for a multiplier."""
     segment: int | None
-    """Bits of the accumulator between saved carries; null without carry-save."""
+    """Bits of the accumulator between the carries of carry-save; null without it."""
     technology: str | None
     """Cell library of the netlist; null for the RTL."""
     recipe: str | None
@@ -117,7 +117,7 @@ class ProofTask:
         return 2.0 ** max(self.design.weight.bits, self.design.activation.bits)
 
     def is_complete(self, result: _TaskRecord) -> bool:
-        """A stored proof lacks nothing."""
+        """Always true: the record holds the whole result."""
         return True
 
     @cached_property

@@ -62,7 +62,7 @@ class SynthesisRecord(Record):
     overflow: str
     """What the accumulator does on overflow: wrap or saturate."""
     segment: int | None
-    """Bits of the accumulator between saved carries; null without carry-save."""
+    """Bits of the accumulator between the carries of carry-save; null without it."""
     technology: str
     """The cell library."""
     corner: str
@@ -104,7 +104,7 @@ class SynthesisRecord(Record):
     uniform_energy_fj: float | None = None
     """Energy per MAC on codes drawn uniformly, in fJ."""
     clock_energy_fj: float | None = None
-    """The clock's part of the energy, in fJ."""
+    """The part of the energy that the clock's pins take, in fJ."""
     leakage_nw: float | None = None
     """Leakage, in nW."""
     not_measured: str | None = None
@@ -165,7 +165,7 @@ class FpgaRecord(Record):
     overflow: str
     """What the accumulator does on overflow: wrap or saturate."""
     segment: int | None
-    """Bits of the accumulator between saved carries; null without carry-save."""
+    """Bits of the accumulator between the carries of carry-save; null without it."""
     technology: str
     """Family of FPGAs."""
     corner: None = None

@@ -1,4 +1,4 @@
-"""The folder of one synthesis: removed on success, kept after a failure."""
+"""The folder of one synthesis: kept if a tool or our own code fails, otherwise removed."""
 
 import shutil
 import tempfile
@@ -13,11 +13,13 @@ __all__ = ["run_folder"]
 
 @contextmanager
 def run_folder() -> Iterator[Path]:
-    """A new folder, removed at the end; if a tool fails, it is moved to ``build/failed``."""
+    """A new folder, removed at the end.
+
+    If a tool or our own code fails, it is moved to ``build/failed`` instead."""
     folder = Path(tempfile.mkdtemp(prefix="halfbyte-synth-"))
     try:
         yield folder
-    except UserError:  # such as a folder that no tool can work in
+    except UserError:  # the user's mistake, which the message explains
         shutil.rmtree(folder)
         raise
     except Exception:

@@ -118,7 +118,7 @@ class UnitRecord(Record):
     """The same energy, in fJ, with the glitches that the cells' delays cause."""
     uniform_energy_fj: None = None
     clock_energy_fj: float | None
-    """The clock's part of the energy, in fJ."""
+    """The part of the energy that the clock's pins take, in fJ."""
     leakage_nw: float | None
     """Leakage, in nW."""
     not_measured: str | None

@@ -1,9 +1,10 @@
 """One synthesis: from RTLIL to a netlist of library cells and its area.
 
-Without a clock, ABC or annealing minimizes the addend alone, and the rest is mapped around it. With
-a clock, the whole unit is flattened and mapped as one piece with all strengths of the cells, and
-ABC buffers and sizes it for the clock. Only the final addition of saved carries is kept apart,
-since it does not have to meet the clock.
+The addend is the part of a MAC that depends only on the two codes. Without a clock, ABC or
+annealing minimizes the addend alone, and the rest is mapped around it. With a clock, the whole unit
+is flattened and mapped as one piece with all strengths of the cells, and ABC buffers and sizes it
+for the clock. A carry-save accumulator ends in an adder that does not have to meet the clock. This
+adder is mapped separately.
 """
 
 import json
@@ -135,10 +136,10 @@ def _annealed(module: str) -> list[str]:
 
 
 def _mapped(module: str, top: str) -> list[str]:
-    """Commands that map the searched module, a part of ``top`` or all of it, to cells."""
+    """Commands that map ``module`` to cells: a part of ``top``, or ``top`` itself."""
     part = "" if module == top else f" {module}"
-    # Proofs need a state of the design in which it is known which signal a register holds. This is
-    # the last one; in earlier ones, multiplexers that `opt` has shared are not gates yet. Writing
+    # Proofs need to know which signal each register holds. `dfflibmap` loses this, so the design
+    # is written just before. Still earlier, shared multiplexers would not be gates yet. Writing
     # the design sorts it, which changes areas a little. So it is not written for MACs, whose proofs
     # need only their ports.
     registers = ["simplemap", "write_json registers.json", "dfflibmap -liberty cells.lib"]
@@ -153,7 +154,7 @@ def _mapped(module: str, top: str) -> list[str]:
 
 
 def _around(top: str) -> list[str]:
-    """Commands for the rest of a MAC: additions become adder cells, the rest is quickly mapped."""
+    """Commands that map a MAC around its addend: adder cells for additions, then a quick script."""
     return [
         "alumacc",
         "opt",
@@ -198,7 +199,7 @@ def _read(top: str) -> list[str]:
 
 
 def constraints(technology: Technology) -> str:
-    """Surroundings for ABC: a buffer (or else an inverter) as driver, a flip-flop as load."""
+    """What ABC assumes around a unit: a buffer (or else an inverter) drives, a flip-flop loads."""
     state = technology.flip_flop.flip_flop
     load = technology.flip_flop.inputs[state.data] if state else 0.0
     driver = technology.buffer or technology.inverter

@@ -24,7 +24,9 @@ __all__ = ["DotMeasured", "dot_streams", "measure_dot"]
 
 
 def dot_streams(spec: DotSpec, operands: Operands) -> dict[str, NDArray[Any]]:
-    """Words by port for 64 units, (cycles, 64); each unit computes a dot product of 256 terms.
+    """The input words of 64 units, (cycles, 64) for each port.
+
+    Each unit computes one dot product of 256 terms.
 
     The codes are those that the MACs are measured on, one for each lane in a cycle. All scales are
     1, since the operands do not hold the scales of the model.
@@ -46,7 +48,10 @@ def dot_streams(spec: DotSpec, operands: Operands) -> dict[str, NDArray[Any]]:
 
 
 def _words(codes: NDArray[np.uint8], bits: int, lanes: int, cycles: int) -> NDArray[np.object_]:
-    """The codes of all lanes as one number, lane 0 lowest; they repeat after 256 terms."""
+    """The codes of all lanes joined into one word, lane 0 lowest.
+
+    The terms start again after the last of the 256.
+    """
     words = np.zeros((cycles, STREAMS), object)
     for lane in range(lanes):
         terms = (np.arange(cycles) * lanes + lane) % TERMS
@@ -73,7 +78,7 @@ class DotMeasured(Record):
     glitch_energy_fj: float | None = None
     """Energy per product, in fJ, with the glitches that the cells' delays cause."""
     clock_energy_fj: float | None = None
-    """The clock's part of the energy, in fJ."""
+    """The part of the energy that the clock's pins take, in fJ."""
     leakage_nw: float | None = None
     """Leakage, in nW."""
     not_measured: str | None = None

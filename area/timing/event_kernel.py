@@ -68,7 +68,7 @@ def run_events(
     settled: NDArray[np.uint8],
     steps: int,
 ) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-    """How often each net changes, by the pin that causes the change; and the last values.
+    """Count the changes of each net, by the pin that causes them; also return the last values.
 
     Nets are numbered: sources first, then the outputs of gates in order.
 
@@ -93,7 +93,7 @@ def run_events(
     Returns
     -------
     (nets, pins) int64, (streams, nets) uint8
-        The counts, where those of sources are in column 0; and the values after the last event.
+        The counts, and the values after the last event. Changes of sources are in column 0.
     """
     sources, nets = len(launch), settled.shape[2]
     caused = np.zeros((nets, reads.shape[1]), np.int64)

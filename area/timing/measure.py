@@ -38,7 +38,7 @@ class Measured(Record):
     uniform_energy_fj: float | None = None
     """Energy per MAC on codes drawn uniformly, in fJ."""
     clock_energy_fj: float | None = None
-    """The clock's part of the energy, in fJ."""
+    """The part of the energy that the clock's pins take, in fJ."""
     leakage_nw: float | None = None
     """Leakage, in nW."""
     not_measured: str | None = None

@@ -196,7 +196,7 @@ class DecoderEnergy(Record):
     lane_glitch_fj: float | None = None
     """Energy of a lane per weight, in fJ, with glitches."""
     lane_clock_fj: float | None = None
-    """The clock's part of the energy, in fJ."""
+    """The part of the energy that the clock's pins take, in fJ."""
     table_energy_fj: float | None = None
     """Energy of the idle code table per weight of one lane, in fJ; all lanes share the table."""
     lane_leakage_nw: float | None
@@ -216,7 +216,7 @@ class MacEnergy(Record):
     glitch_energy_fj: float | None = None
     """Energy per MAC, in fJ, with the glitches that the cells' delays cause."""
     clock_energy_fj: float | None = None
-    """The clock's part of the energy, in fJ."""
+    """The part of the energy that the clock's pins take, in fJ."""
     leakage_nw: float | None = None
     """Leakage, in nW."""
     not_measured: str | None = None

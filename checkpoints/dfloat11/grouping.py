@@ -1,7 +1,8 @@
-"""Which tensors of a file are stored together, once for several equal ones, or as they are.
+"""Decides how each tensor of a file is stored: coded, as a copy of an equal one, or as it is.
 
-Small tensors of one type share a code, where that costs less than a code for each: a table and a
-place in the file take about 400 bytes. The smallest tensors are grouped without comparing costs.
+A code of its own costs a tensor about 400 bytes, for a table and an entry in the file. So small
+tensors of one type share a code if the file becomes smaller. The smallest tensors are grouped
+without comparing costs.
 """
 
 import hashlib
@@ -20,13 +21,13 @@ __all__ = ["CODED_AS", "Plan", "PlannedPart", "elements_of", "plan_parts", "read
 CODED_AS = {name: name for name in JOINT_TYPES} | dict.fromkeys(
     ("BOOL", "F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ"), "U8"
 )
-"""Types that can be coded, and as which of the codec's."""
+"""The element types that can be coded, each with the type that the codec takes it for."""
 
 _LARGE = 1 << 18  # elements; a table of its own costs less than 0.01 bits per weight
-_TINY = 1 << 12
-_MOST = 1 << 22  # elements in a group, which is decoded at once
-_OWN_BITS = 8 * 400  # what a part costs besides its codes
-_SAMPLE = 1 << 12  # first bytes to compare: they tell most tensors apart
+_TINY = 1 << 12  # elements; below it, tensors are grouped without looking at costs or copies
+_MOST = 1 << 22  # elements in a group; a group is decoded as a whole
+_OWN_BITS = 8 * 400  # bits that a part takes besides its coded elements
+_SAMPLE = 1 << 12  # bytes at the start that are compared first; they tell most tensors apart
 
 
 @dataclass
@@ -38,7 +39,7 @@ class PlannedPart:
     kind : str
         Element type, as the codec takes it.
     numbers : list of int
-        Numbers of the tensors, in the order of the file.
+        Positions of the tensors in the order of the file.
     counts : JointCounts or None
         Counts of all its symbols, if they were counted.
     """
@@ -49,7 +50,7 @@ class PlannedPart:
     elements: int = 0
 
     def add(self, number: int, tensor: StoredTensor, counts: JointCounts | None = None) -> None:
-        """Let a tensor take part."""
+        """Add a tensor."""
         known = self.counts if self.numbers else counts
         self.numbers.append(number)
         self.elements += tensor.elements
@@ -60,7 +61,7 @@ class PlannedPart:
 
 @dataclass(frozen=True)
 class Plan:
-    """What becomes of the tensors of a file.
+    """How each tensor of a file is stored; tensors are numbered in the order of the file.
 
     Parameters
     ----------
@@ -69,7 +70,7 @@ class Plan:
     raw : tuple of int
         Numbers of tensors that cannot be coded.
     copies : dict
-        Number of a tensor to the number of an equal one before it.
+        For each tensor that repeats another, the number of the equal tensor before it.
     """
 
     parts: tuple[PlannedPart, ...]
@@ -99,7 +100,10 @@ def _same(first: StoredTensor, second: StoredTensor) -> bool:
 
 
 def _copies(tensors: Sequence[StoredTensor]) -> dict[int, int]:
-    """Equal tensors: those of one size whose first bytes agree are compared."""
+    """For each tensor that repeats an earlier one, the number of that one.
+
+    Tensors are compared in full only if their sizes and first bytes agree.
+    """
     by_size: dict[int, list[int]] = {}
     for number, tensor in enumerate(tensors):
         if tensor.elements >= _TINY:
@@ -121,7 +125,7 @@ def _copies(tensors: Sequence[StoredTensor]) -> dict[int, int]:
 
 
 def _best_group(groups: list[PlannedPart], counts: JointCounts) -> PlannedPart | None:
-    """The group that grows least by a tensor; None if the tensor alone costs less."""
+    """The group that grows least if the tensor joins; None if a code of its own costs less."""
     best, least = None, counts.entropy() + _OWN_BITS
     for group in groups:
         if group.counts is None or group.elements + counts.elements > _MOST:
@@ -133,7 +137,7 @@ def _best_group(groups: list[PlannedPart], counts: JointCounts) -> PlannedPart |
 
 
 class _Groups:
-    """Small tensors of one type, as they are distributed over groups."""
+    """The groups of the small tensors of one type."""
 
     def __init__(self, kind: str) -> None:
         self._kind = kind
@@ -141,7 +145,7 @@ class _Groups:
         self._groups: list[PlannedPart] = []
 
     def add(self, number: int, tensor: StoredTensor) -> PlannedPart | None:
-        """Find a group; it is returned if it is new."""
+        """Put a tensor into a group; return the group if it is new, otherwise None."""
         if tensor.elements < _TINY:
             if self._tiny is not None and self._tiny.elements + tensor.elements <= _MOST:
                 self._tiny.add(number, tensor)
@@ -164,9 +168,9 @@ def plan_parts(
     *,
     takes: Callable[[str], bool] = lambda kind: True,
 ) -> Plan:
-    """Distribute the tensors of a file, in the order of its data.
+    """Decide how to store the tensors of a file, given in the order of its data.
 
-    takes: whether a type of the codec is coded.
+    ``takes`` says whether tensors of a type, named as the codec does, are coded at all.
     """
     copies = _copies(tensors)
     parts: list[PlannedPart] = []

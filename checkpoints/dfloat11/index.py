@@ -53,7 +53,7 @@ def _runs(numbers: tuple[int, ...]) -> list[int]:
 
 def _numbers(runs: list[int], limit: int) -> tuple[int, ...]:
     if len(runs) % 2 or not all(type(each) is int and 0 <= each <= limit for each in runs):
-        raise ValueError("the numbers of its tensors are none")
+        raise ValueError("the numbers of its tensors are wrong")
     found: list[int] = []
     for first, count in zip(runs[::2], runs[1::2], strict=True):
         if len(found) + count > limit:
@@ -136,7 +136,7 @@ class Index:
         if sorted([*stored, *copies]) != list(range(count)):
             raise ValueError("a tensor is in no part, or in two")
         if not set(copies.values()) <= set(stored):
-            raise ValueError("a copy is one of a tensor that is not stored")
+            raise ValueError("a copy refers to a tensor that is not stored")
         if not isinstance(line["sha256"], str) or len(line["sha256"]) != 64:
             raise ValueError("it has no digest")
         return cls(header, line["sha256"], parts, copies)

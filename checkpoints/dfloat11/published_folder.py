@@ -400,7 +400,7 @@ def _check_sizes(
     """Whether modules have as many elements as their weights, and no weight is there twice."""
     names = [name for plan in plans for name in plan.weights]
     if len(set(names)) != len(names) or others & set(names):
-        raise CorruptError("a weight is in two modules, or compressed and as it is too")
+        raise CorruptError("a weight is in two modules, or stored twice: compressed and as it is")
     for plan in plans:
         stored = tensors.get(f"{plan.name}.sign_mantissa")
         wanted = sum(math.prod(shapes[name]) for name in plan.weights)

@@ -146,9 +146,9 @@ def encode_chunks(
 ) -> None:
     """Write the streams, raw bytes and CRCs of chunks ``first`` up to ``last``.
 
-    values, bits: by symbol, the bits to write and their number; starts: first word of each chunk
-    ((chunks + 1,)); lengths: as measured, as bytes; stream: uint32, and its bytes; raw: (elements,)
-    uint8, or empty for elements of 8 bits.
+    values, bits: for each symbol, the bits to write and their number. starts: (chunks + 1,), the
+    first word of each chunk. lengths: uint8, the bytes of the measured lengths. stream: uint8, the
+    bytes of its words. raw: (elements,) uint8, or empty for elements of 8 bits.
     """
     stream_words = stream.view(np.uint32)
     for chunk in range(first, last):
@@ -232,9 +232,9 @@ def decode_chunks(
 ) -> None:
     """Decode chunks ``first`` up to ``last`` into ``out``; the result of each goes to ``results``.
 
-    stream, lengths: uint8, whose views are uint32 and uint16; starts: (chunks + 1,), inside the
-    stream and as far apart as the lengths say; out: (elements,) uint16 or uint8. ``check`` compares
-    the CRCs; it is not needed for data that was checked before.
+    stream, lengths: uint8, the bytes of uint32 words and of uint16 lengths. starts: (chunks + 1,),
+    inside the stream and as far apart as the lengths say. out: (elements,) uint16 or uint8.
+    ``check`` compares the CRCs; it is not needed for data that was checked before.
     """
     words = stream.view(np.uint32)
     bits = lengths.view(np.uint16)

@@ -22,7 +22,7 @@ class Peer:
     Parameters
     ----------
     name : str
-        Its distribution, and its settings.
+        Its Python package, and its settings.
     encode : callable
         Takes (elements,) uint16, the bits of the weights, and gives the compressed form.
     decode : callable

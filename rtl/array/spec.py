@@ -22,7 +22,8 @@ class ArraySpec:
     unit : DotSpec
         The unit in each element; ``lanes=1`` is a single MAC.
     rows, columns : int
-        Elements down and across, 1 to 256: rows share activations, columns share weights.
+        Numbers of rows and columns, 1 to 256. The elements of a row share activations, those of a
+        column share weights.
 
     Raises
     ------
@@ -69,7 +70,7 @@ class ArraySpec:
 
     @property
     def control_bits(self) -> int:
-        """Bits that travel with the activations: clear, take and, if blocks take cycles, last."""
+        """Bits that travel with the activations: clear, take, and last if a block takes cycles."""
         return 3 if self.unit.gathers else 2
 
     @property
@@ -100,7 +101,7 @@ class ArraySpec:
         return 2 * self.rows - 1
 
     def cycles(self, inputs: int, outputs: int, tokens: int) -> int:
-        """Cycles of a layer: ``outputs`` sums over ``inputs`` products for each of ``tokens``.
+        """Cycles of a layer that adds ``inputs`` products for each of ``outputs`` and ``tokens``.
 
         Tiles follow each other without a gap. The cycles that fill and empty the array count once.
         """
@@ -109,7 +110,7 @@ class ArraySpec:
         return tiles * steps + self.rows + self.columns + self.least_steps + 1
 
     def utilization(self, inputs: int, outputs: int, tokens: int) -> float:
-        """The part of all products that a layer needs, 0 to 1."""
+        """The part of the array's products that the layer uses, 0 to 1."""
         needed = inputs * outputs * tokens
         return needed / (self.cycles(inputs, outputs, tokens) * self.macs)
 

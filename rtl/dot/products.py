@@ -13,12 +13,12 @@ __all__ = ["LANE", "add_products", "signed_digits"]
 
 # The name of the lane's module: synthesis works on it alone, once for all lanes.
 LANE = "lane"
-# When a lane's bits come, and when those of partial products come, which are single gates.
+# Estimated arrivals in gate delays: of a lane's bits, and of partial products, which are one gate.
 _LANE_DELAY, _GATE_DELAY = 3.0, 0.3
 
 
 def signed_digits(weight: int) -> list[tuple[int, bool]]:
-    """``(place, negative)`` of the fewest powers of two that make up ``weight``.
+    """``weight`` as the sum of the fewest signed powers of two, each as ``(place, negative)``.
 
     The non-adjacent form (Reitwiesner, Advances in Computers, 1960).
     """
@@ -34,7 +34,10 @@ def signed_digits(weight: int) -> list[tuple[int, bool]]:
 
 
 def add_products(m: Module, columns: SignedColumns, spec: "DotSpec", w: Value, a: Value) -> None:
-    """Add the products of all lanes to ``columns``; ``w`` and ``a`` have lane 0's codes lowest."""
+    """Add the products of all lanes to ``columns``.
+
+    ``w`` and ``a`` hold the codes of all lanes; those of lane 0 are in the lowest bits.
+    """
     meaning = spec.lane_bits
     ready = _LANE_DELAY if meaning.counted else _GATE_DELAY
     outputs = []
@@ -58,7 +61,7 @@ def add_products(m: Module, columns: SignedColumns, spec: "DotSpec", w: Value, a
 def _add_counted(
     m: Module, columns: SignedColumns, bits: list[Value], weight: int, ready: float
 ) -> None:
-    """Count bits of one weight, and add the count by the digits of that weight.
+    """Count the ones in ``bits``, and add ``weight`` times the count.
 
     Groups of ``2**n - 1`` bits need only full adders for a count of n bits.
     """

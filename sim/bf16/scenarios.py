@@ -47,7 +47,7 @@ def _special(generator: random.Random, acc: int) -> _Operands:
 
 
 def _near_one(generator: random.Random, acc: int) -> _Operands:
-    """Like weights and activations: a few exponents."""
+    """Operands with few exponents, as weights and activations have them."""
 
     def number() -> int:
         sign, fraction = generator.getrandbits(1), generator.getrandbits(7)

@@ -17,8 +17,8 @@ from halfbyte.sim.dfloat11.reference import ESCAPE, GOOD
 __all__ = ["encode_fixed", "fixed_sessions"]
 
 _SCALE = 0.02  # standard deviation of trained weights
-_CODES = 8
-_FLOWS = (0.9, 0.5, 0.2, 0.7, 0.3)
+_CODES = 8  # how many codes the decoder knows
+_FLOWS = (0.9, 0.5, 0.2, 0.7, 0.3)  # probabilities of a beat in a cycle, one for each tensor
 
 _Damaged = Iterator[tuple[str, list[int], list[int]]]
 _Damage = Callable[[Packet, int], _Damaged]
@@ -73,7 +73,7 @@ def _compressed(tensor: Tensor, symbols: int, what: str) -> list[Packet]:
 
 
 def _tensors(weights: int, symbols: int, generator: np.random.Generator) -> Iterator[list[Packet]]:
-    """Like trained weights; then the corners of codes and of BF16."""
+    """One tensor like trained weights, then tensors that are extreme for codes or for BF16."""
     any_low = generator.integers(0, 1 << 16, 600) & 0x807F
     # All NaN payloads, both infinities, zeros and subnormals, among some other exponents.
     special = np.concatenate(
@@ -96,9 +96,10 @@ def _bf16(bits: NDArray[np.integer]) -> Tensor:
 
 
 def encode_fixed(code: FixedCode, weights: Sequence[int], what: str, symbols: int = 1) -> Packet:
-    """The packets of weights in any of the codes, made from text, as bytes.
+    """The packets, as bytes, that hold ``weights`` in ``code``.
 
-    The number of weights must be a multiple of ``symbols``.
+    They are made from text of bits, without the codec. The number of weights must be a multiple of
+    ``symbols``.
     """
     words = {symbol: bits for bits, symbol in fixed_code(code.number, code.highest).items()}
     bits = ""
@@ -115,7 +116,7 @@ def encode_fixed(code: FixedCode, weights: Sequence[int], what: str, symbols: in
 
 
 def _every_code(symbols: int, generator: np.random.Generator) -> Iterator[Packet]:
-    """Every exponent in every code; chunks whose last exponent ends at every bit of a beat."""
+    """All exponents in every code, then chunks that end at every bit of a beat."""
     for number in range(_CODES):
         highest = int(generator.integers(256))
         exponents = generator.permutation(256)
@@ -146,7 +147,7 @@ def _damaged(damage: _Damage, lanes: int, symbols: int) -> Iterator[Packet]:
 
 
 def _flips(sound: Packet, symbols: int) -> _Damaged:
-    """Every single bit of both packets."""
+    """Both packets with one bit flipped, for every bit."""
     for stream in ("words", "raw"):
         for index in range(len(getattr(sound, stream))):
             for bit in range(8):
@@ -157,7 +158,7 @@ def _flips(sound: Packet, symbols: int) -> _Damaged:
 
 
 def _cuts(sound: Packet, symbols: int) -> _Damaged:
-    """Every length of both packets that is too short, some that are too long, and both."""
+    """Packets cut to every length, packets that are too long, and both together."""
     codes, raw = list(sound.words), list(sound.raw)
     for end in range(symbols, len(codes), symbols):
         yield f"codes cut after {end}", codes[:end], raw

@@ -169,7 +169,7 @@ START = "name: a\ntitle: b\n"
         (START + "activations: {}\ngptq: true", "gptq needs 'weights'"),
         ("name: ../x\ntitle: b\nweights: {}", "name must be a lower-case identifier"),
         (f"name: a\ntitle: {'b' * 999}\nweights: {{}}", "title must be text of at most 200"),
-        (START + "weights: {}\nweights: {}", "Key 'weights' stands twice"),
+        (START + "weights: {}\nweights: {}", "Key 'weights' occurs twice"),
         (START + "weights: &x {}\nactivations: *x", "aliases are not allowed"),
         (START + "weights: !!python/object:os.system {}", "Not valid YAML"),
         (START + "? [1, 2]\n: 3", "Not valid YAML|Unknown key"),

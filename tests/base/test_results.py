@@ -42,7 +42,7 @@ def test_the_same_measurement_replaces_its_predecessor():
         ("[1]", "not a list of records"),
     ],
 )
-def test_refuses_what_is_no_list_of_records(tmp_path, text, message):
+def test_refuses_what_is_not_a_list_of_records(tmp_path, text, message):
     path = tmp_path / "bad.json"
     path.write_bytes(text.encode(errors="surrogateescape"))
     with pytest.raises(UserError, match=message):

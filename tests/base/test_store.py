@@ -56,7 +56,7 @@ def test_two_stores_see_each_other(path: Path) -> None:
 
 
 @pytest.mark.parametrize("tail", ['{"key": "b", "rec', "{", '{"key": "b", "record": {"n": 2}}'])
-def test_an_incomplete_last_line_is_no_record_and_harms_none(path: Path, tail: str) -> None:
+def test_an_incomplete_last_line_is_not_a_record_and_harms_none(path: Path, tail: str) -> None:
     RecordStore(path).append("a", {"n": 1})
     with path.open("a") as file:
         file.write(tail)  # what a killed writer leaves: no line end

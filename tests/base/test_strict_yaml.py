@@ -17,8 +17,8 @@ def test_plain_mappings_are_read(tmp_path):
     [
         ("", "a thing must be a mapping of keys, not None"),
         ("- 1", "a thing must be a mapping"),
-        ("a: 1\na: 2", "Key 'a' stands twice"),
-        ("a: {b: 1, b: 2}", "Key 'b' stands twice"),
+        ("a: 1\na: 2", "Key 'a' occurs twice"),
+        ("a: {b: 1, b: 2}", "Key 'b' occurs twice"),
         ("a: &x 1\nb: *x", "aliases are not allowed"),
         ("a: [1", "Not valid YAML: .* in line 1"),
         ("a: !!python/object/apply:os.system ['true']", "Not valid YAML"),

@@ -46,7 +46,7 @@ def test_evaluates_and_recommends_on_bytelm(halfbyte, tmp_path, monkeypatch):
     choice = ["recommend", "int4", "e2m1", "--max-loss", "100%", "--model", "bytelm"]
     (found,) = json.loads(halfbyte(*choice, "--recipe", "w4a4", "--json").stdout)
     assert {found["choice"]["format"], found["runner_up"]["format"]} == {"int4", "e2m1"}
-    # Of equal areas the more accurate is chosen.
+    # If areas are equal, the more accurate one is chosen.
     chosen, other = (
         (found[place]["area_um2"], found[place]["loss"]) for place in ("choice", "runner_up")
     )

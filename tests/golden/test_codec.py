@@ -167,7 +167,7 @@ def test_only_floating_point_tensors_are_encoded(x: object, message: str) -> Non
         encode(x, load("int4"))  # type: ignore[arg-type]
 
 
-def test_a_name_is_no_format() -> None:
+def test_a_name_is_not_a_format() -> None:
     with pytest.raises(TypeError, match=r"must be a halfbyte.formats.Format, not 'int4'"):
         encode(torch.zeros(3), "int4")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"must be a halfbyte.formats.Format, not 'int4'"):

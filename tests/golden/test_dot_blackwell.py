@@ -9,7 +9,7 @@ from halfbyte.golden import dot_scalar
 from halfbyte.golden.dot_blackwell import blackwell_gemm
 
 E2M1 = load("e2m1")
-# Codes of scales: near 1, every code, the ends.
+# Ranges of scale codes: near 1, all codes, the smallest, the largest.
 RANGES = {
     "e8m0": [(115, 139), (0, 256), (0, 40), (200, 255)],
     "e4m3": [(44, 68), (0, 128), (0, 24), (100, 127)],
@@ -29,7 +29,10 @@ def operands(scale, reach, length, block, seed=1):
 
 
 def scalar(a, w, a_scales, w_scales, formats, scale, block):
-    """One result: whole instructions, the last one filled with products of 0."""
+    """One result of the scalar definition.
+
+    It takes whole instructions; the last one is filled with products of 0.
+    """
     c, length = 0, -(-len(a) // 64) * 64
     a, w = (row.tolist() + [0] * (length - len(row)) for row in (a, w))
     for begin in range(0, length, 64):

@@ -73,7 +73,7 @@ def test_parts_are_registered_in_the_order_of_their_value():
     }
     values = [part.value for part in PARTS]
     assert values == sorted(values)
-    # Of the ten minutes of a session on a GPU: all of them, at their limits, and the start.
+    # All parts at their time limits, and the start, fit into ten minutes on a GPU.
     assert sum(part.seconds for part in PARTS) <= 590
     for value in (Value.CORRECTNESS, Value.SPEED):
         assert sum(part.seconds for part in PARTS if part.value is value) <= 240

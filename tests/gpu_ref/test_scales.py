@@ -80,7 +80,7 @@ def test_e8m0_is_the_power_of_two_below_or_above(unit):
     assert bool((down[x < 2.0**-127] == 2.0**-127).all())
 
 
-def test_a_largest_value_that_is_no_power_of_two_is_exact(unit):
+def test_a_largest_value_that_is_not_a_power_of_two_is_exact(unit):
     fmt = load("e2m1")  # largest 6: absmax up to 6 needs no larger scale, one float above does
     six = torch.tensor([6.0])
     above = torch.nextafter(six, torch.tensor(torch.inf))

@@ -32,7 +32,7 @@ def record(name, **figures):
 
 
 def unit_record(name, kind=DotRecord, **figures):
-    """Of a unit of 4 lanes; each lane has a tenth of the MAC's area."""
+    """Figures of a unit of 4 lanes; each lane has a tenth of the MAC's area."""
     area = 4 * AREAS[name] / 10
     figures = {"area_um2": area, "lanes": 4, "um2_per_lane": area / 4, **figures}
     return sample(
@@ -42,7 +42,7 @@ def unit_record(name, kind=DotRecord, **figures):
 
 
 def array_record(name):
-    """Of 2 x 2 units; a MAC of it has 50 um^2 of registers more than one of a unit."""
+    """Figures of 2 x 2 units; each MAC has 50 um^2 of registers more than in a unit."""
     per_mac = AREAS[name] / 10 + 50
     return unit_record(
         name, ArrayRecord, rows=2, columns=2, area_um2=16 * per_mac, um2_per_lane=per_mac,
@@ -156,7 +156,7 @@ def test_effective_bits_are_those_given():
     bits = {"int4": 3.61, "e2m1": 4.04, "int5": 4.4}
     found = axis("bits", RECORDS, effective_bits=bits)
     assert [found.cost(each) for each in RECORDS] == list(bits.values())
-    with pytest.raises(UserError, match="effective bits of no format are known"):
+    with pytest.raises(UserError, match="No format has known effective bits"):
         axis("bits", RECORDS)
 
 

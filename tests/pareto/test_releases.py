@@ -47,7 +47,7 @@ def test_one_release_is_drawn_and_so_are_two(files, tmp_path, count):
     assert all(name in svg for name in ("int4", "e2m1", "0.9.0"))
 
 
-def test_what_is_no_record_is_refused(files, tmp_path):
+def test_what_is_not_a_record_is_refused(files, tmp_path):
     with pytest.raises(UserError, match="no record of a release: make one"):
         read_releases([])
     with pytest.raises(UserError, match=r"two records of release 0\.9\.0"):

@@ -34,7 +34,7 @@ FP32, EXACT = Accumulator.FP32, Accumulator.EXACT
         ({"architecture": "partial_products"}, "are not two's complement integers"),
     ],
 )
-def test_what_is_no_unit_is_refused_in_one_line(options, message):
+def test_what_is_not_a_unit_is_refused_in_one_line(options, message):
     with pytest.raises((ValueError, ArchitectureError), match=message):
         DotSpec(**{"weight": E2M1, "activation": E2M1, "lanes": 32, **options})
 

@@ -162,7 +162,7 @@ def test_segments_are_checked_on_construction():
     for segment in ("4", True, 2.0):
         with pytest.raises(TypeError, match="Segment must be an int"):
             Mac(MacSpec(**good, segment=segment))
-    with pytest.raises(ValueError, match="saved carries must wrap, not saturate"):
+    with pytest.raises(ValueError, match="carry-save accumulator must wrap, not saturate"):
         Mac(MacSpec(**good, segment=4, acc_width=9, overflow=Overflow.SATURATE))
 
 

@@ -43,7 +43,7 @@ def test_follows_the_precedence_of_liberty(expression, function):
 @pytest.mark.parametrize(
     "text", ["", "A &", "& A", "(A", "A)", "A ! ", "D", "A $ B", "(" * 60 + "A" + ")" * 60, "''"]
 )
-def test_what_is_no_function_is_a_user_error(text):
+def test_what_is_not_a_function_is_a_user_error(text):
     with pytest.raises(UserError, match="Liberty function"):
         truth_table(text, PINS)
 
@@ -82,7 +82,7 @@ def test_literal_is_one_pin_with_its_inversion(expression, expected):
 
 
 @pytest.mark.parametrize("expression", ["", "A&B", "1", "A &"])
-def test_what_is_not_one_pin_is_no_literal(expression):
+def test_what_is_not_one_pin_is_not_a_literal(expression):
     assert literal(expression) is None
 
 

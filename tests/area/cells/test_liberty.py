@@ -55,7 +55,7 @@ def test_accepts_missing_semicolons_at_the_end_of_a_line():
         ("library (x) {" + "a () {" * 200, "line 1: at most 100 nested groups"),
     ],
 )
-def test_names_file_and_line_of_what_is_no_liberty(text, message):
+def test_names_file_and_line_of_what_is_not_liberty(text, message):
     with pytest.raises(UserError, match=rf"^demo\.lib, {message}"):
         parse_liberty(text, "demo.lib")
 

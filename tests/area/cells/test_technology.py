@@ -203,7 +203,7 @@ def test_malformed_card_is_a_user_error(tmp_path, edit, message):
 
 
 @pytest.mark.parametrize("text", ["", "[1, 2]", "a: [", "\udcff"])
-def test_what_is_no_card_is_a_user_error(tmp_path, text):
+def test_what_is_not_a_card_is_a_user_error(tmp_path, text):
     path = tmp_path / "card.yaml"
     path.write_bytes(text.encode("utf-8", errors="surrogateescape"))
     with pytest.raises(UserError, match="not a technology card"):

@@ -117,6 +117,6 @@ def test_no_scheduler_is_said_in_one_line(store):
 @pytest.mark.parametrize(
     "address", ["localhost:8786", "tcp://host", "http://host:1", "", "tcp://h:99999"]
 )
-def test_what_is_no_address_is_refused(store, address):
+def test_what_is_not_an_address_is_refused(store, address):
     with pytest.raises(UserError, match=r"address is like tcp://host:8786|No Dask scheduler"):
         explore(SPACE, store, scheduler=address)

@@ -86,7 +86,7 @@ def test_undefined_values_may_be_anything():
         ([cell("$_DFF_P_", C=7, D=2, Q=3)], "clocked by another net than clk"),
     ],
 )
-def test_what_is_no_synchronous_circuit_is_refused(cells, message):
+def test_what_is_not_a_synchronous_circuit_is_refused(cells, message):
     with pytest.raises(CircuitError, match=message):
         read(*cells, inputs={"clk": [9]})
 

@@ -30,7 +30,7 @@ def test_a_full_adder_is_replaced_by_what_it_adds():
     assert (form.weights, form.constant, form.steps) == ({"x": 1, "y": 1, "z": 1}, 0, 1)
 
 
-def test_swapped_outputs_are_no_sum():
+def test_swapped_outputs_are_not_a_sum():
     form = reduce_to_inputs([full_adder(0, ("x", "y", "z"))], ["c0", "s0"])
     assert form.weights == {"c0": 1, "s0": 2}
 
@@ -67,7 +67,7 @@ def test_the_rows_of_a_final_adder_are_proved(fmt, architecture, final, style):
 
 
 def test_a_balanced_tree_leaves_late_bits_to_the_final_adder():
-    """No carry ripples through the tree: it is hardly deeper than its tallest place."""
+    """No carry ripples through the tree: its depth follows from the bits of its fullest place."""
     spec = DotSpec(INT4, INT4, 32, "partial_products", acc_width=32)
     depths = {
         final: depth_of(read_tree(replace(spec, final_adder=final)))
@@ -77,7 +77,7 @@ def test_a_balanced_tree_leaves_late_bits_to_the_final_adder():
 
 
 def depth_of(tree):
-    """The most full adders between an input of the tree and a row."""
+    """The greatest number of full adders between an input of the tree and a row."""
     driver = {net: cell for cell in tree.cells for net in cell.outputs}
 
     @cache

@@ -19,7 +19,7 @@ TERMS = 4
 
 @pytest.fixture(scope="module", autouse=True)
 def build(shared_build):
-    """The store of the session, and a shorter search."""
+    """Share the store of the test session, and shorten the search."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HALFBYTE_BUILD", str(shared_build))
         patch.setattr(clocked_module, "SECOND", clocked_module.SECOND[:2])
@@ -76,7 +76,7 @@ def test_clock_is_met_by_a_larger_mac(design, card, relaxed):
 
 
 @pytest.mark.yosys
-def test_saved_carries_meet_a_clock_that_registers_miss(design, card):
+def test_carry_save_meets_a_clock_that_other_accumulators_miss(design, card):
     (registered,) = synthesize([design], card, clock_ps=50, saved_carries=False, prove=False)
     assert registered.segment is None
     assert registered.acc_delay_ps < registered.delay_ps
@@ -91,7 +91,7 @@ def test_saved_carries_meet_a_clock_that_registers_miss(design, card):
 
 
 @pytest.mark.yosys
-def test_saturating_accumulators_save_no_carries(design, card):
+def test_saturating_accumulators_are_never_carry_save(design, card):
     saturating = replace(design, acc_width=6, overflow=Overflow.SATURATE)
     records = synthesize([saturating], card, clock_ps=50, every=True, prove=False)
     assert {record.segment for record in records} == {None}

@@ -9,9 +9,9 @@ from halfbyte.area.search.assignment import permuted
 from halfbyte.area.synthesis.primitive_gates import search_unit_gates
 from halfbyte.formats import load
 
-# E2M1 with its exponents in Gray code, as in the published search that reached 63 gates.
+# E2M1 with its exponents in Gray code, as in the search by LonghornSilicon that reached 63 gates.
 GRAY = [*(0, 1, 2, 3, 8, 12, 4, 6), *(0, -1, -2, -3, -8, -12, -4, -6)]
-# Gates of a plain case statement by Yosys and ABC, as published.
+# Gates of a plain case statement by Yosys and ABC, as published (docs/multipliers.md).
 PLAIN = 222
 
 

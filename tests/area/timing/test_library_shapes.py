@@ -193,6 +193,6 @@ UNKNOWN = {
 
 
 @pytest.mark.parametrize(("text", "reason"), UNKNOWN.values(), ids=UNKNOWN)
-def test_what_cannot_be_known_is_no_delay(text, reason, tmp_path):
+def test_what_cannot_be_known_is_not_a_delay(text, reason, tmp_path):
     with pytest.raises(UserError, match=reason):
         delay(text, tmp_path)

@@ -109,7 +109,7 @@ def test_energies_of_a_decoder(paths):
     assert without.lane_leakage_nw == found.lane_leakage_nw
 
 
-def test_a_table_that_is_refused_is_no_measurement(paths):
+def test_a_table_that_is_refused_is_not_a_measurement(paths):
     packets = load_packets()
     numbers = packets.numbers.copy()
     numbers[2] += 1  # one code too many

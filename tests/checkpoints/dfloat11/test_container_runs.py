@@ -1,4 +1,4 @@
-"""Runs of the compression: what they refuse, two at once, an interrupted one, and memory."""
+"""Runs of the compression: refusals, two runs at once, an interrupted run, and memory."""
 
 import os
 import subprocess
@@ -38,7 +38,7 @@ class TestRefusals:
             compressed(path, tmp_path, on_bytes=touch)
         assert [each.name for each in tmp_path.iterdir()] == ["m.safetensors"]
 
-    def test_what_is_written_wrongly_is_found_before_it_has_its_name(
+    def test_a_wrongly_written_file_never_gets_its_final_name(
         self, original, tmp_path, monkeypatch
     ):
         encode = container.joint.compress

@@ -114,7 +114,7 @@ class TestCodeTable:
             ((), (), "a length for every row"),
         ],
     )
-    def test_what_is_no_code_is_refused(self, rows, lengths, message):
+    def test_what_is_not_a_code_is_refused(self, rows, lengths, message):
         with pytest.raises(ValueError, match=message):
             CodeTable(rows, lengths)
 

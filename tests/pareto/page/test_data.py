@@ -79,7 +79,7 @@ def test_data_is_strict_json():
     assert PageData.from_json(json.loads(json.dumps(data, allow_nan=False))).as_json() == data
 
 
-def test_refuses_a_figure_that_is_no_number():
+def test_refuses_a_figure_that_is_not_a_number():
     with pytest.raises(UserError, match="area_um2 of a record must be a number, not 'large'"):
         page_data([{**synthesis("int4", 1.0), "area_um2": "large"}])
 
