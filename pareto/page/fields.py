@@ -10,7 +10,7 @@ __all__ = ["members", "number", "text"]
 def number(record: JsonObject, key: str) -> float | None:
     """A number; None if it is null or missing. Raises UserError for any other value."""
     value = record.get(key)
-    if value is None or isinstance(value, int | float):
+    if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
         return value
     raise UserError(f"The field {key} of a record must be a number, not {value!r:.60}")
 

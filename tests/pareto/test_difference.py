@@ -1,5 +1,8 @@
 """What changed between two sets of records."""
 
+import pytest
+
+from halfbyte.base import UserError
 from halfbyte.pareto.difference import changes
 
 BEFORE = {
@@ -39,3 +42,9 @@ def test_clocks_tell_records_apart():
     clocked = {**BEFORE, "clock_ps": 2000.0, "area_um2": 1500.0}
     assert len(changes([BEFORE, clocked], [clocked, BEFORE])) == 4
     assert not any(change.exceeds(0) for change in changes([BEFORE, clocked], [clocked, BEFORE]))
+
+
+@pytest.mark.parametrize("value", [True, "12", [1]])
+def test_what_is_no_number_is_refused(value):
+    with pytest.raises(UserError, match="area_um2 of a record must be a number, not"):
+        changes([BEFORE], [{**BEFORE, "area_um2": value}])
