@@ -1,13 +1,12 @@
 """Finished results of commands, kept as JSON so that a report can show them together later."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from halfbyte.base.errors import UserError
 from halfbyte.base.files import build_dir, write_atomically
 from halfbyte.base.fingerprint import content_key
-from halfbyte.base.strict_json import JsonObject
+from halfbyte.base.strict_json import JsonObject, json_text, parse_json
 
 __all__ = ["keep_results", "kept_results", "read_results"]
 
@@ -41,7 +40,7 @@ def keep_results(command: str, records: Sequence[Mapping[str, object]]) -> Path:
     """
     names = [{key: record.get(key) for key in _INPUTS} for record in records]
     path = build_dir() / "results" / f"{command}-{content_key(names)[:16]}.json"
-    write_atomically(path, json.dumps(list(records), indent=1) + "\n")
+    write_atomically(path, json_text(list(records), indent=1) + "\n")
     return path
 
 
@@ -61,7 +60,7 @@ def read_results(paths: Sequence[Path]) -> Iterator[JsonObject]:
         try:
             if path.stat().st_size > MAX_BYTES:
                 raise UserError(f"{path} has more than {MAX_BYTES} bytes: not a file of records")
-            records = json.loads(path.read_text(encoding="utf-8"))
+            records = parse_json(path.read_bytes())
         except OSError as error:
             raise UserError(f"{path} cannot be read: {error.strerror}") from error
         except ValueError as error:

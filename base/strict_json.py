@@ -21,8 +21,17 @@ def json_text(value: object, indent: int | None = None) -> str:
 
 
 def parse_json(text: str | bytes) -> Json:
-    """What ``text`` holds. Raises ValueError for anything but JSON, NaN and Infinity included."""
-    found: Json = json.loads(text, parse_constant=_refuse)
+    """What ``text`` holds.
+
+    Raises ValueError for anything but JSON, NaN and Infinity included, for numbers beyond floating
+    point, and for nesting beyond what Python reads.
+    """
+    try:
+        found: Json = json.loads(
+            text, parse_constant=_refuse, parse_float=_number, parse_int=_integer
+        )
+    except RecursionError as error:
+        raise ValueError("its parts are nested too deeply") from error
     return found
 
 
@@ -35,6 +44,20 @@ def _finite(value: object) -> object:
     if isinstance(value, list | tuple):
         return [_finite(each) for each in value]
     return value
+
+
+def _number(text: str) -> float:
+    """A float; ValueError for 1e999."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text[:40]} is too large a number")
+    return value
+
+
+def _integer(text: str) -> int:
+    """An int that floating point reaches."""
+    _number(text)
+    return int(text)
 
 
 def _refuse(constant: str) -> object:

@@ -159,7 +159,10 @@ def skeleton(folder: Path, kind: str) -> Any:
 def reason_of(error: BaseException) -> str:
     """An error of another library in one line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines or [type(error).__name__])[0][:300]
+    if lines and "ignore_mismatched_sizes" in lines[0]:  # "look at the above report"
+        return "its tensors have other shapes than those that config.json tells of"
+    count = 2 if lines and lines[0].endswith(":") else 1
+    return " ".join(lines[:count] or [type(error).__name__])[:300]
 
 
 def not_read(model: "nn.Module") -> "list[nn.Module]":

@@ -21,6 +21,7 @@ from halfbyte.checkpoints.architecture import (
     places,
     skeleton,
 )
+from halfbyte.checkpoints.foreign import check_no_codes
 from halfbyte.checkpoints.tensor_file import FLOATING, StoredTensor
 from halfbyte.golden.layers import Layout, WeightMatrix, survey
 
@@ -108,6 +109,7 @@ def plan_of(path: Path, config: Mapping[str, object], tensors: Mapping[str, Stor
     """
     if config:
         check_not_quantized(config, path)
+        check_no_codes(tensors, path)
         if config.get("architectures") or config.get("model_type"):
             try:
                 model = skeleton(path, _kind(config, path))

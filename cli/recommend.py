@@ -77,6 +77,8 @@ def recommend(
 
     if (max_loss is None) == (max_area is None):
         raise UserError("Give one of --max-loss and --max-area")
+    if max_area is not None and not max_area > 0:
+        raise UserError(f"--max-area must be greater than 0 um^2, not {max_area}")
     loss_limit = _fraction(max_loss or "0")
     hardware = Hardware(unit or MAC, lanes, scale, block)
     technology = pick_technology(tech, liberty, dont_use)

@@ -82,6 +82,8 @@ def _unknown(text: str, known: tuple[str, ...]) -> FormatError:
     nearest = difflib.get_close_matches(text[:60].lower(), known, n=1, cutoff=0.4)
     if len(text) <= 60 and Path(f"{text}.yaml").is_file():
         nearest = [f"{text}.yaml"]
+    if "," in text.strip(", "):
+        nearest = [" ".join(text[:60].replace(",", " ").split())]
     hint = f"did you mean {nearest[0]}? " if nearest else ""
     return FormatError(
         f"Unknown format {text[:60]!r}; {hint}known: {', '.join(known)}; "

@@ -29,6 +29,7 @@ from halfbyte.checkpoints.architecture import (
     skeleton,
 )
 from halfbyte.checkpoints.checkpoint import Checkpoint
+from halfbyte.checkpoints.foreign import check_no_codes
 from halfbyte.checkpoints.memory import check_memory
 from halfbyte.checkpoints.packed import StoredFormat, stored_format, stored_values
 
@@ -159,6 +160,8 @@ def _load(kind: str, folder: Path) -> tuple[Any, StoredFormat | None]:
     """The model in FP32, and the format of its stored weights if it is one of ours."""
     check_not_quantized(read_config(folder / "config.json"), folder, own=True)
     checkpoint = Checkpoint(folder)
+    if not is_quantized(folder):
+        check_no_codes(checkpoint.tensors, folder)
     # A model is held in FP32 once, with one quantized copy of its weights.
     needed = sum(4 * tensor.elements for tensor in checkpoint.tensors.values())
     check_memory(2 * needed, f"Evaluating the model in {folder}")

@@ -25,7 +25,7 @@ __all__ = ["BUILT_IN", "DEFAULT_CONTEXT", "ModelReference", "find_model"]
 
 BUILT_IN = ("minilm", "bytelm")
 DEFAULT_CONTEXT = 512  # tokens
-_HUB_NAME = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}")
+_HUB_NAME = re.compile(r"\w[\w.-]{0,95}/\w[\w.-]{0,95}")  # not ./folder
 _TOKENIZERS = (
     "tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model",
     "sentencepiece.bpe.model", "tekken.json", "tokenizer_config.json",

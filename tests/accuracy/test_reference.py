@@ -27,7 +27,9 @@ def test_directories_are_told_apart_by_their_configuration(folder):
         find_model(str(folder), context=64)
 
 
-@pytest.mark.parametrize("name", ["no-such-model", "../..;rm -rf", "a/b/c", "", "x" * 5000])
+@pytest.mark.parametrize(
+    "name", ["no-such-model", "./nothere", "../nothere", "../..;rm -rf", "a/b/c", "", "x" * 5000]
+)
 def test_what_is_neither_folder_nor_hub_name_is_refused(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=r"is not a model: give minilm, bytelm|missing"):

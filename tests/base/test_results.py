@@ -31,11 +31,20 @@ def test_the_same_measurement_replaces_its_predecessor():
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("{", "is not JSON"), ('{"a": 1}', "not a list of records"), ("[1]", "not a list of records")],
+    [
+        ("{", "is not JSON"),
+        ('[{"area_um2": NaN}]', "NaN is not JSON"),
+        ('[{"area_um2": 1e999}]', "1e999 is too large"),
+        ('[{"area_um2": 1' + "0" * 400 + "}]", "is too large a number"),
+        ("[" * 5000 + "]" * 5000, "nested too deeply"),
+        ("\udcff", "is not JSON"),
+        ('{"a": 1}', "not a list of records"),
+        ("[1]", "not a list of records"),
+    ],
 )
 def test_refuses_what_is_not_a_list_of_records(tmp_path, text, message):
     path = tmp_path / "bad.json"
-    path.write_text(text)
+    path.write_bytes(text.encode(errors="surrogateescape"))
     with pytest.raises(UserError, match=message):
         list(read_results([path]))
 

@@ -14,8 +14,11 @@ from halfbyte.accuracy.bytelm import corpus
         (["evaluate", "bytelm", "--recipe", "w5"], "w4a4"),
         (["evaluate", "bytelm", "--formats", "int4,e9m9"], "e9m9"),
         (["evaluate", "bytelm", "--text", "x.txt"], "bytelm has a text and context of its own"),
+        (["evaluate", "bytelm", "int4,e2m1"], "did you mean int4 e2m1?"),
         (["recommend"], "Give one of --max-loss and --max-area"),
         (["recommend", "--max-loss", "1%", "--max-area", "5"], "Give one of --max-loss"),
+        (["recommend", "--max-area", "0"], "--max-area must be greater than 0 um^2, not 0.0"),
+        (["recommend", "--max-area", "nan"], "--max-area must be greater than 0 um^2, not nan"),
         (["recommend", "--max-loss", "lots"], "must be a share such as 1% or 0.01, not 'lots'"),
     ],
 )

@@ -1,0 +1,35 @@
+"""Codes of foreign quantizers among the tensors of a model whose configuration does not tell."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from halfbyte.base import UserError
+from halfbyte.checkpoints.tensor_file import StoredTensor
+
+__all__ = ["check_no_codes"]
+
+# Names that weights have: as they are, packed (GPTQ, AWQ, compressed-tensors, HQQ, MXFP4, Quanto).
+_WEIGHT = re.compile(r"(?:^|[._])(?:weight|weight_packed|qweight|qzeros|W_q|blocks|_data)$")
+
+
+def check_no_codes(tensors: Mapping[str, StoredTensor], folder: Path) -> None:
+    """Raise UserError if a weight is stored as codes, which read as numbers would be another model.
+
+    Codes are integers and Booleans, and FP8 with a scale in the same layer. FP8 without one is a
+    number as it stands.
+    """
+    scaled = {_layer(name) for name in tensors if "scale" in name.rpartition(".")[2].lower()}
+    for name, tensor in tensors.items():
+        is_integer = tensor.dtype[0] in "IUB" and tensor.dtype != "BF16"
+        is_scaled = tensor.dtype.startswith("F8_") and _layer(name) in scaled
+        if _WEIGHT.search(name) and (is_integer or is_scaled):
+            raise UserError(
+                f"{folder} is quantized already ({name[:200]} is stored as {tensor.dtype}): give "
+                "the model with its original weights"
+            )
+
+
+def _layer(name: str) -> str:
+    """The layer that a tensor belongs to."""
+    return name.rpartition(".")[0]
