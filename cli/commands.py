@@ -90,7 +90,8 @@ COMMANDS = {
     "recommend": Entry(
         "recommend:recommend",
         _START,
-        "Find the smallest format within a loss, or the most accurate within an area; say how sure.",
+        "Find the smallest format within a loss, or the most accurate within an area; say how "
+        "sure.",
     ),
     "report": Entry(
         "report:report",
@@ -230,7 +231,8 @@ COMMANDS = {
     "entropy": Entry(
         "entropy:entropy",
         _LOSSLESS,
-        "Bits per weight, raw and compressed, beside the order-0 entropy; per tensor or per format.",
+        "Bits per weight, raw and compressed, beside the order-0 entropy; per tensor or per "
+        "format.",
     ),
     "train-bytelm": Entry(
         "train_bytelm:train_bytelm",
