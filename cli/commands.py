@@ -90,7 +90,8 @@ COMMANDS = {
     "recommend": Entry(
         "recommend:recommend",
         _START,
-        "The smallest format within a loss, or the most accurate within an area; and how sure.",
+        "Find the smallest format within a loss, or the most accurate within an area; say how "
+        "sure.",
     ),
     "report": Entry(
         "report:report",
@@ -225,12 +226,13 @@ COMMANDS = {
     "info": Entry(
         "compress:info",
         _LOSSLESS,
-        "What is in a compressed file: of each tensor its layout, its bits, and their entropy.",
+        "Show what a compressed file holds: the layout, bits and entropy of each tensor.",
     ),
     "entropy": Entry(
         "entropy:entropy",
         _LOSSLESS,
-        "Bits per weight: raw, the order-0 entropy, and ours; per tensor, or per format's codes.",
+        "Bits per weight, raw and compressed, beside the order-0 entropy; per tensor or per "
+        "format.",
     ),
     "train-bytelm": Entry(
         "train_bytelm:train_bytelm",
