@@ -11,17 +11,18 @@ __all__ = ["check_no_codes"]
 
 # Names that weights have: as they are, packed (GPTQ, AWQ, compressed-tensors, HQQ, MXFP4, Quanto).
 _WEIGHT = re.compile(r"(?:^|[._])(?:weight|weight_packed|qweight|qzeros|W_q|blocks|_data)$")
+_NOT_CODES = ("BF16", "I64", "U64")
 
 
 def check_no_codes(tensors: Mapping[str, StoredTensor], folder: Path) -> None:
     """Raise UserError if a weight is stored as codes, which read as numbers would be another model.
 
     Codes are integers and Booleans, and FP8 with a scale in the same layer. FP8 without one is a
-    number as it stands.
+    number as it stands. Integers of 64 bits are indices: no quantizer packs codes into them.
     """
     scaled = {_layer(name) for name in tensors if "scale" in name.rpartition(".")[2].lower()}
     for name, tensor in tensors.items():
-        is_integer = tensor.dtype[0] in "IUB" and tensor.dtype != "BF16"
+        is_integer = tensor.dtype[0] in "IUB" and tensor.dtype not in _NOT_CODES
         is_scaled = tensor.dtype.startswith("F8_") and _layer(name) in scaled
         if _WEIGHT.search(name) and (is_integer or is_scaled):
             raise UserError(

@@ -183,7 +183,7 @@ def test_formats_are_named_only_with_a_proof(tmp_path):
     [
         ({"technology": "asap7"}, "in one technology"),
         ({"terms": 128}, "in one number of terms"),
-        ({"activation": "int8"}, "for both operands"),
+        ({"activation": "int8"}, "share a format"),
     ],
 )
 def test_records_that_cannot_be_compared_are_refused(records, changed, message):

@@ -156,7 +156,7 @@ def test_the_best_lanes_and_blocks_of_a_format():
 def test_units_that_cannot_be_compared_are_refused():
     for change, message in (
         ({"technology": "other"}, "in one technology"),
-        ({"activation": "int8"}, "for both operands"),
+        ({"activation": "int8"}, "share a format"),
         ({"terms": 7}, "one number of terms"),
     ):
         fields = {"format": "e2m1", "activation": "e2m1", **change}
