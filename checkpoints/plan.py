@@ -2,7 +2,8 @@
 
 The model is made from its configuration without data; its weights are told by
 :func:`halfbyte.golden.layers.survey`, and the stored tensors are those that transformers would load
-into them. Where there is no configuration, or one that transformers does not know, names tell.
+into them. If the configuration is missing, or transformers does not know it, the names of tensors
+tell which are weights.
 """
 
 import re

@@ -104,9 +104,8 @@ def gatesim(
     """Simulate netlists against the golden model; without a format, all of 4 and 5 bits.
 
     The regression is that of `halfbyte sim`. All its accumulators are synthesized with the
-    architecture and recipe of the smallest MAC. Cells do
-    what the library's functions say. For dot-product units (--unit dot), the smallest netlist is
-    simulated.
+    architecture and recipe of the smallest MAC. Cells do what the library's functions say. For
+    dot-product units (--unit dot), the smallest netlist is simulated.
     """
     if unit == DOT:
         specs = make_dot_specs(

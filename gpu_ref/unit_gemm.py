@@ -51,7 +51,10 @@ def integer_gemm(
     overflow: Overflow = Overflow.WRAP,
     block: int,
 ) -> Tensor:
-    """``A W^T`` by integer accumulators that add ``block`` products a cycle; (M, N) int64."""
+    """``A W^T`` by integer accumulators that add ``block`` products a cycle; (M, N) int64.
+
+    Operands and errors as in :func:`halfbyte.golden.unit_gemm.integer_gemm`.
+    """
     kind = unit(INTEGER, weight, activation, acc_width=acc_width, overflow=overflow)
     return _multiply(kind, a_codes, w_codes, None, None, activation, weight, None, block)[0]
 
@@ -69,7 +72,10 @@ def exact_gemm(
     window: tuple[int, int] | None = None,
     block: int,
 ) -> tuple[Tensor, Tensor]:
-    """``A W^T`` in fixed point, (M, N) int64, and whether each result is NaN, (M, N) bool."""
+    """``A W^T`` in fixed point, (M, N) int64, and whether each result is NaN, (M, N) bool.
+
+    Operands, units and errors as in :func:`halfbyte.golden.unit_gemm.exact_gemm`.
+    """
     kind = exact_unit(weight, activation, scale, acc_width, window)
     operands = (a_codes, w_codes, a_scales, w_scales)
     return _multiply(kind, *operands, activation, weight, scale, block)
@@ -86,7 +92,10 @@ def blackwell_gemm(
     scale: ScaleCode,
     block: int,
 ) -> Tensor:
-    """``A W^T`` by the published model of Blackwell's tensor core; (M, N) float32."""
+    """``A W^T`` by the published model of Blackwell's tensor core; (M, N) float32.
+
+    Operands and errors as in :mod:`halfbyte.golden.dot_blackwell`.
+    """
     check_blackwell(weight, activation, scale, block)
     kind = unit(BLACKWELL, weight, activation, scale=scale)
     operands = (a_codes, w_codes, a_scales, w_scales)

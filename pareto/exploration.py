@@ -135,8 +135,8 @@ def find(
     Raises
     ------
     UserError
-        There are no records, they have several technologies or activation formats, or the block or
-        nu is out of range.
+        If the list of records is empty, if technologies or activation formats differ, or if the
+        block or nu is out of range.
     """
     smallest = _smallest(records)
     chosen = [fmt for fmt in formats if fmt.name in smallest]

@@ -50,7 +50,7 @@ class ReleaseRecord(Record):
 def read_releases(paths: Sequence[Path]) -> list[ReleaseRecord]:
     """The records of files, the oldest release first.
 
-    Raises UserError for a file that is no record, for two of one release, and without any.
+    Raises UserError if a file is not a record, if two are of one release, or if the list is empty.
     """
     records = []
     for path in paths:

@@ -85,8 +85,8 @@ def find_units(
 ) -> list[UnitCandidate]:
     """A candidate for each format, scale type and block size.
 
-    Raises UserError if there are no records, or if they cannot be compared. They differ in
-    technology or number of terms, or a unit has operands in two formats.
+    Raises UserError if the list of records is empty, if technologies or numbers of terms differ, or
+    if a unit has operands in two formats.
     """
     if not records:
         raise UserError("A report needs at least one unit that was synthesized")

@@ -351,7 +351,7 @@ def _late_capacitance(pin: Group) -> float | None:
 
 
 def _is_plain_logic(name: str, inputs: Mapping[str, Group], outputs: Mapping[str, Group]) -> bool:
-    """Whether all outputs are functions of few inputs, constant only if there are no inputs."""
+    """Whether every output depends on few inputs. Only a cell without inputs may be constant."""
     if len(inputs) > MAX_INPUTS or (len(inputs) == 1 and _SPECIAL_DRIVERS.search(name)):
         return False
     try:

@@ -2,7 +2,7 @@
 
 An FP32 accumulator never holds -0, nor most of the patterns that stand for NaN. If sums cannot
 overflow or be subnormal, it never holds the largest and the smallest exponents either. A change
-that matters only there is no fault, so these states are left out.
+that shows only in such a state does no harm, so these states are left out.
 """
 
 from collections.abc import Mapping, Sequence

@@ -82,8 +82,8 @@ def empty_model(folder: Path, *, dtype: torch.dtype | None = None) -> Any:
     It has the class that the configuration names, and the generation configuration beside it.
     ``dtype`` counts if the configuration has none.
 
-    Raises UserError if there is no configuration, or neither transformers nor diffusers knows the
-    architecture.
+    Raises UserError if the configuration is missing, or if both transformers and diffusers lack
+    the architecture.
     """
     if (name := _diffusers_class(folder)) is not None:
         return _empty_diffusers_model(folder, name, dtype)
