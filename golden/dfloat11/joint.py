@@ -28,7 +28,7 @@ __all__ = [
     "pieces",
 ]
 
-_PIECE = 4  # chunks of a core that are decoded at once: half a megabyte of BF16
+_PIECE = 8  # chunks of a core that are decoded at once: a megabyte of BF16
 
 
 def decompress_chunks(data: Tensor, first: int, last: int, *, verify: bool = True) -> Tensor:

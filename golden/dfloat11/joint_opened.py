@@ -31,6 +31,7 @@ _REASONS = {
     2: "its codes do not end where its sizes say",
     3: "its escapes are not as many as its sizes say",
 }
+_TOGETHER = 2 * PAIR  # chunks of a core, at least: to wake it takes as long as to decode one
 
 
 class Structure(ctypes.Structure):
@@ -131,7 +132,7 @@ class OpenedJoint:
             )  # fmt: skip
 
         if last > first:
-            over_ranges(decode, last - first, step=PAIR)
+            over_ranges(decode, last - first, step=_TOGETHER)
         bad = np.flatnonzero(results)
         if len(bad):
             chunk, reason = first + int(bad[0]), _REASONS[int(results[bad[0]])]

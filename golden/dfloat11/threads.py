@@ -52,11 +52,13 @@ def over_ranges(
 
 
 def meanwhile(function: Callable[[], Any]) -> Callable[[], Any]:
-    """Start ``function`` on another core, if there is one; call the result to wait for its own.
-
-    It runs once, however often the result is called.
+    """Start ``function`` on another core, or run it now if there is none; the result waits for its
+    own result.
     """
-    return _pool(cores()).submit(function).result if cores() > 1 else cache(function)
+    if cores() > 1:
+        return _pool(cores()).submit(function).result
+    found = function()
+    return lambda: found
 
 
 def ahead(items: Iterator[_Item]) -> Iterator[_Item]:
