@@ -81,23 +81,23 @@ class PlainFileWriter:
     ----------
     path : Path
         UserError at the end if there is something of this name.
-    check : callable, optional
-        Called with the complete file before it gets its name; may raise.
     """
 
-    def __init__(self, path: Path, *, check: Callable[[Path], None] | None = None) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
-        self._check = check
 
     def __enter__(self) -> Self:
         self._context = partial_file(self.path)
-        self._partial = self._context.__enter__()
-        self._file = self._partial.open("r+b")
+        self.partial = self._context.__enter__()
+        self._file = self.partial.open("r+b", buffering=0)
         return self
 
-    def write(self, data: Tensor) -> None:
-        """Write the next bytes: (bytes,) uint8."""
-        self._file.write(memory_of(data.contiguous()))
+    def write(self, data: Tensor) -> int:
+        """Write the next bytes, (bytes,) uint8; returns where they end in the file."""
+        view = memory_of(data.contiguous())
+        while len(view):  # a call may write less, at most 2 GiB on Linux
+            view = view[self._file.write(view) :]
+        return self._file.tell()
 
     def __exit__(
         self,
@@ -107,11 +107,8 @@ class PlainFileWriter:
     ) -> None:
         try:
             if kind is None:
-                self._file.flush()
                 os.fsync(self._file.fileno())
-                if self._check is not None:
-                    self._check(self._partial)
-                publish(self._partial, self.path)
+                publish(self.partial, self.path)
         finally:
             self._file.close()
             self._context.__exit__(None, None, None)
