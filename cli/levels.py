@@ -1,4 +1,4 @@
-"""``halfbyte rank --levels``: formats as MACs, in dot-product units, and in arrays."""
+"""``halfbyte rank --levels``: rank formats as MACs, in dot-product units, and in arrays."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -41,7 +41,7 @@ def rank_levels(
     jobs: int | None,
     json: bool,
 ) -> None:
-    """Synthesize every level in every technology; then tables, data and a figure for each."""
+    """Synthesize every level in every technology; write tables, data and a figure for each."""
     from halfbyte.pareto.levels import write_levels
 
     kinds = _kinds(lanes, scale)
@@ -67,7 +67,7 @@ def rank_levels(
 
 
 def _kinds(lanes: int, scale: str) -> dict[str, tuple[str, Hardware]]:
-    """The levels by name, with the title under the plot."""
+    """The levels by name: the title below the plot, and the hardware."""
     side, name = f"{DEFAULT_SIDE} x {DEFAULT_SIDE}", scale.upper()
     return {
         "mac": ("MAC", Hardware(MAC)),
@@ -95,7 +95,7 @@ def _level(
 
 
 def _show(technology: str, levels: "Sequence[Level]") -> None:
-    """Area per lane and over E2M1 at every level; then which pairs change their order."""
+    """Print the area per lane and over E2M1 at every level, and the pairs that change order."""
     from halfbyte.pareto.levels import BASELINE
     from halfbyte.pareto.ranking import order_changes
 

@@ -1,6 +1,6 @@
-"""``halfbyte rank``: formats by area, delay and energy in several technologies side by side.
+"""``halfbyte rank``: rank formats by area, delay and energy, in several technologies.
 
-With ``--levels``, by area alone: as MACs, in dot-product units, and in arrays.
+With ``--levels``, rank them by area alone: as MACs, in dot-product units, and in arrays.
 """
 
 from collections.abc import Mapping, Sequence
@@ -143,7 +143,7 @@ def rank(
 
 
 def _show(columns: "Columns", constraint: str, fields: Sequence[str]) -> None:
-    """A row for each format, three figures with their ranks for each technology."""
+    """Print a row for each format: three figures with their ranks for each technology."""
     from halfbyte.pareto.ranking import CRITERIA, figure_of, rank_by
 
     titles = {"area_um2": "µm²", "delay_ps": "ps", "glitch_energy_fj": "fJ", "slack_ps": "slack ps"}
@@ -186,7 +186,7 @@ def _show(columns: "Columns", constraint: str, fields: Sequence[str]) -> None:
 
 
 def _changes(relaxed: "Columns", clocked: "Columns", fo4: float | None) -> list[str]:
-    """Where the order of two formats depends on technology or clock, by more than 1 %."""
+    """Lines on pairs of formats whose order depends on technology or clock, by more than 1 %."""
     from halfbyte.pareto.ranking import CRITERIA, order_changes
 
     lines = []
