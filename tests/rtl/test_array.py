@@ -83,3 +83,13 @@ def test_an_element_with_weights_takes_whole_blocks():
     )
     with pytest.raises(UserError, match="as many lanes as the block has products, 8, not 4"):
         WeightArraySpec(unit, 2, 2)
+
+
+def test_an_exact_sum_passes_its_nan_bit_on():
+    unit = DotSpec(
+        INT4, INT4, 1, "partial_products", accumulator=Accumulator.EXACT,
+        scale=find_scale_code("e4m3"),
+    )  # fmt: skip
+    text = WeightArraySpec(unit, 1, 1).component().verilog("exact")
+    assert f".addend_nan(sum_in[{unit.width}])" in text
+    assert f"output [{unit.width}:0] sum_out" in text

@@ -45,7 +45,7 @@ SCALED = ArraySpec(
     2,
 )
 WEIGHTS = WeightArraySpec(INTEGER.unit, 3, 2)
-SCALED_WEIGHTS = WeightArraySpec(replace(SCALED.unit, block=4), 2, 2, depth=5)
+SCALED_WEIGHTS = WeightArraySpec(replace(SCALED.unit, block=4), 2, 1, depth=5)
 # Sides that the array does not divide, steps that the products do not fill.
 OPERANDS = Operands(codes(1, 5, 14), codes(2, 7, 14))
 
