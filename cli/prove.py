@@ -8,30 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from halfbyte.base import ToolError
-from halfbyte.cli.dot import (
-    DOT,
-    AccumulatorKind,
-    Block,
-    Scale,
-    Window,
-    make_dot_specs,
-    show_dot_proofs,
-    unseen_faults,
-)
+from halfbyte.cli.designs import DesignOptions
+from halfbyte.cli.dot import DOT, DotOptions, make_dot_specs, show_dot_proofs, unseen_faults
 from halfbyte.cli.options import (
-    AccWidth,
-    Activation,
-    Architecture,
     DontUse,
     FormatNames,
     Jobs,
     Json,
     LibertyFiles,
-    OverflowRule,
     TechnologyName,
-    Terms,
     load_formats,
-    load_optional,
     pick_technology,
 )
 from halfbyte.cli.output import console, number, print_json, progress, table
@@ -127,22 +113,16 @@ def _prove_dots(
 
 def prove(
     names: FormatNames = None,
+    *,
     tech: TechnologyName = None,
     liberty: LibertyFiles = None,
     dont_use: DontUse = None,
-    arch: Architecture = "auto",
-    activation: Activation = None,
-    terms: Terms = 256,
-    acc_width: AccWidth = None,
-    overflow: OverflowRule = "wrap",
+    design: DesignOptions,
     unit: UnitName = MAC,
     lanes: Lanes = None,
     codes: Codes = "table",
     symbols: Symbols = 1,
-    scale: Scale = None,
-    block: Block = None,
-    accumulator: AccumulatorKind = None,
-    window: Window = None,
+    dot: DotOptions,
     counterexamples: Counterexamples = False,
     jobs: Jobs = None,
     json: Json = False,
@@ -160,27 +140,13 @@ def prove(
         prove_unit(unit, technology, lanes, codes, symbols, json)
         return
     if unit == DOT:
-        specs = make_dot_specs(
-            names,
-            activation=activation,
-            arch=arch,
-            lanes=lanes,
-            scale=scale,
-            block=block,
-            accumulator=accumulator,
-            window=window,
-            terms=terms,
-            acc_width=acc_width,
-            overflow=overflow,
-        )
+        specs = make_dot_specs(names, lanes, design, dot)
         _prove_dots(specs, pick_technology(tech, liberty, dont_use), jobs, json)
         return
     from halfbyte.area.search.proof_plan import failures, prove_designs
-    from halfbyte.rtl import MacSpec
 
     start = time.monotonic()
-    other = load_optional(activation)
-    designs = [MacSpec(fmt, other or fmt, arch, terms) for fmt in load_formats(names)]
+    designs = design.macs(load_formats(names))
     technology = pick_technology(tech, liberty, dont_use)
     with progress(f"Proofs, {technology.name}") as update:
         records = prove_designs(designs, technology, jobs=jobs, on_progress=update)
