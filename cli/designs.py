@@ -1,4 +1,4 @@
-"""From ``--arch`` to specifications: ``auto`` is what synthesis chooses, ``all`` all that fit."""
+"""Specifications for ``--arch``: ``auto`` asks synthesis, ``all`` gives every one that fits."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -57,7 +57,7 @@ class DesignOptions:
 
 
 def mac_specs(formats: Sequence[Format], design: DesignOptions) -> "list[MacSpec]":
-    """The MAC of every format; with ``--arch all``, in every architecture."""
+    """The MAC of each format; with ``--arch all``, in each architecture."""
     if design.arch != "all":
         return design.macs(formats)
     specs = replace(design, arch="auto").macs(formats)
@@ -71,10 +71,10 @@ def choose_architectures(
     clock_ps: float | None = None,
     jobs: int | None = None,
 ) -> "list[MacSpec]":
-    """The same with a named architecture: for ``auto`` the one that ``halfbyte synth`` finds.
+    """The specifications with ``auto`` replaced by the architecture that ``halfbyte synth`` finds.
 
-    At a clock, the accumulator may also become a carry-save one. An enable port does not affect the
-    choice. Says on standard error which of them miss the clock.
+    At a clock, synthesis may also choose a carry-save accumulator. An enable port does not change
+    the choice. Units that miss the clock are named on standard error.
     """
     from halfbyte.area import synthesize
     from halfbyte.area.search.delivery import synthesized_spec
@@ -99,7 +99,7 @@ def choose_architectures(
 def resolve_architectures(
     formats: Sequence[Format], design: DesignOptions, tech: str | None, jobs: int | None = None
 ) -> "list[MacSpec]":
-    """:func:`mac_specs` with named architectures, chosen with the card ``tech``."""
+    """As :func:`mac_specs`, with ``auto`` replaced by the best one on the card ``tech``."""
     from halfbyte.area.cells.technology import load_technology
 
     specs = mac_specs(formats, design)

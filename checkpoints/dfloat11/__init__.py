@@ -3,8 +3,11 @@
 from halfbyte.checkpoints.dfloat11.folder import compress_path, decompress_path, verify_path
 from halfbyte.checkpoints.dfloat11.loading import load
 from halfbyte.checkpoints.dfloat11.modules import CompressedEmbedding, CompressedLinear
-from halfbyte.checkpoints.dfloat11.published_folder import compress_published, decompress_published
-from halfbyte.checkpoints.dfloat11.published_model import is_published
+from halfbyte.checkpoints.dfloat11.published_folder import (
+    compress_published,
+    decompress_published,
+    is_published,
+)
 
 __all__ = [
     "CompressedEmbedding",

@@ -18,7 +18,7 @@ from halfbyte.checkpoints.dfloat11.modules import (
     CompressedLinear,
     compress_weight,
 )
-from halfbyte.checkpoints.dfloat11.published_model import is_published, read_published
+from halfbyte.checkpoints.dfloat11.published_folder import is_published, read_published
 from halfbyte.checkpoints.tensor_file import FLOATING, StoredTensor, TensorFile
 from halfbyte.golden.dfloat11 import compress, decompress, element_type, read_header
 

@@ -7,27 +7,46 @@ that are written here have them in the metadata too, which the package does not 
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from halfbyte.base import Progress, UserError, versions_of, write_atomically
 from halfbyte.checkpoints.checkpoint import CONFIG, INDEX, Checkpoint
-from halfbyte.checkpoints.dfloat11.folder import copy_files, fresh_folder, other_files
+from halfbyte.checkpoints.dfloat11.folder import (
+    copy_files,
+    fresh_folder,
+    other_files,
+)
 from halfbyte.checkpoints.dfloat11.growing_file import GrowingTensorFileWriter
-from halfbyte.checkpoints.dfloat11.published_model import CONFIG_KEY, SHAPES_KEY, PublishedModel
-from halfbyte.checkpoints.dfloat11.published_parts import PARTS, SPLITS, tensors_of
+from halfbyte.checkpoints.dfloat11.published_model import (
+    CONFIG_KEY,
+    PARTS,
+    SHAPES_KEY,
+    SPLITS,
+    PublishedModel,
+    is_published,
+)
 from halfbyte.checkpoints.dfloat11.published_plan import ModulePlan, patterns, plan_modules
 from halfbyte.checkpoints.records import PublishedCompressionRecord, PublishedDecompressionRecord
 from halfbyte.checkpoints.tensor_file import StoredTensor, TensorFileWriter
 from halfbyte.golden.dfloat11 import published
 
-__all__ = ["compress_published", "decompress_published"]
+__all__ = ["compress_published", "decompress_published", "is_published", "read_published"]
 
 PACKAGE_VERSION = "0.5.0"
 _SINGLE = "model.safetensors"
+
+
+def _stored(module: published.Module) -> dict[str, Tensor]:
+    """The tensors of a module by the last part of their names."""
+    arrays = {part: getattr(module, part) for part in PARTS}
+    arrays["output_positions"] = module.output_positions.view(np.uint8)
+    tensors = {part: torch.from_numpy(array) for part, array in arrays.items()}
+    return {**tensors, SPLITS: torch.tensor(module.split_positions, dtype=torch.int64)}
 
 
 def _encode(plan: ModulePlan, checkpoint: Checkpoint, verify: bool) -> published.Module:
@@ -51,7 +70,7 @@ def _room(checkpoint: Checkpoint, plans: Sequence[ModulePlan], shapes: str) -> i
     limit = 4 * sum(tensor.bytes for tensor in checkpoint.tensors.values())
     entry = {"dtype": "F8_E4M3FNUZ", "shape": [limit, limit], "data_offsets": [limit, limit]}
     header: dict[str, object] = {"__metadata__": {"format": "pt", SHAPES_KEY: shapes}}
-    header |= {f"{plan.name}.{part}": entry for plan in plans for part in PARTS}
+    header |= {f"{plan.name}.{part}": entry for plan in plans for part in (*PARTS, SPLITS)}
     for name, tensor in checkpoint.tensors.items():
         header[name] = {**entry, "shape": tensor.shape}
     return len(json.dumps(header, separators=(",", ":")))
@@ -79,7 +98,7 @@ class _Compressor:
         self.done.append(plan)
         self.elements += len(module.sign_mantissa)
         self.stored += module.size
-        for part, data in tensors_of(module).items():
+        for part, data in _stored(module).items():
             if part == SPLITS:
                 self._splits[f"{plan.name}.{part}"] = data
             else:
@@ -167,6 +186,19 @@ def _copy_others(source: Path, folder: Path) -> list[str]:
     return left_out
 
 
+def read_published(source: Path, *, config: Path | None = None) -> Iterator[tuple[str, Tensor]]:
+    """The tensors of a folder in the published layout as they were, by name, a module at a time.
+
+    Takes and raises what :func:`decompress_published` does.
+    """
+    model = PublishedModel.open(source, config)
+    for plan in model.plans:
+        for name, weight in model.weights_of(plan):
+            yield name, weight.reshape(model.shapes[name])
+    for name, tensor in model.others.items():
+        yield name, tensor.read()
+
+
 def decompress_published(
     source: Path,
     target: Path,
@@ -190,7 +222,7 @@ def decompress_published(
             for index, plan in enumerate(model.plans):
                 if on_progress is not None:
                     on_progress(index, len(model.plans), plan.name)
-                for name, weight in model.decode(plan):
+                for name, weight in model.weights_of(plan):
                     writer.append(name, weight)
             for tensor in model.others.values():
                 tensor.copy_to(writer)

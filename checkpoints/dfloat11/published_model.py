@@ -1,4 +1,4 @@
-"""A model in the published layout, opened: what is where, checked against each other."""
+"""A folder or file in the layout of the ``dfloat11`` package, opened: what is where, checked."""
 
 import json
 import math
@@ -12,22 +12,63 @@ from torch import Tensor
 from halfbyte.base import JsonObject, UserError
 from halfbyte.checkpoints.checkpoint import CONFIG
 from halfbyte.checkpoints.dfloat11.folder import PLAIN
-from halfbyte.checkpoints.dfloat11.published_parts import MARKS, PARTS, module_of
-from halfbyte.checkpoints.dfloat11.published_plan import ModulePlan, attributes_of
+from halfbyte.checkpoints.dfloat11.published_plan import (
+    ModulePlan,
+    attributes_of,
+    block_weights,
+)
 from halfbyte.checkpoints.tensor_file import StoredTensor, TensorFile
 from halfbyte.golden.dfloat11 import CorruptError, published
 
-__all__ = ["CONFIG_KEY", "SHAPES_KEY", "PublishedModel", "is_published", "read_published"]
+__all__ = [
+    "CONFIG_KEY",
+    "PARTS",
+    "SHAPES_KEY",
+    "SPLITS",
+    "PublishedModel",
+    "is_published",
+]
 
 CONFIG_KEY = "dfloat11_config"
 SHAPES_KEY = "halfbyte.shapes"
+PARTS = ("luts", "encoded_exponent", "sign_mantissa", "output_positions", "gaps")
+SPLITS = "split_positions"
+_MARKS = ("encoded_exponent", "sign_mantissa")  # of compressed modules
+_TYPES = {"output_positions": ("U8", "I32", "U32"), "split_positions": ("I64", "I32")}
 
 
 def is_published(path: Path) -> bool:
     """Whether a file or folder is in the published layout."""
     if path.is_dir():
         return any(is_published(file) for file in sorted(path.glob(f"*{PLAIN}")))
-    return path.is_file() and any(name.endswith(MARKS) for name in TensorFile.open(path).tensors)
+    return path.is_file() and any(name.endswith(_MARKS) for name in TensorFile.open(path).tensors)
+
+
+def _read(tensors: Mapping[str, StoredTensor], plan: ModulePlan) -> published.Module:
+    """A module from its tensors. CorruptError if one is missing or of a wrong type.
+
+    A module of one weight may lack its split positions, which the package does not ask for there.
+    """
+    found = {part: tensors.get(f"{plan.name}.{part}") for part in (*PARTS, SPLITS)}
+    if found[SPLITS] is None and len(plan.weights) == 1:
+        del found[SPLITS]
+    arrays = {}
+    for part, tensor in found.items():
+        if tensor is None or tensor.dtype not in _TYPES.get(part, ("U8",)):
+            raise CorruptError(f"Module {plan.name}: {part} is missing, or of another type")
+        arrays[part] = tensor.read_bytes().numpy()
+    if arrays["output_positions"].size % 4:
+        raise CorruptError(f"Module {plan.name}: output_positions are not integers of 32 bits")
+    luts, splits = found["luts"], found.get(SPLITS)
+    assert luts is not None  # noqa: S101 (see above)
+    return published.Module(
+        arrays["luts"].reshape(luts.shape),
+        arrays["encoded_exponent"],
+        arrays["sign_mantissa"],
+        arrays["output_positions"].view("<u4"),
+        arrays["gaps"],
+        tuple(splits.read().flatten().tolist()) if splits is not None else (),
+    )
 
 
 def _home(source: Path) -> Path:
@@ -81,10 +122,12 @@ def _stated_shapes(folder: Path, wanted: Sequence[str]) -> dict[str, tuple[int, 
     return shapes
 
 
-def _shapes_of(
+def _all_shapes(
     source: Path, original: Path | None, metadata: Mapping[str, str], plans: Sequence[ModulePlan]
 ) -> dict[str, tuple[int, ...]]:
-    """Shapes of the weights: from the metadata, else from the original or the architecture."""
+    """Shapes of all weights that are named: in the metadata, else by the original or the
+    architecture. UserError if one of the compressed weights has none.
+    """
     wanted = [name for plan in plans for name in plan.weights]
     try:
         found = {n: tuple(shape) for n, shape in json.loads(metadata[SHAPES_KEY]).items()}
@@ -100,7 +143,15 @@ def _shapes_of(
         shape = found.get(name, ())
         if len(shape) != 2 or not all(type(size) is int and size > 0 for size in shape):
             raise UserError(f"{source} does not say which shape {name} has")
-    return {name: found[name] for name in wanted}
+    return found
+
+
+def _check_blocks(source: Path, stated: Sequence[str], present: set[str]) -> None:
+    missing = sorted(set(stated) - present)
+    if missing:
+        raise UserError(
+            f"{source} lacks {missing[0][:200]} of a compressed block; fetch all its files again"
+        )
 
 
 def _check_sizes(
@@ -144,37 +195,27 @@ class PublishedModel:
 
     @classmethod
     def open(cls, source: Path, original: Path | None = None) -> "PublishedModel":
-        """Open a folder or file; ``original`` is a folder of the model's configuration."""
         tensors, metadata, config = _files(source, original)
         marked = (name.rpartition(".") for name in tensors)
-        modules = list(dict.fromkeys(name for name, _, part in marked if part in MARKS))
-        plans = attributes_of(modules, config.pop(CONFIG_KEY).get("pattern_dict"))
-        shapes = _shapes_of(source, original, metadata, plans)
-        parts = {f"{name}.{part}" for name in modules for part in PARTS}
+        modules = list(dict.fromkeys(name for name, _, part in marked if part in _MARKS))
+        pattern_dict = config.pop(CONFIG_KEY).get("pattern_dict")
+        plans = attributes_of(modules, pattern_dict)
+        stated = _all_shapes(source, original, metadata, plans)
+        parts = {f"{name}.{part}" for name in modules for part in (*PARTS, SPLITS)}
         others = {name: tensor for name, tensor in tensors.items() if name not in parts}
+        planned = [name for plan in plans for name in plan.weights]
+        shapes = {name: stated[name] for name in planned}
         _check_sizes(tensors, plans, shapes, set(others))
+        _check_blocks(source, block_weights(stated, pattern_dict), {*planned, *others})
         return cls(tensors, others, plans, shapes, config)
 
-    def decode(self, plan: ModulePlan) -> Iterator[tuple[str, Tensor]]:
-        """The weights of a module by name, each as one row. CorruptError if it is damaged."""
+    def weights_of(self, plan: ModulePlan) -> Iterator[tuple[str, Tensor]]:
+        """The weights of a module, by name, flat. CorruptError if it is damaged."""
         try:
-            weights = published.decode(module_of(self.tensors, plan))
+            weights = published.decode(_read(self.tensors, plan))
         except CorruptError as error:
             raise CorruptError(f"Module {plan.name} is damaged: {error}") from None
-        sizes = [math.prod(self.shapes[name]) for name in plan.weights]
-        if [weight.numel() for weight in weights] != sizes:
+        wanted = [math.prod(self.shapes[name]) for name in plan.weights]
+        if [weight.numel() for weight in weights] != wanted:
             raise CorruptError(f"Module {plan.name} splits at other places than its weights do")
         yield from zip(plan.weights, weights, strict=True)
-
-
-def read_published(source: Path, *, config: Path | None = None) -> Iterator[tuple[str, Tensor]]:
-    """The tensors of a folder in the published layout as they were, by name, a module at a time.
-
-    Takes and raises what :func:`decompress_published` does.
-    """
-    model = PublishedModel.open(source, config)
-    for plan in model.plans:
-        for name, weight in model.decode(plan):
-            yield name, weight.reshape(model.shapes[name])
-    for name, tensor in model.others.items():
-        yield name, tensor.read()
