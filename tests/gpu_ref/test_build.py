@@ -15,12 +15,12 @@ from halfbyte.base import compilers as host_compilers
 from halfbyte.base.compilers import Compiler, host_compiler
 from halfbyte.formats import load
 from halfbyte.gpu_ref import build, cases, compilers, library
-from halfbyte.gpu_ref.abi import Quantize
 from halfbyte.gpu_ref.check import check_format
 from halfbyte.gpu_ref.comparison import merged
 from halfbyte.gpu_ref.compilers import cuda_compiler, find_nvcc
 from halfbyte.gpu_ref.library import Library
 from halfbyte.gpu_ref.sanitizers import run_host_sanitizers, sanitized
+from halfbyte.gpu_ref.structures import Quantize
 
 needs_nvcc = pytest.mark.skipif(find_nvcc() is None, reason="nvcc is not installed")
 
@@ -197,10 +197,10 @@ def test_sanitizers_find_nothing_in_the_host_build():
 
 OVERRUN = """
 import torch
-from halfbyte.gpu_ref import abi, build, library
+from halfbyte.gpu_ref import build, library, structures
 from halfbyte.formats import load
 x, device = torch.zeros(64), torch.device("cpu")
-call = abi.Quantize(x=x.data_ptr(), rows=65, length=1, block=1, clip=1, scales=x.data_ptr())
+call = structures.Quantize(x=x.data_ptr(), rows=65, length=1, block=1, clip=1, scales=x.data_ptr())
 library.host_library().call("hb_scales", device, build.format_table(load("int4")), call)
 """
 
