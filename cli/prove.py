@@ -65,14 +65,10 @@ def _count(records: "Sequence[ProofRecord]", unit: str, mapped: bool) -> str:
 
 
 def _show(records: "Sequence[ProofRecord]", technology: str, seconds: float) -> None:
-    columns = ["format", "activation", "architecture", ">multiplier = table", ">MACs = table"]
-    columns += [
-        ">netlists = RTL",
-        ">multipliers = RTL",
-        ">faults refuted",
-        ">code pairs",
-        ">SAT",
-        ">s",
+    columns = [
+        *("format", "~activation", "~architecture", ">multiplier\n= table", ">MACs\n= table"),
+        *(">netlists\n= RTL", ">multipliers\n= RTL", ">faults\nrefuted"),
+        *("~>code pairs", "~>SAT", "~>s"),
     ]
     rows = []
     for group, members in groupby(records, key=_group):
