@@ -1,4 +1,4 @@
-"""Speed from file to file: digests, comparison with the source and the disk included."""
+"""Measure speeds from file to file, including the disk, digests and comparisons."""
 
 import statistics
 import tempfile
@@ -35,8 +35,8 @@ def benchmark_files(
 ) -> list[CodecBenchRecord]:
     """A record for each direction and layout: medians for a file of normal weights in BF16.
 
-    Files are in the folder for temporary files. What is compressed is compared with its source,
-    what is decompressed with the original's digest. Raises ToolError if it is not the original.
+    Files are in the folder for temporary files. A compressed file is compared with its source, a
+    decompressed one with the original's digest. Raises ToolError if they differ.
     """
     generator = torch.Generator().manual_seed(seed)
     weights = (torch.randn(elements, generator=generator) * 0.02).bfloat16()
