@@ -1,4 +1,4 @@
-"""Writers of files whose sizes are found on the way, or whose bytes are given in order."""
+"""Write files whose sizes are not known in advance, or whose bytes come in order."""
 
 import json
 import os
@@ -18,9 +18,9 @@ _LENGTH_BYTES = 8
 
 
 class GrowingTensorFileWriter(TensorFileWriter):
-    """Writes tensors one after the other, whose sizes are not known when the file is begun.
+    """Writes tensors one after the other; their sizes need not be known when the file is begun.
 
-    Room for the header is left free at the start. What the header does not need becomes blanks.
+    Space for the header is reserved at the start of the file. Unused space becomes blanks.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ class GrowingTensorFileWriter(TensorFileWriter):
     room : int
         Bytes for the header; an AssertionError if they are too few.
     replace, check
-        As :class:`TensorFileWriter` has them.
+        The same as for :class:`TensorFileWriter`.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class GrowingTensorFileWriter(TensorFileWriter):
         """May be set until the file is closed."""
 
     def add(self, name: str, dtype: str, shape: tuple[int, ...], size: int) -> None:
-        """Begin a tensor of ``size`` bytes, which is then appended to."""
+        """Begin a tensor of ``size`` bytes; its data is then appended."""
         begin = self._position - self._start
         entry = {"dtype": dtype, "shape": shape, "data_offsets": (begin, begin + size)}
         self._entries[name] = entry
@@ -73,16 +73,17 @@ class GrowingTensorFileWriter(TensorFileWriter):
 
 
 class PlainFileWriter:
-    """Writes a file from its first byte to its last; it appears under its name when complete.
+    """A context manager that writes a file from its first byte to its last.
 
-    A context manager, as :class:`TensorFileWriter`: an error leaves nothing.
+    As with :class:`TensorFileWriter`, the file gets its name when it is complete, and after an
+    error nothing is left.
 
     Parameters
     ----------
     path : Path
-        UserError at the end if there is something of this name.
+        The file; UserError at the end if it exists.
     check : callable, optional
-        Called with the complete file before it gets its name; may raise.
+        Called with the complete file before it gets its name; it may raise.
     """
 
     def __init__(self, path: Path, *, check: Callable[[Path], None] | None = None) -> None:
