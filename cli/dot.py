@@ -258,7 +258,7 @@ def show_dot_simulations(records: "Sequence[DotSimulationRecord]") -> None:
 
 def show_dot_mutants(records: "Sequence[DotMutantRecord]") -> None:
     """Print the records of mutants as a table."""
-    columns = ["format", "~lane", ">lanes", "scale", "accumulator", ">mutants", ">equivalent"]
+    columns = ["format", "~lane", ">lanes", "~scale", "accumulator", ">mutants", ">equivalent"]
     rows = [
         [
             " x ".join(dict.fromkeys((record.format, record.activation))),

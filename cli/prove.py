@@ -100,9 +100,8 @@ def _show(records: "Sequence[ProofRecord]", technology: str, seconds: float) -> 
         )
     caption = (
         f"{len(records):,} proofs, {technology}, {seconds:.0f} s in all. All pairs of codes are "
-        "simulated, the accumulator's states are left to SAT (number of queries). MACs: lossless "
-        "with and without enable and for one term, narrow ones that wrap and saturate, and two "
-        "that save carries."
+        "simulated; a SAT solver takes all states of the accumulator. MACs: lossless ones with and "
+        "without enable and for one term, narrow ones that wrap or saturate, two carry-save ones."
     )
     table("Proofs", columns, rows, caption)
 

@@ -126,7 +126,7 @@ def test_the_keyboard_opens_a_record_and_its_netlist_can_be_saved(page, tmp_path
 
 def test_no_button_sends_the_plot_to_a_server(page):
     buttons = page.locator("#plot .modebar-btn")
-    titles = buttons.evaluate_all("(all) => all.map((each) => each.dataset.title)")
+    titles = buttons.evaluate_all("(all) => all.map((each) => each.getAttribute('aria-label'))")
     assert "Download plot as a PNG" in titles
     assert not [title for title in titles if "Share" in title or "Cloud" in title]
 
