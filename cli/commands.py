@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
+from halfbyte.cli.groups import ungrouped
 from halfbyte.cli.honoured import check_honoured
 from halfbyte.cli.output import show_all_columns
 from halfbyte.cli.panels import arrange
@@ -26,6 +27,8 @@ Wide = Annotated[bool, typer.Option("--wide", help="Tables with all columns, how
 def _completed(function: Callable[..., None]) -> Callable[..., None]:
     """The command with the option ``--wide``; it refuses options that it would ignore."""
 
+    function = ungrouped(function)
+
     @functools.wraps(function)
     def command(invocation: typer.Context, wide: bool = False, **options: Any) -> None:
         check_honoured(invocation, options)
@@ -33,10 +36,10 @@ def _completed(function: Callable[..., None]) -> Callable[..., None]:
         function(**options)
 
     keyword = inspect.Parameter.KEYWORD_ONLY
+    own = inspect.signature(function).parameters.values()
     added = {"invocation": typer.Context, "wide": Wide}
     first = inspect.Parameter("invocation", keyword, annotation=typer.Context)
     last = inspect.Parameter("wide", keyword, default=False, annotation=Wide)
-    own = [each.replace(kind=keyword) for each in inspect.signature(function).parameters.values()]
     command.__signature__ = inspect.Signature([first, *own, last])  # type: ignore[attr-defined]
     command.__annotations__ = {**function.__annotations__, **added}
     return command
