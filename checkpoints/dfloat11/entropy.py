@@ -10,9 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from halfbyte.base import Progress, Record, UserError
@@ -23,6 +21,7 @@ from halfbyte.formats import Format
 from halfbyte.golden import quantize
 from halfbyte.golden.dfloat11 import element_type, measure
 from halfbyte.golden.dfloat11.elements import ELEMENT_TYPES
+from halfbyte.golden.dfloat11.joint_table import order_0
 from halfbyte.golden.scales import ScaleFormat
 
 __all__ = [
@@ -32,7 +31,6 @@ __all__ = [
     "code_entropies",
     "effective_bits",
     "mean_bits",
-    "order_0",
     "tensor_entropies",
     "total",
 ]
@@ -111,12 +109,6 @@ class _Bits:
 
 
 _Entropy = TypeVar("_Entropy", TensorEntropy, CodeEntropy)
-
-
-def order_0(counts: NDArray[np.int64]) -> float:
-    """The entropy in bits per symbol of independent symbols that occur ``counts`` times."""
-    shares = counts[counts > 0] / counts.sum()
-    return float(-(shares * np.log2(shares)).sum()) + 0.0  # no negative zero
 
 
 def _readable(tensor: StoredTensor) -> bool:

@@ -16,13 +16,16 @@ from halfbyte.checkpoints.tensor_file import METADATA, TensorFileWriter, memory_
 __all__ = ["GrowingTensorFileWriter", "PlainFileWriter"]
 
 _LENGTH_BYTES = 8
+_FEW = 2000  # a file has at most one blank in so many bytes
+_AT_ONCE = 1 << 20  # bytes that are moved at once
 _TO_DISK = 1 << 24  # bytes after which a file that grows is brought to the disk
 
 
 class GrowingTensorFileWriter(TensorFileWriter):
     """Writes tensors one after the other; their sizes need not be known when the file is begun.
 
-    Space for the header is reserved at the start of the file. Unused space becomes blanks.
+    Space for the header is reserved at the start of the file. Unused space becomes blanks. If these
+    would be a noticeable part of the file, the data move up instead.
 
     Parameters
     ----------
@@ -69,9 +72,22 @@ class GrowingTensorFileWriter(TensorFileWriter):
             raw = json.dumps(header, separators=(",", ":")).encode()
             room = self._start - _LENGTH_BYTES
             assert len(raw) <= room, "too little room for the header"  # noqa: S101
+            spare = (room - len(raw)) // _LENGTH_BYTES * _LENGTH_BYTES
+            if spare * _FEW > self._position:
+                self._move_up(spare)
+                room -= spare
             self._file.seek(0)
             self._file.write(room.to_bytes(_LENGTH_BYTES, "little") + raw.ljust(room))
         super().__exit__(kind, error, traceback)
+
+    def _move_up(self, by: int) -> None:
+        """Move all data by some bytes towards the start of the file."""
+        for place in range(self._start, self._position, _AT_ONCE):
+            self._file.seek(place)
+            data = self._file.read(_AT_ONCE)
+            self._file.seek(place - by)
+            self._file.write(data)
+        self._file.truncate(self._position - by)
 
 
 class PlainFileWriter:
