@@ -64,6 +64,7 @@ class _Room:
         sizes, kept = np.zeros((chunks, 2), dtype=np.uint32), _KEPT_ROOM.room
         if kept is not None and len(kept.sizes) >= chunks:
             return cls(kept.streams, kept.escapes, sizes)
+        kept = _KEPT_ROOM.room = None
         # NumPy takes large pages, which suit the long streams, and not the few escapes.
         escapes = torch.empty(chunks * CHUNK, dtype=torch.uint16).numpy()
         streams = np.empty(chunks * _PLACE_WORDS, dtype=np.uint16)
