@@ -64,14 +64,14 @@ class _Room:
         sizes, kept = np.zeros((chunks, 2), dtype=np.uint32), _KEPT_ROOM.room
         if kept is not None and len(kept.sizes) >= chunks:
             return cls(kept.streams, kept.escapes, sizes)
-        kept = _KEPT_ROOM.room = None
-        # NumPy takes large pages, which suit the long streams, and not the few escapes.
+        # NumPy takes large pages, which are quick to get. Small ones hold only what is written.
+        _KEPT_ROOM.room = None
         escapes = torch.empty(chunks * CHUNK, dtype=torch.uint16).numpy()
-        streams = np.empty(chunks * _PLACE_WORDS, dtype=np.uint16)
-        made = cls(streams, escapes, sizes)
-        if chunks <= _KEPT:
-            _KEPT_ROOM.room = made
-        return made
+        if chunks > _KEPT:
+            return cls(np.empty(chunks * _PLACE_WORDS, dtype=np.uint16), escapes, sizes)
+        streams = torch.empty(chunks * _PLACE_WORDS, dtype=torch.uint16).numpy()
+        _KEPT_ROOM.room = cls(streams, escapes, sizes)
+        return _KEPT_ROOM.room
 
     def code(self, header: JointHeader, words: _Words, first: int, last: int) -> _Coded:
         """Code chunks ``first`` up to ``last``; ``sizes`` gets their words and escapes."""
