@@ -11,7 +11,9 @@ from halfbyte.sim.ports import PortMap
 
 __all__ = ["DOT_SCENARIOS", "DotPlan"]
 
-DOT_SCENARIOS = ("lanes", "extremes", "random", "scales", "cancelling", "ends", "ties", "residues")
+DOT_SCENARIOS = (
+    *("lanes", "extremes", "random", "scales", "cancelling", "ends", "ties", "residues", "sizes"),
+)
 
 
 @dataclass(frozen=True)

@@ -240,6 +240,30 @@ def _residues(spec: DotSpec, generator: _Generator, cycles: int) -> Stimulus:
     return _stimulus(spec, generator, w, a, clear, (scales[0], scales[1]))
 
 
+def _sizes(spec: DotSpec, generator: _Generator, cycles: int) -> Stimulus:
+    """Sums of every size, both signs: random products mostly cancel, these mostly have one sign.
+
+    Half of the sums start from 0, so that each size of a block is rounded alone.
+    """
+    w_format, a_format = Codes(spec.weight), Codes(spec.activation)
+    shape = (cycles, spec.lanes)
+    # The smaller the bias, the more of the codes are large.
+    bias = generator.choice([0.05, 0.2, 0.5, 1.0, 2.0], (cycles, 1))
+    w, a = (
+        np.argsort(-np.abs(each.integers), kind="stable")[
+            (each.count * generator.random(shape) ** (1 / bias)).astype(np.int64)
+        ].astype(np.uint8)
+        for each in (w_format, a_format)
+    )
+    is_negative = generator.random((cycles, 1)) < 0.5
+    differs = (w_format.integers[w] * a_format.integers[a] < 0) != is_negative
+    turned = differs & (generator.random(shape) < generator.choice([0.8, 1.0], (cycles, 1)))
+    w = np.where(turned, w_format.negated[w], w)
+    used = generator.random(shape) < generator.choice([0.25, 0.5, 1.0, 1.0], (cycles, 1))
+    w = np.where(used, w, w_format.zero).astype(np.uint8)
+    return _stimulus(spec, generator, w, a, generator.random(cycles) < 0.5)
+
+
 SCENARIOS: dict[str, Callable[[DotSpec, _Generator, int], Stimulus]] = {
     "lanes": _lanes,
     "extremes": _extremes,
@@ -249,6 +273,7 @@ SCENARIOS: dict[str, Callable[[DotSpec, _Generator, int], Stimulus]] = {
     "ends": _ends,
     "ties": _ties,
     "residues": _residues,
+    "sizes": _sizes,
 }
 
 

@@ -4,6 +4,7 @@ import shutil
 import subprocess
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from halfbyte.formats import SCALE_CODES, load
@@ -45,6 +46,18 @@ def test_scenarios_reach_ties():
     same = (acc[1:] == acc[:-1])[second]
     assert same.any()
     assert not same.all()
+
+
+def test_scenarios_reach_odd_sums_of_every_size():
+    """A fault in one bit of the normalization shows on sums of one size only."""
+    spec = replace(MXFP4, lanes=32)
+    stimulus = stimulus_of(spec, "sizes", 4000, 1)
+    sums = (np.array(E2M1.integers)[stimulus.w] * np.array(E2M1.integers)[stimulus.a]).sum(axis=1)
+    largest = 32 * max(E2M1.integers) ** 2
+    for negative in (False, True):
+        odd = {abs(int(each)).bit_length() for each in sums[(sums < 0) == negative] if each % 2}
+        assert odd >= set(range(4, largest.bit_length()))
+    assert abs(sums).max().item().bit_length() == largest.bit_length()
 
 
 @pytest.mark.simulator
