@@ -89,7 +89,7 @@ def _figure(record: JsonObject, name: str) -> float | None:
 
 
 def _name(record: JsonObject) -> str:
-    keys = ["format", "activation", "unit", "lanes", "technology", "model"]
+    keys = ["format", "activation", "unit", "dataflow", "lanes", "technology", "model"]
     if "measures" in record:  # a circuit's recipe says how it was found, not what it is
         keys.append("recipe")
     parts = dict.fromkeys(str(record[key]) for key in keys if record.get(key) is not None)
