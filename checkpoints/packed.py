@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from halfbyte.base import Json, Record, UserError, versions_of
+from halfbyte.base.strict_json import unique_keys
 from halfbyte.checkpoints.architecture import DESCRIPTION
 from halfbyte.checkpoints.checkpoint import Checkpoint
 from halfbyte.checkpoints.plan import StoredWeight
@@ -168,7 +169,7 @@ class _Description:
 def _description(folder: Path) -> _Description:
     path = folder / DESCRIPTION
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=unique_keys)
         return _Description(
             StoredFormat(
                 format_from(_known(FormatDescription, record["format"])),

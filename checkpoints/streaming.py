@@ -23,7 +23,7 @@ from halfbyte.checkpoints.plan import StoredWeight
 from halfbyte.checkpoints.records import QuantizationRecord
 from halfbyte.checkpoints.storage import STORAGES, OwnStorage
 from halfbyte.checkpoints.target import TargetFolder
-from halfbyte.checkpoints.tensor_file import TensorFile, TensorFileWriter
+from halfbyte.checkpoints.tensor_file import FLOATING, TensorFile, TensorFileWriter
 from halfbyte.formats import Format
 from halfbyte.golden import Quantized, quantize
 from halfbyte.golden.clipping import RATIOS, clip_ratios, layer_errors
@@ -268,6 +268,14 @@ def _check_source(checkpoint: Checkpoint, to: Settings) -> None:
     if not checkpoint.path.is_dir():
         raise UserError(f"{checkpoint.path} is one file: give its directory, with {CONFIG}")
     check_not_quantized(checkpoint.config, checkpoint.path)
+    if checkpoint.plan.flaw:
+        raise UserError(checkpoint.plan.flaw)
+    for tensor in checkpoint.tensors.values():
+        if len(tensor.shape) > 1 and not tensor.elements and tensor.dtype in FLOATING:
+            raise UserError(
+                f"Tensor {tensor.name[:200]} in {tensor.file} has the shape {tensor.shape}, "
+                "without a single element: fetch or save the model again"
+            )
     if not checkpoint.weights:
         raise UserError(
             f"{checkpoint.path} has nothing to quantize: no floating-point weights of layers "

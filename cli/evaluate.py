@@ -116,7 +116,7 @@ def pick_recipe(name: str, block: str | None) -> "Recipe":
     if block is None:
         return recipe
     if block != "channel" and not block.isdecimal():
-        raise UserError(f"--block must be a number or channel, not {block[:60]!r}")
+        raise UserError(f"--block must be a number of elements or channel, not {block[:60]!r}")
     return recipe.with_block(None if block == "channel" else int(block[:20]))
 
 

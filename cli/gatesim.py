@@ -107,6 +107,9 @@ def gatesim(
     architecture and recipe of the smallest MAC. Cells do what the library's functions say. For
     dot-product units (--unit dot), the smallest netlist is simulated.
     """
+    from halfbyte.sim.simulator import check_simulator
+
+    check_simulator(simulator)
     if unit == DOT:
         specs = make_dot_specs(
             names,
@@ -131,10 +134,8 @@ def gatesim(
     from halfbyte.rtl import MacSpec
     from halfbyte.sim import Netlists, run_many
     from halfbyte.sim.records import NetlistSimulationRecord
-    from halfbyte.sim.simulator import check_simulator
 
     start = time.monotonic()
-    check_simulator(simulator)
     other = load_optional(activation)
     chosen = [fmt for fmt in load_formats(names) if names or fmt.bits in (4, 5)]
     technology = pick_technology(tech, liberty, dont_use)

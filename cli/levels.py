@@ -101,7 +101,7 @@ def _show(technology: str, levels: "Sequence[Level]") -> None:
         [name, *(f"{level.areas[name]:,.1f} ({level.relative[name]:.3f})" for level in levels)]
         for name in order
     ]
-    caption = f"um^2 per product of a cycle; in brackets: over {BASELINE}"
+    caption = f"µm² per product of a cycle; in brackets: over {BASELINE}"
     table(f"Formats from MAC to array, {technology}", columns, rows, caption)
     changes = order_changes({titles[each.name]: each.records for each in levels}, "area_um2")
     console.print(f"the order changes for {len(changes)} pairs, by more than 1 %:")

@@ -185,7 +185,9 @@ def sim(
     product is streamed through it.
     """
     from halfbyte.area.cells.technology import load_technology
+    from halfbyte.sim.simulator import check_simulator
 
+    check_simulator(simulator)
     if unit in (DOT, ARRAY):
         units = make_dot_specs(
             names,

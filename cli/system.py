@@ -1,25 +1,44 @@
 """What the operating system gives a command, and how the user reads what it refuses."""
 
 import errno
+import io
 import os
 import shutil
 import sys
 import tempfile
 from pathlib import Path
 
+from halfbyte.base.errors import UserError
 from halfbyte.base.files import build_dir
 
-__all__ = ["explain", "full_disk", "open_standard_streams"]
+__all__ = ["check_standard_output", "explain", "full_disk", "open_standard_streams"]
 
 _LEAST_SPACE = 1 << 20
 _UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR)
+
+
+class _ClosedOutput(io.TextIOBase):
+    """Standard output that the caller closed: what is printed would be lost, which is said."""
+
+    def write(self, text: str) -> int:
+        raise UserError(
+            "Standard output is closed, so that the result would be lost: send it to a file, a "
+            "pipe or /dev/null"
+        )
+
+
+def check_standard_output() -> None:
+    """Raise UserError, before anything is computed, if the result could not be printed."""
+    if isinstance(sys.stdout, _ClosedOutput):
+        sys.stdout.write("")
 
 
 def open_standard_streams() -> None:
     """Give a process whose caller closed standard input, output or error an empty one.
 
     Otherwise the next file that is opened, perhaps a store, would take the place of the stream, and
-    what a tool prints would be written into it.
+    what a tool prints would be written into it. What the command itself prints on a closed standard
+    output is an error.
     """
     for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         try:
@@ -29,7 +48,9 @@ def open_standard_streams() -> None:
             if empty != number:
                 os.dup2(empty, number)
                 os.close(empty)
-        if getattr(sys, name) is None:
+        if name == "stdout" and sys.stdout is None:
+            sys.stdout = _ClosedOutput()
+        elif getattr(sys, name) is None:
             stream = open(number, mode, encoding="utf-8", closefd=False)  # noqa: SIM115
             setattr(sys, name, stream)
 

@@ -36,9 +36,21 @@ def test_closed_streams_do_no_harm(tmp_path, closed):
     done = shell(f"halfbyte formats nope {closed}", tmp_path)
     assert done.returncode == (0 if "|" in closed else 1)
     assert done.stderr.count("\n") == ("2>&-" not in closed)
-    done = shell(f"halfbyte formats int4 --json {closed}", tmp_path)
-    assert (done.returncode, done.stderr) == (0, "")
     assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("closed", ["<&-", "2>&-", "| head -1"])
+def test_the_result_comes_where_another_stream_is_closed(tmp_path, closed):
+    done = shell(f"halfbyte formats int4 --json {closed}", tmp_path)
+    assert (done.returncode, done.stderr, done.stdout[0]) == (0, "", "[")
+
+
+@pytest.mark.parametrize("option", ["", "--json", "--help"])
+def test_a_result_that_would_be_lost_is_an_error(tmp_path, option):
+    done = shell(f"halfbyte formats int4 {option} >&-", tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: Standard output is closed, so that the result would be")
+    assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full to write to")
