@@ -1,4 +1,4 @@
-"""What formats do to real models: profiles, recipes, evaluation with intervals.
+"""Measure how formats change real models: profiles, recipes, evaluation with intervals.
 
 PyTorch is imported only when something is computed.
 """

@@ -1,4 +1,4 @@
-"""Evaluations as files: a chart of the losses with their intervals, CSV and JSON."""
+"""Write evaluations as files: a chart of the losses with their intervals, CSV and JSON."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -32,7 +32,7 @@ def draw_losses(axes: Axes, records: Sequence[EvaluationRecord], measure: str) -
     records : sequence of EvaluationRecord
         Records of :func:`halfbyte.accuracy.evaluate`, best first.
     measure : str
-        Which of their measures.
+        The name of the measure.
     """
     figures = [record.measures[measure] for record in records]
     rows = range(len(records))
@@ -58,7 +58,7 @@ def draw_losses(axes: Axes, records: Sequence[EvaluationRecord], measure: str) -
 
 
 def _reach(figures: Sequence[MeasureRecord]) -> list[list[float]]:
-    """How far the intervals of losses reach down and up, in per cent; 0 where there is none."""
+    """Lengths of the bars below and above each loss, in per cent; 0 without an interval."""
     down, up = [], []
     for each in figures:
         loss = each.loss or 0.0

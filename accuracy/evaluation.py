@@ -1,4 +1,4 @@
-"""Formats on a model: records with intervals, stored by content, and their replicates."""
+"""Evaluate formats on a model. Records, intervals and bootstrap replicates are stored."""
 
 import io
 import math
@@ -39,14 +39,15 @@ _TASK_VERSIONED = ("lm_eval", "datasets")
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """One format on one model.
+    """The evaluation of one format on one model.
 
     Parameters
     ----------
     record : EvaluationRecord
         Inputs, measures with their 95 % intervals, noise, versions.
     replicates : mapping of str to ndarray
-        Bootstrap replicates of each measure, (REPLICATES,) float64. All formats share the draws.
+        Bootstrap replicates of each measure, (REPLICATES,) float64. All formats share the same
+        draws of items.
     """
 
     record: EvaluationRecord
@@ -65,7 +66,7 @@ class Evaluation:
     def losses(self) -> np.ndarray:
         """Replicates of the primary measure's relative loss; (REPLICATES,) float64.
 
-        Where there is no relative loss, those of the difference from the baseline.
+        If the relative loss is not defined, they are those of the difference from the baseline.
         """
         return self.replicates[f"{self.primary}_loss"]
 
@@ -73,7 +74,7 @@ class Evaluation:
     def worsening(self) -> float:
         """The primary measure's relative loss, or its difference from the baseline.
 
-        Infinite where the model gives no figure at all.
+        It is infinite if the model gives no figure.
         """
         measure = self.record.primary
         if measure.loss is not None:
@@ -92,19 +93,19 @@ def evaluate(
 ) -> list[Evaluation]:
     """Quantize the model to each format by the recipe and measure it, in order.
 
-    Results are stored by content (model, text, recipe, format, code): what is in the store is not
+    Results are stored under a key of model, text, recipe, format and code. Stored results are not
     computed again, and an interrupted run continues. For every measure, a record has ``value`` with
-    its 95 % interval ``low`` to ``high``, the unquantized model's ``baseline``, and ``loss``, the
-    relative worsening against it, with the interval of the paired difference.
+    its 95 % interval ``low`` to ``high``, and the unquantized model's ``baseline``. ``loss`` is the
+    relative worsening against the baseline, with the interval of the paired difference.
 
     Parameters
     ----------
     reference : ModelReference
         The model and its text.
     formats : sequence of Format
-        What to quantize to.
+        The formats to quantize to.
     recipe : Recipe
-        How.
+        What is quantized, and how.
     on_progress : callable, optional
         Called with ``(done, total, label)``.
 
@@ -134,7 +135,7 @@ def evaluate(
 
 
 def _key(fmt: Format, fingerprint: Fingerprint, recipe: "Recipe") -> str:
-    """What a result depends on."""
+    """Everything that a result depends on."""
     return content_key(
         {
             "format": [fmt.name, fmt.ties.value, [str(value) for value in fmt.values]],
@@ -148,7 +149,7 @@ def _key(fmt: Format, fingerprint: Fingerprint, recipe: "Recipe") -> str:
 
 
 def _optimum_gaps(fmt: Format, recipe: "Recipe") -> dict[str, float]:
-    """SQNR lost to the best possible levels, in dB, for each distribution of the weights."""
+    """By how many dB the SQNR is below that of the best levels, for each distribution."""
     from halfbyte.formats.codebooks import distance_to_optimum_db
 
     block = (recipe.weights.block if recipe.weights else None) or DEFAULT_BLOCK
@@ -188,7 +189,7 @@ class _Store:
 
 
 class _Run:
-    """A model in memory, and its unquantized results, which formats are compared with.
+    """A model in memory, and the unquantized results with which formats are compared.
 
     The model is opened only when there is something to measure: PyTorch and transformers take
     seconds to import.
@@ -275,12 +276,12 @@ class _Run:
 
 
 def _figure(value: float, digits: int) -> float | None:
-    """Rounded for a record; null for what is not finite."""
+    """A rounded figure for a record; None if it is not finite."""
     return round(value, digits) if math.isfinite(value) else None
 
 
 def _interval(replicates: np.ndarray | None, items: int) -> tuple[float | None, float | None]:
-    """The 95 % interval for a record; null where there is none."""
+    """The 95 % interval for a record; None if it is not defined."""
     from halfbyte.accuracy.statistics import interval
 
     found = interval(replicates) if replicates is not None and items > 1 else None
@@ -288,7 +289,7 @@ def _interval(replicates: np.ndarray | None, items: int) -> tuple[float | None, 
 
 
 def _note(baseline: float, loss_low: float | None, low: float | None, items: int) -> str | None:
-    """Why figures are missing."""
+    """The reason for missing figures."""
     if not math.isfinite(baseline):
         return "the unquantized model gives no finite figure"
     if items < 2:
@@ -303,14 +304,14 @@ def _note(baseline: float, loss_low: float | None, low: float | None, items: int
 
 
 def _multiplied(found: "Survey") -> "dict[str, Kept]":
-    """What stays as it is, except tables: they are looked up and not multiplied."""
+    """The kept parameters that multiply; tables, which are only looked up, are left out."""
     from halfbyte.golden.layers import Kept
 
     return {name: why for name, why in found.kept.items() if why is not Kept.EMBEDDING}
 
 
 def _bits_per_weight(fmt: Format, recipe: "Recipe", subject: "Subject", found: "Survey") -> float:
-    """Mean over all weights that multiply, including those that are not quantized."""
+    """Mean bits per weight, over all weights that multiply, quantized or not."""
     bits, weights, seen = 0.0, 0, set()
     for matrix in found.matrices.values():
         if matrix.identity not in seen:

@@ -1,7 +1,7 @@
-"""Noise of quantized layers: signal to noise of their results, without running the whole model.
+"""Signal-to-noise ratios of quantized layers, without running the whole model.
 
-This takes milliseconds for a format, so that many block sizes and scales can be compared. It says
-nothing of how much of the noise matters to the model.
+This takes milliseconds for a format, so that many block sizes and scales can be compared. It does
+not show how much of the noise matters to the model.
 """
 
 import math
@@ -74,7 +74,7 @@ def _spread(matrix: Tensor, rows: int) -> Tensor:
 def result_sqnr_db(
     samples: Sequence[LayerSample], fmt: Format, block: int, scale_format: ScaleFormat
 ) -> float:
-    """Signal to noise of layers' results in dB, both operands in ``fmt``; the mean over layers.
+    """Mean signal-to-noise ratio of the layers' results in dB, with both operands in ``fmt``.
 
     Blocks of ``block`` values along the sum share a scale. Results are added up in FP64.
     """

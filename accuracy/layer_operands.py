@@ -1,4 +1,4 @@
-"""One linear layer of a model as codes: its weight, and what reaches it on real text."""
+"""The operands of one linear layer as codes: its weight, and its inputs on real text."""
 
 import difflib
 import math
@@ -24,9 +24,9 @@ class LayerOperands:
     Parameters
     ----------
     inputs, weight : Tensor
-        (tokens, K) and (N, K) float32, as the model has them.
+        (tokens, K) and (N, K) float32, before quantization.
     a, w : Quantized
-        The same as codes, blocks along K.
+        The same quantized, with blocks along K.
     """
 
     inputs: Tensor
@@ -41,7 +41,7 @@ class LayerOperands:
 
     @property
     def tensor_scale(self) -> float:
-        """The product of the scales that whole tensors have; 1 if none has."""
+        """The product of the scales of whole tensors; 1 if there are none."""
         scales = [each.tensor_scale for each in (self.a, self.w)]
         return math.prod(1.0 if scale is None else float(scale) for scale in scales)
 
@@ -56,7 +56,7 @@ class LayerOperands:
 
 
 class _EnoughError(Exception):
-    """Ends the run of the model: enough tokens were seen."""
+    """Ends the run of the model when enough tokens were collected."""
 
 
 def layer_operands(
@@ -69,7 +69,7 @@ def layer_operands(
     scale_format: ScaleFormat,
     tokens: int,
 ) -> LayerOperands:
-    """Quantize a linear layer and the first ``tokens`` vectors that reach it on calibration text.
+    """Quantize a linear layer and its first ``tokens`` input vectors on the calibration text.
 
     Raises UserError if the model has no such layer, or too few tokens reach it.
     """
@@ -102,7 +102,7 @@ def layer_operands(
 
 
 def _linear(subject: Subject, name: str) -> nn.Linear:
-    """The linear layer of that name; raises UserError that names the nearest."""
+    """The linear layer of this name; the UserError without one names the most similar."""
     layers = {
         key: layer for key, layer in subject.module.named_modules() if isinstance(layer, nn.Linear)
     }

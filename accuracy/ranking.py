@@ -1,4 +1,4 @@
-"""Which format is better, and how sure that is."""
+"""Rank formats by their losses, and say how certain the order is."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,16 +12,16 @@ __all__ = ["Rank", "rank"]
 
 @dataclass(frozen=True)
 class Rank:
-    """A place in the order from the most accurate format to the least.
+    """A format at its place in the order from the most accurate to the least accurate.
 
     Parameters
     ----------
     evaluation : Evaluation
         The format with its figures.
     beats_next : float or None
-        Share of bootstrap resamples in which it is better than the next one; None for the last.
+        Share of bootstrap resamples in which it is better than the next format; None for the last.
     is_resolved : bool or None
-        Whether the 95 % interval of the paired difference to the next one excludes 0.
+        Whether the 95 % interval of the paired difference to the next format excludes 0.
     """
 
     evaluation: Evaluation
@@ -30,9 +30,10 @@ class Rank:
 
 
 def rank(evaluations: Sequence[Evaluation]) -> list[Rank]:
-    """Order by the loss of the primary measure, least first; equal figures keep their order.
+    """Sort evaluations by the loss of the primary measure, the least first.
 
-    Where there is no relative loss, the difference from the baseline stands for it.
+    If the relative loss is not defined, the difference from the baseline counts. Evaluations with
+    equal figures keep their order.
 
     Raises UserError if the evaluations are of different models, texts or recipes.
     """

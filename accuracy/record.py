@@ -1,4 +1,4 @@
-"""The record of an evaluation: a format on a model, with intervals."""
+"""The record of an evaluation of one format on one model, with intervals."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

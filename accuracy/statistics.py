@@ -1,7 +1,8 @@
-"""Certainty of figures of merit: the paired bootstrap over the items of an evaluation text.
+"""How certain a measured figure is: the paired bootstrap over the items of an evaluation text.
 
-All formats are resampled with the same seeded draws of items (texts, windows), so what items have
-in common cancels in a difference (Efron and Tibshirani, "An Introduction to the Bootstrap", 1993).
+Items are texts or windows of a text. They are drawn again and again at random, with a fixed seed,
+and the same draws serve all formats. So an item that is hard for every format does not change the
+difference of two formats (Efron and Tibshirani, "An Introduction to the Bootstrap", 1993).
 """
 
 import math
@@ -33,7 +34,7 @@ LEVEL = 0.95  # of every interval
 
 
 class Statistic(Protocol):
-    """A figure of merit as a function of how often each item is drawn."""
+    """A figure that can be computed for any multiset of items."""
 
     @property
     def count(self) -> int:
@@ -41,13 +42,19 @@ class Statistic(Protocol):
         ...
 
     def at(self, multiplicities: Tensor) -> Tensor:
-        """multiplicities: (B, count) float64. Returns (B,) float64."""
+        """The figure for B draws.
+
+        multiplicities: (B, count) float64, how often each item was drawn. Returns (B,) float64.
+        """
         ...
 
 
 @dataclass(frozen=True, eq=False)
 class RatioOfSums:
-    """Sum of ``numerators`` over sum of ``denominators``, or 2 to that power, both (N,) float64."""
+    """The sum of ``numerators`` over the sum of ``denominators``, or 2 to the power of that.
+
+    Both have shape (N,) and type float64.
+    """
 
     numerators: Tensor
     denominators: Tensor
@@ -65,7 +72,7 @@ class RatioOfSums:
 
 
 class PairCorrelation:
-    """Pearson correlation of all pairwise cosine similarities of two sets of embeddings.
+    """The Pearson correlation of the pairwise cosine similarities in two sets of embeddings.
 
     Parameters
     ----------
@@ -113,7 +120,7 @@ def _draws(count: int) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Estimate:
-    """A figure on all items, and on each of the seeded resamples of them."""
+    """A figure for all items, and for each random draw of them."""
 
     value: float
     replicates: np.ndarray
@@ -121,13 +128,13 @@ class Estimate:
 
 
 def estimate(statistic: Statistic) -> Estimate:
-    """The statistic with its bootstrap replicates."""
+    """Compute a statistic and its bootstrap replicates."""
     value = statistic.at(torch.ones(1, statistic.count, dtype=torch.float64))
     return Estimate(float(value), statistic.at(_draws(statistic.count)).numpy())
 
 
 def interval(replicates: np.ndarray) -> tuple[float, float] | None:
-    """The central 95 % of the replicates; None where some of them are not finite."""
+    """The central 95 % of the replicates; None if one of them is not finite."""
     if not bool(np.isfinite(replicates).all()):
         return None
     low, high = np.quantile(replicates, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
@@ -137,7 +144,7 @@ def interval(replicates: np.ndarray) -> tuple[float, float] | None:
 def worsening(
     quantized: Estimate, baseline: Estimate, *, higher_is_better: bool
 ) -> Estimate | None:
-    """Relative loss against the baseline, both on the same draws; positive is worse.
+    """The relative loss against the baseline, on the same draws; positive is worse.
 
     None if the baseline is zero or not finite. In resamples whose baseline is zero, the loss is
     NaN.
@@ -154,7 +161,7 @@ def worsening(
 
 
 def difference(quantized: Estimate, baseline: Estimate, *, higher_is_better: bool) -> Estimate:
-    """How much worse than the baseline, in the measure's own unit; positive is worse."""
+    """The difference from the baseline in the measure's own unit; positive is worse."""
     sign = -1.0 if higher_is_better else 1.0
     return Estimate(
         sign * (quantized.value - baseline.value),
@@ -163,6 +170,6 @@ def difference(quantized: Estimate, baseline: Estimate, *, higher_is_better: boo
 
 
 def is_resolved(one: np.ndarray, other: np.ndarray) -> bool:
-    """Whether the 95 % interval of the paired difference of two sets of replicates excludes 0."""
+    """Whether the 95 % interval of the difference of two sets of replicates excludes 0."""
     found = interval(one - other)
     return found is not None and (found[0] > 0 or found[1] < 0)

@@ -1,4 +1,4 @@
-"""Texts to read: docstrings of the Python standard library, WikiText-2, or a file."""
+"""Texts for evaluations: docstrings of the Python standard library, WikiText-2, or a file."""
 
 import ast
 import hashlib
@@ -11,8 +11,8 @@ from halfbyte.base import UserError
 
 __all__ = ["digest", "docstrings", "longer_docstrings", "read_text"]
 
-# Long-lived modules from every corner of the library. Their docstrings vary a little between
-# versions of Python, so results name the version and the digest of the texts.
+# Old modules from all parts of the library. Their docstrings differ a little between versions of
+# Python, so results name the version and the digest of the texts.
 MODULES = """
 argparse ast asyncio/queues bisect calendar cmd codecs collections/__init__ configparser
 contextlib copy csv datetime decimal difflib email/message enum fractions ftplib functools
@@ -22,8 +22,8 @@ shelve shutil smtplib socket statistics string subprocess tarfile tempfile textw
 threading timeit tokenize types typing unittest/case urllib/parse uuid wave weakref
 xml/dom/minidom zipfile
 """.split()  # noqa: SIM905 (62 names read better as text)
-# Many short texts rather than few long ones: the time grows with the number of letters, but the
-# certainty of a correlation over pairs of texts grows with the number of texts.
+# Many short texts are better than a few long ones. The time grows with the number of letters, but
+# the certainty of a correlation grows with the number of texts.
 SHORTEST, LONGEST = 40, 160
 PER_MODULE = 10
 LARGEST_FILE = 64 << 20  # bytes
@@ -41,9 +41,9 @@ def _module_file(module: str) -> Path:
 
 
 def _docstrings_of(path: Path) -> Iterator[str]:
-    """Cleaned docstrings: the module's, then those of its classes and functions, outer ones first.
+    """Docstrings of a module, then of its classes and functions, outer ones first.
 
-    The source is parsed, not run: Python may drop docstrings at run time (``-OO``).
+    They are read from the source, since Python may drop docstrings at run time (``-OO``).
     """
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
@@ -68,7 +68,7 @@ def _collect(shortest: int, longest: int, per_module: int) -> tuple[str, ...]:
 
 @cache
 def docstrings() -> tuple[str, ...]:
-    """The texts: at most ten a module, of 40 to 160 characters, each once.
+    """The texts of evaluations: at most ten per module, of 40 to 160 characters, each once.
 
     Raises UserError if the standard library is installed without its source.
     """
@@ -77,7 +77,7 @@ def docstrings() -> tuple[str, ...]:
 
 @cache
 def longer_docstrings() -> tuple[str, ...]:
-    """Other texts, for calibration: at most two a module, of 161 to 640 characters.
+    """The texts of calibration: at most two per module, of 161 to 640 characters.
 
     Raises UserError if the standard library is installed without its source.
     """
@@ -86,7 +86,9 @@ def longer_docstrings() -> tuple[str, ...]:
 
 @cache
 def read_text(source: str) -> str:
-    """The text that ``source`` names: ``docstrings``, ``wikitext2`` (by ``datasets``), or a file.
+    """Read the text that ``source`` names: ``docstrings``, ``wikitext2``, or a file.
+
+    WikiText-2 comes through the package ``datasets``.
 
     Raises UserError if it is not available, empty, not UTF-8, or larger than 64 MiB.
     """
@@ -110,7 +112,7 @@ def read_text(source: str) -> str:
 
 
 def _wikitext2() -> str:
-    """The raw test split of WikiText-2 (Merity et al., 2016), lines joined as is usual."""
+    """The raw test split of WikiText-2 (Merity et al., 2016); lines are joined as is usual."""
     try:
         from datasets import load_dataset
     except ImportError:

@@ -1,4 +1,4 @@
-"""What every room stands on: atomic files, the record store, tool errors, versions."""
+"""What all other packages use: atomic files, record stores, errors, versions."""
 
 from halfbyte.base.errors import ToolError, UserError
 from halfbyte.base.files import build_dir, user_folder, write_atomically

@@ -1,4 +1,4 @@
-"""Compiled loops, for work without a vectorized form that is nearly as fast."""
+"""Loops that numba compiles, for work that numpy cannot do nearly as fast."""
 
 import fcntl
 import os
@@ -25,16 +25,16 @@ __all__ = ["jit"]
 # Untyped, like all of numba.
 _config: Any = numba.config if numba else None
 _Function = TypeVar("_Function", bound=Callable[..., Any])
-# Held while numba is told where to keep machine code, which is a setting of the whole process.
+# Held while the folder for numba's machine code is set, since that setting is process-wide.
 _SETTING = threading.Lock()
 
 
 @cache
 def _cache_folder(module: str) -> Path | None:
-    """Where the machine code of a module's functions is kept; None if it cannot be kept.
+    """The folder for the machine code of a module's functions; None if there can be none.
 
-    The name holds a digest of the module and of all that it imports, since numba itself looks only
-    at the file of the function. Folders of earlier sources stay until they are deleted.
+    Its name contains a digest of the module's source and of all that it imports. numba itself looks
+    only at the file of the function. Folders of earlier sources stay until somebody deletes them.
     """
     try:
         source = source_of(module)
@@ -45,7 +45,7 @@ def _cache_folder(module: str) -> Path | None:
 
 
 def _parents(source: Path) -> Iterator[Path]:
-    """The folder that numba was given; else beside the source, then the user's."""
+    """The folder that numba was given; else one beside the source, then one of the user's."""
     if _config.CACHE_DIR:
         yield Path(_config.CACHE_DIR)
         return
@@ -57,7 +57,7 @@ def _parents(source: Path) -> Iterator[Path]:
 
 
 def _is_writable(folder: Path) -> bool:
-    """Whether files can be written to the folder, which is made if it is not there."""
+    """Whether files can be written to the folder. It is created if it does not exist."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
@@ -68,7 +68,7 @@ def _is_writable(folder: Path) -> bool:
 
 @contextmanager
 def _kept_in(folder: Path) -> Iterator[None]:
-    """Have numba keep the machine code of what is decorated meanwhile in ``folder``."""
+    """Within this context, numba keeps the machine code of decorated functions in ``folder``."""
     with _SETTING:
         before = _config.CACHE_DIR
         _config.CACHE_DIR = str(folder)
@@ -79,14 +79,20 @@ def _kept_in(folder: Path) -> Iterator[None]:
 
 
 class _Alone:
-    """Compiles for a folder while no other process does. The others then load what was kept."""
+    """A compiler that waits while another process compiles for the same folder.
+
+    A process that waited loads the machine code that the other one wrote.
+    """
 
     held = False
 
     @classmethod
     @contextmanager
     def in_folder(cls, folder: Path) -> Iterator[None]:
-        """Wait for the folder's turn. Functions that are called compile under the caller's lock."""
+        """The lock of a folder.
+
+        A function that is compiled because another one calls it uses the lock of its caller.
+        """
         with global_compiler_lock:  # one thread at a time
             if cls.held:
                 yield
@@ -101,7 +107,7 @@ class _Alone:
 
 
 def _compiled_once(dispatcher: Any, folder: Path) -> Any:
-    """Have processes that call a function for the first time compile it one after the other."""
+    """Let only one process at a time compile a function."""
     compile_or_load = dispatcher.compile
 
     def compile_alone(signature: Any) -> Any:
@@ -115,11 +121,11 @@ def _compiled_once(dispatcher: Any, folder: Path) -> Any:
 def jit(function: _Function) -> _Function:
     """Compile ``function`` on its first call, to run without the interpreter's lock.
 
-    The machine code is kept in ``$NUMBA_CACHE_DIR``, else beside the source, or in the user's cache
-    folder where that is read-only. If several processes need it at once, one compiles
-    and the others wait. It is used again until the function's module changes, or one
-    that it imports, directly or not: functions may call each other across files. Where no folder
-    can be written, every process compiles for itself. Without numba the function runs as it is,
+    The machine code is kept in ``$NUMBA_CACHE_DIR``. Without this variable it is kept beside the
+    source, or in the user's cache folder where the source cannot be written. It is used again
+    until the source of the function's module changes, or that of a module that it imports, directly
+    or not. If several processes need it at once, one compiles and the others wait. Where no folder
+    can be written, every process compiles for itself. Without numba the function runs uncompiled,
     hundreds of times slower, and a warning says so.
     """
     if numba is None:

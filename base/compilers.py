@@ -1,4 +1,4 @@
-"""The C++ compiler of this machine, found, checked for age, and run."""
+"""Find the C++ compiler of this machine, check its version, and run it."""
 
 import os
 import re
@@ -19,25 +19,25 @@ CXX17 = 201703
 SECONDS = 900
 
 SHARED_LIBRARY = ("-std=c++17", "-O3", "-shared")
-# The definitions have no fused multiply-add, so nothing may be contracted.
+# The definitions round after every operation, so the compiler must not use fused multiply-add.
 _HOST = ("-ffp-contract=off", "-fPIC", "-fvisibility=hidden", "-pthread")
 SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g1", "-O1")
 
 
 @dataclass(frozen=True)
 class Compiler:
-    """A compiler that is there and new enough.
+    """A compiler that is installed and new enough.
 
     Parameters
     ----------
     command : tuple of str
-        What starts it.
+        The command that starts it.
     version : str
         The first line that it prints for ``--version``.
     flags : tuple of str
-        For a shared library of this project.
+        Options for the shared libraries of this project.
     target : str
-        Hash of the macros that the flags predefine, which tell the instruction set.
+        Hash of the predefined macros. They say which instruction set the flags choose.
     """
 
     command: tuple[str, ...]
@@ -59,7 +59,7 @@ class Compiler:
 def run_tool(
     command: Sequence[str], folder: Path | None = None
 ) -> "subprocess.CompletedProcess[str]":
-    """Run a compiler to its end and catch what it prints. ToolError if it cannot be run."""
+    """Run a compiler and return when it ends, with what it printed; ToolError if it cannot run."""
     try:
         return subprocess.run(
             command,
@@ -77,7 +77,7 @@ def run_tool(
 
 
 def _macros(command: Sequence[str], *flags: str) -> str | None:
-    """The macros that a C++ compiler predefines; None if it does not know the flags."""
+    """The macros that a C++ compiler predefines; None if it refuses the flags."""
     done = run_tool([*command, "-std=c++17", *flags, "-dM", "-E", "-x", "c++", os.devnull])
     return done.stdout if done.returncode == 0 else None
 
@@ -117,7 +117,7 @@ def host_compiler(*, sanitize: bool = False) -> Compiler:
     """``$CXX``, else g++, clang++ or c++.
 
     ``sanitize`` adds the address and undefined-behaviour sanitizers. Raises ToolError if there is
-    none or it does not know C++17.
+    no compiler, or if it does not know C++17.
     """
     found = _host_compiler(os.environ.get("CXX"))
     if not sanitize:

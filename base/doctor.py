@@ -1,4 +1,4 @@
-"""What this machine has of all that halfbyte can use, and how to get what is missing."""
+"""Which tools and packages this machine has, and how to install the missing ones."""
 
 import importlib.util
 import platform
@@ -19,7 +19,7 @@ _VERSION = re.compile(r"\d+\.\d+(\.\d+)*")
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that halfbyte uses.
+    """A tool or package that halfbyte can use.
 
     Parameters
     ----------
@@ -28,11 +28,11 @@ class Finding:
     purpose : str
         What it is used for.
     needed : bool
-        Whether nothing works without it.
+        Whether halfbyte does not work without it.
     version : str, optional
-        What it says of itself; None if it is missing.
+        Its version in its own words; None if it is missing.
     remedy : str
-        How to get it.
+        How to install it.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Finding:
 
 
 def examine() -> list[Finding]:
-    """Look for everything; takes about a second. Runs each tool once, for its version."""
+    """Look for every tool and package. Runs each tool once for its version: about a second."""
     apt = "Debian, Ubuntu: apt install {}".format
     return [
         Finding("python", "everything", True, _python(), "install Python 3.11 or newer"),
@@ -106,7 +106,7 @@ def _python() -> str | None:
 
 
 def _tool(name: str, *arguments: str) -> str | None:
-    """The version in what ``name --version`` prints, or ``installed``; None without the tool."""
+    """The version that ``name --version`` prints, else ``installed``; None without the tool."""
     path = shutil.which(name)
     if path is None:
         return None
@@ -130,7 +130,7 @@ def _verilator() -> str | None:
 
 
 def _gpu() -> str | None:
-    """The name of the first GPU that the driver knows."""
+    """The name of the first GPU that the driver lists."""
     path = shutil.which("nvidia-smi")
     if path is None:
         return None

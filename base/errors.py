@@ -1,4 +1,4 @@
-"""Errors whose text is meant for the user: the command line prints them without a traceback."""
+"""Errors with a text for the user. The command line prints it without a traceback."""
 
 from collections.abc import Sequence
 
@@ -8,13 +8,13 @@ TAIL_LINES = 12
 
 
 def printable(text: str) -> str:
-    """Text with control characters escaped: names in files may hold some."""
+    """Text with its control characters escaped; names in files may contain some."""
     shown = (each if each.isprintable() or each in "\n\t" else ascii(each)[1:-1] for each in text)
     return "".join(shown)
 
 
 class UserError(ValueError):
-    """Something the user can mend: the message is one line with the remedy."""
+    """An error that the user can correct. The message is one line and says how."""
 
 
 class ToolError(RuntimeError):
@@ -23,11 +23,11 @@ class ToolError(RuntimeError):
     Parameters
     ----------
     what : str
-        What was being done.
+        The work that failed, such as ``synthesis``.
     command : sequence of str
-        The command line, empty if nothing could be started.
+        The command line; empty if nothing could be started.
     output : str
-        What the tool printed; the message keeps its last lines.
+        The text that the tool printed. The message ends with its last lines.
     """
 
     def __init__(self, what: str, command: Sequence[str] = (), output: str = "") -> None:

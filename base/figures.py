@@ -1,6 +1,6 @@
-"""Figures as files: the same picture as PNG, SVG and PDF, whatever the user's own settings are.
+"""Write figures as PNG, SVG and PDF. The user's own settings of matplotlib do not change them.
 
-Title and caption are in a text file beside the picture, since a paper or a page has its own.
+Title and caption go to a text file beside the picture, since papers and pages have their own.
 """
 
 import io
@@ -30,8 +30,8 @@ _CAPTION_LETTERS_PER_INCH = 18.5
 _LINE_POINTS = 10.0  # the height of a line of caption, generously
 _LEGEND_MARGIN = 55.0  # points beside a legend: the labels of the vertical axis
 _LINE_LETTERS = 100  # of the text file
-# With a salt of its own the same figure gives the same SVG. Text stays text, so that it can be
-# searched and edited.
+# With a fixed salt the same figure gives the same SVG. Text is written as text, not as outlines, so
+# that it can be searched and edited.
 _STYLE: dict[str, Any] = {
     "svg.hashsalt": "halfbyte",
     "svg.fonttype": "none",
@@ -47,7 +47,7 @@ _DATES: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure to draw in, and what :meth:`save` needs beside it."""
+    """A figure to draw in, with its title, its caption and its look."""
 
     figure: Figure
     title: str
@@ -57,7 +57,7 @@ class Picture:
     def save(self, path: Path) -> list[Path]:
         """Write ``path`` with ``.png``, ``.svg``, ``.pdf``, and ``.txt`` for title and caption.
 
-        Returns the files. To be called within the context of :func:`picture`.
+        Returns the files. Call it within the context of :func:`picture`.
         """
         self.figure.canvas.draw()
         self.figure.set_layout_engine("none")  # the same places in every kind of file
@@ -84,11 +84,11 @@ class Picture:
 def picture(
     width: float, height: float, *, title: str, caption: str, look: Look = OWN_LOOK
 ) -> Iterator[Picture]:
-    """An empty picture of so many inches, or of the width that ``look`` wants.
+    """An empty picture: ``width`` by ``height`` inches, or of the width that ``look`` asks for.
 
     Within the context, drawing uses matplotlib's defaults and not the user's settings. Sizes in
-    points go through :func:`scaled`. The figure is drawn by Agg, which can measure text, and keeps
-    its axes within its borders (the constrained layout).
+    points must go through :func:`scaled`. The Agg canvas can measure text, and the constrained
+    layout keeps all text inside the picture.
     """
     inches, high, text = look.size(width, height)
     settings: dict[str, Any] = {
@@ -107,7 +107,7 @@ def picture(
 
 
 def _write_words(figure: Figure, title: str, caption: str) -> int:
-    """Write title and caption; returns their lines."""
+    """Write title and caption into the figure; returns how many lines they take."""
     width = text_width(figure)
     heads = wrap(title, int(_TITLE_LETTERS_PER_INCH * width))
     notes = wrap(caption, int(_CAPTION_LETTERS_PER_INCH * width))
@@ -129,12 +129,12 @@ def _write_words(figure: Figure, title: str, caption: str) -> int:
 
 
 def scaled(points: float) -> float:
-    """A size in points at the scale of the picture that is being drawn."""
+    """A size in points, made smaller if the picture that is being drawn is narrow."""
     return points * float(rcParams["font.size"]) / _TEXT_POINTS
 
 
 def legend_above(axes: Axes) -> None:
-    """A legend above the frame, outside of all points, in as few lines as fit the figure."""
+    """Add a legend above the axes, in as few lines as the figure's width allows."""
     handles, names = axes.get_legend_handles_labels()
     renderer = axes.figure.canvas.get_renderer()  # type: ignore[attr-defined]
     room = axes.figure.bbox.width - axes.figure.dpi / 72 * scaled(_LEGEND_MARGIN)
@@ -156,5 +156,5 @@ def legend_above(axes: Axes) -> None:
 
 
 def text_width(figure: Figure | SubFigure) -> float:
-    """The figure's width in inches, at the usual size of text."""
+    """The figure's width in inches, divided by the scale of its text."""
     return float(figure.bbox.width / figure.dpi) / scaled(1.0)

@@ -1,8 +1,8 @@
 """Where results go, and how files are written: whole or not at all.
 
-What is being written has a name of its own, ``.NAME.TOKEN.partial``, that no other process uses,
-and is locked as long as its writer lives. So two writers never meet in one file, and what a killed
-one left behind is known by its missing lock, and removed by the next.
+A file that is being written has a temporary name, ``.NAME.TOKEN.partial``, that no other process
+uses. Its writer holds a lock on it. So two writers never write to the same file. A partial file
+without a lock belongs to a process that was killed; the next writer removes it.
 """
 
 import fcntl
@@ -29,7 +29,7 @@ _PARTIAL = ".partial"
 
 
 def build_dir() -> Path:
-    """The folder of all results: ``$HALFBYTE_BUILD``, else ``build`` in the working directory."""
+    """The folder for results: ``$HALFBYTE_BUILD``, else ``build`` in the working directory."""
     return Path(os.environ.get("HALFBYTE_BUILD") or "build")
 
 
@@ -40,9 +40,10 @@ def _default_mode(bits: int) -> int:
 
 
 def user_folder(kind: str) -> Path | None:
-    """Where a user keeps files of a kind, such as ``technologies``; None without a home.
+    """The user's own folder for a kind of files, such as ``technologies``.
 
-    ``$HALFBYTE_HOME/KIND``, else ``$XDG_CONFIG_HOME/halfbyte/KIND``, which is in ``~/.config``.
+    It is ``$HALFBYTE_HOME/KIND``, else ``$XDG_CONFIG_HOME/halfbyte/KIND``, else
+    ``~/.config/halfbyte/KIND``. None if the user has no home folder.
     """
     own, config = os.environ.get("HALFBYTE_HOME"), os.environ.get("XDG_CONFIG_HOME")
     if own:
@@ -54,9 +55,10 @@ def user_folder(kind: str) -> Path | None:
 
 
 def write_atomically(path: Path, data: str | bytes) -> None:
-    """Write ``data`` to ``path`` so that readers see the old file or the new one, never a part.
+    """Write ``data`` to ``path``. Readers see the old file or the new one, never a part of it.
 
-    Makes the folder if need be. Text is UTF-8. Raises OSError as usual.
+    The folder is created if it does not exist. Text is written as UTF-8. Raises OSError if the file
+    cannot be written.
     """
     raw = data.encode() if isinstance(data, str) else data
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -89,7 +91,7 @@ def _locked(descriptor: int) -> bool:
 
 
 def _remove_abandoned(path: Path) -> None:
-    """Partial files that killed writers of ``path`` left: nobody holds their locks."""
+    """Remove partial files of ``path`` whose writers were killed: nobody holds their locks."""
     pattern = f".{path.name}."
     for each in path.parent.iterdir():
         if not (each.name.startswith(pattern) and each.name.endswith(_PARTIAL)):
@@ -111,7 +113,7 @@ def _remove(path: Path) -> None:
 
 
 def _create(path: Path, *, folder: bool) -> tuple[Path, int]:
-    """A new partial file or folder, and a descriptor that holds its lock."""
+    """Create a partial file or folder; returns it and a descriptor that holds its lock."""
     _remove_abandoned(path)
     while True:
         partial = _partial_name(path)
@@ -121,7 +123,7 @@ def _create(path: Path, *, folder: bool) -> tuple[Path, int]:
         else:
             flags = os.O_RDWR | os.O_CREAT | os.O_EXCL
             descriptor = os.open(partial, flags, _default_mode(0o666))
-        # Before it was locked, another run may have taken it for abandoned.
+        # Another process may have removed it before it was locked.
         if _locked(descriptor) and partial.exists():
             return partial, descriptor
         os.close(descriptor)
@@ -129,9 +131,10 @@ def _create(path: Path, *, folder: bool) -> tuple[Path, int]:
 
 @contextmanager
 def partial_file(path: Path) -> Iterator[Path]:
-    """A new, empty file beside ``path``, for :func:`publish`; gone at the end if it is still there.
+    """A new, empty file beside ``path``, to be written and then given to :func:`publish`.
 
-    Raises OSError as usual.
+    At the end of the context it is removed, unless it was published. Raises OSError if it cannot be
+    created.
     """
     partial, descriptor = _create(path, folder=False)
     try:
@@ -143,7 +146,7 @@ def partial_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def partial_folder(path: Path) -> Iterator[Path]:
-    """Like :func:`partial_file`, but a folder. Makes the folder above it, too."""
+    """A new, empty folder, as :func:`partial_file`. The folder above it is created, too."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial, descriptor = _create(path, folder=True)
     try:
@@ -154,10 +157,10 @@ def partial_folder(path: Path) -> Iterator[Path]:
 
 
 def publish(partial: Path, path: Path, *, replace: bool = False) -> None:
-    """Give the written file or folder its final name.
+    """Give the finished file or folder its final name.
 
-    Raises UserError if the name is taken, perhaps by another run meanwhile. With ``replace``, a
-    file may replace a file.
+    Raises UserError if a file or folder of this name exists, perhaps from a run that ended in the
+    meantime. With ``replace``, a file replaces a file.
     """
     try:
         if replace or partial.is_dir():

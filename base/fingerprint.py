@@ -1,4 +1,4 @@
-"""Keys that say what a result was computed from."""
+"""Keys of stored results: hashes of all that a result depends on."""
 
 import hashlib
 import json
@@ -11,18 +11,18 @@ __all__ = ["code_fingerprint", "content_key"]
 
 
 def content_key(inputs: Any) -> str:
-    """SHA-256 (hex) of JSON-like ``inputs``, independent of the order of mapping keys."""
+    """SHA-256 (hex) of JSON-like ``inputs``. The order of the keys in a mapping does not matter."""
     text = json.dumps(inputs, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 @cache
 def code_fingerprint(*modules: str) -> str:
-    """SHA-256 (hex) of the source of ``modules`` and of all that they import, in turn.
+    """SHA-256 (hex) of the source of ``modules`` and of all modules that they import.
 
-    A result whose key holds this is computed again after an edit of the code that made it, and only
-    then. Other distributions count by their versions, which a key states beside this. Raises
-    ValueError for a module without source.
+    A result whose key contains this hash is computed again after an edit of the code that made it.
+    Packages of others are not hashed: a key contains their versions. Raises ValueError for a module
+    without source.
     """
     digest = hashlib.sha256()
     for module in sorted(imported_modules(*modules)):

@@ -1,4 +1,4 @@
-"""What a module imports, read from its source without running it."""
+"""Find what a module imports by reading its source, without running it."""
 
 import ast
 import importlib.util
@@ -10,7 +10,7 @@ __all__ = ["imported_modules", "imports_of", "source_of"]
 
 
 def source_of(module: str) -> Path:
-    """The file of a module or package of Python source. Raises ValueError if there is none."""
+    """The source file of a module or package. Raises ValueError if there is none."""
     found = _find(module)
     if found is None:
         raise ValueError(f"Module {module} has no source file")
@@ -18,12 +18,12 @@ def source_of(module: str) -> Path:
 
 
 def imports_of(module: str, *, types: bool = False) -> frozenset[str]:
-    """The modules of its own distribution that a module imports, wherever in its text it does so.
+    """The modules of its own distribution that a module imports, at its top or in functions.
 
-    A name that a package passes on counts as an import of the module where the name is defined, not
-    of the package. Imports for type checkers alone are left out unless ``types``.
+    A package may import a name only to pass it on. An import of such a name counts as an import of
+    the module that defines it. Imports under ``if TYPE_CHECKING`` count only with ``types``.
 
-    Raises ValueError for a module without source, or an import of a module that does not exist.
+    Raises ValueError if a module has no source, or if an imported module does not exist.
     """
     top = module.partition(".")[0]
     return frozenset(
@@ -34,7 +34,7 @@ def imports_of(module: str, *, types: bool = False) -> frozenset[str]:
 
 
 def imported_modules(*modules: str) -> frozenset[str]:
-    """The modules themselves, and all of their distribution that they need to run."""
+    """The modules themselves and all modules of their distribution that they import in the end."""
     known: set[str] = set()
     waiting = list(modules)
     while waiting:
@@ -75,9 +75,9 @@ def _targets(tree: ast.AST, top: str, types: bool) -> Iterator[str]:
 
 
 def _statements(tree: ast.AST, types: bool) -> Iterator[ast.AST]:
-    """All statements of a tree; without ``types``, those under ``if TYPE_CHECKING`` are left out.
+    """All statements of a tree; those under ``if TYPE_CHECKING`` only with ``types``.
 
-    Expressions hold no imports and are many, so they are not looked at.
+    Expressions are left out: they cannot contain imports.
     """
     waiting = [tree]
     while waiting:
@@ -101,7 +101,7 @@ def _is_own(module: str | None, top: str) -> bool:
 
 
 def _home(module: str, name: str) -> str:
-    """The module that ``from module import name`` gets the name from."""
+    """The module that defines the name in ``from module import name``."""
     if _find(f"{module}.{name}"):
         return f"{module}.{name}"
     origin = _passed_on(module).get(name)
@@ -110,9 +110,9 @@ def _home(module: str, name: str) -> str:
 
 @cache
 def _passed_on(module: str) -> dict[str, tuple[str, str]]:
-    """Names that a package only passes on: from which module, and their name there.
+    """The names that a package only passes on, each with its module and its name there.
 
-    Packages whose names are imported on first use state them for type checkers.
+    A package that imports names on first use lists them under ``if TYPE_CHECKING``.
     """
     path = source_of(module)
     if path.name != "__init__.py":

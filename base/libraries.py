@@ -1,4 +1,4 @@
-"""Shared libraries from sources of the project, compiled once per content."""
+"""Shared libraries from C++ sources of this project, compiled once for each version of them."""
 
 import ctypes
 import tempfile
@@ -13,16 +13,16 @@ __all__ = ["compiled_library", "loaded"]
 
 
 def compiled_library(compiler: Compiler, main: str, files: Mapping[str, str], folder: Path) -> Path:
-    """``main`` among ``files`` (name: text), compiled to a library in ``folder``.
+    """Compile ``main``, one of ``files`` (name: text), to a library in ``folder``.
 
-    Nothing is compiled if the folder has the library of the same sources, compiler and machine.
+    If the folder has a library of the same sources, compiler and machine, that one is returned.
     """
     key = content_key([compiler.version, compiler.flags, compiler.target, main, files])
     target = folder / f"{Path(main).stem}-{key[:24]}.so"
     if target.is_file():
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
-    # Compiled aside and moved, so that other processes see a whole library or none.
+    # The library is compiled elsewhere and then moved: other processes see all of it or nothing.
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".part-") as temporary:
         place = Path(temporary)
         for name, text in files.items():
@@ -33,7 +33,7 @@ def compiled_library(compiler: Compiler, main: str, files: Mapping[str, str], fo
 
 
 def loaded(path: Path) -> ctypes.CDLL:
-    """A compiled library in this process; raises ToolError if it cannot be loaded."""
+    """Load a compiled library. Raises ToolError if it cannot be loaded."""
     try:
         return ctypes.CDLL(str(path))
     except OSError as error:

@@ -10,8 +10,8 @@ __all__ = ["OWN_LOOK", "Look", "parse_width"]
 _NAMED_MM = {"column": 88.0, "page": 180.0}
 _SHORTEST_MM, _LONGEST_MM = 60.0, 1000.0
 _MM_PER_INCH = 25.4
-# Text in a narrow picture is smaller, but not below this share of its usual size: 10 points are
-# then 7, what papers use in figures.
+# Text in a narrow picture is smaller, but at least this share of its usual size. 10 points become
+# 7, which is usual for figures in papers.
 _SMALLEST_TEXT = 0.7
 
 
@@ -22,9 +22,9 @@ class Look:
     Parameters
     ----------
     width_mm : float, optional
-        The width in millimetres; each picture's own width if not given.
+        The width in millimetres; if not given, each picture has its own.
     has_words : bool
-        Whether title and footnote are in the picture. They always stand in the text file beside.
+        Whether title and footnote are in the picture. They are always in the text file beside it.
     is_transparent : bool
         Whether the background is transparent instead of white.
     """
@@ -34,9 +34,9 @@ class Look:
     is_transparent: bool = False
 
     def size(self, width: float, height: float) -> tuple[float, float, float]:
-        """Width and height in inches, and the scale of text, for a picture of its own size.
+        """Width and height in inches, and the scale of text, of a picture of so many inches.
 
-        A narrower picture keeps more of its height, as its text shrinks less than its width.
+        Text shrinks less than the width does. So a narrow picture becomes relatively higher.
         """
         if self.width_mm is None:
             return width, height, 1.0
@@ -49,7 +49,7 @@ OWN_LOOK = Look()
 
 
 def parse_width(text: str) -> float:
-    """Millimetres of ``88``, ``88mm``, ``column`` or ``page``; raises UserError for other text."""
+    """Millimetres for ``88``, ``88mm``, ``column`` or ``page``; raises UserError for other text."""
     if text in _NAMED_MM:
         return _NAMED_MM[text]
     try:

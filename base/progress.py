@@ -1,12 +1,12 @@
-"""How work that takes long reports its progress."""
+"""Reports of progress, for work that takes long."""
 
 from collections.abc import Callable
 
 __all__ = ["Progress", "unheard"]
 
 Progress = Callable[[int, int, str], None]
-"""Called with how much is done, of how much, and what is at work: ``(done, total, label)``."""
+"""A function ``(done, total, label)``; the label names the step that is being worked on."""
 
 
 def unheard(done: int, total: int, label: str) -> None:
-    """Ignores what is reported."""
+    """Ignore the report."""

@@ -1,7 +1,7 @@
-"""Records: what was measured, as frozen dataclasses that are written and read as JSON.
+"""Records of measurements: frozen dataclasses that are written and read as JSON.
 
-A subclass states its fields with their types, and says in a text below each field what it is and
-in which unit. From that come the JSON object, the checks on reading, and the JSON Schema.
+A subclass lists its fields with their types. A text below each field says what it is and in which
+unit. The JSON object, the checks on reading and the JSON Schema follow from this list.
 """
 
 import ast
@@ -28,24 +28,24 @@ _Record = TypeVar("_Record", bound="Record")
 
 
 class RecordError(UserError):
-    """JSON is not the record that was wanted; the message names the field."""
+    """JSON that is not the expected record; the message names the field."""
 
 
 @dataclass(frozen=True)
 class Record:
-    """What every record can do; subclasses are frozen dataclasses.
+    """The base class of all records. Subclasses are frozen dataclasses.
 
-    Fields are text, numbers, booleans, other records, tuples and mappings of these, and None
-    for what is not known. A field of type ``JsonObject`` holds any JSON object. A field that
-    would be a Python keyword ends in an underscore: ``from_`` is ``from`` in JSON.
+    A field is text, a number, a boolean, another record, or a tuple or mapping of these. It is None
+    if it is not known. A field of type ``JsonObject`` holds any JSON object. If the name of a field
+    is a Python keyword, it gets an underscore: ``from_`` is ``from`` in JSON.
     """
 
     def as_json(self) -> dict[str, Json]:
-        """The record as a JSON object, its fields in their order."""
+        """The record as a JSON object with the fields in their order."""
         return {_key(each.name): _plain(getattr(self, each.name)) for each in fields(self)}
 
     def _repr_html_(self) -> str:
-        """A table of the fields, for notebooks."""
+        """An HTML table of the fields, which notebooks show."""
         rows = (
             f"<tr><th style='text-align:left'>{escape(name)}</th>"
             f"<td style='text-align:left'>{escape(str(value))}</td></tr>"
@@ -55,9 +55,9 @@ class Record:
 
     @classmethod
     def from_json(cls, data: object) -> Self:
-        """The record that a JSON object holds.
+        """Read a record from a JSON object.
 
-        Raises RecordError for an unknown field, a missing one, and a value of a wrong type.
+        Raises RecordError if a field is unknown or missing, or has a value of a wrong type.
         """
         return _read(cls, data, cls.__name__)
 
@@ -69,13 +69,13 @@ class Record:
     @classmethod
     @cache
     def _readers(cls) -> dict[str, _Reader]:
-        """For each field, the function that checks and reads its value."""
+        """For each field, a function that checks its value and reads it."""
         return {each.name: _reader(each.type) for each in fields(cls)}
 
     @classmethod
     @cache
     def _own_docs(cls) -> dict[str, str]:
-        """The texts below the fields of this class, without those of its base classes."""
+        """The texts below the fields of this class; those of base classes are not included."""
         return _docs_in(inspect.getsource(cls))
 
 
@@ -124,7 +124,7 @@ def _reader(kind: Any) -> _Reader:
         return _object_of(_reader(get_args(kind)[1]))
     if issubclass(kind, Record):
         return lambda value, place: _read(kind, value, place)
-    # An integer is allowed where a number is wanted. A boolean is allowed for neither.
+    # An integer is allowed where a number is expected. A boolean is no number.
     wanted = (int, float) if kind is float else (kind,)
 
     def read(value: object, place: str) -> object:
@@ -206,11 +206,10 @@ def _type_schema(kind: Any) -> dict[str, Json]:
 
 
 def field_docs(cls: type[Record]) -> dict[str, str]:
-    """The text below each field, those of its base classes included.
+    """The text below each field, also of fields from base classes.
 
-    A field that is always None needs no text.
-
-    Raises LookupError for a field without a text: every figure needs its unit.
+    A field that is always None needs no text. Raises LookupError for any other field without a
+    text, since every figure needs its unit.
     """
     found: dict[str, str] = {}
     for base in reversed(cls.__mro__):

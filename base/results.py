@@ -1,4 +1,4 @@
-"""Finished results of commands, kept as JSON so that a report can show them together later."""
+"""Results of commands, kept as JSON, so that a later report can show all of them."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ from halfbyte.base.strict_json import JsonObject, json_text, parse_json
 __all__ = ["keep_results", "kept_results", "read_results"]
 
 MAX_BYTES = 64 * 1024 * 1024
-# What tells one measurement from another.
+# Fields that distinguish one measurement from another.
 _INPUTS = (
     "format",
     "activation",
@@ -36,7 +36,7 @@ _INPUTS = (
 def keep_results(command: str, records: Sequence[Mapping[str, object]]) -> Path:
     """Keep ``records`` of ``command`` under ``build/results``; returns the file.
 
-    The same formats measured in the same way replace what was kept of them.
+    Records of the same formats, measured in the same way, replace the earlier ones.
     """
     names = [{key: record.get(key) for key in _INPUTS} for record in records]
     path = build_dir() / "results" / f"{command}-{content_key(names)[:16]}.json"
@@ -52,7 +52,7 @@ def kept_results() -> list[Path]:
 
 
 def read_results(paths: Sequence[Path]) -> Iterator[JsonObject]:
-    """The records of files that ``--json`` or :func:`keep_results` wrote, in order.
+    """Read the records of files that ``--json`` or :func:`keep_results` wrote, in order.
 
     Raises UserError for a file that is missing, too large, or not a list of JSON objects.
     """

@@ -1,4 +1,4 @@
-"""An append-only store of result records: one JSON object per line, keyed by content."""
+"""A store of records: a file with one JSON object per line, to which lines are only added."""
 
 import fcntl
 import hashlib
@@ -12,16 +12,17 @@ __all__ = ["RecordStore"]
 
 
 class RecordStore:
-    """Records in a JSON Lines file; safe to share between processes and to kill at any time.
+    """Records in a JSON Lines file. Processes may share it and may be killed at any time.
 
-    A line is written with one call under a lock. A line that a killed process or a full disk left
-    incomplete is skipped on reading and closed off before the next append. Each line has a digest
-    of its record: one that was edited by hand is skipped, too, and so computed again.
+    A line is written with one call under a lock. If a process is killed or the disk is full, a line
+    may be incomplete. Readers skip such a line, and the next writer starts a new one. Each line has
+    a digest of its record. Readers also skip a line that was edited by hand, so that its record is
+    computed again.
 
     Parameters
     ----------
     path : Path
-        The file; it and its folder are made on the first append.
+        The file. It is created with its folder when the first record is added.
     """
 
     def __init__(self, path: Path) -> None:
@@ -34,7 +35,7 @@ class RecordStore:
         self._records, self._offset, self._file = {}, 0, file
 
     def _refresh(self) -> None:
-        """Read what was appended since the last look, by this process or another."""
+        """Read the lines that this process or others have added since the last call."""
         try:
             status = self.path.stat()
         except FileNotFoundError:
@@ -56,12 +57,12 @@ class RecordStore:
                 self._records[key] = record
 
     def get(self, key: str) -> JsonObject | None:
-        """The newest record under ``key``, or None."""
+        """The newest record with this key, or None."""
         self._refresh()
         return self._records.get(key)
 
     def append(self, key: str, record: JsonObject) -> None:
-        """Add ``record`` under ``key``; visible to every reader once this returns."""
+        """Add ``record`` with its key. When this returns, every reader finds it."""
         text = json_text(record)
         entry = {"key": key, "record": record, "digest": _digest(key, text)}
         line = json_text(entry).encode() + b"\n"
@@ -77,12 +78,12 @@ class RecordStore:
 
 
 def _digest(key: str, text: str) -> str:
-    """Digest of a record's JSON under its key, in hex digits."""
+    """Digest of a key and its record's JSON, in hex digits."""
     return hashlib.sha256(f"{key}\n{text}".encode()).hexdigest()
 
 
 def _read_line(line: bytes) -> tuple[str, JsonObject] | None:
-    """Key and record of a line; None for one that is not whole, or not as it was written."""
+    """Key and record of a line; None if the line is incomplete or was changed."""
     try:
         entry = parse_json(line)
     except ValueError:

@@ -1,4 +1,4 @@
-"""JSON as the standard has it: a number that is not finite becomes null, never NaN or Infinity."""
+"""JSON by the standard, without NaN and Infinity: a number that is not finite becomes null."""
 
 import json
 import math
@@ -23,10 +23,11 @@ def json_text(value: object, indent: int | None = None) -> str:
 
 
 def parse_json(text: str | bytes) -> Json:
-    """What ``text`` holds.
+    """Read JSON.
 
-    Raises ValueError for anything but JSON, NaN and Infinity included, for a key that occurs twice,
-    for numbers beyond floating point, and for nesting beyond what Python reads.
+    Raises ValueError if the text is not JSON by the standard, if an object has a key twice, if it
+    contains a number that is too large for floating point, or if its nesting is too deep for
+    Python.
     """
     try:
         found: Json = json.loads(
@@ -51,7 +52,7 @@ def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _finite(value: object) -> object:
-    """The same with null for every number that is not finite; tuples become lists."""
+    """The value with None for every number that is not finite; tuples become lists."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
@@ -62,7 +63,7 @@ def _finite(value: object) -> object:
 
 
 def _number(text: str) -> float:
-    """A float; ValueError for 1e999."""
+    """A float; ValueError for one that is too large, such as 1e999."""
     value = float(text)
     if not math.isfinite(value):
         raise ValueError(f"{text[:40]} is too large a number")
@@ -70,7 +71,7 @@ def _number(text: str) -> float:
 
 
 def _integer(text: str) -> int:
-    """An int that floating point reaches."""
+    """An int; ValueError for one that is too large for a float."""
     _number(text)
     return int(text)
 

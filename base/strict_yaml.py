@@ -1,4 +1,4 @@
-"""Mappings from a user's YAML: plain data only, and no key twice."""
+"""Read mappings from YAML of users: only plain data, and no key twice."""
 
 import re
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ __all__ = ["check_keys", "parse_mapping", "read_mapping", "read_text"]
 
 
 MAX_BYTES = 64 * 1024
-# More digits than any sensible number has. Python reads longer numbers slowly, or refuses them.
+# More digits than any sensible number has. Python is slow with longer numbers, or refuses them.
 MAX_DIGITS = 100
 
 
@@ -49,7 +49,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def _check_decimal(node: Any) -> None:
-    """Refuse what YAML 1.1 reads in another base than people do: 010 is 8 there, and 1:30 is 90."""
+    """Refuse numbers that YAML 1.1 reads in another base: 010 would be 8, and 1:30 would be 90."""
     if _ODD_BASE.match(node.value):
         place = f"in line {node.start_mark.line + 1}"
         raise UserError(f"A number is written in decimal, not as {node.value!r:.40} {place}")
@@ -62,7 +62,7 @@ _Loader.add_constructor("tag:yaml.org,2002:float", _Loader.construct_yaml_float)
 
 
 def parse_mapping(text: str, what: str) -> dict[Any, Any]:
-    """The mapping in ``text``; raises UserError. ``what`` names the text in the message."""
+    """Read a mapping from ``text``. Raises UserError, whose message calls the text ``what``."""
     try:
         data = yaml.load(text, Loader=_Loader)  # noqa: S506 (a SafeLoader with more checks)
     except UserError:
@@ -78,7 +78,7 @@ def parse_mapping(text: str, what: str) -> dict[Any, Any]:
 
 
 def read_text(path: Path, what: str, max_bytes: int = MAX_BYTES) -> str:
-    """The text of a file; raises UserError, with its name, if it cannot be read."""
+    """Read the text of a file. Raises UserError, with its name, if it cannot be read."""
     try:
         with path.open("rb") as file:
             raw = file.read(max_bytes + 1)
@@ -93,7 +93,7 @@ def read_text(path: Path, what: str, max_bytes: int = MAX_BYTES) -> str:
 
 
 def read_mapping(path: Path, what: str, max_bytes: int = MAX_BYTES) -> dict[Any, Any]:
-    """The mapping in a file; raises UserError if it cannot be read or is not a mapping."""
+    """Read a mapping from a file. Raises UserError if it cannot be read or is not a mapping."""
     text = read_text(path, what, max_bytes)
     try:
         return parse_mapping(text, what)
@@ -104,7 +104,7 @@ def read_mapping(path: Path, what: str, max_bytes: int = MAX_BYTES) -> dict[Any,
 def check_keys(
     data: Mapping[Any, Any], what: str, known: tuple[str, ...], required: tuple[str, ...] = ()
 ) -> None:
-    """Raise UserError for a key of ``data`` that is not ``known``, or one that is missing."""
+    """Raise UserError if ``data`` has a key that is not ``known``, or lacks a ``required`` one."""
     for key in data:
         if key not in known:
             raise UserError(f"Unknown key {key!r:.60} in {what}; allowed: {', '.join(known)}")

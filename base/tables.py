@@ -1,4 +1,4 @@
-"""Rows of figures as files: CSV for spreadsheets, JSON for programs."""
+"""Write rows of figures as files: CSV for spreadsheets, JSON for programs."""
 
 import csv
 import io
@@ -14,7 +14,7 @@ Rows = Sequence[Mapping[str, Json]]
 
 
 def csv_text(rows: Rows) -> str:
-    """Rows as CSV with a line of column names; a row may lack columns that another has."""
+    """Rows as CSV, with a line of column names. Rows may have different columns."""
     text = io.StringIO()
     columns = dict.fromkeys(column for row in rows for column in row)
     writer = csv.DictWriter(text, list(columns), lineterminator="\n")
@@ -30,7 +30,7 @@ def write_json(path: Path, value: object) -> Path:
 
 
 def write_rows(path: Path, rows: Rows) -> list[Path]:
-    """Write rows as ``path`` with ``.csv`` and ``.json`` behind it; returns both files."""
+    """Write rows as ``path.csv`` and ``path.json``; returns both files."""
     table = path.with_name(f"{path.name}.csv")
     write_atomically(table, csv_text(rows))
     return [table, write_json(path.with_name(f"{path.name}.json"), list(rows))]

@@ -10,7 +10,7 @@ __all__ = ["versions_of"]
 
 @cache
 def _version(distribution: str) -> str | None:
-    if distribution == "halfbyte":  # a checkout's code may be newer than its installation
+    if distribution == "halfbyte":  # the code of a checkout may be newer than its installation
         return __version__
     try:
         return metadata.version(distribution)

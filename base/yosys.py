@@ -1,8 +1,8 @@
-"""Yosys in processes of its own: an error in Yosys ends the process that runs it.
+"""Run Yosys in processes of its own, since an error in Yosys ends the process that runs it.
 
-A server process loads Yosys once and forks for every run: a run starts at once, from the same
-state, and takes nothing with it if it fails. Servers are kept for the next run, one for each run
-that goes on at the same time, and end with the process that started them, even if it is killed.
+A server process loads Yosys once and forks for every run. So a run starts at once and from the same
+state, and a run that fails harms no other. There are as many servers as runs at the same time. They
+are kept for later runs. They end with the process that started them, even if it is killed.
 """
 
 import atexit
@@ -23,16 +23,16 @@ from halfbyte.base.errors import ToolError, UserError
 
 __all__ = ["interrupt_yosys", "refuse_yosys", "run_yosys"]
 
-# Paths that Yosys, ABC and their scripts take as they are.
+# Paths that Yosys, ABC and their scripts can read.
 _PLAIN = re.compile(r"[\w./+,:=@%~-]*")
 _LEAST_SPACE = 2**20
 # How often a folder is removed, and the seconds between.
 _TRIES, _PAUSE = 40, 0.05
-# The program of a server. It prints the path of its temporary folder, then reads one folder a line.
-# It answers each with a line: the exit status of the run in that folder. It has a single thread, or
-# forking would not be safe. Yosys keeps the libraries that it has read under $TMPDIR, by path, for
-# good: so every run has a $TMPDIR of its own. A run flushes C's buffers before it ends, since
-# os._exit, which skips Python's clean-up, would drop them.
+# The program of a server. It prints the path of its temporary folder. Then it reads the name of a
+# folder from each line, and answers with the exit status of the run in that folder. It has a single
+# thread, since forking is not safe with several. Yosys keeps libraries that it has read under
+# $TMPDIR by their path, and never reads them again: so every run has a $TMPDIR of its own. A run
+# flushes C's buffers before it ends, since os._exit would drop them.
 _SERVER = """\
 import ctypes, json, os, shutil, sys, tempfile
 from pyosys import libyosys
@@ -57,7 +57,7 @@ with tempfile.TemporaryDirectory(prefix="halfbyte-yosys-", ignore_cleanup_errors
 
 
 class _Server:
-    """A process that waits for runs; raises ChildProcessError if there is no Yosys to load."""
+    """A process that waits for runs; raises ChildProcessError if it cannot load Yosys."""
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
@@ -73,9 +73,9 @@ class _Server:
         self._temporary = Path(os.fsdecode(self._answer()))
 
     def run(self, folder: Path, timeout: float) -> int:
-        """Exit status of a run, negative for a signal.
+        """Run the script in ``folder``; returns the exit status, which is negative for a signal.
 
-        Raises TimeoutError, or ChildProcessError if the server itself was ended.
+        Raises TimeoutError, or ChildProcessError if the server itself has ended.
         """
         try:
             self._requests.write(json.dumps(str(folder.resolve())).encode() + b"\n")
@@ -94,13 +94,13 @@ class _Server:
         return answer
 
     def close(self) -> None:
-        """Let it end by itself; it removes its temporary folder."""
+        """Let the server end. It removes its temporary folder."""
         self._requests.close()
         self._process.wait()
         self._answers.close()
 
     def end_now(self) -> None:
-        """End Yosys and all processes that it started. Who waits for an answer gets none."""
+        """End Yosys and all processes that it started. A run in progress gets no answer."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
 
@@ -111,7 +111,7 @@ class _Server:
         self.remove()
 
     def remove(self) -> None:
-        """Remove the temporary folder of a server that was ended."""
+        """Remove the temporary folder of a server that has ended."""
         self._process.wait()
         for _ in range(_TRIES):  # a run that is dying may still write into it
             shutil.rmtree(self._temporary, ignore_errors=True)
@@ -139,14 +139,14 @@ os.register_at_fork(after_in_child=_idle.clear)
 
 
 def interrupt_yosys() -> None:
-    """End every run: the threads that wait for one get a KeyboardInterrupt."""
+    """End every run. The threads that wait for one get a KeyboardInterrupt."""
     for server in list(_busy):
         _interrupted.add(server)
         server.end_now()
 
 
 def refuse_yosys() -> None:
-    """End all servers, and start no run any more: the process is about to end at once."""
+    """End all servers and start no new run, because the process is about to end."""
     _refuses.set()
     busy = list(_busy)
     interrupt_yosys()
@@ -157,11 +157,11 @@ def refuse_yosys() -> None:
 
 
 def run_yosys(script: str, folder: Path, what: str, timeout: float = 600) -> None:
-    """Run ``script`` with ``folder`` as the working directory; its output is kept in ``log.txt``.
+    """Run ``script`` with ``folder`` as the working directory; ``log.txt`` there gets its output.
 
-    File names in the script must be relative and plain: it may hold no text from the user.
-    Raises ToolError with the last lines of the log if Yosys fails, and UserError for a folder in
-    ``$TMPDIR`` that it cannot work in: the path must be plain, and the disk not full.
+    The script must not contain text from the user. Its file names must be relative, with letters,
+    digits, dots and dashes only. Raises ToolError with the last lines of the log if Yosys fails.
+    Raises UserError if the path of ``$TMPDIR`` has special characters, or if the disk is full.
     """
     if _refuses.is_set():
         raise KeyboardInterrupt
@@ -202,7 +202,7 @@ def _run(folder: Path, timeout: float) -> int:
 
 
 def _check_folder(folder: Path) -> None:
-    """Yosys and ABC split commands at spaces, and take quotes for their own."""
+    """Raise UserError for a path with characters that scripts of Yosys and ABC cannot contain."""
     path = str(folder.resolve())
     if not _PLAIN.fullmatch(path):
         raise UserError(
@@ -211,6 +211,6 @@ def _check_folder(folder: Path) -> None:
 
 
 def _check_space(folder: Path) -> None:
-    """Say of a run that failed on a full disk that it was full."""
+    """Raise UserError if the disk is full: a run has failed, and this is the reason."""
     if shutil.disk_usage(folder).free < _LEAST_SPACE:
         raise UserError(f"No space is left in {folder.parent}: set TMPDIR to a larger disk")

@@ -1,4 +1,4 @@
-"""The ``halfbyte`` command: thin, one file per subcommand, nothing computed here."""
+"""The ``halfbyte`` command. Each subcommand has a file; the computing is done in other packages."""
 
 from halfbyte.cli.interruption import ends_in_one_line
 from halfbyte.cli.system import open_standard_streams
@@ -7,7 +7,7 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Run the command line; imports come within, so that Ctrl-C may come while they go on."""
+    """Run the command line. Imports are inside, so that Ctrl-C ends in one line also then."""
     open_standard_streams()
     with ends_in_one_line():
         from halfbyte.cli.app import main as run

@@ -1,4 +1,4 @@
-"""The command with its subcommands, and what the user sees when something goes wrong."""
+"""The command with its subcommands, and how it ends when something goes wrong."""
 
 import os
 import sys
@@ -45,8 +45,8 @@ def halfbyte(
 
 
 def main() -> None:
-    """Run the command; errors that the user can mend end in one line and exit status 1."""
-    # Threads of OpenMP that spin while they wait slow each other down when other work runs beside.
+    """Run the command. An error that the user can correct becomes one line and exit status 1."""
+    # By default, threads of OpenMP spin while they wait. That slows down other work on the machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     write_any_text()
     try:

@@ -1,4 +1,4 @@
-"""``--unit array``: systolic arrays on the command line."""
+"""``--unit array``: what commands do for systolic arrays."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated

@@ -1,4 +1,4 @@
-"""``halfbyte assign``: an order of the weight's codes that makes a smaller MAC."""
+"""``halfbyte assign``: search for an order of the weight's codes that makes a MAC smaller."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""``halfbyte bench``: timings, as records; never assertions."""
+"""``halfbyte bench``: measure times and print them as records."""
 
 from typing import Annotated
 

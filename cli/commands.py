@@ -1,4 +1,4 @@
-"""Every command with its place in the help; none is imported before it is called."""
+"""The list of commands for the help. A command is imported only when it is called."""
 
 import functools
 import inspect
@@ -29,9 +29,9 @@ Wide = Annotated[bool, typer.Option("--wide", help="Tables with all columns, how
 
 
 def _completed(function: Callable[..., None]) -> Callable[..., None]:
-    """The command with one more option, ``--wide``, and with checks before anything is computed.
+    """The command with the option ``--wide``, and with checks before anything is computed.
 
-    Options that it would ignore are refused, and so are outputs that it could not write.
+    It refuses options that it would ignore, and outputs that it could not write.
     """
 
     @functools.wraps(function)
@@ -55,14 +55,14 @@ def _completed(function: Callable[..., None]) -> Callable[..., None]:
 
 @dataclass(frozen=True)
 class Entry:
-    """Where a command is defined, its panel in the help, and the first line of its own text."""
+    """The place where a command is defined, its group in the help, and its first line there."""
 
     place: str
     panel: str
     summary: str
 
     def load(self, name: str) -> Any:
-        """The command itself, which imports its module."""
+        """Import the module of the command and return the command."""
         module, _, attribute = self.place.partition(":")
         found = getattr(import_module(f"halfbyte.cli.{module}"), attribute)
         if isinstance(found, typer.Typer):
@@ -291,7 +291,7 @@ class LazyGroup(TyperGroup):
         self._is_listing = False
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """Their names, by panel."""
+        """The names of the commands, group by group."""
         return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:

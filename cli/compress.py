@@ -1,4 +1,4 @@
-"""``halfbyte compress``, ``decompress``, ``verify``, ``info``: weights without loss."""
+"""``halfbyte compress``, ``decompress``, ``verify``, ``info``: compress weights without loss."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -88,7 +88,7 @@ def _all_or_nothing() -> Iterator[None]:
 
 @contextmanager
 def _megabytes(what: str) -> Iterator[Callable[[int, int, str], None]]:
-    """Progress in bytes, shown in MB with the rate and the time left."""
+    """A progress bar that counts bytes and shows MB, the rate and the time left."""
     with rate_progress(what, "MB") as update:
         yield lambda done, total, name: update(done // MB, -(-total // MB), escape(name))
 

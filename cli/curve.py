@@ -1,4 +1,4 @@
-"""``halfbyte curve``: area against clock, from relaxed to impossible, as a plot and a table."""
+"""``halfbyte curve``: the area at many clocks, as a plot and a table."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""``halfbyte derive``: a format file from a distribution, which every other command can load."""
+"""``halfbyte derive``: make a format file from a distribution, for use by every other command."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -104,7 +104,7 @@ def _check(
     name: str | None,
     output: Path | None,
 ) -> None:
-    """Everything that can be said before a model is read."""
+    """Raise UserError for wrong options, before a model is read."""
     if distribution not in DISTRIBUTIONS:
         raise UserError(
             f"Distribution must be {' or '.join(DISTRIBUTIONS)}, not {distribution[:60]!r}"
@@ -124,7 +124,7 @@ def _check(
 
 
 def _nu_of(model: str) -> float:
-    """The model's typical nu, to three digits: layers differ by far more."""
+    """The typical nu of the model's layers, rounded to three digits: layers differ by far more."""
     from halfbyte.accuracy.profile import open_source, profile_model, typical_nu
 
     with progress(f"profile {model}") as update:

@@ -1,4 +1,4 @@
-"""From ``--arch`` to specifications: ``auto`` is what synthesis chooses, ``all`` all that fit."""
+"""Specifications for ``--arch``: ``auto`` asks synthesis, ``all`` gives every one that fits."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -19,7 +19,7 @@ __all__ = ["choose_architectures", "mac_specs", "resolve_architectures"]
 def mac_specs(
     chosen: Sequence[Format], activation: Format | None, arch: str, terms: int
 ) -> "list[MacSpec]":
-    """A specification of every format, or with ``all`` of every format and architecture."""
+    """A specification of each format; with ``all``, of each format in each architecture."""
     from halfbyte.rtl import AUTO, MacSpec
 
     specs = [
@@ -35,10 +35,10 @@ def choose_architectures(
     clock_ps: float | None = None,
     jobs: int | None = None,
 ) -> "list[MacSpec]":
-    """The same with a named architecture: for ``auto`` the one that ``halfbyte synth`` finds.
+    """The specifications with ``auto`` replaced by the architecture that ``halfbyte synth`` finds.
 
-    At a clock, the accumulator may also become a carry-save one. An enable port does not affect the
-    choice. Says on standard error which of them miss the clock.
+    At a clock, synthesis may also choose a carry-save accumulator. An enable port does not change
+    the choice. Units that miss the clock are named on standard error.
     """
     from halfbyte.area import synthesize
     from halfbyte.area.search.delivery import synthesized_spec
@@ -68,7 +68,7 @@ def resolve_architectures(
     tech: str | None,
     jobs: int | None,
 ) -> "list[MacSpec]":
-    """:func:`mac_specs` with named architectures, chosen with the card ``tech``."""
+    """As :func:`mac_specs`, with ``auto`` replaced by the best one on the card ``tech``."""
     from halfbyte.area.cells.technology import load_technology
 
     specs = mac_specs(chosen, activation, arch, terms)

@@ -1,4 +1,4 @@
-"""``halfbyte doctor``: what this machine has, what is missing, and the remedy."""
+"""``halfbyte doctor``: list the tools of this machine, and how to install missing ones."""
 
 import typer
 

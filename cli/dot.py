@@ -1,4 +1,4 @@
-"""``--unit dot``: dot-product units on the command line."""
+"""``--unit dot``: what commands do for dot-product units."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -175,7 +175,7 @@ def show_dots(records: "Sequence[DotRecord]") -> None:
 
 
 def scale_rule(code: "ScaleCode") -> "ScaleFormat":
-    """The rule by which block scales of a type are chosen where nothing else is said."""
+    """The default rule by which block scales of a type are chosen."""
     from halfbyte.golden.scales import ScaleFormat
 
     rules = {"e8m0": ScaleFormat.E8M0_RCEIL, "e4m3": ScaleFormat.E4M3, "ue5m3": ScaleFormat.UE5M3}
@@ -183,7 +183,7 @@ def scale_rule(code: "ScaleCode") -> "ScaleFormat":
 
 
 def resolve_lanes(specs: "Sequence[DotSpec]", technology: "Technology") -> "list[DotSpec]":
-    """The units with a named architecture: where it is ``auto``, the best of a brief search."""
+    """The units with ``auto`` replaced by the best architecture of a brief search."""
     from halfbyte.area.search.lanes import pick_architecture
     from halfbyte.rtl.spec import AUTO
 
@@ -205,7 +205,7 @@ def synthesized_designs(
     clock_ps: float,
     jobs: int | None,
 ) -> "list[DotSpec]":
-    """The units as synthesis builds them for a clock: lanes, and the last adder of the sums."""
+    """The units with the lanes and the final adder that synthesis chooses for a clock."""
     from halfbyte.area.search.dot_units import synthesize_dots
     from halfbyte.area.synthesis.dot import adder_style
     from halfbyte.rtl.dot import FinalAdder

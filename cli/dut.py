@@ -1,4 +1,4 @@
-"""``halfbyte sim --dut``: a user's own RTL under the regression of the MACs."""
+"""``halfbyte sim --dut``: simulate a user's own RTL with the tests of the MACs."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -64,7 +64,7 @@ def make_dut(
     ties: Sequence[str] | None,
     latency: int,
 ) -> "Dut":
-    """What the options describe. Raises UserError for a missing file or an option that is wrong."""
+    """The user's MAC. Raises UserError for a missing file or a wrong option."""
     from halfbyte.sim.dut import Dut
 
     for path in files:
@@ -89,7 +89,7 @@ def _pairs(option: str, texts: Sequence[str] | None) -> dict[str, str]:
 
 
 def show_dut(record: "DutRecord", junit: Path | None, json: bool) -> None:
-    """Print what was checked and covered."""
+    """Print how much was checked, and what was covered."""
     if json:
         print_json([record])
         return

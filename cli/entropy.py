@@ -1,4 +1,4 @@
-"""``halfbyte entropy``: bits per weight, raw, by entropy, and coded; also of quantized codes."""
+"""``halfbyte entropy``: bits per weight before and after compression, and the least possible."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""``halfbyte evaluate``: how accurate a model stays in each format, with intervals."""
+"""``halfbyte evaluate``: measure how accurate a model is in each format, with intervals."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -109,7 +109,7 @@ TaskLimit = Annotated[
 
 
 def pick_recipe(name: str, block: str | None) -> "Recipe":
-    """The recipe of the command line, with another block size if one is given."""
+    """The recipe that the command line names, with the block size that it gives."""
     from halfbyte.accuracy.recipes import load_recipe
 
     recipe = load_recipe(name)
@@ -121,10 +121,10 @@ def pick_recipe(name: str, block: str | None) -> "Recipe":
 
 
 def operand_of(recipe: "Recipe", activation: str | None) -> Format | None:
-    """The format of the activations that a MAC for ``recipe`` has; None for that of the weights.
+    """The format of the activations in a MAC for ``recipe``; None for the format of the weights.
 
-    It is the one that the recipe quantizes them to; if it leaves that open, what the command line
-    says. Raises UserError if the two contradict each other.
+    The recipe may state it; otherwise the command line does. Raises UserError if both state one,
+    and they differ.
     """
     given = load(activation) if activation else None
     fixed = recipe.activations.format if recipe.activations else None
@@ -145,9 +145,9 @@ def evaluate_formats(
     recipe: "Recipe",
     stored: Format | None = None,
 ) -> list["Evaluation"]:
-    """The evaluations that the command line asks for, with a progress bar.
+    """Run the evaluations that the command line asks for, with a progress bar.
 
-    ``stored`` is the format of a quantized folder: what is meant where none is named.
+    ``stored`` is the format of a quantized folder. It is the default if no format is named.
     """
     from halfbyte.accuracy import evaluate
 
@@ -287,7 +287,7 @@ _KEPT_BY_RULE = ("output head", "router")
 
 
 def _notes(record: "EvaluationRecord") -> list[str]:
-    """What the recipe did not reach, beside heads and routers, which stay by rule."""
+    """Weights that the recipe could not quantize; heads and routers are not meant to be."""
     unknown = [name for name, why in record.unquantized.items() if why not in _KEPT_BY_RULE]
     left = {
         "not quantized, for they are not weights of a known layer": unknown,

@@ -1,4 +1,4 @@
-"""``halfbyte explore``: spaces of many designs, in parallel, resumable, and what they say."""
+"""``halfbyte explore``: synthesize all designs of a space in parallel, and report on them."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -117,7 +117,7 @@ def explore(
 
 
 def _parents(names: Sequence[str]) -> "list[Parent]":
-    """Before the work: a name may be wrong."""
+    """Find all distributions before any synthesis, since a name may be wrong."""
     from halfbyte.pareto.parents import find_parent
 
     with progress("What the formats represent") as update:
@@ -164,7 +164,7 @@ def _report(
 def _report_units(
     space: "Space", found: "Exploration", model: str, folder: Path, look: "Look", quiet: bool
 ) -> None:
-    """Which block size and how many lanes are best for each format."""
+    """Report which block size and how many lanes are best for each format."""
     from halfbyte.accuracy.layer_noise import layer_samples, result_sqnr_db
     from halfbyte.area.search.dot_records import DotRecord
     from halfbyte.pareto.unit_exploration import find_units

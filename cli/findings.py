@@ -1,4 +1,4 @@
-"""``halfbyte findings``: the paper's findings on the built-in models, as a page."""
+"""``halfbyte findings``: check the paper's findings on the built-in models, and write a page."""
 
 from collections import defaultdict
 from pathlib import Path
@@ -62,7 +62,7 @@ def findings(output: Output = None) -> None:
 
 
 def _evaluations(model: str, wanted: "list[Case]") -> "dict[Case, Evaluation]":
-    """One run for all formats that share recipe and block."""
+    """Evaluate the wanted cases; one run serves all formats with the same recipe and block."""
     from halfbyte.accuracy import find_model
 
     reference = find_model(model)
@@ -78,7 +78,7 @@ def _evaluations(model: str, wanted: "list[Case]") -> "dict[Case, Evaluation]":
 
 
 def _ks_deltas(model: str) -> dict[str, float]:
-    """KS-delta of each layer's weights as they are."""
+    """KS-delta of the weights of each layer."""
     from halfbyte.accuracy.models.loading import open_model
     from halfbyte.accuracy.profile import fit_distributions
 

@@ -1,4 +1,4 @@
-"""``halfbyte formats``: the list of formats, or everything about one."""
+"""``halfbyte formats``: list the formats, or show one in detail."""
 
 from rich.markup import escape
 

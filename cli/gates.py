@@ -1,4 +1,4 @@
-"""``halfbyte gates``: a multiplier in as few AND, OR, XOR and NOT as are found."""
+"""``halfbyte gates``: search for a multiplier with few AND, OR, XOR and NOT gates."""
 
 import os
 from pathlib import Path

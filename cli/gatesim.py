@@ -1,4 +1,4 @@
-"""``halfbyte gatesim``: the cocotb regression on synthesized netlists."""
+"""``halfbyte gatesim``: simulate synthesized netlists with the tests of the RTL."""
 
 import os
 import time

@@ -1,4 +1,4 @@
-"""``halfbyte gpu-check`` and ``halfbyte gpu-bench``: the GPU reference, checked and timed."""
+"""``halfbyte gpu-check`` and ``halfbyte gpu-bench``: check and time the CUDA kernels."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -57,7 +57,7 @@ def resolve_device(name: str) -> "torch.device":
 
 
 def _where(record: "MachineRecord") -> str:
-    """One line on what a record was made on; the host build is called so."""
+    """The GPU on which a record was made, or ``host build``, in one line."""
     if record.build == "host":
         return (
             f"HOST BUILD, not a GPU result: {record.device}, {record.threads} threads, "
@@ -120,7 +120,7 @@ def gpu_check(
 
 
 def _cuda_build() -> str:
-    """Whether the CUDA build compiles here, which does not take a GPU."""
+    """Whether the CUDA sources compile here; that needs no GPU."""
     from halfbyte.gpu_ref.build import build_cuda
     from halfbyte.gpu_ref.compilers import cuda_compiler, find_nvcc
 

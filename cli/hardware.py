@@ -1,4 +1,4 @@
-"""The hardware that is set beside accuracy: MACs, dot-product units, or arrays of them."""
+"""The hardware whose area is compared with accuracy: MACs, dot-product units, or arrays."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -60,7 +60,7 @@ UnitBlock = Annotated[
 
 @dataclass(frozen=True)
 class Hardware:
-    """What a command line asks for.
+    """The hardware that a command line asks for.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ class Hardware:
     Raises
     ------
     UserError
-        On construction, for what does not fit together.
+        Two options do not fit together.
     """
 
     unit: str = MAC
@@ -103,7 +103,7 @@ class Hardware:
 
     @property
     def recipe_name(self) -> str:
-        """The recipe where none is given: both operands of a unit have block scales."""
+        """The default recipe: for a unit, one that quantizes both operands."""
         return "w4a4" if self.code else "w4"
 
     def recipe(self, name: str | None) -> "Recipe":
@@ -134,7 +134,7 @@ class Hardware:
         return int(self.block[:20]) if self.block else self._lanes
 
     def _spec(self, fmt: Format, operand: Format | None, terms: int) -> "DotSpec":
-        """The unit for a format; raises UserError if there is none."""
+        """The unit for a format. Raises UserError if the format does not fit."""
         from halfbyte.rtl.dot import Accumulator, DotSpec
 
         return DotSpec(
@@ -150,9 +150,9 @@ class Hardware:
     def fitting(
         self, formats: Sequence[Format], operand: Format | None, terms: int, *, strict: bool
     ) -> list[Format]:
-        """The formats for which there is such a unit; the others are named on standard error.
+        """The formats that fit the unit; the others are named on standard error.
 
-        Raises UserError if no format is left, or with ``strict`` for the first that has no unit.
+        Raises UserError if no format fits, or with ``strict`` if one does not fit.
         """
         if self.unit == MAC:
             return list(formats)

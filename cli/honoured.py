@@ -1,6 +1,6 @@
-"""Which options a command honours for which unit. Any other that is given is refused.
+"""Which options have an effect in a command, for each unit. All others are refused.
 
-An option without effect would let a user take a figure for one that was measured otherwise.
+If such an option were ignored, a user would think that the figures were measured with it.
 """
 
 from collections.abc import Mapping
@@ -19,9 +19,9 @@ _RUN = "simulator waves seed"
 _DUT = "--dut"
 _TARGET = "--target"
 
-# The names of the parameters that count, for each command and each of its units. An option that
-# turns the command into another one stands in place of the unit. Parameters are left out if they
-# only say how to print or how many processes to start.
+# The names of the parameters that have an effect, for each command and each of its units. An option
+# that changes what the command does, such as --dut, is listed like a unit. Parameters that only say
+# how to print, or how many processes to start, are left out.
 HONOURED: Mapping[str, Mapping[str, str]] = {
     "synth": {
         "mac": f"{_LIBRARY} {_DESIGN} clock saved_carries operands every effort output",
@@ -66,7 +66,7 @@ HONOURED: Mapping[str, Mapping[str, str]] = {
         "bf16_mac": "output",
     },
 }
-# Which command takes a unit that another command does not take.
+# What to do instead, for units that a command does not take.
 _ELSEWHERE = {
     ("prove", "array"): "proofs are part of `halfbyte synth --unit array`",
     ("gatesim", "array"): "simulate the netlist of the unit in each of its elements, --unit dot",
@@ -76,9 +76,9 @@ _ALWAYS = frozenset({"names", "unit", "jobs", "json", "wide"})
 
 
 def check_honoured(context: typer.Context, options: Mapping[str, object]) -> None:
-    """Raise UserError for a unit that a command lacks, or an option that it would not honour.
+    """Raise UserError for a unit that the command does not take, or an option without effect.
 
-    Commands that are not in the table honour all their options, or check them themselves.
+    Commands that are not in the table use all their options, or check them themselves.
     """
     command = str(context.info_name)
     if command not in HONOURED:
@@ -95,7 +95,7 @@ def check_honoured(context: typer.Context, options: Mapping[str, object]) -> Non
 
 
 def _case(cases: Mapping[str, str], command: str, options: Mapping[str, object]) -> str:
-    """The unit, or the option that makes the command another one."""
+    """The key in the table: the unit, or the option that changes what the command does."""
     unit = str(options["unit"])
     if (command, unit) in _ELSEWHERE:
         raise UserError(f"`halfbyte {command}` takes no {unit}: {_ELSEWHERE[command, unit]}")
@@ -112,7 +112,7 @@ def _is_given(context: typer.Context, name: str) -> bool:
 
 
 def _listed(cases: list[str], option: str) -> str:
-    """``--unit dot or array``, with other options as they are; the option itself is for MACs."""
+    """The cases in words: ``--unit dot or array``. An option itself counts as a case of MACs."""
     cases = ["mac" if each == option else each for each in cases]
     units = [each for each in cases if not each.startswith("--")]
     words = [f"--unit {units[0]}", *units[1:]] if units else []

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM, a closed terminal: all that runs is ended, and one line says so."""
+"""End everything on Ctrl-C, on SIGTERM, or if the terminal is closed, and say so in one line."""
 
 import os
 import shutil
@@ -26,10 +26,10 @@ _TRIES, _PAUSE = 40, 0.05
 
 @contextmanager
 def ends_in_one_line() -> Iterator[None]:
-    """Within this context, each signal ends the process with one line, and nothing is left behind.
+    """Within this context, a signal ends the process with one line, and no process or file remains.
 
-    The exit status is 1 after Ctrl-C, else 128 and the signal's number, as a shell has it.
-    Temporary files are in a folder of this process, which is removed in any case.
+    The exit status is 1 after Ctrl-C, else 128 plus the signal's number, as shells have it.
+    Temporary files are in a folder of this process, which is always removed.
     """
     received: list[int] = []
 
@@ -62,9 +62,9 @@ def ends_in_one_line() -> Iterator[None]:
 
 @contextmanager
 def _temporary_files_in(folder: Path) -> Iterator[None]:
-    """Put all temporary folders into ``folder``: threads that are cut off cannot remove theirs.
+    """Put all temporary folders into ``folder``: interrupted threads cannot remove their own.
 
-    Tools get the folder above it as ``$TMPDIR``, since they fail if that is missing.
+    Tools get the folder above it as ``$TMPDIR``, since they fail if ``$TMPDIR`` does not exist.
     """
     before, users = tempfile.tempdir, os.environ.get("TMPDIR")
     tempfile.tempdir = str(folder)
@@ -80,7 +80,7 @@ def _temporary_files_in(folder: Path) -> Iterator[None]:
 
 
 def _remove(folder: Path) -> None:
-    """Remove a folder in which a thread that was cut off may still be writing."""
+    """Remove a folder in which an interrupted thread may still be writing."""
     for _ in range(_TRIES):
         shutil.rmtree(folder, ignore_errors=True)
         if not folder.exists():
@@ -89,7 +89,7 @@ def _remove(folder: Path) -> None:
 
 
 def _end(received: list[int], handled: list[int], temporary: Path) -> None:
-    """Say which signal came and exit, without waiting for computing threads."""
+    """Name the signal and exit, without waiting for other threads."""
     for number in handled:
         signal.signal(number, signal.SIG_IGN)
     number = received[0] if received else signal.SIGINT

@@ -1,9 +1,10 @@
-"""``halfbyte rank --levels``: formats as MACs, in dot-product units, and in arrays."""
+"""``halfbyte rank --levels``: rank formats as MACs, in dot-product units, and in arrays."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from halfbyte.base import UserError, build_dir
+from halfbyte.base import UserError
 from halfbyte.cli.array import ARRAY, DEFAULT_SIDE
 from halfbyte.cli.dot import DOT
 from halfbyte.cli.hardware import MAC, Hardware
@@ -12,6 +13,7 @@ from halfbyte.formats import Format
 
 if TYPE_CHECKING:
     from halfbyte.area.cells.technology import Technology
+    from halfbyte.base.look import Look
     from halfbyte.pareto.levels import Level
 
 __all__ = ["DEFAULT_BITS", "DEFAULT_SCALE", "check_levels_only", "rank_levels"]
@@ -21,7 +23,7 @@ DEFAULT_BITS, DEFAULT_SCALE = 4, "e8m0"
 
 def check_levels_only(**options: object) -> None:
     """Raise UserError if one of the ``options`` was given without ``--levels``."""
-    given = [name for name, value in options.items() if value is not None]
+    given = [name for name, value in options.items() if value not in (None, False)]
     if given:
         raise UserError(f"--{given[0]} is for --levels: leave it out")
 
@@ -34,10 +36,12 @@ def rank_levels(
     lanes: int,
     scale: str,
     terms: int,
+    folder: Path,
+    look: "Look",
     jobs: int | None,
     json: bool,
 ) -> None:
-    """Synthesize every level in every technology; then tables, data and a figure for each."""
+    """Synthesize every level in every technology; write tables, data and a figure for each."""
     from halfbyte.pareto.levels import write_levels
 
     kinds = _kinds(lanes, scale)
@@ -50,8 +54,9 @@ def rank_levels(
         ]
         for technology in technologies
     }
-    folder = build_dir() / "rank"
-    written = [path for levels in found.values() for path in write_levels(levels, chosen, folder)]
+    written = [
+        path for levels in found.values() for path in write_levels(levels, chosen, folder, look)
+    ]
     if json:
         every = [each for levels in found.values() for level in levels for each in level.records]
         print_json(every)
@@ -62,7 +67,7 @@ def rank_levels(
 
 
 def _kinds(lanes: int, scale: str) -> dict[str, tuple[str, Hardware]]:
-    """The levels by name, with the title under the plot."""
+    """The levels by name: the title below the plot, and the hardware."""
     side, name = f"{DEFAULT_SIDE} x {DEFAULT_SIDE}", scale.upper()
     return {
         "mac": ("MAC", Hardware(MAC)),
@@ -90,7 +95,7 @@ def _level(
 
 
 def _show(technology: str, levels: "Sequence[Level]") -> None:
-    """Area per lane and over E2M1 at every level; then which pairs change their order."""
+    """Print the area per lane and over E2M1 at every level, and the pairs that change order."""
     from halfbyte.pareto.levels import BASELINE
     from halfbyte.pareto.ranking import order_changes
 

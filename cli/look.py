@@ -1,4 +1,4 @@
-"""Options of the commands that draw: how pictures are saved, and in which folder."""
+"""Options of the commands that draw: how pictures look, and in which folder they are written."""
 
 from pathlib import Path
 from typing import Annotated
@@ -34,16 +34,16 @@ Transparent = Annotated[
 
 
 def look_of(width: str | None, annotate: bool, transparent: bool) -> Look:
-    """The look that the command line asks for; raises UserError for a width that cannot be."""
+    """The look that the command line asks for. Raises UserError for an impossible width."""
     return Look(parse_width(width) if width else None, annotate, transparent)
 
 
 def folder_of_run(command: str, *names: str, **options: object) -> Path:
-    """``build/COMMAND``, or a folder in it that names what is not the default.
+    """A folder in ``build/COMMAND`` whose name tells the inputs of the run.
 
-    ``names`` are words such as a model or a technology, where they are not the default; ``options``
-    are those of the command line that were given. None, False and empty lists were not given. So a
-    run with other inputs goes to another folder, and nothing is overwritten.
+    So a run with other inputs is written to another folder and overwrites nothing. ``names`` are
+    words such as a model or a technology. ``options`` are options of the command line; those that
+    are None, False or empty are left out of the name. Without any, it is ``build/COMMAND`` itself.
     """
     words = [Path(name).name for name in names]
     for name, value in options.items():
@@ -63,5 +63,5 @@ def _is_path(text: str) -> bool:
 
 
 def _plain(word: str) -> str:
-    """A word with letters that every file system takes."""
+    """The word with only such letters as every file system allows."""
     return "".join(letter if letter.isalnum() or letter in "-._@+" else "_" for letter in word)

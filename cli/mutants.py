@@ -1,4 +1,4 @@
-"""``halfbyte mutants``: how many injected faults the regression catches."""
+"""``halfbyte mutants``: count how many injected faults the simulation catches."""
 
 import secrets
 import time
@@ -49,7 +49,7 @@ Count = Annotated[int, typer.Option(min=1, max=MAX_COUNT, help="Mutants of every
 
 
 def _test(design: "MacSpec", count: int, seed: int, cycles: int) -> "list[MutantRecord]":
-    """Records of one design: one for each accumulator of the regression."""
+    """Test one design; returns a record for each accumulator that is simulated."""
     from halfbyte.area.proofs.mutation import SELECT_BITS, equivalent_mutants, mutate
     from halfbyte.sim.mutants import MutantBench
 
@@ -100,7 +100,7 @@ def _show(records: "Sequence[MutantRecord]", seconds: float) -> None:
 def _test_dots(
     specs: "Sequence[DotSpec]", count: int, seed: int, cycles: int
 ) -> "list[DotMutantRecord]":
-    """A record of each dot-product unit."""
+    """Test each dot-product unit; returns a record for each."""
     from halfbyte.area.proofs.dot_mutation import equivalent_dot_mutants
     from halfbyte.area.proofs.mutation import SELECT_BITS, mutate
     from halfbyte.sim.dot.mutants import MODULE, check_dot_mutants

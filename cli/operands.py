@@ -1,4 +1,4 @@
-"""``halfbyte operands``: values of a model's weights and activations, for energies."""
+"""``halfbyte operands``: collect weights and activations of a model, to measure energies with."""
 
 from pathlib import Path
 from typing import Annotated

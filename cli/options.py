@@ -1,4 +1,4 @@
-"""Options that several subcommands share, so that they read and behave the same."""
+"""Options that several subcommands share, so that they are the same in all of them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -40,12 +40,12 @@ __all__ = [
 ]
 
 DEFAULT_TERMS = 256
-# How many malformed cells of a library are named.
+# At most so many malformed cells of a library are named.
 _MOST_NOTES = 5
 
 
 def _shipped_names(incomplete: str) -> list[str]:
-    """For the shell's completion."""
+    """Names of shipped formats that begin with the text, for the shell's completion."""
     return [fmt.name for fmt in bundled() if fmt.name.startswith(incomplete)]
 
 
@@ -67,7 +67,7 @@ OneFormat = Annotated[
         autocompletion=_shipped_names,
     ),
 ]
-# How some commands took formats before all took them as arguments.
+# Formats as an option, which some commands take besides their arguments.
 OldFormats = Annotated[
     str | None,
     typer.Option("--formats", hidden=True, help="The formats as arguments, with commas between."),
@@ -132,7 +132,7 @@ Jobs = Annotated[
 
 
 def load_formats(references: Sequence[str] | None) -> list[Format]:
-    """The formats of the command line, in its order and once each; every shipped one if none."""
+    """The formats that the command line names, each once; all shipped ones if it names none."""
     if not references:
         return list(bundled())
     chosen = list(dict.fromkeys(load(reference) for reference in references))
@@ -144,12 +144,12 @@ def load_formats(references: Sequence[str] | None) -> list[Format]:
 
 
 def named_formats(names: Sequence[str] | None, listed: str | None) -> list[str]:
-    """The formats of arguments and of an option with commas, in this order."""
+    """The formats of the arguments, then those of an option that lists names with commas."""
     return [*(names or []), *filter(None, map(str.strip, (listed or "").split(",")))]
 
 
 def named_format(name: str | None, option: str | None) -> str:
-    """The one format of an argument or an option; raises UserError for none or two."""
+    """The format of an argument or an option. Raises UserError for no format or two."""
     if name and option and name != option:
         raise UserError(f"One format is wanted, not two: {name[:60]} and {option[:60]}")
     if not (found := name or option):
@@ -165,9 +165,9 @@ def load_optional(reference: str | None) -> Format | None:
 def pick_technology(
     name: str | None, liberty: Sequence[Path] | None, dont_use: Sequence[str] | None = None
 ) -> "Technology":
-    """A full library where one is given, else the card ``name``; without the cells not to be used.
+    """The full library if one is given, else the card ``name``, without cells not to be used.
 
-    What is odd about a library is said on standard error. Raises UserError if both are given.
+    Oddities of a library are reported on standard error. Raises UserError if both are given.
     """
     from halfbyte.area.cells.technology import from_liberty, load_technology
 
@@ -181,7 +181,7 @@ def pick_technology(
 
 
 def _notes(technology: "Technology") -> list[str]:
-    """What people should know of a library: malformed cells, areas that cannot be."""
+    """Lines about oddities of a library, such as malformed cells or impossible areas."""
     from halfbyte.area.cells.strengths import doubtful_areas
     from halfbyte.area.timing.delay import typical_slew
 

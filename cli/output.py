@@ -1,4 +1,4 @@
-"""What commands print: tables or JSON on standard output, progress on standard error."""
+"""Print tables or JSON on standard output, and progress on standard error."""
 
 import shutil
 import sys
@@ -27,7 +27,7 @@ __all__ = [
 
 
 class _Output(Console):
-    """Standard output, as wide as the terminal is now; of a pipe or a log, COLUMNS or 80."""
+    """Standard output with the width of the terminal; in a pipe, COLUMNS or 80 columns."""
 
     @property  # type: ignore[misc]
     def size(self) -> ConsoleDimensions:
@@ -49,7 +49,7 @@ def print_json(records: Sequence[Record | JsonObject]) -> None:
 
 
 def number(value: float | None, digits: int = 0) -> str:
-    """A figure for a table; a dash for what is not known."""
+    """A figure for a table; a dash for an unknown one."""
     return "-" if value is None else f"{value:,.{digits}f}"
 
 
@@ -59,7 +59,7 @@ def versions_text(versions: Mapping[str, str | None]) -> str:
 
 
 def show_all_columns(wanted: bool) -> None:
-    """Whether tables show all columns, however wide they are."""
+    """Set whether tables show all columns, however wide they are."""
     global _is_wide
     _is_wide = wanted
 
@@ -67,11 +67,11 @@ def show_all_columns(wanted: bool) -> None:
 def table(
     title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], caption: str = ""
 ) -> None:
-    """Print a table; columns that start with ``>`` are right-aligned.
+    """Print a table. Columns whose names start with ``>`` are right-aligned.
 
-    Where the terminal is too narrow for all columns, those that start with ``~`` are left out, the
-    last ones first; then others, but never the first and the last of these. The caption says how to
-    see them.
+    If the terminal is too narrow, columns that start with ``~`` are left out, the last ones first.
+    If that is not enough, other columns follow, but never the first and the last of them. The
+    caption says how to see all columns.
     """
     shown = list(range(len(columns))) if _is_wide else _fitting(columns, rows)
     hidden = len(columns) - len(shown)
@@ -111,9 +111,9 @@ def _fitting(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]
 
 @contextmanager
 def progress(what: str) -> Iterator[Progress]:
-    """A progress bar on standard error, gone when the work is done.
+    """A progress bar on standard error. It vanishes when the work is done.
 
-    Without a terminal, as in a log, a line now and then says how far it is. Yields
+    Without a terminal, as in a log, there is a line of progress now and then instead. Yields
     ``update(done, total, label)``.
     """
     if not _status.is_terminal:
@@ -137,7 +137,7 @@ def progress(what: str) -> Iterator[Progress]:
 
 
 class _Pace:
-    """Speed of the work since the first update: what was done by then is not counted."""
+    """The speed of the work since the first update. Steps done before it do not count."""
 
     def __init__(self) -> None:
         self._first: tuple[int, float] | None = None
@@ -151,7 +151,7 @@ class _Pace:
         return steps / seconds if steps > 0 and seconds > 0 else None
 
     def left(self, done: int, total: int) -> str:
-        """``0:12:30 left``; empty while the speed is not known."""
+        """The time left, such as ``0:12:30 left``; empty while the speed is not known."""
         rate = self.rate(done)
         if rate is None:
             return ""
@@ -166,7 +166,7 @@ class _Lines:
         self._what, self._pace, self._said = what, _Pace(), time.monotonic()
 
     def update(self, done: int, total: int, label: str = "") -> None:
-        """Say how far it is, if nothing was said for long."""
+        """Print a line of progress, if the last one was long ago."""
         left = self._pace.left(done, total)
         if time.monotonic() - self._said >= _SILENCE_SECONDS:
             self._said = time.monotonic()

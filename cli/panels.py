@@ -1,4 +1,4 @@
-"""How a command's help reads: options in groups where there are many, whole paragraphs."""
+"""Arrange the help of a command: many options become groups, and paragraphs fill the width."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -32,7 +32,7 @@ PANEL_OF = {name: panel for panel, names in _PANELS.items() for name in names.sp
 
 
 def arrange(command: Any) -> None:
-    """Join the lines of each paragraph of a command's help, and group its options if many.
+    """Join the lines of each paragraph of a command's help, and group its options if it has many.
 
     Without this, paragraphs keep the line breaks of the source, which wrap a second time in a
     terminal of 80 columns.

@@ -1,4 +1,4 @@
-"""``halfbyte pareto``: the main job, from formats to the accuracy-versus-area plots."""
+"""``halfbyte pareto``: the whole way from formats to plots of accuracy against area."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -218,7 +218,7 @@ def pareto(
 
 
 def _lossless(reference: "ModelReference", technology: "Technology") -> "LosslessRecord":
-    """BF16 with DFloat11 in fixed codes, and the bits that they need for the model's weights."""
+    """The point of BF16 with DFloat11 in fixed codes, with its bits for the model's weights."""
     from halfbyte.area.search.units import synthesize_bf16_mac, synthesize_fixed_decoder
     from halfbyte.checkpoints.dfloat11.entropy import tensor_entropies, total
     from halfbyte.pareto.lossless import SYMBOLS, lossless_record
@@ -236,7 +236,7 @@ def _lossless(reference: "ModelReference", technology: "Technology") -> "Lossles
 
 
 def _array(path: Path | None, rows: int | None, columns: int | None) -> "ArrayModel":
-    """The array of a file, or the default one, in the size that is given."""
+    """The array that a file describes, or the default one, in the given size."""
     from halfbyte.pareto.system import ArrayModel, load_array
 
     model = load_array(path) if path else ArrayModel()

@@ -29,7 +29,7 @@ def _plain(error: UnicodeError) -> tuple[str, int]:
 
 
 def write_any_text() -> None:
-    """Let standard output and error take every text, in whatever encoding they have."""
+    """Make standard output and error accept every text, in whatever encoding they have."""
     codecs.register_error(_HANDLER, _plain)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

@@ -1,4 +1,4 @@
-"""``halfbyte profile``: what distributions a model's weights and activations follow."""
+"""``halfbyte profile``: find which distributions a model's weights and activations follow."""
 
 from collections.abc import Sequence
 from statistics import median

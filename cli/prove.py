@@ -1,4 +1,4 @@
-"""``halfbyte prove``: RTL equal to its specification, netlists equal to their RTL."""
+"""``halfbyte prove``: prove that RTL does what it should, and that netlists equal their RTL."""
 
 import time
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""``halfbyte quantize``: a checkpoint's weights as codes and scales, in little memory."""
+"""``halfbyte quantize``: write a checkpoint's weights as codes and scales, with little memory."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -60,7 +60,7 @@ def _located(model: str) -> tuple[str, Path]:
 
 
 def _operand(recipe: "Recipe") -> "Operand":
-    """How the recipe quantizes weights. UserError for what needs the model to run."""
+    """How the recipe quantizes weights. UserError for a recipe that must run the model."""
     if recipe.weights is None:
         raise UserError(f"Recipe {recipe.name} leaves weights as they are: choose another")
     if recipe.needs_calibration:

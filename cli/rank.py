@@ -1,6 +1,6 @@
-"""``halfbyte rank``: formats by area, delay and energy in several technologies side by side.
+"""``halfbyte rank``: rank formats by area, delay and energy, in several technologies.
 
-With ``--levels``, by area alone: as MACs, in dot-product units, and in arrays.
+With ``--levels``, rank them by area alone: as MACs, in dot-product units, and in arrays.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from halfbyte.base import build_dir
 from halfbyte.base.tables import write_json
 from halfbyte.cli.dot import DEFAULT_LANES, Scale
 from halfbyte.cli.hardware import UnitLanes
 from halfbyte.cli.levels import DEFAULT_BITS, DEFAULT_SCALE, check_levels_only, rank_levels
+from halfbyte.cli.look import Annotate, PictureWidth, Transparent, folder_of_run, look_of
 from halfbyte.cli.options import (
+    DEFAULT_TERMS,
     Activation,
     FormatNames,
     Jobs,
@@ -67,11 +68,14 @@ def rank(
     techs: Technologies = None,
     fo4: FanOutsOfFour = None,
     activation: Activation = None,
-    terms: Terms = 256,
+    terms: Terms = DEFAULT_TERMS,
     operands: OperandSet = None,
     levels: Levels = False,
     lanes: UnitLanes = None,
     scale: Scale = None,
+    width: PictureWidth = None,
+    annotate: Annotate = False,
+    transparent: Transparent = False,
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:
@@ -82,6 +86,15 @@ def rank(
 
     other, formats = load_optional(activation), load_formats(names)
     chosen = [name.strip() for name in techs.split(",")] if techs else technology_names()
+    folder = folder_of_run(
+        "rank",
+        formats=names,
+        activation=activation,
+        terms=None if terms == DEFAULT_TERMS else terms,
+        operands=operands,
+        lanes=lanes,
+        scale=scale,
+    )
     if levels:
         rank_levels(
             [fmt for fmt in formats if names or fmt.bits <= DEFAULT_BITS],
@@ -90,11 +103,15 @@ def rank(
             lanes=DEFAULT_LANES if lanes is None else lanes,
             scale=scale or DEFAULT_SCALE,
             terms=terms,
+            folder=folder,
+            look=look_of(width, annotate, transparent),
             jobs=jobs,
             json=json,
         )
         return
-    check_levels_only(lanes=lanes, scale=scale)
+    check_levels_only(
+        lanes=lanes, scale=scale, width=width, annotate=annotate, transparent=transparent
+    )
     designs = [MacSpec(fmt, other or fmt, "auto", terms) for fmt in formats]
     relaxed, clocked = {}, {}
     for technology in map(load_technology, chosen):
@@ -113,7 +130,7 @@ def rank(
                 clocked[technology.name] = run(clock_ps=clock)
     records = [record for of in (relaxed, clocked) for each in of.values() for record in each]
     listed = [record.as_json() for record in records]
-    path = write_json(build_dir() / "rank" / "rank.json", listed)
+    path = write_json(folder / "rank.json", listed)
     if json:
         print_json(records)
         return
@@ -126,7 +143,7 @@ def rank(
 
 
 def _show(columns: "Columns", constraint: str, fields: Sequence[str]) -> None:
-    """A row for each format, three figures with their ranks for each technology."""
+    """Print a row for each format: three figures with their ranks for each technology."""
     from halfbyte.pareto.ranking import CRITERIA, figure_of, rank_by
 
     titles = {"area_um2": "µm²", "delay_ps": "ps", "glitch_energy_fj": "fJ", "slack_ps": "slack ps"}
@@ -169,7 +186,7 @@ def _show(columns: "Columns", constraint: str, fields: Sequence[str]) -> None:
 
 
 def _changes(relaxed: "Columns", clocked: "Columns", fo4: float | None) -> list[str]:
-    """Where the order of two formats depends on technology or clock, by more than 1 %."""
+    """Lines on pairs of formats whose order depends on technology or clock, by more than 1 %."""
     from halfbyte.pareto.ranking import CRITERIA, order_changes
 
     lines = []

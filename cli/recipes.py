@@ -1,4 +1,4 @@
-"""``halfbyte recipes``: how a model can be quantized."""
+"""``halfbyte recipes``: list the ways to quantize a model."""
 
 from halfbyte.cli.options import Json
 from halfbyte.cli.output import print_json, table

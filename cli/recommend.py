@@ -1,4 +1,4 @@
-"""``halfbyte recommend``: one format, within a loss of accuracy or within an area."""
+"""``halfbyte recommend``: choose a format within a loss of accuracy or within an area."""
 
 from typing import TYPE_CHECKING, Annotated
 

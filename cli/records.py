@@ -1,4 +1,4 @@
-"""The records of commands that list things or write files."""
+"""Records of commands that list things or write files."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Pages of Markdown made from the code: the command line, and the fields of records."""
+"""Write two pages of the documentation from the code: the commands, and the fields of records."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""``halfbyte releases``: what each release measures of itself, kept and drawn."""
+"""``halfbyte releases``: keep and draw the areas and speeds of each release."""
 
 import os
 from collections.abc import Sequence
@@ -98,7 +98,7 @@ def _measure(
 
 
 def _machine() -> str:
-    """Processor, cores, and how busy they are."""
+    """The processor, its cores, and how busy they are."""
     from halfbyte.gpu_ref.machine import processor
 
     return f"{processor()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"

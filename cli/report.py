@@ -1,4 +1,4 @@
-"""``halfbyte report`` and ``halfbyte diff``: all results on one page; two sets compared."""
+"""``halfbyte report`` shows all results on one page; ``halfbyte diff`` compares two sets."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -97,7 +97,7 @@ def _say_left_out(records: Sequence[JsonObject]) -> None:
 
 
 def _part(text: str) -> float:
-    """``1%`` or ``0.01`` as 0.01."""
+    """The number 0.01 for ``1%`` or ``0.01``."""
     try:
         part = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What tables of fewer bits would save a format whose values are decimals."""
+"""Say how much smaller a MAC becomes if the decimals of a format are rounded."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ _BITS = (6, 8)
 
 
 def _tables(name: str) -> dict[int, Format]:
-    """The format of a command line rounded to so many bits; none unless its integers are wide."""
+    """The format rounded to several widths; no formats if its integers are narrow already."""
     fmt = load(name)
     if fmt.integer_width <= _WIDE or "@" in name:
         return {}
@@ -39,11 +39,11 @@ def rounded_areas(
     clock_ps: float | None,
     jobs: int | None,
 ) -> dict[str, float]:
-    """Areas in um^2 of the same MACs with rounded tables, by format: without proof, but stored.
+    """Areas in um^2 of the MACs with rounded values, by format; the netlists are not proved.
 
-    They are those of ``halfbyte synth NAME@BITS``. An accumulator of a given width counts in
-    quanta, which rounding changes: there are no areas beside one. Where the architecture does not
-    fit a table, or Yosys fails, its area is missing.
+    They are those of ``halfbyte synth NAME@BITS``, and are stored. Rounding changes the quantum, in
+    which an accumulator of a given width counts. So there are no areas for ``--acc-width``. If the
+    architecture does not fit, or Yosys fails, the area is missing.
     """
     from dataclasses import replace
 
@@ -77,7 +77,7 @@ def rounded_areas(
 
 
 def rounding_lines(name: str, terms: int, areas: Mapping[str, float]) -> list[str]:
-    """What the format and tables of 6 and of 8 bits take; none unless its integers are wide.
+    """Lines with the areas of the format and of its rounded forms; none if its integers are narrow.
 
     ``areas`` are in um^2, by the format's name.
     """

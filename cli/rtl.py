@@ -1,4 +1,4 @@
-"""``halfbyte rtl``: MAC units as plain Verilog, with test vectors and a plain bench."""
+"""``halfbyte rtl``: write units as plain Verilog, with test vectors and a bench."""
 
 from collections.abc import Sequence
 from dataclasses import replace

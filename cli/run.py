@@ -1,4 +1,4 @@
-"""``halfbyte run``: one layer of a real model through the RTL of an array, bit for bit."""
+"""``halfbyte run``: simulate a layer of a real model on the RTL of an array, bit for bit."""
 
 import time
 from typing import TYPE_CHECKING, Annotated

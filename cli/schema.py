@@ -1,4 +1,4 @@
-"""``halfbyte schema``: what the records that ``--json`` prints hold, as JSON Schema."""
+"""``halfbyte schema``: the fields of the records that ``--json`` prints, as JSON Schema."""
 
 import difflib
 import sys
@@ -12,7 +12,7 @@ from halfbyte.cli.output import table
 
 __all__ = ["record_types", "schema"]
 
-# Where each record is defined; named after the command that prints it.
+# Where each record is defined, by the command that prints it.
 _RECORDS = {
     "assign": "cli.records:AssignmentRecord",
     "bench": "golden.records:GemmBenchRecord",

@@ -1,4 +1,4 @@
-"""``halfbyte sim``: the cocotb regression of MAC units against the golden model."""
+"""``halfbyte sim``: simulate units and compare them with the golden model."""
 
 import os
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""``halfbyte synth``: area, delay and energy of MAC units, on cell libraries and on FPGAs."""
+"""``halfbyte synth``: find area, delay and energy of units, on cell libraries and on FPGAs."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CLOCK_MISSED", "show_areas", "synth"]
 
-# Exit status where a clock is not met: neither an error (1) nor wrong usage (2).
+# Exit status if a clock is not met: neither an error (1) nor wrong usage (2).
 CLOCK_MISSED = 3
 MAX_EFFORT = 1000
 Every = Annotated[
@@ -116,7 +116,7 @@ def show_areas(records: "Sequence[SynthesisRecord]") -> None:
     """Print synthesis records as a table."""
     first = records[0]
     clock = first.clock_ps
-    # A column's title, its figure's field and digits; some make room for others.
+    # Title, field and digits of each column.
     figures = [("area µm²", "area_um2", 1)]
     if clock is None:
         figures += [("GE", "area_ge", 1), ("~mult.", "multiplier_um2", 1), ("~cells", "cells", 0)]
@@ -174,7 +174,7 @@ def _show_resources(records: "Sequence[FpgaRecord]", title: str) -> None:
 
 
 def _check_clock(records: "Sequence[SynthesisRecord | DotRecord]") -> None:
-    """Say by how much a clock is missed, and end with a status of its own."""
+    """If a clock is missed, say by how much and end with a special exit status."""
     missed: dict[str, float] = {}
     for record in records:
         if record.wns_ps is not None:
@@ -197,7 +197,7 @@ def _deliver(
     folder: Path,
     quiet: bool,
 ) -> None:
-    """Write the files of every record, and say their names."""
+    """Write the files of every record and print their names."""
     from halfbyte.area.search.delivery import deliver
 
     by_formats = {(spec.weight.name, spec.activation.name): spec for spec in designs}
@@ -210,7 +210,7 @@ def _deliver(
 
 
 def _say_where(records: "Sequence[SynthesisRecord]") -> None:
-    """The path of each netlist."""
+    """Print the path of each netlist."""
     from halfbyte.area.search.synthesis_jobs import netlist_path
 
     for record in filter(lambda each: each.netlist, records):

@@ -1,4 +1,4 @@
-"""What the operating system gives a command, and how the user reads what it refuses."""
+"""Standard streams, disks and files: messages for what the operating system refuses."""
 
 import errno
 import io
@@ -34,11 +34,10 @@ def check_standard_output() -> None:
 
 
 def open_standard_streams() -> None:
-    """Give a process whose caller closed standard input, output or error an empty one.
+    """Open standard input, output or error as an empty stream if the caller has closed it.
 
-    Otherwise the next file that is opened, perhaps a store, would take the place of the stream, and
-    what a tool prints would be written into it. What the command itself prints on a closed standard
-    output is an error.
+    Otherwise the next file that is opened, perhaps a store, would become standard output, and tools
+    would print into it. What the command itself prints on a closed standard output is an error.
     """
     for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         try:
@@ -56,7 +55,7 @@ def open_standard_streams() -> None:
 
 
 def explain(error: OSError) -> str:
-    """One line that names the file and the remedy."""
+    """A line that names the file and the remedy."""
     if error.errno == errno.ENOSPC:
         return _full(error)
     if error.filename is None or error.strerror is None:
@@ -68,9 +67,9 @@ def explain(error: OSError) -> str:
 
 
 def full_disk() -> str | None:
-    """One line that names the disk without space on which halfbyte works; None if both have some.
+    """A line that names the full disk, of the two on which halfbyte writes; None if none is full.
 
-    Tools that fail for want of space do not all say so.
+    Not every tool says that it failed because a disk is full.
     """
     variables = {"TMPDIR": Path(tempfile.gettempdir()), "HALFBYTE_BUILD": build_dir()}
     for variable, folder in variables.items():

@@ -1,4 +1,4 @@
-"""``halfbyte tech``: technology cards: the list, one in detail, and distilling a new one."""
+"""``halfbyte tech``: list technology cards, and make a new one from a Liberty library."""
 
 from pathlib import Path
 from typing import Annotated

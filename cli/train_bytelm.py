@@ -1,4 +1,4 @@
-"""``halfbyte train-bytelm``: the byte-level language model from the standard library's source."""
+"""``halfbyte train-bytelm``: train the built-in language model on Python's standard library."""
 
 from pathlib import Path
 from typing import Annotated

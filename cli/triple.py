@@ -1,4 +1,4 @@
-"""``halfbyte triple``: RTL, golden model and GPU reference on the same stream of clock cycles."""
+"""``halfbyte triple``: compare RTL, golden model and CUDA kernels on one stream of inputs."""
 
 import secrets
 from collections.abc import Sequence
@@ -57,9 +57,9 @@ def _compare(design: "MacSpec", device: "torch.device", seed: int, cycles: int) 
     from halfbyte.sim.runner import make_plans, run_regression
     from halfbyte.sim.wrapper import layout_of
 
-    # The RTL's accumulators equal the golden model's in every cycle, or this raises.
+    # This raises unless the RTL's accumulators equal the golden model's in every cycle.
     simulated = run_regression(design, seed=seed, cycles=cycles)
-    # The same seed gives the same plans: what was driven, and what every accumulator held.
+    # The same seed gives the same plans: the inputs, and the expected accumulators.
     macs = variants(design)
     plans = make_plans(macs, layout_of(macs, title="triple", seed=seed), cycles=cycles)
     different = 0

@@ -1,4 +1,4 @@
-"""``halfbyte triple --unit dot``: the accumulators of dot-product units, three ways."""
+"""``halfbyte triple --unit dot``: compare accumulators of RTL, golden model and kernels."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["triple_dots"]
 
-# A unit has many products a cycle: as `halfbyte sim`, a fifth of the cycles for each scenario.
+# A unit has many products a cycle. So each scenario has a fifth of --cycles.
 SHARE = 5
 # Every accumulator with every type of scales.
 _EVERY: tuple[Mapping[str, str], ...] = (
@@ -70,7 +70,7 @@ def _compare(spec: "DotSpec", device: "torch.device", seed: int, cycles: int) ->
     from halfbyte.sim.dot.regression import expected_words, run_dot_regression
     from halfbyte.sim.dot.scenarios import stimulus_of
 
-    # The RTL's outputs equal the golden model's in every cycle, or this raises.
+    # This raises unless the RTL's outputs equal the golden model's in every cycle.
     simulated = run_dot_regression(spec, cycles=cycles, seed=seed)
     compared = different = count = 0
     for scenario in DOT_SCENARIOS:

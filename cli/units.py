@@ -1,4 +1,4 @@
-"""``--unit``: what synth, sim and rtl do for units other than a MAC of two 4-bit formats."""
+"""What commands do for the units without a format: DFloat11 decoders and the BF16 MAC."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -72,7 +72,7 @@ Symbols = Annotated[
 
 
 def check_codes(codes: str, symbols: int = 1) -> bool:
-    """Whether the decoder has fixed codes; raises UserError for what no decoder has."""
+    """Whether the decoder has fixed codes. Raises UserError for an impossible decoder."""
     from halfbyte.rtl.dfloat11.fixed.framing import check_symbols
 
     if codes not in _CODES:
@@ -86,7 +86,7 @@ def check_codes(codes: str, symbols: int = 1) -> bool:
 
 
 def check_unit(unit: str, names: Sequence[str] | None) -> bool:
-    """Whether ``unit`` takes no formats; raises UserError if there are ``names`` of some."""
+    """Whether ``unit`` takes no formats. Raises UserError if formats are given for such a unit."""
     if unit in (MAC, DOT, ARRAY):
         return False
     if names:
@@ -193,7 +193,7 @@ def _energies(record: "UnitRecords") -> list[str]:
 
 
 def _netlists(record: "Bf16MacRecord | DecoderRecord") -> str:
-    """What became of the proof, and why something was not measured."""
+    """Lines on the result of the proof, and on figures that were not measured."""
     parts = [
         f"{name.replace('_', ' ')} {status}"
         for name, status in record.proof.as_json().items()
@@ -230,7 +230,7 @@ def _show_decoder(record: "DecoderRecord", mac: "Bf16MacRecord", both: "Lossless
 
 
 def show_lossless(record: "LosslessRecord") -> None:
-    """Print the record of BF16 with DFloat11, as it stands beside the formats."""
+    """Print the record of BF16 with DFloat11, to be compared with the formats."""
     columns = [">area µm²", "~>GE", "~>of it decoder", ">delay ps", *_ENERGY_COLUMNS]
     columns += [">bits per weight", ">loss", "proof"]
     keys = ["area_um2", "area_ge", "decoder_um2", "delay_ps"]

@@ -1,6 +1,6 @@
-"""Number formats: sixteen (or 2 to 256) exact values, where they come from, and how wide they are.
+"""Number formats: the exact value of every code, where the values come from, and their widths.
 
-Everything else imports this package, which imports only :mod:`halfbyte.base`.
+All other packages import this one. It imports only :mod:`halfbyte.base`.
 """
 
 from halfbyte.formats.catalogue import bundled, load, names, user_names

@@ -1,6 +1,7 @@
-"""Finding a format: by the name of a shipped one or of a user's own, or by the path of a file.
+"""Find a format by its name or by the path of its file.
 
-``NAME@BITS`` and ``PATH.yaml@BITS`` round its values to a table of so many bits.
+A name is that of a shipped format or of one in the user's own folder. ``NAME@BITS`` and
+``PATH.yaml@BITS`` round the format's values to so many bits.
 """
 
 import difflib
@@ -36,7 +37,7 @@ def user_names() -> tuple[str, ...]:
 
 
 def bundled() -> tuple[Format, ...]:
-    """Every shipped format, in the order of :func:`names`."""
+    """All shipped formats, in the order of :func:`names`."""
     return tuple(load(name) for name in names())
 
 
@@ -56,14 +57,14 @@ def load(reference: str | Path) -> Format:
     ----------
     reference : str or Path
         A shipped name (``e2m1_sp``), the name of a file in the user's folder of formats, or a path
-        that ends in ``.yaml`` or ``.yml``. ``@BITS`` behind any of these (``sf4@6``, whose own name
-        is then ``sf4_lut6``) gives a table of that width.
+        that ends in ``.yaml`` or ``.yml``. With ``@BITS`` at its end, the values are rounded to so
+        many bits: ``sf4@6`` is a format with the name ``sf4_lut6``.
 
     Raises
     ------
     FormatError
-        Unknown name (with the list and the nearest), a file that is not a valid format, or one that
-        takes the name of a shipped format for other values.
+        The name is unknown; the message lists all names and says which is the most similar. Or the
+        file is not a valid format, or has the name of a shipped format but other values.
     """
     text = str(reference)
     file = _FILE.fullmatch(text)
@@ -83,7 +84,7 @@ def load(reference: str | Path) -> Format:
 
 
 def _unknown(text: str, known: tuple[str, ...]) -> FormatError:
-    """The error for a name that is not ``known``, with the nearest one or the file meant."""
+    """The error for an unknown name; it suggests a similar name, or the file that is meant."""
     nearest = difflib.get_close_matches(text[:60].lower(), known, n=1, cutoff=0.4)
     if len(text) <= 60 and Path(f"{text}.yaml").is_file():
         nearest = [f"{text}.yaml"]
@@ -100,7 +101,7 @@ def _unknown(text: str, known: tuple[str, ...]) -> FormatError:
 
 
 def _load_file(path: Path, lut_bits: int | None) -> Format:
-    """A user's format; FormatError if it has the name of a shipped one and is another."""
+    """A user's format; FormatError if it has the name of a shipped format but other values."""
     fmt = parse_file(path, lut_bits=lut_bits)
     match = _DERIVED_NAME.fullmatch(fmt.name)
     shipped = match[1] if match and match[1] in names() else fmt.name

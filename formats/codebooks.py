@@ -1,12 +1,13 @@
-"""How well a set of levels quantizes blocks of a distribution, and the best sets there are.
+"""The error of a set of levels on blocks of random values, and the sets with the least error.
 
-Blocks of ``n`` independent values are divided by their largest magnitude m, as the block quantizer
-does. One value of each block is then exactly +1 or -1; the others follow the parent below m. This
-mixture is computed by quadrature, not sampled: over m, whose distribution is F(m)^n, and over
-[-1, 1] in narrow cells.
+A block holds ``n`` independent values of one distribution, the parent. The block quantizer divides
+a block by its largest magnitude m. One value of each block is then exactly +1 or -1. The others
+follow the parent distribution, cut off at m. All averages are integrals, not samples: over m, whose
+distribution function is F(m)^n, and over [-1, 1], which is divided into narrow cells.
 
-Errors are counted as they occur in the tensor, where a block weighs by m^2. This relative mean
-square error is what Dotzel et al. (2024) report, and minus its decibels are the SQNR.
+The relative mean square error is the sum of squared errors over the sum of squared values, both
+before the division by m. So a block counts in proportion to m^2. Dotzel et al. (2024) report this
+error. In decibels and with the other sign it is the SQNR.
 
 Sources: Lloyd, "Least squares quantization in PCM", 1982; Max, "Quantizing for minimum
 distortion", 1960; Chou, Lookabaugh and Gray, "Entropy-constrained vector quantization", 1989.
@@ -41,7 +42,7 @@ __all__ = [
 ]
 
 MIN_BLOCK, MAX_BLOCK = 2, 2**20
-# Up to nu = 2, Student's t has no variance. Any closer to 2, the quadrature is inaccurate.
+# Student's t has a variance only above nu = 2. Closer to 2 than this the integrals are inaccurate.
 MIN_NU = 2.01
 _CELLS = 1024  # on each side of 0; their width adds less than 0.001 dB to the error of 16 levels
 _JOINED = 4  # cells that the search for the optimum takes as one
@@ -55,16 +56,17 @@ _Array = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Blocks:
-    """Values of blocks divided by their largest magnitude, as points with two weights.
+    """The distribution of the values in scaled blocks, as points with two weights each.
 
     Parameters
     ----------
     points : numpy array
-        (N,) float64, ascending, -1 to 1; both ends stand for the blocks' largest magnitudes.
+        (N,) float64, ascending, from -1 to 1. The two ends stand for the largest magnitudes.
     share : numpy array
-        (N,) share of the values that lie there; sums to 1.
+        (N,) share of the values that lie at each point; sums to 1.
     energy : numpy array
-        (N,) the same with each block weighted by its largest magnitude squared; sums to 1.
+        (N,) the same share where each block counts by the square of its largest magnitude; sums
+        to 1.
     """
 
     points: _Array
@@ -74,16 +76,18 @@ class Blocks:
 
 @dataclass(frozen=True, eq=False)
 class EntropyCodebook:
-    """Levels whose codes are stored with an entropy coder.
+    """Levels whose codes are stored with an entropy coder, which gives frequent codes fewer bits.
+
+    The encoder may choose a level that is not the nearest one, if its code is shorter.
 
     Parameters
     ----------
     levels : numpy array
-        Ascending; the encoder trades a level's distance for the length of its code word.
+        The levels, ascending.
     entropy : float
-        Bits a code, by that encoder.
+        Average bits per code with that encoder.
     relative_mse : float
-        By that encoder, as :func:`relative_mse` counts it.
+        Relative mean square error with that encoder, defined as in :func:`relative_mse`.
     """
 
     levels: _Array
@@ -93,7 +97,7 @@ class EntropyCodebook:
 
 @lru_cache(maxsize=32)
 def block_distribution(distribution: str, nu: float | None = None, block: int = 128) -> Blocks:
-    """What a block quantizer's levels have to represent.
+    """The distribution of the scaled values that a block quantizer rounds.
 
     Parameters
     ----------
@@ -102,7 +106,7 @@ def block_distribution(distribution: str, nu: float | None = None, block: int = 
     nu : float, optional
         Degrees of freedom, for ``student_t`` only; at least :data:`MIN_NU`.
     block : int
-        Values that share a scale, 2 to 2^20.
+        How many values share a scale, from 2 to 2^20.
 
     Raises
     ------
@@ -114,7 +118,7 @@ def block_distribution(distribution: str, nu: float | None = None, block: int = 
         raise FormatError(f"block must be {MIN_BLOCK} to {MAX_BLOCK}, not {block!r:.60}")
     edges = np.linspace(0.0, 1.0, _CELLS + 1)
     maxima, probabilities, energies = _largest_magnitudes(parent, nu, block)
-    # (nodes, cells + 1): how many of a block's other magnitudes lie below an edge, given m.
+    # (nodes, cells + 1): the probability of a magnitude below each edge times m.
     below = 2 * parent.cdf(np.outer(maxima, edges)) - 1
     mass = np.diff(below, axis=1) / below[:, -1:]
     middles = (edges[1:] + edges[:-1]) / 2
@@ -142,10 +146,10 @@ def _parent(distribution: str, nu: float | None) -> Any:
 
 
 def _largest_magnitudes(parent: Any, nu: float | None, block: int) -> tuple[_Array, _Array, _Array]:
-    """Nodes m of the quadrature, their probabilities, and these times m^2; both sum to 1.
+    """Values m for the integral over m, their probabilities, and these times m^2; both sum to 1.
 
-    F(m)^n is uniform on (0, 1). The nodes are points s with 1 - F(m)^n = s^k and k = nu / (nu - 2).
-    So m^2 times the density of s stays finite where s goes to 0.
+    F(m)^n is uniform on (0, 1). The integral runs over s from 0 to 1, where 1 - F(m)^n = s^k and
+    k = nu / (nu - 2). With this k, the weight of m^2 stays finite where s goes to 0.
     """
     nodes, weights = np.polynomial.legendre.leggauss(_NODES)
     power = 1.0 if nu is None else nu / (nu - 2)
@@ -162,13 +166,13 @@ def _largest_magnitudes(parent: Any, nu: float | None, block: int) -> tuple[_Arr
 
 
 def _both_sides(mass: _Array, block: int) -> _Array:
-    """(cells,) shares of the other magnitudes to (2 cells + 2,): with signs and the largest."""
+    """From (cells,) shares of magnitudes to (2 cells + 2,) of signed values; adds the largest."""
     half = mass * (block - 1) / block / 2
     return np.concatenate([[0.5 / block], half[::-1], half, [0.5 / block]])
 
 
 def levels_of(fmt: Format) -> _Array:
-    """The distinct values as the block quantizer uses them, ascending: the highest one is 1."""
+    """The different values of a format, ascending, divided by the highest one."""
     return np.unique([float(value / fmt.max_value) for value in fmt.values])
 
 
@@ -177,7 +181,7 @@ def _nearest(levels: _Array, points: _Array) -> NDArray[np.intp]:
 
 
 def relative_mse(levels: Sequence[float] | _Array, blocks: Blocks) -> float:
-    """Mean square error over mean square, each value going to the nearest of ``levels``."""
+    """Mean square error over mean square, if each value is rounded to the nearest level."""
     ascending = np.unique(np.asarray(levels, dtype=np.float64))
     errors = blocks.points - ascending[_nearest(ascending, blocks.points)]
     return float(blocks.energy @ errors**2) / _mean_square(blocks)
@@ -188,7 +192,7 @@ def _mean_square(blocks: Blocks) -> float:
 
 
 def code_entropy(levels: Sequence[float] | _Array, blocks: Blocks) -> float:
-    """Bits that a code needs on average if codes are entropy-coded, values going to the nearest."""
+    """Average bits per code with an entropy coder, if each value goes to the nearest level."""
     ascending = np.unique(np.asarray(levels, dtype=np.float64))
     shares = np.bincount(_nearest(ascending, blocks.points), blocks.share)
     used = shares[shares > 0]
@@ -198,10 +202,10 @@ def code_entropy(levels: Sequence[float] | _Array, blocks: Blocks) -> float:
 def distance_to_optimum_db(
     fmt: Format, distribution: str, nu: float | None = None, block: int = 128
 ) -> float:
-    """SQNR that ``fmt`` loses to the best codebook of as many levels, in dB; at least 0.
+    """By how many dB the SQNR of ``fmt`` is below that of the best set of as many levels.
 
-    The best one is :func:`lloyd_max` with all levels free. Parameters and errors are those of
-    :func:`block_distribution`.
+    It is at least 0. The best set is that of :func:`lloyd_max` with all levels free. Parameters and
+    errors are those of :func:`block_distribution`.
     """
     blocks = block_distribution(distribution, nu, block)
     best = relative_mse(_optimum(distribution, nu, block, 2**fmt.bits), blocks)
@@ -216,17 +220,17 @@ def _optimum(distribution: str, nu: float | None, block: int, count: int) -> _Ar
 def lloyd_max(blocks: Blocks, count: int = 16, *, pinned: bool = False) -> _Array:
     """The ``count`` levels of least mean square error, ascending.
 
-    Exact on cells four times as wide, by dynamic programming, and refined from there by Lloyd's
-    iteration. ``pinned`` holds the highest level at 1: a quantizer that scales by
-    ``absmax / max(values)`` cannot do otherwise.
+    Dynamic programming finds the optimum on cells that are four times as wide. Lloyd's iteration
+    then refines it on the narrow cells. ``pinned`` fixes the highest level at 1, as it is in every
+    quantizer whose scale is ``absmax / max(values)``.
     """
     return _settle(_best_on_wide_cells(blocks, count, pinned), blocks, pinned)
 
 
 def _best_on_wide_cells(blocks: Blocks, count: int, pinned: bool) -> _Array:
-    """Optimal levels where neighbouring points stay together; their cells are intervals.
+    """The best levels where each group of neighbouring points goes to one level.
 
-    The two ends, where the largest magnitudes lie, stay points of their own.
+    The two ends, where the largest magnitudes lie, are not grouped.
     """
     starts = np.concatenate([[0], np.arange(1, len(blocks.points) - 1, _JOINED)])
     starts = np.append(starts, len(blocks.points) - 1)
@@ -253,7 +257,7 @@ def _best_on_wide_cells(blocks: Blocks, count: int, pinned: bool) -> _Array:
 
 
 def _settle(levels: _Array, blocks: Blocks, pinned: bool) -> _Array:
-    """Lloyd's iteration: every level to the mean of the points nearest to it, until none moves."""
+    """Lloyd's iteration: move each level to the mean of its nearest points until none moves."""
     mass = np.concatenate([[0.0], np.cumsum(blocks.energy)])
     moment = np.concatenate([[0.0], np.cumsum(blocks.energy * blocks.points)])
     for _ in range(_MAX_ITERATIONS):
@@ -274,10 +278,11 @@ def _settle(levels: _Array, blocks: Blocks, pinned: bool) -> _Array:
 def entropy_constrained(
     blocks: Blocks, count: int = 16, *, entropy: float = 3.5, pinned: bool = False
 ) -> EntropyCodebook:
-    """At most ``count`` levels of least mean square error whose codes have ``entropy`` bits.
+    """At most ``count`` levels of least mean square error whose codes need ``entropy`` bits.
 
-    Levels that the trade leaves without values are dropped. ``pinned`` is as in
-    :func:`lloyd_max`, whose levels come back if they need no more than ``entropy`` bits.
+    Levels that no value is rounded to are dropped. ``pinned`` means what it means in
+    :func:`lloyd_max`. If the levels of that function need no more than ``entropy`` bits, they are
+    the result.
 
     Raises
     ------
@@ -289,14 +294,17 @@ def entropy_constrained(
     best = _trade(lloyd_max(blocks, count, pinned=pinned), blocks, 0.0, pinned)
     if best.entropy <= entropy:
         return best
-    # At high rates even levels are best, so searches begin with those, too.
+    # With many bits per code, evenly spaced levels are best: one search begins with them.
     starts = (best.levels, np.linspace(-1.0, 1.0, count), np.linspace(-1.0, 1.0, count - 1))
     found = [_at_entropy(start, blocks, entropy, pinned) for start in starts]
     return min(found, key=lambda book: book.relative_mse)
 
 
 def _at_entropy(levels: _Array, blocks: Blocks, entropy: float, pinned: bool) -> EntropyCodebook:
-    """The least price of a bit, in mean square error, at which codes need ``entropy`` bits."""
+    """The codebook for the least price of a bit at which the codes need ``entropy`` bits.
+
+    The price of a bit is the mean square error that is accepted to save it.
+    """
     low, high = math.log(1e-9), math.log(_mean_square(blocks))
     best = _trade(levels, blocks, math.exp(high), pinned)
     for _ in range(20):
@@ -310,7 +318,7 @@ def _at_entropy(levels: _Array, blocks: Blocks, entropy: float, pinned: bool) ->
 
 
 def _trade(levels: _Array, blocks: Blocks, price: float, pinned: bool) -> EntropyCodebook:
-    """Alternate encoder, code lengths and levels for error plus ``price`` times bits."""
+    """Minimize error plus ``price`` times bits: improve choices, code lengths, levels in turn."""
     lengths = np.full(len(levels), math.log2(len(levels)))
     rates = price * blocks.share / np.maximum(blocks.energy, 1e-300)
     previous = math.inf

@@ -1,4 +1,4 @@
-"""A format file from a distribution: as equally likely quantiles, or as levels of least error."""
+"""Make a format file from a distribution: from its quantiles, or from the levels of least error."""
 
 import json
 import math
@@ -42,9 +42,9 @@ class Errors:
     relative_mse : float
         Mean square error over mean square.
     distance_db : float
-        SQNR lost to the best levels there are, in dB.
+        By how many dB the SQNR is below that of the best levels.
     entropy : float
-        Bits a code, if codes are entropy-coded.
+        Average bits per code, if an entropy coder stores the codes.
     """
 
     relative_mse: float
@@ -53,7 +53,7 @@ class Errors:
 
     @property
     def sqnr_db(self) -> float:
-        """Signal to quantization noise, in dB."""
+        """Signal-to-quantization-noise ratio, in dB."""
         return -10 * math.log10(self.relative_mse)
 
 
@@ -74,14 +74,14 @@ class Derivation:
     method : str
         One of :data:`METHODS`.
     block : int
-        Elements that share a scale, for all methods but ``quantile`` and for errors.
+        Elements that share a scale. The method ``quantile`` uses it only for the errors.
     entropy : float
-        Bits a code, for ``entropy``.
+        Average bits per code, for the method ``entropy``.
 
     Raises
     ------
     FormatError
-        The method is unknown. Other wrong parameters are found when :attr:`levels` are computed.
+        The method is unknown. Other wrong parameters raise it when :attr:`levels` is first read.
     """
 
     distribution: str
@@ -98,7 +98,7 @@ class Derivation:
 
     @property
     def default_name(self) -> str:
-        """A name made from all parameters that are not the usual ones."""
+        """A name that mentions every parameter without its default value."""
         parts = [self.distribution]
         if self.nu is not None:
             parts.append(f"nu{self.nu:.6g}".replace(".", "_").replace("+", ""))
@@ -123,7 +123,7 @@ class Derivation:
         if self.method == "lloyd_max":
             return lloyd_max(blocks, count, pinned=True)
         levels = entropy_constrained(blocks, count, entropy=self.entropy, pinned=True).levels
-        # Levels not worth their code were dropped; the codes left over repeat the highest one.
+        # Some levels may have been dropped. The codes that are left over repeat the highest one.
         return np.append(levels, np.ones(count - len(levels)))
 
     def text(self, name: str) -> str:
@@ -157,5 +157,5 @@ class Derivation:
 
 
 def _quoted(text: str) -> str:
-    """A YAML string in double quotes, which are those of JSON."""
+    """A string for YAML in double quotes; JSON's quoting is valid YAML."""
     return json.dumps(text)

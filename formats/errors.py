@@ -6,4 +6,4 @@ __all__ = ["FormatError"]
 
 
 class FormatError(UserError):
-    """A format is unknown or its description is wrong; the message is one line for the user."""
+    """A format is unknown, or its description is wrong. The message is one line for the user."""

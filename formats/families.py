@@ -1,4 +1,4 @@
-"""Families of formats: the values that a few parameters stand for, in code order."""
+"""Families of formats: each function turns a few parameters into values, in the order of codes."""
 
 from collections.abc import Sequence
 from fractions import Fraction
@@ -7,25 +7,26 @@ from halfbyte.formats.errors import FormatError
 
 __all__ = ["apot", "integer", "minifloat", "with_supernormal"]
 
-# Beside the sign, so that a code has at most 8 bits.
+# Bits without the sign, so that a code has at most 8 bits.
 MAX_APOT_SUMS = 2**7
 
 
 def integer(bits: int) -> list[Fraction]:
-    """Two's complement integers: codes 0 to 2^(bits-1)-1, then the negative half."""
+    """Integers in two's complement: first 0 to 2^(bits-1)-1, then the negative half."""
     half = 2 ** (bits - 1)
     return [Fraction(code if code < half else code - 2 * half) for code in range(2 * half)]
 
 
 def _with_sign(magnitudes: Sequence[Fraction]) -> list[Fraction]:
-    """Prefix a sign bit: the second half of the codes negates the first."""
+    """Add a sign bit in front: the second half of the codes has the negated values."""
     return [*magnitudes, *(-magnitude for magnitude in magnitudes)]
 
 
 def minifloat(exponent_bits: int, mantissa_bits: int, bias: int) -> list[Fraction]:
-    """``S E M`` with subnormals and neither infinities nor NaN (OCP MX 1.0, section 5.3).
+    """Floating point: sign, exponent, mantissa (OCP MX 1.0, section 5.3).
 
-    Without mantissa bits, the exponent code 0 stands for zero.
+    There are subnormals, but neither infinities nor NaN. Without mantissa bits, the exponent field
+    0 means the value 0.
     """
     magnitudes = []
     for exponent in range(2**exponent_bits):
@@ -37,10 +38,11 @@ def minifloat(exponent_bits: int, mantissa_bits: int, bias: int) -> list[Fractio
 
 
 def apot(terms: Sequence[Sequence[Fraction]]) -> list[Fraction]:
-    """Sums of additive powers of two, divided by the largest (Li, Dong, Wang, ICLR 2020).
+    """Sums of powers of two, divided by the largest sum (Li, Dong, Wang, ICLR 2020).
 
-    ``terms`` lists the choices of each term, the most significant code field first; each list has
-    a power of two of entries. A sign bit stands in front.
+    ``terms`` has a list for each field of the code, the most significant field first. The field
+    chooses an entry of its list, and the chosen entries are added. The length of each list is a
+    power of two. A sign bit comes before the fields.
     """
     sums = [Fraction(0)]
     for choices in terms:
@@ -58,7 +60,7 @@ def apot(terms: Sequence[Sequence[Fraction]]) -> list[Fraction]:
 
 
 def with_supernormal(values: Sequence[Fraction], supernormal: Fraction) -> list[Fraction]:
-    """Give the code of negative zero, ``1 0...0``, to one more value (Dotzel et al., 2024)."""
+    """Give the code of negative zero, ``1 0...0``, another value (Dotzel et al., 2024)."""
     negative_zero = len(values) // 2
     if values[negative_zero] != 0 or values[0] != 0:
         raise FormatError("A supernormal value needs a format with a code for negative zero")

@@ -1,4 +1,4 @@
-"""``Format``: the codes and exact values of one number format."""
+"""``Format``: the codes of one number format and their exact values."""
 
 import enum
 import keyword
@@ -15,14 +15,14 @@ from halfbyte.formats.integers import signed_width
 __all__ = ["MAX_INTEGER_BITS", "Format", "Ties", "check_name"]
 
 MIN_BITS, MAX_BITS = 2, 8
-# 2^20 products of two magnitudes of 20 bits fit an int64, in which the golden model sums.
+# The golden model adds in int64, which holds 2^20 products of two magnitudes of 20 bits.
 MAX_INTEGER_BITS = 20
 MAX_NAME_LENGTH = 40
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
 class Ties(enum.Enum):
-    """Where the encoder sends an input that lies exactly between two values."""
+    """Which value the encoder takes for an input that lies exactly between two values."""
 
     DOWN = "down"
     """To the lower value (the rule of Dotzel et al., 2024)."""
@@ -34,8 +34,8 @@ class Ties(enum.Enum):
 def check_name(name: object) -> str:
     """Return ``name`` if it can name a format; raise :class:`FormatError` otherwise.
 
-    Names reach file names, Verilog modules and Yosys scripts, so only lower-case Python
-    identifiers that start with a letter pass.
+    Names become parts of file names, Verilog modules and Yosys scripts. So a name must be a
+    lower-case Python identifier that starts with a letter.
     """
     if not isinstance(name, str):
         raise FormatError(f"Format name must be text, not {type(name).__name__}")
@@ -53,7 +53,7 @@ def check_name(name: object) -> str:
 
 @dataclass(frozen=True)
 class Format:
-    """A number format: 2 to 8 bits, and one exact rational value per code.
+    """A number format: codes of 2 to 8 bits, and an exact rational value for each code.
 
     Parameters
     ----------
@@ -64,21 +64,21 @@ class Format:
     bits : int
         Bits of a code, sign included.
     values : tuple of Fraction
-        ``2 ** bits`` values in code order (code bit 0 is the least significant).
+        ``2 ** bits`` values in the order of the codes; bit 0 of a code is the least significant.
     ties : Ties
-        Rule for inputs on the midpoint of two neighbouring values.
+        Which of two neighbouring values an input on their midpoint takes.
     source : str
         Where the values come from.
     family : str
         ``values``, ``integer``, ``minifloat``, ``apot`` or ``quantile``.
     nan_codes : tuple of int
-        Codes that the format's standard calls NaN. Integer hardware has no NaN, so here they carry
-        the largest value of their sign, and the encoder never gives them.
+        Codes that the format's standard calls NaN. Integer hardware has no NaN. So these codes have
+        the largest value of their sign here, and the encoder never gives them.
 
     Raises
     ------
     FormatError
-        On construction, with one line that says what is wanted and what came.
+        A parameter is wrong. The message is one line: what is wanted, and what was given.
     """
 
     name: str
@@ -116,7 +116,7 @@ class Format:
             self._check_even_ties()
 
     def _check_even_ties(self) -> None:
-        """Ties to even need exactly one even code in every pair of neighbouring values."""
+        """Check what ties to even need: one of any two neighbouring values has an even code."""
         codes = self.sorted_codes
         for lower, upper in pairwise(codes):
             if (lower ^ upper) & 1 == 0:
@@ -134,12 +134,12 @@ class Format:
 
     @cached_property
     def integers(self) -> tuple[int, ...]:
-        """The values in units of the quantum, in code order."""
+        """The values in units of the quantum, in the order of the codes."""
         return tuple(int(value / self.quantum) for value in self.values)
 
     @cached_property
     def sorted_codes(self) -> tuple[int, ...]:
-        """One code per distinct value (the smallest), in ascending order; no NaN codes."""
+        """The smallest code of each value, in ascending order of the values; no NaN codes."""
         first: dict[Fraction, int] = {}
         for code, value in enumerate(self.values):
             if code not in self.nan_codes:
@@ -148,7 +148,7 @@ class Format:
 
     @property
     def max_value(self) -> Fraction:
-        """The highest value; a block's absolute maximum is scaled to it."""
+        """The highest value. The largest magnitude of a block is scaled to it."""
         return max(self.values)
 
     @property
@@ -158,5 +158,5 @@ class Format:
 
     @property
     def magnitude_width(self) -> int:
-        """Bits of the largest absolute integer, without a sign."""
+        """Bits of the largest magnitude among the integers, without a sign."""
         return max(abs(integer) for integer in self.integers).bit_length()

@@ -1,4 +1,4 @@
-"""From YAML text to a :class:`Format`; every user's file and every shipped one passes here."""
+"""Read a :class:`Format` from YAML text. Shipped files and users' files are read alike."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -21,7 +21,7 @@ from halfbyte.formats.rounding import rounded
 __all__ = ["DEFAULT_LUT_BITS", "exact_number", "parse_file", "parse_text"]
 
 DEFAULT_LUT_BITS = 8
-# No more digits than any sensible table has: "1e999999999" must not become a number.
+# More digits than any sensible table has. Text such as "1e999999999" must not become a number.
 _NUMBER = re.compile(r"[+-]?(\d{1,20}(\.\d{0,20})?|\.\d{1,20})([eE][+-]?\d{1,2})?", re.ASCII)
 _RATIO = re.compile(r"[+-]?\d{1,20}/\d{1,20}", re.ASCII)
 _Data = Mapping[str, object]
@@ -103,7 +103,7 @@ def _quantile_family(data: _Data) -> list[Fraction]:
     return round_to_grid(levels, lut_bits)
 
 
-# Family: its own keys, and the function that makes its values.
+# For each family: its own keys, and the function that makes its values.
 _FAMILIES: dict[str, tuple[set[str], Callable[[_Data], list[Fraction]]]] = {
     "values": ({"values"}, _values_family),
     "integer": (set(), _integer_family),
@@ -125,7 +125,7 @@ def _family(data: _Data) -> str:
 
 
 def _bits_for(count: int) -> int:
-    """Bits of a format that states none, from the number of its values."""
+    """Bits of a format that does not state them, from the number of its values."""
     return min(MAX_BITS, max(MIN_BITS, (count - 1).bit_length()))
 
 
@@ -172,7 +172,7 @@ def _nan_codes(codes: object, count: int) -> tuple[int, ...]:
 
 
 def _saturate_nan(values: list[Fraction], nan_codes: tuple[int, ...]) -> list[Fraction]:
-    """Let each NaN code carry the largest finite value of its sign."""
+    """Give each NaN code the largest finite value of its sign."""
     finite = [value for code, value in enumerate(values) if code not in nan_codes]
     ends = {True: min(finite), False: max(finite)}
     return [ends[value < 0] if code in nan_codes else value for code, value in enumerate(values)]
@@ -181,13 +181,13 @@ def _saturate_nan(values: list[Fraction], nan_codes: tuple[int, ...]) -> list[Fr
 def parse_text(text: str, *, lut_bits: int | None = None) -> Format:
     """Build a format from YAML text.
 
-    ``lut_bits`` overrides the width of a quantile format's table; the values of any other format
-    are rounded to a table of that width (:func:`halfbyte.formats.rounding.rounded`).
+    ``lut_bits`` replaces the ``lut_bits`` of a quantile format. The values of any other format are
+    rounded to so many bits (:func:`halfbyte.formats.rounding.rounded`).
 
     Raises
     ------
     FormatError
-        With one line that says what is wanted and what came.
+        The text is no format. The message is one line: what is wanted, and what was given.
     """
     try:
         data = parse_mapping(text, "A format file")
@@ -212,7 +212,7 @@ def _with_lut_bits(data: _Data, lut_bits: int) -> _Data:
 
 
 def parse_file(path: Path, *, lut_bits: int | None = None) -> Format:
-    """Read a format file; errors begin with its name."""
+    """Read a format file. The message of an error begins with the file's name."""
     try:
         text = read_text(path, "A format file")
         return parse_text(text, lut_bits=lut_bits)

@@ -1,4 +1,6 @@
-"""Formats derived from a distribution: NF4 and SF4 as equally likely quantiles, then a grid.
+"""Formats derived from a distribution, such as NF4 and SF4.
+
+The levels are quantiles of equal probability. They are then rounded to the grid of the hardware.
 
 Source: Dotzel et al., "Learning from Students", ICML 2024 (arXiv 2405.03103v2), Algorithm 1; NF4
 is the normal case (Dettmers et al., QLoRA, NeurIPS 2023).
@@ -21,21 +23,22 @@ MAX_NU = 1e6
 
 
 def quantile_levels(distribution: str, bits: int = 4, nu: float | None = None) -> np.ndarray:
-    """The unrounded levels, ascending, scaled so that the largest magnitude is 1; float64.
+    """The levels before rounding: float64, ascending, scaled so that the largest magnitude is 1.
 
     Parameters
     ----------
     distribution : str
         ``normal`` or ``student_t``.
     bits : int
-        Bits of a code: ``2 ** bits`` levels, one of them 0, one more above it than below.
+        Bits of a code. There are ``2 ** bits`` levels. One of them is 0, and there is one more
+        above it than below.
     nu : float, optional
-        Degrees of freedom; needed for ``student_t`` and refused otherwise.
+        Degrees of freedom; needed for ``student_t`` and refused for any other distribution.
 
     Raises
     ------
     FormatError
-        Unknown distribution, missing or superfluous ``nu``.
+        The distribution is unknown, or ``nu`` is missing, or given where it must not be.
     """
     if distribution not in DISTRIBUTIONS:
         raise FormatError(
@@ -46,7 +49,7 @@ def quantile_levels(distribution: str, bits: int = 4, nu: float | None = None) -
     if nu is not None and not 0.5 <= nu <= MAX_NU:
         raise FormatError(f"nu must be 0.5 to {MAX_NU:g}, not {nu}")
     count = 2**bits
-    # The paper's outermost probability: half way between two usual choices, 1/2n and 1/2(n-1).
+    # The paper's outermost probability is half way between two usual choices, 1/2n and 1/2(n-1).
     delta = (1 / (2 * count) + 1 / (2 * (count - 1))) / 2
     below = np.linspace(delta, 0.5, count // 2)
     above = np.linspace(0.5, 1 - delta, count // 2 + 1)[1:]
@@ -59,7 +62,7 @@ def quantile_levels(distribution: str, bits: int = 4, nu: float | None = None) -
 def _student_t_quantile(part: float, nu: float) -> float:
     """The value at which the distribution function of Student's t is ``part``.
 
-    Each tail holds half of the regularized incomplete beta function of (nu/2, 1/2) at
+    The probability beyond x is half of the regularized incomplete beta function of (nu/2, 1/2) at
     nu / (nu + x^2): Abramowitz and Stegun, Handbook of Mathematical Functions, 26.7.1.
     """
     if part == 0.5:
@@ -74,7 +77,7 @@ def _student_t_quantile(part: float, nu: float) -> float:
 
 
 def round_to_grid(levels: Iterable[float | Fraction], lut_bits: int) -> list[Fraction]:
-    """Round levels in [-1, 1] to the grid k / (2^(lut_bits-1) - 1) that the hardware stores."""
+    """Round levels in [-1, 1] to the hardware's grid, the multiples of 1 / (2^(lut_bits-1) - 1)."""
     if type(lut_bits) is not int or not MIN_LUT_BITS <= lut_bits <= MAX_LUT_BITS:
         raise FormatError(
             f"lut_bits must be an integer from {MIN_LUT_BITS} to {MAX_LUT_BITS}, not {lut_bits!r}"

@@ -1,7 +1,8 @@
-"""A format's values rounded to fewer bits, so that hardware for fitted values stays small.
+"""Round a format's values to fewer bits, for smaller hardware.
 
-Fitted values, such as 0.6962 and 0.5251, are integers only in units of 1/10000. They make a wide
-multiplier and accumulator. On a grid of ``bits`` bits they move a little and cost less.
+Measured values, such as 0.6962 and 0.5251, are whole multiples of 1/10000 and of nothing larger.
+They need a wide multiplier and a wide accumulator. Rounded to a grid of ``bits`` bits they change
+little and cost much less.
 """
 
 from dataclasses import replace
@@ -14,10 +15,11 @@ __all__ = ["largest_change", "rounded"]
 
 
 def rounded(fmt: Format, bits: int) -> Format:
-    """The format with its values on the grid ``k / (2^(bits-1) - 1)`` of its greatest magnitude.
+    """The format with its values rounded to ``bits`` bits.
 
-    It is called ``NAME_lutBITS``. Raises FormatError if two values become one, or if the width is
-    out of range.
+    The new values are whole multiples of ``m / (2^(bits-1) - 1)``, where m is the greatest
+    magnitude. The new name is ``NAME_lutBITS``. Raises FormatError if two values become equal, or
+    if the width is out of range.
     """
     if not MIN_LUT_BITS <= bits <= MAX_LUT_BITS:
         raise FormatError(
@@ -40,7 +42,7 @@ def rounded(fmt: Format, bits: int) -> Format:
 
 
 def largest_change(fmt: Format, other: Format) -> float:
-    """Largest change of a value, as a part of the greatest magnitude."""
+    """The largest change of a value, divided by the greatest magnitude."""
     greatest = max(map(abs, fmt.values))
     pairs = zip(fmt.values, other.values, strict=True)
     return float(max(abs(one - two) for one, two in pairs) / greatest)

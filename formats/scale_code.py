@@ -1,4 +1,4 @@
-"""Formats of block scales: eight bits or fewer without a sign, and the positive values they are."""
+"""Formats of block scales: codes of at most eight bits without a sign, and their values."""
 
 import difflib
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ _ALIASES = {"ue4m3": "e4m3", "e5m3": "ue5m3", "ue8m0": "e8m0"}
 
 @dataclass(frozen=True)
 class ScaleCode:
-    """The codes in which block scales are stored: ``[exponent][mantissa]``, without a sign.
+    """A format for block scales: an exponent and a mantissa, without a sign.
 
-    The code of all ones is NaN. With a mantissa there are subnormals and zero, as in IEEE 754;
-    without one every code is a power of two.
+    The code of all ones is NaN. A format with a mantissa has subnormals and zero, as in IEEE 754.
+    In a format without one, all other codes are powers of two.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ class ScaleCode:
 
     @property
     def quantum_exponent(self) -> int:
-        """Every value is a multiple of two to this power."""
+        """The exponent of the quantum: every value is a multiple of two to this power."""
         return self.has_subnormals - self.bias - self.mantissa_bits
 
     @property
@@ -61,20 +61,20 @@ class ScaleCode:
 
     @property
     def highest_shift(self) -> int:
-        """By how much the highest exponent of a number exceeds that of the quantum."""
-        # With a mantissa, the lowest exponent field is for subnormals; without one, NaN takes the
-        # highest field. Either leaves one field fewer.
+        """The highest exponent of a value, less the exponent of the quantum."""
+        # With a mantissa, the lowest exponent field means subnormals. Without one, the highest
+        # field means NaN. Each case leaves one field fewer.
         return (1 << self.exponent_bits) - 2
 
     @property
     def largest_integer(self) -> int:
-        """The largest value in units of two to :attr:`quantum_exponent`."""
+        """The largest value, in units of 2 to the power :attr:`quantum_exponent`."""
         largest = max(value for value in self.values if value is not None)
         return int(largest / Fraction(2) ** self.quantum_exponent)
 
     @cached_property
     def values(self) -> tuple[Fraction | None, ...]:
-        """The value of each code, in code order; None for NaN."""
+        """The value of each code, in the order of the codes; None for NaN."""
         return tuple(self._value(code) for code in range(1 << self.bits))
 
     def _value(self, code: int) -> Fraction | None:
@@ -98,7 +98,7 @@ SCALE_CODES = {
 
 
 def find_scale_code(name: str) -> ScaleCode:
-    """The scale format of a name; raises UserError with the list for an unknown one."""
+    """The scale format with this name. Raises UserError, with all names, if there is none."""
     known = _ALIASES.get(name, name)
     if known in SCALE_CODES:
         return SCALE_CODES[known]

@@ -1,4 +1,4 @@
-"""Word widths that follow from value sets: shared by the golden model, the RTL and the GPU code."""
+"""Widths that follow from the values of formats. Golden model, RTL and GPU code share them."""
 
 import enum
 
@@ -40,7 +40,7 @@ def product_extremes(weight: Format, activation: Format) -> tuple[int, int]:
 
 
 def check_terms(terms: object) -> int:
-    """Return ``terms`` if an accumulator can be sized for so many products."""
+    """Return ``terms`` if an accumulator can be made for so many products."""
     if type(terms) is not int:
         raise TypeError(f"Number of terms must be an integer, not {terms!r}")
     if not 1 <= terms <= MAX_TERMS:
@@ -60,8 +60,8 @@ def check_acc_width(acc_width: object) -> int:
 def lossless_acc_width(weight: Format, activation: Format, terms: int = 256) -> int:
     """Bits of the smallest accumulator that holds every sum of ``terms`` products.
 
-    From the real extremes of the two value sets: E2M1+SP needs 17 bits for 256 products, one
-    fewer than its largest magnitudes on both sides would (12 * 12 and -12 * 12).
+    It follows from the lowest and the highest product that can occur. E2M1+SP needs 17 bits for
+    256 products. If both 12 * 12 and -12 * 12 could occur, it would need 18.
     """
     low, high = product_extremes(weight, activation)
     return signed_width(min(0, low * check_terms(terms)), max(0, high * terms))

@@ -1,4 +1,4 @@
-"""A format as YAML text."""
+"""Write a format as YAML text."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The final addition of an accumulator whose carries are saved."""
+"""The final addition of a carry-save accumulator."""
 
 from collections.abc import Sequence
 

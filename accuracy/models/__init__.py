@@ -1,6 +1,6 @@
-"""Models on which formats are judged: where they are, and what is measured on them.
+"""The models on which formats are evaluated: where they are, and what is measured.
 
-``open_model`` brings PyTorch and transformers along; it is imported on first use.
+``open_model`` imports PyTorch and transformers, so it is imported only on first use.
 """
 
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""Causal language models: how well is the next token predicted, over sliding windows of a text?"""
+"""Causal language models: measure how well they predict the next token of a text."""
 
 import math
 
@@ -28,10 +28,10 @@ TOKEN_MEASURES = (
 
 
 def sliding_windows(tokens: Tensor, context: int, stride: int) -> tuple[Tensor, Tensor]:
-    """Windows of ``context + 1`` tokens, and from which of its targets on each one is scored.
+    """Windows of ``context + 1`` tokens, and the first target of each that is scored.
 
     tokens: (T,) int64. Returns (N, context + 1) and (N,) int64. Every token but the first is scored
-    once: the first time that a window covers it. The last window ends with the text; a text
+    once, in the first window that covers it. The last window ends with the text. A text that is
     shorter than a window is one window.
 
     Raises UserError for a text of fewer than two tokens, ValueError for a stride beyond the
@@ -63,7 +63,7 @@ class CausalSubject(Subject):
     calibration : Tensor
         (N, length) int64: windows of another text.
     bytes_as_tokens : bool
-        Whether a token is a byte: decides the measures.
+        Whether a token is a byte. Then bits per byte are measured, otherwise perplexity.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class CausalSubject(Subject):
         self.items = f"windows of {windows.shape[1] - 1} {unit}"
 
     def statistics(self, outputs: Outputs, reference: Outputs) -> dict[str, Statistic]:
-        """Cross-entropy (or its power of two) and accuracy; no reference is needed."""
+        """Cross-entropy, or 2 to its power, and accuracy. ``reference`` is not used."""
         loss, accuracy = self.measures
         bits, hits, counts = (outputs[key] for key in ("bits", "hits", "counts"))
         return {
@@ -99,7 +99,7 @@ class CausalSubject(Subject):
 
     @property
     def _vocabulary(self) -> int:
-        """Logits for each token."""
+        """The number of logits per token."""
         config = getattr(self.module, "config", None)
         return max(1, int(getattr(config, "vocab_size", None) or 1))
 

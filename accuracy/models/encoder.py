@@ -1,4 +1,4 @@
-"""Sentence encoders: do embeddings of texts keep their similarities and their neighbours?"""
+"""Sentence encoders: measure whether embeddings keep their similarities and their neighbours."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -20,10 +20,10 @@ BATCH = 64
 
 
 class EncoderSubject(Subject):
-    """An encoder whose embedding is the mean over its last hidden states.
+    """An encoder whose embedding of a text is the mean over its last hidden states.
 
-    Fidelity is the correlation of all pairwise cosine similarities with the unquantized model's;
-    agreement, the share of texts whose nearest neighbour stays the same.
+    Fidelity is the correlation of all pairwise cosine similarities with those of the unquantized
+    model. Agreement is the share of texts whose nearest neighbour stays the same.
     """
 
     measures = (
@@ -68,7 +68,7 @@ class EncoderSubject(Subject):
         }
 
     def _tokens(self, texts: Sequence[str]) -> Any:
-        """A batch of texts as the model takes them, cut at what it can see."""
+        """A batch of texts as tokens, cut off at the longest text that the model can read."""
         return self.tokenizer(
             list(texts),
             padding=True,
@@ -83,7 +83,7 @@ class EncoderSubject(Subject):
             self.module(**self._tokens(texts))
 
     def _of_equal_length(self, texts: Sequence[str]) -> list[list[str]]:
-        """Texts by how many tokens they have, at most :data:`BATCH` together."""
+        """Batches of at most :data:`BATCH` texts with equal numbers of tokens."""
         by_length: dict[int, list[str]] = {}
         for text in texts:
             length = self._tokens([text])["input_ids"].shape[1]

@@ -1,4 +1,4 @@
-"""From a folder in Hugging Face layout to a subject in memory."""
+"""Load a model from a folder in Hugging Face layout."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -44,8 +44,8 @@ _PADDED_POSITIONS = ("roberta", "xlm-roberta", "camembert", "longformer", "mpnet
 def open_subject(reference: ModelReference) -> Subject:
     """The model in FP32 with its texts.
 
-    Raises UserError if the files are damaged, do not belong together, are quantized in a way that
-    is not ours, of an unknown architecture, or too large for the memory that is left.
+    Raises UserError if the files are damaged or do not belong together, if another program
+    quantized them, if their architecture is unknown, or if they are too large for the memory.
     """
     transformers_logging.disable_progress_bar()  # callers have their own
     transformers_logging.set_verbosity_error()
@@ -60,7 +60,7 @@ def open_subject(reference: ModelReference) -> Subject:
 
 
 def open_model(reference: str) -> Subject:
-    """The model that :func:`~halfbyte.accuracy.models.find_model` finds, in memory."""
+    """Load the model that :func:`~halfbyte.accuracy.models.find_model` finds."""
     return open_subject(find_model(reference))
 
 
@@ -101,13 +101,13 @@ def _causal(reference: ModelReference, module: Any) -> Subject:
 
 
 def _prefix(tokenizer: PreTrainedTokenizerBase) -> int | None:
-    """The token before a text, as lm-eval chooses it; None if the tokenizer has none."""
+    """The token that lm-eval puts before a text; None if the tokenizer has none."""
     found = (tokenizer.bos_token_id, tokenizer.eos_token_id)
     return next((int(each) for each in found if each is not None), None)
 
 
 def _windows(tokens: Tensor, context: int, bos: str, prefix: int | None) -> tuple[Tensor, Tensor]:
-    """Windows, with the beginning-of-text token where wanted; see :func:`sliding_windows`."""
+    """Windows as in :func:`sliding_windows`, with beginning-of-text tokens as ``bos`` says."""
     stride = max(1, context // 2)
     if prefix is None and bos == "window":
         raise UserError("The tokenizer has no beginning-of-text token: --bos window cannot be")
@@ -156,7 +156,7 @@ def _bytes(data: bytes) -> Tensor:
 
 
 def _load(kind: str, folder: Path) -> tuple[Any, StoredFormat | None]:
-    """The model in FP32, and the format of its stored weights if it is one of ours."""
+    """The model in FP32, and the format of its weights if halfbyte quantized them."""
     check_not_quantized(read_config(folder / "config.json"), folder, own=True)
     checkpoint = Checkpoint(folder)
     if not is_quantized(folder):
@@ -223,7 +223,7 @@ def _tokens(tokenizer: PreTrainedTokenizerBase, text: str) -> Tensor:
 
 
 def _longest(module: Any) -> int:
-    """Tokens that the model can see at a time, as far as its configuration says."""
+    """The most tokens that the model can read at a time, by its configuration."""
     config = module.config
     found = [getattr(config, key, None) for key in _POSITION_KEYS]
     sizes = [size for size in found if type(size) is int and size > 1]

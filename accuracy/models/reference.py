@@ -1,6 +1,6 @@
-"""Which model is meant: a built-in one, a directory in Hugging Face layout, or a hub name.
+"""Find a model by its name: a built-in one, a directory in Hugging Face layout, or a hub name.
 
-Nothing here imports PyTorch: whether a result is known already is told from digests alone.
+This module does not import PyTorch: digests of the files are enough to find a stored result.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ _TOKENIZERS = (
 )  # fmt: skip
 BOS = ("text", "window", "none")
 TEXTS = ("docstrings", "wikitext2")
-# Files that do not affect results: weights of other kinds, which are not read, prose, pictures.
+# Files that do not affect results: other kinds of weights, which are not read, texts, pictures.
 _IGNORED = (
     ".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".onnx", ".gguf", ".ot", ".md", ".png",
     ".jpg", ".svg", ".gitattributes", ".lock",
@@ -41,7 +41,7 @@ _IGNORED = (
 
 
 class Fingerprint(TypedDict):
-    """What results depend on: digests of all files and the text, and how the text is read."""
+    """Everything that results depend on: digests of files and text, and how the text is read."""
 
     model_sha256: str
     files_sha256: str
@@ -53,7 +53,7 @@ class Fingerprint(TypedDict):
 
 @dataclass(frozen=True)
 class ModelReference:
-    """A model that was found, and the text to judge it on.
+    """A model that was found, and the text to evaluate it on.
 
     Parameters
     ----------
@@ -64,17 +64,17 @@ class ModelReference:
     kind : str
         ``causal``, ``bytes`` (causal, on bytes) or ``encoder``.
     text : str
-        What causal models read: ``docstrings``, ``wikitext2``, ``held-out``, or a file.
+        The text for causal models: ``docstrings``, ``wikitext2``, ``held-out``, or a file.
     context : int
-        Tokens that a causal model sees at a time.
+        Tokens that a causal model reads at a time.
     context_asked : bool
-        Whether that was asked for: then it is never made smaller.
+        Whether the user gave ``context``. Such a number is never reduced.
     bos : str
-        Where the beginning-of-text token stands: once before the ``text`` (as lm-eval has it),
-        before every ``window``, or ``none``.
+        Where the beginning-of-text token is: once before the ``text`` (as in lm-eval), before every
+        ``window``, or ``none``.
     tasks, task_folder, task_limit
-        Zero-shot tasks of lm-eval instead of a text: names, a folder with further ones, and at most
-        how many documents of each.
+        Zero-shot tasks of lm-eval instead of a text: their names, a folder with more tasks, and the
+        greatest number of documents per task.
     """
 
     name: str
@@ -89,7 +89,7 @@ class ModelReference:
     task_limit: int | None = None
 
     def fingerprint(self) -> Fingerprint:
-        """Digests of all files and the text: what results depend on, for keys and records."""
+        """Digests of all files and the text, for keys and records."""
         if self.tasks:
             return self._task_fingerprint()
         return {
@@ -203,7 +203,7 @@ def _from_hub(name: str) -> Path:
 
 
 def _kind_of(folder: Path) -> str:
-    """Checks that all parts are there, and tells causal models from encoders."""
+    """The kind of the model. Raises UserError if a part is missing."""
     config = read_config(folder / "config.json")
     if (folder / INDEX).is_file() and not (folder / "model.safetensors").is_file():
         read_index(folder)  # names the shards that are missing
@@ -225,7 +225,7 @@ def _model_files(folder: Path) -> list[Path]:
 
 
 def _other_files(folder: Path) -> list[Path]:
-    """All other files that may affect results: vocabularies, merges, code."""
+    """Other files that may affect results: vocabularies, merges, code."""
     known = set(_model_files(folder))
     return sorted(
         path

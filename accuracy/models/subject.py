@@ -1,4 +1,4 @@
-"""What an evaluation needs of a model, whatever its kind."""
+"""The base class of all kinds of models that are evaluated."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ Outputs = Mapping[str, Tensor]
 
 @dataclass(frozen=True)
 class Measure:
-    """A figure of merit: its name in records, its title and unit, and which way is better."""
+    """A measure: its name in records, its title and unit, and whether more of it is better."""
 
     name: str
     title: str
@@ -28,7 +28,7 @@ class Measure:
 
 
 class Subject(ABC):
-    """A model with the texts on which it is judged.
+    """A model with the texts on which it is evaluated.
 
     Parameters
     ----------
@@ -37,12 +37,12 @@ class Subject(ABC):
     module : nn.Module
         In FP32, for inference.
     left_out : sequence of nn.Module
-        Layers that do not count, since no measure depends on them.
+        Layers to ignore, since no measure depends on them.
 
     Attributes
     ----------
     stored : StoredFormat or None
-        The format in which the weights were stored already, if they were.
+        The format of the stored weights, if they were quantized already.
     stored_bits : int
         Bits of a weight that is not quantized, as stored in the files.
     """
@@ -61,7 +61,7 @@ class Subject(ABC):
         _watch_tokens(name, module)
 
     def survey(self) -> Survey:
-        """What is quantized of the model, and what is not."""
+        """The parameters that are quantized, and those that are not."""
         return survey(self.module, self._left_out)
 
     def matrices(self) -> dict[str, WeightMatrix]:
@@ -70,12 +70,12 @@ class Subject(ABC):
 
     @torch.inference_mode()
     def calibrate(self) -> None:
-        """Run the model on real text that is not the evaluation's."""
+        """Run the model on real text other than that of the evaluation."""
         self._run_calibration()
 
     @torch.inference_mode()
     def observe(self) -> Outputs:
-        """What the model gives on the evaluation text, reduced to what the measures need."""
+        """Run the model on the evaluation text; returns what the measures need."""
         return self._run_evaluation()
 
     @abstractmethod
@@ -90,7 +90,7 @@ class Subject(ABC):
 
 
 def _watch_tokens(name: str, module: nn.Module) -> None:
-    """Check token ids: PyTorch would only say "index out of range"."""
+    """Check token ids before each run, since PyTorch would only say "index out of range"."""
     table = getattr(module, "get_input_embeddings", lambda: None)()
     if not isinstance(table, nn.Embedding):
         return

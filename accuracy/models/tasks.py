@@ -1,7 +1,7 @@
-"""Zero-shot tasks: the model is handed as an object to lm-eval, EleutherAI's harness.
+"""Zero-shot tasks, which lm-eval, EleutherAI's harness, runs on the model.
 
-An optional extra, ``pip install "halfbyte[tasks]"``. Tasks with ``acc`` or ``exact_match`` for each
-document are read, so that the bootstrap can draw documents.
+They need an optional package: ``pip install "halfbyte[tasks]"``. A task must give ``acc`` or
+``exact_match`` for each document, so that the bootstrap can draw documents.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,7 +26,7 @@ _BATCH = 16
 
 
 class TaskSubject(Subject):
-    """A causal model on tasks of lm-eval; each is a measure of its own.
+    """A causal model on tasks of lm-eval. Each task is a measure.
 
     Parameters
     ----------
@@ -37,11 +37,11 @@ class TaskSubject(Subject):
     tokenizer : PreTrainedTokenizerBase
         Its tokenizer.
     tasks : sequence of str
-        Names of tasks, the first of which ranks formats.
+        Names of tasks. The first one ranks the formats.
     folder : Path, optional
-        Further tasks as YAML files of lm-eval.
+        A folder with more tasks, as YAML files of lm-eval.
     limit : int, optional
-        At most so many documents of each task.
+        The greatest number of documents per task.
     calibration : Tensor
         (N, length) int64: windows of text.
 
@@ -127,7 +127,7 @@ class TaskSubject(Subject):
         }
 
     def _name_filters(self, samples: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
-        """Say in the titles which filter of the answers is meant, where a task has several."""
+        """Name the filter of the answers in the titles of tasks with several filters."""
         self.measures = tuple(
             replace(measure, title=f"{measure.name} accuracy ({filters[0]})")
             if len(filters := _filters(samples.get(measure.name, []))) > 1
@@ -146,7 +146,7 @@ def _leaves(found: Mapping[Any, Any]) -> Iterator[str]:
 
 
 def _filters(samples: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Ways of reading an answer, in the task's order."""
+    """The filters, which are ways of reading an answer, in the task's order."""
     return list(dict.fromkeys(str(sample.get("filter", "none")) for sample in samples))
 
 

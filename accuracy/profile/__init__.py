@@ -1,4 +1,4 @@
-"""What distributions a model's weights and activations follow."""
+"""Find which distributions a model's weights and activations follow."""
 
 from halfbyte.accuracy.profile.fits import Fit, Fits, fit_distributions
 from halfbyte.accuracy.profile.model import nus_of_weights, profile_model, typical_nu

@@ -1,4 +1,4 @@
-"""A sample of what each layer is fed while a model runs."""
+"""Collect a sample of the inputs of each layer while a model runs."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,14 +15,14 @@ __all__ = ["RowSample", "collect_activations"]
 
 
 class RowSample:
-    """A uniform sample of the rows that pass by, whose number need not be known.
+    """A uniform random sample of a stream of rows of unknown length.
 
-    Every row draws a random key, and the rows with the greatest keys stay.
+    Every row gets a random key. The rows with the greatest keys stay in the sample.
 
     Parameters
     ----------
     limit : int
-        Values to keep at most; one row at least.
+        The greatest number of values to keep; at least one row is kept.
     generator : torch.Generator
         Source of the keys.
     """

@@ -1,8 +1,56 @@
-"""Folders of runs name what makes them differ."""
+"""Folders of runs name what makes them differ; every command that draws takes a look."""
 
+import ast
 from pathlib import Path
 
+import halfbyte
+from halfbyte.cli.commands import COMMANDS
 from halfbyte.cli.look import folder_of_run
+
+ROOT = Path(halfbyte.__file__).parent
+DRAWING = {"pareto", "curve", "evaluate", "explore", "profile", "rank", "releases"}
+
+
+def functions(*rooms):
+    """Every function of some rooms, with its file."""
+    for path in sorted(path for room in rooms for path in (ROOT / room).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_bytes())):
+            if isinstance(node, ast.FunctionDef):
+                yield path, node
+
+
+def names_in(tree):
+    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+
+
+def drawing_functions():
+    """Names of the functions that write pictures: they take a look."""
+    drawing = {
+        node.name: {arg.arg for arg in (*node.args.args, *node.args.kwonlyargs)}
+        for _, node in functions("pareto", "accuracy")
+        if not node.name.startswith("_") and node.name.startswith("write_")
+    }
+    return {name for name, parameters in drawing.items() if "look" in parameters}
+
+
+def test_every_picture_is_drawn_with_the_look_that_the_command_line_asks_for():
+    drawing, drawn = drawing_functions(), set()
+    for path, function in functions("cli"):
+        for call in ast.walk(function):
+            if isinstance(call, ast.Call) and (named := names_in(call.func) & drawing):
+                given = [*call.args, *(each.value for each in call.keywords)]
+                assert "look" in set().union(*map(names_in, given)), f"{named} in {path.name}"
+                drawn |= named
+    assert drawn == drawing
+    assert len(drawn) >= 7
+
+
+def test_every_command_that_draws_takes_the_options_of_pictures():
+    for name, entry in COMMANDS.items():
+        command = entry.load(name)
+        options = {each.name for each in getattr(command, "params", [])}
+        taken = {"width", "annotate", "transparent"} & options
+        assert len(taken) == (3 if name in DRAWING else 0), name
 
 
 def test_a_folder_names_model_recipe_technology_and_what_was_given(monkeypatch):
