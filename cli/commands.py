@@ -13,7 +13,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import TyperException
 from typer.main import get_command
 
-from halfbyte.cli.honoured import check_honoured
+from halfbyte.cli.honoured import check_honoured, check_not_empty
 from halfbyte.cli.output import show_all_columns
 from halfbyte.cli.panels import arrange
 from halfbyte.cli.system import check_standard_output
@@ -36,6 +36,7 @@ def _completed(function: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(function)
     def command(invocation: typer.Context, wide: bool = False, **options: Any) -> None:
+        check_not_empty(invocation, options)
         check_honoured(invocation, options)
         if options.get("json"):
             check_standard_output()

@@ -9,7 +9,7 @@ import typer
 
 from halfbyte.base import UserError
 
-__all__ = ["HONOURED", "check_honoured"]
+__all__ = ["HONOURED", "check_honoured", "check_not_empty"]
 
 _LIBRARY = "tech liberty dont_use"
 _DESIGN = "arch activation terms acc_width overflow"
@@ -72,7 +72,17 @@ _ELSEWHERE = {
     ("gatesim", "array"): "simulate the netlist of the unit in each of its elements, --unit dot",
     ("mutants", "array"): "inject faults into the unit in each of its elements, --unit dot",
 }
+_ARGUMENTS = ("names", "name", "fmt", "model", "distribution", "space")
 _ALWAYS = frozenset({"names", "unit", "jobs", "json", "wide"})
+
+
+def check_not_empty(context: typer.Context, options: Mapping[str, object]) -> None:
+    """Raise UserError for an option whose value is empty, as from a variable that is not set."""
+    for name, value in options.items():
+        words = value if isinstance(value, list) else [value]
+        if "" in words and _is_given(context, name):
+            what = f"--{name.replace('_', '-')}" if name not in _ARGUMENTS else "An argument"
+            raise UserError(f"{what} is empty: give a value, or leave it out")
 
 
 def check_honoured(context: typer.Context, options: Mapping[str, object]) -> None:

@@ -11,8 +11,17 @@ from halfbyte.base import UserError, build_dir
 
 __all__ = ["check_output", "check_writable"]
 
-# Commands whose --output is a file; for compress and decompress it is what the input is.
-_FILES = ("report", "gates", "operands", "derive", "assign", "distill", "findings")
+# Commands whose --output is a file, with the endings that its name may have; any if none.
+_FILES: Mapping[str, tuple[str, ...]] = {
+    "report": (),
+    "findings": (),
+    "gates": (".v",),
+    "operands": (".npz",),
+    "derive": (".yaml", ".yml"),
+    "assign": (".yaml", ".yml"),
+    "distill": (".yaml", ".yml"),
+}
+# For these it is what the input is.
 _EITHER = ("compress", "decompress")
 # Commands that keep nothing under build/.
 _KEEP_NOTHING = (
@@ -41,6 +50,9 @@ def check_output(path: Path, command: str, name: str = "output") -> None:
 def _check_kind(path: Path, command: str) -> None:
     if command in _EITHER:
         return
+    endings = _FILES.get(command, ())
+    if endings and path.suffix not in endings:
+        raise UserError(f"The output must be a {endings[0]} file, not {str(path)[:200]!r}")
     if command in _FILES and path.is_dir():
         raise UserError(f"{path} is a folder: give the name of a file in it")
     if command not in _FILES and path.exists() and not path.is_dir():

@@ -43,6 +43,7 @@ _SENSES = {
     Sense(False, True): "negative",
 }
 _NO_AREA = "it states no area"
+_TWICE = "it is stated twice, with different figures"
 # The names are written into Yosys scripts and Verilog.
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,79}")
 _SCALE = {"f": 1e-15, "p": 1e-12, "n": 1e-9, "u": 1e-6, "m": 1e-3, "": 1.0, "k": 1e3}
@@ -73,8 +74,9 @@ class Library:
 def read_library(paths: Sequence[Path]) -> Library:
     """Read one library from one or several Liberty files, which may differ in their units.
 
-    If two cells have the same name, the first counts. Raises UserError for a file that cannot be
-    read, is not Liberty, has only malformed cells, or belongs to another corner than the rest.
+    A cell that is stated twice, with different figures, is left out like a malformed one. Raises
+    UserError for a file that cannot be read, is not Liberty, has only malformed cells, or belongs
+    to another corner than the rest.
     """
     if not paths:
         raise UserError("A library needs at least one Liberty file")
@@ -91,10 +93,11 @@ def read_library(paths: Sequence[Path]) -> Library:
             for name, cell in _cells(group):
                 if isinstance(cell, str):
                     left_out.setdefault(name, cell)
-                else:
-                    cells.setdefault(name, cell)
+                elif cells.setdefault(name, cell) != cell:
+                    left_out.setdefault(name, _TWICE)
         except UserError as error:
             raise UserError(f"{path}: {error}") from None
+    cells = {name: cell for name, cell in cells.items() if left_out.get(name) != _TWICE}
     if len(corners) > 1:
         raise UserError(
             f"Liberty files of one library must share a corner, not {'; '.join(sorted(corners))}"
