@@ -148,9 +148,7 @@ def listed(text: str, option: str) -> list[str]:
     """The parts of an option with commas; raises UserError if one is empty."""
     parts = [part.strip() for part in text.split(",")]
     if not all(parts):
-        raise UserError(
-            f"{option} must be a list such as a,b, without empty parts, not {text!r:.60}"
-        )
+        raise UserError(f"{option} must be names with commas between, not {text!r:.60}")
     return parts
 
 

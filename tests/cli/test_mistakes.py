@@ -87,7 +87,7 @@ FREE = {
 # What a command needs besides the option.
 NEEDED = {
     "recommend": "--max-loss 1%",
-    "run": "minilm int4 --layer x",
+    "run": "minilm int4 --layer x --energy",
     "evaluate": "minilm",
     "profile": "minilm",
     "quantize": "minilm int4",
