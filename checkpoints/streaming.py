@@ -18,7 +18,13 @@ from halfbyte.base import Progress, UserError, code_fingerprint, content_key, ve
 from halfbyte.checkpoints.architecture import check_not_quantized
 from halfbyte.checkpoints.checkpoint import CONFIG, Checkpoint
 from halfbyte.checkpoints.memory import check_memory
-from halfbyte.checkpoints.packed import Settings, describe, format_record
+from halfbyte.checkpoints.packed import (
+    DIGEST_KEY,
+    Settings,
+    describe,
+    description_digest,
+    format_record,
+)
 from halfbyte.checkpoints.plan import StoredWeight
 from halfbyte.checkpoints.records import QuantizationRecord
 from halfbyte.checkpoints.storage import STORAGES, OwnStorage
@@ -242,6 +248,7 @@ def _write_shard(
     target: Path,
     checkpoint: Checkpoint,
     quantizer: _Quantizer,
+    digest: str,
     on_tensor: _OnTensor,
 ) -> bool:
     """Whether the shard had to be written: one that is there with the same settings is kept."""
@@ -252,7 +259,7 @@ def _write_shard(
         return False
     weights = {weight.name: weight for weight in checkpoint.weights}
     write = _write_values if to.dequantize else _write_codes
-    metadata = {"format": "pt", **shard.metadata, _KEY: key}
+    metadata = {"format": "pt", **shard.metadata, _KEY: key, DIGEST_KEY: digest}
     with TensorFileWriter(target, _layout(shard, checkpoint, to), metadata) as writer:
         for name, tensor in shard.tensors.items():
             on_tensor(name, 0)
@@ -351,10 +358,12 @@ def quantize_checkpoint(
             on_progress(done, len(checkpoint.tensors), name)
 
     with target.locked(), torch.inference_mode():
-        target.begin(describe(checkpoint, to))
+        description = describe(checkpoint, to)
+        target.begin(description)
+        digest = description_digest(description.as_json())
         quantizer = _Quantizer(checkpoint, to)
         written = [
-            _write_shard(shard, output / shard.path.name, checkpoint, quantizer, on_tensor)
+            _write_shard(shard, output / shard.path.name, checkpoint, quantizer, digest, on_tensor)
             for shard in checkpoint.shards
         ]
         target.finish(to)

@@ -274,6 +274,18 @@ class TestBadInput:
         with pytest.raises(UserError, match="is quantized already"):
             run(tmp_path / "q", tmp_path / "again")
 
+    @pytest.mark.parametrize(
+        ("before", "after"), [('"6"', '"5"'), ('"ties": "even"', '"ties": "down"')]
+    )
+    def test_an_edited_description_is_noticed(self, llama, tmp_path, before, after):
+        run(llama, tmp_path / "q", "e2m1")
+        path = tmp_path / "q" / "halfbyte.json"
+        text = path.read_text()
+        assert before in text
+        path.write_text(text.replace(before, after, 1))
+        with pytest.raises(UserError, match=r"halfbyte\.json is not the one that model-00001-of-"):
+            read_quantized(tmp_path / "q", "model.layers.0.mlp.up_proj.weight")
+
     def test_a_lone_file(self, llama, tmp_path):
         file = next(llama.glob("*.safetensors"))
         with pytest.raises(UserError, match="is one file: give its directory"):

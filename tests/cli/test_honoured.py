@@ -77,6 +77,11 @@ def test_an_option_without_effect_is_refused(command, unit):
         ("pareto int4 --array x.yaml", "--array has an effect with --unit array: add it, or leav"),
         ("rank int4 --levels --fo4 20", "--fo4 is not for --levels, which ranks by area: leave i"),
         ("rank int4 --techs asap7,", "--techs must be names with commas between, not 'asap7,'"),
+        (
+            "compress m -o x --layout joint --codes fixed",
+            "--codes fixed needs the layout prefix, n",
+        ),
+        ("quantize m int4 --dequantize --layout compressed-tensors", "--layout is for codes, and "),
         ("synth int4 --clock=", "--clock is empty: give a value, or leave it out"),
         ("evaluate bytelm --tasks ,", "--tasks must be names with commas between, not ','"),
         ("synth int4 --scale e8m0", "--scale is for --unit dot or array, not for mac: leave it"),
