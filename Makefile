@@ -11,7 +11,8 @@
 #   make gatesim FORMAT=e2m1_sp      cocotb on the netlist  [ARCH= ACTIVATION= TERMS= TECH= LIBERTY= SIM= SEED=]
 #   make mutants FORMAT=e2m1_sp      faults that the regression must catch  [ARCH= ACTIVATION= TERMS= SEED=]
 #   make rtl     FORMAT=e2m1_sp      Verilog   [ARCH= ACTIVATION= TERMS=], into build/rtl
-#   make synth|sim|rtl UNIT=array FORMAT=e2m1  a systolic array [ROWS=16 COLUMNS=16 LANES= SCALE=]
+#   make synth|prove|sim|rtl UNIT=array FORMAT=e2m1  a systolic array [ROWS=16 COLUMNS=16 LANES= SCALE=
+#                                    DATAFLOW=weight DEPTH=]
 #   make synth|prove|sim|gatesim|mutants|rtl UNIT=dot FORMAT=e2m1  dot-product units [LANES=32 SCALE=e8m0 ACCUMULATOR= BLOCK=
 #                                    WINDOW= ACC_WIDTH= ACTIVATION= TERMS=]
 #   make synth|sim|prove|rtl UNIT=dfloat11  the decoder of lossless BF16 weights
@@ -54,6 +55,7 @@ UNITS = $(call option,--unit,$(UNIT)) $(call option,--lanes,$(LANES)) \
 	$(if $(filter dot,$(UNIT)),$(call option,--block,$(BLOCK))) \
 	$(call option,--codes,$(CODES)) $(call option,--symbols,$(SYMBOLS))
 SIDES = $(call option,--rows,$(ROWS)) $(call option,--columns,$(COLUMNS))
+FLOW = $(SIDES) $(call option,--dataflow,$(DATAFLOW)) $(call option,--depth,$(DEPTH))
 OUTPUT = $(if $(JSON),--json)
 PICTURES = $(call option,--width,$(WIDTH))
 
@@ -76,15 +78,15 @@ pareto: $(VENV)/installed
 		$(call option,--terms,$(TERMS)) $(PICTURES) $(OUTPUT)
 
 synth: $(VENV)/installed
-	@$(HALFBYTE) synth $(FORMATS) $(UNITS) $(SIDES) $(DESIGN) $(TECHNOLOGY) \
+	@$(HALFBYTE) synth $(FORMATS) $(UNITS) $(FLOW) $(DESIGN) $(TECHNOLOGY) \
 		$(call option,--clock,$(CLOCK)) \
 		$(call option,--target,$(TARGET)) $(call option,--effort,$(EFFORT)) $(OUTPUT)
 
 prove: $(VENV)/installed
-	@$(HALFBYTE) prove $(FORMATS) $(UNITS) $(DESIGN) $(TECHNOLOGY) $(OUTPUT)
+	@$(HALFBYTE) prove $(FORMATS) $(UNITS) $(FLOW) $(DESIGN) $(TECHNOLOGY) $(OUTPUT)
 
 sim: $(VENV)/installed
-	@$(HALFBYTE) sim $(FORMATS) $(UNITS) $(SIDES) $(DESIGN) $(call option,--tech,$(TECH)) $(call option,--simulator,$(SIM)) \
+	@$(HALFBYTE) sim $(FORMATS) $(UNITS) $(FLOW) $(DESIGN) $(call option,--tech,$(TECH)) $(call option,--simulator,$(SIM)) \
 		$(call option,--seed,$(SEED)) $(if $(filter-out 0,$(WAVES)),--waves) $(OUTPUT)
 
 gatesim: $(VENV)/installed
@@ -96,7 +98,7 @@ mutants: $(VENV)/installed
 		$(OUTPUT)
 
 rtl: $(VENV)/installed
-	@$(HALFBYTE) rtl $(FORMATS) $(UNITS) $(SIDES) $(DESIGN) $(TECHNOLOGY) $(call option,--clock,$(CLOCK)) $(OUTPUT)
+	@$(HALFBYTE) rtl $(FORMATS) $(UNITS) $(FLOW) $(DESIGN) $(TECHNOLOGY) $(call option,--clock,$(CLOCK)) $(OUTPUT)
 
 report: $(VENV)/installed
 	@$(HALFBYTE) report

@@ -10,22 +10,28 @@ from halfbyte.cli.output import number, table
 
 if TYPE_CHECKING:
     from halfbyte.area.search.array_records import ArrayRecord
-    from halfbyte.rtl.array import ArraySpec
+    from halfbyte.rtl.array import SystolicSpec
     from halfbyte.rtl.dot import DotSpec
     from halfbyte.sim.array.record import ArraySimulation
 
 __all__ = [
     "ARRAY",
     "Columns",
+    "DataflowName",
+    "Depth",
     "Rows",
     "check_array_only",
+    "make_array",
     "make_arrays",
     "show_array_simulations",
     "show_arrays",
+    "show_part_proofs",
+    "unproved_parts",
 ]
 
 ARRAY = "array"
 DEFAULT_SIDE = 16
+OUTPUT = "output"
 
 Rows = Annotated[
     int | None,
@@ -43,6 +49,24 @@ Columns = Annotated[
 ]
 
 
+DataflowName = Annotated[
+    str,
+    typer.Option(
+        "--dataflow",
+        help="What stays in an element of an array: output (its sum) or weight (its weights).",
+    ),
+]
+Depth = Annotated[
+    int | None,
+    typer.Option(
+        "--depth",
+        help="With --dataflow weight: tokens whose sums a column holds, and cycles that weights "
+        "stay; by default about as many as rows.",
+        show_default=False,
+    ),
+]
+
+
 def check_array_only(unit: str, rows: int | None, columns: int | None) -> None:
     """Raise UserError if the size of an array was given for another unit."""
     given = [name for name, value in (("rows", rows), ("columns", columns)) if value is not None]
@@ -51,19 +75,38 @@ def check_array_only(unit: str, rows: int | None, columns: int | None) -> None:
 
 
 def make_arrays(
-    units: "Sequence[DotSpec]", rows: int | None, columns: int | None
-) -> "list[ArraySpec]":
-    """An array of each unit; raises UserError for a size that an array cannot have."""
-    from halfbyte.rtl.array import ArraySpec
+    units: "Sequence[DotSpec]",
+    rows: int | None,
+    columns: int | None,
+    dataflow: str = OUTPUT,
+    depth: int | None = None,
+) -> "list[SystolicSpec]":
+    """An array of each unit; raises UserError for an array that cannot exist."""
+    return [make_array(unit, rows, columns, dataflow, depth) for unit in units]
 
-    sides = [DEFAULT_SIDE if side is None else side for side in (rows, columns)]
-    return [ArraySpec(unit, *sides) for unit in units]
+
+def make_array(
+    unit: "DotSpec", rows: int | None, columns: int | None, dataflow: str, depth: int | None
+) -> "SystolicSpec":
+    """The array that a command line asks for; raises UserError if it cannot exist."""
+    from halfbyte.rtl.array import ArraySpec, Dataflow, WeightArraySpec
+
+    down, across = (DEFAULT_SIDE if side is None else side for side in (rows, columns))
+    if dataflow == Dataflow.WEIGHT.value:
+        return WeightArraySpec(unit, down, across, depth)
+    if dataflow != Dataflow.OUTPUT.value:
+        kinds = " or ".join(kind.value for kind in Dataflow)
+        raise UserError(f"Dataflow must be {kinds}, not {dataflow[:60]!r}")
+    if depth is not None:
+        raise UserError("--depth is for --dataflow weight: leave it out")
+    return ArraySpec(unit, down, across)
 
 
 def show_arrays(records: "Sequence[ArrayRecord]") -> None:
     """Print synthesis records of arrays as a table."""
     columns = ["format", ">size", "~>lanes", "~scale", ">area µm²", ">per MAC", "~>unit"]
-    columns += ["~>registers", "~>skew", ">delay ps", ">fJ/product", "proof"]
+    columns += ["~>registers", "~>skew", "~>return", ">delay ps", ">fJ/product", "proof"]
+    keys = ("unit_um2", "element_registers_um2", "skew_um2", "return_um2")
     rows = [
         [
             record.pair,
@@ -72,10 +115,7 @@ def show_arrays(records: "Sequence[ArrayRecord]") -> None:
             record.scale or "-",
             number(record.area_um2),
             number(record.um2_per_mac, 1),
-            *(
-                number(getattr(record, key), 1)
-                for key in ("unit_um2", "element_registers_um2", "skew_um2")
-            ),
+            *(number(getattr(record, key), 1) for key in keys),
             number(record.delay_ps),
             number(record.energy_fj, 1),
             record.proof.status if record.proof else "-",
@@ -84,24 +124,51 @@ def show_arrays(records: "Sequence[ArrayRecord]") -> None:
     ]
     first, clock = records[0], records[0].clock_ps
     table(
-        f"Output-stationary arrays; {first.technology}, "
+        f"{first.dataflow.capitalize()}-stationary arrays; {first.technology}, "
         + ("no timing constraint" if clock is None else f"clock {clock:,g} ps"),
         columns,
         rows,
         f"{first.corner}. Unit and registers: of one element. Skew: registers that delay rows "
-        "and columns. Energy: of the unit and the element's registers, with the clock's pins, "
-        "without the skew and wires. Proof: of the unit.",
+        "and columns. Return: what brings sums back to the bottom of all columns. Energy: of all "
+        "these, with the clock's pins, without wires. Proof: of the unit.",
     )
+
+
+def show_part_proofs(records: "Sequence[ArrayRecord]") -> None:
+    """Print the proofs of the parts beside the units as a table."""
+    rows = [
+        [record.pair, f"{record.rows} x {record.columns}", record.dataflow, part, status]
+        for record in {each.pair: each for each in records}.values()
+        for part, status in (record.parts_proof or {}).items()
+    ]
+    table(
+        "Proofs of the other parts",
+        ["format", ">size", "stays", "part", "netlist = RTL"],
+        rows,
+        "From any state and for any inputs, by SAT. The connections of the parts are not proved; "
+        "`halfbyte sim --unit array` compares whole arrays with the golden model.",
+    )
+
+
+def unproved_parts(records: "Sequence[ArrayRecord]") -> list[str]:
+    """A line for every part of an array beside its units that is not proved."""
+    return [
+        f"{record.pair}: the netlist of {part.replace('_', ' ')} is {status}"
+        for record in records
+        for part, status in (record.parts_proof or {}).items()
+        if status != "proved"
+    ]
 
 
 def show_array_simulations(records: "Sequence[ArraySimulation]") -> None:
     """Print the records of simulations as a table."""
-    columns = ["format", "~lane", ">size", ">lanes", "scale", "~accumulator", ">results"]
+    columns = ["format", "~lane", ">size", "stays", ">lanes", "scale", "~accumulator", ">results"]
     rows = [
         [
             " x ".join(dict.fromkeys((record.format, record.activation))),
             record.architecture,
             f"{record.rows} x {record.columns}",
+            record.dataflow,
             str(record.lanes),
             record.scale or "-",
             record.accumulator,

@@ -14,6 +14,7 @@ __all__ = ["HONOURED", "check_honoured", "check_not_empty"]
 _LIBRARY = "tech liberty dont_use"
 _DESIGN = "arch activation terms acc_width overflow"
 _DOT = f"{_DESIGN} lanes scale block accumulator window"
+_ARRAY = f"{_DOT} rows columns dataflow depth"
 _DECODER = "lanes codes symbols"
 _RUN = "simulator waves seed"
 _DUT = "--dut"
@@ -27,7 +28,7 @@ HONOURED: Mapping[str, Mapping[str, str]] = {
         "mac": f"{_LIBRARY} {_DESIGN} clock saved_carries operands every effort output",
         _TARGET: f"target {_DESIGN} every",
         "dot": f"{_LIBRARY} {_DOT} clock operands every effort",
-        "array": f"{_LIBRARY} {_DOT} clock operands effort rows columns",
+        "array": f"{_LIBRARY} {_ARRAY} clock operands effort",
         "dfloat11": f"{_LIBRARY} {_DECODER}",
         "bf16_mac": _LIBRARY,
     },
@@ -36,7 +37,7 @@ HONOURED: Mapping[str, Mapping[str, str]] = {
         _DUT: f"dut top port tie latency junit activation terms acc_width overflow enable {_RUN} "
         "cycles",
         "dot": f"tech {_DOT} {_RUN} cycles",
-        "array": f"tech {_DOT} simulator seed rows columns",
+        "array": f"tech {_ARRAY} simulator seed",
         "dfloat11": f"{_DECODER} {_RUN}",
         "bf16_mac": _RUN,
     },
@@ -55,13 +56,14 @@ HONOURED: Mapping[str, Mapping[str, str]] = {
     "prove": {
         "mac": f"{_LIBRARY} arch activation terms counterexamples",
         "dot": f"{_LIBRARY} {_DOT}",
+        "array": f"{_LIBRARY} {_ARRAY}",
         "dfloat11": f"{_LIBRARY} {_DECODER}",
         "bf16_mac": _LIBRARY,
     },
     "rtl": {
         "mac": f"{_LIBRARY} {_DESIGN} enable segment clock output",
         "dot": f"{_LIBRARY} {_DOT} clock output",
-        "array": f"{_LIBRARY} {_DOT} clock output rows columns",
+        "array": f"{_LIBRARY} {_ARRAY} clock output",
         "dfloat11": f"{_DECODER} output",
         "bf16_mac": "output",
     },
@@ -76,7 +78,6 @@ _NEEDS: Mapping[str, Mapping[str, str]] = {
 }
 # What to do instead, for units that a command does not take.
 _ELSEWHERE = {
-    ("prove", "array"): "proofs are part of `halfbyte synth --unit array`",
     ("gatesim", "array"): "simulate the netlist of the unit in each of its elements, --unit dot",
     ("mutants", "array"): "inject faults into the unit in each of its elements, --unit dot",
 }

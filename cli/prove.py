@@ -8,6 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from halfbyte.base import ToolError
+from halfbyte.cli.array import (
+    ARRAY,
+    Columns,
+    DataflowName,
+    Depth,
+    Rows,
+    make_arrays,
+    show_part_proofs,
+    unproved_parts,
+)
 from halfbyte.cli.dot import (
     DOT,
     AccumulatorKind,
@@ -40,6 +50,7 @@ from halfbyte.cli.units import MAC, Codes, Lanes, Symbols, UnitName, check_unit,
 if TYPE_CHECKING:
     from halfbyte.area.cells.technology import Technology
     from halfbyte.area.search.proof_plan import ProofRecord
+    from halfbyte.rtl.array import SystolicSpec
     from halfbyte.rtl.dot import DotSpec
 
 __all__ = ["prove"]
@@ -125,6 +136,26 @@ def _prove_dots(
         raise ToolError("\n".join([f"{len(wrong)} proofs failed", *wrong]))
 
 
+def _prove_arrays(
+    specs: "Sequence[SystolicSpec]", technology: "Technology", jobs: int | None, json: bool
+) -> None:
+    """Prove the parts of arrays and print how; raises ToolError if something is not proved."""
+    from halfbyte.area.search.arrays import synthesize_arrays
+
+    with progress(f"Proofs, {technology.name}") as update:
+        records = synthesize_arrays(
+            specs, technology, every=True, stages=True, jobs=jobs, on_progress=update
+        )
+    if json:
+        print_json(records)
+    else:
+        show_dot_proofs(records)
+        show_part_proofs(records)
+    wrong = [*unseen_faults(records), *unproved_parts(records)]
+    if wrong:
+        raise ToolError("\n".join([f"{len(wrong)} proofs failed", *wrong]))
+
+
 def prove(
     names: FormatNames = None,
     tech: TechnologyName = None,
@@ -143,6 +174,10 @@ def prove(
     block: Block = None,
     accumulator: AccumulatorKind = None,
     window: Window = None,
+    rows: Rows = None,
+    columns: Columns = None,
+    dataflow: DataflowName = "output",
+    depth: Depth = None,
     counterexamples: Counterexamples = False,
     jobs: Jobs = None,
     json: Json = False,
@@ -153,18 +188,18 @@ def prove(
     or a fault is not seen. For the decoder and the BF16 MAC (--unit dfloat11, bf16_mac), the
     netlists are proved equal to their RTL. Their RTL is proved as far as there is a specification.
     For dot-product units (--unit dot), the netlist of every recipe is proved, and the RTL of the
-    smallest lane.
+    smallest lane. For arrays of them (--unit array), also the netlist of every other part.
     """
     if check_unit(unit, names):
         technology = pick_technology(tech, liberty, dont_use)
         prove_unit(unit, technology, lanes, codes, symbols, json)
         return
-    if unit == DOT:
+    if unit in (DOT, ARRAY):
         specs = make_dot_specs(
             names,
             activation=activation,
             arch=arch,
-            lanes=lanes,
+            lanes=1 if lanes is None and unit == ARRAY else lanes,
             scale=scale,
             block=block,
             accumulator=accumulator,
@@ -173,7 +208,12 @@ def prove(
             acc_width=acc_width,
             overflow=overflow,
         )
-        _prove_dots(specs, pick_technology(tech, liberty, dont_use), jobs, json)
+        technology = pick_technology(tech, liberty, dont_use)
+        if unit == ARRAY:
+            arrays = make_arrays(specs, rows, columns, dataflow, depth)
+            _prove_arrays(arrays, technology, jobs, json)
+        else:
+            _prove_dots(specs, technology, jobs, json)
         return
     from halfbyte.area.search.proof_plan import failures, prove_designs
     from halfbyte.rtl import MacSpec

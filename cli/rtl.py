@@ -9,7 +9,7 @@ import typer
 
 from halfbyte.area.timing.clocks import parse_clock
 from halfbyte.base import build_dir
-from halfbyte.cli.array import ARRAY, Columns, Rows, make_arrays
+from halfbyte.cli.array import ARRAY, Columns, DataflowName, Depth, Rows, make_arrays
 from halfbyte.cli.designs import choose_architectures, mac_specs
 from halfbyte.cli.dot import (
     DOT,
@@ -42,7 +42,7 @@ from halfbyte.cli.output import print_json, progress, table
 from halfbyte.cli.units import MAC, Codes, Lanes, Symbols, UnitName, check_unit, rtl_unit
 
 if TYPE_CHECKING:
-    from halfbyte.rtl.array import ArraySpec
+    from halfbyte.rtl.array import SystolicSpec
     from halfbyte.rtl.dot import DotSpec
     from halfbyte.sim.array.record import ArrayExport
     from halfbyte.sim.records import DotExportRecord, ExportRecord
@@ -97,6 +97,8 @@ def rtl(
     window: Window = None,
     rows: Rows = None,
     columns: Columns = None,
+    dataflow: DataflowName = "output",
+    depth: Depth = None,
     codes: Codes = "table",
     symbols: Symbols = 1,
     jobs: Jobs = None,
@@ -132,7 +134,7 @@ def rtl(
         else:
             units = resolve_lanes(units, chosen)
         if unit == ARRAY:
-            _export_arrays(make_arrays(units, rows, columns), folder, json)
+            _export_arrays(make_arrays(units, rows, columns, dataflow, depth), folder, json)
         else:
             _export_dots(units, folder, json)
         return
@@ -166,7 +168,7 @@ def _export_dots(specs: "Sequence[DotSpec]", folder: Path, json: bool) -> None:
     _show(records, folder, json)
 
 
-def _export_arrays(specs: "Sequence[ArraySpec]", folder: Path, json: bool) -> None:
+def _export_arrays(specs: "Sequence[SystolicSpec]", folder: Path, json: bool) -> None:
     """Write arrays with vectors and benches."""
     from halfbyte.sim.array.export import export_array
 

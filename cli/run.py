@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from halfbyte.cli.array import DataflowName, Depth, make_array
 from halfbyte.cli.dot import Scale, scale_rule
 from halfbyte.cli.options import (
     Activation,
@@ -21,7 +22,7 @@ from halfbyte.formats import Format, ScaleCode, find_scale_code, load
 
 if TYPE_CHECKING:
     from halfbyte.area.cells.technology import Technology
-    from halfbyte.rtl.array import ArraySpec
+    from halfbyte.rtl.array import SystolicSpec
     from halfbyte.rtl.dot import DotSpec
     from halfbyte.sim.array.record import LayerRun
 
@@ -43,8 +44,10 @@ def run(
         int | None,
         typer.Option(help="Products that share a scale; as many as lanes if not given."),
     ] = None,
-    rows: Annotated[int, typer.Option(help="Units down: tokens at a time.")] = DEFAULT_SIDE,
+    rows: Annotated[int, typer.Option(help="Units down.")] = DEFAULT_SIDE,
     columns: Annotated[int, typer.Option(help="Units across: outputs at a time.")] = DEFAULT_SIDE,
+    dataflow: DataflowName = "output",
+    depth: Depth = None,
     tokens: Annotated[int, typer.Option(help="Tokens of text.", min=1)] = DEFAULT_TOKENS,
     energy: Annotated[
         bool,
@@ -64,17 +67,16 @@ def run(
     from halfbyte.accuracy.layer_operands import layer_operands
     from halfbyte.accuracy.models.loading import open_subject
     from halfbyte.gpu_ref.product_check import compare_product
-    from halfbyte.rtl.array import ArraySpec
+    from halfbyte.sim.array.operands import Operands
     from halfbyte.sim.array.product import run_product
     from halfbyte.sim.array.record import LayerRun
-    from halfbyte.sim.array.schedule import Operands
 
     technology = pick_technology(tech, None) if energy else None
     start = time.monotonic()
     weight, other = load(named_format(name, fmt)), load_optional(activation)
     code = find_scale_code(scale or "e8m0")
     unit = _unit(weight, other or weight, lanes, code, block)
-    spec = ArraySpec(unit, rows, columns)
+    spec = make_array(unit, rows, columns, dataflow, depth)
     with progress("Layer") as update:
         update(0, 2, "operands")
         operands = layer_operands(
@@ -99,8 +101,7 @@ def run(
         scale=code.name,
         block=unit.block_size,
         lanes=lanes,
-        rows=rows,
-        columns=columns,
+        **{key: spec.fields[key] for key in ("dataflow", "rows", "columns", "depth")},
         inputs=inputs,
         outputs=outputs,
         tokens=tokens,
@@ -137,7 +138,7 @@ def _unit(
     )
 
 
-def _energy(spec: "ArraySpec", technology: "Technology", products: int) -> float | None:
+def _energy(spec: "SystolicSpec", technology: "Technology", products: int) -> float | None:
     """Energy of all products in the array, in nJ; None if the technology has no figures for it."""
     from halfbyte.area.search.arrays import synthesize_arrays
 
@@ -154,7 +155,11 @@ def _show(record: "LayerRun") -> None:
     sqnr = "-" if record.sqnr_db is None else f"{record.sqnr_db:.2f} dB"
     rows = [
         ["layer", f"{record.layer}: {record.inputs} inputs, {record.outputs} outputs"],
-        ["array", f"{record.rows} x {record.columns} units of {record.lanes} lanes"],
+        [
+            "array",
+            f"{record.rows} x {record.columns} units of {record.lanes} lanes, "
+            f"{record.dataflow}-stationary",
+        ],
         ["formats", f"{record.format} x {record.activation}, scales {record.scale}"],
         ["results compared", f"{record.results:,}, each equal to the golden model's, as bits"],
         ["host build", record.host_build],

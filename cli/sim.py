@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from halfbyte.base import UserError
-from halfbyte.cli.array import ARRAY, Columns, Rows, make_arrays, show_array_simulations
+from halfbyte.cli.array import (
+    ARRAY,
+    Columns,
+    DataflowName,
+    Depth,
+    Rows,
+    make_arrays,
+    show_array_simulations,
+)
 from halfbyte.cli.designs import choose_architectures, mac_specs
 from halfbyte.cli.dot import (
     DOT,
@@ -39,7 +47,7 @@ from halfbyte.cli.output import number, print_json, progress, table
 from halfbyte.cli.units import MAC, Codes, Symbols, UnitName, check_unit, sim_unit
 
 if TYPE_CHECKING:
-    from halfbyte.rtl.array import ArraySpec
+    from halfbyte.rtl.array import SystolicSpec
     from halfbyte.rtl.dot import DotSpec
     from halfbyte.sim.records import SimulationRecord
 
@@ -132,7 +140,9 @@ def _sim_dots(
     print_json(records) if json else show_dot_simulations(records)
 
 
-def _sim_arrays(specs: "Sequence[ArraySpec]", simulator: str, seed: int | None, json: bool) -> None:
+def _sim_arrays(
+    specs: "Sequence[SystolicSpec]", simulator: str, seed: int | None, json: bool
+) -> None:
     """Stream a product through each array and print what was compared."""
     from halfbyte.sim.array.regression import run_array_regression
 
@@ -171,6 +181,8 @@ def sim(
     window: Window = None,
     rows: Rows = None,
     columns: Columns = None,
+    dataflow: DataflowName = "output",
+    depth: Depth = None,
     codes: Codes = "table",
     symbols: Symbols = 1,
     jobs: Jobs = None,
@@ -181,8 +193,8 @@ def sim(
     --arch all runs every architecture that fits; auto runs the one that synthesis found smallest.
     --dut simulates your own Verilog of a MAC. A dot-product unit (--unit dot) takes --lanes,
     --scale, --block, --accumulator, --window, --acc-width and --overflow; each of its scenarios has
-    a fifth of --cycles. An array of them (--unit array) also takes --rows and --columns: a matrix
-    product is streamed through it.
+    a fifth of --cycles. An array of them (--unit array) also takes --rows, --columns and
+    --dataflow: a matrix product is streamed through it.
     """
     from halfbyte.area.cells.technology import load_technology
     from halfbyte.sim.simulator import check_simulator
@@ -204,7 +216,7 @@ def sim(
         )
         units = resolve_lanes(units, load_technology(tech))
         if unit == ARRAY:
-            _sim_arrays(make_arrays(units, rows, columns), simulator, seed, json)
+            _sim_arrays(make_arrays(units, rows, columns, dataflow, depth), simulator, seed, json)
         else:
             _sim_dots(units, simulator, waves, seed, cycles, json)
         return

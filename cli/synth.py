@@ -11,6 +11,8 @@ from halfbyte.base.results import keep_results
 from halfbyte.cli.array import (
     ARRAY,
     Columns,
+    DataflowName,
+    Depth,
     Rows,
     make_arrays,
     show_arrays,
@@ -52,7 +54,7 @@ if TYPE_CHECKING:
     from halfbyte.area.cells.technology import Technology
     from halfbyte.area.search.dot_records import DotRecord
     from halfbyte.rtl import MacSpec
-    from halfbyte.rtl.array import ArraySpec
+    from halfbyte.rtl.array import SystolicSpec
     from halfbyte.rtl.dot import DotSpec
 
 __all__ = ["CLOCK_MISSED", "show_areas", "synth"]
@@ -248,7 +250,7 @@ def _synth_dots(
 
 
 def _synth_arrays(
-    specs: "Sequence[ArraySpec]",
+    specs: "Sequence[SystolicSpec]",
     technology: "Technology",
     clock_ps: float | None,
     operands: str | None,
@@ -301,14 +303,16 @@ def synth(
     window: Window = None,
     rows: Rows = None,
     columns: Columns = None,
+    dataflow: DataflowName = "output",
+    depth: Depth = None,
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:
     """Synthesize MACs or other units: the smallest of every architecture and recipe.
 
     Delay and energy are measured, too. A dot-product unit (--unit dot) takes --lanes, --scale,
-    --block, --accumulator and --window. An array of them (--unit array) also takes --rows and
-    --columns.
+    --block, --accumulator and --window. An array of them (--unit array) also takes --rows,
+    --columns and --dataflow.
     """
     if check_unit(unit, names):
         synth_unit(unit, pick_technology(tech, liberty, dont_use), lanes, codes, symbols, json)
@@ -329,7 +333,7 @@ def synth(
             overflow=overflow,
         )
         if unit == ARRAY:
-            arrays = make_arrays(specs, rows, columns)
+            arrays = make_arrays(specs, rows, columns, dataflow, depth)
             chosen = pick_technology(tech, liberty, dont_use)
             _synth_arrays(arrays, chosen, period, operands, effort, jobs, json)
             return

@@ -238,15 +238,22 @@ def wrong_sum(tree: Tree, spec: DotSpec) -> tuple[str | None, int]:
     return None, seen.steps
 
 
+def _augend_port(spec: DotSpec) -> str:
+    """The input that says what the products are added to."""
+    return "addend" if spec.chained else "clear"
+
+
 def prove_accumulator(tree: Tree, spec: DotSpec) -> Verdict:
     """Whether an integer unit stores its tree's output, and feeds it ``clear ? 0 : acc``.
+
+    A chained unit must feed it ``addend``.
 
     Proved from any state and for any outputs of lanes and adders, which are variables here.
     """
     aig, around = Aig(), tree.around
     driven = {gate.output for gate in around.gates}
     read = [net for gate in around.gates for net in gate.inputs]
-    read += [*tree.total, *tree.base, *around.output("acc"), *around.inputs["clear"]]
+    read += [*tree.total, *tree.base, *around.output("acc"), *around.inputs[_augend_port(spec)]]
     known: dict[Net, int] = {
         net: aig.variable()
         for net in dict.fromkeys(read)
@@ -255,13 +262,13 @@ def prove_accumulator(tree: Tree, spec: DotSpec) -> Verdict:
     literals = around.evaluate(aig, known)
     acc = around.word(literals, around.output("acc"))
     total = around.word(literals, tree.total)
-    (clear,) = around.word(literals, around.inputs["clear"])
+    port = around.word(literals, around.inputs[_augend_port(spec)])
     data = {register.output: register.data for register in around.registers}
     after = around.word(literals, [data[net] for net in around.output("acc")])
     if spec.overflow is Overflow.SATURATE:
         total = saturated(aig, total, spec.width)
-    gated = [aig.conjunction(literal, clear ^ 1) for literal in acc]
-    pairs = [*zip(around.word(literals, tree.base), gated, strict=True)]
+    augend = port if spec.chained else [aig.conjunction(each, port[0] ^ 1) for each in acc]
+    pairs = [*zip(around.word(literals, tree.base), augend, strict=True)]
     return compare(aig, (), [*pairs, *zip(after, total, strict=True)])
 
 

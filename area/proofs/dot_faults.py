@@ -42,6 +42,15 @@ def _swapped_bits(tree: Tree) -> Tree:
     return replace(tree, lanes=[first, *tree.lanes[1:]])
 
 
+def _wrong_base(spec: DotSpec, tree: Tree) -> tuple[str, Tree]:
+    """A fault in what the products are added to, and the tree with it."""
+    if spec.chained:
+        first, second, *others = tree.base
+        return "swapped bits of the addend", replace(tree, base=[second, first, *others])
+    around = tree.around.rewired({tree.around.inputs["clear"][0]: "0"})
+    return "missing clear", replace(tree, around=around)
+
+
 def fault_verdicts(
     spec: DotSpec, tree: Tree, lane: Circuit, rtl: Circuit, netlist: MappedUnit
 ) -> Mapping[str, str]:
@@ -56,9 +65,10 @@ def fault_verdicts(
     seen = {name: wrong_sum(each, spec)[0] is not None for name, each in trees.items()}
     operands = dict.fromkeys(lane.inputs["w"], lane.inputs["a"][0])
     seen["swapped operand of a lane"] = wrong_product(lane.rewired(operands), spec) is not None
-    clear = {rtl.inputs["clear"][0]: "0"}
     if spec.adds_base and not spec.is_fp32:
-        around = tree.around.rewired({tree.around.inputs["clear"][0]: "0"})
-        seen["missing clear"] = prove_accumulator(replace(tree, around=around), spec).equal is False
-    seen["netlist of another unit"] = prove_circuits(rtl.rewired(clear), netlist).status == REFUTED
+        name, wrong = _wrong_base(spec, tree)
+        seen[name] = prove_accumulator(wrong, spec).equal is False
+    port = "addend" if spec.chained else "clear"
+    other = rtl.rewired({rtl.inputs[port][0]: "0"})
+    seen["netlist of another unit"] = prove_circuits(other, netlist).status == REFUTED
     return {name: REFUTED if refuted else PROVED for name, refuted in seen.items()}

@@ -1,16 +1,17 @@
 """Records of systolic arrays."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from halfbyte.area.search.dot_records import DotRecord
 from halfbyte.base import Record
 
-__all__ = ["ArrayRecord", "MappedRegisters"]
+__all__ = ["ArrayRecord", "MappedPart"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class MappedRegisters(Record):
-    """The registers of one element on a cell library, as the store keeps them."""
+class MappedPart(Record):
+    """A part of an array beside its units on a cell library, as the store keeps it."""
 
     area_um2: float
     """Area of all cells, in um^2."""
@@ -19,23 +20,28 @@ class MappedRegisters(Record):
     flip_flops: int
     """Flip-flops of the netlist."""
     data_energy_fj: float | None
-    """Energy of the data per product, in fJ; null without the library's tables."""
+    """Energy of the data per cycle, in fJ; null without the library's tables."""
     clock_energy_fj: float | None
-    """Energy of the clock pins per product, in fJ; null without the library's tables."""
+    """Energy of the clock pins per cycle, in fJ; null without the library's tables."""
+    proof: str | None
+    """Whether the netlist does what its RTL does; null if no proof was asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ArrayRecord(DotRecord):
     """What an array takes on a cell library. Areas, cells and flip-flops count the whole array.
 
-    Delay, proof and netlist are those of one unit. The energy of a product counts the unit and the
-    element's registers.
+    Delay, proof and netlist are those of one unit. The energy of a product counts all parts.
     """
 
+    dataflow: str
+    """What stays in an element: output or weight."""
     rows: int
-    """Rows of units: tokens processed at a time."""
+    """Rows of units: tokens processed at a time, or shares of a dot product."""
     columns: int
     """Columns of units: outputs computed at a time."""
+    depth: int | None
+    """Tokens whose sums a column holds; null in an output-stationary array."""
     um2_per_mac: float
     """Area divided by the products per cycle, in um^2."""
     unit_um2: float
@@ -46,3 +52,11 @@ class ArrayRecord(DotRecord):
     """Energy per product in an element's registers, with their clock pins, in fJ."""
     skew_um2: float
     """Area of the registers that delay rows and columns, in um^2."""
+    skew_fj: float | None
+    """Energy per product in the registers that delay rows and columns, in fJ."""
+    return_um2: float
+    """Area of what brings sums back to the bottom of all columns, in um^2; 0 without it."""
+    return_fj: float | None
+    """Energy per product in what brings sums back, in fJ; 0 without it."""
+    parts_proof: Mapping[str, str] | None
+    """For each part beside the unit, whether its netlist does what its RTL does; null without."""

@@ -1,37 +1,27 @@
-"""The data in the registers of an array's element, cycle by cycle, and the energy that it takes.
+"""The data in the parts of an output-stationary array, cycle by cycle.
 
 Codes are those that units are measured on. A result is the unit's sum of the cycles before. In each
 sum, the results of the elements below pass one after the other, with a cycle between them; an
 element in the middle of a column is measured.
 """
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from halfbyte.area.cells.technology import Technology
-from halfbyte.area.netlists.netlist import read_netlist
-from halfbyte.area.timing.activity import simulate
-from halfbyte.area.timing.delay import analyse_timing
-from halfbyte.area.timing.dot_streams import dot_streams
-from halfbyte.area.timing.energy import Energy, analyse_energy
+from halfbyte.area.timing.dot_streams import dot_streams, sum_words
 from halfbyte.area.timing.operands import CYCLES as TERMS
 from halfbyte.area.timing.operands import Operands
-from halfbyte.base import UserError
 from halfbyte.rtl.array import ArraySpec
 
-__all__ = ["element_streams", "measure_registers"]
+__all__ = ["element_streams"]
 
 _CLEAR, _TAKE, _LAST = 1, 2, 4
 
 
 def _sums(spec: ArraySpec, operands: Operands, cycles: int) -> NDArray[Any]:
-    """The unit's accumulator after each cycle as a number of ``result_bits``; (cycles, 64).
-
-    Scales are 1. Exact and FP32 accumulators take in the quanta as the unit does.
-    """
+    """The unit's accumulator after each cycle as a number of ``result_bits``; (cycles, 64)."""
     unit = spec.unit
     codes = operands.codes(unit.weight, unit.activation)
     values = [
@@ -40,14 +30,7 @@ def _sums(spec: ArraySpec, operands: Operands, cycles: int) -> NDArray[Any]:
     ]
     terms = np.arange(cycles * unit.lanes) % TERMS
     products = (values[0] * values[1])[terms].reshape(cycles, unit.lanes, -1).sum(axis=1)
-    totals = products.cumsum(axis=0)
-    if unit.is_fp32:
-        scaled = np.ldexp(totals.astype(np.float32), unit.exponent_of_quantum)
-        bits: NDArray[Any] = scaled.astype(np.float32).view(np.uint32).astype(object)
-        return bits
-    shift = -unit.lowest_exponent if unit.is_exact else 0
-    words: NDArray[Any] = (totals.astype(object) << max(shift, 0)) & ((1 << unit.width) - 1)
-    return words
+    return sum_words(unit, products.cumsum(axis=0))
 
 
 def element_streams(spec: ArraySpec, operands: Operands) -> dict[str, NDArray[Any]]:
@@ -79,20 +62,3 @@ def element_streams(spec: ArraySpec, operands: Operands) -> dict[str, NDArray[An
         if side in unit_streams:
             streams[f"{side}_in"] = unit_streams[side]
     return streams
-
-
-def measure_registers(
-    path: Path, top: str, technology: Technology, spec: ArraySpec, operands: Operands
-) -> Energy | None:
-    """The energies in fJ per cycle of an element's registers; None without the tables for them.
-
-    ``path`` is their netlist in the format of Yosys' ``write_json``, module ``top``.
-    """
-    netlist = read_netlist(path, technology.cells, top)
-    streams = element_streams(spec, operands)
-    try:
-        timing = analyse_timing(netlist, technology)
-        activity = simulate(netlist, {name: streams[name] for name in netlist.inputs})
-        return analyse_energy(netlist, technology, timing, activity)
-    except UserError:
-        return None

@@ -16,47 +16,116 @@ from halfbyte.area.timing.delay import analyse_timing
 from halfbyte.area.timing.energy import analyse_energy
 from halfbyte.area.timing.glitches import glitch_energy
 from halfbyte.area.timing.operands import CYCLES as TERMS
-from halfbyte.area.timing.operands import Operands
+from halfbyte.area.timing.operands import ROWS, Operands
 from halfbyte.base import Record, UserError
 from halfbyte.rtl.dot import DotSpec
 
-__all__ = ["DotMeasured", "dot_streams", "measure_dot"]
+__all__ = [
+    "DotMeasured",
+    "code_words",
+    "dot_streams",
+    "held_streams",
+    "measure_dot",
+    "sum_words",
+]
+
+# Cycles for which the unit of a weight-stationary array keeps its weights while it is measured:
+# those of the least array of 16 rows.
+HELD = 17
 
 
 def dot_streams(spec: DotSpec, operands: Operands) -> dict[str, NDArray[Any]]:
     """The input words of 64 units, (cycles, 64) for each port.
 
-    Each unit computes one dot product of 256 terms.
+    Each unit computes one dot product of 256 terms. A chained unit instead keeps weights for
+    ``HELD`` cycles, see :func:`held_streams`.
 
     The codes are those that the MACs are measured on, one for each lane in a cycle. All scales are
     1, since the operands do not hold the scales of the model.
     """
+    if spec.chained:
+        return held_streams(spec, operands, HELD)
     cycles = max(2, -(-TERMS // spec.lanes))
     codes = operands.codes(spec.weight, spec.activation)
+    terms = np.arange(cycles) * spec.lanes
     streams = {
-        "w": _words(codes["w"], spec.weight.bits, spec.lanes, cycles),
-        "a": _words(codes["a"], spec.activation.bits, spec.lanes, cycles),
+        "w": code_words(codes["w"], spec.weight.bits, spec.lanes, terms),
+        "a": code_words(codes["a"], spec.activation.bits, spec.lanes, terms),
         "clear": _marks(cycles, [0]),
+        **_scales(spec, cycles),
     }
-    if spec.scale:
-        one = np.full((cycles, STREAMS), spec.scale.values.index(1), np.uint64)
-        streams |= {"w_scale": one, "a_scale": one}
     if spec.gathers:
         last = range(spec.cycles_per_block - 1, cycles, spec.cycles_per_block)
         streams["last"] = _marks(cycles, last)
     return streams
 
 
-def _words(codes: NDArray[np.uint8], bits: int, lanes: int, cycles: int) -> NDArray[np.object_]:
-    """The codes of all lanes joined into one word, lane 0 lowest.
+def held_streams(spec: DotSpec, operands: Operands, held: int) -> dict[str, NDArray[Any]]:
+    """The input words of 64 chained units, which keep their weights for ``held`` cycles each.
 
-    The terms start again after the last of the 256.
+    Two sets of weights follow each other, from both halves of a dot product of 256 terms. While one
+    stays, the activations of four tokens take turns. ``addend`` is the sum of the terms before.
     """
-    words = np.zeros((cycles, STREAMS), object)
-    for lane in range(lanes):
-        terms = (np.arange(cycles) * lanes + lane) % TERMS
-        words += codes[terms].astype(object) << lane * bits
+    codes = operands.codes(spec.weight, spec.activation)
+    groups = max(TERMS // spec.lanes, 1)
+    starts = np.array([groups // 4, groups * 3 // 4]) * spec.lanes
+    turns = np.arange(2 * held)
+    firsts = np.repeat(starts, held)
+    # Streams of four tokens with the same weights stand side by side.
+    streams = np.arange(STREAMS)
+    turned = streams // ROWS * ROWS + (streams + turns[:, None]) % ROWS
+    products = np.multiply(
+        *(
+            np.array(fmt.integers, np.int64)[codes[port]]
+            for port, fmt in (("w", spec.weight), ("a", spec.activation))
+        )
+    )
+    before = np.concatenate([np.zeros((1, STREAMS), np.int64), products.cumsum(axis=0)])
+    found = {
+        "w": code_words(codes["w"], spec.weight.bits, spec.lanes, firsts),
+        "a": np.take_along_axis(
+            code_words(codes["a"], spec.activation.bits, spec.lanes, firsts), turned, axis=1
+        ),
+        "addend": np.take_along_axis(sum_words(spec, before[firsts]), turned, axis=1),
+        **_scales(spec, 2 * held),
+    }
+    if spec.is_exact:
+        found["addend_nan"] = _marks(2 * held, [])
+    return found
+
+
+def sum_words(spec: DotSpec, totals: NDArray[np.int64]) -> NDArray[Any]:
+    """Sums of products as the unit's accumulator holds them, if all scales are 1.
+
+    Exact and FP32 accumulators take in the quanta as the unit does.
+    """
+    if spec.is_fp32:
+        scaled = np.ldexp(totals.astype(np.float32), spec.exponent_of_quantum)
+        bits: NDArray[Any] = scaled.astype(np.float32).view(np.uint32).astype(object)
+        return bits
+    shift = -spec.lowest_exponent if spec.is_exact else 0
+    words: NDArray[Any] = (totals.astype(object) << max(shift, 0)) & ((1 << spec.width) - 1)
     return words
+
+
+def code_words(
+    codes: NDArray[np.uint8], bits: int, lanes: int, firsts: NDArray[np.int64]
+) -> NDArray[np.object_]:
+    """The codes of all lanes joined into one word for each cycle, lane 0 lowest.
+
+    ``firsts`` are the terms of lane 0. The terms start again after the last of the 256.
+    """
+    words = np.zeros((len(firsts), STREAMS), object)
+    for lane in range(lanes):
+        words += codes[(firsts + lane) % TERMS].astype(object) << lane * bits
+    return words
+
+
+def _scales(spec: DotSpec, cycles: int) -> dict[str, NDArray[np.uint64]]:
+    if spec.scale is None:
+        return {}
+    one = np.full((cycles, STREAMS), spec.scale.values.index(1), np.uint64)
+    return {"w_scale": one, "a_scale": one}
 
 
 def _marks(cycles: int, places: Any) -> NDArray[np.uint64]:

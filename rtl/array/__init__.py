@@ -1,7 +1,19 @@
 """Systolic arrays of dot-product units."""
 
+from halfbyte.rtl.array.base import SystolicSpec
+from halfbyte.rtl.array.names import Dataflow
 from halfbyte.rtl.array.registers import ElementRegisters
 from halfbyte.rtl.array.spec import ArraySpec
 from halfbyte.rtl.array.systolic import SystolicArray
+from halfbyte.rtl.array.weight_spec import WeightArraySpec
+from halfbyte.rtl.array.weight_stationary import WeightStationaryArray
 
-__all__ = ["ArraySpec", "ElementRegisters", "SystolicArray"]
+__all__ = [
+    "ArraySpec",
+    "Dataflow",
+    "ElementRegisters",
+    "SystolicArray",
+    "SystolicSpec",
+    "WeightArraySpec",
+    "WeightStationaryArray",
+]

@@ -1,44 +1,43 @@
 """One element of an array: a unit and its registers."""
 
-from typing import TYPE_CHECKING
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any
 
-from amaranth.hdl import Cat, ClockSignal, Instance, Module, Signal
+from amaranth.hdl import Cat, ClockSignal, Instance, Module, Signal, Value
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Member, Out
 
 from halfbyte.rtl.array.names import UNIT
-from halfbyte.rtl.array.registers import ElementRegisters, moving_ports
+from halfbyte.rtl.array.registers import moving_members, moving_ports
 from halfbyte.rtl.exported import Exported
 
 if TYPE_CHECKING:
-    from halfbyte.rtl.array.spec import ArraySpec
+    from halfbyte.rtl.array.base import SystolicSpec
 
-__all__ = ["Element", "element_ports"]
+__all__ = ["Element", "OutputElement", "WeightElement", "element_ports"]
 
 
-def element_ports(spec: "ArraySpec") -> dict[str, Member]:
+def element_ports(spec: "SystolicSpec") -> dict[str, Member]:
     """The ports of an element."""
-    moving = moving_ports(spec)
     return {
-        **{f"{name}_in": In(bits) for name, bits in moving.items()},
-        **{f"{name}_out": Out(bits) for name, bits in moving.items()},
-        "sum_in": In(spec.result_bits),
-        "valid_in": In(1),
-        "sum_out": Out(spec.result_bits),
-        "valid_out": Out(1),
+        **moving_members(moving_ports(spec)),
+        **{f"{name}_in": In(bits) for name, bits in spec.rising_ports.items()},
+        **{f"{name}_out": Out(bits) for name, bits in spec.rising_ports.items()},
     }
 
 
 class Element(Exported):
-    """A unit, instantiated by name, and the :class:`ElementRegisters` around it. It has their
-    ports.
+    """A unit, instantiated by name, and the registers around it.
+
+    It has the registers' ports to its neighbours.
 
     Parameters
     ----------
-    spec : :class:`ArraySpec`
+    spec : :class:`SystolicSpec`
         The specification of the array.
     """
 
-    def __init__(self, spec: "ArraySpec") -> None:
+    def __init__(self, spec: "SystolicSpec") -> None:
         self.spec = spec
         super().__init__(element_ports(spec))
 
@@ -46,26 +45,64 @@ class Element(Exported):
         return ["An element of the array: a unit and the registers around it"]
 
     def elaborate(self, platform: object) -> Module:
-        m, unit = Module(), self.spec.unit
-        m.submodules.registers = registers = ElementRegisters(self.spec)
+        m, unit = Module(), self.spec.element_unit
+        m.submodules.registers = registers = self.spec.registers()
         for name in element_ports(self.spec):
-            inner, outer = getattr(registers, name), getattr(self, name)
-            m.d.comb += outer.eq(inner) if name.endswith("_out") else inner.eq(outer)
+            if name in registers.signature.members:
+                inner, outer = getattr(registers, name), getattr(self, name)
+                m.d.comb += outer.eq(inner) if name.endswith("_out") else inner.eq(outer)
         acc, nan = Signal(unit.width), Signal(int(unit.is_exact))
-        control = registers.control_out
         ports = {
             "i_clk": ClockSignal(),
-            "i_w": registers.w_out,
             "i_a": registers.a_out,
-            "i_clear": control[0],
             "o_acc": acc,
+            **{f"i_{name}": value for name, value in self._operands(registers).items()},
         }
-        if unit.gathers:
-            ports["i_last"] = control[2]
         if unit.scale:
-            ports |= {"i_w_scale": registers.w_scale_out, "i_a_scale": registers.a_scale_out}
+            ports["i_a_scale"] = registers.a_scale_out
         if unit.is_exact:
             ports["o_nan"] = nan
         m.submodules.unit = Instance(UNIT, **ports)
-        m.d.comb += registers.acc.eq(Cat(acc, nan))
+        m.d.comb += self._result(registers).eq(Cat(acc, nan))
         return m
+
+    @abstractmethod
+    def _operands(self, registers: Any) -> dict[str, Value]:
+        """The unit's inputs other than activations."""
+
+    @abstractmethod
+    def _result(self, registers: wiring.Component) -> Value:
+        """What takes the unit's result."""
+
+
+class OutputElement(Element):
+    """An element that computes a sum of its own. It has :class:`ElementRegisters`."""
+
+    def _operands(self, registers: Any) -> dict[str, Value]:
+        unit, control = self.spec.unit, registers.control_out
+        operands = {"w": registers.w_out, "clear": control[0]}
+        if unit.gathers:
+            operands["last"] = control[2]
+        return operands | ({"w_scale": registers.w_scale_out} if unit.scale else {})
+
+    def _result(self, registers: Any) -> Value:
+        found: Value = registers.acc
+        return found
+
+
+class WeightElement(Element):
+    """An element that keeps its weights, and adds to the sum that comes from below.
+
+    It has :class:`WeightRegisters`. The unit's own register holds the sum that moves up.
+    """
+
+    def _operands(self, registers: Any) -> dict[str, Value]:
+        unit = self.spec.unit
+        operands = {"w": registers.w_held, "addend": self.sum_in[: unit.width]}
+        if unit.is_exact:
+            operands["addend_nan"] = self.sum_in[unit.width]
+        return operands | ({"w_scale": registers.w_scale_held} if unit.scale else {})
+
+    def _result(self, registers: Any) -> Value:
+        found: Value = self.sum_out
+        return found

@@ -1,5 +1,29 @@
-"""Names of the modules of an array."""
+"""Names of the modules of an array, and of the parts that are synthesized alone."""
 
-__all__ = ["ARRAY", "ELEMENT", "UNIT"]
+import enum
+
+__all__ = [
+    "ARRAY",
+    "COLUMN_DELAY",
+    "ELEMENT",
+    "REGISTERS",
+    "ROW_DELAY",
+    "SUM_RETURN",
+    "TAKE_DELAY",
+    "UNIT",
+    "Dataflow",
+]
 
 ARRAY, ELEMENT, UNIT = "array", "element", "unit"
+REGISTERS, ROW_DELAY, COLUMN_DELAY = "registers", "row_delay", "column_delay"
+SUM_RETURN, TAKE_DELAY = "sum_return", "take_delay"
+
+
+class Dataflow(enum.Enum):
+    """What stays in an element while the rest moves through the array."""
+
+    OUTPUT = "output"
+    """The sum: each element computes results of its own."""
+
+    WEIGHT = "weight"
+    """The weights: a sum moves up through a column, and each element adds to it."""

@@ -1,5 +1,6 @@
 """The registers of an element: for the data that moves through the array, and for the results."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from amaranth.hdl import Module, Mux, Signal
@@ -7,12 +8,12 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 if TYPE_CHECKING:
-    from halfbyte.rtl.array.spec import ArraySpec
+    from halfbyte.rtl.array.base import SystolicSpec
 
-__all__ = ["ElementRegisters", "moving_ports"]
+__all__ = ["DelayStage", "ElementRegisters", "move", "moving_members", "moving_ports"]
 
 
-def moving_ports(spec: "ArraySpec") -> dict[str, int]:
+def moving_ports(spec: "SystolicSpec") -> dict[str, int]:
     """Widths in bits of the data that moves through an element: ``a`` to the right, ``w``
     downwards."""
     ports = {"a": spec.activation_bits, "w": spec.weight_bits, "control": spec.control_bits}
@@ -21,8 +22,48 @@ def moving_ports(spec: "ArraySpec") -> dict[str, int]:
     return ports
 
 
+def moving_members(ports: Mapping[str, int]) -> dict[str, wiring.Member]:
+    """An input and an output for each of ``ports``."""
+    return {
+        **{f"{name}_in": In(bits) for name, bits in ports.items()},
+        **{f"{name}_out": Out(bits) for name, bits in ports.items()},
+    }
+
+
+def move(m: Module, component: wiring.Component, ports: Mapping[str, int]) -> None:
+    """A register from the input to the output of each of ``ports``."""
+    for name, bits in ports.items():
+        register = Signal(bits, name=f"{name}_register", reset_less=True)
+        m.d.sync += register.eq(getattr(component, f"{name}_in"))
+        m.d.comb += getattr(component, f"{name}_out").eq(register)
+
+
+class DelayStage(wiring.Component):
+    """One cycle of the delay of a row or a column.
+
+    Parameters
+    ----------
+    ports : mapping of :class:`str` to :class:`int`
+        Names and widths in bits of what is delayed.
+
+    Members
+    -------
+    NAME_in, NAME_out : ``In(bits)``, ``Out(bits)``
+        Each port, and the same a cycle later.
+    """
+
+    def __init__(self, *, ports: Mapping[str, int]) -> None:
+        self.ports = ports
+        super().__init__(moving_members(ports))
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        move(m, self, self.ports)
+        return m
+
+
 class ElementRegisters(wiring.Component):
-    """All registers of an element except those of its unit.
+    """All registers of an output-stationary element except those of its unit.
 
     Codes, scales and control reach the unit one cycle later. They reach the next element at the
     same time. ``take`` in the control copies the unit's result into a register of its own. In all
@@ -48,13 +89,11 @@ class ElementRegisters(wiring.Component):
         The same, one cycle later; or this element's own result.
     """
 
-    def __init__(self, spec: "ArraySpec") -> None:
+    def __init__(self, spec: "SystolicSpec") -> None:
         self.spec = spec
-        ports = moving_ports(spec)
         super().__init__(
             {
-                **{f"{name}_in": In(bits) for name, bits in ports.items()},
-                **{f"{name}_out": Out(bits) for name, bits in ports.items()},
+                **moving_members(moving_ports(spec)),
                 "acc": In(spec.result_bits),
                 "sum_in": In(spec.result_bits),
                 "valid_in": In(1),
@@ -65,10 +104,7 @@ class ElementRegisters(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        for name, bits in moving_ports(self.spec).items():
-            register = Signal(bits, name=f"{name}_register", reset_less=True)
-            m.d.sync += register.eq(getattr(self, f"{name}_in"))
-            m.d.comb += getattr(self, f"{name}_out").eq(register)
+        move(m, self, moving_ports(self.spec))
         result = Signal(self.spec.result_bits, reset_less=True)
         valid = Signal(reset_less=True)
         take = self.control_out[1]

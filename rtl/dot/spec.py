@@ -86,6 +86,9 @@ class DotSpec(UnitSpec):
         The last adder of the tree, and of the sums in an FP32 stage.
     adders : AdderStyle
         The full adders of the library that the unit is meant for.
+    chained : bool
+        Whether the unit adds to a port instead of its own accumulator, as the elements of a
+        weight-stationary array do.
 
     Raises
     ------
@@ -106,6 +109,7 @@ class DotSpec(UnitSpec):
     window: tuple[int, int] | None = None
     final_adder: FinalAdder = FinalAdder.RIPPLE
     adders: AdderStyle = PLAIN
+    chained: bool = False
 
     def __post_init__(self) -> None:
         for side, fmt in (("Weight", self.weight), ("Activation", self.activation)):
@@ -139,6 +143,11 @@ class DotSpec(UnitSpec):
             )
         if self.scale is None and self.block != self.lanes:
             raise UserError("A block is what shares a scale: give a scale format, or no block")
+        if self.chained and self.gathers:
+            raise UserError(
+                "An element that keeps its weights adds a whole block a cycle: take as many lanes "
+                f"as the block has products, {self.block}, not {self.lanes}"
+            )
 
     def _check_accumulator(self) -> None:
         kind = self.accumulator
@@ -321,8 +330,11 @@ class DotSpec(UnitSpec):
         ports = {
             "w": self.lanes * self.weight.bits,
             "a": self.lanes * self.activation.bits,
-            "clear": 1,
         }
+        if not self.chained:
+            ports["clear"] = 1
+        else:
+            ports |= {"addend": self.width} | ({"addend_nan": 1} if self.is_exact else {})
         if self.scale:
             ports |= {"w_scale": self.scale.bits, "a_scale": self.scale.bits}
         return {**ports, "last": 1} if self.gathers else ports
@@ -351,6 +363,8 @@ class DotSpec(UnitSpec):
         """A name for modules and files."""
         formats = dict.fromkeys((self.weight.name, self.activation.name))
         words = ["dot", *formats, f"lanes{self.lanes}", self.accumulator.value]
+        if self.chained:
+            words.append("chained")
         if self.scale:
             words += [self.scale.name, f"block{self.block_size}"]
         if self.accumulator is not Accumulator.FP32:
@@ -377,6 +391,7 @@ class DotSpec(UnitSpec):
             "window": self.window,
             "final_adder": self.final_adder.value,
             "adders": self.adders.module,
+            "chained": self.chained,
         }
 
     @property

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from amaranth.hdl import Instance, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
@@ -42,6 +42,9 @@ class DotUnit(Exported):
 
     There is no reset: ``clear`` starts a new sum. The operands are not registered.
 
+    A chained unit adds to ``addend`` instead of its own ``acc``, and has no ``clear``: a sum goes
+    from unit to unit, one a cycle.
+
     Parameters
     ----------
     spec : :class:`DotSpec`
@@ -53,6 +56,9 @@ class DotUnit(Exported):
         Operand codes, lane 0 in the lowest bits, sampled at every rising clock edge.
     clear : ``In(1)``
         High to start a new sum with this cycle's products.
+    addend, addend_nan : ``In(width)``, ``In(1)``
+        Only of a chained unit, instead of ``clear``: the sum that P is added to, as ``acc`` and
+        ``nan`` of another unit give it.
     w_scale, a_scale : ``In(scale.bits)``
         Codes of the block's scales, if it has scales.
     last : ``In(1)``
@@ -87,15 +93,14 @@ class DotUnit(Exported):
                 for side, fmt in (("w", spec.weight), ("a", spec.activation))
             ),
         ]
+        before = "addend" if spec.chained else "(clear ? 0 : acc)"
         if spec.is_fp32:
             scales = " * w_scale * a_scale" if spec.scale else ""
-            lines.append(f"every rising clk edge, acc <= fl((clear ? 0 : acc) + P{scales}), FP32")
+            lines.append(f"every rising clk edge, acc <= fl({before} + P{scales}), FP32")
         elif spec.is_exact:
-            lines.append(
-                "every rising clk edge, acc <= (clear ? 0 : acc) + P * w_scale * a_scale, exact"
-            )
+            lines.append(f"every rising clk edge, acc <= {before} + P * w_scale * a_scale, exact")
         else:
-            lines.append("every rising clk edge, acc <= (clear ? 0 : acc) + P")
+            lines.append(f"every rising clk edge, acc <= {before} + P")
         if spec.scale:
             lines.append(
                 f"w_scale, a_scale: {spec.scale.title}; {spec.block_size} products a block"
@@ -115,7 +120,8 @@ class DotUnit(Exported):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         keep = Signal()
-        m.d.comb += keep.eq(~self.clear)
+        if not self.spec.chained:
+            m.d.comb += keep.eq(~self.clear)
         if self.spec.is_fp32:
             self._fp32(m, keep)
         elif self.spec.is_exact:
@@ -123,6 +129,12 @@ class DotUnit(Exported):
         else:
             self._integer(m, keep)
         return m
+
+    def _so_far(self, accumulator: Signal, keep: Value) -> Value:
+        """What the products of this cycle are added to."""
+        if self.spec.chained:
+            return cast("Value", self.addend)
+        return accumulator & keep.replicate(len(accumulator))
 
     def _sum(self, m: Module, columns: SignedColumns) -> Value:
         """The sum of the bits in ``columns`` and the products, with all its bits."""
@@ -151,7 +163,7 @@ class DotUnit(Exported):
         accumulator = Signal(signed(spec.width), reset_less=True)
         base = Signal(spec.width)
         m.d.comb += [
-            base.eq(accumulator & keep.replicate(spec.width)),
+            base.eq(self._so_far(accumulator, keep)),
             self.acc.eq(accumulator),
         ]
         if spec.overflow is Overflow.WRAP:
@@ -184,7 +196,7 @@ class DotUnit(Exported):
         if spec.scale:
             m.d.comb += [block.w_scale.eq(self.w_scale), block.a_scale.eq(self.a_scale)]
         m.d.comb += [
-            augend.eq(accumulator & keep.replicate(spec.width)),
+            augend.eq(self._so_far(accumulator, keep)),
             block.total.eq(self._block_sum(m, keep)),
             accumulate.negative.eq(block.negative),
             accumulate.exponent.eq(block.exponent),
@@ -209,11 +221,9 @@ class DotUnit(Exported):
             self.nan.eq(is_nan),
         ]
         augend = Signal(signed(spec.width))
-        m.d.comb += augend.eq(accumulator & keep.replicate(spec.width))
-        m.d.sync += [
-            accumulator.eq(augend + term.scaled),
-            is_nan.eq((is_nan & keep) | term.is_nan),
-        ]
+        m.d.comb += augend.eq(self._so_far(accumulator, keep))
+        was_nan = self.addend_nan if spec.chained else is_nan & keep
+        m.d.sync += [accumulator.eq(augend + term.scaled), is_nan.eq(was_nan | term.is_nan)]
 
 
 def has_small_stage(spec: "DotSpec") -> bool:

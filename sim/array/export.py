@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from halfbyte.base import versions_of, write_atomically
 from halfbyte.rtl import port_widths
-from halfbyte.rtl.array import ArraySpec
+from halfbyte.rtl.array import SystolicSpec
 from halfbyte.sim.array.plan import ArrayPlan
 from halfbyte.sim.array.product import make_plan
 from halfbyte.sim.array.record import ArrayExport
@@ -71,23 +71,21 @@ endmodule
 """
 
 
-def results_by_cycle(spec: ArraySpec, plan: ArrayPlan) -> NDArray[np.int64]:
-    """What leaves each column in each cycle; (T, columns) int64, -2 for nothing, -1 for padding.
-
-    A result of row r leaves column c 2 + c + 2 r cycles after ``take``.
-    """
+def results_by_cycle(spec: SystolicSpec, plan: ArrayPlan) -> NDArray[np.int64]:
+    """What leaves each column in each cycle; (T, columns) int64, -2 for nothing, -1 for padding."""
     at, words = plan.ports.input_offsets["take"], plan.stimulus
     takes = np.flatnonzero(words[:, at // 8] >> at % 8 & 1)
     found = np.full((len(words), spec.columns), -2, np.int64)
+    results = spec.results_per_take
     for tile, take in enumerate(takes):
-        for row in range(spec.rows):
+        for number in range(results):
             for column in range(spec.columns):
-                cycle = take + 2 + column + 2 * row
-                found[cycle, column] = plan.expected[tile * spec.rows + row, column]
+                cycle = take + spec.latency(number, column)
+                found[cycle, column] = plan.expected[tile * results + number, column]
     return found
 
 
-def export_array(spec: ArraySpec, folder: Path, *, seed: int = 0) -> ArrayExport:
+def export_array(spec: SystolicSpec, folder: Path, *, seed: int = 0) -> ArrayExport:
     """Write ``NAME.v``, its vectors and its bench into ``folder``; NAME is that of ``spec``.
 
     Raises ArchitectureError if the architecture is ``auto``, UserError for units without a golden
@@ -116,7 +114,7 @@ def export_array(spec: ArraySpec, folder: Path, *, seed: int = 0) -> ArrayExport
     )
 
 
-def _vectors(spec: ArraySpec, plan: ArrayPlan, results: NDArray[np.int64]) -> list[str]:
+def _vectors(spec: SystolicSpec, plan: ArrayPlan, results: NDArray[np.int64]) -> list[str]:
     inputs, bits = sum(plan.ports.inputs.values()), spec.result_bits
     lines = []
     for row, leaving in zip(plan.stimulus, results.tolist(), strict=True):
@@ -129,7 +127,7 @@ def _vectors(spec: ArraySpec, plan: ArrayPlan, results: NDArray[np.int64]) -> li
     return lines
 
 
-def _bench(spec: ArraySpec, plan: ArrayPlan, vectors: str) -> str:
+def _bench(spec: SystolicSpec, plan: ArrayPlan, vectors: str) -> str:
     inputs, offsets = plan.ports.inputs, plan.ports.input_offsets
     width, sums = sum(inputs.values()), spec.columns * spec.result_bits
     expected = width + 2 * spec.columns

@@ -13,9 +13,10 @@ from halfbyte.formats import Overflow
 from halfbyte.golden import dot
 from halfbyte.golden.unit_gemm import unit_gemm
 from halfbyte.rtl import port_widths
-from halfbyte.rtl.array import ArraySpec
+from halfbyte.rtl.array import SystolicSpec
+from halfbyte.sim.array.operands import Operands
 from halfbyte.sim.array.plan import ArrayPlan
-from halfbyte.sim.array.schedule import Operands, schedule
+from halfbyte.sim.array.schedule import schedule
 from halfbyte.sim.ports import PortMap
 from halfbyte.sim.simulation import simulate
 from halfbyte.sim.wrapper import TIMESCALE
@@ -46,7 +47,7 @@ class ArrayRun:
     seconds: float
 
 
-def expected_product(spec: ArraySpec, operands: Operands) -> Tensor:
+def expected_product(spec: SystolicSpec, operands: Operands) -> Tensor:
     """The golden model's result: (M, N) int64 for an integer unit, float32 for an FP32 one.
 
     Raises UserError for other accumulators.
@@ -74,7 +75,7 @@ def expected_product(spec: ArraySpec, operands: Operands) -> Tensor:
 
 
 def run_product(
-    spec: ArraySpec, operands: Operands, *, simulator: str = "verilator"
+    spec: SystolicSpec, operands: Operands, *, simulator: str = "verilator"
 ) -> tuple[Tensor, ArrayRun]:
     """Stream ``A W^T`` through the array's RTL, tile by tile; returns the product and the outcome.
 
@@ -101,7 +102,7 @@ def run_product(
 
 
 def make_plan(
-    spec: ArraySpec, operands: Operands, ports: PortMap, product: Tensor | None = None
+    spec: SystolicSpec, operands: Operands, ports: PortMap, product: Tensor | None = None
 ) -> ArrayPlan:
     """The array's inputs of every cycle, and the results that leave it, from the golden model.
 

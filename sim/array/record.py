@@ -27,10 +27,14 @@ class LayerRun(Record):
     """Products that share a scale."""
     lanes: int
     """Products a cycle of each unit."""
+    dataflow: str
+    """What stays in an element: output or weight."""
     rows: int
-    """Units down: tokens at a time."""
+    """Units down."""
     columns: int
     """Units across: outputs at a time."""
+    depth: int | None
+    """Tokens whose sums a column holds; null in an output-stationary array."""
     inputs: int
     """The layer's inputs."""
     outputs: int
@@ -61,10 +65,14 @@ class LayerRun(Record):
 class ArraySimulation(DotFields):
     """A matrix product through the RTL of an array, equal to the golden model's as bits."""
 
+    dataflow: str
+    """What stays in an element: output or weight."""
     rows: int
     """Units down."""
     columns: int
     """Units across."""
+    depth: int | None
+    """Tokens whose sums a column holds; null in an output-stationary array."""
     simulator: str
     """The simulator."""
     seed: int
@@ -95,10 +103,14 @@ class ArraySimulation(DotFields):
 class ArrayExport(DotFields):
     """An array written as Verilog, with vectors and a bench."""
 
+    dataflow: str
+    """What stays in an element: output or weight."""
     rows: int
     """Units down."""
     columns: int
     """Units across."""
+    depth: int | None
+    """Tokens whose sums a column holds; null in an output-stationary array."""
     module: str
     """Name of the Verilog module."""
     count: int

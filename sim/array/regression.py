@@ -8,16 +8,16 @@ from numpy.typing import NDArray
 
 from halfbyte.base import versions_of
 from halfbyte.formats import Format
-from halfbyte.rtl.array import ArraySpec
+from halfbyte.rtl.array import SystolicSpec
+from halfbyte.sim.array.operands import Operands
 from halfbyte.sim.array.product import run_product
 from halfbyte.sim.array.record import ArraySimulation
-from halfbyte.sim.array.schedule import Operands
 from halfbyte.sim.runner import SEED_BITS
 from halfbyte.sim.simulator import check_simulator, simulator_version
 
 __all__ = ["regression_operands", "run_array_regression"]
 
-# Whole tiles down and across before the tails; blocks of a result, and cycles without scales.
+# Whole tiles down and across before the tails; tiles of inputs, and cycles without scales.
 _TILES, _BLOCKS, _STEPS = 2, 3, 20
 
 
@@ -31,26 +31,31 @@ def _codes(
     return codes
 
 
-def regression_operands(spec: ArraySpec, seed: int) -> Operands:
-    """Operands for whole tiles and one row and column more; without scales, also part of a step."""
+def regression_operands(spec: SystolicSpec, seed: int) -> Operands:
+    """Operands for whole tiles and one row and column more, and for a part of a tile's inputs."""
     generator, unit = np.random.default_rng(seed), spec.unit
-    length = _BLOCKS * unit.block_size if unit.scale else _STEPS * unit.lanes
-    if not unit.scale and 0 in (*unit.weight.integers, *unit.activation.integers):
-        length += unit.lanes // 2
-    tokens, outputs = _TILES * spec.rows + 1, _TILES * spec.columns + 1
+    steps = spec.tile_inputs // unit.lanes  # of a unit; the elements of a column may share them
+    has_zero = 0 in (*unit.weight.integers, *unit.activation.integers)
+    blocks = (_BLOCKS - 1) * steps + 1 if has_zero else _BLOCKS * steps
+    if unit.scale:
+        length = blocks * unit.block_size
+    else:
+        length = max(_STEPS if steps == 1 else 0, blocks) * unit.lanes
+        length += unit.lanes // 2 if has_zero else 0
+    tokens, outputs = _TILES * spec.tile_tokens + 1, _TILES * spec.columns + 1
     a = _codes(generator, unit.activation, (tokens, length))
     w = _codes(generator, unit.weight, (outputs, length))
     if unit.scale is None:
         return Operands(a, w)
     scales = [
-        generator.integers(0, 2**unit.scale.bits, (rows, _BLOCKS)).astype(np.uint8)
+        generator.integers(0, 2**unit.scale.bits, (rows, blocks)).astype(np.uint8)
         for rows in (tokens, outputs)
     ]
     return Operands(a, w, *scales)
 
 
 def run_array_regression(
-    spec: ArraySpec, *, simulator: str = "verilator", seed: int | None = None
+    spec: SystolicSpec, *, simulator: str = "verilator", seed: int | None = None
 ) -> ArraySimulation:
     """Stream a product through the array's RTL and compare every result with the golden model.
 

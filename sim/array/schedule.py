@@ -1,64 +1,17 @@
 """The inputs of an array, cycle by cycle, for a matrix product tile by tile."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from halfbyte.base import UserError
-from halfbyte.golden import Quantized
-from halfbyte.rtl.array import ArraySpec
-from halfbyte.rtl.dot import DotSpec
+from halfbyte.rtl.array import SystolicSpec, WeightArraySpec
+from halfbyte.sim.array.operands import Codes, Operands
+from halfbyte.sim.array.weight_schedule import fill_weight_stationary
 
-__all__ = ["Operands", "Schedule", "schedule"]
-
-Codes = NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
-class Operands:
-    """Codes of a product ``A W^T``, and of the scales of their blocks.
-
-    Parameters
-    ----------
-    a, w : array
-        (M, K) and (N, K) uint8.
-    a_scales, w_scales : array, optional
-        (M, K / block) and (N, K / block) uint8; without scales None.
-    """
-
-    a: Codes
-    w: Codes
-    a_scales: Codes | None = None
-    w_scales: Codes | None = None
-
-    @classmethod
-    def of(cls, a: Quantized, w: Quantized) -> "Operands":
-        """The codes of two quantized matrices, (M, K) and (N, K), and of their scales.
-
-        Raises UserError if the blocks do not divide K, ValueError if scales are not codes of eight
-        bits.
-        """
-        length = a.codes.shape[1]
-        if length % a.block:
-            raise UserError(
-                f"Blocks of {a.block} do not divide the {length} elements of a row: choose another "
-                "block"
-            )
-        if a.scale_codes is None or w.scale_codes is None:
-            raise ValueError("The scales of both matrices must be codes of eight bits")
-        return cls(a.codes.numpy(), w.codes.numpy(), a.scale_codes.numpy(), w.scale_codes.numpy())
-
-    def tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Codes of both matrices, and of their scales, which they must have."""
-        if self.a_scales is None or self.w_scales is None:
-            raise ValueError("These operands have no scales")
-        arrays = (self.a, self.w, self.a_scales, self.w_scales)
-        a, w, a_scales, w_scales = map(torch.from_numpy, arrays)
-        return a, w, a_scales, w_scales
+__all__ = ["Schedule", "schedule"]
 
 
 @dataclass(frozen=True)
@@ -81,56 +34,80 @@ class Schedule:
     warm_up: int
 
 
-def schedule(spec: ArraySpec, operands: Operands, inputs: Mapping[str, int]) -> Schedule:
+def schedule(spec: SystolicSpec, operands: Operands, inputs: Mapping[str, int]) -> Schedule:
     """The tiles of a product, one after the other without a gap, weights changing slowest.
 
-    ``inputs`` are the widths of the array's ports in their order. K is filled up to whole steps
+    ``inputs`` are the widths of the array's ports in their order. K is filled up to whole tiles
     with products of zero. Raises UserError if neither format has a zero and K is not a multiple of
-    a step.
+    what the array takes at a time.
     """
-    unit = spec.unit
-    lanes = unit.lanes
+    padded = _pad(spec, operands)
+    tiles = [
+        (row, column)
+        for column in range(0, len(padded.w), spec.columns)
+        for row in range(0, len(padded.a), spec.tile_tokens)
+    ]
+    (rows, length), columns = operands.a.shape, len(operands.w)
+    cycles = spec.warm_up + spec.cycles(length, columns, rows)
+    fields = {name: np.zeros((cycles, *_shape(spec, name)), np.uint8) for name in inputs}
+    if isinstance(spec, WeightArraySpec):
+        fill_weight_stationary(fields, spec, padded, tiles)
+    else:
+        _fill_output_stationary(fields, spec, padded, tiles)
+    stimulus = _packed(fields, _bits(spec), inputs)
+    return Schedule(stimulus, _order(spec, tiles, rows, columns), spec.warm_up)
+
+
+def _pad(spec: SystolicSpec, operands: Operands) -> Operands:
+    """The operands, filled up to whole tiles."""
+    unit, length = spec.unit, operands.a.shape[1]
     zeros = [
         fmt.integers.index(0) if 0 in fmt.integers else None
         for fmt in (unit.weight, unit.activation)
     ]
-    if operands.a.shape[1] % lanes and zeros == [None, None]:
+    if length % spec.tile_inputs and zeros == [None, None]:
         raise UserError(
-            f"{operands.a.shape[1]} products do not fill whole steps of {lanes} lanes, and neither "
-            "format has a zero to fill them up with"
+            f"{length} products do not fill whole steps of {spec.tile_inputs}, and neither format "
+            "has a zero to fill them up with"
         )
-    w = _padded(operands.w, spec.columns, lanes, zeros[0] or 0)
-    a = _padded(operands.a, spec.rows, lanes, zeros[1] or 0)
-    used = a.shape[1] // lanes
-    steps = max(used, spec.least_steps)
-    tiles = [
-        (row, column)
-        for column in range(0, len(w), spec.columns)
-        for row in range(0, len(a), spec.rows)
-    ]
-    warm_up = 2 * spec.rows + spec.columns + 2
-    cycles = warm_up + spec.cycles(operands.a.shape[1], len(operands.w), len(operands.a))
-    fields = {name: np.zeros((cycles, *_shape(spec, name)), np.uint8) for name in inputs}
+    w = _padded(operands.w, spec.columns, spec.tile_inputs, zeros[0] or 0)
+    a = _padded(operands.a, spec.tile_tokens, spec.tile_inputs, zeros[1] or 0)
+    if operands.a_scales is None or operands.w_scales is None:
+        return Operands(a, w)
+    blocks = -(-spec.tile_inputs // unit.block_size)
+    return Operands(
+        a,
+        w,
+        _padded(operands.a_scales, spec.tile_tokens, blocks, 0),
+        _padded(operands.w_scales, spec.columns, blocks, 0),
+    )
+
+
+def _fill_output_stationary(
+    fields: Mapping[str, Codes],
+    spec: SystolicSpec,
+    operands: Operands,
+    tiles: Sequence[tuple[int, int]],
+) -> None:
+    """Put the inputs of each cycle into ``fields``: codes, scales and control of all tiles."""
+    unit, lanes = spec.unit, spec.unit.lanes
+    used = operands.a.shape[1] // lanes
+    steps = max(used, 2 * spec.rows - 1)
     for number, (row, column) in enumerate(tiles):
-        first = warm_up + number * steps
+        first = spec.warm_up + number * steps
         span = slice(first, first + used)
-        fields["a"][span] = _steps(a[row : row + spec.rows], lanes)
-        fields["w"][span] = _steps(w[column : column + spec.columns], lanes)
-        if unit.scale:
-            assert operands.a_scales is not None and operands.w_scales is not None  # noqa: S101
-            _put_scales(fields["a_scale"][span], operands.a_scales[row : row + spec.rows], unit)
-            _put_scales(
-                fields["w_scale"][span], operands.w_scales[column : column + spec.columns], unit
-            )
+        fields["a"][span] = _steps(operands.a[row : row + spec.rows], lanes)
+        fields["w"][span] = _steps(operands.w[column : column + spec.columns], lanes)
+        if operands.a_scales is not None and operands.w_scales is not None:
+            sides = (operands.a_scales[row:], operands.w_scales[column:])
+            for name, scales in zip(("a_scale", "w_scale"), sides, strict=True):
+                _put_scales(fields[name][span], scales, unit.cycles_per_block)
         if "last" in fields:
             fields["last"][
                 first + unit.cycles_per_block - 1 : first + used : unit.cycles_per_block
             ] = 1
         fields["clear"][first] = 1
         fields["take"][first + used] = 1
-    stimulus = _packed(fields, _bits(spec), inputs)
-    order = _order(spec, tiles, len(operands.a), len(operands.w))
-    return Schedule(stimulus, order, warm_up)
 
 
 def _padded(codes: Codes, side: int, lanes: int, zero: int) -> Codes:
@@ -146,13 +123,12 @@ def _steps(codes: Codes, lanes: int) -> Codes:
     return codes.reshape(len(codes), -1, lanes).swapaxes(0, 1)
 
 
-def _put_scales(field: Codes, scales: Codes, unit: DotSpec) -> None:
-    """Each block's scale in every step of the block; rows beyond the operand keep code 0."""
-    repeated = np.repeat(scales.T, unit.cycles_per_block, axis=0)
-    field[: len(repeated), : repeated.shape[1]] = repeated[: len(field)]
+def _put_scales(field: Codes, scales: Codes, cycles: int) -> None:
+    """The scales of the first rows, each in all the cycles that its block takes."""
+    field[:] = np.repeat(scales[: field.shape[1]].T, cycles, axis=0)[: len(field)]
 
 
-def _shape(spec: ArraySpec, name: str) -> tuple[int, ...]:
+def _shape(spec: SystolicSpec, name: str) -> tuple[int, ...]:
     lanes = spec.unit.lanes
     return {
         "a": (spec.rows, lanes),
@@ -162,7 +138,7 @@ def _shape(spec: ArraySpec, name: str) -> tuple[int, ...]:
     }.get(name, (1,))
 
 
-def _bits(spec: ArraySpec) -> dict[str, int]:
+def _bits(spec: SystolicSpec) -> dict[str, int]:
     """Bits of one entry of each field."""
     codes = {"a": spec.unit.activation.bits, "w": spec.unit.weight.bits}
     return {**codes, "a_scale": spec.scale_bits, "w_scale": spec.scale_bits}
@@ -181,11 +157,12 @@ def _packed(
 
 
 def _order(
-    spec: ArraySpec, tiles: list[tuple[int, int]], rows: int, columns: int
+    spec: SystolicSpec, tiles: list[tuple[int, int]], rows: int, columns: int
 ) -> NDArray[np.int64]:
-    order = np.full((len(tiles) * spec.rows, spec.columns, 2), -1, np.int64)
+    tokens = spec.tile_tokens
+    order = np.full((len(tiles) * tokens, spec.columns, 2), -1, np.int64)
     for number, (row, column) in enumerate(tiles):
-        for down in range(min(spec.rows, rows - row)):
+        for down in range(min(tokens, rows - row)):
             for across in range(min(spec.columns, columns - column)):
-                order[number * spec.rows + down, across] = row + down, column + across
+                order[number * tokens + down, across] = row + down, column + across
     return order

@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from halfbyte.area.proofs.results import DotProof
+from halfbyte.area.search.array_records import ArrayRecord
 from halfbyte.area.search.dot_records import DotRecord
 from halfbyte.base import UserError
 from halfbyte.cli.app import app
@@ -49,6 +50,14 @@ def invoke(*arguments):
             ["synth", "e2m1", "--unit", "dot", "--accumulator", "exact", "--window", "1"],
             "A window of exponents is written LOW:HIGH",
         ),
+        (
+            ["synth", "e2m1", "--unit", "array", "--dataflow", "row"],
+            "Dataflow must be output or weight, not 'row'",
+        ),
+        (
+            ["rtl", "int4", "--unit", "array", "--arch", "partial_products", "--depth", "9"],
+            "--depth is for --dataflow weight: leave it out",
+        ),
     ],
 )
 def test_bad_input_ends_in_one_line(arguments, message):
@@ -76,6 +85,18 @@ def test_proofs_are_shown_with_their_faults(monkeypatch):
     done = invoke("prove", "int4", "--unit", "dot")
     assert done.exit_code == 0
     assert "1 of 1" in done.stdout
+
+
+def test_proofs_of_an_array_name_every_part(monkeypatch):
+    parts = {"registers": "proved", "sum_return": "undecided"}
+    proof = sample(DotProof, faults={"dropped carry": "refuted"})
+    figures = {"rows": 2, "columns": 2, "dataflow": "weight", "parts_proof": parts}
+    record = sample(ArrayRecord, format="int4", activation="int4", proof=proof, **figures)
+    monkeypatch.setattr("halfbyte.area.search.arrays.synthesize_arrays", lambda *_, **__: [record])
+    monkeypatch.setenv("COLUMNS", "200")
+    done = invoke("prove", "int4", "--unit", "array", "--dataflow", "weight")
+    assert "sum_return" in done.stdout
+    assert "int4: the netlist of sum return is undecided" in str(done.exception)
 
 
 @pytest.mark.yosys

@@ -93,7 +93,7 @@ def test_an_option_without_effect_is_refused(command, unit):
             "--target is for --unit mac, not for dot: leave it",
         ),
         ("synth int4 --unit mca", "Unit must be mac, dot, array, dfloat11, bf16_mac, not 'mca'"),
-        ("prove int4 --unit array", "`halfbyte prove` takes no array: proofs are part of `halfby"),
+        ("gatesim int4 --unit array", "`halfbyte gatesim` takes no array: simulate the netlist"),
         ("sim int4 --unit array --waves", "--waves is for --unit mac, dot, dfloat11, bf16_mac or "),
     ],
 )

@@ -7,8 +7,8 @@ from halfbyte.cli.run import _unit
 from halfbyte.formats import find_scale_code, load
 from halfbyte.gpu_ref.product_check import compare_product
 from halfbyte.rtl.array import ArraySpec
+from halfbyte.sim.array.operands import Operands
 from halfbyte.sim.array.product import expected_product
-from halfbyte.sim.array.schedule import Operands
 
 
 @pytest.mark.parametrize("scale", ["e8m0", "e4m3"])

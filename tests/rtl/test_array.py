@@ -4,7 +4,7 @@ import pytest
 
 from halfbyte.base import UserError
 from halfbyte.formats import find_scale_code, load
-from halfbyte.rtl.array import ArraySpec
+from halfbyte.rtl.array import ArraySpec, WeightArraySpec
 from halfbyte.rtl.dot import Accumulator, DotSpec
 
 INT4 = load("int4")
@@ -45,3 +45,51 @@ def test_refuses_sizes_that_no_array_has(rows, columns):
 def test_refuses_sides_that_are_not_whole_numbers(rows):
     with pytest.raises(TypeError, match="rows must be an int"):
         ArraySpec(MAC, rows, 2)
+
+
+def test_a_weight_stationary_array_counts_its_flip_flops():
+    spec = WeightArraySpec(MAC, 3, 4)
+    # Activations and load, weights on their way, weights that stay.
+    assert spec.register_bits == 4 + 1 + 4 + 4
+    # Rows 0 and 1 delay activations and load, columns 1 to 3 weights.
+    assert spec.skew_bits == (1 + 2) * (4 + 1) + (1 + 2 + 3) * 4
+    assert {name: part.count for name, part in spec.parts.items()} == {
+        "registers": 12, "row_delay": 3, "column_delay": 6, "sum_return": 4, "take_delay": 3,
+    }  # fmt: skip
+
+
+def test_a_layer_in_weight_stationary_tiles():
+    spec = WeightArraySpec(MAC, 4, 8)
+    # 5 tokens at a time; 2 x 3 tiles of weights for 7 inputs and 20 outputs.
+    assert (spec.steps, spec.tile_inputs) == (5, 4)
+    assert spec.cycles(7, 20, 6) == 2 * 3 * 2 * 5 + 2 * 4 + 8 - 1
+    assert WeightArraySpec(MAC, 8, 8, depth=128).utilization(4096, 64, 128) > 0.99
+
+
+@pytest.mark.parametrize("depth", [4, 6, 5000])
+def test_refuses_depths_at_which_weights_collide(depth):
+    with pytest.raises(UserError, match=r"odd number from 5 on, or any number from 9|at most 4096"):
+        WeightArraySpec(MAC, 5, 2, depth=depth)
+
+
+def test_depth_is_a_whole_number():
+    with pytest.raises(TypeError, match="depth must be an int"):
+        WeightArraySpec(MAC, 5, 2, depth=9.0)
+
+
+def test_an_element_with_weights_takes_whole_blocks():
+    unit = DotSpec(
+        INT4, INT4, 4, accumulator=Accumulator.FP32, scale=find_scale_code("e8m0"), block=8
+    )
+    with pytest.raises(UserError, match="as many lanes as the block has products, 8, not 4"):
+        WeightArraySpec(unit, 2, 2)
+
+
+def test_an_exact_sum_passes_its_nan_bit_on():
+    unit = DotSpec(
+        INT4, INT4, 1, "partial_products", accumulator=Accumulator.EXACT,
+        scale=find_scale_code("e4m3"),
+    )  # fmt: skip
+    text = WeightArraySpec(unit, 1, 1).component().verilog("exact")
+    assert f".addend_nan(sum_in[{unit.width}])" in text
+    assert f"output [{unit.width}:0] sum_out" in text

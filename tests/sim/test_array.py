@@ -3,23 +3,25 @@
 import shutil
 import subprocess
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 import pytest
 import torch
 
 from halfbyte.base import UserError
-from halfbyte.formats import find_scale_code, load
+from halfbyte.formats import Format, find_scale_code, load
 from halfbyte.golden import quantize
 from halfbyte.golden.scales import ScaleFormat
-from halfbyte.rtl.array import ArraySpec
+from halfbyte.rtl.array import ArraySpec, WeightArraySpec
 from halfbyte.rtl.dot import Accumulator, DotSpec
 from halfbyte.sim import SimulationError
 from halfbyte.sim.array import product as module
 from halfbyte.sim.array.export import export_array
+from halfbyte.sim.array.operands import Operands
 from halfbyte.sim.array.product import run_product
 from halfbyte.sim.array.regression import regression_operands, run_array_regression
-from halfbyte.sim.array.schedule import Operands
+from halfbyte.sim.array.schedule import schedule
 
 pytestmark = pytest.mark.simulator
 
@@ -42,6 +44,8 @@ SCALED = ArraySpec(
     2,
     2,
 )
+WEIGHTS = WeightArraySpec(INTEGER.unit, 3, 2)
+SCALED_WEIGHTS = WeightArraySpec(replace(SCALED.unit, block=4), 2, 1, depth=5)
 # Sides that the array does not divide, steps that the products do not fill.
 OPERANDS = Operands(codes(1, 5, 14), codes(2, 7, 14))
 
@@ -58,6 +62,29 @@ def test_scaled_blocks_over_several_cycles_with_every_scale():
     operands = Operands(codes(5, 7, 32), codes(6, 5, 32), *scales)
     _, run = run_product(SCALED, operands)
     assert run.results == 35
+
+
+def test_weight_stationary_products_with_tails():
+    operands = Operands(codes(1, 8, 31), codes(2, 5, 31))
+    product, run = run_product(WEIGHTS, operands)
+    # The same product as in the other array, in cycles of its own: 4 tiles of inputs.
+    assert torch.equal(product, module.expected_product(INTEGER, operands))
+    assert (run.results, run.cycles) == (40, 4 * 3 * 3 * 3 + 2 * 3 + 2 - 1)
+
+
+def test_weight_stationary_sums_are_rounded_in_the_order_of_the_blocks():
+    scales = codes(3, 7, 5, bound=256), codes(4, 5, 5, bound=256)
+    operands = Operands(codes(5, 7, 20), codes(6, 5, 20), *scales)
+    _, run = run_product(SCALED_WEIGHTS, operands)
+    assert run.results == 35
+
+
+def test_tiles_of_weights_need_a_zero_to_fill_them_up():
+    table = Format("odd", "Odd numbers", 2, tuple(map(Fraction, (-1, 1, 3, 5))))
+    spec = WeightArraySpec(DotSpec(table, table, 2), 3, 2)
+    operands = Operands(codes(1, 4, 8, bound=4), codes(2, 4, 8, bound=4))
+    with pytest.raises(UserError, match="8 products do not fill whole steps of 6, and neither"):
+        schedule(spec, operands, {})
 
 
 def test_operands_are_the_codes_of_quantized_matrices():
@@ -89,15 +116,22 @@ def test_the_regression_has_tails_and_extremes():
     assert len(set(operands.a[2].tolist())) > 10
 
 
-def test_the_exported_bench_passes_and_sees_a_fault(tmp_path):
-    record = export_array(INTEGER, tmp_path)
-    assert record.results == 35
+@pytest.mark.parametrize(
+    ("spec", "results", "right", "wrong"),
+    [
+        (INTEGER, 35, ".clear(control_out[0])", ".clear(control_out[1])"),
+        (WEIGHTS, 35, ".w(w_held)", ".w(w_in)"),
+    ],
+)
+def test_the_exported_bench_passes_and_sees_a_fault(tmp_path, spec, results, right, wrong):
+    record = export_array(spec, tmp_path)
+    assert record.results == results
     if shutil.which("iverilog") is None:
         pytest.skip("iverilog is not installed")
-    assert "PASS: 35 results" in play(tmp_path, record)
+    assert f"PASS: {results} results" in play(tmp_path, record)
     verilog = tmp_path / record.verilog
     text = verilog.read_text()
-    verilog.write_text(text.replace(".clear(control_out[0])", ".clear(control_out[1])"))
+    verilog.write_text(text.replace(right, wrong))
     assert verilog.read_text() != text
     assert "FAIL" in play(tmp_path, record)
 

@@ -6,7 +6,7 @@ from halfbyte.area.cells.technology import load_technology
 from halfbyte.area.search.arrays import synthesize_arrays
 from halfbyte.area.search.dot_units import synthesize_dots
 from halfbyte.formats import load
-from halfbyte.rtl.array import ArraySpec
+from halfbyte.rtl.array import ArraySpec, WeightArraySpec
 from halfbyte.rtl.dot import DotSpec
 
 pytestmark = pytest.mark.yosys
@@ -22,8 +22,29 @@ def test_an_array_is_its_parts():
     elements = 6 * (unit.area_um2 + array.element_registers_um2)
     assert array.area_um2 == pytest.approx(elements + array.skew_um2)
     assert array.um2_per_mac == pytest.approx(array.area_um2 / 12, abs=1e-4)
-    registers = array.element_registers_fj
-    assert array.energy_fj == pytest.approx(unit.energy_fj + registers, abs=0.01)
+    registers, skew = array.element_registers_fj, array.skew_fj
+    assert skew > 0
+    assert array.energy_fj == pytest.approx(unit.energy_fj + registers + skew, abs=0.01)
     # The clock's pins, and the codes and results that change.
     clock = array.clock_energy_fj - unit.clock_energy_fj
-    assert 0 < clock < registers
+    assert 0 < clock < registers + skew
+    assert (array.dataflow, array.return_um2, array.return_fj) == ("output", 0, 0)
+
+
+def test_a_weight_stationary_array_is_proved_in_its_parts():
+    spec = WeightArraySpec(DotSpec(INT4, INT4, 2, "partial_products", acc_width=14), 3, 2, depth=5)
+    technology = load_technology("sky130hd")
+    (array,) = synthesize_arrays([spec], technology, jobs=1)
+    elements = 6 * (array.unit_um2 + array.element_registers_um2)
+    others = array.skew_um2 + array.return_um2
+    assert array.area_um2 == pytest.approx(elements + others)
+    assert (array.dataflow, array.depth) == ("weight", 5)
+    # Two registers for each bit of a sum, beside the three in the elements: five tokens.
+    assert array.return_um2 > 2 * 2 * 14 * technology.flip_flop.area
+    assert array.proof.is_proved
+    assert set(array.proof.faults.values()) == {"refuted"}
+    assert "swapped bits of the addend" in array.proof.faults
+    assert array.parts_proof == dict.fromkeys(spec.parts, "proved")
+    parts = (array.element_registers_fj, array.skew_fj, array.return_fj)
+    assert min(parts) > 0
+    assert array.clock_energy_fj < array.energy_fj

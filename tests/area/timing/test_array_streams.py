@@ -3,9 +3,12 @@
 import numpy as np
 
 from halfbyte.area.timing.array_streams import element_streams
+from halfbyte.area.timing.dot_streams import dot_streams
+from halfbyte.area.timing.operands import CYCLES as TERMS
 from halfbyte.area.timing.operands import load_operands, shipped_operands
+from halfbyte.area.timing.weight_streams import weight_streams
 from halfbyte.formats import SCALE_CODES, load
-from halfbyte.rtl.array import ArraySpec
+from halfbyte.rtl.array import ArraySpec, WeightArraySpec
 from halfbyte.rtl.dot import Accumulator, DotSpec
 
 E2M1 = load("e2m1")
@@ -44,3 +47,34 @@ def test_scaled_sums_are_fp32_numbers():
     # A block ends in every second cycle: bit 2 of the control.
     assert (scaled["control_in"][1::2, 0] & 4 == 4).all()
     assert not (scaled["control_in"][::2, 0] & 4).any()
+
+
+def test_weights_stay_while_tokens_take_turns():
+    unit = DotSpec(E2M1, E2M1, 4, "exponent_shift", acc_width=20)
+    spec = WeightArraySpec(unit, 4, 4)
+    held = dot_streams(spec.element_unit, OPERANDS)
+    half = len(held["w"]) // 2
+    for part in (slice(half), slice(half, None)):
+        assert (held["w"][part] == held["w"][part][:1]).all()
+    assert (held["w"][0] != held["w"][half]).any()
+    # The next token has the same weights, and a sum of its own.
+    for port in ("a", "addend"):
+        assert (held[port][0, 1:4] == held[port][1, :3]).all()
+        assert (held[port][0] == held[port][4]).all()
+    codes = OPERANDS.codes(E2M1, E2M1)
+    integers = np.array(E2M1.integers)
+    terms = (integers[codes["w"]] * integers[codes["a"]])[: TERMS // 4]
+    assert (held["addend"][0] == terms.sum(axis=0) % 2**20).all()
+    found = weight_streams(spec, OPERANDS)
+    assert np.flatnonzero(found["load_in"][:, 0]).tolist() == [0, 5]
+    # The weights of four rows pass in five cycles.
+    assert len({*found["w_in"][:5, 0].tolist()}) <= 4
+
+
+def test_exact_sums_have_their_nan_bit_above_them():
+    scale = SCALE_CODES["e4m3"]
+    unit = DotSpec(E2M1, E2M1, 4, accumulator=Accumulator.EXACT, scale=scale)
+    spec = WeightArraySpec(unit, 2, 2)
+    top = weight_streams(spec, OPERANDS)["top"]
+    assert spec.result_bits == unit.width + 1
+    assert max(top.ravel()) < 2**unit.width  # no NaN: all scales are 1

@@ -1,0 +1,217 @@
+"""``SystolicSpec``: what the specifications of all systolic arrays share."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, ClassVar, Self
+
+from amaranth.lib import wiring
+
+from halfbyte.base import UserError
+from halfbyte.rtl.array.element import Element
+from halfbyte.rtl.array.grid import ArrayGrid, along_rows
+from halfbyte.rtl.array.names import ARRAY, COLUMN_DELAY, REGISTERS, ROW_DELAY, Dataflow
+from halfbyte.rtl.array.registers import DelayStage, moving_ports
+from halfbyte.rtl.dot import DotSpec
+
+__all__ = ["MAX_SIDE", "Part", "SystolicSpec"]
+
+MAX_SIDE = 256
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of an array that is synthesized alone: how to make it, and how often it occurs."""
+
+    make: Callable[[], wiring.Component]
+    count: int
+
+
+@dataclass(frozen=True)
+class SystolicSpec(ABC):
+    """A systolic array: rows and columns of units.
+
+    Parameters
+    ----------
+    unit : DotSpec
+        The unit in each element; ``lanes=1`` is a single MAC.
+    rows, columns : int
+        Numbers of rows and columns, 1 to 256.
+
+    Raises
+    ------
+    TypeError, UserError
+        On construction.
+    """
+
+    unit: DotSpec
+    rows: int
+    columns: int
+    DATAFLOW: ClassVar[Dataflow]
+
+    def __post_init__(self) -> None:
+        for side in ("rows", "columns"):
+            value = getattr(self, side)
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise TypeError(f"{side} must be an int, not {value!r}")
+            if not 1 <= value <= MAX_SIDE:
+                raise UserError(f"An array has 1 to {MAX_SIDE} {side}, not {value}")
+
+    @property
+    def elements(self) -> int:
+        """Units in the array."""
+        return self.rows * self.columns
+
+    @property
+    def macs(self) -> int:
+        """Products a cycle."""
+        return self.elements * self.unit.lanes
+
+    @property
+    def weight_bits(self) -> int:
+        """Bits of weight codes that an element takes in a cycle."""
+        return self.unit.lanes * self.unit.weight.bits
+
+    @property
+    def activation_bits(self) -> int:
+        """Bits of activation codes that an element takes in a cycle."""
+        return self.unit.lanes * self.unit.activation.bits
+
+    @property
+    def scale_bits(self) -> int:
+        """Bits of a scale's code; 0 without scales."""
+        return self.unit.scale.bits if self.unit.scale else 0
+
+    @property
+    def control_bits(self) -> int:
+        """Bits that travel with the activations."""
+        return len(self.element_controls)
+
+    @property
+    def result_bits(self) -> int:
+        """Bits of a result: the accumulator, and above it the ``nan`` bit if the accumulator is
+        exact."""
+        return self.unit.width + int(self.unit.is_exact)
+
+    @property
+    @abstractmethod
+    def element_unit(self) -> DotSpec:
+        """The unit as an element has it."""
+
+    @property
+    @abstractmethod
+    def controls(self) -> tuple[str, ...]:
+        """The array's control inputs."""
+
+    @property
+    @abstractmethod
+    def element_controls(self) -> tuple[str, ...]:
+        """Those of them that go through all elements of a row."""
+
+    @property
+    @abstractmethod
+    def rising_ports(self) -> Mapping[str, int]:
+        """What moves up through a column, with its widths in bits."""
+
+    @property
+    @abstractmethod
+    def register_bits(self) -> int:
+        """Flip-flops of an element outside of its unit."""
+
+    @property
+    def skew_bits(self) -> int:
+        """Flip-flops that delay rows and columns by 0, 1, 2, ... cycles."""
+        across, down = (self._delayed_bits(rows) for rows in (True, False))
+        return _triangle(self.rows) * across + _triangle(self.columns) * down
+
+    @property
+    def parts(self) -> dict[str, Part]:
+        """The parts that are synthesized alone, beside the unit, by name."""
+        ports = moving_ports(self)
+        across, down = (
+            {name: bits for name, bits in ports.items() if along_rows(name) is rows}
+            for rows in (True, False)
+        )
+        return {
+            REGISTERS: Part(self.registers, self.elements),
+            ROW_DELAY: Part(partial(DelayStage, ports=across), _triangle(self.rows)),
+            COLUMN_DELAY: Part(partial(DelayStage, ports=down), _triangle(self.columns)),
+        }
+
+    def _delayed_bits(self, rows: bool) -> int:
+        ports = moving_ports(self).items()
+        return sum(bits for name, bits in ports if along_rows(name) is rows)
+
+    @property
+    @abstractmethod
+    def tile_inputs(self) -> int:
+        """Inputs of a layer that the array takes at a time."""
+
+    @property
+    @abstractmethod
+    def tile_tokens(self) -> int:
+        """Tokens that a tile has results of."""
+
+    @abstractmethod
+    def cycles(self, inputs: int, outputs: int, tokens: int) -> int:
+        """Cycles of a layer that adds ``inputs`` products for each of ``outputs`` and ``tokens``.
+
+        Tiles follow each other without a gap. The cycles that fill and empty the array count once.
+        """
+
+    def utilization(self, inputs: int, outputs: int, tokens: int) -> float:
+        """The part of the array's products that the layer uses, 0 to 1."""
+        needed = inputs * outputs * tokens
+        return needed / (self.cycles(inputs, outputs, tokens) * self.macs)
+
+    @property
+    @abstractmethod
+    def warm_up(self) -> int:
+        """Cycles without ``take`` that flush the unknown contents of the registers."""
+
+    @property
+    @abstractmethod
+    def results_per_take(self) -> int:
+        """Results that a cycle of ``take`` makes leave each column."""
+
+    @abstractmethod
+    def latency(self, number: int, column: int) -> int:
+        """Cycles from ``take`` to the result of that number in a column."""
+
+    @property
+    def name(self) -> str:
+        """A name for modules and files."""
+        return f"array_{self.rows}x{self.columns}_{self.unit.name}"
+
+    @property
+    def title(self) -> str:
+        """A title for readers."""
+        return f"{self.rows} x {self.columns} units, {self.unit.title}"
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The fields with which a record repeats the specification."""
+        own = {"unit": ARRAY, "dataflow": self.DATAFLOW.value, "depth": None}
+        return {**self.unit.fields, **own, "rows": self.rows, "columns": self.columns}
+
+    def with_architecture(self, name: str) -> Self:
+        """The same array with a named architecture of its lanes."""
+        return replace(self, unit=replace(self.unit, architecture=name))
+
+    @abstractmethod
+    def component(self) -> ArrayGrid:
+        """A new array. It instantiates the modules of its elements and their units by name."""
+
+    @abstractmethod
+    def element(self) -> Element:
+        """A new element. It instantiates its unit by name."""
+
+    @abstractmethod
+    def registers(self) -> wiring.Component:
+        """New registers of an element."""
+
+
+def _triangle(side: int) -> int:
+    """0 + 1 + ... + (side - 1)."""
+    return side * (side - 1) // 2

@@ -1,0 +1,139 @@
+"""``WeightArraySpec``: a weight-stationary systolic array, for RTL, simulation and synthesis."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from halfbyte.base import UserError
+from halfbyte.rtl.array.base import Part, SystolicSpec
+from halfbyte.rtl.array.element import WeightElement
+from halfbyte.rtl.array.names import SUM_RETURN, TAKE_DELAY, Dataflow
+from halfbyte.rtl.array.registers import DelayStage, moving_ports
+from halfbyte.rtl.array.sum_return import SumReturn
+from halfbyte.rtl.array.weight_registers import WeightRegisters, held_ports
+from halfbyte.rtl.array.weight_stationary import WeightStationaryArray
+from halfbyte.rtl.dot import DotSpec
+
+__all__ = ["MAX_DEPTH", "WeightArraySpec"]
+
+MAX_DEPTH = 4096
+
+
+@dataclass(frozen=True)
+class WeightArraySpec(SystolicSpec):
+    """A weight-stationary systolic array. See :class:`halfbyte.rtl.array.WeightStationaryArray`.
+
+    The rows share out a dot product, each column computes results of its own.
+
+    Parameters
+    ----------
+    unit, rows, columns
+        The same as for :class:`SystolicSpec`.
+    depth : int, optional
+        Tokens whose sums a column holds, and cycles that weights stay: an odd number of at least
+        ``rows``, or any number of at least ``2 * rows - 1``. Otherwise weights of two tiles would
+        collide on their way. Default: the least one.
+
+    Raises
+    ------
+    TypeError, UserError
+        On construction; also for a unit that takes a block in several cycles.
+    """
+
+    depth: int | None = None
+    DATAFLOW = Dataflow.WEIGHT
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        depth, rows = self.depth, self.rows
+        self.element_unit  # noqa: B018, raises for a unit that cannot be chained
+        if depth is None:
+            return
+        if isinstance(depth, bool) or not isinstance(depth, int):
+            raise TypeError(f"depth must be an int, not {depth!r}")
+        if depth > MAX_DEPTH:
+            raise UserError(f"A column holds the sums of at most {MAX_DEPTH} tokens, not {depth}")
+        if depth < rows or (depth < 2 * rows - 1 and depth % 2 == 0):
+            raise UserError(
+                f"With {rows} rows, depth must be an odd number from {rows | 1} on, or any number "
+                f"from {2 * rows - 1} on, not {depth}: the weights of two tiles would collide"
+            )
+
+    @property
+    def steps(self) -> int:
+        """Cycles that a tile of weights stays, which are the tokens that pass in that time."""
+        return self.depth or self.rows | 1
+
+    @property
+    def element_unit(self) -> DotSpec:
+        return replace(self.unit, chained=True)
+
+    @property
+    def controls(self) -> tuple[str, ...]:
+        return ("load", "clear", "take")
+
+    @property
+    def element_controls(self) -> tuple[str, ...]:
+        return ("load",)
+
+    @property
+    def rising_ports(self) -> Mapping[str, int]:
+        return {"sum": self.result_bits}
+
+    @property
+    def register_bits(self) -> int:
+        return sum(moving_ports(self).values()) + sum(held_ports(self).values())
+
+    @property
+    def parts(self) -> dict[str, Part]:
+        return {
+            **super().parts,
+            SUM_RETURN: Part(partial(SumReturn, self), self.columns),
+            TAKE_DELAY: Part(partial(DelayStage, ports={"take": 1}), self.rows),
+        }
+
+    @property
+    def tile_inputs(self) -> int:
+        return self.rows * self.unit.lanes
+
+    @property
+    def tile_tokens(self) -> int:
+        return self.steps
+
+    def cycles(self, inputs: int, outputs: int, tokens: int) -> int:
+        down, across = -(-inputs // self.tile_inputs), -(-outputs // self.columns)
+        tiles = down * across * -(-tokens // self.tile_tokens)
+        return tiles * self.steps + 2 * self.rows + self.columns - 1
+
+    @property
+    def warm_up(self) -> int:
+        return self.rows + self.columns + 2
+
+    @property
+    def results_per_take(self) -> int:
+        return 1
+
+    def latency(self, number: int, column: int) -> int:
+        return self.rows + 1 + column
+
+    @property
+    def name(self) -> str:
+        return f"{super().name}_weight_depth{self.steps}"
+
+    @property
+    def title(self) -> str:
+        return f"{super().title}, weight-stationary"
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        return {**super().fields, "depth": self.steps}
+
+    def component(self) -> WeightStationaryArray:
+        return WeightStationaryArray(self)
+
+    def element(self) -> WeightElement:
+        return WeightElement(self)
+
+    def registers(self) -> WeightRegisters:
+        return WeightRegisters(self)

@@ -1,0 +1,96 @@
+"""A weight-stationary systolic array of dot-product units."""
+
+from typing import TYPE_CHECKING
+
+from amaranth.hdl import Cat, ClockSignal, Instance, Module, Signal, Value
+
+from halfbyte.rtl.array.grid import ArrayGrid, delayed
+from halfbyte.rtl.array.names import SUM_RETURN
+from halfbyte.rtl.array.sum_return import SumReturn
+from halfbyte.rtl.exported import Exported
+
+if TYPE_CHECKING:
+    from halfbyte.rtl.array.weight_spec import WeightArraySpec
+
+__all__ = ["WeightStationaryArray"]
+
+
+class WeightStationaryArray(ArrayGrid):
+    """Each element keeps weights, and adds their products to sums that move up through its column.
+
+    A *tile* of weights stays for ``depth`` cycles, in which ``depth`` tokens pass: each row takes a
+    token's activations for the weights of that row. Inside, row r is delayed by rows - 1 - r
+    cycles, so that a sum starts in the lowest row and meets its own token in every row. Column c is
+    delayed by c cycles. A sum that leaves the top returns to the bottom for the next tile: after
+    ``depth`` cycles in all, when its token comes again. So products are added in the order of the
+    inputs, the lowest row first, as in an output-stationary array.
+
+    ``load`` goes with the first token of a tile, and makes each element take the weights that
+    arrive there in the same cycle. Those of row r enter rows - 1 - 2 r cycles later than ``load``,
+    before it if that is negative. So they enter in every second cycle, the lowest row first, while
+    the tile before is in use.
+
+    ``clear`` goes with all tokens of a sum's first tile, ``take`` with those of its last. The
+    result of column c appears at ``sums`` rows + 1 + c cycles after ``take``, while ``valid`` is
+    high. There is no reset. ``valid`` is unknown at first, until rows + columns + 1 cycles without
+    ``take`` have passed.
+
+    Parameters
+    ----------
+    spec : :class:`WeightArraySpec`
+        The specification of the array.
+
+    Members
+    -------
+    a, a_scale : ``In(rows * ...)``
+        Activation codes and scales, row 0 lowest.
+    w, w_scale : ``In(columns * ...)``
+        Weight codes and scales, column 0 lowest.
+    load, clear, take : ``In(1)``
+        Take weights; start new sums; mark results.
+    sums : ``Out(columns * result_bits)``
+        A sum of each column, as the unit gives it. If the accumulator is exact, ``nan`` is the bit
+        above it.
+    valid : ``Out(columns)``
+        High if ``sums`` has a result of the column.
+    """
+
+    spec: "WeightArraySpec"
+
+    def header(self) -> list[str]:
+        spec = self.spec
+        return [
+            f"Systolic array, {spec.title}; a tile of weights stays for {spec.steps} cycles",
+            f"the weights of row r enter {spec.rows} - 1 - 2 r cycles after load",
+            f"column c has a result {spec.rows} + 1 + c cycles after take, at sums, while valid is "
+            "high",
+        ]
+
+    def elaborate(self, platform: object) -> Module:
+        m, spec = Module(), self.spec
+        bottoms = [
+            Signal(spec.result_bits, name=f"bottom_{column}") for column in range(spec.columns)
+        ]
+        tops = self._place_elements(m, [{"sum": bottom} for bottom in bottoms])
+        valid = Signal(spec.columns)
+        control: Value = Cat(self.clear, delayed(m, self.take, spec.rows, "take"))
+        for column, (top, bottom) in enumerate(zip(tops, bottoms, strict=True)):
+            passed = Signal(2, name=f"control_{column}")
+            m.submodules[f"return_{column}"] = Instance(
+                SUM_RETURN,
+                i_clk=ClockSignal(),
+                i_control_in=control,
+                o_control_out=passed,
+                i_top=top["sum"],
+                o_bottom=bottom,
+                o_valid=valid[column],
+            )
+            control = passed
+        m.d.comb += [self.sums.eq(Cat(top["sum"] for top in tops)), self.valid.eq(valid)]
+        return m
+
+    def _others(self) -> list[tuple[str, Exported]]:
+        return [(SUM_RETURN, SumReturn(self.spec))]
+
+    def _row_delay(self, row: int) -> int:
+        return self.spec.rows - 1 - row

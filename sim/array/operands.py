@@ -1,0 +1,58 @@
+"""The operands of a matrix product as codes."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from halfbyte.base import UserError
+from halfbyte.golden import Quantized
+
+__all__ = ["Codes", "Operands"]
+
+Codes = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Operands:
+    """Codes of a product ``A W^T``, and of the scales of their blocks.
+
+    Parameters
+    ----------
+    a, w : array
+        (M, K) and (N, K) uint8.
+    a_scales, w_scales : array, optional
+        (M, K / block) and (N, K / block) uint8; without scales None.
+    """
+
+    a: Codes
+    w: Codes
+    a_scales: Codes | None = None
+    w_scales: Codes | None = None
+
+    @classmethod
+    def of(cls, a: Quantized, w: Quantized) -> "Operands":
+        """The codes of two quantized matrices, (M, K) and (N, K), and of their scales.
+
+        Raises UserError if the blocks do not divide K, ValueError if scales are not codes of eight
+        bits.
+        """
+        length = a.codes.shape[1]
+        if length % a.block:
+            raise UserError(
+                f"Blocks of {a.block} do not divide the {length} elements of a row: choose another "
+                "block"
+            )
+        if a.scale_codes is None or w.scale_codes is None:
+            raise ValueError("The scales of both matrices must be codes of eight bits")
+        return cls(a.codes.numpy(), w.codes.numpy(), a.scale_codes.numpy(), w.scale_codes.numpy())
+
+    def tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Codes of both matrices, and of their scales, which they must have."""
+        if self.a_scales is None or self.w_scales is None:
+            raise ValueError("These operands have no scales")
+        arrays = (self.a, self.w, self.a_scales, self.w_scales)
+        a, w, a_scales, w_scales = map(torch.from_numpy, arrays)
+        return a, w, a_scales, w_scales
