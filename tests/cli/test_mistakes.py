@@ -33,6 +33,7 @@ WRONG = {
     "block": ("0",),
     "accumulator": ("fp99",),
     "window": ("x",),
+    "dataflow": ("sideways",),
     "rows": ("0",),
     "columns": ("0",),
     "codes": ("none",),
@@ -82,7 +83,7 @@ WRONG = {
 FREE = {
     *("dont_use", "top", "port", "tie", "latency", "junit", "tasks", "store", "format_name"),
     *("mac_share", "memory_share", "layer", "entropy", "config", "scheduler", "accuracy"),
-    "segment",
+    *("segment", "depth"),
 }
 # What a command needs besides the option.
 NEEDED = {
