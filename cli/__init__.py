@@ -11,8 +11,9 @@ def main() -> None:
     """Run the command line. Imports are inside, so that Ctrl-C ends in one line also then."""
     try:
         from halfbyte.cli.interruption import ends_in_one_line
-        from halfbyte.cli.system import open_standard_streams
+        from halfbyte.cli.system import open_standard_streams, refuse_optimization
 
+        refuse_optimization()
         open_standard_streams()
     except KeyboardInterrupt:
         sys.exit(f"interrupted: {MESSAGE}")

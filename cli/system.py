@@ -11,7 +11,13 @@ from pathlib import Path
 from halfbyte.base.errors import UserError
 from halfbyte.base.files import build_dir
 
-__all__ = ["check_standard_output", "explain", "full_disk", "open_standard_streams"]
+__all__ = [
+    "check_standard_output",
+    "explain",
+    "full_disk",
+    "open_standard_streams",
+    "refuse_optimization",
+]
 
 _LEAST_SPACE = 1 << 20
 _UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR)
@@ -31,6 +37,12 @@ def check_standard_output() -> None:
     """Raise UserError, before anything is computed, if the result could not be printed."""
     if isinstance(sys.stdout, _ClosedOutput):
         sys.stdout.write("")
+
+
+def refuse_optimization() -> None:
+    """End the process if Python leaves out assertions, by which halfbyte checks its own work."""
+    if sys.flags.optimize:
+        sys.exit("error: Python leaves out halfbyte's checks of itself: unset PYTHONOPTIMIZE")
 
 
 def open_standard_streams() -> None:
@@ -58,6 +70,8 @@ def explain(error: OSError) -> str:
     """A line that names the file and the remedy."""
     if error.errno == errno.ENOSPC:
         return _full(error)
+    if error.errno == errno.ENOENT and error.filename is None:
+        return "The folder in which this runs does not exist any more: change to another one"
     if error.filename is None or error.strerror is None:
         return str(error)
     path = Path(os.fsdecode(error.filename))

@@ -53,6 +53,25 @@ def test_a_result_that_would_be_lost_is_an_error(tmp_path, option):
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("mkdir gone && cd gone && rmdir ../gone && halfbyte derive normal", "The folder in which"),
+        ("PYTHONOPTIMIZE=1 halfbyte formats int4", "Python leaves out halfbyte's checks of itself"),
+        (
+            "HALFBYTE_BUILD=/dev/null/x halfbyte derive normal",
+            "/dev/null/x cannot be written (/dev",
+        ),
+        ("halfbyte derive normal -o /dev/null/x.yaml", "cannot be written (/dev/null is not a fol"),
+    ],
+)
+def test_odd_places_are_named(tmp_path, line, message):
+    done = shell(line, tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert message in done.stderr and done.stderr.count("\n") == 1
+    assert not any(tmp_path.iterdir())
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full to write to")
 def test_a_full_device_is_one_line(tmp_path):
     done = shell("halfbyte formats int4 > /dev/full", tmp_path)
