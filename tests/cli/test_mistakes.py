@@ -50,7 +50,6 @@ WRONG = {
     "text": ("none.txt", "empty.yaml"),
     "context": ("1",),
     "bos": ("here",),
-    "task_folder": ("nowhere",),
     "task_limit": ("0",),
     "width": ("1",),
     "axis": ("areas",),
@@ -83,7 +82,7 @@ WRONG = {
 FREE = {
     *("dont_use", "top", "port", "tie", "latency", "junit", "tasks", "store", "format_name"),
     *("mac_share", "memory_share", "layer", "entropy", "config", "scheduler", "accuracy"),
-    *("segment", "depth"),
+    *("segment", "depth", "task_folder"),
 }
 # What a command needs besides the option.
 NEEDED = {
@@ -93,7 +92,7 @@ NEEDED = {
     "profile": "minilm",
     "quantize": "minilm int4",
     "operands": "minilm -o x.npz",
-    "entropy": "minilm",
+    "entropy": "minilm int4",
     "diff": "records.json records.json",
     "derive": "normal",
     "explore": "supernormal",
@@ -104,6 +103,8 @@ NEEDED = {
     "verify": "folder",
     "info": "folder",
 }
+# What an option needs besides.
+BESIDE = {("pareto", "array"): ["--unit", "array"], ("releases", "names"): ["--record"]}
 SUFFIXES = {"derive": ".yaml", "assign": ".yaml", "gates": ".v", "operands": ".npz"}
 
 
@@ -121,6 +122,8 @@ def folder(tmp_path, monkeypatch):
 
 def unit_options(command, name):
     """What makes a command honour an option: the first unit that takes it."""
+    if (command, name) in BESIDE:
+        return BESIDE[command, name]
     for unit, honoured in HONOURED.get(command, {}).items():
         if name in honoured.split():
             return [] if unit in ("mac", "--dut") else ["--unit", unit] if unit[0] != "-" else []
@@ -137,7 +140,7 @@ def lines(command):
             if parameter.name in positional:
                 place = positional.index(parameter.name)
                 given[place : place + 1] = [wrong]
-                yield [command, *given], wrong
+                yield [command, *given, *unit_options(command, parameter.name)], wrong
             elif not getattr(parameter, "is_flag", False):
                 value = wrong + SUFFIXES.get(command, "") * (parameter.name == "output")
                 option = [parameter.opts[0], value]
