@@ -11,6 +11,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -30,6 +31,7 @@ __all__ = [
     "StoredTensor",
     "TensorFile",
     "TensorFileWriter",
+    "memory_for",
     "memory_of",
     "parse_header",
 ]
@@ -142,11 +144,15 @@ class StoredTensor:
 
     def read_bytes(self, offset: int = 0, count: int | None = None) -> Tensor:
         """``count`` bytes of the data from ``offset`` on, uint8; all if not given."""
-        data = _memory(self.bytes if count is None else count)
+        data = memory_for(self.bytes if count is None else count)
+        self.read_into(data, offset)
+        return data
+
+    def read_into(self, data: Tensor, offset: int = 0) -> None:
+        """Fill ``data``, (bytes,) uint8, from byte ``offset`` of the tensor's data on."""
         with self.file.open("rb", buffering=0) as file:
             file.seek(self.start + offset)
             _fill(file, memory_of(data), self.file)
-        return data
 
     def pieces(self) -> Iterator[Tensor]:
         """The data of any type, as uint8, in pieces of a few MiB (a multiple of 8 bytes)."""
@@ -159,7 +165,7 @@ class StoredTensor:
             writer.append(self.name, piece)
 
 
-def _memory(size: int) -> Tensor:
+def memory_for(size: int) -> Tensor:
     """Fresh memory. NumPy asks for large pages, so that first use of much of it is quicker."""
     if size < _COPY_BYTES:
         return torch.empty(size, dtype=torch.uint8)
@@ -346,6 +352,19 @@ class TensorFileWriter:
         self._file.write(raw)
         self._next[name] = position + len(raw)
 
+    def _complete(self) -> None:
+        """Bring the file to the disk, and check it meanwhile.
+
+        A later run takes the name as proof of the content, even after a power cut.
+        """
+        if self._check is None:
+            os.fsync(self._file.fileno())
+            return
+        with ThreadPoolExecutor(1) as other:
+            is_on_disk = other.submit(os.fsync, self._file.fileno())
+            self._check(self._partial)
+            is_on_disk.result()
+
     def __exit__(
         self,
         kind: type[BaseException] | None,
@@ -356,11 +375,7 @@ class TensorFileWriter:
             if kind is None:
                 assert self._next == self._end, "a tensor was not written to its end"  # noqa: S101
                 self._file.flush()
-                # A later run takes the name as proof of the content, even after a power cut.
-                os.fsync(self._file.fileno())
-                self._file.close()
-                if self._check is not None:
-                    self._check(self._partial)
+                self._complete()
                 publish(self._partial, self.path, replace=self._replace)
         finally:
             self._file.close()

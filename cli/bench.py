@@ -73,13 +73,15 @@ def bench(
 
 
 def _bench_codec(peers: bool, json: bool) -> None:
-    from halfbyte.checkpoints.dfloat11.bench import benchmark_files
+    from halfbyte.checkpoints.dfloat11.bench import benchmark_files, benchmark_models
     from halfbyte.golden.dfloat11.bench import benchmark_codec
 
     with progress("Benchmark") as update:
         records = benchmark_codec(with_peers=peers, on_progress=update)
-        update(1, 2, "file to file")
-        records = [*benchmark_files(), *records]
+        update(1, 3, "file to file")
+        files = benchmark_files()
+        update(2, 3, "models")
+        records = [*benchmark_models(), *files, *records]
     if json:
         print_json(records)
         return

@@ -13,6 +13,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import TyperException
 from typer.main import get_command
 
+from halfbyte.cli.groups import ungrouped
 from halfbyte.cli.honoured import check_honoured, check_not_empty
 from halfbyte.cli.output import show_all_columns
 from halfbyte.cli.panels import arrange
@@ -33,6 +34,7 @@ def _completed(function: Callable[..., None]) -> Callable[..., None]:
 
     It refuses options that it would ignore, and outputs that it could not write.
     """
+    function = ungrouped(function)
 
     @functools.wraps(function)
     def command(invocation: typer.Context, wide: bool = False, **options: Any) -> None:
@@ -45,10 +47,10 @@ def _completed(function: Callable[..., None]) -> Callable[..., None]:
         function(**options)
 
     keyword = inspect.Parameter.KEYWORD_ONLY
+    own = inspect.signature(function).parameters.values()
     added = {"invocation": typer.Context, "wide": Wide}
     first = inspect.Parameter("invocation", keyword, annotation=typer.Context)
     last = inspect.Parameter("wide", keyword, default=False, annotation=Wide)
-    own = [each.replace(kind=keyword) for each in inspect.signature(function).parameters.values()]
     command.__signature__ = inspect.Signature([first, *own, last])  # type: ignore[attr-defined]
     command.__annotations__ = {**function.__annotations__, **added}
     return command

@@ -1,31 +1,67 @@
 """Specifications for ``--arch``: ``auto`` asks synthesis, ``all`` gives every one that fits."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import typer
 
+from halfbyte.cli.options import (
+    AccWidth,
+    Activation,
+    Architecture,
+    OverflowRule,
+    Terms,
+    load_optional,
+    overflow_rule,
+)
 from halfbyte.cli.output import progress
-from halfbyte.formats import Format
+from halfbyte.formats import Format, Overflow
 
 if TYPE_CHECKING:
     from halfbyte.area.cells.technology import Technology
     from halfbyte.rtl import MacSpec
 
-__all__ = ["choose_architectures", "mac_specs", "resolve_architectures"]
+__all__ = ["DesignOptions", "choose_architectures", "mac_specs", "resolve_architectures"]
 
 
-def mac_specs(
-    chosen: Sequence[Format], activation: Format | None, arch: str, terms: int
-) -> "list[MacSpec]":
-    """A specification of each format; with ``all``, of each format in each architecture."""
-    from halfbyte.rtl import AUTO, MacSpec
+@dataclass(frozen=True)
+class DesignOptions:
+    """Options of MACs and dot-product units: operands, architecture, accumulator."""
 
-    specs = [
-        MacSpec(fmt, activation or fmt, AUTO if arch == "all" else arch, terms) for fmt in chosen
-    ]
-    return [each for spec in specs for each in spec.candidates()] if arch == "all" else specs
+    arch: Architecture = "auto"
+    activation: Activation = None
+    terms: Terms = 256
+    acc_width: AccWidth = None
+    overflow: OverflowRule = "wrap"
+
+    @property
+    def rule(self) -> Overflow:
+        """What a narrow accumulator does; raises UserError for an unknown name."""
+        return overflow_rule(self.overflow)
+
+    @property
+    def other(self) -> Format | None:
+        """The format of the other operand, if it is not that of the weights."""
+        return load_optional(self.activation)
+
+    def macs(self, formats: Sequence[Format]) -> "list[MacSpec]":
+        """The MAC of every format; raises UserError if one cannot exist."""
+        from halfbyte.rtl import MacSpec
+
+        other, rule = self.other, self.rule
+        return [
+            MacSpec(fmt, other or fmt, self.arch, self.terms, self.acc_width, rule)
+            for fmt in formats
+        ]
+
+
+def mac_specs(formats: Sequence[Format], design: DesignOptions) -> "list[MacSpec]":
+    """The MAC of each format; with ``--arch all``, in each architecture."""
+    if design.arch != "all":
+        return design.macs(formats)
+    specs = replace(design, arch="auto").macs(formats)
+    return [each for spec in specs for each in spec.candidates()]
 
 
 def choose_architectures(
@@ -61,15 +97,10 @@ def choose_architectures(
 
 
 def resolve_architectures(
-    chosen: Sequence[Format],
-    activation: Format | None,
-    arch: str,
-    terms: int,
-    tech: str | None,
-    jobs: int | None,
+    formats: Sequence[Format], design: DesignOptions, tech: str | None, jobs: int | None = None
 ) -> "list[MacSpec]":
     """As :func:`mac_specs`, with ``auto`` replaced by the best one on the card ``tech``."""
     from halfbyte.area.cells.technology import load_technology
 
-    specs = mac_specs(chosen, activation, arch, terms)
+    specs = mac_specs(formats, design)
     return choose_architectures(specs, load_technology(tech), jobs=jobs)

@@ -1,13 +1,15 @@
 """``--unit dot``: what commands do for dot-product units."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from halfbyte.base import UserError
-from halfbyte.cli.options import load_formats, load_optional, overflow_rule
+from halfbyte.cli.array import ARRAY
+from halfbyte.cli.designs import DesignOptions
+from halfbyte.cli.options import load_formats
 from halfbyte.cli.output import console, number, progress, table, versions_text
 from halfbyte.formats import find_scale_code
 
@@ -21,10 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DOT",
-    "AccumulatorKind",
-    "Block",
+    "DotOptions",
     "Scale",
-    "Window",
     "make_dot_specs",
     "resolve_lanes",
     "scale_rule",
@@ -76,42 +76,48 @@ Window = Annotated[
 ]
 
 
+@dataclass(frozen=True)
+class DotOptions:
+    """Options of dot-product units alone: block scales and accumulator."""
+
+    scale: Scale = None
+    block: Block = None
+    accumulator: AccumulatorKind = None
+    window: Window = None
+
+
 def make_dot_specs(
     names: Sequence[str] | None,
-    *,
-    activation: str | None,
-    arch: str,
     lanes: int | None,
-    scale: str | None = None,
-    block: int | None = None,
-    accumulator: str | None = None,
-    window: str | None = None,
-    terms: int = 256,
-    acc_width: int | None = None,
-    overflow: str = "wrap",
+    design: DesignOptions,
+    dot: DotOptions,
+    unit: str = DOT,
 ) -> "list[DotSpec]":
-    """The units that a command line asks for; raises UserError if they cannot exist."""
+    """The units that a command line asks for; raises UserError if they cannot exist.
+
+    Those of arrays have a single lane where none is given.
+    """
     from halfbyte.rtl.dot import Accumulator, DotSpec
 
-    other = load_optional(activation)
-    code = None if scale in (None, NO_SCALE) else find_scale_code(scale)
+    other, usual = design.other, 1 if unit == ARRAY else DEFAULT_LANES
+    code = None if dot.scale in (None, NO_SCALE) else find_scale_code(dot.scale)
     kinds = [kind.value for kind in Accumulator]
-    kind = accumulator or ("fp32" if code else "integer")
+    kind = dot.accumulator or ("fp32" if code else "integer")
     if kind not in kinds:
         raise UserError(f"Accumulator must be {', '.join(kinds)}, not {kind[:60]!r}")
     return [
         DotSpec(
             fmt,
             other or fmt,
-            DEFAULT_LANES if lanes is None else lanes,
-            arch,
+            usual if lanes is None else lanes,
+            design.arch,
             accumulator=Accumulator(kind),
             scale=code,
-            block=block,
-            terms=terms,
-            acc_width=acc_width,
-            overflow=overflow_rule(overflow),
-            window=_parse_window(window) if window else None,
+            block=dot.block,
+            terms=design.terms,
+            acc_width=design.acc_width,
+            overflow=design.rule,
+            window=_parse_window(dot.window) if dot.window else None,
         )
         for fmt in load_formats(names)
     ]

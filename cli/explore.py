@@ -134,7 +134,7 @@ def _report(
     quiet: bool,
 ) -> None:
     from halfbyte.area import SynthesisRecord
-    from halfbyte.area.exploration import prove_point
+    from halfbyte.area.exploration import prove_trial
     from halfbyte.pareto.exploration import find
     from halfbyte.pareto.exploration_report import summary_rows, write_exploration
 
@@ -145,8 +145,8 @@ def _report(
     with progress("Proofs") as update:
         for index, each in enumerate(findings.shown):
             update(index, len(findings.shown), each.format.name)
-            point = found.point_of(each.record)
-            proved[each.format.name] = replace(each.record, proof=prove_point(point))
+            trial = found.trial_of(each.record)
+            proved[each.format.name] = replace(each.record, proof=prove_trial(trial))
     findings = findings.with_records(proved)
     written = write_exploration(space.title, findings, records, folder, look)
     if quiet:
@@ -192,7 +192,7 @@ def _report_units(
 def _show(found: "Exploration") -> None:
     rate = f", {found.computed / found.seconds:.2f} a second" if found.computed else ""
     console.print(
-        f"{len(found.points):,} designs: {found.computed:,} synthesized in {found.seconds:,.0f} s"
+        f"{len(found.trials):,} designs: {found.computed:,} synthesized in {found.seconds:,.0f} s"
         f"{rate}; {len(found.records) - found.computed:,} were known",
         highlight=False,
     )

@@ -6,29 +6,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from halfbyte.cli.dot import (
-    DOT,
-    AccumulatorKind,
-    Block,
-    Scale,
-    Window,
-    make_dot_specs,
-    show_dot_simulations,
-)
+from halfbyte.cli.designs import DesignOptions
+from halfbyte.cli.dot import DOT, DotOptions, make_dot_specs, show_dot_simulations
 from halfbyte.cli.options import (
-    AccWidth,
-    Activation,
-    Architecture,
     DontUse,
     FormatNames,
     Jobs,
     Json,
     LibertyFiles,
-    OverflowRule,
     TechnologyName,
-    Terms,
     load_formats,
-    load_optional,
     pick_technology,
 )
 from halfbyte.cli.output import print_json, progress
@@ -81,23 +68,17 @@ def _simulate_dots(
 
 def gatesim(
     names: FormatNames = None,
+    *,
     tech: TechnologyName = None,
     liberty: LibertyFiles = None,
     dont_use: DontUse = None,
-    arch: Architecture = "auto",
-    activation: Activation = None,
-    terms: Terms = 256,
+    design: DesignOptions,
     simulator: Simulator = "verilator",
     seed: Seed = None,
     cycles: Cycles = 100_000,
-    acc_width: AccWidth = None,
-    overflow: OverflowRule = "wrap",
     unit: UnitName = MAC,
     lanes: Lanes = None,
-    scale: Scale = None,
-    block: Block = None,
-    accumulator: AccumulatorKind = None,
-    window: Window = None,
+    dot: DotOptions,
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:
@@ -111,19 +92,7 @@ def gatesim(
 
     check_simulator(simulator)
     if unit == DOT:
-        specs = make_dot_specs(
-            names,
-            activation=activation,
-            arch=arch,
-            lanes=lanes,
-            scale=scale,
-            block=block,
-            accumulator=accumulator,
-            window=window,
-            terms=terms,
-            acc_width=acc_width,
-            overflow=overflow,
-        )
+        specs = make_dot_specs(names, lanes, design, dot)
         technology = pick_technology(tech, liberty, dont_use)
         _simulate_dots(specs, technology, simulator, seed, cycles, jobs, json)
         return
@@ -131,25 +100,23 @@ def gatesim(
     from halfbyte.area.search.delivery import synthesized_spec
     from halfbyte.area.search.synthesis_jobs import netlist_path
     from halfbyte.area.search.variant_netlists import map_variants
-    from halfbyte.rtl import MacSpec
     from halfbyte.sim import Netlists, run_many
     from halfbyte.sim.records import NetlistSimulationRecord
 
     start = time.monotonic()
-    other = load_optional(activation)
     chosen = [fmt for fmt in load_formats(names) if names or fmt.bits in (4, 5)]
     technology = pick_technology(tech, liberty, dont_use)
     with progress(f"Synthesis, {technology.name}") as update:
-        designs = [MacSpec(fmt, other or fmt, arch, terms) for fmt in chosen]
+        designs = design.macs(chosen)
         found = synthesize(designs, technology, prove=False, jobs=jobs, on_progress=update)
     designs = [synthesized_spec(*pair) for pair in zip(designs, found, strict=True)]
     netlists = []
     with progress(f"Netlists of the regression, {technology.name}") as update:
-        for design, record in zip(designs, found, strict=True):
+        for spec, record in zip(designs, found, strict=True):
             path = netlist_path(record.netlist) if record.netlist else None
-            mapped = map_variants(design, record.recipe, technology, lossless=path, jobs=jobs)
+            mapped = map_variants(spec, record.recipe, technology, lossless=path, jobs=jobs)
             netlists.append(Netlists(mapped.cells, mapped.macs))
-            update(len(netlists), len(designs), design.weight.name)
+            update(len(netlists), len(designs), spec.weight.name)
     with progress("Simulation of netlists") as update:
         records = run_many(
             designs,

@@ -8,30 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from halfbyte.base import ToolError
-from halfbyte.cli.designs import resolve_architectures
-from halfbyte.cli.dot import (
-    DOT,
-    AccumulatorKind,
-    Block,
-    Scale,
-    Window,
-    make_dot_specs,
-    resolve_lanes,
-    show_dot_mutants,
-)
-from halfbyte.cli.options import (
-    AccWidth,
-    Activation,
-    Architecture,
-    FormatNames,
-    Jobs,
-    Json,
-    OverflowRule,
-    TechnologyName,
-    Terms,
-    load_formats,
-    load_optional,
-)
+from halfbyte.cli.designs import DesignOptions, resolve_architectures
+from halfbyte.cli.dot import DOT, DotOptions, make_dot_specs, resolve_lanes, show_dot_mutants
+from halfbyte.cli.options import FormatNames, Jobs, Json, TechnologyName, load_formats
 from halfbyte.cli.output import number, print_json, progress, table
 from halfbyte.cli.sim import DOT_SHARE, Cycles, Seed
 from halfbyte.cli.units import MAC, Lanes, UnitName
@@ -139,21 +118,15 @@ def _refuse_survivors(records: "Sequence[MutantRecord | DotMutantRecord]") -> No
 
 def mutants(
     names: FormatNames = None,
-    arch: Architecture = "auto",
-    activation: Activation = None,
-    terms: Terms = 256,
+    *,
+    design: DesignOptions,
     tech: TechnologyName = None,
     count: Count = 200,
     seed: Seed = None,
     cycles: Cycles = 100_000,
-    acc_width: AccWidth = None,
-    overflow: OverflowRule = "wrap",
     unit: UnitName = MAC,
     lanes: Lanes = None,
-    scale: Scale = None,
-    block: Block = None,
-    accumulator: AccumulatorKind = None,
-    window: Window = None,
+    dot: DotOptions,
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:
@@ -169,30 +142,18 @@ def mutants(
     check_simulator("verilator")
     seed = secrets.randbits(SEED_BITS) if seed is None else seed
     if unit == DOT:
-        specs = make_dot_specs(
-            names,
-            activation=activation,
-            arch=arch,
-            lanes=lanes,
-            scale=scale,
-            block=block,
-            accumulator=accumulator,
-            window=window,
-            terms=terms,
-            acc_width=acc_width,
-            overflow=overflow,
-        )
+        specs = make_dot_specs(names, lanes, design, dot)
         technology = load_technology(tech)
         found = _test_dots(resolve_lanes(specs, technology), count, seed, cycles)
         print_json(found) if json else show_dot_mutants(found)
         _refuse_survivors(found)
         return
     chosen = [fmt for fmt in load_formats(names) if names or fmt.bits in (4, 5)]
-    designs = resolve_architectures(chosen, load_optional(activation), arch, terms, tech, jobs)
+    designs = resolve_architectures(chosen, design, tech, jobs)
     records: list[MutantRecord] = []
     with progress("Mutants") as update:
-        for done, design in enumerate(designs):
-            update(done, len(designs), design.weight.name)
-            records += _test(design, count, seed, cycles)
+        for done, spec in enumerate(designs):
+            update(done, len(designs), spec.weight.name)
+            records += _test(spec, count, seed, cycles)
     print_json(records) if json else _show(records, time.monotonic() - start)
     _refuse_survivors(records)

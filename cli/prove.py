@@ -18,30 +18,16 @@ from halfbyte.cli.array import (
     show_part_proofs,
     unproved_parts,
 )
-from halfbyte.cli.dot import (
-    DOT,
-    AccumulatorKind,
-    Block,
-    Scale,
-    Window,
-    make_dot_specs,
-    show_dot_proofs,
-    unseen_faults,
-)
+from halfbyte.cli.designs import DesignOptions
+from halfbyte.cli.dot import DOT, DotOptions, make_dot_specs, show_dot_proofs, unseen_faults
 from halfbyte.cli.options import (
-    AccWidth,
-    Activation,
-    Architecture,
     DontUse,
     FormatNames,
     Jobs,
     Json,
     LibertyFiles,
-    OverflowRule,
     TechnologyName,
-    Terms,
     load_formats,
-    load_optional,
     pick_technology,
 )
 from halfbyte.cli.output import console, number, print_json, progress, table
@@ -158,22 +144,16 @@ def _prove_arrays(
 
 def prove(
     names: FormatNames = None,
+    *,
     tech: TechnologyName = None,
     liberty: LibertyFiles = None,
     dont_use: DontUse = None,
-    arch: Architecture = "auto",
-    activation: Activation = None,
-    terms: Terms = 256,
-    acc_width: AccWidth = None,
-    overflow: OverflowRule = "wrap",
+    design: DesignOptions,
     unit: UnitName = MAC,
     lanes: Lanes = None,
     codes: Codes = "table",
     symbols: Symbols = 1,
-    scale: Scale = None,
-    block: Block = None,
-    accumulator: AccumulatorKind = None,
-    window: Window = None,
+    dot: DotOptions,
     rows: Rows = None,
     columns: Columns = None,
     dataflow: DataflowName = "output",
@@ -195,19 +175,7 @@ def prove(
         prove_unit(unit, technology, lanes, codes, symbols, json)
         return
     if unit in (DOT, ARRAY):
-        specs = make_dot_specs(
-            names,
-            activation=activation,
-            arch=arch,
-            lanes=1 if lanes is None and unit == ARRAY else lanes,
-            scale=scale,
-            block=block,
-            accumulator=accumulator,
-            window=window,
-            terms=terms,
-            acc_width=acc_width,
-            overflow=overflow,
-        )
+        specs = make_dot_specs(names, lanes, design, dot, unit)
         technology = pick_technology(tech, liberty, dont_use)
         if unit == ARRAY:
             arrays = make_arrays(specs, rows, columns, dataflow, depth)
@@ -216,11 +184,9 @@ def prove(
             _prove_dots(specs, technology, jobs, json)
         return
     from halfbyte.area.search.proof_plan import failures, prove_designs
-    from halfbyte.rtl import MacSpec
 
     start = time.monotonic()
-    other = load_optional(activation)
-    designs = [MacSpec(fmt, other or fmt, arch, terms) for fmt in load_formats(names)]
+    designs = design.macs(load_formats(names))
     technology = pick_technology(tech, liberty, dont_use)
     with progress(f"Proofs, {technology.name}") as update:
         records = prove_designs(designs, technology, jobs=jobs, on_progress=update)

@@ -10,32 +10,16 @@ import typer
 from halfbyte.area.timing.clocks import parse_clock
 from halfbyte.base import build_dir
 from halfbyte.cli.array import ARRAY, Columns, DataflowName, Depth, Rows, make_arrays
-from halfbyte.cli.designs import choose_architectures, mac_specs
-from halfbyte.cli.dot import (
-    DOT,
-    AccumulatorKind,
-    Block,
-    Scale,
-    Window,
-    make_dot_specs,
-    resolve_lanes,
-    synthesized_designs,
-)
+from halfbyte.cli.designs import DesignOptions, choose_architectures, mac_specs
+from halfbyte.cli.dot import DOT, DotOptions, make_dot_specs, resolve_lanes, synthesized_designs
 from halfbyte.cli.options import (
-    AccWidth,
-    Activation,
-    Architecture,
     DontUse,
     FormatNames,
     Jobs,
     Json,
     LibertyFiles,
-    OverflowRule,
     TechnologyName,
-    Terms,
     load_formats,
-    load_optional,
-    overflow_rule,
     pick_technology,
 )
 from halfbyte.cli.output import print_json, progress, table
@@ -77,11 +61,8 @@ Segment = Annotated[
 
 def rtl(
     names: FormatNames = None,
-    arch: Architecture = "auto",
-    activation: Activation = None,
-    terms: Terms = 256,
-    acc_width: AccWidth = None,
-    overflow: OverflowRule = "wrap",
+    *,
+    design: DesignOptions,
     enable: Enable = False,
     segment: Segment = None,
     tech: TechnologyName = None,
@@ -91,10 +72,7 @@ def rtl(
     output: Output = None,
     unit: UnitName = MAC,
     lanes: Lanes = None,
-    scale: Scale = None,
-    block: Block = None,
-    accumulator: AccumulatorKind = None,
-    window: Window = None,
+    dot: DotOptions,
     rows: Rows = None,
     columns: Columns = None,
     dataflow: DataflowName = "output",
@@ -115,19 +93,7 @@ def rtl(
         rtl_unit(unit, lanes, codes, symbols, folder, json)
         return
     if unit in (DOT, ARRAY):
-        units = make_dot_specs(
-            names,
-            activation=activation,
-            arch=arch,
-            lanes=1 if lanes is None and unit == ARRAY else lanes,
-            scale=scale,
-            block=block,
-            accumulator=accumulator,
-            window=window,
-            terms=terms,
-            acc_width=acc_width,
-            overflow=overflow,
-        )
+        units = make_dot_specs(names, lanes, design, dot, unit)
         chosen = pick_technology(tech, liberty, dont_use)
         if clock:
             units = synthesized_designs(units, chosen, parse_clock(clock), jobs)
@@ -140,10 +106,9 @@ def rtl(
         return
     from halfbyte.sim import export_mac
 
-    rule, other = overflow_rule(overflow), load_optional(activation)
     specs = [
-        replace(spec, acc_width=acc_width, overflow=rule, enable=enable, segment=segment)
-        for spec in mac_specs(load_formats(names), other, arch, terms)
+        replace(spec, enable=enable, segment=segment)
+        for spec in mac_specs(load_formats(names), design)
     ]
     technology = pick_technology(tech, liberty, dont_use)
     period = parse_clock(clock) if clock else None

@@ -17,32 +17,10 @@ from halfbyte.cli.array import (
     make_arrays,
     show_array_simulations,
 )
-from halfbyte.cli.designs import choose_architectures, mac_specs
-from halfbyte.cli.dot import (
-    DOT,
-    AccumulatorKind,
-    Block,
-    Scale,
-    Window,
-    make_dot_specs,
-    resolve_lanes,
-    show_dot_simulations,
-)
+from halfbyte.cli.designs import DesignOptions, choose_architectures, mac_specs
+from halfbyte.cli.dot import DOT, DotOptions, make_dot_specs, resolve_lanes, show_dot_simulations
 from halfbyte.cli.dut import DutFiles, Junit, Latency, Ports, Ties, Top, make_dut, show_dut
-from halfbyte.cli.options import (
-    AccWidth,
-    Activation,
-    Architecture,
-    FormatNames,
-    Jobs,
-    Json,
-    OverflowRule,
-    TechnologyName,
-    Terms,
-    load_formats,
-    load_optional,
-    overflow_rule,
-)
+from halfbyte.cli.options import FormatNames, Jobs, Json, TechnologyName, load_formats
 from halfbyte.cli.output import number, print_json, progress, table
 from halfbyte.cli.units import MAC, Codes, Symbols, UnitName, check_unit, sim_unit
 
@@ -156,11 +134,8 @@ def _sim_arrays(
 
 def sim(
     names: FormatNames = None,
-    arch: Architecture = "auto",
-    activation: Activation = None,
-    terms: Terms = 256,
-    acc_width: AccWidth = None,
-    overflow: OverflowRule = "wrap",
+    *,
+    design: DesignOptions,
     enable: Enable = False,
     dut: DutFiles = None,
     top: Top = None,
@@ -175,10 +150,7 @@ def sim(
     cycles: Cycles = 100_000,
     unit: UnitName = MAC,
     lanes: SimulatedLanes = None,
-    scale: Scale = None,
-    block: Block = None,
-    accumulator: AccumulatorKind = None,
-    window: Window = None,
+    dot: DotOptions,
     rows: Rows = None,
     columns: Columns = None,
     dataflow: DataflowName = "output",
@@ -201,19 +173,7 @@ def sim(
 
     check_simulator(simulator)
     if unit in (DOT, ARRAY):
-        units = make_dot_specs(
-            names,
-            activation=activation,
-            arch=arch,
-            lanes=1 if lanes is None and unit == ARRAY else lanes,
-            scale=scale,
-            block=block,
-            accumulator=accumulator,
-            window=window,
-            terms=terms,
-            acc_width=acc_width,
-            overflow=overflow,
-        )
+        units = make_dot_specs(names, lanes, design, dot, unit)
         units = resolve_lanes(units, load_technology(tech))
         if unit == ARRAY:
             _sim_arrays(make_arrays(units, rows, columns, dataflow, depth), simulator, seed, json)
@@ -234,28 +194,23 @@ def sim(
         return
     import time
 
-    from halfbyte.rtl import AUTO, MacSpec
     from halfbyte.sim import run_dut, run_many
 
-    rule, other = overflow_rule(overflow), load_optional(activation)
     options: dict[str, Any] = {"simulator": simulator, "waves": waves, "seed": seed}
     options["cycles"] = cycles
     if dut:
         if len(names or ()) != 1:
             raise UserError("--dut simulates one MAC: name the one format of its weights")
         device = make_dut(dut, top, port, tie, latency)
-        (fmt,) = load_formats(names)
-        spec = MacSpec(fmt, other or fmt, AUTO, terms, acc_width, rule, enable)
+        (spec,) = design.macs(load_formats(names))
+        spec = replace(spec, enable=enable)
         show_dut(run_dut(spec, device, junit=junit, **options), junit, json)
         return
     chosen = [fmt for fmt in load_formats(names) if names or fmt.bits in (4, 5)]
     if waves and len(chosen) > 1:
         raise UserError("Waveforms are written for one format at a time: name one format")
     start = time.monotonic()
-    specs = [
-        replace(spec, acc_width=acc_width, overflow=rule, enable=enable)
-        for spec in mac_specs(chosen, other, arch, terms)
-    ]
+    specs = [replace(spec, enable=enable) for spec in mac_specs(chosen, design)]
     designs = choose_architectures(specs, load_technology(tech), jobs=jobs)
     with progress("Simulation") as update:
         records = run_many(designs, jobs=jobs or os.cpu_count() or 1, on_progress=update, **options)

@@ -8,40 +8,18 @@ import typer
 
 from halfbyte.area.timing.clocks import parse_clock
 from halfbyte.base.results import keep_results
-from halfbyte.cli.array import (
-    ARRAY,
-    Columns,
-    DataflowName,
-    Depth,
-    Rows,
-    make_arrays,
-    show_arrays,
-)
-from halfbyte.cli.dot import (
-    DOT,
-    AccumulatorKind,
-    Block,
-    Scale,
-    Window,
-    make_dot_specs,
-    show_dots,
-)
+from halfbyte.cli.array import ARRAY, Columns, DataflowName, Depth, Rows, make_arrays, show_arrays
+from halfbyte.cli.designs import DesignOptions
+from halfbyte.cli.dot import DOT, DotOptions, make_dot_specs, show_dots
 from halfbyte.cli.options import (
-    AccWidth,
-    Activation,
-    Architecture,
     DontUse,
     FormatNames,
     Jobs,
     Json,
     LibertyFiles,
     OperandSet,
-    OverflowRule,
     TechnologyName,
-    Terms,
     load_formats,
-    load_optional,
-    overflow_rule,
     pick_operands,
     pick_technology,
 )
@@ -278,16 +256,13 @@ def _synth_arrays(
 
 def synth(
     names: FormatNames = None,
+    *,
     tech: TechnologyName = None,
     liberty: LibertyFiles = None,
     dont_use: DontUse = None,
     clock: Clock = None,
     target: Target = None,
-    arch: Architecture = "auto",
-    activation: Activation = None,
-    terms: Terms = 256,
-    acc_width: AccWidth = None,
-    overflow: OverflowRule = "wrap",
+    design: DesignOptions,
     operands: OperandSet = None,
     every: Every = False,
     effort: Effort = 1,
@@ -297,10 +272,7 @@ def synth(
     lanes: Lanes = None,
     codes: Codes = "table",
     symbols: Symbols = 1,
-    scale: Scale = None,
-    block: Block = None,
-    accumulator: AccumulatorKind = None,
-    window: Window = None,
+    dot: DotOptions,
     rows: Rows = None,
     columns: Columns = None,
     dataflow: DataflowName = "output",
@@ -319,19 +291,7 @@ def synth(
         return
     if unit in (DOT, ARRAY):
         period = parse_clock(clock) if clock else None
-        specs = make_dot_specs(
-            names,
-            activation=activation,
-            arch=arch,
-            lanes=1 if lanes is None and unit == ARRAY else lanes,
-            scale=scale,
-            block=block,
-            accumulator=accumulator,
-            window=window,
-            terms=terms,
-            acc_width=acc_width,
-            overflow=overflow,
-        )
+        specs = make_dot_specs(names, lanes, design, dot, unit)
         if unit == ARRAY:
             arrays = make_arrays(specs, rows, columns, dataflow, depth)
             chosen = pick_technology(tech, liberty, dont_use)
@@ -342,13 +302,8 @@ def synth(
         return
     from halfbyte.area import synthesize
     from halfbyte.area.search.fpga import pick_target, synthesize_fpga
-    from halfbyte.rtl import MacSpec
 
-    rule = overflow_rule(overflow)
-    other = load_optional(activation)
-    designs = [
-        MacSpec(fmt, other or fmt, arch, terms, acc_width, rule) for fmt in load_formats(names)
-    ]
+    designs = design.macs(load_formats(names))
     period = parse_clock(clock) if clock else None
     if target:
         family = pick_target(target)
@@ -374,8 +329,9 @@ def synth(
     if not json:
         areas = {record.format: record.area_um2 for record in reversed(records)}
         areas |= rounded_areas(names or (), designs, technology, clock_ps=period, jobs=jobs)
-        for line in (line for name in names or () for line in rounding_lines(name, terms, areas)):
-            console.print(line, highlight=False, soft_wrap=True)
+        for name in names or ():
+            for line in rounding_lines(name, design.terms, areas):
+                console.print(line, highlight=False, soft_wrap=True)
     if output:
         _deliver(designs, records, technology, output, quiet=json)
     elif not json:

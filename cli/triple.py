@@ -7,21 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from halfbyte.base import ToolError
-from halfbyte.cli.designs import resolve_architectures
-from halfbyte.cli.dot import DOT, AccumulatorKind, Block, Scale, Window
+from halfbyte.cli.designs import DesignOptions, resolve_architectures
+from halfbyte.cli.dot import DOT, DotOptions
 from halfbyte.cli.gpu import Device, resolve_device
-from halfbyte.cli.options import (
-    AccWidth,
-    Activation,
-    Architecture,
-    FormatNames,
-    Json,
-    OverflowRule,
-    TechnologyName,
-    Terms,
-    load_formats,
-    load_optional,
-)
+from halfbyte.cli.options import FormatNames, Json, TechnologyName, load_formats
 from halfbyte.cli.output import number, print_json, progress, table
 from halfbyte.cli.triple_dot import triple_dots
 from halfbyte.cli.units import MAC
@@ -93,20 +82,14 @@ def _compare(design: "MacSpec", device: "torch.device", seed: int, cycles: int) 
 
 def triple(
     names: FormatNames = None,
-    arch: Architecture = "auto",
-    activation: Activation = None,
-    terms: Terms = 256,
+    *,
+    design: DesignOptions,
     tech: TechnologyName = None,
     seed: Seed = None,
     cycles: Cycles = 100_000,
     unit: Unit = MAC,
     lanes: Lanes = None,
-    scale: Scale = None,
-    block: Block = None,
-    accumulator: AccumulatorKind = None,
-    window: Window = None,
-    acc_width: AccWidth = None,
-    overflow: OverflowRule = "wrap",
+    dot: DotOptions,
     device: Device = "auto",
     json: Json = False,
 ) -> None:
@@ -117,32 +100,28 @@ def triple(
     these it compares every accumulator with every type of scales. Each of its scenarios has a fifth
     of --cycles. The default format is e2m1_sp. Exit status 1 if any two differ.
     """
-    asked = {"scale": scale, "block": block, "accumulator": accumulator, "window": window}
-    asked |= {"acc_width": acc_width, "overflow": None if overflow == "wrap" else overflow}
     where = resolve_device(device)
     start = secrets.randbits(SEED_BITS) if seed is None else seed
     if unit == DOT:
         triple_dots(
             names or DEFAULT,
             where,
-            given={name: each for name, each in asked.items() if each is not None},
+            lanes,
+            design,
+            dot,
             tech=tech,
             seed=start,
             cycles=cycles,
             json=json,
-            activation=activation,
-            arch=arch,
-            lanes=lanes,
-            terms=terms,
         )
         return
     chosen = load_formats(names or DEFAULT)
-    designs = resolve_architectures(chosen, load_optional(activation), arch, terms, tech, None)
+    designs = resolve_architectures(chosen, design, tech)
     records = []
     with progress("Three ways") as update:
-        for done, design in enumerate(designs):
-            update(done, len(designs), design.weight.name)
-            records.append(_compare(design, where, start, cycles))
+        for done, spec in enumerate(designs):
+            update(done, len(designs), spec.weight.name)
+            records.append(_compare(spec, where, start, cycles))
     print_json(records) if json else _show(records)
 
 

@@ -1,10 +1,12 @@
 """``halfbyte triple --unit dot``: compare accumulators of RTL, golden model and kernels."""
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from halfbyte.base import ToolError
-from halfbyte.cli.dot import make_dot_specs, resolve_lanes
+from halfbyte.cli.designs import DesignOptions
+from halfbyte.cli.dot import DotOptions, make_dot_specs, resolve_lanes
 from halfbyte.cli.output import number, print_json, progress, table
 
 if TYPE_CHECKING:
@@ -21,39 +23,44 @@ __all__ = ["triple_dots"]
 # A unit has many products a cycle. So each scenario has a fifth of --cycles.
 SHARE = 5
 # Every accumulator with every type of scales.
-_EVERY: tuple[Mapping[str, str], ...] = (
-    {},
-    {"overflow": "saturate"},
-    {"accumulator": "fp32"},
-    {"scale": "e8m0"},
-    {"scale": "e4m3"},
-    {"scale": "ue5m3"},
-    {"scale": "e8m0", "accumulator": "exact", "window": "-8:8"},
-    {"scale": "e4m3", "accumulator": "exact"},
-    {"scale": "ue5m3", "accumulator": "exact", "window": "-40:-8"},
+_EVERY = (
+    ("wrap", DotOptions()),
+    ("saturate", DotOptions()),
+    ("wrap", DotOptions(accumulator="fp32")),
+    ("wrap", DotOptions(scale="e8m0")),
+    ("wrap", DotOptions(scale="e4m3")),
+    ("wrap", DotOptions(scale="ue5m3")),
+    ("wrap", DotOptions(scale="e8m0", accumulator="exact", window="-8:8")),
+    ("wrap", DotOptions(scale="e4m3", accumulator="exact")),
+    ("wrap", DotOptions(scale="ue5m3", accumulator="exact", window="-40:-8")),
 )
 
 
 def triple_dots(
     names: Sequence[str],
     device: "torch.device",
+    lanes: int | None,
+    design: DesignOptions,
+    dot: DotOptions,
     *,
-    given: Mapping[str, Any],
     tech: str | None,
     seed: int,
     cycles: int,
     json: bool,
-    **options: Any,
 ) -> None:
-    """Compare the units that ``given`` names, or every accumulator with every type of scales.
+    """Compare the units that the options ask for, or every accumulator with every type of scales.
 
-    ``options`` are further arguments of :func:`make_dot_specs`. Raises ToolError where two sides
-    differ.
+    Raises ToolError where two sides differ.
     """
     from halfbyte.area.cells.technology import load_technology
 
-    kinds = [given] if given else _EVERY
-    specs = [spec for kind in kinds for spec in make_dot_specs(names, **options, **kind)]
+    is_named = dot != DotOptions() or design.acc_width is not None or design.overflow != "wrap"
+    kinds = [(design.overflow, dot)] if is_named else _EVERY
+    specs = [
+        spec
+        for overflow, kind in kinds
+        for spec in make_dot_specs(names, lanes, replace(design, overflow=overflow), kind)
+    ]
     records = []
     with progress("Three ways") as update:
         for done, spec in enumerate(resolve_lanes(specs, load_technology(tech))):

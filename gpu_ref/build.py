@@ -9,8 +9,8 @@ from halfbyte.base import build_dir
 from halfbyte.base.compilers import Compiler, host_compiler
 from halfbyte.base.libraries import compiled_library, loaded
 from halfbyte.formats import Format, bundled
-from halfbyte.gpu_ref.abi import FormatTable
 from halfbyte.gpu_ref.compilers import cuda_compiler
+from halfbyte.gpu_ref.structures import FormatTable
 from halfbyte.gpu_ref.tables import SYMBOL, format_header, header_name, tables_source
 
 __all__ = [

@@ -12,9 +12,9 @@ from torch import Tensor
 from halfbyte.formats import Format, Overflow, ScaleCode, check_acc_width
 from halfbyte.golden.checks import check_codes, check_integer
 from halfbyte.golden.dot_unit import check_block_bits
-from halfbyte.gpu_ref.abi import ScaleFormat, Unit, UnitStream
 from halfbyte.gpu_ref.build import format_table
 from halfbyte.gpu_ref.library import library_for
+from halfbyte.gpu_ref.structures import ScaleFormat, Unit, UnitStream
 
 __all__ = ["exact_stream", "exact_unit", "fp32_stream", "fp32_unit", "integer_stream", "unit"]
 

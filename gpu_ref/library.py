@@ -10,18 +10,10 @@ import torch
 
 from halfbyte.base import ToolError, UserError
 from halfbyte.base.libraries import loaded
-from halfbyte.gpu_ref.abi import (
-    STRUCTURES,
-    Container,
-    Context,
-    DecodePublished,
-    FormatTable,
-    JointContainer,
-    Layout,
-    prototypes,
-    tile_prototypes,
-)
+from halfbyte.gpu_ref.abi import STRUCTURES, prototypes, tile_prototypes
 from halfbyte.gpu_ref.build import build_cuda, build_host, build_tiles
+from halfbyte.gpu_ref.dfloat11_structures import Container, DecodePublished, JointContainer
+from halfbyte.gpu_ref.structures import Context, FormatTable, Layout
 
 __all__ = ["Library", "cuda_library", "host_library", "library_for", "tile_library"]
 

@@ -5,9 +5,9 @@ from torch import Tensor
 
 from halfbyte.formats import Format, Overflow, check_acc_width
 from halfbyte.golden.checks import check_codes, check_integer
-from halfbyte.gpu_ref.abi import MacStream
 from halfbyte.gpu_ref.build import format_table
 from halfbyte.gpu_ref.library import library_for
+from halfbyte.gpu_ref.structures import MacStream
 
 __all__ = ["mac_stream"]
 

@@ -8,10 +8,10 @@ from torch import Tensor
 
 from halfbyte.base import UserError
 from halfbyte.formats import Format
-from halfbyte.gpu_ref.abi import Expand, Layout, Operand, PlainProduct, Product, RowsProduct
 from halfbyte.gpu_ref.build import format_table
 from halfbyte.gpu_ref.library import Library, library_for, tile_library
 from halfbyte.gpu_ref.packed import Packed
+from halfbyte.gpu_ref.structures import Expand, Layout, Operand, PlainProduct, Product, RowsProduct
 
 __all__ = [
     "GEMM_KERNELS",

@@ -8,9 +8,9 @@ from torch import Tensor
 from halfbyte.formats import MAX_TERMS, Format
 from halfbyte.golden import Quantized, pack, unpack
 from halfbyte.golden.checks import check_codes, check_format, check_integer
-from halfbyte.gpu_ref.abi import Dequantize, Operand
 from halfbyte.gpu_ref.build import format_table
 from halfbyte.gpu_ref.library import library_for
+from halfbyte.gpu_ref.structures import Dequantize, Operand
 
 __all__ = ["Packed", "row_bytes"]
 

@@ -11,10 +11,10 @@ from halfbyte.formats import MAX_TERMS, Format, load
 from halfbyte.golden.checks import check_float, check_format, check_integer
 from halfbyte.golden.quantizer import DEFAULT_BLOCK, check_clip
 from halfbyte.golden.scales import ScaleFormat
-from halfbyte.gpu_ref.abi import Quantize
 from halfbyte.gpu_ref.build import format_table
 from halfbyte.gpu_ref.library import Library, library_for
 from halfbyte.gpu_ref.packed import Packed, row_bytes
+from halfbyte.gpu_ref.structures import Quantize
 
 __all__ = ["QUANTIZE_KERNELS", "absmax", "encode", "quantize", "scales_of"]
 

@@ -11,11 +11,11 @@ from halfbyte.formats import Format, Overflow, ScaleCode
 from halfbyte.golden import pack
 from halfbyte.golden.dot_blackwell import check_blackwell
 from halfbyte.golden.unit_gemm import check_products
-from halfbyte.gpu_ref.abi import CodedOperand, Unit, UnitProduct
 from halfbyte.gpu_ref.build import format_table
 from halfbyte.gpu_ref.dot_unit import BLACKWELL, INTEGER, exact_unit, fp32_unit, unit
 from halfbyte.gpu_ref.library import library_for
 from halfbyte.gpu_ref.packed import PAIR_BITS
+from halfbyte.gpu_ref.structures import CodedOperand, Unit, UnitProduct
 
 __all__ = ["blackwell_gemm", "exact_gemm", "integer_gemm", "unit_gemm"]
 

@@ -13,7 +13,7 @@ from halfbyte.sim.plan import CAUGHT, MUTANTS, PlanLike
 from halfbyte.sim.process import Processes
 from halfbyte.sim.records import MutantRecord
 from halfbyte.sim.runner import make_plans
-from halfbyte.sim.simulation import simulated
+from halfbyte.sim.simulation import simulation_run
 from halfbyte.sim.wrapper import TIMESCALE, layout_of, top_verilog
 
 __all__ = ["NO_MUTANT", "MutantBench", "MutantLike", "run_mutants"]
@@ -46,7 +46,7 @@ def run_mutants(
         The simulator ended without results, or a tool is missing or fails.
     """
     numbers = [NO_MUTANT, *mutants]
-    with simulated(
+    with simulation_run(
         verilog,
         plans,
         name=name,

@@ -19,7 +19,7 @@ from halfbyte.sim.simulator import clean_environment, cocotb_libraries
 from halfbyte.sim.worker import Job
 from halfbyte.sim.wrapper import TOP
 
-__all__ = ["Outcome", "Run", "simulate", "simulated"]
+__all__ = ["Outcome", "Run", "simulate", "simulation_run"]
 
 TEST_MODULE = "halfbyte.sim.tb_mac"
 # File that cocotb's runner makes the simulators write.
@@ -52,7 +52,7 @@ class Run:
 
 
 @contextmanager
-def simulated(
+def simulation_run(
     verilog: str,
     plans: Mapping[str, PlanLike],
     *,
@@ -118,9 +118,9 @@ def simulate(
     the regular expression ``test_filter``. The results of cocotb are written to ``junit`` as
     JUnit XML, also if a test failed.
 
-    Raises SimulationError and ToolError as :func:`confirmed` and :func:`simulated` do.
+    Raises SimulationError and ToolError as :func:`confirmed` and :func:`simulation_run` do.
     """
-    with simulated(
+    with simulation_run(
         verilog,
         plans,
         name=name,

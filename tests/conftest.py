@@ -1,5 +1,6 @@
 """Settings for all tests."""
 
+import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,8 +29,18 @@ def session_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def shared_build(session_folder: Path) -> Path:
-    """A build folder for tests that want a synthesis and do not care who ran it first."""
-    return session_folder / "build"
+    """A build folder for tests that want a result and do not care who made it first.
+
+    What is compiled goes to the folders that other tests compile to.
+    """
+    folder = session_folder / "build"
+    places = {"sim/objects": "objects", "gpu_ref": "gpu_ref/gpu_ref", "codec": "gpu_ref/codec"}
+    for name, place in places.items():
+        (session_folder / place).mkdir(parents=True, exist_ok=True)
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            (folder / name).symlink_to(session_folder / place)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from halfbyte.area.cells.function import truth_table
 from halfbyte.area.cells.liberty import Group
 from halfbyte.area.cells.nldm import Table, mean, total
-from halfbyte.area.cells.timing_tables import DELAY_AXES, DIRECTIONS, TableReader, Units
+from halfbyte.area.cells.timing_tables import DELAY_AXES, DIRECTIONS, TableReader
+from halfbyte.area.cells.units import Units
 
 __all__ = ["States", "for_every_input", "read_energies"]
 

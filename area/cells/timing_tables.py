@@ -9,9 +9,10 @@ from itertools import pairwise
 from halfbyte.area.cells.cell import Arc, Edge
 from halfbyte.area.cells.liberty import Group
 from halfbyte.area.cells.nldm import Table, greatest
+from halfbyte.area.cells.units import Units
 from halfbyte.base import UserError
 
-__all__ = ["DELAY_AXES", "DIRECTIONS", "TableReader", "Units", "read_arcs", "read_setup", "rounded"]
+__all__ = ["DELAY_AXES", "DIRECTIONS", "TableReader", "read_arcs", "read_setup", "rounded"]
 
 _ROW, _COLUMN = "row", "column"
 # Liberty's names of the axes of delays and energies, and of setup times.
@@ -26,16 +27,6 @@ _SENSES = {"positive_unate": "positive", "negative_unate": "negative", "non_unat
 DIRECTIONS = ("rise", "fall")
 # A table with a single value has this template name, without a template group.
 _SCALAR = "scalar"
-
-
-@dataclass(frozen=True)
-class Units:
-    """Factors from a library's units to ps, fF, nW and fJ; ``power`` is None if not stated."""
-
-    time: float
-    load: float
-    power: float | None
-    energy: float
 
 
 def rounded(value: float) -> float:

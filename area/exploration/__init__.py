@@ -1,23 +1,23 @@
 """Exploration: spaces of many designs, run in parallel, with results that are kept."""
 
-from halfbyte.area.exploration.points import AnyPoint, ExploredRecord, Point, UnitPoint
-from halfbyte.area.exploration.proof import prove_point
+from halfbyte.area.exploration.proof import prove_trial
 from halfbyte.area.exploration.run import Exploration, Failure, explore
 from halfbyte.area.exploration.space import Space, load_space, parse_space, space_names
 from halfbyte.area.exploration.store import ResultStore
+from halfbyte.area.exploration.trials import AnyTrial, DotTrial, ExploredRecord, MacTrial
 
 __all__ = [
-    "AnyPoint",
+    "AnyTrial",
+    "DotTrial",
     "Exploration",
     "ExploredRecord",
     "Failure",
-    "Point",
+    "MacTrial",
     "ResultStore",
     "Space",
-    "UnitPoint",
     "explore",
     "load_space",
     "parse_space",
-    "prove_point",
+    "prove_trial",
     "space_names",
 ]

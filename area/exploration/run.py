@@ -13,9 +13,9 @@ from joblib import Parallel, delayed, parallel_config
 from joblib.externals.loky import get_reusable_executor
 
 from halfbyte.area.exploration.cluster import cluster_workers
-from halfbyte.area.exploration.points import AnyPoint, ExploredRecord, Point
 from halfbyte.area.exploration.space import Space
 from halfbyte.area.exploration.store import ResultStore
+from halfbyte.area.exploration.trials import AnyTrial, ExploredRecord, MacTrial
 from halfbyte.area.exploration.worker import Outcome, compute
 from halfbyte.area.search.dot_records import DotRecord
 from halfbyte.area.search.records import SynthesisRecord
@@ -48,41 +48,41 @@ class Exploration:
 
     Parameters
     ----------
-    points : list of Point or UnitPoint
+    trials : list of MacTrial or DotTrial
         The space's designs, each once: the first of those with the same contents.
     records : list of SynthesisRecord or DotRecord
-        Records of the points that have one, in their order.
+        Records of the trials that have one, in their order.
     failures : list of Failure
-        The points without a record.
+        The trials without a record.
     computed : int
         Number of records that this run computed; the rest was in the store or came from other runs.
     seconds : float
         Time that this run took.
     """
 
-    points: list[AnyPoint]
+    trials: list[AnyTrial]
     records: list[ExploredRecord]
     failures: list[Failure]
     computed: int
     seconds: float
 
-    def point_of(self, record: SynthesisRecord) -> Point:
+    def trial_of(self, record: SynthesisRecord) -> MacTrial:
         """The MAC of one of ``records``; raises LookupError for any other record."""
 
-        def named(point: Point) -> tuple[object, ...]:
-            design = point.design
+        def named(trial: MacTrial) -> tuple[object, ...]:
+            design = trial.design
             return (
                 *(design.weight.name, design.activation.name, design.architecture, design.terms),
-                *(point.recipe.name, point.technology.name, point.clock_ps),
+                *(trial.recipe.name, trial.technology.name, trial.clock_ps),
             )
 
         wanted = (
             *(record.format, record.activation, record.architecture, record.terms),
             *(record.recipe, record.technology, record.clock_ps),
         )
-        for point in self.points:
-            if isinstance(point, Point) and named(point) == wanted:
-                return point
+        for trial in self.trials:
+            if isinstance(trial, MacTrial) and named(trial) == wanted:
+                return trial
         raise LookupError(wanted)
 
 
@@ -118,27 +118,27 @@ def explore(
         Workers keep failing, or a cluster lost its last worker. Finished records stay in the store.
     """
     start = time.monotonic()
-    points = {point.key(): point for point in reversed(list(space.points()))}
-    points = dict(reversed(points.items()))  # the first of equal ones, in order
-    run = _Run(points, store, on_progress)
+    trials = {trial.key(): trial for trial in reversed(list(space.trials()))}
+    trials = dict(reversed(trials.items()))  # the first of equal ones, in order
+    run = _Run(trials, store, on_progress)
     with _workers(jobs, scheduler) as workers:
         run.work(workers)
-    known = store.get(points)
+    known = store.get(trials)
     return Exploration(
-        points=list(points.values()),
-        records=[_read(known[key], points[key], store) for key in points if key in known],
-        failures=[Failure(points[key].label, reason) for key, reason in run.failed.items()],
+        trials=list(trials.values()),
+        records=[_read(known[key], trials[key], store) for key in trials if key in known],
+        failures=[Failure(trials[key].label, reason) for key, reason in run.failed.items()],
         computed=run.computed,
         seconds=time.monotonic() - start,
     )
 
 
-def _read(data: JsonObject, point: AnyPoint, store: ResultStore) -> ExploredRecord:
-    """A stored record, with the point's names; raises UserError if it is damaged."""
+def _read(data: JsonObject, trial: AnyTrial, store: ResultStore) -> ExploredRecord:
+    """A stored record, with the trial's names; raises UserError if it is damaged."""
     try:
-        if isinstance(point, Point):
-            return point.named(SynthesisRecord.from_json(data))
-        return point.named(DotRecord.from_json(data))
+        if isinstance(trial, MacTrial):
+            return trial.named(SynthesisRecord.from_json(data))
+        return trial.named(DotRecord.from_json(data))
     except RecordError as error:
         raise UserError(
             f"{store.path} holds a damaged record ({error}): name another store with --store, or "
@@ -170,9 +170,9 @@ def _workers(jobs: int | None, scheduler: str | None) -> Iterator[_Workers]:
 
 @dataclass
 class _Run:
-    """One run over a space; points are referred to by their keys."""
+    """One run over a space; trials are referred to by their keys."""
 
-    points: dict[str, AnyPoint]
+    trials: dict[str, AnyTrial]
     store: ResultStore
     on_progress: Progress
     failed: dict[str, str] = field(default_factory=dict)
@@ -183,11 +183,11 @@ class _Run:
 
     def work(self, workers: _Workers) -> None:
         """Compute every missing record, or note why that failed."""
-        known = self.store.get(self.points)
+        known = self.store.get(self.trials)
         self._done = len(known)
-        self.on_progress(self._done, len(self.points), "")
-        missing = [key for key in self.points if key not in known]
-        # Points that other runs compute are looked up again once there is nothing else to do.
+        self.on_progress(self._done, len(self.trials), "")
+        missing = [key for key in self.trials if key not in known]
+        # Trials that other runs compute are looked up again once there is nothing else to do.
         elsewhere = self._round(workers, _portions(missing))
         while elsewhere:
             known = self.store.get(elsewhere)
@@ -241,7 +241,7 @@ class _Run:
                 keys = waiting.popleft()
                 mine = self.store.claim(keys)
                 elsewhere.extend(key for key in keys if key not in mine)
-                chosen = [(key, self.points[key]) for key in keys if key in mine]
+                chosen = [(key, self.trials[key]) for key in keys if key in mine]
                 if chosen:
                     at_work.update(mine)
                     yield delayed(compute)(chosen, os.getpid())
@@ -261,7 +261,7 @@ class _Run:
                 self._fail(each.key, each.error)
         self.computed += len(found)
         self._failures_in_a_row = 0
-        self._step(len(found), self.points[outcomes[-1].key].label)
+        self._step(len(found), self.trials[outcomes[-1].key].label)
 
     def _fail(self, key: str, reason: str) -> None:
         self.failed[key] = reason
@@ -270,14 +270,14 @@ class _Run:
 
     def _step(self, count: int, label: str) -> None:
         self._done += count
-        self.on_progress(self._done, len(self.points), label)
+        self.on_progress(self._done, len(self.trials), label)
 
     def _count_failure(self, reason: str) -> None:
         self._failures_in_a_row += 1
         if self._failures_in_a_row > MAX_FAILURES_IN_A_ROW:
             raise ToolError(
                 f"The workers failed {self._failures_in_a_row} times in a row, the last time with "
-                f"{reason}; {self._done} of {len(self.points)} designs are in the store, and the "
+                f"{reason}; {self._done} of {len(self.trials)} designs are in the store, and the "
                 "next run continues from there"
             )
 

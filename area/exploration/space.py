@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from halfbyte.area.cells.technology import Technology, from_liberty, load_technology
 from halfbyte.area.exploration.families import Family, SupernormalGrid, ValueSets
-from halfbyte.area.exploration.points import AnyPoint, Point, UnitPoint
+from halfbyte.area.exploration.trials import AnyTrial, DotTrial, MacTrial
 from halfbyte.area.exploration.unit_axes import UNIT_KEYS, UnitAxes, unit_axes
 from halfbyte.area.synthesis import clocked
 from halfbyte.area.synthesis.dot import DOT_RECIPES
@@ -110,7 +110,7 @@ class Space:
             names = ", ".join(recipe.name for recipe in CLOCKED)
             raise UserError(f"Clocks need a recipe for a clock: {names}")
 
-    def points(self) -> Iterator[AnyPoint]:
+    def trials(self) -> Iterator[AnyTrial]:
         """All designs, format by format, so that a partial run has finished some of the formats."""
         for weight in self.formats:
             for other in self.activations:
@@ -120,7 +120,7 @@ class Space:
                     if self.units:
                         yield from self._units(self.units, weight, other or weight, terms)
 
-    def _macs(self, weight: Format, activation: Format, terms: int) -> Iterator[Point]:
+    def _macs(self, weight: Format, activation: Format, terms: int) -> Iterator[MacTrial]:
         """The MACs of two formats, in every technology, with every recipe, at every clock."""
         fitting = applicable_architectures(weight, activation)
         recipes = [recipe for recipe in self.recipes if recipe in _OF_MACS]
@@ -128,16 +128,18 @@ class Space:
             design = MacSpec(weight, activation, architecture, terms)
             for technology, recipe, clock in product(self.technologies, recipes, self.clocks):
                 if recipe.clocked == (clock is not None):
-                    yield Point(design, recipe, technology, clock, self.operands, self.multipliers)
+                    yield MacTrial(
+                        design, recipe, technology, clock, self.operands, self.multipliers
+                    )
 
     def _units(
         self, axes: UnitAxes, weight: Format, activation: Format, terms: int
-    ) -> Iterator[UnitPoint]:
+    ) -> Iterator[DotTrial]:
         """The units of two formats, in every technology, with every recipe."""
         recipes = [recipe for recipe in self.recipes if recipe in DOT_RECIPES]
         for design in axes.designs(weight, activation, terms):
             for technology, recipe in product(self.technologies, recipes):
-                yield UnitPoint(design, recipe, technology, axes.effort, self.operands)
+                yield DotTrial(design, recipe, technology, axes.effort, self.operands)
 
 
 def space_names() -> tuple[str, ...]:

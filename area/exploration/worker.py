@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from halfbyte.area.exploration.points import AnyPoint, ExploredRecord
+from halfbyte.area.exploration.trials import AnyTrial, ExploredRecord
 from halfbyte.base import ToolError
 
 __all__ = ["OtherVersionError", "Outcome", "compute"]
@@ -28,8 +28,8 @@ class Outcome:
     error: str | None = None
 
 
-def compute(tasks: Sequence[tuple[str, AnyPoint]], sender: int) -> list[Outcome]:
-    """Outcomes of points with their keys, in order; a design that fails does not stop the others.
+def compute(tasks: Sequence[tuple[str, AnyTrial]], sender: int) -> list[Outcome]:
+    """Outcomes of trials with their keys, in order; a design that fails does not stop the others.
 
     ``sender`` is the process that sent them. If it is the parent of this process, this process ends
     with it. Raises :class:`OtherVersionError` if the keys differ here, since the records would
@@ -38,13 +38,13 @@ def compute(tasks: Sequence[tuple[str, AnyPoint]], sender: int) -> list[Outcome]
     if os.getppid() == sender:
         _end_with(sender)
     outcomes = []
-    for key, point in tasks:
-        if point.key() != key:
+    for key, trial in tasks:
+        if trial.key() != key:
             raise OtherVersionError(
                 "a worker has another version of halfbyte, Amaranth or Yosys: install the same "
                 "everywhere"
             )
-        outcomes.append(_outcome(key, point))
+        outcomes.append(_outcome(key, trial))
     return outcomes
 
 
@@ -60,9 +60,9 @@ def _end_with(parent: int) -> None:
     threading.Thread(target=watch, name="halfbyte-parent", daemon=True).start()
 
 
-def _outcome(key: str, point: AnyPoint) -> Outcome:
+def _outcome(key: str, trial: AnyTrial) -> Outcome:
     try:
-        return Outcome(key, point.compute())
+        return Outcome(key, trial.compute())
     except ToolError as error:
         return Outcome(key, None, str(error))
     except Exception as error:  # our own defect in one design must not end the run

@@ -1,33 +1,65 @@
-"""Speed from file to file: digests, comparison with the source and the disk included."""
+"""Speed from file to file, and of models whose weights stay compressed."""
 
 import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from halfbyte.base import ToolError, versions_of
 from halfbyte.checkpoints.dfloat11.container import Coding, compress_file, decompress_file
+from halfbyte.checkpoints.dfloat11.loading import load
+from halfbyte.checkpoints.dfloat11.modules import CompressedLinear
 from halfbyte.checkpoints.tensor_file import TensorFile, TensorFileWriter
 from halfbyte.golden.dfloat11.native import engine
 from halfbyte.golden.dfloat11.threads import cores
 from halfbyte.golden.records import CodecBenchRecord
 
-__all__ = ["benchmark_files"]
+__all__ = ["benchmark_files", "benchmark_models"]
 
 
-def _timed(function: Callable[[Path], object], target: Path, repeats: int) -> tuple[float, float]:
+def _timed(function: Callable[[], object], repeats: int) -> tuple[float, float]:
     """Median seconds by the clock, and of all cores. A first run compiles and fills caches."""
     times = []
     for _ in range(repeats + 1):
-        target.unlink(missing_ok=True)
         begin = time.perf_counter(), time.process_time()
-        function(target)
+        function()
         times.append((time.perf_counter() - begin[0], time.process_time() - begin[1]))
     clock, busy = (statistics.median(each) for each in zip(*times[1:], strict=True))
     return clock, busy
+
+
+def _record(
+    what: str, function: Callable[[], object], elements: int, size: int, repeats: int
+) -> CodecBenchRecord:
+    seconds, core_seconds = _timed(function, repeats)
+    return CodecBenchRecord(
+        benchmark="dfloat11",
+        what=what,
+        elements=elements,
+        seconds=seconds,
+        core_seconds=core_seconds,
+        weights_per_second=elements / seconds,
+        bits_per_weight=8 * size / elements,
+        repeats=repeats,
+        cores=cores(),
+        versions=versions_of("halfbyte", "numba", "torch"),
+        engine=engine(),
+    )
+
+
+def _anew(job: Callable[[], object], target: Path) -> None:
+    target.unlink(missing_ok=True)
+    job()
+
+
+def _decompress(packed: Path, plain: Path) -> None:
+    decompress_file(TensorFile.open(packed), plain)
 
 
 def benchmark_files(
@@ -48,27 +80,61 @@ def benchmark_files(
         for layout in ("joint", "prefix"):
             packed, plain = Path(folder) / f"{layout}.safetensors", Path(folder) / "again"
             coding, opened = Coding(layout=layout), TensorFile.open(source)
-            jobs = {
-                "compress": (packed, lambda to: compress_file(opened, to, coding=coding)),  # noqa: B023
-                "decompress": (plain, lambda to: decompress_file(TensorFile.open(packed), to)),  # noqa: B023
+            jobs: dict[str, tuple[Path, Callable[[], object]]] = {
+                "compress": (packed, partial(compress_file, opened, packed, coding=coding)),
+                "decompress": (plain, partial(_decompress, packed, plain)),
             }
-            for what, (target, function) in jobs.items():
-                seconds, core_seconds = _timed(function, target, repeats)
-                records.append(
-                    CodecBenchRecord(
-                        benchmark="dfloat11",
-                        what=f"{layout}, file to file, {what}",
-                        elements=elements,
-                        seconds=seconds,
-                        core_seconds=core_seconds,
-                        weights_per_second=elements / seconds,
-                        bits_per_weight=8 * packed.stat().st_size / elements,
-                        repeats=repeats,
-                        cores=cores(),
-                        versions=versions_of("halfbyte", "numba"),
-                        engine=engine(),
-                    )
-                )
+            for what, (target, job) in jobs.items():
+                title = f"{layout}, file to file, {what}"
+                record = _record(title, partial(_anew, job, target), elements, 0, repeats)
+                bits = 8 * packed.stat().st_size / elements
+                records.append(replace(record, bits_per_weight=bits))
             if plain.read_bytes() != source.read_bytes():
                 raise ToolError(f"{layout} does not give the file back")
+    return records
+
+
+def _stored_bytes(model: nn.Module) -> int:
+    """Bytes of the weights of all linear layers, as they are in memory."""
+    layers = [each for each in model.modules() if isinstance(each, nn.Linear | CompressedLinear)]
+    held = [e.compressed if isinstance(e, CompressedLinear) else e.weight for e in layers]
+    return sum(each.nbytes for each in held)
+
+
+def benchmark_models(
+    *, width: int = 1024, layers: int = 4, tokens: tuple[int, ...] = (1, 128), repeats: int = 9
+) -> list[CodecBenchRecord]:
+    """A record for each number of tokens, of a Llama in BF16 and with its weights compressed.
+
+    Weights are random, as those of a model before training; no cache of keys and values is kept.
+    The last of three records sums few vectors in another order (``exact=False``).
+    """
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=1024,
+        hidden_size=width,
+        intermediate_size=2816 * width // 1024,
+        num_hidden_layers=layers,
+        num_attention_heads=max(1, width // 64),
+        num_key_value_heads=max(1, width // 64),
+    )
+    plain = LlamaForCausalLM(config).bfloat16().eval()
+    with tempfile.TemporaryDirectory() as folder:
+        plain.save_pretrained(folder)
+        models = {
+            "in BF16": plain,
+            "compressed": load(folder),
+            "compressed, sums in another order": load(folder, exact=False),
+        }
+    weights = _stored_bytes(plain) // 2
+    records = []
+    for count in tokens:
+        ids = torch.arange(count)[None] % config.vocab_size
+        for title, model in models.items():
+            what, size = f"model {title}, tokens: {count}", _stored_bytes(model)
+            with torch.inference_mode():
+                run = partial(model, input_ids=ids, use_cache=False)
+                records.append(_record(what, run, weights, size, repeats))
     return records

@@ -1,6 +1,7 @@
 """A compressed safetensors file, opened: its tensors as they were, one by one or as a whole."""
 
 import math
+import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +15,12 @@ from halfbyte.checkpoints.dfloat11 import first_version
 from halfbyte.checkpoints.dfloat11.grouping import CODED_AS
 from halfbyte.checkpoints.dfloat11.index import INDEX_TENSOR, Index, Part
 from halfbyte.checkpoints.dfloat11.protection import CHECKS, read_corrected
-from halfbyte.checkpoints.tensor_file import StoredTensor, TensorFile, TensorFileWriter
+from halfbyte.checkpoints.tensor_file import (
+    StoredTensor,
+    TensorFile,
+    TensorFileWriter,
+    memory_of,
+)
 from halfbyte.golden.dfloat11 import CorruptError, Header, decompress, pieces, read_header
 from halfbyte.golden.dfloat11.joint_layout import JOINT_TYPES
 
@@ -78,6 +84,7 @@ class CompressedFile:
                 raise CorruptError(f"{file.path}: its index makes tensors of two sizes one")
             self._places[copy] = self._places[other]
         self._decoded: OrderedDict[str, Tensor] = OrderedDict()
+        self._checked: set[str] = set()
 
     def _check(self, part: Part, size: int) -> None:
         """Whether a part is there, and holds what it should."""
@@ -145,14 +152,14 @@ class CompressedFile:
         """Whether a part is needed for one tensor only."""
         return len(part.tensors) == 1 and part.tensors[0] not in self._copied
 
-    def _pieces(self, part: Part) -> Iterator[Tensor]:
-        """The original bytes of a coded part, verified, in pieces that are valid one at a time."""
+    def _pieces(self, part: Part, digests: bool) -> Iterator[Tensor]:
+        """The original bytes of a coded part, verified, in pieces."""
         data = self.data(part)
         try:
             header = read_header(data.numpy())
             size = header.kind.bytes * math.prod(header.shape)
             self._check_type(part, header.kind.torch_dtype, size)
-            for elements in pieces(data):
+            for elements in pieces(data, digest=digests):
                 yield elements.view(torch.uint8)
         except CorruptError as error:
             raise self._located(part, error) from None
@@ -169,11 +176,12 @@ class CompressedFile:
         more = f" and {len(part.tensors) - 1} more" if len(part.tensors) > 1 else ""
         return CorruptError(f"Tensor {names}{more} in {self.file.path} is damaged: {error}")
 
-    def bytes_of(self, number: int) -> Iterator[Tensor]:
-        """The original bytes of a tensor in pieces, each of which is valid until the next."""
+    def bytes_of(self, number: int, *, digests: bool = True) -> Iterator[Tensor]:
+        """The original bytes of a tensor in pieces, each of which is valid until the next but
+        one."""
         tensor, (part, begin) = self.tensors[number], self._places[number]
         if part.coded and self._is_alone(part):
-            yield from self._pieces(part)
+            yield from self._pieces(part, digests)
             return
         if part.coded or part.name + CHECKS in self.file.tensors:
             yield self.decoded(part)[begin : begin + tensor.bytes]
@@ -182,15 +190,17 @@ class CompressedFile:
         place = StoredTensor(tensor.name, stored.file, "U8", (tensor.bytes,), stored.start + begin)
         yield from place.pieces()
 
-    def original(self, on_bytes: OnBytes = lambda count, name: None) -> Iterator[Tensor]:
-        """The whole original file as uint8, coded tensors verified, in pieces that are valid one at
-        a time."""
+    def original(
+        self, on_bytes: OnBytes = lambda count, name: None, *, digests: bool = True
+    ) -> Iterator[Tensor]:
+        """The whole original file as uint8, in pieces, each of which is valid until the next but
+        one. Coded tensors are verified; ``digests`` as :func:`pieces` has it for large ones."""
         header = self.index.header
         head = len(header).to_bytes(8, "little") + header
         yield torch.frombuffer(bytearray(head), dtype=torch.uint8)
         for number, tensor in enumerate(self.tensors):
             on_bytes(0, tensor.name)
-            yield from self.bytes_of(number)
+            yield from self.bytes_of(number, digests=digests)
             on_bytes(tensor.bytes, tensor.name)
 
     @property
@@ -206,8 +216,21 @@ class CompressedFile:
             data = self.decoded(part)[begin : begin + tensor.bytes]
             data = data if self._is_alone(part) else data.clone()
         else:
+            self._check_raw(part)
             data = torch.cat([torch.empty(0, dtype=torch.uint8), *self.bytes_of(number)])
         return data.view(tensor.torch_dtype_of_bytes).reshape(tensor.shape)
+
+    def _check_raw(self, part: Part) -> None:
+        """Whether a part that is not coded has the checksum in the index; once."""
+        if part.crc is None or part.name in self._checked:
+            return
+        stored, crc = self.file.tensors[part.name], 0
+        is_protected = part.name + CHECKS in self.file.tensors
+        for piece in [self.decoded(part)] if is_protected else stored.pieces():
+            crc = zlib.crc32(memory_of(piece), crc)
+        if crc != part.crc:
+            raise self._located(part, CorruptError("its CRC is wrong"))
+        self._checked.add(part.name)
 
     def compressed(self, name: str) -> Tensor | None:
         """The compressed form of a tensor that is stored on its own, unverified; else None."""

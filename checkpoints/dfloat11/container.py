@@ -9,6 +9,7 @@ compared with the original. A decompressed file must have the original's digest.
 """
 
 import hashlib
+import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,12 +28,14 @@ from halfbyte.checkpoints.dfloat11.grouping import (
 from halfbyte.checkpoints.dfloat11.growing_file import GrowingTensorFileWriter, PlainFileWriter
 from halfbyte.checkpoints.dfloat11.index import INDEX_TENSOR, Index, Part
 from halfbyte.checkpoints.dfloat11.protection import CHECKS, check_tensor, checks_for
-from halfbyte.checkpoints.dfloat11.verification import RunningDigest, compare, digest_of
+from halfbyte.checkpoints.dfloat11.verification import DigestBehind, RunningDigest, compare
 from halfbyte.checkpoints.records import TensorRecord
 from halfbyte.checkpoints.tensor_file import StoredTensor, TensorFile, memory_of
-from halfbyte.golden.dfloat11 import CorruptError, compress, joint, measure
+from halfbyte.golden.dfloat11 import CorruptError, compress, joint, measure, read_header
+from halfbyte.golden.dfloat11.digests import Digest, Reading
 from halfbyte.golden.dfloat11.elements import ELEMENT_TYPES
 from halfbyte.golden.dfloat11.secded import check_bytes
+from halfbyte.golden.dfloat11.threads import ahead, meanwhile
 
 __all__ = [
     "CODED",
@@ -85,19 +88,37 @@ class Coding:
             raise ValueError(f"Codes are chosen for the layout prefix only, not {self.layout}")
 
 
-def _coded(elements: Tensor, part: PlannedPart, coding: Coding) -> Tensor | None:
-    """The compressed form; None if it is not smaller."""
-    if coding.layout == "joint":
+def _joint(elements: Tensor, part: PlannedPart, whole: Digest | None) -> Tensor | None:
+    added = meanwhile(
+        lambda: whole.add(elements.view(torch.uint8).flatten().numpy()) if whole else None
+    )
+    try:
         counts = part.counts or joint.count(elements)
         if counts.bytes() >= 1.02 * elements.nbytes:
             return None
-        data = joint.compress(elements, counts)
+        return joint.compress(elements, counts)
+    finally:
+        added()
+
+
+def _prefix(elements: Tensor, codes: str, whole: Digest | None) -> Tensor | None:
+    reading = Reading(whole)
+    measured = measure(elements, codes=codes, reading=reading)
+    if measured.pays:
+        return compress(elements, measured, reading)
+    reading.digest()
+    return None
+
+
+def _coded(
+    elements: Tensor, part: PlannedPart, coding: Coding, whole: Digest | None
+) -> Tensor | None:
+    """The compressed form; None if it is not smaller. Its bytes are added to ``whole``."""
+    if coding.layout == "joint":
+        data = _joint(elements, part, whole)
     else:
-        measured = measure(elements, codes=coding.codes)
-        if not measured.pays:
-            return None
-        data = compress(elements, measured)
-    return data if len(data) < elements.nbytes else None
+        data = _prefix(elements, coding.codes, whole)
+    return data if data is not None and len(data) < elements.nbytes else None
 
 
 class _Compressor:
@@ -112,6 +133,7 @@ class _Compressor:
         self._secded = secded
         self._names = {INDEX_TENSOR, _RAW}
         self.digest = RunningDigest(source.path)
+        self.heads: dict[str, bytes] = {}
         self.parts: list[Part] = []
         self.records: list[TensorRecord] = []
 
@@ -122,32 +144,33 @@ class _Compressor:
         if data is None:
             return False
         part = Part(self._name(tensors), True, tuple(planned.numbers))
+        self.heads[part.name] = data[: read_header(data.numpy()).size].numpy().tobytes()
         self._add(part.name, data)
         self._record(part, len(data))
         return True
 
     def _encoded(self, tensors: list[StoredTensor], planned: PlannedPart) -> Tensor | None:
         data = read_together(tensors)
-        if len(tensors) == 1:
-            self.digest.offer(tensors[0], data)
         elements = elements_of(data, planned.kind)
-        shape = tensors[0].shape
-        if len(tensors) == 1 and len(shape) <= 64:  # PyTorch allows no more
-            elements = elements.reshape(shape)
-        return _coded(elements, planned, self._coding)
+        if len(tensors) > 1:
+            return _coded(elements, planned, self._coding, None)
+        if len(tensors[0].shape) <= 64:  # PyTorch allows no more
+            elements = elements.reshape(tensors[0].shape)
+        return _coded(elements, planned, self._coding, self.digest.up_to(tensors[0], len(data)))
 
     def copy(self, numbers: Iterable[int]) -> None:
         """Write tensors as they are, one after the other in one part."""
-        part = Part(_RAW, False, tuple(numbers))
-        size = sum(self._tensors[number].bytes for number in part.tensors)
-        if not part.tensors:
+        tensors = tuple(numbers)
+        size = sum(self._tensors[number].bytes for number in tensors)
+        if not tensors:
             return
-        self._writer.add(part.name, "U8", (size,), size)
-        checks = []
+        self._writer.add(_RAW, "U8", (size,), size)
+        crc, checks = 0, []
         held = torch.empty(0, dtype=torch.uint8)
-        for number in part.tensors:
+        for number in tensors:
             for piece in self._tensors[number].pieces():
-                self._writer.append(part.name, piece)
+                self._writer.append(_RAW, piece)
+                crc = zlib.crc32(memory_of(piece), crc)
                 if self._secded:  # check bytes are for whole words of the part
                     held = torch.cat([held, piece])
                     whole = len(held) // 8 * 8
@@ -155,8 +178,8 @@ class _Compressor:
                     held = held[whole:]
         if self._secded:
             joined = torch.cat([*checks, check_bytes(held)])
-            self._add_plain(part.name + CHECKS, check_tensor(joined))
-        self._record(part, size)
+            self._add_plain(_RAW + CHECKS, check_tensor(joined))
+        self._record(Part(_RAW, False, tensors, crc), size)
 
     def finish(self, index: Index) -> None:
         """Write the index."""
@@ -225,7 +248,7 @@ def compress_file(
         if (now.st_size, now.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
             raise UserError(f"{source.path} changed while it was compressed; try again")
         if verify:
-            compare(written, source.path)
+            compare(written, source.path, worker.heads)
 
     names = [tensor.name for tensor in source.tensors.values()]
     listed = [names[part.numbers[0]] for part in plan.parts]
@@ -269,13 +292,11 @@ def decompress_file(
     if opened.salvaged:
         return opened.salvage(target)
 
-    def check(written: Path) -> None:
-        if opened.digest is not None and digest_of(written) != opened.digest:
+    with PlainFileWriter(target) as writer, DigestBehind(writer.partial) as found:
+        for piece in ahead(opened.original(on_bytes)):
+            found.written_to(writer.write(piece))
+        if opened.digest is not None and found.hexdigest() != opened.digest:
             raise CorruptError(f"{source.path}: what it holds has not the original's SHA-256")
-
-    with PlainFileWriter(target, check=check) as writer:
-        for piece in opened.original(on_bytes):
-            writer.write(piece)
     return opened.corrected, []
 
 
@@ -286,7 +307,7 @@ def verify_file(source: TensorFile, *, on_bytes: OnBytes = _nothing) -> int:
     """
     opened = CompressedFile.open(source.path)
     found = hashlib.sha256()
-    for piece in opened.original(on_bytes):
+    for piece in ahead(opened.original(on_bytes)):
         found.update(memory_of(piece))
     if opened.digest is not None and found.hexdigest() != opened.digest:
         raise CorruptError(f"{source.path}: what it holds has not the original's SHA-256")

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from halfbyte.checkpoints.dfloat11.reading import read_bytes
 from halfbyte.checkpoints.tensor_file import StoredTensor
-from halfbyte.golden.dfloat11.joint import JointCounts, count
+from halfbyte.golden.dfloat11.joint_counts import JointCounts, count
 from halfbyte.golden.dfloat11.joint_layout import JOINT_TYPES
 
 __all__ = ["CODED_AS", "Plan", "PlannedPart", "elements_of", "plan_parts", "read_together"]
@@ -91,7 +92,7 @@ def read_together(tensors: Sequence[StoredTensor]) -> Tensor:
             spans[-1] = spans[-1][0], spans[-1][1] + tensor.bytes
         else:
             spans.append((tensor, tensor.bytes))
-    pieces = [first.read_bytes(0, size) for first, size in spans]
+    pieces = [read_bytes(first, size) for first, size in spans]
     return pieces[0] if len(pieces) == 1 else torch.cat(pieces)
 
 

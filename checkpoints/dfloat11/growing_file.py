@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -15,6 +16,7 @@ from halfbyte.checkpoints.tensor_file import METADATA, TensorFileWriter, memory_
 __all__ = ["GrowingTensorFileWriter", "PlainFileWriter"]
 
 _LENGTH_BYTES = 8
+_TO_DISK = 1 << 24  # bytes after which a file that grows is brought to the disk
 
 
 class GrowingTensorFileWriter(TensorFileWriter):
@@ -75,29 +77,35 @@ class GrowingTensorFileWriter(TensorFileWriter):
 class PlainFileWriter:
     """Writes a file from its first byte to its last; it appears under its name when complete.
 
-    A context manager, as :class:`TensorFileWriter`: an error leaves nothing.
+    It goes to the disk while it grows, so that little is left for the end. A context manager, as
+    :class:`TensorFileWriter`: an error leaves nothing.
 
     Parameters
     ----------
     path : Path
         UserError at the end if there is something of this name.
-    check : callable, optional
-        Called with the complete file before it gets its name; may raise.
     """
 
-    def __init__(self, path: Path, *, check: Callable[[Path], None] | None = None) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
-        self._check = check
+        self._disk = ThreadPoolExecutor(1, thread_name_prefix="halfbyte-disk")
+        self._on_disk: list[Future[None]] = []
 
     def __enter__(self) -> Self:
         self._context = partial_file(self.path)
-        self._partial = self._context.__enter__()
-        self._file = self._partial.open("r+b")
+        self.partial = self._context.__enter__()
+        self._file = self.partial.open("r+b", buffering=0)
         return self
 
-    def write(self, data: Tensor) -> None:
-        """Write the next bytes: (bytes,) uint8."""
-        self._file.write(memory_of(data.contiguous()))
+    def write(self, data: Tensor) -> int:
+        """Write the next bytes, (bytes,) uint8; returns where they end in the file."""
+        view = memory_of(data.contiguous())
+        while len(view):  # a call may write less, at most 2 GiB on Linux
+            view = view[self._file.write(view) :]
+        end = self._file.tell()
+        if end // _TO_DISK > len(self._on_disk):
+            self._on_disk.append(self._disk.submit(os.fdatasync, self._file.fileno()))
+        return end
 
     def __exit__(
         self,
@@ -107,11 +115,11 @@ class PlainFileWriter:
     ) -> None:
         try:
             if kind is None:
-                self._file.flush()
+                for each in self._on_disk:
+                    each.result()  # an error is reported once only
                 os.fsync(self._file.fileno())
-                if self._check is not None:
-                    self._check(self._partial)
-                publish(self._partial, self.path)
+                publish(self.partial, self.path)
         finally:
+            self._disk.shutdown(cancel_futures=True)
             self._file.close()
             self._context.__exit__(None, None, None)

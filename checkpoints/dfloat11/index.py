@@ -33,11 +33,28 @@ class Part:
         Whether it is a compressed tensor; otherwise bytes as they were.
     tensors : tuple of int
         Numbers of the original tensors in it.
+    crc : int, optional
+        CRC-32 of its bytes, as zlib has it, for parts that are not coded. Those that are coded have
+        their own. Files of version 1 have one digest for all that is not coded.
     """
 
     name: str
     coded: bool
     tensors: tuple[int, ...]
+    crc: int | None = None
+
+    def to_list(self) -> list[object]:
+        """As it is in the index."""
+        known = [self.crc] if self.crc is not None else []
+        return [self.name, int(self.coded), _runs(self.tensors), *known]
+
+    @classmethod
+    def from_list(cls, items: list[Any], limit: int) -> "Part":
+        """Undo :meth:`to_list`; ``limit``: number of tensors. Raises ValueError or TypeError."""
+        name, coded, runs, *known = items
+        if len(known) > 1 or not all(type(crc) is int for crc in known):
+            raise ValueError("a part has another checksum than one number")
+        return cls(str(name), bool(coded), _numbers(list(runs), limit), *known)
 
 
 def _runs(numbers: tuple[int, ...]) -> list[int]:
@@ -92,7 +109,7 @@ class Index:
         line = {
             "version": VERSION,
             "sha256": self.sha256,
-            "parts": [[part.name, int(part.coded), _runs(part.tensors)] for part in self.parts],
+            "parts": [part.to_list() for part in self.parts],
             "copies": [[copy, other] for copy, other in self.copies.items()],
         }
         text = json.dumps(line, separators=(",", ":")).encode() + b"\n"
@@ -127,10 +144,7 @@ class Index:
             count = len(parse_header(header, path)[0])
         except UserError:
             raise ValueError("the original's header cannot be read") from None
-        parts = tuple(
-            Part(str(name), bool(coded), _numbers(list(runs), count))
-            for name, coded, runs in line["parts"]
-        )
+        parts = tuple(Part.from_list(items, count) for items in line["parts"])
         copies = {int(copy): int(other) for copy, other in line["copies"]}
         stored = [number for part in parts for number in part.tensors]
         if sorted([*stored, *copies]) != list(range(count)):

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from halfbyte.golden.dfloat11 import decompress_chunks, layout_of, prepare, read_header
-from halfbyte.golden.dfloat11.joint import OpenedJoint
+from halfbyte.golden.dfloat11.joint_opened import OpenedJoint
 from halfbyte.golden.dfloat11.layout import aligned_bytes
 
 __all__ = ["compressed_linear", "compressed_rows", "decoder_of"]

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from halfbyte.checkpoints.dfloat11.reading import read_bytes
 from halfbyte.checkpoints.tensor_file import StoredTensor
 from halfbyte.golden.dfloat11 import CorruptError
 from halfbyte.golden.dfloat11.secded import WORD_BYTES, check_bytes, correct
@@ -39,7 +40,7 @@ def read_head(tensor: StoredTensor, checks: StoredTensor | None, size: int) -> T
 
 def read_corrected(tensor: StoredTensor, checks: StoredTensor | None) -> tuple[Tensor, int]:
     """All bytes of a tensor, and how many words had a wrong bit. CorruptError if one has more."""
-    data = tensor.read_bytes()
+    data = read_bytes(tensor)
     return (data, 0) if checks is None else correct(data, _checks_of(checks, len(data)))
 
 

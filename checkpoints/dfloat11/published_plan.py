@@ -6,14 +6,14 @@ of the layers inside; an empty list means the module's own weight.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from halfbyte.base import UserError
 from halfbyte.checkpoints.checkpoint import Checkpoint
 from halfbyte.checkpoints.tensor_file import StoredTensor
 
-__all__ = ["ModulePlan", "attributes_of", "patterns", "plan_modules"]
+__all__ = ["ModulePlan", "attributes_of", "block_weights", "patterns", "plan_modules"]
 
 PatternDict = Mapping[str, Sequence[str]]
 
@@ -117,6 +117,20 @@ def _compiled(pattern_dict: object) -> list[tuple[re.Pattern[str], tuple[str, ..
         except re.error as error:
             raise UserError(f"pattern_dict has a pattern that is not used: {error}") from None
     return found
+
+
+def block_weights(names: Iterable[str], pattern_dict: object) -> list[str]:
+    """Those of these tensors that a configuration takes for weights of compressed blocks."""
+    compiled = _compiled(pattern_dict)
+    return [
+        name
+        for name in names
+        if any(
+            name.endswith(end := f".{path}{_WEIGHT}") and pattern.fullmatch(name.removesuffix(end))
+            for pattern, paths in compiled
+            for path in paths
+        )
+    ]
 
 
 def attributes_of(names: Sequence[str], pattern_dict: object) -> list[ModulePlan]:

@@ -1,8 +1,9 @@
 """Digests of files, and the comparison of a compressed file with its source."""
 
-import hashlib
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -10,8 +11,10 @@ from torch import Tensor
 
 from halfbyte.checkpoints.dfloat11.compressed_file import CompressedFile
 from halfbyte.checkpoints.tensor_file import StoredTensor, memory_of
+from halfbyte.golden.dfloat11.digests import Digest
+from halfbyte.golden.dfloat11.threads import ahead, cores
 
-__all__ = ["RunningDigest", "compare", "digest_of"]
+__all__ = ["DigestBehind", "RunningDigest", "compare"]
 
 _AT_ONCE = 1 << 19  # bytes: what was just read or decoded is still in a cache
 
@@ -34,36 +37,68 @@ class RunningDigest:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._position = 0
-        self._digest = hashlib.sha256()
+        self._digest = Digest()
+        self._buffer = torch.empty(_AT_ONCE, dtype=torch.uint8)
 
-    def offer(self, tensor: StoredTensor, data: Tensor) -> None:
-        """Take the bytes of a tensor from memory, and those before it from the file."""
-        if tensor.start >= self._position and len(data) >= _AT_ONCE:
-            self._read_to(tensor.start)
-            self._digest.update(memory_of(data))
-            self._position += len(data)
+    def up_to(self, tensor: StoredTensor, size: int) -> Digest | None:
+        """The digest of all before a tensor of ``size`` bytes, which the caller adds to it.
+
+        None if the tensor is small, or comes late: it is read from the file in its turn.
+        """
+        if tensor.start < self._position or size < _AT_ONCE:
+            return None
+        self.read_to(tensor.start)
+        self._position += size
+        return self._digest
 
     def hexdigest(self) -> str:
         """The digest of the whole file, in hexadecimal digits."""
-        self._read_to(None)
-        return self._digest.hexdigest()
+        self.read_to(None)
+        return self._digest.digest().hex()
 
-    def _read_to(self, end: int | None) -> None:
-        buffer = memory_of(torch.empty(_AT_ONCE, dtype=torch.uint8))
+    def read_to(self, end: int | None) -> None:
+        """Read on to a byte of the file, or to its end."""
         with self._path.open("rb", buffering=0) as file:
             file.seek(self._position)
             while end is None or self._position < end:
                 room = _AT_ONCE if end is None else min(_AT_ONCE, end - self._position)
-                count = file.readinto(buffer[:room])
+                count = file.readinto(memory_of(self._buffer[:room]))
                 if not count:
                     break
-                self._digest.update(buffer[:count])
+                self._digest.add(self._buffer.numpy()[:count])
                 self._position += count
 
 
-def digest_of(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal digits."""
-    return RunningDigest(path).hexdigest()
+class DigestBehind:
+    """SHA-256 of a file that is being written, read again from it on another core, if there is one.
+
+    A context manager.
+
+    Parameters
+    ----------
+    path : Path
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._digest = RunningDigest(path)
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="halfbyte-digest")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._reader.shutdown(cancel_futures=True)
+
+    def written_to(self, end: int) -> None:
+        """The file is complete up to this byte."""
+        if cores() > 1:
+            self._reader.submit(self._digest.read_to, end)
+        else:
+            self._digest.read_to(end)
+
+    def hexdigest(self) -> str:
+        """The digest of the complete file, in hexadecimal digits."""
+        return self._reader.submit(self._digest.hexdigest).result()
 
 
 def _equal(first: Tensor, second: Tensor) -> bool:
@@ -74,11 +109,18 @@ def _equal(first: Tensor, second: Tensor) -> bool:
     return same and np.array_equal(a[whole:], b[whole:])
 
 
-def compare(written: Path, source: Path) -> None:
-    """RuntimeError unless the file that was written holds the source, byte for byte."""
+def compare(written: Path, source: Path, heads: Mapping[str, bytes]) -> None:
+    """RuntimeError unless the file that was written holds the source, byte for byte.
+
+    heads: first bytes of its coded parts, as they were made.
+    """
     buffer = torch.empty(_AT_ONCE, dtype=torch.uint8)
+    opened = CompressedFile.open(written)
+    for name, head in heads.items():
+        if opened.file.tensors[name].read_bytes(0, len(head)).numpy().tobytes() != head:
+            raise RuntimeError(f"{source} was not written as it is; nothing is kept")
     with source.open("rb", buffering=0) as file:
-        for piece in CompressedFile.open(written).original():
+        for piece in ahead(opened.original(digests=False)):
             for part in torch.split(piece, _AT_ONCE):
                 found = buffer[: len(part)]
                 if not (_filled(file, found) and _equal(found, part)):

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from halfbyte.golden.checks import check_integer
 from halfbyte.golden.dfloat11.code_table import LENGTH_LIMIT, SYMBOLS, CodeTable
+from halfbyte.golden.dfloat11.digests import Reading, counts_of
 from halfbyte.golden.dfloat11.elements import ELEMENT_TYPES, ElementType, element_type
 from halfbyte.golden.dfloat11.fixed_codes import FixedCode
 from halfbyte.golden.dfloat11.kernels import (
@@ -32,12 +34,7 @@ from halfbyte.golden.dfloat11.layout import (
     split,
     starts_of,
 )
-from halfbyte.golden.dfloat11.loops import (
-    count_symbols,
-    decode_chunks,
-    encode_chunks,
-    measure_chunks,
-)
+from halfbyte.golden.dfloat11.loops import decode_chunks, encode_chunks, measure_chunks
 from halfbyte.golden.dfloat11.threads import cores, meanwhile, over_ranges
 
 __all__ = [
@@ -55,7 +52,9 @@ __all__ = [
 
 CODES = ("best", "fixed")
 """How codes are chosen: the best for each tensor, or one that hardware decodes without a table."""
-_PIECE = 16  # chunks of a core that are decoded at once: half a megabyte of BF16
+_Words = NDArray[np.uint16] | NDArray[np.uint8]
+_PIECE = 32  # chunks of a core that are decoded at once: a megabyte of BF16
+_TOGETHER = 16  # chunks of a core, at least: to wake it takes as long as to decode four
 _NO_DIGEST = bytes(32)
 _REASONS = {
     WRONG_CRC: "its CRC is wrong",
@@ -72,26 +71,17 @@ def _kind_of(tensor: object) -> ElementType:
     return kind
 
 
-def _words(tensor: Tensor, kind: ElementType) -> NDArray[np.uint16] | NDArray[np.uint8]:
+def _words(tensor: Tensor, kind: ElementType) -> _Words:
     """(elements,): the bits of a tensor, without copying a contiguous one on the CPU."""
     flat = tensor.detach().cpu().contiguous().flatten()
-    words: NDArray[np.uint16] | NDArray[np.uint8]
-    words = flat.view(torch.uint16 if kind.bytes == 2 else torch.uint8).numpy()
+    words: _Words = flat.view(torch.uint16 if kind.bytes == 2 else torch.uint8).numpy()
     return words
 
 
 def symbol_counts(tensor: Tensor) -> NDArray[np.int64]:
     """(256,): how often each symbol occurs: an exponent of BF16, see :class:`ElementType`."""
     kind = _kind_of(tensor)
-    words = _words(tensor, kind)
-
-    def count(first: int, last: int) -> NDArray[np.int64]:
-        return count_symbols(words, kind.shift, first, last)
-
-    if not len(words):
-        return np.zeros(SYMBOLS, dtype=np.int64)
-    total: NDArray[np.int64] = np.sum(over_ranges(count, len(words)), axis=0)
-    return total
+    return counts_of(_words(tensor, kind), kind.shift)
 
 
 @dataclass(frozen=True)
@@ -132,6 +122,7 @@ def measure(
     max_rows: int | None = None,
     max_length: int | None = None,
     codes: str = "best",
+    reading: Reading | None = None,
 ) -> Measured:
     """The code for a tensor, and the exact size that :func:`compress` will give.
 
@@ -146,6 +137,8 @@ def measure(
     codes : str
         ``best`` for the shortest code within these limits, ``fixed`` for the best of the eight that
         hardware knows (:class:`FixedCode`); for types other than BF16 both are the same.
+    reading : Reading, optional
+        Digests the tensor meanwhile, for :func:`compress`.
 
     Raises
     ------
@@ -161,7 +154,8 @@ def measure(
         raise ValueError("A tensor without elements cannot be compressed")
     if codes not in CODES:
         raise ValueError(f"Codes must be {' or '.join(CODES)}, not {codes!r:.60}")
-    counts = symbol_counts(tensor)
+    words = _words(tensor, kind)
+    counts = (reading.counts if reading is not None else counts_of)(words, kind.shift)
     if codes == "fixed" and kind.name == "BF16":
         table = FixedCode.best(counts.tolist()).table
     else:
@@ -200,18 +194,24 @@ def _measured(tensor: Tensor, table: CodeTable, counts: NDArray[np.int64]) -> Me
     return Measured(replace(header, stream_words=int(starts[-1])), counts, lengths, starts)
 
 
-def compress(tensor: Tensor, measured: Measured | None = None) -> Tensor:
+def compress(
+    tensor: Tensor, measured: Measured | None = None, reading: Reading | None = None
+) -> Tensor:
     """The compressed form of a tensor: (bytes,) uint8, the same for the same input.
 
     measured: the result of :func:`measure` or :func:`measure_with` for this very tensor, for other
-    limits, for a given code, or to save time.
+    limits, for a given code, or to save time; reading: what :func:`measure` was given.
     Raises as :func:`measure` does. For data without structure the result is larger than the tensor;
     :attr:`Measured.pays` says so beforehand.
     """
-    measured = measured or measure(tensor)
-    words = _words(tensor, measured.header.kind)
-    digest = meanwhile(lambda: hashlib.sha256(words.data).digest())
+    if measured is None:
+        reading = Reading()
+        measured = measure(tensor, reading=reading)
     header = measured.header
+    words = _words(tensor, header.kind)
+    if reading is None:
+        reading = Reading()
+        reading.begin(words)
     data = np.zeros(header.total_size, dtype=np.uint8)
     parts = split(data, header)
     parts.starts[:] = measured.starts[:-1]
@@ -224,7 +224,7 @@ def compress(tensor: Tensor, measured: Measured | None = None) -> Tensor:
         )  # fmt: skip
 
     over_ranges(encode, header.chunks)
-    raw = replace(header, sha256=digest()).to_bytes()
+    raw = replace(header, sha256=reading.digest()).to_bytes()
     data[: header.size] = np.frombuffer(raw, dtype=np.uint8)
     return torch.from_numpy(data)
 
@@ -239,6 +239,15 @@ def _open(data: Tensor) -> tuple[TensorHeader, Parts, NDArray[np.int64]]:
     return header, parts, chunk_starts(header, parts)
 
 
+def _elements(header: TensorHeader, first: int, last: int) -> int:
+    return min(last * CHUNK, header.elements) - min(first * CHUNK, header.elements)
+
+
+def _room(header: TensorHeader, first: int, last: int) -> _Words:
+    """Room for the elements of these chunks."""
+    return np.empty(_elements(header, first, last), dtype=f"u{header.kind.bytes}")
+
+
 def _decode(
     header: TensorHeader,
     parts: Parts,
@@ -246,11 +255,11 @@ def _decode(
     first: int,
     last: int,
     verify: bool,
+    out: _Words | None = None,
 ) -> Tensor:
     """Elements of chunks ``first`` up to ``last``; reads nothing outside of them."""
     kind, table, count = header.kind, header.table, last - first
-    elements = min(last * CHUNK, header.elements) - min(first * CHUNK, header.elements)
-    out = np.empty(elements, dtype=np.uint16 if kind.bytes == 2 else np.uint8)
+    out = _room(header, first, last) if out is None else out[: _elements(header, first, last)]
     results = np.full(count, GOOD, dtype=np.uint8)
     # These are all views of this range, so nothing outside of it can be read.
     begins = starts[first : last + 1] - starts[first]
@@ -264,7 +273,7 @@ def _decode(
         )  # fmt: skip
 
     if count:
-        over_ranges(decode, count)
+        over_ranges(decode, count, step=_TOGETHER)
     bad = np.flatnonzero(results != GOOD)
     if len(bad):
         chunk, reason = first + int(bad[0]), _REASONS[int(results[bad[0]])]
@@ -291,12 +300,14 @@ def decompress(data: Tensor, *, verify: bool = True) -> Tensor:
     anything that :func:`compress` did not write. ``verify`` checks the chunks' CRCs and the whole
     tensor's digest. Without it, damage may stay undetected, but memory accesses stay in bounds.
     """
-    opened = _open(data)
-    header = opened[0]
-    tensor = _decode(*opened, 0, header.chunks, verify)
-    if verify and hashlib.sha256(_words(tensor, header.kind).data).digest() != header.sha256:
-        raise CorruptError("the whole tensor's SHA-256 is wrong, though the CRCs are right")
-    return tensor.reshape(header.shape)
+    found = _open(data)
+    header = found[0]
+    if not verify:
+        return _decode(*found, 0, header.chunks, False).reshape(header.shape)
+    whole = _room(header, 0, header.chunks)
+    for _ in _pieces(found, lambda first: whole[first * CHUNK :], digest=True):
+        pass
+    return torch.from_numpy(whole).view(header.kind.torch_dtype).reshape(header.shape)
 
 
 def opened(data: Tensor) -> Callable[[], Tensor]:
@@ -306,14 +317,40 @@ def opened(data: Tensor) -> Callable[[], Tensor]:
     return lambda: _decode(*found, 0, header.chunks, False).reshape(header.shape)
 
 
-def pieces(data: Tensor) -> Iterator[Tensor]:
-    """The elements in order, verified, a few chunks at a time. Raises as :func:`decompress`."""
-    found = _open(data)
-    header, digest = found[0], hashlib.sha256()
-    step = _PIECE * cores()
+def _pieces(
+    found: tuple[TensorHeader, Parts, NDArray[np.int64]],
+    place: Callable[[int], _Words],
+    *,
+    digest: bool,
+) -> Iterator[Tensor]:
+    """Decode some chunks at a time, from ``first`` on to ``place(first)``; another core digests
+    those before.
+    """
+    header, running = found[0], hashlib.sha256()
+    step, digested = _PIECE * cores(), _nothing
     for first in range(0, header.chunks, step):
-        piece = _decode(*found, first, min(first + step, header.chunks), True)
-        digest.update(_words(piece, header.kind).data)
+        last = min(first + step, header.chunks)
+        piece = _decode(*found, first, last, True, place(first))
+        digested()
+        if digest:
+            digested = meanwhile(partial(running.update, _words(piece, header.kind).data))
         yield piece
-    if digest.digest() != header.sha256:
+    digested()
+    if digest and running.digest() != header.sha256:
         raise CorruptError("the whole tensor's SHA-256 is wrong, though the CRCs are right")
+
+
+def _nothing() -> None:
+    pass
+
+
+def pieces(data: Tensor, *, digest: bool = True) -> Iterator[Tensor]:
+    """The elements in order, verified, a few chunks at a time; each piece is valid until the next
+    but one.
+
+    digest: whether to compare the digest of the whole tensor, too. Raises as :func:`decompress`.
+    """
+    found = _open(data)
+    step = _PIECE * cores()
+    rooms = [_room(found[0], 0, min(step, found[0].chunks)) for _ in range(2)]
+    return _pieces(found, lambda first: rooms[first // step % 2], digest=digest)

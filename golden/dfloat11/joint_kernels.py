@@ -1,5 +1,5 @@
 """The loops of layout 2 in numba, element by element. They are the reference for
-``native/joint.h``, and replace it on machines without a C++ compiler.
+``native/joint*.h``, and replace them on machines without a C++ compiler.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -14,9 +14,10 @@ from halfbyte.golden.dfloat11.joint_table import SCALE, SCALE_BITS
 from halfbyte.golden.dfloat11.loops import crc32c
 
 if TYPE_CHECKING:
-    from halfbyte.golden.dfloat11.joint import OpenedJoint
+    from halfbyte.golden.dfloat11.joint_layout import JointHeader
+    from halfbyte.golden.dfloat11.joint_opened import OpenedJoint
 
-__all__ = ["count", "decode", "encode"]
+__all__ = ["count", "decode", "encode", "write_raw"]
 
 _Array = NDArray[Any]
 _LOW = 1 << 16  # the least state
@@ -66,28 +67,34 @@ def _read_bits(data: _Array, place: int, count: int) -> Any:
 
 
 @jit
-def _encode_chunk(
-    words: _Array, size: int, layout: _Array, frequencies: _Array, starts: _Array, raw: _Array,
-    stream: _Array, escapes: _Array, sizes: _Array,
-) -> None:  # fmt: skip
-    """layout: width, shift, zeros, base, escape. The stream goes to the array's end."""
-    width, shift, zeros, base, escape = layout
-    mask, rows, word_bits = (1 << width) - 1, len(frequencies), 8 * words.itemsize
-    kept, bit = 0, 0
-    for i in range(size):
+def _write_raw(words: _Array, layout: _Array, raw: _Array) -> None:
+    """layout: width, shift, zeros, base, escape."""
+    width, shift, zeros, _, _ = layout
+    bit, word_bits = 0, 8 * words.itemsize
+    for i in range(len(words)):
         left_out = _left_out(zeros, i)
-        word = np.int64(words[i])
-        symbol = (word >> shift) & mask
-        if escape and (symbol < base or symbol >= base + rows - 1):
-            escapes[kept] = symbol
-            kept += 1
-        bits = _raw_bits(word, width, shift, left_out)
+        bits = _raw_bits(np.int64(words[i]), width, shift, left_out)
         for k in range(word_bits - width - left_out):
             raw[bit >> 3] |= ((bits >> k) & 1) << (bit & 7)
             bit += 1
+
+
+@jit
+def _encode_chunk(
+    words: _Array, layout: _Array, frequencies: _Array, starts: _Array, stream: _Array,
+    escapes: _Array, sizes: _Array,
+) -> None:  # fmt: skip
+    """The stream goes to the array's end."""
+    width, shift, _, base, escape = layout
+    mask, rows, kept = (1 << width) - 1, len(frequencies), 0
+    for i in range(len(words)):
+        symbol = (np.int64(words[i]) >> shift) & mask
+        if escape and (symbol < base or symbol >= base + rows - 1):
+            escapes[kept] = symbol
+            kept += 1
     states = np.full(CODERS, _LOW, dtype=np.int64)
     place = len(stream)
-    for i in range(size - 1, -1, -1):
+    for i in range(len(words) - 1, -1, -1):
         symbol = (np.int64(words[i]) >> shift) & mask
         row = symbol - base
         if escape and (row < 0 or row >= rows - 1):
@@ -148,8 +155,8 @@ def _decode_chunk(
     return GOOD if taken == len(escapes) else WRONG_ESCAPES
 
 
-def _layout(opened: "OpenedJoint", chunk: int) -> NDArray[np.int64]:
-    fields, table, zeros = opened.header.fields, opened.header.table, int(opened.zeros[chunk])
+def _layout(header: "JointHeader", zeros: int = 0) -> NDArray[np.int64]:
+    fields, table = header.fields, header.table
     numbers = fields.width, fields.shift, zeros, table.base, table.escape
     return np.array(numbers, dtype=np.int64)
 
@@ -159,25 +166,30 @@ def _raw_of(opened: "OpenedJoint", chunk: int) -> NDArray[np.uint8]:
 
 
 def encode(
-    opened: "OpenedJoint", words: _Array, first: int, last: int, stream: _Array, escapes: _Array,
+    header: "JointHeader", words: _Array, first: int, last: int, streams: _Array, escapes: _Array,
     sizes: _Array,
 ) -> None:  # fmt: skip
-    """Encode chunks ``first`` up to ``last``: streams and escapes one after the other, and a row
-    of ``sizes`` for each."""
+    """Code chunks ``first`` up to ``last``: streams and escapes one after the other, and a row of
+    ``sizes`` for each."""
     words_at, escapes_at = 0, 0
     room, kept = np.empty(CHUNK + STATE_WORDS + 1, np.uint16), np.empty(CHUNK, np.uint16)
-    table = opened.header.table
+    table, layout = header.table, _layout(header)
     starts = np.cumsum([0, *table.frequencies]).astype(np.int64)
     for chunk in range(first, last):
         part = words[chunk * CHUNK : (chunk + 1) * CHUNK]
         taken = sizes[chunk - first]
-        _encode_chunk(
-            part, len(part), _layout(opened, chunk), table.array, starts, _raw_of(opened, chunk),
-            room, kept, taken,
-        )  # fmt: skip
-        stream[words_at : words_at + taken[0]] = room[len(room) - taken[0] :]
+        _encode_chunk(part, layout, table.array, starts, room, kept, taken)
+        streams[words_at : words_at + taken[0]] = room[len(room) - taken[0] :]
         escapes[escapes_at : escapes_at + taken[1]] = kept[: taken[1]]
         words_at, escapes_at = words_at + int(taken[0]), escapes_at + int(taken[1])
+
+
+def write_raw(opened: "OpenedJoint", words: _Array, first: int, last: int) -> None:
+    """Write raw bits and CRCs of chunks ``first`` up to ``last``; the raw part is still zero."""
+    for chunk in range(first, last):
+        part = words[chunk * CHUNK : (chunk + 1) * CHUNK]
+        layout = _layout(opened.header, int(opened.zeros[chunk]))
+        _write_raw(part, layout, _raw_of(opened, chunk))
         opened.parts.crcs[chunk] = crc32c(part.view(np.uint8))
 
 
@@ -193,7 +205,7 @@ def decode(
         result = _decode_chunk(
             parts.words[starts[0, chunk] : starts[0, chunk + 1]],
             parts.escapes[starts[1, chunk] : starts[1, chunk + 1]],
-            _raw_of(opened, chunk), _layout(opened, chunk), header.table.slots,
+            _raw_of(opened, chunk), _layout(header, int(opened.zeros[chunk])), header.table.slots,
             len(header.table.frequencies), place,
         )  # fmt: skip
         if result == GOOD and check and crc32c(place.view(np.uint8)) != parts.crcs[chunk]:

@@ -17,12 +17,14 @@ from halfbyte.golden.dfloat11.joint_table import Fields, SymbolTable
 from halfbyte.golden.dfloat11.layout import ALIGNMENT, CRC_AT, MAGIC, CorruptError
 from halfbyte.golden.dfloat11.loops import crc32c
 
-__all__ = ["CHUNK", "CODERS", "JOINT_TYPES", "STATE_WORDS", "VERSION", "JointHeader", "JointParts",
-           "read_header", "split"]  # fmt: skip
+__all__ = ["CHUNK", "CODERS", "JOINT_TYPES", "PAIR", "STATE_WORDS", "VERSION", "JointHeader",
+           "JointParts", "read_header", "split"]  # fmt: skip
 
 VERSION = 2
 CHUNK = 65536
 """Elements that are coded, checked and decoded on their own."""
+PAIR = 2
+"""Chunks that the loops code or decode at once: one fills the time that the other waits."""
 CODERS = 32
 STATE_WORDS = 2 * CODERS
 """Words of 16 bits that hold the states with which a chunk begins."""

@@ -58,7 +58,8 @@ class Layout:
         Takes all bytes. Gives a function that decodes them without verification, as often as
         called.
     pieces : callable
-        Takes all bytes. Gives the elements piece by piece, verified.
+        Takes all bytes, and whether the digest of the whole tensor is compared, where the layout
+        has one. Gives the elements piece by piece, verified.
     """
 
     title: str
@@ -67,17 +68,17 @@ class Layout:
     decompress: Callable[..., Tensor]
     decompress_chunks: Callable[..., Tensor]
     opened: Callable[[Tensor], Callable[[], Tensor]]
-    pieces: Callable[[Tensor], Iterator[Tensor]]
+    pieces: Callable[[Tensor, bool], Iterator[Tensor]]
 
 
 LAYOUTS: dict[int, Layout] = {
     layout.VERSION: Layout(
         "prefix", codec.CHUNK, layout.read_header, codec.decompress, codec.decompress_chunks,
-        codec.opened, codec.pieces,
+        codec.opened, lambda data, digest: codec.pieces(data, digest=digest),
     ),
     joint_layout.VERSION: Layout(
         "joint", joint_layout.CHUNK, joint_layout.read_header, joint.decompress,
-        joint.decompress_chunks, joint.opened, joint.pieces,
+        joint.decompress_chunks, joint.opened, lambda data, _: joint.pieces(data),
     ),
 }  # fmt: skip
 """By version."""
@@ -134,10 +135,11 @@ def opened(data: Tensor) -> Callable[[], Tensor]:
     return _of(data).opened(data)
 
 
-def pieces(data: Tensor) -> Iterator[Tensor]:
+def pieces(data: Tensor, *, digest: bool = True) -> Iterator[Tensor]:
     """The elements that were compressed to ``data``, in order, verified, (elements of a piece,).
 
-    A piece has a few chunks, and is valid until the next. Raises as :func:`decompress`, perhaps
-    after some pieces.
+    A piece has a few chunks, and is valid until the next but one. ``digest=False`` is for those who
+    compare the elements with the original: CRCs are checked, and no digest of the whole tensor.
+    Raises as :func:`decompress`, perhaps after some pieces.
     """
-    return _of(data).pieces(data)
+    return _of(data).pieces(data, digest)

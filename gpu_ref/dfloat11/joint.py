@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from halfbyte.golden.dfloat11 import CorruptError
-from halfbyte.gpu_ref.abi import DecodeJoint, JointContainer, JointProduct
 from halfbyte.gpu_ref.dfloat11.damage import check, no_failure, raise_failure
 from halfbyte.gpu_ref.dfloat11.memory import TYPES, aligned
+from halfbyte.gpu_ref.dfloat11_structures import DecodeJoint, JointContainer, JointProduct
 from halfbyte.gpu_ref.library import library_for
 
 __all__ = ["MOST_VECTORS", "JointTensor", "multiply_plain"]

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from halfbyte.gpu_ref.abi import Container, Decode
 from halfbyte.gpu_ref.dfloat11.damage import check, no_failure, raise_failure
 from halfbyte.gpu_ref.dfloat11.joint import JointTensor, is_joint
 from halfbyte.gpu_ref.dfloat11.memory import TYPES, aligned
+from halfbyte.gpu_ref.dfloat11_structures import Container, Decode
 from halfbyte.gpu_ref.library import library_for
 
 __all__ = ["CompressedTensor", "decode", "opened", "prepare"]

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from halfbyte.golden.dfloat11 import CorruptError, published
-from halfbyte.gpu_ref.abi import DecodePublished
 from halfbyte.gpu_ref.dfloat11.damage import check, no_failure, raise_failure
 from halfbyte.gpu_ref.dfloat11.memory import aligned
+from halfbyte.gpu_ref.dfloat11_structures import DecodePublished
 from halfbyte.gpu_ref.library import library_for
 
 __all__ = ["PublishedModule", "decode_published"]

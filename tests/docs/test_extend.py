@@ -43,7 +43,6 @@ def tree(tmp_path):
 @pytest.mark.slow
 def test_following_the_page_ends_green(tree):
     environment = {**os.environ, "PYTHONPATH": str(tree), "HALFBYTE_BUILD": str(tree / "build")}
-    environment["PYTHONDONTWRITEBYTECODE"] = "1"
     done = []
     for block in blocks(PAGE):
         path = tree / (block.title or "")

@@ -7,6 +7,7 @@ import typer
 from typer.main import get_command
 from typer.testing import CliRunner
 
+from halfbyte.accuracy import texts
 from halfbyte.cli.app import app
 
 from .blocks import PAGES, ROOT, blocks, commands
@@ -40,16 +41,26 @@ def test_the_pages_have_blocks_of_every_kind():
 
 
 @pytest.mark.parametrize("page", PYTHON, ids=name)
-def test_python_runs(page, tmp_path, monkeypatch):
+def test_python_runs(page, tmp_path, shared_build, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HALFBYTE_BUILD", str(shared_build))
     names = {}
     for block in blocks(page):
         if block.kind == "python":
             exec(compile(block.text, name(page), "exec"), names)  # noqa: S102
 
 
+@pytest.fixture
+def fewer_texts(monkeypatch):
+    """Models read one text of each module: enough to see that an evaluation works."""
+    monkeypatch.setattr(texts, "PER_MODULE", 1)
+    texts.docstrings.cache_clear()
+    yield
+    texts.docstrings.cache_clear()
+
+
 @pytest.mark.slow
-@pytest.mark.usefixtures("shared_objects")
+@pytest.mark.usefixtures("fewer_texts")
 @pytest.mark.parametrize("page", RUN, ids=name)
 def test_commands_run_with_the_files_that_the_page_shows(page, tmp_path, shared_build, monkeypatch):
     monkeypatch.chdir(tmp_path)

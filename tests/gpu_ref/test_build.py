@@ -1,5 +1,6 @@
 """The two builds: compilers found or missed, libraries cached, faults in kernels seen."""
 
+import ctypes
 import re
 import subprocess
 import sys
@@ -14,12 +15,12 @@ from halfbyte.base import compilers as host_compilers
 from halfbyte.base.compilers import Compiler, host_compiler
 from halfbyte.formats import load
 from halfbyte.gpu_ref import build, cases, compilers, library
-from halfbyte.gpu_ref.abi import Quantize
 from halfbyte.gpu_ref.check import check_format
 from halfbyte.gpu_ref.comparison import merged
 from halfbyte.gpu_ref.compilers import cuda_compiler, find_nvcc
 from halfbyte.gpu_ref.library import Library
 from halfbyte.gpu_ref.sanitizers import run_host_sanitizers, sanitized
+from halfbyte.gpu_ref.structures import Quantize
 
 needs_nvcc = pytest.mark.skipif(find_nvcc() is None, reason="nvcc is not installed")
 
@@ -144,30 +145,46 @@ def test_a_processor_without_vectors_computes_the_same(monkeypatch):
     assert not any(check_with(monkeypatch, path, "e3m2").values())
 
 
-# Faults that are injected together: source, right, wrong, and the kernel that must differ.
-FAULTS = [
-    [
-        ("gemm_mma.h", "matrix % 2 * 8 + lane % 8", "matrix / 2 * 8 + lane % 8", "gemm mma"),
-        ("gemm_dp4a.h", "column + j * D::GRID][word]", "column + j][word]", "gemm dp4a"),
-        ("quantize.h", "if ((lane & (group - 1)) == 0)", "if (lane == 0)", "quantize spans"),
-        ("host_gemm.h", "(a_steps[r])", "(a_steps[0])", "gemm pairs"),
-        ("arithmetic.h", "int spare = 64 - acc_width", "int spare = 63 - acc_width", "mac_stream"),
+WAIT = "machine.template wait<Tile::STAGES - {}>()"
+# Source, expression in its surroundings, right, wrong, and the kernel that must differ. A library
+# has all of these faults, and ``hb_fault`` says which are at work in it.
+FAULTS = {
+    "arithmetic": [
+        ("gemm_mma.h", "{}", "matrix % 2 * 8 + lane % 8", "matrix / 2 * 8 + lane % 8", "gemm mma"),
+        ("gemm_dp4a.h", "[{}][word]", "column + j * D::GRID", "column + j", "gemm dp4a"),
+        ("quantize.h", "if ({})", "(lane & (group - 1)) == 0", "lane == 0", "quantize spans"),
+        ("host_gemm.h", "({})", "a_steps[r]", "a_steps[0]", "gemm pairs"),
+        ("arithmetic.h", "spare = {};", "64 - acc_width", "63 - acc_width", "mac_stream"),
     ],
-    [("gemm_mma.h", "wait<Tile::STAGES - 2>", "wait<Tile::STAGES - 1>", "gemm mma")],
-    [("gemm_mma.h", "write = read;", "write = 0;", "gemm mma")],
-]
+    "early read": [("gemm_mma.h", "{};", WAIT.format(2), WAIT.format(1), "gemm mma")],
+    "early write": [("gemm_mma.h", "write = {};", "read", "0", "gemm mma")],
+}
+SWITCH = """\
+extern "C" __attribute__((visibility("default"))) int hb_fault;
+int hb_fault = 0;
+"""
+
+
+@pytest.fixture(scope="module")
+def faulty(gpu_ref_build):
+    """A library of the host build with all faults, none of them at work."""
+    sources = build._sources()
+    sources["host.cpp"] = SWITCH + sources["host.cpp"]
+    for number, faults in enumerate(FAULTS.values(), 1):
+        for name, place, right, wrong, _ in faults:
+            assert sources[name].count(place.format(right)) == 1
+            either = f"(hb_fault == {number} ? {wrong} : {right})"
+            sources[name] = sources[name].replace(place.format(right), place.format(either))
+    return build._library(flags_of(host_compiler(), "-O1"), "host.cpp", sources)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("faults", FAULTS, ids=["arithmetic", "early read", "early write"])
-def test_injected_faults_are_seen(monkeypatch, faults):
-    sources = build._sources()
-    for name, right, wrong, _ in faults:
-        assert sources[name].count(right) == 1
-        sources[name] = sources[name].replace(right, wrong)
-    quick = flags_of(host_compiler(), "-O1")
-    different = check_with(monkeypatch, build._library(quick, "host.cpp", sources))
-    for *_, kernel in faults:
+@pytest.mark.parametrize("kind", FAULTS)
+def test_injected_faults_are_seen(monkeypatch, faulty, kind):
+    chosen = ctypes.c_int.in_dll(build.loaded(faulty), "hb_fault")
+    monkeypatch.setattr(chosen, "value", list(FAULTS).index(kind) + 1)
+    different = check_with(monkeypatch, faulty)
+    for *_, kernel in FAULTS[kind]:
         assert sum(count for name, count in different.items() if name.startswith(kernel)) > 0
     assert different["gemm plain"] == 0
 
@@ -180,10 +197,10 @@ def test_sanitizers_find_nothing_in_the_host_build():
 
 OVERRUN = """
 import torch
-from halfbyte.gpu_ref import abi, build, library
+from halfbyte.gpu_ref import build, library, structures
 from halfbyte.formats import load
 x, device = torch.zeros(64), torch.device("cpu")
-call = abi.Quantize(x=x.data_ptr(), rows=65, length=1, block=1, clip=1, scales=x.data_ptr())
+call = structures.Quantize(x=x.data_ptr(), rows=65, length=1, block=1, clip=1, scales=x.data_ptr())
 library.host_library().call("hb_scales", device, build.format_table(load("int4")), call)
 """
 

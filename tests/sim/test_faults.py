@@ -15,7 +15,7 @@ from halfbyte.sim import SimulationError
 from halfbyte.sim.plan import Layout
 from halfbyte.sim.results import confirmed
 from halfbyte.sim.runner import make_plans
-from halfbyte.sim.simulation import TEST_MODULE, simulate, simulated
+from halfbyte.sim.simulation import TEST_MODULE, simulate, simulation_run
 from halfbyte.sim.wrapper import TIMESCALE, bench_verilog, layout_of, top_verilog
 
 pytestmark = pytest.mark.simulator
@@ -133,7 +133,7 @@ def _check_reference(
     macs = variants(MacSpec(fmt, fmt, terms=TERMS))
     layout = layout_of(macs, title="reference", seed=SEED)
     plans = make_plans(macs, layout, cycles=CYCLES)
-    with simulated(
+    with simulation_run(
         _reference_verilog(macs, layout),
         plans,
         name="reference",

@@ -25,7 +25,10 @@ _MAIN = "codec.cpp"
 
 _PROTOTYPES: dict[str, tuple[Any, ...]] = {
     "hb_crc32c": (c_void_p, c_int64),
+    "hb_sha256_add": (c_void_p, c_void_p, c_void_p, c_int64),
+    "hb_sha256_digest": (c_void_p, c_void_p),
     "hb_count": (c_void_p, c_int, c_int64, c_int64, c_void_p),
+    "hb_count_and_digest": (c_void_p, c_int, c_int64, *[c_void_p] * 3),
     "hb_prefix_measure": (c_void_p, c_int, c_void_p, *[c_int64] * 3, c_void_p),
     "hb_prefix_encode": (c_void_p, c_int, c_void_p, *[c_int64] * 3, *[c_void_p] * 5),
     "hb_prefix_table": (c_void_p, c_int, c_void_p),
@@ -36,6 +39,7 @@ _PROTOTYPES: dict[str, tuple[Any, ...]] = {
     ),
     "hb_joint_count": (c_void_p, *[c_int] * 3, *[c_int64] * 3, c_void_p, c_void_p),
     "hb_joint_encode": (*[c_void_p] * 3, c_int64, c_int64, *[c_void_p] * 3),
+    "hb_joint_raw": (c_void_p, c_void_p, c_int64, c_int64),
     "hb_joint_product": (c_void_p, c_int64, c_int64, c_void_p, *[c_int64] * 3, c_void_p),
     "hb_joint_decode": (c_void_p, c_int64, c_int64, c_int, c_void_p, c_void_p),
 }

@@ -4,9 +4,10 @@
 #include <memory>
 
 #include "bits.h"
-#include "joint.h"
+#include "joint_encode.h"
 #include "prefix.h"
 #include "product.h"
+#include "sha256.h"
 
 #define EXPORT extern "C" __attribute__((visibility("default")))
 
@@ -14,20 +15,61 @@ using namespace codec;
 
 namespace {
 
+// Counts symbols of 8 bits from word to word. In a single histogram, equal neighbours would wait for
+// each other.
+template <typename Word>
+class Counter {
+ public:
+  Counter(const Word* words, int shift, int64_t* counts)
+      : words_(words), shift_(shift), counts_(counts) {}
+  ~Counter() { keep(); }
+
+  void take(int64_t count) {
+    const Word* words = words_;
+    const int shift = shift_;
+    int64_t i = 0;
+    for (; i + kTables <= count; i += kTables)
+      for (int k = 0; k < kTables; ++k) ++several_[k][words[i + k] >> shift & 0xFF];
+    for (; i < count; ++i) ++several_[0][words[i] >> shift & 0xFF];
+    words_ = words + count;
+  }
+  void take_to(const Word* end) {
+    constexpr int64_t kMost = int64_t{1} << 31;  // of what a counter holds
+    for (; words_ < end; keep()) take(std::min(kMost, end - words_));
+  }
+  void keep() {
+    for (auto& each : several_)
+      for (int symbol = 0; symbol < 256; ++symbol) counts_[symbol] += each[symbol], each[symbol] = 0;
+  }
+
+ private:
+  static constexpr int kTables = 8;
+  const Word* words_;
+  const int shift_;
+  int64_t* const counts_;
+  uint32_t several_[kTables][256] = {};
+};
+
 template <typename Word>
 void count(const Word* words, int shift, int64_t first, int64_t last, int64_t* counts) {
-  // In a single histogram, equal neighbours would wait for each other.
-  uint32_t several[4][256] = {};
-  constexpr int64_t kMost = int64_t{1} << 31;  // of what a counter holds
-  for (; first < last; first += kMost) {
-    int64_t i = first, end = std::min(last, first + kMost);
-    for (; i + 4 <= end; i += 4)
-      for (int k = 0; k < 4; ++k) ++several[k][words[i + k] >> shift & 0xFF];
-    for (; i < end; ++i) ++several[0][words[i] >> shift & 0xFF];
-    for (auto& each : several)
-      for (int symbol = 0; symbol < 256; ++symbol) counts[symbol] += each[symbol], each[symbol] = 0;
+  Counter<Word>(words + first, shift, counts).take_to(words + last);
+}
+
+#ifdef CODEC_SHA
+// Counts and digests in one pass. Up to 2^31 words at a time, which is what a counter holds.
+template <typename Word>
+void count_and_digest(const Word* words, int shift, int64_t elements, int64_t* counts,
+                      Sha256* const* messages, int several) {
+  constexpr int64_t kMost = int64_t{1} << 31, kAtOnce = 64 / sizeof(Word);
+  for (int64_t done = 0; done < elements; done += kMost) {
+    const int64_t size = std::min(kMost, elements - done);
+    Counter<Word> counter(words + done, shift, counts);
+    sha_add(messages, several, reinterpret_cast<const uint8_t*>(words + done),
+            size * int64_t{sizeof(Word)}, [&] { counter.take(kAtOnce); });
+    counter.take_to(words + done + size);
   }
 }
+#endif
 
 template <typename Kind>
 void measure(const typename Kind::Word* words, const prefix::Word* code, int64_t elements,
@@ -112,9 +154,6 @@ void encode_joint(const joint::Tensor& tensor, const Word* words, const uint16_t
       int64_t kept = two[k].begin(tensor, code, begin, size, escapes);
       sizes[2 * k + 1] = static_cast<uint32_t>(kept);
       escapes += kept;
-      joint::write_raw(tensor, chunk + k, begin);
-      tensor.crcs[chunk + k] =
-          crc32c(reinterpret_cast<const uint8_t*>(begin), size * tensor.bytes);
     }
     if (count == 2) two[0].rounds(code, &two[1]);
     for (int k = 0; k < count; ++k, sizes += 2) {
@@ -127,15 +166,63 @@ void encode_joint(const joint::Tensor& tensor, const Word* words, const uint16_t
   }
 }
 
+template <typename Word>
+void write_raw(const joint::Tensor& tensor, const Word* words, int64_t first, int64_t last) {
+  for (int64_t chunk = first; chunk < last; ++chunk) {
+    const Word* begin = words + tensor.first(chunk);
+    joint::write_raw(tensor, chunk, begin);
+    tensor.crcs[chunk] =
+        crc32c(reinterpret_cast<const uint8_t*>(begin), tensor.size(chunk) * tensor.bytes);
+  }
+}
+
 }  // namespace
 
 EXPORT uint32_t hb_crc32c(const uint8_t* data, int64_t size) { return crc32c(data, size); }
+
+// Adds bytes to a message or to two; 0, and nothing done, where the processor lacks instructions.
+EXPORT int hb_sha256_add(Sha256* first, Sha256* second, const uint8_t* data, int64_t size) {
+#ifdef CODEC_SHA
+  Sha256* messages[] = {first, second};
+  if (size) sha_add(messages, second ? 2 : 1, data, size);
+  return 1;
+#else
+  (void)first, (void)second, (void)data, (void)size;
+  return 0;
+#endif
+}
+
+EXPORT void hb_sha256_digest(const Sha256* message, uint8_t* digest) {
+#ifdef CODEC_SHA
+  sha_digest(*message, digest);
+#else
+  (void)message, (void)digest;
+#endif
+}
 
 EXPORT void hb_count(const void* words, int wide, int64_t first, int64_t last, int64_t* counts) {
   if (wide)
     count(static_cast<const uint16_t*>(words), 7, first, last, counts);
   else
     count(static_cast<const uint8_t*>(words), 0, first, last, counts);
+}
+
+// The same for all elements, while their bytes are added to a message or to two; 0, and nothing
+// done, where the processor lacks instructions.
+EXPORT int hb_count_and_digest(const void* words, int wide, int64_t elements, int64_t* counts,
+                               Sha256* first, Sha256* second) {
+#ifdef CODEC_SHA
+  Sha256* messages[] = {first, second};
+  const int several = second ? 2 : 1;
+  if (wide)
+    count_and_digest(static_cast<const uint16_t*>(words), 7, elements, counts, messages, several);
+  else
+    count_and_digest(static_cast<const uint8_t*>(words), 0, elements, counts, messages, several);
+  return 1;
+#else
+  (void)words, (void)wide, (void)elements, (void)counts, (void)first, (void)second;
+  return 0;
+#endif
 }
 
 EXPORT void hb_prefix_measure(const void* words, int wide, const prefix::Word* code,
@@ -205,6 +292,17 @@ EXPORT void hb_joint_encode(const joint::Tensor* tensor, const void* words,
   else
     encode_joint(*tensor, static_cast<const uint8_t*>(words), frequencies, first, last, stream,
                  escapes, sizes);
+}
+
+// Raw bits and CRCs of the chunks, to the tensor's parts.
+EXPORT void hb_joint_raw(const joint::Tensor* tensor, const void* words, int64_t first,
+                         int64_t last) {
+  if (tensor->bytes == 4)
+    write_raw(*tensor, static_cast<const uint32_t*>(words), first, last);
+  else if (tensor->bytes == 2)
+    write_raw(*tensor, static_cast<const uint16_t*>(words), first, last);
+  else
+    write_raw(*tensor, static_cast<const uint8_t*>(words), first, last);
 }
 
 EXPORT void hb_joint_decode(const joint::Tensor* tensor, int64_t first, int64_t last, int check,

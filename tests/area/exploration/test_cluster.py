@@ -12,7 +12,7 @@ from cloudpickle import register_pickle_by_value
 from distributed import LocalCluster
 
 import halfbyte.area.exploration.run as module
-from halfbyte.area.exploration import Point, ResultStore, explore, parse_space
+from halfbyte.area.exploration import MacTrial, ResultStore, explore, parse_space
 from halfbyte.area.exploration.cluster import cluster_workers
 from halfbyte.base import ToolError, UserError
 
@@ -24,7 +24,7 @@ SPACE = parse_space(
 register_pickle_by_value(sys.modules[__name__])
 
 
-class Elsewhere(Point):
+class Elsewhere(MacTrial):
     """Says which process computes it, before the real work."""
 
     def compute(self):
@@ -33,8 +33,8 @@ class Elsewhere(Point):
 
 class SpaceElsewhere:
     @staticmethod
-    def points():
-        return [Elsewhere(*vars(point).values()) for point in SPACE.points()]
+    def trials():
+        return [Elsewhere(*vars(trial).values()) for trial in SPACE.trials()]
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_a_cluster_of_one_thread_works_and_survives_the_death_of_its_worker(clus
     )
     assert killed
     assert not found.failures
-    assert len(found.records) == len(list(SPACE.points()))
+    assert len(found.records) == len(list(SPACE.trials()))
     processes = {int(record.operands) for record in found.records}
     assert os.getpid() not in processes
     assert processes & first  # before its death

@@ -15,7 +15,7 @@ from cloudpickle import register_pickle_by_value
 
 import halfbyte.area.exploration.run as module
 from halfbyte.area import SynthesisRecord, load_technology, synthesize
-from halfbyte.area.exploration import Point, ResultStore, explore, parse_space
+from halfbyte.area.exploration import MacTrial, ResultStore, explore, parse_space
 from halfbyte.area.exploration.worker import compute
 from halfbyte.area.search.measure_jobs import synthesize_named
 from halfbyte.area.synthesis.recipes import QUICK, Recipe
@@ -31,7 +31,7 @@ SPACE = parse_space(
     "families: [supernormal: {base: e2m1, from: 2, to: 5, step: 1/2}]\n"
     "architectures: [sign_magnitude]\n"
 )
-KEYS = [point.key() for point in SPACE.points()]
+KEYS = [trial.key() for trial in SPACE.trials()]
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ class FakeWorkers:
 
 def run_with(workers, store, monkeypatch, per_task=2):
     monkeypatch.setattr(module, "DESIGNS_PER_TASK", per_task)
-    run = module._Run({point.key(): point for point in SPACE.points()}, store, lambda *_: None)
+    run = module._Run({trial.key(): trial for trial in SPACE.trials()}, store, lambda *_: None)
     run.work(workers)
     return run
 
@@ -120,9 +120,9 @@ def test_designs_of_another_run_are_waited_for_or_taken_over(store, tmp_path, mo
 
 
 def test_a_worker_with_another_version_refuses():
-    point = next(SPACE.points())
+    trial = next(SPACE.trials())
     with pytest.raises(RuntimeError, match="another version of halfbyte, Amaranth or Yosys"):
-        compute([("0" * 64, point)], os.getpid())
+        compute([("0" * 64, trial)], os.getpid())
 
 
 @pytest.mark.yosys
@@ -145,7 +145,7 @@ def test_records_are_those_of_synth(monkeypatch, tmp_path):
     assert {key: plain[key] for key in same} == {key: record[key] for key in same}
 
 
-class Deadly(Point):
+class Deadly(MacTrial):
     """Kills the process that computes it."""
 
     def compute(self):
@@ -159,8 +159,8 @@ class SpaceWithBadDesigns:
     """The small space with a design that Yosys refuses and one that kills its worker."""
 
     @staticmethod
-    def points():
-        good = list(SPACE.points())
+    def trials():
+        good = list(SPACE.trials())
         broken = Recipe("broken", "", ("nonsense",))
         deadly = Deadly(good[1].design, QUICK, good[1].technology, multiplier=True)
         return [*good[:2], replace(good[0], recipe=broken), deadly, *good[2:]]
@@ -181,7 +181,7 @@ def test_processes_survive_bad_designs_and_resume(store, monkeypatch):
     )
     assert "its worker died 3 times" in reasons["e1m2, sign_magnitude, resub, sky130hd"]
     assert [record.format for record in found.records] == [
-        point.design.weight.name for point in SPACE.points()
+        trial.design.weight.name for trial in SPACE.trials()
     ]
     assert found.computed == len(KEYS)
     assert steps[0] == (0, len(KEYS) + 2)
@@ -224,7 +224,7 @@ def test_killed_run_keeps_whole_records_and_the_next_one_goes_on(store, tmp_path
     while any(Path(f"/proc/{child}").exists() for child in children):
         assert time.monotonic() < deadline
         time.sleep(0.1)
-    keys = [point.key() for point in parse_space(TEXT).points()]
+    keys = [trial.key() for trial in parse_space(TEXT).trials()]
     kept = store.get(keys)
     assert 0 < len(kept) < len(keys)
     found = explore(parse_space(TEXT), store, jobs=2)

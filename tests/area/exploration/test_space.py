@@ -19,12 +19,12 @@ MINIMAL = "name: mine\nformats: [int4]\n"
 
 def test_a_minimal_space_takes_every_architecture_and_the_quick_recipe():
     space = parse_space(MINIMAL)
-    points = list(space.points())
+    trials = list(space.trials())
     int4 = load("int4")
-    assert [point.design.architecture for point in points] == applicable_architectures(int4, int4)
-    assert {point.recipe.name for point in points} == {"resub"}
-    assert {point.technology.name for point in points} == {"sky130hd"}
-    assert {(point.design.weight, point.design.activation) for point in points} == {(int4, int4)}
+    assert [trial.design.architecture for trial in trials] == applicable_architectures(int4, int4)
+    assert {trial.recipe.name for trial in trials} == {"resub"}
+    assert {trial.technology.name for trial in trials} == {"sky130hd"}
+    assert {(trial.design.weight, trial.design.activation) for trial in trials} == {(int4, int4)}
 
 
 def test_designs_are_the_product_of_the_axes():
@@ -38,30 +38,30 @@ def test_designs_are_the_product_of_the_axes():
         "clocks: [none]\n"
         "technologies: [sky130hd, asap7]\n"
     )
-    points = list(space.points())
-    assert len(points) == 2 * 2 * 2 * 2 * 3 * 2
-    assert len({point.key() for point in points}) == len(points)
-    assert {point.design.activation.name for point in points} == {"e2m1", "e2m1_sp", "int8"}
+    trials = list(space.trials())
+    assert len(trials) == 2 * 2 * 2 * 2 * 3 * 2
+    assert len({trial.key() for trial in trials}) == len(trials)
+    assert {trial.design.activation.name for trial in trials} == {"e2m1", "e2m1_sp", "int8"}
 
 
 def test_recipes_that_meet_a_clock_go_with_each_clock_and_others_with_none():
     text = f"{MINIMAL}architectures: [sign_magnitude]\nclocks: [none, 2ns, 1GHz]\n"
     space = parse_space(f"{text}recipes: [resub, swift_kogge_stone]\n")
-    found = [(point.recipe.name, point.clock_ps) for point in space.points()]
+    found = [(trial.recipe.name, trial.clock_ps) for trial in space.trials()]
     assert found == [
         ("resub", None), ("swift_kogge_stone", 2000.0), ("swift_kogge_stone", 1000.0),
     ]  # fmt: skip
-    assert len({point.key() for point in space.points()}) == 3
-    assert all(point.operands for point in space.points())  # whether it is met takes a delay
+    assert len({trial.key() for trial in space.trials()}) == 3
+    assert all(trial.operands for trial in space.trials())  # whether it is met takes a delay
     every = parse_space(f"{text}recipes: all\n")
-    assert {point.clock_ps is not None for point in every.points()} == {True, False}
+    assert {trial.clock_ps is not None for trial in every.trials()} == {True, False}
     plain = parse_space(f"{MINIMAL}recipes: all\n")
     assert not any(recipe.clocked for recipe in plain.recipes)
 
 
 def test_measured_designs_have_keys_of_their_own():
-    plain = next(parse_space(MINIMAL).points())
-    measured = next(parse_space(f"{MINIMAL}measure: true\n").points())
+    plain = next(parse_space(MINIMAL).trials())
+    measured = next(parse_space(f"{MINIMAL}measure: true\n").trials())
     assert plain.operands is None
     assert measured.operands is not None
     assert plain.key() != measured.key()
@@ -71,7 +71,7 @@ def test_architectures_that_do_not_fit_are_left_out_by_pair():
     space = parse_space(
         "name: mine\nformats: [int4, e2m1]\narchitectures: [exponent_shift, sign_magnitude]\n"
     )
-    found = [(point.design.weight.name, point.design.architecture) for point in space.points()]
+    found = [(trial.design.weight.name, trial.design.architecture) for trial in space.trials()]
     assert found == [
         ("int4", "sign_magnitude"), ("e2m1", "exponent_shift"), ("e2m1", "sign_magnitude"),
     ]  # fmt: skip
@@ -84,20 +84,20 @@ def test_keys_depend_on_values_and_not_on_names(tmp_path):
     text = "name: mine\nformats: [same.yaml, e2m1_sp]\n"
     first, second = (
         [
-            point
-            for point in parse_space(text, tmp_path).points()
-            if point.design.weight.name == name
+            trial
+            for trial in parse_space(text, tmp_path).trials()
+            if trial.design.weight.name == name
         ]
         for name in ("other_name", "e2m1_sp")
     )
-    assert [point.key() for point in first] == [point.key() for point in second]
+    assert [trial.key() for trial in first] == [trial.key() for trial in second]
     record = sample(SynthesisRecord, format="e2m1_sp", activation="e2m1_sp", technology="")
     named = first[0].named(record)
     assert (named.format, named.activation) == ("other_name", "other_name")
     assert named.technology == "sky130hd"
     # With the multiplier there is more in the record.
-    more = list(parse_space(f"{text}multipliers: true\n", tmp_path).points())
-    assert not {point.key() for point in more} & {point.key() for point in first}
+    more = list(parse_space(f"{text}multipliers: true\n", tmp_path).trials())
+    assert not {trial.key() for trial in more} & {trial.key() for trial in first}
 
 
 def test_supernormal_grid_is_every_new_value_on_the_grid():
@@ -134,7 +134,7 @@ def test_shipped_spaces_load(name):
     space = load_space(name)
     assert space.name == name
     assert len({fmt.name for fmt in space.formats}) == len(space.formats)
-    assert next(space.points()).key()
+    assert next(space.trials()).key()
 
 
 def test_supernormal_space_holds_the_papers_formats_and_enough_designs():
@@ -142,7 +142,7 @@ def test_supernormal_space_holds_the_papers_formats_and_enough_designs():
     values = {fmt.values for fmt in space.formats}
     for name in ("e2m1", "e2m1_sp", "e2m1_sr", "apot4", "apot4_sp"):
         assert load(name).values in values, name
-    assert sum(1 for _ in space.points()) >= 5000
+    assert sum(1 for _ in space.trials()) >= 5000
 
 
 @pytest.mark.parametrize(

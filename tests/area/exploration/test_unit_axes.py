@@ -2,7 +2,7 @@
 
 import pytest
 
-from halfbyte.area.exploration import Point, ResultStore, UnitPoint, explore, parse_space
+from halfbyte.area.exploration import DotTrial, MacTrial, ResultStore, explore, parse_space
 from halfbyte.area.search.dot_records import DotRecord
 from halfbyte.base import UserError
 
@@ -12,24 +12,24 @@ UNITS = "name: mine\nformats: [int4]\nunits: [dot]\n"
 
 def test_units_are_the_product_of_lanes_scales_and_blocks():
     space = parse_space(f"{UNITS}lanes: [2, 4, 32]\nscales: [none, e4m3]\nblocks: [lanes, 4, 32]\n")
-    designs = [point.design for point in space.points()]
+    designs = [trial.design for trial in space.trials()]
     scaled = {(spec.lanes, spec.block) for spec in designs if spec.scale}
     # A block that the lanes do not divide is left out; `lanes` and 4 are the same for 4 lanes.
     assert scaled == {(2, 2), (2, 4), (2, 32), (4, 4), (4, 32), (32, 32)}
     assert [spec.lanes for spec in designs if not spec.scale] == [2, 4, 32]
-    assert len({point.key() for point in space.points()}) == len(designs) == 9
+    assert len({trial.key() for trial in space.trials()}) == len(designs) == 9
 
 
 def test_macs_and_units_can_share_a_space():
     space = parse_space(f"{UNITS.replace('[dot]', '[mac, dot]')}architectures: [booth]\n")
-    assert [type(point) for point in space.points()] == [Point, UnitPoint]
+    assert [type(trial) for trial in space.trials()] == [MacTrial, DotTrial]
     assert parse_space("name: mine\nformats: [int4]\n").units is None
 
 
 def test_formats_that_no_unit_takes_are_left_out():
     text = UNITS.replace("int4", "int4, e4m3").replace("[dot]", "[dot]\nlanes: [1024]")
     space = parse_space(f"{text}scales: [ue5m3]\n")
-    assert [point.design.weight.name for point in space.points()] == ["int4"]
+    assert [trial.design.weight.name for trial in space.trials()] == ["int4"]
 
 
 @pytest.mark.parametrize(

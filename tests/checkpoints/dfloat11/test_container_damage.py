@@ -48,6 +48,26 @@ class TestDamage:
                 assert len(str(error).splitlines()) == 1
         assert harmless <= 2  # padding
 
+    @pytest.mark.parametrize("secded", [False, True])
+    def test_no_single_tensor_is_read_wrongly(self, original, tmp_path, secded):
+        """Those that are not coded have no checksum of their own, but their part has one."""
+        path, _ = compressed(original, tmp_path, secded=secded)
+        stored = TensorFile.open(path).tensors["halfbyte.raw"]
+        raw = bytearray(path.read_bytes())
+        raw[stored.start + 5] ^= 3  # more than SECDED corrects
+        path.write_bytes(raw)
+        opened, wanted = CompressedFile.open(path), load_file(original)
+        refused = []
+        for name in opened.names:
+            try:
+                assert torch.equal(
+                    opened.read(name).contiguous().view(-1).view(torch.uint8),
+                    wanted[name].contiguous().view(-1).view(torch.uint8),
+                )
+            except CorruptError:
+                refused.append(name)
+        assert {"noise", "ids"} <= set(refused) < set(opened.names)
+
     def test_the_tensor_and_chunk_are_named(self, original, tmp_path):
         path, _ = compressed(original, tmp_path)
         raw = bytearray(path.read_bytes())

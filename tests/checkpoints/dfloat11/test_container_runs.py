@@ -11,9 +11,10 @@ from safetensors.torch import save_file
 
 from halfbyte.base import UserError
 from halfbyte.checkpoints.dfloat11 import container
-from halfbyte.checkpoints.dfloat11.bench import benchmark_files
+from halfbyte.checkpoints.dfloat11.bench import benchmark_files, benchmark_models
 from halfbyte.checkpoints.dfloat11.container import compress_file, verify_file
 from halfbyte.checkpoints.tensor_file import TensorFile
+from halfbyte.golden.dfloat11.loops import crc32c
 from tests.checkpoints.dfloat11.files import compressed, restored
 
 
@@ -49,6 +50,27 @@ class TestRefusals:
         monkeypatch.setattr(container.joint, "compress", wrong)
         with pytest.raises(RuntimeError, match="was not written as it is"):
             compressed(original, tmp_path)
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_wrong_digest_of_a_tensor_never_gets_the_final_name(
+        self, original, tmp_path, monkeypatch
+    ):
+        """Elements and CRCs are right; only the head differs from the one that was made."""
+        append = container.GrowingTensorFileWriter.append
+
+        def wrong(writer, name, data):
+            if data[:6].numpy().tobytes() == b"hbdf11":
+                data = data.clone()
+                data[40] ^= 1
+                data[12:16] = 0
+                size = int(data[8:12].view(torch.int32))
+                crc = crc32c(data[:size].numpy())
+                data[12:16] = torch.tensor(list(crc.to_bytes(4, "little")), dtype=torch.uint8)
+            append(writer, name, data)
+
+        monkeypatch.setattr(container.GrowingTensorFileWriter, "append", wrong)
+        with pytest.raises(RuntimeError, match="was not written as it is"):
+            compressed(original, tmp_path, coding=container.Coding("prefix"))
         assert list(tmp_path.iterdir()) == []
 
 
@@ -137,3 +159,11 @@ def test_the_benchmark_goes_from_file_to_file():
     ]
     assert records[0].bits_per_weight < records[2].bits_per_weight < 16
     assert all(each.core_seconds > 0 for each in records)
+
+
+def test_the_benchmark_runs_models_in_both_forms():
+    plain, exact, other = benchmark_models(width=64, layers=1, tokens=(2,), repeats=1)
+    assert plain.what == "model in BF16, tokens: 2"
+    assert plain.bits_per_weight == 16
+    assert plain.elements == exact.elements == other.elements
+    assert exact.bits_per_weight == other.bits_per_weight < 16

@@ -68,6 +68,18 @@ def test_releases(llama, tmp_path, version, positions):
         assert torch.equal(found.view(torch.int16), wanted.view(torch.int16))
 
 
+def test_a_folder_that_lacks_the_file_of_a_block_is_refused(tmp_path):
+    tensors = flux_state()
+    (tmp_path / "plain").mkdir()
+    save_file(tensors, tmp_path / "plain/diffusion_pytorch_model.safetensors")
+    (tmp_path / "plain/config.json").write_text(json.dumps(FLUX))
+    write_flux(tensors, tmp_path / "m")
+    (tmp_path / "m/single_transformer_blocks_1.safetensors").unlink()
+    with pytest.raises(UserError, match=r"lacks single_transformer_blocks\.1\.norm"):
+        decompress_published(tmp_path / "m", tmp_path / "back", config=tmp_path / "plain")
+    assert not (tmp_path / "back").exists()
+
+
 FLUX = {
     "_class_name": "FluxTransformer2DModel",
     "patch_size": 1,

@@ -18,13 +18,13 @@ from halfbyte.base import code_fingerprint, content_key, versions_of
 from halfbyte.rtl import MacSpec
 from halfbyte.rtl.dot import DotSpec
 
-__all__ = ["AnyPoint", "ExploredRecord", "Point", "UnitPoint"]
+__all__ = ["AnyTrial", "DotTrial", "ExploredRecord", "MacTrial"]
 
 ExploredRecord = SynthesisRecord | DotRecord
 
 
 @dataclass(frozen=True)
-class Point:
+class MacTrial:
     """One design of a space, with everything that its record depends on.
 
     Parameters
@@ -76,7 +76,7 @@ class Point:
         )
 
     def named(self, record: SynthesisRecord) -> SynthesisRecord:
-        """The same record under the names of this point's formats and technology."""
+        """The same record under the names of this trial's formats and technology."""
         return replace(
             record,
             format=self.design.weight.name,
@@ -86,7 +86,7 @@ class Point:
 
 
 @dataclass(frozen=True)
-class UnitPoint:
+class DotTrial:
     """One dot-product unit of a space, with everything that its record depends on.
 
     Its lane is searched first, and kept for all units with the same formats.
@@ -152,7 +152,7 @@ class UnitPoint:
         return job.record(MappedDot(**vars(result), measured=measured, proof=None))
 
     def named(self, record: DotRecord) -> DotRecord:
-        """The same record under the names of this point's formats and technology."""
+        """The same record under the names of this trial's formats and technology."""
         return replace(
             record,
             format=self.design.weight.name,
@@ -161,4 +161,4 @@ class UnitPoint:
         )
 
 
-AnyPoint = Point | UnitPoint
+AnyTrial = MacTrial | DotTrial

@@ -1,0 +1,221 @@
+"""A folder or file in the layout of the ``dfloat11`` package, opened: what is where, checked."""
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from halfbyte.base import JsonObject, UserError
+from halfbyte.checkpoints.checkpoint import CONFIG
+from halfbyte.checkpoints.dfloat11.folder import PLAIN
+from halfbyte.checkpoints.dfloat11.published_plan import (
+    ModulePlan,
+    attributes_of,
+    block_weights,
+)
+from halfbyte.checkpoints.tensor_file import StoredTensor, TensorFile
+from halfbyte.golden.dfloat11 import CorruptError, published
+
+__all__ = [
+    "CONFIG_KEY",
+    "PARTS",
+    "SHAPES_KEY",
+    "SPLITS",
+    "PublishedModel",
+    "is_published",
+]
+
+CONFIG_KEY = "dfloat11_config"
+SHAPES_KEY = "halfbyte.shapes"
+PARTS = ("luts", "encoded_exponent", "sign_mantissa", "output_positions", "gaps")
+SPLITS = "split_positions"
+_MARKS = ("encoded_exponent", "sign_mantissa")  # of compressed modules
+_TYPES = {"output_positions": ("U8", "I32", "U32"), "split_positions": ("I64", "I32")}
+
+
+def is_published(path: Path) -> bool:
+    """Whether a file or folder is in the published layout."""
+    if path.is_dir():
+        return any(is_published(file) for file in sorted(path.glob(f"*{PLAIN}")))
+    return path.is_file() and any(name.endswith(_MARKS) for name in TensorFile.open(path).tensors)
+
+
+def _read(tensors: Mapping[str, StoredTensor], plan: ModulePlan) -> published.Module:
+    """A module from its tensors. CorruptError if one is missing or of a wrong type.
+
+    A module of one weight may lack its split positions, which the package does not ask for there.
+    """
+    found = {part: tensors.get(f"{plan.name}.{part}") for part in (*PARTS, SPLITS)}
+    if found[SPLITS] is None and len(plan.weights) == 1:
+        del found[SPLITS]
+    arrays = {}
+    for part, tensor in found.items():
+        if tensor is None or tensor.dtype not in _TYPES.get(part, ("U8",)):
+            raise CorruptError(f"Module {plan.name}: {part} is missing, or of another type")
+        arrays[part] = tensor.read_bytes().numpy()
+    if arrays["output_positions"].size % 4:
+        raise CorruptError(f"Module {plan.name}: output_positions are not integers of 32 bits")
+    luts, splits = found["luts"], found.get(SPLITS)
+    assert luts is not None  # noqa: S101 (see above)
+    return published.Module(
+        arrays["luts"].reshape(luts.shape),
+        arrays["encoded_exponent"],
+        arrays["sign_mantissa"],
+        arrays["output_positions"].view("<u4"),
+        arrays["gaps"],
+        tuple(splits.read().flatten().tolist()) if splits is not None else (),
+    )
+
+
+def _home(source: Path) -> Path:
+    """The folder of what is read."""
+    return source if source.is_dir() else source.parent
+
+
+def _read_config(folder: Path) -> dict[str, object]:
+    """``config.json`` of a folder; empty if there is none, or it cannot be read."""
+    try:
+        found = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _files(
+    source: Path, original: Path | None
+) -> tuple[dict[str, StoredTensor], dict[str, str], Any]:
+    """Tensors over all files of a folder or of one file, their metadata, and the configuration."""
+    paths = sorted(source.glob(f"*{PLAIN}")) if source.is_dir() else [source]
+    tensors: dict[str, StoredTensor] = {}
+    metadata: dict[str, str] = {}
+    for path in paths:
+        file = TensorFile.open(path)
+        if twice := tensors.keys() & file.tensors.keys():
+            raise UserError(f"Tensor {min(twice)} is in {path} and in another file too")
+        tensors |= file.tensors
+        metadata |= file.metadata
+    found = _read_config(_home(source))
+    if original is not None:
+        found = {**_read_config(original), **found}
+    if not isinstance(found.get(CONFIG_KEY), dict):
+        raise UserError(
+            f"{_home(source) / CONFIG} has no {CONFIG_KEY}: what is compressed is not known; give "
+            f"the folder of a {CONFIG} that has it (--config)"
+        )
+    return tensors, metadata, found
+
+
+def _stated_shapes(folder: Path, wanted: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    """Shapes of a model's weights: from its files, if they are plain, else its architecture."""
+    from halfbyte.checkpoints.dfloat11.architecture import empty_model
+
+    shapes: dict[str, tuple[int, ...]] = {}
+    if not is_published(folder):
+        for path in sorted(folder.glob(f"*{PLAIN}")):
+            shapes |= {name: each.shape for name, each in TensorFile.open(path).tensors.items()}
+    if not shapes.keys() >= set(wanted):  # tied weights are stored under one of their names
+        shapes |= {n: tuple(t.shape) for n, t in empty_model(folder).state_dict().items()}
+    return shapes
+
+
+def _all_shapes(
+    source: Path, original: Path | None, metadata: Mapping[str, str], plans: Sequence[ModulePlan]
+) -> dict[str, tuple[int, ...]]:
+    """Shapes of all weights that are named: in the metadata, else by the original or the
+    architecture. UserError if one of the compressed weights has none.
+    """
+    wanted = [name for plan in plans for name in plan.weights]
+    try:
+        found = {n: tuple(shape) for n, shape in json.loads(metadata[SHAPES_KEY]).items()}
+    except (KeyError, ValueError, TypeError, AttributeError, RecursionError):
+        try:
+            found = _stated_shapes(original or _home(source), wanted)
+        except UserError as error:
+            raise UserError(
+                f"{source} says neither shapes nor architecture: give the folder of the original "
+                f"model's configuration (--config); {error}"
+            ) from None
+    for name in wanted:
+        shape = found.get(name, ())
+        if len(shape) != 2 or not all(type(size) is int and size > 0 for size in shape):
+            raise UserError(f"{source} does not say which shape {name} has")
+    return found
+
+
+def _check_blocks(source: Path, stated: Sequence[str], present: set[str]) -> None:
+    missing = sorted(set(stated) - present)
+    if missing:
+        raise UserError(
+            f"{source} lacks {missing[0][:200]} of a compressed block; fetch all its files again"
+        )
+
+
+def _check_sizes(
+    tensors: Mapping[str, StoredTensor],
+    plans: Sequence[ModulePlan],
+    shapes: Mapping[str, tuple[int, ...]],
+    others: set[str],
+) -> None:
+    """Whether modules have as many elements as their weights, and no weight is there twice."""
+    names = [name for plan in plans for name in plan.weights]
+    if len(set(names)) != len(names) or others & set(names):
+        raise CorruptError("a weight is in two modules, or stored twice: compressed and as it is")
+    for plan in plans:
+        stored = tensors.get(f"{plan.name}.sign_mantissa")
+        wanted = sum(math.prod(shapes[name]) for name in plan.weights)
+        if stored is None or stored.elements != wanted:
+            count = "no" if stored is None else stored.elements
+            raise CorruptError(f"Module {plan.name} has {count} elements, its weights {wanted}")
+
+
+@dataclass(frozen=True)
+class PublishedModel:
+    """A folder in the published layout, opened: what is where, checked against each other.
+
+    Parameters
+    ----------
+    tensors, others : dict
+        All stored tensors; those that are not part of a compressed module.
+    plans : list of ModulePlan
+    shapes : dict
+        Shapes of the compressed weights.
+    config : dict
+        The configuration, without its entries on the compression.
+    """
+
+    tensors: dict[str, StoredTensor]
+    others: dict[str, StoredTensor]
+    plans: list[ModulePlan]
+    shapes: dict[str, tuple[int, ...]]
+    config: JsonObject
+
+    @classmethod
+    def open(cls, source: Path, original: Path | None = None) -> "PublishedModel":
+        tensors, metadata, config = _files(source, original)
+        marked = (name.rpartition(".") for name in tensors)
+        modules = list(dict.fromkeys(name for name, _, part in marked if part in _MARKS))
+        pattern_dict = config.pop(CONFIG_KEY).get("pattern_dict")
+        plans = attributes_of(modules, pattern_dict)
+        stated = _all_shapes(source, original, metadata, plans)
+        parts = {f"{name}.{part}" for name in modules for part in (*PARTS, SPLITS)}
+        others = {name: tensor for name, tensor in tensors.items() if name not in parts}
+        planned = [name for plan in plans for name in plan.weights]
+        shapes = {name: stated[name] for name in planned}
+        _check_sizes(tensors, plans, shapes, set(others))
+        _check_blocks(source, block_weights(stated, pattern_dict), {*planned, *others})
+        return cls(tensors, others, plans, shapes, config)
+
+    def weights_of(self, plan: ModulePlan) -> Iterator[tuple[str, Tensor]]:
+        """The weights of a module, by name, flat. CorruptError if it is damaged."""
+        try:
+            weights = published.decode(_read(self.tensors, plan))
+        except CorruptError as error:
+            raise CorruptError(f"Module {plan.name} is damaged: {error}") from None
+        wanted = [math.prod(self.shapes[name]) for name in plan.weights]
+        if [weight.numel() for weight in weights] != wanted:
+            raise CorruptError(f"Module {plan.name} splits at other places than its weights do")
+        yield from zip(plan.weights, weights, strict=True)

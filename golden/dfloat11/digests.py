@@ -1,0 +1,111 @@
+"""SHA-256 of bytes that come in pieces, of two messages at once, and beside the count of symbols.
+
+A round of SHA-256 waits for the one before. A second message fills a part of these gaps: both
+together take a third longer than one. So a tensor and the file around it are digested together. To
+count symbols in the same pass takes no time at all.
+"""
+
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from halfbyte.golden.dfloat11.loops import count_symbols
+from halfbyte.golden.dfloat11.native import address, library
+from halfbyte.golden.dfloat11.threads import cores, meanwhile, over_ranges
+
+__all__ = ["Digest", "Reading", "counts_of"]
+
+_STATE_BYTES = 32 + 8 + 64  # ``Sha256`` in sha256.h
+
+
+def _native() -> Any:
+    """The loops in C++, if the processor has the instructions; else None."""
+    native = library()
+    return native if native is not None and native.hb_sha256_add(0, 0, 0, 0) else None
+
+
+class Digest:
+    """SHA-256 of a message that comes in pieces. :mod:`hashlib` does it where we cannot."""
+
+    def __init__(self) -> None:
+        self._native = _native()
+        self._state = np.zeros(_STATE_BYTES, dtype=np.uint8)
+        self._other = hashlib.sha256()
+
+    def add(self, data: NDArray[np.uint8], other: "Digest | None" = None) -> None:
+        """Add bytes, (bytes,) contiguous, to this message, and to another if given."""
+        if self._native is None:
+            for each in (self, other):
+                if each is not None:
+                    each._other.update(data.data)
+            return
+        second = address(other._state) if other is not None else 0
+        self._native.hb_sha256_add(address(self._state), second, address(data), len(data))
+
+    def add_and_count(
+        self, words: NDArray[Any], shift: int, other: "Digest | None" = None
+    ) -> NDArray[np.int64] | None:
+        """Add words of 8 or 16 bits, and count their symbols as :func:`count_symbols` does, (256,).
+
+        None, and nothing done, where that cannot be done in one pass.
+        """
+        if self._native is None:
+            return None
+        counts = np.zeros(256, dtype=np.int64)
+        second = address(other._state) if other is not None else 0
+        self._native.hb_count_and_digest(
+            address(words), shift, len(words), address(counts), address(self._state), second
+        )
+        return counts
+
+    def digest(self) -> bytes:
+        """The digest so far, 32 bytes."""
+        if self._native is None:
+            return self._other.digest()
+        found = np.empty(32, dtype=np.uint8)
+        self._native.hb_sha256_digest(address(self._state), address(found))
+        return found.tobytes()
+
+
+def counts_of(words: NDArray[Any], shift: int) -> NDArray[np.int64]:
+    """(256,): how often each symbol occurs, counted on all cores."""
+    parts = over_ranges(
+        lambda first, last: count_symbols(words, shift, first, last), len(words), step=64
+    )
+    return sum(parts, np.zeros(256, dtype=np.int64))
+
+
+class Reading:
+    """Counts the symbols of a tensor and digests its bytes: in one pass if there is one core, else
+    side by side.
+
+    Parameters
+    ----------
+    whole : Digest, optional
+        Of a file that the tensor is in; its bytes are added there, too.
+    """
+
+    def __init__(self, whole: Digest | None = None) -> None:
+        self._own = Digest()
+        self._whole = whole
+        self._wait: Callable[[], None] = lambda: None
+
+    def counts(self, words: NDArray[Any], shift: int) -> NDArray[np.int64]:
+        """The counts of symbols, (256,). To be called once, with the words of the whole tensor."""
+        found = self._own.add_and_count(words, shift, self._whole) if cores() == 1 else None
+        if found is not None:
+            return found
+        self.begin(words)
+        return counts_of(words, shift)
+
+    def begin(self, words: NDArray[Any]) -> None:
+        """Digest the bytes of a tensor whose symbols need not be counted."""
+        self._wait = meanwhile(lambda: self._own.add(words.view(np.uint8), self._whole))
+
+    def digest(self) -> bytes:
+        """The tensor's own digest, 32 bytes."""
+        self._wait()
+        return self._own.digest()

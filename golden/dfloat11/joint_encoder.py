@@ -1,0 +1,118 @@
+"""Compresses a tensor to layout 2.
+
+The tensor is read twice. First its symbols are coded, to streams whose sizes are known only then.
+With these sizes the result is laid out, and the streams, raw bits and CRCs are written to their
+places. So nothing but the streams is in memory twice, and they are a quarter of the result.
+"""
+
+import ctypes
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from halfbyte.golden.dfloat11 import joint_kernels
+from halfbyte.golden.dfloat11.joint_counts import JointCounts, count, words_of
+from halfbyte.golden.dfloat11.joint_layout import CHUNK, PAIR, STATE_WORDS, JointHeader, split
+from halfbyte.golden.dfloat11.joint_opened import OpenedJoint, structure_of
+from halfbyte.golden.dfloat11.joint_raw import packed, raw_sizes, trailing_zeros
+from halfbyte.golden.dfloat11.native import address, library
+from halfbyte.golden.dfloat11.threads import over_ranges
+
+__all__ = ["compress"]
+
+_PLACE_WORDS = CHUNK + STATE_WORDS + 1  # 16-bit words that a chunk's stream takes at most
+_Words = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class _Coded:
+    """Streams and escapes of the chunks from ``first`` up to ``last``."""
+
+    first: int
+    last: int
+    streams: NDArray[np.uint16]
+    escapes: NDArray[np.uint16]
+
+
+@dataclass(frozen=True)
+class _Room:
+    """Room for streams and escapes in the worst case; memory is taken only where it is written."""
+
+    streams: NDArray[np.uint16]
+    escapes: NDArray[np.uint16]
+    sizes: NDArray[np.uint32]
+
+    @classmethod
+    def of(cls, chunks: int) -> "_Room":
+        # NumPy takes large pages, which suit the long streams, and not the few escapes.
+        escapes = torch.empty(chunks * CHUNK, dtype=torch.uint16).numpy()
+        streams = np.empty(chunks * _PLACE_WORDS, dtype=np.uint16)
+        return cls(streams, escapes, np.zeros((chunks, 2), dtype=np.uint32))
+
+    def code(self, header: JointHeader, words: _Words, first: int, last: int) -> _Coded:
+        """Code chunks ``first`` up to ``last``; ``sizes`` gets their words and escapes."""
+        streams, escapes = self.streams[first * _PLACE_WORDS :], self.escapes[first * CHUNK :]
+        sizes, native = self.sizes[first:last], library()
+        if native is None:
+            joint_kernels.encode(header, words, first, last, streams, escapes, sizes)
+        else:
+            native.hb_joint_encode(
+                ctypes.byref(structure_of(header)), address(words), address(header.table.array),
+                first, last, address(streams), address(escapes), address(sizes),
+            )  # fmt: skip
+        taken, kept = sizes.sum(axis=0)
+        return _Coded(first, last, streams[:taken], escapes[:kept])
+
+
+def _fill(opened: OpenedJoint, words: _Words, coded: _Coded) -> None:
+    """Write all parts of these chunks to their places."""
+    first, last, parts = coded.first, coded.last, opened.parts
+    word, escape = opened.starts[0], opened.starts[1]
+    parts.words[word[first] : word[last]] = coded.streams
+    parts.escapes[escape[first] : escape[last]] = coded.escapes
+    native = library()
+    if native is None:
+        joint_kernels.write_raw(opened, words, first, last)
+    else:
+        native.hb_joint_raw(ctypes.byref(opened.structure), address(words), first, last)
+
+
+def compress(tensor: Tensor, counts: JointCounts | None = None) -> Tensor:
+    """The compressed form of a tensor in layout 2: (bytes,) uint8, the same for the same input.
+
+    tensor: BF16, FP16, FP32, FP8 (E4M3, E5M2), INT8 or uint8; any shape, at least one element.
+    counts: the result of :func:`count` for it, to save time, or those of several tensors together.
+    Raises TypeError for another type, ValueError for an empty tensor or more than 65535 dimensions.
+    """
+    counts = counts or count(tensor)
+    if not tensor.numel():
+        raise ValueError("A tensor without elements cannot be compressed")
+    (fields, table, _), kind, shape = counts.choice, counts.kind, tuple(tensor.shape)
+    ones = counts.ones if counts.ones is not None else count(tensor).ones
+    assert ones is not None  # noqa: S101 (of one tensor)
+    words = words_of(tensor, kind)
+    left_out = packed(np.minimum(trailing_zeros(ones, fields.bits), fields.shift), len(words))
+    raw = int(raw_sizes(left_out, len(words), fields.raw_bits).sum())
+    empty = JointHeader(kind, shape, fields, table, 0, 0, raw)
+    room = _Room.of(empty.chunks)
+    coded = over_ranges(
+        lambda first, last: room.code(empty, words, first, last), empty.chunks, step=PAIR
+    )
+    taken, kept = map(int, room.sizes.sum(axis=0, dtype=np.int64))
+    header = JointHeader(kind, shape, fields, table, taken, kept, raw)
+    data = np.zeros(header.total_size, dtype=np.uint8)
+    data[: header.size] = np.frombuffer(header.to_bytes(), dtype=np.uint8)
+    parts = split(data, header)
+    parts.sizes[:, :2], parts.sizes[:, 2] = room.sizes, left_out
+    opened = OpenedJoint(header, parts)
+
+    def fill(first: int, last: int) -> None:
+        for each in coded[first:last]:
+            _fill(opened, words, each)
+
+    over_ranges(fill, len(coded))
+    return torch.from_numpy(data)

@@ -1,0 +1,67 @@
+"""Digests of messages in pieces, alone and two at a time, against :mod:`hashlib`."""
+
+import hashlib
+
+import numpy as np
+import pytest
+
+from halfbyte.golden.dfloat11 import digests, native
+from halfbyte.golden.dfloat11.digests import Digest, Reading, counts_of
+
+
+@pytest.fixture(params=["native", "hashlib"])
+def engine(request, monkeypatch):
+    if request.param == "hashlib":
+        monkeypatch.setenv(native.VARIABLE, "numba")
+    elif digests._native() is None:
+        pytest.skip("the processor lacks SHA instructions, or there is no C++ compiler")
+    return request.param
+
+
+def some_bytes(size, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, size, dtype=np.uint8)
+
+
+@pytest.mark.parametrize("size", [*range(131), 1000, 65536, 100_001])
+def test_the_standard_digest(engine, size):
+    data = some_bytes(size)
+    message = Digest()
+    message.add(data)
+    assert message.digest() == hashlib.sha256(data.tobytes()).digest()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_two_messages_in_pieces(engine, seed):
+    """Each message has bytes of its own before and between the shared ones."""
+    random = np.random.default_rng(seed)
+    messages, wanted = [Digest(), Digest()], [hashlib.sha256(), hashlib.sha256()]
+    for _ in range(12):
+        data = some_bytes(int(random.integers(0, 300)), seed)
+        who = int(random.integers(3))  # one, the other, or both
+        if who == 2:
+            messages[0].add(data, messages[1])
+        else:
+            messages[who].add(data)
+        for k in (0, 1) if who == 2 else (who,):
+            wanted[k].update(data.tobytes())
+        assert [each.digest() for each in messages] == [each.digest() for each in wanted]
+
+
+@pytest.mark.parametrize("cores", [1, 2])
+@pytest.mark.parametrize("kind", ["u1", "u2"])
+@pytest.mark.parametrize("lead", [None, 0, 10, 64, 99])
+def test_counts_and_digests_of_one_reading(engine, monkeypatch, cores, kind, lead):
+    monkeypatch.setattr(digests, "cores", lambda: cores)
+    words = some_bytes(50_002).view(kind)
+    shift = 7 if kind == "u2" else 0
+    before = some_bytes(lead or 0, 1)
+    whole = None if lead is None else Digest()
+    if whole is not None:
+        whole.add(before)
+    reading = Reading(whole)
+    wanted = np.bincount(words >> shift & 0xFF, minlength=256)
+    assert (reading.counts(words, shift) == wanted).all()
+    assert (counts_of(words, shift) == wanted).all()
+    assert reading.digest() == hashlib.sha256(words.tobytes()).digest()
+    if whole is not None:
+        assert whole.digest() == hashlib.sha256(before.tobytes() + words.tobytes()).digest()
