@@ -102,7 +102,6 @@ def _check(
     entropy: float | None,
     model: str | None,
     name: str | None,
-    output: Path | None,
 ) -> None:
     """Raise UserError for wrong options, before a model is read."""
     if distribution not in DISTRIBUTIONS:
