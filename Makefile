@@ -54,7 +54,11 @@ UNITS = $(call option,--unit,$(UNIT)) $(call option,--lanes,$(LANES)) \
 	$(call option,--window,$(WINDOW)) $(call option,--acc-width,$(ACC_WIDTH)) \
 	$(if $(filter dot,$(UNIT)),$(call option,--block,$(BLOCK))) \
 	$(call option,--codes,$(CODES)) $(call option,--symbols,$(SYMBOLS))
-SIDES = $(call option,--rows,$(ROWS)) $(call option,--columns,$(COLUMNS))
+# COLUMNS is also the width of the terminal, for tables: some shells export it.
+SIDES = $(call option,--rows,$(ROWS)) $(if $(filter command,$(origin COLUMNS)),$(call option,--columns,$(COLUMNS)))
+ifneq (,$(filter command,$(origin COLUMNS)))
+unexport COLUMNS
+endif
 FLOW = $(SIDES) $(call option,--dataflow,$(DATAFLOW)) $(call option,--depth,$(DEPTH))
 OUTPUT = $(if $(JSON),--json)
 PICTURES = $(call option,--width,$(WIDTH))

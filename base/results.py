@@ -19,6 +19,8 @@ _INPUTS = (
     "lanes",
     "rows",
     "columns",
+    "dataflow",
+    "depth",
     "accumulator",
     "scale",
     "block",

@@ -1,4 +1,4 @@
-"""Models as files: tensor files, quantized checkpoints, folders compressed without loss.
+"""Read and write models as files: tensor files, quantized checkpoints, compressed folders.
 
 PyTorch is imported only when something is computed.
 """

@@ -1,4 +1,4 @@
-"""What kind of model a configuration describes, and which of its parameters a stored tensor is."""
+"""Find the kind of model that a configuration describes, and the parameter of a stored tensor."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -38,7 +38,7 @@ _QUANTIZER_FILES = ("quantize_config.json", "quant_config.json", "hf_quant_confi
 
 
 def quantization_of(config: Mapping[str, object]) -> Mapping[str, object] | None:
-    """What a configuration says about quantized weights; None if it says nothing."""
+    """The part of a configuration that describes quantized weights; None if there is none."""
     parts = [config, *(part for part in config.values() if isinstance(part, Mapping))]
     for part in parts:
         if found := part.get("quantization_config") or part.get("compression_config"):
@@ -53,7 +53,7 @@ def is_quantized(folder: Path) -> bool:
 
 
 def check_not_quantized(config: Mapping[str, object], folder: Path, *, own: bool = False) -> None:
-    """Raise UserError if the weights are quantized already; ``own`` allows what we wrote."""
+    """Raise UserError if the weights are quantized; with ``own``, those of halfbyte are allowed."""
     if own and is_quantized(folder):
         return
     found = quantization_of(config)
@@ -74,7 +74,7 @@ def architectures(config: Mapping[str, object]) -> list[str]:
 
 
 def kind_of(config: Mapping[str, object], folder: Path) -> str:
-    """``causal`` or ``encoder``: what predicts the next token, or what embeds texts.
+    """``causal`` for a model that predicts the next token, ``encoder`` for one that embeds texts.
 
     Raises UserError for models of other kinds.
     """
@@ -97,7 +97,7 @@ def kind_of(config: Mapping[str, object], folder: Path) -> str:
 
 
 def _kind_by_type(config: Mapping[str, object], folder: Path) -> str:
-    """For a configuration without architectures: what transformers knows of its type."""
+    """The kind by the model's type, for a configuration without architectures."""
     from transformers.models.auto import modeling_auto
 
     kind = config.get("model_type")
@@ -114,7 +114,7 @@ def _kind_by_type(config: Mapping[str, object], folder: Path) -> str:
 
 
 def model_class(kind: str) -> Any:
-    """The class of transformers that opens models of a kind, or the class of this name.
+    """The class of transformers for a kind of models, or the class with this name.
 
     Raises UserError if there is none.
     """
@@ -130,7 +130,7 @@ def model_class(kind: str) -> Any:
 
 
 def plain_config(folder: Path) -> Any:
-    """The configuration as transformers has it, without its entries on quantization."""
+    """The configuration as an object of transformers, without its entries on quantization."""
     from transformers import AutoConfig
 
     config = AutoConfig.from_pretrained(folder, local_files_only=True)
@@ -158,7 +158,7 @@ def skeleton(folder: Path, kind: str) -> Any:
 
 
 def reason_of(error: BaseException) -> str:
-    """An error of another library in one line."""
+    """The error of another library as one line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if lines and "ignore_mismatched_sizes" in lines[0]:  # "look at the above report"
         return "its tensors have other shapes than those that config.json tells of"
@@ -167,7 +167,7 @@ def reason_of(error: BaseException) -> str:
 
 
 def not_read(model: "nn.Module") -> "list[nn.Module]":
-    """Modules whose outputs no evaluation reads: an encoder's pooler, beside its hidden states."""
+    """Modules whose outputs no evaluation reads, such as the pooler of an encoder."""
     from torch import nn
 
     pooler = getattr(model, "pooler", None)
@@ -176,14 +176,14 @@ def not_read(model: "nn.Module") -> "list[nn.Module]":
 
 @dataclass(frozen=True)
 class Place:
-    """Where a stored tensor goes when transformers loads it.
+    """The parameter that a stored tensor becomes when transformers loads it.
 
     Parameters
     ----------
     name : str
         Name of the parameter in the model; several tensors may become one parameter.
     is_turned : bool
-        Whether its two last dimensions are exchanged on the way.
+        Whether its last two dimensions are exchanged when it is loaded.
     axes : tuple of int
         Dimensions of the parameter along which tensors are joined or a tensor is cut.
     is_converted : bool
@@ -197,10 +197,11 @@ class Place:
 
 
 def places(model: Any, stored: Iterable[str]) -> dict[str, Place]:
-    """For each stored tensor that the model takes: its place, as transformers would load it.
+    """The place of each stored tensor that transformers would load into the model.
 
-    A checkpoint may have other names than the model (a prefix more or less, names of older
-    versions), and hold one tensor for each expert where the model has one for all.
+    Names in a checkpoint may differ from those in the model: they may have another prefix, or be
+    those of older versions. The checkpoint may also have a tensor for each expert where the model
+    has one for all experts.
     """
     from transformers.conversion_mapping import get_model_conversion_mapping
     from transformers.core_model_loading import WeightConverter, WeightRenaming, rename_source_key
@@ -224,7 +225,7 @@ def places(model: Any, stored: Iterable[str]) -> dict[str, Place]:
 
 
 def _changes(operations: Iterable[Any]) -> tuple[bool, tuple[int, ...]]:
-    """Whether a conversion turns matrices, and along which dimensions it joins or cuts."""
+    """Whether a conversion transposes matrices, and the dimensions along which it joins or cuts."""
     steps = list(operations)
     is_turned = sum(type(step).__name__ == "Transpose" for step in steps) % 2 == 1
     axes = (step.dim for step in steps if isinstance(getattr(step, "dim", None), int))
@@ -232,7 +233,7 @@ def _changes(operations: Iterable[Any]) -> tuple[bool, tuple[int, ...]]:
 
 
 def read_config(path: Path) -> dict[str, object]:
-    """A ``config.json``. Raises UserError if it is missing or cannot be read."""
+    """Read a ``config.json``. Raises UserError if it is missing or cannot be read."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=unique_keys)
     except FileNotFoundError:

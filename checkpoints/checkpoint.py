@@ -1,7 +1,7 @@
-"""A checkpoint in Hugging Face layout: configuration and tensors, without loading them.
+"""A checkpoint in Hugging Face layout: its configuration and its tensors, which are not loaded.
 
-``config.json`` beside either ``model.safetensors`` or ``model.safetensors.index.json`` with its
-shards. A lone safetensors file is a checkpoint without configuration.
+The folder has ``config.json`` and either ``model.safetensors``, or ``model.safetensors.index.json``
+with several files, the shards. A single safetensors file is a checkpoint without configuration.
 """
 
 from functools import cached_property
@@ -25,7 +25,7 @@ _CONV1D_LAYERS = ("c_attn", "q_attn", "c_proj", "c_fc")
 
 
 class Checkpoint:
-    """The tensors of a model on disk. Opening it reads headers only.
+    """The tensors of a model on disk. Only the headers of the files are read.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ class Checkpoint:
     Raises
     ------
     UserError
-        A part is missing, corrupt, or points out of the directory.
+        A part is missing or damaged, or its name leads out of the directory.
     """
 
     def __init__(self, path: Path) -> None:
@@ -86,7 +86,7 @@ class Checkpoint:
 
     @cached_property
     def plan(self) -> Plan:
-        """What is quantized, and why the rest is not: see :mod:`halfbyte.checkpoints.plan`."""
+        """The tensors that are quantized, and reasons for the others: see :mod:`.plan`."""
         return plan_of(self.path, self.config, self.tensors)
 
     @property

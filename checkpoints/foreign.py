@@ -1,4 +1,4 @@
-"""Codes of foreign quantizers among the tensors of a model whose configuration does not tell."""
+"""Recognize weights that another program has quantized, if the configuration does not say so."""
 
 import re
 from collections.abc import Mapping
@@ -15,10 +15,10 @@ _NOT_CODES = ("BF16", "I64", "U64")
 
 
 def check_no_codes(tensors: Mapping[str, StoredTensor], folder: Path) -> None:
-    """Raise UserError if a weight is stored as codes, which read as numbers would be another model.
+    """Raise UserError if a weight is stored as codes. Read as numbers, they would be another model.
 
-    Codes are integers and Booleans, and FP8 with a scale in the same layer. FP8 without one is a
-    number as it stands. Integers of 64 bits are indices: no quantizer packs codes into them.
+    Codes are integers and Booleans, and FP8 with a scale in the same layer. FP8 without a scale is
+    a plain number. Integers of 64 bits are indices: no quantizer stores codes in them.
     """
     scaled = {_layer(name) for name in tensors if "scale" in name.rpartition(".")[2].lower()}
     for name, tensor in tensors.items():

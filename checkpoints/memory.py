@@ -1,8 +1,8 @@
-"""How much memory is available, so that a lack of it is reported before work starts.
+"""Find how much memory is available, so that a lack of it is reported before work starts.
 
-Linux states it in ``MemAvailable`` in ``/proc/meminfo`` (proc(5)), and in the limits of the control
-groups that the process is in: version 2 (``memory.max``) and version 1 (``memory.limit_in_bytes``).
-A group's cache of files counts as used there but can be reclaimed, so it is added.
+Linux states it as ``MemAvailable`` in ``/proc/meminfo`` (proc(5)). A process may also be in control
+groups with limits: ``memory.max`` in version 2, ``memory.limit_in_bytes`` in version 1. Cached
+files of a group count as used there. They can be dropped, so they are added to what is free.
 """
 
 import re
@@ -41,7 +41,7 @@ def _field(path: Path, pattern: str) -> int | None:
 def _groups(root: Path) -> Iterator[tuple[int, Path]]:
     """Version and folder of every group that limits this process, from its own up to the root.
 
-    In a container the path may be that of the host, where only its last folders or none exist.
+    In a container the path may be that of the host. Then only its last folders may exist here.
     """
     for line in _text(root / "proc/self/cgroup").splitlines():
         _, controllers, path = line.split(":", 2)
@@ -67,9 +67,9 @@ def _group_room(version: int, folder: Path) -> int | None:
 
 
 def available_memory(root: Path = Path("/")) -> int | None:
-    """Bytes that this process can still take without swapping; None where the system does not say.
+    """Bytes that this process can still take without swapping; None if the system does not say.
 
-    ``root`` is where ``proc`` and ``sys`` are found.
+    ``root`` is the folder that contains ``proc`` and ``sys``.
     """
     kilobytes = _field(root / "proc/meminfo", r"^MemAvailable:\s+(\d+) kB$")
     rooms = [_group_room(version, folder) for version, folder in _groups(root)]
@@ -78,13 +78,13 @@ def available_memory(root: Path = Path("/")) -> int | None:
 
 
 def readable_size(count: int) -> str:
-    """``1536`` as ``1.5 KiB``."""
+    """A number of bytes for people: ``1.5 KiB`` for 1536."""
     power = min(max(0, (count.bit_length() - 1) // 10), len(_UNITS) - 1)
     return f"{count / 1024**power:.{1 if power else 0}f} {_UNITS[power]}"
 
 
 def check_memory(needed_bytes: int, what: str) -> None:
-    """Raise UserError if ``what``, as a sentence begins, needs more memory than is available."""
+    """Raise UserError if more memory is needed than available; ``what`` begins the message."""
     available = available_memory()
     if available is not None and needed_bytes > available:
         raise UserError(

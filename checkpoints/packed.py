@@ -1,4 +1,4 @@
-"""A quantized checkpoint on disk: what its ``halfbyte.json`` says, and its weights read back."""
+"""A quantized checkpoint on disk: its ``halfbyte.json``, and how its weights are read."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -51,18 +51,18 @@ _Record = TypeVar("_Record", bound=Record)
 
 @dataclass(frozen=True)
 class Settings:
-    """How weights are quantized, and what is written.
+    """How weights are quantized and written.
 
     Parameters
     ----------
     format : Format
-        With the operand's rule for ties.
+        The format, with the operand's rule for ties.
     operand : Operand
         Blocks, scales, clipping, signs.
     dequantize : bool
         Write values in the original type, not codes and scales.
     storage : Storage
-        How codes and scales lie in the files.
+        The layout of codes and scales in the files.
     """
 
     format: Format
@@ -73,13 +73,13 @@ class Settings:
 
 @dataclass(frozen=True)
 class StoredFormat:
-    """In which format a checkpoint's weights are stored."""
+    """The format in which a checkpoint's weights are stored."""
 
     format: Format
     operand: Operand
 
     def is_that_of(self, fmt: Format, operand: Operand) -> bool:
-        """Whether quantizing the original to ``fmt`` by ``operand`` gives the stored weights."""
+        """Whether the original, quantized to ``fmt`` as ``operand`` says, gives these weights."""
         wanted = operand.format_of(fmt)
         same = (wanted.values, wanted.ties) == (self.format.values, self.format.ties)
         return same and _comparable(operand) == _comparable(self.operand)
@@ -90,12 +90,12 @@ class StoredFormat:
 
 
 def _comparable(operand: Operand) -> tuple[Any, ...]:
-    """All that decides values beside format and ties."""
+    """Everything but format and ties that decides the values."""
     return operand.block, operand.scale_format, operand.clip, operand.supernormal_sign
 
 
 def format_record(fmt: Format) -> FormatDescription:
-    """All that is needed to decode a format's codes; values are exact, as text."""
+    """A record with everything that is needed to decode a format's codes; values are exact."""
     return FormatDescription(
         name=fmt.name,
         title=fmt.title,
@@ -163,7 +163,7 @@ def _weight_record(weight: StoredWeight) -> WeightDescription:
 
 @dataclass(frozen=True)
 class _Description:
-    """What ``halfbyte.json`` says."""
+    """The content of ``halfbyte.json``."""
 
     stored: StoredFormat
     storage: Storage
@@ -209,7 +209,7 @@ def _description(folder: Path) -> _Description:
 
 
 def _known(kind: type[_Record], data: Mapping[str, object]) -> _Record:
-    """The record of an object that may hold more: what another release wrote beside it."""
+    """A record from an object that may have more fields, which another release wrote."""
     return kind.from_json({each.name: data[each.name] for each in fields(kind)})
 
 
@@ -219,12 +219,12 @@ def stored_format(folder: Path) -> StoredFormat:
 
 
 def read_quantized(folder: Path, name: str) -> Quantized:
-    """One weight of a folder that ``halfbyte.checkpoints.streaming.quantize_checkpoint`` wrote.
+    """Read one weight of a folder that :func:`.streaming.quantize_checkpoint` wrote.
 
-    (outputs, inputs), with the experts before them where there are several; also for a weight that
-    the model stores as (inputs, outputs).
+    Its shape is (outputs, inputs), also if the model stores it as (inputs, outputs). A weight of
+    several experts has these as its first dimension.
 
-    Raises UserError if the folder holds no such weight, or values instead of codes.
+    Raises UserError if the folder has no such weight, or has values instead of codes.
     """
     description, checkpoint = _description(folder), Checkpoint(folder)
     description.check_shards(checkpoint)
@@ -247,13 +247,13 @@ def _read(description: _Description, checkpoint: Checkpoint, name: str) -> Quant
 
 
 def _raw(tensor: StoredTensor) -> Tensor:
-    """A stored tensor; one of FP8 as its bytes."""
+    """A stored tensor; the bytes of one of FP8."""
     is_fp8 = tensor.dtype.startswith("F8")
     return tensor.read_bytes().reshape(tensor.shape) if is_fp8 else tensor.read()
 
 
 def stored_values(folder: Path) -> Iterator[tuple[str, Tensor]]:
-    """The tensors of the original, by name: quantized ones as the FP32 values of their codes."""
+    """The tensors of the original by name; quantized ones are the FP32 values of their codes."""
     description, checkpoint = _description(folder), Checkpoint(folder)
     description.check_shards(checkpoint)
     taken: set[str] = set()

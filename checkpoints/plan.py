@@ -1,9 +1,8 @@
-"""What is quantized of a checkpoint: the rule for models, carried over to the tensors on disk.
+"""Decide which tensors of a checkpoint are quantized.
 
-The model is made from its configuration without data; its weights are told by
-:func:`halfbyte.golden.layers.survey`, and the stored tensors are those that transformers would load
-into them. If the configuration is missing, or transformers does not know it, the names of tensors
-tell which are weights.
+The model is created from its configuration, without data. :func:`halfbyte.golden.layers.survey`
+finds its weights, and the stored tensors are those that transformers would load into them. If the
+configuration is missing or unknown to transformers, the names of the tensors decide.
 """
 
 import re
@@ -29,7 +28,7 @@ from halfbyte.golden.layers import Layout, WeightMatrix, survey
 
 __all__ = ["Plan", "StoredWeight", "plan_of"]
 
-# Without a model, these parts of names tell what is looked up or usually kept precise.
+# Without a model, names with these parts mean tables, or tensors that are usually kept precise.
 _KEPT_PARTS = ("wte", "wpe", "lm_head", "shared", "relative_attention_bias")
 _KEPT_WORDS = ("embed", "norm")
 _ELSEWHERE = "no part of the model that is evaluated"
@@ -38,23 +37,23 @@ _EXPERT = re.compile(r"\.experts?\.(\d+)\.")
 
 @dataclass(frozen=True)
 class StoredWeight:
-    """A stored tensor that is quantized, seen as one matrix or several.
+    """A stored tensor that is quantized, as one matrix or several.
 
     Parameters
     ----------
     tensor : StoredTensor
-        In its file.
+        The tensor in its file.
     layout : Layout
-        How a matrix lies in it.
+        The order of a matrix's dimensions in it.
     experts : int or None
-        How many matrices it holds, one after the other; None for one without such a dimension.
+        How many matrices it holds, one after the other; None for a tensor without this dimension.
     groups : int
         Groups of a transposed convolution.
     family : str
         A name that tensors share if they become one matrix of the model. They then share the
         layer's clipping ratio, and the scale of the whole tensor if there is one.
     kind : str
-        The class of the layer in the model; empty if only names tell.
+        The class of the layer in the model; empty if there is no model.
     """
 
     tensor: StoredTensor
@@ -86,17 +85,17 @@ class StoredWeight:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is quantized of a checkpoint, and what is not.
+    """The tensors of a checkpoint that are quantized, and those that are not.
 
     Parameters
     ----------
     weights : tuple of StoredWeight
-        In the order of the shards.
+        The tensors that are quantized, in the order of the shards.
     kept : dict of str to str
         Every other floating-point tensor of two or more dimensions, with the reason why it is
         copied.
     told_by : str
-        ``model``, or ``names`` where the configuration tells nothing.
+        ``model`` if the model decided, ``names`` if only names did.
     flaw : str or None
         Why the tensors are not those of the model, for users; None if they are, or nothing tells.
     """
@@ -108,9 +107,9 @@ class Plan:
 
 
 def plan_of(path: Path, config: Mapping[str, object], tensors: Mapping[str, StoredTensor]) -> Plan:
-    """The plan for the tensors of a folder with this configuration, or of a lone file without.
+    """The plan for the tensors of a folder with a configuration, or of a file without one.
 
-    Raises UserError for models that are quantized already, or of a kind that is not supported.
+    Raises UserError for models that are quantized already, or of an unsupported kind.
     """
     if config:
         check_not_quantized(config, path)
@@ -135,7 +134,7 @@ def _flaw(model: Any, tensors: Mapping[str, StoredTensor], path: Path) -> str | 
 
 
 def _kind(config: Mapping[str, object], path: Path) -> str:
-    """The kind that is evaluated; for others, the class that the configuration names."""
+    """The kind of the model; for an unsupported kind, the class that the configuration names."""
     try:
         return kind_of(config, path)
     except UserError:
@@ -178,7 +177,7 @@ def _by_model(model: Any, tensors: Mapping[str, StoredTensor]) -> Plan:
 def _stored(
     tensor: StoredTensor, place: Place, matrices: list[WeightMatrix]
 ) -> StoredWeight | None:
-    """The tensor as matrices like the model's; None if blocks would not be the same."""
+    """The tensor as matrices of the model; None if its blocks would differ from the model's."""
     first = matrices[0]
     kind = type(first.layer).__name__
     dimensions = len(tensor.shape)

@@ -1,14 +1,18 @@
-"""How the codes and scales of a weight lie in safetensors files.
+"""The layout of a weight's codes and scales in safetensors files.
 
-Ours (``NAME`` is the weight's): ``NAME.codes`` (uint8; two to a byte, the even index in the low
-nibble, where the format has at most 4 bits), ``NAME.scales`` (one per block: FP32, FP16, BF16, or
-the byte of an 8-bit type), with E4M3 ``NAME.tensor_scale`` (FP32), and where blocks may be mirrored
-``NAME.mirrored`` (uint8, 0 or 1 per block). Rows are outputs, blocks run along the inputs; experts
-come first.
+halfbyte's own layout has these tensors for a weight ``NAME``:
 
-The layout of compressed-tensors, which transformers and vLLM read (``mxfp4-pack-quantized`` and
-``nvfp4-pack-quantized``): ``weight_packed``, ``weight_scale`` and ``weight_global_scale``, whose
-value is one over the tensor's scale.
+- ``NAME.codes``: uint8. Codes of at most 4 bits are stored two to a byte, the even index in the low
+  half.
+- ``NAME.scales``: one for each block, in FP32, FP16, BF16, or the byte of an 8-bit type.
+- ``NAME.tensor_scale``: FP32, only with E4M3 scales.
+- ``NAME.mirrored``: uint8, 0 or 1 for each block, only if blocks may be mirrored.
+
+Rows are outputs, and blocks run along the inputs. Experts are the first dimension.
+
+The layout of compressed-tensors is read by transformers and vLLM as ``mxfp4-pack-quantized`` and
+``nvfp4-pack-quantized``. It has ``weight_packed``, ``weight_scale`` and ``weight_global_scale``,
+which is one over the tensor's scale.
 """
 
 from collections.abc import Mapping, Sequence
@@ -48,15 +52,15 @@ class Storage(Protocol):
     name: str
 
     def names(self, weight: str, operand: Operand) -> dict[str, str]:
-        """Names of the tensors by what they are: ``codes``, ``scales``, ``tensor_scale``..."""
+        """The names of the tensors by kind: ``codes``, ``scales``, ``tensor_scale``..."""
         ...
 
     def shapes(self, weight: StoredWeight, fmt: Format, operand: Operand) -> Shapes:
-        """What is written for a weight."""
+        """Types and shapes of the tensors that are written for a weight."""
         ...
 
     def parts(self, quantized: Quantized, operand: Operand) -> dict[str, Tensor]:
-        """The data of some rows, by what it is; a tensor's scale is written once, not here."""
+        """The data of some rows by kind; the scale of the whole tensor is not included."""
         ...
 
     def tensor_scale(self, scale: Tensor) -> Tensor:
@@ -64,11 +68,11 @@ class Storage(Protocol):
         ...
 
     def scales(self, parts: Mapping[str, Tensor], scale_format: ScaleFormat) -> Tensor:
-        """The FP32 scales of the blocks, from what was read."""
+        """The FP32 scales of the blocks from the tensors that were read."""
         ...
 
     def check(self, plan: Plan, fmt: Format, operand: Operand) -> None:
-        """Raise UserError for what the layout cannot hold."""
+        """Raise UserError if the layout cannot hold these weights."""
         ...
 
     def config(self, plan: Plan, fmt: Format, operand: Operand) -> dict[str, Json]:
@@ -85,7 +89,7 @@ def _lead(weight: StoredWeight) -> tuple[int, ...]:
 
 
 class OwnStorage:
-    """Ours: any format, any recipe's weights."""
+    """halfbyte's own layout, for every format and recipe."""
 
     name = "halfbyte"
 

@@ -1,8 +1,7 @@
-"""Quantizes a checkpoint of any size in a small, constant amount of memory.
+"""Quantize a checkpoint of any size in a small, constant amount of memory.
 
-It goes shard by shard and tensor by tensor, and takes a tensor in pieces: whole rows of a quarter
-of a million elements together. Only one piece at a time is held in FP32. Tensors that are not
-quantized are copied in pieces, whatever their type.
+Tensors are read in pieces of whole rows, with a quarter of a million elements together. Only one
+piece at a time is in memory in FP32. Tensors that are not quantized are copied in pieces, too.
 """
 
 import time
@@ -43,9 +42,9 @@ __all__ = ["blaming", "matrices", "needed_memory", "quantize_checkpoint"]
 _OnTensor = Callable[[str, int], None]  # name, and how many more are done
 
 PIECE_ELEMENTS = 1 << 18
-# What the quantizer takes at its peak: the piece in its own type and in FP32, its padded copy,
-# quotients, intervals (int32) and codes, measured at 33; and as much again for what the allocator
-# keeps of earlier pieces.
+# Bytes for each element of a piece at the peak. The piece in its own type and in FP32, its padded
+# copy, quotients, intervals (int32) and codes take 33, measured. The allocator may keep as much
+# again of earlier pieces.
 PIECE_BYTES_PER_ELEMENT = 72
 _COPY_BUFFER = 1 << 24  # bytes, with room for the allocator
 _KEY = "halfbyte"  # in a shard's metadata: what its content depends on
@@ -56,10 +55,10 @@ def _rows_per_piece(inputs: int) -> int:
 
 
 def needed_memory(checkpoint: Checkpoint, *, dequantize: bool = False) -> int:
-    """Bytes that quantizing takes at most, besides the program itself.
+    """The most bytes that quantizing needs, besides the program itself.
 
-    That is a piece in FP32, with what the quantizer makes of it. A weight that is not stored row by
-    row also needs its whole matrix in its own type, three times while it is turned back.
+    It needs a piece in FP32 and what the quantizer computes from it. A weight that is not stored
+    row by row is transposed, which takes its whole matrix three times in its own type.
     """
     needed = _COPY_BUFFER
     for weight in checkpoint.weights:
@@ -72,7 +71,7 @@ def needed_memory(checkpoint: Checkpoint, *, dequantize: bool = False) -> int:
 
 
 def matrices(weight: StoredWeight) -> Iterator[tuple[int, Iterator[tuple[int, Tensor]]]]:
-    """Number of each matrix, and its pieces: first row and (rows, inputs), in the stored type."""
+    """The number of each matrix and its pieces: first row and (rows, inputs), as stored."""
     for number in range(weight.experts or 1):
         yield number, _pieces(weight, number)
 
@@ -93,14 +92,14 @@ def _pieces(weight: StoredWeight, number: int) -> Iterator[tuple[int, Tensor]]:
 
 @dataclass(frozen=True)
 class _Shared:
-    """What all blocks of one matrix of the model share."""
+    """Figures that all blocks of one matrix of the model share."""
 
     tensor_absmax: Tensor | None = None
     clip: float | None = None
 
 
 class _Quantizer:
-    """Quantizes pieces of weights. What a whole matrix shares is found in a pass of its own."""
+    """Quantizes pieces of weights. A first pass finds what the pieces of a matrix share."""
 
     def __init__(self, checkpoint: Checkpoint, to: Settings) -> None:
         self.to = to
@@ -110,7 +109,7 @@ class _Quantizer:
         self._known: dict[tuple[str, int], _Shared] = {}
 
     def shared(self, weight: StoredWeight, number: int) -> _Shared:
-        """For the matrix ``number`` of a stored tensor."""
+        """What the pieces of matrix ``number`` of a stored tensor share."""
         key = weight.family, number
         if key not in self._known:
             family = self._families[weight.family]
@@ -139,7 +138,7 @@ class _Quantizer:
         return RATIOS[errors.tolist().index(float(errors.min()))]
 
     def quantize(self, weight: StoredWeight, number: int, first: int, rows: Tensor) -> Quantized:
-        """rows: (rows, inputs). UserError names tensor, layer and rows that cannot be quantized."""
+        """Quantize a piece; rows: (rows, inputs). The UserError of bad rows names them."""
         operand, shared = self.to.operand, self.shared(weight, number)
         with blaming(weight, first, rows):
             clip: float | Tensor = 1.0 if shared.clip is None else shared.clip
@@ -159,7 +158,7 @@ class _Quantizer:
 
 @contextmanager
 def blaming(weight: StoredWeight, first: int, rows: Tensor) -> Iterator[None]:
-    """Names tensor, layer and row of what cannot be quantized."""
+    """Within this context, errors name the tensor, the layer and the row."""
     try:
         yield
     except (ValueError, UserError) as error:
@@ -208,7 +207,7 @@ def _write_values(writer: TensorFileWriter, weight: StoredWeight, quantizer: _Qu
 def _layout(
     shard: TensorFile, checkpoint: Checkpoint, to: Settings
 ) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Types and shapes of the tensors that a shard becomes."""
+    """Types and shapes of the tensors that are written for a shard."""
     weights = {} if to.dequantize else {weight.name: weight for weight in checkpoint.weights}
     layout: dict[str, tuple[str, tuple[int, ...]]] = {}
     for name, tensor in shard.tensors.items():
@@ -220,7 +219,7 @@ def _layout(
 
 
 def _shard_key(shard: TensorFile, checkpoint: Checkpoint, to: Settings) -> str:
-    """What a finished shard depends on; the source by size and time, not by reading it all."""
+    """A key of all that a finished shard depends on. Of the source it has size and time."""
     status = shard.path.stat()
     return content_key(
         {
@@ -251,7 +250,7 @@ def _write_shard(
     digest: str,
     on_tensor: _OnTensor,
 ) -> bool:
-    """Whether the shard had to be written: one that is there with the same settings is kept."""
+    """Write a shard, unless it exists with the same settings; returns whether it was written."""
     to = quantizer.to
     key = _shard_key(shard, checkpoint, to)
     if _is_finished(target, key):
@@ -312,18 +311,18 @@ def quantize_checkpoint(
 ) -> QuantizationRecord:
     """Quantize :attr:`Checkpoint.weights` into the folder ``output``; copy everything else.
 
-    Writes codes and scales (see :mod:`halfbyte.checkpoints.storage`), or with ``dequantize`` the
-    values that the hardware has, in the type and under the names of the original, for any tool to
-    run. A run that was cut short continues with the shards that are missing.
+    Writes codes and scales (:mod:`halfbyte.checkpoints.storage`). With ``dequantize`` it writes the
+    values that the hardware has, in the original type and with the original names, so that any tool
+    can run them. An interrupted run continues with the missing shards.
 
     Parameters
     ----------
     checkpoint : Checkpoint
         The model.
     fmt : Format
-        What to quantize to.
+        The format to quantize to.
     output : Path
-        Folder to write.
+        The folder to write to.
     operand : Operand, optional
         Blocks, scales, clipping and signs; blocks of 128 with FP32 scales if not given.
     dequantize : bool
@@ -331,9 +330,9 @@ def quantize_checkpoint(
     storage : str
         ``halfbyte``, or ``compressed-tensors`` for MXFP4 and NVFP4 models that transformers loads.
     on_progress : callable, optional
-        Called with tensors done, tensors in all, and the name of the present one.
+        Called with the tensors done, all tensors, and the name of the present one.
 
-    Returns a record: sizes in bytes, counts, what stays as it is, seconds.
+    Returns a record with sizes in bytes, counts, tensors that were only copied, and seconds.
 
     Raises
     ------

@@ -1,7 +1,7 @@
-"""The folder that a quantized checkpoint goes to, in Hugging Face layout.
+"""The folder to which a quantized checkpoint is written, in Hugging Face layout.
 
-``halfbyte.json`` comes first and marks the folder as ours; ``config.json`` comes last, and without
-it no tool takes the folder for a model. In between a run can be killed at any time.
+``halfbyte.json`` is written first: it marks the folder. ``config.json`` is written last: without
+it, no tool takes the folder for a model. So a run may be killed at any time in between.
 """
 
 import fcntl
@@ -20,7 +20,7 @@ from halfbyte.checkpoints.tensor_file import TensorFile
 
 __all__ = ["TargetFolder"]
 
-# Besides weights, what a model needs in order to be run and passed on.
+# Files besides weights that a model needs to be run and passed on.
 _COMPANIONS = (".json", ".txt", ".model", ".jinja", ".tiktoken", ".py")
 _FREE = {"versions"}  # what may differ between a run and the one that continues it
 _LEGAL = ("LICENSE", "LICENCE", "NOTICE", "USE_POLICY")
@@ -38,14 +38,14 @@ def _is_companion(path: Path) -> bool:
 
 
 class TargetFolder:
-    """Where the quantized form of ``source`` is written.
+    """The folder to which the quantized form of ``source`` is written.
 
     Parameters
     ----------
     path : Path
-        New, empty, or written by an earlier run. Nothing else is ever overwritten.
+        A folder that is new, empty, or from an earlier run. Nothing else is ever overwritten.
     source : Checkpoint
-        What is quantized; shards keep their names.
+        The model that is quantized. Its shards keep their names.
 
     Raises
     ------
@@ -68,7 +68,7 @@ class TargetFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Makes the folder and keeps other runs out of it; UserError if one is in it."""
+        """Create the folder and lock it for other runs; UserError if another run has the lock."""
         self.path.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self.path, os.O_RDONLY)
         try:
@@ -81,7 +81,7 @@ class TargetFolder:
             os.close(descriptor)
 
     def begin(self, description: CheckpointDescription) -> None:
-        """Write ``halfbyte.json``; remove configuration, index, partial files and foreign shards.
+        """Write ``halfbyte.json``; remove configuration, index, partial files and other shards.
 
         Raises UserError if the folder holds another model, or this one in another form.
         """
@@ -95,7 +95,7 @@ class TargetFolder:
             path.unlink(missing_ok=True)
 
     def _check_same(self, description: JsonObject) -> None:
-        """What an earlier run of the same kind left is continued; nothing else is overwritten."""
+        """Raise UserError unless the folder is empty or from an earlier run of the same kind."""
         path = self.path / DESCRIPTION
         if not path.is_file():
             return
@@ -111,7 +111,7 @@ class TargetFolder:
             )
 
     def finish(self, settings: Settings) -> None:
-        """Write index, tokenizer and the other companions, and at last the configuration."""
+        """Write the index, the tokenizer and other files, and last the configuration."""
         if (self.source.path / INDEX).is_file():
             self._write_index()
         for path in filter(_is_companion, sorted(self.source.path.iterdir())):

@@ -1,10 +1,10 @@
-"""safetensors files, read and written piece by piece.
+"""Read and write safetensors files piece by piece.
 
-A file is eight bytes with the header's length, the header in JSON (name, dtype, shape and place of
-each tensor), and the data (https://github.com/huggingface/safetensors, "Format"). The data is read
-with plain reads, not mapped into memory as the safetensors package does: mapped pages count as
-resident while they are used, and a file that shrinks under a mapping ends the process. Pieces are
-written in place, so that neither side needs room for a tensor, let alone a file.
+A file has three parts: eight bytes with the length of the header, the header in JSON (name, dtype,
+shape and place of each tensor), and the data (https://github.com/huggingface/safetensors,
+"Format"). The safetensors package maps the data into memory; this module reads it instead. Mapped
+pages count as used memory, and the process ends if somebody shortens a mapped file. Pieces are
+written at their place in the file. So neither reading nor writing needs memory for a whole tensor.
 """
 
 import json
@@ -80,16 +80,16 @@ def _corrupt(file: Path, what: str) -> UserError:
 
 @dataclass(frozen=True)
 class StoredTensor:
-    """A tensor in a file: everything but its data.
+    """The description of a tensor in a file, without its data.
 
     Parameters
     ----------
     name : str
-        As in the model's state dictionary.
+        The name in the model's state dictionary.
     file : Path
-        Where it is.
+        The file that contains the tensor.
     dtype : str
-        In the words of safetensors: ``BF16``, ``F32``, ``U8`` and so on.
+        The type by its name in safetensors: ``BF16``, ``F32``, ``U8`` and so on.
     shape : tuple of int
     start : int
         Byte of the file at which its data begins.
@@ -118,14 +118,14 @@ class StoredTensor:
 
     @property
     def torch_dtype(self) -> torch.dtype:
-        """The type in PyTorch; UserError where there is none here."""
+        """The type in PyTorch; UserError if this module cannot read it."""
         if self.dtype not in _TORCH:
             raise UserError(f"Tensor {self.name} in {self.file} has type {self.dtype}, not read")
         return _TORCH[self.dtype]
 
     @property
     def torch_dtype_of_bytes(self) -> torch.dtype:
-        """As :attr:`torch_dtype`, also for 8-bit types that are not read as numbers."""
+        """As :attr:`torch_dtype`, but also for 8-bit types that are only read as bytes."""
         return _EIGHT_BITS.get(self.dtype) or self.torch_dtype
 
     def read(self, first: int = 0, last: int | None = None) -> Tensor:
@@ -166,14 +166,14 @@ class StoredTensor:
 
 
 def memory_for(size: int) -> Tensor:
-    """Fresh memory. NumPy asks for large pages, so that first use of much of it is quicker."""
+    """New memory from NumPy, which asks for large pages: these are quicker on first use."""
     if size < _COPY_BYTES:
         return torch.empty(size, dtype=torch.uint8)
     return torch.from_numpy(np.empty(size, dtype=np.uint8))
 
 
 def memory_of(data: Tensor) -> memoryview:
-    """The memory of a uint8 tensor, to read from or into."""
+    """The memory of a uint8 tensor, for reading from it or into it."""
     array: Any = data.numpy()
     return memoryview(array)
 
@@ -200,7 +200,7 @@ def _read_header(path: Path) -> bytes:
 def parse_header(raw: bytes, path: Path) -> tuple[dict[str, "StoredTensor"], dict[str, str]]:
     """Tensors in the order of their data, and the metadata, from the JSON of the header.
 
-    Raises UserError, which names ``path``, for a header that is inconsistent.
+    Raises UserError, which names ``path``, if the header contradicts itself.
     """
     try:
         header = json.loads(raw.decode("utf-8"), object_pairs_hook=unique_keys)
@@ -246,7 +246,7 @@ def _stored(path: Path, name: str, entry: Any, data_start: int) -> tuple[StoredT
 
 @dataclass(frozen=True)
 class TensorFile:
-    """A safetensors file whose header was read and found consistent with the file's size.
+    """A safetensors file whose header was read and checked against the file's size.
 
     Parameters
     ----------
@@ -262,7 +262,7 @@ class TensorFile:
     metadata: dict[str, str]
 
     def header_bytes(self) -> bytes:
-        """The header as it stands in the file: JSON, with blanks if any."""
+        """The header as it is in the file: JSON, perhaps with blanks."""
         with self.path.open("rb") as file:
             length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
             return file.read(length)
@@ -282,10 +282,11 @@ class TensorFile:
 
 
 class TensorFileWriter:
-    """Writes a safetensors file in pieces; the file appears under its name when it is complete.
+    """A context manager that writes a safetensors file in pieces.
 
-    A context manager. The pieces go to a hidden file beside it, which an error removes, and the
-    next attempt if the process was killed. Several writers of one file do not disturb each other.
+    The file gets its name when it is complete. Until then, the pieces are in a hidden file beside
+    it. An error removes this file; if the process is killed, the next attempt removes it. Several
+    writers of one file do not disturb each other.
 
     Parameters
     ----------
@@ -295,9 +296,9 @@ class TensorFileWriter:
     metadata : mapping
         Text to text.
     replace : bool
-        Whether a file of this name may be there already; otherwise UserError at the end.
+        Whether a file of this name may exist; otherwise it raises UserError at the end.
     check : callable, optional
-        Called with the complete file before it gets its name; may raise.
+        Called with the complete file before it gets its name; it may raise.
     """
 
     def __init__(
@@ -319,7 +320,7 @@ class TensorFileWriter:
     def _lay_out(
         self, layout: Mapping[str, tuple[str, tuple[int, ...]]], metadata: Mapping[str, str]
     ) -> bytes:
-        """Places every tensor, the widest types first: then each is aligned to its type."""
+        """Give every tensor its place. The widest types are first, so that all are aligned."""
         header: dict[str, object] = {METADATA: dict(metadata)} if metadata else {}
         places: dict[str, tuple[int, int]] = {}
         position = 0

@@ -14,7 +14,7 @@ DEFAULT = ("int4", "e2m1_sp", "sf4")
 
 
 Codec = Annotated[
-    bool, typer.Option("--codec", help="Time DFloat11 beside the published encoder instead.")
+    bool, typer.Option("--codec", help="Time DFloat11 instead: tensors, files and models.")
 ]
 Peers = Annotated[
     bool, typer.Option("--peers", help="With --codec: zipnn and openzl in the same run.")

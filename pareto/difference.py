@@ -97,7 +97,7 @@ def _figure(record: JsonObject, name: str) -> float | None:
 
 
 def _name(record: JsonObject, repeated: bool) -> str:
-    keys = ["format", "activation", "unit", "lanes", "technology", "model"]
+    keys = ["format", "activation", "unit", "dataflow", "lanes", "technology", "model"]
     if "measures" in record:
         keys.append("recipe")
     elif repeated:

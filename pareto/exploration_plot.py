@@ -230,17 +230,18 @@ def _split(group: Sequence[Candidate]) -> tuple[Candidate, list[Candidate]]:
 
 
 def _mark_named(axes: Axes, variants: Sequence[Candidate], named: Mapping[str, str]) -> None:
-    """Draw a line at the value of each shipped format, with the format's title on top."""
-    for each in variants:
-        if each.format.name in named:
-            value = float(each.supernormal or 0)
-            low, high = axes.get_xlim()
-            is_right = value > low + _RIGHT_SHARE * (high - low)  # the title stands to the left
-            axes.axvline(
-                value, color="#D55E00", linewidth=scaled(0.9), linestyle=(0, (4, 3)), zorder=1
-            )
-            axes.annotate(
-                named[each.format.name], (value, 1), xycoords=("data", "axes fraction"),
-                xytext=(-3 if is_right else 3, -2), textcoords="offset points", fontsize=scaled(8),
-                color="#D55E00", ha="right" if is_right else "left", va="top",
-            )  # fmt: skip
+    """Draw a line at the value of each shipped format, with the format's title on top.
+
+    Each title stands a line lower than the one before: titles of near values do not overlap.
+    """
+    shipped = [each for each in variants if each.format.name in named]
+    for row, each in enumerate(shipped):
+        value = float(each.supernormal or 0)
+        low, high = axes.get_xlim()
+        is_right = value > low + _RIGHT_SHARE * (high - low)  # the title stands to the left
+        axes.axvline(value, color="#D55E00", linewidth=scaled(0.9), linestyle=(0, (4, 3)), zorder=1)
+        axes.annotate(
+            named[each.format.name], (value, 1), xycoords=("data", "axes fraction"),
+            xytext=(-3 if is_right else 3, -2 - row * scaled(10)), textcoords="offset points",
+            fontsize=scaled(8), color="#D55E00", ha="right" if is_right else "left", va="top",
+        )  # fmt: skip

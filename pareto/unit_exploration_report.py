@@ -16,7 +16,7 @@ from halfbyte.pareto.unit_exploration import UnitCandidate, best_blocks, on_fron
 
 __all__ = ["best_rows", "write_units"]
 
-_SIZE_INCHES = (11.5, 5.6)
+_SIZE_INCHES = (11.5, 6.8)
 _COLOURS = {None: "#000000", "e8m0": "#0072B2", "e4m3": "#D55E00", "ue5m3": "#009E73"}
 _MARKERS = {None: "s", "e8m0": "o", "e4m3": "^", "ue5m3": "v"}
 _GREY = "#555555"
@@ -101,7 +101,8 @@ def _caption(records: Sequence[DotRecord], source: str) -> str:
         f"constraint, without wires, recipe {recipes}, netlists {proved}; {versions}. SQNR: "
         f"results of layers, both operands quantized, mean over the layers of {source}; net: less "
         "6.02 dB for each bit of scales that is stored with a value. Scales outside: an integer "
-        "accumulator, and FP32 scales of blocks of 128 that the unit does not apply"
+        "accumulator, and FP32 scales of blocks of 128 that the unit does not apply. Labels: the "
+        "frontier, and the point of the greatest net SQNR of each other format, with the block"
     )
 
 
@@ -151,11 +152,14 @@ def _draw_blocks(axes: Axes, candidates: Sequence[UnitCandidate]) -> None:
     axes.set_title(
         "Blocks: every block at its best number of lanes", loc="left", fontsize=scaled(10)
     )
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(FixedLocator([200, 300, 500, 700, 1000, 1500, 2000, 3000]))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     axes.set_xlabel("least area per lane, µm² (less is better)")
     axes.set_ylabel("net SQNR of results, dB (more is better)")
     axes.legend(loc="lower right", fontsize=scaled(8), frameon=False)
     _finish(axes)
-    named = dict.fromkeys([*best, *best_blocks(candidates)])
     lines = [[(each.um2_per_lane, each.net_db) for each in of] for of in (best, *groups.values())]
     place_labels(
         axes,
@@ -167,10 +171,19 @@ def _draw_blocks(axes: Axes, candidates: Sequence[UnitCandidate]) -> None:
                 _COLOURS[each.scale],
                 each in best,
             )
-            for each in named
+            for each in _named(candidates, best)
         ],
         *lines,
     )
+
+
+def _named(
+    candidates: Sequence[UnitCandidate], frontier: Sequence[UnitCandidate]
+) -> list[UnitCandidate]:
+    """The candidates with a label: the frontier, and the best of each format that is not on it."""
+    best = {each.format.name: each for each in sorted(candidates, key=lambda each: each.net_db)}
+    on_it = {each.format.name for each in frontier}
+    return [*frontier, *(each for name, each in best.items() if name not in on_it)]
 
 
 def _finish(axes: Axes) -> None:

@@ -32,3 +32,10 @@ def test_every_variable_of_the_list_is_taken():
     assert {"FORMAT", "CLOCK", "UNIT", "JSON"} <= listed
     done = make("help", *(f"{name}=1" for name in listed), "PYTHON=python3", "TEST_JOBS=1")
     assert done.returncode == 0, done.stderr
+
+
+def test_columns_of_an_array_are_not_those_of_the_terminal(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "77")
+    assert "--columns" not in make("-n", "sim", "UNIT=array", "FORMAT=int4").stdout
+    done = make("-n", "sim", "UNIT=array", "FORMAT=int4", "COLUMNS=5", "DATAFLOW=weight")
+    assert "--columns '5' --dataflow 'weight'" in done.stdout

@@ -26,12 +26,12 @@ def profile_model(
     seed: int = 0,
     on_progress: Progress = unheard,
 ) -> list[TensorProfile]:
-    """Profiles of every weight, and of every layer's input if ``activations``.
+    """Profile every weight, and with ``activations`` the inputs of every layer.
 
     Raises
     ------
     UserError
-        NaN in a tensor; activations of a bare file.
+        A tensor contains NaN, or activations are wanted of a file without a model.
     """
     if activations and source.subject is None:
         raise UserError(f"{source.name} is a file of weights: there is nothing to run on a text")
@@ -64,7 +64,7 @@ def profile_model(
 
 
 def typical_nu(profiles: Sequence[TensorProfile]) -> float:
-    """Median nu of the layers' weights as they are.
+    """The median nu of the layers' weights, before any division into blocks.
 
     Raises UserError if no layer has a fit.
     """
@@ -75,7 +75,7 @@ def typical_nu(profiles: Sequence[TensorProfile]) -> float:
 
 
 def nus_of_weights(profiles: Sequence[TensorProfile]) -> list[float]:
-    """The nu of each layer's weights as they are, where there is a fit."""
+    """The nu of each layer's weights, before any division into blocks, if there is a fit."""
     return [
         each.record.nu
         for each in profiles

@@ -33,9 +33,9 @@ def draw_histogram(axes: Axes, fits: Fits, *, unit: str) -> None:
     axes : Axes
         Where to draw; values go to the right, over eight scales of the t to either side.
     fits : Fits
-        What was fitted.
+        The fits of the values.
     unit : str
-        What the values are, for the axis: ``weight``, or ``value / largest in its block``.
+        The label of the axis: ``weight``, or ``value / largest in its block``.
     """
     t = fits.student_t
     low = max(t.loc - _SHOWN * t.scale, float(fits.quantiles[0]))
@@ -63,19 +63,21 @@ def draw_histogram(axes: Axes, fits: Fits, *, unit: str) -> None:
 
 
 def draw_quantiles(axes: Axes, fits: Fits, *, unit: str) -> None:
-    """Quantiles of the values over those of the fitted t and normal; a good fit is on the line.
+    """Draw quantiles of the values against those of the fitted t and normal distributions.
+
+    The closer the points are to the diagonal, the better is the fit.
 
     Parameters
     ----------
     axes : Axes
         Where to draw; both axes in units of the values' standard deviation.
     fits : Fits
-        What was fitted.
+        The fits of the values.
     unit : str
-        What the values are, for the axes.
+        What the values are, for the labels of the axes.
     """
     count = len(fits.quantiles)
-    # Dense in the tails, where quantiles are few and matter.
+    # More points in the tails, where values are rare and matter most.
     from_end = np.unique(np.geomspace(1, count // 2, 150).astype(int)) - 1
     chosen = np.concatenate([from_end, count - 1 - from_end[::-1]])
     probabilities = (chosen + 0.5) / count
@@ -103,7 +105,9 @@ def draw_quantiles(axes: Axes, fits: Fits, *, unit: str) -> None:
 
 
 def draw_nu(axes: Axes, records: Sequence[TensorRecord]) -> None:
-    """Degrees of freedom by layer, on a logarithmic axis; layers without a fit have no point.
+    """Draw the degrees of freedom of each layer on a logarithmic axis.
+
+    Layers without a fit have no point.
 
     Parameters
     ----------

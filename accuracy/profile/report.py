@@ -1,4 +1,4 @@
-"""Profiles as files: pictures, CSV and JSON."""
+"""Write profiles as files: pictures, CSV and JSON."""
 
 import difflib
 from collections.abc import Iterable, Sequence
@@ -29,7 +29,7 @@ def write_profiles(
     show a histogram and a Q-Q plot of ``layers``. Without ``layers``, they show those with the
     least, the median and the greatest nu.
 
-    Raises UserError if a layer of that name was not profiled, OSError as usual.
+    Raises UserError if one of ``layers`` was not profiled, OSError if a file cannot be written.
     """
     check_layers([each.record.layer for each in profiles], layers)
     records = [each.record for each in profiles]
@@ -60,7 +60,7 @@ def check_layers(known: Iterable[str], layers: Sequence[str]) -> None:
 
 
 def _chosen(profiles: Sequence[TensorProfile], what: str, layers: Sequence[str]) -> list[str]:
-    """Layers to draw; with fits, of values as they are."""
+    """The layers to draw: those with a fit of the values before any division into blocks."""
     found = sorted(
         (each.record.nu or 0.0, each.record.layer)
         for each in profiles

@@ -1,4 +1,4 @@
-"""Where the weights to profile come from: a model with its texts, or a bare safetensors file."""
+"""The source of the weights to profile: a model with its texts, or a single safetensors file."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ __all__ = ["Source", "open_source"]
 
 @dataclass(frozen=True)
 class Source:
-    """What is profiled.
+    """The tensors that are profiled.
 
     Parameters
     ----------
@@ -27,9 +27,9 @@ class Source:
     weights : mapping of str to function
         Layer name to a function that reads its weight, (outputs, inputs) floating point.
     left_out : tuple of str
-        Tensors of a bare file that have two dimensions or more but are not the weight of a layer.
+        Tensors of a single file that have two dimensions or more but are no weights of layers.
     subject : Subject or None
-        The model to run for activations; a bare file has none.
+        The model to run for activations; None for a single file.
     """
 
     name: str
@@ -39,16 +39,15 @@ class Source:
 
 
 def open_source(reference: str) -> Source:
-    """The weights of ``reference``: whatever ``open_model`` takes, or a ``.safetensors`` file.
+    """The weights of ``reference``: a model as for ``open_model``, or a ``.safetensors`` file.
 
-    A bare file does not list its layers, so names tell which tensors are weights, as in
-    :mod:`halfbyte.checkpoints.plan`. Weights are read as linear layers and convolutions store them,
-    (outputs, inputs, kernel...).
+    A single file does not list its layers. So names decide which tensors are weights, as in
+    :mod:`halfbyte.checkpoints.plan`. The shape of a weight is (outputs, inputs, kernel...).
 
     Raises
     ------
     UserError
-        The model does not exist, or the file is corrupt or has no weights.
+        The model does not exist, or the file is damaged or has no weights.
     """
     if reference.endswith(".safetensors"):
         return _from_file(Path(reference).expanduser())

@@ -1,4 +1,4 @@
-"""The profile of one tensor: its values as they are, and as the block quantizer sees them."""
+"""The profile of one tensor: of its values, and of its values over the largest in their block."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -68,14 +68,14 @@ class TensorRecord(Record):
 
 @dataclass(frozen=True)
 class TensorProfile:
-    """What was found for one tensor.
+    """The profile of one tensor.
 
     Parameters
     ----------
     record : TensorRecord
         Its figures.
     fits : Fits or None
-        For plots.
+        The fits, for plots.
     """
 
     record: TensorRecord
@@ -85,17 +85,17 @@ class TensorProfile:
 def profile_matrix(
     layer: str, what: str, matrix: Tensor, *, block: int = 128, seed: int = 0
 ) -> list[TensorProfile]:
-    """Two profiles: of the values as they are, and of blocks divided by their largest magnitude.
+    """Two profiles: of the values, and of the values over the largest magnitude in their block.
 
-    matrix: (rows, inputs) floating point; blocks of ``block`` run along the inputs; the last one
-    may be shorter. If there are more than :data:`MAX_SAMPLES` values, whole blocks are drawn at
-    random. Zeros are counted and left out: every format has them exactly, and a third of them would
-    leave no fit.
+    matrix: (rows, inputs) floating point. Blocks of ``block`` values run along the inputs; the last
+    one may be shorter. If there are more than :data:`MAX_SAMPLES` values, whole blocks are drawn at
+    random. Zeros are counted but left out of the fits: every format has zero exactly, and many
+    zeros would make a fit impossible.
 
     Raises
     ------
     UserError
-        NaN or infinities, naming the layer.
+        There are NaN or infinities; the message names the layer.
     """
     if not bool(matrix.isfinite().all()):
         raise UserError(f"The {what} of layer {layer[:200]} has NaN or infinite values")
@@ -119,7 +119,7 @@ def profile_matrix(
 
 
 def _sampled_blocks(matrix: Tensor, block: int, seed: int) -> Tensor:
-    """(blocks, block) float32; a tail is filled up with zeros."""
+    """Blocks drawn at random: (blocks, block) float32; a short block is filled up with zeros."""
     padded = torch.nn.functional.pad(matrix, (0, -matrix.shape[1] % block))
     blocks = padded.reshape(-1, block)
     room = max(1, MAX_SAMPLES // block)

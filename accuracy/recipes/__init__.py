@@ -1,6 +1,6 @@
 """Recipes: how a model's weights and activations become 4-bit numbers.
 
-One pipeline of small pieces (smoothing, clipping, GPTQ, rounding), each on or off by the recipe.
+There are four steps: smoothing, clipping, GPTQ and rounding. The recipe says which are used.
 """
 
 from halfbyte.accuracy.recipes.catalogue import load_recipe, recipe_names

@@ -1,4 +1,4 @@
-"""What layers see while a model runs on calibration text."""
+"""Statistics of the inputs of layers while a model runs on calibration text."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ ROWS_PER_CALL, MAX_ROWS = 64, 512
 class LayerInputs:
     """Statistics of the vectors that a layer's weight matrix multiplies.
 
-    All kernel positions and groups of a convolution share them.
+    All kernel positions and groups of a convolution share these statistics.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class LayerInputs:
         return cls(torch.zeros(width), gram, torch.zeros(0, width))
 
     def add(self, vectors: Tensor) -> None:
-        """Take in more vectors; (N, width) float32."""
+        """Add more vectors to the statistics; (N, width) float32."""
         if vectors.shape[0] == 0:
             return
         if not bool(vectors.isfinite().all()):
@@ -62,13 +62,13 @@ class LayerInputs:
 def observed_inputs(
     layers: Mapping[str, WeightMatrix], calibrate: Callable[[], None]
 ) -> dict[str, LayerInputs]:
-    """Run the model once, as it is, and see what reaches each weight.
+    """Run the unquantized model once and collect statistics of the inputs of each weight.
 
-    Recurrent layers are left out: most of what their weights multiply is made inside them. Weights
-    that nothing reaches are left out, too, such as those of experts without tokens.
+    Recurrent layers are left out, since they compute most of their inputs themselves. Weights
+    without inputs are left out, too, such as those of experts that no token is sent to.
 
-    Raises UserError if nothing reaches any layer, or if a value that is not finite reaches one; it
-    then names the layer.
+    Raises UserError if no layer has an input, or if an input is not finite; it then names the
+    layer.
     """
     watched = {name: each for name, each in layers.items() if not each.is_recurrent}
     seen: dict[str, LayerInputs] = {}

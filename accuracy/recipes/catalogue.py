@@ -1,4 +1,4 @@
-"""Finding a recipe: by the name of a shipped one, or the path of a YAML file."""
+"""Find a recipe by its name or by the path of a YAML file."""
 
 import difflib
 import enum
@@ -57,7 +57,7 @@ def _operand(key: str, value: object) -> Operand | None:
 
 
 def parse_recipe(text: str) -> Recipe:
-    """Build a recipe from YAML text; UserError names the key that is wrong, and what is allowed."""
+    """Read a recipe from YAML text. A UserError names the wrong key and what is allowed."""
     return _recipe(parse_mapping(text, "a recipe"))
 
 
@@ -84,8 +84,8 @@ def recipe_names() -> tuple[str, ...]:
 def load_recipe(reference: str | Path) -> Recipe:
     """The recipe that ``reference`` names: a shipped name, or a path that ends in ``.yaml``.
 
-    Raises UserError for an unknown name (with the list and the nearest), or a file that is not a
-    recipe.
+    Raises UserError for an unknown name, with all names and the most similar one, or for a file
+    that is no recipe.
     """
     text = str(reference)
     if isinstance(reference, Path) or text.endswith((".yaml", ".yml")):

@@ -1,9 +1,9 @@
-"""GPTQ (Frantar et al., 2022): columns are rounded in order, later ones make up for the errors.
+"""GPTQ (Frantar et al., 2022): round columns in order; later columns correct earlier errors.
 
-The Hessian of a layer's squared output error is the Gram matrix of its inputs, here those of the
-unquantized model for all layers. Every block's scale, clipping and sign are set beforehand, from
-the original weights, so that they are what the recipe says for any scale format. Columns keep
-their order. Each kernel position of a convolution makes up for its own errors only.
+The Hessian of a layer's squared output error is the Gram matrix of its inputs. Here these are the
+inputs in the unquantized model, for all layers. Scale, clipping and sign of every block are chosen
+first, from the original weights, as the recipe says. The columns keep their order. In a
+convolution, each kernel position corrects only its own errors.
 """
 
 import torch
@@ -47,10 +47,10 @@ def gptq(
 
 
 def _error_spread(gram: Tensor) -> Tensor:
-    """How a column's error is spread over later ones: upper Cholesky factor of the inverse.
+    """How a column's error is spread over later columns; (width, width) float32.
 
-    (width, width) float32. An input that is always zero does not pass errors on and does not
-    receive any.
+    It is the upper Cholesky factor of the inverse of ``gram``. An input that is always zero neither
+    passes errors on nor receives any.
     """
     diagonal = gram.diagonal()
     added = DAMPING * diagonal.mean() + (diagonal == 0)

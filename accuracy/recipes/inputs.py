@@ -1,7 +1,7 @@
-"""What reaches a weight: seen for calibration, or replaced by quantized values on its way.
+"""Watch the inputs of weights for calibration, or replace them by quantized values.
 
-Inputs are found where the weight is used: whatever multiplies by it, be it the layer itself, or
-another module that reads the layer's weight (Mamba), or an expert's part of a larger parameter.
+Inputs are found where a weight is multiplied: in the layer itself, in another module that reads the
+layer's weight (as in Mamba), or by an expert that uses a part of a larger parameter.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -25,7 +25,7 @@ Transform = Callable[[Tensor], Tensor]
 
 @contextmanager
 def blaming(name: str) -> Iterator[None]:
-    """Put the layer's name before a UserError's text."""
+    """Within this context, the text of a UserError begins with the layer's name."""
     try:
         yield
     except UserError as error:
@@ -33,9 +33,9 @@ def blaming(name: str) -> Iterator[None]:
 
 
 def layers_of(matrices: Mapping[str, WeightMatrix]) -> dict[str, WeightMatrix]:
-    """Every weight whose inputs can be seen: shared ones once, by their first name.
+    """All weights whose inputs can be watched. A shared weight is listed once, by its first name.
 
-    In a recurrent layer, only the first weight sees what enters the layer.
+    Of a recurrent layer, only the first weight is listed: it multiplies the layer's inputs.
     """
     found: dict[object, tuple[str, WeightMatrix]] = {}
     for name, matrix in matrices.items():
@@ -50,11 +50,11 @@ def on_inputs(
 ) -> Iterator[set[str]]:
     """Within this context, the inputs of each weight pass through the weight's transform.
 
-    For a recurrent layer, only the sequence is transformed, not its initial state or what it feeds
-    back to itself. A grouped convolution has a vector for each group: (..., groups, width).
+    In a recurrent layer, only the input sequence is transformed, neither the initial state nor the
+    fed-back state. A grouped convolution has a vector for each group: (..., groups, width).
 
     Yields the names of the weights that were used so far. Raises UserError, naming the layer, if a
-    transform does, or if a weight multiplies along another axis than its matrix says.
+    transform raises one, or if a weight is multiplied along another axis than its matrix says.
     """
     used: set[str] = set()
     points = [
@@ -74,7 +74,7 @@ def on_inputs(
 
 @dataclass(frozen=True)
 class _Point:
-    """A weight, and what its inputs go through."""
+    """A weight, and the transform of its inputs."""
 
     name: str
     matrix: WeightMatrix
@@ -95,7 +95,7 @@ class _Point:
             )
 
     def on_channels(self, inputs: Tensor) -> Tensor:
-        """A convolution's input, whose channels are not the last dimension."""
+        """The transform for a convolution, whose inputs do not have the channels last."""
         axis = input_axis(self.matrix.layer)
         groups = int(getattr(self.matrix.layer, "groups", 1))
         vectors = inputs.movedim(axis, -1)
@@ -106,7 +106,7 @@ class _Point:
 
 
 class _Uses(TorchFunctionMode):
-    """Sends the other operand of every product with a watched weight through its transform."""
+    """Transforms the other operand of every product with a watched weight."""
 
     def __init__(self, points: list[_Point]) -> None:
         super().__init__()
@@ -131,7 +131,7 @@ class _Uses(TorchFunctionMode):
         return func(*args, **named)
 
     def points_of(self, value: object) -> list[_Point]:
-        """The watched weights whose memory a tensor shares, in whole or in part."""
+        """The watched weights that share memory with a tensor, in whole or in part."""
         if not isinstance(value, Tensor) or value.layout is not torch.strided:
             return []
         places = self._points.get(value.untyped_storage().data_ptr())

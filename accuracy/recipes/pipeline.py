@@ -1,4 +1,4 @@
-"""``quantized``: a model under a recipe, in place and back."""
+"""``quantized``: quantize a model by a recipe, in place, and restore it afterwards."""
 
 import dataclasses
 import math
@@ -26,19 +26,20 @@ __all__ = ["QuantizationNoise", "quantized"]
 
 @dataclass(frozen=True)
 class QuantizationNoise:
-    """Signal-to-quantization-noise ratios of the weights, in dB: over all weights, and by layer.
+    """Signal-to-quantization-noise ratios of the weights, in dB.
 
-    Infinite without noise; no layers where the recipe leaves weights as they are.
+    A ratio is infinite if there is no noise. There are no layers if the recipe does not quantize
+    weights.
 
     Parameters
     ----------
     sqnr_db : float
-        Over all weights together.
+        The ratio for all weights together.
     layers : mapping of str to float
-        For each weight.
+        The ratio for each weight.
     not_calibrated : tuple of str
-        Weights that are rounded to the nearest value although the recipe calibrates, since
-        calibration does not show what they multiply.
+        Weights that are rounded to the nearest value although the recipe calibrates, since their
+        inputs cannot be watched.
     inputs_left : function
         Returns weights whose inputs were not quantized so far although the recipe quantizes
         activations.
@@ -59,7 +60,7 @@ def quantized(
     *,
     keep_weights: bool = False,
 ) -> Iterator[QuantizationNoise]:
-    """Quantize weights in place, and the activations that reach their layers; undone on leaving.
+    """Within this context, weights and the inputs of their layers are quantized, in place.
 
     Blocks run along the layers' inputs. Scales of activations are computed in each call. All
     weights of a recurrent layer are quantized, but only the layer's own inputs, not its hidden
@@ -68,18 +69,18 @@ def quantized(
     Parameters
     ----------
     fmt : Format
-        What the recipe's operands are quantized to, unless they name a format.
+        The format, unless the recipe names another.
     recipe : Recipe
-        How.
+        What is quantized, and how.
     matrices : mapping of str to WeightMatrix
-        What to quantize, by name.
+        The weights to quantize, by name.
     calibrate : callable, optional
         Runs the model on calibration text; needed if ``recipe.needs_calibration``.
     keep_weights : bool
         Whether the weights are those of the format already.
 
-    Yields the noise that this adds to the weights. Raises UserError where weights or activations
-    are not finite, naming the layer.
+    Yields the noise of the weights. Raises UserError, naming the layer, if weights or activations
+    are not finite.
     """
     layers = layers_of(matrices)
     run = _Run(fmt, recipe, matrices, layers, _observed(recipe, layers, calibrate))
@@ -91,7 +92,7 @@ def quantized(
 
 @contextmanager
 def _kept(matrices: Mapping[str, WeightMatrix]) -> Iterator[None]:
-    """Puts the weights back on leaving, whatever was written to them."""
+    """Restore the weights at the end of the context."""
     parameters = {
         id(parameter): (parameter, parameter.data, matrix.expert is not None)
         for matrix in matrices.values()
@@ -110,7 +111,7 @@ def _kept(matrices: Mapping[str, WeightMatrix]) -> Iterator[None]:
 def _observed(
     recipe: Recipe, layers: Mapping[str, WeightMatrix], calibrate: Callable[[], None] | None
 ) -> dict[str, LayerInputs]:
-    """What reaches each layer, if the recipe needs it."""
+    """The statistics of each layer's inputs, if the recipe needs them."""
     if not recipe.needs_calibration:
         return {}
     if calibrate is None:
@@ -135,7 +136,7 @@ class _Run:
         self.divisors = self._divisors()
 
     def _divisors(self) -> dict[str, Tensor]:
-        """What smoothing divides the inputs of each weight by, by the weight's name."""
+        """The divisors of smoothing for the inputs of each weight, by the weight's name."""
         if self.recipe.smooth is None:
             return {}
         found: dict[str, Tensor] = {}
@@ -151,7 +152,7 @@ class _Run:
         return found
 
     def quantize_weights(self) -> QuantizationNoise:
-        """Replace every weight, shared ones once; returns the noise."""
+        """Quantize every weight, a shared one only once; returns the noise."""
         energies: dict[str, tuple[float, float]] = {}
         done: dict[object, str] = {}
         if self.weights is None and not self.divisors:
@@ -173,7 +174,7 @@ class _Run:
         )
 
     def _quantize(self, name: str, matrix: WeightMatrix) -> tuple[float, float]:
-        """Replace one weight; energies of the weight and of the noise, smoothing taken back."""
+        """Quantize one weight; returns the energies of weight and noise, without smoothing."""
         before = matrix.read().to(torch.float32)
         divisor = self.divisors.get(name)
         weight = before if divisor is None else before * divisor
@@ -191,7 +192,7 @@ class _Run:
         return _energy(before), _energy(after - before)
 
     def transforms(self) -> dict[str, Callable[[Tensor], Tensor]]:
-        """The transforms of inputs, by weight; inputs that stay as they are have none."""
+        """The transforms of inputs by weight; inputs that are not changed have none."""
         return {
             name: self._transform(self.divisors.get(name))
             for name in self.layers

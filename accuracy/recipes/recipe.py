@@ -1,4 +1,4 @@
-"""``Recipe``: what is quantized, and how; a record that says everything."""
+"""``Recipe``: what of a model is quantized, and how."""
 
 import dataclasses
 import re
@@ -33,11 +33,11 @@ class Recipe:
     title : str
         The name that people read.
     weights, activations : Operand, optional
-        None leaves them as they are.
+        How they are quantized; None: not at all.
     smooth : float or "search", optional
-        SmoothQuant's alpha, 0 to 1, or the best of a grid for each layer.
+        SmoothQuant's alpha, 0 to 1, or ``search`` for the best of a grid in each layer.
     gptq : bool
-        Whether weights are rounded one column after the other, later ones making up for the
+        Whether weights are rounded one column after the other, so that later columns correct
         errors of earlier ones.
     source : str
         Where the recipe comes from.
@@ -45,7 +45,7 @@ class Recipe:
     Raises
     ------
     UserError
-        On construction, naming the key, with what is wanted and what came.
+        A parameter is wrong. The message names the key, what is wanted, and what was given.
     """
 
     name: str
@@ -97,14 +97,14 @@ class Recipe:
     def with_block(self, block: int | None) -> "Recipe":
         """This recipe with another block size, for weights and activations; None is a whole row.
 
-        Name and title say so, unless nothing changes.
+        The change is added to name and title.
         """
         return self._changed(block=block)
 
     def with_scales(self, scale_format: ScaleFormat, block: int) -> "Recipe":
         """This recipe with other scales and blocks, for weights and activations.
 
-        Name and title say so, unless nothing changes.
+        The change is added to name and title.
         """
         return self._changed(block=block, scale_format=scale_format)
 
@@ -128,7 +128,7 @@ class Recipe:
         )
 
     def record(self) -> dict[str, Json]:
-        """Everything that the recipe says, JSON-like."""
+        """The whole recipe as JSON-like data."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return {
             key: value.record() if isinstance(value, Operand) else value
@@ -138,8 +138,8 @@ class Recipe:
     def bits_per_weight(self, fmt: Format, inputs: int | None = None) -> float:
         """Bits stored for a weight: its code and its share of the block's scale and sign.
 
-        With ``inputs``, a row has so many weights, and its last block may be shorter. A scale for a
-        whole row by the recipe, or for a whole tensor, is not counted.
+        ``inputs`` is the length of a row, whose last block may be shorter. If the recipe has one
+        scale for a whole row, it is not counted; neither is a scale of a whole tensor.
         """
         if self.weights is None:
             return UNQUANTIZED_BITS

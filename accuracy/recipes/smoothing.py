@@ -1,9 +1,9 @@
-"""SmoothQuant (Xiao et al., 2022): outliers move from activations into weights.
+"""SmoothQuant (Xiao et al., 2022): move outliers from activations into weights.
 
 Input ``j`` of a layer is divided by ``s_j = max|X_j|^alpha / max|W_j|^(1 - alpha)``, and column
-``j`` of its weight multiplied by it. The paper folds the division into the layer before; here it
-happens on each layer's own input, so that any module can be smoothed. Hardware would fold it too,
-or pay for one multiplication per input.
+``j`` of its weight is multiplied by ``s_j``. In the paper, the layer before does the division. Here
+it is done on each layer's own input, so that any module can be smoothed. Hardware would do as the
+paper does, or need one multiplication per input.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ Rounding = Callable[[Tensor], Tensor]
 
 
 def divisors(inputs: LayerInputs, weight: Tensor, alpha: float) -> Tensor:
-    """What each input is divided by; (width,) float32, 1 where input or weights are all zero.
+    """The divisor of each input; (width,) float32, 1 if its values or weights are all zero.
 
     weight: (outputs, width) float32.
     """
@@ -40,8 +40,8 @@ def smoothing_divisors(
 ) -> Tensor:
     """The divisors of a layer for an alpha, or for the best one; (width,) float32.
 
-    Searching tries 0, 0.1 ... 1 and no smoothing on the rows that calibration kept, and takes the
-    first with the smallest squared error of the layer's output.
+    The search tries no smoothing and the alphas 0, 0.1 ... 1 on the rows that calibration kept. It
+    takes the first with the smallest squared error of the layer's output.
     """
     if smooth != SEARCH:
         return divisors(inputs, weight, float(smooth))

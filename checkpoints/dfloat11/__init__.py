@@ -1,4 +1,4 @@
-"""Files and models in DFloat11: compressed without loss, by tensors, files and folders."""
+"""Files and models that are compressed without loss by DFloat11."""
 
 from halfbyte.checkpoints.dfloat11.folder import compress_path, decompress_path, verify_path
 from halfbyte.checkpoints.dfloat11.loading import load

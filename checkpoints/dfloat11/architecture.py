@@ -1,4 +1,4 @@
-"""A model of transformers from its configuration alone: real buffers, parameters without data."""
+"""Create a model of transformers from its configuration, with buffers but empty parameters."""
 
 import json
 from collections.abc import Iterator
@@ -16,10 +16,10 @@ __all__ = ["empty_model", "stored_names"]
 
 @contextmanager
 def _parameters_without_data() -> Iterator[None]:
-    """Parameters that are made meanwhile go to the meta device, one by one.
+    """Within this context, new parameters have no data: they are on the meta device.
 
-    Buffers stay: those that are not stored, such as rotary frequencies, are computed when a model
-    is made.
+    Buffers keep their data. Some, such as rotary frequencies, are not stored in files but computed
+    when a model is created.
     """
     register = nn.Module.register_parameter
 
@@ -36,7 +36,7 @@ def _parameters_without_data() -> Iterator[None]:
 
 
 def _class_of(config: Any) -> Any:
-    """The class that a configuration names, with its head; the body's if it names none."""
+    """The class that a configuration names; if it names none, the class without a head."""
     import transformers
 
     for name in getattr(config, "architectures", None) or []:
@@ -77,17 +77,17 @@ def _empty_diffusers_model(folder: Path, name: str, dtype: torch.dtype | None) -
 
 
 def empty_model(folder: Path, *, dtype: torch.dtype | None = None) -> Any:
-    """The model that ``config.json`` in ``folder`` describes, for inference.
+    """Create the model that ``config.json`` in ``folder`` describes, for inference.
 
-    It has the class that the configuration names, and the generation configuration beside it.
-    ``dtype`` counts if the configuration has none.
+    It has the class that the configuration names, and the generation settings from the folder. If
+    the configuration has no type, it gets ``dtype``.
 
     Raises UserError if the configuration is missing, or if both transformers and diffusers lack
     the architecture.
     """
     if (name := _diffusers_class(folder)) is not None:
         return _empty_diffusers_model(folder, name, dtype)
-    # Takes a second: only those who want a model should wait for it.
+    # This import takes a second, so it happens only when a model is created.
     from transformers import AutoConfig, AutoModel, GenerationConfig
 
     try:
@@ -106,9 +106,9 @@ def empty_model(folder: Path, *, dtype: torch.dtype | None = None) -> Any:
 
 
 def stored_names(model: Any) -> dict[str, str]:
-    """Names that tensors may have in checkpoints, each with the tensor's name in the model.
+    """The names that tensors may have in checkpoints, each with the tensor's name in the model.
 
-    A checkpoint of the model without its head lacks the prefix of the body, and the reverse.
+    A checkpoint of a model without a head lacks a prefix that the names with a head have.
     """
     prefix = str(getattr(model, "base_model_prefix", "") or "")
     own = {name: name for name in model.state_dict()}

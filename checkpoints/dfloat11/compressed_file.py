@@ -1,4 +1,4 @@
-"""A compressed safetensors file, opened: its tensors as they were, one by one or as a whole."""
+"""Read a compressed safetensors file: single tensors of the original, or all of it."""
 
 import math
 import zlib
@@ -33,7 +33,7 @@ OnBytes = Callable[[int, str], None]
 
 
 def is_compressed(file: TensorFile) -> bool:
-    """Whether a file was compressed by this project, and still says so."""
+    """Whether a file says that this project has compressed it."""
     if first_version.KEY in file.metadata:
         return True
     try:
@@ -52,13 +52,13 @@ def _read_index(file: TensorFile) -> Index:
 
 
 class CompressedFile:
-    """A compressed file and what its index says of the original.
+    """A compressed file with its index, which describes the original.
 
     Parameters
     ----------
     file : TensorFile
     index : Index
-        Index of the original; for files of version 1, one that says the same.
+        Index of the original; for files of version 1 it is made from their description.
     salvaged : bool
         Whether the index was guessed.
     """
@@ -87,7 +87,7 @@ class CompressedFile:
         self._checked: set[str] = set()
 
     def _check(self, part: Part, size: int) -> None:
-        """Whether a part is there, and holds what it should."""
+        """Raise CorruptError if a part is missing or has a wrong size."""
         stored = self.file.tensors.get(part.name)
         if stored is None:
             raise CorruptError(f"{self.file.path}: its part {part.name!r:.200} is missing")
@@ -96,10 +96,10 @@ class CompressedFile:
 
     @classmethod
     def open(cls, path: Path, *, salvage: bool = False) -> Self:
-        """Read header and index, and no data.
+        """Read the header and the index, but no data.
 
-        ``salvage``: without a readable index, take every coded tensor that has a name of its own.
-        Raises UserError for what is not compressed, CorruptError for what is damaged.
+        With ``salvage`` and a damaged index, every coded tensor that has its own name is taken.
+        Raises UserError if the file is not compressed, CorruptError if it is damaged.
         """
         file = TensorFile.open(path)
         marks = INDEX_TENSOR in file.tensors or first_version.KEY in file.metadata
@@ -120,7 +120,7 @@ class CompressedFile:
         return self.index.sha256 or None
 
     def data(self, part: Part) -> Tensor:
-        """The bytes of a part as they are stored, corrected."""
+        """The stored bytes of a part, with wrong bits corrected if there are check bytes."""
         stored = self.file.tensors[part.name]
         try:
             data, words = read_corrected(stored, self.file.tensors.get(part.name + CHECKS))
@@ -130,7 +130,7 @@ class CompressedFile:
         return data
 
     def decoded(self, part: Part) -> Tensor:
-        """The original bytes of a part's tensors, verified: (bytes,) uint8."""
+        """The verified original bytes of a part's tensors: (bytes,) uint8."""
         if part.name in self._decoded:
             self._decoded.move_to_end(part.name)
             return self._decoded[part.name]
@@ -153,7 +153,7 @@ class CompressedFile:
         return len(part.tensors) == 1 and part.tensors[0] not in self._copied
 
     def _pieces(self, part: Part, digests: bool) -> Iterator[Tensor]:
-        """The original bytes of a coded part, verified, in pieces."""
+        """The verified original bytes of a coded part, in pieces."""
         data = self.data(part)
         try:
             header = read_header(data.numpy())
@@ -233,12 +233,12 @@ class CompressedFile:
         self._checked.add(part.name)
 
     def compressed(self, name: str) -> Tensor | None:
-        """The compressed form of a tensor that is stored on its own, unverified; else None."""
+        """The unverified compressed form of a tensor; None if it shares a part with others."""
         part, _ = self._places[self._numbers[name]]
         return self.data(part) if part.coded and len(part.tensors) == 1 else None
 
     def header_of(self, part: Part) -> Header:
-        """What a coded part's first bytes say."""
+        """The header of a coded part."""
         return read_header(self.data(part).numpy())
 
     def salvage(self, target: Path) -> tuple[int, list[str]]:

@@ -1,10 +1,10 @@
-"""One safetensors file to its compressed form and back, byte for byte.
+"""Compress a safetensors file and restore it, byte for byte.
 
-The compressed file is a safetensors file of *parts*: tensors in the codec's form, each with one or
-several of the original's, and what is not coded. :mod:`.index` says what is where, with the SHA-256
-of the whole original. With SECDED, every part has its check bytes in a tensor beside it.
+The compressed file is a safetensors file, too. Its tensors are *parts*. A part has one or several
+tensors of the original, coded or copied. The index (:mod:`.index`) says which tensor is where, and
+has the SHA-256 of the whole original. With SECDED, each part has a tensor of check bytes beside it.
 
-No file gets its name before it was read again from the disk. A compressed file is decoded and
+A file gets its name only after it was read again from the disk. A compressed file is decoded and
 compared with the original. A decompressed file must have the original's digest.
 """
 
@@ -70,12 +70,12 @@ class Coding:
     layout : str
         ``joint``, or ``prefix``, which hardware and GPUs decode.
     codes : str
-        For ``prefix``, as :func:`halfbyte.golden.dfloat11.measure` takes them.
+        The codes of ``prefix``: see :func:`halfbyte.golden.dfloat11.measure`.
 
     Raises
     ------
     ValueError
-        No such layout, or codes for another one.
+        The layout is unknown, or codes are given for the other layout.
     """
 
     layout: str = "joint"
@@ -138,7 +138,7 @@ class _Compressor:
         self.records: list[TensorRecord] = []
 
     def code(self, planned: PlannedPart) -> bool:
-        """Write a part in coded form; False, and nothing written, if that does not pay."""
+        """Write a part in coded form; returns False and writes nothing if it is not smaller."""
         tensors = [self._tensors[number] for number in planned.numbers]
         data = self._encoded(tensors, planned)
         if data is None:
@@ -159,7 +159,7 @@ class _Compressor:
         return _coded(elements, planned, self._coding, self.digest.up_to(tensors[0], len(data)))
 
     def copy(self, numbers: Iterable[int]) -> None:
-        """Write tensors as they are, one after the other in one part."""
+        """Copy tensors into one part, one after the other."""
         tensors = tuple(numbers)
         size = sum(self._tensors[number].bytes for number in tensors)
         if not tensors:
@@ -187,7 +187,7 @@ class _Compressor:
         self._add(INDEX_TENSOR, torch.frombuffer(raw, dtype=torch.uint8))
 
     def _name(self, tensors: list[StoredTensor]) -> str:
-        """A name that tells what the part holds, and that no other part has."""
+        """A name that describes the content of the part, and that no other part has."""
         stem = tensors[0].name if len(tensors) == 1 else _GROUP
         name = stem + CODED
         number = 1
@@ -228,9 +228,9 @@ def compress_file(
 ) -> list[TensorRecord]:
     """Write the compressed form of ``source`` to ``target``, which appears when it is complete.
 
-    Tensors of BF16, FP16, FP32, FP8 and 8-bit integers are coded where that makes them smaller,
-    small ones together, equal ones once. ``secded`` adds check bytes, which correct one wrong bit
-    in each 64; ``verify`` reads what was written, and compares it with the source.
+    Tensors of BF16, FP16, FP32, FP8 and 8-bit integers are coded if that makes them smaller. Small
+    tensors are coded together, and equal ones only once. ``secded`` adds check bytes, which correct
+    one wrong bit in each 64. ``verify`` reads the new file and compares it with the source.
 
     Raises UserError if the source is compressed already, or changes meanwhile, or if ``target``
     exists.

@@ -1,7 +1,8 @@
-"""How many bits a model's weights need: as they are, and as codes of a format.
+"""Count the bits that a model's weights need: the weights themselves, or their codes in a format.
 
-The order-0 entropy is the limit for codes that take symbols one by one, by their frequency in the
-tensor. Our figure counts the whole compressed tensor: index, table and header included.
+The order-0 entropy is the least that a code can need if it codes every symbol alone, by its
+frequency in the tensor. The figure of halfbyte is the size of the whole compressed tensor,
+including index, table and header.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,9 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from halfbyte.base import Progress, Record, UserError
@@ -22,6 +21,7 @@ from halfbyte.formats import Format
 from halfbyte.golden import quantize
 from halfbyte.golden.dfloat11 import element_type, measure
 from halfbyte.golden.dfloat11.elements import ELEMENT_TYPES
+from halfbyte.golden.dfloat11.joint_table import order_0
 from halfbyte.golden.scales import ScaleFormat
 
 __all__ = [
@@ -31,7 +31,6 @@ __all__ = [
     "code_entropies",
     "effective_bits",
     "mean_bits",
-    "order_0",
     "tensor_entropies",
     "total",
 ]
@@ -101,7 +100,7 @@ class Totals:
 
 @dataclass(frozen=True, kw_only=True)
 class _Bits:
-    """Bits per element: raw, entropy with what stays raw, ours; and whether coding pays."""
+    """Bits per element: uncompressed, by entropy, and compressed; and whether coding is smaller."""
 
     raw_bits: float
     entropy_bits: float
@@ -110,12 +109,6 @@ class _Bits:
 
 
 _Entropy = TypeVar("_Entropy", TensorEntropy, CodeEntropy)
-
-
-def order_0(counts: NDArray[np.int64]) -> float:
-    """Bits per symbol: the entropy of symbols that occur ``counts`` times, independently."""
-    shares = counts[counts > 0] / counts.sum()
-    return float(-(shares * np.log2(shares)).sum()) + 0.0  # no negative zero
 
 
 def _readable(tensor: StoredTensor) -> bool:
@@ -153,11 +146,10 @@ def _checkpoint(path: Path) -> Checkpoint:
 def tensor_entropies(
     path: Path, *, codes: str = "best", on_progress: Progress | None = None
 ) -> list[TensorEntropy]:
-    """A record for each tensor that can be coded, of a folder or a safetensors file.
+    """A record for each tensor of a folder or a safetensors file that can be coded.
 
-    FP32 and FP64 are rounded to BF16 first. ``codes``: as
-    :func:`halfbyte.golden.dfloat11.measure` takes them. Raises UserError if there is no such
-    tensor.
+    FP32 and FP64 are rounded to BF16 first. For ``codes`` see
+    :func:`halfbyte.golden.dfloat11.measure`. Raises UserError if no tensor can be coded.
     """
     tensors = [each for each in _checkpoint(path).tensors.values() if _readable(each)]
     records = []
@@ -184,11 +176,11 @@ def code_entropies(
     scale_format: ScaleFormat = ScaleFormat.FP32,
     on_progress: Progress | None = None,
 ) -> list[CodeEntropy]:
-    """A record for each layer's weight and format: bits of its codes, and with scales.
+    """A record for each layer's weight and each format: bits of the codes, and bits with scales.
 
-    The weights are those that ``halfbyte quantize`` takes, quantized in blocks along the inputs.
-    ``effective_bits`` are those of the codes, coded where that pays and packed where it does not,
-    and of the scales. Raises UserError if there are no such weights.
+    The weights are those that ``halfbyte quantize`` quantizes, in blocks along the inputs.
+    ``effective_bits`` counts codes and scales. The codes are compressed or, if that is smaller,
+    packed. Raises UserError if there are no such weights.
     """
     checkpoint = Checkpoint(path)
     if not checkpoint.weights:
@@ -228,7 +220,7 @@ def code_entropies(
 
 
 def total(records: Sequence[_Entropy]) -> Totals:
-    """Means over all elements of the records, of the figures in bits."""
+    """The means of the figures in bits, over all elements of the records."""
     return Totals(
         tensors=len(records),
         elements=sum(record.elements for record in records),
@@ -251,9 +243,9 @@ def effective_bits(
     block: int = 128,
     scale_format: ScaleFormat = ScaleFormat.FP32,
 ) -> dict[str, float]:
-    """Bits per weight of a model, for codes as small as they get and scales, by format name.
+    """Bits per weight of a model by format name, with compressed codes and scales.
 
-    The mean of :func:`code_entropies` over all weights, for an axis of a plot.
+    They are the means of :func:`code_entropies` over all weights, for an axis of a plot.
     """
     records = code_entropies(path, formats, block=block, scale_format=scale_format)
     by_format: dict[str, list[CodeEntropy]] = {}

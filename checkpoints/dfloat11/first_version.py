@@ -1,8 +1,8 @@
-"""Compressed files of version 1, which earlier releases wrote, and files without an index.
+"""Read compressed files of version 1, which earlier releases wrote, and files without an index.
 
-A tensor ``NAME`` is ``NAME.df11`` if it was coded, and has its own name if not. The metadata hold a
-JSON object with the original's header as text. There is no digest of the whole. Damage shows in the
-digest of each coded tensor, and in one digest of those that were copied.
+A coded tensor ``NAME`` is stored as ``NAME.df11``; any other keeps its name. The metadata contain a
+JSON object with the original's header as text. There is no digest of the whole file. Each coded
+tensor has a digest, and the copied tensors have one together.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ _HEAD = 1 << 13  # bytes; more than any header takes
 
 
 class _Description(NamedTuple):
-    """What the metadata hold: the original's header, and the digest of what was copied."""
+    """The description in the metadata: the original's header, and the digest of copied tensors."""
 
     header: bytes
     copied_sha256: object
@@ -45,7 +45,7 @@ def _description(file: TensorFile) -> _Description:
 
 
 def _stored_type(file: TensorFile, tensor: StoredTensor) -> tuple[str, tuple[int, ...]]:
-    """Type and shape of what a tensor of the file holds, by its first bytes if it is coded."""
+    """Type and shape of the original tensor; those of a coded one are in its first bytes."""
     if not tensor.name.endswith(_CODED):
         return tensor.dtype, tensor.shape
     try:
@@ -58,7 +58,7 @@ def _stored_type(file: TensorFile, tensor: StoredTensor) -> tuple[str, tuple[int
 
 
 def _contents(file: TensorFile) -> dict[str, StoredTensor]:
-    """Stored tensors, without check bytes, by their original names."""
+    """The stored tensors by their original names, without tensors of check bytes."""
     return {
         name.removesuffix(_CODED): tensor
         for name, tensor in file.tensors.items()
@@ -67,9 +67,9 @@ def _contents(file: TensorFile) -> dict[str, StoredTensor]:
 
 
 def read_index(file: TensorFile) -> Index:
-    """What the description of a file of version 1 says, as an index; the copied tensors verified.
+    """An index from the description of a file of version 1; verifies the copied tensors.
 
-    Raises CorruptError if it is missing or damaged, or contradicts the tensors.
+    Raises CorruptError if the description is missing or damaged, or contradicts the tensors.
     """
     description = _description(file)
     header = description.header
@@ -97,7 +97,7 @@ def read_index(file: TensorFile) -> Index:
 
 
 def guess_index(file: TensorFile) -> Index:
-    """An index of those coded tensors whose names and first bytes say what they are."""
+    """An index of the coded tensors that have original names and readable headers."""
     entries: dict[str, JsonObject] = {}
     parts: list[Part] = []
     position = 0

@@ -1,8 +1,8 @@
-"""A model's folder, or one file, to its compressed form and back.
+"""Compress a model's folder, or a file, and restore it.
 
-Each ``X.safetensors`` becomes ``X.df11.safetensors``, in subfolders too; every other file is copied
-as it is, index and configuration too, so that decompressing gives the same folder. Tools that know
-nothing of it miss ``model.safetensors`` and say so.
+Each ``X.safetensors`` becomes ``X.df11.safetensors``, in subfolders, too. Every other file is
+copied, also the index and the configuration, so that the same folder can be restored. Tools that do
+not know the compressed form report that ``model.safetensors`` is missing.
 """
 
 import json
@@ -37,13 +37,13 @@ __all__ = ["PLAIN", "SUFFIX", "check_indices", "compress_path", "copy_files",
 
 PLAIN, SUFFIX = ".safetensors", ".df11.safetensors"
 
-# Weights in forms that are not compressed: beside safetensors files they are second copies.
+# Other forms of weights, which are not compressed. Beside safetensors files they are second copies.
 _OTHER_WEIGHTS = (".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".onnx", ".gguf", ".ot")
 _INDEX = ".index.json"
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    """All files below a folder, in order, without hidden ones; links to folders as themselves."""
+    """All files below a folder, in order, without hidden ones; links are not followed."""
     for path in sorted(folder.iterdir()):
         if path.name.startswith("."):
             yield path
@@ -76,7 +76,7 @@ def copy_files(paths: Sequence[Path], source: Path, target: Path) -> None:
 
 @contextmanager
 def fresh_folder(target: Path) -> Iterator[Path]:
-    """A folder to write to, which becomes ``target`` at the end, and vanishes on an error.
+    """A folder to write to. It becomes ``target`` at the end; after an error it is removed.
 
     Raises UserError if ``target`` exists, now or at the end, and is not an empty folder.
     """
@@ -88,7 +88,7 @@ def fresh_folder(target: Path) -> Iterator[Path]:
 
 
 def _weights(folder: Path, suffix: str) -> list[Path]:
-    """The safetensors files below a folder whose names end in ``suffix``, compressed or plain."""
+    """The safetensors files below a folder whose names end in ``suffix``."""
     wanted = [path for path in _walk(folder) if path.name.endswith(suffix)]
     wanted = [path for path in wanted if path.is_file() and not path.name.startswith(".")]
     if suffix == PLAIN:
@@ -101,10 +101,10 @@ def _weights(folder: Path, suffix: str) -> list[Path]:
 
 
 def check_indices(folder: Path, suffix: str) -> None:
-    """Whether every shard that an index below ``folder`` names is there, and has its tensors.
+    """Check that every shard in an index below ``folder`` exists and has its tensors.
 
-    ``suffix``: the end of the names of the stored shards. Raises UserError for an index that cannot
-    be read, or names what is missing.
+    ``suffix`` is the end of the names of the stored shards. Raises UserError if an index cannot be
+    read, or if a shard or a tensor is missing.
     """
     for path in [each for each in _walk(folder) if each.name.endswith(f"{PLAIN}{_INDEX}")]:
         try:
@@ -153,7 +153,7 @@ def _check_target(source: Path, target: Path) -> None:
 
 
 def _counter(paths: Sequence[Path], on_progress: Progress | None) -> OnBytes:
-    """Counts bytes over all files, for a progress bar."""
+    """A function that counts bytes over all files, for a progress bar."""
     total = sum(path.stat().st_size for path in paths)
     done = 0
 
@@ -178,9 +178,9 @@ def compress_path(
 ) -> CompressionRecord:
     """Compress a safetensors file to a file, or a model's folder to a folder.
 
-    ``layout`` and ``codes`` are those of :class:`.container.Coding`. Nothing appears under
-    ``target`` until all is done. Returns a record: sizes, counts, seconds, and what became of each
-    part. Raises UserError for bad input, or if ``target`` exists.
+    ``layout`` and ``codes`` are those of :class:`.container.Coding`. ``target`` appears only when
+    everything is done. Returns a record with sizes, counts, seconds, and the result for each part.
+    Raises UserError for bad input, or if ``target`` exists.
     """
     begin = time.perf_counter()
     coding = Coding(layout, codes)
@@ -231,7 +231,7 @@ def compress_path(
 
 
 def _renamed(path: Path, folder: Path, before: str, after: str) -> Path:
-    """Where a file goes, relative to the folder, with another end of its name."""
+    """The path of a file relative to the folder, with another end of its name."""
     relative = path.relative_to(folder)
     return relative.with_name(relative.name.removesuffix(before) + after)
 
@@ -245,8 +245,8 @@ def decompress_path(
 ) -> DecompressionRecord:
     """Undo :func:`compress_path`, to the last byte, and verify everything.
 
-    Nothing appears under ``target`` unless all is well. With ``salvage``, a file whose index is
-    damaged gives what can still be decoded. Returns a record. Raises
+    ``target`` appears only if everything is correct. With ``salvage`` and a damaged index, the
+    tensors are written that can still be decoded. Returns a record. Raises
     :class:`~halfbyte.golden.dfloat11.CorruptError` for damaged data.
     """
     begin = time.perf_counter()
@@ -290,8 +290,8 @@ def decompress_path(
 def verify_path(source: Path, *, on_progress: Progress | None = None) -> list[VerificationRecord]:
     """Decode every compressed file of a folder, or one file, and compare with the digests.
 
-    Returns a record for each file, with ``error`` where it is damaged; raises UserError only if
-    there is nothing to verify, or a shard is missing.
+    Returns a record for each file; ``error`` in it says what is damaged. Raises UserError only if
+    there is nothing to verify, or if a shard is missing.
     """
     paths = _files(source, SUFFIX)
     on_bytes = _counter(paths, on_progress)

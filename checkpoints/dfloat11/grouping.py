@@ -1,8 +1,8 @@
-"""Decides how each tensor of a file is stored: coded, as a copy of an equal one, or as it is.
+"""Decide how each tensor of a file is stored: coded, as a copy of an equal one, or unchanged.
 
-A code of its own costs a tensor about 400 bytes, for a table and an entry in the file. So small
-tensors of one type share a code if the file becomes smaller. The smallest tensors are grouped
-without comparing costs.
+A separate code costs about 400 bytes, for a table and an entry in the file. So small tensors of one
+type share a code if that makes the file smaller. The smallest tensors are grouped without comparing
+costs.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""Writers of files whose sizes are found on the way, or whose bytes are given in order."""
+"""Write files whose sizes are not known in advance, or whose bytes come in order."""
 
 import json
 import os
@@ -16,13 +16,16 @@ from halfbyte.checkpoints.tensor_file import METADATA, TensorFileWriter, memory_
 __all__ = ["GrowingTensorFileWriter", "PlainFileWriter"]
 
 _LENGTH_BYTES = 8
+_FEW = 2000  # a file has at most one blank in so many bytes
+_AT_ONCE = 1 << 20  # bytes that are moved at once
 _TO_DISK = 1 << 24  # bytes after which a file that grows is brought to the disk
 
 
 class GrowingTensorFileWriter(TensorFileWriter):
-    """Writes tensors one after the other, whose sizes are not known when the file is begun.
+    """Writes tensors one after the other; their sizes need not be known when the file is begun.
 
-    Room for the header is left free at the start. What the header does not need becomes blanks.
+    Space for the header is reserved at the start of the file. Unused space becomes blanks. If these
+    would be a noticeable part of the file, the data move up instead.
 
     Parameters
     ----------
@@ -30,7 +33,7 @@ class GrowingTensorFileWriter(TensorFileWriter):
     room : int
         Bytes for the header; an AssertionError if they are too few.
     replace, check
-        As :class:`TensorFileWriter` has them.
+        The same as for :class:`TensorFileWriter`.
     """
 
     def __init__(
@@ -49,7 +52,7 @@ class GrowingTensorFileWriter(TensorFileWriter):
         """May be set until the file is closed."""
 
     def add(self, name: str, dtype: str, shape: tuple[int, ...], size: int) -> None:
-        """Begin a tensor of ``size`` bytes, which is then appended to."""
+        """Begin a tensor of ``size`` bytes; its data is then appended."""
         begin = self._position - self._start
         entry = {"dtype": dtype, "shape": shape, "data_offsets": (begin, begin + size)}
         self._entries[name] = entry
@@ -69,21 +72,35 @@ class GrowingTensorFileWriter(TensorFileWriter):
             raw = json.dumps(header, separators=(",", ":")).encode()
             room = self._start - _LENGTH_BYTES
             assert len(raw) <= room, "too little room for the header"  # noqa: S101
+            spare = (room - len(raw)) // _LENGTH_BYTES * _LENGTH_BYTES
+            if spare * _FEW > self._position:
+                self._move_up(spare)
+                room -= spare
             self._file.seek(0)
             self._file.write(room.to_bytes(_LENGTH_BYTES, "little") + raw.ljust(room))
         super().__exit__(kind, error, traceback)
 
+    def _move_up(self, by: int) -> None:
+        """Move all data by some bytes towards the start of the file."""
+        for place in range(self._start, self._position, _AT_ONCE):
+            self._file.seek(place)
+            data = self._file.read(_AT_ONCE)
+            self._file.seek(place - by)
+            self._file.write(data)
+        self._file.truncate(self._position - by)
+
 
 class PlainFileWriter:
-    """Writes a file from its first byte to its last; it appears under its name when complete.
+    """A context manager that writes a file from its first byte to its last.
 
-    It goes to the disk while it grows, so that little is left for the end. A context manager, as
-    :class:`TensorFileWriter`: an error leaves nothing.
+    As with :class:`TensorFileWriter`, the file gets its name when it is complete, and after an
+    error nothing is left. The data is written to the disk while the file grows, so that little is
+    left for the end.
 
     Parameters
     ----------
     path : Path
-        UserError at the end if there is something of this name.
+        The file; UserError at the end if it exists.
     """
 
     def __init__(self, path: Path) -> None:

@@ -1,8 +1,8 @@
-"""What a compressed file says about the original, in its tensor ``halfbyte.index``.
+"""The index of a compressed file: its tensor ``halfbyte.index``, which describes the original.
 
-A line of JSON and the original's header, byte for byte, both compressed by zlib. The line has the
-version, the SHA-256 and size of the whole original, and the parts: tensors of the compressed file,
-each with the original tensors that it holds one after the other, by their number in the original.
+It is a line of JSON and the original's header, byte for byte, both compressed by zlib. The line has
+the version, the SHA-256 and size of the whole original, and the parts. A part is a tensor of the
+compressed file. It lists the original tensors in it by their numbers in the original.
 """
 
 import json
@@ -30,7 +30,7 @@ class Part:
     ----------
     name : str
     coded : bool
-        Whether it is a compressed tensor; otherwise bytes as they were.
+        Whether it is coded; otherwise it is a copy of the original bytes.
     tensors : tuple of int
         Numbers of the original tensors in it.
     crc : int, optional
@@ -58,7 +58,7 @@ class Part:
 
 
 def _runs(numbers: tuple[int, ...]) -> list[int]:
-    """First number and length of each run of consecutive numbers, in one list."""
+    """Consecutive numbers as runs: the first number and the length of each run, in one list."""
     runs: list[int] = []
     for number in numbers:
         if runs and number == runs[-2] + runs[-1]:
@@ -81,7 +81,7 @@ def _numbers(runs: list[int], limit: int) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class Index:
-    """The original file, and where its tensors are.
+    """A description of the original file, and where its tensors are stored.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ class Index:
         Digest of the whole original, in hexadecimal digits.
     parts : tuple of Part
     copies : dict
-        Number of a tensor that is stored once, with another, to that other's number.
+        For each tensor that is equal to an earlier one and not stored: the number of that one.
     """
 
     header: bytes
@@ -100,12 +100,12 @@ class Index:
     copies: dict[int, int] = field(default_factory=dict)
 
     def tensors(self, path: Path) -> tuple[StoredTensor, ...]:
-        """The tensors of the original, in the order of its data, at their places there."""
+        """The tensors of the original with their places there, in the order of the data."""
         found, _ = parse_header(self.header, path)
         return tuple(found.values())
 
     def to_bytes(self) -> bytes:
-        """As it is stored, filled up to whole words of eight bytes."""
+        """The stored bytes of the index, filled up to whole words of eight bytes."""
         line = {
             "version": VERSION,
             "sha256": self.sha256,
@@ -120,7 +120,7 @@ class Index:
     def from_bytes(cls, data: bytes, path: Path) -> "Index":
         """Undo :meth:`to_bytes`. Raises CorruptError, which names ``path``, for anything else.
 
-        The checksum of zlib guards it against damage; what it says is checked for consistency.
+        The checksum of zlib shows damage. The content is checked for contradictions.
         """
         try:
             engine = zlib.decompressobj()

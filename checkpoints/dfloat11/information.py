@@ -1,4 +1,4 @@
-"""What is in a compressed file: each part's layout, its bits, and its entropy."""
+"""Describe a compressed file: the layout, the bits and the entropy of each part."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ __all__ = ["describe_file"]
 
 
 def _entropy_bits(opened: CompressedFile, part: Part) -> float | None:
-    """Bits of an element: the entropy of its symbols, and what is left beside them."""
+    """Bits of an element: the entropy of its symbol, and the bits that are not coded."""
     kind = CODED_AS.get(opened.tensors[part.tensors[0]].dtype)
     if kind is None:
         return None
@@ -26,8 +26,8 @@ def _entropy_bits(opened: CompressedFile, part: Part) -> float | None:
 def describe_file(path: Path, *, on_progress: Progress = unheard) -> list[PartRecord]:
     """A record for each part of a compressed file: tensors, type, layout, bits per element.
 
-    ``entropy_bits`` is the entropy of exponent and upper mantissa bits together, and all bits
-    beside them; null for parts that are not coded. Raises UserError for a file that is not
+    ``entropy_bits`` is the entropy of exponent and upper mantissa bits together, plus all other
+    bits. It is null for parts that are not coded. Raises UserError for a file that is not
     compressed, CorruptError for a damaged one.
     """
     if not path.is_file():

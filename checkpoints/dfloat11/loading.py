@@ -1,4 +1,4 @@
-"""Models whose linear layers, and embeddings if wanted, keep their weights compressed."""
+"""Load models whose linear layers, and embeddings if wanted, keep their weights compressed."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ __all__ = ["load"]
 
 @dataclass(frozen=True)
 class _Source:
-    """A tensor of a folder: under its stored name, as it is, and compressed if it can be."""
+    """A tensor of a folder: its stored name, its value, and its compressed form if possible."""
 
     name: str
     plain: Callable[[], Tensor]
@@ -39,7 +39,7 @@ def _read_compressed(tensor: StoredTensor) -> Tensor | None:
 
 
 def _verified(file: CompressedFile, name: str) -> Tensor | None:
-    """A tensor in the compressed form that the file holds, or made anew if it shares one."""
+    """The compressed form of a tensor: that of the file, or a new one if it shares a part there."""
     data = file.compressed(name)
     if data is None:
         return compress_weight(file.read(name))
@@ -56,7 +56,7 @@ def _paths(folder: Path) -> list[Path]:
 
 
 def _sources(folder: Path, config: Path | None) -> Iterator[_Source]:
-    """Every tensor of a folder, compressed in any layout or not at all."""
+    """Every tensor of a folder, whatever its layout is, compressed or not."""
     paths = _paths(folder)
     if is_published(folder):
         # Their streams hold whole blocks of layers, so each weight is decoded and compressed by
@@ -76,7 +76,7 @@ def _sources(folder: Path, config: Path | None) -> Iterator[_Source]:
 
 
 def _stored_dtype(folder: Path) -> torch.dtype | None:
-    """The floating type of most elements in a folder; None if that cannot be told."""
+    """The floating type of most elements in a folder; None if there are none."""
     if is_published(folder):
         return torch.bfloat16
     found: dict[str, int] = {}
@@ -104,7 +104,7 @@ def _place(model: Any, name: str, value: Tensor) -> None:
 
 @dataclass(frozen=True)
 class _Placing:
-    """How layers are replaced by compressed ones."""
+    """Replaces the layers of a model by compressed ones."""
 
     model: Any
     on_cpu: bool
@@ -126,7 +126,7 @@ class _Placing:
         return bool(getattr(module, attribute).device.type != "meta")
 
     def place(self, name: str, source: _Source, kinds: dict[str, type]) -> None:
-        """Put a tensor where it belongs, compressed if it is the weight of one of ``kinds``."""
+        """Put a tensor into the model, compressed if it is the weight of one of ``kinds``."""
         layer = name.removesuffix(".weight")
         data = source.compressed() if name.endswith(".weight") and layer in kinds else None
         if data is None:
@@ -135,7 +135,7 @@ class _Placing:
             self.put(layer, data)
 
     def put(self, layer: str, data: Tensor) -> None:
-        """Put a compressed layer in the place of a plain one; a bias goes along or comes later."""
+        """Replace a plain layer by a compressed one, with its bias if that is loaded already."""
         owner, _, attribute = layer.rpartition(".")
         plain = self.model.get_submodule(layer)
         wanted, shape = tuple(plain.weight.shape), tuple(read_header(data.numpy()).shape)
@@ -151,18 +151,18 @@ class _Placing:
         setattr(self.model.get_submodule(owner), attribute, made)
 
     def _fitting(self, data: Tensor) -> Tensor:
-        """In the layout that the decoder of the device reads."""
+        """The data in the layout that the decoder of the device reads."""
         if self.on_cpu:
             return data
         weight = decompress(data, verify=False)
         return compress(weight) if element_type(weight.dtype) is not None else data
 
     def tied(self) -> dict[str, str]:
-        """Weights that the architecture takes from another one, by name."""
+        """For each weight that the architecture ties to another one: the name of that one."""
         return dict(getattr(self.model, "all_tied_weights_keys", None) or {})
 
     def tie(self) -> None:
-        """Let what the architecture ties share one weight, compressed or not."""
+        """Let tied layers share one weight, compressed or not."""
         for name, other in self.tied().items():
             layer, source = name.removesuffix(".weight"), other.removesuffix(".weight")
             held = self.model.get_submodule(source) if source != other else None
@@ -174,7 +174,7 @@ class _Placing:
 
 
 def _folder_of(model: Path | str) -> Path:
-    """A folder, or one that the hub gives by the model's name."""
+    """The folder, or the folder that the hub provides for a model's name."""
     folder = Path(model)
     if folder.is_dir():
         return folder
@@ -199,38 +199,39 @@ def load(
     exact: bool = True,
     config: Path | str | None = None,
 ) -> Any:
-    """A model of transformers with compressed linear layers, for inference and for adapters.
+    """Load a model of transformers with compressed linear layers, for inference and for adapters.
 
-    Outputs are those of the model with its weights as they are, to the last bit. A layer's weight
-    exists in full only while the layer runs, so that memory holds the compressed weights, the
-    embeddings, and one layer. Class, head, generation configuration and type are those of the
-    checkpoint; ``save_pretrained`` writes the model as it was.
+    Its outputs equal those of the uncompressed model, to the last bit. A layer's weight is decoded
+    only while the layer runs. So memory holds the compressed weights, the embeddings, and one
+    decoded layer. Class, head, generation settings and type are those of the checkpoint.
+    ``save_pretrained`` writes the uncompressed model.
 
     Parameters
     ----------
     model_dir : Path or str
-        A folder that ``halfbyte compress`` wrote, or the ``dfloat11`` package, or any in Hugging
-        Face layout; or a model's name on the hub. Layers that are not stored on their own in one of
-        our layouts are compressed one by one as they are read.
+        A folder that ``halfbyte compress`` or the ``dfloat11`` package wrote, any other folder in
+        Hugging Face layout, or a model's name on the hub. A layer that is not stored alone in one
+        of halfbyte's layouts is compressed when it is read.
     device : torch.device or str
-        Where the model goes.
+        The device of the model.
     decode_on : torch.device or str, optional
-        Where weights are decoded: by default where they are. With ``"cpu"`` a GPU needs no decoder,
-        which is compiled by nvcc, and each weight is copied from the CPU for each call.
+        The device on which weights are decoded; by default that of the model. With ``"cpu"``, no
+        decoder has to be compiled for the GPU, but each weight is copied from the CPU for each
+        call.
     embeddings : bool
-        Compress embeddings, too; a call then decodes only the rows that it looks up.
+        Compress embeddings, too. A call then decodes only the rows that it looks up.
     exact : bool
-        False allows the CPU to multiply a few vectors as it decodes, in half the time: sums in FP32
-        in another order.
+        False allows the CPU to multiply a few vectors while it decodes. That takes half the time,
+        but sums in FP32 are added in another order.
     config : Path or str, optional
-        Folder of the original model's configuration, for folders of the ``dfloat11`` package that
-        lack it.
+        Folder of the original model's configuration, for folders of the ``dfloat11`` package
+        without one.
 
     Raises
     ------
     UserError
-        A part is missing or damaged, or the tensors are not those of the configuration's
-        architecture; or there is no decoder for the device.
+        A part is missing or damaged, the tensors do not fit the architecture of the configuration,
+        or there is no decoder for the device.
     ToolError
         The decoder for the device cannot be built.
     """

@@ -1,7 +1,7 @@
-"""Layers that keep their weights compressed, and decode them as they run.
+"""Layers that keep their weights compressed and decode them while they run.
 
-They are linear layers and embeddings to all who ask: adapters such as LoRA attach to them, a state
-dictionary has their weights in full, and what is written to ``weight.data`` is compressed.
+Other code sees usual linear layers and embeddings. Adapters such as LoRA attach to them. A state
+dictionary has their decoded weights. A weight that is written to ``weight.data`` is compressed.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ __all__ = ["CompressedEmbedding", "CompressedLinear", "compress_weight"]
 
 
 def compress_weight(weight: Tensor) -> Tensor | None:
-    """A weight in compressed form; None if its type or its data do not get smaller."""
+    """The compressed form of a weight; None if its type cannot be coded or it is not smaller."""
     if joint.joint_type(weight.dtype) is None or not weight.numel():
         return None
     data = joint.compress(weight)
@@ -52,7 +52,7 @@ class _Decoded(Tensor):
 
 
 class _Compressed(nn.Module):
-    """What both layers share: the compressed weight, and that it looks like a plain one."""
+    """The common part of both layers: the compressed weight, which looks like a plain one."""
 
     compressed: Tensor
 
@@ -65,14 +65,14 @@ class _Compressed(nn.Module):
 
     @property
     def weight(self) -> Tensor:
-        """The weight, decoded, on the device of its compressed form.
+        """The decoded weight, on the device of its compressed form.
 
-        Raises UserError or ToolError where that device has no decoder.
+        Raises UserError or ToolError if that device has no decoder.
         """
         return _Decoded.of(decoder_of(self.compressed, self.decode_on)(), self.replace)
 
     def replace(self, weight: Tensor) -> None:
-        """Hold another weight of this shape and type. UserError if it does not get smaller."""
+        """Take another weight of this shape and type. UserError if it does not become smaller."""
         data = compress_weight(weight.detach().to(self._dtype).cpu())
         if data is None:
             raise UserError("The new weight cannot be compressed: load the model uncompressed")
@@ -93,7 +93,7 @@ class _Compressed(nn.Module):
         super()._load_from_state_dict(state_dict, prefix, *arguments)
 
     def prepare(self) -> None:
-        """Make the decoder now, and not when the layer first runs."""
+        """Create the decoder now, instead of when the layer first runs."""
         decoder_of(self.compressed, self.decode_on)
 
 
@@ -103,14 +103,14 @@ class CompressedLinear(_Compressed, nn.Linear):  # type: ignore[override]
     Parameters
     ----------
     data : Tensor
-        (bytes,) uint8: the compressed weight, (outputs, inputs), verified before.
+        (bytes,) uint8: the compressed weight, (outputs, inputs), already verified.
     bias : Parameter or None
         (outputs,).
     decode_on : torch.device or str, optional
-        Where the weight is decoded: by default where its compressed form is.
+        The device on which the weight is decoded; by default that of its compressed form.
     exact : bool
-        Give the bits of ``nn.Linear``; otherwise a few vectors at a time are multiplied on the CPU
-        as the weight is decoded, with sums in FP32 in an order of their own.
+        Give the bits of ``nn.Linear``. Otherwise the CPU multiplies a few vectors while it decodes
+        the weight, and adds the sums in FP32 in another order.
     """
 
     def __init__(
@@ -145,11 +145,11 @@ class CompressedEmbedding(_Compressed, nn.Embedding):  # type: ignore[override]
     Parameters
     ----------
     data : Tensor
-        (bytes,) uint8: the compressed weight, (rows, width), verified before.
+        (bytes,) uint8: the compressed weight, (rows, width), already verified.
     padding_idx : int, optional
-        As ``nn.Embedding`` has it.
+        The same as for ``nn.Embedding``.
     decode_on : torch.device or str, optional
-        As :class:`CompressedLinear` has it.
+        The same as for :class:`CompressedLinear`.
     """
 
     def __init__(

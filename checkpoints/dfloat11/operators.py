@@ -1,6 +1,6 @@
-"""Compressed weights as operators of PyTorch: they trace, compile, and pass gradients on.
+"""Operators of PyTorch on compressed weights, for tracing, compiling and gradients.
 
-The decoders of a tensor are made when it is first met, and kept as long as the tensor is.
+The decoder of a tensor is created on first use, and kept as long as the tensor.
 """
 
 import threading
@@ -27,9 +27,9 @@ _OPENED: Any = WeakTensorKeyDictionary()
 
 
 def decoder_of(data: Tensor, decode_on: str = "") -> Callable[[], Tensor]:
-    """What decodes a compressed tensor, on its device or, with ``decode_on``, on another.
+    """The decoder of a compressed tensor, on its device or, with ``decode_on``, on another.
 
-    Raises UserError or ToolError where that device has no decoder.
+    Raises UserError or ToolError if that device has no decoder.
     """
     found = _DECODERS.setdefault(data, {})
     if decode_on not in found:
@@ -48,13 +48,13 @@ def _opened(data: Tensor) -> OpenedJoint | None:
 
 
 class _Scratch(threading.local):
-    """Memory that weights are decoded to, one after the other: fresh memory takes time, too."""
+    """Memory to which weights are decoded, one after the other, since new memory costs time."""
 
     def __init__(self) -> None:
         self._held = np.empty(0, dtype=np.uint8)
 
     def of(self, elements: int, size: int) -> NDArray[Any]:
-        """Room for elements of ``size`` bytes, until the next call."""
+        """Memory for elements of ``size`` bytes; it is used again by the next call."""
         if len(self._held) < elements * size:
             self._held = np.empty(elements * size, dtype=np.uint8)
         room: NDArray[Any] = self._held[: elements * size].view(f"u{size}")
@@ -80,7 +80,7 @@ def compressed_linear(
 ) -> Tensor:
     """``nn.functional.linear`` with a compressed weight (outputs, inputs).
 
-    ``exact``: with the same bits; otherwise the CPU may sum a few vectors in another order.
+    With ``exact`` it gives the same bits; otherwise the CPU may add products in another order.
     """
     vectors = x.numel() // x.shape[-1]
     if not exact and vectors <= FEW and x.dtype == torch.bfloat16:
@@ -106,7 +106,7 @@ def _keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 
 
 def _backward(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
-    """The weight is decoded anew: it is not held between the passes."""
+    """The gradients; the weight is decoded again, since it is not kept after the forward pass."""
     (data,) = ctx.saved_tensors
     back = decode_weight(data, list(read_header(aligned_bytes(data.cpu())).shape),
                          gradient.dtype, ctx.decode_on)  # fmt: skip
@@ -119,7 +119,7 @@ compressed_linear.register_autograd(_backward, setup_context=_keep)
 
 @torch.library.custom_op("halfbyte::decode_weight", mutates_args=())
 def decode_weight(data: Tensor, shape: Sequence[int], dtype: torch.dtype, decode_on: str) -> Tensor:
-    """A compressed weight, decoded: of ``shape`` and ``dtype``, as its header says."""
+    """Decode a compressed weight; ``shape`` and ``dtype`` are those in its header."""
     return decoder_of(data, decode_on)().to(dtype)
 
 
@@ -152,7 +152,7 @@ def compressed_rows(
 
 
 def read_elements(data: Tensor) -> int:
-    """How many elements a compressed tensor has."""
+    """The number of elements of a compressed tensor."""
     shape = read_header(aligned_bytes(data.cpu())).shape
     return int(torch.Size(shape).numel())
 

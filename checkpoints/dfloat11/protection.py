@@ -1,4 +1,4 @@
-"""Stored tensors with their check bytes beside them: read, and corrected where a bit is wrong."""
+"""Read stored tensors that have check bytes beside them, and correct wrong bits."""
 
 from collections.abc import Iterator
 
@@ -17,7 +17,7 @@ CHECKS = ".secded"
 
 
 def check_tensor(checks: Tensor) -> Tensor:
-    """Check bytes as they are stored: filled up to whole words, so that what follows is aligned."""
+    """Stored check bytes: filled up to whole words, so that the next tensor is aligned."""
     return torch.nn.functional.pad(checks, (0, -len(checks) % WORD_BYTES))
 
 

@@ -1,8 +1,9 @@
-"""A model's folder in the layout of the ``dfloat11`` package, version 0.5.0, and back.
+"""Read and write model folders in the layout of the ``dfloat11`` package, version 0.5.0.
 
-One ``model.safetensors`` with six tensors for each compressed module, everything else as it was,
-and ``dfloat11_config`` in ``config.json``. The package stores no shapes: it asks the model. Files
-that are written here have them in the metadata too, which the package does not read.
+The layout has one ``model.safetensors`` with six tensors for each compressed module and all other
+tensors unchanged, and an entry ``dfloat11_config`` in ``config.json``. The package does not store
+shapes, but asks the model. Files that halfbyte writes also have the shapes in their metadata, which
+the package does not read.
 """
 
 import json

@@ -305,7 +305,8 @@ def decompress(data: Tensor, *, verify: bool = True) -> Tensor:
     if not verify:
         return _decode(*found, 0, header.chunks, False).reshape(header.shape)
     whole = _room(header, 0, header.chunks)
-    for _ in _pieces(found, lambda first: whole[first * CHUNK :], digest=True):
+    # Pieces here need not fit a cache, so that they are long.
+    for _ in _pieces(found, lambda first: whole[first * CHUNK :], 8 * _PIECE, digest=True):
         pass
     return torch.from_numpy(whole).view(header.kind.torch_dtype).reshape(header.shape)
 
@@ -320,14 +321,15 @@ def opened(data: Tensor) -> Callable[[], Tensor]:
 def _pieces(
     found: tuple[TensorHeader, Parts, NDArray[np.int64]],
     place: Callable[[int], _Words],
+    step: int,
     *,
     digest: bool,
 ) -> Iterator[Tensor]:
-    """Decode some chunks at a time, from ``first`` on to ``place(first)``; another core digests
-    those before.
+    """Decode ``step`` chunks at a time, those from ``first`` on to ``place(first)``; another core
+    digests those before.
     """
     header, running = found[0], hashlib.sha256()
-    step, digested = _PIECE * cores(), _nothing
+    digested = _nothing
     for first in range(0, header.chunks, step):
         last = min(first + step, header.chunks)
         piece = _decode(*found, first, last, True, place(first))
@@ -353,4 +355,4 @@ def pieces(data: Tensor, *, digest: bool = True) -> Iterator[Tensor]:
     found = _open(data)
     step = _PIECE * cores()
     rooms = [_room(found[0], 0, min(step, found[0].chunks)) for _ in range(2)]
-    return _pieces(found, lambda first: rooms[first // step % 2], digest=digest)
+    return _pieces(found, lambda first: rooms[first // step % 2], step, digest=digest)

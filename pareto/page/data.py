@@ -83,6 +83,8 @@ _HARDWARE_KEYS = (
     "block",
     "rows",
     "columns",
+    "dataflow",
+    "depth",
 )
 _ACCURACY_KEYS = ("format", "model", "text", "context", "recipe")
 
@@ -139,6 +141,8 @@ def _hardware(key: str, record: JsonObject) -> HardwareEntry:
     if rows := record.get("rows"):
         unit += f" of {rows} x {record.get('columns')}"
     unit += f", {lanes} lanes" if lanes else ""
+    if record.get("dataflow") == "weight":
+        unit += f", weight-stationary for {record.get('depth')} tokens"
     name, technology = str(record["format"]), str(record["technology"])
     proof = members(record, "proof")
     facts = (
@@ -189,6 +193,8 @@ def _synth_command(record: JsonObject) -> str:
         ("--block", "block", record.get("lanes")),
         ("--rows", "rows", None),
         ("--columns", "columns", None),
+        ("--dataflow", "dataflow", "output"),
+        ("--depth", "depth", None),
         ("--activation", "activation", record["format"]),
         ("--tech", "technology", None),
         ("--terms", "terms", 256),

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import Out
 
@@ -52,7 +52,7 @@ class WeightRegisters(wiring.Component):
         move(m, self, moving_ports(self.spec))
         for name, bits in held_ports(self.spec).items():
             register = Signal(bits, name=f"{name}_held_register", reset_less=True)
-            with m.If(self.control_in):
-                m.d.sync += register.eq(getattr(self, f"{name}_in"))
+            arriving = getattr(self, f"{name}_in")
+            m.d.sync += register.eq(Mux(self.control_in, arriving, register))
             m.d.comb += getattr(self, f"{name}_held").eq(register)
         return m

@@ -55,9 +55,13 @@ class WeightArraySpec(SystolicSpec):
         if depth > MAX_DEPTH:
             raise UserError(f"A column holds the sums of at most {MAX_DEPTH} tokens, not {depth}")
         if depth < rows or (depth < 2 * rows - 1 and depth % 2 == 0):
+            least, free = rows | 1, 2 * rows - 1
+            wanted = f"at least {least}"
+            if free > least:
+                wanted = f"an odd number of at least {least}, or at least {free}"
             raise UserError(
-                f"With {rows} rows, depth must be an odd number from {rows | 1} on, or any number "
-                f"from {2 * rows - 1} on, not {depth}: the weights of two tiles would collide"
+                f"With {rows} rows, depth must be {wanted}, not {depth}: the weights of two tiles "
+                "would collide"
             )
 
     @property

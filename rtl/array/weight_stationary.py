@@ -61,8 +61,8 @@ class WeightStationaryArray(ArrayGrid):
         spec = self.spec
         return [
             f"Systolic array, {spec.title}; a tile of weights stays for {spec.steps} cycles",
-            f"the weights of row r enter {spec.rows} - 1 - 2 r cycles after load",
-            f"column c has a result {spec.rows} + 1 + c cycles after take, at sums, while valid is "
+            f"the weights of row r enter {spec.rows - 1} - 2 r cycles after load",
+            f"column c has a result {spec.rows + 1} + c cycles after take, at sums, while valid is "
             "high",
         ]
 

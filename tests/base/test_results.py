@@ -29,6 +29,12 @@ def test_the_same_measurement_replaces_its_predecessor():
     assert [each["area_um2"] for each in read_results(kept_results())] == [990.0]
 
 
+def test_arrays_of_both_dataflows_are_kept():
+    for dataflow in ("output", "weight"):
+        keep_results("synth", [{**RECORD, "unit": "array", "dataflow": dataflow}])
+    assert {each["dataflow"] for each in read_results(kept_results())} == {"output", "weight"}
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -7,15 +7,19 @@ from statistics import fmean
 
 import numpy as np
 import pytest
+from matplotlib.text import Text
 from safetensors.numpy import save_file
 
 from halfbyte.area import SynthesisRecord
 from halfbyte.area.exploration import parse_space
 from halfbyte.area.proofs.results import MacProof
 from halfbyte.base import UserError
+from halfbyte.base.figures import picture
+from halfbyte.base.look import Look
 from halfbyte.formats import load
 from halfbyte.formats.codebooks import distance_to_optimum_db
 from halfbyte.pareto.exploration import find
+from halfbyte.pareto.exploration_plot import draw_gain_by_value
 from halfbyte.pareto.exploration_report import summary_rows, write_exploration
 from halfbyte.pareto.parents import Parent, find_parent
 from tests.factory import sample
@@ -156,6 +160,19 @@ def test_the_table_names_shipped_formats_and_what_beats_them(findings):
     base = area_of(load("e2m1"))
     assert sr[">over base"] == f"{100 * (candidate.area_um2 / base - 1):+.1f} %"
     assert by_title["INT4"][">over base"] == by_title["E2M1"][">over base"] == "-"
+
+
+@pytest.mark.parametrize("width", [None, 180.0, 88.0])
+def test_titles_of_shipped_formats_do_not_overlap(findings, width):
+    (base,) = (each.base for each in findings.candidates if each.format.name == "e2m1")
+    group = [each for each in findings.candidates if each.base is base]
+    named = {"e2m1_p5": "E2M1+SP", "e2m1_p8": "E2M1+SR"}
+    with picture(9.0, 6.2, title="", caption="", look=Look(width_mm=width)) as drawn:
+        axes = drawn.figure.subplots(1, 4)[0]
+        draw_gain_by_value(axes, group, findings, named)
+        drawn.figure.canvas.draw()  # annotations get their places
+        sp, sr = (Text.get_window_extent(text) for text in axes.texts)
+    assert not sp.overlaps(sr)
 
 
 def test_spaces_without_supernormals_have_no_picture_of_them(tmp_path):

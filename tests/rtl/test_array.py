@@ -68,8 +68,12 @@ def test_a_layer_in_weight_stationary_tiles():
 
 @pytest.mark.parametrize("depth", [4, 6, 5000])
 def test_refuses_depths_at_which_weights_collide(depth):
-    with pytest.raises(UserError, match=r"odd number from 5 on, or any number from 9|at most 4096"):
+    with pytest.raises(
+        UserError, match=r"odd number of at least 5, or at least 9, not|at most 4096"
+    ):
         WeightArraySpec(MAC, 5, 2, depth=depth)
+    with pytest.raises(UserError, match="With 2 rows, depth must be at least 3, not 2:"):
+        WeightArraySpec(MAC, 2, 2, depth=2)
 
 
 def test_depth_is_a_whole_number():

@@ -120,7 +120,7 @@ def test_the_regression_has_tails_and_extremes():
     ("spec", "results", "right", "wrong"),
     [
         (INTEGER, 35, ".clear(control_out[0])", ".clear(control_out[1])"),
-        (WEIGHTS, 35, ".w(w_held)", ".w(w_in)"),
+        (WEIGHTS, 35, ".w(registers_w_held)", ".w(w_in)"),
     ],
 )
 def test_the_exported_bench_passes_and_sees_a_fault(tmp_path, spec, results, right, wrong):

@@ -153,6 +153,15 @@ class TestSize:
         size = (tmp_path / "m.safetensors").stat().st_size
         assert goes_round(tmp_path / "m.safetensors", tmp_path) < 1.001 * size
 
+    def test_long_names_of_what_is_not_coded_hardly_cost(self, tmp_path):
+        """Room is left for their entries, which are not written in the end."""
+        torch.manual_seed(0)
+        noise = torch.randint(-(2**15), 2**15, (6, 5000), dtype=torch.int16).view(torch.bfloat16)
+        tensors = {f"{i}" + "n" * 250: each.clone() for i, each in enumerate(noise)}
+        save_file(tensors, tmp_path / "m.safetensors")
+        size = (tmp_path / "m.safetensors").stat().st_size
+        assert goes_round(tmp_path / "m.safetensors", tmp_path) <= 1.001 * size + 1024
+
     def test_small_tensors_share_a_code_only_if_they_are_alike(self, tmp_path):
         torch.manual_seed(0)
         normal = {f"n{i}": (torch.randn(100, 100) * 0.02).bfloat16() for i in range(4)}

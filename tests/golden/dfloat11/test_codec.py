@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from halfbyte.base import UserError
-from halfbyte.checkpoints.dfloat11.entropy import order_0
 from halfbyte.golden.dfloat11 import (
     CorruptError,
     compress,
@@ -24,6 +23,7 @@ from halfbyte.golden.dfloat11 import (
     symbol_counts,
     threads,
 )
+from halfbyte.golden.dfloat11.joint_table import order_0
 from halfbyte.golden.dfloat11.kernels import CHUNK, crc32c
 from halfbyte.golden.dfloat11.layout import read_header, split
 

@@ -46,6 +46,19 @@ def test_every_command_option_of_a_record_is_repeated():
     assert entry["figures"]["um2_per_lane"] == 1500.0 / 32
 
 
+def test_arrays_of_both_dataflows_are_two_circuits():
+    sizes = {"unit": "array", "lanes": 1, "rows": 8, "columns": 4}
+    records = [
+        synthesis("int4", 1.0, **sizes, dataflow="output", depth=None),
+        synthesis("int4", 2.0, **sizes, dataflow="weight", depth=9),
+    ]
+    one, other = page_data(records)["hardware"]
+    command = "halfbyte synth int4 --unit array --lanes 1 --rows 8 --columns 4"
+    assert one["command"] == f"{command} --tech sky130hd"
+    assert other["command"] == f"{command} --dataflow weight --depth 9 --tech sky130hd"
+    assert other["shown"]["unit"] == one["shown"]["unit"] + ", weight-stationary for 9 tokens"
+
+
 def test_the_newest_of_equal_records_counts():
     data = page_data([synthesis("int4", 1.0), synthesis("int4", 2.0)])
     assert [each["figures"]["area_um2"] for each in data["hardware"]] == [2.0]

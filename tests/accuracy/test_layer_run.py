@@ -1,0 +1,30 @@
+"""``halfbyte run``: a layer of a model for an array. The array itself is simulated in tests/sim."""
+
+import json
+
+from typer.testing import CliRunner
+
+from halfbyte.cli.app import app
+from halfbyte.rtl.array import WeightArraySpec
+from halfbyte.sim.array.product import ArrayRun, expected_product
+
+
+def test_a_layer_is_streamed_through_the_array_that_was_asked_for(small_llama, monkeypatch):
+    def golden(spec, operands):
+        assert isinstance(spec, WeightArraySpec)
+        product = expected_product(spec, operands)
+        cycles = spec.cycles(operands.a.shape[1], len(operands.w), len(operands.a))
+        return product, ArrayRun(product.numel(), cycles, 0.0, 0.0)
+
+    monkeypatch.setattr("halfbyte.sim.array.product.run_product", golden)
+    monkeypatch.setattr("halfbyte.gpu_ref.product_check.compare_product", lambda *_, **__: "-")
+    layer = ["--layer", "model.layers.1.mlp.down_proj", "--scale", "e4m3", "--tokens", "3"]
+    sizes = {"lanes": 8, "rows": 2, "columns": 3, "depth": 5, "dataflow": "weight"}
+    array = [f"--{name}={value}" for name, value in sizes.items()]
+    done = CliRunner().invoke(app, ["run", str(small_llama), "int4", *layer, *array, "--json"])
+    (record,) = json.loads(done.stdout)
+    assert {name: record[name] for name in sizes} == sizes
+    assert (record["inputs"], record["outputs"], record["results"]) == (72, 40, 3 * 40)
+    # Nine blocks of eight fill four and a half tiles; 40 outputs fill 13 columns of three and more.
+    assert record["cycles"] == 5 * 14 * 5 + 2 * 2 + 3 - 1
+    assert 10 < record["sqnr_db"] < 30
