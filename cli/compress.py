@@ -208,7 +208,7 @@ def info(source: CompressedFile, json: Json = False) -> None:
     ]
     table(
         "",
-        ["tensor", "type", ">elements", "layout", ">raw", ">entropy", ">stored"],
+        ["tensor", "~type", "~>elements", "~layout", "~>raw", ">entropy", ">stored"],
         rows,
         "bits per element; entropy: of exponent and upper mantissa bits, and all bits beside them",
     )

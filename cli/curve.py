@@ -38,7 +38,7 @@ DEFAULT = ("int4", "e2m1_sp")
 Formats = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[FORMAT]...",
+        metavar="FORMAT",
         help="Shipped names, sf4@6 for another table width, or .yaml files.",
         show_default=" ".join(DEFAULT),
     ),

@@ -264,7 +264,7 @@ def show_dot_simulations(records: "Sequence[DotSimulationRecord]") -> None:
 
 def show_dot_mutants(records: "Sequence[DotMutantRecord]") -> None:
     """Print the records of mutants as a table."""
-    columns = ["format", "lane", ">lanes", "scale", "accumulator", ">mutants", ">equivalent"]
+    columns = ["format", "~lane", ">lanes", "~scale", "accumulator", ">mutants", ">equivalent"]
     rows = [
         [
             " x ".join(dict.fromkeys((record.format, record.activation))),
@@ -283,7 +283,7 @@ def show_dot_mutants(records: "Sequence[DotMutantRecord]") -> None:
     ]
     table(
         "Mutants of dot-product units",
-        [*columns, ">caught", ">survived", "caught by", "~>s"],
+        [*columns, ">caught", ">survived", "~caught by", "~>s"],
         rows,
         "Equivalent: proved to do what the unit does, from every state that can occur. Caught by: "
         "the first scenario that shows a mismatch.",

@@ -90,6 +90,8 @@ def _pairs(option: str, texts: Sequence[str] | None) -> dict[str, str]:
 
 def show_dut(record: "DutRecord", junit: Path | None, json: bool) -> None:
     """Print how much was checked, and what was covered."""
+    from halfbyte.sim.coverage import CORNERS
+
     if json:
         print_json([record])
         return
@@ -97,14 +99,14 @@ def show_dut(record: "DutRecord", junit: Path | None, json: bool) -> None:
     rows = [[f"scenario {name}", number(count)] for name, count in record.scenarios.items()]
     pairs = f"{covered.code_pairs:,} of {covered.all_code_pairs:,}"
     rows.append(["pairs of codes covered", pairs])
-    rows += [[name.replace("_", " "), number(count)] for name, count in covered.corners.items()]
-    never = [name.replace("_", " ") for name, count in covered.corners.items() if not count]
+    rows += [[CORNERS[name], number(count)] for name, count in covered.corners.items()]
+    never = [CORNERS[name] for name, count in covered.corners.items() if not count]
     caption = (
         f"{record.simulator}, seed {record.seed}: {record.products:,} products agree with "
         f"the golden model, none differs; acc {record.acc_width} bits, {record.overflow}. "
         "Below the scenarios: what was covered, and in how many cycles."
     )
-    caption += f" Never: {', '.join(never)}." if never else ""
+    caption += f" Never: {'; '.join(never)}." if never else ""
     title = f"Simulation of {record.module}: {record.format} x {record.activation}"
     table(title, ["", ">products or cycles"], rows, caption)
     for what, path in (("waveform", record.waves), ("JUnit XML", junit)):

@@ -28,7 +28,7 @@ Model = Annotated[
 Formats = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[FORMAT]...",
+        metavar="FORMAT",
         help="Entropy of the codes of these formats; 'all' for every shipped one. If none is "
         "given, entropy of the tensors as they are.",
         show_default=False,
@@ -91,7 +91,7 @@ def _show_tensors(model: str, records: "Sequence[TensorEntropy]") -> None:
 
     rows = [[escape(each.tensor), each.dtype, *_figures(each)] for each in records]
     rows.append(["all", "", *_figures(total(records))])
-    columns = ["tensor", "type", ">elements", ">raw", ">entropy", ">ours", ">over entropy"]
+    columns = ["tensor", "~type", "~>elements", "~>raw", ">entropy", ">ours", "~>over entropy"]
     table(
         f"Bits per weight of {escape(model)}",
         columns,

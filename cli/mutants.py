@@ -47,8 +47,8 @@ def _test(design: "MacSpec", count: int, seed: int, cycles: int) -> "list[Mutant
 
 
 def _show(records: "Sequence[MutantRecord]", seconds: float) -> None:
-    columns = ["format", "~activation", "architecture", "MAC", "~>acc", ">mutants"]
-    columns += [">equivalent", ">caught", ">survived", "caught by"]
+    columns = ["format", "~activation", "~architecture", "MAC", "~>acc", ">mutants"]
+    columns += [">equivalent", ">caught", ">survived", "~caught by"]
     rows = [
         [
             record.format,

@@ -53,7 +53,7 @@ def _shipped_names(incomplete: str) -> list[str]:
 FormatNames = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[FORMAT]...",
+        metavar="FORMAT",
         help="Shipped names, sf4@6 for another table width, or .yaml files; all formats if none.",
         show_default=False,
         autocompletion=_shipped_names,

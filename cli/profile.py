@@ -111,8 +111,8 @@ def _show(profiles: Sequence["TensorProfile"]) -> None:
         for record in records
     ]
     columns = [
-        *("layer", "what", "values", ">count", ">nu"),
-        *(">KS t", ">KS normal", ">KS Laplace", ">KS delta"),
+        *("layer", "what", "~values", "~>count", ">nu"),
+        *("~>KS t", "~>KS normal", "~>KS Laplace", ">KS delta"),
     ]
     caption = (
         "KS: Kolmogorov-Smirnov distance of the best fit; delta: normal minus t, positive where t "

@@ -62,14 +62,10 @@ def _count(records: "Sequence[ProofRecord]", unit: str, mapped: bool) -> str:
 
 
 def _show(records: "Sequence[ProofRecord]", technology: str, seconds: float) -> None:
-    columns = ["format", "activation", "architecture", ">multiplier = table", ">MACs = table"]
-    columns += [
-        ">netlists = RTL",
-        ">multipliers = RTL",
-        ">faults refuted",
-        ">code pairs",
-        ">SAT",
-        ">s",
+    columns = [
+        *("format", "~activation", "~architecture", ">multiplier\n= table", ">MACs\n= table"),
+        *(">netlists\n= RTL", ">multipliers\n= RTL", ">faults\nrefuted"),
+        *("~>code pairs", "~>SAT", "~>s"),
     ]
     rows = []
     for group, members in groupby(records, key=_group):
@@ -90,9 +86,8 @@ def _show(records: "Sequence[ProofRecord]", technology: str, seconds: float) -> 
         )
     caption = (
         f"{len(records):,} proofs, {technology}, {seconds:.0f} s in all. All pairs of codes are "
-        "simulated, the accumulator's states are left to SAT (number of queries). MACs: lossless "
-        "with and without enable and for one term, narrow ones that wrap and saturate, and two "
-        "that save carries."
+        "simulated; a SAT solver takes all states of the accumulator. MACs: lossless ones with and "
+        "without enable and for one term, narrow ones that wrap or saturate, two carry-save ones."
     )
     table("Proofs", columns, rows, caption)
 

@@ -96,6 +96,8 @@ def rank(
     folder = folder_of_run(
         "rank",
         formats=names,
+        techs=techs,
+        fo4=fo4,
         activation=activation,
         terms=None if terms == DEFAULT_TERMS else terms,
         operands=operands,

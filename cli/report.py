@@ -16,7 +16,7 @@ __all__ = ["diff", "report"]
 Files = Annotated[
     list[Path] | None,
     typer.Argument(
-        metavar="[FILE.json]...",
+        metavar="FILE.json",
         help="Files that `--json` wrote; without any, the results of all commands that ran here.",
         show_default=False,
     ),

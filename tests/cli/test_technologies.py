@@ -8,6 +8,8 @@ import pytest
 from halfbyte.area.cells.technology import CARDS
 
 MAC = ("synth", "e1m2", "--arch", "sign_magnitude", "--terms", "1", "--json")
+# Codes of two bits: what is tested here is the library.
+TINY = ("synth", "tiny.yaml", *MAC[2:])
 LIBRARY = """library (own_tt) {
   nom_voltage : 1.1; time_unit : "1ns"; capacitive_load_unit (1, pf); %s
   cell (INV) { area : 1; pin (A) { direction : input; }
@@ -22,6 +24,12 @@ LIBRARY = """library (own_tt) {
 }"""
 
 
+@pytest.fixture
+def tiny(tmp_path):
+    text = "{name: tiny, title: Tiny, values: [0, 1, 3, -2], source: us}"
+    (tmp_path / "tiny.yaml").write_text(text)
+
+
 def own_card(path, name):
     text = (CARDS / "sg13g2.yaml").read_text().replace("name: sg13g2", f"name: {name}", 1)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -29,10 +37,11 @@ def own_card(path, name):
 
 
 @pytest.mark.yosys
+@pytest.mark.usefixtures("tiny")
 def test_a_card_by_its_path_is_as_good_as_a_shipped_one(halfbyte, tmp_path):
     own_card(tmp_path / "card.yaml", "mine")
-    (own,) = json.loads(halfbyte(*MAC, "--tech", "./card.yaml").stdout)
-    (shipped,) = json.loads(halfbyte(*MAC, "--tech", "sg13g2").stdout)
+    (own,) = json.loads(halfbyte(*TINY, "--tech", "./card.yaml").stdout)
+    (shipped,) = json.loads(halfbyte(*TINY, "--tech", "sg13g2").stdout)
     assert own["technology"] == "mine"
     assert own["area_um2"] == shipped["area_um2"]
 
@@ -76,16 +85,17 @@ def test_what_cannot_be_used_is_named_in_one_line(halfbyte, tmp_path, options, m
 
 
 @pytest.mark.yosys
+@pytest.mark.usefixtures("tiny")
 def test_nand_inverter_and_flip_flop_are_enough(halfbyte, tmp_path):
     """What the library does not state is null, with the reason; a malformed cell is named."""
     (tmp_path / "own.lib").write_text(LIBRARY % "")
-    done = halfbyte(*MAC, "--liberty", "own.lib", "--dont-use", "*_STRONG")
+    done = halfbyte(*TINY, "--liberty", "own.lib", "--dont-use", "*_STRONG")
     (record,) = json.loads(done.stdout)
     assert record["proof"]["status"] == "proved"
     assert [record[key] for key in ("delay_ps", "energy_fj", "leakage_nw")] == [None] * 3
     assert "the library states no" in record["not_measured"]
     assert "note: cell BROKEN is left out: " in done.stderr
-    strong = json.loads(halfbyte(*MAC, "--liberty", "own.lib").stdout)[0]
+    strong = json.loads(halfbyte(*TINY, "--liberty", "own.lib").stdout)[0]
     assert strong["area_um2"] < record["area_um2"]
 
 

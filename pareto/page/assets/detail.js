@@ -5,12 +5,14 @@ function numberLine(format) {
   const [low, high] = [Math.min(...values), Math.max(...values)];
   const place = (value) => 14 + (572 * (value - low)) / (high - low || 1);
   const dots = unique(values).sort((a, b) => a - b);
-  let last = -Infinity;
+  const size = innerWidth < 640 ? 17 : 10;  // in units of the picture, which shrinks with the window
+  let end = -Infinity;
   const marks = dots.map((value) => {
-    const x = place(value).toFixed(1);
-    const label = x - last > 24 ? `<text x="${x}" y="46">${Number(value.toPrecision(4))}</text>` : "";
-    if (label) { last = Number(x); }
-    return `<circle cx="${x}" cy="22" r="4"/>${label}`;
+    const [x, digits] = [place(value), String(Number(value.toPrecision(4)))];
+    const half = 0.31 * size * digits.length;
+    const label = x - half > end ? `<text x="${x.toFixed(1)}" y="48" font-size="${size}">${digits}</text>` : "";
+    if (label) { end = x + half + 4; }
+    return `<circle cx="${x.toFixed(1)}" cy="22" r="4"/>${label}`;
   });
   const holder = element("div");
   holder.innerHTML = `<svg class="numbers" viewBox="0 0 600 56" role="img" aria-label="values on a line"><line x1="8" x2="592" y1="22" y2="22"/>${marks.join("")}</svg>`;

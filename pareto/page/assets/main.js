@@ -23,6 +23,15 @@ function choose(id) {
   $("detail").focus();
 }
 
+// Closes the details; the keyboard goes back to the row that opened them.
+function leave() {
+  const index = [...$("table").tBodies[0].rows].findIndex((row) => row.getAttribute("aria-selected") === "true");
+  state.chosen = null;
+  update();
+  const row = $("table").tBodies[0].rows[index];
+  if (row) { row.focus(); }
+}
+
 function setTheme(name) {
   document.documentElement.dataset.theme = name;
   $("theme").textContent = name === "dark" ? "Light" : "Dark";  // what a click leads to
@@ -58,6 +67,7 @@ function buildControls() {
   for (const id of ["xlog", "ylog", "frontier", "bits", "left", "right"]) { $(id).addEventListener("change", update); }
   $("search").addEventListener("input", () => { state.search = $("search").value.toLowerCase(); update(); });
   $("theme").addEventListener("click", () => { setTheme(document.documentElement.dataset.theme === "dark" ? "light" : "dark"); update(); });
+  document.addEventListener("keydown", (event) => { if (event.key === "Escape" && state.chosen) { leave(); } });
   $("controls").addEventListener("submit", (event) => event.preventDefault());
 }
 

@@ -60,14 +60,17 @@ function drawPlot(shown) {
     error_y: { type: "data", symmetric: false, thickness: 1, color: color("--quiet"),
       array: bars.map((bar, index) => bar[1] - known[index].y), arrayminus: bars.map((bar, index) => known[index].y - bar[0]) },
   }];
-  if ($("frontier").checked) {
-    traces.unshift({ x: best.map((point) => point.x), y: best.map((point) => point.y), mode: "lines", name: "frontier",
+  if ($("frontier").checked && best.length) {
+    // The last step goes on to the edge: what lies beyond costs more and gains nothing.
+    const far = (axis(state.x).better === "less" ? Math.max : Math.min)(...known.map((point) => point.x));
+    const steps = [...best, { x: far, y: best[best.length - 1].y }];
+    traces.unshift({ x: steps.map((point) => point.x), y: steps.map((point) => point.y), mode: "lines", name: "frontier",
       line: { shape: "hv", color: color("--mark"), width: 1 }, hoverinfo: "skip" });
   }
   const layout = { paper_bgcolor: color("--back"), plot_bgcolor: color("--back"), font: { color: color("--text"), size: 13 },
     xaxis: axisLayout(state.x, $("xlog").checked, false), yaxis: axisLayout(state.y, $("ylog").checked, true),
     margin: { t: 20, r: 20 }, showlegend: false, hovermode: "closest" };
-  Plotly.react("plot", traces, layout, { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d"] });
+  Plotly.react("plot", traces, layout, { responsive: true, displaylogo: false, showSendToCloud: false, plotlyServerURL: "", modeBarButtonsToRemove: ["select2d", "lasso2d"] });
   const left = shown.filter((point) => !known.includes(point)).map((point) => point.title);
   $("note").textContent = `${known.length} formats drawn` + (left.length ? `; without a figure on one of the axes: ${left.join(", ")}` : "");
 }

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 
 from halfbyte.area import ProofError, load_technology, synthesize
 from halfbyte.area.search.smallest import map_designs
+from halfbyte.area.synthesis.annealed import _smallest
 from halfbyte.area.synthesis.recipes import RECIPES
 from halfbyte.base import RecordStore, ToolError
 from halfbyte.formats import Overflow, load
@@ -49,9 +51,26 @@ def build(monkeypatch, tmp_path):
     return tmp_path / "build"
 
 
+@pytest.fixture
+def filled_build(build, synthesized):
+    """A store of one's own that has the synthesis of :func:`small`."""
+    shutil.copytree(synthesized, build)
+    return build
+
+
 @pytest.fixture(scope="module")
 def sky130hd():
     return load_technology("sky130hd")
+
+
+@pytest.fixture(scope="module")
+def synthesized(tmp_path_factory, sky130hd):
+    """The store of a synthesis without a proof."""
+    folder = tmp_path_factory.mktemp("small")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HALFBYTE_BUILD", str(folder))
+        synthesize([small()], sky130hd, prove=False)
+    return folder
 
 
 def timeless(record):
@@ -61,6 +80,10 @@ def timeless(record):
 def design(name, **options):
     fmt = load(name)
     return MacSpec(fmt, fmt, **options)
+
+
+def small():
+    return design("e1m2", architecture="sign_magnitude", terms=16)
 
 
 @pytest.fixture(scope="module")
@@ -129,21 +152,22 @@ def test_every_architecture_is_tried_and_the_smallest_is_first(sky130hd):
 
 
 @pytest.mark.yosys
-def test_results_are_reused_and_repeat_exactly(sky130hd, build, tmp_path, monkeypatch):
-    task = [design("e1m2", architecture="sign_magnitude", terms=16)]
+def test_results_are_reused_and_repeat_exactly(sky130hd, filled_build, tmp_path, monkeypatch):
+    task = [small()]
     first = synthesize(task, sky130hd)
     start = time.monotonic()
     assert synthesize(task, sky130hd) == first  # the same record, seconds and all: not run again
     assert time.monotonic() - start < 1
     monkeypatch.setenv("HALFBYTE_BUILD", str(tmp_path / "elsewhere"))
+    _smallest.cache_clear()  # of annealings in this process
     again = synthesize(task, sky130hd)
     assert [timeless(record) for record in again] == [timeless(record) for record in first]
 
 
 @pytest.mark.yosys
 @pytest.mark.parametrize("form", [".v", ".json"])
-def test_a_netlist_that_was_changed_is_made_again(sky130hd, build, form):
-    task = [design("e1m2", architecture="sign_magnitude", terms=16)]
+def test_a_netlist_that_was_changed_is_made_again(sky130hd, filled_build, form):
+    task = [small()]
     (path,) = map_designs(task, "resub", sky130hd)
     netlist = path.with_suffix(form)
     text = netlist.read_text()
@@ -153,11 +177,11 @@ def test_a_netlist_that_was_changed_is_made_again(sky130hd, build, form):
 
 
 @pytest.mark.yosys
-def test_a_netlist_that_is_gone_is_made_again(sky130hd, build):
-    task = [design("e1m2", architecture="sign_magnitude", terms=16)]
+def test_a_netlist_that_is_gone_is_made_again(sky130hd, filled_build):
+    task = [small()]
     (first,) = synthesize(task, sky130hd, prove=False)
     assert first.proof is None
-    netlist = build / "netlists" / first.netlist
+    netlist = filled_build / "netlists" / first.netlist
     text = netlist.read_text()
     netlist.unlink()
     (again,) = synthesize(task, sky130hd)
@@ -166,11 +190,11 @@ def test_a_netlist_that_is_gone_is_made_again(sky130hd, build):
 
 
 @pytest.mark.yosys
-def test_a_netlist_that_is_wrong_is_refuted(sky130hd, build, monkeypatch):
+def test_a_netlist_that_is_wrong_is_refuted(sky130hd, filled_build, monkeypatch):
     monkeypatch.setattr("halfbyte.area.search.synthesis_jobs.is_kept", lambda name, digest: True)
-    task = [design("e1m2", architecture="sign_magnitude", terms=16)]
+    task = [small()]
     (record,) = synthesize(task, sky130hd, prove=False)
-    netlist = build / "netlists" / record.netlist
+    netlist = filled_build / "netlists" / record.netlist
     text = netlist.read_text()
     wrong = text.replace("sky130_fd_sc_hd__nand2_1", "sky130_fd_sc_hd__nor2_1")
     assert wrong != text

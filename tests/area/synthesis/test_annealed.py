@@ -1,11 +1,17 @@
 """Annealed addends, and the other outputs that they may have."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from halfbyte.area.cells.technology import load_technology
+from halfbyte.area.synthesis import annealed
 from halfbyte.area.synthesis.annealed import other_sign, starting_network
+from halfbyte.area.synthesis.recipes import QUICK
+from halfbyte.area.synthesis.yosys import synthesize_rtlil
 from halfbyte.formats import load
-from halfbyte.rtl import to_rtlil
+from halfbyte.rtl import MacSpec, to_rtlil
 from halfbyte.rtl.addend import Addend
 
 READ = ["read_rtlil design.il", "hierarchy -check", "proc -norom", "opt -full", "wreduce"]
@@ -44,3 +50,24 @@ def test_both_ways_add_the_product(name, architecture, tmp_path):
         carry = np.where(way["odd"], 0, way["negate"])
         assert (way["odd"] + 2 * (way["rest"] + carry) == products).all()
     assert (first["negate"] != second["negate"]).mean() > 0.9
+
+
+@pytest.mark.yosys
+def test_macs_with_one_addend_anneal_it_once(tmp_path, monkeypatch):
+    calls, anneal = [], annealed.anneal
+    monkeypatch.setattr(annealed, "anneal", lambda *a, **b: calls.append(a) or anneal(*a, **b))
+    annealed._smallest.cache_clear()
+    spec = MacSpec(load("e2m1"), load("e2m1"), "exponent_shift")
+
+    def made(folder, width, technology="sky130hd", moves=100):
+        mac = replace(spec, acc_width=width).component()
+        recipe = replace(QUICK, moves=moves)
+        path = tmp_path / folder
+        synthesize_rtlil(to_rtlil(mac, "mac"), load_technology(technology), recipe, path)
+        return (path / "annealed.v").read_text()
+
+    assert made("narrow", 12) == made("wide", 16)
+    assert len(calls) == 1
+    made("longer", 12, moves=101)
+    made("elsewhere", 12, technology="asap7")
+    assert len(calls) == 3

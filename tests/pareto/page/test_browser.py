@@ -119,6 +119,16 @@ def test_the_keyboard_opens_a_record_and_its_netlist_can_be_saved(page, tmp_path
         page.locator("#save").click()
     saved.value.save_as(tmp_path / "saved.v")
     assert (tmp_path / "saved.v").read_text() == NETLIST
+    page.keyboard.press("Escape")
+    assert not page.locator("#detail").is_visible()
+    assert page.evaluate("document.activeElement.cells[0].innerText") == "INT4"
+
+
+def test_no_button_sends_the_plot_to_a_server(page):
+    buttons = page.locator("#plot .modebar-btn")
+    titles = buttons.evaluate_all("(all) => all.map((each) => each.getAttribute('aria-label'))")
+    assert "Download plot as a PNG" in titles
+    assert not [title for title in titles if "Share" in title or "Cloud" in title]
 
 
 def test_two_formats_side_by_side(page):
