@@ -6,6 +6,7 @@ places. So nothing but the streams is in memory twice, and they are a quarter of
 """
 
 import ctypes
+import threading
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +25,7 @@ from halfbyte.golden.dfloat11.threads import over_ranges
 
 __all__ = ["compress"]
 
+_KEPT = 512  # chunks of which the room is kept for the next tensor: 128 MiB at most, mostly 16
 _PLACE_WORDS = CHUNK + STATE_WORDS + 1  # 16-bit words that a chunk's stream takes at most
 _Words = NDArray[Any]
 
@@ -38,6 +40,17 @@ class _Coded:
     escapes: NDArray[np.uint16]
 
 
+class _Kept(threading.local):
+    """The room for the next tensor that a thread compresses. Fresh memory costs time: a virtual
+    machine may have given it back to its host.
+    """
+
+    room: "_Room | None" = None
+
+
+_KEPT_ROOM = _Kept()
+
+
 @dataclass(frozen=True)
 class _Room:
     """Room for streams and escapes in the worst case; memory is taken only where it is written."""
@@ -48,10 +61,17 @@ class _Room:
 
     @classmethod
     def of(cls, chunks: int) -> "_Room":
-        # NumPy takes large pages, which suit the long streams, and not the few escapes.
+        sizes, kept = np.zeros((chunks, 2), dtype=np.uint32), _KEPT_ROOM.room
+        if kept is not None and len(kept.sizes) >= chunks:
+            return cls(kept.streams, kept.escapes, sizes)
+        # NumPy takes large pages, which are quick to get. Small ones hold only what is written.
+        _KEPT_ROOM.room = None
         escapes = torch.empty(chunks * CHUNK, dtype=torch.uint16).numpy()
-        streams = np.empty(chunks * _PLACE_WORDS, dtype=np.uint16)
-        return cls(streams, escapes, np.zeros((chunks, 2), dtype=np.uint32))
+        if chunks > _KEPT:
+            return cls(np.empty(chunks * _PLACE_WORDS, dtype=np.uint16), escapes, sizes)
+        streams = torch.empty(chunks * _PLACE_WORDS, dtype=torch.uint16).numpy()
+        _KEPT_ROOM.room = cls(streams, escapes, sizes)
+        return _KEPT_ROOM.room
 
     def code(self, header: JointHeader, words: _Words, first: int, last: int) -> _Coded:
         """Code chunks ``first`` up to ``last``; ``sizes`` gets their words and escapes."""
