@@ -103,8 +103,8 @@ def read_text(source: str) -> str:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(
-            f"The text {source[:200]!r} cannot be read (docstrings and wikitext2 are built in): "
-            f"{error}"
+            f"The text {source[:200]!r} cannot be read ({getattr(error, 'strerror', None) or error}"
+            "); docstrings and wikitext2 are built in"
         ) from error
     if not text.strip():
         raise UserError(f"{path} holds no text")

@@ -62,7 +62,11 @@ def write_atomically(path: Path, data: str | bytes) -> None:
     """
     raw = data.encode() if isinstance(data, str) else data
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        error.filename = str(path)  # which the user knows, unlike the temporary name
+        raise
     temporary = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:

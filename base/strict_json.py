@@ -2,9 +2,11 @@
 
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-__all__ = ["Json", "JsonObject", "json_text", "parse_json"]
+__all__ = ["Json", "JsonObject", "json_text", "parse_json", "unique_keys"]
 
 Json = Mapping[str, "Json"] | Sequence["Json"] | str | float | bool | None
 """What a JSON text holds; an int is a float."""
@@ -23,15 +25,29 @@ def json_text(value: object, indent: int | None = None) -> str:
 def parse_json(text: str | bytes) -> Json:
     """Read JSON.
 
-    Raises ValueError if the text is not JSON by the standard, if it contains a number that is too
-    large for floating point, or if its nesting is too deep for Python.
+    Raises ValueError if the text is not JSON by the standard, if an object has a key twice, if it
+    contains a number that is too large for floating point, or if its nesting is too deep for
+    Python.
     """
     try:
         found: Json = json.loads(
-            text, parse_constant=_refuse, parse_float=_number, parse_int=_integer
+            text,
+            parse_constant=_refuse,
+            parse_float=_number,
+            parse_int=_integer,
+            object_pairs_hook=unique_keys,
         )
     except RecursionError as error:
         raise ValueError("its parts are nested too deeply") from error
+    return found
+
+
+def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object from its pairs, for ``json.loads``; ValueError for a key that occurs twice."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        key, _ = Counter(key for key, _ in pairs).most_common(1)[0]
+        raise ValueError(f"the key {key[:60]!r} occurs twice")
     return found
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from halfbyte.base import UserError
+from halfbyte.base.strict_json import unique_keys
 
 if TYPE_CHECKING:
     from torch import nn
@@ -185,11 +186,14 @@ class Place:
         Whether its last two dimensions are exchanged when it is loaded.
     axes : tuple of int
         Dimensions of the parameter along which tensors are joined or a tensor is cut.
+    is_converted : bool
+        Whether its shape may change on the way.
     """
 
     name: str
     is_turned: bool = False
     axes: tuple[int, ...] = ()
+    is_converted: bool = False
 
 
 def places(model: Any, stored: Iterable[str]) -> dict[str, Place]:
@@ -215,7 +219,8 @@ def places(model: Any, stored: Iterable[str]) -> dict[str, Place]:
             source, renamings, converters, model.base_model_prefix, known
         )
         if name in known:
-            found[source] = Place(name, *_changes(operations.get(pattern, ())))
+            steps = list(operations.get(pattern, ()))
+            found[source] = Place(name, *_changes(steps), bool(steps))
     return found
 
 
@@ -230,7 +235,7 @@ def _changes(operations: Iterable[Any]) -> tuple[bool, tuple[int, ...]]:
 def read_config(path: Path) -> dict[str, object]:
     """Read a ``config.json``. Raises UserError if it is missing or cannot be read."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=unique_keys)
     except FileNotFoundError:
         raise UserError(f"{path.parent} is not a model directory: {path.name} is missing") from None
     except (OSError, ValueError, RecursionError) as error:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from halfbyte.base import UserError
 from halfbyte.checkpoints.architecture import read_config
+from halfbyte.checkpoints.index import INDEX, read_index
 from halfbyte.checkpoints.plan import Plan, StoredWeight, plan_of
 from halfbyte.checkpoints.tensor_file import StoredTensor, TensorFile
 
@@ -16,24 +17,11 @@ __all__ = ["CONFIG", "INDEX", "Checkpoint"]
 
 CONFIG = "config.json"
 SINGLE = "model.safetensors"
-INDEX = "model.safetensors.index.json"
 
 # Models whose layers are the ``Conv1D`` of transformers, which stores (inputs, outputs), with the
 # names of those layers; other layers of these models are ordinary.
 _CONV1D_MODELS = ("gpt2", "openai-gpt", "imagegpt", "decision_transformer", "clvp", "clvp_decoder")
 _CONV1D_LAYERS = ("c_attn", "q_attn", "c_proj", "c_fc")
-
-
-def _shard_path(folder: Path, name: object) -> Path:
-    """The path of a shard. Its name must be a plain file name, so that it is in the folder."""
-    index = folder / INDEX
-    if not isinstance(name, str) or name != Path(name).name or "\\" in name or "\0" in name:
-        raise UserError(f"{index} must name shards beside it, not {name!r:.100}")
-    if not name.endswith(".safetensors"):
-        raise UserError(f"{index} must name *.safetensors files, not {name!r:.100}")
-    if not (folder / name).is_file():
-        raise UserError(f"{folder / name} is missing, but {INDEX} names it; fetch it again")
-    return folder / name
 
 
 class Checkpoint:
@@ -86,16 +74,13 @@ class Checkpoint:
                 f"{self.path} has neither {SINGLE} nor {INDEX}; pickled weights are not read, for "
                 "they can run code: convert them with transformers' save_pretrained"
             )
-        places = read_config(self.path / INDEX).get("weight_map")
-        if not isinstance(places, dict) or not places:
-            raise UserError(f"{self.path / INDEX} must hold a weight_map of tensor to shard")
-        paths = {name: _shard_path(self.path, name) for name in map(str, places.values())}
-        shards = {name: TensorFile.open(paths[name]) for name in sorted(paths)}
-        for tensor, name in places.items():
-            if tensor not in shards[str(name)].tensors:
+        places = read_index(self.path)
+        shards = {path: TensorFile.open(path) for path in sorted(set(places.values()))}
+        for tensor, path in places.items():
+            if tensor not in shards[path].tensors:
                 raise UserError(
-                    f"Tensor {tensor[:200]} is not in {name}, where {INDEX} places it; the files "
-                    "are not of one checkpoint"
+                    f"Tensor {tensor[:200]} is not in {path.name}, where {INDEX} places it; the "
+                    "files are not of one checkpoint"
                 )
         return tuple(shards.values())
 

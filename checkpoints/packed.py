@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from halfbyte.base import Json, Record, UserError, versions_of
+from halfbyte.base import Json, Record, UserError, content_key, versions_of
+from halfbyte.base.strict_json import unique_keys
 from halfbyte.checkpoints.architecture import DESCRIPTION
 from halfbyte.checkpoints.checkpoint import Checkpoint
 from halfbyte.checkpoints.plan import StoredWeight
@@ -30,15 +31,20 @@ from halfbyte.golden.scales import ScaleFormat
 
 __all__ = [
     "DESCRIPTION",
+    "DIGEST_KEY",
     "Settings",
     "StoredFormat",
     "describe",
+    "description_digest",
     "format_from",
     "format_record",
     "read_quantized",
     "stored_format",
     "stored_values",
 ]
+
+DIGEST_KEY = "halfbyte.description"
+"""In a shard's metadata: the digest of the description that it was written with."""
 
 _Record = TypeVar("_Record", bound=Record)
 
@@ -163,12 +169,27 @@ class _Description:
     storage: Storage
     content: str
     weights: Mapping[str, WeightDescription]
+    digest: str
+
+    def check_shards(self, checkpoint: Checkpoint) -> None:
+        """Raise UserError for a shard that was written with another description."""
+        for shard in checkpoint.shards:
+            if shard.metadata.get(DIGEST_KEY, self.digest) != self.digest:
+                raise UserError(
+                    f"{checkpoint.path / DESCRIPTION} is not the one that {shard.path.name} was "
+                    "written with: restore it, or quantize the model again"
+                )
+
+
+def description_digest(record: Mapping[str, object]) -> str:
+    """SHA-256 (hex) of what ``halfbyte.json`` says, but for the versions of the tools."""
+    return content_key({key: value for key, value in record.items() if key != "versions"})
 
 
 def _description(folder: Path) -> _Description:
     path = folder / DESCRIPTION
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=unique_keys)
         return _Description(
             StoredFormat(
                 format_from(_known(FormatDescription, record["format"])),
@@ -177,6 +198,7 @@ def _description(folder: Path) -> _Description:
             STORAGES[record["storage"]],
             str(record["content"]),
             {k: _known(WeightDescription, v) for k, v in dict(record["weights"]).items()},
+            description_digest(record),
         )
     except FileNotFoundError:
         raise UserError(f"{folder} is not a quantized checkpoint: {path.name} is missing") from None
@@ -204,7 +226,9 @@ def read_quantized(folder: Path, name: str) -> Quantized:
 
     Raises UserError if the folder has no such weight, or has values instead of codes.
     """
-    return _read(_description(folder), Checkpoint(folder), name)
+    description, checkpoint = _description(folder), Checkpoint(folder)
+    description.check_shards(checkpoint)
+    return _read(description, checkpoint, name)
 
 
 def _read(description: _Description, checkpoint: Checkpoint, name: str) -> Quantized:
@@ -231,6 +255,7 @@ def _raw(tensor: StoredTensor) -> Tensor:
 def stored_values(folder: Path) -> Iterator[tuple[str, Tensor]]:
     """The tensors of the original by name; quantized ones are the FP32 values of their codes."""
     description, checkpoint = _description(folder), Checkpoint(folder)
+    description.check_shards(checkpoint)
     taken: set[str] = set()
     for name, about in description.weights.items():
         quantized = _read(description, checkpoint, name)

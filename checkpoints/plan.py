@@ -7,7 +7,7 @@ configuration is missing or unknown to transformers, the names of the tensors de
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +21,7 @@ from halfbyte.checkpoints.architecture import (
     places,
     skeleton,
 )
+from halfbyte.checkpoints.completeness import check_complete
 from halfbyte.checkpoints.foreign import check_no_codes
 from halfbyte.checkpoints.tensor_file import FLOATING, StoredTensor
 from halfbyte.golden.layers import Layout, WeightMatrix, survey
@@ -95,11 +96,14 @@ class Plan:
         copied.
     told_by : str
         ``model`` if the model decided, ``names`` if only names did.
+    flaw : str or None
+        Why the tensors are not those of the model, for users; None if they are, or nothing tells.
     """
 
     weights: tuple[StoredWeight, ...] = ()
     kept: dict[str, str] = field(default_factory=dict)
     told_by: Literal["model", "names"] = "model"
+    flaw: str | None = None
 
 
 def plan_of(path: Path, config: Mapping[str, object], tensors: Mapping[str, StoredTensor]) -> Plan:
@@ -117,8 +121,16 @@ def plan_of(path: Path, config: Mapping[str, object], tensors: Mapping[str, Stor
                 return _by_names(tensors)
             plan = _by_model(model, tensors)
             if plan.weights or any(why != _ELSEWHERE for why in plan.kept.values()):
-                return plan
+                return replace(plan, flaw=_flaw(model, tensors, path))
     return _by_names(tensors)  # the tensors are those of another model
+
+
+def _flaw(model: Any, tensors: Mapping[str, StoredTensor], path: Path) -> str | None:
+    try:
+        check_complete(model, tensors, path)
+    except UserError as error:
+        return str(error)
+    return None
 
 
 def _kind(config: Mapping[str, object], path: Path) -> str:

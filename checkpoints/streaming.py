@@ -17,12 +17,18 @@ from halfbyte.base import Progress, UserError, code_fingerprint, content_key, ve
 from halfbyte.checkpoints.architecture import check_not_quantized
 from halfbyte.checkpoints.checkpoint import CONFIG, Checkpoint
 from halfbyte.checkpoints.memory import check_memory
-from halfbyte.checkpoints.packed import Settings, describe, format_record
+from halfbyte.checkpoints.packed import (
+    DIGEST_KEY,
+    Settings,
+    describe,
+    description_digest,
+    format_record,
+)
 from halfbyte.checkpoints.plan import StoredWeight
 from halfbyte.checkpoints.records import QuantizationRecord
 from halfbyte.checkpoints.storage import STORAGES, OwnStorage
 from halfbyte.checkpoints.target import TargetFolder
-from halfbyte.checkpoints.tensor_file import TensorFile, TensorFileWriter
+from halfbyte.checkpoints.tensor_file import FLOATING, TensorFile, TensorFileWriter
 from halfbyte.formats import Format
 from halfbyte.golden import Quantized, quantize
 from halfbyte.golden.clipping import RATIOS, clip_ratios, layer_errors
@@ -241,6 +247,7 @@ def _write_shard(
     target: Path,
     checkpoint: Checkpoint,
     quantizer: _Quantizer,
+    digest: str,
     on_tensor: _OnTensor,
 ) -> bool:
     """Write a shard, unless it exists with the same settings; returns whether it was written."""
@@ -251,7 +258,7 @@ def _write_shard(
         return False
     weights = {weight.name: weight for weight in checkpoint.weights}
     write = _write_values if to.dequantize else _write_codes
-    metadata = {"format": "pt", **shard.metadata, _KEY: key}
+    metadata = {"format": "pt", **shard.metadata, _KEY: key, DIGEST_KEY: digest}
     with TensorFileWriter(target, _layout(shard, checkpoint, to), metadata) as writer:
         for name, tensor in shard.tensors.items():
             on_tensor(name, 0)
@@ -267,6 +274,14 @@ def _check_source(checkpoint: Checkpoint, to: Settings) -> None:
     if not checkpoint.path.is_dir():
         raise UserError(f"{checkpoint.path} is one file: give its directory, with {CONFIG}")
     check_not_quantized(checkpoint.config, checkpoint.path)
+    if checkpoint.plan.flaw:
+        raise UserError(checkpoint.plan.flaw)
+    for tensor in checkpoint.tensors.values():
+        if len(tensor.shape) > 1 and not tensor.elements and tensor.dtype in FLOATING:
+            raise UserError(
+                f"Tensor {tensor.name[:200]} in {tensor.file} has the shape {tensor.shape}, "
+                "without a single element: fetch or save the model again"
+            )
     if not checkpoint.weights:
         raise UserError(
             f"{checkpoint.path} has nothing to quantize: no floating-point weights of layers "
@@ -342,10 +357,12 @@ def quantize_checkpoint(
             on_progress(done, len(checkpoint.tensors), name)
 
     with target.locked(), torch.inference_mode():
-        target.begin(describe(checkpoint, to))
+        description = describe(checkpoint, to)
+        target.begin(description)
+        digest = description_digest(description.as_json())
         quantizer = _Quantizer(checkpoint, to)
         written = [
-            _write_shard(shard, output / shard.path.name, checkpoint, quantizer, on_tensor)
+            _write_shard(shard, output / shard.path.name, checkpoint, quantizer, digest, on_tensor)
             for shard in checkpoint.shards
         ]
         target.finish(to)

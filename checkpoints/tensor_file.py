@@ -23,6 +23,7 @@ from torch import Tensor
 
 from halfbyte.base import UserError
 from halfbyte.base.files import partial_file, publish
+from halfbyte.base.strict_json import unique_keys
 
 __all__ = [
     "FLOATING",
@@ -186,13 +187,6 @@ def _fill(file: Any, view: memoryview, path: Path) -> None:
         view = view[count:]
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, object]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a name occurs twice")
-    return found
-
-
 def _read_header(path: Path) -> bytes:
     with path.open("rb") as file:
         prefix = file.read(_LENGTH_BYTES)
@@ -209,7 +203,7 @@ def parse_header(raw: bytes, path: Path) -> tuple[dict[str, "StoredTensor"], dic
     Raises UserError, which names ``path``, if the header contradicts itself.
     """
     try:
-        header = json.loads(raw.decode("utf-8"), object_pairs_hook=_unique)
+        header = json.loads(raw.decode("utf-8"), object_pairs_hook=unique_keys)
     except (ValueError, RecursionError) as error:
         raise _corrupt(path, f"its header cannot be read ({error})") from None
     if not isinstance(header, dict):

@@ -71,8 +71,6 @@ def assign(
     chosen = check_name(name or f"{weight.name}_stored")
     if chosen in names():
         raise UserError(f"{chosen} is the name of a shipped format; choose another")
-    if output is not None and output.suffix not in (".yaml", ".yml"):
-        raise UserError(f"The output must be a .yaml file, not {str(output)[:200]!r}")
     path = output or build_dir() / "formats" / f"{chosen}.yaml"
     technology = pick_technology(tech, liberty, dont_use)
     with progress(f"Codes of {weight.name}") as update:

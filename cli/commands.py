@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
@@ -9,12 +10,16 @@ from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
+from typer.exceptions import TyperException
 from typer.main import get_command
 
 from halfbyte.cli.groups import ungrouped
-from halfbyte.cli.honoured import check_honoured
+from halfbyte.cli.honoured import check_honoured, check_not_empty
 from halfbyte.cli.output import show_all_columns
 from halfbyte.cli.panels import arrange
+from halfbyte.cli.system import check_standard_output
+from halfbyte.cli.usage import usage_line
+from halfbyte.cli.writable import check_writable
 
 __all__ = ["COMMANDS", "Entry", "LazyGroup"]
 
@@ -25,13 +30,19 @@ Wide = Annotated[bool, typer.Option("--wide", help="Tables with all columns, how
 
 
 def _completed(function: Callable[..., None]) -> Callable[..., None]:
-    """The command with the option ``--wide``; it refuses options that it would ignore."""
+    """The command with the option ``--wide``, and with checks before anything is computed.
 
+    It refuses options that it would ignore, and outputs that it could not write.
+    """
     function = ungrouped(function)
 
     @functools.wraps(function)
     def command(invocation: typer.Context, wide: bool = False, **options: Any) -> None:
+        check_not_empty(invocation, options)
         check_honoured(invocation, options)
+        if options.get("json"):
+            check_standard_output()
+        check_writable(invocation, options)
         show_all_columns(wide)
         function(**options)
 
@@ -292,6 +303,16 @@ class LazyGroup(TyperGroup):
             return self.commands.get(cmd_name)
         return COMMANDS[cmd_name].load(cmd_name)
 
+    def main(self, *arguments: Any, **options: Any) -> Any:
+        """Run a command line; one that cannot be ends in one line and exit status 2."""
+        try:
+            status = super().main(*arguments, **{**options, "standalone_mode": False})
+        except TyperException as error:
+            if error.format_message():  # empty where the help was printed instead
+                print(f"error: {usage_line(error, _all_commands)}", file=sys.stderr)
+            status = error.exit_code
+        sys.exit(status or 0)
+
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Print the help."""
         self._is_listing = True
@@ -299,3 +320,7 @@ class LazyGroup(TyperGroup):
             super().format_help(ctx, formatter)
         finally:
             self._is_listing = False
+
+
+def _all_commands() -> dict[str, Any]:
+    return {name: entry.load(name) for name, entry in COMMANDS.items()}

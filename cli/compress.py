@@ -43,10 +43,11 @@ Output = Annotated[
     ),
 ]
 Layout = Annotated[
-    str,
+    str | None,
     typer.Option(
         help="joint; prefix, which hardware and GPUs decode; or dfloat11: a folder for the package "
-        "of that name, BF16 only."
+        "of that name, BF16 only.",
+        show_default="joint, or prefix with --codes fixed",
     ),
 ]
 Codes = Annotated[
@@ -96,14 +97,14 @@ def _megabytes(what: str) -> Iterator[Callable[[int, int, str], None]]:
 def compress(
     source: Source,
     output: Output,
-    layout: Layout = "joint",
+    layout: Layout = None,
     codes: Codes = "best",
     secded: Secded = False,
     verify: Verify = True,
     json: Json = False,
 ) -> None:
     """Compress BF16, FP16, FP32, FP8 and 8-bit tensors without loss; the others are copied."""
-    if layout not in LAYOUTS:
+    if layout is not None and layout not in LAYOUTS:
         raise UserError(f"The layout must be {', '.join(LAYOUTS)}, not {layout[:60]!r}")
     if layout == "dfloat11" and secded:
         raise UserError("--secded needs another layout: dfloat11 has no place for it")
@@ -112,10 +113,9 @@ def compress(
 
     if codes not in CODES:
         raise UserError(f"Codes must be {' or '.join(CODES)}, not {codes[:60]!r}")
-    if layout == "dfloat11" and codes != "best":
-        raise UserError("--codes needs the layout prefix: dfloat11 has a code of its own")
-    if codes != "best":
-        layout = "prefix"
+    if codes != "best" and layout not in (None, "prefix"):
+        raise UserError(f"--codes {codes} needs the layout prefix, not {layout}: leave it out")
+    layout = layout or ("joint" if codes == "best" else "prefix")
 
     record: Records
     if layout == "dfloat11":

@@ -78,7 +78,7 @@ def derive(
     json: Json = False,
 ) -> None:
     """Derive a format from a distribution, write its file, and say how far it is from the best."""
-    _check(distribution, nu, method, entropy, from_model, name, output)
+    _check(distribution, nu, method, entropy, from_model, name)
     if from_model is not None:
         nu = _nu_of(from_model)
     bits_coded = bits - 0.5 if entropy is None else entropy
@@ -102,7 +102,6 @@ def _check(
     entropy: float | None,
     model: str | None,
     name: str | None,
-    output: Path | None,
 ) -> None:
     """Raise UserError for wrong options, before a model is read."""
     if distribution not in DISTRIBUTIONS:
@@ -119,8 +118,6 @@ def _check(
         raise UserError("student_t needs --nu or --from MODEL, and no other distribution has a nu")
     if name is not None and check_name(name) in names():
         raise UserError(f"{name} is the name of a shipped format; choose another")
-    if output is not None and output.suffix not in (".yaml", ".yml"):
-        raise UserError(f"The output must be a .yaml file, not {str(output)[:200]!r}")
 
 
 def _nu_of(model: str) -> float:

@@ -292,7 +292,7 @@ def show_dot_mutants(records: "Sequence[DotMutantRecord]") -> None:
 
 def show_dot_proofs(records: "Sequence[DotRecord]") -> None:
     """Print the proofs of synthesis records as a table."""
-    columns = ["format", "~lane", "~recipe", ">lanes", "~scale", "~accumulator", "lane = table"]
+    columns = ["format", "~lane", "recipe", "~>lanes", "~scale", "~sums", "lane\n= table"]
     rows = []
     for record in records:
         proof = record.proof
@@ -315,7 +315,7 @@ def show_dot_proofs(records: "Sequence[DotRecord]") -> None:
                 number(proof.seconds, 1),
             ]
         )
-    columns += ["tree = sum", "accumulator", "netlist = RTL", ">faults refuted", "~>s"]
+    columns += ["tree\n= sum", "accumulator", "netlist\n= RTL", ">faults\nrefuted", "~>s"]
     table(
         "Proofs of dot-product units",
         columns,

@@ -9,7 +9,14 @@ import typer
 from halfbyte.base import UserError
 from halfbyte.base.results import keep_results
 from halfbyte.cli.look import Annotate, PictureWidth, Transparent, folder_of_run, look_of
-from halfbyte.cli.options import FormatNames, Json, OldFormats, load_formats, named_formats
+from halfbyte.cli.options import (
+    FormatNames,
+    Json,
+    OldFormats,
+    listed,
+    load_formats,
+    named_formats,
+)
 from halfbyte.cli.output import console, number, print_json, progress, table
 from halfbyte.formats import Format, load
 
@@ -116,7 +123,7 @@ def pick_recipe(name: str, block: str | None) -> "Recipe":
     if block is None:
         return recipe
     if block != "channel" and not block.isdecimal():
-        raise UserError(f"--block must be a number or channel, not {block[:60]!r}")
+        raise UserError(f"--block must be a number of elements or channel, not {block[:60]!r}")
     return recipe.with_block(None if block == "channel" else int(block[:20]))
 
 
@@ -184,7 +191,7 @@ def evaluate(
         text=text,
         context=context,
         bos=bos,
-        tasks=tuple(_listed(tasks)),
+        tasks=tuple(listed(tasks, "--tasks")) if tasks else (),
         task_folder=task_folder,
         task_limit=task_limit,
     )
@@ -232,11 +239,6 @@ def stored_recipe(stored: "StoredFormat") -> "Recipe":
     from halfbyte.accuracy.recipes import Recipe
 
     return Recipe("stored", "weights as they are stored", weights=stored.operand)
-
-
-def _listed(names: str | None) -> list[str]:
-    """The names in a list with commas."""
-    return [name.strip() for name in (names or "").split(",") if name.strip()]
 
 
 def show_evaluations(evaluations: Sequence["Evaluation"]) -> None:

@@ -47,8 +47,6 @@ def gates(
         raise UserError(
             f"Codes must have at most {MAX_BITS} bits together, not {weight.bits + other.bits}"
         )
-    if output is not None and output.suffix != ".v":
-        raise UserError(f"The output must be a .v file, not {str(output)[:200]!r}")
     if arch != "all":
         check_architecture(arch, weight, other)
     with progress(f"Gates of {weight.name}") as update:

@@ -88,6 +88,9 @@ def gatesim(
     architecture and recipe of the smallest MAC. Cells do what the library's functions say. For
     dot-product units (--unit dot), the smallest netlist is simulated.
     """
+    from halfbyte.sim.simulator import check_simulator
+
+    check_simulator(simulator)
     if unit == DOT:
         specs = make_dot_specs(names, lanes, design, dot)
         technology = pick_technology(tech, liberty, dont_use)
@@ -99,10 +102,8 @@ def gatesim(
     from halfbyte.area.search.variant_netlists import map_variants
     from halfbyte.sim import Netlists, run_many
     from halfbyte.sim.records import NetlistSimulationRecord
-    from halfbyte.sim.simulator import check_simulator
 
     start = time.monotonic()
-    check_simulator(simulator)
     chosen = [fmt for fmt in load_formats(names) if names or fmt.bits in (4, 5)]
     technology = pick_technology(tech, liberty, dont_use)
     with progress(f"Synthesis, {technology.name}") as update:

@@ -9,7 +9,7 @@ import typer
 
 from halfbyte.base import UserError
 
-__all__ = ["HONOURED", "check_honoured"]
+__all__ = ["HONOURED", "check_honoured", "check_not_empty"]
 
 _LIBRARY = "tech liberty dont_use"
 _DESIGN = "arch activation terms acc_width overflow"
@@ -68,12 +68,29 @@ HONOURED: Mapping[str, Mapping[str, str]] = {
         "bf16_mac": "output",
     },
 }
+# Options that only have an effect beside another option, or where formats are named.
+_NEEDS: Mapping[str, Mapping[str, str]] = {
+    "evaluate": {"task_folder": "tasks", "task_limit": "tasks"},
+    "run": {"tech": "energy"},
+    "entropy": {"block": "names", "scale": "names"},
+    "profile": {"random_inputs": "activations"},
+    "releases": {"names": "record", "speed": "record", "jobs": "record"},
+}
 # What to do instead, for units that a command does not take.
 _ELSEWHERE = {
     ("gatesim", "array"): "simulate the netlist of the unit in each of its elements, --unit dot",
     ("mutants", "array"): "inject faults into the unit in each of its elements, --unit dot",
 }
+_ARGUMENTS = ("names", "name", "fmt", "model", "distribution", "space")
 _ALWAYS = frozenset({"names", "unit", "jobs", "json", "wide"})
+
+
+def check_not_empty(context: typer.Context, options: Mapping[str, object]) -> None:
+    """Raise UserError for an option whose value is empty, as from a variable that is not set."""
+    for name, value in options.items():
+        words = value if isinstance(value, list) else [value]
+        if "" in words and _is_given(context, name):
+            raise UserError(f"{_shown(name)} is empty: give a value, or leave it out")
 
 
 def check_honoured(context: typer.Context, options: Mapping[str, object]) -> None:
@@ -82,13 +99,18 @@ def check_honoured(context: typer.Context, options: Mapping[str, object]) -> Non
     Commands that are not in the table use all their options, or check them themselves.
     """
     command = str(context.info_name)
+    for name, needed in _NEEDS.get(command, {}).items():
+        is_there = options[needed] or (needed == "names" and options.get("formats"))
+        if _is_given(context, name) and not is_there:
+            what = "formats: name some" if needed == "names" else f"--{needed}: add it"
+            raise UserError(f"{_shown(name)} has an effect with {what}, or leave it out")
     if command not in HONOURED:
         return
     cases = HONOURED[command]
     case = _case(cases, command, options)
     for name in options:
         if name not in _ALWAYS | set(cases[case].split()) and _is_given(context, name):
-            option = f"--{name.replace('_', '-')}"
+            option = _shown(name)
             takers = [each for each, honoured in cases.items() if name in honoured.split()]
             raise UserError(
                 f"{option} is for {_listed(takers, option)}, not for {case}: leave it out"
@@ -105,6 +127,11 @@ def _case(cases: Mapping[str, str], command: str, options: Mapping[str, object])
         raise UserError(f"Unit must be {', '.join(units)}, not {unit[:60]!r}")
     modes = [each for each in cases if each.startswith("--") and options.get(each[2:])]
     return modes[0] if modes and unit == units[0] else unit
+
+
+def _shown(name: str) -> str:
+    """An option as it is written on the command line; arguments have no name there."""
+    return "An argument" if name in _ARGUMENTS else f"--{name.replace('_', '-')}"
 
 
 def _is_given(context: typer.Context, name: str) -> bool:

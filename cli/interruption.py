@@ -13,10 +13,10 @@ from pathlib import Path
 from types import FrameType
 
 from halfbyte.base.yosys import refuse_yosys
+from halfbyte.cli.message import MESSAGE
 
-__all__ = ["MESSAGE", "ends_in_one_line"]
+__all__ = ["ends_in_one_line"]
 
-MESSAGE = "finished results are kept, and the next run continues from them"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # The exit status that typer turns an interruption into.
 _TYPER = 130

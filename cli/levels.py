@@ -16,7 +16,13 @@ if TYPE_CHECKING:
     from halfbyte.base.look import Look
     from halfbyte.pareto.levels import Level
 
-__all__ = ["DEFAULT_BITS", "DEFAULT_SCALE", "check_levels_only", "rank_levels"]
+__all__ = [
+    "DEFAULT_BITS",
+    "DEFAULT_SCALE",
+    "check_levels_only",
+    "check_without_levels",
+    "rank_levels",
+]
 
 DEFAULT_BITS, DEFAULT_SCALE = 4, "e8m0"
 
@@ -26,6 +32,13 @@ def check_levels_only(**options: object) -> None:
     given = [name for name, value in options.items() if value not in (None, False)]
     if given:
         raise UserError(f"--{given[0]} is for --levels: leave it out")
+
+
+def check_without_levels(**options: object) -> None:
+    """Raise UserError if one of the ``options`` was given with ``--levels``."""
+    given = [name for name, value in options.items() if value is not None]
+    if given:
+        raise UserError(f"--{given[0]} is not for --levels, which ranks by area: leave it out")
 
 
 def rank_levels(
@@ -106,7 +119,7 @@ def _show(technology: str, levels: "Sequence[Level]") -> None:
         [name, *(f"{level.areas[name]:,.1f} ({level.relative[name]:.3f})" for level in levels)]
         for name in order
     ]
-    caption = f"um^2 per product of a cycle; in brackets: over {BASELINE}"
+    caption = f"µm² per product of a cycle; in brackets: over {BASELINE}"
     table(f"Formats from MAC to array, {technology}", columns, rows, caption)
     changes = order_changes({titles[each.name]: each.records for each in levels}, "area_um2")
     console.print(f"the order changes for {len(changes)} pairs, by more than 1 %:")

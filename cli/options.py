@@ -30,6 +30,7 @@ __all__ = [
     "OverflowRule",
     "TechnologyName",
     "Terms",
+    "listed",
     "load_formats",
     "load_optional",
     "named_format",
@@ -141,6 +142,14 @@ def load_formats(references: Sequence[str] | None) -> list[Format]:
         if by_name.setdefault(fmt.name, fmt) != fmt:
             raise UserError(f"Two different formats have the name {fmt.name}: rename one of them")
     return chosen
+
+
+def listed(text: str, option: str) -> list[str]:
+    """The parts of an option with commas; raises UserError if one is empty."""
+    parts = [part.strip() for part in text.split(",")]
+    if not all(parts):
+        raise UserError(f"{option} must be names with commas between, not {text!r:.60}")
+    return parts
 
 
 def named_formats(names: Sequence[str] | None, listed: str | None) -> list[str]:

@@ -150,6 +150,14 @@ def pareto(
     axis = axis or default_axis(unit)
     check_axis(axis, unit)
     check_array_only(unit, rows, columns)
+    for option, value, wanted in (
+        ("--mac-share", mac_share, axis == "chip_overhead"),
+        ("--memory-share", memory_share, axis == "chip_overhead"),
+        ("--array", array, unit == ARRAY),
+    ):
+        if value is not None and not wanted:
+            needed = "--unit array" if option == "--array" else "--axis chip_overhead"
+            raise UserError(f"{option} has an effect with {needed}: add it, or leave it out")
     chip, system = _chip(mac_share, memory_share), _array(array, rows, columns)
     technology = pick_technology(tech, liberty, dont_use)
     reference, quantizer = find_model(model, text=text, context=context), hardware.recipe(recipe)

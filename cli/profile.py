@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from halfbyte.base import UserError
 from halfbyte.cli.look import Annotate, PictureWidth, Transparent, folder_of_run, look_of
 from halfbyte.cli.options import Json
 from halfbyte.cli.output import console, number, print_json, progress, table
@@ -62,8 +61,6 @@ def profile(
     json: Json = False,
 ) -> None:
     """Fit Student's t, normal and Laplace distributions to every layer; table, plots, CSV, JSON."""
-    if random_inputs and not activations:
-        raise UserError("--random-inputs is about activations: give --activations too")
     from halfbyte.accuracy.profile import open_source, profile_model
     from halfbyte.accuracy.profile.report import check_layers, write_profiles
 

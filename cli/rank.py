@@ -12,7 +12,13 @@ import typer
 from halfbyte.base.tables import write_json
 from halfbyte.cli.dot import DEFAULT_LANES, Scale
 from halfbyte.cli.hardware import UnitLanes
-from halfbyte.cli.levels import DEFAULT_BITS, DEFAULT_SCALE, check_levels_only, rank_levels
+from halfbyte.cli.levels import (
+    DEFAULT_BITS,
+    DEFAULT_SCALE,
+    check_levels_only,
+    check_without_levels,
+    rank_levels,
+)
 from halfbyte.cli.look import Annotate, PictureWidth, Transparent, folder_of_run, look_of
 from halfbyte.cli.options import (
     DEFAULT_TERMS,
@@ -22,6 +28,7 @@ from halfbyte.cli.options import (
     Json,
     OperandSet,
     Terms,
+    listed,
     load_formats,
     load_optional,
     pick_operands,
@@ -85,7 +92,7 @@ def rank(
     from halfbyte.rtl import MacSpec
 
     other, formats = load_optional(activation), load_formats(names)
-    chosen = [name.strip() for name in techs.split(",")] if techs else technology_names()
+    chosen = listed(techs, "--techs") if techs else technology_names()
     folder = folder_of_run(
         "rank",
         formats=names,
@@ -98,6 +105,7 @@ def rank(
         scale=scale,
     )
     if levels:
+        check_without_levels(fo4=fo4, operands=operands)
         rank_levels(
             [fmt for fmt in formats if names or fmt.bits <= DEFAULT_BITS],
             [load_technology(name) for name in (chosen if techs else [None])],
@@ -115,14 +123,15 @@ def rank(
         lanes=lanes, scale=scale, width=width, annotate=annotate, transparent=transparent
     )
     designs = [MacSpec(fmt, other or fmt, "auto", terms) for fmt in formats]
+    measured_on = pick_operands(operands)
     relaxed, clocked = {}, {}
-    for technology in map(load_technology, chosen):
+    for technology in [load_technology(name) for name in chosen]:
         with progress(f"Synthesis, {technology.name}") as update:
             run = partial(
                 synthesize,
                 designs,
                 technology,
-                operands=pick_operands(operands),
+                operands=measured_on,
                 jobs=jobs,
                 on_progress=update,
             )
@@ -131,8 +140,8 @@ def rank(
                 clock = round(fo4 * inverter_delay(technology), 1)
                 clocked[technology.name] = run(clock_ps=clock)
     records = [record for of in (relaxed, clocked) for each in of.values() for record in each]
-    listed = [record.as_json() for record in records]
-    path = write_json(folder / "rank.json", listed)
+    shown = [record.as_json() for record in records]
+    path = write_json(folder / "rank.json", shown)
     if json:
         print_json(records)
         return

@@ -41,7 +41,7 @@ MaxLoss = Annotated[
 MaxArea = Annotated[
     float | None,
     typer.Option(
-        help="Largest area of a MAC in um^2; for units and arrays, area per lane.",
+        help="Largest area of a MAC in µm²; for units and arrays, area per lane.",
         show_default=False,
     ),
 ]
@@ -78,7 +78,7 @@ def recommend(
     if (max_loss is None) == (max_area is None):
         raise UserError("Give one of --max-loss and --max-area")
     if max_area is not None and not max_area > 0:
-        raise UserError(f"--max-area must be greater than 0 um^2, not {max_area}")
+        raise UserError(f"--max-area must be greater than 0 µm², not {max_area}")
     loss_limit = _fraction(max_loss or "0")
     hardware = Hardware(unit or MAC, lanes, scale, block)
     technology = pick_technology(tech, liberty, dont_use)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from halfbyte.base import build_dir, versions_of
+from halfbyte.base import UserError, build_dir, versions_of
 from halfbyte.base.tables import write_json
 from halfbyte.cli.look import Annotate, PictureWidth, Transparent, look_of
 from halfbyte.cli.options import FormatNames, Jobs, Json, load_formats
@@ -58,7 +58,13 @@ def releases(
     if record:
         made = _measure(load_formats(names), __version__, speed, jobs)
         write_json(folder / f"release-{__version__}.json", made.as_json())
-    found = read_releases(sorted(folder.glob("release-*.json")))
+    paths = sorted(folder.glob("release-*.json"))
+    if not paths:
+        raise UserError(
+            f"There is no release-*.json in {folder}: name another --folder, or make a record with "
+            "`halfbyte releases --record`"
+        )
+    found = read_releases(paths)
     target = build_dir() / "releases"
     written = write_releases(found, target, look)
     if json:

@@ -1,11 +1,12 @@
 """``halfbyte report`` shows all results on one page; ``halfbyte diff`` compares two sets."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from halfbyte.base import UserError, build_dir
+from halfbyte.base import JsonObject, UserError, build_dir
 from halfbyte.base.results import kept_results, read_results
 from halfbyte.cli.options import Json
 from halfbyte.cli.output import console, number, print_json, table
@@ -38,9 +39,11 @@ def report(files: Files = None, output: Output = None) -> None:
     """Write one HTML page of all results: plot, table, details, comparison; no network needed."""
     from halfbyte.pareto.page import write_page
 
-    paths = files or kept_results()
+    records = list(read_results(files or kept_results()))
     path = output or build_dir() / "report.html"
-    write_page(path, read_results(paths), build_dir() / "netlists")
+    write_page(path, records, build_dir() / "netlists")
+    if files:
+        _say_left_out(records)
     console.print(f"wrote {path}: open it in a browser", soft_wrap=True)
 
 
@@ -54,9 +57,11 @@ def diff(
     from halfbyte.pareto.difference import changes
 
     limit = _part(tolerance)
-    found = changes(read_results([before]), read_results([after]))
+    sets = list(read_results([before])), list(read_results([after]))
+    found = changes(*sets)
     if not found:
         raise UserError(f"{before} and {after} have no record of a synthesis or an evaluation")
+    _say_left_out([*sets[0], *sets[1]])
     moved = [change for change in found if change.exceeds(limit)]
     if json:
         print_json([change.as_json() for change in moved])
@@ -77,6 +82,18 @@ def diff(
         console.print(f"no change in {len(found)} figures")
     if moved:
         raise typer.Exit(3)
+
+
+def _say_left_out(records: Sequence[JsonObject]) -> None:
+    """How many records of other kinds there are, or without an area: no figure of them is seen."""
+    from halfbyte.pareto.page.data import is_shown
+
+    if others := sum(not is_shown(record) for record in records):
+        typer.echo(
+            f"note: {others} of {len(records)} records are left out: they are neither syntheses "
+            "with an area nor evaluations",
+            err=True,
+        )
 
 
 def _part(text: str) -> float:

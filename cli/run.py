@@ -71,6 +71,7 @@ def run(
     from halfbyte.sim.array.product import run_product
     from halfbyte.sim.array.record import LayerRun
 
+    technology = pick_technology(tech, None) if energy else None
     start = time.monotonic()
     weight, other = load(named_format(name, fmt)), load_optional(activation)
     code = find_scale_code(scale or "e8m0")
@@ -92,7 +93,6 @@ def run(
         product, seen = run_product(spec, streamed)
     outputs, inputs = operands.weight.shape
     sqnr = operands.sqnr_db(product.double() * float(unit.unit) * operands.tensor_scale)
-    technology = pick_technology(tech, None) if energy else None
     record = LayerRun(
         model=model,
         layer=layer,

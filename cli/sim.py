@@ -169,7 +169,9 @@ def sim(
     --dataflow: a matrix product is streamed through it.
     """
     from halfbyte.area.cells.technology import load_technology
+    from halfbyte.sim.simulator import check_simulator
 
+    check_simulator(simulator)
     if unit in (DOT, ARRAY):
         units = make_dot_specs(names, lanes, design, dot, unit)
         units = resolve_lanes(units, load_technology(tech))

@@ -1,25 +1,55 @@
 """Standard streams, disks and files: messages for what the operating system refuses."""
 
 import errno
+import io
 import os
 import shutil
 import sys
 import tempfile
 from pathlib import Path
 
+from halfbyte.base.errors import UserError
 from halfbyte.base.files import build_dir
 
-__all__ = ["explain", "full_disk", "open_standard_streams"]
+__all__ = [
+    "check_standard_output",
+    "explain",
+    "full_disk",
+    "open_standard_streams",
+    "refuse_optimization",
+]
 
 _LEAST_SPACE = 1 << 20
 _UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR)
+
+
+class _ClosedOutput(io.TextIOBase):
+    """Standard output that the caller closed: what is printed would be lost, which is said."""
+
+    def write(self, text: str) -> int:
+        raise UserError(
+            "Standard output is closed, so that the result would be lost: send it to a file, a "
+            "pipe or /dev/null"
+        )
+
+
+def check_standard_output() -> None:
+    """Raise UserError, before anything is computed, if the result could not be printed."""
+    if isinstance(sys.stdout, _ClosedOutput):
+        sys.stdout.write("")
+
+
+def refuse_optimization() -> None:
+    """End the process if Python leaves out assertions, by which halfbyte checks its own work."""
+    if sys.flags.optimize:
+        sys.exit("error: Python leaves out halfbyte's checks of itself: unset PYTHONOPTIMIZE")
 
 
 def open_standard_streams() -> None:
     """Open standard input, output or error as an empty stream if the caller has closed it.
 
     Otherwise the next file that is opened, perhaps a store, would become standard output, and tools
-    would print into it.
+    would print into it. What the command itself prints on a closed standard output is an error.
     """
     for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         try:
@@ -29,7 +59,9 @@ def open_standard_streams() -> None:
             if empty != number:
                 os.dup2(empty, number)
                 os.close(empty)
-        if getattr(sys, name) is None:
+        if name == "stdout" and sys.stdout is None:
+            sys.stdout = _ClosedOutput()
+        elif getattr(sys, name) is None:
             stream = open(number, mode, encoding="utf-8", closefd=False)  # noqa: SIM115
             setattr(sys, name, stream)
 
@@ -38,6 +70,8 @@ def explain(error: OSError) -> str:
     """A line that names the file and the remedy."""
     if error.errno == errno.ENOSPC:
         return _full(error)
+    if error.errno == errno.ENOENT and error.filename is None:
+        return "The folder in which this runs does not exist any more: change to another one"
     if error.filename is None or error.strerror is None:
         return str(error)
     path = Path(os.fsdecode(error.filename))

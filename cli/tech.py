@@ -9,6 +9,7 @@ from halfbyte.base import write_atomically
 from halfbyte.cli.options import Json
 from halfbyte.cli.output import console, number, print_json, progress, table
 from halfbyte.cli.records import CardRecord
+from halfbyte.cli.writable import check_output
 
 __all__ = ["app"]
 
@@ -77,6 +78,7 @@ def distill_card(
     """Reduce a full Liberty library to a card of a few dozen cells."""
     from halfbyte.area.timing.distill import distill
 
+    check_output(output, "distill")
     with progress("Distilling") as update:
         update(0, 1, libraries[0].name)
         card = distill(libraries, name=name, title=title, source=source, licence=licence)

@@ -95,7 +95,12 @@ def check_unit(unit: str, names: Sequence[str] | None) -> bool:
 
 
 def _decoder_lanes(lanes: int | None) -> int:
-    return DECODER_LANES if lanes is None else lanes
+    """The lanes of a decoder; UserError if it cannot have so many."""
+    from halfbyte.rtl.dfloat11.decoder import check_lanes
+
+    count = DECODER_LANES if lanes is None else lanes
+    check_lanes(count)
+    return count
 
 
 def synth_unit(
@@ -114,12 +119,12 @@ def synth_unit(
     )
     from halfbyte.pareto.lossless import lossless_record
 
+    count, is_fixed = _decoder_lanes(lanes), check_codes(codes, symbols)
     mac = synthesize_bf16_mac(technology)
     if unit == "bf16_mac":
         print_json([mac]) if json else _show_mac(mac)
         return
-    count = _decoder_lanes(lanes)
-    if check_codes(codes, symbols):
+    if is_fixed:
         decoder = synthesize_fixed_decoder(technology, lanes=count, symbols=symbols)
     else:
         decoder = synthesize_decoder(technology, lanes=count)

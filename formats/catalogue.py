@@ -10,9 +10,10 @@ from functools import cache
 from pathlib import Path
 
 from halfbyte.base import user_folder
+from halfbyte.base.strict_yaml import read_text
 from halfbyte.formats.errors import FormatError
 from halfbyte.formats.model import Format
-from halfbyte.formats.parse import parse_file
+from halfbyte.formats.parse import parse_file, parse_text
 
 __all__ = ["bundled", "load", "names", "user_names"]
 
@@ -42,7 +43,11 @@ def bundled() -> tuple[Format, ...]:
 
 @cache
 def _load_shipped(name: str, lut_bits: int | None) -> Format:
-    return parse_file(LIBRARY / f"{name}.yaml", lut_bits=lut_bits)
+    text = read_text(LIBRARY / f"{name}.yaml", "A format file")
+    try:
+        return parse_text(text, lut_bits=lut_bits)
+    except FormatError as error:  # the user gave the width alone
+        raise FormatError(f"{name}@{lut_bits}: {error}") from error
 
 
 def load(reference: str | Path) -> Format:
@@ -83,6 +88,9 @@ def _unknown(text: str, known: tuple[str, ...]) -> FormatError:
     nearest = difflib.get_close_matches(text[:60].lower(), known, n=1, cutoff=0.4)
     if len(text) <= 60 and Path(f"{text}.yaml").is_file():
         nearest = [f"{text}.yaml"]
+    table = re.fullmatch(r"(\w{1,60})_lut(\d+)", text)  # a name of a table, from a record
+    if table and Path(f"{table[1]}.yaml").is_file():
+        nearest = [f"{table[1]}.yaml@{table[2]}"]
     if "," in text.strip(", "):
         nearest = [" ".join(text[:60].replace(",", " ").split())]
     hint = f"did you mean {nearest[0]}? " if nearest else ""

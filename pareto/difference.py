@@ -11,6 +11,8 @@ __all__ = ["FIGURES", "Change", "changes"]
 
 FIGURES = ("area_um2", "delay_ps", "energy_fj", "glitch_energy_fj", "bits_per_weight", "loss")
 """The compared figures; less is better for all of them."""
+# How a circuit was found, which does not say what it is.
+_FOUND = ("architecture", "recipe")
 
 
 @dataclass(frozen=True)
@@ -54,26 +56,32 @@ def changes(before: Iterable[JsonObject], after: Iterable[JsonObject]) -> list[C
     """Every figure that is in one set or in both, in the order of the second set.
 
     Records are matched by what they measure. For circuits this is format, unit, technology, clock
-    and so on; for evaluations it is format, model, text and recipe. Other records are left out.
+    and so on; for evaluations it is format, model, text and recipe. Where one set has a circuit in
+    several architectures (``synth --every``), architecture and recipe are matched, too. Other
+    records are left out. Raises UserError for a record that cannot be one.
     """
-    old, new = identities(before), identities(after)
+    sets = list(before), list(after)
+    repeated = any(len(identities(each, *_FOUND)) > len(identities(each)) for each in sets)
+    old, new = (identities(each, *_FOUND if repeated else ()) for each in sets)
     found = []
     for key, record in {**new, **old}.items():
         one, other = old.get(key), new.get(key)
         if one is None or other is None:
-            found.append(_whole(record, one, other))
+            found.append(_whole(record, one, other, repeated))
             continue
         for figure in FIGURES:
             values = _figure(one, figure), _figure(other, figure)
             if values != (None, None):
-                found.append(Change(_name(record), figure, *values))
+                found.append(Change(_name(record, repeated), figure, *values))
     return found
 
 
-def _whole(record: JsonObject, one: JsonObject | None, other: JsonObject | None) -> Change:
+def _whole(
+    record: JsonObject, one: JsonObject | None, other: JsonObject | None, repeated: bool
+) -> Change:
     figure = "area_um2" if "area_um2" in record else "loss"
     return Change(
-        _name(record),
+        _name(record, repeated),
         "record",
         None if one is None else _figure(one, figure),
         None if other is None else _figure(other, figure),
@@ -88,10 +96,12 @@ def _figure(record: JsonObject, name: str) -> float | None:
     return None if value is None else float(value)
 
 
-def _name(record: JsonObject) -> str:
+def _name(record: JsonObject, repeated: bool) -> str:
     keys = ["format", "activation", "unit", "dataflow", "lanes", "technology", "model"]
-    if "measures" in record:  # a circuit's recipe says how it was found, not what it is
+    if "measures" in record:
         keys.append("recipe")
+    elif repeated:
+        keys += _FOUND
     parts = dict.fromkeys(str(record[key]) for key in keys if record.get(key) is not None)
     if clock := number(record, "clock_ps"):
         parts[f"{clock:g} ps"] = None

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from halfbyte.base import ToolError, UserError
+from halfbyte.base.errors import printable
 from halfbyte.rtl import MacSpec
 from halfbyte.sim.plan import Layout
 from halfbyte.sim.process import Processes
@@ -25,6 +26,8 @@ _WRONG_WIDTH = re.compile(
     r"but .*? generates (\d+) bits?"
 )
 _MISSING_PIN = re.compile(r"%Warning-PINMISSING: .*?missing pin: '([^']+)'")
+# The first error, and the line of the source that it is about.
+_ERROR = re.compile(r"%Error(?:-\w+)?: (?:bench\.v:\d+:\d+: )?(.*)(?:\n +\d+ \| (.*))?")
 _UNKNOWN_PIN = re.compile(r"%Error-PINNOTFOUND: .*?Pin not found: '([^']+)'")
 
 
@@ -168,6 +171,10 @@ def _check_ports(verilog: str, dut: Dut) -> None:
     if f"module: '{dut.top}'" in done.stderr:
         files = ", ".join(path.name for path in dut.sources)
         raise UserError(f"There is no module {dut.top} in {files}: name the MAC's with --top")
+    if wrong := _ERROR.search(done.stderr):
+        files = ", ".join(path.name for path in dut.sources)
+        where = f" at {printable(wrong[2].strip())[:80]!r}" if wrong[2] else ""
+        raise UserError(f"Verilator cannot read {files}: {wrong[1]}{where}")
     if done.returncode:
         raise ToolError(f"Verilator cannot read {dut.top}", command, done.stderr)
     names = {dut.ports.get(name, name) for name in ("clk", "w", "a", "clear", "enable", "acc")}

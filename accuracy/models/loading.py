@@ -1,7 +1,6 @@
 """Load a model from a folder in Hugging Face layout."""
 
-import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +21,13 @@ from halfbyte.checkpoints.architecture import (
     check_not_quantized,
     is_quantized,
     model_class,
-    not_read,
     plain_config,
     read_config,
     reason_of,
     skeleton,
 )
 from halfbyte.checkpoints.checkpoint import Checkpoint
+from halfbyte.checkpoints.completeness import check_names, check_shapes
 from halfbyte.checkpoints.foreign import check_no_codes
 from halfbyte.checkpoints.memory import check_memory
 from halfbyte.checkpoints.packed import StoredFormat, stored_format, stored_values
@@ -186,7 +185,9 @@ def _load(kind: str, folder: Path) -> tuple[Any, StoredFormat | None]:
     except UserError:
         raise
     except Exception as error:  # transformers, tokenizers and safetensors have many
-        raise UserError(f"The model in {folder} cannot be loaded: {reason_of(error)}") from error
+        flaw = None if is_quantized(folder) else checkpoint.plan.flaw  # which names the tensor
+        what = flaw or f"The model in {folder} cannot be loaded: {reason_of(error)}"
+        raise UserError(what) from error
     _check_report(module, report, folder)
     if getattr(module, "main_input_name", "input_ids") != "input_ids":
         raise UserError(f"{folder} holds {type(module).__name__}, which reads no text")
@@ -195,53 +196,11 @@ def _load(kind: str, folder: Path) -> tuple[Any, StoredFormat | None]:
 
 def _check_report(module: nn.Module, report: Mapping[str, Any], folder: Path) -> None:
     """Raise UserError unless the checkpoint holds exactly the tensors of the model."""
-    unread = {id(p) for layer in not_read(module) for p in layer.parameters()}
-    optional = {name for name, p in module.named_parameters() if id(p) in unread}
-    missing = sorted(set(report["missing_keys"]) - optional)
-    if missing:
-        raise UserError(
-            f"{folder} lacks {_named(missing)}, which the model needs: fetch or save it again"
-        )
-    if wrong := sorted(str(each) for each in report["mismatched_keys"]):
-        raise UserError(f"{folder}: the shape of {_named(wrong)} is not that of the model")
+    check_names(module, report["missing_keys"], (), folder)
+    check_shapes(map(str, report["mismatched_keys"]), folder)
     if errors := list(report.get("error_msgs") or []):
         raise UserError(f"The model in {folder} cannot be loaded: {str(errors[0])[:300]}")
-    unexpected = set(report["unexpected_keys"])
-    if unexpected and (strange := sorted(unexpected - _of_the_head(folder, unexpected))):
-        raise UserError(
-            f"{folder} holds {_named(strange)}, which the model has no place for: its figures "
-            "would be those of another model"
-        )
-
-
-def _of_the_head(folder: Path, names: set[str]) -> set[str]:
-    """The ``names`` that belong to a head on top of the encoder, by the checkpoint's class.
-
-    Returns nothing if transformers does not know the class.
-    """
-    import transformers
-
-    config = plain_config(folder)
-    found: set[str] = set()
-    for name in getattr(config, "architectures", None) or []:
-        kind: Any = getattr(transformers, str(name), None)
-        if not inspect.isclass(kind) or not issubclass(kind, transformers.PreTrainedModel):
-            continue
-        make: Any = kind
-        try:
-            with torch.device("meta"):
-                known = set(make(config).state_dict())
-        except Exception:  # noqa: S112 (what cannot be made takes nothing)
-            continue
-        prefix = getattr(kind, "base_model_prefix", "")
-        found |= {each for each in names if each in known or f"{prefix}.{each}" in known}
-    return found
-
-
-def _named(names: Iterable[str]) -> str:
-    """The first name, and how many more."""
-    first, *others = names
-    return f"{first[:200]}" + (f" and {len(others)} more" if others else "")
+    check_names(module, (), report["unexpected_keys"], folder)
 
 
 def _tokenizer(folder: Path) -> PreTrainedTokenizerBase:

@@ -20,6 +20,7 @@ from halfbyte.checkpoints.architecture import (
     kind_of,
     read_config,
 )
+from halfbyte.checkpoints.index import INDEX, read_index
 
 __all__ = ["BUILT_IN", "DEFAULT_CONTEXT", "ModelReference", "find_model"]
 
@@ -31,6 +32,7 @@ _TOKENIZERS = (
     "sentencepiece.bpe.model", "tekken.json", "tokenizer_config.json",
 )  # fmt: skip
 BOS = ("text", "window", "none")
+TEXTS = ("docstrings", "wikitext2")
 # Files that do not affect results: other kinds of weights, which are not read, texts, pictures.
 _IGNORED = (
     ".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".onnx", ".gguf", ".ot", ".md", ".png",
@@ -153,6 +155,8 @@ def find_model(
     kind = _kind_of(folder)
     if kind == "encoder" and (text is not None or context is not None or bos or tasks):
         raise UserError(f"{reference} is an encoder: text, context and tasks are for causal models")
+    if text is not None and text not in TEXTS:
+        read_text(text)  # said before anything is computed
     if task_folder is not None and not task_folder.is_dir():
         raise UserError(f"{task_folder} is not a folder with tasks")
     name = (
@@ -201,6 +205,8 @@ def _from_hub(name: str) -> Path:
 def _kind_of(folder: Path) -> str:
     """The kind of the model. Raises UserError if a part is missing."""
     config = read_config(folder / "config.json")
+    if (folder / INDEX).is_file() and not (folder / "model.safetensors").is_file():
+        read_index(folder)  # names the shards that are missing
     if not list(folder.glob("*.safetensors")):
         raise UserError(
             f"{folder} has no *.safetensors weights; other kinds are not read, for pickled weights "

@@ -13,6 +13,7 @@ from halfbyte.base import UserError
 
 __all__ = ["Library", "read_library"]
 
+_TWICE = "it is stated twice, with different figures"
 # Names of process corners in libraries.
 _PROCESSES = {"typ": "tt", "typical": "tt", "nom": "tt", "fast": "ff", "slow": "ss"}
 _PROCESS = re.compile(r"(?<![a-z])(tt|ff|ss|sf|fs|typ|typical|nom|fast|slow)(?![a-z])")
@@ -37,8 +38,9 @@ class Library:
 def read_library(paths: Sequence[Path]) -> Library:
     """Read one library from one or several Liberty files, which may differ in their units.
 
-    If two cells have the same name, the first counts. Raises UserError for a file that cannot be
-    read, is not Liberty, has only malformed cells, or belongs to another corner than the rest.
+    A cell that is stated twice, with different figures, is left out like a malformed one. Raises
+    UserError for a file that cannot be read, is not Liberty, has only malformed cells, or belongs
+    to another corner than the rest.
     """
     if not paths:
         raise UserError("A library needs at least one Liberty file")
@@ -56,10 +58,11 @@ def read_library(paths: Sequence[Path]) -> Library:
             for name, cell in read_cells(group):
                 if isinstance(cell, str):
                     left_out.setdefault(name, cell)
-                else:
-                    cells.setdefault(name, cell)
+                elif cells.setdefault(name, cell) != cell:
+                    left_out.setdefault(name, _TWICE)
         except UserError as error:
             raise UserError(f"{path}: {error}") from None
+    cells = {name: cell for name, cell in cells.items() if left_out.get(name) != _TWICE}
     if len(corners) > 1:
         raise UserError(
             f"Liberty files of one library must share a corner, not {'; '.join(sorted(corners))}"

@@ -23,7 +23,7 @@ class Doubt(NamedTuple):
     def __str__(self) -> str:
         return (
             f"{self.strong.name} drives more than {self.weak.name} and states less area "
-            f"({self.strong.area:g} against {self.weak.area:g} um^2)"
+            f"({self.strong.area:g} against {self.weak.area:g} µm²)"
         )
 
 

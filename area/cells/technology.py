@@ -102,7 +102,8 @@ class Technology:
             except LookupError:
                 raise UserError(
                     f"Technology {self.name} has no {what} among its {len(self.cells)} usable "
-                    f"cells{self._malformed}: give the whole library, with every file of it"
+                    f"cells{self._malformed}: give the whole library, with every file of it, and "
+                    "leave out fewer cells with --dont-use"
                 ) from None
 
     @property
@@ -298,6 +299,8 @@ def from_card(path: Path) -> Technology:
     """Read a card; raises UserError if it cannot be read or is not one."""
     try:
         card = yaml.load(path.read_text(encoding="utf-8"), Loader=_SAFE_LOADER)  # noqa: S506
+        if not isinstance(card, dict):
+            raise TypeError(f"it must be a mapping of keys, not {card!r:.40}")
         return Technology(
             name=str(card["name"]),
             title=str(card["title"]),
@@ -321,8 +324,9 @@ def from_card(path: Path) -> Technology:
     ) as error:
         if isinstance(error, UserError):
             raise
+        why = f"it lacks {error}" if isinstance(error, KeyError) else str(error).splitlines()[0]
         raise UserError(
-            f"{path} is not a technology card ({type(error).__name__}: {error})"
+            f"{path} is not a technology card ({why}): `halfbyte tech distill` writes one"
         ) from error
 
 

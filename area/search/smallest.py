@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from halfbyte.area.cells.technology import Technology
-from halfbyte.area.search.candidates import promising
+from halfbyte.area.search.candidates import likely, promising
 from halfbyte.area.search.clock_search import search_for_clock
 from halfbyte.area.search.jobs import JobRunner
 from halfbyte.area.search.measure_jobs import MeasureJob
@@ -16,11 +16,14 @@ from halfbyte.area.search.proof_jobs import ProofJob
 from halfbyte.area.search.records import MappedRecord, SynthesisRecord
 from halfbyte.area.search.synthesis_jobs import Scored, SynthesisJob, netlist_path
 from halfbyte.area.synthesis.recipes import (
+    CLOSE_RATIO,
+    FINALISTS,
     HOPELESS_RATIO,
     MAX_ANNEALED_BITS,
     QUICK,
     RECIPES,
     SECOND_ARCHITECTURES,
+    SKETCH,
     annealing,
     recipes_for,
 )
@@ -49,9 +52,11 @@ def synthesize(
 ) -> list[SynthesisRecord]:
     """The records of the smallest netlist of each design, in order.
 
-    Every promising architecture is tried with the quick recipe. The best two of each design are
-    then tried with a longer one, and the better of these is annealed. The rule is the same for
-    every format. Each result is stored at once, and stored results are not computed again.
+    Every likely architecture is annealed briefly, and the best of each design for longer. Where
+    the codes are too wide for that, every one is tried with the quick recipe, and the best two with
+    a longer one. With ``every`` or a clock, all of this is done, with every promising architecture.
+    The rule is the same for every format. Each result is stored at once, and stored results are not
+    computed again.
 
     Parameters
     ----------
@@ -93,12 +98,10 @@ def synthesize(
     operands = operands or load_operands(shipped_operands()[0])
     runner = JobRunner("synth", jobs or os.cpu_count() or 1, on_progress)
     try:
-        firsts = [
-            SynthesisJob(candidate, QUICK, technology)
-            for design in designs
-            for candidate in promising(design)
-        ]
+        thorough = every or clock_ps is not None
+        firsts = [job for design in designs for job in _first_stage(design, technology, thorough)]
         scored = _attempt(runner, firsts)
+        scored += _attempt(runner, _without_annealing(designs, scored, technology))
         seconds = [
             job
             for group in _by_design(designs, scored, runner.failures)
@@ -190,20 +193,52 @@ def _by_design(
     return groups
 
 
+def _first_stage(design: MacSpec, technology: Technology, thorough: bool) -> list[SynthesisJob]:
+    """Every likely architecture, briefly annealed if the best can be annealed afterwards.
+
+    If not, and for a thorough search, every one with the quick recipe.
+    """
+    annealed = design.code_bits <= MAX_ANNEALED_BITS
+    sketched = likely(design) if annealed else []
+    quick = promising(design) if thorough else [] if annealed else likely(design)
+    return [
+        *(SynthesisJob(candidate, SKETCH, technology) for candidate in sketched),
+        *(SynthesisJob(candidate, QUICK, technology) for candidate in quick),
+    ]
+
+
+def _without_annealing(
+    designs: Sequence[MacSpec], scored: Sequence[Scored], technology: Technology
+) -> list[SynthesisJob]:
+    """The quick recipe for designs that cannot be annealed: every attempt failed in ABC."""
+    found = {job.design for job, _ in scored}
+    return [
+        SynthesisJob(candidate, QUICK, technology)
+        for design in designs
+        if design.code_bits <= MAX_ANNEALED_BITS and not found.intersection(design.candidates())
+        for candidate in promising(design)
+    ]
+
+
 def _second_stage(group: Sequence[Scored]) -> list[SynthesisJob]:
+    """Longer recipes for the best architectures of the quick recipe."""
+    quick = [entry for entry in group if entry[0].recipe == QUICK]
     return [
         replace(job, recipe=recipe)
-        for job, result in group[:SECOND_ARCHITECTURES]
-        if result.area_um2 <= HOPELESS_RATIO * group[0][1].area_um2
+        for job, result in quick[:SECOND_ARCHITECTURES]
+        if result.area_um2 <= HOPELESS_RATIO * quick[0][1].area_um2
         for recipe in recipes_for(result.cells)
     ]
 
 
 def _third_stage(group: Sequence[Scored], effort: int) -> list[SynthesisJob]:
-    best = group[0][0]
-    if best.design.code_bits > MAX_ANNEALED_BITS:
-        return []
-    return [replace(best, recipe=annealing(effort))]
+    """A long annealing of the best after a brief one, also of a second that is close to it."""
+    sketched = [entry for entry in group if entry[0].recipe == SKETCH]
+    return [
+        replace(job, recipe=annealing(effort))
+        for job, result in sketched[:FINALISTS]
+        if result.area_um2 <= CLOSE_RATIO * sketched[0][1].area_um2
+    ]
 
 
 def map_designs(

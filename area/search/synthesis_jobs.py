@@ -12,7 +12,7 @@ from halfbyte.area.netlists.modules import MAC, MULTIPLIER
 from halfbyte.area.proofs.results import MacProof
 from halfbyte.area.search.records import MappedRecord, SynthesisRecord
 from halfbyte.area.search.run_folder import run_folder
-from halfbyte.area.synthesis.recipes import Recipe
+from halfbyte.area.synthesis.recipes import ANNEAL, Recipe
 from halfbyte.area.synthesis.yosys import synthesize_rtlil
 from halfbyte.area.timing.measure import Measured
 from halfbyte.area.timing.operands import Operands
@@ -105,9 +105,10 @@ class SynthesisJob:
         return MappedRecord(**asdict(result))
 
     def of_multiplier(self) -> "SynthesisJob":
-        """The same job for the multiplier alone; an annealing has fewer moves."""
+        """The same job for the multiplier alone; a long annealing has fewer moves."""
         clock = self.clock_ps if self.recipe.clocked else None
-        recipe = replace(self.recipe, moves=self.recipe.moves // MULTIPLIER_SHARE)
+        moves = max(self.recipe.moves, ANNEAL.moves) // MULTIPLIER_SHARE if self.recipe.moves else 0
+        recipe = replace(self.recipe, moves=moves)
         return replace(self, module=MULTIPLIER, recipe=recipe, clock_ps=clock)
 
     def is_complete(self, result: MappedRecord) -> bool:

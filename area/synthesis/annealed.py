@@ -29,6 +29,8 @@ __all__ = ["ANNEALED", "anneal_module", "other_sign", "starting_network"]
 LARGE = 100
 # Name of the file with the result.
 ANNEALED = "annealed.v"
+# The modules that were read for annealings, in gates: most are annealed more than once.
+_started: dict[tuple[str, ...], Network] = {}
 # Results that are kept: MACs that differ in their accumulators have the same addend.
 KEPT = 32
 
@@ -75,7 +77,11 @@ def anneal_module(
     gates = library_gates(technology)
     known = {placed.cell.name: placed.cell for placed in gates.cells.values()}
     (folder / "gates.lib").write_text(technology.liberty_of(list(known.values())))
-    network = starting_network(module, read, "-liberty gates.lib", technology.cells, folder)
+    key = (folder / "design.il").read_text(), module, *recipe.abc, technology.content_hash
+    if key not in _started:
+        options = "-liberty gates.lib"
+        _started[key] = starting_network(module, read, options, technology.cells, folder)
+    network = _started[key]
     ports = (*network.inputs.items(), *network.outputs.items())
     arrays = (array.tobytes() for array in network.nodes)
     content = (technology.content_hash, ports, *arrays)

@@ -14,13 +14,16 @@ from halfbyte.area.synthesis.adders import CELLS
 __all__ = [
     "ANNEAL",
     "CLEAN",
+    "CLOSE_RATIO",
     "DEEP",
+    "FINALISTS",
     "HOPELESS_RATIO",
     "MAX_ANNEALED_BITS",
     "QUICK",
     "RECIPES",
     "RESUBSTITUTE",
     "SECOND_ARCHITECTURES",
+    "SKETCH",
     "Recipe",
     "annealing",
     "recipes_for",
@@ -91,7 +94,8 @@ QUICK = Recipe(
 )
 # Every search is bounded by counts and has a fixed seed, never a time limit: the same input gives
 # the same netlist on any machine.
-_RESTRUCTURE = ("&get -n", "&deepsyn -I 2 -J 10", "&put")
+# A longer search takes ten times as long, and annealing ends no lower.
+_RESTRUCTURE = ("&get -n", "&deepsyn -I 1 -J 4", "&put")
 
 
 def _rewire(iterations: int, seed: int) -> tuple[str, ...]:
@@ -121,18 +125,28 @@ ANNEAL = Recipe(
     (*CLEAN, *_RESTRUCTURE, *RESUBSTITUTE, *_MAP),
     moves=100_000,
 )
-RECIPES = (QUICK, DEEP, BRIEF, ANNEAL)
+# What a long annealing finds is told better by a short one than by mapping.
+SKETCH = replace(
+    ANNEAL,
+    name="sketch",
+    description="a search over restructurings, then a short annealing of the cells",
+    moves=15_000,
+)
+RECIPES = (QUICK, DEEP, BRIEF, SKETCH, ANNEAL)
 
-# Every architecture is synthesized with the quick recipe. The best two of each format then get a
-# longer one; the second only if it is at most this many times as large as the first. For shipped
-# formats, the second became the better one where it was at most 1.03 times as large.
+# MACs are annealed if both codes together have at most this many bits. Two bits more mean four
+# times as many rows. Every architecture is sketched, and the best is annealed. A second one is
+# annealed, too, if its sketch is at most this many times as large.
+MAX_ANNEALED_BITS = 8
+FINALISTS = 2
+CLOSE_RATIO = 1.01
+# Of other MACs, every architecture is synthesized with the quick recipe. The best two of each
+# format then get a longer one; the second only if it is at most this many times as large as the
+# first. For shipped formats, it became the better one where it was at most 1.03 times as large.
 SECOND_ARCHITECTURES = 2
 HOPELESS_RATIO = 1.05
 # Beyond this many cells the deep search takes over 10 seconds.
 MAX_SEARCHED_CELLS = 200
-# The best of all is annealed if both codes together have at most this many bits. Two bits more mean
-# four times as many rows.
-MAX_ANNEALED_BITS = 8
 
 
 def recipes_for(cells: int) -> tuple[Recipe, ...]:

@@ -110,7 +110,7 @@ def load_operands(reference: str) -> Operands:
     except FileNotFoundError:
         raise UserError(
             f"Operands must be {', '.join(shipped_operands())} or a file that `halfbyte operands` "
-            f"wrote, not {reference[:60]!r}"
+            f"wrote; there is no file {reference[:60]!r}"
         ) from None
     except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(f"{path} is not a file that `halfbyte operands` wrote (.npz)") from error

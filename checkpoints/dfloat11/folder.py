@@ -15,6 +15,7 @@ from pathlib import Path
 
 from halfbyte.base import Progress, UserError, versions_of
 from halfbyte.base.files import partial_folder, publish
+from halfbyte.base.strict_json import unique_keys
 from halfbyte.checkpoints.dfloat11.container import (
     Coding,
     OnBytes,
@@ -107,7 +108,8 @@ def check_indices(folder: Path, suffix: str) -> None:
     """
     for path in [each for each in _walk(folder) if each.name.endswith(f"{PLAIN}{_INDEX}")]:
         try:
-            places = dict(json.loads(path.read_text(encoding="utf-8"))["weight_map"])
+            index = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=unique_keys)
+            places = dict(index["weight_map"])
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise UserError(f"{path} cannot be read: {str(error)[:200]}") from None
         for shard in sorted(set(map(str, places.values()))):

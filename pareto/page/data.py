@@ -8,6 +8,7 @@ from halfbyte.base import JsonObject, UserError, content_key
 from halfbyte.formats import load
 from halfbyte.formats.errors import FormatError
 from halfbyte.pareto.page.axes import AXES, TABLE
+from halfbyte.pareto.page.checks import check_circuit, check_evaluation
 from halfbyte.pareto.page.entries import (
     AccuracyEntry,
     FormatEntry,
@@ -18,7 +19,7 @@ from halfbyte.pareto.page.entries import (
 from halfbyte.pareto.page.fields import members, number, text
 from halfbyte.pareto.paper import published, w4a4_accuracy
 
-__all__ = ["identities", "page_data"]
+__all__ = ["identities", "is_shown", "page_data"]
 
 MAX_VERILOG_BYTES = 1_500_000  # limit for all netlists together, so that the page stays small
 _BUILT_IN = {"all-MiniLM-L6-v2": "minilm"}  # names to use in commands
@@ -88,15 +89,34 @@ _HARDWARE_KEYS = (
 _ACCURACY_KEYS = ("format", "model", "text", "context", "recipe")
 
 
-def identities(records: Iterable[JsonObject]) -> dict[str, JsonObject]:
-    """The newest record of each circuit and evaluation, by a key of what it measures."""
+def identities(records: Iterable[JsonObject], *more_keys: str) -> dict[str, JsonObject]:
+    """The newest record of each circuit and evaluation, by a key of what it measures.
+
+    ``more_keys`` are further fields that tell circuits apart. Raises UserError for a record that
+    cannot be one.
+    """
     found: dict[str, JsonObject] = {}
     for record in records:
-        if record.get("area_um2") is not None and "technology" in record:
-            found[_identity(record, _HARDWARE_KEYS)] = record
-        elif "measures" in record:
+        if _is_circuit(record):
+            check_circuit(record)
+            found[_identity(record, (*_HARDWARE_KEYS, *more_keys))] = record
+        elif _is_evaluation(record):
+            check_evaluation(record)
             found[_identity(record, _ACCURACY_KEYS)] = record
     return found
+
+
+def is_shown(record: JsonObject) -> bool:
+    """Whether a record is of a circuit with an area, or of an evaluation."""
+    return _is_circuit(record) or _is_evaluation(record)
+
+
+def _is_circuit(record: JsonObject) -> bool:
+    return record.get("area_um2") is not None and "technology" in record
+
+
+def _is_evaluation(record: JsonObject) -> bool:
+    return "measures" in record
 
 
 def _identity(record: JsonObject, keys: Iterable[str]) -> str:

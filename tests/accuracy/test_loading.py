@@ -64,6 +64,14 @@ def test_a_missing_tensor_is_named_not_drawn_at_random(folder):
         open_subject(find_model(str(folder)))
 
 
+def test_absent_shards_are_named(folder):
+    (folder / "model.safetensors").unlink()
+    index = {"weight_map": {"model.norm.weight": "model-00001-of-00002.safetensors"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(UserError, match=r"model-00001-of-00002\.safetensors is missing, but model"):
+        find_model(str(folder))
+
+
 def test_a_tensor_without_a_place_is_named(folder):
     rewrite(folder, lambda tensors: tensors.update({"model.strange.weight": torch.ones(2, 2)}))
     with pytest.raises(UserError, match=r"holds model\.strange\.weight, which the model has no"):
@@ -75,7 +83,7 @@ def test_tensors_of_another_shape_are_refused(folder):
         tensors["model.norm.weight"] = torch.ones(7)
 
     rewrite(folder, shrink)
-    with pytest.raises(UserError, match=r"other shapes than those that config\.json tells"):
+    with pytest.raises(UserError, match=r"the shape of model\.norm\.weight is not that of the"):
         open_subject(find_model(str(folder)))
 
 

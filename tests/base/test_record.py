@@ -97,6 +97,11 @@ def test_numbers_that_are_not_finite_are_null_in_json():
             parse_json(text)
 
 
+def test_a_key_that_occurs_twice_is_refused():
+    with pytest.raises(ValueError, match="the key 'area_um2' occurs twice"):
+        parse_json('[{"area_um2": 1, "cells": {}, "area_um2": 2}]')
+
+
 def test_the_schema_states_types_and_texts():
     schema = Whole.schema()
     assert schema["description"] == "A whole that has parts."

@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -228,6 +229,30 @@ class TestBadInput:
             run(source, tmp_path / "q")
         assert not list((tmp_path / "q").glob("*.safetensors"))
 
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            (lambda t, name: t.pop(name), "lacks {}, which the model needs"),
+            (lambda t, name: t.update(strange=torch.ones(2, 2)), "holds strange, which the model"),
+            (lambda t, name: t.update({name: torch.ones(0, 24)}), "shape of {} is not that of the"),
+        ],
+        ids=["missing", "strange", "empty"],
+    )
+    def test_tensors_of_another_model_are_named(self, gpt2, tmp_path, change, message):
+        tensors, name = state(gpt2), "transformer.h.1.mlp.c_fc.weight"
+        change(tensors, name)
+        source = make_model(
+            tmp_path / "m", tensors, **json.loads((gpt2 / "config.json").read_text())
+        )
+        with pytest.raises(UserError, match=re.escape(message.format(name))):
+            run(source, tmp_path / "q")
+        assert not (tmp_path / "q").exists()
+
+    def test_a_weight_without_elements_is_refused(self, tmp_path):
+        source = make_model(tmp_path / "m", {"a.weight": torch.ones(4, 4), "b": torch.ones(0, 32)})
+        with pytest.raises(UserError, match=r"Tensor b in .* has the shape \(0, 32\), without a"):
+            run(source, tmp_path / "q")
+
     def test_too_little_memory_is_said_before(self, llama, tmp_path, monkeypatch):
         monkeypatch.setattr(memory, "available_memory", lambda: 1000)
         with pytest.raises(UserError, match=r"needs about .* MiB of memory, but only 1000 bytes"):
@@ -248,6 +273,18 @@ class TestBadInput:
         run(llama, tmp_path / "q")
         with pytest.raises(UserError, match="is quantized already"):
             run(tmp_path / "q", tmp_path / "again")
+
+    @pytest.mark.parametrize(
+        ("before", "after"), [('"6"', '"5"'), ('"ties": "even"', '"ties": "down"')]
+    )
+    def test_an_edited_description_is_noticed(self, llama, tmp_path, before, after):
+        run(llama, tmp_path / "q", "e2m1")
+        path = tmp_path / "q" / "halfbyte.json"
+        text = path.read_text()
+        assert before in text
+        path.write_text(text.replace(before, after, 1))
+        with pytest.raises(UserError, match=r"halfbyte\.json is not the one that model-00001-of-"):
+            read_quantized(tmp_path / "q", "model.layers.0.mlp.up_proj.weight")
 
     def test_a_lone_file(self, llama, tmp_path):
         file = next(llama.glob("*.safetensors"))

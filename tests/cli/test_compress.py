@@ -95,7 +95,7 @@ def test_entropy_of_codes(halfbyte, model):
         ),
         (["decompress", "tiny", "-o", "x"], "has no *.df11.safetensors files"),
         (["entropy", "nowhere"], "'nowhere' is not a model"),
-        (["entropy", "tiny", "--scale", "fp7"], "--scale must be one of fp32"),
+        (["entropy", "tiny", "int4", "--scale", "fp7"], "--scale must be one of fp32"),
         (["verify", "nowhere"], "There is no nowhere"),
         (["info", "nowhere"], "There is no file nowhere"),
         (["info", "tiny/model.safetensors"], "is not compressed"),

@@ -17,8 +17,8 @@ from halfbyte.accuracy.bytelm import corpus
         (["evaluate", "bytelm", "int4,e2m1"], "did you mean int4 e2m1?"),
         (["recommend"], "Give one of --max-loss and --max-area"),
         (["recommend", "--max-loss", "1%", "--max-area", "5"], "Give one of --max-loss"),
-        (["recommend", "--max-area", "0"], "--max-area must be greater than 0 um^2, not 0.0"),
-        (["recommend", "--max-area", "nan"], "--max-area must be greater than 0 um^2, not nan"),
+        (["recommend", "--max-area", "0"], "--max-area must be greater than 0 µm², not 0.0"),
+        (["recommend", "--max-area", "nan"], "--max-area must be greater than 0 µm², not nan"),
         (["recommend", "--max-loss", "lots"], "must be a share such as 1% or 0.01, not 'lots'"),
     ],
 )

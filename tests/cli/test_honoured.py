@@ -68,6 +68,22 @@ def test_an_option_without_effect_is_refused(command, unit):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        ("entropy minilm --block 32", "--block has an effect with formats: name some, or leave it"),
+        ("evaluate bytelm --task-limit 3", "--task-limit has an effect with --tasks: add it, or "),
+        ("run minilm int4 --layer x --tech asap7", "--tech has an effect with --energy: add it"),
+        ("profile minilm --random-inputs", "--random-inputs has an effect with --activations"),
+        ("releases --no-speed", "--speed has an effect with --record: add it, or leave it out"),
+        ("pareto int4 --mac-share 0.3", "--mac-share has an effect with --axis chip_overhead: ad"),
+        ("pareto int4 --array x.yaml", "--array has an effect with --unit array: add it, or leav"),
+        ("rank int4 --levels --fo4 20", "--fo4 is not for --levels, which ranks by area: leave i"),
+        ("rank int4 --techs asap7,", "--techs must be names with commas between, not 'asap7,'"),
+        (
+            "compress m -o x --layout joint --codes fixed",
+            "--codes fixed needs the layout prefix, n",
+        ),
+        ("quantize m int4 --dequantize --layout compressed-tensors", "--layout is for codes, and "),
+        ("synth int4 --clock=", "--clock is empty: give a value, or leave it out"),
+        ("evaluate bytelm --tasks ,", "--tasks must be names with commas between, not ','"),
         ("synth int4 --scale e8m0", "--scale is for --unit dot or array, not for mac: leave it"),
         ("rtl int4 --unit dfloat11 --tech asap7", "--tech is for --unit mac, dot or array, not"),
         ("sim int4 --dut x.v --arch booth", "--arch is for --unit mac, dot or array, not for --d"),

@@ -88,9 +88,9 @@ def test_nothing_is_left(tmp_path, number, arguments, begun):
 
 STARTING = """
 import sys, threading, _thread, builtins
-real = builtins.__import__
+real, last = builtins.__import__, sys.argv[1]
 def slow(name, *rest):
-    if name == "typer":
+    if name == last:
         raise KeyboardInterrupt  # as Ctrl-C does, in the middle of the imports
     return real(name, *rest)
 builtins.__import__ = slow
@@ -100,8 +100,10 @@ main()
 """
 
 
-def test_an_interruption_at_the_start_is_one_line():
-    done = subprocess.run([sys.executable, "-c", STARTING], capture_output=True, text=True)
+@pytest.mark.parametrize("module", ["halfbyte.cli.interruption", "halfbyte.base.yosys", "typer"])
+def test_an_interruption_at_the_start_is_one_line(module):
+    command = [sys.executable, "-c", STARTING, module]
+    done = subprocess.run(command, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (1, f"interrupted: {MESSAGE}\n")
 
 

@@ -36,8 +36,39 @@ def test_closed_streams_do_no_harm(tmp_path, closed):
     done = shell(f"halfbyte formats nope {closed}", tmp_path)
     assert done.returncode == (0 if "|" in closed else 1)
     assert done.stderr.count("\n") == ("2>&-" not in closed)
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("closed", ["<&-", "2>&-", "| head -1"])
+def test_the_result_comes_where_another_stream_is_closed(tmp_path, closed):
     done = shell(f"halfbyte formats int4 --json {closed}", tmp_path)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stderr, done.stdout[0]) == (0, "", "[")
+
+
+@pytest.mark.parametrize("option", ["", "--json", "--help"])
+def test_a_result_that_would_be_lost_is_an_error(tmp_path, option):
+    done = shell(f"halfbyte formats int4 {option} >&-", tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: Standard output is closed, so that the result would be")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("mkdir gone && cd gone && rmdir ../gone && halfbyte derive normal", "The folder in which"),
+        ("PYTHONOPTIMIZE=1 halfbyte formats int4", "Python leaves out halfbyte's checks of itself"),
+        (
+            "HALFBYTE_BUILD=/dev/null/x halfbyte derive normal",
+            "/dev/null/x cannot be written (/dev",
+        ),
+        ("halfbyte derive normal -o /dev/null/x.yaml", "cannot be written (/dev/null is not a fol"),
+    ],
+)
+def test_odd_places_are_named(tmp_path, line, message):
+    done = shell(line, tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert message in done.stderr and done.stderr.count("\n") == 1
     assert not any(tmp_path.iterdir())
 
 

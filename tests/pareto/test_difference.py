@@ -44,6 +44,30 @@ def test_clocks_tell_records_apart():
     assert not any(change.exceeds(0) for change in changes([BEFORE, clocked], [clocked, BEFORE]))
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"aera_um2": 1.0}, "unknown field 'aera_um2'; did you mean area_um2"),
+        ({"area_um2": -1.0}, "area_um2 of a record must be 0 or more, not -1"),
+        ({"glitch_energy_fj": -0.5}, "glitch_energy_fj of a record must be 0 or more"),
+        ({"unit": None}, "The record of 'int4' lacks the field unit"),
+    ],
+)
+def test_what_cannot_be_a_record_is_refused(change, message):
+    with pytest.raises(UserError, match=message):
+        changes([BEFORE], [{**BEFORE, **change}])
+
+
+def test_every_architecture_of_a_circuit_is_compared():
+    others = [{**BEFORE, "architecture": name, "area_um2": 900.0} for name in ("booth", "columns")]
+    later = [others[0], {**others[1], "area_um2": 950.0}]
+    assert [(each.what, each.figure) for each in changes(others, later) if each.exceeds(0)] == [
+        ("int4 mac sky130hd columns", "area_um2")
+    ]
+    # With one architecture for each, it says how the circuit was found, not what it is.
+    assert [each.figure for each in changes(others[:1], others[1:]) if each.exceeds(0)] == []
+
+
 @pytest.mark.parametrize("value", [True, "12", [1]])
 def test_what_is_no_number_is_refused(value):
     with pytest.raises(UserError, match="area_um2 of a record must be a number, not"):

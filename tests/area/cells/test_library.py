@@ -363,3 +363,12 @@ def test_neighbours_on_an_axis_stay_apart(read):
 def test_a_table_without_its_template_is_malformed(read):
     found = read(library(gate("A", timing=arc('(u) { values ("1"); }')), gate("A", name="GOOD")))
     assert found.left_out == {"GATE": "a table has the template u, which the library lacks"}
+
+
+def test_a_cell_that_is_stated_twice_is_left_out_if_it_differs(read):
+    texts = library(gate("A"), gate("!A", name="OTHER")), library(gate("A"))
+    assert set(read(*texts).cells) == {"GATE", "OTHER"}
+    larger = library(gate("A").replace("area : 2.5", "area : 3.5"))
+    found = read(*texts, larger)
+    assert set(found.cells) == {"OTHER"}
+    assert found.left_out == {"GATE": "it is stated twice, with different figures"}

@@ -235,7 +235,7 @@ def test_failure_shows_the_log_and_keeps_the_run(sky130hd, build, monkeypatch):
         "halfbyte.area.search.smallest.QUICK", RECIPES[0].__class__("broken", "", ("nonsense",))
     )
     with pytest.raises(ToolError, match=r"recipe broken: Yosys failed(?s:.*)nonsense"):
-        synthesize([design("e1m2", architecture="sign_magnitude")], sky130hd)
+        synthesize([design("int5", architecture="booth")], sky130hd)
     (folder,) = (build / "failed").iterdir()
     assert (folder / "log.txt").is_file()
     assert (folder / "script.ys").is_file()
@@ -273,8 +273,8 @@ def test_interrupted_run_keeps_whole_records_and_continues(build, tmp_path):
 def test_a_recipe_that_fails_is_left_out_and_named(sky130hd, build, monkeypatch, caplog):
     wanted = [design("e1m2", architecture="sign_magnitude", terms=1)]
     broken = RECIPES[0].__class__("broken", "", ("nonsense",))
-    monkeypatch.setattr("halfbyte.area.search.smallest.recipes_for", lambda cells: (broken,))
+    monkeypatch.setattr("halfbyte.area.search.smallest.SKETCH", broken)
     (record,) = synthesize(wanted, sky130hd)
-    assert record.recipe == "anneal"
+    assert record.recipe in {"resub", "deep"}  # which do without annealing
     assert "1 syntheses failed in Yosys or ABC and are left out (e1m2 broken)" in caplog.text
     assert len(list((build / "failed").iterdir())) == 1

@@ -1,0 +1,118 @@
+"""Whether stored tensors are those of the model: all of them, no others, and of its shapes."""
+
+import inspect
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from halfbyte.base import UserError
+from halfbyte.checkpoints.architecture import Place, not_read, places, plain_config
+from halfbyte.checkpoints.tensor_file import StoredTensor
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+__all__ = ["check_complete", "check_names", "check_shapes", "of_the_head"]
+
+
+def check_complete(model: Any, tensors: Mapping[str, StoredTensor], folder: Path) -> None:
+    """Raise UserError unless the tensors are exactly those that the model on meta needs.
+
+    What transformers leaves out of its own reports, as buffers of older versions, is left out here.
+    """
+    where = places(model, tensors)
+    found = {place.name for place in where.values()}
+    report = SimpleNamespace(
+        missing_keys={
+            name for name in model.state_dict() if name not in found | _tied(model, found)
+        },
+        unexpected_keys=tensors.keys() - where.keys(),
+    )
+    model._adjust_missing_and_unexpected_keys(report)
+    check_names(model, report.missing_keys, report.unexpected_keys, folder)
+    check_shapes(_wrong_shapes(model.state_dict(), where, tensors), folder)
+
+
+def _tied(model: Any, found: set[str]) -> set[str]:
+    """Names of tensors that are the same as one of the ``found``."""
+    same: dict[int, set[str]] = {}
+    for name, tensor in model.state_dict(keep_vars=True).items():
+        same.setdefault(id(tensor), set()).add(name)
+    groups = list(same.values())
+    groups += [{name, source} for name, source in _tied_names(model).items()]
+    return {name for group in groups if group & found for name in group}
+
+
+def _tied_names(model: Any) -> dict[str, str]:
+    """What the configuration ties: name, and the name that it takes its data from."""
+    return dict(getattr(model, "all_tied_weights_keys", None) or {})
+
+
+def _wrong_shapes(
+    wanted: "Mapping[str, Tensor]", where: Mapping[str, Place], tensors: Mapping[str, StoredTensor]
+) -> list[str]:
+    """Tensors of another shape than the model's; those that are converted have other shapes."""
+    return [
+        name
+        for name, place in where.items()
+        if not place.is_converted and tensors[name].shape != tuple(wanted[place.name].shape)
+    ]
+
+
+def check_names(
+    model: "nn.Module", missing: Iterable[str], unexpected: Iterable[str], folder: Path
+) -> None:
+    """Raise UserError for missing tensors that are read, and for those that have no place.
+
+    Tensors of a head on top of an encoder are not read, and may be there.
+    """
+    unread = {id(p) for layer in not_read(model) for p in layer.parameters()}
+    optional = {name for name, p in model.named_parameters() if id(p) in unread}
+    if lacking := sorted(set(missing) - optional):
+        raise UserError(
+            f"{folder} lacks {_named(lacking)}, which the model needs: fetch or save it again"
+        )
+    others = set(unexpected)
+    if others and (strange := sorted(others - of_the_head(folder, others))):
+        raise UserError(
+            f"{folder} holds {_named(strange)}, which the model has no place for: its figures "
+            "would be those of another model"
+        )
+
+
+def check_shapes(wrong: Iterable[str], folder: Path) -> None:
+    """Raise UserError that names tensors of another shape than the model's."""
+    if listed := sorted(wrong):
+        raise UserError(f"{folder}: the shape of {_named(listed)} is not that of the model")
+
+
+def of_the_head(folder: Path, names: set[str]) -> set[str]:
+    """The ``names`` that belong to a head on top of the encoder, by the checkpoint's class.
+
+    Returns nothing if transformers does not know the class.
+    """
+    import torch
+    import transformers
+
+    config = plain_config(folder)
+    found: set[str] = set()
+    for name in getattr(config, "architectures", None) or []:
+        kind: Any = getattr(transformers, str(name), None)
+        if not inspect.isclass(kind) or not issubclass(kind, transformers.PreTrainedModel):
+            continue
+        make: Any = kind
+        try:
+            with torch.device("meta"):
+                known = set(make(config).state_dict())
+        except Exception:  # noqa: S112 (what cannot be made takes nothing)
+            continue
+        prefix = getattr(kind, "base_model_prefix", "")
+        found |= {each for each in names if each in known or f"{prefix}.{each}" in known}
+    return found
+
+
+def _named(names: Iterable[str]) -> str:
+    """The first name, and how many more."""
+    first, *others = names
+    return f"{first[:200]}" + (f" and {len(others)} more" if others else "")
