@@ -57,3 +57,7 @@ def main() -> None:
         sys.exit(f"error: {printable(full_disk() or str(error))}")
     except OSError as error:  # a folder that cannot be written, a full disk
         sys.exit(f"error: {printable(explain(error))}")
+    except (MemoryError, ImportError) as error:
+        if isinstance(error, ImportError) and "failed to map" not in str(error):
+            raise
+        sys.exit("error: No memory is left: free some, or raise the limit (ulimit -v)")

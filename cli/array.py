@@ -1,6 +1,7 @@
 """``--unit array``: what commands do for systolic arrays."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -27,6 +28,7 @@ __all__ = [
     "show_arrays",
     "show_part_proofs",
     "unproved_parts",
+    "with_units",
 ]
 
 ARRAY = "array"
@@ -100,6 +102,13 @@ def make_array(
     if depth is not None:
         raise UserError("--depth is for --dataflow weight: leave it out")
     return ArraySpec(unit, down, across)
+
+
+def with_units(
+    arrays: "Sequence[SystolicSpec]", units: "Sequence[DotSpec]"
+) -> "list[SystolicSpec]":
+    """The arrays with other units: those whose lanes were chosen since."""
+    return [replace(array, unit=unit) for array, unit in zip(arrays, units, strict=True)]
 
 
 def show_arrays(records: "Sequence[ArrayRecord]") -> None:

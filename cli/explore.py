@@ -94,6 +94,8 @@ def explore(
     if jobs is not None and scheduler is not None:
         raise UserError("--jobs is about this machine and --scheduler about a cluster: give one")
     look, chosen = look_of(width, annotate, transparent), load_space(space)
+    if report:
+        _check_block(block)
     names = accuracy or list(PARENTS)
     parents = _parents(names) if report and chosen.has_macs else []
     results = ResultStore(store or build_dir() / "records" / "explore.sqlite")
@@ -114,6 +116,13 @@ def explore(
         _show(found)
     if found.failures:
         raise UserError(_failures(found))
+
+
+def _check_block(block: int) -> None:
+    """Raise UserError, before any synthesis, for a block that the report cannot have."""
+    from halfbyte.formats.codebooks import check_block
+
+    check_block(block)
 
 
 def _parents(names: Sequence[str]) -> "list[Parent]":

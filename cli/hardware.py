@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from halfbyte.accuracy.recipes import Recipe
     from halfbyte.area.cells.technology import Technology
     from halfbyte.pareto.hardware import HardwareRecord
+    from halfbyte.rtl import MacSpec
     from halfbyte.rtl.dot import DotSpec
 
 __all__ = ["MAC", "Hardware", "HardwareUnit", "UnitBlock", "UnitLanes", "UnitRecipe"]
@@ -133,6 +134,13 @@ class Hardware:
     def _block_size(self) -> int:
         return int(self.block[:20]) if self.block else self._lanes
 
+    @staticmethod
+    def _macs(formats: Sequence[Format], operand: Format | None, terms: int) -> "list[MacSpec]":
+        """The MAC of each format. Raises UserError if one cannot exist."""
+        from halfbyte.rtl import MacSpec
+
+        return [MacSpec(fmt, operand or fmt, "auto", terms) for fmt in formats]
+
     def _spec(self, fmt: Format, operand: Format | None, terms: int) -> "DotSpec":
         """The unit for a format. Raises UserError if the format does not fit."""
         from halfbyte.rtl.dot import Accumulator, DotSpec
@@ -155,6 +163,7 @@ class Hardware:
         Raises UserError if no format fits, or with ``strict`` if one does not fit.
         """
         if self.unit == MAC:
+            self._macs(formats, operand, terms)
             return list(formats)
         kept, reasons = [], []
         for fmt in formats:
@@ -186,11 +195,10 @@ class Hardware:
         from halfbyte.area import synthesize
         from halfbyte.area.search.arrays import synthesize_arrays
         from halfbyte.area.search.dot_units import synthesize_dots
-        from halfbyte.rtl import MacSpec
 
         with progress(f"Area, {technology.name}") as update:
             if self.unit == MAC:
-                macs = [MacSpec(fmt, operand or fmt, "auto", terms) for fmt in formats]
+                macs = self._macs(formats, operand, terms)
                 return [*synthesize(macs, technology, jobs=jobs, on_progress=update)]
             units = [self._spec(fmt, operand, terms) for fmt in formats]
             if self.unit == DOT:

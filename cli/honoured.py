@@ -74,6 +74,10 @@ _NEEDS: Mapping[str, Mapping[str, str]] = {
     "run": {"tech": "energy"},
     "entropy": {"block": "names", "scale": "names"},
     "profile": {"random_inputs": "activations"},
+    "operands": {"codes": "packets"},
+    "explore": dict.fromkeys(
+        ("accuracy", "block", "output", "width", "annotate", "transparent"), "report"
+    ),
     "releases": {"names": "record", "speed": "record", "jobs": "record"},
 }
 # What to do instead, for units that a command does not take.

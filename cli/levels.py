@@ -29,7 +29,7 @@ DEFAULT_BITS, DEFAULT_SCALE = 4, "e8m0"
 
 def check_levels_only(**options: object) -> None:
     """Raise UserError if one of the ``options`` was given without ``--levels``."""
-    given = [name for name, value in options.items() if value not in (None, False)]
+    given = [name for name, value in options.items() if value is not None and value is not False]
     if given:
         raise UserError(f"--{given[0]} is for --levels: leave it out")
 

@@ -9,7 +9,15 @@ import typer
 
 from halfbyte.area.timing.clocks import parse_clock
 from halfbyte.base import build_dir
-from halfbyte.cli.array import ARRAY, Columns, DataflowName, Depth, Rows, make_arrays
+from halfbyte.cli.array import (
+    ARRAY,
+    Columns,
+    DataflowName,
+    Depth,
+    Rows,
+    make_arrays,
+    with_units,
+)
 from halfbyte.cli.designs import DesignOptions, choose_architectures, mac_specs
 from halfbyte.cli.dot import DOT, DotOptions, make_dot_specs, resolve_lanes, synthesized_designs
 from halfbyte.cli.options import (
@@ -94,13 +102,14 @@ def rtl(
         return
     if unit in (DOT, ARRAY):
         units = make_dot_specs(names, lanes, design, dot, unit)
+        arrays = make_arrays(units, rows, columns, dataflow, depth) if unit == ARRAY else []
         chosen = pick_technology(tech, liberty, dont_use)
         if clock:
             units = synthesized_designs(units, chosen, parse_clock(clock), jobs)
         else:
             units = resolve_lanes(units, chosen)
-        if unit == ARRAY:
-            _export_arrays(make_arrays(units, rows, columns, dataflow, depth), folder, json)
+        if arrays:
+            _export_arrays(with_units(arrays, units), folder, json)
         else:
             _export_dots(units, folder, json)
         return

@@ -16,6 +16,7 @@ from halfbyte.cli.array import (
     Rows,
     make_arrays,
     show_array_simulations,
+    with_units,
 )
 from halfbyte.cli.designs import DesignOptions, choose_architectures, mac_specs
 from halfbyte.cli.dot import DOT, DotOptions, make_dot_specs, resolve_lanes, show_dot_simulations
@@ -174,9 +175,10 @@ def sim(
     check_simulator(simulator)
     if unit in (DOT, ARRAY):
         units = make_dot_specs(names, lanes, design, dot, unit)
+        arrays = make_arrays(units, rows, columns, dataflow, depth) if unit == ARRAY else []
         units = resolve_lanes(units, load_technology(tech))
-        if unit == ARRAY:
-            _sim_arrays(make_arrays(units, rows, columns, dataflow, depth), simulator, seed, json)
+        if arrays:
+            _sim_arrays(with_units(arrays, units), simulator, seed, json)
         else:
             _sim_dots(units, simulator, waves, seed, cycles, json)
         return

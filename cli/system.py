@@ -72,6 +72,8 @@ def explain(error: OSError) -> str:
         return _full(error)
     if error.errno == errno.ENOENT and error.filename is None:
         return "The folder in which this runs does not exist any more: change to another one"
+    if error.errno == errno.EFBIG:
+        return "A file would be larger than this shell allows: raise the limit (ulimit -f)"
     if error.filename is None or error.strerror is None:
         return str(error)
     path = Path(os.fsdecode(error.filename))

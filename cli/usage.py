@@ -108,4 +108,10 @@ def _argument(command: Any, name: str) -> str | None:
     arguments = [each for each in command.params if each.param_type_name == "argument"]
     if not any(each.name in wanted for each in arguments):
         return None
-    return " ".join(each.metavar or each.name.upper() for each in arguments)
+    return " ".join(map(_written, arguments))
+
+
+def _written(argument: Any) -> str:
+    """An argument as the usage shows it: ``[FORMAT]...`` where none or several may stand."""
+    name = argument.metavar or argument.name.upper()
+    return f"{name if argument.required else f'[{name}]'}{'...' if argument.nargs != 1 else ''}"

@@ -33,6 +33,7 @@ __all__ = [
     "Blocks",
     "EntropyCodebook",
     "block_distribution",
+    "check_block",
     "code_entropy",
     "distance_to_optimum_db",
     "entropy_constrained",
@@ -95,6 +96,12 @@ class EntropyCodebook:
     relative_mse: float
 
 
+def check_block(block: object) -> None:
+    """Raise FormatError unless so many values can share a scale: 2 to 2^20."""
+    if type(block) is not int or not MIN_BLOCK <= block <= MAX_BLOCK:
+        raise FormatError(f"block must be {MIN_BLOCK} to {MAX_BLOCK}, not {block!r:.60}")
+
+
 @lru_cache(maxsize=32)
 def block_distribution(distribution: str, nu: float | None = None, block: int = 128) -> Blocks:
     """The distribution of the scaled values that a block quantizer rounds.
@@ -114,8 +121,7 @@ def block_distribution(distribution: str, nu: float | None = None, block: int = 
         A parameter is out of range.
     """
     parent = _parent(distribution, nu)
-    if type(block) is not int or not MIN_BLOCK <= block <= MAX_BLOCK:
-        raise FormatError(f"block must be {MIN_BLOCK} to {MAX_BLOCK}, not {block!r:.60}")
+    check_block(block)
     edges = np.linspace(0.0, 1.0, _CELLS + 1)
     maxima, probabilities, energies = _largest_magnitudes(parent, nu, block)
     # (nodes, cells + 1): the probability of a magnitude below each edge times m.

@@ -75,7 +75,9 @@ def accumulate(
     """
     check_acc_width(acc_width)
     if not isinstance(overflow, Overflow):
-        raise TypeError(f"overflow must be an Overflow, not {overflow!r}")
+        raise TypeError(
+            f"overflow must be an Overflow, not {overflow!r}: take halfbyte.Overflow.SATURATE"
+        )
     half = 1 << acc_width - 1
     low, high = -half, half - 1
     check_integer("initial", initial, low, high)
@@ -86,7 +88,9 @@ def accumulate(
 
 def _check_stream(w_codes: Tensor, a_codes: Tensor, clear: Tensor) -> None:
     if not all(isinstance(tensor, Tensor) for tensor in (w_codes, a_codes, clear)):
-        raise TypeError("mac_stream wants tensors of codes and of clear")
+        raise TypeError(
+            "mac_stream wants tensors of codes and of clear: torch.as_tensor makes them of arrays"
+        )
     if clear.dtype != torch.bool:
         raise TypeError(f"clear must be a bool tensor, not {clear.dtype}")
     shapes = [tuple(tensor.shape) for tensor in (w_codes, a_codes, clear)]

@@ -117,7 +117,7 @@ class MacSpec(UnitSpec):
     @property
     def width(self) -> int:
         """Bits of the accumulator."""
-        return self.acc_width or self.lossless_width
+        return self.lossless_width if self.acc_width is None else self.acc_width
 
     @property
     def is_lossless(self) -> bool:

@@ -9,6 +9,7 @@ from amaranth.lib import wiring
 
 from halfbyte.area.cells.cell import Cell
 from halfbyte.area.netlists.circuit import Circuit, CircuitError, read_circuits
+from halfbyte.area.netlists.source import check_source
 from halfbyte.base import ToolError, run_yosys
 from halfbyte.rtl import to_rtlil
 
@@ -34,7 +35,7 @@ module _halfbyte_lcu (P, G, CI, CO);
 endmodule
 """
 # The complaint in Yosys' log.
-_ERROR = re.compile(r"ERROR: ([^\n]*)")
+_ERROR = re.compile(r"ERROR: ?([^\n]*)")
 # From modules with processes to flat modules of word-level cells. Tables first become memories,
 # then trees of multiplexers. Without `top`, flattening keeps every module.
 PREPARE = """\
@@ -94,7 +95,9 @@ def lower(
             (folder / "ripple.v").write_text(RIPPLE_CARRY)
             lines += [PREPARE, *([FUSED] if fused else []), LOGIC]
         for name, (path, module) in (netlists or {}).items():
-            (folder / f"{name}.v").write_bytes(path.read_bytes())
+            source = path.read_bytes()
+            check_source(source.decode("latin-1"))
+            (folder / f"{name}.v").write_bytes(source)
             lines += [f"read_verilog {name}.v", f"rename {module} {name}"]
         # Flattened submodules are still there; their names have a dot.
         lines += ["delete *.*", "write_json circuits.json"]

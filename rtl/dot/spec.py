@@ -317,7 +317,7 @@ class DotSpec(UnitSpec):
         """Bits of the accumulator."""
         if self.accumulator is Accumulator.FP32:
             return FP32_BITS
-        return self.acc_width or self.lossless_width
+        return self.lossless_width if self.acc_width is None else self.acc_width
 
     @property
     def code_bits(self) -> int:

@@ -31,6 +31,7 @@ FP32, EXACT = Accumulator.FP32, Accumulator.EXACT
         ({"block": 64}, "A block is what shares a scale"),
         ({"accumulator": FP32, "overflow": Overflow.SATURATE}, "Only an integer accumulator"),
         ({"accumulator": FP32, "acc_width": 16}, "An FP32 accumulator has 32 bits, not 16"),
+        ({"acc_width": 0}, "Accumulator width must be 2 to"),
         ({"architecture": "partial_products"}, "are not two's complement integers"),
     ],
 )

@@ -145,6 +145,38 @@ def test_malformed_netlists_get_one_line(line, message, units, technology, tmp_p
     assert "\n" not in str(error.value)
 
 
+SHORT = "assign acc[2] = w[0];"
+DIFFERENT = {
+    "for simulators alone": (f"`ifndef SYNTHESIS\n{SHORT}\n`endif", "without `ifndef"),
+    "for Yosys alone": ("`ifdef YOSYS\n`endif", "without `ifdef"),
+    "of another file": ('`include "more.v"', "without `include"),
+    "a macro": (f"`define W w\nwire n; {BUFFER} b (.A(`W[0]), .X(n));", "without `define"),
+    "a comment": (f"// synopsys translate_off\n{SHORT}\n// synopsys translate_on", "translate_off"),
+    "a long comment": (f"/* synthesis\n translate_off */ {SHORT}", "translate_off"),
+    "a cell of its own": (
+        f"endmodule (* blackbox *) module {BUFFER}(input A, output X); assign X = !A;",
+        "2 in all",
+    ),
+    "a cell name twice": (
+        f"wire n, m; {BUFFER} b (.A(w[0]), .X(n)); {BUFFER} b (.A(w[0]), .X(m));",
+        "cannot be read: Cannot add cell",
+    ),
+}
+
+
+@pytest.mark.parametrize(("line", "message"), DIFFERENT.values(), ids=DIFFERENT)
+def test_text_that_tools_read_differently_is_refused(line, message, units, technology, tmp_path):
+    with pytest.raises(CircuitError, match=message) as error:
+        prove(MAC, with_line(units[1][MAC], line), units, technology, tmp_path)
+    assert "\n" not in str(error.value)
+
+
+def test_names_comments_and_harmless_directives_are_no_modules(units, technology, tmp_path):
+    text = "`timescale 1ns/1ps\n// a module of `ifdef\n" + units[1][MAC]
+    text = with_line(text, f"wire \\module ; {BUFFER} module_b (.A(w[0]), .X(\\module ));")
+    assert prove(MAC, text, units, technology, tmp_path) == PROVED
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

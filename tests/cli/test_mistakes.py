@@ -1,0 +1,188 @@
+"""The likely mistakes with every option of every command: one line, before anything is computed."""
+
+import pytest
+from typer.testing import CliRunner
+
+from halfbyte.cli.app import app
+from halfbyte.cli.commands import COMMANDS
+from halfbyte.cli.honoured import HONOURED
+
+# What is missing, misspelt, of a wrong type, impossible, unwritable or empty, by parameter.
+FORMAT = ("int44", "none.yaml", "empty.yaml", "records.json")
+WRONG = {
+    "names": FORMAT,
+    "name": FORMAT,
+    "fmt": FORMAT,
+    "formats": ("int44",),
+    "activation": FORMAT[:1],
+    "tech": ("sky13", "none.yaml", "empty.yaml"),
+    "techs": ("sky13",),
+    "liberty": ("none.lib", "empty.lib", "junk.bin"),
+    "clock": ("5", "0ns"),
+    "clocks": ("1ns,5",),
+    "arch": ("boot",),
+    "terms": ("0",),
+    "acc_width": ("0",),
+    "overflow": ("stop",),
+    "operands": ("none.npz", "junk.bin"),
+    "effort": ("0",),
+    "output": ("/dev/null/x",),
+    "unit": ("mca",),
+    "lanes": ("0",),
+    "scale": ("e9m9",),
+    "block": ("0",),
+    "accumulator": ("fp99",),
+    "window": ("x",),
+    "dataflow": ("sideways",),
+    "rows": ("0",),
+    "columns": ("0",),
+    "codes": ("none",),
+    "symbols": ("9",),
+    "target": ("fpga",),
+    "simulator": ("vcs",),
+    "seed": ("-1",),
+    "cycles": ("0",),
+    "count": ("0",),
+    "device": ("tpu",),
+    "dut": ("none.v", "empty.v"),
+    "model": ("nowhere", "folder", "records.json"),
+    "recipe": ("w99", "none.yaml", "empty.yaml"),
+    "text": ("none.txt", "empty.yaml"),
+    "context": ("1",),
+    "bos": ("here",),
+    "task_limit": ("0",),
+    "width": ("1",),
+    "axis": ("areas",),
+    "array": ("none.yaml", "empty.yaml"),
+    "max_loss": ("x", "300%"),
+    "max_area": ("-1",),
+    "files": ("none.json", "empty.yaml", "junk.bin"),
+    "before": ("none.json", "empty.yaml"),
+    "after": ("none.json", "empty.yaml"),
+    "tolerance": ("x", "200%"),
+    "fo4": ("0",),
+    "moves": ("0",),
+    "seeds": ("0",),
+    "nu": ("0", "nan"),
+    "bits": ("99",),
+    "lut_bits": ("99",),
+    "method": ("best",),
+    "from_model": ("nowhere",),
+    "distribution": ("gauss",),
+    "space": ("none.yaml", "empty.yaml"),
+    "source": ("nowhere", "folder", "empty.safetensors", "junk.bin"),
+    "layout": ("best",),
+    "steps": ("0",),
+    "batch": ("0",),
+    "folder": ("nowhere",),
+    "tokens": ("0",),
+    "jobs": ("0",),
+}
+# Texts that may be anything, or that only something computed can tell.
+FREE = {
+    *("dont_use", "top", "port", "tie", "latency", "junit", "tasks", "store", "format_name"),
+    *("mac_share", "memory_share", "layer", "entropy", "config", "scheduler", "accuracy"),
+    *("segment", "depth", "task_folder"),
+}
+# What a command needs besides the option; for some options, something else.
+NEEDED = {
+    "recommend": "int4 --max-loss 1%",
+    "run": "minilm int4 --layer x --energy",
+    "evaluate": "minilm",
+    "profile": "minilm",
+    "quantize": "minilm int4",
+    "operands": "minilm -o x.npz",
+    "entropy": "minilm int4",
+    "diff": "records.json records.json",
+    "derive": "normal",
+    "explore": "supernormal",
+    "assign": "int4",
+    "gates": "int4",
+    "compress": "folder -o x",
+    "decompress": "folder -o x",
+    "verify": "folder",
+    "info": "folder",
+    **dict.fromkeys([("pareto", "rows"), ("pareto", "columns")], "--unit array"),
+    **dict.fromkeys([("pareto", "lanes"), ("pareto", "scale")], "--unit dot"),
+    ("pareto", "array"): "--unit array",
+    **dict.fromkeys([("recommend", "lanes"), ("recommend", "scale")], "--max-loss 1% --unit dot"),
+    ("recommend", "max_area"): "int4",
+    **dict.fromkeys([("rank", "lanes"), ("rank", "scale"), ("rank", "width")], "--levels"),
+    ("operands", "codes"): "minilm -o x.npz --packets",
+    ("sim", "dut"): "int4",
+    **dict.fromkeys([("derive", "nu"), ("derive", "from_model")], "student_t"),
+    ("releases", "names"): "--record",
+    **dict.fromkeys(
+        [("explore", "block"), ("explore", "width"), ("explore", "output")], "supernormal --report"
+    ),
+}
+# A name that is free, and texts beside models that have one of their own.
+ANYTHING = {
+    ("derive", "name"),
+    ("assign", "name"),
+    ("pareto", "text"),
+    ("recommend", "text"),
+    ("evaluate", "text"),
+}
+SUFFIXES = {"derive": ".yaml", "assign": ".yaml", "gates": ".v", "operands": ".npz"}
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    for name in ("empty.yaml", "empty.lib", "empty.v", "empty.safetensors"):
+        (tmp_path / name).touch()
+    (tmp_path / "junk.bin").write_bytes(bytes(range(256)))
+    (tmp_path / "records.json").write_text('[{"format": "int4", "technology": "sky130hd"}]')
+    (tmp_path / "folder").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("HALFBYTE_BUILD", raising=False)
+    return tmp_path
+
+
+def unit_options(command, name):
+    """What makes a command honour an option: the first unit that takes it."""
+    for unit, honoured in HONOURED.get(command, {}).items():
+        if name in honoured.split():
+            return "" if unit == "mac" or unit.startswith("--") else f"--unit {unit}"
+    return ""
+
+
+def lines(command):
+    """A command line for each mistake, and the wrong word in it."""
+    parameters = COMMANDS[command].load(command).params
+    positional = [each.name for each in parameters if each.param_type_name == "argument"]
+    for parameter in parameters:
+        name = parameter.name
+        if getattr(parameter, "is_flag", False) or (command, name) in ANYTHING:
+            continue
+        for wrong in WRONG.get(name, ()):
+            needed = NEEDED.get((command, name), NEEDED.get(command, ""))
+            words, dash, more = needed.partition("-")
+            words, more = words.split(), f"{dash}{more} {unit_options(command, name)}".split()
+            if name in positional:
+                place = positional.index(name)
+                words[place : place + 1] = [wrong]
+            else:
+                ending = SUFFIXES.get(command, "") if name == "output" else ""
+                more += [parameter.opts[0], wrong + ending]
+            yield [command, *words, *more], wrong.split(",")[-1]
+
+
+def test_every_option_has_its_mistakes():
+    known = {
+        parameter.name
+        for command in COMMANDS
+        for parameter in COMMANDS[command].load(command).params
+        if not getattr(parameter, "is_flag", False)
+    }
+    assert known - WRONG.keys() == FREE
+
+
+@pytest.mark.parametrize("command", [name for name in COMMANDS if name != "tech"])
+def test_a_mistake_is_one_line_at_once(folder, command):
+    for words, wrong in lines(command):
+        done = CliRunner().invoke(app, words)
+        said = str(done.exception) if isinstance(done.exception, ValueError) else done.output
+        assert done.exit_code in (1, 2), (words, done.output)
+        assert "Traceback" not in said and said.strip().count("\n") == 0, (words, said)
+        assert wrong in said, (words, said)
