@@ -28,7 +28,7 @@ def said(*arguments):
             "`halfbyte sim` has no option --acc_width: did you mean --acc-width?",
         ),
         ("gates int4 --seed 1", "`halfbyte gates` has no option --seed: did you mean --seeds?"),
-        ("synth --format int4", f"{ARGUMENT} synth FORMAT`"),
+        ("synth --format int4", f"{ARGUMENT} synth [FORMAT]...`"),
         ("profile --model minilm", f"{ARGUMENT} profile MODEL`"),
         (
             "tech list --clock 1ns",
