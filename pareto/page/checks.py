@@ -11,10 +11,14 @@ from halfbyte.area.search.unit_records import Bf16MacRecord, DecoderRecord
 from halfbyte.base import JsonObject, UserError
 from halfbyte.base.record import field_docs
 from halfbyte.pareto.page.fields import members, number
+from halfbyte.pareto.records import LosslessRecord
 
 __all__ = ["check_circuit", "check_evaluation"]
 
-_CIRCUITS = (SynthesisRecord, DotRecord, ArrayRecord, Bf16MacRecord, DecoderRecord)
+_CIRCUITS = (
+    *(SynthesisRecord, DotRecord, ArrayRecord, Bf16MacRecord, DecoderRecord),
+    LosslessRecord,
+)
 # Figures that are never less than zero. Slacks and losses may be.
 _AMOUNTS = (
     *("area_um2", "area_ge", "um2_per_lane", "multiplier_um2", "accumulator_um2", "register_um2"),

@@ -4,9 +4,15 @@ import json
 
 import pytest
 
+from halfbyte.area.search.array_records import ArrayRecord
+from halfbyte.area.search.dot_records import DotRecord
+from halfbyte.area.search.records import SynthesisRecord
+from halfbyte.area.search.unit_records import Bf16MacRecord, DecoderRecord
 from halfbyte.base import UserError
 from halfbyte.pareto.page import data as page
 from halfbyte.pareto.page.entries import PageData
+from halfbyte.pareto.records import LosslessRecord
+from tests.factory import sample
 
 from .records import NETLIST, RECORDS, evaluation, synthesis
 
@@ -57,6 +63,15 @@ def test_arrays_of_both_dataflows_are_two_circuits():
     assert one["command"] == f"{command} --tech sky130hd"
     assert other["command"] == f"{command} --dataflow weight --depth 9 --tech sky130hd"
     assert other["shown"]["unit"] == one["shown"]["unit"] + ", weight-stationary for 9 tokens"
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [SynthesisRecord, DotRecord, ArrayRecord, Bf16MacRecord, DecoderRecord, LosslessRecord],
+)
+def test_records_of_every_circuit_are_taken_as_they_are_written(kind):
+    record = json.loads(json.dumps(sample(kind).as_json()))
+    assert list(page.identities([record]).values()) == [record]
 
 
 def test_the_newest_of_equal_records_counts():
