@@ -17,7 +17,7 @@ from halfbyte.cli.options import (
     load_optional,
     pick_technology,
 )
-from halfbyte.cli.output import console, print_json, progress, table
+from halfbyte.cli.output import print_json, progress, say, table
 from halfbyte.cli.records import AssignmentRecord
 from halfbyte.formats import load, names
 from halfbyte.formats.model import check_name
@@ -118,4 +118,4 @@ def assign(
         f"{', '.join(str(value) for value in found.fmt.values)}. Both annealed with "
         f"{found.moves:,} moves.",
     )
-    console.print(f"wrote {path}; halfbyte synth {path} --activation {other.name}", highlight=False)
+    say(f"wrote {path}; halfbyte synth {path} --activation {other.name}")

@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from halfbyte.base import UserError
 from halfbyte.cli.options import Json
-from halfbyte.cli.output import console, number, print_json, progress, rate_progress, table
+from halfbyte.cli.output import console, number, print_json, progress, rate_progress, say, table
 
 if TYPE_CHECKING:
     from halfbyte.checkpoints.records import (
@@ -235,4 +235,4 @@ def _show(record: "Records", json: bool) -> None:
         notes.append(f"{words} words had a wrong bit, which was corrected")
     for note in notes:
         console.print(escape(note), highlight=False)
-    console.print(f"wrote {escape(record.output)}", highlight=False)
+    say(f"wrote {record.output}")

@@ -26,7 +26,7 @@ from halfbyte.cli.options import (
     pick_operands,
     pick_technology,
 )
-from halfbyte.cli.output import console, number, print_json, progress, table
+from halfbyte.cli.output import number, print_json, progress, say, table
 
 if TYPE_CHECKING:
     from halfbyte.area import SynthesisRecord
@@ -118,7 +118,7 @@ def curve(
         print_json(records)
         return
     _show(records)
-    console.print(f"wrote {', '.join(path.name for path in written)} in {folder}")
+    say(f"wrote {', '.join(path.name for path in written)} in {folder}")
 
 
 def _show(records: "Sequence[SynthesisRecord]") -> None:

@@ -8,7 +8,7 @@ import typer
 
 from halfbyte.base import UserError, build_dir, write_atomically
 from halfbyte.cli.options import Json
-from halfbyte.cli.output import console, number, print_json, progress, table
+from halfbyte.cli.output import console, number, print_json, progress, say, table
 from halfbyte.cli.records import DerivationRecord
 from halfbyte.formats import Format, bundled, names
 from halfbyte.formats.derivation import METHODS, Derivation, Errors
@@ -92,7 +92,7 @@ def derive(
         print_json([record])
         return
     _show(derivation, fmt)
-    console.print(f"wrote {path}", highlight=False)
+    say(f"wrote {path}")
 
 
 def _check(

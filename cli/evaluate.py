@@ -17,7 +17,7 @@ from halfbyte.cli.options import (
     load_formats,
     named_formats,
 )
-from halfbyte.cli.output import console, number, print_json, progress, table
+from halfbyte.cli.output import number, print_json, progress, say, table
 from halfbyte.formats import Format, load
 
 if TYPE_CHECKING:
@@ -220,7 +220,7 @@ def evaluate(
         print_json([each.record for each in found])
         return
     show_evaluations(found)
-    console.print(f"wrote {', '.join(path.name for path in written)} in {folder}")
+    say(f"wrote {', '.join(path.name for path in written)} in {folder}")
 
 
 def _stored(reference: "ModelReference") -> "StoredFormat | None":

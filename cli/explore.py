@@ -11,7 +11,7 @@ import typer
 from halfbyte.base import UserError, build_dir
 from halfbyte.cli.look import Annotate, PictureWidth, Transparent, folder_of_run, look_of
 from halfbyte.cli.options import Jobs, Json
-from halfbyte.cli.output import console, print_json, progress, rate_progress, table
+from halfbyte.cli.output import console, print_json, progress, rate_progress, say, table
 
 if TYPE_CHECKING:
     from halfbyte.area.exploration import Exploration, Space
@@ -167,7 +167,7 @@ def _report(
     )
     table(space.title, columns, rows, caption)
     names = ", ".join(path.name for path in written if path.parent == folder)
-    console.print(f"wrote {names}, and formats/ in {folder}")
+    say(f"wrote {names}, and formats/ in {folder}")
 
 
 def _report_units(
@@ -195,7 +195,7 @@ def _report_units(
         "Netlists are not proved."
     )
     table(space.title, columns, rows, caption)
-    console.print(f"wrote {', '.join(path.name for path in written)} in {folder}")
+    say(f"wrote {', '.join(path.name for path in written)} in {folder}")
 
 
 def _show(found: "Exploration") -> None:

@@ -8,7 +8,7 @@ import typer
 
 from halfbyte.base import build_dir, versions_of, write_atomically
 from halfbyte.cli.evaluate import evaluate_formats, pick_recipe
-from halfbyte.cli.output import console, progress, table
+from halfbyte.cli.output import progress, say, table
 
 if TYPE_CHECKING:
     from halfbyte.accuracy import Evaluation
@@ -58,7 +58,7 @@ def findings(output: Output = None) -> None:
     for each in answered:
         rows = [[row.where, row.figure, row.interval, row.verdict] for row in each.rows]
         table(each.statement, ["", ">ours", ">95 %", "verdict"], rows, f"paper: {each.paper}")
-    console.print(f"wrote {path}")
+    say(f"wrote {path}")
 
 
 def _evaluations(model: str, wanted: "list[Case]") -> "dict[Case, Evaluation]":

@@ -8,7 +8,7 @@ import typer
 
 from halfbyte.base import UserError, versions_of, write_atomically
 from halfbyte.cli.options import Activation, Jobs, Json, load_optional
-from halfbyte.cli.output import console, print_json, progress, table
+from halfbyte.cli.output import print_json, progress, say, table
 from halfbyte.cli.records import GatesRecord
 from halfbyte.formats import load
 
@@ -94,4 +94,4 @@ def gates(
         "the products of the format's values.",
     )
     if output is not None:
-        console.print(f"wrote {output}", highlight=False)
+        say(f"wrote {output}")

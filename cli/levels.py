@@ -8,7 +8,7 @@ from halfbyte.base import UserError
 from halfbyte.cli.array import ARRAY, DEFAULT_SIDE
 from halfbyte.cli.dot import DOT
 from halfbyte.cli.hardware import MAC, Hardware
-from halfbyte.cli.output import console, print_json, table
+from halfbyte.cli.output import console, print_json, say, table
 from halfbyte.formats import Format
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def rank_levels(
         return
     for name, levels in found.items():
         _show(name, levels)
-    console.print(f"wrote {', '.join(path.name for path in written)} in {folder}")
+    say(f"wrote {', '.join(path.name for path in written)} in {folder}")
 
 
 def _kinds(lanes: int, scale: str) -> dict[str, tuple[str, Hardware]]:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from halfbyte.base import write_atomically
-from halfbyte.cli.output import console, progress
+from halfbyte.cli.output import progress, say
 from halfbyte.cli.units import Codes, check_codes
 
 __all__ = ["operands"]
@@ -31,7 +31,7 @@ def operands(
         update(0, 1, "")
         data = _collect(model, packets, codes)
     write_atomically(output, data)
-    console.print(f"wrote {output} ({len(data):,} bytes)")
+    say(f"wrote {output} ({len(data):,} bytes)")
 
 
 def _collect(model: str, packets: bool, codes: str) -> bytes:

@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+import textwrap
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ __all__ = [
     "print_json",
     "progress",
     "rate_progress",
+    "say",
     "show_all_columns",
     "table",
     "versions_text",
@@ -40,6 +42,15 @@ _is_wide = False
 _status = Console(stderr=True)
 _NARROWEST_CAPTION = 72
 _SILENCE_SECONDS = 30.0  # between lines of progress in a log
+
+
+def say(text: str, *, style: str | None = None, width: int | None = None) -> None:
+    """Print plain text. It is wrapped between words only, so that paths can be copied."""
+    wrap = textwrap.TextWrapper(
+        width or console.width, break_long_words=False, break_on_hyphens=False
+    )
+    lines = "\n".join(wrap.fill(line) for line in text.split("\n"))
+    console.print(lines, style=style, markup=False, highlight=False, soft_wrap=True)
 
 
 def print_json(records: Sequence[Record | JsonObject]) -> None:
@@ -89,7 +100,7 @@ def table(
     # Under a narrow table, a caption as narrow as the table would be hard to read.
     width = max(_NARROWEST_CAPTION, console.measure(drawn).maximum)
     for note in filter(None, notes):
-        console.print(note, style="table.caption", highlight=False, width=min(width, console.width))
+        say(note, style="table.caption", width=min(width, console.width))
 
 
 def _fitting(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:

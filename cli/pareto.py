@@ -34,7 +34,7 @@ from halfbyte.cli.options import (
     load_formats,
     pick_technology,
 )
-from halfbyte.cli.output import console, print_json, progress, table
+from halfbyte.cli.output import console, print_json, progress, say, table
 from halfbyte.cli.units import show_lossless
 from halfbyte.formats import Format, load
 
@@ -221,8 +221,8 @@ def pareto(
         table("The paper's claims", head, answers, "paper: Dotzel et al., 2024; why: claims.md")
     best = ", ".join(measured_frontier(chosen, areas, accuracies, cost))
     console.print(f"on the frontier, from the least {cost.name.replace('_', ' ')}: {best or '-'}")
-    console.print(f"wrote {', '.join(path.name for path in written)} in {folder}")
-    console.print(f"open {page} in a browser: all figures, to sort, filter and compare")
+    say(f"wrote {', '.join(path.name for path in written)} in {folder}")
+    say(f"open {page} in a browser: all figures, to sort, filter and compare")
 
 
 def _lossless(reference: "ModelReference", technology: "Technology") -> "LosslessRecord":

@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from halfbyte.cli.look import Annotate, PictureWidth, Transparent, folder_of_run, look_of
 from halfbyte.cli.options import Json
-from halfbyte.cli.output import console, number, print_json, progress, table
+from halfbyte.cli.output import console, number, print_json, progress, say, table
 
 if TYPE_CHECKING:
     from halfbyte.accuracy.profile import TensorProfile
@@ -91,7 +91,7 @@ def profile(
     _show(found)
     if source.left_out:
         console.print(f"left out: {escape(', '.join(source.left_out))}", highlight=False)
-    console.print(f"wrote {', '.join(path.name for path in files)} in {folder}")
+    say(f"wrote {', '.join(path.name for path in files)} in {folder}")
 
 
 def _show(profiles: Sequence["TensorProfile"]) -> None:

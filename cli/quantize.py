@@ -9,7 +9,7 @@ from rich.markup import escape
 from halfbyte.base import UserError, build_dir
 from halfbyte.cli.evaluate import Block, RecipeName, pick_recipe
 from halfbyte.cli.options import Json, OldFormat, OneFormat, named_format
-from halfbyte.cli.output import console, number, print_json, progress, table
+from halfbyte.cli.output import number, print_json, progress, say, table
 from halfbyte.formats import load
 
 if TYPE_CHECKING:
@@ -133,4 +133,4 @@ def quantize(
     if chosen.activations is not None:
         caption += "; activations are quantized when the model runs: nothing is stored for them"
     table(f"{fmt.title}", columns, [row], caption)
-    console.print(f"wrote {target}")
+    say(f"wrote {target}")

@@ -33,7 +33,7 @@ from halfbyte.cli.options import (
     load_optional,
     pick_operands,
 )
-from halfbyte.cli.output import console, number, print_json, progress, table
+from halfbyte.cli.output import console, number, print_json, progress, say, table
 
 if TYPE_CHECKING:
     from halfbyte.area import SynthesisRecord
@@ -150,7 +150,7 @@ def rank(
         _show(clocked, f"clock of {fo4:g} FO4 delays", ("area_um2", "slack_ps", "glitch_energy_fj"))
     for line in _changes(relaxed, clocked, fo4):
         console.print(line, highlight=False)
-    console.print(f"wrote {path}")
+    say(f"wrote {path}")
 
 
 def _show(columns: "Columns", constraint: str, fields: Sequence[str]) -> None:

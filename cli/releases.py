@@ -12,7 +12,7 @@ from halfbyte.base import UserError, build_dir, versions_of
 from halfbyte.base.tables import write_json
 from halfbyte.cli.look import Annotate, PictureWidth, Transparent, look_of
 from halfbyte.cli.options import FormatNames, Jobs, Json, load_formats
-from halfbyte.cli.output import console, print_json, progress, table
+from halfbyte.cli.output import print_json, progress, say, table
 
 if TYPE_CHECKING:
     from halfbyte.formats import Format
@@ -72,7 +72,7 @@ def releases(
         return
     columns, rows = release_rows(found)
     table("MACs by release", columns, rows, f"{found[-1].technology}, no clock; 256 terms")
-    console.print(f"wrote {', '.join(path.name for path in written)} in {target}")
+    say(f"wrote {', '.join(path.name for path in written)} in {target}")
 
 
 def _measure(

@@ -9,7 +9,7 @@ import typer
 from halfbyte.base import JsonObject, UserError, build_dir
 from halfbyte.base.results import kept_results, read_results
 from halfbyte.cli.options import Json
-from halfbyte.cli.output import console, number, print_json, table
+from halfbyte.cli.output import console, number, print_json, say, table
 
 __all__ = ["diff", "report"]
 
@@ -44,7 +44,7 @@ def report(files: Files = None, output: Output = None) -> None:
     write_page(path, records, build_dir() / "netlists")
     if files:
         _say_left_out(records)
-    console.print(f"wrote {path}: open it in a browser", soft_wrap=True)
+    say(f"wrote {path}: open it in a browser")
 
 
 def diff(

@@ -23,7 +23,15 @@ from halfbyte.cli.options import (
     pick_operands,
     pick_technology,
 )
-from halfbyte.cli.output import console, number, print_json, progress, table, versions_text
+from halfbyte.cli.output import (
+    console,
+    number,
+    print_json,
+    progress,
+    say,
+    table,
+    versions_text,
+)
 from halfbyte.cli.rounding import rounded_areas, rounding_lines
 from halfbyte.cli.units import MAC, Codes, Lanes, Symbols, UnitName, check_unit, synth_unit
 
@@ -185,7 +193,7 @@ def _deliver(
         files = deliver(design, record, technology, folder)
         if not quiet:
             names = ", ".join(path.name for path in files.values())
-            console.print(f"{record.pair}: {names} in {folder}", highlight=False, soft_wrap=True)
+            say(f"{record.pair}: {names} in {folder}")
 
 
 def _say_where(records: "Sequence[SynthesisRecord]") -> None:
@@ -194,7 +202,7 @@ def _say_where(records: "Sequence[SynthesisRecord]") -> None:
 
     for record in filter(lambda each: each.netlist, records):
         path = netlist_path(str(record.netlist))
-        console.print(f"netlist of {record.pair}: {path}", highlight=False, soft_wrap=True)
+        say(f"netlist of {record.pair}: {path}")
 
 
 def _synth_dots(

@@ -20,7 +20,7 @@ __all__ = [
 ]
 
 _LEAST_SPACE = 1 << 20
-_UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR)
+_UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
 
 
 class _ClosedOutput(io.TextIOBase):

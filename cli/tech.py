@@ -7,7 +7,7 @@ import typer
 
 from halfbyte.base import write_atomically
 from halfbyte.cli.options import Json
-from halfbyte.cli.output import console, number, print_json, progress, table
+from halfbyte.cli.output import number, print_json, progress, say, table
 from halfbyte.cli.records import CardRecord
 from halfbyte.cli.writable import check_output
 
@@ -83,4 +83,4 @@ def distill_card(
         update(0, 1, libraries[0].name)
         card = distill(libraries, name=name, title=title, source=source, licence=licence)
     write_atomically(output, card)
-    console.print(f"wrote {output} ({len(card):,} bytes)")
+    say(f"wrote {output} ({len(card):,} bytes)")

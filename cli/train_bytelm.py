@@ -7,7 +7,7 @@ import typer
 
 from halfbyte.base import build_dir
 from halfbyte.cli.options import Json
-from halfbyte.cli.output import console, print_json, progress
+from halfbyte.cli.output import print_json, progress, say
 
 __all__ = ["train_bytelm"]
 
@@ -43,4 +43,4 @@ def train_bytelm(
     if json:
         print_json([facts])
         return
-    console.print(f"{facts.bits} bits per byte on held-out modules; wrote {folder}")
+    say(f"{facts.bits} bits per byte on held-out modules; wrote {folder}")

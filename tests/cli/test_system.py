@@ -109,6 +109,7 @@ def test_strange_variables_change_nothing(tmp_path):
     [
         (errno.EROFS, "build/rtl/x.v", "build/rtl/x.v cannot be written (Read-only file system): "),
         (errno.ENOTDIR, "build/x", "(Not a directory): set HALFBYTE_BUILD to another folder"),
+        (errno.EEXIST, "build/netlists", "(File exists): set HALFBYTE_BUILD to another folder"),
         (errno.EACCES, "mine/x.v", "mine/x.v: Permission denied"),
         (errno.EFBIG, None, "larger than this shell allows: raise the limit (ulimit -f)"),
         (errno.ENOSPC, None, "No space is left on the disk or device that is written to"),

@@ -46,3 +46,11 @@ def test_what_is_shown_is_whole(printed, width):
 
 def test_wide_shows_all(printed):
     assert all(cell in printed(40, wide=True) for cell in ROWS[0])
+
+
+def test_paths_are_neither_broken_nor_read_as_markup(monkeypatch, capsys):
+    path = f"build/{'long-' * 20}[b]/plot.png"
+    monkeypatch.setenv("COLUMNS", "40")
+    output.say(f"wrote the plots of this run and their data in {path}")
+    output.table("Title", COLUMNS, ROWS, f"also in {path}")
+    assert capsys.readouterr().out.splitlines().count(path) == 2
