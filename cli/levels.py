@@ -122,7 +122,10 @@ def _show(technology: str, levels: "Sequence[Level]") -> None:
     caption = f"µm² per product of a cycle; in brackets: over {BASELINE}"
     table(f"Formats from MAC to array, {technology}", columns, rows, caption)
     changes = order_changes({titles[each.name]: each.records for each in levels}, "area_um2")
-    console.print(f"the order changes for {len(changes)} pairs, by more than 1 %:")
+    if not changes:
+        console.print("no two formats change their order by more than 1 %")
+        return
+    console.print(f"pairs that change their order by more than 1 %: {len(changes)}")
     for change in changes:
         console.print(
             f"  {change.first} before {change.second}: {'; '.join(change.first_better)} | "
