@@ -1,8 +1,6 @@
 """Measure speeds from file to file, and of models whose weights stay compressed."""
 
-import statistics
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -11,46 +9,15 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from halfbyte.base import ToolError, versions_of
+from halfbyte.base import ToolError
 from halfbyte.checkpoints.dfloat11.container import Coding, compress_file, decompress_file
 from halfbyte.checkpoints.dfloat11.loading import load
 from halfbyte.checkpoints.dfloat11.modules import CompressedLinear
 from halfbyte.checkpoints.tensor_file import TensorFile, TensorFileWriter
-from halfbyte.golden.dfloat11.native import engine
-from halfbyte.golden.dfloat11.threads import cores
+from halfbyte.golden.dfloat11.bench import timed_record
 from halfbyte.golden.records import CodecBenchRecord
 
 __all__ = ["benchmark_files", "benchmark_models"]
-
-
-def _timed(function: Callable[[], object], repeats: int) -> tuple[float, float]:
-    """Median seconds by the clock, and of all cores. A first run compiles and fills caches."""
-    times = []
-    for _ in range(repeats + 1):
-        begin = time.perf_counter(), time.process_time()
-        function()
-        times.append((time.perf_counter() - begin[0], time.process_time() - begin[1]))
-    clock, busy = (statistics.median(each) for each in zip(*times[1:], strict=True))
-    return clock, busy
-
-
-def _record(
-    what: str, function: Callable[[], object], elements: int, size: int, repeats: int
-) -> CodecBenchRecord:
-    seconds, core_seconds = _timed(function, repeats)
-    return CodecBenchRecord(
-        benchmark="dfloat11",
-        what=what,
-        elements=elements,
-        seconds=seconds,
-        core_seconds=core_seconds,
-        weights_per_second=elements / seconds,
-        bits_per_weight=8 * size / elements,
-        repeats=repeats,
-        cores=cores(),
-        versions=versions_of("halfbyte", "numba", "torch"),
-        engine=engine(),
-    )
 
 
 def _anew(job: Callable[[], object], target: Path) -> None:
@@ -86,7 +53,7 @@ def benchmark_files(
             }
             for what, (target, job) in jobs.items():
                 title = f"{layout}, file to file, {what}"
-                record = _record(title, partial(_anew, job, target), elements, 0, repeats)
+                record = timed_record(title, partial(_anew, job, target), elements, 0, repeats)
                 bits = 8 * packed.stat().st_size / elements
                 records.append(replace(record, bits_per_weight=bits))
             if plain.read_bytes() != source.read_bytes():
@@ -138,5 +105,5 @@ def benchmark_models(
             what, size = f"model {title}, tokens: {count}", _stored_bytes(model)
             with torch.inference_mode():
                 run = partial(model, input_ids=ids, use_cache=False)
-                records.append(_record(what, run, weights, size, repeats))
+                records.append(timed_record(what, run, weights, size, repeats))
     return records

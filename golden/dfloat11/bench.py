@@ -6,7 +6,7 @@ import io
 import statistics
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,9 +22,10 @@ from halfbyte.golden.dfloat11.peers import peers
 from halfbyte.golden.dfloat11.threads import cores
 from halfbyte.golden.records import CodecBenchRecord
 
-__all__ = ["benchmark_codec", "encode_with_package", "package_encoder"]
+__all__ = ["benchmark_codec", "encode_with_package", "package_encoder", "timed_record"]
 
 INSTALL = "pip install --no-deps dfloat11==0.5.0 dahuffman==0.4.2"
+_PEERS = ("dfloat11", "zipnn", "openzl")
 PACKAGE_ELEMENTS = 1 << 20  # for its encoder, which takes about a second for them
 
 
@@ -155,13 +156,37 @@ def benchmark_codec(
     records: list[CodecBenchRecord] = []
     for name, run in runs.items():
         on_progress(len(records), len(runs), name)
-        records.append(_record(name, run.function, run.elements, run.size, run.repeats))
+        job = run.function, run.elements, run.size, run.repeats
+        records.append(timed_record(name, *job, tools=_PEERS))
     return records
 
 
-def _record(
-    name: str, function: Callable[[], object], elements: int, size: int, repeats: int
+def timed_record(
+    name: str,
+    function: Callable[[], object],
+    elements: int,
+    size: int,
+    repeats: int,
+    tools: Sequence[str] = (),
 ) -> CodecBenchRecord:
+    """The record of a job that is run ``repeats`` times.
+
+    Parameters
+    ----------
+    name : str
+        What the job does.
+    function : callable
+        The job.
+    elements : int
+        Weights that it works on.
+    size : int
+        Bytes of their compressed form.
+    repeats : int
+        Runs whose median counts. If there are several, another one comes before them, to compile
+        and to fill caches.
+    tools : sequence of str
+        Packages whose versions are recorded, beside halfbyte, numba and PyTorch.
+    """
     seconds, core_seconds = _medians(function, repeats)
     return CodecBenchRecord(
         benchmark="dfloat11",
@@ -173,6 +198,6 @@ def _record(
         bits_per_weight=8 * size / elements,
         repeats=repeats,
         cores=cores(),
-        versions=versions_of("halfbyte", "numba", "dfloat11", "zipnn", "openzl"),
+        versions=versions_of("halfbyte", "numba", "torch", *tools),
         engine=engine(),
     )
