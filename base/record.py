@@ -124,7 +124,7 @@ def _reader(kind: Any) -> _Reader:
         return _object_of(_reader(get_args(kind)[1]))
     if issubclass(kind, Record):
         return lambda value, place: _read(kind, value, place)
-    # An integer is allowed where a number is expected. A boolean is no number.
+    # An integer is allowed where a number is expected. A boolean is refused there.
     wanted = (int, float) if kind is float else (kind,)
 
     def read(value: object, place: str) -> object:

@@ -53,7 +53,7 @@ class StoredWeight:
         A name that tensors share if they become one matrix of the model. They then share the
         layer's clipping ratio, and the scale of the whole tensor if there is one.
     kind : str
-        The class of the layer in the model; empty if there is no model.
+        The class of the layer in the model; empty where the weight comes without a model.
     """
 
     tensor: StoredTensor

@@ -187,7 +187,8 @@ def parse_text(text: str, *, lut_bits: int | None = None) -> Format:
     Raises
     ------
     FormatError
-        The text is no format. The message is one line: what is wanted, and what was given.
+        The text does not describe a format. The message is one line: what is wanted, and what was
+        given.
     """
     try:
         data = parse_mapping(text, "A format file")

@@ -85,7 +85,7 @@ def load_recipe(reference: str | Path) -> Recipe:
     """The recipe that ``reference`` names: a shipped name, or a path that ends in ``.yaml``.
 
     Raises UserError for an unknown name, with all names and the most similar one, or for a file
-    that is no recipe.
+    that does not hold a recipe.
     """
     text = str(reference)
     if isinstance(reference, Path) or text.endswith((".yaml", ".yml")):

@@ -35,7 +35,8 @@ def blaming(name: str) -> Iterator[None]:
 def layers_of(matrices: Mapping[str, WeightMatrix]) -> dict[str, WeightMatrix]:
     """All weights whose inputs can be watched. A shared weight is listed once, by its first name.
 
-    Of a recurrent layer, only the first weight is listed: it multiplies the layer's inputs.
+    A recurrent layer has several weights. Only the first is listed, which multiplies the layer's
+    inputs.
     """
     found: dict[object, tuple[str, WeightMatrix]] = {}
     for name, matrix in matrices.items():

@@ -28,8 +28,8 @@ __all__ = ["QuantizationNoise", "quantized"]
 class QuantizationNoise:
     """Signal-to-quantization-noise ratios of the weights, in dB.
 
-    A ratio is infinite if there is no noise. There are no layers if the recipe does not quantize
-    weights.
+    A ratio is infinite where the weights did not change. If the recipe does not quantize weights,
+    no layer is listed.
 
     Parameters
     ----------

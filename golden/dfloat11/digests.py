@@ -85,7 +85,7 @@ class Reading:
     Parameters
     ----------
     whole : Digest, optional
-        Of a file that the tensor is in; its bytes are added there, too.
+        The digest of the file that holds the tensor. It takes the same bytes.
     """
 
     def __init__(self, whole: Digest | None = None) -> None:

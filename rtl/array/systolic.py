@@ -19,8 +19,8 @@ class SystolicArray(ArrayGrid):
     ``sums`` 2 + c + 2 r cycles later, while ``valid`` is high. From one ``take`` to the next there
     must be at least 2 rows - 1 cycles.
 
-    There is no reset. ``valid`` is unknown at first, until 2 rows + columns cycles without ``take``
-    have passed.
+    The array does not have a reset. At first ``valid`` is unknown. It is known after
+    2 rows + columns cycles without ``take``.
 
     Parameters
     ----------

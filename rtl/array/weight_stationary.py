@@ -32,8 +32,8 @@ class WeightStationaryArray(ArrayGrid):
 
     ``clear`` goes with all tokens of a sum's first tile, ``take`` with those of its last. The
     result of column c appears at ``sums`` rows + 1 + c cycles after ``take``, while ``valid`` is
-    high. There is no reset. ``valid`` is unknown at first, until rows + columns + 1 cycles without
-    ``take`` have passed.
+    high. The array does not have a reset. At first ``valid`` is unknown. It is known after
+    rows + columns + 1 cycles without ``take``.
 
     Parameters
     ----------
