@@ -7,7 +7,7 @@ from typing import Any
 from halfbyte.base import UserError
 from halfbyte.formats import Format, ScaleCode, find_scale_code
 from halfbyte.rtl.dot import Accumulator, DotSpec
-from halfbyte.rtl.dot.spec import MAX_LANES
+from halfbyte.rtl.dot.numbers import MAX_LANES
 
 __all__ = ["DOT", "MAC", "UNIT_KEYS", "UnitAxes", "unit_axes"]
 

@@ -2,7 +2,8 @@
 
 from halfbyte.rtl.dot.adders import AdderStyle, FinalAdder
 from halfbyte.rtl.dot.lane import Lane, LaneBits, lane_architectures, lane_bits
-from halfbyte.rtl.dot.spec import Accumulator, DotSpec
+from halfbyte.rtl.dot.numbers import Accumulator
+from halfbyte.rtl.dot.spec import DotSpec
 from halfbyte.rtl.dot.unit import DotUnit
 
 __all__ = [

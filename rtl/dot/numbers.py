@@ -1,0 +1,327 @@
+"""``DotNumbers``: what a dot-product unit computes, and the widths of its numbers."""
+
+import enum
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any
+
+from halfbyte.base import UserError
+from halfbyte.formats import (
+    MAX_ACC_WIDTH,
+    Format,
+    Overflow,
+    ScaleCode,
+    check_acc_width,
+    check_terms,
+    lossless_acc_width,
+    product_extremes,
+    signed_width,
+)
+from halfbyte.rtl.dot.adders import PLAIN, AdderStyle, FinalAdder
+from halfbyte.rtl.dot.lane import LaneBits, lane_bits
+from halfbyte.rtl.spec import AUTO
+
+__all__ = ["MAX_LANES", "Accumulator", "DotNumbers"]
+
+MAX_LANES = 1024
+# Bits of the significand of FP64, in which the golden model adds blocks.
+MAX_BLOCK_BITS = 53
+FP32_BITS = 32
+
+
+class Accumulator(enum.Enum):
+    """The number type in which the lanes' sums are accumulated."""
+
+    INTEGER = "integer"
+    """Two's complement, in units of both quanta's product; no scales."""
+
+    FP32 = "fp32"
+    """IEEE 754, rounded once to nearest even for every block."""
+
+    EXACT = "exact"
+    """Two's complement that holds every scaled block without rounding."""
+
+
+@dataclass(frozen=True)
+class DotNumbers:
+    """The parameters of a dot-product unit, and the widths and values that follow from them.
+
+    :class:`halfbyte.rtl.dot.DotUnit` says what the unit does.
+
+    Parameters
+    ----------
+    weight, activation : Format
+        Operand formats.
+    lanes : int
+        Products per cycle.
+    architecture : str
+        Architecture of a lane (:func:`halfbyte.rtl.dot.lane_architectures`), or ``auto`` to let
+        synthesis choose the smallest.
+    accumulator : Accumulator
+        The number type in which sums are accumulated.
+    scale : ScaleCode, optional
+        Type of the blocks' scales; for FP32 and exact accumulators.
+    block : int, optional
+        Products that share a scale, a multiple of the number of lanes. Default: the number of
+        lanes.
+    terms : int
+        Products that an integer or exact accumulator holds without loss.
+    acc_width : int, optional
+        Bits of that accumulator, instead of the lossless width.
+    overflow : Overflow
+        What an integer accumulator does with sums outside its range; an exact one wraps.
+    window : (int, int), optional
+        Lowest and highest exponent of the product of both scales that an exact accumulator can
+        take. Default: all exponents.
+    final_adder : FinalAdder
+        The last adder of the tree, and of the sums in an FP32 stage.
+    adders : AdderStyle
+        The full adders of the library that the unit is meant for.
+    chained : bool
+        Whether the unit adds to a port instead of its own accumulator, as the elements of a
+        weight-stationary array do.
+
+    Raises
+    ------
+    ArchitectureError, TypeError, ValueError
+        On construction.
+    """
+
+    weight: Format
+    activation: Format
+    lanes: int
+    architecture: str = AUTO
+    accumulator: Accumulator = Accumulator.INTEGER
+    scale: ScaleCode | None = None
+    block: int | None = None
+    terms: int = 256
+    acc_width: int | None = None
+    overflow: Overflow = Overflow.WRAP
+    window: tuple[int, int] | None = None
+    final_adder: FinalAdder = FinalAdder.RIPPLE
+    adders: AdderStyle = PLAIN
+    chained: bool = False
+
+    def __post_init__(self) -> None:
+        for side, fmt in (("Weight", self.weight), ("Activation", self.activation)):
+            if not isinstance(fmt, Format):
+                raise TypeError(f"{side} must be a Format, not {fmt!r}")
+        if isinstance(self.lanes, bool) or not isinstance(self.lanes, int):
+            raise TypeError(f"Lanes must be an int, not {self.lanes!r}")
+        if not 1 <= self.lanes <= MAX_LANES:
+            raise UserError(f"Lanes must be 1 to {MAX_LANES}, not {self.lanes}")
+        check_terms(self.terms)
+        if self.architecture != AUTO:
+            lane_bits(self.weight, self.activation, self.architecture)
+        self._check_block()
+        self._check_accumulator()
+        self._check_window()
+        check_acc_width(self.width)
+
+    def _check_block(self) -> None:
+        if self.block is None:
+            return
+        if isinstance(self.block, bool) or not isinstance(self.block, int) or self.block < 1:
+            raise UserError(f"Block must be a number of products, not {self.block!r}")
+        if self.block < self.lanes:
+            raise UserError(
+                f"{self.lanes} lanes take more than a block of {self.block} in a cycle, and a unit "
+                f"rounds once a cycle, after one block: take units of at most {self.block} lanes"
+            )
+        if self.block % self.lanes:
+            raise UserError(
+                f"Lanes must divide the block, and {self.lanes} do not divide {self.block}"
+            )
+        if self.scale is None and self.block != self.lanes:
+            raise UserError("A block is what shares a scale: give a scale format, or no block")
+        if self.chained and self.gathers:
+            raise UserError(
+                "An element that keeps its weights adds a whole block a cycle: take as many lanes "
+                f"as the block has products, {self.block}, not {self.lanes}"
+            )
+
+    def _check_accumulator(self) -> None:
+        kind = self.accumulator
+        if kind is Accumulator.INTEGER and self.scale is not None:
+            raise UserError("An integer accumulator takes no scales: choose fp32 or exact")
+        if kind is Accumulator.EXACT and self.scale is None:
+            raise UserError("An exact accumulator is for scaled blocks: give a scale format")
+        if kind is not Accumulator.INTEGER and self.overflow is not Overflow.WRAP:
+            raise UserError(f"Only an integer accumulator can saturate, not {kind.value}")
+        if kind is Accumulator.FP32 and self.acc_width not in (None, FP32_BITS):
+            raise UserError(f"An FP32 accumulator has {FP32_BITS} bits, not {self.acc_width}")
+        if kind is Accumulator.FP32 and self.significand_bits > MAX_BLOCK_BITS:
+            raise UserError(
+                f"A block may have at most {MAX_BLOCK_BITS} significant bits, not "
+                f"{self.significand_bits}: take fewer lanes or a narrower format"
+            )
+
+    def _check_window(self) -> None:
+        if self.accumulator is not Accumulator.EXACT:
+            if self.window is not None:
+                raise UserError("A window of exponents is for an exact accumulator")
+            return
+        assert self.scale is not None  # noqa: S101
+        if self.window is None and self.width > MAX_ACC_WIDTH:
+            raise UserError(
+                f"An exact accumulator for {self.scale.title} scales would have {self.width} bits, "
+                f"more than {MAX_ACC_WIDTH}: give a window of exponents"
+            )
+        if self.window is not None and self.window[0] > self.window[1]:
+            low, high = self.window
+            raise UserError(f"A window of exponents goes from low to high, not {low} to {high}")
+
+    @property
+    def block_size(self) -> int:
+        """Products that share a scale."""
+        return self.block or self.lanes
+
+    @property
+    def is_fp32(self) -> bool:
+        """Whether the accumulator is FP32."""
+        return self.accumulator is Accumulator.FP32
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the accumulator holds scaled blocks in fixed point."""
+        return self.accumulator is Accumulator.EXACT
+
+    @property
+    def gathers(self) -> bool:
+        """Whether a block's sum takes several cycles."""
+        return self.is_fp32 and self.cycles_per_block > 1
+
+    @property
+    def ripples(self) -> bool:
+        """Whether the carries of the last adder ripple."""
+        return self.final_adder is FinalAdder.RIPPLE
+
+    @property
+    def style(self) -> AdderStyle:
+        """How the unit's sums are made."""
+        return replace(self.adders, final=self.final_adder)
+
+    @property
+    def adds_base(self) -> bool:
+        """Whether the tree adds a register's value to the products."""
+        return self.gathers or self.accumulator is Accumulator.INTEGER
+
+    @property
+    def lane_bits(self) -> LaneBits:
+        """The values of a lane's bits."""
+        return lane_bits(self.weight, self.activation, self.architecture)
+
+    @property
+    def cycles_per_block(self) -> int:
+        """Cycles that a block takes."""
+        return self.block_size // self.lanes
+
+    @property
+    def sum_width(self) -> int:
+        """Bits of the exact sum of all lanes."""
+        return self._sum_of(self.lanes)
+
+    @property
+    def block_width(self) -> int:
+        """Bits of the exact sum of a block."""
+        return self._sum_of(self.block_size)
+
+    @property
+    def tree_width(self) -> int:
+        """Bits of the tree's output."""
+        if self.accumulator is not Accumulator.INTEGER:
+            return self.block_width if self.is_fp32 else self.sum_width
+        # A saturating accumulator must see the true sum.
+        whole = max(self.width, self.sum_width) + 1
+        return whole if self.overflow is Overflow.SATURATE else self.width
+
+    def _sum_of(self, products: int) -> int:
+        low, high = product_extremes(self.weight, self.activation)
+        return signed_width(min(products * low, 0), max(products * high, 0))
+
+    @property
+    def significand_bits(self) -> int:
+        """Bits of a block's magnitude times the significands of both scales."""
+        low, high = product_extremes(self.weight, self.activation)
+        largest = self.scale.largest_significand if self.scale else 1
+        return (self.block_size * max(-low, high) * largest**2).bit_length()
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether no sum of an FP32 accumulator can overflow or be subnormal.
+
+        Sums are multiples of the least block. They stop growing once a block is less than half a
+        unit in the last place. This is so at 2^25 times the largest block.
+        """
+        lowest, highest = self.exponent_of_quantum, self.block_width - 1 + self.exponent_of_quantum
+        if self.scale:
+            lowest += 2 * self.scale.quantum_exponent
+            integer = self.scale.largest_integer.bit_length() + self.scale.quantum_exponent
+            highest += 2 * integer
+        # Two bits of the exponent are enough to recognize NaN.
+        return lowest > -127 and highest + 26 < 64
+
+    @property
+    def quantum(self) -> Fraction:
+        """The value of one unit of the lanes' sum."""
+        return self.weight.quantum * self.activation.quantum
+
+    @property
+    def exponent_of_quantum(self) -> int:
+        """The power of two in :attr:`quantum`; an FP32 accumulator includes it in its values."""
+        return _twos(self.quantum.numerator) - _twos(self.quantum.denominator)
+
+    @property
+    def unit(self) -> Fraction:
+        """The value of 1 in the accumulator, before the tensors' own scales.
+
+        An FP32 accumulator includes the power of two in the quanta, but not a factor such as 1/5.
+        """
+        if self.accumulator is Accumulator.INTEGER:
+            return self.quantum
+        exponent = self.exponent_of_quantum
+        if self.accumulator is Accumulator.EXACT:
+            return self.quantum * Fraction(2) ** self.lowest_exponent
+        return self.quantum / Fraction(2) ** exponent
+
+    @property
+    def lowest_exponent(self) -> int:
+        """For an exact accumulator: the least exponent of the product of both scales' quanta."""
+        assert self.scale is not None  # noqa: S101
+        return self.window[0] if self.window else 2 * self.scale.quantum_exponent
+
+    @property
+    def lossless_width(self) -> int:
+        """Bits of the smallest integer or exact accumulator for ``terms`` products."""
+        if self.accumulator is not Accumulator.EXACT:
+            return lossless_acc_width(self.weight, self.activation, self.terms)
+        assert self.scale is not None  # noqa: S101
+        low, high = product_extremes(self.weight, self.activation)
+        if self.window:
+            largest = self.scale.largest_significand**2 << self.window[1] - self.window[0]
+        else:
+            largest = self.scale.largest_integer**2
+        return signed_width(min(self.terms * low * largest, 0), max(self.terms * high * largest, 0))
+
+    @property
+    def width(self) -> int:
+        """Bits of the accumulator."""
+        if self.accumulator is Accumulator.FP32:
+            return FP32_BITS
+        return self.lossless_width if self.acc_width is None else self.acc_width
+
+    @property
+    def arithmetic(self) -> dict[str, Any]:
+        """Keyword arguments of the golden model's stream: integer, FP32 or exact."""
+        formats: dict[str, Any] = {"weight": self.weight, "activation": self.activation}
+        if self.is_fp32:
+            return {**formats, "scale": self.scale}
+        if self.is_exact:
+            scales = {"scale": self.scale, "window": self.window}
+            return {**formats, **scales, "acc_width": self.width}
+        return {**formats, "acc_width": self.width, "overflow": self.overflow}
+
+
+def _twos(number: int) -> int:
+    """How often 2 divides a positive number."""
+    return (number & -number).bit_length() - 1
