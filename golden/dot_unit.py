@@ -70,12 +70,17 @@ def fp32_stream(
     """The FP32 accumulator after each cycle: ``acc <= fl((clear ? +0 : acc) + P * s)``.
 
     w_codes, a_codes: (T, lanes) uint8. clear: (T,) bool. w_scales, a_scales: (T,) uint8, the codes
-    of ``scale``. last: (T,) bool, if a block takes several cycles. The unit rounds in the last one,
-    with the scales of that cycle. Returns (T,) float32, in units of the odd factor of
-    ``weight.quantum * activation.quantum``; every NaN is 7FC00000. ``initial`` is the accumulator
-    before.
+    of ``scale``, or (T, B) if a cycle takes B blocks, whose lanes follow each other. They are added
+    in that order, each with one rounding. last: (T,) bool, if a block takes several cycles. The
+    unit rounds in the last one, with the scales of that cycle. Returns (T,) float32, in units of
+    the odd factor of ``weight.quantum * activation.quantum``; every NaN is 7FC00000. ``initial`` is
+    the accumulator before.
     """
-    sums = dot(w_codes, a_codes, weight, activation)  # (T,)
+    blocks = _blocks_per_cycle(w_scales)
+    sums = dot(_each_block(w_codes, blocks), _each_block(a_codes, blocks), weight, activation)
+    clear = _first_of_each(clear, blocks)  # (T * B,), as are sums
+    if w_scales is not None and a_scales is not None:
+        w_scales, a_scales = w_scales.reshape(-1), a_scales.reshape(-1)
     if last is None:
         last = torch.ones_like(clear)
     else:
@@ -84,7 +89,24 @@ def fp32_stream(
     values = block_values(
         sums, w_scales, a_scales, quantum=weight.quantum * activation.quantum, scale=scale
     )
-    return _by_segments(values, clear, last, initial)
+    return _by_segments(values, clear, last, initial)[blocks - 1 :: blocks]
+
+
+def _blocks_per_cycle(scales: Tensor | None) -> int:
+    """The blocks of a cycle, from the shape of their scales."""
+    return 1 if scales is None or scales.ndim == 1 else scales.shape[1]
+
+
+def _each_block(codes: Tensor, blocks: int) -> Tensor:
+    """(T, lanes) as (T * B, lanes / B)."""
+    return codes.reshape(len(codes) * blocks, codes.shape[1] // blocks)
+
+
+def _first_of_each(clear: Tensor, blocks: int) -> Tensor:
+    """(T,) as (T * B,): true for the first block of a cycle."""
+    spread = clear.new_zeros((len(clear), blocks))
+    spread[:, 0] = clear
+    return spread.reshape(-1)
 
 
 def check_block_bits(
@@ -200,10 +222,14 @@ def exact_stream(
     Operands as in :func:`fp32_stream`; units, window and NaN as in
     :func:`halfbyte.golden.dot_scalar.exact_step`. It starts at 0.
     """
-    sums = dot(w_codes, a_codes, weight, activation)
-    terms, outside = exact_terms(sums, w_scales, a_scales, scale=scale, window=window)
-    acc = accumulate(terms, clear, acc_width=acc_width)
-    return acc, sums_since(outside.long(), clear) > 0
+    blocks = _blocks_per_cycle(w_scales)
+    sums = dot(_each_block(w_codes, blocks), _each_block(a_codes, blocks), weight, activation)
+    terms, outside = exact_terms(
+        sums, w_scales.reshape(-1), a_scales.reshape(-1), scale=scale, window=window
+    )
+    clear = _first_of_each(clear, blocks)
+    acc = accumulate(terms, clear, acc_width=acc_width)[blocks - 1 :: blocks]
+    return acc, sums_since(outside.long(), clear)[blocks - 1 :: blocks] > 0
 
 
 def exact_terms(
