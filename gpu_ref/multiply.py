@@ -22,7 +22,7 @@ __all__ = [
     "refusal",
 ]
 
-# Below this, partial sums of a block can be converted to FP32 by one subtraction; see gemm_mma.h.
+# Below this, partial sums of a block can be converted to FP32 by one subtraction; see gemm_ring.h.
 SMALL = 2**22
 # dp4a and mma pad blocks to 32; where that more than quadruples the work, auto avoids mma.
 MAX_PADDING = 4

@@ -166,7 +166,7 @@ class Expand(ctypes.Structure):
 
 
 class Product(ctypes.Structure):
-    """``Product`` in expand.h."""
+    """``Product`` in product.h."""
 
     _fields_ = (
         ("a", c_void_p),

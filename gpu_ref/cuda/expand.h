@@ -84,42 +84,4 @@ HB_HD void expand_piece(const Expand &e, const Decoder &decoder, int64_t piece) 
         real ? block_step(e.from.scales[row * l.blocks + block], decoder) : 0;
 }
 
-// A block-scaled product of two expanded operands.
-struct Product {
-  const int8_t *a, *w;           // as Expand writes them
-  const float *a_steps, *w_steps;
-  Layout a_layout, w_layout;     // of equal length and block
-  float *y;                      // (a rows, w rows)
-  int64_t *overflows;            // counts results beyond FP32
-};
-
-// The first row and column of a tile of the result.
-struct Corner {
-  int64_t row, column;
-};
-
-// The order in which tiles of the result are computed: GROUP tiles across, for all rows, before the
-// next ones. So the operands that they share stay in a GPU's L2 cache.
-struct Tiling {
-  static constexpr int64_t GROUP = 16;
-  int64_t rows, columns, down, across;
-
-  HB_HD Tiling(const Product &p, int64_t rows, int64_t columns)
-      : rows(rows),
-        columns(columns),
-        down((p.a_layout.rows + rows - 1) / rows),
-        across((p.w_layout.rows + columns - 1) / columns) {}
-
-  HB_HD int64_t count() const { return down * across; }
-
-  HB_HD Corner corner(int64_t index) const {
-    const int64_t first = index / (GROUP * down) * GROUP;
-    const int64_t width = across - first < GROUP ? across - first : GROUP;
-    const int64_t within = index - first * down;
-    return {within / width * rows, (first + within % width) * columns};
-  }
-};
-
-HB_HD bool exceeds_fp32(float x) { return magnitude_bits(x) >= INFINITY_BITS; }
-
 }  // namespace halfbyte

@@ -7,8 +7,8 @@
 // in parallel. Then each lane adds the terms of one result in the order of the blocks.
 #pragma once
 
-#include "expand.h"
 #include "machine.h"
+#include "product.h"
 
 namespace halfbyte {
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "api.h"
+#include "gemm_mma.h"
 #include "gemm_wgmma.h"
 
 namespace halfbyte {
