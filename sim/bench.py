@@ -47,7 +47,7 @@ class Testbench:
         self._clock.start(start_high=False)
 
     async def run(self) -> None:
-        """Drive the whole stream and check it; the report says how many cycles were checked."""
+        """Drive the whole stream and check it; the report says how many products were checked."""
         mismatch = None
         try:
             self.start_clock()
@@ -78,8 +78,7 @@ class Testbench:
             await rising
 
     async def _monitor(self) -> None:
-        """Read the accumulators on each falling edge, starting with the first one that has a
-        result."""
+        """Read the accumulators on each falling edge, from the first one that has a result."""
         falling, acc, scoreboard = FallingEdge(self._dut.clk), self._dut.acc, self.scoreboard
         for _ in range(self._plan.layout.latency):
             await falling

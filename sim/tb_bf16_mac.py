@@ -21,7 +21,8 @@ CLOCK_PERIOD_NS = 10
 async def _drive_and_check(dut: Any, plan: Bf16Plan, scenario: str) -> int:
     """Apply each row after a rising edge; the accumulator has its result after the next one.
 
-    It is read on the falling edge before the one that overwrites it. Returns the rows compared.
+    The bench reads the result on the falling edge that follows. Returns the number of rows
+    compared.
     """
     at = plan.ports.input_offsets
     rising, falling = RisingEdge(dut.clk), FallingEdge(dut.clk)

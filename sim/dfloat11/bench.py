@@ -91,8 +91,7 @@ class Testbench:
         self._cycles: list[int] = []
 
     async def run(self) -> None:
-        """Drive and check everything; the report says how much was checked, and in how many
-        cycles."""
+        """Drive and check everything; the report has the number of checks, and of cycles."""
         mismatch = None
         try:
             self._clock.start(start_high=False)
