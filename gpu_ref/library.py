@@ -33,7 +33,7 @@ class Library:
     handle : ctypes.CDLL
         The library; its structures must have the sizes that :mod:`.abi` declares.
     functions : function
-        Gives its functions and their argument types for the build ``cuda`` or ``host``.
+        Takes ``cuda`` or ``host``; returns the library's functions and their argument types.
     """
 
     def __init__(self, handle: ctypes.CDLL, functions: Functions = prototypes) -> None:
@@ -102,7 +102,7 @@ class Library:
         return damage, found
 
     def read_joint(self, head: torch.Tensor, size: int) -> tuple[int, JointContainer]:
-        """As :meth:`read_container`, for the joint layout."""
+        """The same as :meth:`read_container`, for the joint layout."""
         found = JointContainer()
         address, held = head.data_ptr(), head.numel()
         damage: int = self._handle.hb_dfloat11_read_joint(address, held, size, ctypes.byref(found))
@@ -113,7 +113,7 @@ class Library:
     ) -> tuple[int, torch.Tensor]:
         """The damage number of the chunks' sizes, and (3, chunks + 1) int64: where parts begin.
 
-        sizes: the part of this name, uint8 on the CPU.
+        sizes: the part ``sizes`` of the layout, uint8 on the CPU.
         """
         starts = torch.zeros(3, container.chunks + 1, dtype=torch.int64)
         damage: int = self._handle.hb_dfloat11_index(

@@ -1,4 +1,4 @@
-"""The records of checks and benchmarks of the kernels; each says on what machine it was made."""
+"""The records of checks and benchmarks of the kernels, and of the machine that they ran on."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -38,13 +38,13 @@ class MachineRecord(Record):
     compiler: str
     """The compiler and its version."""
     flags: tuple[str, ...]
-    """Its flags."""
+    """The compiler's flags."""
     versions: Mapping[str, str | None]
     """Versions of the libraries."""
     system: str
     """The operating system."""
     date: str
-    """When, in UTC."""
+    """Date and time, in UTC."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +124,7 @@ class ProductRun(_Run):
     share_of_torch: float
     """Speed relative to torch.matmul."""
     times_plain: float | None
-    """Speed relative to the plain kernel; null if that did not run."""
+    """Speed relative to the plain kernel; null if the plain kernel did not run."""
     format: str
     """The format."""
     block: int

@@ -47,7 +47,7 @@ def check(damage: int) -> None:
 
 
 def no_failure(device: torch.device) -> Tensor:
-    """(1,) int64: where the kernels write the first damage that they find."""
+    """A place, (1,) int64, where the kernels write the first damage that they find."""
     return torch.full((1,), _NONE, dtype=torch.int64, device=device)
 
 
