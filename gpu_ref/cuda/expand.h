@@ -1,8 +1,8 @@
 // Kernel body: turns packed codes into the int8 operands of dp4a and the tensor cores.
 //
 // A GEMM reads every element of an operand once for each tile of the result that uses it. Decoding
-// beforehand takes (M + N) K table look-ups instead of M N K / 128, and the inner loop only copies
-// and multiplies.
+// beforehand takes (M + N) K table look-ups instead of M N K / 64 with tiles of 128 x 128. The
+// inner loop then only copies and multiplies.
 #pragma once
 
 #include "arithmetic.h"
@@ -12,7 +12,7 @@ namespace halfbyte {
 constexpr int TILE = 128;         // rows are padded to whole tiles of the tensor-core kernel
 constexpr int CHUNK = 128;        // bytes of a row that kernels fetch at once
 constexpr int BLOCK_PADDING = 32; // blocks are padded to whole steps of a matrix instruction
-constexpr int PIECE = 16;         // bytes that a thread expands
+constexpr int PIECE = 16;         // elements that a thread expands, a byte each
 
 HB_HD int64_t round_up(int64_t value, int64_t multiple) {
   return (value + multiple - 1) / multiple * multiple;

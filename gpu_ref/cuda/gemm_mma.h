@@ -1,7 +1,8 @@
 // Kernel body: block-scaled GEMM on the tensor cores, int8 operands and int32 sums.
 //
-// A thread block computes 128 x COLUMNS results, and a warp 64 x 32 of them. Narrow tiles leave room
-// for two blocks on a multiprocessor: while one scales, the other can multiply. Wide tiles read less.
+// A thread block computes 128 x COLUMNS results, and a warp 64 x 32 of them. Narrow tiles leave
+// room for two blocks on a multiprocessor: while one scales, the other can multiply. Wide tiles
+// read less.
 //
 // Each thread keeps 64 sums, 64 results, 24 words of fragments and 16 steps in registers.
 #pragma once
@@ -22,8 +23,8 @@ struct Mma {
   };
 };
 
-// The tile of a thread block, and its buffers. That of 128 columns and three buffers needs 96 KiB of
-// shared memory, which every GPU from sm_80 on has for one block.
+// The tile of a thread block, and its buffers. With 128 columns and three buffers it needs 96 KiB
+// of shared memory, which every GPU from sm_80 on has for one block.
 template <int COLUMNS_, int STAGES_>
 struct MmaTile {
   static constexpr int ROWS = TILE, COLUMNS = COLUMNS_, STAGES = STAGES_;
@@ -82,7 +83,7 @@ HB_BODY void load_steps(M &machine, State state, const Product &p, int64_t row0,
   });
 }
 
-// The float stage: every finished sum of a block, times its steps, onto its result.
+// The float stage: adds every finished sum of a block, times its steps, to its result.
 template <bool SMALL, class M, class State>
 HB_BODY void finish_block(M &machine, State state) {
   machine.lanes([&](int lane) {

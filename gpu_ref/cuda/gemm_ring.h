@@ -78,8 +78,8 @@ HB_BODY void fetch(M &machine, const Product &p, int64_t row0, int64_t column0, 
   machine.commit();
 }
 
-// Takes all steps of a product in order. `take(a, w, step, first, last, b)` multiplies step `step` of
-// the chunk in the buffers `a` and `w`. The step is the first or last of block b.
+// Takes all steps of a product in order. `take(a, w, step, first, last, b)` multiplies step `step`
+// of the chunk in the buffers `a` and `w`. The step is the first or last of block b.
 //
 // BLOCK_STEPS: matrix instructions along a block, or 0 for any number.
 template <class Tile, int BLOCK_STEPS, class M, class Take>

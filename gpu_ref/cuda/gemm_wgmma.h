@@ -1,4 +1,5 @@
-// Kernel body: block-scaled GEMM by the warpgroup instructions of Hopper, int8 operands, int32 sums.
+// Kernel body: block-scaled GEMM by the warpgroup instructions of Hopper, int8 operands, int32
+// sums.
 //
 // A warpgroup of four warps computes 64 x 128 results. It reads both operands from shared memory. A
 // block of threads has one or two warpgroups. Several blocks share a multiprocessor: while one

@@ -21,8 +21,8 @@ struct Corner {
   int64_t row, column;
 };
 
-// The order in which tiles of the result are computed: GROUP tiles across, for all rows, before the
-// next ones. So the operands that they share stay in a GPU's L2 cache.
+// The order in which tiles of the result are computed: for GROUP columns of tiles, all rows of
+// tiles, then the next GROUP. So the operands that these tiles share stay in a GPU's L2 cache.
 struct Tiling {
   static constexpr int64_t GROUP = 16;
   int64_t rows, columns, down, across;
