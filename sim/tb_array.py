@@ -1,21 +1,19 @@
 """cocotb test of a systolic array: every result that leaves it, against the golden model."""
 
-import json
 import os
 from pathlib import Path
 from typing import Any
 
 import cocotb
-from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, RisingEdge
 
 from halfbyte.sim.array.plan import ArrayPlan
+from halfbyte.sim.harness import reported, start_clock
 from halfbyte.sim.plan import FOLDER_VARIABLE
 from halfbyte.sim.scoreboard import MismatchError
 
 __all__ = ["agrees_with_golden_model"]
 
-CLOCK_PERIOD_NS = 10
 SCENARIO = "product"
 
 
@@ -70,14 +68,7 @@ async def agrees_with_golden_model(dut: Any) -> None:
     """Every result that leaves the array is the golden model's."""
     folder = Path(os.environ[FOLDER_VARIABLE])
     plan = ArrayPlan.load(folder, SCENARIO)
-    Clock(dut.clk, CLOCK_PERIOD_NS, unit="ns").start(start_high=False)
-    checked, mismatch = 0, None
-    try:
-        checked = await _drive_and_check(dut, plan)
-    except MismatchError as error:
-        mismatch = str(error)
-        raise
-    finally:
-        report = {"products": checked, "mismatch": mismatch}
-        (folder / f"{SCENARIO}.report.json").write_text(json.dumps(report))
-    assert checked == plan.products
+    start_clock(dut)
+    with reported(folder, SCENARIO) as report:
+        report.products = await _drive_and_check(dut, plan)
+    assert report.products == plan.products
