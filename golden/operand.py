@@ -19,21 +19,21 @@ class Clipping(enum.Enum):
     """absmax is not shrunk."""
 
     MSE_BLOCK = "mse_block"
-    """By one of 40 ratios for each block: the one with the smallest squared error in the block."""
+    """Each block takes the one of 40 ratios that gives it the smallest squared error."""
 
     MSE_LAYER = "mse_layer"
-    """By one of 40 ratios for the layer: the one with the smallest squared error in the layer
-    (Dotzel et al., 2024)."""
+    """The layer takes the one of 40 ratios that gives it the smallest squared error (Dotzel et al.,
+    2024)."""
 
 
 class TieRule(enum.Enum):
     """How a value exactly half-way between two values of the format is rounded."""
 
     FORMAT = "format"
-    """As defined by the format."""
+    """The format decides."""
 
     PAPER = "paper"
-    """To the even neighbour in integer formats, to the lower value in others (Dotzel et al.,
+    """To the even neighbour in integer formats, to the lower value in all others (Dotzel et al.,
     2024)."""
 
 

@@ -73,7 +73,7 @@ LARGE_SHAPE = Shape(307, 269, 1100, 128)
 
 
 def random_formats(seed: int = SEED) -> list[Format]:
-    """Three formats such as users write down; the same seed gives the same ones."""
+    """Three random formats like those that users write; the same seed gives the same formats."""
     source = random.Random(seed)  # noqa: S311 - values of a test, nothing secret
     formats = []
     for index, (bits, top, denominator) in enumerate(_RANDOM):

@@ -17,10 +17,10 @@ from halfbyte.gpu_ref.structures import Context, FormatTable, Layout
 
 __all__ = ["Library", "cuda_library", "host_library", "library_for", "tile_library"]
 
-# mma.m16n8k32 on int8 and asynchronous copies.
+# The first with mma.m16n8k32 on int8 and with asynchronous copies.
 OLDEST_CAPABILITY = (8, 0)
-# Set to 1, the host build has the address and undefined-behaviour sanitizers; their runtime must
-# then be loaded before Python (LD_PRELOAD).
+# If this variable is 1, the host build has the address and undefined-behaviour sanitizers. Their
+# runtime must then be loaded before Python (LD_PRELOAD).
 SANITIZE_VARIABLE = "HALFBYTE_GPU_REF_SANITIZE"
 Functions = Callable[[str], Mapping[str, tuple[Any, ...]]]
 

@@ -102,7 +102,7 @@ class Packed:
         return max(1, min(self.block, self.length))
 
     def to(self, device: torch.device | str) -> "Packed":
-        """The same on another device."""
+        """The same tensor on ``device``."""
         codes, scales = self.codes.to(device), self.scales.to(device)
         return Packed(codes, scales, self.format, self.length, self.block, trusted=True)
 

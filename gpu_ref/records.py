@@ -80,9 +80,9 @@ class CheckRecord(MachineRecord):
     different: int
     """Numbers whose bits differ."""
     kernels: tuple[ComparisonRecord, ...]
-    """By kernel, over all formats."""
+    """Comparisons of each kernel, over all formats."""
     comparisons: tuple[ComparisonRecord, ...]
-    """By kernel and format."""
+    """Comparisons of each kernel with each format."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +112,7 @@ class MemoryRun(_Run):
     block: int
     """Elements that share a scale."""
     repeats: int
-    """Runs, of which the median is taken."""
+    """Runs; the times are medians."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +130,7 @@ class ProductRun(_Run):
     block: int
     """Elements that share a scale."""
     repeats: int
-    """Runs, of which the median is taken."""
+    """Runs; the times are medians."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,7 +142,7 @@ class _Codec(_Run):
     share_of_copy: float
     """Bytes per second relative to a copy of the weights."""
     repeats: int
-    """Runs, of which the median is taken."""
+    """Runs; the times are medians."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -45,9 +45,9 @@ endmodule
 def build(verilog: str, *, simulator: str, waves: bool, processes: Processes) -> Path:
     """The folder with the simulation of module ``bench`` in ``verilog``, built if necessary.
 
-    Its name depends on the content of ``verilog`` and the versions of all tools. It appears only
-    when complete, and holds the program that cocotb's runner starts. Raises ToolError if a tool
-    fails.
+    The folder's name depends on ``verilog`` and the versions of all tools. The folder appears only
+    when it is complete. It holds the program that cocotb's runner starts. Raises ToolError if a
+    tool fails.
     """
     key = content_key([verilog, simulator, waves, simulator_version(simulator), _OPTIMIZATION])
     name = TOP if simulator == "verilator" else "sim.vvp"
@@ -137,7 +137,7 @@ def _first_build(objects: dict[str, Path]) -> Iterator[None]:
 
 
 def _shared_objects(folder: Path, waves: bool) -> dict[str, Path]:
-    """By name of a compiled file that designs share: where it is stored.
+    """Where the compiled files that designs share are stored, by file name.
 
     Verilator's runtime is the same for all designs. cocotb's main program depends on the model's
     header, which depends only on the widths of the ports.

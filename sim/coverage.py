@@ -14,8 +14,8 @@ __all__ = ["CORNERS", "coverage"]
 CORNERS = {
     "zero": "acc is 0",
     "minus_one": "acc is -1, all bits set",
-    "upper_limit": "acc is the highest that it can hold",
-    "lower_limit": "acc is the lowest that it can hold",
+    "upper_limit": "acc is its highest value",
+    "lower_limit": "acc is its lowest value",
     "above": "a sum is above the upper limit",
     "below": "a sum is below the lower limit",
     "leaves_upper": "acc comes down from the upper limit",

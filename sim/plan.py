@@ -48,7 +48,7 @@ class PlanLike(Protocol):
 
 @dataclass(frozen=True)
 class Field:
-    """One accumulator on the bench's result port; ``enable`` says that it has an enable port."""
+    """One accumulator on the bench's result port; ``enable``: whether it has an enable port."""
 
     name: str
     width: int

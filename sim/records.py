@@ -30,7 +30,7 @@ class Coverage(Record):
     all_code_pairs: int
     """Pairs of codes that exist."""
     corners: Mapping[str, int]
-    """By corner: clock cycles in which it occurred."""
+    """Clock cycles in which each corner occurred."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +64,7 @@ class SimulationRecord(Record):
     cycles: int
     """Cycles of a random scenario."""
     scenarios: Mapping[str, int]
-    """By scenario: products that were compared."""
+    """Products that were compared in each scenario."""
     coverage: Coverage
     """What the scenarios covered of this accumulator."""
     products: int
@@ -128,7 +128,7 @@ class DecoderSimulationRecord(Record):
     seed: int
     """Seed of the random stimulus."""
     scenarios: Mapping[str, int]
-    """By scenario: results that were compared."""
+    """Results that were compared in each scenario."""
     checks: int
     """All results that were compared."""
     weights: int
@@ -158,7 +158,7 @@ class Bf16SimulationRecord(Record):
     seed: int
     """Seed of the random stimulus."""
     scenarios: Mapping[str, int]
-    """By scenario: results that were compared."""
+    """Results that were compared in each scenario."""
     checks: int
     """All results that were compared."""
     passed: bool
@@ -226,7 +226,7 @@ class DotMutantRecord(DotFields):
     caught: int
     """Mutants that the regression caught."""
     caught_by: Mapping[str, int]
-    """By scenario: mutants that it was the first to catch."""
+    """Mutants that each scenario was the first to catch."""
     survivors: tuple[str, ...]
     """The changes in mutants that the regression did not catch."""
     versions: Mapping[str, str | None]
@@ -268,7 +268,7 @@ class MutantRecord(Record):
     caught: int
     """Mutants that the regression caught."""
     caught_by: Mapping[str, int]
-    """By scenario: mutants that it was the first to catch."""
+    """Mutants that each scenario was the first to catch."""
     survivors: tuple[str, ...]
     """The changes in mutants that the regression did not catch."""
     versions: Mapping[str, str | None]
@@ -288,7 +288,7 @@ class DotSimulationRecord(DotFields):
     seed: int
     """Seed of the random stimulus."""
     scenarios: Mapping[str, int]
-    """By scenario: products that were compared."""
+    """Products that were compared in each scenario."""
     products: int
     """All products that were compared."""
     products_per_second: int

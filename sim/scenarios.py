@@ -79,7 +79,7 @@ def _always(count: int) -> Flags:
 
 
 def all_pairs(weight: Format, activation: Format) -> Stream:
-    """Every pair of codes, each as a sum of its own."""
+    """Every pair of codes once; each product is a separate sum."""
     w, a = _pairs(weight, activation)
     return Stream(w, a, clear=_always(len(w)), enable=_always(len(w)))
 

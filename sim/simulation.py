@@ -1,4 +1,4 @@
-"""One simulation of given Verilog against given plans, in a folder of its own."""
+"""Runs one simulation of given Verilog against given plans, in a new folder."""
 
 import sys
 import tempfile

@@ -1,4 +1,4 @@
-"""Test vectors that a plain Verilog bench can read, and such a bench."""
+"""Test vectors of a MAC in a text file, and a plain Verilog bench that applies them."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -72,7 +72,10 @@ endmodule
 
 
 def results_by_cycle(spec: SystolicSpec, plan: ArrayPlan) -> NDArray[np.int64]:
-    """What leaves each column in each cycle; (T, columns) int64, -2 for nothing, -1 for padding."""
+    """The bits of the result that leaves each column in each cycle; (T, columns) int64.
+
+    -2 means that nothing leaves, and -1 a result of padding.
+    """
     at, words = plan.ports.input_offsets["take"], plan.stimulus
     takes = np.flatnonzero(words[:, at // 8] >> at % 8 & 1)
     found = np.full((len(words), spec.columns), -2, np.int64)
