@@ -1,7 +1,7 @@
 """``--unit array``: what commands do for systolic arrays."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,13 +17,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ARRAY",
+    "ArrayOptions",
     "Columns",
     "DataflowName",
     "Depth",
     "Rows",
     "check_array_only",
-    "make_array",
-    "make_arrays",
     "show_array_simulations",
     "show_arrays",
     "show_part_proofs",
@@ -76,32 +75,33 @@ def check_array_only(unit: str, rows: int | None, columns: int | None) -> None:
         raise UserError(f"--{given[0]} is for --unit array, not for {unit}: leave it out")
 
 
-def make_arrays(
-    units: "Sequence[DotSpec]",
-    rows: int | None,
-    columns: int | None,
-    dataflow: str = OUTPUT,
-    depth: int | None = None,
-) -> "list[SystolicSpec]":
-    """An array of each unit; raises UserError for an array that cannot exist."""
-    return [make_array(unit, rows, columns, dataflow, depth) for unit in units]
+@dataclass(frozen=True)
+class ArrayOptions:
+    """Options of systolic arrays alone: size and dataflow."""
 
+    rows: Rows = None
+    columns: Columns = None
+    dataflow: DataflowName = OUTPUT
+    depth: Depth = None
 
-def make_array(
-    unit: "DotSpec", rows: int | None, columns: int | None, dataflow: str, depth: int | None
-) -> "SystolicSpec":
-    """The array that a command line asks for; raises UserError if it cannot exist."""
-    from halfbyte.rtl.array import ArraySpec, Dataflow, WeightArraySpec
+    def arrays(self, units: "Sequence[DotSpec]") -> "list[SystolicSpec]":
+        """An array of each unit; raises UserError for an array that cannot exist."""
+        return [self.array(unit) for unit in units]
 
-    down, across = (DEFAULT_SIDE if side is None else side for side in (rows, columns))
-    if dataflow == Dataflow.WEIGHT.value:
-        return WeightArraySpec(unit, down, across, depth)
-    if dataflow != Dataflow.OUTPUT.value:
-        kinds = " or ".join(kind.value for kind in Dataflow)
-        raise UserError(f"Dataflow must be {kinds}, not {dataflow[:60]!r}")
-    if depth is not None:
-        raise UserError("--depth is for --dataflow weight: leave it out")
-    return ArraySpec(unit, down, across)
+    def array(self, unit: "DotSpec") -> "SystolicSpec":
+        """The array of a unit; raises UserError if it cannot exist."""
+        from halfbyte.rtl.array import ArraySpec, Dataflow, WeightArraySpec
+
+        sides = self.rows, self.columns
+        down, across = (DEFAULT_SIDE if side is None else side for side in sides)
+        if self.dataflow == Dataflow.WEIGHT.value:
+            return WeightArraySpec(unit, down, across, self.depth)
+        if self.dataflow != Dataflow.OUTPUT.value:
+            kinds = " or ".join(kind.value for kind in Dataflow)
+            raise UserError(f"Dataflow must be {kinds}, not {self.dataflow[:60]!r}")
+        if self.depth is not None:
+            raise UserError("--depth is for --dataflow weight: leave it out")
+        return ArraySpec(unit, down, across)
 
 
 def with_units(

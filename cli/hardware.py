@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from halfbyte.base import UserError
-from halfbyte.cli.array import ARRAY, make_arrays, show_arrays
+from halfbyte.cli.array import ARRAY, ArrayOptions, show_arrays
 from halfbyte.cli.dot import DEFAULT_LANES, DOT, NO_SCALE, scale_rule, show_dots
 from halfbyte.cli.output import progress
 from halfbyte.cli.synth import show_areas
@@ -203,7 +203,7 @@ class Hardware:
             units = [self._spec(fmt, operand, terms) for fmt in formats]
             if self.unit == DOT:
                 return [*synthesize_dots(units, technology, jobs=jobs, on_progress=update)]
-            arrays = make_arrays(units, *sides)
+            arrays = ArrayOptions(*sides).arrays(units)
             return [*synthesize_arrays(arrays, technology, jobs=jobs, on_progress=update)]
 
     def show(self, records: "Sequence[HardwareRecord]") -> None:

@@ -19,7 +19,7 @@ from halfbyte.cli.levels import (
     check_without_levels,
     rank_levels,
 )
-from halfbyte.cli.look import Annotate, PictureWidth, Transparent, folder_of_run, look_of
+from halfbyte.cli.look import PictureOptions, folder_of_run
 from halfbyte.cli.options import (
     DEFAULT_TERMS,
     Activation,
@@ -72,6 +72,7 @@ Levels = Annotated[
 
 def rank(
     names: FormatNames = None,
+    *,
     techs: Technologies = None,
     fo4: FanOutsOfFour = None,
     activation: Activation = None,
@@ -80,9 +81,7 @@ def rank(
     levels: Levels = False,
     lanes: UnitLanes = None,
     scale: Scale = None,
-    width: PictureWidth = None,
-    annotate: Annotate = False,
-    transparent: Transparent = False,
+    pictures: PictureOptions,
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:
@@ -114,14 +113,12 @@ def rank(
             scale=scale or DEFAULT_SCALE,
             terms=terms,
             folder=folder,
-            look=look_of(width, annotate, transparent),
+            look=pictures.look(),
             jobs=jobs,
             json=json,
         )
         return
-    check_levels_only(
-        lanes=lanes, scale=scale, width=width, annotate=annotate, transparent=transparent
-    )
+    check_levels_only(lanes=lanes, scale=scale, **vars(pictures))
     designs = [MacSpec(fmt, other or fmt, "auto", terms) for fmt in formats]
     measured_on = pick_operands(operands)
     relaxed, clocked = {}, {}

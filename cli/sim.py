@@ -8,16 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from halfbyte.base import UserError
-from halfbyte.cli.array import (
-    ARRAY,
-    Columns,
-    DataflowName,
-    Depth,
-    Rows,
-    make_arrays,
-    show_array_simulations,
-    with_units,
-)
+from halfbyte.cli.array import ARRAY, ArrayOptions, show_array_simulations, with_units
 from halfbyte.cli.designs import DesignOptions, choose_architectures, mac_specs
 from halfbyte.cli.dot import DOT, DotOptions, make_dot_specs, resolve_lanes, show_dot_simulations
 from halfbyte.cli.dut import DutFiles, Junit, Latency, Ports, Ties, Top, make_dut, show_dut
@@ -152,10 +143,7 @@ def sim(
     unit: UnitName = MAC,
     lanes: SimulatedLanes = None,
     dot: DotOptions,
-    rows: Rows = None,
-    columns: Columns = None,
-    dataflow: DataflowName = "output",
-    depth: Depth = None,
+    size: ArrayOptions,
     codes: Codes = "table",
     symbols: Symbols = 1,
     jobs: Jobs = None,
@@ -175,7 +163,7 @@ def sim(
     check_simulator(simulator)
     if unit in (DOT, ARRAY):
         units = make_dot_specs(names, lanes, design, dot, unit)
-        arrays = make_arrays(units, rows, columns, dataflow, depth) if unit == ARRAY else []
+        arrays = size.arrays(units) if unit == ARRAY else []
         units = resolve_lanes(units, load_technology(tech))
         if arrays:
             _sim_arrays(with_units(arrays, units), simulator, seed, json)
