@@ -140,7 +140,7 @@ def prove(
     codes: Codes = "table",
     symbols: Symbols = 1,
     dot: DotOptions,
-    size: ArrayOptions,
+    array: ArrayOptions,
     counterexamples: Counterexamples = False,
     jobs: Jobs = None,
     json: Json = False,
@@ -161,7 +161,7 @@ def prove(
         specs = make_dot_specs(names, lanes, design, dot, unit)
         technology = library.load()
         if unit == ARRAY:
-            _prove_arrays(size.arrays(specs), technology, jobs, json)
+            _prove_arrays(array.arrays(specs), technology, jobs, json)
         else:
             _prove_dots(specs, technology, jobs, json)
         return

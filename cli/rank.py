@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from halfbyte.base.tables import write_json
+from halfbyte.cli.array import ArrayOptions
 from halfbyte.cli.dot import DEFAULT_LANES, Scale
 from halfbyte.cli.hardware import UnitLanes
 from halfbyte.cli.levels import (
@@ -81,6 +82,7 @@ def rank(
     levels: Levels = False,
     lanes: UnitLanes = None,
     scale: Scale = None,
+    grid: ArrayOptions,
     pictures: PictureOptions,
     jobs: Jobs = None,
     json: Json = False,
@@ -102,6 +104,7 @@ def rank(
         operands=operands,
         lanes=lanes,
         scale=scale,
+        **vars(grid),
     )
     if levels:
         check_without_levels(fo4=fo4, operands=operands)
@@ -111,6 +114,7 @@ def rank(
             operand=other,
             lanes=DEFAULT_LANES if lanes is None else lanes,
             scale=scale or DEFAULT_SCALE,
+            grid=grid,
             terms=terms,
             folder=folder,
             look=pictures.look(),
@@ -118,7 +122,7 @@ def rank(
             json=json,
         )
         return
-    check_levels_only(lanes=lanes, scale=scale, **vars(pictures))
+    check_levels_only(lanes=lanes, scale=scale, **vars(grid), **vars(pictures))
     designs = [MacSpec(fmt, other or fmt, "auto", terms) for fmt in formats]
     measured_on = pick_operands(operands)
     relaxed, clocked = {}, {}

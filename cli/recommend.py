@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from halfbyte.base import UserError
+from halfbyte.cli.array import ArrayOptions
 from halfbyte.cli.dot import Scale
 from halfbyte.cli.evaluate import Context, TextSource, operand_of
 from halfbyte.cli.hardware import (
@@ -63,6 +64,7 @@ def recommend(
     unit: HardwareUnit = None,
     lanes: UnitLanes = None,
     scale: Scale = None,
+    grid: ArrayOptions,
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:
@@ -76,7 +78,7 @@ def recommend(
     if max_area is not None and not max_area > 0:
         raise UserError(f"--max-area must be greater than 0 µm², not {max_area}")
     loss_limit = _fraction(max_loss or "0")
-    hardware = Hardware(unit or MAC, lanes, scale, block)
+    hardware = Hardware(unit or MAC, lanes, scale, block, grid)
     technology = library.load()
     reference = find_model(model, text=text, context=context)
     quantizer = hardware.recipe(recipe)

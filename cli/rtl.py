@@ -9,7 +9,11 @@ import typer
 
 from halfbyte.area.timing.clocks import parse_clock
 from halfbyte.base import build_dir
-from halfbyte.cli.array import ARRAY, ArrayOptions, with_units
+from halfbyte.cli.array import (
+    ARRAY,
+    ArrayOptions,
+    with_units,
+)
 from halfbyte.cli.designs import DesignOptions, choose_architectures, mac_specs
 from halfbyte.cli.dot import DOT, DotOptions, make_dot_specs, resolve_lanes, synthesized_designs
 from halfbyte.cli.options import (
@@ -68,7 +72,7 @@ def rtl(
     unit: UnitName = MAC,
     lanes: Lanes = None,
     dot: DotOptions,
-    size: ArrayOptions,
+    array: ArrayOptions,
     codes: Codes = "table",
     symbols: Symbols = 1,
     jobs: Jobs = None,
@@ -86,7 +90,7 @@ def rtl(
         return
     if unit in (DOT, ARRAY):
         units = make_dot_specs(names, lanes, design, dot, unit)
-        arrays = size.arrays(units) if unit == ARRAY else []
+        arrays = array.arrays(units) if unit == ARRAY else []
         chosen = library.load()
         if clock:
             units = synthesized_designs(units, chosen, parse_clock(clock), jobs)

@@ -46,7 +46,7 @@ def run(
     ] = None,
     rows: Annotated[int, typer.Option(help="Units down.")] = DEFAULT_SIDE,
     columns: Annotated[int, typer.Option(help="Units across: outputs at a time.")] = DEFAULT_SIDE,
-    dataflow: DataflowName = "output",
+    dataflow: DataflowName = None,
     depth: Depth = None,
     tokens: Annotated[int, typer.Option(help="Tokens of text.", min=1)] = DEFAULT_TOKENS,
     energy: Annotated[

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from halfbyte.base import UserError
-from halfbyte.cli.array import ARRAY, ArrayOptions, show_array_simulations, with_units
+from halfbyte.cli.array import (
+    ARRAY,
+    ArrayOptions,
+    show_array_simulations,
+    with_units,
+)
 from halfbyte.cli.designs import DesignOptions, choose_architectures, mac_specs
 from halfbyte.cli.dot import DOT, DotOptions, make_dot_specs, resolve_lanes, show_dot_simulations
 from halfbyte.cli.dut import DutFiles, Junit, Latency, Ports, Ties, Top, make_dut, show_dut
@@ -143,7 +148,7 @@ def sim(
     unit: UnitName = MAC,
     lanes: SimulatedLanes = None,
     dot: DotOptions,
-    size: ArrayOptions,
+    array: ArrayOptions,
     codes: Codes = "table",
     symbols: Symbols = 1,
     jobs: Jobs = None,
@@ -163,7 +168,7 @@ def sim(
     check_simulator(simulator)
     if unit in (DOT, ARRAY):
         units = make_dot_specs(names, lanes, design, dot, unit)
-        arrays = size.arrays(units) if unit == ARRAY else []
+        arrays = array.arrays(units) if unit == ARRAY else []
         units = resolve_lanes(units, load_technology(tech))
         if arrays:
             _sim_arrays(with_units(arrays, units), simulator, seed, json)

@@ -275,7 +275,7 @@ def synth(
     codes: Codes = "table",
     symbols: Symbols = 1,
     dot: DotOptions,
-    size: ArrayOptions,
+    array: ArrayOptions,
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:
@@ -292,7 +292,7 @@ def synth(
         period = parse_clock(clock) if clock else None
         specs = make_dot_specs(names, lanes, design, dot, unit)
         if unit == ARRAY:
-            arrays = size.arrays(specs)
+            arrays = array.arrays(specs)
             _synth_arrays(arrays, library.load(), period, operands, effort, jobs, json)
         else:
             _synth_dots(specs, library.load(), period, operands, every, effort, jobs, json)
