@@ -22,7 +22,7 @@ _SYNONYMS = (
     ("block", "block-size", "group-size"),
     ("cycles", "vectors", "count"),
 )
-# What is an argument in some commands, by the names that users give it as an option.
+# Options that users may write for an argument, and the argument's names in the commands.
 _ARGUMENTS = {
     "format": ("names", "name", "fmt"),
     "formats": ("names", "name", "fmt"),
