@@ -288,7 +288,7 @@ _KEPT_BY_RULE = ("output head", "router")
 
 
 def _notes(record: "EvaluationRecord") -> list[str]:
-    """Notes on what the recipe could not quantize, without heads and routers, which it never does."""
+    """Notes on what was not quantized, without heads and routers, which never are."""
     unknown = [name for name, why in record.unquantized.items() if why not in _KEPT_BY_RULE]
     left = {
         "that are not quantized because their kind of layer is unknown": unknown,

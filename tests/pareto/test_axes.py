@@ -113,7 +113,7 @@ def test_array_area_adds_buffers_to_the_arrays_own():
         "4096 inputs",
         "blocks of 32 with 8-bit",
         "uses 100% of the products",
-        "9.631 µm² a bit",
+        "9.631 µm² per bit",
         "1rw_32x512_8",
     ):
         assert part in found.note
