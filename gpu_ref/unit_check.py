@@ -1,4 +1,4 @@
-"""Compares the GPU kernels of dot-product units with the golden model, bit for bit."""
+"""Compares the kernels of dot-product units with the golden model, bit for bit."""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial

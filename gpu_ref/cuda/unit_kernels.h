@@ -67,6 +67,7 @@ HB_HD uint8_t scale_code(const CodedOperand &operand, int64_t row, int64_t block
   return operand.scales ? operand.scales[row * blocks + block] : 0;
 }
 
+// The accumulator of the unit that computes result (m, n), after all blocks.
 HB_HD UnitState unit_cell(const UnitProduct &p, const Unit &unit, const Decoder &w,
                           const Decoder &a, int64_t m, int64_t n) {
   UnitState state = {0, 0, false};
