@@ -12,7 +12,10 @@ from halfbyte.rtl.dot import DotSpec
 from halfbyte.sim.array.operands import Codes, Operands
 from halfbyte.sim.array.weight_schedule import fill_weight_stationary
 
-__all__ = ["Schedule", "schedule"]
+__all__ = ["Schedule", "schedule", "schedule_bytes"]
+
+# While the inputs of a cycle are packed, each of their bits takes a byte in two places.
+_BYTES_PER_BIT = 2
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,13 @@ def schedule(spec: SystolicSpec, operands: Operands, inputs: Mapping[str, int]) 
         _fill_output_stationary(fields, spec, padded, tiles)
     stimulus = _packed(fields, _bits(spec), inputs)
     return Schedule(stimulus, _order(spec, tiles, rows, columns), spec.warm_up)
+
+
+def schedule_bytes(spec: SystolicSpec, inputs: int, outputs: int, tokens: int) -> int:
+    """About the bytes of memory that :func:`schedule` takes for a layer."""
+    bits = spec.rows * (spec.activation_bits + spec.scale_bits)
+    bits += spec.columns * (spec.weight_bits + spec.scale_bits)
+    return _BYTES_PER_BIT * bits * (spec.warm_up + spec.cycles(inputs, outputs, tokens))
 
 
 def _pad(spec: SystolicSpec, operands: Operands) -> Operands:
