@@ -14,18 +14,26 @@ __all__ = [
     "MAX_TABLE_ROWS",
     "ArchitectureError",
     "MultiplierArchitecture",
+    "check_formats",
     "check_table_rows",
     "magnitude_product_shape",
     "plain_integers_refusal",
     "signed_product_shape",
 ]
 
-# Nobody would build a multiplier from a larger table.
+# A table with more rows is far larger than any other multiplier.
 MAX_TABLE_ROWS = 2**10
 
 
 class ArchitectureError(UserError):
     """A multiplier architecture is unknown, or does not fit the two formats."""
+
+
+def check_formats(weight: object, activation: object) -> None:
+    """Raise TypeError unless both operands' formats are :class:`Format` objects."""
+    for side, fmt in (("Weight", weight), ("Activation", activation)):
+        if not isinstance(fmt, Format):
+            raise TypeError(f"{side} must be a Format, not {fmt!r}")
 
 
 def check_table_rows(select_bits: int) -> str | None:
@@ -81,11 +89,7 @@ class MultiplierArchitecture(wiring.Component):
     description: ClassVar[str]
 
     def __init__(self, *, weight: Format, activation: Format) -> None:
-        reason = self.refusal(weight, activation)
-        if reason is not None:
-            raise ArchitectureError(
-                f"Architecture {self.name} does not fit {weight.name} x {activation.name}: {reason}"
-            )
+        self.check(weight, activation)
         self.weight = weight
         self.activation = activation
         super().__init__(
@@ -101,6 +105,15 @@ class MultiplierArchitecture(wiring.Component):
     def refusal(cls, weight: Format, activation: Format) -> str | None:
         """Why the architecture does not fit the two formats, or None if it does."""
         return None
+
+    @classmethod
+    def check(cls, weight: Format, activation: Format) -> None:
+        """Raise :class:`ArchitectureError` if the architecture does not fit the two formats."""
+        reason = cls.refusal(weight, activation)
+        if reason is not None:
+            raise ArchitectureError(
+                f"Architecture {cls.name} does not fit {weight.name} x {activation.name}: {reason}"
+            )
 
     @classmethod
     @abstractmethod

@@ -36,7 +36,7 @@ class Booth(MultiplierArchitecture):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         recoded, other = sorted((self.w, self.a), key=len)
-        # One bit below, and the sign repeated to an even number of bits
+        # A zero below, and the sign repeated to an even number of bits
         bits = Cat(Const(0, 1), recoded, *([recoded[-1]] if len(recoded) % 2 else []))
         columns = Columns(len(self.term))
         for place in range(0, len(bits) - 1, 2):
@@ -52,8 +52,11 @@ class Booth(MultiplierArchitecture):
 
     @staticmethod
     def _row(m: Module, place: int, bits: Value, other: Value) -> list[Value]:
-        """The multiple of ``other`` by the digit ``bits[0] + bits[1] - 2 * bits[2]``, inverted
-        and 1 too low if the digit has its sign bit set; one bit wider than ``other``."""
+        """The row of a digit: its multiple of ``other``, one bit wider than ``other``.
+
+        The digit is ``bits[0] + bits[1] - 2 * bits[2]``. If ``bits[2]`` is set, the row is made by
+        inversion alone, so it is 1 too low.
+        """
         below, low, negative = bits[0], bits[1], bits[2]
         once = Signal(name=f"once{place}")
         twice = Signal(name=f"twice{place}")

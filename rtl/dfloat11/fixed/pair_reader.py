@@ -1,4 +1,4 @@
-"""Like the reader of single exponents, but reads two in a cycle."""
+"""Read the stream of a chunk in a fixed code, two exponents in a cycle."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
@@ -12,15 +12,19 @@ _BEAT = 16
 
 
 class PairReader(wiring.Component):
-    """Keeps two bytes and the place in them, and looks at the next two as they come.
+    """Keep two bytes and the place in them, and look at the next two as they come.
 
     A pair takes one cycle if both exponents are read in one step each. Otherwise each step takes a
     cycle of its own, and the first exponent waits for the second.
 
     Members
     -------
-    The same as those of :class:`Reader`, except two: ``data`` is ``In(16)`` and ``exponents`` is
-    ``Out(16)``. The first byte and the first exponent are in the lower half.
+    data : ``In(16)``
+        The two bytes that come next, the first one lower.
+    exponents : ``Out(16)``
+        The next two exponents, the first one lower.
+    others
+        As for :class:`Reader`.
     """
 
     def __init__(self) -> None:

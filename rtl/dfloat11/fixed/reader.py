@@ -1,4 +1,4 @@
-"""Reads the stream of a chunk in a fixed code, and gives its exponents."""
+"""Read the stream of a chunk in a fixed code, and give its exponents."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
@@ -12,20 +12,20 @@ _BYTE = 8
 
 
 class Reader(wiring.Component):
-    """Keeps one byte and the place in it, and looks at the next byte as it comes.
+    """Keep one byte and the place in it, and look at the next byte as it comes.
 
     Members
     -------
     sets_highest, sets_code : ``In(1)``
-        High to take the highest exponent, or the code's number, from the next two members.
-    highest, code : ``In``
+        High to take ``highest``, or ``code``, in this cycle.
+    highest, code : ``In(8)``, ``In(CodeNumber)``
         The highest exponent, and the code's number.
     walks : ``In(1)``
         High while the stream is read. While it is low, the place goes back to the start.
     data : ``In(8)``
         The byte that comes next.
     comes : ``In(1)``
-        High if it is taken in this cycle.
+        High if ``data`` is taken in this cycle.
     is_there : ``In(1)``
         High if ``data`` may be looked at.
     is_last : ``In(1)``
