@@ -16,15 +16,13 @@ from halfbyte.area.proofs.dot import (
     wrong_sum,
 )
 from halfbyte.area.proofs.dot_faults import fault_verdicts
-from halfbyte.area.proofs.mac import ProofError
 from halfbyte.area.proofs.registers import prove_circuits, read_mapped_unit
-from halfbyte.area.proofs.results import PROVED, REFUTED, UNDECIDED, DotProof
+from halfbyte.area.proofs.results import PROVED, STATUS, UNDECIDED, DotProof, ProofError
 from halfbyte.rtl.dot import Accumulator, DotSpec
 
 __all__ = ["prove_dot"]
 
 _TOP = "dot"
-_STATUS = {True: PROVED, False: REFUTED, None: UNDECIDED}
 
 
 def _lanes(spec: DotSpec, lane: str, technology: Technology) -> dict[str, Circuit]:
@@ -38,7 +36,8 @@ def _lanes(spec: DotSpec, lane: str, technology: Technology) -> dict[str, Circui
 def prove_dot(spec: DotSpec, lane: str, folder: Path, technology: Technology) -> DotProof:
     """Prove the unit that :func:`synthesis.dot.synthesize_dot` wrote to ``folder``.
 
-    Raises ProofError if any part of the unit is refuted.
+    ``lane`` is the netlist of a lane, as Verilog. Raises ProofError if any part of the unit is
+    refuted.
     """
     start = time.monotonic()
     parts: dict[str, str] = {}
@@ -55,7 +54,7 @@ def prove_dot(spec: DotSpec, lane: str, folder: Path, technology: Technology) ->
         verdict = prove_accumulator(tree, spec)
         if verdict.equal is False:
             _refuse(spec, "accumulator", "it does not keep the tree's sum")
-        parts["accumulator"] = _STATUS[verdict.equal]
+        parts["accumulator"] = STATUS[verdict.equal]
     rtl = read_rtl(spec, lane, technology)
     mapped = read_mapped_unit(folder, _TOP, technology.cells)
     netlist = prove_circuits(rtl, mapped)
@@ -79,7 +78,7 @@ def prove_dot(spec: DotSpec, lane: str, folder: Path, technology: Technology) ->
     )
 
 
-# The parts of the RTL without a proof; only the netlist is proved equal to it.
+# The parts of the RTL without a proof. The netlist is proved equal to the RTL all the same.
 _SIMULATED: Mapping[Accumulator, str | None] = {
     Accumulator.INTEGER: None,
     Accumulator.FP32: "scales, gathering of a block, FP32 addition",
@@ -88,5 +87,6 @@ _SIMULATED: Mapping[Accumulator, str | None] = {
 
 
 def _refuse(spec: DotSpec, part: str, counterexample: str | None) -> None:
+    """Raise ProofError if there is a counterexample."""
     if counterexample is not None:
         raise ProofError(f"{spec.title}: {part.replace('_', ' ')} is refuted: {counterexample}")
