@@ -10,11 +10,7 @@ import typer
 from halfbyte.base import ToolError
 from halfbyte.cli.array import (
     ARRAY,
-    Columns,
-    DataflowName,
-    Depth,
-    Rows,
-    make_arrays,
+    ArrayOptions,
     show_part_proofs,
     unproved_parts,
 )
@@ -149,10 +145,7 @@ def prove(
     codes: Codes = "table",
     symbols: Symbols = 1,
     dot: DotOptions,
-    rows: Rows = None,
-    columns: Columns = None,
-    dataflow: DataflowName = "output",
-    depth: Depth = None,
+    array: ArrayOptions,
     counterexamples: Counterexamples = False,
     jobs: Jobs = None,
     json: Json = False,
@@ -173,7 +166,7 @@ def prove(
         specs = make_dot_specs(names, lanes, design, dot, unit)
         technology = pick_technology(tech, liberty, dont_use)
         if unit == ARRAY:
-            arrays = make_arrays(specs, rows, columns, dataflow, depth)
+            arrays = array.arrays(specs)
             _prove_arrays(arrays, technology, jobs, json)
         else:
             _prove_dots(specs, technology, jobs, json)

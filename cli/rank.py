@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from halfbyte.base.tables import write_json
+from halfbyte.cli.array import ArrayOptions
 from halfbyte.cli.dot import DEFAULT_LANES, Scale
 from halfbyte.cli.hardware import UnitLanes
 from halfbyte.cli.levels import (
@@ -72,6 +73,7 @@ Levels = Annotated[
 
 def rank(
     names: FormatNames = None,
+    *,
     techs: Technologies = None,
     fo4: FanOutsOfFour = None,
     activation: Activation = None,
@@ -80,6 +82,7 @@ def rank(
     levels: Levels = False,
     lanes: UnitLanes = None,
     scale: Scale = None,
+    grid: ArrayOptions,
     width: PictureWidth = None,
     annotate: Annotate = False,
     transparent: Transparent = False,
@@ -103,6 +106,7 @@ def rank(
         operands=operands,
         lanes=lanes,
         scale=scale,
+        **vars(grid),
     )
     if levels:
         check_without_levels(fo4=fo4, operands=operands)
@@ -112,6 +116,7 @@ def rank(
             operand=other,
             lanes=DEFAULT_LANES if lanes is None else lanes,
             scale=scale or DEFAULT_SCALE,
+            grid=grid,
             terms=terms,
             folder=folder,
             look=look_of(width, annotate, transparent),
@@ -120,7 +125,12 @@ def rank(
         )
         return
     check_levels_only(
-        lanes=lanes, scale=scale, width=width, annotate=annotate, transparent=transparent
+        lanes=lanes,
+        scale=scale,
+        **vars(grid),
+        width=width,
+        annotate=annotate,
+        transparent=transparent,
     )
     designs = [MacSpec(fmt, other or fmt, "auto", terms) for fmt in formats]
     measured_on = pick_operands(operands)

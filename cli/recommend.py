@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from halfbyte.base import UserError
+from halfbyte.cli.array import ArrayOptions
 from halfbyte.cli.dot import Scale
 from halfbyte.cli.evaluate import Context, TextSource, operand_of
 from halfbyte.cli.hardware import (
@@ -52,6 +53,7 @@ Model = Annotated[
 
 def recommend(
     names: FormatNames = None,
+    *,
     max_loss: MaxLoss = None,
     max_area: MaxArea = None,
     model: Model = "minilm",
@@ -67,6 +69,7 @@ def recommend(
     unit: HardwareUnit = None,
     lanes: UnitLanes = None,
     scale: Scale = None,
+    grid: ArrayOptions,
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:
@@ -80,7 +83,7 @@ def recommend(
     if max_area is not None and not max_area > 0:
         raise UserError(f"--max-area must be greater than 0 µm², not {max_area}")
     loss_limit = _fraction(max_loss or "0")
-    hardware = Hardware(unit or MAC, lanes, scale, block)
+    hardware = Hardware(unit or MAC, lanes, scale, block, grid)
     technology = pick_technology(tech, liberty, dont_use)
     reference = find_model(model, text=text, context=context)
     quantizer = hardware.recipe(recipe)

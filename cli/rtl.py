@@ -11,11 +11,7 @@ from halfbyte.area.timing.clocks import parse_clock
 from halfbyte.base import build_dir
 from halfbyte.cli.array import (
     ARRAY,
-    Columns,
-    DataflowName,
-    Depth,
-    Rows,
-    make_arrays,
+    ArrayOptions,
     with_units,
 )
 from halfbyte.cli.designs import DesignOptions, choose_architectures, mac_specs
@@ -81,10 +77,7 @@ def rtl(
     unit: UnitName = MAC,
     lanes: Lanes = None,
     dot: DotOptions,
-    rows: Rows = None,
-    columns: Columns = None,
-    dataflow: DataflowName = "output",
-    depth: Depth = None,
+    array: ArrayOptions,
     codes: Codes = "table",
     symbols: Symbols = 1,
     jobs: Jobs = None,
@@ -102,7 +95,7 @@ def rtl(
         return
     if unit in (DOT, ARRAY):
         units = make_dot_specs(names, lanes, design, dot, unit)
-        arrays = make_arrays(units, rows, columns, dataflow, depth) if unit == ARRAY else []
+        arrays = array.arrays(units) if unit == ARRAY else []
         chosen = pick_technology(tech, liberty, dont_use)
         if clock:
             units = synthesized_designs(units, chosen, parse_clock(clock), jobs)

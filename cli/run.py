@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from halfbyte.cli.array import DataflowName, Depth, make_array
+from halfbyte.cli.array import ArrayOptions, DataflowName, Depth
 from halfbyte.cli.dot import Scale, scale_rule
 from halfbyte.cli.options import (
     Activation,
@@ -46,7 +46,7 @@ def run(
     ] = None,
     rows: Annotated[int, typer.Option(help="Units down.")] = DEFAULT_SIDE,
     columns: Annotated[int, typer.Option(help="Units across: outputs at a time.")] = DEFAULT_SIDE,
-    dataflow: DataflowName = "output",
+    dataflow: DataflowName = None,
     depth: Depth = None,
     tokens: Annotated[int, typer.Option(help="Tokens of text.", min=1)] = DEFAULT_TOKENS,
     energy: Annotated[
@@ -76,7 +76,7 @@ def run(
     weight, other = load(named_format(name, fmt)), load_optional(activation)
     code = find_scale_code(scale or "e8m0")
     unit = _unit(weight, other or weight, lanes, code, block)
-    spec = make_array(unit, rows, columns, dataflow, depth)
+    spec = ArrayOptions(rows, columns, dataflow, depth).array(unit)
     with progress("Layer") as update:
         update(0, 2, "operands")
         operands = layer_operands(

@@ -8,7 +8,7 @@ import typer
 
 from halfbyte.area.timing.clocks import parse_clock
 from halfbyte.base.results import keep_results
-from halfbyte.cli.array import ARRAY, Columns, DataflowName, Depth, Rows, make_arrays, show_arrays
+from halfbyte.cli.array import ARRAY, ArrayOptions, show_arrays
 from halfbyte.cli.designs import DesignOptions
 from halfbyte.cli.dot import DOT, DotOptions, make_dot_specs, show_dots
 from halfbyte.cli.options import (
@@ -280,10 +280,7 @@ def synth(
     codes: Codes = "table",
     symbols: Symbols = 1,
     dot: DotOptions,
-    rows: Rows = None,
-    columns: Columns = None,
-    dataflow: DataflowName = "output",
-    depth: Depth = None,
+    array: ArrayOptions,
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:
@@ -300,7 +297,7 @@ def synth(
         period = parse_clock(clock) if clock else None
         specs = make_dot_specs(names, lanes, design, dot, unit)
         if unit == ARRAY:
-            arrays = make_arrays(specs, rows, columns, dataflow, depth)
+            arrays = array.arrays(specs)
             chosen = pick_technology(tech, liberty, dont_use)
             _synth_arrays(arrays, chosen, period, operands, effort, jobs, json)
             return
