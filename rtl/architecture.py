@@ -14,6 +14,7 @@ __all__ = [
     "MAX_TABLE_ROWS",
     "ArchitectureError",
     "MultiplierArchitecture",
+    "PlainMultiplier",
     "check_formats",
     "check_table_rows",
     "magnitude_product_shape",
@@ -123,6 +124,18 @@ class MultiplierArchitecture(wiring.Component):
     @abstractmethod
     def elaborate(self, platform: object) -> Module:
         """The circuit."""
+
+
+class PlainMultiplier(MultiplierArchitecture):
+    """A multiplier that takes two's complement codes as they are; ``term`` is the product."""
+
+    @classmethod
+    def refusal(cls, weight: Format, activation: Format) -> str | None:
+        return plain_integers_refusal(weight, activation)
+
+    @classmethod
+    def term_shape(cls, weight: Format, activation: Format) -> Shape:
+        return signed_product_shape(weight, activation)
 
 
 def signed_product_shape(weight: Format, activation: Format) -> Shape:

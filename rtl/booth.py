@@ -1,19 +1,14 @@
 """Multipliers of two's complement codes that recode one operand, after Booth."""
 
-from amaranth.hdl import Cat, Const, Module, Shape, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Signal, Value
 
-from halfbyte.formats import Format
-from halfbyte.rtl.architecture import (
-    MultiplierArchitecture,
-    plain_integers_refusal,
-    signed_product_shape,
-)
+from halfbyte.rtl.architecture import PlainMultiplier
 from halfbyte.rtl.columns import Columns
 
 __all__ = ["Booth"]
 
 
-class Booth(MultiplierArchitecture):
+class Booth(PlainMultiplier):
     """Recode the narrower operand in digits -2 to 2 of radix 4; add the other's multiples.
 
     This takes half as many rows as an array. Each row is 0, the operand or its double, inverted for
@@ -24,14 +19,6 @@ class Booth(MultiplierArchitecture):
 
     name = "booth"
     description = "one operand recoded in digits -2 to 2 of radix 4 (Booth)"
-
-    @classmethod
-    def refusal(cls, weight: Format, activation: Format) -> str | None:
-        return plain_integers_refusal(weight, activation)
-
-    @classmethod
-    def term_shape(cls, weight: Format, activation: Format) -> Shape:
-        return signed_product_shape(weight, activation)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

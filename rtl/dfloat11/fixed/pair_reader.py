@@ -2,9 +2,9 @@
 
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out
 
 from halfbyte.rtl.dfloat11.fixed.prefix import WINDOW, CodeNumber, Mode, Prefix
+from halfbyte.rtl.dfloat11.fixed.reader import reader_ports
 
 __all__ = ["PairReader"]
 
@@ -28,23 +28,7 @@ class PairReader(wiring.Component):
     """
 
     def __init__(self) -> None:
-        super().__init__(
-            {
-                "sets_highest": In(1),
-                "highest": In(8),
-                "sets_code": In(1),
-                "code": In(CodeNumber),
-                "walks": In(1),
-                "data": In(_BEAT),
-                "comes": In(1),
-                "is_there": In(1),
-                "is_last": In(1),
-                "takes": In(1),
-                "ready": Out(1),
-                "offers": Out(1),
-                "exponents": Out(16),
-            }
-        )
+        super().__init__(reader_ports(_BEAT))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

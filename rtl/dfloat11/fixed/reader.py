@@ -2,13 +2,32 @@
 
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Member, Out
 
 from halfbyte.rtl.dfloat11.fixed.prefix import CodeNumber, Mode, Prefix
 
-__all__ = ["Reader"]
+__all__ = ["Reader", "reader_ports"]
 
 _BYTE = 8
+
+
+def reader_ports(width: int) -> dict[str, Member]:
+    """The ports of a reader that takes ``width`` bits at a time and gives as many of exponents."""
+    return {
+        "sets_highest": In(1),
+        "highest": In(8),
+        "sets_code": In(1),
+        "code": In(CodeNumber),
+        "walks": In(1),
+        "data": In(width),
+        "comes": In(1),
+        "is_there": In(1),
+        "is_last": In(1),
+        "takes": In(1),
+        "ready": Out(1),
+        "offers": Out(1),
+        "exponents": Out(width),
+    }
 
 
 class Reader(wiring.Component):
@@ -41,23 +60,7 @@ class Reader(wiring.Component):
     """
 
     def __init__(self) -> None:
-        super().__init__(
-            {
-                "sets_highest": In(1),
-                "highest": In(8),
-                "sets_code": In(1),
-                "code": In(CodeNumber),
-                "walks": In(1),
-                "data": In(_BYTE),
-                "comes": In(1),
-                "is_there": In(1),
-                "is_last": In(1),
-                "takes": In(1),
-                "ready": Out(1),
-                "offers": Out(1),
-                "exponents": Out(8),
-            }
-        )
+        super().__init__(reader_ports(_BYTE))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
