@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from halfbyte.base.errors import UserError
+from halfbyte.base.user_files import read_start
 
 __all__ = ["check_keys", "parse_mapping", "read_mapping", "read_text"]
 
@@ -83,8 +84,7 @@ def read_text(path: Path, what: str, max_bytes: int = MAX_BYTES) -> str:
     The message calls the file's content ``what``.
     """
     try:
-        with path.open("rb") as file:
-            raw = file.read(max_bytes + 1)
+        raw = read_start(path, max_bytes + 1)
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
     if len(raw) > max_bytes:

@@ -20,19 +20,16 @@ from halfbyte.cli.hardware import (
     UnitLanes,
     UnitRecipe,
 )
-from halfbyte.cli.look import Annotate, PictureWidth, Transparent, folder_of_run, look_of
+from halfbyte.cli.look import PictureOptions, folder_of_run
 from halfbyte.cli.options import (
     DEFAULT_TERMS,
     Activation,
-    DontUse,
     FormatNames,
     Jobs,
     Json,
-    LibertyFiles,
-    TechnologyName,
+    LibraryOptions,
     Terms,
     load_formats,
-    pick_technology,
 )
 from halfbyte.cli.output import console, print_json, progress, say, table
 from halfbyte.cli.units import show_lossless
@@ -111,9 +108,7 @@ def pareto(
     block: UnitBlock = None,
     text: TextSource = None,
     context: Context = None,
-    tech: TechnologyName = None,
-    liberty: LibertyFiles = None,
-    dont_use: DontUse = None,
+    library: LibraryOptions,
     activation: Activation = None,
     terms: Terms = DEFAULT_TERMS,
     unit: HardwareUnit = None,
@@ -126,9 +121,7 @@ def pareto(
     memory_share: MemoryShare = None,
     array: Array = None,
     output: Output = None,
-    width: PictureWidth = None,
-    annotate: Annotate = False,
-    transparent: Transparent = False,
+    pictures: PictureOptions,
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:
@@ -144,7 +137,7 @@ def pareto(
     from halfbyte.pareto.hardware import file_tag
     from halfbyte.pareto.page import write_page
 
-    look = look_of(width, annotate, transparent)
+    look = pictures.look()
     unit = unit or (ARRAY if axis == "array_area" else MAC)
     hardware = Hardware(unit, lanes, scale, block, grid)
     axis = axis or default_axis(unit)
@@ -160,7 +153,7 @@ def pareto(
     chip, system = _chip(mac_share, memory_share), _array(array, grid)
     if unit == ARRAY:
         hardware = replace(hardware, grid=_grid(system))
-    technology = pick_technology(tech, liberty, dont_use)
+    technology = library.load()
     reference, quantizer = find_model(model, text=text, context=context), hardware.recipe(recipe)
     operand = operand_of(quantizer, activation)
     chosen = load_formats(names)
@@ -196,7 +189,7 @@ def pareto(
         terms=None if terms == DEFAULT_TERMS else terms,
         text=text,
         context=context,
-        dont_use=dont_use,
+        dont_use=library.dont_use,
         macs=mac_share,
         memory=memory_share,
         array=array,

@@ -10,12 +10,12 @@ from halfbyte.cli.dot import Scale, scale_rule
 from halfbyte.cli.options import (
     Activation,
     Json,
+    LibraryOptions,
     OldFormat,
     OneFormat,
     TechnologyName,
     load_optional,
     named_format,
-    pick_technology,
 )
 from halfbyte.cli.output import print_json, progress, table
 from halfbyte.formats import Format, ScaleCode, find_scale_code, load
@@ -64,6 +64,8 @@ def run(
     Weights and inputs are quantized, streamed tile by tile in Verilator, and compared as bits.
     """
     from halfbyte.accuracy import find_model
+
+    reference = find_model(model)  # a wrong name is an error before PyTorch is imported
     from halfbyte.accuracy.layer_operands import layer_operands
     from halfbyte.accuracy.models.loading import open_subject
     from halfbyte.gpu_ref.product_check import compare_product
@@ -71,7 +73,7 @@ def run(
     from halfbyte.sim.array.product import run_product
     from halfbyte.sim.array.record import LayerRun
 
-    technology = pick_technology(tech, None) if energy else None
+    technology = LibraryOptions(tech).load() if energy else None
     start = time.monotonic()
     weight, other = load(named_format(name, fmt)), load_optional(activation)
     code = find_scale_code(scale or "e8m0")
@@ -80,7 +82,7 @@ def run(
     with progress("Layer") as update:
         update(0, 2, "operands")
         operands = layer_operands(
-            open_subject(find_model(model)),
+            open_subject(reference),
             layer,
             weight=weight,
             activation=other or weight,
