@@ -78,7 +78,7 @@ def prove_dot(spec: DotSpec, lane: str, folder: Path, technology: Technology) ->
     )
 
 
-# The parts of the RTL without a proof. The netlist is proved equal to the RTL all the same.
+# The parts of the RTL without a proof; only the netlist is proved equal to it.
 _SIMULATED: Mapping[Accumulator, str | None] = {
     Accumulator.INTEGER: None,
     Accumulator.FP32: "scales, gathering of a block, FP32 addition",

@@ -30,8 +30,8 @@ __all__ = [
     "sum_words",
 ]
 
-# Cycles for which the unit of a weight-stationary array keeps its weights while it is measured: the
-# smallest depth of an array with 16 rows.
+# Cycles for which the unit of a weight-stationary array keeps its weights while it is measured:
+# those of the least array of 16 rows.
 HELD = 17
 
 
@@ -39,7 +39,7 @@ def dot_streams(spec: DotSpec, operands: Operands) -> dict[str, NDArray[Any]]:
     """The input words of 64 units, (cycles, 64) for each port.
 
     Each unit computes one dot product of 256 terms. A chained unit instead keeps weights for
-    ``HELD`` cycles (:func:`held_streams`).
+    ``HELD`` cycles, see :func:`held_streams`.
 
     The codes are those on which MACs are measured, one for each lane in a cycle. All scales are 1,
     since the operands do not hold the scales of the model.

@@ -18,7 +18,7 @@ __all__ = ["weight_streams"]
 
 
 def weight_streams(spec: WeightArraySpec, operands: Operands) -> dict[str, NDArray[Any]]:
-    """Input words of all parts of a weight-stationary array by port, (cycles, 64) each."""
+    """Words by port of all parts of a weight-stationary array, (cycles, 64) each."""
     unit, steps = spec.element_unit, spec.steps
     streams = held_streams(unit, operands, steps)
     cycles = np.arange(2 * steps)
