@@ -46,7 +46,7 @@ class LayerOperands:
         return math.prod(1.0 if scale is None else float(scale) for scale in scales)
 
     def sqnr_db(self, product: Tensor) -> float | None:
-        """Signal to noise of a result against the model's own; None without noise or signal.
+        """Signal-to-noise ratio of a result in dB, against :attr:`exact`; None if either is zero.
 
         product: (tokens, N), in the layer's unit.
         """
@@ -69,9 +69,27 @@ def layer_operands(
     scale_format: ScaleFormat,
     tokens: int,
 ) -> LayerOperands:
-    """Quantize a linear layer and its first ``tokens`` input vectors on the calibration text.
+    """Quantize a linear layer and its first input vectors on the calibration text.
 
-    Raises UserError if the model has no such layer, or too few tokens reach it.
+    Parameters
+    ----------
+    subject : Subject
+        The model.
+    name : str
+        Name of the layer.
+    weight, activation : Format
+        Formats of the weight and of the inputs.
+    block : int
+        Values that share a scale.
+    scale_format : ScaleFormat
+        Type of the scales.
+    tokens : int
+        Number of input vectors.
+
+    Raises
+    ------
+    UserError
+        The model has no such layer, or too few tokens reach it.
     """
     layer = _linear(subject, name)
     seen: list[Tensor] = []
@@ -102,7 +120,7 @@ def layer_operands(
 
 
 def _linear(subject: Subject, name: str) -> nn.Linear:
-    """The linear layer of this name; the UserError without one names the most similar."""
+    """The linear layer of this name. Raises a UserError that names the most similar ones."""
     layers = {
         key: layer for key, layer in subject.module.named_modules() if isinstance(layer, nn.Linear)
     }

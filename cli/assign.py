@@ -1,4 +1,4 @@
-"""``halfbyte assign``: search for an order of the weight's codes that makes a MAC smaller."""
+"""``halfbyte assign``: search for an order of a weight's codes that makes the MAC smaller."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,14 +8,11 @@ import typer
 from halfbyte.base import UserError, build_dir, versions_of, write_atomically
 from halfbyte.cli.options import (
     Activation,
-    DontUse,
     Jobs,
     Json,
-    LibertyFiles,
-    TechnologyName,
+    LibraryOptions,
     Terms,
     load_optional,
-    pick_technology,
 )
 from halfbyte.cli.output import print_json, progress, say, table
 from halfbyte.cli.records import AssignmentRecord
@@ -44,20 +41,20 @@ MAX_BITS = 8
 
 def assign(
     fmt: FormatName,
+    *,
     activation: Activation = None,
     name: NewName = None,
     output: Output = None,
-    tech: TechnologyName = None,
-    liberty: LibertyFiles = None,
-    dont_use: DontUse = None,
+    library: LibraryOptions,
     terms: Terms = 256,
     seed: Seed = 1,
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:
-    """Permute the weight's codes, which costs nothing, for a smaller MAC; writes a format file.
+    """Find an order of the weight's codes that makes the MAC smaller, and write a format with it.
 
-    Activations keep the order that the format has.
+    Weights are stored, so another order of their codes costs nothing. Activations keep the order of
+    the given format.
     """
     from halfbyte.area.search.assignment import assign_codes
     from halfbyte.formats.writing import format_text
@@ -72,7 +69,7 @@ def assign(
     if chosen in names():
         raise UserError(f"{chosen} is the name of a shipped format; choose another")
     path = output or build_dir() / "formats" / f"{chosen}.yaml"
-    technology = pick_technology(tech, liberty, dont_use)
+    technology = library.load()
     with progress(f"Codes of {weight.name}") as update:
         found = assign_codes(
             weight,
@@ -114,8 +111,8 @@ def assign(
             ["as given", f"{found.given_um2:,.1f}", found.given_architecture],
             ["permuted", f"{found.area_um2:,.1f}", found.architecture],
         ],
-        f"{change:+.1f} %; best of {found.orders} orders whose top bit is the sign, in code order: "
-        f"{', '.join(str(value) for value in found.fmt.values)}. Both annealed with "
-        f"{found.moves:,} moves.",
+        f"{change:+.1f} %; the best of {found.orders} orders whose top bit is the sign. Values in "
+        f"code order: {', '.join(str(value) for value in found.fmt.values)}. Both multipliers were "
+        f"annealed with {found.moves:,} moves.",
     )
     say(f"wrote {path}; halfbyte synth {path} --activation {other.name}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from halfbyte.base import UserError, build_dir
-from halfbyte.cli.look import Annotate, PictureWidth, Transparent, folder_of_run, look_of
+from halfbyte.cli.look import PictureOptions, folder_of_run
 from halfbyte.cli.options import Jobs, Json
 from halfbyte.cli.output import console, print_json, progress, rate_progress, say, table
 
@@ -75,6 +75,7 @@ Output = Annotated[
 
 def explore(
     space: SpaceName,
+    *,
     jobs: Jobs = None,
     scheduler: Scheduler = None,
     store: Store = None,
@@ -82,9 +83,7 @@ def explore(
     accuracy: Accuracy = None,
     block: Block = DEFAULT_BLOCK,
     output: Output = None,
-    width: PictureWidth = None,
-    annotate: Annotate = False,
-    transparent: Transparent = False,
+    pictures: PictureOptions,
     json: Json = False,
 ) -> None:
     """Synthesize every design of a space; what was computed before is not computed again."""
@@ -93,7 +92,7 @@ def explore(
 
     if jobs is not None and scheduler is not None:
         raise UserError("--jobs is about this machine and --scheduler about a cluster: give one")
-    look, chosen = look_of(width, annotate, transparent), load_space(space)
+    look, chosen = pictures.look(), load_space(space)
     if report:
         _check_block(block)
     names = accuracy or list(PARENTS)
@@ -126,7 +125,7 @@ def _check_block(block: int) -> None:
 
 
 def _parents(names: Sequence[str]) -> "list[Parent]":
-    """Find all distributions before any synthesis, since a name may be wrong."""
+    """Find all distributions. This comes before any synthesis because a name may be wrong."""
     from halfbyte.pareto.parents import find_parent
 
     with progress("What the formats represent") as update:
@@ -162,8 +161,9 @@ def _report(
         return
     columns, rows = summary_rows(findings)
     caption = (
-        "The frontier, and the shipped formats. dB: SQNR lost to the best levels there are, in "
-        f"blocks of {block}, for " + "; ".join(f"{each.name}: {each.title}" for each in parents)
+        "The frontier, and the shipped formats. dB: how far the SQNR is below that of the best "
+        f"levels, in blocks of {block}, for "
+        + "; ".join(f"{each.name}: {each.title}" for each in parents)
     )
     table(space.title, columns, rows, caption)
     names = ", ".join(path.name for path in written if path.parent == folder)
@@ -190,8 +190,8 @@ def _report_units(
         return
     columns, rows = best_rows(candidates)
     caption = (
-        "Best block: the greatest SQNR of layers' results, less 6.02 dB for each bit of scales "
-        "stored with a value. Best lanes: the least area per lane; enough: within 2 % of it. "
+        "Best block: the greatest SQNR of layers' results, minus 6.02 dB for each bit of scales "
+        "stored with a value (net). Best lanes: the least area per lane; enough: within 2 % of it. "
         "Netlists are not proved."
     )
     table(space.title, columns, rows, caption)

@@ -1,6 +1,7 @@
-"""Options that several subcommands share, so that they are the same in all of them."""
+"""Options that several subcommands share."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,11 +19,10 @@ __all__ = [
     "AccWidth",
     "Activation",
     "Architecture",
-    "DontUse",
     "FormatNames",
     "Jobs",
     "Json",
-    "LibertyFiles",
+    "LibraryOptions",
     "OldFormat",
     "OldFormats",
     "OneFormat",
@@ -37,11 +37,10 @@ __all__ = [
     "named_formats",
     "overflow_rule",
     "pick_operands",
-    "pick_technology",
 ]
 
 DEFAULT_TERMS = 256
-# At most so many malformed cells of a library are named.
+# At most this many malformed cells of a library are named.
 _MOST_NOTES = 5
 
 
@@ -71,10 +70,10 @@ OneFormat = Annotated[
 # Formats as an option, which some commands take besides their arguments.
 OldFormats = Annotated[
     str | None,
-    typer.Option("--formats", hidden=True, help="The formats as arguments, with commas between."),
+    typer.Option("--formats", hidden=True, help="The same as the arguments, with commas between."),
 ]
 OldFormat = Annotated[
-    str | None, typer.Option("--format", hidden=True, help="The format as an argument.")
+    str | None, typer.Option("--format", hidden=True, help="The same as the argument.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print records as JSON on standard output.")]
 Activation = Annotated[
@@ -171,22 +170,28 @@ def load_optional(reference: str | None) -> Format | None:
     return load(reference) if reference else None
 
 
-def pick_technology(
-    name: str | None, liberty: Sequence[Path] | None, dont_use: Sequence[str] | None = None
-) -> "Technology":
-    """The full library if one is given, else the card ``name``, without cells not to be used.
+@dataclass(frozen=True)
+class LibraryOptions:
+    """Options for the cell library: a card or a full library, and cells that are not used."""
 
-    Oddities of a library are reported on standard error. Raises UserError if both are given.
-    """
-    from halfbyte.area.cells.technology import from_liberty, load_technology
+    tech: TechnologyName = None
+    liberty: LibertyFiles = None
+    dont_use: DontUse = None
 
-    if liberty and name:
-        raise UserError("--tech names a card and --liberty a full library: give one of them")
-    technology = from_liberty(list(liberty)) if liberty else load_technology(name)
-    technology = technology.without(dont_use or ())
-    for note in _notes(technology) if liberty else ():
-        typer.echo(f"note: {note}", err=True)
-    return technology
+    def load(self) -> "Technology":
+        """The full library if one is given, otherwise the card, without the unwanted cells.
+
+        Oddities of a library are reported on standard error. Raises UserError if both are given.
+        """
+        from halfbyte.area.cells.technology import from_liberty, load_technology
+
+        if self.liberty and self.tech:
+            raise UserError("--tech names a card and --liberty a full library: give one of them")
+        technology = from_liberty(self.liberty) if self.liberty else load_technology(self.tech)
+        technology = technology.without(self.dont_use or ())
+        for note in _notes(technology) if self.liberty else ():
+            typer.echo(f"note: {note}", err=True)
+        return technology
 
 
 def _notes(technology: "Technology") -> list[str]:
@@ -199,7 +204,7 @@ def _notes(technology: "Technology") -> list[str]:
         notes[_MOST_NOTES:] = [f"{len(notes) - _MOST_NOTES} more cells are left out"]
     try:
         slew = typical_slew(technology)
-    except UserError:  # without delays; the records say so
+    except UserError:  # the library has no delays, as the records say
         return notes
     load = 10 * next(iter(technology.inverter.inputs.values()))
     doubts = list(doubtful_areas(technology.cells.values(), slew, load))

@@ -1,4 +1,4 @@
-"""``halfbyte pareto``: the whole way from formats to plots of accuracy against area."""
+"""``halfbyte pareto``: measure formats, and plot accuracy against area."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,19 +20,16 @@ from halfbyte.cli.hardware import (
     UnitLanes,
     UnitRecipe,
 )
-from halfbyte.cli.look import Annotate, PictureWidth, Transparent, folder_of_run, look_of
+from halfbyte.cli.look import PictureOptions, folder_of_run
 from halfbyte.cli.options import (
     DEFAULT_TERMS,
     Activation,
-    DontUse,
     FormatNames,
     Jobs,
     Json,
-    LibertyFiles,
-    TechnologyName,
+    LibraryOptions,
     Terms,
     load_formats,
-    pick_technology,
 )
 from halfbyte.cli.output import console, print_json, progress, say, table
 from halfbyte.cli.units import show_lossless
@@ -99,7 +96,7 @@ Array = Annotated[
         show_default=False,
     ),
 ]
-# Beside the shipped formats: SF4 with a smaller table, since the table's width sets its area.
+# Beside the shipped formats: SF4 with a smaller table, because the table's width sets its area.
 EXTRA = ("sf4@6",)
 
 
@@ -111,9 +108,7 @@ def pareto(
     block: UnitBlock = None,
     text: TextSource = None,
     context: Context = None,
-    tech: TechnologyName = None,
-    liberty: LibertyFiles = None,
-    dont_use: DontUse = None,
+    library: LibraryOptions,
     activation: Activation = None,
     terms: Terms = DEFAULT_TERMS,
     unit: HardwareUnit = None,
@@ -126,13 +121,11 @@ def pareto(
     memory_share: MemoryShare = None,
     array: Array = None,
     output: Output = None,
-    width: PictureWidth = None,
-    annotate: Annotate = False,
-    transparent: Transparent = False,
+    pictures: PictureOptions,
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:
-    """All formats to RTL, area, and accuracy on real weights; then the plots and the tables."""
+    """Measure area, and accuracy on real weights, of all formats; plot one against the other."""
     from halfbyte.accuracy import evaluate, find_model
     from halfbyte.pareto import (
         check_axis,
@@ -144,7 +137,7 @@ def pareto(
     from halfbyte.pareto.hardware import file_tag
     from halfbyte.pareto.page import write_page
 
-    look = look_of(width, annotate, transparent)
+    look = pictures.look()
     unit = unit or (ARRAY if axis == "array_area" else MAC)
     hardware = Hardware(unit, lanes, scale, block, grid)
     axis = axis or default_axis(unit)
@@ -156,11 +149,11 @@ def pareto(
     ):
         if value is not None and not wanted:
             needed = "--unit array" if option == "--array" else "--axis chip_overhead"
-            raise UserError(f"{option} has an effect with {needed}: add it, or leave it out")
+            raise UserError(f"{option} has no effect without {needed}: add it, or leave it out")
     chip, system = _chip(mac_share, memory_share), _array(array, grid)
     if unit == ARRAY:
         hardware = replace(hardware, grid=_grid(system))
-    technology = pick_technology(tech, liberty, dont_use)
+    technology = library.load()
     reference, quantizer = find_model(model, text=text, context=context), hardware.recipe(recipe)
     operand = operand_of(quantizer, activation)
     chosen = load_formats(names)
@@ -168,7 +161,7 @@ def pareto(
         chosen += [load(reference) for reference in EXTRA]
     chosen = hardware.fitting(chosen, operand, terms, strict=bool(names))
     if axis == "array_area":
-        system.sram(technology)  # raises before the work if no SRAM is known
+        system.sram(technology)  # raises an error before the work if no SRAM is known
     areas = hardware.synthesize(chosen, operand, technology, terms=terms, jobs=jobs)
     bits = _effective_bits(reference, quantizer, chosen) if axis == "bits" else None
     cost = make_axis(
@@ -196,7 +189,7 @@ def pareto(
         terms=None if terms == DEFAULT_TERMS else terms,
         text=text,
         context=context,
-        dont_use=dont_use,
+        dont_use=library.dont_use,
         macs=mac_share,
         memory=memory_share,
         array=array,

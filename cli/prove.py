@@ -17,14 +17,11 @@ from halfbyte.cli.array import (
 from halfbyte.cli.designs import DesignOptions
 from halfbyte.cli.dot import DOT, DotOptions, make_dot_specs, show_dot_proofs, unseen_faults
 from halfbyte.cli.options import (
-    DontUse,
     FormatNames,
     Jobs,
     Json,
-    LibertyFiles,
-    TechnologyName,
+    LibraryOptions,
     load_formats,
-    pick_technology,
 )
 from halfbyte.cli.output import console, number, print_json, progress, table
 from halfbyte.cli.units import MAC, Codes, Lanes, Symbols, UnitName, check_unit, prove_unit
@@ -48,7 +45,7 @@ def _group(record: "ProofRecord") -> tuple[str, str, str]:
 
 
 def _count(records: "Sequence[ProofRecord]", unit: str, mapped: bool) -> str:
-    """``proved of all``, of one kind of proof."""
+    """How many proofs of one kind succeeded, of how many: ``3 of 3``."""
     chosen = [
         record.proof.status == "proved"
         for record in records
@@ -82,8 +79,9 @@ def _show(records: "Sequence[ProofRecord]", technology: str, seconds: float) -> 
         )
     caption = (
         f"{len(records):,} proofs, {technology}, {seconds:.0f} s in all. All pairs of codes are "
-        "simulated; a SAT solver takes all states of the accumulator. MACs: lossless ones with and "
-        "without enable and for one term, narrow ones that wrap or saturate, two carry-save ones."
+        "simulated; a SAT solver covers all states of the accumulator. MACs: lossless ones, with "
+        "and without enable, and for one term; narrow ones that wrap or saturate; two carry-save "
+        "ones."
     )
     table("Proofs", columns, rows, caption)
 
@@ -136,9 +134,7 @@ def _prove_arrays(
 def prove(
     names: FormatNames = None,
     *,
-    tech: TechnologyName = None,
-    liberty: LibertyFiles = None,
-    dont_use: DontUse = None,
+    library: LibraryOptions,
     design: DesignOptions,
     unit: UnitName = MAC,
     lanes: Lanes = None,
@@ -156,18 +152,18 @@ def prove(
     or a fault is not seen. For the decoder and the BF16 MAC (--unit dfloat11, bf16_mac), the
     netlists are proved equal to their RTL. Their RTL is proved as far as there is a specification.
     For dot-product units (--unit dot), the netlist of every recipe is proved, and the RTL of the
-    smallest lane. For arrays of them (--unit array), also the netlist of every other part.
+    smallest lane. For arrays of them (--unit array), the netlists of all other parts are proved,
+    too.
     """
     if check_unit(unit, names):
-        technology = pick_technology(tech, liberty, dont_use)
+        technology = library.load()
         prove_unit(unit, technology, lanes, codes, symbols, json)
         return
     if unit in (DOT, ARRAY):
         specs = make_dot_specs(names, lanes, design, dot, unit)
-        technology = pick_technology(tech, liberty, dont_use)
+        technology = library.load()
         if unit == ARRAY:
-            arrays = array.arrays(specs)
-            _prove_arrays(arrays, technology, jobs, json)
+            _prove_arrays(array.arrays(specs), technology, jobs, json)
         else:
             _prove_dots(specs, technology, jobs, json)
         return
@@ -175,7 +171,7 @@ def prove(
 
     start = time.monotonic()
     designs = design.macs(load_formats(names))
-    technology = pick_technology(tech, liberty, dont_use)
+    technology = library.load()
     with progress(f"Proofs, {technology.name}") as update:
         records = prove_designs(designs, technology, jobs=jobs, on_progress=update)
     seconds = time.monotonic() - start

@@ -21,7 +21,11 @@ MIB = 2**20
 DEFAULT_RECIPE = "w4"
 
 Model = Annotated[
-    str, typer.Argument(metavar="MODEL", help="A directory in Hugging Face layout, or a hub name.")
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help="minilm, bytelm, a directory in Hugging Face layout, or a hub name.",
+    ),
 ]
 Layout = Annotated[
     str,
@@ -44,13 +48,14 @@ Dequantize = Annotated[
     bool,
     typer.Option(
         "--dequantize",
-        help="Write rounded values instead of codes, in the original type, for any tool to run.",
+        help="Write rounded values instead of codes, in the original type, so that any tool can "
+        "run them.",
     ),
 ]
 
 
 def _located(model: str) -> tuple[str, Path]:
-    """The name for the output, and the folder of the model; it may lack a tokenizer."""
+    """The name for the output, and the folder of the model, which may lack a tokenizer."""
     if Path(model).is_dir():
         return Path(model).resolve().name, Path(model)
     from halfbyte.accuracy import find_model
@@ -86,6 +91,11 @@ def quantize(
 
     All weights of layers are quantized; embeddings, output head, routers and norms are copied.
     """
+    if dequantize and layout != "halfbyte":
+        raise UserError(
+            "--layout is for codes, and --dequantize writes values: leave one of them out"
+        )
+    model_name, folder = _located(model)
     from halfbyte.checkpoints.checkpoint import Checkpoint
     from halfbyte.checkpoints.storage import STORAGES
     from halfbyte.checkpoints.streaming import quantize_checkpoint
@@ -94,11 +104,6 @@ def quantize(
     operand = _operand(chosen)
     if layout not in STORAGES:
         raise UserError(f"--layout must be {' or '.join(STORAGES)}, not {layout[:60]!r}")
-    if dequantize and layout != "halfbyte":
-        raise UserError(
-            "--layout is for codes, and --dequantize writes values: leave one of them out"
-        )
-    model_name, folder = _located(model)
     suffix = "" if recipe == DEFAULT_RECIPE else f"-{chosen.name}"
     target = output or build_dir() / "quantized" / f"{model_name}-{fmt.name}{suffix}"
     with progress(f"Quantizing to {fmt.name}") as update:

@@ -20,7 +20,7 @@ from halfbyte.cli.levels import (
     check_without_levels,
     rank_levels,
 )
-from halfbyte.cli.look import Annotate, PictureWidth, Transparent, folder_of_run, look_of
+from halfbyte.cli.look import PictureOptions, folder_of_run
 from halfbyte.cli.options import (
     DEFAULT_TERMS,
     Activation,
@@ -83,9 +83,7 @@ def rank(
     lanes: UnitLanes = None,
     scale: Scale = None,
     grid: ArrayOptions,
-    width: PictureWidth = None,
-    annotate: Annotate = False,
-    transparent: Transparent = False,
+    pictures: PictureOptions,
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:
@@ -119,19 +117,12 @@ def rank(
             grid=grid,
             terms=terms,
             folder=folder,
-            look=look_of(width, annotate, transparent),
+            look=pictures.look(),
             jobs=jobs,
             json=json,
         )
         return
-    check_levels_only(
-        lanes=lanes,
-        scale=scale,
-        **vars(grid),
-        width=width,
-        annotate=annotate,
-        transparent=transparent,
-    )
+    check_levels_only(lanes=lanes, scale=scale, **vars(grid), **vars(pictures))
     designs = [MacSpec(fmt, other or fmt, "auto", terms) for fmt in formats]
     measured_on = pick_operands(operands)
     relaxed, clocked = {}, {}

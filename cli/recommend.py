@@ -18,15 +18,12 @@ from halfbyte.cli.hardware import (
 )
 from halfbyte.cli.options import (
     Activation,
-    DontUse,
     FormatNames,
     Jobs,
     Json,
-    LibertyFiles,
-    TechnologyName,
+    LibraryOptions,
     Terms,
     load_formats,
-    pick_technology,
 )
 from halfbyte.cli.output import console, number, print_json, progress, table
 
@@ -61,9 +58,7 @@ def recommend(
     block: UnitBlock = None,
     text: TextSource = None,
     context: Context = None,
-    tech: TechnologyName = None,
-    liberty: LibertyFiles = None,
-    dont_use: DontUse = None,
+    library: LibraryOptions,
     activation: Activation = None,
     terms: Terms = 256,
     unit: HardwareUnit = None,
@@ -84,7 +79,7 @@ def recommend(
         raise UserError(f"--max-area must be greater than 0 µm², not {max_area}")
     loss_limit = _fraction(max_loss or "0")
     hardware = Hardware(unit or MAC, lanes, scale, block, grid)
-    technology = pick_technology(tech, liberty, dont_use)
+    technology = library.load()
     reference = find_model(model, text=text, context=context)
     quantizer = hardware.recipe(recipe)
     operand = operand_of(quantizer, activation)

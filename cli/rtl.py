@@ -17,14 +17,11 @@ from halfbyte.cli.array import (
 from halfbyte.cli.designs import DesignOptions, choose_architectures, mac_specs
 from halfbyte.cli.dot import DOT, DotOptions, make_dot_specs, resolve_lanes, synthesized_designs
 from halfbyte.cli.options import (
-    DontUse,
     FormatNames,
     Jobs,
     Json,
-    LibertyFiles,
-    TechnologyName,
+    LibraryOptions,
     load_formats,
-    pick_technology,
 )
 from halfbyte.cli.output import print_json, progress, table
 from halfbyte.cli.units import MAC, Codes, Lanes, Symbols, UnitName, check_unit, rtl_unit
@@ -69,9 +66,7 @@ def rtl(
     design: DesignOptions,
     enable: Enable = False,
     segment: Segment = None,
-    tech: TechnologyName = None,
-    liberty: LibertyFiles = None,
-    dont_use: DontUse = None,
+    library: LibraryOptions,
     clock: Clock = None,
     output: Output = None,
     unit: UnitName = MAC,
@@ -96,7 +91,7 @@ def rtl(
     if unit in (DOT, ARRAY):
         units = make_dot_specs(names, lanes, design, dot, unit)
         arrays = array.arrays(units) if unit == ARRAY else []
-        chosen = pick_technology(tech, liberty, dont_use)
+        chosen = library.load()
         if clock:
             units = synthesized_designs(units, chosen, parse_clock(clock), jobs)
         else:
@@ -112,7 +107,7 @@ def rtl(
         replace(spec, enable=enable, segment=segment)
         for spec in mac_specs(load_formats(names), design)
     ]
-    technology = pick_technology(tech, liberty, dont_use)
+    technology = library.load()
     period = parse_clock(clock) if clock else None
     specs = choose_architectures(specs, technology, clock_ps=period, jobs=jobs)
     records = []

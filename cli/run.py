@@ -10,12 +10,12 @@ from halfbyte.cli.dot import Scale, scale_rule
 from halfbyte.cli.options import (
     Activation,
     Json,
+    LibraryOptions,
     OldFormat,
     OneFormat,
     TechnologyName,
     load_optional,
     named_format,
-    pick_technology,
 )
 from halfbyte.cli.output import print_json, progress, table
 from halfbyte.formats import Format, ScaleCode, find_scale_code, load
@@ -59,11 +59,15 @@ def run(
     tech: TechnologyName = None,
     json: Json = False,
 ) -> None:
-    """Run one layer of a model through an array's RTL; every result equal to the golden model's.
+    """Run one layer of a model through an array's RTL, and compare every result with the golden
+    model.
 
-    Weights and inputs are quantized, streamed tile by tile in Verilator, and compared as bits.
+    Weights and inputs are quantized, and streamed through the array tile by tile in Verilator.
+    Results are compared bit for bit.
     """
     from halfbyte.accuracy import find_model
+
+    reference = find_model(model)  # a wrong name is an error before PyTorch is imported
     from halfbyte.accuracy.layer_operands import layer_operands
     from halfbyte.accuracy.models.loading import open_subject
     from halfbyte.gpu_ref.product_check import compare_product
@@ -71,7 +75,7 @@ def run(
     from halfbyte.sim.array.product import run_product
     from halfbyte.sim.array.record import LayerRun
 
-    technology = pick_technology(tech, None) if energy else None
+    technology = LibraryOptions(tech).load() if energy else None
     start = time.monotonic()
     weight, other = load(named_format(name, fmt)), load_optional(activation)
     code = find_scale_code(scale or "e8m0")
@@ -80,7 +84,7 @@ def run(
     with progress("Layer") as update:
         update(0, 2, "operands")
         operands = layer_operands(
-            open_subject(find_model(model)),
+            open_subject(reference),
             layer,
             weight=weight,
             activation=other or weight,
@@ -139,7 +143,7 @@ def _unit(
 
 
 def _energy(spec: "SystolicSpec", technology: "Technology", products: int) -> float | None:
-    """Energy of all products in the array, in nJ; None if the technology has no figures for it."""
+    """Energy of all products in the array, in nJ; None if the technology has no energies."""
     from halfbyte.area.search.arrays import synthesize_arrays
 
     with progress("Synthesis") as update:
@@ -161,9 +165,9 @@ def _show(record: "LayerRun") -> None:
             f"{record.dataflow}-stationary",
         ],
         ["formats", f"{record.format} x {record.activation}, scales {record.scale}"],
-        ["results compared", f"{record.results:,}, each equal to the golden model's, as bits"],
+        ["results compared", f"{record.results:,}, each equal to the golden model's, bit for bit"],
         ["host build", record.host_build],
-        ["cycles", f"{record.cycles:,}; {100 * record.utilization:.1f} % of all products used"],
+        ["cycles", f"{record.cycles:,}; {100 * record.utilization:.1f} % of all products are used"],
         ["SQNR", f"{sqnr} against the layer in FP32"],
         ["energy", energy if record.technology else "- (--energy synthesizes the array)"],
         ["time", f"{record.seconds:.1f} s"],

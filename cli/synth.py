@@ -12,16 +12,13 @@ from halfbyte.cli.array import ARRAY, ArrayOptions, show_arrays
 from halfbyte.cli.designs import DesignOptions
 from halfbyte.cli.dot import DOT, DotOptions, make_dot_specs, show_dots
 from halfbyte.cli.options import (
-    DontUse,
     FormatNames,
     Jobs,
     Json,
-    LibertyFiles,
+    LibraryOptions,
     OperandSet,
-    TechnologyName,
     load_formats,
     pick_operands,
-    pick_technology,
 )
 from halfbyte.cli.output import (
     console,
@@ -55,8 +52,8 @@ SavedCarries = Annotated[
     bool,
     typer.Option(
         "--saved-carries/--registered",
-        help="At a clock that nothing else meets, also try carry-save accumulators, whose acc "
-        "comes from a final addition; or only those whose acc is a register.",
+        help="Whether carry-save accumulators are tried at a clock that nothing else meets; their "
+        "acc is valid a few cycles later. With --registered, acc is always a register.",
     ),
 ]
 Clock = Annotated[
@@ -74,8 +71,8 @@ Effort = Annotated[
         "--effort",
         min=1,
         max=MAX_EFFORT,
-        help="How many times longer the multiplier is annealed. 20 takes a minute for a 4-bit "
-        "format and makes its MAC a percent or two smaller.",
+        help="How many times longer the multiplier is annealed. For a 4-bit format, 20 takes a "
+        "minute and makes the MAC a percent or two smaller.",
     ),
 ]
 Output = Annotated[
@@ -264,9 +261,7 @@ def _synth_arrays(
 def synth(
     names: FormatNames = None,
     *,
-    tech: TechnologyName = None,
-    liberty: LibertyFiles = None,
-    dont_use: DontUse = None,
+    library: LibraryOptions,
     clock: Clock = None,
     target: Target = None,
     design: DesignOptions,
@@ -291,18 +286,16 @@ def synth(
     --columns and --dataflow.
     """
     if check_unit(unit, names):
-        synth_unit(unit, pick_technology(tech, liberty, dont_use), lanes, codes, symbols, json)
+        synth_unit(unit, library.load(), lanes, codes, symbols, json)
         return
     if unit in (DOT, ARRAY):
         period = parse_clock(clock) if clock else None
         specs = make_dot_specs(names, lanes, design, dot, unit)
         if unit == ARRAY:
             arrays = array.arrays(specs)
-            chosen = pick_technology(tech, liberty, dont_use)
-            _synth_arrays(arrays, chosen, period, operands, effort, jobs, json)
-            return
-        chosen = pick_technology(tech, liberty, dont_use)
-        _synth_dots(specs, chosen, period, operands, every, effort, jobs, json)
+            _synth_arrays(arrays, library.load(), period, operands, effort, jobs, json)
+        else:
+            _synth_dots(specs, library.load(), period, operands, every, effort, jobs, json)
         return
     from halfbyte.area import synthesize
     from halfbyte.area.search.fpga import pick_target, synthesize_fpga
@@ -315,7 +308,7 @@ def synth(
             mapped = synthesize_fpga(designs, family, every=every, jobs=jobs, on_progress=update)
         print_json(mapped) if json else _show_resources(mapped, family.title)
         return
-    technology = pick_technology(tech, liberty, dont_use)
+    technology = library.load()
     with progress(f"Synthesis, {technology.name}") as update:
         records = synthesize(
             designs,

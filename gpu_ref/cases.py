@@ -73,7 +73,7 @@ LARGE_SHAPE = Shape(307, 269, 1100, 128)
 
 
 def random_formats(seed: int = SEED) -> list[Format]:
-    """Three formats such as users write down; the same seed gives the same ones."""
+    """Three random formats like those that users write; the same seed gives the same formats."""
     source = random.Random(seed)  # noqa: S311 - values of a test, nothing secret
     formats = []
     for index, (bits, top, denominator) in enumerate(_RANDOM):
@@ -92,8 +92,11 @@ def random_formats(seed: int = SEED) -> list[Format]:
 
 
 def matrix(rows: int, length: int, block: int, *, seed: int, spread: float = 1.0) -> Tensor:
-    """Normally distributed numbers with rare cases: zeros of both signs, blocks of zeros,
-    outliers."""
+    """Normally distributed numbers and rare cases; (rows, length) float32.
+
+    The rare cases are zeros of both signs, small numbers, a block of zeros and an outlier. The
+    standard deviation is ``spread``.
+    """
     generator = torch.Generator().manual_seed(seed)
     x = torch.randn(rows, length, generator=generator) * spread
     if x.numel():
@@ -120,7 +123,7 @@ def _neighbours(x: Tensor, steps: int = 2) -> Tensor:
 def near_thresholds(fmt: Format) -> Tensor:
     """Every midpoint of neighbouring values, every value, and the floats around; float32.
 
-    Also zeros of either sign, subnormal, largest and infinite numbers, and random ones.
+    Zeros of either sign, subnormal, largest and infinite numbers, and random ones follow.
     """
     values = sorted(set(fmt.values))
     middles = [(low + high) / 2 for low, high in pairwise(values)]
@@ -135,7 +138,7 @@ def near_thresholds(fmt: Format) -> Tensor:
 def absmax_near_thresholds(fmt: Format, rule: ScaleFormat) -> Tensor:
     """Absolute maxima whose scales are hard to round by ``rule``: ties, range ends, subnormals.
 
-    float32, positive and finite.
+    Returns float32, positive and finite.
     """
     largest = float(fmt.max_value)
     powers = torch.tensor([2.0**exponent for exponent in range(-149, 120)])
@@ -153,7 +156,7 @@ def absmax_near_thresholds(fmt: Format, rule: ScaleFormat) -> Tensor:
 
 
 def mac_widths(weight: Format, activation: Format) -> Sequence[int]:
-    """Accumulators that hold all sums, one product, and less than that; at most 64 bits."""
+    """Widths of accumulators: for 256 products, for one, too few for one, and 64 bits."""
     one = max(2, lossless_acc_width(weight, activation, 1))
     return (lossless_acc_width(weight, activation, 256), one, max(2, one - 2), 64)
 
@@ -161,9 +164,10 @@ def mac_widths(weight: Format, activation: Format) -> Sequence[int]:
 def mac_columns(
     weight: Format, activation: Format, *, streams: int = 3, seed: int = SEED
 ) -> Iterator[Tensor]:
-    """Codes of the weights and activations, clear and enable; (streams, T) each.
+    """Codes of the weights, codes of the activations, clear and enable; (streams, T) each.
 
-    All pairs of codes, then random ones. The first cycle of every stream clears and is enabled.
+    All pairs of codes come first, then random ones. The first cycle of every stream clears and is
+    enabled.
     """
     generator = torch.Generator().manual_seed(seed)
     pairs = torch.cartesian_prod(torch.arange(2**weight.bits), torch.arange(2**activation.bits))

@@ -44,7 +44,7 @@ def find_nvcc() -> str | None:
 def _architectures(path: str, hopper: tuple[str, ...]) -> tuple[str, ...]:
     """Flags for the GPUs of this machine if the compiler knows all of them, else for every GPU.
 
-    ``hopper`` are those for capability 9.0.
+    ``hopper`` are the flags for capability 9.0.
     """
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     found = {torch.cuda.get_device_capability(index) for index in range(count)}
@@ -74,7 +74,7 @@ def _cuda_compiler(path: str) -> Compiler:
 
 
 def cuda_compiler() -> Compiler:
-    """nvcc, as :func:`find_nvcc` finds it; raises ToolError if it is missing or too old."""
+    """The nvcc that :func:`find_nvcc` finds; raises ToolError if it is missing or too old."""
     path = find_nvcc()
     if path is None:
         raise ToolError(

@@ -1,4 +1,4 @@
-"""Areas and speeds of the releases of halfbyte: one record each, and how they move."""
+"""Areas and speeds of the releases of halfbyte: a record for each, and plots."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,9 +10,11 @@ from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, StrMethodF
 from halfbyte.base import Record, UserError, parse_json
 from halfbyte.base.figures import legend_above, picture, scaled
 from halfbyte.base.look import OWN_LOOK, Look
+from halfbyte.base.user_files import read_start
 
 __all__ = ["ReleaseRecord", "read_releases", "release_rows", "write_releases"]
 
+_MAX_BYTES = 2**20  # of a record
 _SIZE_INCHES = (9.0, 4.6)
 # Okabe and Ito's colours, which colour-blind readers can tell apart; then other markers.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -40,7 +42,7 @@ class ReleaseRecord(Record):
     gemm_ratios: Mapping[str, float]
     """Time of the golden model's block-scaled product over that of torch.matmul, by format."""
     codec_gb_per_second: Mapping[str, float]
-    """BF16 weights through the DFloat11 codec by direction and layout, in 10^9 bytes a second."""
+    """BF16 weights through the DFloat11 codec by direction and layout, in 10^9 bytes per second."""
     not_measured: str | None
     """Why there are no speeds; null if there are."""
     versions: Mapping[str, str | None]
@@ -55,9 +57,9 @@ def read_releases(paths: Sequence[Path]) -> list[ReleaseRecord]:
     records = []
     for path in paths:
         try:
-            records.append(ReleaseRecord.from_json(parse_json(path.read_text(encoding="utf-8"))))
+            records.append(ReleaseRecord.from_json(parse_json(read_start(path, _MAX_BYTES))))
         except (OSError, ValueError, UserError) as error:
-            raise UserError(f"{path} is no record of a release: {error}") from None
+            raise UserError(f"{path} is not a record of a release: {error}") from None
     if not records:
         raise UserError(
             "There is no record of a release: make one with `halfbyte releases --record`"

@@ -10,7 +10,7 @@ from halfbyte.area.search.dot_records import DotRecord
 from halfbyte.base import Json, write_atomically
 from halfbyte.base.figures import picture, scaled
 from halfbyte.base.look import OWN_LOOK, Look
-from halfbyte.base.tables import write_rows
+from halfbyte.base.tables import markdown_table, write_rows
 from halfbyte.pareto.labels import Label, place_labels
 from halfbyte.pareto.unit_exploration import UnitCandidate, best_blocks, on_frontier
 
@@ -34,7 +34,7 @@ def write_units(
 ) -> list[Path]:
     """Write ``units``: a plot, CSV, JSON and a Markdown table of the best; returns the files.
 
-    ``source`` says what the signal to noise was measured on.
+    ``source`` says on what the signal-to-noise ratio was measured.
     """
     drawn = [each for each in candidates if each.format.bits <= _MOST_BITS] or list(candidates)
     path = folder / "units"
@@ -45,18 +45,15 @@ def write_units(
         _draw_blocks(right, drawn)
         written = made.save(path)
     written += write_rows(path, [row for each in candidates for row in _rows(each)])
-    columns, rows = best_rows(candidates)
-    marks = ["--:" if column.startswith(">") else "---" for column in columns]
-    lines = [[column.removeprefix(">") for column in columns], marks, *rows]
     table = path.with_name("best_units.md")
-    write_atomically(table, "".join(f"| {' | '.join(line)} |\n" for line in lines))
+    write_atomically(table, markdown_table(*best_rows(candidates)))
     return [*written, table]
 
 
 def best_rows(candidates: Sequence[UnitCandidate]) -> tuple[list[str], list[list[str]]]:
     """Columns and rows of the best block size for each format and type of scales, by format."""
-    columns = ["format", "scales", ">best block", ">best lanes", ">area per lane µm²"]
-    columns += [">enough lanes", ">SQNR dB", ">bits of scales", ">net dB"]
+    columns = ["format", "scales", ">best\nblock", ">best\nlanes", ">area per\nlane µm²"]
+    columns += ["~>enough\nlanes", ">SQNR\ndB", "~>bits of\nscales", ">net\ndB"]
     best = sorted(best_blocks(candidates), key=lambda each: (each.format.name, each.scale or ""))
     rows = [
         [
@@ -99,7 +96,7 @@ def _caption(records: Sequence[DotRecord], source: str) -> str:
     return (
         f"Area: {first.technology}, {first.corner}, both operands in the format, no timing "
         f"constraint, without wires, recipe {recipes}, netlists {proved}; {versions}. SQNR: "
-        f"results of layers, both operands quantized, mean over the layers of {source}; net: less "
+        f"results of layers, both operands quantized, mean over the layers of {source}; net: minus "
         "6.02 dB for each bit of scales that is stored with a value. Scales outside: an integer "
         "accumulator, and FP32 scales of blocks of 128 that the unit does not apply. Labels: the "
         "frontier, and the point of the greatest net SQNR of each other format, with the block"
@@ -128,7 +125,7 @@ def _draw_lanes(axes: Axes, best: Sequence[UnitCandidate]) -> None:
 
 
 def _draw_blocks(axes: Axes, candidates: Sequence[UnitCandidate]) -> None:
-    """Net signal to noise against the least area per lane; lines join a format's block sizes."""
+    """Net SQNR against the least area per lane; lines join the block sizes of a format."""
     groups: dict[tuple[str, str | None], list[UnitCandidate]] = {}
     for each in candidates:
         groups.setdefault((each.format.name, each.scale), []).append(each)

@@ -52,6 +52,10 @@ def _needs_reset(component: wiring.Component) -> bool:
     return isinstance(component, Exported) and component.NEEDS_RESET
 
 
+def _needs_clock(component: wiring.Component) -> bool:
+    return isinstance(component, Exported) and component.NEEDS_CLOCK
+
+
 def _with_clock(component: wiring.Component) -> tuple[Fragment, list[Value]]:
     """The elaborated component and its ports, with a clock and a reset only if it needs them."""
     needs_reset = _needs_reset(component)
@@ -59,7 +63,7 @@ def _with_clock(component: wiring.Component) -> tuple[Fragment, list[Value]]:
     fragment = Fragment.get(component, None)
     fragment.add_domains(domain)
     members = [Value.cast(value) for _, _, value in component.signature.flatten(component)]
-    clock = [domain.clk] if _uses_clock(fragment) else []
+    clock = [domain.clk] if _needs_clock(component) or _uses_clock(fragment) else []
     reset = [domain.rst] if needs_reset else []
     return fragment, [*clock, *reset, *members]
 

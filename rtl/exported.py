@@ -14,6 +14,8 @@ class Exported(wiring.Component):
     Any other component can be exported too, without a reset and with a short header.
     """
 
+    NEEDS_CLOCK: ClassVar[bool] = False
+    """Whether there is a port ``clk`` in any case: modules that it instantiates by name need it."""
     NEEDS_RESET: ClassVar[bool] = False
     """Whether there is a port ``rst``, a synchronous reset. Without it registers start with any
     value."""

@@ -34,23 +34,24 @@ from halfbyte.base import run_yosys
 from halfbyte.formats import Overflow
 from halfbyte.rtl.dot import DotSpec
 from halfbyte.rtl.dot.adders import FINAL, adder_modules
+from halfbyte.rtl.dot.unit import total_name
 
 __all__ = [
     "Tree",
     "prove_accumulator",
     "read_rtl",
-    "read_tree",
+    "read_trees",
     "wrong_product",
     "wrong_sum",
 ]
 
 _DOT, _LANE = "dot", "lane"
-_TOTAL, _BASE = "tree_total", "base"
+_BASE = "base"
 
 
 @dataclass(frozen=True)
 class Tree:
-    """A unit whose lanes and adders are cells.
+    """A unit whose lanes and adders are cells: what adds up the products of one block.
 
     Parameters
     ----------
@@ -75,8 +76,11 @@ class Tree:
     around: Circuit
 
 
-def read_tree(spec: DotSpec) -> Tree:
-    """The tree of a unit's RTL; raises CircuitError if a lane does not read its own codes."""
+def read_trees(spec: DotSpec) -> list[Tree]:
+    """The trees of a unit's RTL, one for each block that it takes in a cycle.
+
+    Raises CircuitError if a lane does not read its own codes.
+    """
     adders = list(adder_modules(spec.adders))
     kept = [_LANE, *adders, *([] if spec.ripples else [FINAL])]
     lines = [
@@ -97,16 +101,20 @@ def read_tree(spec: DotSpec) -> Tree:
     if not spec.ripples:
         _check_final_adder(circuits[FINAL])
     tables = {name: _tables(circuits[name]) for name in adders if name in circuits}
-    return _tree(json.loads(text)["modules"][_DOT], tables, spec)
+    top = json.loads(text)["modules"][_DOT]
+    return [_tree(top, tables, spec, block) for block in range(spec.blocks_per_cycle)]
 
 
 def _tree(
-    top: Mapping[str, Any], tables: Mapping[str, tuple[list[str], dict[str, int]]], spec: DotSpec
+    top: Mapping[str, Any],
+    tables: Mapping[str, tuple[list[str], dict[str, int]]],
+    spec: DotSpec,
+    block: int,
 ) -> Tree:
     codes = {name: top["ports"][name]["bits"] for name in ("w", "a")}
     cells: list[TreeCell] = []
     lanes: dict[tuple[Net, ...], list[Net]] = {}
-    total = top["netnames"][_TOTAL]["bits"]
+    total = top["netnames"][total_name(block)]["bits"]
     rows = [total]
     for cell in top["cells"].values():
         pins = cell["connections"]
@@ -128,7 +136,8 @@ def _tree(
             cells.append(TreeCell(reads, {pins["Y"][0]: table}))
     w_bits, a_bits = spec.weight.bits, spec.activation.bits
     ordered = []
-    for number in range(spec.lanes):
+    first = block * spec.block_lanes
+    for number in range(first, first + spec.block_lanes):
         w = codes["w"][number * w_bits : (number + 1) * w_bits]
         a = codes["a"][number * a_bits : (number + 1) * a_bits]
         if (*w, *a) not in lanes:

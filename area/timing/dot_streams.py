@@ -29,22 +29,22 @@ __all__ = [
     "sum_words",
 ]
 
-# Cycles for which the unit of a weight-stationary array keeps its weights while it is measured:
-# those of the least array of 16 rows.
+# Cycles for which a chained unit keeps its weights if it is measured alone: those of the least
+# weight-stationary array of 16 rows.
 HELD = 17
 
 
-def dot_streams(spec: DotSpec, operands: Operands) -> dict[str, NDArray[Any]]:
+def dot_streams(spec: DotSpec, operands: Operands, held: int = HELD) -> dict[str, NDArray[Any]]:
     """The input words of 64 units, (cycles, 64) for each port.
 
     Each unit computes one dot product of 256 terms. A chained unit instead keeps weights for
-    ``HELD`` cycles, see :func:`held_streams`.
+    ``held`` cycles, see :func:`held_streams`.
 
     The codes are those that the MACs are measured on, one for each lane in a cycle. All scales are
     1, since the operands do not hold the scales of the model.
     """
     if spec.chained:
-        return held_streams(spec, operands, HELD)
+        return held_streams(spec, operands, held)
     cycles = max(2, -(-TERMS // spec.lanes))
     codes = operands.codes(spec.weight, spec.activation)
     terms = np.arange(cycles) * spec.lanes
@@ -121,11 +121,13 @@ def code_words(
     return words
 
 
-def _scales(spec: DotSpec, cycles: int) -> dict[str, NDArray[np.uint64]]:
+def _scales(spec: DotSpec, cycles: int) -> dict[str, NDArray[Any]]:
     if spec.scale is None:
         return {}
-    one = np.full((cycles, STREAMS), spec.scale.values.index(1), np.uint64)
-    return {"w_scale": one, "a_scale": one}
+    bits, one = spec.scale.bits, spec.scale.values.index(1)
+    word = sum(one << number * bits for number in range(spec.blocks_per_cycle))
+    ones = np.full((cycles, STREAMS), word, object)
+    return {"w_scale": ones, "a_scale": ones}
 
 
 def _marks(cycles: int, places: Any) -> NDArray[np.uint64]:
@@ -155,9 +157,16 @@ class DotMeasured(Record):
 
 
 def measure_dot(
-    path: Path, technology: Technology, spec: DotSpec, operands: Operands | None
+    path: Path,
+    technology: Technology,
+    spec: DotSpec,
+    operands: Operands | None,
+    held: int | None = None,
 ) -> DotMeasured:
     """Delay with its critical path, energies and leakage of a netlist.
+
+    ``held`` is for a chained unit: the cycles that its weights stay, ``HELD`` if not given.
+
 
     ``path`` is the netlist in the format of Yosys' ``write_json``. A figure is None if the
     technology lacks its tables, and ``not_measured`` says why. Energies are left out without
@@ -171,7 +180,7 @@ def measure_dot(
         result = replace(result, delay_ps=timing.delay_ps, critical_path=where)
         if operands is None:
             return result
-        streams: Mapping[str, Any] = dot_streams(spec, operands)
+        streams: Mapping[str, Any] = dot_streams(spec, operands, held or HELD)
         used = {name: streams[name] for name in netlist.inputs}
         activity = simulate(netlist, used)
         energy = analyse_energy(netlist, technology, timing, activity)

@@ -1,8 +1,9 @@
 """Compress a model's folder, or a file, and restore it.
 
-Each ``X.safetensors`` becomes ``X.df11.safetensors``, in subfolders, too. Every other file is
-copied, also the index and the configuration, so that the same folder can be restored. Tools that do
-not know the compressed form report that ``model.safetensors`` is missing.
+Each ``X.safetensors`` becomes ``X.df11.safetensors``, in subfolders, too. Other files, such as the
+index and the configuration, are copied, so that the folder can be restored. Hidden files and
+weights in other forms are left out. Tools that do not know the compressed form report that
+``model.safetensors`` is missing.
 """
 
 import json
@@ -37,13 +38,13 @@ __all__ = ["PLAIN", "SUFFIX", "check_indices", "compress_path", "copy_files",
 
 PLAIN, SUFFIX = ".safetensors", ".df11.safetensors"
 
-# Other forms of weights, which are not compressed. Beside safetensors files they are second copies.
+# Weights in other forms. Beside safetensors files they are second copies, so they are left out.
 _OTHER_WEIGHTS = (".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".onnx", ".gguf", ".ot")
 _INDEX = ".index.json"
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    """All files below a folder, in order, without hidden ones; links are not followed."""
+    """All files below a folder, in order. Hidden folders and linked ones are not entered."""
     for path in sorted(folder.iterdir()):
         if path.name.startswith("."):
             yield path
@@ -54,8 +55,10 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 
 def other_files(folder: Path) -> tuple[list[Path], list[str]]:
-    """The files of a folder and its subfolders that go along, relative to it, and the names of
-    what is left out: hidden files, links to folders, and weights in other forms.
+    """The files that are copied with the weights, and the names of what is left out.
+
+    Both are relative to the folder, and include its subfolders. Left out are hidden files, links to
+    folders, and weights in other forms.
     """
     found = [path for path in _walk(folder) if path.suffix != PLAIN]
     taken = [
@@ -178,9 +181,30 @@ def compress_path(
 ) -> CompressionRecord:
     """Compress a safetensors file to a file, or a model's folder to a folder.
 
-    ``layout`` and ``codes`` are those of :class:`.container.Coding`. ``target`` appears only when
-    everything is done. Returns a record with sizes, counts, seconds, and the result for each part.
-    Raises UserError for bad input, or if ``target`` exists.
+    ``target`` appears only when everything is done.
+
+    Parameters
+    ----------
+    source, target : Path
+        What is read, and where to write.
+    layout, codes : str
+        See :class:`.container.Coding`.
+    secded : bool
+        Whether check bytes are added, which correct one wrong bit in each 64.
+    verify : bool
+        Whether every new file is read again and compared with its source.
+    on_progress : callable, optional
+        Called with the bytes done, all bytes, and the name of the present tensor.
+
+    Returns
+    -------
+    CompressionRecord
+        Sizes, counts, seconds, and the result for each part.
+
+    Raises
+    ------
+    UserError
+        The input is missing, damaged or compressed already, or ``target`` exists.
     """
     begin = time.perf_counter()
     coding = Coding(layout, codes)
@@ -231,7 +255,7 @@ def compress_path(
 
 
 def _renamed(path: Path, folder: Path, before: str, after: str) -> Path:
-    """The path of a file relative to the folder, with another end of its name."""
+    """The path of a file relative to the folder, with another suffix."""
     relative = path.relative_to(folder)
     return relative.with_name(relative.name.removesuffix(before) + after)
 
@@ -245,9 +269,28 @@ def decompress_path(
 ) -> DecompressionRecord:
     """Undo :func:`compress_path`, to the last byte, and verify everything.
 
-    ``target`` appears only if everything is correct. With ``salvage`` and a damaged index, the
-    tensors are written that can still be decoded. Returns a record. Raises
-    :class:`~halfbyte.golden.dfloat11.CorruptError` for damaged data.
+    ``target`` appears only if everything is correct.
+
+    Parameters
+    ----------
+    source, target : Path
+        What is read, and where to write.
+    salvage : bool
+        Whether a file with a damaged index gives the tensors that can still be decoded.
+    on_progress : callable, optional
+        Called with the bytes done, all bytes, and the name of the present tensor.
+
+    Returns
+    -------
+    DecompressionRecord
+        Sizes, seconds, corrected words, and lost parts.
+
+    Raises
+    ------
+    halfbyte.golden.dfloat11.CorruptError
+        The data is damaged.
+    UserError
+        There is nothing to restore, or ``target`` exists.
     """
     begin = time.perf_counter()
     _check_target(source, target)

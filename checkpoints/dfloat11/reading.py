@@ -1,4 +1,4 @@
-"""Reads large tensors on all cores: half of the time goes to fresh memory."""
+"""Read large tensors on all cores. Half of the time goes into getting fresh memory."""
 
 from torch import Tensor
 

@@ -1,9 +1,9 @@
 // Kernel body: decodes the layout of the dfloat11 package, a block of threads per 4096 bytes.
 //
 // As in the published kernel, a thread decodes the codes that start in its eight bytes. The index
-// has a gap for it, which says where the first one starts. Sums over the block give the places of
-// the symbols. Unlike the published kernel, this one decodes codes only once: symbols wait in
-// shared memory until their places are known. Stream, tables and index are never trusted.
+// has a gap for each thread: the bit at which its first code starts. Sums over the block give the
+// places of the symbols. Unlike the published kernel, this one decodes codes only once: symbols
+// wait in shared memory until their places are known. Stream, tables and index are never trusted.
 #pragma once
 
 #include "dfloat11_own.h"
@@ -21,13 +21,13 @@ constexpr int GAP_BITS = 5;
 constexpr int THREAD_ROW = PIECE_BITS / 4 + 1;  // words of a thread's symbols; odd
 constexpr int64_t BLOCK_BYTES = THREADS * PIECE_BITS / 8;
 
-// A compressed module, its parts in the memory of the device.
+// A compressed module whose parts are in the memory of the device.
 struct DecodePublished {
-  const uint8_t *luts;          // (rows, 256): tables, and lengths as the last row
+  const uint8_t *luts;          // (rows, 256): tables; the last row has the lengths
   const uint8_t *stream, *other, *gaps;
   const uint32_t *positions;
   uint16_t *out;                // (elements), aligned to 16 bytes
-  int64_t *failure;             // the first block that is damaged, see PLACE
+  int64_t *failure;             // the least failure, see PLACE; INT64_MAX if there is none
   int64_t rows, bytes, elements, gap_bytes, position_count;
 
   HB_HD int64_t blocks() const { return (bytes + BLOCK_BYTES - 1) / BLOCK_BYTES; }
@@ -49,6 +49,7 @@ inline Damage check_sizes(const DecodePublished &d) {
   return tables && counts && index && gaps ? GOOD : PUBLISHED_PARTS;
 }
 
+// What a block of threads shares.
 struct PublishedShared {
   uint8_t luts[(MAX_TABLES + 1) * SIDE];
   uint32_t staged[THREADS * THREAD_ROW];                       // by thread
@@ -56,7 +57,7 @@ struct PublishedShared {
   uint32_t sums[THREADS / LANES];
 };
 
-// Where in its 64 bits the first code of a piece starts.
+// The bit, of the 64 of a piece, at which its first code starts.
 HB_HD int gap_of(const DecodePublished &d, int64_t piece) {
   const int64_t bit = piece * GAP_BITS, byte = bit / 8;
   const int shift = 16 - GAP_BITS - static_cast<int>(bit % 8);
@@ -95,7 +96,7 @@ struct Found {
   int32_t failed;  // the bits at `end` are not a code
 };
 
-// The codes that start in a piece, and before the stream's end, as symbols to `staged`.
+// Decodes the codes that start in a piece, and before the stream's end, to symbols in `staged`.
 HB_HD Found decode_piece(const DecodePublished &d, const uint8_t *luts, int64_t piece,
                          uint32_t *staged) {
   const int64_t byte = piece * (PIECE_BITS / 8), left = 8 * (d.bytes - byte);

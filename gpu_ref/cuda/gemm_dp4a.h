@@ -1,8 +1,8 @@
 // Kernel body: block-scaled GEMM by dp4a, four products of int8 and a sum in int32 at a time.
 #pragma once
 
-#include "expand.h"
 #include "machine.h"
+#include "product.h"
 
 namespace halfbyte {
 
@@ -22,7 +22,7 @@ struct Dp4a {
   };
 };
 
-// The products of one step of a chunk, onto one thread's sums.
+// Adds the products of 32 bytes, part `step` of a chunk, to one thread's sums.
 template <class M>
 HB_BODY void sum_step(M &machine, Dp4a::State &state, int thread, int step,
                       const Dp4a::Shared &shared) {
@@ -59,7 +59,8 @@ HB_BODY void finish_block(Dp4a::State &state, const Product &p, int64_t row0, in
   }
 }
 
-// Every partial sum of a block must fit an int32.
+// Computes the tile of the result at (row0, column0). Every partial sum of a block must fit an
+// int32.
 template <class M>
 HB_BODY void gemm_dp4a(M &machine, const Product &p, int64_t row0, int64_t column0,
                        Dp4a::Shared &shared) {
@@ -107,10 +108,7 @@ HB_BODY void gemm_dp4a(M &machine, const Product &p, int64_t row0, int64_t colum
       HB_UNROLL
       for (int j = 0; j < D::EACH; ++j) {
         const int64_t m = row + i * D::GRID, n = column + j * D::GRID;
-        if (m >= p.a_layout.rows || n >= p.w_layout.rows) continue;
-        const float y = states[thread].y[i][j];
-        overflows += exceeds_fp32(y);
-        p.y[m * p.w_layout.rows + n] = y;
+        store_result(p, m, n, states[thread].y[i][j], overflows);
       }
     }
     if (overflows) machine.count(p.overflows, overflows);

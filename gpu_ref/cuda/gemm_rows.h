@@ -1,14 +1,14 @@
 // Kernel body: block-scaled products of few rows, straight from the weights' packed codes.
 //
 // Text generation multiplies one to sixteen rows of activations by every weight once, so reading
-// the weights takes most of the time. A warp takes OUTPUTS / ROWS rows of weights; a lane reads 16
-// codes of each at a time and turns them into bytes by permuting a table of 16 bytes that it keeps
-// in registers. Lanes that share a block add their integers. Terms of different blocks are computed
-// in parallel. Then each lane adds the terms of one result in the order of the blocks.
+// the weights takes most of the time. A warp takes up to eight rows of weights. A lane reads 16
+// codes of each row at a time. It turns them into bytes by permuting a table of 16 bytes that it
+// keeps in registers. Lanes that share a block add their integers. The terms of different blocks
+// are computed in parallel. Then each lane adds the terms of one result in the order of the blocks.
 #pragma once
 
-#include "expand.h"
 #include "machine.h"
+#include "product.h"
 
 namespace halfbyte {
 
@@ -64,7 +64,7 @@ struct FewRows {
   };
 };
 
-// One lane's products in the piece of 16 codes at `at`, onto its sums.
+// Adds one lane's products in the piece of 16 codes at `at` to its sums.
 template <int ROWS, class M>
 HB_BODY void sum_piece(M &machine, typename FewRows<ROWS>::State &state, const RowsProduct &p,
                        const CodeBytes &table, int64_t first, int64_t at) {
@@ -94,8 +94,8 @@ HB_BODY void sum_piece(M &machine, typename FewRows<ROWS>::State &state, const R
   }
 }
 
-// `first`: the warp's first row of weights. Every partial sum of a block must fit an int32; blocks
-// are a power of two of pieces, or of whole spans.
+// Computes the results of one warp; `first` is its first row of weights. Every partial sum of a
+// block must fit an int32. A block is a power of two of pieces, or whole spans.
 template <int ROWS, class M>
 HB_BODY void gemm_rows(M &machine, const RowsProduct &p, const CodeBytes &table,
                        float quantum, int64_t first, RowsShared &shared) {

@@ -1,9 +1,10 @@
-// The operations of a thread block that kernels need, on the device and emulated on the host.
+// The operations of a thread block that kernels need: on the GPU, and emulated on the host.
 //
 // A kernel's body is written once, as steps that every thread, lane or warp takes between barriers.
-// On the device the calling thread takes a step. On the host a loop takes it for all threads in
-// turn. So the index arithmetic of a GPU is tested without one. Fragments of matrices are spread
-// over 32 lanes as the instructions spread them, and asynchronous copies arrive only after a wait.
+// On the GPU, the calling thread takes the step. On the host, a loop takes it for all threads in
+// turn. So the index arithmetic of a kernel is tested without a GPU. The emulation spreads
+// fragments of matrices over 32 lanes as the GPU's instructions do. Its asynchronous copies arrive
+// only after a wait.
 #pragma once
 
 #include "arithmetic.h"
@@ -23,9 +24,10 @@ namespace halfbyte {
 constexpr int LANES = 32;
 constexpr int COPY_BYTES = 16;  // of one asynchronous copy
 
-constexpr int GROUP_THREADS = 128;  // of a warpgroup
-constexpr int GROUP_ROWS = 64, GROUP_COLUMNS = 128, GROUP_BYTES = 32;  // of its product
-constexpr int GROUP_SUMS = GROUP_ROWS * GROUP_COLUMNS / GROUP_THREADS;  // of a thread
+// A warpgroup, and the product that it computes in one instruction: (64, 32) by (128, 32) bytes.
+constexpr int GROUP_THREADS = 128;
+constexpr int GROUP_ROWS = 64, GROUP_COLUMNS = 128, GROUP_BYTES = 32;
+constexpr int GROUP_SUMS = GROUP_ROWS * GROUP_COLUMNS / GROUP_THREADS;  // of one thread
 constexpr int SWIZZLE_BYTES = 1024;  // alignment of swizzled matrices in shared memory
 
 }  // namespace halfbyte

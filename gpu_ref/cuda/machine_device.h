@@ -57,9 +57,10 @@ class Machine {
                  : "memory");
   }
 
-  // sums = start + A (16 x 32) B^T (8 x 32), of int8 (PTX ISA, mma.m16n8k32): with lane 4 r + c,
-  // A's words hold rows r, r + 8, r, r + 8 at bytes 4 c, 4 c, 16 + 4 c, 16 + 4 c; B's words row r
-  // at bytes 4 c and 16 + 4 c; the sums are at rows r, r, r + 8, r + 8, columns 2 c, 2 c + 1 twice.
+  // sums = start + A (16 x 32) B^T (8 x 32), of int8 (PTX ISA, mma.m16n8k32). Lane 4 r + c has:
+  // - four words of A: rows r, r + 8, r, r + 8 from bytes 4 c, 4 c, 16 + 4 c, 16 + 4 c on;
+  // - two words of B: row r from bytes 4 c and 16 + 4 c on;
+  // - four sums: rows r, r, r + 8, r + 8 at columns 2 c, 2 c + 1, 2 c, 2 c + 1.
   template <class Sums, class Start, class A, class B>
   HB_BODY void multiply_matrices(Sums sums, Start start, A a, B b) {
     int32_t *d = sums(0);
@@ -85,7 +86,7 @@ class Machine {
 #endif
   }
 
-  // Before the first of several warpgroup products onto a thread's sums, after other writes to them.
+  // Orders earlier writes to a thread's sums before the warpgroup products that follow.
   template <class Sums>
   HB_BODY void begin_products(Sums sums) {
     hold(sums(0));
@@ -95,9 +96,9 @@ class Machine {
   }
 
   // Start sums += A (64 x 32) B^T (128 x 32), of int8, by the four warps of a group (PTX ISA, wgmma
-  // m64n128k32). Both begin in swizzled rows of 128 bytes. Thread 32 w + 4 r + c has sums
-  // 4 j + i at row 16 w + r + i / 2 * 8, column 8 j + 2 c + i % 2. They are ready after
-  // end_products().
+  // m64n128k32). A and B point into swizzled rows of 128 bytes. Sum 4 j + i of thread
+  // 32 w + 4 r + c is at row 16 w + r + i / 2 * 8, column 8 j + 2 c + i % 2. The sums are ready
+  // after end_products().
   template <class Sums>
   HB_BODY void multiply_group(Sums sums, const int8_t *a, const int8_t *b) {
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
@@ -130,7 +131,7 @@ class Machine {
     hold(sums(0));
   }
 
-  // sum + the dot product of four int8 each.
+  // sum + the dot product of the four int8 in each word.
   HB_BODY int32_t dot4(int32_t sum, uint32_t a, uint32_t b) {
     return __dp4a(static_cast<int32_t>(a), static_cast<int32_t>(b), sum);
   }
@@ -140,7 +141,7 @@ class Machine {
     return __byte_perm(a, b, selector);
   }
 
-  // WORDS words, 2 or 4, from an address that is a multiple of their size.
+  // Loads WORDS words, 2 or 4. The address must be a multiple of their total size.
   template <int WORDS>
   HB_BODY void load(uint32_t *words, const void *from) {
     if constexpr (WORDS == 4) {
@@ -179,7 +180,8 @@ class Machine {
     return __shfl_sync(~0u, sum, LANES - 1);
   }
 
-  // Replaces each lane's flag, 0 or 1, by the number of flags before it; returns that of all.
+  // Replaces each lane's flag, 0 or 1, by the number of ones in the lanes before it; returns the
+  // number of all ones.
   HB_BODY uint32_t flags_before(PerLane<uint32_t> &flags) {
     const uint32_t all = __ballot_sync(~0u, flags[0]);
     const unsigned lane = threadIdx.x % LANES;
@@ -187,13 +189,15 @@ class Machine {
     return static_cast<uint32_t>(__popc(all));
   }
 
-  // The sum over the lanes, in all of them: neighbours that are 16 lanes apart, then 8, and so on.
+  // The sum over the lanes, in all of them. Lanes that are 16 apart are added first, then 8, 4, 2
+  // and 1.
   HB_BODY void tree_sum(PerLane<float> &values) {
     for (int distance = LANES / 2; distance > 0; distance /= 2)
       values[0] = __fadd_rn(values[0], __shfl_xor_sync(~0u, values[0], distance));
   }
 
-  // sums_before() over all threads of the block; `scratch`, a number for each warp, is in shared memory.
+  // sums_before() over all threads of the block. `scratch` is in shared memory: a number for each
+  // warp.
   HB_BODY uint32_t block_sums_before(PerThread<uint32_t> &values, uint32_t *scratch) {
     const int warp = static_cast<int>(threadIdx.x) / LANES;
     scratch[warp] = sums_before(values);
@@ -224,6 +228,7 @@ class Machine {
               static_cast<unsigned long long>(value));
   }
 
+  // *counter += amount, for numbers that are not negative.
   HB_BODY void count(int64_t *counter, int64_t amount) {
     atomicAdd(reinterpret_cast<unsigned long long *>(counter),
               static_cast<unsigned long long>(amount));
@@ -237,8 +242,8 @@ class Machine {
     for (int i = 0; i < GROUP_SUMS; ++i) asm volatile("" : "+r"(sums[i])::"memory");
   }
 
-  // A matrix of rows of 128 bytes for wgmma (PTX ISA, matrix descriptor): its address, 1024 bytes
-  // from 8 rows to the next 8, and the swizzle of 128 bytes.
+  // Describes a matrix of rows of 128 bytes to wgmma (PTX ISA, matrix descriptor): its address,
+  // 1024 bytes from 8 rows to the next 8, and the swizzle of 128 bytes.
   HB_BODY static uint64_t descriptor(const int8_t *matrix) {
     const uint64_t address = static_cast<uint64_t>(__cvta_generic_to_shared(matrix));
     return (address & 0x3ffff) >> 4 | uint64_t{1} << 16 | uint64_t{SWIZZLE_BYTES >> 4} << 32 |

@@ -191,8 +191,8 @@ class Machine {
     void *to;
     const void *from;
   };
-  // A byte of a matrix, as the hardware finds it: bits 4 to 6 of the address are exclusive-ored with
-  // bits 7 to 9.
+  // A byte of a matrix, as the hardware finds it: bits 4 to 6 of the address are exclusive-ored
+  // with bits 7 to 9.
   static int swizzled(const int8_t *matrix, int row, int k) {
     const uintptr_t address = reinterpret_cast<uintptr_t>(matrix) + row * 128 + k;
     return *reinterpret_cast<const int8_t *>(address ^ ((address >> 7 & 7) << 4));

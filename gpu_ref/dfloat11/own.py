@@ -39,8 +39,10 @@ class CompressedTensor:
 
     @classmethod
     def open(cls, data: Tensor) -> "CompressedTensor":
-        """Read and check the header. Raises TypeError if the data is not bytes, CorruptError if it
-        is not a compressed tensor.
+        """Read and check the header.
+
+        data: (bytes,) uint8. Raises TypeError if it is not bytes, CorruptError if it is not a
+        tensor in the prefix layout.
         """
         if data.dtype != torch.uint8 or data.ndim != 1:
             raise TypeError(f"Compressed data must be bytes in one dimension, not {data.dtype}")
@@ -114,7 +116,8 @@ def decode(data: Tensor, *, verify: bool = True) -> Tensor:
 
 
 def prepare(data: Tensor) -> Callable[[], Tensor]:
-    """A function that decodes ``data``, which must be verified before.
+    """A function that decodes ``data`` without checking its CRCs; the caller has verified it.
+
     :func:`halfbyte.golden.dfloat11.prepare` uses it for CUDA tensors.
     """
     return partial(opened(data).decode, verify=False)

@@ -22,7 +22,7 @@ __all__ = ["main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the parts; the exit status: 0 if all are complete and no number differs."""
+    """Run the parts; return the exit status, 0 if all are complete and no number differs."""
     options = _parser().parse_args(arguments)
     device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
     if device == "cuda" and not torch.cuda.is_available():
@@ -59,7 +59,7 @@ def _name(device: str) -> str:
 
 
 def _run(part: Part, device: str, seconds: float, record: RunRecord, path: Path) -> RunRecord:
-    """The record with what ``part`` gives; it is written after each result, and at the end."""
+    """Run one part and return the record with it; the record is written after each result."""
     entry = PartEntry(title=part.title, status="running", seconds=None, error=None)
     results: list[JsonObject] = []
 

@@ -80,8 +80,9 @@ class SystolicSpec(ABC):
 
     @property
     def scale_bits(self) -> int:
-        """Bits of a scale's code; 0 without scales."""
-        return self.unit.scale.bits if self.unit.scale else 0
+        """Bits of the scales' codes that an element takes in a cycle on one side; 0 without."""
+        unit = self.unit
+        return unit.blocks_per_cycle * unit.scale.bits if unit.scale else 0
 
     @property
     def control_bits(self) -> int:
@@ -164,6 +165,11 @@ class SystolicSpec(ABC):
         """The part of the array's products that the layer uses, 0 to 1."""
         needed = inputs * outputs * tokens
         return needed / (self.cycles(inputs, outputs, tokens) * self.macs)
+
+    @property
+    def weight_cycles(self) -> int | None:
+        """Cycles that an element keeps a set of weights; None if it gets others in every cycle."""
+        return None
 
     @property
     @abstractmethod

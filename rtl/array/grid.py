@@ -33,6 +33,8 @@ class ArrayGrid(Exported):
         The specification of the array.
     """
 
+    NEEDS_CLOCK = True
+
     def __init__(self, spec: "SystolicSpec") -> None:
         self.spec = spec
         members: dict[str, Member] = {

@@ -116,6 +116,10 @@ class WeightArraySpec(SystolicSpec):
         return tiles * self.steps + 2 * self.rows + self.columns - 1
 
     @property
+    def weight_cycles(self) -> int:
+        return self.steps
+
+    @property
     def warm_up(self) -> int:
         return self.rows + self.columns + 2
 

@@ -24,6 +24,8 @@ from halfbyte.rtl.spec import AUTO
 __all__ = ["MAX_LANES", "Accumulator", "DotNumbers"]
 
 MAX_LANES = 1024
+# Blocks that a unit may add in a cycle, one after the other.
+MAX_BLOCKS = 16
 # Bits of the significand of FP64, in which the golden model adds blocks.
 MAX_BLOCK_BITS = 53
 FP32_BITS = 32
@@ -62,8 +64,8 @@ class DotNumbers:
     scale : ScaleCode, optional
         Type of the blocks' scales; for FP32 and exact accumulators.
     block : int, optional
-        Products that share a scale, a multiple of the number of lanes. Default: the number of
-        lanes.
+        Products that share a scale: a multiple of the number of lanes, or a divisor of it. With a
+        divisor a unit takes several blocks a cycle. Default: the number of lanes.
     terms : int
         Products that an integer or exact accumulator holds without loss.
     acc_width : int, optional
@@ -123,14 +125,15 @@ class DotNumbers:
             return
         if isinstance(self.block, bool) or not isinstance(self.block, int) or self.block < 1:
             raise UserError(f"Block must be a number of products, not {self.block!r}")
-        if self.block < self.lanes:
+        if self.block % self.lanes and self.lanes % self.block:
             raise UserError(
-                f"{self.lanes} lanes take more than a block of {self.block} in a cycle, and a unit "
-                f"rounds once a cycle, after one block: take units of at most {self.block} lanes"
+                f"Lanes must be whole blocks or divide one, not {self.lanes} for blocks of "
+                f"{self.block}"
             )
-        if self.block % self.lanes:
+        if self.blocks_per_cycle > MAX_BLOCKS:
             raise UserError(
-                f"Lanes must divide the block, and {self.lanes} do not divide {self.block}"
+                f"A unit adds at most {MAX_BLOCKS} blocks a cycle, not {self.blocks_per_cycle}: "
+                "take fewer lanes or larger blocks"
             )
         if self.scale is None and self.block != self.lanes:
             raise UserError("A block is what shares a scale: give a scale format, or no block")
@@ -213,13 +216,23 @@ class DotNumbers:
 
     @property
     def cycles_per_block(self) -> int:
-        """Cycles that a block takes."""
-        return self.block_size // self.lanes
+        """Cycles that a block takes; 1 if a cycle takes several blocks."""
+        return max(1, self.block_size // self.lanes)
+
+    @property
+    def blocks_per_cycle(self) -> int:
+        """Blocks that a cycle takes; 1 if a block takes several cycles."""
+        return max(1, self.lanes // self.block_size)
+
+    @property
+    def block_lanes(self) -> int:
+        """Lanes whose products share scales in a cycle."""
+        return self.lanes // self.blocks_per_cycle
 
     @property
     def sum_width(self) -> int:
-        """Bits of the exact sum of all lanes."""
-        return self._sum_of(self.lanes)
+        """Bits of the exact sum of the lanes that share scales in a cycle."""
+        return self._sum_of(self.block_lanes)
 
     @property
     def block_width(self) -> int:

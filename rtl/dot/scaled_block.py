@@ -124,7 +124,7 @@ class ScaledBlock(wiring.Component):
     def __init__(self, spec: "DotSpec") -> None:
         self.spec, self.scale, self.style = spec, spec.scale, spec.style
         self.exponent_bits = block_exponent_bits(spec)
-        ports = {name: In(width) for name, width in spec.inputs.items() if name.endswith("_scale")}
+        ports = {f"{side}_scale": In(spec.scale.bits) for side in ("w", "a")} if spec.scale else {}
         super().__init__(
             {
                 "total": In(signed(spec.block_width)),

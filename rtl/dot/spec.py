@@ -46,7 +46,8 @@ class DotSpec(DotNumbers, UnitSpec):
         else:
             ports |= {"addend": self.width} | ({"addend_nan": 1} if self.is_exact else {})
         if self.scale:
-            ports |= {"w_scale": self.scale.bits, "a_scale": self.scale.bits}
+            bits = self.blocks_per_cycle * self.scale.bits
+            ports |= {"w_scale": bits, "a_scale": bits}
         return {**ports, "last": 1} if self.gathers else ports
 
     @property
