@@ -52,7 +52,8 @@ Block = Annotated[
     int | None,
     typer.Option(
         "--block",
-        help="Products that share a scale, a multiple of the lanes; by default as many as lanes.",
+        help="Products that share a scale: a multiple of the lanes, or with several blocks a cycle "
+        "a divisor; by default as many as lanes.",
         show_default=False,
     ),
 ]
