@@ -8,8 +8,7 @@ from pathlib import Path
 from halfbyte.area.cells.technology import Technology
 from halfbyte.area.proofs.dot_unit import prove_dot
 from halfbyte.area.proofs.fp32_stage import prove_fp32_stage
-from halfbyte.area.proofs.mac import ProofError
-from halfbyte.area.proofs.results import StageProof
+from halfbyte.area.proofs.results import ProofError, StageProof
 from halfbyte.area.search.dot_records import DotRecord, MappedDot
 from halfbyte.area.search.lanes import FoundLane
 from halfbyte.area.search.run_folder import run_folder

@@ -1,7 +1,8 @@
 """The data in the parts of a weight-stationary array, cycle by cycle.
 
-Two tiles of weights follow each other. In the cycles of each, the activations of four tokens take
-turns, and the weights of all rows of the next tile pass. The sums are those that reach the element.
+Two tiles of weights follow each other. In the cycles of a tile, the activations of four tokens take
+turns, and the weights of all rows of the next tile pass through the element. The sums are those
+that reach the element.
 """
 
 from typing import Any

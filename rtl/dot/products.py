@@ -1,4 +1,4 @@
-"""The products of all lanes as signed bits in one tree."""
+"""Add the products of all lanes to one tree, as signed bits."""
 
 from typing import TYPE_CHECKING
 

@@ -26,7 +26,7 @@ __all__ = ["DotUnit", "fp32_stage", "has_small_stage", "small_stage", "total_nam
 
 
 class DotUnit(Exported):
-    """Dot-product unit: adds the products of all lanes every cycle. Latency 1 cycle.
+    """Dot-product unit: adds the products of all lanes in every cycle. Latency 1 cycle.
 
     Let P be the exact sum over the lanes of ``w * a`` and s the product of both scales.
 
@@ -67,7 +67,7 @@ class DotUnit(Exported):
         bits.
     last : ``In(1)``
         High in the last cycle of a block, if a block takes more than one.
-    acc : ``Out(signed(width))``, of FP32 ``Out(32)``
+    acc : ``Out(signed(width))``, or ``Out(32)`` if the accumulator is FP32
         The sum, in units of ``spec.unit``, valid after the clock edge.
     nan : ``Out(1)``
         Only with an exact accumulator: high if the sum is NaN.
@@ -140,7 +140,7 @@ class DotUnit(Exported):
         return m
 
     def _so_far(self, accumulator: Signal, keep: Value) -> Value:
-        """What the products of this cycle are added to."""
+        """The value to which the products of this cycle are added."""
         if self.spec.chained:
             return cast("Value", self.addend)
         return accumulator & keep.replicate(len(accumulator))
@@ -270,7 +270,7 @@ def has_small_stage(spec: "DotSpec") -> bool:
 
 
 def small_stage(spec: "DotSpec") -> Fp32Sum:
-    """The FP32 stage that was built for area."""
+    """The FP32 stage with the least area. Blocks must be narrow: see :func:`has_small_stage`."""
     return Fp32Sum(
         significand_bits=spec.significand_bits,
         exponent_bits=block_exponent_bits(spec),
