@@ -139,16 +139,16 @@ def _first_build(objects: dict[str, Path]) -> Iterator[None]:
 def _shared_objects(folder: Path, waves: bool) -> dict[str, Path]:
     """Where the compiled files that designs share are stored, by file name.
 
-    Verilator's runtime is the same for all designs. cocotb's main program depends on the model's
-    header, which depends only on the widths of the ports.
+    Verilator's runtime is the same for all designs; waves only add a file to it. cocotb's main
+    program depends on the model's header, which depends only on the widths of the ports.
     """
-    common = [simulator_version("verilator"), waves, _OPTIMIZATION]
+    common = [simulator_version("verilator"), _OPTIMIZATION]
     header = (folder / "Vtop.h").read_text()
     keys = {
         f"{source.stem}.o": common
         for source in (verilator_root() / "include").glob("verilated*.cpp")
     }
-    keys["verilator.o"] = [*common, header]
+    keys["verilator.o"] = [*common, waves, header]
     return {name: _objects() / content_key([name, key])[:24] / name for name, key in keys.items()}
 
 
