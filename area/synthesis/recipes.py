@@ -125,7 +125,7 @@ ANNEAL = Recipe(
     (*CLEAN, *_RESTRUCTURE, *RESUBSTITUTE, *_MAP),
     moves=100_000,
 )
-# What a long annealing finds is told better by a short one than by mapping.
+# A short annealing predicts the result of a long one better than mapping does.
 SKETCH = replace(
     ANNEAL,
     name="sketch",
@@ -140,7 +140,7 @@ RECIPES = (QUICK, DEEP, BRIEF, SKETCH, ANNEAL)
 MAX_ANNEALED_BITS = 8
 FINALISTS = 2
 CLOSE_RATIO = 1.01
-# Of other MACs, every architecture is synthesized with the quick recipe. The best two of each
+# Other MACs are synthesized in every architecture with the quick recipe. The best two of each
 # format then get a longer one; the second only if it is at most this many times as large as the
 # first. For shipped formats, it became the better one where it was at most 1.03 times as large.
 SECOND_ARCHITECTURES = 2
