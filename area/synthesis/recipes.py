@@ -140,7 +140,7 @@ RECIPES = (QUICK, DEEP, BRIEF, SKETCH, ANNEAL)
 MAX_ANNEALED_BITS = 8
 FINALISTS = 2
 CLOSE_RATIO = 1.01
-# Other MACs are synthesized in every architecture with the quick recipe. The best two of each
+# Of other MACs, every architecture is synthesized with the quick recipe. The best two of each
 # format then get a longer one; the second only if it is at most this many times as large as the
 # first. For shipped formats, it became the better one where it was at most 1.03 times as large.
 SECOND_ARCHITECTURES = 2
