@@ -170,12 +170,10 @@ def measure_dot(
 ) -> DotMeasured:
     """Delay with its critical path, energies and leakage of a netlist.
 
-    ``held`` is for a chained unit: the cycles that its weights stay, ``HELD`` if not given.
-
-
     ``path`` is the netlist in the format of Yosys' ``write_json``. A figure is None if the
     technology lacks its tables, and ``not_measured`` says why. Energies are left out without
-    ``operands``.
+    ``operands``. ``held`` is for a chained unit: the cycles that its weights stay, by default
+    ``HELD``.
     """
     netlist = read_netlist(path, technology.cells, "dot")
     result = DotMeasured(leakage_nw=netlist.leakage)

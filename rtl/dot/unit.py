@@ -40,8 +40,8 @@ class DotUnit(Exported):
     integers. Only the cycle in which ``last`` is high rounds, with that cycle's scales. ``clear``
     drops all earlier sums, also those of the current block.
 
-    With more lanes than a block has products, a cycle takes several blocks. Each has scales of its
-    own, and they are added one after the other: an FP32 unit rounds after each of them.
+    With more lanes than a block has products, a cycle takes several blocks. P and s are then those
+    of a block. The blocks are added one after the other, and an FP32 unit rounds after each.
 
     There is no reset: ``clear`` starts a new sum. The operands are not registered.
 
