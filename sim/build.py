@@ -151,7 +151,7 @@ def _shared_objects(folder: Path, waves: bool) -> dict[str, Path]:
         f"{source.stem}.o": common
         for source in (verilator_root() / "include").glob("verilated*.cpp")
     }
-    keys["verilator.o"] = [*common, waves, header]
+    keys["verilator.o"] = [*common, "waves" if waves else "", header]
     return {name: _objects() / content_key([name, key])[:24] / name for name, key in keys.items()}
 
 
