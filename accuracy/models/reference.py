@@ -20,7 +20,7 @@ from halfbyte.checkpoints.architecture import (
     kind_of,
     read_config,
 )
-from halfbyte.checkpoints.index import INDEX, read_index
+from halfbyte.checkpoints.index import INDEX, check_shards, read_index
 
 __all__ = ["BUILT_IN", "DEFAULT_CONTEXT", "ModelReference", "find_model"]
 
@@ -205,9 +205,12 @@ def _from_hub(name: str) -> Path:
 def _kind_of(folder: Path) -> str:
     """The kind of the model. Raises UserError if a part is missing."""
     config = read_config(folder / "config.json")
-    if (folder / INDEX).is_file() and not (folder / "model.safetensors").is_file():
-        read_index(folder)  # names the shards that are missing
-    if not list(folder.glob("*.safetensors")):
+    files = list(folder.glob("*.safetensors"))
+    if not (folder / "model.safetensors").is_file():  # transformers prefers it
+        if (folder / INDEX).is_file():
+            read_index(folder)  # names the shards that are missing
+        check_shards(files)
+    if not files:
         raise UserError(
             f"{folder} has no *.safetensors weights; other kinds are not read, for pickled weights "
             "can run code: convert them with transformers' save_pretrained"

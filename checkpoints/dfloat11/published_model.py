@@ -17,6 +17,7 @@ from halfbyte.checkpoints.dfloat11.published_plan import (
     attributes_of,
     block_weights,
 )
+from halfbyte.checkpoints.index import check_shards
 from halfbyte.checkpoints.tensor_file import StoredTensor, TensorFile
 from halfbyte.golden.dfloat11 import CorruptError, published
 
@@ -76,6 +77,13 @@ def _home(source: Path) -> Path:
     return source if source.is_dir() else source.parent
 
 
+def _paths(folder: Path) -> list[Path]:
+    """The safetensors files of a folder. UserError if a shard is missing."""
+    paths = sorted(folder.glob(f"*{PLAIN}"))
+    check_shards(paths)
+    return paths
+
+
 def _read_config(folder: Path) -> dict[str, object]:
     """``config.json`` of a folder; empty if there is none, or it cannot be read."""
     try:
@@ -89,7 +97,7 @@ def _files(
     source: Path, original: Path | None
 ) -> tuple[dict[str, StoredTensor], dict[str, str], Any]:
     """Tensors over all files of a folder or of one file, their metadata, and the configuration."""
-    paths = sorted(source.glob(f"*{PLAIN}")) if source.is_dir() else [source]
+    paths = _paths(source) if source.is_dir() else [source]
     tensors: dict[str, StoredTensor] = {}
     metadata: dict[str, str] = {}
     for path in paths:
@@ -115,7 +123,7 @@ def _stated_shapes(folder: Path, wanted: Sequence[str]) -> dict[str, tuple[int, 
 
     shapes: dict[str, tuple[int, ...]] = {}
     if not is_published(folder):
-        for path in sorted(folder.glob(f"*{PLAIN}")):
+        for path in _paths(folder):
             shapes |= {name: each.shape for name, each in TensorFile.open(path).tensors.items()}
     if not shapes.keys() >= set(wanted):  # tied weights are stored under one of their names
         shapes |= {n: tuple(t.shape) for n, t in empty_model(folder).state_dict().items()}
