@@ -1,4 +1,4 @@
-"""Write evaluations as files: a chart of the losses with their intervals, CSV and JSON."""
+"""Write evaluations as files: a chart of losses with their intervals, a CSV and a JSON file."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -28,7 +28,7 @@ def draw_losses(axes: Axes, records: Sequence[EvaluationRecord], measure: str) -
     Parameters
     ----------
     axes : Axes
-        Where to draw; the loss in per cent goes to the right.
+        Where to draw. The loss in per cent is on the horizontal axis.
     records : sequence of EvaluationRecord
         Records of :func:`halfbyte.accuracy.evaluate`, best first.
     measure : str
@@ -71,7 +71,10 @@ def _reach(figures: Sequence[MeasureRecord]) -> list[list[float]]:
 def write_evaluations(
     evaluations: Sequence[Evaluation], folder: Path, look: Look = OWN_LOOK
 ) -> list[Path]:
-    """Write the chart ``RECIPE.png`` (SVG, PDF, TXT), ``.csv`` and ``.json``; returns the files."""
+    """Write a chart (PNG, SVG, PDF, and its caption as TXT), a CSV and a JSON file.
+
+    The recipe's name is the stem of all their names. Returns their paths.
+    """
     records = [place.evaluation.record for place in rank(evaluations)]
     path = folder / records[0].recipe
     written = _write_chart(records, path, look)

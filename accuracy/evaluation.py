@@ -1,4 +1,4 @@
-"""Evaluate formats on a model. Records, intervals and bootstrap replicates are stored."""
+"""Evaluate formats on a model, and store records with intervals and bootstrap replicates."""
 
 import io
 import math
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Evaluation", "evaluate"]
 
-DEFAULT_BLOCK = 128  # where a recipe has whole rows
+DEFAULT_BLOCK = 128  # stands for whole rows in the distance to the best levels
 _VERSIONED = ("torch", "transformers", "tokenizers", "numpy")
 _TASK_VERSIONED = ("lm_eval", "datasets")
 
@@ -46,8 +46,8 @@ class Evaluation:
     record : EvaluationRecord
         Inputs, measures with their 95 % intervals, noise, versions.
     replicates : mapping of str to ndarray
-        Bootstrap replicates of each measure, (REPLICATES,) float64. All formats share the same
-        draws of items.
+        Bootstrap replicates of each measure, (REPLICATES,) float64: its figure for each random
+        draw of items. All formats share the same draws.
     """
 
     record: EvaluationRecord
@@ -66,15 +66,15 @@ class Evaluation:
     def losses(self) -> np.ndarray:
         """Replicates of the primary measure's relative loss; (REPLICATES,) float64.
 
-        If the relative loss is not defined, they are those of the difference from the baseline.
+        If there is no relative loss, these are replicates of the difference from the baseline.
         """
         return self.replicates[f"{self.primary}_loss"]
 
     @property
     def worsening(self) -> float:
-        """The primary measure's relative loss, or its difference from the baseline.
+        """The primary measure's relative loss; without one, its difference from the baseline.
 
-        It is infinite if the model gives no figure.
+        Infinite if the model gives no figure.
         """
         measure = self.record.primary
         if measure.loss is not None:
@@ -91,7 +91,7 @@ def evaluate(
     *,
     on_progress: Progress | None = None,
 ) -> list[Evaluation]:
-    """Quantize the model to each format by the recipe and measure it, in order.
+    """Quantize the model to each format by the recipe, and measure it.
 
     Results are stored under a key of model, text, recipe, format and code. Stored results are not
     computed again, and an interrupted run continues. For every measure, a record has ``value`` with
@@ -108,6 +108,11 @@ def evaluate(
         What is quantized, and how.
     on_progress : callable, optional
         Called with ``(done, total, label)``.
+
+    Returns
+    -------
+    list of Evaluation
+        One for each format, in the order of ``formats``.
 
     Raises
     ------
@@ -189,11 +194,7 @@ class _Store:
 
 
 class _Run:
-    """A model in memory, and the unquantized results with which formats are compared.
-
-    The model is opened only when there is something to measure: PyTorch and transformers take
-    seconds to import.
-    """
+    """A model in memory, and its unquantized results, with which formats are compared."""
 
     def __init__(self, subject: "Subject", recipe: "Recipe", fingerprint: Fingerprint) -> None:
         from halfbyte.accuracy.statistics import estimate
@@ -304,14 +305,14 @@ def _note(baseline: float, loss_low: float | None, low: float | None, items: int
 
 
 def _multiplied(found: "Survey") -> "dict[str, Kept]":
-    """The kept parameters that multiply; tables, which are only looked up, are left out."""
+    """The unquantized parameters that are multiplied, not those that are only looked up."""
     from halfbyte.golden.layers import Kept
 
     return {name: why for name, why in found.kept.items() if why is not Kept.EMBEDDING}
 
 
 def _bits_per_weight(fmt: Format, recipe: "Recipe", subject: "Subject", found: "Survey") -> float:
-    """Mean bits per weight, over all weights that multiply, quantized or not."""
+    """Mean bits per weight over all weights that are multiplied, quantized or not."""
     bits, weights, seen = 0.0, 0, set()
     for matrix in found.matrices.values():
         if matrix.identity not in seen:

@@ -1,7 +1,7 @@
-"""Signal-to-noise ratios of quantized layers, without running the whole model.
+"""Signal-to-noise ratios of quantized layers, without running the model for each format.
 
-This takes milliseconds for a format, so that many block sizes and scales can be compared. It does
-not show how much of the noise matters to the model.
+A format takes milliseconds, so many block sizes and scales can be compared. The ratio does not show
+how much of the noise matters to the model.
 """
 
 import math
@@ -24,8 +24,8 @@ from halfbyte.golden.scales import ScaleFormat
 __all__ = ["LayerSample", "layer_samples", "result_sqnr_db"]
 
 ROWS = 48
-"""Outputs and tokens of each layer that are looked at."""
-# Values to keep of each layer's input: enough rows of the widest layers in use.
+"""Outputs, and also input vectors, that are sampled of each layer."""
+# Values that are kept of each layer's inputs: enough rows even of the widest layers in use.
 _LIMIT = 2**18
 
 
@@ -36,7 +36,7 @@ class LayerSample:
     Parameters
     ----------
     weight, inputs : Tensor
-        (N, K) and (T, K) float32.
+        (N, K) and (T, K) float32: N outputs and T input vectors of K values.
     weight_absmax : Tensor
         Largest magnitude of the whole weight, for scales of whole tensors.
     """
@@ -47,9 +47,10 @@ class LayerSample:
 
 
 def layer_samples(model: str, rows: int = ROWS) -> list[LayerSample]:
-    """``rows`` outputs and inputs of every layer, from first to last.
+    """``rows`` outputs and input vectors of every layer, evenly spread from first to last.
 
-    The inputs come from the model's calibration text. Raises UserError if no layer has so many.
+    The input vectors come from the model's calibration text. Layers with fewer outputs or inputs
+    are left out. Raises UserError if no layer is left.
     """
     subject = open_subject(find_model(model))
     inputs = collect_activations(subject, limit=_LIMIT)
@@ -62,7 +63,7 @@ def layer_samples(model: str, rows: int = ROWS) -> list[LayerSample]:
             chosen = (_spread(weight, rows), _spread(seen, rows))
             samples.append(LayerSample(*chosen, weight.abs().amax()))
     if not samples:
-        raise UserError(f"{model} has no layer with {rows} outputs that reads its text")
+        raise UserError(f"{model} has no layer with {rows} outputs and {rows} input vectors")
     return samples
 
 

@@ -46,7 +46,7 @@ class LayerOperands:
         return math.prod(1.0 if scale is None else float(scale) for scale in scales)
 
     def sqnr_db(self, product: Tensor) -> float | None:
-        """Signal to noise of a result against the model's own; None without noise or signal.
+        """Signal-to-noise ratio of a result in dB, against :attr:`exact`; None if either is zero.
 
         product: (tokens, N), in the layer's unit.
         """
@@ -102,7 +102,7 @@ def layer_operands(
 
 
 def _linear(subject: Subject, name: str) -> nn.Linear:
-    """The linear layer of this name; the UserError without one names the most similar."""
+    """The linear layer of this name. Raises a UserError that names the most similar ones."""
     layers = {
         key: layer for key, layer in subject.module.named_modules() if isinstance(layer, nn.Linear)
     }

@@ -6,7 +6,10 @@ __all__ = ["sqnr_db"]
 
 
 def sqnr_db(signal: float, noise: float) -> float:
-    """Signal-to-quantization-noise ratio in dB from sums of squares; infinite without noise."""
+    """Signal-to-quantization-noise ratio in dB from sums of squares; infinite without noise.
+
+    Raises ValueError without a signal.
+    """
     if signal <= 0:
         raise ValueError("A signal-to-noise ratio needs a signal")
     return 10 * math.log10(signal / noise) if noise > 0 else math.inf

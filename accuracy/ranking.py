@@ -12,7 +12,7 @@ __all__ = ["Rank", "rank"]
 
 @dataclass(frozen=True)
 class Rank:
-    """A format at its place in the order from the most accurate to the least accurate.
+    """A format in the order from the most accurate to the least accurate.
 
     Parameters
     ----------
@@ -21,7 +21,8 @@ class Rank:
     beats_next : float or None
         Share of bootstrap resamples in which it is better than the next format; None for the last.
     is_resolved : bool or None
-        Whether the 95 % interval of the paired difference to the next format excludes 0.
+        Whether the 95 % interval of the paired difference to the next format excludes 0; None for
+        the last.
     """
 
     evaluation: Evaluation
@@ -32,8 +33,8 @@ class Rank:
 def rank(evaluations: Sequence[Evaluation]) -> list[Rank]:
     """Sort evaluations by the loss of the primary measure, the least first.
 
-    If the relative loss is not defined, the difference from the baseline counts. Evaluations with
-    equal figures keep their order.
+    If there is no relative loss, the difference from the baseline counts. Evaluations with equal
+    figures keep their order.
 
     Raises UserError if the evaluations are of different models, texts or recipes.
     """

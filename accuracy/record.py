@@ -13,7 +13,7 @@ class MeasureRecord(Record):
     """One measure of a quantized model, with 95 % intervals from the bootstrap."""
 
     title: str
-    """What is measured, for people."""
+    """What is measured, as people read it."""
     unit: str
     """Its unit."""
     higher_is_better: bool
@@ -33,7 +33,7 @@ class MeasureRecord(Record):
     loss_high: float | None
     """Upper end of that interval."""
     note: str | None = None
-    """Why figures are null, where some are."""
+    """Why some figures are null; null if none is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,9 +45,9 @@ class EvaluationRecord(Record):
     model: str
     """The model."""
     model_sha256: str
-    """Digest of the model's weights."""
+    """Digest of the model's weights and configuration files."""
     files_sha256: str
-    """Digest of its other files: vocabularies, merges, code."""
+    """Digest of the model's other files: vocabularies, merges, code."""
     text: str
     """The text, or the tasks, that it was measured on."""
     text_sha256: str
@@ -60,30 +60,30 @@ class EvaluationRecord(Record):
     stored: JsonObject | None
     """The format in which the weights were stored already; null if they were not quantized."""
     items: int
-    """Pieces of the text, over which the bootstrap draws."""
+    """Pieces of the text, from which the bootstrap draws."""
     item: str
     """What a piece is."""
     recipe: str
     """Recipe of quantization."""
     recipe_parameters: JsonObject
-    """Everything that the recipe says."""
+    """All settings of the recipe."""
     bits_per_weight: float
-    """Bits stored per weight that multiplies, block scales included. Weights that stay as they are
-    count, too."""
+    """Mean bits stored per weight that is multiplied, block scales included. Weights that are not
+    quantized count, too."""
     measures: Mapping[str, MeasureRecord]
     """Measures by name. The first one ranks formats."""
     sqnr_db: float | None
     """Signal over quantization noise of all weights, in dB; null if there is no noise."""
     optimum_gap_db: Mapping[str, float]
-    """SQNR lost to the best levels there are, in dB, by distribution of the weights."""
+    """By how many dB the SQNR is below that of the best levels, by distribution of the weights."""
     layers: Mapping[str, float | None]
     """SQNR in dB by layer; null for a layer without noise."""
     unquantized: Mapping[str, str]
-    """Weights that stay as they are, and why; embeddings, which are looked up, are left out."""
+    """Weights that are not quantized, and why. Embeddings are left out: they are only looked up."""
     not_calibrated: tuple[str, ...]
-    """Weights that are rounded to nearest, because calibration does not see their inputs."""
+    """Weights that were rounded to nearest because calibration did not see their inputs."""
     inputs_unquantized: tuple[str, ...]
-    """Weights whose inputs stay as they are although the recipe quantizes activations."""
+    """Weights whose inputs were not quantized although the recipe quantizes activations."""
     versions: Mapping[str, str | None]
     """Versions of the libraries."""
     seconds: float

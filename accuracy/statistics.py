@@ -1,7 +1,7 @@
 """How certain a measured figure is: the paired bootstrap over the items of an evaluation text.
 
-Items are texts or windows of a text. They are drawn again and again at random, with a fixed seed,
-and the same draws serve all formats. So an item that is hard for every format does not change the
+Items are texts or windows of a text. Samples of them are drawn at random many times, with a fixed
+seed. All formats share these draws. So an item that is hard for every format does not change the
 difference of two formats (Efron and Tibshirani, "An Introduction to the Bootstrap", 1993).
 """
 
@@ -51,7 +51,7 @@ class Statistic(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class RatioOfSums:
-    """The sum of ``numerators`` over the sum of ``denominators``, or 2 to the power of that.
+    """The sum of ``numerators`` over that of ``denominators``, or 2 to the power of this ratio.
 
     Both have shape (N,) and type float64.
     """
@@ -66,7 +66,7 @@ class RatioOfSums:
         return len(self.numerators)
 
     def at(self, multiplicities: Tensor) -> Tensor:
-        """multiplicities: (B, N) float64. Returns (B,) float64."""
+        """The figure for B draws; multiplicities: (B, N) float64. Returns (B,) float64."""
         ratio = (multiplicities @ self.numerators) / (multiplicities @ self.denominators)
         return ratio.exp2() if self.power_of_two else ratio
 
@@ -74,12 +74,17 @@ class RatioOfSums:
 class PairCorrelation:
     """The Pearson correlation of the pairwise cosine similarities in two sets of embeddings.
 
+    Two draws of the same item do not count as a pair: their similarity is 1 in every format.
+
     Parameters
     ----------
     ours, theirs : Tensor
         (N, D) with rows of unit length, N at least 4.
 
-    Two draws of the same item do not count as a pair: their similarity is 1 in every format.
+    Raises
+    ------
+    ValueError
+        The shapes are others.
     """
 
     def __init__(self, ours: Tensor, theirs: Tensor) -> None:
@@ -97,7 +102,7 @@ class PairCorrelation:
         return len(self._sums[0])
 
     def at(self, multiplicities: Tensor) -> Tensor:
-        """multiplicities: (B, N) float64. Returns (B,) float64."""
+        """The figure for B draws; multiplicities: (B, N) float64. Returns (B,) float64."""
         drawn = multiplicities
         pairs = drawn.sum(1).square() - drawn.square().sum(1)
         x, y, xx, yy, xy = (((drawn @ each) * drawn).sum(1) / pairs for each in self._sums)
@@ -146,8 +151,8 @@ def worsening(
 ) -> Estimate | None:
     """The relative loss against the baseline, on the same draws; positive is worse.
 
-    None if the baseline is zero or not finite. In resamples whose baseline is zero, the loss is
-    NaN.
+    None if the baseline is zero or not finite. Where the baseline of a draw is zero, the replicate
+    is NaN.
     """
     sign = -1.0 if higher_is_better else 1.0
     if baseline.value == 0 or not math.isfinite(baseline.value):

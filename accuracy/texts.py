@@ -1,4 +1,4 @@
-"""Texts for evaluations: docstrings of the Python standard library, WikiText-2, or a file."""
+"""Texts to evaluate on: docstrings of the Python standard library, WikiText-2, or a file."""
 
 import ast
 import hashlib
@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from halfbyte.base import UserError
+from halfbyte.base.user_files import read_start
 
 __all__ = ["digest", "docstrings", "longer_docstrings", "read_text"]
 
@@ -22,8 +23,8 @@ shelve shutil smtplib socket statistics string subprocess tarfile tempfile textw
 threading timeit tokenize types typing unittest/case urllib/parse uuid wave weakref
 xml/dom/minidom zipfile
 """.split()  # noqa: SIM905 (62 names read better as text)
-# Many short texts are better than a few long ones. The time grows with the number of letters, but
-# the certainty of a correlation grows with the number of texts.
+# Many short texts are better than a few long ones. The time grows with the number of characters,
+# but the certainty of a correlation grows with the number of texts.
 SHORTEST, LONGEST = 40, 160
 PER_MODULE = 10
 LARGEST_FILE = 64 << 20  # bytes
@@ -43,7 +44,7 @@ def _module_file(module: str) -> Path:
 def _docstrings_of(path: Path) -> Iterator[str]:
     """Docstrings of a module, then of its classes and functions, outer ones first.
 
-    They are read from the source, since Python may drop docstrings at run time (``-OO``).
+    They are read from the source because Python can drop docstrings at run time (``-OO``).
     """
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
@@ -68,7 +69,7 @@ def _collect(shortest: int, longest: int, per_module: int) -> tuple[str, ...]:
 
 @cache
 def docstrings() -> tuple[str, ...]:
-    """The texts of evaluations: at most ten per module, of 40 to 160 characters, each once.
+    """The texts to evaluate on: at most ten per module, of 40 to 160 characters, each once.
 
     Raises UserError if the standard library is installed without its source.
     """
@@ -77,7 +78,7 @@ def docstrings() -> tuple[str, ...]:
 
 @cache
 def longer_docstrings() -> tuple[str, ...]:
-    """The texts of calibration: at most two per module, of 161 to 640 characters.
+    """The texts to calibrate on: at most two per module, of 161 to 640 characters.
 
     Raises UserError if the standard library is installed without its source.
     """
@@ -98,9 +99,10 @@ def read_text(source: str) -> str:
         return _wikitext2()
     path = Path(source)
     try:
-        if path.stat().st_size > LARGEST_FILE:
+        raw = read_start(path, LARGEST_FILE + 1)
+        if len(raw) > LARGEST_FILE:
             raise UserError(f"{path} is larger than {LARGEST_FILE >> 20} MiB; give a part of it")
-        text = path.read_text(encoding="utf-8")
+        text = raw.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(
             f"The text {source[:200]!r} cannot be read ({getattr(error, 'strerror', None) or error}"
@@ -112,14 +114,14 @@ def read_text(source: str) -> str:
 
 
 def _wikitext2() -> str:
-    """The raw test split of WikiText-2 (Merity et al., 2016); lines are joined as is usual."""
+    """The raw test split of WikiText-2 (Merity et al., 2016), its lines joined by blank lines."""
     try:
         from datasets import load_dataset
     except ImportError:
         raise UserError("WikiText-2 needs the package 'datasets': pip install datasets") from None
     try:
         lines = load_dataset("wikitext", "wikitext-2-raw-v1", split="test")["text"]
-    except Exception as error:  # the many errors of a network and its caches
+    except Exception as error:  # many kinds: the network, its caches
         raise UserError(f"WikiText-2 cannot be loaded: {str(error)[:200]}") from error
     return "\n\n".join(lines)
 

@@ -20,10 +20,11 @@ try:
 except ModuleNotFoundError:  # on a machine with a GPU that has PyTorch and little else
     numba = None  # type: ignore[assignment]
 
-__all__ = ["jit"]
+__all__ = ["borrowing_jit", "jit"]
 
 # Untyped, like all of numba.
 _config: Any = numba.config if numba else None
+_njit: Any = numba.njit if numba else None
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 # Held while the folder for numba's machine code is set, since that setting is process-wide.
 _SETTING = threading.Lock()
@@ -118,6 +119,23 @@ def _compiled_once(dispatcher: Any, folder: Path) -> Any:
     return dispatcher
 
 
+def _compiled(function: _Function, **options: bool) -> _Function:
+    """A function that numba compiles; machine code is kept where it can be (:func:`jit`)."""
+    if numba is None:
+        warnings.warn(
+            "numba is missing (pip install numba): loops run hundreds of times slower",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+        return function
+    folder = _cache_folder(function.__module__)
+    if folder is None:
+        return cast(_Function, _njit(nogil=True, **options)(function))
+    with _kept_in(folder):
+        dispatcher = _njit(nogil=True, cache=True, **options)(function)
+    return cast(_Function, _compiled_once(dispatcher, folder))
+
+
 def jit(function: _Function) -> _Function:
     """Compile ``function`` on its first call, to run without the interpreter's lock.
 
@@ -128,16 +146,15 @@ def jit(function: _Function) -> _Function:
     can be written, every process compiles for itself. Without numba the function runs uncompiled,
     hundreds of times slower, and a warning says so.
     """
-    if numba is None:
-        warnings.warn(
-            "numba is missing (pip install numba): loops run hundreds of times slower",
-            RuntimeWarning,
-            stacklevel=2,
-        )
-        return function
-    folder = _cache_folder(function.__module__)
-    if folder is None:
-        return cast(_Function, numba.njit(nogil=True)(function))
-    with _kept_in(folder):
-        dispatcher = numba.njit(nogil=True, cache=True)(function)
-    return cast(_Function, _compiled_once(dispatcher, folder))
+    return _compiled(function)
+
+
+def borrowing_jit(function: _Function) -> _Function:
+    """Like :func:`jit`, for a function that creates no array and only borrows those of its caller.
+
+    It does not count its references to arrays. Counting takes more than half of the time of short
+    functions that pass tuples of arrays to each other. numba refuses to compile such a function if
+    it creates an array; a copy of a whole row does that, too.
+    """
+    # "No runtime": numba compiles its own functions on strings so.
+    return _compiled(function, _nrt=False)

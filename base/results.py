@@ -7,6 +7,7 @@ from halfbyte.base.errors import UserError
 from halfbyte.base.files import build_dir, write_atomically
 from halfbyte.base.fingerprint import content_key
 from halfbyte.base.strict_json import JsonObject, json_text, parse_json
+from halfbyte.base.user_files import read_start
 
 __all__ = ["keep_results", "kept_results", "read_results"]
 
@@ -60,11 +61,13 @@ def read_results(paths: Sequence[Path]) -> Iterator[JsonObject]:
     """
     for path in paths:
         try:
-            if path.stat().st_size > MAX_BYTES:
-                raise UserError(f"{path} has more than {MAX_BYTES} bytes: not a file of records")
-            records = parse_json(path.read_bytes())
+            raw = read_start(path, MAX_BYTES + 1)
         except OSError as error:
             raise UserError(f"{path} cannot be read: {error.strerror}") from error
+        if len(raw) > MAX_BYTES:
+            raise UserError(f"{path} has more than {MAX_BYTES} bytes: not a file of records")
+        try:
+            records = parse_json(raw)
         except ValueError as error:
             raise UserError(f"{path} is not JSON; wanted what `--json` prints: {error}") from error
         if not isinstance(records, list) or not all(isinstance(each, dict) for each in records):

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from halfbyte.base.errors import UserError
+from halfbyte.base.user_files import read_start
 
 __all__ = ["check_keys", "parse_mapping", "read_mapping", "read_text"]
 
@@ -80,8 +81,7 @@ def parse_mapping(text: str, what: str) -> dict[Any, Any]:
 def read_text(path: Path, what: str, max_bytes: int = MAX_BYTES) -> str:
     """Read the text of a file. Raises UserError, with its name, if it cannot be read."""
     try:
-        with path.open("rb") as file:
-            raw = file.read(max_bytes + 1)
+        raw = read_start(path, max_bytes + 1)
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
     if len(raw) > max_bytes:

@@ -8,7 +8,7 @@ from pathlib import Path
 from halfbyte.base.files import write_atomically
 from halfbyte.base.strict_json import Json, json_text
 
-__all__ = ["csv_text", "write_json", "write_rows"]
+__all__ = ["csv_text", "markdown_table", "write_json", "write_rows"]
 
 Rows = Sequence[Mapping[str, Json]]
 
@@ -21,6 +21,18 @@ def csv_text(rows: Rows) -> str:
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
+
+
+def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Rows as a Markdown table with all columns, from names as the tables of commands have them.
+
+    Columns whose names start with ``>`` are right-aligned. A ``~`` before it is left out.
+    """
+    names = [column.lstrip("~") for column in columns]
+    titles = [" ".join(name.removeprefix(">").split()) for name in names]
+    marks = ["--:" if name.startswith(">") else "---" for name in names]
+    head, *body = (f"| {' | '.join(line)} |\n" for line in (titles, *rows))
+    return "".join([head, f"|{'|'.join(marks)}|\n", *body])
 
 
 def write_json(path: Path, value: object) -> Path:

@@ -1,4 +1,4 @@
-"""Find the kind of model that a configuration describes, and the parameter of a stored tensor."""
+"""Find the kind of a model by its configuration, and the parameter of each stored tensor."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from halfbyte.base import UserError
 from halfbyte.base.strict_json import unique_keys
+from halfbyte.base.user_files import read_start
 
 if TYPE_CHECKING:
     from torch import nn
@@ -29,8 +30,9 @@ __all__ = [
     "skeleton",
 ]
 
-DESCRIPTION = "halfbyte.json"  # what a quantized checkpoint of ours says of itself
+DESCRIPTION = "halfbyte.json"  # describes a checkpoint that halfbyte quantized
 _CAUSAL = ("CausalLM", "LMHeadModel")
+_MAX_BYTES = 100_000_000  # of a JSON file
 # Configurations of parts that do not handle text: vision and sound.
 _OTHER_PARTS = ("vision_config", "audio_config")
 # Files beside config.json in which quantizers say what they did.
@@ -53,14 +55,14 @@ def is_quantized(folder: Path) -> bool:
 
 
 def check_not_quantized(config: Mapping[str, object], folder: Path, *, own: bool = False) -> None:
-    """Raise UserError if the weights are quantized; with ``own``, those of halfbyte are allowed."""
+    """Raise UserError if the weights are quantized. With ``own``, halfbyte's own codes may be."""
     if own and is_quantized(folder):
         return
     found = quantization_of(config)
     method = str(found.get("quant_method", "some method"))[:40] if found is not None else None
     if method is None:
         beside = [name for name in _QUANTIZER_FILES if (folder / name).is_file()]
-        method = f"{beside[0]} says" if beside else None
+        method = f"as {beside[0]} says" if beside else None
     if method is not None:
         raise UserError(
             f"{folder} is quantized already ({method}): give the model with its original weights"
@@ -114,7 +116,7 @@ def _kind_by_type(config: Mapping[str, object], folder: Path) -> str:
 
 
 def model_class(kind: str) -> Any:
-    """The class of transformers for a kind of models, or the class with this name.
+    """The class in transformers for ``causal`` or ``encoder``, or the class of this name.
 
     Raises UserError if there is none.
     """
@@ -161,7 +163,7 @@ def reason_of(error: BaseException) -> str:
     """The error of another library as one line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if lines and "ignore_mismatched_sizes" in lines[0]:  # "look at the above report"
-        return "its tensors have other shapes than those that config.json tells of"
+        return "its tensors have other shapes than config.json gives"
     count = 2 if lines and lines[0].endswith(":") else 1
     return " ".join(lines[:count] or [type(error).__name__])[:300]
 
@@ -199,9 +201,9 @@ class Place:
 def places(model: Any, stored: Iterable[str]) -> dict[str, Place]:
     """The place of each stored tensor that transformers would load into the model.
 
-    Names in a checkpoint may differ from those in the model: they may have another prefix, or be
-    those of older versions. The checkpoint may also have a tensor for each expert where the model
-    has one for all experts.
+    Names in a checkpoint may differ from those in the model. They may have another prefix, or come
+    from an older version. The checkpoint may also have a tensor for each expert where the model has
+    one for all experts.
     """
     from transformers.conversion_mapping import get_model_conversion_mapping
     from transformers.core_model_loading import WeightConverter, WeightRenaming, rename_source_key
@@ -235,7 +237,10 @@ def _changes(operations: Iterable[Any]) -> tuple[bool, tuple[int, ...]]:
 def read_config(path: Path) -> dict[str, object]:
     """Read a ``config.json``. Raises UserError if it is missing or cannot be read."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=unique_keys)
+        raw = read_start(path, _MAX_BYTES + 1)
+        if len(raw) > _MAX_BYTES:
+            raise ValueError(f"it has more than {_MAX_BYTES} bytes")
+        found = json.loads(raw.decode("utf-8"), object_pairs_hook=unique_keys)
     except FileNotFoundError:
         raise UserError(f"{path.parent} is not a model directory: {path.name} is missing") from None
     except (OSError, ValueError, RecursionError) as error:

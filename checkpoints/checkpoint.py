@@ -1,7 +1,8 @@
-"""A checkpoint in Hugging Face layout: its configuration and its tensors, which are not loaded.
+"""A checkpoint in Hugging Face layout: its configuration, and which tensors it holds.
 
 The folder has ``config.json`` and either ``model.safetensors``, or ``model.safetensors.index.json``
 with several files, the shards. A single safetensors file is a checkpoint without configuration.
+Opening a checkpoint reads no data of its tensors.
 """
 
 from functools import cached_property
@@ -18,8 +19,8 @@ __all__ = ["CONFIG", "INDEX", "Checkpoint"]
 CONFIG = "config.json"
 SINGLE = "model.safetensors"
 
-# Models whose layers are the ``Conv1D`` of transformers, which stores (inputs, outputs), with the
-# names of those layers; other layers of these models are ordinary.
+# Some layers of these models are the ``Conv1D`` of transformers, which stores (inputs, outputs).
+# Those layers have the names below. All other layers store (outputs, inputs).
 _CONV1D_MODELS = ("gpt2", "openai-gpt", "imagegpt", "decision_transformer", "clvp", "clvp_decoder")
 _CONV1D_LAYERS = ("c_attn", "q_attn", "c_proj", "c_fc")
 
@@ -57,7 +58,8 @@ class Checkpoint:
             self.config = read_config(path / CONFIG)
             self.shards = self._open_shards()
         elif path.suffix == ".safetensors":
-            raise UserError(f"{path} cannot be read: No such file")
+            reason = "it is not a file" if path.exists() else "No such file"
+            raise UserError(f"{path} cannot be read: {reason}")
         else:
             raise UserError(f"{path} is not a model directory: there is nothing of this name")
         self.tensors: dict[str, StoredTensor] = {}
@@ -78,8 +80,8 @@ class Checkpoint:
                     "fetch it, too"
                 )
             raise UserError(
-                f"{self.path} has neither {SINGLE} nor {INDEX}; pickled weights are not read, for "
-                "they can run code: convert them with transformers' save_pretrained"
+                f"{self.path} has neither {SINGLE} nor {INDEX}; pickled weights are not read "
+                "because they can run code: convert them with transformers' save_pretrained"
             )
         places = read_index(self.path)
         shards = {path: TensorFile.open(path) for path in sorted(set(places.values()))}
@@ -93,7 +95,7 @@ class Checkpoint:
 
     @cached_property
     def plan(self) -> Plan:
-        """The tensors that are quantized, and reasons for the others: see :mod:`.plan`."""
+        """The tensors that are quantized, and why the others are not: see :mod:`.plan`."""
         return plan_of(self.path, self.config, self.tensors)
 
     @property

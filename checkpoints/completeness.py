@@ -1,4 +1,4 @@
-"""Whether stored tensors are those of the model: all of them, no others, and of its shapes."""
+"""Check that the stored tensors are exactly those of the model, in names and shapes."""
 
 import inspect
 from collections.abc import Iterable, Mapping
@@ -17,9 +17,10 @@ __all__ = ["check_complete", "check_names", "check_shapes", "of_the_head"]
 
 
 def check_complete(model: Any, tensors: Mapping[str, StoredTensor], folder: Path) -> None:
-    """Raise UserError unless the tensors are exactly those that the model on meta needs.
+    """Raise UserError unless the tensors are exactly those that the model needs.
 
-    What transformers leaves out of its own reports, as buffers of older versions, is left out here.
+    The model is on the meta device. Tensors that transformers does not report, such as buffers of
+    older versions, are ignored here too.
     """
     where = places(model, tensors)
     found = {place.name for place in where.values()}
@@ -35,7 +36,7 @@ def check_complete(model: Any, tensors: Mapping[str, StoredTensor], folder: Path
 
 
 def _tied(model: Any, found: set[str]) -> set[str]:
-    """Names of tensors that are the same as one of the ``found``."""
+    """Names of tensors that share their data with one of the ``found``."""
     same: dict[int, set[str]] = {}
     for name, tensor in model.state_dict(keep_vars=True).items():
         same.setdefault(id(tensor), set()).add(name)
@@ -45,14 +46,14 @@ def _tied(model: Any, found: set[str]) -> set[str]:
 
 
 def _tied_names(model: Any) -> dict[str, str]:
-    """What the configuration ties: name, and the name that it takes its data from."""
+    """For each tensor that the model ties to another: the name of that other."""
     return dict(getattr(model, "all_tied_weights_keys", None) or {})
 
 
 def _wrong_shapes(
     wanted: "Mapping[str, Tensor]", where: Mapping[str, Place], tensors: Mapping[str, StoredTensor]
 ) -> list[str]:
-    """Tensors of another shape than the model's; those that are converted have other shapes."""
+    """Tensors whose shape is not the model's. Converted ones are skipped: they may differ."""
     return [
         name
         for name, place in where.items()
@@ -63,9 +64,10 @@ def _wrong_shapes(
 def check_names(
     model: "nn.Module", missing: Iterable[str], unexpected: Iterable[str], folder: Path
 ) -> None:
-    """Raise UserError for missing tensors that are read, and for those that have no place.
+    """Raise UserError if a needed tensor is missing, or if one has no place in the model.
 
-    Tensors of a head on top of an encoder are not read, and may be there.
+    No evaluation reads an encoder's pooler, so its tensors may be missing. Tensors of a head on top
+    of the encoder may be present.
     """
     unread = {id(p) for layer in not_read(model) for p in layer.parameters()}
     optional = {name for name, p in model.named_parameters() if id(p) in unread}
@@ -82,7 +84,7 @@ def check_names(
 
 
 def check_shapes(wrong: Iterable[str], folder: Path) -> None:
-    """Raise UserError that names tensors of another shape than the model's."""
+    """Raise UserError if there are tensors of a ``wrong`` shape; the error names the first."""
     if listed := sorted(wrong):
         raise UserError(f"{folder}: the shape of {_named(listed)} is not that of the model")
 
@@ -90,7 +92,7 @@ def check_shapes(wrong: Iterable[str], folder: Path) -> None:
 def of_the_head(folder: Path, names: set[str]) -> set[str]:
     """The ``names`` that belong to a head on top of the encoder, by the checkpoint's class.
 
-    Returns nothing if transformers does not know the class.
+    Returns an empty set if transformers does not know the class.
     """
     import torch
     import transformers
@@ -105,7 +107,7 @@ def of_the_head(folder: Path, names: set[str]) -> set[str]:
         try:
             with torch.device("meta"):
                 known = set(make(config).state_dict())
-        except Exception:  # noqa: S112 (what cannot be made takes nothing)
+        except Exception:  # noqa: S112 (a class that cannot be made has no names)
             continue
         prefix = getattr(kind, "base_model_prefix", "")
         found |= {each for each in names if each in known or f"{prefix}.{each}" in known}

@@ -9,16 +9,16 @@ from halfbyte.checkpoints.tensor_file import StoredTensor
 
 __all__ = ["check_no_codes"]
 
-# Names that weights have: as they are, packed (GPTQ, AWQ, compressed-tensors, HQQ, MXFP4, Quanto).
+# Names of weights: plain, or packed by GPTQ, AWQ, compressed-tensors, HQQ, MXFP4 or Quanto.
 _WEIGHT = re.compile(r"(?:^|[._])(?:weight|weight_packed|qweight|qzeros|W_q|blocks|_data)$")
 _NOT_CODES = ("BF16", "I64", "U64")
 
 
 def check_no_codes(tensors: Mapping[str, StoredTensor], folder: Path) -> None:
-    """Raise UserError if a weight is stored as codes. Read as numbers, they would be another model.
+    """Raise UserError if a weight is stored as codes. Codes read as numbers give another model.
 
-    Codes are integers and Booleans, and FP8 with a scale in the same layer. FP8 without a scale is
-    a plain number. Integers of 64 bits are indices: no quantizer stores codes in them.
+    Integers and Booleans are codes. FP8 is a code if the same layer has a scale, and a plain number
+    otherwise. Integers of 64 bits are indices: no quantizer stores codes in them.
     """
     scaled = {_layer(name) for name in tensors if "scale" in name.rpartition(".")[2].lower()}
     for name, tensor in tensors.items():

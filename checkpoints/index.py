@@ -15,7 +15,7 @@ _SHARD = re.compile(r"(.+)-(\d+)(-of-(\d+)(?:\.\w+)?\.safetensors)")
 
 
 def read_index(folder: Path) -> dict[str, Path]:
-    """For each tensor its shard, a file that is there.
+    """The shard of each tensor, as the path of an existing file.
 
     Raises UserError for an index that cannot be read, names files elsewhere, or names missing ones.
     """
@@ -30,7 +30,7 @@ def read_index(folder: Path) -> dict[str, Path]:
 
 
 def _checked(index: Path, name: object) -> str:
-    """A plain file name, so that nothing outside is opened."""
+    """The name, if it is that of a file in the folder: no file elsewhere is opened."""
     if not isinstance(name, str) or name != Path(name).name or "\\" in name or "\0" in name:
         raise UserError(f"{index} must name shards beside it, not {name!r:.100}")
     if not name.endswith(".safetensors"):

@@ -67,7 +67,7 @@ def _group_room(version: int, folder: Path) -> int | None:
 
 
 def available_memory(root: Path = Path("/")) -> int | None:
-    """Bytes that this process can still take without swapping; None if the system does not say.
+    """Bytes that this process can still use without swapping; None if the system does not say.
 
     ``root`` is the folder that contains ``proc`` and ``sys``.
     """

@@ -85,12 +85,12 @@ class StoredFormat:
         return same and _comparable(operand) == _comparable(self.operand)
 
     def record(self) -> dict[str, Json]:
-        """JSON-like: the format's name, and how it was used."""
+        """The format's name and the operand's settings, as a JSON object."""
         return {**self.operand.record(), "format": self.format.name}
 
 
 def _comparable(operand: Operand) -> tuple[Any, ...]:
-    """Everything but format and ties that decides the values."""
+    """All settings that decide the values, without format and ties."""
     return operand.block, operand.scale_format, operand.clip, operand.supernormal_sign
 
 
@@ -106,7 +106,7 @@ def format_record(fmt: Format) -> FormatDescription:
 
 
 def format_from(record: FormatDescription) -> Format:
-    """Undo :func:`format_record`. Raises ValueError or UserError for anything else."""
+    """The format of a record. Raises ValueError or UserError if it does not describe a format."""
     return Format(
         name=record.name,
         title=record.title,
@@ -182,7 +182,7 @@ class _Description:
 
 
 def description_digest(record: Mapping[str, object]) -> str:
-    """SHA-256 (hex) of what ``halfbyte.json`` says, but for the versions of the tools."""
+    """SHA-256 (hex) of the content of ``halfbyte.json``, without the versions of the tools."""
     return content_key({key: value for key, value in record.items() if key != "versions"})
 
 
@@ -209,7 +209,7 @@ def _description(folder: Path) -> _Description:
 
 
 def _known(kind: type[_Record], data: Mapping[str, object]) -> _Record:
-    """A record from an object that may have more fields, which another release wrote."""
+    """A record from an object of another release, which may have more fields."""
     return kind.from_json({each.name: data[each.name] for each in fields(kind)})
 
 
@@ -221,8 +221,8 @@ def stored_format(folder: Path) -> StoredFormat:
 def read_quantized(folder: Path, name: str) -> Quantized:
     """Read one weight of a folder that :func:`.streaming.quantize_checkpoint` wrote.
 
-    Its shape is (outputs, inputs), also if the model stores it as (inputs, outputs). A weight of
-    several experts has these as its first dimension.
+    The codes are (outputs, inputs), even if the model stores (inputs, outputs). Experts, if there
+    are several, are the first dimension.
 
     Raises UserError if the folder has no such weight, or has values instead of codes.
     """
@@ -247,13 +247,16 @@ def _read(description: _Description, checkpoint: Checkpoint, name: str) -> Quant
 
 
 def _raw(tensor: StoredTensor) -> Tensor:
-    """A stored tensor; the bytes of one of FP8."""
+    """The data of a stored tensor; FP8 is given as its bytes."""
     is_fp8 = tensor.dtype.startswith("F8")
     return tensor.read_bytes().reshape(tensor.shape) if is_fp8 else tensor.read()
 
 
 def stored_values(folder: Path) -> Iterator[tuple[str, Tensor]]:
-    """The tensors of the original by name; quantized ones are the FP32 values of their codes."""
+    """The tensors of the original by name. Quantized ones are the FP32 values of their codes.
+
+    Raises UserError if the folder is not a quantized checkpoint.
+    """
     description, checkpoint = _description(folder), Checkpoint(folder)
     description.check_shards(checkpoint)
     taken: set[str] = set()
@@ -267,7 +270,7 @@ def stored_values(folder: Path) -> Iterator[tuple[str, Tensor]]:
 
 
 def _as_stored(values: Tensor, about: WeightDescription) -> Tensor:
-    """(outputs, inputs) of each matrix in the layout of the original tensor."""
+    """The values of matrices, (outputs, inputs), in the layout of the original tensor."""
     layout = Layout(about.layout)
     if about.experts is None:
         return from_matrix(values, about.shape, layout, about.groups)

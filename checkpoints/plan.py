@@ -28,10 +28,10 @@ from halfbyte.golden.layers import Layout, WeightMatrix, survey
 
 __all__ = ["Plan", "StoredWeight", "plan_of"]
 
-# Without a model, names with these parts mean tables, or tensors that are usually kept precise.
+# Without a model, these parts of a name mark tables and tensors that usually stay precise.
 _KEPT_PARTS = ("wte", "wpe", "lm_head", "shared", "relative_attention_bias")
 _KEPT_WORDS = ("embed", "norm")
-_ELSEWHERE = "no part of the model that is evaluated"
+_ELSEWHERE = "not in the model that is evaluated"
 _EXPERT = re.compile(r"\.experts?\.(\d+)\.")
 
 
@@ -97,7 +97,8 @@ class Plan:
     told_by : str
         ``model`` if the model decided, ``names`` if only names did.
     flaw : str or None
-        Why the tensors are not those of the model, for users; None if they are, or nothing tells.
+        A message that says how the tensors differ from those of the model. None if they do not
+        differ, or if there is no model to compare with.
     """
 
     weights: tuple[StoredWeight, ...] = ()
@@ -109,7 +110,7 @@ class Plan:
 def plan_of(path: Path, config: Mapping[str, object], tensors: Mapping[str, StoredTensor]) -> Plan:
     """The plan for the tensors of a folder with a configuration, or of a file without one.
 
-    Raises UserError for models that are quantized already, or of an unsupported kind.
+    Raises UserError if the weights are quantized already.
     """
     if config:
         check_not_quantized(config, path)
@@ -166,7 +167,7 @@ def _by_model(model: Any, tensors: Mapping[str, StoredTensor]) -> Plan:
             kept[name] = _ELSEWHERE
         elif matrices is None:
             reason = found.kept.get(place.name)
-            kept[name] = reason.value if reason else "read by no evaluation"
+            kept[name] = reason.value if reason else "not read by any evaluation"
         elif (weight := _stored(tensor, place, matrices)) is None:
             kept[name] = "rearranged along its inputs when it is loaded"
         else:

@@ -1,4 +1,4 @@
-"""The records of what is done to models on disk."""
+"""Records of what was done to models on disk."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ class TensorRecord(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class CompressionRecord(Record):
-    """A model compressed to the layout of this project."""
+    """A model compressed to halfbyte's own layout."""
 
     source: str
     """File or folder that was read."""
@@ -61,9 +61,9 @@ class CompressionRecord(Record):
     coded: int
     """Tensors that were coded."""
     coded_elements: int
-    """Elements of what was coded."""
+    """Elements that were coded."""
     coded_bits_per_element: float | None
-    """Bits per element of what was coded; null if nothing was."""
+    """Bits per coded element; null if nothing was coded."""
     bytes_before: int
     """Bytes of the files that were read."""
     bytes_after: int
@@ -93,9 +93,9 @@ class PublishedCompressionRecord(Record):
     modules: int
     """Modules that were coded."""
     coded_elements: int
-    """Elements of what was coded."""
+    """Elements that were coded."""
     coded_bits_per_element: float | None
-    """Bits per element of what was coded; null if nothing was."""
+    """Bits per coded element; null if nothing was coded."""
     kept: Mapping[str, str]
     """Modules that stay as they are, and why."""
     bytes_before: int
@@ -112,7 +112,7 @@ class PublishedCompressionRecord(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class DecompressionRecord(Record):
-    """A compressed model written as it was."""
+    """A compressed model that was restored."""
 
     source: str
     """File or folder that was read."""
@@ -121,7 +121,7 @@ class DecompressionRecord(Record):
     corrected_words: int
     """Words of 64 bits that had a wrong bit, which was corrected."""
     lost: tuple[str, ...]
-    """Tensors that could not be saved from damage."""
+    """Damaged tensors that could not be restored."""
     bytes_before: int
     """Bytes of the files that were read."""
     bytes_after: int
@@ -134,7 +134,7 @@ class DecompressionRecord(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedDecompressionRecord(Record):
-    """A model of the ``dfloat11`` package's layout written as it was."""
+    """A model in the layout of the ``dfloat11`` package that was restored."""
 
     source: str
     """Folder that was read."""
@@ -156,7 +156,7 @@ class PublishedDecompressionRecord(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class VerificationRecord(Record):
-    """Whether a compressed file decodes to what its digests say."""
+    """Whether a compressed file decodes to data with the right digests."""
 
     file: str
     """The file."""
@@ -189,8 +189,8 @@ class PartRecord(Record):
     raw_bits: float | None
     """Bits per element as they were."""
     entropy_bits: float | None
-    """Bits per element of an ideal code: the entropy of exponent and upper mantissa bits, and the
-    other bits as they are; null for a copy."""
+    """Bits per element of an ideal code: the entropy of exponent and upper mantissa bits, plus all
+    other bits; null for a copy."""
     stored_bits: float | None
     """Bits per element as they are stored."""
     bytes: int
@@ -235,7 +235,7 @@ class QuantizationRecord(Record):
     shards_kept: int
     """Files that an earlier run had written already."""
     needed_memory: int
-    """Bytes of memory that it takes at most."""
+    """Bytes of memory that the run needs at most, besides the program itself."""
     seconds: float
     """Time that it took, in s."""
     versions: Mapping[str, str | None]
@@ -244,12 +244,12 @@ class QuantizationRecord(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class FormatDescription(Record):
-    """All that is needed to decode a format's codes."""
+    """Everything that is needed to decode a format's codes."""
 
     name: str
     """A word for files and commands."""
     title: str
-    """What people call it."""
+    """The name that people use."""
     bits: int
     """Bits of a code."""
     ties: str
@@ -267,7 +267,7 @@ class WeightDescription(Record):
     inputs: int
     """Columns of its matrix, along which blocks run."""
     experts: int | None
-    """Matrices in the tensor; null where it is one matrix."""
+    """Matrices in the tensor; null if the tensor is one matrix."""
     dtype: str
     """Type of the original tensor."""
     shape: tuple[int, ...]
@@ -295,7 +295,7 @@ class CheckpointDescription(Record):
     storage: str
     """How codes and scales lie in the files."""
     codes_per_byte: int
-    """2 where two codes share a byte."""
+    """2 if two codes share a byte, otherwise 1."""
     weights: Mapping[str, WeightDescription]
     """The weights that were quantized, by the names of their tensors."""
     copied: tuple[str, ...]

@@ -4,15 +4,15 @@ halfbyte's own layout has these tensors for a weight ``NAME``:
 
 - ``NAME.codes``: uint8. Codes of at most 4 bits are stored two to a byte, the even index in the low
   half.
-- ``NAME.scales``: one for each block, in FP32, FP16, BF16, or the byte of an 8-bit type.
+- ``NAME.scales``: one for each block, in FP32, FP16 or BF16, or as a byte for 8-bit types.
 - ``NAME.tensor_scale``: FP32, only with E4M3 scales.
 - ``NAME.mirrored``: uint8, 0 or 1 for each block, only if blocks may be mirrored.
 
 Rows are outputs, and blocks run along the inputs. Experts are the first dimension.
 
-The layout of compressed-tensors is read by transformers and vLLM as ``mxfp4-pack-quantized`` and
-``nvfp4-pack-quantized``. It has ``weight_packed``, ``weight_scale`` and ``weight_global_scale``,
-which is one over the tensor's scale.
+transformers and vLLM read the layout of compressed-tensors as ``mxfp4-pack-quantized`` and
+``nvfp4-pack-quantized``. It has the tensors ``weight_packed`` and ``weight_scale``. NVFP4 also has
+``weight_global_scale``: one over the tensor's scale.
 """
 
 from collections.abc import Mapping, Sequence
@@ -43,7 +43,7 @@ def is_packed(fmt: Format) -> bool:
 
 
 Shapes = dict[str, tuple[str, tuple[int, ...]]]
-"""Tensor name to dtype, in the words of safetensors, and shape."""
+"""Tensor name to dtype (named as in safetensors) and shape."""
 
 
 class Storage(Protocol):
@@ -52,7 +52,7 @@ class Storage(Protocol):
     name: str
 
     def names(self, weight: str, operand: Operand) -> dict[str, str]:
-        """The names of the tensors by kind: ``codes``, ``scales``, ``tensor_scale``..."""
+        """Tensor names by kind: ``codes``, ``scales``, ``tensor_scale`` and ``mirrored``."""
         ...
 
     def shapes(self, weight: StoredWeight, fmt: Format, operand: Operand) -> Shapes:
@@ -135,7 +135,7 @@ class OwnStorage:
         if scale_format in _TYPES:
             return stored.to(torch.float32)
         tensor_scale = parts.get("tensor_scale")
-        if tensor_scale is not None:  # before outputs and blocks
+        if tensor_scale is not None:  # one for all outputs and blocks of a matrix
             tensor_scale = tensor_scale.reshape(*tensor_scale.shape, 1, 1)
         return scales_of_codes(stored, scale_format, tensor_scale)
 

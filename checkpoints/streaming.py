@@ -1,7 +1,7 @@
 """Quantize a checkpoint of any size in a small, constant amount of memory.
 
-Tensors are read in pieces of whole rows, with a quarter of a million elements together. Only one
-piece at a time is in memory in FP32. Tensors that are not quantized are copied in pieces, too.
+Tensors are read in pieces of whole rows, about a quarter of a million elements each. Only one piece
+at a time is in memory in FP32. Tensors that are not quantized are copied in pieces, too.
 """
 
 import time
@@ -39,7 +39,7 @@ from halfbyte.golden.rounding import BlockRounding
 
 __all__ = ["blaming", "matrices", "needed_memory", "quantize_checkpoint"]
 
-_OnTensor = Callable[[str, int], None]  # name, and how many more are done
+_OnTensor = Callable[[str, int], None]  # present tensor, and how many more are done
 
 PIECE_ELEMENTS = 1 << 18
 # Bytes for each element of a piece at the peak. The piece in its own type and in FP32, its padded
@@ -57,8 +57,9 @@ def _rows_per_piece(inputs: int) -> int:
 def needed_memory(checkpoint: Checkpoint, *, dequantize: bool = False) -> int:
     """The most bytes that quantizing needs, besides the program itself.
 
-    It needs a piece in FP32 and what the quantizer computes from it. A weight that is not stored
-    row by row is transposed, which takes its whole matrix three times in its own type.
+    It needs a piece in FP32 and what the quantizer computes from it. If a weight is not stored row
+    by row, or has several experts, one whole matrix is in memory, too, in the weight's own type.
+    With ``dequantize`` this matrix counts three times.
     """
     needed = _COPY_BUFFER
     for weight in checkpoint.weights:
@@ -71,7 +72,10 @@ def needed_memory(checkpoint: Checkpoint, *, dequantize: bool = False) -> int:
 
 
 def matrices(weight: StoredWeight) -> Iterator[tuple[int, Iterator[tuple[int, Tensor]]]]:
-    """The number of each matrix and its pieces: first row and (rows, inputs), as stored."""
+    """For each matrix of a weight: its number and its pieces.
+
+    A piece is the number of its first row, and its rows, (rows, inputs), in the stored type.
+    """
     for number in range(weight.experts or 1):
         yield number, _pieces(weight, number)
 
@@ -92,7 +96,7 @@ def _pieces(weight: StoredWeight, number: int) -> Iterator[tuple[int, Tensor]]:
 
 @dataclass(frozen=True)
 class _Shared:
-    """Figures that all blocks of one matrix of the model share."""
+    """Figures that are the same for all blocks of a matrix of the model."""
 
     tensor_absmax: Tensor | None = None
     clip: float | None = None
@@ -138,7 +142,7 @@ class _Quantizer:
         return RATIOS[errors.tolist().index(float(errors.min()))]
 
     def quantize(self, weight: StoredWeight, number: int, first: int, rows: Tensor) -> Quantized:
-        """Quantize a piece; rows: (rows, inputs). The UserError of bad rows names them."""
+        """Quantize a piece, (rows, inputs). A UserError names the row that is not finite."""
         operand, shared = self.to.operand, self.shared(weight, number)
         with blaming(weight, first, rows):
             clip: float | Tensor = 1.0 if shared.clip is None else shared.clip
@@ -219,7 +223,7 @@ def _layout(
 
 
 def _shard_key(shard: TensorFile, checkpoint: Checkpoint, to: Settings) -> str:
-    """A key of all that a finished shard depends on. Of the source it has size and time."""
+    """A key of all that a finished shard depends on; the source counts by its size and time."""
     status = shard.path.stat()
     return content_key(
         {
@@ -238,7 +242,7 @@ def _shard_key(shard: TensorFile, checkpoint: Checkpoint, to: Settings) -> str:
 def _is_finished(path: Path, key: str) -> bool:
     try:
         return path.is_file() and TensorFile.open(path).metadata.get(_KEY) == key
-    except UserError:  # damaged since: it is written again
+    except UserError:  # it was damaged meanwhile and is written again
         return False
 
 
@@ -296,7 +300,9 @@ def _check_source(checkpoint: Checkpoint, to: Settings) -> None:
         for name in to.storage.names(weight.name, to.operand).values()
     }
     if clash := checkpoint.tensors.keys() & taken:
-        raise UserError(f"{checkpoint.path} has a tensor {min(clash)}, a name that is needed here")
+        raise UserError(
+            f"{checkpoint.path} has a tensor {min(clash)}, a name that its quantized form needs"
+        )
 
 
 def quantize_checkpoint(
@@ -332,7 +338,10 @@ def quantize_checkpoint(
     on_progress : callable, optional
         Called with the tensors done, all tensors, and the name of the present one.
 
-    Returns a record with sizes in bytes, counts, tensors that were only copied, and seconds.
+    Returns
+    -------
+    QuantizationRecord
+        Sizes in bytes, counts, tensors that were only copied, and the time in s.
 
     Raises
     ------

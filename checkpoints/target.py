@@ -20,9 +20,9 @@ from halfbyte.checkpoints.tensor_file import TensorFile
 
 __all__ = ["TargetFolder"]
 
-# Files besides weights that a model needs to be run and passed on.
+# Files besides weights that belong to a model: configuration, tokenizer, code, licence.
 _COMPANIONS = (".json", ".txt", ".model", ".jinja", ".tiktoken", ".py")
-_FREE = {"versions"}  # what may differ between a run and the one that continues it
+_FREE = {"versions"}  # may differ between a run and the one that continues it
 _LEGAL = ("LICENSE", "LICENCE", "NOTICE", "USE_POLICY")
 
 

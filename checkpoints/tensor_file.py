@@ -47,7 +47,7 @@ FLOATING = {
     "F16": torch.float16,
     "BF16": torch.bfloat16,
 }
-"""Types that hold plain numbers; an FP8 tensor means nothing without its scales."""
+"""Floating-point types that are read as numbers. FP8 is not: it usually comes with scales."""
 
 _TORCH = FLOATING | {
     "BOOL": torch.bool,
@@ -108,7 +108,7 @@ class StoredTensor:
 
     @property
     def element_bits(self) -> int:
-        """Bits of an element in the file."""
+        """Bits per element in the file."""
         return _BITS[self.dtype]
 
     @property
@@ -120,7 +120,7 @@ class StoredTensor:
     def torch_dtype(self) -> torch.dtype:
         """The type in PyTorch; UserError if this module cannot read it."""
         if self.dtype not in _TORCH:
-            raise UserError(f"Tensor {self.name} in {self.file} has type {self.dtype}, not read")
+            raise UserError(f"Tensor {self.name} in {self.file} has unsupported type {self.dtype}")
         return _TORCH[self.dtype]
 
     @property
@@ -166,7 +166,7 @@ class StoredTensor:
 
 
 def memory_for(size: int) -> Tensor:
-    """New memory from NumPy, which asks for large pages: these are quicker on first use."""
+    """New memory, (size,) uint8. NumPy asks for large pages, which are quicker on first use."""
     if size < _COPY_BYTES:
         return torch.empty(size, dtype=torch.uint8)
     return torch.from_numpy(np.empty(size, dtype=np.uint8))
@@ -262,14 +262,14 @@ class TensorFile:
     metadata: dict[str, str]
 
     def header_bytes(self) -> bytes:
-        """The header as it is in the file: JSON, perhaps with blanks."""
+        """The header as it is in the file: JSON, perhaps padded with blanks."""
         with self.path.open("rb") as file:
             length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
             return file.read(length)
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """Read the header, and no data.
+        """Read the header, but no data.
 
         Raises UserError for a file that is truncated or otherwise corrupt.
         """
@@ -292,7 +292,7 @@ class TensorFileWriter:
     ----------
     path : Path
     layout : mapping
-        Tensor name to dtype (in the words of safetensors) and shape.
+        Tensor name to dtype (named as in safetensors) and shape.
     metadata : mapping
         Text to text.
     replace : bool
@@ -354,9 +354,9 @@ class TensorFileWriter:
         self._next[name] = position + len(raw)
 
     def _complete(self) -> None:
-        """Bring the file to the disk, and check it meanwhile.
+        """Write the file through to the disk, and check it meanwhile.
 
-        A later run takes the name as proof of the content, even after a power cut.
+        A later run trusts a file that has its name. So it must be whole even after a power cut.
         """
         if self._check is None:
             os.fsync(self._file.fileno())

@@ -1,7 +1,7 @@
 """``--unit array``: what commands do for systolic arrays."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,13 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ARRAY",
-    "Columns",
+    "ArrayOptions",
     "DataflowName",
     "Depth",
-    "Rows",
-    "check_array_only",
-    "make_array",
-    "make_arrays",
     "show_array_simulations",
     "show_arrays",
     "show_part_proofs",
@@ -52,10 +48,11 @@ Columns = Annotated[
 
 
 DataflowName = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--dataflow",
         help="What stays in an element of an array: output (its sum) or weight (its weights).",
+        show_default=OUTPUT,
     ),
 ]
 Depth = Annotated[
@@ -69,39 +66,40 @@ Depth = Annotated[
 ]
 
 
-def check_array_only(unit: str, rows: int | None, columns: int | None) -> None:
-    """Raise UserError if the size of an array was given for another unit."""
-    given = [name for name, value in (("rows", rows), ("columns", columns)) if value is not None]
-    if unit != ARRAY and given:
-        raise UserError(f"--{given[0]} is for --unit array, not for {unit}: leave it out")
+@dataclass(frozen=True)
+class ArrayOptions:
+    """Options of arrays alone: size and dataflow."""
 
+    rows: Rows = None
+    columns: Columns = None
+    dataflow: DataflowName = None
+    depth: Depth = None
 
-def make_arrays(
-    units: "Sequence[DotSpec]",
-    rows: int | None,
-    columns: int | None,
-    dataflow: str = OUTPUT,
-    depth: int | None = None,
-) -> "list[SystolicSpec]":
-    """An array of each unit; raises UserError for an array that cannot exist."""
-    return [make_array(unit, rows, columns, dataflow, depth) for unit in units]
+    @property
+    def sides(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return (
+            DEFAULT_SIDE if self.rows is None else self.rows,
+            DEFAULT_SIDE if self.columns is None else self.columns,
+        )
 
+    def check_unit(self, unit: str) -> None:
+        """Raise UserError if one of the options was given for a unit that is not an array."""
+        given = [each.name for each in fields(self) if getattr(self, each.name) is not None]
+        if unit != ARRAY and given:
+            raise UserError(f"--{given[0]} is for --unit array, not for {unit}: leave it out")
 
-def make_array(
-    unit: "DotSpec", rows: int | None, columns: int | None, dataflow: str, depth: int | None
-) -> "SystolicSpec":
-    """The array that a command line asks for; raises UserError if it cannot exist."""
-    from halfbyte.rtl.array import ArraySpec, Dataflow, WeightArraySpec
+    def array(self, unit: "DotSpec") -> "SystolicSpec":
+        """The array of a unit; raises UserError if it cannot exist."""
+        from halfbyte.rtl.array import make_array
 
-    down, across = (DEFAULT_SIDE if side is None else side for side in (rows, columns))
-    if dataflow == Dataflow.WEIGHT.value:
-        return WeightArraySpec(unit, down, across, depth)
-    if dataflow != Dataflow.OUTPUT.value:
-        kinds = " or ".join(kind.value for kind in Dataflow)
-        raise UserError(f"Dataflow must be {kinds}, not {dataflow[:60]!r}")
-    if depth is not None:
-        raise UserError("--depth is for --dataflow weight: leave it out")
-    return ArraySpec(unit, down, across)
+        if self.dataflow in (None, OUTPUT) and self.depth is not None:
+            raise UserError("--depth is for --dataflow weight: leave it out")
+        return make_array(unit, *self.sides, self.dataflow or OUTPUT, self.depth)
+
+    def arrays(self, units: "Sequence[DotSpec]") -> "list[SystolicSpec]":
+        """An array of each unit; raises UserError for one that cannot exist."""
+        return [self.array(unit) for unit in units]
 
 
 def with_units(

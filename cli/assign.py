@@ -8,14 +8,11 @@ import typer
 from halfbyte.base import UserError, build_dir, versions_of, write_atomically
 from halfbyte.cli.options import (
     Activation,
-    DontUse,
     Jobs,
     Json,
-    LibertyFiles,
-    TechnologyName,
+    LibraryOptions,
     Terms,
     load_optional,
-    pick_technology,
 )
 from halfbyte.cli.output import print_json, progress, say, table
 from halfbyte.cli.records import AssignmentRecord
@@ -44,12 +41,11 @@ MAX_BITS = 8
 
 def assign(
     fmt: FormatName,
+    *,
     activation: Activation = None,
     name: NewName = None,
     output: Output = None,
-    tech: TechnologyName = None,
-    liberty: LibertyFiles = None,
-    dont_use: DontUse = None,
+    library: LibraryOptions,
     terms: Terms = 256,
     seed: Seed = 1,
     jobs: Jobs = None,
@@ -72,7 +68,7 @@ def assign(
     if chosen in names():
         raise UserError(f"{chosen} is the name of a shipped format; choose another")
     path = output or build_dir() / "formats" / f"{chosen}.yaml"
-    technology = pick_technology(tech, liberty, dont_use)
+    technology = library.load()
     with progress(f"Codes of {weight.name}") as update:
         found = assign_codes(
             weight,

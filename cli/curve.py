@@ -7,24 +7,21 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from halfbyte.area.timing.clocks import parse_clock
-from halfbyte.cli.look import Annotate, PictureWidth, Transparent, folder_of_run, look_of
+from halfbyte.cli.look import PictureOptions, folder_of_run
 from halfbyte.cli.options import (
     DEFAULT_TERMS,
     Activation,
     Architecture,
-    DontUse,
     Jobs,
     Json,
-    LibertyFiles,
+    LibraryOptions,
     OldFormats,
     OperandSet,
-    TechnologyName,
     Terms,
     load_formats,
     load_optional,
     named_formats,
     pick_operands,
-    pick_technology,
 )
 from halfbyte.cli.output import number, print_json, progress, say, table
 
@@ -65,19 +62,16 @@ Output = Annotated[
 
 def curve(
     names: Formats = None,
+    *,
     formats: OldFormats = None,
     clocks: Clocks = None,
-    tech: TechnologyName = None,
-    liberty: LibertyFiles = None,
-    dont_use: DontUse = None,
+    library: LibraryOptions,
     arch: Architecture = "auto",
     activation: Activation = None,
     terms: Terms = DEFAULT_TERMS,
     operands: OperandSet = None,
     output: Output = None,
-    width: PictureWidth = None,
-    annotate: Annotate = False,
-    transparent: Transparent = False,
+    pictures: PictureOptions,
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:
@@ -86,12 +80,12 @@ def curve(
     from halfbyte.pareto.curve import write_curve
     from halfbyte.rtl import MacSpec
 
-    look, wanted = look_of(width, annotate, transparent), named_formats(names, formats)
+    look, wanted = pictures.look(), named_formats(names, formats)
     chosen = load_formats(wanted or list(DEFAULT))
     other = load_optional(activation)
     periods = sorted({parse_clock(each) for each in clocks.split(",")}) if clocks else None
     designs = [MacSpec(fmt, other or fmt, arch, terms) for fmt in chosen]
-    technology = pick_technology(tech, liberty, dont_use)
+    technology = library.load()
     with progress(f"Clocks, {technology.name}") as update:
         records = sweep_clocks(
             designs,
@@ -111,7 +105,7 @@ def curve(
         terms=None if terms == DEFAULT_TERMS else terms,
         clocks=clocks,
         operands=operands,
-        dont_use=dont_use,
+        dont_use=library.dont_use,
     )
     written = write_curve(records, titles, folder, look)
     if json:

@@ -122,6 +122,9 @@ def _check(
 
 def _nu_of(model: str) -> float:
     """The typical nu of the model's layers, rounded to three digits: layers differ by far more."""
+    from halfbyte.accuracy.models.reference import check_source
+
+    check_source(model)
     from halfbyte.accuracy.profile import open_source, profile_model, typical_nu
 
     with progress(f"profile {model}") as update:

@@ -61,6 +61,7 @@ def entropy(
     json: Json = False,
 ) -> None:
     """Bits per weight, raw and compressed, beside the order-0 entropy; per tensor or per format."""
+    path, wanted = _path_of(model), named_formats(names, formats)
     from halfbyte.checkpoints.dfloat11.entropy import code_entropies, tensor_entropies
     from halfbyte.golden.scales import ScaleFormat
 
@@ -69,7 +70,6 @@ def entropy(
     except ValueError:
         known = ", ".join(each.value for each in ScaleFormat)
         raise UserError(f"--scale must be one of {known}, not {scale[:60]!r}") from None
-    path, wanted = _path_of(model), named_formats(names, formats)
     with progress(f"Entropy of {path.name}") as update:
 
         def on_progress(done: int, count: int, name: str) -> None:

@@ -8,7 +8,7 @@ import typer
 
 from halfbyte.base import UserError
 from halfbyte.base.results import keep_results
-from halfbyte.cli.look import Annotate, PictureWidth, Transparent, folder_of_run, look_of
+from halfbyte.cli.look import PictureOptions, folder_of_run
 from halfbyte.cli.options import (
     FormatNames,
     Json,
@@ -166,6 +166,7 @@ def evaluate_formats(
 def evaluate(
     model: ModelName,
     names: FormatNames = None,
+    *,
     formats: OldFormats = None,
     recipe: OptionalRecipe = None,
     block: Block = None,
@@ -176,16 +177,14 @@ def evaluate(
     task_folder: TaskFolder = None,
     task_limit: TaskLimit = None,
     output: Output = None,
-    width: PictureWidth = None,
-    annotate: Annotate = False,
-    transparent: Transparent = False,
+    pictures: PictureOptions,
     json: Json = False,
 ) -> None:
     """Quantize a model to each format and measure it, with 95 % intervals from the bootstrap."""
     from halfbyte.accuracy import find_model
     from halfbyte.accuracy.chart import write_evaluations
 
-    look, wanted = look_of(width, annotate, transparent), named_formats(names, formats)
+    look, wanted = pictures.look(), named_formats(names, formats)
     reference = find_model(
         model,
         text=text,
@@ -264,11 +263,12 @@ def show_evaluations(evaluations: Sequence["Evaluation"]) -> None:
         rows.append([*row, _certainty(place.beats_next, place.is_resolved)])
     baselines = ", ".join(f"{each.title} {number(each.baseline, 4)}" for each in measures.values())
     notes = dict.fromkeys(f"; {each.title}: {each.note}" for each in measures.values() if each.note)
+    base = "the stored weights" if first.stored else "the unquantized model"
     caption = (
         f"{first.model}, recipe {first.recipe}; dB to optimum: what the format loses to the "
         "best levels for blocks of Student's t with nu 5; "
-        f"unquantized: {baselines}; "
-        f"loss: relative to the unquantized model, by {next(iter(measures))}; "
+        f"{base}: {baselines}; "
+        f"loss: relative to {base}, by {next(iter(measures))}; "
         f"intervals: 95 %, paired bootstrap over {first.items} {first.item}; "
         "last column: share of resamples in which the format is better than the next one, * where "
         f"the interval of their difference excludes 0{''.join(notes)}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from halfbyte.base import UserError, build_dir
-from halfbyte.cli.look import Annotate, PictureWidth, Transparent, folder_of_run, look_of
+from halfbyte.cli.look import PictureOptions, folder_of_run
 from halfbyte.cli.options import Jobs, Json
 from halfbyte.cli.output import console, print_json, progress, rate_progress, say, table
 
@@ -75,6 +75,7 @@ Output = Annotated[
 
 def explore(
     space: SpaceName,
+    *,
     jobs: Jobs = None,
     scheduler: Scheduler = None,
     store: Store = None,
@@ -82,9 +83,7 @@ def explore(
     accuracy: Accuracy = None,
     block: Block = DEFAULT_BLOCK,
     output: Output = None,
-    width: PictureWidth = None,
-    annotate: Annotate = False,
-    transparent: Transparent = False,
+    pictures: PictureOptions,
     json: Json = False,
 ) -> None:
     """Synthesize every design of a space; what was computed before is not computed again."""
@@ -93,7 +92,7 @@ def explore(
 
     if jobs is not None and scheduler is not None:
         raise UserError("--jobs is about this machine and --scheduler about a cluster: give one")
-    look, chosen = look_of(width, annotate, transparent), load_space(space)
+    look, chosen = pictures.look(), load_space(space)
     if report:
         _check_block(block)
     names = accuracy or list(PARENTS)

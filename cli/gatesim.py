@@ -9,14 +9,11 @@ from typing import TYPE_CHECKING
 from halfbyte.cli.designs import DesignOptions
 from halfbyte.cli.dot import DOT, DotOptions, make_dot_specs, show_dot_simulations
 from halfbyte.cli.options import (
-    DontUse,
     FormatNames,
     Jobs,
     Json,
-    LibertyFiles,
-    TechnologyName,
+    LibraryOptions,
     load_formats,
-    pick_technology,
 )
 from halfbyte.cli.output import print_json, progress
 from halfbyte.cli.sim import DOT_SHARE, Cycles, Seed, Simulator, show_simulations
@@ -69,9 +66,7 @@ def _simulate_dots(
 def gatesim(
     names: FormatNames = None,
     *,
-    tech: TechnologyName = None,
-    liberty: LibertyFiles = None,
-    dont_use: DontUse = None,
+    library: LibraryOptions,
     design: DesignOptions,
     simulator: Simulator = "verilator",
     seed: Seed = None,
@@ -93,7 +88,7 @@ def gatesim(
     check_simulator(simulator)
     if unit == DOT:
         specs = make_dot_specs(names, lanes, design, dot)
-        technology = pick_technology(tech, liberty, dont_use)
+        technology = library.load()
         _simulate_dots(specs, technology, simulator, seed, cycles, jobs, json)
         return
     from halfbyte.area import synthesize
@@ -105,7 +100,7 @@ def gatesim(
 
     start = time.monotonic()
     chosen = [fmt for fmt in load_formats(names) if names or fmt.bits in (4, 5)]
-    technology = pick_technology(tech, liberty, dont_use)
+    technology = library.load()
     with progress(f"Synthesis, {technology.name}") as update:
         designs = design.macs(chosen)
         found = synthesize(designs, technology, prove=False, jobs=jobs, on_progress=update)

@@ -1,13 +1,13 @@
 """The hardware whose area is compared with accuracy: MACs, dot-product units, or arrays."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from halfbyte.base import UserError
-from halfbyte.cli.array import ARRAY, make_arrays, show_arrays
+from halfbyte.cli.array import ARRAY, ArrayOptions, show_arrays
 from halfbyte.cli.dot import DEFAULT_LANES, DOT, NO_SCALE, scale_rule, show_dots
 from halfbyte.cli.output import progress
 from halfbyte.cli.synth import show_areas
@@ -73,6 +73,8 @@ class Hardware:
         Type of the blocks' scales.
     block : str, optional
         Products that share a scale; by default as many as lanes.
+    grid : ArrayOptions
+        Size and dataflow of an array.
 
     Raises
     ------
@@ -84,6 +86,7 @@ class Hardware:
     lanes: int | None = None
     scale: str | None = None
     block: str | None = None
+    grid: ArrayOptions = field(default_factory=ArrayOptions)
 
     def __post_init__(self) -> None:
         if self.unit not in (MAC, DOT, ARRAY):
@@ -94,6 +97,7 @@ class Hardware:
                     raise UserError(
                         f"--{name} is for --unit dot or array, not for mac: leave it out"
                     )
+        self.grid.check_unit(self.unit)
         if self.code and self.block and not self.block.isdecimal():
             raise UserError(f"--block of a unit with scales is a number, not {self.block[:60]!r}")
 
@@ -160,7 +164,8 @@ class Hardware:
     ) -> list[Format]:
         """The formats that fit the unit; the others are named on standard error.
 
-        Raises UserError if no format fits, or with ``strict`` if one does not fit.
+        Raises UserError if no format fits, or with ``strict`` if one does not fit, and for an array
+        that cannot exist.
         """
         if self.unit == MAC:
             self._macs(formats, operand, terms)
@@ -177,6 +182,8 @@ class Hardware:
                 kept.append(fmt)
         if not kept:
             raise UserError(f"No format fits: {reasons[0]}" if reasons else "No format is given")
+        if self.unit == ARRAY:
+            self.grid.array(self._spec(kept[0], operand, terms))
         for reason in reasons:
             typer.echo(f"note: left out, {reason}", err=True)
         return kept
@@ -188,10 +195,9 @@ class Hardware:
         technology: "Technology",
         *,
         terms: int,
-        sides: tuple[int | None, int | None] = (None, None),
         jobs: int | None = None,
     ) -> "list[HardwareRecord]":
-        """A proved record for each format, with a progress bar; ``sides`` are those of an array."""
+        """A proved record for each format, with a progress bar."""
         from halfbyte.area import synthesize
         from halfbyte.area.search.arrays import synthesize_arrays
         from halfbyte.area.search.dot_units import synthesize_dots
@@ -203,7 +209,7 @@ class Hardware:
             units = [self._spec(fmt, operand, terms) for fmt in formats]
             if self.unit == DOT:
                 return [*synthesize_dots(units, technology, jobs=jobs, on_progress=update)]
-            arrays = make_arrays(units, *sides)
+            arrays = self.grid.arrays(units)
             return [*synthesize_arrays(arrays, technology, jobs=jobs, on_progress=update)]
 
     def show(self, records: "Sequence[HardwareRecord]") -> None:

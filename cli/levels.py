@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from halfbyte.base import UserError
-from halfbyte.cli.array import ARRAY, DEFAULT_SIDE
+from halfbyte.cli.array import ARRAY, ArrayOptions
 from halfbyte.cli.dot import DOT
 from halfbyte.cli.hardware import MAC, Hardware
 from halfbyte.cli.output import console, print_json, say, table
@@ -48,6 +48,7 @@ def rank_levels(
     operand: Format | None,
     lanes: int,
     scale: str,
+    grid: ArrayOptions,
     terms: int,
     folder: Path,
     look: "Look",
@@ -57,9 +58,9 @@ def rank_levels(
     """Synthesize every level in every technology; write tables, data and a figure for each."""
     from halfbyte.pareto.levels import write_levels
 
-    kinds = _kinds(lanes, scale)
-    scaled = kinds["unit_scaled"][1]
-    chosen = scaled.fitting(formats, operand, terms, strict=False)
+    kinds = _kinds(lanes, scale, grid)
+    largest = kinds["array"][1]
+    chosen = largest.fitting(formats, operand, terms, strict=False)
     found = {
         technology.name: [
             _level(name, title, hardware, chosen, operand, technology, terms, jobs)
@@ -79,15 +80,16 @@ def rank_levels(
     say(f"wrote {', '.join(path.name for path in written)} in {folder}")
 
 
-def _kinds(lanes: int, scale: str) -> dict[str, tuple[str, Hardware]]:
+def _kinds(lanes: int, scale: str, grid: ArrayOptions) -> dict[str, tuple[str, Hardware]]:
     """The levels by name: the title below the plot, and the hardware."""
-    side, name = f"{DEFAULT_SIDE} x {DEFAULT_SIDE}", scale.upper()
+    size, name = " x ".join(map(str, grid.sides)), scale.upper()
+    stays = f",\n{grid.dataflow}-stationary" if grid.dataflow else ""
     return {
         "mac": ("MAC", Hardware(MAC)),
-        "array_of_macs": (f"array of\n{side} MACs", Hardware(ARRAY, 1)),
+        "array_of_macs": (f"array of\n{size} MACs{stays}", Hardware(ARRAY, 1, grid=grid)),
         "unit": (f"unit of {lanes} lanes,\ninteger", Hardware(DOT, lanes)),
         "unit_scaled": (f"unit of {lanes} lanes,\n{name}, FP32", Hardware(DOT, lanes, scale)),
-        "array": (f"array of {side}\nsuch units", Hardware(ARRAY, lanes, scale)),
+        "array": (f"array of {size}\nsuch units{stays}", Hardware(ARRAY, lanes, scale, grid=grid)),
     }
 
 

@@ -1,5 +1,6 @@
 """Options of the commands that draw: how pictures look, and in which folder they are written."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -8,7 +9,7 @@ import typer
 from halfbyte.base import build_dir, content_key
 from halfbyte.base.look import Look, parse_width
 
-__all__ = ["Annotate", "PictureWidth", "Transparent", "folder_of_run", "look_of"]
+__all__ = ["PictureOptions", "folder_of_run"]
 
 _MOST_LETTERS = 80  # of a folder's name
 
@@ -33,9 +34,18 @@ Transparent = Annotated[
 ]
 
 
-def look_of(width: str | None, annotate: bool, transparent: bool) -> Look:
-    """The look that the command line asks for. Raises UserError for an impossible width."""
-    return Look(parse_width(width) if width else None, annotate, transparent)
+@dataclass(frozen=True)
+class PictureOptions:
+    """Options of commands that draw: how their pictures look."""
+
+    width: PictureWidth = None
+    annotate: Annotate = False
+    transparent: Transparent = False
+
+    def look(self) -> Look:
+        """The look that the command line asks for. Raises UserError for an impossible width."""
+        width = parse_width(self.width) if self.width else None
+        return Look(width, self.annotate, self.transparent)
 
 
 def folder_of_run(command: str, *names: str, **options: object) -> Path:

@@ -36,6 +36,9 @@ def operands(
 
 def _collect(model: str, packets: bool, codes: str) -> bytes:
     """The contents of the file."""
+    from halfbyte.accuracy import find_model
+
+    find_model(model)  # a wrong name is an error before PyTorch is imported
     if packets:
         from halfbyte.pareto.packets import collect_fixed_packets, collect_packets
 

@@ -1,6 +1,7 @@
 """Options that several subcommands share, so that they are the same in all of them."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,11 +19,10 @@ __all__ = [
     "AccWidth",
     "Activation",
     "Architecture",
-    "DontUse",
     "FormatNames",
     "Jobs",
     "Json",
-    "LibertyFiles",
+    "LibraryOptions",
     "OldFormat",
     "OldFormats",
     "OneFormat",
@@ -37,7 +37,6 @@ __all__ = [
     "named_formats",
     "overflow_rule",
     "pick_operands",
-    "pick_technology",
 ]
 
 DEFAULT_TERMS = 256
@@ -171,22 +170,28 @@ def load_optional(reference: str | None) -> Format | None:
     return load(reference) if reference else None
 
 
-def pick_technology(
-    name: str | None, liberty: Sequence[Path] | None, dont_use: Sequence[str] | None = None
-) -> "Technology":
-    """The full library if one is given, else the card ``name``, without cells not to be used.
+@dataclass(frozen=True)
+class LibraryOptions:
+    """Options for the cell library: a card or a full library, and cells that are not used."""
 
-    Oddities of a library are reported on standard error. Raises UserError if both are given.
-    """
-    from halfbyte.area.cells.technology import from_liberty, load_technology
+    tech: TechnologyName = None
+    liberty: LibertyFiles = None
+    dont_use: DontUse = None
 
-    if liberty and name:
-        raise UserError("--tech names a card and --liberty a full library: give one of them")
-    technology = from_liberty(list(liberty)) if liberty else load_technology(name)
-    technology = technology.without(dont_use or ())
-    for note in _notes(technology) if liberty else ():
-        typer.echo(f"note: {note}", err=True)
-    return technology
+    def load(self) -> "Technology":
+        """The full library if one is given, otherwise the card, without the unwanted cells.
+
+        Oddities of a library are reported on standard error. Raises UserError if both are given.
+        """
+        from halfbyte.area.cells.technology import from_liberty, load_technology
+
+        if self.liberty and self.tech:
+            raise UserError("--tech names a card and --liberty a full library: give one of them")
+        technology = from_liberty(self.liberty) if self.liberty else load_technology(self.tech)
+        technology = technology.without(self.dont_use or ())
+        for note in _notes(technology) if self.liberty else ():
+            typer.echo(f"note: {note}", err=True)
+        return technology
 
 
 def _notes(technology: "Technology") -> list[str]:

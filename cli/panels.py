@@ -21,7 +21,8 @@ _PANELS: Mapping[str, str] = {
     _DESIGN: "arch activation terms acc_width overflow enable segment",
     _LIBRARY: "tech techs liberty dont_use clock clocks fo4 target operands",
     _SEARCH: "every effort saved_carries",
-    _UNIT: "unit lanes scale block accumulator window rows columns codes symbols levels",
+    _UNIT: "unit lanes scale block accumulator window codes symbols levels "
+    "rows columns dataflow depth",
     _MODEL: "model recipe text context bos tasks task_folder task_limit",
     _SIMULATION: "simulator waves seed cycles count",
     _OWN_VERILOG: "dut top port tie latency junit",

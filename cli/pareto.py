@@ -9,7 +9,7 @@ import typer
 
 from halfbyte.base import Record, UserError, build_dir
 from halfbyte.base.results import keep_results
-from halfbyte.cli.array import ARRAY, Columns, Rows, check_array_only
+from halfbyte.cli.array import ARRAY, ArrayOptions
 from halfbyte.cli.dot import DOT, Scale
 from halfbyte.cli.evaluate import Context, TextSource, operand_of, show_evaluations
 from halfbyte.cli.hardware import (
@@ -20,19 +20,16 @@ from halfbyte.cli.hardware import (
     UnitLanes,
     UnitRecipe,
 )
-from halfbyte.cli.look import Annotate, PictureWidth, Transparent, folder_of_run, look_of
+from halfbyte.cli.look import PictureOptions, folder_of_run
 from halfbyte.cli.options import (
     DEFAULT_TERMS,
     Activation,
-    DontUse,
     FormatNames,
     Jobs,
     Json,
-    LibertyFiles,
-    TechnologyName,
+    LibraryOptions,
     Terms,
     load_formats,
-    pick_technology,
 )
 from halfbyte.cli.output import console, print_json, progress, say, table
 from halfbyte.cli.units import show_lossless
@@ -105,30 +102,26 @@ EXTRA = ("sf4@6",)
 
 def pareto(
     names: FormatNames = None,
+    *,
     model: Model = "minilm",
     recipe: UnitRecipe = None,
     block: UnitBlock = None,
     text: TextSource = None,
     context: Context = None,
-    tech: TechnologyName = None,
-    liberty: LibertyFiles = None,
-    dont_use: DontUse = None,
+    library: LibraryOptions,
     activation: Activation = None,
     terms: Terms = DEFAULT_TERMS,
     unit: HardwareUnit = None,
     lanes: UnitLanes = None,
     scale: Scale = None,
-    rows: Rows = None,
-    columns: Columns = None,
+    grid: ArrayOptions,
     lossless: Lossless = None,
     axis: AxisName = None,
     mac_share: MacShare = None,
     memory_share: MemoryShare = None,
     array: Array = None,
     output: Output = None,
-    width: PictureWidth = None,
-    annotate: Annotate = False,
-    transparent: Transparent = False,
+    pictures: PictureOptions,
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:
@@ -144,12 +137,11 @@ def pareto(
     from halfbyte.pareto.hardware import file_tag
     from halfbyte.pareto.page import write_page
 
-    look = look_of(width, annotate, transparent)
+    look = pictures.look()
     unit = unit or (ARRAY if axis == "array_area" else MAC)
-    hardware = Hardware(unit, lanes, scale, block)
+    hardware = Hardware(unit, lanes, scale, block, grid)
     axis = axis or default_axis(unit)
     check_axis(axis, unit)
-    check_array_only(unit, rows, columns)
     for option, value, wanted in (
         ("--mac-share", mac_share, axis == "chip_overhead"),
         ("--memory-share", memory_share, axis == "chip_overhead"),
@@ -158,8 +150,10 @@ def pareto(
         if value is not None and not wanted:
             needed = "--unit array" if option == "--array" else "--axis chip_overhead"
             raise UserError(f"{option} has an effect with {needed}: add it, or leave it out")
-    chip, system = _chip(mac_share, memory_share), _array(array, rows, columns)
-    technology = pick_technology(tech, liberty, dont_use)
+    chip, system = _chip(mac_share, memory_share), _array(array, grid)
+    if unit == ARRAY:
+        hardware = replace(hardware, grid=_grid(system))
+    technology = library.load()
     reference, quantizer = find_model(model, text=text, context=context), hardware.recipe(recipe)
     operand = operand_of(quantizer, activation)
     chosen = load_formats(names)
@@ -168,8 +162,7 @@ def pareto(
     chosen = hardware.fitting(chosen, operand, terms, strict=bool(names))
     if axis == "array_area":
         system.sram(technology)  # raises before the work if no SRAM is known
-    sides = system.rows, system.columns
-    areas = hardware.synthesize(chosen, operand, technology, terms=terms, sides=sides, jobs=jobs)
+    areas = hardware.synthesize(chosen, operand, technology, terms=terms, jobs=jobs)
     bits = _effective_bits(reference, quantizer, chosen) if axis == "bits" else None
     cost = make_axis(
         axis,
@@ -196,7 +189,7 @@ def pareto(
         terms=None if terms == DEFAULT_TERMS else terms,
         text=text,
         context=context,
-        dont_use=dont_use,
+        dont_use=library.dont_use,
         macs=mac_share,
         memory=memory_share,
         array=array,
@@ -243,16 +236,18 @@ def _lossless(reference: "ModelReference", technology: "Technology") -> "Lossles
     return lossless_record(mac, decoder, bits_per_weight=round(bits, 4))
 
 
-def _array(path: Path | None, rows: int | None, columns: int | None) -> "ArrayModel":
-    """The array that a file describes, or the default one, in the given size."""
+def _array(path: Path | None, grid: ArrayOptions) -> "ArrayModel":
+    """The array that a file describes, or the default one, in the given size and dataflow."""
     from halfbyte.pareto.system import ArrayModel, load_array
 
     model = load_array(path) if path else ArrayModel()
     return replace(
-        model,
-        rows=model.rows if rows is None else rows,
-        columns=model.columns if columns is None else columns,
+        model, **{name: value for name, value in vars(grid).items() if value is not None}
     )
+
+
+def _grid(model: "ArrayModel") -> ArrayOptions:
+    return ArrayOptions(model.rows, model.columns, model.dataflow, model.depth)
 
 
 def _storage(recipe: "Recipe") -> "Storage":

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from halfbyte.cli.look import Annotate, PictureWidth, Transparent, folder_of_run, look_of
+from halfbyte.cli.look import PictureOptions, folder_of_run
 from halfbyte.cli.options import Json
 from halfbyte.cli.output import console, number, print_json, progress, say, table
 
@@ -50,21 +50,23 @@ Seed = Annotated[int, typer.Option(min=0, help="Seed of the sample of a large te
 
 def profile(
     model: Model,
+    *,
     block: Block = DEFAULT_BLOCK,
     activations: Activations = False,
     random_inputs: RandomInputs = False,
     layer: Layers = None,
     seed: Seed = 0,
-    width: PictureWidth = None,
-    annotate: Annotate = False,
-    transparent: Transparent = False,
+    pictures: PictureOptions,
     json: Json = False,
 ) -> None:
     """Fit Student's t, normal and Laplace distributions to every layer; table, plots, CSV, JSON."""
+    from halfbyte.accuracy.models.reference import check_source
+
+    check_source(model)
     from halfbyte.accuracy.profile import open_source, profile_model
     from halfbyte.accuracy.profile.report import check_layers, write_profiles
 
-    look, source = look_of(width, annotate, transparent), open_source(model)
+    look, source = pictures.look(), open_source(model)
     check_layers(source.weights, layer or [])
     with progress(f"profile {source.name}") as update:
         found = profile_model(

@@ -10,25 +10,18 @@ import typer
 from halfbyte.base import ToolError
 from halfbyte.cli.array import (
     ARRAY,
-    Columns,
-    DataflowName,
-    Depth,
-    Rows,
-    make_arrays,
+    ArrayOptions,
     show_part_proofs,
     unproved_parts,
 )
 from halfbyte.cli.designs import DesignOptions
 from halfbyte.cli.dot import DOT, DotOptions, make_dot_specs, show_dot_proofs, unseen_faults
 from halfbyte.cli.options import (
-    DontUse,
     FormatNames,
     Jobs,
     Json,
-    LibertyFiles,
-    TechnologyName,
+    LibraryOptions,
     load_formats,
-    pick_technology,
 )
 from halfbyte.cli.output import console, number, print_json, progress, table
 from halfbyte.cli.units import MAC, Codes, Lanes, Symbols, UnitName, check_unit, prove_unit
@@ -140,19 +133,14 @@ def _prove_arrays(
 def prove(
     names: FormatNames = None,
     *,
-    tech: TechnologyName = None,
-    liberty: LibertyFiles = None,
-    dont_use: DontUse = None,
+    library: LibraryOptions,
     design: DesignOptions,
     unit: UnitName = MAC,
     lanes: Lanes = None,
     codes: Codes = "table",
     symbols: Symbols = 1,
     dot: DotOptions,
-    rows: Rows = None,
-    columns: Columns = None,
-    dataflow: DataflowName = "output",
-    depth: Depth = None,
+    array: ArrayOptions,
     counterexamples: Counterexamples = False,
     jobs: Jobs = None,
     json: Json = False,
@@ -166,15 +154,14 @@ def prove(
     smallest lane. For arrays of them (--unit array), also the netlist of every other part.
     """
     if check_unit(unit, names):
-        technology = pick_technology(tech, liberty, dont_use)
+        technology = library.load()
         prove_unit(unit, technology, lanes, codes, symbols, json)
         return
     if unit in (DOT, ARRAY):
         specs = make_dot_specs(names, lanes, design, dot, unit)
-        technology = pick_technology(tech, liberty, dont_use)
+        technology = library.load()
         if unit == ARRAY:
-            arrays = make_arrays(specs, rows, columns, dataflow, depth)
-            _prove_arrays(arrays, technology, jobs, json)
+            _prove_arrays(array.arrays(specs), technology, jobs, json)
         else:
             _prove_dots(specs, technology, jobs, json)
         return
@@ -182,7 +169,7 @@ def prove(
 
     start = time.monotonic()
     designs = design.macs(load_formats(names))
-    technology = pick_technology(tech, liberty, dont_use)
+    technology = library.load()
     with progress(f"Proofs, {technology.name}") as update:
         records = prove_designs(designs, technology, jobs=jobs, on_progress=update)
     seconds = time.monotonic() - start

@@ -86,6 +86,11 @@ def quantize(
 
     All weights of layers are quantized; embeddings, output head, routers and norms are copied.
     """
+    if dequantize and layout != "halfbyte":
+        raise UserError(
+            "--layout is for codes, and --dequantize writes values: leave one of them out"
+        )
+    model_name, folder = _located(model)
     from halfbyte.checkpoints.checkpoint import Checkpoint
     from halfbyte.checkpoints.storage import STORAGES
     from halfbyte.checkpoints.streaming import quantize_checkpoint
@@ -94,11 +99,6 @@ def quantize(
     operand = _operand(chosen)
     if layout not in STORAGES:
         raise UserError(f"--layout must be {' or '.join(STORAGES)}, not {layout[:60]!r}")
-    if dequantize and layout != "halfbyte":
-        raise UserError(
-            "--layout is for codes, and --dequantize writes values: leave one of them out"
-        )
-    model_name, folder = _located(model)
     suffix = "" if recipe == DEFAULT_RECIPE else f"-{chosen.name}"
     target = output or build_dir() / "quantized" / f"{model_name}-{fmt.name}{suffix}"
     with progress(f"Quantizing to {fmt.name}") as update:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from halfbyte.base.tables import write_json
+from halfbyte.cli.array import ArrayOptions
 from halfbyte.cli.dot import DEFAULT_LANES, Scale
 from halfbyte.cli.hardware import UnitLanes
 from halfbyte.cli.levels import (
@@ -19,7 +20,7 @@ from halfbyte.cli.levels import (
     check_without_levels,
     rank_levels,
 )
-from halfbyte.cli.look import Annotate, PictureWidth, Transparent, folder_of_run, look_of
+from halfbyte.cli.look import PictureOptions, folder_of_run
 from halfbyte.cli.options import (
     DEFAULT_TERMS,
     Activation,
@@ -72,6 +73,7 @@ Levels = Annotated[
 
 def rank(
     names: FormatNames = None,
+    *,
     techs: Technologies = None,
     fo4: FanOutsOfFour = None,
     activation: Activation = None,
@@ -80,9 +82,8 @@ def rank(
     levels: Levels = False,
     lanes: UnitLanes = None,
     scale: Scale = None,
-    width: PictureWidth = None,
-    annotate: Annotate = False,
-    transparent: Transparent = False,
+    grid: ArrayOptions,
+    pictures: PictureOptions,
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:
@@ -103,6 +104,7 @@ def rank(
         operands=operands,
         lanes=lanes,
         scale=scale,
+        **vars(grid),
     )
     if levels:
         check_without_levels(fo4=fo4, operands=operands)
@@ -112,16 +114,15 @@ def rank(
             operand=other,
             lanes=DEFAULT_LANES if lanes is None else lanes,
             scale=scale or DEFAULT_SCALE,
+            grid=grid,
             terms=terms,
             folder=folder,
-            look=look_of(width, annotate, transparent),
+            look=pictures.look(),
             jobs=jobs,
             json=json,
         )
         return
-    check_levels_only(
-        lanes=lanes, scale=scale, width=width, annotate=annotate, transparent=transparent
-    )
+    check_levels_only(lanes=lanes, scale=scale, **vars(grid), **vars(pictures))
     designs = [MacSpec(fmt, other or fmt, "auto", terms) for fmt in formats]
     measured_on = pick_operands(operands)
     relaxed, clocked = {}, {}

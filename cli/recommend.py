@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from halfbyte.base import UserError
+from halfbyte.cli.array import ArrayOptions
 from halfbyte.cli.dot import Scale
 from halfbyte.cli.evaluate import Context, TextSource, operand_of
 from halfbyte.cli.hardware import (
@@ -17,15 +18,12 @@ from halfbyte.cli.hardware import (
 )
 from halfbyte.cli.options import (
     Activation,
-    DontUse,
     FormatNames,
     Jobs,
     Json,
-    LibertyFiles,
-    TechnologyName,
+    LibraryOptions,
     Terms,
     load_formats,
-    pick_technology,
 )
 from halfbyte.cli.output import console, number, print_json, progress, table
 
@@ -52,6 +50,7 @@ Model = Annotated[
 
 def recommend(
     names: FormatNames = None,
+    *,
     max_loss: MaxLoss = None,
     max_area: MaxArea = None,
     model: Model = "minilm",
@@ -59,14 +58,13 @@ def recommend(
     block: UnitBlock = None,
     text: TextSource = None,
     context: Context = None,
-    tech: TechnologyName = None,
-    liberty: LibertyFiles = None,
-    dont_use: DontUse = None,
+    library: LibraryOptions,
     activation: Activation = None,
     terms: Terms = 256,
     unit: HardwareUnit = None,
     lanes: UnitLanes = None,
     scale: Scale = None,
+    grid: ArrayOptions,
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:
@@ -80,8 +78,8 @@ def recommend(
     if max_area is not None and not max_area > 0:
         raise UserError(f"--max-area must be greater than 0 µm², not {max_area}")
     loss_limit = _fraction(max_loss or "0")
-    hardware = Hardware(unit or MAC, lanes, scale, block)
-    technology = pick_technology(tech, liberty, dont_use)
+    hardware = Hardware(unit or MAC, lanes, scale, block, grid)
+    technology = library.load()
     reference = find_model(model, text=text, context=context)
     quantizer = hardware.recipe(recipe)
     operand = operand_of(quantizer, activation)

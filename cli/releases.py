@@ -10,7 +10,7 @@ import typer
 
 from halfbyte.base import UserError, build_dir, versions_of
 from halfbyte.base.tables import write_json
-from halfbyte.cli.look import Annotate, PictureWidth, Transparent, look_of
+from halfbyte.cli.look import PictureOptions
 from halfbyte.cli.options import FormatNames, Jobs, Json, load_formats
 from halfbyte.cli.output import print_json, progress, say, table
 
@@ -38,12 +38,11 @@ Folder = Annotated[Path, typer.Option("--folder", help="Where the records are: r
 
 def releases(
     names: FormatNames = None,
+    *,
     record: Record = False,
     speed: Speed = True,
     folder: Folder = Path("docs/records"),
-    width: PictureWidth = None,
-    annotate: Annotate = False,
-    transparent: Transparent = False,
+    pictures: PictureOptions,
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:
@@ -54,7 +53,7 @@ def releases(
     from halfbyte import __version__
     from halfbyte.pareto.releases import read_releases, release_rows, write_releases
 
-    look = look_of(width, annotate, transparent)
+    look = pictures.look()
     if record:
         made = _measure(load_formats(names), __version__, speed, jobs)
         write_json(folder / f"release-{__version__}.json", made.as_json())

@@ -11,24 +11,17 @@ from halfbyte.area.timing.clocks import parse_clock
 from halfbyte.base import build_dir
 from halfbyte.cli.array import (
     ARRAY,
-    Columns,
-    DataflowName,
-    Depth,
-    Rows,
-    make_arrays,
+    ArrayOptions,
     with_units,
 )
 from halfbyte.cli.designs import DesignOptions, choose_architectures, mac_specs
 from halfbyte.cli.dot import DOT, DotOptions, make_dot_specs, resolve_lanes, synthesized_designs
 from halfbyte.cli.options import (
-    DontUse,
     FormatNames,
     Jobs,
     Json,
-    LibertyFiles,
-    TechnologyName,
+    LibraryOptions,
     load_formats,
-    pick_technology,
 )
 from halfbyte.cli.output import print_json, progress, table
 from halfbyte.cli.units import MAC, Codes, Lanes, Symbols, UnitName, check_unit, rtl_unit
@@ -73,18 +66,13 @@ def rtl(
     design: DesignOptions,
     enable: Enable = False,
     segment: Segment = None,
-    tech: TechnologyName = None,
-    liberty: LibertyFiles = None,
-    dont_use: DontUse = None,
+    library: LibraryOptions,
     clock: Clock = None,
     output: Output = None,
     unit: UnitName = MAC,
     lanes: Lanes = None,
     dot: DotOptions,
-    rows: Rows = None,
-    columns: Columns = None,
-    dataflow: DataflowName = "output",
-    depth: Depth = None,
+    array: ArrayOptions,
     codes: Codes = "table",
     symbols: Symbols = 1,
     jobs: Jobs = None,
@@ -102,8 +90,8 @@ def rtl(
         return
     if unit in (DOT, ARRAY):
         units = make_dot_specs(names, lanes, design, dot, unit)
-        arrays = make_arrays(units, rows, columns, dataflow, depth) if unit == ARRAY else []
-        chosen = pick_technology(tech, liberty, dont_use)
+        arrays = array.arrays(units) if unit == ARRAY else []
+        chosen = library.load()
         if clock:
             units = synthesized_designs(units, chosen, parse_clock(clock), jobs)
         else:
@@ -119,7 +107,7 @@ def rtl(
         replace(spec, enable=enable, segment=segment)
         for spec in mac_specs(load_formats(names), design)
     ]
-    technology = pick_technology(tech, liberty, dont_use)
+    technology = library.load()
     period = parse_clock(clock) if clock else None
     specs = choose_architectures(specs, technology, clock_ps=period, jobs=jobs)
     records = []

@@ -5,17 +5,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from halfbyte.cli.array import DataflowName, Depth, make_array
+from halfbyte.cli.array import ArrayOptions, DataflowName, Depth
 from halfbyte.cli.dot import Scale, scale_rule
 from halfbyte.cli.options import (
     Activation,
     Json,
+    LibraryOptions,
     OldFormat,
     OneFormat,
     TechnologyName,
     load_optional,
     named_format,
-    pick_technology,
 )
 from halfbyte.cli.output import print_json, progress, table
 from halfbyte.formats import Format, ScaleCode, find_scale_code, load
@@ -46,7 +46,7 @@ def run(
     ] = None,
     rows: Annotated[int, typer.Option(help="Units down.")] = DEFAULT_SIDE,
     columns: Annotated[int, typer.Option(help="Units across: outputs at a time.")] = DEFAULT_SIDE,
-    dataflow: DataflowName = "output",
+    dataflow: DataflowName = None,
     depth: Depth = None,
     tokens: Annotated[int, typer.Option(help="Tokens of text.", min=1)] = DEFAULT_TOKENS,
     energy: Annotated[
@@ -64,6 +64,8 @@ def run(
     Weights and inputs are quantized, streamed tile by tile in Verilator, and compared as bits.
     """
     from halfbyte.accuracy import find_model
+
+    reference = find_model(model)  # a wrong name is an error before PyTorch is imported
     from halfbyte.accuracy.layer_operands import layer_operands
     from halfbyte.accuracy.models.loading import open_subject
     from halfbyte.gpu_ref.product_check import compare_product
@@ -71,16 +73,16 @@ def run(
     from halfbyte.sim.array.product import run_product
     from halfbyte.sim.array.record import LayerRun
 
-    technology = pick_technology(tech, None) if energy else None
+    technology = LibraryOptions(tech).load() if energy else None
     start = time.monotonic()
     weight, other = load(named_format(name, fmt)), load_optional(activation)
     code = find_scale_code(scale or "e8m0")
     unit = _unit(weight, other or weight, lanes, code, block)
-    spec = make_array(unit, rows, columns, dataflow, depth)
+    spec = ArrayOptions(rows, columns, dataflow, depth).array(unit)
     with progress("Layer") as update:
         update(0, 2, "operands")
         operands = layer_operands(
-            open_subject(find_model(model)),
+            open_subject(reference),
             layer,
             weight=weight,
             activation=other or weight,

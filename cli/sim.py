@@ -10,11 +10,7 @@ import typer
 from halfbyte.base import UserError
 from halfbyte.cli.array import (
     ARRAY,
-    Columns,
-    DataflowName,
-    Depth,
-    Rows,
-    make_arrays,
+    ArrayOptions,
     show_array_simulations,
     with_units,
 )
@@ -152,10 +148,7 @@ def sim(
     unit: UnitName = MAC,
     lanes: SimulatedLanes = None,
     dot: DotOptions,
-    rows: Rows = None,
-    columns: Columns = None,
-    dataflow: DataflowName = "output",
-    depth: Depth = None,
+    array: ArrayOptions,
     codes: Codes = "table",
     symbols: Symbols = 1,
     jobs: Jobs = None,
@@ -175,7 +168,7 @@ def sim(
     check_simulator(simulator)
     if unit in (DOT, ARRAY):
         units = make_dot_specs(names, lanes, design, dot, unit)
-        arrays = make_arrays(units, rows, columns, dataflow, depth) if unit == ARRAY else []
+        arrays = array.arrays(units) if unit == ARRAY else []
         units = resolve_lanes(units, load_technology(tech))
         if arrays:
             _sim_arrays(with_units(arrays, units), simulator, seed, json)

@@ -8,20 +8,17 @@ import typer
 
 from halfbyte.area.timing.clocks import parse_clock
 from halfbyte.base.results import keep_results
-from halfbyte.cli.array import ARRAY, Columns, DataflowName, Depth, Rows, make_arrays, show_arrays
+from halfbyte.cli.array import ARRAY, ArrayOptions, show_arrays
 from halfbyte.cli.designs import DesignOptions
 from halfbyte.cli.dot import DOT, DotOptions, make_dot_specs, show_dots
 from halfbyte.cli.options import (
-    DontUse,
     FormatNames,
     Jobs,
     Json,
-    LibertyFiles,
+    LibraryOptions,
     OperandSet,
-    TechnologyName,
     load_formats,
     pick_operands,
-    pick_technology,
 )
 from halfbyte.cli.output import (
     console,
@@ -264,9 +261,7 @@ def _synth_arrays(
 def synth(
     names: FormatNames = None,
     *,
-    tech: TechnologyName = None,
-    liberty: LibertyFiles = None,
-    dont_use: DontUse = None,
+    library: LibraryOptions,
     clock: Clock = None,
     target: Target = None,
     design: DesignOptions,
@@ -280,10 +275,7 @@ def synth(
     codes: Codes = "table",
     symbols: Symbols = 1,
     dot: DotOptions,
-    rows: Rows = None,
-    columns: Columns = None,
-    dataflow: DataflowName = "output",
-    depth: Depth = None,
+    array: ArrayOptions,
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:
@@ -294,18 +286,16 @@ def synth(
     --columns and --dataflow.
     """
     if check_unit(unit, names):
-        synth_unit(unit, pick_technology(tech, liberty, dont_use), lanes, codes, symbols, json)
+        synth_unit(unit, library.load(), lanes, codes, symbols, json)
         return
     if unit in (DOT, ARRAY):
         period = parse_clock(clock) if clock else None
         specs = make_dot_specs(names, lanes, design, dot, unit)
         if unit == ARRAY:
-            arrays = make_arrays(specs, rows, columns, dataflow, depth)
-            chosen = pick_technology(tech, liberty, dont_use)
-            _synth_arrays(arrays, chosen, period, operands, effort, jobs, json)
-            return
-        chosen = pick_technology(tech, liberty, dont_use)
-        _synth_dots(specs, chosen, period, operands, every, effort, jobs, json)
+            arrays = array.arrays(specs)
+            _synth_arrays(arrays, library.load(), period, operands, effort, jobs, json)
+        else:
+            _synth_dots(specs, library.load(), period, operands, every, effort, jobs, json)
         return
     from halfbyte.area import synthesize
     from halfbyte.area.search.fpga import pick_target, synthesize_fpga
@@ -318,7 +308,7 @@ def synth(
             mapped = synthesize_fpga(designs, family, every=every, jobs=jobs, on_progress=update)
         print_json(mapped) if json else _show_resources(mapped, family.title)
         return
-    technology = pick_technology(tech, liberty, dont_use)
+    technology = library.load()
     with progress(f"Synthesis, {technology.name}") as update:
         records = synthesize(
             designs,

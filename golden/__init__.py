@@ -1,7 +1,7 @@
-"""The golden model: what the hardware computes, exactly, on PyTorch tensors.
+"""The golden model: what the hardware computes, bit for bit, on PyTorch tensors.
 
-Codec, packing, block quantizer, products, dot products, the MAC's stream and the block-scaled GEMM.
-:mod:`halfbyte.golden.scalar` holds the same definitions on Python numbers.
+It has the codec, packing, the block quantizer, products, dot products, the MAC's stream and the
+block-scaled GEMM. :mod:`halfbyte.golden.scalar` holds the same definitions on Python numbers.
 """
 
 from halfbyte.golden.codec import decode, decode_integers, encode

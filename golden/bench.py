@@ -1,4 +1,4 @@
-"""Times the golden model's GEMM, and a plain FP32 ``torch.matmul`` of the same size."""
+"""Times the golden model's GEMM beside an FP32 ``torch.matmul`` of the same size."""
 
 import statistics
 import time
@@ -32,11 +32,12 @@ def benchmark_gemm(
     repeats: int = 7,
     seed: int = 0,
 ) -> GemmBenchRecord:
-    """One record: medians of ``repeats`` runs of both sides, which take turns on the CPU.
+    """Time both products of (m, k) by (n, k) random numbers on the CPU; return the record.
 
-    The time of :func:`gemm` starts from codes and scales; it excludes quantization. On a busy
-    machine, set ``OMP_WAIT_POLICY=passive`` before Python starts: threads that spin while they wait
-    slow down the many short operations of our GEMM far more than the one long operation of
+    The two take turns, ``repeats`` times each, and the record has the medians. :func:`gemm` starts
+    from codes and scales, so its time excludes quantization. On a busy machine, set
+    ``OMP_WAIT_POLICY=passive`` before Python starts. Otherwise waiting threads spin, which slows
+    down the many short operations of the golden GEMM far more than the one long operation of
     ``torch.matmul``.
     """
     generator = torch.Generator().manual_seed(seed)

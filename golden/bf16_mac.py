@@ -1,10 +1,11 @@
-"""The golden BF16 MAC: exact products, sums in FP32 rounded once to nearest even.
+"""The golden BF16 MAC: exact products, and sums that are rounded once to FP32, nearest even.
 
-Computed in Python's floats, which have 53 bits. They hold every product of two BF16 numbers
-exactly, but not every sum of such a product and an FP32 number. Rounding that sum twice, to 53 bits
-and then to 24, could give a wrong result if the first result lies half-way. So the first rounding
-is *to odd*, which makes the second correct (Boldo and Melquiond, "Emulation of a FMA and correctly
-rounded sums", IEEE Transactions on Computers 57(4), 2008).
+It computes in Python's floats, whose significands have 53 bits. They hold every product of two BF16
+numbers exactly, but not every sum of such a product and an FP32 number. That sum is rounded twice:
+to 53 bits, then to 24. The second rounding could go wrong if the first result lay half-way between
+two FP32 numbers. So the first rounding is *to odd*, which makes the second correct (Boldo and
+Melquiond, "Emulation of a FMA and correctly rounded sums", IEEE Transactions on Computers 57(4),
+2008).
 """
 
 import ctypes
@@ -44,13 +45,19 @@ def _sum_to_odd(one: float, other: float) -> float:
 
 
 def bf16_multiply_accumulate(w: int, a: int, acc: int) -> int:
-    """``acc + w * a``: ``w`` and ``a`` as bits of BF16, ``acc`` and the result of FP32."""
+    """``acc + w * a``, rounded once.
+
+    ``w`` and ``a`` are bits of BF16 numbers; ``acc`` and the result are bits of FP32 numbers.
+    """
     product = _from_bits(w << 16) * _from_bits(a << 16)
     return _to_bits(_sum_to_odd(product, _from_bits(acc)))
 
 
 def bf16_mac_stream(w: Iterable[int], a: Iterable[int], clear: Iterable[bool]) -> list[int]:
-    """The accumulator after each cycle, as bits of FP32; the first cycle must clear."""
+    """The accumulator after each cycle, as bits of FP32; it is 0 before the first.
+
+    ``w`` and ``a`` are bits of BF16 numbers. ``clear`` starts a new sum in that cycle.
+    """
     acc, held = 0, []
     for weight, activation, clears in zip(w, a, clear, strict=True):
         acc = bf16_multiply_accumulate(weight, activation, 0 if clears else acc)

@@ -20,7 +20,10 @@ def check_format(fmt: object) -> Format:
 
 
 def check_codes(codes: object, fmt: Format) -> Tensor:
-    """Return ``codes`` if it is a uint8 tensor, of any shape, that ``fmt`` has values for."""
+    """Return ``codes`` if it is a uint8 tensor of any shape whose elements are codes of ``fmt``.
+
+    Raises TypeError for anything but a uint8 tensor, ValueError for a code that is too large.
+    """
     check_format(fmt)
     if not isinstance(codes, Tensor) or codes.dtype != torch.uint8:
         raise TypeError(f"Codes must be a uint8 tensor, not {_kind(codes)}")
@@ -31,14 +34,17 @@ def check_codes(codes: object, fmt: Format) -> Tensor:
 
 
 def check_float(x: object, what: str) -> Tensor:
-    """Return ``x`` if it is a floating-point tensor."""
+    """Return ``x`` if it is a floating-point tensor; else raise a TypeError about ``what``."""
     if not isinstance(x, Tensor) or not x.is_floating_point():
         raise TypeError(f"{what} must be a floating-point tensor, not {_kind(x)}")
     return x
 
 
 def check_integer(name: str, value: object, low: int, high: int) -> int:
-    """Return ``value`` if it is an integer from ``low`` to ``high``."""
+    """Return ``value`` if it is an integer from ``low`` to ``high``.
+
+    Raises TypeError for another type, ValueError for an integer out of range.
+    """
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{name} must be an integer, not {value!r:.60}")
     if not low <= value <= high:

@@ -1,4 +1,4 @@
-"""Clipping: shrink absmax if that makes the squared error smaller."""
+"""Clipping: shrink a block's absolute maximum (absmax) if that makes the squared error smaller."""
 
 import torch
 from torch import Tensor
@@ -13,10 +13,11 @@ RATIOS = tuple(1 - index / 200 for index in range(40))
 
 
 def clip_ratios(rounding: BlockRounding, weight: Tensor) -> float | Tensor:
-    """The best factors for absmax, by the clipping of the rounding's operand.
+    """The factors for absmax that the clipping of ``rounding.operand`` chooses.
 
-    weight: (..., K) float32. Returns 1, one ratio for all blocks, or (..., blocks) float32. If
-    several ratios have the smallest squared error, the largest is taken.
+    weight: (..., K) float32. Returns 1.0 without clipping, one ratio for all blocks, or one for
+    each: (..., blocks) float32. If several ratios have the smallest squared error, the largest is
+    taken.
     """
     clip = rounding.operand.clip
     if clip is Clipping.NONE or weight.numel() == 0:
@@ -34,7 +35,10 @@ def clip_ratios(rounding: BlockRounding, weight: Tensor) -> float | Tensor:
 
 
 def layer_errors(rounding: BlockRounding, weight: Tensor) -> Tensor:
-    """Squared error of a part of a layer with each of :data:`RATIOS`; (len(RATIOS),) float64."""
+    """Squared error of a part of a layer with each of :data:`RATIOS`; (40,) float64.
+
+    weight: (..., K) float32.
+    """
     errors = [_block_errors(rounding, weight, ratio).sum() for ratio in RATIOS]
     return torch.stack(errors)
 

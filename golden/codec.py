@@ -1,8 +1,8 @@
-"""Encode values to codes and decode codes to values, exactly, on tensors of any shape.
+"""Encode numbers to codes and decode codes to values, on tensors of any shape.
 
-The encoder compares with one threshold per pair of neighbouring values. A threshold is a float for
-which ``x > threshold`` is the exact rule for every float ``x``, even if the midpoint itself is not
-a float. So nothing is rounded on the way.
+The encoder compares with one threshold for each pair of neighbouring values. The threshold is the
+float that decides ``x > threshold`` correctly for every float ``x``, even if the midpoint itself is
+not a float. So the encoder always finds the nearest value.
 """
 
 from fractions import Fraction
@@ -26,8 +26,8 @@ __all__ = [
     "nearest_fp32",
 ]
 
-# With these bounds three numbers stay in the normal range of FP32: every value, the quantum, and
-# the quotient of an input and a subnormal block scale (at most twice the largest value).
+# These bounds keep three numbers in the normal range of FP32: every value, the quantum, and the
+# quotient of an input and a subnormal block scale, which is at most twice the largest value.
 MIN_QUANTUM = Fraction(2) ** -126
 MAX_MAGNITUDE = Fraction(2) ** 126
 
@@ -43,7 +43,10 @@ def _largest_float_up_to(value: Fraction, kind: type[np.floating]) -> np.floatin
 
 
 def nearest_fp32(value: Fraction) -> float:
-    """FP32 nearest to ``value``, ties to even; a double in between could round twice."""
+    """The FP32 number nearest to ``value``, ties to even.
+
+    Python's ``float(value)`` on the way would round a second time.
+    """
     below = np.float32(_largest_float_up_to(value, np.float32))
     above = np.nextafter(below, np.float32(np.inf))
     gap_below = value - Fraction(float(below))
@@ -66,7 +69,7 @@ def check_fp32_range(fmt: Format) -> None:
 
 @cache
 def integer_table(fmt: Format) -> Tensor:
-    """Values in units of the quantum by code; (2^bits,) int64. Callers must not write to it."""
+    """Values in units of the quantum, by code; (2^bits,) int64. Callers must not write to it."""
     with torch.device("cpu"):  # the table outlives the caller's default device
         return torch.tensor(fmt.integers, dtype=torch.int64)
 
@@ -105,10 +108,11 @@ def _encoder(fmt: Format, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
 
 
 def encode(x: Tensor, fmt: Format) -> Tensor:
-    """Codes of the nearest values, ties by ``fmt.ties``, saturating.
+    """Codes of the values nearest to ``x``; ``fmt.ties`` decides midpoints.
 
-    x: any shape, floating point, in the units of ``fmt.values``; infinities saturate, -0 is 0.
-    Returns uint8 of the same shape. If two codes have the same value, the smaller one is given.
+    x: any shape, floating point, in the units of ``fmt.values``. Numbers beyond the range and
+    infinities become the largest or smallest value; -0 counts as 0. Returns uint8 of the same
+    shape. If two codes have the same value, the result is the smaller one.
 
     Raises TypeError if ``x`` is not floating point, ValueError if it holds a NaN.
     """

@@ -1,6 +1,7 @@
-"""Products by Blackwell's FP4 tensor core on tensors: a published model, not verified by us.
+"""Matrix products as a published model of Blackwell's FP4 tensor core computes them.
 
-MMA-Sim (arXiv 2511.10909); :func:`halfbyte.golden.dot_scalar.blackwell` has the definition.
+The model is MMA-Sim (arXiv 2511.10909); it was not compared with the chip here.
+:func:`halfbyte.golden.dot_scalar.blackwell` has the definition.
 """
 
 from typing import Any
@@ -28,7 +29,7 @@ __all__ = ["blackwell_gemm", "check_blackwell"]
 # Products of one instruction, and the groups that they form.
 PRODUCTS = 64
 GROUPS = PRODUCTS // BLACKWELL_GROUP
-SUM_BITS = 3  # by which four groups and the accumulator can exceed the largest of them
+SUM_BITS = 3  # that the sum of four groups and the accumulator can be longer than the largest
 NO_EXPONENT = -(2**30)
 INT64_BITS = 64
 
@@ -61,10 +62,11 @@ def blackwell_gemm(
     scale: ScaleCode,
     block: int,
 ) -> Tensor:
-    """``A W^T`` by instructions of 64 products along K, each onto the one before; (M, N) float32.
+    """``A W^T`` by instructions of 64 products along K; (M, N) float32.
 
-    Operands and errors as in :func:`halfbyte.golden.unit_gemm.unit_gemm`; blocks are a multiple of
-    16 products. The last instruction may have fewer products.
+    Each instruction adds to the result of the one before. The last may have fewer products. The
+    operands and errors are those of :func:`halfbyte.golden.unit_gemm.unit_gemm`. A block must be a
+    multiple of 16 products.
     """
     formats: dict[str, Any] = {"activation": activation, "weight": weight}
     operands = (a_codes, w_codes, a_scales, w_scales)

@@ -1,7 +1,7 @@
-"""Dot-product units one number at a time, defined in ``docs/architecture.md``.
+"""Dot-product units one number at a time, as ``docs/architecture.md`` defines them.
 
-Only ints and Fractions, as in :mod:`halfbyte.golden.scalar`. The tensor code in
-:mod:`halfbyte.golden.dot_unit` is tested against these functions.
+The functions use only ints and Fractions, as in :mod:`halfbyte.golden.scalar`. The tensor code in
+:mod:`halfbyte.golden.dot_unit` is tested against them.
 """
 
 from collections.abc import Sequence
@@ -47,9 +47,9 @@ def fp32_value(bits: int) -> Fraction | None:
 
 
 def _fp32(value: Fraction, *, nearest: bool = True) -> int:
-    """Bits of the FP32 number nearest to ``value``, ties to even, or of the next toward zero.
+    """Bits of FP32: ``value`` rounded to nearest, ties to even, or else toward zero.
 
-    Every 0 is +0, except a negative value that is rounded to 0: it becomes -0.
+    A negative value that is rounded to 0 becomes -0. Every other 0 is +0.
     """
     if value == 0:
         return 0
@@ -77,9 +77,9 @@ def fp32_step(
 ) -> int:
     """The FP32 accumulator after a block: ``fl((clear ? +0 : acc) + block_sum * quantum * s)``.
 
-    ``acc`` and the result are bits of FP32, ``block_sum`` the exact sum of a block's products in
-    units of ``quantum``, and s the product of both scales. Without ``scale`` their codes are
-    ignored.
+    ``acc`` and the result are bits of FP32. ``block_sum`` is the exact sum of a block's products,
+    in units of ``quantum``. s is the product of both scales, whose codes are ``w_scale`` and
+    ``a_scale``. Without ``scale`` s is 1.
     """
     base = 0 if clear else acc
     w, a = _scale(w_scale, scale), _scale(a_scale, scale)
@@ -90,10 +90,10 @@ def fp32_step(
 
 
 def gathered(sums: Sequence[int], clear: Sequence[bool], last: Sequence[bool]) -> list[int]:
-    """The sum of a unit's block so far in each cycle, that cycle included.
+    """For each cycle, the sum of the block up to and including that cycle.
 
-    ``sums`` are the sums of the lanes. A block begins after the last cycle of another, or with a
-    clear.
+    ``sums`` has the sum over the lanes for each cycle. A block begins after the last cycle of
+    another, or with a clear.
     """
     held, seen = 0, []
     for total, clears, ends in zip(sums, clear, last, strict=True):
@@ -117,10 +117,10 @@ def exact_step(
 ) -> tuple[int, bool]:
     """The exact accumulator after a cycle, and whether it is NaN.
 
-    The unit is the product of both quanta times ``2**window[0]``, or without a window times the
-    product of both scales' quanta. The accumulator wraps. If a scale is NaN, or the sum of the
-    scales' exponents lies outside the window, the cycle adds nothing and the accumulator is NaN
-    until a clear.
+    The accumulator counts units of the product of both formats' quanta times ``2**window[0]``.
+    Without a window, it counts units of that product times both scales' quanta. It wraps at
+    ``acc_width`` bits. If a scale is NaN, or the sum of the scales' exponents lies outside the
+    window, the cycle adds nothing and the accumulator is NaN until a clear.
     """
     base, base_is_nan = (0, False) if clear else (acc, is_nan)
     w, a = scale.values[w_scale], scale.values[a_scale]
@@ -135,7 +135,7 @@ def exact_step(
 
 
 def _exponent(code: int, scale: ScaleCode) -> int:
-    """The place of a scale's last bit, if its significand is an integer."""
+    """The exponent e of a scale ``m * 2**e`` whose significand m is an integer."""
     field = code >> scale.mantissa_bits
     return scale.quantum_exponent + max(field - scale.has_subnormals, 0)
 
@@ -159,13 +159,15 @@ def blackwell(
 ) -> int:
     """One instruction of Blackwell's FP4 tensor core: c plus a scaled dot product, bits of FP32.
 
-    A published model, not verified by us (see the module's constants). Codes are a multiple of 16
-    products, and scales one per block of equal length. Every group of 16 is summed exactly and
-    multiplied by the scales' significands. These results and ``c`` are truncated toward zero, 35
-    bits below the largest exponent. The exponents are those of ``c`` and of the product of both
-    scales of each group that is not 0. The sum is truncated to FP32. The model does not say what
-    happens beyond FP32; here it is infinite. For formats that the chip lacks, sums include only
-    the power of two in the product of the quanta.
+    The model is published (MMA-Sim, arXiv 2511.10909); it was not compared with the chip here.
+
+    The number of codes is a multiple of 16. Blocks of equal length have one scale each. Every group
+    of 16 products is summed exactly and multiplied by its scales. These results and ``c`` are
+    truncated toward zero, 35 bits below the largest exponent. It is the largest among the exponent
+    of ``c`` and, for each group that is not 0, the exponent of the product of both scales. The sum
+    is truncated to FP32. The model does not say what happens beyond FP32; here the result is
+    infinite. The chip has no formats whose quantum is not a power of two. For these, the sum
+    includes only the power of two in the product of the quanta.
     """
     block = len(w_codes) // len(w_scales)
     quantum = Fraction(2) ** _twos(weight.quantum * activation.quantum)

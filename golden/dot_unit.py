@@ -1,10 +1,10 @@
-"""Dot-product units on tensors, bit for bit: see ``docs/architecture.md`` for the definitions.
+"""Dot-product units on tensors, bit for bit, as ``docs/architecture.md`` defines them.
 
 FP64 has a significand of 53 bits. It holds the value of a block exactly, scales included. It does
-not always hold the sum of that value and an FP32 number. Rounding that sum twice, to 53 bits and
-then to 24, could give a wrong result if the first result lies half-way. So the first rounding is
-*to odd*, which makes the second correct (Boldo and Melquiond, "Emulation of a FMA and correctly
-rounded sums", IEEE Transactions on Computers 57(4), 2008).
+not always hold the sum of that value and an FP32 number. That sum is rounded twice: to 53 bits,
+then to 24. The second rounding could go wrong if the first result lay half-way between two FP32
+numbers. So the first rounding is *to odd*, which makes the second correct (Boldo and Melquiond,
+"Emulation of a FMA and correctly rounded sums", IEEE Transactions on Computers 57(4), 2008).
 """
 
 from fractions import Fraction
@@ -47,8 +47,9 @@ def integer_stream(
 ) -> Tensor:
     """The integer accumulator after each cycle of ``acc <= (clear ? 0 : acc) + P``.
 
-    w_codes, a_codes: (T, lanes) uint8. clear: (T,) bool. Returns (T,) int64, in units of
-    ``weight.quantum * activation.quantum``; ``initial`` is the accumulator before.
+    P is the sum of the lanes' products. w_codes, a_codes: (T, lanes) uint8. clear: (T,) bool.
+    Returns (T,) int64, in units of ``weight.quantum * activation.quantum``. ``initial`` is the
+    accumulator before the first cycle.
     """
     sums = dot(w_codes, a_codes, weight, activation)
     return accumulate(sums, clear, acc_width=acc_width, overflow=overflow, initial=initial)
@@ -69,11 +70,13 @@ def fp32_stream(
 ) -> Tensor:
     """The FP32 accumulator after each cycle: ``acc <= fl((clear ? +0 : acc) + P * s)``.
 
-    w_codes, a_codes: (T, lanes) uint8. clear: (T,) bool. w_scales, a_scales: (T,) uint8, the codes
-    of ``scale``. last: (T,) bool, if a block takes several cycles. The unit rounds in the last one,
-    with the scales of that cycle. Returns (T,) float32, in units of the odd factor of
-    ``weight.quantum * activation.quantum``; every NaN is 7FC00000. ``initial`` is the accumulator
-    before.
+    P is the exact sum of a block's products, and s the product of both scales.
+
+    w_codes, a_codes: (T, lanes) uint8. clear: (T,) bool. w_scales, a_scales: (T,) uint8, codes of
+    ``scale``. last: (T,) bool, true in the last cycle of each block; needed if a block takes
+    several cycles. The unit rounds only in that cycle, and uses its scales. Returns (T,) float32.
+    The result includes only the power of two in ``weight.quantum * activation.quantum``, like the
+    unit. Every NaN is 7FC00000. ``initial`` is the accumulator before the first cycle.
     """
     sums = dot(w_codes, a_codes, weight, activation)  # (T,)
     if last is None:
@@ -115,10 +118,11 @@ def block_values(
     quantum: Fraction,
     scale: ScaleCode | None,
 ) -> Tensor:
-    """Exact values of blocks; float64 of the shape of ``sums``, NaN for a NaN scale.
+    """Exact values of blocks, scales included; float64 of the shape of ``sums``.
 
     sums: int64, the exact sums of the products. w_scales, a_scales: uint8, codes of ``scale``, of
-    the same shape. ``quantum`` is the unit of the sums; only its power of two is included.
+    the same shape. ``quantum`` is the unit of the sums; the values include only its power of two.
+    A block with a NaN scale has the value NaN.
     """
     exponent = _twos(quantum.numerator) - _twos(quantum.denominator)
     values = sums.to(torch.float64) * 2.0**exponent
@@ -141,7 +145,7 @@ def _twos(number: int) -> int:
 
 
 def _by_segments(values: Tensor, clear: Tensor, last: Tensor, initial: float) -> Tensor:
-    """The running sums; all stretches between two clears are computed in parallel; (T,) float32."""
+    """The running sums, (T,) float32; all stretches between two clears are computed in parallel."""
     if not len(values):
         return values.to(torch.float32)
     starts = clear.clone()
@@ -164,7 +168,7 @@ def _by_segments(values: Tensor, clear: Tensor, last: Tensor, initial: float) ->
 
 
 def add_rounded_once(acc: Tensor, values: Tensor) -> Tensor:
-    """``fl(acc + values)``, rounded once to nearest even; float32, every NaN 7FC00000.
+    """``acc + values``, rounded once to FP32, nearest even; every NaN is 7FC00000.
 
     acc: float32. values: float64, of the same shape.
     """
@@ -197,8 +201,8 @@ def exact_stream(
 ) -> tuple[Tensor, Tensor]:
     """The exact accumulator after each cycle, (T,) int64, and whether it is NaN, (T,) bool.
 
-    Operands as in :func:`fp32_stream`; units, window and NaN as in
-    :func:`halfbyte.golden.dot_scalar.exact_step`. It starts at 0.
+    The operands are those of :func:`fp32_stream`. Units, window and NaN are those of
+    :func:`halfbyte.golden.dot_scalar.exact_step`. The accumulator starts at 0.
     """
     sums = dot(w_codes, a_codes, weight, activation)
     terms, outside = exact_terms(sums, w_scales, a_scales, scale=scale, window=window)
@@ -214,7 +218,7 @@ def exact_terms(
     scale: ScaleCode,
     window: tuple[int, int] | None,
 ) -> tuple[Tensor, Tensor]:
-    """What an exact accumulator adds, int64 modulo 2^64, and where it becomes NaN, bool.
+    """What an exact accumulator adds (int64, modulo 2^64), and where it becomes NaN (bool).
 
     sums: int64, the exact sums of the products. w_scales, a_scales: uint8, of the same shape.
     """

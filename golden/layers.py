@@ -1,15 +1,15 @@
-"""Which parameters of a model are weights that a MAC multiplies, each seen as a matrix.
+"""Which parameters of a model are weights that a MAC multiplies, and each of them as a matrix.
 
-Everything that quantizes a model uses this one rule. It looks at what a parameter is, never at its
-name. These are quantized:
+Everything that quantizes a model uses this one rule. It goes by the kind of layer, not by the name
+that a model gives the layer. These are quantized:
 
 - the weights of linear layers (``Linear``, the ``Conv1D`` of transformers, the projections of
   attention), convolutions (grouped, depthwise and transposed ones too), recurrent layers and cells;
 - experts that share one parameter of three dimensions: one matrix for each expert.
 
 These stay as they are: the output head, which the model itself names; routers, which have one
-output for each expert beside them; parameters that an embedding shares; and parameters of unknown
-modules.
+output for each expert beside them; embeddings, and weights that are tied to one; and parameters of
+unknown modules.
 
 Blocks run along the inputs, over which a MAC sums. For a convolution these are the input channels
 at one kernel position.
@@ -71,7 +71,7 @@ class WeightMatrix:
     parameter : str
         The weight's name in the layer: ``weight``, or ``weight_hh_l0`` and the like.
     expert : int, optional
-        Number of the expert, if the parameter holds the weights of several experts.
+        Index of the expert, if the parameter holds the weights of several experts.
     layout : Layout
         How the weight lies in the parameter.
     """
@@ -109,9 +109,9 @@ class WeightMatrix:
         return int(getattr(self.layer, "groups", 1))
 
     def read(self) -> Tensor:
-        """(outputs, inputs), in the weight's own type; a view where the layout allows.
+        """The weight as (outputs, inputs), in its own type; a view where the layout allows.
 
-        A convolution has a row for each output channel and kernel position.
+        The matrix of a convolution has a row for each output channel and kernel position.
         """
         return to_matrix(self.tensor, self.layout, self.groups)
 
@@ -126,7 +126,7 @@ class WeightMatrix:
 
 
 def to_matrix(weight: Tensor, layout: Layout, groups: int = 1) -> Tensor:
-    """A weight as it is stored, as (outputs, inputs); a view where the layout allows."""
+    """A stored weight as a matrix (outputs, inputs); a view where the layout allows."""
     if layout is Layout.COLUMNS:
         return weight.T
     if layout is Layout.CONVOLUTION:
@@ -157,8 +157,8 @@ class Survey:
     Parameters
     ----------
     matrices : dict of str to WeightMatrix
-        Every weight that can be quantized, by layer name, in the model's order. Names of weights in
-        one layer include the parameter's name, and those of experts their number.
+        Every weight that can be quantized, by layer name, in the model's order. If a layer has
+        several weights, the parameter's name follows. For an expert, its index follows too.
     kept : dict of str to Kept
         Every other floating parameter of two dimensions or more, by its name in the model.
     """
@@ -241,7 +241,7 @@ class _Rule:
         return Kept.UNKNOWN
 
     def _is_router(self, name: str, weight: Tensor) -> bool:
-        """Whether it has one output for each of the experts beside it."""
+        """Whether the weight has one output for each of the experts beside its layer."""
         return weight.ndim == 2 and any(
             weight.shape[0] == count
             and name.startswith(f"{parent}." if parent else "")
@@ -252,8 +252,7 @@ class _Rule:
 
 
 def _layout(layer: nn.Module, parameter: str) -> tuple[Layout, bool] | None:
-    """The layout of a known layer's weight, and whether it has only this one; None for other
-    layers."""
+    """The layout of a weight, and whether it is its layer's only one; None for other parameters."""
     if isinstance(layer, _RECURRENT):
         return (Layout.ROWS, False) if parameter.startswith("weight") else None
     if isinstance(layer, nn.MultiheadAttention):
@@ -272,7 +271,7 @@ def _layout(layer: nn.Module, parameter: str) -> tuple[Layout, bool] | None:
 
 
 def _is_conv1d_of_transformers(layer: nn.Module) -> bool:
-    # This avoids an import of transformers for one class, whose weight is (inputs, outputs).
+    # The check goes by name, to avoid an import of transformers. The weight is (inputs, outputs).
     return type(layer).__name__ == "Conv1D" and hasattr(layer, "nf") and hasattr(layer, "weight")
 
 
@@ -314,8 +313,8 @@ def _expert_places(model: nn.Module, config: Mapping[str, Any]) -> list[tuple[st
 def _expert_layout(layer: nn.Module, weight: Tensor, hidden: int | None) -> Layout | None:
     """Which side of an expert's matrix its inputs are on; None if unknown.
 
-    transformers marks modules whose matrices are (inputs, outputs). Otherwise the sizes decide: the
-    first parameter has as many inputs as the width of the model.
+    Modules of transformers may say whether their matrices are (inputs, outputs). Otherwise the
+    sizes decide: the first parameter has as many inputs as the model has hidden units.
     """
     marked = getattr(layer, "is_transposed", None)
     if isinstance(marked, bool):

@@ -15,7 +15,7 @@ INT64_BITS = 64
 def product(w_codes: Tensor, a_codes: Tensor, weight: Format, activation: Format) -> Tensor:
     """Exact products in units of ``weight.quantum * activation.quantum``.
 
-    w_codes, a_codes: uint8, shapes that broadcast. Returns int64 of the broadcast shape.
+    w_codes, a_codes: uint8, of shapes that broadcast. Returns int64 of the broadcast shape.
     """
     return decode_integers(w_codes, weight) * decode_integers(a_codes, activation)
 
@@ -23,8 +23,8 @@ def product(w_codes: Tensor, a_codes: Tensor, weight: Format, activation: Format
 def dot(w_codes: Tensor, a_codes: Tensor, weight: Format, activation: Format) -> Tensor:
     """Exact dot products over the last dimension, in units of the product of the quanta.
 
-    w_codes, a_codes: (..., K) uint8, leading shapes that broadcast, K up to 2^20.
-    Returns (...) int64.
+    w_codes, a_codes: (..., K) uint8, with leading shapes that broadcast and K up to 2^20.
+    Returns (...) int64. Raises ValueError if the lengths differ or K is larger.
     """
     products = product(w_codes, a_codes, weight, activation)
     lengths = {codes.shape[-1] if codes.ndim else None for codes in (w_codes, a_codes)}
@@ -54,7 +54,7 @@ def mac_stream(
 
     w_codes, a_codes: (T,) uint8. clear: (T,) bool. Returns (T,) int64, in units of
     ``weight.quantum * activation.quantum``, each within ``acc_width`` bits. ``initial`` is the
-    register before the first cycle. With a lossless width, both overflow rules give the plain sum.
+    register before the first cycle. With a lossless width, both overflow rules give the exact sum.
     """
     _check_stream(w_codes, a_codes, clear)
     products = product(w_codes, a_codes, weight, activation)
@@ -71,7 +71,8 @@ def accumulate(
 ) -> Tensor:
     """The accumulator after each cycle of ``acc <= (clear ? 0 : acc) + addend``.
 
-    addends: (T,) int64, modulo 2^64 if it wraps. clear: (T,) bool. Returns (T,) int64.
+    addends: (T,) int64; for an accumulator that wraps they may be reduced modulo 2^64.
+    clear: (T,) bool. Returns (T,) int64.
     """
     check_acc_width(acc_width)
     if not isinstance(overflow, Overflow):
@@ -89,7 +90,7 @@ def accumulate(
 def _check_stream(w_codes: Tensor, a_codes: Tensor, clear: Tensor) -> None:
     if not all(isinstance(tensor, Tensor) for tensor in (w_codes, a_codes, clear)):
         raise TypeError(
-            "mac_stream wants tensors of codes and of clear: torch.as_tensor makes them of arrays"
+            "mac_stream wants tensors of codes and of clear: torch.as_tensor converts arrays"
         )
     if clear.dtype != torch.bool:
         raise TypeError(f"clear must be a bool tensor, not {clear.dtype}")
@@ -117,7 +118,7 @@ def wrapped(sums: Tensor, width: int) -> Tensor:
 
 
 def _saturating_sums(products: Tensor, clear: Tensor, initial: int, low: int, high: int) -> Tensor:
-    """This is a loop: a saturated sum depends on all sums before, so it cannot run in parallel."""
+    """A loop, since a saturated sum depends on all sums before it; (T,) int64."""
     acc, seen = initial, []
     for addend, start in zip(products.tolist(), clear.tolist(), strict=True):
         total = addend if start else acc + addend

@@ -1,12 +1,12 @@
-"""Block-scaled matrix multiplication, bit-exact, at the speed of a float matrix multiplication.
+"""Block-scaled matrix multiplication, bit-exact, by one float matrix multiplication per block.
 
-The dot product of a block is an exact integer. A float matrix multiplication computes it exactly if
-every partial sum, in whatever order, is an integer that the significand holds:
-``max|w| * max|a| * block <= 2^24`` for float32 and ``2^53`` for float64. Then blocking, vectors,
-fused multiply-add and threads cannot change a bit. Otherwise int64 is used.
+The dot product of a block is an integer. A float matrix multiplication computes it exactly if the
+significand holds every partial sum, in whatever order: ``max|w| * max|a| * block`` is at most
+``2^24`` for float32 and ``2^53`` for float64. Then blocking, vectors, fused multiply-add and
+threads cannot change a bit. Otherwise int64 is used.
 
-The scales are applied in FP32 with separate multiplications and additions. (``addcmul`` and
-``addmm`` are avoided: they may fuse.)
+The scales are applied in FP32 with separate multiplications and additions. ``addcmul`` and
+``addmm`` are avoided because they may fuse them.
 """
 
 import enum
@@ -21,9 +21,9 @@ from halfbyte.golden.quantizer import Quantized
 
 __all__ = ["Arithmetic", "exact_arithmetic", "gemm"]
 
-# Size of a tile of the result. Its float32 buffers (4 MiB each) stay in the cache between blocks.
-# Smaller tiles are a little faster on an idle machine. They are much slower on a busy one, where
-# threads wait for each other at the end of every operation.
+# Size of a tile of the result. Its float32 buffers of 4 MiB each stay in the cache between blocks.
+# Smaller tiles are a little faster on an idle machine, but much slower on a busy one: threads wait
+# for each other at the end of every operation.
 TILE_ROWS, TILE_COLUMNS = 1024, 1024
 # float32 products of integers up to 256 stay exact even if PyTorch is told to multiply in bfloat16
 # (``torch.set_float32_matmul_precision("medium")``), which has 8 significant bits.
@@ -50,14 +50,16 @@ def exact_arithmetic(activation: Format, weight: Format, block: int) -> Arithmet
 def gemm(a: Quantized, w: Quantized, *, arithmetic: Arithmetic | None = None) -> Tensor:
     """``A W^T`` of two block-quantized matrices; (M, N) float32.
 
-    a: (M, K). w: (N, K), with the same block size. For each cell, from +0 and over the blocks b in
-    ascending order: ``y = fl(y + fl(fl(P_b) * fl(step_a * step_w)))``, where P_b is the exact
-    integer dot product of the block, the steps are the scales with the quanta folded in, and ``fl``
-    rounds to FP32, nearest even.
+    a: (M, K). w: (N, K), with the same block size.
 
-    ``arithmetic`` is for tests: by default the cheapest exact one (see the module).
+    Each result starts at +0. For each block b, in ascending order, it becomes
+    ``y = fl(y + fl(fl(P_b) * fl(step_a * step_w)))``. P_b is the exact integer dot product of the
+    block, a step is a scale times its format's quantum, and ``fl`` rounds to FP32, nearest even.
 
-    Raises ValueError on shapes or blocks that differ, and where a result exceeds FP32.
+    ``arithmetic`` is for tests. By default, :func:`exact_arithmetic` chooses.
+
+    Raises TypeError for operands that are not :class:`Quantized`. Raises ValueError if shapes or
+    block sizes differ, or if a result exceeds FP32.
     """
     _check_operands(a, w)
     if arithmetic is None:

@@ -1,4 +1,4 @@
-"""``Operand``: how weights or activations are quantized, but not when."""
+"""``Operand``: format, blocks, scales, clipping and ties of quantized weights or activations."""
 
 import dataclasses
 import enum
@@ -19,10 +19,10 @@ class Clipping(enum.Enum):
     """absmax is not shrunk."""
 
     MSE_BLOCK = "mse_block"
-    """By one of 40 ratios: the one with the smallest squared error in the block."""
+    """Each block takes the one of 40 ratios that gives it the smallest squared error."""
 
     MSE_LAYER = "mse_layer"
-    """By one of 40 ratios: the one with the smallest squared error in the layer (Dotzel et al.,
+    """The layer takes the one of 40 ratios that gives it the smallest squared error (Dotzel et al.,
     2024)."""
 
 
@@ -30,10 +30,11 @@ class TieRule(enum.Enum):
     """How a value exactly half-way between two values of the format is rounded."""
 
     FORMAT = "format"
-    """As defined by the format."""
+    """The format decides."""
 
     PAPER = "paper"
-    """Integers go to the even neighbour, other formats to the lower value (Dotzel et al., 2024)."""
+    """To the even neighbour in integer formats, to the lower value in all others (Dotzel et al.,
+    2024)."""
 
 
 def shown(value: object) -> str:
@@ -94,7 +95,7 @@ class Operand:
         return dataclasses.replace(fmt, ties=ties)
 
     def record(self) -> dict[str, Json]:
-        """JSON-like; for a format of its own it includes a digest of the values."""
+        """The fields as JSON; ``format_key`` is a digest of the operand's own format."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         plain = {
             key: value.value if isinstance(value, enum.Enum) else value

@@ -18,8 +18,8 @@ E8M0_EXPONENTS = (-127, 127)
 def power_of_two_exponents(absmax: Tensor, fmt: Format, largest: Tensor, rule: str) -> Tensor:
     """Exponents of E8M0 scales by one of :data:`E8M0_RULES`; int32, within the type's range.
 
-    absmax: any shape, float32, finite, not negative. largest: the format's largest value in FP32.
-    Zeros, to which a block may be clipped, get the smallest exponent.
+    absmax: any shape, float32, finite, not negative; already clipped. largest: the format's largest
+    value in FP32. An absmax of 0 gets the smallest exponent: clipping can make a tiny one 0.
     """
     exponents = E8M0_RULES[rule](absmax, fmt, largest)
     return exponents.where(absmax > 0, E8M0_EXPONENTS[0]).clamp(*E8M0_EXPONENTS)
@@ -31,7 +31,7 @@ def _floor(absmax: Tensor, fmt: Format, _: Tensor) -> Tensor:
 
 
 def _up(absmax: Tensor, fmt: Format, largest: Tensor) -> Tensor:
-    """As the floor rule, but one more if absmax would otherwise exceed the largest value."""
+    """The floor rule, plus 1 if absmax would otherwise exceed the largest value."""
     limit, _ = _fraction_and_exponent(fmt.max_value)
     return _floor(absmax, fmt, largest) + (torch.frexp(absmax).mantissa > limit)
 
@@ -42,7 +42,7 @@ def _ceil(absmax: Tensor, fmt: Format, largest: Tensor) -> Tensor:
 
 
 def _nearest(absmax: Tensor, fmt: Format, largest: Tensor) -> Tensor:
-    """As the floor rule, but one more unless absmax is nearer to the largest value than to the next
+    """The floor rule, plus 1 unless absmax is nearer to the format's largest value than to the next
     power of two."""
     fraction = fmt.max_value / Fraction(2) ** _fraction_and_exponent(fmt.max_value)[1]
     middle = _rounded_up((fraction + 1) / 2)

@@ -1,8 +1,8 @@
-"""Block quantizer: codes, one scale per block of the last dimension, and optionally its sign.
+"""Block quantizer: codes, and for each block of the last dimension a scale and perhaps its sign.
 
-A format with a supernormal value is not symmetric. A mirrored block is negated before it is encoded
-and after it is decoded, so that the supernormal +8 of E2M1+SR serves as -8: to the hardware, its
-scale is negative.
+A format with a supernormal value is not symmetric. So a block may be *mirrored*: it is negated
+before it is encoded and after it is decoded. The supernormal +8 of E2M1+SR then serves as -8. To
+the hardware, a mirrored block has a negative scale.
 """
 
 import enum
@@ -36,8 +36,7 @@ class SupernormalSign(enum.Enum):
     """Never: the format's values are used as they are."""
 
     BLOCK = "block"
-    """Blocks are mirrored if that makes their squared error smaller; each block stores a bit for
-    it."""
+    """A block is mirrored if that makes its squared error smaller. One bit per block is stored."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,9 +108,9 @@ class Quantized:
 
     @property
     def steps(self) -> Tensor:
-        """The value of one unit of the integers: scale times quantum, rounded to FP32.
+        """The value of one unit of a block's integers: scale times quantum, rounded to FP32.
 
-        Negative for mirrored blocks.
+        Shape of ``scales``, float32. The steps of mirrored blocks are negative.
         """
         steps = self.scales * exact_tensor(self.format.quantum, self.scales.device)
         return steps if self.mirrored is None else torch.where(self.mirrored, -steps, steps)
@@ -139,7 +138,7 @@ def _check_input(x: Tensor) -> Tensor:
 
 
 def check_clip(clip: float | Tensor) -> float | Tensor:
-    """``clip`` if it is a number, or a float32 tensor of numbers, above 0 and at most 1."""
+    """Return ``clip`` if it is a number, or a float32 tensor of numbers, above 0 and at most 1."""
     if isinstance(clip, Tensor):
         if clip.dtype != torch.float32:
             raise TypeError(f"clip must be a float32 tensor, not {clip.dtype}")
@@ -151,10 +150,10 @@ def check_clip(clip: float | Tensor) -> float | Tensor:
 
 
 def to_blocks(x: Tensor, block: int) -> Tensor:
-    """Blocks of the last dimension, the tail filled with zeros.
+    """Split the last dimension into blocks; the last one is filled up with zeros.
 
-    x: (..., K). Returns (..., ceil(K / block), block), with K in place of ``block`` if that is
-    larger; a view if nothing is filled in.
+    x: (..., K). A ``block`` above K counts as K. Returns (..., ceil(K / block), block), as a view
+    if nothing is filled up.
     """
     length = x.shape[-1]
     block = min(block, max(length, 1))
@@ -168,8 +167,9 @@ def prefer_mirrored(ratios: Tensor, plain: Tensor, negated: Tensor, fmt: Format)
     """Which blocks have a smaller squared error when mirrored; (..., blocks) bool.
 
     ratios: (..., blocks, block) float32, values over their block's scale. ``plain`` and ``negated``
-    are the format's integers for ``ratios`` and for ``-ratios``, as float32. In units of the scale
-    nothing underflows. With equal errors the block is not mirrored.
+    are the format's integers for ``ratios`` and for ``-ratios``, as float32. The errors are
+    compared in units of the scale, where nothing underflows. With equal errors the block is not
+    mirrored.
     """
     quantum = exact_tensor(fmt.quantum, ratios.device)
     mirrored_error = (ratios + negated * quantum).square().sum(-1)
@@ -186,16 +186,39 @@ def quantize(
     supernormal_sign: SupernormalSign = SupernormalSign.FIXED,
     tensor_absmax: Tensor | None = None,
 ) -> Quantized:
-    """Quantize blocks of the last dimension, each scaled by its absolute maximum.
+    """Quantize blocks of the last dimension, each scaled by its absolute maximum (absmax).
 
-    x: (..., K) floating point; float64 is rounded to float32 first. ``block`` elements share the
-    scale ``absmax / fmt.max_value``; None makes one block of the whole last dimension. A tail is a
-    shorter block. The scale is a value of ``scale_format`` (:func:`scale_blocks` has the rules);
-    ``clip``, above 0 and at most 1, shrinks absmax first: one number, or float32 broadcastable to
-    the (..., blocks) scales. The codes are those of ``x / scale`` (FP32), or of ``-x / scale`` in
-    mirrored blocks. ``tensor_absmax`` is needed if ``x`` is a part of a tensor with E4M3 scales.
+    The scale of a block maps absmax to the format's largest value, as far as ``scale_format`` can.
+    The codes are those of ``x / scale`` (in FP32), or of ``-x / scale`` in mirrored blocks.
 
-    Raises TypeError if ``x`` is not floating point, ValueError on NaN or infinities.
+    Parameters
+    ----------
+    x : Tensor
+        (..., K), floating point. float64 is rounded to float32 first.
+    fmt : Format
+        Format of the codes.
+    block : int, optional
+        Elements that share a scale, 1 to 2^20; None makes one block of the whole last dimension.
+        The last block may be shorter.
+    scale_format : ScaleFormat
+        Type of the scales, and the rule that chooses them: see :func:`scale_blocks`.
+    clip : float or Tensor
+        Absmax is multiplied by it first: one number above 0 and at most 1, or float32 that
+        broadcasts to the scales' shape (..., blocks).
+    supernormal_sign : SupernormalSign
+        Whether blocks may be mirrored.
+    tensor_absmax : Tensor, optional
+        float32 without dimensions: absmax of the whole tensor. It is needed if ``x`` is a part of a
+        tensor with E4M3 scales.
+
+    Raises
+    ------
+    TypeError
+        ``x`` is not floating point.
+    ValueError
+        ``x`` has NaN or infinities, or ``block`` or ``clip`` is out of range.
+    UserError
+        FP32 cannot hold the format's values or a scale.
     """
     single = _check_input(x)
     check_fp32_range(fmt)

@@ -27,13 +27,13 @@ class GemmBenchRecord(Record):
     block: int
     """Elements that share a scale."""
     arithmetic: str
-    """The arithmetic that is exact for these formats."""
+    """Type in which the dot products of blocks are computed: float32, float64 or int64."""
     seconds: float
     """Median time of the exact product, in s."""
     torch_matmul_seconds: float
     """Median time of torch.matmul in FP32, in s."""
     ratio: float
-    """Time of the exact product over that of torch.matmul."""
+    """Time of the exact product divided by that of torch.matmul."""
     repeats: int
     """Runs of each side."""
     threads: int
@@ -49,7 +49,7 @@ class CodecBenchRecord(Record):
     benchmark: str
     """``dfloat11``."""
     what: str
-    """Layout and direction."""
+    """Layout and direction of the run."""
     elements: int
     """Weights."""
     seconds: float

@@ -1,9 +1,9 @@
-"""Round trip through a format, at the speed of a forward pass.
+"""Rounds values to a format and back, fast enough for the forward passes of a network.
 
-The result equals ``golden.quantize(...).dequantize()`` to the last bit, but without codes. A table
-gives the nearest value. Its index is the leading bits of the float: sign, exponent, and so many
-mantissa bits that the nearest value changes at most once in each cell. The golden encoder fills the
-table, so it also decides ties.
+The result equals ``golden.quantize(...).dequantize()`` to the last bit, but no codes are made. A
+table gives the nearest value. Its index is the leading bits of the float: the sign, the exponent
+and some mantissa bits. There are enough of these that the nearest value changes at most once in
+each cell of the table. The golden encoder fills the table, so it also decides ties.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ __all__ = ["BlockGrid", "BlockRounding"]
 
 FP32_MANTISSA_BITS = 23
 FP32_INFINITY_BITS = 0x7F800000
-# The golden encoder rounds formats whose values are too close together for this resolution.
+# If the values are too close together for this resolution, the golden encoder rounds instead.
 MAX_CELL_MANTISSA_BITS = 8
 # Elements that are looked up at a time, so that intermediate results stay in the cache.
 CHUNK = 1 << 17
@@ -33,8 +33,8 @@ CHUNK = 1 << 17
 class _Cells:
     """Nearest values in units of the quantum, by the leading bits of a float.
 
-    In cell ``c`` the nearest value is ``values[2 * c + 1]`` above ``turn[c]``, else
-    ``values[2 * c]``. turn: (2^(9 + mantissa bits),) float32; values: twice as many.
+    In cell ``c`` the nearest value of a float above ``turn[c]`` is ``values[2 * c + 1]``, and of
+    any other ``values[2 * c]``. turn: (2^(9 + mantissa bits),) float32; values: twice as many.
     """
 
     shift: int
@@ -64,7 +64,7 @@ def _floats(bits: Tensor, sign: int) -> Tensor:
 def _half_cells(fmt: Format, shift: int, sign: int) -> tuple[Tensor, Tensor, Tensor] | None:
     """For the cells of one sign: the turn, and the nearest values below and above it in magnitude.
 
-    None if the value changes more than once in a cell.
+    The result is None if the nearest value changes more than once in a cell.
     """
     count = 2 ** (31 - shift)
     first = torch.arange(count) << shift  # int64 bits of each cell's smallest magnitude
@@ -75,7 +75,7 @@ def _half_cells(fmt: Format, shift: int, sign: int) -> tuple[Tensor, Tensor, Ten
     steps = (rank[near.int()] - rank[far.int()]).abs()
     if int(steps.max()) > 1:
         return None
-    below, above = first.clone(), last.clone()  # by bisection: the last magnitude before the turn
+    below, above = first.clone(), last.clone()  # bisection finds the last magnitude before the turn
     for _ in range(shift):
         middle = (below + above + 1) // 2
         is_near = encode(_floats(middle, sign), fmt) == near
@@ -95,8 +95,8 @@ def _cells(fmt: Format) -> _Cells | None:
         if positive and negative:
             turn, near, far = positive
             negative_turn, negative_near, negative_far = negative
-            # Among negative floats, above means nearer to zero: the turn is the first one beyond
-            # it.
+            # A negative float that is above another is nearer to zero. So the turn is the first
+            # magnitude beyond.
             return _Cells(
                 shift,
                 torch.cat([_floats(turn, 1), _floats(negative_turn + 1, -1)]),
@@ -124,18 +124,18 @@ class BlockGrid:
 
 
 class BlockRounding:
-    """Rounding of blocks of the last dimension to a format and back.
+    """Rounds blocks of the last dimension to a format and back.
 
     Parameters
     ----------
     fmt : Format
         The format that is evaluated.
     operand : Operand
-        The format to use instead, if any, and blocks, scales, signs and ties. The caller does the
-        clipping.
+        Blocks, scales, signs and ties, and perhaps a format to use instead of ``fmt``. The caller
+        does the clipping.
     tensor_absmax : Tensor, optional
-        float32 without dimensions: absmax of the whole tensor, if only parts of it are rounded and
-        it has a scale of its own.
+        float32 without dimensions: absmax of the whole tensor. It is needed if a tensor with E4M3
+        scales is rounded in parts.
     """
 
     def __init__(self, fmt: Format, operand: Operand, tensor_absmax: Tensor | None = None) -> None:
@@ -145,17 +145,20 @@ class BlockRounding:
         self._cells = _cells(self.format)
 
     def nearest(self, ratios: Tensor) -> Tensor:
-        """Nearest integers in units of the quantum of values over their scale; float32."""
+        """The format's values nearest to ``ratios``, in units of the quantum; float32.
+
+        ratios: any shape, float32: values over their block's scale.
+        """
         if self._cells is not None:
             return self._cells.nearest(ratios)
         return decode_integers(encode(ratios, self.format), self.format).to(torch.float32)
 
     def blocks(self, x: Tensor) -> Tensor:
-        """x: (..., K). Returns (..., blocks, block), the tail filled with zeros."""
+        """Split ``x``, (..., K), into (..., blocks, block); the last one is filled with zeros."""
         return to_blocks(x, self.operand.block or max(1, x.shape[-1]))
 
     def grid(self, x: Tensor, clip: float | Tensor = 1.0) -> BlockGrid:
-        """The grid that each block of ``x`` gets; x: (..., K) float32.
+        """The values to which each block of ``x`` would be rounded; x: (..., K) float32.
 
         Raises UserError if values are not finite.
         """
@@ -167,7 +170,10 @@ class BlockRounding:
         return BlockGrid(scales, self._steps(scales))
 
     def __call__(self, x: Tensor, clip: float | Tensor = 1.0) -> Tensor:
-        """Values of the format times their scale; x: (..., K) float32, and so is the result.
+        """Round ``x`` to values of the format times their scale.
+
+        x: (..., K) float32; the result has the same shape and type. ``clip`` multiplies absmax
+        first, as in :func:`halfbyte.golden.quantize`.
 
         Raises UserError if values are not finite.
         """

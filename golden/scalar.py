@@ -1,7 +1,7 @@
-"""The golden model for single numbers, written like ``docs/architecture.md``.
+"""The golden model for single numbers, written as in ``docs/architecture.md``.
 
-Only ints and Fractions: nothing here rounds except where :func:`round_to_fp32` says so. The tensor
-code is tested against these functions. Both share only :mod:`halfbyte.formats`.
+The functions use only ints and Fractions, so nothing rounds except :func:`round_to_fp32`. The
+tensor code is tested against them. Both share only :mod:`halfbyte.formats`.
 """
 
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ FP32_LIMIT = Fraction(2) ** 128
 
 
 def round_to_fp32(value: Fraction) -> Fraction:
-    """``value`` rounded to FP32, to nearest, ties to even; ValueError if it overflows."""
+    """``value`` rounded to FP32, nearest even. Raises ValueError beyond the range of FP32."""
     if value == 0:
         return value
     magnitude = abs(value)
@@ -59,7 +59,7 @@ def decode_integer(code: int, fmt: Format) -> int:
 
 
 def encode(value: Fraction, fmt: Format) -> int:
-    """The code of the value nearest to ``value``; it saturates beyond both ends."""
+    """The code of the format's value nearest to ``value``; ``fmt.ties`` decides midpoints."""
     distance = min(abs(candidate - value) for candidate in fmt.values)
     nearest = {candidate for candidate in fmt.values if abs(candidate - value) == distance}
     codes = {candidate: _smallest_code(candidate, fmt) for candidate in nearest}
@@ -94,7 +94,7 @@ def product(w_code: int, a_code: int, weight: Format, activation: Format) -> int
 
 
 def dot(w_codes: Sequence[int], a_codes: Sequence[int], weight: Format, activation: Format) -> int:
-    """Sum of the products, in the same units."""
+    """Sum of the products, in units of ``weight.quantum * activation.quantum``."""
     return sum(product(w, a, weight, activation) for w, a in zip(w_codes, a_codes, strict=True))
 
 
@@ -118,7 +118,7 @@ def mac_stream(
     overflow: Overflow,
     initial: int = 0,
 ) -> list[int]:
-    """The accumulator after each cycle."""
+    """The accumulator after each cycle, as :func:`mac` defines it; ``initial`` before the first."""
     acc, seen = initial, []
     for w, a, start in zip(w_codes, a_codes, clear, strict=True):
         addend = product(w, a, weight, activation)
@@ -169,7 +169,10 @@ def gemm(
     weight: Format,
     block: int,
 ) -> list[list[Fraction]]:
-    """Block-scaled ``A W^T``: activations M rows of K, weights N rows of K; M rows of N."""
+    """Block-scaled ``A W^T`` of M rows of activations and N rows of weights; M rows of N results.
+
+    Each row has K codes, and a scale for each block.
+    """
 
     def cell(m: int, n: int) -> Fraction:
         y = Fraction(0)

@@ -1,6 +1,6 @@
 """Block scales for single numbers, written like their definitions.
 
-Only ints and Fractions. The tensor code is tested against these functions. Both share only
+The functions use only ints and Fractions. The tensor code is tested against them. Both share only
 :mod:`halfbyte.formats`.
 """
 
@@ -27,9 +27,9 @@ def _ceil_log2(value: Fraction) -> int:
 
 
 def e8m0_code(absmax: Fraction, fmt: Format, rule: str) -> int:
-    """The byte of a block's E8M0 scale (exponent plus 127, 0 to 254), by the rule's name.
+    """The byte of a block's E8M0 scale by the named rule: the exponent plus 127, 0 to 254.
 
-    absmax: a value of FP32, above 0.
+    absmax: a value of FP32, above 0. Raises ValueError for an unknown rule.
     """
     largest = fmt.max_value
     whole = floor_log2(absmax) - floor_log2(largest)
@@ -54,7 +54,8 @@ def e8m0_code(absmax: Fraction, fmt: Format, rule: str) -> int:
 def rounded(value: Fraction, mantissa_bits: int, bias: int) -> int:
     """The bits of the unsigned minifloat nearest to ``value``, ties to even; at least 1.
 
-    ``exponent field, mantissa`` with subnormals. The caller handles values beyond the fields.
+    The bits are an exponent field above a mantissa; there are subnormals. The caller limits values
+    that are too large for the field.
     """
     place = max(floor_log2(value), 1 - bias) - mantissa_bits
     significand = round(value / Fraction(2) ** place)  # round() on a Fraction takes ties to even
@@ -74,7 +75,7 @@ def e4m3_tensor_scale(absmax: Fraction, fmt: Format, rule: str) -> Fraction:
 
 
 def ue4m3_code(absmax: Fraction, tensor_scale: Fraction, fmt: Format, rule: str) -> int:
-    """The byte of a block's E4M3 scale, 1 to 126 (which is 448), by the rule's name."""
+    """The byte of a block's E4M3 scale by the named rule: 1 to 126, the code of 448."""
     largest = round_to_fp32(fmt.max_value)
     if rule == "e4m3":
         ratio = round_to_fp32(round_to_fp32(absmax / largest) / tensor_scale)
@@ -85,6 +86,6 @@ def ue4m3_code(absmax: Fraction, tensor_scale: Fraction, fmt: Format, rule: str)
 
 
 def ue5m3_code(absmax: Fraction, fmt: Format) -> int:
-    """The byte of a block's UE5M3 scale, 1 to 254 (which is 114,688)."""
+    """The byte of a block's UE5M3 scale: 1 to 254, the code of 114,688."""
     ratio = round_to_fp32(absmax / round_to_fp32(fmt.max_value))
     return min(254, rounded(ratio, 3, 15)) if ratio else 1

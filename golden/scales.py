@@ -66,19 +66,20 @@ class ScaleFormat(enum.Enum):
     rule of compressed-tensors."""
 
     E8M0_RCEIL = "e8m0_rceil"
-    """absmax over the largest value in FP32, rounded up to a power of two: the rule for UE8M0 in
-    NVIDIA's cuBLAS manual, "RCEIL" of torchao. Differs from ``e8m0_up`` where FP32 rounds."""
+    """absmax over the largest value in FP32, rounded up to a power of two. This is the rule for
+    UE8M0 in NVIDIA's cuBLAS manual, and "RCEIL" of torchao. It differs from ``e8m0_up`` where the
+    quotient rounds."""
 
     E4M3_MODELOPT = "e4m3_modelopt"
-    """The same as ``e4m3``, with the order of operations of NVIDIA's ModelOpt: the tensor's scale
-    is absmax / (largest * 448), a block's absmax / (largest * tensor's scale)."""
+    """Like ``e4m3``, but with the order of operations of NVIDIA's ModelOpt. The tensor's scale is
+    absmax / (largest * 448). A block's scale is absmax / (largest * the tensor's scale)."""
 
     UE5M3 = "ue5m3"
-    """The FP32 scale rounded to unsigned E5M3, nearest even; without a scale for the tensor."""
+    """The FP32 scale rounded to unsigned E5M3, nearest even. The tensor has no scale of its own."""
 
     @property
     def bits(self) -> int:
-        """Bits stored for each block; a tensor's own scale is not counted."""
+        """Bits stored for each block's scale; a scale of the whole tensor is not counted."""
         return _WIDE_BITS.get(self, 8)
 
     @property
@@ -122,7 +123,7 @@ class BlockScales:
 def exact_tensor(value: Fraction, device: torch.device) -> Tensor:
     """``value`` rounded once to FP32, as a tensor without dimensions. Callers must not write to it.
 
-    It is not a Python number, since PyTorch may turn a division by a number into a multiplication.
+    PyTorch may turn a division by a Python number into a multiplication. By a tensor, it divides.
     """
     with torch.inference_mode(False):  # the tensor outlives the caller's mode
         return torch.tensor(nearest_fp32(value), dtype=torch.float32, device=device)
@@ -154,18 +155,18 @@ def scale_blocks(
     fmt : Format
         Format of the elements; the scale maps absmax to its largest value.
     scale_format : ScaleFormat
-        Type and rule. Each scale is a value of the type; with E4M3, such a value times the
-        tensor's scale (FP32).
+        Type and rule. Each scale is a value of the type. With E4M3, it is such a value times the
+        tensor's scale, rounded to FP32.
     clip : float or Tensor
-        Shrinks absmax first; a number or broadcastable to ``absmax``. A tensor's own scale ignores
-        clipping: the largest absmax is stored as 448.
+        Absmax is multiplied by it first: a number, or a tensor that broadcasts to ``absmax``. The
+        scale of a whole tensor ignores clipping.
     tensor_absmax : Tensor, optional
         float32 without dimensions: absmax of the whole tensor, if ``absmax`` covers only a part of
         it.
 
-    A scale that is too small or too large for its format becomes the smallest or largest one. A
+    A scale that is too small or too large for its type becomes the smallest or largest one. A
     block of zeros has scale 1 (with E4M3, the tensor's scale). A block whose FP32 scale underflows
-    also has scale 1.
+    to 0 also has scale 1.
 
     Raises UserError if absmax over the format's largest value exceeds FP32, or if PyTorch flushes
     subnormal numbers to zero.
@@ -197,10 +198,10 @@ def scale_blocks(
 def scales_of_codes(
     codes: Tensor, scale_format: ScaleFormat, tensor_scale: Tensor | None = None
 ) -> Tensor:
-    """The FP32 scales for stored bytes: the values that belong to ``BlockScales.codes``.
+    """The FP32 scales of stored bytes: ``BlockScales.values`` for ``BlockScales.codes``.
 
-    codes: (..., blocks) uint8. tensor_scale: broadcastable to it, for E4M3. Raises ValueError for a
-    type that does not have 8 bits.
+    codes: (..., blocks) uint8. tensor_scale: broadcasts to ``codes``; for E4M3. Raises ValueError
+    for a type that does not have 8 bits.
     """
     if scale_format.value in E8M0_RULES:
         ones = torch.ones(codes.shape, device=codes.device)
@@ -218,7 +219,7 @@ def scales_of_codes(
 
 
 def _check_subnormals(absmax: Tensor) -> None:
-    """Scales of tiny blocks are subnormal. Without subnormals, results would silently differ."""
+    """Refuse to compute without subnormals: the scales of tiny blocks would silently differ."""
     if absmax.device.type == "cpu" and float(torch.full((), FP32_SMALLEST, device="cpu") * 1) == 0:
         raise UserError(
             "Quantizing needs subnormal numbers, but PyTorch flushes them to zero here: call "
@@ -254,7 +255,7 @@ def _ue5m3_codes(scales: Tensor) -> Tensor:
     _, exponent = torch.frexp(scales)
     field = (exponent - 1 + UE5M3_BIAS).clamp_min(0)
     place = field.clamp_min(1) - UE5M3_BIAS - UE5M3_MANTISSA_BITS
-    significand = torch.ldexp(scales.double(), -place).to(torch.int32)  # hidden bit and all
+    significand = torch.ldexp(scales.double(), -place).to(torch.int32)  # with the hidden bit
     # The hidden bit of a normal number adds one to the exponent field; a subnormal has none.
     return (significand + ((field.clamp_min(1) - 1) << UE5M3_MANTISSA_BITS)).to(torch.uint8)
 
@@ -274,7 +275,7 @@ def _e4m3_scales(
     if rule is ScaleFormat.E4M3:
         tensor_scale = _tensor_scale(whole, whole / largest / limit)
         ratios = clipped / largest / tensor_scale
-    else:  # the order of operations of NVFP4QTensor in ModelOpt, a zero quotient included
+    else:  # the operations of NVFP4QTensor in ModelOpt, where a quotient of zero becomes 1
         tensor_scale = _tensor_scale(whole, whole / (largest * limit))
         ratios = clipped / (largest * tensor_scale).clamp_min(FP32_SMALLEST)
         ratios = torch.where(ratios == 0, torch.ones_like(ratios), ratios)

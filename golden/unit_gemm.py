@@ -1,8 +1,9 @@
 """Matrix products as dot-product units compute them: each result is the accumulator of one unit.
 
-A unit takes a block of a row in a cycle, the blocks in ascending order; the last may be shorter.
-The FP32 results equal the block-scaled GEMM of :mod:`halfbyte.golden.matmul`, unless FP32 scales or
-products reach the ends of FP32's range. There the unit still rounds only once.
+In each cycle a unit takes one block of a row. The blocks come in ascending order; the last may be
+shorter. The FP32 results equal the block-scaled GEMM of :mod:`halfbyte.golden.matmul` wherever the
+scaled sum of every block is exact in FP32. Elsewhere they may differ, since the unit rounds only
+once per block.
 """
 
 from collections.abc import Iterator
@@ -37,9 +38,9 @@ def check_products(
     scale: ScaleCode | None,
     block: int,
 ) -> tuple[int, int, int]:
-    """M, N and the number of blocks of ``A W^T``; operands as in :func:`unit_gemm`.
+    """Check the operands of :func:`unit_gemm`; return M, N and the number of blocks along K.
 
-    Raises ValueError on shapes that do not fit, TypeError if scales are missing or in excess.
+    Raises ValueError if shapes do not fit, TypeError if scales are missing, in excess or not uint8.
     """
     for codes, fmt in ((a_codes, activation), (w_codes, weight)):
         if check_codes(codes, fmt).ndim != 2:
@@ -67,7 +68,7 @@ def check_products(
 def block_sums(
     a_codes: Tensor, w_codes: Tensor, *, activation: Format, weight: Format, block: int
 ) -> Iterator[Tensor]:
-    """The exact sums of the products of each block; (M, N) int64 each."""
+    """For each block along K, the exact sums of its products; (M, N) int64."""
     arithmetic = exact_arithmetic(activation, weight, block).value
     a = decode_integers(a_codes, activation).to(arithmetic)
     w = decode_integers(w_codes, weight).to(arithmetic)
@@ -93,13 +94,14 @@ def unit_gemm(
     scale: ScaleCode | None,
     block: int,
 ) -> Tensor:
-    """``A W^T``: blocks in ascending order, each rounded once onto an FP32 sum; (M, N) float32.
+    """``A W^T`` by units with FP32 accumulators, which round once per block; (M, N) float32.
 
-    a_codes: (M, K) uint8, w_codes: (N, K) uint8. a_scales: (M, ceil(K / block)) and w_scales:
+    a_codes: (M, K) uint8. w_codes: (N, K) uint8. a_scales: (M, ceil(K / block)) uint8 and w_scales:
     (N, ceil(K / block)) uint8, codes of ``scale``. The result includes only the power of two in the
     product of the quanta, like the unit.
 
-    Raises ValueError on shapes that differ, UserError for blocks of more than 53 bits.
+    Raises ValueError if shapes do not fit, TypeError if scales are missing or in excess, UserError
+    if the value of a block may need more than 53 bits.
     """
     formats: dict[str, Any] = {"activation": activation, "weight": weight}
     operands = (a_codes, w_codes, a_scales, w_scales)
@@ -127,7 +129,8 @@ def integer_gemm(
 ) -> Tensor:
     """``A W^T`` by integer accumulators that add ``block`` products a cycle; (M, N) int64.
 
-    Operands and errors as in :func:`unit_gemm`, without scales.
+    The operands are those of :func:`unit_gemm`, without scales. The result is in units of the
+    product of the quanta. Raises ValueError if shapes do not fit.
     """
     check_acc_width(acc_width)
     formats: dict[str, Any] = {"activation": activation, "weight": weight}
@@ -166,8 +169,9 @@ def exact_gemm(
 ) -> tuple[Tensor, Tensor]:
     """``A W^T`` in fixed point, (M, N) int64, and whether each result is NaN, (M, N) bool.
 
-    Operands and errors as in :func:`unit_gemm`; units, window and NaN as in
-    :func:`halfbyte.golden.dot_scalar.exact_step`.
+    The operands are those of :func:`unit_gemm`. Units, window and NaN are those of
+    :func:`halfbyte.golden.dot_scalar.exact_step`. Raises ValueError if shapes do not fit, TypeError
+    if a scale is not uint8.
     """
     check_acc_width(acc_width)
     formats: dict[str, Any] = {"activation": activation, "weight": weight}

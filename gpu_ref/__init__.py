@@ -1,8 +1,7 @@
-"""The GPU reference: CUDA kernels, and the same code on the host; both equal the golden model's
-bits.
+"""The GPU reference: CUDA kernels, and the same code on the host. Both equal the golden model.
 
-CPU tensors are served by the host build, compiled by the C++ compiler; CUDA tensors by the CUDA
-build, compiled by nvcc. Both are compiled on first use and kept under ``build_dir()``.
+The host build, compiled by a C++ compiler, works on CPU tensors. The CUDA build, compiled by nvcc,
+works on CUDA tensors. Each is compiled on first use and kept under ``build_dir()``.
 """
 
 from halfbyte.gpu_ref.linear import Linear, convert, unconverted

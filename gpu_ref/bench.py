@@ -59,7 +59,7 @@ class Sizes:
 
     @classmethod
     def of(cls, device: torch.device, *, block: int = DEFAULT_BLOCK) -> "Sizes":
-        """Large enough to fill the device."""
+        """Sizes that are large enough to fill the device."""
         if device.type == "cuda":
             return cls(8192, 8192, 8192, rows=16384, length=16384, repeats=9, block=block)
         return cls(1024, 4096, 4096, rows=2048, length=8192, repeats=7, block=block)
@@ -70,7 +70,7 @@ def _event() -> Any:
 
 
 def _seconds(function: Callable[[], object], device: torch.device) -> float:
-    """One call; on a GPU between two events of its stream."""
+    """The time of one call; on a GPU the time between two events of its stream."""
     if device.type != "cuda":
         begin = time.perf_counter()
         function()
@@ -88,7 +88,7 @@ def in_turn(
 ) -> dict[str, float]:
     """Median seconds of each function; they take turns, so that a disturbance affects all."""
     for function in functions.values():
-        function()  # caches, threads, lazily loaded kernels
+        function()  # fills caches, starts threads, loads kernels
     times: dict[str, list[float]] = {name: [] for name in functions}
     for _ in range(repeats):
         for name, function in functions.items():
@@ -102,7 +102,7 @@ def _random(rows: int, length: int, device: torch.device, dtype: torch.dtype) ->
 
 
 def memory_records(fmt: Format, sizes: Sizes, device: torch.device) -> Iterator[MemoryRun]:
-    """Quantize and dequantize: bytes read and written per second, compared with a copy."""
+    """Time quantizing and dequantizing: bytes read and written per second, beside a copy."""
     for dtype in (torch.float32, torch.bfloat16):
         x = _random(sizes.rows, sizes.length, device, dtype)
         target, packed = torch.empty_like(x), quantize(x, fmt, block=sizes.block)
@@ -134,7 +134,7 @@ def memory_records(fmt: Format, sizes: Sizes, device: torch.device) -> Iterator[
 def product_records(
     fmt: Format, sizes: Sizes, device: torch.device, kernels: Sequence[str] | None = None
 ) -> Iterator[ProductRun]:
-    """Every GEMM kernel, or those given, compared with torch.matmul: BF16 on a GPU, FP32 on a CPU.
+    """Time every GEMM kernel, or those given, beside torch.matmul: BF16 on a GPU, FP32 on a CPU.
 
     Raises ToolError if a kernel differs from the plain one.
     """
@@ -168,9 +168,9 @@ def product_records(
 def few_rows_records(
     fmt: Format, sizes: Sizes, device: torch.device, *, calls: int = 20
 ) -> Iterator[JsonObject]:
-    """Products of 1, 4 and 16 rows, as in text generation, compared with torch.matmul.
+    """Time products of 1, 4 and 16 rows, as in text generation, beside torch.matmul.
 
-    Only the kernel is timed, ``calls`` times in a row, against the packed weights that it reads.
+    Only the kernel is timed, ``calls`` times in a row. Bytes count the weights as they are read.
     """
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     w = _random(sizes.n, sizes.k, device, dtype)
@@ -201,7 +201,7 @@ def _repeat(function: Callable[[], object], calls: int) -> None:
 
 
 def _rows_kernel(x: Tensor, w: Packed) -> Callable[[], object]:
-    """The kernel ``rows`` on activations that are quantized and decoded beforehand.
+    """A call of the kernel ``rows``, on activations that are quantized and decoded beforehand.
 
     Raises ToolError if its bits are not those of the plain kernel.
     """
@@ -221,7 +221,7 @@ def _rows_kernel(x: Tensor, w: Packed) -> Callable[[], object]:
 
 
 def timed_kernels(fmt: Format, sizes: Sizes, device: torch.device) -> list[str]:
-    """The kernels to time; on the host without emulated kernels and plain, which take minutes."""
+    """The kernels to time; on the host without the emulated ones and plain, which take minutes."""
     kind = library_for(device).kind
     skipped = () if kind == "cuda" else (*EMULATED, "plain")
     return [
@@ -232,7 +232,7 @@ def timed_kernels(fmt: Format, sizes: Sizes, device: torch.device) -> list[str]:
 
 
 def _check_agreement(operands: list[Packed], kernels: Sequence[str]) -> None:
-    """Every kernel gives the bits of the plain one on a corner of the problem."""
+    """Raise ToolError unless every kernel gives the plain one's bits on a corner of the product."""
     corner = [
         Packed(x.codes[:300], x.scales[:300], x.format, x.length, x.block, trusted=True)
         for x in operands
@@ -244,7 +244,7 @@ def _check_agreement(operands: list[Packed], kernels: Sequence[str]) -> None:
 
 
 def benchmark(fmt: Format, device: torch.device, sizes: Sizes | None = None) -> list[Timing]:
-    """Records of every kernel on ``device``: medians, and shares of PyTorch's speed.
+    """Time every kernel on ``device``; records with medians, and speeds relative to PyTorch's.
 
     Raises ToolError if a kernel differs from the plain one.
     """
@@ -260,9 +260,10 @@ def benchmark(fmt: Format, device: torch.device, sizes: Sizes | None = None) -> 
 def sweep_records(
     fmt: Format, device: torch.device, sizes: Sizes | None = None
 ) -> Iterator[ProductRun]:
-    """The tensor-core kernel with each of its tiles, for every block size of :data:`BLOCKS`.
+    """Time the tensor-core kernel with each of its tiles, for every block size in :data:`BLOCKS`.
 
-    Raises UserError on a CPU, where these kernels are emulated, and ToolError if one differs.
+    Raises UserError on a CPU without given ``sizes``, since these kernels are only emulated there.
+    Raises ToolError if one differs from the plain kernel.
     """
     if device.type != "cuda" and sizes is None:
         raise UserError("Tiles are compared on a GPU: the host build only emulates their kernel")
@@ -272,6 +273,6 @@ def sweep_records(
 
 
 def sweep(fmt: Format, device: torch.device) -> list[Timing]:
-    """Records of :func:`sweep_records`, with the machine."""
+    """The records of :func:`sweep_records`, with the machine."""
     where = vars(describe(device))
     return [ProductTiming(**vars(run), **where) for run in sweep_records(fmt, device)]

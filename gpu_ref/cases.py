@@ -73,7 +73,7 @@ LARGE_SHAPE = Shape(307, 269, 1100, 128)
 
 
 def random_formats(seed: int = SEED) -> list[Format]:
-    """Three formats such as users write down; the same seed gives the same ones."""
+    """Three random formats like those that users write; the same seed gives the same formats."""
     source = random.Random(seed)  # noqa: S311 - values of a test, nothing secret
     formats = []
     for index, (bits, top, denominator) in enumerate(_RANDOM):
@@ -92,8 +92,11 @@ def random_formats(seed: int = SEED) -> list[Format]:
 
 
 def matrix(rows: int, length: int, block: int, *, seed: int, spread: float = 1.0) -> Tensor:
-    """Normally distributed numbers with rare cases: zeros of both signs, blocks of zeros,
-    outliers."""
+    """Normally distributed numbers and rare cases; (rows, length) float32.
+
+    The rare cases are zeros of both signs, small numbers, a block of zeros and an outlier. The
+    standard deviation is ``spread``.
+    """
     generator = torch.Generator().manual_seed(seed)
     x = torch.randn(rows, length, generator=generator) * spread
     if x.numel():
@@ -153,7 +156,7 @@ def absmax_near_thresholds(fmt: Format, rule: ScaleFormat) -> Tensor:
 
 
 def mac_widths(weight: Format, activation: Format) -> Sequence[int]:
-    """Accumulators that hold all sums, one product, and less than that; at most 64 bits."""
+    """Widths of accumulators: for 256 products, for one, too few for one, and 64 bits."""
     one = max(2, lossless_acc_width(weight, activation, 1))
     return (lossless_acc_width(weight, activation, 256), one, max(2, one - 2), 64)
 
@@ -161,9 +164,10 @@ def mac_widths(weight: Format, activation: Format) -> Sequence[int]:
 def mac_columns(
     weight: Format, activation: Format, *, streams: int = 3, seed: int = SEED
 ) -> Iterator[Tensor]:
-    """Codes of the weights and activations, clear and enable; (streams, T) each.
+    """Codes of the weights, codes of the activations, clear and enable; (streams, T) each.
 
-    All pairs of codes, then random ones. The first cycle of every stream clears and is enabled.
+    All pairs of codes come first, then random ones. The first cycle of every stream clears and is
+    enabled.
     """
     generator = torch.Generator().manual_seed(seed)
     pairs = torch.cartesian_prod(torch.arange(2**weight.bits), torch.arange(2**activation.bits))

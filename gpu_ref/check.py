@@ -1,4 +1,4 @@
-"""The check: every kernel against the golden model, number by number and as bits."""
+"""Checks every kernel against the golden model: every number, bit by bit."""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -31,7 +31,7 @@ SPREADS = (1.0, 2.0**-70, 2.0**50)
 
 
 def _elementwise(fmt: Format, device: torch.device) -> Iterator[Comparison]:
-    """encode, scales of every rule, dequantize."""
+    """Check encode, the scales of every rule, and dequantize."""
     codec = Comparison("encode", fmt.name, fmt.name)
     x = cases.near_thresholds(fmt)
     codec.add(encode(x.to(device), fmt), golden_encode(x, fmt), "codes")
@@ -58,7 +58,7 @@ def _elementwise(fmt: Format, device: torch.device) -> Iterator[Comparison]:
 
 
 def _quantizers(fmt: Format, shapes: Sequence[Shape], device: torch.device) -> Iterator[Comparison]:
-    """Block absmax, and either quantizer with every rule and element type."""
+    """Check absmax of blocks, and both quantizers with every rule and element type."""
     largest = Comparison("absmax", fmt.name, fmt.name)
     kernels = {name: Comparison(f"quantize {name}", fmt.name, fmt.name) for name in _QUANTIZERS}
     for number, shape in enumerate(shapes):
@@ -127,13 +127,13 @@ def _products(
     device: torch.device,
     tiles: Sequence[str] | None = None,
 ) -> Iterator[Comparison]:
-    """Every GEMM kernel that is exact for a shape, or the ``tiles`` that replace mma."""
+    """Check every GEMM kernel that is exact for a shape, or the ``tiles`` in place of mma."""
     kind = library_for(device).kind
     found: dict[str, Comparison] = {}
     for number, shape in enumerate(shapes):
         spread = SPREADS[number % 3]
         a = _operand(shape.m, shape, activation, seed=number, spread=spread)
-        # The other way round, so that products of steps stay within FP32.
+        # The inverse spread, so that products of steps stay within FP32.
         w = _operand(shape.n, shape, weight, seed=number + 100, spread=1 / spread)
         expected = gemm(a, w)
         packed = [Packed.from_golden(operand).to(device) for operand in (a, w)]
@@ -151,12 +151,12 @@ def _operand(rows: int, shape: Shape, fmt: Format, *, seed: int, spread: float) 
     x = cases.matrix(rows, shape.k, shape.block, seed=seed, spread=spread)
     operand = golden_quantize(x, fmt, block=shape.block)
     mirrored = torch.zeros_like(operand.scales, dtype=torch.bool)
-    mirrored[..., ::2] = True  # in every other block, as for a flipped sign
+    mirrored[..., ::2] = True  # every other block is mirrored
     return Quantized(operand.codes, operand.scales, fmt, operand.block, mirrored)
 
 
 def _refusals(fmt: Format, device: torch.device) -> Iterator[Comparison]:
-    """Inputs that the golden model refuses are refused with the same words."""
+    """Check that the kernels refuse what the golden model refuses, with the same message."""
     comparison = Comparison("errors", fmt.name, fmt.name)
     for poison in (torch.nan, torch.inf, -torch.inf):
         for block in (3, 32):
@@ -194,7 +194,11 @@ def check_format(
     activation: Format | None = None,
     shapes: Sequence[Shape] = (*cases.SHAPES, cases.LARGE_SHAPE),
 ) -> list[Comparison]:
-    """Every kernel on ``device`` against the golden model on the CPU, for one pair of formats."""
+    """Compare every kernel on ``device`` with the golden model, for one pair of formats.
+
+    ``activation`` is ``weight`` by default. ``shapes`` are those of the quantizers and products.
+    Returns a comparison for each kernel.
+    """
     other = activation or weight
     return [
         *_elementwise(weight, device),
@@ -208,8 +212,8 @@ def check_format(
 def check_tiles(
     fmt: Format, device: torch.device, *, shapes: Sequence[Shape] = cases.SHAPES
 ) -> list[Comparison]:
-    """The tensor-core products that only ``gpu-bench --sweep`` takes, against the golden model.
+    """Compare the tensor-core products that only ``gpu-bench --sweep`` runs with the golden model.
 
-    They are apart from :func:`check_format`, so that a fault of theirs spoils nothing else.
+    This is apart from :func:`check_format`, so that a fault in them spoils nothing else.
     """
     return list(_products(fmt, fmt, shapes, device, alternatives(device)))

@@ -44,7 +44,7 @@ def find_nvcc() -> str | None:
 def _architectures(path: str, hopper: tuple[str, ...]) -> tuple[str, ...]:
     """Flags for the GPUs of this machine if the compiler knows all of them, else for every GPU.
 
-    ``hopper`` are those for capability 9.0.
+    ``hopper`` are the flags for capability 9.0.
     """
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     found = {torch.cuda.get_device_capability(index) for index in range(count)}

@@ -1,6 +1,6 @@
 """Streams of dot-product units by the kernel, cycle for cycle like the RTL.
 
-The functions take and return what those of :mod:`halfbyte.golden.dot_unit` do.
+The functions give the same numbers as those of the same name in :mod:`halfbyte.golden.dot_unit`.
 """
 
 import struct
@@ -34,7 +34,11 @@ def unit(
     overflow: Overflow = Overflow.WRAP,
     window: tuple[int, int] | None = None,
 ) -> Unit:
-    """How a unit accumulates, for the kernels; raises TypeError or UserError."""
+    """How a unit accumulates, as the kernels take it.
+
+    ``accumulator`` is one of the module's numbers. Raises TypeError for an ``overflow`` of another
+    type, UserError for a width out of range.
+    """
     check_acc_width(acc_width)
     if not isinstance(overflow, Overflow):
         raise TypeError(f"overflow must be an Overflow, not {overflow!r}")
@@ -108,8 +112,9 @@ def fp32_stream(
 ) -> Tensor:
     """The FP32 accumulator after each cycle; (T,) or (S, T) float32.
 
-    Operands as in :func:`integer_stream`; scales uint8 and ``last`` bool have the shape of
-    ``clear``. The sum of a block must have at most 53 bits, with the significands of its scales.
+    The codes and ``clear`` are those of :func:`integer_stream`. w_scales, a_scales (uint8) and last
+    (bool) have the shape of ``clear``. The sum of a block times the significands of its scales must
+    have at most 53 bits.
     """
     lanes = w_codes.shape[-1] if w_codes.ndim else 0
     kind = fp32_unit(weight, activation, scale, lanes)
@@ -136,7 +141,7 @@ def exact_stream(
 ) -> tuple[Tensor, Tensor]:
     """The exact accumulator after each cycle, int64, and whether it is NaN, bool; (T,) or (S, T).
 
-    Operands as in :func:`fp32_stream`.
+    The operands are those of :func:`fp32_stream`.
     """
     kind = exact_unit(weight, activation, scale, acc_width, window)
     return _run(kind, weight, activation, w_codes, a_codes, clear, w_scales, a_scales)

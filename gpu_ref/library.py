@@ -17,10 +17,10 @@ from halfbyte.gpu_ref.structures import Context, FormatTable, Layout
 
 __all__ = ["Library", "cuda_library", "host_library", "library_for", "tile_library"]
 
-# mma.m16n8k32 on int8 and asynchronous copies.
+# The first with mma.m16n8k32 on int8 and with asynchronous copies.
 OLDEST_CAPABILITY = (8, 0)
-# Set to 1, the host build has the address and undefined-behaviour sanitizers; their runtime must
-# then be loaded before Python (LD_PRELOAD).
+# If this variable is 1, the host build has the address and undefined-behaviour sanitizers. Their
+# runtime must then be loaded before Python (LD_PRELOAD).
 SANITIZE_VARIABLE = "HALFBYTE_GPU_REF_SANITIZE"
 Functions = Callable[[str], Mapping[str, tuple[Any, ...]]]
 
@@ -33,7 +33,7 @@ class Library:
     handle : ctypes.CDLL
         The library; its structures must have the sizes that :mod:`.abi` declares.
     functions : function
-        Gives its functions and their argument types for the build ``cuda`` or ``host``.
+        Takes ``cuda`` or ``host``; returns the library's functions and their argument types.
     """
 
     def __init__(self, handle: ctypes.CDLL, functions: Functions = prototypes) -> None:
@@ -102,7 +102,7 @@ class Library:
         return damage, found
 
     def read_joint(self, head: torch.Tensor, size: int) -> tuple[int, JointContainer]:
-        """As :meth:`read_container`, for the joint layout."""
+        """The same as :meth:`read_container`, for the joint layout."""
         found = JointContainer()
         address, held = head.data_ptr(), head.numel()
         damage: int = self._handle.hb_dfloat11_read_joint(address, held, size, ctypes.byref(found))
@@ -113,7 +113,7 @@ class Library:
     ) -> tuple[int, torch.Tensor]:
         """The damage number of the chunks' sizes, and (3, chunks + 1) int64: where parts begin.
 
-        sizes: the part of this name, uint8 on the CPU.
+        sizes: the part ``sizes`` of the layout, uint8 on the CPU.
         """
         starts = torch.zeros(3, container.chunks + 1, dtype=torch.int64)
         damage: int = self._handle.hb_dfloat11_index(

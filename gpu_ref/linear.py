@@ -80,7 +80,7 @@ class Linear(nn.Module):
     @property
     def weight(self) -> Packed:
         """The quantized weight."""
-        # A cast of the module to another type also casts its scales; undo this where possible.
+        # A cast of the module to another type would also round its scales.
         if self.scales.dtype != torch.float32:
             raise UserError("Block scales were cast away from FP32: do not cast a converted model")
         return Packed(
@@ -124,7 +124,7 @@ class Linear(nn.Module):
 
 
 def _is_linear(layer: nn.Module) -> bool:
-    # This avoids an import of transformers for one class, whose weight is (inputs, outputs).
+    # The check goes by name, to avoid an import of transformers. The weight is (inputs, outputs).
     return isinstance(layer, nn.Linear) or (
         type(layer).__name__ == "Conv1D" and hasattr(layer, "nf") and hasattr(layer, "weight")
     )
@@ -133,8 +133,8 @@ def _is_linear(layer: nn.Module) -> bool:
 def _read_elsewhere(model: nn.Module) -> set[str]:
     """Names of layers whose weight another module reads, instead of calling the layer.
 
-    Their names are found in the code of each module's class, as ``self.out_proj.weight``
-    (multi-head attention, state-space models). Code that only initializes weights is ignored.
+    Multi-head attention and state-space models do this. The code of a module's class shows it, as
+    in ``self.out_proj.weight``. Code that only initializes weights is ignored.
     """
     read = {kind: _children_read(kind) for kind in {type(module) for module in model.modules()}}
     return {
@@ -185,8 +185,8 @@ def convert(
     module reads, instead of calling them, also stay as they are. Weights that are not linear layers
     (convolutions, recurrent layers, experts in one parameter) stay; :func:`unconverted` lists them.
 
-    ``skip`` gets a layer's name and says whether it stays as well. A kernel that cannot be exact
-    for the formats raises UserError before anything is changed.
+    ``skip`` takes a layer's name and says whether that layer stays too. If ``kernel`` cannot be
+    exact for the formats, UserError is raised before anything is changed.
     """
     weight = resolve_format(fmt)
     other = weight if activation is None else resolve_format(activation)
@@ -210,16 +210,16 @@ def convert(
 
 
 def unconverted(model: nn.Module) -> list[str]:
-    """Weights that the rule quantizes and :func:`convert` does not: they are not linear layers.
+    """Weights that the rule quantizes but :func:`convert` does not, by name.
 
-    Empty if a converted model has only heads, routers and tables left.
+    They are not linear layers. The list is empty if a converted model has only heads, routers and
+    embeddings left.
     """
     return list(survey(model).matrices)
 
 
 def _linear_layers(model: nn.Module) -> dict[str, Any]:
-    """The layers to replace, by name. A model that is itself a layer cannot be replaced in
-    place."""
+    """The layers to replace, by name. A model that is itself a layer cannot be replaced."""
     read = _read_elsewhere(model)
     return {
         name: matrix.layer

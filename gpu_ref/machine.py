@@ -46,7 +46,7 @@ def _driver() -> str | None:
 
 
 def describe(device: torch.device) -> MachineRecord:
-    """The machine and the build that really ran: ``cuda`` or ``host``."""
+    """The machine of a result on ``device``, with the build that computes there."""
     library = library_for(device)
     on_gpu = library.kind == "cuda"
     capability = torch.cuda.get_device_capability(device) if on_gpu else None

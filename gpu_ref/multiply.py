@@ -22,7 +22,7 @@ __all__ = [
     "refusal",
 ]
 
-# Below this, partial sums of a block can be converted to FP32 by one subtraction; see gemm_mma.h.
+# Below this, partial sums of a block can be converted to FP32 by one subtraction; see gemm_ring.h.
 SMALL = 2**22
 # dp4a and mma pad blocks to 32; where that more than quadruples the work, auto avoids mma.
 MAX_PADDING = 4
@@ -33,8 +33,7 @@ FEW_ROWS, PIECE, LANES = 16, 16, 32
 
 @dataclass(frozen=True)
 class _Sizes:
-    """The sizes that decide whether a kernel is exact and fits: integers of both formats, sums of a
-    block, and the rows of activations and their length, if known."""
+    """What decides whether a kernel is exact: formats, products of a block, activations' shape."""
 
     formats: tuple[Format, Format]
     terms: int
@@ -90,7 +89,7 @@ def _no_refusal(sizes: _Sizes) -> str | None:
     return None
 
 
-# By kernel name: a function that says why it cannot take given sizes, and the builds that have it.
+# By kernel: a function that says why the kernel cannot take given sizes.
 _REFUSALS: dict[str, Callable[[_Sizes], str | None]] = {
     "plain": _no_refusal,
     "dp4a": _bytes_refusal,
@@ -99,6 +98,7 @@ _REFUSALS: dict[str, Callable[[_Sizes], str | None]] = {
     "pairs": _pairs_refusal,
     "doubles": _doubles_refusal,
 }
+# By build: the kernels that it has.
 GEMM_KERNELS = {
     "cuda": ("plain", "dp4a", "mma", "rows"),
     "host": ("plain", "dp4a", "mma", "rows", "pairs", "doubles"),
@@ -113,8 +113,8 @@ class _Tile:
     shared: int
 
 
-# Named after rows x columns x buffers; ``mma`` itself is 128x128x3. They are for ``gpu-bench
-# --sweep``; those of wgmma need compute capability 9.0.
+# The names have rows x columns x buffers; ``mma`` itself is 128x128x3. Only ``gpu-bench --sweep``
+# runs them. Those of wgmma need compute capability 9.0.
 _TILES = {
     "mma 128x64x3": _Tile(0, 72),
     "wgmma 64x128x3": _Tile(1, 72),
@@ -163,7 +163,7 @@ def applicable_kernels(
 
 
 def alternatives(device: torch.device) -> tuple[str, ...]:
-    """Kernels that compute as ``mma`` does in other tiles, and that the device can run."""
+    """Kernels like ``mma`` with other tiles: those that the device can run."""
     room, groups = 2**10, True
     if device.type == "cuda":
         properties = torch.cuda.get_device_properties(device)
@@ -187,9 +187,10 @@ def choose_kernel(
     rows: int | None = None,
     length: int | None = None,
 ) -> str:
-    """``kernel`` if the build has it and it is exact, or the fastest such one for ``auto``.
+    """Return ``kernel`` if the build has it and it is exact; for ``auto``, the fastest of these.
 
-    Raises UserError with the reason.
+    Raises UserError if the build lacks ``kernel`` or it cannot be exact; the message has the
+    reason.
     """
     if kernel == "auto":
         padded = -(-terms // BLOCK_PADDING) * BLOCK_PADDING > MAX_PADDING * terms
@@ -218,7 +219,7 @@ class Expanded:
 
 
 def expand(library: Library, packed: Packed, rows: int) -> Expanded:
-    """The operand, decoded once for all tiles of the result."""
+    """Decode an operand once for all tiles of the result; ``rows`` is the number of its rows."""
     layout = library.layout(rows, packed.length, packed.kernel_block)
     shape = layout.padded_rows, layout.row_length
     integers = torch.empty(shape, dtype=torch.int8, device=packed.device)
@@ -235,10 +236,12 @@ def expand(library: Library, packed: Packed, rows: int) -> Expanded:
 def matmul(a: Packed, w: Packed, *, kernel: str = "auto") -> Tensor:
     """``A W^T``, bit for bit as :func:`halfbyte.golden.gemm` defines it; (..., N) float32.
 
-    a: (..., K). w: (N, K), with the same block size, on the same device. Kernels: ``plain`` follows
-    the definition and takes all shapes. ``dp4a`` and ``mma`` (tensor cores) multiply int8. ``rows``
-    also multiplies int8, for at most 16 rows, and reads the weights' packed codes. ``pairs`` and
-    ``doubles`` are the host build's SIMD. ``auto`` is the fastest that is exact.
+    a: (..., K). w: (N, K), with the same block size, on the same device.
+
+    Kernels: ``plain`` follows the definition and takes all shapes. ``dp4a`` and ``mma`` (tensor
+    cores) multiply int8. ``rows`` also multiplies int8, for at most 16 rows of ``a``, and reads the
+    packed codes of ``w``. ``pairs`` and ``doubles`` use the SIMD instructions of the host build.
+    ``auto`` takes the fastest kernel that is exact.
 
     Raises ValueError if shapes, blocks or devices differ or a result exceeds FP32, UserError if the
     kernel cannot be exact for these formats, ToolError if it fails.

@@ -29,8 +29,8 @@ class Packed:
     Parameters
     ----------
     codes : Tensor
-        (..., bytes) uint8: codes of at most 4 bits two in a byte, the even index in the low half;
-        wider ones one in a byte.
+        (..., bytes) uint8. Codes of at most 4 bits lie two in a byte, the even index in the low
+        half. Wider codes lie one in a byte.
     scales : Tensor
         (..., ceil(length / block)) float32, finite and not 0; negative for mirrored blocks.
     format : Format
@@ -46,7 +46,7 @@ class Packed:
     format: Format
     length: int
     block: int
-    trusted: InitVar[bool] = False  # made by the kernels: values need no check
+    trusted: InitVar[bool] = False  # the kernels made the values, so they need no check
 
     def __post_init__(self, trusted: bool) -> None:
         check_format(self.format)
@@ -102,7 +102,7 @@ class Packed:
         return max(1, min(self.block, self.length))
 
     def to(self, device: torch.device | str) -> "Packed":
-        """The same on another device."""
+        """The same tensor on ``device``."""
         codes, scales = self.codes.to(device), self.scales.to(device)
         return Packed(codes, scales, self.format, self.length, self.block, trusted=True)
 

@@ -11,9 +11,9 @@ __all__ = ["compare_product"]
 
 
 def compare_product(product: Tensor, *operands: Tensor, **arithmetic: Any) -> str:
-    """Whether :func:`unit_gemm` gives the bits of ``product``, in words.
+    """Say in words whether :func:`unit_gemm` gives the bits of ``product``.
 
-    product: (M, N) float32. ``operands`` and ``arithmetic`` are the arguments of the function.
+    product: (M, N) float32. ``operands`` and ``arithmetic`` are the arguments of ``unit_gemm``.
     """
     seen = unit_gemm(*operands, **arithmetic)
     different = int((seen.view(torch.int32) != product.view(torch.int32)).sum())

@@ -72,7 +72,7 @@ def _new_refusals(device: torch.device) -> _Refusals:
 
 
 def _call(x: Tensor, block: int) -> Quantize:
-    """A call for the blocks of the last dimension of ``x``, which has elements."""
+    """A call for the blocks of the last dimension of ``x``, which must not be empty."""
     length = x.shape[-1]
     return Quantize(
         x=x.data_ptr(),
@@ -96,12 +96,29 @@ def quantize(
 ) -> Packed:
     """Quantize blocks of the last dimension, as :func:`halfbyte.golden.quantize` defines it.
 
-    x: (..., K) floating point, on the CPU or a CUDA device. ``fmt`` is a format, its name or its
-    file. ``clip`` is a number, or float32 broadcastable to the (..., blocks) scales. ``kernel`` is
-    ``spans`` (whole lines, blocks of 16 to 256), ``units`` (any shape) or ``auto``.
+    Parameters
+    ----------
+    x : Tensor
+        (..., K) floating point, on the CPU or a CUDA device.
+    fmt : Format, str or Path
+        A format, its name or its file.
+    block, scale_format
+        As for :func:`halfbyte.golden.quantize`.
+    clip : float or Tensor
+        A number, or float32 that broadcasts to the scales' shape (..., blocks).
+    kernel : str
+        ``spans`` (reads whole lines; blocks of 16 to 256), ``units`` (any shape) or ``auto``.
 
-    Raises TypeError if ``x`` is not floating point, ValueError on NaN or infinities, UserError if a
-    scale exceeds FP32 or a kernel does not take the shape, ToolError if a build fails.
+    Raises
+    ------
+    TypeError
+        ``x`` is not floating point.
+    ValueError
+        ``x`` has NaN or infinities, or ``block`` or ``clip`` is out of range.
+    UserError
+        A scale exceeds FP32, or the kernel does not take the shape.
+    ToolError
+        A build fails.
     """
     fmt = resolve_format(fmt)
     if check_float(x, "What is quantized").ndim == 0:
@@ -182,10 +199,10 @@ def scales_of(
     clip: float = 1.0,
     tensor_absmax: float | None = None,
 ) -> Tensor:
-    """The quantizer's scales for blocks with these absolute maxima; any shape, float32.
+    """The quantizer's scales for blocks with these absolute maxima; float32 of the same shape.
 
-    absmax: float32, finite. ``tensor_absmax`` is the tensor's, for E4M3; by default the largest of
-    ``absmax``.
+    absmax: any shape, float32, finite. ``tensor_absmax`` is the absolute maximum of the tensor, for
+    E4M3; by default the largest of ``absmax``.
     """
     library, table = library_for(absmax.device), format_table(fmt)
     flat = absmax.contiguous().reshape(-1, 1)

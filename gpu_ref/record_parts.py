@@ -88,7 +88,7 @@ def _streams(device: torch.device) -> Results:
 
 
 def _check_tiles(device: torch.device) -> Results:
-    """On a CPU, which emulates them, tests do that."""
+    """Tiles of the tensor-core kernel; nothing on a CPU, where the tests check the emulation."""
     if device.type == "cuda":
         for fmt in _formats():
             for comparison in check_tiles(fmt, device):

@@ -1,4 +1,4 @@
-"""The records of checks and benchmarks of the kernels; each says on what machine it was made."""
+"""The records of checks and benchmarks of the kernels, and of the machine that they ran on."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -38,13 +38,13 @@ class MachineRecord(Record):
     compiler: str
     """The compiler and its version."""
     flags: tuple[str, ...]
-    """Its flags."""
+    """The compiler's flags."""
     versions: Mapping[str, str | None]
     """Versions of the libraries."""
     system: str
     """The operating system."""
     date: str
-    """When, in UTC."""
+    """Date and time, in UTC."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,9 +80,9 @@ class CheckRecord(MachineRecord):
     different: int
     """Numbers whose bits differ."""
     kernels: tuple[ComparisonRecord, ...]
-    """By kernel, over all formats."""
+    """Comparisons of each kernel, over all formats."""
     comparisons: tuple[ComparisonRecord, ...]
-    """By kernel and format."""
+    """Comparisons of each kernel with each format."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +112,7 @@ class MemoryRun(_Run):
     block: int
     """Elements that share a scale."""
     repeats: int
-    """Runs, of which the median is taken."""
+    """Runs; the times are medians."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,13 +124,13 @@ class ProductRun(_Run):
     share_of_torch: float
     """Speed relative to torch.matmul."""
     times_plain: float | None
-    """Speed relative to the plain kernel; null if that did not run."""
+    """Speed relative to the plain kernel; null if the plain kernel did not run."""
     format: str
     """The format."""
     block: int
     """Elements that share a scale."""
     repeats: int
-    """Runs, of which the median is taken."""
+    """Runs; the times are medians."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,7 +142,7 @@ class _Codec(_Run):
     share_of_copy: float
     """Bytes per second relative to a copy of the weights."""
     repeats: int
-    """Runs, of which the median is taken."""
+    """Runs; the times are medians."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,8 +22,10 @@ class Columns(NamedTuple):
 
 
 class Accumulator(NamedTuple):
-    """A MAC and its accumulator values; ``arithmetic`` are the keyword arguments of
-    :func:`mac_stream`."""
+    """A MAC and its accumulator after each cycle (``held``).
+
+    ``arithmetic`` are the keyword arguments of :func:`mac_stream`.
+    """
 
     arithmetic: Mapping[str, Any]
     has_enable: bool

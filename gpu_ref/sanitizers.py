@@ -17,7 +17,7 @@ __all__ = [
 ]
 
 SECONDS = 1800
-# compute-sanitizer's own exit status; a differing number gives another one.
+# The exit status of compute-sanitizer if it finds an error. The smoke test has another one.
 FOUND = 86
 COMPUTE_TOOLS = ("memcheck", "racecheck", "synccheck")
 

@@ -19,7 +19,7 @@ _BYTES_PER_STEP = 2 + 1 + 8  # two codes, clear, the accumulator
 
 
 def stream_records(fmt: Format, device: torch.device) -> Iterator[JsonObject]:
-    """Steps a second of many accumulators side by side, each output kept."""
+    """Time the steps of many accumulators side by side; every step writes its accumulator."""
     streams, cycles = _SIZES[device.type]
     generator = torch.Generator(device).manual_seed(0)
 

@@ -68,7 +68,7 @@ class FormatTable(ctypes.Structure):
 
 
 class Context(ctypes.Structure):
-    """The device and threads for a call."""
+    """The device and the number of threads for a call."""
 
     _fields_ = (("device", c_int32), ("threads", c_int32), ("stream", c_void_p))
 
@@ -166,7 +166,7 @@ class Expand(ctypes.Structure):
 
 
 class Product(ctypes.Structure):
-    """``Product`` in expand.h."""
+    """``Product`` in product.h."""
 
     _fields_ = (
         ("a", c_void_p),

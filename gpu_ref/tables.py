@@ -1,7 +1,7 @@
 """Format tables as C++ headers for ``arithmetic.h``, generated from the formats.
 
-This follows the definition of the nearest value, independently of the golden model's encoder.
-Bisection over all floats finds the first float that belongs to the next higher value.
+The tables follow from the definition of the nearest value, not from the golden model's encoder.
+Bisection over all floats finds the first float that rounds to the next higher value.
 """
 
 import math
@@ -18,8 +18,8 @@ __all__ = ["format_header", "header_name", "tables_source"]
 
 MAX_CODES = 256
 NEVER = '__builtin_nanf("")'  # a threshold that no float reaches
-# The bits of the largest finite float. Positive floats are in the order of their bits; here a key
-# is those bits, negative for negative floats.
+# The bits of the largest finite float. A key is the bits of a float's magnitude, with the sign of
+# the float; keys are in the order of the floats.
 LAST_KEY = 0x7F7FFFFF
 SIGNIFICAND_BITS = 24
 SMALLEST_EXPONENT = -149
@@ -65,7 +65,7 @@ def _first_float_above(lower: Fraction, upper: Fraction, *, tie_goes_up: bool) -
         below, above = x - lower, upper - x
         return below > above or (below == above and tie_goes_up)
 
-    # `low` does not belong (or is below all floats), `high` does.
+    # `low` does not belong to the upper value, or is below all floats; `high` belongs to it.
     low, high = -LAST_KEY - 1, LAST_KEY
     while high - low > 1:
         middle = (low + high) // 2

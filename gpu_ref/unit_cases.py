@@ -30,7 +30,7 @@ _CANCELLING = 0.3
 
 
 def codes_of(generator: torch.Generator, fmt: Format, *shape: int) -> Tensor:
-    """Random codes; some rows have but one code, and some are mostly zero."""
+    """Random codes; some rows have only one code, and some are mostly zero; uint8."""
     codes = torch.randint(2**fmt.bits, shape, generator=generator, dtype=torch.uint8)
     if codes.numel():
         integers = torch.tensor(fmt.integers)
@@ -46,7 +46,7 @@ def codes_of(generator: torch.Generator, fmt: Format, *shape: int) -> Tensor:
 def scales_of(
     generator: torch.Generator, scale: ScaleCode, kind: str, *shape: int
 ) -> tuple[Tensor, Tensor]:
-    """Codes of the scales of A, then a function of the kind for W; uint8 of the shape."""
+    """Codes of scales of the given kind, for A and for W; uint8, each of ``shape``."""
     one, reach, top = scale.values.index(1), _REACH << scale.mantissa_bits, scale.nan_code
     ranges = {
         "middle": ((one - reach // 4, one + reach // 4),) * 2,
@@ -78,7 +78,7 @@ def cycles_of(
 ) -> Iterator[Cycles]:
     """Inputs of a unit for each kind of scales, with random clears and ends of blocks.
 
-    Many cycles nearly undo the one before, so that most bits cancel.
+    Many cycles add nearly the negative of the cycle before, so that most bits cancel.
     """
     generator = torch.Generator().manual_seed(seed)
     negated = _negated(weight)

@@ -101,7 +101,7 @@ def _products(formats: dict[str, Format], shapes: Sequence[Shape]) -> Iterator[_
 def _scales(
     generator: torch.Generator, scale: ScaleCode, kind: str, shape: Shape
 ) -> tuple[Tensor, Tensor]:
-    """Scales of A and of W, drawn apart."""
+    """Scales of A and of W, drawn independently."""
     blocks = -(-shape.k // shape.block)
     return (
         scales_of(generator, scale, kind, shape.m, blocks)[0],

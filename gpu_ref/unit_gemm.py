@@ -1,7 +1,7 @@
-"""Matrix products as dot-product units compute them, by the kernels, from packed codes.
+"""Matrix products as dot-product units compute them, by the kernels, on the CPU or a GPU.
 
-The functions take and return what those of :mod:`halfbyte.golden.unit_gemm` and
-:mod:`halfbyte.golden.dot_blackwell` do, on the CPU or on a GPU.
+The functions take and return the same as those of the same name in
+:mod:`halfbyte.golden.unit_gemm` and :mod:`halfbyte.golden.dot_blackwell`.
 """
 
 import torch
@@ -31,9 +31,9 @@ def unit_gemm(
     scale: ScaleCode | None,
     block: int,
 ) -> Tensor:
-    """``A W^T`` with one rounding to FP32 a block; (M, N) float32.
+    """``A W^T`` by units with FP32 accumulators, which round once per block; (M, N) float32.
 
-    Operands and errors as in :func:`halfbyte.golden.unit_gemm.unit_gemm`.
+    The operands and errors are those of :func:`halfbyte.golden.unit_gemm.unit_gemm`.
     """
     kind = fp32_unit(weight, activation, scale, block)
     operands = (a_codes, w_codes, a_scales, w_scales)
@@ -53,7 +53,7 @@ def integer_gemm(
 ) -> Tensor:
     """``A W^T`` by integer accumulators that add ``block`` products a cycle; (M, N) int64.
 
-    Operands and errors as in :func:`halfbyte.golden.unit_gemm.integer_gemm`.
+    The operands and errors are those of :func:`halfbyte.golden.unit_gemm.integer_gemm`.
     """
     kind = unit(INTEGER, weight, activation, acc_width=acc_width, overflow=overflow)
     return _multiply(kind, a_codes, w_codes, None, None, activation, weight, None, block)[0]
@@ -74,7 +74,7 @@ def exact_gemm(
 ) -> tuple[Tensor, Tensor]:
     """``A W^T`` in fixed point, (M, N) int64, and whether each result is NaN, (M, N) bool.
 
-    Operands, units and errors as in :func:`halfbyte.golden.unit_gemm.exact_gemm`.
+    The operands, units and errors are those of :func:`halfbyte.golden.unit_gemm.exact_gemm`.
     """
     kind = exact_unit(weight, activation, scale, acc_width, window)
     operands = (a_codes, w_codes, a_scales, w_scales)
@@ -94,7 +94,7 @@ def blackwell_gemm(
 ) -> Tensor:
     """``A W^T`` by the published model of Blackwell's tensor core; (M, N) float32.
 
-    Operands and errors as in :mod:`halfbyte.golden.dot_blackwell`.
+    The operands and errors are those of :func:`halfbyte.golden.dot_blackwell.blackwell_gemm`.
     """
     check_blackwell(weight, activation, scale, block)
     kind = unit(BLACKWELL, weight, activation, scale=scale)

@@ -7,7 +7,7 @@ from halfbyte.area import SynthesisRecord
 from halfbyte.base import Json, UserError, write_atomically
 from halfbyte.base.figures import picture, scaled
 from halfbyte.base.look import OWN_LOOK, Look
-from halfbyte.base.tables import write_rows
+from halfbyte.base.tables import markdown_table, write_rows
 from halfbyte.formats import bundled
 from halfbyte.formats.writing import format_text
 from halfbyte.pareto.exploration import Candidate, Findings
@@ -50,7 +50,7 @@ def write_exploration(
     written += write_rows(folder / "candidates", rows)
     written += write_rows(folder / "designs", [_flat(record) for record in records])
     written.append(folder / "frontier.md")
-    write_atomically(written[-1], _markdown(findings))
+    write_atomically(written[-1], markdown_table(*summary_rows(findings)))
     for each in findings.frontier:
         if each.format.name not in named:
             written.append(folder / "formats" / f"{each.format.name}.yaml")
@@ -80,12 +80,13 @@ def _groups(findings: Findings) -> list[list[Candidate]]:
 def summary_rows(findings: Findings) -> tuple[list[str], list[list[str]]]:
     """Columns and rows of the frontier and the shipped formats, by ascending area.
 
-    Columns that start with ``>`` are right-aligned.
+    Columns that start with ``>`` are right-aligned. In a narrow terminal, those that start with
+    ``~`` are left out.
     """
     named = _shipped_titles(findings)
-    columns = ["format", ">quantum", ">acc", ">area µm²", ">over base", "architecture"]
-    columns += [f">dB, {parent.name}" for parent in findings.parents]
-    columns += ["no larger and no less accurate", "proof"]
+    columns = ["format", "~>quantum", "~>acc", ">area µm²", "~>over base", "~architecture"]
+    columns += [f">dB,\n{parent.name}" for parent in findings.parents]
+    columns += ["~no larger and no less accurate", "proof"]
     rows = []
     for each in findings.shown:
         better = findings.dominator(each)
@@ -110,14 +111,6 @@ def _over_base(findings: Findings, candidate: Candidate) -> str:
         return "-"
     (base,) = (each for each in findings.candidates if each.format is candidate.base)
     return f"{100 * (candidate.area_um2 / base.area_um2 - 1):+.1f} %"
-
-
-def _markdown(findings: Findings) -> str:
-    columns, rows = summary_rows(findings)
-    titles = [column.removeprefix(">") for column in columns]
-    marks = ["--:" if column.startswith(">") else "---" for column in columns]
-    text = [f"| {' | '.join(line)} |\n" for line in (titles, *rows)]
-    return "".join([text[0], f"|{'|'.join(marks)}|\n", *text[1:]])
 
 
 def _caption(findings: Findings, note: str) -> str:

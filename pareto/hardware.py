@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from halfbyte.area import SynthesisRecord
 from halfbyte.area.search.array_records import ArrayRecord
 from halfbyte.area.search.dot_records import DotRecord
+from halfbyte.rtl.array import Dataflow
 
 __all__ = [
     "HardwareRecord",
@@ -29,8 +30,12 @@ def area_parts(record: HardwareRecord) -> dict[str, float | None]:
     """Area by part, in um^2 per product of a cycle."""
     if isinstance(record, ArrayRecord):
         unit = record.unit_um2 / record.lanes
-        skew = record.skew_um2 / (record.rows * record.columns * record.lanes)
-        return {"units": unit, "registers": record.um2_per_mac - unit - skew, "skew": skew}
+        macs = record.rows * record.columns * record.lanes
+        skew = record.skew_um2 / macs
+        back = record.return_um2 / macs
+        registers = record.um2_per_mac - unit - skew - back
+        parts = {"units": unit, "registers": registers, "skew": skew, "return": back}
+        return {name: area for name, area in parts.items() if area or name != "return"}
     if isinstance(record, DotRecord):
         registers = record.register_um2 / record.lanes
         rest = record.um2_per_lane - record.lane_um2 - registers
@@ -47,6 +52,11 @@ def scale_of(record: HardwareRecord) -> str | None:
     return record.scale if isinstance(record, DotRecord) else None
 
 
+def _keeps_weights(record: HardwareRecord) -> bool:
+    """Whether it is a weight-stationary array."""
+    return isinstance(record, ArrayRecord) and record.dataflow == Dataflow.WEIGHT.value
+
+
 def unit_title(record: HardwareRecord) -> str:
     """The hardware in words, without the formats: ``unit of 32 lanes, e8m0 scales``."""
     if not isinstance(record, DotRecord):
@@ -56,7 +66,8 @@ def unit_title(record: HardwareRecord) -> str:
     if isinstance(record, ArrayRecord):
         title = f"array of {record.rows} x {record.columns} units of {lanes}"
     block = f" in blocks of {record.block}" if record.block != record.lanes else ""
-    return f"{title}, {record.scale} scales{block}" if record.scale else title
+    title += f", {record.scale} scales{block}" if record.scale else ""
+    return f"{title}, weight-stationary" if _keeps_weights(record) else title
 
 
 def file_tag(record: HardwareRecord) -> str:
@@ -69,6 +80,8 @@ def file_tag(record: HardwareRecord) -> str:
     if record.scale:
         words.append(record.scale)
         words += [f"block{record.block}"] if record.block != record.lanes else []
+    if isinstance(record, ArrayRecord) and _keeps_weights(record):
+        words.append(f"weight{record.depth}")
     return "_".join(words)
 
 

@@ -10,12 +10,14 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, NullFormatter
 from scipy.optimize import isotonic_regression
 
+from halfbyte.area.search.array_records import ArrayRecord
 from halfbyte.base import Json, UserError
 from halfbyte.base.figures import picture, scaled
 from halfbyte.base.look import OWN_LOOK, Look
 from halfbyte.base.tables import write_rows
 from halfbyte.formats import Format
 from halfbyte.pareto.hardware import HardwareRecord, area_per_mac, unit_title
+from halfbyte.rtl.array import Dataflow
 
 __all__ = ["BASELINE", "Level", "level_rows", "spread", "write_levels"]
 
@@ -72,7 +74,7 @@ def level_rows(levels: Sequence[Level]) -> list[dict[str, Json]]:
         for level in levels:
             row[f"{level.name}_um2_per_lane"] = level.areas[record.format]
             row[f"{level.name}_over_{BASELINE}"] = round(level.relative[record.format], 4)
-        rows.append({**row, "technology": record.technology})
+        rows.append({**row, "technology": record.technology, **_dataflow(levels)})
     return rows
 
 
@@ -81,19 +83,32 @@ def write_levels(
 ) -> list[Path]:
     """Write the plot and its data (CSV, JSON) to ``folder``; returns the files.
 
+    Their names have the technology, and the dataflow of weight-stationary arrays.
+
     Raises UserError if a netlist is not proved, or E2M1 is missing.
     """
     unproved = [each.format for level in levels for each in level.records if not each.is_proved]
     if unproved:
         raise UserError(f"Only proved netlists are plotted; not proved: {', '.join(unproved)}")
     technology = levels[0].records[0].technology
-    path = folder / f"levels_{technology}"
+    dataflow = _dataflow(levels).get("dataflow")
+    suffix = "_weight" if dataflow == Dataflow.WEIGHT.value else ""
+    path = folder / f"levels_{technology}{suffix}"
     drawn_formats = [fmt for fmt in formats if fmt.bits <= _MOST_BITS] or list(formats)
     title = "Area per lane, over that of E2M1"
     with picture(*_SIZE_INCHES, title=title, caption=_caption(levels), look=look) as drawn:
         _draw(drawn.figure.add_subplot(), levels, drawn_formats)
         written = drawn.save(path)
     return [*written, *write_rows(path, level_rows(levels))]
+
+
+def _dataflow(levels: Sequence[Level]) -> dict[str, Json]:
+    """Dataflow and depth of the arrays; empty without arrays."""
+    for level in levels:
+        first = level.records[0]
+        if isinstance(first, ArrayRecord):
+            return {"dataflow": first.dataflow, "depth": first.depth}
+    return {}
 
 
 def _caption(levels: Sequence[Level]) -> str:

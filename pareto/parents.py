@@ -49,6 +49,9 @@ def find_parent(name: str, on_progress: Progress = unheard) -> Parent:
 
 
 def _of_model(name: str, on_progress: Progress) -> Parent:
+    from halfbyte.accuracy.models.reference import check_source
+
+    check_source(name)
     from halfbyte.accuracy.profile import nus_of_weights, open_source, profile_model
 
     source = open_source(name)

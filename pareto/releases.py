@@ -10,9 +10,11 @@ from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, StrMethodF
 from halfbyte.base import Record, UserError, parse_json
 from halfbyte.base.figures import legend_above, picture, scaled
 from halfbyte.base.look import OWN_LOOK, Look
+from halfbyte.base.user_files import read_start
 
 __all__ = ["ReleaseRecord", "read_releases", "release_rows", "write_releases"]
 
+_MAX_BYTES = 2**20  # of a record
 _SIZE_INCHES = (9.0, 4.6)
 # Okabe and Ito's colours, which colour-blind readers can tell apart; then other markers.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -55,7 +57,7 @@ def read_releases(paths: Sequence[Path]) -> list[ReleaseRecord]:
     records = []
     for path in paths:
         try:
-            records.append(ReleaseRecord.from_json(parse_json(path.read_text(encoding="utf-8"))))
+            records.append(ReleaseRecord.from_json(parse_json(read_start(path, _MAX_BYTES))))
         except (OSError, ValueError, UserError) as error:
             raise UserError(f"{path} is no record of a release: {error}") from None
     if not records:

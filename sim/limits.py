@@ -24,11 +24,11 @@ class Step:
 
 
 def walk_to_limits(spec: MacSpec, max_cycles: int = MAX_CYCLES) -> list[Step]:
-    """Products of one sign up to the upper limit, beyond it and back; then the lower limit.
+    """A walk to the upper limit, beyond it and back; then the same at the lower limit.
 
-    The last steps before a limit are the smallest products of that sign, so that the sum lands on
-    the limit itself if possible, and then crosses it by as little as possible. A limit is left out
-    if no product has its sign, or if it is more than ``max_cycles`` away.
+    The last steps before a limit are the smallest products of that sign. So the sum lands on the
+    limit itself if possible, and then crosses it by as little as possible. A limit is left out if
+    no product has its sign, or if it is more than ``max_cycles`` products away.
     """
     half = 1 << (spec.width - 1)
     steps: list[Step] = []
@@ -71,8 +71,8 @@ def _pairs_by_magnitude(spec: MacSpec, sign: int) -> list[tuple[tuple[int, int],
 def expected_after(spec: MacSpec, steps: list[Step]) -> list[int]:
     """The golden model's accumulator after each step.
 
-    All products of a step have one sign. So it makes no difference whether the sum is limited
-    after each of them or after all.
+    All products of a step have one sign. So wrapping or saturating after each product gives the
+    same result as once after all of them.
     """
     acc, seen = 0, []
     for step in steps:

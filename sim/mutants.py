@@ -1,4 +1,7 @@
-"""A test of the regression itself: it runs on mutants of the MACs and must catch each of them."""
+"""A test of the regression itself: it runs on mutants of the MACs and must catch each of them.
+
+A mutant is a MAC with one fault in its RTL.
+"""
 
 import json
 import time
@@ -78,7 +81,7 @@ class MutantLike(Protocol):
 
 
 class MutantBench:
-    """The regression of one MAC in all its variants, as a test of itself.
+    """Runs the regression of one MAC, in all its variants, on mutants.
 
     Parameters
     ----------
@@ -109,10 +112,11 @@ class MutantBench:
         cycles: int,
         start: float,
     ) -> list[MutantRecord]:
-        """Run the regression on every mutant that is not ``equivalent``: a record for each MAC.
+        """Run the regression on the mutants; return a record for each MAC.
 
-        ``verilog`` has the modules of :attr:`macs` with a port ``mutant`` of ``select_bits``;
-        ``start`` is when the work on them began. Raises as :func:`run_mutants`.
+        Mutants whose numbers are in ``equivalent`` are left out. ``verilog`` has the modules of
+        :attr:`macs`, each with a port ``mutant`` of ``select_bits``. ``start`` is the time, by
+        ``time.monotonic()``, when the work on them began. Raises as :func:`run_mutants`.
         """
         design, layout = self._design, self._layout
         top = top_verilog(layout, mutant_bits=select_bits)

@@ -1,6 +1,6 @@
-"""The plan of one simulation, as files: made by the runner, read inside the simulator.
+"""The plan of one simulation: the runner writes it to files, which the simulator reads.
 
-This file avoids PyTorch: the simulator only reads arrays, so it starts in a fraction of a second.
+This module avoids PyTorch, so that the simulator starts in a fraction of a second.
 """
 
 import json
@@ -30,7 +30,8 @@ MUTANTS, CAUGHT = "mutants.json", "caught.json"
 SCENARIOS = ("pairs", "extremes", "limits", "clears", "random")
 # Width of the bench's stimulus port: two codes of at most 8 bits, clear and enable fit.
 STIMULUS_BITS = 32
-# Verilator keeps wide ports in words of this size; whole words give most formats one header.
+# Verilator keeps wide ports in words of this size. With whole words, the models of most formats
+# have the same header, so that builds can share compiled files.
 WORD_BITS = 32
 
 
@@ -47,7 +48,7 @@ class PlanLike(Protocol):
 
 @dataclass(frozen=True)
 class Field:
-    """One accumulator on the bench's result port; ``enable`` says that it has an enable port."""
+    """One accumulator on the bench's result port; ``enable``: whether it has an enable port."""
 
     name: str
     width: int
@@ -150,7 +151,7 @@ class Plan:
         return self.products_until(len(self.stimulus))
 
     def products_until(self, cycles: int) -> int:
-        """Products among the first ``cycles``; without enable, an accumulator takes none."""
+        """Products that all accumulators take in the first ``cycles``: none while enable is low."""
         enable_bit = self.layout.w_bits + self.layout.a_bits + 1
         enabled = int((self.stimulus[:cycles] >> enable_bit & 1).sum())
         return sum(enabled if field.enable else cycles for field in self.layout.fields)

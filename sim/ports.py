@@ -34,9 +34,10 @@ def _offsets(widths: Mapping[str, int]) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class PortMap:
-    """Ports of a module by name with their widths, the clock ``clk`` left out.
+    """The ports of a module and their widths, without the clock ``clk``.
 
-    In ``stimulus`` and ``result`` they lie one after the other, the first lowest.
+    The inputs lie one after the other in ``stimulus``, and the outputs in ``result``; the first is
+    lowest.
     """
 
     inputs: Mapping[str, int]
@@ -53,7 +54,7 @@ class PortMap:
         return _offsets(self.outputs)
 
     def verilog(self, module: str) -> str:
-        """The module ``bench``, with a ``module`` in it whose ports are these."""
+        """Verilog of the module ``bench`` around ``module``, which has these ports."""
         wires, connections = [], []
         for name, offset in self.input_offsets.items():
             high = offset + self.inputs[name] - 1

@@ -54,7 +54,7 @@ class Processes:
         return process
 
     def end(self) -> None:
-        """Kill everything that runs, and start nothing any more."""
+        """Kill everything that runs, and start nothing from then on."""
         with self._lock:
             self._ended = True
             for process in self._running:

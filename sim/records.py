@@ -26,11 +26,11 @@ class Coverage(Record):
     """What a regression covered of one accumulator."""
 
     code_pairs: int
-    """Pairs of codes that it took."""
+    """Pairs of codes that occurred."""
     all_code_pairs: int
-    """All pairs that there are."""
+    """Pairs of codes that exist."""
     corners: Mapping[str, int]
-    """By corner: clock cycles in which it was met."""
+    """Clock cycles in which each corner occurred."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +50,7 @@ class SimulationRecord(Record):
     terms: int
     """Products that a lossless accumulator holds."""
     acc_width: int
-    """Width of the accumulator, in bits. More are simulated beside it."""
+    """Width of the accumulator, in bits. Others are simulated beside it."""
     overflow: str
     """What the accumulator does on overflow: wrap or saturate."""
     enable: bool
@@ -64,7 +64,7 @@ class SimulationRecord(Record):
     cycles: int
     """Cycles of a random scenario."""
     scenarios: Mapping[str, int]
-    """By scenario: products that were compared."""
+    """Products that were compared in each scenario."""
     coverage: Coverage
     """What the scenarios covered of this accumulator."""
     products: int
@@ -80,12 +80,12 @@ class SimulationRecord(Record):
     seconds: float
     """Time that everything took, in s."""
     products_per_second: int
-    """Products per second, everything included."""
+    """Products per second of the total time."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DutRecord(SimulationRecord):
-    """The same of a user's own RTL."""
+    """A user's own RTL that agreed with the golden model in every cycle of every scenario."""
 
     module: str
     """The module that was simulated."""
@@ -95,7 +95,7 @@ class DutRecord(SimulationRecord):
 
 @dataclass(frozen=True, kw_only=True)
 class NetlistSimulationRecord(SimulationRecord):
-    """The same of a MAC's netlist."""
+    """A MAC's netlist that agreed with the golden model in every cycle of every scenario."""
 
     technology: str
     """The cell library."""
@@ -109,7 +109,7 @@ class NetlistSimulationRecord(SimulationRecord):
 
 @dataclass(frozen=True, kw_only=True)
 class DecoderSimulationRecord(Record):
-    """A DFloat11 decoder that agreed with codec and reference."""
+    """A DFloat11 decoder that agreed with the codec and the scalar reference."""
 
     unit: str
     """What was simulated."""
@@ -128,7 +128,7 @@ class DecoderSimulationRecord(Record):
     seed: int
     """Seed of the random stimulus."""
     scenarios: Mapping[str, int]
-    """By scenario: results that were compared."""
+    """Results that were compared in each scenario."""
     checks: int
     """All results that were compared."""
     weights: int
@@ -158,7 +158,7 @@ class Bf16SimulationRecord(Record):
     seed: int
     """Seed of the random stimulus."""
     scenarios: Mapping[str, int]
-    """By scenario: results that were compared."""
+    """Results that were compared in each scenario."""
     checks: int
     """All results that were compared."""
     passed: bool
@@ -218,7 +218,7 @@ class DotMutantRecord(DotFields):
     seed: int
     """Seed by which mutants and stimulus are drawn."""
     cycles: int
-    """About the cycles of a scenario."""
+    """Approximate number of cycles of a scenario."""
     mutants: int
     """Mutants that were made."""
     equivalent: int
@@ -226,7 +226,7 @@ class DotMutantRecord(DotFields):
     caught: int
     """Mutants that the regression caught."""
     caught_by: Mapping[str, int]
-    """By scenario: mutants that it was the first to catch."""
+    """Mutants that each scenario was the first to catch."""
     survivors: tuple[str, ...]
     """The changes in mutants that the regression did not catch."""
     versions: Mapping[str, str | None]
@@ -268,7 +268,7 @@ class MutantRecord(Record):
     caught: int
     """Mutants that the regression caught."""
     caught_by: Mapping[str, int]
-    """By scenario: mutants that it was the first to catch."""
+    """Mutants that each scenario was the first to catch."""
     survivors: tuple[str, ...]
     """The changes in mutants that the regression did not catch."""
     versions: Mapping[str, str | None]
@@ -288,7 +288,7 @@ class DotSimulationRecord(DotFields):
     seed: int
     """Seed of the random stimulus."""
     scenarios: Mapping[str, int]
-    """By scenario: products that were compared."""
+    """Products that were compared in each scenario."""
     products: int
     """All products that were compared."""
     products_per_second: int

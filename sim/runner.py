@@ -28,8 +28,7 @@ SEED_BITS = 32
 
 
 def _plan(stream: Stream, macs: Mapping[str, MacSpec], layout: Layout) -> Plan:
-    """Pack a stream for the ports of the bench, and compute the expected results with the golden
-    model."""
+    """Pack a stream for the ports of the bench, and compute the golden model's results."""
     columns = (stream.w, stream.a, stream.clear, stream.enable)
     codes = layout.w_bits + layout.a_bits
     offsets = (0, layout.w_bits, codes, codes + 1)
@@ -58,11 +57,11 @@ def run_regression(
 ) -> SimulationRecord:
     """Simulate the MAC of two formats against the golden model; return the record.
 
-    All :func:`halfbyte.rtl.variants` of the MAC run side by side on the same stream. A product
-    counts as checked when one of them was compared with the golden model in the cycle after it
-    took that product. ``seconds`` covers everything: export, build (part of it in
-    ``build_seconds``), expectations, simulation. With ``netlists`` these replace the RTL, and
-    nothing else changes.
+    All :func:`halfbyte.rtl.variants` of the MAC run side by side on the same stream. An accumulator
+    that takes a product is compared with the golden model in the next cycle; then the product
+    counts as checked. ``seconds`` covers export, expected results, build and simulation;
+    ``build_seconds`` only the build. If ``netlists`` are given, they are simulated in place of the
+    RTL.
 
     Raises
     ------
@@ -117,9 +116,9 @@ def simulate_macs(
 ) -> SimulationRecord:
     """Simulate module ``bench`` in ``verilog`` around ``macs``; return the record.
 
-    The record is about the one that is called ``given``, or else the first. ``start`` is when the
-    work on them began, ``junit`` a file for the results as JUnit XML. Raises as
-    :func:`run_regression`.
+    The record is about the MAC named ``given``, or else the first. ``start`` is the time, by
+    ``time.monotonic()``, when the work on them began. ``junit`` is a file for the results as JUnit
+    XML. Raises as :func:`run_regression`.
     """
     start = time.monotonic() if start is None else start
     subject = "given" if "given" in macs else next(iter(macs))
@@ -167,11 +166,11 @@ def run_many(
 ) -> list[SimulationRecord]:
     """:func:`run_regression` of every design, ``jobs`` at a time; records in order of designs.
 
-    ``netlists``, one for each design, are simulated in place of the RTL.
+    ``netlists``, one for each design, are simulated in place of the RTL. ``on_progress`` gets the
+    number of finished designs, the number of all designs, and the weight format of the last.
 
-    ``on_progress`` gets the number of finished designs, of all, and the name of the last. If a
-    design differs from the golden model, the others are still simulated; then one SimulationError
-    reports all that differ. Any other error, or an interrupt, ends everything.
+    If a design differs from the golden model, the others are still simulated. Then one
+    SimulationError reports all that differ. Any other error, or an interrupt, ends everything.
     """
     check_simulator(simulator)
     processes = Processes()

@@ -28,11 +28,11 @@ Flags = NDArray[np.bool_]
 
 # Products in the short sums of the scenario "clears".
 SHORT_SUM = 8
-# Random cycles with one probability of clear, and the probabilities in turn.
+# Random cycles in a row with one probability of clear, and the probabilities in turn.
 SEGMENT = 500
 CLEAR_PROBABILITIES = (1 / 2, 1 / 8, 1 / 64, 0)
 ENABLE_PROBABILITY = 3 / 4
-# Most products of a walk to a limit: some seconds of cocotb.
+# The longest walk to a limit, in products. It takes cocotb some seconds.
 MAX_WALK = 2**20
 
 
@@ -79,15 +79,16 @@ def _always(count: int) -> Flags:
 
 
 def all_pairs(weight: Format, activation: Format) -> Stream:
-    """Every pair of codes, each as a sum of its own."""
+    """Every pair of codes once; each product is a separate sum."""
     w, a = _pairs(weight, activation)
     return Stream(w, a, clear=_always(len(w)), enable=_always(len(w)))
 
 
 def extremes(weight: Format, activation: Format, terms: int) -> Stream:
-    """``terms`` worst products of either sign, up to the two ends of the lossless accumulator.
+    """Two sums that reach the ends of the lossless accumulator: ``terms`` products each.
 
-    Where several pairs of codes have the worst product, they take turns.
+    All products of the first sum are the highest that there are, and those of the second the
+    lowest. If several pairs of codes have that product, they take turns.
     """
     sums = [(np.resize(w, terms), np.resize(a, terms)) for w, a in _worst_pairs(weight, activation)]
     w, a = (np.concatenate(columns) for columns in zip(*sums, strict=True))
@@ -96,9 +97,9 @@ def extremes(weight: Format, activation: Format, terms: int) -> Stream:
 
 
 def clears(weight: Format, activation: Format, generator: np.random.Generator) -> Stream:
-    """Short sums with a clear at every position, with and without an enabled clear.
+    """Short sums with a second clear at every position, first with enable, then without.
 
-    Products of zero are avoided if the formats allow, since they would hide a clear.
+    Products of zero are avoided, since they would hide a clear.
     """
     sums = 2 * SHORT_SUM
     position = np.arange(SHORT_SUM)
@@ -116,8 +117,7 @@ def clears(weight: Format, activation: Format, generator: np.random.Generator) -
 def random_cycles(
     weight: Format, activation: Format, cycles: int, generator: np.random.Generator
 ) -> Stream:
-    """Uniform codes with random clears, alternately frequent and rare, and random pauses of
-    enable."""
+    """Uniform codes, random clears that are frequent or rare in turn, random pauses of enable."""
     segments = np.arange(cycles) // SEGMENT % len(CLEAR_PROBABILITIES)
     clear = generator.random(cycles) < np.array(CLEAR_PROBABILITIES)[segments]
     enable = generator.random(cycles) < ENABLE_PROBABILITY
@@ -145,10 +145,9 @@ def limits(specs: Iterable[MacSpec]) -> Stream:
 
 
 def streams(macs: Sequence[MacSpec], *, cycles: int, seed: int) -> dict[str, Stream]:
-    """The stream of every scenario for MACs of the same formats; equal arguments give equal
-    streams.
+    """The stream of every scenario, for MACs of the same formats.
 
-    All take the number of terms of the first MAC.
+    Equal arguments give equal streams. The number of terms is that of the first MAC.
     """
     weight, activation, terms = macs[0].weight, macs[0].activation, macs[0].terms
     for_clears, for_cycles = np.random.default_rng(seed).spawn(2)

@@ -57,10 +57,9 @@ class Scoreboard:
         self.cycles += 1
 
     def report(self, acc: int | str) -> str:
-        """Describe a mismatch in the next cycle: decoded inputs, and every accumulator that
-        differs.
+        """Describe a mismatch in the next cycle: the inputs, and every accumulator that differs.
 
-        ``acc`` is the whole result port; text if it has bits that are neither 0 nor 1.
+        ``acc`` is the value of the whole result port, or its text if a bit is neither 0 nor 1.
         """
         layout, cycle = self._plan.layout, self.cycles
         lines = [

@@ -1,4 +1,4 @@
-"""One simulation of given Verilog against given plans, in a folder of its own."""
+"""Runs one simulation of given Verilog against given plans, in a new folder."""
 
 import sys
 import tempfile
@@ -30,7 +30,7 @@ KEPT_SECONDS = 24 * 3600
 
 @dataclass(frozen=True)
 class Outcome:
-    """Reports of the bench by scenario, the waveform file if asked for, seconds of building."""
+    """The bench's reports by scenario, the waveform file if requested, and the build's seconds."""
 
     reports: dict[str, dict[str, Any]]
     waves: Path | None
@@ -64,11 +64,10 @@ def simulation_run(
     test_filter: str | None = None,
     files: Mapping[str, str] | None = None,
 ) -> Iterator[Run]:
-    """Build and run the tests of ``test_module``; results of an earlier run are never returned.
+    """Build the simulation and run the tests of ``test_module`` in a new folder.
 
-    Every run has a new folder under ``build_dir()/sim/name``, with the plans and ``files`` (text by
-    file name). The folder and its log are kept only if the run, or what the caller does with it,
-    fails.
+    The folder lies under ``build_dir()/sim/name`` and holds the plans and ``files`` (text by file
+    name). The folder and its log are kept only if the run, or what the caller does with it, fails.
 
     Raises ToolError as :func:`build` does.
     """
@@ -114,9 +113,9 @@ def simulate(
 ) -> Outcome:
     """Simulate module ``bench`` in ``verilog`` against the plans.
 
-    ``name`` names the design's folder. The tests of ``test_module`` run whose names match
-    the regular expression ``test_filter``. The results of cocotb are written to ``junit`` as
-    JUnit XML, also if a test failed.
+    ``name`` names the design's folder. If ``test_filter`` is given, only the tests whose names
+    match that regular expression run. cocotb's results are written to ``junit`` as JUnit XML, even
+    if a test failed.
 
     Raises SimulationError and ToolError as :func:`confirmed` and :func:`simulation_run` do.
     """

@@ -115,8 +115,7 @@ def simulator_version(name: str) -> dict[str, str | None]:
 
 
 def clean_environment(**extra: str) -> dict[str, str]:
-    """The environment of a build or a simulation: the caller's, without variables that would change
-    it."""
+    """The caller's environment and ``extra``, without what would change a build or a simulation."""
     kept = {
         name: text
         for name, text in os.environ.items()

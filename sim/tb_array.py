@@ -1,27 +1,27 @@
 """cocotb test of a systolic array: every result that leaves it, against the golden model."""
 
-import json
 import os
 from pathlib import Path
 from typing import Any
 
 import cocotb
-from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, RisingEdge
 
 from halfbyte.sim.array.plan import ArrayPlan
+from halfbyte.sim.harness import reported, start_clock
 from halfbyte.sim.plan import FOLDER_VARIABLE
 from halfbyte.sim.scoreboard import MismatchError
 
 __all__ = ["agrees_with_golden_model"]
 
-CLOCK_PERIOD_NS = 10
 SCENARIO = "product"
 
 
 async def _drive_and_check(dut: Any, plan: ArrayPlan) -> int:
-    """Apply each row after a rising edge; read the outputs on the falling edge. Returns the number
-    of results compared."""
+    """Apply each row after a rising edge, and read the outputs on the falling edge.
+
+    Returns the number of results that were compared.
+    """
     at = plan.ports.output_offsets
     rising, falling = RisingEdge(dut.clk), FallingEdge(dut.clk)
     bits, mask = plan.result_bits, (1 << plan.result_bits) - 1
@@ -68,14 +68,7 @@ async def agrees_with_golden_model(dut: Any) -> None:
     """Every result that leaves the array is the golden model's."""
     folder = Path(os.environ[FOLDER_VARIABLE])
     plan = ArrayPlan.load(folder, SCENARIO)
-    Clock(dut.clk, CLOCK_PERIOD_NS, unit="ns").start(start_high=False)
-    checked, mismatch = 0, None
-    try:
-        checked = await _drive_and_check(dut, plan)
-    except MismatchError as error:
-        mismatch = str(error)
-        raise
-    finally:
-        report = {"products": checked, "mismatch": mismatch}
-        (folder / f"{SCENARIO}.report.json").write_text(json.dumps(report))
-    assert checked == plan.products
+    start_clock(dut)
+    with reported(folder, SCENARIO) as report:
+        report.products = await _drive_and_check(dut, plan)
+    assert report.products == plan.products

@@ -1,27 +1,25 @@
 """cocotb tests of the BF16 MAC: every scenario against the golden model."""
 
-import json
 import os
 from pathlib import Path
 from typing import Any
 
 import cocotb
-from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, RisingEdge
 
 from halfbyte.sim.bf16.plan import SCENARIOS, Bf16Plan
+from halfbyte.sim.harness import reported, start_clock
 from halfbyte.sim.plan import FOLDER_VARIABLE
 from halfbyte.sim.scoreboard import MismatchError
 
 __all__ = ["agrees_with_golden_model"]
 
-CLOCK_PERIOD_NS = 10
-
 
 async def _drive_and_check(dut: Any, plan: Bf16Plan, scenario: str) -> int:
     """Apply each row after a rising edge; the accumulator has its result after the next one.
 
-    It is read on the falling edge before the one that overwrites it. Returns the rows compared.
+    The bench reads the result on the falling edge that follows. Returns the number of rows
+    compared.
     """
     at = plan.ports.input_offsets
     rising, falling = RisingEdge(dut.clk), FallingEdge(dut.clk)
@@ -47,14 +45,7 @@ async def agrees_with_golden_model(dut: Any, scenario: str) -> None:
     """The accumulator equals the golden model's after every cycle."""
     folder = Path(os.environ[FOLDER_VARIABLE])
     plan = Bf16Plan.load(folder, scenario)
-    Clock(dut.clk, CLOCK_PERIOD_NS, unit="ns").start(start_high=False)
-    checked, mismatch = 0, None
-    try:
-        checked = await _drive_and_check(dut, plan, scenario)
-    except MismatchError as error:
-        mismatch = str(error)
-        raise
-    finally:
-        report = {"products": checked, "mismatch": mismatch}
-        (folder / f"{scenario}.report.json").write_text(json.dumps(report))
-    assert checked == plan.products
+    start_clock(dut)
+    with reported(folder, scenario) as report:
+        report.products = await _drive_and_check(dut, plan, scenario)
+    assert report.products == plan.products

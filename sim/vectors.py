@@ -1,4 +1,4 @@
-"""Test vectors that a plain Verilog bench can read, and such a bench."""
+"""Test vectors of a MAC in a text file, and a plain Verilog bench that applies them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,7 +29,7 @@ _VECTORS_HEAD = """\
 // w: {w_title}; a: {a_title}; acc: {acc_width} bits, two's complement, overflow {overflow}.
 // First word: the number of vectors that follow. Then one vector a line:
 //   {columns}
-// Hold the other columns for so many clock cycles; acc is what the register holds after the last.
+// The inputs are held for that number of clock cycles; acc is the register after the last of them.
 // Scenarios: all code pairs; {worst} worst products of either sign; clears; {cycles} random
 // cycles (seed {seed}); sums that walk to the limits of acc, beyond them and back.
 // Limits reached: {limits}.
@@ -129,9 +129,10 @@ def _hex(words: Sequence[int], bits: int) -> list[str]:
 def write_vectors(spec: MacSpec, path: Path, *, seed: int = 0) -> int:
     """Write the vectors of a MAC to ``path``; return how many.
 
-    A text file for ``$readmemh``: comments, the number of vectors, then one line each with the
-    clock cycles that it is held, w, a, clear, enable (if there is such a port) and the expected
-    acc, in hexadecimal. The same arguments give the same file.
+    The file is text for ``$readmemh``: comments, the number of vectors, then a line for each
+    vector. The line has, in hexadecimal: the clock cycles for which the inputs are held, w, a,
+    clear, enable (if there is such a port), and the expected acc. The same arguments give the same
+    file.
     """
     weight, activation = spec.weight, spec.activation
     stream, walk = _stream(weight, activation, spec.terms, seed), walk_to_limits(spec)
@@ -171,7 +172,7 @@ def _limits(spec: MacSpec, walk: Sequence[Step]) -> str:
     if walks == 2:
         return "both"
     reason = f"no product has its sign, or it is more than {MAX_CYCLES} products away"
-    return f"one; of the other, {reason}" if walks else f"none; of each, {reason}"
+    return f"one; for the other, {reason}" if walks else f"none; for each, {reason}"
 
 
 def _word_bits(acc_width: int, count: int) -> int:
@@ -180,9 +181,9 @@ def _word_bits(acc_width: int, count: int) -> int:
 
 
 def write_bench(spec: MacSpec, path: Path, *, vectors: str, count: int) -> None:
-    """Write a self-checking Verilog bench of a MAC; its own module is ``path``'s stem.
+    """Write a self-checking Verilog bench of a MAC to ``path``; its module has the file's stem.
 
-    ``vectors`` is the name of the file of ``count`` vectors that :func:`write_vectors` wrote.
+    ``vectors`` is the name of the file that :func:`write_vectors` wrote, with ``count`` vectors.
     """
     text = _BENCH.format(
         module=spec.name,

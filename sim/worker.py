@@ -1,6 +1,6 @@
-"""Runs cocotb in a process of its own: ``python -m halfbyte.sim.worker``, job as JSON.
+"""Runs cocotb in a separate process: ``python -m halfbyte.sim.worker JOB``, with the job as JSON.
 
-cocotb's runner reads the environment and may end the process; here it can do both.
+cocotb's runner reads the environment and may end the process. In a separate one, it can do both.
 """
 
 import json
@@ -14,7 +14,7 @@ __all__ = ["Job"]
 
 @dataclass(frozen=True)
 class Job:
-    """One run of a built simulation; paths as text. ``test_filter`` is a regular expression."""
+    """One run of a built simulation. Paths are text; ``test_filter`` is a regular expression."""
 
     simulator: str
     build_folder: str

@@ -21,8 +21,8 @@ TOP = "bench"
 # The clock of the test bench counts nanoseconds.
 TIMESCALE = "`timescale 1ns / 1ps\n"
 
-# Verilator shows cocotb only public signals. Making all signals of a MAC public would cost build
-# time.
+# Verilator shows cocotb only public signals. If all signals of a MAC were public, builds would take
+# longer.
 _HEAD = """\
 module {top} (clk, stimulus, acc{mutant_port});
   input clk /* verilator public_flat_rw */;

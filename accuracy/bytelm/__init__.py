@@ -1,4 +1,4 @@
-"""bytelm: a small causal language model on bytes, trained by this project on CPython's source."""
+"""bytelm: a small causal language model on bytes, trained for halfbyte on CPython's source."""
 
 from pathlib import Path
 

@@ -17,8 +17,8 @@ __all__ = [
 ]
 
 SEPARATOR = b"\0"  # between files, and before the first byte of any text
-# Modules that bytelm is not trained on, nor on their tests. They are of every kind, and every
-# version of Python has them.
+# bytelm is not trained on these modules or their tests. They are of many kinds, and every version
+# of Python has them.
 HELD_OUT = """
 argparse bisect calendar configparser contextlib csv difflib ftplib gettext graphlib hmac
 ipaddress locale mailbox netrc operator pprint queue reprlib sched selectors shelve shlex
@@ -28,12 +28,12 @@ CALIBRATION = "ast copy decimal enum inspect subprocess".split()  # noqa: SIM905
 EVALUATED = 3000  # bytes of each module
 # Generated tables, not written text.
 _TABLES = {"encodings", "pydoc_data", "unicodedata_db"}
-_LARGEST = 400_000  # bytes; what is longer is a table, too
+_LARGEST = 400_000  # bytes; a longer file is a table, too
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """Bytes of many files, each led by a separator, and what they are."""
+    """The bytes of many files, each after a separator, and the number of files."""
 
     data: bytes
     files: int
@@ -84,7 +84,7 @@ def read_corpus() -> Corpus:
 
 
 def held_out_text() -> Corpus:
-    """The beginnings of the held-out modules: what bytelm is judged on.
+    """The beginnings of the held-out modules, on which bytelm is evaluated.
 
     Raises UserError if Python is installed without its source.
     """

@@ -17,14 +17,14 @@ __all__ = ["save_release"]
 
 _CARD = """# bytelm
 
-A causal language model on bytes, trained by `halfbyte train-bytelm` to judge 4-bit formats on. Not
-meant for writing text.
+A causal language model that reads bytes. It was trained by `halfbyte train-bytelm` to compare 4-bit
+formats. It is not meant for writing text.
 
 | | |
 |---|---|
 | layout | Llama: RMSNorm, rotary positions, SwiGLU; {layers} layers, {width} wide |
 | parameters | {parameters:,}, BF16 |
-| tokens | the 256 bytes; byte 0 leads every file |
+| tokens | the 256 bytes; byte 0 stands before every file |
 | data | {files:,} source files of the CPython {python} standard library, {bytes:,} bytes |
 | SHA-256 of the data | {sha256} |
 | held out | {held_out}, with their tests |
@@ -35,9 +35,8 @@ meant for writing text.
 | bits per byte, held out | {bits:.4f} (windows of {context} bytes, BF16 weights computed in FP32) |
 | versions | Python {python}, torch {torch}, transformers {transformers} |
 
-The data is CPython's own source (Python Software Foundation License); the weights are under this
-project's licence. Training is deterministic from the seed on one machine with the same PyTorch and
-number of threads.
+The data is CPython's own source (Python Software Foundation License). The weights are under this
+project's licence. On one machine, seed, PyTorch and number of threads determine the weights.
 """
 
 
@@ -92,9 +91,9 @@ class TrainingRecord(Record):
 def save_release(
     model: LlamaForCausalLM, corpus: Corpus, held_out: Corpus, plan: Plan, folder: Path
 ) -> TrainingRecord:
-    """Write the checkpoint and its card to ``folder``; returns the facts of the card.
+    """Write the checkpoint and its model card to ``folder``; return the facts of the card.
 
-    The bits per byte are those of the weights as saved.
+    The bits per byte are measured with the weights as saved, in BF16.
     """
     rounded = model.to(torch.bfloat16)
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,9 +1,9 @@
-"""Training of bytelm: Muon on the matrices, AdamW on the rest; deterministic from its seed.
+"""Train bytelm: Muon for the matrices, AdamW for the rest; deterministic for a given seed.
 
 Muon: Jordan et al. (2024), "Muon: an optimizer for hidden layers in neural networks", with the
 step size of Liu et al. (2025, arXiv 2502.16982), which lets both optimizers share a rate. The rate
-warms up, stays, and falls to zero over the last part (Hu et al., 2024, arXiv 2404.06395): a run
-that gets more steps before the fall begins ends as if it had had them from the start.
+rises, stays, and falls to zero over the last steps (Hu et al., 2024, arXiv 2404.06395). Until it
+falls, a run does not depend on its number of steps: it may still be made longer.
 """
 
 import math
@@ -28,7 +28,7 @@ SAVE_EVERY = 100  # steps
 
 @dataclass(frozen=True)
 class Plan:
-    """What a training run depends on, beside its corpus.
+    """What a training run depends on besides its corpus.
 
     Parameters
     ----------
@@ -38,6 +38,10 @@ class Plan:
         Seed of the initial weights and of the choice of windows.
     rate : float
         Highest step size.
+    warm_up : int
+        Steps over which the rate rises from zero.
+    fall : float
+        Share of the steps over which the rate falls to zero, at the end.
     """
 
     steps: int = 2400
@@ -45,7 +49,7 @@ class Plan:
     seed: int = 1
     rate: float = 4e-3
     warm_up: int = 100
-    fall: float = 0.3  # part of the steps over which the rate falls to zero
+    fall: float = 0.3
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.batch < 1:
@@ -105,7 +109,10 @@ def _loss(model: nn.Module, windows: Tensor, reduction: str = "mean") -> Tensor:
 
 @torch.inference_mode()
 def bits_per_byte(model: nn.Module, corpus: Corpus) -> float:
-    """Cross-entropy on a text in windows of CONTEXT bytes, each led by the byte before it."""
+    """Cross-entropy of a text, in bits per byte.
+
+    The text is cut into windows of CONTEXT bytes. The model also sees the byte before each window.
+    """
     data = torch.frombuffer(bytearray(corpus.data), dtype=torch.uint8)
     count = (len(data) - 1) // CONTEXT
     windows = data[torch.arange(count)[:, None] * CONTEXT + torch.arange(CONTEXT + 1)].long()
@@ -132,7 +139,7 @@ def _save(path: Path, step: int, model: nn.Module, optimizers: list[torch.optim.
 
 
 def _load(path: Path, model: nn.Module, optimizers: list[torch.optim.Optimizer]) -> int:
-    """Continue from ``path``; returns the number of steps done."""
+    """Restore the state in ``path``; returns the number of steps done."""
     try:
         tensors = load_file(path)
         model.load_state_dict({name: tensors[f"model/{name}"] for name in model.state_dict()})
@@ -150,11 +157,12 @@ def _load(path: Path, model: nn.Module, optimizers: list[torch.optim.Optimizer])
 def train(
     corpus: Corpus, plan: Plan, state_file: Path, on_progress: Progress | None = None
 ) -> LlamaForCausalLM:
-    """A trained model. Saves its state every hundred steps, and continues from it if it is there.
+    """Train a model. Its state is saved every hundred steps; an interrupted run continues from it.
 
     The same plan, corpus, PyTorch and number of threads give the same weights on one machine.
 
-    Raises UserError if the state file is of another kind or beyond the plan's steps.
+    Raises UserError if the corpus is too short, or if the state file holds something else or more
+    steps than the plan has.
     """
     if len(corpus.data) <= CONTEXT:
         raise UserError(f"A text to train on must be longer than {CONTEXT} bytes")

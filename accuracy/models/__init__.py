@@ -1,6 +1,6 @@
-"""The models on which formats are evaluated: where they are, and what is measured.
+"""The models on which formats are evaluated, and the measures on them.
 
-``open_model`` imports PyTorch and transformers, so it is imported only on first use.
+``open_model`` needs PyTorch and transformers, so it is imported only on first use.
 """
 
 from importlib import import_module

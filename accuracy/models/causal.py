@@ -13,7 +13,7 @@ from halfbyte.checkpoints.memory import check_memory
 __all__ = ["CALIBRATION_WINDOWS", "CausalSubject", "sliding_windows"]
 
 BATCH_TOKENS = 4096
-BATCH_LOGITS = 1 << 26  # most in a batch (256 MiB), unless one window has more
+BATCH_LOGITS = 1 << 26  # at most in a batch (256 MiB), unless a single window has more
 PIECE_LOGITS = 1 << 24  # scored at a time
 CALIBRATION_WINDOWS = 32
 
@@ -59,7 +59,7 @@ class CausalSubject(Subject):
     module : nn.Module
         A causal language model of transformers.
     windows, first_scored : Tensor
-        As :func:`sliding_windows` gives them.
+        The results of :func:`sliding_windows`.
     calibration : Tensor
         (N, length) int64: windows of another text.
     bytes_as_tokens : bool
@@ -84,7 +84,7 @@ class CausalSubject(Subject):
         self.items = f"windows of {windows.shape[1] - 1} {unit}"
 
     def statistics(self, outputs: Outputs, reference: Outputs) -> dict[str, Statistic]:
-        """Cross-entropy, or 2 to its power, and accuracy. ``reference`` is not used."""
+        """Bits per byte, or perplexity, and accuracy. ``reference`` is not used."""
         loss, accuracy = self.measures
         bits, hits, counts = (outputs[key] for key in ("bits", "hits", "counts"))
         return {
@@ -117,7 +117,7 @@ class CausalSubject(Subject):
         return {"bits": bits, "hits": hits, "counts": counts}
 
     def _score(self, windows: Tensor, first: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Bits, right guesses and scored targets of each window; three times (batch,) float64."""
+        """Bits, right guesses and scored targets of each window; each (batch,) float64."""
         logits = self.module(input_ids=windows[:, :-1]).logits
         targets = windows[:, 1:]
         scored = torch.arange(targets.shape[1]) >= first[:, None]

@@ -1,4 +1,4 @@
-"""Sentence encoders: measure whether embeddings keep their similarities and their neighbours."""
+"""Sentence encoders: measure whether embeddings keep their similarities and neighbours."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -24,6 +24,17 @@ class EncoderSubject(Subject):
 
     Fidelity is the correlation of all pairwise cosine similarities with those of the unquantized
     model. Agreement is the share of texts whose nearest neighbour stays the same.
+
+    Parameters
+    ----------
+    name : str
+        The name in records.
+    module : PreTrainedModel
+        An encoder of transformers.
+    tokenizer : PreTrainedTokenizerBase
+        Its tokenizer, with a padding token.
+    longest : int
+        Tokens after which a text is cut off.
     """
 
     measures = (
@@ -44,8 +55,8 @@ class EncoderSubject(Subject):
 
     @torch.inference_mode()
     def embed(self, texts: Sequence[str]) -> Tensor:
-        """Mean over tokens, then unit length; (len(texts), D) float32."""
-        # Texts of similar length share a batch: less padding.
+        """The embeddings of texts, of unit length; (len(texts), D) float32."""
+        # Texts of similar length share a batch, so there is less padding.
         order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
         embeddings: list[Tensor] = [torch.empty(0)] * len(texts)
         for start in range(0, len(order), BATCH):
@@ -68,7 +79,7 @@ class EncoderSubject(Subject):
         }
 
     def _tokens(self, texts: Sequence[str]) -> Any:
-        """A batch of texts as tokens, cut off at the longest text that the model can read."""
+        """A batch of texts as tokens; longer texts are cut off."""
         return self.tokenizer(
             list(texts),
             padding=True,
@@ -78,7 +89,7 @@ class EncoderSubject(Subject):
         )
 
     def _run_calibration(self) -> None:
-        # Only texts of one length share a batch: what is observed is then never padding.
+        # Only texts of equal length share a batch, so that no padding is observed.
         for texts in self._of_equal_length(longer_docstrings()):
             self.module(**self._tokens(texts))
 

@@ -35,14 +35,14 @@ from halfbyte.checkpoints.packed import StoredFormat, stored_format, stored_valu
 __all__ = ["open_model", "open_subject"]
 
 CALIBRATION_CONTEXT = 256  # tokens at most
-UNLIMITED = 131072  # tokens, where a configuration says nothing
+UNLIMITED = 131072  # tokens, if a configuration does not say
 _POSITION_KEYS = ("max_position_embeddings", "n_positions", "max_sequence_length", "n_ctx")
 # Models whose first position embeddings are reserved for padding: fewer are left for tokens.
 _PADDED_POSITIONS = ("roberta", "xlm-roberta", "camembert", "longformer", "mpnet", "xlm-roberta-xl")
 
 
 def open_subject(reference: ModelReference) -> Subject:
-    """The model in FP32 with its texts.
+    """Load a model in FP32, with the texts for evaluation and calibration.
 
     Raises UserError if the files are damaged or do not belong together, if another program
     quantized them, if their architecture is unknown, or if they are too large for the memory.
@@ -60,12 +60,15 @@ def open_subject(reference: ModelReference) -> Subject:
 
 
 def open_model(reference: str) -> Subject:
-    """Load the model that :func:`~halfbyte.accuracy.models.find_model` finds."""
+    """Load the model that :func:`~halfbyte.accuracy.models.find_model` finds.
+
+    Raises the errors of that function and of :func:`open_subject`.
+    """
     return open_subject(find_model(reference))
 
 
 def _encoder(reference: ModelReference, module: Any) -> Subject:
-    if reference.name == minilm.NAME:  # the release's own settings of the tokenizer, no others
+    if reference.name == minilm.NAME:  # the tokenizer as it was released
         tokenizer: PreTrainedTokenizerBase = PreTrainedTokenizerFast(
             tokenizer_file=str(reference.folder / "tokenizer.json"),
             pad_token="[PAD]",  # noqa: S106
@@ -92,7 +95,7 @@ def _causal(reference: ModelReference, module: Any) -> Subject:
     other = _tokens(tokenizer, "\n\n".join(longer_docstrings()))
     length = min(context, CALIBRATION_CONTEXT)
     calibration, _ = sliding_windows(other, length, length)
-    calibration = calibration[:, :length]  # the last token has only been a target
+    calibration = calibration[:, :length]  # the last token is only a target
     if reference.tasks:
         return _on_tasks(reference, module, tokenizer, calibration)
     tokens = _tokens(tokenizer, read_text(reference.text))
@@ -110,7 +113,7 @@ def _windows(tokens: Tensor, context: int, bos: str, prefix: int | None) -> tupl
     """Windows as in :func:`sliding_windows`, with beginning-of-text tokens as ``bos`` says."""
     stride = max(1, context // 2)
     if prefix is None and bos == "window":
-        raise UserError("The tokenizer has no beginning-of-text token: --bos window cannot be")
+        raise UserError("The tokenizer has no beginning-of-text token: --bos window needs one")
     if prefix is None or bos == "none":
         return sliding_windows(tokens, context, stride)
     if bos == "text":
@@ -161,20 +164,20 @@ def _load(kind: str, folder: Path) -> tuple[Any, StoredFormat | None]:
     checkpoint = Checkpoint(folder)
     if not is_quantized(folder):
         check_no_codes(checkpoint.tensors, folder)
-    # A model is held in FP32 once, with one quantized copy of its weights.
+    # Memory holds the model in FP32, and a quantized copy of its weights.
     needed = sum(4 * tensor.elements for tensor in checkpoint.tensors.values())
     check_memory(2 * needed, f"Evaluating the model in {folder}")
     kind_of_model: Any = model_class(kind)
     source: dict[str, Any] = {"pretrained_model_name_or_path": folder, "use_safetensors": True}
     if is_quantized(folder):
-        kind_of_model = type(skeleton(folder, kind))  # automatic classes want a folder
+        kind_of_model = type(skeleton(folder, kind))  # automatic classes need a folder
         source = {
             "pretrained_model_name_or_path": None,
             "state_dict": dict(stored_values(folder)),
         }
     try:
         config = plain_config(folder)
-        config._experts_implementation = "eager"  # here each expert's use can be observed
+        config._experts_implementation = "eager"  # so that each expert's inputs can be observed
         module, report = kind_of_model.from_pretrained(
             config=config,
             dtype=torch.float32,
@@ -184,8 +187,8 @@ def _load(kind: str, folder: Path) -> tuple[Any, StoredFormat | None]:
         )
     except UserError:
         raise
-    except Exception as error:  # transformers, tokenizers and safetensors have many
-        flaw = None if is_quantized(folder) else checkpoint.plan.flaw  # which names the tensor
+    except Exception as error:  # transformers, tokenizers and safetensors raise many kinds
+        flaw = None if is_quantized(folder) else checkpoint.plan.flaw  # it names the tensor
         what = flaw or f"The model in {folder} cannot be loaded: {reason_of(error)}"
         raise UserError(what) from error
     _check_report(module, report, folder)

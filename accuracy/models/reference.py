@@ -22,10 +22,11 @@ from halfbyte.checkpoints.architecture import (
 )
 from halfbyte.checkpoints.index import INDEX, check_shards, read_index
 
-__all__ = ["BUILT_IN", "DEFAULT_CONTEXT", "ModelReference", "find_model"]
+__all__ = ["BUILT_IN", "DEFAULT_CONTEXT", "ModelReference", "check_source", "find_model"]
 
 BUILT_IN = ("minilm", "bytelm")
 DEFAULT_CONTEXT = 512  # tokens
+BYTES_CONTEXT = 256  # bytes
 _HUB_NAME = re.compile(r"\w[\w.-]{0,95}/\w[\w.-]{0,95}")  # not ./folder
 _TOKENIZERS = (
     "tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model",
@@ -33,7 +34,7 @@ _TOKENIZERS = (
 )  # fmt: skip
 BOS = ("text", "window", "none")
 TEXTS = ("docstrings", "wikitext2")
-# Files that do not affect results: other kinds of weights, which are not read, texts, pictures.
+# Files that do not affect results: weights in kinds of files that are not read, texts, pictures.
 _IGNORED = (
     ".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".onnx", ".gguf", ".ot", ".md", ".png",
     ".jpg", ".svg", ".gitattributes", ".lock",
@@ -58,13 +59,14 @@ class ModelReference:
     Parameters
     ----------
     name : str
-        For records: a built-in name, the directory's name, or the hub's.
+        The name in records: a built-in name, the directory's name, or that on the hub.
     folder : Path
         Directory in Hugging Face layout.
     kind : str
         ``causal``, ``bytes`` (causal, on bytes) or ``encoder``.
     text : str
-        The text for causal models: ``docstrings``, ``wikitext2``, ``held-out``, or a file.
+        The text for causal models: ``docstrings``, ``wikitext2``, a file, or for models on bytes
+        ``held-out``.
     context : int
         Tokens that a causal model reads at a time.
     context_asked : bool
@@ -74,7 +76,7 @@ class ModelReference:
         ``window``, or ``none``.
     tasks, task_folder, task_limit
         Zero-shot tasks of lm-eval instead of a text: their names, a folder with more tasks, and the
-        greatest number of documents per task.
+        largest number of documents per task.
     """
 
     name: str
@@ -131,14 +133,29 @@ def find_model(
 ) -> ModelReference:
     """The model that ``reference`` names: ``minilm``, ``bytelm``, a directory or a hub name.
 
-    ``text`` (``docstrings``, ``wikitext2`` or a file), ``context``, ``bos`` (``text``, ``window``
-    or ``none``) and ``tasks`` (of lm-eval, with a folder of further ones and a limit of documents)
-    are for causal models of Hugging Face.
+    All other arguments are for causal models with a tokenizer.
+
+    Parameters
+    ----------
+    reference : str
+        The name.
+    text : str, optional
+        ``docstrings`` (the default), ``wikitext2``, or a file.
+    context : int, optional
+        Tokens that the model reads at a time.
+    bos : str, optional
+        Where the beginning-of-text token stands: ``text`` (the default), ``window`` or ``none``.
+    tasks : tuple of str
+        Names of zero-shot tasks of lm-eval, instead of a text.
+    task_folder : Path, optional
+        A folder with more tasks.
+    task_limit : int, optional
+        The largest number of documents per task.
 
     Raises
     ------
     UserError
-        There is no such model, it lacks a part, or the option does not fit it.
+        There is no such model, it lacks a part, or an argument does not fit it.
     """
     if context is not None and not 2 <= context <= 131072:
         raise UserError(f"Context must be 2 to 131072 tokens, not {context}")
@@ -150,13 +167,17 @@ def find_model(
         if reference == "minilm":
             folder = minilm.verify(minilm.locate())
             return ModelReference(minilm.NAME, folder, "encoder", "docstrings")
-        return ModelReference("bytelm", CHECKPOINT, "bytes", "held-out", 256)
+        return ModelReference("bytelm", CHECKPOINT, "bytes", "held-out", BYTES_CONTEXT)
     folder = _folder_of(reference)
     kind = _kind_of(folder)
+    if kind == "bytes":
+        if text is not None or context is not None or bos is not None or tasks:
+            raise UserError(f"{reference} reads bytes: its text and context are those of bytelm")
+        return ModelReference(folder.name, folder, kind, "held-out", BYTES_CONTEXT)
     if kind == "encoder" and (text is not None or context is not None or bos or tasks):
         raise UserError(f"{reference} is an encoder: text, context and tasks are for causal models")
     if text is not None and text not in TEXTS:
-        read_text(text)  # said before anything is computed
+        read_text(text)  # raises an error before anything is computed
     if task_folder is not None and not task_folder.is_dir():
         raise UserError(f"{task_folder} is not a folder with tasks")
     name = (
@@ -178,6 +199,18 @@ def find_model(
     )
 
 
+def check_source(reference: str) -> None:
+    """Raise UserError if there is no such model, nor ``.safetensors`` file.
+
+    This takes little time, unlike the import of PyTorch that opening a model needs.
+    """
+    if not reference.endswith(".safetensors"):
+        find_model(reference)
+    elif not (path := Path(reference).expanduser()).is_file():
+        reason = "it is not a file" if path.exists() else "No such file"
+        raise UserError(f"{path} cannot be read: {reason}")
+
+
 def _folder_of(reference: str) -> Path:
     if os.path.isdir(reference):  # noqa: PTH112 (false, not an error, for names beyond limits)
         return Path(reference).resolve()
@@ -195,29 +228,34 @@ def _from_hub(name: str) -> Path:
     wanted = ["*.json", "*.safetensors", "*.model", "*.txt", "*.tiktoken", "*.jinja"]
     try:
         return Path(snapshot_download(name, allow_patterns=wanted))
-    except Exception as error:  # the hub's many errors: network, access, no such repository
+    except Exception as error:  # many kinds: network, access, no such repository
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UserError(
-            f"{name} is neither a directory here nor to be had from the hub: {reason[:200]}"
+            f"{name} is neither a directory here nor available on the hub: {reason[:200]}"
         ) from error
 
 
 def _kind_of(folder: Path) -> str:
-    """The kind of the model. Raises UserError if a part is missing."""
+    """The kind of the model. Raises UserError if a part is missing.
+
+    A causal model of 256 tokens without a tokenizer reads bytes, as bytelm does.
+    """
     config = read_config(folder / "config.json")
     files = list(folder.glob("*.safetensors"))
     if not (folder / "model.safetensors").is_file():  # transformers prefers it
         if (folder / INDEX).is_file():
-            read_index(folder)  # names the shards that are missing
+            read_index(folder)  # raises an error for a missing shard
         check_shards(files)
     if not files:
         raise UserError(
-            f"{folder} has no *.safetensors weights; other kinds are not read, for pickled weights "
-            "can run code: convert them with transformers' save_pretrained"
+            f"{folder} has no *.safetensors weights; other kinds are not read because pickled "
+            "weights can run code: convert them with transformers' save_pretrained"
         )
     check_not_quantized(config, folder, own=True)
     kind = kind_of(config, folder)
     if not any((folder / name).is_file() for name in _TOKENIZERS):
+        if kind == "causal" and config.get("vocab_size") == 256:
+            return "bytes"
         raise UserError(f"{folder} has no tokenizer: {', '.join(_TOKENIZERS)} are all missing")
     return kind
 

@@ -1,4 +1,4 @@
-"""The base class of all kinds of models that are evaluated."""
+"""The base class of models that are evaluated."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -37,7 +37,7 @@ class Subject(ABC):
     module : nn.Module
         In FP32, for inference.
     left_out : sequence of nn.Module
-        Layers to ignore, since no measure depends on them.
+        Layers that are ignored because no measure depends on them.
 
     Attributes
     ----------
@@ -48,9 +48,9 @@ class Subject(ABC):
     """
 
     measures: tuple[Measure, ...]
-    """The first is the one that plots and recommendations use."""
+    """Plots and recommendations use the first one."""
     items: str
-    """What the bootstrap draws: ``texts``, ``windows of 256 bytes``."""
+    """What the bootstrap draws, such as ``texts`` or ``windows of 256 bytes``."""
 
     def __init__(self, name: str, module: nn.Module, left_out: Sequence[nn.Module] = ()) -> None:
         self.name = name
@@ -70,7 +70,7 @@ class Subject(ABC):
 
     @torch.inference_mode()
     def calibrate(self) -> None:
-        """Run the model on real text other than that of the evaluation."""
+        """Run the model on the calibration text, which differs from the evaluation text."""
         self._run_calibration()
 
     @torch.inference_mode()
@@ -80,7 +80,7 @@ class Subject(ABC):
 
     @abstractmethod
     def statistics(self, outputs: Outputs, reference: Outputs) -> dict[str, Statistic]:
-        """The measures of ``outputs`` by name, given those of the unquantized model."""
+        """The measures of ``outputs`` by name; ``reference``: outputs of the unquantized model."""
 
     @abstractmethod
     def _run_calibration(self) -> None: ...
@@ -101,7 +101,7 @@ def _watch_tokens(name: str, module: nn.Module) -> None:
             if largest >= table.num_embeddings:
                 raise UserError(
                     f"{name}: the tokenizer gives token {largest}, but the model has embeddings "
-                    f"of {table.num_embeddings} only: they do not belong together"
+                    f"of {table.num_embeddings} only: the two do not belong together"
                 )
 
     table.register_forward_pre_hook(check)

@@ -1,4 +1,4 @@
-"""Zero-shot tasks, which lm-eval, EleutherAI's harness, runs on the model.
+"""Zero-shot tasks of lm-eval, EleutherAI's evaluation harness.
 
 They need an optional package: ``pip install "halfbyte[tasks]"``. A task must give ``acc`` or
 ``exact_match`` for each document, so that the bootstrap can draw documents.
@@ -41,7 +41,7 @@ class TaskSubject(Subject):
     folder : Path, optional
         A folder with more tasks, as YAML files of lm-eval.
     limit : int, optional
-        The greatest number of documents per task.
+        The largest number of documents per task.
     calibration : Tensor
         (N, length) int64: windows of text.
 
@@ -93,8 +93,9 @@ class TaskSubject(Subject):
 
         try:
             found = get_task_dict(list(tasks), self._manager)
-        except Exception as error:  # data sets are files, networks and code
-            raise UserError(f"The tasks {', '.join(tasks)[:100]} cannot be had: {error}") from error
+        except Exception as error:  # many kinds: data sets are files, networks and code
+            names = ", ".join(tasks)[:100]
+            raise UserError(f"The tasks {names} cannot be loaded: {error}") from error
         return list(dict.fromkeys(_leaves(found)))
 
     def statistics(self, outputs: Outputs, reference: Outputs) -> dict[str, Statistic]:

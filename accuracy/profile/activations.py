@@ -1,4 +1,4 @@
-"""Collect a sample of the inputs of each layer while a model runs."""
+"""Sample the inputs of each layer while a model runs."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,7 +22,7 @@ class RowSample:
     Parameters
     ----------
     limit : int
-        The greatest number of values to keep; at least one row is kept.
+        The largest number of values to keep. At least one row is kept.
     generator : torch.Generator
         Source of the keys.
     """
@@ -34,7 +34,7 @@ class RowSample:
         self._keys = torch.empty(0)
 
     def add(self, rows: Tensor) -> None:
-        """rows: (N, inputs) floating point."""
+        """Let rows take part in the sample; (N, inputs) floating point."""
         keys = torch.cat([self._keys, torch.rand(len(rows), generator=self._generator)])
         room = max(1, self.limit // max(1, rows.shape[1]))
         kept = keys.topk(min(room, len(keys))).indices.sort().values
@@ -45,7 +45,7 @@ class RowSample:
 
     @property
     def rows(self) -> Tensor:
-        """(M, inputs) float32, in the order in which they came."""
+        """The rows in the sample, in the order in which they came; (M, inputs) float32."""
         return torch.empty(0, 1) if self._rows is None else self._rows
 
 
@@ -63,8 +63,7 @@ def collect_activations(
     seed : int
         Seed of the sample and of random inputs.
     random_inputs : bool
-        Replace the token embeddings by values of N(0, 1): an option of Dotzel et al.,
-        2024.
+        Replace the token embeddings by values of N(0, 1), an option in Dotzel et al., 2024.
 
     Returns
     -------

@@ -1,7 +1,7 @@
 """Maximum-likelihood fits of Student's t, the normal and the Laplace distribution to a tensor.
 
-A million values are first reduced to counts and means of narrow bins, which decide the likelihood
-to seven digits; the optimizer then works on some ten thousand points whatever the tensor's size.
+The values are first reduced to the counts and means of narrow bins. This keeps seven digits of the
+likelihood. The optimizer then works on some ten thousand points, however large the tensor is.
 """
 
 from dataclasses import dataclass
@@ -20,10 +20,11 @@ MIN_COUNT = 10
 # Below MIN_NU, no quantile formats are derived. Above MAX_NU, the KS distance between t and normal
 # is less than 1e-4.
 MIN_NU, MAX_NU = 0.5, 1000.0
-# Bins per unit of asinh(z): 1/2048 of a scale wide in the middle, 1/2048 of the value in the tails.
+# Bins per unit of asinh(z). They are 1/2048 of the scale wide in the middle, and 1/2048 of the
+# value in the tails.
 _RESOLUTION = 2048
 _QUANTILES = 2**14
-# A share s of equal values makes the likelihood of a t unbounded where s > nu / (nu + 1).
+# If a share s of the values is equal, the likelihood of a t with nu / (nu + 1) < s is unbounded.
 _MAX_TIES = MIN_NU / (MIN_NU + 1)
 
 _Array = NDArray[np.float64]
@@ -42,7 +43,8 @@ class Fit:
     nu : float or None
         Degrees of freedom, :data:`MIN_NU` to :data:`MAX_NU`; only Student's t has them.
     ks : float
-        Kolmogorov-Smirnov distance to the values, 0 to 1; within 2e-4 if values repeat, else 2e-5.
+        Kolmogorov-Smirnov distance to the values, 0 to 1. Its error is at most 2e-4 if values
+        repeat, and 2e-5 otherwise.
     """
 
     distribution: str
@@ -68,7 +70,7 @@ class Fits:
     count : int
         Values that were fitted.
     quantiles : numpy array
-        (16384,) float32: the values' quantiles at the middles of as many equal steps, for plots.
+        (16384,) float32, for plots: the values' quantiles at the middles of 16384 equal steps.
     """
 
     student_t: Fit
@@ -79,7 +81,7 @@ class Fits:
 
     @property
     def ks_delta(self) -> float:
-        """Distance of the normal minus that of t; positive: t fits better.
+        """KS distance of the normal fit minus that of Student's t; positive if t fits better.
 
         Dotzel et al., 2024, Table 1.
         """
@@ -146,7 +148,7 @@ def fit_distributions(values: Tensor) -> Fits:
 
 
 def _mean(values: _Array, weights: _Array) -> float:
-    """Not a matrix product: threads of BLAS cost more than they save on so few points."""
+    """The weighted mean. A matrix product would start threads, which cost more than they save."""
     return float((values * weights).sum())
 
 
@@ -176,7 +178,7 @@ def _checked(values: Tensor) -> Tensor:
 
 
 def _reduce(x: Tensor) -> _Bins:
-    """x: (N,) float64, finite."""
+    """Reduce values, (N,) float64 and finite, to bins."""
     median = x.median()
     distances = (x - median).abs()
     unit = distances.median()
@@ -198,7 +200,7 @@ def _reduce(x: Tensor) -> _Bins:
 
 
 def _check_ties(z: Tensor, index: Tensor, counts: Tensor) -> None:
-    """Only a bin with many values can hold too many equal ones: look into the fullest."""
+    """Raise ValueError if too many values of the fullest bin are equal."""
     fullest = int(counts.argmax())
     if float(counts[fullest]) <= _MAX_TIES * len(z):
         return

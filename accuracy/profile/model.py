@@ -28,6 +28,26 @@ def profile_model(
 ) -> list[TensorProfile]:
     """Profile every weight, and with ``activations`` the inputs of every layer.
 
+    Parameters
+    ----------
+    source : Source
+        The model or the file.
+    block : int
+        Values that share a scale.
+    activations : bool
+        Whether to run the model, and to profile the inputs of its layers.
+    random_inputs : bool
+        Whether the model runs on random embeddings instead of its calibration text.
+    seed : int
+        Seed of samples and random inputs.
+    on_progress : callable
+        Called with ``(done, total, label)``.
+
+    Returns
+    -------
+    list of TensorProfile
+        Two for each tensor: as it is, and by block.
+
     Raises
     ------
     UserError

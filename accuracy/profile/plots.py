@@ -1,4 +1,4 @@
-"""Drawing profiles: each function takes records or fits, and an ``Axes``."""
+"""Draw profiles. Each function takes an ``Axes``, and records or fits."""
 
 from collections.abc import Sequence
 
@@ -31,7 +31,8 @@ def draw_histogram(axes: Axes, fits: Fits, *, unit: str) -> None:
     Parameters
     ----------
     axes : Axes
-        Where to draw; values go to the right, over eight scales of the t to either side.
+        Where to draw. The values are on the horizontal axis, up to eight scales of the t to either
+        side of its centre.
     fits : Fits
         The fits of the values.
     unit : str
@@ -54,7 +55,7 @@ def draw_histogram(axes: Axes, fits: Fits, *, unit: str) -> None:
         )
     axes.set_yscale("log")
     peak = max(float(density.max()), float(t.frozen.pdf(t.loc)))
-    # Room above for the legend; below, down to a single quantile in a bin.
+    # There is room for the legend above. The lowest bar is a bin with a single quantile.
     axes.set_ylim(0.5 * float(density[density > 0].min()), 100 * peak)
     axes.set_xlabel(unit)
     axes.set_ylabel("density")
@@ -112,7 +113,7 @@ def draw_nu(axes: Axes, records: Sequence[TensorRecord]) -> None:
     Parameters
     ----------
     axes : Axes
-        Where to draw; layers go downwards in the order of the records, nu to the right.
+        Where to draw. Layers go downwards in the order of the records; nu goes to the right.
     records : sequence of TensorRecord
         Records of :func:`halfbyte.accuracy.profile.profile_model`.
     """

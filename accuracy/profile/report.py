@@ -23,11 +23,11 @@ def write_profiles(
     layers: Sequence[str] = (),
     look: Look = OWN_LOOK,
 ) -> list[Path]:
-    """Write ``profile.json``, ``profile.csv`` and pictures; returns the files.
+    """Write ``profile.json``, ``profile.csv`` and pictures; return the paths.
 
-    ``nu`` shows nu by layer. ``weights`` and ``weights_by_block`` (and the same of activations)
-    show a histogram and a Q-Q plot of ``layers``. Without ``layers``, they show those with the
-    least, the median and the greatest nu.
+    The picture ``nu`` shows nu by layer. ``weights`` and ``weights_by_block`` show a histogram and
+    a Q-Q plot for each of ``layers``; ``activations`` and ``activations_by_block`` do the same.
+    Without ``layers``, they show those with the least, the median and the greatest nu.
 
     Raises UserError if one of ``layers`` was not profiled, OSError if a file cannot be written.
     """
@@ -80,7 +80,7 @@ def _draw_fits(
     path: Path,
     look: Look,
 ) -> list[Path]:
-    """A row for each layer: histogram and Q-Q plot; nothing if no layer has a fit."""
+    """Draw a row for each layer: a histogram and a Q-Q plot. Draws nothing without a fit."""
     shown = {
         each.record.layer: each.fits
         for each in profiles

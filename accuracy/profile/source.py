@@ -27,7 +27,7 @@ class Source:
     weights : mapping of str to function
         Layer name to a function that reads its weight, (outputs, inputs) floating point.
     left_out : tuple of str
-        Tensors of a single file that have two dimensions or more but are no weights of layers.
+        Tensors of a single file that have two dimensions or more but are not weights of layers.
     subject : Subject or None
         The model to run for activations; None for a single file.
     """
@@ -67,7 +67,7 @@ def _from_file(path: Path) -> Source:
     if not weights:
         raise UserError(
             f"{path} has no weights to profile: floating tensors named *.weight with two "
-            "dimensions or more, embeddings and output heads left out"
+            "dimensions or more, without embeddings and output heads"
         )
     return Source(path.stem, dict(sorted(weights.items())), tuple(sorted(plan.kept)))
 

@@ -1,4 +1,4 @@
-"""The profile of one tensor: of its values, and of its values over the largest in their block."""
+"""Profile one tensor: its values, and its values divided by the largest in their block."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -16,12 +16,12 @@ MAX_SAMPLES = 2**20
 
 @dataclass(frozen=True, kw_only=True)
 class TensorRecord(Record):
-    """The distribution of a tensor's values; figures are null where there is no fit."""
+    """The distribution of a tensor's values. Figures are null if there is no fit."""
 
     model: str | None = None
     """The model; null for a tensor without one."""
     seed: int | None = None
-    """Seed by which values are drawn where there are many."""
+    """Seed of the sample, if there are too many values to fit all."""
     versions: Mapping[str, str | None] | None = None
     """Versions of the libraries."""
     inputs: str | None = None
@@ -61,7 +61,7 @@ class TensorRecord(Record):
     ks_laplace: float | None = None
     """That of the Laplace distribution."""
     ks_delta: float | None = None
-    """``ks_normal`` minus ``ks_t``: positive where Student's t is nearer."""
+    """``ks_normal`` minus ``ks_t``: positive if Student's t is nearer."""
     note: str | None = None
     """Why there are no figures."""
 
@@ -85,7 +85,7 @@ class TensorProfile:
 def profile_matrix(
     layer: str, what: str, matrix: Tensor, *, block: int = 128, seed: int = 0
 ) -> list[TensorProfile]:
-    """Two profiles: of the values, and of the values over the largest magnitude in their block.
+    """Two profiles: the values, and the values divided by the largest magnitude in their block.
 
     matrix: (rows, inputs) floating point. Blocks of ``block`` values run along the inputs; the last
     one may be shorter. If there are more than :data:`MAX_SAMPLES` values, whole blocks are drawn at
@@ -119,7 +119,10 @@ def profile_matrix(
 
 
 def _sampled_blocks(matrix: Tensor, block: int, seed: int) -> Tensor:
-    """Blocks drawn at random: (blocks, block) float32; a short block is filled up with zeros."""
+    """All blocks, or as many as allowed, drawn at random: (blocks, block) float32.
+
+    A short block is padded with zeros.
+    """
     padded = torch.nn.functional.pad(matrix, (0, -matrix.shape[1] % block))
     blocks = padded.reshape(-1, block)
     room = max(1, MAX_SAMPLES // block)
@@ -136,7 +139,7 @@ def _profile(empty: TensorRecord, values: Tensor) -> TensorProfile:
         return TensorProfile(replace(empty, note=note), None)
     try:
         fits = fit_distributions(values)
-    except ValueError as error:  # no likelihood has a maximum where values hardly differ
+    except ValueError as error:  # the likelihood has no maximum if values hardly differ
         return TensorProfile(replace(empty, note=str(error)), None)
     record = replace(
         empty,

@@ -1,6 +1,6 @@
 """Recipes: how a model's weights and activations become 4-bit numbers.
 
-There are four steps: smoothing, clipping, GPTQ and rounding. The recipe says which are used.
+There are four steps: smoothing, clipping, GPTQ and rounding. A recipe says which of them are used.
 """
 
 from halfbyte.accuracy.recipes.catalogue import load_recipe, recipe_names

@@ -1,4 +1,4 @@
-"""Statistics of the inputs of layers while a model runs on calibration text."""
+"""Statistics of the inputs of layers, collected while a model runs on calibration text."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from halfbyte.golden.layers import WeightMatrix
 
 __all__ = ["LayerInputs", "observed_inputs"]
 
-# Rows kept of each layer to try smoothing on: the most from one call, and the most in all.
+# Input vectors of each layer that are kept to try smoothing on: at most per call, and in all.
 ROWS_PER_CALL, MAX_ROWS = 64, 512
 
 
@@ -64,10 +64,10 @@ def observed_inputs(
 ) -> dict[str, LayerInputs]:
     """Run the unquantized model once and collect statistics of the inputs of each weight.
 
-    Recurrent layers are left out, since they compute most of their inputs themselves. Weights
-    without inputs are left out, too, such as those of experts that no token is sent to.
+    Recurrent layers are left out because they compute most of their inputs themselves. Weights
+    without inputs are left out, too, such as those of experts that receive no token.
 
-    Raises UserError if no layer has an input, or if an input is not finite; it then names the
+    Raises UserError if no layer has an input. If an input is not finite, the UserError names the
     layer.
     """
     watched = {name: each for name, each in layers.items() if not each.is_recurrent}

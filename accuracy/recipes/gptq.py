@@ -1,9 +1,9 @@
-"""GPTQ (Frantar et al., 2022): round columns in order; later columns correct earlier errors.
+"""GPTQ (Frantar et al., 2022): round columns in order, so that later ones correct earlier errors.
 
-The Hessian of a layer's squared output error is the Gram matrix of its inputs. Here these are the
-inputs in the unquantized model, for all layers. Scale, clipping and sign of every block are chosen
-first, from the original weights, as the recipe says. The columns keep their order. In a
-convolution, each kernel position corrects only its own errors.
+The Hessian of a layer's squared output error is the Gram matrix of its inputs. Here all inputs are
+those of the unquantized model. Scale, clipping and sign of every block are chosen first, from the
+original weights, as the recipe says. The columns keep their order. In a convolution, each kernel
+position corrects only its own errors.
 """
 
 import torch
@@ -14,7 +14,7 @@ from halfbyte.golden.rounding import BlockRounding
 __all__ = ["gptq"]
 
 DAMPING = 0.01  # of the mean of the Hessian's diagonal (Frantar et al., 2022, section 4)
-CHUNK = 128  # columns between updates of all the later ones
+CHUNK = 128  # columns between two updates of all later columns
 
 
 def gptq(
@@ -22,7 +22,8 @@ def gptq(
 ) -> Tensor:
     """The rounded weight; (outputs, width) float32, like ``weight``.
 
-    gram: (width, width) float64, sum of the outer products of the layer's inputs.
+    gram: (width, width) float64, the sum of the outer products of the layer's input vectors.
+    clip: the ratio by which block scales are reduced, for all blocks or for each.
 
     Raises UserError if the weight is not finite.
     """

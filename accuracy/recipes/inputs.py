@@ -51,7 +51,7 @@ def on_inputs(
 ) -> Iterator[set[str]]:
     """Within this context, the inputs of each weight pass through the weight's transform.
 
-    In a recurrent layer, only the input sequence is transformed, neither the initial state nor the
+    In a recurrent layer, only the input sequence is transformed, not the initial state or the
     fed-back state. A grouped convolution has a vector for each group: (..., groups, width).
 
     Yields the names of the weights that were used so far. Raises UserError, naming the layer, if a
@@ -96,7 +96,7 @@ class _Point:
             )
 
     def on_channels(self, inputs: Tensor) -> Tensor:
-        """The transform for a convolution, whose inputs do not have the channels last."""
+        """Transform the inputs of a convolution, whose channels are not the last dimension."""
         axis = input_axis(self.matrix.layer)
         groups = int(getattr(self.matrix.layer, "groups", 1))
         vectors = inputs.movedim(axis, -1)
@@ -124,7 +124,7 @@ class _Uses(TorchFunctionMode):
         named = dict(kwargs or {})
         change = _CHANGES.get(func)
         if change is not None:
-            for key in _OPERANDS:  # those that come by name, in the order of their places
+            for key in _OPERANDS:  # operands given by name, in the order of their positions
                 if key in named:
                     args = (*args, named.pop(key))
             if len(args) >= 2:
@@ -196,7 +196,7 @@ def _right(uses: _Uses, inputs: Tensor, weight: Tensor, axis: int) -> Tensor:
 
 
 _Change = Callable[[_Uses, tuple[Any, ...]], tuple[Any, ...]]
-# Names of the operands of all these operations.
+# Names of the operands of all operations below.
 _OPERANDS = ("input", "weight", "other", "mat1", "mat2", "batch1", "batch2", "vec")
 _CHANGES: dict[Any, _Change] = {
     nn.functional.linear: _linear,

@@ -1,4 +1,4 @@
-"""``quantized``: quantize a model by a recipe, in place, and restore it afterwards."""
+"""Quantize a model by a recipe, in place, and restore it afterwards."""
 
 import dataclasses
 import math
@@ -38,10 +38,10 @@ class QuantizationNoise:
     layers : mapping of str to float
         The ratio for each weight.
     not_calibrated : tuple of str
-        Weights that are rounded to the nearest value although the recipe calibrates, since their
-        inputs cannot be watched.
+        Weights that were rounded to the nearest value although the recipe calibrates, because their
+        inputs were not seen.
     inputs_left : function
-        Returns weights whose inputs were not quantized so far although the recipe quantizes
+        Returns the weights whose inputs were not quantized so far although the recipe quantizes
         activations.
     """
 
@@ -64,7 +64,7 @@ def quantized(
 
     Blocks run along the layers' inputs. Scales of activations are computed in each call. All
     weights of a recurrent layer are quantized, but only the layer's own inputs, not its hidden
-    state. The noise names what is not quantized or not calibrated.
+    state.
 
     Parameters
     ----------
@@ -77,10 +77,18 @@ def quantized(
     calibrate : callable, optional
         Runs the model on calibration text; needed if ``recipe.needs_calibration``.
     keep_weights : bool
-        Whether the weights are those of the format already.
+        Whether the weights have values of the format already.
 
-    Yields the noise of the weights. Raises UserError, naming the layer, if weights or activations
-    are not finite.
+    Yields
+    ------
+    QuantizationNoise
+        The noise of the weights, and the names of what is not quantized or not calibrated.
+
+    Raises
+    ------
+    UserError
+        There is no calibration text, or weights or activations are not finite. That error names
+        the layer.
     """
     layers = layers_of(matrices)
     run = _Run(fmt, recipe, matrices, layers, _observed(recipe, layers, calibrate))
@@ -100,7 +108,7 @@ def _kept(matrices: Mapping[str, WeightMatrix]) -> Iterator[None]:
     }
     try:
         for parameter, data, is_in_parts in parameters.values():
-            if is_in_parts:  # its experts are written one by one, to a copy
+            if is_in_parts:  # experts are written one by one, so they are written to a copy
                 parameter.data = data.clone()
         yield
     finally:
@@ -136,7 +144,7 @@ class _Run:
         self.divisors = self._divisors()
 
     def _divisors(self) -> dict[str, Tensor]:
-        """The divisors of smoothing for the inputs of each weight, by the weight's name."""
+        """The smoothing divisors for the inputs of each weight, by the weight's name."""
         if self.recipe.smooth is None:
             return {}
         found: dict[str, Tensor] = {}
@@ -174,7 +182,7 @@ class _Run:
         )
 
     def _quantize(self, name: str, matrix: WeightMatrix) -> tuple[float, float]:
-        """Quantize one weight; returns the energies of weight and noise, without smoothing."""
+        """Quantize one weight; return the energies of weight and noise, without divisors."""
         before = matrix.read().to(torch.float32)
         divisor = self.divisors.get(name)
         weight = before if divisor is None else before * divisor
@@ -192,7 +200,7 @@ class _Run:
         return _energy(before), _energy(after - before)
 
     def transforms(self) -> dict[str, Callable[[Tensor], Tensor]]:
-        """The transforms of inputs by weight; inputs that are not changed have none."""
+        """The transform of each weight's inputs; weights with unchanged inputs are left out."""
         return {
             name: self._transform(self.divisors.get(name))
             for name in self.layers
@@ -211,7 +219,7 @@ class _Run:
         return transform
 
     def inputs_left(self, used: set[str]) -> tuple[str, ...]:
-        """Weights whose inputs should be quantized, and were not; experts count together."""
+        """Weights whose inputs should be quantized but were not; experts count together."""
         if self.activations is None:
             return ()
         reached = {self.matrices[name].identity[0] for name in used}

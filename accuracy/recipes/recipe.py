@@ -1,4 +1,4 @@
-"""``Recipe``: what of a model is quantized, and how."""
+"""What a recipe quantizes in a model, and how."""
 
 import dataclasses
 import re
@@ -24,7 +24,7 @@ _SUFFIX = re.compile(rf"(_({_SCALES}))?_(b[0-9]+|rows)$")
 
 @dataclass(frozen=True)
 class Recipe:
-    """What is quantized, and how.
+    """What is quantized in a model, and how.
 
     Parameters
     ----------
@@ -33,12 +33,12 @@ class Recipe:
     title : str
         The name that people read.
     weights, activations : Operand, optional
-        How they are quantized; None: not at all.
+        How they are quantized; None if they are not.
     smooth : float or "search", optional
         SmoothQuant's alpha, 0 to 1, or ``search`` for the best of a grid in each layer.
     gptq : bool
-        Whether weights are rounded one column after the other, so that later columns correct
-        errors of earlier ones.
+        Whether weights are rounded by GPTQ: one column after the other, so that later columns
+        correct errors of earlier ones.
     source : str
         Where the recipe comes from.
 
@@ -109,7 +109,7 @@ class Recipe:
         return self._changed(block=block, scale_format=scale_format)
 
     def _changed(self, **changes: Any) -> "Recipe":
-        """Both operands with ``changes`` of block and scale format, in name and title, too."""
+        """This recipe with ``changes`` of block and scale format, added to name and title."""
         operands = {
             key: dataclasses.replace(operand, **changes)
             for key in ("weights", "activations")
@@ -128,7 +128,7 @@ class Recipe:
         )
 
     def record(self) -> dict[str, Json]:
-        """The whole recipe as JSON-like data."""
+        """The whole recipe as a JSON object."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return {
             key: value.record() if isinstance(value, Operand) else value
@@ -138,8 +138,8 @@ class Recipe:
     def bits_per_weight(self, fmt: Format, inputs: int | None = None) -> float:
         """Bits stored for a weight: its code and its share of the block's scale and sign.
 
-        ``inputs`` is the length of a row, whose last block may be shorter. If the recipe has one
-        scale for a whole row, it is not counted; neither is a scale of a whole tensor.
+        ``inputs`` is the length of a row, whose last block may be shorter. Scales of whole rows and
+        of whole tensors are not counted.
         """
         if self.weights is None:
             return UNQUANTIZED_BITS

@@ -2,8 +2,8 @@
 
 Input ``j`` of a layer is divided by ``s_j = max|X_j|^alpha / max|W_j|^(1 - alpha)``, and column
 ``j`` of its weight is multiplied by ``s_j``. In the paper, the layer before does the division. Here
-it is done on each layer's own input, so that any module can be smoothed. Hardware would do as the
-paper does, or need one multiplication per input.
+each layer's own input is divided, so that any module can be smoothed. Hardware would either do as
+the paper does, or need one multiplication per input.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ Rounding = Callable[[Tensor], Tensor]
 
 
 def divisors(inputs: LayerInputs, weight: Tensor, alpha: float) -> Tensor:
-    """The divisor of each input; (width,) float32, 1 if its values or weights are all zero.
+    """The divisor of each input; (width,) float32, 1 if its values or its weights are all zero.
 
     weight: (outputs, width) float32.
     """
@@ -38,7 +38,7 @@ def smoothing_divisors(
     round_weight: Rounding,
     round_inputs: Rounding,
 ) -> Tensor:
-    """The divisors of a layer for an alpha, or for the best one; (width,) float32.
+    """The divisors of a layer for a given alpha, or for the best one; (width,) float32.
 
     The search tries no smoothing and the alphas 0, 0.1 ... 1 on the rows that calibration kept. It
     takes the first with the smallest squared error of the layer's output.

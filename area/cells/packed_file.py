@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from halfbyte.base import UserError
+from halfbyte.base.user_files import read_start
 
 __all__ = ["MAX_BYTES", "read_packed"]
 
@@ -41,9 +42,9 @@ def read_packed(path: Path, what: str, remedy: str) -> bytes:
     """
     kind = ""
     try:
-        if path.stat().st_size > MAX_BYTES:
+        raw = read_start(path, MAX_BYTES + 1)
+        if len(raw) > MAX_BYTES:
             raise UserError(f"{what} {path} has more than {MAX_BYTES} bytes")
-        raw = path.read_bytes()
         kind = next((kind for kind, (magic, _) in _KINDS.items() if raw.startswith(magic)), "")
         if kind:
             raw = _unpacked(raw, *_KINDS[kind])

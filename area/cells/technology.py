@@ -20,6 +20,7 @@ from halfbyte.area.cells.function import truth_table
 from halfbyte.area.cells.liberty_writer import liberty_text
 from halfbyte.area.cells.library import read_library
 from halfbyte.base import UserError, content_key, user_folder
+from halfbyte.base.user_files import read_start
 
 __all__ = ["Technology", "from_card", "from_liberty", "load_technology", "technology_names"]
 
@@ -29,6 +30,7 @@ DEFAULT = "sky130hd"
 _OWN = "technologies"
 UNITS = {"area": "um^2", "time": "ps", "capacitance": "fF", "leakage": "nW", "energy": "fJ"}
 _TIME_UNIT = "library_time_ps"
+_MAX_CARD = 64 * 2**20  # bytes
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 # PyYAML's C loader, if available, reads a card in a tenth of the time.
 _SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -298,7 +300,10 @@ def technology_names() -> list[str]:
 def from_card(path: Path) -> Technology:
     """Read a card; raises UserError if it cannot be read or is not one."""
     try:
-        card = yaml.load(path.read_text(encoding="utf-8"), Loader=_SAFE_LOADER)  # noqa: S506
+        raw = read_start(path, _MAX_CARD + 1)
+        if len(raw) > _MAX_CARD:
+            raise ValueError(f"it has more than {_MAX_CARD} bytes")
+        card = yaml.load(raw.decode("utf-8"), Loader=_SAFE_LOADER)  # noqa: S506
         if not isinstance(card, dict):
             raise TypeError(f"it must be a mapping of keys, not {card!r:.40}")
         return Technology(

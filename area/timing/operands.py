@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from halfbyte.area.timing.activity import LANES
 from halfbyte.base import UserError, content_key
+from halfbyte.base.user_files import read_start
 from halfbyte.formats import Format
 
 __all__ = ["UNIFORM", "Operands", "load_operands", "operand_streams", "shipped_operands"]
@@ -29,6 +30,7 @@ _SHAPE = (LAYERS, ROWS, CYCLES)
 # Values from -1 to 1 are stored as integers in units of 1/32767, which is finer than any format's
 # step.
 _SCALE = 32767
+_MAX_FILE = 2**20  # bytes; `halfbyte operands` writes much less
 _SEED = 1
 
 
@@ -105,7 +107,8 @@ def load_operands(reference: str) -> Operands:
     path = FOLDER / f"{reference}.npz" if is_name else Path(reference)
     try:
         # Read from memory, since NumPy leaves a file open if it cannot read it.
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
+        raw = read_start(path, _MAX_FILE)
+        with np.load(io.BytesIO(raw), allow_pickle=False) as stored:
             return Operands(path.stem, stored["weights"], stored["activations"])
     except FileNotFoundError:
         raise UserError(

@@ -1,4 +1,4 @@
-"""Create a model of transformers from its configuration, with buffers but empty parameters."""
+"""Create a model from its configuration, with parameters that have no data yet."""
 
 import json
 from collections.abc import Iterator
@@ -79,10 +79,11 @@ def _empty_diffusers_model(folder: Path, name: str, dtype: torch.dtype | None) -
 def empty_model(folder: Path, *, dtype: torch.dtype | None = None) -> Any:
     """Create the model that ``config.json`` in ``folder`` describes, for inference.
 
-    It has the class that the configuration names, and the generation settings from the folder. If
-    the configuration has no type, it gets ``dtype``.
+    Its parameters are on the meta device; its buffers have data. It has the class that the
+    configuration names, and the generation settings of the folder. ``dtype`` is its type if the
+    configuration gives none.
 
-    Raises UserError if the configuration is missing, or if both transformers and diffusers lack
+    Raises UserError if the configuration is missing, or if neither transformers nor diffusers knows
     the architecture.
     """
     if (name := _diffusers_class(folder)) is not None:
@@ -106,9 +107,9 @@ def empty_model(folder: Path, *, dtype: torch.dtype | None = None) -> Any:
 
 
 def stored_names(model: Any) -> dict[str, str]:
-    """The names that tensors may have in checkpoints, each with the tensor's name in the model.
+    """Each name that a tensor may have in a checkpoint, with the tensor's name in the model.
 
-    A checkpoint of a model without a head lacks a prefix that the names with a head have.
+    The names in a model with a head have a prefix that those in a model without a head lack.
     """
     prefix = str(getattr(model, "base_model_prefix", "") or "")
     own = {name: name for name in model.state_dict()}

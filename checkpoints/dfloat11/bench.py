@@ -1,4 +1,4 @@
-"""Measure speeds from file to file, and of models whose weights stay compressed."""
+"""Time compression from file to file, and models whose weights stay compressed."""
 
 import tempfile
 from collections.abc import Callable
@@ -20,11 +20,6 @@ from halfbyte.golden.records import CodecBenchRecord
 __all__ = ["benchmark_files", "benchmark_models"]
 
 
-def _anew(job: Callable[[], object], target: Path) -> None:
-    target.unlink(missing_ok=True)
-    job()
-
-
 def _decompress(packed: Path, plain: Path) -> None:
     decompress_file(TensorFile.open(packed), plain)
 
@@ -32,10 +27,11 @@ def _decompress(packed: Path, plain: Path) -> None:
 def benchmark_files(
     *, elements: int = 1 << 25, repeats: int = 5, seed: int = 0
 ) -> list[CodecBenchRecord]:
-    """A record for each direction and layout: medians for a file of normal weights in BF16.
+    """Time compression and decompression of a file of normally distributed weights in BF16.
 
-    Files are in the folder for temporary files. A compressed file is compared with its source, a
-    decompressed one with the original's digest. Raises ToolError if they differ.
+    Returns a record for each layout and direction, with the median time of ``repeats`` runs. The
+    times include verification. Files are in the system's folder for temporary files. Raises
+    ToolError if the restored file differs from the original.
     """
     generator = torch.Generator().manual_seed(seed)
     weights = (torch.randn(elements, generator=generator) * 0.02).bfloat16()
@@ -53,7 +49,8 @@ def benchmark_files(
             }
             for what, (target, job) in jobs.items():
                 title = f"{layout}, file to file, {what}"
-                record = timed_record(title, partial(_anew, job, target), elements, 0, repeats)
+                remove = partial(target.unlink, missing_ok=True)
+                record = timed_record(title, job, elements, 0, repeats, before=remove)
                 bits = 8 * packed.stat().st_size / elements
                 records.append(replace(record, bits_per_weight=bits))
             if plain.read_bytes() != source.read_bytes():
@@ -71,10 +68,10 @@ def _stored_bytes(model: nn.Module) -> int:
 def benchmark_models(
     *, width: int = 1024, layers: int = 4, tokens: tuple[int, ...] = (1, 128), repeats: int = 5
 ) -> list[CodecBenchRecord]:
-    """A record for each number of tokens, of a Llama in BF16 and with its weights compressed.
+    """Time a Llama with plain weights in BF16, with compressed ones, and with ``exact=False``.
 
-    Weights are random, as those of a model before training; no cache of keys and values is kept.
-    The last of three records sums few vectors in another order (``exact=False``).
+    Returns these three records for each number of tokens. Weights are random, as before training.
+    There is no cache of keys and values. ``exact=False`` is explained at :func:`.loading.load`.
     """
     from transformers import LlamaConfig, LlamaForCausalLM
     from transformers.utils import logging as transformers_logging

@@ -27,13 +27,13 @@ from halfbyte.golden.dfloat11.joint_layout import JOINT_TYPES
 __all__ = ["CompressedFile", "is_compressed"]
 
 _CODED = ".df11"
-_KEPT = 12  # decoded parts with several tensors that are kept in memory
+_KEPT = 12  # decoded parts, of several tensors each, that are kept in memory
 
 OnBytes = Callable[[int, str], None]
 
 
 def is_compressed(file: TensorFile) -> bool:
-    """Whether a file says that this project has compressed it."""
+    """Whether halfbyte compressed a file, by its index or its metadata."""
     if first_version.KEY in file.metadata:
         return True
     try:
@@ -58,7 +58,7 @@ class CompressedFile:
     ----------
     file : TensorFile
     index : Index
-        Index of the original; for files of version 1 it is made from their description.
+        Index of the original. For files of version 1 it is made from their description.
     salvaged : bool
         Whether the index was guessed.
     """
@@ -81,7 +81,7 @@ class CompressedFile:
             self._check(part, begin)
         for copy, other in index.copies.items():
             if self.tensors[copy].bytes != self.tensors[other].bytes:
-                raise CorruptError(f"{file.path}: its index makes tensors of two sizes one")
+                raise CorruptError(f"{file.path}: its index equates tensors of two sizes")
             self._places[copy] = self._places[other]
         self._decoded: OrderedDict[str, Tensor] = OrderedDict()
         self._checked: set[str] = set()
@@ -92,13 +92,13 @@ class CompressedFile:
         if stored is None:
             raise CorruptError(f"{self.file.path}: its part {part.name!r:.200} is missing")
         if not part.coded and stored.bytes != size:
-            raise CorruptError(f"{self.file.path}: {part.name!r:.200} has not the size it should")
+            raise CorruptError(f"{self.file.path}: {part.name!r:.200} has the wrong size")
 
     @classmethod
     def open(cls, path: Path, *, salvage: bool = False) -> Self:
         """Read the header and the index, but no data.
 
-        With ``salvage`` and a damaged index, every coded tensor that has its own name is taken.
+        With ``salvage``, a damaged index is replaced by a guess from the headers of the parts.
         Raises UserError if the file is not compressed, CorruptError if it is damaged.
         """
         file = TensorFile.open(path)
@@ -116,7 +116,7 @@ class CompressedFile:
 
     @property
     def digest(self) -> str | None:
-        """SHA-256 of the whole original; None for files of version 1, which do not say."""
+        """SHA-256 (hex) of the whole original; None for files of version 1, which have none."""
         return self.index.sha256 or None
 
     def data(self, part: Part) -> Tensor:
@@ -177,8 +177,10 @@ class CompressedFile:
         return CorruptError(f"Tensor {names}{more} in {self.file.path} is damaged: {error}")
 
     def bytes_of(self, number: int, *, digests: bool = True) -> Iterator[Tensor]:
-        """The original bytes of a tensor in pieces, each of which is valid until the next but
-        one."""
+        """The original bytes of a tensor, in pieces.
+
+        A piece stays valid while the next one is made, but no longer.
+        """
         tensor, (part, begin) = self.tensors[number], self._places[number]
         if part.coded and self._is_alone(part):
             yield from self._pieces(part, digests)
@@ -193,8 +195,11 @@ class CompressedFile:
     def original(
         self, on_bytes: OnBytes = lambda count, name: None, *, digests: bool = True
     ) -> Iterator[Tensor]:
-        """The whole original file as uint8, in pieces, each of which is valid until the next but
-        one. Coded tensors are verified; ``digests`` as :func:`pieces` has it for large ones."""
+        """The whole original file as uint8, in pieces.
+
+        A piece stays valid while the next one is made, but no longer. Coded tensors are verified.
+        ``digests`` says whether their digests are checked, too: see :func:`pieces`.
+        """
         header = self.index.header
         head = len(header).to_bytes(8, "little") + header
         yield torch.frombuffer(bytearray(head), dtype=torch.uint8)
@@ -221,7 +226,7 @@ class CompressedFile:
         return data.view(tensor.torch_dtype_of_bytes).reshape(tensor.shape)
 
     def _check_raw(self, part: Part) -> None:
-        """Whether a part that is not coded has the checksum in the index; once."""
+        """Raise CorruptError if an uncoded part has a wrong checksum. Each part is checked once."""
         if part.crc is None or part.name in self._checked:
             return
         stored, crc = self.file.tensors[part.name], 0
@@ -242,7 +247,10 @@ class CompressedFile:
         return read_header(self.data(part).numpy())
 
     def salvage(self, target: Path) -> tuple[int, list[str]]:
-        """Write the tensors that can be decoded; returns corrected words and lost parts."""
+        """Write the tensors that can be decoded.
+
+        Returns how many words SECDED corrected, and the names of the parts that are lost.
+        """
         found: dict[str, Tensor] = {}
         lost = [name for name in self.file.tensors
                 if name.startswith("halfbyte.") and not name.endswith(CHECKS)]  # fmt: skip

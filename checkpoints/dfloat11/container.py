@@ -54,7 +54,7 @@ _RAW = "halfbyte.raw"
 _GROUP = "halfbyte.group"
 
 OnBytes = Callable[[int, str], None]
-"""Called with the number of bytes of the original just done, and the present tensor."""
+"""Called with how many more bytes of the original are done, and the present tensor's name."""
 
 
 def _nothing(count: int, name: str) -> None:
@@ -75,7 +75,7 @@ class Coding:
     Raises
     ------
     ValueError
-        The layout is unknown, or codes are given for the other layout.
+        The layout is unknown, or codes are given for ``joint``.
     """
 
     layout: str = "joint"
@@ -138,7 +138,7 @@ class _Compressor:
         self.records: list[TensorRecord] = []
 
     def code(self, planned: PlannedPart) -> bool:
-        """Write a part in coded form; returns False and writes nothing if it is not smaller."""
+        """Write a part in coded form. Returns False, and writes nothing, if it is not smaller."""
         tensors = [self._tensors[number] for number in planned.numbers]
         data = self._encoded(tensors, planned)
         if data is None:
@@ -281,9 +281,9 @@ def decompress_file(
 ) -> tuple[int, list[str]]:
     """Write the file that ``source`` was compressed from, byte for byte, to ``target``.
 
-    Everything is verified: what was written has the original's SHA-256. With ``salvage``, a file
-    whose index is damaged or missing gives those tensors that can still be decoded, in a file that
-    is not the original.
+    The written file is verified by the original's SHA-256. With ``salvage`` and a damaged or
+    missing index, the tensors that can still be decoded are written. That file differs from the
+    original.
 
     Returns how many words SECDED corrected, and names of parts that were lost. Raises
     :class:`CorruptError`, and leaves no file, if anything is wrong.
@@ -296,12 +296,12 @@ def decompress_file(
         for piece in ahead(opened.original(on_bytes)):
             found.written_to(writer.write(piece))
         if opened.digest is not None and found.hexdigest() != opened.digest:
-            raise CorruptError(f"{source.path}: what it holds has not the original's SHA-256")
+            raise CorruptError(f"{source.path}: its content does not have the original's SHA-256")
     return opened.corrected, []
 
 
 def verify_file(source: TensorFile, *, on_bytes: OnBytes = _nothing) -> int:
-    """Decode all of a compressed file, and compare with the original's SHA-256; writes nothing.
+    """Decode a whole compressed file, and compare it with the original's SHA-256. Writes nothing.
 
     Returns how many words SECDED corrected. Raises :class:`CorruptError` if anything is wrong.
     """
@@ -310,5 +310,5 @@ def verify_file(source: TensorFile, *, on_bytes: OnBytes = _nothing) -> int:
     for piece in ahead(opened.original(on_bytes)):
         found.update(memory_of(piece))
     if opened.digest is not None and found.hexdigest() != opened.digest:
-        raise CorruptError(f"{source.path}: what it holds has not the original's SHA-256")
+        raise CorruptError(f"{source.path}: its content does not have the original's SHA-256")
     return opened.corrected

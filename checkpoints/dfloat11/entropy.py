@@ -1,8 +1,8 @@
 """Count the bits that a model's weights need: the weights themselves, or their codes in a format.
 
 The order-0 entropy is the least that a code can need if it codes every symbol alone, by its
-frequency in the tensor. The figure of halfbyte is the size of the whole compressed tensor,
-including index, table and header.
+frequency in the tensor. The figure for halfbyte's code is the size of the whole
+compressed tensor, including index, table and header.
 """
 
 from collections.abc import Callable, Sequence
@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 _WIDE = ("F32", "F64")
-"""Types that are rounded to BF16 when read: a model released in BF16 would hold that."""
+"""Types that are rounded to BF16 when they are read, as for a release of the model in BF16."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,15 +46,15 @@ class TensorEntropy(Record):
     tensor: str
     """Name of the tensor."""
     dtype: str
-    """Its type, and the one it was rounded to."""
+    """Its type, and the type that it was rounded to, if any."""
     elements: int
     """Its elements."""
     raw_bits: float
-    """Bits per element as it is."""
+    """Bits per element of that type, uncoded."""
     entropy_bits: float
-    """Bits per element by order-0 entropy, with what stays raw."""
+    """Bits per element: order-0 entropy of the coded bits, plus the bits that are not coded."""
     coded_bits: float
-    """Bits per element coded, everything included."""
+    """Bits per element, coded or not, whichever is smaller; tables and headers included."""
     coded: bool
     """Whether coding makes it smaller."""
 
@@ -68,7 +68,7 @@ class CodeEntropy(Record):
     format: str
     """The format."""
     elements: int
-    """Its elements."""
+    """Elements of the weight."""
     block: int
     """Elements that share a scale."""
     scale_format: str
@@ -78,7 +78,7 @@ class CodeEntropy(Record):
     entropy_bits: float
     """Bits per code by order-0 entropy."""
     coded_bits: float
-    """Bits per code, coded or packed, whichever is smaller."""
+    """Bits per code, compressed or packed, whichever is smaller."""
     coded: bool
     """Whether coding makes the codes smaller."""
     scale_bits: float

@@ -2,7 +2,7 @@
 
 A coded tensor ``NAME`` is stored as ``NAME.df11``; any other keeps its name. The metadata contain a
 JSON object with the original's header as text. There is no digest of the whole file. Each coded
-tensor has a digest, and the copied tensors have one together.
+tensor has a digest, and all copied tensors share one.
 """
 
 import hashlib
@@ -31,7 +31,9 @@ class _Description(NamedTuple):
 
 def _description(file: TensorFile) -> _Description:
     if KEY not in file.metadata:
-        raise CorruptError(f"{file.path} lacks its description: another tool dropped it, or damage")
+        raise CorruptError(
+            f"{file.path} lacks its description: another tool dropped it, or it is damaged"
+        )
     try:
         found = dict(json.loads(file.metadata[KEY]))
         if found["version"] == 1:
@@ -45,7 +47,7 @@ def _description(file: TensorFile) -> _Description:
 
 
 def _stored_type(file: TensorFile, tensor: StoredTensor) -> tuple[str, tuple[int, ...]]:
-    """Type and shape of the original tensor; those of a coded one are in its first bytes."""
+    """Type and shape of the original tensor. A coded tensor has them in its first bytes."""
     if not tensor.name.endswith(_CODED):
         return tensor.dtype, tensor.shape
     try:
@@ -67,7 +69,7 @@ def _contents(file: TensorFile) -> dict[str, StoredTensor]:
 
 
 def read_index(file: TensorFile) -> Index:
-    """An index from the description of a file of version 1; verifies the copied tensors.
+    """Make an index from the description of a file of version 1, and verify the copied tensors.
 
     Raises CorruptError if the description is missing or damaged, or contradicts the tensors.
     """
@@ -116,5 +118,5 @@ def guess_index(file: TensorFile) -> Index:
         }
         position += size
         parts.append(Part(tensor.name, tensor.name.endswith(_CODED), (len(parts),)))
-    # Sorting by places keeps the order, except for empty tensors, and those are never coded.
+    # A reader sorts tensors by place. Only empty ones share a place, and those are never coded.
     return Index(json.dumps(entries).encode(), "", tuple(parts))

@@ -1,8 +1,9 @@
 """Compress a model's folder, or a file, and restore it.
 
-Each ``X.safetensors`` becomes ``X.df11.safetensors``, in subfolders, too. Every other file is
-copied, also the index and the configuration, so that the same folder can be restored. Tools that do
-not know the compressed form report that ``model.safetensors`` is missing.
+Each ``X.safetensors`` becomes ``X.df11.safetensors``, in subfolders, too. Other files, such as the
+index and the configuration, are copied, so that the folder can be restored. Hidden files and
+weights in other forms are left out. Tools that do not know the compressed form report that
+``model.safetensors`` is missing.
 """
 
 import json
@@ -38,13 +39,13 @@ __all__ = ["PLAIN", "SUFFIX", "check_indices", "compress_path", "copy_files",
 
 PLAIN, SUFFIX = ".safetensors", ".df11.safetensors"
 
-# Other forms of weights, which are not compressed. Beside safetensors files they are second copies.
+# Weights in other forms. Beside safetensors files they are second copies, so they are left out.
 _OTHER_WEIGHTS = (".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".onnx", ".gguf", ".ot")
 _INDEX = ".index.json"
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    """All files below a folder, in order, without hidden ones; links are not followed."""
+    """All files below a folder, in order. Hidden folders and linked ones are not entered."""
     for path in sorted(folder.iterdir()):
         if path.name.startswith("."):
             yield path
@@ -55,8 +56,10 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 
 def other_files(folder: Path) -> tuple[list[Path], list[str]]:
-    """The files of a folder and its subfolders that go along, relative to it, and the names of
-    what is left out: hidden files, links to folders, and weights in other forms.
+    """The files that are copied with the weights, and the names of what is left out.
+
+    Both are relative to the folder, and include its subfolders. Left out are hidden files, links to
+    folders, and weights in other forms.
     """
     found = [path for path in _walk(folder) if path.suffix != PLAIN]
     taken = [
@@ -233,7 +236,7 @@ def compress_path(
 
 
 def _renamed(path: Path, folder: Path, before: str, after: str) -> Path:
-    """The path of a file relative to the folder, with another end of its name."""
+    """The path of a file relative to the folder, with another suffix."""
     relative = path.relative_to(folder)
     return relative.with_name(relative.name.removesuffix(before) + after)
 
@@ -248,8 +251,9 @@ def decompress_path(
     """Undo :func:`compress_path`, to the last byte, and verify everything.
 
     ``target`` appears only if everything is correct. With ``salvage`` and a damaged index, the
-    tensors are written that can still be decoded. Returns a record. Raises
-    :class:`~halfbyte.golden.dfloat11.CorruptError` for damaged data.
+    tensors that can still be decoded are written. Returns a record. Raises
+    :class:`~halfbyte.golden.dfloat11.CorruptError` for damaged data, and UserError if there is
+    nothing to restore or if ``target`` exists.
     """
     begin = time.perf_counter()
     _check_target(source, target)

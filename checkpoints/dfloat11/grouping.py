@@ -22,7 +22,7 @@ __all__ = ["CODED_AS", "Plan", "PlannedPart", "elements_of", "plan_parts", "read
 CODED_AS = {name: name for name in JOINT_TYPES} | dict.fromkeys(
     ("BOOL", "F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ"), "U8"
 )
-"""The element types that can be coded, each with the type that the codec takes it for."""
+"""The element types that can be coded. The codec treats each as the type beside it."""
 
 _LARGE = 1 << 18  # elements; a table of its own costs less than 0.01 bits per weight
 _TINY = 1 << 12  # elements; below it, tensors are grouped without looking at costs or copies
@@ -42,7 +42,9 @@ class PlannedPart:
     numbers : list of int
         Positions of the tensors in the order of the file.
     counts : JointCounts or None
-        Counts of all its symbols, if they were counted.
+        Counts of all symbols in the part, if they were counted.
+    elements : int
+        Elements of all its tensors.
     """
 
     kind: str
@@ -101,7 +103,7 @@ def _same(first: StoredTensor, second: StoredTensor) -> bool:
 
 
 def _copies(tensors: Sequence[StoredTensor]) -> dict[int, int]:
-    """For each tensor that repeats an earlier one, the number of that one.
+    """The tensors that repeat an earlier one: number, and number of the earlier one.
 
     Tensors are compared in full only if their sizes and first bytes agree.
     """

@@ -1,4 +1,4 @@
-"""Write files whose sizes are not known in advance, or whose bytes come in order."""
+"""Write files from start to end, without knowing in advance how large they become."""
 
 import json
 import os
@@ -16,22 +16,22 @@ from halfbyte.checkpoints.tensor_file import METADATA, TensorFileWriter, memory_
 __all__ = ["GrowingTensorFileWriter", "PlainFileWriter"]
 
 _LENGTH_BYTES = 8
-_FEW = 2000  # a file has at most one blank in so many bytes
+_FEW = 2000  # at most one byte in 2000 of a file is an unused blank
 _AT_ONCE = 1 << 20  # bytes that are moved at once
-_TO_DISK = 1 << 24  # bytes after which a file that grows is brought to the disk
+_TO_DISK = 1 << 24  # bytes that are written before each sync to the disk
 
 
 class GrowingTensorFileWriter(TensorFileWriter):
-    """Writes tensors one after the other; their sizes need not be known when the file is begun.
+    """Write tensors one after the other; their sizes need not be known when the file is begun.
 
-    Space for the header is reserved at the start of the file. Unused space becomes blanks. If these
-    would be a noticeable part of the file, the data move up instead.
+    Space for the header is reserved at the start of the file. Unused space becomes blanks. If there
+    would be too many of these, the data is moved towards the start instead.
 
     Parameters
     ----------
     path : Path
     room : int
-        Bytes for the header; an AssertionError if they are too few.
+        Bytes that are reserved for the header. Too few cause an AssertionError.
     replace, check
         The same as for :class:`TensorFileWriter`.
     """
@@ -100,7 +100,7 @@ class PlainFileWriter:
     Parameters
     ----------
     path : Path
-        The file; UserError at the end if it exists.
+        The file. If it exists at the end, UserError is raised.
     """
 
     def __init__(self, path: Path) -> None:

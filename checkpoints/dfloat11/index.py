@@ -1,8 +1,9 @@
 """The index of a compressed file: its tensor ``halfbyte.index``, which describes the original.
 
 It is a line of JSON and the original's header, byte for byte, both compressed by zlib. The line has
-the version, the SHA-256 and size of the whole original, and the parts. A part is a tensor of the
-compressed file. It lists the original tensors in it by their numbers in the original.
+the version, the SHA-256 of the whole original, the parts, and the tensors that repeat others. A
+part is a tensor of the compressed file. It lists the original tensors in it by their numbers in the
+original.
 """
 
 import json
@@ -34,8 +35,8 @@ class Part:
     tensors : tuple of int
         Numbers of the original tensors in it.
     crc : int, optional
-        CRC-32 of its bytes, as zlib has it, for parts that are not coded. Those that are coded have
-        their own. Files of version 1 have one digest for all that is not coded.
+        CRC-32 of its bytes, as in zlib, if the part is not coded. Coded parts contain checksums of
+        their own. Files of version 1 have one digest for all uncoded parts instead.
     """
 
     name: str
@@ -44,16 +45,19 @@ class Part:
     crc: int | None = None
 
     def to_list(self) -> list[object]:
-        """As it is in the index."""
+        """The part as a list in the index."""
         known = [self.crc] if self.crc is not None else []
         return [self.name, int(self.coded), _runs(self.tensors), *known]
 
     @classmethod
     def from_list(cls, items: list[Any], limit: int) -> "Part":
-        """Undo :meth:`to_list`; ``limit``: number of tensors. Raises ValueError or TypeError."""
+        """Undo :meth:`to_list`; ``limit`` is the number of tensors in the original.
+
+        Raises ValueError or TypeError for a list that is not a part.
+        """
         name, coded, runs, *known = items
         if len(known) > 1 or not all(type(crc) is int for crc in known):
-            raise ValueError("a part has another checksum than one number")
+            raise ValueError("the checksum of a part is not one number")
         return cls(str(name), bool(coded), _numbers(list(runs), limit), *known)
 
 
@@ -88,10 +92,11 @@ class Index:
     header : bytes
         The original's header: the bytes between its length and its data.
     sha256 : str
-        Digest of the whole original, in hexadecimal digits.
+        Digest of the whole original, in hexadecimal digits; empty if it is not known.
     parts : tuple of Part
     copies : dict
-        For each tensor that is equal to an earlier one and not stored: the number of that one.
+        Tensors that are not stored because they repeat an earlier one: number, and number of the
+        earlier one.
     """
 
     header: bytes
@@ -105,7 +110,7 @@ class Index:
         return tuple(found.values())
 
     def to_bytes(self) -> bytes:
-        """The stored bytes of the index, filled up to whole words of eight bytes."""
+        """The stored bytes of the index, padded with zeros to whole words of eight bytes."""
         line = {
             "version": VERSION,
             "sha256": self.sha256,

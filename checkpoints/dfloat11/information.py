@@ -14,7 +14,7 @@ __all__ = ["describe_file"]
 
 
 def _entropy_bits(opened: CompressedFile, part: Part) -> float | None:
-    """Bits of an element: the entropy of its symbol, and the bits that are not coded."""
+    """Bits per element: the entropy of its symbol, plus the bits that are not coded."""
     kind = CODED_AS.get(opened.tensors[part.tensors[0]].dtype)
     if kind is None:
         return None

@@ -1,4 +1,4 @@
-"""Load models whose linear layers, and embeddings if wanted, keep their weights compressed."""
+"""Load models with linear layers (and embeddings, if wanted) that stay compressed in memory."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ __all__ = ["load"]
 
 @dataclass(frozen=True)
 class _Source:
-    """A tensor of a folder: its stored name, its value, and its compressed form if possible."""
+    """A tensor of a folder: its stored name, its value, and its compressed form if there is one."""
 
     name: str
     plain: Callable[[], Tensor]
@@ -40,7 +40,7 @@ def _read_compressed(tensor: StoredTensor) -> Tensor | None:
 
 
 def _verified(file: CompressedFile, name: str) -> Tensor | None:
-    """The compressed form of a tensor: that of the file, or a new one if it shares a part there."""
+    """The compressed form of a tensor: from the file, or made anew if it shares a part there."""
     data = file.compressed(name)
     if data is None:
         return compress_weight(file.read(name))
@@ -61,8 +61,8 @@ def _sources(folder: Path, config: Path | None) -> Iterator[_Source]:
     """Every tensor of a folder, whatever its layout is, compressed or not."""
     paths = _paths(folder)
     if is_published(folder):
-        # Their streams hold whole blocks of layers, so each weight is decoded and compressed by
-        # itself.
+        # A stream in such a folder holds a whole block of layers. So each weight is decoded, and
+        # then compressed alone.
         for name, weight in read_published(folder, config=config):
             yield _Source(name, partial(torch.clone, weight), partial(compress_weight, weight))
         return
@@ -137,7 +137,7 @@ class _Placing:
             self.put(layer, data)
 
     def put(self, layer: str, data: Tensor) -> None:
-        """Replace a plain layer by a compressed one, with its bias if that is loaded already."""
+        """Replace a plain layer by a compressed one that takes over its bias."""
         owner, _, attribute = layer.rpartition(".")
         plain = self.model.get_submodule(layer)
         wanted, shape = tuple(plain.weight.shape), tuple(read_header(data.numpy()).shape)
@@ -153,14 +153,14 @@ class _Placing:
         setattr(self.model.get_submodule(owner), attribute, made)
 
     def _fitting(self, data: Tensor) -> Tensor:
-        """The data in the layout that the decoder of the device reads."""
+        """The data in a layout that the device can decode."""
         if self.on_cpu:
             return data
         weight = decompress(data, verify=False)
         return compress(weight) if element_type(weight.dtype) is not None else data
 
     def tied(self) -> dict[str, str]:
-        """For each weight that the architecture ties to another one: the name of that one."""
+        """For each weight that the architecture ties to another: the name of that other."""
         return dict(getattr(self.model, "all_tied_weights_keys", None) or {})
 
     def tie(self) -> None:
@@ -176,7 +176,7 @@ class _Placing:
 
 
 def _folder_of(model: Path | str) -> Path:
-    """The folder, or the folder that the hub provides for a model's name."""
+    """The folder itself, or the folder to which a model of the hub is downloaded."""
     folder = Path(model)
     if folder.is_dir():
         return folder
@@ -203,10 +203,10 @@ def load(
 ) -> Any:
     """Load a model of transformers with compressed linear layers, for inference and for adapters.
 
-    Its outputs equal those of the uncompressed model, to the last bit. A layer's weight is decoded
-    only while the layer runs. So memory holds the compressed weights, the embeddings, and one
-    decoded layer. Class, head, generation settings and type are those of the checkpoint.
-    ``save_pretrained`` writes the uncompressed model.
+    Its outputs equal those of the uncompressed model, to the last bit, unless ``exact`` is False. A
+    layer's weight is decoded only while the layer runs. So memory holds the compressed weights, the
+    embeddings, and one decoded layer. Class, head, generation settings and type are those of the
+    checkpoint. ``save_pretrained`` writes the uncompressed model. Models of diffusers work, too.
 
     Parameters
     ----------
@@ -223,11 +223,16 @@ def load(
     embeddings : bool
         Compress embeddings, too. A call then decodes only the rows that it looks up.
     exact : bool
-        False allows the CPU to multiply a few vectors while it decodes. That takes half the time,
-        but sums in FP32 are added in another order.
+        False allows the CPU to multiply a few vectors while it decodes. This takes half the time,
+        but adds products in FP32 in another order.
     config : Path or str, optional
-        Folder of the original model's configuration, for folders of the ``dfloat11`` package
-        without one.
+        Folder with the original model's ``config.json``, for folders of the ``dfloat11`` package
+        that have none.
+
+    Returns
+    -------
+    torch.nn.Module
+        The model on ``device``, in evaluation mode.
 
     Raises
     ------
@@ -246,14 +251,14 @@ def load(
     spare: dict[str, _Source] = {}
     for source in _sources(folder, original):
         name = names.get(source.name)
-        if name is None:  # as transformers does: a checkpoint may hold more than a model takes
+        if name is None:  # ignored, as transformers does: a checkpoint may hold more tensors
             continue
         if name in tied:
             spare[tied[name]] = source
             continue
         spare.pop(name, None)
         placing.place(name, source, kinds)
-    for name, source in spare.items():  # stored under the other name only
+    for name, source in spare.items():  # stored only under the name that is tied
         if not placing.has(name):
             placing.place(name, source, kinds)
     placing.tie()

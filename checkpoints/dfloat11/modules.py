@@ -1,7 +1,8 @@
 """Layers that keep their weights compressed and decode them while they run.
 
-Other code sees usual linear layers and embeddings. Adapters such as LoRA attach to them. A state
-dictionary has their decoded weights. A weight that is written to ``weight.data`` is compressed.
+Other code sees usual linear layers and embeddings. Adapters such as LoRA can attach to them. A
+state dictionary has their decoded weights. A weight that is assigned to ``weight.data`` becomes
+compressed.
 """
 
 from collections.abc import Callable
@@ -30,7 +31,7 @@ def compress_weight(weight: Tensor) -> Tensor | None:
 
 
 class _Decoded(Tensor):
-    """A decoded weight; writing to its ``data`` changes its layer."""
+    """A decoded weight. Assigning to its ``data`` changes the layer that it came from."""
 
     __torch_function__: Any = torch._C._disabled_torch_function_impl
     _replace: Callable[[Tensor], None]
@@ -43,7 +44,7 @@ class _Decoded(Tensor):
 
     @property
     def data(self) -> Tensor:
-        """The weight without the layer."""
+        """The weight as a plain tensor."""
         return self.as_subclass(Tensor).detach()
 
     @data.setter
@@ -52,7 +53,7 @@ class _Decoded(Tensor):
 
 
 class _Compressed(nn.Module):
-    """The common part of both layers: the compressed weight, which looks like a plain one."""
+    """The common part of both layers: a compressed weight that looks like a plain one."""
 
     compressed: Tensor
 
@@ -72,7 +73,10 @@ class _Compressed(nn.Module):
         return _Decoded.of(decoder_of(self.compressed, self.decode_on)(), self.replace)
 
     def replace(self, weight: Tensor) -> None:
-        """Take another weight of this shape and type. UserError if it does not become smaller."""
+        """Take another weight of the same shape, in the layer's type.
+
+        Raises UserError if compression does not make it smaller.
+        """
         data = compress_weight(weight.detach().to(self._dtype).cpu())
         if data is None:
             raise UserError("The new weight cannot be compressed: load the model uncompressed")
@@ -109,8 +113,8 @@ class CompressedLinear(_Compressed, nn.Linear):  # type: ignore[override]
     decode_on : torch.device or str, optional
         The device on which the weight is decoded; by default that of its compressed form.
     exact : bool
-        Give the bits of ``nn.Linear``. Otherwise the CPU multiplies a few vectors while it decodes
-        the weight, and adds the sums in FP32 in another order.
+        Whether results equal those of ``nn.Linear`` bit for bit. If not, the CPU multiplies a few
+        vectors while it decodes the weight, and adds products in FP32 in another order.
     """
 
     def __init__(
@@ -128,7 +132,7 @@ class CompressedLinear(_Compressed, nn.Linear):  # type: ignore[override]
         self.exact = exact
 
     def forward(self, x: Tensor) -> Tensor:
-        """As ``nn.Linear``."""
+        """As ``nn.Linear``: (..., inputs) to (..., outputs)."""
         y: Tensor = compressed_linear(
             x, self.compressed, self.bias, self.out_features, self.decode_on, self.exact
         )
@@ -167,7 +171,7 @@ class CompressedEmbedding(_Compressed, nn.Embedding):  # type: ignore[override]
         self.scale_grad_by_freq = self.sparse = False
 
     def forward(self, ids: Tensor) -> Tensor:
-        """As ``nn.Embedding``, with the same bits."""
+        """As ``nn.Embedding``, with the same bits: ids of any shape to (..., width)."""
         rows: Tensor = compressed_rows(
             self.compressed, ids, self.embedding_dim, self._dtype, self.decode_on
         )

@@ -1,4 +1,4 @@
-"""Operators of PyTorch on compressed weights, for tracing, compiling and gradients.
+"""PyTorch operators on compressed weights, which can be traced, compiled and differentiated.
 
 The decoder of a tensor is created on first use, and kept as long as the tensor.
 """
@@ -20,7 +20,7 @@ from halfbyte.golden.dfloat11.layout import aligned_bytes
 __all__ = ["compressed_linear", "compressed_rows", "decoder_of"]
 
 FEW = 8
-"""Vectors up to which the CPU multiplies as it decodes, if the order of sums is free."""
+"""The CPU multiplies at most so many vectors while it decodes, if the order of sums is free."""
 
 _DECODERS: Any = WeakTensorKeyDictionary()
 _OPENED: Any = WeakTensorKeyDictionary()
@@ -39,7 +39,7 @@ def decoder_of(data: Tensor, decode_on: str = "") -> Callable[[], Tensor]:
 
 
 def _opened(data: Tensor) -> OpenedJoint | None:
-    """A tensor of layout 2 on the CPU; None for others."""
+    """A tensor of layout ``joint`` on the CPU, opened for decoding; None for others."""
     if data not in _OPENED:
         is_joint = data.device.type == "cpu" and layout_of(aligned_bytes(data)).title == "joint"
         _OPENED[data] = OpenedJoint.of(data) if is_joint else None
@@ -48,13 +48,13 @@ def _opened(data: Tensor) -> OpenedJoint | None:
 
 
 class _Scratch(threading.local):
-    """Memory to which weights are decoded, one after the other, since new memory costs time."""
+    """Memory that every decoded weight uses in turn, because new memory costs time."""
 
     def __init__(self) -> None:
         self._held = np.empty(0, dtype=np.uint8)
 
     def of(self, elements: int, size: int) -> NDArray[Any]:
-        """Memory for elements of ``size`` bytes; it is used again by the next call."""
+        """Memory for elements of ``size`` bytes; the next call overwrites it."""
         if len(self._held) < elements * size:
             self._held = np.empty(elements * size, dtype=np.uint8)
         room: NDArray[Any] = self._held[: elements * size].view(f"u{size}")
@@ -78,9 +78,10 @@ def _weight(data: Tensor, decode_on: str) -> Tensor:
 def compressed_linear(
     x: Tensor, data: Tensor, bias: Tensor | None, outputs: int, decode_on: str, exact: bool
 ) -> Tensor:
-    """``nn.functional.linear`` with a compressed weight (outputs, inputs).
+    """``nn.functional.linear`` with a compressed weight, (outputs, inputs).
 
-    With ``exact`` it gives the same bits; otherwise the CPU may add products in another order.
+    x: (..., inputs). Returns (..., outputs). With ``exact`` the bits are the same; otherwise the
+    CPU may add products in another order.
     """
     vectors = x.numel() // x.shape[-1]
     if not exact and vectors <= FEW and x.dtype == torch.bfloat16:
@@ -106,7 +107,7 @@ def _keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 
 
 def _backward(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
-    """The gradients; the weight is decoded again, since it is not kept after the forward pass."""
+    """The gradients. The weight is decoded again: it was not kept after the forward pass."""
     (data,) = ctx.saved_tensors
     back = decode_weight(data, list(read_header(aligned_bytes(data.cpu())).shape),
                          gradient.dtype, ctx.decode_on)  # fmt: skip
@@ -132,7 +133,10 @@ def _(data: Tensor, shape: Sequence[int], dtype: torch.dtype, decode_on: str) ->
 def compressed_rows(
     data: Tensor, ids: Tensor, width: int, dtype: torch.dtype, decode_on: str
 ) -> Tensor:
-    """Rows ``ids`` of a compressed matrix (rows, width), from the chunks that they are in."""
+    """Rows ``ids`` of a compressed matrix, (rows, width): decodes only the chunks with them.
+
+    ids: any shape. Returns (*ids.shape, width).
+    """
     layout = layout_of(aligned_bytes(data[:8].cpu()))
     if data.device.type != "cpu" or ids.numel() * layout.chunk > read_elements(data):
         return torch.nn.functional.embedding(ids, decoder_of(data, decode_on)())

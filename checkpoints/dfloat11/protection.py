@@ -13,11 +13,11 @@ from halfbyte.golden.dfloat11.secded import WORD_BYTES, check_bytes, correct
 __all__ = ["CHECKS", "check_tensor", "read_corrected", "read_head", "read_pieces"]
 
 CHECKS = ".secded"
-"""Ends the name of the tensor that holds another's check bytes."""
+"""The end of the name of a tensor that holds the check bytes of another."""
 
 
 def check_tensor(checks: Tensor) -> Tensor:
-    """Stored check bytes: filled up to whole words, so that the next tensor is aligned."""
+    """Check bytes as they are stored: padded to whole words, so that the next tensor is aligned."""
     return torch.nn.functional.pad(checks, (0, -len(checks) % WORD_BYTES))
 
 
@@ -29,7 +29,7 @@ def _checks_of(checks: StoredTensor, size: int) -> Tensor:
 
 
 def read_head(tensor: StoredTensor, checks: StoredTensor | None, size: int) -> Tensor:
-    """The first bytes of a tensor, at most ``size``, a multiple of 8."""
+    """The first ``size`` bytes of a tensor, corrected; all if it is shorter. 8 divides ``size``."""
     size = min(tensor.bytes, size)
     data = tensor.read_bytes(0, size)
     if checks is None:
@@ -39,7 +39,10 @@ def read_head(tensor: StoredTensor, checks: StoredTensor | None, size: int) -> T
 
 
 def read_corrected(tensor: StoredTensor, checks: StoredTensor | None) -> tuple[Tensor, int]:
-    """All bytes of a tensor, and how many words had a wrong bit. CorruptError if one has more."""
+    """All bytes of a tensor, and how many words were corrected.
+
+    Raises CorruptError if a word has more than one wrong bit.
+    """
     data = read_bytes(tensor)
     return (data, 0) if checks is None else correct(data, _checks_of(checks, len(data)))
 
@@ -58,5 +61,5 @@ def read_pieces(tensor: StoredTensor, checks: StoredTensor | None) -> Iterator[t
 
 
 def checks_for(data: Tensor) -> Tensor:
-    """The check bytes of data, as they are stored."""
+    """The check bytes for ``data``, as they are stored."""
     return check_tensor(check_bytes(data))

@@ -1,4 +1,4 @@
-"""Reads large tensors on all cores, into memory that is kept."""
+"""Read large tensors on all cores, into memory that is kept for the next one."""
 
 import torch
 from torch import Tensor

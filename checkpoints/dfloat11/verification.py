@@ -16,7 +16,7 @@ from halfbyte.golden.dfloat11.threads import ahead, cores
 
 __all__ = ["DigestBehind", "RunningDigest", "compare"]
 
-_AT_ONCE = 1 << 19  # bytes: what was just read or decoded is still in a cache
+_AT_ONCE = 1 << 19  # bytes; few enough to be still in a cache when they are used again
 
 
 def _filled(file: Any, buffer: Tensor) -> bool:
@@ -27,7 +27,7 @@ def _filled(file: Any, buffer: Tensor) -> bool:
 
 
 class RunningDigest:
-    """SHA-256 of a file, of which most is in memory at one time or another.
+    """SHA-256 of a file whose large tensors are read for other reasons, so they are read only once.
 
     Parameters
     ----------
@@ -41,9 +41,9 @@ class RunningDigest:
         self._buffer = torch.empty(_AT_ONCE, dtype=torch.uint8)
 
     def up_to(self, tensor: StoredTensor, size: int) -> Digest | None:
-        """The digest of all before a tensor of ``size`` bytes, which the caller adds to it.
+        """The digest of everything before a tensor. The caller adds the tensor's ``size`` bytes.
 
-        None if the tensor is small, or comes late: it is read from the file in its turn.
+        Returns None if the tensor is small or already covered. The caller then adds nothing.
         """
         if tensor.start < self._position or size < _AT_ONCE:
             return None
@@ -57,7 +57,7 @@ class RunningDigest:
         return self._digest.digest().hex()
 
     def read_to(self, end: int | None) -> None:
-        """Read on to a byte of the file, or to its end."""
+        """Read on up to byte ``end`` of the file, or to its end if None."""
         with self._path.open("rb", buffering=0) as file:
             file.seek(self._position)
             while end is None or self._position < end:
@@ -70,9 +70,9 @@ class RunningDigest:
 
 
 class DigestBehind:
-    """SHA-256 of a file that is being written, read again from it on another core, if there is one.
+    """A context manager that computes the SHA-256 of a file while the file is written.
 
-    A context manager.
+    It reads the file again, on another core if there is one.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ class DigestBehind:
         self._reader.shutdown(cancel_futures=True)
 
     def written_to(self, end: int) -> None:
-        """The file is complete up to this byte."""
+        """Say that the file is complete up to byte ``end``."""
         if cores() > 1:
             self._reader.submit(self._digest.read_to, end)
         else:
@@ -102,7 +102,7 @@ class DigestBehind:
 
 
 def _equal(first: Tensor, second: Tensor) -> bool:
-    """Whether bytes are equal; words of eight at a time, which NumPy compares faster."""
+    """Whether bytes are equal. NumPy compares words of eight bytes faster."""
     whole = len(first) // 8 * 8
     a, b = first.numpy(), second.numpy()
     same = np.array_equal(a[:whole].view(np.uint64), b[:whole].view(np.uint64))
@@ -110,20 +110,20 @@ def _equal(first: Tensor, second: Tensor) -> bool:
 
 
 def compare(written: Path, source: Path, heads: Mapping[str, bytes]) -> None:
-    """RuntimeError unless the file that was written holds the source, byte for byte.
+    """Raise RuntimeError unless the written file decodes to the source, byte for byte.
 
-    heads: first bytes of its coded parts, as they were made.
+    ``heads`` holds the first bytes of each coded part as they were in memory, by the part's name.
     """
     buffer = torch.empty(_AT_ONCE, dtype=torch.uint8)
     opened = CompressedFile.open(written)
     for name, head in heads.items():
         if opened.file.tensors[name].read_bytes(0, len(head)).numpy().tobytes() != head:
-            raise RuntimeError(f"{source} was not written as it is; nothing is kept")
+            raise RuntimeError(f"Compressed {source} does not restore it; nothing is kept")
     with source.open("rb", buffering=0) as file:
         for piece in ahead(opened.original(digests=False)):
             for part in torch.split(piece, _AT_ONCE):
                 found = buffer[: len(part)]
                 if not (_filled(file, found) and _equal(found, part)):
-                    raise RuntimeError(f"{source} was not written as it is; nothing is kept")
+                    raise RuntimeError(f"Compressed {source} does not restore it; nothing is kept")
         if file.read(1):
-            raise RuntimeError(f"{source} was not written to its end; nothing is kept")
+            raise RuntimeError(f"Compressed {source} lacks its end; nothing is kept")

@@ -69,12 +69,20 @@ def encode_with_package(weights: list[Tensor], encoder: ModuleType) -> published
     )
 
 
-def _medians(function: Callable[[], object], repeats: int) -> tuple[float, float]:
+def _nothing() -> None:
+    pass
+
+
+def _medians(
+    function: Callable[[], object], repeats: int, before: Callable[[], object]
+) -> tuple[float, float]:
     """Seconds by the clock, and seconds of all cores. A first call compiles and fills caches."""
     if repeats > 1:
+        before()
         function()
     times = []
     for _ in range(repeats):
+        before()
         begin = time.perf_counter(), time.process_time()
         function()
         times.append((time.perf_counter() - begin[0], time.process_time() - begin[1]))
@@ -168,6 +176,7 @@ def timed_record(
     size: int,
     repeats: int,
     tools: Sequence[str] = (),
+    before: Callable[[], object] = _nothing,
 ) -> CodecBenchRecord:
     """The record of a job that is run ``repeats`` times.
 
@@ -186,8 +195,10 @@ def timed_record(
         and to fill caches.
     tools : sequence of str
         Packages whose versions are recorded, beside halfbyte, numba and PyTorch.
+    before : callable
+        What is done before each run, and not timed.
     """
-    seconds, core_seconds = _medians(function, repeats)
+    seconds, core_seconds = _medians(function, repeats, before)
     return CodecBenchRecord(
         benchmark="dfloat11",
         what=name,

@@ -29,7 +29,7 @@ struct PlainProduct {
   int64_t *overflows;  // counts results beyond FP32
 };
 
-enum QuantiseKernel : int32_t { QUANTIZE_UNITS = 0, QUANTIZE_SPANS = 1 };
+enum QuantizeKernel : int32_t { QUANTIZE_UNITS = 0, QUANTIZE_SPANS = 1 };
 
 }  // namespace halfbyte
 
@@ -37,7 +37,7 @@ enum QuantiseKernel : int32_t { QUANTIZE_UNITS = 0, QUANTIZE_SPANS = 1 };
 
 HB_API const char *hb_kind();   // "cuda" or "host"
 HB_API const char *hb_error();  // of this thread's last failed call
-// Sizes in bytes of the structures that both sides declare, in order of declaration.
+// Sizes in bytes of the structures that both sides declare, in the order of STRUCTURES in abi.py.
 HB_API void hb_sizes(int64_t *sizes, int32_t count);
 HB_API void hb_complete(halfbyte::Layout *layout);
 HB_API int32_t hb_in_spans(const halfbyte::Quantize *call);
@@ -65,20 +65,21 @@ HB_API int hb_expand(const halfbyte::Context *, const halfbyte::Format *,
 HB_API int hb_gemm_plain(const halfbyte::Context *, const halfbyte::Format *a,
                          const halfbyte::Format *w, const halfbyte::PlainProduct *);
 HB_API int hb_gemm_dp4a(const halfbyte::Context *, const halfbyte::Product *);
-// At most FEW_ROWS rows of activations; see gemm_rows.h for the blocks and lengths that it takes.
+// For at most FEW_ROWS rows of activations; gemm_rows.h says which blocks and lengths it takes.
 HB_API int hb_gemm_rows(const halfbyte::Context *, const halfbyte::Format *w,
                         const halfbyte::RowsProduct *);
 // `small`: every partial sum of a block is below 2^22 in magnitude.
 HB_API int hb_gemm_mma(const halfbyte::Context *, const halfbyte::Product *, int32_t small);
 
 // Reads the header of a compressed tensor of `size` bytes. `data` are its first `available` bytes,
-// on the host. Gives a dfloat11::Damage.
+// on the host. Returns a dfloat11::Damage.
 HB_API int32_t hb_dfloat11_read(const uint8_t *data, int64_t available, int64_t size,
                                 halfbyte::dfloat11::Container *);
 HB_API int32_t hb_dfloat11_check(const halfbyte::dfloat11::DecodePublished *);
 HB_API int hb_dfloat11_decode(const halfbyte::Context *, const halfbyte::dfloat11::Decode *);
-// The same for the joint layout. hb_dfloat11_index() gives the starts of its chunks, 3 (chunks + 1)
-// numbers, from the part with their sizes, on the host; kernels take only starts from there.
+// The same for the joint layout. hb_dfloat11_index() checks the part with the sizes of the chunks
+// and writes where their parts start: 3 (chunks + 1) numbers, on the host. The kernels rely on
+// them.
 HB_API int32_t hb_dfloat11_read_joint(const uint8_t *data, int64_t available, int64_t size,
                                       halfbyte::dfloat11::JointContainer *);
 HB_API int32_t hb_dfloat11_index(const halfbyte::dfloat11::JointContainer *, const uint8_t *sizes,
@@ -89,8 +90,9 @@ HB_API int hb_dfloat11_product(const halfbyte::Context *, const halfbyte::dfloat
 HB_API int hb_dfloat11_published(const halfbyte::Context *,
                                  const halfbyte::dfloat11::DecodePublished *);
 
-// Host build only. hb_gemm_pairs: integers fit an int16 and a block's partial sums an int32;
-// hb_gemm_doubles: partial sums are at most 2^53; hb_simd: the vector instructions in use.
+// Only in the host build. hb_gemm_pairs: integers must fit an int16 and a block's partial sums an
+// int32. hb_gemm_doubles: partial sums must be at most 2^53. hb_simd: the vector instructions in
+// use.
 HB_API int hb_gemm_pairs(const halfbyte::Context *, const halfbyte::Format *a,
                          const halfbyte::Format *w, const halfbyte::PlainProduct *);
 HB_API int hb_gemm_doubles(const halfbyte::Context *, const halfbyte::Format *a,

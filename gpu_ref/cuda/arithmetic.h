@@ -1,7 +1,7 @@
 // The arithmetic of 4-bit formats: codes, values, products, the MAC's step, block scales and sums.
 //
-// One header for the device (nvcc) and the host (any C++17 compiler). It is written from the
-// definitions. It shares only the format tables with the golden model and the RTL; these are
+// One header serves the device (nvcc) and the host (any C++17 compiler). It is written from the
+// definitions, and shares only the formats with the golden model and the RTL. Their tables are
 // generated as separate headers. Each FP32 operation rounds once, to nearest, ties to even.
 #pragma once
 
@@ -28,8 +28,8 @@ constexpr int MAX_CODES = 256;  // formats have 2 to 8 bits
 // From numbers to codes.
 struct Encoder {
   int32_t bits;
-  // By value, ascending: the first float that belongs to the next higher value; NaN after the last,
-  // since no float reaches it.
+  // For each value, ascending: the first float that rounds to the next higher value. NaN follows,
+  // which no float reaches.
   float thresholds[MAX_CODES];
   uint8_t codes[MAX_CODES];       // by position in ascending order of the values
 };
@@ -47,7 +47,7 @@ struct Largest {
   float value;
   int32_t exponent;
   int32_t significand;  // 2^23 to 2^24 - 1
-  int32_t middle;       // the first that is not nearer to the value than to the next power of two
+  int32_t middle;       // the least that is not nearer to the value than to the next power of two
 };
 
 struct Format {
@@ -69,7 +69,7 @@ constexpr bool well_formed(const Format &format) {
   return format.largest.significand >= 1 << 23 && format.largest.significand < 1 << 24;
 }
 
-// ---------------------------------------------------------------- FP32, nothing contracted
+// ---------------------------------------------------------------- FP32, each operation by itself
 
 HB_HD float multiply(float a, float b) {
 #if defined(__CUDA_ARCH__)
@@ -139,8 +139,8 @@ HB_HD int32_t magnitude_bits(float x) { return bits_of(x) & MAGNITUDE_MASK; }
 
 // ---------------------------------------------------------------- codes
 
-// Code of the value nearest to x, a number or an infinity, for formats of at most BITS bits. It is
-// found by the number of thresholds that x has reached.
+// Code of the value nearest to x, a number or an infinity, for formats of at most BITS bits. A
+// binary search counts the thresholds that x reaches.
 template <int BITS>
 HB_HD uint8_t encode_within(const Encoder &encoder, float x) {
   int position = 0;
@@ -212,7 +212,7 @@ HB_HD int exponent_of(float x) {
   return exponent - 1;
 }
 
-// x >= 0 rounded to a number of significant bits, ties to even; its last place is at least
+// x >= 0 rounded to a number of significant bits, ties to even. The last bit counts at least
 // 2^lowest.
 HB_HD float round_significand(float x, int significant_bits, int lowest) {
   if (x == 0 || bits_of(x) >= INFINITY_BITS) return x;
@@ -251,9 +251,9 @@ HB_HD float rounded_up(float x) {
   return power_of_two(std::ldexp(1.0f, exponent) == x ? exponent : exponent + 1);
 }
 
-// A power of two for absmax > 0: floor(log2 absmax) - floor(log2 largest), or one more by the rule.
-// up: if absmax would exceed the largest value; ceil: if absmax is not a power of two; nearest:
-// unless absmax is nearer to the largest value than to the next power of two.
+// 2^(floor(log2 absmax) - floor(log2 largest)) for absmax > 0, or twice that by the rule. up: if
+// absmax would exceed the largest value. ceil: if absmax is not a power of two. nearest: unless
+// absmax is nearer to the largest value than to the next power of two.
 HB_HD float power_of_two_scale(float absmax, const Largest &largest, int rule) {
   const int exponent = exponent_of(absmax);
   const int32_t significand = static_cast<int32_t>(std::ldexp(absmax, 23 - exponent));  // exact
@@ -263,7 +263,8 @@ HB_HD float power_of_two_scale(float absmax, const Largest &largest, int rule) {
   return power_of_two(exponent - largest.exponent + more);
 }
 
-// With E4M3 scales, the scale of the whole tensor: its absmax is then stored as the scale 448.
+// The scale of a whole tensor with E4M3 block scales. A block with the tensor's absmax then has the
+// stored scale 448.
 HB_HD float tensor_scale(float absmax, const Largest &largest, int rule) {
   if (absmax == 0) return 1;
   const float scale = rule == E4M3_MODELOPT
@@ -272,7 +273,7 @@ HB_HD float tensor_scale(float absmax, const Largest &largest, int rule) {
   return scale < FP32_SMALLEST ? FP32_SMALLEST : scale;
 }
 
-// The scale of a block: absmax, first shrunk by `clip`, becomes the format's largest value.
+// The scale of a block: it maps absmax, first shrunk by `clip`, to the format's largest value.
 // `whole` is tensor_scale() for E4M3. The result is not valid if absmax / largest is infinite.
 HB_HD float block_scale(float absmax, float clip, float whole, const Largest &largest, int rule) {
   const float clipped = multiply(absmax, clip);

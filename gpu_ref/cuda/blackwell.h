@@ -1,9 +1,9 @@
-// One instruction of Blackwell's FP4 tensor core: a published model, not verified by us.
+// One instruction of Blackwell's FP4 tensor core, by a published model.
 //
-// MMA-Sim (arXiv 2511.10909). Groups of 16 products are summed exactly and multiplied by the
-// significands of their scales. They and the accumulator are cut off toward zero, 35 bits below the
-// largest exponent, and added. The sum is cut off to FP32. A group of 0 has no part in the largest
-// exponent.
+// The model is MMA-Sim (arXiv 2511.10909); it was not compared with the chip here. Groups of 16
+// products are summed exactly and multiplied by their scales. The results and the accumulator are
+// cut off toward zero, 35 bits below the largest exponent, and added. The sum is cut off to FP32. A
+// group whose sum is 0 does not count for the largest exponent.
 #pragma once
 
 #include "dot_unit.h"
@@ -23,7 +23,7 @@ struct BlackwellTerm {
 };
 
 HB_HD BlackwellTerm blackwell_group(const Unit &unit, int64_t sum, const Scale &scale) {
-  // As 1.m times a power of two, the scales' exponents lie above the places of their last bits.
+  // The exponents of scales 1.m times a power of two lie above the places of their last bits.
   return {sum * scale.significand, scale.place + unit.quantum_exponent,
           scale.place + 2 * unit.scale.mantissa_bits};
 }

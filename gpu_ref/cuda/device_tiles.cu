@@ -1,4 +1,4 @@
-// The CUDA build of the tensor-core products that are compared, but not chosen by themselves.
+// The CUDA build of the tensor-core products that only a benchmark chooses.
 //   nvcc ... as for device.cu, with -gencode arch=compute_90a,code=sm_90a -DHB_WARPGROUPS
 #include "gemm_wgmma.h"
 #include "launch.h"

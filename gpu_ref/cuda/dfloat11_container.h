@@ -1,4 +1,5 @@
-// Our own layout of DFloat11: reads and checks its header, on the host. See docs/dfloat11.md.
+// The prefix layout of DFloat11 (version 1): reads and checks its header, on the host. See
+// docs/dfloat11.md.
 #pragma once
 
 #include "dfloat11_crc.h"
@@ -47,9 +48,10 @@ enum Damage : int32_t {
   JOINT_ESCAPES,  // of a chunk: it has another number of escapes than its sizes say
   DAMAGES
 };
-// Number of the chunk or block, times this, plus its damage: the least is the first.
+// A failure is the number of a chunk or block, times PLACE, plus its damage. The least is the
+// first.
 constexpr int64_t PLACE = 32;
-static_assert(DAMAGES <= PLACE, "a place has room for what is wrong there");
+static_assert(DAMAGES <= PLACE, "every damage must be below PLACE");
 
 // The content of a checked header. Places of parts are offsets in bytes.
 struct Container {
@@ -80,8 +82,8 @@ inline uint32_t header_crc(const uint8_t *data, int64_t size) {
   return ~crc_register(table, crc, data + 16, size - 16);
 }
 
-// The canonical code of rows in order: `counts` rows have each length. False if this is not a
-// complete prefix code; a lone row is allowed.
+// Writes the canonical code of the rows to the look-up table; `counts` has the number of rows of
+// each length. False if this is not a complete prefix code; a lone row is allowed.
 inline bool fill_lookup(Container &c, const uint8_t *counts, const uint8_t *symbols, int rows,
                         int escape) {
   bool seen[BYTES] = {};

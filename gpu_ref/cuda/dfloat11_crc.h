@@ -1,4 +1,4 @@
-// CRC-32C (RFC 3720) by a warp: every lane takes a piece, and the pieces are shifted together.
+// CRC-32C (RFC 3720) by a warp: every lane takes a piece, then the CRCs of the pieces are combined.
 //
 // A CRC is linear: the CRC of the whole is the exclusive or of the CRCs of its parts, each
 // multiplied by x^(8 n) for the n bytes after the part. Polynomials are reflected: bit 31 is the
@@ -35,7 +35,7 @@ HB_HD uint32_t multiply_modulo(uint32_t a, uint32_t b) {
   return product;
 }
 
-// The register after `size` zeros more.
+// The register after `size` more bytes of zero.
 HB_HD uint32_t crc_shift(uint32_t crc, int64_t size) {
   uint32_t power = 1u << 23;  // x^8
   for (; size; size >>= 1) {

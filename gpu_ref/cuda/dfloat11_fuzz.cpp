@@ -1,8 +1,8 @@
 // Damaged data for the decoders of the host build, compiled with the sanitizers.
 //
 // Inputs are copied to buffers of exactly their size, so that an access one byte too far is
-// detected. The seed and an execution's number set its random numbers. A finding names the number,
-// so that execution can be repeated alone.
+// detected. The seed and the number of an execution decide its random numbers. A finding names the
+// number, so that this execution can be repeated alone.
 #include <sanitizer/common_interface_defs.h>
 
 #include <cstdio>
@@ -58,7 +58,7 @@ void put(Buffer &data, int64_t at, uint64_t value, int bytes) {
     data[at + i] = static_cast<uint8_t>(value >> 8 * i);
 }
 
-// A few bits or bytes; half of them among the first `head` bytes, which matter most.
+// Damages a few bits or bytes; half of them are among the first `head` bytes, which matter most.
 void flip(Buffer &data, Dice &dice, int64_t head) {
   for (int64_t times = 1 + dice.below(dice.once_in(4) ? 16 : 2); times && !data.empty(); --times) {
     const int64_t size = size_of(data);
@@ -72,7 +72,7 @@ void resize(Buffer &data, Dice &dice) {
   data.resize(dice.once_in(3) ? size + dice.below(40) : dice.below(size + 1), 0xA5);
 }
 
-// Elements, words, shape, element type, rows, escape, rows by length: replaced by arbitrary
+// Replaces elements, words, shape, element type, rows, escape or rows by length by arbitrary
 // numbers.
 void attack_header(Buffer &data, Dice &dice) {
   const int64_t table = FIXED + 8 * (data.size() > 17 ? data[17] : 0);
@@ -98,7 +98,7 @@ void attack_header(Buffer &data, Dice &dice) {
   }
 }
 
-// Damages starts and lengths, found by a valid header.
+// Damages starts and lengths; a valid header says where they are.
 void attack_index(Buffer &data, const Container &c, Dice &dice) {
   for (int64_t times = 1 + dice.below(3); times; --times) {
     if (dice.once_in(2)) put(data, c.starts + 4 * dice.below(c.chunks), dice.hostile(), 4);
@@ -147,7 +147,7 @@ int32_t decode_own(const uint8_t *input, int64_t size, Dice &dice) {
   return failure == INT64_MAX ? GOOD : static_cast<int32_t>(failure % PLACE);
 }
 
-// Fields, rows, base, totals: replaced by arbitrary numbers.
+// Replaces fields, rows, base or totals by arbitrary numbers.
 void attack_joint_header(Buffer &data, Dice &dice) {
   for (int64_t times = 1 + dice.below(2); times; --times) switch (dice.below(4)) {
       case 0: put(data, 16 + dice.below(4), dice.below(33), 1); break;
@@ -227,7 +227,8 @@ int32_t decode_module(const uint8_t *input, const int64_t *ends, Dice &dice) {
 
 // Runs executions `first` up to `last`, each on one of `count` inputs. The inputs lie one after the
 // other in `data`. `ends` has their bounds; for the published layout, those of each of the five
-// parts. `kind`: 0 for the prefix layout, 1 for the published one, 2 for the joint one. The outcomes are counted in `outcomes` (DAMAGES).
+// parts. `kind` is 0 for the prefix layout, 1 for the published one, 2 for the joint one.
+// `outcomes`, (DAMAGES), counts the outcomes.
 extern "C" __attribute__((visibility("default"))) void hb_fuzz(int32_t kind, const uint8_t *data,
                                                               const int64_t *ends, int64_t count,
                                                               uint64_t seed, int64_t first,

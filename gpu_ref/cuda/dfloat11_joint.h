@@ -27,15 +27,15 @@ struct DecodeJoint {
   int64_t elements, chunks;
   int64_t raw_words;        // of 32 bits, with the padding
   int32_t bytes, width, shift, escape, rows, base;
-  int32_t verify;           // 1: look at the CRCs
+  int32_t verify;           // 1: check the CRCs
 };
 
-// What all lanes know of a chunk while it is decoded.
+// Where all lanes are in a chunk while they decode it.
 struct JointPlace {
-  int64_t chunk, first, size;   // its first element, its elements
+  int64_t chunk, first, size;   // the first element, and the number of elements
   int64_t word, last_word;      // of the stream: the next one, and the end
-  int64_t escape, last_escape;
-  int64_t raw_byte;             // where the present block's raw bits begin
+  int64_t escape, last_escape;  // the next one, and the end
+  int64_t raw_byte;             // where the current block's raw bits begin
   uint32_t left_out_word;
 };
 
@@ -47,7 +47,7 @@ HB_HD JointPlace joint_place(const DecodeJoint &d, int64_t chunk) {
           escapes[d.chunks + 1],  d.sizes[3 * chunk + 2]};
 }
 
-// `count` bits, 28 at most, of the raw part, from a bit on.
+// `count` bits of the raw part, 28 at most, from bit `bit` on.
 HB_HD uint32_t raw_bits_at(const DecodeJoint &d, int64_t bit, int count) {
   const int64_t word = bit / WORD;
   uint64_t both = word < d.raw_words ? d.raw[word] : 0;
@@ -55,14 +55,15 @@ HB_HD uint32_t raw_bits_at(const DecodeJoint &d, int64_t bit, int count) {
   return static_cast<uint32_t>(both >> bit % WORD) & ((1u << count) - 1);
 }
 
-// An element of a symbol and raw bits, of which `out` low ones are left out.
+// Joins a symbol and raw bits to an element; the layout leaves out its `out` low bits, all zero.
 HB_HD uint32_t join_joint(const DecodeJoint &d, uint32_t symbol, uint32_t raw, int out) {
   const int below = d.shift - out;
   const uint64_t high = uint64_t{raw >> below} << (d.shift + d.width);
   return static_cast<uint32_t>(high) | symbol << d.shift | (raw & ((1u << below) - 1)) << out;
 }
 
-// The symbols of the next `count` lanes. A lane that finds the stream at its end is damaged.
+// Takes one symbol for each of the first `count` lanes. If a lane finds the stream at its end, it
+// notes a damage.
 template <class M>
 HB_BODY void take_joint(M &machine, const DecodeJoint &d, const uint32_t *slots, JointPlace &place,
                         int count, typename M::template PerLane<uint32_t> &states,
@@ -138,7 +139,7 @@ HB_BODY void joint_rounds(M &machine, const DecodeJoint &d, const uint32_t *slot
   });
 }
 
-// Stores elements.
+// A sink that stores the elements.
 struct JointStore {
   const DecodeJoint &d;
 

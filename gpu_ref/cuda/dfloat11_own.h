@@ -1,9 +1,9 @@
-// Kernel body: decodes our own layout of DFloat11, a warp per chunk, in one pass.
+// Kernel body: decodes the prefix layout of DFloat11, a warp per chunk, in one pass.
 //
-// Sums of the 32 lengths of a chunk give the start of each lane. Each lane decodes 64 symbols to
-// shared memory. Then the warp joins them with the raw bytes, eight lanes side by side, so that
-// lines of 128 bytes are written whole. The stream, the starts and the lengths are never trusted: a
-// lane reads only words of its chunk, and writes only elements of its chunk.
+// A chunk has 32 segments, one for each lane. Sums of their lengths give the start of each lane. In
+// each round a lane decodes 64 symbols to shared memory. Then the warp joins them with the raw
+// bytes: eight neighbouring lanes write a line of 128 bytes. The stream, the starts and the lengths
+// are never trusted: a lane reads only words of its chunk, and writes only elements of its chunk.
 #pragma once
 
 #include "dfloat11_container.h"
@@ -28,7 +28,7 @@ struct Decode {
   int64_t elements, chunks, stream_words;
   int32_t max_length;
   int32_t wide;
-  int32_t verify;           // 1: look at the CRCs
+  int32_t verify;           // 1: check the CRCs
 };
 
 // One lane's place in the stream: the next bits, left-aligned.
@@ -83,7 +83,7 @@ struct alignas(16) Joined {
   uint32_t pairs[PIECE / 2];
 };
 
-// Elements `first` up to `first` + `count`, PIECE at most, from symbols, four a word.
+// Writes elements `first` up to `first` + `count`, PIECE at most, from symbols, four in a word.
 HB_HD void join_piece(const uint8_t *raw, uint16_t *out, int64_t first, int count, uint32_t low,
                       uint32_t high) {
   if (count == PIECE) {
@@ -123,8 +123,8 @@ HB_BODY void report(M &machine, int64_t *failure, int64_t index, int32_t damage)
   machine.least(failure, index * PLACE + damage);
 }
 
-// One warp decodes one chunk. lookup, crc_table, symbols (STAGED words) are in shared memory; the
-// elements of a damaged chunk are undefined.
+// One warp decodes one chunk. lookup, crc_table and symbols (STAGED words) are in shared memory.
+// The elements of a damaged chunk are undefined.
 template <class M>
 HB_BODY void decode_chunk(M &machine, const Decode &d, const uint16_t *lookup,
                           const uint32_t *crc_table, uint32_t *symbols, int64_t chunk) {

@@ -1,10 +1,10 @@
-// Kernel bodies: a matrix in the joint layout by a few vectors. Weights are multiplied as they are
-// decoded, in registers.
+// Kernel bodies: multiply a matrix in the joint layout by a few vectors. Weights are multiplied as
+// they are decoded, in registers.
 //
 // A lane adds up the products of its own elements of a row, in FP32 and in the order of the row. At
-// the row's end within a chunk, the lanes' sums are added as a tree; then the sums of the chunks
-// that share a row are added in order. Products and sums are rounded separately. The same body also
-// multiplies weights that lie in memory, with the same bits as result.
+// the end of the row, or of the chunk, the lanes' sums are added as a tree. Then the sums of the
+// chunks that share a row are added in order. Products and sums are rounded separately. The same
+// body also multiplies weights that lie in memory, and gives the same bits.
 #pragma once
 
 #include "dfloat11_joint.h"
@@ -25,15 +25,17 @@ struct JointProduct {
   int32_t vectors;        // at most MOST_VECTORS
 };
 
+// A lane's sums of the current row, one for each vector.
 struct LaneSums {
   float of[MOST_VECTORS];
 };
 
+// A sink that multiplies the elements of a chunk by the vectors.
 template <class M>
 struct JointMultiply {
   const JointProduct &p;
   float *sums;            // of the chunk: (parts, vectors)
-  int64_t row_begin;      // element at which the present row begins
+  int64_t row_begin;      // element at which the current row begins
   int64_t end;            // of the chunk
   typename M::template PerLane<LaneSums> own;
 
@@ -52,7 +54,7 @@ struct JointMultiply {
     });
   }
 
-  // The present row ends, or the chunk does.
+  // Called at the end of the current row, or of the chunk.
   HB_BODY void finish_row(M &machine) {
     HB_UNROLL
     for (int v = 0; v < MOST_VECTORS; ++v) {
@@ -108,7 +110,7 @@ HB_BODY void multiply_joint_chunk(M &machine, const JointProduct &p, const uint3
   }
 }
 
-// The results of output `row`, from the sums of all chunks that it is in.
+// The results of output `row`, from the sums of all chunks that hold a part of it.
 HB_HD void gather_joint_row(const JointProduct &p, int64_t row) {
   const int64_t begin = row * p.inputs, end = begin + p.inputs;
   for (int v = 0; v < p.vectors; ++v) {

@@ -1,9 +1,9 @@
 // Kernel body: decodes the layout of the dfloat11 package, a block of threads per 4096 bytes.
 //
 // As in the published kernel, a thread decodes the codes that start in its eight bytes. The index
-// has a gap for it, which says where the first one starts. Sums over the block give the places of
-// the symbols. Unlike the published kernel, this one decodes codes only once: symbols wait in
-// shared memory until their places are known. Stream, tables and index are never trusted.
+// has a gap for each thread: the bit at which its first code starts. Sums over the block give the
+// places of the symbols. Unlike the published kernel, this one decodes codes only once: symbols
+// wait in shared memory until their places are known. Stream, tables and index are never trusted.
 #pragma once
 
 #include "dfloat11_own.h"
@@ -56,7 +56,7 @@ struct PublishedShared {
   uint32_t sums[THREADS / LANES];
 };
 
-// Where in its 64 bits the first code of a piece starts.
+// The bit, of the 64 of a piece, at which its first code starts.
 HB_HD int gap_of(const DecodePublished &d, int64_t piece) {
   const int64_t bit = piece * GAP_BITS, byte = bit / 8;
   const int shift = 16 - GAP_BITS - static_cast<int>(bit % 8);
@@ -95,7 +95,7 @@ struct Found {
   int32_t failed;  // the bits at `end` are not a code
 };
 
-// The codes that start in a piece, and before the stream's end, as symbols to `staged`.
+// Decodes the codes that start in a piece, and before the stream's end, to symbols in `staged`.
 HB_HD Found decode_piece(const DecodePublished &d, const uint8_t *luts, int64_t piece,
                          uint32_t *staged) {
   const int64_t byte = piece * (PIECE_BITS / 8), left = 8 * (d.bytes - byte);

@@ -1,7 +1,7 @@
 // Dot-product units: block scales of eight bits, and the accumulators of the units.
 //
-// A cycle adds P, the exact sum of the lanes' products. It is in units of the product of both
-// quanta, of which an FP32 sum includes only the power of two.
+// A cycle adds P, the exact sum of the lanes' products, in units of the product of both quanta. An
+// FP32 sum includes only the power of two in that unit.
 #pragma once
 
 #include "fp32_sum.h"
@@ -13,7 +13,7 @@ namespace halfbyte {
 struct ScaleFormat {
   int32_t bits;  // 0: there are no scales
   int32_t mantissa_bits;
-  int32_t quantum_exponent;  // every value is a multiple of two to this power
+  int32_t quantum_exponent;  // every value is a multiple of 2^quantum_exponent
 };
 
 // significand * 2^place.
@@ -64,7 +64,8 @@ struct UnitCycle {
   bool clear, last;
 };
 
-// acc <= fl((clear ? +0 : acc) + P * scales): rounds in the last cycle of a block.
+// acc <= fl((clear ? +0 : acc) + P * scales). P is summed over the cycles of a block; the sum is
+// rounded in the last of them.
 HB_HD void fp32_step(const Unit &unit, UnitState &state, const UnitCycle &cycle) {
   if (cycle.clear) state.acc = state.gathered = 0;
   state.gathered += cycle.sum;
@@ -77,8 +78,9 @@ HB_HD void fp32_step(const Unit &unit, UnitState &state, const UnitCycle &cycle)
   state.gathered = 0;
 }
 
-// acc <= (clear ? 0 : acc) + P * scales in fixed point, modulo its width. A scale that is NaN or
-// outside the window adds nothing and makes the accumulator NaN until a clear.
+// acc <= (clear ? 0 : acc) + P * scales in fixed point, modulo 2^acc_width. If a scale is NaN or
+// the product of the scales lies outside the window, nothing is added, and the accumulator is NaN
+// until a clear.
 HB_HD void exact_step(const Unit &unit, UnitState &state, const UnitCycle &cycle) {
   if (cycle.clear) state.acc = 0, state.is_nan = false;
   const Scale scale = product_of(unit.scale, cycle.w_scale, cycle.a_scale);

@@ -1,8 +1,8 @@
 // Kernel body: turns packed codes into the int8 operands of dp4a and the tensor cores.
 //
 // A GEMM reads every element of an operand once for each tile of the result that uses it. Decoding
-// beforehand takes (M + N) K table look-ups instead of M N K / 128, and the inner loop only copies
-// and multiplies.
+// beforehand takes (M + N) K table look-ups instead of M N K / 64 with tiles of 128 x 128. The
+// inner loop then only copies and multiplies.
 #pragma once
 
 #include "arithmetic.h"
@@ -12,7 +12,7 @@ namespace halfbyte {
 constexpr int TILE = 128;         // rows are padded to whole tiles of the tensor-core kernel
 constexpr int CHUNK = 128;        // bytes of a row that kernels fetch at once
 constexpr int BLOCK_PADDING = 32; // blocks are padded to whole steps of a matrix instruction
-constexpr int PIECE = 16;         // bytes that a thread expands
+constexpr int PIECE = 16;         // elements that a thread expands, a byte each
 
 HB_HD int64_t round_up(int64_t value, int64_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
@@ -83,43 +83,5 @@ HB_HD void expand_piece(const Expand &e, const Decoder &decoder, int64_t piece) 
     e.steps[block * l.padded_rows + row] =
         real ? block_step(e.from.scales[row * l.blocks + block], decoder) : 0;
 }
-
-// A block-scaled product of two expanded operands.
-struct Product {
-  const int8_t *a, *w;           // as Expand writes them
-  const float *a_steps, *w_steps;
-  Layout a_layout, w_layout;     // of equal length and block
-  float *y;                      // (a rows, w rows)
-  int64_t *overflows;            // counts results beyond FP32
-};
-
-// The first row and column of a tile of the result.
-struct Corner {
-  int64_t row, column;
-};
-
-// The order in which tiles of the result are computed: GROUP tiles across, for all rows, before the
-// next ones. So the operands that they share stay in a GPU's L2 cache.
-struct Tiling {
-  static constexpr int64_t GROUP = 16;
-  int64_t rows, columns, down, across;
-
-  HB_HD Tiling(const Product &p, int64_t rows, int64_t columns)
-      : rows(rows),
-        columns(columns),
-        down((p.a_layout.rows + rows - 1) / rows),
-        across((p.w_layout.rows + columns - 1) / columns) {}
-
-  HB_HD int64_t count() const { return down * across; }
-
-  HB_HD Corner corner(int64_t index) const {
-    const int64_t first = index / (GROUP * down) * GROUP;
-    const int64_t width = across - first < GROUP ? across - first : GROUP;
-    const int64_t within = index - first * down;
-    return {within / width * rows, (first + within % width) * columns};
-  }
-};
-
-HB_HD bool exceeds_fp32(float x) { return magnitude_bits(x) >= INFINITY_BITS; }
 
 }  // namespace halfbyte

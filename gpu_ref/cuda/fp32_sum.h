@@ -52,7 +52,7 @@ HB_HD int32_t pack_fp32(bool negative, int32_t significand, int place) {
   return sign | (((place - LEAST_PLACE) << FRACTION_BITS) + significand);
 }
 
-// Where the last bit of a number goes whose highest bit has a given place.
+// The place of the last bit of an FP32 number, from the place of its highest bit.
 HB_HD int last_place(int highest) {
   const int place = highest - FRACTION_BITS;
   return place > LEAST_PLACE ? place : LEAST_PLACE;
@@ -80,8 +80,9 @@ HB_HD uint64_t shift_right_sticky(uint64_t x, int count) {
 // Bits of fl(y + term * 2^place), rounded once to nearest even. The term has at most 53 bits of
 // magnitude; 0 counts as +0. NaN and infinities stay.
 //
-// Both magnitudes get their highest bit at one position. Bits that alignment then loses lie at
-// least 9 places below it, and a sum that cancels still has 37 bits to drop: one sticky bit is
+// Both magnitudes are first shifted so that their highest bits lie at one position; at least 9
+// zeros then lie below their bits. So alignment loses bits only if it shifts by more than 9. Then
+// at most one leading bit cancels, and 37 or more bits of the sum are dropped: one sticky bit is
 // enough.
 HB_HD int32_t add_rounded_once(int32_t y, int64_t term, int place) {
   if ((y & MAGNITUDE_MASK) >= INFINITY_BITS) return is_nan_bits(y) ? QUIET_NAN : y;

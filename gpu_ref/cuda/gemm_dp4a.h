@@ -1,8 +1,8 @@
 // Kernel body: block-scaled GEMM by dp4a, four products of int8 and a sum in int32 at a time.
 #pragma once
 
-#include "expand.h"
 #include "machine.h"
+#include "product.h"
 
 namespace halfbyte {
 
@@ -107,10 +107,7 @@ HB_BODY void gemm_dp4a(M &machine, const Product &p, int64_t row0, int64_t colum
       HB_UNROLL
       for (int j = 0; j < D::EACH; ++j) {
         const int64_t m = row + i * D::GRID, n = column + j * D::GRID;
-        if (m >= p.a_layout.rows || n >= p.w_layout.rows) continue;
-        const float y = states[thread].y[i][j];
-        overflows += exceeds_fp32(y);
-        p.y[m * p.w_layout.rows + n] = y;
+        store_result(p, m, n, states[thread].y[i][j], overflows);
       }
     }
     if (overflows) machine.count(p.overflows, overflows);

@@ -1,14 +1,14 @@
 // Kernel body: block-scaled products of few rows, straight from the weights' packed codes.
 //
 // Text generation multiplies one to sixteen rows of activations by every weight once, so reading
-// the weights takes most of the time. A warp takes OUTPUTS / ROWS rows of weights; a lane reads 16
-// codes of each at a time and turns them into bytes by permuting a table of 16 bytes that it keeps
-// in registers. Lanes that share a block add their integers. Terms of different blocks are computed
-// in parallel. Then each lane adds the terms of one result in the order of the blocks.
+// the weights takes most of the time. A warp takes up to eight rows of weights. A lane reads 16
+// codes of each row at a time. It turns them into bytes by permuting a table of 16 bytes that it
+// keeps in registers. Lanes that share a block add their integers. The terms of different blocks
+// are computed in parallel. Then each lane adds the terms of one result in the order of the blocks.
 #pragma once
 
-#include "expand.h"
 #include "machine.h"
+#include "product.h"
 
 namespace halfbyte {
 

@@ -1,13 +1,12 @@
-// Kernel body: block-scaled GEMM by the warpgroup instructions of Hopper, int8 operands, int32 sums.
+// Kernel body: block-scaled GEMM by the warpgroup instructions of Hopper, int8 operands, int32
+// sums.
 //
-// A warpgroup of four warps computes 64 x 128 results. It reads both operands from shared memory, in
-// which they lie as in gemm_mma.h: the permutation of 16-byte parts there is the hardware's swizzle
-// of 128 bytes. Sums start from the bits of 1.5 * 2^23 if they are small, as there. A block of threads
-// has one or two warpgroups; several blocks share a multiprocessor, so that one can multiply while
-// another scales.
+// A warpgroup of four warps computes 64 x 128 results. It reads both operands from shared memory. A
+// block of threads has one or two warpgroups. Several blocks share a multiprocessor: while one
+// scales, another can multiply.
 #pragma once
 
-#include "gemm_mma.h"
+#include "gemm_ring.h"
 
 namespace halfbyte {
 
@@ -16,6 +15,7 @@ template <int GROUPS, int STAGES_>
 struct GroupTile {
   static constexpr int ROWS = GROUPS * GROUP_ROWS, COLUMNS = GROUP_COLUMNS, STAGES = STAGES_;
   static constexpr int THREADS = GROUPS * GROUP_THREADS;
+  static constexpr bool BY_GROUPS = true;
   static constexpr int RESIDENT = GROUPS == 1 ? 2 : 1;  // blocks on a multiprocessor
   static constexpr int A_BYTES = ROWS * CHUNK;          // one operand's share of a buffer
   static constexpr int STAGE_BYTES = A_BYTES + COLUMNS * CHUNK;
@@ -35,7 +35,7 @@ HB_HD int first_column(int thread) { return thread % 4 * 2; }
 template <bool SMALL>
 HB_BODY void start_sums(GroupState &s) {
   HB_UNROLL
-  for (int e = 0; e < GROUP_SUMS; ++e) s.exact[e] = SMALL ? INTEGER_BIAS : 0;
+  for (int e = 0; e < GROUP_SUMS; ++e) s.exact[e] = first_sum<SMALL>();
 }
 
 // The float stage of block b for one thread's results.
@@ -50,8 +50,7 @@ HB_BODY void finish_sums(GroupState &s, const Product &p, int64_t row0, int64_t 
     const float w_steps[2] = {w[j * 8], w[j * 8 + 1]};
     HB_UNROLL
     for (int i = 0; i < 4; ++i) {
-      const int32_t sum = s.exact[j * 4 + i];
-      const float exact = SMALL ? add(float_of(sum), -FLOAT_BIAS) : to_fp32(sum);
+      const float exact = exact_of<SMALL>(s.exact[j * 4 + i]);
       s.y[j * 4 + i] = accumulate_block(s.y[j * 4 + i], exact, a_steps[i / 2], w_steps[i % 2]);
     }
   }
@@ -65,67 +64,40 @@ HB_BODY void store_results(M &machine, const GroupState &s, const Product &p, in
   for (int e = 0; e < GROUP_SUMS; ++e) {
     const int64_t m = row0 + first_row(thread) + e % 4 / 2 * 8;
     const int64_t n = column0 + first_column(thread) + e / 4 * 8 + e % 2;
-    if (m >= p.a_layout.rows || n >= p.w_layout.rows) continue;
-    overflows += exceeds_fp32(s.y[e]);
-    p.y[m * p.w_layout.rows + n] = s.y[e];
+    store_result(p, m, n, s.y[e], overflows);
   }
   if (overflows) machine.count(p.overflows, overflows);
 }
 
-// BLOCK_STEPS and SMALL as in gemm_mma.h. `shared` is aligned to SWIZZLE_BYTES.
+// BLOCK_STEPS and SMALL as in gemm_ring.h. `shared` is aligned to SWIZZLE_BYTES.
 template <class Tile, int BLOCK_STEPS, bool SMALL, class M>
 HB_BODY void gemm_wgmma(M &machine, const Product &p, int64_t row0, int64_t column0,
                         int8_t *shared) {
-  constexpr int STAGE_BYTES = Tile::STAGE_BYTES;
-  [[maybe_unused]] constexpr int TIMES = BLOCK_STEPS == 1 ? 1 : Mma::STEPS;
-  const int64_t chunks = p.a_layout.row_length / CHUNK, blocks = p.a_layout.blocks;
-  const int64_t block_steps =
-      BLOCK_STEPS ? BLOCK_STEPS : p.a_layout.block_bytes / BLOCK_PADDING;
   typename M::template PerThread<GroupState> states;
   machine.threads([&](int thread) {
     HB_UNROLL
     for (int e = 0; e < GROUP_SUMS; ++e) states[thread].y[e] = 0;
   });
-  HB_UNROLL
-  for (int stage = 0; stage < Tile::STAGES - 1; ++stage)
-    fetch<Tile>(machine, p, row0, column0, stage, shared + stage * STAGE_BYTES);
-
-  int read = 0, write = Tile::STAGES - 1;  // buffers of this chunk, and of the next to be fetched
-  int64_t b = 0, step_in_block = 0;
-  for (int64_t chunk = 0; chunk < chunks; ++chunk) {
-    machine.template wait<Tile::STAGES - 2>();
-    machine.publish_copies();
-    machine.barrier();  // all threads have the chunk, and the one before it is no longer read
-    fetch<Tile>(machine, p, row0, column0, chunk + Tile::STAGES - 1, shared + write * STAGE_BYTES);
-    const int8_t *a = shared + read * STAGE_BYTES, *w = a + Tile::A_BYTES;
-    write = read;
-    read = read + 1 == Tile::STAGES ? 0 : read + 1;
-    HB_UNROLL_TIMES
-    for (int step = 0; step < Mma::STEPS; ++step) {
-      if (!BLOCK_STEPS && b == blocks) break;  // the rest of the last chunk is padding
-      const bool first = BLOCK_STEPS ? step % BLOCK_STEPS == 0 : step_in_block == 0;
-      const bool last =
-          BLOCK_STEPS ? step % BLOCK_STEPS == BLOCK_STEPS - 1 : step_in_block == block_steps - 1;
-      // A run of products ends with the block or with the buffer.
-      const bool begins = first || step == 0, ends = last || step == Mma::STEPS - 1;
-      if (first) machine.threads([&](int thread) { start_sums<SMALL>(states[thread]); });
-      machine.groups([&](int group) {
-        const auto sums = [&states, group](int thread) {
-          return states[group * GROUP_THREADS + thread].exact;
-        };
-        if (begins) machine.begin_products(sums);
-        machine.multiply_group(sums, a + group * GROUP_ROWS * CHUNK + step * GROUP_BYTES,
-                               w + step * GROUP_BYTES);
-        if (ends) machine.end_products(sums);
+  const auto take = [&](const int8_t *a, const int8_t *w, int step, bool first, bool last,
+                        int64_t b) {
+    // A run of products ends with the block or with the buffer.
+    const bool begins = first || step == 0, ends = last || step == CHUNK_STEPS - 1;
+    if (first) machine.threads([&](int thread) { start_sums<SMALL>(states[thread]); });
+    machine.groups([&](int group) {
+      const auto sums = [&states, group](int thread) {
+        return states[group * GROUP_THREADS + thread].exact;
+      };
+      if (begins) machine.begin_products(sums);
+      machine.multiply_group(sums, a + group * GROUP_ROWS * CHUNK + step * GROUP_BYTES,
+                             w + step * GROUP_BYTES);
+      if (ends) machine.end_products(sums);
+    });
+    if (last)
+      machine.threads([&](int thread) {
+        finish_sums<SMALL>(states[thread], p, row0, column0, thread, b);
       });
-      if (last)
-        machine.threads([&](int thread) {
-          finish_sums<SMALL>(states[thread], p, row0, column0, thread, b);
-        });
-      step_in_block = last ? 0 : step_in_block + 1;
-      b += last;
-    }
-  }
+  };
+  over_steps<Tile, BLOCK_STEPS>(machine, p, row0, column0, shared, take);
   machine.threads(
       [&](int thread) { store_results(machine, states[thread], p, row0, column0, thread); });
 }

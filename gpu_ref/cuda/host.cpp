@@ -1,4 +1,4 @@
-// The host build: the same bodies on CPU threads; its results are never reported as a GPU's.
+// The host build: the same kernel bodies on CPU threads. Records name the build, `host` or `cuda`.
 //   g++ -std=c++17 -O3 -march=native -ffp-contract=off -fPIC -shared -pthread host.cpp
 #include "api_common.h"
 #include "dfloat11_host.h"

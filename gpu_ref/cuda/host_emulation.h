@@ -1,4 +1,4 @@
-// Products that the host build emulates block of threads by block.
+// Products that the host build emulates, one thread block at a time.
 #pragma once
 
 #include "api.h"
@@ -7,7 +7,7 @@
 
 namespace halfbyte {
 
-// Every tile of the result of a GEMM that is emulated block by block.
+// Calls `compute` with the first row and column of every tile of the result.
 template <class Compute>
 void over_tiles(const Context &context, const Tiling &tiling, Compute compute) {
   parallel(context.threads, tiling.count(), 1, [&](int64_t i) {

@@ -1,10 +1,10 @@
 // The host build's block-scaled GEMM with SIMD, on all cores.
 //
-// The vectors run along the rows of W. Operands are decoded and packed first. The inner loop then
-// multiplies a broadcast element of A with a vector of W. Every sum is an exact integer. The float
-// stage follows the definition, vector by vector (compiled without contraction). The vectors are
-// those of GCC and Clang, which work on any target. Only the product of 16-bit pairs uses
-// intrinsics, since processors have an instruction for it.
+// Operands are decoded and packed first. The lanes of a vector hold different rows of W. The inner
+// loop multiplies an element of A, broadcast to all lanes, by a vector of W. Every sum is an exact
+// integer. The float stage follows the definition, vector by vector, compiled without contraction.
+// The vectors are those of GCC and Clang, which work on any target. Only the product of 16-bit
+// pairs uses intrinsics, since processors have an instruction for it.
 #pragma once
 
 #include <cstdlib>
@@ -41,7 +41,7 @@ typedef double Doubles __attribute__((vector_size(VECTOR_BYTES)));
 typedef float Floats __attribute__((vector_size(VECTOR_BYTES)));
 typedef float HalfFloats __attribute__((vector_size(VECTOR_BYTES / 2)));
 
-// sums + a * b for the even and for the odd halves of each 32-bit lane.
+// sums + the products of the even and of the odd 16-bit halves of each 32-bit lane.
 inline Ints dot_pairs(Ints sums, Shorts a, Shorts b) {
 #if defined(HB_AVX512) && defined(__AVX512VNNI__)
   return (Ints)_mm512_dpwssd_epi32((__m512i)sums, (__m512i)a, (__m512i)b);
@@ -101,7 +101,7 @@ struct Pairs {
   }
 };
 
-// Products and sums in FP64, exact for wide formats, as long as all are integers up to 2^53.
+// Products and sums in FP64, for wide formats. They are exact if all are integers up to 2^53.
 struct Wide {
   using Element = double;
   using Sum = Doubles;
@@ -206,7 +206,8 @@ template <class Kind>
 void gemm_in_panels(const Context &context, const Decoder &a_decoder, const Decoder &w_decoder,
                     const PlainProduct &p) {
   constexpr int ROWS = Kind::ROWS, SIDE = COLUMNS<Kind>;
-  // Tiles that one thread takes in turn, along A, so that a panel of W stays in its cache.
+  // Tiles that a thread takes at a time. They follow each other along A, so that a panel of W stays
+  // in the thread's cache.
   constexpr int64_t GRAIN = 16;
   const Panels<Kind, ROWS> a(p.a, a_decoder, p.m, p.length, p.block, context.threads);
   const Panels<Kind, SIDE> w(p.w, w_decoder, p.n, p.length, p.block, context.threads);

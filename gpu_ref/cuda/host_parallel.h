@@ -13,7 +13,8 @@
 
 namespace halfbyte {
 
-// Restores IEEE 754: the caller may have changed the rounding or flush subnormals to zero.
+// Restores the default of IEEE 754: the caller may have changed the rounding, or may flush
+// subnormals to zero.
 class DefaultFloatingPoint {
  public:
   DefaultFloatingPoint() {
@@ -28,8 +29,8 @@ class DefaultFloatingPoint {
   std::fenv_t saved_;
 };
 
-// work(i) for every i below `count`, on up to `threads` threads that take `grain` at a time. An
-// exception in a thread ends the loop and is thrown again here.
+// Calls work(i) for every i below `count`, on up to `threads` threads that take `grain` numbers at
+// a time. An exception in a thread ends the loop and is thrown again here.
 template <class Work>
 void parallel(int threads, int64_t count, int64_t grain, Work work) {
   std::atomic<int64_t> next{0};

@@ -1,4 +1,4 @@
-// The host build of the tensor-core products that are compared, but not chosen by themselves.
+// The host build of the tensor-core products that only a benchmark chooses.
 #include "api_common.h"
 #include "host_emulation.h"
 #include "tiles.h"

@@ -18,7 +18,8 @@ struct Bfloat {
 HB_HD float widen(float x) { return x; }
 HB_HD float widen(Bfloat x) { return float_of(static_cast<int32_t>(uint32_t{x.bits} << 16)); }
 HB_HD float widen(Half x) {
-  // Shifted into place the exponent is 112 too small, also for subnormals; FP32 makes that exact.
+  // With the bits shifted into place, the exponent is 112 too small, also for subnormals. The
+  // product with 2^112 is exact.
   const uint32_t sign = uint32_t{x.bits} >> 15 << 31, rest = uint32_t{x.bits} & 0x7fff;
   const bool finite = rest < 0x7c00;
   const float scaled = multiply(float_of(static_cast<int32_t>(rest << 13)), 0x1p112f);
@@ -95,7 +96,7 @@ HB_BODY int32_t block_magnitude(M &machine, const T *row, int64_t begin, int64_t
   return magnitudes[0];
 }
 
-// One warp quantizes one unit, any block size: see Quantize::blocks_per_unit.
+// One warp quantizes one unit: a block of any size, or two blocks that share a byte.
 template <class M, class T>
 HB_BODY void quantize_unit(M &machine, const Quantize &q, const Encoder &encoder,
                            const Largest &largest, int64_t unit) {
@@ -144,8 +145,8 @@ struct alignas(16) Several {
 constexpr int SPAN = EACH * LANES;  // elements that a warp reads at once
 constexpr int SPANS_PER_WARP = 2;   // spans that are read at the same time
 
-// Whether quantize_spans() applies: blocks of 16 to 256, powers of two, that fill whole rows, and
-// spans that fill the tensor.
+// Whether quantize_spans() applies: the block is a power of two from 16 to 256, blocks fill the
+// rows, spans fill the tensor, and addresses are aligned.
 HB_HD bool in_spans(const Quantize &q) {
   const bool size = q.block >= 16 && q.block <= 256 && (q.block & (q.block - 1)) == 0;
   return size && q.length % q.block == 0 && q.rows * q.length % SPAN == 0 &&

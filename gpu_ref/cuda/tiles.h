@@ -1,15 +1,16 @@
-// The C interface of the tensor-core products that are compared, but not chosen by themselves.
+// The C interface of the tensor-core products that only a benchmark chooses.
 //
 // They are in a library of their own, so that the other kernels compile sooner.
 #pragma once
 
 #include "api.h"
+#include "gemm_mma.h"
 #include "gemm_wgmma.h"
 
 namespace halfbyte {
 
 using NarrowTile = MmaTile<TILE / 2, 3>;
-constexpr int32_t NARROW_MMA = 0;  // the others are warpgroups
+constexpr int32_t NARROW_MMA = 0;  // the other numbers are tiles of warpgroups
 
 // Calls `run` with a tile of warpgroups, as a type.
 template <class Run>

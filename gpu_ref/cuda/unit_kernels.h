@@ -9,7 +9,7 @@ namespace halfbyte {
 struct UnitStream {
   const uint8_t *w, *a;              // (streams, cycles, lanes) codes, one byte each
   const uint8_t *clear;              // 0 or 1
-  const uint8_t *last;               // 0 or 1, or null: a block is a cycle
+  const uint8_t *last;               // 0 or 1, or null if every cycle is a block
   const uint8_t *w_scales, *a_scales;  // codes; null without scales
   int64_t initial;                   // the accumulator before the first cycle
   int64_t *acc;                      // after each cycle
@@ -41,7 +41,7 @@ struct CodedOperand {
   const uint8_t *scales;  // (rows, blocks); null without scales
 };
 
-// A product A W^T of which each result is the accumulator of one unit.
+// A product A W^T; each result is the accumulator of one unit.
 struct UnitProduct {
   CodedOperand a, w;
   int64_t m, n, length, block, blocks;
@@ -80,8 +80,8 @@ HB_HD UnitState unit_cell(const UnitProduct &p, const Unit &unit, const Decoder 
   return state;
 }
 
-// Instructions of 64 products in ascending order, of which the last may have fewer. Blocks are a
-// multiple of 16 products.
+// Instructions of 64 products in ascending order; the last may have fewer. Blocks are a multiple of
+// 16 products.
 HB_HD int32_t blackwell_cell(const UnitProduct &p, const Unit &unit, const Decoder &w,
                              const Decoder &a, int64_t m, int64_t n) {
   int32_t c = 0;

@@ -1,6 +1,6 @@
 """DFloat11 decoded by the kernels: our own layouts and the published one, on a GPU or on the host.
 
-It is written from ``docs/dfloat11.md``, independently of the golden codec, and compared with it.
+The kernels are written from ``docs/dfloat11.md``, not from the golden codec, and compared with it.
 """
 
 from halfbyte.gpu_ref.dfloat11.joint import JointTensor, multiply_plain

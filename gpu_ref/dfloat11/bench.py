@@ -25,11 +25,11 @@ ELEMENTS = {"cuda": 1 << 28, "cpu": 1 << 22}
 def benchmark_dfloat11(
     device: torch.device, *, elements: int | None = None, repeats: int = 9
 ) -> list[CodecTiming]:
-    """A record for each decoder: medians for normal weights in BF16, timed in turn.
+    """Time every decoder on normally distributed BF16 weights; a record for each, with medians.
 
-    Bytes count the compressed form and the BF16 weights. The comparison is a copy that reads and
-    writes the weights. The package's kernel runs on GPUs only. Raises ToolError if a decoder does
-    not give the weights' bits.
+    The decoders take turns. Bytes count the compressed form and the BF16 weights. The comparison is
+    a copy that reads and writes the weights. The package's kernel runs on GPUs only. Raises
+    ToolError if a decoder does not give the weights' bits.
     """
     count = elements or ELEMENTS[device.type]
     generator = torch.Generator().manual_seed(0)
@@ -72,7 +72,7 @@ def benchmark_dfloat11(
 def benchmark_product(
     device: torch.device, *, outputs: int | None = None, inputs: int = 4096, repeats: int = 9
 ) -> list[CodecTiming]:
-    """One vector by a matrix: BF16 in PyTorch, and weights that are decoded in registers.
+    """Time a matrix by one vector: BF16 in PyTorch, and weights that are decoded in registers.
 
     Bytes count the weights as they are read. Raises ToolError if the fused product differs from the
     same sums of the plain weights.

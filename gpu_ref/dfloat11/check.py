@@ -1,4 +1,4 @@
-"""The DFloat11 decoders against the golden codec, number by number and as bits."""
+"""Checks the DFloat11 decoders against the golden codec: every element, bit by bit."""
 
 import torch
 from torch import Tensor
@@ -11,12 +11,11 @@ from halfbyte.gpu_ref.dfloat11.published import decode_published
 
 __all__ = ["cases", "check_dfloat11"]
 
-# Elements: at the edges of pieces, segments, chunks; several blocks of the published layout.
+# Numbers of elements around pieces, segments and chunks, and of several blocks of the published
+# layout.
 _LENGTHS = (1, 7, 8, 9, 511, 512, 513, 16_383, 16_384, 16_385, 70_001)
 _EIGHT_BITS = (torch.float8_e4m3fn, torch.float8_e5m2, torch.int8, torch.uint8)
-
-
-# Outputs, inputs, vectors: rows shorter than a round, over the edges of rounds and chunks.
+# Outputs, inputs, vectors: rows that are shorter than a round or cross rounds and chunks.
 _PRODUCTS = ((700, 5, 1), (300, 333, 3), (17, 5000, 8), (2, 70_000, 2), (128, 1024, 1))
 
 
@@ -25,7 +24,7 @@ def _bytes(x: Tensor) -> Tensor:
 
 
 def cases(seed: int = 11) -> dict[str, Tensor]:
-    """Tensors of every element type and kind of code: short, long, escaped, lone; all words."""
+    """Tensors of every element type, with short, long, escaped and lone codes, by name."""
     generator = torch.Generator().manual_seed(seed)
     normal = {n: torch.randn(n, generator=generator) * 0.02 for n in _LENGTHS}
     words = torch.arange(-(2**15), 2**15, dtype=torch.int16)
@@ -41,7 +40,7 @@ def cases(seed: int = 11) -> dict[str, Tensor]:
 
 
 def check_dfloat11(device: torch.device) -> list[Comparison]:
-    """All decoders on ``device`` against the golden codec on the CPU."""
+    """Compare all decoders on ``device`` with the golden codec on the CPU."""
     own = Comparison("dfloat11 own layout", "bf16", "bf16")
     both = Comparison("dfloat11 joint layout", "bf16", "bf16")
     other = Comparison("dfloat11 published layout", "bf16", "bf16")
@@ -68,7 +67,7 @@ def check_dfloat11(device: torch.device) -> list[Comparison]:
 
 
 def _wide(name: str, tensor: Tensor) -> dict[str, Tensor]:
-    """FP32 for the floating-point ones: rows of them keep the zeros of their narrow type."""
+    """The tensor in FP32, if it has 16-bit floats; its second half keeps the low bits zero."""
     if not tensor.dtype.is_floating_point or tensor.dtype.itemsize != 2:
         return {}
     wide = tensor.float()
@@ -77,7 +76,7 @@ def _wide(name: str, tensor: Tensor) -> dict[str, Tensor]:
 
 
 def _products(device: torch.device) -> Comparison:
-    """The fused product against the same sums of decoded weights, as bits."""
+    """Compare the fused product with the same sums of decoded weights."""
     found = Comparison("dfloat11 fused product", "bf16", "fp32")
     generator = torch.Generator().manual_seed(5)
     for outputs, inputs, vectors in _PRODUCTS:

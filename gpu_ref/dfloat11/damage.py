@@ -7,7 +7,7 @@ from halfbyte.golden.dfloat11 import CorruptError
 
 __all__ = ["NAMES", "check", "no_failure", "raise_failure"]
 
-# By number: the message, and a name for counts.
+# By number of the damage: its name in counts, and the message.
 _DAMAGES = (
     ("good", ""),
     ("magic", "this is not a compressed tensor: it does not begin with 'hbdf11'"),
@@ -47,7 +47,7 @@ def check(damage: int) -> None:
 
 
 def no_failure(device: torch.device) -> Tensor:
-    """(1,) int64: where the kernels write the first damage that they find."""
+    """A place, (1,) int64, where the kernels write the first damage that they find."""
     return torch.full((1,), _NONE, dtype=torch.int64, device=device)
 
 

@@ -1,8 +1,8 @@
 """Damaged data for the DFloat11 decoders of the host build, under the sanitizers.
 
-``python -m halfbyte.gpu_ref.dfloat11.fuzz 1000000 [SEED]`` runs that many damaged inputs natively,
-in a separate process. There the address and undefined-behaviour sanitizers stop at the first
-execution that accesses memory out of bounds. A finding names seed and execution.
+``python -m halfbyte.gpu_ref.dfloat11.fuzz 1000000 [SEED]`` runs that many damaged inputs in a
+separate process. There the address and undefined-behaviour sanitizers stop at the first execution
+that accesses memory out of bounds. A finding names seed and execution.
 """
 
 import ctypes
@@ -35,7 +35,7 @@ _WITHIN = "HALFBYTE_FUZZ_LIBRARY"
 
 
 def _parts(module: published.Module) -> list[NDArray[np.uint8]]:
-    """Possible outcomes, in the order of the driver."""
+    """The parts of a module as bytes, in the order that the driver takes."""
     parts: list[NDArray[Any]] = [
         module.luts,
         module.encoded_exponent,
@@ -62,7 +62,7 @@ def _run(
 
 
 def fuzz_library(library: ctypes.CDLL, count: int, seed: int) -> Counter[str]:
-    """Run a third of ``count`` executions on each layout; returns how many had each outcome."""
+    """Run a third of ``count`` executions on each layout; return how many had each outcome."""
     coded, modules = corpus(0)
     third = count // 3
     found = _run(library, "own", coded, len(coded), seed, 0, third)
@@ -73,10 +73,10 @@ def fuzz_library(library: ctypes.CDLL, count: int, seed: int) -> Counter[str]:
 
 
 def fuzz(count: int, seed: int = 0, *, library: Path | None = None) -> str:
-    """Run the driver in a separate process; returns its output.
+    """Run the driver in a separate process; return its output.
 
-    library: a build in place of :func:`.build_fuzz`. Raises ToolError with the last lines if the
-    sanitizers find something.
+    ``library`` replaces the build of :func:`.build_fuzz`. Raises ToolError with the last lines if
+    the sanitizers find something.
     """
     command = [sys.executable, "-m", "halfbyte.gpu_ref.dfloat11.fuzz", str(count), str(seed)]
     environment = {**sanitized(), _WITHIN: str(library or build_fuzz())}

@@ -17,7 +17,7 @@ from halfbyte.gpu_ref.library import library_for
 __all__ = ["MOST_VECTORS", "JointTensor", "multiply_plain"]
 
 MOST_VECTORS = 8
-"""Vectors that are multiplied at once."""
+"""Most vectors that are multiplied at once."""
 _CHUNK = 65536
 _FIXED = 60  # bytes of the header before the shape
 
@@ -33,9 +33,11 @@ class JointTensor:
     container : JointContainer
         Content of the header.
     shape : tuple of int
-    slots, starts : Tensor
-        (4096,) int32 and (3, chunks + 1) int64, on the device of ``data``: the table, and where the
-        parts of each chunk begin.
+        Shape of the tensor.
+    slots : Tensor
+        (4096,) int32: the code table by slot, on the device of ``data``.
+    starts : Tensor
+        (3, chunks + 1) int64: where the parts of each chunk begin, on the device of ``data``.
     """
 
     data: Tensor
@@ -139,7 +141,7 @@ def _multiply(
     dtype: torch.dtype,
     x: Tensor,
 ) -> Tensor:
-    """The product with ``plain``, or with decoded weights if there are none."""
+    """The product with ``plain``, or with decoded weights if ``plain`` is None."""
     if dtype != torch.bfloat16 or x.dtype != torch.float32:
         raise TypeError(f"Products take BF16 weights and FP32 vectors, not {dtype} and {x.dtype}")
     if len(shape) != 2 or x.ndim != 2 or x.shape[1] != shape[1]:
@@ -178,7 +180,10 @@ def multiply_plain(weight: Tensor, x: Tensor) -> Tensor:
 
 
 def is_joint(data: Tensor) -> bool:
-    """Whether compressed data say that they are in the joint layout. CorruptError if too short."""
+    """Whether the header of compressed data names the joint layout.
+
+    Raises TypeError if the data is not bytes, CorruptError if it is too short.
+    """
     if data.dtype != torch.uint8 or data.ndim != 1:
         raise TypeError(f"Compressed data must be bytes in one dimension, not {data.dtype}")
     if len(data) < _FIXED:

@@ -1,4 +1,4 @@
-"""What the decoders ask of memory, and the element types by their number."""
+"""The alignment of memory that the decoders need, and the element types by their number."""
 
 import torch
 from torch import Tensor

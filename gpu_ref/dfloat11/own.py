@@ -114,7 +114,8 @@ def decode(data: Tensor, *, verify: bool = True) -> Tensor:
 
 
 def prepare(data: Tensor) -> Callable[[], Tensor]:
-    """A function that decodes ``data``, which must be verified before.
+    """A function that decodes ``data`` without checking its CRCs; the caller has verified it.
+
     :func:`halfbyte.golden.dfloat11.prepare` uses it for CUDA tensors.
     """
     return partial(opened(data).decode, verify=False)

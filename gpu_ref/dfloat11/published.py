@@ -27,7 +27,7 @@ class PublishedModule:
     output_positions : Tensor
         Bytes of uint32, one dimension.
     split_positions : tuple of int
-        Where the elements of the second weight begin, of the third and so on.
+        Where the elements of each weight but the first begin.
     """
 
     luts: Tensor
@@ -96,7 +96,7 @@ class PublishedModule:
     def decode(self) -> list[Tensor]:
         """The weights, BF16 tensors of one dimension. Raises CorruptError, which names the block.
 
-        The layout lacks a checksum, so some wrong bits stay undetected.
+        The layout has no checksum, so some wrong bits stay undetected.
         """
         device = self.luts.device
         out = torch.empty(self.elements, dtype=torch.bfloat16, device=device)

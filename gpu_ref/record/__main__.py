@@ -59,7 +59,7 @@ def _name(device: str) -> str:
 
 
 def _run(part: Part, device: str, seconds: float, record: RunRecord, path: Path) -> RunRecord:
-    """The record with what ``part`` gives; it is written after each result, and at the end."""
+    """Run one part and return the record with it; the record is written after each result."""
     entry = PartEntry(title=part.title, status="running", seconds=None, error=None)
     results: list[JsonObject] = []
 

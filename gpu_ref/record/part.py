@@ -14,7 +14,7 @@ Results = Iterator[JsonObject]
 
 
 class Value(enum.IntEnum):
-    """What a part is worth: parts run in this order, so that an interrupted run has the best."""
+    """Importance of a part. The most important ones run first, in case a run is interrupted."""
 
     MACHINE = 0
     """The build for the device, without which nothing runs."""
@@ -29,7 +29,7 @@ class Value(enum.IntEnum):
     """Time beside PyTorch's own kernels."""
 
     CHOICE = 4
-    """Alternatives among which later versions choose."""
+    """Alternatives from which a later version may choose."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,11 @@ class Part:
     Parameters
     ----------
     name : str
-        A word for the command line and the record. Those of comparisons begin with ``check``.
+        Name on the command line and in the record. Names of comparisons begin with ``check``.
     title : str
         Title for readers.
     value : Value
-        Its place in the order; parts of one value run in the order in which they are found.
+        Place in the order. Parts of one value run in the order in which they are found.
     seconds : float
         Time limit; results from before it are kept.
     results : function

@@ -1,6 +1,6 @@
 """One part in this process: ``python -m halfbyte.gpu_ref.record.part_process PART DEVICE``.
 
-Prints one JSON object a line, each as soon as it is known.
+Prints each result as one line of JSON, as soon as it is known.
 """
 
 import json

@@ -25,5 +25,5 @@ def _registered() -> tuple[Part, ...]:
 
 
 PARTS = _registered()
-"""In this order. Their limits together are less than the ten minutes of a session on a GPU;
-correctness takes about four minutes on an H100's machine, and speed takes as long."""
+"""All parts, in the order in which they run. Their time limits sum to less than ten minutes. On an
+H100, checks of correctness take about four minutes, and measurements of speed as long."""

@@ -13,15 +13,15 @@ class PartEntry(Record):
     """One part of a run."""
 
     title: str
-    """What it measures, for people."""
+    """Title for readers."""
     status: str
     """``running``, ``complete``, ``cut short`` or ``failed``."""
     seconds: float | None
-    """How long it took, in seconds; null while it runs."""
+    """Time that the part took, in s; null while it runs."""
     error: str | None
     """The last lines of a part that failed."""
     results: tuple[JsonObject, ...] = ()
-    """What it gave, in its order: records of comparisons, of timings or of the machine."""
+    """Results in the order in which they came: comparisons, timings or the machine."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,10 +31,10 @@ class RunRecord(Record):
     date: str
     """When the run began, in UTC."""
     parts: Mapping[str, PartEntry] = field(default_factory=dict)
-    """Its parts by name, in the order in which they ran."""
+    """Parts of the run by name, in the order in which they ran."""
 
     def with_part(self, name: str, part: PartEntry) -> "RunRecord":
-        """The same with this part, in its place or as the last."""
+        """A copy with ``part``: it replaces the part of that name, or comes last."""
         return RunRecord(date=self.date, parts={**self.parts, name: part})
 
     @property

@@ -14,7 +14,7 @@ from halfbyte.base import JsonObject
 
 __all__ = ["Ending", "run_part"]
 
-LAST_LINES = 12  # of a part that failed
+LAST_LINES = 12  # that are kept of the output of a part that failed
 OnResult = Callable[[JsonObject], None]
 
 

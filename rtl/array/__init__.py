@@ -1,6 +1,7 @@
 """Systolic arrays of dot-product units."""
 
 from halfbyte.rtl.array.base import SystolicSpec
+from halfbyte.rtl.array.make import make_array
 from halfbyte.rtl.array.names import Dataflow
 from halfbyte.rtl.array.registers import ElementRegisters
 from halfbyte.rtl.array.spec import ArraySpec
@@ -16,4 +17,5 @@ __all__ = [
     "SystolicSpec",
     "WeightArraySpec",
     "WeightStationaryArray",
+    "make_array",
 ]

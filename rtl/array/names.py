@@ -1,6 +1,9 @@
 """Names of the modules of an array, and of the parts that are synthesized alone."""
 
 import enum
+from typing import Self
+
+from halfbyte.base import UserError
 
 __all__ = [
     "ARRAY",
@@ -27,3 +30,12 @@ class Dataflow(enum.Enum):
 
     WEIGHT = "weight"
     """The weights: a sum moves up through a column, and each element adds to it."""
+
+    @classmethod
+    def named(cls, name: str) -> Self:
+        """The dataflow of that name; raises UserError for another name."""
+        for kind in cls:
+            if kind.value == name:
+                return kind
+        kinds = " or ".join(kind.value for kind in cls)
+        raise UserError(f"Dataflow must be {kinds}, not {name!r:.60}")

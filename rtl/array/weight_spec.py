@@ -15,9 +15,14 @@ from halfbyte.rtl.array.weight_registers import WeightRegisters, held_ports
 from halfbyte.rtl.array.weight_stationary import WeightStationaryArray
 from halfbyte.rtl.dot import DotSpec
 
-__all__ = ["MAX_DEPTH", "WeightArraySpec"]
+__all__ = ["MAX_DEPTH", "WeightArraySpec", "least_depth"]
 
 MAX_DEPTH = 4096
+
+
+def least_depth(rows: int) -> int:
+    """The least depth with that many rows, which is the default."""
+    return rows | 1
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,7 @@ class WeightArraySpec(SystolicSpec):
         if depth > MAX_DEPTH:
             raise UserError(f"A column holds the sums of at most {MAX_DEPTH} tokens, not {depth}")
         if depth < rows or (depth < 2 * rows - 1 and depth % 2 == 0):
-            least, free = rows | 1, 2 * rows - 1
+            least, free = least_depth(rows), 2 * rows - 1
             wanted = f"at least {least}"
             if free > least:
                 wanted = f"an odd number of at least {least}, or at least {free}"
@@ -67,7 +72,7 @@ class WeightArraySpec(SystolicSpec):
     @property
     def steps(self) -> int:
         """Cycles that a tile of weights stays, which are the tokens that pass in that time."""
-        return self.depth or self.rows | 1
+        return self.depth or least_depth(self.rows)
 
     @property
     def element_unit(self) -> DotSpec:

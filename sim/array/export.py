@@ -18,8 +18,8 @@ __all__ = ["export_array", "results_by_cycle"]
 
 _BENCH = """\
 // Applies the vectors in {vectors} to {name} and compares every result that leaves it.
-// Each vector is the inputs of a cycle, above them one bit for each column that must give a result
-// in that cycle, one for each whose result is compared, and the results.
+// Each vector holds, from bit 0 upward: the inputs of a cycle, one bit for each column that says
+// whether it must give a result, one that says whether the result is compared, and the results.
 // For example: iverilog -g2012 -o sim tb_{name}.v {name}.v && vvp sim
 `timescale 1ns / 1ps
 module tb_{name};
@@ -72,7 +72,10 @@ endmodule
 
 
 def results_by_cycle(spec: SystolicSpec, plan: ArrayPlan) -> NDArray[np.int64]:
-    """What leaves each column in each cycle; (T, columns) int64, -2 for nothing, -1 for padding."""
+    """The bits of the result that leaves each column in each cycle; (T, columns) int64.
+
+    -2 means that nothing leaves, and -1 a result of padding.
+    """
     at, words = plan.ports.input_offsets["take"], plan.stimulus
     takes = np.flatnonzero(words[:, at // 8] >> at % 8 & 1)
     found = np.full((len(words), spec.columns), -2, np.int64)

@@ -24,7 +24,7 @@ class Operands:
     a, w : array
         (M, K) and (N, K) uint8.
     a_scales, w_scales : array, optional
-        (M, K / block) and (N, K / block) uint8; without scales None.
+        (M, K / block) and (N, K / block) uint8; None for a unit without scales.
     """
 
     a: Codes
@@ -50,7 +50,7 @@ class Operands:
         return cls(a.codes.numpy(), w.codes.numpy(), a.scale_codes.numpy(), w.scale_codes.numpy())
 
     def tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Codes of both matrices, and of their scales, which they must have."""
+        """The codes of both matrices, then of their scales. Raises ValueError without scales."""
         if self.a_scales is None or self.w_scales is None:
             raise ValueError("These operands have no scales")
         arrays = (self.a, self.w, self.a_scales, self.w_scales)

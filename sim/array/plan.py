@@ -27,9 +27,9 @@ class ArrayPlan:
     columns, result_bits : int
         Number of the array's columns, and bits of a result.
     stimulus : array
-        (T, bytes) uint8, a row a cycle.
+        (T, bytes) uint8: the array's inputs, one row per cycle.
     expected : array
-        (results, columns) int64: the bits of the results of each column in order; -1 for padding.
+        (results, columns) int64: the bits of each column's results, in order; -1 for padding.
     """
 
     title: str

@@ -36,7 +36,7 @@ class ArrayRun:
     results : int
         Results compared with the golden model; all are equal.
     cycles : int
-        Clock cycles, with those that fill and empty the array.
+        Clock cycles, including those that fill and empty the array.
     build_seconds, seconds : float
         Time for compiling, and total time.
     """

@@ -26,7 +26,7 @@ class LayerRun(Record):
     block: int
     """Products that share a scale."""
     lanes: int
-    """Products a cycle of each unit."""
+    """Products per cycle of each unit."""
     dataflow: str
     """What stays in an element: output or weight."""
     rows: int
@@ -46,11 +46,11 @@ class LayerRun(Record):
     host_build: str
     """Whether the kernels' host build gave the same bits, or why they cannot be compared."""
     cycles: int
-    """Clock cycles, with those that fill and empty the array."""
+    """Clock cycles, including those that fill and empty the array."""
     utilization: float
-    """Part of the array's products that the layer needed, 0 to 1."""
+    """Share of the array's products that the layer needed, 0 to 1."""
     sqnr_db: float | None
-    """Signal to noise against the layer in FP32, in dB; null without noise or without signal."""
+    """Signal-to-noise ratio against the layer in FP32, in dB; null without noise or signal."""
     energy_nj: float | None
     """Energy of all products, in nJ; null if not requested or not known."""
     technology: str | None
@@ -88,7 +88,7 @@ class ArraySimulation(DotFields):
     products: int
     """Products in these results."""
     cycles: int
-    """Clock cycles, with those that fill and empty the array."""
+    """Clock cycles, including those that fill and empty the array."""
     passed: bool
     """Whether none differed."""
     versions: Mapping[str, str | None]
@@ -114,7 +114,7 @@ class ArrayExport(DotFields):
     module: str
     """Name of the Verilog module."""
     count: int
-    """Test vectors: cycles."""
+    """Test vectors, one for each clock cycle."""
     results: int
     """Results that the bench compares."""
     seed: int

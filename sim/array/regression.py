@@ -1,4 +1,4 @@
-"""The regression of an array: a matrix product with tails, extremes and all scales, as bits."""
+"""The regression of an array: one matrix product with tails, extreme values and random scales."""
 
 import secrets
 import time
@@ -17,7 +17,7 @@ from halfbyte.sim.simulator import check_simulator, simulator_version
 
 __all__ = ["regression_operands", "run_array_regression"]
 
-# Whole tiles down and across before the tails; tiles of inputs, and cycles without scales.
+# Whole tiles in each direction before a tail; tiles along the inputs; least cycles without scales.
 _TILES, _BLOCKS, _STEPS = 2, 3, 20
 
 
@@ -32,9 +32,9 @@ def _codes(
 
 
 def regression_operands(spec: SystolicSpec, seed: int) -> Operands:
-    """Operands for whole tiles and one row and column more, and for a part of a tile's inputs."""
+    """Operands of whole tiles, one more row and column, and a part of a tile along the inputs."""
     generator, unit = np.random.default_rng(seed), spec.unit
-    steps = spec.tile_inputs // unit.lanes  # of a unit; the elements of a column may share them
+    steps = spec.tile_inputs // unit.lanes  # cycles of one unit for the inputs of a tile
     has_zero = 0 in (*unit.weight.integers, *unit.activation.integers)
     blocks = (_BLOCKS - 1) * steps + 1 if has_zero else _BLOCKS * steps
     if unit.scale:

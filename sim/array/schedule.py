@@ -35,11 +35,11 @@ class Schedule:
 
 
 def schedule(spec: SystolicSpec, operands: Operands, inputs: Mapping[str, int]) -> Schedule:
-    """The tiles of a product, one after the other without a gap, weights changing slowest.
+    """Schedule the tiles of a product one after the other, without a gap.
 
-    ``inputs`` are the widths of the array's ports in their order. K is filled up to whole tiles
-    with products of zero. Raises UserError if neither format has a zero and K is not a multiple of
-    what the array takes at a time.
+    The weights change slowest. ``inputs`` are the widths of the array's ports in their order. K is
+    filled up to whole tiles with products of zero. Raises UserError if that is necessary and
+    neither format has a zero.
     """
     padded = _pad(spec, operands)
     tiles = [

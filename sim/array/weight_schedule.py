@@ -16,8 +16,8 @@ def fill_weight_stationary(
 ) -> None:
     """Put the inputs of each cycle into ``fields``: codes, scales and control of all tiles.
 
-    ``tiles`` are the first token and the first output of each. All inputs of a layer pass before
-    the next tile, so that the array holds the sums of one tile at a time.
+    ``tiles`` has the first token and the first output of each tile. All inputs of the layer pass
+    through one tile before the next begins. So the array holds the sums of one tile at a time.
     """
     rows, steps = spec.rows, spec.steps
     parts = operands.a.shape[1] // spec.tile_inputs

@@ -29,11 +29,11 @@ def run_bf16_regression(
     waves: bool = False,
     seed: int | None = None,
 ) -> Bf16SimulationRecord:
-    """Simulate the BF16 MAC against the golden model, ``cycles`` of each scenario; return the
-    record.
+    """Simulate the BF16 MAC against the golden model; return the record.
 
-    Raises SimulationError if they differ or not everything was checked, ToolError and UserError
-    like the other regressions.
+    Each scenario has ``cycles`` clock cycles. Raises SimulationError if RTL and golden model differ
+    or not everything was checked, ToolError if a tool is missing or fails, UserError for an unknown
+    simulator.
     """
     start = time.monotonic()
     check_simulator(simulator)

@@ -1,20 +1,18 @@
 """The bench around the decoder: drivers and monitors of all streams, one pass per cycle."""
 
-import json
 import random
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, RisingEdge
 
 from halfbyte.sim.dfloat11.plan import DecoderPlan, Packet, Session
+from halfbyte.sim.harness import reported, start_clock
 from halfbyte.sim.scoreboard import MismatchError
 
 __all__ = ["Testbench"]
 
-CLOCK_PERIOD_NS = 10
 # A unit without progress for this many cycles counts as hanging. Random pauses come on top.
 _PATIENCE = 40
 # Cycles after the last verdict in which no more output may come.
@@ -80,32 +78,25 @@ class Testbench:
 
     def __init__(self, dut: Any, folder: Path, scenario: str) -> None:
         self._dut = dut
-        self._scenario = scenario
+        self._folder, self._scenario = folder, scenario
         self.plan = DecoderPlan.load(folder, scenario)
-        self._report = folder / f"{scenario}.report.json"
         self._inputs = self.plan.ports.input_offsets
         self._outputs = self.plan.ports.output_offsets
         self._random = random.Random(self.plan.seed)  # noqa: S311
-        self._clock = Clock(dut.clk, CLOCK_PERIOD_NS, unit="ns")
         self.checks = 0
         self._cycles: list[int] = []
 
     async def run(self) -> None:
-        """Drive and check everything; the report says how much was checked, and in how many
-        cycles."""
-        mismatch = None
-        try:
-            self._clock.start(start_high=False)
-            await self._reset()
-            for index, session in enumerate(self.plan.sessions):
-                self._session = index
-                await self._run(session)
-        except MismatchError as error:
-            mismatch = str(error)
-            raise
-        finally:
-            report = {"products": self.checks, "mismatch": mismatch, "cycles": self._cycles}
-            self._report.write_text(json.dumps(report))
+        """Drive and check everything; the report has the number of checks, and of cycles."""
+        start_clock(self._dut)
+        with reported(self._folder, self._scenario) as report:
+            try:
+                await self._reset()
+                for index, session in enumerate(self.plan.sessions):
+                    self._session = index
+                    await self._run(session)
+            finally:
+                report.products, report.cycles = self.checks, tuple(self._cycles)
 
     async def _reset(self) -> None:
         await RisingEdge(self._dut.clk)

@@ -1,6 +1,6 @@
-"""The correct output of a lane without a table for two packets, from the fixed codes' definition.
+"""The correct output of a lane without a table, from the definition of the fixed codes.
 
-Independent of the codec and of the RTL: bits are text, and codes are looked up.
+It is independent of the codec and of the RTL: bits are text, and codes are looked up.
 """
 
 from collections.abc import Sequence
@@ -26,8 +26,9 @@ _ONES = 8  # after which a code continues in another step
 def fixed_code(number: int, highest: int) -> Code:
     """The code with this number, from text of bits to exponents.
 
-    They are unary codes in which two or three of the first have two bits. The number gives the
-    place to which the highest exponent moves.
+    The first codes are 00, 01 and 10, or 00, 01, 100 and 101. Then come unary codes: ones, and a
+    zero at the end. The number chooses the first codes, and which unary code the highest exponent
+    has. The codes of rare exponents begin with eight ones.
     """
     first = ["00", "01", "100", "101"] if number & 4 else ["00", "01", "10"]
     chain = [f"{'1' * ones}0" for ones in range(2, 8)]
@@ -68,7 +69,8 @@ def _read(words: Code, bits: str, position: int) -> tuple[int, list[int]]:
 def _read_all(words: Code, bits: str, position: int, symbols: int) -> tuple[list[int], list[int]]:
     """Like :func:`_read`, for all exponents that a lane gives in a cycle.
 
-    Two exponents that take one step each from here are read in one step together.
+    If the second exponent takes one step, the lane reads it together with the last step of the
+    first.
     """
     first, ends = _read(words, bits, position)
     if symbols == 1:
@@ -82,9 +84,9 @@ def decode_fixed(
 ) -> tuple[list[int], int]:
     """The weights from two packets of bytes, and the verdict.
 
-    A lane takes a beat, of ``symbols`` bytes, as soon as it has read the one before to its end,
-    unless the chunk's last exponents end there. When it takes the packet's last beat, it stops.
-    Exponents that end in the same step are still given.
+    A beat has ``symbols`` bytes. A lane takes the next beat as soon as it has read one to its end,
+    unless the chunk's last exponents end there. When the lane takes the packet's last beat, it
+    stops. It still gives the exponents that end in the same step.
     """
     weights: list[int] = []
     stream = codes[HEADER_BYTES:]

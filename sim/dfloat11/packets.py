@@ -44,9 +44,10 @@ class Compressed:
 
 
 def encode(code: Code, weights: Sequence[int], what: str) -> Packet:
-    """The packets of up to 16384 weights in any code that has them, made from text.
+    """The packets of up to 16384 weights in the given code, made from text of bits.
 
-    This serves codes that the codec would not choose. A code that lacks a symbol needs an escape.
+    Tests of codes that the codec would not choose need this. If the code lacks a symbol, it must
+    have an escape.
     """
     words_of = {symbol: bits for bits, symbol in code.items()}
     segments = [""] * SEGMENTS

@@ -15,16 +15,16 @@ __all__ = ["FIXED_SCENARIOS", "SCENARIOS", "DecoderPlan", "Packet", "Session"]
 
 SCENARIOS = ("tensors", "stalls", "tables", "flips", "cuts", "resets")
 FIXED_SCENARIOS = ("tensors", "stalls", "codes", "flips", "cuts", "resets")
-"""The same for the decoder without a table."""
+"""Scenarios of the decoder without a table."""
 
 
 @dataclass(frozen=True)
 class Packet:
     """One chunk for one lane, and its expected output.
 
-    ``words`` and ``raw`` are the beats of the coded stream and of the raw bytes; the last of each
-    has ``last``. ``weights`` is what the lane gives before its ``verdict``. ``what`` names the
-    packet in messages.
+    ``words`` and ``raw`` are the beats of the coded stream and of the raw bytes. The bench marks
+    the last beat of each. ``weights`` is what the lane gives before its ``verdict``. ``what`` names
+    the packet in messages.
     """
 
     what: str
@@ -41,9 +41,9 @@ class Session:
     Parameters
     ----------
     table : sequence of int
-        Numbers; empty to keep the table of the session before.
+        Numbers of the code table; empty to keep the table of the session before.
     refused : bool
-        Whether the table must be refused; then lanes must take nothing.
+        Whether the decoder must refuse the table. Then its lanes must take nothing.
     lanes : sequence of sequence of Packet
         For each lane, in order.
     flow : float

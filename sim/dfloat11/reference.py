@@ -1,6 +1,6 @@
-"""The correct output of a lane for two packets: a scalar function like the layout's definition.
+"""The correct output of a lane for two packets, written like the definition of the layout.
 
-Independent of the codec's loops and of the RTL: bits are text, and codes are looked up.
+It is independent of the codec's loops and of the RTL: bits are text, and codes are looked up.
 """
 
 from collections.abc import Mapping, Sequence

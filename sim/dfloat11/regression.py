@@ -41,9 +41,9 @@ def run_decoder_regression(
 ) -> DecoderSimulationRecord:
     """Simulate the decoder against codec and scalar reference; return the record.
 
-    weights: elements of the longest tensor; if not given, a whole chunk for each lane.
-    ``symbols_per_cycle`` is measured on that tensor, for all lanes together, with streams that
-    never pause, from its first word to its last verdict.
+    weights: elements of the longest tensor; by default a whole chunk for each lane.
+    ``symbols_per_cycle`` is measured on that tensor, for all lanes together, from its first word to
+    its last verdict. The streams never pause.
 
     Raises
     ------
@@ -84,9 +84,10 @@ def run_fixed_regression(
     waves: bool = False,
     seed: int | None = None,
 ) -> DecoderSimulationRecord:
-    """Simulate the decoder without a table, like :func:`run_decoder_regression`.
+    """Simulate the decoder without a table against the codec; return the record.
 
-    symbols: weights that a lane gives in a cycle, 1 or 2.
+    symbols: weights that a lane gives in a cycle, 1 or 2. The other parameters, the record and the
+    errors are as in :func:`run_decoder_regression`.
     """
     decoder = FixedDecoder(lanes=lanes, symbols=symbols)
     weights = lanes * CHUNK if weights is None else weights

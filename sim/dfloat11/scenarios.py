@@ -65,7 +65,7 @@ def _bf16(bits: NDArray[np.integer]) -> Tensor:
 
 
 def _tensors(shape: Shape, weights: int, generator: np.random.Generator) -> Iterator[Compressed]:
-    """Like trained weights; then the corners of codes and of BF16."""
+    """A tensor like trained weights, then tensors that are extreme for codes or for BF16."""
     trained = torch.from_numpy(generator.normal(0, _SCALE, weights)).to(torch.bfloat16)
     any_low = generator.integers(0, 1 << 16, 2 << LENGTH_LIMIT) & 0x807F
     # Each exponent is twice as frequent as the next, which gives codes of every length.
@@ -90,7 +90,7 @@ def _tensors(shape: Shape, weights: int, generator: np.random.Generator) -> Iter
 
 
 def _tables(shape: Shape, generator: np.random.Generator) -> Iterator[Session]:
-    """Good tables with the escape in each row and a lone escape; tables that must be refused."""
+    """Good tables, with the escape in every row in turn or alone; then tables to be refused."""
     rows = shape.rows
     flat = [(rows - 1).bit_length()] * rows
     symbols = generator.permutation(256)[:rows].tolist()

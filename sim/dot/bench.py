@@ -1,4 +1,4 @@
-"""The cocotb side of the scoreboard in Verilog: it gives vectors, and reports a difference."""
+"""The cocotb side of the scoreboard in Verilog: it loads vectors, and reports a difference."""
 
 from pathlib import Path
 from typing import Any

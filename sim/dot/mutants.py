@@ -32,10 +32,11 @@ def check_dot_mutants(
     seed: int,
     start: float,
 ) -> DotMutantRecord:
-    """Run the regression on every mutant that is not ``equivalent``.
+    """Run the regression on the mutants; return the record.
 
-    ``verilog`` has the module ``MODULE`` with a port ``mutant`` of ``select_bits``; ``cycles`` is
-    about the length of a scenario, ``start`` when the work began. Raises as
+    Mutants whose numbers are in ``equivalent`` are left out. ``verilog`` has the module ``MODULE``
+    with a port ``mutant`` of ``select_bits``. A scenario has about ``cycles`` cycles. ``start`` is
+    the time, by ``time.monotonic()``, when the work began. Raises as
     :func:`halfbyte.sim.mutants.run_mutants`.
     """
     bench = player_verilog(PortMap(spec.inputs, spec.outputs), MODULE, mutant_bits=select_bits)

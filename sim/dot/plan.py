@@ -1,5 +1,4 @@
-"""The plan of one simulation of a dot-product unit; without PyTorch, like
-:mod:`halfbyte.sim.plan`."""
+"""The plan of one simulation of a dot-product unit; no PyTorch, as in :mod:`halfbyte.sim.plan`."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,8 +28,8 @@ class DotPlan:
     ports : PortMap
         Ports of the module under test.
     stimulus, expected : array
-        (T, bytes) uint8: the inputs, and the outputs after that cycle, each as one number with the
-        least significant byte first.
+        (T, bytes) uint8: the inputs of each cycle, and the outputs after it. A row is one number,
+        with its least significant byte first.
     """
 
     title: str

@@ -1,7 +1,7 @@
 """A scoreboard in Verilog: it applies vectors from a file and compares the outputs, cycle by cycle.
 
-A bench in Python reads and writes once per cycle, which takes far longer than the unit itself. This
-one is called once for thousands of cycles.
+A bench in Python reads and writes in every cycle, which takes far longer than simulating the unit.
+Python calls this scoreboard once for thousands of cycles.
 """
 
 from collections.abc import Iterable
@@ -18,8 +18,8 @@ __all__ = ["DEPTH", "player_verilog", "write_vectors"]
 DEPTH = 8192
 _STIMULI, _EXPECTED = "stimuli.hex", "expected.hex"
 
-# Everything changes on the falling edge, when the outputs have settled: `load` reads the files and
-# starts; the unit's clock stops at the first difference, or after vector number `last`.
+# Everything changes on the falling edge, when the outputs have settled. `load` reads the files and
+# starts. The unit's clock stops at the first difference, or after vector number `last`.
 _MODULE = """\
 module {top} (clk, load, last{mutant_port});
   input clk /* verilator public_flat_rw */;
@@ -59,9 +59,9 @@ endmodule
 
 
 def player_verilog(ports: PortMap, module: str, *, mutant_bits: int = 0) -> str:
-    """The module ``bench``, with a ``module`` in it whose ports are ``ports``.
+    """Verilog of the module ``bench`` around ``module``, which has these ports.
 
-    With ``mutant_bits`` it and the module have one more input, ``mutant``, of that many bits.
+    With ``mutant_bits``, both have one more input, ``mutant``, of that many bits.
     """
     inputs, outputs = _bytes(ports.inputs.values()), _bytes(ports.outputs.values())
     connections = [

@@ -72,12 +72,12 @@ def run_dot_regression(
     seed: int | None = None,
     netlist: str | None = None,
 ) -> DotSimulationRecord:
-    """Simulate a unit against the golden model, about ``cycles`` of each scenario; return the
-    record.
+    """Simulate a unit against the golden model; return the record.
 
-    ``netlist`` is Verilog of module ``dot`` with everything that it instantiates, to be simulated
-    in place of the RTL. Raises SimulationError if they differ or not everything was checked,
-    ToolError and UserError like the other regressions.
+    Each scenario has about ``cycles`` clock cycles. ``netlist`` is simulated in place of the RTL:
+    it is Verilog of the module ``dot`` and all that it instantiates. Raises SimulationError if unit
+    and golden model differ or not everything was checked, ToolError if a tool is missing or fails,
+    UserError for an unknown simulator.
     """
     start = time.monotonic()
     check_simulator(simulator)

@@ -22,7 +22,7 @@ def _stimulus(
     clear: NDArray[np.bool_] | None = None,
     scales: tuple[NDArray[np.uint8], NDArray[np.uint8]] | None = None,
 ) -> Stimulus:
-    """Codes with random clears, likely scales and whole blocks, unless given otherwise."""
+    """Codes with clears, ends of blocks and scales; by default random clears and likely scales."""
     count = len(w)
     if clear is None:
         clear = generator.random(count) < _CLEAR
@@ -210,8 +210,9 @@ def _ties(spec: DotSpec, generator: _Generator, cycles: int) -> Stimulus:
 def _residues(spec: DotSpec, generator: _Generator, cycles: int) -> Stimulus:
     """Sums that use all bits, or only two: small blocks below a large one, or before it.
 
-    In turn: a block, two much smaller ones, then the negative of the first, or nearly; and four
-    blocks of growing scales. Half of the groups have single products of plus or minus one unit.
+    Groups of four blocks alternate. One kind is a block, two much smaller ones, and the negative of
+    the first or nearly that. The other kind has growing scales. Half of all groups have single
+    products of plus or minus one unit.
     """
     w, a = _few(spec, generator, cycles)
     clear = np.arange(cycles) % 4 == 0
@@ -241,9 +242,9 @@ def _residues(spec: DotSpec, generator: _Generator, cycles: int) -> Stimulus:
 
 
 def _sizes(spec: DotSpec, generator: _Generator, cycles: int) -> Stimulus:
-    """Sums of every size, both signs: random products mostly cancel, these mostly have one sign.
+    """Sums of every size and both signs. Random products mostly cancel; these have mostly one sign.
 
-    Half of the sums start from 0, so that each size of a block is rounded alone.
+    Half of the cycles clear, so that blocks of every size are also rounded alone.
     """
     w_format, a_format = Codes(spec.weight), Codes(spec.activation)
     shape = (cycles, spec.lanes)

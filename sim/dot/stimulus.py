@@ -37,13 +37,13 @@ class Stimulus:
         return len(self.w)
 
     def started(self) -> "Stimulus":
-        """The same with a clear in the first cycle: before, the accumulator is unknown."""
+        """The same with a clear in the first cycle, since the accumulator is unknown before it."""
         clear = self.clear.copy()
         clear[0] = True
         return replace(self, clear=clear)
 
     def words(self, spec: DotSpec, ports: PortMap) -> NDArray[np.uint8]:
-        """(T, bytes) uint8: the inputs as one number each, the least significant byte first."""
+        """The inputs of each cycle as one number, lowest byte first; (T, bytes) uint8."""
         columns = {
             "w": _bits(self.w, spec.weight.bits),
             "a": _bits(self.a, spec.activation.bits),
@@ -68,7 +68,7 @@ def packed(bits: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 class Codes:
-    """Codes of one format that scenarios ask for."""
+    """Special codes of one format: highest, lowest, zero, smallest above 0, negated."""
 
     def __init__(self, fmt: Format) -> None:
         self.count = 2**fmt.bits

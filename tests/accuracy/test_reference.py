@@ -50,6 +50,16 @@ def test_missing_parts_are_named(folder, name, message):
         find_model(str(folder))
 
 
+def test_a_model_of_256_tokens_without_a_tokenizer_reads_bytes(folder):
+    (folder / "tokenizer.json").unlink()
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "vocab_size": 256}))
+    found = find_model(str(folder))
+    assert (found.kind, found.text, found.context) == ("bytes", "held-out", 256)
+    with pytest.raises(UserError, match="reads bytes: its text and context are those of bytelm"):
+        find_model(str(folder), context=64)
+
+
 @pytest.mark.parametrize("content", ["{", "[]"])
 def test_damaged_configurations_are_refused(folder, content):
     (folder / "config.json").write_text(content)

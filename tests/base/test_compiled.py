@@ -5,7 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numba.core.errors import NumbaError
+
+from halfbyte.base.compiled import borrowing_jit
 
 NAME = "halfbyte_compiled_sample"
 FILES = {
@@ -107,3 +111,21 @@ def test_every_process_compiles_where_nothing_can_be_written(package: Path) -> N
     blocked = package / "blocked"
     blocked.write_text("")
     assert [run(package, NUMBA_CACHE_DIR=str(blocked))[:2] for _ in range(2)] == [(42, 0)] * 2
+
+
+def test_a_borrowing_function_works_on_arrays_and_cannot_create_one() -> None:
+    @borrowing_jit
+    def add(pair: tuple[np.ndarray, np.ndarray]) -> None:
+        first, second = pair
+        for place in range(first.shape[0]):
+            first[place] += second[place]
+
+    @borrowing_jit
+    def create() -> int:
+        return len(np.zeros(3))
+
+    found = np.arange(3)
+    add((found, np.full(3, 10)))
+    assert found.tolist() == [10, 11, 12]
+    with pytest.raises(NumbaError, match="Only accept returning of array passed"):
+        create()

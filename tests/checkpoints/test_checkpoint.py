@@ -70,7 +70,7 @@ def test_weights_are_the_matrices_of_layers(tmp_path):
         "score.weight": torch.ones(2, 4, dtype=torch.float64),
     }
     folder = write_model(tmp_path / "m", TENSORS | more)
-    assert Checkpoint(folder).plan.kept["score.weight"] == "no part of the model that is evaluated"
+    assert Checkpoint(folder).plan.kept["score.weight"] == "not in the model that is evaluated"
     checkpoint = Checkpoint(folder / "model.safetensors")  # a lone file: names tell
     names = {weight.name for weight in checkpoint.weights}
     assert names == {"model.layers.0.mlp.up_proj.weight", "conv.weight", "score.weight"}
@@ -83,7 +83,7 @@ def test_knows_the_transposed_layers_of_gpt2(tmp_path):
     checkpoint = Checkpoint(write_model(tmp_path / "a", tensors, model_type="gpt2"))
     shapes = {each.name: each.matrix_shape for each in checkpoint.weights}
     assert shapes == {"h.0.attn.c_attn.weight": (12, 4)}
-    assert checkpoint.plan.kept == {"score.weight": "no part of the model that is evaluated"}
+    assert checkpoint.plan.kept == {"score.weight": "not in the model that is evaluated"}
     other = Checkpoint(write_model(tmp_path / "b", tensors, model_type="llama"))
     assert not other.is_transposed("h.0.attn.c_attn.weight")
 

@@ -52,3 +52,14 @@ def test_evaluates_and_recommends_on_bytelm(halfbyte, tmp_path, monkeypatch):
     )
     assert chosen < other
     assert found["choice"]["certainty"] == 1
+
+
+@pytest.mark.slow
+def test_evaluates_a_folder_that_was_quantized_from_bytelm(halfbyte, monkeypatch):
+    monkeypatch.setattr(corpus, "EVALUATED", 300)
+    halfbyte("quantize", "bytelm", "int4", "-o", "folder")
+    done = halfbyte("evaluate", "folder")
+    assert "the stored weights: bits per byte" in " ".join(done.stdout.split())
+    (record,) = json.loads(halfbyte("evaluate", "folder", "--json").stdout)
+    assert (record["format"], record["stored"]["format"]) == ("int4", "int4")
+    assert record["measures"]["bits_per_byte"]["loss"] == 0

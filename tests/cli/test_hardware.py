@@ -49,7 +49,18 @@ def test_formats_that_do_not_fit_are_named_or_refused(capsys):
             "--block of a unit with scales is a number",
         ),
         (["pareto", "e2m1", "--unit", "dot", "--lanes", "0"], "Lanes must be 1 to 1024, not 0"),
+        (["pareto", "--unit", "dot", "--dataflow", "weight"], "--dataflow is for --unit array"),
+        (["pareto", "e2m1", "--unit", "array", "--depth", "9"], "--depth is for --dataflow weight"),
+        (
+            ["recommend", "e2m1", "--max-loss", "1%", "--unit", "array", "--dataflow", "up"],
+            "Dataflow must be output or weight, not 'up'",
+        ),
+        (
+            ["rank", "e2m1", "--levels", "--dataflow", "weight", "--depth", "16"],
+            "With 16 rows, depth must be an odd number of at least 17, or at least 31, not 16",
+        ),
         (["rank", "--lanes", "4"], "--lanes is for --levels"),
+        (["rank", "--dataflow", "weight"], "--dataflow is for --levels"),
         (["rank", "--levels", "--scale", "e8m1"], "Unknown scale format 'e8m1'"),
     ],
 )

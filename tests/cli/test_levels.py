@@ -1,10 +1,16 @@
 """``halfbyte rank --levels``: what it says of the order."""
 
+import json
+
 import pytest
 
 from halfbyte.area import SynthesisRecord
+from halfbyte.area.proofs.results import DotProof, MacProof
+from halfbyte.area.search.array_records import ArrayRecord
+from halfbyte.area.search.dot_records import DotRecord
 from halfbyte.cli.levels import _show
 from halfbyte.pareto.levels import Level
+from halfbyte.rtl.dot import DotSpec
 from tests.factory import sample
 
 
@@ -27,3 +33,40 @@ def test_changes_of_order_are_said(capsys, later, said):
     ]
     _show("sky130hd", levels)
     assert said in capsys.readouterr().out
+
+
+def units_of(specs, technology, **_):
+    """Records of MACs or units without a netlist."""
+    return [
+        sample(
+            DotRecord, format=spec.weight.name, lanes=spec.lanes, um2_per_lane=place,
+            proof=sample(DotProof),
+        )
+        if isinstance(spec, DotSpec)
+        else sample(
+            SynthesisRecord, format=spec.weight.name, area_um2=place, proof=sample(MacProof)
+        )
+        for place, spec in enumerate(specs, 1)
+    ]  # fmt: skip
+
+
+def arrays_of(specs, technology, **_):
+    """Records without a netlist, with what their arrays are."""
+    return [
+        sample(
+            ArrayRecord, **{**spec.fields, "format": spec.unit.weight.name, "architecture": ""},
+            technology=technology.name, um2_per_lane=place, proof=sample(DotProof),
+        )
+        for place, spec in enumerate(specs, 1)
+    ]  # fmt: skip
+
+
+def test_the_arrays_have_the_size_and_the_dataflow_that_are_asked_for(halfbyte, monkeypatch):
+    for place in ("area.synthesize", "area.search.dot_units.synthesize_dots"):
+        monkeypatch.setattr(f"halfbyte.{place}", units_of)
+    monkeypatch.setattr("halfbyte.area.search.arrays.synthesize_arrays", arrays_of)
+    options = ["--dataflow", "weight", "--rows", "4", "--columns", "2", "--depth", "9", "--json"]
+    records = json.loads(halfbyte("rank", "e2m1", "int4", "--levels", *options).stdout)
+    keys = ("rows", "columns", "dataflow", "depth", "lanes")
+    shapes = [tuple(each[key] for key in keys) for each in records if "rows" in each]
+    assert shapes == [(4, 2, "weight", 9, 1)] * 2 + [(4, 2, "weight", 9, 32)] * 2

@@ -84,6 +84,7 @@ FREE = {
     *("mac_share", "memory_share", "layer", "entropy", "config", "scheduler", "accuracy"),
     *("segment", "depth", "task_folder"),
 }
+ARRAY = ("rows", "columns", "dataflow")
 # What a command needs besides the option; for some options, something else.
 NEEDED = {
     "recommend": "int4 --max-loss 1%",
@@ -102,7 +103,9 @@ NEEDED = {
     "decompress": "folder -o x",
     "verify": "folder",
     "info": "folder",
-    **dict.fromkeys([("pareto", "rows"), ("pareto", "columns")], "--unit array"),
+    **{("pareto", name): "--unit array" for name in ARRAY},
+    **{("recommend", name): "--max-loss 1% --unit array" for name in ARRAY},
+    **{("rank", name): "--levels" for name in ARRAY},
     **dict.fromkeys([("pareto", "lanes"), ("pareto", "scale")], "--unit dot"),
     ("pareto", "array"): "--unit array",
     **dict.fromkeys([("recommend", "lanes"), ("recommend", "scale")], "--max-loss 1% --unit dot"),

@@ -1,6 +1,21 @@
 """The installed command in a process of its own; other tests call it within theirs."""
 
 import json
+import subprocess
+import sys
+
+# Runs command lines one after the other; PyTorch must not be imported by any.
+_WITHOUT_TORCH = """
+import sys
+from halfbyte.cli import main
+for line in sys.argv[1:]:
+    sys.argv = ["halfbyte", *line.split()]
+    try:
+        main()
+    except SystemExit as end:
+        assert "'nowhere' is not a model" in str(end.code), (line, end.code)
+    assert "torch" not in sys.modules, line
+"""
 
 
 def test_a_result_goes_to_standard_output(halfbyte_process):
@@ -18,3 +33,18 @@ def test_a_usage_error_has_a_status_of_its_own(halfbyte_process):
     done = halfbyte_process("simulate", check=False)
     assert done.returncode == 2
     assert "No such command 'simulate'" in done.stderr
+
+
+def test_a_wrong_model_is_an_error_before_pytorch_is_imported(tmp_path):
+    lines = [
+        "profile nowhere",
+        "derive student_t --from nowhere",
+        "entropy nowhere",
+        "evaluate nowhere",
+        "quantize nowhere int4",
+        "operands nowhere -o x.npz",
+        "run nowhere int4 --layer x",
+        "explore supernormal --report --accuracy nowhere",
+    ]
+    command = [sys.executable, "-c", _WITHOUT_TORCH, *lines]
+    subprocess.run(command, cwd=tmp_path, check=True)

@@ -156,8 +156,8 @@ FAULTS = {
         ("host_gemm.h", "({})", "a_steps[r]", "a_steps[0]", "gemm pairs"),
         ("arithmetic.h", "spare = {};", "64 - acc_width", "63 - acc_width", "mac_stream"),
     ],
-    "early read": [("gemm_mma.h", "{};", WAIT.format(2), WAIT.format(1), "gemm mma")],
-    "early write": [("gemm_mma.h", "write = {};", "read", "0", "gemm mma")],
+    "early read": [("gemm_ring.h", "{};", WAIT.format(2), WAIT.format(1), "gemm mma")],
+    "early write": [("gemm_ring.h", "write = {};", "read", "0", "gemm mma")],
 }
 SWITCH = """\
 extern "C" __attribute__((visibility("default"))) int hb_fault;

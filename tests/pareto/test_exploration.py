@@ -16,6 +16,7 @@ from halfbyte.area.proofs.results import MacProof
 from halfbyte.base import UserError
 from halfbyte.base.figures import picture
 from halfbyte.base.look import Look
+from halfbyte.cli.output import table
 from halfbyte.formats import load
 from halfbyte.formats.codebooks import distance_to_optimum_db
 from halfbyte.pareto.exploration import find
@@ -156,10 +157,30 @@ def test_the_table_names_shipped_formats_and_what_beats_them(findings):
     sr = by_title["E2M1+SR"]
     (candidate,) = (each for each in findings.candidates if each.format.name == "e2m1_p8")
     better = findings.dominator(candidate)
-    assert sr["no larger and no less accurate"] == (better.format.title if better else "frontier")
+    assert sr["~no larger and no less accurate"] == (better.format.title if better else "frontier")
     base = area_of(load("e2m1"))
-    assert sr[">over base"] == f"{100 * (candidate.area_um2 / base - 1):+.1f} %"
-    assert by_title["INT4"][">over base"] == by_title["E2M1"][">over base"] == "-"
+    assert sr["~>over base"] == f"{100 * (candidate.area_um2 / base - 1):+.1f} %"
+    assert by_title["INT4"]["~>over base"] == by_title["E2M1"]["~>over base"] == "-"
+
+
+def test_a_narrow_terminal_shows_area_accuracies_and_proof(findings, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    four = [replace(findings.parents[0], name=name) for name in ("minilm", "bytelm", "t5")]
+    distances = [
+        each.distances | dict.fromkeys(("minilm", "bytelm", "t5"), 1.25)
+        for each in findings.candidates
+    ]
+    candidates = [
+        replace(each, distances=found)
+        for each, found in zip(findings.candidates, distances, strict=True)
+    ]
+    shown = replace(findings, candidates=candidates, parents=[*four, NORMAL])
+    columns, rows = summary_rows(shown)
+    table("Space", columns, rows)
+    head = capsys.readouterr().out.split("┡")[0]
+    for title in ("area µm²", "minilm", "bytelm", "t5", "normal", "proof"):
+        assert title in head
+    assert "architecture" not in head
 
 
 @pytest.mark.parametrize("width", [None, 180.0, 88.0])

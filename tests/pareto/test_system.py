@@ -60,6 +60,22 @@ def test_a_layer_uses_a_part_of_the_array():
     assert SMALL.utilization(int4, int4, lanes=2) == pytest.approx(expected)
 
 
+def test_a_weight_stationary_array_holds_the_tokens_of_its_depth(sky130hd):
+    small = replace(SMALL, dataflow="weight")
+    least, deep = (area(replace(small, depth=depth), sky130hd) for depth in (None, 20))
+    # Two copies of 512 inputs at 4 + 32/128 bits and 2 um^2, for 5 tokens or for 20.
+    assert least.activation_buffer == pytest.approx(2 * 512 * 5 * 4.25 * 2.0 / 64)
+    assert deep.activation_buffer == pytest.approx(2 * 512 * 20 * 4.25 * 2.0 / 64)
+    assert least.weight_buffer == area(SMALL, sky130hd).weight_buffer
+    int4 = load("int4")
+    # 64 x 13 tiles of inputs and outputs, 3 of 20 tokens; 2 * 4 + 8 - 1 cycles to fill and empty.
+    expected = 512 * 100 * 50 / ((64 * 13 * 3 * 20 + 15) * 4 * 8 * 2)
+    assert replace(small, depth=20).utilization(int4, int4, lanes=2) == pytest.approx(expected)
+    of_bf16 = small.area_of_bf16(9000.0, weight_bits=16, technology=sky130hd)
+    # Both operands, the weight that stays, and one bit of control.
+    assert of_bf16.registers == (3 * 16 + 1) * sky130hd.flip_flop.area
+
+
 def test_every_shipped_technology_has_a_memory_of_a_plausible_size():
     assert set(SRAM) <= set(technology_names())
     for name, density in SRAM.items():
@@ -94,7 +110,9 @@ def test_arrays_come_from_files(tmp_path):
         ("rows: 0", "rows must be an integer from 1 to"),
         ("rows: many", "rows must be an integer from 1 to 16777216, not 'many'"),
         ("rows: true", "rows must be an integer"),
-        ("row: 4", "Unknown key 'row' in an array; allowed: rows, columns, layer, copies"),
+        ("row: 4", "Unknown key 'row' in an array; allowed: rows, columns, dataflow"),
+        ("dataflow: sideways", "Dataflow must be output or weight, not 'sideways'"),
+        ("depth: 2.5", "depth must be an integer from 1"),
         ("layer: 5", "layer must be a mapping"),
         ("layer: {inputs: -5}", "layer.inputs must be an integer from 1"),
         ("layer: {input: 5}", "Unknown key 'input' in layer; allowed: inputs, outputs, tokens"),

@@ -38,11 +38,15 @@ def unit(name, per_lane, kind=DotRecord, **figures):
     )  # fmt: skip
 
 
-def array(name):
+def array(name, **figures):
+    figures = {"return_um2": 0.0, **figures}
     return unit(
         name, LANES[name] + 60, ArrayRecord, rows=4, columns=2, um2_per_mac=LANES[name] + 60,
-        unit_um2=32 * LANES[name], element_registers_um2=32 * 50.0, skew_um2=256 * 10.0,
+        unit_um2=32 * LANES[name], element_registers_um2=32 * 50.0, skew_um2=256 * 10.0, **figures,
     )  # fmt: skip
+
+
+WEIGHTS = {"dataflow": "weight", "depth": 5, "return_um2": 256 * 8.0}
 
 
 UNITS = {name: unit(name, area) for name, area in LANES.items()}
@@ -54,6 +58,8 @@ def test_parts_add_up_to_the_area_per_lane():
     }  # fmt: skip
     parts = area_parts(array("e2m1"))
     assert parts == {"units": 450.0, "registers": 50.0, "skew": 10.0}
+    parts = area_parts(array("e2m1", **WEIGHTS))
+    assert parts == {"units": 450.0, "registers": 42.0, "skew": 10.0, "return": 8.0}
 
 
 def test_hardware_has_a_title_and_a_name_for_files():
@@ -63,6 +69,9 @@ def test_hardware_has_a_title_and_a_name_for_files():
     assert file_tag(gathered) == "dot8_e8m0_block32"
     assert unit_title(array("int4")) == "array of 4 x 2 units of 32 lanes, e8m0 scales"
     assert file_tag(array("int4")) == "array4x2_lanes32_e8m0"
+    kept = array("int4", **WEIGHTS)
+    assert unit_title(kept) == f"{unit_title(array('int4'))}, weight-stationary"
+    assert file_tag(kept) == "array4x2_lanes32_e8m0_weight5"
     assert unit_title(unit("int4", 1.0, lanes=1, scale=None, block=None)) == "unit of 1 lane"
 
 
@@ -108,6 +117,19 @@ def test_levels_are_drawn_and_written(tmp_path):
     bare = [Level("unit", "unit", (unit("e2m1", 1.0), sample(DotRecord, format="int4")))]
     with pytest.raises(UserError, match="not proved: int4"):
         write_levels(bare, [load("e2m1")], tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("figures", "name"), [({"dataflow": "output"}, "levels_text"), (WEIGHTS, "levels_text_weight")]
+)
+def test_levels_name_the_dataflow_of_their_arrays(tmp_path, figures, name):
+    arrays = Level("array", "array", tuple(array(each, **figures) for each in LANES))
+    written = write_levels([*levels(), arrays], [load(each) for each in LANES], tmp_path)
+    assert {path.stem for path in written} == {name}
+    rows = json.loads((tmp_path / f"{name}.json").read_text())
+    assert {row["dataflow"] for row in rows} == {figures["dataflow"]}
+    caption = " ".join((tmp_path / f"{name}.txt").read_text().split())
+    assert ("scales, weight-stationary" in caption) == name.endswith("weight")
 
 
 def test_labels_keep_their_order_and_distance():

@@ -140,8 +140,8 @@ def test_limits_that_no_sum_reaches_are_named(tmp_path: Path) -> None:
     wide = replace(spec, acc_width=64)
     export_mac(wide, tmp_path)
     heads = [(tmp_path / f"{each.name}_vectors.hex").read_text() for each in (spec, wide)]
-    assert "Limits reached: one; of the other, no product has its sign" in heads[0]
-    assert "Limits reached: none; of each, " in heads[1]
+    assert "Limits reached: one; for the other, no product has its sign" in heads[0]
+    assert "Limits reached: none; for each, " in heads[1]
 
 
 @pytest.mark.simulator

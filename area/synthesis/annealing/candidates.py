@@ -26,7 +26,7 @@ from halfbyte.area.synthesis.annealing.state import (
     XOR2,
     gate,
 )
-from halfbyte.base.compiled import jit
+from halfbyte.base.compiled import borrowing_jit
 
 __all__ = ["collect"]
 
@@ -36,7 +36,7 @@ XORED = 8
 INVERTERS = 0.15
 
 
-@jit
+@borrowing_jit
 def fill_pool(inputs: int, net: Any, work: Any, cost: Any) -> None:
     """List what the gate may read: nodes that do not depend on it, and a few new gates.
 
@@ -63,7 +63,9 @@ def fill_pool(inputs: int, net: Any, work: Any, cost: Any) -> None:
         a, b = np.random.randint(base), np.random.randint(base)
         if a == b or np.random.random() < INVERTERS or cost[kind, polarity] >= IMPOSSIBLE:
             kind, polarity, b = NOT, 0, a
-        work.extras[extra] = (kind, polarity, work.pool[a], work.pool[b], work.pool[a])
+        work.extras[extra, 0], work.extras[extra, 1] = kind, polarity
+        work.extras[extra, 2], work.extras[extra, 3] = work.pool[a], work.pool[b]
+        work.extras[extra, 4] = work.pool[a]
         work.pool[count] = -1 - extra
         for word in range(work.care.shape[0]):
             work.pool_values[count, word] = gate(
@@ -78,7 +80,7 @@ def fill_pool(inputs: int, net: Any, work: Any, cost: Any) -> None:
     work.pool[count], work.pool[count + 1] = inputs - 2, inputs - 1
 
 
-@jit
+@borrowing_jit
 def offer(work: Any, kind: int, polarity: int, a: int, b: int, c: int) -> None:
     """Keep a candidate or let it replace another; all have the same chance to stay."""
     work.counts[OFFERED] += 1
@@ -89,10 +91,11 @@ def offer(work: Any, kind: int, polarity: int, a: int, b: int, c: int) -> None:
         slot = np.random.randint(work.counts[OFFERED])
         if slot >= KEPT:
             return
-    work.candidates[slot] = (kind, polarity, a, b, c)
+    work.candidates[slot, 0], work.candidates[slot, 1] = kind, polarity
+    work.candidates[slot, 2], work.candidates[slot, 3], work.candidates[slot, 4] = a, b, c
 
 
-@jit
+@borrowing_jit
 def covering(work: Any, must: Any, skip: int, literals: Any, used: Any) -> int:
     """List the literals that are 1 wherever ``must`` is: 2 * pool place, plus 1 if inverted.
 
@@ -125,14 +128,14 @@ def covering(work: Any, must: Any, skip: int, literals: Any, used: Any) -> int:
     return count
 
 
-@jit
+@borrowing_jit
 def literal_value(work: Any, literal: int, word: int) -> Any:
     """One word of the truth table of a literal."""
     value = work.pool_values[literal >> 1, word]
     return ~value if literal & 1 else value
 
 
-@jit
+@borrowing_jit
 def mask_literals(work: Any, literals: Any, count: int, mask: Any) -> None:
     """Write the truth tables of ``literals``, on the rows of a mask, to ``literal_values``."""
     for place in range(count):
@@ -141,7 +144,7 @@ def mask_literals(work: Any, literals: Any, count: int, mask: Any) -> None:
             work.literal_values[place, word] = value & mask[word]
 
 
-@jit
+@borrowing_jit
 def offer_wires(work: Any, cost: Any) -> None:
     """Offer another node, or its inverse, in place of the gate."""
     on, off = work.target[1], work.target[0]
@@ -161,7 +164,7 @@ def offer_wires(work: Any, cost: Any) -> None:
             offer(work, NOT, 0, place, place, place)
 
 
-@jit
+@borrowing_jit
 def offer_constants(work: Any) -> None:
     """Offer a constant for the gate if its value never matters or is always the same."""
     for level in range(2):
@@ -175,7 +178,7 @@ def offer_constants(work: Any) -> None:
             offer(work, WIRE, 0, place, place, place)
 
 
-@jit
+@borrowing_jit
 def offer_ands(work: Any, cost: Any, output: int) -> None:
     """Offer ANDs of two literals, and of three with one chosen at random."""
     on, off = work.target[1 - output], work.target[output]
@@ -204,7 +207,7 @@ def offer_ands(work: Any, cost: Any, output: int) -> None:
                 offer_possible(work, cost, AND3, output, a, b, c)
 
 
-@jit
+@borrowing_jit
 def offer_and_ors(work: Any, cost: Any, output: int) -> None:
     """Offer ``(a & b) | c``, where ``c`` is chosen at random."""
     on, off = work.target[1 - output], work.target[output]
@@ -234,7 +237,7 @@ def offer_and_ors(work: Any, cost: Any, output: int) -> None:
                 offer_possible(work, cost, AO21, output, a, b, c)
 
 
-@jit
+@borrowing_jit
 def offer_possible(work: Any, cost: Any, kind: int, output: int, a: int, b: int, c: int) -> None:
     """Offer a gate of literals if it exists, with its first two fan-ins in either order."""
     for _ in range(2):
@@ -245,7 +248,7 @@ def offer_possible(work: Any, cost: Any, kind: int, output: int, a: int, b: int,
         a, b = b, a
 
 
-@jit
+@borrowing_jit
 def offer_xors(work: Any, cost: Any, values: Any) -> None:
     """Offer XOR and XNOR of two nodes, one of them chosen at random, a few times."""
     care = work.care
@@ -267,7 +270,7 @@ def offer_xors(work: Any, cost: Any, values: Any) -> None:
                 offer(work, XOR2, OUTPUT, i, j, i)
 
 
-@jit
+@borrowing_jit
 def offer_multiplexer(work: Any, cost: Any, values: Any) -> None:
     """Offer a multiplexer with select and data chosen at random."""
     if cost[MUX, 0] >= IMPOSSIBLE:
@@ -297,7 +300,7 @@ def offer_multiplexer(work: Any, cost: Any, values: Any) -> None:
             offer(work, MUX, 0, a, b, select)
 
 
-@jit
+@borrowing_jit
 def collect(inputs: int, net: Any, work: Any, cost: Any, node: int) -> None:
     """Write candidates for the gate ``node`` to ``work.candidates``; its care is known."""
     fill_pool(inputs, net, work, cost)

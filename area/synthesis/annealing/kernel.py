@@ -19,9 +19,8 @@ from halfbyte.area.synthesis.annealing.state import (
     fan_in_count,
     find_care,
     refresh,
-    scratch,
 )
-from halfbyte.base.compiled import jit
+from halfbyte.base.compiled import borrowing_jit
 
 __all__ = ["run"]
 
@@ -29,7 +28,7 @@ __all__ = ["run"]
 SMALLEST = 1e-9
 
 
-@jit
+@borrowing_jit
 def release(inputs: int, net: Any, work: Any, cost: Any, node: int) -> float:
     """Drop one use of a node; return the cost of the gates that are then unused."""
     freed, depth = 0.0, 1
@@ -46,7 +45,7 @@ def release(inputs: int, net: Any, work: Any, cost: Any, node: int) -> float:
     return freed
 
 
-@jit
+@borrowing_jit
 def retain(inputs: int, net: Any, work: Any, node: int) -> None:
     """Undo :func:`release`."""
     depth = 1
@@ -61,7 +60,7 @@ def retain(inputs: int, net: Any, work: Any, node: int) -> None:
                 depth += 1
 
 
-@jit
+@borrowing_jit
 def use(work: Any, cost: Any, place: int, step: int) -> float:
     """Count a use of the node at a place of the pool, or with step -1 take it back.
 
@@ -78,7 +77,7 @@ def use(work: Any, cost: Any, place: int, step: int) -> float:
     return added
 
 
-@jit
+@borrowing_jit
 def rise(inputs: int, net: Any, work: Any, cost: Any, node: int, candidate: int) -> float:
     """The rise of the cost if a candidate replaces the gate ``node``."""
     kind, polarity = work.candidates[candidate, 0], work.candidates[candidate, 1]
@@ -101,7 +100,7 @@ def rise(inputs: int, net: Any, work: Any, cost: Any, node: int, candidate: int)
     return change
 
 
-@jit
+@borrowing_jit
 def built(inputs: int, net: Any, work: Any, place: int, node: int) -> int:
     """The node at a place of the pool; an extra gate gets a free node, or -1 if all are used."""
     found: int = work.pool[place]
@@ -111,13 +110,14 @@ def built(inputs: int, net: Any, work: Any, place: int, node: int) -> int:
         if work.uses[free] == 0 and free != node:
             net.kind[free] = work.extras[-1 - found, 0]
             net.polarity[free] = work.extras[-1 - found, 1]
-            net.fan_ins[free] = work.extras[-1 - found, 2:]
+            for source in range(3):
+                net.fan_ins[free, source] = work.extras[-1 - found, 2 + source]
             work.uses[free] = 1
             return free
     return -1
 
 
-@jit
+@borrowing_jit
 def replace(inputs: int, net: Any, work: Any, node: int, candidate: int) -> None:
     """Replace a gate by a candidate; does nothing if there is no room for it."""
     chosen = work.candidates[candidate]
@@ -130,7 +130,7 @@ def replace(inputs: int, net: Any, work: Any, node: int, candidate: int) -> None
     if kind != WIRE:
         net.kind[node] = kind
         net.polarity[node] = chosen[1]
-        net.fan_ins[node] = (a, b, c)
+        net.fan_ins[node, 0], net.fan_ins[node, 1], net.fan_ins[node, 2] = a, b, c
         return
     for place in range(work.counts[ORDERED]):
         for source in range(3):
@@ -141,7 +141,7 @@ def replace(inputs: int, net: Any, work: Any, node: int, candidate: int) -> None
             net.outputs[place] = a
 
 
-@jit
+@borrowing_jit
 def choose(inputs: int, net: Any, work: Any, cost: Any, node: int) -> tuple[int, float]:
     """A cheapest candidate, ties broken at random, and the rise of the cost."""
     best, chosen, equals = IMPOSSIBLE, -1, 0
@@ -158,7 +158,7 @@ def choose(inputs: int, net: Any, work: Any, cost: Any, node: int) -> tuple[int,
     return chosen, best
 
 
-@jit
+@borrowing_jit
 def move(inputs: int, net: Any, work: Any, cost: Any, allowed: Any, temperature: float) -> bool:
     """Try to replace a random gate; return whether the network has changed."""
     position = np.random.randint(work.counts[ORDERED])
@@ -174,11 +174,24 @@ def move(inputs: int, net: Any, work: Any, cost: Any, allowed: Any, temperature:
     return True
 
 
-@jit
+@borrowing_jit
+def keep(net: Any, best: Any) -> None:
+    """Copy the gates and outputs of a network."""
+    for node in range(net.kind.shape[0]):
+        best.kind[node] = net.kind[node]
+        best.polarity[node] = net.polarity[node]
+        for place in range(3):
+            best.fan_ins[node, place] = net.fan_ins[node, place]
+    for place in range(net.outputs.shape[0]):
+        best.outputs[place] = net.outputs[place]
+
+
+@borrowing_jit
 def run(
     inputs: int,
     net: Any,
     best: Any,
+    work: Any,
     cost: Any,
     allowed: Any,
     moves: int,
@@ -194,13 +207,14 @@ def run(
         Number of input nodes; the last two are the constants 0 and 1.
     net, best : Nodes
         The network, which is changed, and a second one of the same shapes for the result.
+    work : Scratch
+        Working arrays for a network of these shapes; what they hold does not matter.
     cost : (KINDS, 16) float64
         Cost of a gate by kind and polarity.
     allowed : (2, outputs, words) uint64
         Two truth tables of the outputs. On each row, all outputs must come from one of the two.
     """
     np.random.seed(seed)
-    work = scratch(net.kind.shape[0], net.values.shape[1])
     lowest = IMPOSSIBLE
     changed = True
     for step in range(moves + 1):
@@ -208,10 +222,7 @@ def run(
             total = refresh(inputs, net, work, cost)
             if total < lowest - SMALLEST:
                 lowest = total
-                best.kind[:] = net.kind
-                best.polarity[:] = net.polarity
-                best.fan_ins[:] = net.fan_ins
-                best.outputs[:] = net.outputs
+                keep(net, best)
         if step == moves or work.counts[ORDERED] == 0:
             break
         temperature = hot * (cold / hot) ** (step / moves)

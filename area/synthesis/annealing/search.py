@@ -7,7 +7,7 @@ import numpy as np
 from halfbyte.area.synthesis.annealing.functions import GateSet
 from halfbyte.area.synthesis.annealing.kernel import run
 from halfbyte.area.synthesis.annealing.network import Network
-from halfbyte.area.synthesis.annealing.state import Nodes
+from halfbyte.area.synthesis.annealing.state import Nodes, scratch
 
 __all__ = ["anneal"]
 
@@ -47,8 +47,9 @@ def anneal(
     tables = network.tables()
     allowed = np.stack([tables, tables if alternative is None else alternative])
     current, best = _copy(network.nodes), _copy(network.nodes)
-    unit = gates.typical
-    run(network.sources, current, best, gates.cost, allowed, moves, hot * unit, cold * unit, seed)
+    work = scratch(*current.values.shape)
+    limits = hot * gates.typical, cold * gates.typical
+    run(network.sources, current, best, work, gates.cost, allowed, moves, *limits, seed)
     result = replace(network, nodes=best)
     found = result.tables()
     differs = np.bitwise_or.reduce(found ^ allowed[0]) & np.bitwise_or.reduce(found ^ allowed[1])

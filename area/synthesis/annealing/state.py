@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from halfbyte.base.compiled import jit
+from halfbyte.base.compiled import borrowing_jit
 
 __all__ = [
     "AND2",
@@ -141,7 +141,7 @@ class Scratch(NamedTuple):
     counts: Any
 
 
-@jit
+@borrowing_jit
 def fan_in_count(kind: int) -> int:
     """The number of nodes that a gate reads."""
     if kind <= NOT:
@@ -149,7 +149,7 @@ def fan_in_count(kind: int) -> int:
     return 2 if kind <= XOR2 else 3
 
 
-@jit
+@borrowing_jit
 def gate(kind: int, polarity: int, a: Any, b: Any, c: Any) -> Any:
     """The value of a gate from words of 64 rows."""
     if kind == NOT:
@@ -173,8 +173,7 @@ def gate(kind: int, polarity: int, a: Any, b: Any, c: Any) -> Any:
     return ~value if polarity & OUTPUT else value
 
 
-@jit
-def scratch(nodes: int, words: int) -> Any:
+def scratch(nodes: int, words: int) -> Scratch:
     """Working arrays for a network with this number of nodes and words."""
     pool = nodes + EXTRAS
     return Scratch(
@@ -198,7 +197,7 @@ def scratch(nodes: int, words: int) -> Any:
     )
 
 
-@jit
+@borrowing_jit
 def refresh(inputs: int, net: Any, work: Any, cost: Any) -> float:
     """Sort the gates that outputs need, count their readers, evaluate them; return their cost."""
     work.mark[:] = 0
@@ -237,7 +236,7 @@ def refresh(inputs: int, net: Any, work: Any, cost: Any) -> float:
     return total
 
 
-@jit
+@borrowing_jit
 def evaluate(net: Any, node: int) -> None:
     """Compute the truth table of a gate from those of its fan-ins."""
     a, b, c = net.fan_ins[node, 0], net.fan_ins[node, 1], net.fan_ins[node, 2]
@@ -248,7 +247,7 @@ def evaluate(net: Any, node: int) -> None:
         )
 
 
-@jit
+@borrowing_jit
 def flip(inputs: int, net: Any, work: Any, position: int) -> None:
     """Compute the truth tables of dependent nodes for the opposite value of a gate."""
     order, downstream, flipped, values = work.order, work.downstream, work.flipped, net.values
@@ -278,7 +277,7 @@ def flip(inputs: int, net: Any, work: Any, position: int) -> None:
             )
 
 
-@jit
+@borrowing_jit
 def find_care(inputs: int, net: Any, work: Any, allowed: Any, position: int) -> None:
     """Find the rows on which a gate must keep its value for the outputs to stay allowed."""
     flip(inputs, net, work, position)

@@ -146,6 +146,11 @@ def test_refuses_files_beyond_the_limit(tmp_path, monkeypatch):
             read_liberty(path)
 
 
+def test_refuses_a_device_that_has_no_end():
+    with pytest.raises(UserError, match=r"Liberty file /dev/zero cannot be read \(it is a device"):
+        read_liberty(Path("/dev/zero"))
+
+
 @pytest.mark.parametrize("value", ["nan", "inf", "1e999", "two", ""])
 def test_number_must_be_finite(value):
     group = parse_liberty(f'library (x) {{ area : "{value}"; }}')

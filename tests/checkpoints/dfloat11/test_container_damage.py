@@ -97,7 +97,7 @@ class TestDamage:
         tensors[INDEX_TENSOR] = torch.frombuffer(bytearray(wrong), dtype=torch.uint8)
         save_file(tensors, path)
         for run in (restored, lambda p, _: verify_file(TensorFile.open(p))):
-            with pytest.raises(CorruptError, match="has not the original's SHA-256"):
+            with pytest.raises(CorruptError, match="does not have the original's SHA-256"):
                 run(path, tmp_path)
         assert not list(tmp_path.glob("*restored*"))
 

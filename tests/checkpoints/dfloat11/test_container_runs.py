@@ -48,7 +48,7 @@ class TestRefusals:
             return encode(elements.flip(0), counts)
 
         monkeypatch.setattr(container.joint, "compress", wrong)
-        with pytest.raises(RuntimeError, match="was not written as it is"):
+        with pytest.raises(RuntimeError, match="does not restore it"):
             compressed(original, tmp_path)
         assert list(tmp_path.iterdir()) == []
 
@@ -69,7 +69,7 @@ class TestRefusals:
             append(writer, name, data)
 
         monkeypatch.setattr(container.GrowingTensorFileWriter, "append", wrong)
-        with pytest.raises(RuntimeError, match="was not written as it is"):
+        with pytest.raises(RuntimeError, match="does not restore it"):
             compressed(original, tmp_path, coding=container.Coding("prefix"))
         assert list(tmp_path.iterdir()) == []
 

@@ -1,0 +1,121 @@
+// The loop that both tensor-core products share: chunks of operands through a ring of buffers.
+//
+// Chunks of 128 bytes of both operands arrive in a ring of STAGES buffers in shared memory while
+// earlier chunks are multiplied. In a row of 128 bytes the 16-byte parts are permuted
+// (part ^ row % 8), so that reads of eight rows avoid bank conflicts. Hopper's instructions call
+// the same permutation the swizzle of 128 bytes.
+//
+// If |P| < 2^22, the sums start from the bit pattern of 1.5 * 2^23 instead of zero. Adding the
+// integer P to the bits of that float adds P to its value. One exact subtraction then converts P to
+// FP32, so that all four operations of the float stage run on the FP32 units.
+#pragma once
+
+#include "machine.h"
+#include "product.h"
+
+#include <type_traits>
+
+namespace halfbyte {
+
+constexpr int PARTS = CHUNK / COPY_BYTES;           // of a row in a buffer
+constexpr int CHUNK_STEPS = CHUNK / BLOCK_PADDING;  // matrix instructions along a chunk
+
+constexpr int32_t INTEGER_BIAS = 0x4B400000;  // the bits of 1.5 * 2^23
+constexpr float FLOAT_BIAS = 12582912.0f;     // 1.5 * 2^23
+
+// The sum before the first product of a block. SMALL: every partial sum of a block is below 2^22 in
+// magnitude; else it must fit an int32.
+template <bool SMALL>
+HB_HD int32_t first_sum() {
+  return SMALL ? INTEGER_BIAS : 0;
+}
+
+// The integer of a finished sum, in FP32.
+template <bool SMALL>
+HB_HD float exact_of(int32_t sum) {
+  return SMALL ? add(float_of(sum), -FLOAT_BIAS) : to_fp32(sum);
+}
+
+// Calls `run` with the matrix instructions along a block, or 0 for any number, and with whether
+// partial sums are small, as types. Blocks of one or four instructions must fill all chunks; their
+// sums are always small.
+template <class Run>
+void with_blocks(const Layout &l, bool small, Run run) {
+  const bool whole = l.blocks * l.block_bytes == l.row_length;
+  if (l.block_bytes == CHUNK && small)
+    run(std::integral_constant<int, CHUNK_STEPS>(), std::true_type());
+  else if (l.block_bytes == BLOCK_PADDING && whole && small)
+    run(std::integral_constant<int, 1>(), std::true_type());
+  else if (small) run(std::integral_constant<int, 0>(), std::true_type());
+  else run(std::integral_constant<int, 0>(), std::false_type());
+}
+
+// Where part `part` of row `row` of an operand lies in its buffer.
+HB_HD int part_offset(int row, int part) {
+  return row * CHUNK + ((part ^ (row % PARTS)) * COPY_BYTES);
+}
+
+// Start copying one chunk of both operands to a buffer; beyond the end, close an empty group.
+template <class Tile, class M>
+HB_BODY void fetch(M &machine, const Product &p, int64_t row0, int64_t column0, int64_t chunk,
+                   int8_t *a) {
+  constexpr int STRIDE = Tile::THREADS / PARTS;  // rows that all threads copy at once
+  const int64_t length = p.a_layout.row_length;
+  int8_t *w = a + Tile::A_BYTES;
+  if (chunk < length / CHUNK)
+    machine.threads([&](int thread) {
+      const int row = thread / PARTS, part = thread % PARTS;
+      const int64_t at = chunk * CHUNK + part * COPY_BYTES;
+      const int8_t *from_a = p.a + (row0 + row) * length + at;
+      const int8_t *from_w = p.w + (column0 + row) * length + at;
+      HB_UNROLL
+      for (int i = 0; i < Tile::ROWS / STRIDE; ++i)
+        machine.copy(a + part_offset(row + i * STRIDE, part), from_a + i * STRIDE * length);
+      HB_UNROLL
+      for (int i = 0; i < Tile::COLUMNS / STRIDE; ++i)
+        machine.copy(w + part_offset(row + i * STRIDE, part), from_w + i * STRIDE * length);
+    });
+  machine.commit();
+}
+
+// Takes all steps of a product in order. `take(a, w, step, first, last, b)` multiplies step `step`
+// of the chunk in the buffers `a` and `w`. The step is the first or last of block b.
+//
+// BLOCK_STEPS: matrix instructions along a block, or 0 for any number.
+template <class Tile, int BLOCK_STEPS, class M, class Take>
+HB_BODY void over_steps(M &machine, const Product &p, int64_t row0, int64_t column0,
+                        int8_t *shared, Take take) {
+  constexpr int STAGE_BYTES = Tile::STAGE_BYTES;
+  // If every step ends a block, unrolled steps need too many registers at once.
+  [[maybe_unused]] constexpr int TIMES = BLOCK_STEPS == 1 ? 1 : CHUNK_STEPS;
+  const int64_t chunks = p.a_layout.row_length / CHUNK, blocks = p.a_layout.blocks;
+  const int64_t block_steps =
+      BLOCK_STEPS ? BLOCK_STEPS : p.a_layout.block_bytes / BLOCK_PADDING;
+  HB_UNROLL
+  for (int stage = 0; stage < Tile::STAGES - 1; ++stage)
+    fetch<Tile>(machine, p, row0, column0, stage, shared + stage * STAGE_BYTES);
+
+  int read = 0, write = Tile::STAGES - 1;  // buffers of this chunk, and of the next to be fetched
+  int64_t b = 0, step_in_block = 0;
+  for (int64_t chunk = 0; chunk < chunks; ++chunk) {
+    machine.template wait<Tile::STAGES - 2>();
+    if constexpr (Tile::BY_GROUPS) machine.publish_copies();
+    machine.barrier();  // all threads have the chunk, and the one before it is no longer read
+    fetch<Tile>(machine, p, row0, column0, chunk + Tile::STAGES - 1, shared + write * STAGE_BYTES);
+    const int8_t *a = shared + read * STAGE_BYTES, *w = a + Tile::A_BYTES;
+    write = read;
+    read = read + 1 == Tile::STAGES ? 0 : read + 1;
+    HB_UNROLL_TIMES
+    for (int step = 0; step < CHUNK_STEPS; ++step) {
+      if (!BLOCK_STEPS && b == blocks) break;  // the rest of the last chunk is padding
+      const bool first = BLOCK_STEPS ? step % BLOCK_STEPS == 0 : step_in_block == 0;
+      const bool last =
+          BLOCK_STEPS ? step % BLOCK_STEPS == BLOCK_STEPS - 1 : step_in_block == block_steps - 1;
+      take(a, w, step, first, last, b);
+      step_in_block = last ? 0 : step_in_block + 1;
+      b += last;
+    }
+  }
+}
+
+}  // namespace halfbyte

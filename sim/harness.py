@@ -1,0 +1,82 @@
+"""What all cocotb tests share: the clock, the report that the runner reads, and mutants."""
+
+import json
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from cocotb.clock import Clock
+
+from halfbyte.sim.plan import CAUGHT, MUTANTS
+from halfbyte.sim.scoreboard import MismatchError
+
+__all__ = ["Check", "Report", "catch_mutants", "reported", "start_clock"]
+
+CLOCK_PERIOD_NS = 10
+Check = Callable[[], Awaitable[object]]
+"""Drives one scenario; raises MismatchError at the first difference."""
+
+
+@dataclass
+class Report:
+    """What a test found in one scenario.
+
+    Parameters
+    ----------
+    products : int
+        Results that were compared and agree.
+    mismatch : str, optional
+        The difference that ended the test.
+    cycles : tuple of int
+        Clock cycles of each session, if the bench counts them.
+    """
+
+    products: int = 0
+    mismatch: str | None = None
+    cycles: tuple[int, ...] = ()
+
+
+def start_clock(dut: Any) -> None:
+    """Start the clock ``dut.clk``, low at first."""
+    Clock(dut.clk, CLOCK_PERIOD_NS, unit="ns").start(start_high=False)
+
+
+@contextmanager
+def reported(folder: Path, scenario: str) -> Iterator[Report]:
+    """Write the scenario's report to ``folder`` when the block ends, whether it fails or not.
+
+    The block fills in the report. :func:`halfbyte.sim.results.confirmed` compares it with the plan.
+    """
+    report = Report()
+    try:
+        yield report
+    except MismatchError as error:
+        report.mismatch = str(error)
+        raise
+    finally:
+        (folder / f"{scenario}.report.json").write_text(json.dumps(asdict(report)))
+
+
+async def _first_mismatch(checks: Mapping[str, Check]) -> str | None:
+    """The first scenario that shows a mismatch; None if all pass."""
+    for scenario, check in checks.items():
+        try:
+            await check()
+        except MismatchError:
+            return scenario
+    return None
+
+
+async def catch_mutants(dut: Any, folder: Path, checks: Mapping[str, Check]) -> None:
+    """Drive each mutant with the scenarios, in turn, until one of them shows a mismatch.
+
+    ``folder`` holds the numbers of the mutants, and takes the scenario that caught each.
+    """
+    start_clock(dut)
+    caught = {}
+    for mutant in json.loads((folder / MUTANTS).read_text()):
+        dut.mutant.value = mutant
+        caught[mutant] = await _first_mismatch(checks)
+    (folder / CAUGHT).write_text(json.dumps(caught))
