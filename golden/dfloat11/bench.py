@@ -12,14 +12,16 @@ from functools import partial
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from halfbyte.base import ToolError, UserError, versions_of
 from halfbyte.golden.dfloat11 import compress, decompress, joint, published
 from halfbyte.golden.dfloat11.native import engine
 from halfbyte.golden.dfloat11.peers import peers
-from halfbyte.golden.dfloat11.threads import cores
+from halfbyte.golden.dfloat11.threads import cores, over_ranges
 from halfbyte.golden.records import CodecBenchRecord
 
 __all__ = ["benchmark_codec", "encode_with_package", "package_encoder", "timed_record"]
@@ -100,6 +102,18 @@ class _Run:
     repeats: int
 
 
+def _copy_runs(weights: Tensor, repeats: int) -> dict[str, _Run]:
+    """How fast these cores copy the same bytes, to memory that is there and to fresh memory."""
+    words = weights.view(torch.uint16).numpy()
+    kept = np.empty_like(words)
+
+    def copy(to: NDArray[np.uint16]) -> None:
+        over_ranges(lambda first, last: np.copyto(to[first:last], words[first:last]), len(words))
+
+    jobs = {"copy": lambda: copy(kept), "copy to fresh memory": lambda: copy(np.empty_like(words))}
+    return {name: _Run(job, len(words), words.nbytes, repeats) for name, job in jobs.items()}
+
+
 def _own_runs(weights: Tensor, repeats: int) -> dict[str, _Run]:
     """The jobs of our own two layouts and of the published one."""
     elements, module = len(weights), published.encode([weights])
@@ -147,6 +161,7 @@ def benchmark_codec(
 ) -> list[CodecBenchRecord]:
     """A record for each direction and layout: medians for normal weights in BF16, timed in turn.
 
+    Two records tell how fast the same bytes are copied, on the same cores.
     The package's encoder is one thread of Python, so it gets fewer weights and runs once.
     ``with_peers`` times other codecs in the same run. Raises UserError if one of those is not
     installed.
@@ -155,7 +170,7 @@ def benchmark_codec(
     weights = (torch.randn(elements, generator=generator) * 0.02).bfloat16()
     few = weights[:PACKAGE_ELEMENTS].clone()
     encoder = package_encoder()
-    runs = _own_runs(weights, repeats)
+    runs = _copy_runs(weights, repeats) | _own_runs(weights, repeats)
     if with_peers:
         runs |= _peer_runs(weights, repeats)
     runs["dfloat11 0.5.0, encode"] = _Run(

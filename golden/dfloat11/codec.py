@@ -55,7 +55,7 @@ __all__ = [
 CODES = ("best", "fixed")
 """How codes are chosen: the best for each tensor, or one that hardware decodes without a table."""
 _Words = NDArray[np.uint16] | NDArray[np.uint8]
-_PIECE = 128  # chunks of a core that are decoded at once: 4 MiB of BF16
+_PIECE = 64  # chunks of a core that are decoded at once: 2 MiB of BF16
 _TOGETHER = 16  # chunks of a core, at least: to wake it takes as long as to decode four
 _NO_DIGEST = bytes(32)
 _REASONS = {

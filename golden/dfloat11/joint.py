@@ -28,7 +28,7 @@ __all__ = [
     "pieces",
 ]
 
-_PIECE = 32  # chunks of a core that are decoded at once: 4 MiB of BF16
+_PIECE = 16  # chunks of a core that are decoded at once: 2 MiB of BF16
 
 
 def decompress_chunks(data: Tensor, first: int, last: int, *, verify: bool = True) -> Tensor:

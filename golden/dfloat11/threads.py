@@ -2,12 +2,12 @@
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from functools import cache
+from functools import cache, partial
 from typing import Any, TypeVar
 
-__all__ = ["ahead", "cores", "meanwhile", "over_ranges"]
+__all__ = ["behind", "cores", "meanwhile", "over_ranges"]
 
 
 def cores() -> int:
@@ -18,7 +18,6 @@ def cores() -> int:
 
 
 _Item = TypeVar("_Item")
-_END: Any = object()
 
 
 @cache
@@ -126,16 +125,17 @@ def meanwhile(function: Callable[[], _Item]) -> Callable[[], _Item]:
     return result
 
 
-def ahead(items: Iterator[_Item]) -> Iterator[_Item]:
-    """The same items, each made on another core, if there is one, while the one before is used.
+def behind(items: Iterable[_Item], function: Callable[[_Item], Any]) -> None:
+    """Call ``function`` for each item, on another core, if there is one, while the next is made.
 
     So an item must stay valid while the next is made.
     """
-    if cores() < 2:
-        yield from items
-        return
-    with ThreadPoolExecutor(1, thread_name_prefix="halfbyte-ahead") as maker:
-        made = maker.submit(next, items, _END)
-        while (item := made.result()) is not _END:
-            made = maker.submit(next, items, _END)
-            yield item
+    wait: Callable[[], Any] = _nothing
+    for item in items:
+        wait()
+        wait = meanwhile(partial(function, item))
+    wait()
+
+
+def _nothing() -> None:
+    pass

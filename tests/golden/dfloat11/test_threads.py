@@ -1,4 +1,4 @@
-"""Ranges over all cores, and work that is done ahead."""
+"""Ranges over all cores, and work that is done beside other work."""
 
 import itertools
 import threading
@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from halfbyte.golden.dfloat11 import threads
-from halfbyte.golden.dfloat11.threads import ahead, meanwhile, over_ranges
+from halfbyte.golden.dfloat11.threads import behind, meanwhile, over_ranges
 
 
 @pytest.fixture(params=[1, 2])
@@ -36,33 +36,38 @@ def test_what_follows_comes_in_order_and_after_its_range(core_count, count):
     assert len(found) == min(count, 16 * core_count)
 
 
-def test_all_items_come_in_order(core_count):
-    assert list(ahead(iter(range(100)))) == list(range(100))
-    assert list(ahead(iter([]))) == []
+@pytest.mark.parametrize("count", [0, 1, 2, 100])
+def test_each_item_is_used_in_order(core_count, count):
+    used = []
+    behind(range(count), used.append)
+    assert used == list(range(count))
 
 
-def test_an_error_while_an_item_is_made_arrives(core_count):
-    def items():
-        yield 1
-        raise ValueError("the second cannot be made")
+@pytest.mark.parametrize("bad", [0, 1, 2])
+def test_an_error_while_an_item_is_used_arrives(core_count, bad):
+    def use(item):
+        if item == bad:
+            raise ValueError("this one is wrong")
 
-    found = ahead(items())
-    assert next(found) == 1
-    with pytest.raises(ValueError, match="the second cannot be made"):
-        next(found)
+    with pytest.raises(ValueError, match="this one is wrong"):
+        behind(range(3), use)
 
 
 def test_an_item_is_made_while_the_one_before_is_used(monkeypatch):
     monkeypatch.setattr(threads, "cores", lambda: 2)
-    is_made = threading.Event()
+    is_made, is_used = threading.Event(), threading.Event()
 
     def items():
         yield 1
+        assert is_used.wait(20)
         is_made.set()
         yield 2
 
-    for item in ahead(items()):
-        assert item == 2 or is_made.wait(20)
+    def use(item):
+        is_used.set()
+        assert is_made.wait(20)
+
+    behind(items(), use)
 
 
 def test_what_is_done_meanwhile_is_done_once(core_count):
