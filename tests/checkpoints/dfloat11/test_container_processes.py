@@ -48,13 +48,15 @@ def end(child):
 """
 
 PAIRS = """
+UNPACK, STOP = 100, 200
+
 def paths(number):
     return folder / f"{number}.df11.safetensors", folder / f"{number}.safetensors"
 
 def work(asked, told):
-    while (number := os.read(asked, 1)[0]) < 100:
-        packed, plain = paths(number)
-        found = outcome(unpack, packed, plain) if packed.exists() else outcome(pack, packed)
+    while (asked_for := os.read(asked, 1)[0]) < STOP:
+        packed, plain = paths(asked_for % UNPACK)
+        found = outcome(pack, packed) if asked_for < UNPACK else outcome(unpack, packed, plain)
         os.write(told, bytes([found]))
 
 def worker():
@@ -69,12 +71,12 @@ def both(number):
         os.write(ask, bytes([number]))
     return sorted(os.read(tell, 1)[0] for _, _, tell in pair)
 
-for number in range(100):
+for number in range(UNPACK):
     assert both(number) == [0, 1], number
-    assert both(number) == [0, 1], number
+    assert both(number + UNPACK) == [0, 1], number
     assert paths(number)[1].read_bytes() == source.read_bytes(), number
 for child, ask, _ in pair:
-    os.write(ask, bytes([100]))
+    os.write(ask, bytes([STOP]))
     assert end(child) == 0
 assert not list(folder.glob(".*"))
 """
