@@ -69,9 +69,27 @@ def layer_operands(
     scale_format: ScaleFormat,
     tokens: int,
 ) -> LayerOperands:
-    """Quantize a linear layer and its first ``tokens`` input vectors on the calibration text.
+    """Quantize a linear layer and its first input vectors on the calibration text.
 
-    Raises UserError if the model has no such layer, or too few tokens reach it.
+    Parameters
+    ----------
+    subject : Subject
+        The model.
+    name : str
+        Name of the layer.
+    weight, activation : Format
+        Formats of the weight and of the inputs.
+    block : int
+        Values that share a scale.
+    scale_format : ScaleFormat
+        Type of the scales.
+    tokens : int
+        Number of input vectors.
+
+    Raises
+    ------
+    UserError
+        The model has no such layer, or too few tokens reach it.
     """
     layer = _linear(subject, name)
     seen: list[Tensor] = []

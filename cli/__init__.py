@@ -1,4 +1,4 @@
-"""The ``halfbyte`` command. Each subcommand has a file; the computing is done in other packages."""
+"""The ``halfbyte`` command. Each subcommand has a file; the other packages do the computing."""
 
 import sys
 
@@ -8,7 +8,7 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Run the command line. Imports are inside, so that Ctrl-C ends in one line also then."""
+    """Run the command line. Imports are inside, so that Ctrl-C during one ends in one line, too."""
     try:
         from halfbyte.cli.interruption import ends_in_one_line
         from halfbyte.cli.system import open_standard_streams, refuse_optimization

@@ -59,8 +59,8 @@ Depth = Annotated[
     int | None,
     typer.Option(
         "--depth",
-        help="With --dataflow weight: tokens whose sums a column holds, and cycles that weights "
-        "stay; by default about as many as rows.",
+        help="With --dataflow weight: for how many tokens a column holds sums, and how many cycles "
+        "weights stay; by default about as many as rows.",
         show_default=False,
     ),
 ]
@@ -105,7 +105,7 @@ class ArrayOptions:
 def with_units(
     arrays: "Sequence[SystolicSpec]", units: "Sequence[DotSpec]"
 ) -> "list[SystolicSpec]":
-    """The arrays with other units: those whose lanes were chosen since."""
+    """The arrays with other units, whose lanes have been chosen meanwhile."""
     return [replace(array, unit=unit) for array, unit in zip(arrays, units, strict=True)]
 
 
@@ -135,9 +135,9 @@ def show_arrays(records: "Sequence[ArrayRecord]") -> None:
         + ("no timing constraint" if clock is None else f"clock {clock:,g} ps"),
         columns,
         rows,
-        f"{first.corner}. Unit and registers: of one element. Skew: registers that delay rows "
-        "and columns. Return: what brings sums back to the bottom of all columns. Energy: of all "
-        "these, with the clock's pins, without wires. Proof: of the unit.",
+        f"{first.corner}. Unit and registers: areas in one element. Skew: registers that delay "
+        "rows and columns. Return: what brings sums back to the bottom of all columns. Energy: "
+        "all of these, with the clock's pins, without wires. Proof: that of the unit.",
     )
 
 
@@ -191,6 +191,7 @@ def show_array_simulations(records: "Sequence[ArraySimulation]") -> None:
         "Simulation of arrays",
         [*columns, ">products", ">cycles", ">s", ">seed"],
         rows,
-        f"{records[0].simulator}: every result that leaves the array agrees with the golden model, "
-        "as bits. Rows of the largest and smallest values, and tails that the array does not fill.",
+        f"{records[0].simulator}: every result that leaves the array equals the golden model's, "
+        "bit for bit. Inputs include rows of the largest and smallest values, and tails that do "
+        "not fill the array.",
     )

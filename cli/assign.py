@@ -1,4 +1,4 @@
-"""``halfbyte assign``: search for an order of the weight's codes that makes a MAC smaller."""
+"""``halfbyte assign``: search for an order of a weight's codes that makes the MAC smaller."""
 
 from pathlib import Path
 from typing import Annotated
@@ -51,9 +51,10 @@ def assign(
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:
-    """Permute the weight's codes, which costs nothing, for a smaller MAC; writes a format file.
+    """Find an order of the weight's codes that makes the MAC smaller, and write a format with it.
 
-    Activations keep the order that the format has.
+    Weights are stored, so another order of their codes costs nothing. Activations keep the order of
+    the given format.
     """
     from halfbyte.area.search.assignment import assign_codes
     from halfbyte.formats.writing import format_text
@@ -110,8 +111,8 @@ def assign(
             ["as given", f"{found.given_um2:,.1f}", found.given_architecture],
             ["permuted", f"{found.area_um2:,.1f}", found.architecture],
         ],
-        f"{change:+.1f} %; best of {found.orders} orders whose top bit is the sign, in code order: "
-        f"{', '.join(str(value) for value in found.fmt.values)}. Both annealed with "
-        f"{found.moves:,} moves.",
+        f"{change:+.1f} %; the best of {found.orders} orders whose top bit is the sign. Values in "
+        f"code order: {', '.join(str(value) for value in found.fmt.values)}. Both multipliers were "
+        f"annealed with {found.moves:,} moves.",
     )
     say(f"wrote {path}; halfbyte synth {path} --activation {other.name}")

@@ -101,6 +101,6 @@ def _bench_codec(peers: bool, json: bool) -> None:
         "DFloat11 of normal weights in BF16",
         ["what", ">weights", ">seconds", ">GB/s", ">GB/s a core", ">bits"],
         rows,
-        f"GB of BF16; {first.cores} cores, loops: {first.engine}, medians of "
-        f"{first.repeats} runs, the last line one run",
+        f"GB: 10^9 bytes of BF16. {first.cores} cores; loops in {first.engine}; medians of "
+        f"{first.repeats} runs, but a single run in the last line.",
     )

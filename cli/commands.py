@@ -99,7 +99,7 @@ COMMANDS = {
     "pareto": Entry(
         "pareto:pareto",
         _START,
-        "All formats to RTL, area, and accuracy on real weights; then the plots and the tables.",
+        "Measure area, and accuracy on real weights, of all formats; plot one against the other.",
     ),
     "recommend": Entry(
         "recommend:recommend",
@@ -115,12 +115,12 @@ COMMANDS = {
     "doctor": Entry(
         "doctor:doctor",
         _START,
-        "Say which tools are there, what each is for, and how to get the others.",
+        "Say which tools are installed, what each is for, and how to get the others.",
     ),
     "curve": Entry(
         "curve:curve",
         _HARDWARE,
-        "Sweep the clock: area, slack and WNS of the best MAC at each, plotted.",
+        "Plot area, slack and WNS of the best MAC at many clocks.",
     ),
     "rank": Entry(
         "rank:rank",
@@ -166,7 +166,7 @@ COMMANDS = {
     "triple": Entry(
         "triple:triple",
         _CHECKS,
-        "Run RTL (Verilator), golden model and CUDA reference on one stream: three-way equality.",
+        "Run RTL (Verilator), golden model and CUDA reference on one stream; compare all three.",
     ),
     "gpu-check": Entry(
         "gpu:gpu_check",
@@ -177,8 +177,8 @@ COMMANDS = {
     "run": Entry(
         "run:run",
         _CHECKS,
-        "Run one layer of a model through an array's RTL; every result equal to the golden "
-        "model's.",
+        "Run one layer of a model through an array's RTL, and compare every result with the golden "
+        "model.",
     ),
     "diff": Entry(
         "report:diff",
@@ -194,7 +194,7 @@ COMMANDS = {
     "recipes": Entry(
         "recipes:recipes",
         _MODELS,
-        "List the shipped recipes: what of a model is quantized, and how.",
+        "List the shipped recipes: what they quantize in a model, and how.",
     ),
     "profile": Entry(
         "profile:profile",
@@ -220,7 +220,8 @@ COMMANDS = {
     "assign": Entry(
         "assign:assign",
         _FORMATS,
-        "Permute the weight's codes, which costs nothing, for a smaller MAC; writes a format file.",
+        "Find an order of the weight's codes that makes the MAC smaller, and write a format with "
+        "it.",
     ),
     "compress": Entry(
         "compress:compress",
@@ -230,7 +231,7 @@ COMMANDS = {
     "decompress": Entry(
         "compress:decompress",
         _LOSSLESS,
-        "Undo `halfbyte compress`, to the last byte and verified; also reads the dfloat11 layout.",
+        "Restore what `halfbyte compress` wrote, to the last byte; also reads the dfloat11 layout.",
     ),
     "verify": Entry(
         "compress:verify",
@@ -245,7 +246,7 @@ COMMANDS = {
     "entropy": Entry(
         "entropy:entropy",
         _LOSSLESS,
-        "Bits per weight, raw and compressed, beside the order-0 entropy; per tensor or per "
+        "Show bits per weight, raw and compressed, beside the order-0 entropy; per tensor or per "
         "format.",
     ),
     "train-bytelm": Entry(
@@ -283,7 +284,7 @@ COMMANDS = {
 
 
 class LazyGroup(TyperGroup):
-    """The commands of :data:`COMMANDS`; the list in the help imports none of them."""
+    """The commands of :data:`COMMANDS`. The list in the help imports none of them."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -304,11 +305,11 @@ class LazyGroup(TyperGroup):
         return COMMANDS[cmd_name].load(cmd_name)
 
     def main(self, *arguments: Any, **options: Any) -> Any:
-        """Run a command line; one that cannot be ends in one line and exit status 2."""
+        """Run a command line. A wrong one ends in one line and exit status 2."""
         try:
             status = super().main(*arguments, **{**options, "standalone_mode": False})
         except TyperException as error:
-            if error.format_message():  # empty where the help was printed instead
+            if error.format_message():  # empty if the help was printed instead
                 print(f"error: {usage_line(error, _all_commands)}", file=sys.stderr)
             status = error.exit_code
         sys.exit(status or 0)

@@ -147,7 +147,7 @@ def decompress(
     config: Config = None,
     json: Json = False,
 ) -> None:
-    """Undo `halfbyte compress`, to the last byte and verified; also reads the dfloat11 layout."""
+    """Restore what `halfbyte compress` wrote, to the last byte; also reads the dfloat11 layout."""
     from halfbyte.checkpoints.dfloat11 import decompress_path, decompress_published, is_published
 
     record: Records
@@ -210,7 +210,7 @@ def info(source: CompressedFile, json: Json = False) -> None:
         "",
         ["tensor", "~type", "~>elements", "~layout", "~>raw", ">entropy", ">stored"],
         rows,
-        "bits per element; entropy: of exponent and upper mantissa bits, and all bits beside them",
+        "bits per element; entropy: of exponent and upper mantissa bits, plus all other bits",
     )
 
 

@@ -75,7 +75,7 @@ def curve(
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:
-    """Sweep the clock: area, slack and WNS of the best MAC at each, plotted."""
+    """Plot area, slack and WNS of the best MAC at many clocks."""
     from halfbyte.area.search.curve import sweep_clocks
     from halfbyte.pareto.curve import write_curve
     from halfbyte.rtl import MacSpec

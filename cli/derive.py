@@ -39,7 +39,7 @@ Block = Annotated[
 Entropy = Annotated[
     float | None,
     typer.Option(
-        help="Bits a code for --method entropy; 0.5 less than --bits if not given.",
+        help="Bits per code for --method entropy; 0.5 less than --bits if not given.",
         show_default=False,
     ),
 ]
@@ -121,7 +121,7 @@ def _check(
 
 
 def _nu_of(model: str) -> float:
-    """The typical nu of the model's layers, rounded to three digits: layers differ by far more."""
+    """The typical nu of the model's layers, to three digits: layers differ by far more."""
     from halfbyte.accuracy.models.reference import check_source
 
     check_source(model)
@@ -182,9 +182,9 @@ def _show_errors(derivation: Derivation, found: Mapping[str, Errors]) -> None:
         for name, errors in sorted(found.items(), key=lambda each: (each[1].distance_db, each[0]))
     ]
     caption = (
-        f"{derivation.parent}, blocks of {derivation.block}; distance: SQNR lost to the best "
-        f"{2**derivation.bits} levels there are (Lloyd-Max); entropy: bits a code if codes are "
-        "entropy-coded"
+        f"{derivation.parent}, blocks of {derivation.block}; distance: how far the SQNR is below "
+        f"that of the best {2**derivation.bits} levels (Lloyd-Max); entropy: bits per code if "
+        "codes are entropy-coded"
     )
     columns = ["format", ">relative MSE x 1e-3", ">SQNR dB", ">distance dB", ">entropy bits"]
     table("Errors", columns, rows, caption)

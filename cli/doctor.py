@@ -9,7 +9,7 @@ __all__ = ["doctor"]
 
 
 def doctor(json: Json = False) -> None:
-    """Say which tools are there, what each is for, and how to get the others.
+    """Say which tools are installed, what each is for, and how to get the others.
 
     Exit status 1 if something is missing that everything needs.
     """

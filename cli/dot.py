@@ -52,7 +52,8 @@ Block = Annotated[
     int | None,
     typer.Option(
         "--block",
-        help="Products that share a scale, a multiple of the lanes; by default as many as lanes.",
+        help="Products that share a scale: a multiple of the lanes, or with several blocks a cycle "
+        "a divisor; by default as many as lanes.",
         show_default=False,
     ),
 ]
@@ -69,8 +70,8 @@ Window = Annotated[
     str | None,
     typer.Option(
         "--window",
-        help="LOW:HIGH, the range of exponents that an exact accumulator takes, of both scales "
-        "multiplied.",
+        help="LOW:HIGH, the exponents that an exact accumulator takes, of the product of both "
+        "scales.",
         show_default=False,
     ),
 ]
@@ -78,7 +79,7 @@ Window = Annotated[
 
 @dataclass(frozen=True)
 class DotOptions:
-    """Options of dot-product units alone: block scales and accumulator."""
+    """Options of dot-product units: block scales and accumulator."""
 
     scale: Scale = None
     block: Block = None
@@ -95,7 +96,7 @@ def make_dot_specs(
 ) -> "list[DotSpec]":
     """The units that a command line asks for; raises UserError if they cannot exist.
 
-    Those of arrays have a single lane where none is given.
+    If no lanes are given, units of arrays have one lane, and others have 32.
     """
     from halfbyte.rtl.dot import Accumulator, DotSpec
 
@@ -130,7 +131,7 @@ def _parse_window(text: str) -> tuple[int, int]:
             return int(low), int(high)
     except ValueError:
         pass
-    raise UserError(f"A window of exponents is written LOW:HIGH, as -20:20, not {text[:40]!r}")
+    raise UserError(f"A window of exponents is written LOW:HIGH, such as -20:20, not {text[:40]!r}")
 
 
 def show_dots(records: "Sequence[DotRecord]") -> None:
@@ -167,8 +168,8 @@ def show_dots(records: "Sequence[DotRecord]") -> None:
         [*columns, "proof"],
         rows,
         f"{first.corner}; {versions}. A lane alone: its product, without its share of the tree. "
-        "Delay and energy as for MACs, scales 1. Proof: lanes equal the table of products, the "
-        "tree their sum, the netlist its RTL. "
+        "Delay and energy are measured as for MACs, with scales of 1. Proof: lanes equal the "
+        "table of products, the tree equals their sum, and the netlist equals its RTL. "
         + " ".join(
             f"Not proved but simulated: {text}."
             for text in dict.fromkeys(record.proof.simulated for record in records if record.proof)
@@ -325,7 +326,7 @@ def show_dot_proofs(records: "Sequence[DotRecord]") -> None:
 
 
 def unseen_faults(records: "Sequence[DotRecord]") -> list[str]:
-    """A line for every part that is not proved, and every fault that a proof does not refute."""
+    """A line for every part that is not proved, and for every fault that is not refuted."""
     lines = []
     for record in records:
         proof, name = record.proof, f"{record.format}, {record.lanes} lanes"

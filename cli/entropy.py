@@ -60,7 +60,9 @@ def entropy(
     scale: Scale = "fp32",
     json: Json = False,
 ) -> None:
-    """Bits per weight, raw and compressed, beside the order-0 entropy; per tensor or per format."""
+    """Show bits per weight, raw and compressed, beside the order-0 entropy; per tensor or per
+    format.
+    """
     path, wanted = _path_of(model), named_formats(names, formats)
     from halfbyte.checkpoints.dfloat11.entropy import code_entropies, tensor_entropies
     from halfbyte.golden.scales import ScaleFormat
@@ -96,8 +98,8 @@ def _show_tensors(model: str, records: "Sequence[TensorEntropy]") -> None:
         f"Bits per weight of {escape(model)}",
         columns,
         rows,
-        "entropy: of the exponents (of whole bytes for 8-bit types), order 0, and what stays raw; "
-        "ours: everything included",
+        "entropy: order 0, of the exponents (of whole bytes for 8-bit types), plus all other bits; "
+        "ours: with tables and headers",
     )
 
 
@@ -135,7 +137,7 @@ def _show_formats(model: str, records: "Sequence[CodeEntropy]") -> None:
         f"Bits per weight of {escape(model)} as codes, blocks of {first.block}",
         ["format", ">weights", ">raw", ">entropy", ">ours", ">scales", ">effective"],
         rows,
-        f"means over {len({record.tensor for record in records})} weights; ours: coded, everything "
-        f"included, or packed where that is smaller; scales: {first.scale_format}; effective: "
-        "ours and scales",
+        f"means over {len({record.tensor for record in records})} weights; ours: coded with tables "
+        f"and headers, or packed if that is smaller; scales: {first.scale_format}; effective: ours "
+        "plus scales",
     )

@@ -130,8 +130,7 @@ def pick_recipe(name: str, block: str | None) -> "Recipe":
 def operand_of(recipe: "Recipe", activation: str | None) -> Format | None:
     """The format of the activations in a MAC for ``recipe``; None for the format of the weights.
 
-    The recipe may state it; otherwise the command line does. Raises UserError if both state one,
-    and they differ.
+    The recipe or the command line may name it. Raises UserError if both do and they differ.
     """
     given = load(activation) if activation else None
     fixed = recipe.activations.format if recipe.activations else None
@@ -248,7 +247,7 @@ def show_evaluations(evaluations: Sequence["Evaluation"]) -> None:
     measures = first.measures
     columns = ["format", "~>bits per\nweight", ">SQNR\ndB", "~>dB to\noptimum"]
     for index, measure in enumerate(measures.values()):
-        more = "~" * (index > 0)  # the first is what formats are ranked by
+        more = "~" * (index > 0)  # the first one ranks the formats
         columns += [f"~>{measure.title}", f"{more}>loss %", f"{more}>95 %"]
     rows = []
     for place in rank(evaluations):
@@ -281,7 +280,7 @@ def _percent(share: float | None) -> float | None:
 
 
 def _span(low: float | None, high: float | None) -> str:
-    """An interval in per cent; a dash where there is none."""
+    """An interval in per cent; a dash if there is none."""
     return "-" if low is None or high is None else f"{100 * low:.2f} to {100 * high:.2f}"
 
 
@@ -289,14 +288,14 @@ _KEPT_BY_RULE = ("output head", "router")
 
 
 def _notes(record: "EvaluationRecord") -> list[str]:
-    """Weights that the recipe could not quantize; heads and routers are not meant to be."""
+    """Notes on what was not quantized, without heads and routers, which never are."""
     unknown = [name for name, why in record.unquantized.items() if why not in _KEPT_BY_RULE]
     left = {
-        "not quantized, for they are not weights of a known layer": unknown,
-        "rounded to nearest, for calibration does not see what they multiply": (
+        "that are not quantized because their kind of layer is unknown": unknown,
+        "that are rounded to nearest because calibration does not see their inputs": (
             record.not_calibrated
         ),
-        "multiply inputs that are not quantized": record.inputs_unquantized,
+        "whose inputs are not quantized": record.inputs_unquantized,
     }
     return [
         f"weights {what}: {len(names)}, {', '.join(names[:3])}{', ...' * (len(names) > 3)}"

@@ -125,7 +125,7 @@ def _check_block(block: int) -> None:
 
 
 def _parents(names: Sequence[str]) -> "list[Parent]":
-    """Find all distributions before any synthesis, since a name may be wrong."""
+    """Find all distributions. This comes before any synthesis because a name may be wrong."""
     from halfbyte.pareto.parents import find_parent
 
     with progress("What the formats represent") as update:
@@ -161,8 +161,9 @@ def _report(
         return
     columns, rows = summary_rows(findings)
     caption = (
-        "The frontier, and the shipped formats. dB: SQNR lost to the best levels there are, in "
-        f"blocks of {block}, for " + "; ".join(f"{each.name}: {each.title}" for each in parents)
+        "The frontier, and the shipped formats. dB: how far the SQNR is below that of the best "
+        f"levels, in blocks of {block}, for "
+        + "; ".join(f"{each.name}: {each.title}" for each in parents)
     )
     table(space.title, columns, rows, caption)
     names = ", ".join(path.name for path in written if path.parent == folder)
@@ -189,8 +190,8 @@ def _report_units(
         return
     columns, rows = best_rows(candidates)
     caption = (
-        "Best block: the greatest SQNR of layers' results, less 6.02 dB for each bit of scales "
-        "stored with a value. Best lanes: the least area per lane; enough: within 2 % of it. "
+        "Best block: the greatest SQNR of layers' results, minus 6.02 dB for each bit of scales "
+        "stored with a value (net). Best lanes: the least area per lane; enough: within 2 % of it. "
         "Netlists are not proved."
     )
     table(space.title, columns, rows, caption)

@@ -22,8 +22,8 @@ _HEAD = """# The paper's findings, one by one
 Dotzel et al., "Learning from Students" (ICML 2024, arXiv 2405.03103v2), beside the two models that
 are built in: `minilm` (all-MiniLM-L6-v2; loss of embedding fidelity on {texts} texts) and `bytelm`
 (relative rise of bits per byte on {windows} windows of held-out source). Both are far smaller than
-the paper's models; what does not hold on them may hold on those. Every interval is 95 %: where it
-excludes 0 a finding holds or does not, elsewhere it is not resolved.
+the paper's models. What does not hold on them may still hold on larger ones. Intervals are 95 %. If
+an interval excludes 0, the finding holds or does not hold; otherwise it is not resolved.
 
 Made by `halfbyte findings` with {versions}.
 """

@@ -26,14 +26,14 @@ Sanitize = Annotated[
     bool,
     typer.Option(
         "--sanitize",
-        help="On the CPU, also under g++'s sanitizers; on a GPU, compute-sanitizer always runs "
-        "where it is installed.",
+        help="On the CPU, also run under g++'s sanitizers. On a GPU, compute-sanitizer always runs "
+        "if it is installed.",
     ),
 ]
 Sweep = Annotated[
     bool,
     typer.Option(
-        "--sweep", help="Instead, the tensor-core product with each of its tiles; on a GPU only."
+        "--sweep", help="Time only the tensor-core product, with each of its tiles; needs a GPU."
     ),
 ]
 
@@ -120,7 +120,7 @@ def gpu_check(
 
 
 def _cuda_build() -> str:
-    """Whether the CUDA sources compile here; that needs no GPU."""
+    """Compile the CUDA sources, which needs no GPU, and say with what."""
     from halfbyte.gpu_ref.build import build_cuda
     from halfbyte.gpu_ref.compilers import cuda_compiler, find_nvcc
 

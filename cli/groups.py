@@ -1,6 +1,6 @@
 """Options that commands share as a group: a dataclass whose fields are options.
 
-A command takes the group as one parameter. On the command line, its options come one by one.
+A command takes the group as one parameter. On the command line, its options are separate.
 """
 
 import functools

@@ -108,7 +108,7 @@ class Hardware:
 
     @property
     def recipe_name(self) -> str:
-        """The default recipe: for a unit, one that quantizes both operands."""
+        """The default recipe: with scales, one that quantizes both operands."""
         return "w4a4" if self.code else "w4"
 
     def recipe(self, name: str | None) -> "Recipe":

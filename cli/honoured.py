@@ -1,4 +1,4 @@
-"""Which options have an effect in a command, for each unit. All others are refused.
+"""Which options have an effect in a command with each unit. All others are refused.
 
 If such an option were ignored, a user would think that the figures were measured with it.
 """
@@ -68,7 +68,7 @@ HONOURED: Mapping[str, Mapping[str, str]] = {
         "bf16_mac": "output",
     },
 }
-# Options that only have an effect beside another option, or where formats are named.
+# Options that only have an effect with another option, or if formats are named.
 _NEEDS: Mapping[str, Mapping[str, str]] = {
     "evaluate": {"task_folder": "tasks", "task_limit": "tasks"},
     "run": {"tech": "energy"},
@@ -107,7 +107,7 @@ def check_honoured(context: typer.Context, options: Mapping[str, object]) -> Non
         is_there = options[needed] or (needed == "names" and options.get("formats"))
         if _is_given(context, name) and not is_there:
             what = "formats: name some" if needed == "names" else f"--{needed}: add it"
-            raise UserError(f"{_shown(name)} has an effect with {what}, or leave it out")
+            raise UserError(f"{_shown(name)} has no effect without {what}, or leave it out")
     if command not in HONOURED:
         return
     cases = HONOURED[command]

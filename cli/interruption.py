@@ -28,7 +28,7 @@ _TRIES, _PAUSE = 40, 0.05
 def ends_in_one_line() -> Iterator[None]:
     """Within this context, a signal ends the process with one line, and no process or file remains.
 
-    The exit status is 1 after Ctrl-C, else 128 plus the signal's number, as shells have it.
+    The exit status is 1 after Ctrl-C, otherwise 128 plus the signal's number, as in shells.
     Temporary files are in a folder of this process, which is always removed.
     """
     received: list[int] = []
@@ -40,7 +40,7 @@ def ends_in_one_line() -> Iterator[None]:
     previous = {}
     if threading.current_thread() is threading.main_thread():
         for number in _SIGNALS:
-            if signal.getsignal(number) is not signal.SIG_IGN:  # as `nohup` leaves it
+            if signal.getsignal(number) is not signal.SIG_IGN:  # ignored under `nohup`
                 previous[number] = signal.signal(number, interrupt)
     try:
         temporary = Path(tempfile.mkdtemp(prefix="halfbyte-"))
@@ -64,7 +64,7 @@ def ends_in_one_line() -> Iterator[None]:
 def _temporary_files_in(folder: Path) -> Iterator[None]:
     """Put all temporary folders into ``folder``: interrupted threads cannot remove their own.
 
-    Tools get the folder above it as ``$TMPDIR``, since they fail if ``$TMPDIR`` does not exist.
+    Tools get the folder above it as ``$TMPDIR``, because they fail if ``$TMPDIR`` does not exist.
     """
     before, users = tempfile.tempdir, os.environ.get("TMPDIR")
     tempfile.tempdir = str(folder)

@@ -49,7 +49,7 @@ class PictureOptions:
 
 
 def folder_of_run(command: str, *names: str, **options: object) -> Path:
-    """A folder in ``build/COMMAND`` whose name tells the inputs of the run.
+    """A folder in ``build/COMMAND`` whose name lists the inputs of the run.
 
     So a run with other inputs is written to another folder and overwrites nothing. ``names`` are
     words such as a model or a technology. ``options`` are options of the command line; those that
@@ -73,5 +73,5 @@ def _is_path(text: str) -> bool:
 
 
 def _plain(word: str) -> str:
-    """The word with only such letters as every file system allows."""
+    """The word, with ``_`` for every character that some file system does not allow."""
     return "".join(letter if letter.isalnum() or letter in "-._@+" else "_" for letter in word)

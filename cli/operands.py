@@ -17,8 +17,8 @@ PacketsOnly = Annotated[
     bool,
     typer.Option(
         "--packets",
-        help="Instead, chunks of the weights as the DFloat11 decoder takes them: what its energy "
-        "is measured on.",
+        help="Write chunks of compressed weights instead, on which the energy of the DFloat11 "
+        "decoder is measured.",
     ),
 ]
 

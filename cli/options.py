@@ -1,4 +1,4 @@
-"""Options that several subcommands share, so that they are the same in all of them."""
+"""Options that several subcommands share."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ __all__ = [
 ]
 
 DEFAULT_TERMS = 256
-# At most so many malformed cells of a library are named.
+# At most this many malformed cells of a library are named.
 _MOST_NOTES = 5
 
 
@@ -70,10 +70,10 @@ OneFormat = Annotated[
 # Formats as an option, which some commands take besides their arguments.
 OldFormats = Annotated[
     str | None,
-    typer.Option("--formats", hidden=True, help="The formats as arguments, with commas between."),
+    typer.Option("--formats", hidden=True, help="The same as the arguments, with commas between."),
 ]
 OldFormat = Annotated[
-    str | None, typer.Option("--format", hidden=True, help="The format as an argument.")
+    str | None, typer.Option("--format", hidden=True, help="The same as the argument.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print records as JSON on standard output.")]
 Activation = Annotated[
@@ -204,7 +204,7 @@ def _notes(technology: "Technology") -> list[str]:
         notes[_MOST_NOTES:] = [f"{len(notes) - _MOST_NOTES} more cells are left out"]
     try:
         slew = typical_slew(technology)
-    except UserError:  # without delays; the records say so
+    except UserError:  # the library has no delays, as the records say
         return notes
     load = 10 * next(iter(technology.inverter.inputs.values()))
     doubts = list(doubtful_areas(technology.cells.values(), slew, load))

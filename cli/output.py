@@ -45,7 +45,7 @@ _SILENCE_SECONDS = 30.0  # between lines of progress in a log
 
 
 def say(text: str, *, style: str | None = None, width: int | None = None) -> None:
-    """Print plain text. It is wrapped between words only, so that paths can be copied."""
+    """Print plain text, wrapped between words only, so that paths can be copied."""
     wrap = textwrap.TextWrapper(
         width or console.width, break_long_words=False, break_on_hyphens=False
     )
@@ -80,8 +80,8 @@ def table(
 ) -> None:
     """Print a table. Columns whose names start with ``>`` are right-aligned.
 
-    If the terminal is too narrow, columns that start with ``~`` are left out, the last ones first.
-    If that is not enough, other columns follow, but never the first and the last of them. The
+    If the terminal is too narrow, columns whose names start with ``~`` are left out, the last one
+    first. If that is not enough, other columns follow, but never the first and the last. The
     caption says how to see all columns.
     """
     shown = list(range(len(columns))) if _is_wide else _fitting(columns, rows)
@@ -97,7 +97,7 @@ def table(
         # A name such as `halfbyte[tasks]` is text, not an instruction to rich.
         drawn.add_row(*(escape(row[index]) for index in shown))
     (_wide if _is_wide else console).print(drawn)
-    # Under a narrow table, a caption as narrow as the table would be hard to read.
+    # A caption as narrow as a narrow table would be hard to read.
     width = max(_NARROWEST_CAPTION, console.measure(drawn).maximum)
     for note in filter(None, notes):
         say(note, style="table.caption", width=min(width, console.width))
@@ -124,7 +124,7 @@ def _fitting(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]
 def progress(what: str) -> Iterator[Progress]:
     """A progress bar on standard error. It vanishes when the work is done.
 
-    Without a terminal, as in a log, there is a line of progress now and then instead. Yields
+    Without a terminal, as in a log, it is a line every half minute instead. Yields
     ``update(done, total, label)``.
     """
     if not _status.is_terminal:

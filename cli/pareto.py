@@ -1,4 +1,4 @@
-"""``halfbyte pareto``: the whole way from formats to plots of accuracy against area."""
+"""``halfbyte pareto``: measure formats, and plot accuracy against area."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -96,7 +96,7 @@ Array = Annotated[
         show_default=False,
     ),
 ]
-# Beside the shipped formats: SF4 with a smaller table, since the table's width sets its area.
+# Beside the shipped formats: SF4 with a smaller table, because the table's width sets its area.
 EXTRA = ("sf4@6",)
 
 
@@ -125,7 +125,7 @@ def pareto(
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:
-    """All formats to RTL, area, and accuracy on real weights; then the plots and the tables."""
+    """Measure area, and accuracy on real weights, of all formats; plot one against the other."""
     from halfbyte.accuracy import evaluate, find_model
     from halfbyte.pareto import (
         check_axis,
@@ -149,7 +149,7 @@ def pareto(
     ):
         if value is not None and not wanted:
             needed = "--unit array" if option == "--array" else "--axis chip_overhead"
-            raise UserError(f"{option} has an effect with {needed}: add it, or leave it out")
+            raise UserError(f"{option} has no effect without {needed}: add it, or leave it out")
     chip, system = _chip(mac_share, memory_share), _array(array, grid)
     if unit == ARRAY:
         hardware = replace(hardware, grid=_grid(system))
@@ -161,7 +161,7 @@ def pareto(
         chosen += [load(reference) for reference in EXTRA]
     chosen = hardware.fitting(chosen, operand, terms, strict=bool(names))
     if axis == "array_area":
-        system.sram(technology)  # raises before the work if no SRAM is known
+        system.sram(technology)  # raises an error before the work if no SRAM is known
     areas = hardware.synthesize(chosen, operand, technology, terms=terms, jobs=jobs)
     bits = _effective_bits(reference, quantizer, chosen) if axis == "bits" else None
     cost = make_axis(

@@ -1,4 +1,4 @@
-"""Output to terminals and files whose encoding lacks some of our characters."""
+"""Print to terminals and files whose encoding lacks some of our characters."""
 
 import codecs
 import io

@@ -117,7 +117,7 @@ def _show(profiles: Sequence["TensorProfile"]) -> None:
         *("~>KS t", "~>KS normal", "~>KS Laplace", ">KS delta"),
     ]
     caption = (
-        "KS: Kolmogorov-Smirnov distance of the best fit; delta: normal minus t, positive where t "
+        "KS: Kolmogorov-Smirnov distance of the best fit; delta: normal minus t, positive if t "
         "is nearer; nu 1000: normal or lighter tails"
     )
     table(f"{escape(records[0].model or '')}, blocks of {records[0].block}", columns, rows, caption)

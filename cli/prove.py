@@ -45,7 +45,7 @@ def _group(record: "ProofRecord") -> tuple[str, str, str]:
 
 
 def _count(records: "Sequence[ProofRecord]", unit: str, mapped: bool) -> str:
-    """``proved of all``, of one kind of proof."""
+    """How many proofs of one kind succeeded, of how many: ``3 of 3``."""
     chosen = [
         record.proof.status == "proved"
         for record in records
@@ -79,8 +79,9 @@ def _show(records: "Sequence[ProofRecord]", technology: str, seconds: float) -> 
         )
     caption = (
         f"{len(records):,} proofs, {technology}, {seconds:.0f} s in all. All pairs of codes are "
-        "simulated; a SAT solver takes all states of the accumulator. MACs: lossless ones with and "
-        "without enable and for one term, narrow ones that wrap or saturate, two carry-save ones."
+        "simulated; a SAT solver covers all states of the accumulator. MACs: lossless ones, with "
+        "and without enable, and for one term; narrow ones that wrap or saturate; two carry-save "
+        "ones."
     )
     table("Proofs", columns, rows, caption)
 
@@ -151,7 +152,8 @@ def prove(
     or a fault is not seen. For the decoder and the BF16 MAC (--unit dfloat11, bf16_mac), the
     netlists are proved equal to their RTL. Their RTL is proved as far as there is a specification.
     For dot-product units (--unit dot), the netlist of every recipe is proved, and the RTL of the
-    smallest lane. For arrays of them (--unit array), also the netlist of every other part.
+    smallest lane. For arrays of them (--unit array), the netlists of all other parts are proved,
+    too.
     """
     if check_unit(unit, names):
         technology = library.load()

@@ -21,7 +21,11 @@ MIB = 2**20
 DEFAULT_RECIPE = "w4"
 
 Model = Annotated[
-    str, typer.Argument(metavar="MODEL", help="A directory in Hugging Face layout, or a hub name.")
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help="minilm, bytelm, a directory in Hugging Face layout, or a hub name.",
+    ),
 ]
 Layout = Annotated[
     str,
@@ -44,13 +48,14 @@ Dequantize = Annotated[
     bool,
     typer.Option(
         "--dequantize",
-        help="Write rounded values instead of codes, in the original type, for any tool to run.",
+        help="Write rounded values instead of codes, in the original type, so that any tool can "
+        "run them.",
     ),
 ]
 
 
 def _located(model: str) -> tuple[str, Path]:
-    """The name for the output, and the folder of the model; it may lack a tokenizer."""
+    """The name for the output, and the folder of the model, which may lack a tokenizer."""
     if Path(model).is_dir():
         return Path(model).resolve().name, Path(model)
     from halfbyte.accuracy import find_model

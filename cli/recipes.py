@@ -7,7 +7,7 @@ __all__ = ["recipes"]
 
 
 def recipes(json: Json = False) -> None:
-    """List the shipped recipes: what of a model is quantized, and how."""
+    """List the shipped recipes: what they quantize in a model, and how."""
     from halfbyte.accuracy.recipes import load_recipe, recipe_names
 
     found = [load_recipe(name) for name in recipe_names()]
@@ -15,5 +15,5 @@ def recipes(json: Json = False) -> None:
         print_json([recipe.record() for recipe in found])
         return
     rows = [[recipe.name, recipe.title, recipe.source] for recipe in found]
-    caption = "use one with --recipe NAME; a .yaml file of your own works too"
+    caption = "--recipe takes one of these names, or a .yaml file of your own"
     table("Recipes", ["name", "what", "~source"], rows, caption)

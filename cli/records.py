@@ -94,9 +94,9 @@ class DerivationRecord(Record):
     values: tuple[str, ...]
     """Values of the format, exact."""
     relative_mse: float | None
-    """Mean squared error over the mean square; null where the distribution has no variance."""
+    """Mean squared error over the mean square; null if the distribution has no variance."""
     distance_db: float | None
-    """SQNR lost to the best levels there are, in dB."""
+    """By how many dB the SQNR is below that of the best levels."""
     entropy: float | None
     """Bits per code if codes are entropy-coded."""
 
@@ -126,9 +126,9 @@ class AssignmentRecord(Record):
     given_um2: float
     """Area of the MAC with the codes as given, in um^2."""
     given_architecture: str
-    """Architecture of its multiplier."""
+    """Architecture of that MAC's multiplier."""
     moves: int
-    """Moves of the annealing that both had."""
+    """Moves in the annealing of each multiplier."""
     orders: int
     """Orders that were tried."""
     seed: int
@@ -141,7 +141,7 @@ class AssignmentRecord(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class GatesRecord(Record):
-    """The product of two formats in primitive gates of cost one."""
+    """A multiplier of two formats, in gates of cost one."""
 
     format: str
     """Format of the weights."""
@@ -164,7 +164,7 @@ class GatesRecord(Record):
     moves: int
     """Moves of the annealing."""
     seed: int
-    """Seed that found it."""
+    """Seed with which it was found."""
     versions: Mapping[str, str | None]
     """Versions of the tools."""
     output: str | None

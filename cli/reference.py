@@ -11,15 +11,15 @@ __all__ = ["commands_page", "records_page"]
 
 _HEAD = """# Command line
 
-Every command prints a table, or with `--json` a list of records on standard output, and ends with
-exit status 0 only on success. Progress and messages go to standard error. `halfbyte COMMAND --help`
-prints the same text as this page. `make COMMAND NAME=value` calls the same commands: the head of
-the `Makefile` lists which names it takes.
+Every command prints a table on standard output, or with `--json` a list of records. Its exit status
+is 0 only on success. Progress and messages go to standard error. `halfbyte COMMAND --help` prints
+the same text as this page. `make COMMAND NAME=value` calls the same commands; the head of the
+`Makefile` lists the names that it takes.
 """
 
 
 def commands_page() -> str:
-    """Markdown: for each command what it does, how it is called, its arguments and its options."""
+    """Markdown: what each command does, how it is called, and its arguments and options."""
     group: Any = get_command(app)
     return "\n".join([_HEAD, *_sections(group, "halfbyte", 2)])
 
@@ -74,12 +74,12 @@ def _text(text: str | None) -> str:
 _RECORDS_HEAD = """# Records
 
 Every measurement is a record: one JSON object that repeats its inputs. `--json` prints a list of
-them. What is not known is null. `halfbyte schema NAME` prints the JSON Schema of a record.
+records. Unknown figures are null. `halfbyte schema NAME` prints the JSON Schema of a record.
 """
 
 
 def records_page() -> str:
-    """Markdown: for each record what it says, and its fields with their meaning and unit."""
+    """Markdown: what each record says, and its fields with their meanings and units."""
     from halfbyte.base.record import field_docs
     from halfbyte.cli.schema import record_types
 

@@ -103,7 +103,7 @@ def _measure(
 
 
 def _machine() -> str:
-    """The processor, its cores, and how busy they are."""
+    """The processor, its cores, and their load."""
     from halfbyte.gpu_ref.machine import processor
 
     return f"{processor()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"

@@ -31,7 +31,7 @@ Output = Annotated[
     ),
 ]
 Tolerance = Annotated[
-    str, typer.Option(help="Ignore changes up to this part of the earlier figure: 1% or 0.01.")
+    str, typer.Option(help="Ignore changes up to this share of the earlier figure: 1% or 0.01.")
 ]
 
 
@@ -85,7 +85,7 @@ def diff(
 
 
 def _say_left_out(records: Sequence[JsonObject]) -> None:
-    """How many records of other kinds there are, or without an area: no figure of them is seen."""
+    """Say how many records are left out: other kinds, and syntheses without an area."""
     from halfbyte.pareto.page.data import is_shown
 
     if others := sum(not is_shown(record) for record in records):
@@ -97,11 +97,11 @@ def _say_left_out(records: Sequence[JsonObject]) -> None:
 
 
 def _part(text: str) -> float:
-    """The number 0.01 for ``1%`` or ``0.01``."""
+    """A share as a number: 0.01 for ``1%`` or ``0.01``."""
     try:
         part = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
     except ValueError:
         part = -1.0
     if not 0 <= part < 1:
-        raise UserError(f"Tolerance must be such as 1% or 0.01, less than 1, not {text[:40]!r}")
+        raise UserError(f"Tolerance must be a share such as 1% or 0.01, below 1, not {text[:40]!r}")
     return part

@@ -1,4 +1,4 @@
-"""Say how much smaller a MAC becomes if the decimals of a format are rounded."""
+"""Say how much smaller a MAC becomes if the values of a format are rounded."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 __all__ = ["rounded_areas", "rounding_lines"]
 
-_WIDE = 10  # bits of a value, above which rounding is worth a word
+_WIDE = 10  # bits of a value; rounding is only mentioned for wider ones
 _BITS = (6, 8)
 
 
 def _tables(name: str) -> dict[int, Format]:
-    """The format rounded to several widths; no formats if its integers are narrow already."""
+    """The format rounded to several widths; empty if its integers are narrow already."""
     fmt = load(name)
     if fmt.integer_width <= _WIDE or "@" in name:
         return {}
@@ -41,9 +41,9 @@ def rounded_areas(
 ) -> dict[str, float]:
     """Areas in um^2 of the MACs with rounded values, by format; the netlists are not proved.
 
-    They are those of ``halfbyte synth NAME@BITS``, and are stored. Rounding changes the quantum, in
-    which an accumulator of a given width counts. So there are no areas for ``--acc-width``. If the
-    architecture does not fit, or Yosys fails, the area is missing.
+    They equal those of ``halfbyte synth NAME@BITS``, and are stored. Rounding changes the quantum,
+    and with it what an accumulator of a given width holds. So there are no areas for
+    ``--acc-width``. If the architecture does not fit, or Yosys fails, the area is missing.
     """
     from dataclasses import replace
 
@@ -92,6 +92,6 @@ def rounding_lines(name: str, terms: int, areas: Mapping[str, float]) -> list[st
 
 
 def _takes(fmt: Format, terms: int, areas: Mapping[str, float]) -> str:
-    widths = f"{fmt.integer_width} bits a value, {lossless_acc_width(fmt, fmt, terms)} a sum"
+    widths = f"{fmt.integer_width} bits per value, {lossless_acc_width(fmt, fmt, terms)} per sum"
     area = areas.get(fmt.name)
     return widths if area is None else f"{area:,.1f} µm², {widths}"

@@ -59,9 +59,11 @@ def run(
     tech: TechnologyName = None,
     json: Json = False,
 ) -> None:
-    """Run one layer of a model through an array's RTL; every result equal to the golden model's.
+    """Run one layer of a model through an array's RTL, and compare every result with the golden
+    model.
 
-    Weights and inputs are quantized, streamed tile by tile in Verilator, and compared as bits.
+    Weights and inputs are quantized, and streamed through the array tile by tile in Verilator.
+    Results are compared bit for bit.
     """
     from halfbyte.accuracy import find_model
 
@@ -141,7 +143,7 @@ def _unit(
 
 
 def _energy(spec: "SystolicSpec", technology: "Technology", products: int) -> float | None:
-    """Energy of all products in the array, in nJ; None if the technology has no figures for it."""
+    """Energy of all products in the array, in nJ; None if the technology has no energies."""
     from halfbyte.area.search.arrays import synthesize_arrays
 
     with progress("Synthesis") as update:
@@ -163,9 +165,9 @@ def _show(record: "LayerRun") -> None:
             f"{record.dataflow}-stationary",
         ],
         ["formats", f"{record.format} x {record.activation}, scales {record.scale}"],
-        ["results compared", f"{record.results:,}, each equal to the golden model's, as bits"],
+        ["results compared", f"{record.results:,}, each equal to the golden model's, bit for bit"],
         ["host build", record.host_build],
-        ["cycles", f"{record.cycles:,}; {100 * record.utilization:.1f} % of all products used"],
+        ["cycles", f"{record.cycles:,}; {100 * record.utilization:.1f} % of all products are used"],
         ["SQNR", f"{sqnr} against the layer in FP32"],
         ["energy", energy if record.technology else "- (--energy synthesizes the array)"],
         ["time", f"{record.seconds:.1f} s"],

@@ -12,7 +12,7 @@ from halfbyte.cli.output import table
 
 __all__ = ["record_types", "schema"]
 
-# Where each record is defined, by the command that prints it.
+# Where each record is defined, by the name of the command that prints it.
 _RECORDS = {
     "assign": "cli.records:AssignmentRecord",
     "bench": "golden.records:GemmBenchRecord",
@@ -81,7 +81,7 @@ def _record_type(place: str) -> type[Record]:
 
 
 def record_types() -> dict[str, type[Record]]:
-    """All records, by the names that the command takes."""
+    """The types of all records, by the names that the command takes."""
     return {name: _record_type(place) for name, place in _RECORDS.items()}
 
 

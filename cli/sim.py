@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Cycles", "Seed", "Simulator", "Waves", "show_simulations", "sim"]
 
-Simulator = Annotated[str, typer.Option(envvar="SIM", help="verilator, or icarus if you have it.")]
+Simulator = Annotated[str, typer.Option(envvar="SIM", help="verilator, or icarus if installed.")]
 Waves = Annotated[bool, typer.Option("--waves", help="Write a waveform file.")]
 Seed = Annotated[
     int | None, typer.Option(min=0, help="Seed of the random stimulus.", show_default=False)
@@ -37,7 +37,7 @@ Cycles = Annotated[int, typer.Option(min=1, help="Random cycles with random clea
 
 Enable = Annotated[bool, typer.Option("--enable", help="The MAC has an enable port.")]
 SIMULATED_LANES = 2
-# A dot-product unit has many products a cycle.
+# A dot-product unit computes many products per cycle, so it needs a fifth of the cycles.
 DOT_SHARE = 5
 SimulatedLanes = Annotated[
     int | None,

@@ -52,8 +52,8 @@ SavedCarries = Annotated[
     bool,
     typer.Option(
         "--saved-carries/--registered",
-        help="At a clock that nothing else meets, also try carry-save accumulators, whose acc "
-        "comes from a final addition; or only those whose acc is a register.",
+        help="Whether carry-save accumulators are tried at a clock that nothing else meets; their "
+        "acc is valid a few cycles later. With --registered, acc is always a register.",
     ),
 ]
 Clock = Annotated[
@@ -71,8 +71,8 @@ Effort = Annotated[
         "--effort",
         min=1,
         max=MAX_EFFORT,
-        help="How many times longer the multiplier is annealed. 20 takes a minute for a 4-bit "
-        "format and makes its MAC a percent or two smaller.",
+        help="How many times longer the multiplier is annealed. For a 4-bit format, 20 takes a "
+        "minute and makes the MAC a percent or two smaller.",
     ),
 ]
 Output = Annotated[

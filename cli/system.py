@@ -24,7 +24,7 @@ _UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXI
 
 
 class _ClosedOutput(io.TextIOBase):
-    """Standard output that the caller closed: what is printed would be lost, which is said."""
+    """Stands for a closed standard output: printing to it is an error, or text would be lost."""
 
     def write(self, text: str) -> int:
         raise UserError(
@@ -40,7 +40,7 @@ def check_standard_output() -> None:
 
 
 def refuse_optimization() -> None:
-    """End the process if Python leaves out assertions, by which halfbyte checks its own work."""
+    """End the process if Python leaves out assertions: halfbyte checks its own work by them."""
     if sys.flags.optimize:
         sys.exit("error: Python leaves out halfbyte's checks of itself: unset PYTHONOPTIMIZE")
 
@@ -49,7 +49,7 @@ def open_standard_streams() -> None:
     """Open standard input, output or error as an empty stream if the caller has closed it.
 
     Otherwise the next file that is opened, perhaps a store, would become standard output, and tools
-    would print into it. What the command itself prints on a closed standard output is an error.
+    would print into it. For the command itself, printing to a closed output is an error.
     """
     for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         try:
@@ -67,7 +67,7 @@ def open_standard_streams() -> None:
 
 
 def explain(error: OSError) -> str:
-    """A line that names the file and the remedy."""
+    """One line that names the file and the remedy."""
     if error.errno == errno.ENOSPC:
         return _full(error)
     if error.errno == errno.ENOENT and error.filename is None:
@@ -83,9 +83,9 @@ def explain(error: OSError) -> str:
 
 
 def full_disk() -> str | None:
-    """A line that names the full disk, of the two on which halfbyte writes; None if none is full.
+    """A line that names a full disk, if one of those that halfbyte writes to is full; else None.
 
-    Not every tool says that it failed because a disk is full.
+    Some tools fail without saying that a disk is full.
     """
     variables = {"TMPDIR": Path(tempfile.gettempdir()), "HALFBYTE_BUILD": build_dir()}
     for variable, folder in variables.items():

@@ -16,7 +16,7 @@ __all__ = ["app"]
 app = typer.Typer(
     help="Technology cards: small cell libraries for area.",
     no_args_is_help=True,
-    add_completion=False,  # that of `halfbyte` completes these, too
+    add_completion=False,  # the one of `halfbyte` covers these, too
 )
 
 Libraries = Annotated[

@@ -38,7 +38,7 @@ Lanes = Annotated[
 
 
 def _compare(design: "MacSpec", device: "torch.device", seed: int, cycles: int) -> "TripleRecord":
-    """The record of one design; raises SimulationError or ToolError where two sides differ."""
+    """The record of one design; raises SimulationError or ToolError if two sides differ."""
     from halfbyte.gpu_ref.machine import describe
     from halfbyte.gpu_ref.records import TripleRecord
     from halfbyte.gpu_ref.replay import Accumulator, Columns, count_differences
@@ -93,7 +93,7 @@ def triple(
     device: Device = "auto",
     json: Json = False,
 ) -> None:
-    """Run RTL (Verilator), golden model and CUDA reference on one stream: three-way equality.
+    """Run RTL (Verilator), golden model and CUDA reference on one stream; compare all three.
 
     Every cycle of every accumulator is compared: lossless, wrapping, saturating, with enable.
     --unit dot compares the dot-product unit that --scale, --accumulator and so on ask for. Without

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["triple_dots"]
 
-# A unit has many products a cycle. So each scenario has a fifth of --cycles.
+# A unit computes many products per cycle, so each scenario has a fifth of --cycles.
 SHARE = 5
-# Every accumulator with every type of scales.
+# Every kind of accumulator with every type of scales.
 _EVERY = (
     ("wrap", DotOptions()),
     ("saturate", DotOptions()),
@@ -50,7 +50,7 @@ def triple_dots(
 ) -> None:
     """Compare the units that the options ask for, or every accumulator with every type of scales.
 
-    Raises ToolError where two sides differ.
+    Raises ToolError if two sides differ.
     """
     from halfbyte.area.cells.technology import load_technology
 
@@ -70,7 +70,7 @@ def triple_dots(
 
 
 def _compare(spec: "DotSpec", device: "torch.device", seed: int, cycles: int) -> "DotTripleRecord":
-    """The record of one unit; raises SimulationError or ToolError where two sides differ."""
+    """The record of one unit; raises SimulationError or ToolError if two sides differ."""
     from halfbyte.cli.triple_record import DotTripleRecord
     from halfbyte.gpu_ref.machine import describe
     from halfbyte.sim.dot.plan import DOT_SCENARIOS

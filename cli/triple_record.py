@@ -20,7 +20,7 @@ class DotTripleRecord(MachineRecord, DotFields):
     cycles: int
     """Cycles of all scenarios."""
     compared: int
-    """Accumulators that the kernel was compared on; of exact ones also their NaN."""
+    """Accumulators that were compared with those of the kernel; for exact ones, also their NaN."""
     different: int
     """Accumulators that differ."""
     simulator: Mapping[str, str | None]

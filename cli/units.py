@@ -86,7 +86,7 @@ def check_codes(codes: str, symbols: int = 1) -> bool:
 
 
 def check_unit(unit: str, names: Sequence[str] | None) -> bool:
-    """Whether ``unit`` takes no formats. Raises UserError if formats are given for such a unit."""
+    """Whether ``unit`` is one without formats. Raises UserError if formats are given for it."""
     if unit in (MAC, DOT, ARRAY):
         return False
     if names:
@@ -193,7 +193,7 @@ def _energies(record: "UnitRecords") -> list[str]:
 
 
 def _netlists(record: "Bf16MacRecord | DecoderRecord") -> str:
-    """Lines on the result of the proof, and on figures that were not measured."""
+    """Sentences on the result of the proof, and on figures that were not measured."""
     parts = [
         f"{name.replace('_', ' ')} {status}"
         for name, status in record.proof.as_json().items()
@@ -219,18 +219,19 @@ def _show_decoder(record: "DecoderRecord", mac: "Bf16MacRecord", both: "Lossless
     ]
     share = record.um2_per_lane / mac.area_um2
     caption = (
-        f"{_caption(record)} {_TABLES[record.codes]} Per symbol: a weight in each cycle; per "
-        f"bit of it. A lane {'with its share ' if record.table_um2 else ''}is {share:.2f} BF16 "
-        f"MACs ({number(mac.area_um2, 1)} µm²); MAC and a lane for {both.macs_per_lane} of "
-        f"them: {number(both.area_um2, 1)} µm² each. "
-        f"Energy: fJ per weight of minilm without leakage, while a lane decodes. "
+        f"{_caption(record)} {_TABLES[record.codes]} Per symbol, per bit: area of a lane over the "
+        f"weights, or the bits of weights, that it decodes per cycle. A lane "
+        f"{'with its share of the table ' if record.table_um2 else ''}takes the area of "
+        f"{share:.2f} BF16 MACs ({number(mac.area_um2, 1)} µm² each). A MAC takes "
+        f"{number(both.area_um2, 1)} µm² with its share of a lane that {both.macs_per_lane} MACs "
+        "use. Energy: fJ per weight of minilm without leakage, while a lane decodes. "
         f"{_netlists(record)} Progress {record.proof.progress}: {record.proof.claim}."
     )
     table("DFloat11 decoder", columns, [row], caption)
 
 
 def show_lossless(record: "LosslessRecord") -> None:
-    """Print the record of BF16 with DFloat11, to be compared with the formats."""
+    """Print the record of BF16 with DFloat11, which formats are compared with."""
     columns = [">area µm²", "~>GE", "~>of it decoder", ">delay ps", *_ENERGY_COLUMNS]
     columns += [">bits per weight", ">loss", "proof"]
     keys = ["area_um2", "area_ge", "decoder_um2", "delay_ps"]
@@ -244,7 +245,7 @@ def show_lossless(record: "LosslessRecord") -> None:
     caption = (
         f"{_caption(record)} For each MAC: a BF16 MAC with FP32 accumulation and 1/"
         f"{record.macs_per_lane} of a decoder lane. Loss: against the model in BF16. Proof: "
-        "netlists equal to their RTL, and that the decoder never hangs; `halfbyte prove --unit` "
+        "the netlists equal their RTL, and the decoder never hangs; `halfbyte prove --unit` "
         "proves the RTL."
     )
     missing = record.not_measured

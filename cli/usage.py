@@ -1,4 +1,4 @@
-"""Command lines that cannot be: one line that says what came, and what was probably meant."""
+"""Explain a wrong command line in one line: what came, and what was probably meant."""
 
 import difflib
 from collections.abc import Callable, Mapping
@@ -8,7 +8,7 @@ from typer.exceptions import TyperException
 
 __all__ = ["usage_line"]
 
-# Names of one thing, in different commands or in other tools.
+# Different names for one thing, in our commands or in other tools.
 _SYNONYMS = (
     ("tech", "techs", "technology", "technologies", "card"),
     ("clock", "clocks", "period", "frequency"),
@@ -22,7 +22,7 @@ _SYNONYMS = (
     ("block", "block-size", "group-size"),
     ("cycles", "vectors", "count"),
 )
-# What is an argument in some commands and an option in others.
+# Options that users may write for an argument, and the argument's names in the commands.
 _ARGUMENTS = {
     "format": ("names", "name", "fmt"),
     "formats": ("names", "name", "fmt"),
@@ -37,7 +37,7 @@ _Commands = Callable[[], Mapping[str, Any]]
 
 
 def usage_line(error: TyperException, commands: _Commands) -> str:
-    """The error in one line, with the remedy; ``commands`` loads all that there are, by name."""
+    """The error in one line, with the remedy; ``commands`` loads all commands, by name."""
     context = getattr(error, "ctx", None)
     option = getattr(error, "option_name", None)
     if context is None:
@@ -49,7 +49,7 @@ def usage_line(error: TyperException, commands: _Commands) -> str:
     )
 
 
-# What pydantic calls an error, and what is wanted then.
+# Pydantic's names of errors, and what is wanted then.
 _WANTED = {
     "int_parsing": "a whole number",
     "int_from_float": "a whole number",
@@ -103,7 +103,7 @@ def _long_options(command: Any) -> list[str]:
 
 
 def _argument(command: Any, name: str) -> str | None:
-    """How the argument is written that stands for an option of this name elsewhere."""
+    """How an argument is written that is an option of this name in other commands."""
     wanted = _ARGUMENTS.get(name, ())
     arguments = [each for each in command.params if each.param_type_name == "argument"]
     if not any(each.name in wanted for each in arguments):
@@ -112,6 +112,6 @@ def _argument(command: Any, name: str) -> str | None:
 
 
 def _written(argument: Any) -> str:
-    """An argument as the usage shows it: ``[FORMAT]...`` where none or several may stand."""
+    """An argument as the usage shows it: ``[FORMAT]...`` if none or several may be given."""
     name = argument.metavar or argument.name.upper()
     return f"{name if argument.required else f'[{name}]'}{'...' if argument.nargs != 1 else ''}"

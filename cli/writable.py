@@ -1,4 +1,4 @@
-"""Where a command will write, tried before it computes anything."""
+"""Check that a command can write its output, before it computes anything."""
 
 import os
 import tempfile
@@ -11,7 +11,7 @@ from halfbyte.base import UserError, build_dir
 
 __all__ = ["check_output", "check_writable"]
 
-# Commands whose --output is a file, with the endings that its name may have; any if none.
+# Commands whose --output is a file, with the suffixes that it may have; empty: any suffix.
 _FILES: Mapping[str, tuple[str, ...]] = {
     "report": (),
     "findings": (),
@@ -21,7 +21,7 @@ _FILES: Mapping[str, tuple[str, ...]] = {
     "assign": (".yaml", ".yml"),
     "distill": (".yaml", ".yml"),
 }
-# For these it is what the input is.
+# The output of these is a file if the input is a file, otherwise a folder.
 _EITHER = ("compress", "decompress")
 # Commands that keep nothing under build/.
 _KEEP_NOTHING = (
@@ -60,7 +60,7 @@ def _check_kind(path: Path, command: str) -> None:
 
 
 def _try(path: Path, remedy: str) -> None:
-    """Make a nameless file where the path, or the first folder above it, is."""
+    """Try to make a nameless file in the first existing folder at or above the path."""
     folder = path.absolute()
     if not folder.is_dir():
         folder = folder.parent

@@ -73,12 +73,18 @@ def fp32_stream(
     P is the exact sum of a block's products, and s the product of both scales.
 
     w_codes, a_codes: (T, lanes) uint8. clear: (T,) bool. w_scales, a_scales: (T,) uint8, codes of
-    ``scale``. last: (T,) bool, true in the last cycle of each block; needed if a block takes
-    several cycles. The unit rounds only in that cycle, and uses its scales. Returns (T,) float32.
-    The result includes only the power of two in ``weight.quantum * activation.quantum``, like the
-    unit. Every NaN is 7FC00000. ``initial`` is the accumulator before the first cycle.
+    ``scale``, or (T, B) if a cycle takes B blocks, whose lanes follow each other. They are added in
+    that order, each with one rounding. last: (T,) bool, true in the last cycle of each block;
+    needed if a block takes several cycles. The unit rounds only in that cycle, and uses its scales.
+    Returns (T,) float32. The result includes only the power of two in
+    ``weight.quantum * activation.quantum``, like the unit. Every NaN is 7FC00000. ``initial`` is
+    the accumulator before the first cycle.
     """
-    sums = dot(w_codes, a_codes, weight, activation)  # (T,)
+    blocks = _blocks_per_cycle(w_scales)
+    sums = dot(_each_block(w_codes, blocks), _each_block(a_codes, blocks), weight, activation)
+    clear = _first_of_each(clear, blocks)  # (T * B,), as are sums
+    if w_scales is not None and a_scales is not None:
+        w_scales, a_scales = w_scales.reshape(-1), a_scales.reshape(-1)
     if last is None:
         last = torch.ones_like(clear)
     else:
@@ -87,7 +93,24 @@ def fp32_stream(
     values = block_values(
         sums, w_scales, a_scales, quantum=weight.quantum * activation.quantum, scale=scale
     )
-    return _by_segments(values, clear, last, initial)
+    return _by_segments(values, clear, last, initial)[blocks - 1 :: blocks]
+
+
+def _blocks_per_cycle(scales: Tensor | None) -> int:
+    """The blocks of a cycle, from the shape of their scales."""
+    return 1 if scales is None or scales.ndim == 1 else scales.shape[1]
+
+
+def _each_block(codes: Tensor, blocks: int) -> Tensor:
+    """(T, lanes) as (T * B, lanes / B)."""
+    return codes.reshape(len(codes) * blocks, codes.shape[1] // blocks)
+
+
+def _first_of_each(clear: Tensor, blocks: int) -> Tensor:
+    """(T,) as (T * B,): true for the first block of a cycle."""
+    spread = clear.new_zeros((len(clear), blocks))
+    spread[:, 0] = clear
+    return spread.reshape(-1)
 
 
 def check_block_bits(
@@ -204,10 +227,14 @@ def exact_stream(
     The operands are those of :func:`fp32_stream`. Units, window and NaN are those of
     :func:`halfbyte.golden.dot_scalar.exact_step`. The accumulator starts at 0.
     """
-    sums = dot(w_codes, a_codes, weight, activation)
-    terms, outside = exact_terms(sums, w_scales, a_scales, scale=scale, window=window)
-    acc = accumulate(terms, clear, acc_width=acc_width)
-    return acc, sums_since(outside.long(), clear) > 0
+    blocks = _blocks_per_cycle(w_scales)
+    sums = dot(_each_block(w_codes, blocks), _each_block(a_codes, blocks), weight, activation)
+    terms, outside = exact_terms(
+        sums, w_scales.reshape(-1), a_scales.reshape(-1), scale=scale, window=window
+    )
+    clear = _first_of_each(clear, blocks)
+    acc = accumulate(terms, clear, acc_width=acc_width)[blocks - 1 :: blocks]
+    return acc, sums_since(outside.long(), clear)[blocks - 1 :: blocks] > 0
 
 
 def exact_terms(

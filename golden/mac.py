@@ -100,7 +100,7 @@ def _check_stream(w_codes: Tensor, a_codes: Tensor, clear: Tensor) -> None:
 
 
 def sums_since(products: Tensor, clear: Tensor, initial: int = 0) -> Tensor:
-    """Running sums that start anew at each clear, modulo 2^64; (T,) int64."""
+    """Running sums, modulo 2^64, that start again at each clear; (T,) int64."""
     if len(products) == 0:
         return products
     # totals[t] is the sum before cycle t without any clear.

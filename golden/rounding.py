@@ -33,8 +33,9 @@ CHUNK = 1 << 17
 class _Cells:
     """Nearest values in units of the quantum, by the leading bits of a float.
 
-    In cell ``c`` the nearest value of a float above ``turn[c]`` is ``values[2 * c + 1]``, and of
-    any other ``values[2 * c]``. turn: (2^(9 + mantissa bits),) float32; values: twice as many.
+    ``turn[c]`` is the last float of cell ``c`` before the nearest value changes. Above it, the
+    nearest value is ``values[2 * c + 1]``, else ``values[2 * c]``. turn: (2^(9 + mantissa bits),)
+    float32; values: twice as many.
     """
 
     shift: int
@@ -57,12 +58,13 @@ class _Cells:
 
 
 def _floats(bits: Tensor, sign: int) -> Tensor:
-    """float32 from int32 bits of the magnitude and a sign; bits beyond infinity give infinity."""
+    """float32 with these bits of the magnitude and a sign; bits beyond infinity give infinity."""
     return bits.clamp(max=FP32_INFINITY_BITS).to(torch.int32).view(torch.float32) * sign
 
 
 def _half_cells(fmt: Format, shift: int, sign: int) -> tuple[Tensor, Tensor, Tensor] | None:
-    """For the cells of one sign: the turn, and the nearest values below and above it in magnitude.
+    """For the cells of one sign: the bits of the last magnitude before the nearest value changes,
+    and the nearest values before and after.
 
     The result is None if the nearest value changes more than once in a cell.
     """
@@ -75,7 +77,7 @@ def _half_cells(fmt: Format, shift: int, sign: int) -> tuple[Tensor, Tensor, Ten
     steps = (rank[near.int()] - rank[far.int()]).abs()
     if int(steps.max()) > 1:
         return None
-    below, above = first.clone(), last.clone()  # bisection finds the last magnitude before the turn
+    below, above = first.clone(), last.clone()  # bisection finds the last magnitude that is near
     for _ in range(shift):
         middle = (below + above + 1) // 2
         is_near = encode(_floats(middle, sign), fmt) == near
@@ -95,8 +97,8 @@ def _cells(fmt: Format) -> _Cells | None:
         if positive and negative:
             turn, near, far = positive
             negative_turn, negative_near, negative_far = negative
-            # A negative float that is above another is nearer to zero. So the turn is the first
-            # magnitude beyond.
+            # Negative floats ascend toward zero: above the turn, the near value comes last. So the
+            # turn is the first magnitude with the far value.
             return _Cells(
                 shift,
                 torch.cat([_floats(turn, 1), _floats(negative_turn + 1, -1)]),

@@ -1,4 +1,4 @@
-"""Shared libraries from the sources in ``cuda/``, compiled once per content."""
+"""Shared libraries from the sources in ``cuda/``, compiled again only if a source changes."""
 
 import ctypes
 from collections.abc import Callable, Mapping
@@ -27,6 +27,7 @@ FUZZ = "dfloat11_fuzz.cpp"
 
 
 def _sources() -> dict[str, str]:
+    """The text of every source but the fuzz driver, by file name."""
     names = sorted([*SOURCES.glob("*.h"), *SOURCES.glob("*.cpp"), *SOURCES.glob("*.cu")])
     return {path.name: path.read_text() for path in names if path.name != FUZZ}
 

@@ -123,7 +123,7 @@ def _neighbours(x: Tensor, steps: int = 2) -> Tensor:
 def near_thresholds(fmt: Format) -> Tensor:
     """Every midpoint of neighbouring values, every value, and the floats around; float32.
 
-    Also zeros of either sign, subnormal, largest and infinite numbers, and random ones.
+    Zeros of either sign, subnormal, largest and infinite numbers, and random ones follow.
     """
     values = sorted(set(fmt.values))
     middles = [(low + high) / 2 for low, high in pairwise(values)]
@@ -138,7 +138,7 @@ def near_thresholds(fmt: Format) -> Tensor:
 def absmax_near_thresholds(fmt: Format, rule: ScaleFormat) -> Tensor:
     """Absolute maxima whose scales are hard to round by ``rule``: ties, range ends, subnormals.
 
-    float32, positive and finite.
+    Returns float32, positive and finite.
     """
     largest = float(fmt.max_value)
     powers = torch.tensor([2.0**exponent for exponent in range(-149, 120)])

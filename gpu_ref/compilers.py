@@ -74,7 +74,7 @@ def _cuda_compiler(path: str) -> Compiler:
 
 
 def cuda_compiler() -> Compiler:
-    """nvcc, as :func:`find_nvcc` finds it; raises ToolError if it is missing or too old."""
+    """The nvcc that :func:`find_nvcc` finds; raises ToolError if it is missing or too old."""
     path = find_nvcc()
     if path is None:
         raise ToolError(

@@ -113,10 +113,10 @@ def fp32_stream(
     """The FP32 accumulator after each cycle; (T,) or (S, T) float32.
 
     The codes and ``clear`` are those of :func:`integer_stream`. w_scales, a_scales (uint8) and last
-    (bool) have the shape of ``clear``. The sum of a block times the significands of its scales must
-    have at most 53 bits.
+    (bool) have the shape of ``clear``. Scales of B blocks a cycle have one more dimension, (T, B)
+    or (S, T, B). The sum of a block times the significands of its scales must have at most 53 bits.
     """
-    lanes = w_codes.shape[-1] if w_codes.ndim else 0
+    lanes = w_codes.shape[-1] // _blocks(clear, w_scales) if w_codes.ndim else 0
     kind = fp32_unit(weight, activation, scale, lanes)
     scales = (w_scales, a_scales) if scale else ()
     (bits,) = struct.unpack("<i", struct.pack("<f", initial))
@@ -186,10 +186,17 @@ def _run(
             streams=acc.numel() // shape[-1],
             cycles=shape[-1],
             lanes=w_codes.shape[-1],
+            blocks=_blocks(clear, w_scales),
         )
         tables = format_table(weight), format_table(activation)
         library_for(device).call("hb_unit_stream", device, *tables, kind, call)
     return acc, is_nan
+
+
+def _blocks(clear: Tensor, scales: Tensor | None) -> int:
+    """The blocks of a cycle, from the shape of their scales; at least 1."""
+    is_several = scales is not None and scales.ndim == clear.ndim + 1
+    return max(1, scales.shape[-1]) if scales is not None and is_several else 1
 
 
 def _check_columns(columns: dict[str, Tensor | None]) -> None:
@@ -208,11 +215,17 @@ def _check_columns(columns: dict[str, Tensor | None]) -> None:
     if (columns["w_scales"] is None) != (columns["a_scales"] is None):
         raise TypeError("A stream wants the codes of both scales, or of neither")
     given = {name: each for name, each in columns.items() if each is not None}
-    cycles = {tuple(given[name].shape) for name in given.keys() - {"w", "a"}}
+    expected = {name: tuple(w.shape[:-1]) for name in given.keys() - {"w", "a"}}
+    blocks = 1 if clear is None else _blocks(clear, columns["w_scales"])
+    for name in ("w_scales", "a_scales"):
+        if name in given and given[name].ndim == w.ndim:
+            expected[name] = (*w.shape[:-1], blocks)
     devices = {each.device for each in given.values()}
     if (
         clear is None
-        or cycles != {tuple(w.shape[:-1])}
+        or any(tuple(given[name].shape) != shape for name, shape in expected.items())
+        or w.shape[-1] % blocks
+        or (blocks > 1 and "last" in given)
         or w.shape != a.shape
         or w.ndim not in (2, 3)
         or len(devices) != 1
@@ -220,5 +233,6 @@ def _check_columns(columns: dict[str, Tensor | None]) -> None:
         shapes = {name: tuple(each.shape) for name, each in given.items()}
         raise ValueError(
             "A stream wants codes (T, lanes) or (S, T, lanes) and other columns without the lanes, "
+            "or scales of several blocks a cycle that divide the lanes and have no ends, "
             f"on one device, not {shapes} on {sorted(map(str, devices))}"
         )

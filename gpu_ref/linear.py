@@ -178,7 +178,7 @@ def convert(
     kernel: str = "auto",
     skip: Callable[[str], bool] | None = None,
 ) -> list[str]:
-    """Replace the linear layers of ``model``, in place, by :class:`Linear`; returns their names.
+    """Replace the linear layers of ``model``, in place, by :class:`Linear`; return their names.
 
     The common rule for models decides which ones (:mod:`halfbyte.golden.layers`). It excludes the
     output head, routers, and layers that share an embedding's table. Layers whose weight another

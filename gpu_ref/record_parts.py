@@ -53,7 +53,7 @@ def _check_units(device: torch.device) -> Results:
 
 
 def _sanitize(device: torch.device) -> Results:
-    """compute-sanitizer's tools on small shapes of every kernel."""
+    """The tools of compute-sanitizer on small shapes of every kernel."""
     path = find_compute_sanitizer() if device.type == "cuda" else None
     if path is None:
         yield {"tool": "compute-sanitizer", "found": None, "why": "there is no GPU, or no tool"}
@@ -69,7 +69,7 @@ def _memory(device: torch.device) -> Results:
 
 
 def _products(device: torch.device) -> Results:
-    """All kernels but the plain one, which takes most of the time and is never chosen."""
+    """All kernels but the plain one, which would take most of the time."""
     fmt = load(_TIMED)
     for block in BLOCKS:
         sizes = Sizes.of(device, block=block)

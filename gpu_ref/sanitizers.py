@@ -1,4 +1,4 @@
-"""The kernels under a sanitizer, in a process of their own."""
+"""Runs the kernels under a sanitizer, in a separate process."""
 
 import os
 import shutil
@@ -31,7 +31,7 @@ def find_compute_sanitizer() -> str | None:
 
 
 def _smoke(what: str, device: str, prefix: list[str], environment: dict[str, str]) -> str:
-    """Run the smoke test under ``prefix``; its output, or ToolError with its last lines."""
+    """Run the smoke test under ``prefix``; return its output, or raise ToolError with its end."""
     command = [*prefix, sys.executable, "-m", "halfbyte.gpu_ref.smoke", device]
     try:
         done = subprocess.run(
@@ -82,7 +82,7 @@ def sanitized() -> dict[str, str]:
 
 
 def run_host_sanitizers() -> str:
-    """Run the host build under the address and undefined-behaviour sanitizers; its output.
+    """Run the host build under the address and undefined-behaviour sanitizers; return its output.
 
     Raises ToolError with the last lines if they found something.
     """

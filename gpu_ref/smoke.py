@@ -23,7 +23,7 @@ SHAPES = [shape for shape in cases.SHAPES if shape.n < 1000]
 
 
 def main(device: str) -> int:
-    """Run the kernels on ``device``; the exit status."""
+    """Run the kernels on ``device``; return the exit status."""
     comparisons = [
         comparison
         for fmt in map(load, FORMATS)

@@ -245,6 +245,7 @@ class UnitStream(ctypes.Structure):
         ("streams", c_int64),
         ("cycles", c_int64),
         ("lanes", c_int64),
+        ("blocks", c_int64),
     )
 
 

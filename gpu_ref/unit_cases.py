@@ -72,6 +72,13 @@ class Cycles:
     last: Tensor
     scales: tuple[Tensor, Tensor]
 
+    def folded(self, blocks: int) -> tuple[Tensor, ...]:
+        """w, a, clear and both scales of a unit that takes so many blocks a cycle."""
+        w, a, *scales = (
+            each.reshape(CYCLES // blocks, -1) for each in (self.w, self.a, *self.scales)
+        )
+        return w, a, self.clear[::blocks], *scales
+
 
 def cycles_of(
     weight: Format, activation: Format, scale: ScaleCode, *, lanes: int, seed: int

@@ -1,4 +1,4 @@
-"""Compares the GPU kernels of dot-product units with the golden model, bit for bit."""
+"""Compares the kernels of dot-product units with the golden model, bit for bit."""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -25,7 +25,7 @@ from halfbyte.gpu_ref.unit_cases import (
 
 __all__ = ["check_units"]
 
-LANES = 5
+LANES, BLOCKS = 5, 3
 # Exact accumulators: (scale, window, width).
 _EXACT = (
     ("e4m3", None, 56),
@@ -146,11 +146,16 @@ def _streams(formats: dict[str, Format]) -> Iterator[_Case]:
             fp32 = {**formats, "scale": scale}
             yield _stream("fp32_stream", (*scaled, cycles.last), fp32, scale.name)
             yield _stream("fp32_stream", scaled, fp32, scale.name)
+            several = cycles.folded(BLOCKS)
+            yield _stream("fp32_stream", several, fp32, f"{scale.name}, {BLOCKS} blocks a cycle")
             yield _stream("fp32_stream", base, {**formats, "initial": -1.5}, "no scales")
             for name, window, width in _EXACT:
                 if name == scale.name:
                     exact = {**fp32, "window": window, "acc_width": width}
                     yield _stream("exact_stream", scaled, exact, f"{name}, {width} bits")
+                    yield _stream(
+                        "exact_stream", several, exact, f"{name}, {BLOCKS} blocks a cycle"
+                    )
     for overflow in Overflow:
         rule = {**formats, "acc_width": 9, "overflow": overflow, "initial": -3}
         yield _stream("integer_stream", base, rule, overflow.value)

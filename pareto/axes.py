@@ -78,7 +78,7 @@ _PLAIN = {axis.name: axis for axis in (MAC_AREA, LANE_AREA, UNIT_AREA)}
 
 
 def default_axis(unit: str) -> str:
-    """The axis of a unit where none is named."""
+    """The axis of a unit if none is named."""
     return AXES[unit][0]
 
 
@@ -175,7 +175,7 @@ def _array_axis(
     note = (
         f"array: synthesized, and buffers for a layer of {layer.inputs} inputs, {layer.outputs} "
         f"outputs and {layer.tokens} tokens in {block}, which uses {used} of the products; SRAM: "
-        f"{sram.um2_per_bit:.4g} µm² a bit ({sram.source})"
+        f"{sram.um2_per_bit:.4g} µm² per bit ({sram.source})"
     )
     return Axis(
         "array_area",
@@ -249,4 +249,4 @@ def _left_out(areas: Records, column: str, costs: Sequence[float | None]) -> str
     missing = [record.format for record, cost in zip(areas, costs, strict=True) if cost is None]
     if len(missing) == len(areas):
         raise UserError(f"There is nothing to draw: {column} is null in every record")
-    return f"{column} is null, and so left out: {', '.join(missing)}" if missing else ""
+    return f"left out, because {column} is null: {', '.join(missing)}" if missing else ""

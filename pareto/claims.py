@@ -32,7 +32,7 @@ Records = Mapping[str, HardwareRecord]
 
 @dataclass(frozen=True)
 class _Quality:
-    """A quality, and the points of the formats that have it."""
+    """A quality of formats, and their points."""
 
     name: str
     points: list[Point]
@@ -105,7 +105,7 @@ def _frontier_claim(areas: Records, axis: _Quality) -> Claim:
     ]
     if missing or added:
         reasons.append(
-            "with the paper's own areas, of the formats that it synthesized, it would be "
+            "with the paper's own areas (of the formats that it synthesized), it would be "
             f"{_with_paper_areas(axis.points)}"
         )
         reasons += [axis.certainty] if axis.certainty else []
@@ -162,7 +162,7 @@ def _difference(areas: Records, name: str, other: str) -> str:
 
 
 def _supernormal_cost(areas: Records, name: str, title: str) -> Claim:
-    """Extra cost over E2M1 of the hardware and of the chip, in the paper's 28 nm and here."""
+    """The extra cost over E2M1, of the hardware and of the chip, in the paper's 28 nm and here."""
     theirs = published()["mac_area_28nm"]
     paper_ratio = theirs[name]["mac"] / theirs["e2m1"]["mac"]
     our_ratio = area_per_mac(areas[name]) / area_per_mac(areas["e2m1"])
@@ -207,7 +207,7 @@ def _causes(areas: Records, name: str) -> list[str]:
 
 
 def _both_parts(record: HardwareRecord, baseline: HardwareRecord) -> dict[str, tuple[float, float]]:
-    """The area of each part that is known of both, per MAC or lane."""
+    """The area of each part that is known in both, per MAC or lane."""
     others = area_parts(baseline)
     return {
         part: (area, other)

@@ -11,7 +11,7 @@ __all__ = ["FIGURES", "Change", "changes"]
 
 FIGURES = ("area_um2", "delay_ps", "energy_fj", "glitch_energy_fj", "bits_per_weight", "loss")
 """The compared figures; less is better for all of them."""
-# How a circuit was found, which does not say what it is.
+# Fields that say how a circuit was found, not what it is.
 _FOUND = ("architecture", "recipe")
 
 
@@ -56,9 +56,9 @@ def changes(before: Iterable[JsonObject], after: Iterable[JsonObject]) -> list[C
     """Every figure that is in one set or in both, in the order of the second set.
 
     Records are matched by what they measure. For circuits this is format, unit, technology, clock
-    and so on; for evaluations it is format, model, text and recipe. Where one set has a circuit in
+    and so on; for evaluations it is format, model, text and recipe. If a set has a circuit in
     several architectures (``synth --every``), architecture and recipe are matched, too. Other
-    records are left out. Raises UserError for a record that cannot be one.
+    records are left out. Raises UserError for a record with wrong fields.
     """
     sets = list(before), list(after)
     repeated = any(len(identities(each, *_FOUND)) > len(identities(each)) for each in sets)

@@ -191,7 +191,7 @@ def draw_gain_by_value(
 
 
 def draw_area_by_value(axes: Axes, group: Sequence[Candidate], named: Mapping[str, str]) -> None:
-    """Draw the MAC area for each supernormal value of one base, coloured by how fine it is."""
+    """Draw the MAC area for each supernormal value of one base, coloured by the quantum."""
     base, variants = _split(group)
     finest = max(each.refinement for each in variants)
     colours = colormaps["viridis"]
@@ -232,7 +232,7 @@ def _split(group: Sequence[Candidate]) -> tuple[Candidate, list[Candidate]]:
 def _mark_named(axes: Axes, variants: Sequence[Candidate], named: Mapping[str, str]) -> None:
     """Draw a line at the value of each shipped format, with the format's title on top.
 
-    Each title stands a line lower than the one before: titles of near values do not overlap.
+    Each title is a line lower than the one before, so that titles of near values do not overlap.
     """
     shipped = [each for each in variants if each.format.name in named]
     for row, each in enumerate(shipped):

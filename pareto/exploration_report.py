@@ -121,7 +121,7 @@ def _caption(findings: Findings, note: str) -> str:
         f"Area: {record.technology}, {record.corner}, both operands in the format, lossless "
         f"for {record.terms} terms, no timing constraint, the smallest architecture with recipe "
         f"{recipes}; {versions}. SQNR: blocks of {findings.block}, scaled to the highest value, "
-        f"beside the best levels there are for {findings.parents[0].title}. Netlists of the named "
+        f"against the best levels for {findings.parents[0].title}. Netlists of the named "
         f"formats are proved, those of the small dots are not.{note}"
     )
 

@@ -118,7 +118,7 @@ def findings(
     def rows(pairs: Iterable[tuple[Case, Case]]) -> tuple[Row, ...]:
         return tuple(compare(model, *pair, lookup) for model in models for pair in pairs)
 
-    points = "percentage points that the second loses more than the first, of the model's figure"
+    points = "by how many percentage points of the model's figure the second format loses more"
     return [
         _weights_are_t(ks_deltas),
         Finding(
@@ -195,7 +195,8 @@ def _paper_blocks() -> str:
         )
     )
     return (
-        f"Phi-2, weight-only, points of accuracy that SR loses more, by block: {figures} (Table 5)"
+        f"Phi-2, weight-only, by how many points of accuracy SR loses more, for each block: "
+        f"{figures} (Table 5)"
     )
 
 

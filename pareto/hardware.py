@@ -1,4 +1,4 @@
-"""What formats are compared in: MACs, dot-product units, or arrays of such units."""
+"""The hardware in which formats are compared: MACs, dot-product units, or arrays of them."""
 
 from collections.abc import Iterable
 
@@ -18,7 +18,7 @@ __all__ = [
 ]
 
 HardwareRecord = SynthesisRecord | DotRecord
-"""A record of synthesis; that of an array is one of a dot-product unit with more fields."""
+"""A synthesis record. An array's is that of a dot-product unit with more fields."""
 
 
 def area_per_mac(record: HardwareRecord) -> float:
@@ -48,7 +48,7 @@ def area_parts(record: HardwareRecord) -> dict[str, float | None]:
 
 
 def scale_of(record: HardwareRecord) -> str | None:
-    """The type of the scales that the hardware takes; None without."""
+    """The type of the scales that the hardware takes; None if it takes none."""
     return record.scale if isinstance(record, DotRecord) else None
 
 
@@ -71,7 +71,7 @@ def unit_title(record: HardwareRecord) -> str:
 
 
 def file_tag(record: HardwareRecord) -> str:
-    """The same for the name of a file: ``dot32_e8m0``; empty for a MAC."""
+    """The hardware in the name of a file: ``dot32_e8m0``; empty for a MAC."""
     if not isinstance(record, DotRecord):
         return ""
     words = [f"dot{record.lanes}"]

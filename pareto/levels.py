@@ -59,7 +59,7 @@ class Level:
 
     @property
     def relative(self) -> dict[str, float]:
-        """The same over that of E2M1. Raises UserError if it is not among the formats."""
+        """Each area over that of E2M1. Raises UserError if E2M1 is not among the formats."""
         areas = self.areas
         if BASELINE not in areas:
             raise UserError(f"Areas are compared with {BASELINE}: add it to the formats")

@@ -21,7 +21,7 @@ TITLE = "BF16 with DFloat11"
 SYMBOLS = 2
 """Weights per cycle of the plotted lanes: with two, each weight takes less area than with one."""
 MACS_PER_WEIGHT = 16
-"""MACs that use each decoded weight, and share the lane's area: 16 activations meet a weight."""
+"""MACs that use each decoded weight: 16 activations are multiplied by a weight."""
 
 
 def lossless_record(

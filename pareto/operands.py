@@ -1,4 +1,4 @@
-"""Collects the operands of a model's MACs, on which energies are measured."""
+"""Collect the operands of a model's MACs, on which energies are measured."""
 
 import torch
 from torch import Tensor

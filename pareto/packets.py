@@ -1,4 +1,4 @@
-"""Collects packets of a model's weights, on which the energies of decoders are measured."""
+"""Collect packets of a model's weights, on which the energies of decoders are measured."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -23,7 +23,7 @@ _ROWS = LANES // LAYERS  # of each matrix
 
 
 def collect_packets(model: str) -> Packets:
-    """64 chunks of 256 weights, in BF16, of four matrices from first to last; one code for all.
+    """64 chunks of 256 weights in BF16, from four matrices, all in one code.
 
     Raises UserError if the model has too few matrices of at least 256 columns and 16 rows.
     """
@@ -77,7 +77,7 @@ def _rows(matrix: Tensor) -> Iterator[Tensor]:
 def _padded(
     packets: Sequence[Sequence[int]], kind: type[np.unsignedinteger]
 ) -> tuple[NDArray[Any], NDArray[np.uint16]]:
-    """Packets as rows of one array, filled up with zeros, and how long each is."""
+    """Packets as rows of one array, padded with zeros, and their lengths."""
     counts = [len(packet) for packet in packets]
     rows = np.zeros((len(packets), max(counts)), kind)
     for row, packet in zip(rows, packets, strict=True):

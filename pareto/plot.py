@@ -1,4 +1,4 @@
-"""Drawing accuracy against cost: a function of points and an ``Axes``."""
+"""Draw accuracy against cost, with the frontier."""
 
 from collections.abc import Mapping, Sequence
 from textwrap import wrap

@@ -1,4 +1,4 @@
-"""Choosing one format: the smallest within a loss, or the most accurate within an area.
+"""Choose one format: the smallest within a loss, or the most accurate within an area.
 
 The bootstrap says how certain the choice is: the share of resamples of the evaluation text in which
 the same format would have been chosen.
@@ -100,7 +100,7 @@ def within_area(
 
 
 def _table(areas: Mapping[str, float], evaluations: Sequence["Evaluation"]) -> _Table:
-    """The table, smaller formats first, of equal areas the more accurate: a tie takes the first."""
+    """The table by ascending area, then ascending loss: of equal choices, the first is taken."""
     joined = [each for each in evaluations if each.format in areas]
     if not joined:
         raise UserError("A recommendation needs formats that have both an area and an accuracy")
@@ -121,7 +121,7 @@ def _table(areas: Mapping[str, float], evaluations: Sequence["Evaluation"]) -> _
 def _span_of(measure: MeasureRecord) -> tuple[float, float]:
     """The interval of a loss; raises UserError with the reason if it is missing."""
     if measure.loss is None or measure.loss_low is None or measure.loss_high is None:
-        raise UserError(f"There is no loss to go by: {measure.note or 'it is not finite'}")
+        raise UserError(f"There is no loss to compare: {measure.note or 'it is not finite'}")
     return measure.loss_low, measure.loss_high
 
 

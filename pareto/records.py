@@ -15,9 +15,9 @@ class LosslessProof(ProofStatus):
     """What was proved of a BF16 MAC and of the decoder that feeds it."""
 
     mac: str
-    """Whether the MAC's netlist does what its RTL does."""
+    """Whether the MAC's netlist equals its RTL."""
     decoder: str
-    """Whether the decoder's netlists do what its RTL does, and it never hangs."""
+    """Whether the decoder's netlists equal its RTL, and whether it never hangs."""
     method: str
     """How it was proved."""
     seconds: float
@@ -37,7 +37,7 @@ class LosslessRecord(UnitRecord):
     decoder_um2: float
     """The share of the decoder in the area, in um^2."""
     macs_per_lane: int
-    """MACs that use each weight that a lane decodes."""
+    """MACs that share a lane of the decoder."""
     lanes: int
     """Lanes of the decoder."""
     codes: str
@@ -47,7 +47,7 @@ class LosslessRecord(UnitRecord):
     bits_per_weight: float | None
     """Bits per weight with the codec; null if a model was not measured."""
     loss: float = 0.0
-    """Loss against the model in BF16; it is 0, since every weight is the same."""
+    """Loss against the model in BF16: 0, because all weights are the same."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Claim(Record):
     paper: str
     """The paper's answer."""
     ours: str
-    """The answer of this project's figures."""
+    """The answer from this project's figures."""
     verdict: str
     """``holds``, ``differs``, or ``new`` if the paper does not answer it."""
     why: str = ""

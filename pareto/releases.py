@@ -1,4 +1,4 @@
-"""Areas and speeds of the releases of halfbyte: one record each, and how they move."""
+"""Areas and speeds of the releases of halfbyte: a record for each, and plots."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ class ReleaseRecord(Record):
     gemm_ratios: Mapping[str, float]
     """Time of the golden model's block-scaled product over that of torch.matmul, by format."""
     codec_gb_per_second: Mapping[str, float]
-    """BF16 weights through the DFloat11 codec by direction and layout, in 10^9 bytes a second."""
+    """BF16 weights through the DFloat11 codec by direction and layout, in 10^9 bytes per second."""
     not_measured: str | None
     """Why there are no speeds; null if there are."""
     versions: Mapping[str, str | None]
@@ -59,7 +59,7 @@ def read_releases(paths: Sequence[Path]) -> list[ReleaseRecord]:
         try:
             records.append(ReleaseRecord.from_json(parse_json(read_start(path, _MAX_BYTES))))
         except (OSError, ValueError, UserError) as error:
-            raise UserError(f"{path} is no record of a release: {error}") from None
+            raise UserError(f"{path} is not a record of a release: {error}") from None
     if not records:
         raise UserError(
             "There is no record of a release: make one with `halfbyte releases --record`"

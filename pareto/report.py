@@ -240,7 +240,7 @@ def _caption(
         axis.note,
         plot.note,
         lossless_note(lossless) if lossless else "",
-        f"only in the tables, for they have more than {MAX_PLOTTED_BITS} bits: {left_out}"
+        f"only in the tables, because they have more than {MAX_PLOTTED_BITS} bits: {left_out}"
         if left_out
         else "",
     ]

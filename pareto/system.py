@@ -36,8 +36,8 @@ class ChipModel:
     """A chip by its area shares: the estimate of Dotzel et al. (2024), Table 10.
 
     On a baseline chip, MACs take the share ``mac_share`` of the area and memory takes
-    ``memory_share``. The part of the MACs scales with the area of one MAC, and the memory with the
-    bits of a value. The rest stays the same.
+    ``memory_share``. The area of the MACs scales with that of one MAC, and the memory with the bits
+    of a value. The rest stays the same.
 
     Raises UserError unless both shares are from 0 to 1 and their sum is at most 1.
     """
@@ -150,8 +150,8 @@ class ArrayModel:
     - Buffers are SRAM at ``sram_um2_per_bit``, by default that of a public macro of the technology
       (:data:`SRAM`).
 
-    Left out: what scales the sums of units without scales, control, wires, the clock tree, and what
-    placement leaves empty.
+    Left out are control, wires, the clock tree, the area that placement leaves empty, and for units
+    without scales the hardware that scales their sums.
 
     Parameters
     ----------
@@ -244,7 +244,7 @@ class ArrayModel:
     def area_of_bf16(
         self, mac_um2: float, *, weight_bits: float, technology: Technology
     ) -> ArrayArea:
-        """The parts per MAC for BF16 MACs, of which no array was synthesized.
+        """The parts per MAC for BF16 MACs: their array is estimated, because none was synthesized.
 
         The registers are those that an element of an array has: both operands, and the FP32 result
         on its way out with three control bits, or the weight that stays with one. Weights are

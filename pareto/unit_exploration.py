@@ -1,4 +1,4 @@
-"""What an exploration of dot-product units says: the best lanes and blocks of each format."""
+"""The findings of an exploration of dot-product units: the best lanes and blocks by format."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ DB_PER_BIT = 6.02
 # Areas per lane that differ by at most this part count as equal.
 TOLERANCE = 0.02
 
-# Signal to noise of results for a format, a block size and a rule for scales, in dB.
+# The signal-to-noise ratio of results for a format, a block size and a rule for scales, in dB.
 Accuracy = Callable[[Format, int, ScaleFormat], float]
 
 
@@ -42,7 +42,7 @@ class UnitCandidate:
     block : int
         Products that share a scale.
     sqnr_db : float
-        Signal to noise of results.
+        Signal-to-noise ratio of results.
     areas : mapping of int to float
         Area per lane in um^2 by the number of lanes.
     """
@@ -60,7 +60,7 @@ class UnitCandidate:
 
     @property
     def net_db(self) -> float:
-        """Signal to noise, less what the same bits would gain in codes instead of scales."""
+        """Signal-to-noise ratio, minus what the bits of the scales would gain in codes instead."""
         return self.sqnr_db - DB_PER_BIT * self.scale_bits
 
     @property
@@ -118,7 +118,7 @@ def find_units(
 
 
 def best_blocks(candidates: Sequence[UnitCandidate]) -> list[UnitCandidate]:
-    """For each format and scale type, the block size with the greatest net signal to noise."""
+    """For each format and scale type, the block size with the greatest net ratio."""
     best: dict[tuple[str, str | None], UnitCandidate] = {}
     for each in candidates:
         place = (each.format.name, each.scale)
@@ -128,7 +128,7 @@ def best_blocks(candidates: Sequence[UnitCandidate]) -> list[UnitCandidate]:
 
 
 def on_frontier(candidates: Sequence[UnitCandidate]) -> list[UnitCandidate]:
-    """The candidates that none beats in both area per lane and net signal to noise, by area."""
+    """The candidates on the frontier of area per lane and net ratio, by ascending area."""
     points = {
         str(place): Point(str(place), each.um2_per_lane, each.net_db)
         for place, each in enumerate(candidates)

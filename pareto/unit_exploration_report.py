@@ -34,7 +34,7 @@ def write_units(
 ) -> list[Path]:
     """Write ``units``: a plot, CSV, JSON and a Markdown table of the best; returns the files.
 
-    ``source`` says what the signal to noise was measured on.
+    ``source`` says on what the signal-to-noise ratio was measured.
     """
     drawn = [each for each in candidates if each.format.bits <= _MOST_BITS] or list(candidates)
     path = folder / "units"
@@ -96,7 +96,7 @@ def _caption(records: Sequence[DotRecord], source: str) -> str:
     return (
         f"Area: {first.technology}, {first.corner}, both operands in the format, no timing "
         f"constraint, without wires, recipe {recipes}, netlists {proved}; {versions}. SQNR: "
-        f"results of layers, both operands quantized, mean over the layers of {source}; net: less "
+        f"results of layers, both operands quantized, mean over the layers of {source}; net: minus "
         "6.02 dB for each bit of scales that is stored with a value. Scales outside: an integer "
         "accumulator, and FP32 scales of blocks of 128 that the unit does not apply. Labels: the "
         "frontier, and the point of the greatest net SQNR of each other format, with the block"
@@ -125,7 +125,7 @@ def _draw_lanes(axes: Axes, best: Sequence[UnitCandidate]) -> None:
 
 
 def _draw_blocks(axes: Axes, candidates: Sequence[UnitCandidate]) -> None:
-    """Net signal to noise against the least area per lane; lines join a format's block sizes."""
+    """Net SQNR against the least area per lane; lines join the block sizes of a format."""
     groups: dict[tuple[str, str | None], list[UnitCandidate]] = {}
     for each in candidates:
         groups.setdefault((each.format.name, each.scale), []).append(each)

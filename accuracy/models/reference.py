@@ -200,7 +200,7 @@ def find_model(
 
 
 def check_source(reference: str) -> None:
-    """Raise UserError if there is no such model, nor ``.safetensors`` file.
+    """Raise UserError if there is no model or ``.safetensors`` file of this name.
 
     This takes little time, unlike the import of PyTorch that opening a model needs.
     """

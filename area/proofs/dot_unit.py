@@ -2,7 +2,6 @@
 
 import tempfile
 import time
-from collections.abc import Mapping
 from pathlib import Path
 
 from halfbyte.area.cells.technology import Technology
@@ -11,20 +10,18 @@ from halfbyte.area.netlists.lowering import lower
 from halfbyte.area.proofs.dot import (
     prove_accumulator,
     read_rtl,
-    read_tree,
+    read_trees,
     wrong_product,
     wrong_sum,
 )
 from halfbyte.area.proofs.dot_faults import fault_verdicts
-from halfbyte.area.proofs.mac import ProofError
 from halfbyte.area.proofs.registers import prove_circuits, read_mapped_unit
-from halfbyte.area.proofs.results import PROVED, REFUTED, UNDECIDED, DotProof
+from halfbyte.area.proofs.results import PROVED, STATUS, UNDECIDED, DotProof, ProofError
 from halfbyte.rtl.dot import Accumulator, DotSpec
 
-__all__ = ["prove_dot"]
+__all__ = ["blocks_of_a_cycle", "prove_dot"]
 
 _TOP = "dot"
-_STATUS = {True: PROVED, False: REFUTED, None: UNDECIDED}
 
 
 def _lanes(spec: DotSpec, lane: str, technology: Technology) -> dict[str, Circuit]:
@@ -38,7 +35,8 @@ def _lanes(spec: DotSpec, lane: str, technology: Technology) -> dict[str, Circui
 def prove_dot(spec: DotSpec, lane: str, folder: Path, technology: Technology) -> DotProof:
     """Prove the unit that :func:`synthesis.dot.synthesize_dot` wrote to ``folder``.
 
-    Raises ProofError if any part of the unit is refuted.
+    ``lane`` is the netlist of a lane, as Verilog. Raises ProofError if any part of the unit is
+    refuted.
     """
     start = time.monotonic()
     parts: dict[str, str] = {}
@@ -47,15 +45,17 @@ def prove_dot(spec: DotSpec, lane: str, folder: Path, technology: Technology) ->
         wrong = wrong_product(circuit, spec)
         _refuse(spec, name, wrong)
         parts[name] = PROVED
-    tree = read_tree(spec)
-    wrong, steps = wrong_sum(tree, spec)
-    _refuse(spec, "tree", wrong)
+    trees, steps = read_trees(spec), 0
+    for tree in trees:
+        wrong, taken = wrong_sum(tree, spec)
+        _refuse(spec, "tree", wrong)
+        steps += taken
     parts["tree"] = PROVED
     if spec.accumulator is Accumulator.INTEGER:
-        verdict = prove_accumulator(tree, spec)
+        verdict = prove_accumulator(trees[0], spec)
         if verdict.equal is False:
             _refuse(spec, "accumulator", "it does not keep the tree's sum")
-        parts["accumulator"] = _STATUS[verdict.equal]
+        parts["accumulator"] = STATUS[verdict.equal]
     rtl = read_rtl(spec, lane, technology)
     mapped = read_mapped_unit(folder, _TOP, technology.cells)
     netlist = prove_circuits(rtl, mapped)
@@ -73,20 +73,25 @@ def prove_dot(spec: DotSpec, lane: str, folder: Path, technology: Technology) ->
             f"lane: all {2**spec.code_bits} pairs of codes; tree: substitution in {steps} steps; "
             f"netlist: {netlist.method}"
         ),
-        simulated=_SIMULATED[spec.accumulator],
-        faults=fault_verdicts(spec, tree, lanes["lane_rtl"], rtl, mapped),
+        simulated=_simulated(spec),
+        faults=fault_verdicts(spec, trees[0], lanes["lane_rtl"], rtl, mapped),
         seconds=round(time.monotonic() - start, 3),
     )
 
 
-# The parts of the RTL without a proof; only the netlist is proved equal to it.
-_SIMULATED: Mapping[Accumulator, str | None] = {
-    Accumulator.INTEGER: None,
-    Accumulator.FP32: "scales, gathering of a block, FP32 addition",
-    Accumulator.EXACT: "scales, shift, addition",
-}
+def _simulated(spec: DotSpec) -> str | None:
+    """The parts of the RTL without a proof; only the netlist is proved equal to it."""
+    if spec.is_fp32:
+        return f"scales, {blocks_of_a_cycle(spec)}, FP32 addition"
+    return "scales, shift, addition" if spec.is_exact else None
+
+
+def blocks_of_a_cycle(spec: DotSpec) -> str:
+    """What takes part of a block or several blocks in a cycle, in words."""
+    return "order of blocks" if spec.blocks_per_cycle > 1 else "gathering of a block"
 
 
 def _refuse(spec: DotSpec, part: str, counterexample: str | None) -> None:
+    """Raise ProofError if there is a counterexample."""
     if counterexample is not None:
         raise ProofError(f"{spec.title}: {part.replace('_', ' ')} is refuted: {counterexample}")

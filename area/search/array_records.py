@@ -42,6 +42,8 @@ class ArrayRecord(DotRecord):
     """Columns of units: outputs computed at a time."""
     depth: int | None
     """Tokens whose sums a column holds; null in an output-stationary array."""
+    weight_cycles: int | None
+    """Cycles that weights stay while energies are measured; null in an output-stationary array."""
     um2_per_mac: float
     """Area divided by the products per cycle, in um^2."""
     unit_um2: float

@@ -16,6 +16,7 @@ from halfbyte.area.search.dot_records import DotRecord
 from halfbyte.area.search.dot_units import synthesize_dots
 from halfbyte.area.search.jobs import JobRunner
 from halfbyte.area.timing.operands import Operands, load_operands, shipped_operands
+from halfbyte.area.timing.weight_streams import measured_cycles
 from halfbyte.base import Progress
 from halfbyte.rtl.array import SystolicSpec
 from halfbyte.rtl.array.names import COLUMN_DELAY, REGISTERS, ROW_DELAY, SUM_RETURN, TAKE_DELAY
@@ -62,6 +63,7 @@ def synthesize_arrays(
             technology,
             clock_ps=clock_ps,
             operands=operands,
+            held=[_measured_cycles(spec) for spec in group],
             every=every,
             effort=effort,
             prove=prove,
@@ -94,6 +96,11 @@ def synthesize_arrays(
         for each, of_one in zip(parts, units, strict=True)
         for unit in of_one
     ]
+
+
+def _measured_cycles(spec: SystolicSpec) -> int | None:
+    """The cycles that weights stay while energies are measured; None if they do not stay."""
+    return None if spec.weight_cycles is None else measured_cycles(spec.weight_cycles)
 
 
 @dataclass(frozen=True)
@@ -140,6 +147,7 @@ def _record(parts: _Parts, unit: DotRecord, technology: Technology, seconds: flo
             **unit.as_json(),
             **spec.fields,
             "architecture": unit.architecture,
+            "weight_cycles": _measured_cycles(spec),
             "area_um2": round(area, 4),
             "area_ge": round(area / technology.nand2_area, 2),
             "um2_per_lane": per_mac,

@@ -8,8 +8,7 @@ from pathlib import Path
 from halfbyte.area.cells.technology import Technology
 from halfbyte.area.proofs.dot_unit import prove_dot
 from halfbyte.area.proofs.fp32_stage import prove_fp32_stage
-from halfbyte.area.proofs.mac import ProofError
-from halfbyte.area.proofs.results import StageProof
+from halfbyte.area.proofs.results import ProofError, StageProof
 from halfbyte.area.search.dot_records import DotRecord, MappedDot
 from halfbyte.area.search.lanes import FoundLane
 from halfbyte.area.search.run_folder import run_folder
@@ -35,7 +34,8 @@ _CODE = ("halfbyte.area.synthesis.dot", "halfbyte.area.timing.dot_streams")
 class DotJob:
     """Synthesizes a unit around a lane by a recipe, measures it, and proves it if asked to.
 
-    Energies are measured on ``operands``, or not at all.
+    Energies are measured on ``operands``, or not at all; for a chained unit while weights stay for
+    ``held`` cycles.
     """
 
     spec: DotSpec
@@ -45,6 +45,7 @@ class DotJob:
     operands: Operands | None = None
     proves: bool = False
     clock_ps: float | None = None
+    held: int | None = None
     result_type = MappedDot
 
     @cached_property
@@ -58,7 +59,7 @@ class DotJob:
                 "recipe": list(astuple(self.recipe)),
                 "clock_ps": self.clock_ps if self.recipe.clocked else None,
                 "technology": self.technology.content_hash,
-                "operands": self.operands and self.operands.content_hash,
+                "operands": self.operands and [self.operands.content_hash, self.held],
                 "code": code_fingerprint(*_CODE),
                 "versions": versions_of(*_VERSIONED),
                 "proof": [prover, versions_of(*_PROVERS)] if self.proves else None,
@@ -98,7 +99,7 @@ class DotJob:
             proof = prove_dot(self.spec, lane, folder, self.technology)
         return MappedDot(
             **asdict(result),
-            measured=measure_dot(netlist, self.technology, self.spec, self.operands),
+            measured=measure_dot(netlist, self.technology, self.spec, self.operands, self.held),
             proof=proof,
         )
 

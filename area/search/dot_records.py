@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from halfbyte.area.proofs.results import DotProof
-from halfbyte.area.search.records import pair_name
+from halfbyte.area.search.records import CellFigures, pair_name
 from halfbyte.area.timing.dot_streams import DotMeasured
 from halfbyte.base import Record
 from halfbyte.rtl.dot.record import DotFields
@@ -23,19 +23,9 @@ class LaneResult(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MappedDot(Record):
+class MappedDot(CellFigures):
     """A netlist that one recipe gave, and what was measured on it."""
 
-    area_um2: float
-    """Area of all cells, in um^2."""
-    register_um2: float
-    """Area of the flip-flops, in um^2."""
-    cells: int
-    """Cells of the netlist."""
-    flip_flops: int
-    """Flip-flops of the netlist."""
-    seconds: float
-    """Time that synthesis took, in s."""
     measured: DotMeasured
     """Delay, energies and leakage."""
     proof: DotProof | None

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from halfbyte.area.cells.technology import Technology
+from halfbyte.area.proofs.dot_unit import blocks_of_a_cycle
 from halfbyte.area.proofs.results import PROVED, StageProof
 from halfbyte.area.search.dot_jobs import DotJob, StageJob
 from halfbyte.area.search.dot_records import DotRecord, MappedDot
@@ -32,19 +33,19 @@ def _with_stages(
     small = [spec for spec in specs if spec.is_fp32 and has_small_stage(spec)]
     stages = dict(zip(small, runner.run([StageJob(spec) for spec in small]), strict=True))
     return [
-        _with_stage(record, stages[spec]) if spec in stages else record
+        _with_stage(record, spec, stages[spec]) if spec in stages else record
         for record, spec in zip(records, specs, strict=True)
     ]
 
 
-def _with_stage(record: DotRecord, stage: StageProof) -> DotRecord:
+def _with_stage(record: DotRecord, spec: DotSpec, stage: StageProof) -> DotRecord:
     assert record.proof is not None  # noqa: S101
     proof = replace(
         record.proof,
         status=record.proof.status if stage.status == PROVED else stage.status,
         fp32_stage=stage.status,
         method=f"{record.proof.method}; FP32 stage: {stage.method}",
-        simulated="scales, gathering of a block",
+        simulated=f"scales, {blocks_of_a_cycle(spec)}",
     )
     return replace(record, proof=proof)
 
@@ -126,6 +127,7 @@ def synthesize_dots(
     *,
     clock_ps: float | None = None,
     operands: Operands | None = None,
+    held: Sequence[int | None] | None = None,
     every: bool = False,
     effort: float = 1.0,
     prove: bool = True,
@@ -151,6 +153,9 @@ def synthesize_dots(
         negative).
     operands : Operands, optional
         What the energies are measured on; the shipped set of the default model if not given.
+    held : sequence of int or None, optional
+        For each unit, if it is chained: the cycles that its weights stay while energies are
+        measured.
     every : bool
         Return the records of all recipes, the best first, not only the best.
     effort : float
@@ -199,8 +204,12 @@ def synthesize_dots(
                 ]
             )
         ranked = _ranked(groups, units, clock_ps)
-        best = [each for group in ranked for each in (group if every else group[:1])]
-        finals = [replace(job, operands=operands, proves=prove) for job, _ in best]
+        best = [
+            (replace(job, operands=operands, proves=prove, held=stays), result)
+            for group, stays in zip(ranked, held or [None] * len(specs), strict=True)
+            for job, result in (group if every else group[:1])
+        ]
+        finals = [job for job, _ in best]
         best = list(zip(finals, units.run(finals), strict=True))
         records = [job.record(result) for job, result in best]
         if prove and stages:

@@ -1,7 +1,8 @@
 """The data in the parts of a weight-stationary array, cycle by cycle.
 
-Two tiles of weights follow each other. In the cycles of each, the activations of four tokens take
-turns, and the weights of all rows of the next tile pass. The sums are those that reach the element.
+Two tiles of weights follow each other. In the cycles of a tile, the activations of four tokens take
+turns, and the weights of all rows of the next tile pass through the element. The sums are those
+that reach the element.
 """
 
 from typing import Any
@@ -13,12 +14,20 @@ from halfbyte.area.timing.dot_streams import code_words, held_streams
 from halfbyte.area.timing.operands import Operands
 from halfbyte.rtl.array import WeightArraySpec
 
-__all__ = ["weight_streams"]
+__all__ = ["measured_cycles", "weight_streams"]
+
+# Weights that stay longer take hardly any energy to change.
+_MOST_CYCLES = 256
+
+
+def measured_cycles(held: int) -> int:
+    """The cycles that weights stay while energies are measured, if they stay ``held`` cycles."""
+    return min(held, _MOST_CYCLES)
 
 
 def weight_streams(spec: WeightArraySpec, operands: Operands) -> dict[str, NDArray[Any]]:
     """Words by port of all parts of a weight-stationary array, (cycles, 64) each."""
-    unit, steps = spec.element_unit, spec.steps
+    unit, steps = spec.element_unit, measured_cycles(spec.weight_cycles)
     streams = held_streams(unit, operands, steps)
     cycles = np.arange(2 * steps)
     codes = operands.codes(unit.weight, unit.activation)

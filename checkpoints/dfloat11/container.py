@@ -229,11 +229,32 @@ def compress_file(
     """Write the compressed form of ``source`` to ``target``, which appears when it is complete.
 
     Tensors of BF16, FP16, FP32, FP8 and 8-bit integers are coded if that makes them smaller. Small
-    tensors are coded together, and equal ones only once. ``secded`` adds check bytes, which correct
-    one wrong bit in each 64. ``verify`` reads the new file and compares it with the source.
+    tensors are coded together, and equal ones only once.
 
-    Raises UserError if the source is compressed already, or changes meanwhile, or if ``target``
-    exists.
+    Parameters
+    ----------
+    source : TensorFile
+        The original.
+    target : Path
+        The file to write.
+    coding : Coding, optional
+        Layout and codes; the joint layout if not given.
+    secded : bool
+        Whether check bytes are added, which correct one wrong bit in each 64.
+    verify : bool
+        Whether the new file is read and compared with the source.
+    on_bytes : callable
+        Called with how many more bytes of the original are done, and the present tensor's name.
+
+    Returns
+    -------
+    list of TensorRecord
+        One for each part.
+
+    Raises
+    ------
+    UserError
+        The source is compressed already or changes meanwhile, or ``target`` exists.
     """
     if is_compressed(source):
         raise UserError(f"{source.path} is compressed already")

@@ -178,9 +178,26 @@ def code_entropies(
 ) -> list[CodeEntropy]:
     """A record for each layer's weight and each format: bits of the codes, and bits with scales.
 
-    The weights are those that ``halfbyte quantize`` quantizes, in blocks along the inputs.
-    ``effective_bits`` counts codes and scales. The codes are compressed or, if that is smaller,
-    packed. Raises UserError if there are no such weights.
+    The weights are those that ``halfbyte quantize`` quantizes. ``effective_bits`` counts codes and
+    scales. The codes are compressed or, if that is smaller, packed.
+
+    Parameters
+    ----------
+    path : Path
+        A folder in Hugging Face layout, or a safetensors file.
+    formats : sequence of Format
+        The formats.
+    block : int
+        Elements along the inputs that share a scale.
+    scale_format : ScaleFormat
+        Type of the scales.
+    on_progress : callable, optional
+        Called with ``(done, total, label)``.
+
+    Raises
+    ------
+    UserError
+        There are no such weights, or one cannot be quantized.
     """
     checkpoint = Checkpoint(path)
     if not checkpoint.weights:

@@ -183,9 +183,30 @@ def compress_path(
 ) -> CompressionRecord:
     """Compress a safetensors file to a file, or a model's folder to a folder.
 
-    ``layout`` and ``codes`` are those of :class:`.container.Coding`. ``target`` appears only when
-    everything is done. Returns a record with sizes, counts, seconds, and the result for each part.
-    Raises UserError for bad input, or if ``target`` exists.
+    ``target`` appears only when everything is done.
+
+    Parameters
+    ----------
+    source, target : Path
+        What is read, and where to write.
+    layout, codes : str
+        See :class:`.container.Coding`.
+    secded : bool
+        Whether check bytes are added, which correct one wrong bit in each 64.
+    verify : bool
+        Whether every new file is read again and compared with its source.
+    on_progress : callable, optional
+        Called with the bytes done, all bytes, and the name of the present tensor.
+
+    Returns
+    -------
+    CompressionRecord
+        Sizes, counts, seconds, and the result for each part.
+
+    Raises
+    ------
+    UserError
+        The input is missing, damaged or compressed already, or ``target`` exists.
     """
     begin = time.perf_counter()
     coding = Coding(layout, codes)
@@ -250,10 +271,28 @@ def decompress_path(
 ) -> DecompressionRecord:
     """Undo :func:`compress_path`, to the last byte, and verify everything.
 
-    ``target`` appears only if everything is correct. With ``salvage`` and a damaged index, the
-    tensors that can still be decoded are written. Returns a record. Raises
-    :class:`~halfbyte.golden.dfloat11.CorruptError` for damaged data, and UserError if there is
-    nothing to restore or if ``target`` exists.
+    ``target`` appears only if everything is correct.
+
+    Parameters
+    ----------
+    source, target : Path
+        What is read, and where to write.
+    salvage : bool
+        Whether a file with a damaged index gives the tensors that can still be decoded.
+    on_progress : callable, optional
+        Called with the bytes done, all bytes, and the name of the present tensor.
+
+    Returns
+    -------
+    DecompressionRecord
+        Sizes, seconds, corrected words, and lost parts.
+
+    Raises
+    ------
+    halfbyte.golden.dfloat11.CorruptError
+        The data is damaged.
+    UserError
+        There is nothing to restore, or ``target`` exists.
     """
     begin = time.perf_counter()
     _check_target(source, target)

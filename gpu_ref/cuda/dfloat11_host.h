@@ -1,4 +1,4 @@
-// The loops of the host build over chunks and blocks of DFloat11.
+// The host build's loops over chunks and blocks of DFloat11 data.
 #pragma once
 
 #include <memory>

@@ -14,7 +14,7 @@ namespace dfloat11 {
 
 constexpr uint32_t LEAST_STATE = 1u << 16;
 
-// A compressed tensor, its parts in the memory of the device.
+// A compressed tensor whose parts are in the memory of the device.
 struct DecodeJoint {
   const uint32_t *crcs;
   const uint32_t *sizes;    // (chunks, 3); only the last column is read
@@ -23,7 +23,7 @@ struct DecodeJoint {
   const uint32_t *raw;
   const uint32_t *slots;    // see JointContainer
   void *out;                // (elements); null for a product
-  int64_t *failure;         // the first chunk that is damaged, see PLACE; INT64_MAX before
+  int64_t *failure;         // the least failure, see PLACE; INT64_MAX if there is none
   int64_t elements, chunks;
   int64_t raw_words;        // of 32 bits, with the padding
   int32_t bytes, width, shift, escape, rows, base;

@@ -18,18 +18,20 @@ constexpr int STATE_WORDS = 2 * LANES;  // 16-bit words of the states with which
 
 // The content of a checked header. Places of parts are offsets in bytes.
 struct JointContainer {
-  int64_t elements, chunks, words, escapes, raw_bytes;  // 16-bit words of the stream
+  int64_t elements, chunks, words, escapes, raw_bytes;  // words of 16 bits in the stream
   int64_t crcs, sizes, stream, escaped, raw, size;
-  int32_t type, bytes;  // as the layout numbers it; of an element
+  int32_t type, bytes;  // number of the type in the layout; bytes of an element
   int32_t width, shift, escape, rows, base;
   int32_t dimensions;
   // By the low bits of a state: place in the row, from bit 12 on frequency - 1, from 24 on the row.
   uint32_t slots[SLOTS];
 };
 
+// Bytes of an element, by the number of its type.
 inline int joint_bytes(int type) { return type == 7 ? 4 : type <= 2 ? 2 : 1; }
 
-// Frequencies, one or two bytes each, to slots. Where they end, or null if they are invalid.
+// Turns frequencies, one or two bytes each, into slots. Returns where they end, or null if they are
+// invalid.
 inline const uint8_t *fill_slots(JointContainer &c, const uint8_t *at, const uint8_t *end) {
   uint32_t slot = 0;
   for (int row = 0; row < c.rows; ++row) {
@@ -46,6 +48,7 @@ inline const uint8_t *fill_slots(JointContainer &c, const uint8_t *at, const uin
   return slot == SLOTS ? at : nullptr;
 }
 
+// Whether the symbol fits the element, and the raw bits fit the decoders' words of 64 bits.
 inline bool fields_fit(const JointContainer &c) {
   const int bits = 8 * c.bytes, raw = bits - c.width;
   return c.width >= 1 && c.width <= JOINT_WIDTH && c.shift + c.width <= bits &&
@@ -113,8 +116,8 @@ HB_HD int left_out(uint32_t word, int64_t block) {
   return word >> (16 + block) & 1 ? 0 : static_cast<int>(word & 0xFF);
 }
 
-// Where the parts of each chunk begin: `starts` has three rows of chunks + 1, of words of the
-// stream, of escapes and of raw bytes. `sizes`: the part of this name.
+// Writes where the parts of each chunk begin. `starts` has three rows of chunks + 1 numbers: words
+// of the stream, escapes, and raw bytes. `sizes` is the part of that name.
 inline Damage index_joint(const JointContainer &c, const uint8_t *sizes, int64_t *starts) {
   int64_t *words = starts, *escapes = words + c.chunks + 1, *raw = escapes + c.chunks + 1;
   words[0] = escapes[0] = raw[0] = 0;

@@ -16,7 +16,7 @@ constexpr int PIECE = 8;                     // elements that are joined at once
 constexpr int ROW = ROUND / 4 + 1;           // words of a lane's symbols: odd, so that banks differ
 constexpr int STAGED = LANES * ROW;          // words of a warp's symbols
 
-// A compressed tensor, its parts in the memory of the device.
+// A compressed tensor whose parts are in the memory of the device.
 struct Decode {
   const uint32_t *crcs, *starts;
   const uint16_t *lengths;  // (chunks, SEGMENTS), bits
@@ -24,7 +24,7 @@ struct Decode {
   const uint8_t *raw;       // null if elements have 8 bits
   const uint16_t *lookup;   // (2^max_length): see Container
   void *out;                // (elements) of 16 or 8 bits, aligned to 16 bytes
-  int64_t *failure;         // the first chunk that is damaged, see PLACE; INT64_MAX before
+  int64_t *failure;         // the least failure, see PLACE; INT64_MAX if there is none
   int64_t elements, chunks, stream_words;
   int32_t max_length;
   int32_t wide;
@@ -40,10 +40,12 @@ struct Reader {
   int32_t damage;
 };
 
+// A word of the stream; zero from `end` on.
 HB_HD uint32_t word_at(const Decode &d, int64_t word, int64_t end) {
   return word < end ? d.stream[word] : 0;
 }
 
+// A reader of the bits from `bit` up to `end_bit`; `end` is the end of the chunk's words.
 HB_HD Reader open_reader(const Decode &d, int64_t bit, int64_t end_bit, int64_t end) {
   const int skip = static_cast<int>(bit % WORD);
   const uint64_t first = word_at(d, bit / WORD, end);
@@ -100,6 +102,7 @@ HB_HD void join_piece(const uint8_t *raw, uint16_t *out, int64_t first, int coun
   }
 }
 
+// The same for elements of 16 or of 8 bits.
 HB_HD void store_piece(const Decode &d, int64_t first, int count, uint32_t low, uint32_t high) {
   if (d.wide) {
     join_piece(d.raw, static_cast<uint16_t *>(d.out), first, count, low, high);
@@ -114,10 +117,12 @@ HB_HD void store_piece(const Decode &d, int64_t first, int count, uint32_t low, 
     out[i] = static_cast<uint8_t>((i < 4 ? low : high) >> 8 * (i % 4));
 }
 
+// The nearest number to `value` from 0 to `limit`.
 HB_HD int clamp(int64_t value, int64_t limit) {
   return static_cast<int>(value < 0 ? 0 : value < limit ? value : limit);
 }
 
+// Notes a damage of chunk or block `index`, unless one before it has a damage.
 template <class M>
 HB_BODY void report(M &machine, int64_t *failure, int64_t index, int32_t damage) {
   machine.least(failure, index * PLACE + damage);

@@ -21,13 +21,13 @@ constexpr int GAP_BITS = 5;
 constexpr int THREAD_ROW = PIECE_BITS / 4 + 1;  // words of a thread's symbols; odd
 constexpr int64_t BLOCK_BYTES = THREADS * PIECE_BITS / 8;
 
-// A compressed module, its parts in the memory of the device.
+// A compressed module whose parts are in the memory of the device.
 struct DecodePublished {
-  const uint8_t *luts;          // (rows, 256): tables, and lengths as the last row
+  const uint8_t *luts;          // (rows, 256): tables; the last row has the lengths
   const uint8_t *stream, *other, *gaps;
   const uint32_t *positions;
   uint16_t *out;                // (elements), aligned to 16 bytes
-  int64_t *failure;             // the first block that is damaged, see PLACE
+  int64_t *failure;             // the least failure, see PLACE; INT64_MAX if there is none
   int64_t rows, bytes, elements, gap_bytes, position_count;
 
   HB_HD int64_t blocks() const { return (bytes + BLOCK_BYTES - 1) / BLOCK_BYTES; }
@@ -49,6 +49,7 @@ inline Damage check_sizes(const DecodePublished &d) {
   return tables && counts && index && gaps ? GOOD : PUBLISHED_PARTS;
 }
 
+// What a block of threads shares.
 struct PublishedShared {
   uint8_t luts[(MAX_TABLES + 1) * SIDE];
   uint32_t staged[THREADS * THREAD_ROW];                       // by thread

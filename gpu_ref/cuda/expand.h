@@ -21,14 +21,14 @@ HB_HD int64_t round_up(int64_t value, int64_t multiple) {
 // Where the elements of a (rows, length) operand lie after expansion; padding is zero.
 struct Layout {
   int64_t rows, length, block;
-  // Derived numbers, see complete(). They are computed once, since 64-bit division is slow on a
-  // GPU.
+  // complete() derives these. They are computed once, since 64-bit division is slow on a GPU.
   int64_t blocks;       // of a row
   int64_t padded_rows;
   int64_t block_bytes;  // of an expanded block
   int64_t row_length;   // bytes of an expanded row
 };
 
+// Fills in the derived numbers.
 inline void complete(Layout &l) {
   l.blocks = (l.length + l.block - 1) / l.block;
   l.padded_rows = round_up(l.rows, TILE);
@@ -36,11 +36,12 @@ inline void complete(Layout &l) {
   l.row_length = round_up(l.blocks * l.block_bytes, CHUNK);
 }
 
+// The packed operand, and where its integers and steps are written.
 struct Expand {
   Operand from;
   Layout layout;
   int8_t *integers;  // (padded_rows, row_length)
-  float *steps;      // (blocks, padded_rows): value of one unit, by block
+  float *steps;      // (blocks, padded_rows): the value of one unit of a block's integers
 };
 
 // Number of threads for expand_piece().

@@ -70,7 +70,7 @@ HB_HD int32_t round_to_fp32(bool negative, uint64_t magnitude, int place) {
   return pack_fp32(negative, static_cast<int32_t>(kept), last);
 }
 
-// x / 2^count with the last bit set if a lost bit was.
+// x / 2^count; the last bit is also set if any lost bit was set.
 HB_HD uint64_t shift_right_sticky(uint64_t x, int count) {
   if (count == 0) return x;
   if (count >= 64) return x != 0;

@@ -22,7 +22,7 @@ struct Dp4a {
   };
 };
 
-// The products of one step of a chunk, onto one thread's sums.
+// Adds the products of 32 bytes, part `step` of a chunk, to one thread's sums.
 template <class M>
 HB_BODY void sum_step(M &machine, Dp4a::State &state, int thread, int step,
                       const Dp4a::Shared &shared) {
@@ -59,7 +59,8 @@ HB_BODY void finish_block(Dp4a::State &state, const Product &p, int64_t row0, in
   }
 }
 
-// Every partial sum of a block must fit an int32.
+// Computes the tile of the result at (row0, column0). Every partial sum of a block must fit an
+// int32.
 template <class M>
 HB_BODY void gemm_dp4a(M &machine, const Product &p, int64_t row0, int64_t column0,
                        Dp4a::Shared &shared) {

@@ -4,7 +4,8 @@
 // room for two blocks on a multiprocessor: while one scales, the other can multiply. Wide tiles
 // read less.
 //
-// Each thread keeps 64 sums, 64 results, 24 words of fragments and 16 steps in registers.
+// Each thread keeps 64 sums, 64 results, 24 words of fragments and 16 values of a_steps and w_steps
+// in registers.
 #pragma once
 
 #include "gemm_ring.h"
@@ -12,9 +13,11 @@
 namespace halfbyte {
 
 struct Mma {
-  static constexpr int WARP_ROWS = 64, WARP_COLUMNS = 32;
+  static constexpr int WARP_ROWS = 64, WARP_COLUMNS = 32;  // of a warp's results
+  // Matrix instructions down and across, of 16 x 8 results each.
   static constexpr int ROW_TILES = WARP_ROWS / 16, COLUMN_TILES = WARP_COLUMNS / 8;
 
+  // What a thread holds: sums of the current block, results, steps of the block, fragments.
   struct State {
     int32_t exact[ROW_TILES][COLUMN_TILES][4];
     float y[ROW_TILES][COLUMN_TILES][4];
@@ -30,21 +33,22 @@ struct MmaTile {
   static constexpr int ROWS = TILE, COLUMNS = COLUMNS_, STAGES = STAGES_;
   static constexpr int WARPS_ACROSS = COLUMNS / Mma::WARP_COLUMNS;
   static constexpr int THREADS = TILE / Mma::WARP_ROWS * WARPS_ACROSS * LANES;
-  static constexpr bool BY_GROUPS = false;
+  static constexpr bool BY_GROUPS = false;                  // warps multiply, not warpgroups
   static constexpr int RESIDENT = COLUMNS == TILE ? 1 : 2;  // blocks on a multiprocessor
   static constexpr int A_BYTES = TILE * CHUNK;              // one operand's share of a buffer
   static constexpr int STAGE_BYTES = A_BYTES + COLUMNS * CHUNK;
   static constexpr int SHARED_BYTES = STAGES * STAGE_BYTES;
 };
 
-// Read the operands of one warp in step `step` of a chunk.
+// Read the fragments of one warp for matrix instruction `step` along a chunk.
 template <class Tile, class M, class State>
 HB_BODY void load_fragments(M &machine, State state, const int8_t *a, const int8_t *w, int warp,
                             int step) {
   typename M::template PerLane<const void *> from;
   HB_UNROLL
   for (int i = 0; i < Mma::ROW_TILES; ++i) {
-    machine.lanes([&](int lane) {  // matrices: rows 0-7 and 8-15, then the same 16 bytes on
+    // The four matrices are rows 0-7 and 8-15 of the first 16 bytes, then of the next 16.
+    machine.lanes([&](int lane) {
       const int matrix = lane / 8;
       const int row =
           warp / Tile::WARPS_ACROSS * Mma::WARP_ROWS + i * 16 + matrix % 2 * 8 + lane % 8;
@@ -54,7 +58,8 @@ HB_BODY void load_fragments(M &machine, State state, const int8_t *a, const int8
   }
   HB_UNROLL
   for (int j = 0; j < Mma::COLUMN_TILES / 2; ++j) {
-    machine.lanes([&](int lane) {  // matrices: 16 and 16 bytes of rows 0-7, then of rows 8-15
+    // The four matrices are the first and the next 16 bytes of rows 0-7, then of rows 8-15.
+    machine.lanes([&](int lane) {
       const int matrix = lane / 8;
       const int row =
           warp % Tile::WARPS_ACROSS * Mma::WARP_COLUMNS + j * 16 + matrix / 2 * 8 + lane % 8;
@@ -64,7 +69,7 @@ HB_BODY void load_fragments(M &machine, State state, const int8_t *a, const int8
   }
 }
 
-// Read the steps of a block for the rows and columns of one thread's results.
+// Read a_steps and w_steps of block b for the rows and columns of one thread's results.
 template <class Tile, class M, class State>
 HB_BODY void load_steps(M &machine, State state, const Product &p, int64_t row0, int64_t column0,
                         int warp, int64_t b) {
@@ -103,7 +108,7 @@ HB_BODY void finish_block(M &machine, State state) {
   });
 }
 
-// BLOCK_STEPS and SMALL as in gemm_ring.h.
+// Computes the tile of the result at (row0, column0). gemm_ring.h explains BLOCK_STEPS and SMALL.
 template <class Tile, int BLOCK_STEPS, bool SMALL, class M>
 HB_BODY void gemm_mma(M &machine, const Product &p, int64_t row0, int64_t column0,
                       int8_t *shared) {

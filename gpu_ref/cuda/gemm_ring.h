@@ -78,10 +78,11 @@ HB_BODY void fetch(M &machine, const Product &p, int64_t row0, int64_t column0, 
   machine.commit();
 }
 
-// Takes all steps of a product in order. `take(a, w, step, first, last, b)` multiplies step `step`
-// of the chunk in the buffers `a` and `w`. The step is the first or last of block b.
+// Takes the matrix instructions of a tile in order along K, which are called steps here.
+// `take(a, w, step, first, last, b)` takes step number `step` of the chunk in the buffers `a` and
+// `w`. `first` and `last` say whether it begins or ends block b.
 //
-// BLOCK_STEPS: matrix instructions along a block, or 0 for any number.
+// BLOCK_STEPS: steps of a block, or 0 for any number.
 template <class Tile, int BLOCK_STEPS, class M, class Take>
 HB_BODY void over_steps(M &machine, const Product &p, int64_t row0, int64_t column0,
                         int8_t *shared, Take take) {

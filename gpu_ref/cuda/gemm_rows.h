@@ -64,7 +64,7 @@ struct FewRows {
   };
 };
 
-// One lane's products in the piece of 16 codes at `at`, onto its sums.
+// Adds one lane's products in the piece of 16 codes at `at` to its sums.
 template <int ROWS, class M>
 HB_BODY void sum_piece(M &machine, typename FewRows<ROWS>::State &state, const RowsProduct &p,
                        const CodeBytes &table, int64_t first, int64_t at) {
@@ -94,8 +94,8 @@ HB_BODY void sum_piece(M &machine, typename FewRows<ROWS>::State &state, const R
   }
 }
 
-// `first`: the warp's first row of weights. Every partial sum of a block must fit an int32; blocks
-// are a power of two of pieces, or of whole spans.
+// Computes the results of one warp; `first` is its first row of weights. Every partial sum of a
+// block must fit an int32. A block is a power of two of pieces, or whole spans.
 template <int ROWS, class M>
 HB_BODY void gemm_rows(M &machine, const RowsProduct &p, const CodeBytes &table,
                        float quantum, int64_t first, RowsShared &shared) {

@@ -15,13 +15,14 @@ template <int GROUPS, int STAGES_>
 struct GroupTile {
   static constexpr int ROWS = GROUPS * GROUP_ROWS, COLUMNS = GROUP_COLUMNS, STAGES = STAGES_;
   static constexpr int THREADS = GROUPS * GROUP_THREADS;
-  static constexpr bool BY_GROUPS = true;
+  static constexpr bool BY_GROUPS = true;               // warpgroups multiply
   static constexpr int RESIDENT = GROUPS == 1 ? 2 : 1;  // blocks on a multiprocessor
   static constexpr int A_BYTES = ROWS * CHUNK;          // one operand's share of a buffer
   static constexpr int STAGE_BYTES = A_BYTES + COLUMNS * CHUNK;
   static constexpr int SHARED_BYTES = STAGES * STAGE_BYTES;
 };
 
+// What a thread holds: sums of the current block, and results.
 struct GroupState {
   int32_t exact[GROUP_SUMS];
   float y[GROUP_SUMS];
@@ -56,6 +57,7 @@ HB_BODY void finish_sums(GroupState &s, const Product &p, int64_t row0, int64_t 
   }
 }
 
+// Writes one thread's results.
 template <class M>
 HB_BODY void store_results(M &machine, const GroupState &s, const Product &p, int64_t row0,
                            int64_t column0, int thread) {
@@ -69,7 +71,8 @@ HB_BODY void store_results(M &machine, const GroupState &s, const Product &p, in
   if (overflows) machine.count(p.overflows, overflows);
 }
 
-// BLOCK_STEPS and SMALL as in gemm_ring.h. `shared` is aligned to SWIZZLE_BYTES.
+// Computes the tile of the result at (row0, column0). gemm_ring.h explains BLOCK_STEPS and SMALL.
+// `shared` is aligned to SWIZZLE_BYTES.
 template <class Tile, int BLOCK_STEPS, bool SMALL, class M>
 HB_BODY void gemm_wgmma(M &machine, const Product &p, int64_t row0, int64_t column0,
                         int8_t *shared) {

@@ -41,6 +41,7 @@ int launched(const Context *context, Launch launch) {
   });
 }
 
+// The number of tiles, as the size of a grid.
 inline unsigned tiles(const Tiling &tiling) {
   const int64_t count = tiling.count();
   if (count > INT_MAX) throw std::runtime_error("the result has too many tiles");

@@ -12,7 +12,7 @@ struct MacStream {
   const uint8_t *clear;          // 0 or 1
   const uint8_t *enable;         // 0 or 1, or null: always enabled
   const int64_t *initial;        // (streams): register values before the first cycle
-  int64_t *acc;                  // register values after each cycle, laid out as the columns
+  int64_t *acc;                  // register values after each cycle, laid out like the columns
   int64_t streams, cycles;
   int64_t stream_stride, cycle_stride;
   int32_t acc_width;

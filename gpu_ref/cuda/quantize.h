@@ -63,12 +63,14 @@ HB_HD void count_refusals(float x, int64_t &nans, int64_t &infinities) {
   infinities += magnitude == INFINITY_BITS;
 }
 
+// The scale of a block with this absolute maximum, given as bits.
 HB_HD float scale_of(const Quantize &q, const Largest &largest, int32_t magnitude, int64_t index) {
   if (magnitude >= INFINITY_BITS) return 1;  // refused; the result is not used
   const float clip = q.clips ? q.clips[index] : q.clip;
   return block_scale(float_of(magnitude), clip, q.whole, largest, q.rule);
 }
 
+// Whether absmax over the format's largest value is infinite in FP32.
 HB_HD bool scale_exceeds_fp32(const Largest &largest, int32_t magnitude) {
   return largest.value < 1 && magnitude < INFINITY_BITS &&
          bits_of(divide(float_of(magnitude), largest.value)) >= INFINITY_BITS;

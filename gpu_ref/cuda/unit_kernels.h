@@ -9,12 +9,13 @@ namespace halfbyte {
 struct UnitStream {
   const uint8_t *w, *a;              // (streams, cycles, lanes) codes, one byte each
   const uint8_t *clear;              // 0 or 1
-  const uint8_t *last;               // 0 or 1, or null if every cycle is a block
-  const uint8_t *w_scales, *a_scales;  // codes; null without scales
+  const uint8_t *last;               // 0 or 1, or null if every cycle is a block, or several
+  const uint8_t *w_scales, *a_scales;  // (streams, cycles, blocks) codes; null without scales
   int64_t initial;                   // the accumulator before the first cycle
   int64_t *acc;                      // after each cycle
   uint8_t *is_nan;                   // after each cycle, of exact accumulators
   int64_t streams, cycles, lanes;
+  int64_t blocks;  // of a cycle, added one after the other; each has lanes / blocks lanes
 };
 
 // One thread steps one unit.
@@ -23,13 +24,17 @@ HB_HD void run_unit(const UnitStream &u, const Unit &unit, const Decoder &w, con
   UnitState state = {u.initial, 0, false};
   for (int64_t cycle = 0; cycle < u.cycles; ++cycle) {
     const int64_t at = stream * u.cycles + cycle;
-    int64_t sum = 0;
-    for (int64_t lane = at * u.lanes; lane < (at + 1) * u.lanes; ++lane)
-      sum += int64_t{decode(w, u.w[lane])} * decode(a, u.a[lane]);
-    const uint8_t w_scale = u.w_scales ? u.w_scales[at] : 0;
-    const uint8_t a_scale = u.a_scales ? u.a_scales[at] : 0;
-    unit_step(unit, state,
-              {sum, w_scale, a_scale, u.clear[at] != 0, u.last == nullptr || u.last[at] != 0});
+    for (int64_t block = at * u.blocks; block < (at + 1) * u.blocks; ++block) {
+      const int64_t lanes = u.lanes / u.blocks;
+      int64_t sum = 0;
+      for (int64_t lane = block * lanes; lane < (block + 1) * lanes; ++lane)
+        sum += int64_t{decode(w, u.w[lane])} * decode(a, u.a[lane]);
+      const uint8_t w_scale = u.w_scales ? u.w_scales[block] : 0;
+      const uint8_t a_scale = u.a_scales ? u.a_scales[block] : 0;
+      const bool clear = block == at * u.blocks && u.clear[at] != 0;
+      unit_step(unit, state,
+                {sum, w_scale, a_scale, clear, u.last == nullptr || u.last[at] != 0});
+    }
     u.acc[at] = state.acc;
     u.is_nan[at] = state.is_nan;
   }
@@ -67,6 +72,7 @@ HB_HD uint8_t scale_code(const CodedOperand &operand, int64_t row, int64_t block
   return operand.scales ? operand.scales[row * blocks + block] : 0;
 }
 
+// The accumulator of the unit that computes result (m, n), after all blocks.
 HB_HD UnitState unit_cell(const UnitProduct &p, const Unit &unit, const Decoder &w,
                           const Decoder &a, int64_t m, int64_t n) {
   UnitState state = {0, 0, false};

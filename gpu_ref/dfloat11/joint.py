@@ -48,8 +48,10 @@ class JointTensor:
 
     @classmethod
     def open(cls, data: Tensor) -> "JointTensor":
-        """Read and check header and index. Raises TypeError if the data is not bytes, CorruptError
-        if it is not a tensor in the joint layout.
+        """Read and check header and index.
+
+        data: (bytes,) uint8. Raises TypeError if it is not bytes, CorruptError if it is not a
+        tensor in the joint layout.
         """
         if data.dtype != torch.uint8 or data.ndim != 1:
             raise TypeError(f"Compressed data must be bytes in one dimension, not {data.dtype}")

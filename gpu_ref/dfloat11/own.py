@@ -39,8 +39,10 @@ class CompressedTensor:
 
     @classmethod
     def open(cls, data: Tensor) -> "CompressedTensor":
-        """Read and check the header. Raises TypeError if the data is not bytes, CorruptError if it
-        is not a compressed tensor.
+        """Read and check the header.
+
+        data: (bytes,) uint8. Raises TypeError if it is not bytes, CorruptError if it is not a
+        tensor in the prefix layout.
         """
         if data.dtype != torch.uint8 or data.ndim != 1:
             raise TypeError(f"Compressed data must be bytes in one dimension, not {data.dtype}")

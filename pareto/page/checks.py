@@ -1,4 +1,4 @@
-"""Records from files that people may have edited: what cannot be a record is refused."""
+"""Refuse records with wrong fields: people may have edited the files that they come from."""
 
 import difflib
 from functools import cache

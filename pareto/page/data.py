@@ -92,8 +92,8 @@ _ACCURACY_KEYS = ("format", "model", "text", "context", "recipe")
 def identities(records: Iterable[JsonObject], *more_keys: str) -> dict[str, JsonObject]:
     """The newest record of each circuit and evaluation, by a key of what it measures.
 
-    ``more_keys`` are further fields that tell circuits apart. Raises UserError for a record that
-    cannot be one.
+    ``more_keys`` are further fields that distinguish circuits. Raises UserError for a record with
+    wrong fields.
     """
     found: dict[str, JsonObject] = {}
     for record in records:
@@ -234,7 +234,7 @@ def _accuracy(record: JsonObject) -> AccuracyEntry:
 
 
 def _measured(measure: JsonObject) -> tuple[str, str] | None:
-    """Title and value of a measure; None where value or interval are not known."""
+    """Title and value of a measure; None if its value or its interval is not known."""
     value, low, high = (number(measure, key) for key in ("value", "low", "high"))
     if value is None or low is None or high is None:
         return None

@@ -1,4 +1,4 @@
-"""Reads fields of records from files of any release and any kind of result."""
+"""Read fields of records, which may come from any release and any kind of result."""
 
 from collections.abc import Mapping
 

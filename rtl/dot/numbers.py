@@ -17,6 +17,7 @@ from halfbyte.formats import (
     product_extremes,
     signed_width,
 )
+from halfbyte.rtl.architecture import check_formats
 from halfbyte.rtl.dot.adders import PLAIN, AdderStyle, FinalAdder
 from halfbyte.rtl.dot.lane import LaneBits, lane_bits
 from halfbyte.rtl.spec import AUTO
@@ -24,6 +25,8 @@ from halfbyte.rtl.spec import AUTO
 __all__ = ["MAX_LANES", "Accumulator", "DotNumbers"]
 
 MAX_LANES = 1024
+# Blocks that a unit may add in a cycle, one after the other.
+MAX_BLOCKS = 16
 # Bits of the significand of FP64, in which the golden model adds blocks.
 MAX_BLOCK_BITS = 53
 FP32_BITS = 32
@@ -62,8 +65,8 @@ class DotNumbers:
     scale : ScaleCode, optional
         Type of the blocks' scales; for FP32 and exact accumulators.
     block : int, optional
-        Products that share a scale, a multiple of the number of lanes. Default: the number of
-        lanes.
+        Products that share a scale: a multiple of the number of lanes, or a divisor of it. With a
+        divisor a unit takes several blocks a cycle. Default: the number of lanes.
     terms : int
         Products that an integer or exact accumulator holds without loss.
     acc_width : int, optional
@@ -83,8 +86,11 @@ class DotNumbers:
 
     Raises
     ------
-    ArchitectureError, TypeError, ValueError
-        On construction.
+    TypeError
+        A parameter has the wrong type.
+    UserError
+        A value is out of range, the architecture does not fit (ArchitectureError), or parameters
+        do not go together.
     """
 
     weight: Format
@@ -103,9 +109,7 @@ class DotNumbers:
     chained: bool = False
 
     def __post_init__(self) -> None:
-        for side, fmt in (("Weight", self.weight), ("Activation", self.activation)):
-            if not isinstance(fmt, Format):
-                raise TypeError(f"{side} must be a Format, not {fmt!r}")
+        check_formats(self.weight, self.activation)
         if isinstance(self.lanes, bool) or not isinstance(self.lanes, int):
             raise TypeError(f"Lanes must be an int, not {self.lanes!r}")
         if not 1 <= self.lanes <= MAX_LANES:
@@ -123,14 +127,15 @@ class DotNumbers:
             return
         if isinstance(self.block, bool) or not isinstance(self.block, int) or self.block < 1:
             raise UserError(f"Block must be a number of products, not {self.block!r}")
-        if self.block < self.lanes:
+        if self.block % self.lanes and self.lanes % self.block:
             raise UserError(
-                f"{self.lanes} lanes take more than a block of {self.block} in a cycle, and a unit "
-                f"rounds once a cycle, after one block: take units of at most {self.block} lanes"
+                f"Lanes must be whole blocks or divide one, not {self.lanes} for blocks of "
+                f"{self.block}"
             )
-        if self.block % self.lanes:
+        if self.blocks_per_cycle > MAX_BLOCKS:
             raise UserError(
-                f"Lanes must divide the block, and {self.lanes} do not divide {self.block}"
+                f"A unit adds at most {MAX_BLOCKS} blocks a cycle, not {self.blocks_per_cycle}: "
+                "take fewer lanes or larger blocks"
             )
         if self.scale is None and self.block != self.lanes:
             raise UserError("A block is what shares a scale: give a scale format, or no block")
@@ -213,13 +218,23 @@ class DotNumbers:
 
     @property
     def cycles_per_block(self) -> int:
-        """Cycles that a block takes."""
-        return self.block_size // self.lanes
+        """Cycles that a block takes; 1 if a cycle takes several blocks."""
+        return max(1, self.block_size // self.lanes)
+
+    @property
+    def blocks_per_cycle(self) -> int:
+        """Blocks that a cycle takes; 1 if a block takes several cycles."""
+        return max(1, self.lanes // self.block_size)
+
+    @property
+    def block_lanes(self) -> int:
+        """Lanes whose products share scales in a cycle."""
+        return self.lanes // self.blocks_per_cycle
 
     @property
     def sum_width(self) -> int:
-        """Bits of the exact sum of all lanes."""
-        return self._sum_of(self.lanes)
+        """Bits of the exact sum of the lanes that share scales in a cycle."""
+        return self._sum_of(self.block_lanes)
 
     @property
     def block_width(self) -> int:
@@ -250,8 +265,8 @@ class DotNumbers:
     def is_limited(self) -> bool:
         """Whether no sum of an FP32 accumulator can overflow or be subnormal.
 
-        Sums are multiples of the least block. They stop growing once a block is less than half a
-        unit in the last place. This is so at 2^25 times the largest block.
+        Sums are multiples of the smallest nonzero block. They stop growing once a block is less
+        than half a unit in the last place. This is so at 2^25 times the largest block.
         """
         lowest, highest = self.exponent_of_quantum, self.block_width - 1 + self.exponent_of_quantum
         if self.scale:

@@ -1,4 +1,4 @@
-"""The products of all lanes as signed bits in one tree."""
+"""Add the products of all lanes to one tree, as signed bits."""
 
 from typing import TYPE_CHECKING
 
@@ -33,15 +33,17 @@ def signed_digits(weight: int) -> list[tuple[int, bool]]:
     return digits
 
 
-def add_products(m: Module, columns: SignedColumns, spec: "DotSpec", w: Value, a: Value) -> None:
-    """Add the products of all lanes to ``columns``.
+def add_products(
+    m: Module, columns: SignedColumns, spec: "DotSpec", lanes: range, w: Value, a: Value
+) -> None:
+    """Add the products of some lanes to ``columns``.
 
     ``w`` and ``a`` hold the codes of all lanes; those of lane 0 are in the lowest bits.
     """
     meaning = spec.lane_bits
     ready = _LANE_DELAY if meaning.counted else _GATE_DELAY
     outputs = []
-    for number in range(spec.lanes):
+    for number in lanes:
         bits = Signal(len(meaning.weights), name=f"lane{number}_bits")
         m.submodules[f"lane{number}"] = Instance(
             LANE,
@@ -53,7 +55,7 @@ def add_products(m: Module, columns: SignedColumns, spec: "DotSpec", w: Value, a
         for place in meaning.single:
             weight = meaning.weights[place]
             columns.add(abs(weight).bit_length() - 1, Bit(bits[place], weight < 0, ready))
-    columns.add_integer(spec.lanes * meaning.constant)
+    columns.add_integer(len(lanes) * meaning.constant)
     for place in meaning.counted:
         _add_counted(m, columns, [bits[place] for bits in outputs], meaning.weights[place], ready)
 

@@ -22,11 +22,11 @@ from halfbyte.rtl.exported import Exported
 if TYPE_CHECKING:
     from halfbyte.rtl.dot.spec import DotSpec
 
-__all__ = ["DotUnit", "fp32_stage", "has_small_stage", "small_stage"]
+__all__ = ["DotUnit", "fp32_stage", "has_small_stage", "small_stage", "total_name"]
 
 
 class DotUnit(Exported):
-    """Dot-product unit: adds the products of all lanes every cycle. Latency 1 cycle.
+    """Dot-product unit: adds the products of all lanes in every cycle. Latency 1 cycle.
 
     Let P be the exact sum over the lanes of ``w * a`` and s the product of both scales.
 
@@ -39,6 +39,9 @@ class DotUnit(Exported):
     An FP32 unit may have blocks with more products than lanes. It then adds the sums of a block in
     integers. Only the cycle in which ``last`` is high rounds, with that cycle's scales. ``clear``
     drops all earlier sums, also those of the current block.
+
+    With more lanes than a block has products, a cycle takes several blocks. Each has scales of its
+    own, and they are added one after the other: an FP32 unit rounds after each of them.
 
     There is no reset: ``clear`` starts a new sum. The operands are not registered.
 
@@ -59,11 +62,12 @@ class DotUnit(Exported):
     addend, addend_nan : ``In(width)``, ``In(1)``
         Only of a chained unit, instead of ``clear``: the sum that P is added to, as ``acc`` and
         ``nan`` of another unit give it.
-    w_scale, a_scale : ``In(scale.bits)``
-        Codes of the block's scales, if it has scales.
+    w_scale, a_scale : ``In(blocks_per_cycle * scale.bits)``
+        Codes of the blocks' scales, if they have scales; those of the first block in the lowest
+        bits.
     last : ``In(1)``
         High in the last cycle of a block, if a block takes more than one.
-    acc : ``Out(signed(width))``, of FP32 ``Out(32)``
+    acc : ``Out(signed(width))``, or ``Out(32)`` if the accumulator is FP32
         The sum, in units of ``spec.unit``, valid after the clock edge.
     nan : ``Out(1)``
         Only with an exact accumulator: high if the sum is NaN.
@@ -105,6 +109,11 @@ class DotUnit(Exported):
             lines.append(
                 f"w_scale, a_scale: {spec.scale.title}; {spec.block_size} products a block"
             )
+        if spec.blocks_per_cycle > 1:
+            lines.append(
+                f"a cycle adds {spec.blocks_per_cycle} blocks, each with its own scales, block 0 "
+                "(lowest) first; P and scales are those of a block"
+            )
         if spec.gathers:
             lines.append(
                 f"last: high in the last of a block's {spec.cycles_per_block} cycles; only then, "
@@ -131,16 +140,17 @@ class DotUnit(Exported):
         return m
 
     def _so_far(self, accumulator: Signal, keep: Value) -> Value:
-        """What the products of this cycle are added to."""
+        """The value to which the products of this cycle are added."""
         if self.spec.chained:
             return cast("Value", self.addend)
         return accumulator & keep.replicate(len(accumulator))
 
-    def _sum(self, m: Module, columns: SignedColumns) -> Value:
-        """The sum of the bits in ``columns`` and the products, with all its bits."""
+    def _sum(self, m: Module, columns: SignedColumns, block: int = 0) -> Value:
+        """The sum of the bits in ``columns`` and the products of a block, with all its bits."""
         spec = self.spec
-        add_products(m, columns, spec, self.w, self.a)
-        total = Signal(columns.width, name="tree_total")  # a name that proofs know, like "base"
+        first = block * spec.block_lanes
+        add_products(m, columns, spec, range(first, first + spec.block_lanes), self.w, self.a)
+        total = Signal(columns.width, name=total_name(block))
         if spec.ripples:
             m.d.comb += total.eq(columns.total(m))
         else:
@@ -175,11 +185,11 @@ class DotUnit(Exported):
         m.d.comb += total.eq(self._added(m, base, width))
         m.d.sync += accumulator.eq(Mux(total > high, high, Mux(total < ~high, ~high, total)))
 
-    def _block_sum(self, m: Module, keep: Value) -> Value:
+    def _block_sum(self, m: Module, keep: Value, number: int) -> Value:
         """The exact sum of a block, of which this cycle may be the last part."""
         spec = self.spec
         if not spec.gathers:
-            return self._sum(m, SignedColumns(spec.tree_width, style=spec.style))
+            return self._sum(m, SignedColumns(spec.tree_width, style=spec.style), number)
         gathered = Signal(signed(spec.block_width), reset_less=True)
         part = Signal(spec.block_width, name="base")
         m.d.comb += part.eq(gathered & keep.replicate(spec.block_width))
@@ -190,40 +200,68 @@ class DotUnit(Exported):
     def _fp32(self, m: Module, keep: Value) -> None:
         spec = self.spec
         accumulator = Signal(spec.width, reset_less=True)
+        total = self._so_far(accumulator, keep)
+        for number in range(spec.blocks_per_cycle):
+            augend, total = self._plus_block(m, total, keep, number)
+        m.d.comb += self.acc.eq(accumulator)
+        m.d.sync += accumulator.eq(Mux(self.last, total, augend) if spec.gathers else total)
+
+    def _plus_block(
+        self, m: Module, before: Value, keep: Value, number: int
+    ) -> tuple[Value, Value]:
+        """``before``, FP32, as a signal, and its sum with a block and its scales, rounded once."""
+        spec = self.spec
         augend = Signal(spec.width)
-        m.submodules.block = block = ScaledBlock(spec)
-        m.submodules.accumulate = accumulate = fp32_stage(spec)
+        block, accumulate = ScaledBlock(spec), fp32_stage(spec)
+        m.submodules[f"block{number or ''}"] = block
+        m.submodules[f"accumulate{number or ''}"] = accumulate
         if spec.scale:
-            m.d.comb += [block.w_scale.eq(self.w_scale), block.a_scale.eq(self.a_scale)]
+            self._take_scales(m, block, number)
         m.d.comb += [
-            augend.eq(self._so_far(accumulator, keep)),
-            block.total.eq(self._block_sum(m, keep)),
+            augend.eq(before),
+            block.total.eq(self._block_sum(m, keep, number)),
             accumulate.negative.eq(block.negative),
             accumulate.exponent.eq(block.exponent),
             accumulate.significand.eq(block.significand),
             accumulate.is_nan.eq(block.is_nan),
             accumulate.augend.eq(augend),
-            self.acc.eq(accumulator),
         ]
-        ended = Mux(self.last, accumulate.total, augend) if spec.gathers else accumulate.total
-        m.d.sync += accumulator.eq(ended)
+        return augend, cast("Value", accumulate.total)
+
+    def _take_scales(self, m: Module, block: ScaledBlock | ScaledTerm, number: int) -> None:
+        """Give a block its scales."""
+        bits = len(block.w_scale)
+        m.d.comb += [
+            block.w_scale.eq(self.w_scale.word_select(number, bits)),
+            block.a_scale.eq(self.a_scale.word_select(number, bits)),
+        ]
 
     def _exact(self, m: Module, keep: Value) -> None:
         spec = self.spec
         accumulator = Signal(signed(spec.width), reset_less=True)
         is_nan = Signal(reset_less=True)
-        m.submodules.term = term = ScaledTerm(spec)
-        m.d.comb += [
-            term.total.eq(self._sum(m, SignedColumns(spec.tree_width, style=spec.style))),
-            term.w_scale.eq(self.w_scale),
-            term.a_scale.eq(self.a_scale),
-            self.acc.eq(accumulator),
-            self.nan.eq(is_nan),
-        ]
+        terms = [self._term(m, number) for number in range(spec.blocks_per_cycle)]
+        m.d.comb += [self.acc.eq(accumulator), self.nan.eq(is_nan)]
         augend = Signal(signed(spec.width))
         m.d.comb += augend.eq(self._so_far(accumulator, keep))
-        was_nan = self.addend_nan if spec.chained else is_nan & keep
-        m.d.sync += [accumulator.eq(augend + term.scaled), is_nan.eq(was_nan | term.is_nan)]
+        total: Value = augend
+        becomes_nan: Value = self.addend_nan if spec.chained else is_nan & keep
+        for term in terms:
+            total, becomes_nan = total + term.scaled, becomes_nan | term.is_nan
+        m.d.sync += [accumulator.eq(total), is_nan.eq(becomes_nan)]
+
+    def _term(self, m: Module, number: int) -> ScaledTerm:
+        """A block with its scales, in fixed point."""
+        m.submodules[f"term{number or ''}"] = term = ScaledTerm(self.spec)
+        columns = SignedColumns(self.spec.tree_width, style=self.spec.style)
+        m.d.comb += term.total.eq(self._sum(m, columns, number))
+        self._take_scales(m, term, number)
+        return term
+
+
+def total_name(block: int) -> str:
+    """The name of the signal that holds a block's sum, by which proofs find it."""
+    return f"tree_total{block or ''}"
 
 
 def has_small_stage(spec: "DotSpec") -> bool:
@@ -232,7 +270,7 @@ def has_small_stage(spec: "DotSpec") -> bool:
 
 
 def small_stage(spec: "DotSpec") -> Fp32Sum:
-    """The FP32 stage that was built for area."""
+    """The FP32 stage with the least area. Blocks must be narrow: see :func:`has_small_stage`."""
     return Fp32Sum(
         significand_bits=spec.significand_bits,
         exponent_bits=block_exponent_bits(spec),

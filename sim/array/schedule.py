@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from halfbyte.base import UserError
 from halfbyte.rtl.array import SystolicSpec, WeightArraySpec
+from halfbyte.rtl.dot import DotSpec
 from halfbyte.sim.array.operands import Codes, Operands
 from halfbyte.sim.array.weight_schedule import fill_weight_stationary
 
@@ -101,7 +102,7 @@ def _fill_output_stationary(
         if operands.a_scales is not None and operands.w_scales is not None:
             sides = (operands.a_scales[row:], operands.w_scales[column:])
             for name, scales in zip(("a_scale", "w_scale"), sides, strict=True):
-                _put_scales(fields[name][span], scales, unit.cycles_per_block)
+                _put_scales(fields[name][span], scales, unit)
         if "last" in fields:
             fields["last"][
                 first + unit.cycles_per_block - 1 : first + used : unit.cycles_per_block
@@ -123,25 +124,27 @@ def _steps(codes: Codes, lanes: int) -> Codes:
     return codes.reshape(len(codes), -1, lanes).swapaxes(0, 1)
 
 
-def _put_scales(field: Codes, scales: Codes, cycles: int) -> None:
+def _put_scales(field: Codes, scales: Codes, unit: DotSpec) -> None:
     """The scales of the first rows, each in all the cycles that its block takes."""
-    field[:] = np.repeat(scales[: field.shape[1]].T, cycles, axis=0)[: len(field)]
+    steps = _steps(scales[: field.shape[1]], unit.blocks_per_cycle)
+    field[:] = np.repeat(steps, unit.cycles_per_block, axis=0)[: len(field)]
 
 
 def _shape(spec: SystolicSpec, name: str) -> tuple[int, ...]:
-    lanes = spec.unit.lanes
+    lanes, blocks = spec.unit.lanes, spec.unit.blocks_per_cycle
     return {
         "a": (spec.rows, lanes),
         "w": (spec.columns, lanes),
-        "a_scale": (spec.rows,),
-        "w_scale": (spec.columns,),
+        "a_scale": (spec.rows, blocks),
+        "w_scale": (spec.columns, blocks),
     }.get(name, (1,))
 
 
 def _bits(spec: SystolicSpec) -> dict[str, int]:
     """Bits of one entry of each field."""
     codes = {"a": spec.unit.activation.bits, "w": spec.unit.weight.bits}
-    return {**codes, "a_scale": spec.scale_bits, "w_scale": spec.scale_bits}
+    scale = spec.unit.scale.bits if spec.unit.scale else 0
+    return {**codes, "a_scale": scale, "w_scale": scale}
 
 
 def _packed(

@@ -49,7 +49,7 @@ def fixed_sessions(
 
 
 def _in_beats(packet: Packet, symbols: int) -> Packet:
-    """Bytes to beats of ``symbols`` bytes each, the first one lowest."""
+    """Join the packet's bytes to beats of ``symbols`` bytes, the first one lowest."""
 
     def joined(data: Sequence[int]) -> list[int]:
         groups = [data[at : at + symbols] for at in range(0, len(data), symbols)]
@@ -131,7 +131,7 @@ def _every_code(symbols: int, generator: np.random.Generator) -> Iterator[Packet
 
 
 def _damaged(damage: _Damage, lanes: int, symbols: int) -> Iterator[Packet]:
-    """Every damage to a small chunk, with a sound one after every fourth."""
+    """A small chunk with every damage; a sound chunk follows every fourth."""
     code = FixedCode(5, 121)
     exponents = (119, 255, 120, 118, 121, 109, 119, 122)
     bits = [exponent << 7 | 0x2A ^ place for place, exponent in enumerate(exponents)]

@@ -52,6 +52,7 @@ def sessions(shape: Shape, *, weights: int, seed: int) -> dict[str, list[Session
 
 
 def _dealt(packets: Sequence[Packet], lanes: int) -> list[list[Packet]]:
+    """The packets of each lane; the lanes get packets in turn."""
     return [list(packets[lane::lanes]) for lane in range(lanes)]
 
 
@@ -100,7 +101,7 @@ def _tables(shape: Shape, generator: np.random.Generator) -> Iterator[Session]:
     yield _with_code(shape, CodeTable((ESCAPE,), (1,)), generator)
 
     table = CodeTable((120, 121, ESCAPE), (1, 2, 2)).numbers
-    counts = 2  # first place of the rows of each length
+    counts = 2  # where the numbers of rows of each length begin
     wrong = {
         "no rows": {0: 0},
         "more rows than codes": {0: 4},
@@ -138,7 +139,7 @@ def _with_code(shape: Shape, table: CodeTable, generator: np.random.Generator) -
 
 
 def _damaged(shape: Shape, damage: _Damage, generator: np.random.Generator) -> Iterator[Session]:
-    """Every damage to small chunks, with a sound one after every fourth.
+    """Small chunks with every damage; a sound chunk follows every fourth.
 
     One chunk has an escape, and every bit pattern is a code. The other has one exponent, and some
     bits are not a code.
@@ -163,7 +164,7 @@ def _damaged(shape: Shape, damage: _Damage, generator: np.random.Generator) -> I
 
 
 def _flips(sound: Packet) -> _Damaged:
-    """Every single bit of both packets."""
+    """Both packets with one bit flipped, for every bit."""
     for stream, width in (("words", 32), ("raw", 8)):
         for index in range(len(getattr(sound, stream))):
             for bit in range(width):
@@ -174,7 +175,7 @@ def _flips(sound: Packet) -> _Damaged:
 
 
 def _cuts(sound: Packet) -> _Damaged:
-    """Every length of both packets that is too short, some that are too long, and both."""
+    """Packets cut to every length, packets that are too long, and both together."""
     words, raw = list(sound.words), list(sound.raw)
     for end in range(1, len(words)):
         yield f"words cut after {end}", words[:end], raw

@@ -1,6 +1,7 @@
 """The scenarios of a dot-product unit: their inputs, and the purpose of each."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -279,6 +280,16 @@ SCENARIOS: dict[str, Callable[[DotSpec, _Generator, int], Stimulus]] = {
 
 
 def stimulus_of(spec: DotSpec, scenario: str, cycles: int, seed: int) -> Stimulus:
-    """The inputs of a scenario, for about ``cycles`` cycles; the same for the same seed."""
+    """The inputs of a scenario, for about ``cycles`` cycles; the same for the same seed.
+
+    A unit that takes several blocks a cycle gets those of one with a single block: of "lanes" the
+    same for each block, so that each has every pair of codes, and else one after the other.
+    """
     generator = np.random.default_rng([seed, *scenario.encode()])
-    return SCENARIOS[scenario](spec, generator, cycles)
+    blocks = spec.blocks_per_cycle
+    if blocks == 1:
+        return SCENARIOS[scenario](spec, generator, cycles)
+    single = replace(spec, lanes=spec.block_lanes)
+    if scenario == "lanes":
+        return _lanes(single, generator, cycles).side_by_side(blocks)
+    return SCENARIOS[scenario](single, generator, cycles * blocks).folded(blocks)

@@ -23,7 +23,8 @@ class Stimulus:
     clear, last : array
         (T,) bool.
     w_scale, a_scale : array
-        (T,) uint8, codes of the scales; ignored if the unit has none.
+        (T,) uint8, codes of the scales, or (T, B) for B blocks a cycle; ignored if the unit has
+        none.
     """
 
     w: NDArray[np.uint8]
@@ -42,6 +43,27 @@ class Stimulus:
         clear[0] = True
         return replace(self, clear=clear)
 
+    def folded(self, blocks: int) -> "Stimulus":
+        """Inputs of a unit that takes so many blocks a cycle: those of as many cycles become one.
+
+        A clear stays only in the first of them.
+        """
+        count = len(self) // blocks
+        w, a, w_scale, a_scale = (
+            each[: count * blocks].reshape(count, -1)
+            for each in (self.w, self.a, self.w_scale, self.a_scale)
+        )
+        clear = self.clear[: count * blocks : blocks]
+        return Stimulus(w, a, clear, np.ones(count, np.bool_), w_scale, a_scale)
+
+    def side_by_side(self, blocks: int) -> "Stimulus":
+        """The same inputs for each of several blocks a cycle, in later cycles for later blocks."""
+        w, a, w_scale, a_scale = (
+            np.concatenate([np.roll(each, place, axis=0) for place in range(blocks)], axis=1)
+            for each in (self.w, self.a, self.w_scale[:, None], self.a_scale[:, None])
+        )
+        return replace(self, w=w, a=a, w_scale=w_scale, a_scale=a_scale)
+
     def words(self, spec: DotSpec, ports: PortMap) -> NDArray[np.uint8]:
         """The inputs of each cycle as one number, lowest byte first; (T, bytes) uint8."""
         columns = {
@@ -51,8 +73,9 @@ class Stimulus:
             "last": self.last[:, None],
         }
         if spec.scale:
-            columns["w_scale"] = _bits(self.w_scale[:, None], spec.scale.bits)
-            columns["a_scale"] = _bits(self.a_scale[:, None], spec.scale.bits)
+            for name in ("w_scale", "a_scale"):
+                codes = getattr(self, name).reshape(len(self), -1)
+                columns[name] = _bits(codes, spec.scale.bits)
         return packed(np.concatenate([columns[name] for name in ports.inputs], axis=1))
 
 

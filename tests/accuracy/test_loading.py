@@ -104,7 +104,7 @@ def test_foreign_quantization_is_said(folder, method):
 
 def test_quantization_that_a_file_beside_tells_is_said(folder):
     (folder / "hf_quant_config.json").write_text("{}")
-    with pytest.raises(UserError, match=r"is quantized already \(hf_quant_config\.json says\)"):
+    with pytest.raises(UserError, match=r"is quantized already \(as hf_quant_config\.json says\)"):
         find_model(str(folder))
 
 

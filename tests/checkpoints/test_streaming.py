@@ -266,7 +266,7 @@ class TestBadInput:
 
     def test_a_name_that_the_codes_need(self, tmp_path):
         tensors = {"up.weight": torch.ones(4, 4), "up.weight.codes": torch.ones(2)}
-        with pytest.raises(UserError, match=r"has a tensor up\.weight\.codes, a name that is"):
+        with pytest.raises(UserError, match=r"has a tensor up\.weight\.codes, a name that its"):
             run(make_model(tmp_path / "m", tensors), tmp_path / "q")
 
     def test_quantized_already(self, llama, tmp_path):

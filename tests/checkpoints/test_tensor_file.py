@@ -90,7 +90,7 @@ class TestCorruptFile:
         header = {"a": {"dtype": "F4", "shape": [4], "data_offsets": [0, 2]}}
         stored = TensorFile.open(write_raw(tmp_path / "x.safetensors", header, b"ab")).tensors["a"]
         assert stored.bytes == 2
-        with pytest.raises(UserError, match="has type F4"):
+        with pytest.raises(UserError, match="has unsupported type F4"):
             stored.read()
 
 

@@ -35,11 +35,11 @@ def invoke(*arguments):
         (["rtl", "e2m1", "--unit", "dot", "--scale", "e8m1"], "Unknown scale format 'e8m1'"),
         (
             ["prove", "e2m1", "--unit", "dot", "--scale", "e8m0", "--block", "48"],
-            "Lanes must divide the block, and 32 do not divide 48",
+            "Lanes must be whole blocks or divide one, not 32 for blocks of 48",
         ),
         (
-            ["synth", "e2m1", "--unit", "dot", "--scale", "e4m3", "--block", "16"],
-            "a unit rounds once a cycle, after one block: take units of at most 16 lanes",
+            ["synth", "e2m1", "--unit", "dot", "--scale", "e4m3", "--block", "1"],
+            "A unit adds at most 16 blocks a cycle, not 32: take fewer lanes or larger blocks",
         ),
         (["sim", "e2m1", "--unit", "dot", "--accumulator", "foo"], "Accumulator must be integer"),
         (

@@ -68,13 +68,13 @@ def test_an_option_without_effect_is_refused(command, unit):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("entropy minilm --block 32", "--block has an effect with formats: name some, or leave it"),
-        ("evaluate bytelm --task-limit 3", "--task-limit has an effect with --tasks: add it, or "),
-        ("run minilm int4 --layer x --tech asap7", "--tech has an effect with --energy: add it"),
-        ("profile minilm --random-inputs", "--random-inputs has an effect with --activations"),
-        ("releases --no-speed", "--speed has an effect with --record: add it, or leave it out"),
-        ("pareto int4 --mac-share 0.3", "--mac-share has an effect with --axis chip_overhead: ad"),
-        ("pareto int4 --array x.yaml", "--array has an effect with --unit array: add it, or leav"),
+        ("entropy minilm --block 32", "--block has no effect without formats: name some, or"),
+        ("evaluate bytelm --task-limit 3", "--task-limit has no effect without --tasks: add it,"),
+        ("run minilm int4 --layer x --tech asap7", "--tech has no effect without --energy: add it"),
+        ("profile minilm --random-inputs", "--random-inputs has no effect without --activations"),
+        ("releases --no-speed", "--speed has no effect without --record: add it, or leave it out"),
+        ("pareto int4 --mac-share 0.3", "--mac-share has no effect without --axis chip_overhead"),
+        ("pareto int4 --array x.yaml", "--array has no effect without --unit array: add it,"),
         ("rank int4 --levels --fo4 20", "--fo4 is not for --levels, which ranks by area: leave i"),
         ("rank int4 --techs asap7,", "--techs must be names with commas between, not 'asap7,'"),
         (

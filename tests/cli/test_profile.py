@@ -88,7 +88,7 @@ def test_minilm_with_activations(halfbyte, tmp_path, monkeypatch):
         (["torn.safetensors"], "torn.safetensors is not a valid safetensors file"),
         (["nan.safetensors"], "The weight of layer encoder.0 has NaN or infinite values"),
         (["nan.safetensors", "--activations"], "there is nothing to run on a text"),
-        (["nan.safetensors", "--random-inputs"], "has an effect with --activations"),
+        (["nan.safetensors", "--random-inputs"], "has no effect without --activations"),
         (["nan.safetensors", "--layer", "encoder.1"], "There is no layer 'encoder.1'; nearest: en"),
         (["no/such/model"], "no/such/model"),
     ],

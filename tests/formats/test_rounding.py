@@ -1,4 +1,4 @@
-"""Values of decimals rounded to a table, and formats of a user's own."""
+"""Decimal values rounded to a table, and formats of a user's own."""
 
 from fractions import Fraction
 
@@ -47,12 +47,12 @@ def test_bits_that_merge_values_are_too_few(paper):
 
 def test_synth_says_what_rounding_would_save(paper):
     head, six, eight = rounding_lines(str(paper), 256, {"paper": 5174.0, "paper_lut6": 1600.5})
-    assert "multiples of 1/10000: 5,174.0 µm², 15 bits a value, 36 a sum" in head
+    assert "multiples of 1/10000: 5,174.0 µm², 15 bits per value, 36 per sum" in head
     assert (
-        f"{paper}@6: 1,600.5 µm², 6 bits a value, 19 a sum; no value moves by more than 1.5 %"
+        f"{paper}@6: 1,600.5 µm², 6 bits per value, 19 per sum; no value moves by more than 1.5 %"
         in six
     )
-    assert f"{paper}@8: 8 bits a value, 23 a sum; no value moves" in eight
+    assert f"{paper}@8: 8 bits per value, 23 per sum; no value moves" in eight
     assert rounding_lines("int4", 256, {}) == rounding_lines("e4m3", 256, {}) == []
 
 

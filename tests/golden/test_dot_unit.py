@@ -109,6 +109,34 @@ def test_fp32_stream_is_the_definition(scale, gathers):
     assert dot_scalar.QUIET_NAN in expected
 
 
+@pytest.mark.parametrize("scale", SCALE_CODES.values(), ids=SCALE_CODES)
+def test_several_blocks_a_cycle_are_added_one_after_the_other(scale):
+    generator = random.Random(5)
+    w, a, clear, *scales = stream(generator, scale, lanes=3)
+    clear = [clears and cycle % 4 == 0 for cycle, clears in enumerate(clear)]
+    options = {"weight": E2M1, "activation": E2M1, "scale": scale}
+    of_each = tensors(w, a, clear, *scales)
+    codes_of_all, scales_of_all = (
+        [each.reshape(CYCLES // 4, -1) for each in some] for some in (of_each[:2], of_each[3:])
+    )
+    columns = (*codes_of_all, of_each[2][::4], *scales_of_all)
+    acc, expected = 0, []
+    for cycle in range(CYCLES):
+        acc = dot_scalar.fp32_step(
+            acc,
+            dot(w[cycle], a[cycle], E2M1, E2M1),
+            *(each[cycle] for each in scales),
+            clear=clear[cycle],
+            scale=scale,
+            quantum=Fraction(1, 4),
+        )
+        expected.append(acc)
+    assert bits_of(fp32_stream(*columns, **options)) == expected[3::4]
+    exact = {**options, "acc_width": 64, "window": (-10, 10)}
+    one, other = exact_stream(*columns, **exact), exact_stream(*of_each, **exact)
+    assert all(torch.equal(few, many[3::4]) for few, many in zip(one, other, strict=True))
+
+
 def test_sums_are_rounded_once_at_the_ends_of_fp32():
     generator = random.Random(3)
     numbers, values = [], []

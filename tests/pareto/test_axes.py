@@ -113,7 +113,7 @@ def test_array_area_adds_buffers_to_the_arrays_own():
         "4096 inputs",
         "blocks of 32 with 8-bit",
         "uses 100% of the products",
-        "9.631 µm² a bit",
+        "9.631 µm² per bit",
         "1rw_32x512_8",
     ):
         assert part in found.note
@@ -136,7 +136,7 @@ def test_measured_figures_are_read_where_they_are_known(tmp_path):
     records = [record("int4", delay_ps=2000.0), record("e2m1"), record("int5", delay_ps=2500)]
     found = axis("delay", records)
     assert [found.cost(each) for each in records] == [2000.0, None, 2500.0]
-    assert found.note == "delay_ps is null, and so left out: e2m1"
+    assert found.note == "left out, because delay_ps is null: e2m1"
     formats = [load(name) for name in NAMES]
     write_report(formats, records, accuracies(), tmp_path, found)
     data = json.loads((tmp_path / "measured_fidelity_by_delay.json").read_text())

@@ -53,7 +53,7 @@ def test_what_is_not_a_record_is_refused(files, tmp_path):
     with pytest.raises(UserError, match=r"two records of release 0\.9\.0"):
         read_releases([files[1], files[1]])
     (tmp_path / "bad.json").write_text("[1]")
-    with pytest.raises(UserError, match=r"bad\.json is no record of a release"):
+    with pytest.raises(UserError, match=r"bad\.json is not a record of a release"):
         read_releases([tmp_path / "bad.json"])
 
 

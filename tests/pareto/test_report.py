@@ -155,7 +155,7 @@ def test_claims_change_with_the_figures():
     assert "int4 is dominated by apot4" in measured.why
     assert "apot4 joins it, its MAC 10.0 % smaller than int4's" in measured.why
     # There APoT4 is larger than E2M1 (181.6 and 170.4 um^2), but more accurate in these records.
-    own = "of the formats that it synthesized, it would be int4, e2m1, apot4, e2m1_sr; a 95 % "
+    own = "(of the formats that it synthesized), it would be int4, e2m1, apot4, e2m1_sr; a 95 % "
     assert own in measured.why
     (sp,) = (claim for claim in found if "SP (+5)" in claim.question)
     assert sp.verdict == "holds"

@@ -19,7 +19,8 @@ FP32, EXACT = Accumulator.FP32, Accumulator.EXACT
     [
         ({"lanes": 0}, "Lanes must be 1 to 1024, not 0"),
         ({"lanes": 10**6}, "Lanes must be 1 to 1024, not 1000000"),
-        ({"accumulator": FP32, "scale": E8M0, "block": 48}, "32 do not divide 48"),
+        ({"accumulator": FP32, "scale": E8M0, "block": 48}, "not 32 for blocks of 48"),
+        ({"accumulator": FP32, "scale": E8M0, "block": 1}, "at most 16 blocks a cycle, not 32"),
         ({"scale": E8M0}, "An integer accumulator takes no scales"),
         ({"accumulator": EXACT}, "An exact accumulator is for scaled blocks"),
         ({"accumulator": EXACT, "scale": E8M0}, "525 bits, more than 64: give a window"),

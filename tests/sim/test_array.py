@@ -45,7 +45,8 @@ SCALED = ArraySpec(
     2,
 )
 WEIGHTS = WeightArraySpec(INTEGER.unit, 3, 2)
-SCALED_WEIGHTS = WeightArraySpec(replace(SCALED.unit, block=4), 2, 1, depth=5)
+# Two blocks a cycle
+SCALED_WEIGHTS = WeightArraySpec(replace(SCALED.unit, block=2), 2, 1, depth=5)
 # Sides that the array does not divide, steps that the products do not fill.
 OPERANDS = Operands(codes(1, 5, 14), codes(2, 7, 14))
 
@@ -64,6 +65,13 @@ def test_scaled_blocks_over_several_cycles_with_every_scale():
     assert run.results == 35
 
 
+def test_scaled_blocks_several_a_cycle():
+    scales = codes(3, 3, 10, bound=256), codes(4, 2, 10, bound=256)
+    operands = Operands(codes(5, 3, 20), codes(6, 2, 20), *scales)
+    _, run = run_product(ArraySpec(replace(SCALED.unit, block=2), 1, 1), operands)
+    assert run.results == 6
+
+
 def test_weight_stationary_products_with_tails():
     operands = Operands(codes(1, 8, 31), codes(2, 5, 31))
     product, run = run_product(WEIGHTS, operands)
@@ -73,10 +81,16 @@ def test_weight_stationary_products_with_tails():
 
 
 def test_weight_stationary_sums_are_rounded_in_the_order_of_the_blocks():
-    scales = codes(3, 7, 5, bound=256), codes(4, 5, 5, bound=256)
+    scales = codes(3, 7, 10, bound=256), codes(4, 5, 10, bound=256)
     operands = Operands(codes(5, 7, 20), codes(6, 5, 20), *scales)
-    _, run = run_product(SCALED_WEIGHTS, operands)
+    product, run = run_product(SCALED_WEIGHTS, operands)
     assert run.results == 35
+    # The same bits as where each block has a cycle of its own.
+    single = ArraySpec(replace(SCALED_WEIGHTS.unit, lanes=2), 2, 2)
+    assert torch.equal(
+        product,
+        module.expected_product(single, operands),
+    )
 
 
 def test_tiles_of_weights_need_a_zero_to_fill_them_up():

@@ -70,15 +70,30 @@ def test_scenarios_reach_odd_sums_of_every_size():
             MXFP4,
             accumulator=Accumulator.EXACT,
             scale=SCALE_CODES["e4m3"],
+            block=1,
             final_adder=FinalAdder.BALANCED,
         ),
     ],
-    ids=["integer", "nvfp4", "exact"],
+    ids=["integer", "nvfp4", "exact, two blocks a cycle"],
 )
 def test_the_rtl_agrees_with_the_golden_model(spec):
     record = run_dot_regression(spec, cycles=400, seed=1)
     assert record.products > 7 * 2 * 400 * 0.9
     assert record.scenarios.keys() == set(DOT_SCENARIOS)
+
+
+@pytest.mark.simulator
+def test_several_blocks_a_cycle_agree_with_the_golden_model():
+    spec = replace(MXFP4, lanes=4, block=2)
+    record = run_dot_regression(spec, cycles=400, seed=1)
+    assert record.products > 7 * 4 * 400 * 0.9
+
+
+def test_each_block_of_a_cycle_sees_every_pair_of_codes():
+    stimulus = stimulus_of(replace(MXFP4, lanes=4, block=2), "lanes", 100, 1)
+    pairs = stimulus.w.astype(int) << 4 | stimulus.a
+    assert all(len(set(lane)) == 256 for lane in pairs.T)
+    assert stimulus.w_scale.shape == (len(stimulus), 2)
 
 
 @pytest.mark.simulator

@@ -17,6 +17,7 @@ from halfbyte.area.synthesis.annealing.state import (
     IMPOSSIBLE,
     KEPT,
     MUX,
+    NONE,
     NOT,
     OFFERED,
     ORDERED,
@@ -24,7 +25,7 @@ from halfbyte.area.synthesis.annealing.state import (
     POOLED,
     WIRE,
     XOR2,
-    gate,
+    compute,
 )
 from halfbyte.base.compiled import borrowing_jit
 
@@ -34,6 +35,8 @@ __all__ = ["collect"]
 XORED = 8
 # The share of inverters among extra gates.
 INVERTERS = 0.15
+# By how many bits a digest turns before it takes in the next word.
+TURN, OTHER_TURN = np.uint64(23), np.uint64(41)
 
 
 @borrowing_jit
@@ -43,19 +46,19 @@ def fill_pool(inputs: int, net: Any, work: Any, cost: Any) -> None:
     The constants, which are the last two inputs, come after these nodes: only wires read them
     (:func:`offer_constants`).
     """
+    values = work.pool_values
     count = 0
     for node in range(inputs - 2):
         work.pool[count] = node
         count += 1
     for place in range(work.counts[ORDERED]):
         node = work.order[place]
-        if not work.downstream[node]:
-            work.pool[count] = node
-            count += 1
+        work.pool[count] = node
+        count += 1 - work.downstream[node]
     for place in range(count):
         node = work.pool[place]
-        for word in range(work.care.shape[0]):  # faster than to assign a row
-            work.pool_values[place, word] = net.values[node, word]
+        for word in range(len(work.words)):
+            values[place, word] = work.values[node, word]
     base = count
     for extra in range(EXTRAS):
         kind = AND2 if np.random.random() < 0.8 else XOR2
@@ -67,14 +70,7 @@ def fill_pool(inputs: int, net: Any, work: Any, cost: Any) -> None:
         work.extras[extra, 2], work.extras[extra, 3] = work.pool[a], work.pool[b]
         work.extras[extra, 4] = work.pool[a]
         work.pool[count] = -1 - extra
-        for word in range(work.care.shape[0]):
-            work.pool_values[count, word] = gate(
-                kind,
-                polarity,
-                work.pool_values[a, word],
-                work.pool_values[b, word],
-                work.pool_values[a, word],
-            )
+        compute(work.words, values, count, kind, polarity, a, b, a)
         count += 1
     work.counts[POOLED] = count
     work.pool[count], work.pool[count + 1] = inputs - 2, inputs - 1
@@ -96,84 +92,89 @@ def offer(work: Any, kind: int, polarity: int, a: int, b: int, c: int) -> None:
 
 
 @borrowing_jit
-def covering(work: Any, must: Any, skip: int, literals: Any, used: Any) -> int:
-    """List the literals that are 1 wherever ``must`` is: 2 * pool place, plus 1 if inverted.
-
-    With ``used``, list only literals that are 1 on at least one row of it.
-    """
-    count = 0
-    for place in range(work.counts[POOLED]):
-        if place == skip:
-            continue
-        plain, inverted = True, True
-        plain_used, inverted_used = False, False
-        for word in range(must.shape[0]):
-            value = work.pool_values[place, word]
-            if must[word] & ~value:
-                plain = False
-            if must[word] & value:
-                inverted = False
-            if not plain and not inverted:
-                break
-            if used[word] & value:
-                plain_used = True
-            if used[word] & ~value:
-                inverted_used = True
-        if plain and plain_used:
-            literals[count] = 2 * place
-            count += 1
-        if inverted and inverted_used:
-            literals[count] = 2 * place + 1
-            count += 1
-    return count
+def append(literals: Any, count: int, literal: int, fits: Any) -> int:
+    """Write a literal after ``count`` others; return ``count + 1`` if it fits, to keep it."""
+    literals[count] = literal
+    return count + 1 if fits else count
 
 
 @borrowing_jit
-def literal_value(work: Any, literal: int, word: int) -> Any:
-    """One word of the truth table of a literal."""
-    value = work.pool_values[literal >> 1, word]
-    return ~value if literal & 1 else value
+def digest(value: Any, before: Any) -> Any:
+    """The digest of a truth table after one more word; it is linear in the bits."""
+    return (before << TURN | before >> OTHER_TURN) ^ value
+
+
+@borrowing_jit
+def survey(work: Any, cost: Any) -> None:
+    """List the literals that cover each target; offer nodes, or inverses, that equal the gate.
+
+    A literal covers a target if it is 1 on all of its rows, and on any row of ``care``.
+    """
+    values, target = work.pool_values, work.target
+    inverts = cost[NOT, 0] < IMPOSSIBLE
+    ons, offs = 0, 0
+    for place in range(work.counts[POOLED]):
+        # The rows of the targets where the node is 0 or 1.
+        on_0, on_1, off_0, off_1, code = NONE, NONE, NONE, NONE, NONE
+        for word in range(len(work.words)):
+            value, off, on = values[place, word], target[0, word], target[1, word]
+            on_0 |= on & ~value
+            on_1 |= on & value
+            off_0 |= off & ~value
+            off_1 |= off & value
+            code = digest(value & (on | off), code)
+        work.digests[place] = code
+        is_0, is_1 = on_0 | off_0 != NONE, on_1 | off_1 != NONE
+        ons = append(work.covers[1], ons, 2 * place, (on_0 == NONE) & is_1)
+        ons = append(work.covers[1], ons, 2 * place + 1, (on_1 == NONE) & is_0)
+        offs = append(work.covers[0], offs, 2 * place, (off_0 == NONE) & is_1)
+        offs = append(work.covers[0], offs, 2 * place + 1, (off_1 == NONE) & is_0)
+        if on_0 | off_1 == NONE:
+            offer(work, WIRE, 0, place, place, place)
+        if inverts and on_1 | off_0 == NONE:
+            offer(work, NOT, 0, place, place, place)
+    work.covered[0], work.covered[1] = offs, ons
+
+
+@borrowing_jit
+def cover_rest(work: Any, skip: int) -> int:
+    """List in ``others`` the literals that cover ``rest``, without one place; return how many."""
+    values = work.pool_values
+    count = 0
+    for place in range(work.counts[POOLED]):
+        rest_0, rest_1, care_0, care_1 = NONE, NONE, NONE, NONE
+        for word in range(len(work.words)):
+            value, rest, care = values[place, word], work.rest[word], work.care[word]
+            rest_0 |= rest & ~value
+            rest_1 |= rest & value
+            care_0 |= care & ~value
+            care_1 |= care & value
+        other = place != skip
+        count = append(work.others, count, 2 * place, other & (rest_0 == NONE) & (care_1 != NONE))
+        count = append(
+            work.others, count, 2 * place + 1, other & (rest_1 == NONE) & (care_0 != NONE)
+        )
+    return count
 
 
 @borrowing_jit
 def mask_literals(work: Any, literals: Any, count: int, mask: Any) -> None:
     """Write the truth tables of ``literals``, on the rows of a mask, to ``literal_values``."""
     for place in range(count):
-        for word in range(mask.shape[0]):
-            value = literal_value(work, literals[place], word)
+        node, invert = literals[place] >> 1, NONE - np.uint64(literals[place] & 1)
+        for word in range(len(work.words)):
+            value = work.pool_values[node, word] ^ invert
             work.literal_values[place, word] = value & mask[word]
-
-
-@borrowing_jit
-def offer_wires(work: Any, cost: Any) -> None:
-    """Offer another node, or its inverse, in place of the gate."""
-    on, off = work.target[1], work.target[0]
-    for place in range(work.counts[POOLED]):
-        same, opposite = True, cost[NOT, 0] < IMPOSSIBLE
-        for word in range(on.shape[0]):
-            value = work.pool_values[place, word]
-            if (on[word] & ~value) | (off[word] & value):
-                same = False
-            if (on[word] & value) | (off[word] & ~value):
-                opposite = False
-            if not same and not opposite:
-                break
-        if same:
-            offer(work, WIRE, 0, place, place, place)
-        if opposite:
-            offer(work, NOT, 0, place, place, place)
 
 
 @borrowing_jit
 def offer_constants(work: Any) -> None:
     """Offer a constant for the gate if its value never matters or is always the same."""
     for level in range(2):
-        fits = True
-        for word in range(work.care.shape[0]):
-            if work.target[1 - level, word]:
-                fits = False
-                break
-        if fits:
+        wrong = NONE
+        for word in range(len(work.words)):
+            wrong |= work.target[1 - level, word]
+        if wrong == NONE:
             place = work.counts[POOLED] + level
             offer(work, WIRE, 0, place, place, place)
 
@@ -181,29 +182,29 @@ def offer_constants(work: Any) -> None:
 @borrowing_jit
 def offer_ands(work: Any, cost: Any, output: int) -> None:
     """Offer ANDs of two literals, and of three with one chosen at random."""
-    on, off = work.target[1 - output], work.target[output]
-    count = covering(work, on, -1, work.literals, work.care)
+    literals, count = work.covers[1 - output], work.covered[1 - output]
     if count < 2:
         return
-    mask_literals(work, work.literals, count, off)
+    values = work.literal_values
+    mask_literals(work, literals, count, work.target[output])
     third = np.random.randint(count)
+    c = literals[third]
     for i in range(count):
+        a = literals[i]
         for j in range(i):
-            a, b, c = work.literals[i], work.literals[j], work.literals[third]
+            wrong, still = NONE, NONE
+            for word in range(len(work.words)):
+                both = values[i, word] & values[j, word]
+                wrong |= both
+                still |= both & values[third, word]
+            if still != NONE:
+                continue
+            b = literals[j]
             if a ^ b == 1:
                 continue
-            two = True
-            three = i != third and j != third and a ^ c != 1 and b ^ c != 1
-            for word in range(on.shape[0]):
-                wrong = work.literal_values[i, word] & work.literal_values[j, word]
-                if wrong:
-                    two = False
-                    three = three and not wrong & work.literal_values[third, word]
-                    if not three:
-                        break
-            if two:
+            if wrong == NONE:
                 offer_possible(work, cost, AND2, output, a, b, a & ~1)
-            elif three:
+            elif i != third and j != third and a ^ c != 1 and b ^ c != 1:
                 offer_possible(work, cost, AND3, output, a, b, c)
 
 
@@ -212,29 +213,29 @@ def offer_and_ors(work: Any, cost: Any, output: int) -> None:
     """Offer ``(a & b) | c``, where ``c`` is chosen at random."""
     on, off = work.target[1 - output], work.target[output]
     # c must be 0 wherever the target is 0, so its inverse must cover those rows.
-    count = covering(work, off, -1, work.literals, work.care)
+    count = work.covered[output]
     if count == 0:
         return
-    c = work.literals[np.random.randint(count)] ^ 1
-    useful = False
-    for word in range(on.shape[0]):
-        value = literal_value(work, c, word)
-        useful = useful or bool(on[word] & value)
+    c = work.covers[output, np.random.randint(count)] ^ 1
+    invert = NONE - np.uint64(c & 1)
+    useful = NONE
+    for word in range(len(work.words)):
+        value = work.pool_values[c >> 1, word] ^ invert
+        useful |= on[word] & value
         work.rest[word] = on[word] & ~value
-    if not useful:
+    if useful == NONE:
         return
-    count = covering(work, work.rest, c >> 1, work.others, work.care)
+    count = cover_rest(work, c >> 1)
     mask_literals(work, work.others, count, off)
+    values = work.literal_values
     for i in range(count):
+        a = work.others[i]
         for j in range(i):
-            a, b = work.others[i], work.others[j]
-            fits = a ^ b != 1
-            for word in range(on.shape[0]):
-                if not fits:
-                    break
-                fits = not work.literal_values[i, word] & work.literal_values[j, word]
-            if fits:
-                offer_possible(work, cost, AO21, output, a, b, c)
+            wrong = NONE
+            for word in range(len(work.words)):
+                wrong |= values[i, word] & values[j, word]
+            if wrong == NONE and a ^ work.others[j] != 1:
+                offer_possible(work, cost, AO21, output, a, work.others[j], c)
 
 
 @borrowing_jit
@@ -249,50 +250,51 @@ def offer_possible(work: Any, cost: Any, kind: int, output: int, a: int, b: int,
 
 
 @borrowing_jit
-def offer_xors(work: Any, cost: Any, values: Any) -> None:
+def is_xor(work: Any, i: int, j: int, invert: Any) -> bool:
+    """Whether two nodes of the pool have the gate as their XOR, or with ``invert`` as XNOR."""
+    wrong, values = NONE, work.pool_values
+    for word in range(len(work.words)):
+        differs = values[i, word] ^ values[j, word] ^ work.target[1, word] ^ invert
+        wrong |= differs & work.care[word]
+    return bool(wrong == NONE)
+
+
+@borrowing_jit
+def offer_xors(work: Any, cost: Any) -> None:
     """Offer XOR and XNOR of two nodes, one of them chosen at random, a few times."""
-    care = work.care
+    gate, ones = NONE, NONE
+    for word in range(len(work.words)):
+        gate = digest(work.target[1, word], gate)
+        ones = digest(work.care[word], ones)
+    plain, inverted = cost[XOR2, 0] < IMPOSSIBLE, cost[XOR2, OUTPUT] < IMPOSSIBLE
     for _ in range(XORED):
         i = np.random.randint(work.counts[POOLED])
+        wanted = work.digests[i] ^ gate
         for j in range(work.counts[POOLED]):
-            same, opposite = cost[XOR2, 0] < IMPOSSIBLE, cost[XOR2, OUTPUT] < IMPOSSIBLE
-            for word in range(care.shape[0]):
-                differs = work.pool_values[i, word] ^ work.pool_values[j, word] ^ values[word]
-                if differs & care[word]:
-                    same = False
-                if ~differs & care[word]:
-                    opposite = False
-                if not same and not opposite:
-                    break
-            if same:
+            differs = work.digests[j] ^ wanted
+            if differs == NONE and plain and is_xor(work, i, j, NONE):
                 offer(work, XOR2, 0, i, j, i)
-            if opposite:
+            if differs == ones and inverted and is_xor(work, i, j, ~NONE):
                 offer(work, XOR2, OUTPUT, i, j, i)
 
 
 @borrowing_jit
-def offer_multiplexer(work: Any, cost: Any, values: Any) -> None:
+def offer_multiplexer(work: Any, cost: Any) -> None:
     """Offer a multiplexer with select and data chosen at random."""
     if cost[MUX, 0] >= IMPOSSIBLE:
         return
+    values = work.pool_values
     select = np.random.randint(work.counts[POOLED])
     ones, zeros = 0, 0
     for place in range(work.counts[POOLED]):
-        high, low = place != select, place != select
-        for word in range(work.care.shape[0]):
-            wrong = (work.pool_values[place, word] ^ values[word]) & work.care[word]
-            if wrong & work.pool_values[select, word]:
-                high = False
-            if wrong & ~work.pool_values[select, word]:
-                low = False
-            if not high and not low:
-                break
-        if high:
-            work.literals[ones] = place
-            ones += 1
-        if low:
-            work.others[zeros] = place
-            zeros += 1
+        wrong_1, wrong_0 = NONE, NONE
+        for word in range(len(work.words)):
+            wrong = values[place, word] & work.care[word] ^ work.target[1, word]
+            wrong_1 |= wrong & values[select, word]
+            wrong_0 |= wrong & ~values[select, word]
+        other = place != select
+        ones = append(work.literals, ones, place, other & (wrong_1 == NONE))
+        zeros = append(work.others, zeros, place, other & (wrong_0 == NONE))
     if ones and zeros:
         a = work.literals[np.random.randint(ones)]
         b = work.others[np.random.randint(zeros)]
@@ -301,15 +303,15 @@ def offer_multiplexer(work: Any, cost: Any, values: Any) -> None:
 
 
 @borrowing_jit
-def collect(inputs: int, net: Any, work: Any, cost: Any, node: int) -> None:
-    """Write candidates for the gate ``node`` to ``work.candidates``; its care is known."""
+def collect(inputs: int, net: Any, work: Any, cost: Any) -> None:
+    """Write candidates for a gate to ``work.candidates``; its care and its targets are known."""
     fill_pool(inputs, net, work, cost)
     work.counts[OFFERED] = 0
     work.counts[CANDIDATES] = 0
-    offer_wires(work, cost)
+    survey(work, cost)
     offer_constants(work)
     for output in range(2):
         offer_ands(work, cost, output)
         offer_and_ors(work, cost, output)
-    offer_xors(work, cost, net.values[node])
-    offer_multiplexer(work, cost, net.values[node])
+    offer_xors(work, cost)
+    offer_multiplexer(work, cost)

@@ -163,8 +163,8 @@ def move(inputs: int, net: Any, work: Any, cost: Any, allowed: Any, temperature:
     """Try to replace a random gate; return whether the network has changed."""
     position = np.random.randint(work.counts[ORDERED])
     node = work.order[position]
-    find_care(inputs, net, work, allowed, position)
-    collect(inputs, net, work, cost, node)
+    find_care(net, work, allowed, position)
+    collect(inputs, net, work, cost)
     chosen, change = choose(inputs, net, work, cost, node)
     if chosen < 0:
         return False
@@ -208,7 +208,7 @@ def run(
     net, best : Nodes
         The network, which is changed, and a second one of the same shapes for the result.
     work : Scratch
-        Working arrays for a network of these shapes; what they hold does not matter.
+        Working arrays for a network of these shapes, with the truth tables of the inputs.
     cost : (KINDS, 16) float64
         Cost of a gate by kind and polarity.
     allowed : (2, outputs, words) uint64

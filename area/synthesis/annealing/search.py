@@ -7,7 +7,7 @@ import numpy as np
 from halfbyte.area.synthesis.annealing.functions import GateSet
 from halfbyte.area.synthesis.annealing.kernel import run
 from halfbyte.area.synthesis.annealing.network import Network
-from halfbyte.area.synthesis.annealing.state import Nodes, scratch
+from halfbyte.area.synthesis.annealing.state import MIN_WORDS, Nodes, scratch
 
 __all__ = ["anneal"]
 
@@ -47,9 +47,12 @@ def anneal(
     tables = network.tables()
     allowed = np.stack([tables, tables if alternative is None else alternative])
     current, best = _copy(network.nodes), _copy(network.nodes)
-    work = scratch(*current.values.shape)
+    # Few words are repeated, so that most networks share one compiled loop; this changes nothing.
+    repeats = (1, -(-MIN_WORDS // tables.shape[1]))
+    work = scratch(len(current.kind), np.tile(current.values[: network.sources], repeats))
     limits = hot * gates.typical, cold * gates.typical
-    run(network.sources, current, best, work, gates.cost, allowed, moves, *limits, seed)
+    wide = np.tile(allowed, repeats)
+    run(network.sources, current, best, work, gates.cost, wide, moves, *limits, seed)
     result = replace(network, nodes=best)
     found = result.tables()
     differs = np.bitwise_or.reduce(found ^ allowed[0]) & np.bitwise_or.reduce(found ^ allowed[1])

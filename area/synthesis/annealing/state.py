@@ -2,7 +2,8 @@
 
 A *network* is a list of nodes: the inputs first, then the gates in any order. Each gate has a kind
 and a polarity (:mod:`.functions`) and up to three fan-ins. The truth table of every node over all
-inputs is known, as words of 64 rows.
+inputs is known, as words of 64 rows. Loops over words are compiled for one number of words, and do
+not stop early: short loops without branches are faster.
 """
 
 from typing import Any, NamedTuple
@@ -21,7 +22,9 @@ __all__ = [
     "IMPOSSIBLE",
     "KEPT",
     "KINDS",
+    "MIN_WORDS",
     "MUX",
+    "NONE",
     "NOT",
     "OFFERED",
     "ORDERED",
@@ -31,10 +34,10 @@ __all__ = [
     "XOR2",
     "Nodes",
     "Scratch",
+    "compute",
     "evaluate",
     "fan_in_count",
     "find_care",
-    "gate",
     "refresh",
     "scratch",
 ]
@@ -51,7 +54,9 @@ IMPOSSIBLE = 1e9
 # In each move: the number of random extra gates, which are not built yet, and of candidates whose
 # cost is computed.
 EXTRAS, KEPT = 4, 8
-ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
+NONE = np.uint64(0)
+# The least number of words that loops are compiled for: two codes of four bits have as many.
+MIN_WORDS = 4
 # Indices into `Scratch.counts`.
 ORDERED, POOLED, OFFERED, CANDIDATES = range(4)
 
@@ -64,7 +69,7 @@ class Nodes(NamedTuple):
     kind, polarity : (nodes,) int64
         Kind and polarity of each gate.
     fan_ins : (nodes, 3) int64
-        The nodes that each gate reads.
+        The nodes that each gate reads; a gate with fewer repeats the first.
     outputs : (outputs,) int64
         The nodes that are outputs.
     values : (nodes, words) uint64
@@ -86,6 +91,9 @@ class Scratch(NamedTuple):
 
     Attributes
     ----------
+    words : tuple of int
+        As many zeros as a truth table has words. Unlike the shape of an array, the length of a
+        tuple is known when the loops are compiled.
     order : (nodes,) int64
         The gates that outputs need, each after those that it reads; ``counts[ORDERED]`` of them.
     mark : (nodes,) int64
@@ -94,19 +102,27 @@ class Scratch(NamedTuple):
         Nodes that are still to be visited.
     uses : (nodes,) int64
         Number of needed gates and outputs that read each node.
-    flipped : (nodes, words) uint64
-        Truth tables for the opposite value of the gate, of nodes in ``downstream``.
-    downstream : (nodes,) bool
-        The gate itself, and gates that depend on it.
+    values : (2 * nodes, words) uint64
+        The truth table of each node. The second half holds those of ``downstream`` nodes for the
+        opposite value of the gate.
+    downstream : (nodes,) int64
+        1 for the gate itself, and for gates that depend on it.
     pool : (nodes + EXTRAS,) int64
         The node at each place, or -1 - n for extra n; ``counts[POOLED]`` of them, then two
         constants.
     pool_values : (nodes + EXTRAS, words) uint64
         The truth table at each place.
-    literals, others : (2 * (nodes + EXTRAS),) int64
+    digests : (nodes + EXTRAS,) uint64
+        A digest of each truth table on the rows of ``care``. The digest of an XOR is the XOR of
+        digests.
+    covers : (2, 2 * (nodes + EXTRAS) + 1) int64
+        The literals that are 1 on all rows of each target; ``covered`` of them.
+    covered : (2,) int64
+        The lengths of ``covers``.
+    literals, others : (2 * (nodes + EXTRAS) + 1,) int64
         Literals, or places in the pool, from which a gate could be built.
     literal_values : (2 * (nodes + EXTRAS), words) uint64
-        The truth tables of ``literals`` or ``others``, on some rows.
+        The truth tables of some literals, on some rows.
     extras : (EXTRAS, 5) int64
         New gates: kind, polarity and three nodes that they read.
     care : (words,) uint64
@@ -122,17 +138,21 @@ class Scratch(NamedTuple):
         :data:`CANDIDATES`.
     """
 
+    words: Any
     order: Any
     mark: Any
     stack: Any
     uses: Any
-    flipped: Any
+    values: Any
     downstream: Any
     pool: Any
     pool_values: Any
+    digests: Any
+    covers: Any
+    covered: Any
     literals: Any
-    literal_values: Any
     others: Any
+    literal_values: Any
     extras: Any
     care: Any
     target: Any
@@ -149,51 +169,36 @@ def fan_in_count(kind: int) -> int:
     return 2 if kind <= XOR2 else 3
 
 
-@borrowing_jit
-def gate(kind: int, polarity: int, a: Any, b: Any, c: Any) -> Any:
-    """The value of a gate from words of 64 rows."""
-    if kind == NOT:
-        return ~a
-    if polarity & 1:
-        a = ~a
-    if polarity & 2:
-        b = ~b
-    if polarity & 4:
-        c = ~c
-    if kind == AND2:
-        value = a & b
-    elif kind == XOR2:
-        value = a ^ b
-    elif kind == AND3:
-        value = a & b & c
-    elif kind == AO21:
-        value = (a & b) | c
-    else:
-        value = (c & a) | (~c & b)
-    return ~value if polarity & OUTPUT else value
+def scratch(nodes: int, sources: np.ndarray) -> Scratch:
+    """Working arrays for a network with this number of nodes.
 
-
-def scratch(nodes: int, words: int) -> Scratch:
-    """Working arrays for a network with this number of nodes and words."""
-    pool = nodes + EXTRAS
+    ``sources`` are the truth tables of inputs and constants, (inputs, words) uint64.
+    """
+    pool, words = nodes + EXTRAS, sources.shape[1]
+    values = np.zeros((2 * nodes, words), np.uint64)
+    values[: len(sources)] = sources
     return Scratch(
-        np.zeros(nodes, np.int64),
-        np.zeros(nodes, np.int64),
-        np.zeros(6 * nodes, np.int64),
-        np.zeros(nodes, np.int64),
-        np.zeros((nodes, words), np.uint64),
-        np.zeros(nodes, np.bool_),
-        np.zeros(pool, np.int64),
-        np.zeros((pool, words), np.uint64),
-        np.zeros(2 * pool, np.int64),
-        np.zeros((2 * pool, words), np.uint64),
-        np.zeros(2 * pool, np.int64),
-        np.zeros((EXTRAS, 5), np.int64),
-        np.zeros(words, np.uint64),
-        np.zeros((2, words), np.uint64),
-        np.zeros(words, np.uint64),
-        np.zeros((KEPT, 5), np.int64),
-        np.zeros(4, np.int64),
+        words=(0,) * words,
+        order=np.zeros(nodes, np.int64),
+        mark=np.zeros(nodes, np.int64),
+        stack=np.zeros(6 * nodes, np.int64),
+        uses=np.zeros(nodes, np.int64),
+        values=values,
+        downstream=np.zeros(nodes, np.int64),
+        pool=np.zeros(pool, np.int64),
+        pool_values=np.zeros((pool, words), np.uint64),
+        digests=np.zeros(pool, np.uint64),
+        covers=np.zeros((2, 2 * pool + 1), np.int64),
+        covered=np.zeros(2, np.int64),
+        literals=np.zeros(2 * pool + 1, np.int64),
+        others=np.zeros(2 * pool + 1, np.int64),
+        literal_values=np.zeros((2 * pool, words), np.uint64),
+        extras=np.zeros((EXTRAS, 5), np.int64),
+        care=np.zeros(words, np.uint64),
+        target=np.zeros((2, words), np.uint64),
+        rest=np.zeros(words, np.uint64),
+        candidates=np.zeros((KEPT, 5), np.int64),
+        counts=np.zeros(4, np.int64),
     )
 
 
@@ -231,67 +236,90 @@ def refresh(inputs: int, net: Any, work: Any, cost: Any) -> float:
         total += cost[net.kind[node], net.polarity[node]]
         for place in range(fan_in_count(net.kind[node])):
             work.uses[net.fan_ins[node, place]] += 1
-        evaluate(net, node)
+        a, b, c = net.fan_ins[node, 0], net.fan_ins[node, 1], net.fan_ins[node, 2]
+        compute(work.words, work.values, node, net.kind[node], net.polarity[node], a, b, c)
     work.counts[ORDERED] = count
     return total
 
 
 @borrowing_jit
-def evaluate(net: Any, node: int) -> None:
-    """Compute the truth table of a gate from those of its fan-ins."""
-    a, b, c = net.fan_ins[node, 0], net.fan_ins[node, 1], net.fan_ins[node, 2]
-    values = net.values
-    for word in range(values.shape[1]):
-        values[node, word] = gate(
-            net.kind[node], net.polarity[node], values[a, word], values[b, word], values[c, word]
-        )
+def compute(
+    words: Any, values: Any, row: int, kind: int, polarity: int, a: int, b: int, c: int
+) -> None:
+    """Write the truth table of a gate to a row; it reads the rows ``a``, ``b`` and ``c``.
+
+    ``words`` has the length of a row (:class:`Scratch`).
+    """
+    invert_a = NONE - np.uint64(polarity & 1)
+    invert_b = NONE - np.uint64(polarity >> 1 & 1)
+    invert_c = NONE - np.uint64(polarity >> 2 & 1)
+    invert = NONE - np.uint64(polarity >> 3 & 1)
+    if kind == NOT:
+        for word in range(len(words)):
+            values[row, word] = ~values[a, word]
+    elif kind == AND2:
+        for word in range(len(words)):
+            both = (values[a, word] ^ invert_a) & (values[b, word] ^ invert_b)
+            values[row, word] = both ^ invert
+    elif kind == XOR2:
+        for word in range(len(words)):
+            values[row, word] = values[a, word] ^ values[b, word] ^ invert_a ^ invert_b ^ invert
+    elif kind == AND3:
+        for word in range(len(words)):
+            both = (values[a, word] ^ invert_a) & (values[b, word] ^ invert_b)
+            values[row, word] = both & (values[c, word] ^ invert_c) ^ invert
+    elif kind == AO21:
+        for word in range(len(words)):
+            both = (values[a, word] ^ invert_a) & (values[b, word] ^ invert_b)
+            values[row, word] = (both | values[c, word] ^ invert_c) ^ invert
+    else:
+        for word in range(len(words)):
+            select = values[c, word] ^ invert_c
+            high, low = values[a, word] ^ invert_a, values[b, word] ^ invert_b
+            values[row, word] = (select & high | ~select & low) ^ invert
 
 
 @borrowing_jit
-def flip(inputs: int, net: Any, work: Any, position: int) -> None:
+def evaluate(net: Any, node: int) -> None:
+    """Compute the truth table of a gate of a network from those of its fan-ins."""
+    a, b, c = net.fan_ins[node, 0], net.fan_ins[node, 1], net.fan_ins[node, 2]
+    compute(net.values[0], net.values, node, net.kind[node], net.polarity[node], a, b, c)
+
+
+@borrowing_jit
+def flip(net: Any, work: Any, position: int) -> None:
     """Compute the truth tables of dependent nodes for the opposite value of a gate."""
-    order, downstream, flipped, values = work.order, work.downstream, work.flipped, net.values
-    for place in range(work.counts[ORDERED]):
-        downstream[order[place]] = False
+    order, downstream, values = work.order, work.downstream, work.values
+    nodes = net.kind.shape[0]
+    for place in range(position):
+        downstream[order[place]] = 0
     node = order[position]
-    downstream[node] = True
-    for word in range(values.shape[1]):
-        flipped[node, word] = ~values[node, word]
+    downstream[node] = 1
+    for word in range(len(work.words)):
+        values[nodes + node, word] = ~values[node, word]
     for place in range(position + 1, work.counts[ORDERED]):
         node = order[place]
         a, b, c = net.fan_ins[node, 0], net.fan_ins[node, 1], net.fan_ins[node, 2]
-        count = fan_in_count(net.kind[node])
-        from_a = a >= inputs and downstream[a]
-        from_b = count > 1 and b >= inputs and downstream[b]
-        from_c = count > 2 and c >= inputs and downstream[c]
-        if not (from_a or from_b or from_c):
-            continue
-        downstream[node] = True
-        for word in range(values.shape[1]):
-            flipped[node, word] = gate(
-                net.kind[node],
-                net.polarity[node],
-                flipped[a, word] if from_a else values[a, word],
-                flipped[b, word] if from_b else values[b, word],
-                flipped[c, word] if from_c else values[c, word],
-            )
+        from_a, from_b, from_c = downstream[a], downstream[b], downstream[c]
+        downstream[node] = from_a | from_b | from_c
+        if downstream[node]:
+            a, b, c = a + nodes * from_a, b + nodes * from_b, c + nodes * from_c
+            compute(work.words, values, nodes + node, net.kind[node], net.polarity[node], a, b, c)
 
 
 @borrowing_jit
-def find_care(inputs: int, net: Any, work: Any, allowed: Any, position: int) -> None:
+def find_care(net: Any, work: Any, allowed: Any, position: int) -> None:
     """Find the rows on which a gate must keep its value for the outputs to stay allowed."""
-    flip(inputs, net, work, position)
-    node = work.order[position]
-    for word in range(work.care.shape[0]):
-        first, second = ALL, ALL
+    flip(net, work, position)
+    node, nodes = work.order[position], net.kind.shape[0]
+    for word in range(len(work.words)):
+        first, second = NONE, NONE
         for place in range(net.outputs.shape[0]):
             output = net.outputs[place]
-            value = net.values[output, word]
-            if output >= inputs and work.downstream[output]:
-                value = work.flipped[output, word]
-            first &= ~(value ^ allowed[0, place, word])
-            second &= ~(value ^ allowed[1, place, word])
-        care = ~(first | second)
+            value = work.values[output + nodes * work.downstream[output], word]
+            first |= value ^ allowed[0, place, word]
+            second |= value ^ allowed[1, place, word]
+        care, value = first & second, work.values[node, word]
         work.care[word] = care
-        work.target[1, word] = net.values[node, word] & care
-        work.target[0, word] = ~net.values[node, word] & care
+        work.target[1, word] = value & care
+        work.target[0, word] = ~value & care

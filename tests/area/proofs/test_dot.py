@@ -8,7 +8,7 @@ import pytest
 from halfbyte.area.netlists.lowering import lower
 from halfbyte.area.proofs.dot import (
     prove_accumulator,
-    read_tree,
+    read_trees,
     wrong_product,
     wrong_sum,
 )
@@ -49,7 +49,7 @@ def test_inverters_and_constants_are_counted():
 @pytest.mark.parametrize("overflow", Overflow)
 def test_an_integer_unit_is_proved(fmt, architecture, lanes, style, overflow):
     spec = DotSpec(fmt, fmt, lanes, architecture, acc_width=20, adders=style, overflow=overflow)
-    tree = read_tree(spec)
+    tree = read_trees(spec)[0]
     wrong, steps = wrong_sum(tree, spec)
     assert wrong is None
     assert steps > 8 * lanes
@@ -63,14 +63,14 @@ def test_an_integer_unit_is_proved(fmt, architecture, lanes, style, overflow):
 )
 def test_the_rows_of_a_final_adder_are_proved(fmt, architecture, final, style):
     spec = DotSpec(fmt, fmt, 9, architecture, acc_width=17, final_adder=final, adders=style)
-    assert wrong_sum(read_tree(spec), spec)[0] is None
+    assert wrong_sum(read_trees(spec)[0], spec)[0] is None
 
 
 def test_a_balanced_tree_leaves_late_bits_to_the_final_adder():
     """No carry ripples through the tree: its depth follows from the bits of its fullest place."""
     spec = DotSpec(INT4, INT4, 32, "partial_products", acc_width=32)
     depths = {
-        final: depth_of(read_tree(replace(spec, final_adder=final)))
+        final: depth_of(read_trees(replace(spec, final_adder=final))[0])
         for final in (FinalAdder.PREFIX, FinalAdder.BALANCED)
     }
     assert depths[FinalAdder.BALANCED] <= 15 < depths[FinalAdder.PREFIX]
@@ -98,13 +98,13 @@ def test_the_tree_of_scaled_blocks_is_proved():
         scale=SCALE_CODES["e4m3"],
         block=6,
     )
-    assert wrong_sum(read_tree(spec), spec)[0] is None
+    assert wrong_sum(read_trees(spec)[0], spec)[0] is None
 
 
 @pytest.fixture(scope="module")
 def unit():
     spec = DotSpec(INT4, INT4, 2, "partial_products", acc_width=12)
-    return spec, read_tree(spec)
+    return spec, read_trees(spec)[0]
 
 
 def test_wires_that_are_swapped_are_seen(unit):

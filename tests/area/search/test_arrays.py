@@ -1,5 +1,7 @@
 """Arrays synthesized: every part counts, and what moves through the registers takes energy."""
 
+from dataclasses import replace
+
 import pytest
 
 from halfbyte.area.cells.technology import load_technology
@@ -38,7 +40,7 @@ def test_a_weight_stationary_array_is_proved_in_its_parts():
     elements = 6 * (array.unit_um2 + array.element_registers_um2)
     others = array.skew_um2 + array.return_um2
     assert array.area_um2 == pytest.approx(elements + others)
-    assert (array.dataflow, array.depth) == ("weight", 5)
+    assert (array.dataflow, array.depth, array.weight_cycles) == ("weight", 5, 5)
     # Two registers for each bit of a sum, beside the three in the elements: five tokens.
     assert array.return_um2 > 2 * 2 * 14 * technology.flip_flop.area
     assert array.proof.is_proved
@@ -48,3 +50,7 @@ def test_a_weight_stationary_array_is_proved_in_its_parts():
     parts = (array.element_registers_fj, array.skew_fj, array.return_fj)
     assert min(parts) > 0
     assert array.clock_energy_fj < array.energy_fj
+    # Weights that stay longer change less often.
+    (deep,) = synthesize_arrays([replace(spec, depth=51)], technology, prove=False, jobs=1)
+    assert deep.unit_um2 == array.unit_um2
+    assert deep.element_registers_fj < array.element_registers_fj

@@ -63,6 +63,7 @@ def test_a_unit_of_scaled_blocks_says_what_is_not_proved():
         scale=SCALE_CODES["e8m0"],
         window=(-2, 1),
         terms=4,
+        block=1,
     )
     record = smallest(spec)
     assert record.scale == "e8m0"

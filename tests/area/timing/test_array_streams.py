@@ -6,7 +6,7 @@ from halfbyte.area.timing.array_streams import element_streams
 from halfbyte.area.timing.dot_streams import dot_streams
 from halfbyte.area.timing.operands import CYCLES as TERMS
 from halfbyte.area.timing.operands import load_operands, shipped_operands
-from halfbyte.area.timing.weight_streams import weight_streams
+from halfbyte.area.timing.weight_streams import measured_cycles, weight_streams
 from halfbyte.formats import SCALE_CODES, load
 from halfbyte.rtl.array import ArraySpec, WeightArraySpec
 from halfbyte.rtl.dot import Accumulator, DotSpec
@@ -69,6 +69,17 @@ def test_weights_stay_while_tokens_take_turns():
     assert np.flatnonzero(found["load_in"][:, 0]).tolist() == [0, 5]
     # The weights of four rows pass in five cycles.
     assert len({*found["w_in"][:5, 0].tolist()}) <= 4
+
+
+def test_a_unit_keeps_its_weights_as_long_as_its_array():
+    unit = WeightArraySpec(DotSpec(E2M1, E2M1, 4, "exponent_shift"), 4, 4).element_unit
+    for held in (5, 40):
+        w = dot_streams(unit, OPERANDS, held)["w"]
+        changes = np.flatnonzero((w[1:] != w[:-1]).any(axis=1)) + 1
+        assert (len(w), changes.tolist()) == (2 * held, [held])
+    assert measured_cycles(40) == 40
+    deep = WeightArraySpec(DotSpec(E2M1, E2M1, 4), 4, 4, depth=1000)
+    assert len(weight_streams(deep, OPERANDS)["w_in"]) == 2 * measured_cycles(1000) < 2000
 
 
 def test_exact_sums_have_their_nan_bit_above_them():
