@@ -130,11 +130,14 @@ def behind(items: Iterable[_Item], function: Callable[[_Item], Any]) -> None:
 
     So an item must stay valid while the next is made.
     """
-    wait: Callable[[], Any] = _nothing
-    for item in items:
-        wait()
-        wait = meanwhile(partial(function, item))
-    wait()
+    finish: Callable[[], Any] = _nothing
+    try:
+        for item in items:
+            last, finish = finish, _nothing
+            last()
+            finish = meanwhile(partial(function, item))
+    finally:  # it may still use what the caller lends
+        finish()
 
 
 def _nothing() -> None:

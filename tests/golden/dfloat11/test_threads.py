@@ -53,6 +53,19 @@ def test_an_error_while_an_item_is_used_arrives(core_count, bad):
         behind(range(3), use)
 
 
+def test_an_error_while_an_item_is_made_arrives_after_the_last_use(core_count):
+    used = []
+
+    def items():
+        yield 1
+        yield 2
+        raise ValueError("the third cannot be made")
+
+    with pytest.raises(ValueError, match="the third cannot be made"):
+        behind(items(), used.append)
+    assert used == [1, 2]
+
+
 def test_an_item_is_made_while_the_one_before_is_used(monkeypatch):
     monkeypatch.setattr(threads, "cores", lambda: 2)
     is_made, is_used = threading.Event(), threading.Event()
