@@ -4,8 +4,9 @@ The compressed file is a safetensors file, too. Its tensors are *parts*. A part 
 tensors of the original, coded or copied. The index (:mod:`.index`) says which tensor is where, and
 has the SHA-256 of the whole original. With SECDED, each part has a tensor of check bytes beside it.
 
-A file gets its name only after it was read again from the disk. A compressed file is decoded and
-compared with the original. A decompressed file must have the original's digest.
+A file gets its name only after it was read again from the disk, unless that is switched off. A
+compressed file is decoded and compared with the original. A decompressed file must have the
+original's digest.
 """
 
 import hashlib
@@ -122,7 +123,7 @@ def _coded(
 
 
 class _Compressor:
-    """The state while one file is compressed."""
+    """Writes the parts of one compressed file, and keeps what the index says about them."""
 
     def __init__(
         self, source: TensorFile, writer: GrowingTensorFileWriter, *, coding: Coding, secded: bool

@@ -62,8 +62,9 @@ def opened(data: Tensor) -> Callable[[], Tensor]:
 
 
 def pieces(data: Tensor) -> Iterator[Tensor]:
-    """The elements in order, verified, a few chunks at a time; each piece is valid until the next
-    but one. Raises as :func:`decompress`.
+    """The elements in order, verified, a few chunks at a time.
+
+    A piece is overwritten when the one after the next is made. Raises as :func:`decompress`.
     """
     found = OpenedJoint.of(data)
     chunks, kind = found.header.chunks, found.header.kind

@@ -40,6 +40,7 @@ class JointCounts:
     Parameters
     ----------
     kind : ElementType
+        Type of the elements.
     counts : array
         (2^width,) int64, of the widest symbols.
     zeros : int

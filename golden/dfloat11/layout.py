@@ -1,4 +1,4 @@
-"""Our own layout: header, code table, and where the other parts are. See ``docs/dfloat11.md``.
+"""Layout 1: header, code table, and where the other parts are. See ``docs/dfloat11.md``.
 
 All numbers from a file are checked here, before they set the size of memory or an address.
 """
@@ -72,8 +72,11 @@ class TensorHeader:
     Parameters
     ----------
     kind : ElementType
+        Type of the elements.
     shape : tuple of int
+        Shape of the tensor.
     table : CodeTable
+        The code of the symbols.
     stream_words : int
         Words of 32 bits, of all chunks together.
     sha256 : bytes

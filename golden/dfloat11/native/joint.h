@@ -179,8 +179,8 @@ bool place_escapes(const Tensor& tensor, const uint8_t* rows, int64_t count, int
   return true;
 }
 
-// A chunk while it is decoded, up to 4096 elements at a time. `sink` gives the place for them, and
-// takes them.
+// Decodes a chunk, up to 4096 elements at a time. `sink` gives the place for these elements, and
+// then takes them.
 template <typename Word, typename Sink>
 class Decoding {
  public:

@@ -37,7 +37,7 @@ struct Stream {
     return static_cast<uint32_t>(both << (bit & 31) >> 32);
   }
 
-  // The same if both words exist.
+  // The next 33 to 64 bits from a bit on, left-aligned; both words must exist.
   uint64_t peek_inside(int64_t bit) const {
     uint64_t both = load<uint64_t>(words + (bit >> 5));
     return (both << 32 | both >> 32) << (bit & 31);
