@@ -73,6 +73,9 @@ def both(number):
 
 for number in range(UNPACK):
     assert both(number) == [0, 1], number
+    if number % 4:
+        assert verify_file(TensorFile.open(paths(number)[0])) == 0, number
+        continue
     assert both(number + UNPACK) == [0, 1], number
     assert paths(number)[1].read_bytes() == source.read_bytes(), number
 for child, ask, _ in pair:
@@ -104,7 +107,7 @@ assert verify_file(TensorFile.open(target)) == 0
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
     torch.manual_seed(3)
-    tensors = {f"layers.{i}": (torch.randn(64, 1000 + i) * 0.02).bfloat16() for i in range(4)}
+    tensors = {f"layers.{i}": (torch.randn(64, 400 + i) * 0.02).bfloat16() for i in range(3)}
     path = tmp_path_factory.mktemp("source") / "m.safetensors"
     save_file(tensors | {"ids": torch.arange(70)}, path)
     return path
