@@ -61,7 +61,7 @@ def synthesize(
     Parameters
     ----------
     designs : sequence of MacSpec
-        What to synthesize.
+        The MACs to synthesize.
     technology : Technology
         The cells to use.
     clock_ps : float, optional
@@ -71,7 +71,7 @@ def synthesize(
         Try carry-save accumulators at a clock that no other netlist meets. Their ``acc`` comes from
         a final addition and not from a register (:class:`halfbyte.rtl.Mac`).
     operands : Operands, optional
-        What the energies are measured on; the shipped set of the default model if not given.
+        The operands for energies; by default the shipped set of the default model.
     every : bool
         Return the records of all that was tried, the best first, not only the best.
     effort : int
@@ -158,7 +158,7 @@ def _multipliers(jobs: Sequence[SynthesisJob], runner: JobRunner) -> list[Mapped
 
 
 def _report(runner: JobRunner) -> None:
-    """Warn of recipes that failed."""
+    """Log a warning that names the recipes that failed."""
     recipes = dict.fromkeys(job.label for job, _ in runner.failures.values())
     if recipes:
         _log.warning(
@@ -249,7 +249,10 @@ def map_designs(
     jobs: int | None = None,
     on_progress: Progress | None = None,
 ) -> list[Path]:
-    """The netlists (Verilog) of designs with a named architecture, all by one recipe."""
+    """The netlists, as Verilog files, of designs with a named architecture, all by one recipe.
+
+    Raises ToolError if Yosys or ABC fails.
+    """
     (chosen,) = (each for each in RECIPES if each.name == recipe)
     runner = JobRunner("synth", jobs or os.cpu_count() or 1, on_progress)
     try:

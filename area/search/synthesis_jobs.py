@@ -128,10 +128,10 @@ class SynthesisJob:
     ) -> SynthesisRecord:
         """The result record from the figures of the MAC and its multiplier.
 
-        ``measured`` holds what was measured of the MAC on ``operands``. The accumulator's area is
-        the whole minus multiplier and registers: adder, clear and sign logic. Synthesis optimizes
-        across the border, so this split is not exact. Both areas are null if the multiplier was not
-        synthesized alone.
+        ``measured`` holds the figures of the MAC on ``operands``. The accumulator's area is the
+        whole minus multiplier and registers: adder, clear and sign logic. Synthesis optimizes
+        across the border, so this split is not exact. The areas of multiplier and accumulator are
+        null if the multiplier was not synthesized alone.
         """
         technology = self.technology
         area, register = whole.area_um2, whole.register_um2

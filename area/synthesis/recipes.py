@@ -125,7 +125,7 @@ ANNEAL = Recipe(
     (*CLEAN, *_RESTRUCTURE, *RESUBSTITUTE, *_MAP),
     moves=100_000,
 )
-# What a long annealing finds is told better by a short one than by mapping.
+# A short annealing predicts the result of a long one better than mapping does.
 SKETCH = replace(
     ANNEAL,
     name="sketch",

@@ -199,7 +199,7 @@ def _read(top: str) -> list[str]:
 
 
 def constraints(technology: Technology) -> str:
-    """What ABC assumes around a unit: a buffer (or else an inverter) drives, a flip-flop loads."""
+    """What ABC assumes around a unit: a buffer (else an inverter) before it, a flip-flop behind."""
     state = technology.flip_flop.flip_flop
     load = technology.flip_flop.inputs[state.data] if state else 0.0
     driver = technology.buffer or technology.inverter
