@@ -15,7 +15,7 @@ class MeasureRecord(Record):
     title: str
     """What is measured, as people read it."""
     unit: str
-    """Its unit."""
+    """Unit of the figures."""
     higher_is_better: bool
     """Whether a greater value is better."""
     value: float | None

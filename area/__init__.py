@@ -13,7 +13,7 @@ if TYPE_CHECKING:
         load_technology,
         technology_names,
     )
-    from halfbyte.area.proofs.mac import ProofError
+    from halfbyte.area.proofs.results import ProofError
     from halfbyte.area.search.records import FpgaRecord, SynthesisRecord
     from halfbyte.area.search.smallest import synthesize
 
@@ -30,7 +30,7 @@ __all__ = [
 
 _HOMES = {
     "FpgaRecord": "search.records",
-    "ProofError": "proofs.mac",
+    "ProofError": "proofs.results",
     "SynthesisRecord": "search.records",
     "Technology": "cells.technology",
     "from_liberty": "cells.technology",

@@ -1,4 +1,4 @@
-"""Loops that numba compiles, for work that numpy cannot do nearly as fast."""
+"""Compile loops with numba, for work on which numpy is many times slower."""
 
 import fcntl
 import os
@@ -34,8 +34,9 @@ _SETTING = threading.Lock()
 def _cache_folder(module: str) -> Path | None:
     """The folder for the machine code of a module's functions; None if there can be none.
 
-    Its name contains a digest of the module's source and of all that it imports. numba itself looks
-    only at the file of the function. Folders of earlier sources stay until somebody deletes them.
+    Its name contains a digest of the module's code and of all that the module imports. numba itself
+    looks only at the file of the function. Folders of earlier code stay until somebody deletes
+    them.
     """
     try:
         source = source_of(module)
@@ -46,7 +47,7 @@ def _cache_folder(module: str) -> Path | None:
 
 
 def _parents(source: Path) -> Iterator[Path]:
-    """The folder that numba was given; else one beside the source, then one of the user's."""
+    """Folders to try: the one that numba was given, else one beside the source, then the user's."""
     if _config.CACHE_DIR:
         yield Path(_config.CACHE_DIR)
         return
@@ -80,7 +81,7 @@ def _kept_in(folder: Path) -> Iterator[None]:
 
 
 class _Alone:
-    """A compiler that waits while another process compiles for the same folder.
+    """A lock by which one process at a time compiles for a folder.
 
     A process that waited loads the machine code that the other one wrote.
     """
@@ -90,9 +91,9 @@ class _Alone:
     @classmethod
     @contextmanager
     def in_folder(cls, folder: Path) -> Iterator[None]:
-        """The lock of a folder.
+        """Hold the lock of a folder.
 
-        A function that is compiled because another one calls it uses the lock of its caller.
+        A function that is compiled because another one calls it runs under its caller's lock.
         """
         with global_compiler_lock:  # one thread at a time
             if cls.held:
@@ -140,11 +141,11 @@ def jit(function: _Function) -> _Function:
     """Compile ``function`` on its first call, to run without the interpreter's lock.
 
     The machine code is kept in ``$NUMBA_CACHE_DIR``. Without this variable it is kept beside the
-    source, or in the user's cache folder where the source cannot be written. It is used again
-    until the source of the function's module changes, or that of a module that it imports, directly
-    or not. If several processes need it at once, one compiles and the others wait. Where no folder
-    can be written, every process compiles for itself. Without numba the function runs uncompiled,
-    hundreds of times slower, and a warning says so.
+    source, or in the user's cache folder where that place cannot be written. It is used again
+    until the code of the function's module changes, or the code of a module that this one imports,
+    directly or not. If several processes need it at once, one compiles and the others wait. Where
+    no folder can be written, every process compiles for itself. Without numba the function runs
+    uncompiled, hundreds of times slower, and a warning says so.
     """
     return _compiled(function)
 

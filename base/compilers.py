@@ -59,7 +59,10 @@ class Compiler:
 def run_tool(
     command: Sequence[str], folder: Path | None = None
 ) -> "subprocess.CompletedProcess[str]":
-    """Run a compiler and return when it ends, with what it printed; ToolError if it cannot run."""
+    """Run a compiler to its end, in ``folder`` or here; returns its exit status and its output.
+
+    Raises ToolError if it cannot be started, or takes more than 15 minutes.
+    """
     try:
         return subprocess.run(
             command,
@@ -114,10 +117,10 @@ def _host_compiler(chosen: str | None) -> Compiler:
 
 
 def host_compiler(*, sanitize: bool = False) -> Compiler:
-    """``$CXX``, else g++, clang++ or c++.
+    """The C++ compiler of this machine: ``$CXX``, else g++, clang++ or c++.
 
     ``sanitize`` adds the address and undefined-behaviour sanitizers. Raises ToolError if there is
-    no compiler, or if it does not know C++17.
+    no compiler, or if the one found does not know C++17.
     """
     found = _host_compiler(os.environ.get("CXX"))
     if not sanitize:

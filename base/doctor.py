@@ -47,7 +47,7 @@ class Finding:
         return "ok" if self.version else "missing" if self.needed else "absent"
 
     def as_json(self) -> JsonObject:
-        """The finding as a record."""
+        """The finding as a JSON object, with its status."""
         return {**asdict(self), "status": self.status}
 
 

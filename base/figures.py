@@ -84,7 +84,7 @@ class Picture:
 def picture(
     width: float, height: float, *, title: str, caption: str, look: Look = OWN_LOOK
 ) -> Iterator[Picture]:
-    """An empty picture: ``width`` by ``height`` inches, or of the width that ``look`` asks for.
+    """An empty picture of ``width`` by ``height`` inches, or as wide as ``look`` asks for.
 
     Within the context, drawing uses matplotlib's defaults and not the user's settings. Sizes in
     points must go through :func:`scaled`. The Agg canvas can measure text, and the constrained

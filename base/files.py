@@ -34,6 +34,7 @@ def build_dir() -> Path:
 
 
 def _default_mode(bits: int) -> int:
+    """Permission bits without those that the user's umask forbids."""
     umask = os.umask(0)
     os.umask(umask)
     return bits & ~umask
@@ -83,6 +84,7 @@ def _partial_name(path: Path) -> Path:
 
 
 def _locked(descriptor: int) -> bool:
+    """Lock a file or folder without waiting; whether it worked."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -146,7 +148,7 @@ def partial_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def partial_folder(path: Path) -> Iterator[Path]:
-    """A new, empty folder, as :func:`partial_file`. The folder above it is created, too."""
+    """Like :func:`partial_file`, but a folder. The folder above it is created, too."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial, descriptor = _create(path, folder=True)
     try:

@@ -1,11 +1,12 @@
 """Keys of stored results: hashes of all that a result depends on."""
 
+import ast
 import hashlib
 import json
 from functools import cache
 from typing import Any
 
-from halfbyte.base.imports import imported_modules, source_of
+from halfbyte.base.imports import imported_modules, source_of, statements
 
 __all__ = ["code_fingerprint", "content_key"]
 
@@ -18,14 +19,23 @@ def content_key(inputs: Any) -> str:
 
 @cache
 def code_fingerprint(*modules: str) -> str:
-    """SHA-256 (hex) of the source of ``modules`` and of all modules that they import.
+    """SHA-256 (hex) of the code of ``modules`` and of all modules that they import.
 
     A result whose key contains this hash is computed again after an edit of the code that made it.
-    Packages of others are not hashed: a key contains their versions. Raises ValueError for a module
-    without source.
+    An edit of a comment or a docstring leaves the hash as it is. Another version of Python may give
+    another hash. Packages of others are not hashed: a key contains their versions. Raises
+    ValueError for a module without source.
     """
     digest = hashlib.sha256()
     for module in sorted(imported_modules(*modules)):
-        digest.update(f"{module}\0".encode())
-        digest.update(hashlib.sha256(source_of(module).read_bytes()).digest())
+        digest.update(f"{module}\0{_code(source_of(module).read_bytes())}\0".encode())
     return digest.hexdigest()
+
+
+def _code(source: bytes) -> str:
+    """What Python runs of a source, as text: neither comments nor docstrings nor layout."""
+    tree = ast.parse(source)
+    for node in statements(tree, types=True):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            node.value.value = None  # a docstring; a constant alone does nothing
+    return ast.dump(tree)

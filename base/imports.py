@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-__all__ = ["imported_modules", "imports_of", "source_of"]
+__all__ = ["imported_modules", "imports_of", "source_of", "statements"]
 
 
 def source_of(module: str) -> Path:
@@ -45,6 +45,20 @@ def imported_modules(*modules: str) -> frozenset[str]:
     return frozenset(known)
 
 
+def statements(tree: ast.AST, *, types: bool) -> Iterator[ast.AST]:
+    """All statements of a tree; those under ``if TYPE_CHECKING`` only with ``types``.
+
+    Expressions are left out: they cannot contain statements.
+    """
+    waiting = [tree]
+    while waiting:
+        for node in ast.iter_child_nodes(waiting.pop()):
+            if isinstance(node, ast.expr) or (not types and _is_for_types(node)):
+                continue
+            yield node
+            waiting.append(node)
+
+
 @cache
 def _runtime_imports(module: str) -> frozenset[str]:
     return imports_of(module)
@@ -67,25 +81,11 @@ def _find(module: str) -> Path | None:
 
 
 def _targets(tree: ast.AST, top: str, types: bool) -> Iterator[str]:
-    for node in _statements(tree, types):
+    for node in statements(tree, types=types):
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names if _is_own(name.name, top))
         elif isinstance(node, ast.ImportFrom) and not node.level and _is_own(node.module, top):
             yield from (_home(str(node.module), name.name) for name in node.names)
-
-
-def _statements(tree: ast.AST, types: bool) -> Iterator[ast.AST]:
-    """All statements of a tree; those under ``if TYPE_CHECKING`` only with ``types``.
-
-    Expressions are left out: they cannot contain imports.
-    """
-    waiting = [tree]
-    while waiting:
-        for node in ast.iter_child_nodes(waiting.pop()):
-            if isinstance(node, ast.expr) or (not types and _is_for_types(node)):
-                continue
-            yield node
-            waiting.append(node)
 
 
 def _is_for_types(node: ast.AST) -> bool:
@@ -120,7 +120,7 @@ def _passed_on(module: str) -> dict[str, tuple[str, str]]:
     top = module.partition(".")[0]
     return {
         name.asname or name.name: (str(node.module), name.name)
-        for node in _statements(ast.parse(path.read_bytes()), types=True)
+        for node in statements(ast.parse(path.read_bytes()), types=True)
         if isinstance(node, ast.ImportFrom) and not node.level and _is_own(node.module, top)
         for name in node.names
     }

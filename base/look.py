@@ -10,8 +10,8 @@ __all__ = ["OWN_LOOK", "Look", "parse_width"]
 _NAMED_MM = {"column": 88.0, "page": 180.0}
 _SHORTEST_MM, _LONGEST_MM = 60.0, 1000.0
 _MM_PER_INCH = 25.4
-# Text in a narrow picture is smaller, but at least this share of its usual size. 10 points become
-# 7, which is usual for figures in papers.
+# Text in a narrow picture is smaller, but never below this share of its usual size: text of 10
+# points has at least 7, which is usual for figures in papers.
 _SMALLEST_TEXT = 0.7
 
 
@@ -24,7 +24,7 @@ class Look:
     width_mm : float, optional
         The width in millimetres; if not given, each picture has its own.
     has_words : bool
-        Whether title and footnote are in the picture. They are always in the text file beside it.
+        Whether title and caption are in the picture. They are always in the text file beside it.
     is_transparent : bool
         Whether the background is transparent instead of white.
     """
@@ -34,9 +34,9 @@ class Look:
     is_transparent: bool = False
 
     def size(self, width: float, height: float) -> tuple[float, float, float]:
-        """Width and height in inches, and the scale of text, of a picture of so many inches.
+        """Width and height in inches, and the scale of text, for a picture of the given inches.
 
-        Text shrinks less than the width does. So a narrow picture becomes relatively higher.
+        Text shrinks less than the width does. So a narrow picture is higher for its width.
         """
         if self.width_mm is None:
             return width, height, 1.0

@@ -9,7 +9,7 @@ from typing import Any
 __all__ = ["Json", "JsonObject", "json_text", "parse_json", "unique_keys"]
 
 Json = Mapping[str, "Json"] | Sequence["Json"] | str | float | bool | None
-"""What a JSON text holds; an int is a float."""
+"""What a JSON text holds; an int counts as a float."""
 JsonObject = Mapping[str, Json]
 """A JSON object."""
 

@@ -1,4 +1,4 @@
-"""Read mappings from YAML of users: only plain data, and no key twice."""
+"""Read mappings from YAML that users write: only plain data, and no key twice."""
 
 import re
 from collections.abc import Mapping
@@ -79,7 +79,10 @@ def parse_mapping(text: str, what: str) -> dict[Any, Any]:
 
 
 def read_text(path: Path, what: str, max_bytes: int = MAX_BYTES) -> str:
-    """Read the text of a file. Raises UserError, with its name, if it cannot be read."""
+    """Read a UTF-8 text file. Raises UserError, with its name, if it cannot be read or is too long.
+
+    The message calls the file's content ``what``.
+    """
     try:
         raw = read_start(path, max_bytes + 1)
     except OSError as error:

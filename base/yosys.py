@@ -1,7 +1,7 @@
 """Run Yosys in processes of its own, since an error in Yosys ends the process that runs it.
 
-A server process loads Yosys once and forks for every run. So a run starts at once and from the same
-state, and a run that fails harms no other. There are as many servers as runs at the same time. They
+A server process loads Yosys once and forks for every run. So every run starts at once and from the
+same state, and a run that fails harms no other. Runs at the same time have a server each. Servers
 are kept for later runs. They end with the process that started them, even if it is killed.
 """
 

@@ -27,15 +27,15 @@ class TensorRecord(Record):
     name: str
     """Name of the first tensor."""
     dtype: str
-    """Its type."""
+    """Type of the tensors."""
     tensors: int
     """Tensors that are stored together."""
     elements: int
-    """Their elements."""
+    """Elements of these tensors."""
     raw_bytes: int
-    """Their bytes as they were."""
+    """Bytes of these tensors in the original."""
     stored_bytes: int
-    """Their bytes as they are stored, without check bytes."""
+    """Bytes of these tensors as stored, without check bytes."""
     coded: bool
     """Whether they were coded; otherwise they are copied."""
 
@@ -161,7 +161,7 @@ class VerificationRecord(Record):
     file: str
     """The file."""
     bytes: int
-    """Its bytes."""
+    """Bytes of the file."""
     corrected_words: int
     """Words of 64 bits that had a wrong bit, which was corrected."""
     error: str | None
@@ -179,7 +179,7 @@ class PartRecord(Record):
     tensors: int
     """Tensors in it."""
     dtype: str
-    """Their types."""
+    """Types of the tensors."""
     shape: tuple[int, ...] | None
     """Shape of the tensor; null if there are several."""
     elements: int

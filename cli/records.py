@@ -64,7 +64,7 @@ class CardRecord(Record):
     source: str
     """Where the library comes from."""
     licence: str
-    """Its licence."""
+    """Licence of the library."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +74,7 @@ class DerivationRecord(Record):
     format: str
     """Name of the format."""
     file: str
-    """Its file."""
+    """File of the format."""
     distribution: str
     """The distribution."""
     nu: float | None
@@ -112,7 +112,7 @@ class AssignmentRecord(Record):
     permuted: str
     """Name of the permuted format."""
     values: tuple[str, ...]
-    """Its values in code order, exact."""
+    """Values of the permuted format in code order, exact."""
     technology: str
     """The cell library."""
     corner: str

@@ -1,7 +1,7 @@
 """Find a format by its name or by the path of its file.
 
-A name is that of a shipped format or of one in the user's own folder. ``NAME@BITS`` and
-``PATH.yaml@BITS`` round the format's values to so many bits.
+A name belongs to a shipped format or to a file in the user's own folder. ``NAME@BITS`` and
+``PATH.yaml@BITS`` round the format's values to BITS bits.
 """
 
 import difflib
@@ -57,8 +57,8 @@ def load(reference: str | Path) -> Format:
     ----------
     reference : str or Path
         A shipped name (``e2m1_sp``), the name of a file in the user's folder of formats, or a path
-        that ends in ``.yaml`` or ``.yml``. With ``@BITS`` at its end, the values are rounded to so
-        many bits: ``sf4@6`` is a format with the name ``sf4_lut6``.
+        that ends in ``.yaml`` or ``.yml``. With ``@BITS`` at its end, the values are rounded to
+        BITS bits: ``sf4@6`` is a format with the name ``sf4_lut6``.
 
     Raises
     ------

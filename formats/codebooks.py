@@ -43,11 +43,11 @@ __all__ = [
 ]
 
 MIN_BLOCK, MAX_BLOCK = 2, 2**20
-# Student's t has a variance only above nu = 2. Closer to 2 than this the integrals are inaccurate.
+# Student's t has a variance only for nu above 2. Below this nu the integrals are inaccurate.
 MIN_NU = 2.01
 _CELLS = 1024  # on each side of 0; their width adds less than 0.001 dB to the error of 16 levels
 _JOINED = 4  # cells that the search for the optimum takes as one
-_NODES = 128  # of the quadrature over m; with four times as many no error moves by 0.01 %
+_NODES = 128  # of the quadrature over m; with four times as many, no error changes by 0.01 %
 _FAR_TAIL = 1e-12
 _MAX_ITERATIONS = 20_000
 _SETTLED = 1e-9  # greatest move of a level in the last iteration
@@ -97,7 +97,7 @@ class EntropyCodebook:
 
 
 def check_block(block: object) -> None:
-    """Raise FormatError unless so many values can share a scale: 2 to 2^20."""
+    """Raise FormatError unless ``block`` is an integer from 2 to 2^20."""
     if type(block) is not int or not MIN_BLOCK <= block <= MAX_BLOCK:
         raise FormatError(f"block must be {MIN_BLOCK} to {MAX_BLOCK}, not {block!r:.60}")
 
@@ -124,7 +124,7 @@ def block_distribution(distribution: str, nu: float | None = None, block: int = 
     check_block(block)
     edges = np.linspace(0.0, 1.0, _CELLS + 1)
     maxima, probabilities, energies = _largest_magnitudes(parent, nu, block)
-    # (nodes, cells + 1): the probability of a magnitude below each edge times m.
+    # (nodes, cells + 1): the probability that a magnitude is below m times the edge.
     below = 2 * parent.cdf(np.outer(maxima, edges)) - 1
     mass = np.diff(below, axis=1) / below[:, -1:]
     middles = (edges[1:] + edges[:-1]) / 2
@@ -146,16 +146,17 @@ def _parent(distribution: str, nu: float | None) -> Any:
     if not MIN_NU <= nu <= MAX_NU:
         raise FormatError(
             f"nu must be {MIN_NU} to {MAX_NU:g}, not {nu}: up to 2, Student's t has no variance "
-            "and no codebook a least error"
+            "and no codebook has a least error"
         )
     return stats.t(nu)
 
 
 def _largest_magnitudes(parent: Any, nu: float | None, block: int) -> tuple[_Array, _Array, _Array]:
-    """Values m for the integral over m, their probabilities, and these times m^2; both sum to 1.
+    """Values m for the integral over m, with two lists of weights that each sum to 1.
 
-    F(m)^n is uniform on (0, 1). The integral runs over s from 0 to 1, where 1 - F(m)^n = s^k and
-    k = nu / (nu - 2). With this k, the weight of m^2 stays finite where s goes to 0.
+    The weights are the probability of m, and this probability times m^2. F(m)^n is uniform on
+    (0, 1). The integral runs over s from 0 to 1, where 1 - F(m)^n = s^k and k = nu / (nu - 2). With
+    this k, the weight of m^2 stays finite where s goes to 0.
     """
     nodes, weights = np.polynomial.legendre.leggauss(_NODES)
     power = 1.0 if nu is None else nu / (nu - 2)
@@ -172,13 +173,13 @@ def _largest_magnitudes(parent: Any, nu: float | None, block: int) -> tuple[_Arr
 
 
 def _both_sides(mass: _Array, block: int) -> _Array:
-    """From (cells,) shares of magnitudes to (2 cells + 2,) of signed values; adds the largest."""
+    """(2 cells + 2,) shares of signed values from (cells,) of magnitudes; adds the ends -1, 1."""
     half = mass * (block - 1) / block / 2
     return np.concatenate([[0.5 / block], half[::-1], half, [0.5 / block]])
 
 
 def levels_of(fmt: Format) -> _Array:
-    """The different values of a format, ascending, divided by the highest one."""
+    """(N,) float64: the distinct values of a format, ascending, divided by the highest one."""
     return np.unique([float(value / fmt.max_value) for value in fmt.values])
 
 
@@ -208,10 +209,10 @@ def code_entropy(levels: Sequence[float] | _Array, blocks: Blocks) -> float:
 def distance_to_optimum_db(
     fmt: Format, distribution: str, nu: float | None = None, block: int = 128
 ) -> float:
-    """By how many dB the SQNR of ``fmt`` is below that of the best set of as many levels.
+    """By how many dB the SQNR of ``fmt`` is below that of the best ``2 ** fmt.bits`` levels.
 
-    It is at least 0. The best set is that of :func:`lloyd_max` with all levels free. Parameters and
-    errors are those of :func:`block_distribution`.
+    It is at least 0. :func:`lloyd_max` finds the best levels, with none of them fixed. Parameters
+    and errors are those of :func:`block_distribution`.
     """
     blocks = block_distribution(distribution, nu, block)
     best = relative_mse(_optimum(distribution, nu, block, 2**fmt.bits), blocks)
@@ -284,11 +285,10 @@ def _settle(levels: _Array, blocks: Blocks, pinned: bool) -> _Array:
 def entropy_constrained(
     blocks: Blocks, count: int = 16, *, entropy: float = 3.5, pinned: bool = False
 ) -> EntropyCodebook:
-    """At most ``count`` levels of least mean square error whose codes need ``entropy`` bits.
+    """At most ``count`` levels of least mean square error whose codes need <= ``entropy`` bits.
 
-    Levels that no value is rounded to are dropped. ``pinned`` means what it means in
-    :func:`lloyd_max`. If the levels of that function need no more than ``entropy`` bits, they are
-    the result.
+    Levels that no value is rounded to are dropped. ``pinned`` is that of :func:`lloyd_max`. If the
+    levels of :func:`lloyd_max` need no more than ``entropy`` bits, they are the result.
 
     Raises
     ------
@@ -307,7 +307,7 @@ def entropy_constrained(
 
 
 def _at_entropy(levels: _Array, blocks: Blocks, entropy: float, pinned: bool) -> EntropyCodebook:
-    """The codebook for the least price of a bit at which the codes need ``entropy`` bits.
+    """The codebook for the least price of a bit at which the codes need at most ``entropy`` bits.
 
     The price of a bit is the mean square error that is accepted to save it.
     """

@@ -98,7 +98,10 @@ class Derivation:
 
     @property
     def default_name(self) -> str:
-        """A name that mentions every parameter without its default value."""
+        """A name from the distribution and from each of nu, method, widths and block that differs.
+
+        Values that are the defaults do not appear in it, and the entropy never does.
+        """
         parts = [self.distribution]
         if self.nu is not None:
             parts.append(f"nu{self.nu:.6g}".replace(".", "_").replace("+", ""))
@@ -110,7 +113,7 @@ class Derivation:
 
     @property
     def parent(self) -> str:
-        """The distribution's name for people."""
+        """The distribution as people write it."""
         return "normal" if self.nu is None else f"Student's t, nu {self.nu:g}"
 
     @cached_property
@@ -144,7 +147,7 @@ class Derivation:
         return "".join(f"{key}: {value}\n" for key, value in lines.items())
 
     def errors(self, fmt: Format) -> Errors | None:
-        """How well ``fmt`` quantizes the distribution; None if that has no variance."""
+        """How well ``fmt`` quantizes the distribution; None if nu is too low for a variance."""
         if self.nu is not None and self.nu < MIN_NU:
             return None
         blocks = block_distribution(self.distribution, self.nu, self.block)

@@ -7,7 +7,7 @@ from halfbyte.formats.errors import FormatError
 
 __all__ = ["apot", "integer", "minifloat", "with_supernormal"]
 
-# Bits without the sign, so that a code has at most 8 bits.
+# A code has at most 8 bits, and one of them is the sign.
 MAX_APOT_SUMS = 2**7
 
 
@@ -25,8 +25,8 @@ def _with_sign(magnitudes: Sequence[Fraction]) -> list[Fraction]:
 def minifloat(exponent_bits: int, mantissa_bits: int, bias: int) -> list[Fraction]:
     """Floating point: sign, exponent, mantissa (OCP MX 1.0, section 5.3).
 
-    There are subnormals, but neither infinities nor NaN. Without mantissa bits, the exponent field
-    0 means the value 0.
+    There are subnormals, but neither infinities nor NaN. Without mantissa bits, exponent field 0
+    means the value 0.
     """
     magnitudes = []
     for exponent in range(2**exponent_bits):
@@ -42,7 +42,8 @@ def apot(terms: Sequence[Sequence[Fraction]]) -> list[Fraction]:
 
     ``terms`` has a list for each field of the code, the most significant field first. The field
     chooses an entry of its list, and the chosen entries are added. The length of each list is a
-    power of two. A sign bit comes before the fields.
+    power of two. A sign bit comes before the fields. Raises FormatError for a list of another
+    length, for more than 128 sums, and if no sum is positive.
     """
     sums = [Fraction(0)]
     for choices in terms:
@@ -60,7 +61,10 @@ def apot(terms: Sequence[Sequence[Fraction]]) -> list[Fraction]:
 
 
 def with_supernormal(values: Sequence[Fraction], supernormal: Fraction) -> list[Fraction]:
-    """Give the code of negative zero, ``1 0...0``, another value (Dotzel et al., 2024)."""
+    """Give the code of negative zero, ``1 0...0``, another value (Dotzel et al., 2024).
+
+    Raises FormatError if this code is not a zero, or if ``supernormal`` is a value already.
+    """
     negative_zero = len(values) // 2
     if values[negative_zero] != 0 or values[0] != 0:
         raise FormatError("A supernormal value needs a format with a code for negative zero")

@@ -29,7 +29,10 @@ _COMMON_KEYS = {"name", "title", "bits", "ties", "source"}
 
 
 def exact_number(key: str, value: object) -> Fraction:
-    """An exact number: an integer, a decimal as written, or text like ``1/10``."""
+    """An exact number: an integer, a decimal as written, or text like ``1/10``.
+
+    Raises FormatError, which names ``key``, for any other value.
+    """
     text = str(value).strip()
     if not isinstance(value, bool) and isinstance(value, int | float | str):
         if _NUMBER.fullmatch(text):
@@ -182,7 +185,7 @@ def parse_text(text: str, *, lut_bits: int | None = None) -> Format:
     """Build a format from YAML text.
 
     ``lut_bits`` replaces the ``lut_bits`` of a quantile format. The values of any other format are
-    rounded to so many bits (:func:`halfbyte.formats.rounding.rounded`).
+    rounded to this width (:func:`halfbyte.formats.rounding.rounded`).
 
     Raises
     ------
@@ -213,7 +216,7 @@ def _with_lut_bits(data: _Data, lut_bits: int) -> _Data:
 
 
 def parse_file(path: Path, *, lut_bits: int | None = None) -> Format:
-    """Read a format file. The message of an error begins with the file's name."""
+    """Read a format file. Raises FormatError, with the file's name, if it is not a valid one."""
     try:
         text = read_text(path, "A format file")
         return parse_text(text, lut_bits=lut_bits)

@@ -23,7 +23,7 @@ MAX_NU = 1e6
 
 
 def quantile_levels(distribution: str, bits: int = 4, nu: float | None = None) -> np.ndarray:
-    """The levels before rounding: float64, ascending, scaled so that the largest magnitude is 1.
+    """The levels before rounding: (2^bits,) float64, ascending, with 1 as the largest magnitude.
 
     Parameters
     ----------
@@ -33,12 +33,13 @@ def quantile_levels(distribution: str, bits: int = 4, nu: float | None = None) -
         Bits of a code. There are ``2 ** bits`` levels. One of them is 0, and there is one more
         above it than below.
     nu : float, optional
-        Degrees of freedom; needed for ``student_t`` and refused for any other distribution.
+        Degrees of freedom, 0.5 to 1e6; needed for ``student_t``, refused for ``normal``.
 
     Raises
     ------
     FormatError
-        The distribution is unknown, or ``nu`` is missing, or given where it must not be.
+        The distribution is unknown, or ``nu`` is missing, out of range, or given where it must not
+        be.
     """
     if distribution not in DISTRIBUTIONS:
         raise FormatError(
@@ -49,7 +50,7 @@ def quantile_levels(distribution: str, bits: int = 4, nu: float | None = None) -
     if nu is not None and not 0.5 <= nu <= MAX_NU:
         raise FormatError(f"nu must be 0.5 to {MAX_NU:g}, not {nu}")
     count = 2**bits
-    # The paper's outermost probability is half way between two usual choices, 1/2n and 1/2(n-1).
+    # The paper's outermost probability is half way between the usual choices 1/(2n), 1/(2(n-1)).
     delta = (1 / (2 * count) + 1 / (2 * (count - 1))) / 2
     below = np.linspace(delta, 0.5, count // 2)
     above = np.linspace(0.5, 1 - delta, count // 2 + 1)[1:]
@@ -77,7 +78,10 @@ def _student_t_quantile(part: float, nu: float) -> float:
 
 
 def round_to_grid(levels: Iterable[float | Fraction], lut_bits: int) -> list[Fraction]:
-    """Round levels in [-1, 1] to the hardware's grid, the multiples of 1 / (2^(lut_bits-1) - 1)."""
+    """Round levels in [-1, 1] to the hardware's grid, the multiples of 1 / (2^(lut_bits-1) - 1).
+
+    Raises FormatError unless ``lut_bits`` is an integer from 4 to 16.
+    """
     if type(lut_bits) is not int or not MIN_LUT_BITS <= lut_bits <= MAX_LUT_BITS:
         raise FormatError(
             f"lut_bits must be an integer from {MIN_LUT_BITS} to {MAX_LUT_BITS}, not {lut_bits!r}"

@@ -42,7 +42,7 @@ def rounded(fmt: Format, bits: int) -> Format:
 
 
 def largest_change(fmt: Format, other: Format) -> float:
-    """The largest change of a value, divided by the greatest magnitude."""
+    """The largest difference between values of the same code, over ``fmt``'s greatest magnitude."""
     greatest = max(map(abs, fmt.values))
     pairs = zip(fmt.values, other.values, strict=True)
     return float(max(abs(one - two) for one, two in pairs) / greatest)

@@ -17,7 +17,7 @@ class ScaleCode:
     """A format for block scales: an exponent and a mantissa, without a sign.
 
     The code of all ones is NaN. A format with a mantissa has subnormals and zero, as in IEEE 754.
-    In a format without one, all other codes are powers of two.
+    In a format without a mantissa, all other codes are powers of two.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ class ScaleCode:
 
     @property
     def has_subnormals(self) -> bool:
-        """Whether the lowest exponent has no hidden bit."""
+        """Whether exponent field 0 means zero and subnormals."""
         return self.mantissa_bits > 0
 
     @property
@@ -61,9 +61,9 @@ class ScaleCode:
 
     @property
     def highest_shift(self) -> int:
-        """The highest exponent of a value, less the exponent of the quantum."""
-        # With a mantissa, the lowest exponent field means subnormals. Without one, the highest
-        # field means NaN. Each case leaves one field fewer.
+        """The highest shift: a value is an integer significand, shifted left, times the quantum."""
+        # With a mantissa, the fields 0 and 1 both mean shift 0: the first holds the subnormals.
+        # Without one, field 0 means shift 0, and the highest field means NaN.
         return (1 << self.exponent_bits) - 2
 
     @property

@@ -40,7 +40,10 @@ def product_extremes(weight: Format, activation: Format) -> tuple[int, int]:
 
 
 def check_terms(terms: object) -> int:
-    """Return ``terms`` if an accumulator can be made for so many products."""
+    """Return ``terms``, a number of products, if an accumulator can hold so many.
+
+    Raises TypeError unless it is an integer, and UserError unless it is 1 to 2^20.
+    """
     if type(terms) is not int:
         raise TypeError(f"Number of terms must be an integer, not {terms!r}")
     if not 1 <= terms <= MAX_TERMS:
@@ -49,7 +52,10 @@ def check_terms(terms: object) -> int:
 
 
 def check_acc_width(acc_width: object) -> int:
-    """Return ``acc_width`` if an accumulator can have so many bits."""
+    """Return ``acc_width`` if an accumulator can have so many bits.
+
+    Raises TypeError unless it is an integer, and UserError unless it is 2 to 64.
+    """
     if type(acc_width) is not int:
         raise TypeError(f"Accumulator width must be an integer, not {acc_width!r}")
     if not 2 <= acc_width <= MAX_ACC_WIDTH:
@@ -60,8 +66,8 @@ def check_acc_width(acc_width: object) -> int:
 def lossless_acc_width(weight: Format, activation: Format, terms: int = 256) -> int:
     """Bits of the smallest accumulator that holds every sum of ``terms`` products.
 
-    It follows from the lowest and the highest product that can occur. E2M1+SP needs 17 bits for
-    256 products. If both 12 * 12 and -12 * 12 could occur, it would need 18.
+    It follows from the lowest and the highest product that can occur. Products of E2M1+SP are
+    -144 to 144, so the sum of 256 needs 17 bits. Raises the errors of :func:`check_terms`.
     """
     low, high = product_extremes(weight, activation)
     return signed_width(min(0, low * check_terms(terms)), max(0, high * terms))

@@ -36,9 +36,9 @@ class ReleaseRecord(Record):
     areas_um2: Mapping[str, float]
     """Area of the MAC by format, in um^2: lossless for 256 terms, no clock."""
     delays_ps: Mapping[str, float | None]
-    """Its shortest clock period by format, in ps."""
+    """Shortest clock period of the MAC by format, in ps."""
     energies_fj: Mapping[str, float | None]
-    """Its energy for a multiplication and addition by format, with glitches, in fJ."""
+    """Energy of the MAC for a multiplication and addition by format, with glitches, in fJ."""
     gemm_ratios: Mapping[str, float]
     """Time of the golden model's block-scaled product over that of torch.matmul, by format."""
     codec_gb_per_second: Mapping[str, float]

@@ -11,15 +11,16 @@ __all__ = ["Addend"]
 
 
 class Addend(wiring.Component):
-    """The product of two codes: its lowest bit, and the rest, which may still have to be
-    incremented.
+    """The product of two codes, split into its lowest bit and the rest, for an adder.
 
-    To negate a term, its bits are inverted and 1 is added. The adder that follows adds the 1 as its
-    carry. Negation never changes the lowest bit, so that bit is not inverted first::
+    The multiplier gives a term, and says whether the product is the term negated. To negate a term,
+    its bits are inverted and 1 is added. The adder that follows adds this 1 as a carry. Negation
+    never changes the lowest bit, so only the rest is inverted::
 
         product = odd + 2 * (rest + (negate if not odd else 0))
 
-    An adder with ``base`` therefore has a carry of ``base[0] if odd else negate`` out of bit 0.
+    If the adder adds the product to ``base``, its carry out of bit 0 is therefore
+    ``base[0] if odd else negate``.
 
     Combinational. It is a component of its own so that synthesis can work on it alone: it depends
     only on the few bits of the codes.

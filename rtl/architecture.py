@@ -14,18 +14,27 @@ __all__ = [
     "MAX_TABLE_ROWS",
     "ArchitectureError",
     "MultiplierArchitecture",
+    "PlainMultiplier",
+    "check_formats",
     "check_table_rows",
     "magnitude_product_shape",
     "plain_integers_refusal",
     "signed_product_shape",
 ]
 
-# Nobody would build a multiplier from a larger table.
+# A table with more rows is far larger than any other multiplier.
 MAX_TABLE_ROWS = 2**10
 
 
 class ArchitectureError(UserError):
     """A multiplier architecture is unknown, or does not fit the two formats."""
+
+
+def check_formats(weight: object, activation: object) -> None:
+    """Raise TypeError unless both operands' formats are :class:`Format` objects."""
+    for side, fmt in (("Weight", weight), ("Activation", activation)):
+        if not isinstance(fmt, Format):
+            raise TypeError(f"{side} must be a Format, not {fmt!r}")
 
 
 def check_table_rows(select_bits: int) -> str | None:
@@ -81,11 +90,7 @@ class MultiplierArchitecture(wiring.Component):
     description: ClassVar[str]
 
     def __init__(self, *, weight: Format, activation: Format) -> None:
-        reason = self.refusal(weight, activation)
-        if reason is not None:
-            raise ArchitectureError(
-                f"Architecture {self.name} does not fit {weight.name} x {activation.name}: {reason}"
-            )
+        self.check(weight, activation)
         self.weight = weight
         self.activation = activation
         super().__init__(
@@ -103,6 +108,15 @@ class MultiplierArchitecture(wiring.Component):
         return None
 
     @classmethod
+    def check(cls, weight: Format, activation: Format) -> None:
+        """Raise :class:`ArchitectureError` if the architecture does not fit the two formats."""
+        reason = cls.refusal(weight, activation)
+        if reason is not None:
+            raise ArchitectureError(
+                f"Architecture {cls.name} does not fit {weight.name} x {activation.name}: {reason}"
+            )
+
+    @classmethod
     @abstractmethod
     def term_shape(cls, weight: Format, activation: Format) -> Shape:
         """Shape of ``term``."""
@@ -110,6 +124,18 @@ class MultiplierArchitecture(wiring.Component):
     @abstractmethod
     def elaborate(self, platform: object) -> Module:
         """The circuit."""
+
+
+class PlainMultiplier(MultiplierArchitecture):
+    """A multiplier that takes two's complement codes as they are; ``term`` is the product."""
+
+    @classmethod
+    def refusal(cls, weight: Format, activation: Format) -> str | None:
+        return plain_integers_refusal(weight, activation)
+
+    @classmethod
+    def term_shape(cls, weight: Format, activation: Format) -> Shape:
+        return signed_product_shape(weight, activation)
 
 
 def signed_product_shape(weight: Format, activation: Format) -> Shape:

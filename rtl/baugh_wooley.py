@@ -1,19 +1,14 @@
 """Array multipliers of two's complement codes, after Baugh and Wooley."""
 
-from amaranth.hdl import Module, Shape
+from amaranth.hdl import Module
 
-from halfbyte.formats import Format
-from halfbyte.rtl.architecture import (
-    MultiplierArchitecture,
-    plain_integers_refusal,
-    signed_product_shape,
-)
+from halfbyte.rtl.architecture import PlainMultiplier
 from halfbyte.rtl.columns import Columns
 
 __all__ = ["BaughWooley"]
 
 
-class BaughWooley(MultiplierArchitecture):
+class BaughWooley(PlainMultiplier):
     """Add the products of all pairs of bits; a product with one sign bit counts as negative.
 
     Negative products are inverted, and constants correct the sum. So all products are added alike
@@ -24,14 +19,6 @@ class BaughWooley(MultiplierArchitecture):
 
     name = "baugh_wooley"
     description = "products of all pairs of bits, those with one sign bit inverted"
-
-    @classmethod
-    def refusal(cls, weight: Format, activation: Format) -> str | None:
-        return plain_integers_refusal(weight, activation)
-
-    @classmethod
-    def term_shape(cls, weight: Format, activation: Format) -> Shape:
-        return signed_product_shape(weight, activation)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

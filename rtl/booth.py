@@ -1,19 +1,14 @@
 """Multipliers of two's complement codes that recode one operand, after Booth."""
 
-from amaranth.hdl import Cat, Const, Module, Shape, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Signal, Value
 
-from halfbyte.formats import Format
-from halfbyte.rtl.architecture import (
-    MultiplierArchitecture,
-    plain_integers_refusal,
-    signed_product_shape,
-)
+from halfbyte.rtl.architecture import PlainMultiplier
 from halfbyte.rtl.columns import Columns
 
 __all__ = ["Booth"]
 
 
-class Booth(MultiplierArchitecture):
+class Booth(PlainMultiplier):
     """Recode the narrower operand in digits -2 to 2 of radix 4; add the other's multiples.
 
     This takes half as many rows as an array. Each row is 0, the operand or its double, inverted for
@@ -25,18 +20,10 @@ class Booth(MultiplierArchitecture):
     name = "booth"
     description = "one operand recoded in digits -2 to 2 of radix 4 (Booth)"
 
-    @classmethod
-    def refusal(cls, weight: Format, activation: Format) -> str | None:
-        return plain_integers_refusal(weight, activation)
-
-    @classmethod
-    def term_shape(cls, weight: Format, activation: Format) -> Shape:
-        return signed_product_shape(weight, activation)
-
     def elaborate(self, platform: object) -> Module:
         m = Module()
         recoded, other = sorted((self.w, self.a), key=len)
-        # One bit below, and the sign repeated to an even number of bits
+        # A zero below, and the sign repeated to an even number of bits
         bits = Cat(Const(0, 1), recoded, *([recoded[-1]] if len(recoded) % 2 else []))
         columns = Columns(len(self.term))
         for place in range(0, len(bits) - 1, 2):
@@ -52,8 +39,11 @@ class Booth(MultiplierArchitecture):
 
     @staticmethod
     def _row(m: Module, place: int, bits: Value, other: Value) -> list[Value]:
-        """The multiple of ``other`` by the digit ``bits[0] + bits[1] - 2 * bits[2]``, inverted
-        and 1 too low if the digit has its sign bit set; one bit wider than ``other``."""
+        """The row of a digit: its multiple of ``other``, one bit wider than ``other``.
+
+        The digit is ``bits[0] + bits[1] - 2 * bits[2]``. If ``bits[2]`` is set, the row is made by
+        inversion alone, so it is 1 too low.
+        """
         below, low, negative = bits[0], bits[1], bits[2]
         once = Signal(name=f"once{place}")
         twice = Signal(name=f"twice{place}")

@@ -1,4 +1,4 @@
-"""Partial products added bit by bit, by place."""
+"""Add partial products bit by bit, place by place."""
 
 from collections import deque
 from collections.abc import Iterable
@@ -11,8 +11,9 @@ __all__ = ["Columns"]
 class Columns:
     """Bits to be added, by place; the sum is taken modulo ``2**width``.
 
-    Full adders take three bits of a place, and half adders the last two. Bits that were added first
-    go before sums and carries (Wallace, IEEE Transactions on Electronic Computers, 1964).
+    Full adders take three bits of a place, and half adders the last two. The bits of the partial
+    products are taken before sums and carries (Wallace, IEEE Transactions on Electronic Computers,
+    1964).
     """
 
     def __init__(self, width: int) -> None:

@@ -65,8 +65,8 @@ class Decoder(wiring.Component):
 class SignMagnitudeDecoder(wiring.Component):
     """Code to sign and magnitude, in units of the quantum; combinational.
 
-    A supernormal value takes the code of negative zero, so the sign is not simply a bit of the
-    code; zero may come with either sign.
+    A supernormal value takes the code of negative zero, so the sign is not always a bit of the
+    code. Zero may come with either sign.
 
     Parameters
     ----------

@@ -17,26 +17,28 @@ def _significand_width(fmt: Format) -> int:
 def split_magnitude(magnitude: int, significand_width: int) -> tuple[int, int]:
     """``(significand, shift)`` with ``significand << shift == magnitude``.
 
-    Normalized to ``significand_width`` bits, with subnormals at shift 0, as in a minifloat.
+    The significand has ``significand_width`` bits. Subnormals have fewer, and shift 0, as in a
+    minifloat.
     """
     shift = max(0, magnitude.bit_length() - significand_width)
     return magnitude >> shift, shift
 
 
 def _shifted_magnitudes(fmt: Format) -> set[int]:
+    """The magnitudes of a format that have a shift above 0."""
     width = _significand_width(fmt)
     return {abs(i) for i in fmt.integers if split_magnitude(abs(i), width)[1]}
 
 
 class ExponentShift(MultiplierArchitecture):
-    """Multiply the significands, add the exponents, and shift the one by the other."""
+    """Multiply the significands, add the exponents, and shift the product by the sum."""
 
     name = "exponent_shift"
     description = "significands multiplied and shifted by the sum of exponents, for minifloats"
 
     @classmethod
     def refusal(cls, weight: Format, activation: Format) -> str | None:
-        # Two's complement integers have one shifted magnitude, -2^(n-1): that is not an exponent.
+        # In two's complement only the magnitude 2^(n-1) is shifted: one shift is not an exponent.
         if len(_shifted_magnitudes(weight)) < 2 and len(_shifted_magnitudes(activation)) < 2:
             return "neither format has an exponent: their significands are whole magnitudes"
         return None

@@ -29,9 +29,9 @@ opt_clean -purge
 delete w:* s:0 %i
 write_verilog -noattr -simple-lhs design.v
 """
-# Warnings of Verilator that are turned off, since both cases are meant. An adder that only makes a
-# carry has sum bits that nothing reads. A signal that a case does not assign keeps its value from
-# before the case.
+# Verilator's warnings that are turned off, since both cases are intended. An adder that only makes
+# a carry has sum bits that nothing reads. A signal that a case does not assign keeps its value
+# from before the case.
 _UNFOUNDED = ("UNUSEDSIGNAL", "CASEINCOMPLETE")
 
 
@@ -69,7 +69,7 @@ def _with_clock(component: wiring.Component) -> tuple[Fragment, list[Value]]:
 
 
 def port_widths(component: wiring.Component) -> tuple[dict[str, int], dict[str, int]]:
-    """Inputs and outputs of the exported module with their widths in bits, without the clock."""
+    """Inputs and outputs of the exported module, except the clock, with their widths in bits."""
     inputs = {"rst": 1} if _needs_reset(component) else {}
     outputs: dict[str, int] = {}
     for path, member, value in component.signature.flatten(component):
@@ -81,9 +81,10 @@ def port_widths(component: wiring.Component) -> tuple[dict[str, int], dict[str, 
 def to_rtlil(component: wiring.Component, name: str = "mac") -> str:
     """RTLIL text with top module ``name``; the same component gives the same text.
 
-    A :class:`Mac` has the ports clk, w, a, clear, acc, and enable if it has one. Ports in arrays or
-    streams are named by their path: ``words__0__valid``. Modules that the component instantiates by
-    name follow.
+    A :class:`Mac` has the ports clk, w, a, clear, acc, and enable if its specification asks for it.
+    Ports in arrays or streams are named by their path: ``words__0__valid``. After the top module
+    come the modules that it instantiates by name. Raises ValueError if ``name`` is not a lower-case
+    identifier of at most 100 letters.
     """
     fragment, ports = _with_clock(component)
     text = str(rtlil.convert(fragment, name=check_module_name(name), ports=ports, emit_src=False))
@@ -95,7 +96,8 @@ def to_rtlil(component: wiring.Component, name: str = "mac") -> str:
 def to_verilog(component: wiring.Component, name: str = "mac") -> str:
     """Verilog text: one flat module ``name``, under a comment that says what it is.
 
-    A :class:`Mac` has the ports clk, w, a, clear, enable (if it has one) and acc, in this order.
+    A :class:`Mac` has the ports clk, w, a, clear, enable (if asked for) and acc, in this order.
+    Raises ValueError as :func:`to_rtlil` does, and ToolError if Yosys fails.
     """
     with tempfile.TemporaryDirectory(prefix="halfbyte-") as temporary:
         folder = Path(temporary)

@@ -17,13 +17,15 @@ class Exported(wiring.Component):
     NEEDS_CLOCK: ClassVar[bool] = False
     """Whether there is a port ``clk`` in any case: modules that it instantiates by name need it."""
     NEEDS_RESET: ClassVar[bool] = False
-    """Whether there is a port ``rst``, a synchronous reset. Without it registers start with any
+    """Whether there is a port ``rst``, a synchronous reset. Without it, registers start with any
     value."""
 
     @property
     def modules(self) -> Mapping[str, Callable[[], wiring.Component]]:
-        """Functions that make the modules that it instantiates by name, so that others can replace
-        them."""
+        """The modules that it instantiates by name, and for each a function that makes it.
+
+        Since such a module has a name, a flow can put another one in its place.
+        """
         return {}
 
     def header(self) -> Sequence[str]:

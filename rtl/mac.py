@@ -26,14 +26,16 @@ class Mac(Exported):
     ``clear`` starts a new sum, so the register needs no reset. The operands are not registered.
 
     With ``segment`` the accumulator is redundant: in a cycle, no carry runs further than
-    ``segment`` bits. A register saves the carry that leaves a segment. It enters the next segment
-    in the next cycle (carry-save; ``segment=1`` saves the carry of every bit). ``acc`` is then the
-    sum of the accumulator and these carries, from an adder behind the registers. It has the same
-    value in the same cycle as without ``segment``. But it comes from logic, so it settles later
-    after the clock edge. If that takes more than a cycle, the registers must not change
-    meanwhile: hold ``enable`` low. Without that port, give products of zero without ``clear``.
-    These keep the sum, but the registers still change while carries move on, for at most as many
-    cycles as there are registers for carries. Only then does ``acc`` begin to settle.
+    ``segment`` bits. A register saves the carry that leaves a segment. The carry enters the next
+    segment in the next cycle (carry-save; ``segment=1`` saves the carry of every bit). An adder
+    behind the registers adds these carries to the accumulator, and ``acc`` is the total. ``acc``
+    has the same value in the same cycle as without ``segment``. But it comes from logic, so it
+    settles later after the clock edge.
+
+    If ``acc`` needs more than a cycle to settle, the registers must not change meanwhile: hold
+    ``enable`` low. Without that port, give products of zero without ``clear``. These keep the sum,
+    but the registers still change while carries move on, for at most as many cycles as there are
+    registers for carries. Only then does ``acc`` begin to settle.
 
     Parameters
     ----------
@@ -49,9 +51,9 @@ class Mac(Exported):
     enable : ``In(1)``
         If there is such a port: low to keep ``acc`` and ignore the other inputs.
     acc : ``Out(signed(spec.width))``
-        Sum of the products since the last clear, this one included, in units of the product of both
-        quanta. Valid after the clock edge. With ``segment`` it is valid once the registers have
-        stopped changing and the final addition has settled.
+        Sum of the products since the last clear, with those of the clear's own cycle and of this
+        one, in units of the product of both quanta. Valid after the clock edge. With ``segment`` it
+        is valid once the registers have stopped changing and the final addition has settled.
 
     Raises
     ------
@@ -117,8 +119,10 @@ class Mac(Exported):
     def _ripple(
         self, m: Module, addend: Addend, accumulator: Signal, base: Signal, carry: Signal
     ) -> list[tuple[Signal, Value]]:
-        """The register and its next value, from one addition. An extra lowest bit makes the carry,
-        so that synthesis sees one adder."""
+        """The register and its next value, from one addition.
+
+        An extra lowest bit makes the carry, so that synthesis sees one adder.
+        """
         upper = Signal(signed(self._sum_width(addend.term_width) - 1))
         carried = Signal(signed(len(upper) + 1))
         m.d.comb += [

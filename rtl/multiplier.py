@@ -3,7 +3,7 @@
 import difflib
 
 from halfbyte.formats import Format
-from halfbyte.rtl.architecture import ArchitectureError, MultiplierArchitecture
+from halfbyte.rtl.architecture import ArchitectureError, MultiplierArchitecture, check_formats
 from halfbyte.rtl.baugh_wooley import BaughWooley
 from halfbyte.rtl.booth import Booth
 from halfbyte.rtl.exponent_shift import ExponentShift
@@ -45,9 +45,7 @@ def check_architecture(name: str, weight: Format, activation: Format) -> None:
     """
     if not isinstance(name, str):
         raise TypeError(f"Architecture must be a name, not {name!r}")
-    for side, fmt in (("Weight", weight), ("Activation", activation)):
-        if not isinstance(fmt, Format):
-            raise TypeError(f"{side} must be a Format, not {fmt!r}")
+    check_formats(weight, activation)
     if name == "auto":
         raise ArchitectureError(
             "Architecture auto is found by synthesis (halfbyte.area.synthesize); here name one of: "
@@ -59,11 +57,7 @@ def check_architecture(name: str, weight: Format, activation: Format) -> None:
         raise ArchitectureError(
             f"Unknown architecture {name[:60]!r}{hint} known: auto, {', '.join(ARCHITECTURES)}"
         )
-    reason = ARCHITECTURES[name].refusal(weight, activation)
-    if reason is not None:
-        raise ArchitectureError(
-            f"Architecture {name} does not fit {weight.name} x {activation.name}: {reason}"
-        )
+    ARCHITECTURES[name].check(weight, activation)
 
 
 def multiplier(name: str, *, weight: Format, activation: Format) -> MultiplierArchitecture:

@@ -20,7 +20,7 @@ class Resolve(wiring.Component):
     width : :class:`int`
         Bits of the sum.
     places : sequence of :class:`int`
-        The place of each carry in the sum, ascending, from 1 on.
+        The place of each carry in the sum, ascending; at least one place, and the first above 0.
 
     Members
     -------

@@ -65,6 +65,6 @@ class ShiftAdd(MultiplierArchitecture):
 
     @staticmethod
     def _factor(integer: int, place: int) -> int:
-        """The power of two (or 0) that multiplies the copy ``place`` of the activation."""
+        """The factor of the activation's copy number ``place``: a power of two, or 0 for none."""
         powers = _powers(abs(integer))
         return 1 << powers[place] if place < len(powers) else 0

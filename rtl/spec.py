@@ -1,7 +1,6 @@
 """``MacSpec``: the specification of a MAC, for all rooms from RTL to the GPU."""
 
 import hashlib
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -16,10 +15,14 @@ from halfbyte.formats import (
     check_terms,
     lossless_acc_width,
 )
-from halfbyte.rtl.architecture import MultiplierArchitecture
-from halfbyte.rtl.export import to_rtlil
+from halfbyte.rtl.architecture import MultiplierArchitecture, check_formats
 from halfbyte.rtl.mac import Mac
-from halfbyte.rtl.multiplier import applicable_architectures, check_architecture, multiplier
+from halfbyte.rtl.multiplier import (
+    ARCHITECTURES,
+    applicable_architectures,
+    check_architecture,
+    multiplier,
+)
 from halfbyte.rtl.unit_spec import UnitSpec
 
 __all__ = ["AUTO", "MacSpec", "check_segment"]
@@ -27,18 +30,16 @@ __all__ = ["AUTO", "MacSpec", "check_segment"]
 AUTO = "auto"
 # The names of the modules that are synthesized and proved.
 _MAC, _MULTIPLIER = "mac", "multiplier"
-# Verilog tools accept longer names; file systems and people do not.
+# Longer names are hard to read, and the names of files add more to them.
 _MAX_NAME = 90
 _DIGEST_DIGITS = 8
-# Threads share the counter with which Amaranth numbers its signals, so only one elaborates at a
-# time.
-_elaborating = threading.Lock()
 
 
 def check_segment(segment: int | None, acc_width: int, overflow: Overflow) -> int | None:
     """Return ``segment`` if an accumulator can save its carries after that many bits.
 
-    Raises TypeError for the wrong type, UserError (a ValueError) otherwise.
+    Raises TypeError unless ``segment`` is an int or None. Raises UserError unless it is from 1 to
+    ``acc_width - 1``, or if ``overflow`` is not to wrap.
     """
     if segment is None:
         return None
@@ -77,12 +78,14 @@ class MacSpec(UnitSpec):
     enable : bool
         Whether there is an ``enable`` port.
     segment : int, optional
-        Bits of the accumulator after which a carry is saved.
+        Bits of the accumulator after which a carry is saved. None for an accumulator in one piece.
 
     Raises
     ------
-    ArchitectureError, TypeError, ValueError
-        On construction.
+    TypeError
+        A parameter has the wrong type.
+    UserError
+        A value is out of range, or the architecture does not fit (ArchitectureError).
     """
 
     weight: Format
@@ -95,9 +98,7 @@ class MacSpec(UnitSpec):
     segment: int | None = None
 
     def __post_init__(self) -> None:
-        for side, fmt in (("Weight", self.weight), ("Activation", self.activation)):
-            if not isinstance(fmt, Format):
-                raise TypeError(f"{side} must be a Format, not {fmt!r}")
+        check_formats(self.weight, self.activation)
         check_terms(self.terms)
         if self.acc_width is not None:
             check_acc_width(self.acc_width)
@@ -130,6 +131,12 @@ class MacSpec(UnitSpec):
         return self.weight.bits + self.activation.bits
 
     @property
+    def term_bits(self) -> int:
+        """Bits of the multiplier's term; the architecture must be a named one."""
+        shape = ARCHITECTURES[self.architecture].term_shape(self.weight, self.activation)
+        return int(shape.width)
+
+    @property
     def title(self) -> str:
         """Formats and architecture for people: ``e2m1 x int8, sign_magnitude``."""
         return f"{self.weight.name} x {self.activation.name}, {self.architecture}"
@@ -138,8 +145,8 @@ class MacSpec(UnitSpec):
     def name(self) -> str:
         """A name for modules and files, from everything that the ports and sums depend on.
 
-        ``mac_e2m1_int8_sign_magnitude_acc20_saturate_enable``, with a digest where it would be
-        too long.
+        For example ``mac_e2m1_int8_sign_magnitude_acc20_saturate_enable``. A name that would be too
+        long ends with a digest.
         """
         formats = dict.fromkeys((self.weight.name, self.activation.name))
         words = ["mac", *formats, self.architecture, f"acc{self.width}", self.overflow.value]
@@ -208,13 +215,8 @@ class MacSpec(UnitSpec):
         """A new component of one of the :attr:`parts`. Raises as :meth:`component`."""
         return {_MAC: self.component, _MULTIPLIER: self.multiplier}[name]()
 
-    def rtlil(self, part: str = _MAC) -> str:
-        """One of the :attr:`parts` as RTLIL. Its module has the name of the part."""
-        with _elaborating:
-            return to_rtlil(self.part(part), part)
-
     def candidates(self) -> list[Self]:
-        """The MAC in every architecture that fits, or alone if it names one."""
+        """The MAC in every architecture that fits; only the MAC itself if it names one."""
         if self.architecture != AUTO:
             return [self]
         names = applicable_architectures(self.weight, self.activation)

@@ -1,11 +1,18 @@
 """``UnitSpec``: what every specification of a unit offers to synthesis, simulation and proofs."""
 
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, Self
 
 from amaranth.lib import wiring
 
+from halfbyte.rtl.export import to_rtlil
+
 __all__ = ["UnitSpec"]
+
+# Threads share the counter with which Amaranth numbers its signals, so only one elaborates at a
+# time.
+_elaborating = threading.Lock()
 
 
 class UnitSpec(Protocol):
@@ -48,8 +55,11 @@ class UnitSpec(Protocol):
     def part(self, name: str) -> wiring.Component:
         """A new component of one of the :attr:`parts`. It needs a named architecture."""
 
-    def rtlil(self, part: str) -> str:
-        """One of the :attr:`parts` as RTLIL. Its module has the name of the part."""
+    def rtlil(self, part: str | None = None) -> str:
+        """One of the :attr:`parts` as RTLIL, or the whole unit. Its module has the part's name."""
+        name = part or self.parts[0]
+        with _elaborating:
+            return to_rtlil(self.part(name), name)
 
     def candidates(self) -> Sequence[Self]:
-        """The unit in every architecture that fits, or alone if it names one."""
+        """The unit in every architecture that fits; only the unit itself if it names one."""

@@ -1,4 +1,4 @@
-"""The accumulators in which one MAC is simulated and proved."""
+"""The accumulators with which a MAC is simulated and proved."""
 
 from dataclasses import replace
 

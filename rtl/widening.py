@@ -1,4 +1,4 @@
-"""Makes operands as wide as the result of their operation, as Verilog lint demands."""
+"""Make operands as wide as the result of their operation, as Verilog lint demands."""
 
 __all__ = ["widening"]
 

@@ -50,7 +50,7 @@ def edit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Edit]:
 
     def change(name: str) -> None:
         path = copy / name
-        path.write_text(f"{path.read_text()}\n# edited\n")
+        path.write_text(f"{path.read_text()}\nEDITED = True\n")
         forget()
 
     forget()

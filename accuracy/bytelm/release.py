@@ -47,9 +47,9 @@ class TrainingRecord(Record):
     layers: int
     """Layers of the network."""
     width: int
-    """Its hidden size."""
+    """Hidden size of the network."""
     parameters: int
-    """Its parameters."""
+    """Parameters of the network."""
     files: int
     """Files of the corpus."""
     bytes: int
@@ -73,11 +73,11 @@ class TrainingRecord(Record):
     device: str
     """Where it was trained, and in which type."""
     held_files: int
-    """Files of the held-out modules."""
+    """Modules in the held-out text."""
     held_bytes: int
-    """Their bytes."""
+    """Bytes of the held-out text."""
     held_sha256: str
-    """Their digest."""
+    """Digest of the held-out text."""
     bits: float
     """Bits per byte on held-out modules, of the weights as saved."""
     python: str

@@ -66,7 +66,7 @@ def draw_histogram(axes: Axes, fits: Fits, *, unit: str) -> None:
 def draw_quantiles(axes: Axes, fits: Fits, *, unit: str) -> None:
     """Draw quantiles of the values against those of the fitted t and normal distributions.
 
-    The closer the points are to the diagonal, the better is the fit.
+    The closer the points are to the diagonal, the better the fit.
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ def draw_nu(axes: Axes, records: Sequence[TensorRecord]) -> None:
     axes.set_ylim(len(layers) - 0.4, -0.6)
     axes.set_xlabel("degrees of freedom nu of Student's t (1000: normal or lighter tails)")
     axes.grid(visible=True, axis="y", color="#eeeeee", linewidth=scaled(0.6))
-    if axes.collections:  # nothing to explain where no layer has a fit
+    if axes.collections:  # no legend if no layer has a fit
         axes.legend(
             loc="lower left",
             bbox_to_anchor=(0.0, 1.0),

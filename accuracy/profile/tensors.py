@@ -43,23 +43,23 @@ class TensorRecord(Record):
     nu: float | None = None
     """Degrees of freedom of Student's t."""
     loc: float | None = None
-    """Its centre."""
+    """Centre of Student's t."""
     scale: float | None = None
-    """Its width."""
+    """Width of Student's t."""
     normal_loc: float | None = None
     """Centre of the normal distribution."""
     normal_scale: float | None = None
-    """Its standard deviation."""
+    """Standard deviation of the normal distribution."""
     laplace_loc: float | None = None
     """Centre of the Laplace distribution."""
     laplace_scale: float | None = None
-    """Its width."""
+    """Width of the Laplace distribution."""
     ks_t: float | None = None
     """Kolmogorov-Smirnov distance of Student's t, 0 to 1."""
     ks_normal: float | None = None
-    """That of the normal distribution."""
+    """Kolmogorov-Smirnov distance of the normal distribution, 0 to 1."""
     ks_laplace: float | None = None
-    """That of the Laplace distribution."""
+    """Kolmogorov-Smirnov distance of the Laplace distribution, 0 to 1."""
     ks_delta: float | None = None
     """``ks_normal`` minus ``ks_t``: positive if Student's t is nearer."""
     note: str | None = None

@@ -1,7 +1,7 @@
 """Cells as plain data, as a technology card holds them.
 
 The tables of a cell's output share their axes, which the card holds once. A table is a text with
-commas between rows, since YAML reads this many times as fast as lists of lists.
+commas between rows. YAML reads such a text many times faster than lists of lists.
 """
 
 from collections.abc import Mapping, Sequence

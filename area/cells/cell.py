@@ -50,11 +50,21 @@ class Arc(NamedTuple):
 class FlipFlop:
     """What makes a cell a rising-edge D flip-flop.
 
-    ``inverted`` says that its output is QN. ``setup`` holds the setup times of a rising and a
-    falling data input in ps, over the slews of data and clock. It is None if the library does not
-    state them. ``clear`` and ``preset`` are the pins, with ``!`` if low is active, that set the
-    state to 0 and 1 at once; empty if missing. If both are tied inactive, the cell is a plain
-    flip-flop. Its full area counts.
+    Synthesis ties clear and preset inactive, so that the cell acts as a plain flip-flop. Its full
+    area counts.
+
+    Parameters
+    ----------
+    data, clock, output : str
+        The pins.
+    inverted : bool
+        Whether the output is QN.
+    setup : tuple of two Table, optional
+        Setup times in ps of a rising and a falling data input, over the slews of data and clock.
+        None if the library does not state them.
+    clear, preset : str
+        The pins that set the state to 0 and to 1 at once, with ``!`` before a pin that is active
+        low; empty for a missing pin.
     """
 
     data: str
@@ -74,17 +84,39 @@ class FlipFlop:
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell: area in um^2, leakage in nW (None if not stated), input capacitances in fF.
+    """One cell of a library.
 
-    ``outputs`` are functions by output.
+    Parameters
+    ----------
+    name : str
+        Its name in the library.
+    area : float
+        Area in um^2.
+    leakage : float, optional
+        Leakage in nW; None if the library does not state it.
+    inputs : mapping of str to float
+        Capacitance of each input in fF.
+    outputs : mapping of str to str
+        Function of each output; ``IQ`` or ``IQN`` for a flip-flop.
+    arcs : mapping
+        ``arcs[output][input]`` is the timing from one to the other.
+    flip_flop : FlipFlop, optional
+        For a flip-flop: its pins and setup times.
+    energies : mapping
+        ``energies[output][input]`` is the internal energy in fJ of a transition of the output that
+        the input causes.
+    input_energies : mapping of str to Table
+        Internal energy in fJ of a transition of an input alone.
+    late_inputs : mapping of str to float
+        Capacitances in fF for the latest arrival: the upper ends, if the library gives ranges.
+    untimed : str
+        A quantity that delays and energies need and the library does not state, such as a
+        capacitance, which is then 0 here; empty if there is none.
 
-    ``arcs[output][input]`` is the timing. ``energies[output][input]`` is the internal energy in fJ
-    of an output transition caused by the input, and ``input_energies[input]`` that of a transition
-    of the input alone. ``late_inputs`` are capacitances for the latest arrival: the upper ends, if
-    the library gives ranges. A flip-flop's output has the function ``IQ`` or ``IQN``. ``untimed``
-    names a quantity that the library does not state although delays and energies need it, such as a
-    capacitance, which is then 0 here. Raises ValueError for a name that Verilog does not allow, or
-    for an area that is not positive.
+    Raises
+    ------
+    ValueError
+        Verilog does not allow a name, or the area is not positive.
     """
 
     name: str

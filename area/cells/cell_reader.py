@@ -29,7 +29,7 @@ _EXCLUDING_ATTRIBUTES = (
     "retention_cell",
 )
 _EXCLUDING_GROUPS = ("latch", "latch_bank", "ff_bank", "statetable", "test_cell", "bus", "bundle")
-# Buffers and inverters for clock trees, delays and probing. They can be told apart only by name.
+# Buffers and inverters for clock trees, delays and probing. Only their names tell them from others.
 _SPECIAL_DRIVERS = re.compile(r"clk|dly|delay|probe", re.IGNORECASE)
 # Values of "timing_type", each with the output edges that such a group can state.
 _COMBINATIONAL = {
@@ -173,7 +173,7 @@ def _read_cell(name: str, group: Group, context: _Context) -> Cell | None:
 def _sense_of(
     function: str, inputs: Iterable[str], flip_flop: FlipFlop | None
 ) -> Callable[[str], str]:
-    """The sense from the output's function, for inputs whose timing groups do not state it."""
+    """A function that finds an input's sense where timing groups do not state it."""
     names = list(inputs)
 
     def of(source: str) -> str:
@@ -196,7 +196,7 @@ def _states(group: Group, inputs: Iterable[str], flip_flop: FlipFlop | None) -> 
 
 
 def _capacitance(pin: Group, default: float | None) -> float | None:
-    """The pin's figure, the mean of both edges, or the library's default; else None."""
+    """The pin's capacitance, else the mean of both edges, else the library's default, else None."""
     stated = pin.number("capacitance")
     edges = [pin.number(f"{edge}_capacitance") for edge in ("rise", "fall")]
     known = [edge for edge in edges if edge is not None]
@@ -255,6 +255,7 @@ def _leakage(group: Group, context: _Context) -> float | None:
 
 
 def _state(flip_flop: FlipFlop) -> str:
+    """The state variable that the output follows."""
     return "IQN" if flip_flop.inverted else "IQ"
 
 
@@ -264,7 +265,7 @@ def _read_flip_flop(
     outputs: Mapping[str, Group],
     context: _Context,
 ) -> FlipFlop | None:
-    """A rising-edge D flip-flop, also one whose clear and preset can be tied; else None.
+    """The rising-edge D flip-flop in a group, with or without clear and preset; else None.
 
     State variable and next state may both be inverted (as in ASAP7). Only the output decides.
     """

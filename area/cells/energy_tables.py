@@ -20,8 +20,14 @@ _WORD = re.compile(r"[A-Za-z_]\w*")
 class States:
     """The possible states of a cell's pins.
 
-    ``inputs`` are free, ``functions`` depend on them, and ``tied`` are constant. A flip-flop's
-    state counts as an input.
+    Parameters
+    ----------
+    inputs : tuple of str
+        Pins with any value. A flip-flop's state counts as one.
+    functions : mapping of str to str
+        Outputs and state variables that depend on them, with their functions.
+    tied : mapping of str to int
+        Pins that are constant.
     """
 
     inputs: tuple[str, ...]

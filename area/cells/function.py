@@ -28,7 +28,7 @@ _LEVELS = ("|", "&", "^")
 
 
 class _Node(NamedTuple):
-    """``kind`` is ``|``, ``&`` or ``^`` with operands, ``!`` with one, a pin or a constant."""
+    """An operation (``|``, ``&``, ``^``, or ``!`` of one operand); or a pin, a constant."""
 
     kind: str
     operands: tuple["_Node", ...] = ()

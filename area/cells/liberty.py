@@ -34,7 +34,7 @@ class Group:
 
     ``attributes`` holds simple attributes as text and complex ones as lists of text. If an
     attribute is repeated, the last one counts. Groups keep their order. ``damage`` says why the
-    text of a cell ends early; such a cell holds the part before.
+    text of a cell could not be read to its end; the cell then holds the part before the damage.
     """
 
     name: str

@@ -25,7 +25,7 @@ _Axis = tuple[float, ...]
 
 
 def reduced(cell: Cell, slew: float) -> Cell:
-    """The cell with small tables; an output's tables share axes, energies are for ``slew``."""
+    """The cell with small tables. An output's tables share axes. Energies are for ``slew`` ps."""
     state = cell.flip_flop
     if state and state.setup:
         knots = _knots(state.setup[0])

@@ -1,4 +1,4 @@
-"""Finds cells that are stronger versions of others, by how fast they drive a load."""
+"""Find cells that are stronger versions of others, by how fast they drive a load."""
 
 import statistics
 from collections.abc import Iterable, Iterator
@@ -28,7 +28,7 @@ class Doubt(NamedTuple):
 
 
 def family(cell: Cell, most_inputs: int = MAX_INPUTS) -> object:
-    """A key, equal for cells that can replace each other; None for a cell without a family."""
+    """A key that is equal for cells that can replace each other; None if no cell can."""
     if cell.flip_flop:
         return "flip-flop", cell.flip_flop.inverted, sorted(cell.flip_flop.tied.items())
     if not 1 <= len(cell.inputs) <= most_inputs:

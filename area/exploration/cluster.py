@@ -56,7 +56,7 @@ def cluster_workers(
                 address, timeout=_CONNECT_SECONDS, set_as_default=False
             )
         except (OSError, ValueError) as error:
-            raise UserError(f"What answers at {address} is no Dask scheduler ({error})") from None
+            raise UserError(f"No Dask scheduler answers at {address}, but {error}") from None
         with closing(client):
             if not client.ncores():
                 raise UserError(

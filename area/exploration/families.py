@@ -39,7 +39,7 @@ class SupernormalGrid:
     Raises
     ------
     UserError
-        On construction.
+        The grid has no values or too many, or the format has no code for negative zero.
     """
 
     base: Format
@@ -93,8 +93,9 @@ class SupernormalGrid:
 class ValueSets:
     """All signed sets of magnitudes from 0 to m: every choice of the magnitudes in between.
 
-    The magnitudes are integers. Sets whose members have a common divisor are left out, since they
-    equal sets of a smaller m. Code bit ``bits - 1`` is the sign, so that there are two zeros.
+    The magnitudes are integers. Sets whose members have a common divisor are left out, since
+    divided by it they are sets of a smaller m. Code bit ``bits - 1`` is the sign, so that there are
+    two zeros.
 
     Parameters
     ----------
@@ -106,7 +107,7 @@ class ValueSets:
     Raises
     ------
     UserError
-        On construction.
+        A parameter is out of range, or there are more than 100,000 sets.
     """
 
     bits: int

@@ -1,4 +1,4 @@
-"""Proofs of chosen designs of a space; a run itself proves nothing, to save time."""
+"""Proofs of chosen designs of a space. A run itself proves nothing, to save time."""
 
 import tempfile
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Running a space in local processes or on a Dask cluster; runs can be resumed and shared."""
+"""Run a space in local processes or on a Dask cluster. Runs can be resumed and shared."""
 
 import os
 import time
@@ -55,9 +55,9 @@ class Exploration:
     failures : list of Failure
         The trials without a record.
     computed : int
-        Number of records that this run computed; the rest was in the store or came from other runs.
+        How many records this run computed. The others were in the store or came from other runs.
     seconds : float
-        Time that this run took.
+        Time that this run took, in s.
     """
 
     trials: list[AnyTrial]
@@ -113,7 +113,7 @@ def explore(
     Raises
     ------
     UserError
-        No scheduler at that address, or no workers.
+        There is no scheduler at that address, or it has no workers; or the store is damaged.
     ToolError
         Workers keep failing, or a cluster lost its last worker. Finished records stay in the store.
     """
@@ -234,7 +234,10 @@ class _Run:
         at_work: set[str],
         elsewhere: list[str],
     ) -> None:
-        """Run tasks until ``waiting`` is empty; after an exception ``at_work`` holds open tasks."""
+        """Run tasks until ``waiting`` is empty.
+
+        After an exception, ``at_work`` holds the keys of the tasks that were running.
+        """
 
         def tasks() -> Iterator[Any]:
             while waiting:
@@ -283,6 +286,6 @@ class _Run:
 
 
 def _portions(keys: Sequence[str]) -> list[list[str]]:
-    """The keys as tasks; tasks are smaller if there are few keys, so that all workers get some."""
+    """The keys as tasks. If there are few keys, tasks are small, so that all workers get some."""
     size = min(DESIGNS_PER_TASK, max(1, len(keys) // LEAST_TASKS))
     return [list(keys[start : start + size]) for start in range(0, len(keys), size)]

@@ -63,9 +63,10 @@ class Space:
     technologies : tuple of Technology
         The cells.
     multipliers : bool
-        Whether records state the areas of the parts. This takes half as long again.
+        Whether records state the areas of the multiplier and the accumulator. A run then takes half
+        as long again.
     operands : Operands, optional
-        What energies are measured on; without them, energy and delay are not measured.
+        The operands for energies; without them, energy and delay are not measured.
     has_macs : bool
         Whether single MACs are among the designs.
     units : UnitAxes, optional
@@ -74,7 +75,7 @@ class Space:
     Raises
     ------
     UserError
-        On construction, if clocks, recipes and units do not fit each other.
+        Clocks, recipes and units do not fit each other.
     """
 
     name: str
@@ -111,7 +112,7 @@ class Space:
             raise UserError(f"Clocks need a recipe for a clock: {names}")
 
     def trials(self) -> Iterator[AnyTrial]:
-        """All designs, format by format, so that a partial run has finished some of the formats."""
+        """All designs, format by format: a run that stops early has finished some formats."""
         for weight in self.formats:
             for other in self.activations:
                 for terms in self.terms:
@@ -173,7 +174,10 @@ def load_space(reference: str | Path) -> Space:
 
 
 def parse_space(text: str, folder: Path = Path()) -> Space:
-    """A space from YAML text; paths in it are relative to ``folder``. Raises UserError."""
+    """A space from YAML text; paths in it are relative to ``folder``.
+
+    Raises UserError if the text does not describe a space.
+    """
     return _build(parse_mapping(text, "a space"), folder)
 
 

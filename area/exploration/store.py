@@ -141,7 +141,10 @@ class ResultStore:
             database.executemany("DELETE FROM claims WHERE key = ?", [row[:1] for row in rows])
 
     def claim(self, keys: Collection[str]) -> set[str]:
-        """Claim the ``keys`` that are not stored and not claimed by a live run; return them."""
+        """Claim the ``keys`` that are not stored and not claimed by another live run.
+
+        Returns all of ``keys`` that this run has claimed.
+        """
         with self._transaction() as database:
             self._drop_claims_of_the_dead(database)
             rows = [(key, self._run, key) for key in keys]
@@ -160,7 +163,7 @@ class ResultStore:
         return mine
 
     def release(self, keys: Collection[str]) -> None:
-        """Drop this run's claims on ``keys`` that it could not compute."""
+        """Drop this run's claims on ``keys``, since it could not compute them."""
         with self._transaction() as database:
             rows = [(key, self._run) for key in keys]
             database.executemany("DELETE FROM claims WHERE key = ? AND run = ?", rows)

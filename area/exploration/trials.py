@@ -38,7 +38,7 @@ class MacTrial:
     clock_ps : float, optional
         The clock period to meet, for recipes with a clock.
     operands : Operands, optional
-        What energies are measured on; without them, energy and delay are not measured.
+        The operands for energies; without them, energy and delay are not measured.
     multiplier : bool
         Whether the multiplier is also synthesized alone.
     """
@@ -89,7 +89,7 @@ class MacTrial:
 class DotTrial:
     """One dot-product unit of a space, with everything that its record depends on.
 
-    Its lane is searched first, and kept for all units with the same formats.
+    A search finds its lane first. The lane is kept for all units with the same formats.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ class DotTrial:
     effort : float
         Factor by which lanes are annealed longer than by default.
     operands : Operands, optional
-        What energies are measured on; without them, energy and delay are not measured.
+        The operands for energies; without them, energy and delay are not measured.
     """
 
     design: DotSpec

@@ -19,7 +19,7 @@ NO_SCALE = "none"
 MAX_EFFORT = 1000
 
 Read = Callable[[Any], Any]
-# Reads a list of a space: its key, what it is where it is missing, and what reads an entry.
+# Reads a list of a space: takes the space, the list's key, a default, and a reader of entries.
 ReadAxis = Callable[[Mapping[Any, Any], str, list[Any], Read], tuple[Any, ...]]
 
 
@@ -30,9 +30,9 @@ class UnitAxes:
     Parameters
     ----------
     lanes : tuple of int
-        Products a cycle.
+        Products per cycle.
     scales : tuple of ScaleCode or None
-        Types of the blocks' scales; None is an integer accumulator without scales.
+        Types of the blocks' scales; None means an integer accumulator, without scales.
     blocks : tuple of int or None
         Products that share a scale; None means as many as lanes. Those that the lanes do not divide
         are left out.
@@ -82,7 +82,7 @@ def unit_axes(data: Mapping[Any, Any], read_axis: ReadAxis) -> tuple[bool, UnitA
     if DOT not in kinds:
         given = [key for key in UNIT_KEYS[1:] if key in data]
         if given:
-            raise UserError(f"{given[0]} is of dot-product units: add `units: [{DOT}]`")
+            raise UserError(f"{given[0]} is for dot-product units: add `units: [{DOT}]`")
         return True, None
     axes = UnitAxes(
         lanes=read_axis(data, "lanes", [32], _lanes),
@@ -100,7 +100,6 @@ def _kind(entry: object) -> str:
 
 
 def _lanes(entry: object) -> int:
-
     if type(entry) is not int or not 1 <= entry <= MAX_LANES:
         raise UserError(f"lanes must be 1 to {MAX_LANES}, not {entry!r:.60}")
     return entry

@@ -16,7 +16,7 @@ _POLL_SECONDS = 0.5
 
 
 class OtherVersionError(RuntimeError):
-    """A worker's code or tools differ from those of the process that sent the work."""
+    """A worker's code, Python or tools differ from those of the process that sent the work."""
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,11 @@ class Outcome:
 
 
 def compute(tasks: Sequence[tuple[str, AnyTrial]], sender: int) -> list[Outcome]:
-    """Outcomes of trials with their keys, in order; a design that fails does not stop the others.
+    """Compute trials, given with their keys; returns their outcomes in order.
 
-    ``sender`` is the process that sent them. If it is the parent of this process, this process ends
-    with it. Raises :class:`OtherVersionError` if the keys differ here, since the records would
-    differ too.
+    A design that fails does not stop the others. ``sender`` is the process that sent the trials. If
+    it is the parent of this process, this process ends with it. Raises :class:`OtherVersionError`
+    if a key is another one here, since the record would differ too.
     """
     if os.getppid() == sender:
         _end_with(sender)
@@ -41,8 +41,8 @@ def compute(tasks: Sequence[tuple[str, AnyTrial]], sender: int) -> list[Outcome]
     for key, trial in tasks:
         if trial.key() != key:
             raise OtherVersionError(
-                "a worker has another version of halfbyte, Amaranth or Yosys: install the same "
-                "everywhere"
+                "a worker has another version of Python, halfbyte, Amaranth or Yosys: install the "
+                "same everywhere"
             )
         outcomes.append(_outcome(key, trial))
     return outcomes

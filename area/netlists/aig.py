@@ -12,7 +12,8 @@ class Aig:
 
     Node 0 is the constant false, so the literals 0 and 1 are false and true. Any other node is a
     variable, the AND of two literals, or a *table*. A table is a function of the first variables,
-    the codes, and is given by its values. Fan-ins have smaller numbers than their node.
+    which are the operands' codes, and is given by its values. The two literals of an AND, its
+    fan-ins, have nodes with smaller numbers.
     """
 
     def __init__(self) -> None:

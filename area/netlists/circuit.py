@@ -97,6 +97,14 @@ class Circuit:
             raise CircuitError(f"There is no output {name}")
         return self.outputs[name]
 
+    def known(self, words: Mapping[str, Sequence[int]]) -> dict[Net, int]:
+        """The literals of nets, from words by the names of inputs or wires."""
+        return {
+            net: literal
+            for name, word in words.items()
+            for net, literal in zip(self.inputs.get(name) or self.wires[name], word, strict=True)
+        }
+
     def evaluate(self, aig: Aig, known: Mapping[Net, int]) -> dict[Net, int]:
         """The literals of all nets that depend only on the ``known`` ones.
 
@@ -122,7 +130,6 @@ class Circuit:
 
     def tied(self, wire: str) -> "Circuit":
         """The circuit in which every reader of a named wire reads 0."""
-
         return self.rewired(dict.fromkeys(self.wires[wire], "0"))
 
     def fixed(self, name: str, value: int) -> "Circuit":

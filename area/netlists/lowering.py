@@ -1,8 +1,8 @@
-"""From RTL and netlists to circuits; one Yosys process lowers many of them."""
+"""From RTL and netlists to circuits; one run of Yosys translates many of them."""
 
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from amaranth.lib import wiring
@@ -13,7 +13,7 @@ from halfbyte.area.netlists.source import check_source
 from halfbyte.base import ToolError, run_yosys
 from halfbyte.rtl import to_rtlil
 
-__all__ = ["LOGIC", "PREPARE", "RIPPLE_CARRY", "lower"]
+__all__ = ["FUSED", "LOGIC", "PREPARE", "RIPPLE_CARRY", "lower", "run_lines"]
 
 # A proof is quick if RTL and netlist have many internal signals in common. So Yosys' adders and
 # comparators become carry chains. Yosys' own map builds prefix trees, whose carries do not occur in
@@ -60,6 +60,19 @@ clean
 """
 
 
+def run_lines(lines: Sequence[str], files: Mapping[str, str], what: str) -> str:
+    """The design as JSON after the Yosys commands ``lines``, which read ``files`` (name: text).
+
+    ``ripple.v``, which :data:`LOGIC` needs, is among the files. Raises ToolError if Yosys fails.
+    """
+    with tempfile.TemporaryDirectory(prefix="halfbyte-proof-") as temporary:
+        folder = Path(temporary)
+        for name, text in {"ripple.v": RIPPLE_CARRY, **files}.items():
+            (folder / name).write_text(text)
+        run_yosys("\n".join([*lines, "write_json design.json", ""]), folder, what)
+        return (folder / "design.json").read_text()
+
+
 def lower(
     components: Mapping[str, wiring.Component],
     netlists: Mapping[str, tuple[Path, str]] | None = None,
@@ -67,7 +80,7 @@ def lower(
     *,
     fused: bool = False,
 ) -> dict[str, Circuit]:
-    """Turn RTL components and mapped netlists into circuits, under the names that are given.
+    """Turn RTL components and mapped netlists into circuits, under the given names.
 
     Parameters
     ----------
@@ -82,8 +95,12 @@ def lower(
         Whether products are built as in synthesis. Units need this if their operands are too wide
         to be simulated exhaustively.
 
-    Raises ToolError if Yosys fails, and CircuitError for text that is not Verilog or does not
-    describe a synchronous circuit.
+    Raises
+    ------
+    ToolError
+        Yosys fails.
+    CircuitError
+        A text is not Verilog, or does not describe a synchronous circuit.
     """
     lines = []
     with tempfile.TemporaryDirectory(prefix="halfbyte-proof-") as temporary:

@@ -81,7 +81,7 @@ class Netlist:
 
     @cached_property
     def late_loads(self) -> Mapping[Net, float]:
-        """The same with the capacitances for the latest arrival, where the library gives ranges."""
+        """Like :attr:`loads`, with the capacitances for the latest arrival."""
         return {
             net: sum(sink.instance.cell.late_capacitance(sink.pin) for sink in sinks)
             for net, sinks in self.sinks.items()
@@ -118,7 +118,7 @@ class Netlist:
 def read_netlist(path: Path, cells: Mapping[str, Cell], top: str) -> Netlist:
     """Read module ``top`` of a JSON file that Yosys' ``write_json`` wrote.
 
-    Raises AssertionError for a netlist with other cells, or with a combinational loop.
+    Raises AssertionError for a netlist with other cells, several clocks, or a combinational loop.
     """
     module = json.loads(path.read_text())["modules"][top]
     placed = [_instance(name, body, cells) for name, body in module["cells"].items()]

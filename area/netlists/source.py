@@ -1,4 +1,4 @@
-"""Texts of netlists that Yosys and a simulator would read differently: they are refused.
+"""Refuse texts of netlists that Yosys and a simulator would read differently.
 
 A proof reads a netlist with Yosys, and chips and simulations are made with other tools. So nothing
 in the text may depend on who reads it.
@@ -25,8 +25,8 @@ _HARMLESS = frozenset(
 def check_source(text: str) -> None:
     """Raise CircuitError unless ``text`` is one module that is the same for every tool.
 
-    Refused are conditional, included and macro text, comments that switch a tool off, and further
-    modules, since a tool might take one of them for a cell of the library.
+    Conditional text, included text and macros are refused, and comments that switch a tool off.
+    Further modules are refused too, since a tool might take one of them for a cell of the library.
     """
     modules = 0
     for token in _TOKENS.findall(text):

@@ -1,8 +1,8 @@
 """Netlists as structural Verilog that every tool reads: ports, scalar wires and cells.
 
-Timing analysis, simulators and synthesis read it the same way. It has plain names, and does not use
-signed vectors, attributes or undefined values. A net is named after its port or after a signal of
-the RTL.
+Timing analysis, simulators and synthesis read this Verilog the same way. It has plain names, and
+does not use signed vectors, attributes or undefined values. A net is named after its port or after
+a signal of the RTL.
 """
 
 import json

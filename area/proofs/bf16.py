@@ -13,7 +13,6 @@ nearest points where rounding changes are more than twice as far away as the lar
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from amaranth.lib import wiring
 
@@ -22,8 +21,7 @@ from halfbyte.area.netlists.circuit import Circuit
 from halfbyte.area.netlists.lowering import lower
 from halfbyte.area.proofs.binary32 import EXPONENT, Number, pack, rounded, unpack
 from halfbyte.area.proofs.equivalence import Verdict, compare
-from halfbyte.area.proofs.mac import ProofError
-from halfbyte.area.proofs.results import PROVED, UNDECIDED, UnitProof
+from halfbyte.area.proofs.results import PROVED, UNDECIDED, ProofError, UnitProof
 from halfbyte.area.proofs.words import Words
 from halfbyte.rtl.bf16 import Bf16Mac
 from halfbyte.rtl.bf16.accumulate import Accumulate
@@ -57,14 +55,9 @@ OnCase = Callable[[str], None]
 def _outputs(
     aig: Aig, circuit: Circuit, words: Mapping[str, Sequence[int]]
 ) -> dict[str, list[int]]:
-    """The outputs for given inputs and registers, and as ``next`` the registers' next values."""
-    known: dict[Any, int] = {}
-    for name, word in words.items():
-        nets = circuit.inputs.get(name) or circuit.wires[name]
-        known |= zip(nets, word, strict=True)
-    literals = circuit.evaluate(aig, known)
-    found = {name: circuit.word(literals, nets) for name, nets in circuit.outputs.items()}
-    return found | {"next": circuit.word(literals, [each.data for each in circuit.registers])}
+    """The outputs of a stage for given inputs, by name."""
+    literals = circuit.evaluate(aig, circuit.known(words))
+    return {name: circuit.word(literals, nets) for name, nets in circuit.outputs.items()}
 
 
 def prove_product(circuit: Circuit) -> Verdict:
@@ -230,7 +223,7 @@ def prove_sum(
     on_case: OnCase = lambda name: None,
     only: Sequence[str] = SUM_CASES,
 ) -> dict[str, Verdict]:
-    """Prove the sum stage against the exactly rounded sum, in all cases or in ``only`` some."""
+    """Prove the sum stage against the exactly rounded sum, in the cases of ``only``."""
     found = {}
     for name in only:
         on_case(name)
@@ -244,7 +237,7 @@ def prove_sum(
 
 
 def prove_wiring(mac: Circuit, product: Circuit, accumulate: Circuit) -> Verdict:
-    """Compare the MAC with its two stages: the register's next value, from any state."""
+    """Prove that the MAC's next register value, from any state, is that of its two stages."""
     aig = Aig()
     w, a, clear, register = aig.word(16), aig.word(16), aig.variable(), aig.word(32)
     of_product = _outputs(aig, product, {"w": w, "a": a})
@@ -253,8 +246,8 @@ def prove_wiring(mac: Circuit, product: Circuit, accumulate: Circuit) -> Verdict
     expected = _outputs(aig, accumulate, {**stages, "augend": augend})["total"]
     held = [each.output for each in mac.registers]
     places = {net: place for place, net in enumerate(mac.outputs["acc"])}
-    known = dict(zip(mac.inputs["w"], w, strict=True)) | dict(zip(mac.inputs["a"], a, strict=True))
-    known |= {mac.inputs["clear"][0]: clear} | {net: register[places[net]] for net in held}
+    known = mac.known({"w": w, "a": a, "clear": [clear]})
+    known |= {net: register[places[net]] for net in held}
     literals = mac.evaluate(aig, known)
     seen = mac.word(literals, [each.data for each in mac.registers])
     pairs = [(expected[places[net]], bit) for net, bit in zip(held, seen, strict=True)]
@@ -266,8 +259,8 @@ def prove_bf16_mac(
 ) -> UnitProof:
     """Prove the BF16 MAC for all inputs.
 
-    parts: MAC, product and sum stage, by default those of ``rtl.bf16``. Raises ProofError if one of
-    them is refuted.
+    ``parts`` are MAC, product stage and sum stage; by default those of ``rtl.bf16``. Raises
+    ProofError if one of them is refuted.
     """
     start = time.monotonic()
     mac, product, accumulate = parts or (Bf16Mac(), Product(), Accumulate())

@@ -5,7 +5,7 @@
 2. *Tree = sum.* The output of the tree is the weighted sum of its input bits. This is shown by
    substitution (:mod:`.linear`), for any values of the lanes' bits.
 3. *Netlist = RTL.* They are equal from any state and for any inputs, by SAT. The RTL contains the
-   lane's netlist, so that both sides have equal points inside.
+   lane's netlist, so that both sides have many signals in common.
 
 From 1 and 2, the tree gives the sum of the products. By 3, the logic after the tree is the same in
 RTL and netlist; simulation compares it with the golden model.
@@ -13,10 +13,8 @@ RTL and netlist; simulation compares it with the golden model.
 
 import json
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,11 +24,10 @@ from halfbyte.area.cells.cell_models import cell_models
 from halfbyte.area.cells.technology import Technology
 from halfbyte.area.netlists.aig import Aig
 from halfbyte.area.netlists.circuit import Circuit, CircuitError, Net, read_circuits
-from halfbyte.area.netlists.lowering import FUSED, LOGIC, PREPARE, RIPPLE_CARRY
+from halfbyte.area.netlists.lowering import FUSED, LOGIC, PREPARE, run_lines
 from halfbyte.area.proofs.equivalence import Verdict, compare
 from halfbyte.area.proofs.linear import LinearForm, TreeCell, reduce_to_inputs
 from halfbyte.area.proofs.specification import saturated
-from halfbyte.base import run_yosys
 from halfbyte.formats import Overflow
 from halfbyte.rtl.dot import DotSpec
 from halfbyte.rtl.dot.adders import FINAL, adder_modules
@@ -89,14 +86,8 @@ def read_trees(spec: DotSpec) -> list[Tree]:
         *(f"setattr -mod -set keep_hierarchy 1 {module}" for module in kept),
         PREPARE,
         LOGIC,
-        "write_json tree.json",
     ]
-    with tempfile.TemporaryDirectory(prefix="halfbyte-proof-") as temporary:
-        folder = Path(temporary)
-        (folder / "design.il").write_text(spec.rtlil())
-        (folder / "ripple.v").write_text(RIPPLE_CARRY)
-        run_yosys("\n".join(lines) + "\n", folder, "Reading a tree for a proof")
-        text = (folder / "tree.json").read_text()
+    text = run_lines(lines, {"design.il": spec.rtlil()}, "Reading a tree for a proof")
     circuits = read_circuits(text)
     if not spec.ripples:
         _check_final_adder(circuits[FINAL])
@@ -111,6 +102,7 @@ def _tree(
     spec: DotSpec,
     block: int,
 ) -> Tree:
+    """The tree in Yosys' module ``top``; ``tables`` has the truth tables of the adders."""
     codes = {name: top["ports"][name]["bits"] for name in ("w", "a")}
     cells: list[TreeCell] = []
     lanes: dict[tuple[Net, ...], list[Net]] = {}
@@ -155,15 +147,10 @@ def _tree(
 
 
 def _check_final_adder(circuit: Circuit) -> None:
-    """Raise CircuitError if a circuit does not add two numbers modulo their range."""
+    """Raise CircuitError unless a circuit adds two numbers modulo their range."""
     aig = Aig()
     words = {name: aig.word(len(nets)) for name, nets in circuit.inputs.items()}
-    known = {
-        net: literal
-        for name, nets in circuit.inputs.items()
-        for net, literal in zip(nets, words[name], strict=True)
-    }
-    seen = circuit.word(circuit.evaluate(aig, known), circuit.output("total"))
+    seen = circuit.word(circuit.evaluate(aig, circuit.known(words)), circuit.output("total"))
     expected = aig.add(words["a"], words["b"])
     if not compare(aig, (), list(zip(expected, seen, strict=True))).equal:
         raise CircuitError("The final adder of a tree is not proved to add")
@@ -199,7 +186,7 @@ def _rows(circuit: Circuit, inputs: Sequence[Net]) -> dict[Net, int]:
 
 
 def _products(spec: DotSpec) -> NDArray[np.int64]:
-    """The products of all pairs of codes, the weight's running fastest."""
+    """The products of all pairs of codes; the weight's code runs fastest."""
     integers = (np.array(fmt.integers, np.int64) for fmt in (spec.activation, spec.weight))
     return np.multiply.outer(*integers).ravel()
 
@@ -248,16 +235,15 @@ def wrong_sum(tree: Tree, spec: DotSpec) -> tuple[str | None, int]:
 
 
 def _augend_port(spec: DotSpec) -> str:
-    """The input that says what the products are added to."""
+    """The input that decides to what the products are added."""
     return "addend" if spec.chained else "clear"
 
 
 def prove_accumulator(tree: Tree, spec: DotSpec) -> Verdict:
-    """Whether an integer unit stores its tree's output, and feeds it ``clear ? 0 : acc``.
+    """Prove that an integer unit stores its tree's output, and gives the tree ``clear ? 0 : acc``.
 
-    A chained unit must feed it ``addend``.
-
-    Proved from any state and for any outputs of lanes and adders, which are variables here.
+    A chained unit must give the tree ``addend`` instead. The proof is for any state and for any
+    outputs of lanes and adders, which are variables here.
     """
     aig, around = Aig(), tree.around
     driven = {gate.output for gate in around.gates}
@@ -282,7 +268,7 @@ def prove_accumulator(tree: Tree, spec: DotSpec) -> Verdict:
 
 
 def read_rtl(spec: DotSpec, lane: str, technology: Technology) -> Circuit:
-    """The RTL of a unit that contains a lane's netlist, Verilog of the technology's cells."""
+    """The RTL of a unit, with the netlist ``lane`` in each lane: Verilog of library cells."""
     used = [name for name in technology.cells if re.search(rf"\b{name}\b", lane)]
     lines = [
         "read_rtlil design.il",
@@ -293,13 +279,10 @@ def read_rtl(spec: DotSpec, lane: str, technology: Technology) -> Circuit:
         FUSED,
         LOGIC,
         f"hierarchy -top {_DOT}",
-        "write_json rtl.json",
     ]
-    with tempfile.TemporaryDirectory(prefix="halfbyte-proof-") as temporary:
-        folder = Path(temporary)
-        (folder / "design.il").write_text(spec.rtlil())
-        (folder / "ripple.v").write_text(RIPPLE_CARRY)
-        (folder / "lane.v").write_text(lane)
-        (folder / "cells.v").write_text(cell_models(technology, used))
-        run_yosys("\n".join(lines) + "\n", folder, "Reading RTL for a proof")
-        return read_circuits((folder / "rtl.json").read_text())[_DOT]
+    files = {
+        "design.il": spec.rtlil(),
+        "lane.v": lane,
+        "cells.v": cell_models(technology, used),
+    }
+    return read_circuits(run_lines(lines, files, "Reading RTL for a proof"))[_DOT]

@@ -14,7 +14,7 @@ __all__ = ["fault_verdicts"]
 
 
 def _altered_adder(tree: Tree, change: Callable[[TreeCell], TreeCell]) -> Tree:
-    """The tree with its first adder of three bits changed."""
+    """The tree with a change of its first adder that has a carry."""
     cells = list(tree.cells)
     index = next(place for place, cell in enumerate(cells) if len(cell.outputs) == 2)
     cells[index] = change(cells[index])
@@ -43,7 +43,7 @@ def _swapped_bits(tree: Tree) -> Tree:
 
 
 def _wrong_base(spec: DotSpec, tree: Tree) -> tuple[str, Tree]:
-    """A fault in what the products are added to, and the tree with it."""
+    """The name of a fault in the number that the products are added to, and the tree with it."""
     if spec.chained:
         first, second, *others = tree.base
         return "swapped bits of the addend", replace(tree, base=[second, first, *others])

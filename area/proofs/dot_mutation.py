@@ -19,9 +19,9 @@ __all__ = ["equivalent_dot_mutants"]
 
 
 def equivalent_dot_mutants(mutated: Mutated, name: str, spec: DotSpec) -> set[int]:
-    """The numbers of the mutants of unit ``name`` (of ``spec``) that are proved to be harmless.
+    """The numbers of the mutants of the unit ``name`` that are proved to be harmless.
 
-    A mutant that the solver gives up on counts as a fault.
+    ``spec`` is the unit's specification. A mutant that the solver gives up on counts as a fault.
     """
     circuit = mutated.circuits[name]
     held = _accumulator(circuit) if spec.is_fp32 and has_small_stage(spec) else []
@@ -33,7 +33,7 @@ def equivalent_dot_mutants(mutated: Mutated, name: str, spec: DotSpec) -> set[in
 
 
 def _is_equivalent(circuit: Circuit, number: int, held: Sequence[Net], spec: DotSpec) -> bool:
-    """Whether the mutant does what mutant 0 does; ``held`` are the nets of an FP32 number."""
+    """Whether the mutant does what the unchanged unit does; ``held`` holds an FP32 number."""
     aig = Aig()
     known = _variables(aig, circuit)
     known |= zip(held, _numbers(aig, limited=spec.is_limited) if held else (), strict=True)

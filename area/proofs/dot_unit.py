@@ -15,15 +15,13 @@ from halfbyte.area.proofs.dot import (
     wrong_sum,
 )
 from halfbyte.area.proofs.dot_faults import fault_verdicts
-from halfbyte.area.proofs.mac import ProofError
 from halfbyte.area.proofs.registers import prove_circuits, read_mapped_unit
-from halfbyte.area.proofs.results import PROVED, REFUTED, UNDECIDED, DotProof
+from halfbyte.area.proofs.results import PROVED, STATUS, UNDECIDED, DotProof, ProofError
 from halfbyte.rtl.dot import Accumulator, DotSpec
 
 __all__ = ["blocks_of_a_cycle", "prove_dot"]
 
 _TOP = "dot"
-_STATUS = {True: PROVED, False: REFUTED, None: UNDECIDED}
 
 
 def _lanes(spec: DotSpec, lane: str, technology: Technology) -> dict[str, Circuit]:
@@ -37,7 +35,8 @@ def _lanes(spec: DotSpec, lane: str, technology: Technology) -> dict[str, Circui
 def prove_dot(spec: DotSpec, lane: str, folder: Path, technology: Technology) -> DotProof:
     """Prove the unit that :func:`synthesis.dot.synthesize_dot` wrote to ``folder``.
 
-    Raises ProofError if any part of the unit is refuted.
+    ``lane`` is the netlist of a lane, as Verilog. Raises ProofError if any part of the unit is
+    refuted.
     """
     start = time.monotonic()
     parts: dict[str, str] = {}
@@ -56,7 +55,7 @@ def prove_dot(spec: DotSpec, lane: str, folder: Path, technology: Technology) ->
         verdict = prove_accumulator(trees[0], spec)
         if verdict.equal is False:
             _refuse(spec, "accumulator", "it does not keep the tree's sum")
-        parts["accumulator"] = _STATUS[verdict.equal]
+        parts["accumulator"] = STATUS[verdict.equal]
     rtl = read_rtl(spec, lane, technology)
     mapped = read_mapped_unit(folder, _TOP, technology.cells)
     netlist = prove_circuits(rtl, mapped)
@@ -81,17 +80,21 @@ def prove_dot(spec: DotSpec, lane: str, folder: Path, technology: Technology) ->
 
 
 def _simulated(spec: DotSpec) -> str | None:
-    """The parts of the RTL without a proof; only the netlist is proved equal to it."""
+    """The parts of the RTL without a proof; None if there are none.
+
+    The netlist is proved equal to the RTL in any case.
+    """
     if spec.is_fp32:
         return f"scales, {blocks_of_a_cycle(spec)}, FP32 addition"
     return "scales, shift, addition" if spec.is_exact else None
 
 
 def blocks_of_a_cycle(spec: DotSpec) -> str:
-    """What takes part of a block or several blocks in a cycle, in words."""
+    """In words, how a unit handles a block of several cycles, or several blocks in a cycle."""
     return "order of blocks" if spec.blocks_per_cycle > 1 else "gathering of a block"
 
 
 def _refuse(spec: DotSpec, part: str, counterexample: str | None) -> None:
+    """Raise ProofError if there is a counterexample."""
     if counterexample is not None:
         raise ProofError(f"{spec.title}: {part.replace('_', ' ')} is refuted: {counterexample}")

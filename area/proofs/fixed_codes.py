@@ -17,8 +17,7 @@ from halfbyte.area.netlists.aig import FALSE, TRUE, Aig
 from halfbyte.area.netlists.circuit import Circuit, Net
 from halfbyte.area.netlists.lowering import lower
 from halfbyte.area.proofs.equivalence import compare
-from halfbyte.area.proofs.mac import ProofError
-from halfbyte.area.proofs.results import PROVED, UNDECIDED, UnitProof
+from halfbyte.area.proofs.results import ProofError, UnitProof, unit_proof
 from halfbyte.area.proofs.words import Words
 from halfbyte.rtl.dfloat11.crc import Crc
 from halfbyte.rtl.dfloat11.fixed import FixedLane
@@ -62,7 +61,7 @@ def code_words(number: int) -> Mapping[str, int]:
 
 @cache
 def rest_words(number: int) -> Mapping[str, int]:
-    """The same for the words after eight ones; 1111 is the escape."""
+    """The words after eight ones in one code, likewise; 1111 is the escape."""
     lowest = max(code_words(number).values())
     return {
         "10": -1, "00": lowest + 1, "01": lowest + 2, "110": lowest + 3, "1110": lowest + 4
@@ -325,8 +324,8 @@ def crc_is_right(circuit: Circuit, bits: int) -> bool:
 def prove_fixed_lane(component: wiring.Component | None = None, symbols: int = 1) -> UnitProof:
     """Prove that a lane decodes ``symbols`` symbols a cycle.
 
-    component: the lane, by default ``rtl.dfloat11.fixed.FixedLane``. Raises ProofError if it is
-    refuted.
+    ``component`` is the lane; by default ``rtl.dfloat11.fixed.FixedLane``. Raises ProofError if it
+    is refuted.
     """
     start = time.monotonic()
     bits = 16 * symbols
@@ -336,12 +335,5 @@ def prove_fixed_lane(component: wiring.Component | None = None, symbols: int = 1
         raise ProofError(f"{CLAIM} is refuted: its CRC stage is another function")
     aig, pairs = _pairs(circuits["lane"], symbols)
     verdict = compare(aig, (), pairs)
-    if verdict.equal is False:
-        raise ProofError(f"{CLAIM} is refuted")
-    return UnitProof(
-        status=PROVED if verdict.equal else UNDECIDED,
-        claim=CLAIM,
-        method=f"any state by SAT, {verdict.queries} queries; CRC by its sums",
-        counterexample=None,
-        seconds=round(time.monotonic() - start, 3),
-    )
+    method = f"any state by SAT, {verdict.queries} queries; CRC by its sums"
+    return unit_proof(CLAIM, verdict.equal, method, start)

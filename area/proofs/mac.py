@@ -2,9 +2,9 @@
 
 A MAC is proved over one clock edge. Both sides start with the same accumulator, from *any* state of
 the registers and with any codes, ``clear`` and ``enable``. Their next accumulators must be equal.
-Both sides are equal after the first clear, so they then never differ. A netlist may encode its
-state in any way, as long as ``acc`` follows from it. The RTL may have several states with the same
-``acc``; the proof shows that its next ``acc`` does not depend on which of them it starts from.
+After the first clear both sides are equal, and from then on they never differ. A netlist may encode
+its state in any way, as long as ``acc`` follows from it. The RTL may have several states with the
+same ``acc``; the proof shows that its next ``acc`` does not depend on which of them it starts from.
 """
 
 from collections.abc import Sequence
@@ -21,9 +21,15 @@ from halfbyte.area.proofs.machine import (
     product_of_multiplier,
     state_of,
 )
-from halfbyte.area.proofs.results import PROVED, REFUTED, UNDECIDED, ClaimRecord
+from halfbyte.area.proofs.results import (
+    PROVED,
+    REFUTED,
+    STATUS,
+    UNDECIDED,
+    ClaimRecord,
+    ProofError,
+)
 from halfbyte.area.proofs.specification import product, step
-from halfbyte.base import ToolError
 from halfbyte.formats import Format, Overflow, product_extremes, signed_width
 from halfbyte.rtl import MacSpec
 from halfbyte.rtl.architecture import MultiplierArchitecture
@@ -43,20 +49,24 @@ __all__ = [
     "prove_netlist",
 ]
 
-_STATUS = {True: PROVED, False: REFUTED, None: UNDECIDED}
 RTL_CLAIM, NETLIST_CLAIM = "rtl = specification", "netlist = rtl"
-
-
-class ProofError(ToolError):
-    """A circuit was refuted; the message has the counterexample."""
 
 
 @dataclass(frozen=True)
 class Counterexample:
     """Inputs and state for which the two sides differ, all as integers.
 
-    ``before``, ``expected`` and ``seen`` are in units of the product of both quanta. ``before`` is
-    None for a multiplier, which does not have a state.
+    Parameters
+    ----------
+    weight, activation : Format
+        Formats of the codes.
+    w, a, clear, enable : int
+        The inputs.
+    before : int or None
+        The accumulator before the clock edge, in units of the product of both quanta. None for a
+        multiplier, which does not have a state.
+    expected, seen : int
+        What must come out, and what does; in the same units.
     """
 
     weight: Format
@@ -214,7 +224,7 @@ def _proof(
             None if acc is None else before,
             *after,
         )
-    return Proof(claim, _STATUS[verdict.equal], verdict.codes, verdict.queries, counterexample)
+    return Proof(claim, STATUS[verdict.equal], verdict.codes, verdict.queries, counterexample)
 
 
 def _signed(number: int, width: int) -> int:

@@ -1,4 +1,4 @@
-"""Mutants of MACs: small changes of the RTL in one design, of which one is active at a time."""
+"""Mutants of units: small changes of the RTL, all in one design, with a port that selects one."""
 
 import random
 import re
@@ -24,7 +24,7 @@ __all__ = [
     "mutate",
 ]
 
-# The port that selects a mutant by number, and its width; 0 selects the unchanged MAC.
+# The port that selects a mutant by number, and its width; 0 selects the unchanged unit.
 SELECT, SELECT_BITS = "mutant", 16
 # A circuit with a mutated clock is not synchronous, so it cannot be proved.
 _CLOCK_PORT = "-port CLK "
@@ -39,7 +39,7 @@ _CHANGES = {
 
 @dataclass(frozen=True)
 class Mutant:
-    """One change: its number on the port ``mutant``, its MAC, and what it changes."""
+    """One change: its number on the port ``mutant``, the name of its unit, and what it changes."""
 
     number: int
     unit: str
@@ -48,7 +48,19 @@ class Mutant:
 
 @dataclass(frozen=True)
 class Mutated:
-    """MACs by name: with a port ``mutant`` as one Verilog text and as circuits; and originals."""
+    """Units with mutants.
+
+    Parameters
+    ----------
+    verilog : str
+        All units, each with a port ``mutant``.
+    mutants : tuple of Mutant
+        The mutants of all units.
+    circuits : mapping of str to Circuit
+        The units of ``verilog``, by name.
+    originals : mapping of str to Circuit
+        The unchanged units, by name.
+    """
 
     verilog: str
     mutants: tuple[Mutant, ...]
@@ -59,8 +71,8 @@ class Mutated:
 def mutate(macs: Mapping[str, MacSpec | DotSpec], *, count: int, seed: int) -> Mutated:
     """``count`` mutants of each unit, a random choice of all that Yosys can make.
 
-    Each changes one bit of one port of a cell. There are fewer if a MAC does not have that many.
-    Raises ToolError if Yosys fails.
+    Each mutant changes one bit of one port of a cell. There are fewer if a unit does not have that
+    many. Raises ToolError if Yosys fails, and ValueError if there are 65536 mutants or more.
     """
     components = {name: mac.component() for name, mac in macs.items()}
     with tempfile.TemporaryDirectory(prefix="halfbyte-mutants-") as temporary:

@@ -83,6 +83,7 @@ class _Progress(wiring.Component):
 
 
 def _streams(unit: wiring.Component) -> list[Any]:
+    """All streams among a unit's ports."""
     found: list[Any] = []
     for name, member in unit.signature.members.items():
         if member.is_signature and isinstance(member.signature, stream.Signature):
@@ -94,8 +95,8 @@ def _streams(unit: wiring.Component) -> list[Any]:
 def prove_progress(unit: wiring.Component, max_idle: int = MAX_IDLE) -> UnitProof:
     """Prove that ``unit`` lets a beat cross at least every ``max_idle + 1`` cycles.
 
-    unit: a :class:`Lane`, or a :class:`Decoder`, whose code table's stream then must be valid too.
-    Raises ProgressError if it can be idle for longer, or if Yosys fails.
+    ``unit`` is a :class:`Lane` or a :class:`Decoder`. A decoder's stream of code tables then counts
+    too. Raises ProgressError if the unit can be idle for longer, or if Yosys fails.
     """
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="halfbyte-progress-") as temporary:

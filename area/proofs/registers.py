@@ -21,14 +21,14 @@ from halfbyte.area.netlists.aig import Aig
 from halfbyte.area.netlists.circuit import Circuit, Net, Register, read_circuits
 from halfbyte.area.netlists.lowering import lower
 from halfbyte.area.proofs.equivalence import compare
-from halfbyte.area.proofs.mac import NETLIST_CLAIM, ProofError
-from halfbyte.area.proofs.results import PROVED, REFUTED, UNDECIDED, UnitProof
+from halfbyte.area.proofs.mac import NETLIST_CLAIM
+from halfbyte.area.proofs.results import REFUTED, STATUS, ProofError, UnitProof
 
 __all__ = ["Bit", "MappedUnit", "prove_circuits", "prove_unit", "read_mapped_unit"]
 
 Bit = tuple[str, int]
 """A bit of a named signal."""
-_STATUS = {True: PROVED, False: REFUTED, None: UNDECIDED}
+
 _METHOD = "any state by SAT, {pairs} outputs and registers, {queries} queries"
 _RTL = "rtl"
 
@@ -102,7 +102,7 @@ def prove_circuits(rtl: Circuit, unit: MappedUnit) -> UnitProof:
     if verdict.model is not None:
         counterexample = _counterexample(aig, sides, checked, verdict.model)
     return UnitProof(
-        status=_STATUS[verdict.equal],
+        status=STATUS[verdict.equal],
         claim=NETLIST_CLAIM,
         method=_METHOD.format(pairs=len(checked), queries=verdict.queries),
         counterexample=counterexample,

@@ -1,23 +1,33 @@
 """The results of proofs, as records."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from halfbyte.base import Record
+from halfbyte.base import Record, ToolError
 
 __all__ = [
     "PROVED",
     "REFUTED",
+    "STATUS",
     "UNDECIDED",
     "ClaimRecord",
     "DotProof",
     "MacProof",
+    "ProofError",
     "ProofStatus",
     "StageProof",
     "UnitProof",
+    "unit_proof",
 ]
 
 PROVED, REFUTED, UNDECIDED = "proved", "refuted", "undecided"
+STATUS: Mapping[bool | None, str] = {True: PROVED, False: REFUTED, None: UNDECIDED}
+"""The status for :attr:`.equivalence.Verdict.equal`."""
+
+
+class ProofError(ToolError):
+    """A circuit was refuted; the message has the counterexample."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +60,19 @@ class UnitProof(Record):
     """What differs, and where; null if the claim was not refuted."""
     seconds: float
     """Time that it took, in s."""
+
+
+def unit_proof(claim: str, equal: bool | None, method: str, start: float) -> UnitProof:
+    """The record of a proof that began at ``start``, a value of ``time.monotonic``.
+
+    Raises ProofError if ``equal`` is False: the claim is refuted.
+    """
+    if equal is False:
+        raise ProofError(f"{claim} is refuted")
+    seconds = round(time.monotonic() - start, 3)
+    return UnitProof(
+        status=STATUS[equal], claim=claim, method=method, counterexample=None, seconds=seconds
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

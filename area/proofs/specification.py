@@ -1,4 +1,4 @@
-"""What a MAC must compute, straight from its formats' tables. The RTL is proved to agree with it.
+"""What a MAC must compute, straight from its formats' tables. The RTL is proved to do the same.
 
 This module does not use the RTL. The product is a table of all products of the formats' integers.
 The rest is one addition and, if the MAC saturates, a clamp.

@@ -13,11 +13,10 @@ from collections.abc import Sequence
 from amaranth.lib import wiring
 
 from halfbyte.area.netlists.aig import FALSE, Aig
-from halfbyte.area.netlists.circuit import Circuit, Net
+from halfbyte.area.netlists.circuit import Circuit
 from halfbyte.area.netlists.lowering import lower
 from halfbyte.area.proofs.equivalence import compare
-from halfbyte.area.proofs.mac import ProofError
-from halfbyte.area.proofs.results import PROVED, UNDECIDED, UnitProof
+from halfbyte.area.proofs.results import UnitProof, unit_proof
 from halfbyte.area.proofs.words import Words
 from halfbyte.rtl.dfloat11.framing import WORD, table_layout
 from halfbyte.rtl.dfloat11.symbol_reader import SymbolReader
@@ -30,8 +29,8 @@ CLAIM = "symbol reader = canonical codes, for all tables and bits"
 class Table:
     """A code table as lanes use it, read as a canonical code.
 
-    It says how many words of each length begin longer codes: the *room*. A length's codes are the
-    words of the length before that have room, doubled, less its own.
+    The table says how many words of each length begin longer codes: the *room*. A length has twice
+    as many free words as the length before has room. Its codes are these words less its own room.
 
     Parameters
     ----------
@@ -69,7 +68,7 @@ class Table:
 
     @property
     def lone(self) -> int:
-        """Whether there is one row, so that code 1 counts, but does not occur."""
+        """Whether there is only one row; code 1 then counts as a code, but does not occur."""
         return self._field("lone")[0]
 
     @property
@@ -104,7 +103,7 @@ class Table:
         return found
 
     def fits(self, longest: int) -> list[int]:
-        """What makes it a prefix code up to a length, whose rows are found by its bases."""
+        """Conditions for a prefix code up to a length, with bases that give the right rows."""
         words, found = self._words, []
         for n in range(1, longest + 1):
             base = words.sum(self.row(n), self.room(n))
@@ -144,13 +143,13 @@ class _Specification:
         self.inputs["position"][-1] = FALSE  # 0 to 31
         self.table = Table(aig, self.inputs["table"], rows, longest)
         self.is_valid = is_canonical(aig, self.inputs["table"], rows, longest)
-        self.known: dict[Net, int] = {}
-        for name, nets in circuit.inputs.items():
-            self.known |= zip(nets, self.inputs[name], strict=True)
+        self.known = circuit.known(self.inputs)
 
     def found(self, bits: Sequence[int]) -> tuple[list[int], list[list[int]]]:
-        """For each length, whether the bits, the first one first, begin with a code of it, and its
-        row."""
+        """For each length: whether the bits begin with such a code, and its row.
+
+        The first bit comes first.
+        """
         words, table, here, rows = self.words, self.table, [], []
         for length, first in enumerate(table.first_codes(), 1):
             number = words.extended(bits[:length][::-1], table.width)
@@ -176,7 +175,7 @@ class _Specification:
         )
 
     def results(self) -> dict[str, list[int]]:
-        """The outputs that must follow."""
+        """The outputs that the reader must give."""
         aig, words = self.aig, self.words
         (escaped,) = self.inputs["escaped"]
         bits = self.window()
@@ -236,21 +235,13 @@ def prove_symbol_reader(
 ) -> UnitProof:
     """Prove that the reader decodes every code of up to ``rows`` rows and ``longest`` bits.
 
-    component: the reader, by default ``rtl.dfloat11.symbol_reader.SymbolReader``. Raises ProofError
-    if it is refuted.
+    ``component`` is the reader; by default ``rtl.dfloat11.symbol_reader.SymbolReader``. Raises
+    ProofError if it is refuted.
     """
     start = time.monotonic()
     reader = component or SymbolReader(rows=rows, max_length=longest)
     circuit = lower({"reader": reader}, fused=True)["reader"]
     aig, pairs = _pairs(circuit, rows, longest)
     verdict = compare(aig, (), pairs)
-    if verdict.equal is False:
-        raise ProofError(f"{CLAIM} is refuted")
-    return UnitProof(
-        status=PROVED if verdict.equal else UNDECIDED,
-        claim=CLAIM,
-        method=f"all codes of up to {rows} rows and {longest} bits by SAT, "
-        f"{verdict.queries} queries",
-        counterexample=None,
-        seconds=round(time.monotonic() - start, 3),
-    )
+    method = f"all codes of up to {rows} rows and {longest} bits by SAT, {verdict.queries} queries"
+    return unit_proof(CLAIM, verdict.equal, method, start)

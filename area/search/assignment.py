@@ -30,10 +30,21 @@ ROUNDS = ((60, 40_000), (15, 160_000), (5, 640_000))
 
 @dataclass(frozen=True)
 class Assignment:
-    """A permuted format, and areas in um^2 of MACs with it and with the given order.
+    """A permuted format, compared with the given order of its values.
 
-    Both were annealed equally long. ``architecture`` and ``given_architecture`` are the
-    architectures that the two annealings started from.
+    Parameters
+    ----------
+    fmt : Format
+        The permuted format.
+    area_um2, given_um2 : float
+        Areas in um^2 of the MACs with the permuted and with the given format, both annealed
+        equally long.
+    architecture, given_architecture : str
+        The architectures from which these two annealings started.
+    moves : int
+        Moves of each of these annealings.
+    orders : int
+        Number of orders that were tried.
     """
 
     fmt: Format
@@ -100,7 +111,9 @@ def assign_codes(
     jobs: int | None = None,
     on_progress: Progress | None = None,
 ) -> Assignment:
-    """The best of some orders of the weight's codes: each round has fewer and searches longer.
+    """The best of some orders of the weight's codes.
+
+    Each round keeps the best orders of the round before and anneals them for longer.
 
     Parameters
     ----------
@@ -119,7 +132,12 @@ def assign_codes(
     on_progress : callable, optional
         Called with ``(done, total, label)``.
 
-    Raises FormatError for a bad name, and ToolError if Yosys or ABC fails.
+    Raises
+    ------
+    FormatError
+        A format cannot have this name.
+    ToolError
+        Yosys or ABC failed.
     """
     orders = signed_orders(fmt, seed)
     formats = list(dict.fromkeys(permuted(fmt, next(orders), name) for _ in range(ROUNDS[0][0])))

@@ -47,11 +47,11 @@ def search_for_clock(
     runner: JobRunner,
     saved_carries: bool,
 ) -> list[list[Scored]]:
-    """What was tried for each design at a clock, the best first: see :mod:`.clocked`.
+    """The netlists that were tried for each design at a clock, the best first.
 
     ``groups`` are the results without a clock, the smallest first. If the smallest meets the clock,
-    nothing else is tried. Carry-save accumulators, whose sum comes later, are tried only where
-    nothing else meets the clock.
+    nothing else is tried. With ``saved_carries``, carry-save accumulators are tried where nothing
+    else meets the clock. Raises UserError if the library has no timing tables.
     """
     delays = _Delays(runner)
 
@@ -84,6 +84,7 @@ def search_for_clock(
 
 
 def _every_structure(design: MacSpec, group: Sequence[Scored]) -> list[SynthesisJob]:
+    """Every promising architecture by the first recipes."""
     pattern = group[0][0]
     return [
         replace(pattern, design=candidate, recipe=recipe)
@@ -93,6 +94,7 @@ def _every_structure(design: MacSpec, group: Sequence[Scored]) -> list[Synthesis
 
 
 def _saved_carries(design: MacSpec, group: Sequence[Scored]) -> list[SynthesisJob]:
+    """The best architecture with carry-save accumulators."""
     if design.overflow is not Overflow.WRAP:
         return []
     timed = next((job for job, _ in group if job.recipe.clocked), None)
@@ -107,13 +109,14 @@ def _saved_carries(design: MacSpec, group: Sequence[Scored]) -> list[SynthesisJo
 
 
 def _timed(group: Sequence[Scored], saved: bool) -> list[SynthesisJob]:
-    """What was mapped for the clock, the best first; carry-save designs if ``saved`` is set."""
+    """The jobs that mapped for the clock, the best first: carry-save designs only, or none."""
     return [
         job for job, _ in group if job.recipe.clocked and (job.design.segment is not None) == saved
     ]
 
 
 def _every_recipe(saved: bool, design: MacSpec, group: Sequence[Scored]) -> list[SynthesisJob]:
+    """The best structure by all other recipes."""
     timed = _timed(group, saved)
     return [
         replace(job, design=structure, recipe=recipe)
@@ -125,6 +128,7 @@ def _every_recipe(saved: bool, design: MacSpec, group: Sequence[Scored]) -> list
 
 
 def _other_targets(saved: bool, design: MacSpec, group: Sequence[Scored]) -> list[SynthesisJob]:
+    """The best results again, with other delay targets for ABC."""
     return [
         replace(job, recipe=recipe)
         for job in _timed(group, saved)[: clocked.FINALISTS]

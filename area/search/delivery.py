@@ -39,12 +39,12 @@ def synthesized_spec(design: MacSpec, record: SynthesisRecord) -> MacSpec:
 def deliver(
     design: MacSpec, record: SynthesisRecord, technology: Technology, folder: Path
 ) -> dict[str, Path]:
-    """Write the MAC of a synthesis record into ``folder``; return the files by kind.
+    """Write the MAC of a synthesis record into ``folder``; returns the files by kind.
 
     ``netlist`` and ``rtl`` have modules of the same name and ports. ``constraints`` (SDC) is for
     timing analysis and for place and route. ``report`` is the record. File names contain formats,
     architecture, width, technology, clock and recipe. Raises UserError if the record does not name
-    a netlist.
+    a netlist, or if there is neither a clock nor a delay to write constraints from.
     """
     spec = synthesized_spec(design, record)
     if record.netlist is None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from halfbyte.area.proofs.results import DotProof
-from halfbyte.area.search.records import pair_name
+from halfbyte.area.search.records import CellFigures, pair_name
 from halfbyte.area.timing.dot_streams import DotMeasured
 from halfbyte.base import Record
 from halfbyte.rtl.dot.record import DotFields
@@ -17,25 +17,15 @@ class LaneResult(Record):
     """The netlist of a lane."""
 
     area_um2: float
-    """Its area, in um^2."""
+    """Area of its cells, in um^2."""
     verilog: str
-    """Verilog of cells."""
+    """The netlist, as Verilog of the library's cells."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class MappedDot(Record):
+class MappedDot(CellFigures):
     """A netlist that one recipe gave, and what was measured on it."""
 
-    area_um2: float
-    """Area of all cells, in um^2."""
-    register_um2: float
-    """Area of the flip-flops, in um^2."""
-    cells: int
-    """Cells of the netlist."""
-    flip_flops: int
-    """Flip-flops of the netlist."""
-    seconds: float
-    """Time that synthesis took, in s."""
     measured: DotMeasured
     """Delay, energies and leakage."""
     proof: DotProof | None

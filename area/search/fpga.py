@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
-from halfbyte.area.search.jobs import JobRunner
+from halfbyte.area.search.jobs import Job, JobRunner
 from halfbyte.area.search.records import FpgaRecord
 from halfbyte.area.search.synthesis_jobs import design_fields
 from halfbyte.base import (
@@ -30,10 +30,21 @@ _VERSIONED = ("amaranth", "pyosys")
 
 @dataclass(frozen=True)
 class FpgaTarget:
-    """A family of FPGAs: its Yosys command, and the prefixes of its cells' names by resource.
+    """A family of FPGAs.
 
     DSP blocks are not used: they would hide what a format costs. Multiplexers that a slice has
     beside its LUTs are not counted as LUTs.
+
+    Parameters
+    ----------
+    name, title : str
+        Short name, and name for people.
+    command : str
+        The Yosys command that synthesizes for the family.
+    luts, carries, flip_flops : str
+        With what the names of these cells begin.
+    others : tuple of str
+        Names of all other cells.
     """
 
     name: str
@@ -74,7 +85,7 @@ TARGETS = {
 
 
 def pick_target(name: str) -> FpgaTarget:
-    """A target by name; raises UserError with the list."""
+    """A target by name; raises UserError, with all names, if there is none."""
     if name not in TARGETS:
         raise UserError(f"Target must be one of {', '.join(TARGETS)}, not {name[:60]!r}")
     return TARGETS[name]
@@ -97,7 +108,7 @@ class _Resources(Record):
 
 
 @dataclass(frozen=True)
-class _FpgaJob:
+class _FpgaJob(Job[_Resources]):
     """One MAC, in a named architecture, on one family."""
 
     design: MacSpec
@@ -150,10 +161,6 @@ class _FpgaJob:
             cells=sum(counts.values()),
             seconds=round(time.monotonic() - start, 3),
         )
-
-    def is_complete(self, result: _Resources) -> bool:
-        """A stored result lacks nothing."""
-        return True
 
     def record(self, result: _Resources) -> FpgaRecord:
         """The result as a record; fields that do not apply to FPGAs are None."""

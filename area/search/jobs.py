@@ -1,4 +1,4 @@
-"""Jobs in several processes; the record store is searched for each job's result first."""
+"""Jobs in several processes. A job whose result is in the record store is not run again."""
 
 import sys
 from collections.abc import Sequence
@@ -14,18 +14,30 @@ _Result = TypeVar("_Result", bound=Record)
 
 
 class Job(Protocol[_Result]):
-    """Something to be computed once: ``key`` says what the result depends on."""
+    """Something to be computed once."""
 
     @property
-    def result_type(self) -> type[_Result]: ...
+    def result_type(self) -> type[_Result]:
+        """The type of the result."""
+
     @property
-    def key(self) -> str: ...
+    def key(self) -> str:
+        """A hash of all that the result depends on."""
+
     @property
-    def label(self) -> str: ...
+    def label(self) -> str:
+        """A text for the progress line."""
+
     @property
-    def cost(self) -> float: ...
-    def run(self) -> _Result: ...
-    def is_complete(self, result: _Result) -> bool: ...
+    def cost(self) -> float:
+        """How long the job takes, roughly; only the order of costs matters."""
+
+    def run(self) -> _Result:
+        """Compute the result. Raises ToolError if a tool fails."""
+
+    def is_complete(self, result: _Result) -> bool:
+        """Whether a stored result can be used: files that belong to it may be gone."""
+        return True
 
 
 class JobRunner:
@@ -54,7 +66,7 @@ class JobRunner:
         self.failures: dict[str, tuple[Job[Any], ToolError]] = {}
 
     def run(self, jobs: Sequence[Job[_Result]]) -> list[_Result]:
-        """Results in the order of ``jobs``; the first failure is raised."""
+        """Results in the order of ``jobs``; raises the ToolError of the first one that failed."""
         results = self.attempt(jobs)
         for job in jobs:
             if job.key not in results:

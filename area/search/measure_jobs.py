@@ -11,6 +11,7 @@ from pathlib import Path
 
 from halfbyte.area.cells.technology import Technology
 from halfbyte.area.netlists.modules import MAC
+from halfbyte.area.search.jobs import Job
 from halfbyte.area.search.records import MappedRecord, SynthesisRecord
 from halfbyte.area.search.synthesis_jobs import SynthesisJob, json_path, netlist_path
 from halfbyte.area.synthesis.recipes import Recipe
@@ -23,7 +24,7 @@ __all__ = ["MeasureJob", "design_key", "synthesize_named"]
 
 
 @dataclass(frozen=True)
-class MeasureJob:
+class MeasureJob(Job[Measured]):
     """Measures a synthesized MAC: its delay, and its energies if there are ``operands``."""
 
     job: SynthesisJob
@@ -52,10 +53,6 @@ class MeasureJob:
         """Measure the netlist that was kept."""
         netlist = netlist_path(self.mapped.netlist or "")
         return _measure(self.job, json_path(netlist), self.operands)
-
-    def is_complete(self, result: Measured) -> bool:
-        """Always true: the record holds the whole result."""
-        return True
 
 
 def _conditions(operands: Operands | None) -> list[str | None]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from halfbyte.area.proofs.record import prove_chosen
 from halfbyte.area.proofs.results import MacProof
+from halfbyte.area.search.jobs import Job
 from halfbyte.area.search.synthesis_jobs import SynthesisJob
 from halfbyte.base import code_fingerprint, content_key, versions_of
 from halfbyte.rtl import MacSpec
@@ -16,7 +17,7 @@ _PROVERS = ("python-sat",)
 
 
 @dataclass(frozen=True)
-class ProofJob:
+class ProofJob(Job[MacProof]):
     """Proves the two netlists of a synthesis: the MAC, and its multiplier alone."""
 
     job: SynthesisJob
@@ -49,7 +50,3 @@ class ProofJob:
     def run(self) -> MacProof:
         """Prove both netlists."""
         return prove_chosen(self.design, self.job.technology, self.netlist, self.multiplier)
-
-    def is_complete(self, result: MacProof) -> bool:
-        """Always true: the record holds the whole result."""
-        return True

@@ -22,7 +22,7 @@ from halfbyte.area.proofs.mac import (
     prove_netlist,
 )
 from halfbyte.area.proofs.results import ClaimRecord
-from halfbyte.area.search.jobs import JobRunner
+from halfbyte.area.search.jobs import Job, JobRunner
 from halfbyte.area.search.smallest import synthesize
 from halfbyte.area.search.synthesis_jobs import netlist_path
 from halfbyte.base import Progress, Record, code_fingerprint, content_key, versions_of
@@ -93,12 +93,12 @@ class _TaskRecord(Record):
 
 
 @dataclass(frozen=True)
-class ProofTask:
+class ProofTask(Job[_TaskRecord]):
     """All proofs for two formats in the architecture that ``design`` names.
 
-    Proves the RTL of the multiplier, the RTL of the MAC in all its :func:`variants`, and the
-    netlists, which have the lossless accumulator. Faults are also put into multiplier, lossless
-    MACs and netlists; each faulty unit must be refuted.
+    The task proves the RTL of the multiplier, the RTL of the MAC in all its :func:`variants`, and
+    the netlists, which have the lossless accumulator. It also puts faults into the RTL of the
+    multiplier, of the lossless MAC and of a carry-save MAC. Every proof about faulty RTL must fail.
     """
 
     design: MacSpec
@@ -115,10 +115,6 @@ class ProofTask:
     def cost(self) -> float:
         """How long it takes, roughly: decoders grow with the number of codes."""
         return 2.0 ** max(self.design.weight.bits, self.design.activation.bits)
-
-    def is_complete(self, result: _TaskRecord) -> bool:
-        """Always true: the record holds the whole result."""
-        return True
 
     @cached_property
     def key(self) -> str:
@@ -293,9 +289,9 @@ def prove_designs(
 ) -> list[ProofRecord]:
     """Prove every architecture of the designs, and every netlist that synthesis tries for them.
 
-    Returns a record for each proof, with the faults that were tried on it; :func:`failures` says
-    what is wrong. Proofs are stored by the content of the circuits. Raises ToolError if a tool
-    fails.
+    Returns a record for each proof, with the faults that were tried on it. :func:`failures` says
+    what is wrong with a record. Proofs are stored by the content of the circuits. Raises ToolError
+    if a tool fails.
     """
     mapped = synthesize(
         designs, technology, every=True, prove=False, jobs=jobs, on_progress=on_progress

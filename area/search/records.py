@@ -11,7 +11,7 @@ from halfbyte.area.proofs.results import MacProof
 from halfbyte.area.timing.measure import acc_cycles, slack
 from halfbyte.base import Record
 
-__all__ = ["FpgaRecord", "MappedRecord", "SynthesisRecord", "pair_name"]
+__all__ = ["CellFigures", "FpgaRecord", "MappedRecord", "SynthesisRecord", "pair_name"]
 
 
 def pair_name(weight: str, activation: str) -> str:
@@ -20,8 +20,8 @@ def pair_name(weight: str, activation: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MappedRecord(Record):
-    """A netlist that one recipe gave, and its cells."""
+class CellFigures(Record):
+    """The cells of a netlist."""
 
     area_um2: float
     """Area of all cells, in um^2."""
@@ -33,6 +33,12 @@ class MappedRecord(Record):
     """Flip-flops of the netlist."""
     seconds: float
     """Time that synthesis took, in s."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MappedRecord(CellFigures):
+    """A netlist that one recipe gave, and its cells."""
+
     netlist: str | None = None
     """File of the netlist; null if it was not kept."""
     netlist_sha256: str | None = None

@@ -15,7 +15,8 @@ __all__ = ["run_folder"]
 def run_folder() -> Iterator[Path]:
     """A new folder, removed at the end.
 
-    If a tool or our own code fails, it is moved to ``build/failed`` instead."""
+    If a tool or our own code fails, it is moved to ``build/failed`` instead.
+    """
     folder = Path(tempfile.mkdtemp(prefix="halfbyte-synth-"))
     try:
         yield folder

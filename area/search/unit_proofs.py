@@ -76,8 +76,9 @@ def prove_decoder(technology: Technology, lanes: int) -> list[UnitClaim]:
 
 
 def _table_proof(part: type[SymbolReader | Loader], prove: Callable[..., UnitProof]) -> UnitProof:
+    """The stored or new proof of a part of the decoder with a table."""
     rtlil = to_rtlil(part(rows=ROWS, max_length=MAX_LENGTH), _TOP)
-    key = _key(rtlil, "halfbyte.area.proofs.table_loader")  # which uses the other's tables
+    key = _key(rtlil, "halfbyte.area.proofs.table_loader")  # it imports the reader's proof
     return stored(UnitProof, key, lambda: prove(rows=ROWS, longest=MAX_LENGTH))
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from halfbyte.area.proofs.results import ProofStatus, UnitProof
+from halfbyte.area.search.records import CellFigures
 from halfbyte.area.timing.unit_energy import DecoderEnergy, MacEnergy
 from halfbyte.base import Record
 
@@ -19,19 +20,9 @@ __all__ = [
 
 
 @dataclass(frozen=True, kw_only=True)
-class UnitPart(Record):
+class UnitPart(CellFigures):
     """A part of a unit, synthesized alone and proved."""
 
-    area_um2: float
-    """Area of all cells, in um^2."""
-    register_um2: float
-    """Area of the flip-flops, in um^2."""
-    cells: int
-    """Cells of the netlist."""
-    flip_flops: int
-    """Flip-flops of the netlist."""
-    seconds: float
-    """Time that synthesis took, in s."""
     delay_ps: float | None
     """Least clock period, in ps; null if the technology has no timing tables."""
     proof: UnitProof

@@ -1,7 +1,7 @@
 """Synthesis of the units other than the 4-bit MACs: the DFloat11 decoders and the BF16 MAC.
 
-They use the same technologies and script as the MACs, with the quick recipe. Figures that only
-these units have are in extra fields after those that all records share.
+They use the same technologies and Yosys script as the MACs, with the quick recipe. Their records
+have the fields that all records share, and then fields for figures that only these units have.
 """
 
 from collections.abc import Callable, Mapping
@@ -154,10 +154,10 @@ def synthesize_decoder(
 ) -> DecoderRecord:
     """The record of a DFloat11 decoder of ``lanes`` lanes with a code table.
 
-    Its parts are synthesized separately. Between them is only the ``or`` of the lanes' ``busy``, so
-    the area is the table's loader plus ``lanes`` times a lane. ``um2_per_lane`` includes the lane's
-    share of the table. ``um2_per_symbol`` is this area per weight and cycle, ``um2_per_bit`` per
-    bit of the weight. ``symbols_per_cycle`` is the peak, which simulation measures. ``energy_fj``
+    Its parts are synthesized separately. Only an OR of the lanes' ``busy`` lies between them, so
+    the area is that of the table's loader plus ``lanes`` times that of a lane. ``um2_per_lane``
+    includes the lane's share of the table. ``um2_per_symbol`` is this area per weight and cycle,
+    and ``um2_per_bit`` per bit of the weight. ``symbols_per_cycle`` is the peak. ``energy_fj``
     is the energy of a decoded weight, with its share of the table's energy.
 
     Raises UserError for an impossible decoder, ToolError if Yosys or ABC fails, ProofError if a
@@ -184,9 +184,10 @@ def synthesize_decoder(
 def synthesize_fixed_decoder(
     technology: Technology, *, lanes: int = 8, symbols: int = 1
 ) -> DecoderRecord:
-    """The record of a DFloat11 decoder of ``lanes`` lanes without a table, ``symbols`` a cycle.
+    """The record of a DFloat11 decoder of ``lanes`` lanes without a table.
 
-    Its fields and errors are those of :func:`synthesize_decoder`; fields of the table are null.
+    Each lane decodes ``symbols`` weights in a cycle, 1 or 2. The fields and errors are those of
+    :func:`synthesize_decoder`; fields of the table are null.
     """
     check_lanes(lanes)
     component = FixedLane(symbols=symbols)
@@ -288,7 +289,8 @@ def synthesize_bf16_mac(technology: Technology) -> Bf16MacRecord:
 
     As for the other MACs, ``multiplier_um2`` is the exact product synthesized alone, and
     ``accumulator_um2`` the whole minus product and registers. ``energy_fj`` is the energy of a MAC
-    on the operands that the other MACs are measured on. Raises ToolError if Yosys or ABC fails.
+    on the same operands as for the other MACs. Raises ToolError if Yosys or ABC fails, and
+    ProofError if a netlist differs from its RTL.
     """
     operands = load_operands(shipped_operands()[0])
     found = _synthesized(

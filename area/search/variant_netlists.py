@@ -30,8 +30,8 @@ def map_variants(
 ) -> VariantNetlists:
     """Netlists of the MACs of :func:`halfbyte.rtl.variants`, in the same order.
 
-    They are synthesized by ``recipe``, which must be a recipe without a clock; ``design`` must name
-    its architecture. If the file ``lossless`` is given, it is the netlist of the lossless MAC.
+    The recipe must be one without a clock, and ``design`` must name its architecture. If the file
+    ``lossless`` is given, it is the netlist of the lossless MAC.
     """
     macs = variants(design)
     files = {LOSSLESS: lossless} if lossless else {}

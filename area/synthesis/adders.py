@@ -1,7 +1,7 @@
 """Adders: Yosys techmaps that turn an addition into a chain of cells or gates, or a tree.
 
-A chain of the library's full-adder cells is the smallest; ABC does not change it. A chain of gates
-goes to ABC, which rearranges it for speed. The trees are Yosys' own.
+A chain of the library's full-adder cells is the smallest, and ABC does not change it. A chain of
+gates goes to ABC, which rearranges it for speed. The trees are Yosys' own.
 """
 
 from halfbyte.area.cells.cell import AdderCell
@@ -18,9 +18,9 @@ TREES = {
     "han_carlson": "han-carlson.v",
 }
 
-# A chain over the bits of Yosys' $alu cell. An operand may have no bits. Three bits do not need a
-# full adder: bit 0 of an addition with a constant carry, the last bit, whose carry is not read, and
-# a bit where B is constant zero.
+# A chain over the bits of Yosys' $alu cell. An operand may have no bits. Three kinds of bits do not
+# need a full adder: bit 0 of an addition with a constant carry, the last bit, whose carry is not
+# read, and a bit where B is constant zero.
 _CHAIN = """\
 (* techmap_celltype = "$alu" *)
 module _halfbyte_alu (A, B, CI, BI, X, Y, CO);
@@ -30,7 +30,6 @@ module _halfbyte_alu (A, B, CI, BI, X, Y, CO);
   parameter B_WIDTH = 1;
   parameter Y_WIDTH = 1;
   parameter _TECHMAP_CONSTMSK_A_ = 0;
-  parameter _TECHMAP_CONSTMSK_B_ = 0;
   parameter _TECHMAP_CONSTMSK_CI_ = 0;
   parameter _TECHMAP_CONSTVAL_CI_ = 0;
   parameter _TECHMAP_CONSTMSK_BI_ = 0;
@@ -89,8 +88,8 @@ def adder_options(adder: str) -> str:
 def adder_techmap(technology: Technology, adder: str = CELLS) -> str:
     """Verilog for ``techmap -map``: ripple-carry adders of the technology's adder cells.
 
-    If the technology lacks a full-adder cell, or if ``adder`` says so, the bits become gates for
-    ABC.
+    If the technology lacks a full-adder cell, or if ``adder`` is not ``cells``, the bits become
+    gates for ABC.
     """
     bit = ("a[i]", "b[i]")
     cells = (technology.half_adder, technology.full_adder) if adder == CELLS else (None, None)

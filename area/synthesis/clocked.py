@@ -1,9 +1,9 @@
 """Meeting a clock: the recipes that trade area for speed, and the order of trying them.
 
-First every multiplier architecture is mapped in a few ways. The best one is then tried with all
-scripts and all adders. The best two of these results are tried again with other delay targets for
-ABC, since ABC's timing differs a little from our own analysis. If no netlist meets the clock, the
-same is done with carry-save accumulators (:class:`halfbyte.rtl.Mac`). Only our own analysis
+First every multiplier architecture is mapped in a few ways. The best architecture is then tried
+with more scripts and adders. The best two of these results are tried again with other delay targets
+for ABC, since ABC's timing differs a little from our own analysis. If no netlist meets the clock,
+the same is done with carry-save accumulators (:class:`halfbyte.rtl.Mac`). Only our own analysis
 decides: the smallest netlist that meets the clock is the best. If no netlist meets it, the fastest
 is the best.
 """
@@ -76,7 +76,7 @@ SECOND = (
 
 
 def retargeted(recipe: Recipe) -> list[Recipe]:
-    """The recipe with other delay targets for ABC."""
+    """The recipe with other delay targets for ABC; nothing for a recipe without a clock."""
     if recipe.share is None:
         return []
     return [

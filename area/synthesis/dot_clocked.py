@@ -1,9 +1,9 @@
-"""Meeting a clock with a dot-product unit: which last adder, and which recipes, in which order.
+"""Meeting a clock with a dot-product unit: which last adders and recipes are tried, in which order.
 
-ABC sees neither the lanes nor the full-adder cells of the tree. What it times is the final adder of
-an integer unit, about a third of its longest path, but nearly all of an FP32 unit. So the first
-delay target is another part of the clock for either, and the best netlists are tried again with
-other targets. As for MACs, only our own timing analysis decides.
+ABC sees neither the lanes nor the full-adder cells of the tree. In an integer unit it times only
+the final adder, about a third of the longest path. In an FP32 unit it times nearly all of the path.
+So the first delay target is a smaller part of the clock for integer units. The best netlists are
+tried again with other targets. As for MACs, only our own timing analysis decides.
 """
 
 from collections.abc import Sequence
@@ -25,20 +25,21 @@ _SCRIPTS, _ADDER = ("sized", "level", "swift"), "sklansky"
 
 @dataclass(frozen=True)
 class DotWay:
-    """How a unit is built: the last adder of its sums, and the recipe."""
+    """A way to build a unit: the last adder of its sums, and the recipe."""
 
     final: FinalAdder
     recipe: Recipe
 
 
 def _share(spec: DotSpec, technology: Technology) -> float:
+    """The part of the clock that the first recipes give to ABC."""
     if technology.full_adder is None:
         return _WHOLE_SHARE
     return _STAGE_SHARE if spec.is_fp32 else _FINAL_ADDER_SHARE
 
 
 def first_ways(spec: DotSpec, technology: Technology) -> list[DotWay]:
-    """What is tried first at a clock: both trees before an addition that synthesis makes fast."""
+    """The ways that are tried first: both kinds of a fast last adder, with each script."""
     share = _share(spec, technology)
     return [
         DotWay(final, named_recipe(script, _ADDER, share))

@@ -63,7 +63,7 @@ def _start(rtlil: str, technology: Technology) -> Network:
 def anneal_lane(
     start: Network, meaning: "LaneBits", technology: Technology, moves: int, seed: int
 ) -> CellNetlist:
-    """A lane in cells after annealing; ``meaning`` says what its bits mean."""
+    """A lane in cells after annealing; ``meaning`` has the values of its bits."""
     gates = library_gates(technology)
     found = anneal(start, gates, moves, alternative=_alternative(start, meaning), seed=seed)
     return merged(found, gates, technology)

@@ -1,4 +1,4 @@
-"""Multipliers of AND, OR, XOR and NOT gates, which cost one each as in published searches."""
+"""Multipliers of AND, OR, XOR and NOT gates, each at a cost of one, as in published searches."""
 
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -41,7 +41,16 @@ _SCRIPT = (
 class UnitMultiplier:
     """A multiplier of codes whose product is a number in two's complement.
 
-    ``seed`` is the seed of the annealing that found it, and ``architecture`` its start.
+    Parameters
+    ----------
+    weight, activation : Format
+        Formats of the codes.
+    architecture : str
+        The multiplier architecture from which the annealing started.
+    seed : int
+        The seed of that annealing.
+    network : Network
+        The gates.
     """
 
     weight: Format
@@ -127,6 +136,7 @@ def search_unit_gates(
 
 
 def _start(weight: Format, activation: Format, architecture: str) -> Network:
+    """An architecture in gates, before its annealing."""
     component = SignedProduct(weight=weight, activation=activation, architecture=architecture)
     with tempfile.TemporaryDirectory(prefix="halfbyte-gates-") as temporary:
         folder = Path(temporary)

@@ -1,9 +1,10 @@
 """Switching activity: a netlist simulated on operand streams, 64 of them at a time.
 
 This is a zero-delay simulation: every net has one value per cycle, so glitches are not seen. A word
-holds one net in 64 independent streams. If all inputs are known beforehand, logic that does not
-depend on the registers is evaluated for all cycles at once, and the rest cycle by cycle. If the
-surroundings react to the netlist, as with ready and valid, everything is evaluated cycle by cycle.
+holds the values of one net in 64 independent streams. If all inputs are known beforehand, logic
+that does not depend on the registers is evaluated for all cycles at once, and the rest cycle by
+cycle. If the inputs depend on the outputs, as with ready and valid, everything is evaluated cycle
+by cycle.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -57,7 +58,7 @@ class Surroundings(Protocol):
         """The inputs of the next cycle; they must not depend on the outputs of that cycle."""
 
     def observe(self, outputs: Mapping[str, Sequence[int]]) -> None:
-        """Takes the outputs of this cycle, before the clock edge that ends it."""
+        """Take the outputs of this cycle, before the clock edge that ends it."""
 
 
 def simulate(netlist: Netlist, inputs: Mapping[str, NDArray[np.unsignedinteger]]) -> Activity:
@@ -88,7 +89,10 @@ def simulate(netlist: Netlist, inputs: Mapping[str, NDArray[np.unsignedinteger]]
 def simulate_within(
     netlist: Netlist, surroundings: Surroundings, *, warm_up: int, cycles: int
 ) -> Activity:
-    """Run a netlist from registers at 0; its activity in ``cycles`` cycles after ``warm_up``."""
+    """Run a netlist from registers at 0; returns its activity in ``cycles`` cycles.
+
+    The ``warm_up`` cycles before them are simulated but not returned.
+    """
     program = _Program(netlist)
     state = [0] * len(program.registers)
     rows = []
@@ -132,7 +136,7 @@ def _pack(netlist: Netlist, inputs: Mapping[str, NDArray[np.unsignedinteger]]) -
 class _Program:
     """A netlist as functions of a list of values, one place per net.
 
-    ``free`` are the gates that do not depend on registers, ``bound`` the others. Both are in
+    ``free`` are the gates that do not depend on registers, and ``bound`` the others. Both are in
     evaluation order, as ``(place of the output, function)``. ``registers`` are ``(output, data,
     whether inverted)``.
     """

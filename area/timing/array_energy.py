@@ -1,4 +1,4 @@
-"""The energy of the parts of an array beside its units."""
+"""The energy of the parts of an array other than its units."""
 
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ __all__ = ["measure_part", "part_streams"]
 
 
 def part_streams(spec: SystolicSpec, part: str, operands: Operands) -> dict[str, NDArray[Any]]:
-    """Words by port of one of ``spec.parts``, (cycles, 64) each."""
+    """The input words of one of ``spec.parts`` by port, (cycles, 64) each."""
     if isinstance(spec, WeightArraySpec):
         streams = weight_streams(spec, operands)
         streams["control_in"] = streams["return_in" if part == SUM_RETURN else "load_in"]
@@ -33,7 +33,7 @@ def part_streams(spec: SystolicSpec, part: str, operands: Operands) -> dict[str,
 def measure_part(
     path: Path, part: str, technology: Technology, spec: SystolicSpec, operands: Operands
 ) -> Energy | None:
-    """The energies in fJ per cycle of one of ``spec.parts``; None without the tables for them.
+    """The energies in fJ per cycle of one of ``spec.parts``; None if the library lacks tables.
 
     ``path`` is its netlist in the format of Yosys' ``write_json``, module ``part``.
     """

@@ -1,8 +1,8 @@
 """The data in the parts of an output-stationary array, cycle by cycle.
 
-Codes are those that units are measured on. A result is the unit's sum of the cycles before. In each
-sum, the results of the elements below pass one after the other, with a cycle between them; an
-element in the middle of a column is measured.
+The codes are those on which units are measured. A result is the unit's sum of the cycles before.
+While a sum is computed, the results of the elements below pass, one in every second cycle. The
+element that is measured is in the middle of a column.
 """
 
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from halfbyte.area.timing.dot_streams import dot_streams, sum_words
+from halfbyte.area.timing.dot_streams import code_products, dot_streams, sum_words
 from halfbyte.area.timing.operands import CYCLES as TERMS
 from halfbyte.area.timing.operands import Operands
 from halfbyte.rtl.array import ArraySpec
@@ -23,18 +23,14 @@ _CLEAR, _TAKE, _LAST = 1, 2, 4
 def _sums(spec: ArraySpec, operands: Operands, cycles: int) -> NDArray[Any]:
     """The unit's accumulator after each cycle as a number of ``result_bits``; (cycles, 64)."""
     unit = spec.unit
-    codes = operands.codes(unit.weight, unit.activation)
-    values = [
-        np.array(fmt.integers, np.int64)[codes[port]]
-        for port, fmt in (("w", unit.weight), ("a", unit.activation))
-    ]
+    products = code_products(unit, operands.codes(unit.weight, unit.activation))
     terms = np.arange(cycles * unit.lanes) % TERMS
-    products = (values[0] * values[1])[terms].reshape(cycles, unit.lanes, -1).sum(axis=1)
+    products = products[terms].reshape(cycles, unit.lanes, -1).sum(axis=1)
     return sum_words(unit, products.cumsum(axis=0))
 
 
 def element_streams(spec: ArraySpec, operands: Operands) -> dict[str, NDArray[Any]]:
-    """Words by port of :class:`halfbyte.rtl.array.ElementRegisters`, (cycles, 64) each."""
+    """Input words of :class:`halfbyte.rtl.array.ElementRegisters` by port, (cycles, 64) each."""
     unit_streams = dot_streams(spec.unit, operands)
     cycles = len(unit_streams["w"])
     control = np.zeros((cycles, 1), np.uint64)

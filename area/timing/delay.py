@@ -2,9 +2,10 @@
 
 Every path that ends at the data input of a flip-flop counts. It starts at a flip-flop (clock to
 output, logic, setup) or at an input port, which is assumed to change with the clock edge. The clock
-is ideal; clock and inputs have the slew of an inverter that drives four inverters like it. The load
-of a net is that of its pins, without wires. Rising and falling edges are propagated separately, and
-so are the latest arrival and the slowest slew, as in graph-based timing analysis.
+is ideal. Clock and inputs have the slew of an inverter that drives four inverters like it. The load
+of a net is that of its pins, without wires. Rising and falling edges are followed separately. At
+each net, the latest arrival and the slowest slew count, even if they come from different paths, as
+in graph-based timing analysis.
 """
 
 from collections.abc import Iterator, Mapping
@@ -35,10 +36,20 @@ class Step(NamedTuple):
 class Timing:
     """What the analysis found.
 
-    ``delay_ps`` is the least clock period, and ``output_ps`` the latest arrival at an output port.
-    ``path`` is the critical path, from its start to the data input of the register whose output is
-    named ``end``. ``slews`` are the transition times of the nets in ps, averaged over both edges.
-    ``slew_ps`` is that of the clock and the inputs.
+    Parameters
+    ----------
+    delay_ps : float
+        The least clock period, in ps.
+    output_ps : float
+        The latest arrival at an output port, in ps.
+    path : tuple of Step
+        The critical path, from its start to the data input of a register.
+    end : str
+        The name of that register's output.
+    slews : mapping of net to float
+        Transition times of the nets in ps, averaged over both edges.
+    slew_ps : float
+        Transition time of the clock and the inputs, in ps.
     """
 
     delay_ps: float
@@ -92,6 +103,7 @@ def analyse_timing(netlist: Netlist, technology: Technology) -> Timing:
 
 
 def _arcs(cell: Cell, output: str, source: str) -> tuple[Arc, ...]:
+    """The timing from an input to an output; raises UserError if there is none."""
     arcs = cell.arcs.get(output, {}).get(source)
     if not arcs or cell.untimed:
         why = cell.untimed or f"the library states no timing tables from {source} to {output}"

@@ -1,4 +1,4 @@
-"""Distilling a full library into a technology card of a few dozen cells."""
+"""Reduce a full library to a technology card of a few dozen cells."""
 
 import statistics
 from collections.abc import Callable, Iterable, Sequence
@@ -22,8 +22,8 @@ __all__ = ["distill"]
 MAX_INPUTS = 5
 # The smallest inverters and buffers are kept for driving loads.
 STRENGTHS = 4
-# For netlists with a clock to meet, other small cells are kept if they drive a load this many times
-# as fast as the smallest.
+# For netlists with a clock to meet, stronger cells are kept: the smallest that drive a load this
+# many times as fast as the smallest cell of their function.
 SPEEDS = (1.7, 3.4)
 MAX_SIZED_INPUTS = 3
 _HEADER = """\

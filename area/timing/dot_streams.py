@@ -22,6 +22,7 @@ from halfbyte.rtl.dot import DotSpec
 
 __all__ = [
     "DotMeasured",
+    "code_products",
     "code_words",
     "dot_streams",
     "held_streams",
@@ -29,8 +30,8 @@ __all__ = [
     "sum_words",
 ]
 
-# Cycles for which a chained unit keeps its weights if it is measured alone: those of the least
-# weight-stationary array of 16 rows.
+# Cycles for which a chained unit keeps its weights if it is measured alone: the smallest depth of a
+# weight-stationary array with 16 rows.
 HELD = 17
 
 
@@ -38,10 +39,10 @@ def dot_streams(spec: DotSpec, operands: Operands, held: int = HELD) -> dict[str
     """The input words of 64 units, (cycles, 64) for each port.
 
     Each unit computes one dot product of 256 terms. A chained unit instead keeps weights for
-    ``held`` cycles, see :func:`held_streams`.
+    ``held`` cycles (:func:`held_streams`).
 
-    The codes are those that the MACs are measured on, one for each lane in a cycle. All scales are
-    1, since the operands do not hold the scales of the model.
+    The codes are those on which MACs are measured, one for each lane in a cycle. All scales are 1,
+    since the operands do not hold the scales of the model.
     """
     if spec.chained:
         return held_streams(spec, operands, held)
@@ -63,8 +64,8 @@ def dot_streams(spec: DotSpec, operands: Operands, held: int = HELD) -> dict[str
 def held_streams(spec: DotSpec, operands: Operands, held: int) -> dict[str, NDArray[Any]]:
     """The input words of 64 chained units, which keep their weights for ``held`` cycles each.
 
-    Two sets of weights follow each other, from both halves of a dot product of 256 terms. While one
-    stays, the activations of four tokens take turns. ``addend`` is the sum of the terms before.
+    Two sets of weights follow each other, one from each half of a dot product of 256 terms. While a
+    set stays, the activations of four tokens take turns. ``addend`` is the sum of the terms before.
     """
     codes = operands.codes(spec.weight, spec.activation)
     groups = max(TERMS // spec.lanes, 1)
@@ -74,13 +75,8 @@ def held_streams(spec: DotSpec, operands: Operands, held: int) -> dict[str, NDAr
     # Streams of four tokens with the same weights stand side by side.
     streams = np.arange(STREAMS)
     turned = streams // ROWS * ROWS + (streams + turns[:, None]) % ROWS
-    products = np.multiply(
-        *(
-            np.array(fmt.integers, np.int64)[codes[port]]
-            for port, fmt in (("w", spec.weight), ("a", spec.activation))
-        )
-    )
-    before = np.concatenate([np.zeros((1, STREAMS), np.int64), products.cumsum(axis=0)])
+    sums = code_products(spec, codes).cumsum(axis=0)
+    before = np.concatenate([np.zeros((1, STREAMS), np.int64), sums])
     found = {
         "w": code_words(codes["w"], spec.weight.bits, spec.lanes, firsts),
         "a": np.take_along_axis(
@@ -94,11 +90,18 @@ def held_streams(spec: DotSpec, operands: Operands, held: int) -> dict[str, NDAr
     return found
 
 
-def sum_words(spec: DotSpec, totals: NDArray[np.int64]) -> NDArray[Any]:
-    """Sums of products as the unit's accumulator holds them, if all scales are 1.
+def code_products(spec: DotSpec, codes: Mapping[str, NDArray[np.uint8]]) -> NDArray[np.int64]:
+    """The products of the codes of both ports, in quanta; of the same shape."""
+    weights, activations = (
+        np.array(fmt.integers, np.int64)[codes[port]]
+        for port, fmt in (("w", spec.weight), ("a", spec.activation))
+    )
+    products: NDArray[np.int64] = weights * activations
+    return products
 
-    Exact and FP32 accumulators take in the quanta as the unit does.
-    """
+
+def sum_words(spec: DotSpec, totals: NDArray[np.int64]) -> NDArray[Any]:
+    """Sums of products, in quanta, as the words of the unit's accumulator, if all scales are 1."""
     if spec.is_fp32:
         scaled = np.ldexp(totals.astype(np.float32), spec.exponent_of_quantum)
         bits: NDArray[Any] = scaled.astype(np.float32).view(np.uint32).astype(object)
@@ -113,7 +116,8 @@ def code_words(
 ) -> NDArray[np.object_]:
     """The codes of all lanes joined into one word for each cycle, lane 0 lowest.
 
-    ``firsts`` are the terms of lane 0. The terms start again after the last of the 256.
+    ``firsts`` has the term of lane 0 in each cycle. After the last of the 256 terms comes the first
+    again.
     """
     words = np.zeros((len(firsts), STREAMS), object)
     for lane in range(lanes):
@@ -131,6 +135,7 @@ def _scales(spec: DotSpec, cycles: int) -> dict[str, NDArray[Any]]:
 
 
 def _marks(cycles: int, places: Any) -> NDArray[np.uint64]:
+    """A port of one bit that is high in the cycles ``places``."""
     marks = np.zeros((cycles, STREAMS), np.uint64)
     marks[list(places)] = 1
     return marks
@@ -165,12 +170,10 @@ def measure_dot(
 ) -> DotMeasured:
     """Delay with its critical path, energies and leakage of a netlist.
 
-    ``held`` is for a chained unit: the cycles that its weights stay, ``HELD`` if not given.
-
-
     ``path`` is the netlist in the format of Yosys' ``write_json``. A figure is None if the
     technology lacks its tables, and ``not_measured`` says why. Energies are left out without
-    ``operands``.
+    ``operands``. ``held`` is for a chained unit: the cycles that its weights stay, by default
+    ``HELD``.
     """
     netlist = read_netlist(path, technology.cells, "dot")
     result = DotMeasured(leakage_nw=netlist.leakage)

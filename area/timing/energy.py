@@ -3,9 +3,9 @@
 Every transition of a net charges or discharges the pins on it (half of C V^2). It also costs
 internal energy in the cell that drives the net. The library states this energy for the slew of the
 input that caused the transition and for the load of the cell. If several inputs change together,
-their mean counts. A transition of an input also costs what the library states for the input alone.
-The clock is counted separately: two transitions per cycle at every flip-flop. Wires and the clock
-tree are left out, and so are glitches unless the transitions include them.
+the mean of their energies counts. A transition of an input also costs what the library states for
+the input alone. The clock is counted separately: two transitions per cycle at every flip-flop.
+Wires and the clock tree are left out, and so are glitches unless the transitions include them.
 """
 
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ class Energy:
 
     @property
     def total(self) -> float:
-        """Energy of one multiply-accumulate without leakage."""
+        """All energy of a cycle, without leakage."""
         return self.internal + self.switching + self.clock
 
 
@@ -48,10 +48,10 @@ def analyse_energy(
 ) -> Energy:
     """Energies of a netlist of the technology's cells.
 
-    An activity gives energies without glitches; transitions with glitches come from
-    :func:`.glitches.delayed_switching`. If the technology does not state internal energies at all,
-    only those of the loads count. Raises UserError if some of its cells state them and a cell of
-    the netlist does not, or if the technology lacks a voltage.
+    An :class:`Activity` gives energies without glitches. Transitions with glitches come from
+    :func:`.glitches.delayed_switching`. If no cell of the technology states internal energies, only
+    the energies of the loads count. Raises UserError if some cells state them and a cell of the
+    netlist does not, or if the technology lacks a voltage.
     """
     if technology.voltage is None:
         raise UserError(f"technology {technology.name} does not state its supply voltage")

@@ -1,8 +1,9 @@
-"""The compiled loop of :mod:`.glitches`: it handles events in the order of their times.
+"""The compiled loop of :mod:`.glitches`, which handles events in the order of their times.
 
-An output has at most one pending event, which inverts its value. Events wait in a binary heap that
-records the place of each output's event, so that a cancelled event can be removed. All changes at
-one time are made before the outputs that read them are evaluated.
+An event is a change of a gate's output at a time. An output has at most one pending event, which
+inverts its value. Events wait in a binary heap that records the place of each output's event, so
+that a cancelled event can be removed. All changes at one time are made before the outputs that read
+them are evaluated.
 """
 
 import numpy as np
@@ -17,6 +18,7 @@ _Ints = NDArray[np.int64]
 
 @jit
 def _swap(times: _Ints, items: _Ints, where: _Ints, one: int, other: int) -> None:
+    """Exchange two entries of the heap."""
     times[one], times[other] = times[other], times[one]
     items[one], items[other] = items[other], items[one]
     where[items[one]], where[items[other]] = one, other

@@ -3,8 +3,8 @@
 Within a cycle, a net may change several times before it settles, since its inputs arrive one after
 another. Each output of a cell follows an input after the delay of that pin, from the library's
 tables at the slews and loads of the timing analysis. Delays are inertial: a pulse that is shorter
-than the delay of a cell does not pass through the cell. Inputs change with the clock edge,
-registers after their clock-to-output delay. Everything settles before the next edge.
+than the delay of a cell does not pass through the cell. Inputs change with the clock edge, and
+registers change after their clock-to-output delay. Everything settles before the next edge.
 """
 
 from collections.abc import Iterator, Sequence
@@ -97,7 +97,7 @@ def delayed_switching(netlist: Netlist, timing: Timing, activity: Activity) -> S
 def glitch_energy(
     netlist: Netlist, technology: Technology, timing: Timing, activity: Activity
 ) -> Energy:
-    """Energies with glitches; same errors as :func:`delayed_switching`, ``analyse_energy``."""
+    """Energies with glitches. Raises as :func:`delayed_switching` and :func:`analyse_energy`."""
     switching = delayed_switching(netlist, timing, activity)
     return analyse_energy(netlist, technology, timing, switching)
 
@@ -111,6 +111,8 @@ def _bits(activity: Activity, net: Net, lanes: NDArray[np.intp]) -> NDArray[np.u
 
 
 class _Output(NamedTuple):
+    """An output pin of a gate."""
+
     instance: Instance
     pin: str
 

@@ -97,13 +97,13 @@ def measure_netlist(
 def _streams(
     netlist: Netlist, streams: Mapping[str, NDArray[np.uint8]]
 ) -> dict[str, NDArray[np.uint8]]:
-    """The streams of all inputs; inputs other than operands, such as an enable, are high."""
+    """The streams of all inputs. Inputs without a stream, such as an enable, are high."""
     ones = np.ones_like(streams["clear"])
     return {**dict.fromkeys(netlist.inputs, ones), **streams}
 
 
 def slack(delay_ps: float | None, clock_ps: float | None) -> tuple[float | None, float | None]:
-    """Slack at a clock and the worst negative slack, 0 where the clock is met; both in ps."""
+    """Slack at a clock, and worst negative slack, which is 0 if the clock is met; both in ps."""
     if delay_ps is None or clock_ps is None:
         return None, None
     left = round(clock_ps - delay_ps, 2)
@@ -113,7 +113,7 @@ def slack(delay_ps: float | None, clock_ps: float | None) -> tuple[float | None,
 def acc_cycles(acc_delay_ps: float | None, clock_ps: float | None) -> int | None:
     """The cycles until ``acc`` has settled: 1, unless a final addition takes longer.
 
-    They are counted from the last clock edge at which the registers change.
+    Cycles are counted from the last clock edge at which the registers change.
     """
     if acc_delay_ps is None or clock_ps is None:
         return None

@@ -1,8 +1,8 @@
 """Operand streams: the inputs of a MAC, cycle by cycle, while it computes dot products.
 
 A set of operands holds values of weights and activations from a model, by layer and row. Each value
-is divided by the largest magnitude of its block; a format's codes are chosen from these. Every
-weight row of a layer is combined with every activation row of the layer, one dot product per
+is divided by the largest magnitude of its block. A format's codes are those of the nearest values.
+Every weight row of a layer is combined with every activation row of the layer, one dot product per
 stream.
 """
 
@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,14 @@ from halfbyte.base import UserError, content_key
 from halfbyte.base.user_files import read_start
 from halfbyte.formats import Format
 
-__all__ = ["UNIFORM", "Operands", "load_operands", "operand_streams", "shipped_operands"]
+__all__ = [
+    "UNIFORM",
+    "Operands",
+    "load_operands",
+    "operand_streams",
+    "paired",
+    "shipped_operands",
+]
 
 FOLDER = Path(__file__).parent / "samples"
 UNIFORM = "uniform"
@@ -32,14 +40,24 @@ _SHAPE = (LAYERS, ROWS, CYCLES)
 _SCALE = 32767
 _MAX_FILE = 2**20  # bytes; `halfbyte operands` writes much less
 _SEED = 1
+_Number = TypeVar("_Number", bound=np.unsignedinteger)
 
 
 @dataclass(frozen=True)
 class Operands:
-    """``weights`` and ``activations``: (4, 4, 256) int16, layers by rows by terms; 32767
-    stands for 1.
+    """Values of weights and activations from a model.
 
-    Raises ValueError for another shape or type.
+    Parameters
+    ----------
+    name : str
+        The name of the set.
+    weights, activations : numpy array
+        (4, 4, 256) int16: layers, rows, terms. 32767 stands for 1.
+
+    Raises
+    ------
+    ValueError
+        An array has another shape or type.
     """
 
     name: str
@@ -74,16 +92,16 @@ class Operands:
 
     def codes(self, weight: Format, activation: Format) -> dict[str, NDArray[np.uint8]]:
         """The codes of both operands by port, (256, 64) each."""
-        rows = (slice(None), slice(None), None), (slice(None), None, slice(None))
-        return {
-            port: np.broadcast_to(_encode(values, fmt)[place], (LAYERS, ROWS, ROWS, CYCLES))
-            .reshape(LANES, CYCLES)
-            .T.copy()
-            for port, values, fmt, place in (
-                ("w", self.weights, weight, rows[0]),
-                ("a", self.activations, activation, rows[1]),
-            )
-        }
+        return paired(_encode(self.weights, weight), _encode(self.activations, activation))
+
+
+def paired(weights: NDArray[_Number], activations: NDArray[_Number]) -> dict[str, NDArray[_Number]]:
+    """Each weight row of a layer with each activation row, by port: (256, 64) from (4, 4, 256)."""
+    shape = (LAYERS, ROWS, ROWS, CYCLES)
+    return {
+        port: np.broadcast_to(values, shape).reshape(LANES, CYCLES).T.copy()
+        for port, values in (("w", weights[:, :, None]), ("a", activations[:, None]))
+    }
 
 
 def _encode(values: NDArray[np.int16], fmt: Format) -> NDArray[np.uint8]:
@@ -102,7 +120,10 @@ def shipped_operands() -> list[str]:
 
 
 def load_operands(reference: str) -> Operands:
-    """A shipped set by name, or a file that ``halfbyte operands`` wrote; raises UserError."""
+    """A shipped set by its name, or a set from a file that ``halfbyte operands`` wrote.
+
+    Raises UserError if there is none, or if the file is another one.
+    """
     is_name = reference in shipped_operands()
     path = FOLDER / f"{reference}.npz" if is_name else Path(reference)
     try:
@@ -122,10 +143,10 @@ def load_operands(reference: str) -> Operands:
 def operand_streams(
     operands: Operands | None, weight: Format, activation: Format, terms: int
 ) -> Mapping[str, NDArray[np.uint8]]:
-    """Codes by port for 64 MACs over 256 cycles, (256, 64), with a clear before each sum.
+    """Codes by port for 64 MACs over 256 cycles, (256, 64) each, and ``clear`` for each new sum.
 
-    Without ``operands``, codes are random and equally likely (a fixed seed). Sums have ``terms``
-    products, but at most 256.
+    Without ``operands``, codes are random and equally likely, from a fixed seed. Sums have
+    ``terms`` products, but at most 256.
     """
     if operands:
         codes = operands.codes(weight, activation)

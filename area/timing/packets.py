@@ -1,4 +1,4 @@
-"""Packets of a model's weights, which a DFloat11 decoder decodes to measure its energy.
+"""Packets of a model's weights, which a DFloat11 decoder decodes while its energy is measured.
 
 The weights are BF16. Each of 64 streams is one short chunk. The chunks are coded with one table for
 all streams, or each in the fixed code of its matrix. ``rtl.dfloat11.framing`` and
@@ -8,7 +8,7 @@ all streams, or each in the fixed code of its matrix. ``rtl.dfloat11.framing`` a
 import io
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,14 +32,46 @@ SHIPPED_FIXED = _SAMPLES / "minilm_fixed.npz"
 ELEMENTS = 256  # weights of a chunk
 
 
+class _Arrays:
+    """A dataclass of arrays that is kept in a file."""
+
+    @property
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """The fields by name."""
+        return {field.name: getattr(self, field.name) for field in fields(cast("Any", self))}
+
+    @property
+    def content_hash(self) -> str:
+        """SHA-256 (hex) of the values."""
+        return content_key([array.tolist() for array in self.arrays.values()])
+
+    def to_bytes(self) -> bytes:
+        """The contents of a file."""
+        buffer = io.BytesIO()
+        arrays: dict[str, Any] = self.arrays
+        np.savez_compressed(buffer, **arrays)
+        return buffer.getvalue()
+
+
 @dataclass(frozen=True)
-class Packets:
+class Packets(_Arrays):
     """Packets of 64 streams and their code table.
 
-    ``numbers``, (n,) uint16, is the code table as the loader takes it. ``words`` is (64, m) uint32;
-    the first ``word_counts``, (64,) uint16, of each row are a packet. ``raw`` is (64, 256) uint8.
+    Parameters
+    ----------
+    numbers : numpy array
+        (n,) uint16: the code table as the loader takes it.
+    words : numpy array
+        (64, m) uint32: the packets of words, one in each row.
+    word_counts : numpy array
+        (64,) uint16: how many words of each row belong to the packet.
+    raw : numpy array
+        (64, 256) uint8: the packets of raw bytes.
 
-    Raises ValueError for other shapes or types.
+    Raises
+    ------
+    ValueError
+        An array has another shape, or a count is too large.
     """
 
     numbers: NDArray[np.uint16]
@@ -54,24 +86,24 @@ class Packets:
         if self.word_counts.max() > self.words.shape[1]:
             raise ValueError("A packet has more words than there are")
 
-    @property
-    def content_hash(self) -> str:
-        """SHA-256 (hex) of the values."""
-        return _content_hash(self)
-
-    def to_bytes(self) -> bytes:
-        """The contents of a file."""
-        return _to_bytes(self)
-
 
 @dataclass(frozen=True)
-class FixedPackets:
+class FixedPackets(_Arrays):
     """Packets of 64 streams in fixed codes.
 
-    ``codes`` is (64, m) uint8; the first ``code_counts``, (64,) uint16, of each row are a packet
-    with an even number of bytes. ``raw`` is (64, 256) uint8.
+    Parameters
+    ----------
+    codes : numpy array
+        (64, m) uint8: the packets of codes, one in each row.
+    code_counts : numpy array
+        (64,) uint16: how many bytes of each row belong to the packet, an even number.
+    raw : numpy array
+        (64, 256) uint8: the packets of raw bytes.
 
-    Raises ValueError for other shapes or counts.
+    Raises
+    ------
+    ValueError
+        An array has another shape, or a count is too large or odd.
     """
 
     codes: NDArray[np.uint8]
@@ -84,30 +116,6 @@ class FixedPackets:
             raise ValueError(f"Packets must be {LANES}, of {ELEMENTS} raw bytes, not {shapes}")
         if self.code_counts.max() > self.codes.shape[1] or (self.code_counts % 2).any():
             raise ValueError("A packet has more bytes than there are, or an odd number of them")
-
-    @property
-    def content_hash(self) -> str:
-        """SHA-256 (hex) of the values."""
-        return _content_hash(self)
-
-    def to_bytes(self) -> bytes:
-        """The contents of a file."""
-        return _to_bytes(self)
-
-
-def _arrays(packets: Packets | FixedPackets) -> dict[str, NDArray[Any]]:
-    return {field.name: getattr(packets, field.name) for field in fields(packets)}
-
-
-def _content_hash(packets: Packets | FixedPackets) -> str:
-    return content_key([array.tolist() for array in _arrays(packets).values()])
-
-
-def _to_bytes(packets: Packets | FixedPackets) -> bytes:
-    buffer = io.BytesIO()
-    arrays: dict[str, Any] = _arrays(packets)
-    np.savez_compressed(buffer, **arrays)
-    return buffer.getvalue()
 
 
 def load_packets(path: Path = SHIPPED) -> Packets:

@@ -20,7 +20,7 @@ class Switching:
 def settled_switching(netlist: Netlist, activity: Activity) -> Switching:
     """The transitions of an activity, in which every net changes at most once per cycle.
 
-    If several inputs change together with an output, its transitions are divided among them.
+    If several inputs change together with an output, the output's transition is divided among them.
     """
     transitions = {net: activity.toggles(net) for net in activity.words}
     caused: dict[tuple[str, str, str], float] = {}

@@ -1,8 +1,8 @@
-"""Energy of the other units: of a decoder per decoded weight, of the BF16 MAC per MAC.
+"""Energy of a DFloat11 decoder per decoded weight, and of the BF16 MAC per MAC.
 
-A lane is simulated while it decodes. Header and verdict, which come once in 16384 weights, and the
-loading of the table, once per tensor, are left out. The lane never waits for memory: every stream
-is always valid or ready.
+A lane is simulated while it decodes. Header and verdict, which come once in 16384 weights, are left
+out, and so is the loading of the table, which comes once per tensor. The lane never waits for
+memory: every stream is always valid or ready.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ from halfbyte.area.timing.activity import LANES, Activity, simulate, simulate_wi
 from halfbyte.area.timing.delay import analyse_timing
 from halfbyte.area.timing.energy import Energy, analyse_energy
 from halfbyte.area.timing.glitches import glitch_energy
-from halfbyte.area.timing.operands import Operands
+from halfbyte.area.timing.operands import Operands, paired
 from halfbyte.area.timing.packets import FixedPackets, Packets
 from halfbyte.base import Record, UserError
 
@@ -88,7 +88,7 @@ def _lanes(word: int) -> NDArray[np.bool_]:
 
 
 class LaneSurroundings:
-    """The surroundings of a lane: memory that is always valid, and takes every weight.
+    """The surroundings of a lane: memory that always offers a beat and takes every weight.
 
     ``given`` holds, for each cycle, the streams in which weights came and the words of their bits.
     """
@@ -128,7 +128,7 @@ class LaneSurroundings:
 
 
 class FixedSurroundings(LaneSurroundings):
-    """The surroundings of a lane without a table, for ``symbols`` weights in a cycle."""
+    """The surroundings of a lane without a table that gives ``symbols`` weights in a cycle."""
 
     def __init__(self, packets: FixedPackets, symbols: int) -> None:
         counts = np.full(LANES, packets.raw.shape[1] // symbols)
@@ -152,7 +152,7 @@ def _in_beats(data: NDArray[np.uint8], symbols: int) -> NDArray[Any]:
 
 
 class _LoaderSurroundings:
-    """Loads the same table in all streams; afterwards the lanes use it."""
+    """The surroundings of a loader: the same table in all streams, and lanes that then use it."""
 
     def __init__(self, numbers: NDArray[np.uint16]) -> None:
         beats = np.broadcast_to(numbers, (LANES, len(numbers)))
@@ -179,7 +179,7 @@ class _LoaderSurroundings:
 
 
 def load_table(loader: Netlist, packets: Packets) -> tuple[list[int], Activity]:
-    """The ``table`` that a loader's netlist outputs for the packets, and its idle activity."""
+    """The ``table`` that a loader's netlist gives for the packets, and its activity when idle."""
     surroundings = _LoaderSurroundings(packets.numbers)
     activity = simulate_within(loader, surroundings, warm_up=len(packets.numbers) + 3, cycles=_REST)
     if surroundings.outputs["usable"] != [_ALL]:
@@ -228,9 +228,9 @@ def measure_decoder(
 ) -> DecoderEnergy:
     """Energies and leakages of a lane and of the code table.
 
-    lane, loader: netlists in the format of Yosys' ``write_json``. The table is idle, so it only
-    costs the energy of its clock. A figure is None if the technology lacks its tables, and
-    ``not_measured`` says why.
+    ``lane`` and ``loader`` are netlists in the format of Yosys' ``write_json``, with the module
+    ``top``. The table is idle, so it only costs the energy of its clock. A figure is None if the
+    technology lacks its tables, and ``not_measured`` says why.
     """
     one, table = (read_netlist(path, technology.cells, top) for path in (lane, loader))
     result = DecoderEnergy(lane_leakage_nw=one.leakage, table_leakage_nw=table.leakage)
@@ -299,22 +299,12 @@ def measure_mac(path: Path, top: str, technology: Technology, operands: Operands
 
 
 def operand_words(operands: Operands) -> dict[str, NDArray[np.unsignedinteger]]:
-    """Operands as BF16 by port, (256, 64), with a clear before each sum of 256 products.
+    """Operands as BF16 by port, (256, 64) each, and ``clear`` at the start of the sum of 256.
 
-    The values lie between -1 and 1; the codes of other formats are chosen from the same values.
+    The values lie between -1 and 1. They are those from which the codes of formats are chosen.
     """
-    places = (slice(None), slice(None), None), (slice(None), None, slice(None))
-    layers, rows, cycles = operands.weights.shape
-    words: dict[str, NDArray[np.unsignedinteger]] = {
-        port: np.broadcast_to(_bf16(values)[place], (layers, rows, rows, cycles))
-        .reshape(LANES, cycles)
-        .T.copy()
-        for port, values, place in (
-            ("w", operands.weights, places[0]),
-            ("a", operands.activations, places[1]),
-        )
-    }
-    clear = np.zeros((cycles, LANES), np.uint8)
+    words = paired(_bf16(operands.weights), _bf16(operands.activations))
+    clear = np.zeros(words["w"].shape, np.uint8)
     clear[0] = 1
     return {**words, "clear": clear}
 

@@ -1,7 +1,8 @@
 """The data in the parts of a weight-stationary array, cycle by cycle.
 
-Two tiles of weights follow each other. In the cycles of each, the activations of four tokens take
-turns, and the weights of all rows of the next tile pass. The sums are those that reach the element.
+Two tiles of weights follow each other. In the cycles of a tile, the activations of four tokens take
+turns, and the weights of all rows of the next tile pass through the element. The sums are those
+that reach the element.
 """
 
 from typing import Any
@@ -25,7 +26,7 @@ def measured_cycles(held: int) -> int:
 
 
 def weight_streams(spec: WeightArraySpec, operands: Operands) -> dict[str, NDArray[Any]]:
-    """Words by port of all parts of a weight-stationary array, (cycles, 64) each."""
+    """Input words of all parts of a weight-stationary array by port, (cycles, 64) each."""
     unit, steps = spec.element_unit, measured_cycles(spec.weight_cycles)
     streams = held_streams(unit, operands, steps)
     cycles = np.arange(2 * steps)

@@ -46,11 +46,11 @@ class TensorEntropy(Record):
     tensor: str
     """Name of the tensor."""
     dtype: str
-    """Its type, and the type that it was rounded to, if any."""
+    """Type of the tensor, and the type that it was rounded to, if any."""
     elements: int
-    """Its elements."""
+    """Elements of the tensor."""
     raw_bits: float
-    """Bits per element of that type, uncoded."""
+    """Bits per element of the type, or of the rounded one, uncoded."""
     entropy_bits: float
     """Bits per element: order-0 entropy of the coded bits, plus the bits that are not coded."""
     coded_bits: float

@@ -20,7 +20,7 @@ from halfbyte.golden.dfloat11.layout import aligned_bytes
 __all__ = ["compressed_linear", "compressed_rows", "decoder_of"]
 
 FEW = 8
-"""The CPU multiplies at most so many vectors while it decodes, if the order of sums is free."""
+"""At most this many vectors are multiplied while the CPU decodes, if sums may be reordered."""
 
 _DECODERS: Any = WeakTensorKeyDictionary()
 _OPENED: Any = WeakTensorKeyDictionary()

@@ -89,8 +89,10 @@ class CodeTable:
 
     @cached_property
     def encoder(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """By symbol: the bits to write (an escape with the symbol itself), and their number, which
-        is 0 if the table cannot write the symbol.
+        """(256,) each, by symbol: the bits to write, and their number.
+
+        A symbol without a row is written as the escape and itself. The number is 0 if the table
+        cannot write the symbol.
         """
         values = np.zeros(SYMBOLS, dtype=np.int64)
         bits = np.zeros(SYMBOLS, dtype=np.int64)
@@ -122,8 +124,9 @@ class CodeTable:
 
     @cached_property
     def several(self) -> NDArray[np.uint8]:
-        """(4096, 6): by the next 12 bits, the symbols that the native loops decode at once, in the
-        form of ``prefix.h``. Empty without those loops.
+        """(4096, 6): by the next 12 bits, the symbols that the native loops decode at once.
+
+        An entry is ``Several`` in ``prefix.h``. All are 0 without those loops.
         """
         table = np.zeros((1 << LENGTH_LIMIT, 6), dtype=np.uint8)
         native = library()
@@ -143,7 +146,7 @@ class CodeTable:
 
     @property
     def numbers(self) -> list[int]:
-        """What :meth:`to_bytes` writes, number by number: what the hardware's loader takes."""
+        """The numbers that :meth:`to_bytes` writes, as the hardware's loader takes them."""
         data = self.to_bytes()
         head = len(data) - len(self.rows)
         return [*np.frombuffer(data[:head], dtype="<u2").tolist(), *data[head:]]

@@ -18,6 +18,7 @@ class ElementType:
     code : int
         Its number in the layout.
     torch_dtype : torch.dtype
+        Type in PyTorch.
     rows, max_length : int
         Default limits: rows of the code table, and bits of a code. The exponents of trained weights
         take few values: fifteen of them and an escape, in codes of at most ten bits, cost less than
@@ -38,9 +39,11 @@ class ElementType:
 
     @property
     def shift(self) -> int:
-        """Place of the symbol's lowest bit. In 16-bit elements bits 14 to 7 are the symbol: BF16's
-        exponent, or FP16's exponent and the three upper bits of its mantissa. The sign and the
-        lower seven bits stay raw. In 8-bit elements all bits are the symbol.
+        """Place of the symbol's lowest bit.
+
+        In 16-bit elements bits 14 to 7 are the symbol: BF16's exponent, or FP16's exponent and the
+        three upper bits of its mantissa. The sign and the lower seven bits stay raw. In 8-bit
+        elements all bits are the symbol.
         """
         return 7 if self.bytes == 2 else 0
 

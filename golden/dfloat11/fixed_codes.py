@@ -1,10 +1,10 @@
 """Eight fixed codes for the exponents of BF16 weights; a decoder needs no table for them.
 
 Trained weights differ in scale, but hardly in the shape of their distribution. Below the most
-common exponent each next one is about half as frequent; above it there are two, seldom three. So a
-code counts down from a highest exponent, which can be any. Three bits give the shape: whether the
-first lengths are 2, 2, 2, 3 or, flat, 2, 2, 3, 3, 3, and whether the code of the highest exponent
-has 4, 5, 6 or 7 bits.
+common exponent, each next one is about half as frequent. Above it, only two occur, seldom three. So
+a code counts down from a highest exponent, which can be any. Three bits give the shape of the code.
+One chooses the first lengths: 2, 2, 2, 3 or, flat, 2, 2, 3, 3, 3. Two choose the length of the code
+of the highest exponent: 4, 5, 6 or 7 bits.
 
 Every such code is also a code table (:class:`CodeTable`), so every reader of the layout decodes it.
 ``rtl.dfloat11.fixed`` decodes it without the table.
@@ -20,7 +20,7 @@ from halfbyte.golden.dfloat11.code_table import ESCAPE, ESCAPED_BITS, SYMBOLS, C
 __all__ = ["FIXED_CODES", "FixedCode"]
 
 FIXED_CODES = 8
-_ONES = 8  # that begin a code with a second part
+_ONES = 8  # at the start of a code with a second part
 _FIRST_TURN = 4  # bits of the highest exponent's code, at the least
 # Code lengths of the first ranks; each following rank has one bit more.
 _FIRST_LENGTHS = {False: (2, 2, 2), True: (2, 2, 3, 3)}

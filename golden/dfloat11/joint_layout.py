@@ -47,9 +47,13 @@ class JointHeader:
     Parameters
     ----------
     kind : ElementType
+        Type of the elements.
     shape : tuple of int
+        Shape of the tensor.
     fields : Fields
+        How an element's bits are split.
     table : SymbolTable
+        The rows and their frequencies.
     words, escapes, raw_bytes : int
         Totals of all chunks: 16-bit words of the stream, escaped symbols, bytes of the raw part.
     """

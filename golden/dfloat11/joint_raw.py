@@ -1,8 +1,8 @@
 """Which low bits are left out of the raw bits of layout 2, since they are zero.
 
-A chunk leaves out one number of low bits. Blocks of it whose elements need them keep them. So rows
-that were stored in FP16 once are found within an FP32 matrix. A chunk's word has the number in its
-lowest byte, and from bit 16 on a bit for each block that keeps them.
+A chunk leaves out the same number of low bits in all its blocks, except in blocks whose elements
+need these bits. So rows of an FP32 matrix that were once stored in FP16 take less room. A chunk's
+word has the number in its lowest byte, and from bit 16 on a bit for each block that keeps the bits.
 """
 
 from typing import Any
@@ -40,7 +40,7 @@ def _groups(elements: int) -> NDArray[np.int64]:
 
 
 def packed(zeros: NDArray[np.int64], elements: int) -> _Words:
-    """(chunks,): the choices that leave out the most bits.
+    """(chunks,) uint32: the words of the chunks that leave out the most bits.
 
     zeros: (blocks,) low bits that could be left out of each block.
     """
@@ -71,7 +71,7 @@ def are_sound(words: _Words, elements: int, most: int) -> bool:
 
 
 def raw_sizes(words: _Words, elements: int, raw_bits: int) -> NDArray[np.int64]:
-    """(chunks,): bytes of the raw bits, of ``raw_bits`` an element if nothing is left out."""
+    """(chunks,): bytes of the raw bits; an element has ``raw_bits`` before bits are left out."""
     groups = _groups(elements)
     blocks = np.arange(BLOCKS, dtype=np.uint32)
     kept = (words[:, None] >> (16 + blocks) & 1).astype(np.int64)

@@ -116,8 +116,7 @@ class SymbolTable:
         return np.array(self.frequencies, dtype=np.uint16)
 
     def to_bytes(self) -> bytes:
-        """The frequencies, seven bits a byte, the lowest first; the eighth bit says that a byte
-        follows."""
+        """The frequencies, seven bits in a byte, lowest first; bit 7 says that a byte follows."""
         raw = bytearray()
         for frequency in self.frequencies:
             if frequency > 0x7F:
@@ -172,7 +171,7 @@ def _quantized(counts: NDArray[np.int64]) -> tuple[int, ...]:
 
 
 def _table(counts: NDArray[np.int64], rare: float) -> SymbolTable:
-    """The best table whose rows reach from the first to the last symbol that is not ``rare``."""
+    """The best table from the first to the last symbol whose share is more than ``rare``."""
     often = np.flatnonzero(counts > rare * counts.sum())
     first, last = int(often[0]), int(often[-1]) + 1
     if last - first > MAX_ROWS - 1 and not last - first == len(counts) == MAX_ROWS:
@@ -215,7 +214,7 @@ def order_0(counts: NDArray[np.int64]) -> float:
 
 
 def entropy(counts: NDArray[np.int64]) -> float:
-    """Bits of all symbols together, plus about the bits of their table."""
+    """Bits of all symbols together, plus an estimate of the bits of their table."""
     used = counts[counts > 0]
     return float((used * np.log2(used.sum() / used)).sum()) + 11.0 * len(used)
 

@@ -106,7 +106,8 @@ def measure_chunks(
 ) -> None:
     """Bits of every segment of chunks ``first`` up to ``last``.
 
-    bits: by symbol; lengths: (chunks, SEGMENTS), the result. A segment without elements has 0.
+    bits: (256,), by symbol. lengths: (chunks, SEGMENTS), the result. A segment without elements has
+    0 bits.
     """
     for chunk in range(first, last):
         for segment in range(SEGMENTS):
@@ -121,8 +122,7 @@ def measure_chunks(
 def _chunk_crc(
     lengths: _Array, stream: _Array, raw: _Array, chunk: int, start: int, end: int
 ) -> Any:
-    """Exclusive or of three CRCs that can be computed in parallel: segment lengths, stream, raw
-    bytes."""
+    """Exclusive or of three CRCs, which can be computed in parallel: lengths, stream, raw bytes."""
     crc = crc32c(lengths, chunk * 2 * SEGMENTS, (chunk + 1) * 2 * SEGMENTS)
     crc ^= crc32c(stream, start * WORD // 8, end * WORD // 8)
     if len(raw):

@@ -53,9 +53,9 @@ class Layout:
     read_header : callable
         Takes the first bytes, or all.
     decompress, decompress_chunks : callable
-        From all bytes.
+        Take all bytes. Give the tensor, or the elements of some chunks.
     opened : callable
-        Takes all bytes. Gives a function that decodes them without verification, as often as
+        Takes all bytes. Gives a function that decodes them without verification, as often as it is
         called.
     pieces : callable
         Takes all bytes, and whether the digest of the whole tensor is compared, where the layout
@@ -81,7 +81,7 @@ LAYOUTS: dict[int, Layout] = {
         joint.decompress_chunks, joint.opened, lambda data, _: joint.pieces(data),
     ),
 }  # fmt: skip
-"""By version."""
+"""The layouts by version."""
 
 
 def layout_of(data: NDArray[np.uint8]) -> Layout:
@@ -138,8 +138,8 @@ def opened(data: Tensor) -> Callable[[], Tensor]:
 def pieces(data: Tensor, *, digest: bool = True) -> Iterator[Tensor]:
     """The elements that were compressed to ``data``, in order, verified, (elements of a piece,).
 
-    A piece has a few chunks, and is valid until the next but one. ``digest=False`` is for those who
-    compare the elements with the original: CRCs are checked, and no digest of the whole tensor.
-    Raises as :func:`decompress`, perhaps after some pieces.
+    A piece has a few chunks. It is overwritten when the one after the next is made.
+    ``digest=False`` checks the CRCs but not the digest of the whole tensor; it is for callers who
+    compare the elements with the original. Raises as :func:`decompress`, perhaps after some pieces.
     """
     return _of(data).pieces(data, digest)

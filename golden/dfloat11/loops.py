@@ -93,8 +93,7 @@ def decode_chunks(
     out: _Array,
     results: _Array,
 ) -> None:
-    """Decode chunks ``first`` up to ``last`` into ``out``; the result of each goes to
-    ``results``."""
+    """Decode chunks ``first`` up to ``last`` to ``out``; their results go to ``results``."""
     native = library()
     if native is None:
         kernels.decode_chunks(

@@ -22,11 +22,11 @@ class Peer:
     Parameters
     ----------
     name : str
-        Its Python package, and its settings.
+        Name of its Python package.
     encode : callable
         Takes (elements,) uint16, the bits of the weights, and gives the compressed form.
     decode : callable
-        Gives the bytes of the weights back.
+        Takes the compressed form, and gives the bytes of the weights back.
     size : callable
         Bytes of the compressed form.
     """
@@ -67,7 +67,7 @@ def _openzl() -> Peer:
 
 
 def peers() -> list[Peer]:
-    """All these codecs. UserError if one is not installed."""
+    """All codecs to compare with. Raises UserError if one is not installed."""
     missing = [name for name in ("zipnn", "openzl") if importlib.util.find_spec(name) is None]
     if missing:
         raise UserError(f"{' and '.join(missing)} must be installed to compare with: {INSTALL}")

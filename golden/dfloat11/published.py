@@ -29,6 +29,7 @@ from halfbyte.golden.dfloat11.published_kernels import (
     decode_blocks,
     encode_stream,
 )
+from halfbyte.golden.dfloat11.rooms import room
 from halfbyte.golden.dfloat11.threads import over_ranges
 
 __all__ = [
@@ -44,7 +45,7 @@ BYTES_PER_THREAD = PIECE_BITS // 8
 THREADS_PER_BLOCK = BLOCK_BITS // PIECE_BITS
 _SIDE = 256  # entries of a look-up table
 _MAX_TABLES = _SIDE - POINTER + 1
-_MAX_COUNT = 2**31 - 1  # the kernel counts bytes and elements in 32 bits with sign
+_MAX_COUNT = 2**31 - 1  # the kernel counts bytes and elements in signed 32-bit integers
 _GAP_BITS = 5
 _REASONS = {
     NOT_A_CODE: "its stream holds bits that are not a code",
@@ -72,7 +73,7 @@ class Module:
         uint32: the first element of each block of 4096 bytes of the stream, then the number of
         elements.
     split_positions : tuple of int
-        Where the elements of the second weight begin, of the third and so on.
+        Where the elements of each weight but the first begin.
     """
 
     luts: NDArray[np.uint8]
@@ -94,10 +95,10 @@ class Module:
 
 
 def _tables(codes: Mapping[int, Code]) -> NDArray[np.uint8]:
-    """Look-up tables and lengths. Each table belongs to one prefix of whole bytes that longer codes
-    begin with. Shorter prefixes come first, and prefixes of one length in the order of the codes.
+    """Look-up tables and code lengths; UnrepresentableError if an entry cannot point to all tables.
 
-    Raises UnrepresentableError if there are more tables than an entry can point to.
+    Each table belongs to one prefix of whole bytes with which longer codes begin. Shorter prefixes
+    come first, and prefixes of one length in the order of the codes.
     """
     symbols = [(symbol, code) for symbol, code in codes.items() if symbol != END]
     prefixes = [Code(0, 0)]
@@ -229,13 +230,13 @@ def decode(module: Module) -> list[Tensor]:
     """The weights of a module: BF16 tensors of one dimension.
 
     Raises :class:`CorruptError` if parts do not match each other, or the stream does not match its
-    index. The layout lacks a checksum. So wrong bits of sign or mantissa are never detected, and
-    wrong bits of the stream not always.
+    index. The layout has no checksum. So wrong bits of sign or mantissa are never detected, and
+    wrong bits of the stream not in all cases.
     """
     positions = _checked_positions(module)
     blocks = len(positions) - 1
     gaps = _unpack_gaps(module.gaps)
-    out = np.empty(len(module.sign_mantissa), dtype=np.uint16)
+    out = room(len(module.sign_mantissa), "u2")
     results = np.empty(blocks, dtype=np.uint8)
 
     def decode_range(first: int, last: int) -> None:

@@ -1,5 +1,7 @@
-"""The inner loops of the published layout. Streams are never trusted, and numbers are int64 below
-2^63, as in :mod:`halfbyte.golden.dfloat11.kernels`.
+"""The inner loops of the published layout.
+
+Streams are never trusted, and all numbers are int64 below 2^63, as in
+:mod:`halfbyte.golden.dfloat11.kernels`.
 """
 
 from typing import Any
@@ -20,9 +22,9 @@ __all__ = [
 _Array = NDArray[Any]
 
 PIECE_BITS = 64
-"""Bytes of the stream for a thread of the GPU; each such piece has a gap."""
+"""Bits of the stream for one thread of the GPU. Each such piece has a gap."""
 BLOCK_BITS = 512 * PIECE_BITS
-"""Bytes of the stream for a block of threads; each block has an output position."""
+"""Bits of the stream for one block of threads. Each block has an output position."""
 POINTER = 240
 """Entries of a look-up table from here on lead to table 256 - entry."""
 _LEVELS = 4  # bytes of the longest code
@@ -37,9 +39,9 @@ def encode_stream(
 ) -> None:  # fmt: skip
     """Write exponents of ``words`` (uint16) to ``stream`` (uint8), and the index arrays.
 
-    values, bits: code by exponent; end_value, end_bits: code of the end-of-file symbol, whose first
-    bits fill the last byte; gaps: by piece; positions: by block, and one more. All arrays must be
-    long enough and hold zeros.
+    values, bits: by exponent, its code. end_value, end_bits: the code of the end-of-file symbol;
+    its first bits fill the last byte. gaps: by piece. positions: by block, and one more. All arrays
+    must be long enough and hold zeros.
     """
     buffer = 0
     held = 0  # below 8 + 32
@@ -124,7 +126,7 @@ def decode_blocks(
 ) -> None:  # fmt: skip
     """Decode blocks ``first`` up to ``last`` into ``out``; the result of each goes to ``results``.
 
-    luts: (tables + 1, 256), the last row being lengths; gaps: by piece of the whole blocks;
+    luts: (tables + 1, 256); the last row has the code lengths. gaps: by piece, for whole blocks.
     positions: (blocks + 1,), ascending, from 0 to the number of elements.
     """
     pieces = BLOCK_BITS // PIECE_BITS

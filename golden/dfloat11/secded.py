@@ -75,8 +75,7 @@ def _encode(data: _Array, first: int, last: int, checks: _Array) -> None:
 
 @jit
 def _correct(data: _Array, checks: _Array, first: int, last: int) -> tuple[int, int]:
-    """Correct words in place; returns how many, and the first word that cannot be corrected, or
-    -1."""
+    """Correct words in place; return how many, and the first that cannot be corrected, or -1."""
     corrected = 0
     for word in range(first, last):
         syndrome = _check_byte(data, word) ^ checks[word]

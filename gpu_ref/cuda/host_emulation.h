@@ -24,16 +24,26 @@ std::unique_ptr<int8_t, decltype(&std::free)> shared_memory() {
   return {static_cast<int8_t *>(std::memset(memory, 0, Tile::SHARED_BYTES)), &std::free};
 }
 
-template <class Tile>
-void emulate_mma(const Context &context, const Product &p, bool small) {
+// Emulates a tensor-core product. `compute(machine, steps, is_small, row, column, shared)` computes
+// one tile; `steps` and `is_small` are the types that with_blocks() gives.
+template <class Tile, class Compute>
+void emulate_tiles(const Context &context, const Product &p, bool small, Compute compute) {
   with_blocks(p.a_layout, small, [&](auto steps, auto is_small) {
     over_tiles(context, Tiling(p, Tile::ROWS, Tile::COLUMNS), [&](int64_t row, int64_t column) {
       const auto shared = shared_memory<Tile>();
       Machine<Tile::THREADS> machine;
-      gemm_mma<Tile, decltype(steps)::value, decltype(is_small)::value>(machine, p, row, column,
-                                                                        shared.get());
+      compute(machine, steps, is_small, row, column, shared.get());
     });
   });
+}
+
+template <class Tile>
+void emulate_mma(const Context &context, const Product &p, bool small) {
+  emulate_tiles<Tile>(context, p, small,
+                      [&](auto &machine, auto steps, auto is_small, int64_t row, int64_t column,
+                          int8_t *shared) {
+                        gemm_mma<Tile, steps(), is_small()>(machine, p, row, column, shared);
+                      });
 }
 
 }  // namespace halfbyte

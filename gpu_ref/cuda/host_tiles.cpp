@@ -9,14 +9,11 @@ namespace {
 
 template <class Tile>
 void emulate_groups(const Context &context, const Product &p, bool small) {
-  with_blocks(p.a_layout, small, [&](auto steps, auto is_small) {
-    over_tiles(context, Tiling(p, Tile::ROWS, Tile::COLUMNS), [&](int64_t row, int64_t column) {
-      const auto shared = shared_memory<Tile>();
-      Machine<Tile::THREADS> machine;
-      gemm_wgmma<Tile, decltype(steps)::value, decltype(is_small)::value>(machine, p, row, column,
-                                                                          shared.get());
-    });
-  });
+  emulate_tiles<Tile>(context, p, small,
+                      [&](auto &machine, auto steps, auto is_small, int64_t row, int64_t column,
+                          int8_t *shared) {
+                        gemm_wgmma<Tile, steps(), is_small()>(machine, p, row, column, shared);
+                      });
 }
 
 }  // namespace

@@ -32,6 +32,9 @@ class Part:
 class SystolicSpec(ABC):
     """A systolic array: rows and columns of units.
 
+    The array computes a layer in tiles, one after the other. A tile is the part of the layer that
+    the array works on at one time.
+
     Parameters
     ----------
     unit : DotSpec
@@ -41,8 +44,10 @@ class SystolicSpec(ABC):
 
     Raises
     ------
-    TypeError, UserError
-        On construction.
+    TypeError
+        A number of rows or columns is not an int.
+    UserError
+        It is out of range.
     """
 
     unit: DotSpec
@@ -65,7 +70,7 @@ class SystolicSpec(ABC):
 
     @property
     def macs(self) -> int:
-        """Products a cycle."""
+        """Products per cycle."""
         return self.elements * self.unit.lanes
 
     @property
@@ -80,7 +85,7 @@ class SystolicSpec(ABC):
 
     @property
     def scale_bits(self) -> int:
-        """Bits of the scales' codes that an element takes in a cycle on one side; 0 without."""
+        """Bits of scales that an element takes from one side in a cycle; 0 without scales."""
         unit = self.unit
         return unit.blocks_per_cycle * unit.scale.bits if unit.scale else 0
 
@@ -91,14 +96,13 @@ class SystolicSpec(ABC):
 
     @property
     def result_bits(self) -> int:
-        """Bits of a result: the accumulator, and above it the ``nan`` bit if the accumulator is
-        exact."""
+        """Bits of a result: those of the accumulator; above them ``nan``, if it is exact."""
         return self.unit.width + int(self.unit.is_exact)
 
     @property
     @abstractmethod
     def element_unit(self) -> DotSpec:
-        """The unit as an element has it."""
+        """The unit that an element contains: ``unit``, or a variant of it."""
 
     @property
     @abstractmethod
@@ -108,12 +112,12 @@ class SystolicSpec(ABC):
     @property
     @abstractmethod
     def element_controls(self) -> tuple[str, ...]:
-        """Those of them that go through all elements of a row."""
+        """The control inputs that go through all elements of a row."""
 
     @property
     @abstractmethod
     def rising_ports(self) -> Mapping[str, int]:
-        """What moves up through a column, with its widths in bits."""
+        """The data that moves up through a column: names, and widths in bits."""
 
     @property
     @abstractmethod
@@ -147,16 +151,16 @@ class SystolicSpec(ABC):
     @property
     @abstractmethod
     def tile_inputs(self) -> int:
-        """Inputs of a layer that the array takes at a time."""
+        """Inputs of a layer whose products are added in one pass through the array."""
 
     @property
     @abstractmethod
     def tile_tokens(self) -> int:
-        """Tokens that a tile has results of."""
+        """Tokens for which a tile gives results."""
 
     @abstractmethod
     def cycles(self, inputs: int, outputs: int, tokens: int) -> int:
-        """Cycles of a layer that adds ``inputs`` products for each of ``outputs`` and ``tokens``.
+        """Cycles of a layer that adds ``inputs`` products for each output and each token.
 
         Tiles follow each other without a gap. The cycles that fill and empty the array count once.
         """
@@ -179,11 +183,11 @@ class SystolicSpec(ABC):
     @property
     @abstractmethod
     def results_per_take(self) -> int:
-        """Results that a cycle of ``take`` makes leave each column."""
+        """Results that leave each column after one cycle of ``take``."""
 
     @abstractmethod
     def latency(self, number: int, column: int) -> int:
-        """Cycles from ``take`` to the result of that number in a column."""
+        """Cycles from ``take`` to a column's result ``number``; numbers begin at 0."""
 
     @property
     def name(self) -> str:

@@ -29,7 +29,7 @@ def element_ports(spec: "SystolicSpec") -> dict[str, Member]:
 class Element(Exported):
     """A unit, instantiated by name, and the registers around it.
 
-    It has the registers' ports to its neighbours.
+    Its ports are those that the registers have to the neighbours.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ class Element(Exported):
 
     @abstractmethod
     def _result(self, registers: wiring.Component) -> Value:
-        """What takes the unit's result."""
+        """The signal that takes the unit's result."""
 
 
 class OutputElement(Element):

@@ -63,7 +63,7 @@ class ArrayGrid(Exported):
         return "\n".join(to_verilog(part, module) for module, part in parts)
 
     def _others(self) -> list[tuple[str, Exported]]:
-        """The modules that it instantiates beside elements, by name."""
+        """The modules other than elements that it instantiates, by name."""
         return []
 
     @abstractmethod
@@ -75,8 +75,8 @@ class ArrayGrid(Exported):
     ) -> list[Mapping[str, Value]]:
         """Place and connect all elements.
 
-        ``bottoms`` are what enters each column from below, and the outcome is what leaves it at the
-        top: values of ``spec.rising_ports``.
+        ``bottoms`` has the values of ``spec.rising_ports`` that enter each column from below.
+        Returns those that leave each column at the top.
         """
         spec = self.spec
         ports, rising = moving_ports(spec), spec.rising_ports
@@ -111,7 +111,7 @@ class ArrayGrid(Exported):
         ]
 
     def _skewed(self, m: Module, name: str, place: int) -> Value:
-        """The input of row or column ``place`` with its delay."""
+        """The input ``name`` of row or column ``place``, with the delay of that place."""
         bits = moving_ports(self.spec)[name]
         if name == "control":
             value: Value = Cat(getattr(self, flag) for flag in self.spec.element_controls)
@@ -122,7 +122,7 @@ class ArrayGrid(Exported):
 
 
 def delayed(m: Module, value: Value, stages: int, name: str) -> Value:
-    """``value`` as it was some cycles before."""
+    """``value`` as it was ``stages`` cycles before."""
     for stage in range(stages):
         register = Signal(len(value), name=f"{name}_delay{stage}", reset_less=True)
         m.d.sync += register.eq(value)

@@ -14,8 +14,7 @@ __all__ = ["DelayStage", "ElementRegisters", "move", "moving_members", "moving_p
 
 
 def moving_ports(spec: "SystolicSpec") -> dict[str, int]:
-    """Widths in bits of the data that moves through an element: ``a`` to the right, ``w``
-    downwards."""
+    """Widths in bits of the data that moves through an element: ``w...`` down, the rest right."""
     ports = {"a": spec.activation_bits, "w": spec.weight_bits, "control": spec.control_bits}
     if spec.scale_bits:
         ports |= {"a_scale": spec.scale_bits, "w_scale": spec.scale_bits}
@@ -31,7 +30,7 @@ def moving_members(ports: Mapping[str, int]) -> dict[str, wiring.Member]:
 
 
 def move(m: Module, component: wiring.Component, ports: Mapping[str, int]) -> None:
-    """A register from the input to the output of each of ``ports``."""
+    """Put a register between the input and the output of each of ``ports``."""
     for name, bits in ports.items():
         register = Signal(bits, name=f"{name}_register", reset_less=True)
         m.d.sync += register.eq(getattr(component, f"{name}_in"))
@@ -86,7 +85,7 @@ class ElementRegisters(wiring.Component):
     sum_in, valid_in : ``In(result_bits)``, ``In(1)``
         The result that moves up from below, and whether there is one.
     sum_out, valid_out : ``Out(result_bits)``, ``Out(1)``
-        The same, one cycle later; or this element's own result.
+        The inputs of the cycle before, or this element's own result and 1.
     """
 
     def __init__(self, spec: "SystolicSpec") -> None:

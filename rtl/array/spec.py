@@ -17,8 +17,8 @@ __all__ = ["ArraySpec"]
 class ArraySpec(SystolicSpec):
     """An output-stationary systolic array. See :class:`halfbyte.rtl.array.SystolicArray`.
 
-    The elements of a row share activations, those of a column share weights. The parameters are
-    those of :class:`SystolicSpec`.
+    The elements of a row share activations, and the elements of a column share weights. The
+    parameters are those of :class:`SystolicSpec`.
     """
 
     DATAFLOW = Dataflow.OUTPUT
@@ -54,7 +54,7 @@ class ArraySpec(SystolicSpec):
 
     @property
     def least_steps(self) -> int:
-        """Fewest cycles between the results of two tiles; with fewer they would collide."""
+        """Fewest cycles from one ``take`` to the next; with fewer, results would collide."""
         return 2 * self.rows - 1
 
     def cycles(self, inputs: int, outputs: int, tokens: int) -> int:

@@ -35,8 +35,8 @@ class SumReturn(Exported):
     top : ``In(result_bits)``
         The sum that leaves the topmost element.
     bottom : ``Out(result_bits)``
-        What the lowest element adds to: ``top`` of depth - rows cycles before, or 0 in the cycle
-        after ``clear``.
+        What the lowest element adds to: ``top`` as it was depth - rows cycles before, or 0 in the
+        cycle after ``clear``.
     valid : ``Out(1)``
         High in the cycle after ``take``: ``top`` is a result.
     """

@@ -10,17 +10,18 @@ __all__ = ["SystolicArray"]
 class SystolicArray(ArrayGrid):
     """Element (r, c) computes the dot products of row r's activations and column c's weights.
 
-    Every cycle, each row takes the activations of one step and each column the weights. Inside, row
-    r is delayed by r cycles and column c by c cycles. Both move on by one element a cycle. So the
-    operands of one step meet in every element. A step takes as many products as a unit has lanes.
+    Every cycle, each row takes the activations of one step, and each column takes the weights.
+    Inside, row r is delayed by r cycles and column c by c cycles. Activations and weights move on
+    by one element a cycle. So the operands of one step meet in every element. In a step, an element
+    adds as many products as its unit has lanes.
 
-    ``take`` makes a result leave. It must be high in the first step after those of a sum; this may
-    be the first step of the next sum (``clear``). The result of row r and column c then appears at
-    ``sums`` 2 + c + 2 r cycles later, while ``valid`` is high. From one ``take`` to the next there
-    must be at least 2 rows - 1 cycles.
+    ``take`` makes the results leave. It must be high in the first step after those of a sum; this
+    may be the first step of the next sum (``clear``). The result of row r and column c then appears
+    at ``sums`` 2 + c + 2 * r cycles later, while ``valid`` is high. From one ``take`` to the next
+    there must be at least 2 * rows - 1 cycles.
 
     The array does not have a reset. At first ``valid`` is unknown. It is known after
-    2 rows + columns cycles without ``take``.
+    2 * rows + columns cycles without ``take``.
 
     Parameters
     ----------

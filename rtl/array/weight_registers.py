@@ -22,9 +22,9 @@ def held_ports(spec: "WeightArraySpec") -> dict[str, int]:
 class WeightRegisters(wiring.Component):
     """All registers of a weight-stationary element except those of its unit.
 
-    Activations and control move to the right, weights move down, one element a cycle. ``load`` in
-    the control copies the weights that arrive with it into the registers of those that are kept. So
-    the next weights move while the present ones are in use.
+    Activations and control move to the right, and weights move down, one element a cycle. ``load``
+    in the control copies the weights that arrive in the same cycle into the registers that keep
+    weights. So the next weights move while the present ones are in use.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ class WeightRegisters(wiring.Component):
     a_in, w_in, control_in, a_scale_in, w_scale_in : ``In``
         From the neighbours to the left and above; control is ``[0] load``.
     a_out, w_out, control_out, a_scale_out, w_scale_out : ``Out``
-        The same, one cycle later. Activations go to the unit, and all go to the neighbours.
+        The inputs of the cycle before. Activations go to the unit, and all go to the neighbours.
     w_held, w_scale_held : ``Out``
         The weights that are kept, and their scale. They belong to the activations that arrived with
         ``load`` and after it.

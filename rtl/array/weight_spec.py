@@ -29,7 +29,7 @@ def least_depth(rows: int) -> int:
 class WeightArraySpec(SystolicSpec):
     """A weight-stationary systolic array. See :class:`halfbyte.rtl.array.WeightStationaryArray`.
 
-    The rows share out a dot product, each column computes results of its own.
+    The rows share a dot product between them, and each column computes results of its own.
 
     Parameters
     ----------
@@ -38,12 +38,14 @@ class WeightArraySpec(SystolicSpec):
     depth : int, optional
         Tokens whose sums a column holds, and cycles that weights stay: an odd number of at least
         ``rows``, or any number of at least ``2 * rows - 1``. Otherwise weights of two tiles would
-        collide on their way. Default: the least one.
+        collide on their way. Default: the least such number.
 
     Raises
     ------
-    TypeError, UserError
-        On construction; also for a unit that takes a block in several cycles.
+    TypeError
+        A number is not an int.
+    UserError
+        A number is out of range, or the unit takes a block in several cycles.
     """
 
     depth: int | None = None
@@ -71,7 +73,7 @@ class WeightArraySpec(SystolicSpec):
 
     @property
     def steps(self) -> int:
-        """Cycles that a tile of weights stays, which are the tokens that pass in that time."""
+        """Cycles that a tile of weights stays; as many tokens pass in this time."""
         return self.depth or least_depth(self.rows)
 
     @property

@@ -21,19 +21,19 @@ class WeightStationaryArray(ArrayGrid):
     A *tile* of weights stays for ``depth`` cycles, in which ``depth`` tokens pass: each row takes a
     token's activations for the weights of that row. Inside, row r is delayed by rows - 1 - r
     cycles, so that a sum starts in the lowest row and meets its own token in every row. Column c is
-    delayed by c cycles. A sum that leaves the top returns to the bottom for the next tile: after
-    ``depth`` cycles in all, when its token comes again. So products are added in the order of the
-    inputs, the lowest row first, as in an output-stationary array.
+    delayed by c cycles. A sum that leaves the top returns to the bottom for the next tile. It
+    arrives ``depth`` cycles after its start, when its token comes again. So products are added in
+    the order of the inputs, the lowest row first, as in an output-stationary array.
 
     ``load`` goes with the first token of a tile, and makes each element take the weights that
-    arrive there in the same cycle. Those of row r enter rows - 1 - 2 r cycles later than ``load``,
-    before it if that is negative. So they enter in every second cycle, the lowest row first, while
-    the tile before is in use.
+    arrive there in the same cycle. The weights of row r enter rows - 1 - 2 * r cycles after
+    ``load``; a negative number means before it. So weights enter in every second cycle, the lowest
+    row first, while the previous tile is in use.
 
-    ``clear`` goes with all tokens of a sum's first tile, ``take`` with those of its last. The
-    result of column c appears at ``sums`` rows + 1 + c cycles after ``take``, while ``valid`` is
-    high. The array does not have a reset. At first ``valid`` is unknown. It is known after
-    rows + columns + 1 cycles without ``take``.
+    ``clear`` goes with all tokens of a sum's first tile, and ``take`` with all tokens of its last
+    tile. The result of column c appears at ``sums`` rows + 1 + c cycles after ``take``, while
+    ``valid`` is high. The array does not have a reset. At first ``valid`` is unknown. It is known
+    after rows + columns + 1 cycles without ``take``.
 
     Parameters
     ----------

@@ -14,12 +14,12 @@ _QUIET_NAN = 0x7FC0_0000
 
 
 class Accumulate(wiring.Component):
-    """Adds a product to an FP32 number, rounded once to nearest even; combinational.
+    """Add a product to an FP32 number, rounded once to nearest even; combinational.
 
     This is IEEE 754's fused multiply-add after the multiplication. Subnormals are kept. Overflow
     gives infinity. An exact zero is +0 unless both summands are -0. Every NaN is 7FC00000.
 
-    The product may be any exact term: of two BF16 numbers, or of a whole block.
+    The product may be that of two BF16 numbers, or the exact sum of a block times its scales.
 
     Parameters
     ----------
@@ -33,9 +33,10 @@ class Accumulate(wiring.Component):
     negative : ``In(1)``
         The product's sign.
     exponent : ``In(signed(exponent_bits))``
-        Its exponent, biased by 127 as in FP32; without meaning if the significand is 0.
+        The product's exponent, biased by 127 as in FP32; without meaning if the significand is 0.
     significand : ``In(significand_bits)``
-        Its significand, with one bit before the point. The top bit must be 1, or all bits 0.
+        The product's significand, with one bit before the point. The top bit must be 1, or all bits
+        0.
     is_nan, is_infinite : ``In(1)``
         High if the product is NaN, or infinite; not both.
     augend : ``In(32)``
@@ -83,8 +84,8 @@ class Accumulate(wiring.Component):
         ]
 
         # Align: the summand with the lower exponent moves right. A product of 0 counts as lower. A
-        # subnormal augend has the least possible exponent. If it is the upper summand, the product
-        # lies below it, so no bit of the sum lies above its place.
+        # subnormal augend has the least exponent that counts. If it is the upper summand, the
+        # product's exponent is lower still, so the sum has no more than a carry above it.
         difference = Signal(signed(self.exponent_bits + 1))
         product_is_upper = Signal()
         distance = Signal(self.exponent_bits + 1)
@@ -165,8 +166,7 @@ class Accumulate(wiring.Component):
 
     @staticmethod
     def _shifted_right(m: Module, word: Value, distance: Value) -> Value:
-        """``word`` with extra bits below, shifted right; its lowest bit is the sticky bit of the
-        lost ones."""
+        """``word`` with extra bits below, shifted right; the lowest is sticky for all lost bits."""
         shifted: Value = Cat(Const(0, _EXTRA), word)
         steps = (len(shifted) - 1).bit_length()
         for place in range(steps):

@@ -26,8 +26,8 @@ class Bf16Mac(Exported):
     clear : ``In(1)``
         High to start a new sum with this cycle's product.
     acc : ``Out(32)``
-        Sum of the products since the last clear, this one included, in FP32; valid after the
-        clock edge.
+        Sum of the products since the last clear, in FP32, with those of the clear's own cycle and
+        of this one; valid after the clock edge.
     """
 
     def __init__(self) -> None:

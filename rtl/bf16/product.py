@@ -12,7 +12,7 @@ _SIGNIFICAND = 2 * (_FRACTION + 1)
 
 
 class Product(wiring.Component):
-    """Multiplies two BF16 numbers without rounding; combinational.
+    """Multiply two BF16 numbers without rounding; combinational.
 
     The product is ``(-1) ** negative * significand * 2 ** (exponent - 127 - 15)``. A significand
     other than 0 has its top bit set: subnormal operands are normalized here.
@@ -87,7 +87,7 @@ class Product(wiring.Component):
         is_invalid = is_any_infinite & (zeros[0] | zeros[1])
         m.d.comb += [
             self.negative.eq(self.w[-1] ^ self.a[-1]),
-            # Two biases less one, and a significand of 16 bits has two before the point.
+            # Two biases become one, and the 16 bits of the product have two before the point.
             self.exponent.eq(exponents[0] + exponents[1] - Cat(zeros_above) - (_BIAS - 1)),
             self.significand.eq(shifted),
             self.is_nan.eq(is_any_nan | is_invalid),

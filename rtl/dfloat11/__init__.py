@@ -1,4 +1,4 @@
-"""A hardware decoder for DFloat11: weights of BF16, compressed without loss."""
+"""A hardware decoder for DFloat11: BF16 weights, compressed without loss."""
 
 from halfbyte.rtl.dfloat11.decoder import MAX_LENGTH, ROWS, Decoder, check_decoder
 from halfbyte.rtl.dfloat11.framing import Verdict

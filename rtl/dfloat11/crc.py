@@ -37,7 +37,7 @@ def _following(bits: int) -> list[set[int]]:
 
 @cache
 def _shared(bits: int) -> tuple[tuple[tuple[int, int], ...], _Sums]:
-    """Pairs of terms to add, each of which becomes the next term; and the terms of each sum then.
+    """Pairs of terms to add once, and the terms of each sum where pair n is term 32 + n.
 
     The pair that most sums share is always added first: C. Paar, "Optimized arithmetic for
     Reed-Solomon encoders", ISIT 1997.
@@ -57,10 +57,10 @@ def _shared(bits: int) -> tuple[tuple[tuple[int, int], ...], _Sums]:
 
 
 class Crc(wiring.Component):
-    """The step of some bits; combinational.
+    """The state of the CRC after some more bits of data; combinational.
 
-    Every bit of the next state is a sum. Terms that several sums share are added once; synthesis
-    does not find these by itself.
+    Every bit of the next state is a sum, modulo 2. Pairs of terms that several sums share are added
+    once; synthesis does not find them by itself.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ class Crc(wiring.Component):
     data : ``In(bits)``
         The bits, the first of them least significant.
     following : ``Out(32)``
-        The state after it.
+        The state after the step.
     """
 
     def __init__(self, *, bits: int = 8) -> None:

@@ -47,9 +47,9 @@ def check_decoder(lanes: int, rows: int, max_length: int) -> None:
 class Decoder(Exported):
     """Decodes BF16 tensors in DFloat11's own layout, ``lanes`` chunks at a time.
 
-    It consists of one :class:`Loader` and ``lanes`` times :class:`Lane`. Their docstrings say what
-    goes over the streams, and when. Load a table first; chunks may go to any lane. Needs a
-    synchronous reset.
+    It consists of one :class:`Loader` and several :class:`Lane` components. Their docstrings say
+    what goes over the streams, and when. Load a table first; chunks may go to any lane. The decoder
+    needs a synchronous reset.
 
     Parameters
     ----------

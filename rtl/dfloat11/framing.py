@@ -55,13 +55,13 @@ NumberBeat = data.StructLayout({"data": 16, "last": 1})
 def table_layout(rows: int, max_length: int) -> data.StructLayout:
     """A canonical code of ``rows`` symbols in at most ``max_length`` bits, as lanes use it.
 
-    Codes ascend with their lengths. ``room[n - 1]`` is the number of n-bit words that begin longer
-    codes; these words are the greatest of their length. It is at most half the rows, since each of
-    these words leads to two symbols or more. Subtract ``2**n`` from a code of n bits and add
-    ``base[n-1]``: modulo the number of rows (a power of two), this is its row.
+    Longer codes have greater values. ``room[n - 1]`` is the number of n-bit words that begin longer
+    codes; these words are the greatest of their length. There are at most half as many as rows,
+    since each of these words leads to two symbols or more. A code of n bits has the row
+    ``code - 2**n + base[n - 1]``, modulo the number of rows (a power of two).
 
-    ``escape`` is the row of the escape, if ``has_escape``. ``lone`` says that there is one row,
-    with the code 0: the only code that may be incomplete.
+    ``escape`` is the row of the escape, if ``has_escape``. ``lone`` says that there is only one
+    row, with the code 0. No other table may leave words without a code.
     """
     index = (rows - 1).bit_length()
     return data.StructLayout(

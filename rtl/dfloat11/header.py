@@ -12,7 +12,7 @@ _CHECKSUM = 1 + LENGTH_WORDS  # the CRC's place in the header
 
 
 class Header(wiring.Component):
-    """Takes a chunk's first 18 words.
+    """Take a chunk's first 18 words.
 
     The segment lengths go through the word buffer, which computes their CRC.
 
@@ -35,7 +35,7 @@ class Header(wiring.Component):
     begins : ``Out(1)``
         High before the first word of a packet.
     count : ``Out(14)``
-        The number of elements minus 1; in the cycle of the first word.
+        The number of elements minus 1; valid in the cycle of the first word.
     is_whole : ``Out(1)``
         High in the cycle of the last word.
     is_wrong : ``Out(1)``
@@ -43,7 +43,7 @@ class Header(wiring.Component):
     length_sum : ``Out(5)``
         Sum of the segment lengths, modulo 32.
     expected_crc : ``Out(32)``
-        The chunk's CRC without the part of the lengths.
+        The chunk's CRC, combined by XOR with the CRC of the segment lengths.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Joins symbols with raw bytes into weights: the last step."""
+"""Join symbols with raw bytes into weights: the last step."""
 
 from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import stream, wiring
@@ -11,7 +11,7 @@ __all__ = ["Joiner"]
 
 
 class Joiner(wiring.Component):
-    """Puts each symbol between the bits of its raw byte, and keeps the CRC of the raw bytes.
+    """Put each symbol between the bits of its raw byte, and keep the CRC of the raw bytes.
 
     Members
     -------

@@ -23,22 +23,22 @@ class _State(enum.Enum):
 
 
 class Lane(Exported):
-    """Decodes chunks of BF16 weights, one after the other.
+    """Decode chunks of BF16 weights, one after the other.
 
     The lane gives one weight per cycle while all streams flow, with three exceptions. An escaped
     symbol takes another cycle. A word stays for at least four cycles, in which its CRC is computed.
     A chunk takes about 75 cycles more than its weights.
 
     Each pair of packets gives one verdict after its weights, even if the input is damaged. The lane
-    does not read the next pair before. A verdict other than ``GOOD`` says that the weights since
-    the last one may be wrong, or too few. The lane compares only the sum of the segment lengths,
-    modulo 32, with the codes. Together with the number of words this gives the length of the whole
-    stream.
+    reads the next pair once the verdict is taken. A verdict other than ``GOOD`` says that the
+    weights since the verdict before may be wrong, or too few. The lane does not check every segment
+    length. It compares their sum, modulo 32, with the codes. Together with the number of words,
+    this checks the length of the whole stream.
 
     Parameters
     ----------
     rows, max_length : :class:`int`
-        As :func:`table_layout`.
+        Those of :func:`table_layout`.
 
     Members
     -------
@@ -49,8 +49,8 @@ class Lane(Exported):
     busy : ``Out(1)``
         High from a chunk's first word to its verdict.
     words : ``In(stream.Signature(WordBeat))``
-        Packets of words, as :mod:`halfbyte.rtl.dfloat11.framing` says. ``ready`` follows
-        ``valid`` and ``payload`` in the same cycle.
+        Packets of words, as :mod:`halfbyte.rtl.dfloat11.framing` says. ``ready`` depends on
+        ``valid`` and ``payload`` of the same cycle.
     raw : ``In(stream.Signature(ByteBeat))``
         Packets of raw bytes.
     weights : ``Out(stream.Signature(16))``
@@ -153,7 +153,7 @@ class Lane(Exported):
     def _connect(
         self, m: Module, header: Header, buffer: WordBuffer, walker: Walker, joiner: Joiner
     ) -> None:
-        """Wires between the parts, and from them to the ports, that do not depend on the state."""
+        """Add the wires between parts and ports that do not depend on the state."""
         wiring.connect(m, wiring.flipped(self.raw), joiner.raw)
         wiring.connect(m, joiner.weights, wiring.flipped(self.weights))
         m.d.comb += [

@@ -1,4 +1,4 @@
-"""Takes a code table from a stream, and checks it."""
+"""Take a code table from a stream, and check it."""
 
 from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import enum, stream
@@ -19,17 +19,17 @@ class _State(enum.Enum):
 
 
 class Loader(Exported):
-    """Loads the code table that all lanes share; one number per cycle.
+    """Load the code table that all lanes share, one number per cycle.
 
-    The loader refuses a table with more rows or longer codes than the decoder has, one that is not
-    prefix-free or not complete, and a packet of another length than it says. ``error`` then rises,
-    and stays high until the next table. Software must ensure that each symbol occurs only once. A
-    new table waits until no lane is busy.
+    The loader refuses a table with more rows or longer codes than the decoder has. It refuses a
+    table that is not prefix-free or not complete, and a packet of another length than its numbers
+    say. ``error`` then rises, and stays high until the next good table. Software must ensure that
+    each symbol occurs only once. A new table waits until no lane is busy.
 
     Parameters
     ----------
     rows, max_length : :class:`int`
-        As :func:`table_layout`.
+        Those of :func:`table_layout`.
 
     Members
     -------
@@ -66,7 +66,7 @@ class Loader(Exported):
         state = Signal(_State)
         loaded = Signal()
         error = Signal()
-        # A lone row, with code 0, counts as two rows, as if code 1 had one too.
+        # A lone row, with code 0, counts as two rows, as if there were one with code 1 too.
         slots = Signal(range(self.rows + 1), reset_less=True)
         row = Signal(range(self.rows + 1), reset_less=True)  # of the next code, or symbol
         length = Signal(range(LENGTH_LIMIT + 1), reset_less=True)
@@ -80,7 +80,7 @@ class Loader(Exported):
             self.numbers.ready.eq(~self.busy),
         ]
 
-        # One length: how many words its codes leave over, and the row after its last one
+        # One length: how many words its codes leave over, and the row after its last code
         is_coded = Signal()
         codes = Signal(len(number) + 1)
         left = Signal(signed(len(number) + 2))

@@ -1,4 +1,4 @@
-"""Finds the length and symbol of the code at the head of a stream."""
+"""Find the length and symbol of the code at the head of a stream."""
 
 from functools import reduce
 from operator import or_
@@ -13,15 +13,16 @@ __all__ = ["Matcher"]
 
 
 class Matcher(wiring.Component):
-    """Finds the code that a window of bits begins with; combinational.
+    """Find the code that a window of bits begins with; combinational.
 
-    One comparator for each length tells whether the window begins a longer code. The code's length
-    is the shortest one at which it does not. An addition gives the row, and a choice the symbol.
+    One comparator for each length says whether the window begins with a longer code. The code's
+    length is the shortest one for which the answer is no. An addition gives the row, and a choice
+    gives the symbol.
 
     Parameters
     ----------
     rows, max_length : :class:`int`
-        As :func:`table_layout`.
+        Those of :func:`table_layout`.
 
     Members
     -------
@@ -32,11 +33,11 @@ class Matcher(wiring.Component):
     length : ``Out``
         Bits of the code, 1 to ``max_length`` for any table that the loader accepts.
     symbol : ``Out(8)``
-        Its symbol.
+        The code's symbol.
     is_escape : ``Out(1)``
         High if the code is the escape: the symbol follows it in the stream.
     is_known : ``Out(1)``
-        Low if no code begins the window.
+        Low if the window does not begin with a code.
     """
 
     def __init__(self, *, rows: int, max_length: int) -> None:
@@ -55,7 +56,7 @@ class Matcher(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        # Compare: in `short[n]`, the code has at most n bits
+        # Compare: `short[n]` says that the code has at most n bits
         lengths = range(1, self.max_length + 1)
         short = Signal(self.max_length + 1)
         for length in lengths[:-1]:

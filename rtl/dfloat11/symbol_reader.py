@@ -1,4 +1,4 @@
-"""Reads the symbol at a place in the stream, and finds the place after it."""
+"""Read the symbol at a place in the stream, and find the place after it."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
@@ -13,12 +13,12 @@ _ESCAPED_BITS = 8
 
 
 class SymbolReader(wiring.Component):
-    """Reads a code, or an escaped symbol, from two words; combinational.
+    """Read a code, or an escaped symbol, from two words; combinational.
 
     Parameters
     ----------
     rows, max_length : :class:`int`
-        As :func:`table_layout`.
+        Those of :func:`table_layout`.
 
     Members
     -------
@@ -35,7 +35,7 @@ class SymbolReader(wiring.Component):
     is_escape : ``Out(1)``
         High if there is an escape instead of a symbol.
     is_known : ``Out(1)``
-        Low if no code begins with the bits.
+        Low if the bits do not begin with a code.
     end : ``Out(5)``
         The place after the code, modulo 32.
     crosses : ``Out(1)``

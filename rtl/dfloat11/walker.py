@@ -1,4 +1,4 @@
-"""Reads the stream of a chunk, from one symbol to the next."""
+"""Read the stream of a chunk, from one symbol to the next."""
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
@@ -11,14 +11,14 @@ __all__ = ["Walker"]
 
 
 class Walker(wiring.Component):
-    """Keeps the place in the stream, and asks for words.
+    """Keep the place in the stream, and ask for words.
 
     An escape takes a cycle of its own. Then its symbol is read like any other.
 
     Parameters
     ----------
     rows, max_length : :class:`int`
-        As :func:`table_layout`.
+        Those of :func:`table_layout`.
 
     Members
     -------
@@ -49,9 +49,9 @@ class Walker(wiring.Component):
     symbol : ``Out(8)``
         The next symbol.
     is_short : ``Out(1)``
-        High if the packet has ended before its symbols.
+        High if the packet has ended before the chunk's symbols.
     is_unknown : ``Out(1)``
-        High if no code begins with the next bits.
+        High if the next bits do not begin with a code.
     place : ``Out(5)``
         Bits of the word that are used up, modulo 32.
     """

@@ -1,4 +1,4 @@
-"""Keeps one word of a packet while its CRC is computed."""
+"""Keep one word of a packet while its CRC is computed."""
 
 from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring

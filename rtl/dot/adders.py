@@ -1,7 +1,8 @@
 """The adders of a tree of bits. Each is a module, so that library cells can replace it.
 
-ABC neither makes full-adder cells nor looks through them. So the generator places every adder
-itself, as an instance of one of these modules; synthesis puts the library's cell in its place.
+ABC, the optimizer in Yosys, neither makes full-adder cells nor looks through them. So the generator
+places every adder itself, as an instance of one of these modules. Synthesis then puts the library's
+cell in its place.
 """
 
 import enum
@@ -34,19 +35,26 @@ class FinalAdder(enum.Enum):
     """The last adder of a sum, the only one with a long carry chain."""
 
     RIPPLE = "ripple"
-    """Part of the tree."""
+    """The tree's own adders; the carry ripples through them."""
 
     PREFIX = "prefix"
     """An addition that synthesis can make fast."""
 
     BALANCED = "balanced"
-    """The same; the tree leaves it all bits that come late, so that no carry ripples before it."""
+    """Like ``PREFIX``. The tree leaves it all late bits, so no carry ripples before it."""
 
 
 @dataclass(frozen=True)
 class AdderStyle:
-    """How sums are made: which outputs of the library's full adder are inverted, and how carries
-    end."""
+    """How sums are made.
+
+    Parameters
+    ----------
+    total_inverted, carry_inverted : bool
+        Which outputs of the library's full adder are inverted.
+    final : FinalAdder
+        The last adder of a sum.
+    """
 
     total_inverted: bool = False
     carry_inverted: bool = False
@@ -63,7 +71,7 @@ PLAIN = AdderStyle()
 
 
 class BitAdder(wiring.Component):
-    """A few bits added; combinational.
+    """Add two or three bits; combinational.
 
     Parameters
     ----------
@@ -79,7 +87,7 @@ class BitAdder(wiring.Component):
     a, b, c : ``In(1)``
         The bits; ``c`` only with three inputs.
     total, carry : ``Out(1)``
-        ``total + 2 * carry`` is the sum, where they are not inverted.
+        The sum is ``total + 2 * carry``. ``style`` says which of them are inverted.
     """
 
     def __init__(self, *, inputs: int, one: bool = False, style: AdderStyle = PLAIN) -> None:
@@ -102,14 +110,14 @@ class BitAdder(wiring.Component):
 
 
 class LastAdder(wiring.Component):
-    """Three bits added where nobody reads the carry; combinational.
+    """Add three bits where nobody reads the carry; combinational.
 
     Members
     -------
     a, b, c : ``In(1)``
         The bits.
     total : ``Out(1)``
-        Bit 0 of their sum.
+        Bit 0 of the sum.
     """
 
     def __init__(self) -> None:
@@ -122,7 +130,7 @@ class LastAdder(wiring.Component):
 
 
 class FinalSum(wiring.Component):
-    """Two numbers added, modulo their range; combinational. Synthesis chooses the adder.
+    """Add two numbers, modulo ``2**width``; combinational. Synthesis chooses the adder.
 
     Parameters
     ----------
@@ -156,14 +164,14 @@ def adder_modules(style: AdderStyle) -> dict[str, Callable[[], wiring.Component]
 
 
 class Outputs(NamedTuple):
-    """The outputs of an adder; without a carry where nobody reads it."""
+    """The outputs of an adder; ``carry`` is None where nobody reads it."""
 
     total: Signal
     carry: Signal | None
 
 
 def place_adder(m: Module, module: str, bits: list[Value]) -> Outputs:
-    """Put an instance of ``module`` into ``m``, named after its number there."""
+    """Put an instance of ``module``, with ``bits`` as its inputs, into ``m``."""
     total, carry = Signal(name="total"), None if module == LAST else Signal(name="carry")
     ports = {f"i_{name}": bit for name, bit in zip("abc", bits, strict=False)}
     if carry is not None:

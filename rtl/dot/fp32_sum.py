@@ -1,9 +1,9 @@
-"""An FP32 accumulator plus a scaled block, rounded once, with as few gates as we know of.
+"""An FP32 accumulator plus a scaled block, rounded once, in a small circuit.
 
 For finite summands it gives the same sums as :class:`halfbyte.rtl.bf16.accumulate.Accumulate`, with
-less area. Magnitudes are compared before the summands change places, so the difference is hardly
-ever negative. One carry serves rounding and negation. Only the shifter gathers lost bits. Logic for
-cases that the range of the block's scales excludes is left out.
+less area. Magnitudes are compared before the summands change places, so the difference is negative
+only with subnormals. One carry serves rounding and negation. Only the shifter gathers lost bits.
+Logic for cases that the range of the block's scales excludes is left out.
 """
 
 from dataclasses import dataclass
@@ -24,6 +24,7 @@ _STEPS = 5  # to shift by less than 32
 
 
 def _net(m: Module, value: Value, name: str) -> Signal:
+    """A new signal called ``name`` that has the value ``value``."""
     net = Signal(len(value), name=name)
     m.d.comb += net.eq(value)
     return net
@@ -33,7 +34,7 @@ def _net(m: Module, value: Value, name: str) -> Signal:
 class _Order:
     """Which summand is the upper one, and how far the lower one moves.
 
-    ``is_far``: it moves so far that only a sticky bit is left.
+    If ``is_far`` is high, the lower one moves so far that only a sticky bit is left.
     """
 
     block_is_upper: Value
@@ -42,14 +43,14 @@ class _Order:
 
 
 class Fp32Sum(wiring.Component):
-    """Adds a block to an FP32 number, rounded once to nearest even; combinational.
+    """Add a block to an FP32 number, rounded once to nearest even; combinational.
 
     Parameters
     ----------
     significand_bits : :class:`int`
         Bits of the block's significand, at most ``MAX_BITS``.
     exponent_bits : :class:`int`
-        Bits of its exponent, two's complement.
+        Bits of the block's exponent, in two's complement.
     limited : :class:`bool`
         True if no sum can overflow or be subnormal; the logic for both is then left out.
     style : :class:`AdderStyle`
@@ -113,7 +114,7 @@ class Fp32Sum(wiring.Component):
             | (augend & lower_is_augend.replicate(_SIGNIFICAND)),
             "lower",
         )
-        # The sign of a block that is shifted out completely may still matter, for a sum of -0.
+        # A block that is shifted out completely may still decide the sign of a sum of -0.
         sticky = Const(0, 1) if self.limited else order.is_far & self.significand[-1]
         aligned = self._shifted_right(m, lower, order.distance, sticky)
 
@@ -177,8 +178,7 @@ class Fp32Sum(wiring.Component):
     def _order(
         self, m: Module, augend: Value, block: Value, exponent: Value, is_special: Value
     ) -> _Order:
-        """Compare magnitudes: exponents, with the comparison of the significands as the carry
-        below."""
+        """Compare magnitudes: subtract exponents, with the compared significands as the carry."""
         reaches = _net(m, ~augend[: _SIGNIFICAND - self.significand_bits].any(), "reaches0")
         for place in range(_SIGNIFICAND - self.significand_bits, _SIGNIFICAND):
             one, other = block[place], ~augend[place]
@@ -257,10 +257,11 @@ class Fp32Sum(wiring.Component):
         return word, _net(m, Cat(*zeros), "zeros")
 
     def _incremented(self, m: Module, word: Value, up: Value, flip: Value) -> tuple[Value, Value]:
-        """``word + up``, or ``~(word + up)`` and 1, to negate what was rounded; and its carry.
+        """``word + up``, negated if ``flip`` is high; and the carry out of it.
 
-        With ``flip`` word, carries and sum are all inverted. So the sum's bits are the same, and an
-        OR instead of an AND makes the carries.
+        The negated sum is ``~word + ~up``, where ``up`` is one bit. Its bits and its carries are
+        all inverted. So each bit of the sum is made as without ``flip``, and an OR instead of an
+        AND makes the carries.
         """
         bits = []
         carry = up

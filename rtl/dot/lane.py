@@ -78,9 +78,9 @@ def lane_bits(weight: Format, activation: Format, architecture: str) -> LaneBits
 class Lane(wiring.Component):
     """The product of two codes, as bits for the tree; combinational.
 
-    A product in sign and magnitude becomes these bits: the magnitude's, inverted if the product is
-    negative, and the sign, whose weight ``-(2**m - 1)`` corrects the inversion. A lane has no
-    carries. Partial products are the NANDs of all pairs of bits.
+    A product in sign and magnitude gives the m bits of the magnitude, inverted if the product is
+    negative, and the sign. The sign's weight, ``-(2**m - 1)``, corrects the inversion. A lane has
+    no carries. Partial products are the NANDs of all pairs of bits.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ class Lane(wiring.Component):
 
 
 def _nand_bits(w_bits: int, a_bits: int) -> LaneBits:
-    """NANDs count the other way: ``x = 1 - ~x``. Products with one sign bit are negative."""
+    """The values of NANDs: ``x = 1 - ~x``. A product with one sign bit counts as negative."""
     products = [
         (-1 if (x == w_bits - 1) != (y == a_bits - 1) else 1) << x + y
         for x in range(w_bits)
@@ -140,9 +140,9 @@ def _nand_bits(w_bits: int, a_bits: int) -> LaneBits:
 
 
 def _term_bits(width: int, is_signed: bool) -> LaneBits:
-    """The meaning of a term's bits, inverted if it must be negated, and of the bit that says so.
+    """The values of a term's bits, inverted if the term is negated, and of the ``negate`` bit.
 
-    Terms in two's complement are never negated.
+    Terms in two's complement are never negated, so they have no such bit.
     """
     weights = [1 << place for place in range(width)]
     if is_signed:

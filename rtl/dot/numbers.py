@@ -17,6 +17,7 @@ from halfbyte.formats import (
     product_extremes,
     signed_width,
 )
+from halfbyte.rtl.architecture import check_formats
 from halfbyte.rtl.dot.adders import PLAIN, AdderStyle, FinalAdder
 from halfbyte.rtl.dot.lane import LaneBits, lane_bits
 from halfbyte.rtl.spec import AUTO
@@ -85,8 +86,11 @@ class DotNumbers:
 
     Raises
     ------
-    ArchitectureError, TypeError, ValueError
-        On construction.
+    TypeError
+        A parameter has the wrong type.
+    UserError
+        A value is out of range, the architecture does not fit (ArchitectureError), or parameters
+        do not go together.
     """
 
     weight: Format
@@ -105,9 +109,7 @@ class DotNumbers:
     chained: bool = False
 
     def __post_init__(self) -> None:
-        for side, fmt in (("Weight", self.weight), ("Activation", self.activation)):
-            if not isinstance(fmt, Format):
-                raise TypeError(f"{side} must be a Format, not {fmt!r}")
+        check_formats(self.weight, self.activation)
         if isinstance(self.lanes, bool) or not isinstance(self.lanes, int):
             raise TypeError(f"Lanes must be an int, not {self.lanes!r}")
         if not 1 <= self.lanes <= MAX_LANES:
@@ -263,8 +265,8 @@ class DotNumbers:
     def is_limited(self) -> bool:
         """Whether no sum of an FP32 accumulator can overflow or be subnormal.
 
-        Sums are multiples of the least block. They stop growing once a block is less than half a
-        unit in the last place. This is so at 2^25 times the largest block.
+        Sums are multiples of the smallest nonzero block. They stop growing once a block is less
+        than half a unit in the last place. This is so at 2^25 times the largest block.
         """
         lowest, highest = self.exponent_of_quantum, self.block_width - 1 + self.exponent_of_quantum
         if self.scale:

@@ -1,4 +1,4 @@
-"""The products of all lanes as signed bits in one tree."""
+"""Add the products of all lanes to one tree, as signed bits."""
 
 from typing import TYPE_CHECKING
 
@@ -36,7 +36,7 @@ def signed_digits(weight: int) -> list[tuple[int, bool]]:
 def add_products(
     m: Module, columns: SignedColumns, spec: "DotSpec", lanes: range, w: Value, a: Value
 ) -> None:
-    """Add the products of some lanes to ``columns``.
+    """Add the products of ``lanes`` to ``columns``.
 
     ``w`` and ``a`` hold the codes of all lanes; those of lane 0 are in the lowest bits.
     """

@@ -47,9 +47,10 @@ class ScaleDecoder(wiring.Component):
     code : ``In(scale.bits)``
         The code.
     significand : ``Out(scale.mantissa_bits + 1)``
-        An integer, in units of two to ``scale.quantum_exponent`` plus the exponent.
+        The significand as an integer. The scale is ``significand * 2 ** (scale.quantum_exponent +
+        exponent - scale.has_subnormals)``.
     exponent : ``Out(scale.exponent_bits)``
-        Exponent of the significand, counted from the least one, plus 1 if there are subnormals.
+        The exponent field, or 1 for subnormals.
     is_nan : ``Out(1)``
         High if the scale is NaN.
     """
@@ -84,8 +85,10 @@ class ScaleDecoder(wiring.Component):
 
 
 def block_offset(spec: "DotSpec") -> int:
-    """The biased exponent (bias 127) of a block whose significand has its top bit set. The
-    exponents of its scales are not included."""
+    """The exponent, biased by 127, of a block whose significand has its top bit set.
+
+    The exponents of the scales' codes come on top of it.
+    """
     offset = spec.exponent_of_quantum + FP32_BIAS + spec.significand_bits - 1
     if spec.scale:
         offset += 2 * (spec.scale.quantum_exponent - spec.scale.has_subnormals)
@@ -138,7 +141,7 @@ class ScaledBlock(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        # Magnitude: the bits up to the lowest 1 stay, the others are inverted
+        # Magnitude: to negate, the bits up to the lowest 1 stay, and the others are inverted
         negative = self.total[-1]
         bits: list[Value] = [self.total[0]]
         is_below: Value = self.total[0]

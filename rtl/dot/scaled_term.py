@@ -32,7 +32,7 @@ class ScaledTerm(wiring.Component):
         The product, modulo the accumulator's range, in units of ``spec.unit``. It is 0 if
         ``is_nan`` is high.
     is_nan : ``Out(1)``
-        High if a scale is NaN, or if the product of both is outside the window.
+        High if a scale is NaN, or if the exponent of their product is outside the window.
     """
 
     def __init__(self, spec: "DotSpec") -> None:

@@ -1,6 +1,5 @@
 """``DotSpec``: the specification of a dot-product unit, for all rooms from RTL to the GPU."""
 
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -10,16 +9,12 @@ from amaranth.lib import wiring
 from halfbyte.rtl.dot.lane import Lane, lane_architectures
 from halfbyte.rtl.dot.numbers import Accumulator, DotNumbers
 from halfbyte.rtl.dot.unit import DotUnit
-from halfbyte.rtl.export import to_rtlil
 from halfbyte.rtl.spec import AUTO
 from halfbyte.rtl.unit_spec import UnitSpec
 
 __all__ = ["DOT", "LANE_PART", "DotSpec"]
 
 DOT, LANE_PART = "dot", "lane"
-# Threads share the counter with which Amaranth numbers its signals, so only one elaborates at a
-# time.
-_elaborating = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -137,13 +132,8 @@ class DotSpec(DotNumbers, UnitSpec):
         """A new component of one of the :attr:`parts`. Raises as :meth:`component`."""
         return {DOT: self.component, LANE_PART: self.lane}[name]()
 
-    def rtlil(self, part: str = DOT) -> str:
-        """One of the :attr:`parts` as RTLIL. Its module has the name of the part."""
-        with _elaborating:
-            return to_rtlil(self.part(part), part)
-
     def candidates(self) -> list[Self]:
-        """The unit with every architecture of a lane that fits, or alone if it names one."""
+        """The unit with every architecture of a lane that fits; only itself if it names one."""
         if self.architecture != AUTO:
             return [self]
         names = lane_architectures(self.weight, self.activation)

@@ -1,4 +1,4 @@
-"""Signed bits added: every bit of the tree has a place and a sign.
+"""Add signed bits: every bit of the tree has a place and a sign.
 
 A full adder turns three bits of one place *and one sign* into two, so it removes exactly one bit.
 The number of bits that go in therefore gives the number of adders. An inverter changes the sign of
@@ -32,7 +32,7 @@ _HALF_DELAY = 0.5
 class Bit(NamedTuple):
     """A net that counts ``2**place`` or ``-2**place``; ``ready`` is its arrival, in gate delays.
 
-    ``held`` bits come from the accumulator. A place that has only these is left as it is.
+    ``held`` bits come from the accumulator. Above the products, a place has no other bits.
     """
 
     net: Value
@@ -118,18 +118,20 @@ class SignedColumns:
 
     @property
     def depth(self) -> float:
-        """When the tallest place can be down to two bits, in gate delays: three to two a level."""
+        """When the tallest place can be down to two bits, in gate delays.
+
+        Each level of full adders turns three bits into two.
+        """
         tallest = max(self._bits, key=len)
         first = max((bit.ready for bit in tallest), default=0.0)
         levels = math.ceil(math.log(max(len(tallest), 2) / 2, 1.5))
         return first + levels * (_TOTAL_DELAY + _CARRY_DELAY) / 2
 
     def rows(self, m: Module, deadline: float = math.inf) -> tuple[Value, Value]:
-        """Two numbers of ``width`` bits that add up to the sum: for a last adder that does not
-        ripple.
+        """Two numbers of ``width`` bits that add up to the sum, for a last adder.
 
-        Where three bits are left of which one comes after ``deadline``, in gate delays, that one
-        stays.
+        Where three bits are left and the last of them comes after ``deadline``, in gate delays, the
+        late bit goes to the last adder as it is.
         """
         self._deadline = deadline
         rows: tuple[list[Value], list[Value]] = ([], [])
@@ -148,8 +150,7 @@ class SignedColumns:
         return Cat(*rows[0]), Cat(*rows[1])
 
     def sum(self, m: Module) -> Value:
-        """The sum, of ``width`` bits, in the style's way; carries ripple or are left to an
-        addition."""
+        """The sum, of ``width`` bits. The style says whether carries ripple to the end."""
         if self.style.final is FinalAdder.RIPPLE:
             return self.total(m)
         one, other = self.rows(m, deadline=0.0)
@@ -256,7 +257,7 @@ class SignedColumns:
         return (bit for bits in self._bits[position + 1 :] for bit in bits)
 
     def _extends_sign(self, column: _Column, position: int) -> bool:
-        """Whether from here on an accumulator meets at most two bits that are -1, 0 or 1."""
+        """Whether from this place up, two bits that total -1, 0 or 1 are all that is added."""
         held = [bit for bit in column.bits if bit.held]
         others = [bit for bit in column.bits if not bit.held]
         if len(held) != 1 or len(others) != 2 or position >= self.width - 2:
@@ -269,7 +270,7 @@ class SignedColumns:
         )
 
     def _extend_sign(self, column: _Column, position: int) -> None:
-        """Make one of the two negative and repeat it at every place above: -1 is all ones."""
+        """Make one of the two bits negative and repeat it at every place above: -1 is all ones."""
         others = sorted((bit for bit in column.bits if not bit.held), key=lambda each: each.ready)
         signs = [bit for bit in others if bit.negative] or others
         chosen = signs[0]
@@ -285,7 +286,7 @@ class SignedColumns:
         self._integer = 0
 
     def _join_signs(self, m: Module, column: _Column, position: int) -> None:
-        """Make the two bits one that counts here, and one that is repeated at every place above.
+        """Turn the two bits into one that counts here and one that is repeated at all places above.
 
         ``a + b - 1 = total - 2 * ~carry``, where total and carry are those of ``a + b + 1``.
         """

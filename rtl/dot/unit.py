@@ -26,7 +26,7 @@ __all__ = ["DotUnit", "fp32_stage", "has_small_stage", "small_stage", "total_nam
 
 
 class DotUnit(Exported):
-    """Dot-product unit: adds the products of all lanes every cycle. Latency 1 cycle.
+    """Dot-product unit: adds the products of all lanes in every cycle. Latency 1 cycle.
 
     Let P be the exact sum over the lanes of ``w * a`` and s the product of both scales.
 
@@ -40,8 +40,8 @@ class DotUnit(Exported):
     integers. Only the cycle in which ``last`` is high rounds, with that cycle's scales. ``clear``
     drops all earlier sums, also those of the current block.
 
-    With more lanes than a block has products, a cycle takes several blocks. Each has scales of its
-    own, and they are added one after the other: an FP32 unit rounds after each of them.
+    With more lanes than a block has products, a cycle takes several blocks. P and s are then those
+    of a block. The blocks are added one after the other, and an FP32 unit rounds after each.
 
     There is no reset: ``clear`` starts a new sum. The operands are not registered.
 
@@ -67,7 +67,7 @@ class DotUnit(Exported):
         bits.
     last : ``In(1)``
         High in the last cycle of a block, if a block takes more than one.
-    acc : ``Out(signed(width))``, of FP32 ``Out(32)``
+    acc : ``Out(signed(width))``, or ``Out(32)`` if the accumulator is FP32
         The sum, in units of ``spec.unit``, valid after the clock edge.
     nan : ``Out(1)``
         Only with an exact accumulator: high if the sum is NaN.
@@ -140,7 +140,7 @@ class DotUnit(Exported):
         return m
 
     def _so_far(self, accumulator: Signal, keep: Value) -> Value:
-        """What the products of this cycle are added to."""
+        """The value to which the products of this cycle are added."""
         if self.spec.chained:
             return cast("Value", self.addend)
         return accumulator & keep.replicate(len(accumulator))
@@ -209,7 +209,10 @@ class DotUnit(Exported):
     def _plus_block(
         self, m: Module, before: Value, keep: Value, number: int
     ) -> tuple[Value, Value]:
-        """``before``, FP32, as a signal, and its sum with a block and its scales, rounded once."""
+        """Add a block with its scales to the FP32 number ``before``, rounded once.
+
+        Returns ``before`` as a signal, and the sum.
+        """
         spec = self.spec
         augend = Signal(spec.width)
         block, accumulate = ScaledBlock(spec), fp32_stage(spec)
@@ -229,7 +232,7 @@ class DotUnit(Exported):
         return augend, cast("Value", accumulate.total)
 
     def _take_scales(self, m: Module, block: ScaledBlock | ScaledTerm, number: int) -> None:
-        """Give a block its scales."""
+        """Connect the codes of a block's scales."""
         bits = len(block.w_scale)
         m.d.comb += [
             block.w_scale.eq(self.w_scale.word_select(number, bits)),
@@ -251,7 +254,7 @@ class DotUnit(Exported):
         m.d.sync += [accumulator.eq(total), is_nan.eq(becomes_nan)]
 
     def _term(self, m: Module, number: int) -> ScaledTerm:
-        """A block with its scales, in fixed point."""
+        """The sum of a block times its scales, in fixed point."""
         m.submodules[f"term{number or ''}"] = term = ScaledTerm(self.spec)
         columns = SignedColumns(self.spec.tree_width, style=self.spec.style)
         m.d.comb += term.total.eq(self._sum(m, columns, number))
@@ -270,7 +273,7 @@ def has_small_stage(spec: "DotSpec") -> bool:
 
 
 def small_stage(spec: "DotSpec") -> Fp32Sum:
-    """The FP32 stage that was built for area."""
+    """The FP32 stage with the least area. Blocks must be narrow: see :func:`has_small_stage`."""
     return Fp32Sum(
         significand_bits=spec.significand_bits,
         exponent_bits=block_exponent_bits(spec),

@@ -51,7 +51,7 @@ def test_an_edit_of_a_module_or_of_what_it_imports_changes_its_fingerprint(
 ) -> None:
     before = fingerprint(f"{package.name}.one")
     path = package / f"{edited}.py"
-    path.write_text(f"{path.read_text()}# edited\n")
+    path.write_text(f"{path.read_text()}edited = True\n")
     after = fingerprint(f"{package.name}.one")
     assert after != before
     assert fingerprint(f"{package.name}.one") == after
@@ -63,6 +63,16 @@ def test_what_a_module_does_not_import_leaves_its_fingerprint(package: Path) -> 
     (package / "four.py").write_text("")
     assert fingerprint(f"{package.name}.one") == before
     assert fingerprint(f"{package.name}.one", f"{package.name}.three") != before
+
+
+def test_comments_and_docstrings_leave_the_fingerprint(package: Path) -> None:
+    path = package / "two.py"
+    path.write_text('"""Two."""\n\ny = 2\n"""Twice one."""\n')
+    before = fingerprint(f"{package.name}.one")
+    path.write_text('"""The second."""\ny = 2  # as one knows\n\n"""Half of four."""\n')
+    assert fingerprint(f"{package.name}.one") == before
+    path.write_text('"""Two."""\n\ny = 2\nname = """Twice one."""\n')
+    assert fingerprint(f"{package.name}.one") != before
 
 
 def test_moving_code_between_modules_changes_the_fingerprint(package: Path) -> None:

@@ -87,7 +87,7 @@ VALUES: dict[str, Sequence[float | Fraction]] = {
     "sf4@6": over(31, SF4_6),
 }
 EVEN = {"e1m2", "e2m1", "e2m3", "e3m2", "e4m3", "int4", "int5", "int8"}
-# Signed bits that hold every sum of 256 products of the format with itself (issue 2, facts).
+# Signed bits that hold every sum of 256 products of the format with itself.
 LOSSLESS_256 = {
     "int4": 16,
     "int5": 18,

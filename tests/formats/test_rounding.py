@@ -1,4 +1,4 @@
-"""Values of decimals rounded to a table, and formats of a user's own."""
+"""Decimal values rounded to a table, and formats of a user's own."""
 
 from fractions import Fraction
 

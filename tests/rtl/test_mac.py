@@ -10,7 +10,7 @@ from halfbyte.rtl import ArchitectureError, Mac, MacSpec, applicable_architectur
 
 
 def expected(weight, activation, cycles, acc_width, overflow):
-    """The definition on Python integers, one line of thought per step."""
+    """The definition on Python integers, step by step."""
     half = 2 ** (acc_width - 1)
     acc, sums = 0, []
     for w, a, clear, *enable in cycles:

@@ -2,7 +2,7 @@
 
 ABC minimizes and-inverter graphs and then maps them to cells. The annealing changes a netlist gate
 by gate and judges every change by the area of the cells themselves. Its strength is that it knows
-the truth table of every net over all inputs: two codes of four bits have only 256 values.
+the truth table of every net over all inputs: two codes of four bits have only 256 pairs of values.
 """
 
 from halfbyte.area.synthesis.annealing.functions import GateSet, library_gates, unit_gates

@@ -49,8 +49,13 @@ class PlacedCell:
 class GateSet:
     """The gates that a netlist may have.
 
-    ``cost`` is (KINDS, 16): the cost of each gate by kind and polarity, IMPOSSIBLE for a missing
-    gate. If the costs are areas in um^2 of a library, ``cells`` are the library cells of the gates.
+    Parameters
+    ----------
+    cost : numpy array
+        (KINDS, 16) float64: the cost of each gate by kind and polarity; IMPOSSIBLE for a missing
+        gate.
+    cells : mapping of GateFunction to PlacedCell
+        If the costs are areas of a library in um^2, the cells of the gates.
     """
 
     cost: np.ndarray

@@ -15,8 +15,8 @@ using namespace codec;
 
 namespace {
 
-// Counts symbols of 8 bits from word to word. In a single histogram, equal neighbours would wait for
-// each other.
+// Counts symbols of 8 bits from word to word. In a single histogram, equal neighbours would wait
+// for each other.
 template <typename Word>
 class Counter {
  public:
@@ -180,7 +180,8 @@ void write_raw(const joint::Tensor& tensor, const Word* words, int64_t first, in
 
 EXPORT uint32_t hb_crc32c(const uint8_t* data, int64_t size) { return crc32c(data, size); }
 
-// Adds bytes to a message or to two; 0, and nothing done, where the processor lacks instructions.
+// Adds bytes to one message or to two. Returns 0, and does nothing, where the processor lacks the
+// instructions.
 EXPORT int hb_sha256_add(Sha256* first, Sha256* second, const uint8_t* data, int64_t size) {
 #ifdef CODEC_SHA
   Sha256* messages[] = {first, second};
@@ -207,8 +208,8 @@ EXPORT void hb_count(const void* words, int wide, int64_t first, int64_t last, i
     count(static_cast<const uint8_t*>(words), 0, first, last, counts);
 }
 
-// The same for all elements, while their bytes are added to a message or to two; 0, and nothing
-// done, where the processor lacks instructions.
+// Counts the symbols of all elements, and adds their bytes to one message or to two. Returns 0, and
+// does nothing, where the processor lacks the instructions.
 EXPORT int hb_count_and_digest(const void* words, int wide, int64_t elements, int64_t* counts,
                                Sha256* first, Sha256* second) {
 #ifdef CODEC_SHA
@@ -279,7 +280,8 @@ EXPORT void hb_joint_count(const void* words, int bytes, int shift, int width, i
                 ones);
 }
 
-// Streams and escapes of the chunks follow each other; there must be room for the worst case.
+// Writes the streams of the chunks one after the other, and their escapes likewise. There must be
+// room for the worst case.
 EXPORT void hb_joint_encode(const joint::Tensor* tensor, const void* words,
                             const uint16_t* frequencies, int64_t first, int64_t last,
                             uint16_t* stream, uint16_t* escapes, uint32_t* sizes) {
@@ -294,7 +296,7 @@ EXPORT void hb_joint_encode(const joint::Tensor* tensor, const void* words,
                  escapes, sizes);
 }
 
-// Raw bits and CRCs of the chunks, to the tensor's parts.
+// Writes raw bits and CRCs of the chunks to the tensor's parts.
 EXPORT void hb_joint_raw(const joint::Tensor* tensor, const void* words, int64_t first,
                          int64_t last) {
   if (tensor->bytes == 4)

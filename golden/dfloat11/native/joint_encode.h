@@ -33,7 +33,8 @@ struct Code {
   }
 };
 
-// Rows of a chunk's elements; symbols without one go to `escapes`, which are counted.
+// Finds the rows of a chunk's elements. Symbols without a row go to `escapes`. Returns the number
+// of escapes.
 template <typename Word>
 int64_t find_rows(const Tensor& tensor, const Word* words, int64_t count, uint8_t* rows,
                   uint16_t* escapes) {
@@ -64,7 +65,7 @@ inline void encode_sixteen(const Code& code, const uint8_t* rows, __m512i& state
   __m256i words = _mm256_maskz_compress_epi16(is_full, _mm512_cvtepi32_epi16(states));
   _mm256_mask_storeu_epi16(next, static_cast<__mmask16>((1u << count) - 1), words);
   states = _mm512_mask_srli_epi32(states, is_full, states, 16);
-  // Quotients are below 2^20. Single precision is wrong by one at most, which the rest tells.
+  // Quotients are below 2^20, and wrong by one at most in single precision. The rest shows it.
   __m512i quotient = _mm512_cvttps_epu32(
       _mm512_div_ps(_mm512_cvtepu32_ps(states), _mm512_cvtepi32_ps(frequency)));
   __m512i rest = _mm512_sub_epi32(states, _mm512_mullo_epi32(quotient, frequency));

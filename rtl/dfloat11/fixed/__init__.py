@@ -9,10 +9,10 @@ packets, which may go to any lane. The lane answers with weights and one verdict
   first word.
 - ``raw``: the chunk's raw bytes, one for each element.
 
-The bytes of a beat equal the symbols that the lane decodes in a cycle.
+A beat has one byte for each symbol that the lane decodes in a cycle.
 
-The CRC is CRC-32C of the weights as BF16, little-endian. The verdict on an invalid header is that
-the length is wrong.
+The CRC is CRC-32C of the weights as BF16, little-endian. After an invalid header, the verdict is
+that the length is wrong.
 """
 
 from halfbyte.rtl.dfloat11.fixed.decoder import FixedDecoder

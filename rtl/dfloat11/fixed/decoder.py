@@ -16,10 +16,10 @@ __all__ = ["FixedDecoder"]
 
 
 class FixedDecoder(Exported):
-    """Decodes BF16 tensors in fixed codes, ``lanes`` chunks at a time.
+    """Decode BF16 tensors in fixed codes, ``lanes`` chunks at a time.
 
     Chunks of any tensors may go to any lane at any time: each says in its header which code it has.
-    Needs a synchronous reset.
+    The decoder needs a synchronous reset.
 
     Parameters
     ----------

@@ -16,7 +16,5 @@ def check_symbols(symbols: int) -> None:
 
 
 def beat_layout(symbols: int) -> data.StructLayout:
-    """A beat of codes or raw bytes: a byte for each symbol that the lane decodes in a cycle, the
-    first one lowest.
-    """
+    """A beat of codes or raw bytes: a byte for each symbol of a cycle, the first one lowest."""
     return data.StructLayout({"data": 8 * symbols, "last": 1})

@@ -32,17 +32,18 @@ class _State(enum.Enum):
 
 
 class FixedLane(Exported):
-    """Decodes chunks of BF16 weights in one of eight fixed codes, one chunk after the other.
+    """Decode chunks of BF16 weights in one of eight fixed codes, one chunk after the other.
 
-    The lane gives ``symbols`` weights per cycle while all streams flow. With one symbol a cycle, it
-    takes one more cycle for each code that begins with eight ones, two for an escaped exponent, and
-    nine for a chunk. With two symbols a cycle, it takes up to two more cycles for each of these
-    exponents, and five for a chunk.
+    The lane gives ``symbols`` weights per cycle while all streams flow. With one symbol per cycle,
+    it takes one more cycle for each code that begins with eight ones, two for an escaped exponent,
+    and nine for a chunk. With two symbols per cycle, it takes up to two more cycles for each of
+    these exponents, and five for a chunk.
 
     Each pair of packets gives one verdict after its weights, even if the input is damaged. The lane
-    does not read the next pair before. A verdict other than ``GOOD`` says that the weights since
-    the last one may be wrong, or too few. The CRC is that of the weights as they leave the lane, so
-    it also covers the lane itself. Bits that fill up the last beat of the stream are ignored.
+    reads the next pair once the verdict is taken. A verdict other than ``GOOD`` says that the
+    weights since the verdict before may be wrong, or too few. The CRC is that of the weights as
+    they leave the lane, so it also covers the lane itself. Bits that fill up the last beat of the
+    stream are ignored.
 
     Parameters
     ----------
@@ -54,11 +55,11 @@ class FixedLane(Exported):
     codes : ``In(stream.Signature(beat_layout(symbols)))``
         Packets of bytes, as :mod:`halfbyte.rtl.dfloat11.fixed` says.
     raw : ``In(stream.Signature(beat_layout(symbols)))``
-        Packets of raw bytes. ``ready`` follows the other streams in the same cycle, as that of
-        ``codes`` does.
+        Packets of raw bytes. Like that of ``codes``, ``ready`` depends on the other streams in the
+        same cycle.
     weights : ``Out(stream.Signature(16 * symbols))``
-        The weights, as BF16, the first one lowest. ``valid`` and ``payload`` follow the inputs in
-        the same cycle.
+        The weights, as BF16, the first one lowest. ``valid`` and ``payload`` depend on the inputs
+        in the same cycle.
     verdict : ``Out(stream.Signature(Verdict))``
         Whether the chunk is good, or what is wrong; never ``NOT_A_CODE``, since all bits are codes.
 
@@ -176,8 +177,7 @@ class FixedLane(Exported):
         return m
 
     def _take_count(self, m: Module, header: Value, place: Signal, left: Signal) -> Value:
-        """Take the number of beats from a beat of the header; return whether that beat is
-        invalid."""
+        """Take the number of beats from a beat of the header; returns whether that is invalid."""
         width, spare = len(self.codes.payload.data), self.symbols - 1
         wrong = []
         for beat in range(_HEADER_BITS // width):

@@ -1,10 +1,10 @@
-"""Like the reader of single exponents, but reads two in a cycle."""
+"""Read the stream of a chunk in a fixed code, two exponents in a cycle."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out
 
 from halfbyte.rtl.dfloat11.fixed.prefix import WINDOW, CodeNumber, Mode, Prefix
+from halfbyte.rtl.dfloat11.fixed.reader import reader_ports
 
 __all__ = ["PairReader"]
 
@@ -12,35 +12,23 @@ _BEAT = 16
 
 
 class PairReader(wiring.Component):
-    """Keeps two bytes and the place in them, and looks at the next two as they come.
+    """Keep two bytes and the place in them, and look at the next two as they come.
 
     A pair takes one cycle if both exponents are read in one step each. Otherwise each step takes a
     cycle of its own, and the first exponent waits for the second.
 
     Members
     -------
-    The same as those of :class:`Reader`, except two: ``data`` is ``In(16)`` and ``exponents`` is
-    ``Out(16)``. The first byte and the first exponent are in the lower half.
+    data : ``In(16)``
+        The two bytes that come next, the first one lower.
+    exponents : ``Out(16)``
+        The next two exponents, the first one lower.
+    others
+        As for :class:`Reader`.
     """
 
     def __init__(self) -> None:
-        super().__init__(
-            {
-                "sets_highest": In(1),
-                "highest": In(8),
-                "sets_code": In(1),
-                "code": In(CodeNumber),
-                "walks": In(1),
-                "data": In(_BEAT),
-                "comes": In(1),
-                "is_there": In(1),
-                "is_last": In(1),
-                "takes": In(1),
-                "ready": Out(1),
-                "offers": Out(1),
-                "exponents": Out(16),
-            }
-        )
+        super().__init__(reader_ports(_BEAT))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

@@ -1,4 +1,4 @@
-"""The fixed codes themselves: decodes the next eight bits of a stream."""
+"""The fixed codes themselves: decode the next eight bits of a stream."""
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, enum, wiring
@@ -10,7 +10,7 @@ WINDOW = 8  # bits that a cycle looks at
 CODES = 8
 
 CodeNumber = data.StructLayout({"late": 2, "flat": 1})
-"""Which of the eight codes: ``flat`` says how many codes the two shortest lengths have, ``late``
+"""Which of the eight codes. ``flat`` says how many codes the two shortest lengths have. ``late``
 plus 4 is the length of the highest exponent's code."""
 
 
@@ -23,7 +23,7 @@ class Mode(enum.Enum):
 
 
 class Prefix(wiring.Component):
-    """Reads one step of a fixed code; combinational.
+    """Read one step of a fixed code; combinational.
 
     A code counts down from a highest exponent. The number of ones before the first zero, and up to
     two more bits, give the *rank* of an exponent. Rank 0 is one below the highest exponent:
@@ -44,15 +44,16 @@ class Prefix(wiring.Component):
     code : ``In(CodeNumber)``
         Which of the eight codes.
     mode : ``In(Mode)``
-        What the next bits are.
+        The kind of the next bits.
     window : ``In(8)``
         The next bits, the first most significant.
     length : ``Out(range(9))``
-        How many of them this step takes.
+        How many of these bits the step takes.
     following : ``Out(Mode)``
-        The kind of the bits after them. If it is ``CODE``, an exponent is complete.
-    below : ``Out(signed(5))``
-        How far that exponent is below the highest, -1 to 13; ignore it for plain ones.
+        The kind of the bits after the step. If it is ``CODE``, an exponent is complete.
+    below : ``Out(5)``
+        How far that exponent is below the highest, -1 to 13, in two's complement. It has no meaning
+        after ``PLAIN``.
     """
 
     def __init__(self) -> None:

@@ -1,31 +1,50 @@
-"""Reads the stream of a chunk in a fixed code, and gives its exponents."""
+"""Read the stream of a chunk in a fixed code, and give its exponents."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Member, Out
 
 from halfbyte.rtl.dfloat11.fixed.prefix import CodeNumber, Mode, Prefix
 
-__all__ = ["Reader"]
+__all__ = ["Reader", "reader_ports"]
 
 _BYTE = 8
 
 
+def reader_ports(width: int) -> dict[str, Member]:
+    """The ports of a reader that takes ``width`` bits at a time and gives as many of exponents."""
+    return {
+        "sets_highest": In(1),
+        "highest": In(8),
+        "sets_code": In(1),
+        "code": In(CodeNumber),
+        "walks": In(1),
+        "data": In(width),
+        "comes": In(1),
+        "is_there": In(1),
+        "is_last": In(1),
+        "takes": In(1),
+        "ready": Out(1),
+        "offers": Out(1),
+        "exponents": Out(width),
+    }
+
+
 class Reader(wiring.Component):
-    """Keeps one byte and the place in it, and looks at the next byte as it comes.
+    """Keep one byte and the place in it, and look at the next byte as it comes.
 
     Members
     -------
     sets_highest, sets_code : ``In(1)``
-        High to take the highest exponent, or the code's number, from the next two members.
-    highest, code : ``In``
+        High to take ``highest``, or ``code``, in this cycle.
+    highest, code : ``In(8)``, ``In(CodeNumber)``
         The highest exponent, and the code's number.
     walks : ``In(1)``
         High while the stream is read. While it is low, the place goes back to the start.
     data : ``In(8)``
         The byte that comes next.
     comes : ``In(1)``
-        High if it is taken in this cycle.
+        High if ``data`` is taken in this cycle.
     is_there : ``In(1)``
         High if ``data`` may be looked at.
     is_last : ``In(1)``
@@ -41,23 +60,7 @@ class Reader(wiring.Component):
     """
 
     def __init__(self) -> None:
-        super().__init__(
-            {
-                "sets_highest": In(1),
-                "highest": In(8),
-                "sets_code": In(1),
-                "code": In(CodeNumber),
-                "walks": In(1),
-                "data": In(_BYTE),
-                "comes": In(1),
-                "is_there": In(1),
-                "is_last": In(1),
-                "takes": In(1),
-                "ready": Out(1),
-                "offers": Out(1),
-                "exponents": Out(8),
-            }
-        )
+        super().__init__(reader_ports(_BYTE))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

@@ -121,7 +121,7 @@ def test_designs_of_another_run_are_waited_for_or_taken_over(store, tmp_path, mo
 
 def test_a_worker_with_another_version_refuses():
     trial = next(SPACE.trials())
-    with pytest.raises(RuntimeError, match="another version of halfbyte, Amaranth or Yosys"):
+    with pytest.raises(RuntimeError, match="another version of Python, halfbyte, Amaranth or Yos"):
         compute([("0" * 64, trial)], os.getpid())
 
 

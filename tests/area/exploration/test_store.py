@@ -1,4 +1,4 @@
-"""The store of an exploration: shared, append-only, and not to be killed."""
+"""The store of an exploration: shared, append-only, and whole after a run is killed."""
 
 import multiprocessing
 import os

@@ -36,7 +36,7 @@ def test_formats_that_no_unit_takes_are_left_out():
     ("text", "message"),
     [
         ("units: [cpu]", "units: mac or dot, not 'cpu'"),
-        ("lanes: [2]", r"lanes is of dot-product units: add `units: \[dot\]`"),
+        ("lanes: [2]", r"lanes is for dot-product units: add `units: \[dot\]`"),
         ("units: [dot]\nlanes: [0]", "lanes must be 1 to 1024, not 0"),
         ("units: [dot]\nlanes: [1000000]", "lanes must be 1 to 1024, not 1000000"),
         ("units: [dot]\nlanes: []", "lanes must be a list with at least one entry"),

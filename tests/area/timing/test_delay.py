@@ -175,7 +175,7 @@ def test_numbers_of_the_toy_technology(tmp_path, toy):
         ("NAND2", {"A": 3, "B": 3, "Y": 4}),
     ]
     found = analyse_timing(netlist(tmp_path, cells, {}, technology=toy), toy)
-    # Each its own delay, its load, and 1/8 of its input's slew, which is twice the load before it.
+    # Each takes its own delay, its load, and 1/8 of its input's slew: twice the load before it.
     launch, inverter, nand = 50 + 2 + 16 / 8, 10 + 4 + 4 / 8, 12 + 2 + 8 / 8
     assert found.delay_ps == launch + inverter + nand + 20 + 4 / 8
 

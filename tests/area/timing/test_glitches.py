@@ -62,7 +62,7 @@ def test_a_race_makes_a_pulse(toy, length, pulses):
     # Each inverter takes 2 fJ, and 2 fJ per fF of the next, 2 fF; the XOR's inputs have 4 fF each.
     settled = (2 + 2 * 2) * length + 2 * (4 + 4)
     assert analyse_energy(netlist, toy, timing, activity).total == settled
-    # The XOR takes 6 fJ each time that its output changes, of which there is no load.
+    # The XOR takes 6 fJ each time that its output changes; the output has no load.
     energy = analyse_energy(netlist, toy, timing, switching).total
     assert energy == settled + 2 * 6 * pulses
 

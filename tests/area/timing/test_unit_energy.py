@@ -1,4 +1,4 @@
-"""Simulated netlists of decoder and BF16 MAC: what they compute while their energy is measured."""
+"""Simulated netlists of decoders and BF16 MAC: what they compute while energy is measured."""
 
 from dataclasses import replace
 from pathlib import Path
