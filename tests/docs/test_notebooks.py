@@ -1,5 +1,7 @@
 """The notebooks in ``examples/`` run from the first cell to the last."""
 
+import sys
+
 import pytest
 
 from .blocks import ROOT
@@ -20,8 +22,11 @@ def test_there_are_notebooks_and_none_carries_results():
 
 
 @pytest.fixture
-def shell():
+def shell(monkeypatch):
     """IPython as a notebook has it, but in this process, which has imported most already."""
+    # It changes both.
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
+    monkeypatch.setattr(sys, "path", [*sys.path])
     interactive = pytest.importorskip("IPython.core.interactiveshell", reason="needs IPython")
     config = pytest.importorskip("traitlets.config").Config()
     config.HistoryManager.enabled = False
