@@ -141,11 +141,11 @@ def jit(function: _Function) -> _Function:
     """Compile ``function`` on its first call, to run without the interpreter's lock.
 
     The machine code is kept in ``$NUMBA_CACHE_DIR``. Without this variable it is kept beside the
-    source, or in the user's cache folder where the source cannot be written. It is used again
-    until the source of the function's module changes, or that of a module that it imports, directly
-    or not. If several processes need it at once, one compiles and the others wait. Where no folder
-    can be written, every process compiles for itself. Without numba the function runs uncompiled,
-    hundreds of times slower, and a warning says so.
+    source, or in the user's cache folder where that place cannot be written. It is used again
+    until the code of the function's module changes, or the code of a module that this one imports,
+    directly or not. If several processes need it at once, one compiles and the others wait. Where
+    no folder can be written, every process compiles for itself. Without numba the function runs
+    uncompiled, hundreds of times slower, and a warning says so.
     """
     return _compiled(function)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from halfbyte.base import UserError
 from halfbyte.checkpoints.architecture import read_config
-from halfbyte.checkpoints.index import INDEX, read_index
+from halfbyte.checkpoints.index import INDEX, check_shards, read_index
 from halfbyte.checkpoints.plan import Plan, StoredWeight, plan_of
 from halfbyte.checkpoints.tensor_file import StoredTensor, TensorFile
 
@@ -72,6 +72,13 @@ class Checkpoint:
         if (self.path / SINGLE).is_file():  # transformers prefers it to an index, too
             return (TensorFile.open(self.path / SINGLE),)
         if not (self.path / INDEX).exists():
+            files = sorted(self.path.glob("*.safetensors"))
+            check_shards(files)
+            if files:
+                raise UserError(
+                    f"{self.path} has {files[0].name} but no {INDEX}, which names the shards; "
+                    "fetch it, too"
+                )
             raise UserError(
                 f"{self.path} has neither {SINGLE} nor {INDEX}; pickled weights are not read "
                 "because they can run code: convert them with transformers' save_pretrained"

@@ -1,13 +1,17 @@
-"""The index of a checkpoint in several files: which tensor is in which shard."""
+"""A checkpoint in several files, the shards: which tensor is where, and whether all are there."""
 
+import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from halfbyte.base import UserError
 from halfbyte.checkpoints.architecture import read_config
 
-__all__ = ["INDEX", "read_index"]
+__all__ = ["INDEX", "check_shards", "read_index"]
 
 INDEX = "model.safetensors.index.json"
+
+_SHARD = re.compile(r"(.+)-(\d+)(-of-(\d+)(?:\.\w+)?\.safetensors)")
 
 
 def read_index(folder: Path) -> dict[str, Path]:
@@ -32,3 +36,28 @@ def _checked(index: Path, name: object) -> str:
     if not name.endswith(".safetensors"):
         raise UserError(f"{index} must name *.safetensors files, not {name!r:.100}")
     return name
+
+
+def check_shards(paths: Iterable[Path]) -> None:
+    """Check that no shard is missing, by names such as ``model-00001-of-00003.safetensors``.
+
+    Shards that have an index are left to it: it may list fewer. Numbers begin at 1, or at 0. Raises
+    UserError that names the first missing one.
+    """
+    sets: dict[tuple[Path, str, str, int], dict[int, Path]] = {}
+    for path in paths:
+        if found := _SHARD.fullmatch(path.name):
+            stem, number, rest, count = found.groups()
+            sets.setdefault((path.parent, stem, rest, int(count)), {})[int(number)] = path
+    for (folder, stem, rest, count), shards in sets.items():
+        if (folder / f"{stem}.safetensors.index.json").is_file():
+            continue
+        first = 0 if 0 in shards else 1
+        missing = next((k for k in range(first, first + count) if k not in shards), None)
+        if missing is not None:
+            one = min(shards.values()).name
+            width = len(one) - len(stem) - 1 - len(rest)
+            raise UserError(
+                f"{folder / f'{stem}-{missing:0{width}}{rest}'} is missing, but {one} is one of "
+                f"{count}; fetch the folder again"
+            )

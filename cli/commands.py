@@ -65,16 +65,21 @@ class Entry:
     summary: str
 
     def load(self, name: str) -> Any:
-        """Import the module of the command and return the command."""
-        module, _, attribute = self.place.partition(":")
-        found = getattr(import_module(f"halfbyte.cli.{module}"), attribute)
-        if isinstance(found, typer.Typer):
-            return get_command(found)
-        alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-        alone.command(name, context_settings=_HELP_OPTIONS)(_completed(found))
-        command = get_command(alone)
-        arrange(command)
-        return command
+        """Import the module of the command and return the command, which is made once."""
+        return _made(self.place, name)
+
+
+@functools.cache
+def _made(place: str, name: str) -> Any:
+    module, _, attribute = place.partition(":")
+    found = getattr(import_module(f"halfbyte.cli.{module}"), attribute)
+    if isinstance(found, typer.Typer):
+        return get_command(found)
+    alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    alone.command(name, context_settings=_HELP_OPTIONS)(_completed(found))
+    command = get_command(alone)
+    arrange(command)
+    return command
 
 
 _START, _HARDWARE, _CHECKS = "Start here", "Hardware", "Verification"

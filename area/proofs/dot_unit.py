@@ -80,14 +80,17 @@ def prove_dot(spec: DotSpec, lane: str, folder: Path, technology: Technology) ->
 
 
 def _simulated(spec: DotSpec) -> str | None:
-    """The parts of the RTL without a proof; only the netlist is proved equal to it."""
+    """The parts of the RTL without a proof; None if there are none.
+
+    The netlist is proved equal to the RTL in any case.
+    """
     if spec.is_fp32:
         return f"scales, {blocks_of_a_cycle(spec)}, FP32 addition"
     return "scales, shift, addition" if spec.is_exact else None
 
 
 def blocks_of_a_cycle(spec: DotSpec) -> str:
-    """What takes part of a block or several blocks in a cycle, in words."""
+    """In words, how a unit handles a block of several cycles, or several blocks in a cycle."""
     return "order of blocks" if spec.blocks_per_cycle > 1 else "gathering of a block"
 
 

@@ -1,8 +1,8 @@
 """Equality of two words for all values of their variables, by simulation and SAT.
 
 Every node of the graph is simulated for *all* codes at once, with random values of the other
-variables. Nodes that depend on the codes alone are thereby known completely: two of them that agree
-in simulation are equal, without a solver. Other nodes that agree are candidates. From the inputs to
+variables. So nodes that depend on the codes alone are known completely: two of them that agree in
+simulation are equal, without a solver. Other nodes that agree are candidates. From the inputs to
 the outputs, a SAT solver proves the candidates equal one by one, and each equal pair becomes one
 node (SAT sweeping: Kuehlmann and Krohm, DAC 1997). So the solver never sees a multiplier, and sees
 an adder only bit by bit.

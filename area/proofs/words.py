@@ -50,7 +50,7 @@ class Words:
         return [self.aig.choose(select, *bits) for bits in zip(high, low, strict=True)]
 
     def merged(self, words: Sequence[Word]) -> list[int]:
-        """The OR of words of one width, of which all but one are 0."""
+        """The OR of words of one width, of which at most one is not 0."""
         return [self.any(bits) for bits in zip(*words, strict=True)]
 
     def sum(self, one: Word, other: Word, carry: int = FALSE) -> list[int]:

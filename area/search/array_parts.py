@@ -1,4 +1,4 @@
-"""The parts of an array beside its units: each synthesized, proved and measured alone."""
+"""The parts of an array other than its units: each synthesized, proved and measured alone."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 from halfbyte.area.cells.technology import Technology
 from halfbyte.area.proofs.registers import prove_unit
 from halfbyte.area.search.array_records import MappedPart
+from halfbyte.area.search.jobs import Job
 from halfbyte.area.synthesis.recipes import QUICK
 from halfbyte.area.synthesis.yosys import synthesize_rtlil
 from halfbyte.area.timing.array_energy import measure_part
@@ -23,8 +24,8 @@ _PROOF = "halfbyte.area.proofs.registers"
 
 
 @dataclass(frozen=True)
-class PartJob:
-    """One of ``spec.parts``, by its name."""
+class PartJob(Job[MappedPart]):
+    """Maps one of ``spec.parts`` to cells, proves it if asked to, and measures it."""
 
     spec: SystolicSpec
     part: str
@@ -45,7 +46,7 @@ class PartJob:
             {
                 "rtlil": self.rtlil,
                 "technology": self.technology.content_hash,
-                # Energies depend on the formats' values and on what passes, too.
+                # Energies also depend on the formats' values and on the data that passes.
                 "array": [self.spec.name, self.spec.unit.content],
                 "operands": self.operands.content_hash,
                 "code": code_fingerprint(*_CODE, *([_PROOF] if self.proves else [])),
@@ -63,10 +64,6 @@ class PartJob:
     def cost(self) -> float:
         """How long it takes, roughly."""
         return 1.0
-
-    def is_complete(self, result: MappedPart) -> bool:
-        """Always true: the record holds the whole result."""
-        return True
 
     def run(self) -> MappedPart:
         """Area, energies and proof; raises ProofError if the netlist is refuted."""

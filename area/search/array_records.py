@@ -11,7 +11,7 @@ __all__ = ["ArrayRecord", "MappedPart"]
 
 @dataclass(frozen=True, kw_only=True)
 class MappedPart(Record):
-    """A part of an array beside its units on a cell library, as the store keeps it."""
+    """A part of an array, other than its units, on a cell library."""
 
     area_um2: float
     """Area of all cells, in um^2."""
@@ -49,7 +49,7 @@ class ArrayRecord(DotRecord):
     unit_um2: float
     """Area of one unit, in um^2."""
     element_registers_um2: float
-    """Area of a unit's registers and of the multiplexer that passes results on, in um^2."""
+    """Area of an element's registers and multiplexers outside of its unit, in um^2."""
     element_registers_fj: float | None
     """Energy per product in an element's registers, with their clock pins, in fJ."""
     skew_um2: float
@@ -57,8 +57,8 @@ class ArrayRecord(DotRecord):
     skew_fj: float | None
     """Energy per product in the registers that delay rows and columns, in fJ."""
     return_um2: float
-    """Area of what brings sums back to the bottom of all columns, in um^2; 0 without it."""
+    """Area of the registers that bring sums back to the bottom, in um^2; 0 without them."""
     return_fj: float | None
-    """Energy per product in what brings sums back, in fJ; 0 without it."""
+    """Energy per product in the registers that bring sums back, in fJ; 0 without them."""
     parts_proof: Mapping[str, str] | None
-    """For each part beside the unit, whether its netlist does what its RTL does; null without."""
+    """For each other part, whether its netlist does what its RTL does; null without proofs."""

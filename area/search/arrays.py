@@ -1,8 +1,9 @@
 """Systolic arrays: the area of every part from netlists, delay and energy of a product.
 
 An array has a proved netlist of its unit, once for each element, and other parts that are
-synthesized alone: the registers of each element, those that delay rows and columns, and the way
-back of sums in a weight-stationary array. Logic is never merged across the borders of these parts.
+synthesized alone: the registers of each element, the registers that delay rows and columns, and the
+registers that bring sums back in a weight-stationary array. Logic is never merged across the
+borders of these parts.
 """
 
 import time
@@ -41,6 +42,13 @@ def synthesize_arrays(
 ) -> list[ArrayRecord]:
     """A record of each array, in order: the fields of its unit's record, and the array's own.
 
+    Areas are in um^2. ``area_um2`` is that of the whole array, and ``um2_per_mac`` this area per
+    product and cycle. Each element has ``unit_um2`` and ``element_registers_um2``. All registers
+    that delay rows and columns have ``skew_um2`` together, and all that bring sums back have
+    ``return_um2``. ``energy_fj`` is the energy of a product in all parts; ``element_registers_fj``,
+    ``skew_fj`` and ``return_fj`` are the shares of the parts other than units, with their clock
+    pins. Wires are left out.
+
     Parameters
     ----------
     specs : sequence of SystolicSpec
@@ -48,12 +56,10 @@ def synthesize_arrays(
     technology, clock_ps, operands, effort, prove, every, stages, jobs, on_progress
         The same as for :func:`halfbyte.area.search.dot_units.synthesize_dots`.
 
-    Areas are in um^2. ``area_um2`` is that of the whole array, and ``um2_per_mac`` that area per
-    product. Each element has ``unit_um2`` and ``element_registers_um2``; all skew registers
-    together have ``skew_um2``, and the ways back of sums ``return_um2``. ``energy_fj`` is the
-    energy of a product in all parts, of which ``element_registers_fj``, ``skew_fj`` and
-    ``return_fj`` are in those beside the unit, with their clock pins. It leaves out wires. Raises
-    the same errors as ``synthesize_dots``.
+    Raises
+    ------
+    ProofError, ToolError, UserError
+        As :func:`halfbyte.area.search.dot_units.synthesize_dots`.
     """
     operands = operands or load_operands(shipped_operands()[0])
     groups = [[spec] for spec in specs] if every else [specs]
@@ -105,13 +111,13 @@ def _measured_cycles(spec: SystolicSpec) -> int | None:
 
 @dataclass(frozen=True)
 class _Parts:
-    """The mapped parts of an array beside its units, by name; without those that do not occur."""
+    """The mapped parts of an array other than its units, by name, if they occur in it."""
 
     spec: SystolicSpec
     mapped: Mapping[str, MappedPart]
 
     def area(self, names: Iterable[str]) -> float:
-        """The area of all parts of these names together."""
+        """The area of all parts with these names together."""
         return sum(self.total(name, "area_um2") for name in names)
 
     def total(self, name: str, field: str) -> float:
@@ -121,7 +127,7 @@ class _Parts:
         return float(getattr(self.mapped[name], field)) * self.spec.parts[name].count
 
     def energy(self, names: Iterable[str], *fields: str) -> float | None:
-        """Energies per product of all parts of these names; None where not known."""
+        """The energy per product of all parts with these names; None if any is not known."""
         found = 0.0
         for name in names:
             for field in fields:
@@ -169,7 +175,7 @@ def _record(parts: _Parts, unit: DotRecord, technology: Technology, seconds: flo
 
 
 def _energies(unit: DotRecord, parts: _Parts) -> dict[str, float | None]:
-    """Energies per product of a unit with all other parts; None where not known."""
+    """Energies per product of a unit with all other parts; None if one is not known."""
     both = ("data_energy_fj", "clock_energy_fj")
     more, clock = parts.energy(parts.mapped, *both), parts.energy(parts.mapped, both[1])
 

@@ -5,8 +5,8 @@ from halfbyte.rtl import MacSpec
 
 __all__ = ["likely", "promising"]
 
-# Beyond these limits an architecture took over twice the area of the smallest, for all formats that
-# were tried, and much of the run time. A table has a row for each pair of codes.
+# Beyond these limits an architecture took over twice the area of the smallest one, for all formats
+# that were tried, and much of the run time. A table has a row for each pair of codes.
 MAX_TABLE_BITS = 9
 # If the architecture that adds exponents fits, integers with more bits than this are not tried.
 MAX_INTEGER_BITS = 12
@@ -42,11 +42,12 @@ def promising(design: MacSpec) -> list[MacSpec]:
 
 
 def likely(design: MacSpec) -> list[MacSpec]:
-    """The promising architectures without those that are never the smallest; never none.
+    """The promising architectures without those that are never the smallest; at least one.
 
-    They are left out where neither a clock nor every architecture is asked for. None was the
-    smallest of a shipped format. For 20 random formats, what is left out for its signs was at least
-    2 % larger than the smallest after the quick recipe.
+    The search uses this list where neither a clock nor every architecture is asked for. No
+    architecture that is left out was the smallest of a shipped format. For 20 random formats, the
+    architectures that are left out for their signs were at least 2 % larger than the smallest,
+    after the quick recipe.
     """
     found = promising(design)
     formats = design.weight, design.activation
@@ -56,7 +57,7 @@ def likely(design: MacSpec) -> list[MacSpec]:
         unlikely.add(_TABLE)
     if all(min(fmt.integers) < 0 for fmt in formats):
         unlikely.add(_SIGNED)
-    # A sign that stands in the code is free, and digits are smaller than decoded integers.
+    # A sign that is a bit of the code is free, and digits are smaller than decoded integers.
     if _DIGITS in names or all(map(_has_sign, formats)):
         unlikely.add(_NEGATED)
     if _DIGITS in names and min(fmt.bits for fmt in formats) >= WIDE_INTEGER_BITS:

@@ -10,6 +10,7 @@ from halfbyte.area.proofs.dot_unit import prove_dot
 from halfbyte.area.proofs.fp32_stage import prove_fp32_stage
 from halfbyte.area.proofs.results import ProofError, StageProof
 from halfbyte.area.search.dot_records import DotRecord, MappedDot
+from halfbyte.area.search.jobs import Job
 from halfbyte.area.search.lanes import FoundLane
 from halfbyte.area.search.run_folder import run_folder
 from halfbyte.area.search.synthesis_jobs import is_kept, netlist_digest, netlist_path
@@ -104,7 +105,7 @@ class DotJob:
         )
 
     def record(self, result: MappedDot) -> DotRecord:
-        """The result record; the job has operands."""
+        """The result as a record. The job must have operands."""
         assert self.operands is not None  # noqa: S101
         technology, spec, area = self.technology, self.spec, result.area_um2
         left, worst = slack(result.measured.delay_ps, self.clock_ps)
@@ -139,8 +140,8 @@ class DotJob:
 
 
 @dataclass(frozen=True)
-class StageJob:
-    """The proof of a unit's FP32 stage."""
+class StageJob(Job[StageProof]):
+    """Proves a unit's FP32 stage."""
 
     spec: DotSpec
     result_type = StageProof
@@ -164,10 +165,6 @@ class StageJob:
     def cost(self) -> float:
         """High: the proof takes minutes."""
         return 1000.0
-
-    def is_complete(self, result: StageProof) -> bool:
-        """Always true: the record holds the whole result."""
-        return True
 
     def run(self) -> StageProof:
         """Prove the stage; raises ProofError if it is refuted."""

@@ -17,9 +17,9 @@ class LaneResult(Record):
     """The netlist of a lane."""
 
     area_um2: float
-    """Its area, in um^2."""
+    """Area of its cells, in um^2."""
     verilog: str
-    """Verilog of cells."""
+    """The netlist, as Verilog of the library's cells."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -53,7 +53,10 @@ def _with_stage(record: DotRecord, spec: DotSpec, stage: StageProof) -> DotRecor
 def _ranked(
     groups: Sequence[Sequence[DotJob]], runner: JobRunner, clock_ps: float | None
 ) -> list[list[_Scored]]:
-    """The jobs of each unit with their results, the best first; at a clock, also other ways."""
+    """The jobs of each unit with their results, the best first.
+
+    At a clock that the best misses, other last adders and recipes are tried too.
+    """
     found = _scored(groups, runner, clock_ps)
     if clock_ps is None:
         return found
@@ -95,7 +98,7 @@ def _best_first(group: Sequence[_Scored], clock_ps: float | None) -> list[_Score
 
 
 def _other_ways(group: Sequence[_Scored], clock_ps: float) -> list[DotWay]:
-    """The ways to try again: of the best, and of smaller ones that almost meet the clock."""
+    """The ways of the best results, and of smaller ones that almost meet the clock, changed."""
     timed = [each for each in group if each[0].recipe.clocked]
     smaller = [
         each
@@ -152,7 +155,7 @@ def synthesize_dots(
         of the smallest netlist that meets it; if none does, that of the fastest (its ``wns_ps`` is
         negative).
     operands : Operands, optional
-        What the energies are measured on; the shipped set of the default model if not given.
+        The operands for energies; by default the shipped set of the default model.
     held : sequence of int or None, optional
         For each unit, if it is chained: the cycles that its weights stay while energies are
         measured.
@@ -163,8 +166,8 @@ def synthesize_dots(
     prove : bool
         Prove every netlist that is returned; otherwise ``proof`` is None.
     stages : bool
-        Prove FP32 stages too, which takes minutes. This proof is of the RTL alone and holds for all
-        formats.
+        Prove FP32 stages too, which takes minutes. This proof is about the RTL alone. It holds for
+        all units with an equal stage.
     jobs : int, optional
         Processes at a time; all cores by default.
     on_progress : callable, optional

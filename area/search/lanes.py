@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 from halfbyte.area.cells.technology import Technology
 from halfbyte.area.search.dot_records import LaneResult
-from halfbyte.area.search.jobs import JobRunner
+from halfbyte.area.search.jobs import Job, JobRunner
 from halfbyte.area.synthesis.lane import LANE_SCRIPT, anneal_lane, start_lane
 from halfbyte.area.synthesis.recipes import MAX_ANNEALED_BITS, QUICK
 from halfbyte.area.synthesis.yosys import synthesize_rtlil
@@ -45,9 +45,18 @@ _STAGES = (_Stage(64, 50_000, 1), _Stage(2, 500_000, 2), _Stage(1, 1_000_000, 16
 
 @dataclass(frozen=True)
 class FoundLane:
-    """A lane as a netlist: Verilog module ``lane`` of the technology's cells.
+    """A lane as a netlist.
 
-    ``moves`` is the length of the annealing that found it; 0 if its codes are too wide to anneal.
+    Parameters
+    ----------
+    architecture : str
+        The lane's architecture.
+    verilog : str
+        Module ``lane`` of the technology's cells.
+    area_um2 : float
+        Area of the cells in um^2.
+    moves : int
+        Length of the annealing that found it; 0 if its codes are too wide to anneal.
     """
 
     architecture: str
@@ -57,7 +66,7 @@ class FoundLane:
 
 
 @dataclass(frozen=True)
-class LaneJob:
+class LaneJob(Job[LaneResult]):
     """One architecture of a lane, annealed once; with 0 moves, a recipe maps it instead."""
 
     weight: Format
@@ -115,13 +124,9 @@ class LaneJob:
         netlist = anneal_lane(start, meaning, self.technology, self.moves, self.seed)
         return LaneResult(area_um2=round(netlist.area, 4), verilog=netlist.verilog(_MODULE))
 
-    def is_complete(self, result: LaneResult) -> bool:
-        """Always true: the record holds the whole result."""
-        return True
-
 
 def _adder_area(technology: Technology) -> float:
-    """The area of adding one bit in the tree: a full adder, or the gates that replace one."""
+    """The area that adds one bit in the tree: a full adder, or the gates that replace one."""
     cell = technology.full_adder
     return technology.cells[cell.cell].area if cell else 5 * technology.nand2_area
 
@@ -162,7 +167,10 @@ def search_lanes(
     stages : int
         Number of stages to run.
 
-    Raises ToolError if Yosys or ABC fails.
+    Raises
+    ------
+    ToolError
+        Yosys or ABC failed.
     """
     bit_area = _adder_area(technology)
 

@@ -18,8 +18,8 @@ from halfbyte.rtl.dot import AdderStyle
 __all__ = ["DOT_RECIPES", "LANE_NETLIST", "adder_style", "synthesize_dot"]
 
 TOP, LANE = "dot", "lane"
-# The recipe for the logic outside of lanes and adders. This is little of an integer unit, but a
-# third of one in FP32.
+# The recipe for the logic outside of lanes and adders. This logic is a small part of an integer
+# unit, but a third of an FP32 unit.
 RESTRUCTURED = Recipe(
     "resyn",
     "resubstitution, restructuring, resubstitution, then area mapping",
@@ -58,7 +58,7 @@ def synthesize_dot(
     folder: Path,
     clock_ps: float | None = None,
 ) -> SynthesisResult:
-    """Synthesize into ``folder``: script, log, statistics, ``netlist.v``, ``netlist.json``.
+    """Synthesize a unit. All files stay in ``folder``, with ``netlist.v`` and ``netlist.json``.
 
     Parameters
     ----------
@@ -73,8 +73,13 @@ def synthesize_dot(
         Its script maps the logic outside of lanes and adders.
     folder : Path
         Created if it does not exist.
+    clock_ps : float, optional
+        The clock period in ps, for a recipe with a clock.
 
-    Raises ToolError if Yosys or ABC fails.
+    Raises
+    ------
+    ToolError
+        Yosys or ABC failed.
     """
     start = time.monotonic()
     folder.mkdir(parents=True, exist_ok=True)

@@ -12,6 +12,7 @@ from halfbyte.area.synthesis.annealing import (
     CellNetlist,
     Network,
     anneal,
+    gate_liberty,
     library_gates,
     merged,
 )
@@ -50,20 +51,18 @@ def _start(rtlil: str, technology: Technology) -> Network:
         "opt -full",
         "wreduce",
     ]
-    gates = library_gates(technology)
-    known = {placed.cell.name: placed.cell for placed in gates.cells.values()}
     with tempfile.TemporaryDirectory(prefix="halfbyte-lane-") as temporary:
         folder = Path(temporary)
         (folder / "design.il").write_text(rtlil)
         (folder / "search.abc").write_text("\n".join(LANE_SCRIPT) + "\n")
-        (folder / "gates.lib").write_text(technology.liberty_of(list(known.values())))
+        (folder / "gates.lib").write_text(gate_liberty(technology))
         return starting_network(_MODULE, read, "-liberty gates.lib", technology.cells, folder)
 
 
 def anneal_lane(
     start: Network, meaning: "LaneBits", technology: Technology, moves: int, seed: int
 ) -> CellNetlist:
-    """A lane in cells after annealing; ``meaning`` says what its bits mean."""
+    """A lane in cells after annealing; ``meaning`` has the values of its bits."""
     gates = library_gates(technology)
     found = anneal(start, gates, moves, alternative=_alternative(start, meaning), seed=seed)
     return merged(found, gates, technology)

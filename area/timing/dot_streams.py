@@ -30,8 +30,8 @@ __all__ = [
     "sum_words",
 ]
 
-# Cycles for which a chained unit keeps its weights if it is measured alone: those of the least
-# weight-stationary array of 16 rows.
+# Cycles for which a chained unit keeps its weights if it is measured alone: the smallest depth of a
+# weight-stationary array with 16 rows.
 HELD = 17
 
 
@@ -39,7 +39,7 @@ def dot_streams(spec: DotSpec, operands: Operands, held: int = HELD) -> dict[str
     """The input words of 64 units, (cycles, 64) for each port.
 
     Each unit computes one dot product of 256 terms. A chained unit instead keeps weights for
-    ``held`` cycles, see :func:`held_streams`.
+    ``held`` cycles (:func:`held_streams`).
 
     The codes are those on which MACs are measured, one for each lane in a cycle. All scales are 1,
     since the operands do not hold the scales of the model.
@@ -170,12 +170,10 @@ def measure_dot(
 ) -> DotMeasured:
     """Delay with its critical path, energies and leakage of a netlist.
 
-    ``held`` is for a chained unit: the cycles that its weights stay, ``HELD`` if not given.
-
-
     ``path`` is the netlist in the format of Yosys' ``write_json``. A figure is None if the
     technology lacks its tables, and ``not_measured`` says why. Energies are left out without
-    ``operands``.
+    ``operands``. ``held`` is for a chained unit: the cycles that its weights stay, by default
+    ``HELD``.
     """
     netlist = read_netlist(path, technology.cells, "dot")
     result = DotMeasured(leakage_nw=netlist.leakage)

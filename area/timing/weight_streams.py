@@ -26,7 +26,7 @@ def measured_cycles(held: int) -> int:
 
 
 def weight_streams(spec: WeightArraySpec, operands: Operands) -> dict[str, NDArray[Any]]:
-    """Words by port of all parts of a weight-stationary array, (cycles, 64) each."""
+    """Input words of all parts of a weight-stationary array by port, (cycles, 64) each."""
     unit, steps = spec.element_unit, measured_cycles(spec.weight_cycles)
     streams = held_streams(unit, operands, steps)
     cycles = np.arange(2 * steps)

@@ -20,11 +20,6 @@ from halfbyte.golden.records import CodecBenchRecord
 __all__ = ["benchmark_files", "benchmark_models"]
 
 
-def _anew(job: Callable[[], object], target: Path) -> None:
-    target.unlink(missing_ok=True)
-    job()
-
-
 def _decompress(packed: Path, plain: Path) -> None:
     decompress_file(TensorFile.open(packed), plain)
 
@@ -54,7 +49,8 @@ def benchmark_files(
             }
             for what, (target, job) in jobs.items():
                 title = f"{layout}, file to file, {what}"
-                record = timed_record(title, partial(_anew, job, target), elements, 0, repeats)
+                remove = partial(target.unlink, missing_ok=True)
+                record = timed_record(title, job, elements, 0, repeats, before=remove)
                 bits = 8 * packed.stat().st_size / elements
                 records.append(replace(record, bits_per_weight=bits))
             if plain.read_bytes() != source.read_bytes():

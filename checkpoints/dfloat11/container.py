@@ -36,7 +36,7 @@ from halfbyte.golden.dfloat11 import CorruptError, compress, joint, measure, rea
 from halfbyte.golden.dfloat11.digests import Digest, Reading
 from halfbyte.golden.dfloat11.elements import ELEMENT_TYPES
 from halfbyte.golden.dfloat11.secded import check_bytes
-from halfbyte.golden.dfloat11.threads import ahead, meanwhile
+from halfbyte.golden.dfloat11.threads import behind, meanwhile
 
 __all__ = [
     "CODED",
@@ -315,7 +315,7 @@ def decompress_file(
         return opened.salvage(target)
 
     with PlainFileWriter(target) as writer, DigestBehind(writer.partial) as found:
-        for piece in ahead(opened.original(on_bytes)):
+        for piece in opened.original(on_bytes):
             found.written_to(writer.write(piece))
         if opened.digest is not None and found.hexdigest() != opened.digest:
             raise CorruptError(f"{source.path}: its content does not have the original's SHA-256")
@@ -329,8 +329,7 @@ def verify_file(source: TensorFile, *, on_bytes: OnBytes = _nothing) -> int:
     """
     opened = CompressedFile.open(source.path)
     found = hashlib.sha256()
-    for piece in ahead(opened.original(on_bytes)):
-        found.update(memory_of(piece))
+    behind(opened.original(on_bytes), lambda piece: found.update(memory_of(piece)))
     if opened.digest is not None and found.hexdigest() != opened.digest:
         raise CorruptError(f"{source.path}: its content does not have the original's SHA-256")
     return opened.corrected

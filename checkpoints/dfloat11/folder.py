@@ -24,6 +24,7 @@ from halfbyte.checkpoints.dfloat11.container import (
     decompress_file,
     verify_file,
 )
+from halfbyte.checkpoints.index import check_shards
 from halfbyte.checkpoints.records import (
     CompressionRecord,
     DecompressionRecord,
@@ -91,7 +92,7 @@ def fresh_folder(target: Path) -> Iterator[Path]:
 
 
 def _weights(folder: Path, suffix: str) -> list[Path]:
-    """The safetensors files below a folder whose names end in ``suffix``."""
+    """The safetensors files below a folder whose names end in ``suffix``, all shards of them."""
     wanted = [path for path in _walk(folder) if path.name.endswith(suffix)]
     wanted = [path for path in wanted if path.is_file() and not path.name.startswith(".")]
     if suffix == PLAIN:
@@ -100,6 +101,7 @@ def _weights(folder: Path, suffix: str) -> list[Path]:
         is_done = suffix == PLAIN and any(folder.rglob(f"*{SUFFIX}"))
         remedy = ": it is compressed already" if is_done else ""
         raise UserError(f"{folder} has no *{suffix} files{remedy}")
+    check_shards(wanted)
     return wanted
 
 

@@ -19,6 +19,7 @@ from halfbyte.checkpoints.dfloat11.modules import (
     compress_weight,
 )
 from halfbyte.checkpoints.dfloat11.published_folder import is_published, read_published
+from halfbyte.checkpoints.index import check_shards
 from halfbyte.checkpoints.tensor_file import FLOATING, StoredTensor, TensorFile
 from halfbyte.golden.dfloat11 import compress, decompress, element_type, read_header
 
@@ -52,6 +53,7 @@ def _paths(folder: Path) -> list[Path]:
     paths = [path for path in paths if path.name.endswith(SUFFIX)] or paths
     if not paths:
         raise UserError(f"{folder} has no *{PLAIN} files")
+    check_shards(paths)
     return paths
 
 

@@ -1,9 +1,9 @@
 """Read and write model folders in the layout of the ``dfloat11`` package, version 0.5.0.
 
-The layout has one ``model.safetensors`` with six tensors for each compressed module and all other
-tensors unchanged, and an entry ``dfloat11_config`` in ``config.json``. The package does not store
-shapes, but asks the model. Files that halfbyte writes also have the shapes in their metadata, which
-the package does not read.
+A folder has one ``model.safetensors``: six tensors for each compressed module, and all other
+tensors as they were. ``config.json`` has an entry ``dfloat11_config``. The package stores no
+shapes, since it asks the model for them. halfbyte writes them into the file's metadata, which the
+package ignores.
 """
 
 import json
@@ -51,6 +51,7 @@ def _stored(module: published.Module) -> dict[str, Tensor]:
 
 
 def _encode(plan: ModulePlan, checkpoint: Checkpoint, verify: bool) -> published.Module:
+    """A module of the checkpoint; RuntimeError if it is verified and does not decode to itself."""
     weights = [checkpoint.tensors[name].read().flatten() for name in plan.weights]
     module = published.encode(weights)
     if verify:
@@ -63,11 +64,12 @@ def _encode(plan: ModulePlan, checkpoint: Checkpoint, verify: bool) -> published
 
 
 def _write_config(folder: Path, config: Mapping[str, object]) -> None:
+    """Write ``config.json``."""
     write_atomically(folder / CONFIG, json.dumps(config, indent=2, ensure_ascii=False) + "\n")
 
 
 def _room(checkpoint: Checkpoint, plans: Sequence[ModulePlan], shapes: str) -> int:
-    """Bytes that the header takes at most."""
+    """Bytes that the header of the compressed file takes at most."""
     limit = 4 * sum(tensor.bytes for tensor in checkpoint.tensors.values())
     entry = {"dtype": "F8_E4M3FNUZ", "shape": [limit, limit], "data_offsets": [limit, limit]}
     header: dict[str, object] = {"__metadata__": {"format": "pt", SHAPES_KEY: shapes}}
@@ -90,7 +92,7 @@ class _Compressor:
         self._splits: dict[str, Tensor] = {}
 
     def compress(self, plan: ModulePlan, verify: bool) -> None:
-        """Write a module's parts, except split positions, which are whole words of eight bytes."""
+        """Write a module's parts, except its split positions, which :meth:`finish` writes."""
         try:
             module = _encode(plan, self._checkpoint, verify)
         except published.UnrepresentableError as error:
@@ -106,7 +108,7 @@ class _Compressor:
                 self._add(f"{plan.name}.{part}", "U8", data)
 
     def finish(self) -> None:
-        """Write split positions, and the modules that stay as they are."""
+        """Write all split positions, and the weights of modules that stay as they are."""
         for name, data in self._splits.items():
             self._add(name, "I64", data)
         kept = [plan for plan in plan_modules(self._checkpoint) if plan.name in self.kept]
@@ -126,12 +128,29 @@ class _Compressor:
 def compress_published(
     source: Path, target: Path, *, verify: bool = True, on_progress: Progress | None = None
 ) -> PublishedCompressionRecord:
-    """Compress a model's folder, or a file, to a folder that the ``dfloat11`` package loads.
+    """Compress a model to a folder that the ``dfloat11`` package loads.
 
-    Linear layers in numbered blocks are compressed block by block, embeddings and linear layers
-    outside by themselves; a module that the layout cannot hold stays as it is. Memory holds one
-    module at a time. Returns a record. Raises UserError for bad input, if there is nothing to
-    compress, or if ``target`` exists.
+    The linear layers of a numbered block are compressed together. Embeddings, and linear layers
+    outside of blocks, are compressed alone. A module that the layout cannot hold stays as it is.
+    Memory holds one module at a time.
+
+    Parameters
+    ----------
+    source : Path
+        A model's folder, or a safetensors file.
+    target : Path
+        The folder to write.
+    verify : bool
+        Whether to decode each module, and to compare it with the original.
+    on_progress : callable, optional
+        Called with modules done, modules in all, and the name of the next.
+
+    Raises
+    ------
+    UserError
+        The input is bad, nothing in it can be compressed, or ``target`` exists.
+    RuntimeError
+        A module did not decode to itself; nothing is written.
     """
     begin = time.perf_counter()
     checkpoint = Checkpoint(source)
@@ -178,7 +197,7 @@ def compress_published(
 
 
 def _copy_others(source: Path, folder: Path) -> list[str]:
-    """Copy what goes along, without configuration and index; the names of what does not."""
+    """Copy the other files, except configuration and index. Returns the names of those left out."""
     if source.is_file():
         return []
     companions, left_out = other_files(source)
@@ -188,9 +207,9 @@ def _copy_others(source: Path, folder: Path) -> list[str]:
 
 
 def read_published(source: Path, *, config: Path | None = None) -> Iterator[tuple[str, Tensor]]:
-    """The tensors of a folder in the published layout as they were, by name, a module at a time.
+    """The original tensors of a model in the published layout, by name. One module is in memory.
 
-    Takes and raises what :func:`decompress_published` does.
+    Parameters and errors are those of :func:`decompress_published`.
     """
     model = PublishedModel.open(source, config)
     for plan in model.plans:
@@ -207,12 +226,28 @@ def decompress_published(
     config: Path | None = None,
     on_progress: Progress | None = None,
 ) -> PublishedDecompressionRecord:
-    """Write the plain model of a folder or file in the published layout, as one file.
+    """Write the original of a model in the published layout, with all its weights in one file.
 
-    Streams are checked against their index; the layout allows no other check. ``config``: a folder
-    of the original model's configuration or weights, where the package wrote neither architecture
-    nor shapes. Returns a record. Raises UserError for bad input, :class:`CorruptError` for damaged
-    data.
+    Streams are checked against their index, since the layout allows no other check.
+
+    Parameters
+    ----------
+    source : Path
+        A folder or a file in the published layout.
+    target : Path
+        The folder to write.
+    config : Path, optional
+        A folder with the original's configuration or weights. It is needed where ``source`` states
+        neither architecture nor shapes.
+    on_progress : callable, optional
+        Called with modules done, modules in all, and the name of the next.
+
+    Raises
+    ------
+    UserError
+        The input is bad, a part of it is missing, or ``target`` exists.
+    CorruptError
+        Data is damaged.
     """
     begin = time.perf_counter()
     model = PublishedModel.open(source, config)

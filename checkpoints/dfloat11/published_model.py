@@ -1,4 +1,4 @@
-"""A folder or file in the layout of the ``dfloat11`` package, opened: what is where, checked."""
+"""Open a folder or file in the layout of the ``dfloat11`` package: find its parts, check them."""
 
 import json
 import math
@@ -17,6 +17,7 @@ from halfbyte.checkpoints.dfloat11.published_plan import (
     attributes_of,
     block_weights,
 )
+from halfbyte.checkpoints.index import check_shards
 from halfbyte.checkpoints.tensor_file import StoredTensor, TensorFile
 from halfbyte.golden.dfloat11 import CorruptError, published
 
@@ -45,9 +46,9 @@ def is_published(path: Path) -> bool:
 
 
 def _read(tensors: Mapping[str, StoredTensor], plan: ModulePlan) -> published.Module:
-    """A module from its tensors. CorruptError if one is missing or of a wrong type.
+    """A module from its tensors. CorruptError if one is missing or has a wrong type.
 
-    A module of one weight may lack its split positions, which the package does not ask for there.
+    Only a module of one weight may lack its split positions: the package does not read them there.
     """
     found = {part: tensors.get(f"{plan.name}.{part}") for part in (*PARTS, SPLITS)}
     if found[SPLITS] is None and len(plan.weights) == 1:
@@ -72,8 +73,15 @@ def _read(tensors: Mapping[str, StoredTensor], plan: ModulePlan) -> published.Mo
 
 
 def _home(source: Path) -> Path:
-    """The folder of what is read."""
+    """The folder that is read, or the folder of the file."""
     return source if source.is_dir() else source.parent
+
+
+def _paths(folder: Path) -> list[Path]:
+    """The safetensors files of a folder. UserError if a shard is missing."""
+    paths = sorted(folder.glob(f"*{PLAIN}"))
+    check_shards(paths)
+    return paths
 
 
 def _read_config(folder: Path) -> dict[str, object]:
@@ -88,8 +96,8 @@ def _read_config(folder: Path) -> dict[str, object]:
 def _files(
     source: Path, original: Path | None
 ) -> tuple[dict[str, StoredTensor], dict[str, str], Any]:
-    """Tensors over all files of a folder or of one file, their metadata, and the configuration."""
-    paths = sorted(source.glob(f"*{PLAIN}")) if source.is_dir() else [source]
+    """All tensors of a folder or file, their metadata, and the configuration."""
+    paths = _paths(source) if source.is_dir() else [source]
     tensors: dict[str, StoredTensor] = {}
     metadata: dict[str, str] = {}
     for path in paths:
@@ -110,12 +118,12 @@ def _files(
 
 
 def _stated_shapes(folder: Path, wanted: Sequence[str]) -> dict[str, tuple[int, ...]]:
-    """Shapes of a model's weights: from its files, if they are plain, else its architecture."""
+    """Shapes of a model's weights: from its files if these are plain, else by its architecture."""
     from halfbyte.checkpoints.dfloat11.architecture import empty_model
 
     shapes: dict[str, tuple[int, ...]] = {}
     if not is_published(folder):
-        for path in sorted(folder.glob(f"*{PLAIN}")):
+        for path in _paths(folder):
             shapes |= {name: each.shape for name, each in TensorFile.open(path).tensors.items()}
     if not shapes.keys() >= set(wanted):  # tied weights are stored under one of their names
         shapes |= {n: tuple(t.shape) for n, t in empty_model(folder).state_dict().items()}
@@ -125,8 +133,9 @@ def _stated_shapes(folder: Path, wanted: Sequence[str]) -> dict[str, tuple[int, 
 def _all_shapes(
     source: Path, original: Path | None, metadata: Mapping[str, str], plans: Sequence[ModulePlan]
 ) -> dict[str, tuple[int, ...]]:
-    """Shapes of all weights that are named: in the metadata, else by the original or the
-    architecture. UserError if one of the compressed weights has none.
+    """Shapes of weights: from the metadata, else from the original, else by the architecture.
+
+    Raises UserError if a compressed weight has none.
     """
     wanted = [name for plan in plans for name in plan.weights]
     try:
@@ -147,6 +156,7 @@ def _all_shapes(
 
 
 def _check_blocks(source: Path, stated: Sequence[str], present: set[str]) -> None:
+    """Raise UserError if a weight of a compressed block is not there."""
     missing = sorted(set(stated) - present)
     if missing:
         raise UserError(
@@ -160,7 +170,9 @@ def _check_sizes(
     shapes: Mapping[str, tuple[int, ...]],
     others: set[str],
 ) -> None:
-    """Whether modules have as many elements as their weights, and no weight is there twice."""
+    """Raise CorruptError if a module has not as many elements as its weights, or a weight is there
+    twice.
+    """
     names = [name for plan in plans for name in plan.weights]
     if len(set(names)) != len(names) or others & set(names):
         raise CorruptError("a weight is in two modules, or stored twice: compressed and as it is")
@@ -174,17 +186,20 @@ def _check_sizes(
 
 @dataclass(frozen=True)
 class PublishedModel:
-    """A folder in the published layout, opened: what is where, checked against each other.
+    """A folder or file in the published layout, whose parts were found and agree.
 
     Parameters
     ----------
-    tensors, others : dict
-        All stored tensors; those that are not part of a compressed module.
+    tensors : dict
+        All stored tensors, by name.
+    others : dict
+        Those that are not part of a compressed module.
     plans : list of ModulePlan
+        The compressed modules.
     shapes : dict
         Shapes of the compressed weights.
     config : dict
-        The configuration, without its entries on the compression.
+        The configuration, without its entry on the compression.
     """
 
     tensors: dict[str, StoredTensor]
@@ -195,6 +210,23 @@ class PublishedModel:
 
     @classmethod
     def open(cls, source: Path, original: Path | None = None) -> "PublishedModel":
+        """Read headers and configurations, but no data.
+
+        Parameters
+        ----------
+        source : Path
+            A folder, or a file beside which the configuration is.
+        original : Path, optional
+            A folder with the original's configuration or weights; it supplies what ``source`` does
+            not state.
+
+        Raises
+        ------
+        UserError
+            A file or a block is missing, or it is not known what was compressed.
+        CorruptError
+            Parts contradict each other.
+        """
         tensors, metadata, config = _files(source, original)
         marked = (name.rpartition(".") for name in tensors)
         modules = list(dict.fromkeys(name for name, _, part in marked if part in _MARKS))
@@ -210,7 +242,7 @@ class PublishedModel:
         return cls(tensors, others, plans, shapes, config)
 
     def weights_of(self, plan: ModulePlan) -> Iterator[tuple[str, Tensor]]:
-        """The weights of a module, by name, flat. CorruptError if it is damaged."""
+        """Names and weights of a module, (elements,) BF16 each. CorruptError if it is damaged."""
         try:
             weights = published.decode(_read(self.tensors, plan))
         except CorruptError as error:

@@ -1,8 +1,8 @@
 """Which weights the published layout compresses together, and the patterns that say so.
 
-A module is a transformer block, whose linear layers share one stream, or a lone embedding or linear
-layer. ``pattern_dict`` in the configuration maps a regular expression for module names to the paths
-of the layers inside; an empty list means the module's own weight.
+A module is a transformer block, whose linear layers share one stream, or a single embedding or
+linear layer. ``pattern_dict`` in the configuration maps a regular expression for names of modules
+to the paths of the layers inside. An empty list stands for the module's own weight.
 """
 
 import re
@@ -31,9 +31,9 @@ class ModulePlan:
     Parameters
     ----------
     name : str
-        Name of the module, as ``model.layers.3`` or ``lm_head``.
+        Name of the module, such as ``model.layers.3`` or ``lm_head``.
     attributes : tuple of str
-        Paths of the layers in it, as ``self_attn.q_proj``; none for a lone layer.
+        Paths of the layers in it, such as ``self_attn.q_proj``; none for a single layer.
     """
 
     name: str
@@ -48,7 +48,7 @@ class ModulePlan:
 
 
 def _split(name: str) -> tuple[str, str]:
-    """A layer's block and its path there; the layer itself and nothing outside of blocks."""
+    """A layer's block, and its path there. Outside of blocks: the layer itself, and no path."""
     parts = name.split(".")
     for place, part in enumerate(parts[:-1]):
         if part.isdecimal():
@@ -57,12 +57,14 @@ def _split(name: str) -> tuple[str, str]:
 
 
 def _is_lookup(name: str) -> bool:
+    """Whether a layer is an embedding, by its name."""
     return any(word in name.lower() for word in ("embed", "wte", "wpe", "shared"))
 
 
 def _fits(tensor: StoredTensor, checkpoint: Checkpoint) -> bool:
-    """Whether the package can put this weight back: matrices of linear layers, and embeddings that
-    stand alone.
+    """Whether the package can put this weight back.
+
+    It does so for matrices of linear layers, and for embeddings outside of blocks.
     """
     is_matrix = len(tensor.shape) == 2 and tensor.elements > 0 and tensor.name.endswith(_WEIGHT)
     if not is_matrix or tensor.dtype != "BF16" or checkpoint.is_transposed(tensor.name):
@@ -83,7 +85,7 @@ def plan_modules(checkpoint: Checkpoint) -> list[ModulePlan]:
 
 
 def patterns(modules: Sequence[ModulePlan]) -> dict[str, list[str]]:
-    """The ``pattern_dict`` that matches these modules, and no other blocks like them."""
+    """The ``pattern_dict`` that matches these modules, but not the blocks that were left out."""
     groups: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for module in modules:
         owner, _, index = module.name.rpartition(".")
@@ -104,6 +106,7 @@ def patterns(modules: Sequence[ModulePlan]) -> dict[str, list[str]]:
 
 
 def _compiled(pattern_dict: object) -> list[tuple[re.Pattern[str], tuple[str, ...]]]:
+    """Patterns and paths of a configuration. UserError for what is none, or takes too long."""
     if not isinstance(pattern_dict, dict) or len(pattern_dict) > _MAX_PATTERNS:
         raise UserError("dfloat11_config has no pattern_dict of names to lists")
     found = []
@@ -120,7 +123,10 @@ def _compiled(pattern_dict: object) -> list[tuple[re.Pattern[str], tuple[str, ..
 
 
 def block_weights(names: Iterable[str], pattern_dict: object) -> list[str]:
-    """Those of these tensors that a configuration takes for weights of compressed blocks."""
+    """The ``names`` of tensors that a configuration takes for weights of compressed blocks.
+
+    Raises UserError for invalid patterns.
+    """
     compiled = _compiled(pattern_dict)
     return [
         name
@@ -134,9 +140,9 @@ def block_weights(names: Iterable[str], pattern_dict: object) -> list[str]:
 
 
 def attributes_of(names: Sequence[str], pattern_dict: object) -> list[ModulePlan]:
-    """The plans of compressed modules, by the patterns of a configuration.
+    """What is in the compressed modules of these ``names``, by the patterns of a configuration.
 
-    Raises UserError for invalid patterns, or if they leave a module out.
+    Raises UserError for invalid patterns, and for a module that none of them matches.
     """
     compiled = _compiled(pattern_dict)
     plans = []

@@ -1,8 +1,10 @@
-"""Read large tensors on all cores. Half of the time goes into getting fresh memory."""
+"""Read large tensors on all cores, into memory that is kept for the next one."""
 
+import torch
 from torch import Tensor
 
-from halfbyte.checkpoints.tensor_file import StoredTensor, memory_for
+from halfbyte.checkpoints.tensor_file import StoredTensor
+from halfbyte.golden.dfloat11.rooms import room
 from halfbyte.golden.dfloat11.threads import over_ranges
 
 __all__ = ["read_bytes"]
@@ -13,7 +15,7 @@ _BLOCK = 1 << 21  # bytes of a large page
 def read_bytes(tensor: StoredTensor, count: int | None = None) -> Tensor:
     """The first ``count`` bytes of a tensor's data, uint8; all if not given."""
     size = tensor.bytes if count is None else count
-    data = memory_for(size)
+    data = torch.from_numpy(room(size))
 
     def read(first: int, last: int) -> None:
         tensor.read_into(data[first * _BLOCK : last * _BLOCK], first * _BLOCK)

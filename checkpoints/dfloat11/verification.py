@@ -1,7 +1,7 @@
 """Digests of files, and the comparison of a compressed file with its source."""
 
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from halfbyte.checkpoints.dfloat11.compressed_file import CompressedFile
 from halfbyte.checkpoints.tensor_file import StoredTensor, memory_of
 from halfbyte.golden.dfloat11.digests import Digest
-from halfbyte.golden.dfloat11.threads import ahead, cores
+from halfbyte.golden.dfloat11.threads import behind, meanwhile
 
 __all__ = ["DigestBehind", "RunningDigest", "compare"]
 
@@ -36,7 +36,8 @@ class RunningDigest:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._position = 0
+        self.position = 0
+        """Bytes of the file that are in the digest."""
         self._digest = Digest()
         self._buffer = torch.empty(_AT_ONCE, dtype=torch.uint8)
 
@@ -45,10 +46,10 @@ class RunningDigest:
 
         Returns None if the tensor is small or already covered. The caller then adds nothing.
         """
-        if tensor.start < self._position or size < _AT_ONCE:
+        if tensor.start < self.position or size < _AT_ONCE:
             return None
         self.read_to(tensor.start)
-        self._position += size
+        self.position += size
         return self._digest
 
     def hexdigest(self) -> str:
@@ -59,14 +60,14 @@ class RunningDigest:
     def read_to(self, end: int | None) -> None:
         """Read on up to byte ``end`` of the file, or to its end if None."""
         with self._path.open("rb", buffering=0) as file:
-            file.seek(self._position)
-            while end is None or self._position < end:
-                room = _AT_ONCE if end is None else min(_AT_ONCE, end - self._position)
+            file.seek(self.position)
+            while end is None or self.position < end:
+                room = _AT_ONCE if end is None else min(_AT_ONCE, end - self.position)
                 count = file.readinto(memory_of(self._buffer[:room]))
                 if not count:
                     break
                 self._digest.add(self._buffer.numpy()[:count])
-                self._position += count
+                self.position += count
 
 
 class DigestBehind:
@@ -81,24 +82,36 @@ class DigestBehind:
 
     def __init__(self, path: Path) -> None:
         self._digest = RunningDigest(path)
-        self._reader = ThreadPoolExecutor(1, thread_name_prefix="halfbyte-digest")
+        self._end = 0
+        self._is_reading = threading.Lock()
+        self._wait: Callable[[], None] = lambda: None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._reader.shutdown(cancel_futures=True)
+        self._end = 0
+        self._wait()
 
     def written_to(self, end: int) -> None:
         """Say that the file is complete up to byte ``end``."""
-        if cores() > 1:
-            self._reader.submit(self._digest.read_to, end)
-        else:
-            self._digest.read_to(end)
+        self._end = end
+        if self._is_reading.acquire(blocking=False):
+            self._wait()
+            self._wait = meanwhile(self._follow)
+
+    def _follow(self) -> None:
+        """Read as far as the file is complete."""
+        try:
+            while self._digest.position < (end := self._end):
+                self._digest.read_to(min(end, self._digest.position + _AT_ONCE))
+        finally:
+            self._is_reading.release()
 
     def hexdigest(self) -> str:
         """The digest of the complete file, in hexadecimal digits."""
-        return self._reader.submit(self._digest.hexdigest).result()
+        self._wait()
+        return self._digest.hexdigest()
 
 
 def _equal(first: Tensor, second: Tensor) -> bool:
@@ -120,10 +133,13 @@ def compare(written: Path, source: Path, heads: Mapping[str, bytes]) -> None:
         if opened.file.tensors[name].read_bytes(0, len(head)).numpy().tobytes() != head:
             raise RuntimeError(f"Compressed {source} does not restore it; nothing is kept")
     with source.open("rb", buffering=0) as file:
-        for piece in ahead(opened.original(digests=False)):
+
+        def check(piece: Tensor) -> None:
             for part in torch.split(piece, _AT_ONCE):
                 found = buffer[: len(part)]
                 if not (_filled(file, found) and _equal(found, part)):
                     raise RuntimeError(f"Compressed {source} does not restore it; nothing is kept")
+
+        behind(opened.original(digests=False), check)
         if file.read(1):
             raise RuntimeError(f"Compressed {source} lacks its end; nothing is kept")

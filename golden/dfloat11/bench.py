@@ -12,14 +12,16 @@ from functools import partial
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from halfbyte.base import ToolError, UserError, versions_of
 from halfbyte.golden.dfloat11 import compress, decompress, joint, published
 from halfbyte.golden.dfloat11.native import engine
 from halfbyte.golden.dfloat11.peers import peers
-from halfbyte.golden.dfloat11.threads import cores
+from halfbyte.golden.dfloat11.threads import cores, over_ranges
 from halfbyte.golden.records import CodecBenchRecord
 
 __all__ = ["benchmark_codec", "encode_with_package", "package_encoder", "timed_record"]
@@ -30,8 +32,9 @@ PACKAGE_ELEMENTS = 1 << 20  # for its encoder, which takes about a second for th
 
 
 def package_encoder() -> ModuleType:
-    """The encoder of the ``dfloat11`` package, loaded alone, since the whole package cannot be
-    imported without a GPU. UserError if it is not installed.
+    """The encoder of the ``dfloat11`` package. Raises UserError if it is not installed.
+
+    It is loaded alone, since the whole package cannot be imported without a GPU.
     """
     spec = importlib.util.find_spec("dfloat11")
     if spec is None or spec.origin is None or importlib.util.find_spec("dahuffman") is None:
@@ -45,8 +48,9 @@ def package_encoder() -> ModuleType:
 
 
 def encode_with_package(weights: list[Tensor], encoder: ModuleType) -> published.Module:
-    """BF16 weights of one dimension, compressed by the package in the steps of its own
-    ``compress_model``. Its printed output is dropped.
+    """Compress BF16 weights of one dimension with the package, as its ``compress_model`` does.
+
+    What the package prints is dropped.
     """
     with (
         warnings.catch_warnings(action="ignore"),
@@ -69,12 +73,20 @@ def encode_with_package(weights: list[Tensor], encoder: ModuleType) -> published
     )
 
 
-def _medians(function: Callable[[], object], repeats: int) -> tuple[float, float]:
+def _nothing() -> None:
+    pass
+
+
+def _medians(
+    function: Callable[[], object], repeats: int, before: Callable[[], object]
+) -> tuple[float, float]:
     """Seconds by the clock, and seconds of all cores. A first call compiles and fills caches."""
     if repeats > 1:
+        before()
         function()
     times = []
     for _ in range(repeats):
+        before()
         begin = time.perf_counter(), time.process_time()
         function()
         times.append((time.perf_counter() - begin[0], time.process_time() - begin[1]))
@@ -90,6 +102,18 @@ class _Run:
     elements: int
     size: int
     repeats: int
+
+
+def _copy_runs(weights: Tensor, repeats: int) -> dict[str, _Run]:
+    """The jobs that copy the same bytes, to memory that is already there and to fresh memory."""
+    words = weights.view(torch.uint16).numpy()
+    kept = np.empty_like(words)
+
+    def copy(to: NDArray[np.uint16]) -> None:
+        over_ranges(lambda first, last: np.copyto(to[first:last], words[first:last]), len(words))
+
+    jobs = {"copy": lambda: copy(kept), "copy to fresh memory": lambda: copy(np.empty_like(words))}
+    return {name: _Run(job, len(words), words.nbytes, repeats) for name, job in jobs.items()}
 
 
 def _own_runs(weights: Tensor, repeats: int) -> dict[str, _Run]:
@@ -137,8 +161,9 @@ def benchmark_codec(
     with_peers: bool = False,
     on_progress: Callable[[int, int, str], None] = lambda done, total, name: None,
 ) -> list[CodecBenchRecord]:
-    """A record for each direction and layout: medians for normal weights in BF16, timed in turn.
+    """Time each direction of each layout on normally distributed BF16 weights; a record for each.
 
+    Two records tell how fast the same bytes are copied, on the same cores.
     The package's encoder is one thread of Python, so it gets fewer weights and runs once.
     ``with_peers`` times other codecs in the same run. Raises UserError if one of those is not
     installed.
@@ -147,7 +172,7 @@ def benchmark_codec(
     weights = (torch.randn(elements, generator=generator) * 0.02).bfloat16()
     few = weights[:PACKAGE_ELEMENTS].clone()
     encoder = package_encoder()
-    runs = _own_runs(weights, repeats)
+    runs = _copy_runs(weights, repeats) | _own_runs(weights, repeats)
     if with_peers:
         runs |= _peer_runs(weights, repeats)
     runs["dfloat11 0.5.0, encode"] = _Run(
@@ -168,6 +193,7 @@ def timed_record(
     size: int,
     repeats: int,
     tools: Sequence[str] = (),
+    before: Callable[[], object] = _nothing,
 ) -> CodecBenchRecord:
     """The record of a job that is run ``repeats`` times.
 
@@ -186,8 +212,10 @@ def timed_record(
         and to fill caches.
     tools : sequence of str
         Packages whose versions are recorded, beside halfbyte, numba and PyTorch.
+    before : callable
+        What is done before each run, and not timed.
     """
-    seconds, core_seconds = _medians(function, repeats)
+    seconds, core_seconds = _medians(function, repeats, before)
     return CodecBenchRecord(
         benchmark="dfloat11",
         what=name,

@@ -1,4 +1,4 @@
-"""Compresses a tensor in our own layout, and decompresses it, bit for bit."""
+"""Compresses a tensor in layout 1, and decompresses it, bit for bit."""
 
 import hashlib
 from collections.abc import Callable, Iterator
@@ -29,12 +29,14 @@ from halfbyte.golden.dfloat11.layout import (
     Parts,
     TensorHeader,
     aligned_bytes,
+    blank,
     chunk_starts,
     read_header,
     split,
     starts_of,
 )
 from halfbyte.golden.dfloat11.loops import decode_chunks, encode_chunks, measure_chunks
+from halfbyte.golden.dfloat11.rooms import room
 from halfbyte.golden.dfloat11.threads import cores, meanwhile, over_ranges
 
 __all__ = [
@@ -53,7 +55,7 @@ __all__ = [
 CODES = ("best", "fixed")
 """How codes are chosen: the best for each tensor, or one that hardware decodes without a table."""
 _Words = NDArray[np.uint16] | NDArray[np.uint8]
-_PIECE = 32  # chunks of a core that are decoded at once: a megabyte of BF16
+_PIECE = 64  # chunks of a core that are decoded at once: 2 MiB of BF16
 _TOGETHER = 16  # chunks of a core, at least: to wake it takes as long as to decode four
 _NO_DIGEST = bytes(32)
 _REASONS = {
@@ -79,7 +81,7 @@ def _words(tensor: Tensor, kind: ElementType) -> _Words:
 
 
 def symbol_counts(tensor: Tensor) -> NDArray[np.int64]:
-    """(256,): how often each symbol occurs: an exponent of BF16, see :class:`ElementType`."""
+    """(256,) int64: how often each symbol occurs. :class:`ElementType` says what a symbol is."""
     kind = _kind_of(tensor)
     return counts_of(_words(tensor, kind), kind.shift)
 
@@ -112,7 +114,7 @@ class Measured:
 
     @property
     def pays(self) -> bool:
-        """Whether it is smaller than the tensor as it is, and its stream can be indexed."""
+        """Whether compression saves bytes, and the index can hold the stream's length."""
         return self.size < self.header.raw_size and self.header.stream_words < 1 << 32
 
 
@@ -164,7 +166,7 @@ def measure(
 
 
 def measure_with(tensor: Tensor, table: CodeTable) -> Measured:
-    """The same for a given code, such as that of a larger tensor of which this one is a part.
+    """Measure a tensor with a given code, such as the code of a larger tensor that it is a part of.
 
     Raises
     ------
@@ -212,7 +214,7 @@ def compress(
     if reading is None:
         reading = Reading()
         reading.begin(words)
-    data = np.zeros(header.total_size, dtype=np.uint8)
+    data = blank(header)
     parts = split(data, header)
     parts.starts[:] = measured.starts[:-1]
     parts.lengths[:] = measured.lengths.reshape(-1).view(np.uint8)
@@ -245,7 +247,7 @@ def _elements(header: TensorHeader, first: int, last: int) -> int:
 
 def _room(header: TensorHeader, first: int, last: int) -> _Words:
     """Room for the elements of these chunks."""
-    return np.empty(_elements(header, first, last), dtype=f"u{header.kind.bytes}")
+    return room(_elements(header, first, last), f"u{header.kind.bytes}")
 
 
 def _decode(
@@ -256,8 +258,12 @@ def _decode(
     last: int,
     verify: bool,
     out: _Words | None = None,
+    then: Callable[[int, int], None] | None = None,
 ) -> Tensor:
-    """Elements of chunks ``first`` up to ``last``; reads nothing outside of them."""
+    """Elements of chunks ``first`` up to ``last``; reads nothing outside of them.
+
+    ``then`` gets ranges of decoded chunks, as :func:`over_ranges` says.
+    """
     kind, table, count = header.kind, header.table, last - first
     out = _room(header, first, last) if out is None else out[: _elements(header, first, last)]
     results = np.full(count, GOOD, dtype=np.uint8)
@@ -273,7 +279,7 @@ def _decode(
         )  # fmt: skip
 
     if count:
-        over_ranges(decode, count, step=_TOGETHER)
+        over_ranges(decode, count, step=_TOGETHER, then=then)
     bad = np.flatnonzero(results != GOOD)
     if len(bad):
         chunk, reason = first + int(bad[0]), _REASONS[int(results[bad[0]])]
@@ -302,13 +308,23 @@ def decompress(data: Tensor, *, verify: bool = True) -> Tensor:
     """
     found = _open(data)
     header = found[0]
-    if not verify:
-        return _decode(*found, 0, header.chunks, False).reshape(header.shape)
     whole = _room(header, 0, header.chunks)
-    # Pieces here need not fit a cache, so that they are long.
-    for _ in _pieces(found, lambda first: whole[first * CHUNK :], 8 * _PIECE, digest=True):
-        pass
-    return torch.from_numpy(whole).view(header.kind.torch_dtype).reshape(header.shape)
+    if not verify:
+        return _decode(*found, 0, header.chunks, False, whole).reshape(header.shape)
+    running = hashlib.sha256()
+
+    def digest(first: int, last: int) -> None:
+        running.update(whole[first * CHUNK : last * CHUNK].data)
+
+    elements = _decode(*found, 0, header.chunks, True, whole, digest)
+    _compare(header, running.digest())
+    return elements.reshape(header.shape)
+
+
+def _compare(header: TensorHeader, digest: bytes) -> None:
+    """Raise CorruptError unless ``digest`` is the one in the header."""
+    if digest != header.sha256:
+        raise CorruptError("the whole tensor's SHA-256 is wrong, though the CRCs are right")
 
 
 def opened(data: Tensor) -> Callable[[], Tensor]:
@@ -318,41 +334,27 @@ def opened(data: Tensor) -> Callable[[], Tensor]:
     return lambda: _decode(*found, 0, header.chunks, False).reshape(header.shape)
 
 
-def _pieces(
-    found: tuple[TensorHeader, Parts, NDArray[np.int64]],
-    place: Callable[[int], _Words],
-    step: int,
-    *,
-    digest: bool,
-) -> Iterator[Tensor]:
-    """Decode ``step`` chunks at a time, those from ``first`` on to ``place(first)``; another core
-    digests those before.
+def pieces(data: Tensor, *, digest: bool = True) -> Iterator[Tensor]:
+    """The elements in order, verified, a few chunks at a time.
+
+    A piece is overwritten when the one after the next is made. ``digest``: whether to check the
+    digest of the whole tensor too. Raises as :func:`decompress`.
     """
-    header, running = found[0], hashlib.sha256()
-    digested = _nothing
+    found = _open(data)
+    header, step = found[0], _PIECE * cores()
+    rooms = [_room(header, 0, min(step, header.chunks)) for _ in range(2)]
+    running, digested = hashlib.sha256(), _nothing
     for first in range(0, header.chunks, step):
-        last = min(first + step, header.chunks)
-        piece = _decode(*found, first, last, True, place(first))
+        rooms.reverse()
+        piece = _decode(*found, first, min(first + step, header.chunks), True, rooms[0])
         digested()
         if digest:
             digested = meanwhile(partial(running.update, _words(piece, header.kind).data))
         yield piece
     digested()
-    if digest and running.digest() != header.sha256:
-        raise CorruptError("the whole tensor's SHA-256 is wrong, though the CRCs are right")
+    if digest:
+        _compare(header, running.digest())
 
 
 def _nothing() -> None:
     pass
-
-
-def pieces(data: Tensor, *, digest: bool = True) -> Iterator[Tensor]:
-    """The elements in order, verified, a few chunks at a time; each piece is valid until the next
-    but one.
-
-    digest: whether to compare the digest of the whole tensor, too. Raises as :func:`decompress`.
-    """
-    found = _open(data)
-    step = _PIECE * cores()
-    rooms = [_room(found[0], 0, min(step, found[0].chunks)) for _ in range(2)]
-    return _pieces(found, lambda first: rooms[first // step % 2], step, digest=digest)

@@ -1,8 +1,8 @@
 """SHA-256 of bytes that come in pieces, of two messages at once, and beside the count of symbols.
 
 A round of SHA-256 waits for the one before. A second message fills a part of these gaps: both
-together take a third longer than one. So a tensor and the file around it are digested together. To
-count symbols in the same pass takes no time at all.
+together take a third longer than one. So a tensor and the file around it are digested together.
+Counting symbols in the same pass takes no extra time.
 """
 
 import hashlib
@@ -19,6 +19,7 @@ from halfbyte.golden.dfloat11.threads import cores, meanwhile, over_ranges
 __all__ = ["Digest", "Reading", "counts_of"]
 
 _STATE_BYTES = 32 + 8 + 64  # ``Sha256`` in sha256.h
+_ALIGNED = 64  # words; whole blocks of the digest
 
 
 def _native() -> Any:
@@ -28,7 +29,7 @@ def _native() -> Any:
 
 
 class Digest:
-    """SHA-256 of a message that comes in pieces. :mod:`hashlib` does it where we cannot."""
+    """SHA-256 of a message that comes in pieces; by :mod:`hashlib` without the native loops."""
 
     def __init__(self) -> None:
         self._native = _native()
@@ -45,15 +46,18 @@ class Digest:
         second = address(other._state) if other is not None else 0
         self._native.hb_sha256_add(address(self._state), second, address(data), len(data))
 
+    @property
+    def is_native(self) -> bool:
+        """Whether the native loops compute the digest."""
+        return self._native is not None
+
     def add_and_count(
         self, words: NDArray[Any], shift: int, other: "Digest | None" = None
-    ) -> NDArray[np.int64] | None:
+    ) -> NDArray[np.int64]:
         """Add words of 8 or 16 bits, and count their symbols as :func:`count_symbols` does, (256,).
 
-        None, and nothing done, where that cannot be done in one pass.
+        To be called only if :attr:`is_native`.
         """
-        if self._native is None:
-            return None
         counts = np.zeros(256, dtype=np.int64)
         second = address(other._state) if other is not None else 0
         self._native.hb_count_and_digest(
@@ -79,8 +83,9 @@ def counts_of(words: NDArray[Any], shift: int) -> NDArray[np.int64]:
 
 
 class Reading:
-    """Counts the symbols of a tensor and digests its bytes: in one pass if there is one core, else
-    side by side.
+    """Counts the symbols of a tensor and digests its bytes.
+
+    One core does both in one pass. Several cores work side by side for the most part.
 
     Parameters
     ----------
@@ -95,11 +100,17 @@ class Reading:
 
     def counts(self, words: NDArray[Any], shift: int) -> NDArray[np.int64]:
         """The counts of symbols, (256,). To be called once, with the words of the whole tensor."""
-        found = self._own.add_and_count(words, shift, self._whole) if cores() == 1 else None
-        if found is not None:
-            return found
-        self.begin(words)
-        return counts_of(words, shift)
+        if not self._own.is_native:
+            self.begin(words)
+            return counts_of(words, shift)
+        if cores() == 1:
+            return self._own.add_and_count(words, shift, self._whole)
+        # In the time that one core counts and digests a quarter, another counts the rest.
+        first, rest = np.split(words, [len(words) // 4 // _ALIGNED * _ALIGNED])
+        begun = meanwhile(lambda: self._own.add_and_count(first, shift, self._whole))
+        found = counts_of(rest, shift) + begun()
+        self.begin(rest)
+        return found
 
     def begin(self, words: NDArray[Any]) -> None:
         """Digest the bytes of a tensor whose symbols need not be counted."""

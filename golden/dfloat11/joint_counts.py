@@ -100,7 +100,7 @@ def count(tensor: Tensor) -> JointCounts:
             )  # fmt: skip
         return counts
 
-    parts = over_ranges(over, blocks, per_thread=1)
+    parts = over_ranges(over, blocks, per_thread=4)
     counts = sum(parts, np.zeros(1 << most.width, dtype=np.int64))
     any_ones = np.bitwise_or.reduce(ones) if blocks else np.uint32(0)
     zeros = int(trailing_zeros(np.array([any_ones]), 8 * kind.bytes)[0])

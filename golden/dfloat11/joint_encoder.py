@@ -20,6 +20,7 @@ from halfbyte.golden.dfloat11.joint_counts import JointCounts, count, words_of
 from halfbyte.golden.dfloat11.joint_layout import CHUNK, PAIR, STATE_WORDS, JointHeader, split
 from halfbyte.golden.dfloat11.joint_opened import OpenedJoint, structure_of
 from halfbyte.golden.dfloat11.joint_raw import packed, raw_sizes, trailing_zeros
+from halfbyte.golden.dfloat11.layout import blank
 from halfbyte.golden.dfloat11.native import address, library
 from halfbyte.golden.dfloat11.threads import over_ranges
 
@@ -128,7 +129,7 @@ def compress(tensor: Tensor, counts: JointCounts | None = None) -> Tensor:
     )
     taken, kept = map(int, room.sizes.sum(axis=0, dtype=np.int64))
     header = JointHeader(kind, shape, fields, table, taken, kept, raw)
-    data = np.zeros(header.total_size, dtype=np.uint8)
+    data = blank(header)
     data[: header.size] = np.frombuffer(header.to_bytes(), dtype=np.uint8)
     parts = split(data, header)
     parts.sizes[:, :2], parts.sizes[:, 2] = room.sizes, left_out

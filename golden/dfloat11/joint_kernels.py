@@ -71,6 +71,7 @@ def _write_raw(words: _Array, layout: _Array, raw: _Array) -> None:
     """layout: width, shift, zeros, base, escape."""
     width, shift, zeros, _, _ = layout
     bit, word_bits = 0, 8 * words.itemsize
+    raw[:] = 0
     for i in range(len(words)):
         left_out = _left_out(zeros, i)
         bits = _raw_bits(np.int64(words[i]), width, shift, left_out)
@@ -185,7 +186,7 @@ def encode(
 
 
 def write_raw(opened: "OpenedJoint", words: _Array, first: int, last: int) -> None:
-    """Write raw bits and CRCs of chunks ``first`` up to ``last``; the raw part is still zero."""
+    """Write raw bits and CRCs of chunks ``first`` up to ``last``."""
     for chunk in range(first, last):
         part = words[chunk * CHUNK : (chunk + 1) * CHUNK]
         layout = _layout(opened.header, int(opened.zeros[chunk]))

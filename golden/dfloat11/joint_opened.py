@@ -22,6 +22,7 @@ from halfbyte.golden.dfloat11.joint_layout import (
 from halfbyte.golden.dfloat11.joint_raw import are_sound, raw_sizes
 from halfbyte.golden.dfloat11.layout import CorruptError, aligned_bytes
 from halfbyte.golden.dfloat11.native import address, library
+from halfbyte.golden.dfloat11.rooms import room
 from halfbyte.golden.dfloat11.threads import over_ranges
 
 __all__ = ["OpenedJoint", "Structure", "structure_of"]
@@ -116,7 +117,7 @@ class OpenedJoint:
         header, kind = self.header, self.header.kind
         size = min(last * CHUNK, header.elements) - min(first * CHUNK, header.elements)
         if out is None:
-            out = np.empty(size, dtype=f"u{kind.bytes}")
+            out = room(size, f"u{kind.bytes}")
         out = out[:size]
         results = np.zeros(last - first, dtype=np.uint8)
         native, structure = library(), self.structure

@@ -7,6 +7,7 @@ import math
 import struct
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from halfbyte.golden.dfloat11.code_table import CodeTable
 from halfbyte.golden.dfloat11.elements import ELEMENT_TYPES, ElementType
 from halfbyte.golden.dfloat11.kernels import CHUNK, SEGMENTS, WORD
 from halfbyte.golden.dfloat11.loops import crc32c
+from halfbyte.golden.dfloat11.rooms import room
 
 __all__ = [
     "ALIGNMENT",
@@ -28,6 +30,7 @@ __all__ = [
     "Parts",
     "TensorHeader",
     "aligned_bytes",
+    "blank",
     "chunk_starts",
     "read_header",
     "split",
@@ -184,6 +187,26 @@ def read_header(data: NDArray[np.uint8]) -> TensorHeader:
     if raw[table_at + table_bytes :].any():
         raise CorruptError("the header's padding is not zero")
     return header
+
+
+class _Sized(Protocol):
+    """A header, of either of our layouts."""
+
+    @property
+    def size(self) -> int: ...
+    @property
+    def total_size(self) -> int: ...
+    def part_sizes(self) -> tuple[int, ...]: ...
+
+
+def blank(header: _Sized) -> NDArray[np.uint8]:
+    """Memory for a compressed tensor, in which only the padding is written, and is zero."""
+    data: NDArray[np.uint8] = room(header.total_size)
+    position = header.size
+    for size in header.part_sizes():
+        position += _aligned(size)
+        data[position - ALIGNMENT : position] = 0
+    return data
 
 
 def split(data: NDArray[np.uint8], header: TensorHeader) -> Parts:

@@ -29,6 +29,7 @@ from halfbyte.golden.dfloat11.published_kernels import (
     decode_blocks,
     encode_stream,
 )
+from halfbyte.golden.dfloat11.rooms import room
 from halfbyte.golden.dfloat11.threads import over_ranges
 
 __all__ = [
@@ -235,7 +236,7 @@ def decode(module: Module) -> list[Tensor]:
     positions = _checked_positions(module)
     blocks = len(positions) - 1
     gaps = _unpack_gaps(module.gaps)
-    out = np.empty(len(module.sign_mantissa), dtype=np.uint16)
+    out = room(len(module.sign_mantissa), "u2")
     results = np.empty(blocks, dtype=np.uint8)
 
     def decode_range(first: int, last: int) -> None:

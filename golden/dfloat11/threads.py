@@ -1,12 +1,13 @@
 """Work on all cores: threads around compiled loops, which run without the interpreter's lock."""
 
 import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from functools import cache, partial
 from typing import Any, TypeVar
 
-__all__ = ["ahead", "cores", "meanwhile", "over_ranges"]
+__all__ = ["behind", "cores", "meanwhile", "over_ranges"]
 
 
 def cores() -> int:
@@ -17,60 +18,127 @@ def cores() -> int:
 
 
 _Item = TypeVar("_Item")
-_END: Any = object()
 
 
 @cache
 def _pool(threads: int) -> ThreadPoolExecutor:
-    """Threads that stay: to start them takes as long as to decode a chunk."""
+    """Threads that stay, since starting them takes as long as decoding a chunk."""
     return ThreadPoolExecutor(threads, thread_name_prefix="halfbyte-codec")
+
+
+def _helpers() -> ThreadPoolExecutor:
+    """A thread for each core but the one that calls; there must be two cores at least."""
+    return _pool(cores() - 1)
 
 
 if hasattr(os, "register_at_fork"):  # a forked process has none of the threads
     os.register_at_fork(after_in_child=_pool.cache_clear)
 
 
+class _Follower:
+    """Calls a function for finished ranges, in their order."""
+
+    def __init__(self, function: Callable[[int, int], Any], bounds: Sequence[int]) -> None:
+        self._function = function
+        self._bounds = bounds
+        self._done = [False] * (len(bounds) - 1)
+        self._next = 0
+        self._at_work = threading.Lock()
+
+    def is_done(self, piece: int) -> None:
+        """Note that this range is finished, and go on."""
+        self._done[piece] = True
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Take all ranges whose turn it is, unless another thread does so now."""
+        if not self._at_work.acquire(blocking=False):
+            return
+        try:
+            while self._next < len(self._done) and self._done[self._next]:
+                self._function(self._bounds[self._next], self._bounds[self._next + 1])
+                self._next += 1
+        finally:
+            self._at_work.release()
+
+
 def over_ranges(
-    function: Callable[[int, int], Any], count: int, *, per_thread: int = 8, step: int = 1
+    function: Callable[[int, int], Any],
+    count: int,
+    *,
+    per_thread: int = 16,
+    step: int = 1,
+    then: Callable[[int, int], Any] | None = None,
 ) -> list[Any]:
     """Call ``function(first, last)`` on all cores, for ranges that together cover ``count``.
 
-    Each thread gets ``per_thread`` ranges, so that a temporarily slow core costs little time.
+    There are ``per_thread`` ranges for each core. Each thread, the caller's among them, takes the
+    next when it is done with one, so that a core that is slow or comes late costs little time.
     Ranges begin at multiples of ``step``. Plain threads suffice, since the functions run without
-    the lock; these must not call this in turn. Numba's own threads must not be started from two
-    threads at a time, nor before a fork. Returns the results in the order of the ranges.
+    the lock. Numba's own threads must not be started from two threads at a time, nor before a fork.
+
+    ``then`` is called for each range after ``function``: one at a time, in order, on any core.
+    Returns the results of ``function`` in the order of the ranges.
     """
     if not count:
         return []
     steps = -(-count // step)
     threads = min(cores(), steps)
-    if threads <= 1:
+    if threads <= 1 and then is None:
         return [function(0, count)]
     pieces = min(steps, per_thread * threads)
     bounds = [min(steps * piece // pieces * step, count) for piece in range(pieces + 1)]
-    return list(_pool(cores()).map(function, bounds[:-1], bounds[1:]))
+    found: list[Any] = [None] * pieces
+    left = iter(range(pieces))  # a step of it cannot be interrupted, so no piece is taken twice
+    follower = _Follower(then, bounds) if then is not None else None
+
+    def work() -> None:
+        for piece in left:
+            found[piece] = function(bounds[piece], bounds[piece + 1])
+            if follower is not None:
+                follower.is_done(piece)
+
+    helpers = [_helpers().submit(work) for _ in range(threads - 1)]
+    try:
+        work()
+    finally:  # helpers may still use what the caller lends; those that wait find nothing to do
+        begun = [helper for helper in helpers if not helper.cancel()]
+        wait(begun)
+    for helper in begun:
+        helper.result()
+    if follower is not None:
+        follower.go_on()
+    return found
 
 
-def meanwhile(function: Callable[[], Any]) -> Callable[[], Any]:
-    """Start ``function`` on another core, or run it now if there is none; the result waits for its
-    own result.
-    """
-    if cores() > 1:
-        return _pool(cores()).submit(function).result
-    found = function()
-    return lambda: found
+def meanwhile(function: Callable[[], _Item]) -> Callable[[], _Item]:
+    """Start ``function`` on another core, if there is one; the result waits for its own result."""
+    if cores() < 2:
+        found = function()
+        return lambda: found
+    begun = _helpers().submit(function)
+
+    @cache
+    def result() -> _Item:
+        return function() if begun.cancel() else begun.result()
+
+    return result
 
 
-def ahead(items: Iterator[_Item]) -> Iterator[_Item]:
-    """The same items, each made on another core, if there is one, while the one before is used.
+def behind(items: Iterable[_Item], function: Callable[[_Item], Any]) -> None:
+    """Call ``function`` for each item, on another core, if there is one, while the next is made.
 
     So an item must stay valid while the next is made.
     """
-    if cores() < 2:
-        yield from items
-        return
-    with ThreadPoolExecutor(1, thread_name_prefix="halfbyte-ahead") as maker:
-        made = maker.submit(next, items, _END)
-        while (item := made.result()) is not _END:
-            made = maker.submit(next, items, _END)
-            yield item
+    finish: Callable[[], Any] = _nothing
+    try:
+        for item in items:
+            last, finish = finish, _nothing
+            last()
+            finish = meanwhile(partial(function, item))
+    finally:  # it may still use what the caller lends
+        finish()
+
+
+def _nothing() -> None:
+    pass

@@ -85,7 +85,7 @@ class SystolicSpec(ABC):
 
     @property
     def scale_bits(self) -> int:
-        """Bits of the scales' codes that an element takes in a cycle on one side; 0 without."""
+        """Bits of scales that an element takes from one side in a cycle; 0 without scales."""
         unit = self.unit
         return unit.blocks_per_cycle * unit.scale.bits if unit.scale else 0
 

@@ -36,7 +36,7 @@ def signed_digits(weight: int) -> list[tuple[int, bool]]:
 def add_products(
     m: Module, columns: SignedColumns, spec: "DotSpec", lanes: range, w: Value, a: Value
 ) -> None:
-    """Add the products of some lanes to ``columns``.
+    """Add the products of ``lanes`` to ``columns``.
 
     ``w`` and ``a`` hold the codes of all lanes; those of lane 0 are in the lowest bits.
     """

@@ -40,8 +40,8 @@ class DotUnit(Exported):
     integers. Only the cycle in which ``last`` is high rounds, with that cycle's scales. ``clear``
     drops all earlier sums, also those of the current block.
 
-    With more lanes than a block has products, a cycle takes several blocks. Each has scales of its
-    own, and they are added one after the other: an FP32 unit rounds after each of them.
+    With more lanes than a block has products, a cycle takes several blocks. P and s are then those
+    of a block. The blocks are added one after the other, and an FP32 unit rounds after each.
 
     There is no reset: ``clear`` starts a new sum. The operands are not registered.
 
@@ -209,7 +209,10 @@ class DotUnit(Exported):
     def _plus_block(
         self, m: Module, before: Value, keep: Value, number: int
     ) -> tuple[Value, Value]:
-        """``before``, FP32, as a signal, and its sum with a block and its scales, rounded once."""
+        """Add a block with its scales to the FP32 number ``before``, rounded once.
+
+        Returns ``before`` as a signal, and the sum.
+        """
         spec = self.spec
         augend = Signal(spec.width)
         block, accumulate = ScaledBlock(spec), fp32_stage(spec)
@@ -229,7 +232,7 @@ class DotUnit(Exported):
         return augend, cast("Value", accumulate.total)
 
     def _take_scales(self, m: Module, block: ScaledBlock | ScaledTerm, number: int) -> None:
-        """Give a block its scales."""
+        """Connect the codes of a block's scales."""
         bits = len(block.w_scale)
         m.d.comb += [
             block.w_scale.eq(self.w_scale.word_select(number, bits)),
@@ -251,7 +254,7 @@ class DotUnit(Exported):
         m.d.sync += [accumulator.eq(total), is_nan.eq(becomes_nan)]
 
     def _term(self, m: Module, number: int) -> ScaledTerm:
-        """A block with its scales, in fixed point."""
+        """The sum of a block times its scales, in fixed point."""
         m.submodules[f"term{number or ''}"] = term = ScaledTerm(self.spec)
         columns = SignedColumns(self.spec.tree_width, style=self.spec.style)
         m.d.comb += term.total.eq(self._sum(m, columns, number))

@@ -72,6 +72,12 @@ def test_absent_shards_are_named(folder):
         find_model(str(folder))
 
 
+def test_absent_shards_are_named_without_an_index(folder):
+    (folder / "model.safetensors").rename(folder / "model-00001-of-00002.safetensors")
+    with pytest.raises(UserError, match=r"model-00002-of-00002\.safetensors is missing, but model"):
+        find_model(str(folder))
+
+
 def test_a_tensor_without_a_place_is_named(folder):
     rewrite(folder, lambda tensors: tensors.update({"model.strange.weight": torch.ones(2, 2)}))
     with pytest.raises(UserError, match=r"holds model\.strange\.weight, which the model has no"):

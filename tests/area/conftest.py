@@ -32,7 +32,7 @@ def toy() -> Technology:
     return from_card(Path(__file__).with_name("toy.yaml"))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def library_files() -> Callable[[str], list[Path]]:
     """The Liberty files of a technology's full library; skips where they are missing."""
     return find_files

@@ -90,18 +90,19 @@ def libraries(technology: str, files: tuple[Path, ...], folder: Path) -> list[Pa
     return written
 
 
-@pytest.fixture(params=UNITS, ids=lambda unit: "-".join(unit[:2]))
-def case(request, full_library, library_files, tmp_path, tmp_path_factory):
+@pytest.fixture(scope="module", params=UNITS, ids=lambda unit: "-".join(unit[:2]))
+def case(request, full_library, library_files, tmp_path_factory):
     name, fmt, architecture = request.param
+    folder = tmp_path_factory.mktemp(f"{name}-{fmt}")
     library = full_library(name)
     card = load_technology(name)
     whole = replace(card, cells=library.cells, strengths=frozenset())
     unit = load(fmt)
     rtlil = to_rtlil(Mac(MacSpec(unit, unit, architecture)))
-    synthesize_rtlil(rtlil, card, QUICK, tmp_path)
-    netlist = read_netlist(tmp_path / "netlist.json", whole.cells, MAC)
+    synthesize_rtlil(rtlil, card, QUICK, folder)
+    netlist = read_netlist(folder / "netlist.json", whole.cells, MAC)
     shared = tmp_path_factory.getbasetemp()
-    return Case(whole, netlist, tmp_path, libraries(name, tuple(library_files(name)), shared))
+    return Case(whole, netlist, folder, libraries(name, tuple(library_files(name)), shared))
 
 
 def verilog(netlist):

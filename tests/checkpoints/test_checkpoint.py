@@ -1,6 +1,7 @@
 """Checkpoints: what is found without loading, and what is refused."""
 
 import json
+import shutil
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from safetensors.torch import save_file
 
 from halfbyte.base import UserError
 from halfbyte.checkpoints.checkpoint import Checkpoint
+from halfbyte.checkpoints.index import check_shards
 
 TENSORS = {
     "model.embed_tokens.weight": torch.randn(8, 4),
@@ -109,6 +111,15 @@ class TestBadDirectory:
         with pytest.raises(UserError, match=r"neither model\.safetensors nor .*pickled"):
             Checkpoint(tmp_path)
 
+    def test_shards_without_an_index(self, tmp_path):
+        folder = write_model(tmp_path / "m")
+        shard = (folder / "model.safetensors").rename(folder / "model-00001-of-00002.safetensors")
+        with pytest.raises(UserError, match=r"model-00002-of-00002\.safetensors is missing, but"):
+            Checkpoint(folder)
+        shutil.copyfile(shard, folder / "model-00002-of-00002.safetensors")
+        with pytest.raises(UserError, match=r"has model-00001-of-00002\.safetensors but no model"):
+            Checkpoint(folder)
+
     @pytest.mark.parametrize(
         ("weight_map", "message"),
         [
@@ -136,3 +147,46 @@ class TestBadDirectory:
         save_file(TENSORS, folder / "model-1.safetensors")
         with pytest.raises(UserError, match=r"is in .* and in another shard"):
             Checkpoint(folder)
+
+
+class TestShardsByName:
+    """What names tell, where no index does."""
+
+    @pytest.mark.parametrize(
+        ("names", "missing"),
+        [
+            (["m-00001-of-00003", "m-00002-of-00003"], "m-00003-of-00003"),
+            (["m-00002-of-00002"], "m-00001-of-00002"),
+            (["m-00000-of-00002"], "m-00001-of-00002"),
+            (["m-1-of-12", *(f"m-{k}-of-12" for k in range(3, 13))], "m-2-of-12"),
+            (["a-00001-of-00001", "m.fp16-00001-of-00002"], r"m\.fp16-00002-of-00002"),
+            (["m-00001-of-00002.df11"], r"m-00002-of-00002\.df11"),
+            (["m-1-of-99999999999999999999"], "m-2-of-9+"),
+        ],
+    )
+    def test_a_gap_is_named(self, names, missing, tmp_path):
+        paths = [tmp_path / f"{name}.safetensors" for name in names]
+        with pytest.raises(
+            UserError, match=rf"/{missing}\.safetensors is missing, but {names[-1][0]}"
+        ):
+            check_shards(reversed(paths))
+
+    @pytest.mark.parametrize(
+        "names",
+        [
+            ["model", "layer-3-of", "x-1-of-2x"],
+            ["m-00001-of-00002", "m-00002-of-00002", "n-00001-of-00001"],
+            ["m-00000-of-00002", "m-00001-of-00002"],
+        ],
+    )
+    def test_whole_sets(self, names, tmp_path):
+        check_shards(tmp_path / f"{name}.safetensors" for name in names)
+
+    def test_sets_are_by_folder_and_an_index_is_believed(self, tmp_path):
+        shards = [tmp_path / f"{k}/m-0000{k}-of-00002.safetensors" for k in (1, 2)]
+        with pytest.raises(UserError, match="is missing"):
+            check_shards(shards)
+        for shard in shards:
+            shard.parent.mkdir()
+            (shard.parent / "m.safetensors.index.json").touch()
+        check_shards(shards)

@@ -66,6 +66,8 @@ UNIT = ("--arch", "sign_magnitude", "--terms", "4")
 def test_curve_shows_writes_and_plots_what_was_found(halfbyte, tmp_path, monkeypatch):
     monkeypatch.setattr(clocked, "SECOND", clocked.SECOND[:2])  # a shorter search
     monkeypatch.setattr(clocked, "FINALISTS", 1)
+    monkeypatch.setattr(clocked, "SAVED", clocked.SAVED[:1])
+    monkeypatch.setattr(clocked, "SEGMENTS", (1,))
     done = halfbyte("curve", "e1m2", "--clocks", "20ns,100ps", *UNIT)
     assert "Area against clock" in done.stdout
     name = "sky130hd-e1m2-arch_sign_magnitude-terms_4-clocks_20ns_100ps"

@@ -31,8 +31,8 @@ def test_codes_are_checked() -> None:
 
 @pytest.mark.yosys
 @pytest.mark.slow
-def test_a_decoder_is_proved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HALFBYTE_BUILD", str(tmp_path))
+def test_a_decoder_is_proved(shared_build: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HALFBYTE_BUILD", str(shared_build))
     arguments = ["prove", "--unit", "dfloat11", "--codes", "fixed", "--lanes", "3", "--json"]
     done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 0, done.exception

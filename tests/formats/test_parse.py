@@ -260,7 +260,7 @@ keys = ["title", "bits", "ties", "source", "values", "family", "exponent_bits", 
 keys += ["bias", "supernormal", "terms", "distribution", "nu", "lut_bits", "nan_codes"]
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(st.dictionaries(st.sampled_from(keys), trees, max_size=6))
 def test_any_content_of_known_keys_is_a_format_or_a_format_error(
     content: dict[str, object],

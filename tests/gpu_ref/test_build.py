@@ -138,7 +138,7 @@ def check_with(monkeypatch, path: Path, name: str = "e2m1_sp") -> dict[str, int]
 
 @pytest.mark.slow
 def test_a_processor_without_vectors_computes_the_same(monkeypatch):
-    baseline = flags_of(host_compiler(), "-DHB_NO_INTRINSICS", without=("-march=native",))
+    baseline = flags_of(host_compiler(), "-O1", "-DHB_NO_INTRINSICS", without=("-march=native",))
     path = build._library(baseline, "host.cpp", build._sources())
     assert Library(build.loaded(path)).simd == "128-bit vectors"
     assert not any(check_with(monkeypatch, path).values())

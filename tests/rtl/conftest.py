@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 import numpy as np
 import pytest
+from amaranth.hdl import Cat
 from amaranth.sim import Simulator
 
 from halfbyte.base import run_yosys
@@ -17,13 +18,12 @@ def products():
 
     def run(architecture, weight, activation, pairs: Iterable[tuple[int, int]]) -> list[int]:
         unit = multiplier(architecture, weight=weight, activation=activation)
+        codes = Cat(unit.w, unit.a)  # what is set at once is computed at once
         seen = []
 
         async def bench(ctx):
             for w, a in pairs:
-                ctx.set(unit.w, w)
-                ctx.set(unit.a, a)
-                await ctx.delay(1e-9)
+                ctx.set(codes, w | a << weight.bits)
                 term = ctx.get(unit.term)
                 seen.append(-term if ctx.get(unit.negate) else term)
 
@@ -40,15 +40,14 @@ def accumulate():
     """``accumulate(mac, cycles)``: ``acc`` after each cycle of (w, a, clear[, enable])."""
 
     def run(mac: Mac, cycles: Iterable[tuple[int, ...]]) -> list[int]:
+        inputs = Cat(mac.w, mac.a, mac.clear, *([mac.enable] if mac.spec.enable else []))
+        bits = len(mac.w), len(mac.a)
         seen = []
 
         async def bench(ctx):
             for w, a, clear, *enable in cycles:
-                ctx.set(mac.w, w)
-                ctx.set(mac.a, a)
-                ctx.set(mac.clear, clear)
-                if enable:
-                    ctx.set(mac.enable, enable[0])
+                word = w | (a | (clear | sum(enable) << 1) << bits[1]) << bits[0]
+                ctx.set(inputs, word)
                 await ctx.tick()
                 seen.append(ctx.get(mac.acc))
 

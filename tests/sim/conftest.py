@@ -1,15 +1,15 @@
 """A build folder for the session, so that compiled simulations are shared between tests."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 
 @pytest.fixture(scope="module", autouse=True)
-def sim_build(session_folder: Path, shared_objects: None) -> Iterator[Path]:
+def sim_build(named_build: Callable[[str], Path], shared_objects: None) -> Iterator[Path]:
     """It has module scope, so that tests of other rooms later in the process have their own."""
-    folder = session_folder / "sim"
+    folder = named_build("sim")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HALFBYTE_BUILD", str(folder))
         yield folder

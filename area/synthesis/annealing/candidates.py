@@ -1,7 +1,7 @@
 """Candidates to replace a gate: they agree with it on the rows that matter.
 
-They read nodes that do not depend on the gate, or new gates. A few of them are kept at random
-(:func:`offer`). :mod:`.kernel` computes their cost.
+Candidates read nodes that do not depend on the gate, or new gates. A few candidates are kept at
+random (:func:`offer`). :mod:`.kernel` computes their cost.
 """
 
 from typing import Any
@@ -78,7 +78,7 @@ def fill_pool(inputs: int, net: Any, work: Any, cost: Any) -> None:
 
 @borrowing_jit
 def offer(work: Any, kind: int, polarity: int, a: int, b: int, c: int) -> None:
-    """Keep a candidate or let it replace another; all have the same chance to stay."""
+    """Keep a candidate, let it replace another, or drop it; all have the same chance to stay."""
     work.counts[OFFERED] += 1
     slot = work.counts[CANDIDATES]
     if slot < KEPT:
@@ -93,7 +93,7 @@ def offer(work: Any, kind: int, polarity: int, a: int, b: int, c: int) -> None:
 
 @borrowing_jit
 def append(literals: Any, count: int, literal: int, fits: Any) -> int:
-    """Write a literal after ``count`` others; return ``count + 1`` if it fits, to keep it."""
+    """Write a literal after ``count`` others; returns the new count, the old if it does not fit."""
     literals[count] = literal
     return count + 1 if fits else count
 
@@ -138,7 +138,7 @@ def survey(work: Any, cost: Any) -> None:
 
 @borrowing_jit
 def cover_rest(work: Any, skip: int) -> int:
-    """List in ``others`` the literals that cover ``rest``, without one place; return how many."""
+    """List in ``others`` the literals that cover ``rest``, except one place; returns how many."""
     values = work.pool_values
     count = 0
     for place in range(work.counts[POOLED]):
@@ -304,7 +304,10 @@ def offer_multiplexer(work: Any, cost: Any) -> None:
 
 @borrowing_jit
 def collect(inputs: int, net: Any, work: Any, cost: Any) -> None:
-    """Write candidates for a gate to ``work.candidates``; its care and its targets are known."""
+    """Write candidates for a gate to ``work.candidates``.
+
+    :func:`.state.find_care` must have found the rows that matter.
+    """
     fill_pool(inputs, net, work, cost)
     work.counts[OFFERED] = 0
     work.counts[CANDIDATES] = 0

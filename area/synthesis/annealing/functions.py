@@ -27,6 +27,7 @@ __all__ = [
     "GateSet",
     "PlacedCell",
     "gate_functions",
+    "gate_liberty",
     "library_gates",
     "smallest_cells",
     "unit_gates",
@@ -49,8 +50,13 @@ class PlacedCell:
 class GateSet:
     """The gates that a netlist may have.
 
-    ``cost`` is (KINDS, 16): the cost of each gate by kind and polarity, IMPOSSIBLE for a missing
-    gate. If the costs are areas in um^2 of a library, ``cells`` are the library cells of the gates.
+    Parameters
+    ----------
+    cost : numpy array
+        (KINDS, 16) float64: the cost of each gate by kind and polarity; IMPOSSIBLE for a missing
+        gate.
+    cells : mapping of GateFunction to PlacedCell
+        If the costs are areas of a library in um^2, the cells of the gates.
     """
 
     cost: np.ndarray
@@ -134,3 +140,9 @@ def library_gates(technology: Technology) -> GateSet:
     for gate, placed in chosen.items():
         cost[gate] = placed.cell.area
     return GateSet(cost, chosen)
+
+
+def gate_liberty(technology: Technology) -> str:
+    """A Liberty library of the cells of :func:`library_gates`."""
+    cells = (placed.cell for placed in library_gates(technology).cells.values())
+    return technology.liberty_of(list({cell.name: cell for cell in cells}.values()))

@@ -30,7 +30,7 @@ SMALLEST = 1e-9
 
 @borrowing_jit
 def release(inputs: int, net: Any, work: Any, cost: Any, node: int) -> float:
-    """Drop one use of a node; return the cost of the gates that are then unused."""
+    """Drop one use of a node; returns the cost of the gates that are then unused."""
     freed, depth = 0.0, 1
     work.stack[0] = node
     while depth > 0:
@@ -62,9 +62,9 @@ def retain(inputs: int, net: Any, work: Any, node: int) -> None:
 
 @borrowing_jit
 def use(work: Any, cost: Any, place: int, step: int) -> float:
-    """Count a use of the node at a place of the pool, or with step -1 take it back.
+    """Count a use of the node at a place of the pool, or with step -1 take the use back.
 
-    Returns the cost of an extra gate, which would have to be built.
+    Returns the cost of the node if it is an extra gate, which would have to be built; else 0.
     """
     node = work.pool[place]
     if node >= 0:
@@ -160,7 +160,7 @@ def choose(inputs: int, net: Any, work: Any, cost: Any, node: int) -> tuple[int,
 
 @borrowing_jit
 def move(inputs: int, net: Any, work: Any, cost: Any, allowed: Any, temperature: float) -> bool:
-    """Try to replace a random gate; return whether the network has changed."""
+    """Try to replace a random gate; returns whether the network has changed."""
     position = np.random.randint(work.counts[ORDERED])
     node = work.order[position]
     find_care(net, work, allowed, position)
@@ -199,7 +199,7 @@ def run(
     cold: float,
     seed: int,
 ) -> float:
-    """Anneal ``net`` from ``hot`` to ``cold``; keep the cheapest in ``best``, return its cost.
+    """Anneal ``net`` from ``hot`` to ``cold``; keeps the cheapest in ``best``, returns its cost.
 
     Parameters
     ----------

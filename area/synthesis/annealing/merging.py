@@ -91,7 +91,10 @@ def _merger(
     uses: Counter[int],
     library: Mapping[tuple[int, int], PlacedCell],
 ) -> tuple[int, _Instance] | None:
-    """The cell that saves most by replacing ``node`` and a node that only it reads; that node."""
+    """A node that only ``node`` reads, and the cell that replaces both; None if none saves area.
+
+    Of several, it is the pair that saves most.
+    """
     outer = instances[node]
     best, found = 1e-9, None
     for inner_node in dict.fromkeys(outer.reads):

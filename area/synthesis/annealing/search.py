@@ -11,8 +11,8 @@ from halfbyte.area.synthesis.annealing.state import MIN_WORDS, Nodes, scratch
 
 __all__ = ["anneal"]
 
-# Temperatures in typical gates, found by trial on the multipliers of 4-bit formats. Above 0.2 these
-# only grow; most improvements come between 0.2 and 0.1.
+# Temperatures in typical gates, found by trial on the multipliers of 4-bit formats. Above 0.2 the
+# multipliers only grow. Most improvements come between 0.2 and 0.1.
 HOT, COLD = 0.18, 0.1
 
 

@@ -204,7 +204,7 @@ def scratch(nodes: int, sources: np.ndarray) -> Scratch:
 
 @borrowing_jit
 def refresh(inputs: int, net: Any, work: Any, cost: Any) -> float:
-    """Sort the gates that outputs need, count their readers, evaluate them; return their cost."""
+    """Sort the gates that outputs need, count their readers, evaluate them; returns their cost."""
     work.mark[:] = 0
     work.uses[:] = 0
     count, total = 0, 0.0

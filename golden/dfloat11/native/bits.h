@@ -22,6 +22,12 @@ inline void store(void* place, T value) {
   std::memcpy(place, &value, sizeof value);
 }
 
+// Brings the line of an address into the cache, to be read or to be written. Any address will do.
+inline void fetch(uintptr_t address) { __builtin_prefetch(reinterpret_cast<const void*>(address)); }
+inline void fetch_to_write(uintptr_t address) {
+  __builtin_prefetch(reinterpret_cast<const void*>(address), 1);
+}
+
 // Moves the bits of `source`, from the lowest on, to the places where `mask` has ones.
 inline uint64_t deposit(uint64_t source, uint64_t mask) {
 #ifdef __BMI2__

@@ -201,6 +201,14 @@ class Decoding {
   bool more() const { return result_ == kGood && begin_ < size_; }
   int64_t count() const { return std::min(kBlock, size_ - begin_); }  // of the next block
 
+  // Says what memory the next block needs.
+  void look_ahead() {
+    const Raw raw(tensor_, chunk_, begin_ / kBlock, next_raw_);
+    coders.ahead = {reinterpret_cast<uintptr_t>(sink_.place(begin_)),
+                    reinterpret_cast<uintptr_t>(next_raw_), kCoders * sizeof(Word),
+                    static_cast<uintptr_t>(kCoders / 8 * raw.bits)};
+  }
+
   // Decodes a block, of which `done` rows are there already.
   void block(int64_t done) {
     const int64_t size = count();
@@ -248,6 +256,7 @@ class Decoding {
 template <typename Word, typename Sink>
 void decode_together(const Tensor& tensor, Decoding<Word, Sink>& a, Decoding<Word, Sink>& b) {
   while (a.more() && b.more()) {
+    a.look_ahead(), b.look_ahead();
     int64_t done = decode_two(tensor.table, a.coders, a.rows, b.coders, b.rows,
                               std::min(a.count(), b.count()));
     a.block(done), b.block(done);

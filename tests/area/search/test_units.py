@@ -22,10 +22,10 @@ pytestmark = pytest.mark.yosys
 
 
 @pytest.fixture(scope="module", autouse=True)
-def build(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """One store for all tests: each unit is synthesized once."""
+def build(shared_build: Path) -> Iterator[None]:
+    """One store for the session: each unit is synthesized once."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HALFBYTE_BUILD", str(tmp_path_factory.mktemp("units")))
+        patch.setenv("HALFBYTE_BUILD", str(shared_build))
         yield
 
 

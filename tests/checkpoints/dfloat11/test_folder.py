@@ -88,6 +88,21 @@ def test_the_index_is_consulted(llama, tmp_path):
         compress_path(plain, tmp_path / "x")
 
 
+def test_names_tell_of_missing_shards_without_an_index(llama, tmp_path):
+    plain, packed = tmp_path / "plain", tmp_path / "p"
+    shutil.copytree(llama, plain)
+    (plain / "model.safetensors.index.json").unlink()
+    compress_path(plain, packed)
+    for folder in plain, packed:
+        sorted(folder.glob("*.safetensors"))[1].unlink()
+    for run in (lambda: compress_path(plain, tmp_path / "x"),
+                lambda: decompress_path(packed, tmp_path / "x"),
+                lambda: verify_path(packed)):  # fmt: skip
+        with pytest.raises(UserError, match=r"-00002-of-.* is missing, but .*-00001-of-0000"):
+            run()
+    assert not (tmp_path / "x").exists()
+
+
 class TestNothingHalfDone:
     def test_an_interrupted_run(self, llama, tmp_path, monkeypatch):
         def stop(*_):

@@ -127,6 +127,13 @@ class TestErrors:
         with pytest.raises(UserError, match=r"is missing, but model\.safetensors\.index"):
             dfloat11.load(tmp_path / "m")
 
+    def test_a_shard_is_missing_that_only_names_tell_of(self, packed, tmp_path):
+        shutil.copytree(packed, tmp_path / "m")
+        (tmp_path / "m/model.safetensors.index.json").unlink()
+        sorted((tmp_path / "m").glob("*.safetensors"))[0].unlink()
+        with pytest.raises(UserError, match=r"-00001-of-\d+\.df11\.safetensors is missing, but"):
+            dfloat11.load(tmp_path / "m")
+
     def test_another_architecture(self, packed, tmp_path):
         shutil.copytree(packed, tmp_path / "m")
         config = json.loads((packed / "config.json").read_text())

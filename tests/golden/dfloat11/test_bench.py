@@ -13,6 +13,7 @@ def test_other_codecs_in_the_same_run():
     bits = {record.what: record.bits_per_weight for record in records}
     assert bits["joint, decode"] < bits["prefix, decode"] < bits["published layout, decode"]
     assert {"zipnn, decode", "openzl, encode", "joint, decode, verified"} <= bits.keys()
+    assert bits["copy"] == bits["copy to fresh memory"] == 16
 
 
 def test_what_is_missing_is_named(monkeypatch):

@@ -1,0 +1,78 @@
+"""Memory for results. Memory that nobody uses any more is kept for the next result.
+
+Fresh memory costs time: the operating system clears each page when it is first touched, and two
+threads do not get pages faster than one. A virtual machine may have to ask its host for them, too.
+"""
+
+import weakref
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+__all__ = ["LEAST", "MOST", "room"]
+
+LEAST = 1 << 22
+"""Bytes from which on memory is kept; the C library keeps smaller pieces itself."""
+MOST = 1 << 28
+"""Bytes that are kept at most, while nobody uses them."""
+_LOOSE = 2  # times the wanted size that kept memory may have
+
+_Memory = NDArray[np.uint8]
+
+
+class _Loan:
+    """The owner of an array, for NumPy: all views of it keep this object alive."""
+
+    def __init__(self, memory: _Memory) -> None:
+        self.__array_interface__ = memory.__array_interface__
+
+
+class _Kept:
+    """Memory that nobody uses, the oldest first.
+
+    A loan may end in any thread, even within these functions, so that a lock could wait for itself.
+    Instead, no step on the dictionary can be interrupted.
+    """
+
+    def __init__(self) -> None:
+        self._free: dict[int, _Memory] = {}
+
+    def give_back(self, memory: _Memory) -> None:
+        """Keep this memory; the oldest goes if that is too much."""
+        self._free[id(memory)] = memory
+        free = self._free.copy()
+        too_much = sum(map(len, free.values())) - MOST
+        for key, each in free.items():
+            if too_much <= 0:
+                break
+            self._free.pop(key, None)
+            too_much -= len(each)
+
+    def take(self, size: int) -> _Memory:
+        """Memory of at least this size: the smallest that is kept and fits, else fresh."""
+        free = [(len(each), key) for key, each in reversed(self._free.copy().items())]
+        for length, key in sorted(free, key=lambda each: each[0]):
+            if size <= length <= _LOOSE * size:
+                memory = self._free.pop(key, None)
+                if memory is not None:  # another thread may have taken it
+                    return memory
+        return np.empty(size, dtype=np.uint8)  # NumPy asks for large pages
+
+
+_KEPT = _Kept()
+
+
+def room(elements: int, dtype: DTypeLike = np.uint8) -> NDArray[Any]:
+    """(elements,) of this type, not initialized.
+
+    Its memory is kept when the last array or tensor that uses it is gone.
+    """
+    kind = np.dtype(dtype)
+    size = elements * kind.itemsize
+    if size < LEAST:
+        return np.empty(elements, dtype=kind)
+    memory = _KEPT.take(size)
+    loan = _Loan(memory)
+    weakref.finalize(loan, _KEPT.give_back, memory).atexit = False
+    return np.asarray(loan)[:size].view(kind)
