@@ -17,7 +17,12 @@ from halfbyte.formats import (
 )
 from halfbyte.rtl.architecture import MultiplierArchitecture, check_formats
 from halfbyte.rtl.mac import Mac
-from halfbyte.rtl.multiplier import applicable_architectures, check_architecture, multiplier
+from halfbyte.rtl.multiplier import (
+    ARCHITECTURES,
+    applicable_architectures,
+    check_architecture,
+    multiplier,
+)
 from halfbyte.rtl.unit_spec import UnitSpec
 
 __all__ = ["AUTO", "MacSpec", "check_segment"]
@@ -124,6 +129,12 @@ class MacSpec(UnitSpec):
     def code_bits(self) -> int:
         """Bits of both codes together."""
         return self.weight.bits + self.activation.bits
+
+    @property
+    def term_bits(self) -> int:
+        """Bits of the multiplier's term; the architecture must be a named one."""
+        shape = ARCHITECTURES[self.architecture].term_shape(self.weight, self.activation)
+        return int(shape.width)
 
     @property
     def title(self) -> str:

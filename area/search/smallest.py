@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from halfbyte.area.cells.technology import Technology
 from halfbyte.area.search.candidates import likely, promising
@@ -14,11 +14,14 @@ from halfbyte.area.search.jobs import JobRunner
 from halfbyte.area.search.measure_jobs import MeasureJob
 from halfbyte.area.search.proof_jobs import ProofJob
 from halfbyte.area.search.records import MappedRecord, SynthesisRecord
+from halfbyte.area.search.sketches import Sketch, SketchJob
 from halfbyte.area.search.synthesis_jobs import Scored, SynthesisJob, netlist_path
 from halfbyte.area.synthesis.recipes import (
+    ANNEAL,
     CLOSE_RATIO,
     FINALISTS,
     HOPELESS_RATIO,
+    LONG,
     MAX_ANNEALED_BITS,
     QUICK,
     RECIPES,
@@ -33,6 +36,8 @@ from halfbyte.base import Progress, ToolError, build_dir
 from halfbyte.rtl import MacSpec
 
 __all__ = ["map_designs", "synthesize"]
+
+_Job = TypeVar("_Job", SketchJob, SynthesisJob)
 
 _log = logging.getLogger(__name__)
 
@@ -52,7 +57,7 @@ def synthesize(
 ) -> list[SynthesisRecord]:
     """The records of the smallest netlist of each design, in order.
 
-    Every likely architecture is annealed briefly, and the best of each design for longer. Where
+    Every likely architecture is annealed briefly, and the best of each design ever longer. Where
     the codes are too wide for that, every one is tried with the quick recipe, and the best two with
     a longer one. With ``every`` or a clock, all of this is done, with every promising architecture.
     The rule is the same for every format. Each result is stored at once, and stored results are not
@@ -98,21 +103,17 @@ def synthesize(
     operands = operands or load_operands(shipped_operands()[0])
     runner = JobRunner("synth", jobs or os.cpu_count() or 1, on_progress)
     try:
-        thorough = every or clock_ps is not None
-        firsts = [job for design in designs for job in _first_stage(design, technology, thorough)]
+        sketches = _attempt(runner, _sketches(designs, technology))
+        firsts = [
+            job
+            for design in designs
+            for job in _first_stage(design, sketches, technology, every or clock_ps is not None)
+        ]
         scored = _attempt(runner, firsts)
-        scored += _attempt(runner, _without_annealing(designs, scored, technology))
-        seconds = [
-            job
-            for group in _by_design(designs, scored, runner.failures)
-            for job in _second_stage(group)
-        ]
+        seconds = [job for design in designs for job in _second_stage(_of(design, scored))]
+        seconds += [job for design in designs for job in _annealed(_of(design, sketches), effort)]
         scored += _attempt(runner, seconds)
-        thirds = [
-            job
-            for group in _by_design(designs, scored, runner.failures)
-            for job in _third_stage(group, effort)
-        ]
+        thirds = [job for design in designs for job in _longer(_of(design, scored), effort)]
         scored += _attempt(runner, thirds)
         groups = _by_design(designs, scored, runner.failures)
         if clock_ps is not None:
@@ -138,7 +139,7 @@ def synthesize(
     ]
 
 
-def _attempt(runner: JobRunner, jobs: Sequence[SynthesisJob]) -> list[Scored]:
+def _attempt(runner: JobRunner, jobs: Sequence[_Job]) -> list[tuple[_Job, Any]]:
     """The jobs with their results, in order; jobs whose tool failed are left out."""
     results = runner.attempt(jobs)
     return [(job, results[job.key]) for job in jobs if job.key in results]
@@ -179,44 +180,55 @@ def _by_design(
     Raises ToolError for a design with which everything failed.
     """
 
-    def rank(entry: Scored) -> tuple[float, str, int, str]:
-        return entry[1].area_um2, *entry[0].order
-
     groups = []
     for design in designs:
-        candidates = design.candidates()
-        group = sorted((entry for entry in scored if entry[0].design in candidates), key=rank)
+        group = _of(design, scored)
         if not group:
+            candidates = design.candidates()
             failed = (each for each in failures.values() if each[0].design in candidates)
             raise next(error for _, error in failed)
         groups.append(group)
     return groups
 
 
-def _first_stage(design: MacSpec, technology: Technology, thorough: bool) -> list[SynthesisJob]:
-    """Every likely architecture, briefly annealed if the best can be annealed afterwards.
+def _of(design: MacSpec, scored: Sequence[tuple[_Job, Any]]) -> list[tuple[_Job, Any]]:
+    """What was tried for a design, the smallest first; ties have a fixed order."""
+    candidates = design.candidates()
+    return sorted(
+        (entry for entry in scored if entry[0].design in candidates),
+        key=lambda entry: (entry[1].area_um2, *entry[0].order),
+    )
 
-    If not, and for a thorough search, every one with the quick recipe.
-    """
-    annealed = design.code_bits <= MAX_ANNEALED_BITS
-    sketched = likely(design) if annealed else []
-    quick = promising(design) if thorough else [] if annealed else likely(design)
+
+def _sketches(designs: Sequence[MacSpec], technology: Technology) -> list[SketchJob]:
+    """Every likely architecture of the designs whose best can be annealed afterwards."""
     return [
-        *(SynthesisJob(candidate, SKETCH, technology) for candidate in sketched),
-        *(SynthesisJob(candidate, QUICK, technology) for candidate in quick),
+        SketchJob(candidate, SKETCH, technology)
+        for design in designs
+        if design.code_bits <= MAX_ANNEALED_BITS
+        for candidate in likely(design)
     ]
 
 
-def _without_annealing(
-    designs: Sequence[MacSpec], scored: Sequence[Scored], technology: Technology
+def _first_stage(
+    design: MacSpec,
+    sketches: Sequence[tuple[SketchJob, Sketch]],
+    technology: Technology,
+    thorough: bool,
 ) -> list[SynthesisJob]:
-    """The quick recipe for designs that cannot be annealed: every attempt failed in ABC."""
-    found = {job.design for job, _ in scored}
+    """The best sketches as MACs, since a longer annealing may end higher.
+
+    Designs without sketches get the quick recipe: their codes are too wide, or every sketch failed
+    in ABC. For a thorough search, every sketch becomes a MAC, and every promising architecture gets
+    the quick recipe.
+    """
+    group = _of(design, sketches)
+    sketched = [job for job, _ in group] if thorough else _finalists(group)
+    is_wide = design.code_bits > MAX_ANNEALED_BITS
+    quick = likely(design) if is_wide and not thorough else promising(design)
     return [
-        SynthesisJob(candidate, QUICK, technology)
-        for design in designs
-        if design.code_bits <= MAX_ANNEALED_BITS and not found.intersection(design.candidates())
-        for candidate in promising(design)
+        *(SynthesisJob(job.design, SKETCH, technology) for job in sketched),
+        *(SynthesisJob(each, QUICK, technology) for each in quick if thorough or not sketched),
     ]
 
 
@@ -231,14 +243,27 @@ def _second_stage(group: Sequence[Scored]) -> list[SynthesisJob]:
     ]
 
 
-def _third_stage(group: Sequence[Scored], effort: int) -> list[SynthesisJob]:
-    """A long annealing of the best after a brief one, also of a second that is close to it."""
-    sketched = [entry for entry in group if entry[0].recipe == SKETCH]
+def _finalists(sketches: Sequence[tuple[SketchJob, Sketch]]) -> list[SketchJob]:
+    """The best of a design's sketches, and a second that is close to it."""
     return [
-        replace(job, recipe=annealing(effort))
-        for job, result in sketched[:FINALISTS]
-        if result.area_um2 <= CLOSE_RATIO * sketched[0][1].area_um2
+        job
+        for job, sketch in sketches[:FINALISTS]
+        if sketch.area_um2 <= CLOSE_RATIO * sketches[0][1].area_um2
     ]
+
+
+def _annealed(sketches: Sequence[tuple[SketchJob, Sketch]], effort: int) -> list[SynthesisJob]:
+    """A longer annealing of the finalists."""
+    return [
+        SynthesisJob(job.design, annealing(ANNEAL, effort), job.technology)
+        for job in _finalists(sketches)
+    ]
+
+
+def _longer(group: Sequence[Scored], effort: int) -> list[SynthesisJob]:
+    """A longer annealing of the smallest that was annealed."""
+    annealed = [job for job, _ in group if job.recipe == annealing(ANNEAL, effort)]
+    return [replace(job, recipe=annealing(LONG, effort)) for job in annealed[:1]]
 
 
 def map_designs(

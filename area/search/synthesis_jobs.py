@@ -12,28 +12,33 @@ from halfbyte.area.netlists.modules import MAC, MULTIPLIER
 from halfbyte.area.proofs.results import MacProof
 from halfbyte.area.search.records import MappedRecord, SynthesisRecord
 from halfbyte.area.search.run_folder import run_folder
-from halfbyte.area.synthesis.recipes import ANNEAL, Recipe
-from halfbyte.area.synthesis.yosys import synthesize_rtlil
+from halfbyte.area.synthesis.annealed import anneal_multiplier
+from halfbyte.area.synthesis.annealing import CellNetlist
+from halfbyte.area.synthesis.recipes import LONG, Recipe
+from halfbyte.area.synthesis.yosys import addend_gates, synthesize_rtlil
 from halfbyte.area.timing.measure import Measured
 from halfbyte.area.timing.operands import Operands
 from halfbyte.base import build_dir, code_fingerprint, content_key, versions_of
 from halfbyte.rtl import MacSpec
 
 __all__ = [
+    "SYNTHESIS_CODE",
+    "VERSIONED",
     "Scored",
     "SynthesisJob",
     "design_fields",
+    "design_rtlil",
     "is_kept",
     "json_path",
     "netlist_digest",
     "netlist_path",
 ]
 
-_VERSIONED = ("amaranth", "pyosys")
+VERSIONED = ("amaranth", "pyosys")
 # Netlists depend on this code, and not on what is measured on them.
-_CODE = ("halfbyte.area.synthesis.yosys", "halfbyte.rtl.spec")
+SYNTHESIS_CODE = ("halfbyte.area.synthesis.yosys", "halfbyte.rtl.spec")
 # A multiplier alone, which is only reported, is annealed with fewer moves by this factor.
-MULTIPLIER_SHARE = 4
+MULTIPLIER_SHARE = 8
 
 
 @dataclass(frozen=True)
@@ -57,8 +62,8 @@ class SynthesisJob:
                 "recipe": list(astuple(self.recipe)),
                 "module": self.module,
                 "clock_ps": self.clock_ps,
-                "code": code_fingerprint(*_CODE),
-                "versions": versions_of(*_VERSIONED),
+                "code": code_fingerprint(*SYNTHESIS_CODE),
+                "versions": versions_of(*VERSIONED),
             }
         )
 
@@ -95,19 +100,28 @@ class SynthesisJob:
     def map(self, folder: Path) -> MappedRecord:
         """Synthesize in ``folder``, which gets ``netlist.v`` and ``netlist.json``."""
         result = synthesize_rtlil(
-            _rtlil(self.design, self.module),
+            design_rtlil(self.design, self.module),
             self.technology,
             self.recipe,
             folder,
             self.module,
             self.clock_ps,
+            self._annealed_multiplier(folder),
         )
         return MappedRecord(**asdict(result))
+
+    def _annealed_multiplier(self, folder: Path) -> CellNetlist | None:
+        """A multiplier that is annealed alone, from the gates of the addend, which are known."""
+        if self.module != MULTIPLIER or not self.recipe.moves:
+            return None
+        mac, own = design_rtlil(self.design, MAC), folder / "addend"
+        addend = addend_gates(mac, self.technology, self.recipe, own)
+        return anneal_multiplier(addend, self.design.term_bits, self.technology, self.recipe)
 
     def of_multiplier(self) -> "SynthesisJob":
         """The same job for the multiplier alone; a long annealing has fewer moves."""
         clock = self.clock_ps if self.recipe.clocked else None
-        moves = max(self.recipe.moves, ANNEAL.moves) // MULTIPLIER_SHARE if self.recipe.moves else 0
+        moves = max(self.recipe.moves, LONG.moves) // MULTIPLIER_SHARE if self.recipe.moves else 0
         recipe = replace(self.recipe, moves=moves)
         return replace(self, module=MULTIPLIER, recipe=recipe, clock_ps=clock)
 
@@ -154,7 +168,7 @@ class SynthesisJob:
             netlist=whole.netlist,
             multiplier_netlist=multiplier.netlist if multiplier else None,
             versions={
-                **versions_of("halfbyte", *_VERSIONED),
+                **versions_of("halfbyte", *VERSIONED),
                 "card": technology.content_hash[:12],
             },
             seconds=whole.seconds,
@@ -166,7 +180,7 @@ Scored = tuple[SynthesisJob, MappedRecord]
 
 
 @lru_cache(maxsize=256)
-def _rtlil(design: MacSpec, module: str) -> str:
+def design_rtlil(design: MacSpec, module: str = MAC) -> str:
     """The design's RTL, cached for all recipes: elaborating takes a tenth of a synthesis."""
     return design.rtlil(module)
 

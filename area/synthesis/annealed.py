@@ -20,19 +20,25 @@ from halfbyte.area.synthesis.annealing import (
     merged,
     read_network,
 )
+from halfbyte.area.synthesis.annealing.state import IMPOSSIBLE, XOR2, Nodes
 from halfbyte.area.synthesis.recipes import Recipe
 from halfbyte.base import run_yosys
 
-__all__ = ["ANNEALED", "anneal_module", "other_sign", "starting_network"]
+__all__ = [
+    "anneal_module",
+    "anneal_multiplier",
+    "other_sign",
+    "starting_gates",
+    "starting_network",
+]
 
 # The time of a move is proportional to the gates. A module with more gates gets fewer moves.
 LARGE = 100
-# Name of the file with the result.
-ANNEALED = "annealed.v"
 # The modules that were read for annealings, in gates: most are annealed more than once.
 _started: dict[tuple[str, ...], Network] = {}
-# Results that are kept: MACs that differ in their accumulators have the same addend.
-KEPT = 32
+# Results that are kept: MACs that differ in their accumulators have the same addend, and sketches
+# become MACs after all of them were made.
+KEPT = 64
 
 
 @dataclass(frozen=True)
@@ -66,27 +72,88 @@ def _smallest(task: _Task) -> CellNetlist:
 
 
 def anneal_module(
-    module: str, read: Sequence[str], technology: Technology, recipe: Recipe, folder: Path
-) -> None:
-    """Write ``annealed.v`` into ``folder``: the module in cells, annealed as a recipe says.
+    rtlil: str,
+    module: str,
+    read: Sequence[str],
+    technology: Technology,
+    recipe: Recipe,
+    folder: Path,
+) -> CellNetlist:
+    """A module of a design in cells, annealed as a recipe says.
 
     Large modules get fewer moves, so that the time stays about the same. ``read`` holds the Yosys
-    commands that load the design. The ABC script ``search.abc`` minimizes the logic before the
-    annealing. Raises ToolError if Yosys or ABC fails.
+    commands that load the design from ``design.il``. The recipe's ABC script minimizes the logic
+    before the annealing; it runs in ``folder``. Raises ToolError if Yosys or ABC fails.
     """
+    network = starting_gates(rtlil, module, read, technology, recipe, folder)
+    return _annealed(network, technology, recipe)
+
+
+def anneal_multiplier(
+    addend: Network, term_bits: int, technology: Technology, recipe: Recipe
+) -> CellNetlist | None:
+    """A multiplier alone, annealed from the gates of its addend (:func:`starting_gates`).
+
+    ``term_bits`` is the width of its term. None if these gates do not show all of the multiplier:
+    an operand that does not matter has no port, and a library may lack XOR.
+    """
+    network = _multiplier(addend, term_bits)
     gates = library_gates(technology)
-    known = {placed.cell.name: placed.cell for placed in gates.cells.values()}
-    (folder / "gates.lib").write_text(technology.liberty_of(list(known.values())))
-    key = (folder / "design.il").read_text(), module, *recipe.abc, technology.content_hash
-    if key not in _started:
-        options = "-liberty gates.lib"
-        _started[key] = starting_network(module, read, options, technology.cells, folder)
-    network = _started[key]
+    is_whole = {"w", "a"} == set(network.inputs) and gates.cost[XOR2, 0] < IMPOSSIBLE
+    return _annealed(network, technology, recipe) if is_whole else None
+
+
+def _multiplier(addend: Network, term_bits: int) -> Network:
+    """The network of a multiplier: an addend with its term inverted back where it is negated."""
+    outputs = dict(zip(_bits(addend.outputs), addend.nodes.outputs, strict=True))
+    zero = addend.sources - 2  # also the value of a port that the addend lacks
+    negate = outputs.get(("negate", 0), zero)
+    nodes = Nodes(*(array.copy() for array in addend.nodes))
+    free = max(addend.gates, default=addend.sources - 1) + 1
+    driven = [outputs.get(("odd", 0), zero)]
+    for bit in range(term_bits - 1):
+        rest = outputs["rest", bit]
+        if negate != zero:
+            nodes.kind[free], nodes.polarity[free] = XOR2, 0
+            nodes.fan_ins[free] = rest, negate, rest
+            rest, free = free, free + 1
+        driven.append(rest)
+    nodes = nodes._replace(outputs=np.array([*driven, negate], np.int64))
+    return Network(addend.inputs, {"term": term_bits, "negate": 1}, nodes)
+
+
+def _bits(ports: Mapping[str, int]) -> list[tuple[str, int]]:
+    return [(port, bit) for port, width in ports.items() for bit in range(width)]
+
+
+def _annealed(network: Network, technology: Technology, recipe: Recipe) -> CellNetlist:
     ports = (*network.inputs.items(), *network.outputs.items())
     arrays = (array.tobytes() for array in network.nodes)
     content = (technology.content_hash, ports, *arrays)
-    smallest = _smallest(_Task(content, recipe, network, gates, technology))
-    (folder / ANNEALED).write_text(smallest.verilog(f"\\{module} "))
+    return _smallest(_Task(content, recipe, network, library_gates(technology), technology))
+
+
+def starting_gates(
+    rtlil: str,
+    module: str,
+    read: Sequence[str],
+    technology: Technology,
+    recipe: Recipe,
+    folder: Path,
+) -> Network:
+    """The gates from which a module is annealed, as in :func:`anneal_module`; made only once."""
+    key = rtlil, module, *recipe.abc, technology.content_hash
+    if key not in _started:
+        cells = [placed.cell for placed in library_gates(technology).cells.values()]
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "design.il").write_text(rtlil)
+        (folder / "search.abc").write_text(recipe.script(None))
+        (folder / "gates.lib").write_text(
+            technology.liberty_of(list({cell.name: cell for cell in cells}.values()))
+        )
+        options = "-liberty gates.lib"
+        _started[key] = starting_network(module, read, options, technology.cells, folder)
+    return _started[key]
 
 
 def starting_network(

@@ -17,12 +17,23 @@ from halfbyte.area.cells.technology import Technology
 from halfbyte.area.netlists.modules import ADDEND, MAC, MULTIPLIER, RESOLVE
 from halfbyte.area.netlists.verilog import structural_verilog
 from halfbyte.area.synthesis.adders import adder_options, adder_techmap
-from halfbyte.area.synthesis.annealed import ANNEALED, anneal_module
+from halfbyte.area.synthesis.annealed import anneal_module, starting_gates
+from halfbyte.area.synthesis.annealing import CellNetlist, Network
 from halfbyte.area.synthesis.recipes import QUICK, Recipe
 from halfbyte.base import run_yosys
 
-__all__ = ["SynthesisResult", "constraints", "read_result", "synthesize_rtlil", "write_netlist"]
+__all__ = [
+    "SynthesisResult",
+    "addend_gates",
+    "annealed_addend",
+    "constraints",
+    "read_result",
+    "synthesize_rtlil",
+    "write_netlist",
+]
 
+# The file with a module that was annealed.
+ANNEALED = "annealed.v"
 # Commands that write the netlist and its statistics.
 _WRITE = (
     "opt_clean -purge",
@@ -49,12 +60,14 @@ def synthesize_rtlil(
     folder: Path,
     top: str = MAC,
     clock_ps: float | None = None,
+    annealed: CellNetlist | None = None,
 ) -> SynthesisResult:
     """Synthesize module ``top`` of ``rtlil``; all files stay in ``folder``.
 
     The files are script, log, statistics, ``netlist.v`` and ``netlist.json``. For units other than
     MACs there is also ``registers.json``, the unit before its registers are mapped. A recipe with a
-    clock needs ``clock_ps``.
+    clock needs ``clock_ps``. A recipe that anneals takes ``annealed`` for the module that it would
+    anneal: the addend of a MAC, or else ``top``.
 
     Raises ToolError if Yosys or ABC fails.
     """
@@ -72,10 +85,29 @@ def synthesize_rtlil(
         script = _clocked_script(top, technology, recipe, [RESOLVE] if RESOLVE in rtlil else [])
     else:
         if recipe.moves:
-            anneal_module(_searched(top), _read(top), technology, recipe, folder)
+            module = _searched(top)
+            annealed = annealed or anneal_module(
+                rtlil, module, _read(top), technology, recipe, folder
+            )
+            (folder / ANNEALED).write_text(annealed.verilog(f"\\{module} "))
         script = _script(top, technology, annealed=bool(recipe.moves))
     run_yosys(script, folder, f"Synthesis with recipe {recipe.name}")
     return read_result(folder, technology, start)
+
+
+def addend_gates(rtlil: str, technology: Technology, recipe: Recipe, folder: Path) -> Network:
+    """The gates from which a recipe anneals the addend of a MAC, given as RTLIL.
+
+    Yosys works in ``folder``. Raises ToolError if Yosys or ABC fails.
+    """
+    return starting_gates(rtlil, ADDEND, _read(MAC), technology, recipe, folder)
+
+
+def annealed_addend(
+    rtlil: str, technology: Technology, recipe: Recipe, folder: Path
+) -> CellNetlist:
+    """The addend of a MAC in cells, annealed as a recipe says; as :func:`addend_gates`."""
+    return anneal_module(rtlil, ADDEND, _read(MAC), technology, recipe, folder)
 
 
 def read_result(folder: Path, technology: Technology, start: float) -> SynthesisResult:

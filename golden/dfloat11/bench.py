@@ -32,8 +32,9 @@ PACKAGE_ELEMENTS = 1 << 20  # for its encoder, which takes about a second for th
 
 
 def package_encoder() -> ModuleType:
-    """The encoder of the ``dfloat11`` package, loaded alone, since the whole package cannot be
-    imported without a GPU. UserError if it is not installed.
+    """The encoder of the ``dfloat11`` package. Raises UserError if it is not installed.
+
+    It is loaded alone, since the whole package cannot be imported without a GPU.
     """
     spec = importlib.util.find_spec("dfloat11")
     if spec is None or spec.origin is None or importlib.util.find_spec("dahuffman") is None:
@@ -47,8 +48,9 @@ def package_encoder() -> ModuleType:
 
 
 def encode_with_package(weights: list[Tensor], encoder: ModuleType) -> published.Module:
-    """BF16 weights of one dimension, compressed by the package in the steps of its own
-    ``compress_model``. Its printed output is dropped.
+    """Compress BF16 weights of one dimension with the package, as its ``compress_model`` does.
+
+    What the package prints is dropped.
     """
     with (
         warnings.catch_warnings(action="ignore"),
@@ -103,7 +105,7 @@ class _Run:
 
 
 def _copy_runs(weights: Tensor, repeats: int) -> dict[str, _Run]:
-    """How fast these cores copy the same bytes, to memory that is there and to fresh memory."""
+    """The jobs that copy the same bytes, to memory that is already there and to fresh memory."""
     words = weights.view(torch.uint16).numpy()
     kept = np.empty_like(words)
 
@@ -159,7 +161,7 @@ def benchmark_codec(
     with_peers: bool = False,
     on_progress: Callable[[int, int, str], None] = lambda done, total, name: None,
 ) -> list[CodecBenchRecord]:
-    """A record for each direction and layout: medians for normal weights in BF16, timed in turn.
+    """Time each direction of each layout on normally distributed BF16 weights; a record for each.
 
     Two records tell how fast the same bytes are copied, on the same cores.
     The package's encoder is one thread of Python, so it gets fewer weights and runs once.

@@ -1,4 +1,4 @@
-"""Compresses a tensor in our own layout, and decompresses it, bit for bit."""
+"""Compresses a tensor in layout 1, and decompresses it, bit for bit."""
 
 import hashlib
 from collections.abc import Callable, Iterator
@@ -81,7 +81,7 @@ def _words(tensor: Tensor, kind: ElementType) -> _Words:
 
 
 def symbol_counts(tensor: Tensor) -> NDArray[np.int64]:
-    """(256,): how often each symbol occurs: an exponent of BF16, see :class:`ElementType`."""
+    """(256,) int64: how often each symbol occurs. :class:`ElementType` says what a symbol is."""
     kind = _kind_of(tensor)
     return counts_of(_words(tensor, kind), kind.shift)
 
@@ -114,7 +114,7 @@ class Measured:
 
     @property
     def pays(self) -> bool:
-        """Whether it is smaller than the tensor as it is, and its stream can be indexed."""
+        """Whether compression saves bytes, and the index can hold the stream's length."""
         return self.size < self.header.raw_size and self.header.stream_words < 1 << 32
 
 
@@ -166,7 +166,7 @@ def measure(
 
 
 def measure_with(tensor: Tensor, table: CodeTable) -> Measured:
-    """The same for a given code, such as that of a larger tensor of which this one is a part.
+    """Measure a tensor with a given code, such as the code of a larger tensor that it is a part of.
 
     Raises
     ------
@@ -262,7 +262,7 @@ def _decode(
 ) -> Tensor:
     """Elements of chunks ``first`` up to ``last``; reads nothing outside of them.
 
-    ``then`` is for chunks that are decoded, as :func:`over_ranges` has it.
+    ``then`` gets ranges of decoded chunks, as :func:`over_ranges` says.
     """
     kind, table, count = header.kind, header.table, last - first
     out = _room(header, first, last) if out is None else out[: _elements(header, first, last)]
@@ -322,7 +322,7 @@ def decompress(data: Tensor, *, verify: bool = True) -> Tensor:
 
 
 def _compare(header: TensorHeader, digest: bytes) -> None:
-    """Raise CorruptError for another digest than that of the tensor."""
+    """Raise CorruptError unless ``digest`` is the one in the header."""
     if digest != header.sha256:
         raise CorruptError("the whole tensor's SHA-256 is wrong, though the CRCs are right")
 
@@ -335,10 +335,10 @@ def opened(data: Tensor) -> Callable[[], Tensor]:
 
 
 def pieces(data: Tensor, *, digest: bool = True) -> Iterator[Tensor]:
-    """The elements in order, verified, a few chunks at a time; each piece is valid until the next
-    but one.
+    """The elements in order, verified, a few chunks at a time.
 
-    digest: whether to compare the digest of the whole tensor, too. Raises as :func:`decompress`.
+    A piece is overwritten when the one after the next is made. ``digest``: whether to check the
+    digest of the whole tensor too. Raises as :func:`decompress`.
     """
     found = _open(data)
     header, step = found[0], _PIECE * cores()

@@ -1,8 +1,8 @@
 """SHA-256 of bytes that come in pieces, of two messages at once, and beside the count of symbols.
 
 A round of SHA-256 waits for the one before. A second message fills a part of these gaps: both
-together take a third longer than one. So a tensor and the file around it are digested together. To
-count symbols in the same pass takes no time at all.
+together take a third longer than one. So a tensor and the file around it are digested together.
+Counting symbols in the same pass takes no extra time.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ def _native() -> Any:
 
 
 class Digest:
-    """SHA-256 of a message that comes in pieces. :mod:`hashlib` does it where we cannot."""
+    """SHA-256 of a message that comes in pieces; by :mod:`hashlib` without the native loops."""
 
     def __init__(self) -> None:
         self._native = _native()
@@ -49,7 +49,7 @@ class Digest:
 
     @property
     def is_native(self) -> bool:
-        """Whether the loops in C++ do it."""
+        """Whether the native loops compute the digest."""
         return self._native is not None
 
     def add_and_count(
@@ -57,7 +57,7 @@ class Digest:
     ) -> NDArray[np.int64]:
         """Add words of 8 or 16 bits, and count their symbols as :func:`count_symbols` does, (256,).
 
-        Only if :attr:`is_native`.
+        To be called only if :attr:`is_native`.
         """
         counts = np.zeros(256, dtype=np.int64)
         second = address(other._state) if other is not None else 0
@@ -84,8 +84,9 @@ def counts_of(words: NDArray[Any], shift: int) -> NDArray[np.int64]:
 
 
 class Reading:
-    """Counts the symbols of a tensor and digests its bytes: in one pass if there is one core, else
-    for the most part side by side.
+    """Counts the symbols of a tensor and digests its bytes.
+
+    One core does both in one pass. Several cores work side by side for the most part.
 
     Parameters
     ----------

@@ -22,7 +22,7 @@ _Item = TypeVar("_Item")
 
 @cache
 def _pool(threads: int) -> ThreadPoolExecutor:
-    """Threads that stay: to start them takes as long as to decode a chunk."""
+    """Threads that stay, since starting them takes as long as decoding a chunk."""
     return ThreadPoolExecutor(threads, thread_name_prefix="halfbyte-codec")
 
 
@@ -36,7 +36,7 @@ if hasattr(os, "register_at_fork"):  # a forked process has none of the threads
 
 
 class _Follower:
-    """Calls a function for ranges in their order, as far as they are done."""
+    """Calls a function for finished ranges, in their order."""
 
     def __init__(self, function: Callable[[int, int], Any], bounds: Sequence[int]) -> None:
         self._function = function
@@ -46,12 +46,12 @@ class _Follower:
         self._at_work = threading.Lock()
 
     def is_done(self, piece: int) -> None:
-        """Take note of it, and go on."""
+        """Note that this range is finished, and go on."""
         self._done[piece] = True
         self.go_on()
 
     def go_on(self) -> None:
-        """Take all ranges whose turn it is, unless another thread is at it."""
+        """Take all ranges whose turn it is, unless another thread does so now."""
         if not self._at_work.acquire(blocking=False):
             return
         try:

@@ -9,9 +9,9 @@ from halfbyte.area.cells.technology import load_technology
 from halfbyte.area.synthesis import annealed
 from halfbyte.area.synthesis.annealed import other_sign, starting_network
 from halfbyte.area.synthesis.recipes import QUICK
-from halfbyte.area.synthesis.yosys import synthesize_rtlil
+from halfbyte.area.synthesis.yosys import addend_gates, synthesize_rtlil
 from halfbyte.formats import load
-from halfbyte.rtl import MacSpec, to_rtlil
+from halfbyte.rtl import ARCHITECTURES, MacSpec, to_rtlil
 from halfbyte.rtl.addend import Addend
 
 READ = ["read_rtlil design.il", "hierarchy -check", "proc -norom", "opt -full", "wreduce"]
@@ -50,6 +50,31 @@ def test_both_ways_add_the_product(name, architecture, tmp_path):
         carry = np.where(way["odd"], 0, way["negate"])
         assert (way["odd"] + 2 * (way["rest"] + carry) == products).all()
     assert (first["negate"] != second["negate"]).mean() > 0.9
+
+
+@pytest.mark.yosys
+@pytest.mark.parametrize(
+    ("weight", "activation", "architecture"),
+    [
+        ("e1m2", "e1m2", "sign_magnitude"),
+        ("int4", "int4", "baugh_wooley"),  # never negated
+        ("e2m1", "int4", "sign_magnitude"),
+    ],
+)
+def test_a_multiplier_is_annealed_from_its_addend(weight, activation, architecture, tmp_path):
+    spec = MacSpec(load(weight), load(activation), architecture)
+    technology = load_technology("sky130hd")
+    recipe = replace(QUICK, moves=100)
+    addend = addend_gates(spec.rtlil(), technology, recipe, tmp_path)
+    found = annealed.anneal_multiplier(addend, spec.term_bits, technology, recipe)
+    values = ports(found.network, found.network.tables())
+    term = values["term"]
+    if ARCHITECTURES[architecture].term_shape(spec.weight, spec.activation).signed:
+        term = term - ((term >> spec.term_bits - 1) << spec.term_bits)
+    formats = {"w": spec.weight, "a": spec.activation}
+    low, high = (formats[port].integers for port in found.network.inputs)
+    products = np.outer(high, low).ravel()
+    assert (np.where(values["negate"], -term, term) == products).all()
 
 
 @pytest.mark.yosys

@@ -71,7 +71,8 @@ def synthesize(
     return synthesize_rtlil(to_rtlil(mac), technology, recipe, folder)
 
 
-@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
+# The last recipe differs from the one before only in its number of moves.
+@pytest.mark.parametrize("recipe", RECIPES[:-1], ids=lambda recipe: recipe.name)
 @pytest.mark.parametrize(
     ("name", "architecture"), [("int4", "sign_magnitude"), ("e2m1_sp", "exponent_shift")]
 )
@@ -152,7 +153,8 @@ def test_annealing_makes_macs_smaller(sky130hd: Technology, tmp_path: Path) -> N
 
 
 def test_effort_is_the_length_of_the_annealing() -> None:
-    assert annealing(1) is ANNEAL
-    assert (annealing(3).moves, annealing(3).seeds) == (3 * ANNEAL.moves, 1)
-    assert (annealing(20).moves, annealing(20).seeds) == (5 * ANNEAL.moves, 4)
-    assert annealing(3).name != annealing(20).name != ANNEAL.name
+    short, long = annealing(ANNEAL, 3), annealing(ANNEAL, 20)
+    assert annealing(ANNEAL, 1) is ANNEAL
+    assert (short.moves, short.seeds) == (3 * ANNEAL.moves, 1)
+    assert (long.moves, long.seeds) == (5 * ANNEAL.moves, 4)
+    assert short.name != long.name != ANNEAL.name

@@ -1,0 +1,80 @@
+"""Sketches: how large a MAC will be in each architecture, from a short annealing of its addend.
+
+A MAC around its addend is the same in every architecture, but for one gate. So a sketch maps
+nothing but the addend.
+"""
+
+from dataclasses import astuple, dataclass
+from functools import cached_property
+
+from halfbyte.area.cells.technology import Technology
+from halfbyte.area.search.run_folder import run_folder
+from halfbyte.area.search.synthesis_jobs import SYNTHESIS_CODE, VERSIONED, design_rtlil
+from halfbyte.area.synthesis.recipes import Recipe
+from halfbyte.area.synthesis.yosys import annealed_addend
+from halfbyte.base import Record, code_fingerprint, content_key, versions_of
+from halfbyte.rtl import MacSpec
+
+__all__ = ["Sketch", "SketchJob"]
+
+# If terms may be negated, a multiplexer instead of an AND makes the accumulator's first carry. It
+# is larger by about this many NANDs.
+NEGATION = 1.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sketch(Record):
+    """What an architecture takes after a short annealing."""
+
+    area_um2: float
+    """Area of the addend and of what it adds to the accumulator, in um^2."""
+
+
+@dataclass(frozen=True)
+class SketchJob:
+    """The sketch of a MAC with a named architecture; ``recipe`` anneals."""
+
+    design: MacSpec
+    recipe: Recipe
+    technology: Technology
+    result_type = Sketch
+
+    @cached_property
+    def key(self) -> str:
+        """What the result depends on: inputs, code and tool versions."""
+        return content_key(
+            {
+                "sketch": self.design.content,
+                "technology": self.technology.content_hash,
+                "recipe": list(astuple(self.recipe)),
+                "code": code_fingerprint(*SYNTHESIS_CODE),
+                "versions": versions_of(*VERSIONED),
+            }
+        )
+
+    @property
+    def label(self) -> str:
+        """For the progress line."""
+        return f"{self.design.weight.name} {self.recipe.name}"
+
+    @property
+    def order(self) -> tuple[str]:
+        """Sort key for sketches that are equally good."""
+        return (self.design.architecture,)
+
+    @property
+    def cost(self) -> float:
+        """How long it takes, roughly: wide designs longest."""
+        return self.design.width
+
+    def run(self) -> Sketch:
+        """Anneal the addend; a folder in which Yosys fails is kept under ``build/failed``."""
+        with run_folder() as folder:
+            rtlil = design_rtlil(self.design)
+            addend = annealed_addend(rtlil, self.technology, self.recipe, folder)
+        carry = NEGATION * self.technology.nand2_area * ("negate" in addend.network.outputs)
+        return Sketch(area_um2=round(addend.area + carry, 4))
+
+    def is_complete(self, result: Sketch) -> bool:
+        """Always true: the record holds the whole result."""
+        return True
