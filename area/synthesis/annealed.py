@@ -128,8 +128,9 @@ def _bits(ports: Mapping[str, int]) -> list[tuple[str, int]]:
 
 def _annealed(network: Network, technology: Technology, recipe: Recipe) -> CellNetlist:
     ports = (*network.inputs.items(), *network.outputs.items())
-    arrays = (array.tobytes() for array in network.nodes)
-    content = (technology.content_hash, ports, *arrays)
+    nodes = network.nodes  # whose values follow from the rest
+    arrays = (nodes.kind, nodes.polarity, nodes.fan_ins, nodes.outputs)
+    content = (technology.content_hash, ports, *(array.tobytes() for array in arrays))
     return _smallest(_Task(content, recipe, network, library_gates(technology), technology))
 
 

@@ -91,7 +91,7 @@ def test_macs_with_one_addend_anneal_it_once(tmp_path, monkeypatch):
         synthesize_rtlil(to_rtlil(mac, "mac"), load_technology(technology), recipe, path)
         return (path / "annealed.v").read_text()
 
-    assert made("narrow", 12) == made("wide", 16)
+    assert made("narrow", 12) == made("wide", 16) == made("again", 12)
     assert len(calls) == 1
     made("longer", 12, moves=101)
     made("elsewhere", 12, technology="asap7")
