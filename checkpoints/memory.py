@@ -83,12 +83,15 @@ def readable_size(count: int) -> str:
     return f"{count / 1024**power:.{1 if power else 0}f} {_UNITS[power]}"
 
 
-def check_memory(needed_bytes: int, what: str) -> None:
-    """Raise UserError if more memory is needed than available; ``what`` begins the message."""
+def check_memory(needed_bytes: int, what: str, remedy: str = "take a smaller model") -> None:
+    """Raise UserError if more memory is needed than available.
+
+    ``what`` begins the message, and ``remedy`` ends it.
+    """
     available = available_memory()
     if available is not None and needed_bytes > available:
         raise UserError(
             f"{what} needs about {readable_size(needed_bytes)} of memory, but only "
             f"{readable_size(available)} is available; close other programs, raise the limit, "
-            "or take a smaller model"
+            f"or {remedy}"
         )

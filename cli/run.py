@@ -70,10 +70,12 @@ def run(
     reference = find_model(model)  # a wrong name is an error before PyTorch is imported
     from halfbyte.accuracy.layer_operands import layer_operands
     from halfbyte.accuracy.models.loading import open_subject
+    from halfbyte.checkpoints.memory import check_memory
     from halfbyte.gpu_ref.product_check import compare_product
     from halfbyte.sim.array.operands import Operands
     from halfbyte.sim.array.product import run_product
     from halfbyte.sim.array.record import LayerRun
+    from halfbyte.sim.array.schedule import schedule_bytes
 
     technology = LibraryOptions(tech).load() if energy else None
     start = time.monotonic()
@@ -92,10 +94,15 @@ def run(
             scale_format=scale_rule(code),
             tokens=tokens,
         )
+        outputs, inputs = operands.weight.shape
+        check_memory(
+            schedule_bytes(spec, inputs, outputs, tokens),
+            f"Streaming {layer} through the array",
+            remedy="take fewer tokens",
+        )
         update(1, 2, "simulation")
         streamed = Operands.of(operands.a, operands.w)
         product, seen = run_product(spec, streamed)
-    outputs, inputs = operands.weight.shape
     sqnr = operands.sqnr_db(product.double() * float(unit.unit) * operands.tensor_scale)
     record = LayerRun(
         model=model,

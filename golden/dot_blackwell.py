@@ -1,6 +1,6 @@
 """Matrix products as a published model of Blackwell's FP4 tensor core computes them.
 
-The model is MMA-Sim (arXiv 2511.10909); it was not compared with the chip here.
+Published model, not verified by us: MMA-Sim (arXiv 2511.10909).
 :func:`halfbyte.golden.dot_scalar.blackwell` has the definition.
 """
 

@@ -31,7 +31,7 @@ __all__ = [
 SIGN, INFINITY, QUIET_NAN = 1 << 31, 0x7F80_0000, 0x7FC0_0000
 FRACTION_BITS = 23
 MIN_EXPONENT, LEAST_PLACE = -126, -149  # of normal numbers, and of the last bit of subnormal ones
-# The published model of Blackwell's FP4 tensor core (MMA-Sim, arXiv 2511.10909).
+# Of Blackwell's FP4 tensor core: published model, not verified by us (MMA-Sim, arXiv 2511.10909).
 BLACKWELL_GROUP, BLACKWELL_BITS, BLACKWELL_NAN = 16, 35, 0x7FFF_FFFF
 
 
@@ -159,7 +159,7 @@ def blackwell(
 ) -> int:
     """One instruction of Blackwell's FP4 tensor core: c plus a scaled dot product, bits of FP32.
 
-    The model is published (MMA-Sim, arXiv 2511.10909); it was not compared with the chip here.
+    Published model, not verified by us: MMA-Sim (arXiv 2511.10909).
 
     The number of codes is a multiple of 16. Blocks of equal length have one scale each. Every group
     of 16 products is summed exactly and multiplied by its scales. These results and ``c`` are

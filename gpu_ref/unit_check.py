@@ -113,7 +113,7 @@ _NAMES = {
     "integer_gemm": "unit integer",
     "unit_gemm": "unit fp32",
     "exact_gemm": "unit exact",
-    "blackwell_gemm": "unit blackwell (published model)",
+    "blackwell_gemm": "unit blackwell (published model, not verified by us)",
 }
 
 

@@ -94,7 +94,8 @@ def blackwell_gemm(
 ) -> Tensor:
     """``A W^T`` by the published model of Blackwell's tensor core; (M, N) float32.
 
-    The operands and errors are those of :func:`halfbyte.golden.dot_blackwell.blackwell_gemm`.
+    Published model, not verified by us. The operands and errors are those of
+    :func:`halfbyte.golden.dot_blackwell.blackwell_gemm`.
     """
     check_blackwell(weight, activation, scale, block)
     kind = unit(BLACKWELL, weight, activation, scale=scale)

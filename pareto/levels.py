@@ -67,15 +67,21 @@ class Level:
 
 
 def level_rows(levels: Sequence[Level]) -> list[dict[str, Json]]:
-    """A row for each format: area and area over that of E2M1 at every level."""
+    """A row for each format: area and area over that of E2M1 at every level, and the versions."""
     rows: list[dict[str, Json]] = []
     for record in levels[0].records:
         row: dict[str, Json] = {"format": record.format, "activation": record.activation}
         for level in levels:
             row[f"{level.name}_um2_per_lane"] = level.areas[record.format]
             row[f"{level.name}_over_{BASELINE}"] = round(level.relative[record.format], 4)
-        rows.append({**row, "technology": record.technology, **_dataflow(levels)})
+        rows.append({**row, **_dataflow(levels), **_measured_with(record)})
     return rows
+
+
+def _measured_with(record: HardwareRecord) -> dict[str, Json]:
+    """Library, terms and versions that the figures hold for."""
+    named = {"technology": record.technology, "corner": record.corner, "terms": record.terms}
+    return {**named, **{f"{tool}_version": text for tool, text in record.versions.items()}}
 
 
 def write_levels(

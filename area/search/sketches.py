@@ -1,13 +1,14 @@
 """Sketches: how large a MAC will be in each architecture, from a short annealing of its addend.
 
-A MAC around its addend is the same in every architecture, but for one gate. So a sketch maps
-nothing but the addend.
+Except for one gate, a MAC around its addend is the same in every architecture. So a sketch maps
+only the addend.
 """
 
 from dataclasses import astuple, dataclass
 from functools import cached_property
 
 from halfbyte.area.cells.technology import Technology
+from halfbyte.area.search.jobs import Job
 from halfbyte.area.search.run_folder import run_folder
 from halfbyte.area.search.synthesis_jobs import SYNTHESIS_CODE, VERSIONED, design_rtlil
 from halfbyte.area.synthesis.recipes import Recipe
@@ -31,8 +32,8 @@ class Sketch(Record):
 
 
 @dataclass(frozen=True)
-class SketchJob:
-    """The sketch of a MAC with a named architecture; ``recipe`` anneals."""
+class SketchJob(Job[Sketch]):
+    """Makes the sketch of a MAC with a named architecture; ``recipe`` must anneal."""
 
     design: MacSpec
     recipe: Recipe
@@ -68,13 +69,9 @@ class SketchJob:
         return self.design.width
 
     def run(self) -> Sketch:
-        """Anneal the addend; a folder in which Yosys fails is kept under ``build/failed``."""
+        """Anneal the addend. If Yosys fails, its folder is kept under ``build/failed``."""
         with run_folder() as folder:
             rtlil = design_rtlil(self.design)
             addend = annealed_addend(rtlil, self.technology, self.recipe, folder)
         carry = NEGATION * self.technology.nand2_area * ("negate" in addend.network.outputs)
         return Sketch(area_um2=round(addend.area + carry, 4))
-
-    def is_complete(self, result: Sketch) -> bool:
-        """Always true: the record holds the whole result."""
-        return True

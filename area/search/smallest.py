@@ -57,11 +57,11 @@ def synthesize(
 ) -> list[SynthesisRecord]:
     """The records of the smallest netlist of each design, in order.
 
-    Every likely architecture is annealed briefly, and the best of each design ever longer. Where
-    the codes are too wide for that, every one is tried with the quick recipe, and the best two with
-    a longer one. With ``every`` or a clock, all of this is done, with every promising architecture.
-    The rule is the same for every format. Each result is stored at once, and stored results are not
-    computed again.
+    Every likely architecture (:mod:`halfbyte.area.search.candidates`) is annealed briefly, and the
+    best of each design for longer, twice. If the codes are too wide for annealing, every likely
+    architecture is tried with the quick recipe, and the best two with a longer one. With ``every``
+    or a clock, all of this is done, with every promising architecture. The rule is the same for
+    every format. Each result is stored at once, and stored results are not computed again.
 
     Parameters
     ----------
@@ -216,10 +216,10 @@ def _first_stage(
     technology: Technology,
     thorough: bool,
 ) -> list[SynthesisJob]:
-    """The best sketches as MACs, since a longer annealing may end higher.
+    """The best sketches as MACs, since a longer annealing may give a larger netlist.
 
     Designs without sketches get the quick recipe: their codes are too wide, or every sketch failed
-    in ABC. For a thorough search, every sketch becomes a MAC, and every promising architecture gets
+    in ABC. In a thorough search, every sketch becomes a MAC, and every promising architecture gets
     the quick recipe.
     """
     group = _of(design, sketches)
@@ -261,7 +261,7 @@ def _annealed(sketches: Sequence[tuple[SketchJob, Sketch]], effort: int) -> list
 
 
 def _longer(group: Sequence[Scored], effort: int) -> list[SynthesisJob]:
-    """A longer annealing of the smallest that was annealed."""
+    """A still longer annealing of the smallest annealed netlist."""
     annealed = [job for job, _ in group if job.recipe == annealing(ANNEAL, effort)]
     return [replace(job, recipe=annealing(LONG, effort)) for job in annealed[:1]]
 

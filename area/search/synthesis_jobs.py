@@ -111,7 +111,7 @@ class SynthesisJob:
         return MappedRecord(**asdict(result))
 
     def _annealed_multiplier(self, folder: Path) -> CellNetlist | None:
-        """A multiplier that is annealed alone, from the gates of the addend, which are known."""
+        """The multiplier alone, annealed from the gates of the addend; None if it cannot be."""
         if self.module != MULTIPLIER or not self.recipe.moves:
             return None
         mac, own = design_rtlil(self.design, MAC), folder / "addend"

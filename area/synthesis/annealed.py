@@ -16,6 +16,7 @@ from halfbyte.area.synthesis.annealing import (
     GateSet,
     Network,
     anneal,
+    gate_liberty,
     library_gates,
     merged,
     read_network,
@@ -34,7 +35,7 @@ __all__ = [
 
 # The time of a move is proportional to the gates. A module with more gates gets fewer moves.
 LARGE = 100
-# The modules that were read for annealings, in gates: most are annealed more than once.
+# The modules that were read for annealings, as gates. Most are annealed more than once.
 _started: dict[tuple[str, ...], Network] = {}
 # Results that are kept: MACs that differ in their accumulators have the same addend, and sketches
 # become MACs after all of them were made.
@@ -43,7 +44,7 @@ KEPT = 64
 
 @dataclass(frozen=True)
 class _Task:
-    """A network to be annealed; ``content`` is what the result depends on, beside the recipe."""
+    """A network to be annealed. The result depends only on ``content`` and on the recipe."""
 
     content: tuple[object, ...]
     recipe: Recipe
@@ -94,8 +95,8 @@ def anneal_multiplier(
 ) -> CellNetlist | None:
     """A multiplier alone, annealed from the gates of its addend (:func:`starting_gates`).
 
-    ``term_bits`` is the width of its term. None if these gates do not show all of the multiplier:
-    an operand that does not matter has no port, and a library may lack XOR.
+    ``term_bits`` is the width of its term. Returns None if the multiplier cannot be made from these
+    gates: the addend lacks an operand that does not matter, or the library lacks XOR.
     """
     network = _multiplier(addend, term_bits)
     gates = library_gates(technology)
@@ -123,6 +124,7 @@ def _multiplier(addend: Network, term_bits: int) -> Network:
 
 
 def _bits(ports: Mapping[str, int]) -> list[tuple[str, int]]:
+    """The bits of all ports, each as the port's name and the place in it."""
     return [(port, bit) for port, width in ports.items() for bit in range(width)]
 
 
@@ -145,13 +147,10 @@ def starting_gates(
     """The gates from which a module is annealed, as in :func:`anneal_module`; made only once."""
     key = rtlil, module, *recipe.abc, technology.content_hash
     if key not in _started:
-        cells = [placed.cell for placed in library_gates(technology).cells.values()]
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "design.il").write_text(rtlil)
         (folder / "search.abc").write_text(recipe.script(None))
-        (folder / "gates.lib").write_text(
-            technology.liberty_of(list({cell.name: cell for cell in cells}.values()))
-        )
+        (folder / "gates.lib").write_text(gate_liberty(technology))
         options = "-liberty gates.lib"
         _started[key] = starting_network(module, read, options, technology.cells, folder)
     return _started[key]

@@ -12,6 +12,7 @@ from halfbyte.area.synthesis.annealing import (
     CellNetlist,
     Network,
     anneal,
+    gate_liberty,
     library_gates,
     merged,
 )
@@ -50,13 +51,11 @@ def _start(rtlil: str, technology: Technology) -> Network:
         "opt -full",
         "wreduce",
     ]
-    gates = library_gates(technology)
-    known = {placed.cell.name: placed.cell for placed in gates.cells.values()}
     with tempfile.TemporaryDirectory(prefix="halfbyte-lane-") as temporary:
         folder = Path(temporary)
         (folder / "design.il").write_text(rtlil)
         (folder / "search.abc").write_text("\n".join(LANE_SCRIPT) + "\n")
-        (folder / "gates.lib").write_text(technology.liberty_of(list(known.values())))
+        (folder / "gates.lib").write_text(gate_liberty(technology))
         return starting_network(_MODULE, read, "-liberty gates.lib", technology.cells, folder)
 
 

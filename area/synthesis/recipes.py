@@ -143,13 +143,13 @@ LONG = replace(
 RECIPES = (QUICK, DEEP, BRIEF, SKETCH, ANNEAL, LONG)
 
 # MACs are annealed if both codes together have at most this many bits. Two bits more mean four
-# times as many rows. The addend of every architecture is sketched, and the best is annealed. A
-# second one is annealed, too, if its sketch is at most this many times as large. The smaller of the
-# two is annealed for longer.
+# times as many rows. A sketch is made of the addend of every likely architecture, and the best is
+# annealed. A second one is annealed, too, if its sketch is at most this many times as large. The
+# smaller of the two is annealed for longer.
 MAX_ANNEALED_BITS = 8
 FINALISTS = 2
 CLOSE_RATIO = 1.04
-# Of other MACs, every architecture is synthesized with the quick recipe. The best two of each
+# Other MACs are synthesized in every architecture with the quick recipe. The best two of each
 # format then get a longer one; the second only if it is at most this many times as large as the
 # first. For shipped formats, it became the better one where it was at most 1.03 times as large.
 SECOND_ARCHITECTURES = 2

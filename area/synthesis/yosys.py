@@ -66,8 +66,8 @@ def synthesize_rtlil(
 
     The files are script, log, statistics, ``netlist.v`` and ``netlist.json``. For units other than
     MACs there is also ``registers.json``, the unit before its registers are mapped. A recipe with a
-    clock needs ``clock_ps``. A recipe that anneals takes ``annealed`` for the module that it would
-    anneal: the addend of a MAC, or else ``top``.
+    clock needs ``clock_ps``. For a recipe that anneals, ``annealed`` may hold the result of the
+    annealing: the addend of a MAC, or else ``top``.
 
     Raises ToolError if Yosys or ABC fails.
     """
@@ -106,7 +106,10 @@ def addend_gates(rtlil: str, technology: Technology, recipe: Recipe, folder: Pat
 def annealed_addend(
     rtlil: str, technology: Technology, recipe: Recipe, folder: Path
 ) -> CellNetlist:
-    """The addend of a MAC in cells, annealed as a recipe says; as :func:`addend_gates`."""
+    """The addend of a MAC in cells, annealed as a recipe says.
+
+    Parameters and errors are those of :func:`addend_gates`.
+    """
     return anneal_module(rtlil, ADDEND, _read(MAC), technology, recipe, folder)
 
 

@@ -1,9 +1,9 @@
 // One instruction of Blackwell's FP4 tensor core, by a published model.
 //
-// The model is MMA-Sim (arXiv 2511.10909); it was not compared with the chip here. Groups of 16
-// products are summed exactly and multiplied by their scales. The results and the accumulator are
-// cut off toward zero, 35 bits below the largest exponent, and added. The sum is cut off to FP32. A
-// group whose sum is 0 does not count for the largest exponent.
+// Published model, not verified by us: MMA-Sim (arXiv 2511.10909). Groups of 16 products are summed
+// exactly and multiplied by their scales. The results and the accumulator are cut off toward zero,
+// 35 bits below the largest exponent, and added. The sum is cut off to FP32. A group whose sum is 0
+// does not count for the largest exponent.
 #pragma once
 
 #include "dot_unit.h"

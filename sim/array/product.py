@@ -11,7 +11,7 @@ from torch import Tensor
 from halfbyte.base import UserError
 from halfbyte.formats import Overflow
 from halfbyte.golden import dot
-from halfbyte.golden.unit_gemm import unit_gemm
+from halfbyte.golden.unit_gemm import exact_gemm, unit_gemm
 from halfbyte.rtl import port_widths
 from halfbyte.rtl.array import SystolicSpec
 from halfbyte.sim.array.operands import Operands
@@ -25,6 +25,7 @@ __all__ = ["ArrayRun", "expected_product", "make_plan", "run_product"]
 
 TEST_MODULE = "halfbyte.sim.tb_array"
 _SCENARIO, _MODULE = "product", "systolic_array"
+_INT64_BITS = 64
 
 
 @dataclass(frozen=True)
@@ -50,27 +51,22 @@ class ArrayRun:
 def expected_product(spec: SystolicSpec, operands: Operands) -> Tensor:
     """The golden model's result: (M, N) int64 for an integer unit, float32 for an FP32 one.
 
-    Raises UserError for other accumulators.
+    Of an exact unit it is the bits that leave the array, with that of NaN on top; int64. Raises
+    UserError for other accumulators.
     """
     unit = spec.unit
-    a, w = torch.from_numpy(operands.a), torch.from_numpy(operands.w)
     if unit.is_fp32 and unit.scale:
-        assert operands.a_scales is not None and operands.w_scales is not None  # noqa: S101
-        return unit_gemm(
-            a,
-            w,
-            torch.from_numpy(operands.a_scales),
-            torch.from_numpy(operands.w_scales),
-            activation=unit.activation,
-            weight=unit.weight,
-            scale=unit.scale,
-            block=unit.block_size,
-        )
+        return unit_gemm(*operands.tensors(), **unit.arithmetic, block=unit.block_size)
+    if unit.is_exact and spec.result_bits < _INT64_BITS:
+        acc, is_nan = exact_gemm(*operands.tensors(), **unit.arithmetic, block=unit.block_size)
+        return acc & ((1 << unit.width) - 1) | is_nan.long() << unit.width
     if unit.is_fp32 or unit.is_exact or unit.overflow is not Overflow.WRAP:
         raise UserError(
-            "Products run through units with an integer accumulator that wraps, or with FP32 and "
-            f"scales, not {unit.title}"
+            "Products run through units with an integer accumulator that wraps, with FP32 and "
+            f"scales, or with an exact accumulator of at most {_INT64_BITS - 2} bits, not "
+            f"{unit.title}"
         )
+    a, w = torch.from_numpy(operands.a), torch.from_numpy(operands.w)
     return dot(w[None], a[:, None], unit.weight, unit.activation)
 
 

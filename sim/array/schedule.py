@@ -7,12 +7,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from halfbyte.base import UserError
+from halfbyte.golden.dot_unit import scale_parts
 from halfbyte.rtl.array import SystolicSpec, WeightArraySpec
 from halfbyte.rtl.dot import DotSpec
 from halfbyte.sim.array.operands import Codes, Operands
 from halfbyte.sim.array.weight_schedule import fill_weight_stationary
 
-__all__ = ["Schedule", "schedule"]
+__all__ = ["Schedule", "schedule", "schedule_bytes"]
+
+# While the inputs of a cycle are packed, each of their bits takes a byte in two places.
+_BYTES_PER_BIT = 2
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,13 @@ def schedule(spec: SystolicSpec, operands: Operands, inputs: Mapping[str, int]) 
     return Schedule(stimulus, _order(spec, tiles, rows, columns), spec.warm_up)
 
 
+def schedule_bytes(spec: SystolicSpec, inputs: int, outputs: int, tokens: int) -> int:
+    """About the bytes of memory that :func:`schedule` takes for a layer."""
+    bits = spec.rows * (spec.activation_bits + spec.scale_bits)
+    bits += spec.columns * (spec.weight_bits + spec.scale_bits)
+    return _BYTES_PER_BIT * bits * (spec.warm_up + spec.cycles(inputs, outputs, tokens))
+
+
 def _pad(spec: SystolicSpec, operands: Operands) -> Operands:
     """The operands, filled up to whole tiles."""
     unit, length = spec.unit, operands.a.shape[1]
@@ -75,13 +86,25 @@ def _pad(spec: SystolicSpec, operands: Operands) -> Operands:
     a = _padded(operands.a, spec.tile_tokens, spec.tile_inputs, zeros[1] or 0)
     if operands.a_scales is None or operands.w_scales is None:
         return Operands(a, w)
-    blocks = -(-spec.tile_inputs // unit.block_size)
+    blocks, (a_scale, w_scale) = -(-spec.tile_inputs // unit.block_size), _padding_scales(unit)
     return Operands(
         a,
         w,
-        _padded(operands.a_scales, spec.tile_tokens, blocks, 0),
-        _padded(operands.w_scales, spec.columns, blocks, 0),
+        _padded(operands.a_scales, spec.tile_tokens, blocks, a_scale),
+        _padded(operands.w_scales, spec.columns, blocks, w_scale),
     )
+
+
+def _padding_scales(unit: DotSpec) -> tuple[int, int]:
+    """Codes of the scales of a block of zeros, of A and of W: inside the window if there is one."""
+    if unit.scale is None or unit.window is None:
+        return 0, 0
+    _, places = scale_parts(unit.scale)
+    exponents = (places[:, None] + places)[: unit.scale.nan_code, : unit.scale.nan_code]
+    inside = (exponents >= unit.window[0]) & (exponents <= unit.window[1])
+    pairs = inside.nonzero().tolist()
+    a, w = pairs[0] if pairs else (0, 0)
+    return a, w
 
 
 def _fill_output_stationary(

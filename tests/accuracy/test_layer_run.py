@@ -2,8 +2,10 @@
 
 import json
 
+import pytest
 from typer.testing import CliRunner
 
+from halfbyte.base import UserError
 from halfbyte.cli.app import app
 from halfbyte.rtl.array import WeightArraySpec
 from halfbyte.sim.array.product import ArrayRun, expected_product
@@ -28,3 +30,29 @@ def test_a_layer_is_streamed_through_the_array_that_was_asked_for(small_llama, m
     # Nine blocks of eight fill four and a half tiles; 40 outputs fill 13 columns of three and more.
     assert record["cycles"] == 5 * 14 * 5 + 2 * 2 + 3 - 1
     assert 10 < record["sqnr_db"] < 30
+
+
+@pytest.mark.parametrize(
+    ("layer", "memory", "message"),
+    [
+        ("model.layers.7.mlp.down_proj", None, "has no linear layer 'model.layers.7.mlp"),
+        (
+            "model.layers.1.mlp.down_proj",
+            2**16,
+            "Streaming model.layers.1.mlp.down_proj through the array needs about .* KiB of "
+            "memory, but only 64.0 KiB is available; .*, or take fewer tokens",
+        ),
+    ],
+)
+def test_a_layer_that_cannot_be_run_ends_in_one_line(
+    small_llama, monkeypatch, layer, memory, message
+):
+    if memory:
+        monkeypatch.setattr("halfbyte.checkpoints.memory.available_memory", lambda: memory)
+        monkeypatch.setattr("halfbyte.accuracy.models.loading.check_memory", lambda *_: None)
+    arguments = ["run", str(small_llama), "int4", "--layer", layer, "--tokens", "3"]
+    done = CliRunner().invoke(app, [*arguments, "--lanes", "8"])
+    assert isinstance(done.exception, UserError)
+    with pytest.raises(UserError, match=message):
+        raise done.exception
+    assert "\n" not in str(done.exception)

@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 
 from halfbyte.accuracy import minilm
 from halfbyte.accuracy.profile import fits, model, tensors
+from halfbyte.base import figures
 
 
 @pytest.fixture
@@ -68,7 +69,8 @@ def test_a_layer_without_a_fit_is_listed_with_its_reason(halfbyte, tmp_path):
 def test_minilm_with_activations(halfbyte, tmp_path, monkeypatch):
     for module in (model, tensors):  # a sample of each tensor, so that fits take less time
         monkeypatch.setattr(module, "MAX_SAMPLES", 2**14)
-    monkeypatch.setattr(fits, "_RESOLUTION", 256)  # and wider bins
+    monkeypatch.setattr(fits, "_RESOLUTION", 256)  # wider bins
+    monkeypatch.setattr(figures, "_DATES", {"png": {}})  # and pictures of one kind
     text = halfbyte("profile", "minilm", "--activations", "--layer", "pooler.dense", check=False)
     assert "There is no layer 'pooler.dense'; nearest: " in text.stderr
     records = json.loads(halfbyte("profile", "minilm", "--activations", "--json").stdout)

@@ -7,7 +7,6 @@ import typer
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from halfbyte.accuracy import texts
 from halfbyte.cli.app import app
 
 from .blocks import PAGES, ROOT, blocks, commands
@@ -48,15 +47,6 @@ def test_python_runs(page, tmp_path, shared_build, monkeypatch):
     for block in blocks(page):
         if block.kind == "python":
             exec(compile(block.text, name(page), "exec"), names)  # noqa: S102
-
-
-@pytest.fixture
-def fewer_texts(monkeypatch):
-    """Models read one text of each module: enough to see that an evaluation works."""
-    monkeypatch.setattr(texts, "PER_MODULE", 1)
-    texts.docstrings.cache_clear()
-    yield
-    texts.docstrings.cache_clear()
 
 
 @pytest.mark.slow

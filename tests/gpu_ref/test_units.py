@@ -16,7 +16,7 @@ KERNELS = {
     "unit integer",
     "unit fp32",
     "unit exact",
-    "unit blackwell (published model)",
+    "unit blackwell (published model, not verified by us)",
     "unit integer stream",
     "unit fp32 stream",
     "unit exact stream",

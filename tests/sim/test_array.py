@@ -171,3 +171,17 @@ def test_refuses_units_without_a_golden_product():
     unit = replace(SCALED.unit, scale=None, block=None)
     with pytest.raises(UserError, match="Products run through units with"):
         run_product(replace(SCALED, unit=unit), OPERANDS)
+
+
+def test_exact_sums_pass_through_elements_that_keep_their_weights():
+    scale = find_scale_code("e8m0")
+    unit = DotSpec(
+        load("e2m1"), load("e2m1"), 2, "sign_magnitude", accumulator=Accumulator.EXACT, scale=scale,
+        window=(-6, 6), terms=64,
+    )  # fmt: skip
+    spec = WeightArraySpec(unit, 2, 1)
+    scales = [codes(seed, rows, 5, bound=9) + 123 for seed, rows in ((3, 4), (4, 2))]
+    product, run = run_product(spec, Operands(codes(5, 4, 10), codes(6, 2, 10), *scales))
+    assert run.results == 8
+    # Some exponents are outside the window.
+    assert set((product >> unit.width).ravel().tolist()) == {0, 1}

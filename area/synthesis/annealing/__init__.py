@@ -5,7 +5,12 @@ by gate and judges every change by the area of the cells themselves. Its strengt
 the truth table of every net over all inputs: two codes of four bits have only 256 pairs of values.
 """
 
-from halfbyte.area.synthesis.annealing.functions import GateSet, library_gates, unit_gates
+from halfbyte.area.synthesis.annealing.functions import (
+    GateSet,
+    gate_liberty,
+    library_gates,
+    unit_gates,
+)
 from halfbyte.area.synthesis.annealing.merging import CellNetlist, merged
 from halfbyte.area.synthesis.annealing.network import Network, read_network
 from halfbyte.area.synthesis.annealing.search import anneal
@@ -15,6 +20,7 @@ __all__ = [
     "GateSet",
     "Network",
     "anneal",
+    "gate_liberty",
     "library_gates",
     "merged",
     "read_network",

@@ -27,6 +27,7 @@ __all__ = [
     "GateSet",
     "PlacedCell",
     "gate_functions",
+    "gate_liberty",
     "library_gates",
     "smallest_cells",
     "unit_gates",
@@ -139,3 +140,9 @@ def library_gates(technology: Technology) -> GateSet:
     for gate, placed in chosen.items():
         cost[gate] = placed.cell.area
     return GateSet(cost, chosen)
+
+
+def gate_liberty(technology: Technology) -> str:
+    """A Liberty library of the cells of :func:`library_gates`."""
+    cells = (placed.cell for placed in library_gates(technology).cells.values())
+    return technology.liberty_of(list({cell.name: cell for cell in cells}.values()))
