@@ -54,7 +54,9 @@ def aligned_bytes(data: Tensor) -> NDArray[np.uint8]:
     aligned for the loops. TypeError for anything else.
     """
     if data.dtype != torch.uint8 or data.ndim != 1:
-        raise TypeError(f"Compressed data must be bytes in one dimension, not {data.dtype}")
+        raise TypeError(
+            f"Compressed data must be uint8 with 1 dimension, not {data.dtype} with {data.ndim}"
+        )
     data = data.contiguous()
     array: NDArray[np.uint8]
     array = (data if data.data_ptr() % ALIGNMENT == 0 else data.clone()).numpy()

@@ -222,7 +222,9 @@ def _checked_positions(module: Module) -> NDArray[np.uint32]:
         raise CorruptError("output positions must ascend from 0 to the number of elements")
     splits = [0, *module.split_positions, elements]
     if splits != sorted(splits):
-        raise CorruptError("split positions must ascend to the number of elements")
+        raise CorruptError(
+            "split positions must be in ascending order, up to the number of elements"
+        )
     return positions
 
 

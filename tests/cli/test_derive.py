@@ -96,8 +96,8 @@ def test_every_other_command_takes_the_file(halfbyte):
     [
         (["cauchy"], "Distribution must be normal or student_t, not 'cauchy'"),
         (["student_t"], "student_t needs --nu or --from MODEL"),
-        (["normal", "--nu", "5"], "no other distribution has a nu"),
-        (["normal", "--from", "minilm"], "no other distribution has a nu"),
+        (["normal", "--nu", "5"], "are for student_t, not for normal: leave them out"),
+        (["normal", "--from", "minilm"], "are for student_t, not for normal"),
         (["student_t", "--nu", "5", "--from", "minilm"], "Give --nu or --from MODEL, not both"),
         (["student_t", "--nu", "nan"], "nu must be 0.5 to 1e+06, not nan"),
         (["student_t", "--nu", "2", "--method", "lloyd_max"], "nu must be 2.01 to 1e+06, not 2.0"),

@@ -231,8 +231,10 @@ class TestSize:
 
 class TestWrongArguments:
     def test_compressed_data_is_bytes(self):
-        with pytest.raises(TypeError, match=r"must be bytes in one dimension, not torch\.float32"):
+        with pytest.raises(TypeError, match=r"must be uint8 with 1 dimension, not torch\.float32"):
             decompress(torch.ones(200))
+        with pytest.raises(TypeError, match=r"1 dimension, not torch\.uint8 with 2"):
+            decompress(torch.ones(2, 100, dtype=torch.uint8))
 
     def test_types_without_a_codec(self):
         with pytest.raises(TypeError, match=r"takes tensors of BF16.*, not torch\.float32"):

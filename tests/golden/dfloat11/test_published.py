@@ -187,8 +187,8 @@ class TestDamage:
             ({"encoded_exponent": np.zeros(0, np.uint8)}, "output positions"),
             ({"output_positions": np.zeros(9, np.uint32)}, "need . output positions"),
             ({"gaps": np.zeros(320, np.uint8)}, "do not have 320 bytes of gaps"),
-            ({"split_positions": (5, 3)}, "split positions must ascend"),
-            ({"split_positions": (2**60,)}, "split positions must ascend"),
+            ({"split_positions": (5, 3)}, "split positions must be in ascending order"),
+            ({"split_positions": (2**60,)}, "split positions must be in ascending order"),
             ({"sign_mantissa": np.zeros(5, np.uint8)}, "ascend from 0 to the number of elements"),
         ],
     )
