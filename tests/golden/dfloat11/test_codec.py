@@ -307,7 +307,7 @@ class TestDamage:
             (8, b"\0\0\0\0", "header is cut off, or its length is wrong"),
             (8, b"\xff\xff\xff\x7f", "header is cut off, or its length is wrong"),
             (16, b"\x63", "unknown element type, 99"),
-            (17, b"\xff", "unknown element type, 1, or no shape"),
+            (17, b"\xff", "too short for a shape of 255 dimensions"),
             (24, b"\xff" * 8, "contradict its shape"),
             (32, b"\xff" * 8, "it should have .* bytes"),
             (72, b"\xff" * 8, "contradict its shape"),

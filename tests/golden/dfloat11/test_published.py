@@ -184,7 +184,7 @@ class TestDamage:
             ({"luts": np.zeros((40, 256), np.uint8)}, "luts must be 2 to 18 rows"),
             ({"luts": np.full((3, 256), 99, np.uint8)}, "says? a code has 99 bits"),
             ({"luts": np.full((3, 256), 8, np.uint8)}, "exponents from 240 on"),
-            ({"encoded_exponent": np.zeros(0, np.uint8)}, "output positions"),
+            ({"encoded_exponent": np.zeros(0, np.uint8)}, "stream of the module is empty"),
             ({"output_positions": np.zeros(9, np.uint32)}, "need . output positions"),
             ({"gaps": np.zeros(320, np.uint8)}, "do not have 320 bytes of gaps"),
             ({"split_positions": (5, 3)}, "split positions must be in ascending order"),
