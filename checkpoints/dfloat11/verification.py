@@ -92,6 +92,7 @@ class DigestBehind:
     def __exit__(self, *_: object) -> None:
         self._end = 0
         self._wait()
+        self._wait = lambda: None  # it knows this object, which would live on in a circle
 
     def written_to(self, end: int) -> None:
         """Say that the file is complete up to byte ``end``."""

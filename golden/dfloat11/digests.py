@@ -7,6 +7,7 @@ Counting symbols in the same pass takes no extra time.
 
 import hashlib
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -107,14 +108,15 @@ class Reading:
             return self._own.add_and_count(words, shift, self._whole)
         # In the time that one core counts and digests a quarter, another counts the rest.
         first, rest = np.split(words, [len(words) // 4 // _ALIGNED * _ALIGNED])
-        begun = meanwhile(lambda: self._own.add_and_count(first, shift, self._whole))
+        begun = meanwhile(partial(self._own.add_and_count, first, shift, self._whole))
         found = counts_of(rest, shift) + begun()
         self.begin(rest)
         return found
 
     def begin(self, words: NDArray[Any]) -> None:
         """Digest the bytes of a tensor whose symbols need not be counted."""
-        self._wait = meanwhile(lambda: self._own.add(words.view(np.uint8), self._whole))
+        # Not a function of this object: in such a circle, the tensor's memory would live on.
+        self._wait = meanwhile(partial(self._own.add, words.view(np.uint8), self._whole))
 
     def digest(self) -> bytes:
         """The tensor's own digest, 32 bytes."""

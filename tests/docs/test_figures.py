@@ -1,22 +1,31 @@
-"""Tables of README and documentation against the record of the release, and against each other."""
+"""Tables of README and documentation against the committed records that they come from."""
 
 import json
 import re
 
 import pytest
 
+from halfbyte.area import load_technology
 from halfbyte.formats import load
 from tests.docs.blocks import ROOT
 
-(RELEASE,) = (ROOT / "docs" / "records").glob("release-*.json")
-UNITS = "docs/dot_units.md"
-# Columns of the table of levels: MAC, array of MACs, integer unit, unit with scales, array of such.
-MAC, INTEGER, SCALED = 0, 2, 3
-SUPERNORMAL = {"SP (+5)": "E2M1+SP", "SR (+8)": "E2M1+SR"}
+RECORDS = ROOT / "docs" / "records"
+LEVELS = ("mac", "array_of_macs", "unit", "unit_scaled", "array")
+KEYS = {
+    "format", "activation", "dataflow", "depth", "technology", "corner", "terms",
+    "halfbyte_version", "amaranth_version", "pyosys_version", "card_version",
+    *(f"{level}_{figure}" for level in LEVELS for figure in ("um2_per_lane", "over_e2m1")),
+}  # fmt: skip
+
+
+def levels(technology):
+    """The rows of a record of levels by the formats' titles."""
+    rows = json.loads((RECORDS / f"levels_{technology}.json").read_text())
+    return {load(row["format"]).title: row for row in rows}
 
 
 def table(page, column):
-    """The cells of each row of a table from ``column`` on, by the first cell of the row.
+    """The cells behind the first of each row of a table, by the first, from ``column`` on.
 
     The table is the only one of the page with that column.
     """
@@ -30,56 +39,65 @@ def table(page, column):
     return {cells[0]: cells[place:] for cells in grid[2:]}
 
 
-@pytest.fixture(scope="module")
-def released():
-    """Area of the MACs in the record of the release, by title."""
-    areas = json.loads(RELEASE.read_text())["areas_um2"]
-    return {load(name).title: area for name, area in areas.items()}
+def both(row):
+    """Area per lane and the ratio, of every level."""
+    return [
+        f"{row[f'{level}_um2_per_lane']:,.1f} ({row[f'{level}_over_e2m1']:.3f})" for level in LEVELS
+    ]
 
 
-@pytest.fixture(scope="module")
-def levels():
-    """Area and ratio of each level by title, as the table of units shows them."""
-    return {
-        title: [
-            (float(area.replace(",", "")), ratio.strip("()")) for area, ratio in map(str.split, row)
-        ]
-        for title, row in table(UNITS, "MAC").items()
+def whole(*names):
+    """Areas per lane of some levels, without digits behind the point."""
+    return lambda row: [f"{row[f'{level}_um2_per_lane']:.0f}" for level in names]
+
+
+def percent(row):
+    """The cost over E2M1 of every level."""
+    return [f"{100 * (row[f'{level}_over_e2m1'] - 1):+.1f} %" for level in LEVELS]
+
+
+@pytest.mark.parametrize(
+    ("page", "column", "cells"),
+    [
+        ("README.md", "integer", whole("unit", "unit_scaled")),
+        ("docs/dot_units.md", "MAC", both),
+        ("docs/dot_units.md", "µm² per lane", whole("unit_scaled")),
+        ("docs/explanation/paper.md", "MAC", percent),
+    ],
+)
+def test_tables_of_units_are_those_of_the_record(page, column, cells):
+    titles = {"SP (+5)": "E2M1+SP", "SR (+8)": "E2M1+SR"}
+    known = levels("sky130hd")
+    shown = table(page, column)
+    assert len(shown) >= 2
+    for title, seen in shown.items():
+        expected = cells(known[titles.get(title, title)])
+        assert seen[: len(expected)] == expected, title
+
+
+def test_areas_of_macs_are_those_of_the_release():
+    (path,) = RECORDS.glob("release-*.json")
+    areas = {
+        load(name).title: area for name, area in json.loads(path.read_text())["areas_um2"].items()
     }
+    for page, column in (("README.md", "area µm²"), ("docs/dot_units.md", "MAC, µm²")):
+        shown = table(page, column)
+        assert {"INT4", "E2M1", "E2M1+SP"} <= shown.keys()
+        for title, (area, *_) in shown.items():
+            assert area == f"{areas[title.partition(',')[0]]:,.1f}", title
+    for title, row in levels("sky130hd").items():
+        assert row["mac_um2_per_lane"] == areas[title], title
 
 
-@pytest.mark.parametrize(
-    ("page", "column"), [("README.md", "area µm²"), (UNITS, "MAC, µm²"), (UNITS, "MAC")]
-)
-def test_areas_of_macs_are_those_of_the_release(released, page, column):
-    shown = table(page, column)
-    assert {"INT4", "E2M1", "E2M1+SP"} <= shown.keys()
-    for title, (area, *_) in shown.items():
-        expected = released[title.partition(",")[0]]
-        assert area.split()[0] == f"{expected:,.1f}", title
-
-
-def test_ratios_are_those_of_the_areas(levels):
-    for title, row in levels.items():
-        for (area, ratio), (baseline, _) in zip(row, levels["E2M1"], strict=True):
-            # The areas are rounded to a tenth.
-            assert float(ratio) == pytest.approx(area / baseline, abs=0.0008), title
-
-
-@pytest.mark.parametrize(
-    ("page", "column", "places"),
-    [("README.md", "integer", (INTEGER, SCALED)), (UNITS, "µm² per lane", (SCALED,))],
-)
-def test_areas_of_units_are_those_of_the_table_of_levels(levels, page, column, places):
-    shown = table(page, column)
-    assert len(shown) >= 4
-    for title, row in shown.items():
-        for seen, place in zip(row, places, strict=False):
-            assert int(seen) == pytest.approx(levels[title][place][0], abs=0.56), title
-
-
-def test_costs_of_super_values_are_those_of_the_table_of_levels(levels):
-    for title, row in table("docs/explanation/paper.md", "MAC").items():
-        for seen, (_, ratio) in zip(row, levels[SUPERNORMAL[title]], strict=True):
-            cost = float(seen.removesuffix(" %"))
-            assert cost == pytest.approx(100 * (float(ratio) - 1), abs=0.11), title
+@pytest.mark.parametrize("path", sorted(RECORDS.glob("levels_*.json")), ids=lambda path: path.stem)
+def test_a_record_of_levels_says_what_it_was_measured_with(path):
+    constraints = (ROOT / "constraints.txt").read_text()
+    for row in json.loads(path.read_text()):
+        assert row.keys() == KEYS
+        technology = load_technology(row["technology"])
+        assert path.stem == f"levels_{technology.name}"
+        assert (row["corner"], row["terms"]) == (technology.corner, 256)
+        # Another card, or other tools, would give other figures.
+        assert technology.content_hash.startswith(row["card_version"])
+        for tool in ("amaranth", "pyosys"):
+            assert f"\n{tool}=={row[f'{tool}_version']}\n" in constraints

@@ -1,11 +1,13 @@
 """Digests of messages in pieces, alone and two at a time, against :mod:`hashlib`."""
 
+import gc
 import hashlib
+import weakref
 
 import numpy as np
 import pytest
 
-from halfbyte.golden.dfloat11 import digests, native
+from halfbyte.golden.dfloat11 import digests, native, threads
 from halfbyte.golden.dfloat11.digests import Digest, Reading, counts_of
 
 
@@ -65,3 +67,21 @@ def test_counts_and_digests_of_one_reading(engine, monkeypatch, cores, kind, lea
     assert reading.digest() == hashlib.sha256(words.tobytes()).digest()
     if whole is not None:
         assert whole.digest() == hashlib.sha256(before.tobytes() + words.tobytes()).digest()
+
+
+@pytest.mark.parametrize("cores", [1, 2])
+def test_the_memory_of_a_tensor_is_free_at_once(engine, cores, monkeypatch):
+    """It is that of the next tensor, so it must not wait for the garbage collector."""
+    monkeypatch.setattr(threads, "cores", lambda: cores)
+    monkeypatch.setattr(digests, "cores", lambda: cores)
+    data = some_bytes(1 << 12)
+    held = weakref.ref(data)
+    gc.disable()
+    try:
+        reading = Reading()
+        reading.counts(data.view(np.uint16), 7)
+        reading.digest()
+        del data, reading
+        assert held() is None
+    finally:
+        gc.enable()
