@@ -29,7 +29,7 @@ class Recipe:
     Parameters
     ----------
     name : str
-        Lower-case identifier of at most 40 letters.
+        A lower-case letter, then at most 39 lower-case letters, digits or underscores.
     title : str
         The name that people read.
     weights, activations : Operand, optional

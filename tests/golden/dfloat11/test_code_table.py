@@ -125,7 +125,7 @@ class TestCodeTable:
             ([2, 0xFFFF, 2], b"\1", "cut off"),
             ([3, 0xFFFF, 2], b"\1\2\3", "says 3 rows, and 2 by length"),
             ([0, 0xFFFF, 0], b"", "must have 1 to 257 rows, not 0"),
-            ([258, 0xFFFF, 258], bytes(258), "says 258 rows"),
+            ([258, 0xFFFF, 258], bytes(258), "must have 1 to 257 rows, not 258"),
             ([2, 2, 2], b"\1\2", "the escape is not in the code table"),
             ([2, 1, 2], b"\1\2", "the escape is not in the code table"),
             ([2, 0xFFFF, 2], b"\1\1", "a symbol has two codes"),
