@@ -107,7 +107,7 @@ def test_every_other_command_takes_the_file(halfbyte):
         (["normal", "--method", "entropy", "--entropy", "9"], "entropy must be 1 to 4 bits"),
         (["normal", "--name", "../../etc/passwd"], "lower-case Python identifier"),
         (["normal", "--name", "a\nvalues: [1]"], "lower-case Python identifier"),
-        (["normal", "--name", "x" * 41], "at most 40 letters, not 41"),
+        (["normal", "--name", "x" * 41], "at most 40 characters, not 41"),
         (["normal", "--name", "class"], "lower-case Python identifier"),
         (["normal", "--name", "sf4"], "sf4 is the name of a shipped format"),
         (["normal", "-o", "mine.txt"], "The output must be a .yaml file, not 'mine.txt'"),
