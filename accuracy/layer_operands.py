@@ -74,7 +74,7 @@ def layer_operands(
     Parameters
     ----------
     subject : Subject
-        The model.
+        The model, with its calibration text.
     name : str
         Name of the layer.
     weight, activation : Format

@@ -43,7 +43,7 @@ class EvaluationRecord(Record):
     format: str
     """Name of the format."""
     model: str
-    """The model."""
+    """Name of the model that was evaluated."""
     model_sha256: str
     """Digest of the model's weights and configuration files."""
     files_sha256: str

@@ -1,8 +1,9 @@
-"""How certain a measured figure is: the paired bootstrap over the items of an evaluation text.
+"""How certain a measured figure is: the paired bootstrap over the items of an evaluation.
 
-Items are texts or windows of a text. Samples of them are drawn at random many times, with a fixed
-seed. All formats share these draws. So an item that is hard for every format does not change the
-difference of two formats (Efron and Tibshirani, "An Introduction to the Bootstrap", 1993).
+Items are texts, windows of a text, or documents of a task. Samples of them are drawn at random many
+times, with a fixed seed. All formats share these draws. So an item that is equally hard for two
+formats adds the same to both, and hardly widens the interval of their difference (Efron and
+Tibshirani, "An Introduction to the Bootstrap", 1993).
 """
 
 import math
@@ -84,7 +85,7 @@ class PairCorrelation:
     Raises
     ------
     ValueError
-        The shapes are others.
+        The shapes differ, are not (N, D), or N is less than 4.
     """
 
     def __init__(self, ours: Tensor, theirs: Tensor) -> None:

@@ -159,7 +159,7 @@ class VerificationRecord(Record):
     """Whether a compressed file decodes to data with the right digests."""
 
     file: str
-    """The file."""
+    """File that was verified."""
     bytes: int
     """Bytes of the file."""
     corrected_words: int
@@ -206,7 +206,7 @@ class QuantizationRecord(Record):
     output: str
     """Folder that was written."""
     format: str
-    """The format."""
+    """Name of the format."""
     block: int | None
     """Elements that share a scale; null for whole rows."""
     operand: JsonObject
@@ -285,7 +285,7 @@ class CheckpointDescription(Record):
     model: str
     """Name of the folder that was read."""
     format: FormatDescription
-    """The format."""
+    """Format of the quantized weights."""
     block: int | None
     """Elements that share a scale; null for whole rows."""
     operand: JsonObject

@@ -324,7 +324,7 @@ def quantize_checkpoint(
     Parameters
     ----------
     checkpoint : Checkpoint
-        The model.
+        The model to quantize.
     fmt : Format
         The format to quantize to.
     output : Path

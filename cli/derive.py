@@ -114,8 +114,13 @@ def _check(
         raise UserError("--entropy belongs to --method entropy")
     if nu is not None and model is not None:
         raise UserError("Give --nu or --from MODEL, not both")
-    if (distribution == "student_t") != (nu is not None or model is not None):
-        raise UserError("student_t needs --nu or --from MODEL, and no other distribution has a nu")
+    has_nu = nu is not None or model is not None
+    if distribution == "student_t" and not has_nu:
+        raise UserError("student_t needs --nu or --from MODEL")
+    if distribution != "student_t" and has_nu:
+        raise UserError(
+            f"--nu and --from are for student_t, not for {distribution}: leave them out"
+        )
     if name is not None and check_name(name) in names():
         raise UserError(f"{name} is the name of a shipped format; choose another")
 

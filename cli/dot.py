@@ -101,7 +101,7 @@ def make_dot_specs(
     from halfbyte.rtl.dot import Accumulator, DotSpec
 
     other, usual = design.other, 1 if unit == ARRAY else DEFAULT_LANES
-    code = None if dot.scale in (None, NO_SCALE) else find_scale_code(dot.scale)
+    code = None if dot.scale in (None, NO_SCALE) else find_scale_code(dot.scale, optional=True)
     kinds = [kind.value for kind in Accumulator]
     kind = dot.accumulator or ("fp32" if code else "integer")
     if kind not in kinds:

@@ -115,7 +115,9 @@ def gpu_check(
     )
     path = _store("check.json", record.as_json())
     print_json([record]) if json else _show_check(totals, record, path)
-    if record.different or not record.compared:
+    if not record.compared:
+        raise ToolError(f"No numbers were compared with the golden model; see {path}")
+    if record.different:
         raise ToolError(f"{record.different} numbers differ from the golden model; see {path}")
 
 

@@ -104,7 +104,9 @@ class Hardware:
     @property
     def code(self) -> ScaleCode | None:
         """The type of the blocks' scales."""
-        return None if self.scale in (None, NO_SCALE) else find_scale_code(str(self.scale))
+        if self.scale in (None, NO_SCALE):
+            return None
+        return find_scale_code(str(self.scale), optional=True)
 
     @property
     def recipe_name(self) -> str:

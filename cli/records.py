@@ -42,7 +42,7 @@ class FormatRecord(Record):
     magnitude_width: int
     """Bits of their magnitudes."""
     acc_width_256: int
-    """Bits of an accumulator that holds 256 products without loss."""
+    """Bits of an accumulator that sums 256 products of two values of this format without loss."""
     source: str
     """Where the values come from."""
 
@@ -76,7 +76,7 @@ class DerivationRecord(Record):
     file: str
     """File of the format."""
     distribution: str
-    """The distribution."""
+    """Distribution that the levels are made for, such as student_t."""
     nu: float | None
     """Degrees of freedom of Student's t."""
     from_: str | None
@@ -86,7 +86,7 @@ class DerivationRecord(Record):
     bits: int
     """Bits of a code."""
     lut_bits: int
-    """Bits of the table that levels are rounded to."""
+    """Bits of a table entry. Levels are rounded to values that fit."""
     block: int
     """Values that share a scale."""
     levels: tuple[float, ...]
@@ -106,7 +106,7 @@ class AssignmentRecord(Record):
     """A format's codes in the best order that was found."""
 
     format: str
-    """The format."""
+    """Format whose codes were ordered: that of the weights."""
     activation: str
     """Format of the other operand."""
     permuted: str
@@ -114,7 +114,7 @@ class AssignmentRecord(Record):
     values: tuple[str, ...]
     """Values of the permuted format in code order, exact."""
     technology: str
-    """The cell library."""
+    """Name of the cell library."""
     corner: str
     """Process, temperature and voltage of the library."""
     terms: int
@@ -122,11 +122,11 @@ class AssignmentRecord(Record):
     area_um2: float
     """Area of the MAC, in um^2."""
     architecture: str
-    """Architecture of its multiplier."""
+    """Architecture that the annealing of its multiplier started from."""
     given_um2: float
     """Area of the MAC with the codes as given, in um^2."""
     given_architecture: str
-    """Architecture of that MAC's multiplier."""
+    """Architecture that the annealing of that MAC's multiplier started from."""
     moves: int
     """Moves in the annealing of each multiplier."""
     orders: int
@@ -141,7 +141,7 @@ class AssignmentRecord(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class GatesRecord(Record):
-    """A multiplier of two formats, in gates of cost one."""
+    """A multiplier of two formats, built of gates that each count as one."""
 
     format: str
     """Format of the weights."""
@@ -176,12 +176,12 @@ class UnitFileRecord(Record):
     """A unit written as Verilog."""
 
     unit: str
-    """The unit."""
+    """``dfloat11`` or ``bf16_mac``."""
     module: str
     """Name of the Verilog module."""
     lanes: int | None
     """Lanes of a decoder."""
     verilog: str
-    """The file."""
+    """File that was written, with the unit as Verilog."""
     versions: Mapping[str, str | None]
     """Versions of the tools."""

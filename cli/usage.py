@@ -22,7 +22,8 @@ _SYNONYMS = (
     ("block", "block-size", "group-size"),
     ("cycles", "vectors", "count"),
 )
-# Options that users may write for an argument, and the argument's names in the commands.
+# Options that users may write where a command takes an argument, and the names that this argument
+# has in the commands.
 _ARGUMENTS = {
     "format": ("names", "name", "fmt"),
     "formats": ("names", "name", "fmt"),
@@ -30,7 +31,7 @@ _ARGUMENTS = {
     "model": ("model",),
     "input": ("source", "model", "space", "files"),
 }
-_CLOSE = 0.75
+_CLOSE = 0.75  # similarity of two names, as difflib counts it: 1 if they are the same
 
 
 _Commands = Callable[[], Mapping[str, Any]]
@@ -103,7 +104,7 @@ def _long_options(command: Any) -> list[str]:
 
 
 def _argument(command: Any, name: str) -> str | None:
-    """How an argument is written that is an option of this name in other commands."""
+    """The command's arguments as its usage shows them, if one stands for the option ``name``."""
     wanted = _ARGUMENTS.get(name, ())
     arguments = [each for each in command.params if each.param_type_name == "argument"]
     if not any(each.name in wanted for each in arguments):

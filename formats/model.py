@@ -41,7 +41,7 @@ def check_name(name: object) -> str:
         raise FormatError(f"Format name must be text, not {type(name).__name__}")
     if len(name) > MAX_NAME_LENGTH:
         raise FormatError(
-            f"Format name must have at most {MAX_NAME_LENGTH} letters, not {len(name)}"
+            f"Format name must have at most {MAX_NAME_LENGTH} characters, not {len(name)}"
         )
     if not _NAME.fullmatch(name) or keyword.iskeyword(name):
         raise FormatError(

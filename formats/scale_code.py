@@ -92,18 +92,22 @@ SCALE_CODES = {
     for code in (
         ScaleCode("e8m0", "E8M0", 8, 0, 127, _MX),
         ScaleCode("e4m3", "UE4M3", 4, 3, 7, "PTX ISA 8.7, ue4m3; NVFP4's block scale"),
-        ScaleCode("ue5m3", "UE5M3", 5, 3, 15, "E5M3 without a sign; all ones is NaN"),
+        ScaleCode("ue5m3", "UE5M3", 5, 3, 15, "our own: E5M3 without a sign, all ones is NaN"),
     )
 }
 
 
-def find_scale_code(name: str) -> ScaleCode:
-    """The scale format with this name. Raises UserError, with all names, if there is none."""
+def find_scale_code(name: str, *, optional: bool = False) -> ScaleCode:
+    """The scale format with this name. Raises UserError, with all names, if there is none.
+
+    ``optional``: whether the caller also takes ``none``, which the error then says.
+    """
     known = _ALIASES.get(name, name)
     if known in SCALE_CODES:
         return SCALE_CODES[known]
     nearest = difflib.get_close_matches(name, SCALE_CODES, n=1, cutoff=0.5)
-    hint = f"; did you mean {nearest[0]}?" if nearest else ";"
+    hint = f"; did you mean {nearest[0]}?" if nearest else "."
+    without = "; or none, for no scales" if optional else ""
     raise UserError(
-        f"Unknown scale format {name[:60]!r}{hint} known: none, {', '.join(SCALE_CODES)}"
+        f"Unknown scale format {name[:60]!r}{hint} Scale formats: {', '.join(SCALE_CODES)}{without}"
     )

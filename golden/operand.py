@@ -30,7 +30,7 @@ class TieRule(enum.Enum):
     """How a value exactly half-way between two values of the format is rounded."""
 
     FORMAT = "format"
-    """The format decides."""
+    """As the format says: to the lower value, or to the even code."""
 
     PAPER = "paper"
     """To the even neighbour in integer formats, to the lower value in all others (Dotzel et al.,

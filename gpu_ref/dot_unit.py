@@ -211,7 +211,8 @@ def _check_columns(columns: dict[str, Tensor | None]) -> None:
     ):
         each = columns[name]
         if each is not None and (not isinstance(each, Tensor) or each.dtype != dtype):
-            raise TypeError(f"{name} must be a {dtype} tensor")
+            kind = each.dtype if isinstance(each, Tensor) else type(each).__name__
+            raise TypeError(f"{name} must be a {dtype} tensor, not {kind}")
     if (columns["w_scales"] is None) != (columns["a_scales"] is None):
         raise TypeError("A stream wants the codes of both scales, or of neither")
     given = {name: each for name, each in columns.items() if each is not None}

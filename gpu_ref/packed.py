@@ -57,7 +57,8 @@ class Packed:
             ("Block scales", self.scales, torch.float32),
         ):
             if not isinstance(tensor, Tensor) or tensor.dtype != dtype:
-                raise TypeError(f"{name} must be a {dtype} tensor")
+                kind = tensor.dtype if isinstance(tensor, Tensor) else type(tensor).__name__
+                raise TypeError(f"{name} must be a {dtype} tensor, not {kind}")
             if tensor.ndim == 0:
                 raise ValueError(f"{name} must have at least one dimension, not 0")
         if self.codes.device != self.scales.device:

@@ -42,7 +42,7 @@ class MachineRecord(Record):
     versions: Mapping[str, str | None]
     """Versions of the libraries."""
     system: str
-    """The operating system."""
+    """Name and version of the operating system."""
     date: str
     """Date and time, in UTC."""
 
@@ -90,7 +90,7 @@ class _Run(Record):
     """The fields that every timing begins with."""
 
     kernel: str
-    """The kernel."""
+    """Name of the kernel."""
     shape: tuple[int, ...]
     """Sizes of the operands."""
     type: str
@@ -108,7 +108,7 @@ class MemoryRun(_Run):
     share_of_copy: float
     """Speed relative to a copy."""
     format: str
-    """The format."""
+    """Name of the format."""
     block: int
     """Elements that share a scale."""
     repeats: int
@@ -126,7 +126,7 @@ class ProductRun(_Run):
     times_plain: float | None
     """Speed relative to the plain kernel; null if the plain kernel did not run."""
     format: str
-    """The format."""
+    """Name of the format."""
     block: int
     """Elements that share a scale."""
     repeats: int

@@ -25,14 +25,18 @@ __all__ = ["PAPER_FRONTIER", "claims", "points_of"]
 
 # The frontier of MAC area against W4A4 accuracy in Dotzel et al., 2024.
 PAPER_FRONTIER = ("int4", "e2m1", "e2m1_sr", "e2m1_sp")
-# Two technologies and tools agree on the area ratio of two MACs if they differ by at most this.
+# Two area ratios of the same MACs, from different technologies and tools, agree if they differ by
+# at most this.
 _AGREEMENT = 0.03
 Records = Mapping[str, HardwareRecord]
 
 
 @dataclass(frozen=True)
 class _Quality:
-    """A quality of formats, and their points."""
+    """One measure of accuracy, and a point (area, accuracy) for each format.
+
+    ``certainty`` says how wide its intervals are.
+    """
 
     name: str
     points: list[Point]
@@ -52,12 +56,12 @@ def points_of(
 
 
 def claims(areas: Records, quality: Quality | None) -> list[Claim]:
-    """The claims that these records can answer; empty without the baselines INT4 and E2M1.
+    """The claims that these records can check. Empty if INT4 or E2M1, the baselines, is missing.
 
     Parameters
     ----------
     areas : mapping of format name to record
-        Synthesis records, all of MACs, of units or of arrays.
+        Synthesis records of one kind of hardware: MACs, dot-product units or arrays.
     quality : Quality or None
         The quality that was measured on a model.
     """
@@ -88,7 +92,7 @@ def _axes(areas: Records, quality: Quality | None) -> list[_Quality]:
         measured = {
             name: value for name, value in quality.values.items() if name in shown or _is_sf4(name)
         }
-        certainty = f"a 95 % interval reaches at most {quality.widest:.2g} to either side"
+        certainty = f"the 95 % intervals are at most {quality.widest:.2g} wide"
         axes.append(_Quality(quality.title, points_of(areas, measured, LANE_AREA), certainty))
     return axes
 
@@ -100,13 +104,14 @@ def _frontier_claim(areas: Records, axis: _Quality) -> Claim:
     added = [name for name in names if name not in expected]
     reasons = [_standing(name, axis.points) for name in missing]
     reasons += [
-        f"{name} joins it, its {_unit(areas)} {_difference(areas, name, 'int4')} than int4's"
+        f"{name} is on the frontier too: its {_unit(areas)} is {_difference(areas, name, 'int4')} "
+        "than int4's"
         for name in added
     ]
     if missing or added:
         reasons.append(
-            "with the paper's own areas (of the formats that it synthesized), it would be "
-            f"{_with_paper_areas(axis.points)}"
+            "with the paper's own areas, for the formats that the paper synthesized, the frontier "
+            f"would be {_with_paper_areas(axis.points)}"
         )
         reasons += [axis.certainty] if axis.certainty else []
     return Claim(
@@ -199,11 +204,8 @@ def _causes(areas: Records, name: str) -> list[str]:
                 f"the paper's accumulator has {theirs[name]['acc_bits']} bits, ours "
                 f"{record.acc_width}, lossless for {record.terms} terms"
             )
-    causes.append(
-        f"our smallest architecture is {record.architecture} (E2M1: "
-        f"{baseline.architecture}), the paper states none"
-    )
-    return causes
+    ours = f"our smallest architecture is {record.architecture} (E2M1: {baseline.architecture})"
+    return [*causes, ours, "the paper states no architecture"]
 
 
 def _both_parts(record: HardwareRecord, baseline: HardwareRecord) -> dict[str, tuple[float, float]]:

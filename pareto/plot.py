@@ -59,7 +59,7 @@ def draw_frontier(
     axes : Axes
         Where to draw; cost is horizontal, quality vertical.
     points : sequence of Point
-        The points.
+        Cost and quality of each format.
     titles, families : mapping of str
         Title and family of each format; the family gives the colour.
     cost_label, quality_label : str

@@ -44,8 +44,8 @@ class Quality:
 
     @property
     def widest(self) -> float:
-        """The greatest half width of an interval."""
-        return max(((high - low) / 2 for low, high in self.intervals.values()), default=0.0)
+        """The width of the widest interval."""
+        return max((high - low for low, high in self.intervals.values()), default=0.0)
 
 
 def measured_quality(records: Sequence[EvaluationRecord]) -> Quality | None:

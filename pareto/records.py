@@ -55,7 +55,7 @@ class Claim(Record):
     """A question with the paper's answer, this project's, and whether they agree."""
 
     question: str
-    """The question."""
+    """What is asked."""
     paper: str
     """The paper's answer."""
     ours: str
@@ -89,7 +89,7 @@ class Recommendation(Record):
     """The chosen format, and the next choice."""
 
     criterion: str
-    """The requirement."""
+    """Requirement that the choice meets, in words."""
     choice: Choice
     """The format that meets the requirement best."""
     runner_up: Choice | None

@@ -1,4 +1,4 @@
-"""From one MAC to a chip: the paper's model of area shares, and an array from its parts."""
+"""Area of a chip, from one MAC: by the area shares of Dotzel et al., or by an array's parts."""
 
 import math
 from collections.abc import Mapping
@@ -54,9 +54,10 @@ class ChipModel:
             )
 
     def overhead_percent(self, mac_ratio: float, bits: float = 4) -> float:
-        """Chip area over the baseline's in %, for a MAC ``mac_ratio`` times as large.
+        """How much larger the chip is than the baseline, in %.
 
-        ``bits`` is the width of a value; the baseline has 4 bits.
+        Its MAC is ``mac_ratio`` times as large as the baseline's. ``bits`` is the width of a value;
+        the baseline has 4 bits.
         """
         return 100 * (self.mac_share * (mac_ratio - 1) + self.memory_share * (bits / 4 - 1))
 
@@ -92,7 +93,7 @@ class Layer:
     """A fully connected layer: ``outputs`` sums over ``inputs`` products for each of ``tokens``.
 
     The defaults are an attention projection of Llama 2 7B, whose hidden size is 4096 (Touvron et
-    al., 2023), on a batch that fills the array.
+    al., 2023), on a batch of 64 tokens: one for each row of the default array.
     """
 
     inputs: int = 4096
@@ -117,12 +118,14 @@ class ArrayArea:
 
 @dataclass(frozen=True)
 class Storage:
-    """How values are stored in the buffers: in blocks with a scale each, or without scales.
+    """How values are stored in the buffers: in blocks with a scale each, or a scale for each row.
+
+    Scales of rows are so few that they are not counted.
 
     Parameters
     ----------
     block : int or None
-        Values that share a scale; None for one scale per row, which is not counted.
+        Values that share a scale; None for one scale per row.
     scale_bits : int
         Bits of a block's scale; 32 is FP32.
     """
@@ -143,10 +146,10 @@ class ArrayModel:
     buffers are estimated:
 
     - The weight buffer holds the weights of one output for each column. The activation buffer holds
-      the activations of the tokens whose sums the array holds: one for each row, or ``depth`` of a
-      weight-stationary array. Both hold all inputs of the layer, but no more outputs or tokens than
-      the layer has. They store ``copies`` of this: two by default, to load one while the other is
-      used.
+      the activations of as many tokens as the array sums at a time. An output-stationary array sums
+      one token per row, a weight-stationary one ``depth`` tokens. Both buffers hold the values for
+      all inputs of the layer. They never hold more outputs or tokens than the layer has. They store
+      ``copies`` of this: two by default, to load one while the other is used.
     - Buffers are SRAM at ``sram_um2_per_bit``, by default that of a public macro of the technology
       (:data:`SRAM`).
 
@@ -172,8 +175,8 @@ class ArrayModel:
     Raises
     ------
     UserError
-        On construction, for a size or an area that is not a positive number, or an unknown
-        dataflow.
+        On construction, for a size that is not an integer from 1 to 2**24, an area that is not
+        positive, or an unknown dataflow.
     """
 
     rows: int = 64
@@ -246,9 +249,10 @@ class ArrayModel:
     ) -> ArrayArea:
         """The parts per MAC for BF16 MACs: their array is estimated, because none was synthesized.
 
-        The registers are those that an element of an array has: both operands, and the FP32 result
-        on its way out with three control bits, or the weight that stays with one. Weights are
-        stored in ``weight_bits``.
+        The registers are those of an array's element. Both dataflows have two operand registers.
+        Output-stationary adds the FP32 result on its way out, and three control bits.
+        Weight-stationary adds the weight that stays, and one control bit. Weights are stored in
+        ``weight_bits``.
         """
         weights, activations = self._buffers(weight_bits, BF16_BITS, 1, technology)
         kept = BF16_BITS + LOAD_BITS if self.keeps_weights else FP32_BITS + CONTROL_BITS

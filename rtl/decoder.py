@@ -47,7 +47,7 @@ class Decoder(wiring.Component):
     Members
     -------
     code : ``In(fmt.bits)``
-        The code.
+        Code to decode.
     integer : ``Out(signed(fmt.integer_width))``
         Value of the code in units of ``fmt.quantum``.
     """
@@ -76,7 +76,7 @@ class SignMagnitudeDecoder(wiring.Component):
     Members
     -------
     code : ``In(fmt.bits)``
-        The code.
+        Code to decode.
     negative : ``Out(1)``
         High for values below zero; low for values above.
     magnitude : ``Out(fmt.magnitude_width)``

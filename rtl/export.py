@@ -29,16 +29,19 @@ opt_clean -purge
 delete w:* s:0 %i
 write_verilog -noattr -simple-lhs design.v
 """
-# Verilator's warnings that are turned off, since both cases are intended. An adder that only makes
-# a carry has sum bits that nothing reads. A signal that a case does not assign keeps its value
-# from before the case.
+# Verilator's warnings that are turned off, since what they warn of is intended. An adder that only
+# makes a carry has sum bits that nothing reads. A signal that one branch of a case statement does
+# not assign keeps its value from before the statement.
 _UNFOUNDED = ("UNUSEDSIGNAL", "CASEINCOMPLETE")
 
 
 def check_module_name(name: str) -> str:
     """Return ``name`` if it can name a Verilog module and a file; raise ValueError otherwise."""
     if not _MODULE_NAME.fullmatch(name):
-        raise ValueError(f"Module name must be a lower-case identifier, not {name[:60]!r}")
+        raise ValueError(
+            "Module name must be a lower-case letter, then at most 99 lower-case letters, digits "
+            f"or underscores, not {name[:60]!r}"
+        )
     return name
 
 
@@ -84,7 +87,7 @@ def to_rtlil(component: wiring.Component, name: str = "mac") -> str:
     A :class:`Mac` has the ports clk, w, a, clear, acc, and enable if its specification asks for it.
     Ports in arrays or streams are named by their path: ``words__0__valid``. After the top module
     come the modules that it instantiates by name. Raises ValueError if ``name`` is not a lower-case
-    identifier of at most 100 letters.
+    identifier of at most 100 characters.
     """
     fragment, ports = _with_clock(component)
     text = str(rtlil.convert(fragment, name=check_module_name(name), ports=ports, emit_src=False))

@@ -27,7 +27,7 @@ class Resolve(wiring.Component):
     sum : ``In(width)``
         Sum without the carries.
     carries : ``In(len(places))``
-        The carries.
+        Carries that were saved, in the order of ``places``.
     total : ``Out(width)``
         The sum with its carries.
     """

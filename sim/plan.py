@@ -72,7 +72,7 @@ class Layout:
     unit : str
         Unit of ``acc``.
     fields : tuple of Field
-        The accumulators.
+        Accumulators in ``acc``, the first in the lowest bits.
     latency : int
         Clock edges from an input to the accumulator that includes it.
     """

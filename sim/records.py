@@ -58,7 +58,7 @@ class SimulationRecord(Record):
     segment: int | None
     """Bits of the accumulator after which a carry is saved; null if none is."""
     simulator: str
-    """The simulator."""
+    """Simulator that ran it: ``icarus`` or ``verilator``."""
     seed: int
     """Seed of the random stimulus."""
     cycles: int
@@ -98,7 +98,7 @@ class NetlistSimulationRecord(SimulationRecord):
     """A MAC's netlist that agreed with the golden model in every cycle of every scenario."""
 
     technology: str
-    """The cell library."""
+    """Name of the cell library."""
     corner: str
     """Process, temperature and voltage of the library."""
     recipe: str
@@ -124,7 +124,7 @@ class DecoderSimulationRecord(Record):
     max_length: int | None
     """Bits of the longest code; null without a table."""
     simulator: str
-    """The simulator."""
+    """Simulator that ran it: ``icarus`` or ``verilator``."""
     seed: int
     """Seed of the random stimulus."""
     scenarios: Mapping[str, int]
@@ -154,7 +154,7 @@ class Bf16SimulationRecord(Record):
     unit: str
     """What was simulated."""
     simulator: str
-    """The simulator."""
+    """Simulator that ran it: ``icarus`` or ``verilator``."""
     seed: int
     """Seed of the random stimulus."""
     scenarios: Mapping[str, int]
@@ -284,7 +284,7 @@ class DotSimulationRecord(DotFields):
     level: str
     """``rtl`` or ``netlist``."""
     simulator: str
-    """The simulator."""
+    """Simulator that ran it: ``icarus`` or ``verilator``."""
     seed: int
     """Seed of the random stimulus."""
     scenarios: Mapping[str, int]

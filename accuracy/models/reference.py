@@ -138,7 +138,7 @@ def find_model(
     Parameters
     ----------
     reference : str
-        The name.
+        One of these names.
     text : str, optional
         ``docstrings`` (the default), ``wikitext2``, or a file.
     context : int, optional

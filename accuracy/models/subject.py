@@ -35,7 +35,7 @@ class Subject(ABC):
     name : str
         The name in records.
     module : nn.Module
-        In FP32, for inference.
+        The model. It is converted to FP32 and set to inference, in place.
     left_out : sequence of nn.Module
         Layers that are ignored because no measure depends on them.
 
@@ -100,8 +100,8 @@ def _watch_tokens(name: str, module: nn.Module) -> None:
             largest = int(args[0].max())
             if largest >= table.num_embeddings:
                 raise UserError(
-                    f"{name}: the tokenizer gives token {largest}, but the model has embeddings "
-                    f"of {table.num_embeddings} only: the two do not belong together"
+                    f"{name}: the tokenizer gives token id {largest}, but the model has only "
+                    f"{table.num_embeddings} embeddings: tokenizer and model do not belong together"
                 )
 
     table.register_forward_pre_hook(check)

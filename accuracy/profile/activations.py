@@ -15,7 +15,7 @@ __all__ = ["RowSample", "collect_activations"]
 
 
 class RowSample:
-    """A uniform random sample of a stream of rows of unknown length.
+    """A uniform random sample of rows, from a stream whose length is not known beforehand.
 
     Every row gets a random key. The rows with the greatest keys stay in the sample.
 
@@ -34,7 +34,7 @@ class RowSample:
         self._keys = torch.empty(0)
 
     def add(self, rows: Tensor) -> None:
-        """Let rows take part in the sample; (N, inputs) floating point."""
+        """Offer rows to the sample; (N, inputs) floating point."""
         keys = torch.cat([self._keys, torch.rand(len(rows), generator=self._generator)])
         room = max(1, self.limit // max(1, rows.shape[1]))
         kept = keys.topk(min(room, len(keys))).indices.sort().values
@@ -57,9 +57,9 @@ def collect_activations(
     Parameters
     ----------
     subject : Subject
-        The model.
+        The model, with its calibration text.
     limit : int
-        Values to keep of each layer; whole rows are drawn uniformly.
+        The most values to keep for each layer, but at least one row. Rows are drawn uniformly.
     seed : int
         Seed of the sample and of random inputs.
     random_inputs : bool

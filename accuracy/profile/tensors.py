@@ -27,7 +27,7 @@ class TensorRecord(Record):
     inputs: str | None = None
     """What the model was run on for activations: ``text`` or ``random``."""
     layer: str
-    """The layer."""
+    """Name of the layer in the model."""
     what: str
     """``weight`` or ``activation``."""
     block: int

@@ -1,9 +1,11 @@
 """Watch the inputs of weights for calibration, or replace them by quantized values.
 
 Inputs are found where a weight is multiplied: in the layer itself, in another module that reads the
-layer's weight (as in Mamba), or by an expert that uses a part of a larger parameter.
+layer's weight (as in Mamba), or in an expert of a mixture of experts, whose weight is a part of a
+larger parameter.
 """
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -107,7 +109,7 @@ class _Point:
 
 
 class _Uses(TorchFunctionMode):
-    """Transforms the other operand of every product with a watched weight."""
+    """Transforms the other operand when a function in ``_CHANGES`` multiplies by a weight."""
 
     def __init__(self, points: list[_Point]) -> None:
         super().__init__()
@@ -163,7 +165,8 @@ def _product(uses: _Uses, args: tuple[Any, ...]) -> tuple[Any, ...]:
     if uses.points_of(right):
         return _right(uses, left, right, -2), right, *rest
     if uses.points_of(left):
-        # Rows of the transposed product.
+        # The weight is on the left, so the vectors are the columns of ``right``: transpose it,
+        # transform, and transpose back.
         turned = right.mT if right.ndim > 1 else right
         turned = _right(uses, turned, left, -1)
         return left, turned.mT if right.ndim > 1 else turned, *rest
@@ -191,7 +194,10 @@ def _right(uses: _Uses, inputs: Tensor, weight: Tensor, axis: int) -> Tensor:
     if not points:
         return inputs
     if weight.ndim != 3 or inputs.ndim != 3 or len(points) != len(inputs):
-        raise UserError(f"Layer {points[0].name}: several weights meet one input")
+        raise UserError(
+            f"Layer {points[0].name}: one product uses several quantized weights, and their inputs "
+            "cannot be told apart. This kind of layer is not supported"
+        )
     return torch.stack([point(each) for point, each in zip(points, inputs, strict=True)])
 
 
@@ -234,6 +240,8 @@ _CHANGES: dict[Any, _Change] = {
 def _sequence_hook(point: _Point) -> Callable[..., Any]:
     """A forward pre-hook that replaces the layer's first argument, however it is passed."""
 
+    first = next(iter(inspect.signature(point.matrix.layer.forward).parameters))
+
     def replaced(value: Any) -> Any:
         if isinstance(value, PackedSequence):
             return value._replace(data=point(value.data))
@@ -242,7 +250,6 @@ def _sequence_hook(point: _Point) -> Callable[..., Any]:
     def hook(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if args:
             return (replaced(args[0]), *args[1:]), kwargs
-        first = next(iter(kwargs))
-        return args, {**kwargs, first: replaced(kwargs[first])}
+        return args, {name: replaced(v) if name == first else v for name, v in kwargs.items()}
 
     return hook

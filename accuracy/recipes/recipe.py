@@ -29,7 +29,7 @@ class Recipe:
     Parameters
     ----------
     name : str
-        Lower-case identifier of at most 40 letters.
+        A lower-case letter, then at most 39 lower-case letters, digits or underscores.
     title : str
         The name that people read.
     weights, activations : Operand, optional
@@ -59,8 +59,8 @@ class Recipe:
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
             raise UserError(
-                "name must be a lower-case identifier of at most 40 letters, "
-                f"not {shown(self.name)}"
+                "name must be a lower-case letter, then at most 39 lower-case letters, digits or "
+                f"underscores, not {shown(self.name)}"
             )
         for key in ("title", "source"):
             text = getattr(self, key)

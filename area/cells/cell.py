@@ -56,7 +56,7 @@ class FlipFlop:
     Parameters
     ----------
     data, clock, output : str
-        The pins.
+        Names of the pins.
     inverted : bool
         Whether the output is QN.
     setup : tuple of two Table, optional

@@ -22,13 +22,16 @@ class Doubt(NamedTuple):
 
     def __str__(self) -> str:
         return (
-            f"{self.strong.name} drives more than {self.weak.name} and states less area "
-            f"({self.strong.area:g} against {self.weak.area:g} µm²)"
+            f"{self.strong.name} is a stronger version of {self.weak.name}, but the library gives "
+            f"it a smaller area ({self.strong.area:g} against {self.weak.area:g} µm²)"
         )
 
 
 def family(cell: Cell, most_inputs: int = MAX_INPUTS) -> object:
-    """A key that is equal for cells that can replace each other; None if no cell can."""
+    """A key that is equal for cells of the same function.
+
+    None for a cell without inputs, or with more than ``most_inputs``, that is not a flip-flop.
+    """
     if cell.flip_flop:
         return "flip-flop", cell.flip_flop.inverted, sorted(cell.flip_flop.tied.items())
     if not 1 <= len(cell.inputs) <= most_inputs:
@@ -41,7 +44,10 @@ def family(cell: Cell, most_inputs: int = MAX_INPUTS) -> object:
 
 
 def resistance(cell: Cell, slew: float, load: float) -> float:
-    """The mean extra delay in ps of a cell with timing tables when its load is ``load`` fF."""
+    """How much longer a cell's mean delay is with a load of ``load`` fF than without, in ps.
+
+    The cell must have timing tables.
+    """
     return statistics.fmean(
         edge.delay.at(slew, load) - edge.delay.at(slew, 0.0)
         for by_source in cell.arcs.values()

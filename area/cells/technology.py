@@ -91,7 +91,8 @@ class Technology:
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
             raise UserError(
-                f"Technology name must be a lower-case identifier, not {self.name[:60]!r}"
+                "Technology name must be a lower-case letter, then at most 39 lower-case letters, "
+                f"digits or underscores, not {self.name[:60]!r}"
             )
         needed: dict[str, Callable[[], object]] = {
             "two-input NAND": lambda: self.nand2,

@@ -99,7 +99,7 @@ def explore(
     Parameters
     ----------
     space : Space
-        The designs.
+        Designs to synthesize.
     store : ResultStore
         Where records are looked up and added, a task at a time. A run that is killed loses only the
         tasks that its workers were running.

@@ -61,7 +61,7 @@ class Space:
     clocks : tuple of float or None
         Periods in ps for the recipes with a clock; None allows the recipes without one.
     technologies : tuple of Technology
-        The cells.
+        Cells that designs are synthesized with; each one gives records of its own.
     multipliers : bool
         Whether records state the areas of the multiplier and the accumulator. A run then takes half
         as long again.

@@ -34,7 +34,7 @@ class MacTrial:
     recipe : Recipe
         The only recipe that is tried.
     technology : Technology
-        The cells.
+        Cells to synthesize with.
     clock_ps : float, optional
         The clock period to meet, for recipes with a clock.
     operands : Operands, optional
@@ -57,7 +57,7 @@ class MacTrial:
 
     @property
     def label(self) -> str:
-        """A readable name."""
+        """Formats, architecture, recipe and technology in one line."""
         weight, activation = self.design.weight.name, self.design.activation.name
         formats = weight if weight == activation else f"{weight} x {activation}"
         parts = [formats, self.design.architecture, self.recipe.name, self.technology.name]
@@ -98,7 +98,7 @@ class DotTrial:
     recipe : Recipe
         The only recipe that is tried.
     technology : Technology
-        The cells.
+        Cells to synthesize with.
     effort : float
         Factor by which lanes are annealed longer than by default.
     operands : Operands, optional
@@ -127,7 +127,7 @@ class DotTrial:
 
     @property
     def label(self) -> str:
-        """A readable name."""
+        """Formats, architecture, recipe and technology in one line."""
         return f"{self.design.title}, {self.recipe.name}, {self.technology.name}"
 
     def compute(self) -> DotRecord:

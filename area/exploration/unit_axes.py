@@ -106,7 +106,7 @@ def _lanes(entry: object) -> int:
 
 
 def _scale(entry: object) -> ScaleCode | None:
-    return None if entry in (NO_SCALE, None) else find_scale_code(str(entry))
+    return None if entry in (NO_SCALE, None) else find_scale_code(str(entry), optional=True)
 
 
 def _block(entry: object) -> int | None:

@@ -274,7 +274,7 @@ def prove_bf16_mac(
     )
     refuted = [name for name, verdict in verdicts.items() if verdict.equal is False]
     if refuted:
-        raise ProofError(f"{CLAIM} is refuted: {', '.join(refuted)}")
+        raise ProofError(f"Refuted: {CLAIM}; the difference is in: {', '.join(refuted)}")
     decided = all(verdict.equal for verdict in verdicts.values())
     queries = sum(verdict.queries for verdict in verdicts.values())
     return UnitProof(

@@ -49,7 +49,7 @@ def compare(
     Parameters
     ----------
     aig : Aig
-        The graph.
+        Graph that holds the literals.
     codes : sequence of int
         Literals of the variables whose combinations are all simulated, at most 16 or so; the first
         runs fastest. Tables of ``aig`` are functions of these.

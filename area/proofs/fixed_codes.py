@@ -332,7 +332,7 @@ def prove_fixed_lane(component: wiring.Component | None = None, symbols: int = 1
     lane = component or FixedLane(symbols=symbols)
     circuits = lower({"lane": lane, "step": Crc(bits=bits)}, fused=True)
     if not crc_is_right(circuits["step"], bits):
-        raise ProofError(f"{CLAIM} is refuted: its CRC stage is another function")
+        raise ProofError(f"Refuted: {CLAIM}; its CRC stage is another function")
     aig, pairs = _pairs(circuits["lane"], symbols)
     verdict = compare(aig, (), pairs)
     method = f"any state by SAT, {verdict.queries} queries; CRC by its sums"

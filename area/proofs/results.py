@@ -68,7 +68,7 @@ def unit_proof(claim: str, equal: bool | None, method: str, start: float) -> Uni
     Raises ProofError if ``equal`` is False: the claim is refuted.
     """
     if equal is False:
-        raise ProofError(f"{claim} is refuted")
+        raise ProofError(f"Refuted: {claim}")
     seconds = round(time.monotonic() - start, 3)
     return UnitProof(
         status=STATUS[equal], claim=claim, method=method, counterexample=None, seconds=seconds

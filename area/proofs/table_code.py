@@ -1,10 +1,10 @@
 """The proof that the reader with a code table decodes any canonical code.
 
-The specification is the layout's own: rows have lengths that ascend, the first code is all zeros,
-and each next one is the one before plus 1, shifted left to its own length. For every complete code
-of as many rows as the table has, every place in the stream and all bits, the reader gives the
-symbol of the row whose code the bits begin with, and the place after it. :mod:`.table_loader` shows
-that only such tables are loaded.
+The specification is the rule of DFloat11's own layout. Rows are sorted by code length. The first
+code is all zeros. Each later code is its predecessor plus 1, shifted left to its own length. For
+every complete code of at most as many rows as the table has room for, every place in the stream and
+all bits, the reader gives the symbol of the row whose code the bits begin with, and the place after
+it. :mod:`.table_loader` shows that only such tables are loaded.
 """
 
 import time
@@ -23,14 +23,15 @@ from halfbyte.rtl.dfloat11.symbol_reader import SymbolReader
 
 __all__ = ["Table", "is_canonical", "prove_symbol_reader"]
 
-CLAIM = "symbol reader = canonical codes, for all tables and bits"
+CLAIM = "the symbol reader decodes every canonical code, for all bits"
 
 
 class Table:
     """A code table as lanes use it, read as a canonical code.
 
-    The table says how many words of each length begin longer codes: the *room*. A length has twice
-    as many free words as the length before has room. Its codes are these words less its own room.
+    The table says for each length how many bit strings of this length begin longer codes: its
+    *room*. Each of them has two continuations. So the number of codes of a length is twice the room
+    of the length before, minus its own room.
 
     Parameters
     ----------
@@ -46,7 +47,7 @@ class Table:
         self._layout = table_layout(rows, longest)
         self._bits = bits
         self._rows = rows
-        # Sums and differences below keep their signs.
+        # Wide enough that the sums and differences below do not overflow, in two's complement.
         self.width = width = max((2 * rows).bit_length(), longest) + 2
         self._rooms = [words.constant(1, width)]
         self._row = [words.constant(0, width)]
@@ -68,7 +69,10 @@ class Table:
 
     @property
     def lone(self) -> int:
-        """Whether there is only one row; code 1 then counts as a code, but does not occur."""
+        """Whether there is only one row, with code 0.
+
+        Code 1 is then counted as if it were used, but the reader refuses it.
+        """
         return self._field("lone")[0]
 
     @property
@@ -86,7 +90,7 @@ class Table:
         return self._element("symbols", row)
 
     def room(self, length: int) -> list[int]:
-        """Words of ``length`` bits that begin longer codes; 1 for no bits."""
+        """The number of strings of ``length`` bits that begin longer codes; 1 for length 0."""
         return self._rooms[length]
 
     def row(self, length: int) -> list[int]:
@@ -94,7 +98,10 @@ class Table:
         return self._row[length]
 
     def first_codes(self) -> list[list[int]]:
-        """The first code of each length, by the layout's rule: the next one, shifted left."""
+        """The first code of each length.
+
+        It is the code after the last one of the length before, shifted left by 1.
+        """
         code, found = self._words.constant(0, self.width), []
         for count in self.counts:
             code = [FALSE, *code[:-1]]
@@ -175,7 +182,7 @@ class _Specification:
         )
 
     def results(self) -> dict[str, list[int]]:
-        """The outputs that the reader must give."""
+        """The outputs that the reader must give for any table, place and bits."""
         aig, words = self.aig, self.words
         (escaped,) = self.inputs["escaped"]
         bits = self.window()
@@ -217,7 +224,10 @@ class _Specification:
 
 
 def _pairs(circuit: Circuit, rows: int, longest: int) -> tuple[Aig, list[tuple[int, int]]]:
-    """Pairs of literals that must be equal: a difference at a valid table, and false."""
+    """Pairs of literals that must be equal.
+
+    The second is 1 if the reader is wrong although the table is valid. The first is constant 0.
+    """
     spec = _Specification(circuit, rows, longest)
     aig, valid = spec.aig, spec.is_valid
     wanted = spec.results()

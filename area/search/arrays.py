@@ -52,7 +52,7 @@ def synthesize_arrays(
     Parameters
     ----------
     specs : sequence of SystolicSpec
-        The arrays.
+        Arrays to synthesize.
     technology, clock_ps, operands, effort, prove, every, stages, jobs, on_progress
         The same as for :func:`halfbyte.area.search.dot_units.synthesize_dots`.
 

@@ -77,11 +77,12 @@ def permuted(fmt: Format, values: Sequence[Fraction], name: str) -> Format:
 
 
 def signed_orders(fmt: Format, seed: int) -> Iterator[tuple[Fraction, ...]]:
-    """Orders whose top bit is the sign, without end; the first is by magnitude.
+    """Yield, without end, orders in which the top bit of a code is the sign.
 
-    The lower half of all values has the top bit set, and opposite values differ in it alone. A
-    value without an opposite (a supernormal value, a zero) is paired with another such value. All
-    orders but the first are random permutations of these pairs.
+    The codes of the lower half of the values have the top bit set. The codes of opposite values
+    differ only in this bit. A value without an opposite (a supernormal value, a zero) is paired
+    with another such value. The first order is by magnitude. All others are random permutations of
+    these pairs.
     """
     ordered = sorted(fmt.values)
     half = len(ordered) // 2
@@ -149,20 +150,20 @@ def assign_codes(
         areas = [result.area_um2 for result in results]
         return sorted(zip(areas, designs, strict=True), key=lambda entry: entry[0])
 
-    def quickest(weight: Format) -> str:
+    def first_architecture(weight: Format) -> str:
         """The architecture that is smallest with the quick recipe."""
         names = applicable_architectures(weight, activation)
         designs = [MacSpec(weight, activation, each, terms) for each in names]
         return smallest_first(designs, 0)[0][1].architecture
 
     try:
-        architecture = quickest(formats[0])
+        architecture = first_architecture(formats[0])
         designs = [MacSpec(each, activation, architecture, terms) for each in formats]
         ranked: list[tuple[float, MacSpec]] = []
         for count, moves in ROUNDS:
             ranked = smallest_first(designs[:count], moves)
             designs = [design for _, design in ranked]
-        given = MacSpec(fmt, activation, quickest(fmt), terms)
+        given = MacSpec(fmt, activation, first_architecture(fmt), terms)
         ((given_area, _),) = smallest_first([given], ROUNDS[-1][1])
     finally:
         runner.end()

@@ -5,15 +5,17 @@ from halfbyte.rtl import MacSpec
 
 __all__ = ["likely", "promising"]
 
-# Beyond these limits an architecture took over twice the area of the smallest one, for all formats
-# that were tried, and much of the run time. A table has a row for each pair of codes.
+# Beyond these limits an architecture was more than twice as large as the smallest one, for all
+# formats that were tried. It also took much of the run time. A table has a row for each pair of
+# codes.
 MAX_TABLE_BITS = 9
-# If the architecture that adds exponents fits, integers with more bits than this are not tried.
+# For formats whose integers have more bits than this, only the architecture that adds exponents is
+# tried, if it can do these formats.
 MAX_INTEGER_BITS = 12
 _TABLE, _EXPONENTS = "product_table", "exponent_shift"
-# A table of this many address bits or more was never the smallest of those that are searched.
+# A table with this many address bits or more was never the smallest architecture.
 LARGE_TABLE_BITS = 8
-# From this many bits on, the magnitudes of plain integers took twice the area of Booth's digits.
+# For two's complement codes of this many bits or more, sign_magnitude took twice the area of booth.
 WIDE_INTEGER_BITS = 6
 _MAGNITUDES, _NEGATED, _SIGNED = "sign_magnitude", "sign_magnitude_early", "twos_complement"
 _DIGITS = "booth"
@@ -22,7 +24,8 @@ _DIGITS = "booth"
 def promising(design: MacSpec) -> list[MacSpec]:
     """The design in each architecture worth trying; only the design itself if it names one.
 
-    The rule looks only at the formats' integers, so it is the same for all formats.
+    The rule looks only at the integers, the widths and the architectures that fit, never at a
+    format's name.
     """
     candidates = design.candidates()
     if len(candidates) == 1:
@@ -44,10 +47,10 @@ def promising(design: MacSpec) -> list[MacSpec]:
 def likely(design: MacSpec) -> list[MacSpec]:
     """The promising architectures without those that are never the smallest; at least one.
 
-    The search uses this list where neither a clock nor every architecture is asked for. No
-    architecture that is left out was the smallest of a shipped format. For 20 random formats, the
-    architectures that are left out for their signs were at least 2 % larger than the smallest,
-    after the quick recipe.
+    The search sketches these. For codes too wide for sketches it tries only these, unless a clock
+    or every architecture is asked for. No architecture that is left out was the smallest of a
+    shipped format. For 20 random formats, ``twos_complement`` and ``sign_magnitude_early``, where
+    left out, were at least 2 % larger than the smallest, after the quick recipe.
     """
     found = promising(design)
     formats = design.weight, design.activation
@@ -57,7 +60,8 @@ def likely(design: MacSpec) -> list[MacSpec]:
         unlikely.add(_TABLE)
     if all(min(fmt.integers) < 0 for fmt in formats):
         unlikely.add(_SIGNED)
-    # A sign that is a bit of the code is free, and digits are smaller than decoded integers.
+    # Negating early does not pay if the sign is a bit of the code, which is free. Nor does it where
+    # Booth's architecture fits, which is smaller.
     if _DIGITS in names or all(map(_has_sign, formats)):
         unlikely.add(_NEGATED)
     if _DIGITS in names and min(fmt.bits for fmt in formats) >= WIDE_INTEGER_BITS:

@@ -43,7 +43,7 @@ class DotRecord(DotFields):
     recipe: str
     """Recipe of synthesis that gave the netlist."""
     technology: str
-    """The cell library."""
+    """Name of the cell library."""
     corner: str
     """Process, temperature and voltage of the library."""
     clock_ps: float | None

@@ -157,7 +157,7 @@ def search_lanes(
     weight, activation : Format
         Operand formats.
     technology : Technology
-        The cells.
+        Cells to synthesize with.
     runner : JobRunner
         Runs the annealings, and keeps what they find.
     architectures : sequence of str, optional

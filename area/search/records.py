@@ -70,7 +70,7 @@ class SynthesisRecord(Record):
     segment: int | None
     """Bits of the accumulator between the carries of carry-save; null without it."""
     technology: str
-    """The cell library."""
+    """Name of the cell library."""
     corner: str
     """Process, temperature and voltage of the library."""
     clock_ps: float | None = None

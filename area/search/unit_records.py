@@ -89,7 +89,7 @@ class UnitRecord(Record):
     acc_width: int | None = None
     """Width of the accumulator, in bits."""
     technology: str
-    """The cell library."""
+    """Name of the cell library."""
     corner: str
     """Process, temperature and voltage of the library."""
     clock_ps: None = None

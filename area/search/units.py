@@ -1,7 +1,8 @@
-"""Synthesis of the units other than the 4-bit MACs: the DFloat11 decoders and the BF16 MAC.
+"""Synthesis of the units for BF16: the DFloat11 decoders and the BF16 MAC.
 
-They use the same technologies and Yosys script as the MACs, with the quick recipe. Their records
-have the fields that all records share, and then fields for figures that only these units have.
+They use the same technologies and Yosys script as the 4-bit MACs, with the quick recipe. Their
+records have the fields that all records share, and then fields for figures that only these units
+have.
 """
 
 from collections.abc import Callable, Mapping
@@ -69,7 +70,9 @@ WEIGHT_BITS = 16  # of a decoded weight
 _FP32_BITS = 32
 _TOP = "unit"
 _VERSIONED = ("amaranth", "pyosys", "python-sat")
-_NO_PACKETS = f"the packets to measure on are for {ROWS} rows and codes of {MAX_LENGTH} bits"
+_NO_PACKETS = (
+    f"energy is measured only for a table of {ROWS} rows and codes of at most {MAX_LENGTH} bits"
+)
 
 
 def stored(kind: type[_Stored], key: str, compute: Callable[[], _Stored]) -> _Stored:
@@ -89,10 +92,11 @@ def _synthesized(
     measure: Callable[[Path], DecoderEnergy | MacEnergy | None],
     inputs: str,
 ) -> UnitFigures:
-    """Synthesize, time and prove each component; their figures by name, with the energies.
+    """Synthesize, time and prove each component.
 
-    ``measure`` gets the folder with the netlists, ``NAME/netlist.json``. ``inputs`` is a key for
-    the data that it measures on. A failed run is kept under ``build/failed``.
+    Returns their figures by name, and the measured energies. ``measure`` gets the folder with the
+    netlists, ``NAME/netlist.json``. ``inputs`` is a key for the data that it measures on. A failed
+    run is kept under ``build/failed``.
     """
     rtlil = {name: to_rtlil(component, _TOP) for name, component in components.items()}
 
@@ -156,9 +160,10 @@ def synthesize_decoder(
 
     Its parts are synthesized separately. Only an OR of the lanes' ``busy`` lies between them, so
     the area is that of the table's loader plus ``lanes`` times that of a lane. ``um2_per_lane``
-    includes the lane's share of the table. ``um2_per_symbol`` is this area per weight and cycle,
-    and ``um2_per_bit`` per bit of the weight. ``symbols_per_cycle`` is the peak. ``energy_fj``
-    is the energy of a decoded weight, with its share of the table's energy.
+    includes the lane's share of the table. ``um2_per_symbol`` is this area divided by the weights
+    that a lane gives per cycle. ``um2_per_bit`` divides that by the 16 bits of a weight.
+    ``symbols_per_cycle`` is the peak. ``energy_fj`` is the energy of a decoded weight, with its
+    share of the table's energy.
 
     Raises UserError for an impossible decoder, ToolError if Yosys or ABC fails, ProofError if a
     netlist differs from its RTL, and ProgressError if a lane can hang.
@@ -212,7 +217,7 @@ def _decoder_record(
     symbols: int,
     **shape: Any,
 ) -> DecoderRecord:
-    """The record of ``lanes`` lanes ``component`` and, if there is one, a table."""
+    """The record of a decoder with ``lanes`` copies of ``component``, and its table if any."""
     lane, table = found.parts["lane"], found.parts.get("table")
     parts = [part for part in (lane, table) if part is not None]
     key = content_key(

@@ -50,7 +50,7 @@ class UnitMultiplier:
     seed : int
         The seed of that annealing.
     network : Network
-        The gates.
+        The gates and how they are connected.
     """
 
     weight: Format

@@ -114,8 +114,13 @@ class FixedPackets(_Arrays):
         shapes = (self.codes.shape[:1], self.code_counts.shape, self.raw.shape)
         if shapes != ((LANES,), (LANES,), (LANES, ELEMENTS)):
             raise ValueError(f"Packets must be {LANES}, of {ELEMENTS} raw bytes, not {shapes}")
-        if self.code_counts.max() > self.codes.shape[1] or (self.code_counts % 2).any():
-            raise ValueError("A packet has more bytes than there are, or an odd number of them")
+        most = int(self.code_counts.max())
+        if most > self.codes.shape[1]:
+            raise ValueError(
+                f"A packet has {most} code bytes, the array only {self.codes.shape[1]}"
+            )
+        if (self.code_counts % 2).any():
+            raise ValueError("A packet must have an even number of code bytes")
 
 
 def load_packets(path: Path = SHIPPED) -> Packets:

@@ -235,7 +235,7 @@ def compress_file(
     Parameters
     ----------
     source : TensorFile
-        The original.
+        The file to compress.
     target : Path
         The file to write.
     coding : Coding, optional

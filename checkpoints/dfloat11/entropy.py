@@ -66,7 +66,7 @@ class CodeEntropy(Record):
     tensor: str
     """Name of the weight."""
     format: str
-    """The format."""
+    """Name of the format."""
     elements: int
     """Elements of the weight."""
     block: int
@@ -186,7 +186,7 @@ def code_entropies(
     path : Path
         A folder in Hugging Face layout, or a safetensors file.
     formats : sequence of Format
-        The formats.
+        Formats to which the weights are quantized.
     block : int
         Elements along the inputs that share a scale.
     scale_format : ScaleFormat

@@ -2,8 +2,8 @@
 
 It is a line of JSON and the original's header, byte for byte, both compressed by zlib. The line has
 the version, the SHA-256 of the whole original, the parts, and the tensors that repeat others. A
-part is a tensor of the compressed file. It lists the original tensors in it by their numbers in the
-original.
+part is a tensor of the compressed file. For each part, the index lists the original tensors that it
+contains. They are numbered in the order of their data in the original.
 """
 
 import json
@@ -74,11 +74,11 @@ def _runs(numbers: tuple[int, ...]) -> list[int]:
 
 def _numbers(runs: list[int], limit: int) -> tuple[int, ...]:
     if len(runs) % 2 or not all(type(each) is int and 0 <= each <= limit for each in runs):
-        raise ValueError("the numbers of its tensors are wrong")
+        raise ValueError("the tensor numbers of a part are wrong")
     found: list[int] = []
     for first, count in zip(runs[::2], runs[1::2], strict=True):
         if len(found) + count > limit:
-            raise ValueError("a part has more tensors than there are")
+            raise ValueError("a part has more tensors than the original")
         found += range(first, first + count)
     return tuple(found)
 
@@ -153,9 +153,9 @@ class Index:
         copies = {int(copy): int(other) for copy, other in line["copies"]}
         stored = [number for part in parts for number in part.tensors]
         if sorted([*stored, *copies]) != list(range(count)):
-            raise ValueError("a tensor is in no part, or in two")
+            raise ValueError("every tensor must be in exactly one part, or a copy")
         if not set(copies.values()) <= set(stored):
             raise ValueError("a copy refers to a tensor that is not stored")
         if not isinstance(line["sha256"], str) or len(line["sha256"]) != 64:
-            raise ValueError("it has no digest")
+            raise ValueError("its digest is not a text of 64 characters")
         return cls(header, line["sha256"], parts, copies)

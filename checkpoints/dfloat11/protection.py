@@ -23,7 +23,9 @@ def check_tensor(checks: Tensor) -> Tensor:
 
 def _checks_of(checks: StoredTensor, size: int) -> Tensor:
     words = -(-size // WORD_BYTES)
-    if checks.dtype != "U8" or not words <= checks.bytes < words + WORD_BYTES:
+    if checks.dtype != "U8":
+        raise CorruptError(f"check bytes must be U8, not {checks.dtype}")
+    if not words <= checks.bytes < words + WORD_BYTES:
         raise CorruptError(f"{size} bytes need {words} check bytes, not {checks.bytes}")
     return checks.read_bytes(0, words)
 

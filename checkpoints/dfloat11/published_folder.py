@@ -1,5 +1,7 @@
 """Read and write model folders in the layout of the ``dfloat11`` package, version 0.5.0.
 
+This layout is called the published layout here.
+
 A folder has one ``model.safetensors``: six tensors for each compressed module, and all other
 tensors as they were. ``config.json`` has an entry ``dfloat11_config``. The package stores no
 shapes, since it asks the model for them. halfbyte writes them into the file's metadata, which the
@@ -40,6 +42,9 @@ __all__ = ["compress_published", "decompress_published", "is_published", "read_p
 
 PACKAGE_VERSION = "0.5.0"
 _SINGLE = "model.safetensors"
+# Offsets in a compressed file are taken to be at most so many times the size of the original. This
+# gives the digits to reserve for them in the header.
+_GROWTH = 4
 
 
 def _stored(module: published.Module) -> dict[str, Tensor]:
@@ -51,7 +56,10 @@ def _stored(module: published.Module) -> dict[str, Tensor]:
 
 
 def _encode(plan: ModulePlan, checkpoint: Checkpoint, verify: bool) -> published.Module:
-    """A module of the checkpoint; RuntimeError if it is verified and does not decode to itself."""
+    """Encode a module of the checkpoint.
+
+    With ``verify``, raises RuntimeError if a weight does not decode to itself.
+    """
     weights = [checkpoint.tensors[name].read().flatten() for name in plan.weights]
     module = published.encode(weights)
     if verify:
@@ -70,7 +78,7 @@ def _write_config(folder: Path, config: Mapping[str, object]) -> None:
 
 def _room(checkpoint: Checkpoint, plans: Sequence[ModulePlan], shapes: str) -> int:
     """Bytes that the header of the compressed file takes at most."""
-    limit = 4 * sum(tensor.bytes for tensor in checkpoint.tensors.values())
+    limit = _GROWTH * sum(tensor.bytes for tensor in checkpoint.tensors.values())
     entry = {"dtype": "F8_E4M3FNUZ", "shape": [limit, limit], "data_offsets": [limit, limit]}
     header: dict[str, object] = {"__metadata__": {"format": "pt", SHAPES_KEY: shapes}}
     header |= {f"{plan.name}.{part}": entry for plan in plans for part in (*PARTS, SPLITS)}
@@ -155,8 +163,10 @@ def compress_published(
     begin = time.perf_counter()
     checkpoint = Checkpoint(source)
     plans = plan_modules(checkpoint)
-    if not plans or CONFIG_KEY in checkpoint.config:
-        raise UserError(f"{source} has no BF16 weights of layers that are not compressed yet")
+    if CONFIG_KEY in checkpoint.config:
+        raise UserError(f"{source} is compressed already: its {CONFIG} has {CONFIG_KEY}")
+    if not plans:
+        raise UserError(f"{source} has no BF16 weights that the published layout can compress")
     planned = [name for plan in plans for name in plan.weights]
     shapes = json.dumps({name: checkpoint.tensors[name].shape for name in planned})
     others = [tensor for name, tensor in checkpoint.tensors.items() if name not in set(planned)]
@@ -226,9 +236,10 @@ def decompress_published(
     config: Path | None = None,
     on_progress: Progress | None = None,
 ) -> PublishedDecompressionRecord:
-    """Write the original of a model in the published layout, with all its weights in one file.
+    """Decompress a model that is in the published layout.
 
-    Streams are checked against their index, since the layout allows no other check.
+    All weights of the original go into one file. Streams are checked against their gaps and output
+    positions. The layout has no checksum.
 
     Parameters
     ----------

@@ -55,11 +55,18 @@ def _read(tensors: Mapping[str, StoredTensor], plan: ModulePlan) -> published.Mo
         del found[SPLITS]
     arrays = {}
     for part, tensor in found.items():
-        if tensor is None or tensor.dtype not in _TYPES.get(part, ("U8",)):
-            raise CorruptError(f"Module {plan.name}: {part} is missing, or of another type")
+        types = _TYPES.get(part, ("U8",))
+        if tensor is None:
+            raise CorruptError(f"Module {plan.name}: {part} is missing")
+        if tensor.dtype not in types:
+            wanted = " or ".join(types)
+            raise CorruptError(f"Module {plan.name}: {part} must be {wanted}, not {tensor.dtype}")
         arrays[part] = tensor.read_bytes().numpy()
     if arrays["output_positions"].size % 4:
-        raise CorruptError(f"Module {plan.name}: output_positions are not integers of 32 bits")
+        raise CorruptError(
+            f"Module {plan.name}: output_positions must have a multiple of 4 bytes, not "
+            f"{arrays['output_positions'].size}"
+        )
     luts, splits = found["luts"], found.get(SPLITS)
     assert luts is not None  # noqa: S101 (see above)
     return published.Module(
@@ -174,8 +181,10 @@ def _check_sizes(
     twice.
     """
     names = [name for plan in plans for name in plan.weights]
-    if len(set(names)) != len(names) or others & set(names):
-        raise CorruptError("a weight is in two modules, or stored twice: compressed and as it is")
+    if len(set(names)) != len(names):
+        raise CorruptError("a weight is in two modules")
+    if others & set(names):
+        raise CorruptError(f"{min(others & set(names))} is stored twice: compressed and as it is")
     for plan in plans:
         stored = tensors.get(f"{plan.name}.sign_mantissa")
         wanted = sum(math.prod(shapes[name]) for name in plan.weights)

@@ -107,15 +107,21 @@ def patterns(modules: Sequence[ModulePlan]) -> dict[str, list[str]]:
 
 def _compiled(pattern_dict: object) -> list[tuple[re.Pattern[str], tuple[str, ...]]]:
     """Patterns and paths of a configuration. UserError for what is none, or takes too long."""
-    if not isinstance(pattern_dict, dict) or len(pattern_dict) > _MAX_PATTERNS:
+    if not isinstance(pattern_dict, dict):
         raise UserError("dfloat11_config has no pattern_dict of names to lists")
+    if len(pattern_dict) > _MAX_PATTERNS:
+        raise UserError(
+            f"pattern_dict has {len(pattern_dict)} patterns; {_MAX_PATTERNS} is the limit"
+        )
     found = []
     for text, paths in pattern_dict.items():
         if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
             raise UserError(f"pattern_dict must map {text[:100]!r} to a list of names")
         try:
-            if len(text) > _MAX_PATTERN or _REPEATED_GROUP.search(text):
-                raise re.error("it is too long, or repeats a group")
+            if len(text) > _MAX_PATTERN:
+                raise re.error(f"it has more than {_MAX_PATTERN} letters")
+            if _REPEATED_GROUP.search(text):
+                raise re.error("it repeats a group")
             found.append((re.compile(text), tuple(paths)))
         except re.error as error:
             raise UserError(f"pattern_dict has a pattern that is not used: {error}") from None

@@ -202,7 +202,7 @@ def timed_record(
     name : str
         What the job does.
     function : callable
-        The job.
+        Does the job once.
     elements : int
         Weights that it works on.
     size : int

@@ -44,7 +44,9 @@ class CodeTable:
     lengths: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        if not self.rows or len(self.rows) != len(self.lengths):
+        if not self.rows:
+            raise ValueError("a code table needs at least one row")
+        if len(self.rows) != len(self.lengths):
             raise ValueError("a code table needs a length for every row")
         if len(set(self.rows)) != len(self.rows):
             raise ValueError("a symbol has two codes")
@@ -161,8 +163,10 @@ class CodeTable:
         if len(data) < head_bytes:
             raise ValueError("the code table is cut off")
         count, escape, *per_length = np.frombuffer(data[:head_bytes], dtype="<u2").tolist()
-        if sum(per_length) != count or not 1 <= count <= SYMBOLS + 1:
+        if sum(per_length) != count:
             raise ValueError(f"the code table says {count} rows, and {sum(per_length)} by length")
+        if not 1 <= count <= SYMBOLS + 1:
+            raise ValueError(f"the code table must have 1 to {SYMBOLS + 1} rows, not {count}")
         end = head_bytes + count
         rows = list(data[head_bytes:end])
         if len(rows) != count:

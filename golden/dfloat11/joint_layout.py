@@ -150,8 +150,10 @@ def read_header(data: NDArray[np.uint8]) -> JointHeader:
         raise CorruptError("the header's CRC is wrong")
     kind = next((each for each in JOINT_TYPES.values() if each.code == code), None)
     table_at = _FIXED.size + 8 * dimensions
-    if kind is None or table_at > size:
-        raise CorruptError(f"the header names an unknown element type, {code}, or no shape")
+    if kind is None:
+        raise CorruptError(f"the header names an unknown element type, {code}")
+    if table_at > size:
+        raise CorruptError(f"the header is too short for a shape of {dimensions} dimensions")
     shape = struct.unpack(f"<{dimensions}Q", raw[_FIXED.size : table_at].tobytes())
     try:
         fields = Fields(8 * kind.bytes, width, shift)

@@ -94,8 +94,10 @@ class SymbolTable:
     escape: bool
 
     def __post_init__(self) -> None:
-        if not 1 <= len(self.frequencies) <= MAX_ROWS or self.base < 0:
-            raise ValueError(f"a table has 1 to {MAX_ROWS} rows")
+        if not 1 <= len(self.frequencies) <= MAX_ROWS:
+            raise ValueError(f"a table has 1 to {MAX_ROWS} rows, not {len(self.frequencies)}")
+        if self.base < 0:
+            raise ValueError(f"the first symbol of a table must be at least 0, not {self.base}")
         if sum(self.frequencies) != SCALE or min(self.frequencies) < 0:
             raise ValueError(f"the frequencies of the table do not sum to {SCALE}")
 

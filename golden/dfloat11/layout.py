@@ -54,7 +54,9 @@ def aligned_bytes(data: Tensor) -> NDArray[np.uint8]:
     aligned for the loops. TypeError for anything else.
     """
     if data.dtype != torch.uint8 or data.ndim != 1:
-        raise TypeError(f"Compressed data must be bytes in one dimension, not {data.dtype}")
+        raise TypeError(
+            f"Compressed data must be uint8 with 1 dimension, not {data.dtype} with {data.ndim}"
+        )
     data = data.contiguous()
     array: NDArray[np.uint8]
     array = (data if data.data_ptr() % ALIGNMENT == 0 else data.clone()).numpy()
@@ -174,8 +176,10 @@ def read_header(data: NDArray[np.uint8]) -> TensorHeader:
         raise CorruptError("the header's CRC is wrong")
     kind = next((each for each in ELEMENT_TYPES.values() if each.code == code), None)
     table_at = _FIXED.size + 8 * dimensions
-    if kind is None or table_at > size:
-        raise CorruptError(f"the header names an unknown element type, {code}, or no shape")
+    if kind is None:
+        raise CorruptError(f"the header names an unknown element type, {code}")
+    if table_at > size:
+        raise CorruptError(f"the header is too short for a shape of {dimensions} dimensions")
     shape = struct.unpack(f"<{dimensions}Q", raw[_FIXED.size : table_at].tobytes())
     try:
         table, table_bytes = CodeTable.from_bytes(raw[table_at:].tobytes())

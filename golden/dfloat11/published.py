@@ -213,8 +213,12 @@ def _checked_positions(module: Module) -> NDArray[np.uint32]:
     if len(positions) == blocks and blocks > 1:
         # The package leaves out a last block in which no code starts, if the stream ends on a byte.
         positions = np.append(positions, positions[-1])
-    if not blocks or len(positions) != blocks + 1:
-        raise CorruptError(f"{blocks} blocks need {blocks + 1} output positions")
+    if not blocks:
+        raise CorruptError("the stream of the module is empty")
+    if len(positions) != blocks + 1:
+        raise CorruptError(
+            f"{blocks} blocks need {blocks + 1} output positions, not {len(positions)}"
+        )
     if 8 * len(module.gaps) != blocks * THREADS_PER_BLOCK * _GAP_BITS:
         raise CorruptError(f"{blocks} blocks do not have {len(module.gaps)} bytes of gaps")
     steps = np.diff(positions.astype(np.int64))
@@ -222,7 +226,9 @@ def _checked_positions(module: Module) -> NDArray[np.uint32]:
         raise CorruptError("output positions must ascend from 0 to the number of elements")
     splits = [0, *module.split_positions, elements]
     if splits != sorted(splits):
-        raise CorruptError("split positions must ascend to the number of elements")
+        raise CorruptError(
+            "split positions must be in ascending order, up to the number of elements"
+        )
     return positions
 
 

@@ -1,5 +1,6 @@
-// Kernel bodies: multiply a matrix in the joint layout by a few vectors. Weights are multiplied as
-// they are decoded, in registers.
+// Kernel bodies: multiply a matrix in the joint layout by a few vectors. In this layout the 32 coders
+// of a chunk share one stream; see dfloat11_joint.h. Weights are multiplied as they are decoded, in
+// registers.
 //
 // A lane adds up the products of its own elements of a row, in FP32 and in the order of the row. At
 // the end of the row, or of the chunk, the lanes' sums are added as a tree. Then the sums of the
@@ -21,7 +22,7 @@ struct JointProduct {
   float *sums;            // (chunks, parts, vectors)
   float *y;               // (vectors, outputs)
   int64_t outputs, inputs;
-  int64_t parts;          // rows that a chunk touches at most
+  int64_t parts;          // the most rows that one chunk touches
   int32_t vectors;        // at most MOST_VECTORS
 };
 
@@ -34,7 +35,7 @@ struct LaneSums {
 template <class M>
 struct JointMultiply {
   const JointProduct &p;
-  float *sums;            // of the chunk: (parts, vectors)
+  float *sums;            // of the current row; begins at the chunk's (parts, vectors)
   int64_t row_begin;      // element at which the current row begins
   int64_t end;            // of the chunk
   typename M::template PerLane<LaneSums> own;
@@ -93,7 +94,7 @@ struct JointMultiply {
   }
 };
 
-// One warp multiplies the weights of one chunk; slots are in shared memory.
+// One warp multiplies the weights of one chunk. `slots` is the decoding table, in shared memory.
 template <class M>
 HB_BODY void multiply_joint_chunk(M &machine, const JointProduct &p, const uint32_t *slots,
                                   int64_t chunk) {

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from halfbyte.golden.dfloat11 import CorruptError
 from halfbyte.gpu_ref.dfloat11.damage import check, no_failure, raise_failure
-from halfbyte.gpu_ref.dfloat11.memory import TYPES, aligned
+from halfbyte.gpu_ref.dfloat11.memory import TYPES, aligned, check_bytes
 from halfbyte.gpu_ref.dfloat11_structures import DecodeJoint, JointContainer, JointProduct
 from halfbyte.gpu_ref.library import library_for
 
@@ -53,8 +53,7 @@ class JointTensor:
         data: (bytes,) uint8. Raises TypeError if it is not bytes, CorruptError if it is not a
         tensor in the joint layout.
         """
-        if data.dtype != torch.uint8 or data.ndim != 1:
-            raise TypeError(f"Compressed data must be bytes in one dimension, not {data.dtype}")
+        check_bytes(data)
         size = int.from_bytes(data[8:12].cpu().numpy().tobytes(), "little")
         head = data[: max(size, _FIXED)].cpu().contiguous()
         library = library_for(data.device)
@@ -146,8 +145,10 @@ def _multiply(
     """The product with ``plain``, or with decoded weights if ``plain`` is None."""
     if dtype != torch.bfloat16 or x.dtype != torch.float32:
         raise TypeError(f"Products take BF16 weights and FP32 vectors, not {dtype} and {x.dtype}")
-    if len(shape) != 2 or x.ndim != 2 or x.shape[1] != shape[1]:
-        raise ValueError(f"Vectors must have {shape[-1:]} inputs, not shape {tuple(x.shape)}")
+    if len(shape) != 2:
+        raise ValueError(f"Products take weights with 2 dimensions, not {len(shape)}")
+    if x.ndim != 2 or x.shape[1] != shape[1]:
+        raise ValueError(f"Vectors must have shape (N, {shape[1]}), not {tuple(x.shape)}")
     if not 1 <= len(x) <= MOST_VECTORS:
         raise ValueError(f"Vectors must be 1 to {MOST_VECTORS}, not {len(x)}")
     x, (outputs, inputs) = x.contiguous(), shape
@@ -186,8 +187,7 @@ def is_joint(data: Tensor) -> bool:
 
     Raises TypeError if the data is not bytes, CorruptError if it is too short.
     """
-    if data.dtype != torch.uint8 or data.ndim != 1:
-        raise TypeError(f"Compressed data must be bytes in one dimension, not {data.dtype}")
+    check_bytes(data)
     if len(data) < _FIXED:
         raise CorruptError("the header is cut off, or its length is wrong")
     return data[6:8].tolist() == [2, 0]

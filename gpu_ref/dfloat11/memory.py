@@ -1,9 +1,9 @@
-"""The alignment of memory that the decoders need, and the element types by their number."""
+"""What the decoders need of memory, and the element types by their number."""
 
 import torch
 from torch import Tensor
 
-__all__ = ["TYPES", "aligned"]
+__all__ = ["TYPES", "aligned", "check_bytes"]
 
 ALIGNMENT = 16  # bytes; the kernels rely on it
 
@@ -17,6 +17,14 @@ TYPES = {
     7: torch.float32,
 }
 """Numbered as in docs/dfloat11.md."""
+
+
+def check_bytes(data: Tensor) -> None:
+    """Raise TypeError if compressed data is not (bytes,) uint8."""
+    if data.dtype != torch.uint8 or data.ndim != 1:
+        raise TypeError(
+            f"Compressed data must be uint8 with 1 dimension, not {data.dtype} with {data.ndim}"
+        )
 
 
 def aligned(data: Tensor) -> Tensor:

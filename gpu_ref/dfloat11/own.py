@@ -10,7 +10,7 @@ from torch import Tensor
 
 from halfbyte.gpu_ref.dfloat11.damage import check, no_failure, raise_failure
 from halfbyte.gpu_ref.dfloat11.joint import JointTensor, is_joint
-from halfbyte.gpu_ref.dfloat11.memory import TYPES, aligned
+from halfbyte.gpu_ref.dfloat11.memory import TYPES, aligned, check_bytes
 from halfbyte.gpu_ref.dfloat11_structures import Container, Decode
 from halfbyte.gpu_ref.library import library_for
 
@@ -44,8 +44,7 @@ class CompressedTensor:
         data: (bytes,) uint8. Raises TypeError if it is not bytes, CorruptError if it is not a
         tensor in the prefix layout.
         """
-        if data.dtype != torch.uint8 or data.ndim != 1:
-            raise TypeError(f"Compressed data must be bytes in one dimension, not {data.dtype}")
+        check_bytes(data)
         head = data[:HEADER_BYTES].cpu().contiguous()
         damage, container = library_for(data.device).read_container(head, len(data))
         check(damage)

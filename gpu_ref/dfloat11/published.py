@@ -1,4 +1,4 @@
-"""Decodes the layout of the ``dfloat11`` package on the device that holds its parts."""
+"""Decodes modules in the layout of the ``dfloat11`` package, on the device that holds them."""
 
 from dataclasses import dataclass
 
@@ -16,12 +16,14 @@ __all__ = ["PublishedModule", "decode_published"]
 
 @dataclass(frozen=True)
 class PublishedModule:
-    """The parts of a compressed module on one device, as the package stores them; all uint8.
+    """The parts of a compressed module on one device, as the package stores them.
+
+    All tensors are uint8.
 
     Parameters
     ----------
     luts : Tensor
-        (tables + 1, 256).
+        (tables + 1, 256): look-up tables. The last row has the code lengths.
     encoded_exponent, sign_mantissa, gaps : Tensor
         One dimension.
     output_positions : Tensor
@@ -41,15 +43,22 @@ class PublishedModule:
         for part, ndim in (("luts", 2), *((name, 1) for name in _FLAT)):
             tensor = getattr(self, part)
             if tensor.dtype != torch.uint8 or tensor.ndim != ndim:
-                raise TypeError(f"{part} must be uint8 of {ndim} dimensions, not {tensor.dtype}")
+                wanted = "1 dimension" if ndim == 1 else f"{ndim} dimensions"
+                raise TypeError(
+                    f"{part} must be uint8 with {wanted}, not {tensor.dtype} with {tensor.ndim}"
+                )
             if tensor.device != self.luts.device:
                 raise ValueError(f"{part} is on {tensor.device}, luts on {self.luts.device}")
             object.__setattr__(self, part, aligned(tensor))
-        if self.luts.shape[1] != 256 or len(self.output_positions) % 4:
-            raise CorruptError("luts must have 256 columns, and output positions 4 bytes each")
+        if self.luts.shape[1] != 256:
+            raise CorruptError(f"luts must have 256 columns, not {self.luts.shape[1]}")
+        if (count := len(self.output_positions)) % 4:
+            raise CorruptError(f"output_positions must have a multiple of 4 bytes, not {count}")
         splits = [0, *self.split_positions, self.elements]
         if splits != sorted(splits):
-            raise CorruptError("split positions must ascend to the number of elements")
+            raise CorruptError(
+                "split positions must be in ascending order, up to the number of elements"
+            )
 
     @classmethod
     def from_golden(
@@ -94,9 +103,10 @@ class PublishedModule:
         library.call("hb_dfloat11_published", device, call)
 
     def decode(self) -> list[Tensor]:
-        """The weights, BF16 tensors of one dimension. Raises CorruptError, which names the block.
+        """The weights, BF16 tensors of one dimension. Raises CorruptError for damage.
 
-        The layout has no checksum, so some wrong bits stay undetected.
+        If the stream is damaged, the message names its block: the bytes that one thread block
+        decodes. The layout has no checksum, so some wrong bits stay undetected.
         """
         device = self.luts.device
         out = torch.empty(self.elements, dtype=torch.bfloat16, device=device)

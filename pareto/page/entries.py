@@ -49,7 +49,7 @@ class NetlistEntry(HardwareEntry):
     """A circuit whose netlist can be saved from the page."""
 
     verilog: str
-    """The netlist."""
+    """The netlist as Verilog."""
 
 
 @dataclass(frozen=True, kw_only=True)

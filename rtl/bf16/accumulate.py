@@ -42,7 +42,7 @@ class Accumulate(wiring.Component):
     augend : ``In(32)``
         The FP32 number to add to.
     total : ``Out(32)``
-        The sum.
+        Sum of product and augend, rounded to FP32.
     """
 
     def __init__(self, *, significand_bits: int = 16, exponent_bits: int = 10) -> None:

@@ -27,7 +27,7 @@ class Matcher(wiring.Component):
     Members
     -------
     table : ``In(table_layout(rows, max_length))``
-        The code.
+        The code table.
     window : ``In(max_length)``
         The next bits, the first most significant.
     length : ``Out``

@@ -23,7 +23,7 @@ class SymbolReader(wiring.Component):
     Members
     -------
     table : ``In(table_layout(rows, max_length))``
-        The code.
+        The code table.
     word, following : ``In(32)``
         The word that is read, and the one behind it. Zeros follow the last word.
     position : ``In(6)``
@@ -31,7 +31,7 @@ class SymbolReader(wiring.Component):
     escaped : ``In(1)``
         High if an escape came before: the next eight bits are the symbol.
     symbol : ``Out(8)``
-        The symbol.
+        The symbol at this place.
     is_escape : ``Out(1)``
         High if there is an escape instead of a symbol.
     is_known : ``Out(1)``

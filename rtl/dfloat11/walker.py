@@ -13,7 +13,8 @@ __all__ = ["Walker"]
 class Walker(wiring.Component):
     """Keep the place in the stream, and ask for words.
 
-    An escape takes a cycle of its own. Then its symbol is read like any other.
+    An escape is a code that says: the symbol itself follows, in eight bits. It takes a cycle of its
+    own. Its symbol then takes a cycle like any other.
 
     Parameters
     ----------
@@ -23,13 +24,14 @@ class Walker(wiring.Component):
     Members
     -------
     table : ``In(table_layout(rows, max_length))``
-        The code.
+        The code table.
     walks : ``In(1)``
-        High while the stream is read. While it is low, the place goes back to the start.
+        High while the stream is read. While it and ``keeps`` are low, the place goes back to the
+        start.
     keeps : ``In(1)``
         High to keep the place although ``walks`` is low.
     word : ``In(32)``
-        The word that is kept.
+        The word that is being read; the word buffer holds it.
     following : ``In(32)``
         The word that comes next.
     is_there : ``In(1)``
@@ -49,7 +51,8 @@ class Walker(wiring.Component):
     symbol : ``Out(8)``
         The next symbol.
     is_short : ``Out(1)``
-        High if the packet has ended before the chunk's symbols.
+        High if the next code needs bits and the packet has none left. This is an error only while
+        symbols are missing.
     is_unknown : ``Out(1)``
         High if the next bits do not begin with a code.
     place : ``Out(5)``

@@ -115,7 +115,7 @@ class LastAdder(wiring.Component):
     Members
     -------
     a, b, c : ``In(1)``
-        The bits.
+        Bits to add.
     total : ``Out(1)``
         Bit 0 of the sum.
     """

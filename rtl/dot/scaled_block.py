@@ -45,7 +45,7 @@ class ScaleDecoder(wiring.Component):
     Members
     -------
     code : ``In(scale.bits)``
-        The code.
+        Code of the scale.
     significand : ``Out(scale.mantissa_bits + 1)``
         The significand as an integer. The scale is ``significand * 2 ** (scale.quantum_exponent +
         exponent - scale.has_subnormals)``.

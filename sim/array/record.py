@@ -14,7 +14,7 @@ class LayerRun(Record):
     """One layer of a model through the RTL of an array."""
 
     model: str
-    """The model."""
+    """Model whose layer it is, as the user named it."""
     layer: str
     """The layer's name in the model."""
     format: str
@@ -74,7 +74,7 @@ class ArraySimulation(DotFields):
     depth: int | None
     """Tokens whose sums a column holds; null in an output-stationary array."""
     simulator: str
-    """The simulator."""
+    """Simulator that ran it: ``icarus`` or ``verilator``."""
     seed: int
     """Seed of the operands."""
     inputs: int

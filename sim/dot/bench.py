@@ -30,7 +30,7 @@ async def play(dut: Any, plan: DotPlan, folder: Path) -> int:
     dut : handle
         The module ``bench`` of :func:`halfbyte.sim.dot.player.player_verilog`; its clock runs.
     plan : DotPlan
-        The cycles.
+        Stimulus and expected results of every cycle.
     folder : Path
         The simulator's working folder.
     """

@@ -183,7 +183,7 @@ def test_tokens_beyond_the_embedding_are_refused(folder):
     tokenizer = t.AutoTokenizer.from_pretrained(folder)
     tokenizer.add_tokens(["return", "the"])
     tokenizer.save_pretrained(folder)
-    with pytest.raises(UserError, match=r"gives token 40\d, but the model has embeddings of 400"):
+    with pytest.raises(UserError, match=r"token id 40\d, but the model has only 400 embeddings"):
         open_subject(find_model(str(folder))).observe()
 
 

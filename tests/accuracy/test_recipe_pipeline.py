@@ -126,6 +126,14 @@ def test_packed_sequences_are_quantized_like_padded_ones():
 
 
 @torch.no_grad()
+def test_a_state_named_before_the_inputs_is_left_alone():
+    torch.manual_seed(8)
+    cells, x, state = nn.GRU(20, 6), torch.randn(5, 2, 20), torch.randn(1, 2, 6)
+    with quantized(load("int4"), W4A4, weight_matrices(cells)):
+        assert torch.equal(cells(hx=state, input=x)[0], cells(x, state)[0])
+
+
+@torch.no_grad()
 def test_inputs_themselves_are_left_alone():
     layer, x = nn.Linear(32, 4), torch.randn(3, 32)
     before = x.clone()

@@ -99,7 +99,7 @@ def test_hostile_names_are_refused(name: str) -> None:
 
 def test_names_are_short_text() -> None:
     assert four(0, 1, 2, 3, name="a" * 40)
-    with pytest.raises(FormatError, match="at most 40 letters, not 41"):
+    with pytest.raises(FormatError, match="at most 40 characters, not 41"):
         four(0, 1, 2, 3, name="a" * 41)
     with pytest.raises(FormatError, match="name must be text, not int"):
         four(0, 1, 2, 3, name=4)

@@ -50,7 +50,7 @@ def test_damage_is_named():
         dfloat11.decode(data[8:])
     with pytest.raises(CorruptError, match="size is not what the header says"):
         dfloat11.decode(data[:-8])
-    with pytest.raises(TypeError, match="must be bytes in one dimension"):
+    with pytest.raises(TypeError, match="must be uint8 with 1 dimension"):
         dfloat11.decode(data.int())
     header = data.clone()
     header[30] ^= 1
@@ -125,7 +125,7 @@ def test_damage_of_the_published_layout_is_named():
         ({"output_positions": positions}, "block 0 of 5: output positions must ascend"),
         ({"gaps": gaps[:-1]}, "do not fit each other"),
         ({"luts": np.full_like(module.luts, 255)}, "infinities or NaN"),
-        ({"split_positions": (5, 3)}, "split positions must ascend"),
+        ({"split_positions": (5, 3)}, "split positions must be in ascending order"),
     ]:
         with pytest.raises(CorruptError, match=message):
             dfloat11.decode_published(replace(module, **change))

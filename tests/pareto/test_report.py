@@ -153,9 +153,9 @@ def test_claims_change_with_the_figures():
     measured = next(claim for claim in found if "fidelity" in claim.question)
     assert measured.verdict == "differs"
     assert "int4 is dominated by apot4" in measured.why
-    assert "apot4 joins it, its MAC 10.0 % smaller than int4's" in measured.why
+    assert "apot4 is on the frontier too: its MAC is 10.0 % smaller than int4's" in measured.why
     # There APoT4 is larger than E2M1 (181.6 and 170.4 um^2), but more accurate in these records.
-    own = "(of the formats that it synthesized), it would be int4, e2m1, apot4, e2m1_sr; a 95 % "
+    own = "that the paper synthesized, the frontier would be int4, e2m1, apot4, e2m1_sr; the 95 % "
     assert own in measured.why
     (sp,) = (claim for claim in found if "SP (+5)" in claim.question)
     assert sp.verdict == "holds"

@@ -15,4 +15,4 @@ def test_a_stronger_cell_with_less_area_is_doubted():
     slip = replace(cells[STRONG], area=cells[WEAK].area / 2)
     (doubt,) = doubtful_areas({**cells, STRONG: slip}.values(), 30.0, load)
     assert (doubt.strong.name, doubt.strong.area) == (STRONG, slip.area)
-    assert f"{STRONG} drives more than sg13g2_inv_" in str(doubt)
+    assert f"{STRONG} is a stronger version of sg13g2_inv_" in str(doubt)

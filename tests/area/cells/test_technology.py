@@ -187,7 +187,7 @@ def test_technology_can_be_sent_to_another_process(card):
     ("edit", "message"),
     [
         (lambda card: card.pop("cells"), "is not a technology card .*cells"),
-        (lambda card: card.update(name="../x"), "must be a lower-case identifier"),
+        (lambda card: card.update(name="../x"), "must be a lower-case letter, then at most 39"),
         (lambda card: card["cells"].update({"a b": card["cells"]["sg13g2_inv_1"]}), "identifiers"),
         (lambda card: card["cells"]["sg13g2_inv_1"].update(area=float("nan")), "must be positive"),
         (lambda card: card["cells"]["sg13g2_inv_1"]["outputs"]["Y"].update(function="!B"), "'B'"),

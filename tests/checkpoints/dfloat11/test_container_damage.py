@@ -104,9 +104,9 @@ class TestDamage:
     @pytest.mark.parametrize(
         ("change", "message"),
         [
-            ({"parts": (Part("a", True, (0,)),)}, "in no part, or in two"),
-            ({"copies": {0: 1}}, "in no part, or in two"),
-            ({"sha256": "12"}, "it has no digest"),
+            ({"parts": (Part("a", True, (0,)),)}, "in exactly one part, or a copy"),
+            ({"copies": {0: 1}}, "in exactly one part, or a copy"),
+            ({"sha256": "12"}, "its digest is not a text of 64"),
             ({"header": b"{"}, "header cannot be read"),
         ],
     )

@@ -293,8 +293,11 @@ class TestBadInput:
             decompress_published(copy / "model.safetensors", tmp_path / "plain")
 
     def test_nothing_to_compress(self, ours, tmp_path):
-        with pytest.raises(UserError, match="has no BF16 weights"):
+        with pytest.raises(UserError, match=r"is compressed already: its config\.json has"):
             compress_published(ours, tmp_path / "p")
+        save_file({"head.weight": torch.ones(4, 4)}, tmp_path / "fp32.safetensors")
+        with pytest.raises(UserError, match="has no BF16 weights that"):
+            compress_published(tmp_path / "fp32.safetensors", tmp_path / "p")
 
 
 class TestPatterns:

@@ -111,7 +111,8 @@ class TestCodeTable:
             ((1, 1), (1, 1), "two codes"),
             ((1, 2, 3), (2, 1, 2), "must ascend"),
             ((1, 2), (1, 13), "must be 1 to 12"),
-            ((), (), "a length for every row"),
+            ((), (), "at least one row"),
+            ((1, 2), (1,), "a length for every row"),
         ],
     )
     def test_what_is_not_a_code_is_refused(self, rows, lengths, message):
@@ -123,8 +124,8 @@ class TestCodeTable:
         [
             ([2, 0xFFFF, 2], b"\1", "cut off"),
             ([3, 0xFFFF, 2], b"\1\2\3", "says 3 rows, and 2 by length"),
-            ([0, 0xFFFF, 0], b"", "says 0 rows"),
-            ([258, 0xFFFF, 258], bytes(258), "says 258 rows"),
+            ([0, 0xFFFF, 0], b"", "must have 1 to 257 rows, not 0"),
+            ([258, 0xFFFF, 258], bytes(258), "must have 1 to 257 rows, not 258"),
             ([2, 2, 2], b"\1\2", "the escape is not in the code table"),
             ([2, 1, 2], b"\1\2", "the escape is not in the code table"),
             ([2, 0xFFFF, 2], b"\1\1", "a symbol has two codes"),

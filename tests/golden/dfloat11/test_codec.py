@@ -231,8 +231,10 @@ class TestSize:
 
 class TestWrongArguments:
     def test_compressed_data_is_bytes(self):
-        with pytest.raises(TypeError, match=r"must be bytes in one dimension, not torch\.float32"):
+        with pytest.raises(TypeError, match=r"must be uint8 with 1 dimension, not torch\.float32"):
             decompress(torch.ones(200))
+        with pytest.raises(TypeError, match=r"1 dimension, not torch\.uint8 with 2"):
+            decompress(torch.ones(2, 100, dtype=torch.uint8))
 
     def test_types_without_a_codec(self):
         with pytest.raises(TypeError, match=r"takes tensors of BF16.*, not torch\.float32"):
@@ -305,7 +307,7 @@ class TestDamage:
             (8, b"\0\0\0\0", "header is cut off, or its length is wrong"),
             (8, b"\xff\xff\xff\x7f", "header is cut off, or its length is wrong"),
             (16, b"\x63", "unknown element type, 99"),
-            (17, b"\xff", "unknown element type, 1, or no shape"),
+            (17, b"\xff", "too short for a shape of 255 dimensions"),
             (24, b"\xff" * 8, "contradict its shape"),
             (32, b"\xff" * 8, "it should have .* bytes"),
             (72, b"\xff" * 8, "contradict its shape"),

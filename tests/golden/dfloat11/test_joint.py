@@ -261,7 +261,7 @@ class TestDamage:
             (17, b"\x0d", "does not fit the element"),
             (18, b"\x09", "does not fit the element"),
             (19, b"\x02", "contradict its shape"),
-            (20, b"\xff\xff", "or no shape"),
+            (20, b"\xff\xff", "too short for a shape of"),
             (22, b"\x01\x00", "do not sum to 4096"),
             (24, b"\xff\xff", "does not fit the symbols"),
             (28, b"\xff" * 8, "contradict its shape"),
