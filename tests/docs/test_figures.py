@@ -39,10 +39,11 @@ def table(page, column):
     return {cells[0]: cells[place:] for cells in grid[2:]}
 
 
-def both(row):
-    """Area per lane and the ratio, of every level."""
-    return [
-        f"{row[f'{level}_um2_per_lane']:,.1f} ({row[f'{level}_over_e2m1']:.3f})" for level in LEVELS
+def both(digits):
+    """Area per lane, with so many digits behind the point, and the ratio, of every level."""
+    return lambda row: [
+        f"{row[f'{level}_um2_per_lane']:,.{digits}f} ({row[f'{level}_over_e2m1']:.3f})"
+        for level in LEVELS
     ]
 
 
@@ -57,17 +58,19 @@ def percent(row):
 
 
 @pytest.mark.parametrize(
-    ("page", "column", "cells"),
+    ("page", "column", "technology", "cells"),
     [
-        ("README.md", "integer", whole("unit", "unit_scaled")),
-        ("docs/dot_units.md", "MAC", both),
-        ("docs/dot_units.md", "µm² per lane", whole("unit_scaled")),
-        ("docs/explanation/paper.md", "MAC", percent),
+        ("README.md", "integer", "sky130hd", whole("unit", "unit_scaled")),
+        ("docs/dot_units.md", "MAC", "sky130hd", both(1)),
+        ("docs/dot_units.md", "MAC, SG13G2", "sg13g2", both(1)),
+        ("docs/dot_units.md", "MAC, ASAP7", "asap7", both(2)),
+        ("docs/dot_units.md", "µm² per lane", "sky130hd", whole("unit_scaled")),
+        ("docs/explanation/paper.md", "MAC", "sky130hd", percent),
     ],
 )
-def test_tables_of_units_are_those_of_the_record(page, column, cells):
+def test_tables_of_units_are_those_of_the_record(page, column, technology, cells):
     titles = {"SP (+5)": "E2M1+SP", "SR (+8)": "E2M1+SR"}
-    known = levels("sky130hd")
+    known = levels(technology)
     shown = table(page, column)
     assert len(shown) >= 2
     for title, seen in shown.items():
