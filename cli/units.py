@@ -197,7 +197,7 @@ def _netlists(record: "Bf16MacRecord | DecoderRecord") -> str:
     parts = [
         f"{name.replace('_', ' ')} {status}"
         for name, status in record.proof.as_json().items()
-        if name.endswith("netlist")
+        if name.endswith("netlist") and status is not None  # fixed codes have no table
     ]
     missing = record.not_measured
     text = f"Equal to its RTL: {', '.join(parts)}."
