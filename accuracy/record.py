@@ -73,7 +73,7 @@ class EvaluationRecord(Record):
     measures: Mapping[str, MeasureRecord]
     """Measures by name. The first one ranks formats."""
     sqnr_db: float | None
-    """Signal-to-quantization-noise ratio of all weights, in dB; null if there is no noise."""
+    """Signal-to-quantization-noise ratio of all weights, in dB; null if no weight changed."""
     optimum_gap_db: Mapping[str, float]
     """By how many dB the SQNR is below that of the best levels, by distribution of the weights."""
     layers: Mapping[str, float | None]

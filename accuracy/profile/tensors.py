@@ -16,7 +16,7 @@ MAX_SAMPLES = 2**20
 
 @dataclass(frozen=True, kw_only=True)
 class TensorRecord(Record):
-    """The distribution of a tensor's values. Figures are null if there is no fit."""
+    """How a tensor's values are distributed. Where nothing can be fitted, figures are null."""
 
     model: str | None = None
     """The model; null for a tensor without one."""

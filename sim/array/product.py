@@ -49,10 +49,10 @@ class ArrayRun:
 
 
 def expected_product(spec: SystolicSpec, operands: Operands) -> Tensor:
-    """The golden model's result: (M, N) int64 for an integer unit, float32 for an FP32 one.
+    """The golden model's result: (M, N), float32 for an FP32 unit and int64 for the others.
 
-    Of an exact unit it is the bits that leave the array, with that of NaN on top; int64. Raises
-    UserError for other accumulators.
+    The result of an exact unit is the number that leaves the array. Its highest bit says NaN.
+    Raises UserError for accumulators that are not simulated in arrays.
     """
     unit = spec.unit
     if unit.is_fp32 and unit.scale:

@@ -7,7 +7,7 @@ from halfbyte.cli import output
 
 @pytest.fixture
 def clock(monkeypatch):
-    """A clock that the test sets, and standard error that is no terminal."""
+    """A clock that the test sets. Standard error does not count as a terminal."""
     now = [100.0]
     monkeypatch.setattr(output.time, "monotonic", lambda: now[0])
     monkeypatch.setattr(output._status, "_force_terminal", False)
