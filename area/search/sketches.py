@@ -4,17 +4,14 @@ Except for one gate, a MAC around its addend is the same in every architecture. 
 only the addend.
 """
 
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 
-from halfbyte.area.cells.technology import Technology
 from halfbyte.area.search.jobs import Job
 from halfbyte.area.search.run_folder import run_folder
-from halfbyte.area.search.synthesis_jobs import SYNTHESIS_CODE, VERSIONED, design_rtlil
-from halfbyte.area.synthesis.recipes import Recipe
+from halfbyte.area.search.synthesis_jobs import MacJob, design_rtlil
 from halfbyte.area.synthesis.yosys import annealed_addend
-from halfbyte.base import Record, code_fingerprint, content_key, versions_of
-from halfbyte.rtl import MacSpec
+from halfbyte.base import Record
 
 __all__ = ["Sketch", "SketchJob"]
 
@@ -32,41 +29,20 @@ class Sketch(Record):
 
 
 @dataclass(frozen=True)
-class SketchJob(Job[Sketch]):
+class SketchJob(MacJob, Job[Sketch]):
     """Makes the sketch of a MAC with a named architecture; ``recipe`` must anneal."""
 
-    design: MacSpec
-    recipe: Recipe
-    technology: Technology
     result_type = Sketch
 
     @cached_property
     def key(self) -> str:
-        """What the result depends on: inputs, code and tool versions."""
-        return content_key(
-            {
-                "sketch": self.design.content,
-                "technology": self.technology.content_hash,
-                "recipe": list(astuple(self.recipe)),
-                "code": code_fingerprint(*SYNTHESIS_CODE),
-                "versions": versions_of(*VERSIONED),
-            }
-        )
-
-    @property
-    def label(self) -> str:
-        """For the progress line."""
-        return f"{self.design.weight.name} {self.recipe.name}"
+        """What the result depends on."""
+        return self.key_with(result="sketch")
 
     @property
     def order(self) -> tuple[str]:
         """Sort key for sketches that are equally good."""
         return (self.design.architecture,)
-
-    @property
-    def cost(self) -> float:
-        """How long it takes, roughly: wide designs longest."""
-        return self.design.width
 
     def run(self) -> Sketch:
         """Anneal the addend. If Yosys fails, its folder is kept under ``build/failed``."""

@@ -18,12 +18,13 @@ from halfbyte.area.synthesis.recipes import LONG, Recipe
 from halfbyte.area.synthesis.yosys import addend_gates, synthesize_rtlil
 from halfbyte.area.timing.measure import Measured
 from halfbyte.area.timing.operands import Operands
-from halfbyte.base import build_dir, code_fingerprint, content_key, versions_of
+from halfbyte.base import Json, build_dir, code_fingerprint, content_key, versions_of
 from halfbyte.rtl import MacSpec
 
 __all__ = [
     "SYNTHESIS_CODE",
     "VERSIONED",
+    "MacJob",
     "Scored",
     "SynthesisJob",
     "design_fields",
@@ -42,28 +43,23 @@ MULTIPLIER_SHARE = 8
 
 
 @dataclass(frozen=True)
-class SynthesisJob:
-    """A synthesis of the MAC, or of its multiplier alone; the architecture is a named one."""
+class MacJob:
+    """A recipe for a MAC, whose architecture is a named one, in a technology's cells."""
 
     design: MacSpec
     recipe: Recipe
     technology: Technology
-    module: str = MAC
-    clock_ps: float | None = None
-    result_type = MappedRecord
 
-    @cached_property
-    def key(self) -> str:
-        """What the result depends on: inputs, code and tool versions."""
+    def key_with(self, **more: Json) -> str:
+        """What a result depends on: inputs, code, tool versions, and ``more``."""
         return content_key(
             {
                 **self.design.content,
                 "technology": self.technology.content_hash,
                 "recipe": list(astuple(self.recipe)),
-                "module": self.module,
-                "clock_ps": self.clock_ps,
                 "code": code_fingerprint(*SYNTHESIS_CODE),
                 "versions": versions_of(*VERSIONED),
+                **more,
             }
         )
 
@@ -73,14 +69,28 @@ class SynthesisJob:
         return f"{self.design.weight.name} {self.recipe.name}"
 
     @property
-    def order(self) -> tuple[str, int, str]:
-        """Sort key for netlists that are equally good."""
-        return self.design.architecture, self.design.segment or 0, self.recipe.name
-
-    @property
     def cost(self) -> float:
         """How long it takes, roughly: wide designs longest."""
         return self.design.width
+
+
+@dataclass(frozen=True)
+class SynthesisJob(MacJob):
+    """A synthesis of the MAC, or of its multiplier alone."""
+
+    module: str = MAC
+    clock_ps: float | None = None
+    result_type = MappedRecord
+
+    @cached_property
+    def key(self) -> str:
+        """What the result depends on."""
+        return self.key_with(module=self.module, clock_ps=self.clock_ps)
+
+    @property
+    def order(self) -> tuple[str, int, str]:
+        """Sort key for netlists that are equally good."""
+        return self.design.architecture, self.design.segment or 0, self.recipe.name
 
     def run(self) -> MappedRecord:
         """Synthesize in a temporary folder; if this fails it is kept under ``build/failed``."""

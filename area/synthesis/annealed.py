@@ -129,8 +129,9 @@ def _bits(ports: Mapping[str, int]) -> list[tuple[str, int]]:
 
 
 def _annealed(network: Network, technology: Technology, recipe: Recipe) -> CellNetlist:
+    """A network in cells, annealed as a recipe says; equal networks are annealed once."""
     ports = (*network.inputs.items(), *network.outputs.items())
-    nodes = network.nodes  # whose values follow from the rest
+    nodes = network.nodes  # their values follow from the fields below
     arrays = (nodes.kind, nodes.polarity, nodes.fan_ins, nodes.outputs)
     content = (technology.content_hash, ports, *(array.tobytes() for array in arrays))
     return _smallest(_Task(content, recipe, network, library_gates(technology), technology))
