@@ -8,6 +8,7 @@ from halfbyte.area.search.dot_records import DotRecord
 from halfbyte.rtl.array import Dataflow
 
 __all__ = [
+    "UNIT_KEYS",
     "HardwareRecord",
     "area_parts",
     "area_per_mac",
@@ -16,6 +17,9 @@ __all__ = [
     "scale_of",
     "unit_title",
 ]
+
+# What tells dot-product units and arrays apart, beside what MACs have too.
+UNIT_KEYS = ("lanes", "accumulator", "scale", "block", "rows", "columns", "dataflow", "depth")
 
 HardwareRecord = SynthesisRecord | DotRecord
 """A synthesis record. An array's is that of a dot-product unit with more fields."""

@@ -16,6 +16,7 @@ from halfbyte.pareto.axes import MAC_AREA, Axis
 from halfbyte.pareto.claims import claims, points_of
 from halfbyte.pareto.frontier import Point, frontier
 from halfbyte.pareto.hardware import (
+    UNIT_KEYS,
     HardwareRecord,
     file_tag,
     other_operands,
@@ -316,18 +317,7 @@ def _unit_columns(record: HardwareRecord | LosslessRecord) -> dict[str, Json]:
     """What only dot-product units and arrays have."""
     if not isinstance(record, DotRecord):
         return {}
-    keys = [
-        "unit",
-        "lanes",
-        "accumulator",
-        "scale",
-        "block",
-        "rows",
-        "columns",
-        "dataflow",
-        "depth",
-    ]
-    return {key: getattr(record, key) for key in keys if hasattr(record, key)}
+    return {key: getattr(record, key) for key in ("unit", *UNIT_KEYS) if hasattr(record, key)}
 
 
 def _measured(record: EvaluationRecord | None) -> dict[str, Json]:

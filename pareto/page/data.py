@@ -7,6 +7,7 @@ from pathlib import Path
 from halfbyte.base import JsonObject, UserError, content_key
 from halfbyte.formats import load
 from halfbyte.formats.errors import FormatError
+from halfbyte.pareto.hardware import UNIT_KEYS
 from halfbyte.pareto.page.axes import AXES, TABLE
 from halfbyte.pareto.page.checks import check_circuit, check_evaluation
 from halfbyte.pareto.page.entries import (
@@ -77,14 +78,7 @@ _HARDWARE_KEYS = (
     "terms",
     "acc_width",
     "overflow",
-    "lanes",
-    "accumulator",
-    "scale",
-    "block",
-    "rows",
-    "columns",
-    "dataflow",
-    "depth",
+    *UNIT_KEYS,
 )
 _ACCURACY_KEYS = ("format", "model", "text", "context", "recipe")
 
