@@ -1,17 +1,20 @@
-# Every target sets up .venv first and is then a thin call of the `halfbyte` command.
+# Most targets set up .venv and then call the `halfbyte` command. Words in brackets are optional: the
+# variables of a target, some with an example value. `make synth FORMAT=e2m1_sp CLOCK=2ns` sets two.
 #
 #   make, make help                  this list
-#   make pareto                      all formats: RTL, area, accuracy, the plots [MODEL=bytelm RECIPE= BLOCK= AXIS=
-#                                    WIDTH=column]
-#   make pareto UNIT=dot             the same by area per lane [LANES=32 SCALE=e8m0]; UNIT=array [ROWS= COLUMNS= LANES= SCALE=
-#                                    DATAFLOW=weight DEPTH=]
+#   make pareto                      area and accuracy of all formats, and the plots [FORMAT= MODEL=bytelm RECIPE= BLOCK=
+#                                    AXIS= WIDTH=column]
+#   make pareto UNIT=dot             the same for dot-product units, by area per lane: a lane multiplies one pair
+#                                    [LANES=32 SCALE=e8m0]
+#   make pareto UNIT=array           the same for arrays of dot-product units
+#                                    [ROWS= COLUMNS= LANES= SCALE= DATAFLOW=weight DEPTH=]
 #   make synth  [FORMAT=e2m1_sp]     area, delay, energy [CLOCK=2ns TECH= LIBERTY= TERMS= ARCH= ACTIVATION= EFFORT=]
 #                                    or FPGA resources   [TARGET=ice40]
-#   make sim    [FORMAT=e2m1_sp]     cocotb    [ARCH= ACTIVATION= TERMS= SIM=icarus WAVES=1 SEED=]
-#   make prove  [FORMAT=e2m1_sp]     proofs    [TECH= LIBERTY= TERMS= ARCH= ACTIVATION=]
-#   make gatesim FORMAT=e2m1_sp      cocotb on the netlist  [ARCH= ACTIVATION= TERMS= TECH= LIBERTY= SIM= SEED=]
-#   make mutants FORMAT=e2m1_sp      faults that the regression must catch  [ARCH= ACTIVATION= TERMS= SEED=]
-#   make rtl     FORMAT=e2m1_sp      Verilog   [ARCH= ACTIVATION= TERMS=], into build/rtl
+#   make sim    [FORMAT=e2m1_sp]     simulate the RTL with cocotb  [ARCH= ACTIVATION= TERMS= SIM=icarus WAVES=1 SEED=]
+#   make prove  [FORMAT=e2m1_sp]     prove RTL and netlists  [TECH= LIBERTY= TERMS= ARCH= ACTIVATION=]
+#   make gatesim [FORMAT=e2m1_sp]    simulate the netlist with cocotb  [ARCH= ACTIVATION= TERMS= TECH= LIBERTY= SIM= SEED=]
+#   make mutants [FORMAT=e2m1_sp]    inject faults that the simulation must catch  [ARCH= ACTIVATION= TERMS= SEED=]
+#   make rtl    [FORMAT=e2m1_sp]     write Verilog into build/rtl  [ARCH= ACTIVATION= TERMS=]
 #   make synth|prove|sim|rtl UNIT=array FORMAT=e2m1  a systolic array [ROWS=16 COLUMNS=16 LANES= SCALE=
 #                                    DATAFLOW=weight DEPTH=]
 #   make synth|prove|sim|gatesim|mutants|rtl UNIT=dot FORMAT=e2m1  dot-product units [LANES=32 SCALE=e8m0 ACCUMULATOR= BLOCK=
@@ -19,19 +22,23 @@
 #   make synth|sim|prove|rtl UNIT=dfloat11  the decoder of lossless BF16 weights
 #                                    [LANES=8 CODES=fixed SYMBOLS=2]; or UNIT=bf16_mac
 #   make evaluate MODEL=bytelm       accuracy  [FORMAT= RECIPE=w4a4 BLOCK=128 TEXT=]
-#   make findings                    docs/findings.md
+#   make findings                    write docs/findings.md: the measured results of the project
 #   make formats                     the list of formats
 #   make test                        every test
 #   make lint                        ruff and mypy
 #   make docs                        the documentation site, in build/site
 #   make report                      all results on one page, build/report.html
-#   make bench                       benchmarks
-#   make gpu-check                   kernels against the golden model; GPU if there is one [FORMAT=]
-#   make gpu-bench                   throughput of the kernels beside PyTorch's [FORMAT=]
-#   make gpu-record                  everything on a GPU, into docs/records (needs only PyTorch with CUDA, nvcc)
-#   make triple [FORMAT=e2m1_sp]     RTL, golden model, CUDA reference on one stream [ARCH= ACTIVATION=]
-#                                    [UNIT=dot LANES=32 SCALE= ACCUMULATOR= ...; all of them if none is given]
-#   make fuzz                        damaged data for the DFloat11 decoders [COUNT=1000000 SEED=]
+#   make bench                       time the golden model, and the lossless compression of weights
+#   make gpu-check                   compare the CUDA kernels with the golden model, on a GPU if there is one [FORMAT=]
+#   make gpu-bench                   throughput of the CUDA kernels and of PyTorch's own [FORMAT=]
+#   make gpu-record                  check and time everything on a GPU, and write the results to docs/records (needs
+#                                    only PyTorch with CUDA, and nvcc)
+#   make triple [FORMAT=e2m1_sp]     run RTL, golden model and CUDA reference on the same inputs, and compare [ARCH=
+#                                    ACTIVATION=]
+#   make triple UNIT=dot             the same for a dot-product unit [LANES=32 SCALE= ACCUMULATOR=]; without these
+#                                    variables, for every accumulator and every type of scales
+#   make fuzz                        feed damaged data to the decoders of lossless weights [COUNT=1000000 SEED=]
+#   make clean                       delete the folder build
 #
 # JSON=1 prints records on standard output instead of tables.
 
@@ -41,9 +48,11 @@ HALFBYTE := $(VENV)/bin/halfbyte
 # pytest runs on this many cores; "auto" takes all.
 TEST_JOBS ?= auto
 
-# $(call option,--name,VALUE): the option, quoted for the shell, if the value is not empty.
+# $(call quote,TEXT): the text in quotes for the shell.
 quote = '$(subst ','\'',$(1))'
+# $(call option,--name,VALUE): the option with its quoted value; nothing if the value is empty.
 option = $(if $(2),$(1) $(call quote,$(2)))
+# $(call each,--name,WORDS): the option once for each word.
 each = $(foreach word,$(2),$(1) $(call quote,$(word)))
 
 FORMATS = $(call each,,$(FORMAT))
@@ -55,7 +64,8 @@ UNITS = $(call option,--unit,$(UNIT)) $(call option,--lanes,$(LANES)) \
 	$(call option,--window,$(WINDOW)) $(call option,--acc-width,$(ACC_WIDTH)) \
 	$(if $(filter dot,$(UNIT)),$(call option,--block,$(BLOCK))) \
 	$(call option,--codes,$(CODES)) $(call option,--symbols,$(SYMBOLS))
-# COLUMNS is also the width of the terminal, for tables: some shells export it.
+# Some shells export COLUMNS, the width of the terminal. So COLUMNS counts as the columns of an array
+# only if it is given on make's command line. Then `halfbyte` must not take it for the terminal's width.
 SIDES = $(call option,--rows,$(ROWS)) $(if $(filter command,$(origin COLUMNS)),$(call option,--columns,$(COLUMNS)))
 ifneq (,$(filter command,$(origin COLUMNS)))
 unexport COLUMNS
@@ -66,7 +76,8 @@ PICTURES = $(call option,--width,$(WIDTH))
 
 ACCURACY = $(call option,--recipe,$(RECIPE)) $(call option,--block,$(BLOCK)) $(call option,--text,$(TEXT))
 
-# A variable that is given and that nothing here reads is misspelt: all formats would be taken instead.
+# Refuse a variable on the command line that nothing here reads: it is probably misspelt. Otherwise, for
+# example, FROMAT=int4 would run all formats.
 GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
 UNKNOWN := $(strip $(foreach name,$(GIVEN),$(if $(shell grep -F '$$($(name))' $(firstword $(MAKEFILE_LIST))),,$(name))))
 $(if $(UNKNOWN),$(error No target reads $(firstword $(UNKNOWN)): `make help` lists the variables))
@@ -121,8 +132,8 @@ bench: $(VENV)/installed
 	@$(HALFBYTE) bench $(OUTPUT)
 	@$(HALFBYTE) bench --codec $(OUTPUT)
 
-# Every access of the compiled decoders is checked against the array's bounds; those of gpu_ref run
-# under the address and undefined-behaviour sanitizers.
+# The C++ decoders of gpu_ref run under the address and undefined-behaviour sanitizers. In the numba
+# decoders of golden, NUMBA_BOUNDSCHECK compares every index with the array's bounds.
 fuzz: $(VENV)/installed
 	@$(VENV)/bin/python -m halfbyte.gpu_ref.dfloat11.fuzz $(or $(COUNT),1000000) $(SEED)
 	@HALFBYTE_CODEC=numba NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=build/fuzz $(VENV)/bin/python -m halfbyte.golden.dfloat11.fuzz \
@@ -134,7 +145,7 @@ gpu-check: $(VENV)/installed
 gpu-bench: $(VENV)/installed
 	@$(HALFBYTE) gpu-bench $(FORMATS) $(OUTPUT)
 
-# Without the virtual environment: a machine with a GPU has a PyTorch of its own.
+# This target does not use .venv: a machine with a GPU usually has its own PyTorch with CUDA.
 gpu-record:
 	@$(PYTHON) -m halfbyte.gpu_ref.record
 
@@ -149,7 +160,8 @@ lint: $(VENV)/installed
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
 
-# Strict: a broken link or a docstring that does not fit its function fails.
+# mkdocs is strict here (mkdocs.yml): it fails on a broken link, and on a docstring whose parameters are
+# not those of its function.
 docs: $(VENV)/docs
 	@NO_MKDOCS_2_WARNING=1 $(VENV)/bin/python -m mkdocs build --quiet
 	@echo "open build/site/index.html"
