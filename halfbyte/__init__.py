@@ -5,21 +5,26 @@
 >>> spec = halfbyte.mac(fmt, terms=256)
 >>> record = halfbyte.synthesize(spec)
 
-What a notebook needs stands here, under flat names, which are imported on first use:
+This package offers what a notebook needs:
 
 - formats: ``load``, ``format_names``, ``Format``
-- the golden model on arrays: ``encode``, ``decode``, ``quantize``, ``gemm``, ``mac_stream``
-- units: ``mac`` makes a ``MacSpec``; ``Overflow`` says what a narrow accumulator does
+- the golden model, the exact reference in PyTorch, on arrays: ``encode``, ``decode``,
+  ``quantize``, ``gemm``, ``mac_stream``
+- units: ``mac`` makes a ``MacSpec``, the specification of a multiply-accumulate unit (MAC);
+  ``Overflow`` says what happens if a sum does not fit the accumulator
 - hardware: ``synthesize``, ``simulate``, ``prove``, ``export``
 - models: ``evaluate``
 - tables and plots: ``records_to_frame``, ``plot_frontier``
 
-Measurements are typed records: ``SynthesisRecord``, ``SimulationRecord``, ``ProofRecord``,
-``ExportRecord``, ``EvaluationRecord``. Each has ``as_json()``, ``from_json()`` and ``schema()``.
-Errors that a user can mend are ``UserError``; tools that fail raise ``ToolError``.
+Each name is imported from its subpackage on first use, so that ``import halfbyte`` is quick.
 
-Everything else lives in the subpackages ``formats``, ``golden``, ``rtl``, ``checkpoints``,
-``accuracy``, ``sim``, ``area``, ``gpu_ref`` and ``pareto``; the command ``halfbyte`` does it all.
+Results are typed records: ``SynthesisRecord``, ``SimulationRecord``, ``ProofRecord``,
+``ExportRecord``, ``EvaluationRecord``. Each has ``as_json()``, ``from_json()`` and ``schema()``.
+An error that the user can correct is a ``UserError``. An external tool that fails is a
+``ToolError``.
+
+The subpackages are ``formats``, ``golden``, ``rtl``, ``checkpoints``, ``accuracy``, ``sim``,
+``area``, ``gpu_ref`` and ``pareto``. The command ``halfbyte`` gives access to all of them.
 """
 
 from importlib import import_module
@@ -54,6 +59,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.2.0"
 
+# The submodule that defines each public name.
 _HOMES = {
     "EvaluationRecord": "accuracy.record",
     "ExportRecord": "sim.records",

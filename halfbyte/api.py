@@ -1,4 +1,8 @@
-"""The flat functions of ``import halfbyte``: formats by name, arrays of any kind, typed records."""
+"""The functions of the package ``halfbyte`` itself, for notebooks and short scripts.
+
+They take formats by name or as a :class:`Format`, and arrays of any kind: tensors, NumPy arrays or
+lists. Results of measurements are typed records.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -45,9 +49,10 @@ __all__ = [
 
 
 def load(reference: "FormatLike") -> Format:
-    """The format of a shipped name, of ``NAME@BITS``, or of a ``.yaml`` file.
+    """The format with this name, or of this ``.yaml`` file.
 
-    A Format is returned as it is. Raises UserError for anything else, with the known names.
+    ``NAME@BITS`` is a format whose values are rounded to BITS bits, such as ``sf4@6``. A Format is
+    returned unchanged. Raises UserError for an unknown name or an invalid file.
     """
     return reference if isinstance(reference, Format) else _load_format(reference)
 
@@ -70,10 +75,11 @@ def mac(
     enable: bool = False,
     segment: int | None = None,
 ) -> "MacSpec":
-    """The specification of a MAC; the activation has the weight's format unless given.
+    """The specification of a MAC; without ``activation``, both operands have the weight's format.
 
-    The parameters are those of :class:`halfbyte.MacSpec`; ``overflow`` may be ``"wrap"`` or
-    ``"saturate"``. Raises UserError for what does not fit.
+    The parameters are those of :class:`halfbyte.MacSpec`; ``overflow`` may also be the text
+    ``wrap`` or ``saturate``. Raises UserError for an unknown format, a value out of range, or an
+    architecture that does not fit the formats.
     """
     from halfbyte.rtl import MacSpec
 
@@ -91,7 +97,7 @@ def encode(x: "ArrayLike | Tensor", fmt: "FormatLike") -> "Tensor":
 
 
 def decode(codes: "ArrayLike | Tensor", fmt: "FormatLike") -> "Tensor":
-    """The values of ``codes``; of the same shape."""
+    """The values of ``codes``; float32, of the same shape."""
     import torch
 
     from halfbyte import golden
@@ -108,10 +114,11 @@ def quantize(
 ) -> "Quantized":
     """Quantize blocks of the last dimension of ``x``, each scaled by its absolute maximum.
 
-    ``x`` is a tensor, an array or nested lists of numbers; integers count as FP32.
-    ``scale_format`` names the scales: fp32, fp16, bf16, e4m3 (NVFP4), e8m0_floor (MXFP4) and
-    others. The other options are those of :func:`halfbyte.golden.quantize`, such as ``block=32``.
-    ``dequantize()`` of the result gives values. Raises UserError for unknown scales.
+    ``x`` is a tensor, an array or nested lists of numbers; integers become FP32.
+    ``scale_format`` is the type of the scales: fp32, fp16, bf16, e4m3 (as in NVFP4), e8m0_floor (as
+    in MXFP4) and others. The other options are those of :func:`halfbyte.golden.quantize`, such as
+    ``block=32``. The result holds codes and scales; its method ``dequantize()`` returns the values.
+    Raises UserError for an unknown type of scales.
     """
     from halfbyte import golden
 
@@ -119,7 +126,10 @@ def quantize(
 
 
 def gemm(a: "Quantized", w: "Quantized") -> "Tensor":
-    """``A W^T`` of two quantized matrices, (M, K) and (N, K); (M, N) float32, bit-exact."""
+    """The product ``A W^T`` of two quantized matrices, (M, K) and (N, K): (M, N) float32.
+
+    The bits are those that :func:`halfbyte.golden.gemm` defines.
+    """
     from halfbyte import golden
 
     return golden.gemm(a, w)
@@ -133,9 +143,13 @@ def mac_stream(
     *,
     initial: int = 0,
 ) -> "Tensor":
-    """The accumulator of a MAC after each cycle; (T,) int64, in units of the product's quantum.
+    """The accumulator of a MAC after each of T cycles: (T,) int64.
 
-    w_codes, a_codes: (T,) codes. clear: (T,) booleans, true where a sum begins.
+    It counts units of the product of both formats' quanta, the largest steps that divide all
+    values of a format.
+
+    w_codes, a_codes: (T,) codes of the weights and activations. clear: (T,) booleans, true in the
+    first cycle of a new sum. initial: the accumulator before the first cycle.
     """
     import torch
 
@@ -154,20 +168,20 @@ def synthesize(
     clock: str | None = None,
     **options: Any,
 ) -> "SynthesisRecord":
-    """Area, delay and energy of the smallest MAC, with its proof.
+    """Synthesize a MAC in several ways: area, delay and energy of the smallest, with its proof.
 
     Parameters
     ----------
     unit : MacSpec or format
-        What to synthesize; for a format the MAC of two such operands.
+        What to synthesize. A format stands for the MAC with both operands in this format.
     technology : str
-        A shipped card.
+        A technology card by name: a file with the few cells of a library that synthesis uses.
     liberty : sequence of path
-        A full cell library instead.
+        Files of a full cell library, which replaces the card.
     clock : str, optional
-        A clock to meet: ``2ns``, ``500ps``, ``1.2GHz``.
+        A clock period or frequency to meet: ``2ns``, ``500ps``, ``1.2GHz``.
     options
-        As for :func:`halfbyte.area.synthesize`: ``effort``, ``prove``, ``jobs`` and others.
+        Passed to :func:`halfbyte.area.synthesize`: ``effort``, ``prove``, ``jobs`` and others.
     """
     from halfbyte.area import from_liberty, load_technology
     from halfbyte.area import synthesize as run
@@ -179,10 +193,11 @@ def synthesize(
 
 
 def simulate(unit: "Unit", **options: Any) -> "SimulationRecord":
-    """Simulate a MAC's RTL against the golden model; raises SimulationError where they differ.
+    """Simulate a MAC's RTL and compare it with the golden model.
 
     The options are those of :func:`halfbyte.sim.run_regression`: ``simulator``, ``seed``,
-    ``cycles`` and others. If no architecture is named, the one that synthesis chooses is simulated.
+    ``cycles`` and others. A MAC with the architecture ``auto`` gets the one that synthesis finds
+    smallest. Raises SimulationError if RTL and golden model differ.
     """
     from halfbyte.sim import run_regression
 
@@ -192,9 +207,10 @@ def simulate(unit: "Unit", **options: Any) -> "SimulationRecord":
 def prove(
     unit: "Unit", technology: str = "sky130hd", *, jobs: int | None = None
 ) -> "list[ProofRecord]":
-    """Prove RTL and netlists of a MAC for all codes and states; a record for each proof.
+    """Prove that the RTL of a MAC, and every netlist that synthesis tries for it, are right.
 
-    Raises ProofError with a counterexample if anything is refuted.
+    The proofs hold for all codes and accumulator states. Returns a record for each proof. Raises
+    ProofError, with a counterexample, if a proof fails.
     """
     from halfbyte.area import ProofError, load_technology
     from halfbyte.area.search.proof_plan import failures, prove_designs
@@ -207,7 +223,10 @@ def prove(
 
 
 def export(unit: "Unit", folder: Path | str, *, seed: int = 0) -> "ExportRecord":
-    """Write a MAC as Verilog with test vectors and a bench into ``folder``."""
+    """Write a MAC as Verilog, with test vectors and a test bench, into ``folder``.
+
+    A MAC with the architecture ``auto`` gets the one that synthesis finds smallest.
+    """
     from halfbyte.sim import export_mac
 
     return export_mac(_named(unit), Path(folder), seed=seed)
@@ -219,10 +238,12 @@ def evaluate(
     recipe: str = "w4",
     **source: Any,
 ) -> "list[EvaluationRecord]":
-    """Quantize a model to each format and measure it, with 95 % intervals.
+    """Quantize a model to each format and measure its quality, with 95 % confidence intervals.
 
-    ``model`` is ``minilm``, ``bytelm``, a folder or a hub name; ``source`` are the options of
-    :func:`halfbyte.accuracy.find_model`: ``text``, ``context``, ``tasks``.
+    ``model`` is ``minilm``, ``bytelm``, a model's folder, or its name on the Hugging Face hub.
+    ``recipe`` says what is quantized in the model, and how: ``w4`` quantizes the weights only.
+    ``source`` are the options of :func:`halfbyte.accuracy.find_model`: ``text``, ``context``,
+    ``tasks`` and others.
     """
     from halfbyte.accuracy import evaluate as run
     from halfbyte.accuracy import find_model
@@ -233,9 +254,10 @@ def evaluate(
 
 
 def records_to_frame(records: "Sequence[Record]") -> "DataFrame":
-    """The records as a pandas table, a row each; needs pandas, which halfbyte does not install.
+    """The records as a pandas table, with a row for each record.
 
-    Fields that hold several figures become columns named ``field.figure``.
+    The fields of a nested object become columns named ``field.name``. This needs pandas, which
+    halfbyte does not install.
     """
     import pandas as pd
 
@@ -245,9 +267,10 @@ def records_to_frame(records: "Sequence[Record]") -> "DataFrame":
 def plot_frontier(
     areas: "Sequence[SynthesisRecord]", evaluations: "Sequence[EvaluationRecord]"
 ) -> "Figure":
-    """The area of MACs against the measured quality of their formats, with the frontier.
+    """Plot the area of MACs against the measured quality of their formats, with the frontier.
 
-    Formats with one of the two records are left out. Raises UserError if none has both.
+    The frontier joins the formats for which no other is both smaller and better. Formats that lack
+    one of the two records are left out. Raises UserError if no format has both.
     """
     from halfbyte.base import UserError
     from halfbyte.base.figures import picture
@@ -275,6 +298,7 @@ def plot_frontier(
 
 
 def _overflow(rule: Overflow | str) -> Overflow:
+    """``rule`` as a member of Overflow. Raises UserError for an unknown name."""
     from halfbyte.base import UserError
 
     try:
@@ -284,6 +308,7 @@ def _overflow(rule: Overflow | str) -> Overflow:
 
 
 def _scales(name: "ScaleFormat | str") -> "ScaleFormat":
+    """``name`` as a member of ScaleFormat. Raises UserError for an unknown name."""
     from halfbyte.base import UserError
     from halfbyte.golden.scales import ScaleFormat
 
@@ -295,7 +320,7 @@ def _scales(name: "ScaleFormat | str") -> "ScaleFormat":
 
 
 def _floats(x: "ArrayLike | Tensor") -> "Tensor":
-    """``x`` as a floating-point tensor; one that is given keeps its type."""
+    """``x`` as a floating-point tensor: integers become FP32, and floats keep their type."""
     import torch
 
     tensor = torch.as_tensor(x)
@@ -303,13 +328,14 @@ def _floats(x: "ArrayLike | Tensor") -> "Tensor":
 
 
 def _spec(unit: "Unit") -> "MacSpec":
+    """The specification of a unit; a format stands for the MAC with both operands in it."""
     from halfbyte.rtl import MacSpec
 
     return unit if isinstance(unit, MacSpec) else mac(unit)
 
 
 def _named(unit: "Unit") -> "MacSpec":
-    """The MAC in a named architecture: the smallest one if none is named."""
+    """The MAC with a named architecture: ``auto`` becomes the one that synthesis finds smallest."""
     from dataclasses import replace
 
     spec = _spec(unit)
